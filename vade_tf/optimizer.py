@@ -1,0 +1,38 @@
+"""Adam with one fused kernel a weight: the update Keras writes as a dozen passes over memory, in one.
+
+For the paper's network (3.3 million parameters, so the update is a large part of a step on a CPU) this is about a
+third of the time of `keras.optimizers.Adam`, with the same result (Kingma & Ba 2015, in the "epsilon hat" form).
+"""
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("vade_tf")
+class FusedAdam(keras.optimizers.Adam):
+    """`keras.optimizers.Adam` whose update is TensorFlow's `ResourceApplyAdam`. Same arguments, but no `amsgrad`.
+
+    Raises:
+        ValueError: `amsgrad=True`, which the kernel does not know.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if self.amsgrad:
+            raise ValueError("FusedAdam does not support amsgrad; use keras.optimizers.Adam. Received: amsgrad=True")
+
+    def update_step(self, gradient, variable, learning_rate):
+        step = tf.cast(self.iterations + 1, tf.float32)
+        index = self._get_variable_index(variable)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=tf.pow(self.beta_1, step),
+            beta2_power=tf.pow(self.beta_2, step),
+            lr=tf.cast(learning_rate, tf.float32),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=tf.cast(gradient, tf.float32),
+        )

@@ -1,0 +1,154 @@
+"""The run folder: what is in it, and how it survives a kill at any moment.
+
+    config.json              every setting of the run
+    metrics.csv              a row an epoch
+    metrics.json             the result; its presence means that the run is finished
+    model.keras              the trained VaDE
+    tensorboard/             the columns of metrics.csv as scalars
+    checkpoints/state.npz    weights, optimizer and history after the last whole epoch
+    checkpoints/start.npz    groups and mixture of the start
+
+Files are written under another name and then renamed, so each is whole or not there.
+"""
+
+import csv
+import io
+import json
+import os
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vade_tf.config import TrainConfig
+from vade_tf.errors import InputError
+from vade_tf.init import Start
+
+COLUMNS = (
+    "phase", "epoch", "learning_rate", "loss", "elbo", "distortion", "rate_z", "rate_c", "guidance",
+    "acc", "nmi", "ari", "seconds",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class State:
+    """A run after a whole epoch: phase, epochs done in it, its arrays, and the rows of metrics.csv so far."""
+
+    phase: str
+    epoch: int
+    arrays: list[np.ndarray]
+    rows: list[dict]
+
+
+class Run:
+    """A run folder that exists. Make one with `create` or `open`."""
+
+    def __init__(self, path: Path, config: TrainConfig):
+        self.path = path
+        self.config = config
+
+    @classmethod
+    def create(cls, path: str | Path, config: TrainConfig) -> "Run":
+        """A new run folder.
+
+        Raises:
+            InputError: the folder holds a run already, or cannot be written.
+        """
+        path = Path(path)
+        if (path / "metrics.json").exists():
+            raise InputError(f"--out: {path} holds a finished run; choose another folder or remove this one")
+        if (path / "config.json").exists():
+            raise InputError(f"--out: {path} holds an unfinished run; continue it with --resume {path}")
+        try:
+            (path / "checkpoints").mkdir(parents=True, exist_ok=True)
+            _write(path / "config.json", config.to_json().encode())
+        except OSError as error:
+            raise InputError(f"--out: {path} cannot be written ({error.strerror}); choose another folder") from error
+        return cls(path, config)
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Run":
+        """The run in an existing folder.
+
+        Raises:
+            InputError: there is no run in it, or its config.json is damaged.
+        """
+        path = Path(path)
+        file = path / "config.json"
+        if not file.is_file():
+            raise InputError(f"{path}: expected a run folder, found no config.json in it")
+        try:
+            return cls(path, TrainConfig.from_json(file.read_text()))
+        except (TypeError, json.JSONDecodeError) as error:
+            raise InputError(f"{file} is damaged or of another version ({error})") from error
+
+    @property
+    def finished(self) -> bool:
+        return (self.path / "metrics.json").exists()
+
+    def save_state(self, state: State) -> None:
+        """Keep a state instead of the one before, and bring metrics.csv up to it."""
+        meta = json.dumps({"phase": state.phase, "epoch": state.epoch, "rows": state.rows})
+        arrays = {f"array_{i:03d}": array for i, array in enumerate(state.arrays)}
+        self._save_arrays("state.npz", meta=np.array(meta), **arrays)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(state.rows)
+        _write(self.path / "metrics.csv", text.getvalue().encode())
+
+    def load_state(self) -> State | None:
+        """The last state kept, or None if no epoch was finished."""
+        arrays = self._load_arrays("state.npz")
+        if arrays is None:
+            return None
+        meta = json.loads(str(arrays.pop("meta")))
+        return State(meta["phase"], meta["epoch"], [arrays[name] for name in sorted(arrays)], meta["rows"])
+
+    def save_start(self, start: Start) -> None:
+        self._save_arrays("start.npz", **asdict(start))
+
+    def load_start(self) -> Start | None:
+        """The start kept, or None if it was not reached."""
+        arrays = self._load_arrays("start.npz")
+        return None if arrays is None else Start(**arrays)
+
+    def finish(self, metrics: dict) -> None:
+        """Write metrics.json, which marks the run as finished, and drop the state that only a resume needs."""
+        _write(self.path / "metrics.json", (json.dumps(metrics, indent=2) + "\n").encode())
+        (self.path / "checkpoints" / "state.npz").unlink()
+
+    def _save_arrays(self, name: str, **arrays) -> None:
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        _write(self.path / "checkpoints" / name, buffer.getbuffer())
+
+    def _load_arrays(self, name: str) -> dict | None:
+        file = self.path / "checkpoints" / name
+        if not file.exists():
+            return None
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                return dict(arrays)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(f"{file} is damaged ({error}); remove it to start its phase anew") from error
+
+
+def free_folder(parent: Path, name: str) -> Path:
+    """parent/name, or the first of parent/name-2, -3, ... that no run has taken."""
+    path, number = parent / name, 1
+    while (path / "config.json").exists():
+        number += 1
+        path = parent / f"{name}-{number}"
+    return path
+
+
+def _write(path: Path, content) -> None:
+    """Write a file so that it is whole or not there, also after a kill or a power cut."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

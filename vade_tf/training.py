@@ -1,0 +1,255 @@
+"""The phases in order: autoencoder pretraining, starting mixture, VaDE; each can be resumed after a kill."""
+
+import importlib.metadata
+import math
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from vade_tf import callbacks, device, elbo, init, metrics, networks
+from vade_tf.config import TrainConfig
+from vade_tf.data import pipeline
+from vade_tf.data.dataset import Dataset
+from vade_tf.data.sources import load_dataset
+from vade_tf.errors import InputError
+from vade_tf.model import VaDE
+from vade_tf.optimizer import FusedAdam
+from vade_tf.run import Run, State
+
+PRETRAIN_UPDATES = 6000  # few rows make short epochs: at least as many updates as this, ...
+PRETRAIN_EPOCHS = 30
+UPDATES = 2500  # ... and for VaDE as this
+EPOCHS = 10
+
+Progress = Callable[[str, int], Callable[[int, str], None]]
+"""A way to show progress: (phase, batches in all) -> (batches done since, text) -> None."""
+
+
+def no_progress(phase: str, batches: int) -> Callable[[int, str], None]:
+    return lambda done, text: None
+
+
+def train(
+    config: TrainConfig,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    progress: Progress = no_progress,
+    extra: Sequence[keras.callbacks.Callback] = (),
+) -> dict:
+    """Train a VaDE from random weights into a run folder.
+
+    Args:
+        config: the settings; `TrainConfig.create(...)`.
+        out: the run folder: a new one, or with `resume` one that holds an unfinished run.
+        resume: continue the run in `out` with its own settings; `config` must be those.
+        progress: shows progress; default nothing.
+        extra: further Keras callbacks, for both phases.
+
+    Returns:
+        What metrics.json holds: dataset, source, n, n_features, n_clusters, recipe, seed, acc, nmi, ari (None without
+        labels), elbo, distortion, rate_z, rate_c (nats a row, over all rows), epochs, seconds by phase, device,
+        precision, jit, versions.
+
+    Raises:
+        InputError: data or settings that cannot be used, or a folder that cannot be written.
+        callbacks.DivergedError: the loss became NaN or infinite.
+    """
+    dataset, clusters = load_dataset(config)
+    hints = _load_hints(config, len(dataset.x), clusters)
+    config = _fill_lengths(config, len(dataset.x), hints)
+    run = Run.open(out) if resume else Run.create(out, config)
+    if run.finished:
+        raise InputError(f"--resume: {out} holds a finished run; nothing is left to do")
+    state = run.load_state()
+    rows = [] if state is None else state.rows
+    precision = device.resolve_precision(config.precision)
+    jit = device.resolve_jit(config.jit)
+    model = build_model(config, dataset, clusters, precision)
+    image_shape = dataset.image_shape if config.augment else None
+
+    def fit(phase: str, keras_model: keras.Model, epochs: int, hints=None, more=(), score=dict) -> None:
+        """The epochs of one phase that are still to do."""
+        done = 0
+        if state is not None and state.phase == phase:
+            callbacks.restore_arrays(keras_model, state.arrays)
+            done = state.epoch
+        steps = pipeline.steps_per_epoch(len(dataset.x), config.batch_size)
+        batches = pipeline.training_batches(
+            dataset.x, config.batch_size, config.seed, range(done, epochs), hints=hints, image_shape=image_shape
+        )
+        if phase == "pretrain" and image_shape is None:
+            batches = batches.map(lambda x: (x, x))  # an autoencoder's target is its input
+        keras_model.fit(
+            batches,
+            initial_epoch=done,
+            epochs=epochs,
+            steps_per_epoch=steps,
+            shuffle=False,
+            verbose=0,
+            callbacks=[
+                keras.callbacks.LearningRateScheduler(
+                    callbacks.learning_rate(config.schedule, config.learning_rate, epochs)
+                ),
+                *more,
+                callbacks.Record(run, phase, rows, score),
+                callbacks.Advance(progress(phase, steps * (epochs - done))),
+                *extra,
+            ],
+        )
+
+    def adam() -> FusedAdam:
+        return FusedAdam(config.learning_rate, epsilon=config.adam_epsilon)
+
+    if state is None or state.phase == "pretrain":
+        autoencoder = build_autoencoder(model)
+        autoencoder.compile(adam(), loss=_reconstruction_loss(model), jit_compile=jit)
+        fit("pretrain", autoencoder, config.pretrain_epochs)
+
+    begun = time.perf_counter()
+    start = run.load_start()
+    if start is None:
+        advance = progress("init", 1)
+        codes = encode(model, dataset.x)
+        start = init.start(codes, clusters, config.init, config.seed)
+        run.save_start(start)
+        advance(1, f"{config.init}, {clusters} groups")
+    init_seconds = time.perf_counter() - begun
+
+    model.prior.assign(start.pi, start.mu, start.sigma2)
+    model.compile(adam(), jit_compile=jit)
+    fit(
+        "fit",
+        model,
+        config.epochs,
+        hints=start.groups if hints is None else hints,
+        more=[callbacks.Guide(config.guide_weight, config.guide_epochs)],
+        score=lambda: label_scores(model, dataset),
+    )
+    save_model(model, run.path / "model.keras")
+    result = summarise(config, dataset, model, rows, init_seconds, precision, jit)
+    run.finish(result)
+    return result
+
+
+def build_model(config: TrainConfig, dataset: Dataset, clusters: int, precision: str) -> VaDE:
+    """The untrained model of a run, its weights a pure function of the seed."""
+    n_features = dataset.x.shape[1]
+    keras.utils.set_random_seed(config.seed)
+    shape = {"n_features": n_features, "latent_dim": config.latent_dim, "precision": precision}
+    identity = np.all(dataset.scale == 1) and np.all(dataset.offset == 0)
+    scaling = None if identity else keras.layers.Rescaling(_plain(dataset.scale), _plain(dataset.offset))
+    return VaDE(
+        networks.build_encoder(**shape),
+        networks.build_decoder(**shape),
+        clusters,
+        dataset.likelihood,
+        scaling=scaling,
+        seed=config.seed,
+    )
+
+
+def build_autoencoder(model: VaDE) -> keras.Model:
+    """The deterministic autoencoder made of a VaDE's own networks: raw x -> decoder(m(x))."""
+    x = keras.Input(model.encoder.input_shape[1:])
+    scaled = x if model.scaling is None else model.scaling(x)
+    return keras.Model(x, model.decoder(mean_encoder(model)(scaled)), name="autoencoder")
+
+
+def mean_encoder(model: VaDE) -> keras.Model:
+    """The encoder without its log-variance head: scaled x [n, D] -> m [n, latent]."""
+    return keras.Model(model.encoder.inputs, model.encoder.outputs[0])
+
+
+def _reconstruction_loss(model: VaDE):
+    distortion = elbo.DISTORTIONS[model.likelihood]
+    return lambda x, out: distortion(model.scale(x), out)
+
+
+def encode(model: VaDE, x: np.ndarray) -> np.ndarray:
+    """Mean codes of all rows, [n, latent]."""
+    return mean_encoder(model).predict(pipeline.ordered_batches(x).map(model.scale), verbose=0)
+
+
+def label_scores(model: VaDE, dataset: Dataset) -> dict:
+    """ACC, NMI and ARI of the model's groups; empty without labels."""
+    if dataset.y is None:
+        return {}
+    gamma = model.predict(pipeline.ordered_batches(dataset.x), verbose=0)
+    return metrics.scores(dataset.y, gamma.argmax(axis=1))
+
+
+def save_model(model: VaDE, path: Path) -> None:
+    """Write a .keras file so that it is whole or not there."""
+    temporary = path.with_name("unfinished-" + path.name)
+    model.save(temporary)
+    os.replace(temporary, path)
+
+
+def summarise(config, dataset: Dataset, model: VaDE, rows, init_seconds: float, precision: str, jit: bool) -> dict:
+    """What metrics.json holds."""
+    bound = model.evaluate(pipeline.ordered_batches(dataset.x), verbose=0, return_dict=True)
+    seconds = {phase: sum(row["seconds"] for row in rows if row["phase"] == phase) for phase in ("pretrain", "fit")}
+    seconds = {"pretrain": seconds["pretrain"], "init": init_seconds, "fit": seconds["fit"]}
+    seconds["total"] = sum(seconds.values())
+    return {
+        "dataset": dataset.name,
+        "source": dataset.source,
+        "n": len(dataset.x),
+        "n_features": dataset.x.shape[1],
+        "n_clusters": model.prior.n_components,
+        "recipe": config.recipe,
+        "seed": config.seed,
+        **{"acc": None, "nmi": None, "ari": None, **label_scores(model, dataset)},
+        **{name: bound[name] for name in ("elbo", "distortion", "rate_z", "rate_c")},
+        "epochs": {"pretrain": config.pretrain_epochs, "fit": config.epochs},
+        "seconds": {name: round(value, 1) for name, value in seconds.items()},
+        "device": device.describe(),
+        "precision": precision,
+        "jit": jit,
+        "versions": {
+            "python": platform.python_version(),
+            **{
+                name: importlib.metadata.version(name)
+                for name in ("tensorflow", "tensorflow-probability", "keras", "numpy", "scikit-learn")
+            },
+        },
+    }
+
+
+def _fill_lengths(config: TrainConfig, n: int, hints) -> TrainConfig:
+    """The config with the lengths that follow from the number of rows written out."""
+    from dataclasses import replace
+
+    steps = pipeline.steps_per_epoch(n, config.batch_size)
+    pretrain_epochs = config.pretrain_epochs or max(PRETRAIN_EPOCHS, math.ceil(PRETRAIN_UPDATES / steps))
+    epochs = config.epochs or max(EPOCHS, math.ceil(UPDATES / steps))
+    guide_epochs = config.guide_epochs
+    if guide_epochs is None:
+        guide_epochs = epochs if hints is not None else round(0.8 * epochs)
+    return replace(config, pretrain_epochs=pretrain_epochs, epochs=epochs, guide_epochs=guide_epochs)
+
+
+def _load_hints(config: TrainConfig, n: int, clusters: int) -> np.ndarray | None:
+    if config.hints is None:
+        return None
+    try:
+        hints = np.load(config.hints, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"--hints: {config.hints} cannot be read as .npy ({error})") from error
+    if hints.shape != (n,) or not np.issubdtype(hints.dtype, np.integer) or hints.min() < -1 or hints.max() >= clusters:
+        raise InputError(
+            f"--hints: expected {n} whole numbers from -1 (unknown) to {clusters - 1}, got {hints.dtype} of shape "
+            f"{hints.shape}"
+        )
+    return hints.astype(np.int32)
+
+
+def _plain(value):
+    """A number or array as what Keras can write into a config."""
+    return value.tolist() if isinstance(value, np.ndarray) else value
