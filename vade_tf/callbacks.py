@@ -8,11 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from vade_tf.errors import DivergedError
 from vade_tf.run import COLUMNS, Run, State
-
-
-class DivergedError(RuntimeError):
-    """The loss is no longer a finite number."""
 
 
 def learning_rate(schedule: str, initial: float, epochs: int) -> Callable[[int], float]:
@@ -20,6 +17,9 @@ def learning_rate(schedule: str, initial: float, epochs: int) -> Callable[[int],
     if schedule == "step":
         return lambda epoch: max(initial * 0.9 ** (epoch // 10), initial / 10)
     return lambda epoch: initial * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * (epoch + 0.5) / epochs)))
+
+
+SAVE_SECONDS = 10.0  # weights and optimizer are 40 MB for the paper's network: not after every epoch of a few rows
 
 
 class Guide(keras.callbacks.Callback):
@@ -35,7 +35,7 @@ class Guide(keras.callbacks.Callback):
 
 
 class Record(keras.callbacks.Callback):
-    """After each epoch: a row for metrics.csv and TensorBoard, and the state that a resume starts from.
+    """After each epoch: a row for metrics.csv and TensorBoard; every few seconds the state that a resume starts from.
 
     Args:
         run: the run folder.
@@ -50,6 +50,7 @@ class Record(keras.callbacks.Callback):
         self.phase = phase
         self.rows = rows
         self.score = score
+        self.saved = -math.inf
         self.writer = tf.summary.create_file_writer(str(run.path / "tensorboard" / phase))
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -69,7 +70,10 @@ class Record(keras.callbacks.Callback):
             for name, value in row.items():
                 tf.summary.scalar(name, value)
         self.writer.flush()
-        self.run.save_state(State(self.phase, epoch + 1, state_arrays(self.model), self.rows))
+        self.run.save_rows(self.rows)
+        if time.monotonic() - self.saved >= SAVE_SECONDS or epoch + 1 == self.params["epochs"]:
+            self.run.save_state(State(self.phase, epoch + 1, state_arrays(self.model), self.rows))
+            self.saved = time.monotonic()
 
 
 class Advance(keras.callbacks.Callback):

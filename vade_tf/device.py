@@ -42,7 +42,9 @@ def cpu_flags() -> frozenset[str]:
     info = pathlib.Path("/proc/cpuinfo")
     if not info.is_file():
         return frozenset()
-    return frozenset(word for line in info.read_text().splitlines() if line.startswith("flags") for word in line.split())
+    return frozenset(
+        word for line in info.read_text().splitlines() if line.startswith("flags") for word in line.split()
+    )
 
 
 def describe() -> str:

@@ -14,6 +14,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
+METHODS = ("landmark", "gmm", "kmeans")
 VARIANCE_FLOOR = 1e-4  # share of the code's overall variance that every component keeps at least
 
 
@@ -45,7 +46,7 @@ def start(z: np.ndarray, n_clusters: int, method: str, seed: int) -> Start:
         ValueError: unknown method, or K not in 1..n.
     """
     if method not in METHODS:
-        raise ValueError(f"method must be one of {sorted(METHODS)}. Received: {method!r}")
+        raise ValueError(f"method must be one of {METHODS}. Received: {method!r}")
     if not 1 <= n_clusters <= len(z):
         raise ValueError(f"n_clusters must be from 1 to the number of rows, {len(z)}. Received: {n_clusters}")
     z = np.asarray(z, np.float64)
@@ -54,7 +55,7 @@ def start(z: np.ndarray, n_clusters: int, method: str, seed: int) -> Start:
             mixture = GaussianMixture(n_clusters, covariance_type="diag", n_init=3, random_state=seed).fit(z)
             groups, pi, mu, sigma2 = mixture.predict(z), mixture.weights_, mixture.means_, mixture.covariances_
         else:
-            groups = METHODS[method](z, n_clusters, seed)
+            groups = landmark(z, n_clusters, seed) if method == "landmark" else kmeans(z, n_clusters, seed)
             pi, mu, sigma2 = moments(z, groups, n_clusters)
     floor = VARIANCE_FLOOR * z.var(axis=0).mean() + 1e-12
     return Start(
@@ -122,6 +123,3 @@ def landmark(
     embedding = ties @ vectors[:, -m:]  # [n, m]
     embedding /= np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-12)
     return KMeans(n_clusters, n_init=20, random_state=seed).fit(embedding).labels_
-
-
-METHODS = {"landmark": landmark, "gmm": None, "kmeans": kmeans}

@@ -48,7 +48,7 @@ class VaDE(keras.Model):
         self.likelihood = likelihood
         self.scaling = scaling
         self.seed = seed
-        self.prior = GaussianMixturePrior(n_clusters, decoder.input_shape[-1], name="prior")
+        self.prior = GaussianMixturePrior(n_clusters, decoder.input_shape[-1], seed, name="prior")
         self.guide_weight = self.add_weight(
             name="guide_weight",
             shape=(),

@@ -6,12 +6,17 @@ Hidden layers compute in the given precision; the heads, and everything behind t
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 
 HIDDEN = (500, 500, 2000)
 
 
 def build_encoder(
-    n_features: int, latent_dim: int = 10, hidden: Sequence[int] = HIDDEN, precision: str = "float32"
+    n_features: int,
+    latent_dim: int = 10,
+    hidden: Sequence[int] = HIDDEN,
+    precision: str = "float32",
+    seed: int = 0,
 ) -> keras.Model:
     """Dense encoder of q(z|x) = N(m, diag s2).
 
@@ -23,34 +28,43 @@ def build_encoder(
         latent_dim: width of the code.
         hidden: widths of the hidden layers, first to last.
         precision: Keras dtype policy of the hidden layers, e.g. "mixed_bfloat16".
+        seed: of the initial weights; same seed, same weights.
 
     Returns:
         Model from x [batch, D] to (m, log s2), both [batch, latent_dim] in float32.
     """
     x = h = keras.Input((n_features,), name="x")
     for i, width in enumerate(hidden):
-        h = keras.layers.Dense(width, activation="relu", dtype=precision, name=f"encoder_{i}")(h)
-    m = keras.layers.Dense(latent_dim, dtype="float32", name="z_mean")(h)
-    small = keras.initializers.VarianceScaling(scale=0.01, mode="fan_avg", distribution="uniform")
-    log_s2 = keras.layers.Dense(
-        latent_dim, kernel_initializer=small, bias_initializer=keras.initializers.Constant(-3.0), dtype="float32", name="z_log_var"
-    )(h)
+        h = _dense(width, f"encoder_{i}", (seed, 0, i), activation="relu", dtype=precision)(h)
+    m = _dense(latent_dim, "z_mean", (seed, 0, len(hidden)))(h)
+    start = keras.initializers.Constant(-3.0)
+    log_s2 = _dense(latent_dim, "z_log_var", (seed, 0, len(hidden) + 1), gain=0.1, bias_initializer=start)(h)
     return keras.Model(x, [m, log_s2], name="encoder")
 
 
 def build_decoder(
-    n_features: int, latent_dim: int = 10, hidden: Sequence[int] = HIDDEN, precision: str = "float32"
+    n_features: int,
+    latent_dim: int = 10,
+    hidden: Sequence[int] = HIDDEN,
+    precision: str = "float32",
+    seed: int = 0,
 ) -> keras.Model:
     """Dense decoder of p(x|z), the encoder's mirror image.
 
     Args:
-        n_features, latent_dim, hidden, precision: as for `build_encoder`; `hidden` is used last to first.
+        n_features, latent_dim, hidden, precision, seed: as for `build_encoder`; `hidden` is used last to first.
 
     Returns:
         Model from z [batch, latent_dim] to [batch, D] in float32: Bernoulli logits, or Gaussian means.
     """
     z = h = keras.Input((latent_dim,), name="z")
     for i, width in enumerate(reversed(hidden)):
-        h = keras.layers.Dense(width, activation="relu", dtype=precision, name=f"decoder_{i}")(h)
-    return keras.Model(z, keras.layers.Dense(n_features, dtype="float32", name="x_parameters")(h), name="decoder")
+        h = _dense(width, f"decoder_{i}", (seed, 1, i), activation="relu", dtype=precision)(h)
+    return keras.Model(z, _dense(n_features, "x_parameters", (seed, 1, len(hidden)))(h), name="decoder")
 
+
+def _dense(width: int, name: str, seed: tuple[int, ...], gain: float = 1.0, dtype: str = "float32", **more):
+    """A dense layer whose Glorot-uniform kernel, times gain, is a pure function of seed."""
+    number = int(np.random.SeedSequence(seed).generate_state(1)[0] >> 1)
+    glorot = keras.initializers.VarianceScaling(scale=gain**2, mode="fan_avg", distribution="uniform", seed=number)
+    return keras.layers.Dense(width, kernel_initializer=glorot, dtype=dtype, name=name, **more)

@@ -18,9 +18,10 @@ class GaussianMixturePrior(keras.layers.Layer):
     Args:
         n_components: number of clusters K, at least 1.
         latent_dim: number of latent dimensions, at least 1.
+        seed: of the initial means, standard normal; weights start equal and variances at 1.
     """
 
-    def __init__(self, n_components: int, latent_dim: int, **kwargs):
+    def __init__(self, n_components: int, latent_dim: int, seed: int = 0, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
         if n_components < 1 or latent_dim < 1:
             raise ValueError(
@@ -28,12 +29,13 @@ class GaussianMixturePrior(keras.layers.Layer):
             )
         self.n_components = n_components
         self.latent_dim = latent_dim
+        self.seed = seed
 
         def weight(name, shape, initializer="zeros"):
             return self.add_weight(name=name, shape=shape, initializer=initializer, dtype="float32", autocast=False)
 
         self.pi_logits = weight("pi_logits", (n_components,))
-        self.mu = weight("mu", (n_components, latent_dim), keras.initializers.RandomNormal(stddev=1.0))
+        self.mu = weight("mu", (n_components, latent_dim), keras.initializers.RandomNormal(stddev=1.0, seed=seed))
         self.log_sigma2 = weight("log_sigma2", (n_components, latent_dim))
         self.built = True
 
@@ -77,5 +79,5 @@ class GaussianMixturePrior(keras.layers.Layer):
         self.log_sigma2.assign(np.log(sigma2))
 
     def get_config(self):
-        config = super().get_config()
-        return {**config, "n_components": self.n_components, "latent_dim": self.latent_dim}
+        more = {"n_components": self.n_components, "latent_dim": self.latent_dim, "seed": self.seed}
+        return {**super().get_config(), **more}

@@ -1,11 +1,12 @@
 """The run folder: what is in it, and how it survives a kill at any moment.
 
     config.json              every setting of the run
+    data.json                what the data were: source, shape and checksum
     metrics.csv              a row an epoch
     metrics.json             the result; its presence means that the run is finished
     model.keras              the trained VaDE
     tensorboard/             the columns of metrics.csv as scalars
-    checkpoints/state.npz    weights, optimizer and history after the last whole epoch
+    checkpoints/state.npz    weights, optimizer and history after an epoch, a few seconds ago at the most
     checkpoints/start.npz    groups and mixture of the start
 
 Files are written under another name and then renamed, so each is whole or not there.
@@ -49,8 +50,8 @@ class Run:
         self.config = config
 
     @classmethod
-    def create(cls, path: str | Path, config: TrainConfig) -> "Run":
-        """A new run folder.
+    def create(cls, path: str | Path, config: TrainConfig, data: dict) -> "Run":
+        """A new run folder, for data with this fingerprint.
 
         Raises:
             InputError: the folder holds a run already, or cannot be written.
@@ -62,7 +63,8 @@ class Run:
             raise InputError(f"--out: {path} holds an unfinished run; continue it with --resume {path}")
         try:
             (path / "checkpoints").mkdir(parents=True, exist_ok=True)
-            _write(path / "config.json", config.to_json().encode())
+            write_whole(path / "data.json", json.dumps(data).encode())
+            write_whole(path / "config.json", config.to_json().encode())
         except OSError as error:
             raise InputError(f"--out: {path} cannot be written ({error.strerror}); choose another folder") from error
         return cls(path, config)
@@ -87,16 +89,25 @@ class Run:
     def finished(self) -> bool:
         return (self.path / "metrics.json").exists()
 
+    def check_data(self, data: dict) -> None:
+        """Raises InputError unless the data have the fingerprint of those the run began with."""
+        before = json.loads((self.path / "data.json").read_text())
+        if data != before:
+            raise InputError(f"--resume: {self.path} began with other data: expected {before}, got {data}")
+
     def save_state(self, state: State) -> None:
-        """Keep a state instead of the one before, and bring metrics.csv up to it."""
+        """Keep a state instead of the one before."""
         meta = json.dumps({"phase": state.phase, "epoch": state.epoch, "rows": state.rows})
         arrays = {f"array_{i:03d}": array for i, array in enumerate(state.arrays)}
         self._save_arrays("state.npz", meta=np.array(meta), **arrays)
+
+    def save_rows(self, rows: list[dict]) -> None:
+        """Write metrics.csv."""
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(state.rows)
-        _write(self.path / "metrics.csv", text.getvalue().encode())
+        writer.writerows(rows)
+        write_whole(self.path / "metrics.csv", text.getvalue().encode())
 
     def load_state(self) -> State | None:
         """The last state kept, or None if no epoch was finished."""
@@ -116,13 +127,13 @@ class Run:
 
     def finish(self, metrics: dict) -> None:
         """Write metrics.json, which marks the run as finished, and drop the state that only a resume needs."""
-        _write(self.path / "metrics.json", (json.dumps(metrics, indent=2) + "\n").encode())
+        write_whole(self.path / "metrics.json", (json.dumps(metrics, indent=2) + "\n").encode())
         (self.path / "checkpoints" / "state.npz").unlink()
 
     def _save_arrays(self, name: str, **arrays) -> None:
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
-        _write(self.path / "checkpoints" / name, buffer.getbuffer())
+        write_whole(self.path / "checkpoints" / name, buffer.getbuffer())
 
     def _load_arrays(self, name: str) -> dict | None:
         file = self.path / "checkpoints" / name
@@ -135,20 +146,39 @@ class Run:
             raise InputError(f"{file} is damaged ({error}); remove it to start its phase anew") from error
 
 
+def load(path: str | Path):
+    """The trained `VaDE` of a finished run folder, or of a .keras file.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
+    import keras
+
+    from vade_tf.model import VaDE
+
+    file = Path(path) if str(path).endswith(".keras") else Path(path) / "model.keras"
+    if not file.is_file():
+        raise InputError(f"{path}: expected a finished run folder or a .keras file, found no {file.name} there")
+    try:
+        return keras.models.load_model(file, custom_objects={"VaDE": VaDE})
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(f"{file} is damaged or of another version ({error})") from error
+
+
 def free_folder(parent: Path, name: str) -> Path:
-    """parent/name, or the first of parent/name-2, -3, ... that no run has taken."""
+    """parent/name, or the first of parent/name-2, -3, ... that is not there or empty."""
     path, number = parent / name, 1
-    while (path / "config.json").exists():
+    while path.exists() and any(path.iterdir()):
         number += 1
         path = parent / f"{name}-{number}"
     return path
 
 
-def _write(path: Path, content) -> None:
+def write_whole(path: Path, content) -> None:
     """Write a file so that it is whole or not there, also after a kill or a power cut."""
     temporary = path.with_name(path.name + ".tmp")
     with temporary.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(temporary, path)
+    temporary.replace(path)

@@ -2,10 +2,10 @@
 
 import importlib.metadata
 import math
-import os
 import platform
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -19,36 +19,50 @@ from vade_tf.data.sources import load_dataset
 from vade_tf.errors import InputError
 from vade_tf.model import VaDE
 from vade_tf.optimizer import FusedAdam
-from vade_tf.run import Run, State
+from vade_tf.run import Run
 
 PRETRAIN_UPDATES = 6000  # few rows make short epochs: at least as many updates as this, ...
 PRETRAIN_EPOCHS = 30
 UPDATES = 2500  # ... and for VaDE as this
 EPOCHS = 10
 
-Progress = Callable[[str, int], Callable[[int, str], None]]
-"""A way to show progress: (phase, batches in all) -> (batches done since, text) -> None."""
 
+class Silent:
+    """The reporter that shows nothing; also the form of every reporter."""
 
-def no_progress(phase: str, batches: int) -> Callable[[int, str], None]:
-    return lambda done, text: None
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        """One sentence a person should read."""
+
+    def phase(self, name: str, batches: int) -> Callable[[int, str], None]:
+        """A phase ("pretrain", "init", "fit") begins: returns what is told of (batches done since, a short text)."""
+        return lambda done, text: None
+
+    def result(self, metrics: dict, out: str) -> None:
+        """A run has ended."""
+
+    def seeds(self, summary: dict, out: str) -> None:
+        """A run over several seeds has ended."""
 
 
 def train(
     config: TrainConfig,
     out: str | Path,
     *,
-    resume: bool = False,
-    progress: Progress = no_progress,
+    reporter=None,
     extra: Sequence[keras.callbacks.Callback] = (),
 ) -> dict:
-    """Train a VaDE from random weights into a run folder.
+    """Train a VaDE from random weights into a new run folder.
 
     Args:
         config: the settings; `TrainConfig.create(...)`.
-        out: the run folder: a new one, or with `resume` one that holds an unfinished run.
-        resume: continue the run in `out` with its own settings; `config` must be those.
-        progress: shows progress; default nothing.
+        out: the run folder (see `run`), not there yet or empty.
+        reporter: shows progress, see `Silent`; default nothing.
         extra: further Keras callbacks, for both phases.
 
     Returns:
@@ -57,24 +71,52 @@ def train(
         precision, jit, versions.
 
     Raises:
-        InputError: data or settings that cannot be used, or a folder that cannot be written.
-        callbacks.DivergedError: the loss became NaN or infinite.
+        InputError: data or settings that cannot be used, or a folder that cannot be written; nothing is written then.
+        DivergedError: the loss became NaN or infinite.
     """
     dataset, clusters = load_dataset(config)
     hints = _load_hints(config, len(dataset.x), clusters)
-    config = _fill_lengths(config, len(dataset.x), hints)
-    run = Run.open(out) if resume else Run.create(out, config)
+    config = _fill_lengths(config, len(dataset.x), clusters, hints)
+    run = Run.create(out, config, dataset.fingerprint)
+    return _phases(run, dataset, hints, reporter or Silent(), extra)
+
+
+def resume(out: str | Path, *, reporter=None, extra: Sequence[keras.callbacks.Callback] = ()) -> dict:
+    """Continue an unfinished run; it ends with the weights, bit for bit, that it would have had without the pause.
+
+    Args and Returns: as for `train`; the settings are those of the folder.
+
+    Raises:
+        InputError: no run there, a finished one, a damaged file, or data that are not those it began with.
+    """
+    run = Run.open(out)
     if run.finished:
         raise InputError(f"--resume: {out} holds a finished run; nothing is left to do")
+    dataset, clusters = load_dataset(run.config)
+    run.check_data(dataset.fingerprint)
+    return _phases(run, dataset, _load_hints(run.config, len(dataset.x), clusters), reporter or Silent(), extra)
+
+
+def _phases(run: Run, dataset: Dataset, hints: np.ndarray | None, reporter, extra) -> dict:
+    """Pretraining, start and VaDE: whatever of them the run folder does not hold yet."""
+    config = run.config
+    clusters, pretrain_epochs, epochs, guide_epochs = (
+        _filled(value) for value in (config.clusters, config.pretrain_epochs, config.epochs, config.guide_epochs)
+    )
+    if dataset.notice:
+        reporter.say(dataset.notice)
     state = run.load_state()
     rows = [] if state is None else state.rows
     precision = device.resolve_precision(config.precision)
     jit = device.resolve_jit(config.jit)
-    model = build_model(config, dataset, clusters, precision)
+    model = build_model(config, dataset, precision)
     image_shape = dataset.image_shape if config.augment else None
 
     def fit(phase: str, keras_model: keras.Model, epochs: int, hints=None, more=(), score=dict) -> None:
         """The epochs of one phase that are still to do."""
+        optimizer = FusedAdam(config.learning_rate, epsilon=config.adam_epsilon)
+        loss = _reconstruction_loss(model) if phase == "pretrain" else None  # VaDE brings its own
+        keras_model.compile(optimizer, loss=loss, jit_compile=jit)
         done = 0
         if state is not None and state.phase == phase:
             callbacks.restore_arrays(keras_model, state.arrays)
@@ -85,6 +127,7 @@ def train(
         )
         if phase == "pretrain" and image_shape is None:
             batches = batches.map(lambda x: (x, x))  # an autoencoder's target is its input
+        schedule = callbacks.learning_rate(config.schedule, config.learning_rate, epochs)
         keras_model.fit(
             batches,
             initial_epoch=done,
@@ -93,61 +136,47 @@ def train(
             shuffle=False,
             verbose=0,
             callbacks=[
-                keras.callbacks.LearningRateScheduler(
-                    callbacks.learning_rate(config.schedule, config.learning_rate, epochs)
-                ),
+                keras.callbacks.LearningRateScheduler(schedule),
                 *more,
                 callbacks.Record(run, phase, rows, score),
-                callbacks.Advance(progress(phase, steps * (epochs - done))),
+                callbacks.Advance(reporter.phase(phase, steps * (epochs - done))),
                 *extra,
             ],
         )
 
-    def adam() -> FusedAdam:
-        return FusedAdam(config.learning_rate, epsilon=config.adam_epsilon)
-
     if state is None or state.phase == "pretrain":
-        autoencoder = build_autoencoder(model)
-        autoencoder.compile(adam(), loss=_reconstruction_loss(model), jit_compile=jit)
-        fit("pretrain", autoencoder, config.pretrain_epochs)
+        fit("pretrain", build_autoencoder(model), pretrain_epochs)
 
     begun = time.perf_counter()
     start = run.load_start()
     if start is None:
-        advance = progress("init", 1)
-        codes = encode(model, dataset.x)
-        start = init.start(codes, clusters, config.init, config.seed)
+        advance = reporter.phase("init", 1)
+        start = init.start(encode(model, dataset.x), clusters, config.init, config.seed)
         run.save_start(start)
         advance(1, f"{config.init}, {clusters} groups")
     init_seconds = time.perf_counter() - begun
 
     model.prior.assign(start.pi, start.mu, start.sigma2)
-    model.compile(adam(), jit_compile=jit)
-    fit(
-        "fit",
-        model,
-        config.epochs,
-        hints=start.groups if hints is None else hints,
-        more=[callbacks.Guide(config.guide_weight, config.guide_epochs)],
-        score=lambda: label_scores(model, dataset),
-    )
+    guide = callbacks.Guide(config.guide_weight, guide_epochs)
+    known = start.groups if hints is None else hints
+    fit("fit", model, epochs, known, more=[guide], score=lambda: label_scores(model, dataset))
+
     save_model(model, run.path / "model.keras")
     result = summarise(config, dataset, model, rows, init_seconds, precision, jit)
     run.finish(result)
     return result
 
 
-def build_model(config: TrainConfig, dataset: Dataset, clusters: int, precision: str) -> VaDE:
+def build_model(config: TrainConfig, dataset: Dataset, precision: str) -> VaDE:
     """The untrained model of a run, its weights a pure function of the seed."""
     n_features = dataset.x.shape[1]
-    keras.utils.set_random_seed(config.seed)
-    shape = {"n_features": n_features, "latent_dim": config.latent_dim, "precision": precision}
+    shape = {"n_features": n_features, "latent_dim": config.latent_dim, "precision": precision, "seed": config.seed}
     identity = np.all(dataset.scale == 1) and np.all(dataset.offset == 0)
     scaling = None if identity else keras.layers.Rescaling(_plain(dataset.scale), _plain(dataset.offset))
     return VaDE(
         networks.build_encoder(**shape),
         networks.build_decoder(**shape),
-        clusters,
+        config.clusters,
         dataset.likelihood,
         scaling=scaling,
         seed=config.seed,
@@ -188,7 +217,7 @@ def save_model(model: VaDE, path: Path) -> None:
     """Write a .keras file so that it is whole or not there."""
     temporary = path.with_name("unfinished-" + path.name)
     model.save(temporary)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def summarise(config, dataset: Dataset, model: VaDE, rows, init_seconds: float, precision: str, jit: bool) -> dict:
@@ -222,17 +251,21 @@ def summarise(config, dataset: Dataset, model: VaDE, rows, init_seconds: float, 
     }
 
 
-def _fill_lengths(config: TrainConfig, n: int, hints) -> TrainConfig:
-    """The config with the lengths that follow from the number of rows written out."""
-    from dataclasses import replace
-
+def _fill_lengths(config: TrainConfig, n: int, clusters: int, hints) -> TrainConfig:
+    """The config with what follows from the data written out: K and the lengths of the phases."""
     steps = pipeline.steps_per_epoch(n, config.batch_size)
     pretrain_epochs = config.pretrain_epochs or max(PRETRAIN_EPOCHS, math.ceil(PRETRAIN_UPDATES / steps))
     epochs = config.epochs or max(EPOCHS, math.ceil(UPDATES / steps))
     guide_epochs = config.guide_epochs
     if guide_epochs is None:
         guide_epochs = epochs if hints is not None else round(0.8 * epochs)
-    return replace(config, pretrain_epochs=pretrain_epochs, epochs=epochs, guide_epochs=guide_epochs)
+    return replace(config, clusters=clusters, pretrain_epochs=pretrain_epochs, epochs=epochs, guide_epochs=guide_epochs)
+
+
+def _filled(value: int | None) -> int:
+    """A setting that `_fill_lengths` has settled."""
+    assert value is not None
+    return value
 
 
 def _load_hints(config: TrainConfig, n: int, clusters: int) -> np.ndarray | None:

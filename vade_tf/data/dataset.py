@@ -1,5 +1,6 @@
 """`Dataset`: unlabelled rows with what the rest needs to know of them. Labels ride along for scoring only."""
 
+import zlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +23,7 @@ class Dataset:
         likelihood: "bernoulli" or "gaussian".
         image_shape: (height, width) where a row is a grey image, else None.
         scale, offset: numbers or [D]; the x of the likelihood is `raw * scale + offset`.
+        notice: a sentence about the source that a user has to know, or "".
     """
 
     x: np.ndarray
@@ -32,6 +34,13 @@ class Dataset:
     image_shape: tuple[int, int] | None = None
     scale: float | np.ndarray = 1.0
     offset: float | np.ndarray = 0.0
+    notice: str = ""
+
+    @property
+    def fingerprint(self) -> dict:
+        """Source, shape and checksum: tells whether rows are those of an earlier run."""
+        checksum = zlib.crc32(np.ascontiguousarray(self.x).data)
+        return {"source": self.source, "rows": len(self.x), "features": self.x.shape[1], "crc32": checksum}
 
     def limited(self, n: int | None, seed: int) -> "Dataset":
         """A random subset of n rows (all of them if n is None or not smaller)."""
@@ -70,7 +79,8 @@ def build(x, y, name: str, source: str, likelihood: str = "auto", image_shape=No
         raise InputError(f"{source}: expected one label a row, got {len(y)} labels for {len(x)} rows")
     if likelihood == "auto":
         likelihood = "bernoulli" if x.dtype == np.uint8 or (low >= 0 and high <= 1) else "gaussian"
-    scale, offset = 1.0, 0.0
+    scale: float | np.ndarray = 1.0
+    offset: float | np.ndarray = 0.0
     if likelihood == "bernoulli":
         if x.dtype == np.uint8:
             scale = 1 / 255

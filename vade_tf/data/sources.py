@@ -19,7 +19,7 @@ def load_dataset(config: TrainConfig) -> tuple[Dataset, int]:
         dataset = DATASETS[config.dataset](config.data_dir, config.require_full)
     else:
         raise InputError(f"--dataset: expected one of {', '.join(sorted(DATASETS))}, got {config.dataset!r}")
-    clusters = config.clusters or CLUSTERS.get(config.dataset)
+    clusters = config.clusters or CLUSTERS.get(config.dataset or "")
     if clusters is None:
         raise InputError("--clusters: expected the number of clusters with --data, got none; give --clusters K")
     dataset = dataset.limited(config.limit, config.seed)

@@ -1,0 +1,32 @@
+# Two commands for a fresh machine (Python 3.11 to 3.13): each makes .venv if it is not there and installs what it needs.
+PYTHON ?= python3
+PIP_FLAGS ?= --quiet --disable-pip-version-check
+ARGS ?=
+
+.PHONY: train test lint clean
+
+train: .venv/train.stamp  ## train on MNIST; more flags by ARGS="--seed 1"
+	.venv/bin/python train.py --dataset mnist $(ARGS)
+
+test: lint  ## the whole test suite
+	.venv/bin/python -m pytest
+
+lint: .venv/test.stamp
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Python 3.11 to 3.13 is needed, this is {v.major}.{v.minor}; name another with make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+
+.venv/train.stamp: requirements.txt | .venv/bin/python
+	.venv/bin/python -m pip install $(PIP_FLAGS) -r requirements.txt
+	touch $@
+
+.venv/test.stamp: requirements-test.txt .venv/train.stamp
+	.venv/bin/python -m pip install $(PIP_FLAGS) -r requirements-test.txt
+	touch $@
+
+clean:
+	rm -rf .venv

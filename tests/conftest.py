@@ -1,0 +1,32 @@
+"""Shared fixtures: small models and data that every test can afford."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import pytest
+
+from vade_tf import networks
+from vade_tf.model import VaDE
+from vade_tf.optimizer import FusedAdam
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def small_model():
+    """Makes a VaDE of 12 features, 3 latent dimensions and 4 clusters, compiled; settings can be changed."""
+
+    def make(likelihood="bernoulli", n_clusters=4, precision="float32", compiled=True, **more) -> keras.Model:
+        shape = {"n_features": 12, "latent_dim": 3, "hidden": (16, 8), "precision": precision}
+        model = VaDE(networks.build_encoder(**shape), networks.build_decoder(**shape), n_clusters, likelihood, **more)
+        if compiled:
+            model.compile(FusedAdam(1e-2))
+        return model
+
+    return make

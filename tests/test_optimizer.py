@@ -1,0 +1,48 @@
+"""FusedAdam takes Keras' Adam's steps."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vade_tf.optimizer import FusedAdam
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("settings", [{}, {"epsilon": 1e-4, "beta_1": 0.8}, {"clipnorm": 0.1}, {"weight_decay": 0.01}])
+def test_equals_keras_adam(rng, jit, settings):
+    start = rng.normal(size=(7, 3)).astype("f4")
+    gradients = rng.normal(size=(10, 7, 3)).astype("f4")
+    ends = []
+    for kind in (keras.optimizers.Adam, FusedAdam):
+        variable, optimizer = keras.Variable(start), kind(0.05, **settings)
+        optimizer.build([variable])
+        step = tf.function(functools.partial(_apply, optimizer, variable), jit_compile=jit)
+        for gradient in gradients:
+            step(tf.constant(gradient))
+        ends.append([variable.numpy(), *(v.numpy() for v in optimizer.variables)])
+    for ours, keras_own in zip(*reversed(ends), strict=True):
+        np.testing.assert_allclose(ours, keras_own, rtol=1e-4, atol=1e-6)
+
+
+def _apply(optimizer, variable, gradient):
+    optimizer.apply([gradient], [variable])
+
+
+def test_follows_a_schedule_and_survives_its_config(rng):
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5)
+    optimizer = FusedAdam.from_config(FusedAdam(schedule).get_config())
+    variable = keras.Variable(np.zeros(1, "f4"))
+    steps = []
+    for _ in range(3):
+        before = variable.numpy()
+        optimizer.apply([tf.ones(1)], [variable])
+        steps.append((before - variable.numpy())[0])
+    np.testing.assert_allclose(steps, [0.1, 0.05, 0.025], rtol=1e-3)
+
+
+def test_refuses_amsgrad():
+    with pytest.raises(ValueError, match="does not support amsgrad"):
+        FusedAdam(amsgrad=True)

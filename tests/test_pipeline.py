@@ -1,0 +1,79 @@
+"""Batches: every row once an epoch, an order and an augmentation that depend on (seed, epoch) only."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vade_tf.data import pipeline
+
+
+def epochs_of(x, batch_size, seed, epochs, **more):
+    """The batches of each epoch as lists of arrays."""
+    batches = list(pipeline.training_batches(x, batch_size, seed, epochs, **more).as_numpy_iterator())
+    steps = pipeline.steps_per_epoch(len(x), batch_size)
+    assert len(batches) == steps * len(epochs)
+    return [batches[i : i + steps] for i in range(0, len(batches), steps)]
+
+
+@settings(max_examples=15, deadline=None)
+@given(n=st.integers(1, 40), batch_size=st.integers(1, 50), seed=st.integers(0, 2**31 - 1))
+def test_every_row_once_an_epoch_in_an_order_of_its_own(n, batch_size, seed):
+    x = np.arange(n, dtype="f4")[:, None]
+    first, second = (np.concatenate(epoch).ravel() for epoch in epochs_of(x, batch_size, seed, range(2)))
+    np.testing.assert_array_equal(np.sort(first), x.ravel())
+    np.testing.assert_array_equal(np.sort(second), x.ravel())
+    if n > 20:
+        assert not np.array_equal(first, second)
+        assert not np.array_equal(first, x.ravel())
+
+
+def test_an_epoch_is_the_same_wherever_the_run_began(rng):
+    images = rng.integers(0, 256, (30, 64)).astype("u1")
+    hints = np.arange(30, dtype="i4")
+    whole = epochs_of(images, 8, 3, range(4), hints=hints, image_shape=(8, 8))
+    resumed = epochs_of(images, 8, 3, range(2, 4), hints=hints, image_shape=(8, 8))
+    for a, b in zip(whole[2] + whole[3], resumed[0] + resumed[1], strict=True):
+        for one, other in zip((*a[0], a[1]), (*b[0], b[1]), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_hints_and_the_unchanged_rows_stay_beside_each_other(rng):
+    images = rng.integers(0, 256, (30, 64)).astype("u1")
+    for batch in epochs_of(images, 8, 3, range(1), hints=np.arange(30), image_shape=(8, 8))[0]:
+        (view, x), hints = batch
+        np.testing.assert_array_equal(x, images[hints])
+        assert view.dtype == x.dtype
+        assert view.shape == x.shape
+        assert not np.array_equal(view, x)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "f4"])
+def test_augmentation_moves_a_blob_a_little_and_keeps_it(dtype):
+    """A dot right of the centre: stays within rotation, zoom and shift of where it was, and is not scaled in value."""
+    images = np.zeros((500, 29, 29), dtype)
+    images[:, 13:16, 21:24] = 200
+    moved = pipeline.augment(images.reshape(500, -1), (29, 29), seed=(1, 2)).numpy().reshape(500, 29, 29).astype("f8")
+    weight = moved.sum(axis=(1, 2))
+    rows = (moved.sum(axis=2) @ np.arange(29)) / weight - 14  # centre of the dot, relative to the image's
+    columns = (moved.sum(axis=1) @ np.arange(29)) / weight - 14
+    reach = 8 * (1 + pipeline.ZOOM) / (1 - pipeline.ZOOM)
+    assert np.all(np.hypot(rows, columns) < reach + np.sqrt(2) * pipeline.SHIFT / (1 - pipeline.ZOOM) + 0.5)
+    assert np.abs(columns.mean() - 8) < 0.5
+    assert np.abs(rows.mean()) < 0.5
+    assert columns.std() > 0.8
+    assert rows.std() > 0.8
+    assert 150 < moved.max() <= 200
+
+
+def test_each_row_has_an_affine_map_of_its_own():
+    images = np.tile(np.arange(64, dtype="f4"), (5, 1))
+    out = pipeline.augment(images, (8, 8), seed=(0, 0)).numpy()
+    assert len(np.unique(out, axis=0)) == 5
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 20])
+def test_ordered_batches_are_all_rows_in_order(n):
+    x = np.arange(3 * n, dtype="u1").reshape(n, 3)
+    batches = list(pipeline.ordered_batches(x, 8).as_numpy_iterator())
+    np.testing.assert_array_equal(np.concatenate(batches), x)

@@ -1,0 +1,69 @@
+"""The mixture layer: its distribution, its samples, its errors."""
+
+import keras
+import numpy as np
+import oracles
+import pytest
+
+from vade_tf.prior import GaussianMixturePrior
+
+PI = np.array([0.2, 0.5, 0.3])
+MU = np.array([[0.0, 0.0], [4.0, -1.0], [-3.0, 2.0]])
+SIGMA2 = np.array([[1.0, 0.25], [0.5, 2.0], [0.1, 1.5]])
+
+
+@pytest.fixture
+def prior():
+    layer = GaussianMixturePrior(3, 2)
+    layer.assign(PI, MU, SIGMA2)
+    return layer
+
+
+def test_log_prob_and_posterior_equal_scipy(prior, rng):
+    z = rng.normal(0, 3, (20, 2))
+    want = [np.log(np.sum(PI * np.exp(oracles.log_normal(point, MU, SIGMA2)))) for point in z]
+    np.testing.assert_allclose(prior.distribution.log_prob(z.astype("f4")), want, rtol=1e-4)
+    gamma = [oracles.responsibilities(point, PI, MU, SIGMA2) for point in z]
+    np.testing.assert_allclose(np.exp(prior(z)), gamma, atol=1e-5)
+
+
+def test_20000_samples_match_the_moments(prior):
+    n = 20_000
+    z = prior.distribution.sample(n, seed=1).numpy()
+    mean = PI @ MU
+    variance = PI @ (SIGMA2 + MU**2) - mean**2
+    np.testing.assert_allclose(z.mean(axis=0), mean, atol=4 * np.sqrt(variance.max() / n))
+    np.testing.assert_allclose(z.var(axis=0), variance, rtol=0.05)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_stays_in_float32_under_a_mixed_policy(policy):
+    layer = GaussianMixturePrior(3, 2, dtype=policy)
+    layer.assign(PI, MU, SIGMA2)
+    assert {v.dtype for v in layer.weights} == {"float32"}
+    far = np.full((1, 2), 300.0, "f2")
+    np.testing.assert_allclose(np.exp(layer(far))[0], oracles.responsibilities(far[0].astype("f8"), PI, MU, SIGMA2))
+
+
+def test_config_round_trip():
+    layer = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(GaussianMixturePrior(5, 4, 3)))
+    assert (layer.n_components, layer.latent_dim) == (5, 4)
+    np.testing.assert_array_equal(layer.mu, GaussianMixturePrior(5, 4, 3).mu)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mu": MU[:2]}, r"mu must have shape \(3, 2\). Received: \(2, 2\)"),
+        ({"sigma2": SIGMA2 * 0}, "sigma2 must be finite and positive"),
+        ({"pi": np.array([0.5, np.nan, 0.5])}, "pi must be finite and positive"),
+    ],
+)
+def test_assign_says_what_is_wrong(prior, change, message):
+    with pytest.raises(ValueError, match=message):
+        prior.assign(**{"pi": PI, "mu": MU, "sigma2": SIGMA2, **change})
+
+
+def test_needs_a_component():
+    with pytest.raises(ValueError, match="must be at least 1. Received: 0 and 2"):
+        GaussianMixturePrior(0, 2)

@@ -1,0 +1,240 @@
+"""The phases, the run folder, and the promise that a kill costs nothing."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from vade_tf import run, seeds, training
+from vade_tf.config import TrainConfig
+from vade_tf.errors import DivergedError, InputError
+
+SMALL = {"pretrain_epochs": 3, "epochs": 4, "guide_epochs": 3, "batch_size": 64, "clusters": 3, "learning_rate": 1e-3}
+
+DRIVER = """
+import os, signal, sys
+import keras
+from vade_tf import callbacks, init, training
+from vade_tf.config import TrainConfig
+out, data, settings, phase, epoch, batch = sys.argv[1], sys.argv[2], eval(sys.argv[3]), *sys.argv[4:7]
+
+callbacks.SAVE_SECONDS = 0
+
+class Killer(keras.callbacks.Callback):
+    def on_epoch_begin(self, number, logs=None):
+        self.number = number
+    def on_train_batch_end(self, number, logs=None):
+        here = "fit" if hasattr(self.model, "prior") else "pretrain"
+        if here == phase and self.number == int(epoch) and number == int(batch):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+if phase == "init":
+    init.start = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
+if phase == "save":
+    training.summarise = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
+training.train(TrainConfig.create(data=data, **settings), out, extra=[Killer()])
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Three groups of 8 x 8 images, in a file with labels: the path of an .npz."""
+    r = np.random.default_rng(0)
+    y = np.arange(300) % 3
+    images = np.zeros((300, 8, 8))
+    for i, c in enumerate(y):
+        images[i, 2 * c + 1 : 2 * c + 3, 1:7] = 1
+    x = np.clip(0.8 * images + r.uniform(0, 0.2, images.shape), 0, 1)
+    file = tmp_path_factory.mktemp("data") / "bars.npz"
+    np.savez(file, x=(255 * x).astype("u1"), y=y)
+    return str(file)
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """A run that nobody disturbed."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    training.train(TrainConfig.create(data=data, **SMALL), out)
+    return out
+
+
+def weights(out):
+    model = run.load(out)
+    return model.get_weights() + [v.numpy() for v in model.optimizer.variables]
+
+
+def rows_of(out):
+    with (out / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        row.pop("seconds")
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("phase", "epoch", "batch"),
+    [("pretrain", 0, 2), ("pretrain", 2, 1), ("init", 0, 0), ("fit", 0, 1), ("fit", 3, 3), ("save", 0, 0)],
+)
+def test_killed_and_resumed_ends_with_the_same_weights(data, whole, tmp_path, phase, epoch, batch):
+    out = tmp_path / "run"
+    arguments = [str(out), data, repr(SMALL), phase, str(epoch), str(batch)]
+    done = subprocess.run([sys.executable, "-c", DRIVER, *arguments], capture_output=True, text=True, timeout=180)
+    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+    assert not (out / "metrics.json").exists()
+    result = training.resume(out)
+    for mine, theirs in zip(weights(out), weights(whole), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert rows_of(out) == rows_of(whole)
+    expected = json.loads((whole / "metrics.json").read_text())
+    assert {k: v for k, v in result.items() if k != "seconds"} == {k: v for k, v in expected.items() if k != "seconds"}
+
+
+def test_the_run_folder_holds_what_it_promises(whole):
+    names = {str(p.relative_to(whole)) for p in whole.rglob("*") if p.is_file() and "tensorboard" not in p.parts}
+    assert names == {"config.json", "data.json", "metrics.csv", "metrics.json", "model.keras", "checkpoints/start.npz"}
+    rows = rows_of(whole)
+    assert [(r["phase"], r["epoch"]) for r in rows] == [
+        *(("pretrain", str(e)) for e in (1, 2, 3)),
+        *(("fit", str(e)) for e in (1, 2, 3, 4)),
+    ]
+    assert all(0 <= float(r["acc"]) <= 1 for r in rows if r["phase"] == "fit")
+    assert float(rows[3]["loss"]) > -float(rows[3]["elbo"])  # guided
+    assert float(rows[6]["loss"]) == pytest.approx(-float(rows[6]["elbo"]))  # let go
+    metrics = json.loads((whole / "metrics.json").read_text())
+    assert metrics["acc"] == pytest.approx(float(rows[-1]["acc"]))
+    assert (metrics["n"], metrics["n_features"], metrics["n_clusters"], metrics["source"][-8:]) == (
+        300,
+        64,
+        3,
+        "bars.npz",
+    )
+    assert set(metrics["seconds"]) == {"pretrain", "init", "fit", "total"}
+    assert metrics["elbo"] == pytest.approx(-metrics["distortion"] - metrics["rate_z"] - metrics["rate_c"], rel=1e-5)
+
+
+def test_tensorboard_has_every_column(whole):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(whole / "tensorboard" / "fit")).Reload()
+    tags = set(events.Tags()["tensors"])
+    assert {"loss", "elbo", "distortion", "rate_z", "rate_c", "acc", "nmi", "ari", "learning_rate"} <= tags
+    assert [event.step for event in events.Tensors("elbo")] == [1, 2, 3, 4]
+
+
+def test_labels_change_nothing(data, whole, tmp_path):
+    """The same rows with shuffled labels, and with none, train to the same weights."""
+    with np.load(data) as arrays:
+        x = arrays["x"]
+    np.savez(tmp_path / "bars.npz", x=x)
+    result = training.train(TrainConfig.create(data=str(tmp_path / "bars.npz"), **SMALL), tmp_path / "run")
+    for mine, theirs in zip(weights(tmp_path / "run"), weights(whole), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert result["acc"] is None
+
+
+def test_it_finds_groups_that_are_there(data, tmp_path):
+    settings = {**SMALL, "pretrain_epochs": 60, "epochs": 40, "guide_epochs": 30, "augment": False}
+    assert training.train(TrainConfig.create(data=data, **settings), tmp_path / "run")["acc"] > 0.98
+
+
+def test_paper_recipe_runs_through_the_same_path(data, tmp_path):
+    config = TrainConfig.create(recipe="paper", data=data, clusters=3, pretrain_epochs=2, epochs=2)
+    result = training.train(config, tmp_path / "run")
+    assert result["recipe"] == "paper"
+    assert np.isfinite(result["elbo"])
+
+
+def test_hints_lead_instead_of_the_start(data, tmp_path):
+    """Known groups that no clustering would find (is one corner bright?): led to them, it knows them on other rows."""
+    x = np.load(data)["x"].reshape(300, -1)
+    bright = (x[:, :4].mean(axis=1) > np.median(x[:, :4].mean(axis=1))).astype(int)
+    np.save(tmp_path / "hints.npy", np.where(np.arange(300) < 200, bright, -1))
+    settings = {**SMALL, "clusters": 2, "epochs": 60, "learning_rate": 3e-3, "augment": False, "guide_epochs": None}
+    config = TrainConfig.create(data=data, hints=str(tmp_path / "hints.npy"), guide_weight=100.0, **settings)
+    training.train(config, tmp_path / "run")
+    right = run.load(tmp_path / "run").predict(x, verbose=0).argmax(axis=1) == bright
+    assert right[:200].mean() > 0.95
+    assert right[200:].mean() > 0.7
+    np.save(tmp_path / "hints.npy", bright + 1)
+    with pytest.raises(InputError, match=r"--hints: expected 300 whole numbers from -1 \(unknown\) to 1"):
+        training.train(config, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_finished_run_is_never_overwritten(data, whole):
+    before = (whole / "metrics.json").read_bytes()
+    with pytest.raises(InputError, match="holds a finished run; choose another folder"):
+        training.train(TrainConfig.create(data=data, **SMALL), whole)
+    with pytest.raises(InputError, match="holds a finished run; nothing is left to do"):
+        training.resume(whole)
+    assert (whole / "metrics.json").read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_written(data, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match=r"--out: .* cannot be written"):
+        training.train(TrainConfig.create(data=data, **SMALL), tmp_path / "file" / "run")
+
+
+def test_resume_refuses_other_data_and_damaged_folders(whole, data, tmp_path):
+    for name, damage, message in (
+        ("other", lambda d: (d / "data.json").write_text('{"rows": 1}'), "began with other data"),
+        ("config", lambda d: (d / "config.json").write_text("{"), "config.json is damaged"),
+        ("state", lambda d: (d / "checkpoints" / "state.npz").write_bytes(b"PK\x03\x04"), "state.npz is damaged"),
+    ):
+        out = tmp_path / name
+        (out / "checkpoints").mkdir(parents=True)
+        for file in ("config.json", "data.json"):
+            (out / file).write_bytes((whole / file).read_bytes())
+        damage(out)
+        with pytest.raises(InputError, match=message):
+            training.resume(out)
+    with pytest.raises(InputError, match="expected a run folder"):
+        training.resume(tmp_path / "nowhere")
+
+
+def test_divergence_stops_the_run_with_a_reason(data, tmp_path):
+    with pytest.raises(DivergedError, match="pretrain: the loss became (nan|inf) in epoch 1; lower --learning-rate"):
+        training.train(TrainConfig.create(data=data, **{**SMALL, "learning_rate": 1e30}), tmp_path / "run")
+
+
+def test_load_names_what_is_missing(whole, tmp_path):
+    with pytest.raises(InputError, match="expected a finished run folder or a .keras file"):
+        run.load(tmp_path)
+    (tmp_path / "m.keras").write_bytes((whole / "model.keras").read_bytes()[:1000])
+    with pytest.raises(InputError, match="m.keras is damaged"):
+        run.load(tmp_path / "m.keras")
+    assert isinstance(run.load(whole / "model.keras"), keras.Model)
+
+
+def test_free_folder_takes_the_next_name(tmp_path):
+    assert run.free_folder(tmp_path, "a") == tmp_path / "a"
+    for name in ("a", "a-2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").touch()
+    assert run.free_folder(tmp_path, "a") == tmp_path / "a-3"
+
+
+def test_seeds_continue_where_they_stopped_and_choose_without_labels(data, tmp_path):
+    config = TrainConfig.create(data=data, **{**SMALL, "pretrain_epochs": 1, "epochs": 1, "seed": 4})
+    out = tmp_path / "study"
+    summary = seeds.train_seeds(config, out, 2)
+    figures = [json.loads((out / f"seed-{s}" / "metrics.json").read_text()) for s in (4, 5)]
+    assert summary["acc"]["mean"] == pytest.approx(np.mean([f["acc"] for f in figures]))
+    assert summary["acc"]["std"] == pytest.approx(np.std([f["acc"] for f in figures], ddof=1))
+    assert summary["selected"] == max(figures, key=lambda f: f["elbo"])["seed"]
+    (out / "seed-5" / "metrics.json").unlink()
+    for file in ("config.json", "model.keras"):
+        (out / "seed-5" / file).unlink()
+    (out / "seed-5" / "checkpoints" / "start.npz").unlink()
+    kept = (out / "seed-4" / "model.keras").stat().st_mtime_ns
+    again = seeds.resume_seeds(out)
+    assert (out / "seed-4" / "model.keras").stat().st_mtime_ns == kept
+    assert again["elbo"] == summary["elbo"]
+    with pytest.raises(InputError, match="continue with --resume"):
+        seeds.train_seeds(config, out, 2)

@@ -1,0 +1,100 @@
+"""Train a VaDE from the command line.
+
+python train.py --dataset mnist                          the default recipe, into runs/mnist
+python train.py --dataset mnist --recipe paper           the paper's own setting
+python train.py --dataset mnist --limit 5000             a quick look
+python train.py --data my.npy --clusters 12              your own rows
+python train.py --dataset mnist --seeds 5                five runs and their mean, spread and label-free choice
+python train.py --resume runs/mnist                      continue after a kill
+"""
+
+import argparse
+import dataclasses
+import os
+import sys
+import typing
+from pathlib import Path
+
+from vade_tf.config import TrainConfig, flag
+from vade_tf.errors import DivergedError, InputError
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """The flags: one for each field of TrainConfig, and those that say where and how to run."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    kinds = typing.get_type_hints(TrainConfig)
+    for field in dataclasses.fields(TrainConfig):
+        text = field.metadata["help"]
+        if field.default is not None and not isinstance(field.default, bool):
+            text += f" (default: {field.default})"
+        options: dict = {"default": argparse.SUPPRESS, "help": text}
+        if kinds[field.name] is bool:
+            options["action"] = argparse.BooleanOptionalAction if field.default else "store_true"
+        else:
+            kind = kinds[field.name]
+            options["type"] = next(t for t in (typing.get_args(kind) or (kind,)) if t is not type(None))
+            options["metavar"] = "|".join(field.metadata.get("choices", ())) or options["type"].__name__.upper()
+        parser.add_argument(flag(field.name), **options)
+    where = parser.add_argument_group("where and how to run")
+    where.add_argument("--out", help="run folder (default: runs/NAME, or the next free runs/NAME-2, ...)")
+    where.add_argument("--resume", metavar="RUN", help="continue an unfinished run; takes its settings from the folder")
+    where.add_argument("--seeds", type=int, default=1, help="number of seeds, from --seed up (default: 1)")
+    where.add_argument("--quiet", action="store_true", help="no progress, no table")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    settings = vars(parse(argv))
+    out, resume, seeds, quiet = (settings.pop(name) for name in ("out", "resume", "seeds", "quiet"))
+    try:
+        run(settings, out, resume, seeds, quiet)
+    except InputError as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 2
+    except DivergedError as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("train.py: stopped; python train.py --resume RUN continues it", file=sys.stderr)
+        return 130
+    return 0
+
+
+def run(settings: dict, out: str | None, resume: str | None, seeds: int, quiet: bool) -> None:
+    if seeds < 1:
+        raise InputError(f"--seeds: expected a whole number of at least 1, got {seeds}")
+    if resume is not None and (settings or out or seeds > 1):
+        raise InputError("--resume: takes every setting from the run folder; give no other flag but --quiet")
+    config = None if resume is not None else TrainConfig.create(**settings)
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from vade_tf.terminal import Terminal, hushed
+
+    with hushed():
+        import tensorflow as tf
+
+        from vade_tf import seeds as studies
+        from vade_tf import training
+        from vade_tf.run import free_folder
+
+        tf.constant(0)  # the device speaks up when first used
+    tf.get_logger().setLevel("ERROR")
+
+    name = config.dataset or Path(config.data).stem if config else None
+    path = Path(resume or out or free_folder(Path("runs"), name))
+    with training.Silent() if quiet else Terminal() as reporter:
+        if resume and studies.is_study(path):
+            show, result = reporter.seeds, studies.resume_seeds(path, reporter=reporter)
+        elif resume:
+            show, result = reporter.result, training.resume(path, reporter=reporter)
+        elif seeds > 1:
+            show, result = reporter.seeds, studies.train_seeds(config, path, seeds, reporter=reporter)
+        else:
+            show, result = reporter.result, training.train(config, path, reporter=reporter)
+    show(result, str(path))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

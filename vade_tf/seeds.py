@@ -1,0 +1,76 @@
+"""One configuration over several seeds: a run folder each, their spread, and a choice that reads no label."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from vade_tf import training
+from vade_tf.config import TrainConfig
+from vade_tf.errors import InputError
+from vade_tf.run import write_whole
+
+FILE = "seeds.json"
+
+
+def is_study(path: str | Path) -> bool:
+    """Whether a folder was made by `train_seeds`."""
+    return (Path(path) / FILE).exists()
+
+
+def train_seeds(config: TrainConfig, out: str | Path, n_seeds: int, *, reporter=None) -> dict:
+    """Train seeds config.seed, config.seed + 1, ... into sub-folders seed-0, ... of a new folder.
+
+    Args:
+        config: settings of all runs.
+        out: folder, not there yet or empty.
+        n_seeds: number of seeds.
+        reporter: see `training.Silent`.
+
+    Returns:
+        What summary.json holds: runs (one metrics.json each), mean, std (n - 1), min, max of acc, nmi, ari and elbo
+        (labels permitting), and `selected`, the seed with the highest ELBO.
+    """
+    out = Path(out)
+    if is_study(out):
+        raise InputError(f"--out: {out} holds runs over seeds; choose another folder, or continue with --resume {out}")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_whole(out / FILE, json.dumps({"n_seeds": n_seeds, "config": json.loads(config.to_json())}).encode())
+    except OSError as error:
+        raise InputError(f"--out: {out} cannot be written ({error.strerror}); choose another folder") from error
+    return resume_seeds(out, reporter=reporter)
+
+
+def resume_seeds(out: str | Path, *, reporter=None) -> dict:
+    """The seeds that a folder of `train_seeds` still lacks; Returns as there."""
+    out = Path(out)
+    reporter = reporter or training.Silent()
+    plan = json.loads((out / FILE).read_text())
+    config = TrainConfig(**plan["config"])
+    runs = []
+    for seed in range(config.seed, config.seed + plan["n_seeds"]):
+        folder = out / f"seed-{seed}"
+        if (folder / "metrics.json").exists():
+            runs.append(json.loads((folder / "metrics.json").read_text()))
+            continue
+        reporter.say(f"seed {seed}")
+        if (folder / "config.json").exists():
+            runs.append(training.resume(folder, reporter=reporter))
+        else:
+            runs.append(training.train(replace(config, seed=seed), folder, reporter=reporter))
+    summary = {"runs": runs, **spread(runs), "selected": max(runs, key=lambda run: run["elbo"])["seed"]}
+    write_whole(out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
+    return summary
+
+
+def spread(runs: list[dict]) -> dict:
+    """mean, std, min and max of each figure that every run has."""
+    figures = {}
+    for name in ("acc", "nmi", "ari", "elbo"):
+        values = [run[name] for run in runs]
+        if None not in values:
+            std = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+            figures[name] = {"mean": float(np.mean(values)), "std": std, "min": min(values), "max": max(values)}
+    return figures

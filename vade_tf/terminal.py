@@ -1,0 +1,91 @@
+"""What a person sees of a run on the terminal: one bar a phase, notices, and a table at the end."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+PHASES = {"pretrain": "Autoencoder", "init": "Starting mixture", "fit": "VaDE"}
+
+
+class Terminal:
+    """A reporter for `training.train` that draws; use it as a context manager."""
+
+    def __init__(self):
+        self.console = Console()
+        self.progress = Progress(
+            TextColumn("{task.fields[title]:<17}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[text]}"),
+            console=self.console,
+        )
+
+    def __enter__(self) -> "Terminal":
+        self.progress.start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.progress.stop()
+
+    def say(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+    def phase(self, name: str, batches: int) -> Callable[[int, str], None]:
+        task = self.progress.add_task("", total=batches, title=PHASES[name], text="")
+        return lambda done, text: self.progress.update(task, advance=done, text=text)
+
+    def result(self, metrics: dict, out: str) -> None:
+        """The short table at the end of a run, and what to type next."""
+        seconds = metrics["seconds"]
+        table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+        table.add_row("data", f"{metrics['dataset']}, {metrics['n']:,} rows from {metrics['source']}")
+        if metrics["acc"] is not None:
+            table.add_row("ACC   NMI   ARI", "{acc:.4f}   {nmi:.4f}   {ari:.4f}".format(**metrics))
+        table.add_row(
+            "ELBO",
+            "{elbo:.2f} nats a row (distortion {distortion:.2f}, rate_z {rate_z:.2f}, rate_c {rate_c:.2f})".format(
+                **metrics
+            ),
+        )
+        table.add_row("seconds", ", ".join(f"{name} {value:.0f}" for name, value in seconds.items()))
+        table.add_row("written to", out)
+        table.add_row("next", f"python evaluate.py {out}")
+        self.console.print(table, soft_wrap=True, highlight=False)
+
+    def seeds(self, summary: dict, out: str) -> None:
+        """The table of a run over several seeds."""
+        table = Table(title=f"{len(summary['runs'])} seeds", title_justify="left")
+        for column in ("", "mean", "std", "min", "max"):
+            table.add_column(column, justify="left" if not column else "right")
+        for name in ("acc", "nmi", "ari", "elbo"):
+            if name in summary:
+                table.add_row(name.upper(), *(f"{summary[name][k]:.4f}" for k in ("mean", "std", "min", "max")))
+        self.console.print(table)
+        self.say(f"selected without labels: seed {summary['selected']} (highest ELBO)\nwritten to {out}")
+
+
+@contextmanager
+def hushed():
+    """Keep what native libraries write to the terminal while they load; show it only if loading fails."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            file.seek(0)
+            os.write(kept, file.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
