@@ -52,7 +52,7 @@ class TrainConfig:
     learning_rate: float = option(2e-3, "Adam's learning rate at the start of each phase")
     schedule: str = option("cosine", "cosine to 5 %%, or step: times 0.9 every 10 epochs", choices=("cosine", "step"))
     adam_epsilon: float = option(1e-7, "Adam's epsilon")
-    augment: bool = option(True, "images: rotate, zoom and shift what the encoder reads")
+    augment: bool = option(True, "images: rotate, zoom and shift what the encoder reads in the VaDE phase")
     init: str = option("landmark", "starting mixture", choices=("landmark", "gmm", "kmeans"))
     guide_epochs: int | None = option(None, "epochs that hold on to the starting groups (four fifths of --epochs)")
     guide_weight: float = option(20.0, "weight of holding on, and of --hints")

@@ -1,6 +1,7 @@
 """The paper's networks as functional Keras models: encoder D-500-500-2000-(10, 10), decoder 10-2000-500-500-D.
 
-Hidden layers compute in the given precision; the heads, and everything behind them, in float32.
+The wide layers compute in the given precision. The heads of the code compute in float32, and all that leaves a network
+is float32.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ def build_encoder(
         n_features: D, the width of x.
         latent_dim: width of the code.
         hidden: widths of the hidden layers, first to last.
-        precision: Keras dtype policy of the hidden layers, e.g. "mixed_bfloat16".
+        precision: Keras dtype policy of the wide layers, e.g. "mixed_bfloat16".
         seed: of the initial weights; same seed, same weights.
 
     Returns:
@@ -60,7 +61,8 @@ def build_decoder(
     z = h = keras.Input((latent_dim,), name="z")
     for i, width in enumerate(reversed(hidden)):
         h = _dense(width, f"decoder_{i}", (seed, 1, i), activation="relu", dtype=precision)(h)
-    return keras.Model(z, _dense(n_features, "x_parameters", (seed, 1, len(hidden)))(h), name="decoder")
+    h = _dense(n_features, "x_parameters", (seed, 1, len(hidden)), dtype=precision)(h)
+    return keras.Model(z, keras.layers.Activation("linear", dtype="float32", name="to_float32")(h), name="decoder")
 
 
 def _dense(width: int, name: str, seed: tuple[int, ...], gain: float = 1.0, dtype: str = "float32", **more):

@@ -110,12 +110,11 @@ def _phases(run: Run, dataset: Dataset, hints: np.ndarray | None, reporter, extr
     precision = device.resolve_precision(config.precision)
     jit = device.resolve_jit(config.jit)
     model = build_model(config, dataset, precision)
-    image_shape = dataset.image_shape if config.augment else None
 
     def fit(phase: str, keras_model: keras.Model, epochs: int, hints=None, more=(), score=dict) -> None:
         """The epochs of one phase that are still to do."""
         optimizer = FusedAdam(config.learning_rate, epsilon=config.adam_epsilon)
-        loss = _reconstruction_loss(model) if phase == "pretrain" else None  # VaDE brings its own
+        loss = reconstruction_loss(model) if phase == "pretrain" else None  # VaDE brings its own
         keras_model.compile(optimizer, loss=loss, jit_compile=jit)
         done = 0
         if state is not None and state.phase == phase:
@@ -123,9 +122,14 @@ def _phases(run: Run, dataset: Dataset, hints: np.ndarray | None, reporter, extr
             done = state.epoch
         steps = pipeline.steps_per_epoch(len(dataset.x), config.batch_size)
         batches = pipeline.training_batches(
-            dataset.x, config.batch_size, config.seed, range(done, epochs), hints=hints, image_shape=image_shape
+            dataset.x,
+            config.batch_size,
+            config.seed,
+            range(done, epochs),
+            hints=hints,
+            image_shape=dataset.image_shape if config.augment and phase == "fit" else None,
         )
-        if phase == "pretrain" and image_shape is None:
+        if phase == "pretrain":
             batches = batches.map(lambda x: (x, x))  # an autoencoder's target is its input
         schedule = callbacks.learning_rate(config.schedule, config.learning_rate, epochs)
         keras_model.fit(
@@ -195,7 +199,8 @@ def mean_encoder(model: VaDE) -> keras.Model:
     return keras.Model(model.encoder.inputs, model.encoder.outputs[0])
 
 
-def _reconstruction_loss(model: VaDE):
+def reconstruction_loss(model: VaDE):
+    """The autoencoder's Keras loss: raw target [batch, D], decoder output [batch, D] -> nats [batch]."""
     distortion = elbo.DISTORTIONS[model.likelihood]
     return lambda x, out: distortion(model.scale(x), out)
 
