@@ -75,8 +75,8 @@ def run(settings: dict, out: str | None, resume: str | None, seeds: int, quiet: 
     with hushed():
         import tensorflow as tf
 
+        from vade_tf import phases, training
         from vade_tf import seeds as studies
-        from vade_tf import training
         from vade_tf.run import free_folder
 
         tf.constant(0)  # the device speaks up when first used
@@ -84,7 +84,7 @@ def run(settings: dict, out: str | None, resume: str | None, seeds: int, quiet: 
 
     name = config.dataset or Path(config.data).stem if config else None
     path = Path(resume or out or free_folder(Path("runs"), name))
-    with training.Silent() if quiet else Terminal() as reporter:
+    with phases.Silent() if quiet else Terminal() as reporter:
         if resume and studies.is_study(path):
             show, result = reporter.seeds, studies.resume_seeds(path, reporter=reporter)
         elif resume:

@@ -5,10 +5,10 @@ python benchmarks/speed.py --rows 14000         a quick look
 
 Every configuration is timed once a round, one after the other, so that a machine whose speed drifts hurts all alike;
 the table gives the medians over the rounds. "plain Keras" is what a reader of the Keras guide would write: an
-autoencoder of the same shape, `compile("adam", "binary_crossentropy")`, `fit(x, x)` on float32 arrays. Our phases run as
-train.py runs them: bytes in, augmentation and group hints included, without the evaluation and the checkpoint of an
-epoch's end. The share of the peak is that of the larger matrix product (2,048 cubed) timed in the same run, in the
-precision of the row. Results go to benchmarks/results/speed.csv.
+autoencoder of the same shape, `compile("adam", "binary_crossentropy")`, `fit(x, x)` on float32 arrays. Our phases run
+as train.py runs them: bytes in, in the VaDE phase with augmentation and group hints, without the evaluation and the
+checkpoint of an epoch's end. The share of the peak is that of a large matrix product (2,048 cubed) timed in the same
+run, in the precision of the row. Results go to benchmarks/results/speed.csv.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vade_tf import device, networks, training
+from vade_tf import device, networks, phases, training
 from vade_tf.config import TrainConfig
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import build
@@ -55,8 +55,8 @@ def our_phase(phase: str, rows: int, batch_size: int, precision: str):
     model = training.build_model(config, dataset, precision)
     hints = None
     if phase == "pretrain":
-        trained = training.build_autoencoder(model)
-        trained.compile(FusedAdam(1e-4), loss=training.reconstruction_loss(model))
+        trained = phases.build_autoencoder(model)
+        trained.compile(FusedAdam(1e-4), loss=phases.reconstruction_loss(model))
     else:
         trained, hints = model, np.arange(rows, dtype=np.int32) % 10
         trained.compile(FusedAdam(1e-4))

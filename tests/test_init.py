@@ -45,6 +45,12 @@ def test_same_seed_same_start(moons, method):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 
 
+@given(st.lists(st.integers(0, 4), min_size=5, max_size=40), st.permutations(range(5)))
+def test_matched_undoes_a_renaming(reference, names):
+    reference = np.array([0, 1, 2, 3, 4, *reference])
+    np.testing.assert_array_equal(init.matched(np.array(names)[reference], reference), reference)
+
+
 @settings(max_examples=20, deadline=None)
 @given(n=st.integers(2, 60), k=st.integers(1, 8), kind=st.sampled_from(["normal", "equal", "outlier", "two"]))
 def test_hostile_codes_still_give_a_mixture_that_can_be_used(n, k, kind):

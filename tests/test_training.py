@@ -14,7 +14,15 @@ from vade_tf import run, seeds, training
 from vade_tf.config import TrainConfig
 from vade_tf.errors import DivergedError, InputError
 
-SMALL = {"pretrain_epochs": 3, "epochs": 4, "guide_epochs": 3, "batch_size": 64, "clusters": 3, "learning_rate": 1e-3}
+SMALL = {
+    "pretrain_epochs": 3,
+    "epochs": 4,
+    "guide_epochs": 3,
+    "regroup_epoch": 2,
+    "batch_size": 64,
+    "clusters": 3,
+    "learning_rate": 1e-3,
+}
 
 DRIVER = """
 import os, signal, sys
@@ -35,6 +43,8 @@ class Killer(keras.callbacks.Callback):
 
 if phase == "init":
     init.start = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
+if phase == "regroup":
+    init.matched = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
 if phase == "save":
     training.summarise = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
 training.train(TrainConfig.create(data=data, **settings), out, extra=[Killer()])
@@ -78,7 +88,16 @@ def rows_of(out):
 
 @pytest.mark.parametrize(
     ("phase", "epoch", "batch"),
-    [("pretrain", 0, 2), ("pretrain", 2, 1), ("init", 0, 0), ("fit", 0, 1), ("fit", 3, 3), ("save", 0, 0)],
+    [
+        ("pretrain", 0, 2),
+        ("pretrain", 2, 1),
+        ("init", 0, 0),
+        ("fit", 0, 1),
+        ("fit", 1, 4),
+        ("fit", 3, 3),
+        ("regroup", 0, 0),
+        ("save", 0, 0),
+    ],
 )
 def test_killed_and_resumed_ends_with_the_same_weights(data, whole, tmp_path, phase, epoch, batch):
     out = tmp_path / "run"
@@ -96,7 +115,15 @@ def test_killed_and_resumed_ends_with_the_same_weights(data, whole, tmp_path, ph
 
 def test_the_run_folder_holds_what_it_promises(whole):
     names = {str(p.relative_to(whole)) for p in whole.rglob("*") if p.is_file() and "tensorboard" not in p.parts}
-    assert names == {"config.json", "data.json", "metrics.csv", "metrics.json", "model.keras", "checkpoints/start.npz"}
+    assert names == {
+        "config.json",
+        "data.json",
+        "metrics.csv",
+        "metrics.json",
+        "model.keras",
+        "checkpoints/start.npz",
+        "checkpoints/groups.npz",
+    }
     rows = rows_of(whole)
     assert [(r["phase"], r["epoch"]) for r in rows] == [
         *(("pretrain", str(e)) for e in (1, 2, 3)),
@@ -231,7 +258,8 @@ def test_seeds_continue_where_they_stopped_and_choose_without_labels(data, tmp_p
     (out / "seed-5" / "metrics.json").unlink()
     for file in ("config.json", "model.keras"):
         (out / "seed-5" / file).unlink()
-    (out / "seed-5" / "checkpoints" / "start.npz").unlink()
+    for file in ("start.npz", "groups.npz"):
+        (out / "seed-5" / "checkpoints" / file).unlink()
     kept = (out / "seed-4" / "model.keras").stat().st_mtime_ns
     again = seeds.resume_seeds(out)
     assert (out / "seed-4" / "model.keras").stat().st_mtime_ns == kept

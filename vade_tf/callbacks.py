@@ -77,10 +77,11 @@ class Record(keras.callbacks.Callback):
 
 
 class Advance(keras.callbacks.Callback):
-    """Moves a progress bar: `advance(batches, description)`, a few times a second at the most."""
+    """Moves the progress bar of a phase of so many epochs, by `advance(batches, text)` a few times a second."""
 
-    def __init__(self, advance: Callable[[int, str], None]):
+    def __init__(self, advance: Callable[[int, str], None], epochs: int):
         super().__init__()
+        self.epochs = epochs
         self.advance = advance
         self.pending = 0
         self.text = ""
@@ -91,7 +92,7 @@ class Advance(keras.callbacks.Callback):
             self.flush()
 
     def on_epoch_end(self, epoch, logs=None):
-        self.text = f"epoch {epoch + 1}/{self.params['epochs']}, loss {logs['loss']:.1f}"
+        self.text = f"epoch {epoch + 1}/{self.epochs}, loss {logs['loss']:.1f}"
         self.flush()
 
     def flush(self):

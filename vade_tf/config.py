@@ -55,6 +55,9 @@ class TrainConfig:
     augment: bool = option(True, "images: rotate, zoom and shift what the encoder reads in the VaDE phase")
     init: str = option("landmark", "starting mixture", choices=("landmark", "gmm", "kmeans"))
     guide_epochs: int | None = option(None, "epochs that hold on to the starting groups (four fifths of --epochs)")
+    regroup_epoch: int | None = option(
+        None, "epoch of VaDE after which the held groups are found anew (half of --guide-epochs; 0: never)"
+    )
     guide_weight: float = option(20.0, "weight of holding on, and of --hints")
     seed: int = option(0, "seed of everything random")
     precision: str = option(
@@ -90,8 +93,10 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{flag(name)}: expected a whole number of at least 1, got {value}")
-        if self.guide_epochs is not None and self.guide_epochs < 0:
-            raise InputError(f"--guide-epochs: expected a whole number of at least 0, got {self.guide_epochs}")
+        for name in ("guide_epochs", "regroup_epoch"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise InputError(f"{flag(name)}: expected a whole number of at least 0, got {value}")
         if not 0 <= self.seed < 2**31:
             raise InputError(f"--seed: expected a whole number from 0 to 2^31 - 1, got {self.seed}")
         for name in ("learning_rate", "adam_epsilon", "guide_weight"):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse
+from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
@@ -64,6 +65,14 @@ def start(z: np.ndarray, n_clusters: int, method: str, seed: int) -> Start:
         mu.astype(np.float32),
         np.maximum(sigma2, floor).astype(np.float32),
     )
+
+
+def matched(groups: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Groups renamed so that they agree with a reference grouping as far as a one-to-one naming can: int32 [n]."""
+    k = max(groups.max(), reference.max()) + 1
+    counts = np.zeros((k, k), np.int64)
+    np.add.at(counts, (groups, reference), 1)
+    return linear_sum_assignment(counts, maximize=True)[1][groups].astype(np.int32)
 
 
 def moments(z: np.ndarray, groups: np.ndarray, n_clusters: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

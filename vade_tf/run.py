@@ -8,6 +8,7 @@
     tensorboard/             the columns of metrics.csv as scalars
     checkpoints/state.npz    weights, optimizer and history after an epoch, a few seconds ago at the most
     checkpoints/start.npz    groups and mixture of the start
+    checkpoints/groups.npz   the groups as found anew during the VaDE phase
 
 Files are written under another name and then renamed, so each is whole or not there.
 """
@@ -124,6 +125,14 @@ class Run:
         """The start kept, or None if it was not reached."""
         arrays = self._load_arrays("start.npz")
         return None if arrays is None else Start(**arrays)
+
+    def save_groups(self, groups: np.ndarray) -> None:
+        self._save_arrays("groups.npz", groups=groups)
+
+    def load_groups(self) -> np.ndarray | None:
+        """The groups found anew during the VaDE phase, or None if that was not reached."""
+        arrays = self._load_arrays("groups.npz")
+        return None if arrays is None else arrays["groups"]
 
     def finish(self, metrics: dict) -> None:
         """Write metrics.json, which marks the run as finished, and drop the state that only a resume needs."""

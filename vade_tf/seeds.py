@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vade_tf import training
+from vade_tf import phases, training
 from vade_tf.config import TrainConfig
 from vade_tf.errors import InputError
 from vade_tf.run import write_whole
@@ -26,7 +26,7 @@ def train_seeds(config: TrainConfig, out: str | Path, n_seeds: int, *, reporter=
         config: settings of all runs.
         out: folder, not there yet or empty.
         n_seeds: number of seeds.
-        reporter: see `training.Silent`.
+        reporter: see `phases.Silent`.
 
     Returns:
         What summary.json holds: runs (one metrics.json each), mean, std (n - 1), min, max of acc, nmi, ari and elbo
@@ -46,7 +46,7 @@ def train_seeds(config: TrainConfig, out: str | Path, n_seeds: int, *, reporter=
 def resume_seeds(out: str | Path, *, reporter=None) -> dict:
     """The seeds that a folder of `train_seeds` still lacks; Returns as there."""
     out = Path(out)
-    reporter = reporter or training.Silent()
+    reporter = reporter or phases.Silent()
     plan = json.loads((out / FILE).read_text())
     config = TrainConfig(**plan["config"])
     runs = []

@@ -1,53 +1,28 @@
-"""The phases in order: autoencoder pretraining, starting mixture, VaDE; each can be resumed after a kill."""
+"""A run from data to metrics.json: settles what the settings leave open, then the phases in order; can be resumed."""
 
 import importlib.metadata
 import math
 import platform
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from vade_tf import callbacks, device, elbo, init, metrics, networks
+from vade_tf import device, networks, phases
 from vade_tf.config import TrainConfig
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.sources import load_dataset
 from vade_tf.errors import InputError
 from vade_tf.model import VaDE
-from vade_tf.optimizer import FusedAdam
 from vade_tf.run import Run
 
 PRETRAIN_UPDATES = 6000  # few rows make short epochs: at least as many updates as this, ...
 PRETRAIN_EPOCHS = 30
 UPDATES = 2500  # ... and for VaDE as this
 EPOCHS = 10
-
-
-class Silent:
-    """The reporter that shows nothing; also the form of every reporter."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception) -> None:
-        pass
-
-    def say(self, text: str) -> None:
-        """One sentence a person should read."""
-
-    def phase(self, name: str, batches: int) -> Callable[[int, str], None]:
-        """A phase ("pretrain", "init", "fit") begins: returns what is told of (batches done since, a short text)."""
-        return lambda done, text: None
-
-    def result(self, metrics: dict, out: str) -> None:
-        """A run has ended."""
-
-    def seeds(self, summary: dict, out: str) -> None:
-        """A run over several seeds has ended."""
 
 
 def train(
@@ -62,7 +37,7 @@ def train(
     Args:
         config: the settings; `TrainConfig.create(...)`.
         out: the run folder (see `run`), not there yet or empty.
-        reporter: shows progress, see `Silent`; default nothing.
+        reporter: shows progress, see `phases.Silent`; default nothing.
         extra: further Keras callbacks, for both phases.
 
     Returns:
@@ -78,7 +53,7 @@ def train(
     hints = _load_hints(config, len(dataset.x), clusters)
     config = _fill_lengths(config, len(dataset.x), clusters, hints)
     run = Run.create(out, config, dataset.fingerprint)
-    return _phases(run, dataset, hints, reporter or Silent(), extra)
+    return _phases(run, dataset, hints, reporter or phases.Silent(), extra)
 
 
 def resume(out: str | Path, *, reporter=None, extra: Sequence[keras.callbacks.Callback] = ()) -> dict:
@@ -94,79 +69,23 @@ def resume(out: str | Path, *, reporter=None, extra: Sequence[keras.callbacks.Ca
         raise InputError(f"--resume: {out} holds a finished run; nothing is left to do")
     dataset, clusters = load_dataset(run.config)
     run.check_data(dataset.fingerprint)
-    return _phases(run, dataset, _load_hints(run.config, len(dataset.x), clusters), reporter or Silent(), extra)
+    return _phases(run, dataset, _load_hints(run.config, len(dataset.x), clusters), reporter or phases.Silent(), extra)
 
 
 def _phases(run: Run, dataset: Dataset, hints: np.ndarray | None, reporter, extra) -> dict:
     """Pretraining, start and VaDE: whatever of them the run folder does not hold yet."""
-    config = run.config
-    clusters, pretrain_epochs, epochs, guide_epochs = (
-        _filled(value) for value in (config.clusters, config.pretrain_epochs, config.epochs, config.guide_epochs)
-    )
     if dataset.notice:
         reporter.say(dataset.notice)
+    precision, jit = device.resolve_precision(run.config.precision), device.resolve_jit(run.config.jit)
+    model = build_model(run.config, dataset, precision)
     state = run.load_state()
     rows = [] if state is None else state.rows
-    precision = device.resolve_precision(config.precision)
-    jit = device.resolve_jit(config.jit)
-    model = build_model(config, dataset, precision)
-
-    def fit(phase: str, keras_model: keras.Model, epochs: int, hints=None, more=(), score=dict) -> None:
-        """The epochs of one phase that are still to do."""
-        optimizer = FusedAdam(config.learning_rate, epsilon=config.adam_epsilon)
-        loss = reconstruction_loss(model) if phase == "pretrain" else None  # VaDE brings its own
-        keras_model.compile(optimizer, loss=loss, jit_compile=jit)
-        done = 0
-        if state is not None and state.phase == phase:
-            callbacks.restore_arrays(keras_model, state.arrays)
-            done = state.epoch
-        steps = pipeline.steps_per_epoch(len(dataset.x), config.batch_size)
-        batches = pipeline.training_batches(
-            dataset.x,
-            config.batch_size,
-            config.seed,
-            range(done, epochs),
-            hints=hints,
-            image_shape=dataset.image_shape if config.augment and phase == "fit" else None,
-        )
-        if phase == "pretrain":
-            batches = batches.map(lambda x: (x, x))  # an autoencoder's target is its input
-        schedule = callbacks.learning_rate(config.schedule, config.learning_rate, epochs)
-        keras_model.fit(
-            batches,
-            initial_epoch=done,
-            epochs=epochs,
-            steps_per_epoch=steps,
-            shuffle=False,
-            verbose=0,
-            callbacks=[
-                keras.callbacks.LearningRateScheduler(schedule),
-                *more,
-                callbacks.Record(run, phase, rows, score),
-                callbacks.Advance(reporter.phase(phase, steps * (epochs - done))),
-                *extra,
-            ],
-        )
-
-    if state is None or state.phase == "pretrain":
-        fit("pretrain", build_autoencoder(model), pretrain_epochs)
-
-    begun = time.perf_counter()
-    start = run.load_start()
-    if start is None:
-        advance = reporter.phase("init", 1)
-        start = init.start(encode(model, dataset.x), clusters, config.init, config.seed)
-        run.save_start(start)
-        advance(1, f"{config.init}, {clusters} groups")
-    init_seconds = time.perf_counter() - begun
-
-    model.prior.assign(start.pi, start.mu, start.sigma2)
-    guide = callbacks.Guide(config.guide_weight, guide_epochs)
-    known = start.groups if hints is None else hints
-    fit("fit", model, epochs, known, more=[guide], score=lambda: label_scores(model, dataset))
-
+    work = phases.Work(run, dataset, hints, model, jit, state, rows, reporter, extra)
+    phases.pretrain(work)
+    groups, init_seconds = phases.start(work)
+    phases.fit(work, groups)
     save_model(model, run.path / "model.keras")
-    result = summarise(config, dataset, model, rows, init_seconds, precision, jit)
+    result = summarise(run.config, dataset, model, rows, init_seconds, precision, jit)
     run.finish(result)
     return result
 
@@ -185,37 +104,6 @@ def build_model(config: TrainConfig, dataset: Dataset, precision: str) -> VaDE:
         scaling=scaling,
         seed=config.seed,
     )
-
-
-def build_autoencoder(model: VaDE) -> keras.Model:
-    """The deterministic autoencoder made of a VaDE's own networks: raw x -> decoder(m(x))."""
-    x = keras.Input(model.encoder.input_shape[1:])
-    scaled = x if model.scaling is None else model.scaling(x)
-    return keras.Model(x, model.decoder(mean_encoder(model)(scaled)), name="autoencoder")
-
-
-def mean_encoder(model: VaDE) -> keras.Model:
-    """The encoder without its log-variance head: scaled x [n, D] -> m [n, latent]."""
-    return keras.Model(model.encoder.inputs, model.encoder.outputs[0])
-
-
-def reconstruction_loss(model: VaDE):
-    """The autoencoder's Keras loss: raw target [batch, D], decoder output [batch, D] -> nats [batch]."""
-    distortion = elbo.DISTORTIONS[model.likelihood]
-    return lambda x, out: distortion(model.scale(x), out)
-
-
-def encode(model: VaDE, x: np.ndarray) -> np.ndarray:
-    """Mean codes of all rows, [n, latent]."""
-    return mean_encoder(model).predict(pipeline.ordered_batches(x).map(model.scale), verbose=0)
-
-
-def label_scores(model: VaDE, dataset: Dataset) -> dict:
-    """ACC, NMI and ARI of the model's groups; empty without labels."""
-    if dataset.y is None:
-        return {}
-    gamma = model.predict(pipeline.ordered_batches(dataset.x), verbose=0)
-    return metrics.scores(dataset.y, gamma.argmax(axis=1))
 
 
 def save_model(model: VaDE, path: Path) -> None:
@@ -239,7 +127,7 @@ def summarise(config, dataset: Dataset, model: VaDE, rows, init_seconds: float, 
         "n_clusters": model.prior.n_components,
         "recipe": config.recipe,
         "seed": config.seed,
-        **{"acc": None, "nmi": None, "ari": None, **label_scores(model, dataset)},
+        **{"acc": None, "nmi": None, "ari": None, **phases.label_scores(model, dataset)},
         **{name: bound[name] for name in ("elbo", "distortion", "rate_z", "rate_c")},
         "epochs": {"pretrain": config.pretrain_epochs, "fit": config.epochs},
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
@@ -264,13 +152,17 @@ def _fill_lengths(config: TrainConfig, n: int, clusters: int, hints) -> TrainCon
     guide_epochs = config.guide_epochs
     if guide_epochs is None:
         guide_epochs = epochs if hints is not None else round(0.8 * epochs)
-    return replace(config, clusters=clusters, pretrain_epochs=pretrain_epochs, epochs=epochs, guide_epochs=guide_epochs)
-
-
-def _filled(value: int | None) -> int:
-    """A setting that `_fill_lengths` has settled."""
-    assert value is not None
-    return value
+    regroup_epoch = config.regroup_epoch
+    if regroup_epoch is None:
+        regroup_epoch = round(0.5 * guide_epochs)
+    return replace(
+        config,
+        clusters=clusters,
+        pretrain_epochs=pretrain_epochs,
+        epochs=epochs,
+        guide_epochs=guide_epochs,
+        regroup_epoch=min(regroup_epoch, guide_epochs),
+    )
 
 
 def _load_hints(config: TrainConfig, n: int, clusters: int) -> np.ndarray | None:

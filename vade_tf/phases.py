@@ -1,0 +1,182 @@
+"""The three phases of a run, each a function that does what the run folder does not hold yet."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from vade_tf import callbacks, elbo, init, metrics
+from vade_tf.config import TrainConfig
+from vade_tf.data import pipeline
+from vade_tf.data.dataset import Dataset
+from vade_tf.model import VaDE
+from vade_tf.optimizer import FusedAdam
+from vade_tf.run import Run, State
+
+
+class Silent:
+    """The reporter that shows nothing; also the form of every reporter."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        """One sentence a person should read."""
+
+    def phase(self, name: str, batches: int) -> Callable[[int, str], None]:
+        """A phase ("pretrain", "init", "fit") begins: returns what is told of (batches done since, a short text)."""
+        return lambda done, text: None
+
+    def result(self, metrics: dict, out: str) -> None:
+        """A run has ended."""
+
+    def seeds(self, summary: dict, out: str) -> None:
+        """A run over several seeds has ended."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every phase works with. `state` is where an earlier process stopped; `rows` are those of metrics.csv."""
+
+    run: Run
+    dataset: Dataset
+    hints: np.ndarray | None
+    model: VaDE
+    jit: bool
+    state: State | None
+    rows: list[dict]
+    reporter: Silent
+    extra: Sequence[keras.callbacks.Callback]
+
+    @property
+    def config(self) -> TrainConfig:
+        return self.run.config
+
+
+def pretrain(work: Work) -> None:
+    """The deterministic autoencoder made of the model's own networks."""
+    if work.state is not None and work.state.phase != "pretrain":
+        return
+    config = work.config
+    autoencoder = build_autoencoder(work.model)
+    done = _prepare(work, "pretrain", autoencoder, reconstruction_loss(work.model))
+    span = range(done, filled(config.pretrain_epochs))
+    batches = pipeline.training_batches(work.dataset.x, config.batch_size, config.seed, span)
+    own = _callbacks(work, "pretrain", span, span.stop)
+    _epochs(work, autoencoder, span, batches.map(lambda x: (x, x)), own)  # an autoencoder's target is its input
+
+
+def start(work: Work) -> tuple[np.ndarray, float]:
+    """The starting mixture, from the pretrained code; assigned to the model. Returns its groups [n] and the seconds."""
+    begun = time.perf_counter()
+    found = work.run.load_start()
+    if found is None:
+        advance = work.reporter.phase("init", 1)
+        found = _group(work)
+        work.run.save_start(found)
+        advance(1, f"{work.config.init}, {work.config.clusters} groups")
+    work.model.prior.assign(found.pi, found.mu, found.sigma2)
+    return found.groups, time.perf_counter() - begun
+
+
+def fit(work: Work, start_groups: np.ndarray) -> None:
+    """VaDE, at first held to groups: the hints, or those of the start, found anew once on the code as it is by then."""
+    config, model = work.config, work.model
+    done = _prepare(work, "fit", model)
+    epochs = filled(config.epochs)
+    guide = callbacks.Guide(config.guide_weight, filled(config.guide_epochs))
+    own = [
+        guide,
+        *_callbacks(work, "fit", range(done, epochs), epochs, score=lambda: label_scores(model, work.dataset)),
+    ]
+
+    def held_to(groups: np.ndarray, span: range) -> None:
+        if span:
+            shape = work.dataset.image_shape if config.augment else None
+            rows = (work.dataset.x, config.batch_size, config.seed, span)
+            _epochs(work, model, span, pipeline.training_batches(*rows, hints=groups, image_shape=shape), own)
+
+    if work.hints is not None:
+        held_to(work.hints, range(done, epochs))
+        return
+    turn = filled(config.regroup_epoch)
+    held_to(start_groups, range(done, turn))
+    groups = work.run.load_groups()
+    if groups is None:
+        groups = init.matched(_group(work).groups, model_groups(model, work.dataset)) if turn else start_groups
+        work.run.save_groups(groups)
+    held_to(groups, range(max(done, turn), epochs))
+
+
+def build_autoencoder(model: VaDE) -> keras.Model:
+    """The deterministic autoencoder made of a VaDE's own networks: raw x -> decoder(m(x))."""
+    x = keras.Input(model.encoder.input_shape[1:])
+    scaled = x if model.scaling is None else model.scaling(x)
+    return keras.Model(x, model.decoder(_mean_encoder(model)(scaled)), name="autoencoder")
+
+
+def reconstruction_loss(model: VaDE):
+    """The autoencoder's Keras loss: raw target [batch, D], decoder output [batch, D] -> nats [batch]."""
+    distortion = elbo.DISTORTIONS[model.likelihood]
+    return lambda x, out: distortion(model.scale(x), out)
+
+
+def model_groups(model: VaDE, dataset: Dataset) -> np.ndarray:
+    """The most probable component of every row, int [n]."""
+    return model.predict(pipeline.ordered_batches(dataset.x), verbose=0).argmax(axis=1)
+
+
+def label_scores(model: VaDE, dataset: Dataset) -> dict:
+    """ACC, NMI and ARI of the model's groups; empty without labels."""
+    return {} if dataset.y is None else metrics.scores(dataset.y, model_groups(model, dataset))
+
+
+def filled(value: int | None) -> int:
+    """A setting that `training` has settled."""
+    assert value is not None
+    return value
+
+
+def _mean_encoder(model: VaDE) -> keras.Model:
+    """The encoder without its log-variance head: scaled x [n, D] -> m [n, latent]."""
+    return keras.Model(model.encoder.inputs, model.encoder.outputs[0])
+
+
+def _group(work: Work) -> init.Start:
+    """Groups of the rows on the model's present code."""
+    batches = pipeline.ordered_batches(work.dataset.x).map(work.model.scale)
+    codes = _mean_encoder(work.model).predict(batches, verbose=0)  # [n, latent]
+    return init.start(codes, filled(work.config.clusters), work.config.init, work.config.seed)
+
+
+def _prepare(work: Work, phase: str, model: keras.Model, loss=None) -> int:
+    """Compile a model and, if an earlier process began its phase, restore it; returns the epochs done."""
+    optimizer = FusedAdam(work.config.learning_rate, epsilon=work.config.adam_epsilon)
+    model.compile(optimizer, loss=loss, jit_compile=work.jit)
+    if work.state is None or work.state.phase != phase:
+        return 0
+    callbacks.restore_arrays(model, work.state.arrays)
+    return work.state.epoch
+
+
+def _callbacks(work: Work, phase: str, span: range, epochs: int, score=dict) -> list[keras.callbacks.Callback]:
+    """Learning rate, record and progress of a phase of so many epochs, of which `span` are still to do."""
+    rate = callbacks.learning_rate(work.config.schedule, work.config.learning_rate, epochs)
+    batches = len(span) * pipeline.steps_per_epoch(len(work.dataset.x), work.config.batch_size)
+    return [
+        keras.callbacks.LearningRateScheduler(rate),
+        callbacks.Record(work.run, phase, work.rows, score),
+        callbacks.Advance(work.reporter.phase(phase, batches), epochs),
+    ]
+
+
+def _epochs(work: Work, model: keras.Model, span: range, batches, own: list) -> None:
+    """Train the epochs of a span."""
+    steps = pipeline.steps_per_epoch(len(work.dataset.x), work.config.batch_size)
+    ends = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
+    model.fit(batches, **ends, shuffle=False, verbose=0, callbacks=[*own, *work.extra])
