@@ -51,6 +51,7 @@ def test_matched_undoes_a_renaming(reference, names):
     np.testing.assert_array_equal(init.matched(np.array(names)[reference], reference), reference)
 
 
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
 @settings(max_examples=20, deadline=None)
 @given(n=st.integers(2, 60), k=st.integers(1, 8), kind=st.sampled_from(["normal", "equal", "outlier", "two"]))
 def test_hostile_codes_still_give_a_mixture_that_can_be_used(n, k, kind):

@@ -111,6 +111,17 @@ def test_same_seed_same_weights_and_other_seed_other_weights(small_model, rng):
     assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
 
 
+def test_each_step_draws_its_own_noise_and_a_repeated_step_the_same(small_model, rng):
+    """At learning rate 0 the loss of the same rows changes from step to step through the noise alone."""
+    x = rng.uniform(size=(16, 12)).astype("f4")
+    model = small_model(compiled=False)
+    model.compile(FusedAdam(0.0))
+    losses = model.fit(x, batch_size=16, epochs=4, shuffle=False, verbose=0).history["loss"]
+    assert len(set(losses)) == 4
+    model.optimizer.iterations.assign(0)
+    assert model.fit(x, batch_size=16, epochs=4, shuffle=False, verbose=0).history["loss"] == losses
+
+
 def test_evaluate_is_repeatable(small_model, rng):
     model = small_model()
     x = rng.uniform(size=(50, 12)).astype("f4")
