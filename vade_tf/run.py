@@ -155,12 +155,13 @@ def load(path: str | Path):
     import keras
 
     from vade_tf.model import VaDE
+    from vade_tf.optimizer import FusedAdam
 
     file = Path(path) if str(path).endswith(".keras") else Path(path) / "model.keras"
     if not file.is_file():
         raise InputError(f"{path}: expected a finished run folder or a .keras file, found no {file.name} there")
     try:
-        return keras.models.load_model(file, custom_objects={"VaDE": VaDE})
+        return keras.models.load_model(file, custom_objects={"VaDE": VaDE, "FusedAdam": FusedAdam})
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"{file} is damaged or of another version ({error})") from error
 

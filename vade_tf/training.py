@@ -112,7 +112,7 @@ def _phases(run: Run, dataset: Dataset, hints: np.ndarray | None, reporter, extr
     model = build_model(config, dataset, precision)
     image_shape = dataset.image_shape if config.augment else None
 
-    def fit(phase: str, keras_model: keras.Model, epochs: int, hints=None, more=(), score=dict) -> None:
+    def fit(phase: str, keras_model: keras.Model, epochs: int, hints=None, more=(), **record) -> None:
         """The epochs of one phase that are still to do."""
         optimizer = FusedAdam(config.learning_rate, epsilon=config.adam_epsilon)
         loss = _reconstruction_loss(model) if phase == "pretrain" else None  # VaDE brings its own
@@ -138,7 +138,7 @@ def _phases(run: Run, dataset: Dataset, hints: np.ndarray | None, reporter, extr
             callbacks=[
                 keras.callbacks.LearningRateScheduler(schedule),
                 *more,
-                callbacks.Record(run, phase, rows, score),
+                callbacks.Record(run, phase, rows, **record),
                 callbacks.Advance(reporter.phase(phase, steps * (epochs - done))),
                 *extra,
             ],
@@ -159,7 +159,8 @@ def _phases(run: Run, dataset: Dataset, hints: np.ndarray | None, reporter, extr
     model.prior.assign(start.pi, start.mu, start.sigma2)
     guide = callbacks.Guide(config.guide_weight, guide_epochs)
     known = start.groups if hints is None else hints
-    fit("fit", model, epochs, known, more=[guide], score=lambda: label_scores(model, dataset))
+    views = callbacks.Views(dataset, config.seed)
+    fit("fit", model, epochs, known, more=[guide], score=lambda: label_scores(model, dataset), views=views)
 
     save_model(model, run.path / "model.keras")
     result = summarise(config, dataset, model, rows, init_seconds, precision, jit)
