@@ -31,7 +31,7 @@ STYLE: Any = {
     "axes.titlesize": 10.0,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "figure.dpi": 130.0,
+    "figure.dpi": 150.0,
 }
 
 
@@ -217,6 +217,7 @@ def epochs(histories: dict[str, list[dict]]) -> Figure:
     return figure
 
 
+@matplotlib.rc_context(STYLE)
 def comparison(results: dict[str, dict], histories: dict[str, list[dict]]) -> Figure:
     """Several runs, by name: scores and bound of each, and their course over the epochs."""
     scores = [s for s in ("acc", "nmi", "ari", "purity", "silhouette") if None not in [r[s] for r in results.values()]]

@@ -115,7 +115,7 @@ def _image_rows(
     gap = 0 if gap_before is None else max(width // 4, 2)
     if gap_before is not None:
         sheet = np.insert(sheet, [gap_before * (width + 1)] * gap, np.nan, axis=1)
-    figure = Figure((WIDTH, 0.9 + 0.82 * WIDTH * sheet.shape[0] / sheet.shape[1]), layout="constrained")
+    figure = Figure((WIDTH, 0.9 + 0.82 * WIDTH * sheet.shape[0] / sheet.shape[1]), layout="compressed")
     axis = figure.subplots()
     axis.imshow(sheet, cmap=GREY, vmin=np.nanmin(sheet), vmax=np.nanmax(sheet))
     axis.set_yticks((np.arange(lines) + 0.5) * (height + 1) - 1, names)

@@ -110,14 +110,14 @@ def show(result: dict) -> None:
 
 def show_comparison(results: dict[str, dict]) -> None:
     """One table of several runs by name, on the terminal."""
-    columns = ("acc", "nmi", "ari", "purity", "silhouette", "confidence", "elbo")
+    columns = ("acc", "nmi", "ari", "purity", "silhouette", "elbo")
     rows = []
     for name, result in results.items():
         values = [
             "-" if result[c] is None else f"{result[c]:.2f}" if c == "elbo" else f"{result[c]:.4f}" for c in columns
         ]
         rows.append([name, *values, f"{result['importance_weighted']['bounds']['5000']:.2f}"])
-    Console().print(_table(["run", *columns, "IWAE 5,000"], rows), highlight=False)
+    Console().print(_table(["run", *columns, "iwae"], rows), highlight=False)
 
 
 def page(result: dict, settings: dict, training: dict, pictures: Sequence[tuple[str, str, bytes]], command: str) -> str:

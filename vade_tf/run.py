@@ -82,7 +82,7 @@ class Run:
             raise InputError(f"{path}: expected a run folder, found no config.json in it")
         try:
             return cls(path, TrainConfig.from_json(file.read_text()))
-        except (TypeError, json.JSONDecodeError) as error:
+        except (TypeError, ValueError) as error:  # ValueError: no JSON, no text, or a setting out of range
             raise InputError(f"{file} is damaged or of another version ({error})") from error
 
     @property
