@@ -97,13 +97,13 @@ class Views:
         seed: of the subset and the draws.
     """
 
-    ROWS = 2000
+    ROWS = 500
+    PROJECTOR_ROWS = 2000
     TIMES = 5  # in a run, the last epoch included
     SAMPLES = 10
 
     def __init__(self, dataset: Dataset, seed: int):
-        n = len(dataset.x)
-        rows = np.arange(n) if n <= self.ROWS else np.random.default_rng(seed).choice(n, self.ROWS, replace=False)
+        rows = np.random.default_rng(seed).permutation(len(dataset.x))[: self.PROJECTOR_ROWS]
         self.x = dataset.x[rows]
         self.y = None if dataset.y is None else dataset.y[rows]
         self.image_shape = dataset.image_shape
@@ -113,7 +113,8 @@ class Views:
         """Summaries to the default writer at its step, if it is their turn; after the last epoch the projector too."""
         if (epochs - epoch) % max(1, epochs // self.TIMES) != 0:
             return
-        m, log_s2 = model.encode(self.x)
+        x = self.x if epoch == epochs else self.x[: self.ROWS]
+        m, log_s2 = model.encode(x)
         log_gamma = model.prior(m).numpy()
         groups = log_gamma.argmax(axis=1)
         tf.summary.scalar("gamma_entropy", -np.sum(np.exp(log_gamma) * log_gamma, axis=1).mean())
