@@ -103,9 +103,9 @@ def test_the_projector_reads_its_files(trained):
 
 def test_rows_that_are_no_images_have_no_pictures(small_model, rng, tmp_path):
     data = build(rng.normal(size=(30, 12)).astype("f4"), None, "x", "memory")
-    views = callbacks.Views(data, seed=0)
+    views = callbacks.Views(data, seed=0, epochs=5)
     with tf.summary.create_file_writer(str(tmp_path)).as_default(step=1):
-        views.write(small_model("gaussian"), 5, 5, tmp_path)
+        views.write(small_model("gaussian"), 5, tmp_path)
     tags = EventAccumulator(str(tmp_path)).Reload().Tags()["tensors"]
     assert "gamma_entropy" in tags
     assert not {"components", "reconstructions"} & set(tags)
@@ -116,12 +116,12 @@ def test_rows_that_are_no_images_have_no_pictures(small_model, rng, tmp_path):
 
 
 def test_a_long_run_is_shown_a_few_times_and_at_its_end(small_model, rng, tmp_path):
-    views = callbacks.Views(build(rng.uniform(size=(9, 12)).astype("f4"), None, "x", "memory"), seed=0)
+    views = callbacks.Views(build(rng.uniform(size=(9, 12)).astype("f4"), None, "x", "memory"), seed=0, epochs=103)
     model = small_model()
     writer = tf.summary.create_file_writer(str(tmp_path))
     for epoch in range(1, 104):
         with writer.as_default(step=epoch):
-            views.write(model, epoch, 103, tmp_path)
+            views.write(model, epoch, tmp_path)
     writer.flush()
     steps = set(values(EventAccumulator(str(tmp_path)).Reload(), "gamma_entropy"))
     assert steps == {3, 23, 43, 63, 83, 103}

@@ -78,7 +78,7 @@ class Record(keras.callbacks.Callback):
             for name, value in row.items():
                 tf.summary.scalar(name, value)
             if self.views is not None:
-                self.views.write(self.model, epoch + 1, self.params["epochs"], self.folder)
+                self.views.write(self.model, epoch + 1, self.folder)
         self.writer.flush()
         self.run.save_rows(self.rows)
         if time.monotonic() - self.saved >= SAVE_SECONDS or epoch + 1 == self.params["epochs"]:
@@ -95,6 +95,7 @@ class Views:
     Args:
         dataset: the rows; labels, where there are any, only name points of the projector.
         seed: of the subset and the draws.
+        epochs: number of the last epoch.
     """
 
     ROWS = 500
@@ -102,18 +103,19 @@ class Views:
     TIMES = 5  # in a run, the last epoch included
     SAMPLES = 10
 
-    def __init__(self, dataset: Dataset, seed: int):
+    def __init__(self, dataset: Dataset, seed: int, epochs: int):
         rows = np.random.default_rng(seed).permutation(len(dataset.x))[: self.PROJECTOR_ROWS]
         self.x = dataset.x[rows]
         self.y = None if dataset.y is None else dataset.y[rows]
         self.image_shape = dataset.image_shape
         self.seed = seed
+        self.epochs = epochs
 
-    def write(self, model, epoch: int, epochs: int, folder: Path) -> None:
+    def write(self, model, epoch: int, folder: Path) -> None:
         """Summaries to the default writer at its step, if it is their turn; after the last epoch the projector too."""
-        if (epochs - epoch) % max(1, epochs // self.TIMES) != 0:
+        if (self.epochs - epoch) % max(1, self.epochs // self.TIMES) != 0:
             return
-        x = self.x if epoch == epochs else self.x[: self.ROWS]
+        x = self.x if epoch == self.epochs else self.x[: self.ROWS]
         m, log_s2 = model.encode(x)
         log_gamma = model.prior(m).numpy()
         groups = log_gamma.argmax(axis=1)
@@ -126,7 +128,7 @@ class Views:
         tf.summary.histogram("code/log_variance", log_s2)
         if self.image_shape is not None:
             self._write_images(model, m, self.image_shape)
-        if epoch == epochs:
+        if epoch == self.epochs:
             write_projector(folder, m.numpy(), groups, self.y, self._thumbnails(model))
 
     def _write_images(self, model, m, image_shape: tuple[int, int]) -> None:

@@ -159,7 +159,7 @@ def _phases(run: Run, dataset: Dataset, hints: np.ndarray | None, reporter, extr
     model.prior.assign(start.pi, start.mu, start.sigma2)
     guide = callbacks.Guide(config.guide_weight, guide_epochs)
     known = start.groups if hints is None else hints
-    views = callbacks.Views(dataset, config.seed)
+    views = callbacks.Views(dataset, config.seed, epochs)
     fit("fit", model, epochs, known, more=[guide], score=lambda: label_scores(model, dataset), views=views)
 
     save_model(model, run.path / "model.keras")
