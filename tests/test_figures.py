@@ -54,6 +54,7 @@ def test_each_kind_of_data_gets_its_figures(small_model, rng, image_shape, label
     assert " ".join(picture.name for picture in drawn) == want
     for picture in drawn:
         assert picture.caption.endswith(".")
+        assert ("20 largest clusters" in picture.caption) == (n_clusters == 23 and picture.name in figures.OF_CLUSTERS)
         render(picture.figure)
         assert texts(picture.figure)
         for axis in picture.figure.axes:

@@ -26,6 +26,7 @@ COLOURS = matplotlib.color_sequences["petroff10"]
 MARKERS = "o^sDvPX<>p"
 MAX_ROWS = 20  # clusters in one picture: the largest
 MAP_ROWS = 3000  # rows in the map of the code
+FEATURE_ROWS = 20_000  # rows that features are compared on: enough for two digits, and little memory
 STYLE: Any = {
     "font.size": 9.0,
     "axes.titlesize": 10.0,
@@ -54,6 +55,8 @@ CAPTIONS = {
     "history": "The bound after each epoch of VaDE and, where there are labels, the agreement with them; labels are "
     "read for this picture only.",
 }
+
+OF_CLUSTERS = ("samples", "interpolation", "members", "profiles", "features")  # a row or a column a cluster
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,11 @@ def draw(model: VaDE, dataset: Dataset, found: Posterior, result: dict, history:
         makers["confusion"] = lambda: confusion(y, found.groups, result["acc"])
         makers["reliability"] = lambda: reliability(result["calibration"])
     makers["history"] = lambda: epochs({"": history})
+    part = "" if len(shown) == model.prior.n_components else f" The {len(shown)} largest clusters are shown."
     for name, make in makers.items():
         with matplotlib.rc_context(STYLE):
             figure = make()
-        yield Picture(name, CAPTIONS[name], figure)
+        yield Picture(name, CAPTIONS[name] + (part if name in OF_CLUSTERS else ""), figure)
 
 
 def largest(groups: np.ndarray, n_clusters: int) -> np.ndarray:
@@ -107,7 +111,7 @@ def largest(groups: np.ndarray, n_clusters: int) -> np.ndarray:
 
 def profiles(model: VaDE, dataset: Dataset, shown: np.ndarray) -> Figure:
     """A panel a component: its decoded mean in standard deviations from the mean of all rows."""
-    mean, std = _moments(dataset.x)
+    mean, std = _moments(dataset.x[subset(len(dataset.x), FEATURE_ROWS, seed=0)])
     decoded = (raw(model, model.decode(model.prior.parameters[1].numpy()[shown])) - mean) / std
     columns = 2 if len(shown) > 1 else 1
     lines = -(-len(shown) // columns)
@@ -129,11 +133,13 @@ def profiles(model: VaDE, dataset: Dataset, shown: np.ndarray) -> Figure:
 
 def features(dataset: Dataset, found: Posterior, shown: np.ndarray, each: int = 4, most: int = 24) -> Figure:
     """Heat map, clusters by features: how far a cluster's mean is from that of all rows, in standard deviations."""
-    mean, std = _moments(dataset.x)
+    rows = subset(len(dataset.x), FEATURE_ROWS, seed=0)
+    x, groups = dataset.x[rows], found.groups[rows]
+    mean, std = _moments(x)
     deviation = np.zeros((len(shown), len(mean)))
     for line, c in zip(deviation, shown, strict=True):
-        if np.any(found.groups == c):
-            line[:] = (dataset.x[found.groups == c].mean(axis=0, dtype=np.float64) - mean) / std
+        if np.any(groups == c):
+            line[:] = (x[groups == c].mean(axis=0, dtype=np.float64) - mean) / std
     leading = np.unique(np.abs(deviation).argsort(axis=1)[:, ::-1][:, :each])
     leading = np.sort(leading[np.abs(deviation[:, leading]).max(axis=0).argsort()[::-1][:most]])
     table = deviation[:, leading].round(1) + 0.0  # no "-0.0"

@@ -5,7 +5,7 @@
     metrics.csv              a row an epoch
     metrics.json             the result; its presence means that the run is finished
     model.keras              the trained VaDE
-    tensorboard/             the columns of metrics.csv as scalars
+    tensorboard/             the columns of metrics.csv as scalars, and views of the clusters
     checkpoints/state.npz    weights, optimizer and history after an epoch, a few seconds ago at the most
     checkpoints/start.npz    groups and mixture of the start
 
