@@ -52,8 +52,8 @@ CAPTIONS = {
     "diagonal is what ACC counts.",
     "reliability": "How often an assignment is right, by the probability the model gave it. Below the diagonal the "
     "model is too sure of itself.",
-    "history": "The bound after each epoch of VaDE and, where there are labels, the agreement with them; labels are "
-    "read for this picture only.",
+    "history": "The bound in each epoch of VaDE as training sees it, so with augmented rows where it augments, and ACC "
+    "after it, where there are labels. Training does not read them.",
 }
 
 OF_CLUSTERS = ("samples", "interpolation", "members", "profiles", "features")  # a row or a column a cluster
@@ -211,7 +211,7 @@ def reliability(calibration: dict) -> Figure:
     above.legend(frameon=False, loc="upper left")
     middles = [(b["low"] + b["high"]) / 2 for b in bins]
     below.bar(middles, [b["count"] for b in bins], width=0.09, color=COLOURS[0])
-    below.set(xlabel="probability of the assigned cluster", ylabel="rows (log)", yscale="log")
+    below.set(xlabel="probability of the assigned cluster", ylabel="rows (log)", yscale="log", ylim=(0.8, None))
     return figure
 
 
