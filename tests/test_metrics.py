@@ -27,3 +27,62 @@ def test_more_groups_than_labels_or_fewer():
     y = np.array([0, 0, 0, 0, 1, 1])
     assert metrics.accuracy(y, np.array([0, 0, 1, 1, 2, 2])) == 4 / 6  # the second half of label 0 has no partner
     assert metrics.accuracy(y, np.zeros(6, int)) == 4 / 6
+
+
+def by_hand():
+    """Nine rows, three groups: (labels, groups, confidence), small enough to count on fingers."""
+    y = np.array([0, 0, 0, 0, 1, 1, 1, 2, 2])
+    groups = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2])
+    confidence = np.array([0.5, 0.6, 0.7, 0.9, 0.8, 0.7, 0.4, 0.9, 0.5])
+    return y, groups, confidence
+
+
+def test_both_accuracy_rules_and_purity_by_hand():
+    """Group 0: labels 0 0 0. Group 1: 0 1 1, the surest is the 0. Group 2: 1 2 2, the surest is a 2."""
+    y, groups, confidence = by_hand()
+    assert metrics.matching(y, groups).tolist() == [0, 1, 2]
+    assert metrics.accuracy(y, groups) == 7 / 9
+    assert metrics.most_confident_accuracy(y, groups, confidence) == 6 / 9
+    assert metrics.purity(y, groups) == 7 / 9
+    surer = np.where(np.arange(9) == 4, 0.95, confidence)  # now group 1 is led by a 1
+    assert metrics.most_confident_accuracy(y, groups, surer) == 7 / 9
+
+
+def test_groups_may_share_a_label_in_purity_but_not_in_matching():
+    y, groups = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 1, 1, 2, 2])
+    assert metrics.purity(y, groups) == 1.0
+    assert metrics.most_confident_accuracy(y, groups, np.ones(6)) == 1.0
+    assert sorted(metrics.matching(y, groups)) == [-1, 0, 1]
+    assert metrics.accuracy(y, groups) == 4 / 6
+
+
+@given(labels, st.randoms())
+def test_purity_is_no_less_than_accuracy_or_than_any_naming_by_one_member(y, random):
+    groups = np.array([random.randrange(4) for _ in y])
+    confidence = np.array([random.random() for _ in y])
+    assert metrics.purity(y, groups) >= metrics.accuracy(y, groups)
+    assert metrics.purity(y, groups) >= metrics.most_confident_accuracy(y, groups, confidence)
+
+
+def test_calibration_by_hand():
+    """Three bins hold rows: 0.95 and 1.0 (half right), 0.8 (an edge: the bin below; right), 0.31 and 0.39 (wrong)."""
+    correct = np.array([True, False, True, False, False])
+    confidence = np.array([0.95, 1.0, 0.8, 0.31, 0.39])
+    got = metrics.calibration(correct, confidence)
+    assert [(b["low"], b["count"], b["accuracy"]) for b in got["bins"]] == [(0.3, 2, 0.0), (0.7, 1, 1.0), (0.9, 2, 0.5)]
+    assert [b["confidence"] for b in got["bins"]] == pytest.approx([0.35, 0.8, 0.975])
+    assert got["ece"] == pytest.approx(2 / 5 * 0.35 + 1 / 5 * 0.2 + 2 / 5 * 0.475)
+
+
+def test_calibrated_confidence_has_no_error(rng):
+    confidence = rng.uniform(0.2, 1.0, 200_000)
+    assert metrics.calibration(rng.uniform(size=200_000) < confidence, confidence)["ece"] < 0.01
+    assert metrics.calibration(np.ones(7, bool), np.ones(7))["ece"] == 0.0
+
+
+def test_all_scores_of_a_perfect_grouping_are_one_whatever_the_names():
+    y = np.array([0, 0, 1, 1, 2, 2])
+    assert metrics.all_scores(y, 2 - y, np.ones(6)) == pytest.approx(dict.fromkeys(
+        ("acc", "nmi", "ari", "purity", "most_confident_acc", "homogeneity", "completeness"), 1.0))  # fmt: skip
+    one = metrics.all_scores(y, np.zeros(6, int), np.ones(6))
+    assert (one["homogeneity"], one["completeness"]) == (0.0, 1.0)  # one group: complete, and says nothing

@@ -2,7 +2,7 @@
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.metrics import adjusted_rand_score, homogeneity_completeness_v_measure, normalized_mutual_info_score
 
 
 def contingency(y: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -25,8 +25,70 @@ def accuracy(y: np.ndarray, groups: np.ndarray) -> float:
     Returns:
         Accuracy in [0, 1].
     """
+    return float(np.mean(matching(y, groups)[groups] == y))
+
+
+def matching(y: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Label of each group under the best one-to-one matching (Hungarian), -1 without a partner: [groups.max() + 1]."""
     counts = contingency(y, groups)
-    return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / len(y))
+    partner = np.full(len(counts), -1)
+    rows, columns = linear_sum_assignment(counts, maximize=True)
+    partner[rows] = columns
+    return partner
+
+
+def purity(y: np.ndarray, groups: np.ndarray) -> float:
+    """Share of rows that have the commonest label of their group; many groups can share a label."""
+    return float(contingency(y, groups).max(axis=1).sum() / len(y))
+
+
+def most_confident_accuracy(y: np.ndarray, groups: np.ndarray, confidence: np.ndarray) -> float:
+    """GMVAE's accuracy: each group takes the label of its most confident member (Makhzani et al. 2015, section 4.3).
+
+    Reads one label a group where `accuracy` reads all, and lets groups share a label, so it can lie on either side.
+
+    Args:
+        y: labels, integers from 0, [n].
+        groups: assignments, integers from 0, [n].
+        confidence: how sure each row is of its group, in any increasing measure, [n]; the first of equals counts.
+
+    Returns:
+        Accuracy in [0, 1].
+    """
+    right = 0
+    for group in np.unique(groups):
+        members = np.flatnonzero(groups == group)
+        right += int(np.sum(y[members] == y[members[confidence[members].argmax()]]))
+    return right / len(y)
+
+
+def calibration(correct: np.ndarray, confidence: np.ndarray, n_bins: int = 10) -> dict:
+    """Whether a confidence of 0.9 is right nine times in ten: reliability bins and their expected error.
+
+    Args:
+        correct: whether each row's assignment is right, bool [n].
+        confidence: probability it was given, in [0, 1], [n].
+        n_bins: bins of equal width on [0, 1]; a value on an edge belongs to the bin below.
+
+    Returns:
+        "ece", sum over bins of count / n * |share correct - mean confidence| (Guo et al., ICML 2017), and "bins", one
+        {"low", "high", "count", "confidence", "accuracy"} for each bin that holds a row.
+    """
+    place = np.clip(np.ceil(confidence * n_bins).astype(int) - 1, 0, n_bins - 1)
+    bins = []
+    for b in np.unique(place):
+        inside = place == b
+        bins.append(
+            {
+                "low": float(b / n_bins),
+                "high": float((b + 1) / n_bins),
+                "count": int(inside.sum()),
+                "confidence": float(confidence[inside].mean(dtype=np.float64)),
+                "accuracy": float(correct[inside].mean()),
+            }
+        )
+    ece = sum(each["count"] * abs(each["accuracy"] - each["confidence"]) for each in bins) / len(correct)
+    return {"ece": float(ece), "bins": bins}
 
 
 def scores(y: np.ndarray, groups: np.ndarray) -> dict[str, float]:
@@ -35,4 +97,16 @@ def scores(y: np.ndarray, groups: np.ndarray) -> dict[str, float]:
         "acc": accuracy(y, groups),
         "nmi": float(normalized_mutual_info_score(y, groups)),
         "ari": float(adjusted_rand_score(y, groups)),
+    }
+
+
+def all_scores(y: np.ndarray, groups: np.ndarray, confidence: np.ndarray) -> dict[str, float]:
+    """`scores` and "purity", "most_confident_acc", "homogeneity", "completeness"; arguments as above."""
+    homogeneity, completeness, _ = homogeneity_completeness_v_measure(y, groups)
+    return {
+        **scores(y, groups),
+        "purity": purity(y, groups),
+        "most_confident_acc": most_confident_accuracy(y, groups, confidence),
+        "homogeneity": float(homogeneity),
+        "completeness": float(completeness),
     }

@@ -90,10 +90,9 @@ def fit(work: Work, start_groups: np.ndarray) -> None:
     done = _prepare(work, "fit", model)
     epochs = filled(config.epochs)
     guide = callbacks.Guide(config.guide_weight, filled(config.guide_epochs))
-    own = [
-        guide,
-        *_callbacks(work, "fit", range(done, epochs), epochs, score=lambda: label_scores(model, work.dataset)),
-    ]
+    views = callbacks.Views(work.dataset, config.seed, epochs)
+    record = {"score": lambda: label_scores(model, work.dataset), "views": views}
+    own = [guide, *_callbacks(work, "fit", range(done, epochs), epochs, **record)]
 
     def held_to(groups: np.ndarray, span: range) -> None:
         if span:
@@ -164,13 +163,13 @@ def _prepare(work: Work, phase: str, model: keras.Model, loss=None) -> int:
     return work.state.epoch
 
 
-def _callbacks(work: Work, phase: str, span: range, epochs: int, score=dict) -> list[keras.callbacks.Callback]:
+def _callbacks(work: Work, phase: str, span: range, epochs: int, **record) -> list[keras.callbacks.Callback]:
     """Learning rate, record and progress of a phase of so many epochs, of which `span` are still to do."""
     rate = callbacks.learning_rate(work.config.schedule, work.config.learning_rate, epochs)
     batches = len(span) * pipeline.steps_per_epoch(len(work.dataset.x), work.config.batch_size)
     return [
         keras.callbacks.LearningRateScheduler(rate),
-        callbacks.Record(work.run, phase, work.rows, score),
+        callbacks.Record(work.run, phase, work.rows, **record),
         callbacks.Advance(work.reporter.phase(phase, batches), epochs),
     ]
 

@@ -5,7 +5,7 @@
     metrics.csv              a row an epoch
     metrics.json             the result; its presence means that the run is finished
     model.keras              the trained VaDE
-    tensorboard/             the columns of metrics.csv as scalars
+    tensorboard/             the columns of metrics.csv as scalars, and views of the clusters
     checkpoints/state.npz    weights, optimizer and history after an epoch, a few seconds ago at the most
     checkpoints/start.npz    groups and mixture of the start
     checkpoints/groups.npz   the groups as found anew during the VaDE phase
@@ -83,7 +83,7 @@ class Run:
             raise InputError(f"{path}: expected a run folder, found no config.json in it")
         try:
             return cls(path, TrainConfig.from_json(file.read_text()))
-        except (TypeError, json.JSONDecodeError) as error:
+        except (TypeError, ValueError) as error:  # ValueError: no JSON, no text, or a setting out of range
             raise InputError(f"{file} is damaged or of another version ({error})") from error
 
     @property
@@ -164,12 +164,13 @@ def load(path: str | Path):
     import keras
 
     from vade_tf.model import VaDE
+    from vade_tf.optimizer import FusedAdam
 
     file = Path(path) if str(path).endswith(".keras") else Path(path) / "model.keras"
     if not file.is_file():
         raise InputError(f"{path}: expected a finished run folder or a .keras file, found no {file.name} there")
     try:
-        return keras.models.load_model(file, custom_objects={"VaDE": VaDE})
+        return keras.models.load_model(file, custom_objects={"VaDE": VaDE, "FusedAdam": FusedAdam})
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"{file} is damaged or of another version ({error})") from error
 

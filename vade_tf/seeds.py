@@ -19,6 +19,17 @@ def is_study(path: str | Path) -> bool:
     return (Path(path) / FILE).exists()
 
 
+def run_folders(path: str | Path) -> list[Path]:
+    """The finished runs of a folder made by `train_seeds`, by seed; of any other folder, itself."""
+    path = Path(path)
+    if not is_study(path):
+        return [path]
+    runs = [file.parent for file in path.glob("seed-*/metrics.json")]
+    if not runs:
+        raise InputError(f"{path}: no seed of it is finished; continue it with python train.py --resume {path}")
+    return sorted(runs, key=lambda folder: int(folder.name.removeprefix("seed-")))
+
+
 def train_seeds(config: TrainConfig, out: str | Path, n_seeds: int, *, reporter=None) -> dict:
     """Train seeds config.seed, config.seed + 1, ... into sub-folders seed-0, ... of a new folder.
 

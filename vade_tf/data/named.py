@@ -70,6 +70,7 @@ def load_digits(data_dir: str | None, require_full: bool) -> Dataset:
 
 DATASETS = {"mnist": load_mnist, "fashion_mnist": load_fashion_mnist, "digits": load_digits}
 CLUSTERS = dict.fromkeys(DATASETS, 10)
+TEST_ROWS = {"mnist": 10_000, "fashion_mnist": 10_000}  # the last rows of the full set are its test half
 
 
 class OfflineError(RuntimeError):

@@ -1,0 +1,169 @@
+"""The numbers of an evaluation against closed forms and independent computations."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import stats
+
+from vade_tf import evaluation, networks
+from vade_tf.data.dataset import build
+from vade_tf.data.pipeline import ordered_batches
+from vade_tf.model import VaDE
+
+D, LATENT = 5, 2
+
+
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch):
+    """The bound's rows are a cost, not a promise."""
+    monkeypatch.setattr(evaluation, "IWAE_ROWS", 8)
+
+
+def linear_model(weight, offset, mu, sigma2, pi, posterior=None):
+    """A VaDE that decodes x = weight z + offset + N(0, I) and reads q(z|x) = N(A x + b, diag s2), (A, b, s2) given."""
+    shape = {"n_features": D, "latent_dim": LATENT, "hidden": ()}
+    model = VaDE(networks.build_encoder(**shape), networks.build_decoder(**shape), len(pi), "gaussian")
+    model.prior.assign(pi, mu, sigma2)
+    model.decoder.get_layer("x_parameters").set_weights([weight.T, offset])
+    if posterior is not None:
+        a, b, s2 = posterior
+        model.encoder.get_layer("z_mean").set_weights([a.T, b])
+        model.encoder.get_layer("z_log_var").set_weights([np.zeros((D, LATENT)), np.log(s2)])
+    return model
+
+
+def exact(rng, orthogonal):
+    """A linear model with one component, its exact posterior (if that is diagonal), rows, and their exact log p(x)."""
+    weight = np.linalg.qr(rng.normal(size=(D, LATENT)))[0] * [2.0, 0.7] if orthogonal else rng.normal(size=(D, LATENT))
+    offset, mu, sigma2 = rng.normal(size=D), rng.normal(size=(1, LATENT)), np.array([[0.5, 3.0]])
+    precision = weight.T @ weight + np.diag(1 / sigma2[0])
+    covariance = np.linalg.inv(precision)
+    a = covariance @ weight.T
+    b = covariance @ (mu[0] / sigma2[0] - weight.T @ offset)
+    model = linear_model(weight, offset, mu, sigma2, np.ones(1), (a, b, 1 / np.diag(precision)))
+    evidence = stats.multivariate_normal(offset + weight @ mu[0], weight @ np.diag(sigma2[0]) @ weight.T + np.eye(D))
+    x = evidence.rvs(8, random_state=3).astype("f4")
+    return model, x, evidence.logpdf(x)
+
+
+def test_with_the_exact_posterior_every_draw_gives_the_exact_density(rng):
+    model, x, log_p = exact(rng, orthogonal=True)
+    log_w = evaluation.log_weights(model, x, samples=30, seed=0, chunk=7)
+    np.testing.assert_allclose(log_w, np.repeat(log_p[:, None], 30, axis=1), atol=2e-4)
+
+
+def test_with_another_posterior_the_bound_climbs_to_the_exact_density(rng):
+    model, x, log_p = exact(rng, orthogonal=False)
+    log_w = evaluation.log_weights(model, x, samples=5000, seed=0)
+    bounds = {k: evaluation.importance_weighted_bound(log_w, k) for k in (1, 50, 5000)}
+    assert np.all(bounds[1] < bounds[50])
+    assert np.all(bounds[50] < bounds[5000] + 1e-9)
+    assert np.mean(log_p - bounds[1]) > 0.05  # so there is a gap to close
+    np.testing.assert_allclose(bounds[5000], log_p, atol=0.1)
+
+
+def test_one_draw_is_the_bound_through_the_mixture(small_model, rng):
+    """k = 1 in expectation: E_q[log p(x|z) + log p(z) - log q(z|x)], from TFP's mixture and SciPy's normals."""
+    model = small_model()
+    model.prior.assign([0.1, 0.2, 0.3, 0.4], rng.normal(size=(4, 3)), rng.uniform(0.2, 2, (4, 3)))
+    x = rng.uniform(size=(3, 12)).astype("f4")
+    got = evaluation.importance_weighted_bound(evaluation.log_weights(model, x, 20_000, seed=1), 1)
+    m, log_s2 = (part.numpy() for part in model.encode(x))
+    for i in range(3):
+        z = m[i] + np.exp(log_s2[i] / 2) * rng.normal(size=(20_000, 3))
+        p = model.decode(z.astype("f4")).numpy().astype("f8")
+        log_x = np.sum(x[i] * np.log(p) + (1 - x[i]) * np.log1p(-p), axis=1)
+        log_q = stats.norm(m[i], np.exp(log_s2[i] / 2)).logpdf(z).sum(axis=1)
+        log_p = model.prior.distribution.log_prob(z.astype("f4")).numpy()
+        want = log_x + log_p - log_q
+        assert abs(got[i] - want.mean()) < 5 * np.sqrt(2) * want.std() / np.sqrt(20_000)
+
+
+def test_bounds_of_groups_of_draws_by_hand():
+    log_w = np.log(np.array([[1.0, 3.0, 2.0, 2.0]]))
+    np.testing.assert_allclose(evaluation.importance_weighted_bound(log_w, 1), np.log(12) / 4)
+    np.testing.assert_allclose(evaluation.importance_weighted_bound(log_w, 2), np.log(2))
+    np.testing.assert_allclose(evaluation.importance_weighted_bound(log_w + 5000, 4), np.log(2) + 5000)
+
+
+def test_terms_and_groups_are_those_of_the_model(small_model, rng):
+    model = small_model()
+    x = rng.uniform(size=(1500, 12)).astype("f4")  # more than a batch
+    found = evaluation.posterior(model, x)
+    bound = model.evaluate(ordered_batches(x), verbose=0, return_dict=True)
+    for name in ("elbo", "distortion", "rate_z", "rate_c"):
+        assert np.mean(getattr(found, name)) == pytest.approx(bound[name], rel=1e-5)
+    gamma = model.predict(ordered_batches(x), verbose=0)
+    np.testing.assert_array_equal(found.groups, gamma.argmax(axis=1))
+    np.testing.assert_allclose(found.confidence, gamma.max(axis=1), rtol=1e-5)
+
+
+def test_log_odds_order_rows_whose_probability_is_one():
+    log_gamma = np.array([[0.0, -40.0, -50.0], [0.0, -30.0, -30.0], [np.log(0.5), np.log(0.25), np.log(0.25)]], "f4")
+    found = evaluation.Posterior(log_gamma, log_gamma, *np.zeros((3, 3)))
+    assert found.confidence[:2].tolist() == [1.0, 1.0]
+    np.testing.assert_allclose(found.log_odds, [40.0, 30.0 - np.log(2), 0.0], atol=1e-4)
+    assert np.isposinf(evaluation.Posterior(log_gamma, np.zeros((3, 1), "f4"), *np.zeros((3, 3))).log_odds).all()
+
+
+@pytest.mark.parametrize("with_labels", [True, False])
+def test_a_whole_evaluation(small_model, rng, with_labels):
+    """Codes at the corners of a square, one component a corner and one for nobody: the table can be written by hand."""
+    shape = {"n_features": D, "latent_dim": LATENT, "hidden": ()}
+    model = VaDE(networks.build_encoder(**shape), networks.build_decoder(**shape), 5, "gaussian")
+    model.compile()
+    model.encoder.get_layer("z_mean").set_weights([np.eye(D, LATENT), np.zeros(LATENT)])
+    corners = np.array([[0, 0], [9, 0], [0, 9], [9, 9], [900, 900]], "f4")
+    model.prior.assign(np.array([1, 2, 3, 4, 5]) / 15, corners, np.ones((5, 2)))
+    place = np.repeat(np.arange(4), [10, 20, 30, 40])
+    x = np.concatenate([corners[place] + rng.normal(0, 0.1, (100, 2)), np.zeros((100, 3))], axis=1)
+    x[7, :2] = [4.4, 0.0]  # the member of cluster 0 that is nearest to another
+    x[99, 4] = 300.0  # an outlier
+    y = place.copy()
+    y[:2] = 3
+    data = build(x, y if with_labels else None, "corners", "memory", "gaussian")
+    found = evaluation.posterior(model, data.x)
+    result = evaluation.evaluate(model, data, found)
+    table = result["clusters"]
+    assert [row["size"] for row in table] == [10, 20, 30, 40, 0]
+    assert [row["pi"] for row in table] == pytest.approx([k / 15 for k in range(1, 6)])
+    assert table[0]["least_confident_rows"][0] == 7
+    assert 7 not in table[0]["most_confident_rows"]
+    assert result["lowest_density_rows"][0] == 99
+    assert table[4]["confidence"] is None
+    assert result["silhouette"] > 0.9
+    assert result["elbo"] == pytest.approx(-result["distortion"] - result["rate_z"] - result["rate_c"])
+    bounds = result["importance_weighted"]["bounds"]
+    assert bounds["1"] <= bounds["50"] <= bounds["5000"]
+    assert result["predict_rows_per_second"] > 0
+    if with_labels:
+        assert [row["label"] for row in table] == [0, 1, 2, 3, None]
+        assert table[0]["purity"] == 0.8
+        assert result["acc"] == result["purity"] == 0.98
+    else:
+        assert result["acc"] is result["calibration"] is table[0]["label"] is None
+    json.dumps(result, allow_nan=False)
+
+
+def test_one_cluster_has_no_silhouette(small_model, rng):
+    model = small_model(n_clusters=1)
+    data = build(rng.uniform(size=(20, 12)).astype("f4"), np.arange(20) % 2, "x", "memory")
+    result = evaluation.evaluate(model, data, evaluation.posterior(model, data.x))
+    assert result["silhouette"] is None
+    assert (result["acc"], result["confidence"], result["gamma_entropy"]) == (0.5, 1.0, 0.0)
+    json.dumps(result, allow_nan=False)
+
+
+def test_subsets_and_draws_depend_on_the_seed_only(small_model, rng):
+    model = small_model()
+    x = tf.constant(rng.uniform(size=(4, 12)), tf.float32).numpy()
+    first, again, other = (evaluation.log_weights(model, x, 10, seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    np.testing.assert_allclose(first, evaluation.log_weights(model, x, 10, 0, chunk=3), rtol=1e-5)
+    rows = evaluation.subset(100, 10, 5)
+    assert len(set(rows)) == 10
+    np.testing.assert_array_equal(rows, evaluation.subset(100, 10, 5))
+    np.testing.assert_array_equal(evaluation.subset(3, 10, 5), [0, 1, 2])

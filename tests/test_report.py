@@ -1,0 +1,145 @@
+"""The report: one page that stands alone, says what it should, and opens in a browser without a complaint."""
+
+import base64
+import re
+import shutil
+import struct
+import subprocess
+import zlib
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from vade_tf import evaluation, report
+from vade_tf.data.dataset import build
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+TRAINING = {
+    "seconds": {"pretrain": 61.0, "init": 2.0, "fit": 30.0, "total": 93.0},
+    "device": "CPU",
+    "precision": "float32",
+    "versions": {"keras": "3.99"},
+}
+
+
+def png(width, height):
+    """A grey PNG, written by hand."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + bytes([128] * width) for _ in range(height))
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+PICTURES = [("samples", "A caption with <angle> brackets & more.", png(60, 30)), ("code", "Another.", png(40, 40))]
+
+
+@pytest.fixture
+def result(small_model, rng, monkeypatch):
+    """An evaluation of an untrained model, with labels."""
+    monkeypatch.setattr(evaluation, "IWAE_ROWS", 2)
+    model = small_model()
+    data = build(rng.uniform(size=(40, 12)).astype("f4"), np.arange(40) % 3, "bars <b>", "a & b.npz")
+    facts = {"run": "runs/bars", "dataset": data.name, "source": data.source, "seen_in_training": 40}
+    return {**facts, **evaluation.evaluate(model, data, evaluation.posterior(model, data.x))}
+
+
+@pytest.fixture
+def page(result):
+    settings = {"data": "a & b.npz", "batch_size": 256, "limit": None}
+    return report.page(result, settings, TRAINING, PICTURES, "python evaluate.py 'runs/<bars>'")
+
+
+class Outline(HTMLParser):
+    """Checks that every tag is closed in order; collects text, and what would be fetched."""
+
+    VOID = ("meta", "link", "img", "!doctype")
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.text, self.sources, self.tags = [], [], [], []
+        self.feed(page)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.sources += [value for name, value in attributes if name in ("src", "href")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_the_page_stands_alone(page):
+    outline = Outline(page)
+    assert outline.sources
+    assert all(source.startswith("data:") for source in outline.sources)
+    assert not {"script", "iframe", "object", "b", "bars", "angle"} & set(outline.tags)  # what users wrote is text
+    assert not re.search(r"url\(|@import|https?://", page)
+    images = [base64.b64decode(s.split(",", 1)[1]) for s in outline.sources if s.startswith("data:image/png")]
+    assert images == [content for _, _, content in PICTURES]
+
+
+def test_the_page_says_everything(page, result):
+    words = " | ".join(Outline(page).text)
+    for expected in (
+        "VaDE on bars <b>",
+        "40 rows of 12 features",
+        "all of them trained on",
+        f"{result['acc']:.4f}",
+        f"{result['importance_weighted']['bounds']['5000']:.2f}",
+        "A caption with <angle> brackets & more.",
+        "batch_size | 256",
+        "pretrain 61",
+        "keras 3.99",
+        "matplotlib 3.",
+        "python evaluate.py 'runs/<bars>'",
+    ):
+        assert expected in words.replace("|  | ", "| "), expected
+    assert "limit" not in words  # settings that were not given
+    assert page.count("<tr>") >= 4 + len(report.score_rows(result))
+
+
+def test_without_labels_no_row_needs_them(result):
+    names = ("acc", "nmi", "ari", "purity", "most_confident_acc", "homogeneity", "completeness", "calibration")
+    bare = {**result, **dict.fromkeys(names), "seen_in_training": None}
+    shown = [name for name, _, _ in report.score_rows(bare)]
+    assert "ELBO" in shown
+    assert "Silhouette of the code" in shown
+    assert not {"ACC", "NMI", "ARI", "Purity", "Homogeneity", "Calibration error"} & set(shown)
+    assert report.cluster_rows(bare)[0] == ["cluster", "size", "pi", "confidence"]
+    assert "trained on" not in report.about(bare)
+
+
+def test_every_row_is_in_the_table_of_clusters(result):
+    head, rows = report.cluster_rows(result)
+    assert head == ["cluster", "size", "pi", "confidence", "label", "purity"]
+    assert sum(int(row[1]) for row in rows) == 40
+    some = {**result, "seen_in_training": 7}
+    assert "7 of them trained on" in report.about(some)
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here: apt-get install chromium")
+def test_a_browser_opens_it_without_a_complaint(page, tmp_path):
+    file, shot = tmp_path / "report.html", tmp_path / "shot.png"
+    file.write_text(page)
+    command = [
+        BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+        "--disable-component-update", "--disable-sync",
+        f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", "--window-size=500,900",
+        "--hide-scrollbars",
+    ]  # fmt: skip
+    done = subprocess.run(
+        [*command, f"--screenshot={shot}", file.as_uri()], capture_output=True, text=True, timeout=120
+    )
+    assert "CONSOLE" not in done.stderr
+    assert shot.stat().st_size > 10_000  # blank, it is 3 kB
+    done = subprocess.run([*command, "--dump-dom", file.as_uri()], capture_output=True, text=True, timeout=120)
+    assert "A caption with &lt;angle&gt; brackets &amp; more." in done.stdout

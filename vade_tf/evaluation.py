@@ -1,0 +1,270 @@
+"""What a trained VaDE is worth, as plain numbers: scores, clusters, the bound and its gap, calibration, speed.
+
+Knows no figure, no page and no training.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from scipy.special import logsumexp
+from sklearn.metrics import silhouette_score
+
+from vade_tf import elbo, metrics
+from vade_tf.data import pipeline
+from vade_tf.data.dataset import Dataset
+from vade_tf.errors import InputError
+from vade_tf.model import VaDE
+from vade_tf.reload import load_rows, read_history, read_json
+from vade_tf.run import Run, load
+
+IWAE_SAMPLES = (1, 50, 5000)
+IWAE_ROWS = 64  # 5,000 decodings a row: 0.13 s each for MNIST and the paper's network on two cores
+SILHOUETTE_ROWS = 2000  # its cost is quadratic
+PREDICT_ROWS = 20_000
+EXAMPLES = 5  # rows named for each cluster, and as outliers
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What the model says of each row.
+
+    Attributes:
+        m: mean codes, [n, latent].
+        log_gamma: log responsibilities at z = m, [n, K].
+        distortion, rate_z, rate_c: terms of the bound with one fixed draw of z, nats, each [n].
+    """
+
+    m: np.ndarray
+    log_gamma: np.ndarray
+    distortion: np.ndarray
+    rate_z: np.ndarray
+    rate_c: np.ndarray
+
+    @property
+    def groups(self) -> np.ndarray:
+        """Most probable cluster of each row, [n]."""
+        return self.log_gamma.argmax(axis=1)
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """Probability of that cluster, [n]."""
+        return np.exp(self.log_gamma.max(axis=1))
+
+    @property
+    def log_odds(self) -> np.ndarray:
+        """Log odds of that cluster against all others, [n]: orders rows whose probability rounds to 1."""
+        others = self.log_gamma.copy()
+        np.put_along_axis(others, self.groups[:, None], -np.inf, axis=1)
+        with np.errstate(divide="ignore"):  # one cluster has no others
+            return self.log_gamma.max(axis=1) - logsumexp(others, axis=1)
+
+    @property
+    def elbo(self) -> np.ndarray:
+        """Evidence lower bound of each row, nats, [n]: a lower bound on its log density."""
+        return -(self.distortion + self.rate_z + self.rate_c)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A run, what it was evaluated on, and the figures: `result` is what `evaluate` returns and where it is from."""
+
+    run: Run
+    model: VaDE
+    dataset: Dataset
+    found: Posterior
+    training: dict
+    history: list[dict]
+    result: dict
+
+
+def evaluate_run(path: str | Path, **where) -> Evaluation:
+    """Load a finished run and evaluate it.
+
+    Args:
+        path: the run folder; it is only read.
+        where: which rows, see `load_rows`; default: those it was trained on.
+
+    Raises:
+        InputError: the run is not finished, a file of it is missing or damaged, or its data cannot be had.
+    """
+    run = Run.open(path)
+    if not run.finished:
+        raise InputError(f"{path}: expected a finished run; continue it with python train.py --resume {path}")
+    training, history = read_json(run.path / "metrics.json"), read_history(run)
+    model = load(path)
+    dataset, seen = load_rows(run, model, **where)
+    found = posterior(model, dataset.x)
+    facts = {
+        "run": str(path),
+        "dataset": dataset.name,
+        "source": dataset.source,
+        "recipe": run.config.recipe,
+        "seed": run.config.seed,
+        "seen_in_training": seen,
+    }
+    return Evaluation(run, model, dataset, found, training, history, {**facts, **evaluate(model, dataset, found)})
+
+
+def posterior(model: VaDE, x: np.ndarray) -> Posterior:
+    """Everything about raw rows x [n, D] in one pass; its mean bound equals `model.evaluate`'s."""
+
+    @tf.function(reduce_retracing=True)
+    def of_batch(rows):
+        m, _ = model.encode(rows)
+        noise = tf.random.stateless_normal(tf.shape(m), seed=[model.seed, -1])  # that of VaDE.test_step
+        terms = model.elbo_terms(rows, noise)
+        return m, model.prior(m), terms["distortion"], terms["rate_z"], terms["rate_c"]
+
+    parts = [[part.numpy() for part in of_batch(rows)] for rows in pipeline.ordered_batches(x)]
+    return Posterior(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def evaluate(model: VaDE, dataset: Dataset, found: Posterior, seed: int = 0) -> dict:
+    """All figures of a model on a data set.
+
+    Args:
+        model: a trained VaDE.
+        dataset: rows, with labels or without.
+        found: `posterior(model, dataset.x)`.
+        seed: of the subsets and the draws.
+
+    Returns:
+        Numbers, lists and dicts that json can write: n, n_features, n_clusters; acc, nmi, ari, purity,
+        most_confident_acc, homogeneity, completeness and calibration (each None without labels); silhouette (None for
+        one cluster), confidence and gamma_entropy (means); elbo, distortion, rate_z, rate_c (nats a row);
+        importance_weighted; clusters (a dict each); lowest_density_rows; predict_rows_per_second. docs/evaluation.md
+        says what each means.
+    """
+    groups, y = found.groups, dataset.y
+    names = ("acc", "nmi", "ari", "purity", "most_confident_acc", "homogeneity", "completeness")
+    scores: dict = dict.fromkeys((*names, "calibration"))
+    if y is not None:
+        scores |= metrics.all_scores(y, groups, found.log_odds)
+        correct = metrics.matching(y, groups)[groups] == y
+        scores["calibration"] = metrics.calibration(correct, found.confidence)
+    gamma = np.exp(found.log_gamma)
+    return {
+        "n": len(dataset.x),
+        "n_features": dataset.x.shape[1],
+        "n_clusters": model.prior.n_components,
+        **scores,
+        "silhouette": silhouette(found.m, groups, seed),
+        "confidence": _mean(found.confidence),
+        "gamma_entropy": _mean(-np.sum(gamma * found.log_gamma, axis=1)),
+        **{name: _mean(getattr(found, name)) for name in ("elbo", "distortion", "rate_z", "rate_c")},
+        "importance_weighted": importance_weighted(model, dataset.x, found.elbo, seed),
+        "clusters": clusters(model, found, y),
+        "lowest_density_rows": found.elbo.argsort(kind="stable")[:EXAMPLES].tolist(),
+        "predict_rows_per_second": throughput(model, dataset.x),
+    }
+
+
+def clusters(model: VaDE, found: Posterior, y: np.ndarray | None) -> list[dict]:
+    """Size, weight, confidence and examples of each cluster, with labels also its commonest one and its purity."""
+    pi = np.exp(model.prior.parameters[0].numpy())
+    groups, confidence, log_odds = found.groups, found.confidence, found.log_odds
+    table = []
+    for c, weight in enumerate(pi):
+        members = np.flatnonzero(groups == c)
+        order = members[log_odds[members].argsort(kind="stable")]
+        counts = np.bincount(y[members]) if y is not None and len(members) else None
+        table.append(
+            {
+                "cluster": c,
+                "size": len(members),
+                "pi": float(weight),
+                "confidence": _mean(confidence[members]) if len(members) else None,
+                "label": None if counts is None else int(counts.argmax()),
+                "purity": None if counts is None else float(counts.max() / len(members)),
+                "least_confident_rows": order[:EXAMPLES].tolist(),
+                "most_confident_rows": order[::-1][:EXAMPLES].tolist(),
+            }
+        )
+    return table
+
+
+def importance_weighted(model: VaDE, x: np.ndarray, bound: np.ndarray, seed: int) -> dict:
+    """Importance-weighted bounds on log p(x) (Burda et al., ICLR 2016), and the ELBO of the same rows.
+
+    Args:
+        model: a trained VaDE.
+        x: raw rows, [n, D]; a random subset of IWAE_ROWS is used.
+        bound: ELBO of each row, [n].
+        seed: of the subset and of the draws.
+
+    Returns:
+        {"rows": number of rows, "elbo": nats a row, "bounds": {"1": nats a row, "50": ..., "5000": ...}}. All are made
+        of the same draws, in groups of k, so a larger k never gives less.
+    """
+    rows = subset(len(x), IWAE_ROWS, seed)
+    log_w = log_weights(model, x[rows], max(IWAE_SAMPLES), seed)
+    bounds = {str(k): _mean(importance_weighted_bound(log_w, k)) for k in IWAE_SAMPLES}
+    return {"rows": len(rows), "elbo": _mean(bound[rows]), "bounds": bounds}
+
+
+def importance_weighted_bound(log_w: np.ndarray, k: int) -> np.ndarray:
+    """Mean over groups of k draws of log (1/k) sum w: log weights [n, samples] -> [n]; k divides the samples."""
+    grouped = log_w.reshape(len(log_w), -1, k).astype(np.float64)
+    return (logsumexp(grouped, axis=2) - np.log(k)).mean(axis=1)
+
+
+def log_weights(model: VaDE, x: np.ndarray, samples: int, seed: int, chunk: int = 1000) -> np.ndarray:
+    """log p(x|z) + log p(z) - log q(z|x) of draws z from q(z|x), p(z) the whole mixture.
+
+    Args:
+        model: a VaDE.
+        x: raw rows, [n, D].
+        samples: draws a row.
+        seed: of the draws.
+        chunk: draws decoded at once; bounds the memory.
+
+    Returns:
+        Log weights in nats, [n, samples].
+    """
+    distortion = elbo.DISTORTIONS[model.likelihood]
+    mixture = model.prior.distribution
+
+    @tf.function(reduce_retracing=True)
+    def of_row(scaled, m, log_s2, noise):
+        z = m + tf.exp(0.5 * log_s2) * noise  # [chunk, latent]
+        out = model.decoder(z)
+        log_q = -0.5 * tf.reduce_sum(noise**2 + log_s2 + elbo.LOG_2PI, axis=-1)
+        return mixture.log_prob(z) - log_q - distortion(tf.broadcast_to(scaled, tf.shape(out)), out)
+
+    m, log_s2 = model.encode(x)
+    result = np.empty((len(x), samples), np.float32)
+    for i, scaled in enumerate(model.scale(x)):
+        noise = tf.random.stateless_normal((samples, model.prior.latent_dim), seed=[seed, i])
+        for begin in range(0, samples, chunk):
+            part = noise[begin : begin + chunk]
+            result[i, begin : begin + chunk] = of_row(scaled, m[i], log_s2[i], part)
+    return result
+
+
+def silhouette(m: np.ndarray, groups: np.ndarray, seed: int) -> float | None:
+    """Mean silhouette of the codes on a random subset, in [-1, 1]; None where it has fewer than two clusters."""
+    rows = subset(len(m), SILHOUETTE_ROWS, seed)
+    if not 2 <= len(np.unique(groups[rows])) < len(rows):
+        return None
+    return float(silhouette_score(m[rows], groups[rows]))
+
+
+def throughput(model: VaDE, x: np.ndarray) -> float:
+    """Rows a second of `model.predict` in batches of 1,024, once compiled."""
+    batches = pipeline.ordered_batches(x[:PREDICT_ROWS])
+    model.predict(batches.take(1), verbose=0)
+    begun = time.perf_counter()
+    model.predict(batches, verbose=0)
+    return round(min(len(x), PREDICT_ROWS) / (time.perf_counter() - begun), 1)
+
+
+def subset(n: int, size: int, seed: int) -> np.ndarray:
+    """Row numbers of a random subset, ascending; all of them where there are no more than size."""
+    return np.arange(n) if n <= size else np.sort(np.random.default_rng(seed).choice(n, size, replace=False))
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(np.mean(values, dtype=np.float64))
