@@ -3,6 +3,7 @@
 import importlib.metadata
 import math
 import platform
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ import keras
 import numpy as np
 
 from vade_tf import callbacks, device, elbo, init, metrics, networks
+from vade_tf import export as exporting
 from vade_tf.config import TrainConfig
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
@@ -56,6 +58,7 @@ def train(
     *,
     reporter=None,
     extra: Sequence[keras.callbacks.Callback] = (),
+    export: bool = True,
 ) -> dict:
     """Train a VaDE from random weights into a new run folder.
 
@@ -64,6 +67,7 @@ def train(
         out: the run folder (see `run`), not there yet or empty.
         reporter: shows progress, see `Silent`; default nothing.
         extra: further Keras callbacks, for both phases.
+        export: whether to leave a SavedModel in export/1, ready to be served.
 
     Returns:
         What metrics.json holds: dataset, source, n, n_features, n_clusters, recipe, seed, acc, nmi, ari (None without
@@ -78,10 +82,12 @@ def train(
     hints = _load_hints(config, len(dataset.x), clusters)
     config = _fill_lengths(config, len(dataset.x), clusters, hints)
     run = Run.create(out, config, dataset.fingerprint)
-    return _phases(run, dataset, hints, reporter or Silent(), extra)
+    return _phases(run, dataset, hints, reporter or Silent(), extra, export)
 
 
-def resume(out: str | Path, *, reporter=None, extra: Sequence[keras.callbacks.Callback] = ()) -> dict:
+def resume(
+    out: str | Path, *, reporter=None, extra: Sequence[keras.callbacks.Callback] = (), export: bool = True
+) -> dict:
     """Continue an unfinished run; it ends with the weights, bit for bit, that it would have had without the pause.
 
     Args and Returns: as for `train`; the settings are those of the folder.
@@ -94,10 +100,11 @@ def resume(out: str | Path, *, reporter=None, extra: Sequence[keras.callbacks.Ca
         raise InputError(f"--resume: {out} holds a finished run; nothing is left to do")
     dataset, clusters = load_dataset(run.config)
     run.check_data(dataset.fingerprint)
-    return _phases(run, dataset, _load_hints(run.config, len(dataset.x), clusters), reporter or Silent(), extra)
+    hints = _load_hints(run.config, len(dataset.x), clusters)
+    return _phases(run, dataset, hints, reporter or Silent(), extra, export)
 
 
-def _phases(run: Run, dataset: Dataset, hints: np.ndarray | None, reporter, extra) -> dict:
+def _phases(run: Run, dataset: Dataset, hints: np.ndarray | None, reporter, extra, export: bool) -> dict:
     """Pretraining, start and VaDE: whatever of them the run folder does not hold yet."""
     config = run.config
     clusters, pretrain_epochs, epochs, guide_epochs = (
@@ -162,6 +169,9 @@ def _phases(run: Run, dataset: Dataset, hints: np.ndarray | None, reporter, extr
     fit("fit", model, epochs, known, more=[guide], score=lambda: label_scores(model, dataset))
 
     save_model(model, run.path / "model.keras")
+    if export:
+        shutil.rmtree(run.path / "export", ignore_errors=True)  # what a kill after the export left
+        exporting.export(model, run.path / "export")
     result = summarise(config, dataset, model, rows, init_seconds, precision, jit)
     run.finish(result)
     return result
