@@ -96,11 +96,16 @@ class Served:
 
     Attributes:
         signatures: the served functions themselves, by name: TensorFlow tensors in and out.
+
+    Raises:
+        ValueError, OSError, KeyError: the folder holds no readable SavedModel, or not one of a VaDE.
     """
 
     def __init__(self, path: str | Path):
         self._module = tf.saved_model.load(str(path))  # owns the weights
         self.signatures = self._module.signatures
+        if not {"serving_default", "encode", "reconstruct", "score", "generate"} <= set(self.signatures):
+            raise ValueError(f"its signatures are {sorted(self.signatures)}")
 
     def classify(self, x) -> dict[str, np.ndarray]:
         """x [n, D] -> cluster [n], probabilities [n, K], confidence (the highest of them) [n], density log p(z) [n]."""
