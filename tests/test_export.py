@@ -20,7 +20,7 @@ from vade_tf import networks, run
 from vade_tf.errors import InputError
 from vade_tf.export import WARMUP, export, main
 from vade_tf.model import VaDE
-from vade_tf.signatures import Served
+from vade_tf.signatures import SCORE_DRAWS, Served
 
 HERE = Path(__file__).resolve().parent
 
@@ -121,7 +121,7 @@ def test_score_is_the_bound_and_does_not_depend_on_the_neighbours(model, folder,
     many = np.repeat(x, 4000, axis=0)
     terms = model.elbo_terms(many, np.random.default_rng(2).standard_normal((len(many), 3)).astype("f4"))
     bound = -np.reshape(terms["distortion"] + terms["rate_z"] + terms["rate_c"], (7, 4000))
-    error = bound.std(axis=1) * np.sqrt(1 / 4000 + 1 / 8)
+    error = bound.std(axis=1) * np.sqrt(1 / 4000 + 1 / SCORE_DRAWS)
     assert np.all(np.abs(score - bound.mean(axis=1)) < 4 * error)
 
 
@@ -225,7 +225,7 @@ def test_load_names_a_damaged_or_foreign_savedmodel(folder, tmp_path, capsys):
     with pytest.raises(InputError, match="3 is damaged or no export of a VaDE"):
         run.load(tmp_path / "3")
     assert main([str(folder), "--to", str(tmp_path / "copy")]) == 2
-    assert "expected a run folder or a .keras file, got a SavedModel" in capsys.readouterr().err
+    assert "expected the VaDE of a run folder or a .keras file, got Served" in capsys.readouterr().err
 
 
 # Readers that share no code with this package.

@@ -41,7 +41,10 @@ def export(model_or_run_path, to: str | Path, version: int = 1) -> Path:
     if isinstance(model_or_run_path, (str, Path)):
         model = load(model_or_run_path)
         if not hasattr(model, "prior"):
-            raise InputError(f"{model_or_run_path}: expected a run folder or a .keras file, got a SavedModel; copy it")
+            raise InputError(
+                f"{model_or_run_path}: expected the VaDE of a run folder or a .keras file, got {type(model).__name__}; "
+                "an export is copied like any folder"
+            )
     else:
         model = model_or_run_path
 
