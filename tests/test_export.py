@@ -1,10 +1,12 @@
 """The exported SavedModel: what it answers, how it is written, and that programs without our code read it alike."""
 
+import contextlib
 import json
 import shutil
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -295,7 +297,7 @@ def test_a_c_program_against_the_libraries_in_the_wheel(folder, asked, answers, 
 
 
 @pytest.fixture(scope="module")
-def server(folder):
+def server(folder, tmp_path_factory):
     """(gRPC port, REST port) of TensorFlow Serving with the export and its warm-up."""
     program = shutil.which("tensorflow_model_server")
     if program is None:
@@ -306,18 +308,28 @@ def server(folder):
         grpc_port, rest_port = one.getsockname()[1], two.getsockname()[1]
     options = [f"--port={grpc_port}", f"--rest_api_port={rest_port}", "--model_name=vade"]
     options += [f"--model_base_path={folder.parent}", "--enable_batching=true"]
-    process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    log = tmp_path_factory.mktemp("server") / "log"
+    with log.open("w") as file:
+        process = subprocess.Popen([program, *options], stdout=file, stderr=file)
     try:
-        log = []
-        for line in process.stderr:  # ends when the server does
-            log.append(line)
-            if "Exporting HTTP/REST API" in line:
-                break
-        assert process.poll() is None, "".join(log[-20:])
+        deadline = time.monotonic() + 60
+        while not available(rest_port):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=0.2)
+                pytest.fail(f"tensorflow_model_server ended: {log.read_text()[-2000:]}")
+            assert time.monotonic() < deadline, log.read_text()[-2000:]
         yield grpc_port, rest_port
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+def available(rest_port):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{rest_port}/v1/models/vade", timeout=5) as response:
+            return json.load(response)["model_version_status"][0]["state"] == "AVAILABLE"
+    except OSError:  # not there yet
+        return False
 
 
 def test_tensorflow_serving_by_rest(server, asked, answers):
