@@ -192,13 +192,16 @@ def test_a_version_is_whole_or_not_there_and_never_overwritten(model, folder, tm
     def watched(*arguments):
         save(*arguments)
         assert not (tmp_path / "1").exists()  # nothing under the final name before everything is written
-        raise OSError(28, "No space left on device")
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
 
     save = tf.saved_model.save
     monkeypatch.setattr(tf.saved_model, "save", watched)
     with pytest.raises(InputError, match=r"--to: .*1 cannot be written \(No space left on device\)"):
         export(model, tmp_path)
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"--to: .*file/1 cannot be written \(File exists\)"):
+        export(model, tmp_path / "file")
 
 
 def test_warm_up_asks_every_signature_once(folder, asked):

@@ -62,8 +62,9 @@ def export(model_or_run_path, to: str | Path, version: int = 1) -> Path:
                 for signature, function in signatures.items():
                     writer.write(warmup_request(signature, function.structured_input_signature[0]))
             (Path(folder) / name).rename(to / name)
-    except OSError as error:
-        raise InputError(f"--to: {to / name} cannot be written ({error.strerror}); choose another folder") from error
+    except (OSError, tf.errors.OpError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error.message
+        raise InputError(f"--to: {to / name} cannot be written ({reason}); choose another folder") from error
     return to / name
 
 
