@@ -19,7 +19,7 @@ import tensorflow as tf
 from vade_tf import elbo
 from vade_tf.model import VaDE
 
-SCORE_DRAWS = 4  # passes of the network for one score; on digits the error is 4 % of the spread between rows
+SCORE_DRAWS = 4  # passes through the networks for one score
 ROWS = 1024  # a call of `Served`: the widest layer of the paper's network then holds 8 MB
 
 
