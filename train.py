@@ -41,15 +41,17 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     where.add_argument("--out", help="run folder (default: runs/NAME, or the next free runs/NAME-2, ...)")
     where.add_argument("--resume", metavar="RUN", help="continue an unfinished run; takes its settings from the folder")
     where.add_argument("--seeds", type=int, default=1, help="number of seeds, from --seed up (default: 1)")
+    where.add_argument("--no-export", action="store_true", help="no SavedModel in the run folder's export/1")
     where.add_argument("--quiet", action="store_true", help="no progress, no table")
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> int:
     settings = vars(parse(argv))
-    out, resume, seeds, quiet = (settings.pop(name) for name in ("out", "resume", "seeds", "quiet"))
+    names = ("out", "resume", "seeds", "no_export", "quiet")
+    out, resume, seeds, no_export, quiet = (settings.pop(name) for name in names)
     try:
-        run(settings, out, resume, seeds, quiet)
+        run(settings, out, resume, seeds, not no_export, quiet)
     except InputError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
@@ -62,11 +64,11 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def run(settings: dict, out: str | None, resume: str | None, seeds: int, quiet: bool) -> None:
+def run(settings: dict, out: str | None, resume: str | None, seeds: int, export: bool, quiet: bool) -> None:
     if seeds < 1:
         raise InputError(f"--seeds: expected a whole number of at least 1, got {seeds}")
     if resume is not None and (settings or out or seeds > 1):
-        raise InputError("--resume: takes every setting from the run folder; give no other flag but --quiet")
+        raise InputError("--resume: takes every setting from the run folder; only --no-export and --quiet go with it")
     config = None if resume is not None else TrainConfig.create(**settings)
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -86,13 +88,14 @@ def run(settings: dict, out: str | None, resume: str | None, seeds: int, quiet: 
     path = Path(resume or out or free_folder(Path("runs"), name))
     with phases.Silent() if quiet else Terminal() as reporter:
         if resume and studies.is_study(path):
-            show, result = reporter.seeds, studies.resume_seeds(path, reporter=reporter)
+            show, result = reporter.seeds, studies.resume_seeds(path, reporter=reporter, export=export)
         elif resume:
-            show, result = reporter.result, training.resume(path, reporter=reporter)
+            show, result = reporter.result, training.resume(path, reporter=reporter, export=export)
         elif seeds > 1:
-            show, result = reporter.seeds, studies.train_seeds(config, path, seeds, reporter=reporter)
+            result = studies.train_seeds(config, path, seeds, reporter=reporter, export=export)
+            show = reporter.seeds
         else:
-            show, result = reporter.result, training.train(config, path, reporter=reporter)
+            show, result = reporter.result, training.train(config, path, reporter=reporter, export=export)
     show(result, str(path))
 
 

@@ -32,9 +32,11 @@ def test_a_normal_run_shows_progress_and_a_table_and_nothing_else(rows, tmp_path
     for words in ("Autoencoder", "Starting mixture", "VaDE", "ACC   NMI   ARI", "nats a row", "next", "runs/rows"):
         assert words in done.stdout
     assert len(done.stdout.splitlines()) <= 12
-    quiet = command(*settings, "--quiet", cwd=tmp_path)
+    quiet = command(*settings, "--quiet", "--no-export", cwd=tmp_path)
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
     first, second = (json.loads((tmp_path / "runs" / n / "metrics.json").read_text()) for n in ("rows", "rows-2"))
+    assert (tmp_path / "runs" / "rows" / "export" / "1" / "saved_model.pb").exists()
+    assert not (tmp_path / "runs" / "rows-2" / "export").exists()
     assert first["elbo"] == second["elbo"]  # the same seed, twice, and no folder was overwritten
 
 

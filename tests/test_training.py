@@ -114,7 +114,9 @@ def test_killed_and_resumed_ends_with_the_same_weights(data, whole, tmp_path, ph
 
 
 def test_the_run_folder_holds_what_it_promises(whole):
-    names = {str(p.relative_to(whole)) for p in whole.rglob("*") if p.is_file() and "tensorboard" not in p.parts}
+    files = [p.relative_to(whole) for p in whole.rglob("*") if p.is_file()]
+    assert run.load(whole / "export" / "1").predict(np.zeros((2, 64))).shape == (2, 3)
+    names = {str(file) for file in files if file.parts[0] not in ("tensorboard", "export")}
     assert names == {
         "config.json",
         "data.json",
@@ -158,7 +160,8 @@ def test_labels_change_nothing(data, whole, tmp_path):
     with np.load(data) as arrays:
         x = arrays["x"]
     np.savez(tmp_path / "bars.npz", x=x)
-    result = training.train(TrainConfig.create(data=str(tmp_path / "bars.npz"), **SMALL), tmp_path / "run")
+    config = TrainConfig.create(data=str(tmp_path / "bars.npz"), **SMALL)
+    result = training.train(config, tmp_path / "run", export=False)
     for mine, theirs in zip(weights(tmp_path / "run"), weights(whole), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     assert result["acc"] is None
@@ -166,12 +169,13 @@ def test_labels_change_nothing(data, whole, tmp_path):
 
 def test_it_finds_groups_that_are_there(data, tmp_path):
     settings = {**SMALL, "pretrain_epochs": 60, "epochs": 40, "guide_epochs": 30, "augment": False}
-    assert training.train(TrainConfig.create(data=data, **settings), tmp_path / "run")["acc"] > 0.98
+    assert training.train(TrainConfig.create(data=data, **settings), tmp_path / "run", export=False)["acc"] > 0.98
 
 
 def test_paper_recipe_runs_through_the_same_path(data, tmp_path):
     config = TrainConfig.create(recipe="paper", data=data, clusters=3, pretrain_epochs=2, epochs=2)
-    result = training.train(config, tmp_path / "run")
+    result = training.train(config, tmp_path / "run", export=False)
+    assert not (tmp_path / "run" / "export").exists()
     assert result["recipe"] == "paper"
     assert np.isfinite(result["elbo"])
 
@@ -231,7 +235,7 @@ def test_divergence_stops_the_run_with_a_reason(data, tmp_path):
 
 
 def test_load_names_what_is_missing(whole, tmp_path):
-    with pytest.raises(InputError, match="expected a finished run folder or a .keras file"):
+    with pytest.raises(InputError, match="expected a finished run folder, a .keras file or an exported version"):
         run.load(tmp_path)
     (tmp_path / "m.keras").write_bytes((whole / "model.keras").read_bytes()[:1000])
     with pytest.raises(InputError, match="m.keras is damaged"):
@@ -250,7 +254,7 @@ def test_free_folder_takes_the_next_name(tmp_path):
 def test_seeds_continue_where_they_stopped_and_choose_without_labels(data, tmp_path):
     config = TrainConfig.create(data=data, **{**SMALL, "pretrain_epochs": 1, "epochs": 1, "seed": 4})
     out = tmp_path / "study"
-    summary = seeds.train_seeds(config, out, 2)
+    summary = seeds.train_seeds(config, out, 2, export=False)
     figures = [json.loads((out / f"seed-{s}" / "metrics.json").read_text()) for s in (4, 5)]
     assert summary["acc"]["mean"] == pytest.approx(np.mean([f["acc"] for f in figures]))
     assert summary["acc"]["std"] == pytest.approx(np.std([f["acc"] for f in figures], ddof=1))
@@ -261,7 +265,8 @@ def test_seeds_continue_where_they_stopped_and_choose_without_labels(data, tmp_p
     for file in ("start.npz", "groups.npz"):
         (out / "seed-5" / "checkpoints" / file).unlink()
     kept = (out / "seed-4" / "model.keras").stat().st_mtime_ns
-    again = seeds.resume_seeds(out)
+    again = seeds.resume_seeds(out, export=False)
+    assert not list(out.glob("seed-*/export"))
     assert (out / "seed-4" / "model.keras").stat().st_mtime_ns == kept
     assert again["elbo"] == summary["elbo"]
     with pytest.raises(InputError, match="continue with --resume"):

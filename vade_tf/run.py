@@ -5,6 +5,7 @@
     metrics.csv              a row an epoch
     metrics.json             the result; its presence means that the run is finished
     model.keras              the trained VaDE
+    export/1/                the same as a SavedModel in float32, for servers (see `export`)
     tensorboard/             the columns of metrics.csv as scalars, and views of the clusters
     checkpoints/state.npz    weights, optimizer and history after an epoch, a few seconds ago at the most
     checkpoints/start.npz    groups and mixture of the start
@@ -156,7 +157,13 @@ class Run:
 
 
 def load(path: str | Path):
-    """The trained `VaDE` of a finished run folder, or of a .keras file.
+    """The trained `VaDE` of a finished run folder, or of a .keras file; of a SavedModel folder what it serves.
+
+    Args:
+        path: a run folder, a .keras file, or one version that `export` wrote, such as runs/mnist/export/1.
+
+    Returns:
+        A `VaDE`; for a SavedModel a `signatures.Served`, which has the same verbs but cannot be trained.
 
     Raises:
         InputError: there is none, or it cannot be read.
@@ -166,9 +173,18 @@ def load(path: str | Path):
     from vade_tf.model import VaDE
     from vade_tf.optimizer import FusedAdam
 
+    if (saved := Path(path) / "saved_model.pb").is_file():
+        from vade_tf.signatures import Served
+
+        try:
+            return Served(path)
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(f"{saved.parent} is damaged or no export of a VaDE ({error})") from error
     file = Path(path) if str(path).endswith(".keras") else Path(path) / "model.keras"
     if not file.is_file():
-        raise InputError(f"{path}: expected a finished run folder or a .keras file, found no {file.name} there")
+        raise InputError(
+            f"{path}: expected a finished run folder, a .keras file or an exported version, found no {file.name} there"
+        )
     try:
         return keras.models.load_model(file, custom_objects={"VaDE": VaDE, "FusedAdam": FusedAdam})
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:

@@ -30,14 +30,14 @@ def run_folders(path: str | Path) -> list[Path]:
     return sorted(runs, key=lambda folder: int(folder.name.removeprefix("seed-")))
 
 
-def train_seeds(config: TrainConfig, out: str | Path, n_seeds: int, *, reporter=None) -> dict:
+def train_seeds(config: TrainConfig, out: str | Path, n_seeds: int, *, reporter=None, export: bool = True) -> dict:
     """Train seeds config.seed, config.seed + 1, ... into sub-folders seed-0, ... of a new folder.
 
     Args:
         config: settings of all runs.
         out: folder, not there yet or empty.
         n_seeds: number of seeds.
-        reporter: see `phases.Silent`.
+        reporter, export: as for `training.train`.
 
     Returns:
         What summary.json holds: runs (one metrics.json each), mean, std (n - 1), min, max of acc, nmi, ari and elbo
@@ -51,10 +51,10 @@ def train_seeds(config: TrainConfig, out: str | Path, n_seeds: int, *, reporter=
         write_whole(out / FILE, json.dumps({"n_seeds": n_seeds, "config": json.loads(config.to_json())}).encode())
     except OSError as error:
         raise InputError(f"--out: {out} cannot be written ({error.strerror}); choose another folder") from error
-    return resume_seeds(out, reporter=reporter)
+    return resume_seeds(out, reporter=reporter, export=export)
 
 
-def resume_seeds(out: str | Path, *, reporter=None) -> dict:
+def resume_seeds(out: str | Path, *, reporter=None, export: bool = True) -> dict:
     """The seeds that a folder of `train_seeds` still lacks; Returns as there."""
     out = Path(out)
     reporter = reporter or phases.Silent()
@@ -68,9 +68,9 @@ def resume_seeds(out: str | Path, *, reporter=None) -> dict:
             continue
         reporter.say(f"seed {seed}")
         if (folder / "config.json").exists():
-            runs.append(training.resume(folder, reporter=reporter))
+            runs.append(training.resume(folder, reporter=reporter, export=export))
         else:
-            runs.append(training.train(replace(config, seed=seed), folder, reporter=reporter))
+            runs.append(training.train(replace(config, seed=seed), folder, reporter=reporter, export=export))
     summary = {"runs": runs, **spread(runs), "selected": max(runs, key=lambda run: run["elbo"])["seed"]}
     write_whole(out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
     return summary

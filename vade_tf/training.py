@@ -3,6 +3,7 @@
 import importlib.metadata
 import math
 import platform
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import keras
 import numpy as np
 
 from vade_tf import device, networks, phases
+from vade_tf import export as exporting
 from vade_tf.config import TrainConfig
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
@@ -31,6 +33,7 @@ def train(
     *,
     reporter=None,
     extra: Sequence[keras.callbacks.Callback] = (),
+    export: bool = True,
 ) -> dict:
     """Train a VaDE from random weights into a new run folder.
 
@@ -39,6 +42,7 @@ def train(
         out: the run folder (see `run`), not there yet or empty.
         reporter: shows progress, see `phases.Silent`; default nothing.
         extra: further Keras callbacks, for both phases.
+        export: whether to leave a SavedModel in export/1, ready to be served.
 
     Returns:
         What metrics.json holds: dataset, source, n, n_features, n_clusters, recipe, seed, acc, nmi, ari (None without
@@ -53,10 +57,12 @@ def train(
     hints = _load_hints(config, len(dataset.x), clusters)
     config = _fill_lengths(config, len(dataset.x), clusters, hints)
     run = Run.create(out, config, dataset.fingerprint)
-    return _phases(run, dataset, hints, reporter or phases.Silent(), extra)
+    return _phases(run, dataset, hints, reporter or phases.Silent(), extra, export)
 
 
-def resume(out: str | Path, *, reporter=None, extra: Sequence[keras.callbacks.Callback] = ()) -> dict:
+def resume(
+    out: str | Path, *, reporter=None, extra: Sequence[keras.callbacks.Callback] = (), export: bool = True
+) -> dict:
     """Continue an unfinished run; it ends with the weights, bit for bit, that it would have had without the pause.
 
     Args and Returns: as for `train`; the settings are those of the folder.
@@ -69,10 +75,11 @@ def resume(out: str | Path, *, reporter=None, extra: Sequence[keras.callbacks.Ca
         raise InputError(f"--resume: {out} holds a finished run; nothing is left to do")
     dataset, clusters = load_dataset(run.config)
     run.check_data(dataset.fingerprint)
-    return _phases(run, dataset, _load_hints(run.config, len(dataset.x), clusters), reporter or phases.Silent(), extra)
+    hints = _load_hints(run.config, len(dataset.x), clusters)
+    return _phases(run, dataset, hints, reporter or phases.Silent(), extra, export)
 
 
-def _phases(run: Run, dataset: Dataset, hints: np.ndarray | None, reporter, extra) -> dict:
+def _phases(run: Run, dataset: Dataset, hints: np.ndarray | None, reporter, extra, export: bool) -> dict:
     """Pretraining, start and VaDE: whatever of them the run folder does not hold yet."""
     if dataset.notice:
         reporter.say(dataset.notice)
@@ -85,6 +92,9 @@ def _phases(run: Run, dataset: Dataset, hints: np.ndarray | None, reporter, extr
     groups, init_seconds = phases.start(work)
     phases.fit(work, groups)
     save_model(model, run.path / "model.keras")
+    if export:
+        shutil.rmtree(run.path / "export", ignore_errors=True)  # what a kill after the export left
+        exporting.export(model, run.path / "export")
     result = summarise(run.config, dataset, model, rows, init_seconds, precision, jit)
     run.finish(result)
     return result

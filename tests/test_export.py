@@ -1,0 +1,360 @@
+"""The exported SavedModel: what it answers, how it is written, and that programs without our code read it alike."""
+
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import keras
+import numpy as np
+import oracles
+import pytest
+import tensorflow as tf
+from scipy.special import logsumexp
+from tensorflow.core.protobuf import saved_model_pb2
+
+from vade_tf import networks, run
+from vade_tf.errors import InputError
+from vade_tf.export import WARMUP, export, main
+from vade_tf.model import VaDE
+from vade_tf.signatures import SCORE_DRAWS, Served
+
+HERE = Path(__file__).resolve().parent
+
+
+def build(n_features=12, latent_dim=3, n_clusters=4, hidden=(16, 8), precision="float32"):
+    """A VaDE of bytes, with a mixture that is not the initial one."""
+    shape = {"n_features": n_features, "latent_dim": latent_dim, "hidden": hidden, "precision": precision}
+    scaling = keras.layers.Rescaling(1 / 255)
+    model = VaDE(networks.build_encoder(**shape), networks.build_decoder(**shape), n_clusters, scaling=scaling)
+    r, size = np.random.default_rng(0), (n_clusters, latent_dim)
+    model.prior.assign(r.dirichlet(np.ones(n_clusters)), r.normal(size=size), r.uniform(0.2, 2, size))
+    return model
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build()
+
+
+@pytest.fixture(scope="module")
+def folder(model, tmp_path_factory):
+    return export(model, tmp_path_factory.mktemp("models") / "vade", version=2)
+
+
+@pytest.fixture(scope="module")
+def asked():
+    """What each signature is asked: {signature: {input: array}}, seven rows."""
+    x = np.random.default_rng(1).integers(0, 256, (7, 12)).astype("u1")
+    rows = {name: {"x": x.astype("f4")} for name in ("serving_default", "encode", "reconstruct", "score")}
+    return {**rows, "classify_bytes": {"x": x}, "generate": {"cluster": np.arange(7) % 4, "seed": 10 + np.arange(7)}}
+
+
+@pytest.fixture(scope="module")
+def answers(model, folder, asked):
+    """What each has to answer: the model's own, and for score and generate, which it has not, TensorFlow's reading."""
+    served = Served(folder)
+    return {
+        **expected(model, asked["classify_bytes"]["x"]),
+        "score": {"elbo": served.score(asked["score"]["x"])},
+        "generate": {"x": served.sample(asked["generate"]["cluster"], asked["generate"]["seed"])},
+    }
+
+
+def expected(model, x):
+    m, log_s2 = model.encode(x)
+    gamma = model.predict(x, verbose=0)
+    classes = {
+        "cluster": gamma.argmax(axis=1),
+        "probabilities": gamma,
+        "confidence": gamma.max(axis=1),
+        "density": model.prior.distribution.log_prob(m).numpy(),
+    }
+    return {
+        "serving_default": classes,
+        "classify_bytes": classes,
+        "encode": {"mean": m.numpy(), "log_variance": log_s2.numpy()},
+        "reconstruct": {"x": model.decode(m).numpy()},
+    }
+
+
+def assert_same(got, want):
+    assert set(got) == set(want)
+    for name, value in want.items():
+        np.testing.assert_allclose(got[name], value, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+def tensor_names(folder):
+    """{signature: ({input: tensor name}, {output: tensor name})}, read from the file's own protocol buffer."""
+    graph = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs[0]
+    return {
+        name: ({k: v.name for k, v in signature.inputs.items()}, {k: v.name for k, v in signature.outputs.items()})
+        for name, signature in graph.signature_def.items()
+        if not name.startswith("__")
+    }
+
+
+def test_every_signature_answers_as_the_model(folder, asked, answers):
+    served = Served(folder)
+    assert set(served.signatures) == set(asked) == set(answers)
+    for name, inputs in asked.items():
+        got = served.signatures[name](**{key: tf.constant(value) for key, value in inputs.items()})
+        assert_same(got, answers[name])
+    assert answers["serving_default"]["probabilities"].std() > 0.1  # not the same answer to everything
+
+
+def test_density_is_the_mixture_of_scipy(model, folder, asked):
+    x = asked["classify_bytes"]["x"]
+    log_pi, mu, log_sigma2 = (t.numpy().astype("f8") for t in model.prior.parameters)
+    want = [logsumexp(log_pi + oracles.log_normal(m, mu, np.exp(log_sigma2))) for m in model.encode(x)[0].numpy()]
+    np.testing.assert_allclose(Served(folder).classify(x)["density"], want, rtol=1e-5)
+
+
+def test_score_is_the_bound_and_does_not_depend_on_the_neighbours(model, folder, asked):
+    x = asked["score"]["x"]
+    score = Served(folder).score(x)
+    np.testing.assert_array_equal(score, Served(folder).score(x))
+    np.testing.assert_allclose(score[3:4], Served(folder).score(x[3:4]), rtol=1e-6)
+    many = np.repeat(x, 4000, axis=0)
+    terms = model.elbo_terms(many, np.random.default_rng(2).standard_normal((len(many), 3)).astype("f4"))
+    bound = -np.reshape(terms["distortion"] + terms["rate_z"] + terms["rate_c"], (7, 4000))
+    error = bound.std(axis=1) * np.sqrt(1 / 4000 + 1 / SCORE_DRAWS)
+    assert np.all(np.abs(score - bound.mean(axis=1)) < 4 * error)
+
+
+def test_samples_follow_their_component_and_their_seed(tmp_path):
+    """With the identity for a decoder, samples are codes: 3,000 of a component have its mean and variance."""
+    z = keras.Input((3,))
+    decoder = keras.Model(z, keras.layers.Dense(3, kernel_initializer="identity")(z))
+    model = VaDE(networks.build_encoder(3, 3, hidden=(4,)), decoder, 2, "gaussian")
+    mu, sigma2 = np.array([[0.0, 1, 2], [5, 5, 5]]), np.array([[1.0, 1, 1], [0.1, 1, 4]])
+    model.prior.assign([0.5, 0.5], mu, sigma2)
+    served = Served(export(model, tmp_path))
+    samples = served.sample(np.ones(3000), seed=3)
+    np.testing.assert_allclose(samples.mean(axis=0), mu[1], atol=4 * np.sqrt(sigma2[1].max() / 3000))
+    np.testing.assert_allclose(samples.var(axis=0), sigma2[1], rtol=4 * np.sqrt(2 / 3000))
+    np.testing.assert_array_equal(samples, served.sample(np.ones(3000), seed=3))
+    assert not np.any(samples == served.sample(np.ones(3000), seed=4))
+    alone = served.sample([1], seed=[8])
+    np.testing.assert_array_equal(served.sample([0, 1, 1], seed=[8, 8, 9])[1:2], alone)  # a seed a row: batch or not
+    assert len(np.unique(served.sample([1, 1, 1], seed=8), axis=0)) == 3  # one seed for all: each row its own draw
+
+
+def test_the_papers_network_is_stored_once_and_answers_the_same(tmp_path):
+    model = build(784, 10, 10, networks.HIDDEN)
+    served = run.load(export(model, tmp_path))
+    x = np.random.default_rng(0).integers(0, 256, (1100, 784)).astype("u1")  # more than one batch of `Served`
+    want = expected(model, x)
+    assert_same(served.classify(x), want["serving_default"])
+    np.testing.assert_allclose(served.predict(x), want["serving_default"]["probabilities"], rtol=1e-5, atol=1e-5)
+    for got, name in zip(served.encode(x), ("mean", "log_variance"), strict=True):
+        np.testing.assert_allclose(got, want["encode"][name], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(served.reconstruct(x), want["reconstruct"]["x"], rtol=1e-5, atol=1e-5)
+    assert served.score(x[:20]).shape == (20,)
+    assert served.sample([3, 4]).shape == (2, 784)
+    assert_same(served.signatures["classify_bytes"](x=tf.constant(x)), want["classify_bytes"])
+    size = sum(file.stat().st_size for file in (tmp_path / "1").rglob("*") if file.is_file())
+    assert size < 1.05 * 4 * model.count_params()
+
+
+def test_a_model_of_mixed_precision_is_served_in_float32(tmp_path):
+    mixed, plain = build(precision="mixed_bfloat16"), build()
+    plain.set_weights(mixed.get_weights())
+    x = np.random.default_rng(0).integers(0, 256, (50, 12)).astype("u1")
+    folder = export(mixed, tmp_path)
+    assert_same(Served(folder).classify(x), expected(plain, x)["serving_default"])
+    assert tf.bfloat16.as_datatype_enum not in types(folder)
+    assert tf.float32.as_datatype_enum in types(folder)
+    assert mixed.encoder.layers[1].compute_dtype == "bfloat16"  # the model itself is left as it was
+
+
+def types(folder):
+    """Data types of all operations in a SavedModel's functions."""
+    graph = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs[0].graph_def
+    nodes = [node for function in graph.library.function for node in function.node_def]
+    return {value.type for node in nodes for value in node.attr.values() if value.HasField("type")}
+
+
+def test_a_version_is_whole_or_not_there_and_never_overwritten(model, folder, tmp_path, monkeypatch):
+    before = (folder / "saved_model.pb").read_bytes()
+    with pytest.raises(InputError, match=r"--version: .*vade/2 is there already .* take --version 3"):
+        export(model, folder.parent, version=2)
+    assert (folder / "saved_model.pb").read_bytes() == before
+    assert [path.name for path in folder.parent.iterdir()] == ["2"]
+    with pytest.raises(InputError, match="--version: expected a whole number of at least 1, got 0"):
+        export(model, tmp_path, version=0)
+
+    def watched(*arguments):
+        save(*arguments)
+        assert not (tmp_path / "1").exists()  # nothing under the final name before everything is written
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    save = tf.saved_model.save
+    monkeypatch.setattr(tf.saved_model, "save", watched)
+    with pytest.raises(InputError, match=r"--to: .*1 cannot be written \(No space left on device\)"):
+        export(model, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"--to: .*file/1 cannot be written \(File exists\)"):
+        export(model, tmp_path / "file")
+
+
+def test_warm_up_asks_every_signature_once(folder, asked):
+    prediction_log_pb2 = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
+    served, seen = Served(folder), []
+    for record in tf.data.TFRecordDataset(str(folder / WARMUP)):
+        request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
+        inputs = {name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()}
+        served.signatures[request.model_spec.signature_name](**inputs)
+        seen.append(request.model_spec.signature_name)
+    assert sorted(seen) == sorted(asked)
+
+
+def test_load_names_a_damaged_or_foreign_savedmodel(folder, tmp_path, capsys):
+    shutil.copytree(folder, tmp_path / "1")
+    (tmp_path / "1" / "saved_model.pb").write_bytes((folder / "saved_model.pb").read_bytes()[:1000])
+    with pytest.raises(InputError, match="1 is damaged or no export of a VaDE"):
+        run.load(tmp_path / "1")
+    shutil.copytree(folder, tmp_path / "2")
+    (tmp_path / "2" / "variables" / "variables.index").unlink()
+    with pytest.raises(InputError, match="2 is damaged or no export of a VaDE"):
+        run.load(tmp_path / "2")
+    module = tf.Module()
+    module.f = tf.function(lambda x: x + 1, input_signature=[tf.TensorSpec([None], tf.float32)])
+    tf.saved_model.save(module, str(tmp_path / "3"))
+    with pytest.raises(InputError, match="3 is damaged or no export of a VaDE"):
+        run.load(tmp_path / "3")
+    assert main([str(folder), "--to", str(tmp_path / "copy")]) == 2
+    assert "expected the VaDE of a run folder or a .keras file, got Served" in capsys.readouterr().err
+
+
+# Readers that share no code with this package.
+
+
+def test_saved_model_cli_and_the_command_in_fresh_processes(model, asked, answers, tmp_path):
+    model.save(tmp_path / "m.keras")
+    command = [sys.executable, "-m", "vade_tf.export", str(tmp_path / "m.keras"), "--to", str(tmp_path / "v")]
+    done = subprocess.run([*command, "--version", "3"], capture_output=True, text=True, cwd=HERE.parent, timeout=120)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, str(tmp_path / "v" / "3"), "")
+    np.save(tmp_path / "x.npy", asked["serving_default"]["x"])
+    cli = [str(Path(sys.executable).with_name("saved_model_cli")), "run", "--dir", str(tmp_path / "v" / "3")]
+    cli += ["--tag_set", "serve", "--signature_def", "serving_default", "--inputs", f"x={tmp_path / 'x.npy'}"]
+    done = subprocess.run([*cli, "--outdir", str(tmp_path / "out")], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    got = {file.stem: np.load(file) for file in (tmp_path / "out").glob("*.npy")}
+    assert_same(got, answers["serving_default"])
+
+
+OPENVINO = """
+import sys
+import numpy as np, openvino
+network = openvino.Core().read_model(sys.argv[1])
+compiled = openvino.Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+answer = compiled(np.load(sys.argv[2]))
+np.savez(sys.argv[3], **{name: answer[name] for port in compiled.outputs for name in port.names})
+assert not any(name.startswith(("tensorflow", "keras", "vade_tf")) for name in sys.modules)
+"""
+
+
+def test_openvino_without_tensorflow(folder, asked, answers, tmp_path):
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    np.save(tmp_path / "x.npy", asked["serving_default"]["x"])
+    files = [str(folder), str(tmp_path / "x.npy"), str(tmp_path / "y.npz")]
+    done = subprocess.run([sys.executable, "-c", OPENVINO, *files], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    with np.load(tmp_path / "y.npz") as got:
+        assert_same(dict(got), answers["serving_default"])
+
+
+def test_a_c_program_against_the_libraries_in_the_wheel(folder, asked, answers, tmp_path):
+    """Every signature, in one run of the graph."""
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        pytest.skip("no C compiler (cc, gcc or clang) on the PATH")
+    library, program = tf.sysconfig.get_lib(), str(tmp_path / "answer")
+    flags = [f"-I{tf.sysconfig.get_include()}", f"-L{library}", f"-Wl,-rpath,{library}", "-Wl,--no-as-needed"]
+    libraries = ["-l:libtensorflow_cc.so.2", "-l:libtensorflow_framework.so.2"]
+    source = str(HERE / "native" / "answer.c")
+    subprocess.run([compiler, "-Wall", "-Werror", *flags, source, "-o", program, *libraries], check=True, timeout=120)
+    command, read = [program, str(folder)], {}
+    for signature, (inputs, outputs) in tensor_names(folder).items():
+        for name, tensor in inputs.items():
+            value, file = asked[signature][name], tmp_path / f"{signature}-{name}"
+            value.tofile(file)
+            kind = str(tf.as_dtype(value.dtype).as_datatype_enum)
+            command += ["feed", tensor.split(":")[0], kind, ",".join(map(str, value.shape)), str(file)]
+        for name, tensor in outputs.items():
+            file = read[signature, name] = tmp_path / f"{signature}-{name}-answer"
+            command += ["fetch", *tensor.split(":"), str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    for signature, want in answers.items():
+        shapes = {name: (value.shape, "i8" if name == "cluster" else "f4") for name, value in want.items()}
+        got = {n: np.fromfile(read[signature, n], kind).reshape(shape) for n, (shape, kind) in shapes.items()}
+        assert_same(got, want)
+
+
+@pytest.fixture(scope="module")
+def server(folder, tmp_path_factory):
+    """(gRPC port, REST port) of TensorFlow Serving with the export and its warm-up."""
+    program = shutil.which("tensorflow_model_server")
+    if program is None:
+        pytest.skip("tensorflow_model_server is not on the PATH")
+    with socket.socket() as one, socket.socket() as two:
+        for each in (one, two):
+            each.bind(("127.0.0.1", 0))
+        grpc_port, rest_port = one.getsockname()[1], two.getsockname()[1]
+    options = [f"--port={grpc_port}", f"--rest_api_port={rest_port}", "--model_name=vade"]
+    options += [f"--model_base_path={folder.parent}", "--enable_batching=true"]
+    log = tmp_path_factory.mktemp("server") / "log"
+    with log.open("w") as file:
+        process = subprocess.Popen([program, *options], stdout=file, stderr=file)
+    try:
+        deadline = time.monotonic() + 60
+        while not available(rest_port):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=0.2)
+                pytest.fail(f"tensorflow_model_server ended: {log.read_text()[-2000:]}")
+            assert time.monotonic() < deadline, log.read_text()[-2000:]
+        yield grpc_port, rest_port
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def available(rest_port):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{rest_port}/v1/models/vade", timeout=5) as response:
+            return json.load(response)["model_version_status"][0]["state"] == "AVAILABLE"
+    except OSError:  # not there yet
+        return False
+
+
+def test_tensorflow_serving_by_rest(server, asked, answers):
+    for signature, inputs in asked.items():
+        body = {"signature_name": signature, "inputs": {name: value.tolist() for name, value in inputs.items()}}
+        url = f"http://127.0.0.1:{server[1]}/v1/models/vade:predict"
+        with urllib.request.urlopen(url, json.dumps(body).encode(), timeout=30) as response:
+            got = json.load(response)["outputs"]
+        assert_same(got if len(answers[signature]) > 1 else dict.fromkeys(answers[signature], got), answers[signature])
+
+
+def test_tensorflow_serving_by_grpc(server, asked, answers):
+    grpc = pytest.importorskip("grpc")
+    predict_pb2 = pytest.importorskip("tensorflow_serving.apis.predict_pb2")
+    from tensorflow_serving.apis import prediction_service_pb2_grpc
+
+    with grpc.insecure_channel(f"127.0.0.1:{server[0]}") as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        for signature, inputs in asked.items():
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name, request.model_spec.signature_name = "vade", signature
+            for name, value in inputs.items():
+                request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+            response = stub.Predict(request, 30)
+            assert_same({name: tf.make_ndarray(value) for name, value in response.outputs.items()}, answers[signature])
