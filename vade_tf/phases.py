@@ -89,6 +89,7 @@ def fit(work: Work, start_groups: np.ndarray) -> None:
     config, model = work.config, work.model
     done = _prepare(work, "fit", model)
     epochs = filled(config.epochs)
+    image_shape = work.dataset.image_shape if config.augment else None
     guide = callbacks.Guide(config.guide_weight, filled(config.guide_epochs))
     views = callbacks.Views(work.dataset, config.seed, epochs)
     record = {"score": lambda: label_scores(model, work.dataset), "views": views}
@@ -96,20 +97,52 @@ def fit(work: Work, start_groups: np.ndarray) -> None:
 
     def held_to(groups: np.ndarray, span: range) -> None:
         if span:
-            shape = work.dataset.image_shape if config.augment else None
             rows = (work.dataset.x, config.batch_size, config.seed, span)
-            _epochs(work, model, span, pipeline.training_batches(*rows, hints=groups, image_shape=shape), own)
+            batches = pipeline.training_batches(*rows, hints=groups, image_shape=image_shape)
+            _epochs(work, model, span, batches, own)
 
     if work.hints is not None:
         held_to(work.hints, range(done, epochs))
-        return
-    turn = filled(config.regroup_epoch)
-    held_to(start_groups, range(done, turn))
-    groups = work.run.load_groups()
-    if groups is None:
-        groups = init.matched(_group(work).groups, model_groups(model, work.dataset)) if turn else start_groups
-        work.run.save_groups(groups)
-    held_to(groups, range(max(done, turn), epochs))
+    else:
+        turn = filled(config.regroup_epoch)
+        held_to(start_groups, range(done, turn))
+        groups = work.run.load_groups()
+        if groups is None:
+            groups = regrouped(work) if turn else start_groups
+            work.run.save_groups(groups)
+        held_to(groups, range(max(done, turn), epochs))
+    if image_shape is not None:
+        settle(model, work.dataset)
+
+
+def regrouped(work: Work) -> np.ndarray:
+    """Groups found anew on the present code where the model agrees with them, -1 where it does not: int32 [n].
+
+    The regions of the code and the model's own responsibilities make different mistakes; a row they quarrel about is
+    left to the bound and to its neighbours.
+    """
+    by_model = model_groups(work.model, work.dataset)
+    by_regions = init.matched(_group(work).groups, by_model)
+    return np.where(by_regions == by_model, by_regions, -1).astype(np.int32)
+
+
+def settle(model: VaDE, dataset: Dataset) -> None:
+    """Set the mixture to the optimum of the bound for the rows as they are; training read them augmented.
+
+    With gamma and q(z|x) held, the bound is highest (setting its derivatives to zero) at pi_c = mean gamma_c,
+    mu_c = mean of m and sigma2_c = mean of s2 + (m - mu_c)^2, the last two weighted by gamma_c. A component without
+    rows stays as it is.
+    """
+    encoded = [[part.numpy() for part in model.encode(rows)] for rows in pipeline.ordered_batches(dataset.x)]
+    m, log_s2 = (np.concatenate(part).astype(np.float64) for part in zip(*encoded, strict=True))  # [n, latent]
+    gamma = np.exp(model.prior(m).numpy().astype(np.float64))  # [n, K]
+    weight = gamma.sum(axis=0)  # [K]
+    _, mu, log_sigma2 = (part.numpy().astype(np.float64) for part in model.prior.parameters)
+    pi, sigma2 = np.maximum(weight, 1e-6 * len(m)), np.exp(log_sigma2)
+    for c in np.flatnonzero(weight >= 1.0):
+        mu[c] = gamma[:, c] @ m / weight[c]
+        sigma2[c] = gamma[:, c] @ (np.exp(log_s2) + (m - mu[c]) ** 2) / weight[c]
+    model.prior.assign(pi, mu, sigma2)
 
 
 def build_autoencoder(model: VaDE) -> keras.Model:

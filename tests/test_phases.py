@@ -1,0 +1,73 @@
+"""What happens between epochs: groups found anew, and the mixture's last word."""
+
+import keras
+import numpy as np
+import pytest
+
+from vade_tf import init, phases
+from vade_tf.data.dataset import build
+from vade_tf.optimizer import FusedAdam
+
+
+@pytest.fixture
+def trained(small_model, rng):
+    """A small VaDE trained for a while, and its data set."""
+    x = np.clip(np.repeat(np.eye(4, 12), 50, axis=0) + rng.uniform(0, 0.3, (200, 12)), 0, 1).astype("f4")
+    dataset = build(x, None, "x", "x")
+    model = small_model()
+    model.fit(x, np.repeat(np.arange(4), 50).astype("i4"), batch_size=50, epochs=60, verbose=0)
+    return model, dataset
+
+
+def rates(model, x):
+    """rate_z + rate_c a row at z = m, with gamma fixed by the caller's model at its present mixture."""
+    terms = model.elbo_terms(x, np.zeros((len(x), 3), "f4"))
+    return float(np.mean(terms["rate_z"] + terms["rate_c"]))
+
+
+def test_settle_raises_the_bound_and_a_second_time_hardly(trained):
+    model, dataset = trained
+    model.prior.log_sigma2.assign_add(np.full((4, 3), 0.7))  # as after training on augmented rows: too wide
+    model.prior.mu.assign_add(np.full((4, 3), 0.1))
+    before = rates(model, dataset.x)
+    phases.settle(model, dataset)
+    after = rates(model, dataset.x)
+    phases.settle(model, dataset)
+    assert after < before - 0.5
+    assert abs(rates(model, dataset.x) - after) < 0.05
+
+
+def test_settle_leaves_a_component_without_rows_alone(trained):
+    model, dataset = trained
+    model.prior.mu.assign(np.concatenate([model.prior.mu.numpy()[:3], np.full((1, 3), 1e3)]))
+    model.prior.log_sigma2.assign(np.concatenate([model.prior.log_sigma2.numpy()[:3], np.zeros((1, 3))]))
+    phases.settle(model, dataset)
+    np.testing.assert_allclose(model.prior.mu[3], 1e3)
+    np.testing.assert_allclose(model.prior.log_sigma2[3], 0, atol=1e-6)
+    assert all(np.isfinite(w).all() for w in model.get_weights())
+
+
+def test_rows_on_which_model_and_regions_quarrel_get_no_group(trained, monkeypatch):
+    model, dataset = trained
+    by_model = phases.model_groups(model, dataset)
+    other = by_model.copy()
+    other[:7] = (other[:7] + 1) % 4
+    names = np.array([2, 0, 3, 1])
+    found = init.Start(names[other], *(None,) * 3)
+    monkeypatch.setattr(phases, "_group", lambda work: found)
+    work = phases.Work(None, dataset, None, model, False, None, [], phases.Silent(), ())
+    groups = phases.regrouped(work)
+    np.testing.assert_array_equal(groups[:7], -1)
+    np.testing.assert_array_equal(groups[7:], by_model[7:])
+
+
+def test_the_autoencoder_is_made_of_the_models_own_networks(small_model, rng):
+    model = small_model(scaling=keras.layers.Rescaling(1 / 255))
+    raw = rng.integers(0, 256, (30, 12)).astype("u1")
+    autoencoder = phases.build_autoencoder(model)
+    before = model.encode(raw)[0].numpy()
+    np.testing.assert_allclose(autoencoder.predict(raw, verbose=0), model.decoder(before), rtol=1e-5, atol=1e-6)
+    autoencoder.compile(FusedAdam(1e-2), loss=phases.reconstruction_loss(model))
+    history = autoencoder.fit(raw, raw, epochs=5, verbose=0).history["loss"]
+    assert history[-1] < history[0]
+    assert not np.allclose(model.encode(raw)[0], before)
