@@ -1,6 +1,7 @@
 """The command line in fresh processes: what is printed, what the exit code is, what is written."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+WITH_ROOT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def command(*arguments, cwd=ROOT):
@@ -38,6 +40,9 @@ def test_a_normal_run_shows_progress_and_a_table_and_nothing_else(rows, tmp_path
     assert (tmp_path / "runs" / "rows" / "export" / "1" / "saved_model.pb").exists()
     assert not (tmp_path / "runs" / "rows-2" / "export").exists()
     assert first["elbo"] == second["elbo"]  # the same seed, twice, and no folder was overwritten
+    code = "import keras; from vade_tf import VaDE; print(type(keras.models.load_model('runs/rows/model.keras').optimizer))"
+    fresh = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=WITH_ROOT)
+    assert "FusedAdam" in fresh.stdout, fresh.stderr
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+import vade_tf.optimizer  # noqa: F401  known to Keras, so that a saved model finds the optimizer it was trained with
 from vade_tf import elbo
 from vade_tf.prior import GaussianMixturePrior
 

@@ -171,7 +171,6 @@ def load(path: str | Path):
     import keras
 
     from vade_tf.model import VaDE
-    from vade_tf.optimizer import FusedAdam
 
     if (saved := Path(path) / "saved_model.pb").is_file():
         from vade_tf.signatures import Served
@@ -186,7 +185,7 @@ def load(path: str | Path):
             f"{path}: expected a finished run folder, a .keras file or an exported version, found no {file.name} there"
         )
     try:
-        return keras.models.load_model(file, custom_objects={"VaDE": VaDE, "FusedAdam": FusedAdam})
+        return keras.models.load_model(file, custom_objects={"VaDE": VaDE})
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"{file} is damaged or of another version ({error})") from error
 
