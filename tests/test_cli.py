@@ -40,8 +40,14 @@ def test_a_normal_run_shows_progress_and_a_table_and_nothing_else(rows, tmp_path
     assert (tmp_path / "runs" / "rows" / "export" / "1" / "saved_model.pb").exists()
     assert not (tmp_path / "runs" / "rows-2" / "export").exists()
     assert first["elbo"] == second["elbo"]  # the same seed, twice, and no folder was overwritten
-    code = "import keras; from vade_tf import VaDE; print(type(keras.models.load_model('runs/rows/model.keras').optimizer))"
-    fresh = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=WITH_ROOT)
+    code = "import sys, keras; from vade_tf import VaDE; print(type(keras.models.load_model(sys.argv[1]).optimizer))"
+    fresh = subprocess.run(
+        [sys.executable, "-c", code, "runs/rows/model.keras"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=WITH_ROOT,
+    )
     assert "FusedAdam" in fresh.stdout, fresh.stderr
 
 
