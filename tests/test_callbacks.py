@@ -130,3 +130,23 @@ def test_a_long_run_is_shown_a_few_times_and_at_its_end(small_model, rng, tmp_pa
 @pytest.mark.parametrize(("x", "want"), [([0.0, 0.5, 1.0], [0, 128, 255]), ([-1.0, 0.0, 3.0], [0, 64, 255])])
 def test_grey_keeps_zero_to_one_and_stretches_anything_else(x, want):
     np.testing.assert_array_equal(callbacks._grey(np.array(x)), want)
+
+
+def test_learning_rates_of_the_recipes():
+    paper = callbacks.learning_rate("step", 0.002, 300)
+    assert [paper(e) for e in (0, 9, 10, 25)] == pytest.approx([0.002, 0.002, 0.0018, 0.00162])
+    assert paper(299) == pytest.approx(0.0002)
+    cosine = [callbacks.learning_rate("cosine", 0.002, 40)(e) for e in range(40)]
+    assert cosine == sorted(cosine, reverse=True)
+    assert cosine[0] == pytest.approx(0.002, rel=0.01)
+    assert cosine[-1] == pytest.approx(0.0001, rel=0.05)
+
+
+def test_guide_holds_for_its_epochs(small_model):
+    guide, model = callbacks.Guide(20.0, 2), small_model()
+    guide.set_model(model)
+    weights = []
+    for epoch in range(4):
+        guide.on_epoch_begin(epoch)
+        weights.append(float(model.guide_weight.numpy()))
+    assert weights == [20.0, 20.0, 0.0, 0.0]
