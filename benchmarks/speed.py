@@ -1,20 +1,24 @@
 """How fast are the two phases, beside plain Keras, on this machine?
 
-python benchmarks/speed.py                      all configurations, 70,000 rows, 3 rounds: about 6 minutes on 2 cores
-python benchmarks/speed.py --rows 14000         a quick look
+python benchmarks/speed.py                      about 6 minutes on 2 cores
 
-Every configuration is timed once a round, one after the other, so that a machine whose speed drifts hurts all alike;
-the table gives the medians over the rounds. "plain Keras" is what a reader of the Keras guide would write: an
-autoencoder of the same shape, `compile("adam", "binary_crossentropy")`, `fit(x, x)` on float32 arrays. Our phases run
-as train.py runs them: bytes in, in the VaDE phase with augmentation and group hints, without the evaluation and the
-checkpoint of an epoch's end. The share of the peak is that of a large matrix product (2,048 cubed) timed in the same
-run, in the precision of the row. Results go to benchmarks/results/speed.csv.
+Every configuration is timed once a round in a process of its own, one after the other, so that a machine whose speed
+drifts hurts all alike and no configuration lives with what another left behind; the table gives the medians over the
+rounds, as seconds for MNIST's 70,000 rows, and the processor time beside it, which a machine that lends its cores to
+others disturbs less. "plain Keras" is what a reader of the Keras guide would write: an autoencoder of the same shape,
+`compile("adam", "binary_crossentropy")`, `fit(x, x)` on float32 arrays. Our phases run as train.py runs them: bytes in,
+in the VaDE phase with augmentation and group hints, without the evaluation and the checkpoint of an epoch's end. The
+share of the peak is that of a large matrix product (2,048 cubed) timed in the same processes, in the precision of the
+row. Results go to benchmarks/results/speed.csv.
 """
 
 import argparse
 import csv
+import itertools
+import json
 import os
 import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -33,6 +37,7 @@ from vade_tf.data.dataset import build
 from vade_tf.optimizer import FusedAdam
 
 RESULTS = Path(__file__).parent / "results" / "speed.csv"
+MNIST_ROWS = 70_000
 SIDE = 2048  # of the matrices whose product gives the peak
 
 
@@ -60,16 +65,12 @@ def our_phase(phase: str, rows: int, batch_size: int, precision: str):
     else:
         trained, hints = model, np.arange(rows, dtype=np.int32) % 10
         trained.compile(FusedAdam(1e-4))
+    image_shape = (28, 28) if phase == "fit" else None
+    batches = pipeline.training_batches(dataset.x, batch_size, 0, range(1), hints=hints, image_shape=image_shape)
+    if phase == "pretrain":
+        batches = batches.map(lambda x: (x, x))
     steps = pipeline.steps_per_epoch(rows, batch_size)
-
-    def epoch():
-        if phase == "pretrain":
-            batches = pipeline.training_batches(dataset.x, batch_size, 0, range(1)).map(lambda x: (x, x))
-        else:
-            batches = pipeline.training_batches(dataset.x, batch_size, 0, range(1), hints=hints, image_shape=(28, 28))
-        trained.fit(batches, epochs=1, steps_per_epoch=steps, shuffle=False, verbose=0)
-
-    return epoch
+    return lambda: trained.fit(batches, epochs=1, steps_per_epoch=steps, shuffle=False, verbose=0)
 
 
 def peak(dtype) -> float:
@@ -83,53 +84,74 @@ def peak(dtype) -> float:
     return 8 * 2 * SIDE**3 / (time.perf_counter() - begun) / 1e12
 
 
+def measure(what: str, batch_size: int, precision: str, rows: int) -> dict:
+    """One configuration in this process: seconds of a warm epoch, and the peak of its precision right after."""
+    epoch = keras_fit(rows, batch_size) if what == "plain Keras" else our_phase(what, rows, batch_size, precision)
+    epoch()  # tracing and warm-up
+    begun, begun_cpu = time.perf_counter(), time.process_time()
+    epoch()
+    seconds, cpu = time.perf_counter() - begun, time.process_time() - begun_cpu
+    return {"seconds": seconds, "cpu": cpu, "peak": peak(tf.float32 if precision == "float32" else tf.bfloat16)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=70_000)
+    parser.add_argument("--rows", type=int, default=21_000, help="rows of the timed epoch (default: 21000)")
     parser.add_argument("--rounds", type=int, default=3)
-    arguments = parser.parse_args()
-    auto = device.resolve_precision("auto")
-    precisions = ("float32", "mixed_bfloat16")
-    jobs = {("plain Keras", batch, "float32"): keras_fit(arguments.rows, batch) for batch in (256, 1024)}
-    for phase in ("pretrain", "fit"):
-        for batch in (256, 1024):
-            for precision in precisions:
-                jobs[phase, batch, precision] = our_phase(phase, arguments.rows, batch, precision)
-    for epoch in jobs.values():
-        epoch()  # tracing and warm-up
-    times: dict = {key: [] for key in jobs}
-    peaks: dict = {precision: [] for precision in precisions}
-    for _ in range(arguments.rounds):
-        for key, epoch in jobs.items():
-            begun = time.perf_counter()
-            epoch()
-            times[key].append(time.perf_counter() - begun)
-        for precision in precisions:
-            peaks[precision].append(peak(tf.float32 if precision == "float32" else tf.bfloat16))
+    parser.add_argument("--one", nargs=3, metavar=("WHAT", "BATCH", "PRECISION"), help="measure one, print JSON")
+    options = parser.parse_args()
+    if options.one:
+        what, batch_size, precision = options.one
+        print(json.dumps(measure(what, int(batch_size), precision, options.rows)))
+        return
 
+    jobs = [("plain Keras", batch, "float32") for batch in (256, 1024)]
+    jobs += itertools.product(("pretrain", "fit"), (256, 1024), ("float32", "mixed_bfloat16"))
+    found: dict = {job: [] for job in jobs}
+    for _ in range(options.rounds):
+        for job in jobs:
+            one = [sys.executable, __file__, "--rows", str(options.rows), "--one", *map(str, job)]
+            done = subprocess.run(one, capture_output=True, text=True, check=True)
+            found[job].append(json.loads(done.stdout.splitlines()[-1]))
+
+    def median(name: str, of: list) -> float:
+        return statistics.median(each[name] for each in of)
+
+    peaks = {
+        precision: median("peak", [each for job in jobs if job[2] == precision for each in found[job]])
+        for precision in ("float32", "mixed_bfloat16")
+    }
     weights = sum(a * b for a, b in zip((784, 500, 500, 2000), (500, 500, 2000, 10), strict=True))
-    flop = arguments.rows * 2 * 3 * 2 * weights  # encoder and decoder; forward, and twice that for the gradients
-    medians = {key: statistics.median(values) for key, values in times.items()}
-    top = {precision: statistics.median(values) for precision, values in peaks.items()}
-    base = medians["plain Keras", 256, "float32"]
-    header = ("what", "batch", "precision", "epoch_seconds", "rows_per_second", "times_plain_keras", "share_of_peak")
+    flop = MNIST_ROWS * 2 * 3 * 2 * weights  # encoder and decoder; forward, and twice that for the gradients
+    epochs = {job: median("seconds", found[job]) * MNIST_ROWS / options.rows for job in jobs}
+    cpu = {job: median("cpu", found[job]) * MNIST_ROWS / options.rows for job in jobs}
+    plain = ("plain Keras", 256, "float32")
+    header = (
+        "what", "batch", "precision", "epoch_seconds", "rows_per_second", "times_plain_keras", "share_of_peak",
+        "cpu_seconds", "times_plain_keras_cpu",
+    )  # fmt: skip
     table = [
         (
-            *key,
+            *job,
             round(seconds, 2),
-            round(arguments.rows / seconds),
-            round(base / seconds, 2),
-            round(flop / seconds / 1e12 / top[key[2]], 2),
+            round(MNIST_ROWS / seconds),
+            round(epochs[plain] / seconds, 2),
+            round(flop / seconds / 1e12 / peaks[job[2]], 2),
+            round(cpu[job], 2),
+            round(cpu[plain] / cpu[job], 2),
         )
-        for key, seconds in medians.items()
+        for job, seconds in epochs.items()
     ]
-    print(f"{device.describe()}; matrix product peak: {top['float32']:.2f} TFLOP/s float32, ", end="")
-    print(f"{top['mixed_bfloat16']:.2f} bfloat16; --precision auto is {auto}; times plain Keras at batch 256\n")
+    about = (
+        f"{device.describe()}, {os.cpu_count()} cores, TensorFlow {tf.__version__}; matrix product peak "
+        f"{peaks['float32']:.2f} TFLOP/s float32, {peaks['mixed_bfloat16']:.2f} bfloat16; --precision auto is "
+        f"{device.resolve_precision('auto')}"
+    )
+    print(about + "\n")
     for row in (header, *table):
-        print("{:<12} {:>6} {:<15} {:>14} {:>16} {:>18} {:>14}".format(*map(str, row)))
+        print("{:<12} {:>6} {:<15} {:>14} {:>16} {:>18} {:>14} {:>12} {:>22}".format(*map(str, row)))
     with RESULTS.open("w", newline="") as file:
-        file.write(f"# python benchmarks/speed.py --rows {arguments.rows} --rounds {arguments.rounds}\n")
-        file.write(f"# {device.describe()}, {os.cpu_count()} cores, TensorFlow {tf.__version__}; peak TFLOP/s: {top}\n")
+        file.write(f"# python benchmarks/speed.py --rows {options.rows} --rounds {options.rounds}\n# {about}\n")
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(table)
