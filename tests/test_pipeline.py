@@ -48,6 +48,12 @@ def test_hints_and_the_unchanged_rows_stay_beside_each_other(rng):
         assert not np.array_equal(view, x)
 
 
+def test_a_row_is_seen_anew_every_epoch(rng):
+    row = rng.integers(0, 256, (1, 64)).astype("u1")
+    views = [epoch[0][0] for epoch in epochs_of(row, 8, 3, range(4), image_shape=(8, 8))]
+    assert len(np.unique(np.concatenate(views), axis=0)) == 4
+
+
 @pytest.mark.parametrize("dtype", ["u1", "f4"])
 def test_augmentation_moves_a_blob_a_little_and_keeps_it(dtype):
     """A dot right of the centre: stays within rotation, zoom and shift of where it was, and is not scaled in value."""
