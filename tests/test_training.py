@@ -1,6 +1,7 @@
 """The phases, the run folder, and the promise that a kill costs nothing."""
 
 import csv
+import dataclasses
 import json
 import signal
 import subprocess
@@ -123,6 +124,7 @@ def test_the_run_folder_holds_what_it_promises(whole):
         "metrics.csv",
         "metrics.json",
         "model.keras",
+        "checkpoints/pretrained.npz",
         "checkpoints/start.npz",
         "checkpoints/groups.npz",
     }
@@ -170,6 +172,23 @@ def test_labels_change_nothing(data, whole, tmp_path):
 def test_it_finds_groups_that_are_there(data, tmp_path):
     settings = {**SMALL, "pretrain_epochs": 60, "epochs": 40, "guide_epochs": 30, "augment": False}
     assert training.train(TrainConfig.create(data=data, **settings), tmp_path / "run", export=False)["acc"] > 0.98
+
+
+def test_a_pretrained_autoencoder_can_be_shared(data, whole, tmp_path):
+    """A run that takes another's autoencoder goes on exactly as that one did."""
+    config = TrainConfig.create(data=data, pretrained=str(whole), **{**SMALL, "pretrain_epochs": None})
+    result = training.train(config, tmp_path / "run", export=False)
+    for mine, theirs in zip(weights(tmp_path / "run"), weights(whole), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert (result["epochs"]["pretrain"], result["seconds"]["pretrain"]) == (SMALL["pretrain_epochs"], 0)
+    for wrong, message in (
+        ({"latent_dim": 3}, r"--pretrained: the code of .* is 10 wide, expected 3; give --latent-dim 10"),
+        ({"limit": 200}, "--pretrained: .* began with other data"),
+        ({"pretrained": str(tmp_path)}, "expected a run folder"),
+    ):
+        with pytest.raises(InputError, match=message):
+            training.train(dataclasses.replace(config, **wrong), tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_paper_recipe_runs_through_the_same_path(data, tmp_path):

@@ -47,6 +47,7 @@ class TrainConfig:
         "auto", "p(x|z); auto: bernoulli for values in [0, 1]", choices=("auto", "bernoulli", "gaussian")
     )
     batch_size: int = option(256, "rows a step")
+    pretrained: str | None = option(None, "run folder whose autoencoder to start from, instead of pretraining one")
     pretrain_epochs: int | None = option(None, "epochs of the autoencoder (30, or more where rows are few)")
     epochs: int | None = option(None, "epochs of VaDE (10, or more where rows are few)")
     learning_rate: float = option(2e-3, "Adam's learning rate at the start of each phase")

@@ -11,6 +11,7 @@ from vade_tf import callbacks, elbo, init, metrics
 from vade_tf.config import TrainConfig
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
+from vade_tf.errors import InputError
 from vade_tf.model import VaDE
 from vade_tf.optimizer import FusedAdam
 from vade_tf.run import Run, State
@@ -62,13 +63,39 @@ def pretrain(work: Work) -> None:
     """The deterministic autoencoder made of the model's own networks."""
     if work.state is not None and work.state.phase != "pretrain":
         return
-    config = work.config
-    autoencoder = build_autoencoder(work.model)
-    done = _prepare(work, "pretrain", autoencoder, reconstruction_loss(work.model))
-    span = range(done, filled(config.pretrain_epochs))
-    batches = pipeline.training_batches(work.dataset.x, config.batch_size, config.seed, span)
-    own = _callbacks(work, "pretrain", span, span.stop)
-    _epochs(work, autoencoder, span, batches.map(lambda x: (x, x)), own)  # an autoencoder's target is its input
+    config, networks = work.config, (work.model.encoder, work.model.decoder)
+    if config.pretrained is not None:
+        weights = iter(pretrained_by(config, work.dataset))
+        for network in networks:
+            network.set_weights([next(weights) for _ in network.weights])
+    else:
+        autoencoder = build_autoencoder(work.model)
+        done = _prepare(work, "pretrain", autoencoder, reconstruction_loss(work.model))
+        span = range(done, filled(config.pretrain_epochs))
+        batches = pipeline.training_batches(work.dataset.x, config.batch_size, config.seed, span)
+        own = _callbacks(work, "pretrain", span, span.stop)
+        _epochs(work, autoencoder, span, batches.map(lambda x: (x, x)), own)  # an autoencoder's target is its input
+    work.run.save_pretrained([weight for network in networks for weight in network.get_weights()])
+
+
+def pretrained_by(config: TrainConfig, dataset: Dataset) -> list[np.ndarray]:
+    """Weights of encoder and decoder as the run `config.pretrained` had them after its pretraining.
+
+    Raises:
+        InputError: no such run, not pretrained yet, on other data, or of another code width.
+    """
+    assert config.pretrained is not None
+    run = Run.open(config.pretrained)
+    run.check_data(dataset.fingerprint, "--pretrained")
+    weights = run.load_pretrained()
+    if weights is None:
+        raise InputError(f"--pretrained: {run.path} has not finished its pretraining")
+    if run.config.latent_dim != config.latent_dim:
+        raise InputError(
+            f"--pretrained: the code of {run.path} is {run.config.latent_dim} wide, expected {config.latent_dim}; "
+            f"give --latent-dim {run.config.latent_dim}"
+        )
+    return weights
 
 
 def start(work: Work) -> tuple[np.ndarray, float]:

@@ -8,6 +8,7 @@
     export/1/                the same as a SavedModel in float32, for servers (see `export`)
     tensorboard/             the columns of metrics.csv as scalars, and views of the clusters
     checkpoints/state.npz    weights, optimizer and history after an epoch, a few seconds ago at the most
+    checkpoints/pretrained.npz  the autoencoder's weights, for other runs to start from
     checkpoints/start.npz    groups and mixture of the start
     checkpoints/groups.npz   the groups as found anew during the VaDE phase
 
@@ -91,11 +92,11 @@ class Run:
     def finished(self) -> bool:
         return (self.path / "metrics.json").exists()
 
-    def check_data(self, data: dict) -> None:
-        """Raises InputError unless the data have the fingerprint of those the run began with."""
+    def check_data(self, data: dict, argument: str) -> None:
+        """Raises InputError that blames `argument` unless the data have the fingerprint of those the run began with."""
         before = json.loads((self.path / "data.json").read_text())
-        if data != before:
-            raise InputError(f"--resume: {self.path} began with other data: expected {before}, got {data}")
+        if {**data, "source": ""} != {**before, "source": ""}:
+            raise InputError(f"{argument}: {self.path} began with other data: expected {before}, got {data}")
 
     def save_state(self, state: State) -> None:
         """Keep a state instead of the one before."""
@@ -118,6 +119,14 @@ class Run:
             return None
         meta = json.loads(str(arrays.pop("meta")))
         return State(meta["phase"], meta["epoch"], [arrays[name] for name in sorted(arrays)], meta["rows"])
+
+    def save_pretrained(self, arrays: list[np.ndarray]) -> None:
+        self._save_arrays("pretrained.npz", **{f"array_{i:03d}": array for i, array in enumerate(arrays)})
+
+    def load_pretrained(self) -> list[np.ndarray] | None:
+        """The weights of encoder and decoder after pretraining, or None if it was not finished."""
+        arrays = self._load_arrays("pretrained.npz")
+        return None if arrays is None else [arrays[name] for name in sorted(arrays)]
 
     def save_start(self, start: Start) -> None:
         self._save_arrays("start.npz", **asdict(start))

@@ -56,6 +56,9 @@ def train(
     dataset, clusters = load_dataset(config)
     hints = _load_hints(config, len(dataset.x), clusters)
     config = _fill_lengths(config, len(dataset.x), clusters, hints)
+    if config.pretrained is not None:
+        phases.pretrained_by(config, dataset)  # say what is wrong with it before anything is written
+        config = replace(config, pretrain_epochs=Run.open(config.pretrained).config.pretrain_epochs)
     run = Run.create(out, config, dataset.fingerprint)
     return _phases(run, dataset, hints, reporter or phases.Silent(), extra, export)
 
@@ -74,7 +77,7 @@ def resume(
     if run.finished:
         raise InputError(f"--resume: {out} holds a finished run; nothing is left to do")
     dataset, clusters = load_dataset(run.config)
-    run.check_data(dataset.fingerprint)
+    run.check_data(dataset.fingerprint, "--resume")
     hints = _load_hints(run.config, len(dataset.x), clusters)
     return _phases(run, dataset, hints, reporter or phases.Silent(), extra, export)
 
