@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vade_tf.config import TrainConfig
-from vade_tf.data import named
+from vade_tf.data import named, text
 from vade_tf.data.dataset import build
 from vade_tf.data.files import load_file
 from vade_tf.data.sources import load_dataset
@@ -179,6 +179,30 @@ def test_k_against_the_rows_and_unknown_names(tmp_path):
         load_dataset(TrainConfig.create(data=file, clusters=5))
     with pytest.raises(InputError, match="expected the number of clusters with --data, got none"):
         load_dataset(TrainConfig.create(data=file))
-    with pytest.raises(InputError, match="expected one of digits, fashion_mnist, mnist, got 'cifar'"):
+    with pytest.raises(InputError, match="expected one of digits, fashion_mnist, mnist, reuters_r8, got 'cifar'"):
         load_dataset(TrainConfig.create(dataset="cifar"))
     assert load_dataset(TrainConfig.create(dataset="digits", limit=100))[1] == 10
+
+
+def test_reuters_documents_become_word_vectors_of_one_length(tmp_path):
+    lines = ["earn\tprofit profit rose", "acq\tcompany bought the shares", "earn\tprofit fell", "earn\tthe and of"]
+    (tmp_path / "reuters_r8.tsv").write_text("\n".join(lines) + "\n")
+    data = text.load_reuters_r8(str(tmp_path), False)
+    words = ["bought", "company", "fell", "profit", "rose", "shares"]  # "the" is a stop word
+    assert data.x.shape == (4, len(words))
+    assert (data.likelihood, data.scale, data.offset, data.x.dtype) == ("gaussian", 1.0, 0.0, np.float32)
+    np.testing.assert_array_equal(data.y, [1, 0, 1, 1])
+    idf = {"profit": np.log(5 / 3) + 1, "rose": np.log(5 / 2) + 1}  # smoothed: ln((1 + n) / (1 + documents)) + 1
+    row = np.zeros(len(words))
+    row[words.index("profit")], row[words.index("rose")] = (1 + np.log(2)) * idf["profit"], idf["rose"]
+    np.testing.assert_allclose(data.x[0], row / np.linalg.norm(row) * np.sqrt(len(words)), rtol=1e-5)
+    np.testing.assert_array_equal(data.x[3], 0)
+
+
+def test_reuters_without_its_file_says_what_to_do(tmp_path):
+    for folder in (None, str(tmp_path)):
+        with pytest.raises(InputError, match=r"--dataset reuters_r8: expected reuters_r8.tsv.*--data-dir"):
+            text.load_reuters_r8(folder, False)
+    (tmp_path / "reuters_r8.tsv").write_text("earn\tprofit\nno label here\n")
+    with pytest.raises(InputError, match=r"reuters_r8.tsv is damaged"):
+        text.load_reuters_r8(str(tmp_path), False)

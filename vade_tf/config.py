@@ -33,7 +33,7 @@ def option(default, text: str, **more):
 class TrainConfig:
     """Settings of a run. `TrainConfig.create(recipe=..., ...)` fills in a recipe; the defaults are recipe "robust"."""
 
-    dataset: str | None = option(None, "named data set: mnist, fashion_mnist, digits (mnist if --data is not given)")
+    dataset: str | None = option(None, "named data set: mnist, fashion_mnist, digits, reuters_r8 (default: mnist)")
     data: str | None = option(None, "own file instead: .npy, .npz (x, y) or .csv with a header")
     data_dir: str | None = option(None, "folder that holds the named data set's files; else caches and download")
     labels: str | None = option(None, "with --data: labels for scoring; a .npy file, an .npz array or a .csv column")

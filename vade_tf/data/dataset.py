@@ -50,7 +50,9 @@ class Dataset:
         return replace(self, x=self.x[rows], y=None if self.y is None else self.y[rows])
 
 
-def build(x, y, name: str, source: str, likelihood: str = "auto", image_shape=None) -> Dataset:
+def build(
+    x, y, name: str, source: str, likelihood: str = "auto", image_shape=None, standardise: bool = True
+) -> Dataset:
     """Check raw rows and choose their likelihood and scaling.
 
     Args:
@@ -59,6 +61,7 @@ def build(x, y, name: str, source: str, likelihood: str = "auto", image_shape=No
         name, source, image_shape: as in `Dataset`; three-dimensional x gives the image shape itself.
         likelihood: "auto" takes "bernoulli" for uint8 and for values within [0, 1], else "gaussian". Gaussian features
             are standardised (constant ones are only centred).
+        standardise: False leaves Gaussian features in the units they come in.
 
     Returns:
         The data set, uint8 left as it is and all else float32.
@@ -89,7 +92,7 @@ def build(x, y, name: str, source: str, likelihood: str = "auto", image_shape=No
                 f"{source}: the bernoulli likelihood expects values in [0, 1] or uint8, got values from {low:g} to "
                 f"{high:g}; scale them or use --likelihood gaussian"
             )
-    else:
+    elif standardise:
         scale, offset = _standardise(x)
     x = x if x.dtype in (np.uint8, np.float32) else x.astype(np.float32)
     codes = None if y is None else np.unique(np.asarray(y), return_inverse=True)[1].astype(np.int32)

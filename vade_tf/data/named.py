@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from vade_tf.data.dataset import Dataset, build
+from vade_tf.data.text import load_reuters_r8
 from vade_tf.errors import InputError
 
 IDX_FILES = (
@@ -68,8 +69,13 @@ def load_digits(data_dir: str | None, require_full: bool) -> Dataset:
     return build((digits.images / 16).astype(np.float32), digits.target, "digits", "scikit-learn")
 
 
-DATASETS = {"mnist": load_mnist, "fashion_mnist": load_fashion_mnist, "digits": load_digits}
-CLUSTERS = dict.fromkeys(DATASETS, 10)
+DATASETS = {
+    "mnist": load_mnist,
+    "fashion_mnist": load_fashion_mnist,
+    "digits": load_digits,
+    "reuters_r8": load_reuters_r8,
+}
+CLUSTERS = {"mnist": 10, "fashion_mnist": 10, "digits": 10, "reuters_r8": 8}
 TEST_ROWS = {"mnist": 10_000, "fashion_mnist": 10_000}  # the last rows of the full set are its test half
 
 
