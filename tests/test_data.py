@@ -6,12 +6,14 @@ import struct
 import keras
 import numpy as np
 import pytest
+import scipy.sparse
 
 from vade_tf.config import TrainConfig
 from vade_tf.data import named, text
 from vade_tf.data.dataset import build
 from vade_tf.data.files import load_file
 from vade_tf.data.sources import load_dataset
+from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError
 
 
@@ -155,6 +157,38 @@ def test_more_that_cannot_be_used(tmp_path):
         build(good * [1, -3], None, "x", "x.npy", likelihood="bernoulli")
 
 
+def test_a_sparse_file_is_the_data_set_of_its_dense_copy(tmp_path, rng):
+    dense = np.where(rng.random((50, 6)) < 0.2, rng.normal(3, 1, (50, 6)), 0).astype("f4")
+    dense[:, 2] = 0
+    np.save(tmp_path / "rows.npy", dense)
+    np.save(tmp_path / "y.npy", np.arange(50) % 4)
+    for kind in (scipy.sparse.csr_matrix, scipy.sparse.coo_array):
+        scipy.sparse.save_npz(tmp_path / "rows.npz", kind(dense))
+        one, other = (load_file(str(tmp_path / f"rows.{end}"), str(tmp_path / "y.npy")) for end in ("npz", "npy"))
+        assert isinstance(one.x, SparseRows)
+        assert one.x.matrix.nnz == np.count_nonzero(dense)
+        assert (one.x.dtype, one.likelihood, one.image_shape) == (np.float32, other.likelihood, None)
+        np.testing.assert_allclose(one.scale, other.scale, rtol=1e-5)
+        np.testing.assert_allclose(one.offset, other.offset, rtol=1e-5)
+        assert one.fingerprint | {"source": ""} == other.fingerprint | {"source": ""}
+        part, dense_part = one.limited(7, seed=3), other.limited(7, seed=3)
+        assert isinstance(part.x, SparseRows)
+        np.testing.assert_array_equal(part.x[:], dense_part.x)
+        np.testing.assert_array_equal(part.y, dense_part.y)
+
+
+def test_sparse_rows_are_checked_like_dense_ones():
+    rows = scipy.sparse.csr_array(np.array([[0.0, 0.5], [1.0, 0.0], [0.0, 0.0]]))
+    assert build(rows, None, "x", "x.npz").likelihood == "bernoulli"
+    assert build(-rows, None, "x", "x.npz").likelihood == "gaussian"
+    assert build((255 * rows).astype("u1"), None, "x", "x.npz").scale == 1 / 255
+    assert build(rows + rows, None, "x", "x.npz", "gaussian", standardise=False).scale == 1
+    with pytest.raises(InputError, match=r"in \[0, 1\] .* from 0 to 3"):
+        build(3 * rows, None, "x", "x.npz", likelihood="bernoulli")
+    with pytest.raises(InputError, match="got nan at row 1, column 0"):
+        build(scipy.sparse.csr_array([[0.0, 1.0], [np.nan, 0.0]]), None, "x", "x.npz")
+
+
 @pytest.mark.parametrize("factor", [1e-6, 1.0, 1e6])
 def test_scales_and_constant_columns_are_evened_out(rng, factor):
     x = np.stack([factor * (5 + rng.normal(size=1000)), np.full(1000, 7.3 * factor)], axis=1)
@@ -195,6 +229,7 @@ def test_reuters_documents_become_word_vectors_of_one_length(tmp_path):
     idf = {"profit": np.log(5 / 3) + 1, "rose": np.log(5 / 2) + 1}  # smoothed: ln((1 + n) / (1 + documents)) + 1
     row = np.zeros(len(words))
     row[words.index("profit")], row[words.index("rose")] = (1 + np.log(2)) * idf["profit"], idf["rose"]
+    assert isinstance(data.x, SparseRows)
     np.testing.assert_allclose(data.x[0], row / np.linalg.norm(row) * np.sqrt(len(words)), rtol=1e-5)
     np.testing.assert_array_equal(data.x[3], 0)
 

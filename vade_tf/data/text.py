@@ -31,6 +31,6 @@ def load_reuters_r8(data_dir: str | None, require_full: bool) -> Dataset:
             f"--data-dir: {file} is damaged ({error}); expected a document a line, label TAB words"
         ) from error
     words = TfidfVectorizer(max_features=FEATURES, stop_words="english", sublinear_tf=True, dtype=np.float32)
-    x = words.fit_transform(documents).toarray()
+    x = words.fit_transform(documents)
     x *= np.float32(np.sqrt(x.shape[1]))  # rows of length 1 -> ||x||^2 = D
     return build(x, np.array(labels), "reuters_r8", data_dir, "gaussian", standardise=False)
