@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse
-from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from vade_tf.data.sparse import Rows, SparseRows
 from vade_tf.errors import InputError
@@ -135,6 +134,8 @@ def _unusable(x: np.ndarray) -> np.ndarray:
 def _standardise(x: Rows) -> tuple[np.ndarray, np.ndarray]:
     """(scale, offset) that give every feature mean 0 and variance 1; in float64, so that scales of 1e6 survive."""
     if isinstance(x, SparseRows):
+        from sklearn.utils.sparsefuncs import mean_variance_axis
+
         mean, variance = (part.astype(np.float64) for part in mean_variance_axis(x.matrix, axis=0))
         std = np.sqrt(variance)
     else:
