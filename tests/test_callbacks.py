@@ -136,6 +136,8 @@ def test_learning_rates_of_the_recipes():
     paper = callbacks.learning_rate("step", 0.002, 300)
     assert [paper(e) for e in (0, 9, 10, 25)] == pytest.approx([0.002, 0.002, 0.0018, 0.00162])
     assert paper(299) == pytest.approx(0.0002)
+    text = callbacks.learning_rate("step", 0.002, 15, decay=0.5, decay_epochs=5)
+    assert [text(e) for e in (4, 5, 14)] == pytest.approx([0.002, 0.001, 0.0005])
     cosine = [callbacks.learning_rate("cosine", 0.002, 40)(e) for e in range(40)]
     assert cosine == sorted(cosine, reverse=True)
     assert cosine[0] == pytest.approx(0.002, rel=0.01)

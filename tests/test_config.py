@@ -17,6 +17,15 @@ def test_json_round_trip():
     assert TrainConfig.from_json(config.to_json()) == config
 
 
+def test_the_paper_recipe_knows_its_settings_for_a_data_set():
+    text = TrainConfig.create(dataset="reuters10k", recipe="paper")
+    assert (text.epochs, text.decay, text.decay_epochs, text.init, text.batch_size) == (15, 0.5, 5, "kmeans", 100)
+    assert TrainConfig.create(dataset="reuters10k", recipe="paper", epochs=3).epochs == 3  # what a user says counts
+    assert TrainConfig.create(dataset="reuters10k").epochs is None  # of another recipe it says nothing
+    assert TrainConfig.create(dataset="hhar", recipe="paper").epochs == 120
+    assert TrainConfig.create(dataset="mnist", recipe="paper") == TrainConfig.create(recipe="paper")
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

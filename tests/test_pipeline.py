@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vade_tf.data import pipeline
+from vade_tf.data.sparse import SparseRows
 
 
 def epochs_of(x, batch_size, seed, epochs, **more):
@@ -83,3 +85,38 @@ def test_ordered_batches_are_all_rows_in_order(n):
     x = np.arange(3 * n, dtype="u1").reshape(n, 3)
     batches = list(pipeline.ordered_batches(x, 8).as_numpy_iterator())
     np.testing.assert_array_equal(np.concatenate(batches), x)
+
+
+@pytest.fixture
+def sparse_and_dense(rng):
+    """The same rows twice: as a matrix that is kept sparse and as an array. One row and one column are all zeros."""
+    dense = rng.integers(1, 256, (37, 64)).astype("u1") * (rng.random((37, 64)) < 0.1)
+    dense[5], dense[:, 7] = 0, 0
+    return SparseRows(scipy.sparse.coo_matrix(dense)), dense
+
+
+def test_sparse_rows_come_in_the_batches_of_their_dense_copy(sparse_and_dense):
+    more = {"hints": np.arange(37, dtype="i4"), "image_shape": (8, 8)}
+    one, other = (epochs_of(x, 8, 3, range(1, 3), **more) for x in sparse_and_dense)
+    for a, b in zip(one[0] + one[1], other[0] + other[1], strict=True):
+        for left, right in zip((*a[0], a[1]), (*b[0], b[1]), strict=True):
+            np.testing.assert_array_equal(left, right)
+            assert left.dtype == right.dtype
+    one, other = (list(pipeline.ordered_batches(x, 8).as_numpy_iterator()) for x in sparse_and_dense)
+    assert [len(batch) for batch in one] == [8, 8, 8, 8, 5]
+    np.testing.assert_array_equal(np.concatenate(one), np.concatenate(other))
+
+
+def test_batches_of_sparse_rows_know_their_width(sparse_and_dense):
+    """A model is built for D features; unknown ones would only fail at the first step."""
+    for x in sparse_and_dense:
+        assert pipeline.training_batches(x, 8, 0, range(1)).element_spec.shape[1] == 64
+        assert pipeline.ordered_batches(x, 8).element_spec.shape[1] == 64
+
+
+@pytest.mark.parametrize("rows", [slice(2, 9), np.array([5, 0, 5]), np.arange(37) % 2 == 0, 5], ids=repr)
+def test_sparse_rows_are_indexed_like_an_array(sparse_and_dense, rows):
+    x, dense = sparse_and_dense
+    np.testing.assert_array_equal(x[rows], dense[rows])
+    assert (len(x), x.shape, x.dtype) == (len(dense), dense.shape, dense.dtype)
+    np.testing.assert_array_equal(np.asarray(x), dense)

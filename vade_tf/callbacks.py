@@ -15,10 +15,12 @@ from vade_tf.mosaic import mosaic
 from vade_tf.run import COLUMNS, Run, State, write_whole
 
 
-def learning_rate(schedule: str, initial: float, epochs: int) -> Callable[[int], float]:
-    """Learning rate of each epoch: "cosine" falls to 5 %, "step" is the paper's 0.9 every 10 epochs to a tenth."""
+def learning_rate(
+    schedule: str, initial: float, epochs: int, decay: float = 0.9, decay_epochs: int = 10
+) -> Callable[[int], float]:
+    """Learning rate of each epoch: "cosine" falls to 5 %, "step" is the paper's decay every few epochs to a tenth."""
     if schedule == "step":
-        return lambda epoch: max(initial * 0.9 ** (epoch // 10), initial / 10)
+        return lambda epoch: max(initial * decay ** (epoch // decay_epochs), initial / 10)
     return lambda epoch: initial * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * (epoch + 0.5) / epochs)))
 
 

@@ -6,6 +6,7 @@ The command line's flags are made from these fields, and the whole of it is writ
 import json
 from dataclasses import asdict, dataclass, field, fields
 
+from vade_tf.data.named import DATASETS
 from vade_tf.errors import InputError
 
 RECIPES: dict[str, dict] = {
@@ -33,7 +34,7 @@ def option(default, text: str, **more):
 class TrainConfig:
     """Settings of a run. `TrainConfig.create(recipe=..., ...)` fills in a recipe; the defaults are recipe "robust"."""
 
-    dataset: str | None = option(None, "named data set: mnist, fashion_mnist, digits (mnist if --data is not given)")
+    dataset: str | None = option(None, f"named data set: {', '.join(DATASETS)} (default: mnist)")
     data: str | None = option(None, "own file instead: .npy, .npz (x, y) or .csv with a header")
     data_dir: str | None = option(None, "folder that holds the named data set's files; else caches and download")
     labels: str | None = option(None, "with --data: labels for scoring; a .npy file, an .npz array or a .csv column")
@@ -51,7 +52,11 @@ class TrainConfig:
     pretrain_epochs: int | None = option(None, "epochs of the autoencoder (30, or more where rows are few)")
     epochs: int | None = option(None, "epochs of VaDE (10, or more where rows are few)")
     learning_rate: float = option(2e-3, "Adam's learning rate at the start of each phase")
-    schedule: str = option("cosine", "cosine to 5 %%, or step: times 0.9 every 10 epochs", choices=("cosine", "step"))
+    schedule: str = option(
+        "cosine", "cosine to 5 %%, or step: times --decay every --decay-epochs", choices=("cosine", "step")
+    )
+    decay: float = option(0.9, "factor of --schedule step, down to a tenth of the rate")
+    decay_epochs: int = option(10, "epochs of a step of --schedule step")
     adam_epsilon: float = option(1e-7, "Adam's epsilon")
     augment: bool = option(True, "images: rotate, zoom and shift what the encoder reads in the VaDE phase")
     init: str = option("landmark", "starting mixture", choices=("landmark", "gmm", "kmeans"))
@@ -70,7 +75,7 @@ class TrainConfig:
 
     @classmethod
     def create(cls, **given) -> "TrainConfig":
-        """The given settings over those of their recipe over the defaults.
+        """The given settings over those of their recipe (the paper's also has some for a data set) over the defaults.
 
         Raises:
             InputError: an unknown recipe or setting, or a value out of range.
@@ -81,7 +86,9 @@ class TrainConfig:
         unknown = set(given) - {f.name for f in fields(cls)}
         if unknown:
             raise InputError(f"TrainConfig: unknown setting {', '.join(sorted(unknown))}")
-        return cls(**{**RECIPES[recipe], **given})
+        named = DATASETS.get(given.get("dataset") or "")
+        own = named.paper if recipe == "paper" and named is not None else {}
+        return cls(**{**RECIPES[recipe], **own, **given})
 
     def __post_init__(self):
         if self.data is None and self.dataset is None:
@@ -90,7 +97,7 @@ class TrainConfig:
             raise InputError(f"--data and --dataset: expected one of them, got {self.data!r} and {self.dataset!r}")
         if self.labels is not None and self.data is None:
             raise InputError("--labels: goes with --data; named data sets bring their own labels")
-        for name in ("clusters", "latent_dim", "batch_size", "pretrain_epochs", "epochs", "limit"):
+        for name in ("clusters", "latent_dim", "batch_size", "pretrain_epochs", "epochs", "limit", "decay_epochs"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{flag(name)}: expected a whole number of at least 1, got {value}")
@@ -100,7 +107,7 @@ class TrainConfig:
                 raise InputError(f"{flag(name)}: expected a whole number of at least 0, got {value}")
         if not 0 <= self.seed < 2**31:
             raise InputError(f"--seed: expected a whole number from 0 to 2^31 - 1, got {self.seed}")
-        for name in ("learning_rate", "adam_epsilon", "guide_weight"):
+        for name in ("learning_rate", "adam_epsilon", "guide_weight", "decay"):
             value = getattr(self, name)
             if not (0 < value < float("inf") or (name == "guide_weight" and value == 0)):
                 raise InputError(f"{flag(name)}: expected a positive number, got {value}")

@@ -15,6 +15,7 @@ from sklearn.metrics import silhouette_score
 from vade_tf import elbo, metrics
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
+from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError
 from vade_tf.model import VaDE
 from vade_tf.reload import load_rows, read_history, read_json
@@ -108,7 +109,7 @@ def evaluate_run(path: str | Path, **where) -> Evaluation:
     return Evaluation(run, model, dataset, found, training, history, {**facts, **evaluate(model, dataset, found)})
 
 
-def posterior(model: VaDE, x: np.ndarray) -> Posterior:
+def posterior(model: VaDE, x: Rows) -> Posterior:
     """Everything about raw rows x [n, D] in one pass; its mean bound equals `model.evaluate`'s."""
 
     @tf.function(reduce_retracing=True)
@@ -186,7 +187,7 @@ def clusters(model: VaDE, found: Posterior, y: np.ndarray | None) -> list[dict]:
     return table
 
 
-def importance_weighted(model: VaDE, x: np.ndarray, bound: np.ndarray, seed: int) -> dict:
+def importance_weighted(model: VaDE, x: Rows, bound: np.ndarray, seed: int) -> dict:
     """Importance-weighted bounds on log p(x) (Burda et al., ICLR 2016), and the ELBO of the same rows.
 
     Args:
@@ -252,7 +253,7 @@ def silhouette(m: np.ndarray, groups: np.ndarray, seed: int) -> float | None:
     return float(silhouette_score(m[rows], groups[rows]))
 
 
-def throughput(model: VaDE, x: np.ndarray) -> float:
+def throughput(model: VaDE, x: Rows) -> float:
     """Rows a second of `model.predict` in batches of 1,024, once compiled."""
     batches = pipeline.ordered_batches(x[:PREDICT_ROWS])
     model.predict(batches.take(1), verbose=0)

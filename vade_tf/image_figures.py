@@ -9,6 +9,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from vade_tf.data.sparse import Rows
 from vade_tf.evaluation import Posterior, subset
 from vade_tf.model import VaDE
 from vade_tf.mosaic import mosaic
@@ -34,7 +35,7 @@ def samples(model: VaDE, shown: np.ndarray, image_shape, n: int = 10, seed: int 
     )
 
 
-def reconstructions(model: VaDE, x: np.ndarray, image_shape, columns: int = 12, seed: int = 0) -> Figure:
+def reconstructions(model: VaDE, x: Rows, image_shape, columns: int = 12, seed: int = 0) -> Figure:
     """Pairs of rows: the data, and p(x|z)'s mean at z = m."""
     rows = subset(len(x), 4 * columns, seed)
     if len(rows) >= columns:
@@ -62,7 +63,7 @@ def interpolation(model: VaDE, shown: np.ndarray, image_shape, steps: int = 11) 
     return _image_rows(images, image_shape, names, title, "share of the way", heads)
 
 
-def members(x: np.ndarray, image_shape, found: Posterior, shown: np.ndarray, n: int = 6) -> Figure:
+def members(x: Rows, image_shape, found: Posterior, shown: np.ndarray, n: int = 6) -> Figure:
     """A row a cluster: its n least confident members, then its n most confident ones."""
     groups, log_odds, confidence = found.groups, found.log_odds, found.confidence
     width = x.shape[1]
@@ -78,7 +79,7 @@ def members(x: np.ndarray, image_shape, found: Posterior, shown: np.ndarray, n: 
     return _image_rows(rows, image_shape, names, title, heads=heads, gap_before=n)
 
 
-def outliers(x: np.ndarray, image_shape, found: Posterior, rows: int = 3, columns: int = 12) -> Figure:
+def outliers(x: Rows, image_shape, found: Posterior, rows: int = 3, columns: int = 12) -> Figure:
     """The rows with the lowest bound, lowest first."""
     order = found.elbo.argsort(kind="stable")[: rows * columns]
     order = order[: max(len(order) // columns, 1) * columns]

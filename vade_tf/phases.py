@@ -225,7 +225,9 @@ def _prepare(work: Work, phase: str, model: keras.Model, loss=None) -> int:
 
 def _callbacks(work: Work, phase: str, span: range, epochs: int, **record) -> list[keras.callbacks.Callback]:
     """Learning rate, record and progress of a phase of so many epochs, of which `span` are still to do."""
-    rate = callbacks.learning_rate(work.config.schedule, work.config.learning_rate, epochs)
+    rate = callbacks.learning_rate(
+        work.config.schedule, work.config.learning_rate, epochs, work.config.decay, work.config.decay_epochs
+    )
     batches = len(span) * pipeline.steps_per_epoch(len(work.dataset.x), work.config.batch_size)
     return [
         keras.callbacks.LearningRateScheduler(rate),

@@ -74,7 +74,8 @@ def load_rows(
             f"--test: expected a run on the full {' or '.join(TEST_ROWS)}, which have a test half, got "
             f"{len(whole.x)} rows of {whole.name} from {whole.source}"
         )
-    numbers = replace(whole, x=np.arange(len(whole.x))[:, None], y=None).limited(run.config.limit, run.config.seed).x
+    numbered = replace(whole, x=np.arange(len(whole.x))[:, None], y=None)
+    numbers = np.asarray(numbered.limited(run.config.limit, run.config.seed).x)
     test_half = replace(whole, x=whole.x[-size:], y=None if whole.y is None else whole.y[-size:])
     return test_half, int(np.sum(numbers >= len(whole.x) - size))
 

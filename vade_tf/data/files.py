@@ -3,19 +3,22 @@
 from pathlib import Path
 
 import numpy as np
+import scipy.sparse
 
 from vade_tf.data.dataset import Dataset, build
 from vade_tf.errors import InputError
 
 KINDS = (".npy", ".npz", ".csv")
+SPARSE_ARRAYS = {"format", "shape", "data"}  # what every .npz of scipy.sparse.save_npz holds
 
 
 def load_file(path: str, labels: str | None = None, likelihood: str = "auto") -> Dataset:
     """Rows of a file.
 
     Args:
-        path: `.npy` with a matrix, memory-mapped; `.npz` with the matrix under "x" (or as its only array); `.csv` with
-            a header line and numeric columns.
+        path: `.npy` with a matrix, memory-mapped; `.npz` with the matrix under "x" (or as its only array), or a sparse
+            matrix as `scipy.sparse.save_npz` writes it, which stays sparse; `.csv` with a header line and numeric
+            columns.
         labels: labels for scoring: a `.npy` file, or the array of the .npz or the column of the .csv that holds them.
             Default: "y" of an .npz if it is there, else none.
         likelihood: see `dataset.build`.
@@ -41,17 +44,22 @@ def load_file(path: str, labels: str | None = None, likelihood: str = "auto") ->
 
 
 def _read_npy(file: Path, labels: str | None):
-    x = np.load(file, mmap_mode="r", allow_pickle=False)
+    return np.load(file, mmap_mode="r", allow_pickle=False), _read_labels(file, labels)
+
+
+def _read_labels(file: Path, labels: str | None):
     if labels is None:
-        return x, None
+        return None
     if not labels.endswith(".npy") or not Path(labels).is_file():
         raise InputError(f"--labels: expected an existing .npy file beside --data {file}, got {labels}")
-    return x, np.load(labels, allow_pickle=False)
+    return np.load(labels, allow_pickle=False)
 
 
 def _read_npz(file: Path, labels: str | None):
     with np.load(file, allow_pickle=False) as arrays:
         names = list(arrays)
+        if set(names) >= SPARSE_ARRAYS:
+            return scipy.sparse.load_npz(file), _read_labels(file, labels)
         if "x" not in names and len(names) != 1:
             raise InputError(f'--data: expected an array "x" in {file}, got {names}')
         if labels is not None and labels not in names:

@@ -1,13 +1,16 @@
-"""Rows -> tf.data batches: index batches, then one gather a batch from the raw array.
+"""Rows -> tf.data batches: index batches, then one gather a batch from the raw array, dense also where it is sparse.
 
 The order of an epoch and the augmentation of a batch are pure functions of (seed, epoch, batch), so a run that was
 killed continues with exactly the batches it would have seen.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
+
+from vade_tf.data.sparse import Rows, SparseRows
 
 ROTATION = 10.0  # degrees either way
 SHIFT = 2.0  # pixels either way
@@ -20,7 +23,7 @@ def steps_per_epoch(n: int, batch_size: int) -> int:
 
 
 def training_batches(
-    x: np.ndarray,
+    x: Rows,
     batch_size: int,
     seed: int,
     epochs: range,
@@ -42,7 +45,7 @@ def training_batches(
         Batches of x, or (x, hints); with augmentation the pair (augmented x, x) stands for x.
     """
     n, steps = len(x), steps_per_epoch(len(x), batch_size)
-    rows = tf.constant(x)
+    rows = _gatherer(x)
     groups = None if hints is None else tf.constant(hints)
 
     def epoch_batches(epoch):
@@ -51,7 +54,7 @@ def training_batches(
         return index.map(lambda k: (order[k * batch_size : (k + 1) * batch_size], epoch * steps + k))
 
     def gather(indices, step):
-        batch = tf.gather(rows, indices)
+        batch = rows(indices)
         if image_shape is not None:
             batch = (augment(batch, image_shape, seed=tf.stack([tf.cast(seed, tf.int64), step])), batch)
         return batch if groups is None else (batch, tf.gather(groups, indices))
@@ -60,12 +63,25 @@ def training_batches(
     return batches.map(gather, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
 
-def ordered_batches(x: np.ndarray, batch_size: int = 1024) -> tf.data.Dataset:
+def ordered_batches(x: Rows, batch_size: int = 1024) -> tf.data.Dataset:
     """All rows once, in their order: for predict and evaluate."""
-    rows = tf.constant(x)
-    steps = tf.data.Dataset.range(steps_per_epoch(len(x), batch_size))
-    batches = steps.map(lambda k: rows[k * batch_size : (k + 1) * batch_size], num_parallel_calls=1)
-    return batches.prefetch(tf.data.AUTOTUNE)
+    rows, n = _gatherer(x), len(x)
+    steps = tf.data.Dataset.range(steps_per_epoch(n, batch_size))
+    ends = steps.map(lambda k: (k * batch_size, tf.minimum((k + 1) * batch_size, n)))
+    return ends.map(lambda start, stop: rows(tf.range(start, stop)), num_parallel_calls=1).prefetch(tf.data.AUTOTUNE)
+
+
+def _gatherer(x: Rows) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Row numbers [batch] -> dense rows [batch, D]. A sparse matrix stays in SciPy and is never copied."""
+    if not isinstance(x, SparseRows):
+        rows = tf.constant(x)
+        return lambda indices: tf.gather(rows, indices)
+
+    def gather(indices):
+        batch = tf.numpy_function(x.__getitem__, [indices], x.dtype, stateful=False)
+        return tf.ensure_shape(batch, (None, x.shape[1]))
+
+    return gather
 
 
 def augment(x: tf.Tensor, image_shape: tuple[int, int], seed) -> tf.Tensor:

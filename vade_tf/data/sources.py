@@ -3,7 +3,7 @@
 from vade_tf.config import TrainConfig
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.files import load_file
-from vade_tf.data.named import CLUSTERS, DATASETS
+from vade_tf.data.named import DATASETS
 from vade_tf.errors import InputError
 
 
@@ -16,10 +16,12 @@ def load_dataset(config: TrainConfig) -> tuple[Dataset, int]:
     if config.data is not None:
         dataset = load_file(config.data, config.labels, config.likelihood)
     elif config.dataset in DATASETS:
-        dataset = DATASETS[config.dataset](config.data_dir, config.require_full)
+        dataset = DATASETS[config.dataset].load(config.data_dir, config.require_full)
     else:
         raise InputError(f"--dataset: expected one of {', '.join(sorted(DATASETS))}, got {config.dataset!r}")
-    clusters = config.clusters or CLUSTERS.get(config.dataset or "")
+    clusters = config.clusters
+    if clusters is None and config.dataset is not None:
+        clusters = DATASETS[config.dataset].clusters
     if clusters is None:
         raise InputError("--clusters: expected the number of clusters with --data, got none; give --clusters K")
     dataset = dataset.limited(config.limit, config.seed)

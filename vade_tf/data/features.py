@@ -1,0 +1,106 @@
+"""Colour photographs as the features that a trained network sees in them."""
+
+import os
+import tarfile
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from vade_tf.data.dataset import Dataset, build
+from vade_tf.data.fetch import Remote, cache_folder, provide
+from vade_tf.errors import InputError
+
+STL10_FILES = (
+    Remote(  # the checksum is that of TensorFlow Datasets
+        "stl10_binary.tar.gz",
+        "http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz",
+        "sha256:f31fd99273a1acb8609c8db427cebb1de3f71de77758cdc0e22956e1289b9866",
+    ),
+)
+STL10_FOLDER = "stl10_binary"
+STL10_SHAPE = (3, 96, 96)  # of an image in the binary files; each colour is stored column by column
+STL10_PARTS = ("train_X.bin", "train_y.bin", "test_X.bin", "test_y.bin")
+
+
+def load_stl10(data_dir: str | None, require_full: bool) -> Dataset:
+    """STL-10: its 13,000 labelled photographs as 2,048 features of ResNet-50, the 5,000 of the training half first.
+
+    As the paper has it: ResNet-50 trained on ImageNet, its last feature map (3 x 3 for images of 96 x 96) averaged. The
+    weights are those of keras.applications, which downloads them. Features come as they are, under a Gaussian of unit
+    variance. They are computed once (a minute or two) and kept in the cache.
+
+    From data_dir: resnet50.npy and y.npy (features and labels made elsewhere), the folder stl10_binary or the archive.
+    """
+    folder = cache_folder() / "stl10" if data_dir is None else Path(data_dir)
+    if not all((folder / name).is_file() for name in ("resnet50.npy", "y.npy")):
+        images, y = _read_stl10(folder, data_dir)
+        folder = cache_folder() / "stl10"
+        folder.mkdir(parents=True, exist_ok=True)
+        _save(folder / "resnet50.npy", extract(images))
+        _save(folder / "y.npy", y)
+    try:
+        x, y = (np.load(folder / name, allow_pickle=False) for name in ("resnet50.npy", "y.npy"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"--dataset stl10: {folder} cannot be read ({error}); delete it and try again") from error
+    return build(x, y, "stl10", data_dir or "stanford", "gaussian", standardise=False)
+
+
+def extract(images: np.ndarray, weights: str | None = "imagenet", batch_size: int = 64) -> np.ndarray:
+    """ResNet-50's last feature map, averaged: RGB images, uint8 [n, height, width, 3] -> float32 [n, 2048].
+
+    Raises:
+        InputError: Keras could not download the weights.
+    """
+    import keras
+
+    try:
+        network = keras.applications.ResNet50(include_top=False, weights=weights, pooling="avg")
+    except Exception as error:  # Keras raises a bare Exception for "URL fetch failure"
+        raise InputError(
+            f"--dataset stl10: ResNet-50's weights could not be downloaded ({str(error).splitlines()[0]}); put the "
+            "file of that address into ~/.keras/models"
+        ) from error
+    scaled = keras.applications.resnet50.preprocess_input
+    parts = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
+    return np.concatenate([network.predict(scaled(part.astype(np.float32)), verbose=0) for part in parts])
+
+
+def _read_stl10(folder: Path, data_dir: str | None) -> tuple[np.ndarray, np.ndarray]:
+    """Images [n, 96, 96, 3] and labels [n] of both halves."""
+    source = folder / STL10_FOLDER
+    try:
+        if source.is_dir():
+            parts = {name: (source / name).read_bytes() for name in STL10_PARTS}
+        else:
+            source = provide("stl10", STL10_FILES, data_dir) / STL10_FILES[0].name
+            parts = _unpack(source)
+        x = [np.frombuffer(parts[f"{half}_X.bin"], np.uint8).reshape(-1, *STL10_SHAPE) for half in ("train", "test")]
+        y = [np.frombuffer(parts[f"{half}_y.bin"], np.uint8) for half in ("train", "test")]
+    except (OSError, EOFError, ValueError, KeyError, tarfile.TarError) as error:
+        raise InputError(
+            f"--dataset stl10: {source} cannot be read ({error}); expected {', '.join(STL10_PARTS)}; delete it and try "
+            "again"
+        ) from error
+    return np.concatenate(x).transpose(0, 3, 2, 1), np.concatenate(y)
+
+
+def _unpack(archive: Path) -> dict[str, bytes]:
+    """The four files of the labelled halves; the archive is read once and not to its end where it has them sooner."""
+    parts: dict[str, bytes] = {}
+    with tarfile.open(archive, "r|gz") as members:
+        for member in members:
+            name = Path(member.name).name
+            if name in STL10_PARTS and (content := members.extractfile(member)) is not None:
+                parts[name] = content.read()
+            if len(parts) == len(STL10_PARTS):
+                break
+    return parts
+
+
+def _save(file: Path, array: np.ndarray) -> None:
+    """Write a .npy file so that it is whole or not there."""
+    handle, temporary = tempfile.mkstemp(prefix="unfinished-", dir=file.parent)
+    with os.fdopen(handle, "wb") as stream:
+        np.save(stream, array)
+    Path(temporary).replace(file)
