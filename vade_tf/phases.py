@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from vade_tf import callbacks, elbo, init, metrics
+from vade_tf import callbacks, elbo, init, metrics, watch
 from vade_tf.config import TrainConfig
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
@@ -119,7 +119,8 @@ def fit(work: Work, start_groups: np.ndarray) -> None:
     image_shape = work.dataset.image_shape if config.augment else None
     guide = callbacks.Guide(config.guide_weight, filled(config.guide_epochs))
     views = callbacks.Views(work.dataset, config.seed, epochs)
-    record = {"score": lambda: label_scores(model, work.dataset), "views": views}
+    watched = watch.Watch(work.dataset.x, filled(config.clusters), config.seed)
+    record = {"score": lambda: label_scores(model, work.dataset), "views": views, "watch": watched}
     own = [guide, *_callbacks(work, "fit", range(done, epochs), epochs, **record)]
 
     def held_to(groups: np.ndarray, span: range) -> None:
@@ -228,8 +229,10 @@ def _callbacks(work: Work, phase: str, span: range, epochs: int, **record) -> li
     rate = callbacks.learning_rate(work.config.schedule, work.config.learning_rate, epochs)
     batches = len(span) * pipeline.steps_per_epoch(len(work.dataset.x), work.config.batch_size)
     return [
-        keras.callbacks.LearningRateScheduler(rate),
-        callbacks.Record(work.run, phase, work.rows, **record),
+        keras.callbacks.LearningRateScheduler(
+            lambda epoch: rate(epoch) * 0.5 ** callbacks.steps_back(work.rows, phase)
+        ),
+        callbacks.Record(work.run, phase, epochs, work.rows, work.reporter.say, **record),
         callbacks.Advance(work.reporter.phase(phase, batches), epochs),
     ]
 
