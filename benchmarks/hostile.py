@@ -3,19 +3,24 @@
 python benchmarks/hostile.py                           all cases that benchmarks/results/hostile.csv does not hold yet
 python benchmarks/hostile.py --cases 17 42             these, whatever it holds
 
-Case i is a pure function of i. Exits with 1 if a case ends in NaN or in an error that no user is meant to read.
+Case i is a pure function of i. The networks have the paper's layers at a tenth of their width: what can go wrong with
+numbers goes wrong there too, in a fraction of the time. Exits with 1 if a case ends in NaN or in an error that no user
+is meant to read.
 """
 
 import argparse
 import csv
+import functools
 import gc
 import os
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -40,6 +45,7 @@ SETTINGS = {
     "learning_rate": (2e-3, 2e-3, 2e-3, 0.1, 1e4),
 }
 LENGTHS = {"pretrain_epochs": 3, "epochs": 4, "guide_epochs": 2}
+HIDDEN = (50, 50, 200)
 COLUMNS = (
     "case", "n", "features", "clusters", "scale", "traits", *SETTINGS, "outcome", "elbo", "distortion", "rate_z",
     "rate_c", "health", "remedies", "seconds",
@@ -87,7 +93,7 @@ def fit(number: int, case: dict, folder: Path) -> dict:
     """Train one case; its row of the CSV. Errors that a user is meant to read are outcomes, others are raised."""
     import keras
 
-    from vade_tf import run, training
+    from vade_tf import training
     from vade_tf.config import TrainConfig
     from vade_tf.errors import DivergedError, InputError
 
@@ -105,12 +111,10 @@ def fit(number: int, case: dict, folder: Path) -> dict:
     except (InputError, DivergedError) as error:
         row["outcome"] = f"stops: {error}".replace(str(folder) + os.sep, "")
     else:
-        gamma = run.load(folder / "run").predict(x.astype(np.float32), verbose=0)
         figures = {name: result[name] for name in ("elbo", "distortion", "rate_z", "rate_c")}
-        sound = np.isfinite(list(figures.values())).all() and np.allclose(gamma.sum(axis=1), 1, atol=1e-3)
+        row["outcome"] = "fits" if np.isfinite(list(figures.values())).all() else "NaN"
         row |= {name: f"{value:.6g}" for name, value in figures.items()}
-        row |= {"outcome": "fits" if sound else "NaN", "health": len(result["health"])}
-        row["remedies"] = len(result["remedies"])
+        row |= {name: len(result[name]) for name in ("health", "remedies")}  # sentences
     row["seconds"] = round(time.perf_counter() - begun, 1)
     keras.backend.clear_session()
     gc.collect()
@@ -121,6 +125,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, nargs="+", help="numbers of cases (default: those still to do)")
     options = parser.parse_args()
+
+    from vade_tf import networks
+
+    networks.build_encoder = functools.partial(networks.build_encoder, hidden=HIDDEN)
+    networks.build_decoder = functools.partial(networks.build_decoder, hidden=HIDDEN)
+    warnings.filterwarnings("ignore", category=ConvergenceWarning)  # more clusters than rows that differ
     done = {}
     if RESULTS.exists():
         with RESULTS.open(newline="") as file:
