@@ -1,5 +1,6 @@
 """Shared fixtures: small models and data that every test can afford."""
 
+import functools
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -34,3 +35,10 @@ def small_model():
         return model
 
     return make
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """Runs of `training.train` get small networks, for tests that are not about what they learn."""
+    for name in ("build_encoder", "build_decoder"):
+        monkeypatch.setattr(networks, name, functools.partial(getattr(networks, name), hidden=(16, 8)))

@@ -107,7 +107,7 @@ def test_rows_that_are_no_images_have_no_pictures(small_model, rng, tmp_path):
     with tf.summary.create_file_writer(str(tmp_path)).as_default(step=1):
         views.write(small_model("gaussian"), 5, tmp_path)
     tags = EventAccumulator(str(tmp_path)).Reload().Tags()["tensors"]
-    assert "gamma_entropy" in tags
+    assert "component_pi/0" in tags
     assert not {"components", "reconstructions"} & set(tags)
     assert not (tmp_path / "sprite.png").exists()
     lines = (tmp_path / "metadata.tsv").read_text().splitlines()
@@ -123,7 +123,7 @@ def test_a_long_run_is_shown_a_few_times_and_at_its_end(small_model, rng, tmp_pa
         with writer.as_default(step=epoch):
             views.write(model, epoch, tmp_path)
     writer.flush()
-    steps = set(values(EventAccumulator(str(tmp_path)).Reload(), "gamma_entropy"))
+    steps = set(values(EventAccumulator(str(tmp_path)).Reload(), "component_pi/0"))
     assert steps == {3, 23, 43, 63, 83, 103}
 
 

@@ -1,11 +1,15 @@
 """What happens between epochs: groups found anew, and the mixture's last word."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 
-from vade_tf import init, phases
+from vade_tf import init, phases, run
+from vade_tf.config import TrainConfig
 from vade_tf.data.dataset import build
+from vade_tf.errors import DivergedError
 from vade_tf.optimizer import FusedAdam
 
 
@@ -71,3 +75,26 @@ def test_the_autoencoder_is_made_of_the_models_own_networks(small_model, rng):
     history = autoencoder.fit(raw, raw, epochs=5, verbose=0).history["loss"]
     assert history[-1] < history[0]
     assert not np.allclose(model.encode(raw)[0], before)
+
+
+@pytest.mark.parametrize("code", [1e19, np.nan, -np.inf])
+def test_a_code_that_ran_away_is_no_start(trained, code):
+    model, dataset = trained
+    model.encoder.get_layer("z_mean").bias.assign(np.full(3, code))
+    config = TrainConfig.create(data="x", clusters=4)
+    work = phases.Work(run.Run(Path("run"), config), dataset, None, model, False, None, [], phases.Silent(), ())
+    with pytest.raises(DivergedError, match="init: the code reaches (1e[+]19|nan|inf).*; lower --learning-rate"):
+        phases._group(work)
+
+
+def test_no_component_starts_narrower_than_the_noise_of_a_code(trained, monkeypatch):
+    """Rows that are all equal have a code without variance; the bound would begin at minus 1e11 nats."""
+    model, dataset = trained
+    found = init.Start(
+        np.zeros(200, "i4"), np.full(4, 0.25), np.zeros((4, 3)), np.geomspace(1e-12, 1e2, 12).reshape(4, 3)
+    )
+    monkeypatch.setattr(run.Run, "load_start", lambda self: found)
+    folder = run.Run(Path("run"), TrainConfig.create(data="x", clusters=4))
+    phases.start(phases.Work(folder, dataset, None, model, False, None, [], phases.Silent(), ()))
+    noise = np.exp(model.encode(dataset.x)[1].numpy()).mean(axis=0)
+    np.testing.assert_allclose(np.exp(model.prior.log_sigma2), np.maximum(found.sigma2, noise), rtol=1e-4)

@@ -9,10 +9,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from vade_tf import health
 from vade_tf.data.dataset import Dataset
 from vade_tf.errors import DivergedError
 from vade_tf.mosaic import mosaic
 from vade_tf.run import COLUMNS, Run, State, write_whole
+from vade_tf.watch import Watch
 
 
 def learning_rate(
@@ -24,6 +26,12 @@ def learning_rate(
     return lambda epoch: initial * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * (epoch + 0.5) / epochs)))
 
 
+def steps_back(rows: list[dict], phase: str) -> int:
+    """How often a phase had to return to the weights of an earlier epoch; each time halves its learning rate."""
+    return sum(row["phase"] == phase and "restored_epoch" in row for row in rows)
+
+
+STEPS_BACK = 3  # in a phase; an eighth of the learning rate that still diverges has another reason
 SAVE_SECONDS = 10.0  # weights and optimizer are 40 MB for the paper's network: not after every epoch of a few rows
 
 
@@ -42,50 +50,91 @@ class Guide(keras.callbacks.Callback):
 class Record(keras.callbacks.Callback):
     """After each epoch: a row for metrics.csv and TensorBoard; every few seconds the state that a resume starts from.
 
+    Where loss or weights are no longer finite, it steps back to the end of the last good epoch and halves the learning
+    rate; `rows` hold all it needs for that, so a resumed run does the same.
+
     Args:
         run: the run folder.
         phase: "pretrain" or "fit".
+        epochs: number of the phase's last epoch.
         rows: rows of the epochs before; extended in place.
+        say: shows a sentence to a person.
         score: gives further columns after an epoch, e.g. accuracy; they are written down and used for nothing.
         views: further summaries, written to TensorBoard beside the scalars; default none.
+        watch: signals, warnings and remedies of a VaDE; default none.
+
+    Raises:
+        DivergedError: after `STEPS_BACK` of them, or if no epoch of the phase was good.
     """
 
     def __init__(
-        self, run: Run, phase: str, rows: list[dict], score: Callable[[], dict] = dict, views: "Views | None" = None
+        self,
+        run: Run,
+        phase: str,
+        epochs: int,
+        rows: list[dict],
+        say: Callable[[str], None],
+        score: Callable[[], dict] = dict,
+        views: "Views | None" = None,
+        watch: Watch | None = None,
     ):
         super().__init__()
         self.run = run
         self.phase = phase
+        self.epochs = epochs
         self.rows = rows
+        self.say = say
         self.score = score
         self.views = views
+        self.watch = watch
         self.saved = -math.inf
         self.folder = run.path / "tensorboard" / phase
         self.writer = tf.summary.create_file_writer(str(self.folder))
+
+    def on_train_begin(self, logs=None):
+        self.model.optimizer.build(self.model.trainable_variables)
+        self.good = state_arrays(self.model)
 
     def on_epoch_begin(self, epoch, logs=None):
         self.begun = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
         seconds = time.perf_counter() - self.begun
-        if not np.isfinite(logs["loss"]):
-            raise DivergedError(
-                f"{self.phase}: the loss became {logs['loss']} in epoch {epoch + 1}; lower --learning-rate, or use "
-                f"--precision float32"
-            )
-        row = {"learning_rate": float(self.model.optimizer.learning_rate), **logs, **self.score()}
-        row = {name: float(value) for name, value in row.items() if name in COLUMNS}
-        self.rows.append({"phase": self.phase, "epoch": epoch + 1, **row, "seconds": round(seconds, 3)})
+        columns: dict = {"learning_rate": float(self.model.optimizer.learning_rate)}
+        if np.isfinite(logs["loss"]) and all(np.isfinite(weight).all() for weight in self.model.get_weights()):
+            columns |= {name: float(value) for name, value in {**logs, **self.score()}.items() if name in COLUMNS}
+            if self.watch is not None:
+                late = 2 * (epoch + 1) >= self.epochs
+                columns |= self.watch.after_epoch(self.model, self.rows, late, self.say)
+            self.good = state_arrays(self.model)
+        else:
+            columns["restored_epoch"] = self._step_back(epoch + 1, logs["loss"])
+        self.rows.append({"phase": self.phase, "epoch": epoch + 1, **columns, "seconds": round(seconds, 3)})
+        for remedy in health.remedies(self.rows[-1:]):
+            self.say(remedy)
         with self.writer.as_default(step=epoch + 1):
-            for name, value in row.items():
-                tf.summary.scalar(name, value)
+            for name in columns.keys() - {"reseeded"}:
+                tf.summary.scalar(name, columns[name])
             if self.views is not None:
                 self.views.write(self.model, epoch + 1, self.folder)
         self.writer.flush()
         self.run.save_rows(self.rows)
         if time.monotonic() - self.saved >= SAVE_SECONDS or epoch + 1 == self.params["epochs"]:
-            self.run.save_state(State(self.phase, epoch + 1, state_arrays(self.model), self.rows))
+            self.run.save_state(State(self.phase, epoch + 1, self.good, self.rows))
             self.saved = time.monotonic()
+
+    def _step_back(self, epoch: int, loss: float) -> int:
+        """Restore the end of the last good epoch; returns its number."""
+        good = [row["epoch"] for row in self.rows if row["phase"] == self.phase and "restored_epoch" not in row]
+        done = steps_back(self.rows, self.phase)
+        if done == STEPS_BACK or (epoch == self.epochs and not good):
+            what = "a weight became NaN or infinite" if np.isfinite(loss) else f"the loss became {loss}"
+            tried = f", after {done} steps back at half the learning rate each" if done else ""
+            raise DivergedError(
+                f"{self.phase}: {what} in epoch {epoch}{tried}; lower --learning-rate, or use --precision float32"
+            )
+        restore_arrays(self.model, self.good)
+        return max(good, default=0)
 
 
 class Views:
@@ -121,7 +170,6 @@ class Views:
         m, log_s2 = model.encode(x)
         log_gamma = model.prior(m).numpy()
         groups = log_gamma.argmax(axis=1)
-        tf.summary.scalar("gamma_entropy", -np.sum(np.exp(log_gamma) * log_gamma, axis=1).mean())
         share = np.bincount(groups, minlength=log_gamma.shape[1]) / len(groups)
         for c, (weight, size) in enumerate(zip(np.exp(model.prior.parameters[0]), share, strict=True)):
             tf.summary.scalar(f"component_pi/{c}", weight)

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from vade_tf import callbacks, elbo, init, metrics
+from vade_tf import callbacks, elbo, init, metrics, watch
 from vade_tf.config import TrainConfig
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
-from vade_tf.errors import InputError
+from vade_tf.errors import DivergedError, InputError
 from vade_tf.model import VaDE
 from vade_tf.optimizer import FusedAdam
 from vade_tf.run import Run, State
+
+NOISE_ROWS = 1000  # whose mean variance of q(z|x) is the least that a component starts with
+CODE_LIMIT = 1e18  # beyond, squared distances are infinite in float32
 
 
 class Silent:
@@ -107,7 +110,9 @@ def start(work: Work) -> tuple[np.ndarray, float]:
         found = _group(work)
         work.run.save_start(found)
         advance(1, f"{work.config.init}, {work.config.clusters} groups")
-    work.model.prior.assign(found.pi, found.mu, found.sigma2)
+    log_s2 = work.model.encode(work.dataset.x[:NOISE_ROWS])[1].numpy()
+    noise = np.exp(np.minimum(log_s2, 0.0)).mean(axis=0)  # [latent]; at the bound's optimum no component is narrower
+    work.model.prior.assign(found.pi, found.mu, np.maximum(found.sigma2, noise))
     return found.groups, time.perf_counter() - begun
 
 
@@ -119,7 +124,8 @@ def fit(work: Work, start_groups: np.ndarray) -> None:
     image_shape = work.dataset.image_shape if config.augment else None
     guide = callbacks.Guide(config.guide_weight, filled(config.guide_epochs))
     views = callbacks.Views(work.dataset, config.seed, epochs)
-    record = {"score": lambda: label_scores(model, work.dataset), "views": views}
+    watched = watch.Watch(work.dataset.x, filled(config.clusters), config.seed)
+    record = {"score": lambda: label_scores(model, work.dataset), "views": views, "watch": watched}
     own = [guide, *_callbacks(work, "fit", range(done, epochs), epochs, **record)]
 
     def held_to(groups: np.ndarray, span: range) -> None:
@@ -210,6 +216,10 @@ def _group(work: Work) -> init.Start:
     """Groups of the rows on the model's present code."""
     batches = pipeline.ordered_batches(work.dataset.x).map(work.model.scale)
     codes = _mean_encoder(work.model).predict(batches, verbose=0)  # [n, latent]
+    if not np.abs(codes).max() < CODE_LIMIT:  # NaN is not either
+        raise DivergedError(
+            f"init: the code reaches {np.abs(codes).max():.3g}, too far for a mixture; lower --learning-rate"
+        )
     return init.start(codes, filled(work.config.clusters), work.config.init, work.config.seed)
 
 
@@ -230,8 +240,10 @@ def _callbacks(work: Work, phase: str, span: range, epochs: int, **record) -> li
     )
     batches = len(span) * pipeline.steps_per_epoch(len(work.dataset.x), work.config.batch_size)
     return [
-        keras.callbacks.LearningRateScheduler(rate),
-        callbacks.Record(work.run, phase, work.rows, **record),
+        keras.callbacks.LearningRateScheduler(
+            lambda epoch: rate(epoch) * 0.5 ** callbacks.steps_back(work.rows, phase)
+        ),
+        callbacks.Record(work.run, phase, epochs, work.rows, work.reporter.say, **record),
         callbacks.Advance(work.reporter.phase(phase, batches), epochs),
     ]
 

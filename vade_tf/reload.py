@@ -13,7 +13,7 @@ from vade_tf.data.named import TEST_ROWS
 from vade_tf.data.sources import load_dataset
 from vade_tf.errors import InputError
 from vade_tf.model import VaDE
-from vade_tf.run import Run
+from vade_tf.run import TEXT_COLUMNS, Run
 
 
 def load_rows(
@@ -102,7 +102,7 @@ def read_history(run: Run) -> list[dict]:
     try:
         with file.open(newline="") as lines:
             return [
-                {name: text if name == "phase" else float(text) for name, text in row.items() if text != ""}
+                {name: text if name in TEXT_COLUMNS else float(text) for name, text in row.items() if text != ""}
                 for row in csv.DictReader(lines)
             ]
     except (OSError, ValueError, TypeError) as error:

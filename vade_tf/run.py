@@ -31,8 +31,9 @@ from vade_tf.init import Start
 
 COLUMNS = (
     "phase", "epoch", "learning_rate", "loss", "elbo", "distortion", "rate_z", "rate_c", "guidance",
-    "acc", "nmi", "ari", "seconds",
+    "acc", "nmi", "ari", "gamma_entropy", "components_used", "active_units", "reseeded", "restored_epoch", "seconds",
 )  # fmt: skip
+TEXT_COLUMNS = ("phase", "reseeded")  # reseeded: components that got a new start, separated by spaces
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,8 @@ class Terminal:
                 **metrics
             ),
         )
+        if metrics["health"]:
+            table.add_row("health", "; ".join(metrics["health"]))
         table.add_row("seconds", ", ".join(f"{name} {value:.0f}" for name, value in seconds.items()))
         table.add_row("written to", out)
         table.add_row("next", f"python evaluate.py {out}")

@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from vade_tf import device, networks, phases
+from vade_tf import device, health, networks, phases
 from vade_tf import export as exporting
 from vade_tf.config import TrainConfig
 from vade_tf.data import pipeline
@@ -20,6 +20,7 @@ from vade_tf.data.sources import load_dataset
 from vade_tf.errors import InputError
 from vade_tf.model import VaDE
 from vade_tf.run import Run
+from vade_tf.watch import Watch
 
 PRETRAIN_UPDATES = 6000  # few rows make short epochs: at least as many updates as this, ...
 PRETRAIN_EPOCHS = 30
@@ -46,12 +47,13 @@ def train(
 
     Returns:
         What metrics.json holds: dataset, source, n, n_features, n_clusters, recipe, seed, acc, nmi, ari (None without
-        labels), elbo, distortion, rate_z, rate_c (nats a row, over all rows), epochs, seconds by phase, device,
+        labels), elbo, distortion, rate_z, rate_c (nats a row, over all rows), health (what is wrong with the result, a
+        sentence each), remedies (what was done during training, a sentence each), epochs, seconds by phase, device,
         precision, jit, versions.
 
     Raises:
         InputError: data or settings that cannot be used, or a folder that cannot be written; nothing is written then.
-        DivergedError: the loss became NaN or infinite.
+        DivergedError: the loss became NaN or infinite, time and again.
     """
     dataset, clusters = load_dataset(config)
     hints = _load_hints(config, len(dataset.x), clusters)
@@ -142,6 +144,10 @@ def summarise(config, dataset: Dataset, model: VaDE, rows, init_seconds: float, 
         "seed": config.seed,
         **{"acc": None, "nmi": None, "ari": None, **phases.label_scores(model, dataset)},
         **{name: bound[name] for name in ("elbo", "distortion", "rate_z", "rate_c")},
+        "health": [
+            finding.text for finding in health.findings(Watch(dataset.x, config.clusters, config.seed).look(model))
+        ],
+        "remedies": health.remedies(rows),
         "epochs": {"pretrain": config.pretrain_epochs, "fit": config.epochs},
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
         "device": device.describe(),
