@@ -25,7 +25,7 @@ from vade_tf.run import Run, load, write_whole
 
 FILE = "clusters.json"
 HELD_OUT = 0.1  # share of the rows that no K is trained on
-USED = 0.1  # a component with less than this share of 1 / K is not used
+USED = 0.1  # a component whose mean gamma, which pi tends to, is below this share of 1 / K is not used
 
 
 def is_sweep(path: str | Path) -> bool:
@@ -46,7 +46,7 @@ def train_sweep(
 
     Returns:
         What sweep.json holds: rows (one dict a K: n_clusters, held_out_elbo, behind, behind_se, bic, stability,
-        strength, components_used, pi, elbo, acc, nmi, ari), dataset, n, n_held_out, and `criteria.Choice`.
+        strength, components_used, shares, elbo, acc, nmi, ari), dataset, n, n_held_out, and `criteria.Choice`.
 
     Raises:
         InputError: data or settings that cannot be used, hints (they name groups of one K), or a folder in use.
@@ -97,7 +97,7 @@ def compare(config: TrainConfig, folders: dict[int, Path], results: dict[int, di
     for k, folder in folders.items():
         model = load(folder)
         bounds.append(evaluation.posterior(model, aside.x).elbo)
-        pi = np.sort(np.exp(model.prior.parameters[0].numpy()))[::-1]
+        shares = np.sort(model.predict(pipeline.ordered_batches(dataset.x), verbose=0).mean(axis=0))[::-1]
         ari, strength = criteria.stability(z, k, config.init, config.seed)
         start = Run.open(folder).load_start()
         assert start is not None  # a finished run has one
@@ -108,8 +108,8 @@ def compare(config: TrainConfig, folders: dict[int, Path], results: dict[int, di
                 "bic": criteria.bic(z, start),
                 "stability": ari,
                 "strength": strength,
-                "components_used": int(np.sum(pi >= USED / k)),
-                "pi": [round(float(weight), 6) for weight in pi],
+                "components_used": int(np.sum(shares >= USED / k)),
+                "shares": [round(float(share), 6) for share in shares],
                 **{name: results[k][name] for name in ("elbo", "acc", "nmi", "ari")},
             }
         )
@@ -130,8 +130,8 @@ def pretrained_codes(folder: Path, x: np.ndarray) -> np.ndarray:
 
 def _table(rows: list[dict]) -> str:
     text = io.StringIO()
-    columns = [name for name in rows[0] if name != "pi"]
-    writer = csv.DictWriter(text, [*columns, "smallest_pi"], lineterminator="\n", extrasaction="ignore")
+    columns = [name for name in rows[0] if name != "shares"]
+    writer = csv.DictWriter(text, [*columns, "least_share"], lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    writer.writerows({**row, "smallest_pi": row["pi"][-1]} for row in rows)
+    writer.writerows({**row, "least_share": row["shares"][-1]} for row in rows)
     return text.getvalue()

@@ -11,7 +11,7 @@ from vade_tf.image_figures import WIDTH
 
 @matplotlib.rc_context(STYLE)
 def draw(summary: dict) -> Figure:
-    """Four panels against K: held-out bound, BIC, stability, weights of the components.
+    """Four panels against K: held-out bound, BIC, stability, shares of the components.
 
     Args:
         summary: what `sweep.train_sweep` returns.
@@ -33,9 +33,9 @@ def draw(summary: dict) -> Figure:
     agreement.set(title="Groups found again on other rows", ylabel="agreement (1 is best)", ylim=(-0.02, 1.05))
     agreement.legend(frameon=False, fontsize=7)
     for row in rows:
-        weights.plot(np.full(len(row["pi"]), row["n_clusters"]), row["pi"], "o", color=COLOURS[0], markersize=3)
+        weights.plot(np.full(len(row["shares"]), row["n_clusters"]), row["shares"], "o", color=COLOURS[0], markersize=3)
     weights.plot(k, 1 / k, color="0.5", linestyle="--", linewidth=1, label="1 / K")
-    weights.set(title="Weight of each component", ylabel="pi", ylim=(0, None))
+    weights.set(title="Share of each component", ylabel="mean gamma (share of rows)", ylim=(0, None))
     weights.legend(frameon=False, fontsize=7)
     for axis in (bound, information, agreement, weights):
         axis.axvline(best, color=COLOURS[2], linewidth=6, alpha=0.25, zorder=0)

@@ -77,7 +77,7 @@ class Terminal:
         title = f"{summary['n']:,} rows, {summary['n_held_out']:,} held out (ELBO in nats a held-out row)"
         table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
         scored = summary["rows"][0]["acc"] is not None
-        names = ("K", "", "ELBO", "behind", "±", "BIC", "ARI", "strength", "used", "least pi")
+        names = ("K", "", "ELBO", "behind", "±", "BIC", "ARI", "strength", "used", "least")
         for name in names + (("ACC",) if scored else ()):
             table.add_column(name, justify="right", no_wrap=True)
         for row in summary["rows"]:
@@ -91,7 +91,7 @@ class Terminal:
                 f"{row['stability']:.3f}",
                 f"{row['strength']:.3f}",
                 str(row["components_used"]),
-                f"{row['pi'][-1]:.4f}",
+                f"{row['shares'][-1]:.4f}",
                 *([f"{row['acc']:.4f}"] if scored else []),
             )
         self.console.print(table)
