@@ -28,6 +28,7 @@ with hushed():
     import numpy as np
     import tensorflow as tf
     from matplotlib.figure import Figure
+    from matplotlib.patheffects import withStroke
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
@@ -91,12 +92,14 @@ class Study:
 
     def run(self, name: str) -> Path:
         """The folder of a finished run."""
+        folder = self.folder / name
+        if (folder / "metrics.json").exists():
+            return folder
         given = {**self.given, **RUNS[name]}
         if name != "robust":
             given["epochs"] = Run.open(self.run("robust")).config.epochs  # the paper's 300 would take hours
         if name not in ("robust", "unpretrained"):
             given["pretrained"] = str(self.run("robust"))
-        folder = self.folder / name
         keep = KeepCodes(folder, self.dataset.x[self.rows])
         with Terminal() as reporter:
             seeds.finished(TrainConfig.create(**given), folder, name, reporter=reporter, extra=[keep], export=False)
@@ -166,7 +169,7 @@ def prior(study: Study) -> str:
     drawn = score.barh(names, [row["acc"] for row in rows], color=figures.COLOURS[0])
     score.bar_label(drawn, fmt="%.3f", padding=2)
     score.invert_yaxis()
-    score.set(xlabel="ACC (share of rows)", title="Clustering", xlim=(0, 1.2))
+    score.set(xlabel="ACC (share of rows)", title="Clustering", xlim=(0, 1.25), xticks=[0, 0.5, 1])
     left = np.zeros(3)
     for i, (term, label) in enumerate(TERMS.items()):
         values = np.array([row[term] for row in rows[1:]])
@@ -212,7 +215,9 @@ def clusters(study: Study) -> str:
         groups = phases.model_groups(model, study.dataset)
         k = model.prior.n_components
         with matplotlib.rc_context(figures.STYLE):
-            save(figures.confusion(y, groups, metrics.accuracy(y, groups)), name)
+            confusion = figures.confusion(y, groups, metrics.accuracy(y, groups))
+            confusion.suptitle(f"{study.dataset.name}: K = {k}")
+            save(confusion, name)
             if study.dataset.image_shape is not None:
                 save(samples(model, np.arange(k), study.dataset.image_shape), f"{name}-samples", colours=16)
         counts = np.zeros((k, y.max() + 1), int)
@@ -247,7 +252,9 @@ def tsne(study: Study) -> str:
             for c in np.unique(names):
                 own, colour = points[names == c], figures.COLOURS[c % len(figures.COLOURS)]
                 axis.scatter(*own.T, s=3, linewidth=0, color=colour)
-                axis.text(*np.median(own, axis=0), str(c), weight="bold", ha="center", va="center", fontsize=8)
+                outline = [withStroke(linewidth=2, foreground="white")]
+                middle = np.median(own, axis=0)
+                axis.text(*middle, str(c), weight="bold", ha="center", va="center", size=8, path_effects=outline)
             axis.set(xticks=[], yticks=[])
         column[0].set_title("autoencoder" if epoch == 0 else f"epoch {epoch}")
         same = zip(study.rows, points, y, groups, strict=True)
