@@ -5,6 +5,7 @@ python train.py --dataset mnist --recipe paper           the paper's own setting
 python train.py --dataset mnist --limit 5000             a quick look
 python train.py --data my.npy --clusters 12              your own rows
 python train.py --dataset mnist --seeds 5                five runs and their mean, spread and label-free choice
+python train.py --dataset mnist --clusters 5:20          how many clusters? a run each, and the K the data speak for
 python train.py --resume runs/mnist                      continue after a kill
 """
 
@@ -15,7 +16,7 @@ import sys
 import typing
 from pathlib import Path
 
-from vade_tf.config import TrainConfig, flag
+from vade_tf.config import TrainConfig, cluster_counts, flag
 from vade_tf.errors import DivergedError, InputError
 
 
@@ -36,6 +37,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
             kind = kinds[field.name]
             options["type"] = next(t for t in (typing.get_args(kind) or (kind,)) if t is not type(None))
             options["metavar"] = "|".join(field.metadata.get("choices", ())) or options["type"].__name__.upper()
+        if field.name == "clusters":
+            options |= {"type": str, "metavar": "K|LOW:HIGH[:STEP]"}
+            options["help"] += "; a range: one run for each, and the K that the data speak for"
         parser.add_argument(flag(field.name), **options)
     where = parser.add_argument_group("where and how to run")
     where.add_argument("--out", help="run folder (default: runs/NAME, or the next free runs/NAME-2, ...)")
@@ -69,6 +73,11 @@ def run(settings: dict, out: str | None, resume: str | None, seeds: int, export:
         raise InputError(f"--seeds: expected a whole number of at least 1, got {seeds}")
     if resume is not None and (settings or out or seeds > 1):
         raise InputError("--resume: takes every setting from the run folder; only --no-export and --quiet go with it")
+    several = cluster_counts(settings.pop("clusters")) if "clusters" in settings else range(0)
+    if len(several) > 1 and seeds > 1:
+        raise InputError(f"--clusters and --seeds: expected several of one of them, got {len(several)} and {seeds}")
+    if len(several) == 1:
+        settings["clusters"] = several[0]
     config = None if resume is not None else TrainConfig.create(**settings)
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -77,7 +86,7 @@ def run(settings: dict, out: str | None, resume: str | None, seeds: int, export:
     with hushed():
         import tensorflow as tf
 
-        from vade_tf import phases, training
+        from vade_tf import phases, sweep, training
         from vade_tf import seeds as studies
         from vade_tf.run import free_folder
 
@@ -85,12 +94,17 @@ def run(settings: dict, out: str | None, resume: str | None, seeds: int, export:
     tf.get_logger().setLevel("ERROR")
 
     name = config.dataset or Path(config.data).stem if config else None
-    path = Path(resume or out or free_folder(Path("runs"), name))
+    path = Path(resume or out or free_folder(Path("runs"), f"{name}-sweep" if len(several) > 1 else name))
     with phases.Silent() if quiet else Terminal() as reporter:
         if resume and studies.is_study(path):
             show, result = reporter.seeds, studies.resume_seeds(path, reporter=reporter, export=export)
+        elif resume and sweep.is_sweep(path):
+            show, result = reporter.sweep, sweep.resume_sweep(path, reporter=reporter, export=export)
         elif resume:
             show, result = reporter.result, training.resume(path, reporter=reporter, export=export)
+        elif len(several) > 1:
+            result = sweep.train_sweep(config, path, several, reporter=reporter, export=export)
+            show = reporter.sweep
         elif seeds > 1:
             result = studies.train_seeds(config, path, seeds, reporter=reporter, export=export)
             show = reporter.seeds

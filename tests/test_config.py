@@ -2,7 +2,7 @@
 
 import pytest
 
-from vade_tf.config import TrainConfig
+from vade_tf.config import TrainConfig, cluster_counts
 from vade_tf.errors import InputError
 
 
@@ -38,8 +38,18 @@ def test_the_paper_recipe_knows_its_settings_for_a_data_set():
         ({"labels": "y.npy"}, "--labels: goes with --data"),
         ({"epoch": 3}, "unknown setting epoch"),
         ({"seed": -1}, "--seed"),
+        ({"held_out": 1.0}, "--held-out: expected a share from 0 to below 1, got 1.0"),
     ],
 )
 def test_what_cannot_be_used_is_named(settings, message):
     with pytest.raises(InputError, match=message):
         TrainConfig.create(**settings)
+
+
+def test_cluster_counts_of_a_number_and_of_a_range():
+    assert list(cluster_counts("12")) == [12]
+    assert list(cluster_counts("5:8")) == [5, 6, 7, 8]
+    assert list(cluster_counts("5:20:5")) == [5, 10, 15, 20]
+    for text in ("many", "5:", "8:5", "0:3", "5:20:0", "5:9:1:1", "5:5"):
+        with pytest.raises(InputError, match="--clusters: expected a number, or a range such as 5:20 or 5:20:5, got"):
+            cluster_counts(text)

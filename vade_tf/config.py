@@ -41,6 +41,7 @@ class TrainConfig:
     hints: str | None = option(None, ".npy with known groups, one a row, -1 unknown: semi-supervised training")
     require_full: bool = option(False, "fail rather than train on the bundled 5,000 MNIST digits when offline")
     limit: int | None = option(None, "use a random subset of this many rows")
+    held_out: float = option(0.0, "share of the rows, drawn by --seed, that training leaves aside (a sweep: 0.1)")
     recipe: str = option("robust", "preset of the settings below", choices=tuple(sorted(RECIPES)))
     clusters: int | None = option(None, "number of clusters K (the named data set's own; needed with --data)")
     latent_dim: int = option(10, "width of the code")
@@ -49,7 +50,7 @@ class TrainConfig:
     )
     batch_size: int = option(256, "rows a step")
     pretrained: str | None = option(None, "run folder whose autoencoder to start from, instead of pretraining one")
-    pretrain_epochs: int | None = option(None, "epochs of the autoencoder (30, or more where rows are few)")
+    pretrain_epochs: int | None = option(None, "epochs of the autoencoder (30, or more where rows are few; 0: none)")
     epochs: int | None = option(None, "epochs of VaDE (10, or more where rows are few)")
     learning_rate: float = option(2e-3, "Adam's learning rate at the start of each phase")
     schedule: str = option(
@@ -97,14 +98,16 @@ class TrainConfig:
             raise InputError(f"--data and --dataset: expected one of them, got {self.data!r} and {self.dataset!r}")
         if self.labels is not None and self.data is None:
             raise InputError("--labels: goes with --data; named data sets bring their own labels")
-        for name in ("clusters", "latent_dim", "batch_size", "pretrain_epochs", "epochs", "limit", "decay_epochs"):
+        for name in ("clusters", "latent_dim", "batch_size", "epochs", "limit", "decay_epochs"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{flag(name)}: expected a whole number of at least 1, got {value}")
-        for name in ("guide_epochs", "regroup_epoch"):
+        for name in ("pretrain_epochs", "guide_epochs", "regroup_epoch"):
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise InputError(f"{flag(name)}: expected a whole number of at least 0, got {value}")
+        if not 0 <= self.held_out < 1:
+            raise InputError(f"--held-out: expected a share from 0 to below 1, got {self.held_out}")
         if not 0 <= self.seed < 2**31:
             raise InputError(f"--seed: expected a whole number from 0 to 2^31 - 1, got {self.seed}")
         for name in ("learning_rate", "adam_epsilon", "guide_weight", "decay"):
@@ -129,3 +132,21 @@ class TrainConfig:
 def flag(name: str) -> str:
     """A field's name as its flag: "batch_size" -> "--batch-size"."""
     return "--" + name.replace("_", "-")
+
+
+def cluster_counts(text: str) -> range:
+    """The numbers of clusters that --clusters names: "12" is one, "5:20" all from 5 to 20, "5:20:5" every fifth.
+
+    Raises:
+        InputError: neither a number nor a range.
+    """
+    try:
+        numbers = [int(part) for part in text.split(":")]
+    except ValueError:
+        numbers = []
+    if len(numbers) == 1:
+        return range(numbers[0], numbers[0] + 1)
+    if len(numbers) not in (2, 3) or not 1 <= numbers[0] < numbers[1] or min(numbers) < 1:
+        raise InputError(f"--clusters: expected a number, or a range such as 5:20 or 5:20:5, got {text!r}")
+    low, high, step = [*numbers, 1][:3]
+    return range(low, high + 1, step)

@@ -42,6 +42,9 @@ class Silent:
     def seeds(self, summary: dict, out: str) -> None:
         """A run over several seeds has ended."""
 
+    def sweep(self, summary: dict, out: str) -> None:
+        """A run over several numbers of clusters has ended."""
+
 
 @dataclass(frozen=True)
 class Work:
@@ -71,7 +74,7 @@ def pretrain(work: Work) -> None:
         weights = iter(pretrained_by(config, work.dataset))
         for network in networks:
             network.set_weights([next(weights) for _ in network.weights])
-    else:
+    elif config.pretrain_epochs != 0:
         autoencoder = build_autoencoder(work.model)
         done = _prepare(work, "pretrain", autoencoder, reconstruction_loss(work.model))
         span = range(done, filled(config.pretrain_epochs))

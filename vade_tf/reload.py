@@ -52,13 +52,13 @@ def load_rows(
             kind = "values in [0, 1]" if model.scaling is None else "uint8 from 0 to 255"
             raise InputError(f"--data: expected {kind}, as {run.path} was trained on, got {dataset.x.dtype} in {data}")
         return dataset, None
-    config = replace(run.config, limit=None, data_dir=data_dir or run.config.data_dir)
+    config = replace(run.config, limit=None, held_out=0.0, data_dir=data_dir or run.config.data_dir)
     ways = "--data FILE" if config.data is not None else "--data-dir FOLDER or --data FILE"
     try:
         whole, _ = load_dataset(config)
     except InputError as error:
         raise InputError(f"{run.path}: its data cannot be loaded; say where they are with {ways} ({error})") from error
-    trained = whole.limited(run.config.limit, run.config.seed)
+    trained = _trained_on(whole, run)
     expected = read_json(run.path / "data.json")
     facts = ("rows", "features", "crc32")
     if any(trained.fingerprint[name] != expected.get(name) for name in facts):
@@ -75,9 +75,15 @@ def load_rows(
             f"{len(whole.x)} rows of {whole.name} from {whole.source}"
         )
     numbered = replace(whole, x=np.arange(len(whole.x))[:, None], y=None)
-    numbers = np.asarray(numbered.limited(run.config.limit, run.config.seed).x)
+    numbers = np.asarray(_trained_on(numbered, run).x)
     test_half = replace(whole, x=whole.x[-size:], y=None if whole.y is None else whole.y[-size:])
     return test_half, int(np.sum(numbers >= len(whole.x) - size))
+
+
+def _trained_on(whole: Dataset, run: Run) -> Dataset:
+    """Of all rows those that the run was trained on."""
+    rows = whole.limited(run.config.limit, run.config.seed)
+    return rows.split(run.config.held_out, run.config.seed)[0] if run.config.held_out > 0 else rows
 
 
 def read_json(file: Path) -> dict:

@@ -43,14 +43,7 @@ def train_seeds(config: TrainConfig, out: str | Path, n_seeds: int, *, reporter=
         What summary.json holds: runs (one metrics.json each), mean, std (n - 1), min, max of acc, nmi, ari and elbo
         (labels permitting), and `selected`, the seed with the highest ELBO.
     """
-    out = Path(out)
-    if is_study(out):
-        raise InputError(f"--out: {out} holds runs over seeds; choose another folder, or continue with --resume {out}")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_whole(out / FILE, json.dumps({"n_seeds": n_seeds, "config": json.loads(config.to_json())}).encode())
-    except OSError as error:
-        raise InputError(f"--out: {out} cannot be written ({error.strerror}); choose another folder") from error
+    begin(out, FILE, {"n_seeds": n_seeds, "config": json.loads(config.to_json())})
     return resume_seeds(out, reporter=reporter, export=export)
 
 
@@ -62,18 +55,46 @@ def resume_seeds(out: str | Path, *, reporter=None, export: bool = True) -> dict
     config = TrainConfig(**plan["config"])
     runs = []
     for seed in range(config.seed, config.seed + plan["n_seeds"]):
-        folder = out / f"seed-{seed}"
-        if (folder / "metrics.json").exists():
-            runs.append(json.loads((folder / "metrics.json").read_text()))
-            continue
-        reporter.say(f"seed {seed}")
-        if (folder / "config.json").exists():
-            runs.append(training.resume(folder, reporter=reporter, export=export))
-        else:
-            runs.append(training.train(replace(config, seed=seed), folder, reporter=reporter, export=export))
+        run = replace(config, seed=seed)
+        runs.append(finished(run, out / f"seed-{seed}", f"seed {seed}", reporter=reporter, export=export))
     summary = {"runs": runs, **spread(runs), "selected": max(runs, key=lambda run: run["elbo"])["seed"]}
     write_whole(out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
     return summary
+
+
+def begin(out: str | Path, file: str, plan: dict) -> None:
+    """Make a folder of several runs, with the file that says what they are to be.
+
+    Raises:
+        InputError: the folder holds such a plan already, or cannot be written.
+    """
+    out = Path(out)
+    if (out / file).exists():
+        raise InputError(
+            f"--out: {out} holds several runs already; choose another folder, or continue with --resume {out}"
+        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_whole(out / file, json.dumps(plan).encode())
+    except OSError as error:
+        raise InputError(f"--out: {out} cannot be written ({error.strerror}); choose another folder") from error
+
+
+def finished(config: TrainConfig, folder: Path, name: str, *, reporter, extra=(), export: bool = True) -> dict:
+    """metrics.json of the run in a folder, which is trained, or continued, unless it is finished.
+
+    Args:
+        config: its settings, if it is not there yet.
+        folder: the run folder.
+        name: what is said when there is something to do.
+        reporter, extra, export: as for `training.train`.
+    """
+    if (folder / "metrics.json").exists():
+        return json.loads((folder / "metrics.json").read_text())
+    reporter.say(name)
+    if (folder / "config.json").exists():
+        return training.resume(folder, reporter=reporter, extra=extra, export=export)
+    return training.train(config, folder, reporter=reporter, extra=extra, export=export)
 
 
 def spread(runs: list[dict]) -> dict:

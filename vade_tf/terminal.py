@@ -74,6 +74,33 @@ class Terminal:
         self.console.print(table)
         self.say(f"selected without labels: seed {summary['selected']} (highest ELBO)\nwritten to {out}")
 
+    def sweep(self, summary: dict, out: str) -> None:
+        """The table of a run over several numbers of clusters, and the K recommended."""
+        title = f"{summary['n']:,} rows, {summary['n_held_out']:,} held out (ELBO in nats a held-out row)"
+        table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+        scored = summary["rows"][0]["acc"] is not None
+        names = ("K", "", "ELBO", "behind", "±", "BIC", "ARI", "strength", "used", "least")
+        for name in names + (("ACC",) if scored else ()):
+            table.add_column(name, justify="right", no_wrap=True)
+        for row in summary["rows"]:
+            table.add_row(
+                str(row["n_clusters"]),
+                "*" if row["n_clusters"] == summary["n_clusters"] else "",
+                f"{row['held_out_elbo']:.2f}",
+                f"{row['behind']:.2f}",
+                f"{row['behind_se']:.2f}",
+                f"{row['bic']:.0f}",
+                f"{row['stability']:.3f}",
+                f"{row['strength']:.3f}",
+                str(row["components_used"]),
+                f"{row['shares'][-1]:.4f}",
+                *([f"{row['acc']:.4f}"] if scored else []),
+            )
+        self.console.print(table)
+        named = ", ".join(f"{name} {k}" for name, k in summary["named"].items())
+        self.say(f"* recommended, {summary['sure']}: {summary['n_clusters']} clusters, {summary['why']}")
+        self.say(f"named by {named}\nwritten to {out}: sweep.png, sweep.csv, sweep.json")
+
 
 @contextmanager
 def hushed():

@@ -166,7 +166,9 @@ def summarise(config, dataset: Dataset, model: VaDE, rows, init_seconds: float, 
 def _fill_lengths(config: TrainConfig, n: int, clusters: int, hints) -> TrainConfig:
     """The config with what follows from the data written out: K and the lengths of the phases."""
     steps = pipeline.steps_per_epoch(n, config.batch_size)
-    pretrain_epochs = config.pretrain_epochs or max(PRETRAIN_EPOCHS, math.ceil(PRETRAIN_UPDATES / steps))
+    pretrain_epochs = config.pretrain_epochs
+    if pretrain_epochs is None:
+        pretrain_epochs = max(PRETRAIN_EPOCHS, math.ceil(PRETRAIN_UPDATES / steps))
     epochs = config.epochs or max(EPOCHS, math.ceil(UPDATES / steps))
     guide_epochs = config.guide_epochs
     if guide_epochs is None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from vade_tf import health
 from vade_tf.data import pipeline
+from vade_tf.data.sparse import Rows
 from vade_tf.model import VaDE
 
 
@@ -22,7 +23,7 @@ class Watch:
     MOST_ROWS = 4000
     BATCH = 1000
 
-    def __init__(self, x: np.ndarray, n_clusters: int, seed: int):
+    def __init__(self, x: Rows, n_clusters: int, seed: int):
         n = min(max(500, 50 * n_clusters, len(x) // 20), self.MOST_ROWS)
         self.x = x[np.sort(np.random.default_rng(seed).permutation(len(x))[:n])]
         self.said: set[str] = set()

@@ -50,7 +50,16 @@ class Dataset:
         """A random subset of n rows (all of them if n is None or not smaller)."""
         if n is None or n >= len(self.x):
             return self
-        rows = np.sort(np.random.default_rng(seed).choice(len(self.x), n, replace=False))
+        return self._of(np.sort(np.random.default_rng(seed).choice(len(self.x), n, replace=False)))
+
+    def split(self, share: float, seed: int) -> tuple["Dataset", "Dataset"]:
+        """(the rest, a random share of the rows); both keep the order of the rows."""
+        aside = np.zeros(len(self.x), bool)
+        size = round(share * len(self.x))
+        aside[np.random.default_rng((seed, 1)).choice(len(self.x), size, replace=False)] = True
+        return self._of(np.flatnonzero(~aside)), self._of(np.flatnonzero(aside))
+
+    def _of(self, rows: np.ndarray) -> "Dataset":
         x = self.x.part(rows) if isinstance(self.x, SparseRows) else self.x[rows]
         return replace(self, x=x, y=None if self.y is None else self.y[rows])
 

@@ -1,0 +1,145 @@
+"""A sweep over K: what its runs share, what they never see, that a kill costs nothing, what a person reads."""
+
+import csv
+import dataclasses
+import importlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vade_tf import reload, run, sweep
+from vade_tf.config import TrainConfig
+from vade_tf.data.sources import load_split
+from vade_tf.errors import InputError
+from vade_tf.terminal import Terminal
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = {"pretrain_epochs": 2, "epochs": 2, "batch_size": 64, "seed": 3}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Three clear groups, each row with its number in the first column, so that rows can be told apart."""
+    r = np.random.default_rng(0)
+    y = np.arange(200) % 3
+    x = (6 * np.eye(3, 8)[y] + r.normal(size=(200, 8))).astype("f4")
+    x[:, 0] = np.arange(200)
+    file = tmp_path_factory.mktemp("data") / "rows.npz"
+    np.savez(file, x=x, y=y)
+    return str(file)
+
+
+@pytest.fixture(scope="module")
+def config(data):
+    return TrainConfig.create(data=data, **SMALL)
+
+
+@pytest.fixture(scope="module")
+def whole(config, tmp_path_factory):
+    """(folder, summary) of a finished sweep over K = 2 and 4."""
+    out = tmp_path_factory.mktemp("whole") / "sweep"
+    return out, sweep.train_sweep(config, out, range(2, 5, 2), export=False)
+
+
+def test_held_out_rows_are_a_tenth_that_no_run_reads(whole, config):
+    out, summary = whole
+    train, aside, _ = load_split(run.Run.open(out / "k-2").config)
+    assert (summary["n"], summary["n_held_out"]) == (180, 20)
+    assert sorted([*train.x[:, 0], *aside.x[:, 0]]) == list(range(200))
+    for k in (2, 4):
+        one = run.Run.open(out / f"k-{k}")
+        one.check_data(train.fingerprint, "test")  # raises unless it was trained on just these rows
+        rows, seen = reload.load_rows(one, run.load(one.path))
+        assert (rows.fingerprint, seen) == (train.fingerprint, 180)
+    other = load_split(dataclasses.replace(config, clusters=2, held_out=0.1, seed=4))[1]
+    assert set(other.x[:, 0]) != set(aside.x[:, 0])
+
+
+def test_all_k_share_one_autoencoder(whole):
+    first, second = (run.Run.open(whole[0] / f"k-{k}").load_pretrained() for k in (2, 4))
+    for mine, theirs in zip(first, second, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert json.loads((whole[0] / "k-4" / "metrics.json").read_text())["seconds"]["pretrain"] == 0
+
+
+def test_codes_of_the_criteria_are_those_of_the_start(whole, config):
+    """The start's means are the means of the codes by its groups."""
+    train, _, _ = load_split(run.Run.open(whole[0] / "k-2").config)
+    z = sweep.pretrained_codes(whole[0] / "k-4", train.x)
+    start = run.Run.open(whole[0] / "k-4").load_start()
+    for c in range(4):
+        np.testing.assert_allclose(
+            z[start.groups == c].mean(axis=0), start.mu[c], rtol=0.02, atol=0.02
+        )  # bfloat16, batch by batch
+
+
+def test_the_table_says_what_the_models_say(whole):
+    out, summary = whole
+    _, aside, _ = load_split(run.Run.open(out / "k-2").config)
+    with (out / "sweep.csv").open() as file:
+        table = list(csv.DictReader(file))
+    for row, line in zip(summary["rows"], table, strict=True):
+        model = run.load(out / f"k-{row['n_clusters']}")
+        assert row["held_out_elbo"] == pytest.approx(
+            model.evaluate(aside.x, verbose=0, return_dict=True)["elbo"], rel=1e-4
+        )
+        assert len(row["shares"]) == row["n_clusters"]
+        assert sum(row["shares"]) == pytest.approx(1, abs=1e-4)
+        assert row["components_used"] == sum(share >= 0.1 / row["n_clusters"] for share in row["shares"])
+        assert float(line["bic"]) == row["bic"]
+    assert json.loads((out / "sweep.json").read_text()) == summary
+    assert (out / "sweep.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_sweep_continues_and_comes_to_the_same(whole, tmp_path):
+    out, summary = whole
+    again = tmp_path / "again"
+    again.mkdir()
+    (again / "clusters.json").write_bytes((out / "clusters.json").read_bytes())
+    (again / "k-2").symlink_to(out / "k-2")  # as after a kill between two runs
+    kept = (out / "k-2" / "model.keras").stat().st_mtime_ns
+    assert sweep.resume_sweep(again, export=False) == summary
+    assert (out / "k-2" / "model.keras").stat().st_mtime_ns == kept
+    with pytest.raises(InputError, match="holds a finished sweep; nothing is left to do"):
+        sweep.resume_sweep(again)
+
+
+def test_what_does_not_go_with_a_sweep_is_named_and_nothing_is_written(whole, config, tmp_path):
+    for wrong, clusters, message in (
+        ({"hints": "known.npy"}, range(2, 4), "--hints: names groups of one number of clusters"),
+        ({}, range(170, 190), "--clusters: expected at most the number of rows, 180, got 189"),
+        ({"held_out": 0.001}, range(2, 4), "--held-out: 0.001 of 200 rows leaves one side empty"),
+    ):
+        with pytest.raises(InputError, match=message):
+            sweep.train_sweep(dataclasses.replace(config, **wrong), tmp_path / "out", clusters)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(InputError, match=r"holds several runs already; .* --resume"):
+        sweep.train_sweep(config, whole[0], range(2, 4))
+
+
+def test_the_recommended_k_is_marked(whole, capsys):
+    Terminal().sweep({**whole[1], "n_clusters": 4, "sure": "not sure", "why": "BECAUSE"}, "runs/x")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if "  *  " in line] == ["4"]
+    assert max(map(len, lines[:4])) <= 80
+    assert any("* recommended, not sure: 4 clusters, BECAUSE" in line for line in lines)
+
+
+def test_a_range_on_the_command_line_is_a_sweep_and_resume_knows_it(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(ROOT))
+    monkeypatch.chdir(tmp_path)
+    train = importlib.import_module("train")
+    more = ["--pretrain-epochs", "0", "--epochs", "1", "--no-export", "--quiet"]
+    assert train.main(["--data", data, "--clusters", "2:3", *more]) == 0
+    assert capsys.readouterr().out == ""
+    out = Path("runs/rows-sweep")
+    assert {path.name for path in out.iterdir()} == {
+        "clusters.json", "k-2", "k-3", "sweep.csv", "sweep.json", "sweep.png",
+    }  # fmt: skip
+    (out / "sweep.json").unlink()
+    assert train.main(["--resume", str(out), "--no-export"]) == 0
+    assert "* recommended, " in capsys.readouterr().out
+    assert train.main(["--data", data, "--clusters", "2:3", "--seeds", "2"]) == 2
+    assert "--clusters and --seeds: expected several of one of them" in capsys.readouterr().err
