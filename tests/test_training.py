@@ -19,7 +19,7 @@ SMALL = {
     "pretrain_epochs": 3,
     "epochs": 4,
     "guide_epochs": 3,
-    "regroup_epoch": 2,
+    "regroups": 2,
     "batch_size": 64,
     "clusters": 3,
     "learning_rate": 1e-3,

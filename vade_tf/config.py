@@ -61,10 +61,8 @@ class TrainConfig:
     adam_epsilon: float = option(1e-7, "Adam's epsilon")
     augment: bool = option(True, "images: rotate, zoom and shift what the encoder reads in the VaDE phase")
     init: str = option("landmark", "starting mixture", choices=("landmark", "gmm", "kmeans"))
-    guide_epochs: int | None = option(None, "epochs that hold on to the starting groups (four fifths of --epochs)")
-    regroup_epoch: int | None = option(
-        None, "epoch of VaDE after which the held groups are found anew (half of --guide-epochs; 0: never)"
-    )
+    guide_epochs: int | None = option(None, "epochs that hold on to the starting groups (nine tenths of --epochs)")
+    regroups: int = option(3, "times that the held groups are found anew on the code as it is by then")
     guide_weight: float = option(20.0, "weight of holding on, and of --hints")
     seed: int = option(0, "seed of everything random")
     precision: str = option(
@@ -102,7 +100,7 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{flag(name)}: expected a whole number of at least 1, got {value}")
-        for name in ("pretrain_epochs", "guide_epochs", "regroup_epoch"):
+        for name in ("pretrain_epochs", "guide_epochs", "regroups"):
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise InputError(f"{flag(name)}: expected a whole number of at least 0, got {value}")

@@ -1,5 +1,6 @@
 """The three phases of a run, each a function that does what the run folder does not hold yet."""
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -120,7 +121,7 @@ def start(work: Work) -> tuple[np.ndarray, float]:
 
 
 def fit(work: Work, start_groups: np.ndarray) -> None:
-    """VaDE, at first held to groups: the hints, or those of the start, found anew once on the code as it is by then."""
+    """VaDE, at first held to groups: the hints, or those of the start, found anew on the code as it gets better."""
     config, model = work.config, work.model
     done = _prepare(work, "fit", model)
     epochs = filled(config.epochs)
@@ -130,36 +131,40 @@ def fit(work: Work, start_groups: np.ndarray) -> None:
     watched = watch.Watch(work.dataset.x, filled(config.clusters), config.seed)
     record = {"score": lambda: label_scores(model, work.dataset), "views": views, "watch": watched}
     own = [guide, *_callbacks(work, "fit", range(done, epochs), epochs, **record)]
-
-    def held_to(groups: np.ndarray, span: range) -> None:
-        if span:
+    turns = [] if work.hints is not None else regroup_epochs(filled(config.guide_epochs), config.regroups)
+    for begin, end in itertools.pairwise([0, *turns, epochs]):
+        if end > done:
+            if work.hints is not None:
+                groups = work.hints
+            else:
+                groups = _held_groups(work, begin) if begin else start_groups
+            span = range(max(begin, done), end)
             rows = (work.dataset.x, config.batch_size, config.seed, span)
             batches = pipeline.training_batches(*rows, hints=groups, image_shape=image_shape)
             _epochs(work, model, span, batches, own)
-
-    if work.hints is not None:
-        held_to(work.hints, range(done, epochs))
-    else:
-        turn = filled(config.regroup_epoch)
-        held_to(start_groups, range(done, turn))
-        groups = work.run.load_groups()
-        if groups is None:
-            groups = regrouped(work) if turn else start_groups
-            work.run.save_groups(groups)
-        held_to(groups, range(max(done, turn), epochs))
     if image_shape is not None:
         settle(model, work.dataset)
 
 
-def regrouped(work: Work) -> np.ndarray:
-    """Groups found anew on the present code where the model agrees with them, -1 where it does not: int32 [n].
+def regroup_epochs(guide_epochs: int, regroups: int) -> list[int]:
+    """Epochs done when the held groups are found anew: at even distances while VaDE is guided, at most one an epoch."""
+    turns = {guide_epochs * i // (regroups + 1) for i in range(1, regroups + 1)}
+    return sorted(turns - {0, guide_epochs})
 
-    The regions of the code and the model's own responsibilities make different mistakes; a row they quarrel about is
-    left to the bound and to its neighbours.
-    """
-    by_model = model_groups(work.model, work.dataset)
-    by_regions = init.matched(_group(work).groups, by_model)
-    return np.where(by_regions == by_model, by_regions, -1).astype(np.int32)
+
+def _held_groups(work: Work, epoch: int) -> np.ndarray:
+    """The groups found anew after so many epochs: kept by the run, or found now."""
+    kept = work.run.load_groups()
+    if kept is not None and kept[0] == epoch:
+        return kept[1]
+    groups = regrouped(work)
+    work.run.save_groups(epoch, groups)
+    return groups
+
+
+def regrouped(work: Work) -> np.ndarray:
+    """Groups found anew on the present code, named as the model's components: int32 [n]."""
+    return init.matched(_group(work).groups, model_groups(work.model, work.dataset))
 
 
 def settle(model: VaDE, dataset: Dataset) -> None:

@@ -10,7 +10,7 @@
     checkpoints/state.npz    weights, optimizer and history after an epoch, a few seconds ago at the most
     checkpoints/pretrained.npz  the autoencoder's weights, for other runs to start from
     checkpoints/start.npz    groups and mixture of the start
-    checkpoints/groups.npz   the groups as found anew during the VaDE phase
+    checkpoints/groups.npz   the groups as last found anew during the VaDE phase
 
 Files are written under another name and then renamed, so each is whole or not there.
 """
@@ -137,13 +137,13 @@ class Run:
         arrays = self._load_arrays("start.npz")
         return None if arrays is None else Start(**arrays)
 
-    def save_groups(self, groups: np.ndarray) -> None:
-        self._save_arrays("groups.npz", groups=groups)
+    def save_groups(self, epoch: int, groups: np.ndarray) -> None:
+        self._save_arrays("groups.npz", epoch=np.array(epoch), groups=groups)
 
-    def load_groups(self) -> np.ndarray | None:
-        """The groups found anew during the VaDE phase, or None if that was not reached."""
+    def load_groups(self) -> tuple[int, np.ndarray] | None:
+        """The groups last found anew, and after how many epochs of VaDE; None if that was not reached."""
         arrays = self._load_arrays("groups.npz")
-        return None if arrays is None else arrays["groups"]
+        return None if arrays is None else (int(arrays["epoch"]), arrays["groups"])
 
     def finish(self, metrics: dict) -> None:
         """Write metrics.json, which marks the run as finished, and drop the state that only a resume needs."""

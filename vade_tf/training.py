@@ -172,17 +172,13 @@ def _fill_lengths(config: TrainConfig, n: int, clusters: int, hints) -> TrainCon
     epochs = config.epochs or max(EPOCHS, math.ceil(UPDATES / steps))
     guide_epochs = config.guide_epochs
     if guide_epochs is None:
-        guide_epochs = epochs if hints is not None else round(0.8 * epochs)
-    regroup_epoch = config.regroup_epoch
-    if regroup_epoch is None:
-        regroup_epoch = round(0.5 * guide_epochs)
+        guide_epochs = epochs if hints is not None else round(0.9 * epochs)
     return replace(
         config,
         clusters=clusters,
         pretrain_epochs=pretrain_epochs,
         epochs=epochs,
         guide_epochs=guide_epochs,
-        regroup_epoch=min(regroup_epoch, guide_epochs),
     )
 
 
