@@ -131,13 +131,11 @@ def fit(work: Work, start_groups: np.ndarray) -> None:
     watched = watch.Watch(work.dataset.x, filled(config.clusters), config.seed)
     record = {"score": lambda: label_scores(model, work.dataset), "views": views, "watch": watched}
     own = [guide, *_callbacks(work, "fit", range(done, epochs), epochs, **record)]
+    first = start_groups if work.hints is None else work.hints
     turns = [] if work.hints is not None else regroup_epochs(filled(config.guide_epochs), config.regroups)
     for begin, end in itertools.pairwise([0, *turns, epochs]):
         if end > done:
-            if work.hints is not None:
-                groups = work.hints
-            else:
-                groups = _held_groups(work, begin) if begin else start_groups
+            groups = _held_groups(work, begin) if begin else first
             span = range(max(begin, done), end)
             rows = (work.dataset.x, config.batch_size, config.seed, span)
             batches = pipeline.training_batches(*rows, hints=groups, image_shape=image_shape)
