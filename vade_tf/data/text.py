@@ -41,7 +41,7 @@ def load_reuters(data_dir: str | None, require_full: bool) -> Dataset:
     documents (the papers count the words of the texts anew, which gives much the same list), and the rows brought back
     to one length, ||x||^2 = D. The likelihood is a Gaussian of unit variance.
     """
-    folder = provide("rcv1", (RCV1_TOPICS, *RCV1_VECTORS), data_dir)
+    folder = provide("reuters", (RCV1_TOPICS, *RCV1_VECTORS), data_dir)
     try:
         x, y = read_rcv1(folder)
     except (OSError, EOFError, ValueError) as error:
