@@ -5,6 +5,7 @@ python train.py --dataset mnist --recipe paper           the paper's own setting
 python train.py --dataset mnist --limit 5000             a quick look
 python train.py --data my.npy --clusters 12              your own rows
 python train.py --dataset mnist --seeds 5                five runs and their mean, spread and label-free choice
+python train.py --dataset mnist --restarts 5             five starts on one autoencoder; the best is kept, label-free
 python train.py --dataset mnist --clusters 5:20          how many clusters? a run each, and the K the data speak for
 python train.py --resume runs/mnist                      continue after a kill
 """
@@ -45,6 +46,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     where.add_argument("--out", help="run folder (default: runs/NAME, or the next free runs/NAME-2, ...)")
     where.add_argument("--resume", metavar="RUN", help="continue an unfinished run; takes its settings from the folder")
     where.add_argument("--seeds", type=int, default=1, help="number of seeds, from --seed up (default: 1)")
+    where.add_argument("--restarts", type=int, default=1, help="number of starts to choose from (default: 1)")
     where.add_argument("--no-export", action="store_true", help="no SavedModel in the run folder's export/1")
     where.add_argument("--quiet", action="store_true", help="no progress, no table")
     return parser.parse_args(argv)
@@ -52,10 +54,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     settings = vars(parse(argv))
-    names = ("out", "resume", "seeds", "no_export", "quiet")
-    out, resume, seeds, no_export, quiet = (settings.pop(name) for name in names)
+    place = {name: settings.pop(name) for name in ("out", "resume", "seeds", "restarts", "no_export", "quiet")}
     try:
-        run(settings, out, resume, seeds, not no_export, quiet)
+        run(settings, **place)
     except InputError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
@@ -68,14 +69,20 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def run(settings: dict, out: str | None, resume: str | None, seeds: int, export: bool, quiet: bool) -> None:
-    if seeds < 1:
-        raise InputError(f"--seeds: expected a whole number of at least 1, got {seeds}")
-    if resume is not None and (settings or out or seeds > 1):
+def run(
+    settings: dict, out: str | None, resume: str | None, seeds: int, restarts: int, no_export: bool, quiet: bool
+) -> None:
+    for name, number in (("--seeds", seeds), ("--restarts", restarts)):
+        if number < 1:
+            raise InputError(f"{name}: expected a whole number of at least 1, got {number}")
+    if resume is not None and (settings or out or seeds > 1 or restarts > 1):
         raise InputError("--resume: takes every setting from the run folder; only --no-export and --quiet go with it")
     several = cluster_counts(settings.pop("clusters")) if "clusters" in settings else range(0)
-    if len(several) > 1 and seeds > 1:
-        raise InputError(f"--clusters and --seeds: expected several of one of them, got {len(several)} and {seeds}")
+    if sum((len(several) > 1, seeds > 1, restarts > 1)) > 1:
+        raise InputError(
+            f"--clusters, --seeds and --restarts: expected several of one of them, got {max(len(several), 1)}, {seeds} "
+            f"and {restarts}"
+        )
     if len(several) == 1:
         settings["clusters"] = several[0]
     config = None if resume is not None else TrainConfig.create(**settings)
@@ -87,6 +94,7 @@ def run(settings: dict, out: str | None, resume: str | None, seeds: int, export:
         import tensorflow as tf
 
         from vade_tf import phases, sweep, training
+        from vade_tf import restarts as choice
         from vade_tf import seeds as studies
         from vade_tf.run import free_folder
 
@@ -96,20 +104,24 @@ def run(settings: dict, out: str | None, resume: str | None, seeds: int, export:
     name = config.dataset or Path(config.data).stem if config else None
     path = Path(resume or out or free_folder(Path("runs"), f"{name}-sweep" if len(several) > 1 else name))
     with phases.Silent() if quiet else Terminal() as reporter:
-        if resume and studies.is_study(path):
-            show, result = reporter.seeds, studies.resume_seeds(path, reporter=reporter, export=export)
-        elif resume and sweep.is_sweep(path):
-            show, result = reporter.sweep, sweep.resume_sweep(path, reporter=reporter, export=export)
-        elif resume:
-            show, result = reporter.result, training.resume(path, reporter=reporter, export=export)
+        common: dict = {"reporter": reporter, "export": not no_export}
+        if resume:
+            kinds = (
+                (studies.is_study, reporter.seeds, studies.resume_seeds),
+                (sweep.is_sweep, reporter.sweep, sweep.resume_sweep),
+                (choice.has_restarts, reporter.result, choice.resume_restarts),
+                (lambda path: True, reporter.result, training.resume),
+            )
+            show, go_on = next((show, go_on) for is_kind, show, go_on in kinds if is_kind(path))
+            result = go_on(path, **common)
         elif len(several) > 1:
-            result = sweep.train_sweep(config, path, several, reporter=reporter, export=export)
-            show = reporter.sweep
+            show, result = reporter.sweep, sweep.train_sweep(config, path, several, **common)
         elif seeds > 1:
-            result = studies.train_seeds(config, path, seeds, reporter=reporter, export=export)
-            show = reporter.seeds
+            show, result = reporter.seeds, studies.train_seeds(config, path, seeds, **common)
+        elif restarts > 1:
+            show, result = reporter.result, choice.train_restarts(config, path, restarts, **common)
         else:
-            show, result = reporter.result, training.train(config, path, reporter=reporter, export=export)
+            show, result = reporter.result, training.train(config, path, **common)
     show(result, str(path))
 
 

@@ -142,4 +142,4 @@ def test_a_range_on_the_command_line_is_a_sweep_and_resume_knows_it(data, tmp_pa
     assert train.main(["--resume", str(out), "--no-export"]) == 0
     assert "* recommended, " in capsys.readouterr().out
     assert train.main(["--data", data, "--clusters", "2:3", "--seeds", "2"]) == 2
-    assert "--clusters and --seeds: expected several of one of them" in capsys.readouterr().err
+    assert "--clusters, --seeds and --restarts: expected several of one of them" in capsys.readouterr().err

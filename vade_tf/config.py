@@ -65,6 +65,7 @@ class TrainConfig:
     regroups: int = option(3, "times that the held groups are found anew on the code as it is by then")
     guide_weight: float = option(20.0, "weight of holding on, and of --hints")
     seed: int = option(0, "seed of everything random")
+    restart: int = option(0, "number of the start on that seed's autoencoder: another start and order of the rows")
     precision: str = option(
         "auto",
         "of the hidden layers; auto: what the device is fast at",
@@ -100,7 +101,7 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{flag(name)}: expected a whole number of at least 1, got {value}")
-        for name in ("pretrain_epochs", "guide_epochs", "regroups"):
+        for name in ("pretrain_epochs", "guide_epochs", "regroups", "restart"):
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise InputError(f"{flag(name)}: expected a whole number of at least 0, got {value}")

@@ -87,6 +87,24 @@ def stability(z: np.ndarray, n_clusters: int, method: str, seed: int) -> tuple[f
     return float(np.mean([ari for ari, _ in pairs])), float(np.median([least for _, least in pairs]))
 
 
+def agreement(partitions: list[np.ndarray]) -> np.ndarray:
+    """Mean ARI of each of R partitions of the same rows with all others, [R]; 1 where there is a single one."""
+    ari = np.eye(len(partitions))
+    for i, one in enumerate(partitions):
+        for j, other in enumerate(partitions[:i]):
+            ari[i, j] = ari[j, i] = adjusted_rand_score(one, other)
+    return (ari.sum(axis=1) - 1) / (len(ari) - 1) if len(ari) > 1 else np.ones(1)
+
+
+def best_restart(rows: list[dict]) -> int:
+    """Place of the restart to keep: the one the others agree with most; of equals, that with the highest ELBO.
+
+    Args:
+        rows: for each restart: agreement (mean ARI with the others) and elbo.
+    """
+    return max(range(len(rows)), key=lambda i: (rows[i]["agreement"], rows[i]["elbo"]))
+
+
 def behind(elbo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How far each K is behind the one with the best bound, and the standard error of that, both [n_K] in nats a row.
 

@@ -137,7 +137,7 @@ def fit(work: Work, start_groups: np.ndarray) -> None:
         if end > done:
             groups = _held_groups(work, begin) if begin else first
             span = range(max(begin, done), end)
-            rows = (work.dataset.x, config.batch_size, config.seed, span)
+            rows = (work.dataset.x, config.batch_size, start_seed(config), span)
             batches = pipeline.training_batches(*rows, hints=groups, image_shape=image_shape)
             _epochs(work, model, span, batches, own)
     if image_shape is not None:
@@ -207,6 +207,13 @@ def label_scores(model: VaDE, dataset: Dataset) -> dict:
     return {} if dataset.y is None else metrics.scores(dataset.y, model_groups(model, dataset))
 
 
+def start_seed(config: TrainConfig) -> int:
+    """Seed of the starts and of the order of the rows in the VaDE phase."""
+    if config.restart == 0:
+        return config.seed
+    return int(np.random.SeedSequence((config.seed, config.restart)).generate_state(1)[0] >> 1)
+
+
 def filled(value: int | None) -> int:
     """A setting that `training` has settled."""
     assert value is not None
@@ -226,7 +233,7 @@ def _group(work: Work) -> init.Start:
         raise DivergedError(
             f"init: the code reaches {np.abs(codes).max():.3g}, too far for a mixture; lower --learning-rate"
         )
-    return init.start(codes, filled(work.config.clusters), work.config.init, work.config.seed)
+    return init.start(codes, filled(work.config.clusters), work.config.init, start_seed(work.config))
 
 
 def _prepare(work: Work, phase: str, model: keras.Model, loss=None) -> int:

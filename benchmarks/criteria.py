@@ -1,0 +1,180 @@
+"""Which label-free criterion finds the good runs: every criterion of every run beside its ACC, and their rank correlation.
+
+python benchmarks/criteria.py --dataset digits --restarts 24
+python benchmarks/criteria.py --dataset reuters_r8 --data-dir FOLDER --restarts 24
+python benchmarks/criteria.py --runs runs/seeds/mnist-robust            finished runs of benchmarks/seeds.py instead
+python benchmarks/criteria.py                                           table and figure of all that was measured
+
+Restarts lie in --out/DATASET; rows go to benchmarks/results/criteria.csv, the scatter to criteria.png beside it.
+"""
+
+import argparse
+import csv
+import json
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+from scipy.special import logsumexp
+from scipy.stats import spearmanr
+
+RESULTS = Path(__file__).parent / "results"
+CRITERIA = {
+    "elbo": "ELBO (nats a row)",
+    "held_out_elbo": "ELBO of held-out rows",
+    "agreement": "mean ARI with the other runs",
+    "start_agreement": "ARI with its own start",
+    "mixture": "log p(m) of the codes (nats a row)",
+    "silhouette": "silhouette of the codes",
+    "confidence": "mean largest gamma",
+}
+COLUMNS = ("study", "run", "acc", *CRITERIA)
+SILHOUETTE_ROWS = 3000  # its cost is quadratic
+
+
+def measure(study: str, folders: list[Path]) -> list[dict]:
+    """A row for each finished run of one data set."""
+    from sklearn.metrics import adjusted_rand_score, silhouette_score
+
+    from vade_tf import criteria, evaluation
+    from vade_tf.data.sources import load_split
+    from vade_tf.run import Run, load
+
+    rows, partitions = [], []
+    dataset, aside, _ = load_split(Run.open(folders[0]).config)
+    subset = np.random.default_rng(0).permutation(len(dataset.x))[:SILHOUETTE_ROWS]
+    for folder in folders:
+        metrics, run, model = json.loads((folder / "metrics.json").read_text()), Run.open(folder), load(folder)
+        found = evaluation.posterior(model, dataset.x)
+        log_pi, mu, log_sigma2 = (part.numpy().astype(np.float64) for part in model.prior.parameters)
+        log_joint = [
+            log_pi[c] - 0.5 * np.sum((found.m - mu[c]) ** 2 / np.exp(log_sigma2[c]) + log_sigma2[c], axis=1)
+            for c in range(len(log_pi))
+        ]  # K of [n], up to a constant
+        start = run.load_start()
+        assert start is not None  # a finished run has one
+        rows.append(
+            {
+                "study": study,
+                "run": folder.name,
+                "acc": metrics["acc"],
+                "elbo": metrics["elbo"],
+                "held_out_elbo": "" if aside is None else evaluation.posterior(model, aside.x).elbo.mean(),
+                "start_agreement": adjusted_rand_score(start.groups, found.groups),
+                "mixture": logsumexp(log_joint, axis=0).mean() - 0.5 * mu.shape[1] * np.log(2 * np.pi),
+                "silhouette": silhouette_score(found.m[subset], found.groups[subset]),
+                "confidence": found.confidence.mean(),
+            }
+        )
+        partitions.append(found.groups)
+    for row, ari in zip(rows, criteria.agreement(partitions), strict=True):
+        row["agreement"] = ari
+    return [{name: row[name] if isinstance(row[name], str) else f"{row[name]:.6g}" for name in COLUMNS} for row in rows]
+
+
+def read() -> list[dict]:
+    file = RESULTS / "criteria.csv"
+    if not file.exists():
+        return []
+    with file.open(newline="") as lines:
+        return list(csv.DictReader(line for line in lines if not line.startswith("#")))
+
+
+def write(rows: list[dict]) -> None:
+    with (RESULTS / "criteria.csv").open("w", newline="") as file:
+        file.write("# python benchmarks/criteria.py --dataset DATASET --restarts N | --runs FOLDER\n")
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def columns(rows: list[dict], study: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """(ACC [R], each criterion that was measured [R]) of a study."""
+    rows = [row for row in rows if row["study"] == study]
+    found = {name: [row[name] for row in rows] for name in ("acc", *CRITERIA)}
+    numbers = {name: np.array(values, float) for name, values in found.items() if "" not in values}
+    return numbers.pop("acc"), numbers
+
+
+def table(rows: list[dict]) -> str:
+    """For each study: ACC over its runs, and for each criterion its rank correlation with ACC and the ACC it picks."""
+    lines = [
+        "| runs | ACC mean (worst, best) | " + " | ".join(CRITERIA) + " |",
+        "|---" * (2 + len(CRITERIA)) + "|",
+    ]
+    for study in dict.fromkeys(row["study"] for row in rows):
+        acc, found = columns(rows, study)
+        cells = [f"{len(acc)} of {study}", f"{acc.mean():.4f} ({acc.min():.4f}, {acc.max():.4f})"]
+        for name in CRITERIA:
+            if name in found:
+                rank = spearmanr(found[name], acc).statistic if np.ptp(found[name]) > 0 else float("nan")
+                cells.append(f"{rank:+.2f} → {acc[found[name].argmax()]:.4f}")
+            else:
+                cells.append("")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def figure(rows: list[dict], path: Path) -> None:
+    """A scatter of ACC against each criterion: a row of panels a study."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    from vade_tf.figures import COLOURS, STYLE
+
+    studies = list(dict.fromkeys(row["study"] for row in rows))
+    with matplotlib.rc_context(STYLE):
+        picture = Figure((2.1 * len(CRITERIA), 2.0 * len(studies) + 0.4), layout="constrained")
+        panels = picture.subplots(len(studies), len(CRITERIA), squeeze=False, sharey="row")
+        for study, line in zip(studies, panels, strict=True):
+            acc, found = columns(rows, study)
+            line[0].set_ylabel(f"{study}\nACC")
+            for (name, label), axes in zip(CRITERIA.items(), line, strict=True):
+                if name not in found:
+                    axes.set_axis_off()
+                    continue
+                kept = found[name].argmax()
+                axes.scatter(found[name], acc, s=14, color=COLOURS[0])
+                axes.scatter(found[name][kept], acc[kept], s=60, facecolors="none", edgecolors="black")
+                axes.set_xlabel(label, fontsize=7)
+                axes.tick_params(labelsize=6)
+        picture.suptitle("Label-free criteria against ACC, a point a run; ring: the run that the criterion picks")
+        picture.savefig(path, dpi=80)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset")
+    parser.add_argument("--data-dir")
+    parser.add_argument("--restarts", type=int, default=24)
+    parser.add_argument("--runs", nargs="+", default=[], help="folders that hold finished runs of one data set each")
+    parser.add_argument("--out", default="runs/criteria", help="folder of the restarts")
+    parser.add_argument("more", nargs="*", help="further flags of train.py, after --")
+    options = parser.parse_args()
+    studies = {Path(folder).name: Path(folder) for folder in options.runs}
+    if options.dataset:
+        import train
+
+        out = Path(options.out) / options.dataset
+        if not (out / "metrics.json").exists():
+            new = ["--dataset", options.dataset, "--restarts", str(options.restarts), "--out", str(out), "--no-export"]
+            new += ["--data-dir", options.data_dir] if options.data_dir else []
+            code = train.main(["--resume", str(out)] if (out / "restarts.json").exists() else [*new, *options.more])
+            if code != 0:
+                sys.exit(code)
+        studies[f"{options.dataset}, restarts"] = out / "restarts"
+    rows = read()
+    for study, folder in studies.items():
+        folders = sorted((file.parent for file in folder.glob("*/metrics.json")), key=lambda path: path.name)
+        rows = [row for row in rows if row["study"] != study] + measure(study, folders)
+        write(rows)
+    print(table(rows))
+    figure(rows, RESULTS / "criteria.png")
+
+
+if __name__ == "__main__":
+    main()
