@@ -1,4 +1,4 @@
-"""Which label-free criterion finds the good runs: each criterion of each run beside its ACC, and their rank correlation.
+"""Which label-free criterion finds the good runs: each criterion of each run beside its ACC, and rank correlations.
 
 python benchmarks/criteria.py --dataset digits --restarts 24
 python benchmarks/criteria.py --dataset reuters_r8 --data-dir FOLDER --restarts 24
