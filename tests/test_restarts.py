@@ -1,0 +1,102 @@
+"""Restarts: what they share, that no label chooses between them, and that a kill costs nothing."""
+
+import csv
+import importlib
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from vade_tf import criteria, restarts, run, training
+from vade_tf.config import TrainConfig
+from vade_tf.errors import InputError
+
+SMALL = {"clusters": 5, "pretrain_epochs": 2, "epochs": 3, "batch_size": 64, "init": "kmeans", "limit": 150}
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Four groups that a mixture of five can cut in several ways."""
+    r = np.random.default_rng(0)
+    y = np.arange(200) % 4
+    x = (3 * np.eye(4, 8)[y] + r.normal(size=(200, 8))).astype("f4")
+    np.savez(tmp_path / "rows.npz", x=x, y=y)
+    return tmp_path / "rows.npz"
+
+
+@pytest.fixture
+def config(data, narrow):
+    return TrainConfig.create(data=str(data), **SMALL)
+
+
+def weights(folder):
+    return run.load(folder).get_weights()
+
+
+def test_the_kept_run_is_the_one_the_others_agree_with(config, data, tmp_path):
+    result = restarts.train_restarts(config, tmp_path / "run", 3, export=False)
+    folders = [tmp_path / "run" / "restarts" / str(i) for i in range(3)]
+    first = run.Run.open(folders[0])
+    for folder in folders[1:]:
+        for mine, theirs in zip(run.Run.open(folder).load_pretrained(), first.load_pretrained(), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+        assert any(not np.array_equal(a, b) for a, b in zip(weights(folder), weights(folders[0]), strict=True))
+    with np.load(data) as arrays:
+        x = arrays["x"][np.sort(np.random.default_rng(0).choice(200, 150, replace=False))]
+    groups = [run.load(folder).predict(x, verbose=0).argmax(axis=1) for folder in folders]
+    ari = [np.mean([adjusted_rand_score(groups[i], groups[j]) for j in range(3) if j != i]) for i in range(3)]
+    with (tmp_path / "run" / "restarts.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    np.testing.assert_allclose([float(row["agreement"]) for row in rows], ari, atol=1e-9)
+    assert [row["acc"] for row in rows] == [str(json.loads((f / "metrics.json").read_text())["acc"]) for f in folders]
+    kept = criteria.best_restart(result["restarts"])
+    for mine, theirs in zip(weights(tmp_path / "run"), weights(folders[kept]), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    with pytest.raises(InputError, match="holds a finished run"):
+        restarts.resume_restarts(tmp_path / "run")
+    with pytest.raises(InputError, match="holds several runs already"):
+        restarts.train_restarts(config, tmp_path / "run", 3)
+
+
+def test_agreement_leads_and_the_bound_decides_between_equals():
+    rows = [{"agreement": 0.9, "elbo": -5.0}, {"agreement": 0.8, "elbo": -1.0}, {"agreement": 0.9, "elbo": -4.0}]
+    assert criteria.best_restart(rows) == 2
+
+
+def test_agreement_of_partitions_that_differ_in_names_only():
+    one = np.arange(12) % 3
+    odd = np.repeat([0, 1, 2], 4)
+    ari = adjusted_rand_score(one, odd)
+    np.testing.assert_allclose(criteria.agreement([one, (one + 1) % 3, odd]), [(1 + ari) / 2, (1 + ari) / 2, ari])
+    np.testing.assert_array_equal(criteria.agreement([one]), [1.0])
+
+
+def test_what_a_kill_left_is_finished_and_nothing_is_trained_twice(config, tmp_path, monkeypatch):
+    whole = restarts.train_restarts(config, tmp_path / "whole", 2, export=False)
+    train, trained = training.train, []
+
+    def one_only(config, out, **more):
+        if trained:
+            raise KeyboardInterrupt
+        trained.append(out)
+        return train(config, out, **more)
+
+    monkeypatch.setattr(training, "train", one_only)
+    with pytest.raises(KeyboardInterrupt):
+        restarts.train_restarts(config, tmp_path / "run", 2, export=False)
+    monkeypatch.setattr(training, "train", train)
+    again = restarts.resume_restarts(tmp_path / "run", export=False)
+    assert again["restarts"] == whole["restarts"]
+
+
+def test_mistakes_at_the_command_line(capsys):
+    main = importlib.import_module("train").main
+    assert main(["--restarts", "0"]) == 2
+    assert "--restarts: expected a whole number of at least 1, got 0" in capsys.readouterr().err
+    assert main(["--restarts", "2", "--seeds", "3"]) == 2
+    assert (
+        "--clusters, --seeds and --restarts: expected several of one of them, got 1, 3 and 2" in capsys.readouterr().err
+    )
+    assert main(["--restarts", "2", "--hints", "known.npy"]) == 2
+    assert "--restarts: expected no --hints with it" in capsys.readouterr().err
