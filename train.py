@@ -1,10 +1,11 @@
-"""Train a VaDE from the command line.
+"""Train a VaDE, or a system it is compared with, from the command line.
 
 python train.py --dataset mnist                          the default recipe, into runs/mnist
 python train.py --dataset mnist --recipe paper           the paper's own setting
 python train.py --dataset mnist --limit 5000             a quick look
 python train.py --data my.npy --clusters 12              your own rows
 python train.py --dataset mnist --seeds 5                five runs and their mean, spread and label-free choice
+python train.py --dataset mnist --model dec              a system that VaDE is compared with
 python train.py --resume runs/mnist                      continue after a kill
 """
 
@@ -85,6 +86,8 @@ def run(settings: dict, out: str | None, resume: str | None, seeds: int, export:
     tf.get_logger().setLevel("ERROR")
 
     name = config.dataset or Path(config.data).stem if config else None
+    if config and config.model != "vade":
+        name += f"-{config.model}"
     path = Path(resume or out or free_folder(Path("runs"), name))
     with phases.Silent() if quiet else Terminal() as reporter:
         if resume and studies.is_study(path):

@@ -6,6 +6,7 @@ The command line's flags are made from these fields, and the whole of it is writ
 import json
 from dataclasses import asdict, dataclass, field, fields
 
+from vade_tf.baselines import SYSTEMS
 from vade_tf.errors import InputError
 
 RECIPES: dict[str, dict] = {
@@ -40,6 +41,7 @@ class TrainConfig:
     hints: str | None = option(None, ".npy with known groups, one a row, -1 unknown: semi-supervised training")
     require_full: bool = option(False, "fail rather than train on the bundled 5,000 MNIST digits when offline")
     limit: int | None = option(None, "use a random subset of this many rows")
+    model: str = option("vade", "system to train: VaDE, or one it is compared with", choices=SYSTEMS)
     recipe: str = option("robust", "preset of the settings below", choices=tuple(sorted(RECIPES)))
     clusters: int | None = option(None, "number of clusters K (the named data set's own; needed with --data)")
     latent_dim: int = option(10, "width of the code")
@@ -90,6 +92,8 @@ class TrainConfig:
             raise InputError(f"--data and --dataset: expected one of them, got {self.data!r} and {self.dataset!r}")
         if self.labels is not None and self.data is None:
             raise InputError("--labels: goes with --data; named data sets bring their own labels")
+        if self.hints is not None and self.model != "vade":
+            raise InputError(f"--hints: expected --model vade, which alone takes known groups, got {self.model!r}")
         for name in ("clusters", "latent_dim", "batch_size", "pretrain_epochs", "epochs", "limit"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -41,7 +41,7 @@ def train_seeds(config: TrainConfig, out: str | Path, n_seeds: int, *, reporter=
 
     Returns:
         What summary.json holds: runs (one metrics.json each), mean, std (n - 1), min, max of acc, nmi, ari and elbo
-        (labels permitting), and `selected`, the seed with the highest ELBO.
+        (labels permitting), and `selected`, the seed with the highest ELBO (None without a bound).
     """
     out = Path(out)
     if is_study(out):
@@ -71,7 +71,8 @@ def resume_seeds(out: str | Path, *, reporter=None, export: bool = True) -> dict
             runs.append(training.resume(folder, reporter=reporter, export=export))
         else:
             runs.append(training.train(replace(config, seed=seed), folder, reporter=reporter, export=export))
-    summary = {"runs": runs, **spread(runs), "selected": max(runs, key=lambda run: run["elbo"])["seed"]}
+    bounds = {run["seed"]: run["elbo"] for run in runs if run["elbo"] is not None}
+    summary = {"runs": runs, **spread(runs), "selected": max(bounds, key=bounds.__getitem__, default=None)}
     write_whole(out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
     return summary
 
