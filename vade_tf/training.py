@@ -98,6 +98,7 @@ def _phases(run: Run, dataset: Dataset, hints: np.ndarray | None, reporter, extr
         shutil.rmtree(run.path / "export", ignore_errors=True)  # what a kill after the export left
         exporting.export(fitted, run.path / "export")
     result = summarise(work, fitted, precision)
+    run.save_rows(rows)  # also where a system has no epochs
     run.finish(result)
     return result
 
