@@ -107,7 +107,7 @@ def evaluate_run(path: str | Path, **where) -> Evaluation:
     training, history = read_json(run.path / "metrics.json"), read_history(run)
     model = load(path)
     dataset, seen = load_rows(run, model, **where)
-    found = posterior(model, dataset.x) if isinstance(model, VaDE) else assignments(model, dataset.x)
+    found = findings(model, dataset.x)
     facts = {
         "run": str(path),
         "dataset": dataset.name,
@@ -118,6 +118,11 @@ def evaluate_run(path: str | Path, **where) -> Evaluation:
         "seen_in_training": seen,
     }
     return Evaluation(run, model, dataset, found, training, history, {**facts, **evaluate(model, dataset, found)})
+
+
+def findings(model: keras.Model, x: np.ndarray) -> Assignments:
+    """What a model says about raw rows x [n, D]: `posterior` of a VaDE, `assignments` of any other system."""
+    return posterior(model, x) if isinstance(model, VaDE) else assignments(model, x)
 
 
 def posterior(model: VaDE, x: np.ndarray) -> Posterior:
@@ -144,7 +149,7 @@ def evaluate(model: keras.Model, dataset: Dataset, found: Assignments, seed: int
     Args:
         model: a trained VaDE, or another system.
         dataset: rows, with labels or without.
-        found: `posterior(model, dataset.x)`, of another system `assignments(model, dataset.x)`.
+        found: `findings(model, dataset.x)`.
         seed: of the subsets and the draws.
 
     Returns:
