@@ -19,7 +19,7 @@ VaDE.
 import keras
 import tensorflow as tf
 
-from vade_tf import elbo, networks, phases
+from vade_tf import device, elbo, networks, phases
 from vade_tf.data import pipeline
 from vade_tf.phases import Work
 
@@ -32,8 +32,8 @@ def fit(work: Work) -> "GMVAE":
     """Train a GMVAE from random weights: it starts without an autoencoder, as published."""
     config, vade = work.config, work.model
     width = {"n_features": vade.encoder.input_shape[-1], "seed": config.seed}
-    policy = vade.encoder.layers[1].dtype_policy.name
-    encoder = networks.build_encoder(latent_dim=2 * config.latent_dim, precision=policy, **width)  # z and w
+    precision = device.resolve_precision(config.precision)
+    encoder = networks.build_encoder(latent_dim=2 * config.latent_dim, precision=precision, **width)  # z and w
     model = GMVAE(
         encoder, vade.decoder, phases.filled(config.clusters), vade.likelihood, scaling=vade.scaling, seed=config.seed
     )
