@@ -4,9 +4,9 @@
     p_ic = q_ic^2 / sum_j q_jc, normalised over c           its sharpened target         eq. 3
     loss = KL(p || q)                                       of encoder and centres       eq. 2
 
-p is computed anew from all rows after about as many updates as the authors take, in whole epochs, and training stops
-when the groups hardly change between two of these times. Adam with the run's schedule stands for their SGD. A resumed
-run continues from the last state kept and computes p there.
+p is computed anew from all rows after about UPDATES updates, in whole epochs, and training stops when the groups hardly
+change between two of these times. Adam with the run's schedule stands for the authors' SGD. A resumed run continues
+from the last state kept and computes p there.
 """
 
 import keras
@@ -18,7 +18,7 @@ from vade_tf.baselines.shallow import ae_kmeans
 from vade_tf.data import pipeline
 from vade_tf.phases import Work
 
-UPDATES = 140  # between two targets, at least: the authors' T for MNIST at batches of 256
+UPDATES = 140  # between two targets; so in Guo's re-implementation for MNIST, at batches of 256
 TOLERANCE = 0.001  # share of rows that change their group
 GAMMA = 0.1  # IDEC's weight of the KL term against the reconstruction, both means over their elements
 
