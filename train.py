@@ -1,4 +1,4 @@
-"""Train a VaDE from the command line.
+"""Train a VaDE, or a system it is compared with, from the command line.
 
 python train.py --dataset mnist                          the default recipe, into runs/mnist
 python train.py --dataset mnist --recipe paper           the paper's own setting
@@ -7,6 +7,7 @@ python train.py --data my.npy --clusters 12              your own rows
 python train.py --dataset mnist --seeds 5                five runs and their mean, spread and label-free choice
 python train.py --dataset mnist --restarts 5             five starts on one autoencoder; the best is kept, label-free
 python train.py --dataset mnist --clusters 5:20          how many clusters? a run each, and the K the data speak for
+python train.py --dataset mnist --model dec              a system that VaDE is compared with
 python train.py --resume runs/mnist                      continue after a kill
 """
 
@@ -102,6 +103,8 @@ def run(
     tf.get_logger().setLevel("ERROR")
 
     name = config.dataset or Path(config.data).stem if config else None
+    if config and config.model != "vade":
+        name += f"-{config.model}"
     path = Path(resume or out or free_folder(Path("runs"), f"{name}-sweep" if len(several) > 1 else name))
     with phases.Silent() if quiet else Terminal() as reporter:
         common: dict = {"reporter": reporter, "export": not no_export}

@@ -43,7 +43,7 @@ def result(small_model, rng, monkeypatch):
     monkeypatch.setattr(evaluation, "IWAE_ROWS", 2)
     model = small_model()
     data = build(rng.uniform(size=(40, 12)).astype("f4"), np.arange(40) % 3, "bars <b>", "a & b.npz")
-    facts = {"run": "runs/bars", "dataset": data.name, "source": data.source, "seen_in_training": 40}
+    facts = {"run": "runs/bars", "dataset": data.name, "source": data.source, "model": "vade", "seen_in_training": 40}
     return {**facts, **evaluation.evaluate(model, data, evaluation.posterior(model, data.x))}
 
 

@@ -6,6 +6,7 @@ The command line's flags are made from these fields, and the whole of it is writ
 import json
 from dataclasses import asdict, dataclass, field, fields
 
+from vade_tf.baselines import SYSTEMS
 from vade_tf.data.named import DATASETS
 from vade_tf.errors import InputError
 
@@ -42,6 +43,7 @@ class TrainConfig:
     require_full: bool = option(False, "fail rather than train on the bundled 5,000 MNIST digits when offline")
     limit: int | None = option(None, "use a random subset of this many rows")
     held_out: float = option(0.0, "share of the rows, drawn by --seed, that training leaves aside (a sweep: 0.1)")
+    model: str = option("vade", "system to train: VaDE, or one it is compared with", choices=SYSTEMS)
     recipe: str = option("robust", "preset of the settings below", choices=tuple(sorted(RECIPES)))
     clusters: int | None = option(None, "number of clusters K (the named data set's own; needed with --data)")
     latent_dim: int = option(10, "width of the code")
@@ -97,6 +99,8 @@ class TrainConfig:
             raise InputError(f"--data and --dataset: expected one of them, got {self.data!r} and {self.dataset!r}")
         if self.labels is not None and self.data is None:
             raise InputError("--labels: goes with --data; named data sets bring their own labels")
+        if self.hints is not None and self.model != "vade":
+            raise InputError(f"--hints: expected --model vade, which alone takes known groups, got {self.model!r}")
         for name in ("clusters", "latent_dim", "batch_size", "epochs", "limit", "decay_epochs"):
             value = getattr(self, name)
             if value is not None and value < 1:

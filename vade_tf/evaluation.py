@@ -7,9 +7,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
-from scipy.special import logsumexp
+from scipy.special import entr, logsumexp
 from sklearn.metrics import silhouette_score
 
 from vade_tf import elbo, metrics
@@ -25,24 +26,21 @@ IWAE_SAMPLES = (1, 50, 5000)
 IWAE_ROWS = 64  # 5,000 decodings a row: 0.13 s each for MNIST and the paper's network on two cores
 SILHOUETTE_ROWS = 2000  # its cost is quadratic
 PREDICT_ROWS = 20_000
+TERMS = ("elbo", "distortion", "rate_z", "rate_c")
 EXAMPLES = 5  # rows named for each cluster, and as outliers
 
 
 @dataclass(frozen=True)
-class Posterior:
-    """What the model says of each row.
+class Assignments:
+    """The cluster of each row.
 
     Attributes:
         m: mean codes, [n, latent].
         log_gamma: log responsibilities at z = m, [n, K].
-        distortion, rate_z, rate_c: terms of the bound with one fixed draw of z, nats, each [n].
     """
 
     m: np.ndarray
     log_gamma: np.ndarray
-    distortion: np.ndarray
-    rate_z: np.ndarray
-    rate_c: np.ndarray
 
     @property
     def groups(self) -> np.ndarray:
@@ -62,6 +60,19 @@ class Posterior:
         with np.errstate(divide="ignore"):  # one cluster has no others
             return self.log_gamma.max(axis=1) - logsumexp(others, axis=1)
 
+
+@dataclass(frozen=True)
+class Posterior(Assignments):
+    """What a VaDE says of each row.
+
+    Attributes:
+        distortion, rate_z, rate_c: terms of the bound with one fixed draw of z, nats, each [n].
+    """
+
+    distortion: np.ndarray
+    rate_z: np.ndarray
+    rate_c: np.ndarray
+
     @property
     def elbo(self) -> np.ndarray:
         """Evidence lower bound of each row, nats, [n]: a lower bound on its log density."""
@@ -73,9 +84,9 @@ class Evaluation:
     """A run, what it was evaluated on, and the figures: `result` is what `evaluate` returns and where it is from."""
 
     run: Run
-    model: VaDE
+    model: keras.Model
     dataset: Dataset
-    found: Posterior
+    found: Assignments
     training: dict
     history: list[dict]
     result: dict
@@ -97,16 +108,22 @@ def evaluate_run(path: str | Path, **where) -> Evaluation:
     training, history = read_json(run.path / "metrics.json"), read_history(run)
     model = load(path)
     dataset, seen = load_rows(run, model, **where)
-    found = posterior(model, dataset.x)
+    found = findings(model, dataset.x)
     facts = {
         "run": str(path),
         "dataset": dataset.name,
         "source": dataset.source,
+        "model": run.config.model,
         "recipe": run.config.recipe,
         "seed": run.config.seed,
         "seen_in_training": seen,
     }
     return Evaluation(run, model, dataset, found, training, history, {**facts, **evaluate(model, dataset, found)})
+
+
+def findings(model: keras.Model, x: Rows) -> Assignments:
+    """What a model says about raw rows x [n, D]: `posterior` of a VaDE, `assignments` of any other system."""
+    return posterior(model, x) if isinstance(model, VaDE) else assignments(model, x)
 
 
 def posterior(model: VaDE, x: Rows) -> Posterior:
@@ -119,24 +136,29 @@ def posterior(model: VaDE, x: Rows) -> Posterior:
         terms = model.elbo_terms(rows, noise)
         return m, model.prior(m), terms["distortion"], terms["rate_z"], terms["rate_c"]
 
-    parts = [[part.numpy() for part in of_batch(rows)] for rows in pipeline.ordered_batches(x)]
-    return Posterior(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    return Posterior(*_over_rows(of_batch, x))
 
 
-def evaluate(model: VaDE, dataset: Dataset, found: Posterior, seed: int = 0) -> dict:
+def assignments(model: keras.Model, x: Rows) -> Assignments:
+    """What a fitted system of `baselines` says about raw rows x [n, D]; it has no bound that compares with VaDE's."""
+    return Assignments(*_over_rows(tf.function(model.assignments, reduce_retracing=True), x))
+
+
+def evaluate(model: keras.Model, dataset: Dataset, found: Assignments, seed: int = 0) -> dict:
     """All figures of a model on a data set.
 
     Args:
-        model: a trained VaDE.
+        model: a trained VaDE, or another system.
         dataset: rows, with labels or without.
-        found: `posterior(model, dataset.x)`.
+        found: `findings(model, dataset.x)`.
         seed: of the subsets and the draws.
 
     Returns:
         Numbers, lists and dicts that json can write: n, n_features, n_clusters; acc, nmi, ari, purity,
         most_confident_acc, homogeneity, completeness and calibration (each None without labels); silhouette (None for
         one cluster), confidence and gamma_entropy (means); elbo, distortion, rate_z, rate_c (nats a row);
-        importance_weighted; clusters (a dict each); lowest_density_rows; predict_rows_per_second. docs/evaluation.md
+        importance_weighted; clusters (a dict each); lowest_density_rows; predict_rows_per_second. From elbo to
+        importance_weighted, and lowest_density_rows, None for a system that is no VaDE. docs/evaluation.md
         says what each means.
     """
     groups, y = found.groups, dataset.y
@@ -146,26 +168,28 @@ def evaluate(model: VaDE, dataset: Dataset, found: Posterior, seed: int = 0) -> 
         scores |= metrics.all_scores(y, groups, found.log_odds)
         correct = metrics.matching(y, groups)[groups] == y
         scores["calibration"] = metrics.calibration(correct, found.confidence)
-    gamma = np.exp(found.log_gamma)
+    bound: dict = dict.fromkeys((*TERMS, "importance_weighted", "lowest_density_rows"))
+    if isinstance(found, Posterior):
+        bound = {name: _mean(getattr(found, name)) for name in TERMS}
+        bound["importance_weighted"] = importance_weighted(model, dataset.x, found.elbo, seed)
+        bound["lowest_density_rows"] = found.elbo.argsort(kind="stable")[:EXAMPLES].tolist()
     return {
         "n": len(dataset.x),
         "n_features": dataset.x.shape[1],
-        "n_clusters": model.prior.n_components,
+        "n_clusters": found.log_gamma.shape[1],
         **scores,
         "silhouette": silhouette(found.m, groups, seed),
         "confidence": _mean(found.confidence),
-        "gamma_entropy": _mean(-np.sum(gamma * found.log_gamma, axis=1)),
-        **{name: _mean(getattr(found, name)) for name in ("elbo", "distortion", "rate_z", "rate_c")},
-        "importance_weighted": importance_weighted(model, dataset.x, found.elbo, seed),
+        "gamma_entropy": _mean(np.sum(entr(np.exp(found.log_gamma)), axis=1)),
+        **bound,
         "clusters": clusters(model, found, y),
-        "lowest_density_rows": found.elbo.argsort(kind="stable")[:EXAMPLES].tolist(),
         "predict_rows_per_second": throughput(model, dataset.x),
     }
 
 
-def clusters(model: VaDE, found: Posterior, y: np.ndarray | None) -> list[dict]:
+def clusters(model: keras.Model, found: Assignments, y: np.ndarray | None) -> list[dict]:
     """Size, weight, confidence and examples of each cluster, with labels also its commonest one and its purity."""
-    pi = np.exp(model.prior.parameters[0].numpy())
+    pi = np.exp(model.prior.parameters[0].numpy()) if isinstance(model, VaDE) else [None] * found.log_gamma.shape[1]
     groups, confidence, log_odds = found.groups, found.confidence, found.log_odds
     table = []
     for c, weight in enumerate(pi):
@@ -176,7 +200,7 @@ def clusters(model: VaDE, found: Posterior, y: np.ndarray | None) -> list[dict]:
             {
                 "cluster": c,
                 "size": len(members),
-                "pi": float(weight),
+                "pi": None if weight is None else float(weight),
                 "confidence": _mean(confidence[members]) if len(members) else None,
                 "label": None if counts is None else int(counts.argmax()),
                 "purity": None if counts is None else float(counts.max() / len(members)),
@@ -253,13 +277,19 @@ def silhouette(m: np.ndarray, groups: np.ndarray, seed: int) -> float | None:
     return float(silhouette_score(m[rows], groups[rows]))
 
 
-def throughput(model: VaDE, x: Rows) -> float:
+def throughput(model: keras.Model, x: Rows) -> float:
     """Rows a second of `model.predict` in batches of 1,024, once compiled."""
     batches = pipeline.ordered_batches(x[:PREDICT_ROWS])
     model.predict(batches.take(1), verbose=0)
     begun = time.perf_counter()
     model.predict(batches, verbose=0)
     return round(min(len(x), PREDICT_ROWS) / (time.perf_counter() - begun), 1)
+
+
+def _over_rows(function, x: Rows) -> list[np.ndarray]:
+    """What a function of batches says about all rows, output by output."""
+    parts = [[part.numpy() for part in function(rows)] for rows in pipeline.ordered_batches(x)]
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
 
 def subset(n: int, size: int, seed: int) -> np.ndarray:

@@ -7,8 +7,10 @@ has a marker, clusters that share a colour differ in it, and every cluster carri
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import keras
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
@@ -18,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from vade_tf import metrics
 from vade_tf.data.dataset import Dataset
-from vade_tf.evaluation import Posterior, subset
+from vade_tf.evaluation import Assignments, Posterior, subset
 from vade_tf.image_figures import WIDTH, interpolation, members, outliers, raw, reconstructions, samples
 from vade_tf.model import VaDE
 
@@ -68,35 +70,42 @@ class Picture:
     figure: Figure
 
 
-def draw(model: VaDE, dataset: Dataset, found: Posterior, result: dict, history: list[dict]) -> Iterator[Picture]:
+def draw(
+    model: keras.Model, dataset: Dataset, found: Assignments, result: dict, history: list[dict]
+) -> Iterator[Picture]:
     """The figures that suit a data set, one after the other.
 
     Args:
-        model: a trained VaDE.
+        model: a trained VaDE, or another system: what takes a bound or a decoder is left out.
         dataset: the rows it was evaluated on.
-        found: `evaluation.posterior` of them.
+        found: `evaluation.posterior` of them, or `evaluation.assignments`.
         result: `evaluation.evaluate` of them.
         history: `evaluation.read_history` of the run.
     """
-    shown = largest(found.groups, model.prior.n_components)
+    n_clusters = found.log_gamma.shape[1]
+    shown = largest(found.groups, n_clusters)
     x, y, shape = dataset.x, dataset.y, dataset.image_shape
     makers: dict[str, Callable[[], Figure]] = {}
-    if shape is not None:
+    if shape is not None and isinstance(found, Posterior):
         makers["samples"] = lambda: samples(model, shown, shape)
         makers["reconstructions"] = lambda: reconstructions(model, x, shape)
-        if model.prior.n_components > 1:
+        if n_clusters > 1:
             makers["interpolation"] = lambda: interpolation(model, shown, shape)
         makers["members"] = lambda: members(x, shape, found, shown)
-        makers["outliers"] = lambda: outliers(x, shape, found)
+        makers["outliers"] = partial(outliers, x, shape, found)
+    elif shape is not None:
+        makers["members"] = lambda: members(x, shape, found, shown)
     else:
-        makers["profiles"] = lambda: profiles(model, dataset, shown)
+        if isinstance(found, Posterior):
+            makers["profiles"] = lambda: profiles(model, dataset, shown)
         makers["features"] = lambda: features(dataset, found, shown)
     makers["code"] = lambda: code(dataset, found)
     if y is not None:
         makers["confusion"] = lambda: confusion(y, found.groups, result["acc"])
         makers["reliability"] = lambda: reliability(result["calibration"])
-    makers["history"] = lambda: epochs({"": history})
-    part = "" if len(shown) == model.prior.n_components else f" The {len(shown)} largest clusters are shown."
+    if any("elbo" in row for row in history):
+        makers["history"] = lambda: epochs({"": history})
+    part = "" if len(shown) == n_clusters else f" The {len(shown)} largest clusters are shown."
     for name, make in makers.items():
         with matplotlib.rc_context(STYLE):
             figure = make()
@@ -131,7 +140,7 @@ def profiles(model: VaDE, dataset: Dataset, shown: np.ndarray) -> Figure:
     return figure
 
 
-def features(dataset: Dataset, found: Posterior, shown: np.ndarray, each: int = 4, most: int = 24) -> Figure:
+def features(dataset: Dataset, found: Assignments, shown: np.ndarray, each: int = 4, most: int = 24) -> Figure:
     """Heat map, clusters by features: how far a cluster's mean is from that of all rows, in standard deviations."""
     rows = subset(len(dataset.x), FEATURE_ROWS, seed=0)
     x, groups = dataset.x[rows], found.groups[rows]
@@ -155,7 +164,7 @@ def features(dataset: Dataset, found: Posterior, shown: np.ndarray, each: int = 
     return figure
 
 
-def code(dataset: Dataset, found: Posterior, seed: int = 0) -> Figure:
+def code(dataset: Dataset, found: Assignments, seed: int = 0) -> Figure:
     """t-SNE of the codes of a random subset, coloured by cluster and, beside it, by label."""
     rows = subset(len(found.m), MAP_ROWS, seed)
     perplexity = min(30.0, max(1.0, (len(rows) - 1) / 3))
@@ -238,6 +247,8 @@ def comparison(results: dict[str, dict], histories: dict[str, list[dict]]) -> Fi
             np.arange(len(scores)) + height * i, [result[s] for s in scores], 0.9 * height, color=_colour(i), label=name
         )
         left.bar_label(drawn, fmt="%.3f", padding=2, fontsize=8)
+        if result["elbo"] is None:
+            continue
         right.plot(result["elbo"], i, marker=_marker(i), color=_colour(i), markersize=8)
         right.annotate(f"{result['elbo']:.2f}", (result["elbo"], i), (0, 7), textcoords="offset points", ha="center")
     left.set_yticks(np.arange(len(scores)) + height * (len(results) - 1) / 2, scores)

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from vade_tf.data.sparse import Rows
-from vade_tf.evaluation import Posterior, subset
+from vade_tf.evaluation import Assignments, Posterior, subset
 from vade_tf.model import VaDE
 from vade_tf.mosaic import mosaic
 
@@ -63,7 +63,7 @@ def interpolation(model: VaDE, shown: np.ndarray, image_shape, steps: int = 11) 
     return _image_rows(images, image_shape, names, title, "share of the way", heads)
 
 
-def members(x: Rows, image_shape, found: Posterior, shown: np.ndarray, n: int = 6) -> Figure:
+def members(x: Rows, image_shape, found: Assignments, shown: np.ndarray, n: int = 6) -> Figure:
     """A row a cluster: its n least confident members, then its n most confident ones."""
     groups, log_odds, confidence = found.groups, found.log_odds, found.confidence
     width = x.shape[1]

@@ -92,9 +92,8 @@ class VaDE(keras.Model):
         Returns:
             Means of p(x|z), [n, D].
         """
-        _, mu, log_sigma2 = self.prior.parameters
-        mu, sigma = tf.gather(mu, clusters), tf.exp(0.5 * tf.gather(log_sigma2, clusters))  # [n, latent]
-        return self.decode(mu + sigma * tf.random.stateless_normal(tf.shape(mu), seed=[self.seed, seed]))
+        noise = tf.random.stateless_normal((tf.size(clusters), self.prior.latent_dim), seed=[self.seed, seed])
+        return self.decode(self.prior.draw(clusters, noise))
 
     def elbo_terms(self, x, noise, view=None, hints=None) -> dict:
         """Each term of the bound for a batch.

@@ -2,11 +2,13 @@
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from vade_tf import callbacks, elbo, init, metrics, watch
 from vade_tf.config import TrainConfig
@@ -34,7 +36,7 @@ class Silent:
         """One sentence a person should read."""
 
     def phase(self, name: str, batches: int) -> Callable[[int, str], None]:
-        """A phase ("pretrain", "init", "fit") begins: returns what is told of (batches done since, a short text)."""
+        """A phase ("pretrain", "init" or the system) begins: returns what hears of (batches done since, a text)."""
         return lambda done, text: None
 
     def result(self, metrics: dict, out: str) -> None:
@@ -60,6 +62,14 @@ class Work:
     rows: list[dict]
     reporter: Silent
     extra: Sequence[keras.callbacks.Callback]
+    seconds: dict[str, float] = field(default_factory=lambda: {"init": 0.0})  # of what has no epochs
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Counts what happens inside among the seconds of "init"."""
+        begun = time.perf_counter()
+        yield
+        self.seconds["init"] += time.perf_counter() - begun
 
     @property
     def config(self) -> TrainConfig:
@@ -103,6 +113,14 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> list[np.ndarray]:
             f"give --latent-dim {run.config.latent_dim}"
         )
     return weights
+
+
+def vade(work: Work) -> VaDE:
+    """The system of this package: the three phases, one after the other."""
+    pretrain(work)
+    groups, work.seconds["init"] = start(work)
+    fit(work, groups)
+    return work.model
 
 
 def start(work: Work) -> tuple[np.ndarray, float]:
@@ -184,11 +202,40 @@ def settle(model: VaDE, dataset: Dataset) -> None:
     model.prior.assign(pi, mu, sigma2)
 
 
+def fit_keras(
+    work: Work,
+    model: keras.Model,
+    batches: Callable[[range], tf.data.Dataset | None],
+    *,
+    loss=None,
+    score=dict,
+    window=0,
+) -> None:
+    """Train any Keras model as the phase "fit": with the run's optimizer, schedule, record and way to resume.
+
+    Args:
+        work: the run; its `epochs` are trained.
+        model: any model that `keras.Model.fit` trains.
+        batches: gives the batches of a span of epochs; None ends the training.
+        loss: as for `keras.Model.compile`.
+        score: gives further columns after an epoch, see `callbacks.Record`.
+        window: epochs a span; 0: one span of all that are left.
+    """
+    done, epochs = _prepare(work, "fit", model, loss), filled(work.config.epochs)
+    own = _callbacks(work, "fit", range(done, epochs), epochs, score=score)
+    for first in range(done, epochs, window or epochs):
+        span = range(first, min(first + (window or epochs), epochs))
+        found = batches(span)
+        if found is None:
+            return
+        _epochs(work, model, span, found, own)
+
+
 def build_autoencoder(model: VaDE) -> keras.Model:
     """The deterministic autoencoder made of a VaDE's own networks: raw x -> decoder(m(x))."""
     x = keras.Input(model.encoder.input_shape[1:])
     scaled = x if model.scaling is None else model.scaling(x)
-    return keras.Model(x, model.decoder(_mean_encoder(model)(scaled)), name="autoencoder")
+    return keras.Model(x, model.decoder(mean_encoder(model)(scaled)), name="autoencoder")
 
 
 def reconstruction_loss(model: VaDE):
@@ -197,12 +244,12 @@ def reconstruction_loss(model: VaDE):
     return lambda x, out: distortion(model.scale(x), out)
 
 
-def model_groups(model: VaDE, dataset: Dataset) -> np.ndarray:
-    """The most probable component of every row, int [n]."""
+def model_groups(model: keras.Model, dataset: Dataset) -> np.ndarray:
+    """The most probable cluster of every row, int [n]."""
     return model.predict(pipeline.ordered_batches(dataset.x), verbose=0).argmax(axis=1)
 
 
-def label_scores(model: VaDE, dataset: Dataset) -> dict:
+def label_scores(model: keras.Model, dataset: Dataset) -> dict:
     """ACC, NMI and ARI of the model's groups; empty without labels."""
     return {} if dataset.y is None else metrics.scores(dataset.y, model_groups(model, dataset))
 
@@ -220,20 +267,25 @@ def filled(value: int | None) -> int:
     return value
 
 
-def _mean_encoder(model: VaDE) -> keras.Model:
+def mean_encoder(model: VaDE) -> keras.Model:
     """The encoder without its log-variance head: scaled x [n, D] -> m [n, latent]."""
     return keras.Model(model.encoder.inputs, model.encoder.outputs[0])
 
 
+def codes(work: Work) -> np.ndarray:
+    """The mean code of every row as the networks are now, [n, latent]."""
+    batches = pipeline.ordered_batches(work.dataset.x).map(work.model.scale)
+    return mean_encoder(work.model).predict(batches, verbose=0)
+
+
 def _group(work: Work) -> init.Start:
     """Groups of the rows on the model's present code."""
-    batches = pipeline.ordered_batches(work.dataset.x).map(work.model.scale)
-    codes = _mean_encoder(work.model).predict(batches, verbose=0)  # [n, latent]
-    if not np.abs(codes).max() < CODE_LIMIT:  # NaN is not either
+    z = codes(work)
+    if not np.abs(z).max() < CODE_LIMIT:  # NaN is not either
         raise DivergedError(
-            f"init: the code reaches {np.abs(codes).max():.3g}, too far for a mixture; lower --learning-rate"
+            f"init: the code reaches {np.abs(z).max():.3g}, too far for a mixture; lower --learning-rate"
         )
-    return init.start(codes, filled(work.config.clusters), work.config.init, start_seed(work.config))
+    return init.start(z, filled(work.config.clusters), work.config.init, start_seed(work.config))
 
 
 def _prepare(work: Work, phase: str, model: keras.Model, loss=None) -> int:
@@ -251,13 +303,14 @@ def _callbacks(work: Work, phase: str, span: range, epochs: int, **record) -> li
     rate = callbacks.learning_rate(
         work.config.schedule, work.config.learning_rate, epochs, work.config.decay, work.config.decay_epochs
     )
+    shown = work.config.model if phase == "fit" else phase
     batches = len(span) * pipeline.steps_per_epoch(len(work.dataset.x), work.config.batch_size)
     return [
         keras.callbacks.LearningRateScheduler(
             lambda epoch: rate(epoch) * 0.5 ** callbacks.steps_back(work.rows, phase)
         ),
         callbacks.Record(work.run, phase, epochs, work.rows, work.reporter.say, **record),
-        callbacks.Advance(work.reporter.phase(phase, batches), epochs),
+        callbacks.Advance(work.reporter.phase(shown, batches), epochs),
     ]
 
 

@@ -56,6 +56,11 @@ class GaussianMixturePrior(keras.layers.Layer):
         """Log responsibilities of codes z [batch, latent] -> [batch, K] (eq. 16)."""
         return elbo.log_responsibilities(tf.cast(z, tf.float32), *self.parameters)
 
+    def draw(self, clusters, noise):
+        """Codes of chosen components: clusters int [n], standard normal noise [n, latent] -> [n, latent]."""
+        _, mu, log_sigma2 = self.parameters
+        return tf.gather(mu, clusters) + tf.exp(0.5 * tf.gather(log_sigma2, clusters)) * noise
+
     def assign(self, pi, mu, sigma2) -> None:
         """Set the mixture, e.g. from a clustering of the pretrained codes.
 

@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from vade_tf.data.dataset import Dataset
@@ -12,13 +13,12 @@ from vade_tf.data.files import load_file
 from vade_tf.data.named import TEST_ROWS
 from vade_tf.data.sources import load_dataset
 from vade_tf.errors import InputError
-from vade_tf.model import VaDE
 from vade_tf.run import TEXT_COLUMNS, Run
 
 
 def load_rows(
     run: Run,
-    model: VaDE,
+    model: keras.Model,
     *,
     data_dir: str | None = None,
     data: str | None = None,
@@ -43,7 +43,7 @@ def load_rows(
     """
     if data is not None:
         dataset = load_file(data, labels, model.likelihood)
-        width = model.encoder.input_shape[-1]
+        width = read_json(run.path / "data.json").get("features")
         if dataset.x.shape[1] != width:
             raise InputError(
                 f"--data: expected {width} features, as {run.path} has, got {dataset.x.shape[1]} in {data}"

@@ -41,6 +41,7 @@ TERMS = {
     "rate_z": ("rate_z", "code against the components"),
     "rate_c": ("rate_c", "gamma against pi"),
 }
+SYSTEMS = {"vade": "VaDE", "dec": "DEC", "idec": "IDEC", "gmvae": "GMVAE"}  # where the name is not the flag's
 STYLE = """
 :root { color-scheme: light; }
 body { max-width: 46rem; margin: 0 auto; padding: 1rem; background: #fbfbf9; color: #222;
@@ -62,9 +63,9 @@ def score_rows(result: dict) -> list[tuple[str, str, str]]:
     if result["calibration"] is not None:
         note = "mean gap of confidence and share right"
         rows.append(("Calibration error", f"{result['calibration']['ece']:.4f}", note))
-    rows += [(name, f"{result[key]:.2f}", note) for key, (name, note) in TERMS.items()]
+    rows += [(name, f"{result[key]:.2f}", note) for key, (name, note) in TERMS.items() if result[key] is not None]
     weighted = result["importance_weighted"]
-    for k, bound in weighted["bounds"].items():
+    for k, bound in ({} if weighted is None else weighted["bounds"]).items():
         note = f"nats a row on {weighted['rows']} rows (ELBO {weighted['elbo']:.2f})"
         rows.append((f"IWAE bound, k = {int(k):,}", f"{bound:.2f}", note))
     rows.append(("Predict", f"{result['predict_rows_per_second']:,.0f}", "rows a second"))
@@ -76,6 +77,8 @@ def cluster_rows(result: dict) -> tuple[list[str], list[list[str]]]:
     names = {"cluster": "d", "size": ",d", "pi": ".4f", "confidence": ".4f", "label": "d", "purity": ".4f"}
     if result["acc"] is None:
         del names["label"], names["purity"]
+    if result["clusters"][0]["pi"] is None:
+        del names["pi"]
     rows = [
         ["-" if row[name] is None else format(row[name], form) for name, form in names.items()]
         for row in result["clusters"]
@@ -116,7 +119,8 @@ def show_comparison(results: dict[str, dict]) -> None:
         values = [
             "-" if result[c] is None else f"{result[c]:.2f}" if c == "elbo" else f"{result[c]:.4f}" for c in columns
         ]
-        rows.append([name, *values, f"{result['importance_weighted']['bounds']['5000']:.2f}"])
+        weighted = result["importance_weighted"]
+        rows.append([name, *values, "-" if weighted is None else f"{weighted['bounds']['5000']:.2f}"])
     Console().print(_table(["run", *columns, "iwae"], rows), highlight=False)
 
 
@@ -130,7 +134,7 @@ def page(result: dict, settings: dict, training: dict, pictures: Sequence[tuple[
         pictures: (name, caption, PNG) of the figures, in their order.
         command: the command line that made it.
     """
-    title = f"VaDE on {result['dataset']}"
+    title = f"{SYSTEMS.get(result['model'], result['model'])} on {result['dataset']}"
     head, rows = cluster_rows(result)
     seconds = training["seconds"]
     parts = [

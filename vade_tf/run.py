@@ -4,8 +4,8 @@
     data.json                what the data were: source, shape and checksum
     metrics.csv              a row an epoch
     metrics.json             the result; its presence means that the run is finished
-    model.keras              the trained VaDE
-    export/1/                the same as a SavedModel in float32, for servers (see `export`)
+    model.keras              the trained VaDE, or what another system fitted
+    export/1/                a VaDE as a SavedModel in float32, for servers (see `export`)
     tensorboard/             the columns of metrics.csv as scalars, and views of the clusters
     checkpoints/state.npz    weights, optimizer and history after an epoch, a few seconds ago at the most
     checkpoints/pretrained.npz  the autoencoder's weights, for other runs to start from
@@ -30,7 +30,7 @@ from vade_tf.errors import InputError
 from vade_tf.init import Start
 
 COLUMNS = (
-    "phase", "epoch", "learning_rate", "loss", "elbo", "distortion", "rate_z", "rate_c", "guidance",
+    "phase", "epoch", "learning_rate", "loss", "elbo", "distortion", "rate_z", "rate_w", "rate_c", "guidance",
     "acc", "nmi", "ari", "gamma_entropy", "components_used", "active_units", "reseeded", "restored_epoch", "seconds",
 )  # fmt: skip
 TEXT_COLUMNS = ("phase", "reseeded")  # reseeded: components that got a new start, separated by spaces
@@ -148,7 +148,7 @@ class Run:
     def finish(self, metrics: dict) -> None:
         """Write metrics.json, which marks the run as finished, and drop the state that only a resume needs."""
         write_whole(self.path / "metrics.json", (json.dumps(metrics, indent=2) + "\n").encode())
-        (self.path / "checkpoints" / "state.npz").unlink()
+        (self.path / "checkpoints" / "state.npz").unlink(missing_ok=True)
 
     def _save_arrays(self, name: str, **arrays) -> None:
         buffer = io.BytesIO()
@@ -167,19 +167,21 @@ class Run:
 
 
 def load(path: str | Path):
-    """The trained `VaDE` of a finished run folder, or of a .keras file; of a SavedModel folder what it serves.
+    """The trained model of a finished run folder, or of a .keras file; of a SavedModel folder what it serves.
 
     Args:
         path: a run folder, a .keras file, or one version that `export` wrote, such as runs/mnist/export/1.
 
     Returns:
-        A `VaDE`; for a SavedModel a `signatures.Served`, which has the same verbs but cannot be trained.
+        A `VaDE`, or what another system fitted (`baselines`); for a SavedModel a `signatures.Served`, which has the
+        verbs of a `VaDE` but cannot be trained.
 
     Raises:
         InputError: there is none, or it cannot be read.
     """
     import keras
 
+    from vade_tf import baselines
     from vade_tf.model import VaDE
 
     if (saved := Path(path) / "saved_model.pb").is_file():
@@ -189,6 +191,7 @@ def load(path: str | Path):
             return Served(path)
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{saved.parent} is damaged or no export of a VaDE ({error})") from error
+    baselines.import_all()
     file = Path(path) if str(path).endswith(".keras") else Path(path) / "model.keras"
     if not file.is_file():
         raise InputError(

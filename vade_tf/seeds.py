@@ -41,7 +41,7 @@ def train_seeds(config: TrainConfig, out: str | Path, n_seeds: int, *, reporter=
 
     Returns:
         What summary.json holds: runs (one metrics.json each), mean, std (n - 1), min, max of acc, nmi, ari and elbo
-        (labels permitting), and `selected`, the seed with the highest ELBO.
+        (labels permitting), and `selected`, the seed with the highest ELBO (None without a bound).
     """
     begin(out, FILE, {"n_seeds": n_seeds, "config": json.loads(config.to_json())})
     return resume_seeds(out, reporter=reporter, export=export)
@@ -57,7 +57,8 @@ def resume_seeds(out: str | Path, *, reporter=None, export: bool = True) -> dict
     for seed in range(config.seed, config.seed + plan["n_seeds"]):
         run = replace(config, seed=seed)
         runs.append(finished(run, out / f"seed-{seed}", f"seed {seed}", reporter=reporter, export=export))
-    summary = {"runs": runs, **spread(runs), "selected": max(runs, key=lambda run: run["elbo"])["seed"]}
+    bounds = {run["seed"]: run["elbo"] for run in runs if run["elbo"] is not None}
+    summary = {"runs": runs, **spread(runs), "selected": max(bounds, key=bounds.__getitem__, default=None)}
     write_whole(out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
     return summary
 

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-PHASES = {"pretrain": "Autoencoder", "init": "Starting mixture", "fit": "VaDE"}
+TERMS = ("distortion", "rate_z", "rate_w", "rate_c")
+PHASES = {"pretrain": "Autoencoder", "init": "Starting mixture", "vade": "VaDE"}
 
 
 class Terminal:
@@ -40,7 +41,7 @@ class Terminal:
         self.console.print(text, highlight=False, soft_wrap=True)
 
     def phase(self, name: str, batches: int) -> Callable[[int, str], None]:
-        task = self.progress.add_task("", total=batches, title=PHASES[name], text="")
+        task = self.progress.add_task("", total=batches, title=PHASES.get(name, name), text="")
         return lambda done, text: self.progress.update(task, advance=done, text=text)
 
     def result(self, metrics: dict, out: str) -> None:
@@ -50,12 +51,9 @@ class Terminal:
         table.add_row("data", f"{metrics['dataset']}, {metrics['n']:,} rows from {metrics['source']}")
         if metrics["acc"] is not None:
             table.add_row("ACC   NMI   ARI", "{acc:.4f}   {nmi:.4f}   {ari:.4f}".format(**metrics))
-        table.add_row(
-            "ELBO",
-            "{elbo:.2f} nats a row (distortion {distortion:.2f}, rate_z {rate_z:.2f}, rate_c {rate_c:.2f})".format(
-                **metrics
-            ),
-        )
+        if metrics["elbo"] is not None:
+            terms = [f"{name} {metrics[name]:.2f}" for name in TERMS if name in metrics]
+            table.add_row("ELBO", f"{metrics['elbo']:.2f} nats a row ({', '.join(terms)})")
         if metrics["health"]:
             table.add_row("health", "; ".join(metrics["health"]))
         table.add_row("seconds", ", ".join(f"{name} {value:.0f}" for name, value in seconds.items()))
@@ -72,7 +70,9 @@ class Terminal:
             if name in summary:
                 table.add_row(name.upper(), *(f"{summary[name][k]:.4f}" for k in ("mean", "std", "min", "max")))
         self.console.print(table)
-        self.say(f"selected without labels: seed {summary['selected']} (highest ELBO)\nwritten to {out}")
+        if summary["selected"] is not None:
+            self.say(f"selected without labels: seed {summary['selected']} (highest ELBO)")
+        self.say(f"written to {out}")
 
     def sweep(self, summary: dict, out: str) -> None:
         """The table of a run over several numbers of clusters, and the K recommended."""

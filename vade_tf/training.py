@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from vade_tf import device, health, networks, phases
+from vade_tf import baselines, device, health, networks, phases
 from vade_tf import export as exporting
 from vade_tf.config import TrainConfig
 from vade_tf.data import pipeline
@@ -24,8 +24,7 @@ from vade_tf.watch import Watch
 
 PRETRAIN_UPDATES = 6000  # few rows make short epochs: at least as many updates as this, ...
 PRETRAIN_EPOCHS = 30
-UPDATES = 2500  # ... and for VaDE as this
-EPOCHS = 10
+UPDATES = 250  # ... and in the phase after it as this, times the epochs the system takes on many rows
 
 
 def train(
@@ -36,7 +35,7 @@ def train(
     extra: Sequence[keras.callbacks.Callback] = (),
     export: bool = True,
 ) -> dict:
-    """Train a VaDE from random weights into a new run folder.
+    """Train a VaDE, or the system `config.model` names, from random weights into a new run folder.
 
     Args:
         config: the settings; `TrainConfig.create(...)`.
@@ -46,10 +45,10 @@ def train(
         export: whether to leave a SavedModel in export/1, ready to be served.
 
     Returns:
-        What metrics.json holds: dataset, source, n, n_features, n_clusters, recipe, seed, acc, nmi, ari (None without
-        labels), elbo, distortion, rate_z, rate_c (nats a row, over all rows), health (what is wrong with the result, a
-        sentence each), remedies (what was done during training, a sentence each), epochs, seconds by phase, device,
-        precision, jit, versions.
+        What metrics.json holds: dataset, source, n, n_features, n_clusters, recipe, model, seed, acc, nmi, ari (None
+        without labels), elbo, distortion, rate_z, rate_c (nats a row, over all rows; None without a bound), health
+        (what is wrong with the result, a sentence each), remedies (what was done during training, a sentence each),
+        epochs, seconds by phase, device, precision, jit, versions.
 
     Raises:
         InputError: data or settings that cannot be used, or a folder that cannot be written; nothing is written then.
@@ -59,6 +58,8 @@ def train(
     hints = _load_hints(config, len(dataset.x), clusters)
     config = _fill_lengths(config, len(dataset.x), clusters, hints)
     if config.pretrained is not None:
+        if not baselines.SYSTEMS[config.model].pretrains:
+            raise InputError(f"--pretrained: {config.model} does not start from an autoencoder; leave it out")
         phases.pretrained_by(config, dataset)  # say what is wrong with it before anything is written
         config = replace(config, pretrain_epochs=Run.open(config.pretrained).config.pretrain_epochs)
     run = Run.create(out, config, dataset.fingerprint)
@@ -93,14 +94,13 @@ def _phases(run: Run, dataset: Dataset, hints: np.ndarray | None, reporter, extr
     state = run.load_state()
     rows = [] if state is None else state.rows
     work = phases.Work(run, dataset, hints, model, jit, state, rows, reporter, extra)
-    phases.pretrain(work)
-    groups, init_seconds = phases.start(work)
-    phases.fit(work, groups)
-    save_model(model, run.path / "model.keras")
-    if export:
+    fitted = baselines.fit_function(run.config.model)(work)
+    save_model(fitted, run.path / "model.keras")
+    if export and isinstance(fitted, VaDE):
         shutil.rmtree(run.path / "export", ignore_errors=True)  # what a kill after the export left
-        exporting.export(model, run.path / "export")
-    result = summarise(run.config, dataset, model, rows, init_seconds, precision, jit)
+        exporting.export(fitted, run.path / "export")
+    result = summarise(work, fitted, precision)
+    run.save_rows(rows)  # also where a system has no epochs
     run.finish(result)
     return result
 
@@ -121,38 +121,43 @@ def build_model(config: TrainConfig, dataset: Dataset, precision: str) -> VaDE:
     )
 
 
-def save_model(model: VaDE, path: Path) -> None:
+def save_model(model: keras.Model, path: Path) -> None:
     """Write a .keras file so that it is whole or not there."""
     temporary = path.with_name("unfinished-" + path.name)
     model.save(temporary)
     temporary.replace(path)
 
 
-def summarise(config, dataset: Dataset, model: VaDE, rows, init_seconds: float, precision: str, jit: bool) -> dict:
+def summarise(work: phases.Work, model: keras.Model, precision: str) -> dict:
     """What metrics.json holds."""
-    bound = model.evaluate(pipeline.ordered_batches(dataset.x), verbose=0, return_dict=True)
-    seconds = {phase: sum(row["seconds"] for row in rows if row["phase"] == phase) for phase in ("pretrain", "fit")}
-    seconds = {"pretrain": seconds["pretrain"], "init": init_seconds, "fit": seconds["fit"]}
+    config, dataset = work.config, work.dataset
+    bound = {}
+    if hasattr(model, "elbo_terms"):
+        bound = model.evaluate(pipeline.ordered_batches(dataset.x), verbose=0, return_dict=True)
+    seconds = {
+        phase: sum(row["seconds"] for row in work.rows if row["phase"] == phase) for phase in ("pretrain", "fit")
+    }
+    seconds = {"pretrain": seconds["pretrain"], "init": work.seconds["init"], "fit": seconds["fit"]}
     seconds["total"] = sum(seconds.values())
     return {
         "dataset": dataset.name,
         "source": dataset.source,
         "n": len(dataset.x),
         "n_features": dataset.x.shape[1],
-        "n_clusters": model.prior.n_components,
+        "n_clusters": config.clusters,
+        "model": config.model,
         "recipe": config.recipe,
         "seed": config.seed,
         **{"acc": None, "nmi": None, "ari": None, **phases.label_scores(model, dataset)},
-        **{name: bound[name] for name in ("elbo", "distortion", "rate_z", "rate_c")},
-        "health": [
-            finding.text for finding in health.findings(Watch(dataset.x, config.clusters, config.seed).look(model))
-        ],
-        "remedies": health.remedies(rows),
+        **{name: bound.get(name) for name in ("elbo", "distortion", "rate_z", "rate_c")},
+        **{name: bound[name] for name in ("rate_w",) if name in bound},
+        "health": _health(work, model),
+        "remedies": health.remedies(work.rows),
         "epochs": {"pretrain": config.pretrain_epochs, "fit": config.epochs},
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
         "device": device.describe(),
         "precision": precision,
-        "jit": jit,
+        "jit": work.jit,
         "versions": {
             "python": platform.python_version(),
             **{
@@ -163,19 +168,29 @@ def summarise(config, dataset: Dataset, model: VaDE, rows, init_seconds: float, 
     }
 
 
+def _health(work: phases.Work, model: keras.Model) -> list[str]:
+    """What is wrong with a trained VaDE, a sentence each; nothing is known of other systems."""
+    if not isinstance(model, VaDE):
+        return []
+    look = Watch(work.dataset.x, phases.filled(work.config.clusters), work.config.seed)
+    return [finding.text for finding in health.findings(look.look(model))]
+
+
 def _fill_lengths(config: TrainConfig, n: int, clusters: int, hints) -> TrainConfig:
     """The config with what follows from the data written out: K and the lengths of the phases."""
-    steps = pipeline.steps_per_epoch(n, config.batch_size)
+    system, steps = baselines.SYSTEMS[config.model], pipeline.steps_per_epoch(n, config.batch_size)
+    config = replace(config, clusters=clusters)
     pretrain_epochs = config.pretrain_epochs
     if pretrain_epochs is None:
         pretrain_epochs = max(PRETRAIN_EPOCHS, math.ceil(PRETRAIN_UPDATES / steps))
-    epochs = config.epochs or max(EPOCHS, math.ceil(UPDATES / steps))
+    epochs = config.epochs or max(system.epochs, math.ceil(UPDATES * system.epochs / steps))
+    if config.model != "vade":
+        return replace(config, pretrain_epochs=pretrain_epochs if system.pretrains else None, epochs=epochs or None)
     guide_epochs = config.guide_epochs
     if guide_epochs is None:
         guide_epochs = epochs if hints is not None else round(0.9 * epochs)
     return replace(
         config,
-        clusters=clusters,
         pretrain_epochs=pretrain_epochs,
         epochs=epochs,
         guide_epochs=guide_epochs,

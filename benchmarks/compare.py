@@ -1,0 +1,214 @@
+"""Every system on one data set: the paper's comparison, each on the same networks, data and metrics.
+
+python benchmarks/compare.py --dataset mnist --seeds 3 --data-dir FOLDER
+python benchmarks/compare.py --dataset mnist --table    the table and the chart of all that was measured so far
+
+The VaDE of a seed is the run --vade/DATASET-robust/seed-N, as benchmarks/seeds.py leaves it, and is trained there if it
+is not there; the others start from its autoencoder and lie in --out/DATASET/SYSTEM/seed-N. What is finished is taken as
+it is, what was interrupted continues. Rows go to benchmarks/results/compare.csv as they come, in place of older rows of
+the same data, system and seed. Flags of train.py that are not named here are given after "--", e.g. -- --limit 5000.
+"""
+
+import argparse
+import csv
+import json
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import train
+from vade_tf.baselines import SYSTEMS
+
+RESULTS = Path(__file__).parent / "results"
+KEY = ("dataset", "rows", "system")
+COLUMNS = (
+    *KEY, "seed", "acc", "gmvae_acc", "nmi", "ari", "seconds", "pretrain_epochs", "epochs", "source", "device",
+    "precision", "tensorflow", "keras",
+)  # fmt: skip
+
+SCORES = {"acc": "acc", "gmvae_acc": "most_confident_acc", "nmi": "nmi", "ari": "ari"}
+NAMES = {
+    "kmeans": "k-means",
+    "gmm": "GMM",
+    "ae_kmeans": "AE + k-means",
+    "ae_gmm": "AE + GMM",
+    "vae_gmm": "VAE + GMM",
+    "dec": "DEC",
+    "idec": "IDEC",
+    "gmvae": "GMVAE",
+    "vade": "VaDE (robust)",
+}
+JIANG = "Jiang et al. 2017, table 2"
+PUBLISHED = {
+    "mnist": {
+        "gmm": ("53.73", JIANG),
+        "ae_gmm": ("82.18", JIANG),
+        "vae_gmm": ("72.94", JIANG),
+        "dec": ("84.30", "Xie et al. 2016; " + JIANG),
+        "gmvae": ("77.78 ± 5.75", "Dilokthanakul et al. 2016, K = 10, its own rule"),
+        "vade": ("94.46", JIANG + ", best run"),
+    }
+}
+NOT_HERE = {  # published, and no system of this package
+    "mnist": [("LDMGI", "84.09", JIANG), ("AAE", "83.48", JIANG)],
+    "fashion_mnist": [("N2D", "67.2", "McConville et al. 2019")],
+}
+
+
+def row_of(path: Path, data_dir: str | None, pretrain_seconds: float) -> dict:
+    """A row of the CSV from a finished run; the time of a shared autoencoder counts for each that starts from it."""
+    from vade_tf import evaluation, metrics
+    from vade_tf.reload import load_rows
+    from vade_tf.run import Run, load
+
+    run, model = Run.open(path), load(path)
+    dataset, _ = load_rows(run, model, data_dir=data_dir)
+    found = evaluation.findings(model, dataset.x)
+    scores = metrics.all_scores(dataset.y, found.groups, found.log_odds)
+    kept = json.loads((path / "metrics.json").read_text())
+    return {
+        "dataset": kept["dataset"],
+        "rows": kept["n"],
+        "system": run.config.model,
+        "seed": kept["seed"],
+        **{name: round(scores[key], 6) for name, key in SCORES.items()},
+        "seconds": round(kept["seconds"]["total"] + pretrain_seconds, 1),
+        "pretrain_epochs": kept["epochs"]["pretrain"],
+        "epochs": kept["epochs"]["fit"],
+        "source": Path(kept["source"]).name,
+        **{name: kept[name] for name in ("device", "precision")},
+        **{name: kept["versions"][name] for name in ("tensorflow", "keras")},
+    }
+
+
+def read(file: Path) -> list[dict]:
+    if not file.exists():
+        return []
+    with file.open(newline="") as lines:
+        return list(csv.DictReader(line for line in lines if not line.startswith("#")))
+
+
+def add(file: Path, new: dict) -> list[dict]:
+    """Write `new` into the file in place of an older row of the same run; returns all rows."""
+    same = (*KEY, "seed")
+    rows = [row for row in read(file) if any(str(row[name]) != str(new[name]) for name in same)]
+    rows.append({name: "" if new[name] is None else str(new[name]) for name in COLUMNS})
+    rows.sort(key=lambda row: (row["dataset"], int(row["rows"]), list(SYSTEMS).index(row["system"]), int(row["seed"])))
+    with file.open("w", newline="") as lines:
+        lines.write("# python benchmarks/compare.py --dataset DATASET --seeds N --data-dir FOLDER\n")
+        writer = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return rows
+
+
+def by_system(rows: list[dict], dataset: str) -> dict[str, list[dict]]:
+    """Rows of the data set at its largest size, by system, in the order of NAMES."""
+    rows = [row for row in rows if row["dataset"] == dataset]
+    largest = max((int(row["rows"]) for row in rows), default=0)
+    rows = [row for row in rows if int(row["rows"]) == largest]
+    order = [*NAMES, *(name for name in SYSTEMS if name not in NAMES)]
+    found = {name: [row for row in rows if row["system"] == name] for name in order}
+    return {name: own for name, own in found.items() if own}
+
+
+def percent(own: list[dict], column: str) -> str:
+    """Mean and, of several, standard deviation (n - 1) of a column, in percent."""
+    import numpy as np
+
+    values = 100 * np.array([float(row[column]) for row in own])
+    return f"{values.mean():.2f}" + (f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else "")
+
+
+def table(rows: list[dict], dataset: str) -> str:
+    """The comparison in Markdown: ACC beside the published figure and its source."""
+    lines = [
+        "| system | seeds | ACC, % | ACC by GMVAE's rule, % | NMI, % | seconds a run | published ACC, % | source |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, own in by_system(rows, dataset).items():
+        figure, source = PUBLISHED.get(dataset, {}).get(name, ("", ""))
+        seconds = sum(float(row["seconds"]) for row in own) / len(own)
+        figures = " | ".join(percent(own, column) for column in ("acc", "gmvae_acc", "nmi"))
+        lines.append(f"| {NAMES.get(name, name)} | {len(own)} | {figures} | {seconds:,.0f} | {figure} | {source} |")
+    lines += [f"| {name} | | | | | | {figure} | {source} |" for name, figure, source in NOT_HERE.get(dataset, [])]
+    return "\n".join(lines)
+
+
+def chart(rows: list[dict], dataset: str):
+    """A bar a system: mean ACC, a dot a seed, and the published figure where there is one."""
+    import matplotlib
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    from vade_tf.figures import COLOURS, STYLE
+
+    systems = by_system(rows, dataset)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure((7.2, 1.6 + 0.42 * len(systems)), layout="constrained")
+        axis = figure.subplots()
+        for place, (name, own) in enumerate(systems.items()):
+            acc = 100 * np.array([float(row["acc"]) for row in own])
+            axis.barh(place, acc.mean(), height=0.62, color=COLOURS[1 if name == "vade" else 0])
+            axis.plot(acc, np.full(len(acc), place), "o", color="black", markersize=3.5, label="one seed")
+            axis.text(101.5, place, percent(own, "acc"), va="center", fontsize=8)
+            if name in PUBLISHED.get(dataset, {}):
+                figure_of = float(PUBLISHED[dataset][name][0].split()[0])
+                axis.plot(figure_of, place, "D", color="white", markeredgecolor="black", label="published")
+        axis.set_yticks(range(len(systems)), [NAMES.get(name, name) for name in systems])
+        axis.invert_yaxis()
+        n = int(next(iter(systems.values()))[0]["rows"])
+        axis.set(xlim=(0, 100), xlabel="ACC, % of rows (best one-to-one match)", title=f"{dataset}, {n:,} rows")
+        handles = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
+        figure.legend(handles.values(), handles.keys(), loc="outside lower right", ncols=2, frameon=False)
+    return figure
+
+
+def trained(run: Path, settings: list[str], more: list[str]) -> Path:
+    """A finished run folder: as it is there, continued, or trained with these flags."""
+    if not (run / "metrics.json").exists():
+        begun = (run / "config.json").exists()
+        flags = ["--resume", str(run)] if begun else [*settings, "--out", str(run), "--no-export", *more]
+        code = train.main(flags)
+        if code != 0:
+            sys.exit(code)
+    return run
+
+
+def main(argv: list[str] | None = None, results: Path = RESULTS) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", default="mnist")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0 up")
+    parser.add_argument("--systems", nargs="+", default=list(SYSTEMS), choices=list(SYSTEMS), help="default: all")
+    parser.add_argument("--data-dir")
+    parser.add_argument("--vade", default="runs/seeds", help="folder of the VaDE runs (default: runs/seeds)")
+    parser.add_argument("--out", default="runs/compare", help="folder of the other runs (default: runs/compare)")
+    parser.add_argument("--table", action="store_true", help="train nothing")
+    parser.add_argument("more", nargs="*", help="further flags of train.py, after --")
+    options = parser.parse_args(argv)
+    rows = read(results / "compare.csv")
+    data = ["--data-dir", options.data_dir] if options.data_dir else []
+    for seed in [] if options.table else range(options.seeds):
+        settings = ["--dataset", options.dataset, "--seed", str(seed), *data]
+        vade = Path(options.vade) / f"{options.dataset}-robust" / f"seed-{seed}"
+        trained(vade, settings, options.more)
+        pretrain_seconds = json.loads((vade / "metrics.json").read_text())["seconds"]["pretrain"]
+        for name in options.systems:
+            run, shared = vade, 0.0
+            if name != "vade":
+                flags = [*settings, "--model", name]
+                if SYSTEMS[name].pretrains:
+                    flags, shared = [*flags, "--pretrained", str(vade)], pretrain_seconds
+                run = trained(Path(options.out) / options.dataset / name / f"seed-{seed}", flags, options.more)
+            rows = add(results / "compare.csv", row_of(run, options.data_dir, shared))
+    if not by_system(rows, options.dataset):
+        sys.exit(f"compare.py: nothing was measured on {options.dataset} yet")
+    print(table(rows, options.dataset))
+    chart(rows, options.dataset).savefig(results / f"compare-{options.dataset}.png")
+
+
+if __name__ == "__main__":
+    main()

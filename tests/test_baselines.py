@@ -1,0 +1,219 @@
+"""Every system, from rows to a run folder that loads; DEC's assignments, what can generate, and the registry."""
+
+import functools
+import json
+
+import keras
+import numpy as np
+import pytest
+from sklearn.mixture import GaussianMixture
+
+from vade_tf import baselines, evaluation, metrics, networks, phases, report, run, training
+from vade_tf.baselines import dec, models
+from vade_tf.config import TrainConfig
+from vade_tf.data.files import load_file
+from vade_tf.errors import InputError
+
+OTHERS = [name for name in baselines.SYSTEMS if name != "vade"]
+GENERATIVE = {"gmm", "ae_gmm", "vae_gmm", "gmvae"}
+SMALL = {
+    "clusters": 3,
+    "batch_size": 64,
+    "pretrain_epochs": 30,
+    "epochs": 30,
+    "latent_dim": 3,
+    "learning_rate": 1e-2,
+    "precision": "float32",
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_networks():
+    """The paper's networks, narrower: 3 million weights take their time to be written into nine run folders."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("build_encoder", "build_decoder"):
+            patch.setattr(networks, name, functools.partial(getattr(networks, name), hidden=(64, 32)))
+        yield
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """240 rows of three groups that any method must find, with labels: the path of an .npz."""
+    r = np.random.default_rng(0)
+    y = np.arange(240) % 3
+    x = np.repeat(np.eye(3), 4, axis=1)[y] * 12 + r.normal(size=(240, 12))
+    file = tmp_path_factory.mktemp("data") / "groups.npz"
+    np.savez(file, x=x.astype("f4"), y=y)
+    return str(file)
+
+
+@pytest.fixture(scope="module")
+def vade_run(data, tmp_path_factory):
+    """A VaDE run whose autoencoder the others start from."""
+    out = tmp_path_factory.mktemp("vade") / "run"
+    training.train(TrainConfig.create(data=data, **SMALL), out, export=False)
+    return out
+
+
+@pytest.fixture(scope="module")
+def trained(data, vade_run, tmp_path_factory):
+    """Run folder of each system."""
+    folder = tmp_path_factory.mktemp("systems")
+    for name in OTHERS:
+        shared = {"pretrained": str(vade_run)} if baselines.SYSTEMS[name].pretrains else {}
+        training.train(TrainConfig.create(data=data, model=name, **SMALL, **shared), folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def loaded(trained):
+    """The model each run folder gives back."""
+    return {name: run.load(trained / name) for name in OTHERS}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_system_finds_the_groups_and_its_run_folder_gives_it_back(name, trained, loaded, data):
+    model, dataset = loaded[name], load_file(data, None, "auto")
+    probabilities = model.predict(dataset.x, verbose=0)
+    assert probabilities.shape == (240, 3)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    kept = json.loads((trained / name / "metrics.json").read_text())
+    assert kept["model"] == name
+    assert kept["acc"] == metrics.accuracy(dataset.y, probabilities.argmax(axis=1))
+    if name != "gmvae":  # nothing makes 120 updates of a GMVAE find groups
+        assert kept["acc"] == 1
+    assert (kept["elbo"] is not None) == (name == "gmvae")
+    assert not (trained / name / "export").exists()
+
+
+@pytest.mark.parametrize("name", ["kmeans", "gmm", "ae_gmm", "gmvae"])  # each kind of head
+def test_evaluate_works_on_other_systems(name, trained, tmp_path):
+    evaluated = evaluation.evaluate_run(trained / name)
+    result = evaluated.result
+    assert result["acc"] == json.loads((trained / name / "metrics.json").read_text())["acc"]
+    assert result["most_confident_acc"] is not None
+    assert result["elbo"] is None
+    assert np.isfinite(result["gamma_entropy"])  # k-means has log probabilities of -inf
+    report.show(result)
+    report.write(evaluated, tmp_path, "command")
+    assert {"code", "confusion", "features"} <= {file.stem for file in (tmp_path / "figures").iterdir()}
+    assert name in (tmp_path / "report.html").read_text().lower()
+
+
+def test_systems_stand_beside_vade_in_one_comparison(trained, vade_run, tmp_path, capsys):
+    evaluated = {str(p): evaluation.evaluate_run(p) for p in (vade_run, trained / "dec")}
+    results = {name: each.result for name, each in evaluated.items()}
+    report.show_comparison(results)
+    assert report.write_comparison(results, {n: e.history for n, e in evaluated.items()}, tmp_path).exists()
+    assert results[str(vade_run)]["elbo"] is not None
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_has_no_generative_model_says_so(name, loaded, data):
+    model = loaded[name]
+    clusters = model.predict(np.load(data)["x"], verbose=0)[:3].argmax(axis=1)  # of labels 0, 1, 2
+    if name in GENERATIVE:
+        drawn = np.asarray(model.sample(np.repeat(clusters, 200), seed=1))
+        assert drawn.shape == (600, 12)
+        np.testing.assert_array_equal(drawn, model.sample(np.repeat(clusters, 200), seed=1))
+        if name != "gmvae":  # the rows drawn for a cluster are high where the rows of its label are
+            means = drawn.reshape(3, 200, 3, 4).mean(axis=(1, 3))
+            np.testing.assert_array_equal(means.argmax(axis=1), [0, 1, 2])
+    else:
+        with pytest.raises(InputError, match=f"^{name} has no generative model: it cannot sample; use --model vade$"):
+            model.sample(clusters)
+
+
+def test_systems_share_the_autoencoder_of_a_run(trained, loaded, vade_run):
+    theirs = [run.Run.open(trained / name).load_pretrained() for name in ("ae_gmm", "dec")]
+    for mine in theirs:
+        for a, b in zip(mine, run.Run.open(vade_run).load_pretrained(), strict=True):
+            np.testing.assert_array_equal(a, b)
+    a, b = (evaluation.assignments(loaded[name], np.ones((4, 12), "f4")).m for name in ("ae_kmeans", "ae_gmm"))
+    np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"model": "som"}, "--model: expected one of vade, kmeans, gmm,"),
+        ({"model": "dec", "hints": "h.npy"}, "--hints: expected --model vade"),
+        ({"model": "kmeans", "pretrained": "runs/x"}, "--pretrained: kmeans does not start from an autoencoder"),
+    ],
+)
+def test_settings_that_mean_nothing_to_a_system_are_refused(settings, message, data, tmp_path):
+    if "hints" in settings:
+        np.save(tmp_path / "h.npy", np.zeros(240, "i4"))
+        settings = {**settings, "hints": str(tmp_path / "h.npy")}
+    with pytest.raises(InputError, match=message):
+        training.train(TrainConfig.create(data=data, clusters=3, **settings), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_resumed_run_keeps_its_pretraining_and_ends(data, tmp_path, monkeypatch):
+    """DEC stopped by an error after two of its epochs, resumed: pretraining is not done again."""
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if isinstance(self.model, models.Clustering) and epoch == 1:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(dec, "UPDATES", 1)
+    monkeypatch.setattr(dec, "TOLERANCE", 0.0)
+    monkeypatch.setattr("vade_tf.callbacks.SAVE_SECONDS", 0)
+    settings = {**SMALL, "pretrain_epochs": 3, "epochs": 4}
+    with pytest.raises(KeyboardInterrupt):
+        training.train(TrainConfig.create(data=data, model="dec", **settings), tmp_path / "run", extra=[Stop()])
+    monkeypatch.setattr(phases, "build_autoencoder", None)
+    training.resume(tmp_path / "run")
+    rows = (tmp_path / "run" / "metrics.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[:2] for row in rows] == [
+        *(["pretrain", str(e)] for e in (1, 2, 3)),
+        *(["fit", str(e)] for e in (1, 2, 3, 4)),
+    ]
+
+
+def test_dec_assigns_by_a_student_t_kernel(rng):
+    """Xie et al., eq. 1, written out; far away too, where a Gaussian kernel is 0/0."""
+    z, mu = rng.normal(size=(5, 3)), rng.normal(size=(4, 3))
+    z[0] += 1e4
+    head = models.StudentT(4, 3)
+    head.mu.assign(mu)
+    expected = np.array([[1 / (1 + np.sum((a - b) ** 2)) for b in mu] for a in z])
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(np.exp(head(z)), expected, rtol=1e-4)
+
+
+def test_dec_sharpens_towards_small_clusters(rng):
+    """Xie et al., eq. 3, element by element."""
+    q = rng.dirichlet(np.ones(4), 6)
+    expected = np.empty((6, 4))
+    for i in range(6):
+        weights = [q[i, c] ** 2 / sum(q[j, c] for j in range(6)) for c in range(4)]
+        expected[i] = [w / sum(weights) for w in weights]
+    np.testing.assert_allclose(dec.target(q.astype("f4")), expected, rtol=1e-5)
+    even = np.full((3, 2), 0.5, "f4")
+    np.testing.assert_allclose(dec.target(even), even)
+
+
+def test_full_gaussians_are_scikit_learns(rng):
+    z = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 3)) + np.repeat(np.eye(4, 3) * 6, 50, axis=0)
+    mixture = GaussianMixture(4, random_state=0).fit(z)
+    head = models.FullGaussians.of(mixture)
+    np.testing.assert_allclose(np.exp(head(z)), mixture.predict_proba(z), atol=1e-4)
+    drawn = np.asarray(head.draw(np.full(20_000, 2), rng.normal(size=(20_000, 3)).astype("f4")))
+    np.testing.assert_allclose(drawn.mean(axis=0), mixture.means_[2], atol=0.1)
+    np.testing.assert_allclose(np.cov(drawn.T), mixture.covariances_[2], rtol=0.1, atol=0.1)
+
+
+def test_both_accuracy_rules_on_a_case_by_hand():
+    """Three clusters, three labels, counts ((4, 1, 0), (0, 2, 1), (0, 3, 1)) of 12 rows.
+
+    One to one: 4 + (1 or 2) + (3 or 1): the best is 0-0, 2-1, 1-2 with 4 + 3 + 1 = 8. By the surest member: cluster 0
+    is label 1 (1 right), cluster 1 is label 1 (2), cluster 2 is label 1 (3), so 6.
+    """
+    groups = np.repeat([0, 1, 2], [5, 3, 4])
+    y = np.array([0, 0, 0, 0, 1, 1, 1, 2, 1, 1, 1, 2])
+    confidence = np.array([0.5, 0.6, 0.7, 0.8, 0.9, 0.9, 0.5, 0.6, 0.5, 0.9, 0.6, 0.8])
+    assert metrics.accuracy(y, groups) == 8 / 12
+    assert metrics.most_confident_accuracy(y, groups, confidence) == 6 / 12

@@ -1,0 +1,73 @@
+"""benchmarks/compare.py: rows in place of older ones, the table against a hand-made case, one run over two systems."""
+
+import csv
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+specification = importlib.util.spec_from_file_location("compare", ROOT / "benchmarks" / "compare.py")
+compare = importlib.util.module_from_spec(specification)
+specification.loader.exec_module(compare)
+
+
+def row(system, seed, acc, n=70000, dataset="mnist", **more):
+    return {
+        **dict.fromkeys(compare.COLUMNS, "1"),
+        **{"dataset": dataset, "rows": n, "system": system, "seed": seed, "acc": acc, "gmvae_acc": acc, **more},
+    }
+
+
+def test_a_row_takes_the_place_of_the_one_of_the_same_run(tmp_path):
+    file = tmp_path / "compare.csv"
+    for each in (row("dec", 10, 0.8), row("dec", 2, 0.7), row("vade", 2, 0.9), row("dec", 10, 0.6)):
+        rows = compare.add(file, each)
+    assert [(r["system"], r["seed"], r["acc"]) for r in rows] == [
+        ("vade", "2", "0.9"),
+        ("dec", "2", "0.7"),
+        ("dec", "10", "0.6"),
+    ]
+    assert rows == compare.read(file)
+    with file.open() as lines:
+        assert next(lines).startswith("# python benchmarks/compare.py")
+        assert tuple(next(csv.reader(lines))) == compare.COLUMNS
+
+
+def test_the_table_sets_mean_and_deviation_beside_the_published_figure():
+    rows = [row("dec", 0, 0.84, seconds=100), row("dec", 1, 0.86, seconds=300), row("kmeans", 0, 0.5)]
+    rows += [row("dec", 0, 0.1, n=5000), row("dec", 0, 0.2, dataset="digits")]  # fewer rows, other data: not counted
+    lines = compare.table(rows, "mnist").splitlines()
+    assert lines[2].startswith("| k-means | 1 | 50.00 | 50.00 |")
+    assert lines[3].startswith("| DEC | 2 | 85.00 ± 1.41 | 85.00 ± 1.41 | 100.00 ± 0.00 | 200 | 84.30 |")
+    assert "Xie et al. 2016" in lines[3]
+    assert [line.split(" | ")[0] for line in lines[4:]] == ["| LDMGI", "| AAE"]
+
+
+def test_the_chart_has_a_bar_a_system_and_a_dot_a_seed():
+    rows = [row("dec", 0, 0.84), row("dec", 1, 0.86), row("kmeans", 0, 0.5)]
+    axis = compare.chart(rows, "mnist").axes[0]
+    assert [bar.get_width() for bar in axis.patches] == pytest.approx([50, 85])
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["k-means", "DEC"]
+    assert sorted(len(line.get_xdata()) for line in axis.lines) == [1, 1, 2]  # one seed; published; two seeds
+
+
+def test_two_systems_from_the_command_to_the_picture(tmp_path, capsys):
+    arguments = ["--dataset", "digits", "--seeds", "1", "--systems", "vade", "ae_kmeans"]
+    arguments += ["--vade", str(tmp_path / "seeds"), "--out", str(tmp_path / "runs")]
+    more = ["--", "--limit", "200", "--pretrain-epochs", "2", "--epochs", "2", "--quiet"]
+    compare.main([*arguments, *more], results=tmp_path)
+    printed = capsys.readouterr().out
+    assert "| AE + k-means | 1 |" in printed
+    assert "| VaDE (robust) | 1 |" in printed
+    assert (tmp_path / "compare-digits.png").stat().st_size > 10_000
+    rows = compare.read(tmp_path / "compare.csv")
+    assert [r["system"] for r in rows] == ["vade", "ae_kmeans"]
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("metrics.json")}
+    compare.main([*arguments, *more], results=tmp_path)  # everything is there: nothing is trained again
+    assert before == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("metrics.json")}
+    assert compare.read(tmp_path / "compare.csv") == rows
+    compare.main(["--dataset", "digits", "--table"], results=tmp_path)
+    with pytest.raises(SystemExit, match="nothing was measured on mnist"):
+        compare.main(["--table"], results=tmp_path)

@@ -1,0 +1,81 @@
+"""Deep Embedded Clustering (Xie et al., ICML 2016) and IDEC, its kin with a decoder (Guo et al., IJCAI 2017).
+
+    q_ic = (1 + |z_i - mu_c|^2)^-1, normalised over c       soft assignment              eq. 1  (`models.StudentT`)
+    p_ic = q_ic^2 / sum_j q_jc, normalised over c           its sharpened target         eq. 3
+    loss = KL(p || q)                                       of encoder and centres       eq. 2
+
+p is computed anew from all rows after about UPDATES updates, in whole epochs, and training stops when the groups hardly
+change between two of these times. Adam with the run's schedule stands for the authors' SGD. A resumed run continues
+from the last state kept and computes p there.
+"""
+
+import keras
+import numpy as np
+
+from vade_tf import phases
+from vade_tf.baselines.models import Clustering, StudentT
+from vade_tf.baselines.shallow import ae_kmeans
+from vade_tf.data import pipeline
+from vade_tf.phases import Work
+
+UPDATES = 140  # between two targets; so in Guo's re-implementation for MNIST, at batches of 256
+TOLERANCE = 0.001  # share of rows that change their group
+GAMMA = 0.1  # IDEC's weight of the KL term against the reconstruction, both means over their elements
+
+
+def target(q: np.ndarray) -> np.ndarray:
+    """p of soft assignments q [n, K] (eq. 3): squared, divided by the size of the cluster, rows sum to 1."""
+    weight = q.astype(np.float64) ** 2 / q.sum(axis=0, dtype=np.float64)
+    return (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def dec(work: Work) -> Clustering:
+    """DEC: the KL term alone."""
+    clustering = _start(work, "dec")
+    _train(work, clustering, clustering, "kl_divergence", lambda x, p: (x, p))
+    return clustering
+
+
+def idec(work: Work) -> Clustering:
+    """IDEC: GAMMA times the KL term, and the reconstruction in nats a feature."""
+    clustering, model = _start(work, "idec", decoder=work.model.decoder), work.model
+    x = keras.Input(model.encoder.input_shape[1:])
+    code = clustering.encoder(x if model.scaling is None else model.scaling(x))
+    both = keras.Model(x, [keras.ops.exp(clustering.head(code)), model.decoder(code)])
+    distortion = phases.reconstruction_loss(model)
+    losses = [
+        lambda p, q: GAMMA * keras.losses.kl_divergence(p, q),
+        lambda x, out: distortion(x, out) / out.shape[-1],
+    ]
+    _train(work, clustering, both, losses, lambda x, p: (x, (p, x)))
+    return clustering
+
+
+def _start(work: Work, system: str, decoder=None) -> Clustering:
+    """The pretrained encoder with centres by k-means on its codes; where a resume restores both, neither is made."""
+    model = work.model
+    head = StudentT(phases.filled(work.config.clusters), work.config.latent_dim)
+    if work.state is None or work.state.phase != "fit":
+        head.mu.assign(ae_kmeans(work).head.mu)
+    networks = {"encoder": phases.mean_encoder(model), "decoder": decoder}
+    return Clustering(system, head, **networks, likelihood=model.likelihood, scaling=model.scaling)
+
+
+def _train(work: Work, clustering: Clustering, model: keras.Model, loss, form) -> None:
+    """Train `model` towards targets made from `clustering`'s own assignments; `form` makes its batches of (x, p)."""
+    dataset, config = work.dataset, work.config
+    previous = None
+
+    def batches(span: range):
+        nonlocal previous
+        q = clustering.predict(pipeline.ordered_batches(dataset.x), verbose=0)  # [n, K]
+        groups = q.argmax(axis=1)
+        if previous is not None and np.mean(groups != previous) < TOLERANCE:
+            return None
+        previous = groups
+        rows = pipeline.training_batches(dataset.x, config.batch_size, config.seed, span, hints=target(q))
+        return rows.map(form)
+
+    window = max(1, round(UPDATES / pipeline.steps_per_epoch(len(dataset.x), config.batch_size)))
+    score = {"score": lambda: phases.label_scores(clustering, dataset)}
+    phases.fit_keras(work, model, batches, loss=loss, window=window, **score)
