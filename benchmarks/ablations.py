@@ -1,6 +1,7 @@
 """The paper's own analysis, figures and CSV from one command: what each part of VaDE does to the bound and to ACC.
 
 python benchmarks/ablations.py --dataset mnist --data-dir FOLDER   all parts: a quarter of an hour on 2 quiet cores
+python benchmarks/ablations.py --dataset mnist --pretrained RUN    the autoencoder of a run that is there already
 python benchmarks/ablations.py --dataset digits                       a quick look
 python benchmarks/ablations.py --part tsne                            one part; the runs it needs, and no more
 
@@ -98,8 +99,7 @@ class Study:
         given = {**self.given, **RUNS[name]}
         if name != "robust":
             given["epochs"] = Run.open(self.run("robust")).config.epochs  # the paper's 300 would take hours
-        if name not in ("robust", "unpretrained"):
-            given["pretrained"] = str(self.run("robust"))
+            given["pretrained"] = None if name == "unpretrained" else str(self.run("robust"))
         keep = KeepCodes(folder, self.dataset.x[self.rows])
         with Terminal() as reporter:
             seeds.finished(TrainConfig.create(**given), folder, name, reporter=reporter, extra=[keep], export=False)
@@ -107,7 +107,7 @@ class Study:
 
     @property
     def given(self) -> dict:
-        same = ("dataset", "data_dir", "limit", "seed", "pretrain_epochs", "epochs")
+        same = ("dataset", "data_dir", "limit", "seed", "pretrained", "pretrain_epochs", "epochs")
         return {name: getattr(self.config, name) for name in same}
 
     def history(self, name: str) -> list[dict]:
@@ -340,6 +340,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data-dir")
     parser.add_argument("--limit", type=int, help="rows, for a quick look")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pretrained", metavar="RUN", help="run folder whose autoencoder to take")
     parser.add_argument("--pretrain-epochs", type=int)
     parser.add_argument("--epochs", type=int, help="epochs of VaDE of every run (default: those of the robust recipe)")
     parser.add_argument("--out", default="runs/ablations", help="folder of the runs")
