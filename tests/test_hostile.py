@@ -30,7 +30,7 @@ STOPS = {
     ),
     "steps too long": (
         {"learning_rate": 1e30},
-        r"stops: pretrain: .* in epoch 3, after 2 steps back .*; lower --learning-rate",
+        r"stops: (pretrain: .* in epoch 3, after 2 steps back .*|init: the code reaches .*); lower --learning-rate",
     ),
 }
 
