@@ -22,7 +22,8 @@ from vade_tf.model import VaDE
 from vade_tf.run import Run
 from vade_tf.watch import Watch
 
-PRETRAIN_UPDATES = 6000  # few rows make short epochs: at least as many updates as this, ...
+# Few rows make short epochs: at least as many updates as this (four times as many wear out the code of Reuters R8), ...
+PRETRAIN_UPDATES = 1500
 PRETRAIN_EPOCHS = 30
 UPDATES = 250  # ... and in the phase after it as this, times the epochs the system takes on many rows
 
