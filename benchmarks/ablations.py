@@ -1,6 +1,6 @@
 """The paper's own analysis, figures and CSV from one command: what each part of VaDE does to the bound and to ACC.
 
-python benchmarks/ablations.py --dataset mnist --data-dir FOLDER   all parts: a quarter of an hour on 2 quiet cores
+python benchmarks/ablations.py --dataset mnist --data-dir FOLDER   all parts
 python benchmarks/ablations.py --dataset mnist --pretrained RUN    the autoencoder of a run that is there already
 python benchmarks/ablations.py --dataset digits                       a quick look
 python benchmarks/ablations.py --part tsne                            one part; the runs it needs, and no more
