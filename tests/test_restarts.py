@@ -1,6 +1,7 @@
 """Restarts: what they share, that no label chooses between them, and that a kill costs nothing."""
 
 import csv
+import dataclasses
 import importlib
 import json
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from vade_tf import criteria, restarts, run, training
+from vade_tf import criteria, restarts, run, sweep, training
 from vade_tf.config import TrainConfig
 from vade_tf.errors import InputError
 
@@ -88,6 +89,15 @@ def test_what_a_kill_left_is_finished_and_nothing_is_trained_twice(config, tmp_p
     monkeypatch.setattr(training, "train", train)
     again = restarts.resume_restarts(tmp_path / "run", export=False)
     assert again["restarts"] == whole["restarts"]
+
+
+def test_an_autoencoder_that_does_not_fit_is_said_before_anything_is_written(config, tmp_path):
+    wrong = dataclasses.replace(config, pretrained=str(tmp_path))
+    with pytest.raises(InputError, match="expected a run folder"):
+        restarts.train_restarts(wrong, tmp_path / "run", 2)
+    with pytest.raises(InputError, match="expected a run folder"):
+        sweep.train_sweep(wrong, tmp_path / "run", (3, 4))
+    assert not (tmp_path / "run").exists()
 
 
 def test_mistakes_at_the_command_line(capsys):

@@ -96,7 +96,7 @@ def _empty(found: Signals) -> Finding | None:
     unused, k = np.flatnonzero(~found.used), len(found.share)
     if not len(unused):
         return None
-    text = f"{_names(unused)} of {k} hold almost no rows; {_fewer(k - len(unused))}"
+    text = f"{_names(unused)} of {k} {'hold' if len(unused) > 1 else 'holds'} almost no rows; {_fewer(k - len(unused))}"
     return Finding("empty", tuple(unused.tolist()), text)
 
 

@@ -118,24 +118,23 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> list[np.ndarray]:
 def vade(work: Work) -> VaDE:
     """The system of this package: the three phases, one after the other."""
     pretrain(work)
-    groups, work.seconds["init"] = start(work)
-    fit(work, groups)
+    fit(work, start(work))
     return work.model
 
 
-def start(work: Work) -> tuple[np.ndarray, float]:
-    """The starting mixture, from the pretrained code; assigned to the model. Returns its groups [n] and the seconds."""
-    begun = time.perf_counter()
+def start(work: Work) -> np.ndarray:
+    """The starting mixture, from the pretrained code; assigned to the model. Returns its groups, [n]."""
     found = work.run.load_start()
     if found is None:
         advance = work.reporter.phase("init", 1)
-        found = _group(work)
+        with work.timed():
+            found = _group(work)
         work.run.save_start(found)
         advance(1, f"{work.config.init}, {work.config.clusters} groups")
     log_s2 = work.model.encode(work.dataset.x[:NOISE_ROWS])[1].numpy()
     noise = np.exp(np.minimum(log_s2, 0.0)).mean(axis=0)  # [latent]; at the bound's optimum no component is narrower
     work.model.prior.assign(found.pi, found.mu, np.maximum(found.sigma2, noise))
-    return found.groups, time.perf_counter() - begun
+    return found.groups
 
 
 def fit(work: Work, start_groups: np.ndarray) -> None:
@@ -173,7 +172,8 @@ def _held_groups(work: Work, epoch: int) -> np.ndarray:
     kept = work.run.load_groups()
     if kept is not None and kept[0] == epoch:
         return kept[1]
-    groups = regrouped(work)
+    with work.timed():
+        groups = regrouped(work)
     work.run.save_groups(epoch, groups)
     return groups
 

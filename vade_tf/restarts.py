@@ -38,15 +38,17 @@ def train_restarts(config: TrainConfig, out: str | Path, n: int, *, reporter=Non
         reporter, export: as for `training.train`.
 
     Returns:
-        metrics.json of the kept run, with `restarts`: for each its number, agreement, elbo, health findings and, where
-        there are labels, acc (reported, used for nothing).
+        metrics.json of the kept run, with `restarts`: for each its number, agreement, elbo and, where there are labels,
+        acc (reported, used for nothing).
 
     Raises:
         InputError: as for `training.train`.
     """
     if config.hints is not None:
         raise InputError("--restarts: expected no --hints with it, which take the place of a start")
-    load_dataset(config)  # say what is wrong with the data before anything is written
+    dataset, _ = load_dataset(config)  # say what is wrong before anything is written
+    if config.pretrained is not None:
+        phases.pretrained_by(config, dataset)
     seeds.begin(out, FILE, {"n": n, "config": json.loads(config.to_json())})
     return resume_restarts(out, reporter=reporter, export=export)
 

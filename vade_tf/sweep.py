@@ -55,7 +55,9 @@ def train_sweep(
     if config.hints is not None:
         raise InputError("--hints: names groups of one number of clusters; give --clusters a single number with it")
     config = replace(config, clusters=max(clusters), held_out=config.held_out or HELD_OUT)
-    load_split(config)  # say what is wrong with the data before anything is written
+    dataset, _, _ = load_split(config)  # say what is wrong before anything is written
+    if config.pretrained is not None:
+        phases.pretrained_by(config, dataset)
     seeds.begin(out, FILE, {"clusters": list(clusters), "config": json.loads(config.to_json())})
     return resume_sweep(out, reporter=reporter, export=export)
 
