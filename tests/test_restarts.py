@@ -38,6 +38,8 @@ def weights(folder):
 def test_the_kept_run_is_the_one_the_others_agree_with(config, data, tmp_path):
     result = restarts.train_restarts(config, tmp_path / "run", 3, export=False)
     folders = [tmp_path / "run" / "restarts" / str(i) for i in range(3)]
+    pretrained = [json.loads((f / "metrics.json").read_text())["seconds"]["pretrain"] > 0 for f in folders]
+    assert pretrained == [True, False, False]
     first = run.Run.open(folders[0])
     for folder in folders[1:]:
         for mine, theirs in zip(run.Run.open(folder).load_pretrained(), first.load_pretrained(), strict=True):
