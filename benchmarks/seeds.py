@@ -4,7 +4,8 @@ python benchmarks/seeds.py --dataset mnist --recipe robust --seeds 3 --data-dir 
 python benchmarks/seeds.py --table                     the table of all that was measured so far
 
 Runs lie in --out/DATASET-RECIPE/seed-N; what is finished there is taken as it is, what was interrupted continues. Rows
-go to benchmarks/results/seeds.csv as they come, in place of older rows of the same data, recipe, lengths and seed.
+go to benchmarks/results/seeds.csv as they come, in place of older rows of the same data, recipe, lengths and seed; at
+the end each gets its agreement (mean adjusted Rand index with the others), by which one is chosen without labels.
 Flags of train.py that are not named here are given after "--", e.g. -- --epochs 20.
 """
 
@@ -21,7 +22,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 RESULTS = Path(__file__).parent / "results" / "seeds.csv"
 KEY = ("dataset", "rows", "recipe", "pretrain_epochs", "epochs")
 COLUMNS = (
-    *KEY, "seed", "acc", "nmi", "ari", "elbo", "seconds", "source", "device", "precision", "tensorflow", "keras",
+    *KEY, "seed", "acc", "nmi", "ari", "elbo", "agreement", "seconds", "source", "device", "precision",
+    "tensorflow", "keras",
 )  # fmt: skip
 PUBLISHED = {
     "mnist": "94.46 (best run; Jiang et al. 2017)",
@@ -35,6 +37,7 @@ def row_of(metrics: dict) -> dict:
     return {
         **{name: metrics[name] for name in same},
         "rows": metrics["n"],
+        "agreement": "",
         "pretrain_epochs": metrics["epochs"]["pretrain"],
         "epochs": metrics["epochs"]["fit"],
         "seconds": metrics["seconds"]["total"],
@@ -66,9 +69,20 @@ def add(rows: list[dict], new: dict) -> list[dict]:
     return sorted([*kept, new], key=lambda row: tuple(str(row[name]) for name in same))
 
 
+def with_agreement(rows: list[dict], runs: list[Path]) -> list[dict]:
+    """rows with the mean ARI of each of these finished runs with the others."""
+    from vade_tf import seeds
+
+    for run, ari in zip(runs, seeds.agreement(runs), strict=True):
+        rows = add(rows, {**row_of(json.loads((run / "metrics.json").read_text())), "agreement": f"{ari:.6f}"})
+    return rows
+
+
 def table(rows: list[dict]) -> str:
     """The README's table: mean, spread and extremes of ACC over the seeds, in percent."""
     import numpy as np
+
+    from vade_tf import criteria
 
     lines = [
         "| data | recipe (epochs) | seeds | ACC mean ± std | worst | best | chosen without labels | NMI | published |",
@@ -78,12 +92,15 @@ def table(rows: list[dict]) -> str:
         runs = [row for row in rows if tuple(str(row[name]) for name in KEY) == key]
         acc = 100 * np.array([float(row["acc"]) for row in runs])
         nmi = 100 * np.mean([float(row["nmi"]) for row in runs])
-        chosen = acc[np.argmax([float(row["elbo"]) for row in runs])]
+        chosen = ""
+        if all(row["agreement"] for row in runs):
+            best = criteria.most_agreed([{name: float(row[name]) for name in ("agreement", "elbo")} for row in runs])
+            chosen = f"{acc[best]:.2f}"
         dataset, n, recipe, pretrain, epochs = key
         std = f" ± {acc.std(ddof=1):.2f}" if len(acc) > 1 else ""
         lines.append(
             f"| {dataset}, {int(n):,} rows | {recipe} ({pretrain} + {epochs}) | {len(acc)} | {acc.mean():.2f}{std} "
-            f"| {acc.min():.2f} | {acc.max():.2f} | {chosen:.2f} | {nmi:.1f} | {PUBLISHED.get(dataset, '')} |"
+            f"| {acc.min():.2f} | {acc.max():.2f} | {chosen} | {nmi:.1f} | {PUBLISHED.get(dataset, '')} |"
         )
     return "\n".join(lines)
 
@@ -102,8 +119,9 @@ def main() -> None:
     if not options.table:
         import train
 
-        for seed in range(options.seeds):
-            run = Path(options.out) / f"{options.dataset}-{options.recipe}" / f"seed-{seed}"
+        folder = Path(options.out) / f"{options.dataset}-{options.recipe}"
+        runs = [folder / f"seed-{seed}" for seed in range(options.seeds)]
+        for seed, run in enumerate(runs):
             if not (run / "metrics.json").exists():
                 new = ["--dataset", options.dataset, "--recipe", options.recipe, "--seed", str(seed), *options.more]
                 new += ["--out", str(run)] + (["--data-dir", options.data_dir] if options.data_dir else [])
@@ -112,6 +130,8 @@ def main() -> None:
                     sys.exit(code)
             rows = add(rows, row_of(json.loads((run / "metrics.json").read_text())))
             write(rows)
+        rows = with_agreement(rows, runs)
+        write(rows)
     print(table(rows))
 
 

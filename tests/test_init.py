@@ -27,6 +27,15 @@ def test_landmark_follows_the_shape_of_the_classes(moons):
     assert metrics.accuracy(y, init.start(z, 3, "kmeans", 0).groups) < 0.9  # the data are hard for a Gaussian
 
 
+def test_landmark_joins_what_each_view_tells(rng):
+    """Four groups; one view tells 0, 1 from 2, 3 and the other 0, 2 from 1, 3."""
+    y = np.repeat(np.arange(4), 500)
+    views = [rng.normal(0, 0.3, (2000, 10)) + 4 * bit[:, None] for bit in (y // 2, y % 2)]
+    assert metrics.accuracy(y, init.landmark(views, 4, 0, n_landmarks=100)) > 0.99
+    assert all(metrics.accuracy(y, init.landmark([view], 4, 0, n_landmarks=100)) < 0.8 for view in views)
+    assert metrics.accuracy(y, init.start(views[0], 4, "landmark", 0, views[1]).groups) > 0.9
+
+
 @pytest.mark.parametrize("method", sorted(init.METHODS))
 def test_every_method_finds_well_separated_groups(rng, method):
     y = np.repeat(np.arange(4), [400, 100, 200, 300])
@@ -78,7 +87,7 @@ def test_landmark_weighs_the_draws(moons, monkeypatch):
         return np.roll(y, 500) if call % 3 == 0 else (y + call) % 3
 
     monkeypatch.setattr(init, "landmark_draw", draw)
-    assert metrics.accuracy(y, init.landmark(z, 3, 0)) == 1.0
+    assert metrics.accuracy(y, init.landmark([z], 3, 0)) == 1.0
     assert len(set(seeds)) == len(seeds) == 8
 
 

@@ -53,7 +53,7 @@ def test_the_kept_run_is_the_one_the_others_agree_with(config, data, tmp_path):
         rows = list(csv.DictReader(file))
     np.testing.assert_allclose([float(row["agreement"]) for row in rows], ari, atol=1e-9)
     assert [row["acc"] for row in rows] == [str(json.loads((f / "metrics.json").read_text())["acc"]) for f in folders]
-    kept = criteria.best_restart(result["restarts"])
+    kept = criteria.most_agreed(result["restarts"])
     for mine, theirs in zip(weights(tmp_path / "run"), weights(folders[kept]), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     with pytest.raises(InputError, match="holds a finished run"):
@@ -64,7 +64,8 @@ def test_the_kept_run_is_the_one_the_others_agree_with(config, data, tmp_path):
 
 def test_agreement_leads_and_the_bound_decides_between_equals():
     rows = [{"agreement": 0.9, "elbo": -5.0}, {"agreement": 0.8, "elbo": -1.0}, {"agreement": 0.9, "elbo": -4.0}]
-    assert criteria.best_restart(rows) == 2
+    assert criteria.most_agreed(rows) == 2
+    assert criteria.most_agreed([{**row, "elbo": None} for row in rows[1:]]) == 1  # a system without a bound
 
 
 def test_agreement_of_partitions_that_differ_in_names_only():

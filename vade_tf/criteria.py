@@ -96,13 +96,14 @@ def agreement(partitions: list[np.ndarray]) -> np.ndarray:
     return (ari.sum(axis=1) - 1) / (len(ari) - 1) if len(ari) > 1 else np.ones(1)
 
 
-def best_restart(rows: list[dict]) -> int:
-    """Place of the restart to keep: the one the others agree with most; of equals, that with the highest ELBO.
+def most_agreed(rows: list[dict]) -> int:
+    """Place of the run to keep: the one the others agree with most; of equals, that with the highest ELBO.
 
     Args:
-        rows: for each restart: agreement (mean ARI with the others) and elbo.
+        rows: for each run: agreement (mean ARI with the others) and elbo (None: the run has no bound).
     """
-    return max(range(len(rows)), key=lambda i: (rows[i]["agreement"], rows[i]["elbo"]))
+    bounds = [float("-inf") if row["elbo"] is None else row["elbo"] for row in rows]
+    return max(range(len(rows)), key=lambda i: (rows[i]["agreement"], bounds[i]))
 
 
 def behind(elbo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

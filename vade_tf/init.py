@@ -6,10 +6,12 @@ neighbourhood graph of the codes, and training then bends the regions into Gauss
 """
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.linalg
 import scipy.sparse
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans, MiniBatchKMeans
@@ -39,7 +41,7 @@ class Start:
     sigma2: np.ndarray
 
 
-def start(z: np.ndarray, n_clusters: int, method: str, seed: int) -> Start:
+def start(z: np.ndarray, n_clusters: int, method: str, seed: int, hidden: np.ndarray | None = None) -> Start:
     """Group codes and describe the groups as a mixture.
 
     Args:
@@ -47,6 +49,7 @@ def start(z: np.ndarray, n_clusters: int, method: str, seed: int) -> Start:
         n_clusters: K, at most n.
         method: one of `METHODS`: "landmark", "gmm" (diagonal; the paper's way) or "kmeans".
         seed: same codes and seed, same start.
+        hidden: what else is known of the rows, [n, d]; "landmark" reads the neighbours there beside those of the code.
 
     Raises:
         ValueError: unknown method, or K not in 1..n.
@@ -61,7 +64,8 @@ def start(z: np.ndarray, n_clusters: int, method: str, seed: int) -> Start:
             mixture = GaussianMixture(n_clusters, covariance_type="diag", n_init=3, random_state=seed).fit(z)
             groups, pi, mu, sigma2 = mixture.predict(z), mixture.weights_, mixture.means_, mixture.covariances_
         else:
-            groups = landmark(z, n_clusters, seed) if method == "landmark" else kmeans(z, n_clusters, seed)
+            views = [z] if hidden is None else [z, hidden]
+            groups = landmark(views, n_clusters, seed) if method == "landmark" else kmeans(z, n_clusters, seed)
             pi, mu, sigma2 = moments(z, groups, n_clusters)
     floor = VARIANCE_FLOOR * z.var(axis=0).mean() + 1e-12
     return Start(
@@ -100,7 +104,12 @@ def kmeans(z: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
 
 
 def landmark(
-    z: np.ndarray, n_clusters: int, seed: int, n_draws: int = 8, n_landmarks: int = 1000, n_nearest: int = 3
+    views: Sequence[np.ndarray],
+    n_clusters: int,
+    seed: int,
+    n_draws: int = 8,
+    n_landmarks: int = 1000,
+    n_nearest: int = 3,
 ) -> np.ndarray:
     """Groups that draws of landmark spectral clustering agree on.
 
@@ -108,7 +117,7 @@ def landmark(
     agrees best with all others (adjusted Rand index), and every row goes where most of them put it.
 
     Args:
-        z: codes, [n, latent].
+        views: the same rows in one or more spaces, [n, d] each; a row's neighbours count in all of them alike.
         n_clusters: K.
         seed: of the draws.
         n_draws: draws that vote.
@@ -117,12 +126,12 @@ def landmark(
     Returns:
         Groups, [n].
     """
-    z = np.asarray(z, np.float32)
+    views = [np.asarray(view, np.float32) for view in views]
     seeds = np.random.SeedSequence(seed).generate_state(n_draws) >> 1
 
     def draw(number: int) -> np.ndarray:
         with threadpool_limits(1, user_api="openmp"):  # counts for this thread alone
-            return landmark_draw(z, n_clusters, int(number), n_landmarks, n_nearest)
+            return landmark_draw(views, n_clusters, int(number), n_landmarks, n_nearest)
 
     with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
         draws = list(pool.map(draw, seeds))
@@ -139,7 +148,9 @@ def vote(draws: list[np.ndarray], n_clusters: int) -> np.ndarray:
     return votes.argmax(axis=1)
 
 
-def landmark_draw(z: np.ndarray, n_clusters: int, seed: int, n_landmarks: int, n_nearest: int) -> np.ndarray:
+def landmark_draw(
+    views: Sequence[np.ndarray], n_clusters: int, seed: int, n_landmarks: int, n_nearest: int
+) -> np.ndarray:
     """Groups by landmark spectral clustering: regions of a neighbourhood graph, in time linear in n.
 
     The rows' similarities go through landmarks (an anchor graph: Liu et al., ICML 2010; Chen & Cai, AAAI 2011), so the
@@ -147,20 +158,33 @@ def landmark_draw(z: np.ndarray, n_clusters: int, seed: int, n_landmarks: int, n
     the power of `DIFFUSION` (a diffusion map: Coifman & Lafon, ACHA 2006), so that what lies beyond K hardly counts.
 
     Args:
-        z: codes, [n, latent].
+        views: as for `landmark`; each has landmarks of its own.
         n_clusters: K.
         seed: of the landmarks and of k-means.
-        n_landmarks: M, at most a fifth of the rows.
-        n_nearest: landmarks a row is tied to.
+        n_landmarks: M, of each view; at most a fifth of the rows.
+        n_nearest: landmarks a row is tied to, in each view.
 
     Returns:
         Groups, [n].
     """
-    n = len(z)
+    n_landmarks = min(n_landmarks, len(views[0]) // 5)
     m = round(EIGENVECTORS * n_clusters)
-    n_landmarks = min(n_landmarks, n // 5)
     if n_landmarks <= max(m, n_nearest):
-        return kmeans(z, n_clusters, seed)  # too few rows for a graph of landmarks
+        return kmeans(views[0], n_clusters, seed)  # too few rows for a graph of landmarks
+    ties = scipy.sparse.hstack([landmark_ties(view, seed, n_landmarks, n_nearest) for view in views], format="csr")
+    degree = np.asarray(ties.sum(axis=0)).ravel()
+    ties = ties @ scipy.sparse.diags_array(1 / np.sqrt(np.maximum(degree, 1e-12)))
+    between = (ties.T @ ties).toarray() / len(views)  # its largest eigenvalue is 1
+    size = len(between)
+    values, vectors = scipy.linalg.eigh(between, subset_by_index=(size - m, size - 1))  # [m], [landmarks, m]
+    embedding = ties @ (vectors * np.maximum(values, 0) ** DIFFUSION)  # [n, m]
+    embedding /= np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-12)
+    return KMeans(n_clusters, n_init=5, random_state=seed).fit(embedding.astype(np.float32)).labels_
+
+
+def landmark_ties(z: np.ndarray, seed: int, n_landmarks: int, n_nearest: int) -> scipy.sparse.csr_matrix:
+    """Weights [n, M] that tie each row [n, d] to its nearest landmarks, the centres of a k-means; a row's sum to 1."""
+    n = len(z)
     batch = min(4096, n)
     centres = MiniBatchKMeans(n_landmarks, batch_size=batch, n_init=1, random_state=seed).fit(z).cluster_centers_
     distance, nearest = NearestNeighbors(n_neighbors=n_nearest + 1).fit(centres).kneighbors(z)
@@ -168,10 +192,4 @@ def landmark_draw(z: np.ndarray, n_clusters: int, seed: int, n_landmarks: int, n
     weight = np.exp(-2 * (distance[:, :-1] / width) ** 2)  # [n, n_nearest]
     weight /= weight.sum(axis=1, keepdims=True)
     indptr = np.arange(n + 1) * n_nearest
-    ties = scipy.sparse.csr_matrix((weight.ravel(), nearest[:, :-1].ravel(), indptr), (n, n_landmarks))
-    degree = np.asarray(ties.sum(axis=0)).ravel()
-    ties = ties @ scipy.sparse.diags_array(1 / np.sqrt(np.maximum(degree, 1e-12)))
-    values, vectors = np.linalg.eigh((ties.T @ ties).toarray())  # [M], [M, M], ascending
-    embedding = ties @ (vectors[:, -m:] * np.maximum(values[-m:], 0) ** DIFFUSION)  # [n, m]
-    embedding /= np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-12)
-    return KMeans(n_clusters, n_init=5, random_state=seed).fit(embedding.astype(np.float32)).labels_
+    return scipy.sparse.csr_matrix((weight.ravel(), nearest[:, :-1].ravel(), indptr), (n, n_landmarks))

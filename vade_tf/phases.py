@@ -1,6 +1,5 @@
-"""The three phases of a run, each a function that does what the run folder does not hold yet."""
+"""What every system's training is made of: the work of a run, the autoencoder's phase, and epochs that are recorded."""
 
-import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,17 +9,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vade_tf import callbacks, elbo, init, metrics, watch
+from vade_tf import callbacks, elbo, metrics
 from vade_tf.config import TrainConfig
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
-from vade_tf.errors import DivergedError, InputError
+from vade_tf.errors import InputError
 from vade_tf.model import VaDE
 from vade_tf.optimizer import FusedAdam
 from vade_tf.run import Run, State
-
-NOISE_ROWS = 1000  # whose mean variance of q(z|x) is the least that a component starts with
-CODE_LIMIT = 1e18  # beyond, squared distances are infinite in float32
 
 
 class Silent:
@@ -87,11 +83,12 @@ def pretrain(work: Work) -> None:
             network.set_weights([next(weights) for _ in network.weights])
     elif config.pretrain_epochs != 0:
         autoencoder = build_autoencoder(work.model)
-        done = _prepare(work, "pretrain", autoencoder, reconstruction_loss(work.model))
+        done = prepare(work, "pretrain", autoencoder, reconstruction_loss(work.model))
         span = range(done, filled(config.pretrain_epochs))
         batches = pipeline.training_batches(work.dataset.x, config.batch_size, config.seed, span)
-        own = _callbacks(work, "pretrain", span, span.stop)
-        _epochs(work, autoencoder, span, batches.map(lambda x: (x, x)), own)  # an autoencoder's target is its input
+        own = phase_callbacks(work, "pretrain", span, span.stop)
+        targets = batches.map(lambda x: (x, x))  # an autoencoder's target is its input
+        train_epochs(work, autoencoder, span, targets, own)
     work.run.save_pretrained([weight for network in networks for weight in network.get_weights()])
 
 
@@ -115,93 +112,6 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> list[np.ndarray]:
     return weights
 
 
-def vade(work: Work) -> VaDE:
-    """The system of this package: the three phases, one after the other."""
-    pretrain(work)
-    fit(work, start(work))
-    return work.model
-
-
-def start(work: Work) -> np.ndarray:
-    """The starting mixture, from the pretrained code; assigned to the model. Returns its groups, [n]."""
-    found = work.run.load_start()
-    if found is None:
-        advance = work.reporter.phase("init", 1)
-        with work.timed():
-            found = _group(work)
-        work.run.save_start(found)
-        advance(1, f"{work.config.init}, {work.config.clusters} groups")
-    log_s2 = work.model.encode(work.dataset.x[:NOISE_ROWS])[1].numpy()
-    noise = np.exp(np.minimum(log_s2, 0.0)).mean(axis=0)  # [latent]; at the bound's optimum no component is narrower
-    work.model.prior.assign(found.pi, found.mu, np.maximum(found.sigma2, noise))
-    return found.groups
-
-
-def fit(work: Work, start_groups: np.ndarray) -> None:
-    """VaDE, at first held to groups: the hints, or those of the start, found anew on the code as it gets better."""
-    config, model = work.config, work.model
-    done = _prepare(work, "fit", model)
-    epochs = filled(config.epochs)
-    image_shape = work.dataset.image_shape if config.augment else None
-    guide = callbacks.Guide(config.guide_weight, filled(config.guide_epochs))
-    views = callbacks.Views(work.dataset, config.seed, epochs)
-    watched = watch.Watch(work.dataset.x, filled(config.clusters), config.seed)
-    record = {"score": lambda: label_scores(model, work.dataset), "views": views, "watch": watched}
-    own = [guide, *_callbacks(work, "fit", range(done, epochs), epochs, **record)]
-    first = start_groups if work.hints is None else work.hints
-    turns = [] if work.hints is not None else regroup_epochs(filled(config.guide_epochs), config.regroups)
-    for begin, end in itertools.pairwise([0, *turns, epochs]):
-        if end > done:
-            groups = _held_groups(work, begin) if begin else first
-            span = range(max(begin, done), end)
-            rows = (work.dataset.x, config.batch_size, start_seed(config), span)
-            batches = pipeline.training_batches(*rows, hints=groups, image_shape=image_shape)
-            _epochs(work, model, span, batches, own)
-    if image_shape is not None:
-        settle(model, work.dataset)
-
-
-def regroup_epochs(guide_epochs: int, regroups: int) -> list[int]:
-    """Epochs done when the held groups are found anew: at even distances while VaDE is guided, at most one an epoch."""
-    turns = {guide_epochs * i // (regroups + 1) for i in range(1, regroups + 1)}
-    return sorted(turns - {0, guide_epochs})
-
-
-def _held_groups(work: Work, epoch: int) -> np.ndarray:
-    """The groups found anew after so many epochs: kept by the run, or found now."""
-    kept = work.run.load_groups()
-    if kept is not None and kept[0] == epoch:
-        return kept[1]
-    with work.timed():
-        groups = regrouped(work)
-    work.run.save_groups(epoch, groups)
-    return groups
-
-
-def regrouped(work: Work) -> np.ndarray:
-    """Groups found anew on the present code, named as the model's components: int32 [n]."""
-    return init.matched(_group(work).groups, model_groups(work.model, work.dataset))
-
-
-def settle(model: VaDE, dataset: Dataset) -> None:
-    """Set the mixture to the optimum of the bound for the rows as they are; training read them augmented.
-
-    With gamma and q(z|x) held, the bound is highest (setting its derivatives to zero) at pi_c = mean gamma_c,
-    mu_c = mean of m and sigma2_c = mean of s2 + (m - mu_c)^2, the last two weighted by gamma_c. A component without
-    rows stays as it is.
-    """
-    encoded = [[part.numpy() for part in model.encode(rows)] for rows in pipeline.ordered_batches(dataset.x)]
-    m, log_s2 = (np.concatenate(part).astype(np.float64) for part in zip(*encoded, strict=True))  # [n, latent]
-    gamma = np.exp(model.prior(m).numpy().astype(np.float64))  # [n, K]
-    weight = gamma.sum(axis=0)  # [K]
-    _, mu, log_sigma2 = (part.numpy().astype(np.float64) for part in model.prior.parameters)
-    pi, sigma2 = np.maximum(weight, 1e-6 * len(m)), np.exp(log_sigma2)
-    for c in np.flatnonzero(weight >= 1.0):
-        mu[c] = gamma[:, c] @ m / weight[c]
-        sigma2[c] = gamma[:, c] @ (np.exp(log_s2) + (m - mu[c]) ** 2) / weight[c]
-    model.prior.assign(pi, mu, sigma2)
-
-
 def fit_keras(
     work: Work,
     model: keras.Model,
@@ -221,14 +131,14 @@ def fit_keras(
         score: gives further columns after an epoch, see `callbacks.Record`.
         window: epochs a span; 0: one span of all that are left.
     """
-    done, epochs = _prepare(work, "fit", model, loss), filled(work.config.epochs)
-    own = _callbacks(work, "fit", range(done, epochs), epochs, score=score)
+    done, epochs = prepare(work, "fit", model, loss), filled(work.config.epochs)
+    own = phase_callbacks(work, "fit", range(done, epochs), epochs, score=score)
     for first in range(done, epochs, window or epochs):
         span = range(first, min(first + (window or epochs), epochs))
         found = batches(span)
         if found is None:
             return
-        _epochs(work, model, span, found, own)
+        train_epochs(work, model, span, found, own)
 
 
 def build_autoencoder(model: VaDE) -> keras.Model:
@@ -254,13 +164,6 @@ def label_scores(model: keras.Model, dataset: Dataset) -> dict:
     return {} if dataset.y is None else metrics.scores(dataset.y, model_groups(model, dataset))
 
 
-def start_seed(config: TrainConfig) -> int:
-    """Seed of the starts and of the order of the rows in the VaDE phase."""
-    if config.restart == 0:
-        return config.seed
-    return int(np.random.SeedSequence((config.seed, config.restart)).generate_state(1)[0] >> 1)
-
-
 def filled(value: int | None) -> int:
     """A setting that `training` has settled."""
     assert value is not None
@@ -278,17 +181,7 @@ def codes(work: Work) -> np.ndarray:
     return mean_encoder(work.model).predict(batches, verbose=0)
 
 
-def _group(work: Work) -> init.Start:
-    """Groups of the rows on the model's present code."""
-    z = codes(work)
-    if not np.abs(z).max() < CODE_LIMIT:  # NaN is not either
-        raise DivergedError(
-            f"init: the code reaches {np.abs(z).max():.3g}, too far for a mixture; lower --learning-rate"
-        )
-    return init.start(z, filled(work.config.clusters), work.config.init, start_seed(work.config))
-
-
-def _prepare(work: Work, phase: str, model: keras.Model, loss=None) -> int:
+def prepare(work: Work, phase: str, model: keras.Model, loss=None) -> int:
     """Compile a model and, if an earlier process began its phase, restore it; returns the epochs done."""
     optimizer = FusedAdam(work.config.learning_rate, epsilon=work.config.adam_epsilon)
     model.compile(optimizer, loss=loss, jit_compile=work.jit)
@@ -298,7 +191,7 @@ def _prepare(work: Work, phase: str, model: keras.Model, loss=None) -> int:
     return work.state.epoch
 
 
-def _callbacks(work: Work, phase: str, span: range, epochs: int, **record) -> list[keras.callbacks.Callback]:
+def phase_callbacks(work: Work, phase: str, span: range, epochs: int, **record) -> list[keras.callbacks.Callback]:
     """Learning rate, record and progress of a phase of so many epochs, of which `span` are still to do."""
     rate = callbacks.learning_rate(
         work.config.schedule, work.config.learning_rate, epochs, work.config.decay, work.config.decay_epochs
@@ -314,7 +207,7 @@ def _callbacks(work: Work, phase: str, span: range, epochs: int, **record) -> li
     ]
 
 
-def _epochs(work: Work, model: keras.Model, span: range, batches, own: list) -> None:
+def train_epochs(work: Work, model: keras.Model, span: range, batches, own: list) -> None:
     """Train the epochs of a span."""
     steps = pipeline.steps_per_epoch(len(work.dataset.x), work.config.batch_size)
     ends = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}

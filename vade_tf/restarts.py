@@ -18,7 +18,7 @@ from vade_tf import criteria, phases, seeds
 from vade_tf.config import TrainConfig
 from vade_tf.data.sources import load_dataset
 from vade_tf.errors import InputError
-from vade_tf.run import load, write_whole
+from vade_tf.run import write_whole
 
 FILE = "restarts.json"
 
@@ -67,13 +67,12 @@ def resume_restarts(out: str | Path, *, reporter=None, export: bool = True) -> d
         shared = config.pretrained or (str(folders[0]) if number else None)
         one = replace(config, restart=number, pretrained=shared)
         runs.append(seeds.finished(one, folder, f"restart {number}", reporter=reporter, export=export))
-    dataset, _ = load_dataset(config)
-    agreement = criteria.agreement([phases.model_groups(load(folder), dataset) for folder in folders])
+    agreement = seeds.agreement(folders)
     rows = [
         {"restart": number, "agreement": float(ari), **{name: run[name] for name in ("elbo", "acc")}}
         for number, (ari, run) in enumerate(zip(agreement, runs, strict=True))
     ]
-    kept = criteria.best_restart(rows)
+    kept = criteria.most_agreed(rows)
     reporter.say(
         f"kept restart {kept} of {len(rows)}: mean ARI with the others {rows[kept]['agreement']:.3f} "
         f"(least {agreement.min():.3f}), ELBO {rows[kept]['elbo']:.2f}"

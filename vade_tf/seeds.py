@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from vade_tf import phases, training
+from vade_tf import criteria, phases, training
 from vade_tf.config import TrainConfig
+from vade_tf.data.sources import load_dataset
 from vade_tf.errors import InputError
-from vade_tf.run import write_whole
+from vade_tf.run import Run, load, write_whole
 
 FILE = "seeds.json"
 
@@ -40,8 +41,9 @@ def train_seeds(config: TrainConfig, out: str | Path, n_seeds: int, *, reporter=
         reporter, export: as for `training.train`.
 
     Returns:
-        What summary.json holds: runs (one metrics.json each), mean, std (n - 1), min, max of acc, nmi, ari and elbo
-        (labels permitting), and `selected`, the seed with the highest ELBO (None without a bound).
+        What summary.json holds: runs (for each its metrics.json and its agreement, the mean ARI with the others), mean,
+        std (n - 1), min, max of acc, nmi, ari and elbo (labels permitting), and `selected`, the seed that the others
+        agree with most (of equals, the one with the highest ELBO).
     """
     begin(out, FILE, {"n_seeds": n_seeds, "config": json.loads(config.to_json())})
     return resume_seeds(out, reporter=reporter, export=export)
@@ -53,12 +55,14 @@ def resume_seeds(out: str | Path, *, reporter=None, export: bool = True) -> dict
     reporter = reporter or phases.Silent()
     plan = json.loads((out / FILE).read_text())
     config = TrainConfig(**plan["config"])
-    runs = []
-    for seed in range(config.seed, config.seed + plan["n_seeds"]):
-        run = replace(config, seed=seed)
-        runs.append(finished(run, out / f"seed-{seed}", f"seed {seed}", reporter=reporter, export=export))
-    bounds = {run["seed"]: run["elbo"] for run in runs if run["elbo"] is not None}
-    summary = {"runs": runs, **spread(runs), "selected": max(bounds, key=bounds.__getitem__, default=None)}
+    folders = {seed: out / f"seed-{seed}" for seed in range(config.seed, config.seed + plan["n_seeds"])}
+    runs = [
+        finished(replace(config, seed=seed), folder, f"seed {seed}", reporter=reporter, export=export)
+        for seed, folder in folders.items()
+    ]
+    for run, ari in zip(runs, agreement(list(folders.values())), strict=True):
+        run["agreement"] = float(ari)
+    summary = {"runs": runs, **spread(runs), "selected": runs[criteria.most_agreed(runs)]["seed"]}
     write_whole(out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
     return summary
 
@@ -96,6 +100,12 @@ def finished(config: TrainConfig, folder: Path, name: str, *, reporter, extra=()
     if (folder / "config.json").exists():
         return training.resume(folder, reporter=reporter, extra=extra, export=export)
     return training.train(config, folder, reporter=reporter, extra=extra, export=export)
+
+
+def agreement(folders: list[Path]) -> np.ndarray:
+    """Mean adjusted Rand index of the groups of each of R finished runs on the same rows with all others, [R]."""
+    dataset, _ = load_dataset(Run.open(folders[0]).config)
+    return criteria.agreement([phases.model_groups(load(folder), dataset) for folder in folders])
 
 
 def spread(runs: list[dict]) -> dict:

@@ -70,8 +70,7 @@ class Terminal:
             if name in summary:
                 table.add_row(name.upper(), *(f"{summary[name][k]:.4f}" for k in ("mean", "std", "min", "max")))
         self.console.print(table)
-        if summary["selected"] is not None:
-            self.say(f"selected without labels: seed {summary['selected']} (highest ELBO)")
+        self.say(f"selected without labels: seed {summary['selected']} (the others agree with it most)")
         self.say(f"written to {out}")
 
     def sweep(self, summary: dict, out: str) -> None:

@@ -27,7 +27,7 @@ class System:
 
 
 SYSTEMS = {
-    "vade": System("vade_tf.phases:vade", pretrains=True, epochs=10),
+    "vade": System("vade_tf.guided:vade", pretrains=True, epochs=10),
     "kmeans": System("vade_tf.baselines.shallow:kmeans"),
     "gmm": System("vade_tf.baselines.shallow:gmm"),
     "ae_kmeans": System("vade_tf.baselines.shallow:ae_kmeans", pretrains=True),

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial.distance import pdist
 
-from vade_tf import init, phases, run
+from vade_tf import guided, init, phases, run
 from vade_tf.config import TrainConfig
 from vade_tf.data.dataset import build
 from vade_tf.errors import DivergedError
@@ -36,9 +37,9 @@ def test_settle_raises_the_bound_and_a_second_time_hardly(trained):
     model.prior.log_sigma2.assign_add(np.full((4, 3), 0.7))  # as after training on augmented rows: too wide
     model.prior.mu.assign_add(np.full((4, 3), 0.1))
     before = rates(model, dataset.x)
-    phases.settle(model, dataset)
+    guided.settle(model, dataset)
     after = rates(model, dataset.x)
-    phases.settle(model, dataset)
+    guided.settle(model, dataset)
     assert after < before - 0.5
     assert abs(rates(model, dataset.x) - after) < 0.05
 
@@ -47,7 +48,7 @@ def test_settle_leaves_a_component_without_rows_alone(trained):
     model, dataset = trained
     model.prior.mu.assign(np.concatenate([model.prior.mu.numpy()[:3], np.full((1, 3), 1e3)]))
     model.prior.log_sigma2.assign(np.concatenate([model.prior.log_sigma2.numpy()[:3], np.zeros((1, 3))]))
-    phases.settle(model, dataset)
+    guided.settle(model, dataset)
     np.testing.assert_allclose(model.prior.mu[3], 1e3)
     np.testing.assert_allclose(model.prior.log_sigma2[3], 0, atol=1e-6)
     assert all(np.isfinite(w).all() for w in model.get_weights())
@@ -59,14 +60,14 @@ def test_groups_found_anew_keep_the_names_of_the_components(trained, monkeypatch
     by_regions = by_model.copy()
     by_regions[:7] = (by_regions[:7] + 1) % 4
     found = init.Start(np.array([2, 0, 3, 1])[by_regions], *(None,) * 3)
-    monkeypatch.setattr(phases, "_group", lambda work: found)
+    monkeypatch.setattr(guided, "_group", lambda work: found)
     work = phases.Work(None, dataset, None, model, False, None, [], phases.Silent(), ())
-    np.testing.assert_array_equal(phases.regrouped(work), by_regions)
+    np.testing.assert_array_equal(guided.regrouped(work), by_regions)
 
 
 @given(st.integers(0, 200), st.integers(0, 12))
 def test_groups_are_found_anew_at_even_distances_while_guided(guide_epochs, regroups):
-    turns = phases.regroup_epochs(guide_epochs, regroups)
+    turns = guided.regroup_epochs(guide_epochs, regroups)
     assert len(turns) == min(regroups, max(guide_epochs - 1, 0))
     gaps = np.diff([0, *turns, guide_epochs])
     assert np.all(gaps > 0) or not turns
@@ -92,7 +93,7 @@ def test_a_code_that_ran_away_is_no_start(trained, code):
     config = TrainConfig.create(data="x", clusters=4)
     work = phases.Work(run.Run(Path("run"), config), dataset, None, model, False, None, [], phases.Silent(), ())
     with pytest.raises(DivergedError, match="init: the code reaches (1e[+]19|nan|inf).*; lower --learning-rate"):
-        phases._group(work)
+        guided._group(work)
 
 
 def test_no_component_starts_narrower_than_the_noise_of_a_code(trained, monkeypatch):
@@ -103,6 +104,32 @@ def test_no_component_starts_narrower_than_the_noise_of_a_code(trained, monkeypa
     )
     monkeypatch.setattr(run.Run, "load_start", lambda self: found)
     folder = run.Run(Path("run"), TrainConfig.create(data="x", clusters=4))
-    phases.start(phases.Work(folder, dataset, None, model, False, None, [], phases.Silent(), ()))
+    guided.start(phases.Work(folder, dataset, None, model, False, None, [], phases.Silent(), ()))
     noise = np.exp(model.encode(dataset.x)[1].numpy()).mean(axis=0)
     np.testing.assert_allclose(np.exp(model.prior.log_sigma2), np.maximum(found.sigma2, noise), rtol=0.02)
+
+
+def test_views_are_the_code_and_the_layer_before_it(trained):
+    """A layer narrower than DIRECTIONS is only turned: the distances between rows stay."""
+    model, dataset = trained
+    z, hidden = guided.views(model, dataset.x)
+    np.testing.assert_allclose(z, model.encode(dataset.x)[0], rtol=1e-5, atol=1e-6)
+    layer = keras.Model(model.encoder.inputs, model.encoder.get_layer("encoder_1").output).predict(dataset.x, verbose=0)
+    assert hidden.shape == layer.shape
+    np.testing.assert_allclose(pdist(hidden), pdist(layer), rtol=1e-3, atol=1e-4)
+
+
+def test_views_of_a_wide_layer_keep_most_of_its_variance(trained, monkeypatch):
+    model, dataset = trained
+    monkeypatch.setattr(guided, "DIRECTIONS", 3)
+    _, hidden = guided.views(model, dataset.x)
+    layer = keras.Model(model.encoder.inputs, model.encoder.get_layer("encoder_1").output).predict(dataset.x, verbose=0)
+    leading = np.linalg.svd(layer - layer.mean(axis=0), compute_uv=False)[:3] ** 2 / len(layer)
+    np.testing.assert_allclose(hidden.var(axis=0), leading[::-1], rtol=1e-3)
+
+
+def test_views_of_equal_rows_and_of_one(small_model):
+    for rows in (np.full((5, 12), 0.5, "f4"), np.full((1, 12), 0.5, "f4")):
+        for view in guided.views(small_model(), rows):
+            assert np.all(np.isfinite(view))
+            assert np.all(view == view[0])
