@@ -62,12 +62,12 @@ def measure(n: int, n_features: int, steps: int) -> list[dict]:
     def note(step: str) -> None:
         nonlocal begun
         rows.append({"step": step, "peak_mib": round(peak())})
-        print(f"{step:<28}{rows[-1]['peak_mib']:>7} MiB {time.perf_counter() - begun:>7.1f} s", flush=True)
+        print(f"{step:<32}{rows[-1]['peak_mib']:>7} MiB {time.perf_counter() - begun:>7.1f} s", flush=True)
         begun = time.perf_counter()
 
     import tensorflow as tf
 
-    from vade_tf import init, phases, training
+    from vade_tf import guided, init, phases, training
     from vade_tf.config import TrainConfig
     from vade_tf.data import pipeline
     from vade_tf.data.dataset import build
@@ -88,10 +88,10 @@ def measure(n: int, n_features: int, steps: int) -> list[dict]:
     batches = pipeline.training_batches(dataset.x, config.batch_size, 0, range(1))
     autoencoder.fit(batches.map(lambda x: (x, x)), steps_per_epoch=steps, shuffle=False, verbose=0)
     note(f"autoencoder, {steps} steps")
-    r = np.random.default_rng(0)
-    codes = r.normal(size=(4, config.latent_dim))[r.integers(0, 4, n)] + 0.3 * r.normal(size=(n, config.latent_dim))
-    start = init.start(codes.astype(np.float32), 4, "landmark", 0)
-    del codes
+    z, hidden = guided.row_views(model, dataset.x)
+    note("code and hidden layer, all rows")
+    start = init.start(z, 4, "landmark", 0, hidden)
+    del z, hidden
     model.prior.assign(start.pi, start.mu, start.sigma2)
     note("starting mixture, all rows")
     model.compile(FusedAdam(1e-3))

@@ -112,7 +112,7 @@ def test_no_component_starts_narrower_than_the_noise_of_a_code(trained, monkeypa
 def test_views_are_the_code_and_the_layer_before_it(trained):
     """A layer narrower than DIRECTIONS is only turned: the distances between rows stay."""
     model, dataset = trained
-    z, hidden = guided.views(model, dataset.x)
+    z, hidden = guided.row_views(model, dataset.x)
     np.testing.assert_allclose(z, model.encode(dataset.x)[0], rtol=1e-5, atol=1e-6)
     layer = keras.Model(model.encoder.inputs, model.encoder.get_layer("encoder_1").output).predict(dataset.x, verbose=0)
     assert hidden.shape == layer.shape
@@ -122,7 +122,7 @@ def test_views_are_the_code_and_the_layer_before_it(trained):
 def test_views_of_a_wide_layer_keep_most_of_its_variance(trained, monkeypatch):
     model, dataset = trained
     monkeypatch.setattr(guided, "DIRECTIONS", 3)
-    _, hidden = guided.views(model, dataset.x)
+    _, hidden = guided.row_views(model, dataset.x)
     layer = keras.Model(model.encoder.inputs, model.encoder.get_layer("encoder_1").output).predict(dataset.x, verbose=0)
     leading = np.linalg.svd(layer - layer.mean(axis=0), compute_uv=False)[:3] ** 2 / len(layer)
     np.testing.assert_allclose(hidden.var(axis=0), leading[::-1], rtol=1e-3)
@@ -130,6 +130,6 @@ def test_views_of_a_wide_layer_keep_most_of_its_variance(trained, monkeypatch):
 
 def test_views_of_equal_rows_and_of_one(small_model):
     for rows in (np.full((5, 12), 0.5, "f4"), np.full((1, 12), 0.5, "f4")):
-        for view in guided.views(small_model(), rows):
+        for view in guided.row_views(small_model(), rows):
             assert np.all(np.isfinite(view))
             assert np.all(view == view[0])

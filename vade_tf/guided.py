@@ -115,7 +115,7 @@ def start_seed(config: TrainConfig) -> int:
     return int(np.random.SeedSequence((config.seed, config.restart)).generate_state(1)[0] >> 1)
 
 
-def views(model: VaDE, x: Rows) -> tuple[np.ndarray, np.ndarray]:
+def row_views(model: VaDE, x: Rows) -> tuple[np.ndarray, np.ndarray]:
     """Raw rows x [n, D] as the encoder sees them in two places: their neighbours there are not quite the same.
 
     Returns:
@@ -127,21 +127,22 @@ def views(model: VaDE, x: Rows) -> tuple[np.ndarray, np.ndarray]:
     def read(output, rows: Rows) -> np.ndarray:
         batches = pipeline.ordered_batches(rows).map(model.scale)
         found = keras.Model(encoder.inputs, output).predict(batches, verbose=0)
-        if not np.abs(found).max() < CODE_LIMIT:  # NaN is not either
-            raise DivergedError(
-                f"init: the code reaches {np.abs(found).max():.3g}, too far for a mixture; lower --learning-rate"
-            )
+        furthest = max(found.max(), -found.min())
+        if not furthest < CODE_LIMIT:  # NaN is not either
+            raise DivergedError(f"init: the code reaches {furthest:.3g}, too far for a mixture; lower --learning-rate")
         return found
 
     sample = read(h, x[:: -(-len(x) // SAMPLE)])
-    spread = (sample - sample.mean(axis=0)).T @ (sample - sample.mean(axis=0))
-    width = len(spread)
-    _, axes = scipy.linalg.eigh(spread, subset_by_index=(max(width - DIRECTIONS, 0), width - 1))  # [width, directions]
+    sample -= sample.mean(axis=0)
+    width = sample.shape[1]
+    _, axes = scipy.linalg.eigh(
+        sample.T @ sample, subset_by_index=(max(width - DIRECTIONS, 0), width - 1)
+    )  # [width, directions]
     both = read(keras.ops.concatenate([m, h @ axes], axis=1), x)
     return both[:, : m.shape[1]], both[:, m.shape[1] :]
 
 
 def _group(work: Work) -> init.Start:
     """Groups of the rows on the model's present code; "landmark" reads the layer before it as well."""
-    z, hidden = views(work.model, work.dataset.x)
+    z, hidden = row_views(work.model, work.dataset.x)
     return init.start(z, phases.filled(work.config.clusters), work.config.init, start_seed(work.config), hidden)
