@@ -31,16 +31,17 @@ class Terminal:
         )
 
     def __enter__(self) -> "Terminal":
-        self.progress.start()
-        return self
+        return self  # the bars start with the first phase: what is refused before it leaves no empty line
 
     def __exit__(self, *exception) -> None:
-        self.progress.stop()
+        if self.progress.live.is_started:
+            self.progress.stop()
 
     def say(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)
 
     def phase(self, name: str, batches: int) -> Callable[[int, str], None]:
+        self.progress.start()
         task = self.progress.add_task("", total=batches, title=PHASES.get(name, name), text="")
         return lambda done, text: self.progress.update(task, advance=done, text=text)
 
