@@ -135,9 +135,8 @@ def row_views(model: VaDE, x: Rows) -> tuple[np.ndarray, np.ndarray]:
     sample = read(h, x[:: -(-len(x) // SAMPLE)])
     sample -= sample.mean(axis=0)
     width = sample.shape[1]
-    _, axes = scipy.linalg.eigh(
-        sample.T @ sample, subset_by_index=(max(width - DIRECTIONS, 0), width - 1)
-    )  # [width, directions]
+    leading = max(width - DIRECTIONS, 0), width - 1
+    _, axes = scipy.linalg.eigh(sample.T @ sample, subset_by_index=leading)  # [width, directions]
     both = read(keras.ops.concatenate([m, h @ axes], axis=1), x)
     return both[:, : m.shape[1]], both[:, m.shape[1] :]
 
