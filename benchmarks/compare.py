@@ -195,11 +195,12 @@ def main(argv: list[str] | None = None, results: Path = RESULTS) -> None:
         settings = ["--dataset", options.dataset, "--seed", str(seed), *data]
         vade = Path(options.vade) / f"{options.dataset}-robust" / f"seed-{seed}"
         trained(vade, settings, options.more)
-        pretrain_seconds = json.loads((vade / "metrics.json").read_text())["seconds"]["pretrain"]
+        source = json.loads((vade / "config.json").read_text())["pretrained"]  # of its autoencoder, if not itself
+        pretrain_seconds = json.loads((Path(source or vade) / "metrics.json").read_text())["seconds"]["pretrain"]
         for name in options.systems:
-            run, shared = vade, 0.0
+            run, shared = vade, pretrain_seconds if source else 0.0
             if name != "vade":
-                flags = [*settings, "--model", name]
+                flags, shared = [*settings, "--model", name], 0.0
                 if SYSTEMS[name].pretrains:
                     flags, shared = [*flags, "--pretrained", str(vade)], pretrain_seconds
                 run = trained(Path(options.out) / options.dataset / name / f"seed-{seed}", flags, options.more)
