@@ -153,7 +153,7 @@ def chart(rows: list[dict], dataset: str):
         for place, (name, own) in enumerate(systems.items()):
             acc = 100 * np.array([float(row["acc"]) for row in own])
             axis.barh(place, acc.mean(), height=0.62, color=COLOURS[1 if name == "vade" else 0])
-            axis.plot(acc, np.full(len(acc), place), "o", color="black", markersize=3.5, label="one seed")
+            axis.plot(acc, np.full(len(acc), place), "o", color="black", markersize=3.5, label="one seed", zorder=3)
             axis.text(101.5, place, percent(own, "acc"), va="center", fontsize=8)
             if name in PUBLISHED.get(dataset, {}):
                 figure_of = float(PUBLISHED[dataset][name][0].split()[0])

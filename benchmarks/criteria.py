@@ -100,16 +100,22 @@ def columns(rows: list[dict], study: str) -> tuple[np.ndarray, dict[str, np.ndar
     return numbers.pop("acc"), numbers
 
 
+def measured(rows: list[dict]) -> dict[str, str]:
+    """The criteria that some study has."""
+    return {name: label for name, label in CRITERIA.items() if any(row[name] for row in rows)}
+
+
 def table(rows: list[dict]) -> str:
     """For each study: ACC over its runs, and for each criterion its rank correlation with ACC and the ACC it picks."""
+    shown = measured(rows)
     lines = [
-        "| runs | ACC mean (worst, best) | " + " | ".join(CRITERIA) + " |",
-        "|---" * (2 + len(CRITERIA)) + "|",
+        "| runs | ACC mean (worst, best) | " + " | ".join(shown) + " |",
+        "|---" * (2 + len(shown)) + "|",
     ]
     for study in dict.fromkeys(row["study"] for row in rows):
         acc, found = columns(rows, study)
         cells = [f"{len(acc)} of {study}", f"{acc.mean():.4f} ({acc.min():.4f}, {acc.max():.4f})"]
-        for name in CRITERIA:
+        for name in shown:
             if name in found:
                 rank = spearmanr(found[name], acc).statistic if np.ptp(found[name]) > 0 else float("nan")
                 cells.append(f"{rank:+.2f} → {acc[found[name].argmax()]:.4f}")
@@ -123,17 +129,18 @@ def figure(rows: list[dict], path: Path) -> None:
     """A scatter of ACC against each criterion: a row of panels a study."""
     import matplotlib
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     from vade_tf.figures import COLOURS, STYLE
 
-    studies = list(dict.fromkeys(row["study"] for row in rows))
+    studies, shown = list(dict.fromkeys(row["study"] for row in rows)), measured(rows)
     with matplotlib.rc_context(STYLE):
-        picture = Figure((2.1 * len(CRITERIA), 2.0 * len(studies) + 0.4), layout="constrained")
-        panels = picture.subplots(len(studies), len(CRITERIA), squeeze=False, sharey="row")
+        picture = Figure((2.1 * len(shown), 2.0 * len(studies) + 0.4), layout="constrained")
+        panels = picture.subplots(len(studies), len(shown), squeeze=False, sharey="row")
         for study, line in zip(studies, panels, strict=True):
             acc, found = columns(rows, study)
             line[0].set_ylabel(f"{study}\nACC")
-            for (name, label), axes in zip(CRITERIA.items(), line, strict=True):
+            for (name, label), axes in zip(shown.items(), line, strict=True):
                 if name not in found:
                     axes.set_axis_off()
                     continue
@@ -142,6 +149,7 @@ def figure(rows: list[dict], path: Path) -> None:
                 axes.scatter(found[name][kept], acc[kept], s=60, facecolors="none", edgecolors="black")
                 axes.set_xlabel(label, fontsize=7)
                 axes.tick_params(labelsize=6)
+                axes.xaxis.set_major_locator(MaxNLocator(3))
         picture.suptitle("Label-free criteria against ACC, a point a run; ring: the run that the criterion picks")
         picture.savefig(path, dpi=80)
 
