@@ -5,12 +5,13 @@ import itertools
 import keras
 import numpy as np
 import scipy.linalg
+import tensorflow as tf
 
 from vade_tf import callbacks, init, phases, watch
 from vade_tf.config import TrainConfig
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
-from vade_tf.data.sparse import Rows
+from vade_tf.data.sparse import Rows, SparseRows
 from vade_tf.errors import DivergedError
 from vade_tf.model import VaDE
 from vade_tf.phases import Work
@@ -125,20 +126,31 @@ def row_views(model: VaDE, x: Rows) -> tuple[np.ndarray, np.ndarray]:
     m, h = encoder.outputs[0], keras.ops.cast(encoder.get_layer("z_mean").input, "float32")
 
     def read(output, rows: Rows) -> np.ndarray:
-        batches = pipeline.ordered_batches(rows).map(model.scale)
-        found = keras.Model(encoder.inputs, output).predict(batches, verbose=0)
+        """One array, filled batch by batch: of many rows this is most of the memory."""
+        network = keras.Model(encoder.inputs, output)
+        forward = tf.function(lambda batch: network(model.scale(batch)), reduce_retracing=True)
+        found = np.empty((len(rows), output.shape[1]), np.float32)
+        at = 0
+        for batch in pipeline.ordered_batches(rows):
+            found[at : at + len(batch)] = forward(batch)
+            at += len(batch)
         furthest = max(found.max(), -found.min())
         if not furthest < CODE_LIMIT:  # NaN is not either
             raise DivergedError(f"init: the code reaches {furthest:.3g}, too far for a mixture; lower --learning-rate")
         return found
 
-    sample = read(h, x[:: -(-len(x) // SAMPLE)])
+    every = -(-len(x) // SAMPLE)
+    axes = _leading_directions(read(h, x.part(slice(None, None, every)) if isinstance(x, SparseRows) else x[::every]))
+    both = read(keras.ops.concatenate([m, h @ axes], axis=1), x)
+    return both[:, : m.shape[1]], both[:, m.shape[1] :]
+
+
+def _leading_directions(sample: np.ndarray) -> np.ndarray:
+    """At most DIRECTIONS principal directions of a sample [n, width], [width, directions]. Centres the sample."""
     sample -= sample.mean(axis=0)
     width = sample.shape[1]
     leading = max(width - DIRECTIONS, 0), width - 1
-    _, axes = scipy.linalg.eigh(sample.T @ sample, subset_by_index=leading)  # [width, directions]
-    both = read(keras.ops.concatenate([m, h @ axes], axis=1), x)
-    return both[:, : m.shape[1]], both[:, m.shape[1] :]
+    return scipy.linalg.eigh(sample.T @ sample, subset_by_index=leading)[1][:, ::-1]
 
 
 def _group(work: Work) -> init.Start:

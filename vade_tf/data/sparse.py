@@ -40,7 +40,7 @@ class SparseRows:
         """The numbers of a range of rows with one zero for all that are not stored: their smallest, largest, worst."""
         return np.append(self.matrix[rows].data, self.dtype.type(0))
 
-    def part(self, rows: np.ndarray) -> "SparseRows":
+    def part(self, rows: np.ndarray | slice) -> "SparseRows":
         """The given rows, still sparse."""
         return SparseRows(self.matrix[rows])
 
