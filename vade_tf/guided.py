@@ -142,7 +142,8 @@ def row_views(model: VaDE, x: Rows) -> tuple[np.ndarray, np.ndarray]:
     every = -(-len(x) // SAMPLE)
     axes = _leading_directions(read(h, x.part(slice(None, None, every)) if isinstance(x, SparseRows) else x[::every]))
     both = read(keras.ops.concatenate([m, h @ axes], axis=1), x)
-    return both[:, : m.shape[1]], both[:, m.shape[1] :]
+    width = m.shape[1]
+    return both[:, :width].copy(), both[:, width:].copy()  # whole arrays, or each fit to them makes its own copy
 
 
 def _leading_directions(sample: np.ndarray) -> np.ndarray:

@@ -126,7 +126,7 @@ def landmark(
     Returns:
         Groups, [n].
     """
-    views = [np.asarray(view, np.float32) for view in views]
+    views = [np.ascontiguousarray(view, np.float32) for view in views]
     seeds = np.random.SeedSequence(seed).generate_state(n_draws) >> 1
 
     def draw(number: int) -> np.ndarray:
