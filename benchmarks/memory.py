@@ -6,8 +6,8 @@ Makes a CSR matrix of 685,071 x 2,000 with some 55 numbers a row, whose columns 
 takes it the way of `train.py --dataset reuters`: check and fingerprint, model and optimizer, autoencoder, starting
 mixture, VaDE held to groups, evaluation of the bound. What grows with the rows is done in full: the check, the
 fingerprint, the order of an epoch, the two views of all rows and the starting mixture. What only takes time is cut
-short: --steps batches of an epoch and as many of the evaluation. Prints the peak of the process's memory after each step
-(ru_maxrss, which includes Python and TensorFlow) and writes it to benchmarks/results/memory.csv.
+short: --steps batches of an epoch and as many of the evaluation. Prints the peak of the process's memory after each
+step (ru_maxrss, which includes Python and TensorFlow) and writes it to benchmarks/results/memory.csv.
 """
 
 import argparse
