@@ -86,11 +86,12 @@ def test_the_autoencoder_is_made_of_the_models_own_networks(small_model, rng):
     assert not np.allclose(model.encode(raw)[0], before)
 
 
+@pytest.mark.parametrize("method", init.METHODS)
 @pytest.mark.parametrize("code", [1e19, np.nan, -np.inf])
-def test_a_code_that_ran_away_is_no_start(trained, code):
+def test_a_code_that_ran_away_is_no_start(trained, code, method):
     model, dataset = trained
     model.encoder.get_layer("z_mean").bias.assign(np.full(3, code))
-    config = TrainConfig.create(data="x", clusters=4)
+    config = TrainConfig.create(data="x", clusters=4, init=method)
     work = phases.Work(run.Run(Path("run"), config), dataset, None, model, False, None, [], phases.Silent(), ())
     with pytest.raises(DivergedError, match="init: the code reaches (1e[+]19|nan|inf).*; lower --learning-rate"):
         guided._group(work)

@@ -134,10 +134,7 @@ def row_views(model: VaDE, x: Rows) -> tuple[np.ndarray, np.ndarray]:
         for batch in pipeline.ordered_batches(rows):
             found[at : at + len(batch)] = forward(batch)
             at += len(batch)
-        furthest = max(found.max(), -found.min())
-        if not furthest < CODE_LIMIT:  # NaN is not either
-            raise DivergedError(f"init: the code reaches {furthest:.3g}, too far for a mixture; lower --learning-rate")
-        return found
+        return _within_reach(found)
 
     every = -(-len(x) // SAMPLE)
     axes = _leading_directions(read(h, x.part(slice(None, None, every)) if isinstance(x, SparseRows) else x[::every]))
@@ -154,7 +151,19 @@ def _leading_directions(sample: np.ndarray) -> np.ndarray:
     return scipy.linalg.eigh(sample.T @ sample, subset_by_index=leading)[1][:, ::-1]
 
 
+def _within_reach(code: np.ndarray) -> np.ndarray:
+    """The code itself, if it is finite and its squared distances are."""
+    furthest = max(code.max(), -code.min())
+    if not furthest < CODE_LIMIT:  # NaN is not either
+        raise DivergedError(f"init: the code reaches {furthest:.3g}, too far for a mixture; lower --learning-rate")
+    return code
+
+
 def _group(work: Work) -> init.Start:
     """Groups of the rows on the model's present code; "landmark" reads the layer before it as well."""
-    z, hidden = row_views(work.model, work.dataset.x)
-    return init.start(z, phases.filled(work.config.clusters), work.config.init, start_seed(work.config), hidden)
+    config = work.config
+    if config.init == "landmark":
+        z, hidden = row_views(work.model, work.dataset.x)
+    else:
+        z, hidden = _within_reach(phases.codes(work)), None
+    return init.start(z, phases.filled(config.clusters), config.init, start_seed(config), hidden)
