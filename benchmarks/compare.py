@@ -1,7 +1,7 @@
 """Every system on one data set: the paper's comparison, each on the same networks, data and metrics.
 
 python benchmarks/compare.py --dataset mnist --seeds 3 --data-dir FOLDER
-python benchmarks/compare.py --dataset mnist --table    the table and the chart of all that was measured so far
+python benchmarks/compare.py --table    the tables and charts of all that was measured so far, a table of all sets first
 
 The VaDE of a seed is the run --vade/DATASET-robust/seed-N, as benchmarks/seeds.py leaves it, and is trained there if it
 is not there; the others start from its autoencoder and lie in --out/DATASET/SYSTEM/seed-N. What is finished is taken as
@@ -105,13 +105,17 @@ def add(file: Path, new: dict) -> list[dict]:
     return rows
 
 
+def in_order() -> list[str]:
+    """Every system, those of NAMES first."""
+    return [*NAMES, *(name for name in SYSTEMS if name not in NAMES)]
+
+
 def by_system(rows: list[dict], dataset: str) -> dict[str, list[dict]]:
-    """Rows of the data set at its largest size, by system, in the order of NAMES."""
+    """Rows of the data set at its largest size, by system, in their order."""
     rows = [row for row in rows if row["dataset"] == dataset]
     largest = max((int(row["rows"]) for row in rows), default=0)
     rows = [row for row in rows if int(row["rows"]) == largest]
-    order = [*NAMES, *(name for name in SYSTEMS if name not in NAMES)]
-    found = {name: [row for row in rows if row["system"] == name] for name in order}
+    found = {name: [row for row in rows if row["system"] == name] for name in in_order()}
     return {name: own for name, own in found.items() if own}
 
 
@@ -135,6 +139,18 @@ def table(rows: list[dict], dataset: str) -> str:
         figures = " | ".join(percent(own, column) for column in ("acc", "gmvae_acc", "nmi"))
         lines.append(f"| {NAMES.get(name, name)} | {len(own)} | {figures} | {seconds:,.0f} | {figure} | {source} |")
     lines += [f"| {name} | | | | | | {figure} | {source} |" for name, figure, source in NOT_HERE.get(dataset, [])]
+    return "\n".join(lines)
+
+
+def overview(rows: list[dict]) -> str:
+    """Mean ACC of every system on every data set in Markdown; in brackets, how many seeds."""
+    found = {name: by_system(rows, name) for name in dict.fromkeys(row["dataset"] for row in rows)}
+    sizes = [f"{name}, {int(next(iter(own.values()))[0]['rows']):,} rows" for name, own in found.items()]
+    lines = ["| ACC, % | " + " | ".join(sizes) + " |", "|---" * (1 + len(sizes)) + "|"]
+    for name in in_order():
+        cells = [f"{percent(own[name], 'acc')} ({len(own[name])})" if name in own else "" for own in found.values()]
+        if any(cells):
+            lines.append(f"| {NAMES.get(name, name)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -180,7 +196,7 @@ def trained(run: Path, settings: list[str], more: list[str]) -> Path:
 
 def main(argv: list[str] | None = None, results: Path = RESULTS) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", default="mnist")
+    parser.add_argument("--dataset", help="named data set (default: mnist; with --table: all that were measured)")
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0 up")
     parser.add_argument("--systems", nargs="+", default=list(SYSTEMS), choices=list(SYSTEMS), help="default: all")
     parser.add_argument("--data-dir")
@@ -189,11 +205,11 @@ def main(argv: list[str] | None = None, results: Path = RESULTS) -> None:
     parser.add_argument("--table", action="store_true", help="train nothing")
     parser.add_argument("more", nargs="*", help="further flags of train.py, after --")
     options = parser.parse_args(argv)
-    rows = read(results / "compare.csv")
+    rows, dataset = read(results / "compare.csv"), options.dataset or "mnist"
     data = ["--data-dir", options.data_dir] if options.data_dir else []
     for seed in [] if options.table else range(options.seeds):
-        settings = ["--dataset", options.dataset, "--seed", str(seed), *data]
-        vade = Path(options.vade) / f"{options.dataset}-robust" / f"seed-{seed}"
+        settings = ["--dataset", dataset, "--seed", str(seed), *data]
+        vade = Path(options.vade) / f"{dataset}-robust" / f"seed-{seed}"
         trained(vade, settings, options.more)
         source = json.loads((vade / "config.json").read_text())["pretrained"]  # of its autoencoder, if not itself
         pretrain_seconds = json.loads((Path(source or vade) / "metrics.json").read_text())["seconds"]["pretrain"]
@@ -203,12 +219,18 @@ def main(argv: list[str] | None = None, results: Path = RESULTS) -> None:
                 flags, shared = [*settings, "--model", name], 0.0
                 if SYSTEMS[name].pretrains:
                     flags, shared = [*flags, "--pretrained", str(vade)], pretrain_seconds
-                run = trained(Path(options.out) / options.dataset / name / f"seed-{seed}", flags, options.more)
+                run = trained(Path(options.out) / dataset / name / f"seed-{seed}", flags, options.more)
             rows = add(results / "compare.csv", row_of(run, options.data_dir, shared))
-    if not by_system(rows, options.dataset):
-        sys.exit(f"compare.py: nothing was measured on {options.dataset} yet")
-    print(table(rows, options.dataset))
-    chart(rows, options.dataset).savefig(results / f"compare-{options.dataset}.png")
+    shown = [dataset]
+    if options.table and options.dataset is None:
+        shown = list(dict.fromkeys(row["dataset"] for row in rows))
+    if not any(by_system(rows, each) for each in shown):
+        sys.exit(f"compare.py: nothing was measured on {dataset if shown else 'any data set'} yet")
+    if len(shown) > 1:
+        print(overview(rows))
+    for each in shown:
+        print(f"\n{each}\n\n{table(rows, each)}")
+        chart(rows, each).savefig(results / f"compare-{each}.png")
 
 
 if __name__ == "__main__":

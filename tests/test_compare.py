@@ -45,6 +45,17 @@ def test_the_table_sets_mean_and_deviation_beside_the_published_figure():
     assert [line.split(" | ")[0] for line in lines[4:]] == ["| LDMGI", "| AAE"]
 
 
+def test_the_overview_has_a_column_a_data_set_and_leaves_open_what_was_not_measured():
+    rows = [row("vade", 0, 0.97), row("dec", 0, 0.84), row("dec", 1, 0.86)]
+    rows += [row("kmeans", 0, 0.5, n=1797, dataset="digits"), row("vade", 0, 0.9, n=1797, dataset="digits")]
+    assert compare.overview(rows).splitlines()[0::2] == [
+        "| ACC, % | mnist, 70,000 rows | digits, 1,797 rows |",
+        "| k-means |  | 50.00 (1) |",
+        "| VaDE (robust) | 97.00 (1) | 90.00 (1) |",
+    ]
+    assert "| DEC | 85.00 ± 1.41 (2) |  |" in compare.overview(rows)
+
+
 def test_the_chart_has_a_bar_a_system_and_a_dot_a_seed():
     rows = [row("dec", 0, 0.84), row("dec", 1, 0.86), row("kmeans", 0, 0.5)]
     axis = compare.chart(rows, "mnist").axes[0]
@@ -68,6 +79,10 @@ def test_two_systems_from_the_command_to_the_picture(tmp_path, capsys):
     compare.main([*arguments, *more], results=tmp_path)  # everything is there: nothing is trained again
     assert before == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("metrics.json")}
     assert compare.read(tmp_path / "compare.csv") == rows
-    compare.main(["--dataset", "digits", "--table"], results=tmp_path)
+    (tmp_path / "compare-digits.png").unlink()
+    compare.main(["--table"], results=tmp_path)
+    assert (tmp_path / "compare-digits.png").exists()
     with pytest.raises(SystemExit, match="nothing was measured on mnist"):
-        compare.main(["--table"], results=tmp_path)
+        compare.main(["--table", "--dataset", "mnist"], results=tmp_path)
+    with pytest.raises(SystemExit, match="nothing was measured on any data set"):
+        compare.main(["--table"], results=tmp_path / "elsewhere")
