@@ -1,5 +1,6 @@
 """Every system, from rows to a run folder that loads; DEC's assignments, what can generate, and the registry."""
 
+import csv
 import functools
 import json
 
@@ -171,6 +172,18 @@ def test_a_resumed_run_keeps_its_pretraining_and_ends(data, tmp_path, monkeypatc
         *(["pretrain", str(e)] for e in (1, 2, 3)),
         *(["fit", str(e)] for e in (1, 2, 3, 4)),
     ]
+
+
+def test_dec_keeps_the_rate_of_its_own_optimizer_and_idec_follows_the_schedule(trained):
+    """Cosine falls to a twentieth of SMALL's 0.01 in the last epoch, if the run does not stop before."""
+    rates = {}
+    for name in ("dec", "idec"):
+        with (trained / name / "metrics.csv").open(newline="") as lines:
+            rates[name] = [float(row["learning_rate"]) for row in csv.DictReader(lines)]
+    assert rates["dec"] == pytest.approx([0.01] * len(rates["dec"]))
+    assert len(rates["dec"]) > 1
+    assert rates["idec"][0] < 0.01
+    assert sorted(set(rates["idec"]), reverse=True) == rates["idec"]
 
 
 def test_dec_assigns_by_a_student_t_kernel(rng):

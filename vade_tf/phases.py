@@ -120,6 +120,7 @@ def fit_keras(
     loss=None,
     score=dict,
     window=0,
+    optimizer: keras.optimizers.Optimizer | None = None,
 ) -> None:
     """Train any Keras model as the phase "fit": with the run's optimizer, schedule, record and way to resume.
 
@@ -130,9 +131,11 @@ def fit_keras(
         loss: as for `keras.Model.compile`.
         score: gives further columns after an epoch, see `callbacks.Record`.
         window: epochs a span; 0: one span of all that are left.
+        optimizer: the system's own, at a rate that stays; default the run's.
     """
-    done, epochs = prepare(work, "fit", model, loss), filled(work.config.epochs)
-    own = phase_callbacks(work, "fit", range(done, epochs), epochs, score=score)
+    steady = None if optimizer is None else float(optimizer.learning_rate)
+    done, epochs = prepare(work, "fit", model, loss, optimizer), filled(work.config.epochs)
+    own = phase_callbacks(work, "fit", range(done, epochs), epochs, steady=steady, score=score)
     for first in range(done, epochs, window or epochs):
         span = range(first, min(first + (window or epochs), epochs))
         found = batches(span)
@@ -181,9 +184,9 @@ def codes(work: Work) -> np.ndarray:
     return mean_encoder(work.model).predict(batches, verbose=0)
 
 
-def prepare(work: Work, phase: str, model: keras.Model, loss=None) -> int:
+def prepare(work: Work, phase: str, model: keras.Model, loss=None, optimizer=None) -> int:
     """Compile a model and, if an earlier process began its phase, restore it; returns the epochs done."""
-    optimizer = FusedAdam(work.config.learning_rate, epsilon=work.config.adam_epsilon)
+    optimizer = optimizer or FusedAdam(work.config.learning_rate, epsilon=work.config.adam_epsilon)
     model.compile(optimizer, loss=loss, jit_compile=work.jit)
     if work.state is None or work.state.phase != phase:
         return 0
@@ -191,16 +194,20 @@ def prepare(work: Work, phase: str, model: keras.Model, loss=None) -> int:
     return work.state.epoch
 
 
-def phase_callbacks(work: Work, phase: str, span: range, epochs: int, **record) -> list[keras.callbacks.Callback]:
-    """Learning rate, record and progress of a phase of so many epochs, of which `span` are still to do."""
-    rate = callbacks.learning_rate(
-        work.config.schedule, work.config.learning_rate, epochs, work.config.decay, work.config.decay_epochs
-    )
+def phase_callbacks(
+    work: Work, phase: str, span: range, epochs: int, *, steady: float | None = None, **record
+) -> list[keras.callbacks.Callback]:
+    """Learning rate, record and progress of a phase of so many epochs, of which `span` are still to do.
+
+    The rate is `steady`, or follows the run's schedule.
+    """
+    config = work.config
+    rate = callbacks.learning_rate(config.schedule, config.learning_rate, epochs, config.decay, config.decay_epochs)
     shown = work.config.model if phase == "fit" else phase
     batches = len(span) * pipeline.steps_per_epoch(len(work.dataset.x), work.config.batch_size)
     return [
         keras.callbacks.LearningRateScheduler(
-            lambda epoch: rate(epoch) * 0.5 ** callbacks.steps_back(work.rows, phase)
+            lambda epoch: (steady or rate(epoch)) * 0.5 ** callbacks.steps_back(work.rows, phase)
         ),
         callbacks.Record(work.run, phase, epochs, work.rows, work.reporter.say, **record),
         callbacks.Advance(work.reporter.phase(shown, batches), epochs),

@@ -33,7 +33,7 @@ SYSTEMS = {
     "ae_kmeans": System("vade_tf.baselines.shallow:ae_kmeans", pretrains=True),
     "ae_gmm": System("vade_tf.baselines.shallow:ae_gmm", pretrains=True),
     "vae_gmm": System("vade_tf.baselines.shallow:vae_gmm", epochs=30),
-    "dec": System("vade_tf.baselines.dec:dec", pretrains=True, epochs=10),
+    "dec": System("vade_tf.baselines.dec:dec", pretrains=True, epochs=40),
     "idec": System("vade_tf.baselines.dec:idec", pretrains=True, epochs=10),
     "gmvae": System("vade_tf.baselines.gmvae:fit", epochs=30),
 }

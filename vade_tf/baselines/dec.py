@@ -5,8 +5,10 @@
     loss = KL(p || q)                                       of encoder and centres       eq. 2
 
 p is computed anew from all rows after about UPDATES updates, in whole epochs, and training stops when the groups hardly
-change between two of these times. Adam with the run's schedule stands for the authors' SGD. A resumed run continues
-from the last state kept and computes p there.
+change between two of these times. DEC is trained by SGD at a rate that stays, whatever the run's: with Adam at the rate
+of the other systems the assignments are hard after an epoch, and the groups stay those of the start. IDEC is trained by
+Adam, as published for MNIST, with the run's schedule. A resumed run continues from the last state kept and computes p
+there.
 """
 
 import keras
@@ -19,6 +21,7 @@ from vade_tf.data import pipeline
 from vade_tf.phases import Work
 
 UPDATES = 140  # between two targets; so in Guo's re-implementation for MNIST, at batches of 256
+RATE, MOMENTUM = 0.01, 0.9  # of DEC's SGD; the first is the paper's, both are the re-implementation's
 TOLERANCE = 0.001  # share of rows that change their group
 GAMMA = 0.1  # IDEC's weight of the KL term against the reconstruction, both means over their elements
 
@@ -32,7 +35,8 @@ def target(q: np.ndarray) -> np.ndarray:
 def dec(work: Work) -> Clustering:
     """DEC: the KL term alone."""
     clustering = _start(work, "dec")
-    _train(work, clustering, clustering, "kl_divergence", lambda x, p: (x, p))
+    descent = keras.optimizers.SGD(RATE, momentum=MOMENTUM)
+    _train(work, clustering, clustering, "kl_divergence", lambda x, p: (x, p), optimizer=descent)
     return clustering
 
 
@@ -61,7 +65,7 @@ def _start(work: Work, system: str, decoder=None) -> Clustering:
     return Clustering(system, head, **networks, likelihood=model.likelihood, scaling=model.scaling)
 
 
-def _train(work: Work, clustering: Clustering, model: keras.Model, loss, form) -> None:
+def _train(work: Work, clustering: Clustering, model: keras.Model, loss, form, optimizer=None) -> None:
     """Train `model` towards targets made from `clustering`'s own assignments; `form` makes its batches of (x, p)."""
     dataset, config = work.dataset, work.config
     previous = None
@@ -77,5 +81,5 @@ def _train(work: Work, clustering: Clustering, model: keras.Model, loss, form) -
         return rows.map(form)
 
     window = max(1, round(UPDATES / pipeline.steps_per_epoch(len(dataset.x), config.batch_size)))
-    score = {"score": lambda: phases.label_scores(clustering, dataset)}
-    phases.fit_keras(work, model, batches, loss=loss, window=window, **score)
+    more = {"window": window, "optimizer": optimizer, "score": lambda: phases.label_scores(clustering, dataset)}
+    phases.fit_keras(work, model, batches, loss=loss, **more)
