@@ -63,6 +63,7 @@ def run(options: argparse.Namespace, command: str) -> None:
         import tensorflow as tf
 
         from vade_tf import evaluation, report, seeds
+        from vade_tf.run import Run
 
         tf.constant(0)  # the device speaks up when first used
     tf.get_logger().setLevel("ERROR")
@@ -70,6 +71,8 @@ def run(options: argparse.Namespace, command: str) -> None:
     paths = [path for name in options.runs for path in seeds.run_folders(name)]
     several = len(paths) > 1
     out = Path(options.out or ("comparison" if several else paths[0]))
+    for path in paths:
+        Run.open(path)  # a mistyped name is found out before a folder of that name is made
     if not options.no_figures:
         report.prepare(out)  # a folder that cannot be written is found out before the work
     where = {name: getattr(options, name) for name in ("data_dir", "data", "labels", "test")}

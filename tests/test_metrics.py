@@ -51,7 +51,8 @@ def test_both_accuracy_rules_and_purity_by_hand():
 def test_groups_may_share_a_label_in_purity_but_not_in_matching():
     y, groups = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 1, 1, 2, 2])
     assert metrics.purity(y, groups) == 1.0
-    assert metrics.most_confident_accuracy(y, groups, np.ones(6)) == 1.0
+    assert metrics.most_confident_accuracy(y, groups, np.arange(6)) == 1.0
+    assert metrics.most_confident_accuracy(y, groups, np.full(6, np.inf)) is None  # nobody is the surest
     assert sorted(metrics.matching(y, groups)) == [-1, 0, 1]
     assert metrics.accuracy(y, groups) == 4 / 6
 
@@ -59,7 +60,7 @@ def test_groups_may_share_a_label_in_purity_but_not_in_matching():
 @given(labels, st.randoms())
 def test_purity_is_no_less_than_accuracy_or_than_any_naming_by_one_member(y, random):
     groups = np.array([random.randrange(4) for _ in y])
-    confidence = np.array([random.random() for _ in y])
+    confidence = np.array(random.sample(range(len(y)), len(y)))
     assert metrics.purity(y, groups) >= metrics.accuracy(y, groups)
     assert metrics.purity(y, groups) >= metrics.most_confident_accuracy(y, groups, confidence)
 
@@ -82,7 +83,7 @@ def test_calibrated_confidence_has_no_error(rng):
 
 def test_all_scores_of_a_perfect_grouping_are_one_whatever_the_names():
     y = np.array([0, 0, 1, 1, 2, 2])
-    assert metrics.all_scores(y, 2 - y, np.ones(6)) == pytest.approx(dict.fromkeys(
+    assert metrics.all_scores(y, 2 - y, np.arange(6)) == pytest.approx(dict.fromkeys(
         ("acc", "nmi", "ari", "purity", "most_confident_acc", "homogeneity", "completeness"), 1.0))  # fmt: skip
     one = metrics.all_scores(y, np.zeros(6, int), np.ones(6))
     assert (one["homogeneity"], one["completeness"]) == (0.0, 1.0)  # one group: complete, and says nothing

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from vade_tf import networks
+from vade_tf.model import VaDE
 from vade_tf.optimizer import FusedAdam
 
 
@@ -174,6 +175,34 @@ def test_errors_say_what_to_do(small_model):
         small_model("poisson")
     with pytest.raises(ValueError, match="no sample_weight"):
         small_model().fit(np.zeros((4, 12), "f4"), np.zeros(4, "i4"), sample_weight=np.ones(4), verbose=0)
+    with pytest.raises(ValueError, match=r"y must be whole numbers of shape \(batch,\)"):
+        small_model().fit(np.zeros((4, 12), "f4"), np.zeros(4, "f4"), verbose=0)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="y must hold groups from 0 to 3, or -1 for unknown"):
+        small_model().fit(np.zeros((4, 12), "f4"), np.full(4, 4), verbose=0)
+
+
+def test_hints_in_a_column_are_hints(small_model, rng):
+    x, y = rng.random((32, 12)).astype("f4"), np.arange(32) % 4
+    losses = [small_model().fit(x, each, batch_size=8, shuffle=False, verbose=0).history for each in (y, y[:, None])]
+    assert losses[0] == losses[1]
+
+
+def test_layers_of_the_users_own_are_told_of_training_and_their_penalties_count(rng):
+    """Batch normalisation moves its averages in fit alone; weight decay is in the loss and not in the bound."""
+    x = rng.random((64, 12)).astype("f4")
+    inputs = keras.Input((12,))
+    h = keras.layers.BatchNormalization(name="norm")(inputs)
+    h = keras.layers.Dense(8, activation="relu", kernel_regularizer=keras.regularizers.L2(10.0))(h)
+    encoder = keras.Model(inputs, [keras.layers.Dense(3)(h), keras.layers.Dense(3)(h)])
+    model = VaDE(encoder, networks.build_decoder(12, latent_dim=3, hidden=(8,)), 4)
+    model.compile(FusedAdam(1e-3))
+    result = model.evaluate(x, verbose=0, return_dict=True)
+    assert float(tf.add_n(model.losses)) > 1
+    assert result["loss"] == pytest.approx(-result["elbo"] + float(tf.add_n(model.losses)), rel=1e-5)
+    average = encoder.get_layer("norm").moving_mean
+    np.testing.assert_array_equal(average, np.zeros(12))
+    model.fit(x, batch_size=16, epochs=2, verbose=0)
+    assert np.all(average.numpy() > 0.01)
 
 
 def test_paper_network_has_the_paper_shape():

@@ -58,7 +58,7 @@ def test_the_kept_run_is_the_one_the_others_agree_with(config, data, tmp_path):
         np.testing.assert_array_equal(mine, theirs)
     with pytest.raises(InputError, match="holds a finished run"):
         restarts.resume_restarts(tmp_path / "run")
-    with pytest.raises(InputError, match="holds several runs already"):
+    with pytest.raises(InputError, match="holds a finished run"):
         restarts.train_restarts(config, tmp_path / "run", 3)
 
 
@@ -98,6 +98,11 @@ def test_an_autoencoder_that_does_not_fit_is_said_before_anything_is_written(con
     wrong = dataclasses.replace(config, pretrained=str(tmp_path))
     with pytest.raises(InputError, match="expected a run folder"):
         restarts.train_restarts(wrong, tmp_path / "run", 2)
+    other = dataclasses.replace(config, model="dec")
+    with pytest.raises(
+        InputError, match="--restarts: expected --model vade, got 'dec'; --seeds goes with every system"
+    ):
+        restarts.train_restarts(other, tmp_path / "run", 2)
     with pytest.raises(InputError, match="expected a run folder"):
         sweep.train_sweep(wrong, tmp_path / "run", (3, 4))
     assert not (tmp_path / "run").exists()

@@ -109,13 +109,15 @@ def test_a_sweep_continues_and_comes_to_the_same(whole, tmp_path):
 def test_what_does_not_go_with_a_sweep_is_named_and_nothing_is_written(whole, config, tmp_path):
     for wrong, clusters, message in (
         ({"hints": "known.npy"}, range(2, 4), "--hints: names groups of one number of clusters"),
+        ({"model": "kmeans"}, range(2, 4), "--clusters: several go with --model vade alone, got 'kmeans'"),
+        ({"limit": 10}, range(2, 4), "--held-out: a sweep needs at least 2 rows aside"),
         ({}, range(170, 190), "--clusters: expected at most the number of rows, 180, got 189"),
         ({"held_out": 0.001}, range(2, 4), "--held-out: 0.001 of 200 rows leaves one side empty"),
     ):
         with pytest.raises(InputError, match=message):
             sweep.train_sweep(dataclasses.replace(config, **wrong), tmp_path / "out", clusters)
     assert not (tmp_path / "out").exists()
-    with pytest.raises(InputError, match=r"holds several runs already; .* --resume"):
+    with pytest.raises(InputError, match=r"is not empty; .* several runs already, continue with --resume"):
         sweep.train_sweep(config, whole[0], range(2, 4))
 
 

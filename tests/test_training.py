@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from vade_tf import metrics as scores
-from vade_tf import run, seeds, training
+from vade_tf import restarts, run, seeds, training
 from vade_tf.config import TrainConfig
 from vade_tf.errors import DivergedError, InputError
 
@@ -226,8 +227,12 @@ def test_hints_lead_instead_of_the_start(data, tmp_path):
     right = run.load(tmp_path / "run").predict(x, verbose=0).argmax(axis=1) == middle
     assert right[:200].mean() > 0.95
     assert right[200:].mean() > 0.95
+    with pytest.raises(InputError, match="--hints: expected neither --limit nor --held-out"):
+        dataclasses.replace(config, limit=100)
     np.save(tmp_path / "hints.npy", middle + 1)
-    with pytest.raises(InputError, match=r"--hints: expected 300 whole numbers from -1 \(unknown\) to 1"):
+    with pytest.raises(
+        InputError, match=r"--hints: expected 300 whole numbers from -1 \(unknown\) to 1, got numbers from 1 to 2"
+    ):
         training.train(config, tmp_path / "other")
     assert not (tmp_path / "other").exists()
 
@@ -239,6 +244,22 @@ def test_a_finished_run_is_never_overwritten(data, whole):
     with pytest.raises(InputError, match="holds a finished run; nothing is left to do"):
         training.resume(whole)
     assert (whole / "metrics.json").read_bytes() == before
+
+
+def test_a_folder_with_other_things_in_it_is_left_alone(data, tmp_path):
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "thesis.txt").write_text("mine")
+    config = TrainConfig.create(data=data, **SMALL)
+    for train in (training.train, lambda *to: seeds.train_seeds(*to, 2), lambda *to: restarts.train_restarts(*to, 2)):
+        with pytest.raises(InputError, match=r"--out: .* is not empty; choose another folder"):
+            train(config, tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["export"]
+
+
+def test_several_seeds_of_data_that_are_not_there_leave_nothing(tmp_path):
+    with pytest.raises(InputError, match="which is not there"):
+        seeds.train_seeds(TrainConfig.create(data=str(tmp_path / "x.npy"), clusters=3), tmp_path / "study", 2)
+    assert not (tmp_path / "study").exists()
 
 
 def test_a_folder_that_cannot_be_written(data, tmp_path):
@@ -298,11 +319,9 @@ def test_seeds_continue_where_they_stopped_and_choose_without_labels(data, tmp_p
     agreement = [r["agreement"] for r in summary["runs"]]
     np.testing.assert_allclose(agreement, adjusted_rand_score(*groups))
     assert summary["selected"] == max(figures, key=lambda f: f["elbo"])["seed"]  # two agree alike: the bound decides
-    (out / "seed-5" / "metrics.json").unlink()
-    for file in ("config.json", "model.keras"):
-        (out / "seed-5" / file).unlink()
-    for file in ("start.npz", "groups.npz"):
-        (out / "seed-5" / "checkpoints" / file).unlink()
+    shutil.rmtree(out / "seed-5")
+    (out / "seed-5" / "checkpoints").mkdir(parents=True)  # killed before there was a config.json
+    (out / "seed-5" / "data.json").write_text("{}")
     kept = (out / "seed-4" / "model.keras").stat().st_mtime_ns
     again = seeds.resume_seeds(out, export=False)
     assert not list(out.glob("seed-*/export"))

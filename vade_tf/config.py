@@ -101,6 +101,8 @@ class TrainConfig:
             raise InputError("--labels: goes with --data; named data sets bring their own labels")
         if self.hints is not None and self.model != "vade":
             raise InputError(f"--hints: expected --model vade, which alone takes known groups, got {self.model!r}")
+        if self.hints is not None and (self.limit is not None or self.held_out):
+            raise InputError("--hints: expected neither --limit nor --held-out with it: they take rows away from it")
         for name in ("clusters", "latent_dim", "batch_size", "epochs", "limit", "decay_epochs"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -99,7 +99,8 @@ def draw(
         if isinstance(found, Posterior):
             makers["profiles"] = lambda: profiles(model, dataset, shown)
         makers["features"] = lambda: features(dataset, found, shown)
-    makers["code"] = lambda: code(dataset, found)
+    if len(found.m) > 1:  # a map of one row shows nothing
+        makers["code"] = lambda: code(dataset, found)
     if y is not None:
         makers["confusion"] = lambda: confusion(y, found.groups, result["acc"])
         makers["reliability"] = lambda: reliability(result["calibration"])

@@ -53,8 +53,18 @@ def fit(work: Work, start_groups: np.ndarray) -> None:
     guide = callbacks.Guide(config.guide_weight, phases.filled(config.guide_epochs))
     views = callbacks.Views(work.dataset, config.seed, epochs)
     watched = watch.Watch(work.dataset.x, phases.filled(config.clusters), config.seed)
-    record = {"score": lambda: phases.label_scores(model, work.dataset), "views": views, "watch": watched}
-    own = [guide, *phases.phase_callbacks(work, "fit", range(done, epochs), epochs, **record)]
+    own = [
+        guide,
+        *phases.phase_callbacks(
+            work,
+            "fit",
+            range(done, epochs),
+            epochs,
+            score=lambda: phases.label_scores(model, work.dataset),
+            views=views,
+            watch=watched,
+        ),
+    ]
     first = start_groups if work.hints is None else work.hints
     turns = [] if work.hints is not None else regroup_epochs(phases.filled(config.guide_epochs), config.regroups)
     for begin, end in itertools.pairwise([0, *turns, epochs]):

@@ -42,7 +42,7 @@ def purity(y: np.ndarray, groups: np.ndarray) -> float:
     return float(contingency(y, groups).max(axis=1).sum() / len(y))
 
 
-def most_confident_accuracy(y: np.ndarray, groups: np.ndarray, confidence: np.ndarray) -> float:
+def most_confident_accuracy(y: np.ndarray, groups: np.ndarray, confidence: np.ndarray) -> float | None:
     """GMVAE's accuracy: each group takes the label of its most confident member (Makhzani et al. 2015, section 4.3).
 
     Reads one label a group where `accuracy` reads all, and lets groups share a label, so it can lie on either side.
@@ -53,8 +53,10 @@ def most_confident_accuracy(y: np.ndarray, groups: np.ndarray, confidence: np.nd
         confidence: how sure each row is of its group, in any increasing measure, [n]; the first of equals counts.
 
     Returns:
-        Accuracy in [0, 1].
+        Accuracy in [0, 1]; None if all rows are equally sure, as those of k-means are: no member is the surest.
     """
+    if len(y) > 1 and np.all(confidence == confidence[0]):
+        return None
     right = 0
     for group in np.unique(groups):
         members = np.flatnonzero(groups == group)
@@ -100,7 +102,7 @@ def scores(y: np.ndarray, groups: np.ndarray) -> dict[str, float]:
     }
 
 
-def all_scores(y: np.ndarray, groups: np.ndarray, confidence: np.ndarray) -> dict[str, float]:
+def all_scores(y: np.ndarray, groups: np.ndarray, confidence: np.ndarray) -> dict[str, float | None]:
     """`scores` and "purity", "most_confident_acc", "homogeneity", "completeness"; arguments as above."""
     homogeneity, completeness, _ = homogeneity_completeness_v_measure(y, groups)
     return {

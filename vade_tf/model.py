@@ -69,9 +69,9 @@ class VaDE(keras.Model):
         """Raw features [batch, D], any number type -> the x of the likelihood, float32 [batch, D]."""
         return tf.cast(x if self.scaling is None else self.scaling(x), tf.float32)
 
-    def encode(self, x):
+    def encode(self, x, training=False):
         """(m, log s2) of q(z|x): raw x [batch, D] -> two tensors [batch, latent]."""
-        return self.encoder(self.scale(x))
+        return self.encoder(self.scale(x), training=training)
 
     def decode(self, z):
         """Mean of p(x|z): z [batch, latent] -> [batch, D] (for Bernoulli, probabilities)."""
@@ -95,7 +95,7 @@ class VaDE(keras.Model):
         noise = tf.random.stateless_normal((tf.size(clusters), self.prior.latent_dim), seed=[self.seed, seed])
         return self.decode(self.prior.draw(clusters, noise))
 
-    def elbo_terms(self, x, noise, view=None, hints=None) -> dict:
+    def elbo_terms(self, x, noise, view=None, hints=None, training=False) -> dict:
         """Each term of the bound for a batch.
 
         Args:
@@ -103,16 +103,17 @@ class VaDE(keras.Model):
             noise: standard normal noise for z = m + s * noise, [batch, latent].
             view: what the encoder reads, raw, [batch, D]; default x.
             hints: known groups, int [batch], -1 for none; default no hints.
+            training: what layers such as dropout are told.
 
         Returns:
             distortion, rate_z, rate_c, guidance (unweighted), each [batch] in nats and float32.
         """
-        m, log_s2 = self.encode(x if view is None else view)
+        m, log_s2 = self.encode(x if view is None else view, training)
         z = m + tf.exp(0.5 * log_s2) * noise
         log_pi, mu, log_sigma2 = self.prior.parameters
         log_gamma = elbo.log_responsibilities(z, log_pi, mu, log_sigma2)
         return {
-            "distortion": elbo.DISTORTIONS[self.likelihood](self.scale(x), self.decoder(z)),
+            "distortion": elbo.DISTORTIONS[self.likelihood](self.scale(x), self.decoder(z, training=training)),
             "rate_z": elbo.rate_z(log_gamma, m, log_s2, mu, log_sigma2),
             "rate_c": elbo.rate_c(log_gamma, log_pi),
             "guidance": tf.zeros_like(log_gamma[:, 0]) if hints is None else elbo.guidance(log_gamma, hints),
@@ -121,7 +122,7 @@ class VaDE(keras.Model):
     def train_step(self, data):
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
         with tf.GradientTape() as tape:
-            loss = self._loss(data, step=tf.cast(self.optimizer.iterations, tf.int32))
+            loss = self._loss(data, step=tf.cast(self.optimizer.iterations, tf.int32), training=True)
             scaled = self.optimizer.scale_loss(loss / replicas)  # gradients are summed over replicas
         variables = self.trainable_variables
         self.optimizer.apply(tape.gradient(scaled, variables), variables)
@@ -132,7 +133,7 @@ class VaDE(keras.Model):
         self._loss(data, step=tf.constant(-1))
         return self.get_metrics_result()
 
-    def _loss(self, data, step):
+    def _loss(self, data, step, training=False):
         """Mean loss of one batch in nats; updates the metrics. `step` numbers the noise, an int32 tensor."""
         x, hints, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if sample_weight is not None:
@@ -141,12 +142,26 @@ class VaDE(keras.Model):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         shape = (tf.shape(x)[0], self.prior.latent_dim)
         noise = tf.random.stateless_normal(shape, seed=tf.stack([self.seed + 1_000_003 * replica, step]))
-        terms = self.elbo_terms(x, noise, view, hints)
+        if hints is not None:
+            hints = self._checked(hints)
+        terms = self.elbo_terms(x, noise, view, hints, training)
         bound = -(terms["distortion"] + terms["rate_z"] + terms["rate_c"])
         loss = -bound + self.guide_weight * terms["guidance"]
+        for penalty in self.losses:  # of the networks' own layers, such as weight decay
+            loss += tf.cast(penalty, tf.float32)
         for name, value in {"loss": loss, "elbo": bound, **terms}.items():
             self._trackers[name].update_state(value)
         return tf.reduce_mean(loss)
+
+    def _checked(self, hints):
+        """Hints as int32 [batch], whatever integers [batch] or [batch, 1] they come as."""
+        if not (hints.dtype.is_integer and len(hints.shape) in (1, 2)):
+            raise ValueError(f"y must be whole numbers of shape (batch,). Received: {hints.dtype}, shape {hints.shape}")
+        hints = tf.reshape(tf.cast(hints, tf.int32), (-1,))
+        k = self.prior.n_components
+        message = f"y must hold groups from 0 to {k - 1}, or -1 for unknown; the model has {k} components"
+        tf.debugging.assert_less(hints, k, message)
+        return hints
 
     def get_config(self):
         return {

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vade_tf import callbacks, elbo, metrics
+from vade_tf import callbacks, device, elbo, metrics
 from vade_tf.config import TrainConfig
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
@@ -127,21 +127,22 @@ def fit_keras(
     Args:
         work: the run; its `epochs` are trained.
         model: any model that `keras.Model.fit` trains.
-        batches: gives the batches of a span of epochs; None ends the training.
+        batches: function from a span of epochs (a range) to their batches; None ends the training.
         loss: as for `keras.Model.compile`.
         score: gives further columns after an epoch, see `callbacks.Record`.
-        window: epochs a span; 0: one span of all that are left.
+        window: epochs a span, counted from epoch 0; 0: one span of all that are left.
         optimizer: the system's own, at a rate that stays; default the run's.
     """
     steady = None if optimizer is None else float(optimizer.learning_rate)
     done, epochs = prepare(work, "fit", model, loss, optimizer), filled(work.config.epochs)
     own = phase_callbacks(work, "fit", range(done, epochs), epochs, steady=steady, score=score)
-    for first in range(done, epochs, window or epochs):
-        span = range(first, min(first + (window or epochs), epochs))
-        found = batches(span)
-        if found is None:
-            return
-        train_epochs(work, model, span, found, own)
+    for first in range(0, epochs, window or epochs):
+        span = range(max(first, done), min(first + (window or epochs), epochs))
+        if len(span):
+            found = batches(span)
+            if found is None:
+                return
+            train_epochs(work, model, span, found, own)
 
 
 def build_autoencoder(model: VaDE) -> keras.Model:
@@ -187,6 +188,8 @@ def codes(work: Work) -> np.ndarray:
 def prepare(work: Work, phase: str, model: keras.Model, loss=None, optimizer=None) -> int:
     """Compile a model and, if an earlier process began its phase, restore it; returns the epochs done."""
     optimizer = optimizer or FusedAdam(work.config.learning_rate, epsilon=work.config.adam_epsilon)
+    if device.resolve_precision(work.config.precision) == "mixed_float16":  # small gradients are 0 there unless scaled
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     model.compile(optimizer, loss=loss, jit_compile=work.jit)
     if work.state is None or work.state.phase != phase:
         return 0

@@ -14,7 +14,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from vade_tf import criteria, phases, seeds
+from vade_tf import criteria, phases, seeds, training
 from vade_tf.config import TrainConfig
 from vade_tf.data.sources import load_dataset
 from vade_tf.errors import InputError
@@ -44,9 +44,12 @@ def train_restarts(config: TrainConfig, out: str | Path, n: int, *, reporter=Non
     Raises:
         InputError: as for `training.train`.
     """
+    if config.model != "vade":
+        raise InputError(f"--restarts: expected --model vade, got {config.model!r}; --seeds goes with every system")
     if config.hints is not None:
         raise InputError("--restarts: expected no --hints with it, which take the place of a start")
     dataset, _ = load_dataset(config)  # say what is wrong before anything is written
+    config = training.settled(config, dataset)
     if config.pretrained is not None:
         phases.pretrained_by(config, dataset)
     seeds.begin(out, FILE, {"n": n, "config": json.loads(config.to_json())})

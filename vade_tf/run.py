@@ -11,6 +11,7 @@
     checkpoints/pretrained.npz  the autoencoder's weights, for other runs to start from
     checkpoints/start.npz    groups and mixture of the start
     checkpoints/groups.npz   the groups as last found anew during the VaDE phase
+    checkpoints/assignments.npz  of DEC and IDEC: what the present target was made from
 
 Files are written under another name and then renamed, so each is whole or not there.
 """
@@ -58,13 +59,10 @@ class Run:
         """A new run folder, for data with this fingerprint.
 
         Raises:
-            InputError: the folder holds a run already, or cannot be written.
+            InputError: the folder is not empty, or cannot be written.
         """
         path = Path(path)
-        if (path / "metrics.json").exists():
-            raise InputError(f"--out: {path} holds a finished run; choose another folder or remove this one")
-        if (path / "config.json").exists():
-            raise InputError(f"--out: {path} holds an unfinished run; continue it with --resume {path}")
+        check_empty(path)
         try:
             (path / "checkpoints").mkdir(parents=True, exist_ok=True)
             write_whole(path / "data.json", json.dumps(data).encode())
@@ -145,6 +143,14 @@ class Run:
         arrays = self._load_arrays("groups.npz")
         return None if arrays is None else (int(arrays["epoch"]), arrays["groups"])
 
+    def save_assignments(self, epoch: int, q: np.ndarray) -> None:
+        self._save_arrays("assignments.npz", epoch=np.array(epoch), q=q)
+
+    def load_assignments(self) -> tuple[int, np.ndarray] | None:
+        """The soft assignments [n, K] that DEC last made its target from, and after how many epochs; None: not yet."""
+        arrays = self._load_arrays("assignments.npz")
+        return None if arrays is None else (int(arrays["epoch"]), arrays["q"])
+
     def finish(self, metrics: dict) -> None:
         """Write metrics.json, which marks the run as finished, and drop the state that only a resume needs."""
         write_whole(self.path / "metrics.json", (json.dumps(metrics, indent=2) + "\n").encode())
@@ -164,6 +170,26 @@ class Run:
                 return dict(arrays)
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(f"{file} is damaged ({error}); remove it to start its phase anew") from error
+
+
+def check_empty(path: Path) -> None:
+    """Raises InputError, which says what it holds, unless a folder for a new run is not there yet or empty."""
+    if (path / "metrics.json").exists():
+        raise InputError(f"--out: {path} holds a finished run; choose another folder or remove this one")
+    if (path / "config.json").exists():
+        raise InputError(f"--out: {path} holds an unfinished run; continue it with --resume {path}")
+    foreign = [file for file in path.iterdir() if not _left_by_a_kill(file)] if path.is_dir() else []
+    if foreign:
+        raise InputError(
+            f"--out: {path} is not empty; choose another folder, or, if it holds several runs already, continue with "
+            f"--resume {path}"
+        )
+
+
+def _left_by_a_kill(file: Path) -> bool:
+    """Whether `Run.create` makes this before config.json; hidden files do not count either."""
+    begun = file.name == "checkpoints" and file.is_dir() and not any(file.iterdir())
+    return begun or file.name.startswith((".", "data.json", "config.json.tmp"))
 
 
 def load(path: str | Path):

@@ -10,7 +10,7 @@ from vade_tf import criteria, phases, training
 from vade_tf.config import TrainConfig
 from vade_tf.data.sources import load_dataset
 from vade_tf.errors import InputError
-from vade_tf.run import Run, load, write_whole
+from vade_tf.run import Run, check_empty, load, write_whole
 
 FILE = "seeds.json"
 
@@ -44,7 +44,11 @@ def train_seeds(config: TrainConfig, out: str | Path, n_seeds: int, *, reporter=
         What summary.json holds: runs (for each its metrics.json and its agreement, the mean ARI with the others), mean,
         std (n - 1), min, max of acc, nmi, ari and elbo (labels permitting), and `selected`, the seed that the others
         agree with most (of equals, the one with the highest ELBO).
+
+    Raises:
+        InputError: as for `training.train`.
     """
+    config = training.settled(config, load_dataset(config)[0])  # says what is wrong before anything is written
     begin(out, FILE, {"n_seeds": n_seeds, "config": json.loads(config.to_json())})
     return resume_seeds(out, reporter=reporter, export=export)
 
@@ -71,13 +75,10 @@ def begin(out: str | Path, file: str, plan: dict) -> None:
     """Make a folder of several runs, with the file that says what they are to be.
 
     Raises:
-        InputError: the folder holds such a plan already, or cannot be written.
+        InputError: the folder is not empty, or cannot be written.
     """
     out = Path(out)
-    if (out / file).exists():
-        raise InputError(
-            f"--out: {out} holds several runs already; choose another folder, or continue with --resume {out}"
-        )
+    check_empty(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
         write_whole(out / file, json.dumps(plan).encode())

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vade_tf import criteria, evaluation, phases, seeds, sweep_figure
+from vade_tf import criteria, evaluation, phases, seeds, sweep_figure, training
 from vade_tf.config import TrainConfig
 from vade_tf.data import pipeline
 from vade_tf.data.sources import load_split
@@ -52,10 +52,15 @@ def train_sweep(
     Raises:
         InputError: data or settings that cannot be used, hints (they name groups of one K), or a folder in use.
     """
+    if config.model != "vade":
+        raise InputError(f"--clusters: several go with --model vade alone, got {config.model!r}; give one number")
     if config.hints is not None:
         raise InputError("--hints: names groups of one number of clusters; give --clusters a single number with it")
     config = replace(config, clusters=max(clusters), held_out=config.held_out or HELD_OUT)
-    dataset, _, _ = load_split(config)  # say what is wrong before anything is written
+    dataset, aside, _ = load_split(config)  # say what is wrong before anything is written
+    if aside is None or len(aside.x) < 2:
+        raise InputError(f"--held-out: a sweep needs at least 2 rows aside, got {config.held_out} of so few rows")
+    config = training.settled(config, dataset)
     if config.pretrained is not None:
         phases.pretrained_by(config, dataset)
     seeds.begin(out, FILE, {"clusters": list(clusters), "config": json.loads(config.to_json())})

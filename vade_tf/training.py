@@ -50,15 +50,14 @@ def train(
         What metrics.json holds: dataset, source, n, n_features, n_clusters, recipe, model, seed, acc, nmi, ari (None
         without labels), elbo, distortion, rate_z, rate_c (nats a row, over all rows; None without a bound), health
         (what is wrong with the result, a sentence each), remedies (what was done during training, a sentence each),
-        epochs, seconds by phase, device, precision, jit, versions.
+        epochs by phase as trained, seconds by phase, device, precision, jit, versions.
 
     Raises:
         InputError: data or settings that cannot be used, or a folder that cannot be written; nothing is written then.
         DivergedError: the loss became NaN or infinite, time and again.
     """
     dataset, clusters = load_dataset(config)
-    if dataset.source == BUNDLED:  # evaluation and a resume read them again, whether or not the network is back
-        config = replace(config, data_dir=BUNDLED)
+    config = settled(config, dataset)
     hints = _load_hints(config, len(dataset.x), clusters)
     config = _fill_lengths(config, len(dataset.x), clusters, hints)
     if config.pretrained is not None:
@@ -87,6 +86,11 @@ def resume(
     run.check_data(dataset.fingerprint, "--resume")
     hints = _load_hints(run.config, len(dataset.x), clusters)
     return _phases(run, dataset, hints, reporter or phases.Silent(), extra, export)
+
+
+def settled(config: TrainConfig, dataset: Dataset) -> TrainConfig:
+    """The settings that find this data set again: a run on the bundled digits stays with them, network or not."""
+    return replace(config, data_dir=BUNDLED) if dataset.source == BUNDLED else config
 
 
 def _phases(run: Run, dataset: Dataset, hints: np.ndarray | None, reporter, extra, export: bool) -> dict:
@@ -157,7 +161,7 @@ def summarise(work: phases.Work, model: keras.Model, precision: str) -> dict:
         **{name: bound[name] for name in ("rate_w",) if name in bound},
         "health": _health(work, model),
         "remedies": health.remedies(work.rows),
-        "epochs": {"pretrain": config.pretrain_epochs, "fit": config.epochs},
+        "epochs": {"pretrain": config.pretrain_epochs, "fit": sum(row["phase"] == "fit" for row in work.rows) or None},
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
         "device": device.describe(),
         "precision": precision,
@@ -189,7 +193,11 @@ def _fill_lengths(config: TrainConfig, n: int, clusters: int, hints) -> TrainCon
         pretrain_epochs = max(PRETRAIN_EPOCHS, math.ceil(PRETRAIN_UPDATES / steps))
     epochs = config.epochs or max(system.epochs, math.ceil(UPDATES * system.epochs / steps))
     if config.model != "vade":
-        return replace(config, pretrain_epochs=pretrain_epochs if system.pretrains else None, epochs=epochs or None)
+        return replace(
+            config,
+            pretrain_epochs=pretrain_epochs if system.pretrains else None,
+            epochs=epochs if system.epochs else None,
+        )
     guide_epochs = config.guide_epochs
     if guide_epochs is None:
         guide_epochs = epochs if hints is not None else round(0.9 * epochs)
@@ -208,11 +216,11 @@ def _load_hints(config: TrainConfig, n: int, clusters: int) -> np.ndarray | None
         hints = np.load(config.hints, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"--hints: {config.hints} cannot be read as .npy ({error})") from error
-    if hints.shape != (n,) or not np.issubdtype(hints.dtype, np.integer) or hints.min() < -1 or hints.max() >= clusters:
-        raise InputError(
-            f"--hints: expected {n} whole numbers from -1 (unknown) to {clusters - 1}, got {hints.dtype} of shape "
-            f"{hints.shape}"
-        )
+    expected = f"--hints: expected {n} whole numbers from -1 (unknown) to {clusters - 1}, got"
+    if hints.shape != (n,) or not np.issubdtype(hints.dtype, np.integer):
+        raise InputError(f"{expected} {hints.dtype} of shape {hints.shape}")
+    if hints.min() < -1 or hints.max() >= clusters:
+        raise InputError(f"{expected} numbers from {hints.min()} to {hints.max()}")
     return hints.astype(np.int32)
 
 

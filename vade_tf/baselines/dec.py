@@ -7,8 +7,7 @@
 p is computed anew from all rows after about UPDATES updates, in whole epochs, and training stops when the groups hardly
 change between two of these times. DEC is trained by SGD at a rate that stays, whatever the run's: with Adam at the rate
 of the other systems the assignments are hard after an epoch, and the groups stay those of the start. IDEC is trained by
-Adam, as published for MNIST, with the run's schedule. A resumed run continues from the last state kept and computes p
-there.
+Adam, as published for MNIST, with the run's schedule.
 """
 
 import keras
@@ -23,7 +22,7 @@ from vade_tf.phases import Work
 UPDATES = 140  # between two targets; so in Guo's re-implementation for MNIST, at batches of 256
 RATE, MOMENTUM = 0.01, 0.9  # of DEC's SGD; the first is the paper's, both are the re-implementation's
 TOLERANCE = 0.001  # share of rows that change their group
-GAMMA = 0.1  # IDEC's weight of the KL term against the reconstruction, both means over their elements
+GAMMA = 0.1  # IDEC's weight of the KL term against the reconstruction a feature, as published
 
 
 def target(q: np.ndarray) -> np.ndarray:
@@ -41,16 +40,19 @@ def dec(work: Work) -> Clustering:
 
 
 def idec(work: Work) -> Clustering:
-    """IDEC: GAMMA times the KL term, and the reconstruction in nats a feature."""
+    """IDEC: GAMMA times the KL term, and the reconstruction: squared error, or for Bernoulli rows nats, a feature."""
     clustering, model = _start(work, "idec", decoder=work.model.decoder), work.model
     x = keras.Input(model.encoder.input_shape[1:])
     code = clustering.encoder(x if model.scaling is None else model.scaling(x))
     both = keras.Model(x, [keras.ops.exp(clustering.head(code)), model.decoder(code)])
     distortion = phases.reconstruction_loss(model)
-    losses = [
-        lambda p, q: GAMMA * keras.losses.kl_divergence(p, q),
-        lambda x, out: distortion(x, out) / out.shape[-1],
-    ]
+
+    def reconstruction(x, out):
+        if model.likelihood == "gaussian":
+            return keras.losses.mean_squared_error(model.scale(x), out)
+        return distortion(x, out) / out.shape[-1]
+
+    losses = [lambda p, q: GAMMA * keras.losses.kl_divergence(p, q), reconstruction]
     _train(work, clustering, both, losses, lambda x, p: (x, (p, x)))
     return clustering
 
@@ -68,18 +70,20 @@ def _start(work: Work, system: str, decoder=None) -> Clustering:
 def _train(work: Work, clustering: Clustering, model: keras.Model, loss, form, optimizer=None) -> None:
     """Train `model` towards targets made from `clustering`'s own assignments; `form` makes its batches of (x, p)."""
     dataset, config = work.dataset, work.config
-    previous = None
+    window = max(1, round(UPDATES / pipeline.steps_per_epoch(len(dataset.x), config.batch_size)))
 
     def batches(span: range):
-        nonlocal previous
-        q = clustering.predict(pipeline.ordered_batches(dataset.x), verbose=0)  # [n, K]
-        groups = q.argmax(axis=1)
-        if previous is not None and np.mean(groups != previous) < TOLERANCE:
-            return None
-        previous = groups
+        begun, before = span.start - span.start % window, work.run.load_assignments()
+        if before is not None and before[0] == begun:  # a resumed run goes on with the target it had
+            q = before[1]
+        else:
+            with work.timed():
+                q = clustering.predict(pipeline.ordered_batches(dataset.x), verbose=0)  # [n, K]
+            if before is not None and np.mean(q.argmax(axis=1) != before[1].argmax(axis=1)) < TOLERANCE:
+                return None
+            work.run.save_assignments(begun, q)
         rows = pipeline.training_batches(dataset.x, config.batch_size, config.seed, span, hints=target(q))
         return rows.map(form)
 
-    window = max(1, round(UPDATES / pipeline.steps_per_epoch(len(dataset.x), config.batch_size)))
     more = {"window": window, "optimizer": optimizer, "score": lambda: phases.label_scores(clustering, dataset)}
     phases.fit_keras(work, model, batches, loss=loss, **more)

@@ -73,12 +73,12 @@ def build(
         x: features, [n, D] or [n, height, width], any number type; a SciPy sparse matrix stays sparse.
         y: labels, [n], of any type, or None.
         name, source, image_shape: as in `Dataset`; three-dimensional x gives the image shape itself.
-        likelihood: "auto" takes "bernoulli" for uint8 and for values within [0, 1], else "gaussian". Gaussian features
-            are standardised (constant ones are only centred).
+        likelihood: "auto" takes "bernoulli" for uint8 (grey values, 0 to 255) and for values within [0, 1], else
+            "gaussian". Gaussian features are standardised (constant ones are only centred).
         standardise: False leaves Gaussian features in the units they come in.
 
     Returns:
-        The data set, uint8 left as it is and all else float32.
+        The data set, uint8 left as it is (unless it is all zeros and ones) and all else float32.
 
     Raises:
         InputError: x is not a matrix of finite numbers, y has another length, or the likelihood does not fit.
@@ -96,8 +96,13 @@ def build(
     if not isinstance(x, SparseRows):
         x = x.reshape(len(x), -1)
     low, high = _finite_range(x, source)
-    if y is not None and len(y) != len(x):
-        raise InputError(f"{source}: expected one label a row, got {len(y)} labels for {len(x)} rows")
+    y = None if y is None else np.asarray(y)
+    if y is not None and y.shape == (len(x), 1):  # as some files have it
+        y = y[:, 0]
+    if y is not None and y.shape != (len(x),):
+        raise InputError(f"{source}: expected one label a row, got labels of shape {y.shape} for {len(x)} rows")
+    if x.dtype == np.uint8 and high <= 1:  # no grey values, but zeros and ones: they stay what they are
+        x = SparseRows(x.matrix.astype(np.float32)) if isinstance(x, SparseRows) else x.astype(np.float32)
     if likelihood == "auto":
         likelihood = "bernoulli" if x.dtype == np.uint8 or (low >= 0 and high <= 1) else "gaussian"
     scale: float | np.ndarray = 1.0
@@ -114,7 +119,7 @@ def build(
         scale, offset = _standardise(x)
     if x.dtype not in (np.uint8, np.float32):
         x = SparseRows(x.matrix.astype(np.float32)) if isinstance(x, SparseRows) else x.astype(np.float32)
-    codes = None if y is None else np.unique(np.asarray(y), return_inverse=True)[1].astype(np.int32)
+    codes = None if y is None else np.unique(y, return_inverse=True)[1].astype(np.int32)
     return Dataset(x, codes, name, source, likelihood, image_shape, scale, offset)
 
 

@@ -3,6 +3,7 @@
 import os
 import tarfile
 import tempfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ STL10_FILES = (
 )
 STL10_FOLDER = "stl10_binary"
 STL10_SHAPE = (3, 96, 96)  # of an image in the binary files; each colour is stored column by column
+FEATURE_FILES = ("resnet50.npy", "y.npy")
 STL10_PARTS = ("train_X.bin", "train_y.bin", "test_X.bin", "test_y.bin")
 
 
@@ -33,17 +35,23 @@ def load_stl10(data_dir: str | None, require_full: bool) -> Dataset:
     From data_dir: resnet50.npy and y.npy (features and labels made elsewhere), the folder stl10_binary or the archive.
     """
     folder = cache_folder() / "stl10" if data_dir is None else Path(data_dir)
-    if not all((folder / name).is_file() for name in ("resnet50.npy", "y.npy")):
+    if not _has_features(folder):
         images, y = _read_stl10(folder, data_dir)
-        folder = cache_folder() / "stl10"
-        folder.mkdir(parents=True, exist_ok=True)
-        _save(folder / "resnet50.npy", extract(images))
-        _save(folder / "y.npy", y)
+        if data_dir is not None:  # a user's archive may be another one
+            folder = cache_folder() / "stl10" / f"{zlib.crc32(images.tobytes()):08x}"
+        if not _has_features(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            _save(folder / "resnet50.npy", extract(images))
+            _save(folder / "y.npy", y)
     try:
-        x, y = (np.load(folder / name, allow_pickle=False) for name in ("resnet50.npy", "y.npy"))
+        x, y = (np.load(folder / name, allow_pickle=False) for name in FEATURE_FILES)
     except (OSError, ValueError) as error:
         raise InputError(f"--dataset stl10: {folder} cannot be read ({error}); delete it and try again") from error
     return build(x, y, "stl10", data_dir or "stanford", "gaussian", standardise=False)
+
+
+def _has_features(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in FEATURE_FILES)
 
 
 def extract(images: np.ndarray, weights: str | None = "imagenet", batch_size: int = 64) -> np.ndarray:
@@ -77,7 +85,7 @@ def _read_stl10(folder: Path, data_dir: str | None) -> tuple[np.ndarray, np.ndar
             parts = _unpack(source)
         x = [np.frombuffer(parts[f"{half}_X.bin"], np.uint8).reshape(-1, *STL10_SHAPE) for half in ("train", "test")]
         y = [np.frombuffer(parts[f"{half}_y.bin"], np.uint8) for half in ("train", "test")]
-    except (OSError, EOFError, ValueError, KeyError, tarfile.TarError) as error:
+    except (OSError, EOFError, ValueError, KeyError, tarfile.TarError, zlib.error) as error:
         raise InputError(
             f"--dataset stl10: {source} cannot be read ({error}); expected {', '.join(STL10_PARTS)}; delete it and try "
             "again"

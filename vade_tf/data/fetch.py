@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import socket
 import sys
 import tempfile
 import time
@@ -134,9 +133,7 @@ def _receive(remote: Remote, file, timeout: float) -> str:
         kind = PassingError if error.code >= 500 else OSError
         raise kind(f"the server answered {error.code} {error.reason}") from error
     except urllib.error.URLError as error:
-        if isinstance(error.reason, socket.gaierror):
-            raise OSError(f"no network, or no such server: {error.reason}") from error
-        raise PassingError(str(error.reason)) from error
+        raise OSError(f"no network, or the server is out of reach: {error.reason}") from error
     except TimeoutError as error:
         raise PassingError(f"no answer within {timeout:g} s") from error
     except (HTTPException, ConnectionError) as error:

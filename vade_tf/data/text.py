@@ -1,6 +1,7 @@
 """Reuters news as the word vectors of the DEC and VaDE papers: 2,000 TF-IDF features, every row of length sqrt(D)."""
 
 import gzip
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def load_reuters(data_dir: str | None, require_full: bool) -> Dataset:
     folder = provide("reuters", (RCV1_TOPICS, *RCV1_VECTORS), data_dir)
     try:
         x, y = read_rcv1(folder)
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(
             f"--dataset reuters: the RCV1 files in {folder} cannot be read ({error}); delete the damaged one and try "
             "again"
