@@ -246,6 +246,20 @@ def test_a_finished_run_is_never_overwritten(data, whole):
     assert (whole / "metrics.json").read_bytes() == before
 
 
+@pytest.mark.parametrize(("precision", "scaled"), [("mixed_float16", True), ("float32", False)])
+def test_in_float16_the_loss_is_scaled_so_that_small_gradients_are_not_zero(precision, scaled, data, narrow, tmp_path):
+    class Look(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            seen.append(isinstance(self.model.optimizer, keras.optimizers.LossScaleOptimizer))
+
+    seen = []
+    config = TrainConfig.create(data=data, **SMALL, precision=precision)
+    result = training.train(config, tmp_path / "run", extra=[Look()], export=False)
+    assert seen == [scaled] * len(seen)
+    assert np.isfinite(result["elbo"])
+    assert run.load(tmp_path / "run").predict(np.load(data)["x"].reshape(300, 64), verbose=0).shape == (300, 3)
+
+
 def test_a_folder_with_other_things_in_it_is_left_alone(data, tmp_path):
     (tmp_path / "export").mkdir()
     (tmp_path / "export" / "thesis.txt").write_text("mine")
