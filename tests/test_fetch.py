@@ -87,11 +87,12 @@ def test_a_file_is_downloaded_once_and_kept_in_the_cache(server, tmp_path):
     folder, pauses = fetched(remote)
     assert folder == tmp_path / "cache" / "some"
     assert (folder / "rows.bin").read_bytes() == BODY
+    assert (folder / "rows.bin").stat().st_mode & 0o044 == 0o044  # for all who share the cache
     fetched(remote)
     assert (server.asked, pauses) == (["rows.bin"], [])
 
 
-@pytest.mark.parametrize("trouble", ["cut", "500", "503", "mute", "stall"])
+@pytest.mark.parametrize("trouble", ["cut", "429", "500", "503", "mute", "stall"])
 def test_a_passing_trouble_is_tried_again_after_longer_and_longer_pauses(server, trouble, capsys):
     folder, pauses = fetched(server.remote("rows.bin", BODY, trouble, trouble), timeout=0.1)
     assert (folder / "rows.bin").read_bytes() == BODY

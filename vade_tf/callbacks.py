@@ -92,7 +92,7 @@ class Record(keras.callbacks.Callback):
         self.writer = tf.summary.create_file_writer(str(self.folder))
 
     def on_train_begin(self, logs=None):
-        self.model.optimizer.build(self.model.trainable_variables)
+        _build_optimizer(self.model)
         self.good = state_arrays(self.model)
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -263,6 +263,12 @@ def state_arrays(model: keras.Model) -> list[np.ndarray]:
 
 def restore_arrays(model: keras.Model, arrays: list[np.ndarray]) -> None:
     """The inverse of `state_arrays`, for a compiled model of the same configuration."""
-    model.optimizer.build(model.trainable_variables)
+    _build_optimizer(model)
     for variable, array in zip((*model.weights, *model.optimizer.variables), arrays, strict=True):
         variable.assign(array)
+
+
+def _build_optimizer(model: keras.Model) -> None:
+    """Make the optimizer's variables, once: `LossScaleOptimizer.build` would add its own again."""
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)

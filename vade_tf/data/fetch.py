@@ -108,6 +108,7 @@ def _attempt(remote: Remote, folder: Path, timeout: float) -> None:
             found = _receive(remote, file, timeout)
         if remote.checksum is not None and found != remote.checksum:
             raise OSError(f"expected {remote.checksum}, got {found}: the file there is another than was published")
+        Path(temporary).chmod(0o644)  # others may share the cache
         Path(temporary).replace(folder / remote.name)
     finally:
         Path(temporary).unlink(missing_ok=True)
@@ -130,7 +131,7 @@ def _receive(remote: Remote, file, timeout: float) -> str:
                     _say(f"{remote.name}: {share}")
                     shown = time.monotonic()
     except urllib.error.HTTPError as error:
-        kind = PassingError if error.code >= 500 else OSError
+        kind = PassingError if error.code >= 500 or error.code in (408, 429) else OSError  # 429: too many requests
         raise kind(f"the server answered {error.code} {error.reason}") from error
     except urllib.error.URLError as error:
         raise OSError(f"no network, or the server is out of reach: {error.reason}") from error
