@@ -155,6 +155,7 @@ class VaDE(keras.Model):
 
     def _checked(self, hints):
         """Hints as int32 [batch], whatever integers [batch] or [batch, 1] they come as."""
+        hints = tf.convert_to_tensor(hints)
         if not (hints.dtype.is_integer and len(hints.shape) in (1, 2)):
             raise ValueError(f"y must be whole numbers of shape (batch,). Received: {hints.dtype}, shape {hints.shape}")
         hints = tf.reshape(tf.cast(hints, tf.int32), (-1,))
