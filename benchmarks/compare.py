@@ -42,15 +42,23 @@ NAMES = {
     "vade": "VaDE (robust)",
 }
 JIANG = "Jiang et al. 2017, table 2"
+DEC_KERAS = "README of github.com/hadifar/DEC-keras, 10 trials"
 PUBLISHED = {
     "mnist": {
+        "kmeans": ("53", DEC_KERAS),
+        "ae_kmeans": ("88", DEC_KERAS),
         "gmm": ("53.73", JIANG),
         "ae_gmm": ("82.18", JIANG),
         "vae_gmm": ("72.94", JIANG),
         "dec": ("84.30", "Xie et al. 2016; " + JIANG),
         "gmvae": ("77.78 ± 5.75", "Dilokthanakul et al. 2016, K = 10, its own rule"),
         "vade": ("94.46", JIANG + ", best run"),
-    }
+    },
+    "fashion_mnist": {
+        "kmeans": ("47", DEC_KERAS),
+        "ae_kmeans": ("61", DEC_KERAS),
+        "dec": ("62", DEC_KERAS),
+    },
 }
 NOT_HERE = {  # published, and no system of this package
     "mnist": [("LDMGI", "84.09", JIANG), ("AAE", "83.48", JIANG)],

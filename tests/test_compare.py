@@ -61,7 +61,7 @@ def test_the_chart_has_a_bar_a_system_and_a_dot_a_seed():
     axis = compare.chart(rows, "mnist").axes[0]
     assert [bar.get_width() for bar in axis.patches] == pytest.approx([50, 85])
     assert [label.get_text() for label in axis.get_yticklabels()] == ["k-means", "DEC"]
-    assert sorted(len(line.get_xdata()) for line in axis.lines) == [1, 1, 2]  # one seed; published; two seeds
+    assert sorted(len(line.get_xdata()) for line in axis.lines) == [1, 1, 1, 2]  # one seed, two seeds, a figure each
 
 
 def test_two_systems_from_the_command_to_the_picture(tmp_path, capsys):
