@@ -179,6 +179,20 @@ def test_a_resumed_run_keeps_its_pretraining_and_ends_with_the_same_weights(
         assert [int(row["epoch"]) for row in csv.DictReader(lines)] == list(range(1, 9))
 
 
+def test_dec_stops_when_the_groups_stand_still_and_says_so(data, vade_run, tmp_path, monkeypatch):
+    class Listens(phases.Silent):
+        def say(self, text):
+            said.append(text)
+
+    said = []
+    monkeypatch.setattr(dec, "UPDATES", 4)  # a target an epoch
+    config = TrainConfig.create(data=data, model="dec", **SMALL, pretrained=str(vade_run))
+    result = training.train(config, tmp_path / "run", reporter=Listens())
+    epochs = result["epochs"]["fit"]
+    assert epochs < 30
+    assert said == [f"dec: fewer than 0.1% of the rows changed their group; stopped after {epochs} epochs"]
+
+
 def test_epochs_are_those_that_were_trained(trained):
     """k-means has none."""
     for name in ("dec", "kmeans"):

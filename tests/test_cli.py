@@ -1,5 +1,6 @@
 """The command line in fresh processes: what is printed, what the exit code is, what is written."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from vade_tf.terminal import Terminal
 
 ROOT = Path(__file__).resolve().parent.parent
 WITH_ROOT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -69,6 +72,15 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, tmp_path):
     assert len(done.stderr.strip().splitlines()) == 1
     assert done.stdout.strip() == ""
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
+def test_the_bar_of_a_phase_that_ends_early_is_full_unless_the_run_was_stopped(error):
+    with contextlib.suppress(KeyboardInterrupt), Terminal() as reporter:
+        reporter.phase("dec", 10)(3, "epoch 3/10")
+        if error is not None:
+            raise error
+    assert reporter.progress.tasks[0].percentage == (100 if error is None else 30)
 
 
 def test_help_names_every_setting_without_loading_tensorflow():

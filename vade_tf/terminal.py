@@ -34,6 +34,9 @@ class Terminal:
         return self  # the bars start with the first phase: what is refused before it leaves no empty line
 
     def __exit__(self, *exception) -> None:
+        if exception[0] is None:  # a phase may end before its last epoch: nothing is left of it
+            for task in self.progress.tasks:
+                self.progress.update(task.id, total=task.completed)
         if self.progress.live.is_started:
             self.progress.stop()
 

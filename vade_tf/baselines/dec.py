@@ -80,6 +80,8 @@ def _train(work: Work, clustering: Clustering, model: keras.Model, loss, form, o
             with work.timed():
                 q = clustering.predict(pipeline.ordered_batches(dataset.x), verbose=0)  # [n, K]
             if before is not None and np.mean(q.argmax(axis=1) != before[1].argmax(axis=1)) < TOLERANCE:
+                still = f"fewer than {TOLERANCE:.1%} of the rows changed their group"
+                work.reporter.say(f"{clustering.system}: {still}; stopped after {begun} epochs")
                 return None
             work.run.save_assignments(begun, q)
         rows = pipeline.training_batches(dataset.x, config.batch_size, config.seed, span, hints=target(q))
