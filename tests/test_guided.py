@@ -134,3 +134,10 @@ def test_views_of_equal_rows_and_of_one(small_model):
         for view in guided.row_views(small_model(), rows):
             assert np.all(np.isfinite(view))
             assert np.all(view == view[0])
+
+
+def test_directions_of_a_layer_near_the_limit_are_those_of_the_layer(rng):
+    sample = (rng.normal(size=(1000, 60)) * np.geomspace(1, 30, 60)).astype("f4")
+    expected = guided._leading_directions(sample.copy())
+    np.testing.assert_array_equal(guided._leading_directions(sample * np.float32(2.0**58)), expected)
+    assert np.isfinite(guided._leading_directions(np.zeros((3, 60), "f4"))).all()

@@ -156,6 +156,7 @@ def row_views(model: VaDE, x: Rows) -> tuple[np.ndarray, np.ndarray]:
 def _leading_directions(sample: np.ndarray) -> np.ndarray:
     """At most DIRECTIONS principal directions of a sample [n, width], [width, directions]. Centres the sample."""
     sample -= sample.mean(axis=0)
+    sample *= 2.0 ** -int(np.frexp(np.abs(sample).max())[1])  # exact; the squares of a diverging layer overflow
     width = sample.shape[1]
     leading = max(width - DIRECTIONS, 0), width - 1
     return scipy.linalg.eigh(sample.T @ sample, subset_by_index=leading)[1][:, ::-1]
