@@ -105,7 +105,9 @@ def add(file: Path, new: dict) -> list[dict]:
     rows = [row for row in read(file) if any(str(row[name]) != str(new[name]) for name in same)]
     rows.append({name: "" if new[name] is None else str(new[name]) for name in COLUMNS})
     order = {name: place for place, name in enumerate(SYSTEMS)}  # last what is no longer registered
-    rows.sort(key=lambda row: (row["dataset"], int(row["rows"]), order.get(row["system"], 99), int(row["seed"])))
+    rows.sort(
+        key=lambda row: (row["dataset"], int(row["rows"]), order.get(row["system"], len(order)), int(row["seed"]))
+    )
     with file.open("w", newline="") as lines:
         lines.write("# python benchmarks/compare.py --dataset DATASET --seeds N --data-dir FOLDER\n")
         writer = csv.DictWriter(lines, COLUMNS, lineterminator="\n")

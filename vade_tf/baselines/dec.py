@@ -6,7 +6,7 @@
 
 p is computed anew from all rows after about UPDATES updates, in whole epochs, and training stops when the groups hardly
 change between two of these times. DEC is trained by SGD at a rate that stays, whatever the run's: with Adam at the rate
-of the other systems the assignments are hard after an epoch, and the groups stay those of the start. IDEC is trained by
+of the other systems the groups hardly moved from those of the start. IDEC is trained by
 Adam, as published for MNIST, with the run's schedule.
 """
 
