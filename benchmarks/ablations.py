@@ -21,7 +21,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from vade_tf.terminal import Terminal, hushed
+from vade_tf.cli.command import hushed
+from vade_tf.cli.terminal import Terminal
 
 with hushed():
     import keras
@@ -33,14 +34,19 @@ with hushed():
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
-    from vade_tf import evaluation, figures, init, metrics, phases, reload, seeds
-    from vade_tf.config import TrainConfig
+    from vade_tf import metrics
     from vade_tf.data.dataset import Dataset
-    from vade_tf.data.sources import load_dataset
     from vade_tf.errors import InputError
-    from vade_tf.image_figures import WIDTH, samples
-    from vade_tf.run import Run, load
-    from vade_tf.sweep import pretrained_codes
+    from vade_tf.report import evaluation, figures
+    from vade_tf.report.image_figures import WIDTH, samples
+    from vade_tf.runs.config import TrainConfig
+    from vade_tf.runs.folder import Run
+    from vade_tf.runs.load import load
+    from vade_tf.runs.rows import load_rows
+    from vade_tf.runs.study import finished
+    from vade_tf.runs.sweep import pretrained_codes
+    from vade_tf.training import loop
+    from vade_tf.training import start as starts
 
     tf.constant(0)  # the device speaks up when first used
 tf.get_logger().setLevel("ERROR")
@@ -102,7 +108,7 @@ class Study:
             given["pretrained"] = None if name == "unpretrained" else str(self.run("robust"))
         keep = KeepCodes(folder, self.dataset.x[self.rows])
         with Terminal() as reporter:
-            seeds.finished(TrainConfig.create(**given), folder, name, reporter=reporter, extra=[keep], export=False)
+            finished(TrainConfig.create(**given), folder, name, reporter=reporter, extra=[keep], export=False)
         return folder
 
     @property
@@ -112,22 +118,22 @@ class Study:
 
     def history(self, name: str) -> list[dict]:
         """The epochs of VaDE of a run."""
-        return [row for row in reload.read_history(Run.open(self.run(name))) if row["phase"] == "fit"]
+        return [row for row in Run.open(self.run(name)).load_rows() if row["phase"] == "fit"]
 
     def codes(self, name: str, epoch: int) -> dict:
         """m, log_s2 and groups of the kept rows after an epoch; 0: the autoencoder's code and the start's groups."""
         folder = self.run(name)
         if epoch > 0:
             return dict(np.load(folder / "codes" / f"epoch-{epoch}.npz"))
-        start = Run.open(folder).load_start()
+        start = Run.open(folder).load("start")
         assert start is not None
-        return {"m": pretrained_codes(folder, self.dataset.x[self.rows]), "groups": start.groups[self.rows]}
+        return {"m": pretrained_codes(folder, self.dataset.x[self.rows]), "groups": start["groups"][self.rows]}
 
 
 def terms(study: Study) -> str:
     """ACC and each term of the bound over the epochs of the robust run."""
     history = study.history("robust")
-    write("terms", [{name: row[name] for name in ("epoch", "elbo", *TERMS, "acc")} for row in history])
+    write("terms", [{name: row.get(name) for name in ("epoch", "elbo", *TERMS, "acc")} for row in history])
     figure = Figure((WIDTH, 5.2), layout="constrained")
     axes = figure.subplots(2, 3).ravel()
     labels = {"acc": "ACC (share of rows)", "elbo": "ELBO (nats a row)"}
@@ -155,11 +161,11 @@ def prior(study: Study) -> str:
     rows = []
     first = pretrained_codes(study.run("robust"), x)
     clusters = load(study.run("robust")).prior.n_components
-    groups = init.start(first, clusters, "gmm", study.config.seed).groups
+    groups = starts.start(first, clusters, "gmm", study.config.seed).groups
     rows.append({"model": "AE + GMM", "acc": metrics.accuracy(y, groups), "elbo": None, **dict.fromkeys(TERMS)})
     for name, title in (("single", "VAE + GMM"), ("paper", "VaDE, paper's recipe"), ("robust", "VaDE, robust recipe")):
         found = evaluation.posterior(load(study.run(name)), x)
-        by = init.start(found.m, clusters, "gmm", study.config.seed).groups if name == "single" else found.groups
+        by = starts.start(found.m, clusters, "gmm", study.config.seed).groups if name == "single" else found.groups
         bound = {term: float(getattr(found, term).mean(dtype=np.float64)) for term in ("elbo", *TERMS)}
         rows.append({"model": title, "acc": metrics.accuracy(y, by), **bound})
     write("prior", rows)
@@ -194,7 +200,7 @@ def pretraining(study: Study) -> str:
             row["active"] = active_units(study.codes(name, int(row["epoch"])))
     columns = {"acc": "ACC (share of rows)", "rate_z": "rate_z (nats a row)", "active": "active units of the code"}
     keep = ("epoch", "elbo", *TERMS, "acc", "active")
-    write("pretraining", [{"run": name, **{k: r[k] for k in keep}} for name in names for r in histories[name]])
+    write("pretraining", [{"run": name, **{k: r.get(k) for k in keep}} for name in names for r in histories[name]])
     figure = Figure((WIDTH, 3.2), layout="constrained")
     axes = figure.subplots(1, 3)
     for axis, (name, label) in zip(axes, columns.items(), strict=True):
@@ -212,7 +218,7 @@ def clusters(study: Study) -> str:
     said, table = [], []
     for name in ("k7", "k14"):
         model, y = load(study.run(name)), study.dataset.y
-        groups = phases.model_groups(model, study.dataset)
+        groups = loop.model_groups(model, study.dataset.x)
         k = model.prior.n_components
         with matplotlib.rc_context(figures.STYLE):
             confusion = figures.confusion(y, groups, metrics.accuracy(y, groups))
@@ -247,7 +253,7 @@ def tsne(study: Study) -> str:
         codes = study.codes("robust", epoch)
         with threadpool_limits(1):
             points = TSNE(init="pca", random_state=0).fit_transform(codes["m"])
-        groups = init.matched(codes["groups"], y)  # colours of clusters and labels agree where they can
+        groups = starts.matched(codes["groups"], y)  # colours of clusters and labels agree where they can
         for axis, names in zip(column, (y, groups), strict=True):
             for c in np.unique(names):
                 own, colour = points[names == c], figures.COLOURS[c % len(figures.COLOURS)]
@@ -275,7 +281,7 @@ def recipes(study: Study) -> str:
     """The paper's recipe beside the robust one, from the same autoencoder."""
     histories = {name: study.history(name) for name in ("robust", "paper")}
     keep = ("epoch", "elbo", *TERMS, "acc", "nmi")
-    write("recipes", [{"run": name, **{k: r[k] for k in keep}} for name, rows in histories.items() for r in rows])
+    write("recipes", [{"run": name, **{k: r.get(k) for k in keep}} for name, rows in histories.items() for r in rows])
     figure = Figure((WIDTH, 3.2), layout="constrained")
     score, bound = figure.subplots(1, 2)
     lines(score, histories, "acc")
@@ -306,8 +312,8 @@ def lines(axis, histories: dict[str, list[dict]], column: str) -> None:
     """One line a run over the epochs of VaDE."""
     for i, (name, rows) in enumerate(histories.items()):
         colour, marker = figures.COLOURS[i], figures.MARKERS[i]
-        epochs = [row["epoch"] for row in rows]
-        axis.plot(epochs, [row[column] for row in rows], color=colour, marker=marker, markersize=4, label=TITLES[name])
+        points = [(row["epoch"], row[column]) for row in rows if column in row]  # not every short epoch has a score
+        axis.plot(*zip(*points, strict=True), color=colour, marker=marker, markersize=4, label=TITLES[name])
     axis.set_xlabel("epoch of VaDE")
     axis.xaxis.get_major_locator().set_params(integer=True)
 
@@ -362,7 +368,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def prepare(config: TrainConfig, out: Path) -> Study:
     """The study of one data set; the lengths of the phases are the robust recipe's unless they are given."""
-    dataset, _ = load_dataset(config)
+    dataset = load_rows(config).dataset
     RESULTS.mkdir(parents=True, exist_ok=True)
     rows = evaluation.subset(len(dataset.x), ROWS, config.seed)
     return Study(config, out / dataset.name, dataset, rows)

@@ -19,8 +19,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import train
-from vade_tf.baselines import SYSTEMS
+from vade_tf.cli import train
+from vade_tf.runs.config import MODELS
+from vade_tf.systems import SYSTEMS
 
 RESULTS = Path(__file__).parent / "results"
 KEY = ("dataset", "rows", "system")
@@ -68,9 +69,11 @@ NOT_HERE = {  # published, and no system of this package
 
 def row_of(path: Path, data_dir: str | None, pretrain_seconds: float) -> dict:
     """A row of the CSV from a finished run; the time of a shared autoencoder counts for each that starts from it."""
-    from vade_tf import evaluation, metrics
-    from vade_tf.reload import load_rows
-    from vade_tf.run import Run, load
+    from vade_tf import metrics
+    from vade_tf.report import evaluation
+    from vade_tf.report.rows import load_rows
+    from vade_tf.runs.folder import Run
+    from vade_tf.runs.load import load
 
     run, model = Run.open(path), load(path)
     dataset, _ = load_rows(run, model, data_dir=data_dir)
@@ -104,7 +107,7 @@ def add(file: Path, new: dict) -> list[dict]:
     same = (*KEY, "seed")
     rows = [row for row in read(file) if any(str(row[name]) != str(new[name]) for name in same)]
     rows.append({name: "" if new[name] is None else str(new[name]) for name in COLUMNS})
-    order = {name: place for place, name in enumerate(SYSTEMS)}  # last what is no longer registered
+    order = {name: place for place, name in enumerate(MODELS)}  # last what is no longer registered
     rows.sort(
         key=lambda row: (row["dataset"], int(row["rows"]), order.get(row["system"], len(order)), int(row["seed"]))
     )
@@ -118,7 +121,7 @@ def add(file: Path, new: dict) -> list[dict]:
 
 def in_order() -> list[str]:
     """Every system, those of NAMES first."""
-    return [*NAMES, *(name for name in SYSTEMS if name not in NAMES)]
+    return [*NAMES, *(name for name in MODELS if name not in NAMES)]
 
 
 def by_system(rows: list[dict], dataset: str) -> dict[str, list[dict]]:
@@ -173,7 +176,7 @@ def chart(rows: list[dict], dataset: str):
     import numpy as np
     from matplotlib.figure import Figure
 
-    from vade_tf.figures import COLOURS, STYLE
+    from vade_tf.report.figures import COLOURS, STYLE
 
     systems = by_system(rows, dataset)
     with matplotlib.rc_context(STYLE):
@@ -211,7 +214,7 @@ def main(argv: list[str] | None = None, results: Path = RESULTS) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", help="named data set (default: mnist; with --table: all that were measured)")
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0 up")
-    parser.add_argument("--systems", nargs="+", default=list(SYSTEMS), choices=list(SYSTEMS), help="default: all")
+    parser.add_argument("--systems", nargs="+", default=list(MODELS), choices=MODELS, help="default: all")
     parser.add_argument("--data-dir")
     parser.add_argument("--vade", default="runs/seeds", help="folder of the VaDE runs (default: runs/seeds)")
     parser.add_argument("--out", default="runs/compare", help="folder of the other runs (default: runs/compare)")

@@ -3,7 +3,7 @@
 python benchmarks/criteria.py --dataset digits --restarts 24
 python benchmarks/criteria.py --dataset reuters_r8 --data-dir FOLDER --restarts 24
 python benchmarks/criteria.py --runs runs/seeds/mnist-robust            finished runs of benchmarks/seeds.py instead
-python benchmarks/criteria.py                                           table and figure of all that was measured
+python benchmarks/criteria.py                                            table and figure of all that was measured
 
 Restarts lie in --out/DATASET; rows go to benchmarks/results/criteria.csv, the scatter to criteria.png beside it.
 """
@@ -40,12 +40,15 @@ def measure(study: str, folders: list[Path]) -> list[dict]:
     """A row for each finished run of one data set."""
     from sklearn.metrics import adjusted_rand_score, silhouette_score
 
-    from vade_tf import criteria, evaluation
-    from vade_tf.data.sources import load_split
-    from vade_tf.run import Run, load
+    from vade_tf.report import evaluation
+    from vade_tf.runs import selection
+    from vade_tf.runs.folder import Run
+    from vade_tf.runs.load import load
+    from vade_tf.runs.rows import load_rows
 
     rows, partitions = [], []
-    dataset, aside, _ = load_split(Run.open(folders[0]).config)
+    cut = load_rows(Run.open(folders[0]).config)
+    dataset, aside = cut.dataset, cut.aside
     subset = np.random.default_rng(0).permutation(len(dataset.x))[:SILHOUETTE_ROWS]
     for folder in folders:
         metrics, run, model = json.loads((folder / "metrics.json").read_text()), Run.open(folder), load(folder)
@@ -55,7 +58,7 @@ def measure(study: str, folders: list[Path]) -> list[dict]:
             log_pi[c] - 0.5 * np.sum((found.m - mu[c]) ** 2 / np.exp(log_sigma2[c]) + log_sigma2[c], axis=1)
             for c in range(len(log_pi))
         ]  # K of [n], up to a constant
-        start = run.load_start()
+        start = run.load("start")
         assert start is not None  # a finished run has one
         rows.append(
             {
@@ -64,14 +67,14 @@ def measure(study: str, folders: list[Path]) -> list[dict]:
                 "acc": metrics["acc"],
                 "elbo": metrics["elbo"],
                 "held_out_elbo": "" if aside is None else evaluation.posterior(model, aside.x).elbo.mean(),
-                "start_agreement": adjusted_rand_score(start.groups, found.groups),
+                "start_agreement": adjusted_rand_score(start["groups"], found.groups),
                 "mixture": logsumexp(log_joint, axis=0).mean() - 0.5 * mu.shape[1] * np.log(2 * np.pi),
                 "silhouette": silhouette_score(found.m[subset], found.groups[subset]),
                 "confidence": found.confidence.mean(),
             }
         )
         partitions.append(found.groups)
-    for row, ari in zip(rows, criteria.agreement(partitions), strict=True):
+    for row, ari in zip(rows, selection.agreement(partitions), strict=True):
         row["agreement"] = ari
     return [{name: row[name] if isinstance(row[name], str) else f"{row[name]:.6g}" for name in COLUMNS} for row in rows]
 
@@ -131,7 +134,7 @@ def figure(rows: list[dict], path: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    from vade_tf.figures import COLOURS, STYLE
+    from vade_tf.report.figures import COLOURS, STYLE
 
     studies, shown = list(dict.fromkeys(row["study"] for row in rows)), measured(rows)
     with matplotlib.rc_context(STYLE):
@@ -165,7 +168,7 @@ def main() -> None:
     options = parser.parse_args()
     studies = {Path(folder).name: Path(folder) for folder in options.runs}
     if options.dataset:
-        import train
+        from vade_tf.cli import train
 
         out = Path(options.out) / options.dataset
         if not (out / "metrics.json").exists():
@@ -174,7 +177,7 @@ def main() -> None:
             code = train.main(["--resume", str(out)] if (out / "restarts.json").exists() else [*new, *options.more])
             if code != 0:
                 sys.exit(code)
-        studies[f"{options.dataset}, restarts"] = out / "restarts"
+        studies[f"{options.dataset}, restarts"] = out
     rows = read()
     for study, folder in studies.items():
         folders = sorted((file.parent for file in folder.glob("*/metrics.json")), key=lambda path: path.name)

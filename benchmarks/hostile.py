@@ -10,11 +10,9 @@ is meant to read.
 
 import argparse
 import csv
-import functools
 import gc
 import os
 import sys
-import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -73,7 +71,7 @@ def rows(n: int, features: int, scale: str, traits: tuple[str, ...], seed: int) 
 
 
 def case(number: int) -> dict:
-    """The case of that number: what describes the rows, and settings of TrainConfig."""
+    """The case of that number: what describes the rows, and settings of the fit."""
     r = np.random.default_rng([20, number])
     n, features = int(np.exp(r.uniform(np.log(12), np.log(300)))), int(np.exp(r.uniform(0, np.log(60))))
     return {
@@ -89,32 +87,34 @@ def case(number: int) -> dict:
     }
 
 
-def fit(number: int, case: dict, folder: Path) -> dict:
-    """Train one case; its row of the CSV. Errors that a user is meant to read are outcomes, others are raised."""
+def fit(number: int, case: dict) -> dict:
+    """Fit one case; its row of the CSV. Errors that a user is meant to read are outcomes, others are raised."""
     import keras
 
-    from vade_tf import training
-    from vade_tf.config import TrainConfig
+    from vade_tf.data import pipeline
+    from vade_tf.data.dataset import observe
     from vade_tf.errors import DivergedError, InputError
+    from vade_tf.training import recipe
+    from vade_tf.training.settings import Settings
 
     x = rows(case["n"], case["features"], case["scale"], case["traits"], number)
     if case["likelihood"] == "bernoulli" and case["squeezed"]:
         x = (x - x.min()) / max(np.ptp(x), 1e-300)
-    np.save(folder / "x.npy", x)
     row = {name: case[name] for name in COLUMNS if name in case}
     row |= {"case": number, "traits": " ".join(case["traits"])}
     settings = {name: case[name] for name in SETTINGS} | LENGTHS | {"clusters": case["clusters"], "seed": number}
     begun = time.perf_counter()
     try:
-        config = TrainConfig.create(data=str(folder / "x.npy"), **settings)
-        result = training.train(config, folder / "run", export=False)
+        observed = observe(x, case["likelihood"])
+        fitted = recipe.fit(observed, Settings(**settings, hidden=HIDDEN))
     except (InputError, DivergedError) as error:
-        row["outcome"] = f"stops: {error}".replace(str(folder) + os.sep, "")
+        row["outcome"] = f"stops: {error}"
     else:
-        figures = {name: result[name] for name in ("elbo", "distortion", "rate_z", "rate_c")}
+        bound = fitted.model.evaluate(pipeline.ordered_batches(observed.x), verbose=0, return_dict=True)
+        figures = {name: bound[name] for name in ("elbo", "distortion", "rate_z", "rate_c")}
         row["outcome"] = "fits" if np.isfinite(list(figures.values())).all() else "NaN"
         row |= {name: f"{value:.6g}" for name, value in figures.items()}
-        row |= {name: len(result[name]) for name in ("health", "remedies")}  # sentences
+        row |= {"health": len(fitted.health), "remedies": len(fitted.remedies)}  # sentences
     row["seconds"] = round(time.perf_counter() - begun, 1)
     keras.backend.clear_session()
     gc.collect()
@@ -126,28 +126,18 @@ def main() -> int:
     parser.add_argument("--cases", type=int, nargs="+", help="numbers of cases (default: those still to do)")
     options = parser.parse_args()
 
-    from vade_tf import networks
-
-    networks.build_encoder = functools.partial(networks.build_encoder, hidden=HIDDEN)
-    networks.build_decoder = functools.partial(networks.build_decoder, hidden=HIDDEN)
     warnings.filterwarnings("ignore", category=ConvergenceWarning)  # more clusters than rows that differ
     done = {}
     if RESULTS.exists():
         with RESULTS.open(newline="") as file:
             done = {int(row["case"]): row for row in csv.DictReader(line for line in file if not line.startswith("#"))}
     for number in options.cases or [i for i in range(CASES) if i not in done]:
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                done[number] = fit(number, case(number), Path(folder))
-            except Exception as error:  # what is looked for
-                kind = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-                plain = {name: value for name, value in case(number).items() if name in COLUMNS}
-                done[number] = {
-                    **plain,
-                    "case": number,
-                    "traits": " ".join(plain["traits"]),
-                    "outcome": f"fails: {kind}",
-                }
+        try:
+            done[number] = fit(number, case(number))
+        except Exception as error:  # what is looked for
+            kind = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            plain = {name: value for name, value in case(number).items() if name in COLUMNS}
+            done[number] = {**plain, "case": number, "traits": " ".join(plain["traits"]), "outcome": f"fails: {kind}"}
         print(number, done[number]["outcome"], done[number].get("seconds"), flush=True)
         with RESULTS.open("w", newline="") as file:
             file.write("# python benchmarks/hostile.py\n")

@@ -66,11 +66,13 @@ def measure(n: int, n_features: int, steps: int) -> list[dict]:
 
     import tensorflow as tf
 
-    from vade_tf import guided, init, phases, training
-    from vade_tf.config import TrainConfig
     from vade_tf.data import pipeline
     from vade_tf.data.dataset import build
-    from vade_tf.optimizer import FusedAdam
+    from vade_tf.model.optimizer import FusedAdam
+    from vade_tf.training import loop
+    from vade_tf.training import start as starts
+    from vade_tf.training.settings import Settings
+    from vade_tf.training.views import row_views
 
     tf.constant(0)
     note("Python and TensorFlow")
@@ -80,22 +82,22 @@ def measure(n: int, n_features: int, steps: int) -> list[dict]:
     del matrix
     print(f"fingerprint {dataset.fingerprint['crc32']:08x}")
     note("check and fingerprint")
-    config = TrainConfig.create(data="words.npz", clusters=4)
-    model = training.build_model(config, dataset, "float32")
-    autoencoder = phases.build_autoencoder(model)
-    autoencoder.compile(FusedAdam(1e-3), phases.reconstruction_loss(model))
-    batches = pipeline.training_batches(dataset.x, config.batch_size, 0, range(1))
+    settings = Settings(clusters=4).resolve(n)
+    model = loop.build_model(dataset, settings, "float32")
+    autoencoder = loop.build_autoencoder(model)
+    autoencoder.compile(FusedAdam(1e-3), loop.reconstruction_loss(model))
+    batches = pipeline.training_batches(dataset.x, settings.batch_size, 0, range(1))
     autoencoder.fit(batches.map(lambda x: (x, x)), steps_per_epoch=steps, shuffle=False, verbose=0)
     note(f"autoencoder, {steps} steps")
-    z, hidden = guided.row_views(model, dataset.x)
+    z, hidden = row_views(model, dataset.x)
     note("code and hidden layer, all rows")
-    start = init.start(z, 4, "landmark", 0, hidden)
+    start = starts.start(z, 4, "landmark", 0, hidden)
     del z, hidden
     model.prior.assign(start.pi, start.mu, start.sigma2)
     note("starting mixture, all rows")
     model.compile(FusedAdam(1e-3))
-    batches = pipeline.training_batches(dataset.x, config.batch_size, 0, range(1), hints=start.groups)
-    model.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
+    batches = pipeline.training_batches(dataset.x, settings.batch_size, 0, range(1), hints=start.groups)
+    model.fit(batches, hints=True, steps_per_epoch=steps, shuffle=False, verbose=0)
     note(f"VaDE, {steps} steps")
     model.evaluate(pipeline.ordered_batches(dataset.x).take(steps), verbose=0)
     model.predict(pipeline.ordered_batches(dataset.x).take(steps), verbose=0)

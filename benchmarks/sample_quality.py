@@ -26,9 +26,10 @@ from sklearn.svm import SVC
 
 from vade_tf import metrics
 from vade_tf.data import pipeline
-from vade_tf.data.sources import load_dataset
 from vade_tf.errors import InputError
-from vade_tf.run import Run, load
+from vade_tf.runs.folder import Run
+from vade_tf.runs.load import load
+from vade_tf.runs.rows import load_rows
 
 RESULTS = Path(__file__).parent / "results" / "sample_quality.csv"
 JUDGE_ROWS = 30_000  # 98 % on MNIST in 12 seconds; all rows would take minutes for half a percent
@@ -51,7 +52,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the samples and of the judge (default: 0)")
     arguments = parser.parse_args()
     try:
-        dataset, _ = load_dataset(Run.open(arguments.run).config)
+        dataset = load_rows(Run.open(arguments.run).config).dataset
         model = load(arguments.run)
     except InputError as error:
         print(f"sample_quality.py: {error}", file=sys.stderr)
@@ -62,7 +63,7 @@ def main() -> int:
 
     groups = model.predict(pipeline.ordered_batches(dataset.x), verbose=0).argmax(axis=1)
     components, labels = linear_sum_assignment(metrics.contingency(dataset.y, groups), maximize=True)
-    x = (dataset.x * np.float32(dataset.scale) + np.float32(dataset.offset)).astype(np.float32)
+    x = np.concatenate([model.scale(rows) for rows in pipeline.ordered_batches(dataset.x)])
     classifier, accuracy = judge(x, dataset.y, arguments.seed)
 
     samples = model.sample(np.repeat(components, arguments.samples), seed=arguments.seed).numpy()

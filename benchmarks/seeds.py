@@ -71,9 +71,9 @@ def add(rows: list[dict], new: dict) -> list[dict]:
 
 def with_agreement(rows: list[dict], runs: list[Path]) -> list[dict]:
     """rows with the mean ARI of each of these finished runs with the others."""
-    from vade_tf import seeds
+    from vade_tf.runs import study
 
-    for run, ari in zip(runs, seeds.agreement(runs), strict=True):
+    for run, ari in zip(runs, study.agreement(runs), strict=True):
         rows = add(rows, {**row_of(json.loads((run / "metrics.json").read_text())), "agreement": f"{ari:.6f}"})
     return rows
 
@@ -82,7 +82,7 @@ def table(rows: list[dict]) -> str:
     """The README's table: mean, spread and extremes of ACC over the seeds, in percent."""
     import numpy as np
 
-    from vade_tf import criteria
+    from vade_tf.runs import selection
 
     lines = [
         "| data | recipe (epochs) | seeds | ACC mean ± std | worst | best | chosen without labels | NMI | published |",
@@ -94,7 +94,7 @@ def table(rows: list[dict]) -> str:
         nmi = 100 * np.mean([float(row["nmi"]) for row in runs])
         chosen = ""
         if all(row["agreement"] for row in runs):
-            best = criteria.most_agreed([{name: float(row[name]) for name in ("agreement", "elbo")} for row in runs])
+            best = selection.most_agreed([{name: float(row[name]) for name in ("agreement", "elbo")} for row in runs])
             chosen = f"{acc[best]:.2f}"
         dataset, n, recipe, pretrain, epochs = key
         std = f" ± {acc.std(ddof=1):.2f}" if len(acc) > 1 else ""
@@ -117,7 +117,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = read()
     if not options.table:
-        import train
+        from vade_tf.cli import train
 
         folder = Path(options.out) / f"{options.dataset}-{options.recipe}"
         runs = [folder / f"seed-{seed}" for seed in range(options.seeds)]

@@ -27,10 +27,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
-from vade_tf import device
 from vade_tf.errors import InputError
-from vade_tf.export import export
-from vade_tf.run import load
+from vade_tf.runs.load import load
+from vade_tf.serving.export import export
+from vade_tf.training import device
 
 RESULTS = Path(__file__).parent / "results" / "serving.csv"
 BATCH, ROWS = 256, 8192
@@ -98,7 +98,7 @@ def main() -> int:
             folder = export(model, to)
             note("export", "s", time.perf_counter() - begun)
             note("size", "MB", sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) / 1e6)
-            n_features = model.encoder.input_shape[-1]
+            n_features = model.n_features
             x = np.random.default_rng(0).integers(0, 256, (ROWS, n_features)).astype(np.uint8)
             jobs = contenders(model, folder, n_features)
             for answer in jobs.values():

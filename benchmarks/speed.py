@@ -1,4 +1,4 @@
-"""How fast are the two phases, beside plain Keras, on this machine?
+"""How fast are the two loop, beside plain Keras, on this machine?
 
 python benchmarks/speed.py                      about 6 minutes on 2 cores
 
@@ -30,11 +30,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vade_tf import device, networks, phases, training
-from vade_tf.config import TrainConfig
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import build
-from vade_tf.optimizer import FusedAdam
+from vade_tf.model import networks
+from vade_tf.model.optimizer import FusedAdam
+from vade_tf.training import device, loop
+from vade_tf.training.settings import Settings
 
 RESULTS = Path(__file__).parent / "results" / "speed.csv"
 MNIST_ROWS = 70_000
@@ -56,12 +57,12 @@ def our_phase(phase: str, rows: int, batch_size: int, precision: str):
     """A phase of train.py: returns a function that trains one epoch."""
     raw = np.random.default_rng(0).integers(0, 256, (rows, 28, 28)).astype(np.uint8)
     dataset = build(raw, None, "random", "random")
-    config = TrainConfig.create(clusters=10, batch_size=batch_size)
-    model = training.build_model(config, dataset, precision)
+    settings = Settings(clusters=10, batch_size=batch_size, hidden=networks.HIDDEN).resolve(rows)
+    model = loop.build_model(dataset, settings, precision)
     hints = None
     if phase == "pretrain":
-        trained = phases.build_autoencoder(model)
-        trained.compile(FusedAdam(1e-4), loss=phases.reconstruction_loss(model))
+        trained = loop.build_autoencoder(model)
+        trained.compile(FusedAdam(1e-4), loss=loop.reconstruction_loss(model))
     else:
         trained, hints = model, np.arange(rows, dtype=np.int32) % 10
         trained.compile(FusedAdam(1e-4))
@@ -69,8 +70,9 @@ def our_phase(phase: str, rows: int, batch_size: int, precision: str):
     batches = pipeline.training_batches(dataset.x, batch_size, 0, range(1), hints=hints, image_shape=image_shape)
     if phase == "pretrain":
         batches = batches.map(lambda x: (x, x))
+    more = {} if hints is None else {"hints": True}
     steps = pipeline.steps_per_epoch(rows, batch_size)
-    return lambda: trained.fit(batches, epochs=1, steps_per_epoch=steps, shuffle=False, verbose=0)
+    return lambda: trained.fit(batches, **more, epochs=1, steps_per_epoch=steps, shuffle=False, verbose=0)
 
 
 def peak(dtype) -> float:

@@ -1,6 +1,5 @@
 """Shared fixtures: small models and data that every test can afford."""
 
-import functools
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -10,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from vade_tf import networks
-from vade_tf.model import VaDE
-from vade_tf.optimizer import FusedAdam
+from vade_tf.model import networks
+from vade_tf.model.optimizer import FusedAdam
+from vade_tf.model.vade import VaDE
 
 settings.register_profile("any_machine", deadline=None)  # a busy or slow machine fails nothing
 settings.load_profile("any_machine")
@@ -23,7 +22,7 @@ def rng():
     return np.random.default_rng(0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small_model():
     """Makes a VaDE of 12 features, 3 latent dimensions and 4 clusters, compiled; settings can be changed."""
 
@@ -37,8 +36,16 @@ def small_model():
     return make
 
 
-@pytest.fixture
-def narrow(monkeypatch):
-    """Runs of `training.train` get small networks, for tests that are not about what they learn."""
-    for name in ("build_encoder", "build_decoder"):
-        monkeypatch.setattr(networks, name, functools.partial(getattr(networks, name), hidden=(16, 8)))
+LONGEST = (
+    "test_training.py",
+    "test_readme.py",
+    "test_estimator.py",
+    "test_docs.py",
+    "test_baselines.py",
+    "test_model.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first: two processes that take whole files then end at about the same time."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))

@@ -1,7 +1,6 @@
 """Every system, from rows to a run folder that loads; DEC's assignments, what can generate, and the registry."""
 
 import csv
-import functools
 import json
 
 import keras
@@ -9,13 +8,20 @@ import numpy as np
 import pytest
 from sklearn.mixture import GaussianMixture
 
-from vade_tf import baselines, evaluation, metrics, networks, phases, report, run, training
-from vade_tf.baselines import dec, models
-from vade_tf.config import TrainConfig
+from vade_tf import metrics, systems
 from vade_tf.data.files import load_file
 from vade_tf.errors import InputError
+from vade_tf.report import evaluation, page
+from vade_tf.runs import train as training
+from vade_tf.runs.config import MODELS, TrainConfig
+from vade_tf.runs.folder import Run
+from vade_tf.runs.load import load
+from vade_tf.systems import dec, models, registry
+from vade_tf.training import posterior
+from vade_tf.training.reporter import Silent
+from vade_tf.training.settings import Settings
 
-OTHERS = [name for name in baselines.SYSTEMS if name != "vade"]
+OTHERS = list(systems.SYSTEMS)
 GENERATIVE = {"gmm", "ae_gmm", "vae_gmm", "gmvae"}
 SMALL = {
     "clusters": 3,
@@ -23,18 +29,10 @@ SMALL = {
     "pretrain_epochs": 30,
     "epochs": 30,
     "latent_dim": 3,
+    "hidden": (64, 32),
     "learning_rate": 1e-2,
     "precision": "float32",
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small_networks():
-    """The paper's networks, narrower: 3 million weights take their time to be written into nine run folders."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("build_encoder", "build_decoder"):
-            patch.setattr(networks, name, functools.partial(getattr(networks, name), hidden=(64, 32)))
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +59,7 @@ def trained(data, vade_run, tmp_path_factory):
     """Run folder of each system."""
     folder = tmp_path_factory.mktemp("systems")
     for name in OTHERS:
-        shared = {"pretrained": str(vade_run)} if baselines.SYSTEMS[name].pretrains else {}
+        shared = {"pretrained": str(vade_run)} if systems.SYSTEMS[name].pretrains else {}
         training.train(TrainConfig.create(data=data, model=name, **SMALL, **shared), folder / name)
     return folder
 
@@ -69,7 +67,7 @@ def trained(data, vade_run, tmp_path_factory):
 @pytest.fixture(scope="module")
 def loaded(trained):
     """The model each run folder gives back."""
-    return {name: run.load(trained / name) for name in OTHERS}
+    return {name: load(trained / name) for name in OTHERS}
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -87,6 +85,21 @@ def test_a_system_finds_the_groups_and_its_run_folder_gives_it_back(name, traine
     assert not (trained / name / "export").exists()
 
 
+def test_every_system_that_is_named_has_its_function():
+    assert list(registry.FUNCTIONS) == OTHERS
+    assert ("vade", *OTHERS) == MODELS
+    with pytest.raises(InputError, match="^system: expected one of kmeans, gmm, .*, got 'som'"):
+        registry.fit("som", np.ones((9, 2)), Settings(clusters=2))
+
+
+@pytest.mark.parametrize("name", ["kmeans", "ae_kmeans"])
+def test_a_system_is_fitted_in_memory_as_in_a_run_folder(name, loaded, data):
+    x, settings = np.load(data)["x"], {key: value for key, value in SMALL.items() if key != "epochs"}
+    fitted = registry.fit(name, x, Settings(**settings))
+    np.testing.assert_array_equal(fitted.model.predict(x, verbose=0), loaded[name].predict(x, verbose=0))
+    assert {row["phase"] for row in fitted.history} == (set() if name == "kmeans" else {"pretrain"})
+
+
 @pytest.mark.parametrize("name", ["kmeans", "gmm", "ae_gmm", "gmvae"])  # each kind of head
 def test_evaluate_works_on_other_systems(name, trained, tmp_path):
     evaluated = evaluation.evaluate_run(trained / name)
@@ -95,8 +108,8 @@ def test_evaluate_works_on_other_systems(name, trained, tmp_path):
     assert (result["most_confident_acc"] is None) == (name == "kmeans")  # whose rows are all equally sure
     assert result["elbo"] is None
     assert np.isfinite(result["gamma_entropy"])  # k-means has log probabilities of -inf
-    report.show(result)
-    report.write(evaluated, tmp_path, "command")
+    page.show(result)
+    page.write(evaluated, tmp_path, "command")
     assert {"code", "confusion", "features"} <= {file.stem for file in (tmp_path / "figures").iterdir()}
     assert name in (tmp_path / "report.html").read_text().lower()
 
@@ -104,8 +117,8 @@ def test_evaluate_works_on_other_systems(name, trained, tmp_path):
 def test_systems_stand_beside_vade_in_one_comparison(trained, vade_run, tmp_path, capsys):
     evaluated = {str(p): evaluation.evaluate_run(p) for p in (vade_run, trained / "dec")}
     results = {name: each.result for name, each in evaluated.items()}
-    report.show_comparison(results)
-    assert report.write_comparison(results, {n: e.history for n, e in evaluated.items()}, tmp_path).exists()
+    page.show_comparison(results)
+    assert page.write_comparison(results, {n: e.history for n, e in evaluated.items()}, tmp_path).exists()
     assert results[str(vade_run)]["elbo"] is not None
 
 
@@ -117,29 +130,36 @@ def test_what_has_no_generative_model_says_so(name, loaded, data):
         drawn = np.asarray(model.sample(np.repeat(clusters, 200), seed=1))
         assert drawn.shape == (600, 12)
         np.testing.assert_array_equal(drawn, model.sample(np.repeat(clusters, 200), seed=1))
+        with pytest.raises(ValueError, match="clusters: expected whole numbers from 0 to 2"):
+            model.sample([3])
         if name != "gmvae":  # the rows drawn for a cluster are high where the rows of its label are
             means = drawn.reshape(3, 200, 3, 4).mean(axis=(1, 3))
             np.testing.assert_array_equal(means.argmax(axis=1), [0, 1, 2])
     else:
-        with pytest.raises(InputError, match=f"^{name} has no generative model: it cannot sample; use --model vade$"):
+        with pytest.raises(InputError, match=f"^{name} has no generative model: it cannot sample; use model='vade'$"):
             model.sample(clusters)
 
 
 def test_systems_share_the_autoencoder_of_a_run(trained, loaded, vade_run):
-    theirs = [run.Run.open(trained / name).load_pretrained() for name in ("ae_gmm", "dec")]
-    for mine in theirs:
-        for a, b in zip(mine, run.Run.open(vade_run).load_pretrained(), strict=True):
-            np.testing.assert_array_equal(a, b)
-    a, b = (evaluation.assignments(loaded[name], np.ones((4, 12), "f4")).m for name in ("ae_kmeans", "ae_gmm"))
+    theirs = Run.open(vade_run).load("pretrained")
+    for name in ("ae_gmm", "dec"):
+        mine = Run.open(trained / name).load("pretrained")
+        assert mine.keys() == theirs.keys()
+        for number, weight in theirs.items():
+            np.testing.assert_array_equal(mine[number], weight)
+    a, b = (posterior.assignments(loaded[name], np.ones((4, 12), "f4")).m for name in ("ae_kmeans", "ae_gmm"))
     np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"model": "som"}, "--model: expected one of vade, kmeans, gmm,"),
-        ({"model": "dec", "hints": "h.npy"}, "--hints: expected --model vade"),
-        ({"model": "kmeans", "pretrained": "runs/x"}, "--pretrained: kmeans does not start from an autoencoder"),
+        ({"model": "som"}, "^model: expected one of vade, kmeans, gmm,"),
+        (
+            {"model": "dec", "hints": "h.npy"},
+            "^hints: expected model='vade', which alone takes known groups, got 'dec'",
+        ),
+        ({"model": "kmeans", "pretrained": "runs/x"}, "^pretrained: kmeans does not start from an autoencoder"),
     ],
 )
 def test_settings_that_mean_nothing_to_a_system_are_refused(settings, message, data, tmp_path):
@@ -164,23 +184,23 @@ def test_a_resumed_run_keeps_its_pretraining_and_ends_with_the_same_weights(
 
     monkeypatch.setattr(dec, "UPDATES", 12)
     monkeypatch.setattr(dec, "TOLERANCE", 0.0)
-    monkeypatch.setattr("vade_tf.callbacks.SAVE_SECONDS", 0)
+    monkeypatch.setattr("vade_tf.training.callbacks.SAVE_SECONDS", 0)
     settings = {**SMALL, "epochs": 8, "pretrained": str(vade_run)}
     config = TrainConfig.create(data=data, model=name, **settings)
     training.train(config, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         training.train(config, tmp_path / "run", extra=[Stop()])
-    monkeypatch.setattr(phases, "pretrained_by", None)
+    monkeypatch.setattr(training, "pretrained_by", None)  # what was taken from another run is kept
     result = training.resume(tmp_path / "run")
     assert result["epochs"]["fit"] == 8
-    for mine, theirs in zip(*(run.load(tmp_path / each).get_weights() for each in ("run", "whole")), strict=True):
+    for mine, theirs in zip(*(load(tmp_path / each).get_weights() for each in ("run", "whole")), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     with (tmp_path / "run" / "metrics.csv").open(newline="") as lines:
         assert [int(row["epoch"]) for row in csv.DictReader(lines)] == list(range(1, 9))
 
 
 def test_dec_stops_when_the_groups_stand_still_and_says_so(data, vade_run, tmp_path, monkeypatch):
-    class Listens(phases.Silent):
+    class Listens(Silent):
         def say(self, text):
             said.append(text)
 
@@ -201,11 +221,18 @@ def test_epochs_are_those_that_were_trained(trained):
         assert kept == (len(lines) - 1 or None)
 
 
+def test_epochs_of_a_model_that_has_no_groups_yet_are_not_scored(trained):
+    """The VAE of vae_gmm has one component: its groups come after its training."""
+    for name, scored in (("vae_gmm", False), ("dec", True), ("gmvae", True)):
+        with (trained / name / "metrics.csv").open(newline="") as lines:
+            assert {row["acc"] != "" for row in csv.DictReader(lines)} == {scored}
+
+
 @pytest.mark.parametrize("name", ["gmm", "vae_gmm"])
 def test_a_mixture_of_one_row_is_refused_before_anything_is_trained(name, tmp_path):
     np.save(tmp_path / "one.npy", np.ones((1, 12), "f4"))
     config = TrainConfig.create(data=str(tmp_path / "one.npy"), model=name, **{**SMALL, "clusters": 1})
-    with pytest.raises(InputError, match=f"--model {name}: a Gaussian mixture is fitted to at least 2 rows, got 1"):
+    with pytest.raises(InputError, match=f"^x: {name} fits a Gaussian mixture to at least 2 rows, got 1"):
         training.train(config, tmp_path / "run")
 
 

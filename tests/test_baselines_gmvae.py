@@ -6,9 +6,10 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
-from vade_tf import elbo, networks
-from vade_tf.baselines import gmvae
-from vade_tf.optimizer import FusedAdam
+from vade_tf.model import networks
+from vade_tf.model.likelihood import Bernoulli
+from vade_tf.model.optimizer import FusedAdam
+from vade_tf.systems import gmvae
 
 DRAWS = 200_000
 
@@ -32,7 +33,7 @@ def test_the_four_terms_against_sampling(rng):
     x, logits = rng.uniform(size=6).round(), rng.normal(size=6)
     row = [tf.constant(part[None]) for part in (x, logits, z, z_m, z_log_s2, w_m, w_log_s2, mu, log_sigma2)]
     x_, out, z_, *q, mu_, log_sigma2_ = row
-    found = gmvae.terms(x_, out, z_, q[:2], q[2:], (mu_, log_sigma2_), elbo.bernoulli_distortion)
+    found = gmvae.terms(x_, out, z_, q[:2], q[2:], (mu_, log_sigma2_), Bernoulli().distortion)
     assert all(term.dtype == tf.float64 for term in found.values())
 
     def log_density(points, mean, log_variance):
@@ -60,7 +61,7 @@ def test_z_and_w_are_the_two_halves_of_the_code(model, rng):
     draw = m + np.exp(0.5 * log_s2) * noise
     components = model.prior(draw[:, 2:])
     z, w = (m[:, :2], log_s2[:, :2]), (m[:, 2:], log_s2[:, 2:])
-    expected = gmvae.terms(x, model.decoder(draw[:, :2]), draw[:, :2], z, w, components, elbo.bernoulli_distortion)
+    expected = gmvae.terms(x, model.decoder(draw[:, :2]), draw[:, :2], z, w, components, Bernoulli().distortion)
     for name, term in model.elbo_terms(x, noise).items():
         np.testing.assert_allclose(term, expected[name], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(model.predict(x, verbose=0), np.exp(model.assignments(x)[1]), rtol=1e-4)

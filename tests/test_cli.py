@@ -1,16 +1,22 @@
 """The command line in fresh processes: what is printed, what the exit code is, what is written."""
 
-import contextlib
 import json
 import os
 import subprocess
 import sys
+import tomllib
+import warnings
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vade_tf.terminal import Terminal
+from vade_tf.cli import train
+from vade_tf.cli.command import answer
+from vade_tf.cli.main import COMMANDS, main
+from vade_tf.cli.speech import KINDS, flag
+from vade_tf.errors import DivergedError, InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 WITH_ROOT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -29,16 +35,19 @@ def rows(tmp_path):
     return tmp_path / "rows.npz"
 
 
-def test_a_normal_run_shows_progress_and_a_table_and_nothing_else(rows, tmp_path):
-    settings = ("--data", rows, "--clusters", 3, "--pretrain-epochs", 2, "--epochs", 2)
+def test_a_normal_run_shows_progress_and_a_table_and_nothing_else(rows, tmp_path, monkeypatch, capsys):
+    settings = ("--data", rows, "--clusters", 3, "--pretrain-epochs", 2, "--epochs", 2, "--hidden", "16,8")
     done = command(*settings, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     for words in ("Autoencoder", "Starting mixture", "VaDE", "ACC   NMI   ARI", "nats a row", "next", "runs/rows"):
         assert words in done.stdout
+    assert "VaDE              epoch 2/2" in done.stdout  # no bars where stdout is no terminal
+    assert "python evaluate.py runs/rows" in done.stdout
     assert len(done.stdout.splitlines()) <= 12
-    quiet = command(*settings, "--quiet", "--no-export", cwd=tmp_path)
-    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+    monkeypatch.chdir(tmp_path)
+    assert train.main([*map(str, settings), "--quiet", "--no-export"]) == 0
+    assert capsys.readouterr() == ("", "")
     first, second = (json.loads((tmp_path / "runs" / n / "metrics.json").read_text()) for n in ("rows", "rows-2"))
     assert (tmp_path / "runs" / "rows" / "export" / "1" / "saved_model.pb").exists()
     assert not (tmp_path / "runs" / "rows-2" / "export").exists()
@@ -58,36 +67,175 @@ def test_a_normal_run_shows_progress_and_a_table_and_nothing_else(rows, tmp_path
     ("arguments", "message"),
     [
         (["--dataset", "imagenet"], "--dataset: expected one of"),
-        (["--data", "none.npy", "--clusters", "3"], "--data: expected an existing file, got none.npy"),
+        (["--data", "rows.txt", "--clusters", "3"], "--data: expected a file ending in .npy"),
         (["--clusters", "0"], "--clusters: expected a whole number of at least 1, got 0"),
         (["--resume", "none"], "none: expected a run folder"),
         (["--resume", "runs/a", "--epochs", "3"], "--resume: takes every setting from the run folder"),
         (["--seeds", "0"], "--seeds: expected a whole number of at least 1"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, tmp_path):
-    done = command(*arguments, cwd=tmp_path)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert done.stdout.strip() == ""
+def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert train.main(arguments, "train.py") == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith(f"train.py: {message}")
+    assert (shown.out, shown.err.count("\n")) == ("", 1)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
-def test_the_bar_of_a_phase_that_ends_early_is_full_unless_the_run_was_stopped(error):
-    with contextlib.suppress(KeyboardInterrupt), Terminal() as reporter:
-        reporter.phase("dec", 10)(3, "epoch 3/10")
-        if error is not None:
-            raise error
-    assert reporter.progress.tasks[0].percentage == (100 if error is None else 30)
+def test_a_mistake_in_a_fresh_process_is_still_one_line(tmp_path):
+    """TensorFlow is loaded before the file is missed, and says nothing of its own."""
+    done = command("--data", "none.npy", "--clusters", "3", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "train.py: --data: expected an existing file, got none.npy, which is not there\n"
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_help_names_every_setting_without_loading_tensorflow():
+MAIN = "import sys; from vade_tf.cli.main import main; sys.exit(main())"
+HELP = [
+    ["train.py"],
+    ["evaluate.py"],
+    *(["-c", MAIN, *more] for more in ([], ["train"], ["evaluate"], ["predict"], ["export"])),
+]
+
+
+@pytest.mark.parametrize("program", HELP, ids=lambda program: program[-1][:12])
+def test_help_needs_no_tensorflow_and_names_the_program_as_typed(program):
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "train.py", "--help"], capture_output=True, text=True, cwd=ROOT
+        [sys.executable, "-X", "importtime", *program, "--help"], capture_output=True, text=True, cwd=ROOT
     )
     assert done.returncode == 0
-    assert "tensorflow" not in done.stderr
-    for words in ("--pretrain-epochs", "default: 0.002", "robust", "--no-augment"):
-        assert words in done.stdout
+    assert not {"tensorflow", "keras", "matplotlib"} & {
+        line.split("|")[-1].strip() for line in done.stderr.splitlines()
+    }
+    name = program[-1]
+    typed = f"python {name} " if name.endswith(".py") else f"vade-tf {name} " if name in COMMANDS else "vade-tf train"
+    assert typed in done.stdout
+
+
+def test_help_of_train_names_every_setting(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    shown = capsys.readouterr().out
+    for words in ("--pretrain-epochs", "default: 0.002", "robust", "--no-augment", *map(flag, KINDS)):
+        assert words in shown
+
+
+def test_the_command_alone_prints_its_four_commands(capsys):
+    assert main([]) == 0
+    shown = capsys.readouterr().out
+    assert [name for name in COMMANDS if f"\nvade-tf {name} " in shown] == ["train", "evaluate", "predict", "export"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["grow"], "vade-tf: argument COMMAND: invalid choice: 'grow'"),
+        (["train", "--epochs", "few"], "vade-tf train: argument --epochs: invalid int value: 'few'; see --help"),
+        (["train", "--epoch", "3"], "vade-tf train: unrecognized arguments: --epoch 3; see --help"),
+        (["train", "a\nb"], "vade-tf train: unrecognized arguments: a b; see --help"),
+        (["evaluate"], "vade-tf evaluate: the following arguments are required: RUN; see --help"),
+        (["predict", "runs/a"], "vade-tf predict: the following arguments are required: --data; see --help"),
+        (["export", "runs/a"], "vade-tf export: the following arguments are required: --to; see --help"),
+    ],
+)
+def test_a_mistyped_flag_is_one_line_and_exit_code_2(arguments, message, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert left.value.code == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith(message)
+    assert (shown.out, shown.err.count("\n")) == ("", 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (InputError("batch_size: expected\na number"), 2, "vade-tf train: --batch-size: expected a number\n"),
+        (InputError("model: expected a run folder"), 2, "vade-tf train: model: expected a run folder\n"),
+        (
+            DivergedError("init: too far; lower learning_rate"),
+            1,
+            "vade-tf train: init: too far; lower --learning-rate\n",
+        ),
+        (KeyboardInterrupt(), 130, "vade-tf train: stopped here\n"),
+    ],
+)
+def test_what_goes_wrong_is_one_line_in_flags(error, code, line, capsys):
+    def work():
+        raise error
+
+    assert answer("vade-tf train", work, stopped="stopped here", paths=(None, "model")) == code
+    assert capsys.readouterr() == ("", line)
+
+
+def test_only_train_resumes_and_the_others_say_so(capsys):
+    def work():
+        raise InputError("a: expected a finished run; continue it with resume='a'")
+
+    for prog, words in (
+        ("vade-tf train", "--resume a"),
+        ("train.py", "--resume a"),
+        ("vade-tf predict", "vade-tf train --resume a"),
+        ("evaluate.py", "python train.py --resume a"),
+    ):
+        assert answer(prog, work) == 2
+        assert capsys.readouterr().err.endswith(f"continue it with {words}\n")
+
+
+def test_a_warning_is_one_line_in_flags_and_said_once(capsys):
+    def work():
+        for _ in range(2):
+            warnings.warn("data: far away;\nlower learning_rate", UserWarning, stacklevel=1)
+
+    assert answer("vade-tf predict", work) == 0
+    assert capsys.readouterr().err == "vade-tf predict: warning: --data: far away; lower --learning-rate\n"
+
+
+def test_a_sweep_that_was_killed_before_its_picture_gets_it(tmp_path, capsys):
+    row = {"held_out_elbo": -9.0, "behind": 0.0, "behind_se": 0.1, "bic": 5.0, "stability": 0.9, "strength": 0.9}
+    rows = [{**row, "n_clusters": k, "components_used": k, "shares": [1 / k] * k, "acc": None} for k in (2, 3)]
+    choice = {"n_clusters": 2, "named": {"BIC": 2}, "sure": "sure", "why": "it is"}
+    summary = {"dataset": "rows", "n": 50, "n_held_out": 10, "rows": rows, **choice}
+    (tmp_path / "clusters.json").write_text("{}")
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    assert train.main(["--resume", str(tmp_path)]) == 0
+    assert (tmp_path / "clusters.png").stat().st_size > 10_000
+    assert "* recommended, sure: 2 clusters, it is" in capsys.readouterr().out
+    assert train.main(["--resume", str(tmp_path)]) == 2
+    assert "holds a finished sweep; nothing is left to do" in capsys.readouterr().err
+
+
+def test_ctrl_c_says_how_to_go_on_as_typed(monkeypatch, capsys):
+    def stop(*args, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "run", stop)
+    assert train.main([], "train.py") == 130
+    assert capsys.readouterr().err == "train.py: stopped; python train.py --resume RUN continues it\n"
+
+
+def test_a_reader_who_leaves_early_is_no_error():
+    lines = "from vade_tf.cli.command import answer; import sys; sys.exit(answer('p', lambda: print('x\\n' * 10**6)))"
+    with subprocess.Popen(
+        [sys.executable, "-c", lines], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, env=WITH_ROOT
+    ) as running:
+        running.stdout.readline()
+        running.stdout.close()
+        assert running.stderr.read() == b""
+    assert running.returncode == 1
+
+
+def test_the_installed_command_is_this_one():
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert EntryPoint("vade-tf", scripts["vade-tf"], "console_scripts").load() is main
+
+
+def test_what_an_extra_brings_is_named_where_it_is_missing(tmp_path, capsys, monkeypatch):
+    def work():
+        raise ModuleNotFoundError("No module named 'matplotlib'", name="matplotlib")
+
+    assert answer("vade-tf evaluate", work) == 2
+    assert capsys.readouterr().err == (
+        "vade-tf evaluate: matplotlib is not installed; pip install 'vade-tf[reports]' brings it\n"
+    )

@@ -67,7 +67,7 @@ def test_the_chart_has_a_bar_a_system_and_a_dot_a_seed():
 def test_two_systems_from_the_command_to_the_picture(tmp_path, capsys):
     arguments = ["--dataset", "digits", "--seeds", "1", "--systems", "vade", "ae_kmeans"]
     arguments += ["--vade", str(tmp_path / "seeds"), "--out", str(tmp_path / "runs")]
-    more = ["--", "--limit", "200", "--pretrain-epochs", "2", "--epochs", "2", "--quiet"]
+    more = ["--", "--limit", "200", "--pretrain-epochs", "2", "--epochs", "2", "--hidden", "16,8", "--quiet"]
     compare.main([*arguments, *more], results=tmp_path)
     printed = capsys.readouterr().out
     assert "| AE + k-means | 1 |" in printed

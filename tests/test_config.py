@@ -1,15 +1,29 @@
 """Settings: recipes, checks, the way to JSON and back."""
 
-import pytest
+import dataclasses
 
-from vade_tf.config import TrainConfig, cluster_counts
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from vade_tf.errors import InputError
+from vade_tf.runs.config import TrainConfig, cluster_counts
 
 
 def test_the_paper_recipe_is_the_paper_setting_and_can_be_overruled():
     paper = TrainConfig.create(recipe="paper", batch_size=50)
     assert (paper.init, paper.guide_epochs, paper.augment, paper.schedule) == ("gmm", 0, False, "step")
     assert (paper.learning_rate, paper.adam_epsilon, paper.batch_size) == (0.002, 1e-4, 50)
+    assert paper.hidden == TrainConfig(recipe="paper", clusters=3).resolve(100).hidden == (500, 500, 2000)
+
+
+def test_the_recipe_is_filled_in_whichever_way_a_configuration_is_made():
+    paper = TrainConfig(recipe="paper")
+    assert paper == TrainConfig.create(recipe="paper")
+    assert (paper.pretrain_epochs, paper.epochs, paper.init, paper.adam_epsilon) == (50, 300, "gmm", 1e-4)
+    assert TrainConfig() == TrainConfig.create(recipe="robust", dataset="mnist")
+    assert (TrainConfig().batch_size, TrainConfig().init, TrainConfig().augment) == (256, "landmark", True)
 
 
 def test_json_round_trip():
@@ -29,21 +43,71 @@ def test_the_paper_recipe_knows_its_settings_for_a_data_set():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"clusters": 0}, "--clusters: expected a whole number of at least 1, got 0"),
-        ({"batch_size": -5}, "--batch-size: .* got -5"),
-        ({"learning_rate": float("nan")}, "--learning-rate: expected a positive number, got nan"),
-        ({"init": "umap"}, "--init: expected one of landmark, gmm, kmeans, got 'umap'"),
-        ({"recipe": "best"}, "--recipe: expected one of paper, robust, got 'best'"),
-        ({"data": "a.npy", "dataset": "mnist"}, "--data and --dataset: expected one of them"),
-        ({"labels": "y.npy"}, "--labels: goes with --data"),
+        ({"clusters": 0}, "^clusters: expected a whole number of at least 1, got 0"),
+        ({"batch_size": -5}, "^batch_size: .* got -5"),
+        ({"learning_rate": float("nan")}, "^learning_rate: expected a positive number, got nan"),
+        ({"init": "umap"}, "^init: expected one of landmark, gmm, kmeans, got 'umap'"),
+        ({"recipe": "best"}, "^recipe: expected one of robust, paper, got 'best'"),
+        ({"data": "a.npy", "dataset": "mnist"}, "^data and dataset: expected one of them"),
+        ({"labels": "y.npy"}, "^labels: goes with data"),
         ({"epoch": 3}, "unknown setting epoch"),
-        ({"seed": -1}, "--seed"),
-        ({"held_out": 1.0}, "--held-out: expected a share from 0 to below 1, got 1.0"),
+        ({"seed": -1}, "^seed: expected a whole number of at least 0, got -1"),
+        ({"seed": 2**31}, r"^seed: expected a whole number from 0 to 2\^31 - 1, got 2147483648"),
+        ({"held_out": 1.0}, "^held_out: expected a share from 0 to below 1, got 1.0"),
+        ({"epochs": 2.5}, "^epochs: expected a whole number of at least 1, got 2.5"),
+        ({"epochs": "3"}, "^epochs: expected a whole number of at least 1, got '3'"),
+        ({"clusters": True}, "^clusters: expected a whole number of at least 1, got True"),
+        ({"augment": "no"}, "^augment: expected True or False, got 'no'"),
+        ({"augment": 1}, "^augment: expected True or False, got 1"),
+        ({"learning_rate": "0.1"}, "^learning_rate: expected a positive number, got '0.1'"),
+        ({"guide_weight": -1.0}, "^guide_weight: expected a number of at least 0, got -1.0"),
+        ({"data": 3}, "^data: expected text, got 3"),
+        ({"data": ""}, "^data: expected text that is not empty"),
+        ({"recipe": ["paper"]}, r"^recipe: expected text, got \['paper'\]"),
+        ({"hidden": (64, 0)}, r"^hidden: expected whole numbers of at least 1, as in 500,500,2000, got \(64, 0\)"),
+        ({"hidden": "64,wide"}, "^hidden: expected whole numbers of at least 1, as in 500,500,2000, got '64,wide'"),
+        ({"hidden": ()}, r"^hidden: expected whole numbers of at least 1, as in 500,500,2000, got \(\)"),
+        ({"hidden": 64}, "^hidden: expected whole numbers of at least 1, as in 500,500,2000, got 64"),
     ],
 )
 def test_what_cannot_be_used_is_named(settings, message):
-    with pytest.raises(InputError, match=message):
-        TrainConfig.create(**settings)
+    for make in (TrainConfig, TrainConfig.create):
+        if make is TrainConfig.create or "epoch" not in settings:  # Python itself refuses an unknown argument
+            with pytest.raises(InputError, match=message):
+                make(**settings)
+
+
+def test_numbers_and_paths_of_other_types_are_taken_as_what_they_are(tmp_path):
+    config = TrainConfig(
+        data=tmp_path / "x.npy", clusters=np.int64(5), learning_rate=np.float32(0.5), augment=np.bool_(False), decay=1
+    )
+    assert (config.data, config.clusters, config.learning_rate) == (str(tmp_path / "x.npy"), 5, 0.5)
+    kinds = [type(getattr(config, name)) for name in ("data", "clusters", "learning_rate", "augment", "decay")]
+    assert kinds == [str, int, float, bool, float]
+    assert TrainConfig.from_json(config.to_json()) == config
+
+
+@pytest.mark.parametrize("hidden", ["64,32", [64, 32], (64, 32), np.array([64, 32])])
+def test_widths_in_every_form(hidden):
+    config = TrainConfig(data="x.npy", hidden=hidden)
+    assert config.hidden == (64, 32)
+    assert TrainConfig.from_json(config.to_json()) == config
+
+
+@given(st.integers(1, 100_000), st.integers(0, 1000))
+def test_few_rows_get_narrower_networks_unless_the_widths_are_given(n, more):
+    less, wider = (TrainConfig(clusters=1).resolve(rows).hidden for rows in (n, n + more))
+    assert (50, 50, 200) <= less <= wider <= (500, 500, 2000)
+    assert less == (500, 500, 2000) or n < 5000
+    assert TrainConfig(clusters=1, hidden=(7, 3)).resolve(n).hidden == (7, 3)
+    assert less == TrainConfig(clusters=1, model="dec").resolve(n).hidden  # a comparison is one of equal networks
+
+
+def test_a_change_of_a_configuration_is_checked_as_well():
+    config = TrainConfig(data="x.npy", clusters=3)
+    assert dataclasses.replace(config, clusters=4) == TrainConfig(data="x.npy", clusters=4)
+    with pytest.raises(InputError, match="^clusters: expected"):
+        dataclasses.replace(config, clusters=0)
 
 
 def test_cluster_counts_of_a_number_and_of_a_range():
@@ -51,5 +115,5 @@ def test_cluster_counts_of_a_number_and_of_a_range():
     assert list(cluster_counts("5:8")) == [5, 6, 7, 8]
     assert list(cluster_counts("5:20:5")) == [5, 10, 15, 20]
     for text in ("many", "5:", "8:5", "0:3", "5:20:0", "5:9:1:1", "5:5"):
-        with pytest.raises(InputError, match="--clusters: expected a number, or a range such as 5:20 or 5:20:5, got"):
+        with pytest.raises(InputError, match="^clusters: expected a number, or a range such as 5:20 or 5:20:5, got"):
             cluster_counts(text)

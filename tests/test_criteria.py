@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vade_tf import criteria, init
+from vade_tf.runs import selection
+from vade_tf.training import start as starts
 
 
 def groups_of_codes(n_groups, seed, n=500):
@@ -17,29 +18,29 @@ def groups_of_codes(n_groups, seed, n=500):
 
 def test_bic_against_scipy(rng):
     z = rng.normal(size=(50, 3))
-    start = init.Start(np.zeros(50, int), np.array([0.3, 0.7]), rng.normal(size=(2, 3)), rng.uniform(0.5, 2, (2, 3)))
+    start = starts.Start(np.zeros(50, int), np.array([0.3, 0.7]), rng.normal(size=(2, 3)), rng.uniform(0.5, 2, (2, 3)))
     density = sum(
         pi * stats.multivariate_normal(mu, np.diag(sigma2)).pdf(z)
         for pi, mu, sigma2 in zip(start.pi, start.mu, start.sigma2, strict=True)
     )
     free = 2 * 3 + 2 * 3 + 1  # means, variances, one weight
-    assert criteria.bic(z, start) == pytest.approx(-2 * np.log(density).sum() + free * np.log(50))
+    assert selection.bic(z, start) == pytest.approx(-2 * np.log(density).sum() + free * np.log(50))
 
 
 def test_strength_of_the_worst_group():
     groups = np.array([0, 0, 0, 0, 1, 1, 1, 1])
-    assert criteria.strength(groups, np.array([3, 3, 3, 3, 0, 0, 0, 0])) == 1.0  # other names
-    assert criteria.strength(groups, np.array([0, 0, 0, 0, 1, 1, 2, 2])) == pytest.approx(1 / 3)  # 2 of 6 pairs
-    assert criteria.strength(groups, np.zeros(8, int)) == 1.0  # merged, but every pair is kept ...
-    assert criteria.strength(np.zeros(8, int), groups) == pytest.approx(12 / 28)  # ... and the other way round not
-    assert criteria.strength(np.arange(8), groups) == 0.0  # no pair at all
+    assert selection.strength(groups, np.array([3, 3, 3, 3, 0, 0, 0, 0])) == 1.0  # other names
+    assert selection.strength(groups, np.array([0, 0, 0, 0, 1, 1, 2, 2])) == pytest.approx(1 / 3)  # 2 of 6 pairs
+    assert selection.strength(groups, np.zeros(8, int)) == 1.0  # merged, but every pair is kept ...
+    assert selection.strength(np.zeros(8, int), groups) == pytest.approx(12 / 28)  # ... and the other way round not
+    assert selection.strength(np.arange(8), groups) == 0.0  # no pair at all
 
 
 def test_behind_is_paired(rng):
     """A thing that makes a row hard for every K does not count as error."""
     hard = 100 * rng.normal(size=400)
     noise = rng.normal(size=400)
-    mean, error = criteria.behind(np.stack([hard - 1 + noise, hard]))
+    mean, error = selection.behind(np.stack([hard - 1 + noise, hard]))
     assert mean[1] == error[1] == 0.0
     assert mean[0] == pytest.approx(1 - noise.mean())
     assert error[0] == pytest.approx(stats.sem(noise))
@@ -50,16 +51,16 @@ def test_stability_finds_the_number_of_clear_groups(method):
     """On 3 to 6 clear groups: found again up to that number, not beyond."""
     for n_groups in (3, 6) if method == "landmark" else (4, 5):
         z = groups_of_codes(n_groups, seed=n_groups)
-        at = dict(zip(("ari", "strength"), criteria.stability(z, n_groups, method, 0), strict=True))
-        beyond = criteria.stability(z, n_groups + 1, method, 0)[1]
+        at = dict(zip(("ari", "strength"), selection.stability(z, n_groups, method, 0), strict=True))
+        beyond = selection.stability(z, n_groups + 1, method, 0)[1]
         assert at["ari"] > 0.99
-        assert at["strength"] >= criteria.STRONG > beyond
+        assert at["strength"] >= selection.STRONG > beyond
 
 
 def test_stability_is_repeatable_and_survives_few_rows():
     z = groups_of_codes(3, seed=0, n=12)
-    assert criteria.stability(z, 4, "kmeans", 5) == criteria.stability(z, 4, "kmeans", 5)
-    ari, strength = criteria.stability(z, 12, "kmeans", 0)  # as many groups as rows
+    assert selection.stability(z, 4, "kmeans", 5) == selection.stability(z, 4, "kmeans", 5)
+    ari, strength = selection.stability(z, 12, "kmeans", 0)  # as many groups as rows
     assert (ari, strength) == (1.0, 0.0)
 
 
@@ -71,7 +72,7 @@ def row(k, behind=1.0, error=0.1, bic=0.0, stability=0.5, strength=0.1):
 
 def test_the_largest_strong_k_is_recommended():
     rows = [row(3, strength=1.0), row(4, behind=0.0, error=0.0, bic=-1, strength=0.9), row(5), row(6)]
-    choice = criteria.recommend(rows)
+    choice = selection.recommend(rows)
     assert (choice.n_clusters, choice.sure) == (4, "sure")
     assert choice.named == {"held-out bound": 4, "BIC": 4, "stability": 4}
     assert choice.why.endswith("the criteria agree")
@@ -79,19 +80,19 @@ def test_the_largest_strong_k_is_recommended():
 
 def test_the_bound_names_the_smallest_k_within_its_error():
     rows = [row(3), row(4, behind=0.05, error=0.06), row(5, behind=0.0, error=0.0)]
-    assert criteria.recommend(rows).named["held-out bound"] == 4
+    assert selection.recommend(rows).named["held-out bound"] == 4
 
 
 def test_disagreement_is_said():
     rows = [row(2), row(4, strength=0.9), row(6), row(8, behind=0, bic=-1), row(10)]
-    choice = criteria.recommend(rows)
+    choice = selection.recommend(rows)
     assert (choice.n_clusters, choice.sure) == (4, "fairly sure")
     assert "the criteria disagree: held-out bound names 8, BIC names 8" in choice.why
 
 
 def test_without_groups_that_are_found_again_it_is_the_middle_and_unsure():
     rows = [row(5, stability=0.9), row(6), row(7, behind=0), row(8), row(9, bic=-1), row(10)]
-    choice = criteria.recommend(rows)
+    choice = selection.recommend(rows)
     assert choice.named == {"held-out bound": 7, "BIC": 9, "stability": 5}
     assert (choice.n_clusters, choice.sure) == (7, "not sure")
     assert "no K has groups" in choice.why
@@ -99,6 +100,6 @@ def test_without_groups_that_are_found_again_it_is_the_middle_and_unsure():
 
 def test_the_end_of_the_range_is_not_sure():
     rows = [row(2), row(3), row(4, behind=0, bic=-1, strength=1.0)]
-    choice = criteria.recommend(rows)
+    choice = selection.recommend(rows)
     assert (choice.n_clusters, choice.sure) == (4, "fairly sure")
     assert "end of the range" in choice.why

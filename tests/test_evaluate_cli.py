@@ -1,6 +1,5 @@
 """evaluate.py on trained runs: moved, renamed, read-only, damaged; what is printed, written and left alone."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -12,19 +11,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vade_tf import evaluation, seeds, training
-from vade_tf.config import TrainConfig
+from vade_tf.cli import evaluate
 from vade_tf.errors import InputError
-from vade_tf.reload import load_rows
-from vade_tf.run import Run, load
+from vade_tf.report import evaluation
+from vade_tf.report.rows import load_rows
+from vade_tf.runs import seeds
+from vade_tf.runs import train as training
+from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.folder import Run
+from vade_tf.runs.load import load
 
 ROOT = Path(__file__).resolve().parent.parent
-SMALL = {"pretrain_epochs": 1, "epochs": 2, "guide_epochs": 1, "batch_size": 32, "clusters": 3, "augment": False}
+SMALL = {
+    "pretrain_epochs": 1,
+    "epochs": 2,
+    "guide_epochs": 1,
+    "batch_size": 32,
+    "clusters": 3,
+    "augment": False,
+    "hidden": (16, 8),
+}
+STEPS = ["loading data", "encoding 36 rows", "importance-weighted bounds", "silhouette, clusters and speed"]
 FIGURES = {"samples", "reconstructions", "interpolation", "members", "outliers", "code", "confusion", "reliability"}
-
-specification = importlib.util.spec_from_file_location("evaluate", ROOT / "evaluate.py")
-evaluate = importlib.util.module_from_spec(specification)
-specification.loader.exec_module(evaluate)
 
 
 @pytest.fixture(autouse=True)
@@ -55,12 +63,12 @@ def trained(data, tmp_path_factory):
 @pytest.fixture
 def copy(trained, tmp_path):
     """A run folder under another name, to be damaged."""
-    return Path(shutil.copytree(trained, tmp_path / "renamed run"))
+    return Path(shutil.copytree(trained, tmp_path / "renamed [b] run"))
 
 
 def call(capsys, *arguments):
     """Exit code, stdout and stderr of a call in this process."""
-    code = evaluate.main([str(a) for a in arguments])
+    code = evaluate.main([str(a) for a in arguments], "evaluate.py")
     return code, *capsys.readouterr()
 
 
@@ -76,9 +84,9 @@ def test_a_renamed_read_only_folder_in_a_fresh_process(copy, tmp_path):
     program = [sys.executable, str(ROOT / "evaluate.py"), str(copy), "--out", "look"]
     done = subprocess.run(program, capture_output=True, text=True, timeout=240, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    assert [line.split("  ")[0] for line in done.stderr.splitlines()] == [*STEPS, "drawing figures"]
     for words in (
-        "3 clusters, 36 rows of 64 features",
+        "renamed [b] run: 3 clusters, 36 rows of 64 features",  # square brackets are no markup
         "ACC, GMVAE's rule",
         "IWAE bound, k = 5,000",
         "purity",
@@ -98,8 +106,10 @@ def test_a_renamed_read_only_folder_in_a_fresh_process(copy, tmp_path):
 def test_json_is_all_that_is_printed_and_no_file_is_written(copy, trained, capsys):
     before = snapshot(copy)
     code, out, err = call(capsys, copy, "--json", "--no-figures")
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert [line.split("  ")[0] for line in err.splitlines()] == STEPS
     result = json.loads(out)
+    assert call(capsys, copy, "--json", "--no-figures", "--quiet")[2] == ""
     kept = json.loads((trained / "metrics.json").read_text())
     for name in ("acc", "nmi", "ari", "elbo", "distortion", "rate_z", "rate_c"):
         assert result[name] == pytest.approx(kept[name], rel=1e-5), name
@@ -109,8 +119,9 @@ def test_json_is_all_that_is_printed_and_no_file_is_written(copy, trained, capsy
 
 def test_several_runs_side_by_side(copy, trained, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code, out, _ = call(capsys, trained, copy)
+    code, out, err = call(capsys, trained, copy)
     assert code == 0
+    assert [f"{path}: {STEPS[0]}" in err for path in (trained, copy)] == [True, True]
     assert "comparison/comparison.png" in out
     assert (tmp_path / "comparison" / "comparison.png").stat().st_size > 10_000
     assert not (copy / "report.html").exists()
@@ -124,7 +135,7 @@ def test_a_study_over_seeds_stands_for_its_runs(trained, tmp_path):
     for number in (10, 9):
         shutil.copytree(trained, tmp_path / f"seed-{number}")
     assert seeds.run_folders(tmp_path) == [tmp_path]  # not a study yet
-    (tmp_path / seeds.FILE).write_text("{}")
+    (tmp_path / "seeds.json").write_text("{}")
     assert seeds.run_folders(tmp_path) == [tmp_path / "seed-9", tmp_path / "seed-10"]
     for number in (10, 9):
         (tmp_path / f"seed-{number}" / "metrics.json").unlink()
@@ -187,10 +198,10 @@ def test_other_rows_have_to_fit_the_run(trained, data, tmp_path):
     np.testing.assert_array_equal(dataset.x, x[:5].reshape(5, -1))
     assert (dataset.image_shape, seen) == ((8, 8), None)
     np.save(tmp_path / "wide.npy", np.zeros((5, 65), "u1"))
-    with pytest.raises(InputError, match="--data: expected 64 features"):
+    with pytest.raises(InputError, match="^data: expected 64 features"):
         load_rows(run, model, data=str(tmp_path / "wide.npy"))
     np.save(tmp_path / "scaled.npy", x / 255)
-    with pytest.raises(InputError, match="expected uint8 from 0 to 255"):
+    with pytest.raises(InputError, match=r"^data: .*scaled.npy: expected values from 0 to 255, .* by 255"):
         load_rows(run, model, data=str(tmp_path / "scaled.npy"))
 
 
@@ -198,7 +209,7 @@ def test_data_that_moved_or_changed(copy, data, tmp_path):
     model = load(copy)
     settings = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps({**settings, "data": str(tmp_path / "gone.npz")}))
-    with pytest.raises(InputError, match=r"renamed run: its data cannot be loaded; say .* --data FILE .*gone\.npz"):
+    with pytest.raises(InputError, match=r"renamed \[b\] run: its data cannot be loaded; say .* data=FILE .*gone\.npz"):
         load_rows(Run.open(copy), model)
     with np.load(data) as arrays:
         np.savez(tmp_path / "gone.npz", x=arrays["x"][::-1], y=arrays["y"])
@@ -208,7 +219,7 @@ def test_data_that_moved_or_changed(copy, data, tmp_path):
 
 def test_the_test_half_of_a_named_data_set(copy, tmp_path, monkeypatch):
     """60 + 20 rows in MNIST's form; the run saw 30 of the 80, and says how many of the test half are among them."""
-    from vade_tf import reload
+    from vade_tf.report import rows
 
     r = np.random.default_rng(0)
     halves = {}
@@ -216,11 +227,11 @@ def test_the_test_half_of_a_named_data_set(copy, tmp_path, monkeypatch):
         halves[f"x_{half}"] = r.integers(0, 256, (n, 8, 8)).astype("u1")
         halves[f"y_{half}"] = r.integers(0, 10, n).astype("u1")
     np.savez(tmp_path / "mnist.npz", **halves)
-    monkeypatch.setattr(reload, "TEST_ROWS", {"mnist": 20})
+    monkeypatch.setattr(rows, "TEST_ROWS", {"mnist": 20})
     config = TrainConfig.create(dataset="mnist", data_dir=str(tmp_path / "elsewhere"), limit=30, **SMALL)
     (copy / "config.json").write_text(config.to_json())
     run, model = Run.open(copy), load(copy)
-    with pytest.raises(InputError, match="--data-dir FOLDER or --data FILE"):
+    with pytest.raises(InputError, match="data_dir=FOLDER or data=FILE"):
         load_rows(run, model)
     whole = np.concatenate([halves["x_train"], halves["x_test"]]).reshape(80, -1)
     chosen = np.sort(np.random.default_rng(0).choice(80, 30, replace=False))

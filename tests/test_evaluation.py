@@ -7,10 +7,11 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
-from vade_tf import evaluation, networks
 from vade_tf.data.dataset import build
 from vade_tf.data.pipeline import ordered_batches
-from vade_tf.model import VaDE
+from vade_tf.model import networks
+from vade_tf.model.vade import VaDE
+from vade_tf.report import evaluation
 
 D, LATENT = 5, 2
 

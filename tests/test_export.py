@@ -18,11 +18,15 @@ import tensorflow as tf
 from scipy.special import logsumexp
 from tensorflow.core.protobuf import saved_model_pb2
 
-from vade_tf import networks, run
+from vade_tf.cli.main import main
 from vade_tf.errors import InputError
-from vade_tf.export import WARMUP, export, main
-from vade_tf.model import VaDE
-from vade_tf.signatures import SCORE_DRAWS, Served
+from vade_tf.model import networks
+from vade_tf.model.vade import SCORE_DRAWS, VaDE
+from vade_tf.runs.load import load
+from vade_tf.serving.export import WARMUP, export
+from vade_tf.serving.signatures import Served
+from vade_tf.systems.gmvae import GMVAE
+from vade_tf.systems.models import Clustering, FullGaussians
 
 HERE = Path(__file__).resolve().parent
 
@@ -108,6 +112,60 @@ def test_every_signature_answers_as_the_model(folder, asked, answers):
     assert answers["serving_default"]["probabilities"].std() > 0.1  # not the same answer to everything
 
 
+def gmvae_of_rows():
+    shape = {"hidden": (8,), "n_features": 12}
+    return GMVAE(
+        networks.build_encoder(latent_dim=4, **shape), networks.build_decoder(latent_dim=2, **shape), 3, "gaussian"
+    )
+
+
+def clustering_of_rows():
+    head = FullGaussians(3, 12)
+    head.mu.assign(np.eye(3, 12) * 4)
+    head.whiten.assign(np.tile(np.eye(12), (3, 1, 1)))
+    return Clustering("gmm", head)
+
+
+def of_images():
+    """A VaDE whose networks read and write images [3, 4, 1]."""
+
+    def drawn(seed):
+        return keras.initializers.RandomNormal(stddev=0.5, seed=seed)
+
+    x, z = keras.Input((3, 4, 1)), keras.Input((2,))
+    h = keras.layers.Flatten()(keras.layers.Conv2D(2, 3, kernel_initializer=drawn(0))(x))
+    encoder = keras.Model(x, [keras.layers.Dense(2, kernel_initializer=drawn(seed))(h) for seed in (1, 2)])
+    image = keras.layers.Reshape((3, 4, 1))(keras.layers.Dense(12, kernel_initializer=drawn(3))(z))
+    return VaDE(encoder, keras.Model(z, image), 4, scaling=keras.layers.Rescaling(1 / 255))
+
+
+def test_networks_of_images_are_served_rows(tmp_path):
+    model, x = of_images(), np.random.default_rng(0).integers(0, 256, (7, 12)).astype("u1")
+    served = Served(export(model, tmp_path))
+    assert_same(served.classify(x), expected(model, x)["serving_default"])
+    np.testing.assert_allclose(served.reconstruct(x), expected(model, x)["reconstruct"]["x"], rtol=1e-5, atol=1e-5)
+    assert served.score(x).shape == (7,)
+    assert served.sample([0, 1]).shape == (2, 12)
+
+
+@pytest.mark.parametrize("make", [build, of_images, gmvae_of_rows, clustering_of_rows])
+@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
+def test_keras_own_export_and_tflite_take_a_model_that_was_never_called(make, tmp_path):
+    model, x = make(), np.random.default_rng(0).integers(0, 256, (7, 12)).astype("f4")
+    model.export(tmp_path / "export", verbose=False)
+    lite = tf.lite.Interpreter(model_content=tf.lite.TFLiteConverter.from_keras_model(model).convert())
+    (asks,), (gives,) = lite.get_input_details(), lite.get_output_details()
+    lite.resize_tensor_input(asks["index"], x.shape)
+    lite.allocate_tensors()
+    lite.set_tensor(asks["index"], x)
+    lite.invoke()
+    want = model.predict(x, verbose=0)
+    assert want.std() > 0.1
+    loaded = tf.saved_model.load(str(tmp_path / "export"))
+    np.testing.assert_allclose(loaded.serve(x), want, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(lite.get_tensor(gives["index"]), want, rtol=1e-4, atol=1e-5)
+
+
 def test_density_is_the_mixture_of_scipy(model, folder, asked):
     x = asked["classify_bytes"]["x"]
     log_pi, mu, log_sigma2 = (t.numpy().astype("f8") for t in model.prior.parameters)
@@ -147,7 +205,7 @@ def test_samples_follow_their_component_and_their_seed(tmp_path):
 
 def test_the_papers_network_is_stored_once_and_answers_the_same(tmp_path):
     model = build(784, 10, 10, networks.HIDDEN)
-    served = run.load(export(model, tmp_path))
+    served = Served(export(model, tmp_path))
     x = np.random.default_rng(0).integers(0, 256, (1100, 784)).astype("u1")  # more than one batch of `Served`
     want = expected(model, x)
     assert_same(served.classify(x), want["serving_default"])
@@ -182,11 +240,11 @@ def types(folder):
 
 def test_a_version_is_whole_or_not_there_and_never_overwritten(model, folder, tmp_path, monkeypatch):
     before = (folder / "saved_model.pb").read_bytes()
-    with pytest.raises(InputError, match=r"--version: .*vade/2 is there already .* take --version 3"):
+    with pytest.raises(InputError, match=r"^version: .*vade/2 is there already .* take version=3"):
         export(model, folder.parent, version=2)
     assert (folder / "saved_model.pb").read_bytes() == before
     assert [path.name for path in folder.parent.iterdir()] == ["2"]
-    with pytest.raises(InputError, match="--version: expected a whole number of at least 1, got 0"):
+    with pytest.raises(InputError, match="^version: expected a whole number of at least 1, got 0"):
         export(model, tmp_path, version=0)
 
     def watched(*arguments):
@@ -196,11 +254,11 @@ def test_a_version_is_whole_or_not_there_and_never_overwritten(model, folder, tm
 
     save = tf.saved_model.save
     monkeypatch.setattr(tf.saved_model, "save", watched)
-    with pytest.raises(InputError, match=r"--to: .*1 cannot be written \(No space left on device\)"):
+    with pytest.raises(InputError, match=r"^to: .*1 cannot be written \(No space left on device\)"):
         export(model, tmp_path)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"--to: .*file/1 cannot be written \(File exists\)"):
+    with pytest.raises(InputError, match=r"^to: .*file/1 cannot be written \(File exists\)"):
         export(model, tmp_path / "file")
 
 
@@ -215,22 +273,28 @@ def test_warm_up_asks_every_signature_once(folder, asked):
     assert sorted(seen) == sorted(asked)
 
 
-def test_load_names_a_damaged_or_foreign_savedmodel(folder, tmp_path, capsys):
+def test_a_damaged_or_foreign_savedmodel_is_named(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "1")
     (tmp_path / "1" / "saved_model.pb").write_bytes((folder / "saved_model.pb").read_bytes()[:1000])
     with pytest.raises(InputError, match="1 is damaged or no export of a VaDE"):
-        run.load(tmp_path / "1")
+        Served(tmp_path / "1")
     shutil.copytree(folder, tmp_path / "2")
     (tmp_path / "2" / "variables" / "variables.index").unlink()
     with pytest.raises(InputError, match="2 is damaged or no export of a VaDE"):
-        run.load(tmp_path / "2")
+        Served(tmp_path / "2")
     module = tf.Module()
     module.f = tf.function(lambda x: x + 1, input_signature=[tf.TensorSpec([None], tf.float32)])
     tf.saved_model.save(module, str(tmp_path / "3"))
     with pytest.raises(InputError, match="3 is damaged or no export of a VaDE"):
-        run.load(tmp_path / "3")
-    assert main([str(folder), "--to", str(tmp_path / "copy")]) == 2
-    assert "expected the VaDE of a run folder or a .keras file, got Served" in capsys.readouterr().err
+        Served(tmp_path / "3")
+
+
+def test_load_refuses_a_savedmodel_and_names_what_takes_it(folder, tmp_path, capsys):
+    with pytest.raises(InputError, match=r"expected a finished run folder .* loaded by vade_tf\.Served"):
+        load(folder)
+    assert main(["export", str(folder), "--to", str(tmp_path / "copy")]) == 2
+    assert f"vade-tf export: {folder}: expected a finished run folder or a .keras file" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 # Readers that share no code with this package.
@@ -238,7 +302,8 @@ def test_load_names_a_damaged_or_foreign_savedmodel(folder, tmp_path, capsys):
 
 def test_saved_model_cli_and_the_command_in_fresh_processes(model, asked, answers, tmp_path):
     model.save(tmp_path / "m.keras")
-    command = [sys.executable, "-m", "vade_tf.export", str(tmp_path / "m.keras"), "--to", str(tmp_path / "v")]
+    program = "import sys; from vade_tf.cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "export", str(tmp_path / "m.keras"), "--to", str(tmp_path / "v")]
     done = subprocess.run([*command, "--version", "3"], capture_output=True, text=True, cwd=HERE.parent, timeout=120)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, str(tmp_path / "v" / "3"), "")
     np.save(tmp_path / "x.npy", asked["serving_default"]["x"])

@@ -17,6 +17,7 @@ from vade_tf.data import features, images, sensors, text
 from vade_tf.data.fetch import Remote, provide
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError
+from vade_tf.model import likelihood
 
 BODY = bytes(range(256)) * 40
 
@@ -112,7 +113,7 @@ def test_a_passing_trouble_is_tried_again_after_longer_and_longer_pauses(server,
 def test_what_does_not_pass_ends_with_the_steps_by_hand(server, trouble, words, tmp_path):
     remote = server.remote("rows.bin", BODY, *[trouble] * 4)
     with pytest.raises(
-        InputError, match=rf"--dataset some: rows.bin .*{words}.*{remote.address} as rows.bin .*--data-dir"
+        InputError, match=rf"^dataset=some: rows.bin .*{words}.*{remote.address} as rows.bin .*data_dir"
     ):
         fetched(remote, timeout=0.1)
     assert len(server.asked) == 4
@@ -147,7 +148,7 @@ def test_without_a_network_it_says_so_at_once(server, monkeypatch):
 
 def test_a_folder_of_the_users_own_is_never_downloaded_into(server, tmp_path):
     remote = server.remote("rows.bin", BODY)
-    with pytest.raises(InputError, match=rf"--data-dir: expected rows.bin in .* found no rows.bin; .*{remote.address}"):
+    with pytest.raises(InputError, match=rf"^data_dir: expected rows.bin in .* found no rows.bin; .*{remote.address}"):
         provide("some", (remote,), str(tmp_path))
     (tmp_path / "rows.bin").write_bytes(b"own")
     assert provide("some", (remote,), str(tmp_path)) == tmp_path
@@ -187,8 +188,9 @@ def test_hhar(server, monkeypatch, rng, nested):
     data = sensors.load_hhar(None, False)
     np.testing.assert_allclose(data.x, x, atol=1e-6)
     np.testing.assert_array_equal(data.y, y - 1)
-    assert (data.likelihood, data.offset, data.x.dtype) == ("gaussian", 0, np.float32)
-    assert data.scale**2 / 2 == pytest.approx(5)  # the authors' loss: 5 (x - x^)^2
+    scale, offset = likelihood.choose(data).units(data)
+    assert (data.likelihood, offset, data.x.dtype) == ("gaussian", 0, np.float32)
+    assert scale**2 / 2 == pytest.approx(5)  # the authors' loss: 5 (x - x^)^2
 
 
 def test_hhar_from_the_unpacked_folder_and_from_a_damaged_zip(server, tmp_path, rng):
@@ -201,7 +203,7 @@ def test_hhar_from_the_unpacked_folder_and_from_a_damaged_zip(server, tmp_path, 
     other = tmp_path / "other"
     other.mkdir()
     (other / sensors.HHAR_FILES[0].name).write_bytes(archive[:-30])
-    with pytest.raises(InputError, match=r"--dataset hhar: .* is damaged"):
+    with pytest.raises(InputError, match=r"^dataset=hhar: .* is damaged"):
         sensors.load_hhar(str(other), False)
 
 
@@ -217,7 +219,8 @@ def test_usps(server, monkeypatch, rng):
     data = images.load_usps(None, False)
     np.testing.assert_allclose(data.x, (x + 1) / 2, atol=1e-6)
     np.testing.assert_array_equal(data.y, np.unique(y, return_inverse=True)[1])
-    assert (data.likelihood, data.image_shape, data.scale) == ("bernoulli", (16, 16), 1.0)
+    assert (likelihood.choose(data).name, data.image_shape) == ("bernoulli", (16, 16))
+    assert likelihood.choose(data).units(data) == (1.0, 0.0)
 
 
 def idx(array):
@@ -292,7 +295,8 @@ def test_reuters(server, monkeypatch, rng):
     assert isinstance(data.x, SparseRows)
     np.testing.assert_allclose(data.x[:], 2 * dense / np.where(length == 0, 1, length), rtol=1e-5)
     np.testing.assert_array_equal(data.y, [sorted(text.ROOTS).index(root) for root, _ in kept])
-    assert (data.likelihood, data.scale, data.x.dtype) == ("gaussian", 1.0, np.float32)
+    assert (likelihood.choose(data).units(data), data.x.dtype) == ((1.0, 0.0), np.float32)
+    assert data.likelihood == "gaussian"
     small, again = text.load_reuters10k(None, False), text.load_reuters10k(None, False)
     assert (small.name, len(small.x)) == ("reuters10k", 6)
     np.testing.assert_array_equal(small.x[:], again.x[:])
@@ -326,7 +330,8 @@ def test_stl10(server, monkeypatch, rng, tmp_path):
     data = features.load_stl10(None, False)
     np.testing.assert_array_equal(data.x, photographs[:, 7, 90])  # row 7, column 90
     np.testing.assert_array_equal(data.y, [2, 0, 1, 1, 0])
-    assert (data.likelihood, data.scale, data.image_shape) == ("gaussian", 1.0, None)
+    assert (data.likelihood, data.image_shape) == ("gaussian", None)
+    assert likelihood.choose(data).units(data) == (1.0, 0.0)
     monkeypatch.delattr(features, "extract")
     np.testing.assert_array_equal(features.load_stl10(None, False).x, data.x)  # now from the cache
     assert server.asked == ["stl10_binary.tar.gz"]

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from vade_tf import evaluation, figures, image_figures
 from vade_tf.data.dataset import build
+from vade_tf.report import evaluation, figures, image_figures
 
 HISTORY = [{"phase": "pretrain", "epoch": 1.0}] + [
     {"phase": "fit", "epoch": e, "elbo": -9.0 + e, "acc": 0.5 + e / 10} for e in (1.0, 2.0, 3.0)

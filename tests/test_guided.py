@@ -1,29 +1,46 @@
 """What happens between epochs: groups found anew, and the mixture's last word."""
 
-from pathlib import Path
+import dataclasses
 
 import keras
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from scipy.spatial.distance import pdist
 
-from vade_tf import guided, init, phases, run
-from vade_tf.config import TrainConfig
-from vade_tf.data.dataset import build
 from vade_tf.errors import DivergedError
-from vade_tf.optimizer import FusedAdam
+from vade_tf.model.optimizer import FusedAdam
+from vade_tf.training import loop, recipe, views
+from vade_tf.training import start as starts
+from vade_tf.training.settings import Settings
+from vade_tf.training.store import Memory
+
+SMALL = {"clusters": 4, "latent_dim": 3, "hidden": (16, 8), "precision": "float32"}
+
+
+@pytest.fixture(scope="module")
+def learned(small_model):
+    """The weights of a small VaDE after a training, and its rows."""
+    r = np.random.default_rng(0)
+    x = np.clip(np.repeat(np.eye(4, 12), 50, axis=0) + r.uniform(0, 0.3, (200, 12)), 0, 1).astype("f4")
+    model = small_model()
+    model.fit(x, hints=np.repeat(np.arange(4), 50), batch_size=50, epochs=60, verbose=0)
+    return model.get_weights(), x
 
 
 @pytest.fixture
-def trained(small_model, rng):
-    """A small VaDE trained for a while, and its data set."""
-    x = np.clip(np.repeat(np.eye(4, 12), 50, axis=0) + rng.uniform(0, 0.3, (200, 12)), 0, 1).astype("f4")
-    dataset = build(x, None, "x", "x")
+def trained(small_model, learned):
+    """A small VaDE trained for a while, and its rows."""
     model = small_model()
-    model.fit(x, np.repeat(np.arange(4), 50).astype("i4"), batch_size=50, epochs=60, verbose=0)
-    return model, dataset
+    model.set_weights(learned[0])
+    return model, learned[1]
+
+
+def fitting_of(model, x, store=None, **settings):
+    """A fit under way whose model is this one."""
+    return dataclasses.replace(loop.begin(x, Settings(**{**SMALL, **settings}), store=store), model=model)
 
 
 def rates(model, x):
@@ -33,41 +50,120 @@ def rates(model, x):
 
 
 def test_settle_raises_the_bound_and_a_second_time_hardly(trained):
-    model, dataset = trained
+    model, x = trained
     model.prior.log_sigma2.assign_add(np.full((4, 3), 0.7))  # as after training on augmented rows: too wide
     model.prior.mu.assign_add(np.full((4, 3), 0.1))
-    before = rates(model, dataset.x)
-    guided.settle(model, dataset)
-    after = rates(model, dataset.x)
-    guided.settle(model, dataset)
+    before = rates(model, x)
+    recipe.settle(model, x)
+    after = rates(model, x)
+    recipe.settle(model, x)
     assert after < before - 0.5
-    assert abs(rates(model, dataset.x) - after) < 0.05
+    assert abs(rates(model, x) - after) < 0.05
+
+
+def test_settle_sets_weights_means_and_variances(trained):
+    """Against the formulas written out, with responsibilities by SciPy."""
+    model, x = trained
+    r = np.random.default_rng(1)
+    pi, mu, sigma2 = r.dirichlet(np.full(4, 5.0)), model.prior.mu.numpy() + r.normal(size=(4, 3)), np.full((4, 3), 2.0)
+    model.prior.assign(pi, mu, sigma2)
+    m, log_s2 = (part.numpy().astype("f8") for part in model.encode(x))
+    joint = np.stack([pi[c] * stats.multivariate_normal(mu[c], np.diag(sigma2[c])).pdf(m) for c in range(4)], axis=1)
+    gamma = joint / joint.sum(axis=1, keepdims=True)
+    recipe.settle(model, x)
+    log_pi, new_mu, log_sigma2 = (part.numpy() for part in model.prior.parameters)
+    np.testing.assert_allclose(np.exp(log_pi), gamma.mean(axis=0), rtol=1e-3)
+    for c in range(4):
+        mean = np.average(m, axis=0, weights=gamma[:, c])
+        variance = np.average(np.exp(log_s2) + (m - mean) ** 2, axis=0, weights=gamma[:, c])
+        np.testing.assert_allclose(new_mu[c], mean, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(np.exp(log_sigma2[c]), variance, rtol=1e-3)
 
 
 def test_settle_leaves_a_component_without_rows_alone(trained):
-    model, dataset = trained
+    model, x = trained
     model.prior.mu.assign(np.concatenate([model.prior.mu.numpy()[:3], np.full((1, 3), 1e3)]))
     model.prior.log_sigma2.assign(np.concatenate([model.prior.log_sigma2.numpy()[:3], np.zeros((1, 3))]))
-    guided.settle(model, dataset)
+    recipe.settle(model, x)
     np.testing.assert_allclose(model.prior.mu[3], 1e3)
     np.testing.assert_allclose(model.prior.log_sigma2[3], 0, atol=1e-6)
     assert all(np.isfinite(w).all() for w in model.get_weights())
 
 
 def test_groups_found_anew_keep_the_names_of_the_components(trained, monkeypatch):
-    model, dataset = trained
-    by_model = phases.model_groups(model, dataset)
+    model, x = trained
+    by_model = loop.model_groups(model, x)
     by_regions = by_model.copy()
     by_regions[:7] = (by_regions[:7] + 1) % 4
-    found = init.Start(np.array([2, 0, 3, 1])[by_regions], *(None,) * 3)
-    monkeypatch.setattr(guided, "_group", lambda work: found)
-    work = phases.Work(None, dataset, None, model, False, None, [], phases.Silent(), ())
-    np.testing.assert_array_equal(guided.regrouped(work), by_regions)
+    found = starts.Start(np.array([2, 0, 3, 1])[by_regions], *(None,) * 3)
+    monkeypatch.setattr(recipe, "_found_groups", lambda fitting, phase: found)
+    np.testing.assert_array_equal(recipe.regrouped(fitting_of(model, x)), by_regions)
+
+
+class Weights(keras.callbacks.Callback):
+    """Keeps the weight of the target groups in each epoch of VaDE."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        if hasattr(self.model, "guide_weight"):
+            self.seen.append(float(self.model.guide_weight.numpy()))
+
+
+@pytest.fixture
+def targets(monkeypatch):
+    """The target groups of each epoch of VaDE, as its batches are made from them."""
+    seen, made = [], recipe.pipeline.training_batches
+
+    def training_batches(x, batch_size, seed, epochs, *, hints=None, **more):
+        seen.extend([hints] * len(epochs))
+        return made(x, batch_size, seed, epochs, hints=hints, **more)
+
+    monkeypatch.setattr(recipe.pipeline, "training_batches", training_batches)
+    return seen
+
+
+LENGTHS = {"pretrain_epochs": 0, "epochs": 20, "guide_weight": 7.0, "init": "kmeans"}
+
+
+def test_hints_hold_throughout_and_groups_of_the_start_to_the_last_tenth(learned, targets):
+    """Rows without a hint are held to a group for 18 of 20 epochs, those with one in all of them, to it."""
+    x, hints, weights = learned[1], np.full(200, -1), Weights()
+    hints[::10] = np.arange(20) % 4
+    fitted = recipe.fit(x, Settings(**SMALL, **LENGTHS), hints, callbacks=[weights])
+    known = hints >= 0
+    assert len(targets) == 20
+    for epoch, target in enumerate(targets):
+        np.testing.assert_array_equal(target[known], hints[known])
+        assert np.all(target[~known] >= 0) if epoch < 18 else np.all(target[~known] == -1)
+    assert weights.seen == [7.0] * 20
+    assert float(fitted.model.guide_weight.numpy()) == 7.0
+
+
+def test_without_hints_the_groups_are_held_to_until_the_last_tenth(learned, targets):
+    weights = Weights()
+    fitted = recipe.fit(learned[1], Settings(**SMALL, **LENGTHS), callbacks=[weights])
+    assert len(targets) == 20
+    assert all(np.all(target >= 0) for target in targets)
+    assert weights.seen == [7.0] * 18 + [0.0] * 2
+    assert float(fitted.model.guide_weight.numpy()) == 7.0  # for hints in a later training
+
+
+def test_hints_alone_where_nothing_is_held_to_the_start(learned, targets):
+    x, hints, weights = learned[1], np.full(200, -1), Weights()
+    hints[:8] = np.arange(8) % 4
+    recipe.fit(x, Settings(**SMALL, **{**LENGTHS, "epochs": 3, "guide_epochs": 0}), hints, callbacks=[weights])
+    assert len(targets) == 3
+    for target in targets:
+        np.testing.assert_array_equal(target, hints)
+    assert weights.seen == [7.0] * 3
 
 
 @given(st.integers(0, 200), st.integers(0, 12))
 def test_groups_are_found_anew_at_even_distances_while_guided(guide_epochs, regroups):
-    turns = guided.regroup_epochs(guide_epochs, regroups)
+    turns = recipe.regroup_epochs(guide_epochs, regroups)
     assert len(turns) == min(regroups, max(guide_epochs - 1, 0))
     gaps = np.diff([0, *turns, guide_epochs])
     assert np.all(gaps > 0) or not turns
@@ -77,67 +173,65 @@ def test_groups_are_found_anew_at_even_distances_while_guided(guide_epochs, regr
 def test_the_autoencoder_is_made_of_the_models_own_networks(small_model, rng):
     model = small_model(scaling=keras.layers.Rescaling(1 / 255))
     raw = rng.integers(0, 256, (30, 12)).astype("u1")
-    autoencoder = phases.build_autoencoder(model)
+    autoencoder = loop.build_autoencoder(model)
     before = model.encode(raw)[0].numpy()
     np.testing.assert_allclose(autoencoder.predict(raw, verbose=0), model.decoder(before), rtol=1e-5, atol=1e-6)
-    autoencoder.compile(FusedAdam(1e-2), loss=phases.reconstruction_loss(model))
+    autoencoder.compile(FusedAdam(1e-2), loss=loop.reconstruction_loss(model))
     history = autoencoder.fit(raw, raw, epochs=5, verbose=0).history["loss"]
     assert history[-1] < history[0]
     assert not np.allclose(model.encode(raw)[0], before)
 
 
-@pytest.mark.parametrize("method", init.METHODS)
+@pytest.mark.parametrize("method", starts.METHODS)
 @pytest.mark.parametrize("code", [1e19, np.nan, -np.inf])
 def test_a_code_that_ran_away_is_no_start(trained, code, method):
-    model, dataset = trained
+    model, x = trained
     model.encoder.get_layer("z_mean").bias.assign(np.full(3, code))
-    config = TrainConfig.create(data="x", clusters=4, init=method)
-    work = phases.Work(run.Run(Path("run"), config), dataset, None, model, False, None, [], phases.Silent(), ())
-    with pytest.raises(DivergedError, match="init: the code reaches (1e[+]19|nan|inf).*; lower --learning-rate"):
-        guided._group(work)
+    with pytest.raises(DivergedError, match="init: the code reaches (1e[+]19|nan|inf).*; lower learning_rate"):
+        recipe.start(fitting_of(model, x, init=method))
 
 
-def test_no_component_starts_narrower_than_the_noise_of_a_code(trained, monkeypatch):
+def test_no_component_starts_narrower_than_the_noise_of_a_code(trained):
     """Rows that are all equal have a code without variance; the bound would begin at minus 1e11 nats."""
-    model, dataset = trained
-    found = init.Start(
+    model, x = trained
+    found = starts.Start(
         np.zeros(200, "i4"), np.full(4, 0.25), np.zeros((4, 3)), np.geomspace(1e-12, 1e2, 12).reshape(4, 3)
     )
-    monkeypatch.setattr(run.Run, "load_start", lambda self: found)
-    folder = run.Run(Path("run"), TrainConfig.create(data="x", clusters=4))
-    guided.start(phases.Work(folder, dataset, None, model, False, None, [], phases.Silent(), ()))
-    noise = np.exp(model.encode(dataset.x)[1].numpy()).mean(axis=0)
+    store = Memory()
+    store.save("start", vars(found))
+    np.testing.assert_array_equal(recipe.start(fitting_of(model, x, store)), found.groups)
+    noise = np.exp(model.encode(x)[1].numpy()).mean(axis=0)
     np.testing.assert_allclose(np.exp(model.prior.log_sigma2), np.maximum(found.sigma2, noise), rtol=0.02)
 
 
 def test_views_are_the_code_and_the_layer_before_it(trained):
     """A layer narrower than DIRECTIONS is only turned: the distances between rows stay."""
-    model, dataset = trained
-    z, hidden = guided.row_views(model, dataset.x)
-    np.testing.assert_allclose(z, model.encode(dataset.x)[0], rtol=1e-5, atol=1e-6)
-    layer = keras.Model(model.encoder.inputs, model.encoder.get_layer("encoder_1").output).predict(dataset.x, verbose=0)
+    model, x = trained
+    z, hidden = views.row_views(model, x)
+    np.testing.assert_allclose(z, model.encode(x)[0], rtol=1e-5, atol=1e-6)
+    layer = keras.Model(model.encoder.inputs, model.encoder.get_layer("encoder_1").output).predict(x, verbose=0)
     assert hidden.shape == layer.shape
     np.testing.assert_allclose(pdist(hidden), pdist(layer), rtol=1e-3, atol=1e-4)
 
 
 def test_views_of_a_wide_layer_keep_most_of_its_variance(trained, monkeypatch):
-    model, dataset = trained
-    monkeypatch.setattr(guided, "DIRECTIONS", 3)
-    _, hidden = guided.row_views(model, dataset.x)
-    layer = keras.Model(model.encoder.inputs, model.encoder.get_layer("encoder_1").output).predict(dataset.x, verbose=0)
+    model, x = trained
+    monkeypatch.setattr(views, "DIRECTIONS", 3)
+    _, hidden = views.row_views(model, x)
+    layer = keras.Model(model.encoder.inputs, model.encoder.get_layer("encoder_1").output).predict(x, verbose=0)
     leading = np.linalg.svd(layer - layer.mean(axis=0), compute_uv=False)[:3] ** 2 / len(layer)
     np.testing.assert_allclose(hidden.var(axis=0), leading, rtol=1e-3)
 
 
 def test_views_of_equal_rows_and_of_one(small_model):
     for rows in (np.full((5, 12), 0.5, "f4"), np.full((1, 12), 0.5, "f4")):
-        for view in guided.row_views(small_model(), rows):
+        for view in views.row_views(small_model(), rows):
             assert np.all(np.isfinite(view))
             assert np.all(view == view[0])
 
 
 def test_directions_of_a_layer_near_the_limit_are_those_of_the_layer(rng):
     sample = (rng.normal(size=(1000, 60)) * np.geomspace(1, 30, 60)).astype("f4")
-    expected = guided._leading_directions(sample.copy())
-    np.testing.assert_array_equal(guided._leading_directions(sample * np.float32(2.0**58)), expected)
-    assert np.isfinite(guided._leading_directions(np.zeros((3, 60), "f4"))).all()
+    expected = views._leading_directions(sample.copy())
+    np.testing.assert_array_equal(views._leading_directions(sample * np.float32(2.0**58)), expected)
+    assert np.isfinite(views._leading_directions(np.zeros((3, 60), "f4"))).all()

@@ -9,10 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from vade_tf import callbacks, health, phases, run, training
-from vade_tf.config import TrainConfig
 from vade_tf.errors import DivergedError
-from vade_tf.watch import Watch
+from vade_tf.runs import train as training
+from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.load import load
+from vade_tf.training import callbacks, health
+from vade_tf.training.reporter import Silent
+from vade_tf.training.watch import Watch
 
 laws = settings(deadline=None, max_examples=40)
 numbers = st.floats(-3, 3, allow_nan=False)
@@ -129,8 +132,8 @@ def test_each_collapse_is_found_alone_and_says_what_to_do():
     inactive["m"][:, :2] = 5.0
     want = {
         "empty": (empty, (3,), "component 3 of 4 hold"),
-        "uniform": (uniform, (0, 1, 2, 3), "--guide-epochs"),
-        "one_mode": (one_mode, (0, 1), "--clusters 3"),
+        "uniform": (uniform, (0, 1, 2, 3), "(guide_epochs)"),
+        "one_mode": (one_mode, (0, 1), "use clusters=3"),
         "inactive": (inactive, (), "uses 1 of its 3 dimensions"),
     }
     for kind, (rows, components, text) in want.items():
@@ -238,7 +241,15 @@ class Poison(keras.callbacks.Callback):
             self.model.prior.mu.assign([self.model.prior.mu[0], np.full(10, 1e3)])
 
 
-SMALL = {"pretrain_epochs": 2, "epochs": 5, "guide_epochs": 0, "batch_size": 32, "clusters": 2, "schedule": "step"}
+SMALL = {
+    "pretrain_epochs": 2,
+    "epochs": 5,
+    "guide_epochs": 0,
+    "batch_size": 32,
+    "clusters": 2,
+    "schedule": "step",
+    "hidden": (16, 8),
+}
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +259,7 @@ def data(tmp_path_factory):
     return str(file)
 
 
-class Said(phases.Silent):
+class Said(Silent):
     """A reporter that keeps what is said."""
 
     def __init__(self):
@@ -258,7 +269,7 @@ class Said(phases.Silent):
         self.texts.append(text)
 
 
-def test_nan_steps_back_halves_the_rate_and_goes_on(data, tmp_path, narrow):
+def test_nan_steps_back_halves_the_rate_and_goes_on(data, tmp_path):
     """Epochs 2 and 4 go wrong: each starts over from the arrays its forerunner ended with, at half the rate."""
     poison, said = Poison({2, 4}), Said()
     result = training.train(
@@ -278,14 +289,14 @@ def test_nan_steps_back_halves_the_rate_and_goes_on(data, tmp_path, narrow):
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["remedies"] == result["remedies"]
 
 
-def test_it_gives_up_after_three_steps_back(data, tmp_path, narrow):
-    with pytest.raises(DivergedError, match=r"fit: .* in epoch 5, after 3 steps back .*; lower --learning-rate"):
+def test_it_gives_up_after_three_steps_back(data, tmp_path):
+    with pytest.raises(DivergedError, match=r"fit: .* in epoch 5, after 3 steps back .*; lower learning_rate"):
         training.train(
             TrainConfig.create(data=data, **SMALL), tmp_path / "run", extra=[Poison({2, 3, 4, 5})], export=False
         )
 
 
-def test_a_run_killed_after_a_new_start_and_a_step_back_resumes_as_if_it_was_not(data, tmp_path, narrow, monkeypatch):
+def test_a_run_killed_after_a_new_start_and_a_step_back_resumes_as_if_it_was_not(data, tmp_path, monkeypatch):
     """Epoch 2 gives a new start, epoch 3 steps back, component 1 empties again in 4, and the process ends in 5."""
     monkeypatch.setattr(callbacks, "SAVE_SECONDS", 0)
     config = TrainConfig.create(data=data, **{**SMALL, "epochs": 10, "batch_size": 64})
@@ -300,7 +311,7 @@ def test_a_run_killed_after_a_new_start_and_a_step_back_resumes_as_if_it_was_not
     with pytest.raises(KeyboardInterrupt):
         training.train(config, tmp_path / "run", extra=[Poison(**trouble), End()])
     result = training.resume(tmp_path / "run", export=False)
-    mine, theirs = (run.load(tmp_path / name).get_weights() for name in ("run", "whole"))
+    mine, theirs = (load(tmp_path / name).get_weights() for name in ("run", "whole"))
     for a, b in zip(mine, theirs, strict=True):
         np.testing.assert_array_equal(a, b)
     assert [text.split(":")[0] for text in whole["remedies"]] == ["fit, epoch 2", "fit, epoch 3"]

@@ -23,27 +23,27 @@ FITS = {
     "a mean of 1e10": {"traits": ("shifted", "outlier"), "scale": "1e6", "init": "gmm"},
 }
 STOPS = {
-    "too many clusters": ({"clusters": 61}, r"stops: --clusters: expected at most the number of rows, 60, got 61"),
+    "too many clusters": ({"clusters": 61}, r"stops: clusters: expected at most the number of rows, 60, got 61"),
     "no probabilities": (
         {"likelihood": "bernoulli", "squeezed": False},
-        r"stops: x\.npy: the bernoulli likelihood expects values in \[0, 1\]",
+        r"stops: likelihood: bernoulli expects values in \[0, 1\]",
     ),
     "steps too long": (
         {"learning_rate": 1e30},
-        r"stops: (pretrain: .* in epoch 3, after 2 steps back .*|init: the code reaches .*); lower --learning-rate",
+        r"stops: (pretrain: .* in epoch 3, after 2 steps back .*|init: the code reaches .*); lower learning_rate",
     ),
 }
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("change", FITS.values(), ids=FITS.keys())
-def test_it_fits(change, tmp_path, narrow):
-    assert hostile.fit(1, {**USUAL, **change}, tmp_path)["outcome"] == "fits"
+def test_it_fits(change):
+    assert hostile.fit(1, {**USUAL, **change})["outcome"] == "fits"
 
 
 @pytest.mark.parametrize(("change", "reason"), STOPS.values(), ids=STOPS.keys())
-def test_it_stops_with_a_reason(change, reason, tmp_path, narrow):
-    row = hostile.fit(1, {**USUAL, **change}, tmp_path)
+def test_it_stops_with_a_reason(change, reason):
+    row = hostile.fit(1, {**USUAL, **change})
     assert re.match(reason, row["outcome"]), row["outcome"]
 
 

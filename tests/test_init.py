@@ -7,41 +7,42 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vade_tf import init, metrics
+from vade_tf import metrics
+from vade_tf.training import start as starts
 
 
 @pytest.fixture(scope="module")
 def moons():
-    """Three curved classes in 4 dimensions that no Gaussian fits: interleaved arcs, [3000, 4], and their labels."""
+    """Three curved classes in 4 dimensions that no Gaussian fits: interleaved arcs, [1500, 4], and their labels."""
     r = np.random.default_rng(0)
-    y = np.repeat(np.arange(3), 1000)
-    angle = r.uniform(0, np.pi, 3000)
+    y = np.repeat(np.arange(3), 500)
+    angle = r.uniform(0, np.pi, 1500)
     side = np.where(y == 1, -1, 1)
     points = np.stack([np.cos(angle) + 1.3 * y, side * np.sin(angle) + 0.3 * (y == 1)], axis=1) * 3
-    return np.concatenate([points, np.zeros((3000, 2))], axis=1) + r.normal(0, 0.2, (3000, 4)), y
+    return np.concatenate([points, np.zeros((1500, 2))], axis=1) + r.normal(0, 0.2, (1500, 4)), y
 
 
 def test_landmark_follows_the_shape_of_the_classes(moons):
     z, y = moons
-    assert metrics.accuracy(y, init.start(z, 3, "landmark", 0).groups) > 0.95
-    assert metrics.accuracy(y, init.start(z, 3, "kmeans", 0).groups) < 0.9  # the data are hard for a Gaussian
+    assert metrics.accuracy(y, starts.start(z, 3, "landmark", 0).groups) > 0.95
+    assert metrics.accuracy(y, starts.start(z, 3, "kmeans", 0).groups) < 0.9  # the data are hard for a Gaussian
 
 
 def test_landmark_joins_what_each_view_tells(rng):
     """Four groups; one view tells 0, 1 from 2, 3 and the other 0, 2 from 1, 3."""
-    y = np.repeat(np.arange(4), 500)
-    views = [rng.normal(0, 0.3, (2000, 10)) + 4 * bit[:, None] for bit in (y // 2, y % 2)]
-    assert metrics.accuracy(y, init.landmark(views, 4, 0, n_landmarks=100)) > 0.99
-    assert all(metrics.accuracy(y, init.landmark([view], 4, 0, n_landmarks=100)) < 0.8 for view in views)
-    assert metrics.accuracy(y, init.start(views[0], 4, "landmark", 0, views[1]).groups) > 0.9
+    y = np.repeat(np.arange(4), 250)
+    views = [rng.normal(0, 0.3, (1000, 10)) + 4 * bit[:, None] for bit in (y // 2, y % 2)]
+    assert metrics.accuracy(y, starts.landmark(views, 4, 0, n_landmarks=100)) > 0.99
+    assert all(metrics.accuracy(y, starts.landmark([view], 4, 0, n_landmarks=100)) < 0.8 for view in views)
+    assert metrics.accuracy(y, starts.start(views[0], 4, "landmark", 0, views[1]).groups) > 0.9
 
 
-@pytest.mark.parametrize("method", sorted(init.METHODS))
+@pytest.mark.parametrize("method", sorted(starts.METHODS))
 def test_every_method_finds_well_separated_groups(rng, method):
     y = np.repeat(np.arange(4), [400, 100, 200, 300])
     centres = 20 * np.eye(4, 6)
     z = centres[y] + rng.normal(size=(1000, 6)) * [1, 2, 1, 1, 0.5, 1]
-    start = init.start(z, 4, method, seed=0)
+    start = starts.start(z, 4, method, seed=0)
     assert metrics.accuracy(y, start.groups) == 1.0
     order = [start.groups[y == c][0] for c in range(4)]
     np.testing.assert_allclose(start.pi[order], [0.4, 0.1, 0.2, 0.3], atol=1e-3)
@@ -49,9 +50,9 @@ def test_every_method_finds_well_separated_groups(rng, method):
     np.testing.assert_allclose(start.sigma2[order].mean(axis=0), [1, 4, 1, 1, 0.25, 1], rtol=0.3)
 
 
-@pytest.mark.parametrize("method", sorted(init.METHODS))
+@pytest.mark.parametrize("method", sorted(starts.METHODS))
 def test_same_seed_same_start(moons, method):
-    first, second = (init.start(moons[0], 3, method, 7) for _ in range(2))
+    first, second = (starts.start(moons[0], 3, method, 7) for _ in range(2))
     for name in ("groups", "pi", "mu", "sigma2"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 
@@ -59,7 +60,56 @@ def test_same_seed_same_start(moons, method):
 @given(st.lists(st.integers(0, 4), min_size=5, max_size=40), st.permutations(range(5)))
 def test_matched_undoes_a_renaming(reference, names):
     reference = np.array([0, 1, 2, 3, 4, *reference])
-    np.testing.assert_array_equal(init.matched(np.array(names)[reference], reference), reference)
+    np.testing.assert_array_equal(starts.matched(np.array(names)[reference], reference), reference)
+
+
+@st.composite
+def starts_with_hints(draw):
+    """(start, hints): any partition of up to 30 rows in at most 5 groups, of which any rows have any hint."""
+    k, n = draw(st.integers(1, 5)), draw(st.integers(1, 30))
+    groups = np.array(draw(st.lists(st.integers(0, k - 1), min_size=n, max_size=n)))
+    hints = np.array(draw(st.lists(st.integers(-1, k - 1), min_size=n, max_size=n)))
+    r = np.random.default_rng(draw(st.integers(0, 1000)))
+    mixture = r.dirichlet(np.ones(k)), r.normal(size=(k, 2)), r.uniform(0.1, 2, (k, 2))
+    return starts.Start(groups.astype("i4"), *(part.astype("f4") for part in mixture)), hints
+
+
+def naming(found, again):
+    """New name of each old group, [K], told by the means, which differ; each of them is somebody's."""
+    names = np.array([int(np.flatnonzero((again.mu == mean).all(axis=1))[0]) for mean in found.mu])
+    assert sorted(names) == list(range(len(found.mu)))
+    return names
+
+
+@given(starts_with_hints())
+def test_hints_rename_groups_one_to_one_and_the_mixture_goes_along(given_start):
+    found, hints = given_start
+    again = starts.renamed(found, hints)
+    names = naming(found, again)
+    np.testing.assert_array_equal(again.groups, names[found.groups])
+    for name in ("pi", "mu", "sigma2"):
+        np.testing.assert_array_equal(getattr(again, name)[names], getattr(found, name))
+    assert again.groups.dtype == np.int32
+
+
+@given(starts_with_hints())
+def test_no_other_naming_agrees_with_more_hints(given_start):
+    found, hints = given_start
+    agreed = np.sum(starts.renamed(found, hints).groups == hints)
+    for names in itertools.permutations(range(len(found.pi))):
+        assert np.sum(np.array(names)[found.groups] == hints) <= agreed
+
+
+@given(starts_with_hints(), st.randoms(), st.data())
+def test_one_hint_a_group_is_enough_to_name_them_all(given_start, random, data):
+    found, _ = given_start
+    k = len(found.pi)
+    names = np.array(random.sample(range(k), k))
+    hints = np.full(len(found.groups), -1)
+    for group in np.unique(found.groups):
+        row = data.draw(st.sampled_from(np.flatnonzero(found.groups == group).tolist()))
+        hints[row] = names[group]
+    np.testing.assert_array_equal(starts.renamed(found, hints).groups, names[found.groups])
 
 
 @given(st.integers(0, 2**31 - 1), st.integers(3, 9))
@@ -73,7 +123,7 @@ def test_the_vote_mends_what_single_draws_get_wrong(seed, n_draws):
         draw = truth.copy()
         draw[rows] = (draw[rows] + r.integers(1, 4, 10)) % 4
         draws.append(r.permutation(4)[draw])
-    np.testing.assert_array_equal(init.matched(init.vote(draws, 4), truth), truth)
+    np.testing.assert_array_equal(starts.matched(starts.vote(draws, 4), truth), truth)
 
 
 def test_landmark_weighs_the_draws(moons, monkeypatch):
@@ -84,10 +134,10 @@ def test_landmark_weighs_the_draws(moons, monkeypatch):
     def draw(z, n_clusters, seed, *shape):
         seeds.append(seed)
         call = next(calls)
-        return np.roll(y, 500) if call % 3 == 0 else (y + call) % 3
+        return np.roll(y, 250) if call % 3 == 0 else (y + call) % 3
 
-    monkeypatch.setattr(init, "landmark_draw", draw)
-    assert metrics.accuracy(y, init.landmark([z], 3, 0)) == 1.0
+    monkeypatch.setattr(starts, "landmark_draw", draw)
+    assert metrics.accuracy(y, starts.landmark([z], 3, 0)) == 1.0
     assert len(set(seeds)) == len(seeds) == 8
 
 
@@ -102,7 +152,7 @@ def test_hostile_codes_still_give_a_mixture_that_can_be_used(n, k, kind):
         "outlier": np.concatenate([np.full((1, 3), 1e6), r.normal(size=(n - 1, 3))]),
         "two": np.repeat(r.normal(size=(2, 3)), [1, n - 1], axis=0),
     }[kind]
-    start = init.start(z, min(k, n), "landmark", 0)
+    start = starts.start(z, min(k, n), "landmark", 0)
     assert np.all(start.sigma2 > 0)
     assert np.all(start.pi > 0)
     assert all(np.isfinite(a).all() for a in (start.pi, start.mu, start.sigma2))
@@ -119,4 +169,4 @@ def test_hostile_codes_still_give_a_mixture_that_can_be_used(n, k, kind):
 )
 def test_errors(k, method, message):
     with pytest.raises(ValueError, match=message):
-        init.start(np.zeros((9, 2)), k, method, 0)
+        starts.start(np.zeros((9, 2)), k, method, 0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vade_tf.optimizer import FusedAdam
+from vade_tf.model.optimizer import FusedAdam
 
 
 @pytest.mark.parametrize("jit", [False, True])

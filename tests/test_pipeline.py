@@ -56,6 +56,18 @@ def test_a_row_is_seen_anew_every_epoch(rng):
     assert len(np.unique(np.concatenate(views), axis=0)) == 4
 
 
+@pytest.mark.parametrize("side", [8, 28, 56])
+def test_a_small_image_is_shifted_by_the_same_share_of_its_side(side, monkeypatch):
+    monkeypatch.setattr(pipeline, "ROTATION", 0.0)
+    monkeypatch.setattr(pipeline, "ZOOM", 0.0)
+    x = np.broadcast_to(np.arange(side, dtype="f4"), (400, side, side)).reshape(
+        400, -1
+    )  # a pixel's value is its column
+    moved = pipeline.augment(x, (side, side), seed=(0, 1)).numpy().reshape(400, side, side)
+    shift = np.abs(moved[:, side // 2, side // 2] - side // 2) / side
+    assert 0.9 / 14 < shift.max() <= 1 / 14 + 1e-4
+
+
 @pytest.mark.parametrize("dtype", ["u1", "f4"])
 def test_augmentation_moves_a_blob_a_little_and_keeps_it(dtype):
     """A dot right of the centre: stays within rotation, zoom and shift of where it was, and is not scaled in value."""
@@ -66,7 +78,7 @@ def test_augmentation_moves_a_blob_a_little_and_keeps_it(dtype):
     rows = (moved.sum(axis=2) @ np.arange(29)) / weight - 14  # centre of the dot, relative to the image's
     columns = (moved.sum(axis=1) @ np.arange(29)) / weight - 14
     reach = 8 * (1 + pipeline.ZOOM) / (1 - pipeline.ZOOM)
-    assert np.all(np.hypot(rows, columns) < reach + np.sqrt(2) * pipeline.SHIFT / (1 - pipeline.ZOOM) + 0.5)
+    assert np.all(np.hypot(rows, columns) < reach + np.sqrt(2) * pipeline.SHIFT * 29 / (1 - pipeline.ZOOM) + 0.5)
     assert np.abs(columns.mean() - 8) < 0.5
     assert np.abs(rows.mean()) < 0.5
     assert columns.std() > 0.8

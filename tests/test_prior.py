@@ -5,7 +5,7 @@ import numpy as np
 import oracles
 import pytest
 
-from vade_tf.prior import GaussianMixturePrior
+from vade_tf.model.prior import GaussianMixturePrior
 
 PI = np.array([0.2, 0.5, 0.3])
 MU = np.array([[0.0, 0.0], [4.0, -1.0], [-3.0, 2.0]])

@@ -11,8 +11,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from vade_tf import evaluation, report
 from vade_tf.data.dataset import build
+from vade_tf.report import evaluation
+from vade_tf.report.page import about, cluster_rows, score_rows, show_comparison
+from vade_tf.report.page import page as page_of
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 TRAINING = {
@@ -50,7 +52,7 @@ def result(small_model, rng, monkeypatch):
 @pytest.fixture
 def page(result):
     settings = {"data": "a & b.npz", "batch_size": 256, "limit": None}
-    return report.page(result, settings, TRAINING, PICTURES, "python evaluate.py 'runs/<bars>'")
+    return page_of(result, settings, TRAINING, PICTURES, "python evaluate.py 'runs/<bars>'")
 
 
 class Outline(HTMLParser):
@@ -104,26 +106,32 @@ def test_the_page_says_everything(page, result):
     ):
         assert expected in words.replace("|  | ", "| "), expected
     assert "limit" not in words  # settings that were not given
-    assert page.count("<tr>") >= 4 + len(report.score_rows(result))
+    assert page.count("<tr>") >= 4 + len(score_rows(result))
 
 
 def test_without_labels_no_row_needs_them(result):
     names = ("acc", "nmi", "ari", "purity", "most_confident_acc", "homogeneity", "completeness", "calibration")
     bare = {**result, **dict.fromkeys(names), "seen_in_training": None}
-    shown = [name for name, _, _ in report.score_rows(bare)]
+    shown = [name for name, _, _ in score_rows(bare)]
     assert "ELBO" in shown
     assert "Silhouette of the code" in shown
     assert not {"ACC", "NMI", "ARI", "Purity", "Homogeneity", "Calibration error"} & set(shown)
-    assert report.cluster_rows(bare)[0] == ["cluster", "size", "pi", "confidence"]
-    assert "trained on" not in report.about(bare)
+    assert cluster_rows(bare)[0] == ["cluster", "size", "pi", "confidence"]
+    assert "trained on" not in about(bare)
 
 
 def test_every_row_is_in_the_table_of_clusters(result):
-    head, rows = report.cluster_rows(result)
+    head, rows = cluster_rows(result)
     assert head == ["cluster", "size", "pi", "confidence", "label", "purity"]
     assert sum(int(row[1]) for row in rows) == 40
     some = {**result, "seen_in_training": 7}
-    assert "7 of them trained on" in report.about(some)
+    assert "7 of them trained on" in about(some)
+
+
+def test_runs_side_by_side_are_named_in_full(result, capsys):
+    names = [f"/somewhere/{60 * 'x'}/seed-{number}" for number in range(2)]
+    show_comparison(dict.fromkeys(names, result))
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["run", *names]
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here: apt-get install chromium")

@@ -9,11 +9,22 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from vade_tf import criteria, restarts, run, sweep, training
-from vade_tf.config import TrainConfig
 from vade_tf.errors import InputError
+from vade_tf.runs import restarts, selection, sweep
+from vade_tf.runs import train as training
+from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.folder import Run
+from vade_tf.runs.load import load
 
-SMALL = {"clusters": 5, "pretrain_epochs": 2, "epochs": 3, "batch_size": 64, "init": "kmeans", "limit": 150}
+SMALL = {
+    "clusters": 5,
+    "pretrain_epochs": 2,
+    "epochs": 3,
+    "batch_size": 64,
+    "hidden": (16, 8),
+    "init": "kmeans",
+    "limit": 150,
+}
 
 
 @pytest.fixture
@@ -27,33 +38,38 @@ def data(tmp_path):
 
 
 @pytest.fixture
-def config(data, narrow):
+def config(data):
     return TrainConfig.create(data=str(data), **SMALL)
 
 
 def weights(folder):
-    return run.load(folder).get_weights()
+    return load(folder).get_weights()
 
 
 def test_the_kept_run_is_the_one_the_others_agree_with(config, data, tmp_path):
     result = restarts.train_restarts(config, tmp_path / "run", 3, export=False)
-    folders = [tmp_path / "run" / "restarts" / str(i) for i in range(3)]
+    folders = [tmp_path / "run" / f"restart-{i}" for i in range(3)]
     pretrained = [json.loads((f / "metrics.json").read_text())["seconds"]["pretrain"] > 0 for f in folders]
     assert pretrained == [True, False, False]
-    first = run.Run.open(folders[0])
+    first = Run.open(folders[0]).load("pretrained")
     for folder in folders[1:]:
-        for mine, theirs in zip(run.Run.open(folder).load_pretrained(), first.load_pretrained(), strict=True):
-            np.testing.assert_array_equal(mine, theirs)
+        mine = Run.open(folder).load("pretrained")
+        assert mine.keys() == first.keys()
+        for name, theirs in first.items():
+            np.testing.assert_array_equal(mine[name], theirs)
         assert any(not np.array_equal(a, b) for a, b in zip(weights(folder), weights(folders[0]), strict=True))
     with np.load(data) as arrays:
         x = arrays["x"][np.sort(np.random.default_rng(0).choice(200, 150, replace=False))]
-    groups = [run.load(folder).predict(x, verbose=0).argmax(axis=1) for folder in folders]
+    groups = [load(folder).predict(x, verbose=0).argmax(axis=1) for folder in folders]
     ari = [np.mean([adjusted_rand_score(groups[i], groups[j]) for j in range(3) if j != i]) for i in range(3)]
     with (tmp_path / "run" / "restarts.csv").open() as file:
         rows = list(csv.DictReader(file))
     np.testing.assert_allclose([float(row["agreement"]) for row in rows], ari, atol=1e-9)
     assert [row["acc"] for row in rows] == [str(json.loads((f / "metrics.json").read_text())["acc"]) for f in folders]
-    kept = criteria.most_agreed(result["restarts"])
+    kept = selection.most_agreed(result["restarts"])
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary == {"restarts": result["restarts"], "selected": kept}
+    assert Run.open(tmp_path / "run").config == Run.open(folders[kept]).config
     for mine, theirs in zip(weights(tmp_path / "run"), weights(folders[kept]), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     with pytest.raises(InputError, match="holds a finished run"):
@@ -64,16 +80,16 @@ def test_the_kept_run_is_the_one_the_others_agree_with(config, data, tmp_path):
 
 def test_agreement_leads_and_the_bound_decides_between_equals():
     rows = [{"agreement": 0.9, "elbo": -5.0}, {"agreement": 0.8, "elbo": -1.0}, {"agreement": 0.9, "elbo": -4.0}]
-    assert criteria.most_agreed(rows) == 2
-    assert criteria.most_agreed([{**row, "elbo": None} for row in rows[1:]]) == 1  # a system without a bound
+    assert selection.most_agreed(rows) == 2
+    assert selection.most_agreed([{**row, "elbo": None} for row in rows[1:]]) == 1  # a system without a bound
 
 
 def test_agreement_of_partitions_that_differ_in_names_only():
     one = np.arange(12) % 3
     odd = np.repeat([0, 1, 2], 4)
     ari = adjusted_rand_score(one, odd)
-    np.testing.assert_allclose(criteria.agreement([one, (one + 1) % 3, odd]), [(1 + ari) / 2, (1 + ari) / 2, ari])
-    np.testing.assert_array_equal(criteria.agreement([one]), [1.0])
+    np.testing.assert_allclose(selection.agreement([one, (one + 1) % 3, odd]), [(1 + ari) / 2, (1 + ari) / 2, ari])
+    np.testing.assert_array_equal(selection.agreement([one]), [1.0])
 
 
 def test_what_a_kill_left_is_finished_and_nothing_is_trained_twice(config, tmp_path, monkeypatch):
@@ -99,9 +115,7 @@ def test_an_autoencoder_that_does_not_fit_is_said_before_anything_is_written(con
     with pytest.raises(InputError, match="expected a run folder"):
         restarts.train_restarts(wrong, tmp_path / "run", 2)
     other = dataclasses.replace(config, model="dec")
-    with pytest.raises(
-        InputError, match="--restarts: expected --model vade, got 'dec'; --seeds goes with every system"
-    ):
+    with pytest.raises(InputError, match="^restarts: expected model='vade', got 'dec'; seeds go with every system"):
         restarts.train_restarts(other, tmp_path / "run", 2)
     with pytest.raises(InputError, match="expected a run folder"):
         sweep.train_sweep(wrong, tmp_path / "run", (3, 4))
@@ -117,4 +131,4 @@ def test_mistakes_at_the_command_line(capsys):
         "--clusters, --seeds and --restarts: expected several of one of them, got 1, 3 and 2" in capsys.readouterr().err
     )
     assert main(["--restarts", "2", "--hints", "known.npy"]) == 2
-    assert "--restarts: expected no --hints with it" in capsys.readouterr().err
+    assert "--restarts: cannot be combined with hints, which a restart does not change" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The phases, the run folder, and the promise that a kill costs nothing."""
+"""The loop, the run folder, and the promise that a kill costs nothing."""
 
 import csv
 import dataclasses
@@ -15,9 +15,13 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from vade_tf import metrics as scores
-from vade_tf import restarts, run, seeds, training
-from vade_tf.config import TrainConfig
 from vade_tf.errors import DivergedError, InputError
+from vade_tf.runs import restarts, seeds
+from vade_tf.runs import train as training
+from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.folder import free_folder
+from vade_tf.runs.load import load
+from vade_tf.serving.signatures import Served
 
 SMALL = {
     "pretrain_epochs": 3,
@@ -27,13 +31,16 @@ SMALL = {
     "batch_size": 64,
     "clusters": 3,
     "learning_rate": 1e-3,
+    "hidden": (64, 32),
 }
 
 DRIVER = """
 import os, signal, sys
 import keras
-from vade_tf import callbacks, init, training
-from vade_tf.config import TrainConfig
+from vade_tf.training import callbacks
+from vade_tf.training import start as starts
+from vade_tf.runs import train as training
+from vade_tf.runs.config import TrainConfig
 out, data, settings, phase, epoch, batch = sys.argv[1], sys.argv[2], eval(sys.argv[3]), *sys.argv[4:7]
 
 callbacks.SAVE_SECONDS = 0
@@ -47,9 +54,9 @@ class Killer(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 if phase == "init":
-    init.start = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
+    starts.start = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
 if phase == "regroup":
-    init.matched = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
+    starts.matched = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
 if phase == "save":
     training.summarise = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
 training.train(TrainConfig.create(data=data, **settings), out, extra=[Killer()])
@@ -79,7 +86,7 @@ def whole(data, tmp_path_factory):
 
 
 def weights(out):
-    model = run.load(out)
+    model = load(out)
     return model.get_weights() + [v.numpy() for v in model.optimizer.variables]
 
 
@@ -110,7 +117,9 @@ def test_killed_and_resumed_ends_with_the_same_weights(data, whole, tmp_path, ph
     done = subprocess.run([sys.executable, "-c", DRIVER, *arguments], capture_output=True, text=True, timeout=180)
     assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
     assert not (out / "metrics.json").exists()
-    result = training.resume(out)
+    result = training.resume(out, export=phase == "save")  # killed after the export
+    assert (out / "export" / "1" / "saved_model.pb").exists() == (phase == "save")
+    assert (out / "assignments.csv").read_bytes() == (whole / "assignments.csv").read_bytes()
     for mine, theirs in zip(weights(out), weights(whole), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     assert rows_of(out) == rows_of(whole)
@@ -120,11 +129,12 @@ def test_killed_and_resumed_ends_with_the_same_weights(data, whole, tmp_path, ph
 
 def test_the_run_folder_holds_what_it_promises(data, whole):
     files = [p.relative_to(whole) for p in whole.rglob("*") if p.is_file()]
-    assert run.load(whole / "export" / "1").predict(np.zeros((2, 64))).shape == (2, 3)
+    assert Served(whole / "export" / "1").predict(np.zeros((2, 64))).shape == (2, 3)
     names = {str(file) for file in files if file.parts[0] not in ("tensorboard", "export")}
     assert names == {
         "config.json",
         "data.json",
+        "assignments.csv",
         "metrics.csv",
         "metrics.json",
         "model.keras",
@@ -142,8 +152,13 @@ def test_the_run_folder_holds_what_it_promises(data, whole):
     assert float(rows[6]["loss"]) == pytest.approx(-float(rows[6]["elbo"]))  # let go
     metrics = json.loads((whole / "metrics.json").read_text())
     with np.load(data) as arrays:
-        groups = run.load(whole).predict(arrays["x"].reshape(300, -1), verbose=0).argmax(axis=1)
+        probabilities = load(whole).predict(arrays["x"].reshape(300, -1), verbose=0)
+        groups = probabilities.argmax(axis=1)
         assert metrics["acc"] == pytest.approx(scores.accuracy(arrays["y"], groups))
+    table = np.loadtxt(whole / "assignments.csv", delimiter=",", skiprows=1)
+    assert (whole / "assignments.csv").read_text().startswith("row,cluster,confidence\n")
+    np.testing.assert_array_equal(table[:, :2], np.stack([np.arange(300), groups], axis=1))
+    np.testing.assert_allclose(table[:, 2], probabilities.max(axis=1), atol=1e-3)
     assert (metrics["n"], metrics["n_features"], metrics["n_clusters"], metrics["source"][-8:]) == (
         300,
         64,
@@ -200,8 +215,9 @@ def test_a_pretrained_autoencoder_can_be_shared(data, whole, tmp_path):
         np.testing.assert_array_equal(mine, theirs)
     assert (result["epochs"]["pretrain"], result["seconds"]["pretrain"]) == (SMALL["pretrain_epochs"], 0)
     for wrong, message in (
-        ({"latent_dim": 3}, r"--pretrained: the code of .* is 10 wide, expected 3; give --latent-dim 10"),
-        ({"limit": 200}, "--pretrained: .* began with other data"),
+        ({"latent_dim": 3}, r"^pretrained: the networks of .* differ: expected 3; use latent_dim=10$"),
+        ({"hidden": (32, 64)}, r"^pretrained: the networks of .* differ: expected \(32, 64\); use hidden=64,32$"),
+        ({"limit": 200}, "^pretrained: .* began with other data"),
         ({"pretrained": str(tmp_path)}, "expected a run folder"),
     ):
         with pytest.raises(InputError, match=message):
@@ -225,14 +241,16 @@ def test_hints_lead_instead_of_the_start(data, tmp_path):
     settings = {**SMALL, "clusters": 2, "epochs": 60, "learning_rate": 3e-3, "augment": False, "guide_epochs": None}
     config = TrainConfig.create(data=data, hints=str(tmp_path / "hints.npy"), guide_weight=100.0, **settings)
     training.train(config, tmp_path / "run")
-    right = run.load(tmp_path / "run").predict(x, verbose=0).argmax(axis=1) == middle
+    right = load(tmp_path / "run").predict(x, verbose=0).argmax(axis=1) == middle
     assert right[:200].mean() > 0.95
     assert right[200:].mean() > 0.95
-    with pytest.raises(InputError, match="--hints: expected neither --limit nor --held-out"):
+    with pytest.raises(
+        InputError, match="^hints: cannot be combined with limit or held_out: it needs one entry for each row"
+    ):
         dataclasses.replace(config, limit=100)
     np.save(tmp_path / "hints.npy", middle + 1)
     with pytest.raises(
-        InputError, match=r"--hints: expected 300 whole numbers from -1 \(unknown\) to 1, got numbers from 1 to 2"
+        InputError, match=r"^hints: expected 300 whole numbers from -1 \(unknown\) to 1, got numbers from 1 to 2"
     ):
         training.train(config, tmp_path / "other")
     assert not (tmp_path / "other").exists()
@@ -248,7 +266,7 @@ def test_a_finished_run_is_never_overwritten(data, whole):
 
 
 @pytest.mark.parametrize(("precision", "scaled"), [("mixed_float16", True), ("float32", False)])
-def test_in_float16_the_loss_is_scaled_so_that_small_gradients_are_not_zero(precision, scaled, data, narrow, tmp_path):
+def test_in_float16_the_loss_is_scaled_so_that_small_gradients_are_not_zero(precision, scaled, data, tmp_path):
     class Look(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):
             seen.append(isinstance(self.model.optimizer, keras.optimizers.LossScaleOptimizer))
@@ -260,7 +278,7 @@ def test_in_float16_the_loss_is_scaled_so_that_small_gradients_are_not_zero(prec
     assert np.isfinite(result["elbo"])
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # Keras warns where the optimizer it loads has other variables
-        loaded = run.load(tmp_path / "run")
+        loaded = load(tmp_path / "run")
     assert loaded.predict(np.load(data)["x"].reshape(300, 64), verbose=0).shape == (300, 3)
 
 
@@ -269,7 +287,7 @@ def test_a_folder_with_other_things_in_it_is_left_alone(data, tmp_path):
     (tmp_path / "export" / "thesis.txt").write_text("mine")
     config = TrainConfig.create(data=data, **SMALL)
     for train in (training.train, lambda *to: seeds.train_seeds(*to, 2), lambda *to: restarts.train_restarts(*to, 2)):
-        with pytest.raises(InputError, match=r"--out: .* is not empty; choose another folder"):
+        with pytest.raises(InputError, match=r"^out: .* is not empty; choose another folder"):
             train(config, tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["export"]
 
@@ -282,7 +300,7 @@ def test_several_seeds_of_data_that_are_not_there_leave_nothing(tmp_path):
 
 def test_a_folder_that_cannot_be_written(data, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(InputError, match=r"--out: .* cannot be written"):
+    with pytest.raises(InputError, match=r"^out: .* cannot be written"):
         training.train(TrainConfig.create(data=data, **SMALL), tmp_path / "file" / "run")
 
 
@@ -304,25 +322,27 @@ def test_resume_refuses_other_data_and_damaged_folders(whole, data, tmp_path):
 
 
 def test_divergence_stops_the_run_with_a_reason(data, tmp_path):
-    with pytest.raises(DivergedError, match=r"pretrain: .* in epoch 3, after 2 steps back .*; lower --learning-rate"):
+    with pytest.raises(DivergedError, match=r"pretrain: .* in epoch 3, after 2 steps back .*; lower learning_rate"):
         training.train(TrainConfig.create(data=data, **{**SMALL, "learning_rate": 1e30}), tmp_path / "run")
 
 
 def test_load_names_what_is_missing(whole, tmp_path):
-    with pytest.raises(InputError, match="expected a finished run folder, a .keras file or an exported version"):
-        run.load(tmp_path)
+    with pytest.raises(
+        InputError, match="expected a finished run folder or a .keras file, found no model.keras there$"
+    ):
+        load(tmp_path)
     (tmp_path / "m.keras").write_bytes((whole / "model.keras").read_bytes()[:1000])
     with pytest.raises(InputError, match="m.keras is damaged"):
-        run.load(tmp_path / "m.keras")
-    assert isinstance(run.load(whole / "model.keras"), keras.Model)
+        load(tmp_path / "m.keras")
+    assert isinstance(load(whole / "model.keras"), keras.Model)
 
 
 def test_free_folder_takes_the_next_name(tmp_path):
-    assert run.free_folder(tmp_path, "a") == tmp_path / "a"
+    assert free_folder(tmp_path, "a") == tmp_path / "a"
     for name in ("a", "a-2"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").touch()
-    assert run.free_folder(tmp_path, "a") == tmp_path / "a-3"
+    assert free_folder(tmp_path, "a") == tmp_path / "a-3"
 
 
 def test_seeds_continue_where_they_stopped_and_choose_without_labels(data, tmp_path):
@@ -333,7 +353,7 @@ def test_seeds_continue_where_they_stopped_and_choose_without_labels(data, tmp_p
     assert summary["acc"]["mean"] == pytest.approx(np.mean([f["acc"] for f in figures]))
     assert summary["acc"]["std"] == pytest.approx(np.std([f["acc"] for f in figures], ddof=1))
     x = np.load(data)["x"].reshape(300, 64)
-    groups = [run.load(out / f"seed-{s}").predict(x, verbose=0).argmax(axis=1) for s in (4, 5)]
+    groups = [load(out / f"seed-{s}").predict(x, verbose=0).argmax(axis=1) for s in (4, 5)]
     agreement = [r["agreement"] for r in summary["runs"]]
     np.testing.assert_allclose(agreement, adjusted_rand_score(*groups))
     assert summary["selected"] == max(figures, key=lambda f: f["elbo"])["seed"]  # two agree alike: the bound decides
@@ -345,5 +365,5 @@ def test_seeds_continue_where_they_stopped_and_choose_without_labels(data, tmp_p
     assert not list(out.glob("seed-*/export"))
     assert (out / "seed-4" / "model.keras").stat().st_mtime_ns == kept
     assert again["elbo"] == summary["elbo"]
-    with pytest.raises(InputError, match="continue with --resume"):
+    with pytest.raises(InputError, match="continue with resume="):
         seeds.train_seeds(config, out, 2)

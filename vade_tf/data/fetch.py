@@ -69,7 +69,7 @@ def provide(
     missing = [file for file in files if not (folder / file.name).is_file()]
     if data_dir is not None and missing:
         raise InputError(
-            f"--data-dir: expected {', '.join(file.name for file in files)} in {folder} for --dataset {dataset}, found "
+            f"data_dir: expected {', '.join(file.name for file in files)} in {folder} for dataset={dataset}, found "
             f"no {missing[0].name}; download it from {missing[0].address}"
         )
     for file in missing:
@@ -79,8 +79,8 @@ def provide(
         except OSError as error:
             by_hand = ", ".join(f"{each.address} as {each.name}" for each in files)
             raise InputError(
-                f"--dataset {dataset}: {file.name} could not be downloaded ({error}); download {by_hand} by hand into "
-                "one folder and name it with --data-dir"
+                f"dataset={dataset}: {file.name} could not be downloaded ({error}); download {by_hand} by hand into "
+                "one folder and name it with data_dir"
             ) from error
     return folder
 

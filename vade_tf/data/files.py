@@ -28,18 +28,18 @@ def load_file(path: str, labels: str | None = None, likelihood: str = "auto") ->
     """
     file = Path(path)
     if file.suffix not in KINDS:
-        raise InputError(f"--data: expected a file ending in {', '.join(KINDS)}, got {path}")
+        raise InputError(f"data: expected a file ending in {', '.join(KINDS)}, got {path}")
     if not file.is_file():
-        raise InputError(f"--data: expected an existing file, got {path}, which is not there")
+        raise InputError(f"data: expected an existing file, got {path}, which is not there")
     readers = {".npy": _read_npy, ".npz": _read_npz, ".csv": _read_csv}
     try:
         x, y = readers[file.suffix](file, labels)
     except InputError:
         raise
     except (OSError, ValueError, EOFError, KeyError) as error:
-        raise InputError(f"--data: {path} cannot be read as {file.suffix} ({error}); is it whole?") from error
+        raise InputError(f"data: {path} cannot be read as {file.suffix} ({error}); is it whole?") from error
     except Exception as error:  # zipfile.BadZipFile and zlib.error have no common base
-        raise InputError(f"--data: {path} is damaged ({error}); write or copy it again") from error
+        raise InputError(f"data: {path} is damaged ({error}); write or copy it again") from error
     return build(x, y, file.stem, str(path), likelihood)
 
 
@@ -51,7 +51,7 @@ def _read_labels(file: Path, labels: str | None):
     if labels is None:
         return None
     if not labels.endswith(".npy") or not Path(labels).is_file():
-        raise InputError(f"--labels: expected an existing .npy file beside --data {file}, got {labels}")
+        raise InputError(f"labels: expected an existing .npy file beside data={file}, got {labels}")
     return np.load(labels, allow_pickle=False)
 
 
@@ -59,11 +59,13 @@ def _read_npz(file: Path, labels: str | None):
     with np.load(file, allow_pickle=False) as arrays:
         names = list(arrays)
         if set(names) >= SPARSE_ARRAYS:
-            return scipy.sparse.load_npz(file), _read_labels(file, labels)
+            matrix = scipy.sparse.csr_array(scipy.sparse.load_npz(file))
+            matrix.check_format(full_check=True)  # SciPy trusts its indices: one beyond the columns ends the process
+            return matrix, _read_labels(file, labels)
         if "x" not in names and len(names) != 1:
-            raise InputError(f'--data: expected an array "x" in {file}, got {names}')
+            raise InputError(f'data: expected an array "x" in {file}, got {names}')
         if labels is not None and labels not in names:
-            raise InputError(f"--labels: expected one of the arrays {names} of {file}, got {labels!r}")
+            raise InputError(f"labels: expected one of the arrays {names} of {file}, got {labels!r}")
         key = labels or ("y" if "y" in names else None)
         return arrays["x" if "x" in names else names[0]], None if key is None else arrays[key]
 
@@ -72,7 +74,7 @@ def _read_csv(file: Path, labels: str | None):
     with file.open(encoding="utf-8") as lines:
         header = lines.readline().strip().split(",")
     if labels is not None and labels not in header:
-        raise InputError(f"--labels: expected one of the columns {header} of {file}, got {labels!r}")
+        raise InputError(f"labels: expected one of the columns {header} of {file}, got {labels!r}")
     features = [i for i, column in enumerate(header) if column != labels]
     x = np.loadtxt(file, delimiter=",", skiprows=1, usecols=features, dtype=np.float32, ndmin=2)
     if labels is None:

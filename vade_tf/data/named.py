@@ -20,7 +20,7 @@ class Named:
         home: address of the page that describes it.
         licence: as far as its makers state one.
         test_rows: number of its last rows that are its test half; 0 where it has none.
-        paper: settings in which `--recipe paper` differs for it from that recipe on MNIST.
+        paper: settings in which `recipe="paper"` differs for it from that recipe on MNIST.
     """
 
     load: Callable[[str | None, bool], Dataset]

@@ -42,9 +42,9 @@ def load_hhar(data_dir: str | None, require_full: bool) -> Dataset:
             with _inner_zip(file) as archive:
                 x, y = _read_hhar(lambda name: archive.open(f"{HHAR_FOLDER}/{name}"), file)
         except (zipfile.BadZipFile, zlib.error) as error:
-            raise InputError(f"--dataset hhar: {file} is damaged ({error}); delete it and try again") from error
+            raise InputError(f"dataset=hhar: {file} is damaged ({error}); delete it and try again") from error
     rows = build(x, y, "hhar", data_dir or "uci", "gaussian", standardise=False)
-    return replace(rows, scale=float(np.sqrt(2 * HHAR_WEIGHT)))
+    return replace(rows, factor=float(np.sqrt(2 * HHAR_WEIGHT)))
 
 
 def _inner_zip(file: Path) -> zipfile.ZipFile:
@@ -64,6 +64,6 @@ def _read_hhar(opened, source: Path) -> tuple[np.ndarray, np.ndarray]:
         x, y = (np.concatenate(part) for part in zip(*halves, strict=True))
     except (OSError, KeyError, ValueError, zlib.error) as error:
         raise InputError(
-            f"--dataset hhar: {source} cannot be read ({error}); expected X and y of train and test as UCI packs them"
+            f"dataset=hhar: {source} cannot be read ({error}); expected X and y of train and test as UCI packs them"
         ) from error
     return x, y.ravel()

@@ -47,7 +47,7 @@ def load_reuters(data_dir: str | None, require_full: bool) -> Dataset:
         x, y = read_rcv1(folder)
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(
-            f"--dataset reuters: the RCV1 files in {folder} cannot be read ({error}); delete the damaged one and try "
+            f"dataset=reuters: the RCV1 files in {folder} cannot be read ({error}); delete the damaged one and try "
             "again"
         ) from error
     return build(x, y, "reuters", data_dir or "rcv1", "gaussian", standardise=False)
@@ -59,7 +59,9 @@ def load_reuters10k(data_dir: str | None, require_full: bool) -> Dataset:
     The papers do not say which documents theirs has, so figures can differ by the sample.
     """
     whole = load_reuters(data_dir, require_full)
-    return replace(whole.limited(REUTERS_10K, seed=0), name="reuters10k")
+    size = min(REUTERS_10K, len(whole.x))
+    rows = np.sort(np.random.default_rng(0).choice(len(whole.x), size, replace=False))
+    return replace(whole.part(rows), name="reuters10k")
 
 
 def read_rcv1(folder: Path) -> tuple[scipy.sparse.csr_array, np.ndarray]:
@@ -117,15 +119,15 @@ def load_reuters_r8(data_dir: str | None, require_full: bool) -> Dataset:
     if data_dir is None or not (file := Path(data_dir) / "reuters_r8.tsv").is_file():
         where = "it has no standing address" if data_dir is None else f"found none in {data_dir}"
         raise InputError(
-            f"--dataset reuters_r8: expected reuters_r8.tsv, a document a line as label TAB words ({where}); put it "
-            "into a folder and name it with --data-dir"
+            f"dataset=reuters_r8: expected reuters_r8.tsv, a document a line as label TAB words ({where}); put it "
+            "into a folder and name it with data_dir"
         )
     try:
         lines = [line.split("\t") for line in file.read_text(encoding="utf-8").splitlines() if line]
         labels, documents = zip(*lines, strict=True)
     except ValueError as error:
         raise InputError(
-            f"--data-dir: {file} is damaged ({error}); expected a document a line, label TAB words"
+            f"data_dir: {file} is damaged ({error}); expected a document a line, label TAB words"
         ) from error
     from sklearn.feature_extraction.text import TfidfVectorizer
 

@@ -1,0 +1,171 @@
+"""What a person sees of a run: bars on a terminal, plain lines elsewhere, each as it happens."""
+
+import contextlib
+import io
+import sys
+
+import pytest
+
+from vade_tf.cli import steps as module
+from vade_tf.cli.steps import Steps
+from vade_tf.cli.terminal import Terminal, plain_console
+from vade_tf.training.reporter import PhaseLines
+
+METRICS = {
+    "dataset": "[red]a[/red]",
+    "source": ":x:",
+    "n": 3,
+    "acc": None,
+    "elbo": None,
+    "health": ["component 1 is empty: pretrain longer (pretrain_epochs), or take clusters=2"],
+    "seconds": {"fit": 1.0},
+}
+
+
+def on(terminal: bool) -> Terminal:
+    return Terminal(console=plain_console(file=io.StringIO(), width=100, force_terminal=terminal))
+
+
+def lines_at(times, total=10):
+    """Lines of a phase whose calls of `advance` come at these seconds, and what was written."""
+    clock = iter([0.0, *times])
+    written = []
+    return PhaseLines("VaDE", total, written.append, lambda: next(clock)), written
+
+
+def test_a_line_an_epoch_at_most_every_two_seconds_and_the_last():
+    times = [0.5, 1.9, 2.1, 2.2, 4.0, 4.2, 9.0, 9.1, 9.2, 9.3]
+    lines, written = lines_at(times)
+    for epoch in range(1, 11):
+        lines.advance(1, f"epoch {epoch}/10")
+    assert written == [
+        "VaDE              epoch 3/10  2 s",  # 2.1 s after the beginning
+        "VaDE              epoch 6/10  4 s",  # 2.1 s after that: 4.0 came too early
+        "VaDE              epoch 7/10  9 s",
+        "VaDE              epoch 10/10  9 s",  # 0.3 s after the one before, but the last
+    ]
+    lines.flush()
+    assert len(written) == 4
+
+
+def test_an_epoch_of_many_calls_is_one_line_and_a_phase_without_text_shows_its_share():
+    lines, written = lines_at([3.0, 6.0, 9.0, 12.0], total=8)
+    lines.advance(2, "")
+    lines.advance(2, "epoch 1/2")
+    lines.advance(2, "epoch 1/2")
+    lines.advance(2, "epoch 2/2")
+    assert [line.split(maxsplit=1)[1] for line in written] == ["25 %  3 s", "epoch 1/2  6 s", "epoch 2/2  12 s"]
+
+
+def test_plain_lines_appear_as_they_happen_and_in_order(capsys):
+    with Terminal() as reporter:
+        pretrain = reporter.phase("pretrain", 2)
+        pretrain(2, "epoch 1/1, loss 3.0")
+        assert capsys.readouterr().out == "Autoencoder       epoch 1/1, loss 3.0  0 s\n"
+        stopped = reporter.phase("dec", 9)
+        stopped(3, "epoch 3/9")
+        assert capsys.readouterr().out == ""  # two seconds are not over
+        reporter.say("dec: stopped early; lower learning_rate")
+        nested = reporter.phase("regroup", 1)
+        nested(1, "")
+    assert capsys.readouterr().out.splitlines() == [
+        "dec               epoch 3/9  0 s",
+        "dec: stopped early; lower --learning-rate",
+        "Regrouping        100 %  0 s",
+    ]
+
+
+def test_plain_lines_are_flushed(tmp_path):
+    with (tmp_path / "log").open("w") as file, Terminal(console=plain_console(file=file)) as reporter:
+        reporter.phase("init", 1)(1, "landmark, 3 groups")
+        assert "Starting mixture  landmark, 3 groups" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
+def test_the_bar_of_a_phase_that_ends_early_is_full_unless_the_run_was_stopped(error):
+    with contextlib.suppress(KeyboardInterrupt), on(terminal=True) as reporter:
+        reporter.phase("dec", 10)(3, "epoch 3/10")
+        if error is not None:
+            raise error
+    assert reporter.progress.tasks[0].percentage == (100 if error is None else 30)
+
+
+def test_bars_of_many_runs_do_not_pile_up():
+    with on(terminal=True) as reporter:
+        for seed in range(3):
+            reporter.say(f"seed {seed}")
+            reporter.phase("pretrain", 1)(1, "")
+            vade = reporter.phase("vade", 10)
+            vade(3, "epoch 3/10")
+            reporter.phase("regroup", 1)(1, "")
+            assert [task.fields["title"] for task in reporter.progress.tasks] == ["VaDE", "Regrouping"]
+            vade(7, "epoch 10/10") if seed == 1 else None
+    shown = reporter.console.file.getvalue()
+    assert shown.rindex("epoch 10/10") < shown.rindex("seed 2")  # what is done stands above what comes
+
+
+def test_a_notice_between_the_last_batch_and_the_end_of_its_epoch_is_no_error():
+    with on(terminal=True) as reporter:
+        advance = reporter.phase("vade", 20)
+        advance(20, "epoch 1/2")
+        reporter.say("warning: a component is empty")
+        advance(0, "epoch 2/2")
+        reporter.phase("dec", 1)(1, "epoch 1/1")
+    assert "warning: a component is empty" in reporter.console.file.getvalue()
+    ended = reporter.console.file.tell()
+    reporter.say("written to runs/a")
+    assert reporter.console.file.getvalue()[ended:] == "written to runs/a\n"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_square_brackets_and_colons_are_no_markup(terminal):
+    with on(terminal) as reporter:
+        reporter.say("into [/x] and [red]y[/red] :smile:")
+        reporter.phase("[b]", 1)(1, "[/i]")
+    reporter.result(METRICS, "runs/[/x] y")
+    shown = reporter.console.file.getvalue()
+    for text in ("into [/x] and [red]y[/red] :smile:", "[b]", "[/i]", "[red]a[/red], 3 rows from :x:", "runs/[/x] y"):
+        assert text in shown
+    assert "vade-tf evaluate 'runs/[/x] y'" in shown
+    assert "pretrain longer (--pretrain-epochs), or take --clusters 2" in shown
+
+
+def test_no_line_of_the_result_is_broken_in_a_file(capsys):
+    path = "/somewhere/" + 200 * "x"
+    Terminal().result({**METRICS, "health": ["one " * 100, "two"]}, path)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["data", "health", "seconds", "written to", "next"]
+    assert lines[-1] == f"next              vade-tf evaluate {path}"
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_steps_leave_a_line_each_when_they_are_done(capsys, monkeypatch):
+    seconds = iter([0.0, 5.0, 5.0, 7.0])
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(seconds))
+    with Steps() as steps:
+        steps.about("runs/[a]: ")("loading data")
+        assert capsys.readouterr().err == ""
+        steps("encoding")
+        assert capsys.readouterr().err == "runs/[a]: loading data  5 s\n"
+    assert capsys.readouterr() == ("", "runs/[a]: encoding  2 s\n")
+
+
+def test_a_step_that_fails_and_quiet_steps_leave_none(capsys):
+    with contextlib.suppress(ValueError), Steps() as steps:
+        steps("loading data")
+        raise ValueError
+    with Steps(quiet=True) as steps:
+        steps("loading data")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_steps_on_a_terminal_are_one_line_that_goes(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    with Steps() as steps:
+        steps("encoding")
+        steps.progress.refresh()
+    shown = sys.stderr.getvalue()
+    assert "encoding" in shown
+    assert shown.endswith("\x1b[2K")  # the line is erased

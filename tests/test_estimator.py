@@ -1,0 +1,284 @@
+"""scikit-learn's contract, and what the clusterer adds to it: units, hints, own networks, one file, nothing written."""
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas
+import pytest
+import scipy.sparse
+from sklearn.base import clone
+from sklearn.datasets import load_digits, make_blobs
+from sklearn.metrics import adjusted_rand_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import vade_tf
+from vade_tf import VaDEClusterer
+from vade_tf.errors import InputError
+from vade_tf.metrics import accuracy
+
+QUICK = {"hidden": (16,), "latent_dim": 2, "pretrain_epochs": 15, "epochs": 4, "batch_size": 32, "precision": "float32"}
+
+
+SPARSE = "scikit-learn asks for the tags of a classifier wherever there is predict_proba; sparse rows are tested below"
+
+
+ORDER = "float32 products round by a row's place in its batch: probabilities differ by 1e-7, at which this check stops"
+
+
+def expected_failures(estimator):
+    return {
+        "check_estimator_sparse_array": SPARSE,
+        "check_estimator_sparse_matrix": SPARSE,
+        "check_methods_sample_order_invariance": ORDER,
+        "check_methods_subset_invariance": ORDER,
+    }
+
+
+@parametrize_with_checks(
+    [VaDEClusterer(n_clusters=3, random_state=0, **{**QUICK, "pretrain_epochs": 8, "epochs": 1})],
+    expected_failed_checks=expected_failures,
+)
+def test_scikit_learns_contract(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def blobs():
+    """240 rows of three far groups in odd units: [240, 5] and the group of each."""
+    x, y = make_blobs(240, 5, centers=3, cluster_std=0.6, random_state=1)
+    return (1000 + 250 * x).astype(np.float64), y
+
+
+@pytest.fixture(scope="module")
+def fitted(blobs):
+    longer = {**QUICK, "hidden": (32, 32), "pretrain_epochs": 60, "epochs": 20, "learning_rate": 5e-3}
+    return VaDEClusterer(n_clusters=3, random_state=0, **longer).fit(blobs[0])
+
+
+def test_it_finds_the_groups_and_its_answers_agree(fitted, blobs):
+    x, y = blobs
+    assert adjusted_rand_score(y, fitted.labels_) > 0.95
+    gamma = fitted.predict_proba(x)
+    np.testing.assert_array_equal(gamma.argmax(axis=1), fitted.labels_)
+    np.testing.assert_array_equal(fitted.predict(x), fitted.labels_)
+    np.testing.assert_allclose(gamma.sum(axis=1), 1, rtol=1e-5)
+    assert fitted.weights_.sum() == pytest.approx(1, rel=1e-5)
+    assert fitted.means_.shape == fitted.covariances_.shape == (3, 2)
+    # Bayes' rule on the code, from the attributes alone
+    z = fitted.transform(x).astype(np.float64)
+    log_joint = np.stack(
+        [
+            np.log(pi) - 0.5 * np.sum((z - mu) ** 2 / s2 + np.log(2 * np.pi * s2), axis=1)
+            for pi, mu, s2 in zip(fitted.weights_, fitted.means_, fitted.covariances_, strict=True)
+        ],
+        axis=1,
+    )
+    joint = np.exp(log_joint - log_joint.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(gamma, joint / joint.sum(axis=1, keepdims=True), atol=1e-3)
+
+
+def test_a_row_is_answered_alike_wherever_it_stands(fitted, blobs):
+    """scikit-learn's two checks of this, at the precision of float32."""
+    x, r = blobs[0], np.random.default_rng(0).permutation(240)
+    for answer in (fitted.predict_proba, fitted.transform, fitted.score_samples):
+        whole = answer(x)
+        np.testing.assert_allclose(answer(x[r]), whole[r], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            np.concatenate([answer(x[i : i + 7]) for i in range(0, 240, 7)]), whole, rtol=1e-4, atol=1e-5
+        )
+
+
+def test_samples_and_reconstructions_are_in_the_units_of_the_rows(fitted, blobs):
+    x, _ = blobs
+    for c in range(3):
+        rows, clusters = fitted.sample(50, cluster=c)
+        assert np.all(clusters == c)
+        members = x[fitted.labels_ == c]
+        np.testing.assert_allclose(rows.mean(axis=0), members.mean(axis=0), atol=members.std())
+        assert np.mean(fitted.predict(rows) == c) > 0.9
+    again = fitted.inverse_transform(fitted.transform(x))
+    assert np.mean((again - x) ** 2) < 0.2 * x.var(axis=0).mean()
+
+
+def test_samples_come_from_pi_and_a_seed_repeats_them(fitted):
+    rows, clusters = fitted.sample(4000, random_state=3)
+    np.testing.assert_allclose(np.bincount(clusters, minlength=3) / 4000, fitted.weights_, atol=0.04)
+    np.testing.assert_array_equal(fitted.sample(4000, random_state=3)[0], rows)
+    assert not np.array_equal(fitted.sample(4000, random_state=4)[0], rows)
+
+
+@pytest.mark.parametrize("cluster", [3, -1, 0.5, "a"])
+def test_a_cluster_that_is_not_there_is_named(fitted, cluster):
+    with pytest.raises(ValueError, match="cluster: expected"):
+        fitted.sample(2, cluster=cluster)
+
+
+def test_rare_rows_score_low(fitted, blobs):
+    x, _ = blobs
+    odd = x[:20] + 40_000 * np.where(np.arange(5) % 2, 1, -1)
+    with pytest.warns(UserWarning, match="standard deviations"):
+        low = fitted.score_samples(odd)
+    assert low.max() < np.median(fitted.score_samples(x))
+    assert fitted.score(x) == pytest.approx(fitted.score_samples(x).mean(), rel=1e-5)
+
+
+def test_frames_and_sparse_rows_go_in(blobs):
+    x, _ = blobs
+    frame = pandas.DataFrame(x, columns=list("abcde"), index=np.arange(240) + 7)
+    model = VaDEClusterer(n_clusters=3, random_state=0, **QUICK).set_output(transform="pandas")
+    code = model.fit(frame).transform(frame)
+    assert list(model.feature_names_in_) == list("abcde")
+    assert list(code.columns) == list(model.get_feature_names_out()) == ["vadeclusterer0", "vadeclusterer1"]
+    assert list(code.index) == list(frame.index)
+    sparse = scipy.sparse.csr_array(np.where(x > 1000, x, 0.0))
+    groups = clone(model).fit_predict(sparse)
+    np.testing.assert_array_equal(groups, clone(model).fit_predict(sparse.toarray()))
+
+
+def test_labels_are_ignored(blobs):
+    x, y = blobs
+    model = VaDEClusterer(n_clusters=3, random_state=0, **QUICK)
+    one, two, none = (clone(model).fit(x, labels).model_.get_weights() for labels in (y, y[::-1], None))
+    for a, b, c in zip(one, two, none, strict=True):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(a, c)
+
+
+def test_in_a_pipeline_and_a_search(blobs):
+    x, y = blobs
+    pipe = make_pipeline(StandardScaler(), VaDEClusterer(n_clusters=3, random_state=0, **QUICK))
+    assert adjusted_rand_score(y, pipe.fit_predict(x)) > 0.9
+    search = GridSearchCV(VaDEClusterer(n_clusters=3, random_state=0, **QUICK), {"latent_dim": [1, 2]}, cv=2)
+    search.fit(x)
+    assert np.all(np.isfinite(search.cv_results_["mean_test_score"]))
+
+
+@pytest.mark.parametrize("how", ["pickle", "file"])
+def test_what_was_kept_answers_as_before(fitted, blobs, how, tmp_path):
+    x, _ = blobs
+    if how == "pickle":
+        again = pickle.loads(pickle.dumps(fitted))
+    else:
+        fitted.save(tmp_path / "groups.vade")
+        again = VaDEClusterer.load(tmp_path / "groups.vade")
+    np.testing.assert_array_equal(again.predict_proba(x), fitted.predict_proba(x))
+    np.testing.assert_array_equal(again.score_samples(x), fitted.score_samples(x))
+    np.testing.assert_array_equal(again.labels_, fitted.labels_)
+    assert again.get_params() == fitted.get_params()
+    assert again.history_ == fitted.history_
+
+
+def test_a_file_that_holds_no_clusterer_is_named(tmp_path):
+    (tmp_path / "x.vade").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="path: .*x.vade holds no clusterer"):
+        VaDEClusterer.load(tmp_path / "x.vade")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_clusters": 0}, "^n_clusters: expected a whole number of at least 1, got 0"),
+        ({"n_clusters": 300}, "^n_clusters: expected at most the number of rows, 240, got 300"),
+        ({"epochs": 2.5}, "^epochs: expected a whole number of at least 1, got 2.5"),
+        ({"epochs": "3"}, "^epochs: .* got '3'"),
+        ({"augment": "no"}, "^augment: expected True or False, got 'no'"),
+        ({"likelihood": "poisson"}, "^likelihood: expected one of"),
+        ({"likelihood": "bernoulli"}, "^likelihood: bernoulli expects values in"),
+        ({"hints": np.zeros(3, int)}, "^hints: expected 240 whole numbers"),
+        ({"random_state": -1}, "^random_state"),
+        ({"encoder": 3}, "^encoder and decoder: expected both"),
+    ],
+)
+def test_what_cannot_be_used_is_named(settings, message, blobs):
+    with pytest.raises(ValueError, match=message):
+        VaDEClusterer(**{"n_clusters": 3, "random_state": 0, **QUICK, **settings}).fit(blobs[0])
+
+
+def test_numpy_numbers_are_numbers(blobs):
+    settings = {**QUICK, "epochs": np.int64(2), "latent_dim": np.int32(2), "learning_rate": np.float32(1e-3)}
+    model = VaDEClusterer(n_clusters=np.int64(3), random_state=np.int64(0), **settings).fit(blobs[0])
+    assert sum(row["phase"] == "fit" for row in model.history_) == 2
+
+
+def test_rows_in_other_units_are_refused():
+    images = np.random.default_rng(0).integers(0, 256, (60, 6, 6)).astype("u1")
+    model = VaDEClusterer(n_clusters=2, random_state=0, **QUICK).fit(images)
+    with pytest.raises(ValueError, match="X: expected values from 0 to 255.*multiply them by 255"):
+        model.predict(images / 255)
+
+
+def two_networks(kind):
+    """A convolutional pair on [8, 8, 1], or a small dense one on rows of 64."""
+    keras.utils.set_random_seed(0)
+    layers, z = keras.layers, keras.Input((4,))
+    if kind == "convolutional":
+        x = keras.Input((8, 8, 1))
+        h = layers.Conv2D(16, 3, strides=2, padding="same", activation="relu")(x)
+        h = layers.Dense(64, activation="relu")(layers.Flatten()(h))
+        g = layers.Reshape((4, 4, 16))(layers.Dense(256, activation="relu")(z))
+        out = layers.Conv2DTranspose(1, 3, strides=2, padding="same")(g)
+    else:
+        x = keras.Input((64,))
+        h = layers.Dense(64, activation="tanh")(x)
+        out = layers.Dense(64)(layers.Dense(64, activation="tanh")(z))
+    return keras.Model(x, [layers.Dense(4)(h), layers.Dense(4)(h)]), keras.Model(z, out)
+
+
+@pytest.mark.parametrize("kind", ["convolutional", "dense"])
+def test_own_networks_get_the_whole_recipe(kind):
+    images, y = load_digits().images[:600] / 16, load_digits().target[:600]
+    encoder, decoder = two_networks(kind)
+    before = encoder.get_weights()
+    model = VaDEClusterer(
+        n_clusters=10, encoder=encoder, decoder=decoder, pretrain_epochs=100, epochs=40, batch_size=64, random_state=0
+    ).fit(images)
+    for mine, theirs in zip(before, encoder.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)  # a copy was trained
+    assert {row["phase"] for row in model.history_} == {"pretrain", "fit"}
+    assert accuracy(y, model.labels_) > 0.7
+    assert model.sample(3)[0].shape == (3, 64)
+
+
+def test_a_fit_in_an_empty_read_only_folder_writes_nothing(tmp_path):
+    """As another user: root may write anywhere."""
+    code = (
+        "import os, numpy as np\n"
+        "from vade_tf import VaDEClusterer\n"
+        "if os.getuid() == 0: os.setuid(65534)\n"
+        "x = np.random.default_rng(0).normal(size=(60, 4))\n"
+        f"VaDEClusterer(n_clusters=2, random_state=0, **{QUICK!r}).fit(x).predict(x)\n"
+        "print(os.listdir('.'))\n"
+    )
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    folder.chmod(0o555)
+    root = Path(vade_tf.__file__).resolve().parent.parent
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", code],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(root), "HOME": "/nonexistent"},
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip() == "[]"
+    assert list(folder.iterdir()) == []
+
+
+def test_progress_is_printed_where_it_is_asked_for(blobs, capsys):
+    VaDEClusterer(n_clusters=3, random_state=0, **QUICK).fit(blobs[0])
+    assert capsys.readouterr().out == ""
+    VaDEClusterer(n_clusters=3, random_state=0, verbose=1, **QUICK).fit(blobs[0])
+    out = capsys.readouterr().out
+    assert "Autoencoder" in out
+    assert "Starting mixture" in out
+    assert "VaDE" in out

@@ -1,0 +1,197 @@
+"""`fit` on rows in memory: what goes in, what a store and callbacks may do, and that nothing but rows is needed."""
+
+import keras
+import numpy as np
+import pytest
+import scipy.sparse
+import tensorflow as tf
+
+from vade_tf import Lines, Memory, Settings, VaDE, begin, fit, guide, pretrain, settle, start
+from vade_tf.data.dataset import build
+from vade_tf.errors import InputError
+from vade_tf.training import callbacks, recipe
+from vade_tf.training.reporter import Silent
+
+SETTINGS = Settings(
+    clusters=3, hidden=(16, 8), latent_dim=2, pretrain_epochs=4, epochs=10, batch_size=64, learning_rate=5e-3,
+    precision="float32",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """150 rows in three groups, a third of the values zero, and the group of each."""
+    r = np.random.default_rng(0)
+    y = np.arange(150) % 3
+    x = 5 * np.repeat(np.eye(3), 3, axis=1)[y] + r.normal(size=(150, 9))
+    return np.where(r.uniform(size=x.shape) < 0.3, 0, x).astype("f4"), y
+
+
+@pytest.fixture(scope="module")
+def whole(rows):
+    return fit(rows[0], SETTINGS)
+
+
+def assert_equal(one, other):
+    for mine, theirs in zip(one.model.get_weights(), other.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda x: scipy.sparse.csr_array(x),
+        lambda x: tf.data.Dataset.from_tensor_slices(x),
+        lambda x: tf.data.Dataset.from_tensor_slices(x).batch(40),
+        lambda x: build(x, np.arange(150) % 3, "named", "somewhere").observations(),
+        lambda x: build(x, np.arange(150) % 2, "named", "somewhere"),
+    ],
+    ids=["sparse", "rows of tf.data", "batches of tf.data", "observations", "with labels"],
+)
+def test_the_same_rows_in_any_form_give_the_same_model(form, rows, whole):
+    found = fit(form(rows[0]), SETTINGS)
+    if isinstance(form(rows[0]), scipy.sparse.csr_array):  # moments are added up in another order
+        a, b = (np.asarray(each.model.predict(rows[0], verbose=0)) for each in (found, whole))
+        np.testing.assert_allclose(a, b, atol=0.02)
+    else:
+        assert_equal(found, whole)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (lambda x: tf.data.Dataset.from_tensor_slices((x, x)), "x: expected a tf.data.Dataset of rows alone"),
+        (lambda x: tf.data.Dataset.from_tensor_slices(x).repeat(), "x: expected a finite tf.data.Dataset"),
+        (lambda x: tf.data.Dataset.from_tensor_slices(x).take(0), "x: expected at least one row"),
+        (lambda x: np.where(x > 3, np.nan, x), "x: expected finite numbers"),
+        (lambda x: x[0], "x: expected a matrix"),
+        (lambda x: x.astype(str), "x: expected numbers"),
+    ],
+)
+def test_rows_that_cannot_be_used_are_named(x, message, rows):
+    with pytest.raises(InputError, match=message):
+        fit(x(rows[0]), SETTINGS)
+
+
+class Stop(keras.callbacks.Callback):
+    """Ends the process, as far as a fit can tell, when an epoch of a phase begins."""
+
+    def __init__(self, vade: bool, epoch: int):
+        super().__init__()
+        self.vade, self.epoch = vade, epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if isinstance(self.model, VaDE) == self.vade and epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("vade", "epoch"), [(False, 2), (True, 0), (True, 5)])
+def test_with_the_same_store_an_interrupted_fit_ends_as_if_it_was_not(vade, epoch, rows, whole, monkeypatch):
+    monkeypatch.setattr(callbacks, "SAVE_SECONDS", 0)
+    store = Memory()
+    with pytest.raises(KeyboardInterrupt):
+        fit(rows[0], SETTINGS, store=store, callbacks=[Stop(vade, epoch)])
+    begun = []
+    again = fit(
+        rows[0], SETTINGS, store=store, callbacks=[keras.callbacks.LambdaCallback(lambda e, logs: begun.append(e))]
+    )
+    assert_equal(again, whole)
+    assert len(begun) < 14
+    plain = [[{k: v for k, v in row.items() if k != "seconds"} for row in each.history] for each in (again, whole)]
+    assert plain[0] == plain[1]
+
+
+def test_what_a_callback_adds_under_the_name_of_a_column_stands_in_the_history(rows):
+    class Score(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["acc"], logs["nothing"] = 0.5, 1.0
+
+    history = fit(rows[0], SETTINGS, callbacks=[Score()]).history
+    assert all(row["acc"] == 0.5 and "nothing" not in row for row in history)
+    assert [(row["phase"], row["epoch"]) for row in history] == [
+        *(("pretrain", e) for e in range(1, 5)),
+        *(("fit", e) for e in range(1, 11)),
+    ]
+
+
+def test_a_callback_can_end_a_phase(rows):
+    class Enough(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch == 1
+
+    phases = [row["phase"] for row in fit(rows[0], SETTINGS, callbacks=[Enough()]).history]
+    assert phases == ["pretrain", "pretrain", "fit", "fit"]
+
+
+def test_the_reporter_hears_of_every_phase_and_all_its_steps(rows):
+    class Heard(Silent):
+        def __init__(self):
+            self.steps = {}
+
+        def phase(self, name, steps):
+            number = sum(each.startswith(name) for each in self.steps)
+            self.steps[f"{name} {number}"] = [steps, 0]
+
+            def advance(done, text):
+                self.steps[f"{name} {number}"][1] += done
+
+            return advance
+
+    heard = Heard()
+    fit(rows[0], SETTINGS, reporter=heard)
+    assert set(heard.steps) == {"pretrain 0", "init 0", "vade 0", "regroup 0", "regroup 1", "regroup 2"}
+    assert all(steps == done for steps, done in heard.steps.values()), heard.steps
+
+
+def test_lines_are_printed_as_a_phase_goes_on():
+    said = []
+    advance = Lines(said.append).phase("vade", 2)
+    advance(1, "epoch 1/2, loss 3.0")
+    advance(1, "epoch 2/2, loss 2.0")
+    assert len(said) == 1
+    assert said[0].startswith("VaDE")
+    assert "epoch 2/2, loss 2.0" in said[0]
+
+
+def test_the_phases_one_by_one_are_the_fit(rows, whole):
+    fitting = begin(rows[0], SETTINGS)
+    pretrain(fitting)
+    guide(fitting, start(fitting))
+    for mine, theirs in zip(fitting.model.get_weights(), whole.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    pi = np.exp(fitting.model.prior.parameters[0])
+    settle(fitting.model, fitting.data.x)
+    gamma = fitting.model.predict(rows[0], verbose=0)
+    assert not np.array_equal(pi, np.exp(fitting.model.prior.parameters[0]))
+    np.testing.assert_allclose(np.exp(fitting.model.prior.parameters[0]).sum(), 1, rtol=1e-5)
+    assert gamma.shape == (150, 3)
+
+
+def test_a_fitted_model_takes_hints_again(rows, whole):
+    assert float(whole.model.guide_weight.numpy()) == SETTINGS.guide_weight
+
+
+def test_hints_name_the_groups_and_few_of_them_do_not_move_the_other_rows(rows):
+    """Ten hints under other names: rows without a hint keep their partition, and the clusters are named as hinted."""
+    x, y = rows
+    longer = Settings(**{**vars(SETTINGS), "pretrain_epochs": 60, "epochs": 40, "guide_epochs": None})
+    named = np.array([2, 0, 1])[y]
+    hints = np.where(np.arange(150) < 10, named, -1)
+    groups = fit(x, longer, hints).model.predict(x, verbose=0).argmax(axis=1)
+    assert np.mean(groups == named) > 0.95
+
+
+def test_a_head_that_is_wide_is_made_quiet_and_one_that_is_not_is_left_alone(small_model, rng):
+    x = rng.uniform(size=(200, 12)).astype("f4")
+    model = small_model()
+    head = model.encoder.get_layer("z_log_var")
+    before = [weight.numpy().copy() for weight in head.weights]
+    model.encoder.get_layer("z_mean").kernel.assign_add(10 * np.ones((8, 3)))
+    recipe.quieten(model, x)
+    for mine, theirs in zip(before, head.weights, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    head.bias.assign(np.zeros(3))
+    model.encoder.get_layer("z_mean").kernel.assign(0.1 * model.encoder.get_layer("z_mean").kernel)
+    recipe.quieten(model, x)
+    m, log_s2 = (part.numpy() for part in model.encode(x))
+    assert np.exp(log_s2).mean() < recipe.NOISY * m.var(axis=0).mean()

@@ -1,0 +1,171 @@
+"""A likelihood is one class: against SciPy's densities, by its name, the data it takes and the units it gives."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import scipy.sparse
+import tensorflow as tf
+from scipy import stats
+from tensorflow_probability import distributions as tfd
+
+from vade_tf.data.dataset import observe
+from vade_tf.data.sparse import SparseRows
+from vade_tf.errors import InputError
+from vade_tf.model import likelihood, networks
+from vade_tf.model.likelihood import Bernoulli, Gaussian, Likelihood
+from vade_tf.model.vade import VaDE
+
+
+@pytest.mark.parametrize("kind", [Bernoulli(), Gaussian()])
+def test_the_fused_formulas_are_the_distribution_and_scipy(kind, rng):
+    parameters = rng.normal(size=(5, 7))
+    x = rng.integers(0, 2, (5, 7)).astype("f8") if kind.name == "bernoulli" else rng.normal(size=(5, 7))
+    oracle = {
+        "bernoulli": lambda: stats.bernoulli(1 / (1 + np.exp(-parameters))),
+        "gaussian": lambda: stats.norm(parameters, 1),
+    }[kind.name]()
+    log_p = oracle.logpmf(x) if kind.name == "bernoulli" else oracle.logpdf(x)
+    found = kind.distribution(tf.constant(parameters))
+    np.testing.assert_allclose(kind.distortion(x, parameters), -log_p.sum(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(found.log_prob(x), log_p.sum(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(kind.mean(parameters), oracle.mean(), rtol=1e-12)
+    np.testing.assert_allclose(found.mean(), oracle.mean(), rtol=1e-12)
+    np.testing.assert_allclose(Likelihood.distortion(kind, x, tf.constant(parameters)), -log_p.sum(axis=1), rtol=1e-12)
+    a_feature = -log_p.mean(axis=1) if kind.name == "bernoulli" else ((x - parameters) ** 2).mean(axis=1)
+    np.testing.assert_allclose(kind.reconstruction(x, tf.constant(parameters)), a_feature, rtol=1e-6)
+
+
+@pytest.fixture
+def counts(monkeypatch):
+    """A likelihood of somebody's own, known for the length of a test."""
+    monkeypatch.setattr(likelihood, "REGISTRY", dict(likelihood.REGISTRY))
+
+    @likelihood.register
+    class Poisson(Likelihood):
+        name = "poisson"
+
+        def distribution(self, parameters):
+            return tfd.Independent(tfd.Poisson(log_rate=parameters), reinterpreted_batch_ndims=1)
+
+    return Poisson
+
+
+def test_a_new_one_is_one_class(counts, rng, tmp_path):
+    """Its distribution is enough to train, decode, save and load: SciPy's density says what the distortion is."""
+    x = rng.poisson(3.0, (64, 5)).astype("f4")
+    shape = {"n_features": 5, "latent_dim": 2, "hidden": (8,)}
+    model = VaDE(networks.build_encoder(**shape), networks.build_decoder(**shape), 3, "poisson")
+    model.compile(keras.optimizers.Adam(1e-2))
+    losses = model.fit(x, batch_size=16, epochs=40, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    noise = np.zeros((64, 2), "f4")
+    rate = model.decode(model.encode(x)[0]).numpy().astype("f8")
+    np.testing.assert_allclose(
+        model.elbo_terms(x, noise)["distortion"], -stats.poisson(rate).logpmf(x).sum(axis=1), rtol=1e-4
+    )
+    model.save(tmp_path / "m.keras")
+    assert isinstance(keras.saving.load_model(tmp_path / "m.keras").likelihood, counts)
+
+
+def test_it_is_known_by_its_name_or_is_itself():
+    assert likelihood.get("gaussian") is likelihood.get("gaussian")
+    own = Gaussian()
+    assert likelihood.get(own) is own
+    for wrong in ("poisson", None, ["gaussian"]):
+        with pytest.raises(ValueError, match="likelihood: expected one of bernoulli, gaussian, or a Likelihood, got "):
+            likelihood.get(wrong)
+
+
+@pytest.mark.parametrize(
+    ("x", "asked", "name"),
+    [
+        (np.array([[0.0, 1.0], [0.5, 0.25]]), "auto", "bernoulli"),
+        (np.array([[0, 255], [3, 4]], "u1"), "auto", "bernoulli"),
+        (np.array([[0, 255], [3, 4]], "i4"), "auto", "gaussian"),
+        (np.array([[0.0, 1.01], [0.5, 0.25]]), "auto", "gaussian"),
+        (np.array([[-0.1, 1.0], [0.5, 0.25]]), "auto", "gaussian"),
+        (np.array([[0.0, 1.0], [0.5, 0.25]]), "gaussian", "gaussian"),
+        (np.array([[0, 255], [3, 4]], "u1"), "gaussian", "gaussian"),
+    ],
+)
+def test_what_rows_get(x, asked, name):
+    assert likelihood.choose(observe(x, asked)).name == name
+
+
+def test_rows_that_a_likelihood_cannot_take():
+    with pytest.raises(InputError, match=r"likelihood: bernoulli expects .* got values from 0 to 2; .*'gaussian'"):
+        likelihood.choose(observe(np.eye(3) * 2, "bernoulli"))
+    with pytest.raises(InputError, match="likelihood: expected one of bernoulli, gaussian"):
+        likelihood.choose(observe(np.eye(3), "poisson"))
+
+
+def model_of(x, asked="auto"):
+    """An untrained VaDE of these rows, in their units."""
+    rows = observe(x, asked)
+    kind = likelihood.choose(rows)
+    shape = {"n_features": rows.x.shape[1], "latent_dim": 2, "hidden": (4,)}
+    networks_of = networks.build_encoder(**shape), networks.build_decoder(**shape)
+    return VaDE(*networks_of, 2, kind, scaling=networks.build_scaling(*kind.units(rows)))
+
+
+BYTES = np.random.default_rng(0).integers(0, 256, (30, 6)).astype("u1")
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "given", "message"),
+    [
+        (BYTES, BYTES / 255, r"x: expected values from 0 to 255, .* got float64 from .* to 1; multiply them by 255"),
+        (BYTES, (BYTES > 99).astype("f4"), "x: expected values from 0 to 255, .* multiply them by 255"),
+        (BYTES, BYTES * 257.0, "x: expected values from 0 to 255, .* scale them as those it was trained on"),
+        (BYTES, BYTES / -255, "x: expected values from 0 to 255, .* scale them as those it was trained on"),
+        (BYTES / 255, BYTES, r"x: expected values from 0 to 1, .* got uint8 from .* to 255; divide them by 255"),
+        (BYTES / 255, BYTES / 16, "x: expected values from 0 to 1, .* divide them by 255"),
+        (BYTES / 255, BYTES / 255 - 0.5, "x: expected values from 0 to 1, .* scale them as those it was trained on"),
+    ],
+)
+def test_rows_in_other_units_are_refused(trained_on, given, message):
+    model = model_of(trained_on)
+    likelihood.check_units(model, trained_on)
+    with pytest.raises(InputError, match=message):
+        likelihood.check_units(model, given)
+    with pytest.raises(ValueError, match=message):
+        model.predict(given, verbose=0)
+
+
+@pytest.mark.parametrize("given", [BYTES.astype("f4"), np.zeros((3, 6)), np.zeros((3, 6), "u1"), BYTES[:0]])
+def test_bytes_may_come_as_floats_and_images_may_be_black(given):
+    likelihood.check_units(model_of(BYTES), given)
+
+
+@pytest.mark.parametrize("form", [np.asarray, lambda x: SparseRows(scipy.sparse.csr_array(x))])
+def test_gaussian_rows_far_from_those_of_the_training_are_warned_of(form, rng):
+    x = rng.normal(5, 2, (500, 4)).astype("f4")
+    model = model_of(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        likelihood.check_units(model, form(x))
+        likelihood.check_units(model, form(np.where(rng.random(x.shape) < 0.4, 1e6, x)))  # outliers, not other units
+        likelihood.check_units(model_of(1000 + 0 * x, "gaussian"), form(1000 + 0 * x))
+    with pytest.warns(UserWarning, match="x: 100% of the values lie more than 10 standard deviations"):
+        likelihood.check_units(model, form(1000 * x))
+
+
+def test_of_rows_that_are_not_standardised_nothing_is_said(rng):
+    x = rng.normal(500, 1, (50, 6)).astype("f4")
+    shape = {"n_features": 6, "latent_dim": 2, "hidden": (4,)}
+    model = VaDE(networks.build_encoder(**shape), networks.build_decoder(**shape), 2, "gaussian")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        likelihood.check_units(model, x)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_no_numbers_are_named(value):
+    x = np.zeros((9000, 6), "f4")
+    x[8500, 2] = value
+    with pytest.raises(InputError, match=f"x: expected finite numbers, got {value} at row 8500, column 2; drop or"):
+        likelihood.check_units(model_of(BYTES), x)
+    with pytest.raises(InputError, match="x: expected numbers, got <U1"):
+        likelihood.check_units(model_of(BYTES), np.full((2, 6), "a"))

@@ -1,0 +1,48 @@
+"""A file is whole or not there, and nobody else's file is touched."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from vade_tf.data.files import load_file
+from vade_tf.errors import InputError
+from vade_tf.writing import whole, write_whole
+
+
+def test_what_is_interrupted_leaves_the_old_file_and_nothing_else(tmp_path):
+    write_whole(tmp_path / "a", b"old")
+
+    def interrupted():
+        with whole(tmp_path / "a") as file:
+            file.write(b"ne")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert [file.name for file in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("name", ["a.tmp", "a"])
+def test_a_link_that_lies_there_is_not_followed(name, tmp_path):
+    (tmp_path / "victim").write_bytes(b"mine")
+    (tmp_path / name).symlink_to(tmp_path / "victim")
+    write_whole(tmp_path / "a", b"new")
+    assert (tmp_path / "victim").read_bytes() == b"mine"
+    assert (tmp_path / "a").read_bytes() == b"new"
+
+
+def test_a_file_has_the_rights_of_any_new_file(tmp_path):
+    (tmp_path / "usual").touch()
+    write_whole(tmp_path / "a", b"")
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+@pytest.mark.parametrize("index", [9, -1, 2**31 - 1])
+def test_a_sparse_file_with_an_index_outside_is_refused(index, tmp_path):
+    matrix = scipy.sparse.csr_array(np.eye(4, 5, dtype="f4"))
+    matrix.indices[2] = index
+    arrays = {"indices": matrix.indices, "indptr": matrix.indptr, "data": matrix.data}
+    np.savez(tmp_path / "x.npz", **arrays, shape=np.array([4, 5]), format=np.array(b"csr"), _is_array=np.array(True))
+    with pytest.raises(InputError, match="data: .*x.npz cannot be read as .npz"):
+        load_file(str(tmp_path / "x.npz"))

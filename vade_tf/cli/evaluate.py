@@ -1,0 +1,90 @@
+"""Evaluate trained runs from the command line.
+
+vade-tf evaluate runs/mnist                            tables here; figures/ and report.html in the run folder
+vade-tf evaluate runs/mnist --test                     on the test half of its data set only
+vade-tf evaluate runs/mnist --data new.npz --labels y  on other rows
+vade-tf evaluate runs/mnist --out look                 where the run folder must not change
+vade-tf evaluate runs/mnist --json --no-figures        numbers for a program, and no file
+vade-tf evaluate runs/a runs/b                         side by side: one table, one figure
+"""
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from vade_tf.cli.command import Parser, answer, check_single, starting, typed
+from vade_tf.errors import InputError
+
+
+def parse(argv: list[str] | None, prog: str = "vade-tf evaluate") -> argparse.Namespace:
+    parser = Parser(prog, __doc__)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder, or a folder of runs over seeds")
+    parser.add_argument("--json", action="store_true", help="print JSON: an object, or a list of them for several runs")
+    parser.add_argument("--data", metavar="FILE", help="evaluate on these rows instead of the run's own data")
+    parser.add_argument("--labels", help="with --data: a .npy file, an .npz array or a .csv column")
+    parser.add_argument("--data-dir", metavar="FOLDER", help="where the run's named data set lies now")
+    parser.add_argument("--test", action="store_true", help="only the test half of the run's named data set")
+    parser.add_argument(
+        "--out",
+        metavar="FOLDER",
+        help="where figures and report.html go (default: the run folder; for several runs: comparison)",
+    )
+    parser.add_argument("--no-figures", action="store_true", help="numbers only; write no file")
+    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None, prog: str = "vade-tf evaluate") -> int:
+    """The command; returns the exit code."""
+    options = parse(argv, prog)
+    command = shlex.join([*typed(prog).split(), *(sys.argv[1:] if argv is None else argv)])
+    return answer(prog, lambda: run(options, command), paths=options.runs)
+
+
+def run(options: argparse.Namespace, command: str) -> None:
+    if options.labels is not None and options.data is None:
+        raise InputError("--labels: goes with --data; a run's own data bring their own labels")
+    if options.data is not None and (options.test or options.data_dir is not None):
+        raise InputError("--data: names the rows itself; give it without --test and --data-dir")
+
+    from vade_tf.cli.steps import Steps
+
+    with starting():
+        from vade_tf.report import evaluation, page
+        from vade_tf.runs import seeds
+        from vade_tf.runs.folder import Run
+
+    paths = [path for name in options.runs for path in seeds.run_folders(name)]
+    several = len(paths) > 1
+    out = Path(options.out or ("comparison" if several else paths[0]))
+    for path in paths:
+        check_single(path)
+        Run.open(path)  # a mistyped name is found out before a folder of that name is made
+    if not options.no_figures:
+        page.prepare(out)  # a folder that cannot be written is found out before the work
+    where = {name: getattr(options, name) for name in ("data_dir", "data", "labels", "test")}
+    evaluated = {}
+    with Steps(options.quiet) as steps:
+        for path in paths:
+            step = steps.about(f"{path}: ") if several else steps
+            evaluated[str(path)] = evaluation.evaluate_run(path, step=step, **where)
+
+    results = {name: each.result for name, each in evaluated.items()}
+    if options.json:
+        print(json.dumps(list(results.values()) if several else results[str(paths[0])], indent=2))
+    elif several:
+        page.show_comparison(results)
+    else:
+        page.show(results[str(paths[0])])
+    if options.no_figures:
+        return
+    with Steps(options.quiet) as steps:
+        steps("drawing figures")
+        if several:
+            written = page.write_comparison(results, {name: each.history for name, each in evaluated.items()}, out)
+        else:
+            written = page.write(evaluated[str(paths[0])], out, command)
+    if not options.json:
+        print(f"written: {written}")

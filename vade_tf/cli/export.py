@@ -1,0 +1,33 @@
+"""Write a trained VaDE as a SavedModel that other programs load: no Python, no code of this package.
+
+vade-tf export runs/mnist --to models/vade --version 3
+
+writes models/vade/3, the layout TensorFlow Serving watches; docs/serving.md says what it answers and how to ask. A
+version appears whole or not at all, and none is ever overwritten.
+"""
+
+from vade_tf.cli.command import Parser, answer, check_single, starting
+from vade_tf.errors import InputError
+
+
+def main(argv: list[str] | None = None, prog: str = "vade-tf export") -> int:
+    """The command; returns the exit code."""
+    parser = Parser(prog, __doc__)
+    parser.add_argument("run", metavar="RUN", help="run folder or .keras file")
+    parser.add_argument("--to", metavar="FOLDER", required=True, help="folder of all versions of this model")
+    parser.add_argument("--version", type=int, default=1, help="whole number from 1 (default: 1)")
+    options = parser.parse_args(argv)
+
+    def work() -> None:
+        with starting():
+            from vade_tf.model.vade import VaDE
+            from vade_tf.runs.load import load
+            from vade_tf.serving.export import export
+
+        check_single(options.run)
+        model = load(options.run)
+        if not isinstance(model, VaDE):
+            raise InputError(f"{options.run}: expected a run of VaDE, which alone can be served, got another system")
+        print(export(model, options.to, options.version))
+
+    return answer(prog, work, paths=(options.run,))

@@ -1,0 +1,34 @@
+"""Clusters of unlabelled data by Variational Deep Embedding (VaDE).
+
+vade-tf train       train a model on a data set or on your own rows
+vade-tf evaluate    scores, figures and a report of finished runs
+vade-tf predict     clusters of new rows, as a table
+vade-tf export      a SavedModel that a server loads
+
+vade-tf COMMAND --help says more of each.
+"""
+
+import sys
+
+from vade_tf import __version__
+from vade_tf.cli import evaluate, export, predict, train
+from vade_tf.cli.command import Parser
+
+COMMANDS = {"train": train.main, "evaluate": evaluate.main, "predict": predict.main, "export": export.main}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv and argv[0] in COMMANDS:
+        return COMMANDS[argv[0]](argv[1:], f"vade-tf {argv[0]}")
+    parser = Parser("vade-tf", __doc__, usage="vade-tf COMMAND ...")
+    parser.add_argument("--version", action="version", version=f"vade-tf {__version__}")
+    parser.add_argument("command", metavar="COMMAND", nargs="?", choices=COMMANDS, help=", ".join(COMMANDS))
+    parser.parse_args(argv)
+    parser.print_help()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

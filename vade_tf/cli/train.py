@@ -1,0 +1,162 @@
+"""Train a VaDE, or a system it is compared with, from the command line.
+
+vade-tf train --dataset mnist                          the default recipe, into runs/mnist
+vade-tf train --dataset mnist --recipe paper           the paper's own setting
+vade-tf train --dataset mnist --limit 5000             a quick look
+vade-tf train --data my.npy --clusters 12              your own rows
+vade-tf train --dataset mnist --seeds 5                five runs: mean, spread, and one chosen without labels
+vade-tf train --dataset mnist --restarts 5             five starts on one autoencoder; one is kept, without labels
+vade-tf train --dataset mnist --clusters 5:20          one model per K, and a recommended K
+vade-tf train --dataset mnist --model dec              a system that VaDE is compared with
+vade-tf train --resume runs/mnist                      continue after a kill
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import typing
+from collections.abc import Callable
+from pathlib import Path
+
+from vade_tf.cli.command import Parser, answer, starting, typed
+from vade_tf.cli.speech import SWITCHES, flag, in_flags
+from vade_tf.errors import InputError
+from vade_tf.runs.config import TrainConfig, cluster_counts
+from vade_tf.training.settings import RECIPES
+
+
+def parse(argv: list[str] | None, prog: str = "vade-tf train") -> argparse.Namespace:
+    """The flags: one for each field of TrainConfig, and those that say where and how to run."""
+    parser = Parser(prog, __doc__)
+    kinds = typing.get_type_hints(TrainConfig)
+    for field in dataclasses.fields(TrainConfig):
+        options: dict = {"default": argparse.SUPPRESS, "help": described(field)}
+        if kinds[field.name] is bool:
+            options["action"] = argparse.BooleanOptionalAction if SWITCHES[field.name] else "store_true"
+        else:
+            options["type"], options["metavar"] = typed_as(kinds[field.name])
+            options["metavar"] = "|".join(field.metadata.get("choices", ())) or options["metavar"]
+        if field.name == "clusters":
+            options |= {"type": str, "metavar": "K|LOW:HIGH[:STEP]"}
+            options["help"] += "; a range trains one model per K and recommends one"
+        parser.add_argument(flag(field.name), **options)
+    where = parser.add_argument_group("where and how to run")
+    where.add_argument("--out", help="run folder (default: runs/NAME, or the next free runs/NAME-2, ...)")
+    where.add_argument("--resume", metavar="RUN", help="continue an unfinished run; takes its settings from the folder")
+    where.add_argument("--seeds", type=int, default=1, help="number of seeds, from --seed up (default: 1)")
+    where.add_argument("--restarts", type=int, default=1, help="number of starts to choose from (default: 1)")
+    where.add_argument("--no-export", action="store_true", help="no SavedModel in the run folder's export/1")
+    where.add_argument("--quiet", action="store_true", help="no progress, no table")
+    return parser.parse_args(argv)
+
+
+def described(field: dataclasses.Field) -> str:
+    """The help of a flag: what the setting is, and its default in each recipe where these differ."""
+    text = in_flags(field.metadata["help"]).replace("%", "%%")
+    presets = {recipe: preset[field.name] for recipe, preset in RECIPES.items() if field.name in preset}
+    shown = {recipe: value for recipe, value in presets.items() if not isinstance(value, bool)}
+    if "robust" in shown:
+        other = f"; recipe paper: {shown['paper']}" if shown["paper"] != shown["robust"] else ""
+        text += f" (default: {shown['robust']}{other})"
+    elif field.default is not None and not isinstance(field.default, bool):
+        default = field.default
+        text += f" (default: {','.join(map(str, default)) if isinstance(default, tuple) else default})"
+    return text
+
+
+def typed_as(kind) -> tuple[type, str]:
+    """What argparse makes of a flag's value, and how its help shows it, from the type of the setting."""
+    found = next(t for t in (typing.get_args(kind) or (kind,)) if t is not type(None))
+    if typing.get_origin(found) is tuple:
+        return str, "N,N,..."
+    return found, found.__name__.upper()
+
+
+def main(argv: list[str] | None = None, prog: str = "vade-tf train") -> int:
+    """The command; returns the exit code."""
+    settings = vars(parse(argv, prog))
+    place = {name: settings.pop(name) for name in ("out", "resume", "seeds", "restarts", "no_export", "quiet")}
+    return answer(
+        prog,
+        lambda: run(settings, **place, prog=prog),
+        stopped=f"stopped; {typed(prog)} --resume RUN continues it",
+        paths=(place["resume"], settings.get("pretrained")),
+    )
+
+
+def run(
+    settings: dict,
+    out: str | None,
+    resume: str | None,
+    seeds: int,
+    restarts: int,
+    no_export: bool,
+    quiet: bool,
+    prog: str = "vade-tf train",
+) -> None:
+    for name, number in (("--seeds", seeds), ("--restarts", restarts)):
+        if number < 1:
+            raise InputError(f"{name}: expected a whole number of at least 1, got {number}")
+    if resume is not None and (settings or out or seeds > 1 or restarts > 1):
+        raise InputError("--resume: takes every setting from the run folder; only --no-export and --quiet go with it")
+    several = cluster_counts(settings.pop("clusters")) if "clusters" in settings else range(0)
+    if sum((len(several) > 1, seeds > 1, restarts > 1)) > 1:
+        raise InputError(
+            f"--clusters, --seeds and --restarts: expected several of one of them, got {max(len(several), 1)}, {seeds} "
+            f"and {restarts}"
+        )
+    if len(several) == 1:
+        settings["clusters"] = several[0]
+    config = None if resume is not None else TrainConfig.create(**settings)
+
+    from vade_tf.cli.terminal import Terminal
+
+    with starting():
+        from vade_tf.runs import restarts as choice
+        from vade_tf.runs import seeds as studies
+        from vade_tf.runs import sweep
+        from vade_tf.runs import train as training
+        from vade_tf.runs.folder import free_folder, read_json
+        from vade_tf.runs.study import kind_of
+
+        if len(several) > 1 or (resume is not None and kind_of(resume) == "clusters"):
+            from vade_tf.report import sweep_figure  # matplotlib, which the other runs do without
+
+    terminal = Terminal(evaluate=typed(prog, "evaluate"))
+    path = Path(resume or out or free_folder(Path("runs"), folder_name(config, len(several) > 1)))
+    if config is None:
+        kind = kind_of(path)
+    else:
+        kind = "clusters" if len(several) > 1 else "seeds" if seeds > 1 else "restarts" if restarts > 1 else None
+    with contextlib.nullcontext() if quiet else terminal as reporter:
+        common: dict = {"reporter": reporter, "export": not no_export}
+        if config is None and kind == "clusters" and undrawn(path):
+            result = read_json(path / "summary.json")
+        elif config is None:
+            ways = {"clusters": sweep.resume_sweep, "seeds": studies.resume_seeds, "restarts": choice.resume_restarts}
+            result = ways.get(kind or "", training.resume)(path, **common)
+        elif kind == "clusters":
+            result = sweep.train_sweep(config, path, several, **common)
+        elif kind == "seeds":
+            result = studies.train_seeds(config, path, seeds, **common)
+        elif kind == "restarts":
+            result = choice.train_restarts(config, path, restarts, **common)
+        else:
+            result = training.train(config, path, **common)
+        if kind == "clusters":
+            sweep_figure.write(result, path / "clusters.png")
+    if not quiet:
+        show: dict[str | None, Callable] = {"clusters": terminal.sweep, "seeds": terminal.seeds}
+        show.get(kind, terminal.result)(result, str(path))
+
+
+def undrawn(path: Path) -> bool:
+    """Whether a sweep is finished but for its picture, which is drawn here and no part of the run."""
+    return (path / "summary.json").exists() and not (path / "clusters.png").exists()
+
+
+def folder_name(config: TrainConfig | None, sweep: bool) -> str:
+    """What a run's folder is called where no --out says it: the data, another system than VaDE, several K."""
+    assert config is not None
+    name = config.dataset or Path(config.data or "").stem
+    return "-".join([name, *([config.model] if config.model != "vade" else []), *(["sweep"] if sweep else [])])

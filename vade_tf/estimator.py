@@ -1,0 +1,378 @@
+"""`VaDEClusterer`: the whole recipe behind scikit-learn's verbs. Knows no run folder, no data set and no flag."""
+
+import io
+import json
+import tempfile
+import zipfile
+from numbers import Integral
+from pathlib import Path
+
+import keras
+import numpy as np
+import scipy.sparse
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from vade_tf.data import pipeline
+from vade_tf.data.dataset import observe
+from vade_tf.data.sparse import Rows, SparseRows
+from vade_tf.errors import InputError
+from vade_tf.model import likelihood as likelihoods
+from vade_tf.model.prior import check_clusters
+from vade_tf.model.vade import VaDE
+from vade_tf.training import recipe
+from vade_tf.training.loop import checked_hints
+from vade_tf.training.reporter import Lines, Silent
+from vade_tf.training.settings import Settings
+from vade_tf.writing import write_whole
+
+FITTED = ("labels_", "weights_", "means_", "covariances_")
+NAMES = {"clusters": "n_clusters", "seed": "random_state"}  # of a setting -> of the parameter
+
+
+class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, BaseEstimator):
+    """Variational Deep Embedding (Jiang et al., IJCAI 2017) as a scikit-learn clusterer: the whole recipe.
+
+    Pretrains an autoencoder, starts the mixture on its code, trains encoder, decoder and mixture on one bound, and
+    reads no label. `vade_tf.fit` is the same without scikit-learn.
+
+    Args:
+        n_clusters: number of clusters K, default 8.
+        recipe: "robust" (default) or "paper", presets of what is None below.
+        latent_dim: width of the code, default 10.
+        hidden: widths of the encoder's hidden layers; the decoder mirrors them. None: the paper's, 500, 500 and 2000,
+            or less in proportion for fewer than 5,000 rows.
+        likelihood: of p(x|z): "auto" (default) takes "bernoulli" for values in [0, 1] and for uint8, else "gaussian".
+        encoder, decoder: networks of your own instead, functional Keras models, see `vade_tf.fit`; each fit trains a
+            copy of them. Default: None.
+        image_shape: (height, width) where rows are grey images, so that they are augmented. Default: None; X of shape
+            [n, height, width] gives it itself.
+        hints: known group of each row, int [n], -1 where it is not known; default None. `fit` takes them, too.
+        batch_size: rows a step; None: 256.
+        pretrain_epochs, epochs: of the autoencoder and of VaDE; None: 30 and 10, or more where rows are few.
+        learning_rate: Adam's at the start of each phase, default 0.002.
+        augment: whether the encoder reads images rotated, zoomed and shifted a little; None: yes, if they are images.
+        init: starting mixture, "landmark", "gmm" or "kmeans"; None: "landmark".
+        guide_epochs: epochs that hold on to groups; None: nine tenths.
+        guide_weight: weight of these groups and of hints in the loss, default 20.
+        regroups: how often the groups are recomputed while they are held on to, default 3.
+        precision: of the hidden layers: "auto" (default), "float32", "mixed_bfloat16" or "mixed_float16".
+        callbacks: Keras callbacks for every phase, default None.
+        random_state: an int gives the same result at every fit; default None.
+        verbose: 1 prints the progress; default 0, nothing.
+
+    Attributes:
+        model_: the fitted `vade_tf.VaDE`, a `keras.Model`.
+        labels_: cluster of each row of X, int [n].
+        weights_: pi, share of each cluster, [K].
+        means_: mu, mean of each component in the code, [K, latent].
+        covariances_: sigma2, variances of each component in the code, [K, latent].
+        history_: a dict an epoch of each phase: loss, terms of the bound, learning rate, seconds.
+        health_: what is wrong with the result, a sentence each; empty if nothing was found.
+        n_features_in_, feature_names_in_: as in scikit-learn.
+
+    Example:
+        >>> groups = VaDEClusterer(n_clusters=10, random_state=0).fit_predict(images)  # [n, height, width] in [0, 1]
+    """
+
+    def __init__(
+        self,
+        n_clusters=8,
+        *,
+        recipe="robust",
+        latent_dim=10,
+        hidden=None,
+        likelihood="auto",
+        encoder=None,
+        decoder=None,
+        image_shape=None,
+        hints=None,
+        batch_size=None,
+        pretrain_epochs=None,
+        epochs=None,
+        learning_rate=2e-3,
+        augment=None,
+        init=None,
+        guide_epochs=None,
+        guide_weight=20.0,
+        regroups=3,
+        precision="auto",
+        callbacks=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_clusters = n_clusters
+        self.recipe = recipe
+        self.latent_dim = latent_dim
+        self.hidden = hidden
+        self.likelihood = likelihood
+        self.encoder = encoder
+        self.decoder = decoder
+        self.image_shape = image_shape
+        self.hints = hints
+        self.batch_size = batch_size
+        self.pretrain_epochs = pretrain_epochs
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.augment = augment
+        self.init = init
+        self.guide_epochs = guide_epochs
+        self.guide_weight = guide_weight
+        self.regroups = regroups
+        self.precision = precision
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y=None, hints=None):
+        """Find the clusters of rows.
+
+        Args:
+            X: [n, D], an array, a DataFrame or a sparse matrix; or images, [n, height, width] or with a last axis of
+                channels. uint8 counts as grey values from 0 to 255.
+            y: ignored, as everywhere in scikit-learn's clusterers.
+            hints: as the parameter of the same name, in its place.
+
+        Returns:
+            self.
+
+        Raises:
+            ValueError: rows or parameters that cannot be used; it names the argument.
+            vade_tf.errors.DivergedError: loss or weights became NaN or infinite, time and again.
+        """
+        X, image_shape = self._rows(X, fitting=True)
+        hints = self.hints if hints is None else hints
+        try:
+            settings = self._settings()
+            data = observe(X, settings.likelihood, image_shape, argument="X")
+            if hints is not None and settings.clusters is not None:
+                hints = checked_hints(hints, len(data.x), settings.clusters)
+            fitted = recipe.fit(
+                data,
+                settings,
+                hints,
+                reporter=Lines() if self.verbose else Silent(),
+                callbacks=self.callbacks or (),
+                networks=self._networks(),
+            )
+        except InputError as error:
+            raise InputError(_translated(str(error))) from error
+        self.model_ = fitted.model
+        self.history_ = fitted.history
+        self.health_ = fitted.health
+        log_pi, mu, log_sigma2 = (part.numpy() for part in self.model_.prior.parameters)
+        self.weights_, self.means_, self.covariances_ = np.exp(log_pi), mu, np.exp(log_sigma2)
+        self._n_features_out = mu.shape[1]
+        self.labels_ = self._probabilities(data.x).argmax(axis=1)
+        return self
+
+    def predict(self, X):
+        """Most probable cluster of each row: X [n, D] -> int [n].
+
+        Raises:
+            ValueError: X has other features, or other units, than the rows that were fitted.
+        """
+        return self.predict_proba(X).argmax(axis=1)
+
+    def predict_proba(self, X):
+        """gamma = p(c | z = mean code) of each row (eq. 16): X [n, D] -> [n, K]."""
+        return self._probabilities(self._known(X))
+
+    def transform(self, X):
+        """Mean code of each row: X [n, D] -> [n, latent]."""
+        return self._each(self._known(X), lambda rows: self.model_.encode(rows)[0])
+
+    def inverse_transform(self, X):
+        """Mean of p(x|z) of codes, in the units of the rows that were fitted: X [n, latent] -> [n, D]."""
+        check_is_fitted(self)
+        codes = np.asarray(X, np.float32)
+        if codes.ndim != 2 or codes.shape[1] != self._n_features_out:
+            raise ValueError(f"X: expected codes of shape (n, {self._n_features_out}), got {codes.shape}")
+        return self._raw(self._each(codes, self.model_.decode))
+
+    def sample(self, n_samples=1, cluster=None, random_state=None):
+        """Draw new rows: a cluster from pi, a code from its Gaussian, decoded to the mean of p(x|z).
+
+        Args:
+            n_samples: how many.
+            cluster: of which cluster, or one for each row, int [n_samples]; default: drawn from `weights_`.
+            random_state: of the draw; default: that of the estimator.
+
+        Returns:
+            (X, cluster): rows [n_samples, D] in the units of the rows that were fitted, and the cluster of each.
+
+        Raises:
+            ValueError: n_samples below 1, or no such cluster.
+        """
+        check_is_fitted(self)
+        if isinstance(n_samples, bool) or int(n_samples) != n_samples or n_samples < 1:
+            raise ValueError(f"n_samples: expected a whole number of at least 1, got {n_samples!r}")
+        random = check_random_state(self.random_state if random_state is None else random_state)
+        k = len(self.weights_)
+        if cluster is None:
+            share = self.weights_.astype(np.float64)
+            clusters = random.choice(k, int(n_samples), p=share / share.sum())
+        else:
+            try:
+                clusters = np.broadcast_to(np.asarray(cluster), (int(n_samples),))
+                clusters = np.asarray(check_clusters(clusters, k))
+            except InputError as error:
+                raise InputError(str(error).replace("clusters:", "cluster:", 1)) from error
+        drawn = self.model_.sample(clusters, seed=int(random.randint(2**31 - 1))).numpy()
+        return self._raw(drawn), clusters
+
+    def score_samples(self, X):
+        """Evidence lower bound of each row, nats, in the units of the likelihood: X [n, D] -> [n].
+
+        The lower, the rarer. The same draws of the noise for every row, so a row's score depends on it alone.
+        """
+        return self._each(self._known(X), self.model_.elbo)
+
+    def score(self, X, y=None):
+        """Mean of `score_samples`; y is ignored."""
+        return float(self.score_samples(X).mean(dtype=np.float64))
+
+    def save(self, path) -> None:
+        """Write the fitted clusterer into one file: its parameters, arrays and model. No pickle is in it.
+
+        Networks of your own are kept as they were trained; hints and callbacks are left out.
+        """
+        check_is_fitted(self)
+        parameters = {
+            name: value
+            for name, value in self.get_params(deep=False).items()
+            if name not in ("encoder", "decoder", "hints", "callbacks", "random_state")
+        }
+        parameters["random_state"] = self.random_state if isinstance(self.random_state, int | None) else None
+        about = {
+            "parameters": parameters,
+            "own_networks": self.encoder is not None,
+            "history": self.history_,
+            "health": self.health_,
+            "n_features_in": self.n_features_in_,
+        }
+        arrays = {name: getattr(self, name) for name in FITTED}
+        if hasattr(self, "feature_names_in_"):
+            arrays["feature_names_in_"] = self.feature_names_in_.astype(str)
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w") as archive:
+            archive.writestr("clusterer.json", json.dumps(about, default=_plain))
+            with archive.open("arrays.npz", "w") as file:
+                np.savez(file, **arrays)
+            with archive.open("model.keras", "w") as file:
+                file.write(_model_bytes(self.model_))
+        write_whole(Path(path), content.getbuffer())
+
+    @classmethod
+    def load(cls, path) -> "VaDEClusterer":
+        """The clusterer that `save` wrote.
+
+        Raises:
+            ValueError: there is none, or it is damaged.
+        """
+        try:
+            with zipfile.ZipFile(path) as archive:
+                about = json.loads(archive.read("clusterer.json"))
+                arrays = dict(np.load(io.BytesIO(archive.read("arrays.npz")), allow_pickle=False))
+                model = _model_of(archive.read("model.keras"))
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise InputError(f"path: {path} holds no clusterer, or a damaged one ({error})") from error
+        parameters = about["parameters"]
+        if isinstance(parameters["hidden"], list):
+            parameters["hidden"] = tuple(parameters["hidden"])
+        networks = {"encoder": model.encoder, "decoder": model.decoder} if about["own_networks"] else {}
+        found = cls(**parameters, **networks)
+        found.model_, found.history_, found.health_ = model, about["history"], about["health"]
+        found.n_features_in_ = about["n_features_in"]
+        if "feature_names_in_" in arrays:
+            found.feature_names_in_ = arrays.pop("feature_names_in_").astype(object)
+        for name, value in arrays.items():
+            setattr(found, name, value)
+        found._n_features_out = found.means_.shape[1]
+        return found
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def _settings(self) -> Settings:
+        names = (
+            "recipe", "latent_dim", "hidden", "likelihood", "batch_size", "pretrain_epochs", "epochs", "learning_rate",
+            "augment", "init", "guide_epochs", "guide_weight", "regroups", "precision",
+        )  # fmt: skip
+        random = self.random_state
+        seed = int(random) if isinstance(random, Integral) else int(check_random_state(random).randint(2**31 - 1))
+        return Settings(clusters=self.n_clusters, seed=seed, **{name: getattr(self, name) for name in names})
+
+    def _networks(self) -> tuple[keras.Model, keras.Model] | None:
+        """Copies of the caller's networks, so that every fit starts from the weights they were given with."""
+        if (self.encoder is None) != (self.decoder is None):
+            raise InputError("encoder and decoder: expected both or none of them, got one")
+        if self.encoder is None:
+            return None
+        copies = []
+        for network in (self.encoder, self.decoder):
+            copies.append(keras.models.clone_model(network))
+            copies[-1].set_weights(network.get_weights())
+        return copies[0], copies[1]
+
+    def _rows(self, X, fitting: bool = False) -> tuple[Rows, tuple[int, int] | None]:
+        """X as rows [n, D], checked by scikit-learn, and the shape of its images, if it has any."""
+        image_shape = self.image_shape
+        if not scipy.sparse.issparse(X) and len(getattr(X, "shape", ())) in (3, 4):
+            images = np.asarray(X)
+            if image_shape is None and (images.ndim == 3 or images.shape[3] == 1):
+                image_shape = images.shape[1:3]
+            X = images.reshape(len(images), -1)
+        X = validate_data(
+            self, X, reset=fitting, accept_sparse="csr", ensure_min_samples=2 if fitting else 1, dtype=None
+        )
+        if X.dtype == object or X.dtype.kind not in "biuf":
+            X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=np.float64, ensure_min_samples=1)
+        return (SparseRows(X) if scipy.sparse.issparse(X) else X), image_shape
+
+    def _known(self, X) -> Rows:
+        """Rows that the model can take."""
+        check_is_fitted(self)
+        rows, _ = self._rows(X)
+        likelihoods.check_units(self.model_, rows, "X")
+        return rows
+
+    def _each(self, rows: Rows, function) -> np.ndarray:
+        return np.concatenate([function(batch).numpy() for batch in pipeline.blocks(rows)])
+
+    def _probabilities(self, rows: Rows) -> np.ndarray:
+        return self.model_.predict(pipeline.ordered_batches(rows), verbose=0)
+
+    def _raw(self, x: np.ndarray) -> np.ndarray:
+        """Rows in the units of the likelihood [n, D] -> in those of the rows that were fitted."""
+        return self.model_.unscale(x)
+
+
+def _translated(message: str) -> str:
+    """An error's message with the names of this class's parameters."""
+    for name, parameter in NAMES.items():
+        message = message.replace(f"{name}:", f"{parameter}:", 1) if message.startswith(f"{name}:") else message
+    return message
+
+
+def _plain(value):
+    """A NumPy number or array as what JSON can hold."""
+    return value.tolist()
+
+
+def _model_bytes(model: VaDE) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:  # Keras writes its files by name
+        file = Path(folder) / "model.keras"
+        model.save(file)
+        return file.read_bytes()
+
+
+def _model_of(content: bytes) -> VaDE:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.keras"
+        file.write_bytes(content)
+        return keras.saving.load_model(file)

@@ -1,0 +1,77 @@
+"""The terms of VaDE's evidence lower bound: pure functions of tensors, nothing else.
+
+Symbols are those of Jiang et al. (IJCAI 2017, arXiv 1611.05148). A row x of a batch has the posterior
+q(z|x) = N(m, diag s2) and one sample z of it; the mixture has weights pi_c and components N(mu_c, diag sigma2_c).
+
+    gamma_c    = p(c|z) = softmax_c( log pi_c + log N(z; mu_c, sigma2_c) )           eq. 16
+    distortion = -E_q log p(x|z)                      `likelihood.Likelihood.distortion`
+    rate_z     = sum_c gamma_c KL( q(z|x) || N(mu_c, sigma2_c) )
+    rate_c     = KL( gamma || pi )
+    -ELBO      = distortion + rate_z + rate_c                                        eq. 12
+
+Everything stays in log space: gamma is a log-softmax, so a point far from every component keeps the responsibilities
+the model gives it (exponentiating first turns them into 0/0, or into a uniform row once a small constant is added).
+Every function works in the dtype it is given; the model gives float32, the tests float64.
+"""
+
+import math
+
+import tensorflow as tf
+
+LOG_2PI = math.log(2.0 * math.pi)
+
+
+def log_normal(z, mu, log_sigma2):
+    """Log density of each code under each component, log N(z; mu_c, diag sigma2_c).
+
+    Args:
+        z: codes, [batch, latent].
+        mu: component means, [K, latent].
+        log_sigma2: log of the component variances, [K, latent].
+
+    Returns:
+        Log densities in nats, [batch, K].
+    """
+    squared = (z[:, None, :] - mu) ** 2 * tf.exp(-log_sigma2)  # [batch, K, latent]
+    return -0.5 * tf.reduce_sum(squared + log_sigma2 + LOG_2PI, axis=-1)
+
+
+def log_responsibilities(z, log_pi, mu, log_sigma2):
+    """log gamma_c = log p(c|z) (eq. 16). Shapes as in `log_normal`, `log_pi` [K]. Returns [batch, K]."""
+    return tf.nn.log_softmax(log_pi + log_normal(z, mu, log_sigma2), axis=-1)
+
+
+def rate_z(log_gamma, m, log_s2, mu, log_sigma2):
+    """sum_c gamma_c KL( N(m, diag s2) || N(mu_c, diag sigma2_c) ) in closed form.
+
+    Args:
+        log_gamma: log responsibilities, [batch, K].
+        m, log_s2: mean and log variance of q(z|x), [batch, latent].
+        mu, log_sigma2: mean and log variance of the components, [K, latent].
+
+    Returns:
+        Nats per row, [batch].
+    """
+    m, log_s2 = m[:, None, :], log_s2[:, None, :]  # [batch, 1, latent]
+    ratio = tf.exp(log_s2 - log_sigma2) + (m - mu) ** 2 * tf.exp(-log_sigma2)  # [batch, K, latent]
+    kl = 0.5 * tf.reduce_sum(log_sigma2 - log_s2 + ratio - 1.0, axis=-1)  # [batch, K]
+    return tf.reduce_sum(tf.exp(log_gamma) * kl, axis=-1)
+
+
+def rate_c(log_gamma, log_pi):
+    """KL( gamma || pi ) in nats: log_gamma [batch, K], log_pi [K] -> [batch]."""
+    return tf.reduce_sum(tf.exp(log_gamma) * (log_gamma - log_pi), axis=-1)
+
+
+def guidance(log_gamma, hints):
+    """Cross-entropy of the responsibilities with known groups: -log gamma_hint, and 0 where there is no hint.
+
+    Args:
+        log_gamma: log responsibilities, [batch, K].
+        hints: group of each row, integers in [0, K), or -1 for "not known", [batch].
+
+    Returns:
+        Nats per row, [batch].
+    """
+    picked = tf.one_hot(hints, log_gamma.shape[-1], dtype=log_gamma.dtype)  # a row of zeros where the hint is -1
+    return -tf.reduce_sum(picked * log_gamma, axis=-1)

@@ -1,0 +1,122 @@
+"""The paper's networks as functional Keras models: encoder D-500-500-2000-(10, 10), decoder 10-2000-500-500-D.
+
+The wide layers compute in the given precision. The heads of the code compute in float32, and all that leaves a network
+is float32. Networks of one's own: `check` says what they have to be.
+"""
+
+import math
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from vade_tf.errors import InputError
+from vade_tf.seeding import fold
+
+HIDDEN = (500, 500, 2000)
+
+
+def build_encoder(
+    n_features: int,
+    latent_dim: int = 10,
+    hidden: Sequence[int] = HIDDEN,
+    precision: str | None = None,
+    seed: int = 0,
+) -> keras.Model:
+    """Dense encoder of q(z|x) = N(m, diag s2).
+
+    The log-variance head starts small (s2 close to exp(-3), nearly the same for every x): with the usual
+    initialisation its noise wrecks a pretrained code in the first epoch.
+
+    Args:
+        n_features: D, the width of x.
+        latent_dim: width of the code.
+        hidden: widths of the hidden layers, first to last.
+        precision: Keras dtype policy of the wide layers, e.g. "mixed_bfloat16"; default the global one,
+            `keras.config.dtype_policy()`, which is float32 unless it was set.
+        seed: of the initial weights; same seed, same weights.
+
+    Returns:
+        Model from x [batch, D] to (m, log s2), both [batch, latent_dim] in float32.
+    """
+    x = h = keras.Input((n_features,), name="x")
+    for i, width in enumerate(hidden):
+        h = _dense(width, f"encoder_{i}", (seed, 0, i), activation="relu", dtype=precision)(h)
+    m = _dense(latent_dim, "z_mean", (seed, 0, len(hidden)))(h)
+    start = keras.initializers.Constant(-3.0)
+    log_s2 = _dense(latent_dim, "z_log_var", (seed, 0, len(hidden) + 1), gain=0.1, bias_initializer=start)(h)
+    return keras.Model(x, [m, log_s2], name="encoder")
+
+
+def build_decoder(
+    n_features: int,
+    latent_dim: int = 10,
+    hidden: Sequence[int] = HIDDEN,
+    precision: str | None = None,
+    seed: int = 0,
+) -> keras.Model:
+    """Dense decoder of p(x|z), the encoder's mirror image.
+
+    Args:
+        n_features, latent_dim, hidden, precision, seed: as for `build_encoder`; `hidden` is used last to first.
+
+    Returns:
+        Model from z [batch, latent_dim] to [batch, D] in float32: Bernoulli logits, or Gaussian means.
+    """
+    z = h = keras.Input((latent_dim,), name="z")
+    for i, width in enumerate(reversed(hidden)):
+        h = _dense(width, f"decoder_{i}", (seed, 1, i), activation="relu", dtype=precision)(h)
+    h = _dense(n_features, "x_parameters", (seed, 1, len(hidden)), dtype=precision)(h)
+    return keras.Model(z, keras.layers.Activation("linear", dtype="float32", name="to_float32")(h), name="decoder")
+
+
+def build_scaling(scale, offset) -> keras.layers.Rescaling | None:
+    """The layer x = raw * scale + offset, numbers or [D], in float32 whatever the policy; None where x is raw."""
+    if np.all(scale == 1) and np.all(offset == 0):
+        return None
+    scale, offset = (value.tolist() if isinstance(value, np.ndarray) else value for value in (scale, offset))
+    return keras.layers.Rescaling(scale, offset, dtype="float32")
+
+
+def check(encoder: keras.Model, decoder: keras.Model) -> None:
+    """Whether two networks of one's own are those of a VaDE: x -> (m, log s2) and z -> parameters of p(x|z).
+
+    x is [batch, D], or of any shape with D values, such as [batch, height, width, 1]; m, log s2 and z are
+    [batch, latent]; the parameters are of any shape with D values.
+
+    Raises:
+        InputError: they are not, and which of the two is wrong.
+    """
+    inputs, outputs = _shapes(encoder, "encoder")
+    if len(inputs) != 1 or len(outputs) != 2 or outputs[0] != outputs[1] or len(outputs[0]) != 1:
+        raise InputError(
+            f"encoder: expected one input and two outputs (m, log s2), both (batch, latent), got inputs of shape "
+            f"{inputs} and outputs of shape {outputs} a row"
+        )
+    (row,), code = inputs, outputs[0]
+    inputs, outputs = _shapes(decoder, "decoder")
+    if inputs != [code]:
+        raise InputError(f"decoder: expected one input of shape {code} a row, as the encoder's outputs, got {inputs}")
+    if len(outputs) != 1 or math.prod(outputs[0]) != math.prod(row):
+        raise InputError(
+            f"decoder: expected one output of {math.prod(row)} values a row, as the encoder's input {row}, got "
+            f"{outputs}"
+        )
+
+
+def _shapes(network: keras.Model, argument: str) -> tuple[list[tuple], list[tuple]]:
+    """Shapes of inputs and outputs without the batch."""
+    ends = [getattr(network, name, None) or [] for name in ("inputs", "outputs")]
+    if not all(ends):
+        raise InputError(f"{argument}: expected a functional keras.Model, whose shapes are known, got {network!r}")
+    shapes = [[tuple(tensor.shape[1:]) for tensor in end] for end in ends]
+    if any(size is None for end in shapes for shape in end for size in shape):
+        raise InputError(f"{argument}: expected a fixed number of values a row, got shapes {shapes}")
+    return shapes[0], shapes[1]
+
+
+def _dense(width: int, name: str, seed: tuple[int, ...], gain: float = 1.0, dtype: str | None = "float32", **more):
+    """A dense layer whose Glorot-uniform kernel, times gain, is a pure function of seed."""
+    number = fold(*seed)
+    glorot = keras.initializers.VarianceScaling(scale=gain**2, mode="fan_avg", distribution="uniform", seed=number)
+    return keras.layers.Dense(width, kernel_initializer=glorot, dtype=dtype, name=name, **more)

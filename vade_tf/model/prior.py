@@ -1,0 +1,106 @@
+"""The Gaussian mixture over codes: a Keras layer that holds pi, mu and sigma, and the TFP distribution they define."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from vade_tf.errors import InputError
+from vade_tf.model import elbo
+
+
+@keras.saving.register_keras_serializable("vade_tf")
+class GaussianMixturePrior(keras.layers.Layer):
+    """p(z) = sum_c pi_c N(z; mu_c, diag sigma2_c), trained with the rest of the model (paper, eqs. 1 to 3).
+
+    The weights are logits of pi, mu and log sigma2, kept in float32 whatever the model's precision: half precision
+    turns the mixture's log density into -inf or noise.
+
+    Args:
+        n_components: number of clusters K, at least 1.
+        latent_dim: number of latent dimensions, at least 1.
+        seed: of the initial means, standard normal; weights start equal and variances at 1.
+    """
+
+    def __init__(self, n_components: int, latent_dim: int, seed: int = 0, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
+        if n_components < 1 or latent_dim < 1:
+            raise ValueError(
+                f"n_components and latent_dim must be at least 1. Received: {n_components} and {latent_dim}"
+            )
+        self.n_components = n_components
+        self.latent_dim = latent_dim
+        self.seed = seed
+
+        def weight(name, shape, initializer="zeros"):
+            return self.add_weight(name=name, shape=shape, initializer=initializer, dtype="float32", autocast=False)
+
+        self.pi_logits = weight("pi_logits", (n_components,))
+        self.mu = weight("mu", (n_components, latent_dim), keras.initializers.RandomNormal(stddev=1.0, seed=seed))
+        self.log_sigma2 = weight("log_sigma2", (n_components, latent_dim))
+
+    @property
+    def parameters(self) -> tuple:
+        """(log_pi [K], mu [K, latent], log_sigma2 [K, latent]) as float32 tensors."""
+        log_pi = tf.nn.log_softmax(tf.convert_to_tensor(self.pi_logits))
+        return log_pi, tf.convert_to_tensor(self.mu), tf.convert_to_tensor(self.log_sigma2)
+
+    @property
+    def distribution(self) -> tfd.MixtureSameFamily:
+        """The mixture as a TFP distribution: log_prob, sample, posterior_marginal. Build it inside a gradient tape."""
+        log_pi, mu, log_sigma2 = self.parameters
+        components = tfd.Independent(tfd.Normal(mu, tf.exp(0.5 * log_sigma2)), reinterpreted_batch_ndims=1)
+        return tfd.MixtureSameFamily(tfd.Categorical(logits=log_pi), components)
+
+    def call(self, z):
+        """Log responsibilities of codes z [batch, latent] -> [batch, K] (eq. 16)."""
+        return elbo.log_responsibilities(tf.cast(z, tf.float32), *self.parameters)
+
+    def draw(self, clusters, noise):
+        """Codes of chosen components: clusters int [n], standard normal noise [n, latent] -> [n, latent]."""
+        _, mu, log_sigma2 = self.parameters
+        return tf.gather(mu, clusters) + tf.exp(0.5 * tf.gather(log_sigma2, clusters)) * noise
+
+    def assign(self, pi, mu, sigma2) -> None:
+        """Set the mixture, e.g. from a clustering of the pretrained codes.
+
+        Args:
+            pi: weights, positive, [K]; they are normalised.
+            mu: means, [K, latent].
+            sigma2: variances, positive, [K, latent].
+
+        Raises:
+            ValueError: a shape is wrong, or a weight or a variance is not positive and finite.
+        """
+        values = {"pi": (pi, (self.n_components,)), "mu": (mu, self.mu.shape), "sigma2": (sigma2, self.mu.shape)}
+        for name, (value, shape) in values.items():
+            value = np.asarray(value)
+            if value.shape != tuple(shape):
+                raise ValueError(f"{name} must have shape {tuple(shape)}. Received: {value.shape}")
+            if not np.all(np.isfinite(value)) or (name != "mu" and np.any(value <= 0)):
+                raise ValueError(f"{name} must be finite{'' if name == 'mu' else ' and positive'}. Received: {value}")
+        self.pi_logits.assign(np.log(pi))
+        self.mu.assign(mu)
+        self.log_sigma2.assign(np.log(sigma2))
+
+    def get_config(self):
+        more = {"n_components": self.n_components, "latent_dim": self.latent_dim, "seed": self.seed}
+        return {**super().get_config(), **more}
+
+
+def check_clusters(clusters, n_components: int):
+    """Clusters to draw from, int32 [n] (a single number counts as one); inside a `tf.function` they are as they come.
+
+    Raises:
+        InputError: a cluster that is no whole number from 0 to K - 1.
+    """
+    if tf.is_symbolic_tensor(clusters):
+        return clusters
+    found = np.atleast_1d(np.asarray(clusters))
+    whole = found.dtype.kind in "iu" or (found.dtype.kind == "f" and np.all(found % 1 == 0))
+    if found.ndim != 1 or not whole or (found.size and not 0 <= found.min() <= found.max() < n_components):
+        raise InputError(
+            f"clusters: expected whole numbers from 0 to {n_components - 1} in a list, one for each sample, got "
+            f"{np.array2string(found, threshold=10)}"
+        )
+    return found.astype(np.int32)

@@ -1,0 +1,350 @@
+"""VaDE as a `keras.Model`: ties networks, prior and bound together; knows no data set, file or training phase."""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vade_tf.errors import InputError
+from vade_tf.model import elbo, networks
+from vade_tf.model import likelihood as likelihoods
+from vade_tf.model.prior import GaussianMixturePrior, check_clusters
+from vade_tf.seeding import of_replica
+
+SCORE_DRAWS = 4  # passes through the networks for the bound of a row by itself
+TERMS = ("distortion", "rate_z", "rate_c", "guidance")
+
+
+@keras.saving.register_keras_serializable("vade_tf")
+class VaDE(keras.Model):
+    """Variational Deep Embedding (Jiang et al., IJCAI 2017): a VAE whose prior is a mixture of Gaussians.
+
+    Trained on -ELBO (eq. 12) with one sample of z a row (SGVB). `fit` takes
+
+    * rows x [n, D], or images of the shape that the encoder reads, or a pair `(view, x)`: the encoder reads `view` (x,
+      augmented) and the decoder explains `x`. The bound holds for any q(z), so it stays a bound on log p(x);
+    * optionally `hints`, int [n]: the group of a row where it is known, -1 where it is not. It adds
+      `guide_weight * -log gamma_hint` to the loss: a few labels make the model semi-supervised, the groups of a
+      clustering guide it through its first epochs.
+
+    `predict` gives gamma at z = m, the mean of q(z|x): p(c|z=m), [batch, K].
+
+    Args:
+        encoder: model from x to (m, log s2), both [batch, latent] (`networks.build_encoder`). x is [batch, D], or has
+            D values a row in another shape, such as [batch, height, width, 1].
+        decoder: model from z [batch, latent] to the parameters of p(x|z), D values a row in any shape: Bernoulli logits
+            or Gaussian means.
+        n_clusters: number of mixture components K.
+        likelihood: "bernoulli" (x in [0, 1]), "gaussian" (unit variance), or a `likelihood.Likelihood`.
+        scaling: layer from raw features [batch, D] to the x that the likelihood is about, e.g.
+            `keras.layers.Rescaling(1 / 255, dtype="float32")`; applied wherever the model takes x. Default: none, x is
+            taken as it is.
+        guide_weight: weight of the hints, nats per nat; a weight of the model, so a callback can change it.
+        seed: noise of step t is a pure function of (seed, t); two runs with one seed are equal.
+
+    Raises:
+        ValueError: unknown likelihood, networks that do not fit, or K below 1.
+    """
+
+    def __init__(
+        self, encoder, decoder, n_clusters, likelihood="bernoulli", *, scaling=None, guide_weight=20.0, seed=0, **kwargs
+    ):
+        super().__init__(**{**kwargs, "dtype": "float32"})  # raw x and the bound, whatever the global policy
+        networks.check(encoder, decoder)
+        self.encoder = encoder
+        self.decoder = decoder
+        self.likelihood = likelihoods.get(likelihood)
+        self.scaling = scaling
+        self.seed = seed
+        self.prior = GaussianMixturePrior(n_clusters, decoder.input_shape[-1], seed, name="prior")
+        self.guide_weight = self.add_weight(
+            name="guide_weight",
+            shape=(),
+            initializer=keras.initializers.Constant(guide_weight),
+            trainable=False,
+            dtype="float32",
+            autocast=False,
+        )
+        self._trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", "elbo", *TERMS)}
+        self._takes_hints: bool | None = None  # of the last `fit`; None before the first
+        if type(self) is VaDE:  # built, a layer takes no further ones: those of a subclass have yet to come
+            self(keras.Input((self.n_features,)))
+
+    @property
+    def metrics(self):
+        return list(self._trackers.values())
+
+    @property
+    def n_features(self) -> int:
+        """D, the number of values a row."""
+        return math.prod(self.encoder.input_shape[1:])
+
+    def compile(
+        self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, **settings
+    ) -> None:
+        """As `keras.Model.compile`, but the loss is -ELBO and the metrics are its terms: there are no others.
+
+        Raises:
+            ValueError: a loss or a metric is given.
+        """
+        given = {"loss": loss, "loss_weights": loss_weights, "metrics": metrics, "weighted_metrics": weighted_metrics}
+        for name, value in given.items():
+            if value is not None:
+                raise InputError(f"{name}: VaDE trains on -ELBO and reports its terms, got {value!r}; leave {name} out")
+        super().compile(optimizer, **settings)
+
+    def compile_from_config(self, config):
+        """Compile a loaded model as it was (Keras leaves this to a model with a `compile` of its own)."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x=None, y=None, *arguments, hints=None, **settings):
+        """As `keras.Model.fit`, on x alone or with hints. Labels for scoring have no place here.
+
+        Args:
+            x: rows, as arrays or as what gives batches of them (see above).
+            y: the same as hints, if it holds a -1; other labels are refused.
+            hints: group of each row, int [n], -1 where it is not known. True: x gives batches of (x, hints), or y is
+                meant as hints. Default: none.
+            arguments, settings: as for `keras.Model.fit`.
+
+        Raises:
+            ValueError: labels without a hint that they are to be trained on, hints while guide_weight is 0, hints that
+                name no component, or rows that are not finite or not in the units of the model.
+        """
+        self._check_rows(x)
+        if hints is not None and not isinstance(hints, bool):
+            if y is not None:
+                raise InputError("hints: expected hints or y, got both; leave y out")
+            y = hints
+        elif y is not None and not hints and not np.any(np.asarray(y) == -1):
+            raise InputError(
+                "y: expected no labels, they would make the clustering supervised, got one for every row; leave y out, "
+                "or pass it as hints= to train on it"
+            )
+        if y is not None:
+            y = self._known_groups(y)
+            if hints is not True and float(self.guide_weight.numpy()) == 0.0:
+                raise InputError(
+                    "guide_weight: expected a weight above 0 for hints, got 0, with which they change nothing; call "
+                    "model.guide_weight.assign(20.0) first"
+                )
+        takes = hints is True or y is not None
+        if takes != self._takes_hints:
+            self.train_function = None  # compiled for batches of another form
+        self._takes_hints = takes
+        return super().fit(x, y, *arguments, **settings)
+
+    def evaluate(self, x=None, y=None, *arguments, **settings):
+        """As `keras.Model.evaluate`: the mean bound and its terms, with fixed noise; y are hints.
+
+        Raises:
+            ValueError: rows that are not finite or not in the units of the model.
+        """
+        self._check_rows(x)
+        return super().evaluate(x, y, *arguments, **settings)
+
+    def predict(self, x, *arguments, **settings):
+        """Responsibilities at the posterior mean, gamma(z = m): raw x [n, D] -> [n, K]; as `keras.Model.predict`.
+
+        Raises:
+            ValueError: rows that are not finite or not in the units of the model.
+        """
+        self._check_rows(x)
+        return super().predict(x, *arguments, **settings)
+
+    def scale(self, x):
+        """Raw features, any number type, [batch, D] or images -> the x of the likelihood, float32 [batch, D]."""
+        if tf.TensorShape(x.shape).rank != 2:  # unknown where `predict` has seen both forms
+            x = tf.reshape(x, (-1, self.n_features))
+        return tf.cast(x if self.scaling is None else self.scaling(x), tf.float32)
+
+    def shaped(self, x):
+        """Rows [batch, D] as the encoder reads them: the same, or images."""
+        shape = self.encoder.input_shape[1:]
+        return x if len(shape) == 1 else keras.ops.reshape(x, (-1, *shape))
+
+    def x_parameters(self, z, training=None):
+        """The decoder's parameters of p(x|z), float32 rows: z [batch, latent] -> [batch, D]."""
+        out = self.decoder(z, training=training)
+        return tf.cast(out if len(out.shape) == 2 else keras.ops.reshape(out, (-1, self.n_features)), tf.float32)
+
+    def encode(self, x, training=False):
+        """(m, log s2) of q(z|x): raw x [batch, D] -> two tensors [batch, latent]."""
+        m, log_s2 = self.encoder(self.shaped(self.scale(x)), training=training)
+        return tf.cast(m, tf.float32), tf.cast(log_s2, tf.float32)
+
+    def decode(self, z):
+        """Mean of p(x|z): z [batch, latent] -> [batch, D] (for Bernoulli, probabilities)."""
+        return self.likelihood.mean(self.x_parameters(z))
+
+    def call(self, x):
+        """Responsibilities at the posterior mean, gamma(z = m): raw x [batch, D] -> [batch, K]."""
+        return tf.exp(self.prior(self.encode(x)[0]))
+
+    def sample(self, clusters, seed: int = 0):
+        """Draw z ~ N(mu_c, sigma2_c) and decode it: new observations of chosen clusters.
+
+        Args:
+            clusters: component of each sample, int [n].
+            seed: same clusters and seed, same samples.
+
+        Returns:
+            Means of p(x|z), [n, D].
+
+        Raises:
+            ValueError: a cluster that is no whole number from 0 to K - 1.
+        """
+        clusters = check_clusters(clusters, self.prior.n_components)
+        noise = tf.random.stateless_normal((tf.size(clusters), self.prior.latent_dim), seed=[self.seed, seed])
+        return self.decode(self.prior.draw(clusters, noise))
+
+    def elbo_terms(self, x, noise, view=None, hints=None, training=False) -> dict:
+        """Each term of the bound for a batch.
+
+        Args:
+            x: raw observations the decoder explains, [batch, D].
+            noise: standard normal noise for z = m + s * noise, [batch, latent].
+            view: what the encoder reads, raw, [batch, D]; default x.
+            hints: known groups, int [batch], -1 for none; default no hints.
+            training: what layers such as dropout are told.
+
+        Returns:
+            distortion, rate_z, rate_c, guidance (unweighted), each [batch] in nats and float32.
+        """
+        m, log_s2 = self.encode(x if view is None else view, training)
+        z = m + tf.exp(0.5 * log_s2) * noise
+        log_pi, mu, log_sigma2 = self.prior.parameters
+        log_gamma = elbo.log_responsibilities(z, log_pi, mu, log_sigma2)
+        return {
+            "distortion": self.likelihood.distortion(self.scale(x), self.x_parameters(z, training)),
+            "rate_z": elbo.rate_z(log_gamma, m, log_s2, mu, log_sigma2),
+            "rate_c": elbo.rate_c(log_gamma, log_pi),
+            "guidance": tf.zeros_like(log_gamma[:, 0]) if hints is None else elbo.guidance(log_gamma, hints),
+        }
+
+    def elbo(self, x):
+        """Evidence lower bound of each row, with the same draws for every row, so that each depends on its row alone.
+
+        Args:
+            x: raw observations, [batch, D].
+
+        Returns:
+            Nats, in the units of the likelihood, [batch]. The draws are antithetic: first moments are exact.
+        """
+        half = np.random.default_rng(0).standard_normal((SCORE_DRAWS // 2, self.prior.latent_dim))
+        noise = np.concatenate([half, -half]).astype(np.float32)
+
+        def bound(draw):
+            terms = self.elbo_terms(x, draw[None, :])
+            return -(terms["distortion"] + terms["rate_z"] + terms["rate_c"])
+
+        return tf.reduce_mean(tf.map_fn(bound, noise), axis=0)
+
+    def unscale(self, x) -> np.ndarray:
+        """x of the likelihood -> raw features, the inverse of `scale`: [n, D] -> [n, D].
+
+        Raises:
+            InputError: `scaling` is a layer whose inverse is not known.
+        """
+        if self.scaling is None:
+            return np.asarray(x)
+        if not isinstance(self.scaling, keras.layers.Rescaling):
+            raise InputError(f"scaling: expected keras.layers.Rescaling, whose inverse is known, got {self.scaling}")
+        return (np.asarray(x) - np.asarray(self.scaling.offset)) / np.asarray(self.scaling.scale)
+
+    def train_step(self, data):
+        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        with tf.GradientTape() as tape:
+            loss = self._loss(data, step=tf.cast(self.optimizer.iterations, tf.int32), training=True)
+            scaled = self.optimizer.scale_loss(loss / replicas)  # gradients are summed over replicas
+        variables = self.trainable_variables
+        self.optimizer.apply(tape.gradient(scaled, variables), variables)
+        return self.get_metrics_result()
+
+    def test_step(self, data):
+        """The bound with fixed noise: evaluating twice gives the same figures."""
+        self._loss(data, step=tf.constant(-1))
+        return self.get_metrics_result()
+
+    def _loss(self, data, step, training=False):
+        """Mean loss of one batch in nats; updates the metrics. `step` numbers the noise, an int32 tensor."""
+        x, hints, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if sample_weight is not None:
+            raise InputError("sample_weight: expected none, and batches of x or (x, hints), got three elements")
+        if training and hints is not None and self._takes_hints is False:
+            raise InputError(
+                "x: expected batches of x alone, got pairs (x, y), whose labels would make the clustering supervised; "
+                "leave them out, or pass hints=True to train on them"
+            )
+        view, x = x if isinstance(x, (tuple, list)) else (x, x)
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        shape = (tf.shape(x)[0], self.prior.latent_dim)
+        noise = tf.random.stateless_normal(shape, seed=tf.stack([of_replica(self.seed, replica), step]))
+        if hints is not None:
+            hints = self._checked(hints)
+        terms = self.elbo_terms(x, noise, view, hints, training)
+        bound = -(terms["distortion"] + terms["rate_z"] + terms["rate_c"])
+        loss = -bound + self.guide_weight * terms["guidance"]
+        for penalty in self.losses:  # of the networks' own layers, such as weight decay
+            loss += tf.cast(penalty, tf.float32)
+        for name, value in {"loss": loss, "elbo": bound, **terms}.items():
+            self._trackers[name].update_state(value)
+        return tf.reduce_mean(loss)
+
+    def _checked(self, hints):
+        """Hints of a batch as int32 [batch], whatever integers [batch] or [batch, 1] they come as."""
+        hints = tf.convert_to_tensor(hints)
+        if not (hints.dtype.is_integer and len(hints.shape) in (1, 2)):
+            raise InputError(
+                f"hints: expected whole numbers of shape (batch,), got {hints.dtype.name} of shape {hints.shape}"
+            )
+        hints = tf.reshape(tf.cast(hints, tf.int32), (-1,))
+        k = self.prior.n_components
+        message = f"hints: expected groups from 0 to {k - 1}, or -1 for unknown; the model has {k} components"
+        tf.debugging.assert_less(hints, k, message)
+        return hints
+
+    def _known_groups(self, hints) -> np.ndarray:
+        """Hints given as an array, checked."""
+        found, k = np.asarray(hints), self.prior.n_components
+        if not np.issubdtype(found.dtype, np.integer):
+            raise InputError(f"hints: expected whole numbers from -1 (unknown) to {k - 1}, got {found.dtype}")
+        if found.size and not -1 <= found.min() <= found.max() < k:
+            raise InputError(
+                f"hints: expected groups from 0 to {k - 1}, or -1 for unknown, got {found.min()} to {found.max()}"
+            )
+        return found
+
+    def _check_rows(self, x) -> None:
+        """Rows given as an array, or as a pair of arrays: their width and their units. Data sets go unseen."""
+        for each in x if isinstance(x, (tuple, list)) else (x,):
+            if not hasattr(each, "__array__"):
+                continue
+            rows = np.asarray(each)
+            if rows.ndim < 2 or math.prod(rows.shape[1:]) != self.n_features:
+                raise InputError(f"x: expected rows of {self.n_features} values, got shape {rows.shape}")
+            likelihoods.check_units(self, rows.reshape(len(rows), self.n_features))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "decoder": keras.saving.serialize_keras_object(self.decoder),
+            "n_clusters": self.prior.n_components,
+            "likelihood": self.likelihood.name,
+            "scaling": None if self.scaling is None else keras.saving.serialize_keras_object(self.scaling),
+            "guide_weight": float(keras.ops.convert_to_numpy(self.guide_weight)),
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        parts = {
+            name: keras.saving.deserialize_keras_object(config[name], custom_objects)
+            for name in ("encoder", "decoder", "scaling")
+            if config[name] is not None
+        }
+        return cls(**{**config, **parts})

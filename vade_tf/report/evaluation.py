@@ -1,0 +1,246 @@
+"""What a trained VaDE is worth, as plain numbers: scores, clusters, the bound and its gap, calibration, speed.
+
+Knows no figure, no page and no training.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from scipy.special import entr, logsumexp
+from sklearn.metrics import silhouette_score
+
+from vade_tf import metrics
+from vade_tf.data import pipeline
+from vade_tf.data.dataset import Dataset
+from vade_tf.data.sparse import Rows
+from vade_tf.errors import InputError
+from vade_tf.model import elbo
+from vade_tf.model.vade import VaDE
+from vade_tf.report.rows import load_rows
+from vade_tf.runs.folder import Run, read_json
+from vade_tf.runs.load import load
+from vade_tf.seeding import generator
+from vade_tf.training.posterior import Assignments, Posterior, assignments, posterior
+
+IWAE_SAMPLES = (1, 50, 5000)
+IWAE_ROWS = 64  # 5,000 decodings a row: 0.13 s each for MNIST and the paper's network on two cores
+SILHOUETTE_ROWS = 2000  # its cost is quadratic
+PREDICT_ROWS = 20_000
+TERMS = ("elbo", "distortion", "rate_z", "rate_c")
+EXAMPLES = 5  # rows named for each cluster, and as outliers
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A run, what it was evaluated on, and the figures: `result` is what `evaluate` returns and where it is from."""
+
+    run: Run
+    model: keras.Model
+    dataset: Dataset
+    found: Assignments
+    training: dict
+    history: list[dict]
+    result: dict
+
+
+def evaluate_run(path: str | Path, *, step: Callable[[str], None] = lambda name: None, **where) -> Evaluation:
+    """Load a finished run and evaluate it.
+
+    Args:
+        path: the run folder; it is only read.
+        step: is told the name of each step as it begins; default nothing is said.
+        where: which rows, see `load_rows`; default: those it was trained on.
+
+    Raises:
+        InputError: the run is not finished, a file of it is missing or damaged, or its data cannot be had.
+    """
+    run = Run.open(path)
+    if not run.finished:
+        raise InputError(f"{path}: expected a finished run; continue it with resume={str(path)!r}")
+    step("loading data")
+    training, history = read_json(run.path / "metrics.json"), run.load_rows()
+    model = load(path)
+    dataset, seen = load_rows(run, model, **where)
+    step(f"encoding {len(dataset.x):,} rows")
+    found = findings(model, dataset.x)
+    facts = {
+        "run": str(path),
+        "dataset": dataset.name,
+        "source": dataset.source,
+        "model": run.config.model,
+        "recipe": run.config.recipe,
+        "seed": run.config.seed,
+        "seen_in_training": seen,
+    }
+    result = {**facts, **evaluate(model, dataset, found, step=step)}
+    return Evaluation(run, model, dataset, found, training, history, result)
+
+
+def findings(model: keras.Model, x: Rows) -> Assignments:
+    """What a model says about raw rows x [n, D]: `posterior` of a VaDE, `assignments` of any other system."""
+    return posterior(model, x) if isinstance(model, VaDE) else assignments(model, x)
+
+
+def evaluate(
+    model: keras.Model,
+    dataset: Dataset,
+    found: Assignments,
+    seed: int = 0,
+    *,
+    step: Callable[[str], None] = lambda name: None,
+) -> dict:
+    """All figures of a model on a data set.
+
+    Args:
+        model: a trained VaDE, or another system.
+        dataset: rows, with labels or without.
+        found: `findings(model, dataset.x)`.
+        seed: of the subsets and the draws.
+        step: as for `evaluate_run`.
+
+    Returns:
+        Numbers, lists and dicts that json can write: n, n_features, n_clusters; acc, nmi, ari, purity,
+        most_confident_acc, homogeneity, completeness and calibration (each None without labels); silhouette (None for
+        one cluster), confidence and gamma_entropy (means); elbo, distortion, rate_z, rate_c (nats a row);
+        importance_weighted; clusters (a dict each); lowest_density_rows; predict_rows_per_second. From elbo to
+        importance_weighted, and lowest_density_rows, None for a system that is no VaDE. docs/evaluation.md
+        says what each means.
+    """
+    groups, y = found.groups, dataset.y
+    names = ("acc", "nmi", "ari", "purity", "most_confident_acc", "homogeneity", "completeness")
+    scores: dict = dict.fromkeys((*names, "calibration"))
+    if y is not None:
+        scores |= metrics.all_scores(y, groups, found.log_odds)
+        correct = metrics.matching(y, groups)[groups] == y
+        scores["calibration"] = metrics.calibration(correct, found.confidence)
+    bound: dict = dict.fromkeys((*TERMS, "importance_weighted", "lowest_density_rows"))
+    if isinstance(found, Posterior):
+        step("importance-weighted bounds")
+        bound = {name: _mean(getattr(found, name)) for name in TERMS}
+        bound["importance_weighted"] = importance_weighted(model, dataset.x, found.elbo, seed)
+        bound["lowest_density_rows"] = found.elbo.argsort(kind="stable")[:EXAMPLES].tolist()
+    step("silhouette, clusters and speed")
+    return {
+        "n": len(dataset.x),
+        "n_features": dataset.x.shape[1],
+        "n_clusters": found.log_gamma.shape[1],
+        **scores,
+        "silhouette": silhouette(found.m, groups, seed),
+        "confidence": _mean(found.confidence),
+        "gamma_entropy": _mean(np.sum(entr(np.exp(found.log_gamma)), axis=1)),
+        **bound,
+        "clusters": clusters(model, found, y),
+        "predict_rows_per_second": throughput(model, dataset.x),
+    }
+
+
+def clusters(model: keras.Model, found: Assignments, y: np.ndarray | None) -> list[dict]:
+    """Size, weight, confidence and examples of each cluster, with labels also its commonest one and its purity."""
+    pi = np.exp(model.prior.parameters[0].numpy()) if isinstance(model, VaDE) else [None] * found.log_gamma.shape[1]
+    groups, confidence, log_odds = found.groups, found.confidence, found.log_odds
+    table = []
+    for c, weight in enumerate(pi):
+        members = np.flatnonzero(groups == c)
+        order = members[log_odds[members].argsort(kind="stable")]
+        counts = np.bincount(y[members]) if y is not None and len(members) else None
+        table.append(
+            {
+                "cluster": c,
+                "size": len(members),
+                "pi": None if weight is None else float(weight),
+                "confidence": _mean(confidence[members]) if len(members) else None,
+                "label": None if counts is None else int(counts.argmax()),
+                "purity": None if counts is None else float(counts.max() / len(members)),
+                "least_confident_rows": order[:EXAMPLES].tolist(),
+                "most_confident_rows": order[::-1][:EXAMPLES].tolist(),
+            }
+        )
+    return table
+
+
+def importance_weighted(model: VaDE, x: Rows, bound: np.ndarray, seed: int) -> dict:
+    """Importance-weighted bounds on log p(x) (Burda et al., ICLR 2016), and the ELBO of the same rows.
+
+    Args:
+        model: a trained VaDE.
+        x: raw rows, [n, D]; a random subset of IWAE_ROWS is used.
+        bound: ELBO of each row, [n].
+        seed: of the subset and of the draws.
+
+    Returns:
+        {"rows": number of rows, "elbo": nats a row, "bounds": {"1": nats a row, "50": ..., "5000": ...}}. All are made
+        of the same draws, in groups of k, so a larger k never gives less.
+    """
+    rows = subset(len(x), IWAE_ROWS, seed)
+    log_w = log_weights(model, x[rows], max(IWAE_SAMPLES), seed)
+    bounds = {str(k): _mean(importance_weighted_bound(log_w, k)) for k in IWAE_SAMPLES}
+    return {"rows": len(rows), "elbo": _mean(bound[rows]), "bounds": bounds}
+
+
+def importance_weighted_bound(log_w: np.ndarray, k: int) -> np.ndarray:
+    """Mean over groups of k draws of log (1/k) sum w: log weights [n, samples] -> [n]; k divides the samples."""
+    grouped = log_w.reshape(len(log_w), -1, k).astype(np.float64)
+    return (logsumexp(grouped, axis=2) - np.log(k)).mean(axis=1)
+
+
+def log_weights(model: VaDE, x: np.ndarray, samples: int, seed: int, chunk: int = 1000) -> np.ndarray:
+    """log p(x|z) + log p(z) - log q(z|x) of draws z from q(z|x), p(z) the whole mixture.
+
+    Args:
+        model: a VaDE.
+        x: raw rows, [n, D].
+        samples: draws a row.
+        seed: of the draws.
+        chunk: draws decoded at once; bounds the memory.
+
+    Returns:
+        Log weights in nats, [n, samples].
+    """
+    mixture = model.prior.distribution
+
+    @tf.function(reduce_retracing=True)
+    def of_row(scaled, m, log_s2, noise):
+        z = m + tf.exp(0.5 * log_s2) * noise  # [chunk, latent]
+        out = model.x_parameters(z)
+        log_q = -0.5 * tf.reduce_sum(noise**2 + log_s2 + elbo.LOG_2PI, axis=-1)
+        return mixture.log_prob(z) - log_q - model.likelihood.distortion(tf.broadcast_to(scaled, tf.shape(out)), out)
+
+    m, log_s2 = model.encode(x)
+    result = np.empty((len(x), samples), np.float32)
+    for i, scaled in enumerate(model.scale(x)):
+        noise = tf.random.stateless_normal((samples, model.prior.latent_dim), seed=[seed, i])
+        for begin in range(0, samples, chunk):
+            part = noise[begin : begin + chunk]
+            result[i, begin : begin + chunk] = of_row(scaled, m[i], log_s2[i], part)
+    return result
+
+
+def silhouette(m: np.ndarray, groups: np.ndarray, seed: int) -> float | None:
+    """Mean silhouette of the codes on a random subset, in [-1, 1]; None where it has fewer than two clusters."""
+    rows = subset(len(m), SILHOUETTE_ROWS, seed)
+    if not 2 <= len(np.unique(groups[rows])) < len(rows):
+        return None
+    return float(silhouette_score(m[rows], groups[rows]))
+
+
+def throughput(model: keras.Model, x: Rows) -> float:
+    """Rows a second of `model.predict` in batches of 1,024, once compiled."""
+    batches = pipeline.ordered_batches(x[:PREDICT_ROWS])
+    model.predict(batches.take(1), verbose=0)
+    begun = time.perf_counter()
+    model.predict(batches, verbose=0)
+    return round(min(len(x), PREDICT_ROWS) / (time.perf_counter() - begun), 1)
+
+
+def subset(n: int, size: int, seed: int) -> np.ndarray:
+    """Row numbers of a random subset, ascending; all of them where there are no more than size."""
+    return np.arange(n) if n <= size else np.sort(generator(seed).choice(n, size, replace=False))
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(np.mean(values, dtype=np.float64))

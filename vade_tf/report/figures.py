@@ -1,0 +1,301 @@
+"""Pictures of a fitted VaDE and of its evaluation: matplotlib figures, drawn without a display; knows no training.
+
+Every function returns a `matplotlib.figure.Figure`; `draw` gives those that suit the data, those of images from
+`image_figures`. Colours are the ten of Petroff (2021), chosen to be told apart by colour-blind people; a cluster also
+has a marker, clusters that share a colour differ in it, and every cluster carries its number.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import keras
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_limits
+
+from vade_tf import metrics
+from vade_tf.data.dataset import Dataset
+from vade_tf.model.vade import VaDE
+from vade_tf.report.evaluation import Assignments, Posterior, subset
+from vade_tf.report.image_figures import WIDTH, interpolation, members, outliers, raw, reconstructions, samples
+
+COLOURS = matplotlib.color_sequences["petroff10"]
+MARKERS = "o^sDvPX<>p"
+MAX_ROWS = 20  # clusters in one picture: the largest
+MAP_ROWS = 3000  # rows in the map of the code
+FEATURE_ROWS = 20_000  # rows that features are compared on: enough for two digits, and little memory
+STYLE: Any = {
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.dpi": 150.0,
+}
+
+
+CAPTIONS = {
+    "samples": "New samples of each component of the mixture: p(x|z) with z from N(mu_c, sigma2_c). First column: the "
+    "component's mean.",
+    "reconstructions": "Rows of the data, and what the decoder makes of their mean code.",
+    "interpolation": "Straight lines in the code from the mean of each component to the nearest other mean, decoded.",
+    "members": "The members of each cluster that the model is least and most sure of.",
+    "outliers": "The rows that the model finds least likely: those with the lowest bound on their log density.",
+    "profiles": "The decoded mean of each component, feature by feature.",
+    "features": "What sets each cluster apart: the mean of its members minus the mean of all rows, for the features "
+    "that differ most.",
+    "code": "A t-SNE map of the mean codes. A number stands in the middle of its cluster. Distances between groups "
+    "that lie far apart mean little in such a map.",
+    "confusion": "Rows of each cluster by label. The clusters are in the order of the best one-to-one matching, so the "
+    "diagonal is what ACC counts.",
+    "reliability": "How often an assignment is right, by the probability the model gave it. Below the diagonal the "
+    "model is too sure of itself.",
+    "history": "The bound in each epoch of VaDE as training sees it, so with augmented rows where it augments, and ACC "
+    "after it, where there are labels. Training does not read them.",
+}
+
+OF_CLUSTERS = ("samples", "interpolation", "members", "profiles", "features")  # a row or a column a cluster
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure, the name of its file, and the sentences below it."""
+
+    name: str
+    caption: str
+    figure: Figure
+
+
+def draw(
+    model: keras.Model, dataset: Dataset, found: Assignments, result: dict, history: list[dict]
+) -> Iterator[Picture]:
+    """The figures that suit a data set, one after the other.
+
+    Args:
+        model: a trained VaDE, or another system: what takes a bound or a decoder is left out.
+        dataset: the rows it was evaluated on.
+        found: `evaluation.posterior` of them, or `evaluation.assignments`.
+        result: `evaluation.evaluate` of them.
+        history: `evaluation.read_history` of the run.
+    """
+    n_clusters = found.log_gamma.shape[1]
+    shown = largest(found.groups, n_clusters)
+    x, y, shape = dataset.x, dataset.y, dataset.image_shape
+    makers: dict[str, Callable[[], Figure]] = {}
+    if shape is not None and isinstance(found, Posterior):
+        makers["samples"] = lambda: samples(model, shown, shape)
+        makers["reconstructions"] = lambda: reconstructions(model, x, shape)
+        if n_clusters > 1:
+            makers["interpolation"] = lambda: interpolation(model, shown, shape)
+        makers["members"] = lambda: members(x, shape, found, shown)
+        makers["outliers"] = partial(outliers, x, shape, found)
+    elif shape is not None:
+        makers["members"] = lambda: members(x, shape, found, shown)
+    else:
+        if isinstance(found, Posterior):
+            makers["profiles"] = lambda: profiles(model, dataset, shown)
+        makers["features"] = lambda: features(dataset, found, shown)
+    if len(found.m) > 1:  # a map of one row shows nothing
+        makers["code"] = lambda: code(dataset, found)
+    if y is not None:
+        makers["confusion"] = lambda: confusion(y, found.groups, result["acc"])
+        makers["reliability"] = lambda: reliability(result["calibration"])
+    if any("elbo" in row for row in history):
+        makers["history"] = lambda: epochs({"": history})
+    part = "" if len(shown) == n_clusters else f" The {len(shown)} largest clusters are shown."
+    for name, make in makers.items():
+        with matplotlib.rc_context(STYLE):
+            figure = make()
+        yield Picture(name, CAPTIONS[name] + (part if name in OF_CLUSTERS else ""), figure)
+
+
+def largest(groups: np.ndarray, n_clusters: int) -> np.ndarray:
+    """The clusters to show, ascending: all, or the MAX_ROWS largest."""
+    sizes = np.bincount(groups, minlength=n_clusters)
+    return np.sort(sizes.argsort(kind="stable")[::-1][:MAX_ROWS])
+
+
+def profiles(model: VaDE, dataset: Dataset, shown: np.ndarray) -> Figure:
+    """A panel a component: its decoded mean in standard deviations from the mean of all rows."""
+    mean, std = _moments(dataset.x[subset(len(dataset.x), FEATURE_ROWS, seed=0)])
+    decoded = (raw(model, model.decode(model.prior.parameters[1].numpy()[shown])) - mean) / std
+    columns = 2 if len(shown) > 1 else 1
+    lines = -(-len(shown) // columns)
+    figure = Figure((WIDTH, 1.0 + 1.25 * lines), layout="constrained")
+    axes = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for axis, c, profile in zip(axes, shown, decoded, strict=False):
+        axis.axhline(0, color="0.75", linewidth=0.8)
+        axis.plot(profile, color=_colour(c), marker="o" if len(profile) <= 40 else "", markersize=3, linewidth=1.2)
+        axis.set_title(f"component {c}", loc="left")
+    for axis in axes[max(len(shown) - columns, 0) : len(shown)]:
+        axis.tick_params(labelbottom=True)
+    for axis in axes[len(shown) :]:
+        axis.set_axis_off()
+    figure.suptitle("Component means")
+    figure.supxlabel("feature (column number from 0)", fontsize=9)
+    figure.supylabel("standard deviations from the mean", fontsize=9)
+    return figure
+
+
+def features(dataset: Dataset, found: Assignments, shown: np.ndarray, each: int = 4, most: int = 24) -> Figure:
+    """Heat map, clusters by features: how far a cluster's mean is from that of all rows, in standard deviations."""
+    rows = subset(len(dataset.x), FEATURE_ROWS, seed=0)
+    x, groups = dataset.x[rows], found.groups[rows]
+    mean, std = _moments(x)
+    deviation = np.zeros((len(shown), len(mean)))
+    for line, c in zip(deviation, shown, strict=True):
+        if np.any(groups == c):
+            line[:] = (x[groups == c].mean(axis=0, dtype=np.float64) - mean) / std
+    leading = np.unique(np.abs(deviation).argsort(axis=1)[:, ::-1][:, :each])
+    leading = np.sort(leading[np.abs(deviation[:, leading]).max(axis=0).argsort()[::-1][:most]])
+    table = deviation[:, leading].round(1) + 0.0  # no "-0.0"
+    figure = Figure((WIDTH, 1.6 + 0.3 * len(leading)), layout="constrained")
+    axis = figure.subplots()
+    reach = max(np.abs(table).max(), 1e-9)
+    image = axis.imshow(table.T, cmap="PuOr_r", vmin=-reach, vmax=reach, aspect="auto")
+    _numbers(axis, table.T, "{:+.1f}", np.abs(table.T) > 0.55 * reach, fontsize=8 if len(shown) <= 12 else 6)
+    axis.set_xticks(range(len(shown)), [str(c) for c in shown])
+    axis.set_yticks(range(len(leading)), [str(f) for f in leading])
+    axis.set(xlabel="cluster", ylabel="feature (column number from 0)", title="What sets each cluster apart")
+    figure.colorbar(image, label="standard deviations from the mean")
+    return figure
+
+
+def code(dataset: Dataset, found: Assignments, seed: int = 0) -> Figure:
+    """t-SNE of the codes of a random subset, coloured by cluster and, beside it, by label."""
+    rows = subset(len(found.m), MAP_ROWS, seed)
+    perplexity = min(30.0, max(1.0, (len(rows) - 1) / 3))
+    z = found.m[rows] if found.m.shape[1] > 1 else np.repeat(found.m[rows], 2, axis=1)
+    with threadpool_limits(1):  # 3,000 points: more threads save little, and wait for each other on a busy machine
+        points = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(z)
+    views = {"coloured by cluster": found.groups[rows]}
+    if dataset.y is not None:
+        views["coloured by label"] = dataset.y[rows]
+    figure = Figure((WIDTH, 4.2 if len(views) == 2 else 6), layout="constrained")
+    for axis, (title, names) in zip(figure.subplots(1, len(views), squeeze=False)[0], views.items(), strict=True):
+        for c in np.unique(names):
+            own = points[names == c]
+            axis.scatter(*own.T, s=10, linewidth=0, alpha=0.8, color=_colour(c), marker=_marker(c))
+            middle = own[np.linalg.norm(own - np.median(own, axis=0), axis=1).argmin()]
+            outline = [withStroke(linewidth=2.5, foreground="white")]
+            axis.text(*middle, str(c), weight="bold", ha="center", va="center", path_effects=outline)
+        axis.set(title=title, xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)", xticks=[], yticks=[])
+    figure.suptitle(f"The code in two dimensions, {len(rows):,} rows")
+    return figure
+
+
+def confusion(y: np.ndarray, groups: np.ndarray, acc: float) -> Figure:
+    """Counts of rows by cluster and label, clusters in the order of their matched labels."""
+    counts = metrics.contingency(y, groups)
+    partner = metrics.matching(y, groups)
+    order = np.lexsort((np.arange(len(partner)), np.where(partner < 0, counts.shape[1], partner)))
+    order = order[counts[order].sum(axis=1) > 0]
+    table = counts[order]
+    share = table / table.sum(axis=1, keepdims=True)
+    figure = Figure((WIDTH, max(2.5, 1.3 + 0.42 * min(len(order), 24))), layout="constrained")
+    axis = figure.subplots()
+    image = axis.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    if table.size <= 600:
+        _numbers(axis, table, "{:d}", share > 0.5, fontsize=8 if table.shape[1] <= 12 else 6)
+    axis.set_xticks(range(table.shape[1]))
+    axis.set_yticks(range(len(order)), [str(c) for c in order])
+    axis.set(xlabel="label", ylabel="cluster", title=f"Clusters and labels (rows; ACC {acc:.4f})")
+    figure.colorbar(image, label="share of the cluster")
+    return figure
+
+
+def reliability(calibration: dict) -> Figure:
+    """Share of right assignments against their probability, and how many rows there are of each."""
+    bins = calibration["bins"]
+    figure = Figure((0.7 * WIDTH, 5), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    above.plot([0, 1], [0, 1], color="0.5", linestyle="--", label="perfectly calibrated")
+    where = [b["confidence"] for b in bins]
+    above.plot(where, [b["accuracy"] for b in bins], "o-", color=COLOURS[0], label="this model")
+    above.set(ylabel="share right after matching", xlim=(0, 1.02), ylim=(0, 1.02))
+    above.set_title(f"Calibration (expected error {calibration['ece']:.4f})")
+    above.legend(frameon=False, loc="upper left")
+    middles = [(b["low"] + b["high"]) / 2 for b in bins]
+    below.bar(middles, [b["count"] for b in bins], width=0.09, color=COLOURS[0])
+    below.set(xlabel="probability of the assigned cluster", ylabel="rows (log)", yscale="log", ylim=(0.8, None))
+    return figure
+
+
+def epochs(histories: dict[str, list[dict]]) -> Figure:
+    """The bound, and ACC where there are labels, over the epochs of VaDE: one line a run, by its name."""
+    columns = _columns(histories)
+    figure = Figure((WIDTH, 3.2), layout="constrained")
+    _epoch_lines(figure.subplots(1, len(columns), squeeze=False)[0], columns, histories)
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def comparison(results: dict[str, dict], histories: dict[str, list[dict]]) -> Figure:
+    """Several runs, by name: scores and bound of each, and their course over the epochs."""
+    scores = [s for s in ("acc", "nmi", "ari", "purity", "silhouette") if None not in [r[s] for r in results.values()]]
+    columns = _columns(histories)
+    bars = 0.5 + 0.24 * (len(results) + 1) * max(len(scores), 1)
+    figure = Figure((WIDTH, bars + 4.2), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=(bars, 3))[:, 0]
+    left, right = top.subplots(1, 2, width_ratios=(3, 2))
+    height = 0.84 / len(results)
+    for i, (name, result) in enumerate(results.items()):
+        drawn = left.barh(
+            np.arange(len(scores)) + height * i, [result[s] for s in scores], 0.9 * height, color=_colour(i), label=name
+        )
+        left.bar_label(drawn, fmt="%.3f", padding=2, fontsize=8)
+        if result["elbo"] is None:
+            continue
+        right.plot(result["elbo"], i, marker=_marker(i), color=_colour(i), markersize=8)
+        right.annotate(f"{result['elbo']:.2f}", (result["elbo"], i), (0, 7), textcoords="offset points", ha="center")
+    left.set_yticks(np.arange(len(scores)) + height * (len(results) - 1) / 2, scores)
+    left.invert_yaxis()
+    left.margins(x=0.15)
+    left.set(xlabel="score (1 is best)", title="Scores")
+    right.set_yticks([])
+    right.margins(0.3)
+    right.invert_yaxis()
+    right.set(xlabel="ELBO (nats a row)", title="Bound")
+    _epoch_lines(bottom.subplots(1, len(columns), squeeze=False)[0], columns, histories)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def _columns(histories: dict[str, list[dict]]) -> list[str]:
+    """Columns of metrics.csv to draw."""
+    return ["elbo", "acc"] if any("acc" in row for rows in histories.values() for row in rows) else ["elbo"]
+
+
+def _epoch_lines(axes, columns: list[str], histories: dict[str, list[dict]]) -> None:
+    labels = {"elbo": "ELBO (nats a row)", "acc": "ACC (share of rows)"}
+    for axis, column in zip(axes, columns, strict=True):
+        for i, rows in enumerate(histories.values()):
+            points = [(row["epoch"], row[column]) for row in rows if row["phase"] == "fit" and column in row]
+            axis.plot(*np.array(points).reshape(-1, 2).T, color=_colour(i), marker=_marker(i), markersize=4)
+        axis.set(xlabel="epoch of VaDE", ylabel=labels[column], title=f"{column.upper()} by epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+
+
+def _moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each feature, [D] each; 1 for the deviation of a constant one."""
+    std = x.std(axis=0, dtype=np.float64)
+    return x.mean(axis=0, dtype=np.float64), np.where(std > 0, std, 1.0)
+
+
+def _numbers(axis, table: np.ndarray, form: str, light: np.ndarray, fontsize: float) -> None:
+    """Write each value of a table into its cell of a heat map, white where `light`."""
+    for (row, column), value in np.ndenumerate(table):
+        colour = "white" if light[row, column] else "black"
+        axis.text(column, row, form.format(value), ha="center", va="center", color=colour, fontsize=fontsize)
+
+
+def _colour(c: int):
+    return COLOURS[c % len(COLOURS)]
+
+
+def _marker(c: int) -> str:
+    return MARKERS[(c + c // len(COLOURS)) % len(MARKERS)]

@@ -1,0 +1,258 @@
+"""What a person reads of an evaluation: tables on the terminal, and one HTML page that holds everything.
+
+The page needs no network and no second file: pictures are inside it as base64 PNG, and there is no script.
+"""
+
+import base64
+import importlib.metadata
+import io
+import platform
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from html import escape
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from vade_tf import __version__
+from vade_tf.errors import InputError
+from vade_tf.report import figures
+from vade_tf.report.evaluation import Evaluation
+from vade_tf.runs.folder import write_whole
+
+PACKAGES = ("tensorflow", "tensorflow-probability", "keras", "numpy", "scikit-learn", "matplotlib")
+SCORES = {
+    "acc": ("ACC", "best one-to-one match of clusters and labels"),
+    "nmi": ("NMI", "normalised mutual information"),
+    "ari": ("ARI", "adjusted Rand index"),
+    "purity": ("Purity", "share with the commonest label of the cluster"),
+    "most_confident_acc": ("ACC, GMVAE's rule", "label of each cluster's surest member"),
+    "homogeneity": ("Homogeneity", "1 where every cluster has one label"),
+    "completeness": ("Completeness", "1 where every label has one cluster"),
+    "silhouette": ("Silhouette of the code", "from -1 to 1; needs no labels"),
+    "confidence": ("Mean confidence", "probability of the assigned cluster"),
+    "gamma_entropy": ("Entropy of gamma", "nats a row; 0 where every row is certain"),
+}
+TERMS = {
+    "elbo": ("ELBO", "nats a row: minus the sum of the next three"),
+    "distortion": ("distortion", "reconstruction, -log p(x|z)"),
+    "rate_z": ("rate_z", "code against the components"),
+    "rate_c": ("rate_c", "gamma against pi"),
+}
+SYSTEMS = {"vade": "VaDE", "dec": "DEC", "idec": "IDEC", "gmvae": "GMVAE"}  # where the name is not the flag's
+STYLE = """
+:root { color-scheme: light; }
+body { max-width: 46rem; margin: 0 auto; padding: 1rem; background: #fbfbf9; color: #222;
+       font: 16px/1.5 system-ui, "Segoe UI", Roboto, sans-serif; overflow-wrap: anywhere; }
+h1 { font-size: 1.5rem; margin: .5rem 0 0; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-size: .92rem; overflow-wrap: normal; }
+th, td { text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid #e4e4de; vertical-align: top; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.note, p.note, figcaption { color: #666; font-size: .85rem; }
+figure { margin: 0 0 1.8rem; } img { width: 100%; height: auto; background: #fff; border: 1px solid #e4e4de; }
+pre { white-space: pre-wrap; background: #f1f1ec; padding: .6rem .8rem; font-size: .85rem; }
+"""
+
+
+def score_rows(result: dict) -> list[tuple[str, str, str]]:
+    """(name, value, what it means) of each figure that the result of `evaluation.evaluate` has."""
+    rows = [(name, f"{result[key]:.4f}", note) for key, (name, note) in SCORES.items() if result[key] is not None]
+    if result["calibration"] is not None:
+        note = "mean gap of confidence and share right"
+        rows.append(("Calibration error", f"{result['calibration']['ece']:.4f}", note))
+    rows += [(name, f"{result[key]:.2f}", note) for key, (name, note) in TERMS.items() if result[key] is not None]
+    weighted = result["importance_weighted"]
+    for k, bound in ({} if weighted is None else weighted["bounds"]).items():
+        note = f"nats a row on {weighted['rows']} rows (ELBO {weighted['elbo']:.2f})"
+        rows.append((f"IWAE bound, k = {int(k):,}", f"{bound:.2f}", note))
+    rows.append(("Predict", f"{result['predict_rows_per_second']:,.0f}", "rows a second"))
+    return rows
+
+
+def cluster_rows(result: dict) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the table of clusters."""
+    names = {"cluster": "d", "size": ",d", "pi": ".4f", "confidence": ".4f", "label": "d", "purity": ".4f"}
+    if result["acc"] is None:
+        del names["label"], names["purity"]
+    if result["clusters"][0]["pi"] is None:
+        del names["pi"]
+    rows = [
+        ["-" if row[name] is None else format(row[name], form) for name, form in names.items()]
+        for row in result["clusters"]
+    ]
+    return list(names), rows
+
+
+def about(result: dict) -> str:
+    """One sentence: what was evaluated on what."""
+    seen = result["seen_in_training"]
+    trained = "" if seen is None else f"; {'all' if seen == result['n'] else format(seen, ',')} of them trained on"
+    return (
+        f"{result['n_clusters']} clusters, {result['n']:,} rows of {result['n_features']:,} features "
+        f"({result['dataset']} from {result['source']}{trained})"
+    )
+
+
+def show(result: dict) -> None:
+    """The tables of one run, on the terminal."""
+    console = _console()
+    console.print(f"{result['run']}: {about(result)}", highlight=False, soft_wrap=True)
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    for row in score_rows(result):
+        table.add_row(*row)
+    console.print(table, highlight=False)
+    head, rows = cluster_rows(result)
+    console.print(_table(head, rows), highlight=False)
+
+
+def show_comparison(results: dict[str, dict]) -> None:
+    """One table of several runs by name, on the terminal."""
+    columns = ("acc", "nmi", "ari", "purity", "silhouette", "elbo")
+    rows = []
+    for name, result in results.items():
+        values = [
+            "-" if result[c] is None else f"{result[c]:.2f}" if c == "elbo" else f"{result[c]:.4f}" for c in columns
+        ]
+        weighted = result["importance_weighted"]
+        rows.append([name, *values, "-" if weighted is None else f"{weighted['bounds']['5000']:.2f}"])
+    _console().print(_table(["run", *columns, "iwae"], rows), highlight=False)
+
+
+def page(result: dict, settings: dict, training: dict, pictures: Sequence[tuple[str, str, bytes]], command: str) -> str:
+    """The report as one self-contained HTML page.
+
+    Args:
+        result: `evaluation.evaluate` of the run with run, dataset, source and seen_in_training.
+        settings: its config.json.
+        training: its metrics.json.
+        pictures: (name, caption, PNG) of the figures, in their order.
+        command: the command line that made it.
+    """
+    title = f"{SYSTEMS.get(result['model'], result['model'])} on {result['dataset']}"
+    head, rows = cluster_rows(result)
+    seconds = training["seconds"]
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="note">{escape(about(result))}.</p>',
+        "<h2>Scores</h2>",
+        _html_table(None, score_rows(result), ("", "number", "note")),
+        "<h2>Clusters</h2>",
+        _html_table(head, rows, ("number",) * len(head)),
+        '<p class="note">size: rows assigned; pi: weight of the component; confidence: mean probability of the '
+        "assigned cluster; label and purity: the commonest label and its share. Labels are numbered from 0 in their "
+        "sorted order.</p>",
+        "<h2>Figures</h2>",
+        *(
+            f'<figure><img alt="{escape(name)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+            f"<figcaption>{escape(caption)}</figcaption></figure>"
+            for name, caption, png in pictures
+        ),
+        "<h2>Settings</h2>",
+        _html_table(None, [(name, str(value)) for name, value in settings.items() if value is not None], ("", "")),
+        "<h2>Training</h2>",
+        _html_table(
+            None,
+            [
+                ("seconds", ", ".join(f"{name} {value:,.0f}" for name, value in seconds.items())),
+                ("device", training["device"]),
+                ("precision", training["precision"]),
+                ("versions", ", ".join(f"{name} {version}" for name, version in training["versions"].items())),
+            ],
+            ("", ""),
+        ),
+        "<h2>This page</h2>",
+        f"<pre>{escape(command)}</pre>",
+        f'<p class="note">Made with {escape(versions())}.</p>',
+    ]
+    body = "\n".join(parts)
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def versions() -> str:
+    """This package, Python and the libraries whose versions can change a figure."""
+    libraries = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
+    return f"vade_tf {__version__}, Python {platform.python_version()}, {libraries}"
+
+
+def prepare(out: Path) -> None:
+    """Make a folder for what `write` and `write_comparison` write.
+
+    Raises:
+        InputError: it cannot be made, or nothing can be written into it.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise InputError(f"out: {out} cannot be written ({error.strerror}); choose another folder") from error
+
+
+def write(evaluated: Evaluation, out: Path, command: str) -> Path:
+    """Figures and report.html of one run into a folder; returns the page's path."""
+    (out / "figures").mkdir(exist_ok=True)
+    pictures = []
+    subject = (evaluated.model, evaluated.dataset, evaluated.found)
+    for picture in figures.draw(*subject, evaluated.result, evaluated.history):
+        content = _png(picture.figure)
+        write_whole(out / "figures" / f"{picture.name}.png", content)
+        pictures.append((picture.name, picture.caption, content))
+    settings = asdict(evaluated.run.config)
+    text = page(evaluated.result, settings, evaluated.training, pictures, command)
+    write_whole(out / "report.html", text.encode())
+    return out / "report.html"
+
+
+def write_comparison(results: dict[str, dict], histories: dict[str, list[dict]], out: Path) -> Path:
+    """The figure of several runs, by name, into a folder; returns its path."""
+    file = out / "comparison.png"
+    write_whole(file, _png(figures.comparison(results, histories)))
+    return file
+
+
+def _png(figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _console() -> Console:
+    """Prints text as it is; where stdout is no terminal, no line is cut or broken."""
+    console = Console(markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = 1000
+    return console
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """A table whose first column is kept whole: two runs may differ in the last letter of their names."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for i, name in enumerate(head):
+        table.add_column(name, justify="left" if i == 0 else "right", overflow="fold" if i == 0 else "ellipsis")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _html_table(head: Sequence[str] | None, rows: Sequence[Sequence[str]], classes: Sequence[str]) -> str:
+    """A table in a box of its own, so that on a narrow screen it scrolls and the page does not."""
+
+    def line(cells, tag: str) -> str:
+        inside = "".join(
+            f'<{tag} class="{c}">{escape(cell)}</{tag}>' if c else f"<{tag}>{escape(cell)}</{tag}>"
+            for cell, c in zip(cells, classes, strict=True)
+        )
+        return f"<tr>{inside}</tr>"
+
+    lines = ([] if head is None else [line(head, "th")]) + [line(row, "td") for row in rows]
+    return '<div class="scroll"><table>' + "\n".join(lines) + "</table></div>"

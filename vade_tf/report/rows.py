@@ -1,0 +1,72 @@
+"""What a finished run leaves to be looked at: its data, its history. Never writes into a run folder."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+
+from vade_tf.data.dataset import Dataset
+from vade_tf.data.files import load_file
+from vade_tf.data.named import TEST_ROWS
+from vade_tf.errors import InputError
+from vade_tf.model.likelihood import check_units
+from vade_tf.runs.folder import Run, read_json
+from vade_tf.runs.rows import load_whole, numbers_of
+
+
+def load_rows(
+    run: Run,
+    model: keras.Model,
+    *,
+    data_dir: str | None = None,
+    data: str | None = None,
+    labels: str | None = None,
+    test: bool = False,
+) -> tuple[Dataset, int | None]:
+    """The rows to evaluate a run on.
+
+    Args:
+        run: the run folder.
+        model: its model.
+        data_dir: where the named data set lies now; default: as in training.
+        data: own file instead of the run's data; takes the run's likelihood and scaling.
+        labels: labels of that file, see `data.files.load_file`.
+        test: the test half of the run's named data set.
+
+    Returns:
+        The rows, and how many of them the run was trained on (None: not known).
+
+    Raises:
+        InputError: the data cannot be found, do not fit the model, or are not those of the run.
+    """
+    if data is not None:
+        dataset = load_file(data, labels, model.likelihood.name)
+        width = read_json(run.path / "data.json").get("features")
+        if dataset.x.shape[1] != width:
+            raise InputError(f"data: expected {width} features, as {run.path} has, got {dataset.x.shape[1]} in {data}")
+        check_units(model, dataset.x, f"data: {data}")
+        return dataset, None
+    config = replace(run.config, limit=None, held_out=0.0, data_dir=data_dir or run.config.data_dir)
+    ways = "data=FILE" if config.data is not None else "data_dir=FOLDER or data=FILE"
+    try:
+        whole = load_whole(config)
+    except InputError as error:
+        raise InputError(f"{run.path}: its data cannot be loaded; say where they are with {ways} ({error})") from error
+    trained = whole.part(numbers_of(run.config, len(whole.x))[0])
+    expected = read_json(run.path / "data.json")
+    facts = ("rows", "features", "crc32")
+    if any(trained.fingerprint[name] != expected.get(name) for name in facts):
+        raise InputError(
+            f"{run.path}: expected the data it was trained on, {expected.get('rows')} rows from "
+            f"{expected.get('source')}, got {len(trained.x)} other rows from {trained.source}; name them with {ways}"
+        )
+    if not test:
+        return trained, len(trained.x)
+    size = TEST_ROWS.get(config.dataset or "", 0)
+    if not 0 < size < len(whole.x):
+        raise InputError(
+            f"test: expected a run on the full {' or '.join(TEST_ROWS)}, which have a test half, got "
+            f"{len(whole.x)} rows of {whole.name} from {whole.source}"
+        )
+    numbers = numbers_of(run.config, len(whole.x))[0]
+    return whole.part(np.arange(len(whole.x) - size, len(whole.x))), int(np.sum(numbers >= len(whole.x) - size))

@@ -1,0 +1,58 @@
+"""The picture of a sweep over the number of clusters: each criterion against K, and how much each component holds."""
+
+import io
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from vade_tf.report.figures import COLOURS, STYLE
+from vade_tf.report.image_figures import WIDTH
+from vade_tf.runs.selection import STRONG
+from vade_tf.writing import write_whole
+
+
+@matplotlib.rc_context(STYLE)
+def draw(summary: dict) -> Figure:
+    """Four panels against K: held-out bound, BIC, stability, shares of the components.
+
+    Args:
+        summary: what `sweep.train_sweep` returns.
+    """
+    rows, best = summary["rows"], summary["n_clusters"]
+    k = np.array([row["n_clusters"] for row in rows])
+    column = {name: np.array([row[name] for row in rows]) for name in ("held_out_elbo", "bic", "stability", "strength")}
+    figure = Figure((WIDTH, 6.2), layout="constrained")
+    (bound, information), (agreement, weights) = figure.subplots(2, 2, sharex=True)
+    errors = [row["behind_se"] for row in rows]
+    bound.errorbar(k, column["held_out_elbo"], errors, color=COLOURS[0], marker="o", markersize=4, capsize=3)
+    bound.set(title="Bound on held-out rows", ylabel="ELBO (nats a row)")
+    bound.annotate("bars: standard error of the distance to the best", (0.02, 0.02), xycoords="axes fraction", size=7)
+    information.plot(k, column["bic"] / summary["n"], color=COLOURS[0], marker="o", markersize=4)
+    information.set(title="BIC of the starting mixture", ylabel="BIC / n (nats; lower is better)")
+    agreement.plot(k, column["stability"], color=COLOURS[0], marker="o", markersize=4, label="mean ARI")
+    agreement.plot(k, column["strength"], color=COLOURS[1], marker="s", markersize=4, label="strength: worst group")
+    agreement.axhline(STRONG, color="0.5", linestyle="--", linewidth=1, label=f"found again ({STRONG})")
+    agreement.set(title="Groups found again on other rows", ylabel="agreement (1 is best)", ylim=(-0.02, 1.05))
+    agreement.legend(frameon=False, fontsize=7)
+    for row in rows:
+        weights.plot(np.full(len(row["shares"]), row["n_clusters"]), row["shares"], "o", color=COLOURS[0], markersize=3)
+    weights.plot(k, 1 / k, color="0.5", linestyle="--", linewidth=1, label="1 / K")
+    weights.set(title="Share of each component", ylabel="mean gamma (share of rows)", ylim=(0, None))
+    weights.legend(frameon=False, fontsize=7)
+    for axis in (bound, information, agreement, weights):
+        axis.axvline(best, color=COLOURS[2], linewidth=6, alpha=0.25, zorder=0)
+    for axis in (agreement, weights):
+        axis.set_xlabel("number of clusters K")
+        axis.set_xticks(k if len(k) <= 16 else k[::2])
+    data = f"{summary['dataset']}, {summary['n']:,} rows and {summary['n_held_out']:,} held out"
+    figure.suptitle(f"How many clusters? {data}; recommended: {best} ({summary['sure']})")
+    return figure
+
+
+def write(summary: dict, path: Path) -> None:
+    """Draw the picture into a PNG file."""
+    content = io.BytesIO()
+    draw(summary).savefig(content, format="png")
+    write_whole(path, content.getbuffer())

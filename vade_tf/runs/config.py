@@ -1,0 +1,112 @@
+"""`TrainConfig`: everything that decides a run: where its rows come from, which system, and the settings of the fit.
+
+The command line's flags are made from these fields, and the whole of it is written into the run folder.
+"""
+
+import json
+from dataclasses import asdict, dataclass, fields
+
+from vade_tf.data.named import DATASETS
+from vade_tf.errors import InputError
+from vade_tf.systems import SYSTEMS
+from vade_tf.training.settings import EPOCHS, HIDDEN, RECIPES, Resolved, Settings, option
+
+MODELS = ("vade", *SYSTEMS)
+
+
+@dataclass(frozen=True)
+class TrainConfig(Settings):
+    """Settings of a run: those of the fit (`Settings`), the rows and the system.
+
+    `recipe="paper"` also takes the authors' settings for a named data set, where they published any.
+
+    Raises:
+        InputError: a setting of the wrong type, out of range, or one that does not go with another; it names the
+            setting.
+    """
+
+    dataset: str | None = option(None, f"named data set: {', '.join(DATASETS)} (default: mnist)")
+    data: str | None = option(None, "own file instead: .npy, .npz (x, y) or .csv with a header")
+    data_dir: str | None = option(None, "folder that holds the named data set's files; else caches and download")
+    labels: str | None = option(None, "with data=FILE: labels for scoring; a .npy file, an .npz array or a .csv column")
+    hints: str | None = option(None, ".npy with known groups, one a row, -1 unknown: semi-supervised training")
+    require_full: bool = option(False, "fail rather than train on the bundled 5,000 MNIST digits when offline")
+    limit: int | None = option(None, "use a random subset of this many rows", least=1)
+    held_out: float = option(0.0, "share of the rows, drawn by the seed, that training leaves aside", least=0.0)
+    model: str = option("vade", "system to train: VaDE, or one it is compared with", choices=MODELS)
+    pretrained: str | None = option(None, "run folder whose autoencoder to start from, instead of pretraining one")
+
+    @classmethod
+    def create(cls, **given) -> "TrainConfig":
+        """`TrainConfig(**given)`, with an error of this package for a setting that there is not.
+
+        Raises:
+            InputError: an unknown setting, or one that cannot be used.
+        """
+        unknown = set(given) - {each.name for each in fields(cls)}
+        if unknown:
+            raise InputError(f"TrainConfig: unknown setting {', '.join(sorted(unknown))}")
+        return cls(**given)
+
+    def _preset(self) -> dict:
+        own = DATASETS.get(self.dataset) if isinstance(self.dataset, str) else None
+        return {**RECIPES[self.recipe], **(own.paper if own is not None and self.recipe == "paper" else {})}
+
+    def __post_init__(self):
+        if self.data is None and self.dataset is None:
+            object.__setattr__(self, "dataset", "mnist")
+        super().__post_init__()
+        if self.data is not None and self.dataset is not None:
+            raise InputError(f"data and dataset: expected one of them, got {self.data!r} and {self.dataset!r}")
+        if self.labels is not None and self.data is None:
+            raise InputError("labels: goes with data=FILE; named data sets bring their own labels")
+        if self.hints is not None and self.model != "vade":
+            raise InputError(f"hints: expected model='vade', which alone takes known groups, got {self.model!r}")
+        if self.hints is not None and (self.limit is not None or self.held_out):
+            raise InputError("hints: cannot be combined with limit or held_out: it needs one entry for each row")
+        if self.held_out >= 1:
+            raise InputError(f"held_out: expected a share from 0 to below 1, got {self.held_out}")
+        if self.pretrained is not None and not (self.model == "vade" or SYSTEMS[self.model].pretrains):
+            raise InputError(f"pretrained: {self.model} does not start from an autoencoder; leave it out")
+
+    def resolve(self, n: int, **more) -> Resolved:
+        """The settings of the fit to n rows, with all that depends on the rows written out."""
+        if self.model == "vade":
+            return super().resolve(n, epochs=EPOCHS)
+        needs = SYSTEMS[self.model]
+        return super().resolve(n, epochs=needs.epochs, pretrains=needs.pretrains)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> "TrainConfig":
+        """The configuration that `to_json` wrote.
+
+        Raises:
+            InputError: it has unknown or unusable settings.
+            ValueError: no JSON.
+        """
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError(f"expected an object, got {type(values).__name__}")
+        values.setdefault("hidden", HIDDEN)  # what every run had before it was a setting
+        return cls.create(**values)
+
+
+def cluster_counts(text: str) -> range:
+    """The numbers of clusters that text names: "12" is one, "5:20" all from 5 to 20, "5:20:5" every fifth.
+
+    Raises:
+        InputError: neither a number nor a range.
+    """
+    try:
+        numbers = [int(part) for part in text.split(":")]
+    except ValueError:
+        numbers = []
+    if len(numbers) == 1:
+        return range(numbers[0], numbers[0] + 1)
+    if len(numbers) not in (2, 3) or not 1 <= numbers[0] < numbers[1] or min(numbers) < 1:
+        raise InputError(f"clusters: expected a number, or a range such as 5:20 or 5:20:5, got {text!r}")
+    low, high, step = [*numbers, 1][:3]
+    return range(low, high + 1, step)

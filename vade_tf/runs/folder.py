@@ -1,0 +1,175 @@
+"""The run folder: what is in it, and how it survives a kill at any moment.
+
+    config.json              every setting of the run
+    data.json                what the data were: source, shape and checksum
+    metrics.csv              a row an epoch
+    metrics.json             the result; its presence means that the run is finished
+    model.keras              the trained VaDE, or what another system fitted
+    export/1/                a VaDE as a SavedModel in float32, for servers (see `export`)
+    tensorboard/             the columns of metrics.csv as scalars, and views of the clusters
+    checkpoints/state.npz    weights, optimizer and history after an epoch, a few seconds ago at the most
+    checkpoints/pretrained.npz  the autoencoder's weights, for other runs to start from
+    checkpoints/start.npz    groups and mixture of the start
+    checkpoints/groups.npz   the groups as last found anew during the VaDE phase
+    checkpoints/assignments.npz  of DEC and IDEC: what the present target was made from
+
+Files are written under another name and then renamed, so each is whole or not there.
+"""
+
+import csv
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from vade_tf.errors import InputError
+from vade_tf.runs.config import TrainConfig
+from vade_tf.training.store import COLUMNS, TEXT_COLUMNS
+from vade_tf.writing import write_whole
+
+
+class Run:
+    """A run folder that exists, and the store of its fit (`training.store.Store`). Make one with `create` or `open`."""
+
+    def __init__(self, path: Path, config: TrainConfig):
+        self.path = path
+        self.config = config
+
+    @classmethod
+    def create(cls, path: str | Path, config: TrainConfig, data: dict) -> "Run":
+        """A new run folder, for data with this fingerprint.
+
+        Raises:
+            InputError: the folder is not empty, or cannot be written.
+        """
+        path = Path(path)
+        check_empty(path)
+        try:
+            (path / "checkpoints").mkdir(parents=True, exist_ok=True)
+            write_whole(path / "data.json", json.dumps(data).encode())
+            write_whole(path / "config.json", config.to_json().encode())
+        except OSError as error:
+            raise InputError(f"out: {path} cannot be written ({error.strerror}); choose another folder") from error
+        return cls(path, config)
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Run":
+        """The run in an existing folder.
+
+        Raises:
+            InputError: there is no run in it, or its config.json is damaged.
+        """
+        path = Path(path)
+        file = path / "config.json"
+        if not file.is_file():
+            raise InputError(f"{path}: expected a run folder, found no config.json in it")
+        try:
+            return cls(path, TrainConfig.from_json(file.read_text()))
+        except (TypeError, ValueError) as error:  # ValueError: no JSON, no text, or a setting out of range
+            raise InputError(f"{file} is damaged or of another version ({error})") from error
+
+    @property
+    def finished(self) -> bool:
+        return (self.path / "metrics.json").exists()
+
+    def check_data(self, data: dict, argument: str) -> None:
+        """Raises InputError that blames `argument` unless the data have the fingerprint of those the run began with."""
+        before = read_json(self.path / "data.json")
+        if {**data, "source": ""} != {**before, "source": ""}:
+            raise InputError(f"{argument}: {self.path} began with other data: expected {before}, got {data}")
+
+    def save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        """Keep arrays as checkpoints/NAME.npz."""
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **arrays)
+        write_whole(self._checkpoint(name), buffer.getbuffer())
+
+    def load(self, name: str) -> dict[str, np.ndarray] | None:
+        """The arrays of checkpoints/NAME.npz, or None.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        file = self._checkpoint(name)
+        if not file.exists():
+            return None
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                return dict(arrays)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(f"{file} is damaged ({error}); remove it to start its phase anew") from error
+
+    def _checkpoint(self, name: str) -> Path:
+        return self.path / "checkpoints" / f"{name}.npz"
+
+    def save_rows(self, rows: list[dict]) -> None:
+        """Write metrics.csv."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_whole(self.path / "metrics.csv", text.getvalue().encode())
+
+    def load_rows(self) -> list[dict]:
+        """metrics.csv: a dict an epoch, numbers as floats, columns without a value left out.
+
+        Raises:
+            InputError: it is missing or damaged.
+        """
+        file = self.path / "metrics.csv"
+        try:
+            with file.open(newline="") as lines:
+                return [
+                    {name: text if name in TEXT_COLUMNS else float(text) for name, text in row.items() if text != ""}
+                    for row in csv.DictReader(lines)
+                ]
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(f"{file} is missing or damaged ({error}); copy the run folder again") from error
+
+    def finish(self, metrics: dict) -> None:
+        """Write metrics.json, which marks the run as finished, and drop the state that only a resume needs."""
+        write_whole(self.path / "metrics.json", (json.dumps(metrics, indent=2) + "\n").encode())
+        (self.path / "checkpoints" / "state.npz").unlink(missing_ok=True)
+
+
+def check_empty(path: Path) -> None:
+    """Raises InputError, which says what it holds, unless a folder for a new run is not there yet or empty."""
+    if (path / "metrics.json").exists():
+        raise InputError(f"out: {path} holds a finished run; choose another folder or remove this one")
+    if (path / "config.json").exists():
+        raise InputError(f"out: {path} holds an unfinished run; continue it with resume={str(path)!r}")
+    foreign = [file for file in path.iterdir() if not _left_by_a_kill(file)] if path.is_dir() else []
+    if foreign:
+        raise InputError(
+            f"out: {path} is not empty; choose another folder, or, if it holds several runs already, continue with "
+            f"resume={str(path)!r}"
+        )
+
+
+def _left_by_a_kill(file: Path) -> bool:
+    """Whether `Run.create` makes this before config.json; hidden files do not count either."""
+    begun = file.name == "checkpoints" and file.is_dir() and not any(file.iterdir())
+    return begun or file.name.startswith((".", "data.json", "config.json.tmp"))
+
+
+def free_folder(parent: Path, name: str) -> Path:
+    """parent/name, or the first of parent/name-2, -3, ... that is not there or empty."""
+    path, number = parent / name, 1
+    while path.exists() and any(path.iterdir()):
+        number += 1
+        path = parent / f"{name}-{number}"
+    return path
+
+
+def read_json(file: Path) -> dict:
+    """A JSON file of a run folder.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    try:
+        return dict(json.loads(file.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{file} is missing or damaged ({error}); copy the run folder again") from error

@@ -1,0 +1,66 @@
+"""One run out of several starts on one autoencoder; which of them is kept is decided without labels.
+
+The kept run is copied to the top of the study's folder, so that is a run folder like any other.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+from vade_tf.errors import InputError
+from vade_tf.runs import selection
+from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.study import Study
+from vade_tf.training.reporter import Silent
+from vade_tf.writing import write_whole
+
+
+def train_restarts(
+    config: TrainConfig, out: str | Path, n: int, *, reporter: Silent | None = None, export: bool = True
+) -> dict:
+    """Train an autoencoder and several VaDE from it, into a new folder, and keep the one the others agree with most.
+
+    Args:
+        config: settings of all; the restarts differ in `config.restart`, from 0.
+        out: folder, not there yet or empty.
+        n: number of restarts.
+        reporter, export: as for `train.train`.
+
+    Returns:
+        metrics.json of the kept run, with `restarts`: for each its number, agreement, elbo and, where there are labels,
+        acc (reported, used for nothing).
+
+    Raises:
+        InputError: as for `train.train`.
+    """
+    if config.model != "vade":
+        raise InputError(f"restarts: expected model='vade', got {config.model!r}; seeds go with every system")
+    if config.hints is not None:
+        raise InputError("restarts: cannot be combined with hints, which a restart does not change")
+    return _conclude(Study.begin("restarts", config, out, range(n)), reporter or Silent(), export)
+
+
+def resume_restarts(out: str | Path, *, reporter: Silent | None = None, export: bool = True) -> dict:
+    """What a folder of `train_restarts` still lacks; Returns as there."""
+    if (Path(out) / "metrics.json").exists():
+        raise InputError(f"resume: {out} holds a finished run; nothing is left to do")
+    return _conclude(Study.open(out), reporter or Silent(), export)
+
+
+def _conclude(study: Study, reporter: Silent, export: bool) -> dict:
+    runs, out = study.run(reporter, export), study.out
+    rows = [
+        {"restart": number, **{name: run[name] for name in ("agreement", "elbo", "acc")}}
+        for number, run in enumerate(runs)
+    ]
+    kept = selection.most_agreed(rows)
+    reporter.say(
+        f"kept restart {kept} of {len(rows)}: mean ARI with the others {rows[kept]['agreement']:.3f} "
+        f"(least {min(row['agreement'] for row in rows):.3f}), ELBO {rows[kept]['elbo']:.2f}"
+    )
+    folder = study.folders[kept]
+    shutil.copytree(folder, out, dirs_exist_ok=True, ignore=lambda _, names: {"metrics.json"} & set(names))
+    study.conclude(rows, {"restarts": rows, "selected": kept})
+    result = {**{name: value for name, value in runs[kept].items() if name != "agreement"}, "restarts": rows}
+    write_whole(out / "metrics.json", (json.dumps(result, indent=2) + "\n").encode())
+    return result

@@ -1,0 +1,101 @@
+"""The rows of a run: loaded once a command, cut as its configuration says, and named so that they are found again."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vade_tf.data.dataset import Dataset
+from vade_tf.data.files import load_file
+from vade_tf.data.images import BUNDLED
+from vade_tf.data.named import DATASETS
+from vade_tf.errors import InputError
+from vade_tf.runs.config import TrainConfig
+from vade_tf.seeding import generator
+
+
+@dataclass(frozen=True)
+class RunRows:
+    """What a run is made of besides its settings.
+
+    Attributes:
+        config: the configuration with the number of clusters filled in, and where the rows were found.
+        dataset: the rows that are trained on, with labels for scoring where there are any.
+        aside: the rows that `config.held_out` keeps from training, or None.
+        hints: known groups, int [n], or None.
+        numbers: place of each row among all that were loaded, int [n].
+    """
+
+    config: TrainConfig
+    dataset: Dataset
+    aside: Dataset | None
+    hints: np.ndarray | None
+    numbers: np.ndarray
+
+
+def load_whole(config: TrainConfig) -> Dataset:
+    """All rows that a configuration names, before any are left out.
+
+    Raises:
+        InputError: unknown name or unusable file.
+    """
+    if config.data is not None:
+        return load_file(config.data, config.labels, config.likelihood)
+    if config.dataset not in DATASETS:
+        raise InputError(f"dataset: expected one of {', '.join(sorted(DATASETS))}, got {config.dataset!r}")
+    return DATASETS[config.dataset].load(config.data_dir, config.require_full)
+
+
+def load_rows(config: TrainConfig, whole: Dataset | None = None) -> RunRows:
+    """The rows that a run with this configuration trains on, and its K.
+
+    Args:
+        config: of the run; its seed draws the rows that `limit` and `held_out` leave out.
+        whole: what `load_whole` returned, where several runs share it; default: it is called here.
+
+    Raises:
+        InputError: unknown name, unusable file, or a K that the rows do not allow.
+    """
+    dataset = load_whole(config) if whole is None else whole
+    clusters = config.clusters
+    if clusters is None and config.dataset is not None:
+        clusters = DATASETS[config.dataset].clusters
+    if clusters is None:
+        raise InputError("clusters: expected the number of clusters, which data from a file need, got none")
+    numbers, others = numbers_of(config, len(dataset.x))
+    aside = dataset.part(others) if len(others) else None
+    if len(numbers) < len(dataset.x):
+        dataset = dataset.part(numbers)
+    if clusters > len(dataset.x):
+        raise InputError(f"clusters: expected at most the number of rows, {len(dataset.x)}, got {clusters}")
+    # a run on the bundled digits stays with them, network or not
+    where = BUNDLED if dataset.source == BUNDLED else config.data_dir
+    config = replace(config, clusters=clusters, data_dir=where)
+    return RunRows(config, dataset, aside, _load_hints(config), numbers)
+
+
+def numbers_of(config: TrainConfig, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the rows that are trained on, and of those held out, among all n: two ascending int arrays.
+
+    Raises:
+        InputError: `held_out` leaves one side empty.
+    """
+    numbers = np.arange(n)
+    if config.limit is not None and config.limit < n:
+        numbers = np.sort(generator(config.seed).choice(n, config.limit, replace=False))
+    if config.held_out == 0:
+        return numbers, numbers[:0]
+    aside = np.zeros(len(numbers), bool)
+    size = round(config.held_out * len(numbers))
+    aside[generator(config.seed, 1).choice(len(numbers), size, replace=False)] = True
+    if aside.all() or not aside.any():
+        raise InputError(f"held_out: {config.held_out} of {len(numbers)} rows leaves one side empty")
+    return numbers[~aside], numbers[aside]
+
+
+def _load_hints(config: TrainConfig) -> np.ndarray | None:
+    if config.hints is None:
+        return None
+    try:
+        return np.load(config.hints, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"hints: {config.hints} cannot be read as .npy ({error})") from error

@@ -1,0 +1,71 @@
+"""One configuration over several seeds: their spread, and a choice that reads no label."""
+
+from pathlib import Path
+
+import numpy as np
+
+from vade_tf.errors import InputError
+from vade_tf.runs import selection
+from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.study import Study, kind_of
+from vade_tf.training.reporter import Silent
+
+
+def run_folders(path: str | Path) -> list[Path]:
+    """The finished runs of a folder made by `train_seeds`, by seed; of any other folder, itself."""
+    path = Path(path)
+    if kind_of(path) != "seeds":
+        return [path]
+    runs = [file.parent for file in path.glob("seed-*/metrics.json")]
+    if not runs:
+        raise InputError(f"{path}: no seed of it is finished; continue it with resume={str(path)!r}")
+    return sorted(runs, key=lambda folder: int(folder.name.removeprefix("seed-")))
+
+
+def train_seeds(
+    config: TrainConfig, out: str | Path, n_seeds: int, *, reporter: Silent | None = None, export: bool = True
+) -> dict:
+    """Train seeds config.seed, config.seed + 1, ... into sub-folders seed-0, ... of a new folder.
+
+    Args:
+        config: settings of all runs.
+        out: folder, not there yet or empty.
+        n_seeds: number of seeds.
+        reporter, export: as for `train.train`.
+
+    Returns:
+        What summary.json holds: runs (for each its metrics.json and its agreement, the mean ARI with the others), mean,
+        std (n - 1), min, max of acc, nmi, ari and elbo (labels permitting), and `selected`, the seed that the others
+        agree with most (of equals, the one with the highest ELBO).
+
+    Raises:
+        InputError: as for `train.train`, or seeds beyond the largest.
+    """
+    if config.seed + n_seeds > 2**31:
+        raise InputError(f"seeds: expected the last of them below 2^31, got {n_seeds} from {config.seed} up")
+    study = Study.begin("seeds", config, out, range(config.seed, config.seed + n_seeds))
+    return _conclude(study, reporter or Silent(), export)
+
+
+def resume_seeds(out: str | Path, *, reporter: Silent | None = None, export: bool = True) -> dict:
+    """The seeds that a folder of `train_seeds` still lacks; Returns as there."""
+    return _conclude(Study.open(out), reporter or Silent(), export)
+
+
+def _conclude(study: Study, reporter: Silent, export: bool) -> dict:
+    runs = study.run(reporter, export)
+    selected = runs[selection.most_agreed(runs)]["seed"]
+    names = ("seed", "agreement", "elbo", "acc", "nmi", "ari")
+    rows = [{name: run[name] for name in names} for run in runs]
+    return study.conclude(rows, {"runs": runs, **spread(runs), "selected": selected})
+
+
+def spread(runs: list[dict]) -> dict:
+    """mean, std, min and max of each figure that every run has."""
+    figures = {}
+    for name in ("acc", "nmi", "ari", "elbo"):
+        values = [run[name] for run in runs]
+        if None not in values:
+            std = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+            figures[name] = {"mean": float(np.mean(values)), "std": std, "min": min(values), "max": max(values)}
+    return figures

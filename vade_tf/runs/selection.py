@@ -1,0 +1,166 @@
+"""How many clusters: what speaks for one K or another, from codes and numbers alone. No labels, no model, no file.
+
+Three criteria, which look at different things:
+
+* the bound on rows kept from training: does another component explain new rows better;
+* BIC of the starting mixtures on one code, which all K share: is it worth its parameters;
+* strength (after Tibshirani & Walther, 2005, "Cluster validation by prediction strength"): are the groups found again
+  on other rows. Up to the number of groups that are there, they are; beyond it one is cut, each time elsewhere.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.metrics import adjusted_rand_score
+
+from vade_tf.seeding import fold, generator
+from vade_tf.training import start as starting
+
+STRONG = 0.8  # least strength of groups that count as found again: the value of Tibshirani & Walther
+STARTS = 6  # starts compared in pairs
+START_ROWS = 5000  # rows of a start at most, 80 % of those it is drawn from: two starts share 80 % of theirs
+ALIKE = 1  # criteria that lie no further than this from the recommended K agree with it
+
+
+def n_parameters(n_clusters: int, latent_dim: int) -> int:
+    """Free parameters of the mixture: K means and K variances of each dimension, K - 1 weights."""
+    return 2 * latent_dim * n_clusters + n_clusters - 1
+
+
+def bic(z: np.ndarray, start: starting.Start) -> float:
+    """Bayesian information criterion (Schwarz 1978) of a mixture on codes: the lower, the better.
+
+    BIC = -2 sum_i log sum_c pi_c N(z_i; mu_c, diag sigma2_c) + (2 latent K + K - 1) log n
+
+    Args:
+        z: codes, [n, latent].
+        start: the mixture.
+    """
+    log_joint = np.empty((len(start.pi), len(z)))  # [K, n]
+    for c, (pi, mu, sigma2) in enumerate(zip(start.pi, start.mu, start.sigma2, strict=True)):
+        log_joint[c] = np.log(pi) - 0.5 * np.sum((z - mu) ** 2 / sigma2 + np.log(2 * np.pi * sigma2), axis=1)
+    return float(-2 * logsumexp(log_joint, axis=0).sum() + n_parameters(*start.mu.shape) * np.log(len(z)))
+
+
+def strength(groups: np.ndarray, again: np.ndarray) -> float:
+    """Of the group that fares worst: the share of its pairs of rows that another grouping keeps together, in [0, 1].
+
+    Args:
+        groups, again: two groupings of the same rows, integers from 0, [n].
+    """
+    counts = np.zeros((groups.max() + 1, again.max() + 1))
+    np.add.at(counts, (groups, again), 1)
+    sizes = counts.sum(axis=1)
+    counts, sizes = counts[sizes > 1], sizes[sizes > 1]
+    if not len(sizes):
+        return 0.0
+    return float(np.min((counts * (counts - 1)).sum(axis=1) / (sizes * (sizes - 1))))
+
+
+def stability(z: np.ndarray, n_clusters: int, method: str, seed: int) -> tuple[float, float]:
+    """Whether starts on other rows, with other seeds, find the same groups.
+
+    Args:
+        z: codes, [n, latent].
+        n_clusters: K.
+        method: of the start, one of `start.METHODS`.
+        seed: of the rows and of the starts.
+
+    Returns:
+        Over the pairs of STARTS starts, on the rows that both have read: mean ARI, and median `strength`, of the two
+        ways round the lower.
+    """
+    r = generator(seed)
+    pool = z[r.permutation(len(z))[: round(START_ROWS / 0.8)]]
+    size = max(round(0.8 * len(pool)), min(n_clusters, len(pool)))
+    starts = np.full((STARTS, len(pool)), -1)  # -1: not read
+    for number, groups in enumerate(starts):
+        rows = np.sort(r.choice(len(pool), size, replace=False))
+        groups[rows] = starting.start(pool[rows], n_clusters, method, fold(seed, number)).groups
+    pairs = []
+    for i in range(STARTS):
+        for j in range(i):
+            one, other = starts[i], starts[j]
+            both = (one >= 0) & (other >= 0)
+            one, other = one[both], other[both]
+            pairs.append((adjusted_rand_score(one, other), min(strength(one, other), strength(other, one))))
+    return float(np.mean([ari for ari, _ in pairs])), float(np.median([least for _, least in pairs]))
+
+
+def agreement(partitions: list[np.ndarray]) -> np.ndarray:
+    """Mean ARI of each of R partitions of the same rows with all others, [R]; 1 where there is a single one."""
+    ari = np.eye(len(partitions))
+    for i, one in enumerate(partitions):
+        for j, other in enumerate(partitions[:i]):
+            ari[i, j] = ari[j, i] = adjusted_rand_score(one, other)
+    return (ari.sum(axis=1) - 1) / (len(ari) - 1) if len(ari) > 1 else np.ones(1)
+
+
+def most_agreed(rows: list[dict]) -> int:
+    """Place of the run to keep: the one the others agree with most; of equals, that with the highest ELBO.
+
+    Args:
+        rows: for each run: agreement (mean ARI with the others) and elbo (None: the run has no bound).
+    """
+    bounds = [float("-inf") if row["elbo"] is None else row["elbo"] for row in rows]
+    return max(range(len(rows)), key=lambda i: (rows[i]["agreement"], bounds[i]))
+
+
+def behind(elbo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How far each K is behind the one with the best bound, and the standard error of that, both [n_K] in nats a row.
+
+    Args:
+        elbo: bound of each row, the same rows for every K, [n_K, n]. Compared row by row, so that what makes one row
+            harder than another does not count as error.
+    """
+    elbo = elbo.astype(np.float64)
+    difference = elbo[elbo.mean(axis=1).argmax()] - elbo
+    return difference.mean(axis=1), difference.std(axis=1, ddof=1) / np.sqrt(elbo.shape[1])
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A recommended K, what each criterion names, how sure ("sure", "fairly sure", "not sure") and why, a sentence."""
+
+    n_clusters: int
+    named: dict[str, int]
+    sure: str
+    why: str
+
+
+def recommend(rows: list[dict]) -> Choice:
+    """One K of those tried.
+
+    The held-out bound names the smallest K within one standard error of the best, BIC the lowest, stability the largest
+    K with a strength of at least STRONG. Stability's K is recommended if there is one: the other two rise with every
+    component that a group's shape can use. Where there is none, no K gives groups that are found again on other rows:
+    then stability names the K of the highest mean ARI, and the middle one of the three is taken.
+
+    Args:
+        rows: for each K, ascending: n_clusters, behind, behind_se, bic, stability (mean ARI) and strength.
+    """
+    tried = [row["n_clusters"] for row in rows]
+    strong = [row["n_clusters"] for row in rows if row["strength"] >= STRONG]
+    named = {
+        "held-out bound": next(row["n_clusters"] for row in rows if row["behind"] <= row["behind_se"]),
+        "BIC": min(rows, key=lambda row: row["bic"])["n_clusters"],
+        "stability": strong[-1] if strong else max(rows, key=lambda row: row["stability"])["n_clusters"],
+    }
+    best = named["stability"] if strong else sorted(named.values())[1]
+    place = {k: i for i, k in enumerate(tried)}
+    others = {name: k for name, k in named.items() if abs(place[k] - place[best]) > ALIKE}
+    if strong:
+        why = f"the largest K whose groups are all found again on other rows (strength >= {STRONG})"
+    else:
+        why = (
+            f"no K has groups that are all found again on other rows (strength >= {STRONG}); this is the middle choice"
+        )
+    if others:
+        why += "; the criteria disagree: " + ", ".join(f"{name} names {k}" for name, k in others.items())
+    else:
+        why += "; the criteria agree" + ("" if len(set(named.values())) == 1 else f" to within {ALIKE} step")
+    if best in (tried[0], tried[-1]):
+        why += "; it is at the end of the range: try a wider one"
+    sure = "not sure" if not strong else "fairly sure" if others or best in (tried[0], tried[-1]) else "sure"
+    return Choice(best, named, sure, why)

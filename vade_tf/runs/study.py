@@ -1,0 +1,187 @@
+"""Several runs of one configuration in one folder: what studies of seeds, of restarts and of K have in common.
+
+    KIND.json        the plan: the values, and the configuration they vary; its presence marks the folder
+    seed-0/, ...     a run each; restart-0/, ... and k-5/, ... in the other kinds
+    KIND.csv         a row a run
+    summary.json     the runs side by side, and which of them was chosen without labels
+
+The rows are loaded once. Restarts and sweeps share the autoencoder that their first run trains.
+"""
+
+import csv
+import io
+import json
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from vade_tf.data.dataset import Dataset
+from vade_tf.errors import InputError
+from vade_tf.runs import selection, train
+from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.folder import Run, check_empty, read_json
+from vade_tf.runs.load import load
+from vade_tf.runs.rows import load_rows, load_whole
+from vade_tf.training.loop import model_groups
+from vade_tf.training.reporter import Silent
+from vade_tf.writing import write_whole
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What varies in a study: a setting, the prefix of the folders, and whether the runs share one autoencoder."""
+
+    setting: str
+    prefix: str
+    shared: bool = True
+
+
+KINDS = {
+    "seeds": Kind("seed", "seed-", False),
+    "restarts": Kind("restart", "restart-"),
+    "clusters": Kind("clusters", "k-"),
+}
+
+
+@dataclass
+class Study:
+    """A folder of several runs.
+
+    Attributes:
+        kind: one of `KINDS`.
+        out: the folder.
+        config: what the runs have in common.
+        values: of the setting that varies.
+        whole: all rows, where they are loaded already.
+    """
+
+    kind: str
+    out: Path
+    config: TrainConfig
+    values: list[int]
+    _whole: Dataset | None = field(default=None, repr=False)
+
+    @classmethod
+    def begin(cls, kind: str, config: TrainConfig, out: str | Path, values, whole: Dataset | None = None) -> "Study":
+        """A new folder; what is wrong with rows, settings or folder is said before anything is written.
+
+        Raises:
+            InputError: rows or settings that cannot be used, or a folder that is not empty or cannot be written.
+        """
+        out, whole = Path(out), load_whole(config) if whole is None else whole
+        rows = load_rows(config, whole)
+        train.filled(rows.config, rows)
+        study = cls(kind, out, rows.config, [int(value) for value in values], whole)
+        check_empty(out)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            plan = {"values": study.values, "config": json.loads(study.config.to_json())}
+            write_whole(out / f"{kind}.json", json.dumps(plan).encode())
+        except OSError as error:
+            raise InputError(f"out: {out} cannot be written ({error.strerror}); choose another folder") from error
+        return study
+
+    @classmethod
+    def open(cls, out: str | Path) -> "Study":
+        """The study in an existing folder.
+
+        Raises:
+            InputError: there is none, or its plan is damaged.
+        """
+        out = Path(out)
+        kind = kind_of(out)
+        if kind is None:
+            raise InputError(f"{out}: expected a folder of several runs, found none of {', '.join(KINDS)}.json in it")
+        plan = read_json(out / f"{kind}.json")
+        try:
+            config = TrainConfig.from_json(json.dumps(plan["config"]))
+            values = [int(value) for value in plan["values"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{out / f'{kind}.json'} is damaged or of another version ({error})") from error
+        return cls(kind, out, config, values)
+
+    @property
+    def folders(self) -> dict[int, Path]:
+        """The run folder of each value."""
+        return {value: self.out / f"{KINDS[self.kind].prefix}{value}" for value in self.values}
+
+    @cached_property
+    def whole(self) -> Dataset:
+        """All rows: loaded and looked at once."""
+        return load_whole(self.config) if self._whole is None else self._whole
+
+    def of(self, value: int) -> TrainConfig:
+        """The configuration of one run."""
+        kind, first = KINDS[self.kind], self.folders[self.values[0]]
+        pretrained = self.config.pretrained
+        if kind.shared and pretrained is None and value != self.values[0]:
+            pretrained = str(first)
+        varied: dict = {kind.setting: value, "pretrained": pretrained}
+        return replace(self.config, **varied)
+
+    def run(self, reporter: Silent, export: bool) -> list[dict]:
+        """metrics.json of every run, each trained or continued where it is not finished; with its agreement.
+
+        The agreement is the mean adjusted Rand index of its groups with those of the other runs on the same rows.
+        """
+        results = [self.finished(value, reporter, export) for value in self.values]
+        if KINDS[self.kind].setting != "clusters":  # other K have other groups
+            for result, ari in zip(results, self.agreement(), strict=True):
+                result["agreement"] = float(ari)
+        return results
+
+    def finished(self, value: int, reporter: Silent, export: bool) -> dict:
+        """metrics.json of one run, which is trained, or continued, unless it is finished."""
+        return finished(
+            self.of(value),
+            self.folders[value],
+            f"{KINDS[self.kind].setting} {value}",
+            whole=self.whole,
+            reporter=reporter,
+            export=export,
+        )
+
+    def agreement(self) -> np.ndarray:
+        """Mean adjusted Rand index of each run's groups with those of all others, [runs]."""
+        return agreement(list(self.folders.values()), self.whole)
+
+    def conclude(self, rows: list[dict], summary: dict) -> dict:
+        """Write KIND.csv and summary.json, which marks the study as finished; returns the summary."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, [name for name in rows[0] if name != "shares"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: value for name, value in row.items() if name != "shares"} for row in rows)
+        write_whole(self.out / f"{self.kind}.csv", text.getvalue().encode())
+        write_whole(self.out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
+        return summary
+
+
+def kind_of(path: str | Path) -> str | None:
+    """The kind of study that a folder holds, or None."""
+    return next((kind for kind in KINDS if (Path(path) / f"{kind}.json").exists()), None)
+
+
+def finished(config: TrainConfig, folder: Path, name: str, *, reporter, whole=None, extra=(), export=True) -> dict:
+    """metrics.json of the run in a folder, which is trained, or continued, unless it is finished.
+
+    Args:
+        config: its settings, if it is not there yet.
+        folder: the run folder.
+        name: what is said when there is something to do.
+        whole, reporter, extra, export: as for `train.train`.
+    """
+    if (folder / "metrics.json").exists():
+        return read_json(folder / "metrics.json")
+    reporter.say(name)
+    given = {"whole": whole, "reporter": reporter, "extra": extra, "export": export}
+    if (folder / "config.json").exists():
+        return train.resume(folder, **given)
+    return train.train(config, folder, **given)
+
+
+def agreement(folders: list[Path], whole: Dataset | None = None) -> np.ndarray:
+    """Mean adjusted Rand index of the groups of each of R finished runs on the same rows with all others, [R]."""
+    x = load_rows(Run.open(folders[0]).config, whole).dataset.x
+    return selection.agreement([model_groups(load(folder), x) for folder in folders])

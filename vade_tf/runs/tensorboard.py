@@ -1,0 +1,150 @@
+"""What TensorBoard shows of a run: the columns of its history as scalars, and views of the clusters of a VaDE."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vade_tf.data.dataset import Dataset
+from vade_tf.model.vade import VaDE
+from vade_tf.mosaic import mosaic
+from vade_tf.runs.folder import Run
+from vade_tf.seeding import generator
+from vade_tf.training.store import TEXT_COLUMNS
+from vade_tf.writing import write_whole
+
+
+class Board:
+    """The store of a run that also writes every row of the history to tensorboard/PHASE, one event file a phase.
+
+    Args:
+        run: the run folder, which does the keeping.
+    """
+
+    def __init__(self, run: Run):
+        self.run = run
+        self.save = run.save
+        self.load = run.load
+        self._writers: dict[str, tf.summary.SummaryWriter] = {}
+
+    def folder(self, phase: str) -> Path:
+        return self.run.path / "tensorboard" / phase
+
+    def writer(self, phase: str) -> tf.summary.SummaryWriter:
+        if phase not in self._writers:
+            self._writers[phase] = tf.summary.create_file_writer(str(self.folder(phase)))
+        return self._writers[phase]
+
+    def save_rows(self, rows: list[dict]) -> None:
+        """Write metrics.csv, and the last row as scalars."""
+        self.run.save_rows(rows)
+        row = rows[-1]
+        writer = self.writer(row["phase"])
+        with writer.as_default(step=row["epoch"]):
+            for name in row.keys() - {*TEXT_COLUMNS, "epoch", "seconds"}:
+                tf.summary.scalar(name, row[name])
+        writer.flush()
+
+
+class Views(keras.callbacks.Callback):
+    """What TensorBoard shows of a VaDE besides the terms: its clusters, codes and pictures; in the end the projector.
+
+    Computed from a random subset of rows with fixed draws, so it costs about the same for any data set
+    and leaves the training as it is.
+
+    Args:
+        board: whose event file of the phase "fit" they go into.
+        dataset: the rows; labels, where there are any, only name points of the projector.
+        seed: of the subset and the draws.
+        epochs: number of the last epoch.
+    """
+
+    ROWS = 500
+    PROJECTOR_ROWS = 2000
+    TIMES = 5  # in a run, the last epoch included
+    SAMPLES = 10
+
+    def __init__(self, board: Board, dataset: Dataset, seed: int, epochs: int):
+        super().__init__()
+        self.board = board
+        rows = generator(seed).permutation(len(dataset.x))[: self.PROJECTOR_ROWS]
+        self.x = dataset.x[rows]
+        self.y = None if dataset.y is None else dataset.y[rows]
+        self.image_shape = dataset.image_shape
+        self.seed = seed
+        self.epochs = epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        if isinstance(self.model, VaDE) and np.isfinite(logs["loss"]):
+            with self.board.writer("fit").as_default(step=epoch + 1):
+                self.write(self.model, epoch + 1, self.board.folder("fit"))
+
+    def write(self, model, epoch: int, folder: Path) -> None:
+        """Summaries to the default writer at its step, if it is their turn; after the last epoch the projector too."""
+        if (self.epochs - epoch) % max(1, self.epochs // self.TIMES) != 0:
+            return
+        x = self.x if epoch == self.epochs else self.x[: self.ROWS]
+        m, log_s2 = model.encode(x)
+        log_gamma = model.prior(m).numpy()
+        groups = log_gamma.argmax(axis=1)
+        share = np.bincount(groups, minlength=log_gamma.shape[1]) / len(groups)
+        for c, (weight, size) in enumerate(zip(np.exp(model.prior.parameters[0]), share, strict=True)):
+            tf.summary.scalar(f"component_pi/{c}", weight)
+            tf.summary.scalar(f"component_share/{c}", size)
+        tf.summary.histogram("code/mean", m)
+        tf.summary.histogram("code/log_variance", log_s2)
+        if self.image_shape is not None:
+            self._write_images(model, m, self.image_shape)
+        if epoch == self.epochs:
+            write_projector(folder, m.numpy(), groups, self.y, self._thumbnails(model))
+
+    def _write_images(self, model, m, image_shape: tuple[int, int]) -> None:
+        n_clusters = model.prior.n_components
+        drawn = model.sample(np.repeat(np.arange(n_clusters), self.SAMPLES), self.seed)
+        _image("components", drawn, image_shape, self.SAMPLES)
+        n = min(40, len(self.x))
+        pairs = np.stack([model.scale(self.x[:n]), model.decode(m[:n])], axis=1)  # [n, 2, D]: data, reconstruction
+        _image("reconstructions", pairs.reshape(2 * n, -1), image_shape, 10)
+
+    def _thumbnails(self, model) -> np.ndarray | None:
+        if self.image_shape is None:
+            return None
+        return _grey(model.scale(self.x).numpy()).reshape(-1, *self.image_shape)
+
+
+def _image(name: str, rows, image_shape: tuple[int, int], columns: int) -> None:
+    """One summary image of many: rows [n, D] in the units of the likelihood."""
+    sheet = mosaic(_grey(np.asarray(rows)).reshape(-1, *image_shape), columns, gap_value=255)
+    tf.summary.image(name, sheet[None, :, :, None])
+
+
+def _grey(x: np.ndarray) -> np.ndarray:
+    """Values as uint8: [0, 1] as it is, anything else from its smallest to its largest."""
+    low, high = min(float(x.min()), 0.0), max(float(x.max()), 1.0)
+    return np.round(255 * (x - low) / (high - low)).astype(np.uint8)
+
+
+def write_projector(folder: Path, m: np.ndarray, groups: np.ndarray, y, thumbnails: np.ndarray | None) -> None:
+    """Files for TensorBoard's embedding projector: the codes, what each belongs to, and its picture.
+
+    Args:
+        folder: a folder of event files.
+        m: codes, [n, latent].
+        groups: cluster of each, [n].
+        y: label of each, [n], or None.
+        thumbnails: uint8 images, [n, height, width], or None.
+    """
+    write_whole(folder / "tensors.tsv", "".join("\t".join(f"{v:.5g}" for v in row) + "\n" for row in m).encode())
+    if y is None:
+        lines = [str(c) for c in groups]  # a single column has no header
+    else:
+        lines = ["cluster\tlabel", *(f"{c}\t{label}" for c, label in zip(groups, y, strict=True))]
+    write_whole(folder / "metadata.tsv", ("\n".join(lines) + "\n").encode())
+    config = ['tensor_name: "code"', 'tensor_path: "tensors.tsv"', 'metadata_path: "metadata.tsv"']
+    if thumbnails is not None:
+        height, width = thumbnails.shape[1:]
+        sprite = mosaic(thumbnails, gap=0)
+        write_whole(folder / "sprite.png", tf.io.encode_png(sprite[:, :, None]).numpy())
+        config.append(f'sprite {{ image_path: "sprite.png" single_image_dim: {width} single_image_dim: {height} }}')
+    write_whole(folder / "projector_config.pbtxt", ("embeddings {\n  " + "\n  ".join(config) + "\n}\n").encode())

@@ -1,0 +1,227 @@
+"""A run: rows, then a fit whose store is the run folder, then what the folder is to hold; can be resumed."""
+
+import importlib.metadata
+import platform
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from vade_tf import metrics
+from vade_tf.data import pipeline
+from vade_tf.data.dataset import Dataset
+from vade_tf.errors import InputError
+from vade_tf.model import likelihood as likelihoods
+from vade_tf.model.vade import VaDE
+from vade_tf.runs import assignments
+from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.folder import Run
+from vade_tf.runs.rows import RunRows, load_rows
+from vade_tf.runs.tensorboard import Board, Views
+from vade_tf.serving import export as exporting
+from vade_tf.systems import registry
+from vade_tf.training import callbacks, device, recipe
+from vade_tf.training.loop import AUTOENCODER, PLAIN_VAE, Fitted, checked_hints, model_groups
+from vade_tf.training.reporter import Silent
+
+SCORES = ("acc", "nmi", "ari")
+
+
+def train(
+    config: TrainConfig,
+    out: str | Path,
+    *,
+    whole: Dataset | None = None,
+    reporter: Silent | None = None,
+    extra: Sequence[keras.callbacks.Callback] = (),
+    export: bool = True,
+) -> dict:
+    """Train a VaDE, or the system `config.model` names, from random weights into a new run folder.
+
+    Args:
+        config: the settings; `TrainConfig(...)`.
+        out: the run folder (see `folder`), not there yet or empty.
+        whole: what `load_whole(config)` returned, where it was called already; default: it is called here.
+        reporter: shows progress, see `training.reporter.Silent`; default nothing.
+        extra: further Keras callbacks, for both phases.
+        export: whether to leave a SavedModel in export/1, ready to be served.
+
+    Returns:
+        What metrics.json holds: dataset, source, n, n_features, n_clusters, recipe, model, seed, acc, nmi, ari (None
+        without labels), elbo, distortion, rate_z, rate_c (nats a row, over all rows; None without a bound), health
+        (what is wrong with the result, a sentence each), remedies (what was done during training, a sentence each),
+        epochs by phase as trained, seconds by phase, device, precision, jit, versions.
+
+    Raises:
+        InputError: data or settings that cannot be used, or a folder that cannot be written; nothing is written then.
+        DivergedError: the loss became NaN or infinite, time and again.
+    """
+    rows = load_rows(config, whole)
+    config = filled(rows.config, rows)
+    run = Run.create(out, config, rows.dataset.fingerprint)
+    return _fit(run, rows, reporter or Silent(), extra, export)
+
+
+def resume(
+    out: str | Path,
+    *,
+    whole: Dataset | None = None,
+    reporter: Silent | None = None,
+    extra: Sequence[keras.callbacks.Callback] = (),
+    export: bool = True,
+) -> dict:
+    """Continue an unfinished run; it ends with the weights, bit for bit, that it would have had without the pause.
+
+    Args and Returns: as for `train`; the settings are those of the folder.
+
+    Raises:
+        InputError: no run there, a finished one, a damaged file, or data that are not those it began with.
+    """
+    run = Run.open(out)
+    if run.finished:
+        raise InputError(f"resume: {out} holds a finished run; nothing is left to do")
+    rows = load_rows(run.config, whole)
+    run.check_data(rows.dataset.fingerprint, "resume")
+    return _fit(run, rows, reporter or Silent(), extra, export)
+
+
+def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
+    """The configuration with all that follows from the rows written out; says what is wrong before a folder is made.
+
+    Raises:
+        InputError: the likelihood or the hints do not fit the rows, or the run named by `config.pretrained` cannot
+            lend its autoencoder.
+    """
+    likelihoods.choose(rows.dataset)
+    if rows.hints is not None:
+        assert config.clusters is not None
+        checked_hints(rows.hints, len(rows.dataset.x), config.clusters)
+    if config.pretrained is not None:
+        pretrained_by(config, rows.dataset)
+        theirs = Run.open(config.pretrained).config
+        config = replace(config, pretrain_epochs=theirs.pretrain_epochs, hidden=theirs.hidden)
+    settings = config.resolve(len(rows.dataset.x))
+    return replace(
+        config,
+        hidden=settings.hidden,
+        pretrain_epochs=settings.pretrain_epochs,
+        epochs=settings.epochs or None,
+        guide_epochs=settings.guide_epochs,
+    )
+
+
+def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray]:
+    """The autoencoder of the run `config.pretrained`, as it was after its pretraining.
+
+    Raises:
+        InputError: no such run, not pretrained yet, on other data, or of other networks.
+    """
+    assert config.pretrained is not None
+    run = Run.open(config.pretrained)
+    run.check_data(dataset.fingerprint, "pretrained")
+    kept = run.load("pretrained")
+    if kept is None:
+        raise InputError(f"pretrained: {run.path} has not finished its pretraining")
+    for name in ("latent_dim", "hidden"):
+        theirs, mine = getattr(run.config, name), getattr(config, name)
+        if mine is not None and theirs != mine:
+            shown = ",".join(map(str, theirs)) if isinstance(theirs, tuple) else theirs
+            raise InputError(f"pretrained: the networks of {run.path} differ: expected {mine}; use {name}={shown}")
+    return kept
+
+
+def _fit(run: Run, rows: RunRows, reporter: Silent, extra, export: bool) -> dict:
+    """Pretraining, start and VaDE, whatever of them the run folder does not hold yet; then the folder's files."""
+    config, dataset = run.config, rows.dataset
+    if dataset.notice:
+        reporter.say(dataset.notice)
+    if config.pretrained is not None and run.load("pretrained") is None:
+        run.save("pretrained", pretrained_by(config, dataset))
+    settings = config.resolve(len(dataset.x))
+    board = Board(run)
+    shown: list[keras.callbacks.Callback] = [] if dataset.y is None else [Scores(dataset, settings.epochs)]
+    if config.model == "vade":
+        shown.append(Views(board, dataset, settings.seed, settings.epochs))
+        fitted = recipe.fit(dataset.observations(), settings, rows.hints, board, reporter, [*shown, *extra])
+    else:
+        fitted = registry.fit(config.model, dataset.observations(), settings, board, reporter, [*shown, *extra])
+    save_model(fitted.model, run.path / "model.keras")
+    if export and isinstance(fitted.model, VaDE):
+        shutil.rmtree(run.path / "export", ignore_errors=True)  # what a kill after the export left
+        exporting.export(fitted.model, run.path / "export")
+    assignments.write(run.path / "assignments.csv", assignments.table(fitted.model, dataset.x, rows.numbers))
+    result = summarise(config, dataset, fitted)
+    run.save_rows(fitted.history)  # also where a system has no epochs
+    run.finish(result)
+    return result
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Write a .keras file so that it is whole or not there."""
+    temporary = path.with_name("unfinished-" + path.name)
+    model.save(temporary)
+    temporary.replace(path)
+
+
+class Scores(keras.callbacks.Callback):
+    """ACC, NMI and ARI after an epoch, into `logs`, from where they go into the history; used for nothing.
+
+    Args:
+        dataset: rows with labels.
+        epochs: of the phase; of many short ones only some are scored (as `callbacks.Record` keeps only some).
+    """
+
+    def __init__(self, dataset: Dataset, epochs: int):
+        super().__init__()
+        self.dataset = dataset
+        self.epochs = epochs
+        self.every = max(1, epochs // callbacks.KEPT)
+
+    def on_epoch_end(self, epoch, logs=None):
+        due = (epoch + 1) % self.every == 0 or epoch + 1 == self.epochs
+        if due and self.model.name not in (AUTOENCODER, PLAIN_VAE) and np.isfinite(logs["loss"]):
+            logs.update(label_scores(self.model, self.dataset))
+
+
+def label_scores(model: keras.Model, dataset: Dataset) -> dict:
+    """ACC, NMI and ARI of the model's groups; None each without labels."""
+    none = dict.fromkeys(SCORES)
+    return none if dataset.y is None else {**none, **metrics.scores(dataset.y, model_groups(model, dataset.x))}
+
+
+def summarise(config: TrainConfig, dataset: Dataset, fitted: Fitted) -> dict:
+    """What metrics.json holds."""
+    model, bound = fitted.model, {}
+    if hasattr(model, "elbo_terms"):
+        bound = model.evaluate(pipeline.ordered_batches(dataset.x), verbose=0, return_dict=True)
+    trained = sum(row["phase"] == "fit" for row in fitted.history) or None
+    return {
+        "dataset": dataset.name,
+        "source": dataset.source,
+        "n": len(dataset.x),
+        "n_features": dataset.x.shape[1],
+        "n_clusters": config.clusters,
+        "model": config.model,
+        "recipe": config.recipe,
+        "seed": config.seed,
+        **label_scores(model, dataset),
+        **{name: bound.get(name) for name in ("elbo", "distortion", "rate_z", "rate_c")},
+        **{name: bound[name] for name in ("rate_w",) if name in bound},
+        "health": fitted.health,
+        "remedies": fitted.remedies,
+        "epochs": {"pretrain": config.pretrain_epochs or None, "fit": trained},
+        "seconds": {name: round(value, 1) for name, value in fitted.seconds.items()},
+        "device": device.describe(),
+        "precision": device.resolve_precision(config.precision),
+        "jit": device.resolve_jit(config.jit),
+        "versions": {
+            "python": platform.python_version(),
+            **{
+                name: importlib.metadata.version(name)
+                for name in ("tensorflow", "tensorflow-probability", "keras", "numpy", "scikit-learn")
+            },
+        },
+    }

@@ -1,0 +1,31 @@
+"""From one seed to all random numbers: every use of it goes through here, so that no two streams are the same.
+
+Noise of a training step is a pure function of (seed, step), see `model.vade`; everything else has a stream of its own.
+"""
+
+import numpy as np
+
+
+def fold(seed: int, *path: int) -> int:
+    """The seed of the stream that `path` names, from 0 to 2^31 - 1: same seed and path, same number.
+
+    Args:
+        seed: of the fit, from 0 to 2^31 - 1.
+        path: numbers that say what the stream is for; different paths give independent streams.
+    """
+    return several(seed, 1, *path)[0]
+
+
+def several(seed: int, n: int, *path: int) -> list[int]:
+    """n seeds of the stream that `path` names; the first of them is `fold(seed, *path)`."""
+    return [int(number) for number in np.random.SeedSequence((seed, *path)).generate_state(n) >> 1]
+
+
+def generator(seed: int, *path: int) -> np.random.Generator:
+    """A NumPy generator of the stream that `path` names."""
+    return np.random.default_rng((seed, *path))
+
+
+def of_replica(seed, replica):
+    """The seed of one replica of a distributed training; numbers or tensors. Replica 0 has that of the fit."""
+    return seed + 1_000_003 * replica

@@ -1,0 +1,94 @@
+"""A trained VaDE as a SavedModel that other programs load: no Python, no code of this package.
+
+`export(load("runs/mnist"), "models/vade", version=3)` writes models/vade/3, the layout TensorFlow Serving watches. What
+it answers stands in `signatures`; docs/serving.md shows how to ask. A version appears whole or not at all, and none is
+ever overwritten.
+"""
+
+import tempfile
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from vade_tf.errors import InputError
+from vade_tf.model.vade import VaDE
+from vade_tf.serving.signatures import build_signatures
+
+WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"  # where TensorFlow Serving looks
+
+
+def export(model: VaDE, to: str | Path, version: int = 1) -> Path:
+    """Write a model as version `version` under the folder `to`, in float32 whatever precision it was trained in.
+
+    Args:
+        model: a `VaDE`, such as `vade_tf.load("runs/mnist")` returns.
+        to: folder of all versions of this model; made if it is not there.
+        version: whole number from 1; a server takes the highest.
+
+    Returns:
+        The folder written, `to`/`version`.
+
+    Raises:
+        InputError: no VaDE, a version that is there already, or a folder that cannot be written.
+    """
+    to, name = Path(to), str(version)
+    if not isinstance(model, VaDE):
+        raise InputError(f"model: expected a VaDE, such as vade_tf.load of its run folder returns, got {model!r}")
+    if version < 1:
+        raise InputError(f"version: expected a whole number of at least 1, got {version}")
+    if (to / name).exists():
+        free = 1 + max(int(path.name) for path in to.iterdir() if path.name.isdecimal())
+        raise InputError(f"version: {to / name} is there already and may be in use; take version={free}")
+    module, signatures = build_signatures(in_float32(model))
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="unfinished-", dir=to) as folder:  # a server reads numbers only
+            tf.saved_model.save(module, str(Path(folder) / name), signatures)
+            (Path(folder) / name / WARMUP).parent.mkdir()
+            with tf.io.TFRecordWriter(str(Path(folder) / name / WARMUP)) as writer:
+                for signature, function in signatures.items():
+                    writer.write(warmup_request(signature, function.structured_input_signature[0]))
+            (Path(folder) / name).rename(to / name)
+    except (OSError, tf.errors.OpError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error.message
+        raise InputError(f"to: {to / name} cannot be written ({reason}); choose another folder") from error
+    return to / name
+
+
+def in_float32(model):
+    """A copy of a VaDE that computes in float32, with the same weights."""
+
+    def layer(old):
+        return type(old).from_config({**old.get_config(), "dtype": "float32"})
+
+    networks = {
+        name: keras.saving.serialize_keras_object(keras.models.clone_model(getattr(model, name), clone_function=layer))
+        for name in ("encoder", "decoder")
+    }
+    copy = type(model).from_config({**model.get_config(), **networks})
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def warmup_request(signature: str, inputs) -> bytes:
+    """A request of one row of zeros that TensorFlow Serving sends itself before it takes a version into use.
+
+    It is a tensorflow.serving.PredictionLog (prediction_log.proto: predict_log = 6, request = 1; predict.proto:
+    model_spec = 1, inputs = 2; model.proto: signature_name = 3), put together here because those protos come only
+    with tensorflow-serving-api, which nothing else needs.
+    """
+    request = _field(1, _field(3, signature.encode()))
+    for tensor in inputs:  # TensorSpecs
+        shape = [1] if tensor.shape.rank is None else [size or 1 for size in tensor.shape]
+        zeros = tf.make_tensor_proto(0, tensor.dtype, shape).SerializeToString()
+        request += _field(2, _field(1, tensor.name.encode()) + _field(2, zeros))
+    return _field(6, _field(1, request))
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A length-delimited protobuf field."""
+    length, rest = b"", len(content)
+    while rest > 127:
+        length, rest = length + bytes([rest & 127 | 128]), rest >> 7
+    return bytes([number << 3 | 2]) + length + bytes([rest]) + content

@@ -1,0 +1,148 @@
+"""What an exported VaDE answers: the functions that are served, and `Served`, which calls them from Python.
+
+    serving_default   x float32 [n, D]           -> cluster, probabilities, confidence, density
+    classify_bytes    x uint8 [n, D]             -> the same, a quarter of the bytes on the wire
+    encode            x float32 [n, D]           -> mean, log_variance of q(z|x)
+    reconstruct       x float32 [n, D]           -> x, the mean of p(x|z = mean)
+    score             x float32 [n, D]           -> elbo
+    generate          cluster int64 [n], seed    -> x, one new observation each
+
+x are raw features, as in training: the scaling is inside. A row's answer depends on that row alone, never on its
+neighbours, so a server may put requests together as it likes.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from vade_tf.errors import InputError
+from vade_tf.model import elbo
+from vade_tf.model.vade import VaDE
+
+ROWS = 1024  # a call of `Served`: the widest layer of the paper's network then holds 8 MB
+
+
+def build_signatures(model: VaDE) -> tuple[tf.Module, dict]:
+    """The module to save and its signatures.
+
+    Args:
+        model: a VaDE that computes in float32.
+
+    Returns:
+        A module that holds the weights, and {signature name: concrete function}.
+    """
+    n_features, latent_dim = model.n_features, model.prior.latent_dim
+
+    def classify(x):
+        m, _ = model.encode(x)
+        log_pi, mu, log_sigma2 = model.prior.parameters
+        log_pi = tf.repeat(log_pi[None, :], tf.shape(m)[0], axis=0)  # OpenVINO errs in sum + [K], openvino#23616
+        log_joint = log_pi + elbo.log_normal(m, mu, log_sigma2)  # log p(c, z = m), [n, K]
+        gamma = tf.nn.softmax(log_joint)
+        return {
+            "cluster": tf.argmax(gamma, axis=-1),
+            "probabilities": gamma,
+            "confidence": tf.reduce_max(gamma, axis=-1),
+            "density": tf.reduce_logsumexp(log_joint, axis=-1),
+        }
+
+    def encode(x):
+        m, log_s2 = model.encode(x)
+        return {"mean": m, "log_variance": log_s2}
+
+    def reconstruct(x):
+        return {"x": model.decode(model.encode(x)[0])}
+
+    def score(x):
+        return {"elbo": model.elbo(x)}
+
+    def generate(cluster, seed):
+        n = tf.shape(cluster)[0]
+        number = tf.where(tf.rank(seed) == 0, tf.range(n, dtype=tf.int64), tf.zeros(n, tf.int64))
+        seeds = tf.stack([tf.broadcast_to(seed, [n]), number], axis=1)  # [n, 2]
+        draws = tf.map_fn(lambda s: tf.random.stateless_normal([latent_dim], s), seeds, fn_output_signature=tf.float32)
+        _, mu, log_sigma2 = model.prior.parameters
+        return {"x": model.decode(tf.gather(mu, cluster) + tf.exp(0.5 * tf.gather(log_sigma2, cluster)) * draws)}
+
+    def concrete(function, **inputs):
+        specs = {name: tf.TensorSpec(shape, dtype, name) for name, (shape, dtype) in inputs.items()}
+        return tf.function(function).get_concrete_function(**specs)
+
+    rows, byte_rows = ([None, n_features], tf.float32), ([None, n_features], tf.uint8)
+    module = tf.Module()
+    module.weights = [weight.value for weight in model.weights]
+    return module, {
+        "serving_default": concrete(classify, x=rows),
+        "classify_bytes": concrete(classify, x=byte_rows),
+        "encode": concrete(encode, x=rows),
+        "reconstruct": concrete(reconstruct, x=rows),
+        "score": concrete(score, x=rows),
+        "generate": concrete(generate, cluster=([None], tf.int64), seed=(None, tf.int64)),
+    }
+
+
+class Served:
+    """An exported VaDE in Python: `VaDE`'s verbs over the served functions, NumPy in and out.
+
+    Args:
+        path: folder of one version, e.g. runs/mnist/export/1.
+
+    Attributes:
+        signatures: the served functions themselves, by name: TensorFlow tensors in and out.
+
+    Raises:
+        InputError: the folder holds no readable SavedModel, or not one of a VaDE.
+    """
+
+    def __init__(self, path: str | Path):
+        try:
+            self._module = tf.saved_model.load(str(path))  # owns the weights
+            self.signatures = self._module.signatures
+            if not {"serving_default", "encode", "reconstruct", "score", "generate"} <= set(self.signatures):
+                raise ValueError(f"its signatures are {sorted(self.signatures)}")
+        except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+            raise InputError(f"{path} is damaged or no export of a VaDE ({error})") from error
+
+    def classify(self, x) -> dict[str, np.ndarray]:
+        """x [n, D] -> cluster [n], probabilities [n, K], confidence (the highest of them) [n], density log p(z) [n]."""
+        return self._rows("serving_default", x)
+
+    def predict(self, x) -> np.ndarray:
+        """Responsibilities at the mean code, as `VaDE.predict`: x [n, D] -> [n, K]."""
+        return self.classify(x)["probabilities"]
+
+    def encode(self, x) -> tuple[np.ndarray, np.ndarray]:
+        """(m, log s2) of q(z|x): x [n, D] -> two arrays [n, latent]."""
+        answer = self._rows("encode", x)
+        return answer["mean"], answer["log_variance"]
+
+    def reconstruct(self, x) -> np.ndarray:
+        """Mean of p(x|z = m): x [n, D] -> [n, D], on the scale of the likelihood."""
+        return self._rows("reconstruct", x)["x"]
+
+    def score(self, x) -> np.ndarray:
+        """Evidence lower bound in nats, the same at every call: x [n, D] -> [n]."""
+        return self._rows("score", x)["elbo"]
+
+    def sample(self, clusters, seed=0) -> np.ndarray:
+        """New observations of chosen clusters.
+
+        Args:
+            clusters: component of each, int [n].
+            seed: one number for the call, or one for each row, int [n].
+
+        Returns:
+            Means of p(x|z), [n, D]. Other draws than `VaDE.sample` makes from the same seed.
+        """
+        answer = self.signatures["generate"](
+            cluster=tf.constant(np.asarray(clusters, np.int64)), seed=tf.constant(np.asarray(seed, np.int64))
+        )
+        return answer["x"].numpy()
+
+    def _rows(self, name: str, x) -> dict[str, np.ndarray]:
+        x = np.asarray(x)
+        parts = [
+            self.signatures[name](x=tf.constant(x[i : i + ROWS], tf.float32)) for i in range(0, max(len(x), 1), ROWS)
+        ]
+        return {key: np.concatenate([part[key].numpy() for part in parts]) for key in parts[0]}

@@ -1,0 +1,34 @@
+"""The systems that VaDE is compared with, on the same networks, data and metrics.
+
+Knows the loop of training and the model; knows no file, no data set name, no label. What each needs stands here,
+without TensorFlow, so that `--help` does not wait for it; `registry` has their functions. docs/adding-a-system.md shows
+how to add one.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class System:
+    """What a system needs.
+
+    Attributes:
+        pretrains: whether it starts from the autoencoder, and so whether `pretrained` means something to it.
+        epochs: of its own phase where `epochs` does not say; a data set of few rows gets more, as many updates as
+            250 an epoch make. 0 for a system that has no epochs.
+    """
+
+    pretrains: bool = False
+    epochs: int = 0
+
+
+SYSTEMS = {
+    "kmeans": System(),
+    "gmm": System(),
+    "ae_kmeans": System(pretrains=True),
+    "ae_gmm": System(pretrains=True),
+    "vae_gmm": System(epochs=30),
+    "dec": System(pretrains=True, epochs=40),
+    "idec": System(pretrains=True, epochs=10),
+    "gmvae": System(epochs=30),
+}

@@ -1,0 +1,158 @@
+"""What a fitted baseline is: a `Clustering`, an optional encoder and a head that turns codes into log probabilities.
+
+The heads are Keras layers of float32 weights: `Centres` (k-means), `FullGaussians` (a GMM), `StudentT` (DEC); the prior
+of VaDE itself is one too. A head that can draw codes of a cluster has `draw`; without it a system does not generate.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vade_tf.errors import InputError
+from vade_tf.model import elbo
+from vade_tf.model import likelihood as likelihoods
+from vade_tf.model.prior import check_clusters
+
+
+class _Head(keras.layers.Layer):
+    """K points of some width: `mu` [K, width], float32 in every precision."""
+
+    def __init__(self, n_components: int, latent_dim: int, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
+        self.n_components = n_components
+        self.latent_dim = latent_dim
+        self.mu = self._weight("mu", (n_components, latent_dim))
+
+    def _weight(self, name: str, shape: tuple[int, ...]):
+        return self.add_weight(name=name, shape=shape, initializer="zeros", dtype="float32", autocast=False)
+
+    def _squared_distance(self, z):
+        """|z - mu_c|^2: codes [n, width] -> [n, K]."""
+        return tf.reduce_sum((tf.cast(z, tf.float32)[:, None, :] - self.mu) ** 2, axis=-1)
+
+    def get_config(self):
+        return {**super().get_config(), "n_components": self.n_components, "latent_dim": self.latent_dim}
+
+
+@keras.saving.register_keras_serializable("vade_tf")
+class Centres(_Head):
+    """k-means: a row belongs to the nearest centre, with probability 1 (log probabilities 0 and -inf)."""
+
+    def call(self, z):
+        nearest = tf.argmin(self._squared_distance(z), axis=-1)
+        return tf.math.log(tf.one_hot(nearest, self.n_components))
+
+
+@keras.saving.register_keras_serializable("vade_tf")
+class StudentT(_Head):
+    """DEC's soft assignment (Xie et al., ICML 2016, eq. 1, with one degree of freedom).
+
+    q_ic = (1 + |z_i - mu_c|^2)^-1 / sum_k (1 + |z_i - mu_k|^2)^-1, given as log q.
+    """
+
+    def call(self, z):
+        return tf.nn.log_softmax(-tf.math.log1p(self._squared_distance(z)), axis=-1)
+
+
+@keras.saving.register_keras_serializable("vade_tf")
+class FullGaussians(_Head):
+    """The responsibilities of a Gaussian mixture with full covariances, as scikit-learn fitted it."""
+
+    def __init__(self, n_components: int, latent_dim: int, **kwargs):
+        super().__init__(n_components, latent_dim, **kwargs)
+        self.log_pi = self._weight("log_pi", (n_components,))
+        self.whiten = self._weight("whiten", (n_components, latent_dim, latent_dim))
+
+    @classmethod
+    def of(cls, mixture) -> "FullGaussians":
+        """The head of a fitted `sklearn.mixture.GaussianMixture` with covariance_type "full"."""
+        head = cls(*mixture.means_.shape)
+        head.mu.assign(mixture.means_)
+        head.log_pi.assign(np.log(mixture.weights_))
+        head.whiten.assign(mixture.precisions_cholesky_)  # U of the precision U U^T: (z - mu) U is white
+        return head
+
+    def call(self, z):
+        white = tf.einsum("nkd,kde->nke", tf.cast(z, tf.float32)[:, None, :] - self.mu, self.whiten)
+        log_det = tf.reduce_sum(tf.math.log(tf.linalg.diag_part(self.whiten)), axis=-1)  # [K]
+        log_density = log_det - 0.5 * tf.reduce_sum(white**2 + elbo.LOG_2PI, axis=-1)  # [n, K]
+        return tf.nn.log_softmax(self.log_pi + log_density, axis=-1)
+
+    def draw(self, clusters, noise):
+        """Codes of chosen clusters: clusters int [n], standard normal noise [n, width] -> [n, width]."""
+        colour = tf.linalg.inv(tf.convert_to_tensor(self.whiten))  # [K, width, width]
+        return tf.gather(self.mu, clusters) + tf.einsum("nd,nde->ne", noise, tf.gather(colour, clusters))
+
+
+@keras.saving.register_keras_serializable("vade_tf")
+class Clustering(keras.Model):
+    """A fitted system without a bound: scaling, encoder, head; `predict` gives probabilities [n, K] of raw rows.
+
+    Args:
+        system: its name, for messages.
+        head: layer from codes [n, width] to log probabilities [n, K].
+        encoder: model from x [n, D] to codes; default none, the code is x.
+        decoder: model from codes to Bernoulli logits or Gaussian means [n, D]; default none, x is the code.
+        likelihood: "bernoulli", "gaussian" or a `likelihood.Likelihood`: what the decoder's output means.
+        scaling: layer from raw features to x, as for `VaDE`.
+    """
+
+    def __init__(self, system, head, *, encoder=None, decoder=None, likelihood="gaussian", scaling=None, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})  # raw x, whatever the global policy
+        self.system = system
+        self.head = head
+        self.encoder = encoder
+        self.decoder = decoder
+        self.likelihood = likelihoods.get(likelihood)
+        self.scaling = scaling
+        self(keras.Input((head.latent_dim,) if encoder is None else encoder.input_shape[1:]))
+
+    def scale(self, x):
+        """Raw features [n, D], any number type -> x, float32 [n, D]."""
+        return tf.cast(x if self.scaling is None else self.scaling(x), tf.float32)
+
+    def assignments(self, x):
+        """Raw x [n, D] -> (codes [n, width], log probabilities [n, K])."""
+        code = self.scale(x)
+        if self.encoder is not None:
+            code = self.encoder(code)
+        return code, self.head(code)
+
+    def call(self, x):
+        """Raw x [n, D] -> probabilities [n, K]."""
+        return tf.exp(self.assignments(x)[1])
+
+    def decode(self, code):
+        """Codes [n, width] -> mean of p(x|code), [n, D]."""
+        if self.decoder is None:
+            return code
+        out = self.decoder(code)
+        return self.likelihood.mean(out)
+
+    def sample(self, clusters, seed: int = 0):
+        """New observations of chosen clusters, as `VaDE.sample`: clusters int [n] -> [n, D].
+
+        Raises:
+            InputError: the system has no generative model, or a cluster is no whole number from 0 to K - 1.
+        """
+        if not hasattr(self.head, "draw"):
+            raise InputError(f"{self.system} has no generative model: it cannot sample; use model='vade'")
+        clusters = check_clusters(clusters, self.head.n_components)
+        noise = tf.random.stateless_normal((len(clusters), self.head.latent_dim), seed=[0, seed])
+        return self.decode(self.head.draw(clusters, noise))
+
+    def get_config(self):
+        parts = {
+            name: None if (part := getattr(self, name)) is None else keras.saving.serialize_keras_object(part)
+            for name in ("head", "encoder", "decoder", "scaling")
+        }
+        return {**super().get_config(), "system": self.system, "likelihood": self.likelihood.name, **parts}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        parts = {
+            name: keras.saving.deserialize_keras_object(config[name], custom_objects)
+            for name in ("head", "encoder", "decoder", "scaling")
+            if config[name] is not None
+        }
+        return cls(**{**config, **parts})

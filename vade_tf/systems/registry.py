@@ -1,0 +1,58 @@
+"""Every system by name: its function from a fit under way to the fitted model, and `fit`, which all of them share."""
+
+from collections.abc import Callable, Sequence
+
+import keras
+
+from vade_tf.errors import InputError
+from vade_tf.systems import SYSTEMS, dec, gmvae, shallow
+from vade_tf.training.loop import Fitted, Fitting, begin, fitted
+from vade_tf.training.reporter import Silent
+from vade_tf.training.settings import Settings
+from vade_tf.training.store import Store
+
+FUNCTIONS: dict[str, Callable[[Fitting], keras.Model]] = {
+    "kmeans": shallow.kmeans,
+    "gmm": shallow.gmm,
+    "ae_kmeans": shallow.ae_kmeans,
+    "ae_gmm": shallow.ae_gmm,
+    "vae_gmm": shallow.vae_gmm,
+    "dec": dec.dec,
+    "idec": dec.idec,
+    "gmvae": gmvae.fit,
+}
+
+
+def fit(
+    system: str,
+    x,
+    settings: Settings,
+    store: Store | None = None,
+    reporter: Silent | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> Fitted:
+    """Fit a system that VaDE is compared with.
+
+    Args:
+        system: one of `SYSTEMS`.
+        x, settings, store, reporter, callbacks: as for `training.recipe.fit`.
+
+    Raises:
+        InputError: an unknown system, or rows or settings that cannot be used.
+        DivergedError: loss or weights became NaN or infinite, time and again.
+    """
+    if system not in FUNCTIONS:
+        raise InputError(f"system: expected one of {', '.join(FUNCTIONS)}, got {system!r}")
+    needs = SYSTEMS[system]
+    fitting = begin(
+        x,
+        settings,
+        None,
+        store,
+        reporter,
+        callbacks,
+        system=system,
+        epochs=needs.epochs,
+        pretrains=needs.pretrains,
+    )
+    return fitted(fitting, FUNCTIONS[system](fitting))

@@ -1,0 +1,115 @@
+"""k-means and Gaussian mixtures by scikit-learn, on raw features, on the autoencoder's code, on a plain VAE's code."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.mixture import GaussianMixture
+from threadpoolctl import threadpool_limits
+
+from vade_tf.data import pipeline
+from vade_tf.errors import InputError
+from vade_tf.model.prior import GaussianMixturePrior
+from vade_tf.model.vade import VaDE
+from vade_tf.systems.models import Centres, Clustering, FullGaussians
+from vade_tf.training import loop
+from vade_tf.training.loop import Fitting
+
+STARTS = 3  # best of so many by the objective; a start on 70,000 x 784 takes k-means about ten seconds
+FLOOR = 0.05  # share of the mean variance added to each: a pixel that is constant in a cluster must not decide alone
+
+
+def kmeans(fitting: Fitting) -> Clustering:
+    """k-means on x itself."""
+    return _clustering(fitting, "kmeans", _centres(fitting, _scaled(fitting)))
+
+
+def gmm(fitting: Fitting) -> Clustering:
+    """A diagonal Gaussian mixture on x itself (full covariances of 784 pixels are singular)."""
+    _several_rows(fitting)
+    x = _scaled(fitting)
+    k, floor = fitting.settings.clusters, FLOOR * x.var(axis=0).mean() + 1e-12
+    with _fitting(fitting):
+        mixture = GaussianMixture(k, covariance_type="diag", reg_covar=floor, random_state=fitting.settings.seed).fit(x)
+    head = GaussianMixturePrior(*mixture.means_.shape)
+    head.assign(mixture.weights_, mixture.means_, mixture.covariances_)
+    return _clustering(fitting, "gmm", head)
+
+
+def ae_kmeans(fitting: Fitting) -> Clustering:
+    """k-means on the code of the pretrained autoencoder."""
+    loop.pretrain(fitting)
+    return _clustering(fitting, "ae_kmeans", _centres(fitting, loop.codes(fitting.model, fitting.data.x)), coded=True)
+
+
+def ae_gmm(fitting: Fitting) -> Clustering:
+    """A Gaussian mixture with full covariances on the code of the pretrained autoencoder."""
+    _several_rows(fitting)
+    loop.pretrain(fitting)
+    return _clustering(fitting, "ae_gmm", _gaussians(fitting, loop.codes(fitting.model, fitting.data.x)), coded=True)
+
+
+def vae_gmm(fitting: Fitting) -> Clustering:
+    """A plain VAE, that is VaDE with the one component N(0, I), then a Gaussian mixture on its mean codes."""
+    _several_rows(fitting)
+    model, settings = fitting.model, fitting.settings
+    vae = VaDE(
+        model.encoder,
+        model.decoder,
+        1,
+        model.likelihood,
+        scaling=model.scaling,
+        seed=settings.seed,
+        name=loop.PLAIN_VAE,
+    )
+    vae.prior.mu.assign(np.zeros((1, model.prior.latent_dim)))
+    vae.prior.trainable = False
+    rows = (fitting.data.x, settings.batch_size, settings.seed)
+    loop.fit_keras(fitting, vae, lambda span: pipeline.training_batches(*rows, span))
+    return _clustering(fitting, "vae_gmm", _gaussians(fitting, loop.codes(fitting.model, fitting.data.x)), coded=True)
+
+
+def _several_rows(fitting: Fitting) -> None:
+    if len(fitting.data.x) < 2:
+        raise InputError(f"x: {fitting.system} fits a Gaussian mixture to at least 2 rows, got 1")
+
+
+@contextmanager
+def _fitting(fitting: Fitting) -> Iterator[None]:
+    """Counts the time; sums over threads come in any order, and a run done again must be equal."""
+    with fitting.timed(), threadpool_limits(1, user_api="openmp"):
+        yield
+
+
+def _scaled(fitting: Fitting) -> np.ndarray:
+    """x of every row, float32 [n, D]: dense, also where the rows are sparse."""
+    x, at = np.empty(fitting.data.x.shape, np.float32), 0
+    for rows in pipeline.blocks(fitting.data.x):
+        x[at : at + len(rows)] = fitting.model.scale(rows)
+        at += len(rows)
+    return x
+
+
+def _centres(fitting: Fitting, z: np.ndarray) -> Centres:
+    with _fitting(fitting):
+        found = KMeans(fitting.settings.clusters, n_init=STARTS, random_state=fitting.settings.seed).fit(z)
+    head = Centres(*found.cluster_centers_.shape)
+    head.mu.assign(found.cluster_centers_)
+    return head
+
+
+def _gaussians(fitting: Fitting, z: np.ndarray) -> FullGaussians:
+    z = z.astype(np.float64)
+    floor = 1e-4 * z.var(axis=0).mean() + 1e-12
+    k, seed = fitting.settings.clusters, fitting.settings.seed
+    with _fitting(fitting):
+        mixture = GaussianMixture(k, n_init=STARTS, reg_covar=floor, random_state=seed).fit(z)
+    return FullGaussians.of(mixture)
+
+
+def _clustering(fitting: Fitting, system: str, head, coded: bool = False) -> Clustering:
+    """The fitted system; `coded`: on the code of the run's networks, else on x itself."""
+    model = fitting.model
+    networks = {"encoder": loop.mean_encoder(model), "decoder": model.decoder} if coded else {}
+    return Clustering(system, head, **networks, likelihood=model.likelihood, scaling=model.scaling)

@@ -1,0 +1,176 @@
+"""Keras callbacks of a fit: the schedule, the record of each epoch and the way back from it, the progress."""
+
+import math
+import time
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from vade_tf.errors import DivergedError
+from vade_tf.training import health
+from vade_tf.training.store import COLUMNS, State, Store
+from vade_tf.training.watch import Watch
+
+
+def learning_rate(
+    schedule: str, initial: float, epochs: int, decay: float = 0.9, decay_epochs: int = 10
+) -> Callable[[int], float]:
+    """Learning rate of each epoch: "cosine" falls to 5 %, "step" is the paper's decay every few epochs to a tenth."""
+    if schedule == "step":
+        return lambda epoch: max(initial * decay ** (epoch // decay_epochs), initial / 10)
+    return lambda epoch: initial * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * (epoch + 0.5) / epochs)))
+
+
+def steps_back(rows: list[dict], phase: str) -> int:
+    """How often a phase had to return to the weights of an earlier epoch; each time halves its learning rate."""
+    return sum(row["phase"] == phase and "restored_epoch" in row for row in rows)
+
+
+STEPS_BACK = 3  # in a phase; an eighth of the learning rate that still diverges has another reason
+KEPT = 25  # times in a phase that an epoch is looked at and its state kept, at least
+SAVE_SECONDS = 10.0  # weights and optimizer are 40 MB for the paper's network: not after every epoch of a few rows
+
+
+class Guide(keras.callbacks.Callback):
+    """Holds a VaDE to its target groups with the given weight for the first epochs, then lets go."""
+
+    def __init__(self, weight: float, epochs: int):
+        super().__init__()
+        self.weight = weight
+        self.epochs = epochs
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.guide_weight.assign(self.weight if epoch < self.epochs else 0.0)
+
+
+class Record(keras.callbacks.Callback):
+    """After each epoch a row of the history; every few seconds the state that a fit goes on from.
+
+    Where loss or weights are no longer finite, it steps back to the last good epoch it kept and halves the learning
+    rate; `rows` hold all it needs for that, so a resumed fit does the same.
+
+    Of many short epochs only every (epochs // KEPT)th is looked at and kept: a copy of weights and optimizer takes
+    longer than an epoch of a few rows.
+
+    Args:
+        store: keeps rows and state.
+        phase: "pretrain" or "fit".
+        epochs: number of the phase's last epoch.
+        rows: rows of the epochs before; extended in place.
+        say: shows a sentence to a person.
+        watch: signals, warnings and remedies of a VaDE; default none.
+
+    Raises:
+        DivergedError: after `STEPS_BACK` of them, or if no epoch of the phase was good.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        phase: str,
+        epochs: int,
+        rows: list[dict],
+        say: Callable[[str], None],
+        watch: Watch | None = None,
+    ):
+        super().__init__()
+        self.store = store
+        self.phase = phase
+        self.epochs = epochs
+        self.rows = rows
+        self.say = say
+        self.watch = watch
+        self.every = max(1, epochs // KEPT)
+        self.saved = -math.inf
+
+    def on_train_begin(self, logs=None):
+        _build_optimizer(self.model)
+        self.good = state_arrays(self.model)
+        before = [row for row in self.rows if row["phase"] == self.phase][-1:]
+        self.good_epoch = before[0].get("restored_epoch", before[0]["epoch"]) if before else 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.begun = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = time.perf_counter() - self.begun
+        columns: dict = {"learning_rate": float(self.model.optimizer.learning_rate)}
+        kept = (epoch + 1) % self.every == 0 or epoch + 1 == self.params["epochs"]
+        if np.isfinite(logs["loss"]) and (not kept or all_finite(self.model)):
+            columns |= {name: float(logs[name]) for name in COLUMNS if name in logs and name not in columns}
+            if kept and self.watch is not None:
+                late = 2 * (epoch + 1) >= self.epochs
+                columns |= self.watch.after_epoch(self.model, self.rows, late, self.say)
+            if kept:
+                self.good, self.good_epoch = state_arrays(self.model), epoch + 1
+        else:
+            columns["restored_epoch"] = self._step_back(epoch + 1, logs["loss"])
+            kept = True
+        self.rows.append({"phase": self.phase, "epoch": epoch + 1, **columns, "seconds": round(seconds, 3)})
+        for remedy in health.remedies(self.rows[-1:]):
+            self.say(remedy)
+        self.store.save_rows(self.rows)
+        last = epoch + 1 == self.params["epochs"]
+        if kept and (last or time.monotonic() - self.saved >= SAVE_SECONDS):
+            State(self.phase, epoch + 1, self.good, self.rows).save(self.store)
+            self.saved = time.monotonic()
+
+    def _step_back(self, epoch: int, loss: float) -> int:
+        """Restore the last good epoch that was kept; returns its number."""
+        done = steps_back(self.rows, self.phase)
+        if done == STEPS_BACK or (epoch == self.epochs and self.good_epoch == 0):
+            what = "a weight became NaN or infinite" if np.isfinite(loss) else f"the loss became {loss}"
+            tried = f", after {done} steps back at half the learning rate each" if done else ""
+            raise DivergedError(
+                f"{self.phase}: {what} in epoch {epoch}{tried}; lower learning_rate, or use precision='float32'"
+            )
+        restore_arrays(self.model, self.good)
+        return self.good_epoch
+
+
+class Advance(keras.callbacks.Callback):
+    """Moves the progress bar of a phase of so many epochs, by `advance(batches, text)` a few times a second."""
+
+    def __init__(self, advance: Callable[[int, str], None], epochs: int):
+        super().__init__()
+        self.epochs = epochs
+        self.advance = advance
+        self.pending = 0
+        self.text = ""
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.pending += 1
+        if self.pending == 20:
+            self.flush()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.text = f"epoch {epoch + 1}/{self.epochs}, loss {logs['loss']:.1f}"
+        self.flush()
+
+    def flush(self):
+        self.advance(self.pending, self.text)
+        self.pending = 0
+
+
+def state_arrays(model: keras.Model) -> list[np.ndarray]:
+    """All weights of a model and of its optimizer."""
+    return [v.numpy() for v in (*model.weights, *model.optimizer.variables)]
+
+
+def all_finite(model: keras.Model) -> bool:
+    """Whether every weight is a finite number."""
+    return all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+def restore_arrays(model: keras.Model, arrays: list[np.ndarray]) -> None:
+    """The inverse of `state_arrays`, for a compiled model of the same configuration."""
+    _build_optimizer(model)
+    for variable, array in zip((*model.weights, *model.optimizer.variables), arrays, strict=True):
+        variable.assign(array)
+
+
+def _build_optimizer(model: keras.Model) -> None:
+    """Make the optimizer's variables, once: `LossScaleOptimizer.build` would add its own again."""
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)

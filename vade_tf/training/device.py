@@ -1,0 +1,59 @@
+"""What the processor can do, and what `auto` therefore means for precision and compilation."""
+
+import functools
+import pathlib
+
+import keras
+import tensorflow as tf
+
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+
+
+def resolve_precision(choice: str) -> str:
+    """Keras dtype policy for the hidden layers.
+
+    Args:
+        choice: "auto" or a policy. auto is the global policy, `keras.config.dtype_policy()`, unless that is float32;
+            then on a GPU: bfloat16 from compute capability 8.0, float16 from 7.0 (tensor cores), else float32; on a
+            CPU: bfloat16 where it has instructions for it, else float32 (emulated bfloat16 is slower than float32).
+    """
+    if choice != "auto":
+        return choice
+    if (policy := keras.config.dtype_policy().name) != "float32":
+        return policy
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        return gpu_precision(tf.config.experimental.get_device_details(gpus[0]).get("compute_capability"))
+    return "mixed_bfloat16" if cpu_flags() & {"avx512_bf16", "amx_bf16"} else "float32"
+
+
+def gpu_precision(compute_capability: tuple[int, int] | None) -> str:
+    """The fastest safe policy of a GPU of this compute capability (None: not known)."""
+    if compute_capability is None or compute_capability < (7, 0):
+        return "float32"
+    return "mixed_bfloat16" if compute_capability >= (8, 0) else "mixed_float16"
+
+
+def resolve_jit(choice: str) -> bool:
+    """Whether XLA compiles the training step: "on", "off", or "auto": on a GPU (on a CPU its matmuls are slower)."""
+    return choice == "on" or (choice == "auto" and bool(tf.config.list_physical_devices("GPU")))
+
+
+@functools.cache
+def cpu_flags() -> frozenset[str]:
+    """Instruction sets of the processor as Linux names them; empty where that is not known."""
+    info = pathlib.Path("/proc/cpuinfo")
+    if not info.is_file():
+        return frozenset()
+    return frozenset(
+        word for line in info.read_text().splitlines() if line.startswith("flags") for word in line.split()
+    )
+
+
+def describe() -> str:
+    """Name of the device that trains, for the records."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
+    special = sorted(cpu_flags() & {"avx2", "avx512f", "avx512_bf16", "amx_bf16"})
+    return " ".join(["CPU", *special])

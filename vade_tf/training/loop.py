@@ -1,0 +1,360 @@
+"""What every system's training is made of: a fit under way, the autoencoder's phase, and epochs that are recorded."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vade_tf.data import pipeline
+from vade_tf.data.dataset import Observations, observe
+from vade_tf.errors import InputError
+from vade_tf.model import likelihood as likelihoods
+from vade_tf.model import networks
+from vade_tf.model.optimizer import FusedAdam
+from vade_tf.model.vade import VaDE
+from vade_tf.training import callbacks, device, health
+from vade_tf.training.reporter import Silent
+from vade_tf.training.settings import EPOCHS, Resolved, Settings
+from vade_tf.training.store import Memory, State, Store, listed, numbered
+from vade_tf.training.watch import Watch
+
+AUTOENCODER = "autoencoder"  # name of the model of the phase "pretrain"
+PLAIN_VAE = "vae"  # name of a VaDE whose one component is N(0, I): it has no groups to look at yet
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """A fit under way: what every phase works with. `begin` makes one.
+
+    Attributes:
+        data: the rows, without labels.
+        settings: all of them resolved.
+        model: the VaDE whose networks are trained; other systems use its networks and its way to scale rows.
+        hints: known group of each row, -1 for none, int [n]; None without hints.
+        own_networks: whether the networks are the caller's.
+        store: what is kept, and found again after a pause.
+        state: where an earlier process stopped, or None.
+        rows: the history, a dict an epoch.
+        system: name of what is trained, for the reporter.
+    """
+
+    data: Observations
+    settings: Resolved
+    model: VaDE
+    hints: np.ndarray | None
+    own_networks: bool
+    store: Store
+    state: State | None
+    rows: list[dict]
+    reporter: Silent
+    extra: Sequence[keras.callbacks.Callback]
+    jit: bool
+    precision: str
+    system: str = "vade"
+    seconds: dict[str, float] = field(default_factory=lambda: {"init": 0.0})  # of what has no epochs
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Counts what happens inside among the seconds of "init"."""
+        begun = time.perf_counter()
+        yield
+        self.seconds["init"] += time.perf_counter() - begun
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The result of a fit.
+
+    Attributes:
+        model: the fitted `keras.Model`: a `VaDE`, or what another system fitted; `predict` gives probabilities [n, K].
+        history: a dict an epoch of each phase: see `store.COLUMNS`.
+        settings: the settings, with all that followed from the rows.
+        seconds: by phase: pretrain, init (all that has no epochs), fit, and their total.
+        health: what is wrong with the result, a sentence each; empty for other systems, of which nothing is known.
+        remedies: what was done about it during training, a sentence each.
+    """
+
+    model: keras.Model
+    history: list[dict]
+    settings: Resolved
+    seconds: dict[str, float]
+    health: list[str]
+    remedies: list[str]
+
+
+def begin(
+    x,
+    settings: Settings,
+    hints=None,
+    store: Store | None = None,
+    reporter: Silent | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    *,
+    networks: tuple[keras.Model, keras.Model] | None = None,
+    system: str = "vade",
+    epochs: int = EPOCHS,
+    pretrains: bool = True,
+) -> Fitting:
+    """A fit that can start, or go on where the store says that it stopped.
+
+    Args:
+        x, settings, hints, store, reporter, callbacks, networks: see `recipe.fit`.
+        system, epochs, pretrains: of a system that is not VaDE: its name, its epochs on many rows, and whether it
+            starts from the autoencoder.
+
+    Raises:
+        InputError: rows, settings, hints or networks that cannot be used; it names the argument.
+    """
+    data = as_observations(x, settings.likelihood)
+    resolved = settings.resolve(len(data.x), epochs=epochs, pretrains=pretrains)
+    known = None if hints is None else checked_hints(hints, len(data.x), resolved.clusters)
+    precision = device.resolve_precision(resolved.precision)
+    model = build_model(data, resolved, precision, networks)
+    store = Memory() if store is None else store
+    state = State.load(store)
+    return Fitting(
+        data,
+        resolved,
+        model,
+        known,
+        networks is not None,
+        store,
+        state,
+        [] if state is None else state.rows,
+        reporter or Silent(),
+        callbacks,
+        device.resolve_jit(resolved.jit),
+        precision,
+        system,
+    )
+
+
+def as_observations(x, likelihood: str) -> Observations:
+    """Rows of any of the kinds that `recipe.fit` takes, checked.
+
+    Raises:
+        InputError: they are no matrix of finite numbers, or the likelihood does not fit them.
+    """
+    if isinstance(x, tf.data.Dataset):
+        x = _read(x)
+    return x if isinstance(x, Observations) else observe(x, likelihood)
+
+
+def _read(batches: tf.data.Dataset) -> np.ndarray:
+    """All rows of a finite data set of rows [D], or of batches of them, which its element's first axis tells."""
+    spec = batches.element_spec
+    if not isinstance(spec, tf.TensorSpec):
+        raise InputError("x: expected a tf.data.Dataset of rows alone, got one of several parts; map the others away")
+    if int(batches.cardinality()) == tf.data.INFINITE_CARDINALITY:
+        raise InputError("x: expected a finite tf.data.Dataset, got an endless one; leave out repeat()")
+    batched = spec.shape.rank is not None and spec.shape.rank > 1 and spec.shape[0] is None
+    parts = list((batches if batched else batches.batch(1024)).as_numpy_iterator())
+    if not parts:
+        raise InputError("x: expected at least one row, got an empty tf.data.Dataset")
+    return np.concatenate(parts)
+
+
+def checked_hints(hints, n: int, clusters: int) -> np.ndarray:
+    """Hints as int32 [n].
+
+    Raises:
+        InputError: no whole numbers from -1 to K - 1, one for each row.
+    """
+    hints = np.asarray(hints)
+    expected = f"hints: expected {n} whole numbers from -1 (unknown) to {clusters - 1}, got"
+    if hints.shape == (n, 1):
+        hints = hints[:, 0]
+    if hints.shape != (n,) or not np.issubdtype(hints.dtype, np.integer):
+        raise InputError(f"{expected} {hints.dtype} of shape {hints.shape}")
+    if hints.min() < -1 or hints.max() >= clusters:
+        raise InputError(f"{expected} numbers from {hints.min()} to {hints.max()}")
+    return hints.astype(np.int32)
+
+
+def build_model(data: Observations, settings: Resolved, precision: str, own=None) -> VaDE:
+    """The untrained model of a fit, its weights a pure function of the seed; `own`: the caller's networks."""
+    n_features = data.x.shape[1]
+    if own is None:
+        shape = {
+            "n_features": n_features,
+            "latent_dim": settings.latent_dim,
+            "hidden": settings.hidden,
+            "precision": precision,
+            "seed": settings.seed,
+        }
+        own = networks.build_encoder(**shape), networks.build_decoder(**shape)
+    likelihood = likelihoods.choose(data)
+    scaling = networks.build_scaling(*likelihood.units(data))
+    encoder, decoder = own
+    return VaDE(encoder, decoder, settings.clusters, likelihood, scaling=scaling, seed=settings.seed)
+
+
+def fitted(fitting: Fitting, model: keras.Model) -> Fitted:
+    """The result of a fit whose phases are over."""
+    seconds = {
+        phase: sum(row["seconds"] for row in fitting.rows if row["phase"] == phase) for phase in ("pretrain", "fit")
+    }
+    seconds = {"pretrain": seconds["pretrain"], "init": fitting.seconds["init"], "fit": seconds["fit"]}
+    seconds["total"] = sum(seconds.values())
+    found = []
+    if isinstance(model, VaDE):
+        look = Watch(fitting.data.x, fitting.settings.clusters, fitting.settings.seed)
+        found = [finding.text for finding in health.findings(look.look(model))]
+    return Fitted(model, fitting.rows, fitting.settings, seconds, found, health.remedies(fitting.rows))
+
+
+def pretrain(fitting: Fitting) -> None:
+    """Train the deterministic autoencoder made of the model's own networks, x -> decoder(m(x)).
+
+    Where the store has the weights of an autoencoder already, they are taken instead.
+
+    Args:
+        fitting: its model's encoder and decoder are changed in place.
+
+    Raises:
+        DivergedError: the loss is not finite, time and again.
+        InputError: the autoencoder in the store is one of other networks.
+    """
+    if fitting.state is not None and fitting.state.phase != "pretrain":
+        return
+    settings, networks = fitting.settings, (fitting.model.encoder, fitting.model.decoder)
+    kept = fitting.store.load("pretrained")
+    if kept is not None:
+        set_pretrained(networks, listed(kept))
+        return
+    if settings.pretrain_epochs != 0:
+        autoencoder = build_autoencoder(fitting.model)
+        done = prepare(fitting, "pretrain", autoencoder, reconstruction_loss(fitting.model))
+        span = range(done, settings.pretrain_epochs)
+        batches = pipeline.training_batches(fitting.data.x, settings.batch_size, settings.seed, span)
+        own = phase_callbacks(fitting, "pretrain", span, span.stop)
+        targets = batches.map(lambda x: (x, x))  # an autoencoder's target is its input
+        train_epochs(fitting, autoencoder, span, targets, own)
+    weights = [weight for network in networks for weight in network.get_weights()]
+    fitting.store.save("pretrained", numbered(weights))
+
+
+def set_pretrained(networks: Sequence[keras.Model], weights: list[np.ndarray]) -> None:
+    """Give networks the weights of a pretrained autoencoder.
+
+    Raises:
+        InputError: they are of other shapes.
+    """
+    have = [weight.shape for network in networks for weight in network.weights]
+    if have != [weight.shape for weight in weights]:
+        raise InputError("pretrained: the autoencoder kept there has layers of other shapes; give the same networks")
+    remaining = iter(weights)
+    for network in networks:
+        network.set_weights([next(remaining) for _ in network.weights])
+
+
+def fit_keras(
+    fitting: Fitting,
+    model: keras.Model,
+    batches: Callable[[range], tf.data.Dataset | None],
+    *,
+    loss=None,
+    window=0,
+    optimizer: keras.optimizers.Optimizer | None = None,
+) -> None:
+    """Train any Keras model as the phase "fit": with the fit's optimizer, schedule, record and way to go on.
+
+    Args:
+        fitting: its `epochs` are trained.
+        model: any model that `keras.Model.fit` trains.
+        batches: function from a span of epochs (a range) to their batches; None ends the training.
+        loss: as for `keras.Model.compile`.
+        window: epochs a span, counted from epoch 0; 0: one span of all that are left.
+        optimizer: the system's own, at a rate that stays; default the fit's.
+    """
+    steady = None if optimizer is None else float(optimizer.learning_rate)
+    done, epochs = prepare(fitting, "fit", model, loss, optimizer), fitting.settings.epochs
+    own = phase_callbacks(fitting, "fit", range(done, epochs), epochs, steady=steady)
+    for first in range(0, epochs, window or epochs):
+        span = range(max(first, done), min(first + (window or epochs), epochs))
+        if len(span):
+            found = batches(span)
+            if found is None or not train_epochs(fitting, model, span, found, own):
+                return
+
+
+def build_autoencoder(model: VaDE) -> keras.Model:
+    """The deterministic autoencoder made of a VaDE's own networks: raw x -> decoder(m(x))."""
+    x = keras.Input((model.n_features,))
+    scaled = x if model.scaling is None else model.scaling(x)
+    out = model.decoder(mean_encoder(model)(model.shaped(scaled)))
+    flat = out if len(out.shape) == 2 else keras.layers.Flatten()(out)
+    return keras.Model(x, flat, name=AUTOENCODER)
+
+
+def reconstruction_loss(model: VaDE):
+    """The autoencoder's Keras loss: raw target [batch, D], decoder output [batch, D] -> nats [batch]."""
+    return lambda x, out: model.likelihood.distortion(model.scale(x), out)
+
+
+def model_groups(model: keras.Model, x) -> np.ndarray:
+    """The most probable cluster of every raw row of x [n, D], int [n]; of several outputs the first is asked."""
+    found = model.predict(pipeline.ordered_batches(x), verbose=0)
+    return (found[0] if isinstance(found, list) else found).argmax(axis=1)
+
+
+def mean_encoder(model: VaDE) -> keras.Model:
+    """The encoder without its log-variance head: scaled x [n, D] -> m [n, latent]."""
+    return keras.Model(model.encoder.inputs, model.encoder.outputs[0])
+
+
+def codes(model: VaDE, x) -> np.ndarray:
+    """The mean code of every raw row of x [n, D] as the networks are now, [n, latent]."""
+    return np.concatenate([model.encode(rows)[0].numpy() for rows in pipeline.blocks(x)])
+
+
+def prepare(fitting: Fitting, phase: str, model: keras.Model, loss=None, optimizer=None) -> int:
+    """Compile a model and, if an earlier process began its phase, restore it; returns the epochs done."""
+    settings = fitting.settings
+    optimizer = optimizer or FusedAdam(settings.learning_rate, epsilon=settings.adam_epsilon)
+    if fitting.precision == "mixed_float16":  # small gradients are 0 there unless scaled
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    more = {} if loss is None else {"loss": loss}
+    model.compile(optimizer, **more, jit_compile=fitting.jit)
+    if fitting.state is None or fitting.state.phase != phase:
+        return 0
+    callbacks.restore_arrays(model, fitting.state.arrays)
+    return fitting.state.epoch
+
+
+def phase_callbacks(
+    fitting: Fitting, phase: str, span: range, epochs: int, *, steady: float | None = None, watch: Watch | None = None
+) -> list[keras.callbacks.Callback]:
+    """Learning rate, record and progress of a phase of so many epochs, of which `span` are still to do.
+
+    The rate is `steady`, or follows the schedule. The caller's callbacks come before the record: what they put into
+    `logs` under the name of a column stands in the history.
+    """
+    settings = fitting.settings
+    rate = callbacks.learning_rate(
+        settings.schedule, settings.learning_rate, epochs, settings.decay, settings.decay_epochs
+    )
+    steps = len(span) * pipeline.steps_per_epoch(len(fitting.data.x), settings.batch_size)
+    shown = fitting.system if phase == "fit" else phase
+    return [
+        keras.callbacks.LearningRateScheduler(
+            lambda epoch: (steady or rate(epoch)) * 0.5 ** callbacks.steps_back(fitting.rows, phase)
+        ),
+        *fitting.extra,
+        callbacks.Record(fitting.store, phase, epochs, fitting.rows, fitting.reporter.say, watch),
+        callbacks.Advance(fitting.reporter.phase(shown, steps), epochs),
+    ]
+
+
+def train_epochs(fitting: Fitting, model: keras.Model, span: range, batches, own: list) -> bool:
+    """Train the epochs of a span; returns whether all were trained, or a callback stopped the training."""
+    steps = pipeline.steps_per_epoch(len(fitting.data.x), fitting.settings.batch_size)
+    ends: dict = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
+    if isinstance(model, VaDE) and isinstance(batches.element_spec, tuple):
+        ends["hints"] = True
+    model.fit(batches, **ends, shuffle=False, verbose=0, callbacks=own)
+    return not model.stop_training

@@ -1,0 +1,85 @@
+"""What a fitted model says of rows: codes, responsibilities, and the terms of the bound of each row."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+from scipy.special import logsumexp
+
+from vade_tf.data import pipeline
+from vade_tf.data.sparse import Rows
+from vade_tf.model.vade import VaDE
+
+
+@dataclass(frozen=True)
+class Assignments:
+    """The cluster of each row.
+
+    Attributes:
+        m: mean codes, [n, latent].
+        log_gamma: log responsibilities at z = m, [n, K].
+    """
+
+    m: np.ndarray
+    log_gamma: np.ndarray
+
+    @property
+    def groups(self) -> np.ndarray:
+        """Most probable cluster of each row, [n]."""
+        return self.log_gamma.argmax(axis=1)
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """Probability of that cluster, [n]."""
+        return np.exp(self.log_gamma.max(axis=1))
+
+    @property
+    def log_odds(self) -> np.ndarray:
+        """Log odds of that cluster against all others, [n]: orders rows whose probability rounds to 1."""
+        others = self.log_gamma.copy()
+        np.put_along_axis(others, self.groups[:, None], -np.inf, axis=1)
+        with np.errstate(divide="ignore"):  # one cluster has no others
+            return self.log_gamma.max(axis=1) - logsumexp(others, axis=1)
+
+
+@dataclass(frozen=True)
+class Posterior(Assignments):
+    """What a VaDE says of each row.
+
+    Attributes:
+        distortion, rate_z, rate_c: terms of the bound with one fixed draw of z, nats, each [n].
+    """
+
+    distortion: np.ndarray
+    rate_z: np.ndarray
+    rate_c: np.ndarray
+
+    @property
+    def elbo(self) -> np.ndarray:
+        """Evidence lower bound of each row, nats, [n]: a lower bound on its log density."""
+        return -(self.distortion + self.rate_z + self.rate_c)
+
+
+def posterior(model: VaDE, x: Rows) -> Posterior:
+    """Everything about raw rows x [n, D] in one pass; its mean bound equals `model.evaluate`'s."""
+
+    @tf.function(reduce_retracing=True)
+    def of_batch(rows):
+        m, _ = model.encode(rows)
+        noise = tf.random.stateless_normal(tf.shape(m), seed=[model.seed, -1])  # that of VaDE.test_step
+        terms = model.elbo_terms(rows, noise)
+        return m, model.prior(m), terms["distortion"], terms["rate_z"], terms["rate_c"]
+
+    return Posterior(*_over_rows(of_batch, x))
+
+
+def assignments(model: keras.Model, x: Rows) -> Assignments:
+    """What a fitted system of `systems` says about raw rows x [n, D]; it has no bound that compares with VaDE's."""
+    return Assignments(*_over_rows(tf.function(model.assignments, reduce_retracing=True), x))
+
+
+def _over_rows(function, x: Rows) -> list[np.ndarray]:
+    """What a function of batches says about all rows, output by output."""
+    parts = [[part.numpy() for part in function(rows)] for rows in pipeline.blocks(x)]
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]

@@ -1,0 +1,236 @@
+"""VaDE's recipe: pretraining, the starting mixture, training that is at first held to groups, settling.
+
+`fit` is the whole of it. The phases are public, for those who want to look between them:
+
+    fitting = begin(x, Settings(clusters=10))
+    pretrain(fitting)
+    groups = start(fitting)
+    guide(fitting, groups)
+    settle(fitting.model, fitting.data.x)
+"""
+
+import itertools
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from vade_tf.data import pipeline
+from vade_tf.data.sparse import Rows
+from vade_tf.model.vade import VaDE
+from vade_tf.seeding import fold
+from vade_tf.training import callbacks as keras_callbacks
+from vade_tf.training import loop
+from vade_tf.training import start as starts
+from vade_tf.training.loop import Fitted, Fitting, begin, pretrain
+from vade_tf.training.reporter import Silent
+from vade_tf.training.settings import Resolved, Settings
+from vade_tf.training.store import Store
+from vade_tf.training.views import row_views, within_reach
+from vade_tf.training.watch import Watch
+
+NOISE_ROWS = 1000  # whose mean variance of q(z|x) is the least that a component starts with
+NOISY = 0.1  # share of the code's variance that q(z|x) of the caller's own networks may have at the start
+
+
+def fit(
+    x,
+    settings: Settings,
+    hints=None,
+    store: Store | None = None,
+    reporter: Silent | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    *,
+    networks: tuple[keras.Model, keras.Model] | None = None,
+) -> Fitted:
+    """Fit a VaDE to rows: pretraining, starting mixture, guided training and settling. No file, no label.
+
+    Args:
+        x: the rows: an array [n, D] or of images [n, height, width] (or [n, height, width, channels]), a SciPy sparse
+            matrix [n, D], which stays sparse, a finite `tf.data.Dataset` of rows or batches of rows, which is read
+            once, or `data.dataset.Observations`. uint8 counts as grey values from 0 to 255.
+        settings: `Settings(clusters=K, ...)`.
+        hints: known group of each row, int [n], -1 where it is not known: semi-supervised training. Rows without a
+            hint keep the groups of the start, which are renamed to fit the hints.
+        store: what is kept during the fit; with the store of an interrupted fit it goes on where that stopped, and ends
+            with the weights, bit for bit, that it would have had. Default: a new `Memory`.
+        reporter: hears of the progress; default nobody (`Silent`). `Lines()` prints.
+        callbacks: Keras callbacks, for every phase. They see `logs` before the history does: what they add under the
+            name of a column stands in it.
+        networks: the caller's own (encoder, decoder), functional Keras models: encoder from x [batch, D], or images of
+            any shape of that size, to (m, log s2), [batch, latent] each; decoder from [batch, latent] to the parameters
+            of p(x|z), of the size of x. They are trained in place. Default: the paper's, `Settings.hidden` wide.
+
+    Returns:
+        The fitted model, its history, and what is wrong with it, if anything (`Fitted`).
+
+    Raises:
+        InputError: rows, settings, hints or networks that cannot be used; it is a ValueError and names the argument.
+        DivergedError: loss or weights became NaN or infinite, time and again.
+
+    Source: Jiang et al., IJCAI 2017; the start and the guidance are this package's.
+    """
+    fitting = begin(x, settings, hints, store, reporter, callbacks, networks=networks)
+    pretrain(fitting)
+    guide(fitting, start(fitting))
+    if fitting.settings.augment and fitting.data.image_shape is not None:
+        settle(fitting.model, fitting.data.x)
+    return loop.fitted(fitting, fitting.model)
+
+
+def start(fitting: Fitting) -> np.ndarray:
+    """Find the starting mixture on the pretrained code and give it to the model.
+
+    Args:
+        fitting: its model's prior is changed in place.
+
+    Returns:
+        The group of each row, int32 [n], named as the hints where there are any.
+
+    Raises:
+        DivergedError: the code is not finite, or its distances are not.
+    """
+    store, model = fitting.store, fitting.model
+    kept = store.load("start")
+    if kept is None:
+        with fitting.timed():
+            found = _found_groups(fitting, "init")
+        if fitting.hints is not None:
+            found = starts.renamed(found, fitting.hints)
+        store.save("start", vars(found))
+    else:
+        found = starts.Start(**kept)
+    if fitting.own_networks and (fitting.state is None or fitting.state.phase != "fit"):
+        quieten(model, fitting.data.x)
+    log_s2 = model.encode(fitting.data.x[:NOISE_ROWS])[1].numpy()
+    noise = np.exp(np.minimum(log_s2, 0.0)).mean(axis=0)  # [latent]; at the bound's optimum no component is narrower
+    model.prior.assign(found.pi, found.mu, np.maximum(found.sigma2, noise))
+    return found.groups
+
+
+def quieten(model: VaDE, x: Rows) -> None:
+    """Make the noise of q(z|x) small against the code, where the networks' log-variance head starts too wide.
+
+    The head was not trained with the autoencoder, and the noise of a usual initialisation, s2 around 1, wrecks the
+    pretrained code in the first epoch. Where the mean s2 is more than `NOISY` of the code's variance, a dense head is
+    shrunk to a tenth with its bias at the log of that share.
+
+    Args:
+        model: its encoder is changed in place.
+        x: raw rows, [n, D].
+    """
+    m, log_s2 = (part.numpy() for part in model.encode(x[:NOISE_ROWS]))
+    limit = NOISY * float(m.var(axis=0).mean())
+    head = next((layer for layer in model.encoder.layers if layer.output is model.encoder.outputs[1]), None)
+    if float(np.exp(log_s2).mean()) > limit > 0 and isinstance(head, keras.layers.Dense) and head.use_bias:
+        head.kernel.assign(0.1 * head.kernel)
+        head.bias.assign(np.full(head.bias.shape, np.log(0.5 * limit), np.float32))
+
+
+def guide(fitting: Fitting, start_groups: np.ndarray) -> None:
+    """Train VaDE on its bound, at first held to groups: those of the start, found anew as the code gets better.
+
+    For `settings.guide_epochs` epochs the loss has guide_weight * -log gamma_group added (`elbo.guidance`), then the
+    bound is trained alone. Rows with a hint are held to it throughout.
+
+    Args:
+        fitting: its model is changed in place.
+        start_groups: as `start` returned them, int [n].
+
+    Raises:
+        DivergedError: loss or weights became NaN or infinite, time and again.
+    """
+    settings, model, x = fitting.settings, fitting.model, fitting.data.x
+    done, epochs = loop.prepare(fitting, "fit", model), settings.epochs
+    image_shape = fitting.data.image_shape if settings.augment else None
+    held = settings.guide_epochs if fitting.hints is None else epochs
+    watch = Watch(x, settings.clusters, settings.seed)
+    own = [
+        keras_callbacks.Guide(settings.guide_weight, held),
+        *loop.phase_callbacks(fitting, "fit", range(done, epochs), epochs, watch=watch),
+    ]
+    guided = min(settings.guide_epochs, epochs)
+    turns = regroup_epochs(guided, settings.regroups)
+    cuts = {0, *turns, epochs} if fitting.hints is None else {0, *turns, guided, epochs}
+    groups = start_groups
+    for first, end in itertools.pairwise(sorted(cuts)):
+        if end <= done:
+            continue
+        if first in turns:
+            groups = _held_groups(fitting, first)
+        elif first == guided and fitting.hints is not None:
+            groups = np.full(len(x), -1, np.int32)  # those of the start are let go, the hints are not
+        target = groups if fitting.hints is None else np.where(fitting.hints >= 0, fitting.hints, groups)
+        span = range(max(first, done), end)
+        rows = (x, settings.batch_size, start_seed(settings), span)
+        batches = pipeline.training_batches(*rows, hints=target, image_shape=image_shape)
+        if not loop.train_epochs(fitting, model, span, batches, own):
+            break
+    model.guide_weight.assign(settings.guide_weight)  # for hints in a later training of the model
+
+
+def regroup_epochs(guide_epochs: int, regroups: int) -> list[int]:
+    """Epochs done when the held groups are found anew: at even distances while VaDE is guided, at most one an epoch."""
+    turns = {guide_epochs * i // (regroups + 1) for i in range(1, regroups + 1)}
+    return sorted(turns - {0, guide_epochs})
+
+
+def _held_groups(fitting: Fitting, epoch: int) -> np.ndarray:
+    """The groups found anew after so many epochs: kept by the store, or found now."""
+    kept = fitting.store.load("groups")
+    if kept is not None and int(kept["epoch"]) == epoch:
+        return kept["groups"]
+    with fitting.timed():
+        groups = regrouped(fitting)
+    fitting.store.save("groups", {"epoch": np.array(epoch), "groups": groups})
+    return groups
+
+
+def regrouped(fitting: Fitting) -> np.ndarray:
+    """Groups found anew on the present code, named as the model's components: int32 [n]."""
+    found = _found_groups(fitting, "regroup").groups
+    return starts.matched(found, loop.model_groups(fitting.model, fitting.data.x))
+
+
+def settle(model: VaDE, x: Rows) -> None:
+    """Set the mixture to the optimum of the bound for the rows as they are; training read them augmented.
+
+    With gamma and q(z|x) held, the bound is highest (setting its derivatives to zero) at pi_c = mean gamma_c,
+    mu_c = mean of m and sigma2_c = mean of s2 + (m - mu_c)^2, the last two weighted by gamma_c. A component without
+    rows stays as it is.
+
+    Args:
+        model: its prior is changed in place.
+        x: raw rows, [n, D].
+    """
+    encoded = [[part.numpy() for part in model.encode(rows)] for rows in pipeline.blocks(x)]
+    m, log_s2 = (np.concatenate(part).astype(np.float64) for part in zip(*encoded, strict=True))  # [n, latent]
+    gamma = np.exp(model.prior(m).numpy().astype(np.float64))  # [n, K]
+    weight = gamma.sum(axis=0)  # [K]
+    _, mu, log_sigma2 = (part.numpy().astype(np.float64) for part in model.prior.parameters)
+    pi, sigma2 = np.maximum(weight, 1e-6 * len(m)), np.exp(log_sigma2)
+    for c in np.flatnonzero(weight >= 1.0):
+        mu[c] = gamma[:, c] @ m / weight[c]
+        sigma2[c] = gamma[:, c] @ (np.exp(log_s2) + (m - mu[c]) ** 2) / weight[c]
+    model.prior.assign(pi, mu, sigma2)
+
+
+def start_seed(settings: Resolved) -> int:
+    """Seed of the starts and of the order of the rows in the VaDE phase."""
+    return settings.seed if settings.restart == 0 else fold(settings.seed, settings.restart)
+
+
+def _found_groups(fitting: Fitting, phase: str) -> starts.Start:
+    """Groups of the rows on the model's present code; "landmark" reads the layer before it as well."""
+    settings, x = fitting.settings, fitting.data.x
+    advance = fitting.reporter.phase(phase, starts.DRAWS if settings.init == "landmark" else 1)
+    hidden = None
+    if settings.init == "landmark":
+        z, hidden = row_views(fitting.model, x)
+    else:
+        z = within_reach(loop.codes(fitting.model, x))
+
+    def tell() -> None:
+        advance(1, f"{settings.init}, {settings.clusters} groups")
+
+    return starts.start(z, settings.clusters, settings.init, start_seed(settings), hidden, tell)

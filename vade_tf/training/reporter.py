@@ -1,0 +1,88 @@
+"""Who hears how a fit goes on: the form of a reporter, the one that shows nothing, and one that prints lines."""
+
+import time
+from collections.abc import Callable
+
+
+class Silent:
+    """The reporter that shows nothing; also the form of every reporter."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        """One sentence a person should read."""
+
+    def phase(self, name: str, steps: int) -> Callable[[int, str], None]:
+        """A phase ("pretrain", "init", "regroup" or the system) of so many steps begins.
+
+        Returns:
+            What hears of (steps done since the last call, a text).
+        """
+        return lambda done, text: None
+
+
+PHASES = {
+    "pretrain": "Autoencoder",
+    "init": "Starting mixture",
+    "regroup": "Regrouping",
+    "vade": "VaDE",
+    "predict": "Predicting",
+}
+EVERY = 2.0  # seconds between two lines of a phase
+
+
+class Lines(Silent):
+    """A reporter that prints plain lines as things happen.
+
+    Args:
+        write: prints a line; default: `print`, flushed.
+    """
+
+    def __init__(self, write: Callable[[str], None] | None = None):
+        self.write = write or (lambda text: print(text, flush=True))
+
+    def say(self, text: str) -> None:
+        self.write(text)
+
+    def phase(self, name: str, steps: int) -> Callable[[int, str], None]:
+        return PhaseLines(PHASES.get(name, name), steps, self.write).advance
+
+
+class PhaseLines:
+    """A phase as plain lines: one an epoch, as it happens, at most one every two seconds, and always the last.
+
+    Args:
+        title: of the phase.
+        total: its batches.
+        write: prints a line.
+        clock: gives seconds.
+    """
+
+    def __init__(
+        self, title: str, total: int, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ):
+        self.title = title
+        self.total = total
+        self.write = write
+        self.clock = clock
+        self.begun = self.now = self.written = clock()
+        self.done = 0
+        self.text = self.last = ""
+
+    def advance(self, done: int, text: str) -> None:
+        """So many more batches are done; the text says of what, and without one their share is shown."""
+        self.done += done
+        self.now = self.clock()
+        self.text = text or f"{100 * self.done / max(self.total, 1):.0f} %"
+        if self.done >= self.total or self.now - self.written >= EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        """Print what was heard last, unless it was printed."""
+        if self.text != self.last:
+            self.write(f"{self.title:<17} {self.text}  {self.now - self.begun:.0f} s")
+            self.written, self.last = self.now, self.text

@@ -1,0 +1,226 @@
+"""`Settings`: everything that decides a fit besides the rows; the recipes are presets of it.
+
+No TensorFlow here: the command line makes its flags from these fields.
+"""
+
+import dataclasses
+import math
+import operator
+import os
+import typing
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from vade_tf.errors import InputError
+
+HIDDEN = (500, 500, 2000)  # the paper's widths, ...
+FULL_WIDTH_ROWS = 5000  # ... of which fewer rows get a share in proportion, but at least a tenth
+# Few rows make short epochs: at least as many updates as this (four times as many wear out the code of Reuters R8), ...
+PRETRAIN_UPDATES = 1500
+PRETRAIN_EPOCHS = 30
+UPDATES = 250  # ... and in the phase after it as this, times the epochs the system takes on many rows
+EPOCHS = 10  # of VaDE on many rows
+GUIDED = 0.9  # share of VaDE's epochs that hold on to groups
+
+RECIPES: dict[str, dict] = {
+    "robust": {
+        "batch_size": 256,
+        "schedule": "cosine",
+        "decay": 0.9,
+        "decay_epochs": 10,
+        "adam_epsilon": 1e-7,
+        "augment": True,
+        "init": "landmark",
+    },
+    # Jiang et al., section 4.1 and the authors' code; the diagonal GMM on the pretrained code is their start.
+    "paper": {
+        "hidden": HIDDEN,
+        "batch_size": 100,
+        "pretrain_epochs": 50,
+        "epochs": 300,
+        "schedule": "step",
+        "decay": 0.9,
+        "decay_epochs": 10,
+        "adam_epsilon": 1e-4,
+        "augment": False,
+        "init": "gmm",
+        "guide_epochs": 0,
+    },
+}
+
+
+def option(default, text: str, **more) -> Any:
+    """A setting with its description and, where it has them: choices, and the least number it may be."""
+    return field(default=default, metadata={"help": text, **more})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a fit. What is left at None follows from the recipe or, where the text says so, from the rows.
+
+    Raises:
+        InputError: a setting of the wrong type or out of range; it names the setting.
+    """
+
+    recipe: str = option("robust", "preset of the settings below", choices=tuple(RECIPES))
+    clusters: int | None = option(None, "number of clusters K", least=1)
+    latent_dim: int = option(10, "width of the code", least=1)
+    hidden: tuple[int, ...] | None = option(
+        None, "widths of the encoder's hidden layers, mirrored by the decoder (500,500,2000, less where rows are few)"
+    )
+    likelihood: str = option(
+        "auto", "p(x|z); auto: bernoulli for values in [0, 1]", choices=("auto", "bernoulli", "gaussian")
+    )
+    batch_size: int = option(None, "rows a step", least=1)
+    pretrain_epochs: int | None = option(None, "epochs of the autoencoder (30, or more where rows are few; 0: none)")
+    epochs: int | None = option(None, "epochs of VaDE (10, or more where rows are few)", least=1)
+    learning_rate: float = option(2e-3, "Adam's learning rate at the start of each phase")
+    schedule: str = option(None, "cosine to 5 %, or step: times decay every decay_epochs", choices=("cosine", "step"))
+    decay: float = option(None, "factor of the step schedule, down to a tenth of the rate")
+    decay_epochs: int = option(None, "epochs of a step of the step schedule", least=1)
+    adam_epsilon: float = option(None, "Adam's epsilon")
+    augment: bool = option(None, "images: rotate, zoom and shift what the encoder reads in the VaDE phase")
+    init: str = option(None, "starting mixture", choices=("landmark", "gmm", "kmeans"))
+    guide_epochs: int | None = option(None, "epochs that hold on to the starting groups (nine tenths of the epochs)")
+    regroups: int = option(3, "how often the target groups are recomputed while they are held on to")
+    guide_weight: float = option(20.0, "weight of the target groups and of hints in the loss", least=0.0)
+    seed: int = option(0, "seed of everything random")
+    restart: int = option(0, "number of the start on that seed's autoencoder: another start and order of the rows")
+    precision: str = option(
+        "auto",
+        "of the hidden layers; auto: what the device is fast at",
+        choices=("auto", "float32", "mixed_bfloat16", "mixed_float16"),
+    )
+    jit: str = option("auto", "compile the step with XLA; auto: on a GPU", choices=("auto", "on", "off"))
+
+    def __post_init__(self):
+        if isinstance(self.recipe, str) and self.recipe in RECIPES:
+            for name, value in self._preset().items():
+                if getattr(self, name) is None:
+                    object.__setattr__(self, name, value)
+        hints = typing.get_type_hints(type(self))
+        for each in fields(self):
+            value = _checked(each.name, getattr(self, each.name), hints[each.name], each.metadata)
+            object.__setattr__(self, each.name, value)
+        if self.seed >= 2**31:
+            raise InputError(f"seed: expected a whole number from 0 to 2^31 - 1, got {self.seed}")
+
+    def _preset(self) -> dict:
+        """What the recipe sets."""
+        return RECIPES[self.recipe]
+
+    def resolve(self, n: int, *, epochs: int = EPOCHS, pretrains: bool = True) -> "Resolved":
+        """These settings with all that depends on the rows written out.
+
+        Args:
+            n: number of rows.
+            epochs: of the phase after the autoencoder where the settings do not say, on many rows; few rows get more.
+            pretrains: whether there is an autoencoder's phase.
+
+        Raises:
+            InputError: no number of clusters, or more clusters than rows.
+        """
+        if self.clusters is None:
+            raise InputError("clusters: expected the number of clusters, got None")
+        if self.clusters > n:
+            raise InputError(f"clusters: expected at most the number of rows, {n}, got {self.clusters}")
+        steps = math.ceil(n / self.batch_size)
+        pretraining = self.pretrain_epochs if pretrains else 0
+        if pretraining is None:
+            pretraining = max(PRETRAIN_EPOCHS, math.ceil(PRETRAIN_UPDATES / steps))
+        if self.epochs is not None:
+            epochs = self.epochs
+        elif epochs:
+            epochs = max(epochs, math.ceil(UPDATES * epochs / steps))
+        guided = round(GUIDED * epochs) if self.guide_epochs is None else self.guide_epochs
+        values = {each.name: getattr(self, each.name) for each in fields(Settings)}
+        lengths = {"pretrain_epochs": pretraining, "epochs": epochs, "guide_epochs": guided}
+        return Resolved(**{**values, **lengths, "hidden": self.hidden or widths(n)})
+
+
+@dataclass(frozen=True)
+class Resolved(Settings):
+    """Settings of a fit to a known number of rows: nothing is left open."""
+
+    clusters: int = option(1, "number of clusters K", least=1)
+    hidden: tuple[int, ...] = option(HIDDEN, "widths of the encoder's hidden layers")
+    pretrain_epochs: int = option(0, "epochs of the autoencoder")
+    epochs: int = option(0, "epochs of the phase after it", least=0)
+    guide_epochs: int = option(0, "epochs that hold on to the starting groups")
+
+    def resolve(self, n: int, **more) -> "Resolved":
+        return self
+
+
+def widths(n: int) -> tuple[int, ...]:
+    """Widths of the hidden layers for n rows: 3.3 million weights would learn a few hundred rows by heart."""
+    share = min(1.0, max(0.1, n / FULL_WIDTH_ROWS))
+    return tuple(round(share * width) for width in HIDDEN)
+
+
+def _checked(name: str, value, hint, metadata):
+    """A value in the type of its field; an error that names the field."""
+    kinds = typing.get_args(hint)
+    if value is None and type(None) in kinds:
+        return None
+    kind = hint if typing.get_origin(hint) is tuple else next((k for k in kinds if k is not type(None)), hint)
+    if kind is int:
+        return _whole(name, value, metadata.get("least", 0))
+    if kind is float:
+        return _number(name, value, metadata.get("least"))
+    if typing.get_origin(kind) is tuple:
+        return _widths(name, value)
+    if kind is bool:
+        if type(value).__name__ not in ("bool", "bool_"):
+            raise InputError(f"{name}: expected True or False, got {value!r}")
+        return bool(value)
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if not isinstance(value, str):
+        raise InputError(f"{name}: expected text, got {value!r}")
+    if value == "" or "\0" in value:
+        raise InputError(f"{name}: expected text that is not empty and has no null byte, got {value!r}")
+    choices = metadata.get("choices")
+    if choices and value not in choices:
+        raise InputError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+    return value
+
+
+def _whole(name: str, value, least: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < least or type(value).__name__ in ("bool", "bool_"):
+        raise InputError(f"{name}: expected a whole number of at least {least}, got {value!r}")
+    return number
+
+
+def _number(name: str, value, least: float | None) -> float:
+    """A finite number above 0, or from `least` where that is given."""
+    text = "a positive number" if least is None else f"a number of at least {least:g}"
+    usable = type(value).__name__ not in ("bool", "bool_", "str")
+    try:
+        number = float(value) if usable else math.nan
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (number > 0 if least is None else number >= least) or number == math.inf:
+        raise InputError(f"{name}: expected {text}, got {value!r}")
+    return number
+
+
+def _widths(name: str, value) -> tuple[int, ...]:
+    """Widths of layers: a sequence of whole numbers, or their text, as in "500,500,2000"."""
+    parts = value.split(",") if isinstance(value, str) else value
+    try:
+        found = tuple(_whole(name, int(part) if isinstance(part, str) else part, 1) for part in parts)
+        if not found:
+            raise ValueError("no width")
+        return found
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}: expected whole numbers of at least 1, as in 500,500,2000, got {value!r}") from error
+
+
+def names(kind: type) -> list[str]:
+    """Names of the fields of a class of settings."""
+    return [each.name for each in dataclasses.fields(kind)]

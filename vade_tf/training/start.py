@@ -1,0 +1,230 @@
+"""Latent codes -> groups and a starting mixture. No labels, no TensorFlow.
+
+A Gaussian is the wrong shape for a class in an autoencoder's code, so a mixture fitted to the codes cuts classes apart
+(ACC about 0.7 on MNIST, wherever it starts). The classes are there as connected regions: `landmark` finds them on a
+neighbourhood graph of the codes, and training then bends the regions into Gaussians.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse
+from scipy.optimize import linear_sum_assignment
+from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.metrics import adjusted_rand_score
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
+
+from vade_tf.seeding import several
+
+METHODS = ("landmark", "gmm", "kmeans")
+VARIANCE_FLOOR = 1e-4  # share of the code's overall variance that every component keeps at least
+EIGENVECTORS = 1.3  # of the landmark graph, in multiples of K; with K alone two classes can share a direction
+DIFFUSION = 4
+DRAWS = 8  # that vote
+
+
+@dataclass(frozen=True)
+class Start:
+    """A partition of the rows and the mixture that describes it.
+
+    Attributes:
+        groups: group of each row, int32 [n].
+        pi: weights [K]. mu: means [K, latent]. sigma2: variances [K, latent]. All float32.
+    """
+
+    groups: np.ndarray
+    pi: np.ndarray
+    mu: np.ndarray
+    sigma2: np.ndarray
+
+
+def start(
+    z: np.ndarray,
+    n_clusters: int,
+    method: str,
+    seed: int,
+    hidden: np.ndarray | None = None,
+    tell: Callable[[], None] = lambda: None,
+) -> Start:
+    """Group codes and describe the groups as a mixture.
+
+    Args:
+        z: codes, [n, latent].
+        n_clusters: K, at most n.
+        method: one of `METHODS`: "landmark", "gmm" (diagonal; the paper's way) or "kmeans".
+        seed: same codes and seed, same start.
+        hidden: what else is known of the rows, [n, d]; "landmark" reads the neighbours there beside those of the code.
+        tell: called after each of `DRAWS` draws of "landmark", once for the other methods.
+
+    Raises:
+        ValueError: unknown method, or K not in 1..n.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {METHODS}. Received: {method!r}")
+    if not 1 <= n_clusters <= len(z):
+        raise ValueError(f"n_clusters must be from 1 to the number of rows, {len(z)}. Received: {n_clusters}")
+    z = np.asarray(z, np.float64)
+    with threadpool_limits(1, user_api="openmp"):  # sums over threads come in any order; a resumed run must be equal
+        if method == "gmm":
+            mixture = GaussianMixture(n_clusters, covariance_type="diag", n_init=3, random_state=seed).fit(z)
+            groups, pi, mu, sigma2 = mixture.predict(z), mixture.weights_, mixture.means_, mixture.covariances_
+        else:
+            views = [z] if hidden is None else [z, hidden]
+            groups = (
+                landmark(views, n_clusters, seed, tell=tell) if method == "landmark" else kmeans(z, n_clusters, seed)
+            )
+            pi, mu, sigma2 = moments(z, groups, n_clusters)
+    if method != "landmark":
+        tell()
+    floor = VARIANCE_FLOOR * z.var(axis=0).mean() + 1e-12
+    return Start(
+        groups.astype(np.int32),
+        pi.astype(np.float32),
+        mu.astype(np.float32),
+        np.maximum(sigma2, floor).astype(np.float32),
+    )
+
+
+def matched(groups: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Groups renamed so that they agree with a reference grouping as far as a one-to-one naming can: int32 [n]."""
+    k = max(groups.max(), reference.max()) + 1
+    counts = np.zeros((k, k), np.int64)
+    np.add.at(counts, (groups, reference), 1)
+    return linear_sum_assignment(counts, maximize=True)[1][groups].astype(np.int32)
+
+
+def renamed(found: Start, hints: np.ndarray) -> Start:
+    """A start whose groups are named as hints say, as far as a one-to-one naming can; each hint is one vote.
+
+    Args:
+        found: the start.
+        hints: known group of each row, -1 for none, int [n].
+    """
+    k, known = len(found.pi), hints >= 0
+    counts = np.zeros((k, k), np.int64)
+    np.add.at(counts, (found.groups[known], hints[known]), 1)
+    name = linear_sum_assignment(counts, maximize=True)[1]  # [K]: old number -> new
+    place = np.argsort(name)
+    return Start(name[found.groups].astype(np.int32), found.pi[place], found.mu[place], found.sigma2[place])
+
+
+def moments(z: np.ndarray, groups: np.ndarray, n_clusters: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Share [K], mean [K, latent] and variance [K, latent] of each group; an empty one gets those of all rows."""
+    pi = np.full(n_clusters, 1.0)
+    mu = np.tile(z.mean(axis=0), (n_clusters, 1))
+    sigma2 = np.tile(z.var(axis=0), (n_clusters, 1))
+    for c in range(n_clusters):
+        members = z[groups == c]
+        if len(members):
+            pi[c], mu[c] = len(members), members.mean(axis=0)
+        if len(members) > 1:
+            sigma2[c] = members.var(axis=0)
+    return pi / pi.sum(), mu, sigma2
+
+
+def kmeans(z: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
+    """Groups by k-means, best of 10 runs by inertia: [n]."""
+    return KMeans(n_clusters, n_init=10, random_state=seed).fit(z).labels_
+
+
+def landmark(
+    views: Sequence[np.ndarray],
+    n_clusters: int,
+    seed: int,
+    n_draws: int = DRAWS,
+    n_landmarks: int = 1000,
+    n_nearest: int = 3,
+    tell: Callable[[], None] = lambda: None,
+) -> np.ndarray:
+    """Groups that draws of landmark spectral clustering agree on.
+
+    One draw is a lottery on data that is harder than digits. So several are made, each renamed to fit the one that
+    agrees best with all others (adjusted Rand index), and every row goes where most of them put it.
+
+    Args:
+        views: the same rows in one or more spaces, [n, d] each; a row's neighbours count in all of them alike.
+        n_clusters: K.
+        seed: of the draws.
+        n_draws: draws that vote.
+        n_landmarks, n_nearest: see `landmark_draw`.
+        tell: called after each draw.
+
+    Returns:
+        Groups, [n].
+    """
+    views = [np.ascontiguousarray(view, np.float32) for view in views]
+    seeds = several(seed, n_draws)
+
+    def draw(number: int) -> np.ndarray:
+        with threadpool_limits(1, user_api="openmp"):  # counts for this thread alone
+            return landmark_draw(views, n_clusters, number, n_landmarks, n_nearest)
+
+    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+        draws = []
+        for found in pool.map(draw, seeds):
+            draws.append(found)
+            tell()
+    return vote(draws, n_clusters)
+
+
+def vote(draws: list[np.ndarray], n_clusters: int) -> np.ndarray:
+    """Groups that most draws put each row in, named as in the draw that agrees best with all others: [n]."""
+    agreement = [sum(adjusted_rand_score(one, other) for other in draws) for one in draws]
+    centre = draws[int(np.argmax(agreement))]
+    votes = np.zeros((len(centre), n_clusters), np.int32)
+    for one in draws:
+        votes[np.arange(len(centre)), matched(one, centre)] += 1
+    return votes.argmax(axis=1)
+
+
+def landmark_draw(
+    views: Sequence[np.ndarray], n_clusters: int, seed: int, n_landmarks: int, n_nearest: int
+) -> np.ndarray:
+    """Groups by landmark spectral clustering: regions of a neighbourhood graph, in time linear in n.
+
+    The rows' similarities go through landmarks (an anchor graph: Liu et al., ICML 2010; Chen & Cai, AAAI 2011), so the
+    graph Laplacian of n rows has the eigenvectors of a matrix between landmarks. Each is weighted by its eigenvalue to
+    the power of `DIFFUSION` (a diffusion map: Coifman & Lafon, ACHA 2006), so that what lies beyond K hardly counts.
+
+    Args:
+        views: as for `landmark`; each has landmarks of its own.
+        n_clusters: K.
+        seed: of the landmarks and of k-means.
+        n_landmarks: M, of each view; at most a fifth of the rows.
+        n_nearest: landmarks a row is tied to, in each view.
+
+    Returns:
+        Groups, [n].
+    """
+    n_landmarks = min(n_landmarks, len(views[0]) // 5)
+    m = round(EIGENVECTORS * n_clusters)
+    if n_landmarks <= max(m, n_nearest):
+        return kmeans(views[0], n_clusters, seed)  # too few rows for a graph of landmarks
+    ties = scipy.sparse.hstack([landmark_ties(view, seed, n_landmarks, n_nearest) for view in views], format="csr")
+    degree = np.asarray(ties.sum(axis=0)).ravel()
+    ties = ties @ scipy.sparse.diags_array(1 / np.sqrt(np.maximum(degree, 1e-12)))
+    between = (ties.T @ ties).toarray() / len(views)  # its largest eigenvalue is 1
+    size = len(between)
+    values, vectors = scipy.linalg.eigh(between, subset_by_index=(size - m, size - 1))  # [m], [landmarks, m]
+    embedding = ties @ (vectors * np.maximum(values, 0) ** DIFFUSION)  # [n, m]
+    embedding /= np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-12)
+    return KMeans(n_clusters, n_init=5, random_state=seed).fit(embedding.astype(np.float32)).labels_
+
+
+def landmark_ties(z: np.ndarray, seed: int, n_landmarks: int, n_nearest: int) -> scipy.sparse.csr_matrix:
+    """Weights [n, M] that tie each row [n, d] to its nearest landmarks, the centres of a k-means; a row's sum to 1."""
+    n = len(z)
+    batch = min(4096, n)
+    centres = MiniBatchKMeans(n_landmarks, batch_size=batch, n_init=1, random_state=seed).fit(z).cluster_centers_
+    distance, nearest = NearestNeighbors(n_neighbors=n_nearest + 1).fit(centres).kneighbors(z)
+    width = np.maximum(distance[:, -1:], 1e-12)
+    weight = np.exp(-2 * (distance[:, :-1] / width) ** 2)  # [n, n_nearest]
+    weight /= weight.sum(axis=1, keepdims=True)
+    indptr = np.arange(n + 1) * n_nearest
+    return scipy.sparse.csr_matrix((weight.ravel(), nearest[:, :-1].ravel(), indptr), (n, n_landmarks))

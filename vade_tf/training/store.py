@@ -1,0 +1,85 @@
+"""What a fit may keep, and find again when it goes on after a pause: the `Store` protocol, and memory as one.
+
+A fit keeps arrays under these names:
+
+    state        weights, optimizer and history after a whole epoch
+    pretrained   the autoencoder's weights
+    start        groups and mixture of the start
+    groups       the groups as last found anew during the VaDE phase
+    assignments  of DEC and IDEC: what the present target was made from
+
+and, after every epoch, the rows of its history. The run folder (`runs.folder.Run`) is the other store.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+COLUMNS = (
+    "phase", "epoch", "learning_rate", "loss", "elbo", "distortion", "rate_z", "rate_w", "rate_c", "guidance",
+    "acc", "nmi", "ari", "gamma_entropy", "components_used", "active_units", "reseeded", "restored_epoch", "seconds",
+)  # fmt: skip
+TEXT_COLUMNS = ("phase", "reseeded")  # reseeded: components that got a new start, separated by spaces
+
+
+class Store(Protocol):
+    """Where a fit keeps what it may need again."""
+
+    def save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        """Keep arrays under a name, instead of those before."""
+
+    def load(self, name: str) -> dict[str, np.ndarray] | None:
+        """The arrays kept under a name, or None."""
+
+    def save_rows(self, rows: list[dict]) -> None:
+        """The history has a new row: all rows so far, a dict an epoch (see `COLUMNS`)."""
+
+
+class Memory:
+    """A store that keeps everything in memory: a fit that was interrupted goes on if it is given the same one."""
+
+    def __init__(self):
+        self.kept: dict[str, dict[str, np.ndarray]] = {}
+
+    def save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        self.kept[name] = arrays
+
+    def load(self, name: str) -> dict[str, np.ndarray] | None:
+        return self.kept.get(name)
+
+    def save_rows(self, rows: list[dict]) -> None:
+        """Nothing: the rows are in the state and in the result."""
+
+
+@dataclass(frozen=True)
+class State:
+    """A fit after a whole epoch: phase, epochs done in it, its arrays, and the rows of the history so far."""
+
+    phase: str
+    epoch: int
+    arrays: list[np.ndarray]
+    rows: list[dict]
+
+    def save(self, store: Store) -> None:
+        meta = json.dumps({"phase": self.phase, "epoch": self.epoch, "rows": self.rows})
+        store.save("state", {"meta": np.array(meta), **numbered(self.arrays)})
+
+    @classmethod
+    def load(cls, store: Store) -> "State | None":
+        """The last state kept, or None if no epoch was finished."""
+        arrays = store.load("state")
+        if arrays is None:
+            return None
+        meta = json.loads(str(arrays["meta"]))
+        return cls(meta["phase"], meta["epoch"], listed(arrays), meta["rows"])
+
+
+def numbered(arrays: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """A list of arrays in the form that a store keeps; `listed` is the inverse."""
+    return {f"array_{i:03d}": array for i, array in enumerate(arrays)}
+
+
+def listed(arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
+    return [arrays[name] for name in sorted(arrays) if name.startswith("array_")]

@@ -1,0 +1,84 @@
+"""Looks at a VaDE after each epoch, on the same few rows: signals, warnings, new starts of unused components."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from vade_tf.data import pipeline
+from vade_tf.data.sparse import Rows
+from vade_tf.model.vade import VaDE
+from vade_tf.seeding import generator
+from vade_tf.training import health
+
+
+class Watch:
+    """What `callbacks.Record` asks after an epoch of VaDE.
+
+    Args:
+        x: raw rows, [n, D]; a random subset of them is looked at: a twentieth, so that it costs an epoch little, but at
+            least 500 and 50 a component, so that none is thought unused for lack of rows.
+        n_clusters: K.
+        seed: of the subset.
+    """
+
+    MOST_ROWS = 4000
+    BATCH = 1000
+
+    def __init__(self, x: Rows, n_clusters: int, seed: int):
+        n = min(max(500, 50 * n_clusters, len(x) // 20), self.MOST_ROWS)
+        self.x = x[np.sort(generator(seed).permutation(len(x))[:n])]
+        self.said: set[str] = set()
+
+    def look(self, model: VaDE) -> health.Signals:
+        """The signals of the model as it is."""
+        m, log_s2, log_gamma = self._encoded(model)
+        _, mu, log_sigma2 = model.prior.parameters
+        return health.signals(log_gamma, m, log_s2, mu.numpy(), log_sigma2.numpy())
+
+    def after_epoch(self, model: VaDE, rows: list[dict], last_chance: bool, say: Callable[[str], None]) -> dict:
+        """Columns of the epoch's row; warns once a kind, and gives unused components a new start where that is sound.
+
+        A component gets one new start, only while nothing holds the model to groups and half of the run is left to use
+        it: one that empties again is pruned by the bound, which is what it should do where K is above the number of
+        groups. Which ones had theirs is read from `rows`, so a resumed run does the same.
+
+        Args:
+            model: after the epoch.
+            rows: those of the epochs before.
+            last_chance: whether half of the epochs or more are done.
+            say: shows a sentence to a person.
+        """
+        found = self.look(model)
+        columns: dict = {
+            "gamma_entropy": found.entropy,
+            "components_used": int(found.used.sum()),
+            "active_units": found.active_units,
+        }
+        had = {int(c) for row in rows for c in row.get("reseeded", "").split()}
+        again = [c for c in np.flatnonzero(~found.used).tolist() if c not in had]
+        if again and not last_chance and float(model.guide_weight.numpy()) == 0.0:
+            self._reseed(model, again)
+            columns["reseeded"] = " ".join(map(str, again))
+        for finding in health.findings(found):
+            if finding.kind not in self.said and not (finding.kind == "empty" and "reseeded" in columns):
+                self.said.add(finding.kind)
+                say(f"warning: {finding.text}")
+        return columns
+
+    def _encoded(self, model: VaDE) -> list[np.ndarray]:
+        """m, log s2 and log gamma(z = m) of the rows: [n, latent], [n, latent] and [n, K]."""
+        parts = []
+        for rows in pipeline.blocks(self.x, self.BATCH):
+            m, log_s2 = model.encode(rows)
+            parts.append([part.numpy() for part in (m, log_s2, model.prior(m))])
+        return [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+    def _reseed(self, model: VaDE, components: list[int]) -> None:
+        m, log_s2, _ = self._encoded(model)
+        misfit = []
+        for rows in pipeline.blocks(self.x, self.BATCH):
+            terms = model.elbo_terms(rows, np.zeros((len(rows), m.shape[1]), np.float32))
+            misfit.append((terms["distortion"] + terms["rate_z"] + terms["rate_c"]).numpy())
+        log_pi, mu, log_sigma2 = (part.numpy().astype(np.float64) for part in model.prior.parameters)
+        mixture = np.exp(log_pi), mu, np.exp(log_sigma2)
+        model.prior.assign(*health.reseed(components, *mixture, m, np.exp(log_s2), np.concatenate(misfit)))
