@@ -2,7 +2,7 @@
 
 import sys
 
-from vade_tf.cli.evaluate import main
+from vade_tf.cli.entry import evaluate
 
 if __name__ == "__main__":
-    sys.exit(main(prog="evaluate.py"))
+    sys.exit(evaluate())

@@ -2,7 +2,7 @@
 
 import sys
 
-from vade_tf.cli.train import main
+from vade_tf.cli.entry import train
 
 if __name__ == "__main__":
-    sys.exit(main(prog="train.py"))
+    sys.exit(train())

@@ -95,7 +95,7 @@ def test_a_mistake_is_one_line_and_no_file(data, trained, tmp_path, capsys):
         ([half, "--data", new], f"{half}: expected a finished run; continue it with vade-tf train --resume {half}"),
         ([several, "--data", new], f"{several}: holds several runs; give one of them, such as {several}/seed-N"),
         ([trained, "--data", new, "--out", tmp_path / "no" / "x.csv"], "--out: expected a file in an existing folder"),
-        ([trained, "--data", new, "--out", tmp_path], f"--out: {tmp_path} cannot be written (Is a directory)"),
+        ([trained, "--data", new, "--out", tmp_path], f"{tmp_path} cannot be written (Is a directory)"),
         ([trained, "--data", new, "--out", new], f"--out: {new} is the file of --data"),
     ):
         arguments = [str(each) for each in arguments]
@@ -115,7 +115,7 @@ def test_what_stops_half_way_leaves_the_file_as_it_was(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         assignments.write(tmp_path / "x.csv", lines())
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x.csv", "of before")]
-    with pytest.raises(InputError, match=r"out: .*y.csv cannot be written \(No such file or directory\)"):
+    with pytest.raises(InputError, match=r"^/.*y.csv cannot be written \(No such file or directory\)"):
         assignments.write(tmp_path / "gone" / "y.csv", lines())
 
 

@@ -1,6 +1,7 @@
 """Settings: recipes, checks, the way to JSON and back."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def test_the_recipe_is_filled_in_whichever_way_a_configuration_is_made():
 
 def test_json_round_trip():
     config = TrainConfig.create(recipe="paper", data="x.npy", clusters=3, guide_weight=0.0)
-    assert TrainConfig.from_json(config.to_json()) == config
+    assert TrainConfig.of(json.loads(config.to_json())) == config
 
 
 def test_the_paper_recipe_knows_its_settings_for_a_data_set():
@@ -84,14 +85,14 @@ def test_numbers_and_paths_of_other_types_are_taken_as_what_they_are(tmp_path):
     assert (config.data, config.clusters, config.learning_rate) == (str(tmp_path / "x.npy"), 5, 0.5)
     kinds = [type(getattr(config, name)) for name in ("data", "clusters", "learning_rate", "augment", "decay")]
     assert kinds == [str, int, float, bool, float]
-    assert TrainConfig.from_json(config.to_json()) == config
+    assert TrainConfig.of(json.loads(config.to_json())) == config
 
 
 @pytest.mark.parametrize("hidden", ["64,32", [64, 32], (64, 32), np.array([64, 32])])
 def test_widths_in_every_form(hidden):
     config = TrainConfig(data="x.npy", hidden=hidden)
     assert config.hidden == (64, 32)
-    assert TrainConfig.from_json(config.to_json()) == config
+    assert TrainConfig.of(json.loads(config.to_json())) == config
 
 
 @given(st.integers(1, 100_000), st.integers(0, 1000))

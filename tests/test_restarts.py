@@ -2,13 +2,13 @@
 
 import csv
 import dataclasses
-import importlib
 import json
 
 import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
+from vade_tf.cli import train
 from vade_tf.errors import InputError
 from vade_tf.runs import restarts, selection, sweep
 from vade_tf.runs import train as training
@@ -123,12 +123,11 @@ def test_an_autoencoder_that_does_not_fit_is_said_before_anything_is_written(con
 
 
 def test_mistakes_at_the_command_line(capsys):
-    main = importlib.import_module("train").main
-    assert main(["--restarts", "0"]) == 2
+    assert train.main(["--restarts", "0"]) == 2
     assert "--restarts: expected a whole number of at least 1, got 0" in capsys.readouterr().err
-    assert main(["--restarts", "2", "--seeds", "3"]) == 2
+    assert train.main(["--restarts", "2", "--seeds", "3"]) == 2
     assert (
         "--clusters, --seeds and --restarts: expected several of one of them, got 1, 3 and 2" in capsys.readouterr().err
     )
-    assert main(["--restarts", "2", "--hints", "known.npy"]) == 2
+    assert train.main(["--restarts", "2", "--hints", "known.npy"]) == 2
     assert "--restarts: cannot be combined with hints, which a restart does not change" in capsys.readouterr().err

@@ -2,13 +2,13 @@
 
 import csv
 import dataclasses
-import importlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from vade_tf.cli import train
 from vade_tf.cli.terminal import Terminal
 from vade_tf.errors import InputError
 from vade_tf.report import rows as report_rows
@@ -93,7 +93,14 @@ def test_the_table_says_what_the_models_say(whole):
         assert row["components_used"] == sum(share >= 0.1 / row["n_clusters"] for share in row["shares"])
         assert float(line["bic"]) == row["bic"]
     assert json.loads((out / "summary.json").read_text()) == summary
-    assert {path.name for path in out.iterdir()} == {"clusters.json", "k-2", "k-4", "clusters.csv", "summary.json"}
+    assert {path.name for path in out.iterdir()} == {
+        ".lock",
+        "clusters.json",
+        "k-2",
+        "k-4",
+        "clusters.csv",
+        "summary.json",
+    }
 
 
 def test_a_sweep_continues_and_comes_to_the_same(whole, tmp_path):
@@ -133,9 +140,7 @@ def test_the_recommended_k_is_marked(whole, capsys):
 
 
 def test_a_range_on_the_command_line_is_a_sweep_and_resume_knows_it(data, tmp_path, monkeypatch, capsys):
-    monkeypatch.syspath_prepend(str(ROOT))
     monkeypatch.chdir(tmp_path)
-    train = importlib.import_module("train")
     more = ["--pretrain-epochs", "0", "--epochs", "1", "--hidden", "16,8", "--no-export", "--quiet"]
     assert train.main(["--data", data, "--clusters", "2:3", *more]) == 0
     assert capsys.readouterr().out == ""

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import observe
 from vade_tf.data.sparse import Rows, SparseRows
-from vade_tf.errors import InputError
+from vade_tf.errors import LONGEST, InputError
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.prior import check_clusters
 from vade_tf.model.vade import VaDE
@@ -327,11 +327,17 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             if image_shape is None and (images.ndim == 3 or images.shape[3] == 1):
                 image_shape = images.shape[1:3]
             X = images.reshape(len(images), -1)
-        X = validate_data(
-            self, X, reset=fitting, accept_sparse="csr", ensure_min_samples=2 if fitting else 1, dtype=None
-        )
-        if X.dtype == object or X.dtype.kind not in "biuf":
-            X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=np.float64, ensure_min_samples=1)
+        try:
+            X = validate_data(
+                self, X, reset=fitting, accept_sparse="csr", ensure_min_samples=2 if fitting else 1, dtype=None
+            )
+            if X.dtype.kind not in "biufO":
+                raise ValueError(f"expected numbers, got {X.dtype}")
+            if X.dtype == object:
+                X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=np.float64, ensure_min_samples=1)
+        except ValueError as error:  # which may hold the whole array
+            words = [line for line in str(error).splitlines() if line[:1].isalpha() and not line.startswith("array=")]
+            raise InputError(f"X: {' '.join(words)[:LONGEST]}") from error
         return (SparseRows(X) if scipy.sparse.issparse(X) else X), image_shape
 
     def _known(self, X) -> Rows:

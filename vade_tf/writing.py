@@ -1,33 +1,68 @@
-"""Files that are whole or not there, also after a kill or a power cut."""
+"""Files that are whole or not there, also after a kill, a full disk or a power cut.
 
+Each is written under a new name beside it, one that nobody can have laid a link under, and then renamed; where
+something goes wrong nothing of it is left. What a kill leaves ends in `UNFINISHED`, see `sweep`.
+"""
+
+import errno
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from vade_tf.errors import StorageError
+
+UNFINISHED = ".unfinished"
+FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[BinaryIO]:
     """A stream whose content replaces a file once it is complete.
 
-    It is written under a new name beside the file, one that nobody can have laid a link under, and then renamed; where
-    something goes wrong nothing of it is left.
-
     Args:
         path: the file.
+
+    Raises:
+        StorageError: it cannot be written.
     """
-    temporary = path.with_name(f".{secrets.token_hex(8)}.unfinished")
-    try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-        with os.fdopen(os.open(temporary, flags, 0o666), "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(path):
+        temporary = path.with_name(f".{secrets.token_hex(8)}{UNFINISHED}")
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+            with os.fdopen(os.open(temporary, flags, 0o666), "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_path(path: Path) -> Iterator[Path]:
+    """A name under which another library writes a file or a folder, which is moved to its place once it is complete.
+
+    Args:
+        path: where it goes: a file, or a folder that is not there yet.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    with writing(path):
+        folder = Path(tempfile.mkdtemp(prefix=".", suffix=UNFINISHED, dir=path.parent))
+        try:
+            yield folder / path.name
+            if (folder / path.name).is_file():
+                with (folder / path.name).open("rb") as file:
+                    os.fsync(file.fileno())
+            (folder / path.name).replace(path)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_whole(path: Path, content) -> None:
@@ -36,6 +71,36 @@ def write_whole(path: Path, content) -> None:
     Args:
         path: the file.
         content: bytes, or anything that holds them.
+
+    Raises:
+        StorageError: it cannot be written.
     """
     with whole(path) as file:
         file.write(content)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what the machine says against writing a file into a StorageError."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written ({reason(error, path)})") from error
+
+
+def reason(error: OSError, path: Path) -> str:
+    """What the machine says; where there is no room for a file, how much is free: "..., 12 MB are free there"."""
+    text = error.strerror or str(error)
+    if error.errno not in FULL:
+        return text
+    try:
+        there = next(folder for folder in path.absolute().parents if folder.is_dir())
+        return f"{text}, {shutil.disk_usage(there).free // 10**6:,} MB are free there"
+    except OSError:
+        return text
+
+
+def sweep(folder: Path) -> None:
+    """Remove what writers that were killed left in a folder; only for who knows that no other is at work there."""
+    for file in folder.glob(f".*{UNFINISHED}"):
+        shutil.rmtree(file, ignore_errors=True) if file.is_dir() and not file.is_symlink() else file.unlink()

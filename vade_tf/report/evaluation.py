@@ -18,11 +18,10 @@ from vade_tf import metrics
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.sparse import Rows
-from vade_tf.errors import InputError
 from vade_tf.model import elbo
 from vade_tf.model.vade import VaDE
 from vade_tf.report.rows import load_rows
-from vade_tf.runs.folder import Run, read_json
+from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 from vade_tf.seeding import generator
 from vade_tf.training.posterior import Assignments, Posterior, assignments, posterior
@@ -60,10 +59,9 @@ def evaluate_run(path: str | Path, *, step: Callable[[str], None] = lambda name:
         InputError: the run is not finished, a file of it is missing or damaged, or its data cannot be had.
     """
     run = Run.open(path)
-    if not run.finished:
-        raise InputError(f"{path}: expected a finished run; continue it with resume={str(path)!r}")
+    training = run.metrics
     step("loading data")
-    training, history = read_json(run.path / "metrics.json"), run.load_rows()
+    history = run.load_rows()
     model = load(path)
     dataset, seen = load_rows(run, model, **where)
     step(f"encoding {len(dataset.x):,} rows")

@@ -17,10 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from vade_tf import __version__
-from vade_tf.errors import InputError
 from vade_tf.report import figures
 from vade_tf.report.evaluation import Evaluation
-from vade_tf.runs.folder import write_whole
+from vade_tf.writing import write_whole, writing
 
 PACKAGES = ("tensorflow", "tensorflow-probability", "keras", "numpy", "scikit-learn", "matplotlib")
 SCORES = {
@@ -188,19 +187,18 @@ def prepare(out: Path) -> None:
     """Make a folder for what `write` and `write_comparison` write.
 
     Raises:
-        InputError: it cannot be made, or nothing can be written into it.
+        StorageError: it cannot be made, or nothing can be written into it.
     """
-    try:
+    with writing(out / "report.html"):
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
             pass
-    except OSError as error:
-        raise InputError(f"out: {out} cannot be written ({error.strerror}); choose another folder") from error
 
 
 def write(evaluated: Evaluation, out: Path, command: str) -> Path:
     """Figures and report.html of one run into a folder; returns the page's path."""
-    (out / "figures").mkdir(exist_ok=True)
+    with writing(out / "figures"):
+        (out / "figures").mkdir(exist_ok=True)
     pictures = []
     subject = (evaluated.model, evaluated.dataset, evaluated.found)
     for picture in figures.draw(*subject, evaluated.result, evaluated.history):

@@ -10,7 +10,7 @@ from vade_tf.data.files import load_file
 from vade_tf.data.named import TEST_ROWS
 from vade_tf.errors import InputError
 from vade_tf.model.likelihood import check_units
-from vade_tf.runs.folder import Run, read_json
+from vade_tf.runs.folder import Run
 from vade_tf.runs.rows import load_whole, numbers_of
 
 
@@ -41,7 +41,7 @@ def load_rows(
     """
     if data is not None:
         dataset = load_file(data, labels, model.likelihood.name)
-        width = read_json(run.path / "data.json").get("features")
+        width = run.data["features"]
         if dataset.x.shape[1] != width:
             raise InputError(f"data: expected {width} features, as {run.path} has, got {dataset.x.shape[1]} in {data}")
         check_units(model, dataset.x, f"data: {data}")
@@ -53,12 +53,12 @@ def load_rows(
     except InputError as error:
         raise InputError(f"{run.path}: its data cannot be loaded; say where they are with {ways} ({error})") from error
     trained = whole.part(numbers_of(run.config, len(whole.x))[0])
-    expected = read_json(run.path / "data.json")
+    expected = run.data
     facts = ("rows", "features", "crc32")
-    if any(trained.fingerprint[name] != expected.get(name) for name in facts):
+    if any(trained.fingerprint[name] != expected[name] for name in facts):
         raise InputError(
-            f"{run.path}: expected the data it was trained on, {expected.get('rows')} rows from "
-            f"{expected.get('source')}, got {len(trained.x)} other rows from {trained.source}; name them with {ways}"
+            f"{run.path}: expected the data it was trained on, {expected['rows']} rows from "
+            f"{expected['source']}, got {len(trained.x)} other rows from {trained.source}; name them with {ways}"
         )
     if not test:
         return trained, len(trained.x)

@@ -7,8 +7,7 @@ import keras
 
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows
-from vade_tf.errors import InputError
-from vade_tf.writing import whole
+from vade_tf.writing import whole, writing
 
 BATCH = 1024
 HEADER = "row,cluster,confidence\n"
@@ -47,15 +46,12 @@ def write(path: str | Path, lines: Iterator[str]) -> None:
         lines: text, read as it is written.
 
     Raises:
-        InputError: it cannot be written.
+        StorageError: it cannot be written.
     """
     file = Path(path)
-    try:
-        if file.exists() and not file.is_file():
-            with file.open("w", encoding="utf-8", newline="") as stream:
-                stream.writelines(lines)
-        else:
-            with whole(file.resolve()) as binary:  # a link is kept, what it leads to is replaced
-                binary.writelines(line.encode() for line in lines)
-    except OSError as error:
-        raise InputError(f"out: {path} cannot be written ({error.strerror}); choose another file") from error
+    if file.exists() and not file.is_file():
+        with writing(file), file.open("w", encoding="utf-8", newline="") as stream:
+            stream.writelines(lines)
+    else:
+        with whole(file.resolve()) as binary:  # a link is kept, what it leads to is replaced
+            binary.writelines(line.encode() for line in lines)

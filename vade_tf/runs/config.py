@@ -80,18 +80,13 @@ class TrainConfig(Settings):
         return json.dumps(asdict(self), indent=2)
 
     @classmethod
-    def from_json(cls, text: str) -> "TrainConfig":
-        """The configuration that `to_json` wrote.
+    def of(cls, values: dict) -> "TrainConfig":
+        """The configuration whose `to_json` held these values.
 
         Raises:
             InputError: it has unknown or unusable settings.
-            ValueError: no JSON.
         """
-        values = json.loads(text)
-        if not isinstance(values, dict):
-            raise ValueError(f"expected an object, got {type(values).__name__}")
-        values.setdefault("hidden", HIDDEN)  # what every run had before it was a setting
-        return cls.create(**values)
+        return cls.create(**{"hidden": HIDDEN, **values})  # what every run had before it was a setting
 
 
 def cluster_counts(text: str) -> range:

@@ -13,21 +13,40 @@
     checkpoints/groups.npz   the groups as last found anew during the VaDE phase
     checkpoints/assignments.npz  of DEC and IDEC: what the present target was made from
 
-Files are written under another name and then renamed, so each is whole or not there.
+Files are written under another name and then renamed, so each is whole or not there. Who trains holds `.lock`; what a
+folder holds is checked when it is read, for it may have been altered.
 """
 
 import csv
 import io
 import json
-import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import filelock
 import numpy as np
 
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, cited
+from vade_tf.paths import usable
+from vade_tf.reading import each, json_object, stored_arrays
 from vade_tf.runs.config import TrainConfig
 from vade_tf.training.store import COLUMNS, TEXT_COLUMNS
-from vade_tf.writing import write_whole
+from vade_tf.writing import sweep, write_whole, writing
+
+NUMBER, MAYBE = (int, float), (int, float, type(None))
+LOCK = ".lock"
+DATA = {"source": str, "rows": int, "features": int, "crc32": int}
+METRICS = {
+    **dict.fromkeys(("dataset", "source", "device", "precision"), str),
+    **dict.fromkeys(("n", "n_features", "n_clusters", "seed"), int),
+    **dict.fromkeys(("acc", "nmi", "ari", "elbo", "distortion", "rate_z", "rate_w", "rate_c"), MAYBE),
+    "health": each(list, str),
+    "remedies": each(list, str),
+    "epochs": each(dict, MAYBE),
+    "seconds": each(dict, NUMBER),
+    "versions": each(dict, str),
+}
 
 
 class Run:
@@ -44,14 +63,12 @@ class Run:
         Raises:
             InputError: the folder is not empty, or cannot be written.
         """
-        path = Path(path)
+        path = usable(path, "out")
         check_empty(path)
-        try:
+        with writing(path):
             (path / "checkpoints").mkdir(parents=True, exist_ok=True)
-            write_whole(path / "data.json", json.dumps(data).encode())
-            write_whole(path / "config.json", config.to_json().encode())
-        except OSError as error:
-            raise InputError(f"out: {path} cannot be written ({error.strerror}); choose another folder") from error
+        write_whole(path / "data.json", json.dumps(data).encode())
+        write_whole(path / "config.json", config.to_json().encode())
         return cls(path, config)
 
     @classmethod
@@ -61,22 +78,38 @@ class Run:
         Raises:
             InputError: there is no run in it, or its config.json is damaged.
         """
-        path = Path(path)
+        path = usable(path, "run")
         file = path / "config.json"
         if not file.is_file():
             raise InputError(f"{path}: expected a run folder, found no config.json in it")
         try:
-            return cls(path, TrainConfig.from_json(file.read_text()))
-        except (TypeError, ValueError) as error:  # ValueError: no JSON, no text, or a setting out of range
+            return cls(path, TrainConfig.of(json_object(file, {"recipe": str, "seed": int})))
+        except InputError as error:  # no JSON, or a setting out of range
             raise InputError(f"{file} is damaged or of another version ({error})") from error
 
     @property
     def finished(self) -> bool:
         return (self.path / "metrics.json").exists()
 
+    @property
+    def data(self) -> dict:
+        """data.json: source, rows, features and crc32 of what the run began with."""
+        return json_object(self.path / "data.json", DATA)
+
+    @property
+    def metrics(self) -> dict:
+        """metrics.json, see `train.train`.
+
+        Raises:
+            InputError: the run is not finished, or the file is damaged.
+        """
+        if not self.finished:
+            raise InputError(f"{self.path}: expected a finished run; continue it with resume={str(self.path)!r}")
+        return json_object(self.path / "metrics.json", METRICS)
+
     def check_data(self, data: dict, argument: str) -> None:
         """Raises InputError that blames `argument` unless the data have the fingerprint of those the run began with."""
-        before = read_json(self.path / "data.json")
+        before = self.data
         if {**data, "source": ""} != {**before, "source": ""}:
             raise InputError(f"{argument}: {self.path} began with other data: expected {before}, got {data}")
 
@@ -93,13 +126,11 @@ class Run:
             InputError: the file is damaged.
         """
         file = self._checkpoint(name)
-        if not file.exists():
-            return None
-        try:
-            with np.load(file, allow_pickle=False) as arrays:
-                return dict(arrays)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise InputError(f"{file} is damaged ({error}); remove it to start its phase anew") from error
+        return stored_arrays(file, "remove it to start its phase anew") if file.exists() else None
+
+    def place(self, name: str) -> str:
+        """Where the arrays of a name are, for an error that is about them."""
+        return str(self._checkpoint(name))
 
     def _checkpoint(self, name: str) -> Path:
         return self.path / "checkpoints" / f"{name}.npz"
@@ -121,12 +152,18 @@ class Run:
         file = self.path / "metrics.csv"
         try:
             with file.open(newline="") as lines:
-                return [
+                reader = csv.DictReader(lines)
+                if not {"phase", "epoch"} <= set(reader.fieldnames or ()) <= set(COLUMNS):
+                    raise ValueError(f"its columns are {reader.fieldnames}")
+                rows = [
                     {name: text if name in TEXT_COLUMNS else float(text) for name, text in row.items() if text != ""}
-                    for row in csv.DictReader(lines)
+                    for row in reader
                 ]
-        except (OSError, ValueError, TypeError) as error:
-            raise InputError(f"{file} is missing or damaged ({error}); copy the run folder again") from error
+                if any(not {"phase", "epoch"} <= set(row) for row in rows):
+                    raise ValueError("a row without a phase or an epoch")
+                return rows
+        except (OSError, ValueError, TypeError, csv.Error) as error:
+            raise InputError(f"{file} is missing or damaged ({cited(error)}); copy the run folder again") from error
 
     def finish(self, metrics: dict) -> None:
         """Write metrics.json, which marks the run as finished, and drop the state that only a resume needs."""
@@ -140,6 +177,8 @@ def check_empty(path: Path) -> None:
         raise InputError(f"out: {path} holds a finished run; choose another folder or remove this one")
     if (path / "config.json").exists():
         raise InputError(f"out: {path} holds an unfinished run; continue it with resume={str(path)!r}")
+    if path.exists() and not path.is_dir():
+        raise InputError(f"out: {path} is a file; choose another folder")
     foreign = [file for file in path.iterdir() if not _left_by_a_kill(file)] if path.is_dir() else []
     if foreign:
         raise InputError(
@@ -163,13 +202,41 @@ def free_folder(parent: Path, name: str) -> Path:
     return path
 
 
-def read_json(file: Path) -> dict:
-    """A JSON file of a run folder.
+@contextmanager
+def held(path: str | Path, argument: str, new: bool = False) -> Iterator[Path]:
+    """Keeps a folder for one process that trains; the operating system lets go of it when the process ends, however.
+
+    Args:
+        path: the folder.
+        argument: what an error names.
+        new: make the folder first, and refuse one that is in use.
 
     Raises:
-        InputError: it is missing or damaged.
+        InputError: another process holds it, or it cannot be written.
     """
+    folder = usable(path, argument)
+    if new:
+        check_empty(folder)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / LOCK, timeout=0)
     try:
-        return dict(json.loads(file.read_text()))
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{file} is missing or damaged ({error}); copy the run folder again") from error
+        with writing(folder):
+            _acquire(lock, folder, argument)
+    except NotImplementedError:
+        pass  # a file system without locks
+    try:
+        for place in (folder, folder / "checkpoints"):
+            sweep(place)
+        yield folder
+    finally:
+        lock.release()
+
+
+def _acquire(lock: filelock.BaseFileLock, folder: Path, argument: str) -> None:
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise InputError(
+            f"{argument}: {folder} is in use by another process; wait for it, or choose another folder"
+        ) from error

@@ -10,9 +10,10 @@ from pathlib import Path
 from vade_tf.errors import InputError
 from vade_tf.runs import selection
 from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.folder import LOCK
 from vade_tf.runs.study import Study
 from vade_tf.training.reporter import Silent
-from vade_tf.writing import write_whole
+from vade_tf.writing import whole, write_whole, writing
 
 
 def train_restarts(
@@ -48,19 +49,30 @@ def resume_restarts(out: str | Path, *, reporter: Silent | None = None, export: 
 
 
 def _conclude(study: Study, reporter: Silent, export: bool) -> dict:
-    runs, out = study.run(reporter, export), study.out
-    rows = [
-        {"restart": number, **{name: run[name] for name in ("agreement", "elbo", "acc")}}
-        for number, run in enumerate(runs)
-    ]
-    kept = selection.most_agreed(rows)
-    reporter.say(
-        f"kept restart {kept} of {len(rows)}: mean ARI with the others {rows[kept]['agreement']:.3f} "
-        f"(least {min(row['agreement'] for row in rows):.3f}), ELBO {rows[kept]['elbo']:.2f}"
-    )
-    folder = study.folders[kept]
-    shutil.copytree(folder, out, dirs_exist_ok=True, ignore=lambda _, names: {"metrics.json"} & set(names))
-    study.conclude(rows, {"restarts": rows, "selected": kept})
-    result = {**{name: value for name, value in runs[kept].items() if name != "agreement"}, "restarts": rows}
-    write_whole(out / "metrics.json", (json.dumps(result, indent=2) + "\n").encode())
-    return result
+    with study.held():
+        runs = study.run(reporter, export)
+        rows = [
+            {"restart": number, **{name: run[name] for name in ("agreement", "elbo", "acc")}}
+            for number, run in enumerate(runs)
+        ]
+        kept = selection.most_agreed(rows)
+        reporter.say(
+            f"kept restart {kept} of {len(rows)}: mean ARI with the others {rows[kept]['agreement']:.3f} "
+            f"(least {min(row['agreement'] for row in rows):.3f}), ELBO {rows[kept]['elbo']:.2f}"
+        )
+        _copy(study.folders[kept], study.out)
+        study.conclude(rows, {"restarts": rows, "selected": kept})
+        result = {**{name: value for name, value in runs[kept].items() if name != "agreement"}, "restarts": rows}
+        write_whole(study.out / "metrics.json", (json.dumps(result, indent=2) + "\n").encode())
+        return result
+
+
+def _copy(folder: Path, to: Path) -> None:
+    """All files of a run folder but metrics.json, which marks what is finished, and the lock."""
+    for file in folder.rglob("*"):
+        if file.is_file() and file.name not in ("metrics.json", LOCK):
+            place = to / file.relative_to(folder)
+            with writing(place):
+                place.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("rb") as content, whole(place) as copy:
+                shutil.copyfileobj(content, copy)

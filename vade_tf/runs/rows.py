@@ -8,7 +8,9 @@ from vade_tf.data.dataset import Dataset
 from vade_tf.data.files import load_file
 from vade_tf.data.images import BUNDLED
 from vade_tf.data.named import DATASETS
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, cited
+from vade_tf.paths import usable
+from vade_tf.reading import plain_array
 from vade_tf.runs.config import TrainConfig
 from vade_tf.seeding import generator
 
@@ -96,6 +98,6 @@ def _load_hints(config: TrainConfig) -> np.ndarray | None:
     if config.hints is None:
         return None
     try:
-        return np.load(config.hints, allow_pickle=False)
+        return plain_array(usable(config.hints, "hints"))
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"hints: {config.hints} cannot be read as .npy ({error})") from error
+        raise InputError(f"hints: {config.hints} cannot be read as .npy ({cited(error)})") from error

@@ -19,7 +19,7 @@ def run_folders(path: str | Path) -> list[Path]:
     runs = [file.parent for file in path.glob("seed-*/metrics.json")]
     if not runs:
         raise InputError(f"{path}: no seed of it is finished; continue it with resume={str(path)!r}")
-    return sorted(runs, key=lambda folder: int(folder.name.removeprefix("seed-")))
+    return sorted(runs, key=lambda folder: (len(folder.name), folder.name))  # seed-9 before seed-10
 
 
 def train_seeds(
@@ -53,11 +53,12 @@ def resume_seeds(out: str | Path, *, reporter: Silent | None = None, export: boo
 
 
 def _conclude(study: Study, reporter: Silent, export: bool) -> dict:
-    runs = study.run(reporter, export)
-    selected = runs[selection.most_agreed(runs)]["seed"]
-    names = ("seed", "agreement", "elbo", "acc", "nmi", "ari")
-    rows = [{name: run[name] for name in names} for run in runs]
-    return study.conclude(rows, {"runs": runs, **spread(runs), "selected": selected})
+    with study.held():
+        runs = study.run(reporter, export)
+        selected = runs[selection.most_agreed(runs)]["seed"]
+        names = ("seed", "agreement", "elbo", "acc", "nmi", "ari")
+        rows = [{name: run[name] for name in names} for run in runs]
+        return study.conclude(rows, {"runs": runs, **spread(runs), "selected": selected})
 
 
 def spread(runs: list[dict]) -> dict:

@@ -19,9 +19,11 @@ import numpy as np
 
 from vade_tf.data.dataset import Dataset
 from vade_tf.errors import InputError
+from vade_tf.paths import usable
+from vade_tf.reading import each, json_object
 from vade_tf.runs import selection, train
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.folder import Run, check_empty, read_json
+from vade_tf.runs.folder import Run, held
 from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows, load_whole
 from vade_tf.training.loop import model_groups
@@ -70,17 +72,13 @@ class Study:
         Raises:
             InputError: rows or settings that cannot be used, or a folder that is not empty or cannot be written.
         """
-        out, whole = Path(out), load_whole(config) if whole is None else whole
+        out, whole = usable(out, "out"), load_whole(config) if whole is None else whole
         rows = load_rows(config, whole)
         train.filled(rows.config, rows)
         study = cls(kind, out, rows.config, [int(value) for value in values], whole)
-        check_empty(out)
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            plan = {"values": study.values, "config": json.loads(study.config.to_json())}
+        plan = {"values": study.values, "config": json.loads(study.config.to_json())}
+        with held(out, "out", new=True):
             write_whole(out / f"{kind}.json", json.dumps(plan).encode())
-        except OSError as error:
-            raise InputError(f"out: {out} cannot be written ({error.strerror}); choose another folder") from error
         return study
 
     @classmethod
@@ -90,16 +88,19 @@ class Study:
         Raises:
             InputError: there is none, or its plan is damaged.
         """
-        out = Path(out)
+        out = usable(out, "resume")
         kind = kind_of(out)
         if kind is None:
             raise InputError(f"{out}: expected a folder of several runs, found none of {', '.join(KINDS)}.json in it")
-        plan = read_json(out / f"{kind}.json")
+        file = out / f"{kind}.json"
+        plan = json_object(file, {"values": each(list, int), "config": dict})
         try:
-            config = TrainConfig.from_json(json.dumps(plan["config"]))
-            values = [int(value) for value in plan["values"]]
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{out / f'{kind}.json'} is damaged or of another version ({error})") from error
+            config = TrainConfig.of(plan["config"])
+            if not plan["values"] or min(plan["values"]) < 0:
+                raise InputError(f"values: expected whole numbers from 0, got {str(plan['values'])[:40]}")
+        except InputError as error:
+            raise InputError(f"{file} is damaged or of another version ({error})") from error
+        values = plan["values"]
         return cls(kind, out, config, values)
 
     @property
@@ -120,6 +121,10 @@ class Study:
             pretrained = str(first)
         varied: dict = {kind.setting: value, "pretrained": pretrained}
         return replace(self.config, **varied)
+
+    def held(self):
+        """Keeps the folder for this process while its runs are trained."""
+        return held(self.out, "out")
 
     def run(self, reporter: Silent, export: bool) -> list[dict]:
         """metrics.json of every run, each trained or continued where it is not finished; with its agreement.
@@ -173,7 +178,7 @@ def finished(config: TrainConfig, folder: Path, name: str, *, reporter, whole=No
         whole, reporter, extra, export: as for `train.train`.
     """
     if (folder / "metrics.json").exists():
-        return read_json(folder / "metrics.json")
+        return Run.open(folder).metrics
     reporter.say(name)
     given = {"whole": whole, "reporter": reporter, "extra": extra, "export": export}
     if (folder / "config.json").exists():

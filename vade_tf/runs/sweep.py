@@ -9,9 +9,10 @@ import numpy as np
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError
+from vade_tf.reading import each, json_object, record
 from vade_tf.runs import selection
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.folder import Run
+from vade_tf.runs.folder import MAYBE, NUMBER, Run
 from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows, load_whole
 from vade_tf.runs.study import Study
@@ -22,6 +23,22 @@ from vade_tf.training.start import Start
 from vade_tf.training.store import listed
 
 HELD_OUT = 0.1  # share of the rows that no K is trained on
+SUMMARY = {
+    **dict.fromkeys(("dataset", "sure", "why"), str),
+    **dict.fromkeys(("n", "n_held_out", "n_clusters"), int),
+    "named": each(dict, int),
+    "rows": each(
+        list,
+        record(
+            {
+                **dict.fromkeys(("n_clusters", "components_used"), int),
+                **dict.fromkeys(("held_out_elbo", "behind", "behind_se", "bic", "stability", "strength"), NUMBER),
+                **dict.fromkeys(("elbo", "acc", "nmi", "ari"), MAYBE),
+                "shares": each(list, NUMBER),
+            }
+        ),
+    ),
+}
 USED = 0.1  # a component whose mean gamma, which pi tends to, is below this share of 1 / K is not used
 
 
@@ -69,11 +86,21 @@ def resume_sweep(out: str | Path, *, reporter: Silent | None = None, export: boo
 
 
 def _conclude(study: Study, reporter: Silent, export: bool) -> dict:
-    results = dict(zip(study.values, study.run(reporter, export), strict=True))
-    reporter.say("comparing them")
-    summary = compare(study, results)
-    rows = [{**row, "least_share": row["shares"][-1]} for row in summary["rows"]]
-    return study.conclude(rows, summary)
+    with study.held():
+        results = dict(zip(study.values, study.run(reporter, export), strict=True))
+        reporter.say("comparing them")
+        summary = compare(study, results)
+        rows = [{**row, "least_share": row["shares"][-1]} for row in summary["rows"]]
+        return study.conclude(rows, summary)
+
+
+def finished_sweep(out: Path) -> dict:
+    """summary.json of a finished sweep: what `train_sweep` returned.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    return json_object(out / "summary.json", SUMMARY, "remove it to compare the runs anew")
 
 
 def compare(study: Study, results: dict[int, dict]) -> dict:

@@ -26,6 +26,7 @@ class Board:
         self.run = run
         self.save = run.save
         self.load = run.load
+        self.place = run.place
         self._writers: dict[str, tf.summary.SummaryWriter] = {}
 
     def folder(self, phase: str) -> Path:

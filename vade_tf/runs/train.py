@@ -15,10 +15,11 @@ from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
 from vade_tf.errors import InputError
 from vade_tf.model import likelihood as likelihoods
+from vade_tf.model import networks
 from vade_tf.model.vade import VaDE
 from vade_tf.runs import assignments
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.folder import Run
+from vade_tf.runs.folder import Run, held
 from vade_tf.runs.rows import RunRows, load_rows
 from vade_tf.runs.tensorboard import Board, Views
 from vade_tf.serving import export as exporting
@@ -26,6 +27,8 @@ from vade_tf.systems import registry
 from vade_tf.training import callbacks, device, recipe
 from vade_tf.training.loop import AUTOENCODER, PLAIN_VAE, Fitted, checked_hints, model_groups
 from vade_tf.training.reporter import Silent
+from vade_tf.training.store import listed
+from vade_tf.writing import whole_path
 
 SCORES = ("acc", "nmi", "ari")
 
@@ -61,8 +64,9 @@ def train(
     """
     rows = load_rows(config, whole)
     config = filled(rows.config, rows)
-    run = Run.create(out, config, rows.dataset.fingerprint)
-    return _fit(run, rows, reporter or Silent(), extra, export)
+    with held(out, "out", new=True):
+        run = Run.create(out, config, rows.dataset.fingerprint)
+        return _fit(run, rows, reporter or Silent(), extra, export)
 
 
 def resume(
@@ -81,11 +85,16 @@ def resume(
         InputError: no run there, a finished one, a damaged file, or data that are not those it began with.
     """
     run = Run.open(out)
-    if run.finished:
-        raise InputError(f"resume: {out} holds a finished run; nothing is left to do")
-    rows = load_rows(run.config, whole)
-    run.check_data(rows.dataset.fingerprint, "resume")
-    return _fit(run, rows, reporter or Silent(), extra, export)
+    with held(out, "resume"):
+        if run.finished:
+            raise InputError(f"resume: {out} holds a finished run; nothing is left to do")
+        if not (run.path / "checkpoints").is_dir():
+            raise InputError(
+                f"resume: {run.path / 'checkpoints'} is not there, nor what the run goes on from; copy it again"
+            )
+        rows = load_rows(run.config, whole)
+        run.check_data(rows.dataset.fingerprint, "resume")
+        return _fit(run, rows, reporter or Silent(), extra, export)
 
 
 def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
@@ -130,6 +139,11 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray
         if mine is not None and theirs != mine:
             shown = ",".join(map(str, theirs)) if isinstance(theirs, tuple) else theirs
             raise InputError(f"pretrained: the networks of {run.path} differ: expected {mine}; use {name}={shown}")
+    weights, widths = listed(kept), run.config.hidden or ()
+    forms = [(weight.shape, weight.dtype.name) for weight in weights]
+    expected = networks.shapes(dataset.x.shape[1], run.config.latent_dim, widths)
+    if forms != [(shape, "float32") for shape in expected] or not all(np.isfinite(weight).all() for weight in weights):
+        raise InputError(f"pretrained: {run.place('pretrained')} is damaged; name another run")
     return kept
 
 
@@ -161,9 +175,8 @@ def _fit(run: Run, rows: RunRows, reporter: Silent, extra, export: bool) -> dict
 
 def save_model(model: keras.Model, path: Path) -> None:
     """Write a .keras file so that it is whole or not there."""
-    temporary = path.with_name("unfinished-" + path.name)
-    model.save(temporary)
-    temporary.replace(path)
+    with whole_path(path) as temporary:
+        model.save(temporary)
 
 
 class Scores(keras.callbacks.Callback):

@@ -5,15 +5,16 @@ it answers stands in `signatures`; docs/serving.md shows how to ask. A version a
 ever overwritten.
 """
 
-import tempfile
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, StorageError, cited
 from vade_tf.model.vade import VaDE
+from vade_tf.paths import usable
 from vade_tf.serving.signatures import build_signatures
+from vade_tf.writing import whole_path, writing
 
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"  # where TensorFlow Serving looks
 
@@ -30,9 +31,9 @@ def export(model: VaDE, to: str | Path, version: int = 1) -> Path:
         The folder written, `to`/`version`.
 
     Raises:
-        InputError: no VaDE, a version that is there already, or a folder that cannot be written.
+        InputError: no VaDE, a version that is there already, or a folder that cannot be written (StorageError).
     """
-    to, name = Path(to), str(version)
+    to, name = usable(to, "to"), str(version)
     if not isinstance(model, VaDE):
         raise InputError(f"model: expected a VaDE, such as vade_tf.load of its run folder returns, got {model!r}")
     if version < 1:
@@ -42,17 +43,16 @@ def export(model: VaDE, to: str | Path, version: int = 1) -> Path:
         raise InputError(f"version: {to / name} is there already and may be in use; take version={free}")
     module, signatures = build_signatures(in_float32(model))
     try:
-        to.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="unfinished-", dir=to) as folder:  # a server reads numbers only
-            tf.saved_model.save(module, str(Path(folder) / name), signatures)
-            (Path(folder) / name / WARMUP).parent.mkdir()
-            with tf.io.TFRecordWriter(str(Path(folder) / name / WARMUP)) as writer:
+        with writing(to):
+            to.mkdir(parents=True, exist_ok=True)
+        with whole_path(to / name) as folder:  # a server reads folders named by a number only
+            tf.saved_model.save(module, str(folder), signatures)
+            (folder / WARMUP).parent.mkdir()
+            with tf.io.TFRecordWriter(str(folder / WARMUP)) as writer:
                 for signature, function in signatures.items():
                     writer.write(warmup_request(signature, function.structured_input_signature[0]))
-            (Path(folder) / name).rename(to / name)
-    except (OSError, tf.errors.OpError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error.message
-        raise InputError(f"to: {to / name} cannot be written ({reason}); choose another folder") from error
+    except tf.errors.OpError as error:
+        raise StorageError(f"{to / name} cannot be written ({cited(error)})") from error
     return to / name
 
 

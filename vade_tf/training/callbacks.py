@@ -164,9 +164,21 @@ def all_finite(model: keras.Model) -> bool:
 
 
 def restore_arrays(model: keras.Model, arrays: list[np.ndarray]) -> None:
-    """The inverse of `state_arrays`, for a compiled model of the same configuration."""
+    """The inverse of `state_arrays`, for a compiled model of the same configuration.
+
+    Raises:
+        ValueError: they are of another one, or weights among them are not finite.
+    """
     _build_optimizer(model)
-    for variable, array in zip((*model.weights, *model.optimizer.variables), arrays, strict=True):
+    variables = [*model.weights, *model.optimizer.variables]
+    forms = [(tuple(variable.shape), variable.dtype) for variable in variables]
+    found = [(array.shape, array.dtype.name) for array in arrays]
+    if found != forms:
+        other = next((pair for pair in zip(found, forms, strict=False) if pair[0] != pair[1]), (len(found), len(forms)))
+        raise ValueError(f"expected the arrays of this model, got {other[0]} instead of {other[1]}")
+    if not all(np.isfinite(array).all() for array in arrays[: len(model.weights)]):
+        raise ValueError("weights that are not finite")
+    for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
 
 

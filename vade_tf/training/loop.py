@@ -1,5 +1,7 @@
 """What every system's training is made of: a fit under way, the autoencoder's phase, and epochs that are recorded."""
 
+import itertools
+import reprlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,15 +13,16 @@ import tensorflow as tf
 
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Observations, observe
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, cited
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model import networks
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
+from vade_tf.reading import memory
 from vade_tf.training import callbacks, device, health
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import EPOCHS, Resolved, Settings
-from vade_tf.training.store import Memory, State, Store, listed, numbered
+from vade_tf.training.store import Memory, State, Store, damaged, listed, numbered
 from vade_tf.training.watch import Watch
 
 AUTOENCODER = "autoencoder"  # name of the model of the phase "pretrain"
@@ -109,6 +112,12 @@ def begin(
     Raises:
         InputError: rows, settings, hints or networks that cannot be used; it names the argument.
     """
+    if not isinstance(settings, Settings):
+        raise InputError(f"settings: expected Settings(clusters=...), got {reprlib.repr(settings)}")
+    if not isinstance(store, Store | None):
+        raise InputError(f"store: expected an object with save, load, place and save_rows, got {reprlib.repr(store)}")
+    if not all(isinstance(each, keras.callbacks.Callback) for each in callbacks):
+        raise InputError(f"callbacks: expected keras.callbacks.Callback objects, got {reprlib.repr(callbacks)}")
     data = as_observations(x, settings.likelihood)
     resolved = settings.resolve(len(data.x), epochs=epochs, pretrains=pretrains)
     known = None if hints is None else checked_hints(hints, len(data.x), resolved.clusters)
@@ -152,7 +161,10 @@ def _read(batches: tf.data.Dataset) -> np.ndarray:
     if int(batches.cardinality()) == tf.data.INFINITE_CARDINALITY:
         raise InputError("x: expected a finite tf.data.Dataset, got an endless one; leave out repeat()")
     batched = spec.shape.rank is not None and spec.shape.rank > 1 and spec.shape[0] is None
-    parts = list((batches if batched else batches.batch(1024)).as_numpy_iterator())
+    try:
+        parts = list((batches if batched else batches.batch(1024)).as_numpy_iterator())
+    except tf.errors.OpError as error:
+        raise InputError(f"x: the tf.data.Dataset fails ({cited(error)})") from error
     if not parts:
         raise InputError("x: expected at least one row, got an empty tf.data.Dataset")
     return np.concatenate(parts)
@@ -179,6 +191,7 @@ def build_model(data: Observations, settings: Resolved, precision: str, own=None
     """The untrained model of a fit, its weights a pure function of the seed; `own`: the caller's networks."""
     n_features = data.x.shape[1]
     if own is None:
+        check_room(n_features, settings)
         shape = {
             "n_features": n_features,
             "latent_dim": settings.latent_dim,
@@ -189,8 +202,21 @@ def build_model(data: Observations, settings: Resolved, precision: str, own=None
         own = networks.build_encoder(**shape), networks.build_decoder(**shape)
     likelihood = likelihoods.choose(data)
     scaling = networks.build_scaling(*likelihood.units(data))
+    if not isinstance(own, (tuple, list)) or len(own) != 2:
+        raise InputError(f"networks: expected a pair (encoder, decoder), got {reprlib.repr(own)}")
     encoder, decoder = own
     return VaDE(encoder, decoder, settings.clusters, likelihood, scaling=scaling, seed=settings.seed)
+
+
+def check_room(n_features: int, settings: Resolved) -> None:
+    """Raises InputError where networks of such widths, with Adam's two moments and a gradient, take all the memory."""
+    widths = (n_features, *settings.hidden, settings.latent_dim)
+    weights = 2 * sum(a * b for a, b in itertools.pairwise(widths)) + 3 * settings.clusters * settings.latent_dim
+    if 16 * weights > memory():
+        raise InputError(
+            f"hidden, latent_dim and clusters: expected a model that fits in {memory() / 2**30:,.1f} GiB, got one of "
+            f"{weights:,} weights; narrow its layers"
+        )
 
 
 def fitted(fitting: Fitting, model: keras.Model) -> Fitted:
@@ -224,7 +250,10 @@ def pretrain(fitting: Fitting) -> None:
     settings, networks = fitting.settings, (fitting.model.encoder, fitting.model.decoder)
     kept = fitting.store.load("pretrained")
     if kept is not None:
-        set_pretrained(networks, listed(kept))
+        weights = listed(kept)
+        if not all(weight.dtype == np.float32 and np.isfinite(weight).all() for weight in weights):
+            raise damaged(fitting.store, "pretrained", "expected finite numbers in float32")
+        set_pretrained(networks, weights)
         return
     if settings.pretrain_epochs != 0:
         autoencoder = build_autoencoder(fitting.model)
@@ -322,7 +351,13 @@ def prepare(fitting: Fitting, phase: str, model: keras.Model, loss=None, optimiz
     model.compile(optimizer, **more, jit_compile=fitting.jit)
     if fitting.state is None or fitting.state.phase != phase:
         return 0
-    callbacks.restore_arrays(model, fitting.state.arrays)
+    most = settings.pretrain_epochs if phase == "pretrain" else settings.epochs
+    try:
+        if fitting.state.epoch > most:
+            raise ValueError(f"{fitting.state.epoch} epochs done of {most}")
+        callbacks.restore_arrays(model, fitting.state.arrays)
+    except ValueError as error:
+        raise damaged(fitting.store, "state", cited(error)) from error
     return fitting.state.epoch
 
 

@@ -25,7 +25,7 @@ from vade_tf.training import start as starts
 from vade_tf.training.loop import Fitted, Fitting, begin, pretrain
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Resolved, Settings
-from vade_tf.training.store import Store
+from vade_tf.training.store import Store, damaged, kept_groups
 from vade_tf.training.views import row_views, within_reach
 from vade_tf.training.watch import Watch
 
@@ -91,7 +91,11 @@ def start(fitting: Fitting) -> np.ndarray:
         DivergedError: the code is not finite, or its distances are not.
     """
     store, model = fitting.store, fitting.model
-    kept = store.load("start")
+    k, latent = fitting.settings.clusters, model.prior.latent_dim
+    mixture = {"pi": ("f", (k,)), "mu": ("f", (k, latent)), "sigma2": ("f", (k, latent))}
+    kept = kept_groups(store, "start", len(fitting.data.x), k, mixture)
+    if kept is None and fitting.state is not None and fitting.state.phase == "fit":
+        raise damaged(store, "state", f"it goes on from {store.place('start')}, which is not there")
     if kept is None:
         with fitting.timed():
             found = _found_groups(fitting, "init")
@@ -177,7 +181,7 @@ def regroup_epochs(guide_epochs: int, regroups: int) -> list[int]:
 
 def _held_groups(fitting: Fitting, epoch: int) -> np.ndarray:
     """The groups found anew after so many epochs: kept by the store, or found now."""
-    kept = fitting.store.load("groups")
+    kept = kept_groups(fitting.store, "groups", len(fitting.data.x), fitting.settings.clusters, {"epoch": ("i", ())})
     if kept is not None and int(kept["epoch"]) == epoch:
         return kept["groups"]
     with fitting.timed():

@@ -7,12 +7,14 @@ import dataclasses
 import math
 import operator
 import os
+import reprlib
 import typing
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from vade_tf.errors import InputError
 
+LARGEST = 2**31 - 1  # whole number that a setting may be
 HIDDEN = (500, 500, 2000)  # the paper's widths, ...
 FULL_WIDTH_ROWS = 5000  # ... of which fewer rows get a share in proportion, but at least a tenth
 # Few rows make short epochs: at least as many updates as this (four times as many wear out the code of Reuters R8), ...
@@ -102,8 +104,6 @@ class Settings:
         for each in fields(self):
             value = _checked(each.name, getattr(self, each.name), hints[each.name], each.metadata)
             object.__setattr__(self, each.name, value)
-        if self.seed >= 2**31:
-            raise InputError(f"seed: expected a whole number from 0 to 2^31 - 1, got {self.seed}")
 
     def _preset(self) -> dict:
         """What the recipe sets."""
@@ -172,17 +172,17 @@ def _checked(name: str, value, hint, metadata):
         return _widths(name, value)
     if kind is bool:
         if type(value).__name__ not in ("bool", "bool_"):
-            raise InputError(f"{name}: expected True or False, got {value!r}")
+            raise InputError(f"{name}: expected True or False, got {reprlib.repr(value)}")
         return bool(value)
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     if not isinstance(value, str):
-        raise InputError(f"{name}: expected text, got {value!r}")
+        raise InputError(f"{name}: expected text, got {reprlib.repr(value)}")
     if value == "" or "\0" in value:
-        raise InputError(f"{name}: expected text that is not empty and has no null byte, got {value!r}")
+        raise InputError(f"{name}: expected text that is not empty and has no null byte, got {reprlib.repr(value)}")
     choices = metadata.get("choices")
     if choices and value not in choices:
-        raise InputError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+        raise InputError(f"{name}: expected one of {', '.join(choices)}, got {reprlib.repr(value)}")
     return value
 
 
@@ -191,8 +191,9 @@ def _whole(name: str, value, least: int) -> int:
         number = operator.index(value)
     except TypeError:
         number = None
-    if number is None or number < least or type(value).__name__ in ("bool", "bool_"):
-        raise InputError(f"{name}: expected a whole number of at least {least}, got {value!r}")
+    if number is None or not least <= number <= LARGEST or type(value).__name__ in ("bool", "bool_"):
+        bounds = f"from {least} to 2^31 - 1" if number is not None and number > LARGEST else f"of at least {least}"
+        raise InputError(f"{name}: expected a whole number {bounds}, got {reprlib.repr(value)}")
     return number
 
 
@@ -205,7 +206,7 @@ def _number(name: str, value, least: float | None) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if not (number > 0 if least is None else number >= least) or number == math.inf:
-        raise InputError(f"{name}: expected {text}, got {value!r}")
+        raise InputError(f"{name}: expected {text}, got {reprlib.repr(value)}")
     return number
 
 
@@ -218,7 +219,9 @@ def _widths(name: str, value) -> tuple[int, ...]:
             raise ValueError("no width")
         return found
     except (TypeError, ValueError) as error:
-        raise InputError(f"{name}: expected whole numbers of at least 1, as in 500,500,2000, got {value!r}") from error
+        raise InputError(
+            f"{name}: expected whole numbers of at least 1, as in 500,500,2000, got {reprlib.repr(value)}"
+        ) from error
 
 
 def names(kind: type) -> list[str]:

@@ -12,10 +12,13 @@ and, after every epoch, the rows of its history. The run folder (`runs.folder.Ru
 """
 
 import json
+import operator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
+
+from vade_tf.errors import InputError, cited
 
 COLUMNS = (
     "phase", "epoch", "learning_rate", "loss", "elbo", "distortion", "rate_z", "rate_w", "rate_c", "guidance",
@@ -24,6 +27,7 @@ COLUMNS = (
 TEXT_COLUMNS = ("phase", "reseeded")  # reseeded: components that got a new start, separated by spaces
 
 
+@runtime_checkable
 class Store(Protocol):
     """Where a fit keeps what it may need again."""
 
@@ -32,6 +36,9 @@ class Store(Protocol):
 
     def load(self, name: str) -> dict[str, np.ndarray] | None:
         """The arrays kept under a name, or None."""
+
+    def place(self, name: str) -> str:
+        """Where that is, as an error about it says."""
 
     def save_rows(self, rows: list[dict]) -> None:
         """The history has a new row: all rows so far, a dict an epoch (see `COLUMNS`)."""
@@ -48,6 +55,9 @@ class Memory:
 
     def load(self, name: str) -> dict[str, np.ndarray] | None:
         return self.kept.get(name)
+
+    def place(self, name: str) -> str:
+        return f"store: {name}"
 
     def save_rows(self, rows: list[dict]) -> None:
         """Nothing: the rows are in the state and in the result."""
@@ -72,8 +82,49 @@ class State:
         arrays = store.load("state")
         if arrays is None:
             return None
-        meta = json.loads(str(arrays["meta"]))
-        return cls(meta["phase"], meta["epoch"], listed(arrays), meta["rows"])
+        try:
+            meta = json.loads(str(arrays["meta"]))
+            phase, epoch, rows = meta["phase"], operator.index(meta["epoch"]), meta["rows"]
+            if phase not in ("pretrain", "fit") or epoch < 1 or not all(row["phase"] and row["epoch"] for row in rows):
+                raise ValueError(f"{phase!r}, epoch {epoch}")
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise damaged(store, "state", cited(error)) from error
+        return cls(phase, epoch, listed(arrays), rows)
+
+
+def damaged(store: Store, name: str, why: str) -> InputError:
+    """The error for kept arrays that no fit has kept."""
+    return InputError(f"{store.place(name)} is damaged ({why}); remove it to start its phase anew")
+
+
+def kept(store: Store, name: str, expected: dict[str, tuple[str, tuple[int, ...]]]) -> dict[str, np.ndarray] | None:
+    """The arrays kept under a name, or None.
+
+    Args:
+        store: where they are.
+        name: theirs.
+        expected: kind ("i": whole, "f": finite numbers) and shape of each.
+
+    Raises:
+        InputError: they are others.
+    """
+    arrays = store.load(name)
+    if arrays is None:
+        return None
+    for part, (kind, shape) in expected.items():
+        array = arrays.get(part)
+        if array is None or array.dtype.kind != kind or array.shape != shape or not np.isfinite(array).all():
+            found = "none" if array is None else f"{array.dtype} of shape {array.shape}"
+            raise damaged(store, name, f"{part}: expected {kind} of shape {shape}, all finite, got {found}")
+    return {part: arrays[part] for part in expected}
+
+
+def kept_groups(store: Store, name: str, n: int, clusters: int, more: dict) -> dict[str, np.ndarray] | None:
+    """As `kept`, with the group of each of n rows, int [n] from 0 to K - 1, among the arrays."""
+    arrays = kept(store, name, {"groups": ("i", (n,)), **more})
+    if arrays is not None and not 0 <= arrays["groups"].min() <= arrays["groups"].max() < clusters:
+        raise damaged(store, name, f"groups beyond the {clusters} clusters")
+    return arrays
 
 
 def numbered(arrays: list[np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,0 +1,172 @@
+"""What a machine does to a run: full disks, kills, signals, other processes. Nothing is lost, and one line says it."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vade_tf.cli import train
+from vade_tf.errors import InputError, StorageError
+from vade_tf.runs.folder import LOCK, held
+from vade_tf.runs.load import load
+from vade_tf.writing import UNFINISHED, sweep, whole_path
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def flags(tmp_path_factory):
+    """A run of a second: its flags without --out."""
+    file = tmp_path_factory.mktemp("rows") / "x.npy"
+    np.save(file, np.random.default_rng(0).normal(size=(60, 5)).astype("f4"))
+    small = ["--hidden", "8,8", "--pretrain-epochs", "1", "--epochs", "2", "--init", "kmeans"]
+    return ["--data", str(file), "--clusters", "3", "--quiet", *small]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(flags, tmp_path_factory):
+    """Weights of that run, and how many files were made sure of on disk."""
+    out, count = tmp_path_factory.mktemp("undisturbed") / "run", []
+    with pytest.MonkeyPatch.context() as patch:
+        sync = os.fsync
+        patch.setattr(os, "fsync", lambda file: (count.append(file), sync(file)))
+        assert train.main([*flags, "--out", str(out)]) == 0
+    return load(out).get_weights(), len(count)
+
+
+def full_at(number):
+    """An os.fsync that finds the disk full at one of its calls."""
+    calls, sync = [], os.fsync
+
+    def fsync(file):
+        calls.append(file)
+        if len(calls) == number + 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(file)
+
+    return fsync
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.8, 0.9, 1.0])
+def test_a_full_disk_is_one_line_and_nothing_is_lost(share, flags, undisturbed, tmp_path, monkeypatch, capsys):
+    weights, files = undisturbed
+    out = tmp_path / "run"
+    monkeypatch.setattr(os, "fsync", full_at(round(share * (files - 1))))
+    assert train.main([*flags, "--out", str(out)]) == 2
+    monkeypatch.undo()
+    said = capsys.readouterr().err
+    assert said.startswith(f"vade-tf train: {out}")
+    assert said.count("\n") == 1
+    assert "No space left on device" in said
+    assert "MB are free there); " in said
+    assert not list(out.rglob(f"*{UNFINISHED}"))
+    if not (out / "config.json").exists():
+        assert said.endswith("nothing was written\n")
+        assert train.main([*flags, "--out", str(out)]) == 0
+    else:
+        assert said.endswith(f"vade-tf train --resume {out} continues it\n")
+        assert train.main(["--resume", str(out), "--quiet"]) == 0
+    for found, expected in zip(load(out).get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_folder_that_is_gone_is_one_line(flags, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert train.main([*flags, "--out", str(tmp_path / "file" / "run")]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert f"{tmp_path}/file/run cannot be written (Not a directory" in said
+
+
+def test_what_another_library_could_not_write_leaves_nothing(tmp_path):
+    def write():
+        with whole_path(tmp_path / "model") as place:
+            place.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(
+        StorageError, match=r"model cannot be written \(No space left on device, [\d,]+ MB are free there"
+    ):
+        write()
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_kill_left_is_swept_away_and_nothing_else(tmp_path):
+    (tmp_path / f".1{UNFINISHED}").touch()
+    (tmp_path / f".2{UNFINISHED}").mkdir()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / f".3{UNFINISHED}").symlink_to(tmp_path / "mine")
+    (tmp_path / "mine" / "a").touch()
+    sweep(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["mine"]
+    assert (tmp_path / "mine" / "a").exists()
+
+
+def test_a_run_in_use_is_refused_and_free_again_after(flags, tmp_path, capsys):
+    out = tmp_path / "run"
+    with held(out, "out", new=True):
+        assert train.main([*flags, "--out", str(out)]) == 2
+        assert capsys.readouterr().err == (
+            f"vade-tf train: --out: {out} is in use by another process; wait for it, or choose another folder\n"
+        )
+        assert [file.name for file in out.iterdir()] == [LOCK]
+    assert train.main([*flags, "--out", str(out)]) == 0
+    assert (out / "metrics.json").exists()
+
+
+def test_of_two_that_make_a_folder_at_once_one_wins(tmp_path):
+    winners, losers = [], []
+
+    def make(number, out, ready, over):
+        ready.wait()
+        try:
+            with held(out, "out", new=True):
+                winners.append(number)
+                over.wait()
+        except InputError as error:
+            losers.append(str(error))
+            over.wait()
+
+    for number in range(30):
+        ready, over = threading.Barrier(2), threading.Barrier(2)
+        threads = [threading.Thread(target=make, args=(number, tmp_path / str(number), ready, over)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert winners == list(range(30))
+    assert len(losers) == 30
+    assert all("is in use by another process" in error for error in losers)
+
+
+@pytest.mark.parametrize(("number", "word"), [(signal.SIGINT, "stopped"), (signal.SIGTERM, "terminated")])
+def test_a_signal_in_the_first_second_is_one_line(number, word):
+    slow = f"from vade_tf.cli.signals import at_once\nimport os, time\nwith at_once():\n os.kill(os.getpid(), {number})"
+    ended = subprocess.run(
+        [sys.executable, "-c", f"{slow}\n time.sleep(600)"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 128 + number
+    assert ended.stderr == f"-c: {word} before anything was written\n"
+
+
+def test_sigterm_names_the_folder_and_the_run_goes_on(flags, undisturbed, tmp_path):
+    out = tmp_path / "run"
+    loud = [flag for flag in flags if flag != "--quiet"]
+    endless = [*loud, "--out", str(out), "--epochs", "100000", "--guide-epochs", "0"]
+    with subprocess.Popen(
+        [sys.executable, "train.py", *endless], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        while "VaDE" not in running.stdout.readline():
+            pass
+        running.terminate()
+        said = running.stderr.read()
+        running.stdout.read()
+    assert running.returncode == 143
+    assert said == f"train.py: terminated; python train.py --resume {out} continues it\n"
+    assert not list(out.rglob(f"*{UNFINISHED}"))

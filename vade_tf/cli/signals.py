@@ -1,0 +1,36 @@
+"""Ctrl-C and SIGTERM while nothing is written yet: one line and the end, whatever is being imported.
+
+Imports nothing of the package: NumPy, SciPy and TensorFlow take seconds, and make other errors of Ctrl-C.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def at_once(screen: int = 2) -> Iterator[None]:
+    """While nothing is written yet, Ctrl-C and SIGTERM end the process with a line.
+
+    Args:
+        screen: file descriptor of where the line goes; default stderr.
+    """
+
+    def leave(number, frame) -> None:
+        word = "stopped" if number == signal.SIGINT else "terminated"
+        os.write(screen, f"{Path(sys.argv[0]).name}: {word} before anything was written\n".encode(errors="replace"))
+        os._exit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():  # which alone hears of signals
+        yield
+        return
+    before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

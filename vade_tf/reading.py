@@ -1,0 +1,178 @@
+"""Files that may be damaged, or made to harm: their sizes are looked at before memory is taken.
+
+Every error is an InputError that names the file; nothing in a file is ever run.
+"""
+
+import json
+import math
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+
+from vade_tf.errors import InputError, cited
+
+LARGEST_JSON = 1 << 26  # bytes; the largest that a run folder holds are a few hundred kilobytes
+COPY_AGAIN = "copy the run folder again"
+
+
+def json_object(file: Path, kinds: dict[str, Any] | None = None, todo: str = COPY_AGAIN) -> dict:
+    """The object that a JSON file holds.
+
+    Args:
+        file: the file.
+        kinds: what its values must be, by key: a type, several in a tuple, or a function that says whether a value is
+            right; a key that is missing counts as None.
+        todo: what an error tells to do.
+
+    Raises:
+        InputError: it is missing, damaged, no object, or a value is of another kind.
+    """
+    try:
+        if file.stat().st_size > LARGEST_JSON:
+            raise ValueError(f"{file.stat().st_size:,} bytes")
+        values = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_once)
+        if not isinstance(values, dict):
+            raise ValueError(f"expected an object, got {type(values).__name__}")
+        for name, kind in (kinds or {}).items():
+            if not _is(values.get(name), kind):
+                raise ValueError(f"{name}: got {str(values.get(name))[:40]!r}")
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{file} is missing or damaged ({cited(error)}); {todo}") from error
+    return values
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key stands there twice")
+    return dict(pairs)
+
+
+def _is(value, kind) -> bool:
+    """Whether a value of a JSON file is of a kind; true and false are no numbers, and infinite ones are none either."""
+    if not isinstance(kind, (type, tuple)):
+        return kind(value)
+    if isinstance(value, bool):
+        return kind is bool
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    return isinstance(value, kind)
+
+
+def each(container: type, kind) -> Callable[[Any], bool]:
+    """The kind of a list, or of an object, whose values are all of a kind."""
+
+    def right(value) -> bool:
+        inside = value.values() if isinstance(value, dict) else value
+        return isinstance(value, container) and all(_is(one, kind) for one in inside)
+
+    return right
+
+
+def record(kinds: dict[str, Any]) -> Callable[[Any], bool]:
+    """The kind of an object with values of these kinds."""
+    return lambda value: isinstance(value, dict) and all(_is(value.get(name), kind) for name, kind in kinds.items())
+
+
+def stored_arrays(file: Path, todo: str) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file that `numpy.savez` wrote, so uncompressed: it can take no more memory than it is long.
+
+    Args:
+        file: the file.
+        todo: what an error tells to do.
+
+    Raises:
+        InputError: it cannot be read, or holds anything else.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for member in archive.infolist():
+                if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
+                    raise ValueError(f"{member.filename} is compressed or encrypted")
+            if sum(member.file_size for member in archive.infolist()) > file.stat().st_size:
+                raise ValueError("its members claim more bytes than it has")
+        return archive_arrays(file)
+    except InputError as error:
+        raise InputError(f"{file} is damaged ({error}); {todo}") from error
+    except Exception as error:  # what zipfile raises has no common base
+        raise InputError(f"{file} is damaged ({cited(error)}); {todo}") from error
+
+
+def plain_array(file: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray:
+    """The array of a .npy file, without pickles.
+
+    Args:
+        file: the file.
+        mmap_mode: "r" leaves the values in the file, to be read as they are used.
+
+    Raises:
+        ValueError: it is no .npy file, or claims another size than it has, or more memory than this machine has.
+        OSError: it cannot be read.
+    """
+    with file.open("rb") as stream:
+        _check_size(stream, file.stat().st_size, file.name, mapped=mmap_mode is not None)
+    return np.load(file, mmap_mode, allow_pickle=False)
+
+
+def archive_arrays(file: Path, names: list[str] | None = None) -> dict[str, np.ndarray]:
+    """Arrays of an .npz file by name, without pickles; default all of them.
+
+    Raises:
+        ValueError: an array claims another size than it has, or more memory than this machine has.
+        OSError, zipfile.BadZipFile, ...: as NumPy raises them for what is damaged.
+    """
+    with zipfile.ZipFile(file) as archive:
+        for member in archive.infolist():
+            if member.filename.endswith(".npy") and (names is None or member.filename[:-4] in names):
+                with archive.open(member) as stream:
+                    _check_size(stream, member.file_size, member.filename)
+    with np.load(file, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in (arrays.files if names is None else names)}
+
+
+def _check_size(stream, size: int, name: str, mapped: bool = False) -> None:
+    """Raises ValueError unless an array's header fits the number of bytes that follow it, and these fit in memory."""
+    shape, dtype = npy_header(stream)
+    claimed = math.prod(shape) * dtype.itemsize
+    if dtype.hasobject:
+        raise ValueError(f"{name} holds Python objects, which could run a program; save plain numbers")
+    if claimed != size - stream.tell():
+        raise ValueError(f"{name} claims {claimed:,} bytes and has {size - stream.tell():,}")
+    if not mapped:
+        check_memory(claimed, name)
+
+
+def npy_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of an array as the beginning of a .npy stream claims them, which is read up to the values.
+
+    Raises:
+        ValueError: there is no such beginning.
+    """
+    version = np.lib.format.read_magic(stream)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    elif version == (2, 0):
+        shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
+    else:
+        raise ValueError(f"expected .npy of version 1.0 or 2.0, got {version}")
+    if any(length < 0 for length in shape):
+        raise ValueError(f"expected lengths from 0, got shape {shape}")
+    return shape, dtype
+
+
+def check_memory(size: int, name: str) -> None:
+    """Raises ValueError where so many bytes are more than this machine has."""
+    most = memory()
+    if size > most:
+        raise ValueError(f"{name} needs {size / 2**30:,.1f} GiB, this machine has {most / 2**30:,.1f} GiB")
+
+
+def memory() -> float:
+    """Bytes of this machine's memory; infinite where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return math.inf
