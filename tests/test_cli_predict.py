@@ -95,7 +95,7 @@ def test_a_mistake_is_one_line_and_no_file(data, trained, tmp_path, capsys):
         ([half, "--data", new], f"{half}: expected a finished run; continue it with vade-tf train --resume {half}"),
         ([several, "--data", new], f"{several}: holds several runs; give one of them, such as {several}/seed-N"),
         ([trained, "--data", new, "--out", tmp_path / "no" / "x.csv"], "--out: expected a file in an existing folder"),
-        ([trained, "--data", new, "--out", tmp_path], f"{tmp_path} cannot be written (Is a directory)"),
+        ([trained, "--data", new, "--out", tmp_path], f"--out: {tmp_path} cannot be written (Is a directory)"),
         ([trained, "--data", new, "--out", new], f"--out: {new} is the file of --data"),
     ):
         arguments = [str(each) for each in arguments]

@@ -169,7 +169,7 @@ def test_a_damaged_file_is_named(copy, name, damage, capsys):
         (["{run}", "--data", "x.npy", "--test"], "--data: names the rows itself"),
         (["{run}", "--data", "{tmp}/x.npy"], "--data: expected an existing file"),
         (["{run}", "--test"], "--test: expected a run on the full mnist or fashion_mnist"),
-        (["{run}", "--out", "{run}/config.json"], "config.json/report.html cannot be written (File exists)"),
+        (["{run}", "--out", "{run}/config.json"], "config.json cannot be written (File exists)"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(trained, tmp_path, capsys, arguments, message):

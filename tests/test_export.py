@@ -258,7 +258,7 @@ def test_a_version_is_whole_or_not_there_and_never_overwritten(model, folder, tm
         export(model, tmp_path)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"^/.*file cannot be written \(File exists\)"):
+    with pytest.raises(InputError, match=r"^to: .*file cannot be written \(File exists\)"):
         export(model, tmp_path / "file")
 
 

@@ -146,7 +146,7 @@ def test_a_range_on_the_command_line_is_a_sweep_and_resume_knows_it(data, tmp_pa
     assert capsys.readouterr().out == ""
     out = Path("runs/rows-sweep")
     assert {path.name for path in out.iterdir()} == {
-        "clusters.json", "k-2", "k-3", "clusters.csv", "summary.json", "clusters.png",
+        ".lock", "clusters.json", "k-2", "k-3", "clusters.csv", "summary.json", "clusters.png",
     }  # fmt: skip
     assert (out / "clusters.png").read_bytes()[:4] == b"\x89PNG"
     (out / "summary.json").unlink()

@@ -133,6 +133,7 @@ def test_the_run_folder_holds_what_it_promises(data, whole):
     names = {str(file) for file in files if file.parts[0] not in ("tensorboard", "export")}
     assert names == {
         "config.json",
+        ".lock",
         "data.json",
         "assignments.csv",
         "metrics.csv",
@@ -300,13 +301,20 @@ def test_several_seeds_of_data_that_are_not_there_leave_nothing(tmp_path):
 
 def test_a_folder_that_cannot_be_written(data, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(InputError, match=r"^out: .* cannot be written"):
+    with pytest.raises(InputError, match=r"^out: .*run cannot be written \(Not a directory\)"):
         training.train(TrainConfig.create(data=data, **SMALL), tmp_path / "file" / "run")
+
+
+OTHER_DATA = '{"source": "", "rows": 1, "features": 1, "crc32": 1}'
 
 
 def test_resume_refuses_other_data_and_damaged_folders(whole, data, tmp_path):
     for name, damage, message in (
-        ("other", lambda d: (d / "data.json").write_text('{"rows": 1}'), "began with other data"),
+        (
+            "other",
+            lambda d: (d / "data.json").write_text('{"source": "", "rows": 1, "features": 1, "crc32": 1}'),
+            "began with other data",
+        ),
         ("config", lambda d: (d / "config.json").write_text("{"), "config.json is damaged"),
         ("state", lambda d: (d / "checkpoints" / "state.npz").write_bytes(b"PK\x03\x04"), "state.npz is damaged"),
     ):

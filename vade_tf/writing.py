@@ -80,12 +80,13 @@ def write_whole(path: Path, content) -> None:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turns what the machine says against writing a file into a StorageError."""
+def writing(path: Path, argument: str = "") -> Iterator[None]:
+    """Turns what the machine says against writing a file into a StorageError, of an argument if one named the file."""
     try:
         yield
     except OSError as error:
-        raise StorageError(f"{path} cannot be written ({reason(error, path)})") from error
+        named = f"{argument}: " if argument else ""
+        raise StorageError(f"{named}{path} cannot be written ({reason(error, path)})") from error
 
 
 def reason(error: OSError, path: Path) -> str:

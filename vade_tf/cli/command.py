@@ -15,9 +15,10 @@ from typing import NoReturn
 from vade_tf.cli.signals import at_once
 from vade_tf.cli.speech import error_in_flags, in_flags
 from vade_tf.errors import DivergedError, InputError, StorageError, UnitsWarning, cited
+from vade_tf.paths import usable
 from vade_tf.writing import reason
 
-LONGEST = 380  # characters of a message
+LONGEST = 340  # characters of a message
 EXTRAS = {"matplotlib": "reports", "mlxtend": "digits"}  # what the core does without
 
 
@@ -38,6 +39,19 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {_one_line(message)}; see --help\n")
+
+
+def path(text: str) -> str:
+    """The type of a flag that names a file or folder.
+
+    Raises:
+        argparse.ArgumentTypeError: no file system takes such a name.
+    """
+    try:
+        usable(text, "")
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix(": ")) from error
+    return text
 
 
 def typed(prog: str, command: str | None = None) -> str:

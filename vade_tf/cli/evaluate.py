@@ -14,20 +14,23 @@ import shlex
 import sys
 from pathlib import Path
 
-from vade_tf.cli.command import Parser, answer, check_single, starting, typed
+from vade_tf.cli.command import Parser, answer, check_single, path, starting, typed
 from vade_tf.errors import InputError
 
 
 def parse(argv: list[str] | None, prog: str = "vade-tf evaluate") -> argparse.Namespace:
     parser = Parser(prog, __doc__)
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder, or a folder of runs over seeds")
+    parser.add_argument("runs", type=path, nargs="+", metavar="RUN", help="run folder, or a folder of runs over seeds")
     parser.add_argument("--json", action="store_true", help="print JSON: an object, or a list of them for several runs")
-    parser.add_argument("--data", metavar="FILE", help="evaluate on these rows instead of the run's own data")
+    parser.add_argument(
+        "--data", type=path, metavar="FILE", help="evaluate on these rows instead of the run's own data"
+    )
     parser.add_argument("--labels", help="with --data: a .npy file, an .npz array or a .csv column")
-    parser.add_argument("--data-dir", metavar="FOLDER", help="where the run's named data set lies now")
+    parser.add_argument("--data-dir", type=path, metavar="FOLDER", help="where the run's named data set lies now")
     parser.add_argument("--test", action="store_true", help="only the test half of the run's named data set")
     parser.add_argument(
         "--out",
+        type=path,
         metavar="FOLDER",
         help="where figures and report.html go (default: the run folder; for several runs: comparison)",
     )
@@ -56,20 +59,20 @@ def run(options: argparse.Namespace, command: str) -> None:
         from vade_tf.runs import seeds
         from vade_tf.runs.folder import Run
 
-    paths = [path for name in options.runs for path in seeds.run_folders(name)]
+    paths = [folder for name in options.runs for folder in seeds.run_folders(name)]
     several = len(paths) > 1
     out = Path(options.out or ("comparison" if several else paths[0]))
-    for path in paths:
-        check_single(path)
-        Run.open(path)  # a mistyped name is found out before a folder of that name is made
+    for folder in paths:
+        check_single(folder)
+        Run.open(folder)  # a mistyped name is found out before a folder of that name is made
     if not options.no_figures:
-        page.prepare(out)  # a folder that cannot be written is found out before the work
+        page.prepare(out, "out" if options.out else "")  # a folder that cannot be written is found out before the work
     where = {name: getattr(options, name) for name in ("data_dir", "data", "labels", "test")}
     evaluated = {}
     with Steps(options.quiet) as steps:
-        for path in paths:
-            step = steps.about(f"{path}: ") if several else steps
-            evaluated[str(path)] = evaluation.evaluate_run(path, step=step, **where)
+        for folder in paths:
+            step = steps.about(f"{folder}: ") if several else steps
+            evaluated[str(folder)] = evaluation.evaluate_run(folder, step=step, **where)
 
     results = {name: each.result for name, each in evaluated.items()}
     if options.json:

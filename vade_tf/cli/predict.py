@@ -10,17 +10,21 @@ import argparse
 import sys
 from pathlib import Path
 
-from vade_tf.cli.command import Parser, answer, check_single, starting
+from vade_tf.cli.command import Parser, answer, check_single, path, starting
 from vade_tf.errors import InputError
 
 
 def main(argv: list[str] | None = None, prog: str = "vade-tf predict") -> int:
     """The command; returns the exit code."""
     parser = Parser(prog, __doc__)
-    parser.add_argument("run", metavar="RUN", help="run folder, of VaDE or of any other system")
-    parser.add_argument("--data", metavar="FILE", required=True, help="rows: .npy, .npz (x) or .csv with a header")
+    parser.add_argument("run", type=path, metavar="RUN", help="run folder, of VaDE or of any other system")
+    parser.add_argument(
+        "--data", type=path, metavar="FILE", required=True, help="rows: .npy, .npz (x) or .csv with a header"
+    )
     parser.add_argument("--labels", metavar="COLUMN", help="column of the .csv that holds labels and is no feature")
-    parser.add_argument("--out", metavar="FILE", default="-", help="where the table goes (default: -, the screen)")
+    parser.add_argument(
+        "--out", type=path, metavar="FILE", default="-", help="where the table goes (default: -, the screen)"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress")
     options = parser.parse_args(argv)
     return answer(prog, lambda: run(options), paths=(options.run,))
@@ -28,7 +32,7 @@ def main(argv: list[str] | None = None, prog: str = "vade-tf predict") -> int:
 
 def run(options: argparse.Namespace) -> None:
     to_screen, out = options.out == "-", Path(options.out)
-    if not to_screen and not out.resolve().parent.is_dir():
+    if not to_screen and not out.parent.is_dir():
         raise InputError(f"--out: expected a file in an existing folder, got {out}; make the folder {out.parent} first")
     if not to_screen and out.exists() and Path(options.data).exists() and out.samefile(options.data):
         raise InputError(f"--out: {out} is the file of --data; choose another file")
@@ -52,9 +56,9 @@ def run(options: argparse.Namespace) -> None:
         sys.stdout.writelines(assignments.table(model, x))
         return
     if options.quiet:
-        assignments.write(out, assignments.table(model, x))
+        assignments.write(out, assignments.table(model, x), "out")
         return
     with Terminal() as reporter:
         advance = reporter.phase("predict", steps_per_epoch(len(x), assignments.BATCH))
-        assignments.write(out, assignments.table(model, x, advance=advance))
+        assignments.write(out, assignments.table(model, x, advance=advance), "out")
     print(f"written: {out}")

@@ -19,10 +19,9 @@ import typing
 from collections.abc import Callable
 from pathlib import Path
 
-from vade_tf.cli.command import Parser, answer, starting, typed
+from vade_tf.cli.command import Parser, answer, path, starting, typed
 from vade_tf.cli.speech import SWITCHES, flag, in_flags
 from vade_tf.errors import InputError
-from vade_tf.paths import usable
 from vade_tf.runs.config import TrainConfig, cluster_counts
 from vade_tf.training.settings import RECIPES
 
@@ -37,14 +36,18 @@ def parse(argv: list[str] | None, prog: str = "vade-tf train") -> argparse.Names
             options["action"] = argparse.BooleanOptionalAction if SWITCHES[field.name] else "store_true"
         else:
             options["type"], options["metavar"] = typed_as(kinds[field.name])
+            if field.metadata.get("path"):
+                options["type"] = path
             options["metavar"] = "|".join(field.metadata.get("choices", ())) or options["metavar"]
         if field.name == "clusters":
             options |= {"type": str, "metavar": "K|LOW:HIGH[:STEP]"}
             options["help"] += "; a range trains one model per K and recommends one"
         parser.add_argument(flag(field.name), **options)
     where = parser.add_argument_group("where and how to run")
-    where.add_argument("--out", help="run folder (default: runs/NAME, or the next free runs/NAME-2, ...)")
-    where.add_argument("--resume", metavar="RUN", help="continue an unfinished run; takes its settings from the folder")
+    where.add_argument("--out", type=path, help="run folder (default: runs/NAME, or the next free runs/NAME-2, ...)")
+    where.add_argument(
+        "--resume", type=path, metavar="RUN", help="continue an unfinished run; takes its settings from the folder"
+    )
     where.add_argument("--seeds", type=int, default=1, help="number of seeds, from --seed up (default: 1)")
     where.add_argument("--restarts", type=int, default=1, help="number of starts to choose from (default: 1)")
     where.add_argument("--no-export", action="store_true", help="no SavedModel in the run folder's export/1")
@@ -118,9 +121,6 @@ def run(
     for name, number in (("--seeds", seeds), ("--restarts", restarts)):
         if number < 1:
             raise InputError(f"{name}: expected a whole number of at least 1, got {number}")
-    for name, text in (("--out", out), ("--resume", resume)):
-        if text is not None:
-            usable(text, name)
     if resume is not None and (settings or out or seeds > 1 or restarts > 1):
         raise InputError("--resume: takes every setting from the run folder; only --no-export and --quiet go with it")
     several = cluster_counts(settings.pop("clusters")) if "clusters" in settings else range(0)
@@ -147,32 +147,32 @@ def run(
             from vade_tf.report import sweep_figure  # matplotlib, which the other runs do without
 
     terminal = Terminal(evaluate=typed(prog, "evaluate"))
-    path = Path(resume or out or free_folder(Path("runs"), folder_name(config, len(several) > 1)))
-    begun.append(path)
+    folder = Path(resume or out or free_folder(Path("runs"), folder_name(config, len(several) > 1)))
+    begun.append(folder)
     if config is None:
-        kind = kind_of(path)
+        kind = kind_of(folder)
     else:
         kind = "clusters" if len(several) > 1 else "seeds" if seeds > 1 else "restarts" if restarts > 1 else None
     with contextlib.nullcontext() if quiet else terminal as reporter:
         common: dict = {"reporter": reporter, "export": not no_export}
-        if config is None and kind == "clusters" and undrawn(path):
-            result = sweep.finished_sweep(path)
+        if config is None and kind == "clusters" and undrawn(folder):
+            result = sweep.finished_sweep(folder)
         elif config is None:
             ways = {"clusters": sweep.resume_sweep, "seeds": studies.resume_seeds, "restarts": choice.resume_restarts}
-            result = ways.get(kind or "", training.resume)(path, **common)
+            result = ways.get(kind or "", training.resume)(folder, **common)
         elif kind == "clusters":
-            result = sweep.train_sweep(config, path, several, **common)
+            result = sweep.train_sweep(config, folder, several, **common)
         elif kind == "seeds":
-            result = studies.train_seeds(config, path, seeds, **common)
+            result = studies.train_seeds(config, folder, seeds, **common)
         elif kind == "restarts":
-            result = choice.train_restarts(config, path, restarts, **common)
+            result = choice.train_restarts(config, folder, restarts, **common)
         else:
-            result = training.train(config, path, **common)
+            result = training.train(config, folder, **common)
         if kind == "clusters":
-            sweep_figure.write(result, path / "clusters.png")
+            sweep_figure.write(result, folder / "clusters.png")
     if not quiet:
         show: dict[str | None, Callable] = {"clusters": terminal.sweep, "seeds": terminal.seeds}
-        show.get(kind, terminal.result)(result, str(path))
+        show.get(kind, terminal.result)(result, str(folder))
 
 
 def undrawn(path: Path) -> bool:

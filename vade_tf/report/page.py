@@ -183,13 +183,17 @@ def versions() -> str:
     return f"vade_tf {__version__}, Python {platform.python_version()}, {libraries}"
 
 
-def prepare(out: Path) -> None:
+def prepare(out: Path, argument: str = "") -> None:
     """Make a folder for what `write` and `write_comparison` write.
+
+    Args:
+        out: the folder.
+        argument: that gave its name, if one did.
 
     Raises:
         StorageError: it cannot be made, or nothing can be written into it.
     """
-    with writing(out / "report.html"):
+    with writing(out, argument):
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
             pass

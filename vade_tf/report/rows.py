@@ -46,6 +46,8 @@ def load_rows(
             raise InputError(f"data: expected {width} features, as {run.path} has, got {dataset.x.shape[1]} in {data}")
         check_units(model, dataset.x, f"data: {data}")
         return dataset, None
+    if data_dir is not None and run.config.data is not None:
+        raise InputError(f"data_dir: goes with a named data set, and {run.path} is of {run.config.data}; leave it out")
     config = replace(run.config, limit=None, held_out=0.0, data_dir=data_dir or run.config.data_dir)
     ways = "data=FILE" if config.data is not None else "data_dir=FOLDER or data=FILE"
     try:

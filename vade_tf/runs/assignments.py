@@ -38,20 +38,21 @@ def table(
         advance(1, "")
 
 
-def write(path: str | Path, lines: Iterator[str]) -> None:
+def write(path: str | Path, lines: Iterator[str], argument: str = "") -> None:
     """Write lines into a file that is whole or not there; what it held before stays until then.
 
     Args:
         path: the file; a device or a pipe is written to as it stands.
         lines: text, read as it is written.
+        argument: that gave its name, if one did.
 
     Raises:
         StorageError: it cannot be written.
     """
     file = Path(path)
     if file.exists() and not file.is_file():
-        with writing(file), file.open("w", encoding="utf-8", newline="") as stream:
+        with writing(file, argument), file.open("w", encoding="utf-8", newline="") as stream:
             stream.writelines(lines)
     else:
-        with whole(file.resolve()) as binary:  # a link is kept, what it leads to is replaced
+        with writing(file, argument), whole(file.resolve()) as binary:  # a link is kept, what it leads to is replaced
             binary.writelines(line.encode() for line in lines)

@@ -26,15 +26,21 @@ class TrainConfig(Settings):
     """
 
     dataset: str | None = option(None, f"named data set: {', '.join(DATASETS)} (default: mnist)")
-    data: str | None = option(None, "own file instead: .npy, .npz (x, y) or .csv with a header")
-    data_dir: str | None = option(None, "folder that holds the named data set's files; else caches and download")
+    data: str | None = option(None, "own file instead: .npy, .npz (x, y) or .csv with a header", path=True)
+    data_dir: str | None = option(
+        None, "folder that holds the named data set's files; else caches and download", path=True
+    )
     labels: str | None = option(None, "with data=FILE: labels for scoring; a .npy file, an .npz array or a .csv column")
-    hints: str | None = option(None, ".npy with known groups, one a row, -1 unknown: semi-supervised training")
+    hints: str | None = option(
+        None, ".npy with known groups, one a row, -1 unknown: semi-supervised training", path=True
+    )
     require_full: bool = option(False, "fail rather than train on the bundled 5,000 MNIST digits when offline")
     limit: int | None = option(None, "use a random subset of this many rows", least=1)
     held_out: float = option(0.0, "share of the rows, drawn by the seed, that training leaves aside", least=0.0)
     model: str = option("vade", "system to train: VaDE, or one it is compared with", choices=MODELS)
-    pretrained: str | None = option(None, "run folder whose autoencoder to start from, instead of pretraining one")
+    pretrained: str | None = option(
+        None, "run folder whose autoencoder to start from, instead of pretraining one", path=True
+    )
 
     @classmethod
     def create(cls, **given) -> "TrainConfig":

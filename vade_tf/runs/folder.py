@@ -217,11 +217,11 @@ def held(path: str | Path, argument: str, new: bool = False) -> Iterator[Path]:
     folder = usable(path, argument)
     if new:
         check_empty(folder)
-        with writing(folder):
+        with writing(folder, argument):
             folder.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(folder / LOCK, timeout=0)
     try:
-        with writing(folder):
+        with writing(folder, argument):
             _acquire(lock, folder, argument)
     except NotImplementedError:
         pass  # a file system without locks

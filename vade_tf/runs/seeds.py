@@ -49,7 +49,10 @@ def train_seeds(
 
 def resume_seeds(out: str | Path, *, reporter: Silent | None = None, export: bool = True) -> dict:
     """The seeds that a folder of `train_seeds` still lacks; Returns as there."""
-    return _conclude(Study.open(out), reporter or Silent(), export)
+    study = Study.open(out)
+    if (study.out / "summary.json").exists() and all((f / "metrics.json").exists() for f in study.folders.values()):
+        raise InputError(f"resume: {out} holds finished runs; nothing is left to do")
+    return _conclude(study, reporter or Silent(), export)
 
 
 def _conclude(study: Study, reporter: Silent, export: bool) -> dict:

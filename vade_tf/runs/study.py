@@ -40,6 +40,7 @@ class Kind:
     shared: bool = True
 
 
+MOST = 1000  # runs of a study
 KINDS = {
     "seeds": Kind("seed", "seed-", False),
     "restarts": Kind("restart", "restart-"),
@@ -72,6 +73,8 @@ class Study:
         Raises:
             InputError: rows or settings that cannot be used, or a folder that is not empty or cannot be written.
         """
+        if len(values) > MOST:
+            raise InputError(f"{kind}: expected at most {MOST:,} runs, got {len(values):,}")
         out, whole = usable(out, "out"), load_whole(config) if whole is None else whole
         rows = load_rows(config, whole)
         train.filled(rows.config, rows)

@@ -36,14 +36,15 @@ def export(model: VaDE, to: str | Path, version: int = 1) -> Path:
     to, name = usable(to, "to"), str(version)
     if not isinstance(model, VaDE):
         raise InputError(f"model: expected a VaDE, such as vade_tf.load of its run folder returns, got {model!r}")
-    if version < 1:
-        raise InputError(f"version: expected a whole number of at least 1, got {version}")
+    if not 1 <= version < 2**63:
+        bounds = "of at least 1" if version < 1 else "below 2^63"
+        raise InputError(f"version: expected a whole number {bounds}, got {name[:20]}")
     if (to / name).exists():
         free = 1 + max(int(path.name) for path in to.iterdir() if path.name.isdecimal())
         raise InputError(f"version: {to / name} is there already and may be in use; take version={free}")
     module, signatures = build_signatures(in_float32(model))
     try:
-        with writing(to):
+        with writing(to, "to"):
             to.mkdir(parents=True, exist_ok=True)
         with whole_path(to / name) as folder:  # a server reads folders named by a number only
             tf.saved_model.save(module, str(folder), signatures)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from vade_tf.errors import InputError
+from vade_tf.paths import usable
 
 LARGEST = 2**31 - 1  # whole number that a setting may be
 HIDDEN = (500, 500, 2000)  # the paper's widths, ...
@@ -180,6 +181,8 @@ def _checked(name: str, value, hint, metadata):
         raise InputError(f"{name}: expected text, got {reprlib.repr(value)}")
     if value == "" or "\0" in value:
         raise InputError(f"{name}: expected text that is not empty and has no null byte, got {reprlib.repr(value)}")
+    if metadata.get("path"):
+        usable(value, name)
     choices = metadata.get("choices")
     if choices and value not in choices:
         raise InputError(f"{name}: expected one of {', '.join(choices)}, got {reprlib.repr(value)}")
