@@ -25,7 +25,7 @@ from vade_tf.runs.tensorboard import Board, Views
 from vade_tf.serving import export as exporting
 from vade_tf.systems import registry
 from vade_tf.training import callbacks, device, recipe
-from vade_tf.training.loop import AUTOENCODER, PLAIN_VAE, Fitted, checked_hints, model_groups
+from vade_tf.training.loop import AUTOENCODER, PLAIN_VAE, Fitted, check_room, checked_hints, model_groups
 from vade_tf.training.reporter import Silent
 from vade_tf.training.store import listed
 from vade_tf.writing import whole_path
@@ -113,6 +113,7 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
         theirs = Run.open(config.pretrained).config
         config = replace(config, pretrain_epochs=theirs.pretrain_epochs, hidden=theirs.hidden)
     settings = config.resolve(len(rows.dataset.x))
+    check_room(rows.dataset.x.shape[1], settings)
     return replace(
         config,
         hidden=settings.hidden,
