@@ -2,6 +2,8 @@
 
 import hashlib
 import http.server
+import socket
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +33,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Entries of a plan: "whole", "cut", "stall" or "mute", a status, or the answer itself, bytes or pieces of it."""
+    """Entries of a plan: "whole", "cut", "reset", "stall", "mute", a status, or the answer itself, bytes or pieces."""
 
     def do_GET(self):
         name = self.path[1:]
@@ -53,10 +55,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if how in ("cut", "stall") else body)
+        self.wfile.write(body[: len(body) // 2] if how in ("cut", "reset", "stall") else body)
         self.wfile.flush()
         if how == "stall":
             self.server.closing.wait()
+        if how == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
 
     def log_message(self, *args):
         pass

@@ -18,7 +18,7 @@ from vade_tf.writing import whole
 
 PAUSES = (1.0, 3.0, 9.0)  # seconds before the second, third and fourth attempt
 PROGRESS_SECONDS = 2.0
-LEFTOVERS = (".*.unfinished", "unfinished-*")  # names of files being written: vade_tf.writing's, and those of 0.1
+LEFTOVERS = (".*.unfinished", "unfinished-*")  # files being written: vade_tf.writing's, and older versions'
 LEFTOVER_SECONDS = 86_400.0  # age of the last write after which nobody is writing any more
 _NO_HOME = "VADE_TF_HOME: this user has no home folder"
 _NAME_ONE = "set VADE_TF_HOME to a folder for downloads"
@@ -183,7 +183,8 @@ def _private_folder() -> Path:
         found = folder.lstat()
     except OSError as error:
         raise InputError(f"{_NO_HOME}, and no folder for temporary files ({error}); {_NAME_ONE}") from error
-    if not stat.S_ISDIR(found.st_mode) or (user is not None and (found.st_uid != user or found.st_mode & 0o077)):
+    private = found.st_mode & ~stat.S_ISGID == stat.S_IFDIR | 0o700  # the folder above may hand its group down
+    if user is not None and not (private and found.st_uid == user):
         raise InputError(f"{_NO_HOME}, and {folder} is not a folder of this user alone; {_NAME_ONE}")
     return folder
 

@@ -56,7 +56,7 @@ def body(address: str, limit: int, patience: Patience) -> Generator[tuple[bytes,
         PassingError: no answer, a broken connection, an overloaded server, a body cut short or slower than RATE.
         DownloadError: refused, out of reach, larger than `limit`, or no HTTP.
     """
-    watch = _Watch(HEAD, patience.clock)
+    watch = Watch(HEAD, patience.clock)
     request = urllib.request.Request(address, headers={"User-Agent": "vade_tf"})
     try:
         with _opener(watch).open(request, timeout=patience.timeout) as answer:
@@ -102,8 +102,13 @@ def _unreachable(reason: object) -> str:
     return f"no network, or the server is out of reach: {one_line(reason)}"
 
 
-class _Watch:
-    """Counts and times what a server sends, headers included."""
+class Watch:
+    """Counts and times what a server sends, headers included.
+
+    Args:
+        most: bytes that may come.
+        clock: the present time in seconds.
+    """
 
     def __init__(self, most: int, clock: Callable[[], float]):
         self.left, self.clock = most, clock
@@ -114,7 +119,12 @@ class _Watch:
         self.left = most
 
     def count(self, size: int) -> None:
-        """Note `size` bytes that have come."""
+        """Note that `size` bytes have come.
+
+        Raises:
+            DownloadError: they are more than may come.
+            PassingError: on average they came slower than RATE, over a WINDOW or longer.
+        """
         self.left -= size
         if self.left < 0:
             raise DownloadError("the server sends headers or redirects without end")
@@ -126,14 +136,14 @@ class _Watch:
             self.came, self.since = 0, self.clock()
 
 
-class _Watched(io.RawIOBase):
+class _WatchedStream(io.RawIOBase):
     """A socket's stream under a watch.
 
     Below http.client, since a server can keep that busy for ever before the body (headers byte by byte, "100 Continue"
     without end) and after it (trailers).
     """
 
-    def __init__(self, raw: io.RawIOBase, watch: _Watch):
+    def __init__(self, raw: io.RawIOBase, watch: Watch):
         self.raw, self.watch = raw, watch
 
     def readable(self) -> bool:
@@ -152,7 +162,7 @@ class _Watched(io.RawIOBase):
 class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
     """Opens http and https with every answer under a watch."""
 
-    def __init__(self, watch: _Watch):
+    def __init__(self, watch: Watch):
         super().__init__()
         self.watch = watch
 
@@ -169,7 +179,7 @@ class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
 
     def _response(self, sock, *args, **more) -> HTTPResponse:
         response = HTTPResponse(sock, *args, **more)
-        response.fp = io.BufferedReader(_Watched(response.fp.detach(), self.watch))
+        response.fp = io.BufferedReader(_WatchedStream(response.fp.detach(), self.watch))
         return response
 
 
@@ -182,7 +192,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _opener(watch: _Watch) -> urllib.request.OpenerDirector:
+def _opener(watch: Watch) -> urllib.request.OpenerDirector:
     """Opens http and https, through a proxy where the environment names one, and nothing else (no file:, no ftp:)."""
     opener = urllib.request.OpenerDirector()
     for handler in (
