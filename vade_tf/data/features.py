@@ -1,8 +1,6 @@
 """Colour photographs as the features that a trained network sees in them."""
 
-import os
 import tarfile
-import tempfile
 import zlib
 from pathlib import Path
 
@@ -11,12 +9,14 @@ import numpy as np
 from vade_tf.data.dataset import Dataset, build
 from vade_tf.data.fetch import Remote, cache_folder, provide
 from vade_tf.errors import InputError
+from vade_tf.writing import whole
 
 STL10_FILES = (
     Remote(  # the checksum is that of TensorFlow Datasets
         "stl10_binary.tar.gz",
         "http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz",
         "sha256:f31fd99273a1acb8609c8db427cebb1de3f71de77758cdc0e22956e1289b9866",
+        3_000_000_000,
     ),
 )
 STL10_FOLDER = "stl10_binary"
@@ -35,23 +35,35 @@ def load_stl10(data_dir: str | None, require_full: bool) -> Dataset:
     From data_dir: resnet50.npy and y.npy (features and labels made elsewhere), the folder stl10_binary or the archive.
     """
     folder = cache_folder() / "stl10" if data_dir is None else Path(data_dir)
-    if not _has_features(folder):
-        images, y = _read_stl10(folder, data_dir)
-        if data_dir is not None:  # a user's archive may be another one
-            folder = cache_folder() / "stl10" / f"{zlib.crc32(images.tobytes()):08x}"
-        if not _has_features(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            _save(folder / "resnet50.npy", extract(images))
-            _save(folder / "y.npy", y)
     try:
+        if not _has_features(folder):
+            folder = _make_features(folder, data_dir)
         x, y = (np.load(folder / name, allow_pickle=False) for name in FEATURE_FILES)
-    except (OSError, ValueError) as error:
-        raise InputError(f"dataset=stl10: {folder} cannot be read ({error}); delete it and try again") from error
+    except InputError:
+        raise
+    except (OSError, EOFError, ValueError) as error:
+        raise InputError(
+            f"dataset=stl10: {folder} cannot be used ({error}); delete it and try again, or name another cache in the "
+            "environment variable VADE_TF_HOME"
+        ) from error
     return build(x, y, "stl10", data_dir or "stanford", "gaussian", standardise=False)
 
 
 def _has_features(folder: Path) -> bool:
     return all((folder / name).is_file() for name in FEATURE_FILES)
+
+
+def _make_features(folder: Path, data_dir: str | None) -> Path:
+    """The folder of the cache with the features of the photographs in `folder`; computed where they are not there."""
+    images, y = _read_stl10(folder, data_dir)
+    if data_dir is not None:  # a user's archive may be another one
+        folder = cache_folder() / "stl10" / f"{zlib.crc32(images.tobytes()):08x}"
+    if not _has_features(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, array in zip(FEATURE_FILES, (extract(images), y), strict=True):
+            with whole(folder / name) as file:
+                np.save(file, array)
+    return folder
 
 
 def extract(images: np.ndarray, weights: str | None = "imagenet", batch_size: int = 64) -> np.ndarray:
@@ -77,12 +89,11 @@ def extract(images: np.ndarray, weights: str | None = "imagenet", batch_size: in
 def _read_stl10(folder: Path, data_dir: str | None) -> tuple[np.ndarray, np.ndarray]:
     """Images [n, 96, 96, 3] and labels [n] of both halves."""
     source = folder / STL10_FOLDER
+    unpacked = source.is_dir()
+    if not unpacked:
+        source = provide("stl10", STL10_FILES, data_dir) / STL10_FILES[0].name
     try:
-        if source.is_dir():
-            parts = {name: (source / name).read_bytes() for name in STL10_PARTS}
-        else:
-            source = provide("stl10", STL10_FILES, data_dir) / STL10_FILES[0].name
-            parts = _unpack(source)
+        parts = {name: (source / name).read_bytes() for name in STL10_PARTS} if unpacked else _unpack(source)
         x = [np.frombuffer(parts[f"{half}_X.bin"], np.uint8).reshape(-1, *STL10_SHAPE) for half in ("train", "test")]
         y = [np.frombuffer(parts[f"{half}_y.bin"], np.uint8) for half in ("train", "test")]
     except (OSError, EOFError, ValueError, KeyError, tarfile.TarError, zlib.error) as error:
@@ -104,11 +115,3 @@ def _unpack(archive: Path) -> dict[str, bytes]:
             if len(parts) == len(STL10_PARTS):
                 break
     return parts
-
-
-def _save(file: Path, array: np.ndarray) -> None:
-    """Write a .npy file so that it is whole or not there."""
-    handle, temporary = tempfile.mkstemp(prefix="unfinished-", dir=file.parent)
-    with os.fdopen(handle, "wb") as stream:
-        np.save(stream, array)
-    Path(temporary).replace(file)

@@ -1,23 +1,27 @@
-"""Files of public data sets: from a folder, from the cache, or downloaded, whole and checked or not at all."""
+"""Files of public data sets: from a folder, from the cache, or downloaded; whole and checked or not at all."""
 
 import hashlib
 import os
+import stat
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from http.client import HTTPException
+from functools import partial
 from pathlib import Path
 
+from vade_tf.data import web
+from vade_tf.data.web import DownloadError, PassingError, Patience
 from vade_tf.errors import InputError
+from vade_tf.writing import whole
 
 PAUSES = (1.0, 3.0, 9.0)  # seconds before the second, third and fourth attempt
-TIMEOUT = 20.0  # seconds without an answer
-CHUNK = 1 << 20
 PROGRESS_SECONDS = 2.0
+LEFTOVERS = (".*.unfinished", "unfinished-*")  # files being written: vade_tf.writing's, and older versions'
+LEFTOVER_SECONDS = 86_400.0  # age of the last write after which nobody is writing any more
+_NO_HOME = "VADE_TF_HOME: this user has no home folder"
+_NAME_ONE = "set VADE_TF_HOME to a folder for downloads"
 
 
 @dataclass(frozen=True)
@@ -27,121 +31,162 @@ class Remote:
     Attributes:
         name: of the file in the cache.
         address: where it is downloaded from.
-        checksum: "sha256:..." or "md5:..." as somebody who vouches for it has published it; None: nobody has.
+        checksum: "sha256:..." or "md5:..." as somebody who vouches for it has published it.
+        limit: most bytes that a server may send for it.
     """
 
     name: str
     address: str
-    checksum: str | None = None
-
-
-class PassingError(OSError):
-    """A download failed in a way that another attempt may mend."""
+    checksum: str
+    limit: int = 100_000_000
 
 
 def cache_folder() -> Path:
-    """$VADE_TF_HOME, or ~/.cache/vade_tf."""
-    return Path(os.environ.get("VADE_TF_HOME") or Path.home() / ".cache" / "vade_tf")
+    """$VADE_TF_HOME, or ~/.cache/vade_tf, or for a user without a home folder one of their own among temporary files.
+
+    Raises:
+        InputError: there is no home folder, and none can be had among temporary files.
+    """
+    if named := os.environ.get("VADE_TF_HOME"):
+        return Path(named)
+    try:
+        return Path.home() / ".cache" / "vade_tf"
+    except RuntimeError:  # HOME is not set, and the system knows no such user: a container with a number for a user
+        return _private_folder()
 
 
-def provide(
-    dataset: str,
-    files: tuple[Remote, ...],
-    data_dir: str | None,
-    *,
-    timeout: float = TIMEOUT,
-    pause: Callable[[float], None] = time.sleep,
-) -> Path:
-    """The folder that holds all files of a data set, downloaded first where they are not there yet.
+def provide(dataset: str, files: tuple[Remote, ...], data_dir: str | None, patience: Patience | None = None) -> Path:
+    """The folder that holds all files of a data set; those that the cache lacks or has damaged are downloaded.
+
+    Every call reads the cached files through for their checksums, one or two seconds a gigabyte. A loader that keeps
+    something made of them looks for that first.
 
     Args:
         dataset: its name; also the folder's in the cache.
         files: what it consists of.
         data_dir: folder that must hold them already; None: the cache, then the network. Files of the user's own are
             taken as they are, without a look at their checksum.
-        timeout: seconds without an answer that end an attempt.
-        pause: waits before another attempt, given the seconds.
+        patience: time-outs; None: the usual ones.
 
     Raises:
-        InputError: a file is missing from data_dir, or cannot be downloaded; says what to do by hand.
+        InputError: a file is missing from data_dir, cannot be downloaded, or cannot be kept; says what to do by hand.
     """
-    folder = cache_folder() / dataset if data_dir is None else Path(data_dir)
-    missing = [file for file in files if not (folder / file.name).is_file()]
-    if data_dir is not None and missing:
-        raise InputError(
-            f"data_dir: expected {', '.join(file.name for file in files)} in {folder} for dataset={dataset}, found "
-            f"no {missing[0].name}; download it from {missing[0].address}"
-        )
-    for file in missing:
+    if data_dir is not None:
+        return _users_own(dataset, files, Path(data_dir))
+    folder = cache_folder() / dataset
+    for file in files:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            download(file, folder, timeout=timeout, pause=pause)
-        except OSError as error:
+            _complete(file, folder, patience or Patience())
+        except DownloadError as error:
+            path = folder / file.name
+            what = f"{path} is damaged and" if path.is_file() else file.name
             by_hand = ", ".join(f"{each.address} as {each.name}" for each in files)
             raise InputError(
-                f"dataset={dataset}: {file.name} could not be downloaded ({error}); download {by_hand} by hand into "
+                f"dataset={dataset}: {what} could not be downloaded ({error}); download {by_hand} by hand into "
                 "one folder and name it with data_dir"
+            ) from error
+        except OSError as error:
+            raise InputError(
+                f"dataset={dataset}: {file.name} cannot be kept in the cache {folder} ({error}); make that folder "
+                "usable, or name another one in the environment variable VADE_TF_HOME"
             ) from error
     return folder
 
 
-def download(remote: Remote, folder: Path, *, timeout: float, pause: Callable[[float], None]) -> None:
-    """One file into a folder; under its own name only when it is whole and its checksum is right.
+def _users_own(dataset: str, files: tuple[Remote, ...], folder: Path) -> Path:
+    try:
+        missing = [file for file in files if not (folder / file.name).is_file()]
+    except OSError as error:
+        raise InputError(f"data_dir: the folder {folder} cannot be read ({error})") from error
+    if missing:
+        raise InputError(
+            f"data_dir: expected {', '.join(file.name for file in files)} in {folder} for dataset={dataset}, found "
+            f"no {missing[0].name}; download it from {missing[0].address}"
+        )
+    return folder
+
+
+def _complete(remote: Remote, folder: Path, patience: Patience) -> None:
+    """See that a folder of the cache holds a file whole.
 
     Raises:
-        OSError: refused, wrong checksum, or out of attempts (server errors, time-outs, bodies cut short).
+        DownloadError: it does not, and cannot be had.
+        OSError: the folder cannot be used.
     """
+    file = folder / remote.name
+    if _is_sound(file, remote):
+        return
+    if file.is_file():
+        _say(f"{file} is damaged, its checksum is not {remote.checksum}: downloading it again")
+    folder.mkdir(parents=True, exist_ok=True)
+    _sweep(folder)
     for seconds in (*PAUSES, None):
         try:
-            return _attempt(remote, folder, timeout)
+            return _download(remote, file, patience)
         except PassingError as error:
             if seconds is None:
                 raise PassingError(f"{error}, {len(PAUSES) + 1} times") from error
             _say(f"{remote.name}: {error}; again in {seconds:g} s")
-            pause(seconds)
+            patience.pause(seconds)
+        if _is_sound(file, remote):  # another process has brought it meanwhile
+            return
 
 
-def _attempt(remote: Remote, folder: Path, timeout: float) -> None:
-    handle, temporary = tempfile.mkstemp(prefix="unfinished-", dir=folder)
+def _is_sound(file: Path, remote: Remote) -> bool:
+    """Whether a file is there and has the checksum that was published."""
+    if not file.is_file():
+        return False
+    kind = remote.checksum.partition(":")[0]
+    with file.open("rb") as stream:
+        return remote.checksum == f"{kind}:{hashlib.file_digest(stream, partial(_digest, kind)).hexdigest()}"
+
+
+def _download(remote: Remote, path: Path, patience: Patience) -> None:
+    """One attempt; the file appears under its name only when it is whole and its checksum is right."""
+    digest = _digest(remote.checksum.partition(":")[0])
+    done, shown = 0, patience.clock()
+    with whole(path) as file, closing(web.body(remote.address, remote.limit, patience)) as pieces:
+        for piece, total in pieces:
+            file.write(piece)
+            digest.update(piece)
+            done += len(piece)
+            if patience.clock() - shown >= PROGRESS_SECONDS:
+                share = f"{done / total:4.0%} of {total / 1e6:.0f} MB" if total else f"{done / 1e6:.0f} MB"
+                _say(f"{remote.name}: {share}")
+                shown = patience.clock()
+        found = f"{digest.name}:{digest.hexdigest()}"
+        if found != remote.checksum:
+            raise DownloadError(
+                f"checksum mismatch, the file at this address has changed: expected {remote.checksum}, got {found}"
+            )
+
+
+def _digest(kind: str):
+    return hashlib.new(kind, usedforsecurity=False)  # MD5 also where a system forbids it for security
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what downloads that were killed have left; one in progress was written to a short while ago."""
+    for pattern in LEFTOVERS:
+        for file in folder.glob(pattern):
+            with suppress(OSError):  # gone already, or another user's
+                if time.time() - file.lstat().st_mtime > LEFTOVER_SECONDS:
+                    file.unlink()
+
+
+def _private_folder() -> Path:
+    """A folder among temporary files that belongs to this user alone, so that nobody else can put files into it."""
+    user = os.getuid() if hasattr(os, "getuid") else None  # None: Windows, where temporary files are per user
     try:
-        with os.fdopen(handle, "wb") as file:
-            found = _receive(remote, file, timeout)
-        if remote.checksum is not None and found != remote.checksum:
-            raise OSError(f"expected {remote.checksum}, got {found}: the file there is another than was published")
-        Path(temporary).chmod(0o644)  # others may share the cache
-        Path(temporary).replace(folder / remote.name)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-
-
-def _receive(remote: Remote, file, timeout: float) -> str:
-    """Write the body of an address to an open file; returns its checksum."""
-    digest = hashlib.new("sha256" if remote.checksum is None else remote.checksum.partition(":")[0])
-    request = urllib.request.Request(remote.address, headers={"User-Agent": "vade_tf"})
-    done, shown = 0, time.monotonic()
-    try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
-            total = int(answer.headers.get("Content-Length") or 0)
-            while chunk := answer.read(CHUNK):
-                file.write(chunk)
-                digest.update(chunk)
-                done += len(chunk)
-                if time.monotonic() - shown >= PROGRESS_SECONDS:
-                    share = f"{done / total:4.0%} of {total / 1e6:.0f} MB" if total else f"{done / 1e6:.0f} MB"
-                    _say(f"{remote.name}: {share}")
-                    shown = time.monotonic()
-    except urllib.error.HTTPError as error:
-        kind = PassingError if error.code >= 500 or error.code in (408, 429) else OSError  # 429: too many requests
-        raise kind(f"the server answered {error.code} {error.reason}") from error
-    except urllib.error.URLError as error:
-        raise OSError(f"no network, or the server is out of reach: {error.reason}") from error
-    except TimeoutError as error:
-        raise PassingError(f"no answer within {timeout:g} s") from error
-    except (HTTPException, ConnectionError) as error:
-        raise PassingError(f"the connection broke ({error!r})") from error
-    if done < total:
-        raise PassingError(f"only {done} of {total} bytes came")
-    return f"{digest.name}:{digest.hexdigest()}"
+        folder = Path(tempfile.gettempdir()) / f"vade_tf-{user}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise InputError(f"{_NO_HOME}, and no folder for temporary files ({error}); {_NAME_ONE}") from error
+    private = found.st_mode & ~stat.S_ISGID == stat.S_IFDIR | 0o700  # the folder above may hand its group down
+    if user is not None and not (private and found.st_uid == user):
+        raise InputError(f"{_NO_HOME}, and {folder} is not a folder of this user alone; {_NAME_ONE}")
+    return folder
 
 
 def _say(text: str) -> None:

@@ -109,9 +109,11 @@ def load_usps(data_dir: str | None, require_full: bool) -> Dataset:
 
 def _cached_by_keras(subfolder: str, files: tuple[Remote, ...]) -> Path | None:
     """The folder where an earlier `keras.datasets...load_data()` left these files; None where it did not."""
-    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-    folder = home / "datasets" / subfolder
-    return folder if all((folder / file.name).is_file() for file in files) else None
+    try:
+        folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets" / subfolder
+        return folder if all((folder / file.name).is_file() for file in files) else None
+    except (RuntimeError, OSError):  # no home folder, or one that cannot be read
+        return None
 
 
 def _bundled() -> Dataset:

@@ -16,13 +16,20 @@ FEATURES = 2000
 ROOTS = ("CCAT", "ECAT", "GCAT", "MCAT")
 REUTERS_10K = 10_000
 # RCV1-v2 (Lewis et al., JMLR 5, 2004) as scikit-learn keeps it for fetch_rcv1: its addresses and its checksums.
+RCV1_LIMIT = 700_000_000  # bytes of a file; all six have 656 MB
 RCV1_TOPICS = Remote(
     "rcv1v2.topics.qrels.gz",
     "https://ndownloader.figshare.com/files/5976048",
     "sha256:2a98e5e5d8b770bded93afc8930d88299474317fe14181aee1466cc754d0d1c1",
+    RCV1_LIMIT,
 )
 RCV1_VECTORS = tuple(
-    Remote(f"lyrl2004_vectors_{part}.dat.gz", f"https://ndownloader.figshare.com/files/{number}", f"sha256:{checksum}")
+    Remote(
+        f"lyrl2004_vectors_{part}.dat.gz",
+        f"https://ndownloader.figshare.com/files/{number}",
+        f"sha256:{checksum}",
+        RCV1_LIMIT,
+    )
     for part, number, checksum in (
         ("train", 5976057, "5468f656d0ba7a83afc7ad44841cf9a53048a5c083eedc005dcdb5cc768924ae"),
         ("test_pt0", 5976069, "ed40f7e418d10484091b059703eeb95ae3199fe042891dcec4be6696b9968374"),
