@@ -1,10 +1,16 @@
 """benchmarks/compare.py: rows in place of older ones, the table against a hand-made case, one run over two systems."""
 
 import csv
+import dataclasses
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
+
+from vade_tf.cli.train import parse
+from vade_tf.runs.config import TrainConfig
+from vade_tf.training.callbacks import learning_rate
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -86,3 +92,28 @@ def test_two_systems_from_the_command_to_the_picture(tmp_path, capsys):
         compare.main(["--table", "--dataset", "mnist"], results=tmp_path)
     with pytest.raises(SystemExit, match="nothing was measured on any data set"):
         compare.main(["--table"], results=tmp_path / "elsewhere")
+
+
+def test_gmvae_is_trained_as_its_authors_do(tmp_path, monkeypatch):
+    """main.lua: Adam at 0.0001 throughout, batches of 50, 100 epochs; the autoencoder's run is not trained again."""
+
+    def trained(run, settings, more):
+        started[run.parent.name] = settings
+        return run
+
+    started, folder = {}, tmp_path / "seeds" / "mnist-robust" / "seed-0"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"pretrained": None}))
+    (folder / "metrics.json").write_text(json.dumps({"seconds": {"pretrain": 1.0}}))
+    monkeypatch.setattr(compare, "trained", trained)
+    monkeypatch.setattr(compare, "row_of", lambda run, data_dir, shared: row(run.parent.name, 0, 0.5, seconds=shared))
+    arguments = ["--seeds", "1", "--systems", "gmvae", "dec", "--vade", str(tmp_path / "seeds")]
+    compare.main([*arguments, "--out", str(tmp_path / "runs")], results=tmp_path)
+    given, own = vars(parse(started["gmvae"])), {field.name for field in dataclasses.fields(TrainConfig)}
+    config = TrainConfig.create(**{name: value for name, value in given.items() if name in own}, clusters=10)
+    resolved = config.resolve(70_000)
+    assert (resolved.batch_size, resolved.epochs) == (50, 100)
+    rate = learning_rate(config.schedule, config.learning_rate, 100, config.decay, config.decay_epochs)
+    assert {rate(epoch) for epoch in range(100)} == {1e-4}
+    assert vars(parse(started["dec"]))["pretrained"] == str(folder)
+    assert {r["system"]: float(r["seconds"]) for r in compare.read(tmp_path / "compare.csv")} == {"gmvae": 0, "dec": 1}

@@ -80,7 +80,7 @@ class TrainConfig(Settings):
         if self.model == "vade":
             return super().resolve(n, epochs=EPOCHS)
         needs = SYSTEMS[self.model]
-        return super().resolve(n, epochs=needs.epochs, pretrains=needs.pretrains)
+        return super().resolve(n, epochs=needs.epochs, updates=needs.updates, pretrains=needs.pretrains)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2)

@@ -14,12 +14,14 @@ class System:
 
     Attributes:
         pretrains: whether it starts from the autoencoder, and so whether `pretrained` means something to it.
-        epochs: of its own phase where `epochs` does not say; a data set of few rows gets more, as many updates as
+        epochs: of its own phase where the settings do not say; a data set of few rows gets more, as many updates as
             250 an epoch make. 0 for a system that has no epochs.
+        updates: instead of `epochs`, for a system whose published length is a number of updates; in whole epochs.
     """
 
     pretrains: bool = False
     epochs: int = 0
+    updates: int = 0
 
 
 SYSTEMS = {
@@ -28,7 +30,7 @@ SYSTEMS = {
     "ae_kmeans": System(pretrains=True),
     "ae_gmm": System(pretrains=True),
     "vae_gmm": System(epochs=30),
-    "dec": System(pretrains=True, epochs=40),
-    "idec": System(pretrains=True, epochs=10),
-    "gmvae": System(epochs=30),
+    "dec": System(pretrains=True, updates=20_000),
+    "idec": System(pretrains=True, updates=20_000),
+    "gmvae": System(epochs=100),
 }

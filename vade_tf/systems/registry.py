@@ -53,6 +53,7 @@ def fit(
         callbacks,
         system=system,
         epochs=needs.epochs,
+        updates=needs.updates,
         pretrains=needs.pretrains,
     )
     return fitted(fitting, FUNCTIONS[system](fitting))

@@ -100,14 +100,15 @@ def begin(
     networks: tuple[keras.Model, keras.Model] | None = None,
     system: str = "vade",
     epochs: int = EPOCHS,
+    updates: int = 0,
     pretrains: bool = True,
 ) -> Fitting:
     """A fit that can start, or go on where the store says that it stopped.
 
     Args:
         x, settings, hints, store, reporter, callbacks, networks: see `recipe.fit`.
-        system, epochs, pretrains: of a system that is not VaDE: its name, its epochs on many rows, and whether it
-            starts from the autoencoder.
+        system, epochs, updates, pretrains: of a system that is not VaDE: its name, its epochs on many rows or its
+            updates (see `Settings.resolve`), and whether it starts from the autoencoder.
 
     Raises:
         InputError: rows, settings, hints or networks that cannot be used; it names the argument.
@@ -119,7 +120,7 @@ def begin(
     if not all(isinstance(each, keras.callbacks.Callback) for each in callbacks):
         raise InputError(f"callbacks: expected keras.callbacks.Callback objects, got {reprlib.repr(callbacks)}")
     data = as_observations(x, settings.likelihood)
-    resolved = settings.resolve(len(data.x), epochs=epochs, pretrains=pretrains)
+    resolved = settings.resolve(len(data.x), epochs=epochs, updates=updates, pretrains=pretrains)
     known = None if hints is None else checked_hints(hints, len(data.x), resolved.clusters)
     precision = device.resolve_precision(resolved.precision)
     model = build_model(data, resolved, precision, networks)
@@ -287,28 +288,27 @@ def fit_keras(
     batches: Callable[[range], tf.data.Dataset | None],
     *,
     loss=None,
-    window=0,
     optimizer: keras.optimizers.Optimizer | None = None,
+    more: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
     """Train any Keras model as the phase "fit": with the fit's optimizer, schedule, record and way to go on.
 
     Args:
         fitting: its `epochs` are trained.
         model: any model that `keras.Model.fit` trains.
-        batches: function from a span of epochs (a range) to their batches; None ends the training.
+        batches: function from the epochs that are left (a range) to their batches. It is called when the model is as
+            an earlier process left it; None: there is nothing left to train.
         loss: as for `keras.Model.compile`.
-        window: epochs a span, counted from epoch 0; 0: one span of all that are left.
         optimizer: the system's own, at a rate that stays; default the fit's.
+        more: the system's own callbacks.
     """
     steady = None if optimizer is None else float(optimizer.learning_rate)
     done, epochs = prepare(fitting, "fit", model, loss, optimizer), fitting.settings.epochs
-    own = phase_callbacks(fitting, "fit", range(done, epochs), epochs, steady=steady)
-    for first in range(0, epochs, window or epochs):
-        span = range(max(first, done), min(first + (window or epochs), epochs))
-        if len(span):
-            found = batches(span)
-            if found is None or not train_epochs(fitting, model, span, found, own):
-                return
+    span = range(done, epochs)
+    found = batches(span) if len(span) else None
+    if found is not None:
+        own = phase_callbacks(fitting, "fit", span, epochs, steady=steady)
+        train_epochs(fitting, model, span, found, [*more, *own])
 
 
 def build_autoencoder(model: VaDE) -> keras.Model:

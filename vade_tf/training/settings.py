@@ -110,12 +110,13 @@ class Settings:
         """What the recipe sets."""
         return RECIPES[self.recipe]
 
-    def resolve(self, n: int, *, epochs: int = EPOCHS, pretrains: bool = True) -> "Resolved":
+    def resolve(self, n: int, *, epochs: int = EPOCHS, updates: int = 0, pretrains: bool = True) -> "Resolved":
         """These settings with all that depends on the rows written out.
 
         Args:
             n: number of rows.
             epochs: of the phase after the autoencoder where the settings do not say, on many rows; few rows get more.
+            updates: of that phase, in whole epochs, for a system whose length is counted so; 0: `epochs` says it.
             pretrains: whether there is an autoencoder's phase.
 
         Raises:
@@ -131,6 +132,8 @@ class Settings:
             pretraining = max(PRETRAIN_EPOCHS, math.ceil(PRETRAIN_UPDATES / steps))
         if self.epochs is not None:
             epochs = self.epochs
+        elif updates:
+            epochs = math.ceil(updates / steps)
         elif epochs:
             epochs = max(epochs, math.ceil(UPDATES * epochs / steps))
         guided = round(GUIDED * epochs) if self.guide_epochs is None else self.guide_epochs

@@ -6,7 +6,6 @@ A fit keeps arrays under these names:
     pretrained   the autoencoder's weights
     start        groups and mixture of the start
     groups       the groups as last found anew during the VaDE phase
-    assignments  of DEC and IDEC: what the present target was made from
 
 and, after every epoch, the rows of its history. The run folder (`runs.folder.Run`) is the other store.
 """
