@@ -226,7 +226,7 @@ def held(path: str | Path, argument: str, new: bool = False) -> Iterator[Path]:
     except NotImplementedError:
         pass  # a file system without locks
     try:
-        for place in (folder, folder / "checkpoints"):
+        for place in (folder, folder / "checkpoints", folder / "export", *folder.glob("tensorboard/*")):
             sweep(place)
         yield folder
     finally:

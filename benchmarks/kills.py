@@ -1,0 +1,190 @@
+"""What is left of a run after a kill, on a full disk, and where two processes want one folder.
+
+python benchmarks/kills.py                  all three, into benchmarks/results/kills.csv
+python benchmarks/kills.py --only kills --kills 50
+
+kills: every system and every kind of study in turn is killed (SIGKILL) at a random moment and continued, or begun anew
+where nothing was written; the weights at the end must be those of an undisturbed run, bit for bit.
+
+disks (needs root, for a file system in memory): a disk too small for the run ends it in one line and exit code 2,
+whatever file it is that finds no room; on a larger disk it is continued to the same weights.
+
+writers: two processes begin one folder at the same time; one of them must train, the other must say so in a line.
+
+A line of the table says what was done, when, and "equal" or what was wrong. Rows that are there already are not done
+again.
+"""
+
+import argparse
+import csv
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results" / "kills.csv"
+COLUMNS = ("test", "case", "number", "moment", "outcome")
+SMALL = ["--clusters", "3", "--hidden", "16,8", "--pretrain-epochs", "3", "--epochs", "4", "--batch-size", "64"]
+SYSTEMS = ("vade", "kmeans", "gmm", "ae_kmeans", "ae_gmm", "vae_gmm", "dec", "idec", "gmvae")
+CASES = {
+    **{name: [*SMALL, "--model", name] for name in SYSTEMS},
+    "paper": [*SMALL, "--recipe", "paper"],
+    "seeds": [*SMALL, "--seeds", "2"],
+    "restarts": [*SMALL, "--restarts", "2"],
+    "sweep": [*SMALL, "--clusters", "2:3"],
+}
+MEGABYTES = [0.02 * i for i in range(1, 17)]
+
+
+def command(*flags: str) -> list[str]:
+    return [sys.executable, str(ROOT / "train.py"), *flags, "--quiet"]
+
+
+def run(*flags: str) -> subprocess.CompletedProcess:
+    return subprocess.run(command(*flags), cwd=ROOT, capture_output=True, text=True)
+
+
+def weights(out: Path) -> dict[str, list[np.ndarray]]:
+    """All weights of all finished models below a folder, by its path."""
+    from vade_tf import load
+
+    return {str(file.relative_to(out)): load(file).get_weights() for file in sorted(out.rglob("model.keras"))}
+
+
+def difference(found: dict, expected: dict) -> str:
+    """ "equal", or what is not."""
+    if found.keys() != expected.keys():
+        return f"models {sorted(found)} instead of {sorted(expected)}"
+    for name, arrays in expected.items():
+        if not all(np.array_equal(a, b) for a, b in zip(found[name], arrays, strict=True)):
+            return f"other weights in {name}"
+    return "equal"
+
+
+def finished(flags: list[str], out: Path) -> str:
+    """Continue what a folder holds, or begin anew; "" or what went wrong."""
+    begun = any((out / name).exists() for name in ("config.json", "seeds.json", "restarts.json", "clusters.json"))
+    ended = run("--resume", str(out)) if begun else run(*flags, "--out", str(out))
+    over = "nothing is left to do" in ended.stderr  # the kill came after the last file
+    left = [str(file) for file in out.rglob("*.unfinished")]
+    return ended.stderr if ended.returncode and not over else f"left {left}" if left else ""
+
+
+def kill(flags: list[str], out: Path, seconds: float) -> None:
+    with subprocess.Popen(command(*flags, "--out", str(out)), cwd=ROOT, stderr=subprocess.DEVNULL) as running:
+        try:
+            running.wait(seconds)
+        except subprocess.TimeoutExpired:
+            running.send_signal(signal.SIGKILL)
+
+
+class Table:
+    """The results so far; a row that is there is not done again."""
+
+    def __init__(self):
+        self.rows = []
+        if RESULTS.exists():
+            with RESULTS.open(newline="") as lines:
+                next(lines)
+                self.rows = list(csv.DictReader(lines))
+
+    def has(self, test: str, case: str, number: int) -> bool:
+        return any((r["test"], r["case"], r["number"]) == (test, case, str(number)) for r in self.rows)
+
+    def add(self, *row) -> None:
+        self.rows.append(dict(zip(COLUMNS, map(str, row), strict=True)))
+        print(*row, flush=True)
+        with RESULTS.open("w", newline="") as lines:
+            lines.write("# python benchmarks/kills.py\n")
+            writer = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+
+def kills(table: Table, data: list[str], folder: Path, number: int) -> None:
+    undisturbed: dict[str, tuple[float, dict]] = {}
+    for i in range(number):
+        case = list(CASES)[i % len(CASES)]
+        if table.has("kill", case, i):
+            continue
+        flags = [*data, *CASES[case]]
+        if case not in undisturbed:
+            begun = time.monotonic()
+            ended = run(*flags, "--out", str(folder / case))
+            assert ended.returncode == 0, ended.stderr
+            undisturbed[case] = time.monotonic() - begun, weights(folder / case)
+        seconds, expected = undisturbed[case]
+        out, moment = folder / f"{case}-{i}", random.Random(i).uniform(0.3, 1.0)
+        kill(flags, out, moment * seconds)
+        table.add("kill", case, i, f"{moment:.0%}", finished(flags, out) or difference(weights(out), expected))
+
+
+def disks(table: Table, data: list[str], folder: Path) -> None:
+    flags = [*data, *SMALL]
+    assert run(*flags, "--out", str(folder / "whole")).returncode == 0
+    expected, disk = weights(folder / "whole"), folder / "disk"
+    disk.mkdir()
+    for i, size in enumerate(MEGABYTES):
+        if table.has("disk", "vade", i):
+            continue
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={int(size * 2**20)}", "tmpfs", str(disk)], check=True)
+        try:
+            ended = run(*flags, "--out", str(disk / "run"))
+            lines = ended.stderr.splitlines()
+            if ended.returncode == 0:
+                outcome = "had room"
+            elif ended.returncode != 2 or len(lines) != 1 or list(disk.rglob("*.unfinished")):
+                outcome = f"exit {ended.returncode}: {ended.stderr}"
+            else:
+                subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
+                outcome = finished(flags, disk / "run") or difference(weights(disk / "run"), expected)
+            full = lines[-1].partition(" cannot")[0].rpartition("/run/")[2] if lines else ""
+            table.add("disk", "vade", i, f"{size:.2f} MB {full}".strip(), outcome)
+        finally:
+            subprocess.run(["umount", str(disk)], check=True)
+
+
+def writers(table: Table, data: list[str], folder: Path, number: int = 5) -> None:
+    for i in range(number):
+        if table.has("writers", "vade", i):
+            continue
+        out = folder / f"both-{i}"
+        both = [
+            subprocess.Popen(command(*data, *SMALL, "--out", str(out)), cwd=ROOT, stderr=subprocess.PIPE, text=True)
+            for _ in range(2)
+        ]
+        said = [process.communicate()[1] for process in both]
+        codes = sorted(process.returncode for process in both)
+        one = codes == [0, 2] and (out / "metrics.json").exists() and sum(len(s.splitlines()) for s in said) == 1
+        table.add("writers", "vade", i, "at once", "one trained, one was told" if one else f"{codes}: {said}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=("kills", "disks", "writers"))
+    parser.add_argument("--kills", type=int, default=26)
+    options = parser.parse_args()
+    table, folder = Table(), Path(tempfile.mkdtemp())
+    np.save(folder / "x.npy", np.random.default_rng(0).normal(size=(300, 6)).astype("f4"))
+    data = ["--data", str(folder / "x.npy")]
+    try:
+        if options.only in (None, "writers"):
+            writers(table, data, folder)
+        if options.only in (None, "disks") and os.geteuid() == 0:
+            disks(table, data, folder)
+        if options.only in (None, "kills"):
+            kills(table, data, folder, options.kills)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
