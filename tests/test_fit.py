@@ -1,5 +1,7 @@
 """`fit` on rows in memory: what goes in, what a store and callbacks may do, and that nothing but rows is needed."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -112,6 +114,21 @@ def test_what_a_callback_adds_under_the_name_of_a_column_stands_in_the_history(r
         *(("pretrain", e) for e in range(1, 5)),
         *(("fit", e) for e in range(1, 11)),
     ]
+
+
+def test_a_store_hears_of_every_row_once_and_of_short_epochs_in_batches(rows):
+    class Listener(Memory):
+        heard, calls = [], 0
+
+        def save_rows(self, rows, new):
+            Listener.heard += rows[len(rows) - new :]
+            Listener.calls += 1
+
+    many = dataclasses.replace(SETTINGS, pretrain_epochs=0, epochs=120, init="kmeans", regroups=0)
+    found = fit(rows[0], many, store=Listener())
+    assert Listener.heard == found.history
+    assert len(found.history) == 120
+    assert Listener.calls <= 60
 
 
 def test_a_callback_can_end_a_phase(rows):

@@ -135,7 +135,7 @@ class Run:
     def _checkpoint(self, name: str) -> Path:
         return self.path / "checkpoints" / f"{name}.npz"
 
-    def save_rows(self, rows: list[dict]) -> None:
+    def save_rows(self, rows: list[dict], new: int = 0) -> None:
         """Write metrics.csv."""
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")

@@ -37,15 +37,15 @@ class Board:
             self._writers[phase] = tf.summary.create_file_writer(str(self.folder(phase)))
         return self._writers[phase]
 
-    def save_rows(self, rows: list[dict]) -> None:
-        """Write metrics.csv, and the last row as scalars."""
+    def save_rows(self, rows: list[dict], new: int) -> None:
+        """Write metrics.csv, and the new rows as scalars."""
         self.run.save_rows(rows)
-        row = rows[-1]
-        writer = self.writer(row["phase"])
-        with writer.as_default(step=row["epoch"]):
-            for name in row.keys() - {*TEXT_COLUMNS, "epoch", "seconds"}:
-                tf.summary.scalar(name, row[name])
-        writer.flush()
+        for row in rows[len(rows) - new :]:
+            with self.writer(row["phase"]).as_default(step=row["epoch"]):
+                for name in row.keys() - {*TEXT_COLUMNS, "epoch", "seconds"}:
+                    tf.summary.scalar(name, row[name])
+        for phase in {row["phase"] for row in rows[len(rows) - new :]}:
+            self.writer(phase).flush()
 
 
 class Views(keras.callbacks.Callback):

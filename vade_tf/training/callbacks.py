@@ -30,6 +30,7 @@ def steps_back(rows: list[dict], phase: str) -> int:
 STEPS_BACK = 3  # in a phase; an eighth of the learning rate that still diverges has another reason
 KEPT = 25  # times in a phase that an epoch is looked at and its state kept, at least
 SAVE_SECONDS = 10.0  # weights and optimizer are 40 MB for the paper's network: not after every epoch of a few rows
+TELL_SECONDS = 1.0  # a file of all rows, made sure of on disk, takes as long as an epoch of a few rows
 
 
 class Guide(keras.callbacks.Callback):
@@ -82,7 +83,8 @@ class Record(keras.callbacks.Callback):
         self.say = say
         self.watch = watch
         self.every = max(1, epochs // KEPT)
-        self.saved = -math.inf
+        self.saved = self.told_at = -math.inf
+        self.told = len(rows)
 
     def on_train_begin(self, logs=None):
         _build_optimizer(self.model)
@@ -110,14 +112,25 @@ class Record(keras.callbacks.Callback):
         self.rows.append({"phase": self.phase, "epoch": epoch + 1, **columns, "seconds": round(seconds, 3)})
         for remedy in health.remedies(self.rows[-1:]):
             self.say(remedy)
-        self.store.save_rows(self.rows)
+        if kept or time.monotonic() - self.told_at >= TELL_SECONDS:
+            self._tell()
         last = epoch + 1 == self.params["epochs"]
         if kept and (last or time.monotonic() - self.saved >= SAVE_SECONDS):
             State(self.phase, epoch + 1, self.good, self.rows).save(self.store)
             self.saved = time.monotonic()
 
+    def on_train_end(self, logs=None):
+        self._tell()
+
+    def _tell(self) -> None:
+        """Hand the rows that are new to the store."""
+        if len(self.rows) > self.told:
+            self.store.save_rows(self.rows, len(self.rows) - self.told)
+            self.told, self.told_at = len(self.rows), time.monotonic()
+
     def _step_back(self, epoch: int, loss: float) -> int:
         """Restore the last good epoch that was kept; returns its number."""
+        self._tell()
         done = steps_back(self.rows, self.phase)
         if done == STEPS_BACK or (epoch == self.epochs and self.good_epoch == 0):
             what = "a weight became NaN or infinite" if np.isfinite(loss) else f"the loss became {loss}"

@@ -7,7 +7,8 @@ A fit keeps arrays under these names:
     start        groups and mixture of the start
     groups       the groups as last found anew during the VaDE phase
 
-and, after every epoch, the rows of its history. The run folder (`runs.folder.Run`) is the other store.
+and, once a second or when the state is kept, the rows of its history. The run folder (`runs.folder.Run`) is the other
+store.
 """
 
 import json
@@ -39,8 +40,8 @@ class Store(Protocol):
     def place(self, name: str) -> str:
         """Where that is, as an error about it says."""
 
-    def save_rows(self, rows: list[dict]) -> None:
-        """The history has a new row: all rows so far, a dict an epoch (see `COLUMNS`)."""
+    def save_rows(self, rows: list[dict], new: int) -> None:
+        """The history has grown: all rows so far, a dict an epoch (see `COLUMNS`), of which the last `new` are new."""
 
 
 class Memory:
@@ -58,7 +59,7 @@ class Memory:
     def place(self, name: str) -> str:
         return f"store: {name}"
 
-    def save_rows(self, rows: list[dict]) -> None:
+    def save_rows(self, rows: list[dict], new: int) -> None:
         """Nothing: the rows are in the state and in the result."""
 
 
