@@ -83,6 +83,11 @@ def test_it_is_known_by_its_name_or_is_itself():
     [
         (np.array([[0.0, 1.0], [0.5, 0.25]]), "auto", "bernoulli"),
         (np.array([[0, 255], [3, 4]], "u1"), "auto", "bernoulli"),
+        (np.array([[0, 7], [3, 4]], "u1"), "auto", "bernoulli"),
+        (np.array([[1, 0], [0, 0], [1, 1]], bool), "auto", "bernoulli"),
+        (np.linspace(0, 1, 40).reshape(20, 2), "auto", "gaussian"),  # as much as any value of a table
+        (np.linspace(0, 1, 40).reshape(20, 2, 1), "auto", "bernoulli"),  # images of 2 x 1 pixels
+        (np.linspace(0, 0.1, 40).reshape(20, 2), "auto", "gaussian"),
         (np.array([[0, 255], [3, 4]], "i4"), "auto", "gaussian"),
         (np.array([[0.0, 1.01], [0.5, 0.25]]), "auto", "gaussian"),
         (np.array([[-0.1, 1.0], [0.5, 0.25]]), "auto", "gaussian"),
@@ -111,6 +116,7 @@ def model_of(x, asked="auto"):
 
 
 BYTES = np.random.default_rng(0).integers(0, 256, (30, 6)).astype("u1")
+GREY = np.where(BYTES > 127, BYTES, 0).astype("u1")  # half of it black, as images often are
 
 
 @pytest.mark.parametrize(
@@ -120,9 +126,9 @@ BYTES = np.random.default_rng(0).integers(0, 256, (30, 6)).astype("u1")
         (BYTES, (BYTES > 99).astype("f4"), "x: expected values from 0 to 255, .* multiply them by 255"),
         (BYTES, BYTES * 257.0, "x: expected values from 0 to 255, .* scale them as those it was trained on"),
         (BYTES, BYTES / -255, "x: expected values from 0 to 255, .* scale them as those it was trained on"),
-        (BYTES / 255, BYTES, r"x: expected values from 0 to 1, .* got uint8 from .* to 255; divide them by 255"),
-        (BYTES / 255, BYTES / 16, "x: expected values from 0 to 1, .* divide them by 255"),
-        (BYTES / 255, BYTES / 255 - 0.5, "x: expected values from 0 to 1, .* scale them as those it was trained on"),
+        (GREY / 255, GREY, r"x: expected values from 0 to 1, .* got uint8 from .* to 255; divide them by 255"),
+        (GREY / 255, GREY / 16, "x: expected values from 0 to 1, .* divide them by 255"),
+        (GREY / 255, GREY / 255 - 0.5, "x: expected values from 0 to 1, .* scale them as those it was trained on"),
     ],
 )
 def test_rows_in_other_units_are_refused(trained_on, given, message):
@@ -169,3 +175,42 @@ def test_values_that_are_no_numbers_are_named(value):
         likelihood.check_units(model_of(BYTES), x)
     with pytest.raises(InputError, match="x: expected numbers, got <U1"):
         likelihood.check_units(model_of(BYTES), np.full((2, 6), "a"))
+
+
+WORDS = ["ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen", "ibis", "jay"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "standardised"),
+    [
+        ({}, "gaussian", False),
+        ({"sublinear_tf": True, "norm": None}, "gaussian", True),
+        ({"binary": True, "use_idf": False, "norm": None}, "bernoulli", None),
+        ({"norm": "l1"}, "gaussian", True),
+    ],
+)
+def test_texts_as_scikit_learn_counts_them(settings, name, standardised, rng):
+    """Weights of words are no probabilities; rows of one length are directions, whose features have one unit."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    texts = [" ".join(rng.choice(WORDS, 6)) for _ in range(200)]
+    x = TfidfVectorizer(**settings).fit_transform(texts)
+    found = observe(x)
+    kind = likelihood.choose(found)
+    assert kind.name == name
+    assert likelihood.choose(observe(x.toarray())).name == name
+    if standardised is not None:
+        scale, offset = kind.units(found)
+        assert (np.ndim(scale) == 1) == standardised
+        scaled = x.toarray() * scale + offset
+        np.testing.assert_allclose(np.mean(scaled**2), 1.0, rtol=1e-3)  # unit variance, or the square on average
+
+
+def test_rows_of_one_length_but_for_some_of_zeros_have_one_unit(rng):
+    x = rng.normal(size=(50, 7))
+    x *= 3 / np.linalg.norm(x, axis=1, keepdims=True)
+    x[4] = 0
+    found = observe(x)
+    assert (found.standardise, found.factor) == (False, pytest.approx(np.sqrt(7) / 3))
+    x[9] *= 1.01
+    assert observe(x).standardise

@@ -13,6 +13,7 @@ from vade_tf.data.sparse import Rows, SparseRows
 from vade_tf.errors import InputError, cited
 from vade_tf.reading import memory
 
+ALIKE = 1e-4  # relative difference of squared lengths that rounding makes
 CHECK_ROWS = 8192  # rows looked at together: keeps the check of a large memory-mapped file small
 
 
@@ -151,7 +152,27 @@ def observe(
     kind = np.uint8 if x.dtype == np.uint8 and high > 1 else np.float32  # bytes of 0 and 1 are no grey values
     if x.dtype != kind:
         x = SparseRows(x.matrix.astype(kind)) if isinstance(x, SparseRows) else x.astype(kind)
-    return Observations(x, low, high, None if image_shape is None else tuple(image_shape), likelihood, standardise)
+    shape = None if image_shape is None else tuple(image_shape)
+    length = _common_length(x) if standardise and shape is None else 0.0
+    if length:  # directions, whose features have one unit: on average each gets the square 1
+        return Observations(x, low, high, shape, likelihood, False, math.sqrt(x.shape[1]) / length)
+    return Observations(x, low, high, shape, likelihood, standardise)
+
+
+def _common_length(x: Rows) -> float:
+    """The Euclidean length that all rows share which are not zero, as text vectorizers leave them; 0.0: they differ."""
+    low, high = np.inf, 0.0
+    for start in range(0, len(x), CHECK_ROWS):
+        rows = slice(start, start + CHECK_ROWS)
+        if isinstance(x, SparseRows):
+            square = x.matrix[rows].power(2, dtype=np.float64).sum(axis=1)
+        else:
+            square = np.einsum("nd,nd->n", x[rows], x[rows], dtype=np.float64)
+        if (found := square[square > 0]).size:
+            low, high = min(low, float(found.min())), max(high, float(found.max()))
+            if low < (1 - ALIKE) * high:
+                return 0.0
+    return math.sqrt(high)
 
 
 def _finite_range(x: Rows, argument: str) -> tuple[float, float]:
