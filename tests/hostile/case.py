@@ -71,6 +71,9 @@ def predicts(name: str, make, file: str = "x.npy", *, more: tuple[str, ...] = ()
 def outcome(case: Case, folder: Path, capture) -> tuple[str, list[str]]:
     """Run a case in a folder that is the working directory.
 
+    A refusal changes no file, but a training that diverged leaves its run folder, and one that is resumed may have
+    begun its event files.
+
     Returns:
         "refused" or "right", and what is wrong, nothing if all is well.
     """
@@ -85,7 +88,7 @@ def outcome(case: Case, folder: Path, capture) -> tuple[str, list[str]]:
             found = [*faults_of_result(case, folder, end), *faults_of_files(before, after, written(case))]
         return "right", found
     code = end.code if end.code in case.codes else case.codes[0]
-    left = written(case) if code == 1 else ()  # a training that diverged leaves its run folder
+    left = written(case) if code == 1 else tuple(f"{name}/tensorboard" for name in case.needs)
     found = faults_of_refusal(end, case.command, case.names, code)
     return "refused", [*found, *faults_of_files(before, after, left)]
 
