@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,8 @@ def written(case: Case) -> tuple[str, ...]:
     """The paths that a command writes when it succeeds."""
     flag, default = WRITES[case.command]
     given = case.argv[case.argv.index(flag) + 1] if flag in case.argv else None
-    return (*case.writes, *(default if given is None else (given,)), *case.needs * (case.command == "train"))
+    paths = default if given is None else (os.path.normpath(given),)
+    return (*case.writes, *paths, *case.needs * (case.command == "train"))
 
 
 def faults_of_result(case: Case, folder: Path, end: Ended) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from vade_tf.cli import evaluate, export, predict, train
 
 COMMANDS = {"train": train.main, "evaluate": evaluate.main, "predict": predict.main, "export": export.main}
-SECONDS = 60  # after which a call counts as hanging
+SECONDS = 30  # after which a call counts as hanging
 LONGEST = 400  # characters of a refusal
 UNFINISHED = re.compile(r"\.tmp$|\.unfinished$|^unfinished-")
 
@@ -140,9 +140,9 @@ def faults_of_files(before: dict[str, str], after: dict[str, str], allowed: tupl
     """What was made, changed or removed outside the allowed paths, and what was left unfinished anywhere."""
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     found = [
-        f"{'left' if name not in before else 'removed' if name not in after else 'changed'} {name}"
+        f"{'left' if name not in before else 'removed' if name not in after else 'changed'} {ascii(name)}"
         for name in changed
         if not any(name == path or name.startswith(path + "/") for path in allowed)
     ]
-    found += [f"left {name}" for name in after.keys() - before.keys() if UNFINISHED.search(Path(name).name)]
+    found += [f"left {ascii(name)}" for name in after.keys() - before.keys() if UNFINISHED.search(Path(name).name)]
     return found[:4]
