@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 from .case import Case, outcome
-from .judge import SECONDS
+from .judge import PASSED
 
 TESTS = Path(__file__).resolve().parent.parent
 
@@ -23,7 +23,7 @@ class Apart:
     def outcome(self, case: Case, folder: Path) -> tuple[str, list[str]]:
         """As `case.outcome`; that the process ended is a fault as well."""
         process = self._running()
-        stop = threading.Timer(2 * SECONDS, process.kill)  # native code hears no alarm
+        stop = threading.Timer(2 * PASSED, process.kill)  # native code hears no alarm
         stop.start()
         try:
             process.stdin.write(json.dumps([case.name, str(folder)]) + "\n")
@@ -79,12 +79,13 @@ class Capture:
 
 def serve() -> None:
     """Run the cases whose names come on stdin, each in the folder given with it; answer a line each."""
+    from .test_folders import CASES as FOLDERS
     from .test_inputs import CASES
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     answers = os.fdopen(os.dup(1), "w")
     capture = Capture()
-    cases = {case.name: case for case in CASES}
+    cases = {case.name: case for case in (*CASES, *FOLDERS)}
     for line in sys.stdin:
         name, folder = json.loads(line)
         os.chdir(folder)

@@ -114,6 +114,11 @@ def faults_of_result(case: Case, folder: Path, end: Ended) -> list[str]:
 def _of_training(case: Case, folder: Path, end: Ended) -> Iterator[str]:
     flag = "--out" if "--out" in case.argv else "--resume"
     run = folder / case.argv[case.argv.index(flag) + 1]
+    if not (run / "metrics.json").exists():  # seeds, or a sweep
+        summary = json.loads((run / "summary.json").read_text())
+        if len(summary.get("runs") or summary["rows"]) != 2:
+            yield "summary.json does not hold two runs"
+        return
     result = json.loads((run / "metrics.json").read_text())
     if result["n"] != case.rows or not math.isfinite(result["elbo"]):
         yield f"metrics.json: n {result['n']}, elbo {result['elbo']}"

@@ -5,8 +5,16 @@ from collections import Counter
 
 import pytest
 
+from vade_tf.report import evaluation
+
 from .apart import Apart
 from .made import Made
+
+
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch):
+    """Importance-weighted bounds of 2 rows: the longest part of an evaluation."""
+    monkeypatch.setattr(evaluation, "IWAE_ROWS", 2)
 
 
 @pytest.fixture(scope="session")

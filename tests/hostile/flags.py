@@ -171,7 +171,9 @@ def sources() -> Iterator[Case]:
         yield Case(f"evaluate {name}", "evaluate", (value,), ("run folder",), make=empty)
         yield Case(f"predict {name}", "predict", (value, "--data", "rows.npy"), ("run folder",), make=empty)
         yield Case(f"export {name}", "export", (value, "--to", "models"), ("run folder",), make=empty)
-        yield Case(f"evaluate --data {name}", "evaluate", ("run", "--data", value, "--no-figures", "--quiet"), ("--data",), **about)
+        if name != "a file":  # that one holds rows
+            argv = ("run", "--data", value, "--no-figures", "--quiet")
+            yield Case(f"evaluate --data {name}", "evaluate", argv, ("--data",), **about)
     for name, content in {
         "too few": saved(Y[:9]), "of floats": saved(Y + 0.5), "beyond K": saved(Y + 1), "below -1": saved(Y - 2), "of 2^64 - 1":
         saved(np.full(60, 2**64 - 1, "u8")), "of two columns": saved(np.stack([Y, Y], 1)), "objects that run": PICKLED, "of texts":
@@ -186,19 +188,19 @@ def sources() -> Iterator[Case]:
         yield trains(f"--data called {name!r}", argv, ("--data",), make=lambda place: [(place / n).write_bytes(WHOLE) for n in ("x.txt", "x.NPY")])
     odd = (
         ("train", ("--data", "run", "--clusters", "3", "--out", "out"), ("--data",)), ("train", ("--resume", "run"), ("--resume",)),
-        ("train", ("--resume", "seeds"), ("--resume", "seeds")), ("predict", ("half", "--data", "rows.npy"), ("--resume",)),
+        ("predict", ("half", "--data", "rows.npy"), ("--resume",)),
         ("evaluate", ("half", "--quiet"), ("--resume", "model.keras", "half")), ("export", ("half", "--to", "models"), ("half",)),
         ("predict", ("seeds", "--data", "rows.npy"), ("seeds",)), ("export", ("seeds", "--to", "models"), ("seeds",)),
-        ("evaluate", ("run", "--test", "--quiet"), ("--test",)), ("evaluate", ("run", "--data-dir", "nowhere", "--quiet"), ("--data-dir", "data")),
+        ("evaluate", ("run", "--test", "--quiet"), ("--test",)), 
         ("evaluate", ("run", "--labels", "y"), ("--labels",)), ("evaluate", ("run", "nowhere", "--quiet"), ("nowhere",)),
         ("evaluate", ("run", "--data", "rows.npy", "--test"), ("--data",)), ("predict", ("run", "--data", "run"), ("--data",)),
     )  # fmt: skip
     for command, argv, names in odd:
         needs = tuple(name for name in ("run", "half", "seeds") if name in argv)
-        if argv == ("--resume", "seeds"):
-            yield Case("train --resume of finished seeds", command, (*argv, "--quiet"), names, needs=needs, ends="refused")
-        else:
-            yield Case(f"{command} {' '.join(argv)}", command, argv, names, needs=needs)
+        yield Case(f"{command} {' '.join(argv)}", command, argv, names, needs=needs)
+    yield Case("train --resume of finished seeds", "train", ("--resume", "seeds", "--quiet"), ("--resume",), needs=("seeds",), ends="either")
+    argv = ("run", "--data-dir", "nowhere", "--no-figures", "--json", "--quiet")  # the run's data are a file
+    yield Case("evaluate --data-dir nowhere", "evaluate", argv, ("--data-dir",), needs=("run",), ends="either")
 
 
 FLAGS: list[Case] = [*numbers(), *conflicts(), *places(), *sources()]

@@ -4,8 +4,10 @@ import pytest
 
 from .case import outcome
 from .folders import FOLDERS
+from .models import MODELS
+from .studies import STUDIES
 
-CASES = FOLDERS
+CASES = [*FOLDERS, *MODELS, *STUDIES]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
