@@ -62,7 +62,7 @@ class Capture:
     def __init__(self):
         self.files = []
         for number in (1, 2):
-            file = tempfile.TemporaryFile("w+")
+            file = tempfile.TemporaryFile("w+")  # noqa: SIM115  it lives as long as the process
             os.dup2(file.fileno(), number)
             self.files.append(file)
 

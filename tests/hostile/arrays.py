@@ -59,48 +59,91 @@ PICKLED = saved(np.array([[Touches()]], object), allow_pickle=True)
 CODE = "{'descr': '<f4', 'fortran_order': False, 'shape': (__import__('pathlib').Path('pwned').touch(), 9)}"
 
 DAMAGED = {
-    "empty": b"", "only the magic": WHOLE[:6], "ends in the header": WHOLE[:40], "ends in the rows": WHOLE[:900],
-    "a byte short": WHOLE[:-1], "a text": b"1 2 3\n4 5 6\n", "a pickle": pickle.dumps([1, 2]),
-    "version 9": WHOLE[:6] + b"\x09\x09" + WHOLE[8:], "zeros": bytes(4096), "0xff": b"\xff" * 4096,
+    "empty": b"",
+    "only the magic": WHOLE[:6],
+    "ends in the header": WHOLE[:40],
+    "ends in the rows": WHOLE[:900],
+    "a byte short": WHOLE[:-1],
+    "a text": b"1 2 3\n4 5 6\n",
+    "a pickle": pickle.dumps([1, 2]),
+    "version 9": WHOLE[:6] + b"\x09\x09" + WHOLE[8:],
+    "zeros": bytes(4096),
+    "0xff": b"\xff" * 4096,
     "a header of 4 GiB": WHOLE[:6] + b"\x02\x00" + struct.pack("<I", 2**32 - 1) + WHOLE[10:],
-    "of 364 TiB": npy("<f8", (5 * 10**12, 10)), "of 2^70 rows": npy("<f4", (2**70, 9)),
-    "of 2^62 rows": npy("<f4", (2**62, 9)), "of 2^31 columns": npy("<f4", (60, 2**31)),
-    "a negative shape": npy("<f4", (-60, 9)), "a shape of text": npy("<f4", ("60", 9)),
-    "a shape of None": npy("<f4", (None, 9)), "a shape of floats": npy("<f4", (60.0, 9.0)),
-    "a shape that is a number": npy("<f4", 540), "64 dimensions": npy("<f4", (1,) * 64 + (60, 9)),
-    "a header of code": npy(header=CODE), "a header that is a list": npy(header="[1, 2]"),
-    "a header without keys": npy(header="{}"), "a header with a key more": npy(header=
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (60, 9), 'more': 1}"),
-    "a header of 9000 brackets": npy(header="[" * 9000), "a header of nested brackets": npy(header="(" * 90 + ")" * 90),
-    "a header of no UTF-8": WHOLE[:12] + b"\xff\xfe" + WHOLE[14:], "a zip": b"PK\x05\x06" + bytes(18),
-    "a descr of nothing": npy("", (60, 9)), "a descr of no type": npy("<q9", (60, 9)),
-    "a descr of a list": npy([("a", "<f4"), ("b", "<f4")], (30, 9)), "a descr of 2 GB a cell": npy("<U500000000", (1, 1)),
-    "objects": npy("|O", (60, 9)), "objects that run": PICKLED,
-}  # fmt: skip
+    "of 364 TiB": npy("<f8", (5 * 10**12, 10)),
+    "of 2^70 rows": npy("<f4", (2**70, 9)),
+    "of 2^62 rows": npy("<f4", (2**62, 9)),
+    "of 2^31 columns": npy("<f4", (60, 2**31)),
+    "a negative shape": npy("<f4", (-60, 9)),
+    "a shape of text": npy("<f4", ("60", 9)),
+    "a shape of None": npy("<f4", (None, 9)),
+    "a shape of floats": npy("<f4", (60.0, 9.0)),
+    "a shape that is a number": npy("<f4", 540),
+    "64 dimensions": npy("<f4", (1,) * 64 + (60, 9)),
+    "a header of code": npy(header=CODE),
+    "a header that is a list": npy(header="[1, 2]"),
+    "a header without keys": npy(header="{}"),
+    "a header with a key more": npy(header="{'descr': '<f4', 'fortran_order': False, 'shape': (60, 9), 'more': 1}"),
+    "a header of 9000 brackets": npy(header="[" * 9000),
+    "a header of nested brackets": npy(header="(" * 90 + ")" * 90),
+    "a header of no UTF-8": WHOLE[:12] + b"\xff\xfe" + WHOLE[14:],
+    "a zip": b"PK\x05\x06" + bytes(18),
+    "a descr of nothing": npy("", (60, 9)),
+    "a descr of no type": npy("<q9", (60, 9)),
+    "a descr of a list": npy([("a", "<f4"), ("b", "<f4")], (30, 9)),
+    "a descr of 2 GB a cell": npy("<U500000000", (1, 1)),
+    "objects": npy("|O", (60, 9)),
+    "objects that run": PICKLED,
+}
 OTHER = {
-    "structured": np.zeros((60, 9), [("a", "f4"), ("b", "i4")]), "complex": X.astype("c8"),
-    "dates": np.zeros((60, 9), "M8[s]"), "spans of time": np.zeros((60, 9), "m8[s]"), "texts": X.astype("U8"),
-    "bytes": X.astype("S8"), "void": np.zeros((60, 9), "V8"), "one dimension": X[:, 0], "a single number": X[0, 0],
-    "no row": X[:0], "no column": X[:, :0], "an empty last axis": np.zeros((60, 9, 0), "f4"),
-    "NaN first": with_value(np.nan, 0, 0), "NaN last": with_value(np.nan, 59, 8), "inf": with_value(np.inf, 30, 4),
-    "-inf": with_value(-np.inf, 30, 4), "1e300": with_value(1e300, 3, 3, "f8"), "1e39": with_value(-1e39, 3, 3, "f8"),
-    "1e31": with_value(1e31, 3, 3), "inf in float16": with_value(np.inf, 3, 3, "f2"),
-    "all NaN": np.full((60, 9), np.nan, "f4"), "fewer rows than clusters": X[:2],
-}  # fmt: skip
+    "structured": np.zeros((60, 9), [("a", "f4"), ("b", "i4")]),
+    "complex": X.astype("c8"),
+    "dates": np.zeros((60, 9), "M8[s]"),
+    "spans of time": np.zeros((60, 9), "m8[s]"),
+    "texts": X.astype("U8"),
+    "bytes": X.astype("S8"),
+    "void": np.zeros((60, 9), "V8"),
+    "one dimension": X[:, 0],
+    "a single number": X[0, 0],
+    "no row": X[:0],
+    "no column": X[:, :0],
+    "an empty last axis": np.zeros((60, 9, 0), "f4"),
+    "NaN first": with_value(np.nan, 0, 0),
+    "NaN last": with_value(np.nan, 59, 8),
+    "inf": with_value(np.inf, 30, 4),
+    "-inf": with_value(-np.inf, 30, 4),
+    "1e300": with_value(1e300, 3, 3, "f8"),
+    "1e39": with_value(-1e39, 3, 3, "f8"),
+    "1e31": with_value(1e31, 3, 3),
+    "inf in float16": with_value(np.inf, 3, 3, "f2"),
+    "all NaN": np.full((60, 9), np.nan, "f4"),
+    "fewer rows than clusters": X[:2],
+}
 SAME = {
-    "Fortran order": np.asfortranarray(X), "big-endian": X.astype(">f4"), "float64": X.astype("f8"),
-    "long double": X.astype(np.longdouble), "float16": X.astype("f2"), "five dimensions": X.reshape(60, 1, 1, 1, 9),
-    "three dimensions": X.reshape(60, 3, 3), "channels": X.reshape(60, 1, 3, 3),
-}  # fmt: skip
+    "Fortran order": np.asfortranarray(X),
+    "big-endian": X.astype(">f4"),
+    "float64": X.astype("f8"),
+    "long double": X.astype(np.longdouble),
+    "float16": X.astype("f2"),
+    "five dimensions": X.reshape(60, 1, 1, 1, 9),
+    "three dimensions": X.reshape(60, 3, 3),
+    "channels": X.reshape(60, 1, 3, 3),
+}
 FITTED = {
-    "constant": np.full((60, 9), 7, "f4"), "one column": X[:, :1], "zeros of int64": np.zeros((60, 9), "i8"),
-    "2^62": with_value(2**62, 5, 5, "i8"), "2^64 - 1": with_value(2**64 - 1, 5, 5, "u8"), "booleans": X > 0,
-    "denormal": (X * 1e-40).astype("f4"), "1e29": with_value(1e29, 3, 3), "three rows": X[:3],
-}  # fmt: skip
+    "constant": np.full((60, 9), 7, "f4"),
+    "one column": X[:, :1],
+    "zeros of int64": np.zeros((60, 9), "i8"),
+    "2^62": with_value(2**62, 5, 5, "i8"),
+    "2^64 - 1": with_value(2**64 - 1, 5, 5, "u8"),
+    "booleans": X > 0,
+    "denormal": (X * 1e-40).astype("f4"),
+    "1e29": with_value(1e29, 3, 3),
+    "three rows": X[:3],
+}
 
 
 def _link(target: str):
-    return lambda folder: os.symlink(target, folder / "x.npy")
+    return lambda folder: (folder / "x.npy").symlink_to(target)
 
 
 def _names(*names: str) -> dict:
@@ -175,28 +218,50 @@ def bomb(megabytes: int) -> bytes:
 ONE = zipped({"x.npy": WHOLE})
 MANY = {f"array_of_measurements_{i:04d}.npy": saved(X[:1]) for i in range(300)}
 BROKEN = {
-    "empty": b"", "a text": b"x,y\n1,2\n", "no member": zipped({}), "ends early": ONE[:1200],
-    "a byte of the end gone": ONE[:-1], "no zip but a npy": WHOLE, "a wrong checksum": patched(ONE, 14, 16, b"abcd"),
-    "a flipped bit": ONE[:500] + bytes([ONE[500] ^ 1]) + ONE[501:], "encrypted": patched(ONE, 6, 8, b"\1\0"),
-    "an unknown method": patched(ONE, 8, 10, b"\x63\0"), "deflate that is none": patched(ONE, 8, 10, b"\x08\0"),
+    "empty": b"",
+    "a text": b"x,y\n1,2\n",
+    "no member": zipped({}),
+    "ends early": ONE[:1200],
+    "a byte of the end gone": ONE[:-1],
+    "no zip but a npy": WHOLE,
+    "a wrong checksum": patched(ONE, 14, 16, b"abcd"),
+    "a flipped bit": ONE[:500] + bytes([ONE[500] ^ 1]) + ONE[501:],
+    "encrypted": patched(ONE, 6, 8, b"\1\0"),
+    "an unknown method": patched(ONE, 8, 10, b"\x63\0"),
+    "deflate that is none": patched(ONE, 8, 10, b"\x08\0"),
     "no array": zipped({"x.txt": b"hello"}),
-    "a member that is no array": zipped({"x.npy": b"hello"}), "an empty member": zipped({"x.npy": b""}),
-    "a zip in a zip": zipped({"x.npz": ONE}), "no x among several": zipped({"a.npy": WHOLE, "b.npy": WHOLE}),
-    "300 names and no x": zipped(MANY), "a member of 364 TiB": zipped({"x.npy": npy("<f8", (5 * 10**12, 10))}),
-    "objects that run": zipped({"x.npy": PICKLED}), "a member cut short": zipped({"x.npy": WHOLE[:700]}),
-    "a header of code": zipped({"x.npy": npy(header=CODE)}), "only y": zipped({"y.npy": saved(Y), "z.npy": WHOLE}),
-    "x one-dimensional": zipped({"x.npy": saved(Y)}), "x empty": zipped({"x.npy": saved(X[:0])}),
-}  # fmt: skip
+    "a member that is no array": zipped({"x.npy": b"hello"}),
+    "an empty member": zipped({"x.npy": b""}),
+    "a zip in a zip": zipped({"x.npz": ONE}),
+    "no x among several": zipped({"a.npy": WHOLE, "b.npy": WHOLE}),
+    "300 names and no x": zipped(MANY),
+    "a member of 364 TiB": zipped({"x.npy": npy("<f8", (5 * 10**12, 10))}),
+    "objects that run": zipped({"x.npy": PICKLED}),
+    "a member cut short": zipped({"x.npy": WHOLE[:700]}),
+    "a header of code": zipped({"x.npy": npy(header=CODE)}),
+    "only y": zipped({"y.npy": saved(Y), "z.npy": WHOLE}),
+    "x one-dimensional": zipped({"x.npy": saved(Y)}),
+    "x empty": zipped({"x.npy": saved(X[:0])}),
+}
 LABELS = {
-    "y too short": saved(Y[:59]), "y too long": saved(np.append(Y, 0)), "y of two columns": saved(np.stack([Y, Y], 1)),
-    "y a single number": saved(np.int64(3)), "y of objects that run": PICKLED, "y damaged": WHOLE[:30],
-    "y of 364 TiB": npy("<i8", (5 * 10**13,)), "y without an entry": saved(Y[:0]),
-}  # fmt: skip
+    "y too short": saved(Y[:59]),
+    "y too long": saved(np.append(Y, 0)),
+    "y of two columns": saved(np.stack([Y, Y], 1)),
+    "y a single number": saved(np.int64(3)),
+    "y of objects that run": PICKLED,
+    "y damaged": WHOLE[:30],
+    "y of 364 TiB": npy("<i8", (5 * 10**13,)),
+    "y without an entry": saved(Y[:0]),
+}
 ODD_LABELS = {
-    "y of NaN": saved(np.where(Y == 1, np.nan, Y)), "y of texts": saved(np.array(["a\n", "b", "\x1b[2J"])[Y]),
-    "y structured": saved(np.zeros(60, [("a", "i4")])), "y one class": saved(Y * 0), "y all different": saved(np.arange(60)),
-    "y negative": saved(-Y), "y complex": saved(Y * 1j),
-}  # fmt: skip
+    "y of NaN": saved(np.where(Y == 1, np.nan, Y)),
+    "y of texts": saved(np.array(["a\n", "b", "\x1b[2J"])[Y]),
+    "y structured": saved(np.zeros(60, [("a", "i4")])),
+    "y one class": saved(Y * 0),
+    "y all different": saved(np.arange(60)),
+    "y negative": saved(-Y),
+    "y complex": saved(Y * 1j),
+}
 
 
 def npz(content: bytes):

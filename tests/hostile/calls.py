@@ -1,172 +1,306 @@
-"""Calls of the API with what does not fit: each raises a ValueError that names the argument, or gives a right result."""
+"""Calls on what is fitted already: the model, the clusterer, what is served; and on files of models."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import keras
 import numpy as np
-import scipy.sparse
 import tensorflow as tf
 
 import vade_tf
-from vade_tf import Settings, TrainConfig, VaDE, VaDEClusterer
+from vade_tf import TrainConfig, VaDE, VaDEClusterer
 from vade_tf.runs.folder import Run
 from vade_tf.runs.study import Study
 
-from .made import usual_rows
+from .arrays import zipped
+from .fits import FITS, SMALL, Bench, Call, X, Y, changed, decoder, encoder
 
-X, Y = usual_rows()
-SMALL = {
-    "hidden": (8, 8), "latent_dim": 2, "pretrain_epochs": 1, "epochs": 1, "batch_size": 64, "guide_epochs": 1,
-    "regroups": 0, "init": "kmeans",
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Call:
-    """A call of the API.
-
-    Attributes:
-        name: what is called, with what; the id of the test.
-        call: makes it; it is given a `Bench`.
-        names: a refusal has one of these in it: the argument.
-        right: tells whether what was returned is a right result; None where it has to be refused.
-    """
-
-    name: str
-    call: Callable[["Bench"], object]
-    names: tuple[str, ...]
-    right: Callable[[object], bool] | None = None
-
-
-class Bench:
-    """What calls are made on, each made once: a fitted model, a fitted clusterer, an export."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.clusterer = VaDEClusterer(3, random_state=0, **SMALL).fit(X)
-        self.model = self.clusterer.model_
-        self.version = vade_tf.export(self.model, folder / "models")
-        self.served = vade_tf.Served(self.version)
-
-    def new_model(self) -> VaDE:
-        """A compiled model of its own, with the fitted weights."""
-        model = VaDE.from_config(self.model.get_config())
-        model.set_weights(self.model.get_weights())
-        model.compile(keras.optimizers.Adam(1e-3))
-        return model
-
-
-def encoder(features=9, latent=2, outputs=2, weight=None) -> keras.Model:
-    x = keras.Input((features,))
-    heads = [keras.layers.Dense(latent)(x) for _ in range(outputs)]
-    network = keras.Model(x, heads)
-    if weight is not None:
-        network.set_weights([np.full_like(each, weight) for each in network.get_weights()])
-    return network
+NEW_ROWS = {
+    "NaN": changed(np.nan),
+    "inf": changed(np.inf),
+    "one dimension": X[0],
+    "a column more": np.ones((5, 10), "f4"),
+    "a column less": X[:, :8],
+    "no row": X[:0],
+    "texts": X.astype("U9").astype(object),
+    "complex": X.astype("c8"),
+    "None": None,
+    "a text": "rows",
+    "a list of rows": X.tolist(),
+    "three dimensions": X.reshape(60, 3, 3),
+    "big-endian": X.astype(">f4"),
+    "float64": X.astype("f8"),
+    "objects": np.full((5, 9), object()),
+    "a dict": {"x": 1},
+    "1e300": changed(1e300, "f8"),
+    "Fortran order": np.asfortranarray(X),
+    "a view backwards": X[::-1, ::-1][::-1, ::-1],
+    "one row": X[:1],
+}
+RIGHT = (
+    "three dimensions",
+    "big-endian",
+    "float64",
+    "Fortran order",
+    "a view backwards",
+    "one row",
+    "a list of rows",
+    "no row",
+    "texts",
+)
+VERBS: dict[str, Callable] = {
+    "VaDE.predict": lambda bench, x: bench.model.predict(x, verbose=0),
+    "VaDEClusterer.predict_proba": lambda bench, x: bench.clusterer.predict_proba(x),
+    "Served.predict": lambda bench, x: bench.served.predict(x),
+}
 
 
-def decoder(features=9, latent=2) -> keras.Model:
-    z = keras.Input((latent,))
-    return keras.Model(z, keras.layers.Dense(features)(z))
+def new_rows() -> Iterator[Call]:
+    """The same rows for the three that give probabilities: what is taken is answered as the usual rows are."""
+    for verb, function in VERBS.items():
+        for name, x in NEW_ROWS.items():
+            rows = {"one row": 1, "no row": 0}.get(name, 60)
+
+            def right(found, rows=rows) -> bool:
+                usual = Bench.last.model.predict(X, verbose=0)[:rows]
+                return found.shape == (rows, 3) and np.allclose(found, usual, atol=1e-4)
+
+            taken = right if name in RIGHT else None
+            names = ("x", "X", "sample", "feature", "array", "omplex", "dtype", "float")
+            call = lambda bench, x=x, function=function: function(bench, x)  # noqa: E731
+            yield Call(f"{verb}: {name}", call, names, taken, sklearn=verb.startswith("VaDEClusterer"))
 
 
-def changed(value, dtype="f4") -> np.ndarray:
-    """The usual rows with one value replaced."""
-    x = X.astype(dtype)
-    x[7, 3] = value
-    return x
-
-
-def endless():
-    while True:
-        yield X
-
-
-BAD_ROWS = {
-    "NaN": changed(np.nan), "inf": changed(np.inf), "1e300": changed(1e300, "f8"), "no row": X[:0], "no column": X[:, :0],
-    "one dimension": X[:, 0], "texts": X.astype("U9"), "complex": X.astype("c8"), "dates": X.astype("i8").astype("M8[s]"),
-    "spans of time": X.astype("i8").astype("m8[s]"), "objects": np.array([[object()] * 9] * 60), "None": None, "a number": 3.5,
-    "a text": "rows.npy", "an empty list": [], "ragged lists": [[1.0, 2.0], [3.0]], "a dict": {"x": X}, "a set": {1.0, 2.0},
-    "a generator": (row for row in X), "structured": np.zeros((60, 9), [("a", "f4"), ("b", "f4")]), "sparse NaN":
-    scipy.sparse.csr_array(changed(np.nan)), "two rows": X[:2],
-}  # fmt: skip
-BAD_SETTINGS = {
-    "K of 0": {"clusters": 0}, "K of -1": {"clusters": -1}, "K of 1.5": {"clusters": 1.5}, "K of True": {"clusters": True},
-    "K of a text": {"clusters": "3"}, "K of NaN": {"clusters": np.nan}, "K of a list": {"clusters": [3]}, "K of bytes": {"clusters": b"3"},
-    "K of 2^70": {"clusters": 2**70}, "K of more than the rows": {"clusters": 61}, "no K": {"clusters": None},
-    "a code of 0": {"latent_dim": 0}, "a code of 2^70": {"latent_dim": 2**70}, "a code of 10^12": {"latent_dim": 10**12},
-    "hidden of nothing": {"hidden": ()}, "hidden of 0": {"hidden": (8, 0)}, "hidden of 10^12": {"hidden": (10**12,)},
-    "hidden of a text": {"hidden": "8;8"}, "hidden of a number": {"hidden": 8}, "hidden of None": {"hidden": (None,)},
-    "hidden of a generator": {"hidden": (each for each in "ab")}, "a batch of 0": {"batch_size": 0}, "epochs of 0": {"epochs": 0},
-    "a batch of 1.5": {"batch_size": 1.5}, "epochs of inf": {"epochs": np.inf}, "a rate of NaN": {"learning_rate": np.nan},
-    "a rate of 0": {"learning_rate": 0}, "a rate of -1": {"learning_rate": -1.0}, "a rate of a text": {"learning_rate": "1e-3"},
-    "a rate of an array": {"learning_rate": np.ones(2)}, "a rate of 1e-400": {"learning_rate": 1e-400},
-    "a recipe of none": {"recipe": "best"}, "a recipe of a list": {"recipe": []}, "a likelihood of none": {"likelihood": "poisson"},
-    "bernoulli for other rows": {"likelihood": "bernoulli"}, "a seed of -1": {"seed": -1}, "a seed of 2^31": {"seed": 2**31},
-    "a seed of None": {"seed": None}, "augment of 1": {"augment": 1}, "a schedule of bytes": {"schedule": b"step"},
-    "a guide weight of -1": {"guide_weight": -1}, "regroups of -1": {"regroups": -1}, "an init of a class": {"init": str},
-    "an empty precision": {"precision": ""},
-}  # fmt: skip
-BAD_HINTS = {
-    "too few": Y[:9], "of floats": Y.astype("f4"), "beyond K": Y + 1, "below -1": Y - 2, "of NaN": np.full(60, np.nan),
-    "of texts": np.array(["a"] * 60), "of two dimensions": np.stack([Y, Y], 1), "of nothing": [], "a text": "hints.npy",
-    "of 2^63": np.full(60, 2**63, "u8"), "of None": [None] * 60, "a number": 1, "of objects": np.array([object()] * 60),
-}  # fmt: skip
-
-
-def fits_of_rows() -> Iterator[Call]:
-    for name, x in BAD_ROWS.items():
-        yield Call(f"fit: x, {name}", lambda bench, x=x: vade_tf.fit(x, Settings(clusters=3, **SMALL)), ("x", "clusters"))
+def of_models() -> Iterator[Call]:
+    for name, clusters in {
+        "-1": [-1],
+        "K": [3],
+        "1.5": [1.5],
+        "NaN": [np.nan],
+        "a text": ["a"],
+        "None": None,
+        "a list of lists": [[0], [1]],
+        "ragged": [[0], [1, 2]],
+        "2^40": [2**40],
+        "2^70": [2**70],
+        "a bool": [True],
+        "a dict": {"a": 1},
+    }.items():
+        ok = (lambda found: np.asarray(found).shape == (1, 9)) if name == "a bool" else None
+        yield Call(f"VaDE.sample: {name}", lambda bench, c=clusters: bench.model.sample(c), ("clusters",), ok)
+        yield Call(f"Served.sample: {name}", lambda bench, c=clusters: bench.served.sample(c), ("clusters",), ok)
+        if name not in ("a list of lists", "ragged", "None"):  # None: drawn
+            one = clusters[0] if isinstance(clusters, list) else clusters
+            yield Call(
+                f"VaDEClusterer.sample: cluster {name}",
+                lambda bench, c=one: bench.clusterer.sample(2, cluster=c),
+                ("cluster",),
+                None if ok is None else lambda found: found[0].shape == (2, 9),
+            )
+    for name, n in {
+        "0": 0,
+        "-1": -1,
+        "1.5": 1.5,
+        "NaN": np.nan,
+        "inf": np.inf,
+        "a text": "2",
+        "None": None,
+        "True": True,
+        "10^15": 10**15,
+    }.items():
+        yield Call(f"VaDEClusterer.sample: n {name}", lambda bench, n=n: bench.clusterer.sample(n), ("n_samples",))
+    for name, seed in {"a text": "a", "None": None, "1.5": 1.5, "2^70": 2**70}.items():
+        yield Call(f"VaDE.sample: seed {name}", lambda bench, s=seed: bench.model.sample([0], seed=s), ("seed",))
+        yield Call(f"Served.sample: seed {name}", lambda bench, s=seed: bench.served.sample([0], seed=s), ("seed",))
+    for name, k in {
+        "0": 0,
+        "-1": -1,
+        "1.5": 1.5,
+        "True": True,
+        "a text": "3",
+        "None": None,
+        "NaN": np.nan,
+        "10^13": 10**13,
+    }.items():
+        yield Call(f"VaDE: K {name}", lambda bench, k=k: VaDE(encoder(), decoder(), k), ("n_clusters", "n_components"))
+    for name, likelihood in {"unknown": "poisson", "None": None, "a class": dict, "a list": ["gaussian"]}.items():
         yield Call(
-            f"VaDEClusterer.fit: X, {name}", lambda bench, x=x: VaDEClusterer(3, **SMALL).fit(x),
-            ("X", "n_clusters", "sample", "feature", "array", "Complex", "complex", "dtype"),
-        )  # fmt: skip
-    for name, settings in BAD_SETTINGS.items():
-        argument = next(iter(settings))
+            f"VaDE: likelihood {name}",
+            lambda bench, each=likelihood: VaDE(encoder(), decoder(), 3, each),
+            ("likelihood",),
+        )
+    for name, more in {
+        "a scaling of text": {"scaling": "half"},
+        "a guide weight of text": {"guide_weight": "a"},
+        "a guide weight of NaN": {"guide_weight": np.nan},
+        "a guide weight of -1": {"guide_weight": -1.0},
+        "a seed of text": {"seed": "a"},
+        "a seed of None": {"seed": None},
+        "a seed of 1.5": {"seed": 1.5},
+    }.items():
         yield Call(
-            f"fit: {name}", lambda bench, given=settings: vade_tf.fit(X, Settings(**{"clusters": 3, **SMALL, **given})),
-            (argument,),
-        )  # fmt: skip
-    for name, hints in BAD_HINTS.items():
+            f"VaDE: {name}", lambda bench, more=more: VaDE(encoder(), decoder(), 3, "gaussian", **more), tuple(more)
+        )
+    for name, given in {
+        "NaN": {"x": changed(np.nan)},
+        "other rows": {"x": X[:, :5]},
+        "labels": {"x": X, "y": Y},
+        "hints beyond K": {"x": X, "hints": Y + 5},
+        "hints below -1": {"x": X, "hints": Y - 9},
+        "hints too few": {"x": X, "hints": Y[:5]},
+        "hints of floats": {"x": X, "hints": Y / 2},
+        "hints of texts": {"x": X, "hints": np.array(["a"] * 60)},
+        "hints and y": {"x": X, "y": Y, "hints": Y},
+        "no row": {"x": X[:0]},
+        "weights of rows": {"x": X, "sample_weight": np.ones(60)},
+        "a text": {"x": "rows"},
+        "nothing": {},
+        "a dict": {"x": {"a": X}},
+        "pairs": {"x": tf.data.Dataset.from_tensor_slices((X, Y)).batch(20)},
+    }.items():
+        names = ("x", "y", "hints", "sample_weight", "guide_weight")
+        yield Call(f"VaDE.fit: {name}", lambda bench, given=given: bench.new_model().fit(**given, verbose=0), names)
+    for name, given in {
+        "a loss": {"loss": "mse"},
+        "metrics": {"metrics": ["acc"]},
+        "an optimizer of none": {"optimizer": "fastest"},
+        "an optimizer of a number": {"optimizer": 3},
+    }.items():
+        yield Call(f"VaDE.compile: {name}", lambda bench, given=given: bench.new_model().compile(**given), tuple(given))
+
+
+def of_clusterers() -> Iterator[Call]:
+    for name, given in {
+        "n_clusters 0": {"n_clusters": 0},
+        "n_clusters True": {"n_clusters": True},
+        "n_clusters 1.5": {"n_clusters": 1.5},
+        "n_clusters None": {"n_clusters": None},
+        "an unknown parameter": {"colour": 1},
+        "random_state a text": {"random_state": "a"},
+        "random_state -1": {"random_state": -1},
+        "random_state 2^31": {"random_state": 2**31},
+        "image_shape of others": {"image_shape": (4, 4)},
+        "image_shape of text": {"image_shape": "3x3"},
+        "image_shape of one": {"image_shape": 9},
+        "only an encoder": {"encoder": encoder()},
+        "an encoder of text": {"encoder": "a", "decoder": "b"},
+        "networks that differ": {"encoder": encoder(), "decoder": decoder(latent=5)},
+        "hints too few": {"hints": [0, 1]},
+        "callbacks of a text": {"callbacks": "stop"},
+        "epochs -1": {"epochs": -1},
+        "hidden of text": {"hidden": "x"},
+    }.items():
         yield Call(
-            f"fit: hints {name}", lambda bench, hints=hints: vade_tf.fit(X, Settings(clusters=3, **SMALL), hints),
-            ("hints",),
-        )  # fmt: skip
-
-
-NETWORKS = {
-    "of another code": (encoder(), decoder(latent=3)), "of other rows": (encoder(8), decoder()), "of one output": (encoder(outputs=1), decoder()),
-    "of three outputs": (encoder(outputs=3), decoder()), "that write other rows": (encoder(), decoder(8)), "that are None": (None, None),
-    "that are one": (encoder(),), "of classes": (keras.Model, keras.Model), "not built": (keras.Sequential(), decoder()),
-    "of texts": ("encoder", "decoder"), "of any size": (encoder(None) if False else keras.Sequential([keras.Input((None,))]), decoder()),
-}  # fmt: skip
-
-
-def fits_of_networks() -> Iterator[Call]:
-    for name, pair in NETWORKS.items():
-        yield Call(
-            f"fit: networks {name}",
-            lambda bench, pair=pair: vade_tf.fit(X, Settings(clusters=3, **SMALL), networks=pair),
-            ("networks", "encoder", "decoder"),
+            f"VaDEClusterer.set_params: {name}",
+            lambda bench, given=given: VaDEClusterer(3, **SMALL).set_params(**given).fit(X),
+            (*tuple(given), "seed"),
+            sklearn=name in ("an unknown parameter", "random_state a text"),
         )
     yield Call(
-        "fit: networks of NaN",
-        lambda bench: vade_tf.fit(X, Settings(clusters=3, **SMALL), networks=(encoder(weight=np.nan), decoder())),
-        ("networks", "encoder", "loss", "code"),
+        "VaDEClusterer.predict: not fitted", lambda bench: VaDEClusterer(3).predict(X), ("not fitted",), sklearn=True
     )
-    for name, data in {
-        "endless": tf.data.Dataset.from_tensors(X[0]).repeat(), "of pairs": tf.data.Dataset.from_tensor_slices((X, Y)),
-        "empty": tf.data.Dataset.from_tensor_slices(X[:0]), "of texts": tf.data.Dataset.from_tensor_slices(["a", "b", "c"]),
-        "of numbers": tf.data.Dataset.from_tensor_slices(X[:, 0]),
-        "ragged": tf.data.Dataset.from_generator(lambda: iter([X[0], X[1][:5]]), output_signature=tf.TensorSpec([None], tf.float32)),
-        "that fails": tf.data.Dataset.from_generator(lambda: iter([1 / 0]), output_signature=tf.TensorSpec([9], tf.float32)),
-    }.items():  # fmt: skip
-        yield Call(f"fit: a tf.data.Dataset {name}", lambda bench, data=data: vade_tf.fit(data, Settings(clusters=2, **SMALL)), ("x",))
-    yield Call("fit: settings of a dict", lambda bench: vade_tf.fit(X, {"clusters": 3}), ("settings",))
-    yield Call("fit: callbacks of texts", lambda bench: vade_tf.fit(X, Settings(clusters=3, **SMALL), callbacks=["stop"]), ("callbacks",))
-    yield Call("fit: a store of a text", lambda bench: vade_tf.fit(X, Settings(clusters=3, **SMALL), store="runs/a"), ("store",))
+    yield Call(
+        "VaDEClusterer.sample: not fitted", lambda bench: VaDEClusterer(3).sample(), ("not fitted",), sklearn=True
+    )
+    for name, codes in {
+        "other width": np.ones((3, 5)),
+        "NaN": np.full((3, 2), np.nan),
+        "one dimension": np.ones(2),
+        "texts": [["a", "b"]],
+        "None": None,
+    }.items():
+        yield Call(
+            f"VaDEClusterer.inverse_transform: {name}",
+            lambda bench, z=codes: bench.clusterer.inverse_transform(z),
+            ("X",),
+        )
+    for name in ("score", "score_samples", "transform"):
+        yield Call(
+            f"VaDEClusterer.{name}: NaN",
+            lambda bench, n=name: getattr(bench.clusterer, n)(changed(np.nan)),
+            ("X",),
+            sklearn=True,
+        )
+        yield Call(
+            f"VaDEClusterer.{name}: a column less",
+            lambda bench, n=name: getattr(bench.clusterer, n)(X[:, 1:]),
+            ("X",),
+            sklearn=True,
+        )
+    for name, content in {
+        "empty": b"",
+        "a text": b"hello",
+        "a zip of others": zipped({"a": b"b"}),
+        "brackets": zipped({"clusterer.json": b"[" * 100_000}),
+        "null": zipped({"clusterer.json": b"null", "arrays.npz": b"", "model.keras": b""}),
+        "no model": zipped({"clusterer.json": b"{}", "arrays.npz": zipped({}), "model.keras": b""}),
+    }.items():
+        yield Call(
+            f"VaDEClusterer.load: {name}",
+            lambda bench, c=content: VaDEClusterer.load(bench.write("c.vade", c)),
+            ("path",),
+        )
+    yield Call("VaDEClusterer.load: nowhere", lambda bench: VaDEClusterer.load("nowhere"), ("path",))
+    yield Call("VaDEClusterer.load: None", lambda bench: VaDEClusterer.load(None), ("path",))
+    yield Call("VaDEClusterer.save: nowhere", lambda bench: bench.clusterer.save("nowhere/c.vade"), ("path",))
 
 
-CALLS: list[Call] = [*fits_of_rows(), *fits_of_networks()]
-_ = (TrainConfig, Run, Study)
+def of_files() -> Iterator[Call]:
+    for name, path in {
+        "nowhere": "nowhere",
+        "nothing": "",
+        "a null byte": "a\0",
+        "None": None,
+        "a number": 3,
+        "a long name": "d" * 300,
+    }.items():
+        for verb, function in {
+            "load": vade_tf.load,
+            "Served": vade_tf.Served,
+            "Run.open": Run.open,
+            "Study.open": Study.open,
+            "resume": vade_tf.resume,
+        }.items():
+            yield Call(
+                f"{verb}: {name}",
+                lambda bench, path=path, f=function: f(path),
+                ("path", "run folder", "several runs", "export", "d" * 99),
+            )
+        if name not in ("nowhere",):
+            yield Call(f"export: to {name}", lambda bench, path=path: vade_tf.export(bench.model, path), ("to",))
+    for name, version in {
+        "0": 0,
+        "-1": -1,
+        "1.5": 1.5,
+        "a text": "new",
+        "a path": "../5",
+        "None": None,
+        "True": True,
+    }.items():
+        yield Call(
+            f"export: version {name}", lambda bench, v=version: vade_tf.export(bench.model, "models", v), ("version",)
+        )
+    for name, model in {
+        "None": None,
+        "a text": "runs/a",
+        "another": keras.Sequential([keras.Input((9,)), keras.layers.Dense(3)]),
+    }.items():
+        yield Call(f"export: model {name}", lambda bench, m=model: vade_tf.export(m, "models"), ("model",))
+    for name, given in {
+        "an unknown": {"colour": 1},
+        "data of a list": {"data": ["a"]},
+        "a limit of 0": {"limit": 0},
+        "held_out of NaN": {"held_out": float("nan")},
+        "data of a null byte": {"data": "a\0"},
+        "model of None": {"model": None},
+    }.items():
+        yield Call(f"TrainConfig.create: {name}", lambda bench, given=given: TrainConfig.create(**given), tuple(given))
+    for name, text in {"brackets": "[" * 100_000, "null": "null", "digits": '{"seed": ' + "9" * 5000 + "}"}.items():
+        yield Call(
+            f"TrainConfig.from_json: {name}",
+            lambda bench, text=text: TrainConfig.from_json(text),
+            ("JSON", "object", "brackets", "digits", "deep"),
+        )
+    yield Call("train: a config of a dict", lambda bench: vade_tf.train({"clusters": 3}, "out"), ("config",))
+
+
+CALLS: list[Call] = [*FITS, *new_rows(), *of_models(), *of_clusterers(), *of_files()]

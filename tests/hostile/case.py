@@ -12,9 +12,9 @@ import numpy as np
 from .judge import Ended, ended, faults_of_files, faults_of_refusal, faults_of_success, tree
 
 ROWS, FEATURES, CLUSTERS = 60, 9, 3
-TINY = tuple(
-    "--hidden 8,8 --latent-dim 2 --pretrain-epochs 1 --epochs 1 --batch-size 64 --guide-epochs 1 "
-    "--regroups 0 --init kmeans --no-export --quiet".split()
+TINY = (
+    *("--hidden", "8,8", "--latent-dim", "2", "--pretrain-epochs", "1", "--epochs", "1", "--batch-size", "64"),
+    *("--guide-epochs", "1", "--regroups", "0", "--init", "kmeans", "--precision", "float32", "--no-export", "--quiet"),
 )
 WRITES = {  # by a command that succeeds: what stands after these flags, and what it writes without them
     "train": ("--out", ("runs",)),
@@ -39,7 +39,7 @@ class Case:
         same: whether predicted clusters are to be those of rows.npy.
         codes: exit codes that a refusal may have; 1 where training may diverge.
         apart: it could end the process, so it runs in another.
-        writes: further paths that a correct result may write or change.
+        writes: further paths that may be written or changed, by a late refusal too.
     """
 
     name: str
@@ -89,7 +89,7 @@ def outcome(case: Case, folder: Path, capture) -> tuple[str, list[str]]:
             found = [*faults_of_result(case, folder, end), *faults_of_files(before, after, written(case))]
         return "right", found
     code = end.code if end.code in case.codes else case.codes[0]
-    left = written(case) if code == 1 else tuple(f"{name}/tensorboard" for name in case.needs)
+    left = written(case) if code == 1 else (*case.writes, *(f"{name}/tensorboard" for name in case.needs))
     found = faults_of_refusal(end, case.command, case.names, code)
     return "refused", [*found, *faults_of_files(before, after, left)]
 

@@ -1,15 +1,13 @@
 """Run folders that were altered: JSON, arrays, models, links; and the commands that read them."""
 
 import json
-import os
 import shutil
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from .arrays import PICKLED, bomb, npy, patched, saved, zipped
+from .arrays import saved, zipped
 from .case import Case
 
 EVALUATE = ("evaluate", ("run", "--no-figures", "--json", "--quiet"))
@@ -19,9 +17,29 @@ EXPORT = ("export", ("run", "--to", "models"))
 RESUME = ("train", ("--resume", "half", "--no-export", "--quiet"))
 LENT = (
     "train",
-    ("--data", "rows.npz", "--clusters", "3", "--pretrained", "run", "--out", "out", "--latent-dim", "2", "--epochs",
-     "1", "--batch-size", "64", "--guide-epochs", "1", "--init", "kmeans", "--no-export", "--quiet"),
-)  # fmt: skip
+    (
+        "--data",
+        "rows.npz",
+        "--clusters",
+        "3",
+        "--pretrained",
+        "run",
+        "--out",
+        "out",
+        "--latent-dim",
+        "2",
+        "--epochs",
+        "1",
+        "--batch-size",
+        "64",
+        "--guide-epochs",
+        "1",
+        "--init",
+        "kmeans",
+        "--no-export",
+        "--quiet",
+    ),
+)
 Change = Callable[[Path], object]
 
 
@@ -31,10 +49,16 @@ def altered(name: str, of: tuple[str, tuple[str, ...]], change: Change, names: t
     folder = "half" if "half" in argv else "run"
     if "--pretrained" in argv:
         name, facts = f"{name}, lent", {"needs": ("run",), **facts}
+    if of is REPORT:
+        facts = {"writes": ("run/figures",), **facts}  # drawn before the page that holds them
     return Case(
-        f"{command} {name}", command, argv, names, make=lambda place: change(place / folder),
+        f"{command} {name}",
+        command,
+        argv,
+        names,
+        make=lambda place: change(place / folder),
         **{"needs": (folder,), **facts},
-    )  # fmt: skip
+    )
 
 
 def put(file: str, content: bytes) -> Change:
@@ -92,20 +116,45 @@ def members(file: str, edit: Callable[[dict[str, np.ndarray]], dict]) -> Change:
 
 
 JSONS = {
-    "empty": b"", "no JSON": b"{'a': 1}", "a list": b"[1, 2]", "null": b"null", "a number": b"7", "a text": b'"a"',
-    "100,000 brackets": b"[" * 100_000, "100,000 objects": b'{"a":' * 100_000, "no UTF-8": b"\xff\xfe{}", "a NaN": b"NaN",
-    "5,000 digits": b'{"rows": ' + b"9" * 5000 + b"}", "an empty object": b"{}", "a lone surrogate": b'{"clusters": "\\ud800"}',
-    "a key twice": b'{"clusters": 3, "clusters": 4}', "cut": b'{"clusters": 3, "se',
-}  # fmt: skip
+    "empty": b"",
+    "no JSON": b"{'a': 1}",
+    "a list": b"[1, 2]",
+    "null": b"null",
+    "a number": b"7",
+    "a text": b'"a"',
+    "100,000 brackets": b"[" * 100_000,
+    "100,000 objects": b'{"a":' * 100_000,
+    "no UTF-8": b"\xff\xfe{}",
+    "a NaN": b"NaN",
+    "5,000 digits": b'{"rows": ' + b"9" * 5000 + b"}",
+    "an empty object": b"{}",
+    "a lone surrogate": b'{"clusters": "\\ud800"}',
+    "a key twice": b'{"clusters": 3, "clusters": 4}',
+    "cut": b'{"clusters": 3, "se',
+}
 SETTINGS = {
-    "clusters of text": {"clusters": "3"}, "clusters of 0": {"clusters": 0}, "clusters of 1e300": {"clusters": 1e300},
-    "clusters of a list": {"clusters": [3]}, "a seed below 0": {"seed": -1}, "an unknown key": {"colour": "red"},
-    "a model of none": {"model": "svm"}, "a recipe of a list": {"recipe": ["robust"]}, "a recipe of none": {"recipe": {}},
-    "hidden of text": {"hidden": "wide"}, "hidden of an object": {"hidden": {"a": 1}}, "hidden of nothing": {"hidden": []},
-    "a learning rate of NaN": {"learning_rate": float("nan")}, "epochs of -1": {"epochs": -1}, "epochs of true": {"epochs": True},
-    "data of a number": {"data": 5}, "data of a null byte": {"data": "a\0.npy"}, "data and dataset": {"dataset": "mnist"},
-    "an escape": {"schedule": "\x1b[2J"}, "a long value": {"schedule": "x" * 10_000}, "precision of none": {"precision": "float8"},
-}  # fmt: skip
+    "clusters of text": {"clusters": "3"},
+    "clusters of 0": {"clusters": 0},
+    "clusters of 1e300": {"clusters": 1e300},
+    "clusters of a list": {"clusters": [3]},
+    "a seed below 0": {"seed": -1},
+    "an unknown key": {"colour": "red"},
+    "a model of none": {"model": "svm"},
+    "a recipe of a list": {"recipe": ["robust"]},
+    "a recipe of none": {"recipe": {}},
+    "hidden of text": {"hidden": "wide"},
+    "hidden of an object": {"hidden": {"a": 1}},
+    "hidden of nothing": {"hidden": []},
+    "a learning rate of NaN": {"learning_rate": float("nan")},
+    "epochs of -1": {"epochs": -1},
+    "epochs of true": {"epochs": True},
+    "data of a number": {"data": 5},
+    "data of a null byte": {"data": "a\0.npy"},
+    "data and dataset": {"dataset": "mnist"},
+    "an escape": {"schedule": "\x1b[2J"},
+    "a long value": {"schedule": "x" * 10_000},
+    "precision of none": {"precision": "float8"},
+}
 
 
 def json_cases() -> Iterator[Case]:
@@ -127,25 +176,43 @@ def json_cases() -> Iterator[Case]:
     yield altered("metrics.json: gone", PREDICT, gone("metrics.json"), ("--resume",))
     yield altered("metrics.json: a folder", EVALUATE, folder_at("metrics.json"), ("metrics.json",))
     for name, values in {
-        "features of text": {"features": "nine"}, "features of none": {"features": ...}, "rows of a list": {"rows": [60]},
-        "other rows": {"rows": 61}, "another checksum": {"crc32": 1}, "source of an escape": {"source": "\x1b[2J", "rows": 1},
+        "features of text": {"features": "nine"},
+        "features of none": {"features": ...},
+        "rows of a list": {"rows": [60]},
+        "other rows": {"rows": 61},
+        "another checksum": {"crc32": 1},
+        "source of an escape": {"source": "\x1b[2J", "rows": 1},
         "a long source": {"source": "s" * 5000, "rows": 1},
-    }.items():  # fmt: skip
+    }.items():
         yield altered(f"data.json: {name}", EVALUATE, keys("data.json", **values), ("data.json", "run:"))
     for name, values in {
-        "n of text": {"n": "sixty"}, "elbo of none": {"elbo": ...}, "elbo of a list": {"elbo": [1]}, "health of a number":
-        {"health": 3}, "health of objects": {"health": [{}]}, "an escape": {"health": ["\x1b[2J[bold]"]}, "seconds of none":
-        {"seconds": None}, "versions of a list": {"versions": [1]}, "n_clusters of 1e12": {"n_clusters": 10**12},
-    }.items():  # fmt: skip
+        "n of text": {"n": "sixty"},
+        "elbo of none": {"elbo": ...},
+        "elbo of a list": {"elbo": [1]},
+        "health of a number": {"health": 3},
+        "health of objects": {"health": [{}]},
+        "an escape": {"health": ["\x1b[2J[bold]"]},
+        "seconds of none": {"seconds": None},
+        "versions of a list": {"versions": [1]},
+        "n_clusters of 1e12": {"n_clusters": 10**12},
+    }.items():
         yield altered(f"metrics.json: {name}", REPORT, keys("metrics.json", **values), ("metrics.json",), ends="either")
 
 
 HISTORIES = {
-    "empty": b"", "only a header": b"phase,epoch,loss\n", "texts": b"phase,epoch,loss\nfit,one,two\n", "NaN": b"phase,epoch,loss\nfit,1,nan\n",
-    "ragged": b"phase,epoch,loss\nfit,1\nfit,1,2,3,4\n", "no UTF-8": b"phase,epoch,loss\n\xff,1,2\n", "null bytes": b"phase,epoch\n\0,1\n",
-    "other columns": b"a,b\n1,2\n", "1e400": b"phase,epoch,loss\nfit,1,1e400\n", "a picture": b"\x89PNG\r\n" + bytes(500),
-    "a field of 1 MB": b"phase,epoch,loss\nfit,1," + b"1" * 1_000_000 + b"\n", "an open quote": b'phase,epoch,loss\n"fit,1,2\n',
-}  # fmt: skip
+    "empty": b"",
+    "only a header": b"phase,epoch,loss\n",
+    "texts": b"phase,epoch,loss\nfit,one,two\n",
+    "NaN": b"phase,epoch,loss\nfit,1,nan\n",
+    "ragged": b"phase,epoch,loss\nfit,1\nfit,1,2,3,4\n",
+    "no UTF-8": b"phase,epoch,loss\n\xff,1,2\n",
+    "null bytes": b"phase,epoch\n\0,1\n",
+    "other columns": b"a,b\n1,2\n",
+    "1e400": b"phase,epoch,loss\nfit,1,1e400\n",
+    "a picture": b"\x89PNG\r\n" + bytes(500),
+    "a field of 1 MB": b"phase,epoch,loss\nfit,1," + b"1" * 1_000_000 + b"\n",
+    "an open quote": b'phase,epoch,loss\n"fit,1,2\n',
+}
 
 
 def history_cases() -> Iterator[Case]:
@@ -156,74 +223,4 @@ def history_cases() -> Iterator[Case]:
     yield altered("metrics.csv: a folder", REPORT, folder_at("metrics.csv"), ("metrics.csv",))
 
 
-def first(value) -> Callable[[dict], dict]:
-    """Replaces the first array but `meta`."""
-    return lambda found: {**found, next(name for name in found if name != "meta"): value}
-
-
-def each(edit: Callable[[np.ndarray], object]) -> Callable[[dict], dict]:
-    """Changes every array but `meta`."""
-    return lambda found: {name: value if name == "meta" else edit(value) for name, value in found.items()}
-
-
-def meta(text: str) -> Callable[[dict], dict]:
-    return lambda found: {**found, "meta": np.array(text)}
-
-
-ARRAYS = {
-    "other names": lambda found: {f"z{name}": value for name, value in found.items()}, "none": lambda found: {},
-    "one gone": lambda found: dict(list(found.items())[:-1]), "another shape": first(np.zeros((3, 5), "f4")),
-    "another dimension": each(lambda value: np.zeros((2, *value.shape), value.dtype)), "texts": first(np.array(["a", "b"])),
-    "complex": each(lambda value: value + 1j), "objects that run": first(PICKLED), "no array": first(b"hello"),
-    "364 TiB": first(npy("<f8", (5 * 10**12, 10))), "an empty array": first(np.zeros(0, "f4")),
-    "a single number": first(np.float32(1)), "dates": first(np.zeros(3, "M8[s]")),
-}  # fmt: skip
-FILES = {
-    "empty": b"", "a text": b"hello", "no member": zipped({}), "a .npy": saved(np.zeros(3)), "a pickle": b"\x80\x04N.",
-    "encrypted": patched(zipped({"meta.npy": saved(np.zeros(3))}), 6, 8, b"\1\0"),
-    "an unknown method": patched(zipped({"meta.npy": saved(np.zeros(3))}), 8, 10, b"\x63\0"),
-    "a wrong checksum": patched(zipped({"meta.npy": saved(np.zeros(3))}), 14, 16, b"abcd"),
-    "deflate that is none": patched(zipped({"meta.npy": saved(np.zeros(3))}), 8, 10, b"\x08\0"),
-}  # fmt: skip
-METAS = {
-    "no JSON": "{", "a list": "[]", "null": "null", "nothing in it": "{}", "a phase of none": '{"phase": "x", "epoch": 1, "rows": []}',
-    "an epoch of text": '{"phase": "fit", "epoch": "one", "rows": []}', "an epoch below 0": '{"phase": "fit", "epoch": -1, "rows": []}',
-    "an epoch of 10^9": '{"phase": "fit", "epoch": 1000000000, "rows": []}', "rows of text": '{"phase": "fit", "epoch": 1, "rows": "x"}',
-    "rows of numbers": '{"phase": "fit", "epoch": 1, "rows": [1]}', "rows of lists": '{"phase": "fit", "epoch": 1, "rows": [{"phase": []}]}',
-    "100,000 brackets": "[" * 100_000, "an epoch of NaN": '{"phase": "fit", "epoch": NaN, "rows": []}',
-}  # fmt: skip
-
-
-def checkpoint_cases() -> Iterator[Case]:
-    """What a resumed run and one that is lent an autoencoder read."""
-    state, start, pretrained = (f"checkpoints/{name}.npz" for name in ("state", "start", "pretrained"))
-    for name, content in FILES.items():
-        yield altered(f"state.npz: {name}", RESUME, put(state, content), ("state.npz",))
-    for name, edit in ARRAYS.items():
-        ends = "either" if name == "a single number" else "refused"  # the first array is one
-        yield altered(f"state.npz: {name}", RESUME, members(state, edit), ("state.npz",), ends=ends)
-        yield altered(f"start.npz: {name}", RESUME, members(start, edit), ("start.npz",), ends="either")
-        yield altered(f"pretrained.npz: {name}", LENT, members(pretrained, edit), ("pretrained.npz", "--pretrained"))
-    for name, text in METAS.items():
-        yield altered(f"state.npz: meta {name}", RESUME, members(state, meta(text)), ("state.npz",))
-    for file in ("empty", "an unknown method", "encrypted"):
-        yield altered(f"pretrained.npz: {file}", LENT, put(pretrained, FILES[file]), ("pretrained.npz",))
-        yield altered(f"start.npz: {file}", RESUME, put(start, FILES[file]), ("start.npz",))
-    nan = each(lambda value: np.full_like(value, np.nan) if value.dtype.kind == "f" else value)
-    yield altered("state.npz: NaN", RESUME, members(state, nan), ("state.npz", "--learning-rate"), codes=(2, 1))
-    yield altered("start.npz: NaN", RESUME, members(start, nan), ("start.npz",), ends="either")
-    yield altered("pretrained.npz: NaN", LENT, members(pretrained, nan), ("pretrained", "--learning-rate"), codes=(2, 1))
-    yield altered("state.npz: cut", RESUME, cut(state, 0.5), ("state.npz",))
-    yield altered("state.npz: a folder", RESUME, folder_at(state), ("state.npz",))
-    yield altered("state.npz: 600 MB", RESUME, lambda run: (run / state).write_bytes(bomb(600)), ("state.npz",))
-    yield altered("start.npz: a group beyond", RESUME, members(
-        start, lambda found: {**found, "groups": found["groups"] + 10**6}), ("start.npz",), ends="either")  # fmt: skip
-    yield altered("start.npz: variances below 0", RESUME, members(
-        start, lambda found: {**found, "sigma2": -found["sigma2"]}), ("start.npz",), ends="either")  # fmt: skip
-    yield altered("checkpoints: a file", RESUME, lambda run: (
-        shutil.rmtree(run / "checkpoints"), (run / "checkpoints").write_text("x")), ("checkpoints", "half"))  # fmt: skip
-    yield altered("checkpoints: gone", RESUME, gone("checkpoints"), ("checkpoints", "half"), ends="either")
-    yield altered("pretrained.npz: gone", LENT, gone(pretrained), ("--pretrained", "pretrained"))
-
-
-FOLDERS: list[Case] = [*json_cases(), *history_cases(), *checkpoint_cases()]
+FOLDERS: list[Case] = [*json_cases(), *history_cases()]

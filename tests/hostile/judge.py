@@ -35,7 +35,7 @@ class Ended:
 
 @contextmanager
 def limited() -> Iterator[None]:
-    """Raises `Hangs` in what takes longer, also where `except Exception` waits; does nothing where there is no alarm."""
+    """Raises `Hangs` in what takes longer, also where `except Exception` waits; nothing where there is no alarm."""
     if not hasattr(signal, "setitimer"):
         yield
         return
@@ -131,7 +131,7 @@ def tree(folder: Path) -> dict[str, str]:
             path = Path(place, name)
             mode = path.lstat().st_mode
             if stat.S_ISLNK(mode):
-                found[str(path.relative_to(folder))] = f"link to {os.readlink(path)}"
+                found[str(path.relative_to(folder))] = f"link to {path.readlink()}"
             elif stat.S_ISREG(mode):
                 found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
             else:
@@ -143,9 +143,9 @@ def faults_of_files(before: dict[str, str], after: dict[str, str], allowed: tupl
     """What was made, changed or removed outside the allowed paths, and what was left unfinished anywhere."""
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     found = [
-        f"{'left' if name not in before else 'removed' if name not in after else 'changed'} {ascii(name)}"
+        f"{'left' if name not in before else 'removed' if name not in after else 'changed'} {name!a}"
         for name in changed
         if not any(name == path or name.startswith(path + "/") or path.startswith(name + "/") for path in allowed)
     ]
-    found += [f"left {ascii(name)}" for name in after.keys() - before.keys() if UNFINISHED.search(Path(name).name)]
+    found += [f"left {name!a}" for name in after.keys() - before.keys() if UNFINISHED.search(Path(name).name)]
     return found[:4]

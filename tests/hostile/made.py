@@ -13,9 +13,18 @@ from vade_tf.runs.config import TrainConfig
 from .case import CLUSTERS, FEATURES, ROWS
 
 SMALL = {
-    "hidden": (8, 8), "latent_dim": 2, "pretrain_epochs": 1, "epochs": 2, "batch_size": 64, "guide_epochs": 1,
-    "regroups": 0, "init": "kmeans", "clusters": CLUSTERS, "data": "rows.npz",
-}  # fmt: skip
+    "hidden": (8, 8),
+    "latent_dim": 2,
+    "pretrain_epochs": 1,
+    "epochs": 2,
+    "batch_size": 64,
+    "guide_epochs": 1,
+    "regroups": 0,
+    "init": "kmeans",
+    "clusters": CLUSTERS,
+    "data": "rows.npz",
+    "precision": "float32",
+}
 UNUSED = ("tensorboard", "figures")  # of a run folder: hostile cases make their own
 
 

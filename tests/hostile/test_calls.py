@@ -2,8 +2,9 @@
 
 import pytest
 
-from .calls import CALLS, Bench
-from .judge import Hangs, faults_of_files, faults_of_line, last_lines, limited, tree
+from .calls import CALLS
+from .fits import Bench
+from .judge import LONGEST, Hangs, faults_of_files, faults_of_line, last_lines, limited, tree
 
 
 @pytest.fixture(scope="session")
@@ -12,12 +13,14 @@ def bench(tmp_path_factory):
 
 
 def outcome(call, bench) -> tuple[str, list[str]]:
-    """"refused" or "right", and what is wrong, nothing if all is well."""
+    """ "refused" or "right", and what is wrong, nothing if all is well."""
+    expected = (ValueError, TypeError) if call.sklearn else (ValueError,)
     try:
         with limited():
             found = call.call(bench)
-    except ValueError as error:
-        return "refused", faults_of_line(str(error), call.names)
+    except expected as error:
+        words = " ".join(str(error).split())[:LONGEST] if call.sklearn else str(error)
+        return "refused", faults_of_line(words, call.names)
     except (Exception, Hangs) as error:
         return "refused", [last_lines(error)]
     if call.right is None:

@@ -3,11 +3,12 @@
 import pytest
 
 from .case import outcome
+from .checkpoints import CHECKPOINTS
 from .folders import FOLDERS
 from .models import MODELS
 from .studies import STUDIES
 
-CASES = [*FOLDERS, *MODELS, *STUDIES]
+CASES = [*FOLDERS, *CHECKPOINTS, *MODELS, *STUDIES]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])

@@ -5,9 +5,11 @@ import pytest
 from .arrays import ARRAYS
 from .case import outcome
 from .flags import FLAGS
+from .places import PLACES
+from .sparse import SPARSE
 from .texts import TEXTS
 
-CASES = [*ARRAYS, *TEXTS, *FLAGS]
+CASES = [*ARRAYS, *TEXTS, *SPARSE, *FLAGS, *PLACES]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
