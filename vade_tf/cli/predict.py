@@ -32,6 +32,8 @@ def main(argv: list[str] | None = None, prog: str = "vade-tf predict") -> int:
 
 def run(options: argparse.Namespace) -> None:
     to_screen, out = options.out == "-", Path(options.out)
+    if out.is_symlink() and out.exists():  # the link is kept, what it leads to is replaced
+        out = out.resolve()
     if not to_screen and not out.parent.is_dir():
         raise InputError(f"--out: expected a file in an existing folder, got {out}; make the folder {out.parent} first")
     if not to_screen and out.exists() and Path(options.data).exists() and out.samefile(options.data):

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vade_tf import __version__
+from vade_tf.errors import StorageError
 from vade_tf.report import figures
 from vade_tf.report.evaluation import Evaluation
 from vade_tf.writing import write_whole, writing
@@ -183,12 +184,13 @@ def versions() -> str:
     return f"vade_tf {__version__}, Python {platform.python_version()}, {libraries}"
 
 
-def prepare(out: Path, argument: str = "") -> None:
-    """Make a folder for what `write` and `write_comparison` write.
+def prepare(out: Path, argument: str = "", several: bool = False) -> None:
+    """Make a folder for what `write`, or `write_comparison` of several runs, is to write.
 
     Args:
         out: the folder.
         argument: that gave its name, if one did.
+        several: whether runs are to be compared.
 
     Raises:
         StorageError: it cannot be made, or nothing can be written into it.
@@ -197,12 +199,17 @@ def prepare(out: Path, argument: str = "") -> None:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
             pass
+    file = out / ("comparison.png" if several else "report.html")
+    if file.is_dir():
+        raise StorageError(f"{file} cannot be written (it is a folder); move it away")
+    if not several:
+        with writing(out / "figures"):
+            (out / "figures").mkdir(exist_ok=True)
 
 
 def write(evaluated: Evaluation, out: Path, command: str) -> Path:
     """Figures and report.html of one run into a folder; returns the page's path."""
-    with writing(out / "figures"):
-        (out / "figures").mkdir(exist_ok=True)
+    prepare(out)
     pictures = []
     subject = (evaluated.model, evaluated.dataset, evaluated.found)
     for picture in figures.draw(*subject, evaluated.result, evaluated.history):

@@ -38,21 +38,20 @@ def table(
         advance(1, "")
 
 
-def write(path: str | Path, lines: Iterator[str], argument: str = "") -> None:
+def write(path: Path, lines: Iterator[str], argument: str = "") -> None:
     """Write lines into a file that is whole or not there; what it held before stays until then.
 
     Args:
-        path: the file; a device or a pipe is written to as it stands.
+        path: the file, or a link to it, which is replaced; a device or a pipe is written to as it stands.
         lines: text, read as it is written.
         argument: that gave its name, if one did.
 
     Raises:
         StorageError: it cannot be written.
     """
-    file = Path(path)
-    if file.exists() and not file.is_file():
-        with writing(file, argument), file.open("w", encoding="utf-8", newline="") as stream:
+    if path.exists() and not path.is_file():
+        with writing(path, argument), path.open("w", encoding="utf-8", newline="") as stream:
             stream.writelines(lines)
     else:
-        with writing(file, argument), whole(file.resolve()) as binary:  # a link is kept, what it leads to is replaced
+        with writing(path, argument), whole(path) as binary:
             binary.writelines(line.encode() for line in lines)

@@ -19,7 +19,10 @@ def run_folders(path: str | Path) -> list[Path]:
     runs = [file.parent for file in path.glob("seed-*/metrics.json")]
     if not runs:
         raise InputError(f"{path}: no seed of it is finished; continue it with resume={str(path)!r}")
-    return sorted(runs, key=lambda folder: (len(folder.name), folder.name))  # seed-9 before seed-10
+    for run in runs:
+        if not run.name.removeprefix("seed-").isdecimal():
+            raise InputError(f"{run}: expected a name such as seed-3; name it so, or put it elsewhere")
+    return sorted(runs, key=lambda folder: int(folder.name.removeprefix("seed-")))
 
 
 def train_seeds(

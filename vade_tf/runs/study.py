@@ -11,6 +11,7 @@ The rows are loaded once. Restarts and sweeps share the autoencoder that their f
 import csv
 import io
 import json
+import reprlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,7 @@ import numpy as np
 from vade_tf.data.dataset import Dataset
 from vade_tf.errors import InputError
 from vade_tf.paths import usable
-from vade_tf.reading import each, json_object
+from vade_tf.reading import each, json_object, record
 from vade_tf.runs import selection, train
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run, held
@@ -28,23 +29,25 @@ from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows, load_whole
 from vade_tf.training.loop import model_groups
 from vade_tf.training.reporter import Silent
+from vade_tf.training.settings import LARGEST
 from vade_tf.writing import write_whole
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What varies in a study: a setting, the prefix of the folders, and whether the runs share one autoencoder."""
+    """What varies in a study: a setting, from `least` up; the folders' prefix; whether runs share an autoencoder."""
 
     setting: str
     prefix: str
     shared: bool = True
+    least: int = 0
 
 
 MOST = 1000  # runs of a study
 KINDS = {
     "seeds": Kind("seed", "seed-", False),
     "restarts": Kind("restart", "restart-"),
-    "clusters": Kind("clusters", "k-"),
+    "clusters": Kind("clusters", "k-", least=1),
 }
 
 
@@ -96,14 +99,14 @@ class Study:
         if kind is None:
             raise InputError(f"{out}: expected a folder of several runs, found none of {', '.join(KINDS)}.json in it")
         file = out / f"{kind}.json"
-        plan = json_object(file, {"values": each(list, int), "config": dict})
+        plan = json_object(file, {"values": each(list, int), "config": record({"recipe": str, "seed": int})})
         try:
-            config = TrainConfig.of(plan["config"])
-            if not plan["values"] or min(plan["values"]) < 0:
-                raise InputError(f"values: expected whole numbers from 0, got {str(plan['values'])[:40]}")
+            config, values = TrainConfig.of(plan["config"]), plan["values"]
+            ascending = values == sorted(set(values)) and 0 < len(values) <= MOST
+            if not ascending or values[0] < KINDS[kind].least or values[-1] > LARGEST:
+                raise InputError(f"values: expected different whole numbers, ascending, got {reprlib.repr(values)}")
         except InputError as error:
             raise InputError(f"{file} is damaged or of another version ({error})") from error
-        values = plan["values"]
         return cls(kind, out, config, values)
 
     @property

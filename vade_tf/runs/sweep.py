@@ -100,7 +100,11 @@ def finished_sweep(out: Path) -> dict:
     Raises:
         InputError: it is missing or damaged.
     """
-    return json_object(out / "summary.json", SUMMARY, "remove it to compare the runs anew")
+    todo = "remove it to compare the runs anew"
+    summary = json_object(out / "summary.json", SUMMARY, todo)
+    if not summary["rows"] or not all(row["shares"] for row in summary["rows"]):
+        raise InputError(f"{out / 'summary.json'} is damaged (a table without rows or shares); {todo}")
+    return summary
 
 
 def compare(study: Study, results: dict[int, dict]) -> dict:
@@ -121,8 +125,7 @@ def compare(study: Study, results: dict[int, dict]) -> dict:
         bounds.append(posterior(model, aside.x).elbo)
         shares = np.sort(model.predict(pipeline.ordered_batches(dataset.x), verbose=0).mean(axis=0))[::-1]
         ari, strength = selection.stability(z, k, config.init, config.seed)
-        start = Run.open(folder).load("start")
-        assert start is not None  # a finished run has one
+        start = _kept(Run.open(folder), "start")
         rows.append(
             {
                 "n_clusters": k,
@@ -143,8 +146,15 @@ def compare(study: Study, results: dict[int, dict]) -> dict:
 
 def pretrained_codes(folder: Path, x: Rows) -> np.ndarray:
     """Codes m of raw rows x [n, D] as the autoencoder of a run has them: [n, latent]."""
-    kept = Run.open(folder).load("pretrained")
-    assert kept is not None
+    kept = _kept(Run.open(folder), "pretrained")
     model = load(folder)
     model.encoder.set_weights(listed(kept)[: len(model.encoder.weights)])
     return codes(model, x).astype(np.float64)
+
+
+def _kept(run: Run, name: str) -> dict[str, np.ndarray]:
+    """What a finished run has kept under a name."""
+    arrays = run.load(name)
+    if arrays is None:
+        raise InputError(f"{run.place(name)} is gone, with which the runs are compared; copy the run folder again")
+    return arrays

@@ -7,12 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.data.dataset import Dataset
+from vade_tf.errors import StorageError, cited
 from vade_tf.model.vade import VaDE
 from vade_tf.mosaic import mosaic
 from vade_tf.runs.folder import Run
 from vade_tf.seeding import generator
 from vade_tf.training.store import TEXT_COLUMNS
-from vade_tf.writing import write_whole
+from vade_tf.writing import write_whole, writing
 
 
 class Board:
@@ -34,12 +35,20 @@ class Board:
 
     def writer(self, phase: str) -> tf.summary.SummaryWriter:
         if phase not in self._writers:
+            with writing(self.folder(phase)):
+                self.folder(phase).mkdir(parents=True, exist_ok=True)
             self._writers[phase] = tf.summary.create_file_writer(str(self.folder(phase)))
         return self._writers[phase]
 
     def save_rows(self, rows: list[dict], new: int) -> None:
         """Write metrics.csv, and the new rows as scalars."""
         self.run.save_rows(rows)
+        try:
+            self._show(rows, new)
+        except tf.errors.OpError as error:
+            raise StorageError(f"{self.run.path / 'tensorboard'} cannot be written ({cited(error)})") from error
+
+    def _show(self, rows: list[dict], new: int) -> None:
         for row in rows[len(rows) - new :]:
             with self.writer(row["phase"]).as_default(step=row["epoch"]):
                 for name in row.keys() - {*TEXT_COLUMNS, "epoch", "seconds"}:

@@ -119,6 +119,11 @@ class GMVAE(keras.Model):
         self(keras.Input(encoder.input_shape[1:]))
 
     @property
+    def n_features(self) -> int:
+        """D, the number of values a row."""
+        return self.encoder.input_shape[-1]
+
+    @property
     def metrics(self):
         return list(self._trackers.values())
 

@@ -107,6 +107,11 @@ class Clustering(keras.Model):
         self.scaling = scaling
         self(keras.Input((head.latent_dim,) if encoder is None else encoder.input_shape[1:]))
 
+    @property
+    def n_features(self) -> int:
+        """D, the number of values a row."""
+        return self.head.latent_dim if self.encoder is None else self.encoder.input_shape[-1]
+
     def scale(self, x):
         """Raw features [n, D], any number type -> x, float32 [n, D]."""
         return tf.cast(x if self.scaling is None else self.scaling(x), tf.float32)
