@@ -23,7 +23,7 @@ def run(tmp_path):
     """A run that has just begun on X; its file holds other rows of that shape by now."""
     file = tmp_path / "x.npy"
     np.save(file, X)
-    config = TrainConfig.create(data=str(file), clusters=2)
+    config = TrainConfig.create(data=str(file), clusters=2, hidden=(8,), pretrain_epochs=1, epochs=1)
     begun = Run.create(tmp_path / "run", config, load_rows(config).dataset.fingerprint)
     np.save(file, np.where(np.arange(20)[:, None] == 13, X + 1, X))
     return begun
