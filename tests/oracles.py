@@ -1,5 +1,6 @@
 """The bound and the metrics a second time, in NumPy/SciPy float64, from the definitions; imports no vade_tf."""
 
+import collections
 import itertools
 
 import numpy as np
@@ -48,3 +49,28 @@ def gaussian_distortion(x, mean):
 def accuracy(y, groups, k):
     """Best share of agreement over all ways to name k groups: tried one by one."""
     return max(np.mean(np.asarray(names)[groups] == y) for names in itertools.permutations(range(k)))
+
+
+def nmi(y, groups):
+    """Mutual information by the entropies of labels, groups and both, over the arithmetic mean of the first two."""
+    n = len(y)
+    h_y, h_groups, h_both = (
+        -sum(count / n * np.log(count / n) for count in collections.Counter(names).values())
+        for names in (y.tolist(), groups.tolist(), list(zip(y.tolist(), groups.tolist(), strict=True)))
+    )
+    return (h_y + h_groups - h_both) / ((h_y + h_groups) / 2)
+
+
+def ari(y, groups):
+    """Hubert & Arabie (1985) by looking at every pair of rows: together in both, beyond chance."""
+    pairs = list(itertools.combinations(range(len(y)), 2))
+    same_y, same_groups, both = (
+        sum(test(i, j) for i, j in pairs)
+        for test in (
+            lambda i, j: y[i] == y[j],
+            lambda i, j: groups[i] == groups[j],
+            lambda i, j: y[i] == y[j] and groups[i] == groups[j],
+        )
+    )
+    chance = same_y * same_groups / len(pairs)
+    return (both - chance) / ((same_y + same_groups) / 2 - chance)

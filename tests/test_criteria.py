@@ -64,6 +64,21 @@ def test_stability_is_repeatable_and_survives_few_rows():
     assert (ari, strength) == (1.0, 0.0)
 
 
+def test_each_start_reads_other_rows_and_only_common_ones_are_compared(monkeypatch):
+    """A start that puts a row into the same group whatever the others are: all agree on the rows they share."""
+    z, read, numbers = np.arange(50.0)[:, None], [], []
+
+    def start(rows, n_clusters, method, seed):
+        read.append(set(rows[:, 0].astype(int)))
+        numbers.append(seed)
+        return starts.Start((rows[:, 0] % n_clusters).astype("i4"), *(None,) * 3)
+
+    monkeypatch.setattr(starts, "start", start)
+    assert selection.stability(z, 3, "kmeans", 0) == (1.0, 1.0)
+    assert [len(rows) for rows in read] == [40] * selection.STARTS
+    assert len({frozenset(rows) for rows in read}) == len(set(numbers)) == selection.STARTS
+
+
 def row(k, behind=1.0, error=0.1, bic=0.0, stability=0.5, strength=0.1):
     return {
         "n_clusters": k, "behind": behind, "behind_se": error, "bic": bic, "stability": stability, "strength": strength,

@@ -126,6 +126,52 @@ def test_the_vote_mends_what_single_draws_get_wrong(seed, n_draws):
     np.testing.assert_array_equal(starts.matched(starts.vote(draws, 4), truth), truth)
 
 
+def test_the_nearest_landmark_weighs_most():
+    """Five places on a line, 20 rows at each: a landmark stands on every one, and the row's own is at distance 0."""
+    place = np.repeat([0.0, 1.0, 3.0, 7.0, 15.0], 20)
+    z = np.stack([place, np.zeros(100)], axis=1).astype("f4")
+    ties = starts.landmark_ties(z, seed=0, n_landmarks=5, n_nearest=3).toarray()
+    landmark = place[ties.argmax(axis=0)]  # where each landmark stands: at the rows that are tied to it most
+    assert sorted(landmark) == sorted(set(place))
+    np.testing.assert_allclose(ties.sum(axis=1), 1, rtol=1e-6)
+    for weights, at in zip(ties, place, strict=True):
+        by_distance = weights[np.argsort(np.abs(landmark - at))]
+        assert np.all(np.diff(by_distance[:3]) < 0)
+        np.testing.assert_array_equal(by_distance[3:], 0)
+
+
+def test_rows_stand_where_a_random_walk_between_them_leads(moons, monkeypatch):
+    """The embedding against the walk's own matrix [n, n], whose leading eigenvectors count by their eigenvalues.
+
+    P = Z D^-1 Z' goes from row to landmark to row. A row's embedding is its eigenvectors times lambda^4.5: the fourth
+    power, and the root that comes of reading them off the landmarks. Angles between rows are compared, which no sign
+    or rotation changes.
+    """
+    embedded = []
+
+    class Caught(starts.KMeans):
+        def fit(self, x):
+            embedded.append(np.asarray(x, np.float64))
+            return super().fit(x)
+
+    z = moons[0][::5].astype("f4")
+    monkeypatch.setattr(starts, "KMeans", Caught)
+    starts.landmark_draw([z], 3, 7, n_landmarks=40, n_nearest=3)
+    ties = starts.landmark_ties(z, 7, 40, 3).toarray()
+    values, vectors = np.linalg.eigh(ties / ties.sum(axis=0) @ ties.T)
+    position = vectors[:, -4:] * values[-4:] ** 4.5  # 1.3 K of them
+    position /= np.linalg.norm(position, axis=1, keepdims=True)
+    (found,) = embedded
+    np.testing.assert_allclose(found @ found.T, position @ position.T, atol=1e-4)
+
+
+def test_few_rows_are_grouped_by_their_code():
+    """30 rows are too few for landmarks: the code, which knows the groups, decides, and not the layer before it."""
+    r, y = np.random.default_rng(0), np.arange(30) % 5
+    z, hidden = 10 * np.eye(5)[y] + r.normal(size=(30, 5)), 100 * np.eye(5)[r.permutation(y)]
+    assert metrics.accuracy(y, starts.start(z, 5, "landmark", 0, hidden).groups) == 1.0
+
+
 def test_landmark_weighs_the_draws(moons, monkeypatch):
     """Of eight draws three are spoiled; the groups are those of the other five."""
     z, y = moons

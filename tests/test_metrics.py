@@ -23,6 +23,30 @@ def test_renaming_groups_changes_nothing(y, names):
     assert metrics.scores(y, np.array(names)[y]) == pytest.approx({"acc": 1.0, "nmi": 1.0, "ari": 1.0})
 
 
+@given(labels, st.randoms())
+def test_nmi_and_ari_are_those_of_their_definitions(y, random):
+    """Any groups, mostly bad ones: by entropies and by looking at every pair."""
+    groups = np.array([random.choice((label, random.randrange(4))) for label in y])
+    groups[:4] = 0, 1, 2, 2
+    found = metrics.scores(y, groups)
+    assert found["nmi"] == pytest.approx(oracles.nmi(y, groups), abs=1e-9)
+    assert found["ari"] == pytest.approx(oracles.ari(y, groups), abs=1e-9)
+
+
+def test_nmi_and_ari_of_a_grouping_worked_out_on_paper():
+    """Labels 0 0 1 1, groups 0 0 0 1.
+
+    Of six pairs, two are together by label, three by group, one by both, and 2 * 3 / 6 = 1 is so by chance: ARI 0.
+    Entropies: labels log 2, groups 2 log 2 - 3/4 log 3, both 3/2 log 2. Information: 3/2 log 2 - 3/4 log 3 = 0.2158,
+    over the mean of log 2 = 0.6931 and 0.5623, which is 0.6277: NMI 0.3437.
+    """
+    found = metrics.scores(np.array([0, 0, 1, 1]), np.array([0, 0, 0, 1]))
+    assert found["ari"] == pytest.approx(0, abs=1e-12)
+    assert found["nmi"] == pytest.approx(0.3437, abs=1e-4)
+    opposed = metrics.scores(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]))  # 0 of 2 and 2; 4/6 by chance: -2/3 / 4/3
+    assert (opposed["ari"], opposed["nmi"]) == pytest.approx((-0.5, 0))
+
+
 def test_more_groups_than_labels_or_fewer():
     y = np.array([0, 0, 0, 0, 1, 1])
     assert metrics.accuracy(y, np.array([0, 0, 1, 1, 2, 2])) == 4 / 6  # the second half of label 0 has no partner

@@ -324,16 +324,23 @@ from vade_tf.model import networks
 from vade_tf.model.vade import VaDE
 x = np.random.default_rng(0).uniform(size=(64, 12)).astype("f4")
 data = tf.data.Dataset.from_tensor_slices(x).batch(32)
-def moved(strategy):
+def made(strategy):
     with strategy.scope():
         shape = dict(n_features=12, latent_dim=3, hidden=(16, 8))
         model = VaDE(networks.build_encoder(**shape), networks.build_decoder(**shape), 4)
         model.compile(keras.optimizers.SGD(1e-3))  # unlike Adam it sees the scale of a gradient
+    return model
+def moved(model):
     before = model.get_weights()
     model.fit(data, epochs=5, shuffle=False, verbose=0)
     return np.concatenate([(a - b).ravel() for a, b in zip(model.get_weights(), before)])
-one, two = moved(tf.distribute.get_strategy()), moved(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
+mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+model = made(mirrored)
+one, two = moved(made(tf.distribute.get_strategy())), moved(model)
 assert np.linalg.norm(two - one) < 0.1 * np.linalg.norm(one), (np.linalg.norm(one), np.linalg.norm(two))
+same_rows = tf.function(lambda: mirrored.run(lambda: model._loss(x[:32], step=tf.constant(0))))
+a, b = mirrored.experimental_local_results(same_rows())
+assert float(a) != float(b), "both replicas drew the same noise"
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr[-2000:]

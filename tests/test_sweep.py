@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from vade_tf.cli import train
 from vade_tf.cli.terminal import Terminal
 from vade_tf.errors import InputError
 from vade_tf.report import rows as report_rows
-from vade_tf.runs import sweep
+from vade_tf.runs import selection, sweep
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
@@ -101,6 +102,25 @@ def test_the_table_says_what_the_models_say(whole):
         "clusters.csv",
         "summary.json",
     }
+
+
+def test_bic_stability_and_strength_in_the_table_are_those_of_the_starts(whole):
+    """BIC by SciPy from each K's own start on the shared code of the rows that were trained on."""
+    out, summary = whole
+    z = sweep.pretrained_codes(out / "k-2", load_rows(Run.open(out / "k-2").config).dataset.x)
+    for row in summary["rows"]:
+        k, config = row["n_clusters"], Run.open(out / f"k-{row['n_clusters']}").config
+        start = Run.open(out / f"k-{k}").load("start")
+        density = sum(
+            pi * stats.multivariate_normal(mu, np.diag(sigma2)).pdf(z)
+            for pi, mu, sigma2 in zip(start["pi"], start["mu"], start["sigma2"], strict=True)
+        )
+        free = k - 1 + 2 * k * z.shape[1]
+        assert row["bic"] == pytest.approx(free * np.log(180) - 2 * np.log(density).sum(), rel=1e-5)
+        found = selection.stability(z, k, "landmark", 3)
+        assert (row["stability"], row["strength"]) == found
+        assert config.init == "landmark"
+        assert found[0] != found[1]
 
 
 def test_a_sweep_continues_and_comes_to_the_same(whole, tmp_path):

@@ -1,0 +1,129 @@
+"""No label reaches a system, or a choice between runs: labels, shuffled labels and none end with the same weights.
+
+The labels of the studies are the groups of a run that was not chosen, so that whoever looks at labels chooses that one.
+"""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.metrics import adjusted_rand_score
+
+from vade_tf.data.dataset import Dataset, build
+from vade_tf.runs import restarts, seeds, sweep, tensorboard
+from vade_tf.runs import train as training
+from vade_tf.runs.config import MODELS, TrainConfig
+from vade_tf.runs.load import load
+from vade_tf.systems import registry
+from vade_tf.training import recipe
+from vade_tf.training.settings import Settings
+
+pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`")
+SMALL = {
+    "clusters": 3, "hidden": (8, 8), "latent_dim": 2, "batch_size": 64, "precision": "float32", "pretrain_epochs": 0,
+    "epochs": 2, "init": "kmeans",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    """Nothing is traced and no picture drawn: with one step an epoch that would be most of the time."""
+    tf.config.run_functions_eagerly(True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tensorboard.Views, "write", lambda *a: None)
+        yield
+    tf.config.run_functions_eagerly(False)
+
+
+def rows() -> np.ndarray:
+    """60 rows without groups, in which starts find different ones: [60, 9]."""
+    return np.random.default_rng(0).normal(size=(60, 9)).astype("f4")
+
+
+def files(folder: Path, y: np.ndarray) -> dict[str, str]:
+    """The same rows with labels y, with the same labels shuffled, and with none: the path of each .npz."""
+    shuffled = np.random.default_rng(1).permutation(y)
+    for name, labels in {"labels": {"y": y}, "shuffled": {"y": shuffled}, "none": {}}.items():
+        (folder / name).mkdir(exist_ok=True)
+        np.savez(folder / name / "rows.npz", x=rows(), **labels)
+    return {name: str(folder / name / "rows.npz") for name in ("labels", "shuffled", "none")}
+
+
+def outcome(run: Path) -> tuple[list[np.ndarray], np.ndarray]:
+    """Weights of a run's model, and its assignments: row, cluster, confidence."""
+    return load(run).get_weights(), np.loadtxt(run / "assignments.csv", delimiter=",", skiprows=1)
+
+
+def assert_equal(one, other):
+    for mine, theirs in zip([*one[0], one[1]], [*other[0], other[1]], strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("system", MODELS)
+def test_labels_change_nothing_in_any_system(system, tmp_path):
+    """Ten rows are left out, which no label may choose either."""
+    more = {"pretrain_epochs": 2} if system == "vade" else {}  # the autoencoder is the same in every system
+    outcomes, results = {}, {}
+    for name, path in files(tmp_path, np.arange(60) % 3).items():
+        config = TrainConfig.create(data=path, model=system, limit=50, **{**SMALL, **more})
+        results[name] = training.train(config, tmp_path / name / "run", export=False)
+        outcomes[name] = outcome(tmp_path / name / "run")
+    assert_equal(outcomes["labels"], outcomes["none"])
+    assert_equal(outcomes["shuffled"], outcomes["none"])
+    assert results["none"]["acc"] is None
+    assert results["labels"]["ari"] != results["shuffled"]["ari"]  # the labels did come as far as the scores
+
+
+class Sealed(Dataset):
+    """A data set whose labels nobody may look at."""
+
+    def __getattribute__(self, name):
+        assert name != "y", "a label was read"
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("system", MODELS)
+def test_no_system_looks_at_the_labels_of_a_data_set(system):
+    data = Sealed(**vars(build(rows(), np.arange(60) % 3, "named", "somewhere")))
+    settings = Settings(**{**SMALL, "epochs": 1})
+    fitted = recipe.fit(data, settings) if system == "vade" else registry.fit(system, data, settings)
+    assert fitted.model.predict(rows(), verbose=0).shape == (60, 3)
+
+
+STUDIES = {
+    "seeds": (lambda config, out: seeds.train_seeds(config, out, 3, export=False), "seed-*", "selected"),
+    "restarts": (lambda config, out: restarts.train_restarts(config, out, 3, export=False), "restart-*", "selected"),
+    "clusters": (lambda config, out: sweep.train_sweep(config, out, (2, 3), export=False), "k-*", "n_clusters"),
+}
+
+
+def studied(kind: str, path: str, out: Path) -> tuple[list[Path], int, list[dict]]:
+    """The runs of a study of these rows, the number of the one it chose, and its table without scores."""
+    train, pattern, chosen = STUDIES[kind]
+    model = "kmeans" if kind == "seeds" else "vade"
+    train(TrainConfig.create(data=path, model=model, **{**SMALL, "epochs": 1}), out)
+    with (out / f"{kind}.csv").open(newline="") as lines:
+        table = [{name: row[name] for name in row if name not in training.SCORES} for row in csv.DictReader(lines)]
+    choice = json.loads((out / "summary.json").read_text())[chosen]
+    return sorted(out.glob(pattern)), choice - (2 if kind == "clusters" else 0), table
+
+
+@pytest.mark.parametrize("kind", list(STUDIES))
+def test_no_study_chooses_by_labels(kind, tmp_path):
+    runs, chosen, table = studied(kind, files(tmp_path, np.zeros(60, int))["none"], tmp_path / "study")
+    outcomes = [outcome(run) for run in runs]
+    groups = [found[:, 1] for _, found in outcomes]
+    other = min(range(len(runs)), key=lambda i: adjusted_rand_score(groups[i], groups[chosen]))
+    y = np.zeros(60, int)
+    y[outcomes[other][1][:, 0].astype(int)] = groups[other]  # a sweep leaves rows aside
+    paths = files(tmp_path, y)
+    for name in ("labels", "shuffled"):
+        again, choice, same = studied(kind, paths[name], tmp_path / name / "study")
+        for run, expected in zip(again, outcomes, strict=True):
+            assert_equal(outcome(run), expected)
+        assert (choice, same) == (chosen, table)
+        ari = [json.loads((run / "metrics.json").read_text())["ari"] for run in again]
+        assert name == "shuffled" or int(np.argmax(ari)) == other != chosen

@@ -1,0 +1,73 @@
+"""Other rows of the same number and width are told apart by their checksum, wherever a run folder meets data."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vade_tf.data import dataset as datasets
+from vade_tf.errors import InputError
+from vade_tf.report import rows as report
+from vade_tf.runs import train as training
+from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.folder import Run
+from vade_tf.runs.rows import load_rows
+
+X = np.random.default_rng(0).normal(size=(20, 4)).astype("f4")
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run that has just begun on X; its file holds other rows of that shape by now."""
+    file = tmp_path / "x.npy"
+    np.save(file, X)
+    config = TrainConfig.create(data=str(file), clusters=2, hidden=(8,), pretrain_epochs=1, epochs=1)
+    begun = Run.create(tmp_path / "run", config, load_rows(config).dataset.fingerprint)
+    np.save(file, np.where(np.arange(20)[:, None] == 13, X + 1, X))
+    return begun
+
+
+def test_a_run_goes_on_with_its_own_rows_alone(run):
+    with pytest.raises(
+        InputError, match="^resume: .* began with other data: expected .*'rows': 20, .* got .*'rows': 20"
+    ):
+        training.resume(run.path)
+
+
+def test_an_autoencoder_is_lent_to_its_own_rows_alone(run, tmp_path):
+    config = dataclasses.replace(run.config, pretrained=str(run.path))
+    with pytest.raises(InputError, match="^pretrained: .* began with other data"):
+        training.train(config, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_run_is_evaluated_on_its_own_rows_alone(run):
+    with pytest.raises(InputError, match="expected the data it was trained on, 20 rows from .*, got 20 other rows"):
+        report.load_rows(run, None)
+
+
+def test_its_own_rows_are_known_in_any_place(run, tmp_path):
+    np.save(tmp_path / "moved.npy", X)
+    config = dataclasses.replace(run.config, data=str(tmp_path / "moved.npy"))
+    run.check_data(load_rows(config).dataset.fingerprint, "resume")
+    assert report.load_rows(Run(run.path, config), None)[1] == 20
+    with pytest.raises(InputError, match="has not finished its pretraining"):
+        training.train(dataclasses.replace(config, pretrained=str(run.path)), tmp_path / "other")
+
+
+@given(st.integers(0, 19), st.integers(0, 3), st.booleans())
+def test_every_value_of_every_row_counts(row, column, swap):
+    """Also where the rows are looked at in parts; so does their order."""
+    other = X.copy()
+    if swap:
+        other[[row, (row + 7) % 20]] = other[[(row + 7) % 20, row]]
+    else:
+        other[row, column] = np.nextafter(other[row, column], np.float32(9))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets, "CHECK_ROWS", 6)
+        one, again, changed = (datasets.build(x, None, "x", "here").fingerprint for x in (X, X.copy(), other))
+    assert one == again
+    assert {**one, "crc32": 0} == {**changed, "crc32": 0}
+    assert one["crc32"] != changed["crc32"]

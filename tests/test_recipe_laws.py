@@ -1,0 +1,194 @@
+"""What the recipe does with a fit: who reads the augmented rows, the mixture's last word, the optimizer, new starts."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vade_tf.data import pipeline
+from vade_tf.model import networks
+from vade_tf.model.vade import VaDE
+from vade_tf.systems import gmvae
+from vade_tf.training import recipe
+from vade_tf.training.settings import Settings
+
+pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`")
+SMALL = {"hidden": (8, 8), "latent_dim": 2, "batch_size": 30, "precision": "float32", "init": "kmeans"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_tracing():
+    """A few steps each: tracing would be most of the time."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+class Look(keras.callbacks.Callback):
+    """Keeps a phase's first and last weights, and its optimizer's epsilon."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last, self.epsilon = {}, {}, {}
+
+    def on_train_begin(self, logs=None):
+        phase = "fit" if isinstance(self.model, VaDE) else "pretrain"
+        self.first.setdefault(phase, {w.path: w.numpy() for w in self.model.weights})
+        self.epsilon[phase] = float(self.model.optimizer.epsilon)
+
+    def on_train_end(self, logs=None):
+        phase = "fit" if isinstance(self.model, VaDE) else "pretrain"
+        self.last[phase] = {w.path: w.numpy() for w in self.model.weights}
+
+    def moved(self, phase: str, name: str) -> bool:
+        """Whether the weight whose path ends so changed during a phase."""
+        (path,) = [path for path in self.first[phase] if path.endswith(name)]
+        return not np.array_equal(self.first[phase][path], self.last[phase][path])
+
+
+@pytest.fixture(scope="module")
+def images():
+    """60 images of 6 x 6, bytes, the upper or the lower half bright: [60, 6, 6]."""
+    r = np.random.default_rng(0)
+    x = r.integers(0, 60, (60, 6, 6))
+    x[::2, :3] += 150
+    x[1::2, 3:] += 150
+    return x.astype("u1")
+
+
+@pytest.fixture(scope="module")
+def blackened(images):
+    """A fit that augments every image to a black one, and what was seen of it."""
+    look = Look()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "augment", lambda x, image_shape, seed: tf.zeros_like(x))
+        settings = Settings(clusters=2, pretrain_epochs=2, epochs=3, guide_epochs=2, **SMALL)
+        return recipe.fit(images, settings, callbacks=[look]).model, look
+
+
+def test_vade_reads_the_augmented_rows_and_the_autoencoder_does_not(blackened):
+    """Where what it reads is 0, a kernel has no gradient."""
+    _, look = blackened
+    assert look.moved("pretrain", "encoder_0/kernel")
+    assert not look.moved("fit", "encoder_0/kernel")
+    assert look.moved("fit", "encoder_0/bias")
+
+
+def test_the_encoder_reads_the_view_and_the_decoder_explains_x(images):
+    """From black images nothing can be told of the others: what is explained best is their mean."""
+    view, x = np.zeros((60, 36), "f4"), images.reshape(60, 36).astype("f4") / 255
+    shape = {"n_features": 36, "latent_dim": 2, "hidden": ()}
+    model = VaDE(networks.build_encoder(**shape), networks.build_decoder(**shape), 2)
+    model.compile(keras.optimizers.Adam(0.2))
+    before = model.encoder.get_layer("z_mean").kernel.numpy()
+    model.fit((view, x), batch_size=60, epochs=40, verbose=0)
+    np.testing.assert_array_equal(model.encoder.get_layer("z_mean").kernel, before)
+    explained = model.decode(model.encode(view[:1])[0])[0]
+    np.testing.assert_allclose(explained, x.mean(axis=0), atol=0.05)
+    assert x.mean() > 0.2  # black would be another answer
+
+
+def test_at_the_end_the_mixture_is_set_to_the_rows_as_they_are(blackened, images):
+    """pi, mu and sigma2 of the fit from its last epoch's, by the formulas of an EM step written out."""
+    model, look = blackened
+    before = {path.split("/")[-1]: weight for path, weight in look.last["fit"].items() if "prior" in path}
+    m, log_s2 = (part.numpy().astype("f8") for part in model.encode(images.reshape(60, 36)))
+    sigma2 = np.exp(before["log_sigma2"])
+    joint = before["pi_logits"] - 0.5 * np.sum(
+        (m[:, None] - before["mu"]) ** 2 / sigma2 + np.log(sigma2), axis=2
+    )  # [60, 2]
+    gamma = np.exp(joint - joint.max(axis=1, keepdims=True))
+    gamma /= gamma.sum(axis=1, keepdims=True)
+    log_pi, mu, log_sigma2 = (part.numpy() for part in model.prior.parameters)
+    np.testing.assert_allclose(np.exp(log_pi), gamma.mean(axis=0), rtol=1e-3)
+    for c in range(2):
+        mean = np.average(m, axis=0, weights=gamma[:, c])
+        variance = np.average(np.exp(log_s2) + (m - mean) ** 2, axis=0, weights=gamma[:, c])
+        np.testing.assert_allclose(mu[c], mean, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(np.exp(log_sigma2[c]), variance, rtol=1e-3)
+    for name, value in (("pi_logits", log_pi), ("mu", mu), ("log_sigma2", log_sigma2)):
+        assert np.abs(before[name] - value).max() > 1e-3, name  # training left them elsewhere
+
+
+def test_adams_epsilon_of_the_papers_recipe_is_that_of_both_phases(images):
+    """Jiang et al. trained with 1e-4, a thousand times Keras' own."""
+    look = Look()
+    settings = Settings(recipe="paper", clusters=2, pretrain_epochs=1, epochs=1, **SMALL)
+    recipe.fit(images[:30], settings, callbacks=[look])
+    assert look.epsilon == pytest.approx({"pretrain": 1e-4, "fit": 1e-4})
+
+
+def test_the_weights_of_the_mixture_sum_to_one_after_training(small_model):
+    """Their logits do not: Adam moves each on its own."""
+    x = np.concatenate([np.ones((70, 12)), np.zeros((10, 12))]).astype("f4")
+    model = small_model()
+    model.fit(x, hints=np.repeat([0, 1], [70, 10]), batch_size=40, epochs=5, verbose=0)
+    assert np.exp(model.prior.parameters[0]).sum() == pytest.approx(1, rel=1e-5)
+    assert np.exp(model.prior.pi_logits).sum() != pytest.approx(1, rel=1e-2)
+    assert model.predict(x, verbose=0).sum(axis=1) == pytest.approx(np.ones(80), rel=1e-5)
+
+
+def decoder_of_the_code():
+    """x = z, for codes of two dimensions."""
+    decoder = networks.build_decoder(n_features=2, latent_dim=2, hidden=())
+    decoder.get_layer("x_parameters").set_weights([np.eye(2), np.zeros(2)])
+    return decoder
+
+
+def prior_of_the_components(mu, sigma2):
+    """A GMVAE's network from w to mu and log sigma2 [K, 2], whatever w."""
+    w = keras.Input((2,))
+    outputs = [
+        keras.layers.Reshape(mu.shape)(
+            keras.layers.Dense(
+                mu.size, kernel_initializer="zeros", bias_initializer=keras.initializers.Constant(value)
+            )(w)
+        )
+        for value in (mu.ravel(), np.log(sigma2).ravel())
+    ]
+    return keras.Model(w, outputs)
+
+
+@pytest.mark.parametrize("system", ["vade", "gmvae"])
+def test_samples_spread_by_sigma_and_not_by_its_square(system):
+    """20,000 draws of components with standard deviations 3 and 1/3."""
+    mu, sigma = np.array([[0.0, 5.0], [5.0, 0.0]]), np.array([[3.0, 1 / 3], [1 / 3, 3.0]])
+    if system == "vade":
+        model = VaDE(networks.build_encoder(2, 2, ()), decoder_of_the_code(), 2, "gaussian")
+        model.prior.assign(np.ones(2), mu, sigma**2)
+    else:
+        encoder, prior = networks.build_encoder(2, 4, ()), prior_of_the_components(mu, sigma**2)
+        model = gmvae.GMVAE(encoder, decoder_of_the_code(), 2, "gaussian", prior=prior)
+    for c in (0, 1):
+        x = model.sample(np.full(20_000, c), seed=3).numpy()
+        np.testing.assert_allclose(x.mean(axis=0), mu[c], atol=0.1)
+        np.testing.assert_allclose(x.std(axis=0), sigma[c], rtol=0.03)
+
+
+class Empty(keras.callbacks.Callback):
+    """Puts components of VaDE out of reach: {epoch: component}, epochs from 1."""
+
+    def __init__(self, when):
+        super().__init__()
+        self.when = when
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.component = self.when.get(epoch + 1) if isinstance(self.model, VaDE) else None
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.component is not None:
+            mu = self.model.prior.mu.numpy()
+            mu[self.component] = 1e3
+            self.model.prior.mu.assign(mu)
+
+
+def test_a_component_that_empties_in_the_second_half_gets_no_new_start():
+    """The third of six epochs is the first after which half of them are done."""
+    x = (6 * np.repeat(np.eye(3), 3, axis=1)[np.arange(60) % 3]).astype("f4")
+    x += np.random.default_rng(0).normal(size=x.shape).astype("f4")
+    settings = Settings(clusters=3, pretrain_epochs=0, epochs=6, guide_epochs=0, learning_rate=1e-4, **SMALL)
+    fitted = recipe.fit(x, settings, callbacks=[Empty({2: 1, 3: 2})])
+    assert [row.get("reseeded") for row in fitted.history] == [None, "1", None, None, None, None]
+    reach = np.abs(fitted.model.prior.mu.numpy()).max(axis=1)
+    assert reach[1] < 100
+    assert reach[2] > 900
