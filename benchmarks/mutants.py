@@ -25,7 +25,6 @@ import importlib
 import importlib.machinery
 import importlib.util
 import json
-import linecache
 import os
 import re
 import signal
@@ -60,7 +59,7 @@ MODULES = [
 # Tests that are slow, work in processes of their own, and are about other modules.
 LEFT_OUT = re.compile(
     "test_(baselines_adding|cli|compare|config|data|device|docs|estimator|evaluate_cli|export|fetch|figures|hostile|"
-    "imports|keras_names|machine|mosaic|named|pipeline|readme|report|sparse|sweep|writing)"
+    "imports|keras_names|machine|mosaic|named|pipeline|readme|report|sparse|sweep|training|writing)"
 )
 PRELOADED = (
     "tensorflow", "keras", "tensorflow_probability", "numpy", "scipy.stats", "scipy.sparse.csgraph", "scipy.optimize",
@@ -196,7 +195,7 @@ def learn(test_file: str, report: Path) -> int:
 
 def learned(cache: Path, jobs: int) -> list[dict]:
     """What is known of each test file; measured where the file, or the package, has changed."""
-    common = [*sorted((ROOT / "vade_tf").rglob("*.py")), ROOT / "tests" / "conftest.py", ROOT / "tests" / "oracles.py"]
+    common = [*sorted((ROOT / "vade_tf").rglob("*.py")), ROOT / "tests" / "conftest.py"]
     reports, tasks = [], []
     for file in sorted((ROOT / "tests").glob("test_*.py")):
         if not LEFT_OUT.match(file.stem):
@@ -209,22 +208,43 @@ def learned(cache: Path, jobs: int) -> list[dict]:
     return [json.loads(report.read_text()) for report in reports]
 
 
-def concerned(mutant: Mutant, known: list[dict], longest: float) -> dict[str, float]:
-    """Tests that run the line of a mutant, the fastest first, with their seconds; those over `longest` are left out."""
+def concerned(mutant: Mutant, known: list[dict], budget: float) -> tuple[list[str], float]:
+    """Tests that run the line of a mutant, the fastest first, as many as take `budget` seconds; and what they take."""
     places = {mutant.file: range(mutant.span[0], mutant.span[1] + 1)} if mutant.span else readers(mutant)
-    seconds = {}
-    for each in known:
-        users: dict[str, list[str]] = {name: [] for name in each["fixtures"]}
-        for test, found in each["tests"].items():
-            users[test] = [test]
-            for fixture in found["fixtures"]:
-                users.setdefault(fixture, []).append(test)
-        for file, lines in places.items():
-            names = {name for line in lines for name in each["lines"].get(file, {}).get(str(line), ())}
-            for test in (test for name in names for test in users.get(name, ())):
-                found = each["tests"][test]
-                seconds[test] = found["seconds"] + sum(each["fixtures"].get(name, 0.0) for name in found["fixtures"])
-    return {test: cost for test, cost in sorted(seconds.items(), key=lambda pair: pair[1]) if cost <= longest}
+    found: dict[str, tuple[float, dict[str, float]]] = {}  # own seconds, those of its fixtures
+    for number, each in enumerate(known):
+        users: dict[str, list[str]] = {}
+        for test, one in each["tests"].items():
+            for name in (test, *one["fixtures"]):
+                users.setdefault(name, []).append(test)
+        running = {
+            name
+            for file, lines in places.items()
+            for line in lines
+            for name in each["lines"].get(file, {}).get(str(line), ())
+        }
+        told = set() if mutant.span else {test for test in each["tests"] if mutant.names & words(test)}
+        for test in told | {test for name in running for test in users.get(name, ())}:
+            one = each["tests"][test]
+            fixtures = {f"{number} {name}": each["fixtures"].get(name, 0.0) for name in one["fixtures"]}
+            found[test] = one["seconds"], fixtures
+    chosen, made, total = [], set(), 0.0
+    for test, (own, fixtures) in sorted(found.items(), key=lambda pair: pair[1][0] + sum(pair[1][1].values())):
+        total += own + sum(seconds for name, seconds in fixtures.items() if name not in made)
+        if chosen and total > budget:
+            break
+        chosen.append(test)
+        made.update(fixtures)
+    return chosen, total
+
+
+@functools.cache
+def words(test: str) -> frozenset[str]:
+    """Names that stand in the source of a test."""
+    file, name = test.split("[")[0].split("::")
+    found = (node for node in ast.walk(ast.parse((ROOT / file).read_text())) if isinstance(node, ast.FunctionDef))
+    inside = (node for function in found if function.name == name for node in ast.walk(function))
+    return frozenset(getattr(node, "id", getattr(node, "attr", "")) for node in inside)
 
 
 def readers(mutant: Mutant) -> dict[str, list[int]]:
@@ -238,25 +258,30 @@ def readers(mutant: Mutant) -> dict[str, list[int]]:
                 inside = [
                     node for statement in function.body for node in ast.walk(statement) if hasattr(node, "lineno")
                 ]
-                everything += [node.lineno for node in inside if name == mutant.file]
-                read = (n for n in inside if getattr(n, "id", getattr(n, "attr", None)) in mutant.names)
-                places.setdefault(name, []).extend(node.lineno for node in read)
+                own = [node.lineno for node in inside]
+                everything += own if name == mutant.file else []
+                read = [n.lineno for n in inside if getattr(n, "id", getattr(n, "attr", None)) in mutant.names]
+                if any(getattr(n, "id", None) in mutant.names for n in ast.walk(function.args)):  # a default
+                    read = own
+                places.setdefault(name, []).extend(read)
     places = {name: lines for name, lines in places.items() if lines}
     return places or {mutant.file: everything}
 
 
 class Edited(importlib.machinery.SourceFileLoader):
-    """Loads a module from the source of a mutant; as a finder it knows this one module."""
+    """Loads a module from the source of a mutant; as a finder it knows this one module.
 
-    def __init__(self, mutant: Mutant):
+    The source is written to a file, which stands in the compiled code: AutoGraph reads the source of a function there.
+    """
+
+    def __init__(self, mutant: Mutant, copy: Path):
         name = mutant.file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         super().__init__(name, str(ROOT / mutant.file))
-        self.source = mutant.source
-        # what AutoGraph, which reads the source of a function, is given
-        linecache.cache[self.path] = (len(self.source), None, self.source.splitlines(keepends=True), self.path)
+        self.copy = copy
+        copy.write_text(mutant.source)
 
     def get_code(self, fullname):
-        return compile(self.source, self.path, "exec", dont_inherit=True)
+        return compile(self.copy.read_text(), str(self.copy), "exec", dont_inherit=True)
 
     def find_spec(self, fullname, path=None, target=None):
         if fullname != self.name:
@@ -269,7 +294,7 @@ class Edited(importlib.machinery.SourceFileLoader):
 
 def meet(mutant: Mutant, tests: list[str], verdict: Path) -> int:
     """The tests on the edited package, up to the first that fails; its name goes to the file `verdict`."""
-    sys.meta_path.insert(0, Edited(mutant))
+    sys.meta_path.insert(0, Edited(mutant, verdict.with_suffix(".py")))
     tally = Tally(tests)
     code = run_pytest(tests, tally, "-x")
     verdict.write_text((tally.failed or ["import"])[0])
@@ -289,11 +314,13 @@ def read(file: Path) -> dict[tuple[str, ...], dict]:
 
 
 def write(rows: dict[tuple[str, ...], dict], command: str) -> None:
-    with RESULTS.open("w", newline="") as file:
+    draft = RESULTS.with_suffix(".draft")
+    with draft.open("w", newline="") as file:
         file.write(f"# {command}\n")
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(sorted(rows.values(), key=lambda row: (MODULES.index(row["file"]), int(row["line"]))))
+    draft.replace(RESULTS)
 
 
 def drawn(file: str, number: int, seed: int) -> list[Mutant]:
@@ -335,7 +362,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the draw")
     parser.add_argument("--modules", nargs="+", default=MODULES, choices=MODULES, metavar="FILE", help="these alone")
     parser.add_argument("--jobs", type=int, default=2, help="processes at once")
-    parser.add_argument("--longest", type=float, default=60.0, help="seconds; slower tests are left out")
+    parser.add_argument("--budget", type=float, default=100.0, help="seconds of tests, at most, that a mutant meets")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "vade_tf-mutants")
     parser.add_argument("--again", action="store_true", help="test the mutants that survived once more")
     parser.add_argument("--table", action="store_true", help="print the table and the survivors, test nothing")
@@ -343,7 +370,6 @@ def main() -> None:
     if options.table:
         print(table())
         return
-    os.nice(10)
     os.chdir(ROOT)
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"), PYTHONPATH=str(ROOT), TF_CPP_MIN_LOG_LEVEL="3")
     os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(options.cache / "hypothesis")
@@ -352,16 +378,18 @@ def main() -> None:
         importlib.import_module(name)
     known = learned(options.cache, options.jobs)
     rows, equivalent = read(RESULTS), read(EQUIVALENT)
+    present = {one.identity for file in MODULES for one in mutants(file)}
+    rows = {identity: row for identity, row in rows.items() if identity in present}  # the code may have changed
     chosen = {m.identity: m for file in options.modules for m in drawn(file, options.per_module, options.seed)}
     tasks = []
     for identity, mutant in chosen.items():
         done = rows.get(identity)
         if done and not (options.again and done["outcome"] == "survived" and identity not in equivalent):
             continue
-        tests = concerned(mutant, known, options.longest)
+        tests, usual = concerned(mutant, known, options.budget)
         verdict = options.cache / hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
-        run = functools.partial(meet, mutant, list(tests), verdict) if tests else int
-        tasks.append(Task((mutant, verdict), run, 30 + 4 * sum(tests.values())))
+        run = functools.partial(meet, mutant, tests, verdict) if tests else int
+        tasks.append(Task((mutant, verdict), run, 30 + 4 * usual))
     print(f"{len(chosen)} mutants drawn, {len(tasks)} to test", flush=True)
     command = f"python benchmarks/mutants.py --per-module {options.per_module} --seed {options.seed}"
     for number, (task, code, seconds) in enumerate(pool(tasks, options.jobs, options.cache), 1):

@@ -5,6 +5,7 @@ keyword, sign or `exp` less. Docstrings, annotations, imports, errors that are r
 """
 
 import ast
+import builtins
 import functools
 import re
 from collections.abc import Iterator
@@ -163,8 +164,9 @@ def constants(value) -> Iterator[str]:
 def call_edits(node: ast.Call, text: Text) -> Iterator[tuple[int, int, str]]:
     """Another function, the argument alone, or one keyword less; an axis is the other one instead."""
     name, end = ast.unparse(node.func).split(".")[-1], text.end(node.func)
-    if name in FUNCTIONS:
-        yield end - len(name), end, FUNCTIONS[name]
+    new = FUNCTIONS.get(name)
+    if new and (isinstance(node.func, ast.Attribute) or hasattr(builtins, new)):
+        yield end - len(name), end, new
     if name in UNWRAPPED and len(node.args) == 1 and not node.keywords:
         yield text.begin(node), end, ""
     for keyword in node.keywords:
