@@ -34,6 +34,9 @@ def test_strength_of_the_worst_group():
     assert selection.strength(groups, np.zeros(8, int)) == 1.0  # merged, but every pair is kept ...
     assert selection.strength(np.zeros(8, int), groups) == pytest.approx(12 / 28)  # ... and the other way round not
     assert selection.strength(np.arange(8), groups) == 0.0  # no pair at all
+    pairs = np.array([0, 0, 1, 1, 2])
+    assert selection.strength(pairs, np.array([0, 0, 1, 2, 3])) == 0.0  # a pair is torn apart
+    assert selection.strength(pairs, np.array([0, 0, 1, 1, 0])) == 1.0  # a single row has no pair to lose
 
 
 def test_behind_is_paired(rng):

@@ -128,6 +128,7 @@ GREY = np.where(BYTES > 127, BYTES, 0).astype("u1")  # half of it black, as imag
         (BYTES, BYTES / -255, "x: expected values from 0 to 255, .* scale them as those it was trained on"),
         (GREY / 255, GREY, r"x: expected values from 0 to 1, .* got uint8 from .* to 255; divide them by 255"),
         (GREY / 255, GREY / 16, "x: expected values from 0 to 1, .* divide them by 255"),
+        (GREY / 255, GREY * (255.5 / GREY.max()), "x: expected values from 0 to 1, .* scale them as those"),
         (GREY / 255, GREY / 255 - 0.5, "x: expected values from 0 to 1, .* scale them as those it was trained on"),
     ],
 )
@@ -171,7 +172,7 @@ def test_of_rows_that_are_not_standardised_nothing_is_said(rng):
 def test_values_that_are_no_numbers_are_named(value):
     x = np.zeros((9000, 6), "f4")
     x[8500, 2] = value
-    with pytest.raises(InputError, match=f"x: expected finite numbers, got {value} at row 8500, column 2; drop or"):
+    with pytest.raises(InputError, match=f"x: expected finite .*, got {value} at row 8500, column 2; drop or"):
         likelihood.check_units(model_of(BYTES), x)
     with pytest.raises(InputError, match="x: expected numbers, got <U1"):
         likelihood.check_units(model_of(BYTES), np.full((2, 6), "a"))
@@ -214,3 +215,31 @@ def test_rows_of_one_length_but_for_some_of_zeros_have_one_unit(rng):
     assert (found.standardise, found.factor) == (False, pytest.approx(np.sqrt(7) / 3))
     x[9] *= 1.01
     assert observe(x).standardise
+
+
+def test_a_new_one_takes_raw_values_as_they_are(counts, rng):
+    rows = observe(rng.poisson(3.0, (20, 4)).astype("f4"), "poisson")
+    assert networks.build_scaling(*counts().units(rows)) is None
+
+
+def test_each_feature_is_standardised_whatever_its_scale(rng):
+    """A feature of 1e-9 is one; one of 1e6 that moves by less than float32 can tell is constant, and only centred."""
+    x = rng.normal(size=(400, 4)) * [1, 1e-9, 1e5, 0] + [5, 3e-9, 0, 7]
+    x[:, 3] = 1e6 + 0.02 * rng.normal(size=400)
+    scale, offset = Gaussian().units(observe(x.astype("f4"), "gaussian"))
+    scaled = x.astype("f4").astype("f8") * scale + offset
+    np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=0.1)
+    np.testing.assert_allclose(scaled.std(axis=0)[:3], 1, rtol=1e-2)
+    assert scale[3] == 1
+
+
+def test_of_bytes_a_two_hundred_and_fifty_fifth_is_taken_and_of_other_rows_nothing():
+    assert Bernoulli().units(observe(BYTES, "auto")) == (1 / 255, 0)
+    assert Bernoulli().units(observe(BYTES / 255, "auto")) == (1, 0)
+
+
+def test_a_feature_around_zero_does_not_hide_that_rows_are_standardised(rng):
+    x = rng.normal(5, 2, (500, 4)).astype("f4")
+    x[:, 0] = np.tile([-1, 1], 250)
+    with pytest.warns(UserWarning, match="x: .* of the values lie more than 10 standard deviations"):
+        likelihood.check_units(model_of(x), 1000 * x)

@@ -99,6 +99,20 @@ def test_calibration_by_hand():
     assert got["ece"] == pytest.approx(2 / 5 * 0.35 + 1 / 5 * 0.2 + 2 / 5 * 0.475)
 
 
+def test_bins_reach_from_zero_to_one():
+    """0 and 0.1 belong to the first of ten, 0.11 to the second; two bins end at a half."""
+    got = metrics.calibration(np.array([True, False, True]), np.array([0.0, 0.1, 0.11]))
+    assert [(b["low"], b["high"], b["count"]) for b in got["bins"]] == [(0.0, 0.1, 2), (0.1, 0.2, 1)]
+    halves = metrics.calibration(np.ones(2, bool), np.array([0.5, 0.6]), n_bins=2)["bins"]
+    assert [(b["low"], b["high"]) for b in halves] == [(0.0, 0.5), (0.5, 1.0)]
+
+
+def test_the_surest_of_two_equals_is_nobody_and_of_one_that_one():
+    assert metrics.most_confident_accuracy(np.array([0, 1]), np.array([0, 0]), np.array([0.7, 0.7])) is None
+    assert metrics.most_confident_accuracy(np.array([0, 1]), np.array([0, 0]), np.array([0.7, 0.8])) == 0.5
+    assert metrics.most_confident_accuracy(np.array([2]), np.array([0]), np.array([0.7])) == 1.0
+
+
 def test_calibrated_confidence_has_no_error(rng):
     confidence = rng.uniform(0.2, 1.0, 200_000)
     assert metrics.calibration(rng.uniform(size=200_000) < confidence, confidence)["ece"] < 0.01

@@ -4,8 +4,10 @@ import keras
 import numpy as np
 import oracles
 import pytest
+from scipy import stats
 
-from vade_tf.model.prior import GaussianMixturePrior
+from vade_tf.errors import InputError
+from vade_tf.model.prior import GaussianMixturePrior, check_clusters
 
 PI = np.array([0.2, 0.5, 0.3])
 MU = np.array([[0.0, 0.0], [4.0, -1.0], [-3.0, 2.0]])
@@ -65,6 +67,40 @@ def test_assign_says_what_is_wrong(prior, change, message):
         prior.assign(**{"pi": PI, "mu": MU, "sigma2": SIGMA2, **change})
 
 
-def test_needs_a_component():
-    with pytest.raises(ValueError, match="must be at least 1. Received: 0 and 2"):
-        GaussianMixturePrior(0, 2)
+@pytest.mark.parametrize(("k", "latent"), [(0, 2), (3, 0), (-1, -1)])
+def test_needs_a_component_and_a_dimension(k, latent):
+    with pytest.raises(ValueError, match="(n_clusters|latent_dim): expected a whole number of at least 1, got (0|-1)"):
+        GaussianMixturePrior(k, latent)
+    assert GaussianMixturePrior(1, 1)(np.zeros((2, 1), "f4")).shape == (2, 1)
+
+
+def test_it_starts_with_equal_weights_unit_variances_and_standard_normal_means():
+    layer, again, other = (GaussianMixturePrior(60, 50, seed) for seed in (3, 3, 4))
+    assert stats.kstest(layer.mu.numpy().ravel(), "norm").pvalue > 0.01
+    np.testing.assert_array_equal(layer.mu, again.mu)
+    assert not np.array_equal(layer.mu, other.mu)
+    log_pi, _, log_sigma2 = layer.parameters
+    np.testing.assert_allclose(np.exp(log_pi), np.full(60, 1 / 60), rtol=1e-6)
+    np.testing.assert_array_equal(log_sigma2, np.zeros((60, 50)))
+
+
+def test_a_draw_is_the_mean_and_so_many_standard_deviations(prior, rng):
+    clusters, noise = np.array([2, 0, 1, 1]), rng.normal(size=(4, 2)).astype("f4")
+    np.testing.assert_allclose(prior.draw(clusters, noise), MU[clusters] + np.sqrt(SIGMA2[clusters]) * noise, rtol=1e-6)
+
+
+@pytest.mark.parametrize("good", [[0], [2], [0, 2], [1, 1, 0], 2, [1.0, 2.0], np.array([0, 1], "u1"), []])
+def test_clusters_that_are_there(good):
+    found = check_clusters(good, 3)
+    np.testing.assert_array_equal(found, np.atleast_1d(good))
+    assert found.dtype == np.int32
+
+
+@pytest.mark.parametrize(
+    "bad", [[3], [-1], [0, 3], [-1, 2], [-1, 3], [1.5], [1.0, 0.5], [[0, 1]], [True], ["0"], [np.nan]]
+)
+def test_clusters_that_are_not(bad):
+    with pytest.raises(
+        InputError, match="^clusters: expected whole numbers from 0 to 2 in a list, one for each sample"
+    ):
+        check_clusters(bad, 3)

@@ -1,5 +1,8 @@
 """The errors that a user is meant to read."""
 
+import operator
+import reprlib
+
 LONGEST = 300  # characters of another library's message that are cited
 
 
@@ -17,6 +20,27 @@ class DivergedError(RuntimeError):
 
 class UnitsWarning(UserWarning):
     """Rows are in other units than those a model was trained on."""
+
+
+def whole_number(value, argument: str, least: int, most: int) -> int:
+    """A whole number that was given.
+
+    Args:
+        value: of Python or NumPy; True and False are none.
+        argument: what an error names.
+        least, most: what it may be.
+
+    Raises:
+        InputError: it is another.
+    """
+    try:
+        number = None if type(value).__name__ in ("bool", "bool_") else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or not least <= number <= most:
+        bounds = f"of at least {least}" if number is None or number < least else f"of at most {most:,}"
+        raise InputError(f"{argument}: expected a whole number {bounds}, got {reprlib.repr(value)}")
+    return number
 
 
 def cited(error: BaseException) -> str:

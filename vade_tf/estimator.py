@@ -1,7 +1,9 @@
 """`VaDEClusterer`: the whole recipe behind scikit-learn's verbs. Knows no run folder, no data set and no flag."""
 
+import errno
 import io
 import json
+import reprlib
 import tempfile
 import zipfile
 from numbers import Integral
@@ -17,15 +19,17 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import observe
 from vade_tf.data.sparse import Rows, SparseRows
-from vade_tf.errors import LONGEST, InputError
+from vade_tf.errors import LONGEST, InputError, cited, whole_number
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.prior import check_clusters
 from vade_tf.model.vade import VaDE
+from vade_tf.paths import usable
+from vade_tf.reading import memory
 from vade_tf.training import recipe
 from vade_tf.training.loop import checked_hints
 from vade_tf.training.reporter import Lines, Silent
 from vade_tf.training.settings import Settings
-from vade_tf.writing import write_whole
+from vade_tf.writing import write_whole, writing
 
 FITTED = ("labels_", "weights_", "means_", "covariances_")
 NAMES = {"clusters": "n_clusters", "seed": "random_state"}  # of a setting -> of the parameter
@@ -186,9 +190,13 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
     def inverse_transform(self, X):
         """Mean of p(x|z) of codes, in the units of the rows that were fitted: X [n, latent] -> [n, D]."""
         check_is_fitted(self)
-        codes = np.asarray(X, np.float32)
-        if codes.ndim != 2 or codes.shape[1] != self._n_features_out:
-            raise ValueError(f"X: expected codes of shape (n, {self._n_features_out}), got {codes.shape}")
+        codes = np.asarray(X)
+        if codes.dtype.kind not in "biuf" or codes.ndim != 2 or codes.shape[1] != self._n_features_out:
+            expected = f"X: expected codes, numbers of shape (n, {self._n_features_out})"
+            raise InputError(f"{expected}, got {codes.dtype} of shape {codes.shape}")
+        if not np.isfinite(codes).all():
+            raise InputError("X: expected finite codes, got some that are NaN or infinite")
+        codes = codes.astype(np.float32)
         return self._raw(self._each(codes, self.model_.decode))
 
     def sample(self, n_samples=1, cluster=None, random_state=None):
@@ -206,8 +214,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             ValueError: n_samples below 1, or no such cluster.
         """
         check_is_fitted(self)
-        if isinstance(n_samples, bool) or int(n_samples) != n_samples or n_samples < 1:
-            raise ValueError(f"n_samples: expected a whole number of at least 1, got {n_samples!r}")
+        most = int(min(memory() / (8 * self.n_features_in_), 2**31 - 1))
+        n_samples = whole_number(n_samples, "n_samples", 1, most)
         random = check_random_state(self.random_state if random_state is None else random_state)
         k = len(self.weights_)
         if cluster is None:
@@ -262,7 +270,11 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
                 np.savez(file, **arrays)
             with archive.open("model.keras", "w") as file:
                 file.write(_model_bytes(self.model_))
-        write_whole(Path(path), content.getbuffer())
+        place = usable(path, "path")
+        with writing(place, "path"):
+            if not place.parent.is_dir():
+                raise FileNotFoundError(errno.ENOENT, "its folder is not there")
+        write_whole(place, content.getbuffer())
 
     @classmethod
     def load(cls, path) -> "VaDEClusterer":
@@ -271,13 +283,14 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         Raises:
             ValueError: there is none, or it is damaged.
         """
+        path = usable(path, "path")
         try:
             with zipfile.ZipFile(path) as archive:
                 about = json.loads(archive.read("clusterer.json"))
                 arrays = dict(np.load(io.BytesIO(archive.read("arrays.npz")), allow_pickle=False))
                 model = _model_of(archive.read("model.keras"))
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise InputError(f"path: {path} holds no clusterer, or a damaged one ({error})") from error
+        except Exception as error:  # whatever zipfile, NumPy and Keras raise for what is damaged
+            raise InputError(f"path: {path} holds no clusterer, or a damaged one ({cited(error)})") from error
         parameters = about["parameters"]
         if isinstance(parameters["hidden"], list):
             parameters["hidden"] = tuple(parameters["hidden"])
@@ -314,7 +327,9 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         if self.encoder is None:
             return None
         copies = []
-        for network in (self.encoder, self.decoder):
+        for name, network in (("encoder", self.encoder), ("decoder", self.decoder)):
+            if not isinstance(network, keras.Model):
+                raise InputError(f"{name}: expected a functional keras.Model, got {reprlib.repr(network)}")
             copies.append(keras.models.clone_model(network))
             copies[-1].set_weights(network.get_weights())
         return copies[0], copies[1]

@@ -263,7 +263,7 @@ def of_files() -> Iterator[Call]:
             yield Call(
                 f"{verb}: {name}",
                 lambda bench, path=path, f=function: f(path),
-                ("path", "run folder", "several runs", "export", "d" * 99),
+                ("path", "run", "several runs", "export", "resume", "d" * 39),
             )
         if name not in ("nowhere",):
             yield Call(f"export: to {name}", lambda bench, path=path: vade_tf.export(bench.model, path), ("to",))
@@ -294,12 +294,6 @@ def of_files() -> Iterator[Call]:
         "model of None": {"model": None},
     }.items():
         yield Call(f"TrainConfig.create: {name}", lambda bench, given=given: TrainConfig.create(**given), tuple(given))
-    for name, text in {"brackets": "[" * 100_000, "null": "null", "digits": '{"seed": ' + "9" * 5000 + "}"}.items():
-        yield Call(
-            f"TrainConfig.from_json: {name}",
-            lambda bench, text=text: TrainConfig.from_json(text),
-            ("JSON", "object", "brackets", "digits", "deep"),
-        )
     yield Call("train: a config of a dict", lambda bench: vade_tf.train({"clusters": 3}, "out"), ("config",))
 
 

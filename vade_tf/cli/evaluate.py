@@ -66,9 +66,7 @@ def run(options: argparse.Namespace, command: str) -> None:
         check_single(folder)
         Run.open(folder)  # a mistyped name is found out before a folder of that name is made
     if not options.no_figures:
-        page.prepare(
-            out, "out" if options.out else "", several
-        )  # a folder that cannot be written is found out before the work
+        page.prepare(out, "out" if options.out else "", several)  # what cannot be written is found out before the work
     where = {name: getattr(options, name) for name in ("data_dir", "data", "labels", "test")}
     evaluated = {}
     with Steps(options.quiet) as steps:

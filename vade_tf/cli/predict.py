@@ -32,7 +32,9 @@ def main(argv: list[str] | None = None, prog: str = "vade-tf predict") -> int:
 
 def run(options: argparse.Namespace) -> None:
     to_screen, out = options.out == "-", Path(options.out)
-    if out.is_symlink() and out.exists():  # the link is kept, what it leads to is replaced
+    if out.is_symlink():  # the link is kept, what it leads to is replaced
+        if not out.exists():
+            raise InputError(f"--out: {out} is a link to nothing; remove it, or choose another file")
         out = out.resolve()
     if not to_screen and not out.parent.is_dir():
         raise InputError(f"--out: expected a file in an existing folder, got {out}; make the folder {out.parent} first")
@@ -43,7 +45,7 @@ def run(options: argparse.Namespace) -> None:
 
     with starting():
         from vade_tf.data.pipeline import steps_per_epoch
-        from vade_tf.report.rows import load_rows
+        from vade_tf.report.rows import check_width, load_rows
         from vade_tf.runs import assignments
         from vade_tf.runs.folder import Run
         from vade_tf.runs.load import load
@@ -53,6 +55,7 @@ def run(options: argparse.Namespace) -> None:
     if not folder.finished:
         raise InputError(f"{options.run}: expected a finished run; continue it with resume={options.run!r}")
     model = load(options.run)
+    check_width(folder, model)
     x = load_rows(folder, model, data=options.data, labels=options.labels)[0].x
     if to_screen:
         sys.stdout.writelines(assignments.table(model, x))

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from vade_tf.cli.command import Parser, answer, path, starting, typed
 from vade_tf.cli.speech import SWITCHES, flag, in_flags
-from vade_tf.errors import InputError
-from vade_tf.runs.config import TrainConfig, cluster_counts
+from vade_tf.errors import InputError, whole_number
+from vade_tf.runs.config import MOST, TrainConfig, cluster_counts
 from vade_tf.training.settings import RECIPES
 
 
@@ -119,8 +119,7 @@ def run(
 ) -> None:
     """Train; `begun` gets the folder as soon as it is known."""
     for name, number in (("--seeds", seeds), ("--restarts", restarts)):
-        if number < 1:
-            raise InputError(f"{name}: expected a whole number of at least 1, got {number}")
+        whole_number(number, name, 1, MOST)
     if resume is not None and (settings or out or seeds > 1 or restarts > 1):
         raise InputError("--resume: takes every setting from the run folder; only --no-export and --quiet go with it")
     several = cluster_counts(settings.pop("clusters")) if "clusters" in settings else range(0)

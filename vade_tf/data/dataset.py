@@ -1,6 +1,7 @@
 """`Observations`: unlabelled rows with what a fit needs to know of them. `Dataset`: the same with names and labels."""
 
 import math
+import reprlib
 import zlib
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -10,7 +11,7 @@ import numpy as np
 import scipy.sparse
 
 from vade_tf.data.sparse import Rows, SparseRows
-from vade_tf.errors import InputError, cited
+from vade_tf.errors import InputError, cited, whole_number
 from vade_tf.reading import memory
 
 ALIKE = 1e-4  # relative difference of squared lengths that rounding makes
@@ -144,6 +145,10 @@ def observe(
         x = x.reshape(len(x), -1)
     if 4 * x.shape[1] * min(len(x), CHECK_ROWS) > memory():
         raise InputError(f"{argument}: expected rows that fit in memory, got {x.shape[1]:,} features; choose some")
+    if image_shape is not None:
+        if not isinstance(image_shape, (tuple, list)) or len(image_shape) != 2:
+            raise InputError(f"image_shape: expected (height, width), got {reprlib.repr(image_shape)}")
+        image_shape = tuple(whole_number(side, "image_shape", 1, 2**31 - 1) for side in image_shape)
     if image_shape is not None and math.prod(image_shape) != x.shape[1]:
         raise InputError(
             f"image_shape: expected (height, width) of the {x.shape[1]} values of a row, got {tuple(image_shape)}"

@@ -5,8 +5,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, cited, whole_number
 from vade_tf.model import elbo
+
+LARGEST = 2**31 - 1  # numbers of a weight
 
 
 @keras.saving.register_keras_serializable("vade_tf")
@@ -24,10 +26,8 @@ class GaussianMixturePrior(keras.layers.Layer):
 
     def __init__(self, n_components: int, latent_dim: int, seed: int = 0, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
-        if n_components < 1 or latent_dim < 1:
-            raise ValueError(
-                f"n_components and latent_dim must be at least 1. Received: {n_components} and {latent_dim}"
-            )
+        n_components = whole_number(n_components, "n_clusters", 1, LARGEST)
+        latent_dim = whole_number(latent_dim, "latent_dim", 1, LARGEST // n_components)
         self.n_components = n_components
         self.latent_dim = latent_dim
         self.seed = seed
@@ -96,7 +96,10 @@ def check_clusters(clusters, n_components: int):
     """
     if tf.is_symbolic_tensor(clusters):
         return clusters
-    found = np.atleast_1d(np.asarray(clusters))
+    try:
+        found = np.atleast_1d(np.asarray(clusters))
+    except ValueError as error:
+        raise InputError(f"clusters: expected whole numbers in a list ({cited(error)})") from error
     whole = found.dtype.kind in "iu" or (found.dtype.kind == "f" and np.all(found % 1 == 0))
     if found.ndim != 1 or not whole or (found.size and not 0 <= found.min() <= found.max() < n_components):
         raise InputError(

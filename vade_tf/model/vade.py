@@ -1,12 +1,13 @@
 """VaDE as a `keras.Model`: ties networks, prior and bound together; knows no data set, file or training phase."""
 
 import math
+import reprlib
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, whole_number
 from vade_tf.model import elbo, networks
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.prior import GaussianMixturePrior, check_clusters
@@ -55,8 +56,12 @@ class VaDE(keras.Model):
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihoods.get(likelihood)
+        if scaling is not None and not isinstance(scaling, keras.layers.Layer):
+            raise InputError(f"scaling: expected a layer of Keras, or None, got {reprlib.repr(scaling)}")
         self.scaling = scaling
-        self.seed = seed
+        self.seed = whole_number(seed, "seed", 0, 2**31 - 1)
+        if not isinstance(guide_weight, (int, float, np.number)) or not 0 <= guide_weight < math.inf:
+            raise InputError(f"guide_weight: expected a number of at least 0, got {reprlib.repr(guide_weight)}")
         self.prior = GaussianMixturePrior(n_clusters, decoder.input_shape[-1], seed, name="prior")
         self.guide_weight = self.add_weight(
             name="guide_weight",
@@ -115,6 +120,8 @@ class VaDE(keras.Model):
                 name no component, or rows that are not finite or not in the units of the model.
         """
         self._check_rows(x)
+        if settings.get("sample_weight") is not None:
+            raise InputError("sample_weight: expected none, every row counts alike; leave it out")
         if hints is not None and not isinstance(hints, bool):
             if y is not None:
                 raise InputError("hints: expected hints or y, got both; leave y out")
@@ -198,6 +205,8 @@ class VaDE(keras.Model):
             ValueError: a cluster that is no whole number from 0 to K - 1.
         """
         clusters = check_clusters(clusters, self.prior.n_components)
+        if not tf.is_symbolic_tensor(seed):
+            seed = whole_number(seed, "seed", 0, 2**31 - 1)
         noise = tf.random.stateless_normal((tf.size(clusters), self.prior.latent_dim), seed=[self.seed, seed])
         return self.decode(self.prior.draw(clusters, noise))
 
@@ -321,10 +330,12 @@ class VaDE(keras.Model):
     def _check_rows(self, x) -> None:
         """Rows given as an array, or as a pair of arrays: their width and their units. Data sets go unseen."""
         for each in x if isinstance(x, (tuple, list)) else (x,):
+            if each is None or isinstance(each, (str, dict, int, float, list)):
+                raise InputError(f"x: expected an array of rows [n, {self.n_features}], got {type(x).__name__}")
             if not hasattr(each, "__array__"):
                 continue
             rows = np.asarray(each)
-            if rows.ndim < 2 or math.prod(rows.shape[1:]) != self.n_features:
+            if rows.ndim < 2 or not len(rows) or math.prod(rows.shape[1:]) != self.n_features:
                 raise InputError(f"x: expected rows of {self.n_features} values, got shape {rows.shape}")
             likelihoods.check_units(self, rows.reshape(len(rows), self.n_features))
 

@@ -20,7 +20,7 @@ from vade_tf.data.dataset import Dataset
 from vade_tf.data.sparse import Rows
 from vade_tf.model import elbo
 from vade_tf.model.vade import VaDE
-from vade_tf.report.rows import load_rows
+from vade_tf.report.rows import check_width, load_rows
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 from vade_tf.seeding import generator
@@ -63,6 +63,7 @@ def evaluate_run(path: str | Path, *, step: Callable[[str], None] = lambda name:
     step("loading data")
     history = run.load_rows()
     model = load(path)
+    check_width(run, model)
     dataset, seen = load_rows(run, model, **where)
     step(f"encoding {len(dataset.x):,} rows")
     found = findings(model, dataset.x)

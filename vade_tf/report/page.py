@@ -202,14 +202,14 @@ def prepare(out: Path, argument: str = "", several: bool = False) -> None:
     file = out / ("comparison.png" if several else "report.html")
     if file.is_dir():
         raise StorageError(f"{file} cannot be written (it is a folder); move it away")
-    if not several:
-        with writing(out / "figures"):
-            (out / "figures").mkdir(exist_ok=True)
+    if not several and (out / "figures").exists() and not (out / "figures").is_dir():
+        raise StorageError(f"{out / 'figures'} cannot be written (it is no folder); move it away")
 
 
 def write(evaluated: Evaluation, out: Path, command: str) -> Path:
     """Figures and report.html of one run into a folder; returns the page's path."""
-    prepare(out)
+    with writing(out / "figures"):
+        (out / "figures").mkdir(exist_ok=True)
     pictures = []
     subject = (evaluated.model, evaluated.dataset, evaluated.found)
     for picture in figures.draw(*subject, evaluated.result, evaluated.history):

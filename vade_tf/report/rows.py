@@ -39,14 +39,9 @@ def load_rows(
     Raises:
         InputError: the data cannot be found, do not fit the model, or are not those of the run.
     """
-    width = run.data["features"]
-    if model.n_features != width:
-        raise InputError(
-            f"{run.path / 'model.keras'}: expected a model of {width} features, as data.json has, got one of "
-            f"{model.n_features}; copy the run folder again"
-        )
     if data is not None:
         dataset = load_file(data, labels, model.likelihood.name)
+        width = run.data["features"]
         if dataset.x.shape[1] != width:
             raise InputError(f"data: expected {width} features, as {run.path} has, got {dataset.x.shape[1]} in {data}")
         check_units(model, dataset.x, f"data: {data}")
@@ -77,3 +72,13 @@ def load_rows(
         )
     numbers = numbers_of(run.config, len(whole.x))[0]
     return whole.part(np.arange(len(whole.x) - size, len(whole.x))), int(np.sum(numbers >= len(whole.x) - size))
+
+
+def check_width(run: Run, model: keras.Model) -> None:
+    """Raises InputError unless the model in a run folder reads rows as wide as those the run began with."""
+    width = run.data["features"]
+    if model.n_features != width:
+        raise InputError(
+            f"{run.path / 'model.keras'}: expected a model of {width} features, as data.json has, got one of "
+            f"{model.n_features}; copy the run folder again"
+        )

@@ -11,6 +11,7 @@ from vade_tf.errors import InputError
 from vade_tf.systems import SYSTEMS
 from vade_tf.training.settings import EPOCHS, HIDDEN, RECIPES, Resolved, Settings, option
 
+MOST = 1000  # runs of a study
 MODELS = ("vade", *SYSTEMS)
 
 
@@ -110,4 +111,6 @@ def cluster_counts(text: str) -> range:
     if len(numbers) not in (2, 3) or not 1 <= numbers[0] < numbers[1] or min(numbers) < 1:
         raise InputError(f"clusters: expected a number, or a range such as 5:20 or 5:20:5, got {text!r}")
     low, high, step = [*numbers, 1][:3]
+    if (high - low) // step >= MOST:
+        raise InputError(f"clusters: expected a range of at most {MOST:,} numbers, got {text!r}; take larger steps")
     return range(low, high + 1, step)

@@ -7,9 +7,9 @@ import json
 import shutil
 from pathlib import Path
 
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, whole_number
 from vade_tf.runs import selection
-from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.config import MOST, TrainConfig
 from vade_tf.runs.folder import LOCK
 from vade_tf.runs.study import Study
 from vade_tf.training.reporter import Silent
@@ -34,6 +34,7 @@ def train_restarts(
     Raises:
         InputError: as for `train.train`.
     """
+    whole_number(n, "restarts", 1, MOST)
     if config.model != "vade":
         raise InputError(f"restarts: expected model='vade', got {config.model!r}; seeds go with every system")
     if config.hints is not None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, whole_number
 from vade_tf.runs import selection
-from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.config import MOST, TrainConfig
 from vade_tf.runs.study import Study, kind_of
 from vade_tf.training.reporter import Silent
 
@@ -44,6 +44,7 @@ def train_seeds(
     Raises:
         InputError: as for `train.train`, or seeds beyond the largest.
     """
+    whole_number(n_seeds, "seeds", 1, MOST)
     if config.seed + n_seeds > 2**31:
         raise InputError(f"seeds: expected the last of them below 2^31, got {n_seeds} from {config.seed} up")
     study = Study.begin("seeds", config, out, range(config.seed, config.seed + n_seeds))

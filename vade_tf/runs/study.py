@@ -23,7 +23,7 @@ from vade_tf.errors import InputError
 from vade_tf.paths import usable
 from vade_tf.reading import each, json_object, record
 from vade_tf.runs import selection, train
-from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.config import MOST, TrainConfig
 from vade_tf.runs.folder import Run, held
 from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows, load_whole
@@ -43,7 +43,6 @@ class Kind:
     least: int = 0
 
 
-MOST = 1000  # runs of a study
 KINDS = {
     "seeds": Kind("seed", "seed-", False),
     "restarts": Kind("restart", "restart-"),
@@ -76,8 +75,6 @@ class Study:
         Raises:
             InputError: rows or settings that cannot be used, or a folder that is not empty or cannot be written.
         """
-        if len(values) > MOST:
-            raise InputError(f"{kind}: expected at most {MOST:,} runs, got {len(values):,}")
         out, whole = usable(out, "out"), load_whole(config) if whole is None else whole
         rows = load_rows(config, whole)
         train.filled(rows.config, rows)

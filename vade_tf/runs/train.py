@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import platform
+import reprlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -62,6 +63,8 @@ def train(
         InputError: data or settings that cannot be used, or a folder that cannot be written; nothing is written then.
         DivergedError: the loss became NaN or infinite, time and again.
     """
+    if not isinstance(config, TrainConfig):
+        raise InputError(f"config: expected TrainConfig(...), got {reprlib.repr(config)}")
     rows = load_rows(config, whole)
     config = filled(rows.config, rows)
     with held(out, "out", new=True):

@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from vade_tf.errors import InputError, StorageError, cited
+from vade_tf.errors import InputError, StorageError, cited, whole_number
 from vade_tf.model.vade import VaDE
 from vade_tf.paths import usable
 from vade_tf.serving.signatures import build_signatures
@@ -33,12 +33,10 @@ def export(model: VaDE, to: str | Path, version: int = 1) -> Path:
     Raises:
         InputError: no VaDE, a version that is there already, or a folder that cannot be written (StorageError).
     """
-    to, name = usable(to, "to"), str(version)
+    to = usable(to, "to")
     if not isinstance(model, VaDE):
         raise InputError(f"model: expected a VaDE, such as vade_tf.load of its run folder returns, got {model!r}")
-    if not 1 <= version < 2**63:
-        bounds = "of at least 1" if version < 1 else "below 2^63"
-        raise InputError(f"version: expected a whole number {bounds}, got {name[:20]}")
+    name = str(whole_number(version, "version", 1, 2**63 - 1))
     if (to / name).exists():
         free = 1 + max(int(path.name) for path in to.iterdir() if path.name.isdecimal())
         raise InputError(f"version: {to / name} is there already and may be in use; take version={free}")

@@ -11,14 +11,18 @@ x are raw features, as in training: the scaling is inside. A row's answer depend
 neighbours, so a server may put requests together as it likes.
 """
 
+import reprlib
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, cited
 from vade_tf.model import elbo
+from vade_tf.model.likelihood import MOST
+from vade_tf.model.prior import check_clusters
 from vade_tf.model.vade import VaDE
+from vade_tf.paths import usable
 
 ROWS = 1024  # a call of `Served`: the widest layer of the paper's network then holds 8 MB
 
@@ -96,13 +100,14 @@ class Served:
     """
 
     def __init__(self, path: str | Path):
+        path = usable(path, "path")
         try:
             self._module = tf.saved_model.load(str(path))  # owns the weights
             self.signatures = self._module.signatures
             if not {"serving_default", "encode", "reconstruct", "score", "generate"} <= set(self.signatures):
                 raise ValueError(f"its signatures are {sorted(self.signatures)}")
         except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
-            raise InputError(f"{path} is damaged or no export of a VaDE ({error})") from error
+            raise InputError(f"{path} is damaged or no export of a VaDE ({cited(error)})") from error
 
     def classify(self, x) -> dict[str, np.ndarray]:
         """x [n, D] -> cluster [n], probabilities [n, K], confidence (the highest of them) [n], density log p(z) [n]."""
@@ -135,13 +140,21 @@ class Served:
         Returns:
             Means of p(x|z), [n, D]. Other draws than `VaDE.sample` makes from the same seed.
         """
-        answer = self.signatures["generate"](
-            cluster=tf.constant(np.asarray(clusters, np.int64)), seed=tf.constant(np.asarray(seed, np.int64))
-        )
+        k = self.signatures["serving_default"].structured_outputs["probabilities"].shape[1]
+        cluster = check_clusters(clusters, k).astype(np.int64)
+        seeds = np.asarray(seed)
+        if seeds.dtype.kind not in "iu" or seeds.shape not in ((), cluster.shape):
+            raise InputError(f"seed: expected a whole number, or one for each row, got {reprlib.repr(seed)}")
+        answer = self.signatures["generate"](cluster=tf.constant(cluster), seed=tf.constant(seeds.astype(np.int64)))
         return answer["x"].numpy()
 
     def _rows(self, name: str, x) -> dict[str, np.ndarray]:
         x = np.asarray(x)
+        width = self.signatures[name].structured_input_signature[1]["x"].shape[1]
+        if x.dtype.kind not in "biuf" or x.ndim != 2 or x.shape[1] != width:
+            raise InputError(f"x: expected numbers of shape (n, {width}), got {x.dtype} of shape {x.shape}")
+        if not (np.abs(x) <= MOST).all():
+            raise InputError("x: expected finite numbers below 1e30, got others; drop or impute such rows")
         parts = [
             self.signatures[name](x=tf.constant(x[i : i + ROWS], tf.float32)) for i in range(0, max(len(x), 1), ROWS)
         ]

@@ -1,0 +1,407 @@
+"""Mutation run: small faults are put into the code one at a time; how many of them do the tests notice?
+
+pip install coverage                           needed besides requirements/test.txt
+python benchmarks/mutants.py                   tests the mutants that results/mutants.csv does not hold yet
+python benchmarks/mutants.py --again           tests those that survived once more, e.g. after new tests
+python benchmarks/mutants.py --table           prints the table of what was measured
+
+A mutant is one edit of one of `MODULES`: another operator, boundary or constant, a call less (`mutations.py`).
+Of each module `--per-module` mutants are drawn by a fixed seed. Which tests run which line is measured first, once a
+test file (`--cache`). A mutant meets the tests that run its line, the fastest first, until one fails: then it is
+killed. So is one that takes several times as long as usual (outcome "timeout"). One that passes all of them survives;
+results/mutants_equivalent.csv lists those that no test can tell from the original, with the reason.
+
+The parent imports TensorFlow once and forks a process for each mutant, which imports the edited package and runs pytest
+inside: no start of TensorFlow, and no file of the package is touched. Processes that a test starts itself see the
+original code. Needs Linux or macOS.
+"""
+
+import argparse
+import ast
+import csv
+import functools
+import hashlib
+import importlib
+import importlib.machinery
+import importlib.util
+import json
+import os
+import re
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from mutations import IDENTITY, ROOT, Mutant, mutants
+
+RESULTS = ROOT / "benchmarks" / "results" / "mutants.csv"
+EQUIVALENT = RESULTS.with_name("mutants_equivalent.csv")
+COLUMNS = ("file", "line", "function", "original", "mutated", "outcome", "test", "seconds")
+MODEL = ("elbo", "prior", "likelihood", "vade", "optimizer", "networks")
+TRAINING = ("recipe", "start", "views", "posterior", "loop", "health", "watch", "callbacks")
+SYSTEMS = ("__init__", "dec", "gmvae", "models", "registry", "shallow")
+MODULES = [
+    *(f"vade_tf/model/{name}.py" for name in MODEL),
+    *(f"vade_tf/training/{name}.py" for name in TRAINING),
+    *(f"vade_tf/systems/{name}.py" for name in SYSTEMS),
+    "vade_tf/runs/selection.py",
+    "vade_tf/metrics.py",
+    "vade_tf/seeding.py",
+]
+# Tests that are slow, work in processes of their own, and are about other modules.
+LEFT_OUT = re.compile(
+    "test_(baselines_adding|cli|compare|config|data|device|docs|estimator|evaluate_cli|export|fetch|figures|hostile|"
+    "imports|keras_names|machine|mosaic|named|pipeline|readme|report|sparse|sweep|training|writing)"
+)
+PRELOADED = (
+    "tensorflow", "keras", "tensorflow_probability", "numpy", "scipy.stats", "scipy.sparse.csgraph", "scipy.optimize",
+    "sklearn.cluster", "sklearn.metrics", "sklearn.mixture", "sklearn.neighbors", "threadpoolctl", "pytest",
+    "hypothesis", "hypothesis.extra.numpy",
+)  # fmt: skip
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a forked process does: `run` gives its exit code; it is killed after so many seconds."""
+
+    about: object
+    run: Callable[[], int]
+    seconds: float
+
+
+def pool(tasks: Iterable[Task], jobs: int, log: Path) -> Iterator[tuple[Task, int, float]]:
+    """Runs tasks, so many at once; yields each with its exit code and its seconds when it ends."""
+    waiting, running = iter(tasks), {}
+    while True:
+        while len(running) < jobs and (task := next(waiting, None)) is not None:
+            running[fork(task, log)] = task, time.monotonic()
+        if not running:
+            return
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid:
+            task, begun = running.pop(pid)
+            yield task, os.waitstatus_to_exitcode(status), time.monotonic() - begun
+            continue
+        time.sleep(0.05)
+        for pid, (task, begun) in running.items():
+            if time.monotonic() - begun > task.seconds:
+                os.killpg(pid, signal.SIGKILL)
+
+
+def fork(task: Task, log: Path) -> int:
+    """Starts a task in a process, and process group, of its own; its output goes to a file."""
+    if pid := os.fork():
+        return pid
+    code = 70
+    try:
+        os.setpgid(0, 0)
+        output = os.open(log / f"{os.getpid()}.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for stream in (1, 2):
+            os.dup2(output, stream)
+        code = task.run()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+class Tally:
+    """A pytest plugin: tests in the given order, what each takes, which failed, and which fixtures a module's share.
+
+    `switch` is told who is at work: a test, or a shared fixture, whose lines concern every test that has it.
+    """
+
+    def __init__(self, order: Iterable[str] = (), switch: Callable[[str], None] = lambda context: None):
+        self.order = {test: place for place, test in enumerate(order)}
+        self.switch = switch
+        self.at_work = [""]
+        self.tests: dict[str, dict] = {}
+        self.fixtures: dict[str, float] = {}
+        self.failed: list[str] = []
+
+    def pytest_collection_modifyitems(self, items):
+        items.sort(key=lambda item: self.order.get(item.nodeid, -1))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item):
+        found = item._fixtureinfo.name2fixturedefs
+        shared = sorted(name for name, definitions in found.items() if definitions[-1].scope == "module")
+        self.tests[item.nodeid] = {"seconds": 0.0, "fixtures": shared}
+        self.at_work = [item.nodeid]
+        self.switch(item.nodeid)
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_fixture_setup(self, fixturedef):
+        if fixturedef.scope != "module":
+            yield
+            return
+        begun, test = time.perf_counter(), self.at_work[0]
+        self.at_work.append(fixturedef.argname)
+        self.switch(fixturedef.argname)
+        yield
+        self.at_work.pop()
+        self.switch(self.at_work[-1])
+        seconds = time.perf_counter() - begun
+        self.fixtures[fixturedef.argname] = seconds
+        if len(self.at_work) == 1:  # else it is part of another fixture
+            self.tests[test]["seconds"] -= seconds
+
+    def pytest_runtest_logreport(self, report):
+        if report.nodeid in self.tests:
+            self.tests[report.nodeid]["seconds"] += report.duration
+        if report.failed:
+            self.failed.append(report.nodeid)
+
+
+def run_pytest(tests: Iterable[str], tally: Tally, *more: str) -> int:
+    """pytest in this process, on the package as it is imported here."""
+    sys.path.insert(0, str(ROOT))
+    with tempfile.TemporaryDirectory() as folder:
+        flags = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-seed=0", f"--basetemp={folder}/tests"]
+        return int(pytest.main([*tests, "--rootdir", str(ROOT), *flags, *more], [tally]))
+
+
+def learn(test_file: str, report: Path) -> int:
+    """Runs a test file; to `report` goes which test or fixture runs which line, what each takes, and what fails."""
+    import coverage
+    import tensorflow as tf
+
+    tf.function = functools.partial(tf.function, autograph=False)  # AutoGraph runs a copy, whose lines nobody counts
+    measure = coverage.Coverage(data_file=None, include=[f"{ROOT}/vade_tf/*"])
+    tally = Tally(switch=measure.switch_context)
+    measure.start()
+    code = run_pytest([test_file], tally)
+    measure.stop()
+    data, lines = measure.get_data(), {}
+    for file in data.measured_files():
+        found = {line: [each for each in names if each] for line, names in data.contexts_by_lineno(file).items()}
+        lines[str(Path(file).relative_to(ROOT))] = {line: names for line, names in found.items() if names}
+    tests = {test: found for test, found in tally.tests.items() if test not in tally.failed}
+    known = {"lines": lines, "tests": tests, "fixtures": tally.fixtures, "failed": tally.failed}
+    report.write_text(json.dumps(known))
+    return code
+
+
+def learned(cache: Path, jobs: int) -> list[dict]:
+    """What is known of each test file; measured where the file, or the package, has changed."""
+    common = [*sorted((ROOT / "vade_tf").rglob("*.py")), ROOT / "tests" / "conftest.py"]
+    reports, tasks = [], []
+    for file in sorted((ROOT / "tests").glob("test_*.py")):
+        if not LEFT_OUT.match(file.stem):
+            key = hashlib.sha256(b"".join(each.read_bytes() for each in (*common, file))).hexdigest()[:16]
+            reports.append(cache / f"{file.stem}-{key}.json")
+            if not reports[-1].exists():
+                tasks.append(Task(file.stem, functools.partial(learn, f"tests/{file.name}", reports[-1]), 3600))
+    for task, code, seconds in pool(tasks, jobs, cache):
+        print(f"{task.about}: {seconds:.0f} s, pytest's code {code}", flush=True)
+    return [json.loads(report.read_text()) for report in reports]
+
+
+def concerned(mutant: Mutant, known: list[dict], budget: float) -> tuple[list[str], float]:
+    """Tests that run the line of a mutant, the fastest first, as many as take `budget` seconds; and what they take."""
+    places = {mutant.file: range(mutant.span[0], mutant.span[1] + 1)} if mutant.span else readers(mutant)
+    found: dict[str, tuple[float, dict[str, float]]] = {}  # own seconds, those of its fixtures
+    for number, each in enumerate(known):
+        users: dict[str, list[str]] = {}
+        for test, one in each["tests"].items():
+            for name in (test, *one["fixtures"]):
+                users.setdefault(name, []).append(test)
+        running = {
+            name
+            for file, lines in places.items()
+            for line in lines
+            for name in each["lines"].get(file, {}).get(str(line), ())
+        }
+        told = set() if mutant.span else {test for test in each["tests"] if mutant.names & words(test)}
+        for test in told | {test for name in running for test in users.get(name, ())}:
+            one = each["tests"][test]
+            fixtures = {f"{number} {name}": each["fixtures"].get(name, 0.0) for name in one["fixtures"]}
+            found[test] = one["seconds"], fixtures
+    chosen, made, total = [], set(), 0.0
+    for test, (own, fixtures) in sorted(found.items(), key=lambda pair: pair[1][0] + sum(pair[1][1].values())):
+        total += own + sum(seconds for name, seconds in fixtures.items() if name not in made)
+        if chosen and total > budget:
+            break
+        chosen.append(test)
+        made.update(fixtures)
+    return chosen, total
+
+
+@functools.cache
+def words(test: str) -> frozenset[str]:
+    """Names that stand in the source of a test."""
+    file, name = test.split("[")[0].split("::")
+    found = (node for node in ast.walk(ast.parse((ROOT / file).read_text())) if isinstance(node, ast.FunctionDef))
+    inside = (node for function in found if function.name == name for node in ast.walk(function))
+    return frozenset(getattr(node, "id", getattr(node, "attr", "")) for node in inside)
+
+
+def readers(mutant: Mutant) -> dict[str, list[int]]:
+    """Lines of functions that read the names which a statement of a module or class defines; else all of the module."""
+    places: dict[str, list[int]] = {}
+    everything: list[int] = []
+    for file in sorted((ROOT / "vade_tf").rglob("*.py")):
+        name = str(file.relative_to(ROOT))
+        for function in ast.walk(ast.parse(file.read_text())):
+            if isinstance(function, ast.FunctionDef):
+                inside = [
+                    node for statement in function.body for node in ast.walk(statement) if hasattr(node, "lineno")
+                ]
+                own = [node.lineno for node in inside]
+                everything += own if name == mutant.file else []
+                read = [n.lineno for n in inside if getattr(n, "id", getattr(n, "attr", None)) in mutant.names]
+                if any(getattr(n, "id", None) in mutant.names for n in ast.walk(function.args)):  # a default
+                    read = own
+                places.setdefault(name, []).extend(read)
+    places = {name: lines for name, lines in places.items() if lines}
+    return places or {mutant.file: everything}
+
+
+class Edited(importlib.machinery.SourceFileLoader):
+    """Loads a module from the source of a mutant; as a finder it knows this one module.
+
+    The source is written to a file, which stands in the compiled code: AutoGraph reads the source of a function there.
+    """
+
+    def __init__(self, mutant: Mutant, copy: Path):
+        name = mutant.file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        super().__init__(name, str(ROOT / mutant.file))
+        self.copy = copy
+        copy.write_text(mutant.source)
+
+    def get_code(self, fullname):
+        return compile(self.copy.read_text(), str(self.copy), "exec", dont_inherit=True)
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname != self.name:
+            return None
+        folder = [str(Path(self.path).parent)] if self.path.endswith("__init__.py") else None
+        return importlib.util.spec_from_file_location(
+            fullname, self.path, loader=self, submodule_search_locations=folder
+        )
+
+
+def meet(mutant: Mutant, tests: list[str], verdict: Path) -> int:
+    """The tests on the edited package, up to the first that fails; its name goes to the file `verdict`."""
+    sys.meta_path.insert(0, Edited(mutant, verdict.with_suffix(".py")))
+    tally = Tally(tests)
+    code = run_pytest(tests, tally, "-x")
+    verdict.write_text((tally.failed or ["import"])[0])
+    return code
+
+
+# ---------------------------------------------------------------------------------------------- results
+
+
+def read(file: Path) -> dict[tuple[str, ...], dict]:
+    """Rows of a CSV file by the identity of the mutant."""
+    if not file.exists():
+        return {}
+    with file.open(newline="") as lines:
+        rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    return {tuple(row[name] for name in IDENTITY): row for row in rows}
+
+
+def write(rows: dict[tuple[str, ...], dict], command: str) -> None:
+    draft = RESULTS.with_suffix(".draft")
+    with draft.open("w", newline="") as file:
+        file.write(f"# {command}\n")
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(sorted(rows.values(), key=lambda row: (MODULES.index(row["file"]), int(row["line"]))))
+    draft.replace(RESULTS)
+
+
+def drawn(file: str, number: int, seed: int) -> list[Mutant]:
+    """So many mutants of a module, by a hash of each: an edit elsewhere in the module changes no draw."""
+    found = sorted(mutants(file), key=lambda one: hashlib.sha256(f"{seed} {one.identity}".encode()).digest())
+    return sorted(found[:number], key=lambda one: one.line)
+
+
+def table() -> str:
+    """For each module: mutants that there are, those drawn, what became of them, and the share killed."""
+    rows, equivalent = read(RESULTS), read(EQUIVALENT)
+    lines = ["| module | mutants | drawn | equivalent | killed | survived | killed of the others |", "|---" * 7 + "|"]
+    total = [0] * 5
+    for file in MODULES:
+        mine = [identity for identity, row in rows.items() if row["file"] == file]
+        alive = [identity for identity in mine if rows[identity]["outcome"] == "survived"]
+        same = sum(identity in equivalent for identity in alive)
+        counts = [len(mutants(file)), len(mine), same, len(mine) - len(alive), len(alive) - same]
+        total = [a + b for a, b in zip(total, counts, strict=True)]
+        lines.append(f"| {file} | " + " | ".join(map(str, counts)) + f" | {share(counts)} |")
+    lines.append("| all | " + " | ".join(map(str, total)) + f" | {share(total)} |")
+    lines += [
+        f"\n{row['file']}:{row['line']} {row['function']}\n- {row['original']}\n+ {row['mutated']}"
+        for identity, row in rows.items()
+        if row["outcome"] == "survived" and identity not in equivalent
+    ]
+    return "\n".join(lines)
+
+
+def share(counts: list[int]) -> str:
+    """Killed mutants among those that are not equivalent."""
+    _, number, same, killed, _ = counts
+    return f"{killed / (number - same):.1%}" if number > same else ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--per-module", type=int, default=30, help="mutants drawn of each module")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw")
+    parser.add_argument("--modules", nargs="+", default=MODULES, choices=MODULES, metavar="FILE", help="these alone")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at once")
+    parser.add_argument("--budget", type=float, default=100.0, help="seconds of tests, at most, that a mutant meets")
+    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "vade_tf-mutants")
+    parser.add_argument("--again", action="store_true", help="test the mutants that survived once more")
+    parser.add_argument("--table", action="store_true", help="print the table and the survivors, test nothing")
+    options = parser.parse_args()
+    if options.table:
+        print(table())
+        return
+    os.chdir(ROOT)
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"), PYTHONPATH=str(ROOT), TF_CPP_MIN_LOG_LEVEL="3")
+    os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(options.cache / "hypothesis")
+    options.cache.mkdir(parents=True, exist_ok=True)
+    for name in PRELOADED:
+        importlib.import_module(name)
+    known = learned(options.cache, options.jobs)
+    rows, equivalent = read(RESULTS), read(EQUIVALENT)
+    present = {one.identity for file in MODULES for one in mutants(file)}
+    rows = {identity: row for identity, row in rows.items() if identity in present}  # the code may have changed
+    chosen = {m.identity: m for file in options.modules for m in drawn(file, options.per_module, options.seed)}
+    tasks = []
+    for identity, mutant in chosen.items():
+        done = rows.get(identity)
+        if done and not (options.again and done["outcome"] == "survived" and identity not in equivalent):
+            continue
+        tests, usual = concerned(mutant, known, options.budget)
+        verdict = options.cache / hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
+        run = functools.partial(meet, mutant, tests, verdict) if tests else int
+        tasks.append(Task((mutant, verdict), run, 30 + 4 * usual))
+    print(f"{len(chosen)} mutants drawn, {len(tasks)} to test", flush=True)
+    command = f"python benchmarks/mutants.py --per-module {options.per_module} --seed {options.seed}"
+    for number, (task, code, seconds) in enumerate(pool(tasks, options.jobs, options.cache), 1):
+        mutant, verdict = task.about
+        late = code == -signal.SIGKILL and seconds > task.seconds
+        outcome = "timeout" if late else "killed" if code else "survived"
+        test = verdict.read_text() if outcome == "killed" and verdict.exists() else ""
+        found = (mutant.file, mutant.line, mutant.function, mutant.original, mutant.mutated, outcome, test)
+        rows[mutant.identity] = dict(zip(COLUMNS, (*found, f"{seconds:.1f}"), strict=True))
+        print(f"{number}/{len(tasks)} {outcome} {mutant.file}:{mutant.line} {mutant.mutated} [{test}]", flush=True)
+        write(rows, command)
+
+
+if __name__ == "__main__":
+    main()

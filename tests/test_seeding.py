@@ -1,0 +1,39 @@
+"""Streams of random numbers: what a seed and a path give, and what they never give."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vade_tf import seeding
+
+seeds = st.integers(0, 2**31 - 1)
+paths = st.lists(st.integers(0, 1000), max_size=3)
+
+
+@given(seeds, paths, st.integers(1, 5))
+def test_a_stream_is_a_pure_function_of_seed_and_path(seed, path, n):
+    numbers = seeding.several(seed, n, *path)
+    assert len(numbers) == n
+    assert all(isinstance(number, int) and 0 <= number < 2**31 for number in numbers)
+    assert numbers == seeding.several(seed, n, *path)
+    assert seeding.fold(seed, *path) == numbers[0]
+    np.testing.assert_array_equal(*(seeding.generator(seed, *path).normal(size=3) for _ in range(2)))
+
+
+def test_streams_differ_and_fill_their_range():
+    """A thousand of them: seeds and paths, one number longer or shorter, or in another order."""
+    streams = [(seed, *path) for seed in range(200) for path in ((), (1,), (0, 1), (1, 2), (2, 1))]
+    folded = np.array([seeding.fold(*stream) for stream in streams])
+    assert len(np.unique(folded)) == 1000
+    assert folded.max() > 2**30
+    assert len({seeding.generator(*stream).integers(2**62) for stream in streams}) == 1000
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**31 - 1])
+def test_the_first_replica_has_the_seed_of_the_fit_and_the_others_none_of_a_neighbouring_fit(seed):
+    replicas = [seeding.of_replica(seed, replica) for replica in range(8)]
+    assert replicas[0] == seed
+    assert all(isinstance(each, int) for each in replicas)
+    assert len(set(replicas)) == 8
+    assert all(abs(each - seed) > 1000 for each in replicas[1:])

@@ -1,0 +1,157 @@
+"""Parts of a start by hand: moments, names, floors, the limits of K, and where neighbours are read."""
+
+import keras
+import numpy as np
+import pytest
+from scipy.spatial.distance import pdist
+
+from vade_tf.data import pipeline
+from vade_tf.errors import DivergedError
+from vade_tf.model import networks
+from vade_tf.model.vade import VaDE
+from vade_tf.training import start as starts
+from vade_tf.training import views
+
+
+def test_moments_of_groups_of_two_of_one_and_of_no_row():
+    """A single row has the variance of all rows, which two rows have not; an empty group the mean of all too."""
+    z = np.array([[0.0, 2.0], [4.0, 2.0], [8.0, 5.0]])
+    pi, mu, sigma2 = starts.moments(z, np.array([0, 0, 1]), 3)
+    np.testing.assert_allclose(pi, np.array([2, 1, 1]) / 4)
+    np.testing.assert_allclose(mu, [[2, 2], [8, 5], [4, 3]])
+    np.testing.assert_allclose(sigma2, [[4, 0], z.var(axis=0), z.var(axis=0)])
+
+
+@pytest.mark.parametrize("method", starts.METHODS)
+@pytest.mark.parametrize("k", [1, 6])
+def test_a_single_group_and_as_many_as_rows(method, k, rng):
+    z = 10 * np.eye(6, 3) + rng.normal(size=(6, 3))
+    found = starts.start(z, k, method, 0)
+    assert len(np.unique(found.groups)) == k
+    assert found.groups.dtype == np.int32
+    assert {part.dtype for part in (found.pi, found.mu, found.sigma2)} == {np.dtype("f4")}
+    if k == 1:
+        np.testing.assert_allclose(found.mu, [z.mean(axis=0)], rtol=1e-5)
+        np.testing.assert_allclose(found.sigma2, [z.var(axis=0)], rtol=1e-3)
+
+
+@pytest.mark.parametrize("method", ["landmark", "kmeans"])
+def test_no_variance_is_below_a_ten_thousandth_of_the_mean_one(method):
+    """Two groups of equal rows; their dimensions have variances 0, 25 and 225 over all."""
+    z = np.repeat([[1.0, 0, 0], [1.0, 10, 30]], 20, axis=0)
+    found = starts.start(z, 2, method, 0)
+    np.testing.assert_allclose(found.sigma2, np.full((2, 3), 1e-4 * 250 / 3), rtol=1e-5)
+
+
+def test_rows_that_are_all_equal_have_a_variance_above_zero():
+    assert np.all(starts.start(np.ones((9, 2)), 1, "kmeans", 0).sigma2 > 0)
+
+
+@pytest.mark.parametrize(
+    ("groups", "reference", "renamed"),
+    [
+        ([2, 2, 0, 0, 1], [0, 0, 1, 1, 1], [0, 0, 1, 1, 2]),  # more groups than the reference has
+        ([0, 0, 0, 1, 1], [3, 3, 1, 1, 1], [3, 3, 3, 1, 1]),  # fewer
+        ([0, 0, 0, 0], [0, 1, 1, 1], [1, 1, 1, 1]),
+    ],
+)
+def test_names_follow_the_rows_shared(groups, reference, renamed):
+    found = starts.matched(np.array(groups), np.array(reference))
+    np.testing.assert_array_equal(found, renamed)
+    assert found.dtype == np.int32
+
+
+def test_a_tell_for_each_draw_or_one(rng):
+    z, told = rng.normal(size=(60, 2)), []
+    for method, number in (("landmark", starts.DRAWS), ("gmm", 1), ("kmeans", 1)):
+        told.clear()
+        starts.start(z, 2, method, 0, tell=lambda: told.append(1))
+        assert len(told) == number
+
+
+def test_k_means_is_the_best_of_ten(rng, monkeypatch):
+    """scikit-learn's ten from the seed: never worse than the first of them."""
+    z, asked = rng.normal(size=(80, 2)), []
+
+    own = starts.KMeans
+
+    def noted(*arguments, **settings):
+        asked.append(settings["n_init"])
+        return own(*arguments, **settings)
+
+    monkeypatch.setattr(starts, "KMeans", noted)
+    groups = starts.kmeans(z, 7, 5)
+    np.testing.assert_array_equal(groups, starts.kmeans(z, 7, 5))
+    assert asked == [10, 10]
+
+    def inertia(groups):
+        return sum(z[groups == c].var(axis=0).sum() * np.sum(groups == c) for c in range(7))
+
+    once = own(7, n_init=1, random_state=5).fit(z).labels_
+    assert inertia(groups) <= inertia(once) + 1e-9
+
+
+def convolved():
+    """A model whose heads read different layers, the first of them of more than two axes."""
+    x = keras.Input((12,))
+    wide = keras.layers.Reshape((3, 4))(keras.layers.Dense(12, activation="tanh", name="wide")(x))
+    flat = keras.layers.Flatten()(wide)
+    m = keras.layers.Dense(3, name="m")(flat)
+    log_s2 = keras.layers.Dense(3, name="log_s2")(keras.layers.Dense(5, name="other")(flat))
+    return VaDE(keras.Model(x, [m, log_s2]), networks.build_decoder(12, 3, ()), 2)
+
+
+def test_neighbours_are_read_in_the_layer_before_the_mean_code(rng, monkeypatch):
+    """Read in blocks of 7, a batch at a time: all rows, in their order."""
+    blocks = pipeline.blocks
+    monkeypatch.setattr(pipeline, "blocks", lambda rows: blocks(rows, 7))
+    model, x = convolved(), rng.uniform(size=(30, 12)).astype("f4")
+    z, hidden = views.row_views(model, x)
+    np.testing.assert_allclose(z, model.encode(x)[0], rtol=1e-5, atol=1e-6)
+    layer = keras.Model(model.encoder.inputs, model.encoder.get_layer("wide").output).predict(x, verbose=0)
+    assert hidden.shape == (30, 12)
+    np.testing.assert_allclose(pdist(hidden), pdist(layer), rtol=1e-3, atol=1e-4)
+
+
+def test_without_a_single_layer_before_it_the_code_alone_is_read(rng):
+    x = keras.Input((12,))
+    m = keras.layers.Add()([keras.layers.Dense(3)(x), keras.layers.Dense(3)(x)])
+    encoder = keras.Model(x, [m, keras.layers.Dense(3)(x)])
+    model, rows = VaDE(encoder, networks.build_decoder(12, 3, ()), 2), rng.uniform(size=(9, 12)).astype("f4")
+    z, hidden = views.row_views(model, rows)
+    np.testing.assert_allclose(z, model.encode(rows)[0], rtol=1e-5, atol=1e-6)
+    assert hidden is None
+
+
+def test_directions_are_found_on_a_sample_spread_over_all_rows(rng, monkeypatch):
+    """Rows in two halves that vary in different features: a sample of either half alone would miss one of them."""
+    monkeypatch.setattr(views, "SAMPLE", 50)
+    monkeypatch.setattr(views, "DIRECTIONS", 2)
+    x = keras.Input((12,))
+    same = keras.layers.Dense(12, kernel_initializer="identity", use_bias=False)(x)
+    encoder = keras.Model(x, [keras.layers.Dense(3)(same), keras.layers.Dense(3)(same)])
+    model = VaDE(encoder, networks.build_decoder(12, 3, ()), 2, "gaussian")
+    rows = 0.01 * rng.normal(size=(200, 12)) + 100
+    rows[:100, 4] += 5 * rng.normal(size=100)
+    rows[100:, 7] += 3 * rng.normal(size=100)
+    _, hidden = views.row_views(model, rows.astype("f4"))
+    for column, feature in ((0, 4), (1, 7)):
+        assert abs(np.corrcoef(hidden[:, column], rows[:, feature])[0, 1]) > 0.99
+
+
+@pytest.mark.parametrize("width", [3, 40, 41, 60])
+def test_directions_are_the_leading_ones_of_the_centred_sample(rng, width):
+    sample = rng.normal(size=(500, width)) * np.geomspace(1, 20, width) - 1e3
+    axes = views._leading_directions(sample.astype("f4"))
+    _, _, right = np.linalg.svd(sample - sample.mean(axis=0), full_matrices=False)
+    assert axes.shape == (width, min(width, 40))
+    np.testing.assert_allclose(np.abs(np.sum(axes * right[: axes.shape[1]].T, axis=0)), 1, atol=0.05)
+
+
+@pytest.mark.parametrize("far", [1e18, -1e18, 1e19, -1e30, np.inf, np.nan])
+def test_a_code_beyond_the_limit_on_either_side_is_refused(far):
+    near = np.array([[0.0, 9e17], [-9e17, 1.0]])
+    assert views.within_reach(near) is near
+    for code in (np.array([[far, 0.0]]), np.array([[0.0, 1.0], [2.0, far]])):
+        with pytest.raises(DivergedError, match="^init: the code reaches"):
+            views.within_reach(code)

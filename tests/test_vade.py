@@ -1,0 +1,186 @@
+"""What `VaDE` does with rows, step by step and without a training: forms, units, hints, layers, its own bound."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vade_tf.errors import InputError
+from vade_tf.model import networks, vade
+from vade_tf.model.optimizer import FusedAdam
+from vade_tf.model.vade import VaDE
+
+pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`")
+
+
+@pytest.fixture
+def x(rng):
+    return rng.uniform(size=(8, 12)).astype("f4")
+
+
+@pytest.fixture
+def eager():
+    """A few steps each: tracing would be most of the time."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.mark.parametrize("form", [(8, 12), (8, 3, 4), (8, 3, 4, 1), (8, 12, 1)])
+def test_rows_of_any_form_are_the_same_rows(small_model, x, form):
+    model = small_model(scaling=keras.layers.Rescaling(2.0, 1.0, dtype="float32"))
+    np.testing.assert_allclose(model.scale(x.reshape(form)), 2 * x + 1, rtol=1e-6)
+    assert model.scale((255 * x).astype("u1").reshape(form)).dtype == tf.float32
+    assert model.n_features == 12
+
+
+def test_units_are_given_back(small_model, x):
+    np.testing.assert_array_equal(small_model().unscale(x), x)
+    for scaling in (keras.layers.Rescaling(0.5, -3.0), keras.layers.Rescaling(np.arange(1.0, 13), np.arange(12.0))):
+        model = small_model(scaling=scaling)
+        np.testing.assert_allclose(model.unscale(model.scale(x)), x, rtol=1e-5, atol=1e-5)
+    with pytest.raises(InputError, match=r"^scaling: expected keras.layers.Rescaling, whose inverse is known"):
+        small_model(scaling=keras.layers.Activation("tanh")).unscale(x)
+
+
+@pytest.fixture
+def with_dropout():
+    """A model whose networks drop half of their units in training."""
+    inputs, z = keras.Input((12,)), keras.Input((3,))
+    h = keras.layers.Dropout(0.5, seed=1)(inputs)
+    encoder = keras.Model(inputs, [keras.layers.Dense(3)(h), keras.layers.Dense(3)(h)])
+    decoder = keras.Model(z, keras.layers.Dense(12)(keras.layers.Dropout(0.5, seed=2)(z)))
+    return VaDE(encoder, decoder, 4)
+
+
+def test_layers_are_in_training_only_where_it_is_said(with_dropout, x):
+    noise = np.zeros((8, 3), "f4")
+    for answer in (lambda **more: with_dropout.encode(x, **more)[0],
+                   lambda **more: with_dropout.elbo_terms(x, noise, **more)["distortion"]):  # fmt: skip
+        np.testing.assert_array_equal(answer(), answer())
+        assert not np.array_equal(answer(training=True), answer(training=True))
+    np.testing.assert_allclose(with_dropout.encode(x)[0], with_dropout.encoder(x, training=False)[0], rtol=1e-6)
+    np.testing.assert_array_equal(with_dropout(x), with_dropout(x))
+    np.testing.assert_array_equal(with_dropout.decode(noise), with_dropout.decode(noise))
+    np.testing.assert_array_equal(with_dropout.elbo(x), with_dropout.elbo(x))
+
+
+def test_training_drops_units_and_evaluation_does_not(with_dropout, x, eager):
+    """At a rate of 0 the loss of a step would be the same again but for the dropped units: the noise is the step's."""
+    with_dropout.compile(FusedAdam(0.0))
+    losses = []
+    for _ in range(2):
+        losses.append(with_dropout.fit(x, batch_size=8, verbose=0).history["loss"][0])
+        with_dropout.optimizer.iterations.assign(0)
+    assert losses[0] != losses[1]
+    assert with_dropout.evaluate(x, verbose=0) == with_dropout.evaluate(x, verbose=0)
+
+
+def without_noise(small_model):
+    """A model whose q(z|x) is a point: its bound is the same for every draw."""
+    model = small_model()
+    head = model.encoder.get_layer("z_log_var")
+    head.kernel.assign(np.zeros((8, 3)))
+    head.bias.assign(np.full(3, -30.0))
+    return model
+
+
+def test_the_bound_of_a_row_is_the_sum_of_its_terms(small_model, x, rng):
+    model = without_noise(small_model)
+    model.prior.assign(np.arange(1, 5), rng.normal(size=(4, 3)), rng.uniform(0.2, 2, (4, 3)))
+    terms = model.elbo_terms(x, np.zeros((8, 3), "f4"))
+    np.testing.assert_allclose(model.elbo(x), -(terms["distortion"] + terms["rate_z"] + terms["rate_c"]), rtol=1e-4)
+
+
+def test_the_bound_of_a_row_is_that_of_its_expectation_to_the_first_order(small_model, x, monkeypatch):
+    """Antithetic draws, the same for every row: of terms that are linear in the noise the mean is exact."""
+    model, seen = small_model(), []
+
+    def linear(rows, noise):
+        seen.append(np.array(noise))
+        term = tf.reduce_sum(tf.cast(noise, tf.float32) * [1.0, 2.0, 3.0], axis=1) + tf.reduce_sum(rows, axis=1)
+        return {"distortion": term, "rate_z": 2 * term, "rate_c": 4 * term}
+
+    monkeypatch.setattr(model, "elbo_terms", linear)
+    np.testing.assert_allclose(model.elbo(x), -7 * x.sum(axis=1), rtol=1e-5)
+    assert len(seen) == vade.SCORE_DRAWS == 4  # passes through the networks, as its comment says
+    assert len({draw.tobytes() for draw in seen}) == 4
+
+
+def test_the_weight_of_the_hints_is_a_weight_that_no_step_trains(small_model, x, eager):
+    model = small_model(guide_weight=7.0)
+    assert float(model.guide_weight.numpy()) == 7.0
+    assert not any(weight is model.guide_weight for weight in model.trainable_variables)
+    model.fit(x, hints=np.arange(8) % 4, verbose=0)
+    assert float(model.guide_weight.numpy()) == 7.0
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model))
+    assert float(again.guide_weight.numpy()) == 7.0
+
+
+def test_the_loss_is_the_bound_the_guidance_and_the_penalties(x, eager):
+    """Each as Keras reports it, for batches of one size; a penalty counts in the loss alone."""
+    inputs = keras.Input((12,))
+    heads = [keras.layers.Dense(3, kernel_regularizer=keras.regularizers.L2(0.5))(inputs) for _ in range(2)]
+    model = VaDE(keras.Model(inputs, heads), networks.build_decoder(12, 3, ()), 4, guide_weight=3.0)
+    model.compile(FusedAdam(0.0))
+    found = {name: values[0] for name, values in model.fit(x, hints=np.arange(8) % 4, verbose=0).history.items()}
+    penalty = 0.5 * sum(np.sum(np.square(model.encoder.layers[i].kernel)) for i in (1, 2))
+    assert found["elbo"] == pytest.approx(-(found["distortion"] + found["rate_z"] + found["rate_c"]), rel=1e-5)
+    assert found["loss"] == pytest.approx(-found["elbo"] + 3 * found["guidance"] + penalty, rel=1e-5)
+    assert found["guidance"] > 0
+
+
+@pytest.mark.parametrize("hints", [[0, 1, 2, 3], [-1, -1, -1, -1], [2, 2, 2, 2], [-1, 3, -1, 0]])
+def test_hints_from_minus_one_to_the_last_component_are_taken(small_model, hints):
+    found = small_model()._known_groups(np.array(hints))
+    np.testing.assert_array_equal(found, hints)
+
+
+@pytest.mark.parametrize("hints", [[0, 4], [-2, 0], [-2, 4], [4, 4], [-2, -2]])
+def test_hints_beyond_are_named(small_model, x, hints):
+    with pytest.raises(InputError, match=f"got {min(hints)} to {max(hints)}$"):
+        small_model().fit(x[:2], hints=np.array(hints), verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"y": np.arange(8) % 4}, "^y: expected no labels"),
+        ({"y": np.arange(8) % 4, "hints": False}, "^y: expected no labels"),
+        ({"y": np.arange(8) % 4, "hints": np.arange(8) % 4}, "^hints: expected hints or y, got both"),
+        ({"hints": np.array(["a"] * 8)}, "^hints: expected whole numbers"),
+    ],
+)
+def test_labels_and_hints_that_cannot_be_used(small_model, x, arguments, message):
+    with pytest.raises(InputError, match=message):
+        small_model().fit(x, verbose=0, **arguments)
+
+
+def test_rows_alone_after_hints_and_hints_after_rows(small_model, x, eager):
+    """One model, trained in turn on either: the metrics tell which it was."""
+    model, hints = small_model(), np.arange(8) % 4
+    guided = [
+        model.fit(x, verbose=0, **more).history["guidance"][0] > 0
+        for more in ({}, {"hints": hints}, {}, {"y": hints, "hints": True}, {"y": np.where(hints == 0, -1, hints)})
+    ]
+    assert guided == [False, True, False, True, True]
+
+
+def test_every_verb_looks_at_its_rows(small_model, x, eager):
+    model = small_model()
+    for verb in (model.fit, model.evaluate, model.predict):
+        with pytest.raises(InputError, match=r"^x: expected rows of 12 values, got shape \(8, 11\)"):
+            verb(x[:, 1:], verbose=0)
+    assert model.predict(x, verbose=0).shape == (8, 4)
+    assert len(model.evaluate(x, verbose=0)) == 6
+
+
+def test_a_loaded_model_goes_on_with_its_optimizer(small_model, x, tmp_path, eager):
+    """Its moments and its count of steps are those that were saved."""
+    model = small_model()
+    model.fit(x, epochs=2, verbose=0)
+    model.save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras")
+    assert int(loaded.optimizer.iterations) == 2
+    for mine, theirs in zip(loaded.optimizer.variables, model.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
