@@ -47,7 +47,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         latent_dim: width of the code, default 10.
         hidden: widths of the encoder's hidden layers; the decoder mirrors them. None: the paper's, 500, 500 and 2000,
             or less in proportion for fewer than 5,000 rows.
-        likelihood: of p(x|z): "auto" (default) takes "bernoulli" for values in [0, 1] and for uint8, else "gaussian".
+        likelihood: of p(x|z): "auto" (default) takes "bernoulli" for uint8, for images in [0, 1] and what varies as
+            these do (`model.likelihood.choose`), else "gaussian".
         encoder, decoder: networks of your own instead, functional Keras models, see `vade_tf.fit`; each fit trains a
             copy of them. Default: None.
         image_shape: (height, width) where rows are grey images, so that they are augmented. Default: None; X of shape

@@ -72,7 +72,9 @@ class Settings:
         None, "widths of the encoder's hidden layers, mirrored by the decoder (500,500,2000, less where rows are few)"
     )
     likelihood: str = option(
-        "auto", "p(x|z); auto: bernoulli for values in [0, 1]", choices=("auto", "bernoulli", "gaussian")
+        "auto",
+        "p(x|z); auto: bernoulli for images in [0, 1] and the like, else gaussian",
+        choices=("auto", "bernoulli", "gaussian"),
     )
     batch_size: int = option(None, "rows a step", least=1)
     pretrain_epochs: int | None = option(None, "epochs of the autoencoder (30, or more where rows are few; 0: none)")
