@@ -43,6 +43,7 @@ LONGEST = (
     "test_docs.py",
     "test_baselines.py",
     "test_model.py",
+    "test_labels.py",
 )
 
 

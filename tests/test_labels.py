@@ -4,6 +4,7 @@ The labels of the studies are the groups of a run that was not chosen, so that w
 """
 
 import csv
+import itertools
 import json
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import tensorflow as tf
 from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.data.dataset import Dataset, build
-from vade_tf.runs import restarts, seeds, sweep, tensorboard
+from vade_tf.runs import restarts, seeds, selection, sweep, tensorboard
 from vade_tf.runs import train as training
 from vade_tf.runs.config import MODELS, TrainConfig
 from vade_tf.runs.load import load
@@ -103,8 +104,8 @@ STUDIES = {
 def studied(kind: str, path: str, out: Path) -> tuple[list[Path], int, list[dict]]:
     """The runs of a study of these rows, the number of the one it chose, and its table without scores."""
     train, pattern, chosen = STUDIES[kind]
-    model = "kmeans" if kind == "seeds" else "vade"
-    train(TrainConfig.create(data=path, model=model, **{**SMALL, "epochs": 1}), out)
+    more = {"epochs": 1, "clusters": 5, "init": "gmm", "model": "kmeans" if kind == "seeds" else "vade"}
+    train(TrainConfig.create(data=path, **{**SMALL, **more}), out)
     with (out / f"{kind}.csv").open(newline="") as lines:
         table = [{name: row[name] for name in row if name not in training.SCORES} for row in csv.DictReader(lines)]
     choice = json.loads((out / "summary.json").read_text())[chosen]
@@ -126,4 +127,18 @@ def test_no_study_chooses_by_labels(kind, tmp_path):
             assert_equal(outcome(run), expected)
         assert (choice, same) == (chosen, table)
         ari = [json.loads((run / "metrics.json").read_text())["ari"] for run in again]
-        assert name == "shuffled" or int(np.argmax(ari)) == other != chosen
+        assert name == "shuffled" or ari[other] == 1 > ari[chosen] + 0.1
+
+
+@pytest.mark.parametrize("scores", list(itertools.permutations([None, 0.2, 0.9])))
+def test_scores_do_not_break_a_tie(scores):
+    """Runs that the others agree with alike, and K that are found again alike: the same is chosen as without scores."""
+    scored = [dict.fromkeys(training.SCORES, score) for score in scores]
+    runs = [{"agreement": 0.5, "elbo": elbo, **more} for elbo, more in zip((-2.0, -1.0, -2.0), scored, strict=True)]
+    assert selection.most_agreed(runs) == 1
+    criteria = {"behind": 0.1, "behind_se": 0.1, "bic": -1.0, "stability": 0.5}
+    for strength, chosen in ((0.9, 4), (0.1, 2)):
+        plain = [{**criteria, "strength": strength, "n_clusters": k} for k in (2, 3, 4)]
+        choice = selection.recommend([{**row, **more} for row, more in zip(plain, scored, strict=True)])
+        assert choice == selection.recommend(plain)
+        assert choice.n_clusters == chosen
