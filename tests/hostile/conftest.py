@@ -1,7 +1,6 @@
-"""The run folders of the hostile cases, a folder for each case, and the counts at the end of the run."""
+"""The run folders of the hostile cases, and a folder for each case."""
 
 import tempfile
-from collections import Counter
 
 import pytest
 
@@ -42,17 +41,3 @@ def place(tmp_path, monkeypatch):
     yield tmp_path / "work"
     left = [path.name for path in (tmp_path / "temporary").iterdir() if not path.name.startswith("__autograph")]
     assert left == [], "temporary files were left"
-
-
-def pytest_terminal_summary(terminalreporter):
-    """One line: how many cases of each kind there were, and how they ended."""
-    counts: dict[str, Counter] = {}
-    for outcome in ("passed", "failed"):
-        for report in terminalreporter.stats.get(outcome, []):
-            for name, value in getattr(report, "user_properties", []):
-                if name == "hostile":
-                    kind, end = value
-                    counts.setdefault(kind, Counter())[end if outcome == "passed" else "FAILED"] += 1
-    for kind, ends in sorted(counts.items()):
-        told = ", ".join(f"{number} {end}" for end, number in sorted(ends.items()))
-        terminalreporter.write_line(f"hostile {kind}: {sum(ends.values())} ({told})")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from vade_tf.data import web
 from vade_tf.data.web import DownloadError, PassingError, Patience
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, StorageError
 from vade_tf.writing import whole
 
 PAUSES = (1.0, 3.0, 9.0)  # seconds before the second, third and fourth attempt
@@ -85,7 +85,7 @@ def provide(dataset: str, files: tuple[Remote, ...], data_dir: str | None, patie
                 f"dataset={dataset}: {what} could not be downloaded ({error}); download {by_hand} by hand into "
                 "one folder and name it with data_dir"
             ) from error
-        except OSError as error:
+        except (OSError, StorageError) as error:
             raise InputError(
                 f"dataset={dataset}: {file.name} cannot be kept in the cache {folder} ({error}); make that folder "
                 "usable, or name another one in the environment variable VADE_TF_HOME"
