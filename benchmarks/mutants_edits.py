@@ -70,7 +70,7 @@ def required() -> dict[str, set[str]]:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.ClassDef):
                 fields = [each for each in node.body if isinstance(each, ast.AnnAssign) and each.value is None]
-                found.setdefault(node.name, set()).update(each.target.id for each in fields)  # type: ignore[union-attr]
+                found.setdefault(node.name, set()).update(each.target.id for each in fields)
             if isinstance(node, ast.FunctionDef):
                 a = node.args
                 bare = [*a.posonlyargs, *a.args][: len(a.posonlyargs) + len(a.args) - len(a.defaults)]
@@ -183,7 +183,7 @@ def call_edits(node: ast.Call, text: Text) -> Iterator[tuple[int, int, str]]:
         if before >= 0:
             yield before, stop, ""
         else:
-            yield begin, stop + len(re.match(rb"\s*,?\s*", text.bytes[stop:])[0]), ""  # type: ignore[index]
+            yield begin, stop + len(re.match(rb"\s*,?\s*", text.bytes[stop:])[0]), ""
 
 
 def span_of(scope: str, statement: ast.stmt | None, tree: ast.Module) -> tuple[int, int] | None:
