@@ -20,7 +20,7 @@ from vade_tf.data import pipeline
 from vade_tf.data.dataset import observe
 from vade_tf.data.sparse import Rows, SparseRows
 from vade_tf.errors import LONGEST, InputError, cited, whole_number
-from vade_tf.model import likelihood as likelihoods
+from vade_tf.model import choice
 from vade_tf.model.prior import check_clusters
 from vade_tf.model.vade import VaDE
 from vade_tf.paths import usable
@@ -360,7 +360,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         """Rows that the model can take."""
         check_is_fitted(self)
         rows, _ = self._rows(X)
-        likelihoods.check_units(self.model_, rows, "X")
+        choice.check_units(self.model_, rows, "X")
         return rows
 
     def _each(self, rows: Rows, function) -> np.ndarray:

@@ -30,6 +30,7 @@ def training_batches(
     *,
     hints: np.ndarray | None = None,
     image_shape: tuple[int, int] | None = None,
+    passes: int = 1,
 ) -> tf.data.Dataset:
     """Shuffled batches of the given epochs, one epoch after the other.
 
@@ -40,6 +41,7 @@ def training_batches(
         epochs: numbers of the epochs to deliver; epoch e is the same whichever epoch the range starts with.
         hints: known group of each row, -1 for none, int [n]; default no hints.
         image_shape: (height, width) to augment rows as grey images, None for no augmentation.
+        passes: how often an epoch reads all rows, each time in another order.
 
     Returns:
         Batches of x, or (x, hints); with augmentation the pair (augmented x, x) stands for x.
@@ -48,10 +50,10 @@ def training_batches(
     rows = _gatherer(x)
     groups = None if hints is None else tf.constant(hints)
 
-    def epoch_batches(epoch):
-        order = tf.random.experimental.stateless_shuffle(tf.range(n), seed=tf.stack([tf.cast(seed, tf.int64), epoch]))
+    def batches_of(number):  # of a pass, counted from the first epoch on
+        order = tf.random.experimental.stateless_shuffle(tf.range(n), seed=tf.stack([tf.cast(seed, tf.int64), number]))
         index = tf.data.Dataset.range(steps)
-        return index.map(lambda k: (order[k * batch_size : (k + 1) * batch_size], epoch * steps + k))
+        return index.map(lambda k: (order[k * batch_size : (k + 1) * batch_size], number * steps + k))
 
     def gather(indices, step):
         batch = rows(indices)
@@ -59,7 +61,7 @@ def training_batches(
             batch = (augment(batch, image_shape, seed=tf.stack([tf.cast(seed, tf.int64), step])), batch)
         return batch if groups is None else (batch, tf.gather(groups, indices))
 
-    batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(epoch_batches)
+    batches = tf.data.Dataset.range(epochs.start * passes, epochs.stop * passes).flat_map(batches_of)
     return batches.map(gather, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
 

@@ -9,28 +9,26 @@ is known by its name to `VaDE` and to saved models. x are rows in the likelihood
 `parameters` are the decoder's output for them, of the same shape.
 """
 
-import math
 import warnings
+from collections.abc import Callable
 
 import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vade_tf.errors import InputError, UnitsWarning
+from vade_tf.errors import InputError, UnitsWarning, cited
 from vade_tf.model.elbo import LOG_2PI
 
-MOST = 1e30  # value of a row; float32 cannot square more
-CONTRAST = 0.4  # MNIST has 0.78, digits 0.51; TF-IDF of texts 0.18, tables scaled to [0, 1] about 0.1 to 0.3
-LOOKED_AT = 10_000  # rows, at most, whose values are compared with those of the training
 FAR = 10.0  # standard deviations
-BLOCK = 8192  # rows checked together: keeps the check of a large memory-mapped file small
 
 
 class Likelihood:
     """A family of p(x|z), independent over the features given z. `distribution` is all that a new one must have."""
 
     name: str
+    learns_variance = False  # whether `distortion` and `distribution` take log sigma2 [D], which VaDE keeps and learns
+    takes_missing = False  # whether a NaN in x is a cell that is not known
 
     def distribution(self, parameters) -> tfd.Distribution:
         """p(x|z) of each row, an event [D]: parameters [batch, D] -> batch of distributions."""
@@ -43,6 +41,10 @@ class Likelihood:
     def distortion(self, x, parameters):
         """-log p(x|z): x and parameters [batch, D] -> nats, [batch]."""
         return -self.distribution(parameters).log_prob(x)
+
+    def config(self) -> str | dict:
+        """What `get` makes it again from: its name, or the name with what else it was made of."""
+        return self.name
 
     def reconstruction(self, x, parameters):
         """Loss a feature of methods that weigh it against a term of their own (IDEC): [batch]; here nats a feature."""
@@ -71,11 +73,18 @@ class Likelihood:
 
 
 REGISTRY: dict[str, Likelihood] = {}
+FAMILIES: dict[str, Callable[..., Likelihood]] = {}  # what a saved `config` is made from
 
 
 def register(cls: type[Likelihood]) -> type[Likelihood]:
     """Class decorator: makes a likelihood known by its name."""
     REGISTRY[cls.name] = cls()
+    return family(cls)
+
+
+def family(cls: type[Likelihood]) -> type[Likelihood]:
+    """Class decorator: makes a likelihood known by its `config`, for one that is made of more than a name."""
+    FAMILIES[cls.name] = cls
     return cls
 
 
@@ -128,18 +137,39 @@ class Bernoulli(Likelihood):
 
 @register
 class Gaussian(Likelihood):
-    """x is a real number of unit variance, the parameters are means. Takes any finite numbers; standardises them."""
+    """x is a real number, the parameters are means. Takes any finite numbers; standardises them.
+
+    The variance sigma2 is the mean squared error of the decoder (Rybkin et al., ICML 2021), so that the balance of
+    distortion and rate does not hang on the unit of x: with variance 1, features that the code explains badly leave it
+    no reason to say anything. Where rows are directions, whose features have one unit, they share it.
+
+    Args:
+        shared: whether all features have one variance.
+    """
 
     name = "gaussian"
+    learns_variance = True
 
-    def distribution(self, parameters):
-        return tfd.Independent(tfd.Normal(parameters, tf.ones_like(parameters)), reinterpreted_batch_ndims=1)
+    def __init__(self, shared: bool = False):
+        self.shared = bool(shared)
+
+    def config(self):
+        return {"name": self.name, "shared": True} if self.shared else self.name
+
+    def distribution(self, parameters, log_sigma2=0.0):
+        sigma = tf.exp(0.5 * log_sigma2) * tf.ones_like(parameters)
+        return tfd.Independent(tfd.Normal(parameters, sigma), reinterpreted_batch_ndims=1)
 
     def mean(self, parameters):
         return parameters
 
-    def distortion(self, x, parameters):
-        return 0.5 * tf.reduce_sum((x - parameters) ** 2 + LOG_2PI, axis=-1)
+    def distortion(self, x, parameters, log_sigma2=0.0):
+        return 0.5 * tf.reduce_sum((x - parameters) ** 2 * tf.exp(-log_sigma2) + log_sigma2 + LOG_2PI, axis=-1)
+
+    def variance(self, x, parameters):
+        """sigma2 of each feature by a batch, [D]: its mean squared error, where the bound is highest."""
+        error = tf.reduce_mean((x - parameters) ** 2, axis=0)
+        return tf.reduce_mean(error) * tf.ones_like(error) if self.shared else error
 
     def reconstruction(self, x, parameters):
         """The squared error a feature, as IDEC was published."""
@@ -157,85 +187,37 @@ class Gaussian(Likelihood):
     def check_units(self, rows, low, high, scale, argument):
         if not np.any(scale(np.zeros((1, rows.shape[1]), np.float32))):
             return  # not standardised: nothing is known of the spread of its rows
-        far = np.mean(np.abs(scale(rows)) > FAR)
-        if far > 0.5:
-            warnings.warn(
-                f"{argument}: {far:.0%} of the values lie more than {FAR:g} standard deviations from the mean of the "
-                f"rows trained on, got values from {low:g} to {high:g}; give raw values in the units of the training",
-                UnitsWarning,
-                stacklevel=4,
-            )
+        far_from(np.asarray(scale(rows)), low, high, argument)
 
 
-def get(likelihood: str | Likelihood) -> Likelihood:
-    """The likelihood of a name; a likelihood is given back as it is.
+def far_from(scaled: np.ndarray, low: float, high: float, argument: str) -> None:
+    """Warns where most of standardised values, NaN aside, lie far from those trained on."""
+    far = np.mean(np.abs(scaled) > FAR)
+    if far > 0.5:
+        warnings.warn(
+            f"{argument}: {far:.0%} of the values lie more than {FAR:g} standard deviations from the mean of the "
+            f"rows trained on, got values from {low:g} to {high:g}; give raw values in the units of the training",
+            UnitsWarning,
+            stacklevel=5,
+        )
+
+
+def get(likelihood: str | dict | Likelihood) -> Likelihood:
+    """The likelihood of a name or of its `config`; a likelihood is given back as it is.
 
     Raises:
-        InputError: no likelihood has this name.
+        InputError: no likelihood has this name, or none can be made of this.
     """
     if isinstance(likelihood, Likelihood):
         return likelihood
+    if isinstance(likelihood, dict) and likelihood.get("name") in FAMILIES:
+        parts = {key: value for key, value in likelihood.items() if key != "name"}
+        try:
+            return FAMILIES[likelihood["name"]](**parts)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"likelihood: expected what {likelihood['name']} is made of ({cited(error)})") from error
     if not isinstance(likelihood, str) or likelihood not in REGISTRY:
         raise InputError(
             f"likelihood: expected one of {', '.join(sorted(REGISTRY))}, or a Likelihood, got {likelihood!r}"
         )
     return REGISTRY[likelihood]
-
-
-def choose(observations) -> Likelihood:
-    """The likelihood of rows: what they ask for; for "auto" Bernoulli for bytes and what is like images in [0, 1].
-
-    Not all values in [0, 1] are probabilities of on and off: TF-IDF weights and other shares lie there, too. A
-    Bernoulli of such small values explains every row by nearly the same probabilities, and the code collapses. So their
-    variance must be a share CONTRAST of that of on and off, m (1 - m) summed over the features.
-
-    Args:
-        observations: `data.dataset.Observations`.
-
-    Raises:
-        InputError: the likelihood is unknown, or cannot be that of these rows.
-    """
-    about = observations.low, observations.high, observations.x.dtype
-    if observations.likelihood == "auto":
-        try:
-            Bernoulli().check(*about)
-        except InputError:
-            return get("gaussian")
-        grey = observations.x.dtype == np.uint8 or observations.image_shape is not None or _contrasts(observations)
-        return get("bernoulli" if grey else "gaussian")
-    found = get(observations.likelihood)
-    found.check(*about)
-    return found
-
-
-def _contrasts(observations) -> bool:
-    """Whether values in [0, 1] vary as much as on and off do, or nearly so: grey values of images, answers, marks."""
-    mean, std = observations.moments()
-    return float((std**2).sum()) >= CONTRAST * float((mean * (1 - mean)).sum())
-
-
-def check_units(model, x, argument: str = "x") -> None:
-    """Check that a fitted model can take new raw rows: finite numbers in the units of those it was trained on.
-
-    Args:
-        model: anything with a `likelihood` and a `scale`, such as a `VaDE`.
-        x: raw rows, [n, D]: an array, or `data.sparse.SparseRows`.
-        argument: what an error names.
-
-    Raises:
-        InputError: a value is not finite, or the rows are in other units.
-    """
-    low, high = math.inf, -math.inf
-    for start in range(0, len(x), BLOCK):
-        block = np.asarray(x[start : start + BLOCK])
-        if block.dtype.kind not in "biuf":
-            raise InputError(f"{argument}: expected numbers, got {block.dtype}; encode text and categories first")
-        if not (finite := np.isfinite(block) & (np.abs(block) <= MOST)).all():
-            row, column = np.argwhere(~finite)[0]
-            raise InputError(
-                f"{argument}: expected finite numbers below 1e30, got {block[row, column]} at row {start + row}, "
-                f"column {column}; drop or impute such rows"
-            )
-        low, high = min(low, float(block.min())), max(high, float(block.max()))
-    if len(x):
-        model.likelihood.check_units(x[:: math.ceil(len(x) / LOOKED_AT)], low, high, model.scale, argument)

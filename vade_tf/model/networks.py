@@ -23,6 +23,7 @@ def build_encoder(
     hidden: Sequence[int] = HIDDEN,
     precision: str | None = None,
     seed: int = 0,
+    filled: "Filled | None" = None,
 ) -> keras.Model:
     """Dense encoder of q(z|x) = N(m, diag s2).
 
@@ -36,11 +37,14 @@ def build_encoder(
         precision: Keras dtype policy of the wide layers, e.g. "mixed_bfloat16"; default the global one,
             `keras.config.dtype_policy()`, which is float32 unless it was set.
         seed: of the initial weights; same seed, same weights.
+        filled: what it reads cells with that are missing; default: none are, x has no NaN.
 
     Returns:
         Model from x [batch, D] to (m, log s2), both [batch, latent_dim] in float32.
     """
     x = h = keras.Input((n_features,), name="x")
+    if filled is not None:
+        h = filled(x)
     for i, width in enumerate(hidden):
         h = _dense(width, f"encoder_{i}", (seed, 0, i), activation="relu", dtype=precision)(h)
     m = _dense(latent_dim, "z_mean", (seed, 0, len(hidden)))(h)
@@ -71,9 +75,42 @@ def build_decoder(
     return keras.Model(z, keras.layers.Activation("linear", dtype="float32", name="to_float32")(h), name="decoder")
 
 
-def shapes(n_features: int, latent_dim: int, hidden: Sequence[int]) -> list[tuple[int, ...]]:
-    """Shapes of the weights of `build_encoder` and, after them, of `build_decoder`: a kernel and a bias each layer."""
-    up, down = (n_features, *hidden, latent_dim), (latent_dim, *reversed(hidden), n_features)
+@keras.saving.register_keras_serializable("vade_tf")
+class Filled(keras.layers.Layer):
+    """What an encoder reads of rows with missing cells, NaN in x: a value in their place, and flags that say so.
+
+    Args:
+        fill: what stands for a missing cell of each feature, [D]: the mean of the known ones.
+        flagged: features that get a flag, 0 or 1, beside them: those of which cells were missing in training.
+    """
+
+    def __init__(self, fill: Sequence[float], flagged: Sequence[int] = (), **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.fill = [float(value) for value in fill]
+        self.flagged = [int(feature) for feature in flagged]
+
+    def call(self, x):
+        missing = keras.ops.isnan(x)
+        known = keras.ops.where(missing, keras.ops.convert_to_tensor(self.fill, "float32"), x)
+        if not self.flagged:
+            return known
+        return keras.ops.concatenate([known, keras.ops.cast(keras.ops.take(missing, self.flagged, 1), "float32")], 1)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], len(self.fill) + len(self.flagged))
+
+    def get_config(self):
+        return {**super().get_config(), "fill": self.fill, "flagged": self.flagged}
+
+
+def shapes(n_features: int, latent_dim: int, hidden: Sequence[int], flags: int = 0) -> list[tuple[int, ...]]:
+    """Shapes of the weights of `build_encoder` and, after them, of `build_decoder`: a kernel and a bias each layer.
+
+    Args:
+        n_features, latent_dim, hidden: as for `build_encoder`.
+        flags: features that `Filled` flags.
+    """
+    up, down = (n_features + flags, *hidden, latent_dim), (latent_dim, *reversed(hidden), n_features)
     layers = [*itertools.pairwise(up), (up[-2], up[-1]), *itertools.pairwise(down)]  # two heads: m and log s2
     return [shape for wide, narrow in layers for shape in ((wide, narrow), (narrow,))]
 

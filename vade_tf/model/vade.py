@@ -8,11 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.errors import InputError, whole_number
-from vade_tf.model import elbo, networks
+from vade_tf.model import choice, elbo, networks
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.prior import GaussianMixturePrior, check_clusters
 from vade_tf.seeding import of_replica
 
+NOISE_RATE = 0.02  # share that a batch has in the variance that a likelihood learns
+LEAST_NOISE = 0.01  # of it, where features have variance 1: a column explained to the last digit would drown the others
 SCORE_DRAWS = 4  # passes through the networks for the bound of a row by itself
 TERMS = ("distortion", "rate_z", "rate_c", "guidance")
 
@@ -37,7 +39,7 @@ class VaDE(keras.Model):
         decoder: model from z [batch, latent] to the parameters of p(x|z), D values a row in any shape: Bernoulli logits
             or Gaussian means.
         n_clusters: number of mixture components K.
-        likelihood: "bernoulli" (x in [0, 1]), "gaussian" (unit variance), or a `likelihood.Likelihood`.
+        likelihood: "bernoulli" (x in [0, 1]), "gaussian" (variance learned), or a `likelihood.Likelihood`.
         scaling: layer from raw features [batch, D] to the x that the likelihood is about, e.g.
             `keras.layers.Rescaling(1 / 255, dtype="float32")`; applied wherever the model takes x. Default: none, x is
             taken as it is.
@@ -71,6 +73,17 @@ class VaDE(keras.Model):
             dtype="float32",
             autocast=False,
         )
+        self.log_sigma2_x = None  # of p(x|z), [D]
+        if self.likelihood.learns_variance:
+            self.log_sigma2_x = self.add_weight(
+                name="log_sigma2_x",
+                shape=(self.n_features,),
+                initializer="zeros",
+                trainable=False,
+                dtype="float32",
+                autocast=False,
+                aggregation="mean",
+            )
         self._trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", "elbo", *TERMS)}
         self._takes_hints: bool | None = None  # of the last `fit`; None before the first
         if type(self) is VaDE:  # built, a layer takes no further ones: those of a subclass have yet to come
@@ -187,6 +200,21 @@ class VaDE(keras.Model):
         """Mean of p(x|z): z [batch, latent] -> [batch, D] (for Bernoulli, probabilities)."""
         return self.likelihood.mean(self.x_parameters(z))
 
+    def distortion(self, x, parameters):
+        """-log p(x|z) in nats, [batch]: x as `scale` gives it and `x_parameters`, both [batch, D]."""
+        more = () if self.log_sigma2_x is None else (tf.convert_to_tensor(self.log_sigma2_x),)
+        return self.likelihood.distortion(x, parameters, *more)
+
+    def set_variance(self, sigma2) -> None:
+        """Give p(x|z) a variance: [D], where x is as `scale` gives it; of likelihoods that learn one."""
+        self.log_sigma2_x.assign(tf.math.log(tf.maximum(tf.cast(sigma2, tf.float32), LEAST_NOISE)))
+
+    def _learn_variance(self, x, parameters):
+        """Move the variance of p(x|z) a step towards the optimum of this batch, to which no gradient flows."""
+        found = self.likelihood.variance(x, tf.stop_gradient(parameters))
+        sigma2 = tf.exp(tf.convert_to_tensor(self.log_sigma2_x))
+        self.set_variance(sigma2 + NOISE_RATE * (found - sigma2))
+
     def call(self, x):
         """Responsibilities at the posterior mean, gamma(z = m): raw x [batch, D] -> [batch, K]."""
         return tf.exp(self.prior(self.encode(x)[0]))
@@ -225,10 +253,13 @@ class VaDE(keras.Model):
         """
         m, log_s2 = self.encode(x if view is None else view, training)
         z = m + tf.exp(0.5 * log_s2) * noise
+        scaled, out = self.scale(x), self.x_parameters(z, training)
+        if training and self.log_sigma2_x is not None:
+            self._learn_variance(scaled, out)
         log_pi, mu, log_sigma2 = self.prior.parameters
         log_gamma = elbo.log_responsibilities(z, log_pi, mu, log_sigma2)
         return {
-            "distortion": self.likelihood.distortion(self.scale(x), self.x_parameters(z, training)),
+            "distortion": self.distortion(scaled, out),
             "rate_z": elbo.rate_z(log_gamma, m, log_s2, mu, log_sigma2),
             "rate_c": elbo.rate_c(log_gamma, log_pi),
             "guidance": tf.zeros_like(log_gamma[:, 0]) if hints is None else elbo.guidance(log_gamma, hints),
@@ -337,7 +368,7 @@ class VaDE(keras.Model):
             rows = np.asarray(each)
             if rows.ndim < 2 or not len(rows) or math.prod(rows.shape[1:]) != self.n_features:
                 raise InputError(f"x: expected rows of {self.n_features} values, got shape {rows.shape}")
-            likelihoods.check_units(self, rows.reshape(len(rows), self.n_features))
+            choice.check_units(self, rows.reshape(len(rows), self.n_features))
 
     def get_config(self):
         return {
@@ -345,7 +376,7 @@ class VaDE(keras.Model):
             "encoder": keras.saving.serialize_keras_object(self.encoder),
             "decoder": keras.saving.serialize_keras_object(self.decoder),
             "n_clusters": self.prior.n_components,
-            "likelihood": self.likelihood.name,
+            "likelihood": self.likelihood.config(),
             "scaling": None if self.scaling is None else keras.saving.serialize_keras_object(self.scaling),
             "guide_weight": float(keras.ops.convert_to_numpy(self.guide_weight)),
             "seed": self.seed,

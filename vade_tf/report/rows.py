@@ -9,7 +9,7 @@ from vade_tf.data.dataset import Dataset
 from vade_tf.data.files import load_file
 from vade_tf.data.named import TEST_ROWS
 from vade_tf.errors import InputError
-from vade_tf.model.likelihood import check_units
+from vade_tf.model.choice import check_units
 from vade_tf.runs.folder import Run
 from vade_tf.runs.rows import load_whole, numbers_of
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from vade_tf.data.named import DATASETS
 from vade_tf.errors import InputError
 from vade_tf.systems import SYSTEMS
-from vade_tf.training.settings import EPOCHS, HIDDEN, RECIPES, Resolved, Settings, option
+from vade_tf.training.settings import EPOCHS, HIDDEN, NARROW, RECIPES, Resolved, Settings, option
 
 MOST = 1000  # runs of a study
 MODELS = ("vade", *SYSTEMS)
@@ -76,12 +76,12 @@ class TrainConfig(Settings):
         if self.pretrained is not None and not (self.model == "vade" or SYSTEMS[self.model].pretrains):
             raise InputError(f"pretrained: {self.model} does not start from an autoencoder; leave it out")
 
-    def resolve(self, n: int, **more) -> Resolved:
-        """The settings of the fit to n rows, with all that depends on the rows written out."""
+    def resolve(self, n: int, features: int = NARROW, **more) -> Resolved:
+        """The settings of the fit to n rows [n, features], with all that depends on the rows written out."""
         if self.model == "vade":
-            return super().resolve(n, epochs=EPOCHS)
+            return super().resolve(n, features, epochs=EPOCHS)
         needs = SYSTEMS[self.model]
-        return super().resolve(n, epochs=needs.epochs, updates=needs.updates, pretrains=needs.pretrains)
+        return super().resolve(n, features, epochs=needs.epochs, updates=needs.updates, pretrains=needs.pretrains)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2)

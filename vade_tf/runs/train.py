@@ -15,8 +15,7 @@ from vade_tf import metrics
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
 from vade_tf.errors import InputError
-from vade_tf.model import likelihood as likelihoods
-from vade_tf.model import networks
+from vade_tf.model import choice, networks
 from vade_tf.model.vade import VaDE
 from vade_tf.runs import assignments
 from vade_tf.runs.config import TrainConfig
@@ -107,15 +106,20 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
         InputError: the likelihood or the hints do not fit the rows, or the run named by `config.pretrained` cannot
             lend its autoencoder.
     """
-    likelihoods.choose(rows.dataset)
+    choice.choose(rows.dataset)
     if rows.hints is not None:
         assert config.clusters is not None
         checked_hints(rows.hints, len(rows.dataset.x), config.clusters)
     if config.pretrained is not None:
         pretrained_by(config, rows.dataset)
         theirs = Run.open(config.pretrained).config
-        config = replace(config, pretrain_epochs=theirs.pretrain_epochs, hidden=theirs.hidden)
-    settings = config.resolve(len(rows.dataset.x))
+        config = replace(
+            config,
+            pretrain_epochs=theirs.pretrain_epochs,
+            pretrain_passes=theirs.pretrain_passes or 1,
+            hidden=theirs.hidden,
+        )
+    settings = config.resolve(*rows.dataset.x.shape)
     check_room(rows.dataset.x.shape[1], settings)
     return replace(
         config,
@@ -123,6 +127,8 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
         pretrain_epochs=settings.pretrain_epochs,
         epochs=settings.epochs or None,
         guide_epochs=settings.guide_epochs,
+        pretrain_passes=settings.pretrain_passes,
+        passes=settings.passes,
     )
 
 
@@ -158,7 +164,7 @@ def _fit(run: Run, rows: RunRows, reporter: Silent, extra, export: bool) -> dict
         reporter.say(dataset.notice)
     if config.pretrained is not None and run.load("pretrained") is None:
         run.save("pretrained", pretrained_by(config, dataset))
-    settings = config.resolve(len(dataset.x))
+    settings = config.resolve(*dataset.x.shape)
     board = Board(run)
     shown: list[keras.callbacks.Callback] = [] if dataset.y is None else [Scores(dataset, settings.epochs)]
     if config.model == "vade":

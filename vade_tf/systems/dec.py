@@ -98,7 +98,7 @@ class Targets(keras.callbacks.Callback):
     def __init__(self, fitting: Fitting, clustering: Clustering):
         super().__init__()
         self.rows = pipeline.ordered_batches(fitting.data.x)
-        self.steps = pipeline.steps_per_epoch(len(fitting.data.x), fitting.settings.batch_size)
+        self.steps = fitting.steps("fit")
         self.clustering = clustering
         self.say = fitting.reporter.say
 
@@ -139,7 +139,7 @@ def _start(fitting: Fitting, system: str, decoder=None) -> Clustering:
 
 def _train(fitting: Fitting, clustering: Clustering, model: SelfTraining, **compiled) -> None:
     """Train `model` towards targets made from `clustering`'s assignments, which has the same weights."""
-    x, settings, targets = fitting.data.x, fitting.settings, Targets(fitting, clustering)
+    x, targets = fitting.data.x, Targets(fitting, clustering)
     if _begins(fitting):
         with fitting.timed():
             model.aim(targets.assignments())
@@ -148,6 +148,6 @@ def _train(fitting: Fitting, clustering: Clustering, model: SelfTraining, **comp
         numbers = np.arange(len(x), dtype=np.int32)
         if model.still.numpy():  # an earlier process stopped here
             return None
-        return pipeline.training_batches(x, settings.batch_size, settings.seed, span, hints=numbers)
+        return fitting.batches("fit", span, hints=numbers)
 
     loop.fit_keras(fitting, model, batches, more=[targets], **compiled)

@@ -19,7 +19,6 @@ VaDE.
 import keras
 import tensorflow as tf
 
-from vade_tf.data import pipeline
 from vade_tf.model import elbo, networks
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.prior import check_clusters
@@ -36,15 +35,15 @@ def fit(fitting: Fitting) -> "GMVAE":
     """Train a GMVAE from random weights: it starts without an autoencoder, as published."""
     settings, vade = fitting.settings, fitting.model
     encoder = networks.build_encoder(
-        n_features=vade.encoder.input_shape[-1],
+        n_features=vade.n_features,
         latent_dim=2 * settings.latent_dim,  # z and w
         hidden=settings.hidden,
         precision=fitting.precision,
         seed=settings.seed,
+        filled=loop.filled(fitting.data, vade.likelihood),
     )
     model = GMVAE(encoder, vade.decoder, settings.clusters, vade.likelihood, scaling=vade.scaling, seed=settings.seed)
-    rows = (fitting.data.x, settings.batch_size, settings.seed)
-    loop.fit_keras(fitting, model, lambda span: pipeline.training_batches(*rows, span))
+    loop.fit_keras(fitting, model, lambda span: fitting.batches("fit", span))
     return model
 
 
@@ -197,7 +196,7 @@ class GMVAE(keras.Model):
             name: None if (part := getattr(self, name)) is None else keras.saving.serialize_keras_object(part)
             for name in ("encoder", "decoder", "scaling", "prior")
         }
-        more = {"n_clusters": self.n_clusters, "likelihood": self.likelihood.name, "seed": self.seed}
+        more = {"n_clusters": self.n_clusters, "likelihood": self.likelihood.config(), "seed": self.seed}
         return {**super().get_config(), **more, **parts}
 
     @classmethod

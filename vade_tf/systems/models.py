@@ -151,7 +151,7 @@ class Clustering(keras.Model):
             name: None if (part := getattr(self, name)) is None else keras.saving.serialize_keras_object(part)
             for name in ("head", "encoder", "decoder", "scaling")
         }
-        return {**super().get_config(), "system": self.system, "likelihood": self.likelihood.name, **parts}
+        return {**super().get_config(), "system": self.system, "likelihood": self.likelihood.config(), **parts}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):

@@ -65,8 +65,7 @@ def vae_gmm(fitting: Fitting) -> Clustering:
     )
     vae.prior.mu.assign(np.zeros((1, model.prior.latent_dim)))
     vae.prior.trainable = False
-    rows = (fitting.data.x, settings.batch_size, settings.seed)
-    loop.fit_keras(fitting, vae, lambda span: pipeline.training_batches(*rows, span))
+    loop.fit_keras(fitting, vae, lambda span: fitting.batches("fit", span))
     return _clustering(fitting, "vae_gmm", _gaussians(fitting, loop.codes(fitting.model, fitting.data.x)), coded=True)
 
 

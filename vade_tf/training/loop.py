@@ -14,8 +14,8 @@ import tensorflow as tf
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Observations, observe
 from vade_tf.errors import InputError, cited
-from vade_tf.model import likelihood as likelihoods
-from vade_tf.model import networks
+from vade_tf.model import choice, networks
+from vade_tf.model.likelihood import Likelihood
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
 from vade_tf.reading import memory
@@ -66,6 +66,20 @@ class Fitting:
         begun = time.perf_counter()
         yield
         self.seconds["init"] += time.perf_counter() - begun
+
+    def passes(self, phase: str) -> int:
+        """How often an epoch of a phase reads all rows."""
+        return self.settings.pretrain_passes if phase == "pretrain" else self.settings.passes
+
+    def steps(self, phase: str) -> int:
+        """Updates of an epoch of a phase."""
+        return self.passes(phase) * pipeline.steps_per_epoch(len(self.data.x), self.settings.batch_size)
+
+    def batches(self, phase: str, span: range, seed: int | None = None, **more) -> tf.data.Dataset:
+        """Batches of the epochs of a span, see `pipeline.training_batches`; seed: of their order, default the fit's."""
+        seed = self.settings.seed if seed is None else seed
+        size, passes = self.settings.batch_size, self.passes(phase)
+        return pipeline.training_batches(self.data.x, size, seed, span, passes=passes, **more)
 
 
 @dataclass(frozen=True)
@@ -120,7 +134,7 @@ def begin(
     if not all(isinstance(each, keras.callbacks.Callback) for each in callbacks):
         raise InputError(f"callbacks: expected keras.callbacks.Callback objects, got {reprlib.repr(callbacks)}")
     data = as_observations(x, settings.likelihood)
-    resolved = settings.resolve(len(data.x), epochs=epochs, updates=updates, pretrains=pretrains)
+    resolved = settings.resolve(*data.x.shape, epochs=epochs, updates=updates, pretrains=pretrains)
     known = None if hints is None else checked_hints(hints, len(data.x), resolved.clusters)
     precision = device.resolve_precision(resolved.precision)
     model = build_model(data, resolved, precision, networks)
@@ -190,7 +204,7 @@ def checked_hints(hints, n: int, clusters: int) -> np.ndarray:
 
 def build_model(data: Observations, settings: Resolved, precision: str, own=None) -> VaDE:
     """The untrained model of a fit, its weights a pure function of the seed; `own`: the caller's networks."""
-    n_features = data.x.shape[1]
+    n_features, likelihood = data.x.shape[1], choice.choose(data)
     if own is None:
         check_room(n_features, settings)
         shape = {
@@ -200,13 +214,22 @@ def build_model(data: Observations, settings: Resolved, precision: str, own=None
             "precision": precision,
             "seed": settings.seed,
         }
-        own = networks.build_encoder(**shape), networks.build_decoder(**shape)
-    likelihood = likelihoods.choose(data)
+        own = networks.build_encoder(**shape, filled=filled(data, likelihood)), networks.build_decoder(**shape)
     scaling = networks.build_scaling(*likelihood.units(data))
     if not isinstance(own, (tuple, list)) or len(own) != 2:
         raise InputError(f"networks: expected a pair (encoder, decoder), got {reprlib.repr(own)}")
     encoder, decoder = own
     return VaDE(encoder, decoder, settings.clusters, likelihood, scaling=scaling, seed=settings.seed)
+
+
+def filled(data: Observations, likelihood: Likelihood) -> networks.Filled | None:
+    """What the encoder reads missing cells with: the mean of the known ones, and flags where training has such cells."""
+    if not likelihood.takes_missing:
+        return None
+    scale, offset = likelihood.units(data)
+    mean = data.moments()[0] * scale + offset
+    missing = [np.isnan(rows).any(axis=0) for rows in pipeline.blocks(data.x)]
+    return networks.Filled(mean.tolist(), np.flatnonzero(np.any(missing, axis=0)).tolist())
 
 
 def check_room(n_features: int, settings: Resolved) -> None:
@@ -260,10 +283,10 @@ def pretrain(fitting: Fitting) -> None:
         autoencoder = build_autoencoder(fitting.model)
         done = prepare(fitting, "pretrain", autoencoder, reconstruction_loss(fitting.model))
         span = range(done, settings.pretrain_epochs)
-        batches = pipeline.training_batches(fitting.data.x, settings.batch_size, settings.seed, span)
+        batches = fitting.batches("pretrain", span)
         own = phase_callbacks(fitting, "pretrain", span, span.stop)
         targets = batches.map(lambda x: (x, x))  # an autoencoder's target is its input
-        train_epochs(fitting, autoencoder, span, targets, own)
+        train_epochs(fitting, "pretrain", autoencoder, span, targets, own)
     weights = [weight for network in networks for weight in network.get_weights()]
     fitting.store.save("pretrained", numbered(weights))
 
@@ -308,7 +331,7 @@ def fit_keras(
     found = batches(span) if len(span) else None
     if found is not None:
         own = phase_callbacks(fitting, "fit", span, epochs, steady=steady)
-        train_epochs(fitting, model, span, found, [*more, *own])
+        train_epochs(fitting, "fit", model, span, found, [*more, *own])
 
 
 def build_autoencoder(model: VaDE) -> keras.Model:
@@ -373,7 +396,7 @@ def phase_callbacks(
     rate = callbacks.learning_rate(
         settings.schedule, settings.learning_rate, epochs, settings.decay, settings.decay_epochs
     )
-    steps = len(span) * pipeline.steps_per_epoch(len(fitting.data.x), settings.batch_size)
+    steps = len(span) * fitting.steps(phase)
     shown = fitting.system if phase == "fit" else phase
     return [
         keras.callbacks.LearningRateScheduler(
@@ -385,9 +408,9 @@ def phase_callbacks(
     ]
 
 
-def train_epochs(fitting: Fitting, model: keras.Model, span: range, batches, own: list) -> bool:
+def train_epochs(fitting: Fitting, phase: str, model: keras.Model, span: range, batches, own: list) -> bool:
     """Train the epochs of a span; returns whether all were trained, or a callback stopped the training."""
-    steps = pipeline.steps_per_epoch(len(fitting.data.x), fitting.settings.batch_size)
+    steps = fitting.steps(phase)
     ends: dict = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
     if isinstance(model, VaDE) and isinstance(batches.element_spec, tuple):
         ends["hints"] = True

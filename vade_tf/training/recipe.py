@@ -166,9 +166,8 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> None:
             groups = np.full(len(x), -1, np.int32)  # those of the start are let go, the hints are not
         target = groups if fitting.hints is None else np.where(fitting.hints >= 0, fitting.hints, groups)
         span = range(max(first, done), end)
-        rows = (x, settings.batch_size, start_seed(settings), span)
-        batches = pipeline.training_batches(*rows, hints=target, image_shape=image_shape)
-        if not loop.train_epochs(fitting, model, span, batches, own):
+        batches = fitting.batches("fit", span, start_seed(settings), hints=target, image_shape=image_shape)
+        if not loop.train_epochs(fitting, "fit", model, span, batches, own):
             break
     model.guide_weight.assign(settings.guide_weight)  # for hints in a later training of the model
 

@@ -18,11 +18,13 @@ from vade_tf.paths import usable
 LARGEST = 2**31 - 1  # whole number that a setting may be
 HIDDEN = (500, 500, 2000)  # the paper's widths, ...
 FULL_WIDTH_ROWS = 5000  # ... of which fewer rows get a share in proportion, but at least a tenth
-# Few rows make short epochs: at least as many updates as this (four times as many wear out the code of Reuters R8), ...
-PRETRAIN_UPDATES = 1500
+NARROW, NARROW_HIDDEN = 64, (128, 128)  # rows of fewer features than this need no more layers and units than these
 PRETRAIN_EPOCHS = 30
-UPDATES = 250  # ... and in the phase after it as this, times the epochs the system takes on many rows
-EPOCHS = 10  # of VaDE on many rows
+EPOCHS = 10  # of VaDE
+# Few rows make few updates: an epoch passes over them until it has made this many of the autoencoder (four times as
+# many wear out the code of Reuters R8) and of the phase after it
+PRETRAIN_UPDATES = 50
+UPDATES = 250
 GUIDED = 0.9  # share of VaDE's epochs that hold on to groups
 
 RECIPES: dict[str, dict] = {
@@ -69,7 +71,8 @@ class Settings:
     clusters: int | None = option(None, "number of clusters K", least=1)
     latent_dim: int = option(10, "width of the code", least=1)
     hidden: tuple[int, ...] | None = option(
-        None, "widths of the encoder's hidden layers, mirrored by the decoder (500,500,2000, less where rows are few)"
+        None,
+        "widths of the encoder's hidden layers, mirrored by the decoder (500,500,2000, less where rows or columns are few)",
     )
     likelihood: str = option(
         "auto",
@@ -77,8 +80,18 @@ class Settings:
         choices=("auto", "bernoulli", "gaussian"),
     )
     batch_size: int = option(None, "rows a step", least=1)
-    pretrain_epochs: int | None = option(None, "epochs of the autoencoder (30, or more where rows are few; 0: none)")
-    epochs: int | None = option(None, "epochs of VaDE (10, or more where rows are few)", least=1)
+    pretrain_epochs: int | None = option(
+        None, "epochs of the autoencoder (30, of several passes where rows are few; 0: none)"
+    )
+    epochs: int | None = option(None, "epochs of VaDE (10, of several passes where rows are few)", least=1)
+    pretrain_passes: int | None = option(
+        None,
+        "passes over the rows in an epoch of the autoencoder (as make 50 updates; 1 where epochs are given)",
+        least=1,
+    )
+    passes: int | None = option(
+        None, "passes over the rows in an epoch of VaDE (as make 250 updates; 1 where epochs are given)", least=1
+    )
     learning_rate: float = option(2e-3, "Adam's learning rate at the start of each phase")
     schedule: str = option(None, "cosine to 5 %, or step: times decay every decay_epochs", choices=("cosine", "step"))
     decay: float = option(None, "factor of the step schedule, down to a tenth of the rate")
@@ -112,12 +125,18 @@ class Settings:
         """What the recipe sets."""
         return RECIPES[self.recipe]
 
-    def resolve(self, n: int, *, epochs: int = EPOCHS, updates: int = 0, pretrains: bool = True) -> "Resolved":
+    def resolve(
+        self, n: int, features: int = NARROW, *, epochs: int = EPOCHS, updates: int = 0, pretrains: bool = True
+    ) -> "Resolved":
         """These settings with all that depends on the rows written out.
+
+        An epoch whose number the settings give is one pass over the rows. Where they leave it open, an epoch of few
+        rows is several.
 
         Args:
             n: number of rows.
-            epochs: of the phase after the autoencoder where the settings do not say, on many rows; few rows get more.
+            features: D, their width.
+            epochs: of the phase after the autoencoder where the settings do not say.
             updates: of that phase, in whole epochs, for a system whose length is counted so; 0: `epochs` says it.
             pretrains: whether there is an autoencoder's phase.
 
@@ -130,18 +149,20 @@ class Settings:
             raise InputError(f"clusters: expected at most the number of rows, {n}, got {self.clusters}")
         steps = math.ceil(n / self.batch_size)
         pretraining = self.pretrain_epochs if pretrains else 0
-        if pretraining is None:
-            pretraining = max(PRETRAIN_EPOCHS, math.ceil(PRETRAIN_UPDATES / steps))
+        pretrain_passes = self.pretrain_passes or (
+            1 if pretraining is not None else math.ceil(PRETRAIN_UPDATES / steps)
+        )
+        pretraining = PRETRAIN_EPOCHS if pretraining is None else pretraining
+        passes = self.passes or (1 if self.epochs is not None else math.ceil(UPDATES / steps))
         if self.epochs is not None:
             epochs = self.epochs
         elif updates:
-            epochs = math.ceil(updates / steps)
-        elif epochs:
-            epochs = max(epochs, math.ceil(UPDATES * epochs / steps))
+            epochs = math.ceil(updates / (steps * passes))
         guided = round(GUIDED * epochs) if self.guide_epochs is None else self.guide_epochs
         values = {each.name: getattr(self, each.name) for each in fields(Settings)}
         lengths = {"pretrain_epochs": pretraining, "epochs": epochs, "guide_epochs": guided}
-        return Resolved(**{**values, **lengths, "hidden": self.hidden or widths(n)})
+        lengths |= {"pretrain_passes": pretrain_passes, "passes": passes}
+        return Resolved(**{**values, **lengths, "hidden": self.hidden or widths(n, features)})
 
 
 @dataclass(frozen=True)
@@ -153,13 +174,17 @@ class Resolved(Settings):
     pretrain_epochs: int = option(0, "epochs of the autoencoder")
     epochs: int = option(0, "epochs of the phase after it", least=0)
     guide_epochs: int = option(0, "epochs that hold on to the starting groups")
+    pretrain_passes: int = option(1, "passes over the rows in an epoch of the autoencoder", least=1)
+    passes: int = option(1, "passes over the rows in an epoch of the phase after it", least=1)
 
-    def resolve(self, n: int, **more) -> "Resolved":
+    def resolve(self, n: int, features: int = NARROW, **more) -> "Resolved":
         return self
 
 
-def widths(n: int) -> tuple[int, ...]:
+def widths(n: int, features: int) -> tuple[int, ...]:
     """Widths of the hidden layers for n rows: 3.3 million weights would learn a few hundred rows by heart."""
+    if features < NARROW:
+        return NARROW_HIDDEN
     share = min(1.0, max(0.1, n / FULL_WIDTH_ROWS))
     return tuple(round(share * width) for width in HIDDEN)
 

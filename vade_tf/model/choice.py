@@ -1,0 +1,93 @@
+"""Which likelihood rows get, and whether new rows are in the units of those that a model was trained on."""
+
+import math
+
+import numpy as np
+
+from vade_tf.errors import InputError
+from vade_tf.model.likelihood import Bernoulli, Gaussian, Likelihood, get
+from vade_tf.model.mixed import Mixed
+
+MOST = 1e30  # value of a row; float32 cannot square more
+CONTRAST = 0.4  # MNIST has 0.78, digits 0.51; TF-IDF of texts 0.18, tables scaled to [0, 1] about 0.1 to 0.3
+LOOKED_AT = 10_000  # rows, at most, whose values are compared with those of the training
+BLOCK = 8192  # rows checked together: keeps the check of a large memory-mapped file small
+
+
+def choose(observations) -> Likelihood:
+    """The likelihood of rows: what they ask for; for "auto" Bernoulli for bytes and what is like images in [0, 1].
+
+    Not all values in [0, 1] are probabilities of on and off: TF-IDF weights and other shares lie there, too. A
+    Bernoulli of such small values explains every row by nearly the same probabilities, and the code collapses. So their
+    variance must be a share CONTRAST of that of on and off, m (1 - m) summed over the features.
+
+    Args:
+        observations: `data.dataset.Observations`.
+
+    Raises:
+        InputError: the likelihood is unknown, or cannot be that of these rows.
+    """
+    about = observations.low, observations.high, observations.x.dtype
+    if observations.schema is not None:
+        return _of_columns(observations, about)
+    if observations.likelihood == "auto":
+        try:
+            Bernoulli().check(*about)
+        except InputError:
+            return get("gaussian")
+        grey = observations.x.dtype == np.uint8 or observations.image_shape is not None or _contrasts(observations)
+        return get("bernoulli") if grey else _gaussian(observations)
+    found = get(observations.likelihood)
+    found.check(*about)
+    return _gaussian(observations) if found.name == "gaussian" else found
+
+
+def _gaussian(observations) -> Gaussian:
+    """One variance a feature, or one for all where they have one unit."""
+    return Gaussian(shared=not observations.standardise)
+
+
+def _of_columns(observations, about) -> Mixed:
+    """What the columns of a table ask for, block by block, or for every one the kind that the caller asks for."""
+    if observations.likelihood == "auto":
+        return Mixed(observations.schema.blocks)
+    asked = get(observations.likelihood)
+    asked.check(*about)
+    return Mixed([(asked.name, observations.x.shape[1])])
+
+
+def _contrasts(observations) -> bool:
+    """Whether values in [0, 1] vary as much as on and off do, or nearly so: grey values of images, answers, marks."""
+    mean, std = observations.moments()
+    return float((std**2).sum()) >= CONTRAST * float((mean * (1 - mean)).sum())
+
+
+def check_units(model, x, argument: str = "x") -> None:
+    """Check that a fitted model can take new raw rows: finite numbers in the units of those it was trained on.
+
+    Args:
+        model: anything with a `likelihood` and a `scale`, such as a `VaDE`.
+        x: raw rows, [n, D]: an array, or `data.sparse.SparseRows`.
+        argument: what an error names.
+
+    Raises:
+        InputError: a value is not finite, or the rows are in other units.
+    """
+    low, high = math.inf, -math.inf
+    missing = model.likelihood.takes_missing
+    for start in range(0, len(x), BLOCK):
+        block = np.asarray(x[start : start + BLOCK])
+        if block.dtype.kind not in "biuf":
+            raise InputError(f"{argument}: expected numbers, got {block.dtype}; encode text and categories first")
+        if not (usable := (np.abs(block) <= MOST) | (missing & np.isnan(block))).all():
+            row, column = np.argwhere(~usable)[0]
+            raise InputError(
+                f"{argument}: expected finite numbers below 1e30, got {block[row, column]} at row {start + row}, "
+                f"column {column}; drop or impute such rows"
+            )
+        low, high = (
+            min(low, float(np.fmin.reduce(block, axis=None))),
+            max(high, float(np.fmax.reduce(block, axis=None))),
+        )
+    if len(x):
+        model.likelihood.check_units(x[:: math.ceil(len(x) / LOOKED_AT)], low, high, model.scale, argument)

@@ -1,0 +1,118 @@
+"""p(x|z) of a table: each column by its kind, and cells that are missing left out of the bound.
+
+    distortion = - sum_d known_d log p(x_d | z)          HI-VAE: Nazabal et al., Pattern Recognition 2020, eq. 3
+
+The columns stand in blocks: `("gaussian", 9), ("bernoulli", 2), ("categorical", 3)` are nine numbers, two columns of 0
+and 1, and one category of three levels, one-hot.
+"""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from vade_tf.errors import InputError, whole_number
+from vade_tf.model.elbo import LOG_2PI
+from vade_tf.model.likelihood import Likelihood, family, far_from
+
+KINDS = ("gaussian", "bernoulli", "categorical")
+
+
+@family
+class Mixed(Likelihood):
+    """Numbers, answers of yes and no, and categories side by side; NaN in x is a cell that is not known.
+
+    The decoder's parameters are means for numbers, logits for the others. Numbers are standardised, each with a
+    variance of its own that is learned, as for `likelihood.Gaussian`.
+
+    Args:
+        blocks: (kind, number of features) one after the other, kinds of `KINDS`; a category is a block of its own.
+
+    Raises:
+        InputError: a block of no such kind, or without features.
+    """
+
+    name = "mixed"
+    learns_variance = True
+    takes_missing = True
+
+    def __init__(self, blocks: Sequence[tuple[str, int]]):
+        found = [(kind, whole_number(width, "blocks", 1, 2**31 - 1)) for kind, width in blocks]
+        if not found or any(kind not in KINDS for kind, _ in found):
+            raise InputError(
+                f"blocks: expected pairs (kind, features) with kinds of {', '.join(KINDS)}, got {blocks!r}"
+            )
+        self.blocks = tuple(found)
+        ends = list(itertools.accumulate(width for _, width in found))
+        self.spans = [slice(end - width, end) for end, (_, width) in zip(ends, found, strict=True)]
+
+    @property
+    def width(self) -> int:
+        """D, the number of features."""
+        return self.spans[-1].stop
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """Which features are numbers, bool [D]."""
+        return np.concatenate([np.full(width, kind == "gaussian") for kind, width in self.blocks])
+
+    def config(self):
+        return {"name": self.name, "blocks": [list(block) for block in self.blocks]}
+
+    def distribution(self, parameters, log_sigma2=0.0):
+        log_sigma2 = log_sigma2 * tf.ones_like(parameters)
+        parts = []
+        for (kind, _), span in zip(self.blocks, self.spans, strict=True):
+            out = parameters[..., span]
+            if kind == "gaussian":
+                part = tfd.Independent(tfd.Normal(out, tf.exp(0.5 * log_sigma2[..., span])), 1)
+            elif kind == "bernoulli":
+                part = tfd.Independent(tfd.Bernoulli(logits=out, dtype=out.dtype), 1)
+            else:
+                part = tfd.OneHotCategorical(logits=out, dtype=out.dtype)
+            parts.append(part)
+        return tfd.Blockwise(parts)
+
+    def mean(self, parameters):
+        ways = {"gaussian": tf.identity, "bernoulli": tf.sigmoid, "categorical": tf.nn.softmax}
+        blocks = zip(self.blocks, self.spans, strict=True)
+        return tf.concat([ways[kind](parameters[..., span]) for (kind, _), span in blocks], axis=-1)
+
+    def distortion(self, x, parameters, log_sigma2=0.0):
+        known = tf.cast(~tf.math.is_nan(x), x.dtype)  # [batch, D]
+        x = tf.where(tf.math.is_nan(x), tf.zeros_like(x), x)
+        log_sigma2 = log_sigma2 * tf.ones_like(x[0])  # [D]
+        total = tf.zeros_like(x[:, 0])
+        for (kind, _), span in zip(self.blocks, self.spans, strict=True):
+            value, out, there = x[:, span], parameters[:, span], known[:, span]
+            if kind == "gaussian":
+                spread = log_sigma2[span]
+                nats = 0.5 * ((value - out) ** 2 * tf.exp(-spread) + spread + LOG_2PI)
+            elif kind == "bernoulli":
+                nats = tf.math.softplus(out) - value * out
+            else:
+                nats = -value * tf.nn.log_softmax(out)
+            total += tf.reduce_sum(there * nats, axis=-1)
+        return total
+
+    def variance(self, x, parameters):
+        """sigma2 of each number by a batch, [D]: the mean squared error of its known cells; 1 for other kinds."""
+        known = tf.cast(~tf.math.is_nan(x), x.dtype)
+        error = tf.reduce_sum(known * (tf.where(tf.math.is_nan(x), parameters, x) - parameters) ** 2, axis=0)
+        return tf.where(self.numbers, error / tf.maximum(tf.reduce_sum(known, axis=0), 1.0), 1.0)
+
+    def units(self, observations):
+        scale, offset = np.ones(self.width, np.float32), np.zeros(self.width, np.float32)
+        numbers = self.numbers
+        mean, std = (part[numbers] for part in observations.moments())
+        constant = (std <= 1e-7 * np.abs(mean)) | (std < 1e-30)
+        scale[numbers] = 1.0 / np.where(constant, 1.0, std)
+        offset[numbers] = -mean * scale[numbers].astype(np.float64)
+        return scale, offset
+
+    def check_units(self, rows, low, high, scale, argument):
+        numbers = self.numbers
+        if numbers.any():
+            far_from(np.asarray(scale(rows))[:, numbers], low, high, argument)
