@@ -13,7 +13,7 @@ from tensorflow_probability import distributions as tfd
 from vade_tf.data.dataset import observe
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError
-from vade_tf.model import likelihood, networks
+from vade_tf.model import choice, likelihood, networks
 from vade_tf.model.likelihood import Bernoulli, Gaussian, Likelihood
 from vade_tf.model.vade import VaDE
 
@@ -96,20 +96,20 @@ def test_it_is_known_by_its_name_or_is_itself():
     ],
 )
 def test_what_rows_get(x, asked, name):
-    assert likelihood.choose(observe(x, asked)).name == name
+    assert choice.choose(observe(x, asked)).name == name
 
 
 def test_rows_that_a_likelihood_cannot_take():
     with pytest.raises(InputError, match=r"likelihood: bernoulli expects .* got values from 0 to 2; .*'gaussian'"):
-        likelihood.choose(observe(np.eye(3) * 2, "bernoulli"))
+        choice.choose(observe(np.eye(3) * 2, "bernoulli"))
     with pytest.raises(InputError, match="likelihood: expected one of bernoulli, gaussian"):
-        likelihood.choose(observe(np.eye(3), "poisson"))
+        choice.choose(observe(np.eye(3), "poisson"))
 
 
 def model_of(x, asked="auto"):
     """An untrained VaDE of these rows, in their units."""
     rows = observe(x, asked)
-    kind = likelihood.choose(rows)
+    kind = choice.choose(rows)
     shape = {"n_features": rows.x.shape[1], "latent_dim": 2, "hidden": (4,)}
     networks_of = networks.build_encoder(**shape), networks.build_decoder(**shape)
     return VaDE(*networks_of, 2, kind, scaling=networks.build_scaling(*kind.units(rows)))
@@ -134,16 +134,16 @@ GREY = np.where(BYTES > 127, BYTES, 0).astype("u1")  # half of it black, as imag
 )
 def test_rows_in_other_units_are_refused(trained_on, given, message):
     model = model_of(trained_on)
-    likelihood.check_units(model, trained_on)
+    choice.check_units(model, trained_on)
     with pytest.raises(InputError, match=message):
-        likelihood.check_units(model, given)
+        choice.check_units(model, given)
     with pytest.raises(ValueError, match=message):
         model.predict(given, verbose=0)
 
 
 @pytest.mark.parametrize("given", [BYTES.astype("f4"), np.zeros((3, 6)), np.zeros((3, 6), "u1"), BYTES[:0]])
 def test_bytes_may_come_as_floats_and_images_may_be_black(given):
-    likelihood.check_units(model_of(BYTES), given)
+    choice.check_units(model_of(BYTES), given)
 
 
 @pytest.mark.parametrize("form", [np.asarray, lambda x: SparseRows(scipy.sparse.csr_array(x))])
@@ -152,11 +152,11 @@ def test_gaussian_rows_far_from_those_of_the_training_are_warned_of(form, rng):
     model = model_of(x)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        likelihood.check_units(model, form(x))
-        likelihood.check_units(model, form(np.where(rng.random(x.shape) < 0.4, 1e6, x)))  # outliers, not other units
-        likelihood.check_units(model_of(1000 + 0 * x, "gaussian"), form(1000 + 0 * x))
+        choice.check_units(model, form(x))
+        choice.check_units(model, form(np.where(rng.random(x.shape) < 0.4, 1e6, x)))  # outliers, not other units
+        choice.check_units(model_of(1000 + 0 * x, "gaussian"), form(1000 + 0 * x))
     with pytest.warns(UserWarning, match="x: 100% of the values lie more than 10 standard deviations"):
-        likelihood.check_units(model, form(1000 * x))
+        choice.check_units(model, form(1000 * x))
 
 
 def test_of_rows_that_are_not_standardised_nothing_is_said(rng):
@@ -165,7 +165,7 @@ def test_of_rows_that_are_not_standardised_nothing_is_said(rng):
     model = VaDE(networks.build_encoder(**shape), networks.build_decoder(**shape), 2, "gaussian")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        likelihood.check_units(model, x)
+        choice.check_units(model, x)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -173,9 +173,9 @@ def test_values_that_are_no_numbers_are_named(value):
     x = np.zeros((9000, 6), "f4")
     x[8500, 2] = value
     with pytest.raises(InputError, match=f"x: expected finite .*, got {value} at row 8500, column 2; drop or"):
-        likelihood.check_units(model_of(BYTES), x)
+        choice.check_units(model_of(BYTES), x)
     with pytest.raises(InputError, match="x: expected numbers, got <U1"):
-        likelihood.check_units(model_of(BYTES), np.full((2, 6), "a"))
+        choice.check_units(model_of(BYTES), np.full((2, 6), "a"))
 
 
 WORDS = ["ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen", "ibis", "jay"]
@@ -197,9 +197,9 @@ def test_texts_as_scikit_learn_counts_them(settings, name, standardised, rng):
     texts = [" ".join(rng.choice(WORDS, 6)) for _ in range(200)]
     x = TfidfVectorizer(**settings).fit_transform(texts)
     found = observe(x)
-    kind = likelihood.choose(found)
+    kind = choice.choose(found)
     assert kind.name == name
-    assert likelihood.choose(observe(x.toarray())).name == name
+    assert choice.choose(observe(x.toarray())).name == name
     if standardised is not None:
         scale, offset = kind.units(found)
         assert (np.ndim(scale) == 1) == standardised
@@ -242,4 +242,4 @@ def test_a_feature_around_zero_does_not_hide_that_rows_are_standardised(rng):
     x = rng.normal(5, 2, (500, 4)).astype("f4")
     x[:, 0] = np.tile([-1, 1], 250)
     with pytest.warns(UserWarning, match="x: .* of the values lie more than 10 standard deviations"):
-        likelihood.check_units(model_of(x), 1000 * x)
+        choice.check_units(model_of(x), 1000 * x)

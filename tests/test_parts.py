@@ -8,8 +8,8 @@ import pytest
 
 from vade_tf.data.dataset import observe
 from vade_tf.errors import InputError
+from vade_tf.model import choice, networks
 from vade_tf.model import likelihood as likelihoods
-from vade_tf.model import networks
 from vade_tf.model.prior import GaussianMixturePrior, check_clusters
 from vade_tf.model.vade import SCORE_DRAWS, VaDE
 
@@ -66,7 +66,7 @@ def test_rows_far_away_are_said_where_one_feature_has_mean_zero(small_model, rng
     offset[3] = 1.0
     model = small_model("gaussian", scaling=networks.build_scaling(np.ones(12, np.float32), offset))
     with pytest.warns(UserWarning, match="standard deviations"):
-        likelihoods.check_units(model, 1e4 + rng.normal(size=(20, 12)).astype("f4"))
+        choice.check_units(model, 1e4 + rng.normal(size=(20, 12)).astype("f4"))
 
 
 def test_the_bound_of_a_row_is_the_mean_over_its_draws(small_model, rng):

@@ -85,9 +85,8 @@ def check_units(model, x, argument: str = "x") -> None:
                 f"{argument}: expected finite numbers below 1e30, got {block[row, column]} at row {start + row}, "
                 f"column {column}; drop or impute such rows"
             )
-        low, high = (
-            min(low, float(np.fmin.reduce(block, axis=None))),
-            max(high, float(np.fmax.reduce(block, axis=None))),
-        )
+        known = block[~np.isnan(block)] if missing else block
+        if known.size:
+            low, high = min(low, float(known.min())), max(high, float(known.max()))
     if len(x):
         model.likelihood.check_units(x[:: math.ceil(len(x) / LOOKED_AT)], low, high, model.scale, argument)

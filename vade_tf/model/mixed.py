@@ -58,6 +58,11 @@ class Mixed(Likelihood):
         """Which features are numbers, bool [D]."""
         return np.concatenate([np.full(width, kind == "gaussian") for kind, width in self.blocks])
 
+    @property
+    def levels(self) -> np.ndarray:
+        """Which features are levels of a category, bool [D]."""
+        return np.concatenate([np.full(width, kind == "categorical") for kind, width in self.blocks])
+
     def config(self):
         return {"name": self.name, "blocks": [list(block) for block in self.blocks]}
 

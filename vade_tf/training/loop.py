@@ -223,7 +223,7 @@ def build_model(data: Observations, settings: Resolved, precision: str, own=None
 
 
 def filled(data: Observations, likelihood: Likelihood) -> networks.Filled | None:
-    """What the encoder reads missing cells with: the mean of the known ones, and flags where training has such cells."""
+    """What the encoder reads missing cells with: the mean of the known ones, and flags where training has some."""
     if not likelihood.takes_missing:
         return None
     scale, offset = likelihood.units(data)

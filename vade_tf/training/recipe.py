@@ -26,7 +26,7 @@ from vade_tf.training.loop import Fitted, Fitting, begin, pretrain
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Resolved, Settings
 from vade_tf.training.store import Store, damaged, kept_groups
-from vade_tf.training.views import row_views, within_reach
+from vade_tf.training.views import OWN_FEATURES, own_features, row_views, within_reach
 from vade_tf.training.watch import Watch
 
 NOISE_ROWS = 1000  # whose mean variance of q(z|x) is the least that a component starts with
@@ -104,12 +104,24 @@ def start(fitting: Fitting) -> np.ndarray:
         store.save("start", vars(found))
     else:
         found = starts.Start(**kept)
-    if fitting.own_networks and (fitting.state is None or fitting.state.phase != "fit"):
-        quieten(model, fitting.data.x)
+    if fitting.state is None or fitting.state.phase != "fit":
+        if fitting.own_networks:
+            quieten(model, fitting.data.x)
+        if model.log_sigma2_x is not None:
+            model.set_variance(reconstruction_variance(model, fitting.data.x))
     log_s2 = model.encode(fitting.data.x[:NOISE_ROWS])[1].numpy()
     noise = np.exp(np.minimum(log_s2, 0.0)).mean(axis=0)  # [latent]; at the bound's optimum no component is narrower
     model.prior.assign(found.pi, found.mu, np.maximum(found.sigma2, noise))
     return found.groups
+
+
+def reconstruction_variance(model: VaDE, x: Rows) -> np.ndarray:
+    """The variance of p(x|z) at which the autoencoder's reconstruction of raw rows x [n, D] is most probable: [D]."""
+    found = []
+    for rows in pipeline.blocks(x[: 10 * NOISE_ROWS]):
+        out = model.x_parameters(model.encode(rows)[0])
+        found.append(len(rows) * model.likelihood.variance(model.scale(rows), out).numpy())
+    return np.sum(found, axis=0) / min(len(x), 10 * NOISE_ROWS)
 
 
 def quieten(model: VaDE, x: Rows) -> None:
@@ -134,6 +146,8 @@ def quieten(model: VaDE, x: Rows) -> None:
 def guide(fitting: Fitting, start_groups: np.ndarray) -> None:
     """Train VaDE on its bound, at first held to groups: those of the start, found anew as the code gets better.
 
+    Those of a table are not found anew: they do not come from the code.
+
     For `settings.guide_epochs` epochs the loss has guide_weight * -log gamma_group added (`elbo.guidance`), then the
     bound is trained alone. Rows with a hint are held to it throughout.
 
@@ -154,7 +168,7 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> None:
         *loop.phase_callbacks(fitting, "fit", range(done, epochs), epochs, watch=watch),
     ]
     guided = min(settings.guide_epochs, epochs)
-    turns = regroup_epochs(guided, settings.regroups)
+    turns = [] if is_table(fitting) else regroup_epochs(guided, settings.regroups)
     cuts = {0, *turns, epochs} if fitting.hints is None else {0, *turns, guided, epochs}
     groups = start_groups
     for first, end in itertools.pairwise(sorted(cuts)):
@@ -187,6 +201,13 @@ def _held_groups(fitting: Fitting, epoch: int) -> np.ndarray:
         groups = regrouped(fitting)
     fitting.store.save("groups", {"epoch": np.array(epoch), "groups": groups})
     return groups
+
+
+def is_table(fitting: Fitting) -> bool:
+    """Whether rows are what their columns say one by one, and not images, texts or the caller's networks' business."""
+    data = fitting.data
+    plain = isinstance(data.x, np.ndarray) and data.image_shape is None and data.standardise
+    return plain and data.x.shape[1] <= OWN_FEATURES and not fitting.own_networks
 
 
 def regrouped(fitting: Fitting) -> np.ndarray:
@@ -224,11 +245,17 @@ def start_seed(settings: Resolved) -> int:
 
 
 def _found_groups(fitting: Fitting, phase: str) -> starts.Start:
-    """Groups of the rows on the model's present code; "landmark" reads the layer before it as well."""
+    """Groups of the rows on the model's present code; "landmark" reads the layer before it as well.
+
+    The start of a table is the exception: few columns are read as they are, for the code of an autoencoder has no
+    better neighbours than these, and another code each time.
+    """
     settings, x = fitting.settings, fitting.data.x
     advance = fitting.reporter.phase(phase, starts.DRAWS if settings.init == "landmark" else 1)
-    hidden = None
-    if settings.init == "landmark":
+    hidden = own = None
+    if phase == "init" and settings.init == "landmark" and is_table(fitting):
+        z, own = within_reach(loop.codes(fitting.model, x)), own_features(fitting.model, x)
+    elif settings.init == "landmark":
         z, hidden = row_views(fitting.model, x)
     else:
         z = within_reach(loop.codes(fitting.model, x))
@@ -236,4 +263,4 @@ def _found_groups(fitting: Fitting, phase: str) -> starts.Start:
     def tell() -> None:
         advance(1, f"{settings.init}, {settings.clusters} groups")
 
-    return starts.start(z, settings.clusters, settings.init, start_seed(settings), hidden, tell)
+    return starts.start(z, settings.clusters, settings.init, start_seed(settings), hidden, tell, own)

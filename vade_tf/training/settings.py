@@ -72,7 +72,7 @@ class Settings:
     latent_dim: int = option(10, "width of the code", least=1)
     hidden: tuple[int, ...] | None = option(
         None,
-        "widths of the encoder's hidden layers, mirrored by the decoder (500,500,2000, less where rows or columns are few)",
+        "widths of the encoder's hidden layers, mirrored by the decoder (500,500,2000, less for few rows or columns)",
     )
     likelihood: str = option(
         "auto",
@@ -80,10 +80,8 @@ class Settings:
         choices=("auto", "bernoulli", "gaussian"),
     )
     batch_size: int = option(None, "rows a step", least=1)
-    pretrain_epochs: int | None = option(
-        None, "epochs of the autoencoder (30, of several passes where rows are few; 0: none)"
-    )
-    epochs: int | None = option(None, "epochs of VaDE (10, of several passes where rows are few)", least=1)
+    pretrain_epochs: int | None = option(None, "epochs of the autoencoder (30, longer where rows are few; 0: none)")
+    epochs: int | None = option(None, "epochs of VaDE (10, longer where rows are few)", least=1)
     pretrain_passes: int | None = option(
         None,
         "passes over the rows in an epoch of the autoencoder (as make 50 updates; 1 where epochs are given)",

@@ -5,6 +5,7 @@ A Gaussian is the wrong shape for a class in an autoencoder's code, so a mixture
 neighbourhood graph of the codes, and training then bends the regions into Gaussians.
 """
 
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,18 +16,20 @@ import scipy.linalg
 import scipy.sparse
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans, MiniBatchKMeans
-from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
-from vade_tf.seeding import several
+from vade_tf.seeding import generator, several
 
 METHODS = ("landmark", "gmm", "kmeans")
 VARIANCE_FLOOR = 1e-4  # share of the code's overall variance that every component keeps at least
 EIGENVECTORS = 1.3  # of the landmark graph, in multiples of K; with K alone two classes can share a direction
 DIFFUSION = 4
 DRAWS = 8  # that vote
+FOUND_AGAIN = 0.75  # mean ARI of the draws on a table from which on they have found the same regions
+NEIGHBOURS, ASKED = 10, 5000  # of so many rows at most
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ def start(
     seed: int,
     hidden: np.ndarray | None = None,
     tell: Callable[[], None] = lambda: None,
+    own: np.ndarray | None = None,
 ) -> Start:
     """Group codes and describe the groups as a mixture.
 
@@ -61,6 +65,8 @@ def start(
         seed: same codes and seed, same start.
         hidden: what else is known of the rows, [n, d]; "landmark" reads the neighbours there beside those of the code.
         tell: called after each of `DRAWS` draws of "landmark", once for the other methods.
+        own: the rows of a table themselves, each column of variance 1, [n, D]: "landmark" reads these in place of code
+            and hidden layer, see `of_table`.
 
     Raises:
         ValueError: unknown method, or K not in 1..n.
@@ -75,10 +81,12 @@ def start(
             mixture = GaussianMixture(n_clusters, covariance_type="diag", n_init=3, random_state=seed).fit(z)
             groups, pi, mu, sigma2 = mixture.predict(z), mixture.weights_, mixture.means_, mixture.covariances_
         else:
-            views = [z] if hidden is None else [z, hidden]
-            groups = (
-                landmark(views, n_clusters, seed, tell=tell) if method == "landmark" else kmeans(z, n_clusters, seed)
-            )
+            if method == "kmeans":
+                groups = kmeans(z, n_clusters, seed)
+            elif own is not None:
+                groups = of_table(own, n_clusters, seed, tell)
+            else:
+                groups = landmark([z] if hidden is None else [z, hidden], n_clusters, seed, tell=tell)
             pi, mu, sigma2 = moments(z, groups, n_clusters)
     if method != "landmark":
         tell()
@@ -133,6 +141,38 @@ def kmeans(z: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
     return KMeans(n_clusters, n_init=10, random_state=seed).fit(z).labels_
 
 
+def of_table(rows: np.ndarray, n_clusters: int, seed: int, tell: Callable[[], None] = lambda: None) -> np.ndarray:
+    """Groups of a table's rows [n, D], each column of variance 1: by `landmark` where there are regions, else k-means.
+
+    Regions are there if the draws find the same ones: columns of few values leave many rows at equal distances, and
+    then every draw finds others. And they are more than pieces of one cloud if their borders part fewer rows from
+    their neighbours than those of k-means, by more than they lose in silhouette (Rousseeuw 1987).
+
+    Returns:
+        Groups, [n].
+    """
+    draws = landmark_draws([rows], n_clusters, seed, tell=tell)
+    regions, means = vote(draws, n_clusters), kmeans(rows, n_clusters, seed)
+    again = [adjusted_rand_score(one, other) for one, other in itertools.combinations(draws, 2)]
+    if np.mean(again) < FOUND_AGAIN:
+        return means
+    asked = generator(seed).permutation(len(rows))[:ASKED]
+    parts, compact = parted(rows, asked, regions), silhouette(rows[asked], regions[asked])
+    return regions if parts * silhouette(rows[asked], means[asked]) < parted(rows, asked, means) * compact else means
+
+
+def parted(rows: np.ndarray, asked: np.ndarray, groups: np.ndarray) -> float:
+    """Share of the nearest neighbours of some rows, by their numbers, that are in another group than the row."""
+    near = min(NEIGHBOURS + 1, len(rows))
+    nearest = NearestNeighbors(n_neighbors=near).fit(rows).kneighbors(rows[asked], return_distance=False)[:, 1:]
+    return float(np.mean(groups[nearest] != groups[asked, None]))
+
+
+def silhouette(rows: np.ndarray, groups: np.ndarray) -> float:
+    """Mean silhouette of rows [n, D] in groups [n], from -1 to 1; 0 where there is one group, or one row in each."""
+    return float(silhouette_score(rows, groups)) if 1 < len(np.unique(groups)) < len(rows) else 0.0
+
+
 def landmark(
     views: Sequence[np.ndarray],
     n_clusters: int,
@@ -158,6 +198,19 @@ def landmark(
     Returns:
         Groups, [n].
     """
+    return vote(landmark_draws(views, n_clusters, seed, n_draws, n_landmarks, n_nearest, tell), n_clusters)
+
+
+def landmark_draws(
+    views: Sequence[np.ndarray],
+    n_clusters: int,
+    seed: int,
+    n_draws: int = DRAWS,
+    n_landmarks: int = 1000,
+    n_nearest: int = 3,
+    tell: Callable[[], None] = lambda: None,
+) -> list[np.ndarray]:
+    """The groups that each of several draws finds, see `landmark`: [n] each."""
     views = [np.ascontiguousarray(view, np.float32) for view in views]
     seeds = several(seed, n_draws)
 
@@ -170,7 +223,7 @@ def landmark(
         for found in pool.map(draw, seeds):
             draws.append(found)
             tell()
-    return vote(draws, n_clusters)
+    return draws
 
 
 def vote(draws: list[np.ndarray], n_clusters: int) -> np.ndarray:

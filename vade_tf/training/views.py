@@ -7,8 +7,10 @@ import scipy.linalg
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows, SparseRows
 from vade_tf.errors import DivergedError
+from vade_tf.model.mixed import Mixed
 from vade_tf.model.vade import VaDE
 
+OWN_FEATURES = 200  # of a table at most; more than that, and distances between its rows are all alike
 DIRECTIONS = 40  # of the last hidden layer; on MNIST they hold nine tenths of its variance
 SAMPLE = 10_000  # rows on which they are found
 CODE_LIMIT = 1e18  # beyond, squared distances are infinite in float32
@@ -50,6 +52,25 @@ def row_views(model: VaDE, x: Rows) -> tuple[np.ndarray, np.ndarray | None]:
     both = read(keras.ops.concatenate([m, h @ axes], axis=1), x)
     width = m.shape[1]
     return both[:, :width].copy(), both[:, width:].copy()  # whole arrays, or each fit to them makes its own copy
+
+
+def own_features(model: VaDE, x: Rows) -> np.ndarray:
+    """Raw rows x [n, D] of a table as they are compared themselves, float32 [n, D].
+
+    Numbers and answers of yes and no have variance 1, the levels of a category stay 0 and 1. A missing cell has the
+    mean of its column.
+    """
+    rows = np.concatenate([np.asarray(model.scale(part)) for part in pipeline.blocks(x)])
+    known = ~np.isnan(rows)
+    share = known.mean(axis=0, dtype=np.float64)
+    rows[~known] = 0
+    mean = rows.mean(axis=0, dtype=np.float64) / np.maximum(share, 1e-12)
+    rows = np.where(known, rows - mean, 0)
+    spread = rows.std(axis=0, dtype=np.float64)
+    spread[spread < 1e-12] = 1.0
+    if isinstance(model.likelihood, Mixed):
+        spread[model.likelihood.levels] = 1.0
+    return (rows / spread).astype(np.float32)
 
 
 def _leading_directions(sample: np.ndarray) -> np.ndarray:
