@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.datasets import make_moons
 
 from vade_tf import metrics
 from vade_tf.training import start as starts
@@ -216,3 +217,25 @@ def test_hostile_codes_still_give_a_mixture_that_can_be_used(n, k, kind):
 def test_errors(k, method, message):
     with pytest.raises(ValueError, match=message):
         starts.start(np.zeros((9, 2)), k, method, 0)
+
+
+def test_a_table_gets_regions_where_there_are_some_and_else_k_means(rng):
+    """Two moons have regions; one cloud of normal rows, or answers by chance, have none, and k-means cuts them."""
+    moons = make_moons(400, noise=0.05, random_state=0)
+    assert metrics.accuracy(moons[1], starts.of_table(moons[0].astype("f4"), 2, 0)) == 1.0
+    cloud = rng.normal(size=(600, 3)).astype("f4") * [4, 1, 1]
+    answers = rng.integers(2, size=(400, 60)).astype("f4")
+    for rows in (cloud.astype("f4"), answers):
+        np.testing.assert_array_equal(starts.of_table(rows, 3, 0), starts.kmeans(rows, 3, 0))
+
+
+def test_the_neighbours_that_a_border_parts(rng):
+    """Two far groups part none; a border through one of them parts those across it."""
+    x = np.concatenate([rng.normal(size=(100, 2)), 50 + rng.normal(size=(100, 2))])
+    truth, asked = np.arange(200) // 100, np.arange(200)
+    assert starts.parted(x, asked, truth) == 0
+    assert starts.parted(x, asked, np.arange(200) % 2) == pytest.approx(0.5, abs=0.05)
+    apart = np.linalg.norm(x[:, None] - x[None], axis=2)
+    nearest = np.argsort(apart, axis=1)[:, 1 : starts.NEIGHBOURS + 1]
+    cut = x[:, 0] > 0
+    assert starts.parted(x, asked, cut) == pytest.approx(np.mean(cut[nearest] != cut[:, None]))

@@ -10,6 +10,7 @@ import tensorflow as tf
 from vade_tf.data import pipeline
 from vade_tf.errors import InputError
 from vade_tf.model import networks
+from vade_tf.model.mixed import Mixed
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
 from vade_tf.training import callbacks, loop, recipe
@@ -17,6 +18,7 @@ from vade_tf.training import start as starts
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings
 from vade_tf.training.store import Memory, State
+from vade_tf.training.views import own_features
 
 pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`")
 SMALL = {
@@ -384,11 +386,12 @@ def asked(monkeypatch):
     """What each span of VaDE is trained on: (epochs, seed, target groups, image shape)."""
     seen, made = [], pipeline.training_batches
 
-    def training_batches(x, batch_size, seed, epochs, *, hints=None, image_shape=None):
+    def training_batches(x, batch_size, seed, epochs, *, hints=None, image_shape=None, passes=1):
         seen.append(((epochs.start, epochs.stop), seed, hints, image_shape))
-        return made(x, batch_size, seed, epochs, hints=hints, image_shape=image_shape)
+        return made(x, batch_size, seed, epochs, hints=hints, image_shape=image_shape, passes=passes)
 
     monkeypatch.setattr(recipe.pipeline, "training_batches", training_batches)
+    monkeypatch.setattr(recipe, "is_table", lambda fitting: False)
     return seen
 
 
@@ -478,11 +481,13 @@ def test_groups_are_found_anew_after_equal_parts(guided, regroups, turns):
 def test_each_way_to_start_reads_the_code_and_landmark_the_layer_before_it(x, monkeypatch):
     seen = {}
 
-    def start(z, n_clusters, method, seed, hidden, tell):
+    def start(z, n_clusters, method, seed, hidden, tell, own):
+        assert own is None
         seen[method] = (z, n_clusters, seed, hidden)
         return starts.Start(np.zeros(60, "i4"), *(None,) * 3)
 
     monkeypatch.setattr(starts, "start", start)
+    monkeypatch.setattr(recipe, "is_table", lambda fitting: False)
     for method in starts.METHODS:
         reporter = Steps()
         fitting = begin(x, init=method, seed=6, restart=1, reporter=reporter)
@@ -492,3 +497,53 @@ def test_each_way_to_start_reads_the_code_and_landmark_the_layer_before_it(x, mo
         assert (n_clusters, seed) == (3, recipe.start_seed(fitting.settings))
         assert (hidden is None) == (method != "landmark")
         assert reporter.phases == [("init", starts.DRAWS if method == "landmark" else 1)]
+
+
+# ------------------------------------------------------------------------------------------------- tables
+
+
+def test_a_table_starts_from_its_own_columns_and_keeps_these_groups(x, asked, monkeypatch):
+    monkeypatch.undo()
+    seen = []
+
+    def start(z, n_clusters, method, seed, hidden, tell, own):
+        seen.append((hidden, own))
+        return starts.Start(np.zeros(60, "i4"), *(None,) * 3)
+
+    monkeypatch.setattr(starts, "start", start)
+    fitting = begin(x, likelihood="gaussian", init="landmark")
+    assert recipe.is_table(fitting)
+    recipe._found_groups(fitting, "init")
+    (hidden, own), *_ = seen
+    assert hidden is None
+    np.testing.assert_allclose(own, (x - x.mean(axis=0)) / x.std(axis=0), atol=1e-4)
+    monkeypatch.setattr(recipe, "regrouped", lambda fitting: pytest.fail("a table's groups are not found anew"))
+    recipe.guide(fitting, np.zeros(60, "i4"))
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda x: x.reshape(60, 3, 3),
+        lambda x: np.tile(x, 23),  # 207 columns
+        lambda x: x / np.linalg.norm(x, axis=1, keepdims=True),
+    ],
+    ids=["images", "wide", "directions"],
+)
+def test_what_is_no_table(x, form):
+    assert not recipe.is_table(begin(form(x)))
+
+
+def test_missing_cells_of_a_table_count_as_the_mean_of_their_column(x):
+    """And a category's levels stay 0 and 1, less their share."""
+    x = np.column_stack([x[:, 0], np.eye(3)[np.arange(60) % 3], np.arange(60) % 2]).astype("f4")
+    x[::7, 0] = np.nan
+    own = networks.build_encoder(5, 2, (8,)), networks.build_decoder(5, 2, (8,))
+    model = VaDE(*own, 3, Mixed([("gaussian", 1), ("categorical", 3), ("bernoulli", 1)]))
+    found = own_features(model, x)
+    assert not found[::7, 0].any()
+    known = x[~np.isnan(x[:, 0]), 0]
+    filled = np.where(np.isnan(x[:, 0]), known.mean(), x[:, 0])
+    np.testing.assert_allclose(found[:, 0], (filled - known.mean()) / filled.std(), atol=1e-5)
+    np.testing.assert_allclose(found[:, 1:4], x[:, 1:4] - 1 / 3, atol=1e-6)
+    np.testing.assert_allclose(found[:, 4], 2 * x[:, 4] - 1, atol=1e-6)

@@ -132,3 +132,14 @@ def test_sparse_rows_are_indexed_like_an_array(sparse_and_dense, rows):
     np.testing.assert_array_equal(x[rows], dense[rows])
     assert (len(x), x.shape, x.dtype) == (len(dense), dense.shape, dense.dtype)
     np.testing.assert_array_equal(np.asarray(x), dense)
+
+
+def test_an_epoch_of_several_passes_reads_every_row_so_often():
+    """Each pass in an order of its own; the epochs after it go on where it stopped."""
+    x = np.arange(10, dtype="f4")[:, None]
+    whole = list(pipeline.training_batches(x, 4, 0, range(6)).as_numpy_iterator())
+    parts = [list(pipeline.training_batches(x, 4, 0, range(e, e + 1), passes=3).as_numpy_iterator()) for e in (0, 1)]
+    assert [len(part) for part in parts] == [9, 9]
+    for batch, other in zip([*parts[0], *parts[1]], whole, strict=True):
+        np.testing.assert_array_equal(batch, other)
+    assert all((np.sort(np.concatenate(parts[0][i : i + 3]).ravel()) == np.arange(10)).all() for i in (0, 3, 6))

@@ -157,13 +157,14 @@ class Gaussian(Likelihood):
         return {"name": self.name, "shared": True} if self.shared else self.name
 
     def distribution(self, parameters, log_sigma2=0.0):
-        sigma = tf.exp(0.5 * log_sigma2) * tf.ones_like(parameters)
+        sigma = tf.exp(0.5 * tf.cast(log_sigma2, parameters.dtype)) * tf.ones_like(parameters)
         return tfd.Independent(tfd.Normal(parameters, sigma), reinterpreted_batch_ndims=1)
 
     def mean(self, parameters):
         return parameters
 
     def distortion(self, x, parameters, log_sigma2=0.0):
+        log_sigma2 = tf.cast(log_sigma2, parameters.dtype)
         return 0.5 * tf.reduce_sum((x - parameters) ** 2 * tf.exp(-log_sigma2) + log_sigma2 + LOG_2PI, axis=-1)
 
     def variance(self, x, parameters):
