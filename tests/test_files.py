@@ -124,7 +124,7 @@ STYLES = {  # a table in the style of each of mlbench's: header, row i, label, f
     "Shuttle": ("V1,V2,Class", lambda i: f'{50 + i % 9},{-20 + i},"Fpv.Close"', "Class"),
     "Vehicle": ("Comp,Circ,Class", lambda i: f'{95 + i % 20},{48 - i},"van"', "Class"),
     "Vowel": ("V1,V2,Class", lambda i: f'"{i % 5}",{-3.6 + i / 7:.3f},"hid"', "Class"),
-    "Zoo": ("hair,eggs,legs,type", lambda i: f'{str(i % 2 > 0).upper()},{str(i % 3 > 0).upper()},{2 * (i % 5)},"m"', "type"),
+    "Zoo": ("hair,eggs,legs,t", lambda i: f"{str(i % 2 > 0).upper()},{str(i % 3 > 0).upper()},{2 * (i % 5)},m", "t"),
 }  # fmt: skip
 FAMILIES = {
     "DNA": [("bernoulli", 3)],
