@@ -6,11 +6,12 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 
 from vade_tf.cli.main import main
 from vade_tf.errors import InputError
-from vade_tf.runs import assignments
+from vade_tf.runs import tables
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.load import load
@@ -107,32 +108,26 @@ def test_a_mistake_is_one_line_and_no_file(data, trained, tmp_path, capsys):
 
 
 def test_what_stops_half_way_leaves_the_file_as_it_was(tmp_path):
-    def lines():
-        yield assignments.HEADER
+    def blocks():
+        yield pandas.DataFrame({"row": [0]})
         raise KeyboardInterrupt
 
     (tmp_path / "x.csv").write_text("of before")
     with pytest.raises(KeyboardInterrupt):
-        assignments.write(tmp_path / "x.csv", lines())
+        tables.write(tmp_path / "x.csv", blocks())
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x.csv", "of before")]
     with pytest.raises(InputError, match=r"^/.*y.csv cannot be written \(No such file or directory\)"):
-        assignments.write(tmp_path / "gone" / "y.csv", lines())
+        tables.write(tmp_path / "gone" / "y.csv", blocks())
 
 
 def test_a_link_is_kept_and_a_pipe_is_written_to(tmp_path):
     (tmp_path / "real.csv").write_text("of before")
     (tmp_path / "link.csv").symlink_to("real.csv")
-    assignments.write((tmp_path / "link.csv").resolve(), iter(["a\n"]))
+    tables.write((tmp_path / "link.csv").resolve(), [pandas.DataFrame({"a": [1]})])
     assert (tmp_path / "link.csv").is_symlink()
-    assert (tmp_path / "real.csv").read_text() == "a\n"
+    assert (tmp_path / "real.csv").read_text() == "a\n1\n"
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    assignments.write(tmp_path / "pipe", iter(["a\n"]))
-    assert os.read(reader, 9) == b"a\n"
+    tables.write(tmp_path / "pipe", [pandas.DataFrame({"a": [1]})])
+    assert os.read(reader, 9) == b"a\n1\n"
     os.close(reader)
-
-
-def test_rows_may_have_numbers_of_their_own(trained, data):
-    x = np.load(data / "new.npy")[:3]
-    numbers = [line.split(",")[0] for line in "".join(assignments.table(load(trained), x, [5, 7, 11])).splitlines()]
-    assert numbers == ["row", "5", "7", "11"]

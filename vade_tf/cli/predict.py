@@ -7,7 +7,6 @@ row counts from 0 in the order of the file; cluster is the most probable one, an
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from vade_tf.cli.command import Parser, answer, check_single, path, starting
@@ -46,7 +45,7 @@ def run(options: argparse.Namespace) -> None:
     with starting():
         from vade_tf.data.pipeline import steps_per_epoch
         from vade_tf.report.rows import check_width, load_rows
-        from vade_tf.runs import assignments
+        from vade_tf.runs import assignments, tables
         from vade_tf.runs.folder import Run
         from vade_tf.runs.load import load
 
@@ -57,13 +56,14 @@ def run(options: argparse.Namespace) -> None:
     model = load(options.run)
     check_width(folder, model)
     x = load_rows(folder, model, data=options.data, labels=options.labels)[0].x
+    part = assignments.clusters(model)
     if to_screen:
-        sys.stdout.writelines(assignments.table(model, x))
+        tables.show(assignments.predicted(part, model, x))
         return
     if options.quiet:
-        assignments.write(out, assignments.table(model, x), "out")
+        tables.write(out, assignments.predicted(part, model, x), "out")
         return
     with Terminal() as reporter:
-        advance = reporter.phase("predict", steps_per_epoch(len(x), assignments.BATCH))
-        assignments.write(out, assignments.table(model, x, advance=advance), "out")
+        advance = reporter.phase("predict", steps_per_epoch(len(x), assignments.BLOCK))
+        tables.write(out, assignments.predicted(part, model, x, advance), "out")
     print(f"written: {out}")

@@ -18,7 +18,7 @@ from vade_tf.errors import InputError
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model import networks
 from vade_tf.model.vade import VaDE
-from vade_tf.runs import assignments
+from vade_tf.runs import assignments, tables
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run, held
 from vade_tf.runs.rows import RunRows, load_rows
@@ -170,11 +170,18 @@ def _fit(run: Run, rows: RunRows, reporter: Silent, extra, export: bool) -> dict
     if export and isinstance(fitted.model, VaDE):
         shutil.rmtree(run.path / "export", ignore_errors=True)  # what a kill after the export left
         exporting.export(fitted.model, run.path / "export")
-    assignments.write(run.path / "assignments.csv", assignments.table(fitted.model, dataset.x, rows.numbers))
+    write_assignments(run.path / "assignments.csv", fitted.model, rows, reporter)
     result = summarise(config, dataset, fitted)
     run.save_rows(fitted.history)  # also where a system has no epochs
     run.finish(result)
     return result
+
+
+def write_assignments(path: Path, model: keras.Model, rows: RunRows, reporter: Silent) -> None:
+    """Write what the model says of each row trained on, under its place among all rows that were loaded."""
+    x = rows.dataset.x
+    advance = reporter.phase("predict", pipeline.steps_per_epoch(len(x), assignments.BLOCK))
+    tables.write(path, assignments.table(model, x, assignments.numbered(rows.numbers), advance))
 
 
 def save_model(model: keras.Model, path: Path) -> None:
