@@ -5,7 +5,7 @@ import pandas
 import pyarrow.parquet
 import pytest
 
-from vade_tf.runs import assignments, tables
+from vade_tf.runs import assignments, output
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.load import load
@@ -94,7 +94,7 @@ def blocks():
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_table_is_read_back_as_it_was_written(tmp_path, kind):
     file = tmp_path / f"x.{kind}"
-    tables.write(file, blocks())
+    output.write(file, blocks())
     expected = pandas.concat(blocks(), ignore_index=True)
     if kind == "parquet":
         found = pandas.read_parquet(file)
@@ -111,5 +111,5 @@ def test_a_table_that_fails_half_way_is_not_there(tmp_path, kind):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        tables.write(tmp_path / f"x.{kind}", broken())
+        output.write(tmp_path / f"x.{kind}", broken())
     assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from vade_tf.cli.main import main
 from vade_tf.errors import InputError
-from vade_tf.runs import tables
+from vade_tf.runs import output
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.load import load
@@ -63,7 +64,9 @@ def test_a_table_into_a_file_and_to_the_screen(data, trained, tmp_path, capsys):
     check(out.read_text(), probabilities)
     assert [path.name for path in tmp_path.iterdir()] == ["clusters.csv"]
     shown = capsys.readouterr()
-    assert (shown.out.splitlines()[-1], shown.err) == (f"written: {out}", "")
+    *_, speed, place = shown.out.splitlines()
+    assert re.fullmatch(r"1,210 rows in \S+ s, [\d,]+ rows a second", speed)
+    assert (place, shown.err) == (f"written: {out}", "")
     for more in ([], ["--out", "-"]):
         assert main(["predict", str(trained), "--data", str(data / "new.npy"), *more]) == 0
         assert capsys.readouterr() == (out.read_text(), "")
@@ -114,20 +117,20 @@ def test_what_stops_half_way_leaves_the_file_as_it_was(tmp_path):
 
     (tmp_path / "x.csv").write_text("of before")
     with pytest.raises(KeyboardInterrupt):
-        tables.write(tmp_path / "x.csv", blocks())
+        output.write(tmp_path / "x.csv", blocks())
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x.csv", "of before")]
     with pytest.raises(InputError, match=r"^/.*y.csv cannot be written \(No such file or directory\)"):
-        tables.write(tmp_path / "gone" / "y.csv", blocks())
+        output.write(tmp_path / "gone" / "y.csv", blocks())
 
 
 def test_a_link_is_kept_and_a_pipe_is_written_to(tmp_path):
     (tmp_path / "real.csv").write_text("of before")
     (tmp_path / "link.csv").symlink_to("real.csv")
-    tables.write((tmp_path / "link.csv").resolve(), [pandas.DataFrame({"a": [1]})])
+    output.write((tmp_path / "link.csv").resolve(), [pandas.DataFrame({"a": [1]})])
     assert (tmp_path / "link.csv").is_symlink()
     assert (tmp_path / "real.csv").read_text() == "a\n1\n"
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    tables.write(tmp_path / "pipe", [pandas.DataFrame({"a": [1]})])
+    output.write(tmp_path / "pipe", [pandas.DataFrame({"a": [1]})])
     assert os.read(reader, 9) == b"a\n1\n"
     os.close(reader)

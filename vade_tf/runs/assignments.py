@@ -74,15 +74,6 @@ def table(
         yield beside(names.iloc[rows], {name: values[rows] for name, values in columns.items()})
 
 
-def predicted(part, model, x: Rows, advance: Advance = lambda done, text: None) -> Iterator[pandas.DataFrame]:
-    """What a function of rows says of each, after its number."""
-    ask, at = asked([part], model.n_features, x.dtype), 0
-    for block in pipeline.blocks(x, BLOCK):
-        yield beside(numbered(range(at, at + len(block))), ask(block))
-        at += len(block)
-        advance(1, "")
-
-
 def numbered(rows) -> pandas.Series:
     """Row numbers as the first column of a table."""
     return pandas.Series(rows, name="row")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas
 
 from vade_tf import metrics
 from vade_tf.data import pipeline
@@ -18,7 +19,7 @@ from vade_tf.errors import InputError
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model import networks
 from vade_tf.model.vade import VaDE
-from vade_tf.runs import assignments, tables
+from vade_tf.runs import assignments, output
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run, held
 from vade_tf.runs.rows import RunRows, load_rows, load_whole
@@ -178,10 +179,11 @@ def _fit(run: Run, rows: RunRows, reporter: Silent, extra, export: bool) -> dict
 
 
 def write_assignments(path: Path, model: keras.Model, rows: RunRows, reporter: Silent) -> None:
-    """Write what the model says of each row trained on, under its place among all rows that were loaded."""
-    x = rows.dataset.x
+    """Write what the model says of each row trained on, under its id, or its place among all rows that were loaded."""
+    x, ids = rows.dataset.x, rows.dataset.ids
+    names = assignments.numbered(rows.numbers) if ids is None else pandas.Series(ids, name=rows.config.id or "id")
     advance = reporter.phase("predict", pipeline.steps_per_epoch(len(x), assignments.BLOCK))
-    tables.write(path, assignments.table(model, x, assignments.numbered(rows.numbers), advance))
+    output.write(path, assignments.table(model, x, names, advance))
 
 
 def save_model(model: keras.Model, path: Path) -> None:

@@ -1,18 +1,24 @@
 """Tables out: DataFrames, a block of rows after the other, into a .csv or .parquet file that is whole or not there."""
 
+import importlib.util
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import pandas
-import pyarrow
-import pyarrow.parquet
 
+from vade_tf.errors import InputError
 from vade_tf.writing import whole, writing
 
-KINDS = (".csv", ".parquet")
+PARQUET = ".parquet"
+
+
+def check(path: Path, argument: str) -> None:
+    """Raises InputError where a file of this name cannot be written for want of a library."""
+    if path.suffix == PARQUET and importlib.util.find_spec("pyarrow") is None:
+        raise InputError(f"{argument}: .parquet needs pyarrow; pip install 'vade-tf[files]' brings it")
 
 
 def write(path: Path, blocks: Iterable[pandas.DataFrame], argument: str = "") -> None:
@@ -28,7 +34,7 @@ def write(path: Path, blocks: Iterable[pandas.DataFrame], argument: str = "") ->
         StorageError: it cannot be written.
     """
     with writing(path, argument), _opened(path) as file:
-        if path.suffix == ".parquet":
+        if path.suffix == PARQUET:
             _write_parquet(file, blocks)
         else:
             file.writelines(text.encode() for text in lines(blocks))
@@ -56,13 +62,13 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def _write_parquet(file: BinaryIO, blocks: Iterable[pandas.DataFrame]) -> None:
-    writer: pyarrow.parquet.ParquetWriter | None = None
-    for block in blocks:
-        if writer is None:
-            table = pyarrow.Table.from_pandas(block, preserve_index=False)
-            writer = pyarrow.parquet.ParquetWriter(file, table.schema)
-        else:
-            table = pyarrow.Table.from_pandas(block, writer.schema, preserve_index=False)
-        writer.write_table(table)
-    if writer is not None:
-        writer.close()
+    import pyarrow
+    import pyarrow.parquet
+
+    with ExitStack() as stack:
+        writer = None
+        for block in blocks:
+            table = pyarrow.Table.from_pandas(block, writer and writer.schema, preserve_index=False)
+            if writer is None:
+                writer = stack.enter_context(pyarrow.parquet.ParquetWriter(file, table.schema))
+            writer.write_table(table)
