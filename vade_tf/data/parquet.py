@@ -70,7 +70,7 @@ def _columns_with_holes(metadata: pyarrow.parquet.FileMetaData) -> set[str]:
     """Names of the columns that may lack a cell."""
     found = set()
     for group in (metadata.row_group(i) for i in range(metadata.num_row_groups)):
-        for column in (group.column(j) for j in range(group.num_columns)):
+        for column in (group.column(j) for j in range(group.num_columns) if group.num_rows):
             if column.statistics is None or column.statistics.null_count != 0:
                 found.add(column.path_in_schema)
     return found
