@@ -25,7 +25,7 @@ from vade_tf.errors import InputError
 if TYPE_CHECKING:
     import pandas
 
-MODES = ("encode", "score", "impute", "sample")
+MODES = ("encode", "score", "impute")  # besides "sample" and, without any, the clusters
 
 
 def main(argv: list[str] | None = None, prog: str = "vade-tf predict") -> int:
@@ -117,7 +117,7 @@ def _table(options: argparse.Namespace) -> "tuple[int, Callable[[Callable], Iter
         raise InputError(f"{options.run}: expected a finished run; continue it with resume={options.run!r}")
     model, schema = load(options.run), folder.schema
     check_width(folder, model)
-    mode = next((name for name in MODES if getattr(options, name) not in (None, False)), "")
+    mode = "sample" if options.data is None else next((name for name in MODES if getattr(options, name)), "")
     if mode in ("score", "impute", "sample") and not isinstance(model, VaDE):
         raise InputError(f"--{mode}: expected a run of VaDE, got one of {folder.config.model}, which has no density")
     if mode == "sample":
