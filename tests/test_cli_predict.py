@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from vade_tf.cli.main import main
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
 from vade_tf.model.vade import VaDE
+from vade_tf.report import evaluation
 from vade_tf.runs import answers, output
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
@@ -319,3 +321,19 @@ def test_only_vade_has_a_density(data, tmp_path, capsys):
     for flag in ("--score", "--impute"):
         assert main(["predict", str(run), "--data", str(data / "new.npy"), flag]) == 2
         assert f"{flag}: expected a run of VaDE, got one of kmeans" in capsys.readouterr().err
+
+
+def test_evaluate_reads_new_rows_as_predict_does(things, tabled, capsys, monkeypatch):
+    monkeypatch.setattr(evaluation, "IWAE_ROWS", 2)
+    results = []
+    for file in ("new.csv", "new.parquet"):
+        assert main(["evaluate", str(tabled), "--data", str(things / file), "--json", "--no-figures", "--quiet"]) == 0
+        shown = capsys.readouterr()
+        assert shown.err.endswith("columns that training did not have are ignored: 'more'\n")
+        results.append(json.loads(shown.out))
+    model, x = load(tabled), coded(tabled, things / "new.csv")
+    assert (results[0]["n"], results[0]["n_features"], results[0]["seen_in_training"]) == (50, 5, None)
+    assert results[0]["elbo"] == pytest.approx(model.evaluate(x, verbose=0, return_dict=True)["elbo"], rel=1e-4)
+    sizes = np.bincount(model.predict(x, verbose=0).argmax(axis=1), minlength=3)
+    assert [each["size"] for each in results[0]["clusters"]] == sizes.tolist()
+    assert results[0]["elbo"] == pytest.approx(results[1]["elbo"], rel=1e-6)
