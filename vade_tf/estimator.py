@@ -158,8 +158,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         try:
             settings = self._settings()
             data = observe(X, settings.likelihood, image_shape, argument="X")
-            self.schema_ = data.schema
-            for line in [] if data.schema is None else data.schema.describe():
+            self.schema_ = data.schema if isinstance(data.schema, Schema) else None
+            for line in self.schema_.describe() if self.schema_ else ():
                 reporter.say(line)
             if hints is not None and settings.clusters is not None:
                 hints = checked_hints(hints, len(data.x), settings.clusters)
@@ -410,7 +410,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         return X if fitting else self._encoded(X)
 
     def _encoded(self, X: pandas.DataFrame) -> np.ndarray:
-        assert isinstance(self.schema_, Schema)
+        assert self.schema_ is not None
         x, notes = self.schema_.encode(X, "X")
         for note in notes:
             warnings.warn(note, UnitsWarning, stacklevel=4)
@@ -433,7 +433,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
     def _raw(self, x: np.ndarray) -> np.ndarray | pandas.DataFrame:
         """Rows in the units of the likelihood [n, D] -> as the rows that were fitted."""
         raw = self.model_.unscale(x)
-        return self.schema_.decode(raw) if isinstance(self.schema_, Schema) else raw
+        return raw if self.schema_ is None else self.schema_.decode(raw)
 
 
 def _translated(message: str) -> str:
