@@ -1,18 +1,28 @@
 """`vade-tf predict`: clusters of new rows as a table, for every system; whole or not there."""
 
 import csv
+import io
+import json
 import os
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
+import tensorflow as tf
 
 from vade_tf.cli.main import main
+from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
-from vade_tf.runs import assignments
+from vade_tf.model.vade import VaDE
+from vade_tf.report import evaluation
+from vade_tf.runs import answers, output
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.folder import Run
+from vade_tf.runs.incoming import Incoming
 from vade_tf.runs.load import load
 from vade_tf.systems import SYSTEMS
 
@@ -34,6 +44,36 @@ def data(tmp_path_factory):
 
 def trained_run(data, system, out):
     config = TrainConfig.create(data=str(data / "rows.npz"), model=system, **SMALL)
+    training.train(config, out, export=False)
+    return out
+
+
+@pytest.fixture(scope="module")
+def things(tmp_path_factory):
+    """A folder with train.csv, a table whose rows have names, and new.csv and new.parquet with more such rows."""
+    folder = tmp_path_factory.mktemp("things")
+    r = np.random.default_rng(1)
+    groups = r.integers(0, 3, 150)
+    table = pandas.DataFrame(
+        {
+            "name": [f"thing {i}" for i in range(150)],
+            "size": 3 * groups + r.normal(size=150),
+            "colour": np.array(["red", "green", "blue"])[groups],
+            "weight": 10 * groups + r.normal(size=150),
+        }
+    )
+    table[:100].to_csv(folder / "train.csv", index=False)
+    new = table[100:][["weight", "colour", "name", "size"]].assign(more=1)
+    new.to_csv(folder / "new.csv", index=False)
+    new.to_parquet(folder / "new.parquet", row_group_size=7)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tabled(things, tmp_path_factory):
+    """A run on train.csv."""
+    out = tmp_path_factory.mktemp("tabled") / "run"
+    config = TrainConfig.create(data=str(things / "train.csv"), id="name", precision="float32", **SMALL)
     training.train(config, out, export=False)
     return out
 
@@ -62,7 +102,9 @@ def test_a_table_into_a_file_and_to_the_screen(data, trained, tmp_path, capsys):
     check(out.read_text(), probabilities)
     assert [path.name for path in tmp_path.iterdir()] == ["clusters.csv"]
     shown = capsys.readouterr()
-    assert (shown.out.splitlines()[-1], shown.err) == (f"written: {out}", "")
+    *_, speed, place = shown.out.splitlines()
+    assert re.fullmatch(r"1,210 rows in \S+ s, [\d,]+ rows a second", speed)
+    assert (place, shown.err) == (f"written: {out}", "")
     for more in ([], ["--out", "-"]):
         assert main(["predict", str(trained), "--data", str(data / "new.npy"), *more]) == 0
         assert capsys.readouterr() == (out.read_text(), "")
@@ -107,32 +149,191 @@ def test_a_mistake_is_one_line_and_no_file(data, trained, tmp_path, capsys):
 
 
 def test_what_stops_half_way_leaves_the_file_as_it_was(tmp_path):
-    def lines():
-        yield assignments.HEADER
+    def blocks():
+        yield pandas.DataFrame({"row": [0]})
         raise KeyboardInterrupt
 
     (tmp_path / "x.csv").write_text("of before")
     with pytest.raises(KeyboardInterrupt):
-        assignments.write(tmp_path / "x.csv", lines())
+        output.write(tmp_path / "x.csv", blocks())
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x.csv", "of before")]
     with pytest.raises(InputError, match=r"^/.*y.csv cannot be written \(No such file or directory\)"):
-        assignments.write(tmp_path / "gone" / "y.csv", lines())
+        output.write(tmp_path / "gone" / "y.csv", blocks())
 
 
 def test_a_link_is_kept_and_a_pipe_is_written_to(tmp_path):
     (tmp_path / "real.csv").write_text("of before")
     (tmp_path / "link.csv").symlink_to("real.csv")
-    assignments.write((tmp_path / "link.csv").resolve(), iter(["a\n"]))
+    output.write((tmp_path / "link.csv").resolve(), [pandas.DataFrame({"a": [1]})])
     assert (tmp_path / "link.csv").is_symlink()
-    assert (tmp_path / "real.csv").read_text() == "a\n"
+    assert (tmp_path / "real.csv").read_text() == "a\n1\n"
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    assignments.write(tmp_path / "pipe", iter(["a\n"]))
-    assert os.read(reader, 9) == b"a\n"
+    output.write(tmp_path / "pipe", [pandas.DataFrame({"a": [1]})])
+    assert os.read(reader, 9) == b"a\n1\n"
     os.close(reader)
 
 
-def test_rows_may_have_numbers_of_their_own(trained, data):
-    x = np.load(data / "new.npy")[:3]
-    numbers = [line.split(",")[0] for line in "".join(assignments.table(load(trained), x, [5, 7, 11])).splitlines()]
-    assert numbers == ["row", "5", "7", "11"]
+def printed(capsys, *arguments, notes=("columns that training did not have are ignored: 'more'",)) -> pandas.DataFrame:
+    """The table that the command prints, with these notes on stderr and no others."""
+    assert main(["predict", *map(str, arguments)]) == 0
+    shown = capsys.readouterr()
+    assert [line.removeprefix("vade-tf predict: warning: ") for line in shown.err.splitlines()] == list(notes)
+    return pandas.read_csv(io.StringIO(shown.out))
+
+
+def coded(run, file):
+    """The rows of a table for a run's model, by the run's schema, all at once."""
+    schema = Run.open(run).schema
+    assert isinstance(schema, Schema)
+    return schema.encode(pandas.read_csv(file))[0]
+
+
+def test_a_table_is_read_by_the_names_of_its_columns(things, tabled, capsys):
+    gamma = load(tabled).predict(coded(tabled, things / "new.csv"), verbose=0)
+    found = printed(capsys, tabled, "--data", things / "new.csv")
+    assert list(found) == ["name", "cluster", "confidence"]  # rows have names, as in training
+    assert found["name"].tolist() == [f"thing {i}" for i in range(100, 150)]
+    np.testing.assert_array_equal(found["cluster"], gamma.argmax(axis=1))
+    np.testing.assert_allclose(found["confidence"], gamma.max(axis=1), atol=1e-5)
+    pandas.testing.assert_frame_equal(printed(capsys, tabled, "--data", things / "new.parquet"), found)
+    by_size = printed(capsys, tabled, "--data", things / "new.csv", "--id", "size")
+    assert list(by_size) == ["size", "cluster", "confidence"]
+    np.testing.assert_array_equal(by_size["cluster"], found["cluster"])
+
+
+def test_the_run_calls_its_own_rows_by_their_names(tabled):
+    found = pandas.read_csv(tabled / "assignments.csv")
+    assert list(found) == ["name", "cluster", "confidence", "log_density", "typicality_rank"]
+    assert found["name"].tolist() == [f"thing {i}" for i in range(100)]
+
+
+def test_codes_and_densities(things, tabled, capsys):
+    model, x = load(tabled), coded(tabled, things / "new.csv")
+    for file in ("new.csv", "new.parquet"):
+        code = printed(capsys, tabled, "--data", things / file, "--encode")
+        assert list(code) == ["name", *(f"z{i}" for i in range(10))]
+        np.testing.assert_allclose(code.iloc[:, 1:], model.encode(x)[0], atol=1e-5)
+        density = printed(capsys, tabled, "--data", things / file, "--score")
+        assert list(density) == ["name", "log_density"]
+        np.testing.assert_allclose(density["log_density"], model.elbo(x), rtol=1e-4)
+
+
+def test_a_table_without_holes_is_imputed_with_itself(things, tabled, capsys):
+    for file in ("new.csv", "new.parquet"):
+        found = printed(capsys, tabled, "--data", things / file, "--impute")
+        pandas.testing.assert_frame_equal(found, pandas.read_csv(things / "new.csv"))
+
+
+def test_holes_are_filled_with_the_mean_of_their_code(small_model, monkeypatch):
+    """A model whose mean is its code, and its code the mean of the row's other cells."""
+
+    class Model:
+        n_features = 3
+        encode = staticmethod(lambda x: (tf.experimental.numpy.nanmean(x, axis=1, keepdims=True), None))
+        decode = staticmethod(lambda z: tf.repeat(z, 3, axis=1))
+        unscale = staticmethod(np.asarray)
+
+    monkeypatch.setattr(answers, "BLOCK", 2)
+    table = pandas.DataFrame({"a": [1.0, np.nan, 3], "b": [2.0, 4, 5], "note": ["x", None, "y"], "c": [np.nan, 8, 9]})
+    schema = Schema.numbers(table[["a", "b", "c"]])
+    rows = Incoming(schema.encode(table)[0], table)
+    found = pandas.concat(answers.imputed(Model(), schema, rows, lambda done, text: None))
+    expected = table.assign(a=[1.0, 6, 3], c=[1.5, 8, 9])
+    pandas.testing.assert_frame_equal(found, expected)
+
+
+def test_samples_have_the_names_and_values_of_the_table(things, tabled, tmp_path, capsys, monkeypatch):
+    chosen = []
+    sample = VaDE.sample
+    monkeypatch.setattr(VaDE, "sample", lambda self, c, seed: (chosen.append(c), sample(self, c, seed))[1])
+    one = printed(capsys, tabled, "--sample", 9000, "--seed", 3, notes=())
+    assert list(one) == ["size", "colour", "weight"]
+    assert len(one) == 9000
+    assert set(one["colour"]) <= {"red", "green", "blue"}
+    weights = np.exp(load(tabled).prior.parameters[0])
+    np.testing.assert_allclose(np.bincount(np.concatenate(chosen), minlength=3) / 9000, weights, atol=0.02)
+    assert one["size"].nunique() > 8900  # no block repeats another
+    pandas.testing.assert_frame_equal(printed(capsys, tabled, "--sample", 9000, "--seed", 3, notes=()), one)
+    chosen.clear()
+    two = printed(capsys, tabled, "--sample", 10, "--cluster", 2, notes=())
+    np.testing.assert_array_equal(chosen, [[2] * 10])
+    assert not two["size"].isin(one["size"]).any()
+    two.to_csv(tmp_path / "two.csv", index=False)  # a sample can be given back
+    assert len(printed(capsys, tabled, "--data", tmp_path / "two.csv", notes=())) == 10
+
+
+def test_samples_of_rows_without_names(trained, capsys):
+    found = printed(capsys, trained, "--sample", 5, notes=())
+    assert list(found) == [f"x{i}" for i in range(6)]
+
+
+@pytest.mark.parametrize("mode", [[], ["--score"], ["--encode"]])
+def test_every_kind_of_file_and_of_table_holds_the_same(data, trained, tmp_path, mode, capsys):
+    """Blocks of rows from the map of a file, from row groups and from memory; .csv and .parquet out."""
+    x = np.load(data / "new.npy")
+    np.savez(tmp_path / "new.npz", x=x)
+    pandas.DataFrame(x, columns=list("abcdef")).to_parquet(tmp_path / "new.parquet", row_group_size=500)
+    found = []
+    for number, file in enumerate((data / "new.npy", tmp_path / "new.npz", tmp_path / "new.parquet")):
+        for kind, read in (("csv", pandas.read_csv), ("parquet", pandas.read_parquet)):
+            out = tmp_path / f"{number}.{kind}"
+            assert main(["predict", str(trained), "--data", str(file), "--out", str(out), *mode]) == 0
+            found.append(read(out))
+    for other in found[1:]:
+        pandas.testing.assert_frame_equal(other, found[0], check_dtype=False, rtol=1e-5)
+
+
+def test_flags_that_do_not_go_together(things, tabled, trained, data, tmp_path, capsys):
+    new = ("--data", things / "new.csv")
+    (tmp_path / "less.csv").write_text("size,colour\n1,red\n2,blue\n")
+    np.save(tmp_path / "nan.npy", np.full((2, 6), np.nan, "f4"))
+    for arguments, message in (
+        ([tabled], "--data: expected new rows, or --sample"),
+        ([tabled, *new, "--sample", 3], "--data: expected new rows, or --sample"),
+        ([tabled, *new, "--cluster", 1], "--cluster: goes with --sample"),
+        ([tabled, *new, "--seed", 1], "--seed: goes with --sample"),
+        ([tabled, "--sample", 3, "--id", "name"], "--id: goes with --data"),
+        ([tabled, *new, "--impute", "--id", "name"], "--id: the table that --impute gives holds all columns"),
+        ([tabled, "--sample", 0], "--sample: expected a whole number of at least 1"),
+        ([tabled, "--sample", 3, "--cluster", 3], "--cluster: expected a whole number of at most 2"),
+        ([tabled, "--sample", 3, "--seed", -1], "--seed: expected a whole number of at least 0"),
+        ([tabled, *new, "--id", "nome"], "--id: expected one of the columns"),
+        (
+            [tabled, "--data", tmp_path / "less.csv"],
+            "--data: expected the columns that training had, got a table without",
+        ),
+        ([tabled, "--data", data / "new.npy"], "--data: expected a table, or an array with its 3 columns"),
+        ([trained, "--data", tmp_path / "nan.npy"], f"--data: {tmp_path}/nan.npy: expected finite numbers"),
+        ([trained, "--data", data / "new.npy", "--impute"], "--impute: expected a run on a table"),
+    ):
+        assert main(["predict", *map(str, arguments)]) == 2, arguments
+        shown = capsys.readouterr()
+        assert shown.err.startswith(f"vade-tf predict: {message}"), shown.err
+        assert (shown.out, shown.err.count("\n")) == ("", 1)
+    with pytest.raises(SystemExit):
+        main(["predict", str(tabled), "--data", "x.csv", "--score", "--encode"])
+    assert "not allowed with" in capsys.readouterr().err
+
+
+def test_only_vade_has_a_density(data, tmp_path, capsys):
+    run = trained_run(data, "kmeans", tmp_path / "run")
+    for flag in ("--score", "--impute"):
+        assert main(["predict", str(run), "--data", str(data / "new.npy"), flag]) == 2
+        assert f"{flag}: expected a run of VaDE, got one of kmeans" in capsys.readouterr().err
+
+
+def test_evaluate_reads_new_rows_as_predict_does(things, tabled, capsys, monkeypatch):
+    monkeypatch.setattr(evaluation, "IWAE_ROWS", 2)
+    results = []
+    for file in ("new.csv", "new.parquet"):
+        assert main(["evaluate", str(tabled), "--data", str(things / file), "--json", "--no-figures", "--quiet"]) == 0
+        shown = capsys.readouterr()
+        assert shown.err.endswith("columns that training did not have are ignored: 'more'\n")
+        results.append(json.loads(shown.out))
+    model, x = load(tabled), coded(tabled, things / "new.csv")
+    assert (results[0]["n"], results[0]["n_features"], results[0]["seen_in_training"]) == (50, 5, None)
+    assert results[0]["elbo"] == pytest.approx(model.evaluate(x, verbose=0, return_dict=True)["elbo"], rel=1e-4)
+    sizes = np.bincount(model.predict(x, verbose=0).argmax(axis=1), minlength=3)
+    assert [each["size"] for each in results[0]["clusters"]] == sizes.tolist()
+    assert results[0]["elbo"] == pytest.approx(results[1]["elbo"], rel=1e-6)

@@ -54,7 +54,7 @@ def files(folder: Path, y: np.ndarray) -> dict[str, str]:
 
 
 def outcome(run: Path) -> tuple[list[np.ndarray], np.ndarray]:
-    """Weights of a run's model, and its assignments: row, cluster, confidence."""
+    """Weights of a run's model, and its assignments."""
     return load(run).get_weights(), np.loadtxt(run / "assignments.csv", delimiter=",", skiprows=1)
 
 

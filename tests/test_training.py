@@ -157,7 +157,7 @@ def test_the_run_folder_holds_what_it_promises(data, whole):
         groups = probabilities.argmax(axis=1)
         assert metrics["acc"] == pytest.approx(scores.accuracy(arrays["y"], groups))
     table = np.loadtxt(whole / "assignments.csv", delimiter=",", skiprows=1)
-    assert (whole / "assignments.csv").read_text().startswith("row,cluster,confidence\n")
+    assert (whole / "assignments.csv").read_text().startswith("row,cluster,confidence,log_density,typicality_rank\n")
     np.testing.assert_array_equal(table[:, :2], np.stack([np.arange(300), groups], axis=1))
     np.testing.assert_allclose(table[:, 2], probabilities.max(axis=1), atol=1e-3)
     assert (metrics["n"], metrics["n_features"], metrics["n_clusters"], metrics["source"][-8:]) == (

@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import observe
+from vade_tf.data.filling import filled
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import Rows, SparseRows
 from vade_tf.errors import LONGEST, InputError, UnitsWarning, cited, whole_number
@@ -211,6 +212,24 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             raise InputError("X: expected finite codes, got some that are NaN or infinite")
         codes = codes.astype(np.float32)
         return self._raw(self._each(codes, self.model_.decode))
+
+    def impute(self, X):
+        """Fill missing cells with the mean of p(x | z = mean code of the row), in the units and categories of X.
+
+        Args:
+            X: a DataFrame with the columns of the one that was fitted, [n, columns].
+
+        Returns:
+            The same rows and columns; cells that are not missing stay as they are.
+
+        Raises:
+            ValueError: what was fitted was no DataFrame, so that none of its cells can be missing; or as for `predict`.
+        """
+        check_is_fitted(self)
+        if not isinstance(self.schema_, Schema) or not isinstance(X, pandas.DataFrame):
+            raise InputError("X: expected a DataFrame, as was fitted, got an array; its cells are never missing")
+        means = self._each(self._known(X), lambda rows: self.model_.decode(self.model_.encode(rows)[0]))
+        return filled(X, self.schema_, self.model_.unscale(means))
 
     def sample(self, n_samples=1, cluster=None, random_state=None):
         """Draw new rows: a cluster from pi, a code from its Gaussian, decoded to the mean of p(x|z).
@@ -406,7 +425,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         return np.concatenate([function(batch).numpy() for batch in pipeline.blocks(rows)])
 
     def _probabilities(self, rows: Rows) -> np.ndarray:
-        return self.model_.predict(pipeline.ordered_batches(rows), verbose=0)
+        blocks = pipeline.blocks(rows)  # and no `predict` of all rows, which would copy them into a tensor
+        return np.concatenate([self.model_.predict_on_batch(block) for block in blocks])
 
     def _raw(self, x: np.ndarray) -> np.ndarray | pandas.DataFrame:
         """Rows in the units of the likelihood [n, D] -> as the rows that were fitted."""

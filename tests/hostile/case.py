@@ -122,7 +122,7 @@ def _of_training(case: Case, folder: Path, end: Ended) -> Iterator[str]:
     result = json.loads((run / "metrics.json").read_text())
     if result["n"] != case.rows or not math.isfinite(result["elbo"]):
         yield f"metrics.json: n {result['n']}, elbo {result['elbo']}"
-    yield from _table_faults((run / "assignments.csv").read_text(), case.rows)
+    yield from _table_faults((run / "assignments.csv").read_text(), case.rows, (",log_density,typicality_rank", ""))
 
 
 def _of_table(case: Case, folder: Path, end: Ended) -> Iterator[str]:
@@ -130,7 +130,7 @@ def _of_table(case: Case, folder: Path, end: Ended) -> Iterator[str]:
     text = end.out if out == "-" else (folder / out).read_text()
     yield from _table_faults(text, case.rows)
     if case.same:
-        usual = _numbers((folder / "run" / "assignments.csv").read_text())
+        usual = _numbers((folder / "run" / "assignments.csv").read_text())[:, :3]
         found = _numbers(text)
         if not np.allclose(found, usual, atol=0.02):
             yield f"other clusters than those of the same rows: {np.abs(found - usual).max(axis=0)} apart"
@@ -155,11 +155,13 @@ def _numbers(text: str) -> np.ndarray:
     return np.array([[float(cell) for cell in line.split(",")] for line in text.splitlines()[1:]])
 
 
-def _table_faults(text: str, rows: int) -> Iterator[str]:
-    if not text.startswith("row,cluster,confidence\n"):
-        yield f"the table begins with {text[:40]!r}"
+def _table_faults(text: str, rows: int, more: tuple[str, ...] = ("",)) -> Iterator[str]:
+    """What is wrong with a table; `more` are the columns, with a comma before each, that may follow the first three."""
+    header = text.partition("\n")[0]
+    if header not in [f"row,cluster,confidence{each}" for each in more]:
+        yield f"the table begins with {text[:60]!r}"
     table = _numbers(text)
-    if table.shape != (rows, 3):
+    if table.shape != (rows, header.count(",") + 1):
         yield f"a table of shape {table.shape} instead of {rows} rows"
     elif not (np.isfinite(table).all() and (table[:, 2] > 0).all() and (table[:, 2] <= 1).all()):
         yield "a confidence that is no probability"

@@ -1,69 +1,134 @@
-"""Clusters of new rows by a finished run, as a table row,cluster,confidence.
+"""What a finished run says of new rows, as a table: a line a row, in the order of the file.
 
-vade-tf predict runs/table --data new.csv                      to the screen
-vade-tf predict runs/table --data new.csv --out clusters.csv   into a file, which is whole or not there
+vade-tf predict runs/table --data new.csv                           row,cluster,confidence to the screen
+vade-tf predict runs/table --data new.csv --out clusters.csv        into a file, which is whole or not there
+vade-tf predict runs/table --data new.npy --out clusters.parquet    the same as .parquet
+vade-tf predict runs/table --data new.csv --id customer --score     customer,log_density
+vade-tf predict runs/table --data new.csv --encode                  row,z0,z1,...: the mean code
+vade-tf predict runs/table --data holes.csv --impute --out full.csv the table, its missing cells filled
+vade-tf predict runs/table --sample 100 --cluster 2 --seed 1        100 new rows of cluster 2, as training rows look
 
-row counts from 0 in the order of the file; cluster is the most probable one, and confidence its probability.
+row counts from 0; cluster is the most probable one, and confidence its probability; log_density is the evidence lower
+bound of the row, nats in the units of the likelihood. A .npy or .parquet file may be larger than the memory.
 """
 
 import argparse
-import sys
+import math
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vade_tf.cli.command import Parser, answer, check_single, path, starting
 from vade_tf.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas
+
+MODES = ("encode", "score", "impute")  # besides "sample" and, without any, the clusters
 
 
 def main(argv: list[str] | None = None, prog: str = "vade-tf predict") -> int:
     """The command; returns the exit code."""
     parser = Parser(prog, __doc__)
     parser.add_argument("run", type=path, metavar="RUN", help="run folder, of VaDE or of any other system")
+    parser.add_argument("--data", type=path, metavar="FILE", help="new rows, in the form of those trained on")
+    parser.add_argument("--labels", metavar="COLUMN", help="column that holds labels and is no feature")
+    parser.add_argument("--id", metavar="COLUMN", help="column that names the rows and takes the place of row")
     parser.add_argument(
-        "--data", type=path, metavar="FILE", required=True, help="rows: .npy, .npz (x) or .csv with a header"
+        "--out", type=path, metavar="FILE", default="-", help=".csv or .parquet (default: -, the screen)"
     )
-    parser.add_argument("--labels", metavar="COLUMN", help="column of the .csv that holds labels and is no feature")
-    parser.add_argument(
-        "--out", type=path, metavar="FILE", default="-", help="where the table goes (default: -, the screen)"
-    )
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument("--encode", action="store_true", help="the mean code of each row")
+    modes.add_argument("--score", action="store_true", help="the log density of each row")
+    modes.add_argument("--impute", action="store_true", help="the table that came in, its missing cells filled")
+    modes.add_argument("--sample", type=int, metavar="N", help="instead of --data: N new rows")
+    parser.add_argument("--cluster", type=int, metavar="C", help="with --sample: of this cluster only")
+    parser.add_argument("--seed", type=int, metavar="S", help="with --sample: same seed, same rows (default: 0)")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     options = parser.parse_args(argv)
     return answer(prog, lambda: run(options), paths=(options.run,))
 
 
 def run(options: argparse.Namespace) -> None:
-    to_screen, out = options.out == "-", Path(options.out)
-    if out.is_symlink():  # the link is kept, what it leads to is replaced
-        if not out.exists():
-            raise InputError(f"--out: {out} is a link to nothing; remove it, or choose another file")
-        out = out.resolve()
-    if not to_screen and not out.parent.is_dir():
-        raise InputError(f"--out: expected a file in an existing folder, got {out}; make the folder {out.parent} first")
-    if not to_screen and out.exists() and Path(options.data).exists() and out.samefile(options.data):
-        raise InputError(f"--out: {out} is the file of --data; choose another file")
+    _check(options)
+    out = None if options.out == "-" else _place(options)
 
     from vade_tf.cli.terminal import Terminal
 
     with starting():
-        from vade_tf.data.pipeline import steps_per_epoch
-        from vade_tf.report.rows import check_width, load_rows
-        from vade_tf.runs import assignments
-        from vade_tf.runs.folder import Run
-        from vade_tf.runs.load import load
+        from vade_tf.runs import assignments, output
+        from vade_tf.training.reporter import Silent
+
+    if out is not None:
+        output.check(out, "out")
+    n, blocks = _table(options)
+    if out is None:
+        output.show(blocks(Silent().phase("predict", 0)))
+        return
+    begun = time.perf_counter()
+    with Silent() if options.quiet else Terminal() as reporter:
+        output.write(out, blocks(reporter.phase("predict", math.ceil(n / assignments.BLOCK))), "out")
+    seconds = time.perf_counter() - begun
+    if not options.quiet:
+        print(f"{n:,} rows in {seconds:.3g} s, {n / seconds:,.0f} rows a second\nwritten: {out}")
+
+
+def _check(options: argparse.Namespace) -> None:
+    """What goes with what."""
+    if (options.data is None) == (options.sample is None):
+        raise InputError("--data: expected new rows, or --sample for rows of the model's own, one of them")
+    for name in ("cluster", "seed"):
+        if getattr(options, name) is not None and options.sample is None:
+            raise InputError(f"--{name}: goes with --sample; leave it out")
+    for name in ("labels", "id"):
+        if getattr(options, name) is not None and options.data is None:
+            raise InputError(f"--{name}: goes with --data; leave it out")
+    if options.id is not None and options.impute:
+        raise InputError("--id: the table that --impute gives holds all columns; leave it out")
+
+
+def _place(options: argparse.Namespace) -> Path:
+    """Where the table goes."""
+    out = Path(options.out)
+    if out.is_symlink():  # the link is kept, what it leads to is replaced
+        if not out.exists():
+            raise InputError(f"--out: {out} is a link to nothing; remove it, or choose another file")
+        out = out.resolve()
+    if not out.parent.is_dir():
+        raise InputError(f"--out: expected a file in an existing folder, got {out}; make the folder {out.parent} first")
+    if options.data is not None and out.exists() and Path(options.data).exists() and out.samefile(options.data):
+        raise InputError(f"--out: {out} is the file of --data; choose another file")
+    return out
+
+
+def _table(options: argparse.Namespace) -> "tuple[int, Callable[[Callable], Iterator[pandas.DataFrame]]]":
+    """The number of rows of the table that is asked for, and what makes it, given what hears of each block."""
+    from vade_tf.data.schema import Schema
+    from vade_tf.model.vade import VaDE
+    from vade_tf.report.rows import check_width
+    from vade_tf.runs import answers, assignments, incoming
+    from vade_tf.runs.folder import Run
+    from vade_tf.runs.load import load
 
     check_single(options.run)
     folder = Run.open(options.run)
     if not folder.finished:
         raise InputError(f"{options.run}: expected a finished run; continue it with resume={options.run!r}")
-    model = load(options.run)
+    model, schema = load(options.run), folder.schema
     check_width(folder, model)
-    x = load_rows(folder, model, data=options.data, labels=options.labels)[0].x
-    if to_screen:
-        sys.stdout.writelines(assignments.table(model, x))
-        return
-    if options.quiet:
-        assignments.write(out, assignments.table(model, x), "out")
-        return
-    with Terminal() as reporter:
-        advance = reporter.phase("predict", steps_per_epoch(len(x), assignments.BATCH))
-        assignments.write(out, assignments.table(model, x, advance=advance), "out")
-    print(f"written: {out}")
+    mode = "sample" if options.data is None else next((name for name in MODES if getattr(options, name)), "")
+    if mode in ("score", "impute", "sample") and not isinstance(model, VaDE):
+        raise InputError(f"--{mode}: expected a run of VaDE, got one of {folder.config.model}, which has no density")
+    if mode == "sample":
+        n, seed = options.sample, options.seed or 0
+        answers.check_sample(model, n, options.cluster, seed)
+        return n, lambda advance: answers.sampled(model, schema, n, options.cluster, seed, advance)
+    if mode == "impute" and not isinstance(schema, Schema):
+        raise InputError(f"--impute: expected a run on a table, got {options.run}, whose rows have no missing cells")
+    rows = incoming.opened(folder, model, options.data, options.labels, options.id, whole=mode == "impute")
+    if mode == "impute":
+        assert isinstance(schema, Schema)
+        return len(rows.x), lambda advance: answers.imputed(model, schema, rows, advance)
+    part = {"encode": assignments.codes, "score": assignments.density}.get(mode, assignments.clusters)(model)
+    return len(rows.x), lambda advance: answers.predicted(part, model, rows, advance)

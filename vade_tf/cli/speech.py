@@ -24,7 +24,8 @@ KINDS = typing.get_type_hints(TrainConfig)
 SWITCHES = {
     field.name: field.default is not False for field in dataclasses.fields(TrainConfig) if KINDS[field.name] is bool
 }
-OTHERS = ("out", "resume", "seeds", "restarts", "export", "quiet", "test", "to", "version")  # no fields of TrainConfig
+# no fields of TrainConfig
+OTHERS = ("out", "resume", "seeds", "restarts", "export", "quiet", "test", "to", "version", "sample", "cluster")
 NAMES = (*KINDS, *OTHERS)
 
 _ANY = "|".join(sorted(NAMES, key=len, reverse=True))

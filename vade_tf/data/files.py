@@ -1,6 +1,7 @@
 """A user's own file or folder -> a data set: arrays, tables, texts and images; new rows are coded as those before."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,17 +65,11 @@ def load_file(
     Raises:
         InputError: the file is missing, truncated, of another kind, or does not hold what is asked for.
     """
-    file = usable(path, "data")
-    kind = "folder" if file.is_dir() else tables.ending(file)
-    if kind not in (*KINDS, "folder"):
-        raise InputError(f"data: expected a file ending in {', '.join(KINDS)}, or a folder of images, got {path}")
-    if not file.exists():
-        raise InputError(f"data: expected an existing file, got {path}, which is not there")
     asked = {"columns": columns, "drop": drop, "id": id, "text": text}
-    for argument, value in asked.items():
-        if value is not None and (kind in ARRAYS or kind == "folder"):
-            raise InputError(f"{argument}: goes with a table that has names of columns, got {path}; leave it out")
-    try:
+    with readable(path) as (file, kind):
+        for argument, value in asked.items():
+            if value is not None and (kind in ARRAYS or kind == "folder"):
+                raise InputError(f"{argument}: goes with a table that has names of columns, got {path}; leave it out")
         if kind == "folder":
             return _pictures(file, labels, likelihood, schema)
         if kind in ARRAYS:
@@ -88,6 +83,23 @@ def load_file(
         if text == LINES and kind.startswith(".txt"):
             return _lines(file, labels, likelihood, schema)
         return _table(file, kind, labels, likelihood, asked | {"text": text}, schema, plain)
+
+
+@contextmanager
+def readable(path: str) -> Iterator[tuple[Path, str]]:
+    """A file that is there, and of which kind it is: the ending of its name, or "folder".
+
+    Raises:
+        InputError: it is missing or of another kind; or what reads it inside finds it damaged.
+    """
+    file = usable(path, "data")
+    kind = "folder" if file.is_dir() else tables.ending(file)
+    if kind not in (*KINDS, "folder"):
+        raise InputError(f"data: expected a file ending in {', '.join(KINDS)}, or a folder of images, got {path}")
+    if not file.exists():
+        raise InputError(f"data: expected an existing file, got {path}, which is not there")
+    try:
+        yield file, kind
     except InputError:
         raise
     except (OSError, ValueError, EOFError, KeyError) as error:

@@ -75,6 +75,8 @@ def evaluate_run(path: str | Path, *, step: Callable[[str], None] = lambda name:
         "recipe": run.config.recipe,
         "seed": run.config.seed,
         "seen_in_training": seen,
+        "health": training["health"],
+        "remedies": training["remedies"],
     }
     result = {**facts, **evaluate(model, dataset, found, step=step)}
     return Evaluation(run, model, dataset, found, training, history, result)

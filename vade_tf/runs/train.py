@@ -10,6 +10,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas
 
 from vade_tf import metrics
 from vade_tf.data import pipeline
@@ -17,7 +18,7 @@ from vade_tf.data.dataset import Dataset
 from vade_tf.errors import InputError
 from vade_tf.model import choice, networks
 from vade_tf.model.vade import VaDE
-from vade_tf.runs import assignments
+from vade_tf.runs import assignments, output
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run, held
 from vade_tf.runs.rows import RunRows, load_rows, load_whole
@@ -176,11 +177,19 @@ def _fit(run: Run, rows: RunRows, reporter: Silent, extra, export: bool) -> dict
     if export and isinstance(fitted.model, VaDE):
         shutil.rmtree(run.path / "export", ignore_errors=True)  # what a kill after the export left
         exporting.export(fitted.model, run.path / "export")
-    assignments.write(run.path / "assignments.csv", assignments.table(fitted.model, dataset.x, rows.numbers))
+    write_assignments(run.path / "assignments.csv", fitted.model, rows, reporter)
     result = summarise(config, dataset, fitted)
     run.save_rows(fitted.history)  # also where a system has no epochs
     run.finish(result)
     return result
+
+
+def write_assignments(path: Path, model: keras.Model, rows: RunRows, reporter: Silent) -> None:
+    """Write what the model says of each row trained on, under its id, or its place among all rows that were loaded."""
+    x, ids = rows.dataset.x, rows.dataset.ids
+    names = assignments.numbered(rows.numbers) if ids is None else pandas.Series(ids, name=rows.config.id or "id")
+    advance = reporter.phase("predict", pipeline.steps_per_epoch(len(x), assignments.BLOCK))
+    output.write(path, assignments.table(model, x, names, advance))
 
 
 def save_model(model: keras.Model, path: Path) -> None:

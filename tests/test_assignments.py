@@ -1,0 +1,115 @@
+"""assignments.csv, and how tables are written: one row a row, in their order; what a model says of it, and its rank."""
+
+import numpy as np
+import pandas
+import pyarrow.parquet
+import pytest
+
+from vade_tf.runs import assignments, output
+from vade_tf.runs import train as training
+from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.load import load
+from vade_tf.runs.rows import numbers_of
+
+SMALL = {"pretrain_epochs": 1, "epochs": 1, "clusters": 3, "hidden": (16, 8), "precision": "float32"}
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    """A file of 120 rows in three groups, one of them with a row far away from all."""
+    r = np.random.default_rng(0)
+    x = (5 * np.eye(3, 6)[np.arange(120) % 3] + r.normal(size=(120, 6))).astype("f4")
+    x[7] += 30
+    file = tmp_path_factory.mktemp("rows") / "rows.npy"
+    np.save(file, x)
+    return file
+
+
+@pytest.fixture(scope="module")
+def partial(rows, tmp_path_factory):
+    """A run on some of these rows: fewer by a limit, and others held out."""
+    out = tmp_path_factory.mktemp("partial") / "run"
+    config = TrainConfig.create(data=str(rows), limit=100, held_out=0.2, **SMALL)
+    training.train(config, out, export=False)
+    return out, config
+
+
+def test_rows_keep_the_numbers_they_had_before_others_were_left_aside(rows, partial):
+    out, config = partial
+    found = pandas.read_csv(out / "assignments.csv")
+    assert list(found) == ["row", "cluster", "confidence", "log_density", "typicality_rank"]
+    numbers, _ = numbers_of(config, 120)
+    assert len(numbers) == 80
+    np.testing.assert_array_equal(found["row"], numbers)
+    model, x = load(out), np.load(rows)[numbers]
+    gamma = model.predict(x, verbose=0)
+    np.testing.assert_array_equal(found["cluster"], gamma.argmax(axis=1))
+    np.testing.assert_allclose(found["confidence"], gamma.max(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(found["log_density"], model.elbo(x), rtol=1e-4)
+
+
+def test_the_ranks_order_the_rows_by_their_density(partial):
+    found = pandas.read_csv(partial[0] / "assignments.csv")
+    assert sorted(found["typicality_rank"]) == list(range(1, 81))
+    assert found.sort_values("typicality_rank")["log_density"].is_monotonic_decreasing
+    far = found.loc[found["row"] == 7, "typicality_rank"]
+    assert far.empty or far.item() == 80
+
+
+def test_equal_rows_are_ranked_in_their_order():
+    np.testing.assert_array_equal(assignments.ranks(np.array([-2.0, 1.0, -2.0, 1.0, -9.0])), [3, 1, 4, 2, 5])
+
+
+def test_a_system_without_a_density_leaves_its_columns_out(rows, tmp_path):
+    config = TrainConfig.create(data=str(rows), model="kmeans", clusters=3)
+    training.train(config, tmp_path / "run")
+    found = pandas.read_csv(tmp_path / "run" / "assignments.csv")
+    assert list(found) == ["row", "cluster", "confidence"]
+    assert len(found) == 120
+
+
+def test_many_rows_come_in_blocks_that_join_without_a_seam(small_model, monkeypatch):
+    model, x = small_model(), np.random.default_rng(0).random((23, 12), "f4")
+    whole = pandas.concat(assignments.table(model, x))
+    monkeypatch.setattr(assignments, "BLOCK", 5)
+    heard = []
+    blocks = list(assignments.table(model, x, advance=lambda done, text: heard.append(done)))
+    assert [len(block) for block in blocks] == [5, 5, 5, 5, 3]
+    assert heard == [1] * 5
+    joined = pandas.concat(blocks)
+    pandas.testing.assert_frame_equal(joined.reset_index(drop=True), whole.reset_index(drop=True), rtol=1e-4)
+    np.testing.assert_array_equal(joined["typicality_rank"], (-joined["log_density"]).rank(method="first"))
+
+
+def test_a_name_that_is_taken_gives_way():
+    names = pandas.Series(["a", "b"], name="cluster")
+    assert list(assignments.beside(names, {"cluster": np.zeros(2)})) == ["id", "cluster"]
+
+
+def blocks():
+    yield pandas.DataFrame({"name": ["a,b", 'c"d'], "n": np.array([1, 2], "i4"), "p": np.array([1 / 3, 1e-7], "f4")})
+    yield pandas.DataFrame({"name": ["ä", ""], "n": np.array([3, 4], "i4"), "p": np.array([0.5, 1], "f4")})
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_is_read_back_as_it_was_written(tmp_path, kind):
+    file = tmp_path / f"x.{kind}"
+    output.write(file, blocks())
+    expected = pandas.concat(blocks(), ignore_index=True)
+    if kind == "parquet":
+        found = pandas.read_parquet(file)
+        assert pyarrow.parquet.ParquetFile(file).num_row_groups == 2
+    else:
+        found = pandas.read_csv(file, keep_default_na=False, dtype={"n": "i4", "p": "f4"})
+    pandas.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_that_fails_half_way_is_not_there(tmp_path, kind):
+    def broken():
+        yield from blocks()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        output.write(tmp_path / f"x.{kind}", broken())
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,126 @@
+"""Rows that stay in their file are those of the file, however they are asked for; a table filled where it has holes."""
+
+import tracemalloc
+
+import numpy as np
+import pandas
+import pyarrow
+import pyarrow.parquet
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vade_tf.data import parquet, stream
+from vade_tf.data.filling import filled
+from vade_tf.data.parquet import ParquetTable
+from vade_tf.data.schema import Schema
+from vade_tf.data.stream import ArrayRows, NamedRows, TableRows
+
+N = 23
+
+
+@pytest.fixture(scope="module")
+def table():
+    r = np.random.default_rng(0)
+    frame = pandas.DataFrame({"a": r.normal(size=N), "b": r.integers(0, 9, N), "c": list("xyzzy") * 4 + list("xyz")})
+    frame["holed"] = pandas.array([None if i == 20 else i for i in range(N)], "Int64")  # only in the last row group
+    frame["when"] = pandas.date_range("2020-01-01", periods=N)
+    return frame
+
+
+@pytest.fixture(scope="module")
+def file(table, tmp_path_factory):
+    """The table in row groups of 7, with one of no rows."""
+    path = tmp_path_factory.mktemp("stream") / "table.parquet"
+    content = pyarrow.Table.from_pandas(table, preserve_index=False)
+    with pyarrow.parquet.ParquetWriter(path, content.schema) as writer:
+        for start, stop in ((0, 7), (7, 7), (7, 14), (14, 21), (21, 23)):
+            writer.write_table(content.slice(start, stop - start))
+    return path
+
+
+@given(st.lists(st.tuples(st.integers(0, N), st.integers(0, N)), min_size=1, max_size=6))
+def test_any_rows_of_a_parquet_file_in_any_order(file, table, ranges):
+    expected = table.astype({"holed": float})
+    found = ParquetTable(file)
+    for start, stop in [(0, 4), (4, 9), *ranges]:
+        part = found[start:stop]
+        pandas.testing.assert_frame_equal(
+            part.reset_index(drop=True), expected[start:stop].reset_index(drop=True), check_dtype=stop > start
+        )
+
+
+def test_rows_that_follow_one_another_are_read_once(file, monkeypatch):
+    monkeypatch.setattr(parquet, "BATCH", 4)
+    found, begun = ParquetTable(file, ["b"]), []
+    monkeypatch.setattr(
+        ParquetTable, "_begin", lambda self, row, begin=ParquetTable._begin: (begun.append(row), begin(self, row))
+    )
+    assert [list(found[start : start + 5]) for start in range(0, N, 5)] == [["b"]] * 5
+    assert begun == [0]
+    found[0:5], found[10:15]
+    assert begun == [0, 0, 10]
+
+
+@pytest.mark.parametrize("kind", ["f8", "i2", "u1", ">f4"])
+def test_the_rows_of_an_array_file(tmp_path, kind):
+    x = (np.random.default_rng(0).random((30, 2, 3)) * 200).astype(kind)
+    np.save(tmp_path / "x.npy", x)
+    found, expected = ArrayRows(tmp_path / "x.npy"), x.reshape(30, 6).astype("u1" if kind == "u1" else "f4")
+    assert (len(found), found.shape, found.dtype) == (30, (30, 6), expected.dtype)
+    for rows in (slice(0, 7), slice(25, 90), slice(None, None, 4), np.array([3, 1])):
+        np.testing.assert_array_equal(found[rows], expected[rows])
+        assert (found[rows].dtype, found[rows].dtype.isnative) == (expected.dtype, True)
+
+
+def test_a_large_array_file_takes_the_memory_of_a_block(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((200_000, 10), "f4"))
+    tracemalloc.start()
+    found = ArrayRows(tmp_path / "x.npy")
+    assert sum(len(found[start : start + 1000]) for start in range(0, len(found), 1000)) == 200_000
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("x", [np.zeros(3), np.zeros((0, 2)), np.array([["a"]])])
+def test_what_holds_no_rows_of_numbers_is_refused(tmp_path, x):
+    np.save(tmp_path / "x.npy", x)
+    with pytest.raises(ValueError, match="expected numbers, n rows of D features"):
+        ArrayRows(tmp_path / "x.npy")
+
+
+def test_coded_rows_with_a_stride(tmp_path, monkeypatch):
+    monkeypatch.setattr(stream, "STRIDE", 5)
+    x = np.arange(46, dtype="f4").reshape(23, 2)
+    np.save(tmp_path / "x.npy", x)
+    table = NamedRows(ArrayRows(tmp_path / "x.npy"), ["a", "b"])
+    rows = TableRows(table, lambda part, start: part[["b", "a"]].to_numpy(), 2)
+    for step in (1, 2, 3, 7, 50):
+        np.testing.assert_array_equal(rows[::step], x[::step, ::-1])
+    np.testing.assert_array_equal(rows[4:9], x[4:9, ::-1])
+
+
+def test_only_missing_cells_are_filled():
+    table = pandas.DataFrame(
+        {
+            "other": ["p", None, "q", "r"],
+            "size": [1.5, None, 2.5, 4.0],
+            "colour": pandas.Categorical(["red", "blue", None, "red"]),
+            "member": ["yes", " ", "no", "yes"],
+            "when": ["2020-01-05", "", "2020-01-07", "2020-01-09"],
+            "count": [3, 4, 5, 6],
+        },
+        index=[9, 8, 7, 6],
+    )
+    schema = Schema.infer(table.drop(columns="other"))
+    full = table.assign(
+        size=[1.5, 7.25, 2.5, 4.0],
+        colour=["red", "blue", "blue", "red"],
+        member=["yes", "no", "no", "yes"],
+        when=pandas.to_datetime(["2020-01-05", "2020-01-08", "2020-01-07", "2020-01-09"]),
+    )
+    means = full.assign(size=[0.0, 7.25, 0.0, 0.0], count=0)  # what is not missing stays, whatever the mean
+    x, _ = schema.encode(means.assign(when=means["when"].dt.strftime("%Y-%m-%d")))
+    found = filled(table, schema, x)
+    pandas.testing.assert_frame_equal(found, full, check_dtype=False, check_categorical=False)
+    assert table.isna().sum().sum() == 3  # the caller's own is left alone

@@ -1,0 +1,165 @@
+"""New rows for a finished run: a file, checked against what the model was trained on, then read a block at a time.
+
+A .npy or a .parquet file is never in memory as a whole; what other files hold is.
+"""
+
+import reprlib
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import pandas
+
+from vade_tf.data import tables
+from vade_tf.data.dataset import Coded
+from vade_tf.data.files import load_file, readable
+from vade_tf.data.schema import Schema
+from vade_tf.data.sparse import SparseRows
+from vade_tf.data.stream import ArrayRows, NamedRows, TableRows
+from vade_tf.errors import InputError, UnitsWarning
+from vade_tf.model.likelihood import check_units
+from vade_tf.runs.assignments import numbered
+from vade_tf.runs.folder import Run
+
+NOTES = 5  # said of the cells of a streamed table, block by block
+
+
+class Block(NamedTuple):
+    """Some rows: what they are called, their raw features [m, D], and the table they came in, if it was one."""
+
+    names: pandas.Series
+    x: np.ndarray
+    table: pandas.DataFrame | None
+
+
+class Incoming(NamedTuple):
+    """Rows that the model of a run can take.
+
+    Attributes:
+        x: raw features, [n, D], uint8 or float32; those of a `TableRows` are read when they are asked for.
+        table: the rows as they came, or None where they were no table: a DataFrame, or what `TableRows` reads.
+        names: what the rows are called, [n], or the column of the table that says it; None: they are numbered.
+    """
+
+    x: np.ndarray | SparseRows | ArrayRows | TableRows
+    table: Any = None
+    names: pandas.Series | str | None = None
+
+    def blocks(self, size: int) -> Iterator[Block]:
+        """All rows once, in their order."""
+        for start in range(0, len(self.x), size):
+            stop = min(start + size, len(self.x))
+            table = None if self.table is None else self.table[start:stop]
+            x = self.x.encode(table, start) if isinstance(self.x, TableRows) else np.asarray(self.x[start:stop])
+            yield Block(self._names(table, start, stop), x, table)
+
+    def _names(self, table: pandas.DataFrame | None, start: int, stop: int) -> pandas.Series:
+        if isinstance(self.names, pandas.Series):
+            return self.names.iloc[start:stop]
+        if self.names is None or table is None:
+            return numbered(range(start, stop))
+        return table[self.names]
+
+
+def opened(
+    run: Run, model: keras.Model, data: str, labels: str | None = None, id: str | None = None, whole: bool = False
+) -> Incoming:
+    """The rows of a file for the model of a run.
+
+    Args:
+        run: finished; its schema says how a table is coded.
+        model: that of the run.
+        data: the file, see `data.files.load_file`.
+        labels: column that is no feature, where the run has no schema.
+        id: column that names the rows; default: that of the run, if the table has it.
+        whole: keep all columns of a table, not only those that the model needs.
+
+    Raises:
+        InputError: the rows cannot be read, or do not fit the model.
+    """
+    schema = run.schema
+    with readable(data) as (file, kind):
+        if kind == ".npy" and labels is None and id is None:
+            found = _of_array(schema, file)
+        elif kind in (*tables.TEXTS, ".parquet") and (schema is None or isinstance(schema, Schema)):
+            found = _of_table(schema, file, kind, labels, id, run.config.id, whole)
+        else:
+            dataset = load_file(data, labels, model.likelihood.name, id=id, schema=schema, plain=True)
+            _tell(dataset.notice.splitlines())
+            names = None if dataset.ids is None else pandas.Series(dataset.ids, name=id or "id")
+            found = Incoming(dataset.x, None, names)
+        width = run.data["features"]
+        if found.x.shape[1] != width:
+            raise InputError(f"data: expected {width} features, as {run.path} has, got {found.x.shape[1]} in {data}")
+        check_units(model, found.x, f"data: {data}")
+    return found
+
+
+def _of_array(schema: Coded | None, file: Path) -> Incoming:
+    rows = ArrayRows(file)
+    if not isinstance(schema, Schema):
+        return Incoming(rows)
+    names = [column.name for column in schema.columns]
+    if rows.shape[1] != len(names):
+        raise InputError(
+            f"data: expected a table, or an array with its {len(names)} columns ({reprlib.repr(names)}), got one of "
+            f"{rows.shape[1]} columns in {file}"
+        )
+    return _streamed(NamedRows(rows, names), schema, None)
+
+
+def _of_table(
+    schema: Schema | None, file: Path, kind: str, labels: str | None, id: str | None, usual_id: str | None, whole: bool
+) -> Incoming:
+    if kind == ".parquet":
+        stored = _parquet(file)
+        table = stored[: min(len(stored), 1)]  # what there is to say of its columns
+    else:
+        table, notice = tables.read_text(file, [name for name in (labels, id, usual_id) if name is not None])
+        _tell(notice.splitlines())
+    table = table.rename(columns=str)
+    for argument, name in (("labels", labels), ("id", id)):
+        if name is not None and name not in table:
+            names = reprlib.repr(list(table))
+            raise InputError(f"{argument}: expected one of the columns {names} of {file}, got {name!r}")
+    id = usual_id if id is None and usual_id in table else id
+    features = table.drop(columns={labels, id} - {None} - {str(c.name) for c in (schema.columns if schema else ())})
+    schema = schema or Schema.numbers(features, "data")
+    x, notes = schema.encode(features, "data")
+    _tell(notes)
+    if kind != ".parquet":
+        return Incoming(x, table, id)
+    needed = [str(column.name) for column in schema.columns] + ([id] if id else [])
+    return _streamed(_parquet(file, None if whole else needed), schema, id)
+
+
+def _streamed(table, schema: Schema, id: str | None) -> Incoming:
+    """Rows of a table that is read and coded when they are asked for; what there is to say of them is said once."""
+    reached = said = 0
+
+    def encode(rows: pandas.DataFrame, start: int) -> np.ndarray:
+        nonlocal reached, said
+        x, notes = schema.encode(rows, "data" if start == 0 else f"data: counting from row {start:,}")
+        if start >= reached and said < NOTES:
+            _tell([f"from row {start:,} on: {note}" if start else note for note in notes])
+            said += len(notes)
+        reached = max(reached, start + len(rows))
+        return x
+
+    return Incoming(TableRows(table, encode, len(schema.features)), table, id)
+
+
+def _parquet(file: Path, columns: list[str] | None = None):
+    try:
+        from vade_tf.data.parquet import ParquetTable
+    except ImportError as error:
+        raise InputError("data: .parquet needs pyarrow; pip install 'vade-tf[files]' brings it") from error
+    return ParquetTable(file, columns)
+
+
+def _tell(notes: list[str]) -> None:
+    for note in notes:
+        warnings.warn(note, UnitsWarning, stacklevel=3)
