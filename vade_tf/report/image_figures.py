@@ -3,18 +3,23 @@
 Each is a sheet with one row of images a cluster (or a line), in the data's own units.
 """
 
-from collections.abc import Sequence
+import io
+from collections.abc import Iterable, Sequence
 
 import matplotlib
+import matplotlib.image
 import numpy as np
 from matplotlib.figure import Figure
 
 from vade_tf.data.sparse import Rows
 from vade_tf.model.vade import VaDE
 from vade_tf.mosaic import mosaic
+from vade_tf.report.colours import chip
+from vade_tf.report.contrast import members as members_of
 from vade_tf.report.evaluation import Assignments, Posterior, subset
 
 WIDTH = 7.2  # inches; text of 9 points stays legible on a phone
+MEAN_ROWS = 1024  # looked at together for the mean images
 GREY = matplotlib.colormaps["gray"].with_extremes(bad="white")
 
 
@@ -31,7 +36,13 @@ def samples(model: VaDE, shown: np.ndarray, image_shape, n: int = 10, seed: int 
     rows = np.concatenate([means[:, None], drawn], axis=1)
     names = [f"component {c}" for c in shown]
     return _image_rows(
-        rows, image_shape, names, "Samples of each component", heads={0: "mean", n / 2 + 0.5: "samples"}, gap_before=1
+        rows,
+        image_shape,
+        names,
+        "Samples of each component",
+        heads={0: "mean", n / 2 + 0.5: "samples"},
+        gap_before=1,
+        clusters=shown,
     )
 
 
@@ -60,7 +71,36 @@ def interpolation(model: VaDE, shown: np.ndarray, image_shape, steps: int = 11) 
     names = [f"{a} to {b}" for a, b in zip(shown, nearest, strict=True)]
     title = "Between the means of neighbouring components"
     heads: dict[float, str] = {column: f"{column / (steps - 1):.1f}" for column in range(0, steps, 2)}
-    return _image_rows(images, image_shape, names, title, "share of the way", heads)
+    return _image_rows(images, image_shape, names, title, "share of the way", heads, clusters=shown)
+
+
+def card_images(x: Rows, image_shape, groups: np.ndarray, cards: list[dict]) -> list[dict[str, bytes]]:
+    """For each card of `cards.cards` that has rows PNGs: the mean of all its rows, the typical and the doubtful ones.
+
+    All have one scale, from the least to the largest grey value of the data shown.
+    """
+    total = np.zeros((len(cards), x.shape[1]))
+    for start in range(0, len(x), MEAN_ROWS):
+        part = slice(start, start + MEAN_ROWS)
+        total += members_of(groups[part], len(cards)) @ np.nan_to_num(x[part].astype(np.float64))
+    found = []
+    for card, sums in zip(cards, total, strict=True):
+        if card["rows"]:
+            own = {name: x[np.array([row["row"] for row in card[name]])] for name in ("typical", "doubtful")}
+            found.append({"mean": sums[None] / card["rows"], **own})
+        else:
+            found.append({})
+    ends = [value for sheets in found for sheet in sheets.values() for value in (np.nanmin(sheet), np.nanmax(sheet))]
+    low, high = min(ends), max(ends)
+    return [{name: _strip(sheet, image_shape, low, high) for name, sheet in sheets.items()} for sheets in found]
+
+
+def _strip(images: np.ndarray, image_shape, low: float, high: float) -> bytes:
+    """Images side by side as a PNG of a pixel a value, [n, D]."""
+    sheet = mosaic(images.reshape(-1, *image_shape).astype(np.float32), len(images), gap_value=np.nan)
+    content = io.BytesIO()
+    matplotlib.image.imsave(content, GREY((sheet - low) / max(high - low, 1e-12)))
+    return content.getvalue()
 
 
 def members(x: Rows, image_shape, found: Assignments, shown: np.ndarray, n: int = 6) -> Figure:
@@ -76,7 +116,7 @@ def members(x: Rows, image_shape, found: Assignments, shown: np.ndarray, n: int 
         names.append(f"cluster {c} ({confidence[order[0]]:.2f})" if len(order) else f"cluster {c} (empty)")
     heads = {(n - 1) / 2: "least confident first", n + (n - 1) / 2: "most confident first"}
     title = "Members of each cluster (in brackets: the lowest probability)"
-    return _image_rows(rows, image_shape, names, title, heads=heads, gap_before=n)
+    return _image_rows(rows, image_shape, names, title, heads=heads, gap_before=n, clusters=shown)
 
 
 def outliers(x: Rows, image_shape, found: Posterior, rows: int = 3, columns: int = 12) -> Figure:
@@ -99,6 +139,7 @@ def _image_rows(
     label: str = "",
     heads: dict[float, str] | None = None,
     gap_before: int | None = None,
+    clusters: Iterable[int] = (),
 ) -> Figure:
     """A sheet of images.
 
@@ -109,6 +150,7 @@ def _image_rows(
         title, label: above and below the sheet.
         heads: column number (2.5: between the third and the fourth) -> what stands below that column.
         gap_before: a column with a wider gap before it.
+        clusters: the cluster of each line, whose colour its name has; default they are of none.
     """
     lines, columns, _ = rows.shape
     height, width = image_shape
@@ -119,7 +161,9 @@ def _image_rows(
     figure = Figure((WIDTH, 0.9 + 0.82 * WIDTH * sheet.shape[0] / sheet.shape[1]), layout="compressed")
     axis = figure.subplots()
     axis.imshow(sheet, cmap=GREY, vmin=np.nanmin(sheet), vmax=np.nanmax(sheet))
-    axis.set_yticks((np.arange(lines) + 0.5) * (height + 1) - 1, names)
+    ticks = axis.set_yticks((np.arange(lines) + 0.5) * (height + 1) - 1, names)
+    for tick, c in zip(ticks, clusters, strict=False):
+        chip(tick.label1, c)
     places = [
         (c + 0.5) * (width + 1) - 1 + (gap if gap_before is not None and c >= gap_before else 0) for c in heads or {}
     ]
