@@ -62,6 +62,11 @@ def _is(value, kind) -> bool:
     return isinstance(value, kind)
 
 
+def finite(value) -> bool:
+    """The kind of a number."""
+    return _is(value, (int, float))
+
+
 def each(container: type, kind) -> Callable[[Any], bool]:
     """The kind of a list, or of an object, whose values are all of a kind."""
 

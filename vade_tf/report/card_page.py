@@ -105,7 +105,7 @@ def _feature(feature: dict, c: int, reach: float) -> str:
     width = 50 * abs(effect) / reach
     left = 50 if effect > 0 else 50 - width
     shade = "" if effect > 0 else ";opacity:.55"
-    means = (number(feature[side], feature["kind"] != "number") for side in ("inside", "outside"))
+    means = (number(feature[side], feature["kind"] in ("share", "word")) for side in ("inside", "outside"))
     cells = "".join(f'<td class="number">{mean}</td>' for mean in means)
     return (
         f'<tr><td class="name">{_name(feature["name"])}</td><td>'
@@ -117,17 +117,22 @@ def _feature(feature: dict, c: int, reach: float) -> str:
 def _rows(rows: Sequence[dict], doubtful: bool, words: bool) -> str:
     """The rows of a card: a line each where there is something to say of each."""
     if not doubtful and not any(row["values"] for row in rows):
-        return f'<p class="facts">rows {", ".join(str(row["row"]) for row in rows)}</p>'
+        return f'<p class="facts">{", ".join(map(_called, rows))}</p>'
     return f'<ul class="rows">{"".join(_row(row, doubtful, words) for row in rows)}</ul>'
 
 
+def _called(row: dict) -> str:
+    return f"row {row['row']}" if row["id"] is None else _name(row["id"])
+
+
 def _row(row: dict, doubtful: bool, words: bool) -> str:
-    text = f"<strong>row {row['row']}</strong>"
+    text = f"<strong>{_called(row)}</strong>"
     if doubtful and row["other"] is not None:
         other = row["other"]
         text += f" {row['confidence']:.3f} here, {other['confidence']:.3f} in {chip(other['cluster'])}"
     values = [
-        _name(name) if words else f"{_name(name)}&nbsp;<b>{number(value)}</b>" for name, value in row["values"].items()
+        _name(name) if words else f"{_name(name)}&nbsp;<span>{number(value)}</span>"
+        for name, value in row["values"].items()
     ]
     return f"<li>{text}" + (f'<span class="values">{", ".join(values)}</span>' if values else "") + "</li>"
 

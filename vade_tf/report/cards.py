@@ -8,7 +8,7 @@ import numpy as np
 
 from vade_tf.data.dataset import Dataset
 from vade_tf.model.vade import VaDE
-from vade_tf.report.contrast import Contrast, members
+from vade_tf.report.contrast import Contrast, members, plain_value
 from vade_tf.training.posterior import Assignments
 
 ROWS = 5  # named as typical, and as doubtful
@@ -28,8 +28,8 @@ def cards(model: keras.Model, dataset: Dataset, found: Assignments, apart: Contr
         For each cluster: cluster; rows and share (how many, and of all); pi (weight of the component, None for a
         system that is no VaDE); confidence (mean probability, None without rows); label and purity (the commonest
         label and its share, None without labels); features (dicts of name, kind, effect, inside and outside: see
-        `Contrast`); typical and doubtful (dicts of row, confidence, other, values: `other` is the second choice,
-        `values` what the row has there).
+        `Contrast`); typical and doubtful (dicts of row, id, confidence, other, values: `other` is the second choice,
+        `values` what the row has where the cluster differs most).
     """
     pi = np.exp(model.prior.parameters[0].numpy()) if isinstance(model, VaDE) else None
     groups, confidence, distance = found.groups, found.confidence, distances(model, found)
@@ -77,9 +77,9 @@ def _feature(apart: Contrast, c: int, j: int) -> dict:
     return {
         "name": apart.names[j],
         "kind": apart.kinds[j],
-        "effect": _short(apart.effect[c, j]),
-        "inside": _short(apart.inside[c, j]),
-        "outside": _short(apart.outside[c, j]),
+        "effect": plain_value(apart.effect[c, j]),
+        "inside": apart.in_units(j, apart.inside[c, j]),
+        "outside": apart.in_units(j, apart.outside[c, j]),
     }
 
 
@@ -90,19 +90,17 @@ def _row(dataset: Dataset, found: Assignments, i: int, apart: Contrast | None, t
     """
     log_gamma = found.log_gamma[i]
     second = np.argsort(-log_gamma, kind="stable")[1] if len(log_gamma) > 1 else None
-    other = None if second is None else {"cluster": int(second), "confidence": _short(np.exp(log_gamma[second]))}
+    other = None if second is None else {"cluster": int(second), "confidence": plain_value(np.exp(log_gamma[second]))}
     values: dict = {}
     if apart is not None:
         x = dataset.x[i : i + 1][0]
-        if dataset.words is not None:
+        if "word" in apart.kinds:
             telling = np.argsort(-x, kind="stable")[:VALUES]
             telling = telling[x[telling] > 0]
         else:
-            telling = telling[np.argsort(-np.abs(apart.effect[found.groups[i], telling]), kind="stable")][:VALUES]
-        values = {apart.names[j]: _short(x[j]) for j in telling}
-    return {"row": int(i), "confidence": _short(np.exp(log_gamma.max())), "other": other, "values": values}
-
-
-def _short(value) -> float | None:
-    """Six digits, which no reader needs more of; None for a missing cell."""
-    return None if np.isnan(value) else float(f"{value:.6g}")
+            effect = np.abs(apart.effect[found.groups[i], telling])
+            telling = telling[np.argsort(-effect, kind="stable")][:VALUES]
+        values = dict(apart.cell(j, x) for j in telling)
+    name = None if dataset.ids is None else str(dataset.ids[i])
+    confidence = plain_value(np.exp(log_gamma.max()))
+    return {"row": int(i), "id": name, "confidence": confidence, "other": other, "values": values}

@@ -6,48 +6,88 @@ One pass over the rows, a few at a time; a sparse matrix is never made dense.
 from dataclasses import dataclass
 
 import numpy as np
+import pandas
 import scipy.sparse
 
+from vade_tf.data.columns import Column
 from vade_tf.data.dataset import Dataset
+from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import SparseRows
 
 BLOCK = 2**20  # numbers looked at together: 8 MB of them
+KINDS = {"number": "number", "date": "date", "ordered": "rank"}  # of a column -> of its mean; else a share
 LEAST = 0.1  # standard deviations: what differs less sets nothing apart
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """Clusters against all other rows.
+    """Clusters against all other rows, in the features that the model reads.
 
     Attributes:
-        names: of the features, [D].
-        kinds: "number"; "share", which is 0 or 1; or "word", which is there or not, [D]. Means of the last two are
-            shares of rows.
+        names: of the features, [D]: "age", "colour=red", a word; x0, x1, ... where they have none.
+        kinds: "number", "date", "rank" of an ordered level, "share" of what is 0 or 1, or "word", which is there or
+            not, [D]. Means of the last two are shares of rows.
+        column: the column of the table that each feature is of, int [D].
         inside: mean over the rows of each cluster, [K, D]; NaN where it has none. Missing cells count nowhere.
         outside: mean over all other rows, [K, D].
         effect: (inside - outside) / standard deviation over all rows, [K, D]; 0 where one of them is not defined.
+        table: the columns where the rows are of a table, else ().
     """
 
     names: list[str]
     kinds: list[str]
+    column: np.ndarray
     inside: np.ndarray
     outside: np.ndarray
     effect: np.ndarray
+    table: tuple[Column, ...] = ()
 
     def telling(self, c: int, most: int = 5) -> np.ndarray:
-        """The features that set cluster c apart: up to `most` above and `most` below, the largest difference first."""
+        """The features that set cluster c apart: up to `most` above and `most` below, the largest difference first.
+
+        Of the levels of a category only the one that differs most.
+        """
         effect = self.effect[c]
         order = np.argsort(-np.abs(effect), kind="stable")
         order = order[np.abs(effect[order]) >= LEAST]
+        order = order[np.sort(np.unique(self.column[order], return_index=True)[1])]
         above, below = order[effect[order] > 0][:most], order[effect[order] < 0][:most]
         return np.concatenate([above, below])
+
+    def in_units(self, j: int, mean: float) -> float | str | None:
+        """A mean of feature j in the unit that came in: a date as text, a rank as its level, a share as it is.
+
+        Where the model reads a logarithm, the mean is taken of it: so it lies where most of the rows do.
+        """
+        if not self.table or self.kinds[j] == "share":
+            return plain_value(mean)
+        value = self.table[self.column[j]].decode(np.array([[mean]])).iloc[0]
+        return plain_value(value.floor("D") if isinstance(value, pandas.Timestamp) else value)
+
+    def cell(self, j: int, row: np.ndarray) -> tuple[str, float | str | None]:
+        """What a row [D] has where feature j belongs: the name of the column, and the value that came in."""
+        if not self.table:
+            return self.names[j], plain_value(row[j])
+        column = self.table[self.column[j]]
+        return str(column.name), plain_value(column.decode(row[None, self.column == self.column[j]]).iloc[0])
+
+
+def plain_value(value) -> float | str | None:
+    """A cell as JSON holds it: six digits, which no reader needs more of; a date as ISO text; None where missing."""
+    if pandas.isna(value):
+        return None
+    if isinstance(value, pandas.Timestamp):
+        return value.isoformat(sep=" ", timespec="minutes").removesuffix(" 00:00")
+    if isinstance(value, (bool, np.bool_, str)):
+        return str(value)
+    return float(f"{value:.6g}")
 
 
 def contrast(dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Contrast:
     """Compare the clusters of a data set.
 
     Args:
-        dataset: rows [n, D] with names for the features, see `names`.
+        dataset: rows, [n, D].
         groups: the cluster of each row, int [n].
         n_clusters: K.
     """
@@ -59,15 +99,27 @@ def contrast(dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Contrast:
         constant = ~(variance > 1e-12 * np.maximum(about**2, square / all_count))
         effect = (inside - outside) / np.sqrt(np.where(constant, 1.0, variance))
     effect = np.where(constant | ~np.isfinite(effect), 0.0, effect)
+    names, means = feature_names(dataset), (inside + about, outside + about, effect)
+    if isinstance(dataset.schema, Schema):
+        table = dataset.schema.columns
+        kinds = [KINDS.get(column.kind, "share") for column in table for _ in column.features]
+        column = np.repeat(np.arange(len(table)), [each.width for each in table])
+        return Contrast(names, kinds, column, *means, table)
     kinds = ["word" if dataset.words is not None else "share" if each else "number" for each in share]
-    return Contrast(names(dataset), kinds, inside + about, outside + about, effect)
+    return Contrast(names, kinds, np.arange(len(names)), *means)
 
 
-def names(dataset: Dataset) -> list[str]:
-    """A name for each feature: its word, or x0, x1, ..."""
+def feature_names(dataset: Dataset) -> list[str]:
+    """A name for each feature: its column, with the level it stands for; its word; or x0, x1, ..."""
     if dataset.words is not None:
         return list(dataset.words)
-    return [f"x{j}" for j in range(dataset.x.shape[1])]
+    if isinstance(dataset.schema, Schema):
+        return [
+            f"{column.name}={column.levels[1]}" if column.kind == "boolean" else name
+            for column in dataset.schema.columns
+            for name in column.features
+        ]
+    return [f"x{j}" for j in range(dataset.x.shape[1])] if dataset.schema is None else dataset.schema.features
 
 
 def members(groups: np.ndarray, n_clusters: int) -> scipy.sparse.csr_array:
@@ -92,8 +144,9 @@ def _sums(dataset: Dataset, groups: np.ndarray, n_clusters: int) -> tuple[np.nda
         if words:
             part = np.where(there, part > 0, np.nan)
         share &= ((part == 0) | (part == 1) | ~there).all(axis=0)
-        if start == 0:  # squares about a value nearby lose no digits
-            about = np.where(there, part, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+        if start == 0:  # squares about a value nearby lose no digits, and counts are whole numbers
+            middle = np.where(there, part, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+            about = np.where(share, 0.0, middle)
         part = np.where(there, part - about, 0.0)
         own = members(groups[start : start + rows], n_clusters)
         count += own @ there.astype(np.float64)

@@ -21,7 +21,7 @@ from vade_tf import metrics
 from vade_tf.data.dataset import Dataset
 from vade_tf.model.vade import VaDE
 from vade_tf.report.colours import NEUTRAL, chip, colour, marker, of_labels
-from vade_tf.report.contrast import Contrast, contrast, names
+from vade_tf.report.contrast import Contrast, contrast, feature_names
 from vade_tf.report.evaluation import Assignments, Posterior, subset
 from vade_tf.report.image_figures import WIDTH, interpolation, members, outliers, raw, reconstructions, samples
 
@@ -138,7 +138,7 @@ def profiles(model: VaDE, dataset: Dataset, shown: np.ndarray) -> Figure:
         axis.set_axis_off()
     few = decoded.shape[1] <= NAMED
     if few:
-        axes[0].set_xticks(range(decoded.shape[1]), map(_plain, names(dataset)), rotation=90, fontsize=7)
+        axes[0].set_xticks(range(decoded.shape[1]), map(_plain, feature_names(dataset)), rotation=90, fontsize=7)
     figure.suptitle("Component means")
     figure.supxlabel("feature" if few else "feature (column number from 0)", fontsize=9)
     figure.supylabel("standard deviations from the mean", fontsize=9)

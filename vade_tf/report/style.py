@@ -43,7 +43,7 @@ pre { white-space: pre-wrap; background: #f4f4f0; padding: .6rem .8rem; font-siz
 ul.rows { list-style: none; margin: 0; padding: 0; font-size: .85rem; }
 .rows li { padding: .15rem 0; }
 .rows .values { display: block; color: #555; line-height: 1.35; }
-.rows .values b { color: #222; font-weight: normal; }
+.values span { color: #222; }
 .pair { display: flex; flex-wrap: wrap; column-gap: .8rem; }
 .strip { margin: .4rem 0 .2rem; }
 .strip img { image-rendering: pixelated; border: 0; display: block; }

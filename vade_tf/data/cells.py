@@ -1,0 +1,147 @@
+"""Cells of a table as numbers, days or levels, whatever type pandas or a person gave them.
+
+Knows no column: what a cell is to be, the caller says.
+"""
+
+import re
+
+import numpy as np
+import pandas
+from pandas.api import types
+
+from vade_tf.errors import InputError
+
+DAY = np.timedelta64(1, "D") / np.timedelta64(1, "us")  # microseconds
+_DATES = {  # the first text of a column -> the forms that are tried, in this order
+    re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?"): ("ISO8601",),
+    re.compile(r"\d{4}/\d{1,2}/\d{1,2}"): ("%Y/%m/%d",),
+    re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}"): ("%d.%m.%Y",),
+    re.compile(r"\d{1,2}\.\d{1,2}\.\d{4} \d{1,2}:\d{2}"): ("%d.%m.%Y %H:%M",),
+    re.compile(r"\d{1,2}/\d{1,2}/\d{4}"): ("%m/%d/%Y", "%d/%m/%Y"),
+}
+_COMMAS = {  # the form of numbers with commas -> what such a text looks like
+    "1,000.5": r"[+-]?(\d+|[1-9]\d{0,2}(,\d{3})+)(\.\d*)?",
+    "1.000,5": r"[+-]?(\d+|[1-9]\d{0,2}(\.\d{3})+|(\d{1,3}(\.\d{3})*|\d*),\d+)([eE][+-]?\d+)?",
+}
+
+Level = str | int | float | bool
+
+
+def without_blanks(values: pandas.Series) -> pandas.Series:
+    """Cells with texts of nothing but spaces as missing ones; sparse columns dense."""
+    if isinstance(values.dtype, pandas.SparseDtype):
+        values = values.sparse.to_dense()
+    if types.is_object_dtype(values.dtype) or types.is_string_dtype(values.dtype):
+        blank = values.map(lambda cell: isinstance(cell, str) and not cell.strip()).to_numpy(bool, na_value=False)
+        values = values.mask(blank) if blank.any() else values
+    return values
+
+
+def factorized(values: pandas.Series, argument: str) -> tuple[np.ndarray, list]:
+    """A number for each cell, -1 where it is missing, and the value of each number."""
+    try:
+        numbers, found = pandas.factorize(values)
+    except TypeError as error:
+        raise InputError(
+            f"{argument}: expected numbers, texts, truth values or dates, got {short(values.dropna().iloc[0])}"
+        ) from error
+    return numbers, list(found)
+
+
+def read_numbers(values: pandas.Series, form: str | None = None) -> tuple[np.ndarray, str] | None:
+    """Cells as numbers, float64 [n], NaN where they are missing, and how they are written; None: they are no numbers.
+
+    Args:
+        values: of any type; texts may have decimal commas, or commas between thousands.
+        form: how they were written when the column was inferred, see `Column`; default: found here.
+    """
+    if types.is_datetime64_any_dtype(values.dtype) or (form is None and types.is_bool_dtype(values.dtype)):
+        return None
+    if types.is_timedelta64_dtype(values.dtype):
+        return (values / np.timedelta64(1, "D")).to_numpy(np.float64), ""
+    if types.is_complex_dtype(values.dtype):
+        raise InputError(f"column {values.name!r}: expected real numbers, got complex ones; give their parts")
+    if types.is_numeric_dtype(values.dtype):
+        return values.to_numpy(np.float64, na_value=np.nan), ""
+    held = values.notna().to_numpy()
+    cells = values[held].astype(object)
+    if form is None and types.infer_dtype(cells, skipna=True) in ("boolean", "datetime", "date", "datetime64"):
+        return None
+    found = np.full(len(values), np.nan)
+    found[held] = pandas.to_numeric(cells, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    strange = held & np.isnan(found)
+    if not strange.any():
+        return found, ""
+    texts = values[held].astype(str).str.strip()
+    for name in (form,) if form else _COMMAS:
+        if texts.str.fullmatch(_COMMAS.get(name, "")).all():
+            point = name == "1,000.5"
+            plain_texts = texts.str.replace("," if point else ".", "", regex=False).str.replace(",", ".", regex=False)
+            found[held] = pandas.to_numeric(plain_texts).to_numpy(np.float64)
+            return found, name
+    return None
+
+
+def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarray, str] | None:
+    """Cells as days since 1970-01-01, float64 [n], NaN where they are missing, and how they are written; or None.
+
+    Args:
+        values: dates, or texts of dates.
+        form: how they were written when the column was inferred, see `Column`; default: found here.
+    """
+    held = values.notna()
+    if types.is_datetime64_any_dtype(values.dtype):
+        return _days(values), ""
+    if types.is_numeric_dtype(values.dtype):
+        return None if held.any() else (np.full(len(values), np.nan), "")
+    if not held.any():
+        return np.full(len(values), np.nan), ""
+    first = values[held].iloc[0]
+    if isinstance(values.dtype, pandas.PeriodDtype):
+        return _days(values.dt.to_timestamp()), ""
+    if not isinstance(first, str):
+        if types.infer_dtype(values, skipna=True) not in ("date", "datetime", "datetime64"):
+            return None
+        forms: tuple[str, ...] = ("ISO8601",)
+    else:
+        forms = (form,) if form else next((f for p, f in _DATES.items() if p.fullmatch(first.strip())), ())
+    for name in forms:
+        stamps = pandas.to_datetime(values, format=name, errors="coerce", utc=True)
+        if not (stamps.isna() & held).any():
+            return _days(stamps), name if isinstance(first, str) else ""
+    return None
+
+
+def _days(stamps: pandas.Series) -> np.ndarray:
+    if getattr(stamps.dtype, "tz", None) is not None:
+        stamps = stamps.dt.tz_convert("UTC").dt.tz_localize(None)
+    micros = stamps.to_numpy("M8[us]")
+    return np.where(np.isnat(micros), np.nan, micros.astype("int64") / DAY)
+
+
+def key_of(value) -> str:
+    """What two cells have in common that hold the same level: "1" for 1, 1.0 and "1 ", "true" for True."""
+    if isinstance(value, (bool, np.bool_)):
+        return str(bool(value)).lower()
+    if isinstance(value, (float, np.floating)) and float(value).is_integer() and abs(float(value)) < 2**53:
+        return str(int(value))
+    text = str(value).strip()
+    return text.lower() if text in ("True", "TRUE", "False", "FALSE") else text
+
+
+def plain(value) -> Level:
+    """A level as JSON can hold it."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float) and not np.isfinite(value):
+        return str(value)
+    if isinstance(value, (bool, int, float)):
+        return value
+    return str(value).strip()
+
+
+def short(value):
+    """A cell as a message shows it."""
+    if isinstance(value, (bool, int, float, np.generic)):
+        return plain(value)
+    text = str(value)
+    return text if len(text) <= 40 else text[:40] + "..."

@@ -1,0 +1,267 @@
+"""`Column`: one column of a table: what its values are, and how they become float32 features and come back.
+
+Every rule reads the values alone, never a label. Knows no file and no table.
+"""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pandas
+
+from vade_tf.data.cells import DAY, Level, factorized, key_of, plain, read_dates, read_numbers, short, without_blanks
+from vade_tf.errors import InputError
+
+KINDS = ("number", "ordered", "category", "boolean", "date")
+MOST_LEVELS = 100  # of a category; the rarer ones are joined
+REST = "other"  # the level that joins them
+MANY_TEXTS = 50  # different texts, of more than half of the rows: names or sentences, no categories
+COUNTED_ROWS = 10  # so many rows in steps of one are an index and no chance
+IDENTIFYING = 0.9  # share of different values that a column called an identifier has
+HEAVY = 12.0  # kurtosis of a heavy tail: a Gaussian has 3, an exponential distribution 9
+MOST = 1e30  # value of a cell; float32 cannot square more
+FAR = 170.0  # more than any logarithm of a cell over its scale
+SHOWN = 3  # values that a note cites
+
+_IDENTIFIER = re.compile(r"([iI][dD]|(?i:index|row_?id)|.*([_. -][iI][dD]|[a-z](Id|ID)))")
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a column holds, and how it is coded.
+
+    Attributes:
+        name: as in the table: a text, or a whole number.
+        kind: "number" and "ordered" (the rank) are one feature each, "date" one in days, "boolean" one of 0 and 1,
+            "category" one feature of 0 and 1 for each level.
+        levels: of an ordered, category or boolean column, in the order of their codes; else ().
+        missing: number of cells without a value when it was inferred.
+        log: an amount with a heavy tail, coded as sign(v) log(1 + |v| / scale).
+        scale: see `log`.
+        offset: of a date: the day that counts as 0, in days since 1970-01-01.
+        form: of numbers or dates that came as text: how they are written, "" for the usual way.
+        rest: whether the last level of a category stands for all that are not listed.
+    """
+
+    name: str | int
+    kind: str
+    levels: tuple[Level, ...] = ()
+    missing: int = 0
+    log: bool = False
+    scale: float = 1.0
+    offset: float = 0.0
+    form: str = ""
+    rest: bool = False
+
+    @property
+    def width(self) -> int:
+        """Number of its features."""
+        return len(self.levels) if self.kind == "category" else 1
+
+    @property
+    def features(self) -> list[str]:
+        """Names of its features."""
+        if self.kind == "category":
+            return [f"{self.name}={level}" for level in self.levels]
+        return [str(self.name)]
+
+    @property
+    def block(self) -> str:
+        """The family of its features: "gaussian", "bernoulli" or "categorical"."""
+        return {"boolean": "bernoulli", "category": "categorical"}.get(self.kind, "gaussian")
+
+    def encode(self, values: pandas.Series, argument: str) -> tuple[np.ndarray, str]:
+        """Cells -> features.
+
+        Args:
+            values: the column of any table, [n].
+            argument: what an error names.
+
+        Returns:
+            float32 [n, width], NaN in all of a missing cell; and a note about cells that were taken as missing, or "".
+
+        Raises:
+            InputError: a cell that is no number where there should be one, or too large a number.
+        """
+        values = without_blanks(values)
+        if self.kind in ("number", "date"):
+            return self._measured(values, argument), ""
+        codes, unknown = self._codes(values)
+        note = ""
+        if len(unknown) and not self.rest:
+            cells = int(unknown.sum())
+            note = (
+                f"{_cells(cells)} of {self.name!r} hold{'s' if cells == 1 else ''} "
+                f"{'a value' if unknown.size == 1 else 'values'} that training did not see: {_cited(unknown.index)}: "
+                "taken as missing"
+            )
+        if self.kind != "category":
+            coded = np.where(codes < 0, np.nan, codes)[:, None]
+        else:
+            coded = np.zeros((len(values), self.width), np.float32)
+            coded[np.arange(len(values)), codes] = 1.0
+            coded[codes < 0] = np.nan
+        return coded.astype(np.float32), note
+
+    def decode(self, x: np.ndarray) -> pandas.Series:
+        """Features -> cells in the units and categories that came in: [n, width] -> [n]; NaN gives a missing cell."""
+        x = np.asarray(x, np.float64)
+        missing = np.isnan(x).any(axis=1)
+        if self.kind == "number":
+            v = x[:, 0]
+            return pandas.Series(np.sign(v) * self.scale * np.expm1(np.minimum(np.abs(v), FAR)) if self.log else v)
+        if self.kind == "date":
+            stamps = np.round(np.where(missing, 0.0, x[:, 0] + self.offset) * DAY).astype("int64").astype("M8[us]")
+            return pandas.Series(np.where(missing, np.datetime64("NaT", "us"), stamps))
+        if self.kind == "boolean":
+            codes = (x[:, 0] >= 0.5).astype(int)
+        elif self.kind == "ordered":
+            codes = np.clip(np.rint(np.where(missing, 0.0, x[:, 0])), 0, len(self.levels) - 1).astype(int)
+        else:
+            codes = np.where(missing[:, None], 0.0, x).argmax(axis=1)
+        if self.kind == "ordered":
+            return pandas.Series(
+                pandas.Categorical.from_codes(np.where(missing, -1, codes), list(self.levels), ordered=True)
+            )
+        cells = pandas.Series(list(self.levels)).take(codes).reset_index(drop=True)
+        return cells.mask(missing) if missing.any() else cells
+
+    def _measured(self, values: pandas.Series, argument: str) -> np.ndarray:
+        """The feature of a number or a date, [n, 1]."""
+        found = read_dates(values, self.form) if self.kind == "date" else read_numbers(values, self.form)
+        if found is None:
+            row, cell = self._stranger(values)
+            what = "a date" if self.kind == "date" else "a number"
+            raise InputError(
+                f"{argument}: expected {what} or an empty cell in every row of column {self.name!r}, got {cell!r} at "
+                f"row {row}; correct it, or leave it empty"
+            )
+        v = found[0]
+        if (unusable := np.abs(v) > MOST).any():
+            row = int(unusable.argmax())
+            raise InputError(
+                f"{argument}: expected finite numbers below 1e30 in column {self.name!r}, got {v[row]} at row {row}; "
+                "drop the row, or leave the cell empty"
+            )
+        if self.kind == "date":
+            v = v - self.offset
+        elif self.log:
+            v = np.sign(v) * np.log1p(np.abs(v) / self.scale)
+        return v.astype(np.float32)[:, None]
+
+    def _stranger(self, values: pandas.Series) -> tuple[int, object]:
+        """The first cell that is of no use, and its row."""
+        read = read_dates if self.kind == "date" else read_numbers
+        first, end = 0, len(values)
+        while end - first > 1:  # by halves: the first of them that cannot be read
+            middle = (first + end) // 2
+            if read(values.iloc[first:middle], self.form) is None:
+                end = middle
+            else:
+                first = middle
+        return first, short(values.iloc[first])
+
+    def _codes(self, values: pandas.Series) -> tuple[np.ndarray, pandas.Series]:
+        """The number of each cell's level, -1 where it is missing; and how many cells hold each unknown value."""
+        numbers, found = factorized(values, f"column {self.name!r}")
+        known = {key_of(level): code for code, level in enumerate(self.levels)}
+        last = len(self.levels) - 1 if self.rest else -1
+        codes = np.array([*(known.get(key_of(value), last) for value in found), -1])
+        counts = np.bincount(numbers[numbers >= 0], minlength=len(found))
+        unknown = {key_of(v): int(c) for v, c in zip(found, counts, strict=True) if key_of(v) not in known and c}
+        return codes[numbers], pandas.Series(unknown, dtype=int)
+
+
+def infer(name: str | int, values: pandas.Series, first: bool = False) -> Column | str:
+    """The column that these values make.
+
+    Args:
+        name: of the column.
+        values: all its cells, [n].
+        first: whether it is the first of its table, where an index without a name stands.
+
+    Returns:
+        The column, or why it is left out.
+
+    Raises:
+        InputError: cells that are neither numbers, texts, truth values nor dates.
+    """
+    values = without_blanks(values)
+    missing = int(values.isna().sum())
+    if missing == len(values):
+        return "it has no value"
+    if isinstance(values.dtype, pandas.CategoricalDtype) and values.dtype.ordered and len(values.unique()) > 1:
+        ranks = {key_of(level): plain(level) for level in values.dtype.categories}
+        return Column(name, "ordered", tuple(ranks.values()), missing)
+    numbers, found = factorized(values, f"column {name!r}")
+    levels = {key_of(value): plain(value) for value in found}
+    if len(levels) < 2:
+        return f"its value is always {_cited(levels.values())}"
+    measured = None if isinstance(values.dtype, pandas.CategoricalDtype) else read_numbers(values)
+    held = len(values) - missing
+    if reason := _identifier(name, None if measured is None else measured[0], len(levels), held, first):
+        return reason
+    if len(levels) == 2:
+        return Column(name, "boolean", tuple(_in_order(levels.values())), missing)
+    if measured is not None:
+        number = Column(name, "number", missing=missing, form=measured[1])
+        return _with_tail(number, measured[0])
+    if (dates := read_dates(values)) is not None:
+        return Column(name, "date", missing=missing, offset=float(np.floor(np.nanmedian(dates[0]))), form=dates[1])
+    if len(levels) > max(MANY_TEXTS, held / 2) and not isinstance(values.dtype, pandas.CategoricalDtype):
+        return f"{len(levels):,} different texts in {held:,} rows"
+    if len(levels) <= MOST_LEVELS:
+        return Column(name, "category", tuple(_in_order(levels.values())), missing)
+    counts = pandas.Series(np.bincount(numbers[numbers >= 0]), [key_of(value) for value in found])
+    common = list(counts.groupby(level=0).sum().sort_values(ascending=False, kind="stable").index)
+    kept = [levels[key] for key in common[: MOST_LEVELS - 1] if key != REST]
+    return Column(name, "category", (*_in_order(kept), REST), missing, rest=True)
+
+
+def _identifier(name, v: np.ndarray | None, different: int, held: int, first: bool) -> str:
+    """Why a column says which row it is and nothing of what is in it; "" where it does not."""
+    whole = v is not None and bool(np.all(np.nan_to_num(v) % 1 == 0))
+    if v is not None and held == len(v) >= COUNTED_ROWS and v[0] in (0, 1) and (np.diff(v) == 1).all():
+        return f"it counts the rows from {v[0]:g}"
+    unnamed = first and (str(name).strip() == "" or str(name).startswith("Unnamed:"))
+    called = isinstance(name, str) and (unnamed or _IDENTIFIER.fullmatch(name.strip()))
+    if unnamed and different == held and (v is None or whole):
+        return "an index: the first column, without a name, with another value in each row"
+    if called and not unnamed and (v is None or whole) and different >= IDENTIFYING * held:
+        return f"an identifier: {different:,} different values in {held:,} rows"
+    return ""
+
+
+def _with_tail(number: Column, v: np.ndarray) -> Column:
+    """The column with a log where it holds amounts, never below 0, whose tail is heavy and with a log much less so."""
+    v = v[np.isfinite(v)]
+    if len(v) < COUNTED_ROWS or v.min() < 0 or not (kurtosis := _kurtosis(v)) > HEAVY:
+        return number
+    scale = float(np.median(np.abs(v[v != 0])))
+    if not np.finfo(np.float32).tiny < scale < MOST:
+        return number
+    if _kurtosis(np.sign(v) * np.log1p(np.abs(v) / scale)) > kurtosis / 2:
+        return number
+    return Column(number.name, "number", missing=number.missing, log=True, scale=scale, form=number.form)
+
+
+def _kurtosis(v: np.ndarray) -> float:
+    spread = v / max(np.abs(v).max(), np.finfo(float).tiny)
+    spread = spread - spread.mean()
+    square = float(np.mean(spread**2))
+    return float(np.mean(spread**4)) / square**2 if square**2 > 0 else 0.0
+
+
+def _in_order(levels) -> list[Level]:
+    levels = list(levels)
+    numbers = all(isinstance(level, (int, float)) for level in levels)
+    return sorted(levels) if numbers else sorted(levels, key=str)
+
+
+def _cells(number: int) -> str:
+    return "1 cell" if number == 1 else f"{number:,} cells"
+
+
+def _cited(values) -> str:
+    found = list(values)
+    return ", ".join(repr(short(value)) for value in found[:SHOWN]) + (", ..." if len(found) > SHOWN else "")

@@ -1,0 +1,255 @@
+"""`Schema`: what the columns of a table are, so that new rows of it become the same features, and features its rows.
+
+Knows no file and no model; every rule reads the values alone, never a label.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas
+
+from vade_tf.data.cells import key_of
+from vade_tf.data.columns import KINDS, Column, infer
+from vade_tf.errors import InputError
+from vade_tf.reading import each, finite, record
+
+NAMED = 8  # columns that a line of `describe` names
+NAME = 40  # characters of each
+LAST_DAY = 1e8  # microseconds since 1970 still are a 64-bit number
+COUNTS = 0.5  # share of cells that are 0 in a table of counts
+SAID = {
+    "number": "a number each",
+    "ordered": "ordered levels, the rank as a number",
+    "category": "a category each, one feature a level",
+    "boolean": "two values each, as 0 and 1",
+    "date": "dates, as days from their median",
+}
+
+_LEVELS: dict[str, Callable[[tuple], bool]] = {
+    "number": lambda levels: not levels,
+    "date": lambda levels: not levels,
+    "ordered": lambda levels: len(levels) > 1,
+    "category": lambda levels: len(levels) > 1,
+    "boolean": lambda levels: len(levels) == 2,
+}
+_COLUMN = {
+    "name": (str, int),
+    "kind": lambda kind: isinstance(kind, str) and kind in KINDS,
+    "levels": each(list, lambda level: isinstance(level, (str, bool)) or finite(level)),
+    "missing": lambda missing: isinstance(missing, int) and missing >= 0,
+    "log": bool,
+    "scale": lambda scale: finite(scale) and scale > 0,
+    "offset": lambda offset: finite(offset) and abs(offset) < LAST_DAY,
+    "form": lambda form: isinstance(form, str) and len(form) < 40,
+    "rest": bool,
+}
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns that are used, in the order of their features, and why others are not.
+
+    Attributes:
+        columns: those that are used, at least one.
+        dropped: name -> reason, of the others.
+    """
+
+    columns: tuple[Column, ...]
+    dropped: dict[str | int, str]
+
+    @classmethod
+    def infer(cls, frame: pandas.DataFrame, argument: str = "x") -> "Schema":
+        """The schema of a table.
+
+        Numbers, also as text with decimal commas, are numbers, with a logarithm where their tail is heavy; two values
+        are 0 and 1; texts are categories of at most 100 levels; ordered categories their rank; dates days. Columns that
+        are empty, constant, an index, an identifier or different texts are left out.
+
+        Args:
+            frame: the table, [n, any number of columns].
+            argument: what an error names.
+
+        Raises:
+            InputError: no rows, a name twice, a cell of no known type, or no column of use.
+        """
+        names = named(frame, argument)
+        found = {name: infer(name, frame.iloc[:, i], i == 0) for i, name in enumerate(names)}
+        columns = tuple(column for column in found.values() if isinstance(column, Column))
+        dropped = {name: column for name, column in found.items() if isinstance(column, str)}
+        if not columns:
+            reasons = "; ".join(f"{_short(name)}: {reason}" for name, reason in list(dropped.items())[:3])
+            raise InputError(f"{argument}: expected a column whose values differ from row to row, got none ({reasons})")
+        if _are_counts(frame, names, columns):
+            columns = tuple(Column(c.name, "number", missing=c.missing, form=c.form) for c in columns)
+        return cls(columns, dropped)
+
+    @classmethod
+    def numbers(cls, frame: pandas.DataFrame, argument: str = "x") -> "Schema":
+        """A schema that takes every column as a number, as it is."""
+        return cls(tuple(Column(name, "number") for name in named(frame, argument)), {})
+
+    @property
+    def features(self) -> list[str]:
+        """Names of the D features: "age", "colour=red"."""
+        return [feature for column in self.columns for feature in column.features]
+
+    @property
+    def blocks(self) -> tuple[tuple[str, int], ...]:
+        """The families of the features, in their order: (("gaussian", 9), ("bernoulli", 1), ("categorical", 3)).
+
+        Neighbours of one family are one block, but each category is one of its own. Widths add up to D.
+        """
+        found: list[tuple[str, int]] = []
+        for column in self.columns:
+            if found and found[-1][0] == column.block != "categorical":
+                found[-1] = (column.block, found[-1][1] + column.width)
+            else:
+                found.append((column.block, column.width))
+        return tuple(found)
+
+    def encode(self, frame: pandas.DataFrame, argument: str = "x") -> tuple[np.ndarray, list[str]]:
+        """Rows of a table -> features.
+
+        Args:
+            frame: columns of the same names in any order, [n, any number]; further ones are ignored.
+            argument: what an error names.
+
+        Returns:
+            x, float32 [n, D], NaN in all features of a missing cell; and notes: what was ignored or taken as missing.
+
+        Raises:
+            InputError: a column is not there, or a cell cannot be that column's; it names column, row and value.
+        """
+        names = named(frame, argument)
+        places = {name: i for i, name in enumerate(names)}
+        absent = [column.name for column in self.columns if column.name not in places]
+        if absent:
+            raise InputError(
+                f"{argument}: expected the columns that training had, got a table without {_listed(absent)}; its "
+                f"columns are {_listed(names)}"
+            )
+        used = {column.name for column in self.columns} | set(self.dropped)
+        extra = [name for name in names if name not in used]
+        notes = [f"columns that training did not have are ignored: {_listed(extra)}"] if extra else []
+        x, at = np.empty((len(frame), sum(column.width for column in self.columns)), np.float32), 0
+        for column in self.columns:
+            coded, note = column.encode(frame.iloc[:, places[column.name]], argument)
+            x[:, at : at + column.width] = coded
+            at += column.width
+            notes += [note] if note else []
+        return x, notes
+
+    def decode(self, x: np.ndarray) -> pandas.DataFrame:
+        """Features -> rows in the names, units and categories that came in: [n, D] -> a table of n rows.
+
+        The level of a category is the one with the largest value, a boolean is the second of its values from 0.5 on, a
+        rank is rounded. NaN gives a missing cell.
+        """
+        if np.ndim(x) != 2 or np.shape(x)[1] != len(self.features):
+            raise InputError(f"x: expected rows of {len(self.features)} features, got shape {np.shape(x)}")
+        found, at = {}, 0
+        for column in self.columns:
+            found[column.name] = column.decode(x[:, at : at + column.width])
+            at += column.width
+        return pandas.DataFrame(found)
+
+    def describe(self) -> list[str]:
+        """What is done with the columns, a line a kind."""
+        lines = []
+        for kind in KINDS:
+            of_kind = [column for column in self.columns if column.kind == kind]
+            if of_kind:
+                lines.append(f"{_number(of_kind)}: {SAID[kind]} ({_listed([_shown(c) for c in of_kind], str)})")
+        if logs := [column.name for column in self.columns if column.log]:
+            lines.append(f"heavy tails, so the logarithm is taken: {_listed(logs)}")
+        if holes := [column for column in self.columns if column.missing]:
+            cells = sum(column.missing for column in holes)
+            lines.append(f"{cells:,} empty cells are taken as missing, in {_listed([c.name for c in holes])}")
+        reasons: dict[str, list] = {}
+        for name, reason in self.dropped.items():
+            reasons.setdefault(reason, []).append(name)
+        lines += [f"left out, {reason}: {_listed(names)}" for reason, names in reasons.items()]
+        return lines
+
+    def to_dict(self) -> dict:
+        """The schema as JSON can hold it; `from_dict` reads it."""
+        columns = [{**asdict(column), "levels": list(column.levels)} for column in self.columns]
+        return {"form": "table", "columns": columns, "dropped": [list(pair) for pair in self.dropped.items()]}
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "Schema":
+        """The schema whose `to_dict` gave these values, which may come from anywhere.
+
+        Raises:
+            ValueError: no schema has such values.
+        """
+        kinds = {"columns": each(list, record(_COLUMN)), "dropped": each(list, each(list, (str, int)))}
+        if not record(kinds)(values) or not values["columns"]:
+            raise ValueError("expected columns with name, kind and levels")
+        fields = [{name: column[name] for name in _COLUMN} for column in values["columns"]]
+        columns = tuple(Column(**{**column, "levels": tuple(column["levels"])}) for column in fields)
+        for column in columns:
+            if not _LEVELS[column.kind](column.levels) or len({key_of(v) for v in column.levels}) < len(column.levels):
+                raise ValueError(f"levels of {column.name!r}: {str(column.levels)[:40]}")
+        if len({column.name for column in columns}) < len(columns) or any(len(pair) != 2 for pair in values["dropped"]):
+            raise ValueError("a column stands there twice, or one that is dropped has no reason")
+        return cls(columns, {name: str(reason) for name, reason in values["dropped"]})
+
+
+def named(frame: pandas.DataFrame, argument: str) -> list[str | int]:
+    """The names of a table's columns, as texts or whole numbers.
+
+    Raises:
+        InputError: it has no rows or columns, or a name twice.
+    """
+    if 0 in frame.shape:
+        raise InputError(f"{argument}: expected a table with rows and columns, got shape {frame.shape}")
+    names = [int(n) if isinstance(n, (int, np.integer)) and not isinstance(n, bool) else str(n) for n in frame.columns]
+    twice = (
+        next((name for i, name in enumerate(names) if name in names[:i]), None)
+        if len(set(names)) < len(names)
+        else None
+    )
+    if twice is not None:
+        raise InputError(f"{argument}: expected columns with different names, got {_short(twice)!r} twice; rename one")
+    return names
+
+
+def _are_counts(frame: pandas.DataFrame, names: list, columns: tuple[Column, ...]) -> bool:
+    """Whether a table holds counts or grey values: whole numbers from 0 up, mostly 0, most columns beyond 0 and 1.
+
+    Such columns belong together: none of them gets another family or a logarithm of its own.
+    """
+    many = sum(column.kind == "number" for column in columns)
+    if 2 * many < len(columns) or len(columns) < 2 or any(c.kind not in ("number", "boolean") for c in columns):
+        return False
+    zeros, places = 0, {name: i for i, name in enumerate(names)}
+    for column in columns:
+        values = frame.iloc[:, places[column.name]]
+        if values.dtype.kind not in "biuf":
+            return False
+        v = values.to_numpy()
+        if column.missing or (v < 0).any() or (v.dtype.kind == "f" and (v % 1 != 0).any()):
+            return False
+        zeros += int((v == 0).sum())
+    return zeros > COUNTS * len(frame) * len(columns)
+
+
+def _number(columns: list) -> str:
+    return "1 column" if len(columns) == 1 else f"{len(columns):,} columns"
+
+
+def _shown(column: Column) -> str:
+    if column.kind == "category":
+        return f"{_short(column.name)}, {column.width} levels{', the last for rarer ones' if column.rest else ''}"
+    return str(_short(column.name))
+
+
+def _listed(names: list, form: Callable = repr) -> str:
+    shown = ", ".join(form(_short(name)) for name in names[:NAMED])
+    return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED:,} more"
+
+
+def _short(name):
+    return name if isinstance(name, int) or len(name) <= NAME else name[:NAME] + "..."
