@@ -67,7 +67,7 @@ def test_a_normal_run_shows_progress_and_a_table_and_nothing_else(rows, tmp_path
     ("arguments", "message"),
     [
         (["--dataset", "imagenet"], "--dataset: expected one of"),
-        (["--data", "rows.txt", "--clusters", "3"], "--data: expected a file ending in .npy"),
+        (["--data", "rows.mat", "--clusters", "3"], "--data: expected a file ending in .npy"),
         (["--clusters", "0"], "--clusters: expected a whole number of at least 1, got 0"),
         (["--resume", "none"], "none: expected a run folder"),
         (["--resume", "runs/a", "--epochs", "3"], "--resume: takes every setting from the run folder"),

@@ -203,7 +203,7 @@ def test_more_that_cannot_be_used(tmp_path):
     (tmp_path / "cut.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:-9])
     np.savez(tmp_path / "xy.npz", a=good, b=good)
     for path, labels, message in (
-        ("x.mat", None, "expected a file ending in .npy, .npz, .csv, got"),
+        ("x.mat", None, "expected a file ending in .npy, .npz, .h5, .* or a folder of images, got x.mat"),
         (str(tmp_path / "none.npy"), None, "expected an existing file"),
         (str(tmp_path / "cut.npy"), None, "cannot be read as .npy"),
         (file, "missing.npy", "labels: expected an existing .npy file"),

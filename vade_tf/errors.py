@@ -19,7 +19,7 @@ class DivergedError(RuntimeError):
 
 
 class UnitsWarning(UserWarning):
-    """Rows are in other units than those a model was trained on."""
+    """Rows are in other units than those a model was trained on, or hold what it has not seen."""
 
 
 def whole_number(value, argument: str, least: int, most: int) -> int:

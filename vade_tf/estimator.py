@@ -5,12 +5,14 @@ import io
 import json
 import reprlib
 import tempfile
+import warnings
 import zipfile
 from numbers import Integral
 from pathlib import Path
 
 import keras
 import numpy as np
+import pandas
 import scipy.sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils import check_random_state
@@ -18,8 +20,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import observe
+from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import Rows, SparseRows
-from vade_tf.errors import LONGEST, InputError, cited, whole_number
+from vade_tf.errors import LONGEST, InputError, UnitsWarning, cited, whole_number
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.prior import check_clusters
 from vade_tf.model.vade import VaDE
@@ -75,6 +78,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         covariances_: sigma2, variances of each component in the code, [K, latent].
         history_: a dict an epoch of each phase: loss, terms of the bound, learning rate, seconds.
         health_: what is wrong with the result, a sentence each; empty if nothing was found.
+        schema_: of a DataFrame: what each column was taken for, `schema_.describe()` says it; else None.
         n_features_in_, feature_names_in_: as in scikit-learn.
 
     Example:
@@ -134,8 +138,9 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         """Find the clusters of rows.
 
         Args:
-            X: [n, D], an array, a DataFrame or a sparse matrix; or images, [n, height, width] or with a last axis of
-                channels. uint8 counts as grey values from 0 to 255.
+            X: [n, D], an array or a sparse matrix; or images, [n, height, width] or with a last axis of channels, where
+                uint8 counts as grey values from 0 to 255; or a DataFrame, whose columns may hold numbers, categories,
+                truth values and dates, and empty cells: see `data.schema.Schema`.
             y: ignored, as everywhere in scikit-learn's clusterers.
             hints: as the parameter of the same name, in its place.
 
@@ -147,17 +152,21 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             vade_tf.errors.DivergedError: loss or weights became NaN or infinite, time and again.
         """
         X, image_shape = self._rows(X, fitting=True)
+        reporter = Lines() if self.verbose else Silent()
         hints = self.hints if hints is None else hints
         try:
             settings = self._settings()
             data = observe(X, settings.likelihood, image_shape, argument="X")
+            self.schema_ = data.schema
+            for line in [] if data.schema is None else data.schema.describe():
+                reporter.say(line)
             if hints is not None and settings.clusters is not None:
                 hints = checked_hints(hints, len(data.x), settings.clusters)
             fitted = recipe.fit(
                 data,
                 settings,
                 hints,
-                reporter=Lines() if self.verbose else Silent(),
+                reporter=reporter,
                 callbacks=self.callbacks or (),
                 networks=self._networks(),
             )
@@ -189,7 +198,10 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         return self._each(self._known(X), lambda rows: self.model_.encode(rows)[0])
 
     def inverse_transform(self, X):
-        """Mean of p(x|z) of codes, in the units of the rows that were fitted: X [n, latent] -> [n, D]."""
+        """Mean of p(x|z) of codes, in the units of the rows that were fitted: X [n, latent] -> [n, D].
+
+        A DataFrame like the one that was fitted, without the columns that were left out, if it was one.
+        """
         check_is_fitted(self)
         codes = np.asarray(X)
         if codes.dtype.kind not in "biuf" or codes.ndim != 2 or codes.shape[1] != self._n_features_out:
@@ -209,13 +221,14 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             random_state: of the draw; default: that of the estimator.
 
         Returns:
-            (X, cluster): rows [n_samples, D] in the units of the rows that were fitted, and the cluster of each.
+            (X, cluster): rows [n_samples, D] in the units of the rows that were fitted, a DataFrame if these were one,
+            and the cluster of each.
 
         Raises:
             ValueError: n_samples below 1, or no such cluster.
         """
         check_is_fitted(self)
-        most = int(min(memory() / (8 * self.n_features_in_), 2**31 - 1))
+        most = int(min(memory() / (8 * self.model_.n_features), 2**31 - 1))
         n_samples = whole_number(n_samples, "n_samples", 1, most)
         random = check_random_state(self.random_state if random_state is None else random_state)
         k = len(self.weights_)
@@ -260,6 +273,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             "history": self.history_,
             "health": self.health_,
             "n_features_in": self.n_features_in_,
+            "schema": None if self.schema_ is None else self.schema_.to_dict(),
         }
         arrays = {name: getattr(self, name) for name in FITTED}
         if hasattr(self, "feature_names_in_"):
@@ -290,6 +304,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
                 about = json.loads(archive.read("clusterer.json"))
                 arrays = dict(np.load(io.BytesIO(archive.read("arrays.npz")), allow_pickle=False))
                 model = _model_of(archive.read("model.keras"))
+            schema = None if about.get("schema") is None else Schema.from_dict(about["schema"])
         except Exception as error:  # whatever zipfile, NumPy and Keras raise for what is damaged
             raise InputError(f"path: {path} holds no clusterer, or a damaged one ({cited(error)})") from error
         parameters = about["parameters"]
@@ -298,7 +313,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         networks = {"encoder": model.encoder, "decoder": model.decoder} if about["own_networks"] else {}
         found = cls(**parameters, **networks)
         found.model_, found.history_, found.health_ = model, about["history"], about["health"]
-        found.n_features_in_ = about["n_features_in"]
+        found.n_features_in_, found.schema_ = about["n_features_in"], schema
         if "feature_names_in_" in arrays:
             found.feature_names_in_ = arrays.pop("feature_names_in_").astype(object)
         for name, value in arrays.items():
@@ -335,9 +350,14 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             copies[-1].set_weights(network.get_weights())
         return copies[0], copies[1]
 
-    def _rows(self, X, fitting: bool = False) -> tuple[Rows, tuple[int, int] | None]:
-        """X as rows [n, D], checked by scikit-learn, and the shape of its images, if it has any."""
+    def _rows(self, X, fitting: bool = False) -> tuple[Rows | pandas.DataFrame, tuple[int, int] | None]:
+        """X as rows [n, D], checked by scikit-learn, and the shape of its images, if it has any.
+
+        A DataFrame is left as it is where its schema is made, and coded where there is one.
+        """
         image_shape = self.image_shape
+        if isinstance(X, pandas.DataFrame) and image_shape is None and (fitting or self.schema_ is not None):
+            return self._table(X, fitting), None
         if not scipy.sparse.issparse(X) and len(getattr(X, "shape", ())) in (3, 4):
             images = np.asarray(X)
             if image_shape is None and (images.ndim == 3 or images.shape[3] == 1):
@@ -354,7 +374,27 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         except ValueError as error:  # which may hold the whole array
             words = [line for line in str(error).splitlines() if line[:1].isalpha() and not line.startswith("array=")]
             raise InputError(f"X: {' '.join(words)[:LONGEST]}") from error
+        if not fitting and self.schema_ is not None:
+            names = getattr(self, "feature_names_in_", range(X.shape[1]))
+            table = pandas.DataFrame(X.toarray() if scipy.sparse.issparse(X) else X, columns=list(names))
+            return self._encoded(table), image_shape
         return (SparseRows(X) if scipy.sparse.issparse(X) else X), image_shape
+
+    def _table(self, X: pandas.DataFrame, fitting: bool) -> np.ndarray | pandas.DataFrame:
+        """A DataFrame with the names that scikit-learn asks for; coded unless it is to be fitted."""
+        try:
+            validate_data(self, X, reset=fitting, skip_check_array=True)
+        except ValueError as error:
+            raise InputError(f"X: {error}") from error
+        if fitting and len(X) < 2:
+            raise InputError(f"X: expected at least 2 rows, got {len(X)}")
+        return X if fitting else self._encoded(X)
+
+    def _encoded(self, X: pandas.DataFrame) -> np.ndarray:
+        x, notes = self.schema_.encode(X, "X")
+        for note in notes:
+            warnings.warn(note, UnitsWarning, stacklevel=4)
+        return x
 
     def _known(self, X) -> Rows:
         """Rows that the model can take."""
@@ -369,9 +409,10 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
     def _probabilities(self, rows: Rows) -> np.ndarray:
         return self.model_.predict(pipeline.ordered_batches(rows), verbose=0)
 
-    def _raw(self, x: np.ndarray) -> np.ndarray:
-        """Rows in the units of the likelihood [n, D] -> in those of the rows that were fitted."""
-        return self.model_.unscale(x)
+    def _raw(self, x: np.ndarray) -> np.ndarray | pandas.DataFrame:
+        """Rows in the units of the likelihood [n, D] -> as the rows that were fitted."""
+        raw = self.model_.unscale(x)
+        return raw if self.schema_ is None else self.schema_.decode(raw)
 
 
 def _translated(message: str) -> str:

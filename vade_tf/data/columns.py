@@ -18,6 +18,8 @@ REST = "other"  # the level that joins them
 MANY_TEXTS = 50  # different texts, of more than half of the rows: names or sentences, no categories
 COUNTED_ROWS = 10  # so many rows in steps of one are an index and no chance
 IDENTIFYING = 0.9  # share of different values that a column called an identifier has
+NEARLY = 0.9  # share of numbers in a column of numbers with slips, ...
+FEW_NUMBERS = 20  # ... which holds more different ones than a category such as 0, 1, 2, 3+
 HEAVY = 12.0  # kurtosis of a heavy tail: a Gaussian has 3, an exponential distribution 9
 MOST = 1e30  # value of a cell; float32 cannot square more
 FAR = 170.0  # more than any logarithm of a cell over its scale
@@ -86,7 +88,7 @@ class Column:
         values = without_blanks(values)
         if self.kind in ("number", "date"):
             return self._measured(values, argument), ""
-        codes, unknown = self._codes(values)
+        codes, unknown = self._codes(values, argument)
         note = ""
         if len(unknown) and not self.rest:
             cells = int(unknown.sum())
@@ -161,9 +163,9 @@ class Column:
                 first = middle
         return first, short(values.iloc[first])
 
-    def _codes(self, values: pandas.Series) -> tuple[np.ndarray, pandas.Series]:
+    def _codes(self, values: pandas.Series, argument: str) -> tuple[np.ndarray, pandas.Series]:
         """The number of each cell's level, -1 where it is missing; and how many cells hold each unknown value."""
-        numbers, found = factorized(values, f"column {self.name!r}")
+        numbers, found = factorized(values, f"{argument}: column {self.name!r}")
         known = {key_of(level): code for code, level in enumerate(self.levels)}
         last = len(self.levels) - 1 if self.rest else -1
         codes = np.array([*(known.get(key_of(value), last) for value in found), -1])
@@ -172,19 +174,21 @@ class Column:
         return codes[numbers], pandas.Series(unknown, dtype=int)
 
 
-def infer(name: str | int, values: pandas.Series, first: bool = False) -> Column | str:
+def infer(name: str | int, values: pandas.Series, argument: str, first: bool = False) -> Column | str:
     """The column that these values make.
 
     Args:
         name: of the column.
         values: all its cells, [n].
+        argument: what an error names.
         first: whether it is the first of its table, where an index without a name stands.
 
     Returns:
         The column, or why it is left out.
 
     Raises:
-        InputError: cells that are neither numbers, texts, truth values nor dates.
+        InputError: cells that are neither numbers, texts, truth values nor dates; or a few that are no numbers among
+            many that are.
     """
     values = without_blanks(values)
     missing = int(values.isna().sum())
@@ -193,7 +197,7 @@ def infer(name: str | int, values: pandas.Series, first: bool = False) -> Column
     if isinstance(values.dtype, pandas.CategoricalDtype) and values.dtype.ordered and len(values.unique()) > 1:
         ranks = {key_of(level): plain(level) for level in values.dtype.categories}
         return Column(name, "ordered", tuple(ranks.values()), missing)
-    numbers, found = factorized(values, f"column {name!r}")
+    numbers, found = factorized(values, f"{argument}: column {name!r}")
     levels = {key_of(value): plain(value) for value in found}
     if len(levels) < 2:
         return f"its value is always {_cited(levels.values())}"
@@ -208,6 +212,7 @@ def infer(name: str | int, values: pandas.Series, first: bool = False) -> Column
         return _with_tail(number, measured[0])
     if (dates := read_dates(values)) is not None:
         return Column(name, "date", missing=missing, offset=float(np.floor(np.nanmedian(dates[0]))), form=dates[1])
+    _check_nearly_numbers(name, values, found, argument)
     if len(levels) > max(MANY_TEXTS, held / 2) and not isinstance(values.dtype, pandas.CategoricalDtype):
         return f"{len(levels):,} different texts in {held:,} rows"
     if len(levels) <= MOST_LEVELS:
@@ -230,6 +235,21 @@ def _identifier(name, v: np.ndarray | None, different: int, held: int, first: bo
     if called and not unnamed and (v is None or whole) and different >= IDENTIFYING * held:
         return f"an identifier: {different:,} different values in {held:,} rows"
     return ""
+
+
+def _check_nearly_numbers(name, values: pandas.Series, found: list, argument: str) -> None:
+    """Raises InputError where a column of numbers has a few other cells: a slip, which is not guessed away."""
+    numbers = pandas.to_numeric(pandas.Series(found, dtype=object), errors="coerce").notna().to_numpy()
+    if numbers.sum() <= FEW_NUMBERS or numbers.all():
+        return
+    strange = values.notna() & pandas.to_numeric(values.astype(object), errors="coerce").isna()
+    if strange.sum() <= (1 - NEARLY) * values.notna().sum():
+        row = int(strange.to_numpy().argmax())
+        raise InputError(
+            f"{argument}: expected a number in every row of column {name!r}, as in most of them, got "
+            f"{short(values.iloc[row])!r} at row {row} ({int(strange.sum()):,} such cells); correct them, leave them "
+            "empty, or leave the column out"
+        )
 
 
 def _with_tail(number: Column, v: np.ndarray) -> Column:

@@ -1,100 +1,184 @@
-"""A user's own file -> rows: .npy, .npz and .csv."""
+"""A user's own file or folder -> a data set: arrays, tables, texts and images; new rows are coded as those before."""
 
-import reprlib
-import warnings
-import zipfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas
 import scipy.sparse
 
-from vade_tf.data.dataset import Dataset, build
+from vade_tf.data import arrays, pictures, tables
+from vade_tf.data.dataset import Coded, Dataset, build
+from vade_tf.data.pictures import Pictures
+from vade_tf.data.schema import Schema
+from vade_tf.data.texts import Texts, lines_of
 from vade_tf.errors import InputError, cited
 from vade_tf.paths import usable
-from vade_tf.reading import archive_arrays, plain_array
 
-KINDS = (".npy", ".npz", ".csv")
-SPARSE_ARRAYS = {"format", "shape", "data"}  # what every .npz of scipy.sparse.save_npz holds
+ARRAYS: dict[str, Callable] = {
+    ".npy": arrays.read_npy,
+    ".npz": arrays.read_npz,
+    ".h5": arrays.read_h5,
+    ".h5ad": arrays.read_h5ad,
+}
+KINDS = (*ARRAYS, *tables.TEXTS, ".parquet")
+LINES = "lines"  # --text of a .txt file of one text a line
+FORMS: dict[str, Callable[[dict], Coded]] = {
+    "table": Schema.from_dict,
+    "texts": Texts.from_dict,
+    "pictures": Pictures.from_dict,
+}
 
 
-def load_file(path: str, labels: str | None = None, likelihood: str = "auto") -> Dataset:
+def load_file(
+    path: str,
+    labels: str | None = None,
+    likelihood: str = "auto",
+    *,
+    columns: str | None = None,
+    drop: str | None = None,
+    id: str | None = None,
+    text: str | None = None,
+    schema: Coded | None = None,
+    plain: bool = False,
+) -> Dataset:
     """Rows of a file.
 
     Args:
-        path: `.npy` with a matrix, memory-mapped; `.npz` with the matrix under "x" (or as its only array), or a sparse
-            matrix as `scipy.sparse.save_npz` writes it, which stays sparse; `.csv` with a header line and numeric
-            columns.
-        labels: labels for scoring: a `.npy` file, or the array of the .npz or the column of the .csv that holds them.
-            Default: "y" of an .npz if it is there, else none.
+        path: a table: `.csv`, `.tsv` or `.txt`, packed as `.gz` or not, with any separator, or `.parquet`; an array:
+            `.npy` with a matrix, memory-mapped, `.npz` or `.h5` with the matrix under "x" or "X" (or as its only
+            array), a sparse matrix as `scipy.sparse.save_npz` writes it, or `.h5ad`, which stay sparse; or a folder of
+            images.
+        labels: labels for scoring: a column of a table or of an .h5ad's obs, an array of an .npz or .h5, or a .npy file
+            beside others. Default: "y" or "Y" of an .npz or .h5 if it is there, else none.
         likelihood: see `dataset.build`.
+        columns, drop: names of the columns of a table to use or to leave out, with commas between them. Default: all.
+        id: the column that names the rows.
+        text: the column that holds texts, which are then all that is used; "lines": each line of a `.txt` is one.
+        schema: how the rows of a run were coded, which these then are as well; default: found here.
+        plain: without a schema, take every column of a table as a number as it is, as runs did that have none.
+
+    Returns:
+        The rows; with `schema` None where the file is an array. The notice says what was done with the columns.
 
     Raises:
         InputError: the file is missing, truncated, of another kind, or does not hold what is asked for.
     """
     file = usable(path, "data")
-    if file.suffix not in KINDS:
-        raise InputError(f"data: expected a file ending in {', '.join(KINDS)}, got {path}")
-    if not file.is_file():
+    kind = "folder" if file.is_dir() else tables.ending(file)
+    if kind not in (*KINDS, "folder"):
+        raise InputError(f"data: expected a file ending in {', '.join(KINDS)}, or a folder of images, got {path}")
+    if not file.exists():
         raise InputError(f"data: expected an existing file, got {path}, which is not there")
-    readers = {".npy": _read_npy, ".npz": _read_npz, ".csv": _read_csv}
+    asked = {"columns": columns, "drop": drop, "id": id, "text": text}
+    for argument, value in asked.items():
+        if value is not None and (kind in ARRAYS or kind == "folder"):
+            raise InputError(f"{argument}: goes with a table that has names of columns, got {path}; leave it out")
     try:
-        x, y = readers[file.suffix](file, labels)
+        if kind == "folder":
+            return _pictures(file, labels, likelihood, schema)
+        if kind in ARRAYS:
+            x, y, *more = ARRAYS[kind](file, labels)
+            if isinstance(schema, Schema):
+                x = _as_table(x, schema, path)
+            ids, coding = more[0] if more else None, schema if isinstance(schema, Schema) else None
+            return build(x, y, file.stem, str(path), likelihood, schema=coding, ids=ids)
+        if isinstance(schema, Texts):
+            text = schema.column or LINES
+        if text == LINES and kind.startswith(".txt"):
+            return _lines(file, labels, likelihood, schema)
+        return _table(file, kind, labels, likelihood, asked | {"text": text}, schema, plain)
     except InputError:
         raise
     except (OSError, ValueError, EOFError, KeyError) as error:
-        raise InputError(f"data: {path} cannot be read as {file.suffix} ({cited(error)}); is it whole?") from error
+        raise InputError(f"data: {path} cannot be read as {kind} ({cited(error)}); is it whole?") from error
     except Exception as error:  # zipfile.BadZipFile and zlib.error have no common base
         raise InputError(f"data: {path} is damaged ({cited(error)}); write or copy it again") from error
-    return build(x, y, file.stem, str(path), likelihood)
 
 
-def _read_npy(file: Path, labels: str | None):
-    return plain_array(file, mmap_mode="r"), _read_labels(file, labels)
+def coded(values: dict) -> Coded:
+    """The schema whose `to_dict` gave these values, which may come from anywhere.
+
+    Raises:
+        ValueError: none has such values.
+    """
+    form = values.get("form")
+    if not isinstance(form, str) or form not in FORMS:
+        raise ValueError(f"form: expected one of {', '.join(FORMS)}, got {str(form)[:40]!r}")
+    return FORMS[form](values)
 
 
-def _read_labels(file: Path, labels: str | None):
-    if labels is None:
-        return None
-    if not labels.endswith(".npy") or not Path(labels).is_file():
-        raise InputError(f"labels: expected an existing .npy file beside data={file}, got {labels}")
-    return plain_array(usable(labels, "labels"))
+def _table(file: Path, kind: str, labels, likelihood: str, asked: dict, schema, plain: bool) -> Dataset:
+    if kind == ".parquet":
+        table, notice = tables.read_parquet(file), ""
+    else:
+        as_texts = [name for name in (labels, asked["id"], asked["text"]) if name is not None]
+        table, notice = tables.read_text(file, as_texts)
+    columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
+    table, others, reasons = tables.pick(table, columns, drop, {"labels": labels, "id": asked["id"]}, file)
+    y, ids = (None if column is None else column.to_numpy(str) for column in (others["labels"], others["id"]))
+    about: dict = {"name": _name(file), "source": str(file), "likelihood": likelihood, "ids": ids}
+    if asked["text"] is not None:
+        if asked["text"] not in table:
+            raise InputError(f"text: expected one of the columns {list(table)[:20]} of {file}, got {asked['text']!r}")
+        return _texts(table[asked["text"]].fillna("").astype(str), asked["text"], y, schema, notice, about)
+    if plain and schema is None:
+        x, _ = Schema.numbers(table, "data").encode(table, "data")
+        return build(x, y, notice=notice, **about)
+    if isinstance(schema, Schema):
+        x, notes = schema.encode(table, "data")
+    elif schema is not None:
+        raise InputError(f"data: expected {schema.describe()[0]}, as in training, got the table {file}")
+    else:
+        schema = Schema.infer(table, "data")
+        x, _ = schema.encode(table, "data")
+        schema = replace(schema, dropped={**schema.dropped, **reasons})
+        notes = schema.describe()
+    return build(x, y, schema=schema, notice=_notice(notice, notes), **about)
 
 
-def _read_npz(file: Path, labels: str | None):
-    with zipfile.ZipFile(file) as archive:
-        names = [name.removesuffix(".npy") for name in archive.namelist()]
-    if set(names) >= SPARSE_ARRAYS:
-        arrays = archive_arrays(file)  # in sizes that they have, and none that would run a program
-        if arrays.get("indices", np.zeros(0, int)).dtype.kind not in "iu":
-            raise ValueError("indices that are no whole numbers")
-        matrix = scipy.sparse.load_npz(file)
-        if hasattr(matrix, "check_format"):
-            matrix.check_format(full_check=True)  # SciPy trusts its indices: one beyond the columns ends the process
-        return scipy.sparse.csr_array(matrix), _read_labels(file, labels)
-    if "x" not in names and len(names) != 1:
-        raise InputError(f'data: expected an array "x" in {file}, got {reprlib.repr(names)}')
-    if labels is not None and labels not in names:
-        raise InputError(f"labels: expected one of the arrays {reprlib.repr(names)} of {file}, got {labels!r}")
-    rows, key = "x" if "x" in names else names[0], labels or ("y" if "y" in names else None)
-    arrays = archive_arrays(file, [rows] if key is None else [rows, key])
-    return arrays[rows], None if key is None else arrays[key]
+def _as_table(x, schema: Schema, path: str):
+    """An array with a column for each of a run's columns, coded like these."""
+    if len(x.shape) != 2 or x.shape[1] != len(schema.columns):
+        names = ", ".join(str(column.name)[:40] for column in schema.columns[:8])
+        raise InputError(
+            f"data: expected a table, or an array with its {len(schema.columns)} columns ({names}), got an array of "
+            f"shape {x.shape} in {path}"
+        )
+    dense = x.toarray() if scipy.sparse.issparse(x) else x
+    return schema.encode(pandas.DataFrame(dense, columns=[column.name for column in schema.columns]), "data")[0]
 
 
-def _read_csv(file: Path, labels: str | None):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pandas.errors.ParserWarning)  # rows longer than the header
-        types = {} if labels is None else {labels: str}
-        table = pandas.read_csv(file, dtype=types, encoding="utf-8-sig", index_col=False)
-    if labels is not None and labels not in table:
-        raise InputError(f"labels: expected one of the columns {reprlib.repr(list(table))} of {file}, got {labels!r}")
-    y = None if labels is None else table.pop(labels)
-    if y is not None and y.isna().any():
-        raise InputError(f"labels: expected one a row, got none in row {int(y.isna().to_numpy().argmax())} of {file}")
-    for name, column in table.items():
-        if column.dtype.kind not in "biuf":
-            raise InputError(
-                f"data: expected numbers in every column of {file}, got {column.iloc[0]!r} in {name!r}; leave the "
-                "column out, or name it as labels"
-            )
-    return table.to_numpy(np.float32), None if y is None else y.to_numpy(str)
+def _lines(file: Path, labels, likelihood: str, schema) -> Dataset:
+    with tables.opened(file) as stream:
+        texts = pandas.Series(lines_of(stream), dtype=object)
+    about: dict = {"name": _name(file), "source": str(file), "likelihood": likelihood}
+    return _texts(texts, "", arrays.read_labels(file, labels), schema, "", about)
+
+
+def _texts(texts: pandas.Series, column: str, y, schema, notice: str, about: dict) -> Dataset:
+    if texts.empty:
+        raise InputError(f"data: expected texts in {about['source']}, got none")
+    if schema is None:
+        schema = Texts.infer(texts, column)
+        notice = _notice(notice, schema.describe())
+    elif not isinstance(schema, Texts):
+        raise InputError(f"text: {about['source']} is to be coded as the rows of the run, which are no texts")
+    return build(schema.encode(texts), y, schema=schema, notice=notice, **about)
+
+
+def _pictures(folder: Path, labels, likelihood: str, schema) -> Dataset:
+    if schema is not None and not isinstance(schema, Pictures):
+        raise InputError(f"data: expected a table as in training, got the folder {folder}")
+    x, names, found = pictures.read_folder(folder, schema)
+    y = arrays.read_labels(folder, labels)
+    told = "" if schema is not None and not found.resized else _notice("", found.describe())
+    return build(x, y, folder.name, str(folder), likelihood, schema=found, notice=told, ids=names)
+
+
+def _name(file: Path) -> str:
+    return file.name[: len(file.name) - len(tables.ending(file))]
+
+
+def _notice(first: str, lines: list[str]) -> str:
+    return "\n".join([first, *lines] if first else lines)

@@ -74,7 +74,7 @@ class Schema:
             InputError: no rows, a name twice, a cell of no known type, or no column of use.
         """
         names = named(frame, argument)
-        found = {name: infer(name, frame.iloc[:, i], i == 0) for i, name in enumerate(names)}
+        found = {name: infer(name, frame.iloc[:, i], argument, i == 0) for i, name in enumerate(names)}
         columns = tuple(column for column in found.values() if isinstance(column, Column))
         dropped = {name: column for name, column in found.items() if isinstance(column, str)}
         if not columns:

@@ -1,5 +1,6 @@
 """What a finished run leaves to be looked at: its data, its history. Never writes into a run folder."""
 
+import warnings
 from dataclasses import replace
 
 import keras
@@ -8,7 +9,7 @@ import numpy as np
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.files import load_file
 from vade_tf.data.named import TEST_ROWS
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model.likelihood import check_units
 from vade_tf.runs.folder import Run
 from vade_tf.runs.rows import load_whole, numbers_of
@@ -40,10 +41,12 @@ def load_rows(
         InputError: the data cannot be found, do not fit the model, or are not those of the run.
     """
     if data is not None:
-        dataset = load_file(data, labels, model.likelihood.name)
+        dataset = load_file(data, labels, model.likelihood.name, schema=run.schema, plain=True)
         width = run.data["features"]
         if dataset.x.shape[1] != width:
             raise InputError(f"data: expected {width} features, as {run.path} has, got {dataset.x.shape[1]} in {data}")
+        for note in dataset.notice.splitlines():
+            warnings.warn(note, UnitsWarning, stacklevel=2)
         check_units(model, dataset.x, f"data: {data}")
         return dataset, None
     if data_dir is not None and run.config.data is not None:
@@ -51,7 +54,7 @@ def load_rows(
     config = replace(run.config, limit=None, held_out=0.0, data_dir=data_dir or run.config.data_dir)
     ways = "data=FILE" if config.data is not None else "data_dir=FOLDER or data=FILE"
     try:
-        whole = load_whole(config)
+        whole = load_whole(config, run)
     except InputError as error:
         raise InputError(f"{run.path}: its data cannot be loaded; say where they are with {ways} ({error})") from error
     trained = whole.part(numbers_of(run.config, len(whole.x))[0])

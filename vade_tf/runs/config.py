@@ -27,11 +27,21 @@ class TrainConfig(Settings):
     """
 
     dataset: str | None = option(None, f"named data set: {', '.join(DATASETS)} (default: mnist)")
-    data: str | None = option(None, "own file instead: .npy, .npz (x, y) or .csv with a header", path=True)
+    data: str | None = option(
+        None,
+        "own file instead: a table (.csv, .tsv, .txt, .parquet), .npy, .npz, .h5, .h5ad, or a folder of images",
+        path=True,
+    )
     data_dir: str | None = option(
         None, "folder that holds the named data set's files; else caches and download", path=True
     )
-    labels: str | None = option(None, "with data=FILE: labels for scoring; a .npy file, an .npz array or a .csv column")
+    labels: str | None = option(None, "with data=FILE: labels for scoring; a column, an .npz array or a .npy file")
+    columns: str | None = option(None, "with data=FILE: columns of a table to use, as in age,height (all)")
+    drop: str | None = option(None, "with data=FILE: columns of a table to leave out")
+    id: str | None = option(None, "with data=FILE: column of a table that names the rows")
+    text: str | None = option(
+        None, "with data=FILE: column of texts, which are clustered by their words; lines: each line of a .txt is one"
+    )
     hints: str | None = option(
         None, ".npy with known groups, one a row, -1 unknown: semi-supervised training", path=True
     )
@@ -67,6 +77,9 @@ class TrainConfig(Settings):
             raise InputError(f"data and dataset: expected one of them, got {self.data!r} and {self.dataset!r}")
         if self.labels is not None and self.data is None:
             raise InputError("labels: goes with data=FILE; named data sets bring their own labels")
+        for name in ("columns", "drop", "id", "text"):
+            if getattr(self, name) is not None and self.data is None:
+                raise InputError(f"{name}: goes with data=FILE; named data sets have no columns to choose from")
         if self.hints is not None and self.model != "vade":
             raise InputError(f"hints: expected model='vade', which alone takes known groups, got {self.model!r}")
         if self.hints is not None and (self.limit is not None or self.held_out):

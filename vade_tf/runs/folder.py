@@ -2,6 +2,7 @@
 
     config.json              every setting of the run
     data.json                what the data were: source, shape and checksum
+    schema.json              of a table, of texts or images: what each column is and how it is coded
     metrics.csv              a row an epoch
     metrics.json             the result; its presence means that the run is finished
     model.keras              the trained VaDE, or what another system fitted
@@ -27,9 +28,11 @@ from pathlib import Path
 import filelock
 import numpy as np
 
+from vade_tf.data.dataset import Coded
+from vade_tf.data.files import coded
 from vade_tf.errors import InputError, cited
 from vade_tf.paths import usable
-from vade_tf.reading import each, json_object, stored_arrays
+from vade_tf.reading import COPY_AGAIN, each, json_object, stored_arrays
 from vade_tf.runs.config import TrainConfig
 from vade_tf.training.store import COLUMNS, TEXT_COLUMNS
 from vade_tf.writing import sweep, write_whole, writing
@@ -57,8 +60,8 @@ class Run:
         self.config = config
 
     @classmethod
-    def create(cls, path: str | Path, config: TrainConfig, data: dict) -> "Run":
-        """A new run folder, for data with this fingerprint.
+    def create(cls, path: str | Path, config: TrainConfig, data: dict, schema: Coded | None = None) -> "Run":
+        """A new run folder, for data with this fingerprint, coded by this schema.
 
         Raises:
             InputError: the folder is not empty, or cannot be written.
@@ -68,6 +71,8 @@ class Run:
         with writing(path):
             (path / "checkpoints").mkdir(parents=True, exist_ok=True)
         write_whole(path / "data.json", json.dumps(data).encode())
+        if schema is not None:
+            write_whole(path / "schema.json", json.dumps(schema.to_dict()).encode())
         write_whole(path / "config.json", config.to_json().encode())
         return cls(path, config)
 
@@ -95,6 +100,23 @@ class Run:
     def data(self) -> dict:
         """data.json: source, rows, features and crc32 of what the run began with."""
         return json_object(self.path / "data.json", DATA)
+
+    @property
+    def schema(self) -> Coded | None:
+        """schema.json: how the rows were coded; None for rows of an array, and for runs that are older than schemas.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        file = self.path / "schema.json"
+        if not file.exists():
+            return None
+        try:
+            return coded(json_object(file, {"form": str}))
+        except InputError:
+            raise
+        except ValueError as error:
+            raise InputError(f"{file} is missing or damaged ({cited(error)}); {COPY_AGAIN}") from error
 
     @property
     def metrics(self) -> dict:
@@ -190,7 +212,7 @@ def check_empty(path: Path) -> None:
 def _left_by_a_kill(file: Path) -> bool:
     """Whether `Run.create` makes this before config.json; hidden files do not count either."""
     begun = file.name == "checkpoints" and file.is_dir() and not any(file.iterdir())
-    return begun or file.name.startswith((".", "data.json", "config.json.tmp"))
+    return begun or file.name.startswith((".", "data.json", "schema.json", "config.json.tmp"))
 
 
 def free_folder(parent: Path, name: str) -> Path:

@@ -12,6 +12,7 @@ from vade_tf.errors import InputError, cited
 from vade_tf.paths import usable
 from vade_tf.reading import plain_array
 from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.folder import Run
 from vade_tf.seeding import generator
 
 
@@ -34,14 +35,29 @@ class RunRows:
     numbers: np.ndarray
 
 
-def load_whole(config: TrainConfig) -> Dataset:
+def load_whole(config: TrainConfig, before: Run | None = None) -> Dataset:
     """All rows that a configuration names, before any are left out.
+
+    Args:
+        config: of the run.
+        before: a run that has read these rows: they are coded as they were then. Default: a table's columns are looked
+            at anew.
 
     Raises:
         InputError: unknown name or unusable file.
     """
     if config.data is not None:
-        return load_file(config.data, config.labels, config.likelihood)
+        return load_file(
+            config.data,
+            config.labels,
+            config.likelihood,
+            columns=config.columns,
+            drop=config.drop,
+            id=config.id,
+            text=config.text,
+            schema=None if before is None else before.schema,
+            plain=before is not None,
+        )
     if config.dataset not in DATASETS:
         raise InputError(f"dataset: expected one of {', '.join(sorted(DATASETS))}, got {config.dataset!r}")
     return DATASETS[config.dataset].load(config.data_dir, config.require_full)

@@ -114,7 +114,15 @@ class Study:
     @cached_property
     def whole(self) -> Dataset:
         """All rows: loaded and looked at once."""
-        return load_whole(self.config) if self._whole is None else self._whole
+        if self._whole is not None:
+            return self._whole
+        first = self.folders[self.values[0]]
+        return load_whole(self.config, Run.open(first) if (first / "config.json").exists() else None)
+
+    @cached_property
+    def _told(self) -> Dataset:
+        """The same rows without the notice, which the first run has given."""
+        return replace(self.whole, notice="")
 
     def of(self, value: int) -> TrainConfig:
         """The configuration of one run."""
@@ -146,7 +154,7 @@ class Study:
             self.of(value),
             self.folders[value],
             f"{KINDS[self.kind].setting} {value}",
-            whole=self.whole,
+            whole=self.whole if value == self.values[0] else self._told,
             reporter=reporter,
             export=export,
         )
@@ -191,5 +199,6 @@ def finished(config: TrainConfig, folder: Path, name: str, *, reporter, whole=No
 
 def agreement(folders: list[Path], whole: Dataset | None = None) -> np.ndarray:
     """Mean adjusted Rand index of the groups of each of R finished runs on the same rows with all others, [R]."""
-    x = load_rows(Run.open(folders[0]).config, whole).dataset.x
+    first = Run.open(folders[0])
+    x = load_rows(first.config, load_whole(first.config, first) if whole is None else whole).dataset.x
     return selection.agreement([model_groups(load(folder), x) for folder in folders])

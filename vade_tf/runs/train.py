@@ -21,7 +21,7 @@ from vade_tf.model.vade import VaDE
 from vade_tf.runs import assignments
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run, held
-from vade_tf.runs.rows import RunRows, load_rows
+from vade_tf.runs.rows import RunRows, load_rows, load_whole
 from vade_tf.runs.tensorboard import Board, Views
 from vade_tf.serving import export as exporting
 from vade_tf.systems import registry
@@ -68,7 +68,7 @@ def train(
     rows = load_rows(config, whole)
     config = filled(rows.config, rows)
     with held(out, "out", new=True):
-        run = Run.create(out, config, rows.dataset.fingerprint)
+        run = Run.create(out, config, rows.dataset.fingerprint, rows.dataset.schema)
         return _fit(run, rows, reporter or Silent(), extra, export)
 
 
@@ -95,7 +95,7 @@ def resume(
             raise InputError(
                 f"resume: {run.path / 'checkpoints'} is not there, nor what the run goes on from; copy it again"
             )
-        rows = load_rows(run.config, whole)
+        rows = load_rows(run.config, load_whole(run.config, run) if whole is None else whole)
         run.check_data(rows.dataset.fingerprint, "resume")
         return _fit(run, rows, reporter or Silent(), extra, export)
 

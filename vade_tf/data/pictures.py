@@ -1,0 +1,132 @@
+"""A folder of images -> rows of grey values or colours, all of one size; Pillow reads them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vade_tf.errors import InputError, cited
+from vade_tf.reading import check_memory, record
+
+KINDS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+GREY = ("1", "L", "I", "F")  # what the modes of grey images begin with: LA, I;16, ...
+LARGEST = 1 << 26  # pixels of an image
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The size that images are brought to, and their channels.
+
+    Attributes:
+        height, width: in pixels.
+        channels: 1 for grey, 3 for colour.
+        resized: how many were of another size.
+    """
+
+    height: int
+    width: int
+    channels: int
+    resized: int = 0
+
+    @property
+    def features(self) -> list[str]:
+        places = np.ndindex(*self.shape) if self.channels > 1 else np.ndindex(self.height, self.width)
+        return ["pixel " + ",".join(map(str, place)) for place in places]
+
+    @property
+    def blocks(self) -> tuple[tuple[str, int], ...]:
+        return (("gaussian", self.height * self.width * self.channels),)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.height, self.width, self.channels
+
+    def describe(self) -> list[str]:
+        kind = "grey" if self.channels == 1 else "colour"
+        told = f"{kind} images of {self.height} x {self.width} pixels"
+        return [told if not self.resized else f"{told}; {self.resized:,} of another size were brought to it"]
+
+    def to_dict(self) -> dict:
+        return {"form": "pictures", "height": self.height, "width": self.width, "channels": self.channels}
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "Pictures":
+        """Raises ValueError where no `to_dict` gave these values."""
+
+        def side(value) -> bool:
+            return isinstance(value, int) and 0 < value <= LARGEST
+
+        kinds = {"height": side, "width": side, "channels": lambda c: c in (1, 3)}
+        if not record(kinds)(values) or values["height"] * values["width"] > LARGEST:
+            raise ValueError("expected height, width and channels")
+        return cls(values["height"], values["width"], values["channels"])
+
+
+def read_folder(folder: Path, known: Pictures | None = None) -> tuple[np.ndarray, np.ndarray, Pictures]:
+    """The images of a folder and the folders in it, in the order of their names.
+
+    Args:
+        folder: other files in it are left alone.
+        known: size and channels to bring them to; default: the size that all have, or the median height and width, and
+            grey where all are grey.
+
+    Returns:
+        uint8 [n, height, width, channels], the name of each [n], and what they were brought to.
+
+    Raises:
+        InputError: Pillow is not installed, there is no image, or one cannot be read.
+    """
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise InputError("data: a folder of images needs Pillow; pip install 'vade-tf[files]' brings it") from error
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in KINDS and file.is_file())
+    if not files:
+        raise InputError(f"data: expected images ({', '.join(KINDS)}) in {folder}, found none")
+    sizes, grey = [], True
+    for file in files:
+        with _opened(Image, file) as image:
+            sizes.append((image.height, image.width))
+            grey = grey and image.mode.startswith(GREY)
+    height, width = (int(side) for side in np.median(sizes, axis=0))
+    size = (height, width) if known is None else (known.height, known.width)
+    channels = known.channels if known is not None else 1 if grey else 3
+    try:
+        check_memory(len(files) * size[0] * size[1] * channels, f"{len(files):,} images of {size[0]} x {size[1]}")
+    except ValueError as error:
+        raise InputError(f"data: {folder}: {error}; make them smaller") from error
+    x = np.empty((len(files), *size, channels), np.uint8)
+    for row, file in enumerate(files):
+        with _opened(Image, file) as image:
+            try:
+                x[row] = _pixels(Image, image, size, channels)
+            except Exception as error:  # Pillow's decoders have no common error
+                raise InputError(f"data: {file} cannot be read as an image ({cited(error)}); remove it") from error
+    if known is None and channels == 3 and (x == x[..., :1]).all():  # grey, stored as colour
+        x, channels = x[..., :1], 1
+    names = np.array([file.relative_to(folder).as_posix() for file in files])
+    return x, names, Pictures(*size, channels, sum(one != size for one in sizes))
+
+
+def _opened(pillow, file: Path):
+    """An image whose header was read; one with a size that would harm is refused."""
+    try:
+        image = pillow.open(file)
+    except Exception as error:  # Pillow's readers have no common error
+        raise InputError(f"data: {file} cannot be read as an image ({cited(error)}); remove it") from error
+    if image.width * image.height > LARGEST:
+        image.close()
+        raise InputError(f"data: expected images of at most {LARGEST:,} pixels, got {image.size} in {file}; remove it")
+    return image
+
+
+def _pixels(pillow, image, size: tuple[int, int], channels: int) -> np.ndarray:
+    """An image as bytes [height, width, channels]."""
+    if image.mode.startswith(("I", "F")):  # 16 bits and more
+        values = np.asarray(image, np.float64)
+        top = 65535.0 if values.max(initial=0) > 255 else 255.0
+        image = pillow.fromarray(np.clip(values * (255.0 / top), 0, 255).astype(np.uint8))
+    image = image.convert("L" if channels == 1 else "RGB")
+    if (image.height, image.width) != size:
+        image = image.resize(size[::-1])
+    return np.asarray(image).reshape(*size, channels)

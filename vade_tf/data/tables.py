@@ -1,0 +1,212 @@
+"""A table's file -> a DataFrame: .csv and its kin with any separator, .parquet; which columns of it are the rows.
+
+pandas and pyarrow read; here is what they cannot know: the separator, whether there is a header, what is cut off.
+"""
+
+import csv
+import gzip
+import io
+import reprlib
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pandas
+
+from vade_tf.data.cells import read_numbers
+from vade_tf.errors import InputError
+from vade_tf.reading import check_memory, memory
+
+TEXTS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
+SEPARATORS = ("\t", ";", "|", ",", " ")  # the first that cuts every line alike; a comma may be within numbers
+MISSING = ("?",)  # besides "", NA, N/A, NaN, null, None and the like, which pandas knows
+LOOKED_AT = 1 << 18  # characters of a file that say how it is written
+LONGEST_NAME = 100  # characters of a column's name
+CHUNK = 1 << 20
+
+
+def ending(file: Path) -> str:
+    """What a file's name says that it is: ".csv", ".csv.gz", ..."""
+    last = file.suffix.lower()
+    return Path(file.stem).suffix.lower() + last if last == ".gz" else last
+
+
+def read_text(file: Path, texts: list[str]) -> tuple[pandas.DataFrame, str]:
+    """The table of a text file.
+
+    Args:
+        file: UTF-8; cells are separated by tabs, semicolons, bars, commas or spaces.
+        texts: names of columns whose cells stay as they are written.
+
+    Returns:
+        The table, and what a person has to know of how it was read, or "".
+
+    Raises:
+        ValueError, OSError: as pandas raises them for what is damaged; a row of another length than the first.
+    """
+    separator, lines = _cut(file)
+    if not lines:
+        raise ValueError("it is empty")
+    bare = _has_no_header(lines)
+    if (twice := next((name for name in texts if not bare and lines[0].count(name) > 1), None)) is not None:
+        raise InputError(f"data: expected one column {reprlib.repr(twice)} in {file}, got several; rename them")
+    names = [f"column_{number}" for number in range(len(lines[0]))] if bare else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pandas.errors.ParserWarning)  # rows longer than the header
+        table = pandas.read_csv(
+            file,
+            sep=r"\s+" if separator == " " else separator,
+            header=None if bare else 0,
+            names=names,
+            dtype=dict.fromkeys(texts, str),
+            na_values=MISSING,
+            encoding="utf-8-sig",
+            index_col=False,
+            skipinitialspace=True,
+            low_memory=False,
+        )
+    if table.iloc[:, -1].isna().any():  # pandas fills up short rows
+        _check_lengths(file, separator, len(table.columns))
+    for name in table.select_dtypes(object).columns:
+        if name not in texts and (table[name] == "-").any() and not (table[name] == "+").any():
+            table[name] = table[name].mask(table[name] == "-")
+    told = f"{file.name} has no header: its columns are called column_0 to column_{len(lines[0]) - 1}"
+    return table, told if bare else ""
+
+
+def read_parquet(file: Path) -> pandas.DataFrame:
+    """The table of a .parquet file.
+
+    Raises:
+        InputError: pyarrow is not installed.
+        Exception: whatever pyarrow raises for what is damaged.
+    """
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise InputError("data: .parquet needs pyarrow; pip install 'vade-tf[files]' brings it") from error
+    about = parquet.read_metadata(file)
+    check_memory(sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups)), file.name)
+    return parquet.read_table(file).to_pandas()
+
+
+def names_in(text: str | None, argument: str) -> list[str]:
+    """Names of columns as a person lists them: "age,height", and in quotes where a name has a comma in it."""
+    names = [] if text is None else [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+    if text is not None and not all(names):
+        raise InputError(f"{argument}: expected names of columns with commas between them, got {text!r}")
+    return names
+
+
+def pick(table: pandas.DataFrame, columns: list[str], drop: list[str], others: dict[str, str | None], file: Path):
+    """The columns to cluster by, the columns that are something else, and why columns are left out.
+
+    Args:
+        table: all columns.
+        columns: those to use; none: all.
+        drop: those to leave out.
+        others: what else a column is, by argument: {"labels": name or None, "id": name or None}.
+        file: what errors name.
+
+    Returns:
+        (table, {argument: column or None}, {name: reason}).
+
+    Raises:
+        InputError: there is no such column, or one is to be two things.
+    """
+    table = table.rename(columns=str)
+    asked = [("columns", columns), ("drop", drop), *((name, [one]) for name, one in others.items() if one is not None)]
+    for argument, names in asked:
+        for name in names:
+            if name not in table.columns:
+                raise InputError(
+                    f"{argument}: expected one of the columns {reprlib.repr(list(table))} of {file}, got {name!r}"
+                )
+    found = {name: None if one is None else table[one] for name, one in others.items()}
+    for name, values in found.items():
+        if values is not None and values.isna().any():
+            raise InputError(
+                f"{name}: expected one a row, got none in row {int(values.isna().to_numpy().argmax())} of {file}"
+            )
+    reasons = {
+        one: {"labels": "labels for scoring", "id": "names of the rows"}[name] for name, one in others.items() if one
+    }
+    for name in columns:
+        if name in reasons or name in drop:
+            raise InputError(f"columns: {name!r} is named as something else, too; leave it out")
+    left = [name for name in table.columns if name in drop or (columns and name not in columns)]
+    reasons = {**dict.fromkeys(left, "as asked"), **reasons}
+    return table[[name for name in table.columns if name not in reasons]], found, reasons
+
+
+def _cut(file: Path) -> tuple[str, list[list[str]]]:
+    """The separator of a text file, and its first lines cut by it."""
+    with opened(file) as stream:
+        sample = stream.read(LOOKED_AT)
+        whole = not stream.read(1)
+    if "\0" in sample:
+        raise ValueError("it holds null bytes, so it is no text in UTF-8")
+    end = len(sample) if whole else max(sample.rfind("\n"), sample.rfind("\r"))
+    sample = sample[:end]
+    cuts = {}
+    for separator in SEPARATORS:
+        lines = list(_lines(io.StringIO(sample, newline=None), separator))
+        cuts[separator] = lines
+        if lines and len(lines[0]) > 1 and len({len(line) for line in lines}) == 1:
+            return separator, lines
+    best = "\t" if ending(file).startswith(".tsv") else ","
+    return best, cuts[best]
+
+
+def _lines(stream: IO[str], separator: str) -> Iterator[list[str]]:
+    """Lines that are not empty, as lists of cells."""
+    csv.field_size_limit(max(csv.field_size_limit(), LOOKED_AT * 16))
+    for line in csv.reader(stream, delimiter=separator, skipinitialspace=True):
+        if separator == " " and line and line[-1] == "":
+            line.pop()
+        if line and line != [""]:
+            yield line
+
+
+def opened(file: Path) -> IO[str]:
+    """A text file, unpacked; one that would not fit in memory is refused."""
+    if file.suffix.lower() != ".gz":
+        check_memory(file.stat().st_size, file.name)
+        return file.open(encoding="utf-8-sig", newline="")
+    with gzip.open(file) as stream:
+        size, most = 0, memory()
+        while piece := stream.read(CHUNK):
+            size += len(piece)
+            if size > most:
+                check_memory(size, file.name)
+    return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
+
+
+def _has_no_header(lines: list[list[str]]) -> bool:
+    """Whether the first line looks like those below it: numbers or texts that come again, a number twice, a long text.
+
+    Whole numbers that count up by one are a header all the same.
+    """
+    first, below = lines[0], lines[1:]
+    if not below:
+        return False
+    numbers = read_numbers(pandas.Series(first, dtype=object))
+    if numbers is not None and len(first) > 1 and np.array_equal(np.diff(numbers[0]), np.ones(len(first) - 1)):
+        return False
+    if any(len(cell) > LONGEST_NAME for cell in first):
+        return True
+    are_numbers = [read_numbers(pandas.Series([cell], dtype=object)) is not None for cell in first]
+    values = [cell.strip() for cell, number in zip(first, are_numbers, strict=True) if number and cell.strip()]
+    columns = [{line[place].strip() for line in below if place < len(line)} for place in range(len(first))]
+    alike = [n or cell.strip() in column for n, cell, column in zip(are_numbers, first, columns, strict=True)]
+    return any(first) and (all(alike) or len(set(values)) < len(values))
+
+
+def _check_lengths(file: Path, separator: str, width: int) -> None:
+    """Raises ValueError, which names the first row that has fewer cells than the first line."""
+    with opened(file) as stream:
+        for number, line in enumerate(_lines(stream, separator)):
+            if len(line) < width:
+                raise ValueError(f"line {number + 1} has {len(line)} cells where the first has {width}")

@@ -1,0 +1,100 @@
+"""Texts -> rows of weighted words (TF-IDF), and the vocabulary that turns new texts into the same features."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas
+import scipy.sparse
+
+from vade_tf.errors import InputError, cited
+from vade_tf.reading import each, finite, record
+
+WORDS = 2000
+COMMON = 0.5  # share of the texts from which a word is too common to tell them apart, in any language
+RARE = 2  # texts that a word must be in
+LONGEST = 200  # characters of a word that a file may bring
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The words that count and their weights: log(1 + count) times idf, every text of length 1.
+
+    Attributes:
+        column: of a table that holds the texts; "": each line of a file is one.
+        words: the features, D of them.
+        idf: the weight of each.
+    """
+
+    column: str
+    words: tuple[str, ...]
+    idf: tuple[float, ...]
+
+    @classmethod
+    def infer(cls, texts: Iterable[str], column: str = "", argument: str = "text") -> "Texts":
+        """The vocabulary of texts: the 2,000 most frequent words of at least 2 texts and at most half of them.
+
+        Raises:
+            InputError: no such word is there.
+        """
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        vectorizer = TfidfVectorizer(max_features=WORDS, sublinear_tf=True, min_df=RARE, max_df=COMMON)
+        try:
+            vectorizer.fit(texts)
+        except ValueError as error:
+            raise InputError(
+                f"{argument}: expected texts that share words of two letters and more, got none ({cited(error)})"
+            ) from error
+        return cls(column, tuple(vectorizer.get_feature_names_out().tolist()), tuple(vectorizer.idf_.tolist()))
+
+    @property
+    def features(self) -> list[str]:
+        return list(self.words)
+
+    @property
+    def blocks(self) -> tuple[tuple[str, int], ...]:
+        return (("gaussian", len(self.words)),)
+
+    def encode(self, texts: Iterable[str]) -> scipy.sparse.csr_array:
+        """Texts -> rows, float32 [n, D], sparse; a text without any of the words is a row of zeros."""
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        vectorizer = TfidfVectorizer(vocabulary=list(self.words), sublinear_tf=True, dtype=np.float32)
+        vectorizer.idf_ = np.asarray(self.idf, np.float32)
+        return scipy.sparse.csr_array(vectorizer.transform(texts))
+
+    def decode(self, x: np.ndarray) -> pandas.DataFrame:
+        """Rows as a table with a column a word: [n, D] -> n rows."""
+        return pandas.DataFrame(np.asarray(x), columns=list(self.words))
+
+    def describe(self) -> list[str]:
+        where = f"column {self.column[:40]!r}" if self.column else "each line"
+        return [f"{where} is a text: TF-IDF of its {len(self.words):,} most frequent words that few texts share"]
+
+    def to_dict(self) -> dict:
+        return {"form": "texts", "column": self.column, "words": list(self.words), "idf": list(self.idf)}
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "Texts":
+        """The words whose `to_dict` gave these values, which may come from anywhere.
+
+        Raises:
+            ValueError: no `Texts` has such values.
+        """
+        short = each(list, lambda word: isinstance(word, str) and 0 < len(word) <= LONGEST)
+        kinds = {"column": str, "words": short, "idf": each(list, lambda weight: finite(weight) and weight > 0)}
+        if not record(kinds)(values):
+            raise ValueError("expected a column, words and their idf")
+        words, idf = values["words"], values["idf"]
+        if not words or len(set(words)) < len(words) or len(idf) != len(words):
+            raise ValueError(f"{len(words)} words with {len(idf)} weights, or a word twice")
+        return cls(values["column"], tuple(words), tuple(idf))
+
+
+def lines_of(stream: Iterable[str]) -> list[str]:
+    """The texts of a file of one text a line; empty lines at its end are none."""
+    lines = [line.rstrip("\r\n") for line in stream]
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return lines
