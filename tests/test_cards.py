@@ -118,7 +118,7 @@ def test_a_table_is_shown_in_its_own_units(rng):
     data = replace(build(frame, groups, "people", "memory"), ids=np.array([f"p{i}" for i in range(len(frame))]))
     found = found_of(groups)
     apart = contrast.contrast(data, groups, 3)
-    table = cards.cards(SimpleNamespace(), data, found, apart)
+    table = cards.cards(SimpleNamespace(), data, found)
     json.dumps(table, allow_nan=False)
     for c, card in enumerate(table):
         mine = frame[groups == c]
@@ -130,9 +130,9 @@ def test_a_table_is_shown_in_its_own_units(rng):
                 [inside.age, outside.age, effect.age], rel=1e-4
             )
         assert card["share"] == 1 / 3
-        levels = [name for name in features if name.startswith("colour=")]
-        assert levels == [f"colour={['red', 'green', 'blue'][c]}"]  # of the levels the one that tells most
-        share = (frame.colour[groups == c] == levels[0][7:]).sum() / mine.colour.notna().sum()
+        levels = [name for name in features if name.startswith("colour = ")]
+        assert levels == [f"colour = {['red', 'green', 'blue'][c]}"]  # of the levels the one that tells most
+        share = (frame.colour[groups == c] == levels[0][9:]).sum() / mine.colour.notna().sum()
         assert features[levels[0]]["inside"] == pytest.approx(share, rel=1e-4)
         for row in card["typical"] + card["doubtful"]:
             assert row["id"] == f"p{row['row']}"
@@ -151,8 +151,8 @@ def test_a_table_is_shown_in_its_own_units(rng):
         "name": "size", "kind": "rank", "effect": 0, "inside": "small", "outside": "medium"
     }  # fmt: skip
     last = {feature["name"]: feature for feature in table[2]["features"]}
-    assert last["member=yes"]["inside"] == pytest.approx((frame.member[groups == 2] == "yes").mean(), rel=1e-4)
-    assert last["member=yes"]["kind"] == "share"
+    assert last["member = yes"]["inside"] == pytest.approx((frame.member[groups == 2] == "yes").mean(), rel=1e-4)
+    assert last["member = yes"]["kind"] == "share"
     income = next(column for column in data.schema.columns if column.name == "income")
     assert income.log
     coded = np.log1p(frame.income[groups == 2] / income.scale).mean()  # the mean is taken of what the model reads
@@ -168,7 +168,7 @@ def test_words_are_counted_by_the_rows_that_have_them():
         apart = contrast.contrast(data, groups, 2)
         _, _, effect = oracle(pandas.DataFrame(x > 0, dtype=float), groups, 0)
         np.testing.assert_allclose(apart.effect[0], effect, rtol=1e-9)
-        table = cards.cards(SimpleNamespace(), data, found_of(groups), apart)
+        table = cards.cards(SimpleNamespace(), data, found_of(groups))
         wheat = table[0]["features"][0]
         assert [wheat[name] for name in ("name", "kind", "inside", "outside")] == ["wheat", "word", 1.0, 0.0]
         rows = {row["row"]: list(row["values"]) for card in table for row in card["typical"]}
@@ -183,7 +183,7 @@ def test_typical_rows_are_central_and_doubtful_ones_have_the_least_odds(small_mo
     log_gamma = np.log(rng.dirichlet(np.ones(4), 80))
     found = Assignments(m, log_gamma)
     data = build(rng.uniform(size=(80, 12)).astype("f4"), np.arange(80) % 3, "x", "memory")
-    table = cards.cards(model, data, found, contrast.contrast(data, found.groups, 4))
+    table = cards.cards(model, data, found)
     for c, card in enumerate(table):
         inside = np.flatnonzero(found.groups == c)
         density = stats.multivariate_normal(mu[c], np.diag(sigma2[c])).logpdf(m[inside])
@@ -204,10 +204,22 @@ def test_typical_rows_are_central_and_doubtful_ones_have_the_least_odds(small_mo
 def test_one_cluster_has_nothing_to_stand_apart_from(small_model, rng):
     data = build(rng.uniform(size=(9, 12)).astype("f4"), None, "x", "memory")
     found = Assignments(np.zeros((9, 3), "f4"), np.zeros((9, 1), "f4"))
-    table = cards.cards(small_model(n_clusters=1), data, found, contrast.contrast(data, found.groups, 1))
+    table = cards.cards(small_model(n_clusters=1), data, found)
     assert table[0]["features"] == []
-    assert table[0]["doubtful"][0]["other"] is None
+    assert table[0]["typical"][0]["other"] is None
+    assert table[0]["doubtful"] == []
     assert "No single feature sets it apart" in card_page.section(table, None)
+
+
+def test_a_system_that_is_always_sure_has_no_doubtful_rows():
+    groups = np.array([0, 0, 1, 1])
+    with np.errstate(divide="ignore"):
+        found = Assignments(np.zeros((4, 1)), np.log(np.eye(2)[groups]))  # k-means
+    table = cards.cards(SimpleNamespace(), build(np.eye(4), None, "x", "memory"), found)
+    assert [card["doubtful"] for card in table] == [[], []]
+    text = card_page.section(table, None)
+    assert "Typical rows" in text
+    assert "Doubtful rows" not in text
 
 
 def test_a_large_sparse_matrix_is_never_made_dense(rng):
@@ -217,7 +229,7 @@ def test_a_large_sparse_matrix_is_never_made_dense(rng):
     data = replace(build(matrix, None, "x", "memory"), words=tuple(f"w{j}" for j in range(width)))
     groups = np.arange(n) % k
     tracemalloc.start()
-    table = cards.cards(SimpleNamespace(), data, found_of(groups), contrast.contrast(data, groups, k))
+    table = cards.cards(SimpleNamespace(), data, found_of(groups))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100e6  # dense it has 1.8 GB
@@ -231,7 +243,7 @@ def outline(text):
 def test_whatever_users_named_is_text(rng):
     groups, frame = a_table(rng)
     data = replace(build(frame, groups, "people", "memory"), ids=np.array([f"{HOSTILE}{i}" for i in range(len(frame))]))
-    table = cards.cards(SimpleNamespace(), data, found_of(groups), contrast.contrast(data, groups, 3))
+    table = cards.cards(SimpleNamespace(), data, found_of(groups))
     assert any(feature["name"] == HOSTILE for feature in table[1]["features"])
     text = card_page.section(table, None) + card_page.health([HOSTILE], [HOSTILE], True)
     page = outline(text)
@@ -247,7 +259,7 @@ def test_a_card_says_what_its_numbers_are(rng):
     groups, frame = a_table(rng)
     confidence = np.where(np.arange(300) == 9, 0.6, 0.9)
     data = build(frame, groups, "people", "memory")
-    table = cards.cards(SimpleNamespace(), data, found_of(groups, confidence), contrast.contrast(data, groups, 3))
+    table = cards.cards(SimpleNamespace(), data, found_of(groups, confidence))
     text = card_page.section(table, None)
     parts = re.findall(r"<section.*?</section>", text, re.S)
     assert len(parts) == 3
@@ -289,7 +301,7 @@ def test_many_clusters_show_their_largest(rng):
     groups = np.concatenate([np.arange(30), np.arange(28)])  # the last two are smaller
     data = build(rng.normal(size=(58, 3)), None, "x", "memory")
     found = found_of(groups)
-    table = cards.cards(SimpleNamespace(), data, found, contrast.contrast(data, groups, 30))
+    table = cards.cards(SimpleNamespace(), data, found)
     table.append({**table[0], "cluster": 30, "rows": 0, "share": 0.0, "confidence": None, "features": [],
                   "typical": [], "doubtful": []})  # fmt: skip
     text = card_page.section(table, None)
@@ -304,8 +316,8 @@ def test_images_show_the_mean_and_the_rows(rng):
     x[0, 0, 0], x[3, 0, 0] = 0, 255  # the scale goes from the least to the largest value that is shown
     data = build(x, None, "x", "memory")
     found = found_of(groups, confidence=np.linspace(0.6, 0.95, 10))
-    table = cards.cards(SimpleNamespace(), data, found, None)
-    drawn = card_images(data.x, data.image_shape, groups, table)
+    table = cards.cards(SimpleNamespace(), data, found)
+    drawn = card_images(data, groups, table)
     assert drawn[1] == {}  # without a row
     read = {name: 255 * matplotlib.image.imread(io.BytesIO(png))[..., 0] for name, png in drawn[2].items()}
     np.testing.assert_allclose(read["mean"], x[3:].mean(axis=0), atol=1.5)

@@ -114,6 +114,8 @@ def test_json_is_all_that_is_printed_and_no_file_is_written(copy, trained, capsy
     for name in ("acc", "nmi", "ari", "elbo", "distortion", "rate_z", "rate_c"):
         assert result[name] == pytest.approx(kept[name], rel=1e-5), name
     assert (result["seen_in_training"], result["n"]) == (36, 36)
+    assert (result["health"], result["remedies"]) == (kept["health"], kept["remedies"])
+    assert sum(card["rows"] for card in result["clusters"]) == 36
     assert snapshot(copy) == before
 
 

@@ -48,8 +48,7 @@ def section(cards: Sequence[dict], pictures: Sequence[dict[str, bytes]] | None) 
         pictures: of `image_figures.card_images` where the rows are images, else None.
     """
     largest = sorted(range(len(cards)), key=lambda i: -cards[i]["rows"])[:MOST]
-    reach = max((abs(each["effect"]) for i in largest for each in cards[i]["features"]), default=1.0)
-    parts = [_card(cards[i], reach, None if pictures is None else pictures[i]) for i in sorted(largest)]
+    parts = [_card(cards[i], None if pictures is None else pictures[i]) for i in sorted(largest)]
     notes = []
     if len(cards) > MOST:
         notes.append(f"The {MOST} largest of {len(cards)} clusters.")
@@ -57,13 +56,15 @@ def section(cards: Sequence[dict], pictures: Sequence[dict[str, bytes]] | None) 
         notes.append(
             "What sets a cluster apart: the mean of its rows (here) and that of all other rows (elsewhere). The bar is "
             "their difference in standard deviations over all rows, to the right where it is higher here. In percent: "
-            "the share of rows that have it. Missing cells are left out."
+            "the share of rows that have it. Missing cells are left out. Where a logarithm was taken of a column, so is "
+            "the mean."
         )
     notes.append(
         "Typical rows lie nearest the middle of the cluster in the code, doubtful ones are those that the model is "
-        "least sure of, with its second choice. Rows are numbered from 0. A cluster has the same colour in every "
-        "figure."
+        "least sure of, with its second choice. A cluster has the same colour in every figure."
     )
+    if any(row["id"] is None for card in cards for row in card["typical"]):
+        notes.append("Rows are numbered from 0.")
     return f'<p class="note">{" ".join(notes)}</p>\n<div class="cards">\n' + "\n".join(parts) + "\n</div>"
 
 
@@ -72,7 +73,7 @@ def chip(c: int) -> str:
     return f'<span class="chip" style="background:{colour(c)};color:{ink(c)}">{c}</span>'
 
 
-def _card(card: dict, reach: float, images: dict[str, bytes] | None) -> str:
+def _card(card: dict, images: dict[str, bytes] | None) -> str:
     c, rows = card["cluster"], card["rows"]
     head = f"<h3>{chip(c)} {rows:,} row{'' if rows == 1 else 's'} <span>({_share(card['share'])})</span></h3>"
     facts = [] if card["confidence"] is None else [f"mean confidence {card['confidence']:.3f}"]
@@ -82,6 +83,7 @@ def _card(card: dict, reach: float, images: dict[str, bytes] | None) -> str:
         facts.append(f"label {card['label']} ({_share(card['purity'])})")
     parts = [head, f'<p class="facts">{", ".join(facts) if rows else "No row is assigned to it."}</p>']
     if card["features"]:
+        reach = max(1.0, *(abs(each["effect"]) for each in card["features"]))  # what the longest bar stands for
         lines = "".join(_feature(each, c, reach) for each in card["features"])
         parts.append(
             '<div class="scroll"><table><tr><th colspan="3">What sets it apart</th>'
@@ -91,7 +93,9 @@ def _card(card: dict, reach: float, images: dict[str, bytes] | None) -> str:
     elif rows and images is None:
         parts.append('<p class="facts">No single feature sets it apart.</p>')
     words = any(feature["kind"] == "word" for feature in card["features"])
-    for name in ("typical", "doubtful") if rows else ():
+    for name in ("typical", "doubtful"):
+        if not card[name]:
+            continue
         drawn = "" if not images else _image(f"{name} rows", images[name], len(card[name]))
         part = f"<div><h4>{name.capitalize()} rows</h4>{drawn}{_rows(card[name], name == 'doubtful', words)}</div>"
         if images and name == "typical":
@@ -110,7 +114,7 @@ def _feature(feature: dict, c: int, reach: float) -> str:
     return (
         f'<tr><td class="name">{_name(feature["name"])}</td><td>'
         f'<div class="bar"><i style="left:{left:.1f}%;width:{width:.1f}%;background:{colour(c)}{shade}"></i></div></td>'
-        f'<td class="number">{effect:+.1f}</td>{cells}</tr>'
+        f'<td class="number effect">{effect:+.1f}</td>{cells}</tr>'
     )
 
 
@@ -129,7 +133,9 @@ def _row(row: dict, doubtful: bool, words: bool) -> str:
     text = f"<strong>{_called(row)}</strong>"
     if doubtful and row["other"] is not None:
         other = row["other"]
-        text += f" {row['confidence']:.3f} here, {other['confidence']:.3f} in {chip(other['cluster'])}"
+        text += (
+            f" {_probability(row['confidence'])} here, {_probability(other['confidence'])} in {chip(other['cluster'])}"
+        )
     values = [
         _name(name) if words else f"{_name(name)}&nbsp;<span>{number(value)}</span>"
         for name, value in row["values"].items()
@@ -161,6 +167,11 @@ def number(value: float | str | None, share: bool = False) -> str:
         text = f"{value:,.{decimals}f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
     return f"{value:.3g}"
+
+
+def _probability(value: float) -> str:
+    """Three digits, and no certainty that is none."""
+    return "&lt; 0.001" if value < 0.001 else "&gt; 0.999" if value > 0.999 else f"{value:.3f}"
 
 
 def _share(value: float) -> str:

@@ -7,31 +7,35 @@ import keras
 import numpy as np
 
 from vade_tf.data.dataset import Dataset
+from vade_tf.data.pictures import Pictures
 from vade_tf.model.vade import VaDE
-from vade_tf.report.contrast import Contrast, members, plain_value
+from vade_tf.report.contrast import Contrast, contrast, members, plain_value
 from vade_tf.training.posterior import Assignments
 
 ROWS = 5  # named as typical, and as doubtful
 VALUES = 6  # of such a row
 
 
-def cards(model: keras.Model, dataset: Dataset, found: Assignments, apart: Contrast | None) -> list[dict]:
+def cards(model: keras.Model, dataset: Dataset, found: Assignments) -> list[dict]:
     """A dict for each cluster, in their order.
 
     Args:
         model: a trained VaDE, or another system.
         dataset: the rows, [n, D], with labels or without.
         found: what the model says about them.
-        apart: the clusters against all other rows; None for images, whose pixels tell nothing one by one.
 
     Returns:
         For each cluster: cluster; rows and share (how many, and of all); pi (weight of the component, None for a
         system that is no VaDE); confidence (mean probability, None without rows); label and purity (the commonest
         label and its share, None without labels); features (dicts of name, kind, effect, inside and outside: see
-        `Contrast`); typical and doubtful (dicts of row, id, confidence, other, values: `other` is the second choice,
-        `values` what the row has where the cluster differs most).
+        `Contrast`; none for images, whose pixels tell nothing one by one); typical and doubtful (dicts of row, id,
+        confidence, other, values: `other` is the second choice, `values` what the row has where the cluster differs
+        most). Typical rows lie nearest the middle of the cluster, see `distances`; of the doubtful ones the model is
+        least sure.
     """
     pi = np.exp(model.prior.parameters[0].numpy()) if isinstance(model, VaDE) else None
+    images = picture_shape(dataset) is not None
+    apart = None if images else contrast(dataset, found.groups, found.log_gamma.shape[1])
     groups, confidence, distance = found.groups, found.confidence, distances(model, found)
     log_odds = found.log_odds
     table = []
@@ -39,7 +43,8 @@ def cards(model: keras.Model, dataset: Dataset, found: Assignments, apart: Contr
         inside = np.flatnonzero(groups == c)
         counts = np.bincount(dataset.y[inside]) if dataset.y is not None and len(inside) else None
         telling = np.zeros(0, int) if apart is None else apart.telling(c)
-        doubtful = inside[log_odds[inside].argsort(kind="stable")[:ROWS]]
+        doubtful = inside[np.isfinite(log_odds[inside])]  # k-means is never in doubt
+        doubtful = doubtful[log_odds[doubtful].argsort(kind="stable")[:ROWS]]
         typical = inside[distance[inside].argsort(kind="stable")[:ROWS]]
         table.append(
             {
@@ -56,6 +61,13 @@ def cards(model: keras.Model, dataset: Dataset, found: Assignments, apart: Contr
             }
         )
     return table
+
+
+def picture_shape(dataset: Dataset) -> tuple[int, ...] | None:
+    """(height, width) of rows that are grey images, (height, width, 3) of colour ones, None of others."""
+    if dataset.image_shape is None and isinstance(dataset.schema, Pictures):
+        return dataset.schema.shape
+    return dataset.image_shape
 
 
 def distances(model: keras.Model, found: Assignments) -> np.ndarray:

@@ -13,6 +13,7 @@ from vade_tf.data.columns import Column
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import SparseRows
+from vade_tf.data.texts import Texts
 
 BLOCK = 2**20  # numbers looked at together: 8 MB of them
 KINDS = {"number": "number", "date": "date", "ordered": "rank"}  # of a column -> of its mean; else a share
@@ -24,7 +25,7 @@ class Contrast:
     """Clusters against all other rows, in the features that the model reads.
 
     Attributes:
-        names: of the features, [D]: "age", "colour=red", a word; x0, x1, ... where they have none.
+        names: of the features, [D]: "age", "colour = red", a word; x0, x1, ... where they have none.
         kinds: "number", "date", "rank" of an ordered level, "share" of what is 0 or 1, or "word", which is there or
             not, [D]. Means of the last two are shares of rows.
         column: the column of the table that each feature is of, int [D].
@@ -105,21 +106,31 @@ def contrast(dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Contrast:
         kinds = [KINDS.get(column.kind, "share") for column in table for _ in column.features]
         column = np.repeat(np.arange(len(table)), [each.width for each in table])
         return Contrast(names, kinds, column, *means, table)
-    kinds = ["word" if dataset.words is not None else "share" if each else "number" for each in share]
+    kinds = ["word" if are_words(dataset) else "share" if each else "number" for each in share]
     return Contrast(names, kinds, np.arange(len(names)), *means)
 
 
 def feature_names(dataset: Dataset) -> list[str]:
     """A name for each feature: its column, with the level it stands for; its word; or x0, x1, ..."""
-    if dataset.words is not None:
+    if dataset.words is not None:  # of a named set
         return list(dataset.words)
     if isinstance(dataset.schema, Schema):
-        return [
-            f"{column.name}={column.levels[1]}" if column.kind == "boolean" else name
-            for column in dataset.schema.columns
-            for name in column.features
-        ]
+        return [name for column in dataset.schema.columns for name in _names_of(column)]
     return [f"x{j}" for j in range(dataset.x.shape[1])] if dataset.schema is None else dataset.schema.features
+
+
+def _names_of(column: Column) -> list[str]:
+    """The features of a column; where one is 0 or 1, with the level that is 1."""
+    if column.kind == "category":
+        return [f"{column.name} = {level}" for level in column.levels]
+    if column.kind == "boolean" and str(column.levels[1]).lower() not in ("true", "1"):
+        return [f"{column.name} = {column.levels[1]}"]
+    return [str(column.name)]
+
+
+def are_words(dataset: Dataset) -> bool:
+    """Whether rows are texts, and each feature the weight of a word."""
+    return dataset.words is not None or isinstance(dataset.schema, Texts)
 
 
 def members(groups: np.ndarray, n_clusters: int) -> scipy.sparse.csr_array:
@@ -130,7 +141,7 @@ def members(groups: np.ndarray, n_clusters: int) -> scipy.sparse.csr_array:
 
 def _sums(dataset: Dataset, groups: np.ndarray, n_clusters: int) -> tuple[np.ndarray, ...]:
     """Share or not [D]; count and sum of each feature by cluster [K, D]; what it is summed about [D]; squares [D]."""
-    words = dataset.words is not None
+    words = are_words(dataset)
     if isinstance(dataset.x, SparseRows):
         return _sums_of_sparse(dataset.x.matrix, members(groups, n_clusters), words)
     x, width = dataset.x, dataset.x.shape[1]

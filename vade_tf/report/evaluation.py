@@ -21,7 +21,6 @@ from vade_tf.data.sparse import Rows
 from vade_tf.model import elbo
 from vade_tf.model.vade import VaDE
 from vade_tf.report import cards
-from vade_tf.report.contrast import contrast
 from vade_tf.report.rows import check_width, load_rows
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
@@ -128,7 +127,6 @@ def evaluate(
         bound["importance_weighted"] = importance_weighted(model, dataset.x, found.elbo, seed)
         bound["lowest_density_rows"] = found.elbo.argsort(kind="stable")[:EXAMPLES].tolist()
     step("silhouette, clusters and speed")
-    apart = None if dataset.image_shape is not None else contrast(dataset, groups, found.log_gamma.shape[1])
     return {
         "n": len(dataset.x),
         "n_features": dataset.x.shape[1],
@@ -138,7 +136,7 @@ def evaluate(
         "confidence": _mean(found.confidence),
         "gamma_entropy": _mean(np.sum(entr(np.exp(found.log_gamma)), axis=1)),
         **bound,
-        "clusters": cards.cards(model, dataset, found, apart),
+        "clusters": cards.cards(model, dataset, found),
         "predict_rows_per_second": throughput(model, dataset.x),
     }
 

@@ -11,9 +11,11 @@ import matplotlib.image
 import numpy as np
 from matplotlib.figure import Figure
 
+from vade_tf.data.dataset import Dataset
 from vade_tf.data.sparse import Rows
 from vade_tf.model.vade import VaDE
 from vade_tf.mosaic import mosaic
+from vade_tf.report.cards import picture_shape
 from vade_tf.report.colours import chip
 from vade_tf.report.contrast import members as members_of
 from vade_tf.report.evaluation import Assignments, Posterior, subset
@@ -74,32 +76,38 @@ def interpolation(model: VaDE, shown: np.ndarray, image_shape, steps: int = 11) 
     return _image_rows(images, image_shape, names, title, "share of the way", heads, clusters=shown)
 
 
-def card_images(x: Rows, image_shape, groups: np.ndarray, cards: list[dict]) -> list[dict[str, bytes]]:
+def card_images(dataset: Dataset, groups: np.ndarray, cards: list[dict]) -> list[dict[str, bytes]] | None:
     """For each card of `cards.cards` that has rows PNGs: the mean of all its rows, the typical and the doubtful ones.
 
-    All have one scale, from the least to the largest grey value of the data shown.
+    All have one scale, from the smallest to the largest value of the data. None where the rows are no images.
     """
+    x, shape = dataset.x, picture_shape(dataset)
+    if shape is None:
+        return None
     total = np.zeros((len(cards), x.shape[1]))
     for start in range(0, len(x), MEAN_ROWS):
         part = slice(start, start + MEAN_ROWS)
-        total += members_of(groups[part], len(cards)) @ np.nan_to_num(x[part].astype(np.float64))
+        total += members_of(groups[part], len(cards)) @ x[part].astype(np.float64)
     found = []
     for card, sums in zip(cards, total, strict=True):
-        if card["rows"]:
-            own = {name: x[np.array([row["row"] for row in card[name]])] for name in ("typical", "doubtful")}
-            found.append({"mean": sums[None] / card["rows"], **own})
-        else:
-            found.append({})
-    ends = [value for sheets in found for sheet in sheets.values() for value in (np.nanmin(sheet), np.nanmax(sheet))]
-    low, high = min(ends), max(ends)
-    return [{name: _strip(sheet, image_shape, low, high) for name, sheet in sheets.items()} for sheets in found]
+        sheets = {"mean": sums[None] / max(card["rows"], 1)}
+        sheets |= {
+            name: x[np.array([row["row"] for row in card[name]], int)] for name in ("typical", "doubtful") if card[name]
+        }
+        scaled = {
+            name: (sheet - dataset.low) / max(dataset.high - dataset.low, 1e-12) for name, sheet in sheets.items()
+        }
+        found.append({name: _strip(sheet, shape) for name, sheet in scaled.items()} if card["rows"] else {})
+    return found
 
 
-def _strip(images: np.ndarray, image_shape, low: float, high: float) -> bytes:
-    """Images side by side as a PNG of a pixel a value, [n, D]."""
-    sheet = mosaic(images.reshape(-1, *image_shape).astype(np.float32), len(images), gap_value=np.nan)
+def _strip(images: np.ndarray, shape: tuple[int, ...]) -> bytes:
+    """Images [n, D] of values from 0 to 1, side by side as a PNG of a pixel a value."""
+    n, height, width = len(images), *shape[:2]
+    channels = images.reshape(n, height, width, -1).transpose(3, 0, 1, 2).astype(np.float32)
+    sheet = np.stack([mosaic(channel, n) for channel in channels], axis=-1)  # [height, width of all, channels]
     content = io.BytesIO()
-    matplotlib.image.imsave(content, GREY((sheet - low) / max(high - low, 1e-12)))
+    matplotlib.image.imsave(content, np.clip(sheet if sheet.shape[-1] == 3 else GREY(sheet[..., 0]), 0, 1))
     return content.getvalue()
 
 

@@ -34,7 +34,7 @@ pre { white-space: pre-wrap; background: #f4f4f0; padding: .6rem .8rem; font-siz
 .card td, .card th { padding: .15rem .6rem .15rem 0; border: 0; vertical-align: middle; }
 .card th { color: #555; font-weight: normal; }
 .card td:last-child, .card th:last-child { padding-right: 0; }
-.card td.name { overflow-wrap: anywhere; width: 99%; }
+.card td.name { overflow-wrap: anywhere; width: 99%; min-width: 6.5rem; }
 .chip { display: inline-block; min-width: 1.1em; padding: 0 .35em; border-radius: .3em; text-align: center;
         font-weight: 600; line-height: 1.35; }
 .bar { position: relative; width: 4.5rem; height: .7rem;
@@ -44,6 +44,7 @@ ul.rows { list-style: none; margin: 0; padding: 0; font-size: .85rem; }
 .rows li { padding: .15rem 0; }
 .rows .values { display: block; color: #555; line-height: 1.35; }
 .values span { color: #222; }
+@media (max-width: 30rem) { .bar { width: 3.2rem; } .card td.effect { display: none; } }
 .pair { display: flex; flex-wrap: wrap; column-gap: .8rem; }
 .strip { margin: .4rem 0 .2rem; }
 .strip img { image-rendering: pixelated; border: 0; display: block; }
