@@ -56,7 +56,7 @@ def section(cards: Sequence[dict], pictures: Sequence[dict[str, bytes]] | None) 
         notes.append(
             "What sets a cluster apart: the mean of its rows (here) and that of all other rows (elsewhere). The bar is "
             "their difference in standard deviations over all rows, to the right where it is higher here. In percent: "
-            "the share of rows that have it. Missing cells are left out. Where a logarithm was taken of a column, so is "
+            "the share of rows that have it. Missing cells are left out. Where a column's logarithm is taken, so is "
             "the mean."
         )
     notes.append(
@@ -76,7 +76,7 @@ def chip(c: int) -> str:
 def _card(card: dict, images: dict[str, bytes] | None) -> str:
     c, rows = card["cluster"], card["rows"]
     head = f"<h3>{chip(c)} {rows:,} row{'' if rows == 1 else 's'} <span>({_share(card['share'])})</span></h3>"
-    facts = [] if card["confidence"] is None else [f"mean confidence {card['confidence']:.3f}"]
+    facts = [] if card["confidence"] is None else [f"mean confidence {_probability(card['confidence'])}"]
     if card["pi"] is not None:
         facts.append(f"weight {card['pi']:.3f}")
     if card["label"] is not None:
@@ -86,9 +86,8 @@ def _card(card: dict, images: dict[str, bytes] | None) -> str:
         reach = max(1.0, *(abs(each["effect"]) for each in card["features"]))  # what the longest bar stands for
         lines = "".join(_feature(each, c, reach) for each in card["features"])
         parts.append(
-            '<div class="scroll"><table><tr><th colspan="3">What sets it apart</th>'
-            '<th class="number">here</th>'
-            f'<th class="number">elsewhere</th></tr>{lines}</table></div>'
+            '<div class="scroll"><table><tr><th>What sets it apart</th><th></th><th class="effect"></th>'
+            f'<th class="number">here</th><th class="number">elsewhere</th></tr>{lines}</table></div>'
         )
     elif rows and images is None:
         parts.append('<p class="facts">No single feature sets it apart.</p>')

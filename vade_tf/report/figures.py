@@ -138,7 +138,8 @@ def profiles(model: VaDE, dataset: Dataset, shown: np.ndarray) -> Figure:
         axis.set_axis_off()
     few = decoded.shape[1] <= NAMED
     if few:
-        axes[0].set_xticks(range(decoded.shape[1]), map(_plain, feature_names(dataset)), rotation=90, fontsize=7)
+        for axis in axes:
+            axis.set_xticks(range(decoded.shape[1]), map(_plain, feature_names(dataset)), rotation=90, fontsize=7)
     figure.suptitle("Component means")
     figure.supxlabel("feature" if few else "feature (column number from 0)", fontsize=9)
     figure.supylabel("standard deviations from the mean", fontsize=9)

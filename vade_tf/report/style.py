@@ -24,7 +24,8 @@ pre { white-space: pre-wrap; background: #f4f4f0; padding: .6rem .8rem; font-siz
 .health ul { margin: .3rem 0 0; padding-left: 1.2rem; }
 .health p + p, .health ul + p { margin-top: .5rem; }
 
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 25rem), 1fr)); gap: 1rem; }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 25rem), 1fr)); gap: 1rem;
+         align-items: start; }
 .card { border: 1px solid #deded8; border-top: .35rem solid; border-radius: .35rem; padding: .8rem 1rem;
         min-width: 0; }
 .card h3 { display: flex; align-items: center; gap: .6rem; margin: 0; font-size: 1.05rem; }
@@ -32,7 +33,7 @@ pre { white-space: pre-wrap; background: #f4f4f0; padding: .6rem .8rem; font-siz
 .card p.facts { margin: .25rem 0 0; color: #555; font-size: .85rem; }
 .card table { font-size: .85rem; margin-top: .6rem; }
 .card td, .card th { padding: .15rem .6rem .15rem 0; border: 0; vertical-align: middle; }
-.card th { color: #555; font-weight: normal; }
+.card th { color: #555; font-weight: normal; white-space: nowrap; }
 .card td:last-child, .card th:last-child { padding-right: 0; }
 .card td.name { overflow-wrap: anywhere; width: 99%; min-width: 6.5rem; }
 .chip { display: inline-block; min-width: 1.1em; padding: 0 .35em; border-radius: .3em; text-align: center;
@@ -44,7 +45,7 @@ ul.rows { list-style: none; margin: 0; padding: 0; font-size: .85rem; }
 .rows li { padding: .15rem 0; }
 .rows .values { display: block; color: #555; line-height: 1.35; }
 .values span { color: #222; }
-@media (max-width: 30rem) { .bar { width: 3.2rem; } .card td.effect { display: none; } }
+@media (max-width: 30rem) { .bar { width: 3.2rem; } .card .effect { display: none; } }
 .pair { display: flex; flex-wrap: wrap; column-gap: .8rem; }
 .strip { margin: .4rem 0 .2rem; }
 .strip img { image-rendering: pixelated; border: 0; display: block; }
