@@ -37,7 +37,7 @@ with hushed():
     from vade_tf import metrics
     from vade_tf.data.dataset import Dataset
     from vade_tf.errors import InputError
-    from vade_tf.report import evaluation, figures
+    from vade_tf.report import colours, evaluation, figures
     from vade_tf.report.image_figures import WIDTH, samples
     from vade_tf.runs.config import TrainConfig
     from vade_tf.runs.folder import Run
@@ -172,14 +172,14 @@ def prior(study: Study) -> str:
     figure = Figure((WIDTH, 3.4), layout="constrained")
     score, bound = figure.subplots(1, 2, width_ratios=(1, 1.2))
     names = [row["model"].replace(", ", ",\n") for row in rows]
-    drawn = score.barh(names, [row["acc"] for row in rows], color=figures.COLOURS[0])
+    drawn = score.barh(names, [row["acc"] for row in rows], color=colours.COLOURS[0])
     score.bar_label(drawn, fmt="%.3f", padding=2)
     score.invert_yaxis()
     score.set(xlabel="ACC (share of rows)", title="Clustering", xlim=(0, 1.25), xticks=[0, 0.5, 1])
     left = np.zeros(3)
     for i, (term, label) in enumerate(TERMS.items()):
         values = np.array([row[term] for row in rows[1:]])
-        bound.barh(names[1:], values, left=left, color=figures.COLOURS[i], label=label)
+        bound.barh(names[1:], values, left=left, color=colours.COLOURS[i], label=label)
         left += values
     bound.bar_label(bound.containers[-1], labels=[f"{-row['elbo']:.1f}" for row in rows[1:]], padding=2)
     bound.invert_yaxis()
@@ -256,7 +256,7 @@ def tsne(study: Study) -> str:
         groups = starts.matched(codes["groups"], y)  # colours of clusters and labels agree where they can
         for axis, names in zip(column, (y, groups), strict=True):
             for c in np.unique(names):
-                own, colour = points[names == c], figures.COLOURS[c % len(figures.COLOURS)]
+                own, colour = points[names == c], colours.COLOURS[c % len(colours.COLOURS)]
                 axis.scatter(*own.T, s=3, linewidth=0, color=colour)
                 outline = [withStroke(linewidth=2, foreground="white")]
                 middle = np.median(own, axis=0)
@@ -311,7 +311,7 @@ def elbo_text(row: dict) -> str:
 def lines(axis, histories: dict[str, list[dict]], column: str) -> None:
     """One line a run over the epochs of VaDE."""
     for i, (name, rows) in enumerate(histories.items()):
-        colour, marker = figures.COLOURS[i], figures.MARKERS[i]
+        colour, marker = colours.COLOURS[i], colours.MARKERS[i]
         points = [(row["epoch"], row[column]) for row in rows if column in row]  # not every short epoch has a score
         axis.plot(*zip(*points, strict=True), color=colour, marker=marker, markersize=4, label=TITLES[name])
     axis.set_xlabel("epoch of VaDE")

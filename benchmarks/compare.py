@@ -182,7 +182,8 @@ def chart(rows: list[dict], dataset: str):
     import numpy as np
     from matplotlib.figure import Figure
 
-    from vade_tf.report.figures import COLOURS, STYLE
+    from vade_tf.report.colours import COLOURS
+    from vade_tf.report.figures import STYLE
 
     systems = by_system(rows, dataset)
     with matplotlib.rc_context(STYLE):

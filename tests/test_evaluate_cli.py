@@ -96,7 +96,7 @@ def test_a_renamed_read_only_folder_in_a_fresh_process(copy, tmp_path):
     assert {p.stem for p in (tmp_path / "look" / "figures").iterdir()} == FIGURES | {"history"}
     page = (tmp_path / "look" / "report.html").read_text()
     assert "evaluate.py &#x27;" in page  # the command, its argument with a space quoted
-    assert page.count("data:image/png;base64,") == 9
+    assert page.count("data:image/png;base64,") == 9 + 3 * 3  # the figures; mean, typical and doubtful of each cluster
     assert snapshot(copy) == before
     if os.geteuid() != 0:  # root may write anywhere
         with pytest.raises(InputError, match="cannot be written"):
@@ -115,6 +115,7 @@ def test_json_is_all_that_is_printed_and_no_file_is_written(copy, trained, capsy
         assert result[name] == pytest.approx(kept[name], rel=1e-5), name
     assert (result["seen_in_training"], result["n"]) == (36, 36)
     assert (result["health"], result["remedies"]) == (kept["health"], kept["remedies"])
+    assert sum(card["rows"] for card in result["clusters"]) == 36
     assert snapshot(copy) == before
 
 

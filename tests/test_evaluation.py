@@ -146,10 +146,11 @@ def test_a_whole_evaluation(small_model, rng, with_labels):
     found = evaluation.posterior(model, data.x)
     result = evaluation.evaluate(model, data, found)
     table = result["clusters"]
-    assert [row["size"] for row in table] == [10, 20, 30, 40, 0]
+    assert [row["rows"] for row in table] == [10, 20, 30, 40, 0]
     assert [row["pi"] for row in table] == pytest.approx([k / 15 for k in range(1, 6)])
-    assert table[0]["least_confident_rows"][0] == 7
-    assert 7 not in table[0]["most_confident_rows"]
+    assert table[0]["doubtful"][0]["row"] == 7
+    assert 7 not in [row["row"] for row in table[0]["typical"]]
+    assert {feature["name"] for feature in table[1]["features"]} >= {"x0", "x1"}
     assert result["lowest_density_rows"][0] == 99
     assert table[4]["confidence"] is None
     assert result["silhouette"] > 0.9

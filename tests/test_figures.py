@@ -1,12 +1,17 @@
 """Figures: which are drawn for which data, and that what they show is what the model and the data say."""
 
+import re
+from dataclasses import replace
+
 import matplotlib
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex, to_rgb
 
 from vade_tf.data.dataset import build
-from vade_tf.report import evaluation, figures, image_figures
+from vade_tf.report import colours, evaluation, figures, image_figures
+from vade_tf.report.contrast import contrast
 
 HISTORY = [{"phase": "pretrain", "epoch": 1.0}] + [
     {"phase": "fit", "epoch": e, "elbo": -9.0 + e, "acc": 0.5 + e / 10} for e in (1.0, 2.0, 3.0)
@@ -143,11 +148,18 @@ def test_confusion_writes_every_count_and_puts_matches_on_the_diagonal():
 def test_features_that_set_a_cluster_apart_in_standard_deviations(rng):
     groups = np.repeat([0, 1], 500)
     x = np.concatenate([5 + 10 * groups[:, None], 7 * np.ones((1000, 1)), rng.normal(size=(1000, 1))], axis=1)
-    log_gamma = np.log(np.where(groups[:, None] == [0, 1], 0.9, 0.1))
-    found = evaluation.Posterior(log_gamma, log_gamma, *np.zeros((3, 1000)))
-    figure = figures.features(build(x, None, "x", "memory"), found, np.array([0, 1]), each=1)
-    assert [text.get_text() for text in figure.axes[0].texts] == ["-1.0", "+1.0"]
-    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["0"]
+    figure = figures.features(contrast(build(x, None, "x", "memory"), groups, 2), np.array([0, 1]), each=1)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["-2.0", "+2.0"]  # 10 apart, with a deviation of 5
+    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["x0"]
+
+
+def test_names_of_features_are_text_and_no_mathematics():
+    x, groups = np.repeat([[0.0, 0.0], [1.0, 5.0]], 5, axis=0), np.repeat([0, 1], 5)
+    data = replace(build(x, None, "x", "memory"), words=("$\\frac{$ <b>", 100 * "long"))
+    figure = figures.features(contrast(data, groups, 2), np.array([0, 1]))
+    render(figure)  # a name with a $ is not read as TeX
+    shown = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    assert shown == [r"\$\frac{\$ <b>", "longlonglonglonglonglon\u2026"]
 
 
 def test_profiles_are_decoded_means_in_standard_deviations(small_model, rng):
@@ -160,8 +172,60 @@ def test_profiles_are_decoded_means_in_standard_deviations(small_model, rng):
 
 
 def test_every_cluster_can_be_told_from_every_other():
-    looks = {(figures._colour(c), figures._marker(c)) for c in range(100)}
+    looks = {(colours.colour(c), colours.marker(c)) for c in range(100)}
     assert len(looks) == 100
+
+
+def chips(labels) -> dict:
+    """Text -> the colour behind it."""
+    return {text.get_text(): to_hex(text.get_bbox_patch().get_facecolor()) for text in labels if text.get_bbox_patch()}
+
+
+@pytest.mark.parametrize("image_shape", [None, (3, 4)])
+def test_a_cluster_has_its_colour_in_every_figure(small_model, rng, image_shape):
+    """Whatever names a cluster has its colour behind it or is drawn in it, and nothing else has a cluster's colour."""
+    model = small_model()
+    x = rng.uniform(size=(60, 12)).astype("f4")
+    y = (evaluation.posterior(model, x).groups + 1) % 4  # a label a cluster, of other numbers
+    _, data, found, result = subject(model, x, y, image_shape)
+    present = np.unique(found.groups)
+    assert len(present) > 1
+    drawn = {p.name: p.figure for p in figures.draw(model, data, found, result, HISTORY)}
+    for name, figure in drawn.items():
+        render(figure)
+        axis = figure.axes[0]
+        ticks = chips([*axis.get_xticklabels(), *axis.get_yticklabels()])
+        if name in ("features", "confusion", "samples", "members", "interpolation"):
+            assert len(ticks) >= len(present), name
+        for text, colour in ticks.items():
+            assert colour == colours.colour(int(re.search(r"\d+", text)[0])), name
+        if name == "profiles":
+            for c, each in enumerate(figure.axes):
+                assert to_hex(each.lines[1].get_color()) == colours.colour(c)
+        if name == "code":
+            for axis, numbers in zip(figure.axes, (found.groups, data.y), strict=True):
+                for text, points in zip(axis.texts, axis.collections, strict=True):
+                    cluster = found.groups[numbers == int(text.get_text())][0]
+                    assert to_hex(points.get_facecolor()[0][:3]) == colours.colour(cluster)
+        if name in ("history", "reliability"):
+            lines = [to_hex(line.get_color()) for axis in figure.axes for line in axis.lines]
+            assert not set(lines) & {colours.colour(c) for c in range(10)}
+
+
+def test_a_label_without_a_cluster_gets_a_colour_of_its_own():
+    y, groups = np.array([0, 0, 1, 1, 2]), np.array([1, 1, 0, 0, 0])
+    assert colours.of_labels(y, groups, 3) == {0: 1, 1: 0, 2: 3}
+
+
+def test_numbers_on_a_colour_can_be_read():
+    def luminance(c):
+        return np.dot(
+            [0.2126, 0.7152, 0.0722], [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in c]
+        )
+
+    for c in range(10):
+        a, b = sorted((luminance(to_rgb(colours.colour(c))), luminance(to_rgb(colours.ink(c)))))
+        assert (b + 0.05) / (a + 0.05) >= 4.5  # WCAG 2, level AA
 
 
 def test_history_and_comparison_show_every_run():

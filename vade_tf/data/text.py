@@ -140,4 +140,5 @@ def load_reuters_r8(data_dir: str | None, require_full: bool) -> Dataset:
 
     words = TfidfVectorizer(max_features=FEATURES, stop_words="english", sublinear_tf=True, norm=None, dtype=np.float32)
     x = _of_one_length(words.fit_transform(documents))
-    return build(x, np.array(labels), "reuters_r8", data_dir, "gaussian", standardise=False)
+    dataset = build(x, np.array(labels), "reuters_r8", data_dir, "gaussian", standardise=False)
+    return replace(dataset, words=tuple(words.get_feature_names_out().tolist()))

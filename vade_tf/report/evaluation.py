@@ -20,6 +20,7 @@ from vade_tf.data.dataset import Dataset
 from vade_tf.data.sparse import Rows
 from vade_tf.model import elbo
 from vade_tf.model.vade import VaDE
+from vade_tf.report import cards
 from vade_tf.report.rows import check_width, load_rows
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
@@ -31,7 +32,7 @@ IWAE_ROWS = 64  # 5,000 decodings a row: 0.13 s each for MNIST and the paper's n
 SILHOUETTE_ROWS = 2000  # its cost is quadratic
 PREDICT_ROWS = 20_000
 TERMS = ("elbo", "distortion", "rate_z", "rate_c")
-EXAMPLES = 5  # rows named for each cluster, and as outliers
+EXAMPLES = 5  # rows named as outliers
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def evaluate(
         Numbers, lists and dicts that json can write: n, n_features, n_clusters; acc, nmi, ari, purity,
         most_confident_acc, homogeneity, completeness and calibration (each None without labels); silhouette (None for
         one cluster), confidence and gamma_entropy (means); elbo, distortion, rate_z, rate_c (nats a row);
-        importance_weighted; clusters (a dict each); lowest_density_rows; predict_rows_per_second. From elbo to
+        importance_weighted; clusters (see `cards.cards`); lowest_density_rows; predict_rows_per_second. From elbo to
         importance_weighted, and lowest_density_rows, None for a system that is no VaDE. docs/evaluation.md
         says what each means.
     """
@@ -135,33 +136,9 @@ def evaluate(
         "confidence": _mean(found.confidence),
         "gamma_entropy": _mean(np.sum(entr(np.exp(found.log_gamma)), axis=1)),
         **bound,
-        "clusters": clusters(model, found, y),
+        "clusters": cards.cards(model, dataset, found),
         "predict_rows_per_second": throughput(model, dataset.x),
     }
-
-
-def clusters(model: keras.Model, found: Assignments, y: np.ndarray | None) -> list[dict]:
-    """Size, weight, confidence and examples of each cluster, with labels also its commonest one and its purity."""
-    pi = np.exp(model.prior.parameters[0].numpy()) if isinstance(model, VaDE) else [None] * found.log_gamma.shape[1]
-    groups, confidence, log_odds = found.groups, found.confidence, found.log_odds
-    table = []
-    for c, weight in enumerate(pi):
-        members = np.flatnonzero(groups == c)
-        order = members[log_odds[members].argsort(kind="stable")]
-        counts = np.bincount(y[members]) if y is not None and len(members) else None
-        table.append(
-            {
-                "cluster": c,
-                "size": len(members),
-                "pi": None if weight is None else float(weight),
-                "confidence": _mean(confidence[members]) if len(members) else None,
-                "label": None if counts is None else int(counts.argmax()),
-                "purity": None if counts is None else float(counts.max() / len(members)),
-                "least_confident_rows": order[:EXAMPLES].tolist(),
-                "most_confident_rows": order[::-1][:EXAMPLES].tolist(),
-            }
-        )
-    return table
 
 
 def importance_weighted(model: VaDE, x: Rows, bound: np.ndarray, seed: int) -> dict:

@@ -1,8 +1,7 @@
 """Pictures of a fitted VaDE and of its evaluation: matplotlib figures, drawn without a display; knows no training.
 
 Every function returns a `matplotlib.figure.Figure`; `draw` gives those that suit the data, those of images from
-`image_figures`. Colours are the ten of Petroff (2021), chosen to be told apart by colour-blind people; a cluster also
-has a marker, clusters that share a colour differ in it, and every cluster carries its number.
+`image_figures`. A cluster has its colour from `colours` in all of them.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,13 +20,15 @@ from threadpoolctl import threadpool_limits
 from vade_tf import metrics
 from vade_tf.data.dataset import Dataset
 from vade_tf.model.vade import VaDE
+from vade_tf.report.colours import NEUTRAL, chip, colour, marker, of_labels
+from vade_tf.report.contrast import Contrast, contrast, feature_names
 from vade_tf.report.evaluation import Assignments, Posterior, subset
 from vade_tf.report.image_figures import WIDTH, interpolation, members, outliers, raw, reconstructions, samples
 
-COLOURS = matplotlib.color_sequences["petroff10"]
-MARKERS = "o^sDvPX<>p"
 MAX_ROWS = 20  # clusters in one picture: the largest
 MAP_ROWS = 3000  # rows in the map of the code
+NAMED = 24  # features that a profile names, at most
+LONGEST = 24  # letters of a feature's name in a picture
 FEATURE_ROWS = 20_000  # rows that features are compared on: enough for two digits, and little memory
 STYLE: Any = {
     "font.size": 9.0,
@@ -46,10 +47,10 @@ CAPTIONS = {
     "members": "The members of each cluster that the model is least and most sure of.",
     "outliers": "The rows that the model finds least likely: those with the lowest bound on their log density.",
     "profiles": "The decoded mean of each component, feature by feature.",
-    "features": "What sets each cluster apart: the mean of its members minus the mean of all rows, for the features "
-    "that differ most.",
+    "features": "What sets each cluster apart: the mean of its rows minus the mean of all other rows, in standard "
+    "deviations over all rows, for the features that differ most. The cards have the same numbers.",
     "code": "A t-SNE map of the mean codes. A number stands in the middle of its cluster. Distances between groups "
-    "that lie far apart mean little in such a map.",
+    "that lie far apart mean little in such a map. A label has the colour of the cluster that it is matched with.",
     "confusion": "Rows of each cluster by label. The clusters are in the order of the best one-to-one matching, so the "
     "diagonal is what ACC counts.",
     "reliability": "How often an assignment is right, by the probability the model gave it. Below the diagonal the "
@@ -98,7 +99,7 @@ def draw(
     else:
         if isinstance(found, Posterior):
             makers["profiles"] = lambda: profiles(model, dataset, shown)
-        makers["features"] = lambda: features(dataset, found, shown)
+        makers["features"] = lambda: features(contrast(dataset, found.groups, n_clusters), shown)
     if len(found.m) > 1:  # a map of one row shows nothing
         makers["code"] = lambda: code(dataset, found)
     if y is not None:
@@ -129,39 +130,38 @@ def profiles(model: VaDE, dataset: Dataset, shown: np.ndarray) -> Figure:
     axes = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for axis, c, profile in zip(axes, shown, decoded, strict=False):
         axis.axhline(0, color="0.75", linewidth=0.8)
-        axis.plot(profile, color=_colour(c), marker="o" if len(profile) <= 40 else "", markersize=3, linewidth=1.2)
-        axis.set_title(f"component {c}", loc="left")
+        axis.plot(profile, color=colour(c), marker="o" if len(profile) <= 40 else "", markersize=3, linewidth=1.2)
+        chip(axis.set_title(f"component {c}", loc="left"), c)
     for axis in axes[max(len(shown) - columns, 0) : len(shown)]:
         axis.tick_params(labelbottom=True)
     for axis in axes[len(shown) :]:
         axis.set_axis_off()
+    few = decoded.shape[1] <= NAMED
+    if few:
+        for axis in axes:
+            axis.set_xticks(range(decoded.shape[1]), map(_plain, feature_names(dataset)), rotation=90, fontsize=7)
     figure.suptitle("Component means")
-    figure.supxlabel("feature (column number from 0)", fontsize=9)
+    figure.supxlabel("feature" if few else "feature (column number from 0)", fontsize=9)
     figure.supylabel("standard deviations from the mean", fontsize=9)
     return figure
 
 
-def features(dataset: Dataset, found: Assignments, shown: np.ndarray, each: int = 4, most: int = 24) -> Figure:
-    """Heat map, clusters by features: how far a cluster's mean is from that of all rows, in standard deviations."""
-    rows = subset(len(dataset.x), FEATURE_ROWS, seed=0)
-    x, groups = dataset.x[rows], found.groups[rows]
-    mean, std = _moments(x)
-    deviation = np.zeros((len(shown), len(mean)))
-    for line, c in zip(deviation, shown, strict=True):
-        if np.any(groups == c):
-            line[:] = (x[groups == c].mean(axis=0, dtype=np.float64) - mean) / std
-    leading = np.unique(np.abs(deviation).argsort(axis=1)[:, ::-1][:, :each])
-    leading = np.sort(leading[np.abs(deviation[:, leading]).max(axis=0).argsort()[::-1][:most]])
-    table = deviation[:, leading].round(1) + 0.0  # no "-0.0"
+def features(apart: Contrast, shown: np.ndarray, each: int = 4, most: int = 24) -> Figure:
+    """Heat map, features by clusters: how far a cluster's mean is from that of all other rows, see `Contrast`."""
+    effect = apart.effect[shown]
+    leading = np.unique(np.abs(effect).argsort(axis=1)[:, ::-1][:, :each])
+    leading = np.sort(leading[np.abs(effect[:, leading]).max(axis=0).argsort()[::-1][:most]])
+    table = effect[:, leading].round(1) + 0.0  # no "-0.0"
     figure = Figure((WIDTH, 1.6 + 0.3 * len(leading)), layout="constrained")
     axis = figure.subplots()
     reach = max(np.abs(table).max(), 1e-9)
     image = axis.imshow(table.T, cmap="PuOr_r", vmin=-reach, vmax=reach, aspect="auto")
     _numbers(axis, table.T, "{:+.1f}", np.abs(table.T) > 0.55 * reach, fontsize=8 if len(shown) <= 12 else 6)
-    axis.set_xticks(range(len(shown)), [str(c) for c in shown])
-    axis.set_yticks(range(len(leading)), [str(f) for f in leading])
-    axis.set(xlabel="cluster", ylabel="feature (column number from 0)", title="What sets each cluster apart")
-    figure.colorbar(image, label="standard deviations from the mean")
+    for text, c in zip(axis.set_xticks(range(len(shown)), [str(c) for c in shown]), shown, strict=True):
+        chip(text.label1, c)
+    axis.set_yticks(range(len(leading)), [_plain(apart.names[j]) for j in leading])
+    axis.set(xlabel="cluster", ylabel="feature", title="What sets each cluster apart")
+    figure.colorbar(image, label="standard deviations from the other rows")
     return figure
 
 
@@ -172,14 +172,16 @@ def code(dataset: Dataset, found: Assignments, seed: int = 0) -> Figure:
     z = found.m[rows] if found.m.shape[1] > 1 else np.repeat(found.m[rows], 2, axis=1)
     with threadpool_limits(1):  # 3,000 points: more threads save little, and wait for each other on a busy machine
         points = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(z)
-    views = {"coloured by cluster": found.groups[rows]}
-    if dataset.y is not None:
-        views["coloured by label"] = dataset.y[rows]
+    n_clusters = found.log_gamma.shape[1]
+    views = {"coloured by cluster": (found.groups[rows], {c: c for c in range(n_clusters)})}
+    if dataset.y is not None:  # a label has the colour of the cluster it is matched with
+        views["coloured by label"] = (dataset.y[rows], of_labels(dataset.y, found.groups, n_clusters))
     figure = Figure((WIDTH, 4.2 if len(views) == 2 else 6), layout="constrained")
-    for axis, (title, names) in zip(figure.subplots(1, len(views), squeeze=False)[0], views.items(), strict=True):
+    axes = figure.subplots(1, len(views), squeeze=False)[0]
+    for axis, (title, (names, looks)) in zip(axes, views.items(), strict=True):
         for c in np.unique(names):
-            own = points[names == c]
-            axis.scatter(*own.T, s=10, linewidth=0, alpha=0.8, color=_colour(c), marker=_marker(c))
+            own, look = points[names == c], looks[int(c)]
+            axis.scatter(*own.T, s=10, linewidth=0, alpha=0.8, color=colour(look), marker=marker(look))
             middle = own[np.linalg.norm(own - np.median(own, axis=0), axis=1).argmin()]
             outline = [withStroke(linewidth=2.5, foreground="white")]
             axis.text(*middle, str(c), weight="bold", ha="center", va="center", path_effects=outline)
@@ -202,7 +204,8 @@ def confusion(y: np.ndarray, groups: np.ndarray, acc: float) -> Figure:
     if table.size <= 600:
         _numbers(axis, table, "{:d}", share > 0.5, fontsize=8 if table.shape[1] <= 12 else 6)
     axis.set_xticks(range(table.shape[1]))
-    axis.set_yticks(range(len(order)), [str(c) for c in order])
+    for tick, c in zip(axis.set_yticks(range(len(order)), [str(c) for c in order]), order, strict=True):
+        chip(tick.label1, c)
     axis.set(xlabel="label", ylabel="cluster", title=f"Clusters and labels (rows; ACC {acc:.4f})")
     figure.colorbar(image, label="share of the cluster")
     return figure
@@ -215,12 +218,12 @@ def reliability(calibration: dict) -> Figure:
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     above.plot([0, 1], [0, 1], color="0.5", linestyle="--", label="perfectly calibrated")
     where = [b["confidence"] for b in bins]
-    above.plot(where, [b["accuracy"] for b in bins], "o-", color=COLOURS[0], label="this model")
+    above.plot(where, [b["accuracy"] for b in bins], "o-", color=NEUTRAL, label="this model")
     above.set(ylabel="share right after matching", xlim=(0, 1.02), ylim=(0, 1.02))
     above.set_title(f"Calibration (expected error {calibration['ece']:.4f})")
     above.legend(frameon=False, loc="upper left")
     middles = [(b["low"] + b["high"]) / 2 for b in bins]
-    below.bar(middles, [b["count"] for b in bins], width=0.09, color=COLOURS[0])
+    below.bar(middles, [b["count"] for b in bins], width=0.09, color=NEUTRAL)
     below.set(xlabel="probability of the assigned cluster", ylabel="rows (log)", yscale="log", ylim=(0.8, None))
     return figure
 
@@ -245,12 +248,12 @@ def comparison(results: dict[str, dict], histories: dict[str, list[dict]]) -> Fi
     height = 0.84 / len(results)
     for i, (name, result) in enumerate(results.items()):
         drawn = left.barh(
-            np.arange(len(scores)) + height * i, [result[s] for s in scores], 0.9 * height, color=_colour(i), label=name
+            np.arange(len(scores)) + height * i, [result[s] for s in scores], 0.9 * height, color=colour(i), label=name
         )
         left.bar_label(drawn, fmt="%.3f", padding=2, fontsize=8)
         if result["elbo"] is None:
             continue
-        right.plot(result["elbo"], i, marker=_marker(i), color=_colour(i), markersize=8)
+        right.plot(result["elbo"], i, marker=marker(i), color=colour(i), markersize=8)
         right.annotate(f"{result['elbo']:.2f}", (result["elbo"], i), (0, 7), textcoords="offset points", ha="center")
     left.set_yticks(np.arange(len(scores)) + height * (len(results) - 1) / 2, scores)
     left.invert_yaxis()
@@ -275,15 +278,22 @@ def _epoch_lines(axes, columns: list[str], histories: dict[str, list[dict]]) -> 
     for axis, column in zip(axes, columns, strict=True):
         for i, rows in enumerate(histories.values()):
             points = [(row["epoch"], row[column]) for row in rows if row["phase"] == "fit" and column in row]
-            axis.plot(*np.array(points).reshape(-1, 2).T, color=_colour(i), marker=_marker(i), markersize=4)
+            look = NEUTRAL if len(histories) == 1 else colour(i)
+            axis.plot(*np.array(points).reshape(-1, 2).T, color=look, marker=marker(i), markersize=4)
         axis.set(xlabel="epoch of VaDE", ylabel=labels[column], title=f"{column.upper()} by epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)
 
 
 def _moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each feature, [D] each; 1 for the deviation of a constant one."""
-    std = x.std(axis=0, dtype=np.float64)
-    return x.mean(axis=0, dtype=np.float64), np.where(std > 0, std, 1.0)
+    """Mean and standard deviation of each feature's cells that are there, [D] each; 1 for that of a constant one."""
+    there = np.ma.masked_invalid(x.astype(np.float64))
+    mean, std = (np.ma.filled(part, 0.0) for part in (there.mean(axis=0), there.std(axis=0)))
+    return mean, np.where(std > 0, std, 1.0)
+
+
+def _plain(name: str) -> str:
+    """A feature's name as matplotlib shall write it: no mathematics, and no longer than its place."""
+    return (name if len(name) <= LONGEST else name[: LONGEST - 1] + "\u2026").replace("$", r"\$").replace("\n", " ")
 
 
 def _numbers(axis, table: np.ndarray, form: str, light: np.ndarray, fontsize: float) -> None:
@@ -291,11 +301,3 @@ def _numbers(axis, table: np.ndarray, form: str, light: np.ndarray, fontsize: fl
     for (row, column), value in np.ndenumerate(table):
         colour = "white" if light[row, column] else "black"
         axis.text(column, row, form.format(value), ha="center", va="center", color=colour, fontsize=fontsize)
-
-
-def _colour(c: int):
-    return COLOURS[c % len(COLOURS)]
-
-
-def _marker(c: int) -> str:
-    return MARKERS[(c + c // len(COLOURS)) % len(MARKERS)]

@@ -3,18 +3,25 @@
 Each is a sheet with one row of images a cluster (or a line), in the data's own units.
 """
 
-from collections.abc import Sequence
+import io
+from collections.abc import Iterable, Sequence
 
 import matplotlib
+import matplotlib.image
 import numpy as np
 from matplotlib.figure import Figure
 
+from vade_tf.data.dataset import Dataset
 from vade_tf.data.sparse import Rows
 from vade_tf.model.vade import VaDE
 from vade_tf.mosaic import mosaic
+from vade_tf.report.cards import picture_shape
+from vade_tf.report.colours import chip
+from vade_tf.report.contrast import members as members_of
 from vade_tf.report.evaluation import Assignments, Posterior, subset
 
 WIDTH = 7.2  # inches; text of 9 points stays legible on a phone
+MEAN_ROWS = 1024  # looked at together for the mean images
 GREY = matplotlib.colormaps["gray"].with_extremes(bad="white")
 
 
@@ -31,7 +38,13 @@ def samples(model: VaDE, shown: np.ndarray, image_shape, n: int = 10, seed: int 
     rows = np.concatenate([means[:, None], drawn], axis=1)
     names = [f"component {c}" for c in shown]
     return _image_rows(
-        rows, image_shape, names, "Samples of each component", heads={0: "mean", n / 2 + 0.5: "samples"}, gap_before=1
+        rows,
+        image_shape,
+        names,
+        "Samples of each component",
+        heads={0: "mean", n / 2 + 0.5: "samples"},
+        gap_before=1,
+        clusters=shown,
     )
 
 
@@ -60,7 +73,42 @@ def interpolation(model: VaDE, shown: np.ndarray, image_shape, steps: int = 11) 
     names = [f"{a} to {b}" for a, b in zip(shown, nearest, strict=True)]
     title = "Between the means of neighbouring components"
     heads: dict[float, str] = {column: f"{column / (steps - 1):.1f}" for column in range(0, steps, 2)}
-    return _image_rows(images, image_shape, names, title, "share of the way", heads)
+    return _image_rows(images, image_shape, names, title, "share of the way", heads, clusters=shown)
+
+
+def card_images(dataset: Dataset, groups: np.ndarray, cards: list[dict]) -> list[dict[str, bytes]] | None:
+    """For each card of `cards.cards` that has rows PNGs: the mean of all its rows, the typical and the doubtful ones.
+
+    All have one scale, from the smallest to the largest value of the data. None where the rows are no images.
+    """
+    x, shape = dataset.x, picture_shape(dataset)
+    if shape is None:
+        return None
+    total = np.zeros((len(cards), x.shape[1]))
+    for start in range(0, len(x), MEAN_ROWS):
+        part = slice(start, start + MEAN_ROWS)
+        total += members_of(groups[part], len(cards)) @ x[part].astype(np.float64)
+    found = []
+    for card, sums in zip(cards, total, strict=True):
+        sheets = {"mean": sums[None] / max(card["rows"], 1)}
+        sheets |= {
+            name: x[np.array([row["row"] for row in card[name]], int)] for name in ("typical", "doubtful") if card[name]
+        }
+        scaled = {
+            name: (sheet - dataset.low) / max(dataset.high - dataset.low, 1e-12) for name, sheet in sheets.items()
+        }
+        found.append({name: _strip(sheet, shape) for name, sheet in scaled.items()} if card["rows"] else {})
+    return found
+
+
+def _strip(images: np.ndarray, shape: tuple[int, ...]) -> bytes:
+    """Images [n, D] of values from 0 to 1, side by side as a PNG of a pixel a value."""
+    n, height, width = len(images), *shape[:2]
+    channels = images.reshape(n, height, width, -1).transpose(3, 0, 1, 2).astype(np.float32)
+    sheet = np.stack([mosaic(channel, n) for channel in channels], axis=-1)  # [height, width of all, channels]
+    content = io.BytesIO()
+    matplotlib.image.imsave(content, np.clip(sheet if sheet.shape[-1] == 3 else GREY(sheet[..., 0]), 0, 1))
+    return content.getvalue()
 
 
 def members(x: Rows, image_shape, found: Assignments, shown: np.ndarray, n: int = 6) -> Figure:
@@ -76,7 +124,7 @@ def members(x: Rows, image_shape, found: Assignments, shown: np.ndarray, n: int 
         names.append(f"cluster {c} ({confidence[order[0]]:.2f})" if len(order) else f"cluster {c} (empty)")
     heads = {(n - 1) / 2: "least confident first", n + (n - 1) / 2: "most confident first"}
     title = "Members of each cluster (in brackets: the lowest probability)"
-    return _image_rows(rows, image_shape, names, title, heads=heads, gap_before=n)
+    return _image_rows(rows, image_shape, names, title, heads=heads, gap_before=n, clusters=shown)
 
 
 def outliers(x: Rows, image_shape, found: Posterior, rows: int = 3, columns: int = 12) -> Figure:
@@ -99,6 +147,7 @@ def _image_rows(
     label: str = "",
     heads: dict[float, str] | None = None,
     gap_before: int | None = None,
+    clusters: Iterable[int] = (),
 ) -> Figure:
     """A sheet of images.
 
@@ -109,6 +158,7 @@ def _image_rows(
         title, label: above and below the sheet.
         heads: column number (2.5: between the third and the fourth) -> what stands below that column.
         gap_before: a column with a wider gap before it.
+        clusters: the cluster of each line, whose colour its name has; default they are of none.
     """
     lines, columns, _ = rows.shape
     height, width = image_shape
@@ -119,7 +169,9 @@ def _image_rows(
     figure = Figure((WIDTH, 0.9 + 0.82 * WIDTH * sheet.shape[0] / sheet.shape[1]), layout="compressed")
     axis = figure.subplots()
     axis.imshow(sheet, cmap=GREY, vmin=np.nanmin(sheet), vmax=np.nanmax(sheet))
-    axis.set_yticks((np.arange(lines) + 0.5) * (height + 1) - 1, names)
+    ticks = axis.set_yticks((np.arange(lines) + 0.5) * (height + 1) - 1, names)
+    for tick, c in zip(ticks, clusters, strict=False):
+        chip(tick.label1, c)
     places = [
         (c + 0.5) * (width + 1) - 1 + (gap if gap_before is not None and c >= gap_before else 0) for c in heads or {}
     ]

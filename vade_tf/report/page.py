@@ -18,8 +18,10 @@ from rich.table import Table
 
 from vade_tf import __version__
 from vade_tf.errors import StorageError
-from vade_tf.report import figures
+from vade_tf.report import card_page, figures
 from vade_tf.report.evaluation import Evaluation
+from vade_tf.report.image_figures import card_images
+from vade_tf.report.style import STYLE
 from vade_tf.writing import write_whole, writing
 
 PACKAGES = ("tensorflow", "tensorflow-probability", "keras", "numpy", "scikit-learn", "matplotlib")
@@ -42,19 +44,6 @@ TERMS = {
     "rate_c": ("rate_c", "gamma against pi"),
 }
 SYSTEMS = {"vade": "VaDE", "dec": "DEC", "idec": "IDEC", "gmvae": "GMVAE"}  # where the name is not the flag's
-STYLE = """
-:root { color-scheme: light; }
-body { max-width: 46rem; margin: 0 auto; padding: 1rem; background: #fbfbf9; color: #222;
-       font: 16px/1.5 system-ui, "Segoe UI", Roboto, sans-serif; overflow-wrap: anywhere; }
-h1 { font-size: 1.5rem; margin: .5rem 0 0; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .92rem; overflow-wrap: normal; }
-th, td { text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid #e4e4de; vertical-align: top; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-td.note, p.note, figcaption { color: #666; font-size: .85rem; }
-figure { margin: 0 0 1.8rem; } img { width: 100%; height: auto; background: #fff; border: 1px solid #e4e4de; }
-pre { white-space: pre-wrap; background: #f1f1ec; padding: .6rem .8rem; font-size: .85rem; }
-"""
 
 
 def score_rows(result: dict) -> list[tuple[str, str, str]]:
@@ -74,7 +63,7 @@ def score_rows(result: dict) -> list[tuple[str, str, str]]:
 
 def cluster_rows(result: dict) -> tuple[list[str], list[list[str]]]:
     """Head and rows of the table of clusters."""
-    names = {"cluster": "d", "size": ",d", "pi": ".4f", "confidence": ".4f", "label": "d", "purity": ".4f"}
+    names = {"cluster": "d", "rows": ",d", "pi": ".4f", "confidence": ".4f", "label": "d", "purity": ".4f"}
     if result["acc"] is None:
         del names["label"], names["purity"]
     if result["clusters"][0]["pi"] is None:
@@ -109,6 +98,8 @@ def show(result: dict) -> None:
     console.print(table, highlight=False)
     head, rows = cluster_rows(result)
     console.print(_table(head, rows), highlight=False)
+    for sentence in result["health"]:
+        console.print(f"health: {sentence}", highlight=False, soft_wrap=True)
 
 
 def show_comparison(results: dict[str, dict]) -> None:
@@ -124,7 +115,14 @@ def show_comparison(results: dict[str, dict]) -> None:
     _console().print(_table(["run", *columns, "iwae"], rows), highlight=False)
 
 
-def page(result: dict, settings: dict, training: dict, pictures: Sequence[tuple[str, str, bytes]], command: str) -> str:
+def page(
+    result: dict,
+    settings: dict,
+    training: dict,
+    pictures: Sequence[tuple[str, str, bytes]],
+    command: str,
+    cards: Sequence[dict[str, bytes]] | None = None,
+) -> str:
     """The report as one self-contained HTML page.
 
     Args:
@@ -133,6 +131,7 @@ def page(result: dict, settings: dict, training: dict, pictures: Sequence[tuple[
         training: its metrics.json.
         pictures: (name, caption, PNG) of the figures, in their order.
         command: the command line that made it.
+        cards: PNGs for the cards, see `image_figures.card_images`; default: the rows are no images.
     """
     title = f"{SYSTEMS.get(result['model'], result['model'])} on {result['dataset']}"
     head, rows = cluster_rows(result)
@@ -140,11 +139,14 @@ def page(result: dict, settings: dict, training: dict, pictures: Sequence[tuple[
     parts = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="note">{escape(about(result))}.</p>',
+        card_page.health(training["health"], training["remedies"], result["model"] == "vade"),
+        "<h2>Clusters</h2>",
+        card_page.section(result["clusters"], cards),
         "<h2>Scores</h2>",
         _html_table(None, score_rows(result), ("", "number", "note")),
-        "<h2>Clusters</h2>",
+        "<h2>Table of clusters</h2>",
         _html_table(head, rows, ("number",) * len(head)),
-        '<p class="note">size: rows assigned; pi: weight of the component; confidence: mean probability of the '
+        '<p class="note">rows: how many are assigned; pi: weight of the component; confidence: mean probability of the '
         "assigned cluster; label and purity: the commonest label and its share. Labels are numbered from 0 in their "
         "sorted order.</p>",
         "<h2>Figures</h2>",
@@ -217,7 +219,8 @@ def write(evaluated: Evaluation, out: Path, command: str) -> Path:
         write_whole(out / "figures" / f"{picture.name}.png", content)
         pictures.append((picture.name, picture.caption, content))
     settings = asdict(evaluated.run.config)
-    text = page(evaluated.result, settings, evaluated.training, pictures, command)
+    cards = card_images(evaluated.dataset, evaluated.found.groups, evaluated.result["clusters"])
+    text = page(evaluated.result, settings, evaluated.training, pictures, command, cards)
     write_whole(out / "report.html", text.encode())
     return out / "report.html"
 

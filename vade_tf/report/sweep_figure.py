@@ -7,7 +7,8 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from vade_tf.report.figures import COLOURS, STYLE
+from vade_tf.report.colours import COLOURS
+from vade_tf.report.figures import STYLE
 from vade_tf.report.image_figures import WIDTH
 from vade_tf.runs.selection import STRONG
 from vade_tf.writing import write_whole

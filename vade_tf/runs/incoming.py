@@ -20,7 +20,7 @@ from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import SparseRows
 from vade_tf.data.stream import ArrayRows, NamedRows, TableRows
 from vade_tf.errors import InputError, UnitsWarning
-from vade_tf.model.likelihood import check_units
+from vade_tf.model.choice import check_units
 from vade_tf.runs.assignments import numbered
 from vade_tf.runs.folder import Run
 
