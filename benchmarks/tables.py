@@ -104,7 +104,7 @@ def numbers(frame) -> np.ndarray:
         ),
         (make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(sparse_output=False)), text),
     )
-    return coded.fit_transform(frame).astype(np.float32)
+    return coded.fit_transform(frame)
 
 
 def load(name: str, folder: Path | None, r8: Path | None) -> Set:
@@ -129,9 +129,9 @@ def load(name: str, folder: Path | None, r8: Path | None) -> Set:
     if name in BUNDLED:
         raw, y = getattr(datasets, f"load_{name}")(return_X_y=True)
         x = raw / 16 if name == "digits" else StandardScaler().fit_transform(raw)
-        return Set(raw, x.astype(np.float32), y, BUNDLED[name])
+        return Set(raw, x, y, BUNDLED[name])
     raw, y = made(name)
-    return Set(raw, StandardScaler().fit_transform(raw).astype(np.float32), y, SYNTHETIC[name])
+    return Set(raw, StandardScaler().fit_transform(raw), y, SYNTHETIC[name])
 
 
 def dense(x) -> np.ndarray:

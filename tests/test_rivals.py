@@ -97,6 +97,20 @@ def test_a_far_row_scores_highest(system):
         assert values.argmax() == 50
 
 
+def test_the_parts_of_the_joined_score_are_their_definitions():
+    r = np.random.default_rng(0)
+    train, rows = r.normal(size=(50, 3)) @ r.normal(size=(3, 3)), r.normal(size=(7, 3))
+    covariance = np.cov(train.T) + 1e-3 * np.eye(3)
+    distances = 0.5 * cdist(rows, train.mean(axis=0)[None], "mahalanobis", VI=np.linalg.inv(covariance))[:, 0] ** 2
+    np.testing.assert_allclose(anomaly.mahalanobis(train, rows), distances)
+    ordered = np.arange(99.0)[:, None]  # 49 is the median: no tail
+    tails = anomaly.column_tails(ordered, np.array([[49.0], [-5.0], [500.0], [9.0]]))
+    np.testing.assert_allclose(tails, -np.log([1.0, 0.01, 0.01, 0.21]), atol=1e-9)
+    surprises = anomaly.surprise(ordered[:, 0], np.array([97.5, 200.0, 300.0]))
+    np.testing.assert_allclose(surprises, -np.log([0.015, 0.005, 0.005]), atol=0.02)
+    assert surprises[1] < surprises[2]  # beyond every training row, still in order
+
+
 def result(name, system, seed, value, module=anomaly):
     row = dict.fromkeys(module.COLUMNS, "1")
     column = "auroc" if module is anomaly else "ari"
