@@ -1,0 +1,328 @@
+"""Clusterings of 21 tables, each system with its default settings: ACC, ARI, NMI and seconds.
+
+python benchmarks/tables.py --folder FOLDER --r8 FILE                  all sets and systems, seeds 0 to 4
+python benchmarks/tables.py --folder FOLDER --systems vade --seeds 1 --sets wine iris
+python benchmarks/tables.py --table                                    the tables of all that was measured so far
+
+FOLDER holds the .csv files of `TABLES` (R package mlbench: raw, factors as text, missing cells as NA), FILE a line a
+text, its label and a tab before it. Rows go to benchmarks/results/tables.csv as they come; what is there already is not
+measured again. ClustPy's VaDE needs --clustpy, the Python of an environment that has it.
+
+VaDE is given the rows as they are: a DataFrame with text and missing cells, an array, a sparse matrix. The others get
+numbers: the median for a missing number, the commonest for a missing text, then standardised and one-hot; digits over
+16; of the texts, where a system takes no sparse matrix, 100 components of a truncated SVD.
+"""
+
+import argparse
+import csv
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+RESULTS = Path(__file__).parent / "results" / "tables.csv"
+COMMAND = "# python benchmarks/tables.py --folder FOLDER --r8 FILE --clustpy PYTHON"
+KEY = ("set", "system", "seed")
+COLUMNS = (*KEY, "n", "features", "clusters", "found", "acc", "ari", "nmi", "seconds")
+LIMIT = 3600  # seconds of a fit; one that takes longer is ended, and its row has no scores
+TABLES = {  # of the folder: column of the label, clusters
+    "BreastCancer": ("Class", 2),
+    "DNA": ("Class", 3),
+    "Glass": ("Type", 6),
+    "HouseVotes84": ("Class", 2),
+    "Ionosphere": ("Class", 2),
+    "LetterRecognition": ("lettr", 26),
+    "PimaIndiansDiabetes2": ("diabetes", 2),
+    "Shuttle": ("Class", 7),
+    "Vehicle": ("Class", 4),
+    "Vowel": ("Class", 11),
+    "Zoo": ("type", 7),
+}
+DROP = {"BreastCancer": ["Id"]}
+BUNDLED = {"wine": 3, "breast_cancer": 2, "iris": 3, "digits": 10}  # with scikit-learn
+SYNTHETIC = {"blobs": 5, "stretched_blobs": 5, "uneven_blobs": 5, "moons": 2, "circles": 2}  # 1,000 rows, see `made`
+NAMES = {
+    "vade": "VaDE",
+    "kmeans": "k-means",
+    "gmm": "GMM, full",
+    "diagonal": "GMM, diagonal",
+    "hdbscan": "HDBSCAN",
+    "ae_gmm": "AE + GMM",
+    "dec": "DEC",
+    "clustpy": "ClustPy's VaDE",
+}
+
+
+class Set(NamedTuple):
+    """Rows as they came, the same as numbers, [n, D] dense or sparse, labels int [n], and the number of clusters."""
+
+    raw: Any
+    x: Any
+    y: np.ndarray
+    clusters: int
+
+
+def made(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """A synthetic set of scikit-learn, 1,000 rows; the same for every seed of the systems."""
+    from sklearn import datasets
+
+    if name == "moons":
+        return datasets.make_moons(1000, noise=0.05, random_state=0)
+    if name == "circles":
+        return datasets.make_circles(1000, noise=0.05, factor=0.5, random_state=0)
+    spread = [0.5, 1.0, 1.5, 2.0, 3.0] if name == "uneven_blobs" else 1.5
+    x, y = datasets.make_blobs(1000, n_features=10, centers=5, cluster_std=spread, center_box=(-4, 4), random_state=0)
+    if name == "stretched_blobs":
+        x = x @ np.random.RandomState(0).normal(size=(10, 10))
+    return x, y
+
+
+def numbers(frame) -> np.ndarray:
+    """A DataFrame as the systems that want numbers get it: imputed, standardised, one-hot."""
+    from sklearn.compose import make_column_transformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    text = [name for name, column in frame.items() if column.dtype.kind not in "iuf"]
+    frame = frame.astype(dict.fromkeys(text, object))
+    coded = make_column_transformer(
+        (
+            make_pipeline(SimpleImputer(strategy="median"), StandardScaler()),
+            [name for name in frame.columns if name not in text],
+        ),
+        (make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(sparse_output=False)), text),
+    )
+    return coded.fit_transform(frame)
+
+
+def load(name: str, folder: Path | None, r8: Path | None) -> Set:
+    """A set by its name."""
+    import pandas as pd
+    from sklearn import datasets
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.preprocessing import StandardScaler
+
+    if name in TABLES:
+        label, clusters = TABLES[name]
+        assert folder is not None
+        raw = pd.read_csv(folder / f"{name}.csv").drop(columns=DROP.get(name, []))
+        y = pd.factorize(raw.pop(label))[0]
+        return Set(raw, numbers(raw), y, clusters)
+    if name == "r8":
+        assert r8 is not None
+        lines = [line.split("\t", 1) for line in r8.read_text(encoding="utf-8").splitlines()]
+        x = TfidfVectorizer().fit_transform([text for _, text in lines])
+        y = pd.factorize(np.array([label for label, _ in lines]))[0]
+        return Set(x, x, y, int(y.max()) + 1)
+    if name in BUNDLED:
+        raw, y = getattr(datasets, f"load_{name}")(return_X_y=True)
+        x = raw / 16 if name == "digits" else StandardScaler().fit_transform(raw)
+        return Set(raw, x, y, BUNDLED[name])
+    raw, y = made(name)
+    return Set(raw, StandardScaler().fit_transform(raw), y, SYNTHETIC[name])
+
+
+def dense(x) -> np.ndarray:
+    """Numbers as an array; sparse rows by their first 100 singular vectors."""
+    import scipy.sparse
+    from sklearn.decomposition import TruncatedSVD
+
+    return TruncatedSVD(100, random_state=0).fit_transform(x) if scipy.sparse.issparse(x) else x
+
+
+def vade(data: Set, seed: int, options) -> np.ndarray:
+    from vade_tf import VaDEClusterer
+
+    return VaDEClusterer(n_clusters=data.clusters, random_state=seed).fit_predict(data.raw)
+
+
+def kmeans(data: Set, seed: int, options) -> np.ndarray:
+    from sklearn.cluster import KMeans
+
+    return KMeans(data.clusters, n_init=10, random_state=seed).fit_predict(data.x)
+
+
+def gmm(data: Set, seed: int, options, covariances: str = "full") -> np.ndarray:
+    """Three starts, else scikit-learn's defaults (reg_covar 1e-6)."""
+    from sklearn.mixture import GaussianMixture
+
+    mixture = GaussianMixture(data.clusters, covariance_type=covariances, n_init=3, random_state=seed)
+    return mixture.fit_predict(np.asarray(dense(data.x), np.float64))
+
+
+def diagonal(data: Set, seed: int, options) -> np.ndarray:
+    return gmm(data, seed, options, "diag")
+
+
+def hdbscan(data: Set, seed: int, options) -> np.ndarray:
+    """scikit-learn's defaults, no number of clusters given; noise counts as a cluster."""
+    from sklearn.cluster import HDBSCAN
+
+    return HDBSCAN(copy=True).fit_predict(dense(data.x))
+
+
+def of_package(name: str) -> Callable:
+    """One of the package's own systems, with its defaults."""
+
+    def system(data: Set, seed: int, options) -> np.ndarray:
+        from vade_tf import Settings
+        from vade_tf.systems import registry
+        from vade_tf.training.loop import model_groups
+
+        fitted = registry.fit(name, data.x, Settings(clusters=data.clusters, seed=seed))
+        return model_groups(fitted.model, data.x)
+
+    return system
+
+
+def clustpy(data: Set, seed: int, options) -> tuple[np.ndarray, float]:
+    """ClustPy's VaDE with its defaults on features scaled to [0, 1], which its loss wants; groups and seconds."""
+    import scipy.sparse
+    from sklearn.preprocessing import minmax_scale
+
+    x = data.x.toarray() if scipy.sparse.issparse(data.x) else data.x
+    with tempfile.TemporaryDirectory() as folder:
+        rows, groups = Path(folder) / "rows.npz", Path(folder) / "groups.npz"
+        scaled = np.clip(minmax_scale(x), 0, 1).astype(np.float32)
+        np.savez(rows, x=scaled, k=data.clusters, seed=seed)
+        script = Path(__file__).parent / "clustpy_vade.py"
+        subprocess.run([options.clustpy, script, rows, groups], check=True, capture_output=True)
+        with np.load(groups) as found:
+            return found["groups"], float(found["seconds"])
+
+
+SYSTEMS: dict[str, Callable] = {
+    "vade": vade,
+    "kmeans": kmeans,
+    "gmm": gmm,
+    "diagonal": diagonal,
+    "hdbscan": hdbscan,
+    "ae_gmm": of_package("ae_gmm"),
+    "dec": of_package("dec"),
+    "clustpy": clustpy,
+}
+ONCE = ("hdbscan",)  # draws nothing
+
+
+def fit(data: Set, system: str, seed: int, options, pipe) -> None:
+    """Fit in a process of its own and send (groups, seconds)."""
+    begun = time.perf_counter()
+    found = SYSTEMS[system](data, seed, options)
+    pipe.send(found if isinstance(found, tuple) else (np.asarray(found), time.perf_counter() - begun))
+
+
+def measured(data: Set, system: str, seed: int, options) -> dict:
+    """The measured part of a row of the CSV; scores are empty where the fit failed or took longer than `LIMIT`."""
+    from vade_tf import metrics
+
+    fork = multiprocessing.get_context("fork")  # this process never loads TensorFlow
+    receive, send = fork.Pipe(duplex=False)
+    process = fork.Process(target=fit, args=(data, system, seed, options, send))
+    begun = time.perf_counter()
+    process.start()
+    send.close()
+    try:
+        groups, seconds = receive.recv() if receive.poll(LIMIT) else (None, time.perf_counter() - begun)
+    except EOFError:  # it ended with an error, which stands above
+        groups, seconds = None, time.perf_counter() - begun
+    process.kill()
+    process.join()
+    row = {"n": data.x.shape[0], "features": data.x.shape[1], "clusters": data.clusters, "seconds": f"{seconds:.1f}"}
+    if groups is None:
+        return row
+    groups = np.unique(groups, return_inverse=True)[1]
+    scores = metrics.scores(data.y, groups)
+    return {**row, "found": groups.max() + 1, **{name: f"{value:.4f}" for name, value in scores.items()}}
+
+
+def read(file: Path = RESULTS) -> list[dict]:
+    if not file.exists():
+        return []
+    with file.open(newline="") as lines:
+        return list(csv.DictReader(line for line in lines if not line.startswith("#")))
+
+
+def append(row: dict, file: Path = RESULTS) -> None:
+    new = not file.exists()
+    with file.open("a", newline="") as lines:
+        writer = csv.DictWriter(lines, COLUMNS, restval="", lineterminator="\n")
+        if new:
+            lines.write(COMMAND + "\n")
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def table(rows: list[dict], column: str) -> str:
+    """A line a set in Markdown: mean of the column over the seeds, by system; the last line is the mean of the sets.
+
+    The mean is over the sets that every system has, which are counted beside it.
+    """
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        if row[column] != "":
+            found[row["set"]][row["system"]].append(float(row[column]))
+    systems = [name for name in NAMES if any(row["system"] == name for row in rows)]
+    digits = 1 if column == "seconds" else 3
+    lines = ["| set | " + " | ".join(NAMES[name] for name in systems) + " |", "|---" * (1 + len(systems)) + "|"]
+    for name, own in found.items():
+        cells = [f"{np.mean(own[system]):.{digits}f}" if system in own else "" for system in systems]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    shared = [own for own in found.values() if all(system in own for system in systems)]
+    if shared:
+        mean, word = (np.median, "median") if column == "seconds" else (np.mean, "mean")
+        cells = [f"{mean([np.mean(own[system]) for own in shared]):.{digits}f}" for system in systems]
+        lines.append(f"| **{word} of {len(shared)} sets** | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    sets = [*BUNDLED, *SYNTHETIC, *TABLES, "r8"]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, help="of the tables")
+    parser.add_argument("--r8", type=Path, help="file of the texts")
+    parser.add_argument("--clustpy", help="Python that has ClustPy")
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, help="default: all; clustpy only with --clustpy")
+    parser.add_argument("--sets", nargs="+", choices=sets, help="default: all whose files were given")
+    parser.add_argument("--seeds", type=int, default=5, help="seeds 0, 1, ... (default: 5)")
+    parser.add_argument("--table", action="store_true", help="print the tables and measure nothing")
+    options = parser.parse_args()
+    systems = options.systems or [name for name in SYSTEMS if name != "clustpy" or options.clustpy]
+    wanted = options.sets or [
+        name for name in sets if (options.folder or name not in TABLES) and (options.r8 or name != "r8")
+    ]
+    if not options.table:
+        if options.folder is None and any(name in TABLES for name in wanted):
+            parser.error("--folder: expected the folder of the tables, got none")
+        if options.r8 is None and "r8" in wanted:
+            parser.error("--r8: expected the file of the texts, got none")
+        if options.clustpy is None and "clustpy" in systems:
+            parser.error("--clustpy: expected the Python of an environment with ClustPy, got none")
+        done = {tuple(row[name] for name in KEY) for row in read()}
+        for seed in range(options.seeds):
+            for name in wanted:
+                todo = [each for each in systems if (name, each, str(seed)) not in done and not (seed and each in ONCE)]
+                data = load(name, options.folder, options.r8) if todo else None
+                for system in todo:
+                    row = {"set": name, "system": system, "seed": seed, **measured(data, system, seed, options)}
+                    append(row)
+                    print(*row.values(), flush=True)
+    rows = read()
+    for column in ("ari", "acc", "nmi", "seconds"):
+        if rows:
+            print(f"\n{column.upper() if column != 'seconds' else 'seconds a fit'}\n\n{table(rows, column)}")
+
+
+if __name__ == "__main__":
+    main()
