@@ -42,6 +42,10 @@ class Likelihood:
         """-log p(x|z): x and parameters [batch, D] -> nats, [batch]."""
         return -self.distribution(parameters).log_prob(x)
 
+    def variance(self, x, parameters):
+        """sigma2 of each feature at which a batch is most probable: x and parameters [batch, D] -> [D]."""
+        raise NotImplementedError
+
     def config(self) -> str | dict:
         """What `get` makes it again from: its name, or the name with what else it was made of."""
         return self.name

@@ -207,6 +207,7 @@ class VaDE(keras.Model):
 
     def set_variance(self, sigma2) -> None:
         """Give p(x|z) a variance: [D], where x is as `scale` gives it; of likelihoods that learn one."""
+        assert self.log_sigma2_x is not None
         self.log_sigma2_x.assign(tf.math.log(tf.maximum(tf.cast(sigma2, tf.float32), LEAST_NOISE)))
 
     def _learn_variance(self, x, parameters):
