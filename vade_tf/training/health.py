@@ -19,6 +19,7 @@ ONE_MODE = 0.5
 ACTIVE = 0.01
 # A code of which more than half is unused is wider than the data need, or has given up.
 ACTIVE_SHARE = 0.5
+SILENT = 0.5  # nats of rate_z; a code that tells its rows apart has several, one that has collapsed about 0.1
 NAMED = 5  # components that a sentence names, at most
 
 
@@ -134,6 +135,16 @@ def _inactive(found: Signals) -> Finding | None:
         f"the code uses {found.active_units} of its {width} dimensions; pretrain longer or lower learning_rate, or "
         "give a smaller latent_dim",
     )
+
+
+def silent(rate_z: float) -> list[str]:
+    """What is wrong with a code of so many nats a row (rate_z), a sentence or none."""
+    if rate_z >= SILENT:
+        return []
+    return [
+        f"the code says next to nothing of a row (rate_z {rate_z:.2f} nats): its samples, codes and densities are of "
+        "little worth; give the columns one unit, or another likelihood"
+    ]
 
 
 def _fewer(k: int) -> str:

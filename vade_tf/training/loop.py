@@ -243,8 +243,8 @@ def check_room(n_features: int, settings: Resolved) -> None:
         )
 
 
-def fitted(fitting: Fitting, model: keras.Model) -> Fitted:
-    """The result of a fit whose phases are over."""
+def fitted(fitting: Fitting, model: keras.Model, remedies: Sequence[str] = (), findings: Sequence[str] = ()) -> Fitted:
+    """The result of a fit whose phases are over; remedies and findings: those besides the ones of `health`."""
     seconds = {
         phase: sum(row["seconds"] for row in fitting.rows if row["phase"] == phase) for phase in ("pretrain", "fit")
     }
@@ -253,8 +253,10 @@ def fitted(fitting: Fitting, model: keras.Model) -> Fitted:
     found = []
     if isinstance(model, VaDE):
         look = Watch(fitting.data.x, fitting.settings.clusters, fitting.settings.seed)
-        found = [finding.text for finding in health.findings(look.look(model))]
-    return Fitted(model, fitting.rows, fitting.settings, seconds, found, health.remedies(fitting.rows))
+        trained = [row for row in fitting.rows if row["phase"] == "fit" and "rate_z" in row]
+        silent = [] if not trained else health.silent(trained[-1]["rate_z"])
+        found = [*findings, *silent, *(finding.text for finding in health.findings(look.look(model)))]
+    return Fitted(model, fitting.rows, fitting.settings, seconds, found, [*health.remedies(fitting.rows), *remedies])
 
 
 def pretrain(fitting: Fitting) -> None:

@@ -22,6 +22,7 @@ from vade_tf.seeding import fold
 from vade_tf.training import callbacks as keras_callbacks
 from vade_tf.training import loop
 from vade_tf.training import start as starts
+from vade_tf.training.keep import Held, keep_groups
 from vade_tf.training.loop import Fitted, Fitting, begin, pretrain
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Resolved, Settings
@@ -72,10 +73,11 @@ def fit(
     """
     fitting = begin(x, settings, hints, store, reporter, callbacks, networks=networks)
     pretrain(fitting)
-    guide(fitting, start(fitting))
+    groups = guide(fitting, start(fitting))
+    remedies, found = keep_groups(fitting, groups)
     if fitting.settings.augment and fitting.data.image_shape is not None:
         settle(fitting.model, fitting.data.x)
-    return loop.fitted(fitting, fitting.model)
+    return loop.fitted(fitting, fitting.model, remedies, found)
 
 
 def start(fitting: Fitting) -> np.ndarray:
@@ -143,7 +145,7 @@ def quieten(model: VaDE, x: Rows) -> None:
         head.bias.assign(np.full(head.bias.shape, np.log(0.5 * limit), np.float32))
 
 
-def guide(fitting: Fitting, start_groups: np.ndarray) -> None:
+def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
     """Train VaDE on its bound, at first held to groups: those of the start, found anew as the code gets better.
 
     Those of a table are not found anew: they do not come from the code.
@@ -155,6 +157,9 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> None:
         fitting: its model is changed in place.
         start_groups: as `start` returned them, int [n].
 
+    Returns:
+        The groups that it was held to last, int [n].
+
     Raises:
         DivergedError: loss or weights became NaN or infinite, time and again.
     """
@@ -165,17 +170,18 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> None:
     watch = Watch(x, settings.clusters, settings.seed)
     own = [
         keras_callbacks.Guide(settings.guide_weight, held),
+        Held(fitting.store, held if held < epochs else 0),
         *loop.phase_callbacks(fitting, "fit", range(done, epochs), epochs, watch=watch),
     ]
     guided = min(settings.guide_epochs, epochs)
     turns = [] if is_table(fitting) else regroup_epochs(guided, settings.regroups)
     cuts = {0, *turns, epochs} if fitting.hints is None else {0, *turns, guided, epochs}
-    groups = start_groups
+    groups = last = start_groups
     for first, end in itertools.pairwise(sorted(cuts)):
         if end <= done:
             continue
         if first in turns:
-            groups = _held_groups(fitting, first)
+            groups = last = _held_groups(fitting, first)
         elif first == guided and fitting.hints is not None:
             groups = np.full(len(x), -1, np.int32)  # those of the start are let go, the hints are not
         target = groups if fitting.hints is None else np.where(fitting.hints >= 0, fitting.hints, groups)
@@ -184,6 +190,7 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> None:
         if not loop.train_epochs(fitting, "fit", model, span, batches, own):
             break
     model.guide_weight.assign(settings.guide_weight)  # for hints in a later training of the model
+    return last
 
 
 def regroup_epochs(guide_epochs: int, regroups: int) -> list[int]:

@@ -6,6 +6,7 @@ A fit keeps arrays under these names:
     pretrained   the autoencoder's weights
     start        groups and mixture of the start
     groups       the groups as last found anew during the VaDE phase
+    held         weights after the last epoch that was held to groups
 
 and, once a second or when the state is kept, the rows of its history. The run folder (`runs.folder.Run`) is the other
 store.

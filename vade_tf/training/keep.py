@@ -1,0 +1,69 @@
+"""Whether training still has the groups that it was held to, and the way back where it has lost them. No labels."""
+
+import keras
+import numpy as np
+from sklearn.metrics import adjusted_rand_score
+
+from vade_tf.seeding import generator
+from vade_tf.training import loop
+from vade_tf.training.callbacks import all_finite
+from vade_tf.training.loop import Fitting
+from vade_tf.training.store import Store, listed, numbered
+
+ROWS = 5000  # that are asked, at most
+LOST = 0.1  # of the agreement with the groups that the model may lose once it is let go
+LEFT = 0.5  # agreement below which the groups found are others than those it was held to
+
+
+class Held(keras.callbacks.Callback):
+    """Keeps the weights of a model as they are after the last epoch that holds it to groups.
+
+    Args:
+        store: gets them under the name "held".
+        epochs: number of that epoch.
+    """
+
+    def __init__(self, store: Store, epochs: int):
+        super().__init__()
+        self.store = store
+        self.epochs = epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch + 1 == self.epochs and all_finite(self.model):
+            self.store.save("held", numbered(self.model.get_weights()))
+
+
+def agreement(fitting: Fitting, groups: np.ndarray) -> float:
+    """Adjusted Rand index of the model's clusters and groups of the rows, int [n], on some of the rows."""
+    rows = np.sort(generator(fitting.settings.seed).permutation(len(groups))[:ROWS])
+    return float(adjusted_rand_score(loop.model_groups(fitting.model, fitting.data.part(rows).x), groups[rows]))
+
+
+def keep_groups(fitting: Fitting, groups: np.ndarray) -> tuple[list[str], list[str]]:
+    """Go back to the weights that still had the groups, where the epochs after them lost these.
+
+    Args:
+        fitting: its model, trained, is changed in place.
+        groups: those it was held to last, int [n].
+
+    Returns:
+        What was done about it, and what is wrong with the result, a sentence each or none.
+    """
+    held, model = fitting.store.load("held"), fitting.model
+    found, remedies = agreement(fitting, groups), []
+    if held is not None:
+        after = model.get_weights()
+        model.set_weights(listed(held))
+        before = agreement(fitting, groups)
+        if found < before - LOST:
+            remedies.append(
+                f"fit, epoch {fitting.settings.guide_epochs}: its weights are kept, for the epochs after it lost the "
+                f"groups that the model was held to (agreement {before:.2f}, at the end {found:.2f})"
+            )
+            found = before
+        else:
+            model.set_weights(after)
+    if found >= LEFT:
+        return remedies, []
+    left = f"the clusters are not the groups that the start found (agreement {found:.2f} of 1)"
+    return remedies, [f"{left}; hold on to them for more epochs (guide_epochs), or lower learning_rate"]
