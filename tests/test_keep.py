@@ -1,0 +1,100 @@
+"""A fit is never worse than its start: weights that had its groups are kept where letting go of these loses them."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vade_tf.model import networks
+from vade_tf.model.vade import VaDE
+from vade_tf.training import health, keep, loop, recipe
+from vade_tf.training.settings import Settings
+from vade_tf.training.store import Memory, numbered
+
+GROUPS = np.arange(60) % 3
+
+
+@pytest.fixture
+def fitting(rng):
+    """A fit of three far groups that is over, in its model a decoder and an encoder of a line each."""
+    x = (9.0 * np.eye(3)[GROUPS] + rng.normal(size=(60, 3))).astype("f4")
+    settings = Settings(clusters=3, latent_dim=3, hidden=(4,), pretrain_epochs=0, epochs=4, precision="float32")
+    fitting = loop.begin(x, settings, store=Memory())
+    m, log_s2 = (tf.keras.layers.Dense(3, name=name) for name in ("m", "log_s2"))
+    inputs = tf.keras.Input((3,))
+    encoder = tf.keras.Model(inputs, [m(inputs), log_s2(inputs)])
+    encoder.set_weights([np.eye(3), np.zeros(3), np.zeros((3, 3)), np.full(3, -3.0)])
+    model = VaDE(encoder, networks.build_decoder(3, 3, (4,)), 3, "gaussian", scaling=fitting.model.scaling)
+    return dataclasses.replace(fitting, model=model)
+
+
+def give(fitting, groups):
+    """A mixture under which the model's clusters are these groups."""
+    z = loop.codes(fitting.model, fitting.data.x)
+    mu = np.stack([z[groups == c].mean(axis=0) for c in range(3)])
+    fitting.model.prior.assign(np.ones(3) / 3, mu, np.ones((3, 3)))
+
+
+def merged(fitting):
+    """The same with all rows in one cluster."""
+    fitting.model.prior.assign([1 - 2e-6, 1e-6, 1e-6], [[0, 0, 0], [99, 99, 99], [-99, 99, 99]], np.ones((3, 3)))
+
+
+def test_where_the_groups_are_lost_the_weights_that_had_them_are_kept(fitting):
+    give(fitting, GROUPS)
+    had = fitting.model.get_weights()
+    fitting.store.save("held", numbered(had))
+    merged(fitting)
+    remedies, findings = keep.keep_groups(fitting, GROUPS)
+    for found, expected in zip(fitting.model.get_weights(), had, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    (sentence,) = remedies
+    assert sentence.startswith("fit, epoch 4: its weights are kept")
+    assert "agreement 1.00, at the end 0.00" in sentence
+    assert findings == []
+
+
+def test_where_they_are_not_lost_the_last_weights_stay(fitting):
+    merged(fitting)
+    fitting.store.save("held", numbered(fitting.model.get_weights()))
+    give(fitting, GROUPS)
+    had = fitting.model.get_weights()
+    assert keep.keep_groups(fitting, GROUPS) == ([], [])
+    for found, expected in zip(fitting.model.get_weights(), had, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_other_groups_than_those_of_the_start_are_said(fitting):
+    merged(fitting)
+    remedies, (finding,) = keep.keep_groups(fitting, GROUPS)
+    assert remedies == []
+    assert finding.startswith("the clusters are not the groups that the start found (agreement 0.00 of 1)")
+
+
+@pytest.mark.parametrize(("guided", "kept"), [(2, True), (4, False), (0, False)])
+def test_the_weights_are_those_after_the_last_epoch_that_is_held(rng, guided, kept):
+    """Where something comes after it."""
+    x = (9.0 * np.eye(3)[GROUPS] + rng.normal(size=(60, 3))).astype("f4")
+    settings = Settings(
+        clusters=3, latent_dim=2, hidden=(4,), pretrain_epochs=0, epochs=4, guide_epochs=guided, precision="float32"
+    )
+    store, seen = Memory(), {}
+
+    class See(tf.keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if hasattr(self.model, "prior"):
+                seen[epoch + 1] = self.model.get_weights()
+
+    fitting = loop.begin(x, settings, store=store, callbacks=[See()])
+    recipe.guide(fitting, GROUPS.astype("i4"))
+    held = store.load("held")
+    assert (held is not None) == kept
+    for found, expected in zip([] if held is None else held.values(), seen.get(guided, []), strict=False):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_silent_code_is_said():
+    assert health.silent(0.5) == []
+    (sentence,) = health.silent(0.1)
+    assert sentence.startswith("the code says next to nothing of a row (rate_z 0.10 nats)")
