@@ -28,8 +28,8 @@ def choose(observations) -> Likelihood:
         InputError: the likelihood is unknown, or cannot be that of these rows.
     """
     about = observations.low, observations.high, observations.x.dtype
-    if observations.schema is not None:
-        return _of_columns(observations, about)
+    if observations.schema is not None and observations.standardise and observations.x.dtype != np.uint8:
+        return _of_columns(observations, about)  # of a table; texts have one unit, and pictures are bytes
     if observations.likelihood == "auto":
         try:
             Bernoulli().check(*about)
