@@ -19,13 +19,9 @@ def main(argv: list[str] | None = None, prog: str = "vade-tf predict") -> int:
     parser = Parser(prog, __doc__)
     parser.add_argument("run", type=path, metavar="RUN", help="run folder, of VaDE or of any other system")
     parser.add_argument(
-        "--data",
-        type=path,
-        metavar="FILE",
-        required=True,
-        help="rows: a file or folder of the kinds that train takes; of a table the columns of training",
+        "--data", type=path, metavar="FILE", required=True, help="rows: .npy, .npz (x) or .csv with a header"
     )
-    parser.add_argument("--labels", metavar="COLUMN", help="column of a table that holds labels and is no feature")
+    parser.add_argument("--labels", metavar="COLUMN", help="column of the .csv that holds labels and is no feature")
     parser.add_argument(
         "--out", type=path, metavar="FILE", default="-", help="where the table goes (default: -, the screen)"
     )
