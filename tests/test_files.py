@@ -247,6 +247,13 @@ def test_an_array_of_new_rows_for_a_table(tmp_path):
         load_file(str(tmp_path / "wide.npy"), schema=schema)
 
 
+def test_endings_in_capitals(tmp_path):
+    usual(load_file(written(tmp_path, lines(), "T.CSV"), "group"))
+    np.save(tmp_path / "x.npy", np.eye(3))
+    (tmp_path / "x.npy").rename(tmp_path / "x.NPY")
+    assert load_file(str(tmp_path / "x.NPY")).x.shape == (3, 3)
+
+
 def test_parquet(tmp_path):
     frame = pandas.DataFrame({"age": AGES, "colour": pandas.Categorical(COLOURS), "group": GROUPS})
     frame.to_parquet(tmp_path / "t.parquet")
