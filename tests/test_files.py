@@ -124,7 +124,7 @@ STYLES = {  # a table in the style of each of mlbench's: header, row i, label, f
     "Shuttle": ("V1,V2,Class", lambda i: f'{50 + i % 9},{-20 + i},"Fpv.Close"', "Class"),
     "Vehicle": ("Comp,Circ,Class", lambda i: f'{95 + i % 20},{48 - i},"van"', "Class"),
     "Vowel": ("V1,V2,Class", lambda i: f'"{i % 5}",{-3.6 + i / 7:.3f},"hid"', "Class"),
-    "Zoo": ("hair,eggs,legs,type", lambda i: f'{str(i % 2 > 0).upper()},{str(i % 3 > 0).upper()},{2 * (i % 5)},"m"', "type"),
+    "Zoo": ("hair,eggs,legs,t", lambda i: f"{str(i % 2 > 0).upper()},{str(i % 3 > 0).upper()},{2 * (i % 5)},m", "t"),
 }  # fmt: skip
 FAMILIES = {
     "DNA": [("bernoulli", 3)],
@@ -245,6 +245,13 @@ def test_an_array_of_new_rows_for_a_table(tmp_path):
     np.save(tmp_path / "wide.npy", np.ones((2, 3)))
     with pytest.raises(InputError, match=r"expected a table, or an array with its 2 columns \(a, b\), got .* \(2, 3\)"):
         load_file(str(tmp_path / "wide.npy"), schema=schema)
+
+
+def test_endings_in_capitals(tmp_path):
+    usual(load_file(written(tmp_path, lines(), "T.CSV"), "group"))
+    np.save(tmp_path / "x.npy", np.eye(3))
+    (tmp_path / "x.npy").rename(tmp_path / "x.NPY")
+    assert load_file(str(tmp_path / "x.NPY")).x.shape == (3, 3)
 
 
 def test_parquet(tmp_path):
