@@ -32,8 +32,8 @@ def main(argv: list[str] | None = None, prog: str = "vade-tf predict") -> int:
     """The command; returns the exit code."""
     parser = Parser(prog, __doc__)
     parser.add_argument("run", type=path, metavar="RUN", help="run folder, of VaDE or of any other system")
-    parser.add_argument("--data", type=path, metavar="FILE", help="new rows, in the form of those trained on")
-    parser.add_argument("--labels", metavar="COLUMN", help="column that holds labels and is no feature")
+    parser.add_argument("--data", type=path, metavar="FILE", help="new rows: a file or folder as train takes it")
+    parser.add_argument("--labels", metavar="COLUMN", help="column of a table that holds labels and is no feature")
     parser.add_argument("--id", metavar="COLUMN", help="column that names the rows and takes the place of row")
     parser.add_argument(
         "--out", type=path, metavar="FILE", default="-", help=".csv or .parquet (default: -, the screen)"

@@ -39,6 +39,8 @@ class ArrayRows:
         return self.shape[0]
 
     def __getitem__(self, rows) -> np.ndarray:
+        if isinstance(rows, slice) and (rows.step or 1) > 1:
+            return _strided(self, rows)
         part = self._mapped()[rows]
         return np.array(part.reshape(len(part), -1), self.dtype, order="C")
 
@@ -85,5 +87,11 @@ class TableRows:
         start, stop, step = rows.indices(len(self))
         if step == 1:
             return self.encode(self.table[start:stop], start)
-        starts = range(start, stop, STRIDE // step * step or step)
-        return np.concatenate([self[i : min(i + starts.step, stop)][::step] for i in starts])
+        return _strided(self, rows)
+
+
+def _strided(x: ArrayRows | TableRows, rows: slice) -> np.ndarray:
+    """Every so many rows, found among rows that are read together: a map that is touched here and there is kept whole."""
+    start, stop, step = rows.indices(len(x))
+    starts = range(start, stop, STRIDE // step * step or step)
+    return np.concatenate([x[i : min(i + starts.step, stop)][::step] for i in starts])

@@ -14,6 +14,7 @@ from typing import IO
 
 import numpy as np
 import pandas
+from pandas.api import types
 
 from vade_tf.data.cells import read_numbers
 from vade_tf.errors import InputError
@@ -69,7 +70,7 @@ def read_text(file: Path, texts: list[str]) -> tuple[pandas.DataFrame, str]:
         )
     if table.iloc[:, -1].isna().any():  # pandas fills up short rows
         _check_lengths(file, separator, len(table.columns))
-    for name in table.select_dtypes(object).columns:
+    for name in [name for name in table if not types.is_numeric_dtype(table[name])]:
         if name not in texts and (table[name] == "-").any() and not (table[name] == "+").any():
             table[name] = table[name].mask(table[name] == "-")
     told = f"{file.name} has no header: its columns are called column_0 to column_{len(lines[0]) - 1}"
