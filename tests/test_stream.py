@@ -73,12 +73,15 @@ def test_the_rows_of_an_array_file(tmp_path, kind):
         assert (found[rows].dtype, found[rows].dtype.isnative) == (expected.dtype, True)
 
 
-def test_a_large_array_file_takes_the_memory_of_a_block(tmp_path):
+def test_a_large_array_file_takes_the_memory_of_a_block(tmp_path, monkeypatch):
     np.save(tmp_path / "x.npy", np.zeros((200_000, 10), "f4"))
     tracemalloc.start()
     found = ArrayRows(tmp_path / "x.npy")
     assert sum(len(found[start : start + 1000]) for start in range(0, len(found), 1000)) == 200_000
     assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    monkeypatch.setattr(stream, "STRIDE", 10_000)
+    assert len(found[::1000]) == 200
+    assert tracemalloc.get_traced_memory()[1] < 2_000_000
     tracemalloc.stop()
 
 

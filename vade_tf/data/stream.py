@@ -91,7 +91,7 @@ class TableRows:
 
 
 def _strided(x: ArrayRows | TableRows, rows: slice) -> np.ndarray:
-    """Every so many rows, found among rows read together: a map that is touched here and there is kept whole."""
+    """Every so many rows, found among those read together: a map that is touched here and there stays as a whole."""
     start, stop, step = rows.indices(len(x))
     starts = range(start, stop, STRIDE // step * step or step)
-    return np.concatenate([x[i : min(i + starts.step, stop)][::step] for i in starts])
+    return np.concatenate([x[i : min(i + starts.step, stop)][::step].copy() for i in starts])  # no view of them all
