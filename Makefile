@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PIP_FLAGS ?= --quiet --disable-pip-version-check
 ARGS ?=
-TEST_REQUIREMENTS = $(addprefix requirements/,test.txt serving.txt docs.txt)
+TEST_REQUIREMENTS = $(addprefix requirements/,test.txt files.txt serving.txt docs.txt)
 
 .PHONY: train test lint docs clean
 
@@ -24,7 +24,7 @@ docs: .venv/test.stamp  ## the documentation site, into site/
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Python 3.11 to 3.13 is needed, this is {v.major}.{v.minor}; name another with make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 
-.venv/train.stamp: requirements.txt $(addprefix requirements/,core.txt reports.txt digits.txt) | .venv/bin/python
+.venv/train.stamp: requirements.txt $(addprefix requirements/,core.txt reports.txt digits.txt files.txt) | .venv/bin/python
 	.venv/bin/python -m pip install $(PIP_FLAGS) -r requirements.txt
 	touch $@
 

@@ -157,8 +157,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         try:
             settings = self._settings()
             data = observe(X, settings.likelihood, image_shape, argument="X")
-            self.schema_ = data.schema
-            for line in [] if data.schema is None else data.schema.describe():
+            self.schema_ = data.schema if isinstance(data.schema, Schema) else None
+            for line in self.schema_.describe() if self.schema_ else ():
                 reporter.say(line)
             if hints is not None and settings.clusters is not None:
                 hints = checked_hints(hints, len(data.x), settings.clusters)
@@ -353,10 +353,10 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
     def _rows(self, X, fitting: bool = False) -> tuple[Rows | pandas.DataFrame, tuple[int, int] | None]:
         """X as rows [n, D], checked by scikit-learn, and the shape of its images, if it has any.
 
-        A DataFrame is left as it is where its schema is made, and coded where there is one.
+        A DataFrame is left as it is where its schema is made; what comes after it is coded by that.
         """
         image_shape = self.image_shape
-        if isinstance(X, pandas.DataFrame) and image_shape is None and (fitting or self.schema_ is not None):
+        if (isinstance(X, pandas.DataFrame) and image_shape is None) if fitting else self.schema_ is not None:
             return self._table(X, fitting), None
         if not scipy.sparse.issparse(X) and len(getattr(X, "shape", ())) in (3, 4):
             images = np.asarray(X)
@@ -374,26 +374,25 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         except ValueError as error:  # which may hold the whole array
             words = [line for line in str(error).splitlines() if line[:1].isalpha() and not line.startswith("array=")]
             raise InputError(f"X: {' '.join(words)[:LONGEST]}") from error
-        if not fitting and self.schema_ is not None:
-            names = getattr(self, "feature_names_in_", range(X.shape[1]))
-            table = pandas.DataFrame(X.toarray() if scipy.sparse.issparse(X) else X, columns=list(names))
-            return self._encoded(table), image_shape
         return (SparseRows(X) if scipy.sparse.issparse(X) else X), image_shape
 
-    def _table(self, X: pandas.DataFrame, fitting: bool) -> np.ndarray | pandas.DataFrame:
-        """A DataFrame with the names that scikit-learn asks for; coded unless it is to be fitted."""
+    def _table(self, X, fitting: bool) -> np.ndarray | pandas.DataFrame:
+        """A DataFrame to be fitted, or the features of new rows of one, which may be an array of all its columns."""
         try:
             validate_data(self, X, reset=fitting, skip_check_array=True)
+            if not isinstance(X, pandas.DataFrame):
+                names = list(getattr(self, "feature_names_in_", range(self.n_features_in_)))
+                X = pandas.DataFrame(X.toarray() if scipy.sparse.issparse(X) else np.asarray(X), columns=names)
         except ValueError as error:
-            raise InputError(f"X: {error}") from error
-        if fitting and len(X) < 2:
-            raise InputError(f"X: expected at least 2 rows, got {len(X)}")
-        return X if fitting else self._encoded(X)
-
-    def _encoded(self, X: pandas.DataFrame) -> np.ndarray:
+            raise InputError(f"X: {cited(error)}") from error
+        if fitting:
+            if len(X) < 2:
+                raise InputError(f"X: expected at least 2 rows, got {len(X)}")
+            return X
+        assert self.schema_ is not None
         x, notes = self.schema_.encode(X, "X")
         for note in notes:
-            warnings.warn(note, UnitsWarning, stacklevel=4)
+            warnings.warn(note, UnitsWarning, stacklevel=5)
         return x
 
     def _known(self, X) -> Rows:

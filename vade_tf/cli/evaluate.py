@@ -25,7 +25,7 @@ def parse(argv: list[str] | None, prog: str = "vade-tf evaluate") -> argparse.Na
     parser.add_argument(
         "--data", type=path, metavar="FILE", help="evaluate on these rows instead of the run's own data"
     )
-    parser.add_argument("--labels", help="with --data: a .npy file, an .npz array or a .csv column")
+    parser.add_argument("--labels", help="with --data: a column of a table, an .npz array or a .npy file")
     parser.add_argument("--data-dir", type=path, metavar="FOLDER", help="where the run's named data set lies now")
     parser.add_argument("--test", action="store_true", help="only the test half of the run's named data set")
     parser.add_argument(

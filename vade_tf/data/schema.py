@@ -241,9 +241,11 @@ def _number(columns: list) -> str:
 
 
 def _shown(column: Column) -> str:
+    name = str(_short(column.name))
+    name = name if name.isprintable() else repr(name)
     if column.kind == "category":
-        return f"{_short(column.name)}, {column.width} levels{', the last for rarer ones' if column.rest else ''}"
-    return str(_short(column.name))
+        return f"{name}, {column.width} levels{', the last for rarer ones' if column.rest else ''}"
+    return name
 
 
 def _listed(names: list, form: Callable = repr) -> str:

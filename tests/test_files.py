@@ -1,0 +1,415 @@
+"""Files of every kind into rows: tables as people write them, arrays, HDF5, images, texts; new rows are coded alike."""
+
+import gzip
+import json
+
+import h5py
+import numpy as np
+import pandas
+import pytest
+import scipy.sparse
+from PIL import Image
+
+from vade_tf.data.files import coded, load_file
+from vade_tf.data.sparse import SparseRows
+from vade_tf.errors import InputError
+
+AGES = [round(18 + 1.7 * i, 1) for i in range(40)]
+COLOURS = [("red", "green", "blue")[i % 3] for i in range(40)]
+GROUPS = ["ab"[i % 2] for i in range(40)]
+
+
+def written(folder, text: str, name: str = "t.csv", encoding: str = "utf-8") -> str:
+    file = folder / name
+    content = text.encode(encoding)
+    file.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    return str(file)
+
+
+def lines(separator=",", header=("age", "colour", "group"), cells=None, ending="\n") -> str:
+    """The usual table: 40 rows of an age, a colour and a group."""
+    rows = cells or [[str(age), colour, group] for age, colour, group in zip(AGES, COLOURS, GROUPS, strict=True)]
+    return ending.join(separator.join(row) for row in [header, *rows] if row) + ending
+
+
+def usual(data, missing=()) -> None:
+    """Raises AssertionError unless the data set is the usual table."""
+    assert data.schema.features == ["age", "colour=blue", "colour=green", "colour=red"]
+    np.testing.assert_allclose(data.x[:, 0], [np.nan if i in missing else age for i, age in enumerate(AGES)], rtol=1e-6)
+    assert [data.schema.features[1 + i].split("=")[1] for i in data.x[:, 1:].argmax(axis=1)] == COLOURS
+    np.testing.assert_array_equal(data.y, [i % 2 for i in range(40)])
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|", " "])
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.txt", "t.csv.gz", "t.txt.gz"])
+def test_any_separator_under_any_name(tmp_path, separator, name):
+    data = load_file(written(tmp_path, lines(separator), name), "group")
+    usual(data)
+    assert (data.name, data.ids) == ("t", None)
+    assert "left out, labels for scoring: 'group'" in data.notice
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeff" + lines(),
+        lines(ending="\r\n"),
+        lines(", "),
+        lines().replace("red", '"red"').replace("age", '"age"'),
+        lines(cells=[[f'"{a}"', f'"{c}"', f'"{g}"'] for a, c, g in zip(AGES, COLOURS, GROUPS, strict=True)]),
+        lines(";").replace(".", ","),
+        lines("\t").replace(".", ","),
+        lines().replace("\n", "\n\n"),
+    ],
+)
+def test_a_table_as_people_write_it(tmp_path, text):
+    usual(load_file(written(tmp_path, text), "group"))
+
+
+@pytest.mark.parametrize("cell", ["", " ", "NA", "N/A", "?", "-", "null", "nan", "NaN", '"NA"', '""'])
+def test_cells_without_a_value(tmp_path, cell):
+    text = lines().replace(f"\n{AGES[3]},", f"\n{cell},").replace(f"\n{AGES[20]},", f"\n{cell},")
+    data = load_file(written(tmp_path, text), "group")
+    usual(data, missing=(3, 20))
+    assert "2 empty cells are taken as missing, in 'age'" in data.notice
+
+
+def test_a_minus_beside_a_plus_is_a_level(tmp_path):
+    cells = [[str(age), "+-"[i % 2], "0-+"[i % 3]] for i, age in enumerate(AGES)]
+    data = load_file(written(tmp_path, lines(header=("age", "sign", "more"), cells=cells)))
+    assert data.schema.features == ["age", "sign", "more=+", "more=-", "more=0"]
+    assert not np.isnan(data.x).any()
+
+
+@pytest.mark.parametrize(("header", "first"), [("", 1), ('""', 0), ("index", 0), ("Unnamed: 0", 100)])
+def test_an_index_is_no_feature(tmp_path, header, first):
+    cells = [[str(first + i), *row] for i, row in enumerate(zip(map(str, AGES), COLOURS, GROUPS, strict=True))]
+    data = load_file(written(tmp_path, lines(header=(header, "age", "colour", "group"), cells=cells)), "group")
+    usual(data)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        lambda i: [f"{AGES[i]}", f"{i % 7}", f"{i / 9:.3f}"],
+        lambda i: [f"{AGES[i]}", f"{i % 7}", "Iris-" + GROUPS[i]],
+        lambda i: [COLOURS[i], "ny?"[i % 3], "yn"[i % 2]],
+        lambda i: [f"animal {i}", "1", "0", "1", f"{i % 5}"],
+    ],
+)
+def test_a_table_without_a_header_loses_no_row(tmp_path, row):
+    cells = [row(i) for i in range(40)]
+    data = load_file(written(tmp_path, lines(header=(), cells=cells)))
+    assert len(data.x) == 40
+    assert data.notice.startswith(f"t.csv has no header: its columns are called column_0 to column_{len(cells[0]) - 1}")
+    assert {str(column.name) for column in data.schema.columns} <= {f"column_{i}" for i in range(len(cells[0]))}
+
+
+@pytest.mark.parametrize("header", [("0", "1", "2"), ("1", "2", "3"), ("a", "b", "c"), ("country", "1990", "1995")])
+def test_a_header_is_one_even_of_numbers(tmp_path, header):
+    cells = [[str(AGES[i]), str(i * i), f"{i / 9:.3f}"] for i in range(40)]
+    data = load_file(written(tmp_path, lines(header=header, cells=cells)))
+    assert data.schema.features == list(header)
+    assert "no header" not in data.notice
+
+
+STYLES = {  # a table in the style of each of mlbench's: header, row i, label, families of the features
+    "BreastCancer": ("Id,a,b,Class", lambda i: f'"{1000025 + 37 * i}","{1 + i % 10}","{1 + i % 7}","benign"', "Class"),
+    "DNA": ("V1,V2,V3,Class", lambda i: f'"{i % 2}","{i // 2 % 2}","{i // 3 % 2}","ei"', "Class"),
+    "Glass": ("RI,Na,Type", lambda i: f'1.5{i:02d},{13 + i / 7:.2f},"{i % 3}"', "Type"),
+    "HouseVotes84": ("Class,V1,V2", lambda i: f'"dem",{["NA", "y"][i % 2]},"{"yn"[i // 2 % 2]}"', "Class"),
+    "Ionosphere": ("V1,V2,V3,Class", lambda i: f'"{i % 2}","0",{i / 41:.5f},"good"', "Class"),
+    "LetterRecognition": ("lettr,x.box,y.box", lambda i: f'"{"TIDN"[i % 4]}",{i % 15},{i % 11}', "lettr"),
+    "PimaIndiansDiabetes2": ("age,insulin,diab", lambda i: f'{20 + i},{["NA", 94 + i, "NA"][i % 3]},"pos"', "diab"),
+    "Shuttle": ("V1,V2,Class", lambda i: f'{50 + i % 9},{-20 + i},"Fpv.Close"', "Class"),
+    "Vehicle": ("Comp,Circ,Class", lambda i: f'{95 + i % 20},{48 - i},"van"', "Class"),
+    "Vowel": ("V1,V2,Class", lambda i: f'"{i % 5}",{-3.6 + i / 7:.3f},"hid"', "Class"),
+    "Zoo": ("hair,eggs,legs,t", lambda i: f"{str(i % 2 > 0).upper()},{str(i % 3 > 0).upper()},{2 * (i % 5)},m", "t"),
+}  # fmt: skip
+FAMILIES = {
+    "DNA": [("bernoulli", 3)],
+    "Glass": [("gaussian", 2)],
+    "HouseVotes84": [("bernoulli", 1)],
+    "Ionosphere": [("bernoulli", 1), ("gaussian", 1)],
+    "Zoo": [("bernoulli", 2), ("gaussian", 1)],
+}
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_the_styles_of_the_eleven_tables(tmp_path, style):
+    header, row, label = STYLES[style]
+    quoted = ",".join(f'"{name}"' for name in header.split(","))
+    data = load_file(written(tmp_path, "\n".join([quoted, *(row(i) for i in range(60))]) + "\n"), label)
+    assert list(data.schema.blocks) == FAMILIES.get(style, [("gaussian", 2)])
+    assert len(data.y) == len(data.x) == 60
+    share = {"HouseVotes84": 0.0, "PimaIndiansDiabetes2": 40 / 120}.get(style, 0.0)
+    assert np.isnan(data.x).mean() == pytest.approx(share)
+
+
+def test_columns_are_chosen_dropped_and_named(tmp_path):
+    cells = [[f"p{i}", *row] for i, row in enumerate(zip(map(str, AGES), COLOURS, GROUPS, strict=True))]
+    file = written(tmp_path, lines(header=("name", "age", "colour", "group"), cells=cells))
+    data = load_file(file, "group", id="name", drop="colour")
+    assert data.schema.features == ["age"]
+    assert data.ids.tolist() == [f"p{i}" for i in range(40)]
+    assert data.part(np.array([3, 7])).ids.tolist() == ["p3", "p7"]
+    assert data.schema.dropped == {"colour": "as asked", "group": "labels for scoring", "name": "names of the rows"}
+    assert load_file(file, columns="age, colour").schema.features[:2] == ["age", "colour=blue"]
+    odd = written(tmp_path, 'x,"a,b",c\n' + "".join(f"{i * i},{i / 7},{i % 5}\n" for i in range(30)), "odd.csv")
+    assert load_file(odd, columns='"a,b",c').schema.features == ["a,b", "c"]
+    for options, message in (
+        ({"columns": "age,size"}, "^columns: expected one of the columns .* got 'size'"),
+        ({"drop": "size"}, "^drop: expected one of the columns"),
+        ({"id": "size"}, "^id: expected one of the columns"),
+        ({"labels": "size"}, "^labels: expected one of the columns"),
+        ({"text": "size"}, "^text: expected one of the columns"),
+        ({"columns": "age,,"}, "^columns: expected names"),
+        ({"columns": "age", "drop": "age"}, "^columns: 'age' is named as something else"),
+    ):
+        with pytest.raises(InputError, match=message):
+            load_file(file, **options)
+
+
+def test_labels_have_a_value_in_each_row_and_stay_text(tmp_path):
+    file = written(tmp_path, "v,y\n" + "".join(f"{i / 7},0{i % 3}\n" for i in range(30)))
+    assert load_file(file, "y").y.max() == 2
+    with pytest.raises(InputError, match="labels: expected one a row, got none in row 4"):
+        load_file(written(tmp_path, "v,y\n1,a\n2,b\n3,a\n4,b\n5,\n6,b\n"), "y")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (lines()[:-9] + "\n", "line 41 has . cells where the first has 3"),
+        (lines().replace(",red,", ",", 1), "line 2 has 2 cells where the first has 3"),
+        (lines() + "1,red,a,more\n", "cannot be read as .csv"),
+        ("", "cannot be read as .csv .it is empty."),
+        ("a,b\n", r"expected a table with rows"),
+        (lines().replace("red", "r\0d"), "null bytes"),
+    ],
+)
+def test_a_damaged_table_is_named(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        load_file(written(tmp_path, text))
+
+
+def test_a_table_in_another_encoding_or_cut_off_is_named(tmp_path):
+    for encoding in ("utf-16", "latin-1"):
+        with pytest.raises(InputError, match="data: .* cannot be read as .csv"):
+            load_file(written(tmp_path, lines().replace("red", "röd"), encoding=encoding))
+    file = tmp_path / "cut.csv.gz"
+    file.write_bytes(gzip.compress(lines().encode())[:-20])
+    with pytest.raises(InputError, match="data: .*cut.csv.gz cannot be read as .csv.gz"):
+        load_file(str(file))
+
+
+def test_a_packed_table_larger_than_memory_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("vade_tf.data.tables.memory", lambda: 1000)
+    monkeypatch.setattr("vade_tf.reading.memory", lambda: 1000)
+    with pytest.raises(InputError, match="this machine has"):
+        load_file(written(tmp_path, "a,b\n" + "1.5,2.5\n" * 1000, "t.csv.gz"))
+
+
+def test_new_rows_of_a_table_are_coded_as_those_before(tmp_path):
+    first = load_file(written(tmp_path, lines()), "group")
+    again = coded(json.loads(json.dumps(first.schema.to_dict())))
+    assert again == first.schema
+    text = "colour;extra;age\nblue;1;20,5\npink;2;?\nred;3;700\n"
+    new = load_file(written(tmp_path, text, "new.csv"), schema=again)
+    np.testing.assert_array_equal(new.x, [[20.5, 1, 0, 0], [np.nan] * 4, [700, 0, 0, 1]])
+    assert "'extra'" in new.notice
+    assert "'pink': taken as missing" in new.notice
+    with pytest.raises(InputError, match="got a table without 'age'"):
+        load_file(written(tmp_path, "colour\nred\n", "less.csv"), schema=again)
+    with pytest.raises(InputError, match="'age', got 'old' at row 1"):
+        load_file(written(tmp_path, "colour,age\nred,1\nred,old\n", "old.csv"), schema=again)
+
+
+def test_a_run_without_a_schema_takes_a_table_as_plain_numbers(tmp_path):
+    """As every run did before there were schemas: nothing dropped, no logarithm, no missing cells."""
+    rows = np.stack([np.arange(20), np.full(20, 7), np.exp(np.arange(20))], axis=1).astype("f4")
+    file = written(tmp_path, "id,c,v\n" + "".join(",".join(map(repr, map(float, row))) + "\n" for row in rows))
+    data = load_file(file, plain=True)
+    np.testing.assert_allclose(data.x, rows, rtol=1e-6)
+    assert data.schema is None
+    with pytest.raises(InputError, match="got nan at row 1"):
+        load_file(written(tmp_path, "a,b\n1,2\n,4\n"), plain=True)
+    with pytest.raises(InputError, match="column 'b', got 'x' at row 1"):
+        load_file(written(tmp_path, "a,b\n1,2\n3,x\n"), plain=True)
+
+
+def test_an_array_of_new_rows_for_a_table(tmp_path):
+    schema = load_file(written(tmp_path, "a,b\n" + "".join(f"{i * i},{i % 2}\n" for i in range(30)))).schema
+    np.save(tmp_path / "new.npy", [[3.0, 1.0], [4.0, 5.0]])
+    np.testing.assert_array_equal(load_file(str(tmp_path / "new.npy"), schema=schema).x, [[3, 1], [4, np.nan]])
+    np.save(tmp_path / "wide.npy", np.ones((2, 3)))
+    with pytest.raises(InputError, match=r"expected a table, or an array with its 2 columns \(a, b\), got .* \(2, 3\)"):
+        load_file(str(tmp_path / "wide.npy"), schema=schema)
+
+
+def test_endings_in_capitals(tmp_path):
+    usual(load_file(written(tmp_path, lines(), "T.CSV"), "group"))
+    np.save(tmp_path / "x.npy", np.eye(3))
+    (tmp_path / "x.npy").rename(tmp_path / "x.NPY")
+    assert load_file(str(tmp_path / "x.NPY")).x.shape == (3, 3)
+
+
+def test_parquet(tmp_path):
+    frame = pandas.DataFrame({"age": AGES, "colour": pandas.Categorical(COLOURS), "group": GROUPS})
+    frame.to_parquet(tmp_path / "t.parquet")
+    usual(load_file(str(tmp_path / "t.parquet"), "group"))
+    frame.set_index("group").assign(born=pandas.Timestamp("2020-01-01") + pandas.to_timedelta(AGES, "D")).to_parquet(
+        tmp_path / "i.parquet"
+    )
+    data = load_file(str(tmp_path / "i.parquet"))
+    assert data.schema.features == ["age", "colour=blue", "colour=green", "colour=red", "born"]
+    (tmp_path / "cut.parquet").write_bytes((tmp_path / "t.parquet").read_bytes()[:-9])
+    with pytest.raises(InputError, match=r"data: .*cut.parquet"):
+        load_file(str(tmp_path / "cut.parquet"))
+
+
+@pytest.mark.parametrize("names", [("x", "y"), ("X", "y"), ("X", "Y")])
+def test_arrays_of_several_names(tmp_path, names, rng):
+    x, y = rng.normal(size=(20, 3)).astype("f4"), np.arange(20) % 2
+    np.savez(tmp_path / "a.npz", **dict(zip(names, (x, y), strict=True)))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name, array in zip(names, (x, y), strict=True):
+            file[name] = array
+    for name in ("a.npz", "a.h5"):
+        data = load_file(str(tmp_path / name))
+        np.testing.assert_array_equal(data.x, x)
+        np.testing.assert_array_equal(data.y, y)
+    with pytest.raises(InputError, match=r"expected one of the arrays .* got .z"):
+        load_file(str(tmp_path / "a.h5"), "z")
+    with pytest.raises(InputError, match="columns: goes with a table"):
+        load_file(str(tmp_path / "a.h5"), columns="a")
+
+
+def test_text_labels_of_hdf5_and_one_that_claims_too_much(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["X"], file["Y"] = np.eye(4), np.array([b"T", b"B", b"T", b"B"], dtype=object)
+    np.testing.assert_array_equal(load_file(str(tmp_path / "a.h5")).y, [1, 0, 1, 0])
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file.create_dataset("X", (1 << 40, 1 << 10), "f4", chunks=True)
+    with pytest.raises(InputError, match=r"data: .*b.h5 cannot be read as .h5 \(x needs|X needs"):
+        load_file(str(tmp_path / "b.h5"))
+    (tmp_path / "c.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    with pytest.raises(InputError, match=r"data: .*c.h5"):
+        load_file(str(tmp_path / "c.h5"))
+
+
+@pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_matrix])
+def test_annotated_data(tmp_path, form):
+    anndata = pytest.importorskip("anndata")
+    x = np.where(np.arange(60).reshape(12, 5) % 3, 0.0, np.arange(60).reshape(12, 5)).astype("f4")
+    about = pandas.DataFrame({"kind": ["T", "B"] * 6}, index=[f"cell {i}" for i in range(12)])
+    anndata.AnnData(form(x), obs=about).write_h5ad(tmp_path / "a.h5ad")
+    data = load_file(str(tmp_path / "a.h5ad"), "kind")
+    np.testing.assert_array_equal(np.asarray(data.x), x)
+    assert isinstance(data.x, SparseRows) == (form is scipy.sparse.csr_matrix)
+    np.testing.assert_array_equal(data.y, [1, 0] * 6)
+    assert data.ids.tolist() == list(about.index)
+    with pytest.raises(InputError, match="labels: expected one of the columns"):
+        load_file(str(tmp_path / "a.h5ad"), "type")
+
+
+def test_a_folder_of_grey_images(tmp_path, rng):
+    images = rng.integers(0, 256, (5, 6, 4)).astype("u1")
+    for i, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / f"{9 - i}.png")
+    (tmp_path / "notes.txt").write_text("no image")
+    data = load_file(str(tmp_path))
+    np.testing.assert_array_equal(data.x, images[::-1].reshape(5, 24))
+    assert (data.x.dtype, data.image_shape, data.has_holes) == (np.uint8, (6, 4), False)
+    assert data.ids.tolist() == ["5.png", "6.png", "7.png", "8.png", "9.png"]
+    assert data.notice == "grey images of 6 x 4 pixels"
+    assert len(data.schema.features) == sum(width for _, width in data.schema.blocks) == 24
+
+
+def test_images_of_colour_and_grey_ones_stored_as_colour(tmp_path, rng):
+    grey = rng.integers(0, 256, (4, 5, 5)).astype("u1")
+    for name, more in (("grey", 0), ("colour", 1)):
+        (tmp_path / name).mkdir()
+        for i, image in enumerate(grey):
+            colours = np.stack([image, image, image // (1 + more)], axis=-1)
+            Image.fromarray(colours).save(tmp_path / name / f"{i}.png")
+    np.testing.assert_array_equal(load_file(str(tmp_path / "grey")).x, grey.reshape(4, 25))
+    data = load_file(str(tmp_path / "colour"))
+    assert (data.x.shape, data.image_shape) == ((4, 75), None)
+    assert data.notice == "colour images of 5 x 5 pixels"
+
+
+def test_images_of_several_sizes_are_brought_to_one_and_new_ones_too(tmp_path):
+    for i, size in enumerate([(8, 6), (8, 6), (10, 6), (16, 12)]):
+        Image.new("L", size, 40 * i).save(tmp_path / f"{i}.png")
+    data = load_file(str(tmp_path))
+    assert data.image_shape == (6, 9)
+    assert "4 of another size were brought to it" in data.notice
+    np.testing.assert_array_equal(data.x.min(axis=1), [0, 40, 80, 120])
+    new = tmp_path / "new"
+    new.mkdir()
+    Image.new("RGB", (30, 30), (9, 9, 9)).save(new / "a.jpg")
+    again = load_file(str(new), schema=coded(json.loads(json.dumps(data.schema.to_dict()))))
+    assert again.x.shape == (1, 54)
+    np.testing.assert_array_equal(again.x, 9)
+
+
+def test_folders_that_hold_no_images_or_damaged_ones_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"data: expected images \(.png, .*\) in .*, found none"):
+        load_file(str(tmp_path))
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:40])
+    with pytest.raises(InputError, match=r"data: .*b.png cannot be read as an image"):
+        load_file(str(tmp_path))
+    (tmp_path / "b.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"data: .*b.png cannot be read as an image"):
+        load_file(str(tmp_path))
+
+
+SAYINGS = [f"{('cat purrs', 'dog barks')[i % 2]} number{i % 4} the the alone{i}" for i in range(20)]
+
+
+def test_a_column_of_texts_becomes_weighted_words(tmp_path):
+    text = "kind\tsaying\n" + "".join(f"{i % 2}\t{saying}\n" for i, saying in enumerate(SAYINGS))
+    data = load_file(written(tmp_path, text, "t.tsv"), "kind", text="saying")
+    words = {"cat", "purrs", "dog", "barks", "number0", "number1", "number2", "number3"}
+    assert set(data.schema.features) == words  # what all texts have, or one alone, tells none apart
+    assert isinstance(data.x, SparseRows)
+    dense = np.asarray(data.x)
+    np.testing.assert_allclose((dense**2).sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal((dense > 0).sum(axis=1), 3)
+    np.testing.assert_array_equal(data.y, [0, 1] * 10)
+    again = coded(json.loads(json.dumps(data.schema.to_dict())))
+    new = load_file(written(tmp_path, f'saying\n{SAYINGS[3]}\nnothing known\n""\n', "new.csv"), schema=again)
+    np.testing.assert_allclose(np.asarray(new.x), [dense[3], 0 * dense[3], 0 * dense[3]], rtol=1e-6)
+
+
+def test_a_file_of_one_text_a_line(tmp_path):
+    data = load_file(written(tmp_path, "\n".join(SAYINGS) + "\n\n", "t.txt"), text="lines")
+    assert data.x.shape == (20, 8)
+    assert data.notice.startswith("each line is a text: TF-IDF of its 8 most frequent words")
+    new = load_file(written(tmp_path, "the dog barks\n", "new.txt"), schema=data.schema)
+    assert sorted(np.asarray(data.schema.features)[np.asarray(new.x)[0] > 0]) == ["barks", "dog"]
+    with pytest.raises(InputError, match="text: expected texts that share words"):
+        load_file(written(tmp_path, "one\ntwo\n", "few.txt"), text="lines")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"form": "program"},
+        {"form": ["table"]},
+        {"form": "texts", "column": "a", "words": ["a", "a"], "idf": [1.0, 1.0]},
+        {"form": "texts", "column": "a", "words": ["a"], "idf": []},
+        {"form": "texts", "column": "a", "words": ["a"], "idf": [float("inf")]},
+        {"form": "texts", "column": 1, "words": ["a"], "idf": [1.0]},
+        {"form": "pictures", "height": 1 << 20, "width": 1 << 20, "channels": 1},
+        {"form": "pictures", "height": 0, "width": 4, "channels": 1},
+        {"form": "pictures", "height": 4, "width": 4, "channels": 2},
+        {"form": "pictures", "height": 4.5, "width": 4, "channels": 1},
+    ],
+)
+def test_damaged_schemas_are_refused(values):
+    with pytest.raises(ValueError, match=r"expected|words"):
+        coded(values)

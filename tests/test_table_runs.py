@@ -1,0 +1,209 @@
+"""Runs and clusterers on tables: the schema is kept with them, said once, and codes new rows."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pandas
+import pytest
+
+import vade_tf
+from vade_tf import VaDEClusterer
+from vade_tf.data.files import load_file
+from vade_tf.data.schema import Schema
+from vade_tf.errors import InputError, UnitsWarning
+from vade_tf.report import rows as report_rows
+from vade_tf.runs import rows, seeds
+from vade_tf.runs import train as training
+from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.folder import Run
+from vade_tf.runs.load import load
+from vade_tf.training.reporter import Silent
+
+SMALL = {"pretrain_epochs": 1, "epochs": 1, "clusters": 2, "hidden": (8, 8), "latent_dim": 2, "precision": "float32"}
+
+
+class Heard(Silent):
+    """Keeps what is said."""
+
+    def __init__(self):
+        self.said = []
+
+    def say(self, text):
+        self.said.append(text)
+
+
+@pytest.fixture(scope="module")
+def frame():
+    """80 rows in two groups: an index, a number, a truth value, a category and the group."""
+    r = np.random.default_rng(0)
+    group = np.arange(80) % 2
+    colour = np.where(r.random(80) < 0.8, np.array(["red", "blue"])[group], "green")
+    age = (30 + 40 * group + r.normal(size=80)).round(2)
+    return pandas.DataFrame({"id": range(80), "age": age, "ill": r.random(80) < 0.5, "colour": colour, "group": group})
+
+
+@pytest.fixture(scope="module")
+def run(frame, tmp_path_factory):
+    """(folder of a run on the table, what was said)."""
+    folder, heard = tmp_path_factory.mktemp("table"), Heard()
+    frame.to_csv(folder / "t.csv", index=False)
+    config = TrainConfig.create(data=str(folder / "t.csv"), labels="group", **SMALL)
+    training.train(config, folder / "run", reporter=heard, export=False)
+    return folder / "run", heard.said
+
+
+def test_a_run_keeps_its_schema_and_says_it_once(run, frame):
+    folder, said = run
+    kept = Run.open(folder).schema
+    assert kept.features == ["age", "ill", "colour=blue", "colour=green", "colour=red"]
+    assert kept.dropped == {"id": "it counts the rows from 0", "group": "labels for scoring"}
+    assert said[0] == "\n".join(kept.describe())
+    assert json.loads((folder / "schema.json").read_text())["form"] == "table"
+
+
+def test_a_study_says_it_once(run, tmp_path):
+    config = Run.open(run[0]).config
+    heard = Heard()
+    seeds.train_seeds(config, tmp_path / "study", 2, reporter=heard, export=False)
+    assert sum("left out" in text for text in heard.said) == 1
+    assert all((tmp_path / "study" / f"seed-{seed}" / "schema.json").exists() for seed in (0, 1))
+
+
+def test_new_rows_are_coded_as_the_run_has_it(run, frame, tmp_path):
+    new = frame.iloc[10:16, ::-1].drop(columns=["id", "group"]).assign(more=1)
+    new.to_csv(tmp_path / "new.csv", index=False, sep=";", decimal=",")
+    with pytest.warns(UnitsWarning, match="ignored: 'more'"):
+        data, _ = report_rows.load_rows(Run.open(run[0]), load(run[0]), data=str(tmp_path / "new.csv"))
+    whole = load_file(str(run[0].parent / "t.csv"), "group")
+    np.testing.assert_array_equal(data.x, whole.x[10:16])
+    again, trained_on = report_rows.load_rows(Run.open(run[0]), load(run[0]))
+    np.testing.assert_array_equal(again.x, whole.x)
+    assert trained_on == 80
+
+
+def test_the_rules_of_today_do_not_change_a_run_of_before(run, tmp_path):
+    """The schema that is kept decides, and not what would be found now."""
+    shutil.copytree(run[0], tmp_path / "run")
+    values = json.loads((tmp_path / "run" / "schema.json").read_text())
+    values["columns"][0].update(log=True, scale=2.0)
+    (tmp_path / "run" / "schema.json").write_text(json.dumps(values))
+    old = Run.open(tmp_path / "run")
+    before, now = rows.load_whole(old.config, old), rows.load_whole(old.config)
+    np.testing.assert_allclose(before.x[:, 0], np.log1p(now.x[:, 0] / 2), rtol=1e-6)
+    with pytest.raises(InputError, match="expected the data it was trained on"):
+        report_rows.load_rows(old, load(old.path))
+
+
+def test_a_run_without_a_schema_reads_its_table_as_it_did(tmp_path):
+    r = np.random.default_rng(0)
+    table = pandas.DataFrame({"no": range(40), "c": 7, "v": r.normal(size=40), "w": np.exp(3 * r.normal(size=40))})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    config = TrainConfig.create(data=str(tmp_path / "t.csv"), **SMALL)
+    training.train(config, tmp_path / "run", whole=load_file(config.data, plain=True), export=False)
+    old = Run.open(tmp_path / "run")
+    assert old.schema is None
+    data, trained_on = report_rows.load_rows(old, load(old.path))
+    assert (data.x.shape, trained_on) == ((40, 4), 40)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"form": "table"}',
+        b'{"form": "table", "columns": [], "dropped": []}',
+        b'{"form": 3}',
+        b"\xff",
+    ],
+)
+def test_a_damaged_schema_is_named(run, tmp_path, content):
+    shutil.copytree(run[0], tmp_path / "run")
+    (tmp_path / "run" / "schema.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"schema.json is missing or damaged .* copy the run folder again"):
+        _ = Run.open(tmp_path / "run").schema
+
+
+def test_a_schema_left_by_a_kill_is_no_obstacle(run, tmp_path):
+    (tmp_path / "schema.json").write_bytes((run[0] / "schema.json").read_bytes())
+    (tmp_path / "data.json").write_bytes((run[0] / "data.json").read_bytes())
+    training.train(Run.open(run[0]).config, tmp_path, export=False)
+
+
+def test_choices_of_columns_go_with_a_file():
+    for name in ("columns", "drop", "id", "text"):
+        with pytest.raises(InputError, match=f"^{name}: goes with data=FILE"):
+            TrainConfig.create(dataset="mnist", **{name: "a"})
+
+
+@pytest.fixture(scope="module")
+def features(frame):
+    return frame.drop(columns="group")
+
+
+@pytest.fixture(scope="module")
+def fitted(features):
+    small = {name: value for name, value in SMALL.items() if name != "clusters"}
+    return VaDEClusterer(n_clusters=2, random_state=0, **small).fit(features)
+
+
+def test_a_frame_is_fitted_by_its_schema(fitted, features):
+    assert fitted.schema_ == Schema.infer(features)
+    assert fitted.model_.n_features == 5
+    assert fitted.n_features_in_ == 4
+    assert list(fitted.feature_names_in_) == list(features)
+    np.testing.assert_array_equal(fitted.predict(features), fitted.labels_)
+    assert fitted.transform(features).shape == (80, 2)
+
+
+def test_samples_and_decoded_codes_are_rows_of_the_frame(fitted, features):
+    drawn, _ = fitted.sample(50, random_state=0)
+    decoded = fitted.inverse_transform(fitted.transform(features))
+    for table, n in ((drawn, 50), (decoded, 80)):
+        assert list(table) == ["age", "ill", "colour"]
+        assert len(table) == n
+        assert set(table["colour"]) <= {"red", "green", "blue"}
+        assert table["ill"].dtype == bool
+        assert table["age"].between(0, 120).all()
+
+
+def test_new_frames_are_checked_against_the_schema(fitted, features):
+    odd = features.head(4).assign(colour=["red", "pink", "blue", "green"])
+    with pytest.raises(ValueError, match="feature names should match"):
+        fitted.predict(features.rename(columns={"age": "years"}))
+    with pytest.raises(InputError, match="^X: expected a number .* 'age', got 'old' at row 1"):
+        fitted.predict(odd.assign(colour="red", age=[1, "old", 2, 3]))
+    with pytest.warns(UnitsWarning, match="'pink': taken as missing"):
+        rows = fitted._rows(odd)[0]
+    np.testing.assert_array_equal(np.isnan(rows).any(axis=1), [False, True, False, False])
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_the_same_rows_as_an_array(fitted, features):
+    np.testing.assert_array_equal(fitted.predict(features.to_numpy()), fitted.labels_)
+
+
+def test_a_saved_clusterer_keeps_the_schema(fitted, features, tmp_path):
+    fitted.save(tmp_path / "t.vade")
+    again = VaDEClusterer.load(tmp_path / "t.vade")
+    assert again.schema_ == fitted.schema_
+    np.testing.assert_array_equal(again.predict_proba(features), fitted.predict_proba(features))
+    pandas.testing.assert_frame_equal(again.sample(5, random_state=1)[0], fitted.sample(5, random_state=1)[0])
+
+
+def test_a_fit_on_an_array_after_one_on_a_frame_has_no_schema(fitted, features):
+    again = VaDEClusterer(**fitted.get_params())
+    again.fit(features)
+    x = features[["age", "ill"]].to_numpy(float)
+    assert again.fit(x).schema_ is None
+    assert isinstance(again.sample(3)[0], np.ndarray)
+    assert again.predict(pandas.DataFrame(x)).shape == (80,)
+
+
+def test_fit_takes_a_frame(features):
+    names = {field.name for field in dataclasses.fields(vade_tf.Settings)}
+    settings = vade_tf.Settings(**{name: value for name, value in SMALL.items() if name in names})
+    assert vade_tf.fit(features, settings).model.n_features == 5
