@@ -20,6 +20,7 @@ def module(name: str):
 
 
 anomaly, tables = module("anomaly"), module("tables")
+scores = module("anomaly_scores")
 
 
 def numbered(n: int, anomalies: int):
@@ -83,7 +84,7 @@ def test_rows_are_standardised_on_the_training_rows(tmp_path):
 def test_nearest_neighbours_are_those_of_all_distances():
     r = np.random.default_rng(0)
     train, test = r.normal(size=(40, 3)), r.normal(size=(9, 3))
-    found = anomaly.knn(train, test, 0)
+    found = scores.knn(train, test, 0)
     every = np.sort(cdist(test, train), axis=1)
     np.testing.assert_allclose(found["distance 5"], every[:, 4])
     np.testing.assert_allclose(found["distance 32"], every[:, 31])
@@ -102,11 +103,11 @@ def test_the_parts_of_the_joined_score_are_their_definitions():
     train, rows = r.normal(size=(50, 3)) @ r.normal(size=(3, 3)), r.normal(size=(7, 3))
     covariance = np.cov(train.T) + 1e-3 * np.eye(3)
     distances = 0.5 * cdist(rows, train.mean(axis=0)[None], "mahalanobis", VI=np.linalg.inv(covariance))[:, 0] ** 2
-    np.testing.assert_allclose(anomaly.mahalanobis(train, rows), distances)
+    np.testing.assert_allclose(scores.mahalanobis(train, rows), distances)
     ordered = np.arange(99.0)[:, None]  # 49 is the median: no tail
-    tails = anomaly.column_tails(ordered, np.array([[49.0], [-5.0], [500.0], [9.0]]))
+    tails = scores.column_tails(ordered, np.array([[49.0], [-5.0], [500.0], [9.0]]))
     np.testing.assert_allclose(tails, -np.log([1.0, 0.01, 0.01, 0.21]), atol=1e-9)
-    surprises = anomaly.surprise(ordered[:, 0], np.array([97.5, 200.0, 300.0]))
+    surprises = scores.surprise(ordered[:, 0], np.array([97.5, 200.0, 300.0]))
     np.testing.assert_allclose(surprises, -np.log([0.015, 0.005, 0.005]), atol=0.02)
     assert surprises[1] < surprises[2]  # beyond every training row, still in order
 
