@@ -84,16 +84,18 @@ def importance_weighted(fitted, train: np.ndarray, test: np.ndarray) -> np.ndarr
     model = fitted.model_
     noise = np.random.default_rng(0).standard_normal((DRAWS, model.prior.latent_dim)).astype(np.float32)
 
+    @tf.function(reduce_retracing=True)
     def score(rows):
         m, log_s2 = model.encode(rows)
         log_pi, mu, log_sigma2 = model.prior.parameters
-        logs = []
-        for each in noise:
+
+        def weight(each):
             z = m + tf.exp(0.5 * log_s2) * each
             prior = tf.reduce_logsumexp(log_pi + elbo.log_normal(z, mu, log_sigma2), axis=-1)
             posterior = -0.5 * tf.reduce_sum(each**2 + log_s2 + elbo.LOG_2PI, axis=-1)
-            logs.append(prior - posterior - model.likelihood.distortion(model.scale(rows), model.x_parameters(z)))
-        return np.log(DRAWS) - tf.reduce_logsumexp(tf.stack(logs), axis=0)
+            return prior - posterior - model.distortion(model.scale(rows), model.x_parameters(z))
+
+        return np.log(DRAWS) - tf.reduce_logsumexp(tf.map_fn(weight, noise), axis=0)
 
     return blockwise(score, test)
 
@@ -118,7 +120,7 @@ def distortion(fitted, train: np.ndarray, test: np.ndarray) -> np.ndarray:
     model = fitted.model_
 
     def score(rows):
-        return model.likelihood.distortion(model.scale(rows), model.x_parameters(model.encode(rows)[0]))
+        return model.distortion(model.scale(rows), model.x_parameters(model.encode(rows)[0]))
 
     return blockwise(score, test)
 
