@@ -96,7 +96,7 @@ def readable(path: str) -> Iterator[tuple[Path, str]]:
     kind = "folder" if file.is_dir() else tables.ending(file)
     if kind not in (*KINDS, "folder"):
         raise InputError(f"data: expected a file ending in {', '.join(KINDS)}, or a folder of images, got {path}")
-    if not file.exists():
+    if not (file.is_file() or file.is_dir()):  # a pipe would be waited for
         raise InputError(f"data: expected an existing file, got {path}, which is not there")
     try:
         yield file, kind
