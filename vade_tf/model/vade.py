@@ -253,8 +253,12 @@ class VaDE(keras.Model):
             distortion, rate_z, rate_c, guidance (unweighted), each [batch] in nats and float32.
         """
         m, log_s2 = self.encode(x if view is None else view, training)
+        return self._terms(self.scale(x), m, log_s2, noise, hints, training)
+
+    def _terms(self, scaled, m, log_s2, noise, hints=None, training=False) -> dict:
+        """`elbo_terms` of scaled x [batch, D] for q(z|x) = N(m, diag s2), [batch, latent] each."""
         z = m + tf.exp(0.5 * log_s2) * noise
-        scaled, out = self.scale(x), self.x_parameters(z, training)
+        out = self.x_parameters(z, training)
         if training and self.log_sigma2_x is not None:
             self._learn_variance(scaled, out)
         log_pi, mu, log_sigma2 = self.prior.parameters
@@ -278,8 +282,10 @@ class VaDE(keras.Model):
         half = np.random.default_rng(0).standard_normal((SCORE_DRAWS // 2, self.prior.latent_dim))
         noise = np.concatenate([half, -half]).astype(np.float32)
 
+        scaled, (m, log_s2) = self.scale(x), self.encode(x)
+
         def bound(draw):
-            terms = self.elbo_terms(x, draw[None, :])
+            terms = self._terms(scaled, m, log_s2, draw[None, :])
             return -(terms["distortion"] + terms["rate_z"] + terms["rate_c"])
 
         return tf.reduce_mean(tf.map_fn(bound, noise), axis=0)
