@@ -135,7 +135,6 @@ def test_the_command_alone_prints_its_four_commands(capsys):
         (["train", "--epoch", "3"], "vade-tf train: unrecognized arguments: --epoch 3; see --help"),
         (["train", "a\nb"], "vade-tf train: unrecognized arguments: a b; see --help"),
         (["evaluate"], "vade-tf evaluate: the following arguments are required: RUN; see --help"),
-        (["predict", "runs/a"], "vade-tf predict: the following arguments are required: --data; see --help"),
         (["export", "runs/a"], "vade-tf export: the following arguments are required: --to; see --help"),
     ],
 )

@@ -335,5 +335,5 @@ def test_evaluate_reads_new_rows_as_predict_does(things, tabled, capsys, monkeyp
     assert (results[0]["n"], results[0]["n_features"], results[0]["seen_in_training"]) == (50, 5, None)
     assert results[0]["elbo"] == pytest.approx(evaluation.findings(model, x).elbo.mean(), rel=1e-4)
     sizes = np.bincount(model.predict(x, verbose=0).argmax(axis=1), minlength=3)
-    assert [each["size"] for each in results[0]["clusters"]] == sizes.tolist()
+    assert [each["rows"] for each in results[0]["clusters"]] == sizes.tolist()
     assert results[0]["elbo"] == pytest.approx(results[1]["elbo"], rel=1e-6)

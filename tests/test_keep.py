@@ -72,9 +72,9 @@ def test_other_groups_than_those_of_the_start_are_said(fitting):
     assert finding.startswith("the clusters are not the groups that the start found (agreement 0.00 of 1)")
 
 
-@pytest.mark.parametrize(("guided", "kept"), [(2, True), (4, False), (0, False)])
+@pytest.mark.parametrize(("guided", "kept"), [(2, True), (4, False), (1, False), (0, False)])
 def test_the_weights_are_those_after_the_last_epoch_that_is_held(rng, guided, kept):
-    """Where something comes after it."""
+    """Where something comes after it, and no more than was held."""
     x = (9.0 * np.eye(3)[GROUPS] + rng.normal(size=(60, 3))).astype("f4")
     settings = Settings(
         clusters=3, latent_dim=2, hidden=(4,), pretrain_epochs=0, epochs=4, guide_epochs=guided, precision="float32"

@@ -14,7 +14,7 @@ from loopback import serving
 from vade_tf.data import features, images, sensors, text
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError
-from vade_tf.model import likelihood
+from vade_tf.model import choice
 
 BODY = bytes(range(256)) * 40
 REMOTES = (
@@ -72,7 +72,7 @@ def test_hhar(server, monkeypatch, rng, nested):
     data = sensors.load_hhar(None, False)
     np.testing.assert_allclose(data.x, x, atol=1e-6)
     np.testing.assert_array_equal(data.y, y - 1)
-    scale, offset = likelihood.choose(data).units(data)
+    scale, offset = choice.choose(data).units(data)
     assert (data.likelihood, offset, data.x.dtype) == ("gaussian", 0, np.float32)
     assert scale**2 / 2 == pytest.approx(5)  # the authors' loss: 5 (x - x^)^2
 
@@ -103,8 +103,8 @@ def test_usps(server, monkeypatch, rng):
     data = images.load_usps(None, False)
     np.testing.assert_allclose(data.x, (x + 1) / 2, atol=1e-6)
     np.testing.assert_array_equal(data.y, np.unique(y, return_inverse=True)[1])
-    assert (likelihood.choose(data).name, data.image_shape) == ("bernoulli", (16, 16))
-    assert likelihood.choose(data).units(data) == (1.0, 0.0)
+    assert (choice.choose(data).name, data.image_shape) == ("bernoulli", (16, 16))
+    assert choice.choose(data).units(data) == (1.0, 0.0)
 
 
 def idx(array):
@@ -179,7 +179,7 @@ def test_reuters(server, monkeypatch, rng):
     assert isinstance(data.x, SparseRows)
     np.testing.assert_allclose(data.x[:], 2 * dense / np.where(length == 0, 1, length), rtol=1e-5)
     np.testing.assert_array_equal(data.y, [sorted(text.ROOTS).index(root) for root, _ in kept])
-    assert (likelihood.choose(data).units(data), data.x.dtype) == ((1.0, 0.0), np.float32)
+    assert (choice.choose(data).units(data), data.x.dtype) == ((1.0, 0.0), np.float32)
     assert data.likelihood == "gaussian"
     small, again = text.load_reuters10k(None, False), text.load_reuters10k(None, False)
     assert (small.name, len(small.x)) == ("reuters10k", 6)
@@ -215,7 +215,7 @@ def test_stl10(server, monkeypatch, rng, tmp_path):
     np.testing.assert_array_equal(data.x, photographs[:, 7, 90])  # row 7, column 90
     np.testing.assert_array_equal(data.y, [2, 0, 1, 1, 0])
     assert (data.likelihood, data.image_shape) == ("gaussian", None)
-    assert likelihood.choose(data).units(data) == (1.0, 0.0)
+    assert choice.choose(data).units(data) == (1.0, 0.0)
     monkeypatch.delattr(features, "extract")
     (tmp_path / "cache" / "stl10" / "stl10_binary.tar.gz").write_bytes(b"")  # not looked at again, nor its checksum
     np.testing.assert_array_equal(features.load_stl10(None, False).x, data.x)  # now from the cache

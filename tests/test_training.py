@@ -142,6 +142,7 @@ def test_the_run_folder_holds_what_it_promises(data, whole):
         "checkpoints/pretrained.npz",
         "checkpoints/start.npz",
         "checkpoints/groups.npz",
+        "checkpoints/held.npz",
     }
     rows = rows_of(whole)
     assert [(r["phase"], r["epoch"]) for r in rows] == [

@@ -13,6 +13,7 @@ import sys
 HOMES = {
     "VaDE": "vade_tf.model.vade",
     "GaussianMixturePrior": "vade_tf.model.prior",
+    "Filled": "vade_tf.model.networks",
     "FusedAdam": "vade_tf.model.optimizer",
     "Clustering": "vade_tf.systems.models",
     "Centres": "vade_tf.systems.models",

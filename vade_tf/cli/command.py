@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from vade_tf.cli.signals import at_once
 from vade_tf.cli.speech import error_in_flags, in_flags
-from vade_tf.errors import DivergedError, InputError, StorageError, UnitsWarning, cited
+from vade_tf.errors import DivergedError, InputError, StorageError, cited
 from vade_tf.paths import usable
 from vade_tf.writing import reason
 
@@ -137,17 +137,12 @@ def _terminable() -> Iterator[None]:
 
 @contextmanager
 def _warnings_as_lines(prog: str) -> Iterator[None]:
-    """A warning is a line, once: this package's at once, another library's after work that went well."""
-    said, later = set(), []
+    """A warning is a line, once, after work that went well: what went wrong is one line."""
+    later: list[str] = []
 
     def show(message, category, filename, lineno, file=None, line=None) -> None:
         text = f"{prog}: warning: {_one_line(error_in_flags(str(message)))}"
-        if text in said:
-            return
-        said.add(text)
-        if category is UnitsWarning:
-            print(text, file=sys.stderr)
-        else:
+        if text not in later:
             later.append(text)
 
     with warnings.catch_warnings():

@@ -170,7 +170,7 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
     watch = Watch(x, settings.clusters, settings.seed)
     own = [
         keras_callbacks.Guide(settings.guide_weight, held),
-        Held(fitting.store, held if held < epochs else 0),
+        Held(fitting.store, held if epochs <= 2 * held < 2 * epochs else 0),
         *loop.phase_callbacks(fitting, "fit", range(done, epochs), epochs, watch=watch),
     ]
     guided = min(settings.guide_epochs, epochs)
