@@ -101,10 +101,8 @@ def rows_of(out):
 @pytest.mark.parametrize(
     ("phase", "epoch", "batch"),
     [
-        ("pretrain", 0, 2),
         ("pretrain", 2, 1),
         ("init", 0, 0),
-        ("fit", 0, 1),
         ("fit", 1, 4),
         ("fit", 3, 3),
         ("regroup", 0, 0),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import keras
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
@@ -10,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from vade_tf.data import pipeline
 from vade_tf.errors import InputError
+from vade_tf.model import networks
 from vade_tf.model.prior import GaussianMixturePrior
 from vade_tf.model.vade import VaDE
 from vade_tf.systems.models import Centres, Clustering, FullGaussians
@@ -82,12 +84,22 @@ def _fitting(fitting: Fitting) -> Iterator[None]:
 
 
 def _scaled(fitting: Fitting) -> np.ndarray:
-    """x of every row, float32 [n, D]: dense, also where the rows are sparse."""
-    x, at = np.empty(fitting.data.x.shape, np.float32), 0
+    """x of every row, float32 [n, D]: dense, also where they are sparse; a missing cell is the mean of its column."""
+    x, at, known = np.empty(fitting.data.x.shape, np.float32), 0, _known(fitting)
     for rows in pipeline.blocks(fitting.data.x):
-        x[at : at + len(rows)] = fitting.model.scale(rows)
+        scaled = fitting.model.scale(rows)
+        x[at : at + len(rows)] = scaled if known is None else known(scaled)
         at += len(rows)
     return x
+
+
+def _known(fitting: Fitting) -> keras.Model | None:
+    """What fills the missing cells of x [n, D]; None where there can be none."""
+    found = loop.filled(fitting.data, fitting.model.likelihood)
+    if found is None:
+        return None
+    x = keras.Input((fitting.model.n_features,))
+    return keras.Model(x, networks.Filled(found.fill)(x))
 
 
 def _centres(fitting: Fitting, z: np.ndarray) -> Centres:
@@ -110,5 +122,6 @@ def _gaussians(fitting: Fitting, z: np.ndarray) -> FullGaussians:
 def _clustering(fitting: Fitting, system: str, head, coded: bool = False) -> Clustering:
     """The fitted system; `coded`: on the code of the run's networks, else on x itself."""
     model = fitting.model
-    networks = {"encoder": loop.mean_encoder(model), "decoder": model.decoder} if coded else {}
-    return Clustering(system, head, **networks, likelihood=model.likelihood, scaling=model.scaling)
+    encoder = loop.mean_encoder(model) if coded else _known(fitting)
+    parts = {"encoder": encoder, "decoder": model.decoder if coded else None}
+    return Clustering(system, head, **parts, likelihood=model.likelihood, scaling=model.scaling)

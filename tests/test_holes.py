@@ -1,0 +1,110 @@
+"""Tables of mixed columns with missing cells, from the file to the clusters: rows with holes are clustered, too."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vade_tf import Settings, VaDEClusterer, fit, metrics
+from vade_tf.runs import train as training
+from vade_tf.runs.config import MODELS, TrainConfig
+from vade_tf.runs.load import load
+
+SMALL = {
+    "latent_dim": 3,
+    "hidden": (24,),
+    "pretrain_epochs": 60,
+    "epochs": 60,
+    "batch_size": 64,
+    "precision": "float32",
+}
+
+
+def made(n: int, holes: float, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray]:
+    """Three groups in two numbers, a colour and an answer: the table with holes, without, and the groups."""
+    r = np.random.default_rng(seed)
+    y = np.arange(n) % 3
+    whole = pd.DataFrame(
+        {
+            "weight": 100 + 30 * y + r.normal(size=n),
+            "height": 5 * (y == 1) + r.normal(size=n) / 2,
+            "colour": np.array(["red", "green", "blue"])[np.where(r.random(n) < 0.9, y, r.integers(3, size=n))],
+            "answer": np.array(["no", "yes"])[(y == 2).astype(int)],
+        }
+    )
+    table = whole.copy()
+    for name in table:
+        table.loc[r.random(n) < holes, name] = np.nan
+    return table, whole, y
+
+
+@pytest.fixture(scope="module")
+def table():
+    return made(300, 0.15)
+
+
+@pytest.fixture(scope="module")
+def fitted(table):
+    return VaDEClusterer(3, random_state=0, **SMALL).fit(table[0])
+
+
+def test_rows_with_holes_find_their_group(fitted, table):
+    frame, _, y = table
+    holes = frame.isna().any(axis=1).to_numpy()
+    assert 0.3 < holes.mean() < 0.7
+    assert metrics.accuracy(y, fitted.labels_) > 0.95
+    assert metrics.accuracy(y[holes], fitted.labels_[holes]) > 0.9
+    np.testing.assert_array_equal(fitted.predict(frame), fitted.labels_)
+    assert np.isfinite(fitted.score_samples(frame)).all()
+
+
+def test_new_rows_and_samples_are_of_the_columns(fitted):
+    frame, whole, y = made(90, 0.3, seed=1)
+    assert metrics.accuracy(y, fitted.predict(frame)) > 0.85
+    drawn, cluster = fitted.sample(60, random_state=0)
+    assert list(drawn) == list(whole)
+    assert set(drawn["colour"]) <= {"red", "green", "blue"}
+    assert drawn["weight"].between(80, 180).all()
+    assert metrics.accuracy(cluster, fitted.predict(drawn)) > 0.9
+
+
+def test_a_missing_cell_is_filled_with_what_its_row_says(fitted, table):
+    """Nearer to what was there than the mean of the column, and the colour of the group."""
+    frame, whole, _ = table
+    found = fitted.impute(frame)
+    assert not found.isna().any().any()
+    gone = frame["weight"].isna()
+    error = (found["weight"] - whole["weight"])[gone].abs().mean()
+    assert error < 0.5 * (whole["weight"] - whole["weight"].mean())[gone].abs().mean()
+    gone = frame["colour"].isna()
+    assert (found["colour"] == whole["colour"])[gone].mean() > 0.7
+    pd.testing.assert_series_equal(found["height"][frame["height"].notna()], frame["height"].dropna())
+
+
+def test_a_hole_changes_nothing_but_its_own_row(fitted, table):
+    frame = table[0].iloc[:20].copy()
+    before = fitted.score_samples(frame)
+    frame.iloc[3, 0] = np.nan
+    after = fitted.score_samples(frame)
+    np.testing.assert_allclose(np.delete(after, 3), np.delete(before, 3), rtol=1e-4)
+
+
+def test_a_frame_and_the_python_function_give_the_same(table):
+    settings = Settings(clusters=3, seed=0, **{**SMALL, "pretrain_epochs": 2, "epochs": 2})
+    model = fit(table[0], settings).model
+    again = VaDEClusterer(3, random_state=0, **{**SMALL, "pretrain_epochs": 2, "epochs": 2}).fit(table[0]).model_
+    for mine, theirs in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("system", MODELS)
+def test_every_system_takes_holes_and_its_run_gives_the_same_clusters_again(system, table, tmp_path):
+    table[0].iloc[:60].to_csv(tmp_path / "t.csv", index=False)
+    more = {**SMALL, "pretrain_epochs": 2, "epochs": 2}
+    config = TrainConfig.create(data=str(tmp_path / "t.csv"), model=system, clusters=3, **more)
+    training.train(config, tmp_path / "run", export=system == "vade")
+    kept = pd.read_csv(tmp_path / "run" / "assignments.csv")
+    from vade_tf.data.files import load_file
+
+    rows = load_file(str(tmp_path / "t.csv")).x
+    assert np.isnan(rows).any()
+    np.testing.assert_array_equal(np.asarray(load(tmp_path / "run")(rows)).argmax(axis=1), kept["cluster"])
