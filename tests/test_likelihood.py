@@ -74,7 +74,9 @@ def test_it_is_known_by_its_name_or_is_itself():
     own = Gaussian()
     assert likelihood.get(own) is own
     for wrong in ("poisson", None, ["gaussian"]):
-        with pytest.raises(ValueError, match="likelihood: expected one of bernoulli, gaussian, or a Likelihood, got "):
+        with pytest.raises(
+            ValueError, match="likelihood: expected one of bernoulli, counts, gaussian, or a Likelihood, got "
+        ):
             likelihood.get(wrong)
 
 
@@ -102,7 +104,7 @@ def test_what_rows_get(x, asked, name):
 def test_rows_that_a_likelihood_cannot_take():
     with pytest.raises(InputError, match=r"likelihood: bernoulli expects .* got values from 0 to 2; .*'gaussian'"):
         choice.choose(observe(np.eye(3) * 2, "bernoulli"))
-    with pytest.raises(InputError, match="likelihood: expected one of bernoulli, gaussian"):
+    with pytest.raises(InputError, match="likelihood: expected one of bernoulli, counts, gaussian"):
         choice.choose(observe(np.eye(3), "poisson"))
 
 

@@ -95,7 +95,7 @@ def test_blocks_that_are_none(blocks):
 
 def test_a_saved_model_has_its_columns_and_its_variance(rows, tmp_path):
     filled = networks.Filled([0.5] * 10, [1, 4])
-    parts = networks.build_encoder(10, 3, (8,), filled=filled), networks.build_decoder(10, 3, (8,))
+    parts = networks.build_encoder(10, 3, (8,), first=filled), networks.build_decoder(10, 3, (8,))
     model = VaDE(*parts, 2, Mixed(BLOCKS))
     model.set_variance(np.linspace(0.1, 1, 10))
     model.save(tmp_path / "m.keras")
@@ -111,7 +111,7 @@ def test_the_encoder_reads_a_value_and_a_flag_in_place_of_a_missing_cell():
     layer = networks.Filled([7.0, 8.0, 9.0], [0, 2])
     found = layer(np.array([[1, np.nan, np.nan], [4, 5, 6]], "f4")).numpy()
     np.testing.assert_array_equal(found, [[1, 8, 9, 0, 1], [4, 5, 6, 0, 0]])
-    shapes = [tuple(w.shape) for w in networks.build_encoder(3, 2, (4,), filled=layer).weights]
+    shapes = [tuple(w.shape) for w in networks.build_encoder(3, 2, (4,), first=layer).weights]
     shapes += [tuple(w.shape) for w in networks.build_decoder(3, 2, (4,)).weights]
     assert shapes == networks.shapes(3, 2, (4,), flags=2)
 

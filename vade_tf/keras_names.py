@@ -14,6 +14,7 @@ HOMES = {
     "VaDE": "vade_tf.model.vade",
     "GaussianMixturePrior": "vade_tf.model.prior",
     "Filled": "vade_tf.model.networks",
+    "LogCounts": "vade_tf.model.counts",
     "FusedAdam": "vade_tf.model.optimizer",
     "Clustering": "vade_tf.systems.models",
     "Centres": "vade_tf.systems.models",

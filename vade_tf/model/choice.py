@@ -5,11 +5,13 @@ import math
 import numpy as np
 
 from vade_tf.errors import InputError
+from vade_tf.model.counts import Counts
 from vade_tf.model.likelihood import Bernoulli, Gaussian, Likelihood, get
 from vade_tf.model.mixed import Mixed
 
 MOST = 1e30  # value of a row; float32 cannot square more
 CONTRAST = 0.4  # MNIST has 0.78, digits 0.51; TF-IDF of texts 0.18, tables scaled to [0, 1] about 0.1 to 0.3
+COUNTED, MOSTLY, TAIL = 20, 0.5, 10.0  # counts: features at least, share of zeros, largest over mean of what is not 0
 LOOKED_AT = 10_000  # rows, at most, whose values are compared with those of the training
 BLOCK = 8192  # rows checked together: keeps the check of a large memory-mapped file small
 
@@ -27,6 +29,8 @@ def choose(observations) -> Likelihood:
     Raises:
         InputError: the likelihood is unknown, or cannot be that of these rows.
     """
+    if observations.likelihood in ("auto", Counts.name) and (size := _size(observations)) is not None:
+        return Counts(size)
     about = observations.low, observations.high, observations.x.dtype
     if observations.schema is not None and observations.standardise and observations.x.dtype != np.uint8:
         return _of_columns(observations, about)  # of a table; texts have one unit, and pictures are bytes
@@ -39,7 +43,37 @@ def choose(observations) -> Likelihood:
         return get("bernoulli") if grey else _gaussian(observations)
     found = get(observations.likelihood)
     found.check(*about)
+    if found.name == Counts.name:
+        raise InputError(
+            "likelihood: counts expects whole numbers from 0 up, got others; give them as they were counted"
+        )
     return _gaussian(observations) if found.name == "gaussian" else found
+
+
+def _size(observations) -> float | None:
+    """The median sum of rows that are counts; None where they are none, or are not asked for and do not look like it.
+
+    Counts are whole numbers from 0 up, mostly 0, with a long tail: so grey values, ranks and marks are none.
+    """
+    x, asked = observations.x, observations.likelihood == Counts.name
+    if observations.low < 0 or (x.dtype == np.uint8 and not asked):
+        return None
+    if not asked and (observations.image_shape is not None or x.shape[1] < COUNTED):
+        return None
+    sums, zeros, total, cells = [], 0, 0.0, 0
+    for start in range(0, len(x), BLOCK):
+        rows = np.asarray(x[start : start + BLOCK])
+        if not np.array_equal(rows, np.round(rows)):  # NaN is not equal either
+            return None
+        sums.append(rows.sum(axis=1, dtype=np.float64))
+        zeros, total, cells = zeros + int((rows == 0).sum()), total + float(sums[-1].sum()), cells + rows.size
+        if not asked and zeros < MOSTLY * cells:
+            return None
+    if (
+        not asked and observations.high * (cells - zeros) < TAIL * total
+    ):  # the largest against the mean of what is there
+        return None
+    return max(float(np.median(np.concatenate(sums))), 1.0)
 
 
 def _gaussian(observations) -> Gaussian:

@@ -28,6 +28,7 @@ class Likelihood:
 
     name: str
     learns_variance = False  # whether `distortion` and `distribution` take log sigma2 [D], which VaDE keeps and learns
+    compares_columns = True  # whether rows of scaled x are near one another where they are alike
     takes_missing = False  # whether a NaN in x is a cell that is not known
 
     def distribution(self, parameters) -> tfd.Distribution:

@@ -23,7 +23,7 @@ def build_encoder(
     hidden: Sequence[int] = HIDDEN,
     precision: str | None = None,
     seed: int = 0,
-    filled: "Filled | None" = None,
+    first: keras.layers.Layer | None = None,
 ) -> keras.Model:
     """Dense encoder of q(z|x) = N(m, diag s2).
 
@@ -37,14 +37,14 @@ def build_encoder(
         precision: Keras dtype policy of the wide layers, e.g. "mixed_bfloat16"; default the global one,
             `keras.config.dtype_policy()`, which is float32 unless it was set.
         seed: of the initial weights; same seed, same weights.
-        filled: what it reads cells with that are missing; default: none are, x has no NaN.
+        first: layer that x goes through first, such as `Filled` or `counts.LogCounts`; default none.
 
     Returns:
         Model from x [batch, D] to (m, log s2), both [batch, latent_dim] in float32.
     """
     x = h = keras.Input((n_features,), name="x")
-    if filled is not None:
-        h = filled(x)
+    if first is not None:
+        h = first(x)
     for i, width in enumerate(hidden):
         h = _dense(width, f"encoder_{i}", (seed, 0, i), activation="relu", dtype=precision)(h)
     m = _dense(latent_dim, "z_mean", (seed, 0, len(hidden)))(h)

@@ -40,7 +40,7 @@ def fit(fitting: Fitting) -> "GMVAE":
         hidden=settings.hidden,
         precision=fitting.precision,
         seed=settings.seed,
-        filled=loop.filled(fitting.data, vade.likelihood),
+        first=loop.first_layer(fitting.data, vade.likelihood),
     )
     model = GMVAE(encoder, vade.decoder, settings.clusters, vade.likelihood, scaling=vade.scaling, seed=settings.seed)
     loop.fit_keras(fitting, model, lambda span: fitting.batches("fit", span))

@@ -15,6 +15,7 @@ from vade_tf.data import pipeline
 from vade_tf.data.dataset import Observations, observe
 from vade_tf.errors import InputError, cited
 from vade_tf.model import choice, networks
+from vade_tf.model.counts import Counts, LogCounts, log_counts
 from vade_tf.model.likelihood import Likelihood
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
@@ -214,12 +215,25 @@ def build_model(data: Observations, settings: Resolved, precision: str, own=None
             "precision": precision,
             "seed": settings.seed,
         }
-        own = networks.build_encoder(**shape, filled=filled(data, likelihood)), networks.build_decoder(**shape)
+        own = networks.build_encoder(**shape, first=first_layer(data, likelihood)), networks.build_decoder(**shape)
     scaling = networks.build_scaling(*likelihood.units(data))
     if not isinstance(own, (tuple, list)) or len(own) != 2:
         raise InputError(f"networks: expected a pair (encoder, decoder), got {reprlib.repr(own)}")
     encoder, decoder = own
     return VaDE(encoder, decoder, settings.clusters, likelihood, scaling=scaling, seed=settings.seed)
+
+
+def first_layer(data: Observations, likelihood: Likelihood) -> keras.layers.Layer | None:
+    """What the encoder reads rows with, where it does not take them as the likelihood does."""
+    if isinstance(likelihood, Counts):
+        total, squares = np.zeros((2, data.x.shape[1]))
+        for rows in pipeline.blocks(data.x):
+            logs = np.asarray(log_counts(rows.astype(np.float32), likelihood.size), np.float64)
+            total, squares = total + logs.sum(axis=0), squares + (logs**2).sum(axis=0)
+        mean = total / len(data.x)
+        std = np.sqrt(np.maximum(squares / len(data.x) - mean**2, 0))
+        return LogCounts(likelihood.size, mean, np.where(std < 1e-6, 1.0, std))
+    return filled(data, likelihood)
 
 
 def filled(data: Observations, likelihood: Likelihood) -> networks.Filled | None:

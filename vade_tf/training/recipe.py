@@ -213,7 +213,7 @@ def _held_groups(fitting: Fitting, epoch: int) -> np.ndarray:
 def is_table(fitting: Fitting) -> bool:
     """Whether rows are what their columns say one by one, and not images, texts or the caller's networks' business."""
     data = fitting.data
-    plain = data.image_shape is None and data.standardise
+    plain = data.image_shape is None and data.standardise and fitting.model.likelihood.compares_columns
     return plain and data.x.shape[1] <= OWN_FEATURES and not fitting.own_networks
 
 

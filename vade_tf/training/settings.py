@@ -76,8 +76,8 @@ class Settings:
     )
     likelihood: str = option(
         "auto",
-        "p(x|z); auto: bernoulli for images in [0, 1] and the like, else gaussian",
-        choices=("auto", "bernoulli", "gaussian"),
+        "p(x|z); auto: bernoulli for images in [0, 1] and the like, counts for what is counted, else gaussian",
+        choices=("auto", "bernoulli", "counts", "gaussian"),
     )
     batch_size: int = option(None, "rows a step", least=1)
     pretrain_epochs: int | None = option(None, "epochs of the autoencoder (30, longer where rows are few; 0: none)")

@@ -1,0 +1,136 @@
+"""Counts: the negative binomial against SciPy, its dispersion, what counts as counts, and a fit from end to end."""
+
+import keras
+import numpy as np
+import pytest
+import scipy.sparse
+import scipy.special
+import scipy.stats
+import tensorflow as tf
+
+from vade_tf import VaDEClusterer, metrics
+from vade_tf.data.dataset import observe
+from vade_tf.errors import InputError
+from vade_tf.model import choice, networks
+from vade_tf.model.counts import Counts, LogCounts, log_counts
+from vade_tf.model.vade import VaDE
+
+
+@pytest.fixture
+def cells(rng):
+    """Counts of 200 rows and 40 features in three groups, with sizes that differ tenfold: (x, y)."""
+    y = np.arange(200) % 3
+    shares = rng.dirichlet(np.full(40, 0.2), 3)
+    mean = rng.uniform(30, 300, 200)[:, None] * shares[y]
+    return rng.negative_binomial(2.0, 2.0 / (2.0 + mean)).astype("f4"), y
+
+
+def test_the_density_is_that_of_scipy(rng, cells):
+    x, _ = cells
+    out, r = rng.normal(size=x.shape).astype("f4"), rng.uniform(0.05, 3, 40).astype("f4")
+    mean = x.sum(axis=1, keepdims=True) * scipy.special.softmax(out.astype("f8"), axis=1)
+    expected = -scipy.stats.nbinom.logpmf(x, 1 / r, 1 / (1 + r * mean)).sum(axis=1)
+    found = Counts().distortion(tf.constant(x), tf.constant(out), tf.constant(np.log(r)))
+    np.testing.assert_allclose(found, expected, rtol=2e-4)
+
+
+def test_a_row_without_counts_has_density_one_and_a_finite_gradient():
+    out = tf.Variable(tf.zeros((1, 5)))
+    with tf.GradientTape() as tape:
+        nats = Counts().distortion(tf.zeros((1, 5)), out)
+    assert float(nats[0]) == pytest.approx(0, abs=1e-5)
+    assert np.isfinite(tape.gradient(nats, out)).all()
+
+
+def test_the_mean_and_draws_are_of_the_median_size():
+    kind = Counts(250.0)
+    out = np.array([[0.0, 1.0, -2.0]], "f4")
+    np.testing.assert_allclose(kind.mean(out), 250 * scipy.special.softmax(out, axis=1), rtol=1e-5)
+    np.testing.assert_allclose(kind.distribution(tf.constant(out), 0.0).mean(), kind.mean(out), rtol=1e-4)
+
+
+def test_the_dispersion_is_found_by_its_moments(rng):
+    """Rows drawn with r = 0.5 and a known mean give about 0.5; Poisson rows 0."""
+    shares = np.tile([0.1, 0.2, 0.3, 0.4], (20_000, 1))
+    out = np.log(shares).astype("f4")
+    drawn = rng.negative_binomial(2.0, 2.0 / (2.0 + 1000 * shares)).astype("f8")
+    drawn *= 1000 / drawn.sum(axis=1, keepdims=True)  # to the size that the mean assumes
+    found = Counts().variance(tf.constant(drawn.astype("f4")), tf.constant(out)).numpy()
+    mean = 1000 * shares[0]
+    np.testing.assert_allclose(found, ((drawn - mean) ** 2 - mean).mean(axis=0) / mean**2, rtol=1e-3)
+    poisson = rng.multinomial(1000, shares[0], 20_000).astype("f4")
+    assert Counts().variance(tf.constant(poisson), tf.constant(out)).numpy().max() < 1e-3
+
+
+def test_the_encoder_reads_logarithms_of_rows_of_one_size(cells):
+    x, _ = cells
+    logs = np.log1p(x / x.sum(axis=1, keepdims=True) * 100)
+    np.testing.assert_allclose(log_counts(x, 100.0), logs, rtol=1e-5)
+    layer = LogCounts(100.0, logs.mean(axis=0), logs.std(axis=0) + 1e-9)
+    np.testing.assert_allclose(np.asarray(layer(x)).std(axis=0)[x.any(axis=0)], 1, atol=1e-3)
+    np.testing.assert_allclose(layer(7 * x), layer(x), atol=1e-4)  # how much there is in a row is not read
+    np.testing.assert_array_equal(log_counts(np.zeros((1, 4), "f4"), 100.0), np.zeros((1, 4)))
+
+
+NAMES = {
+    "counts": lambda x: x,
+    "counts as integers": lambda x: x.astype("i8"),
+    "sparse counts": lambda x: scipy.sparse.csr_array(x),
+    "words": lambda x: (
+        np.random.default_rng(0).poisson(0.05, (200, 40)) + 8.0 * (np.arange(8000) == 7).reshape(200, 40)
+    ),
+}
+OTHERS = {
+    "grey values": lambda x: np.minimum(x, 16),
+    "zeros and ones": lambda x: (x > 0).astype("f4"),
+    "not whole": lambda x: x / 2,
+    "below 0": lambda x: x - 1,
+    "few features": lambda x: x[:, :10],
+    "mostly there": lambda x: x + 1,
+    "bytes": lambda x: np.minimum(x, 255).astype("u1"),
+    "images": lambda x: x.reshape(200, 5, 8),
+}
+
+
+@pytest.mark.parametrize("form", NAMES.values(), ids=NAMES.keys())
+def test_what_are_counts(cells, form):
+    x = form(cells[0])
+    found = choice.choose(observe(x))
+    assert found.name == "counts"
+    assert found.size == np.median(np.asarray(x.sum(axis=1)))
+
+
+@pytest.mark.parametrize("form", OTHERS.values(), ids=OTHERS.keys())
+def test_what_are_none(cells, form):
+    assert choice.choose(observe(form(cells[0]))).name != "counts"
+
+
+def test_counts_that_are_none_are_refused(cells):
+    with pytest.raises(InputError, match="likelihood: counts expects whole numbers"):
+        choice.choose(observe(cells[0] - 1, "counts"))
+    with pytest.raises(InputError, match="likelihood: counts expects whole numbers"):
+        choice.choose(observe(cells[0] / 2, "counts"))
+
+
+def test_a_fit_finds_the_groups_and_gives_counts_back(cells):
+    x, y = cells
+    small = {"latent_dim": 3, "hidden": (24,), "pretrain_epochs": 60, "epochs": 60, "precision": "float32"}
+    model = VaDEClusterer(3, random_state=0, batch_size=64, **small).fit(x)
+    assert model.model_.likelihood.name == "counts"
+    assert metrics.accuracy(y, model.labels_) > 0.95
+    drawn, cluster = model.sample(90, random_state=0)
+    np.testing.assert_allclose(drawn.sum(axis=1), np.median(x.sum(axis=1)), rtol=1e-4)
+    assert metrics.accuracy(cluster, model.predict(np.round(drawn))) > 0.9
+    with pytest.raises(ValueError, match="X: expected counts, whole numbers from 0 up"):
+        model.predict(x / 2)
+
+
+def test_a_saved_model_has_its_size_and_its_first_layer(cells, tmp_path):
+    x, _ = cells
+    first = LogCounts(90.0, np.zeros(40), np.ones(40))
+    model = VaDE(networks.build_encoder(40, 2, (8,), first=first), networks.build_decoder(40, 2, (8,)), 2, Counts(90.0))
+    model.set_variance(np.full(40, 0.3))
+    model.save(tmp_path / "m.keras")
+    again = keras.saving.load_model(tmp_path / "m.keras")
+    assert again.likelihood.size == 90.0
+    np.testing.assert_array_equal(again.elbo(x), model.elbo(x))

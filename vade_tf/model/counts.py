@@ -1,0 +1,112 @@
+"""p(x|z) of counts: negative binomial, with the size of each row as a known factor (Lopez et al., Nature Methods 2018).
+
+    x_d | z ~ NB(mean l rho_d, variance l rho_d + r_d (l rho_d)^2)        l = sum_d x_d,  rho = softmax of the decoder
+
+Rows are cells, documents or customers; features are what is counted in them. l is observed, so the code says what a row
+consists of and not how much of it there is. r_d, the dispersion of a feature, is learned as the variance of a Gaussian
+is, by its moments.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from vade_tf.errors import InputError
+from vade_tf.model.likelihood import Likelihood, register
+
+SMALL = 1e-8  # of a mean, so that its logarithm is finite
+
+
+@register
+class Counts(Likelihood):
+    """Whole numbers from 0 up, the decoder's parameters are log shares up to a constant. Takes raw counts.
+
+    Args:
+        size: what a row adds up to where none is given, as for samples: the median of the training rows.
+    """
+
+    name = "counts"
+    learns_variance = True
+    compares_columns = False
+
+    def __init__(self, size: float = 1.0):
+        self.size = float(size)
+        if not 0 < self.size < np.inf:
+            raise ValueError(f"a size of {size}")
+
+    def config(self):
+        return {"name": self.name, "size": self.size}
+
+    def mean(self, parameters):
+        return self.size * tf.nn.softmax(parameters)
+
+    def distribution(self, parameters, log_sigma2=0.0):
+        """Of a row of the median size."""
+        return tfd.Independent(_negative_binomial(self.mean(parameters), log_sigma2), 1)
+
+    def distortion(self, x, parameters, log_sigma2=0.0):
+        return -tf.reduce_sum(_negative_binomial(_means(x, parameters), log_sigma2).log_prob(x), axis=-1)
+
+    def variance(self, x, parameters):
+        """r of each feature by the moments of a batch, [D]: that at which squared errors are as large as expected."""
+        mean = _means(x, parameters)
+        excess = tf.reduce_mean((x - mean) ** 2 - mean, axis=0)
+        return tf.maximum(excess, 0.0) / (tf.reduce_mean(mean**2, axis=0) + SMALL)
+
+    def check(self, low, high, dtype, argument="likelihood"):
+        if low < 0:
+            raise InputError(f"{argument}: counts expects whole numbers from 0 up, got values from {low:g} to {high:g}")
+
+    def check_units(self, rows, low, high, scale, argument):
+        if low < 0 or not np.array_equal(rows, np.round(rows)):
+            raise InputError(
+                f"{argument}: expected counts, whole numbers from 0 up, as the model was trained on, got {rows.dtype} "
+                f"from {low:g} to {high:g}; give them as they were counted"
+            )
+
+
+def _means(x, parameters):
+    """l rho of each row and feature, [batch, D]."""
+    return tf.reduce_sum(x, axis=-1, keepdims=True) * tf.nn.softmax(parameters) + SMALL
+
+
+def _negative_binomial(mean, log_dispersion) -> tfd.NegativeBinomial:
+    """In log space: total_count 1 / r and the logits of a success, log(r mean)."""
+    log_dispersion = tf.cast(log_dispersion, mean.dtype)
+    return tfd.NegativeBinomial(
+        tf.exp(-log_dispersion) * tf.ones_like(mean),
+        logits=tf.math.log(mean) + log_dispersion,
+        require_integer_total_count=False,
+    )
+
+
+@keras.saving.register_keras_serializable("vade_tf")
+class LogCounts(keras.layers.Layer):
+    """What an encoder reads of counts [batch, D]: log(1 + x size / sum x), each feature with mean 0 and variance 1.
+
+    Args:
+        size: as for `Counts`.
+        mean, std: of each feature after the logarithm, [D], on the training rows.
+    """
+
+    def __init__(self, size: float, mean, std, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.size = float(size)
+        self.mean = [float(value) for value in mean]
+        self.std = [float(value) for value in std]
+
+    def call(self, x):
+        return (log_counts(x, self.size) - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "size": self.size, "mean": self.mean, "std": self.std}
+
+
+def log_counts(x, size: float):
+    """log(1 + x size / sum x): counts [batch, D] -> [batch, D]; a row without any stays 0."""
+    total = keras.ops.sum(x, axis=-1, keepdims=True)
+    return keras.ops.log1p(x * size / keras.ops.maximum(total, 1.0))
