@@ -143,7 +143,8 @@ def compared(
         Mean ARI and strength of each K, [K tried] each. A K of which a start left a group empty has strength 0.
     """
     pool, parts = resampled(len(z), max(tried), seed)
-    views = [np.asarray(view, np.float32)[pool] for view in ((z, hidden) if own is None else (own,)) if view is not None]
+    read = (z, hidden) if own is None else (own,)
+    views = [np.asarray(view, np.float32)[pool] for view in read if view is not None]
 
     def groups(number: int) -> list[np.ndarray]:
         """The groups that one start finds, for each K."""
@@ -179,7 +180,8 @@ def chosen(tried: Sequence[int], stability: np.ndarray, strength: np.ndarray) ->
     strong = [i for i, found in enumerate(strength) if found >= STRONG]
     best = strong[-1] if strong else int(np.argmax(stability))
     if not strong:
-        sure, why = "not sure", f"no K from {tried[0]} to {tried[-1]} gives groups that are all found again on other rows"
+        sure = "not sure"
+        why = f"no K from {tried[0]} to {tried[-1]} gives groups that are all found again on other rows"
     else:
         sure, why = "sure", "the largest K whose groups are all found again on other rows"
         steadier = int(np.argmax(stability))
@@ -198,8 +200,8 @@ def kept_choice(store: Store, n: int) -> Choice | None:
         InputError: what it has is no choice.
     """
     tried = list(numbers_tried(n))
-    form = {"tried": ("i", (len(tried),)), "stability": ("f", (len(tried),)), "strength": ("f", (len(tried),))}
-    arrays = kept(store, "clusters", form)
+    shape: tuple[int, ...] = (len(tried),)
+    arrays = kept(store, "clusters", {"tried": ("i", shape), "stability": ("f", shape), "strength": ("f", shape)})
     if arrays is None:
         return None
     if arrays["tried"].tolist() != tried:
