@@ -126,7 +126,7 @@ class Settings:
         """What the recipe sets."""
         return RECIPES[self.recipe]
 
-    def opening(self):
+    def opening(self) -> typing.Self:
         """These settings, with one cluster where K is not chosen yet: the autoencoder needs no K."""
         return dataclasses.replace(self, clusters=1) if self.clusters == AUTO else self
 
