@@ -44,7 +44,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "mutants.csv"
 EQUIVALENT = RESULTS.with_name("mutants_equivalent.csv")
 COLUMNS = ("file", "line", "function", "original", "mutated", "outcome", "test", "seconds")
 MODEL = ("elbo", "prior", "likelihood", "vade", "optimizer", "networks")
-TRAINING = ("recipe", "start", "views", "posterior", "loop", "health", "watch", "callbacks")
+TRAINING = ("recipe", "start", "choosing", "views", "posterior", "loop", "health", "watch", "callbacks")
 SYSTEMS = ("__init__", "dec", "gmvae", "models", "registry", "shallow")
 MODULES = [
     *(f"vade_tf/model/{name}.py" for name in MODEL),

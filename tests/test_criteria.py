@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from vade_tf.runs import selection
+from vade_tf.training import choosing
 from vade_tf.training import start as starts
 
 
@@ -29,14 +30,14 @@ def test_bic_against_scipy(rng):
 
 def test_strength_of_the_worst_group():
     groups = np.array([0, 0, 0, 0, 1, 1, 1, 1])
-    assert selection.strength(groups, np.array([3, 3, 3, 3, 0, 0, 0, 0])) == 1.0  # other names
-    assert selection.strength(groups, np.array([0, 0, 0, 0, 1, 1, 2, 2])) == pytest.approx(1 / 3)  # 2 of 6 pairs
-    assert selection.strength(groups, np.zeros(8, int)) == 1.0  # merged, but every pair is kept ...
-    assert selection.strength(np.zeros(8, int), groups) == pytest.approx(12 / 28)  # ... and the other way round not
-    assert selection.strength(np.arange(8), groups) == 0.0  # no pair at all
+    assert choosing.strength(groups, np.array([3, 3, 3, 3, 0, 0, 0, 0])) == 1.0  # other names
+    assert choosing.strength(groups, np.array([0, 0, 0, 0, 1, 1, 2, 2])) == pytest.approx(1 / 3)  # 2 of 6 pairs
+    assert choosing.strength(groups, np.zeros(8, int)) == 1.0  # merged, but every pair is kept ...
+    assert choosing.strength(np.zeros(8, int), groups) == pytest.approx(12 / 28)  # ... and the other way round not
+    assert choosing.strength(np.arange(8), groups) == 0.0  # no pair at all
     pairs = np.array([0, 0, 1, 1, 2])
-    assert selection.strength(pairs, np.array([0, 0, 1, 2, 3])) == 0.0  # a pair is torn apart
-    assert selection.strength(pairs, np.array([0, 0, 1, 1, 0])) == 1.0  # a single row has no pair to lose
+    assert choosing.strength(pairs, np.array([0, 0, 1, 2, 3])) == 0.0  # a pair is torn apart
+    assert choosing.strength(pairs, np.array([0, 0, 1, 1, 0])) == 1.0  # a single row has no pair to lose
 
 
 def test_behind_is_paired(rng):
@@ -54,16 +55,16 @@ def test_stability_finds_the_number_of_clear_groups(method):
     """On 3 to 6 clear groups: found again up to that number, not beyond."""
     for n_groups in (3, 6) if method == "landmark" else (4, 5):
         z = groups_of_codes(n_groups, seed=n_groups)
-        at = dict(zip(("ari", "strength"), selection.stability(z, n_groups, method, 0), strict=True))
-        beyond = selection.stability(z, n_groups + 1, method, 0)[1]
+        at = dict(zip(("ari", "strength"), choosing.stability(z, n_groups, method, 0), strict=True))
+        beyond = choosing.stability(z, n_groups + 1, method, 0)[1]
         assert at["ari"] > 0.99
-        assert at["strength"] >= selection.STRONG > beyond
+        assert at["strength"] >= choosing.STRONG > beyond
 
 
 def test_stability_is_repeatable_and_survives_few_rows():
     z = groups_of_codes(3, seed=0, n=12)
-    assert selection.stability(z, 4, "kmeans", 5) == selection.stability(z, 4, "kmeans", 5)
-    ari, strength = selection.stability(z, 12, "kmeans", 0)  # as many groups as rows
+    assert choosing.stability(z, 4, "kmeans", 5) == choosing.stability(z, 4, "kmeans", 5)
+    ari, strength = choosing.stability(z, 12, "kmeans", 0)  # as many groups as rows
     assert (ari, strength) == (1.0, 0.0)
 
 
@@ -77,9 +78,9 @@ def test_each_start_reads_other_rows_and_only_common_ones_are_compared(monkeypat
         return starts.Start((rows[:, 0] % n_clusters).astype("i4"), *(None,) * 3)
 
     monkeypatch.setattr(starts, "start", start)
-    assert selection.stability(z, 3, "kmeans", 0) == (1.0, 1.0)
-    assert [len(rows) for rows in read] == [40] * selection.STARTS
-    assert len({frozenset(rows) for rows in read}) == len(set(numbers)) == selection.STARTS
+    assert choosing.stability(z, 3, "kmeans", 0) == (1.0, 1.0)
+    assert [len(rows) for rows in read] == [40] * choosing.STARTS
+    assert len({frozenset(rows) for rows in read}) == len(set(numbers)) == choosing.STARTS
 
 
 def row(k, behind=1.0, error=0.1, bic=0.0, stability=0.5, strength=0.1):

@@ -13,11 +13,12 @@ from vade_tf.cli import train
 from vade_tf.cli.terminal import Terminal
 from vade_tf.errors import InputError
 from vade_tf.report import rows as report_rows
-from vade_tf.runs import selection, sweep
+from vade_tf.runs import sweep
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows
+from vade_tf.training import choosing
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = {"pretrain_epochs": 2, "epochs": 2, "batch_size": 64, "hidden": (16, 8), "precision": "float32", "seed": 3}
@@ -117,7 +118,7 @@ def test_bic_stability_and_strength_in_the_table_are_those_of_the_starts(whole):
         )
         free = k - 1 + 2 * k * z.shape[1]
         assert row["bic"] == pytest.approx(free * np.log(180) - 2 * np.log(density).sum(), rel=1e-5)
-        found = selection.stability(z, k, "landmark", 3)
+        found = choosing.stability(z, k, "landmark", 3)
         assert (row["stability"], row["strength"]) == found
         assert config.init == "landmark"
         assert found[0] != found[1]

@@ -46,7 +46,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
     reads no label. `vade_tf.fit` is the same without scikit-learn.
 
     Args:
-        n_clusters: number of clusters K, default 8.
+        n_clusters: number of clusters K, default 8; "auto" chooses the one whose groups are found again on other rows.
         recipe: "robust" (default) or "paper", presets of what is None below.
         latent_dim: width of the code, default 10.
         hidden: widths of the encoder's hidden layers; the decoder mirrors them. None: the paper's, 500, 500 and 2000,
@@ -73,6 +73,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
 
     Attributes:
         model_: the fitted `vade_tf.VaDE`, a `keras.Model`.
+        n_clusters_: the number of clusters K, given or chosen.
         labels_: cluster of each row of X, int [n].
         weights_: pi, share of each cluster, [K].
         means_: mu, mean of each component in the code, [K, latent].
@@ -161,7 +162,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             self.schema_ = data.schema if isinstance(data.schema, Schema) else None
             for line in self.schema_.describe() if self.schema_ else ():
                 reporter.say(line)
-            if hints is not None and settings.clusters is not None:
+            if hints is not None and isinstance(settings.clusters, int):
                 hints = checked_hints(hints, len(data.x), settings.clusters)
             fitted = recipe.fit(
                 data,
@@ -174,6 +175,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         except InputError as error:
             raise InputError(_translated(str(error))) from error
         self.model_ = fitted.model
+        self.n_clusters_ = fitted.settings.clusters
         self.history_ = fitted.history
         self.health_ = fitted.health
         log_pi, mu, log_sigma2 = (part.numpy() for part in self.model_.prior.parameters)
@@ -337,6 +339,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             found.feature_names_in_ = arrays.pop("feature_names_in_").astype(object)
         for name, value in arrays.items():
             setattr(found, name, value)
+        found.n_clusters_ = len(found.weights_)
         found._n_features_out = found.means_.shape[1]
         return found
 

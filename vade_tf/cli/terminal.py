@@ -95,6 +95,8 @@ class Terminal(Silent):
         if metrics["elbo"] is not None:
             terms = [f"{name} {metrics[name]:.2f}" for name in TERMS if name in metrics]
             rows.append(("ELBO", f"{metrics['elbo']:.2f} nats a row ({', '.join(terms)})"))
+        if "choice" in metrics:
+            rows.append(("clusters", "{n_clusters}, {sure}: {why}".format(**metrics["choice"])))
         if metrics["health"]:
             rows.append(("health", in_flags("; ".join(metrics["health"]))))
         rows.append(("seconds", ", ".join(f"{name} {value:.0f}" for name, value in metrics["seconds"].items())))

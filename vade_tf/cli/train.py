@@ -7,6 +7,7 @@ vade-tf train --data my.npy --clusters 12              your own rows
 vade-tf train --dataset mnist --seeds 5                five runs: mean, spread, and one chosen without labels
 vade-tf train --dataset mnist --restarts 5             five starts on one autoencoder; one is kept, without labels
 vade-tf train --dataset mnist --clusters 5:20          one model per K, and a recommended K
+vade-tf train --data my.npy --clusters auto            K is chosen on the autoencoder, then one model is trained
 vade-tf train --dataset mnist --model dec              a system that VaDE is compared with
 vade-tf train --resume runs/mnist                      continue after a kill
 """
@@ -23,7 +24,7 @@ from vade_tf.cli.command import Parser, answer, path, starting, typed
 from vade_tf.cli.speech import SWITCHES, flag, in_flags
 from vade_tf.errors import InputError, whole_number
 from vade_tf.runs.config import MOST, TrainConfig, cluster_counts
-from vade_tf.training.settings import RECIPES
+from vade_tf.training.settings import AUTO, RECIPES
 
 
 def parse(argv: list[str] | None, prog: str = "vade-tf train") -> argparse.Namespace:
@@ -40,7 +41,7 @@ def parse(argv: list[str] | None, prog: str = "vade-tf train") -> argparse.Names
                 options["type"] = path
             options["metavar"] = "|".join(field.metadata.get("choices", ())) or options["metavar"]
         if field.name == "clusters":
-            options |= {"type": str, "metavar": "K|LOW:HIGH[:STEP]"}
+            options |= {"type": str, "metavar": "K|LOW:HIGH[:STEP]|auto"}
             options["help"] += "; a range trains one model per K and recommends one"
         parser.add_argument(flag(field.name), **options)
     where = parser.add_argument_group("where and how to run")
@@ -122,14 +123,15 @@ def run(
         whole_number(number, name, 1, MOST)
     if resume is not None and (settings or out or seeds > 1 or restarts > 1):
         raise InputError("--resume: takes every setting from the run folder; only --no-export and --quiet go with it")
-    several = cluster_counts(settings.pop("clusters")) if "clusters" in settings else range(0)
+    given = settings.get("clusters", AUTO)
+    several = range(0) if given == AUTO else cluster_counts(given)
     if sum((len(several) > 1, seeds > 1, restarts > 1)) > 1:
         raise InputError(
             f"--clusters, --seeds and --restarts: expected several of one of them, got {max(len(several), 1)}, {seeds} "
             f"and {restarts}"
         )
-    if len(several) == 1:
-        settings["clusters"] = several[0]
+    if several:
+        settings |= {"clusters": several[0]}
     config = None if resume is not None else TrainConfig.create(**settings)
 
     from vade_tf.cli.terminal import Terminal

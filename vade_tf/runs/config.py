@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from vade_tf.data.named import DATASETS
 from vade_tf.errors import InputError
 from vade_tf.systems import SYSTEMS
-from vade_tf.training.settings import EPOCHS, HIDDEN, NARROW, RECIPES, Resolved, Settings, option
+from vade_tf.training.settings import AUTO, EPOCHS, HIDDEN, NARROW, RECIPES, Resolved, Settings, option
 
 MOST = 1000  # runs of a study
 MODELS = ("vade", *SYSTEMS)
@@ -80,6 +80,10 @@ class TrainConfig(Settings):
         for name in ("columns", "drop", "id", "text"):
             if getattr(self, name) is not None and self.data is None:
                 raise InputError(f"{name}: goes with data=FILE; named data sets have no columns to choose from")
+        if self.clusters == AUTO and self.model != "vade":
+            raise InputError(f"clusters: expected a number, which model={self.model!r} needs, got 'auto'")
+        if self.clusters == AUTO and self.hints is not None:
+            raise InputError("hints: name groups of a known number of clusters; give clusters a number, not 'auto'")
         if self.hints is not None and self.model != "vade":
             raise InputError(f"hints: expected model='vade', which alone takes known groups, got {self.model!r}")
         if self.hints is not None and (self.limit is not None or self.held_out):
@@ -122,7 +126,7 @@ def cluster_counts(text: str) -> range:
     if len(numbers) == 1:
         return range(numbers[0], numbers[0] + 1)
     if len(numbers) not in (2, 3) or not 1 <= numbers[0] < numbers[1] or min(numbers) < 1:
-        raise InputError(f"clusters: expected a number, or a range such as 5:20 or 5:20:5, got {text!r}")
+        raise InputError(f"clusters: expected a number, or a range such as 5:20 or 5:20:5, or auto, got {text!r}")
     low, high, step = [*numbers, 1][:3]
     if (high - low) // step >= MOST:
         raise InputError(f"clusters: expected a range of at most {MOST:,} numbers, got {text!r}; take larger steps")

@@ -10,6 +10,7 @@
     tensorboard/             the columns of metrics.csv as scalars, and views of the clusters
     checkpoints/state.npz    weights, optimizer and history after an epoch, a few seconds ago at the most
     checkpoints/pretrained.npz  the autoencoder's weights, for other runs to start from
+    checkpoints/clusters.npz what was found for each number of clusters, where the number is chosen
     checkpoints/start.npz    groups and mixture of the start
     checkpoints/groups.npz   the groups as last found anew during the VaDE phase
     checkpoints/assignments.npz  of DEC and IDEC: what the present target was made from
@@ -23,6 +24,7 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import filelock
@@ -32,7 +34,7 @@ from vade_tf.data.dataset import Coded
 from vade_tf.data.files import coded
 from vade_tf.errors import InputError, cited
 from vade_tf.paths import usable
-from vade_tf.reading import COPY_AGAIN, each, json_object, stored_arrays
+from vade_tf.reading import COPY_AGAIN, each, json_object, record, stored_arrays
 from vade_tf.runs.config import TrainConfig
 from vade_tf.training.store import COLUMNS, TEXT_COLUMNS
 from vade_tf.writing import sweep, write_whole, writing
@@ -40,10 +42,19 @@ from vade_tf.writing import sweep, write_whole, writing
 NUMBER, MAYBE = (int, float), (int, float, type(None))
 LOCK = ".lock"
 DATA = {"source": str, "rows": int, "features": int, "crc32": int}
+CHOICE = record(
+    {
+        "n_clusters": int,
+        **dict.fromkeys(("sure", "why"), str),
+        "tried": each(list, int),
+        **dict.fromkeys(("stability", "strength"), each(list, NUMBER)),
+    }
+)
 METRICS = {
     **dict.fromkeys(("dataset", "source", "device", "precision"), str),
     **dict.fromkeys(("n", "n_features", "n_clusters", "seed"), int),
     **dict.fromkeys(("acc", "nmi", "ari", "elbo", "distortion", "rate_z", "rate_w", "rate_c"), MAYBE),
+    "choice": lambda value: value is None or CHOICE(value),  # of a number of clusters that was not given
     "health": each(list, str),
     "remedies": each(list, str),
     "epochs": each(dict, MAYBE),
@@ -134,6 +145,12 @@ class Run:
         before = self.data
         if {**data, "source": ""} != {**before, "source": ""}:
             raise InputError(f"{argument}: {self.path} began with other data: expected {before}, got {data}")
+
+    def choose(self, clusters: int) -> None:
+        """Write the number of clusters that a fit has chosen into config.json."""
+        if self.config.clusters != clusters:
+            self.config = replace(self.config, clusters=clusters)
+            write_whole(self.path / "config.json", self.config.to_json().encode())
 
     def save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         """Keep arrays as checkpoints/NAME.npz."""

@@ -64,6 +64,7 @@ def _conclude(study: Study, reporter: Silent, export: bool) -> dict:
         _copy(study.folders[kept], study.out)
         study.conclude(rows, {"restarts": rows, "selected": kept})
         result = {**{name: value for name, value in runs[kept].items() if name != "agreement"}, "restarts": rows}
+        result |= {"choice": runs[0]["choice"]} if "choice" in runs[0] else {}  # of K, for all
         write_whole(study.out / "metrics.json", (json.dumps(result, indent=2) + "\n").encode())
         return result
 

@@ -83,7 +83,7 @@ def load_rows(config: TrainConfig, whole: Dataset | None = None) -> RunRows:
     aside = dataset.part(others) if len(others) else None
     if len(numbers) < len(dataset.x):
         dataset = dataset.part(numbers)
-    if clusters > len(dataset.x):
+    if isinstance(clusters, int) and clusters > len(dataset.x):
         raise InputError(f"clusters: expected at most the number of rows, {len(dataset.x)}, got {clusters}")
     # a run on the bundled digits stays with them, network or not
     where = BUNDLED if dataset.source == BUNDLED else config.data_dir

@@ -4,8 +4,7 @@ Three criteria, which look at different things:
 
 * the bound on rows kept from training: does another component explain new rows better;
 * BIC of the starting mixtures on one code, which all K share: is it worth its parameters;
-* strength (after Tibshirani & Walther, 2005, "Cluster validation by prediction strength"): are the groups found again
-  on other rows. Up to the number of groups that are there, they are; beyond it one is cut, each time elsewhere.
+* strength (`training.choosing`): are the groups found again on other rows.
 """
 
 from dataclasses import dataclass
@@ -14,12 +13,9 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.metrics import adjusted_rand_score
 
-from vade_tf.seeding import fold, generator
 from vade_tf.training import start as starting
+from vade_tf.training.choosing import STRONG
 
-STRONG = 0.8  # least strength of groups that count as found again: the value of Tibshirani & Walther
-STARTS = 6  # starts compared in pairs
-START_ROWS = 5000  # rows of a start at most, 80 % of those it is drawn from: two starts share 80 % of theirs
 ALIKE = 1  # criteria that lie no further than this from the recommended K agree with it
 
 
@@ -41,51 +37,6 @@ def bic(z: np.ndarray, start: starting.Start) -> float:
     for c, (pi, mu, sigma2) in enumerate(zip(start.pi, start.mu, start.sigma2, strict=True)):
         log_joint[c] = np.log(pi) - 0.5 * np.sum((z - mu) ** 2 / sigma2 + np.log(2 * np.pi * sigma2), axis=1)
     return float(-2 * logsumexp(log_joint, axis=0).sum() + n_parameters(*start.mu.shape) * np.log(len(z)))
-
-
-def strength(groups: np.ndarray, again: np.ndarray) -> float:
-    """Of the group that fares worst: the share of its pairs of rows that another grouping keeps together, in [0, 1].
-
-    Args:
-        groups, again: two groupings of the same rows, integers from 0, [n].
-    """
-    counts = np.zeros((groups.max() + 1, again.max() + 1))
-    np.add.at(counts, (groups, again), 1)
-    sizes = counts.sum(axis=1)
-    counts, sizes = counts[sizes > 1], sizes[sizes > 1]
-    if not len(sizes):
-        return 0.0
-    return float(np.min((counts * (counts - 1)).sum(axis=1) / (sizes * (sizes - 1))))
-
-
-def stability(z: np.ndarray, n_clusters: int, method: str, seed: int) -> tuple[float, float]:
-    """Whether starts on other rows, with other seeds, find the same groups.
-
-    Args:
-        z: codes, [n, latent].
-        n_clusters: K.
-        method: of the start, one of `start.METHODS`.
-        seed: of the rows and of the starts.
-
-    Returns:
-        Over the pairs of STARTS starts, on the rows that both have read: mean ARI, and median `strength`, of the two
-        ways round the lower.
-    """
-    r = generator(seed)
-    pool = z[r.permutation(len(z))[: round(START_ROWS / 0.8)]]
-    size = max(round(0.8 * len(pool)), min(n_clusters, len(pool)))
-    starts = np.full((STARTS, len(pool)), -1)  # -1: not read
-    for number, groups in enumerate(starts):
-        rows = np.sort(r.choice(len(pool), size, replace=False))
-        groups[rows] = starting.start(pool[rows], n_clusters, method, fold(seed, number)).groups
-    pairs = []
-    for i in range(STARTS):
-        for j in range(i):
-            one, other = starts[i], starts[j]
-            both = (one >= 0) & (other >= 0)
-            one, other = one[both], other[both]
-            pairs.append((adjusted_rand_score(one, other), min(strength(one, other), strength(other, one))))
-    return float(np.mean([ari for ari, _ in pairs])), float(np.median([least for _, least in pairs]))
 
 
 def agreement(partitions: list[np.ndarray]) -> np.ndarray:

@@ -29,7 +29,7 @@ from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows, load_whole
 from vade_tf.training.loop import model_groups
 from vade_tf.training.reporter import Silent
-from vade_tf.training.settings import LARGEST
+from vade_tf.training.settings import AUTO, LARGEST
 from vade_tf.writing import write_whole
 
 
@@ -130,8 +130,11 @@ class Study:
         pretrained = self.config.pretrained
         if kind.shared and pretrained is None and value != self.values[0]:
             pretrained = str(first)
+        config = self.config
+        if config.clusters == AUTO and value != self.values[0]:  # the first run has chosen, for all
+            config = replace(config, clusters=Run.open(first).metrics["n_clusters"])
         varied: dict = {kind.setting: value, "pretrained": pretrained}
-        return replace(self.config, **varied)
+        return replace(config, **varied)
 
     def held(self):
         """Keeps the folder for this process while its runs are trained."""

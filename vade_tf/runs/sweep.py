@@ -16,6 +16,7 @@ from vade_tf.runs.folder import MAYBE, NUMBER, Run
 from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows, load_whole
 from vade_tf.runs.study import Study
+from vade_tf.training.choosing import stability
 from vade_tf.training.loop import codes
 from vade_tf.training.posterior import posterior
 from vade_tf.training.reporter import Silent
@@ -124,7 +125,7 @@ def compare(study: Study, results: dict[int, dict]) -> dict:
         model = load(folder)
         bounds.append(posterior(model, aside.x).elbo)
         shares = np.sort(model.predict(pipeline.ordered_batches(dataset.x), verbose=0).mean(axis=0))[::-1]
-        ari, strength = selection.stability(z, k, config.init, config.seed)
+        ari, strength = stability(z, k, config.init, config.seed)
         start = _kept(Run.open(folder), "start")
         rows.append(
             {

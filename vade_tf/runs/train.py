@@ -26,8 +26,10 @@ from vade_tf.runs.tensorboard import Board, Views
 from vade_tf.serving import export as exporting
 from vade_tf.systems import registry
 from vade_tf.training import callbacks, device, recipe
+from vade_tf.training.choosing import numbers_tried
 from vade_tf.training.loop import AUTOENCODER, PLAIN_VAE, Fitted, check_room, checked_hints, model_groups
 from vade_tf.training.reporter import Silent
+from vade_tf.training.settings import AUTO
 from vade_tf.training.store import listed
 from vade_tf.writing import whole_path
 
@@ -57,7 +59,8 @@ def train(
         What metrics.json holds: dataset, source, n, n_features, n_clusters, recipe, model, seed, acc, nmi, ari (None
         without labels), elbo, distortion, rate_z, rate_c (nats a row, over all rows; None without a bound), health
         (what is wrong with the result, a sentence each), remedies (what was done during training, a sentence each),
-        epochs by phase as trained, seconds by phase, device, precision, jit, versions.
+        choice (where the number of clusters was chosen: the fields of `training.choosing.Choice`), epochs by phase as
+        trained, seconds by phase, device, precision, jit, versions.
 
     Raises:
         InputError: data or settings that cannot be used, or a folder that cannot be written; nothing is written then.
@@ -109,7 +112,7 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
     """
     choice.choose(rows.dataset)
     if rows.hints is not None:
-        assert config.clusters is not None
+        assert isinstance(config.clusters, int)
         checked_hints(rows.hints, len(rows.dataset.x), config.clusters)
     if config.pretrained is not None:
         pretrained_by(config, rows.dataset)
@@ -120,7 +123,9 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
             pretrain_passes=theirs.pretrain_passes or 1,
             hidden=theirs.hidden,
         )
-    settings = config.resolve(*rows.dataset.x.shape)
+    if config.clusters == AUTO:
+        numbers_tried(len(rows.dataset.x))
+    settings = config.opening().resolve(*rows.dataset.x.shape)
     check_room(rows.dataset.x.shape[1], settings)
     return replace(
         config,
@@ -165,20 +170,23 @@ def _fit(run: Run, rows: RunRows, reporter: Silent, extra, export: bool) -> dict
         reporter.say(dataset.notice)
     if config.pretrained is not None and run.load("pretrained") is None:
         run.save("pretrained", pretrained_by(config, dataset))
-    settings = config.resolve(*dataset.x.shape)
+    if run.load("clusters") is not None:  # it was chosen, and config.json may have it already
+        config = replace(config, clusters=AUTO)
+    settings = config.opening().resolve(*dataset.x.shape)
     board = Board(run)
     shown: list[keras.callbacks.Callback] = [] if dataset.y is None else [Scores(dataset, settings.epochs)]
     if config.model == "vade":
         shown.append(Views(board, dataset, settings.seed, settings.epochs))
-        fitted = recipe.fit(dataset.observations(), settings, rows.hints, board, reporter, [*shown, *extra])
+        fitted = recipe.fit(dataset.observations(), config, rows.hints, board, reporter, [*shown, *extra])
     else:
         fitted = registry.fit(config.model, dataset.observations(), settings, board, reporter, [*shown, *extra])
+    run.choose(fitted.settings.clusters)
     save_model(fitted.model, run.path / "model.keras")
     if export and isinstance(fitted.model, VaDE):
         shutil.rmtree(run.path / "export", ignore_errors=True)  # what a kill after the export left
         exporting.export(fitted.model, run.path / "export")
     write_assignments(run.path / "assignments.csv", fitted.model, rows, reporter)
-    result = summarise(config, dataset, fitted)
+    result = summarise(run.config, dataset, fitted)
     run.save_rows(fitted.history)  # also where a system has no epochs
     run.finish(result)
     return result
@@ -242,6 +250,7 @@ def summarise(config: TrainConfig, dataset: Dataset, fitted: Fitted) -> dict:
         **label_scores(model, dataset),
         **{name: bound.get(name) for name in ("elbo", "distortion", "rate_z", "rate_c")},
         **{name: bound[name] for name in ("rate_w",) if name in bound},
+        **({} if fitted.choice is None else {"choice": vars(fitted.choice)}),
         "health": fitted.health,
         "remedies": fitted.remedies,
         "epochs": {"pretrain": config.pretrain_epochs or None, "fit": trained},

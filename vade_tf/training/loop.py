@@ -21,6 +21,7 @@ from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
 from vade_tf.reading import memory
 from vade_tf.training import callbacks, device, health
+from vade_tf.training.choosing import Choice
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import EPOCHS, Resolved, Settings
 from vade_tf.training.store import Memory, State, Store, damaged, listed, numbered
@@ -94,6 +95,7 @@ class Fitted:
         seconds: by phase: pretrain, init (all that has no epochs), fit, and their total.
         health: what is wrong with the result, a sentence each; empty for other systems, of which nothing is known.
         remedies: what was done about it during training, a sentence each.
+        choice: why it has so many clusters, where it has chosen their number itself.
     """
 
     model: keras.Model
@@ -102,6 +104,7 @@ class Fitted:
     seconds: dict[str, float]
     health: list[str]
     remedies: list[str]
+    choice: Choice | None = None
 
 
 def begin(

@@ -11,21 +11,23 @@
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import keras
 import numpy as np
 
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows
+from vade_tf.errors import InputError
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import fold
 from vade_tf.training import callbacks as keras_callbacks
-from vade_tf.training import loop
+from vade_tf.training import choosing, loop
 from vade_tf.training import start as starts
 from vade_tf.training.keep import Held, keep_groups
 from vade_tf.training.loop import Fitted, Fitting, begin, pretrain
 from vade_tf.training.reporter import Silent
-from vade_tf.training.settings import Resolved, Settings
+from vade_tf.training.settings import AUTO, Resolved, Settings
 from vade_tf.training.store import Store, damaged, kept_groups
 from vade_tf.training.views import OWN_FEATURES, own_features, row_views, within_reach
 from vade_tf.training.watch import Watch
@@ -50,7 +52,7 @@ def fit(
         x: the rows: an array [n, D] or of images [n, height, width] (or [n, height, width, channels]), a SciPy sparse
             matrix [n, D], which stays sparse, a finite `tf.data.Dataset` of rows or batches of rows, which is read
             once, or `data.dataset.Observations`. uint8 counts as grey values from 0 to 255.
-        settings: `Settings(clusters=K, ...)`.
+        settings: `Settings(clusters=K, ...)`; with clusters="auto", K is chosen on the autoencoder (`choose`).
         hints: known group of each row, int [n], -1 where it is not known: semi-supervised training. Rows without a
             hint keep the groups of the start, which are renamed to fit the hints.
         store: what is kept during the fit; with the store of an interrupted fit it goes on where that stopped, and ends
@@ -71,13 +73,57 @@ def fit(
 
     Source: Jiang et al., IJCAI 2017; the start and the guidance are this package's.
     """
-    fitting = begin(x, settings, hints, store, reporter, callbacks, networks=networks)
+    auto = isinstance(settings, Settings) and settings.clusters == AUTO
+    if auto and hints is not None:
+        raise InputError("hints: name groups of a known number of clusters; give clusters a number instead of 'auto'")
+    opening = settings.opening() if auto else settings
+    fitting = begin(x, opening, hints, store, reporter, callbacks, networks=networks)
+    choice = None
+    if auto:
+        choosing.numbers_tried(len(fitting.data.x))  # says now, not after the autoencoder, that there are too few rows
     pretrain(fitting)
+    if auto:
+        fitting, choice = choose(fitting)
     groups = guide(fitting, start(fitting))
     remedies, found = keep_groups(fitting, groups)
     if fitting.settings.augment and fitting.data.image_shape is not None:
         settle(fitting.model, fitting.data.x)
-    return loop.fitted(fitting, fitting.model, remedies, found)
+    if choice is not None and choice.sure == "not sure":
+        found = [f"{choice.n_clusters} clusters are a guess: {choice.why}; give clusters a number you know", *found]
+    return replace(loop.fitted(fitting, fitting.model, remedies, found), choice=choice)
+
+
+def choose(fitting: Fitting) -> tuple[Fitting, choosing.Choice]:
+    """Choose the number of clusters: starts with each K are compared on the pretrained autoencoder.
+
+    Args:
+        fitting: a fit that is pretrained, with any number of clusters.
+
+    Returns:
+        The fit with that K, around the same networks; and the choice.
+
+    Raises:
+        InputError: so few rows have no groups.
+        DivergedError: as for `start`.
+    """
+    store, settings, n = fitting.store, fitting.settings, len(fitting.data.x)
+    choice = choosing.kept_choice(store, n)
+    if choice is None:
+        if fitting.state is not None and fitting.state.phase == "fit":
+            raise damaged(store, "state", f"it goes on from {store.place('clusters')}, which is not there")
+        tried = choosing.numbers_tried(n)
+        advance = fitting.reporter.phase("clusters", choosing.STARTS)
+        with fitting.timed():
+            z, hidden, own = _read(fitting, "init")
+            text, seed = f"{settings.init}, from 2 to {tried[-1]} groups", start_seed(settings)
+            found = choosing.compared(z, tried, settings.init, seed, hidden, own, lambda: advance(1, text))
+        store.save("clusters", dict(zip(("tried", "stability", "strength"), (np.array(tried), *found), strict=True)))
+        choice = choosing.chosen(tried, *found)
+    fitting.reporter.say(f"{choice.n_clusters} clusters, {choice.sure}: {choice.why}")
+    settings = replace(settings, clusters=choice.n_clusters)
+    networks = fitting.model.encoder, fitting.model.decoder
+    model = loop.build_model(fitting.data, settings, fitting.precision, networks)
+    return replace(fitting, settings=settings, model=model), choice
 
 
 def start(fitting: Fitting) -> np.ndarray:
@@ -252,22 +298,26 @@ def start_seed(settings: Resolved) -> int:
 
 
 def _found_groups(fitting: Fitting, phase: str) -> starts.Start:
-    """Groups of the rows on the model's present code; "landmark" reads the layer before it as well.
-
-    The start of a table is the exception: few columns are read as they are, for the code of an autoencoder has no
-    better neighbours than these, and another code each time.
-    """
-    settings, x = fitting.settings, fitting.data.x
+    """Groups of the rows on the model's present code."""
+    settings = fitting.settings
     advance = fitting.reporter.phase(phase, starts.DRAWS if settings.init == "landmark" else 1)
-    hidden = own = None
-    if phase == "init" and settings.init == "landmark" and is_table(fitting):
-        z, own = within_reach(loop.codes(fitting.model, x)), own_features(fitting.model, x)
-    elif settings.init == "landmark":
-        z, hidden = row_views(fitting.model, x)
-    else:
-        z = within_reach(loop.codes(fitting.model, x))
+    z, hidden, own = _read(fitting, phase)
 
     def tell() -> None:
         advance(1, f"{settings.init}, {settings.clusters} groups")
 
     return starts.start(z, settings.clusters, settings.init, start_seed(settings), hidden, tell, own)
+
+
+def _read(fitting: Fitting, phase: str) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """What a start reads: the code [n, latent] and, where they count, the layer before it and the rows of a table.
+
+    The start of a table is the exception: few columns are read as they are, for the code of an autoencoder has no
+    better neighbours than these, and another code each time.
+    """
+    model, x = fitting.model, fitting.data.x
+    if fitting.settings.init != "landmark":
+        return within_reach(loop.codes(model, x)), None, None
+    if phase == "init" and is_table(fitting):
+        return within_reach(loop.codes(model, x)), None, own_features(model, x)
+    return *row_views(model, x), None

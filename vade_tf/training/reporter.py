@@ -17,7 +17,7 @@ class Silent:
         """One sentence a person should read."""
 
     def phase(self, name: str, steps: int) -> Callable[[int, str], None]:
-        """A phase ("pretrain", "init", "regroup" or the system) of so many steps begins.
+        """A phase ("pretrain", "clusters", "init", "regroup" or the system) of so many steps begins.
 
         Returns:
             What hears of (steps done since the last call, a text).
@@ -27,6 +27,7 @@ class Silent:
 
 PHASES = {
     "pretrain": "Autoencoder",
+    "clusters": "Choosing K",
     "init": "Starting mixture",
     "regroup": "Regrouping",
     "vade": "VaDE",

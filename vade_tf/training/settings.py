@@ -15,6 +15,7 @@ from typing import Any
 from vade_tf.errors import InputError
 from vade_tf.paths import usable
 
+AUTO = "auto"
 LARGEST = 2**31 - 1  # whole number that a setting may be
 HIDDEN = (500, 500, 2000)  # the paper's widths, ...
 FULL_WIDTH_ROWS = 5000  # ... of which fewer rows get a share in proportion, but at least a tenth
@@ -68,7 +69,9 @@ class Settings:
     """
 
     recipe: str = option("robust", "preset of the settings below", choices=tuple(RECIPES))
-    clusters: int | None = option(None, "number of clusters K", least=1)
+    clusters: int | str | None = option(
+        None, "number of clusters K; auto: the one whose groups are found again on other rows", least=1, words=(AUTO,)
+    )
     latent_dim: int = option(10, "width of the code", least=1)
     hidden: tuple[int, ...] | None = option(
         None,
@@ -123,6 +126,10 @@ class Settings:
         """What the recipe sets."""
         return RECIPES[self.recipe]
 
+    def opening(self) -> typing.Self:
+        """These settings, with one cluster where K is not chosen yet: the autoencoder needs no K."""
+        return dataclasses.replace(self, clusters=1) if self.clusters == AUTO else self
+
     def resolve(
         self, n: int, features: int = NARROW, *, epochs: int = EPOCHS, updates: int = 0, pretrains: bool = True
     ) -> "Resolved":
@@ -139,10 +146,12 @@ class Settings:
             pretrains: whether there is an autoencoder's phase.
 
         Raises:
-            InputError: no number of clusters, or more clusters than rows.
+            InputError: no number of clusters, one that is still to be chosen, or more clusters than rows.
         """
         if self.clusters is None:
             raise InputError("clusters: expected the number of clusters, got None")
+        if isinstance(self.clusters, str):
+            raise InputError(f"clusters: expected a number, got {self.clusters!r}, which goes with fit of VaDE alone")
         if self.clusters > n:
             raise InputError(f"clusters: expected at most the number of rows, {n}, got {self.clusters}")
         steps = math.ceil(n / self.batch_size)
@@ -192,6 +201,11 @@ def _checked(name: str, value, hint, metadata):
     kinds = typing.get_args(hint)
     if value is None and type(None) in kinds:
         return None
+    if isinstance(value, str) and (words := metadata.get("words")):
+        if value in words:
+            return value
+        least, choice = metadata["least"], " or ".join(words)
+        raise InputError(f"{name}: expected a whole number of at least {least}, or {choice}, got {reprlib.repr(value)}")
     kind = hint if typing.get_origin(hint) is tuple else next((k for k in kinds if k is not type(None)), hint)
     if kind is int:
         return _whole(name, value, metadata.get("least", 0))

@@ -28,6 +28,7 @@ VARIANCE_FLOOR = 1e-4  # share of the code's overall variance that every compone
 EIGENVECTORS = 1.3  # of the landmark graph, in multiples of K; with K alone two classes can share a direction
 DIFFUSION = 4
 DRAWS = 8  # that vote
+LANDMARKS, NEAREST = 1000, 3  # landmarks of a draw in each view, and how many of them a row is tied to
 FOUND_AGAIN = 0.75  # mean ARI of the draws on a table from which on they have found the same regions
 NEIGHBOURS, ASKED = 10, 5000  # of so many rows at most
 
@@ -151,12 +152,16 @@ def of_table(rows: np.ndarray, n_clusters: int, seed: int, tell: Callable[[], No
     Returns:
         Groups, [n].
     """
-    draws = landmark_draws([rows], n_clusters, seed, tell=tell)
+    return of_draws(rows, landmark_draws([rows], n_clusters, seed, tell=tell), n_clusters, seed)
+
+
+def of_draws(rows: np.ndarray, draws: list[np.ndarray], n_clusters: int, seed: int, most: int = ASKED) -> np.ndarray:
+    """As `of_table`, with the groups [n] that draws of `landmark` found; at most so many rows are asked."""
     regions, means = vote(draws, n_clusters), kmeans(rows, n_clusters, seed)
     again = [adjusted_rand_score(one, other) for one, other in itertools.combinations(draws, 2)]
     if np.mean(again) < FOUND_AGAIN:
         return means
-    asked = generator(seed).permutation(len(rows))[:ASKED]
+    asked = generator(seed).permutation(len(rows))[:most]
     parts, compact = parted(rows, asked, regions), silhouette(rows[asked], regions[asked])
     return regions if parts * silhouette(rows[asked], means[asked]) < parted(rows, asked, means) * compact else means
 
@@ -178,8 +183,8 @@ def landmark(
     n_clusters: int,
     seed: int,
     n_draws: int = DRAWS,
-    n_landmarks: int = 1000,
-    n_nearest: int = 3,
+    n_landmarks: int = LANDMARKS,
+    n_nearest: int = NEAREST,
     tell: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
     """Groups that draws of landmark spectral clustering agree on.
@@ -206,8 +211,8 @@ def landmark_draws(
     n_clusters: int,
     seed: int,
     n_draws: int = DRAWS,
-    n_landmarks: int = 1000,
-    n_nearest: int = 3,
+    n_landmarks: int = LANDMARKS,
+    n_nearest: int = NEAREST,
     tell: Callable[[], None] = lambda: None,
 ) -> list[np.ndarray]:
     """The groups that each of several draws finds, see `landmark`: [n] each."""
@@ -255,19 +260,44 @@ def landmark_draw(
     Returns:
         Groups, [n].
     """
+    return landmark_cuts(views, [n_clusters], seed, n_landmarks, n_nearest)[0]
+
+
+def landmark_cuts(
+    views: Sequence[np.ndarray],
+    counts: Sequence[int],
+    seed: int,
+    n_landmarks: int = LANDMARKS,
+    n_nearest: int = NEAREST,
+    n_init: int = 5,
+) -> list[np.ndarray]:
+    """One graph of landmarks, cut into each of several numbers of groups: [n] for each of `counts`.
+
+    Args:
+        views, seed, n_landmarks, n_nearest: as for `landmark_draw`.
+        counts: the K.
+        n_init: runs of k-means on the eigenvectors, of which the best by inertia counts.
+    """
     n_landmarks = min(n_landmarks, len(views[0]) // 5)
-    m = round(EIGENVECTORS * n_clusters)
-    if n_landmarks <= max(m, n_nearest):
-        return kmeans(views[0], n_clusters, seed)  # too few rows for a graph of landmarks
-    ties = scipy.sparse.hstack([landmark_ties(view, seed, n_landmarks, n_nearest) for view in views], format="csr")
-    degree = np.asarray(ties.sum(axis=0)).ravel()
-    ties = ties @ scipy.sparse.diags_array(1 / np.sqrt(np.maximum(degree, 1e-12)))
-    between = (ties.T @ ties).toarray() / len(views)  # its largest eigenvalue is 1
-    size = len(between)
-    values, vectors = scipy.linalg.eigh(between, subset_by_index=(size - m, size - 1))  # [m], [landmarks, m]
-    embedding = ties @ (vectors * np.maximum(values, 0) ** DIFFUSION)  # [n, m]
-    embedding /= np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-12)
-    return KMeans(n_clusters, n_init=5, random_state=seed).fit(embedding.astype(np.float32)).labels_
+    widths = [round(EIGENVECTORS * k) for k in counts]
+    possible = [m for m in widths if n_landmarks > max(m, n_nearest)]
+    if possible:
+        ties = scipy.sparse.hstack([landmark_ties(view, seed, n_landmarks, n_nearest) for view in views], format="csr")
+        degree = np.asarray(ties.sum(axis=0)).ravel()
+        ties = ties @ scipy.sparse.diags_array(1 / np.sqrt(np.maximum(degree, 1e-12)))
+        between = (ties.T @ ties).toarray() / len(views)  # its largest eigenvalue is 1
+        size = len(between)
+        values, vectors = scipy.linalg.eigh(between, subset_by_index=(size - max(possible), size - 1))
+        embedding = ties @ (vectors * np.maximum(values, 0) ** DIFFUSION)  # [n, most], the leading ones last
+    found = []
+    for k, m in zip(counts, widths, strict=True):
+        if m not in possible:  # too few rows for a graph of landmarks
+            found.append(kmeans(views[0], k, seed))
+            continue
+        leading = embedding[:, -m:]
+        leading = leading / np.maximum(np.linalg.norm(leading, axis=1, keepdims=True), 1e-12)
+        found.append(KMeans(k, n_init=n_init, random_state=seed).fit(leading.astype(np.float32)).labels_)
+    return found
 
 
 def landmark_ties(z: np.ndarray, seed: int, n_landmarks: int, n_nearest: int) -> scipy.sparse.csr_matrix:

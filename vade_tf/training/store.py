@@ -4,6 +4,7 @@ A fit keeps arrays under these names:
 
     state        weights, optimizer and history after a whole epoch
     pretrained   the autoencoder's weights
+    clusters     what was found for each number of clusters, where the number is chosen
     start        groups and mixture of the start
     groups       the groups as last found anew during the VaDE phase
     held         weights after the last epoch that was held to groups

@@ -1,0 +1,66 @@
+"""The number of clusters that `n_clusters="auto"` chooses, beside the number of classes: on the sets of tables.py.
+
+python benchmarks/clusters.py --folder FOLDER                  all sets but r8; --r8 FILE for that, too
+python benchmarks/clusters.py --folder FOLDER --sets wine iris
+python benchmarks/clusters.py --table                          the table of what was measured
+
+Default settings, seed 0: the autoencoder is pretrained and K chosen; nothing is trained after it. `seconds` are of
+the choice. Classes are compared with at the end: a set's classes need not be groups that lie apart.
+"""
+
+import argparse
+import csv
+import time
+from pathlib import Path
+
+from tables import BUNDLED, SYNTHETIC, TABLES, load
+
+RESULTS = Path(__file__).parent / "results" / "clusters.csv"
+COLUMNS = ("set", "n", "features", "classes", "chosen", "sure", "strength", "seconds")
+
+
+def measure(name: str, folder: Path | None, r8: Path | None) -> dict:
+    """The choice for one set."""
+    from vade_tf.data.dataset import observe
+    from vade_tf.training import recipe
+    from vade_tf.training.settings import Settings
+
+    rows = load(name, folder, r8)
+    data = observe(rows.raw, "auto")
+    fitting = recipe.begin(data, Settings(clusters=1))
+    recipe.pretrain(fitting)
+    begun = time.perf_counter()
+    choice = recipe.choose(fitting)[1]
+    seconds = round(time.perf_counter() - begun, 1)
+    strength = choice.strength[choice.tried.index(choice.n_clusters)]
+    figures = (*data.x.shape, rows.clusters, choice.n_clusters, choice.sure, round(strength, 2), seconds)
+    return dict(zip(COLUMNS, (name, *figures), strict=True))
+
+
+def table(rows: list[dict]) -> str:
+    """The rows as Markdown."""
+    lines = [COLUMNS, ["---"] * len(COLUMNS), *([row[name] for name in COLUMNS] for row in rows)]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, help="folder of the .csv files, see tables.py")
+    parser.add_argument("--r8", type=Path, help="file of texts, see tables.py")
+    parser.add_argument("--sets", nargs="+", help="these alone")
+    parser.add_argument("--table", action="store_true", help="print what was measured, and measure nothing")
+    given = parser.parse_args()
+    rows = list(csv.DictReader(RESULTS.open(newline=""))) if RESULTS.exists() else []
+    names = [*(TABLES if given.folder else ()), *BUNDLED, *SYNTHETIC, *(["r8"] if given.r8 else [])]
+    for name in () if given.table else given.sets or names:
+        rows = [row for row in rows if row["set"] != name] + [measure(name, given.folder, given.r8)]
+        print(rows[-1], flush=True)
+        with RESULTS.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""How many clusters: which numbers of groups are found again on other rows. No labels, no model, no file.
+
+Strength (after Tibshirani & Walther, 2005, "Cluster validation by prediction strength") asks whether the groups are
+found again by starts on other rows. Up to the number of groups that are there, they are; beyond it one is cut, each
+time elsewhere.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import adjusted_rand_score
+from threadpoolctl import threadpool_limits
+
+from vade_tf.errors import InputError
+from vade_tf.seeding import fold, generator, several
+from vade_tf.training import start as starting
+from vade_tf.training.store import Store, damaged, kept
+
+STRONG = 0.8  # least strength of groups that count as found again: the value of Tibshirani & Walther
+STARTS = 6  # starts compared in pairs
+START_ROWS = 5000  # rows of a start at most, 80 % of those it is drawn from: two starts share 80 % of theirs
+MOST = 20  # clusters that are tried where the number is chosen, and ...
+EACH = 5  # ... so many rows for each of them at least
+DRAWS = 3  # of "landmark", of which each is cut into every number of groups
+RUNS = 2  # of k-means on a draw
+ASKED = 1000  # rows of a table that say whether regions or k-means describe it
+CLOSE = 0.02  # mean ARI that is as good as the highest
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A number of clusters and what speaks for it.
+
+    Attributes:
+        n_clusters: K.
+        sure: "sure", "fairly sure" or "not sure".
+        why: a sentence.
+        tried: the numbers of clusters that were compared, ascending.
+        stability, strength: of each, see `pairwise`.
+    """
+
+    n_clusters: int
+    sure: str
+    why: str
+    tried: list[int]
+    stability: list[float]
+    strength: list[float]
+
+
+def strength(groups: np.ndarray, again: np.ndarray) -> float:
+    """Of the group that fares worst: the share of its pairs of rows that another grouping keeps together, in [0, 1].
+
+    Args:
+        groups, again: two groupings of the same rows, integers from 0, [n].
+    """
+    counts = np.zeros((groups.max() + 1, again.max() + 1))
+    np.add.at(counts, (groups, again), 1)
+    sizes = counts.sum(axis=1)
+    counts, sizes = counts[sizes > 1], sizes[sizes > 1]
+    if not len(sizes):
+        return 0.0
+    return float(np.min((counts * (counts - 1)).sum(axis=1) / (sizes * (sizes - 1))))
+
+
+def stability(z: np.ndarray, n_clusters: int, method: str, seed: int) -> tuple[float, float]:
+    """Whether starts on other rows, with other seeds, find the same groups.
+
+    Args:
+        z: codes, [n, latent].
+        n_clusters: K.
+        method: of the start, one of `start.METHODS`.
+        seed: of the rows and of the starts.
+
+    Returns:
+        As for `pairwise`.
+    """
+    pool, parts = resampled(len(z), n_clusters, seed)
+    z = z[pool]
+    starts = np.full((STARTS, len(pool)), -1)  # -1: not read
+    for number, rows in enumerate(parts):
+        starts[number, rows] = starting.start(z[rows], n_clusters, method, fold(seed, number)).groups
+    return pairwise(starts)
+
+
+def resampled(n: int, n_clusters: int, seed: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The rows that the starts read: the numbers of a pool of n rows, and for each start its places in the pool."""
+    r = generator(seed)
+    pool = r.permutation(n)[: round(START_ROWS / 0.8)]
+    size = max(round(0.8 * len(pool)), min(n_clusters, len(pool)))
+    return pool, [np.sort(r.choice(len(pool), size, replace=False)) for _ in range(STARTS)]
+
+
+def pairwise(starts: np.ndarray) -> tuple[float, float]:
+    """How far starts have found the same groups.
+
+    Args:
+        starts: the group of each row in each start, -1 where it has not read the row, int [starts, n].
+
+    Returns:
+        Over the pairs of starts, on the rows that both have read: mean adjusted Rand index, and median `strength`, of
+        the two ways round the lower.
+    """
+    pairs = []
+    for i in range(len(starts)):
+        for j in range(i):
+            both = (starts[i] >= 0) & (starts[j] >= 0)
+            one, other = starts[i][both], starts[j][both]
+            pairs.append((adjusted_rand_score(one, other), min(strength(one, other), strength(other, one))))
+    return float(np.mean([ari for ari, _ in pairs])), float(np.median([least for _, least in pairs]))
+
+
+def numbers_tried(n: int) -> range:
+    """The numbers of clusters that are compared for n rows.
+
+    Raises:
+        InputError: so few rows have no groups.
+    """
+    if n < 2 * EACH:
+        raise InputError(f"clusters: 'auto' needs at least {2 * EACH} rows, got {n}; give a number")
+    return range(2, min(MOST, n // EACH) + 1)
+
+
+def compared(
+    z: np.ndarray,
+    tried: Sequence[int],
+    method: str,
+    seed: int,
+    hidden: np.ndarray | None = None,
+    own: np.ndarray | None = None,
+    tell: Callable[[], None] = lambda: None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """`stability` of each of several numbers of clusters, all of them found on one graph for each draw of "landmark".
+
+    Args:
+        z, method, seed, hidden, own: as for `start.start`.
+        tried: the K.
+        tell: called STARTS times.
+
+    Returns:
+        Mean ARI and strength of each K, [K tried] each. A K of which a start left a group empty has strength 0.
+    """
+    pool, parts = resampled(len(z), max(tried), seed)
+    read = (z, hidden) if own is None else (own,)
+    views = [np.asarray(view, np.float32)[pool] for view in read if view is not None]
+
+    def groups(number: int) -> list[np.ndarray]:
+        """The groups that one start finds, for each K."""
+        seen, own_seed = [view[parts[number]] for view in views], fold(seed, number)
+        if method != "landmark":
+            return [starting.start(seen[0], k, method, own_seed).groups for k in tried]
+        with threadpool_limits(1):
+            draws = [starting.landmark_cuts(seen, tried, each, n_init=RUNS) for each in several(own_seed, DRAWS)]
+            each_k = zip(tried, zip(*draws, strict=True), strict=True)
+            if own is None:
+                return [starting.vote(list(found), k) for k, found in each_k]
+            return [starting.of_draws(seen[0], list(found), k, own_seed, ASKED) for k, found in each_k]
+
+    starts = np.full((len(tried), STARTS, len(pool)), -1)
+    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as workers:
+        for number, found in enumerate(workers.map(groups, range(STARTS))):
+            starts[:, number, parts[number]] = found
+            tell()
+    whole = [all(len(np.unique(one[one >= 0])) == k for one in of_k) for k, of_k in zip(tried, starts, strict=True)]
+    ari, strong = np.array([pairwise(of_k) for of_k in starts]).T
+    return ari, np.where(whole, strong, 0.0)
+
+
+def chosen(tried: Sequence[int], stability: np.ndarray, strength: np.ndarray) -> Choice:
+    """The largest K whose groups are all found again; where there is none, that with the highest mean ARI.
+
+    It is sure if no other K has a higher mean ARI, either.
+
+    Args:
+        tried: the K, ascending.
+        stability, strength: of each, as `compared` returned them.
+    """
+    strong = [i for i, found in enumerate(strength) if found >= STRONG]
+    best = strong[-1] if strong else int(np.argmax(stability))
+    if not strong:
+        sure = "not sure"
+        why = f"no K from {tried[0]} to {tried[-1]} gives groups that are all found again on other rows"
+    else:
+        sure, why = "sure", "the largest K whose groups are all found again on other rows"
+        steadier = int(np.argmax(stability))
+        if stability[steadier] > stability[best] + CLOSE:
+            sure, why = "fairly sure", f"{why}; those of {tried[steadier]} are found again more exactly"
+        if tried[best] == MOST:
+            sure, why = "fairly sure", f"{why}; it is the largest that was tried"
+    figures = list(map(int, tried)), [round(float(s), 4) for s in stability], [round(float(s), 4) for s in strength]
+    return Choice(tried[best], sure, f"{why} (strength {strength[best]:.2f}, of at least {STRONG})", *figures)
+
+
+def kept_choice(store: Store, n: int) -> Choice | None:
+    """The choice for n rows that a store has, or None.
+
+    Raises:
+        InputError: what it has is no choice.
+    """
+    tried = list(numbers_tried(n))
+    shape: tuple[int, ...] = (len(tried),)
+    arrays = kept(store, "clusters", {"tried": ("i", shape), "stability": ("f", shape), "strength": ("f", shape)})
+    if arrays is None:
+        return None
+    if arrays["tried"].tolist() != tried:
+        raise damaged(store, "clusters", f"expected the numbers from {tried[0]} to {tried[-1]}")
+    return chosen(tried, arrays["stability"], arrays["strength"])
