@@ -34,7 +34,7 @@ from vade_tf.data import pipeline
 from vade_tf.data.dataset import build
 from vade_tf.model import networks
 from vade_tf.model.optimizer import FusedAdam
-from vade_tf.training import device, loop
+from vade_tf.training import device, given, loop
 from vade_tf.training.settings import Settings
 
 RESULTS = Path(__file__).parent / "results" / "speed.csv"
@@ -58,7 +58,7 @@ def our_phase(phase: str, rows: int, batch_size: int, precision: str):
     raw = np.random.default_rng(0).integers(0, 256, (rows, 28, 28)).astype(np.uint8)
     dataset = build(raw, None, "random", "random")
     settings = Settings(clusters=10, batch_size=batch_size, hidden=networks.HIDDEN).resolve(rows)
-    model = loop.build_model(dataset, settings, precision)
+    model = given.build_model(dataset, settings, precision)
     hints = None
     if phase == "pretrain":
         trained = loop.build_autoencoder(model)

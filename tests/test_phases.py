@@ -13,7 +13,7 @@ from vade_tf.model import networks
 from vade_tf.model.mixed import Mixed
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
-from vade_tf.training import callbacks, loop, recipe
+from vade_tf.training import callbacks, given, loop, recipe
 from vade_tf.training import start as starts
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings
@@ -55,18 +55,18 @@ def test_a_data_set_of_rows_or_of_batches_is_the_rows(x, elements, batched):
     """A batch has an open first axis, and an image of fixed size is one row."""
     rows = x.reshape(60, *elements)
     data = tf.data.Dataset.from_tensor_slices(rows)
-    found = loop._read(data.batch(7) if batched else data)
+    found = given.read_data_set(data.batch(7) if batched else data)
     np.testing.assert_array_equal(found, rows)
 
 
 def test_more_rows_than_a_read_holds_are_all_read():
     rows = np.arange(2500, dtype="f4")[:, None]
-    np.testing.assert_array_equal(loop._read(tf.data.Dataset.from_tensor_slices(rows)), rows)
+    np.testing.assert_array_equal(given.read_data_set(tf.data.Dataset.from_tensor_slices(rows)), rows)
 
 
 @pytest.mark.parametrize("hints", [[-1, 0, 2], [[-1], [0], [2]], np.array([-1, 0, 2], "i1"), np.array([0, 1, 2], "u1")])
 def test_hints_of_any_integers_in_a_row_or_a_column(hints):
-    found = loop.checked_hints(hints, 3, 3)
+    found = given.checked_hints(hints, 3, 3)
     np.testing.assert_array_equal(found, np.ravel(hints))
     assert found.dtype == np.int32
 
@@ -84,7 +84,7 @@ def test_hints_of_any_integers_in_a_row_or_a_column(hints):
 )
 def test_hints_that_name_no_group_of_no_row(hints, message):
     with pytest.raises(InputError, match=rf"^hints: expected 3 whole numbers from -1 \(unknown\) to 2, got {message}$"):
-        loop.checked_hints(hints, 3, 3)
+        given.checked_hints(hints, 3, 3)
 
 
 def test_a_fit_under_way_has_what_it_was_given(x):

@@ -30,7 +30,7 @@ from vade_tf.model.vade import VaDE
 from vade_tf.paths import usable
 from vade_tf.reading import memory
 from vade_tf.training import recipe
-from vade_tf.training.loop import checked_hints
+from vade_tf.training.given import checked_hints
 from vade_tf.training.reporter import Lines, Silent
 from vade_tf.training.settings import Settings
 from vade_tf.writing import write_whole, writing

@@ -23,7 +23,7 @@ from vade_tf.model import elbo, networks
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.prior import check_clusters
 from vade_tf.seeding import fold
-from vade_tf.training import loop
+from vade_tf.training import given, loop
 from vade_tf.training.loop import Fitting
 
 CUT = 0.5  # nats a row, over a batch; the authors' code has the same default
@@ -40,7 +40,7 @@ def fit(fitting: Fitting) -> "GMVAE":
         hidden=settings.hidden,
         precision=fitting.precision,
         seed=settings.seed,
-        first=loop.first_layer(fitting.data, vade.likelihood),
+        first=given.first_layer(fitting.data, vade.likelihood),
     )
     model = GMVAE(encoder, vade.decoder, settings.clusters, vade.likelihood, scaling=vade.scaling, seed=settings.seed)
     loop.fit_keras(fitting, model, lambda span: fitting.batches("fit", span))

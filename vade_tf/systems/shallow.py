@@ -15,7 +15,7 @@ from vade_tf.model import networks
 from vade_tf.model.prior import GaussianMixturePrior
 from vade_tf.model.vade import VaDE
 from vade_tf.systems.models import Centres, Clustering, FullGaussians
-from vade_tf.training import loop
+from vade_tf.training import given, loop
 from vade_tf.training.loop import Fitting
 
 STARTS = 3  # best of so many by the objective; a start on 70,000 x 784 takes k-means about ten seconds
@@ -95,7 +95,7 @@ def _scaled(fitting: Fitting) -> np.ndarray:
 
 def _known(fitting: Fitting) -> keras.Model | None:
     """What fills the missing cells of x [n, D]; None where there can be none."""
-    found = loop.filled(fitting.data, fitting.model.likelihood)
+    found = given.filled(fitting.data, fitting.model.likelihood)
     if found is None:
         return None
     x = keras.Input((fitting.model.n_features,))

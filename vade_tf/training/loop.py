@@ -1,6 +1,5 @@
 """What every system's training is made of: a fit under way, the autoencoder's phase, and epochs that are recorded."""
 
-import itertools
 import reprlib
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,15 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.data import pipeline
-from vade_tf.data.dataset import Observations, observe
+from vade_tf.data.dataset import Observations
 from vade_tf.errors import InputError, cited
-from vade_tf.model import choice, networks
-from vade_tf.model.counts import Counts, LogCounts, log_counts
-from vade_tf.model.likelihood import Likelihood
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
-from vade_tf.reading import memory
-from vade_tf.training import callbacks, device, health
+from vade_tf.training import callbacks, device, given, health
 from vade_tf.training.choosing import Choice
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import EPOCHS, Resolved, Settings
@@ -137,11 +132,11 @@ def begin(
         raise InputError(f"store: expected an object with save, load, place and save_rows, got {reprlib.repr(store)}")
     if not all(isinstance(each, keras.callbacks.Callback) for each in callbacks):
         raise InputError(f"callbacks: expected keras.callbacks.Callback objects, got {reprlib.repr(callbacks)}")
-    data = as_observations(x, settings.likelihood)
+    data = given.as_observations(x, settings.likelihood)
     resolved = settings.resolve(*data.x.shape, epochs=epochs, updates=updates, pretrains=pretrains)
-    known = None if hints is None else checked_hints(hints, len(data.x), resolved.clusters)
+    known = None if hints is None else given.checked_hints(hints, len(data.x), resolved.clusters)
     precision = device.resolve_precision(resolved.precision)
-    model = build_model(data, resolved, precision, networks)
+    model = given.build_model(data, resolved, precision, networks)
     store = Memory() if store is None else store
     state = State.load(store)
     return Fitting(
@@ -159,105 +154,6 @@ def begin(
         precision,
         system,
     )
-
-
-def as_observations(x, likelihood: str) -> Observations:
-    """Rows of any of the kinds that `recipe.fit` takes, checked.
-
-    Raises:
-        InputError: they are no matrix of finite numbers, or the likelihood does not fit them.
-    """
-    if isinstance(x, tf.data.Dataset):
-        x = _read(x)
-    return x if isinstance(x, Observations) else observe(x, likelihood)
-
-
-def _read(batches: tf.data.Dataset) -> np.ndarray:
-    """All rows of a finite data set of rows [D], or of batches of them, which its element's first axis tells."""
-    spec = batches.element_spec
-    if not isinstance(spec, tf.TensorSpec):
-        raise InputError("x: expected a tf.data.Dataset of rows alone, got one of several parts; map the others away")
-    if int(batches.cardinality()) == tf.data.INFINITE_CARDINALITY:
-        raise InputError("x: expected a finite tf.data.Dataset, got an endless one; leave out repeat()")
-    batched = spec.shape.rank is not None and spec.shape.rank > 1 and spec.shape[0] is None
-    try:
-        parts = list((batches if batched else batches.batch(1024)).as_numpy_iterator())
-    except tf.errors.OpError as error:
-        raise InputError(f"x: the tf.data.Dataset fails ({cited(error)})") from error
-    if not parts:
-        raise InputError("x: expected at least one row, got an empty tf.data.Dataset")
-    return np.concatenate(parts)
-
-
-def checked_hints(hints, n: int, clusters: int) -> np.ndarray:
-    """Hints as int32 [n].
-
-    Raises:
-        InputError: no whole numbers from -1 to K - 1, one for each row.
-    """
-    hints = np.asarray(hints)
-    expected = f"hints: expected {n} whole numbers from -1 (unknown) to {clusters - 1}, got"
-    if hints.shape == (n, 1):
-        hints = hints[:, 0]
-    if hints.shape != (n,) or not np.issubdtype(hints.dtype, np.integer):
-        raise InputError(f"{expected} {hints.dtype} of shape {hints.shape}")
-    if hints.min() < -1 or hints.max() >= clusters:
-        raise InputError(f"{expected} numbers from {hints.min()} to {hints.max()}")
-    return hints.astype(np.int32)
-
-
-def build_model(data: Observations, settings: Resolved, precision: str, own=None) -> VaDE:
-    """The untrained model of a fit, its weights a pure function of the seed; `own`: the caller's networks."""
-    n_features, likelihood = data.x.shape[1], choice.choose(data)
-    if own is None:
-        check_room(n_features, settings)
-        shape = {
-            "n_features": n_features,
-            "latent_dim": settings.latent_dim,
-            "hidden": settings.hidden,
-            "precision": precision,
-            "seed": settings.seed,
-        }
-        own = networks.build_encoder(**shape, first=first_layer(data, likelihood)), networks.build_decoder(**shape)
-    scaling = networks.build_scaling(*likelihood.units(data))
-    if not isinstance(own, (tuple, list)) or len(own) != 2:
-        raise InputError(f"networks: expected a pair (encoder, decoder), got {reprlib.repr(own)}")
-    encoder, decoder = own
-    return VaDE(encoder, decoder, settings.clusters, likelihood, scaling=scaling, seed=settings.seed)
-
-
-def first_layer(data: Observations, likelihood: Likelihood) -> keras.layers.Layer | None:
-    """What the encoder reads rows with, where it does not take them as the likelihood does."""
-    if isinstance(likelihood, Counts):
-        total, squares = np.zeros((2, data.x.shape[1]))
-        for rows in pipeline.blocks(data.x):
-            logs = np.asarray(log_counts(rows.astype(np.float32), likelihood.size), np.float64)
-            total, squares = total + logs.sum(axis=0), squares + (logs**2).sum(axis=0)
-        mean = total / len(data.x)
-        std = np.sqrt(np.maximum(squares / len(data.x) - mean**2, 0))
-        return LogCounts(likelihood.size, mean, np.where(std < 1e-6, 1.0, std))
-    return filled(data, likelihood)
-
-
-def filled(data: Observations, likelihood: Likelihood) -> networks.Filled | None:
-    """What the encoder reads missing cells with: the mean of the known ones, and flags where training has some."""
-    if not likelihood.takes_missing:
-        return None
-    scale, offset = likelihood.units(data)
-    mean = data.moments()[0] * scale + offset
-    missing = [np.isnan(rows).any(axis=0) for rows in pipeline.blocks(data.x)]
-    return networks.Filled(mean.tolist(), np.flatnonzero(np.any(missing, axis=0)).tolist())
-
-
-def check_room(n_features: int, settings: Resolved) -> None:
-    """Raises InputError where networks of such widths, with Adam's two moments and a gradient, take all the memory."""
-    widths = (n_features, *settings.hidden, settings.latent_dim)
-    weights = 2 * sum(a * b for a, b in itertools.pairwise(widths)) + 3 * settings.clusters * settings.latent_dim
-    if 16 * weights > memory():
-        raise InputError(
-            f"hidden, latent_dim and clusters: expected a model that fits in {memory() / 2**30:,.1f} GiB, got one of "
-            f"{weights:,} weights; narrow its layers"
-        )
 
 
 def fitted(fitting: Fitting, model: keras.Model, remedies: Sequence[str] = (), findings: Sequence[str] = ()) -> Fitted:

@@ -22,7 +22,7 @@ from vade_tf.errors import InputError
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import fold
 from vade_tf.training import callbacks as keras_callbacks
-from vade_tf.training import choosing, loop
+from vade_tf.training import choosing, given, loop
 from vade_tf.training import start as starts
 from vade_tf.training.keep import Held, keep_groups
 from vade_tf.training.loop import Fitted, Fitting, begin, pretrain
@@ -122,7 +122,7 @@ def choose(fitting: Fitting) -> tuple[Fitting, choosing.Choice]:
     fitting.reporter.say(f"{choice.n_clusters} clusters, {choice.sure}: {choice.why}")
     settings = replace(settings, clusters=choice.n_clusters)
     networks = fitting.model.encoder, fitting.model.decoder
-    model = loop.build_model(fitting.data, settings, fitting.precision, networks)
+    model = given.build_model(fitting.data, settings, fitting.precision, networks)
     return replace(fitting, settings=settings, model=model), choice
 
 
