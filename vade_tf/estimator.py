@@ -1,14 +1,8 @@
 """`VaDEClusterer`: the whole recipe behind scikit-learn's verbs. Knows no run folder, no data set and no flag."""
 
-import errno
-import io
-import json
 import reprlib
-import tempfile
 import warnings
-import zipfile
 from numbers import Integral
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -18,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Cluster
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from vade_tf import archive
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import observe
 from vade_tf.data.filling import filled
@@ -26,14 +21,11 @@ from vade_tf.data.sparse import Rows, SparseRows
 from vade_tf.errors import LONGEST, InputError, UnitsWarning, cited, whole_number
 from vade_tf.model import choice
 from vade_tf.model.prior import check_clusters
-from vade_tf.model.vade import VaDE
-from vade_tf.paths import usable
 from vade_tf.reading import memory
 from vade_tf.training import recipe
 from vade_tf.training.given import checked_hints
 from vade_tf.training.reporter import Lines, Silent
 from vade_tf.training.settings import Settings
-from vade_tf.writing import write_whole, writing
 
 FITTED = ("labels_", "weights_", "means_", "covariances_")
 NAMES = {"clusters": "n_clusters", "seed": "random_state"}  # of a setting -> of the parameter
@@ -299,18 +291,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         arrays = {name: getattr(self, name) for name in FITTED}
         if hasattr(self, "feature_names_in_"):
             arrays["feature_names_in_"] = self.feature_names_in_.astype(str)
-        content = io.BytesIO()
-        with zipfile.ZipFile(content, "w") as archive:
-            archive.writestr("clusterer.json", json.dumps(about, default=_plain))
-            with archive.open("arrays.npz", "w") as file:
-                np.savez(file, **arrays)
-            with archive.open("model.keras", "w") as file:
-                file.write(_model_bytes(self.model_))
-        place = usable(path, "path")
-        with writing(place, "path"):
-            if not place.parent.is_dir():
-                raise FileNotFoundError(errno.ENOENT, "its folder is not there")
-        write_whole(place, content.getbuffer())
+        archive.write(path, about, arrays, self.model_)
 
     @classmethod
     def load(cls, path) -> "VaDEClusterer":
@@ -319,15 +300,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         Raises:
             ValueError: there is none, or it is damaged.
         """
-        path = usable(path, "path")
-        try:
-            with zipfile.ZipFile(path) as archive:
-                about = json.loads(archive.read("clusterer.json"))
-                arrays = dict(np.load(io.BytesIO(archive.read("arrays.npz")), allow_pickle=False))
-                model = _model_of(archive.read("model.keras"))
-            schema = None if about.get("schema") is None else Schema.from_dict(about["schema"])
-        except Exception as error:  # whatever zipfile, NumPy and Keras raise for what is damaged
-            raise InputError(f"path: {path} holds no clusterer, or a damaged one ({cited(error)})") from error
+        about, arrays, model, schema = archive.read(path)
         parameters = about["parameters"]
         if isinstance(parameters["hidden"], list):
             parameters["hidden"] = tuple(parameters["hidden"])
@@ -442,22 +415,3 @@ def _translated(message: str) -> str:
     for name, parameter in NAMES.items():
         message = message.replace(f"{name}:", f"{parameter}:", 1) if message.startswith(f"{name}:") else message
     return message
-
-
-def _plain(value):
-    """A NumPy number or array as what JSON can hold."""
-    return value.tolist()
-
-
-def _model_bytes(model: VaDE) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:  # Keras writes its files by name
-        file = Path(folder) / "model.keras"
-        model.save(file)
-        return file.read_bytes()
-
-
-def _model_of(content: bytes) -> VaDE:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.keras"
-        file.write_bytes(content)
-        return keras.saving.load_model(file)
