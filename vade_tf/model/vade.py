@@ -15,7 +15,7 @@ from vade_tf.seeding import of_replica
 
 NOISE_RATE = 0.02  # share that a batch has in the variance that a likelihood learns
 LEAST_NOISE = 0.01  # of it, where features have variance 1: a column explained to the last digit would drown the others
-SCORE_DRAWS = 4  # passes through the networks for the bound of a row by itself
+SCORE_DRAWS = 4  # passes through the decoder for the bound of a row by itself
 TERMS = ("distortion", "rate_z", "rate_c", "guidance")
 
 
