@@ -33,7 +33,7 @@ def write(path, about: dict, arrays: dict[str, np.ndarray], model: VaDE) -> None
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("clusterer.json", json.dumps(about, default=lambda value: value.tolist()))
         with archive.open("arrays.npz", "w") as file:
-            np.savez(file, **arrays)
+            np.savez(file, allow_pickle=False, **arrays)
         with archive.open("model.keras", "w") as file:
             file.write(_model_bytes(model))
     place = usable(path, "path")
