@@ -42,9 +42,10 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         recipe: "robust" (default) or "paper", presets of what is None below.
         latent_dim: width of the code, default 10.
         hidden: widths of the encoder's hidden layers; the decoder mirrors them. None: the paper's, 500, 500 and 2000,
-            or less in proportion for fewer than 5,000 rows.
+            or less for fewer than 5,000 rows or 64 features.
         likelihood: of p(x|z): "auto" (default) takes "bernoulli" for uint8, for images in [0, 1] and what varies as
-            these do (`model.likelihood.choose`), else "gaussian".
+            these do, "counts" for whole numbers that are mostly 0 and have a long tail (`model.choice.choose`), else
+            "gaussian". A DataFrame gets one for each kind of its columns.
         encoder, decoder: networks of your own instead, functional Keras models, see `vade_tf.fit`; each fit trains a
             copy of them. Default: None.
         image_shape: (height, width) where rows are grey images, so that they are augmented. Default: None; X of shape
