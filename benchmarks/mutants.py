@@ -10,6 +10,7 @@ each module `--per-module` mutants are drawn by a fixed seed. Which tests run wh
 file (`mutants_tests.py`). A mutant meets the tests that run its line, the fastest first, until one fails: then it is
 killed. So is one that takes several times as long as usual (outcome "timeout"). One that passes all of them survives;
 results/mutants_equivalent.csv lists, by hand, those that no test can tell from the original, with the reason.
+results/mutants_survivors.csv says of the other survivors why.
 
 The parent imports TensorFlow once and forks a process for each mutant, which imports the edited package and runs pytest
 inside: no start of TensorFlow, and no file of the package is touched. Processes that a test starts itself see the
@@ -42,6 +43,7 @@ from mutants_tests import Tally, concerned, learn, run_pytest
 
 RESULTS = ROOT / "benchmarks" / "results" / "mutants.csv"
 EQUIVALENT = RESULTS.with_name("mutants_equivalent.csv")
+SURVIVORS = RESULTS.with_name("mutants_survivors.csv")
 COLUMNS = ("file", "line", "function", "original", "mutated", "outcome", "test", "seconds")
 MODEL = ("elbo", "prior", "likelihood", "vade", "optimizer", "networks")
 TRAINING = ("recipe", "start", "choosing", "views", "posterior", "loop", "health", "watch", "callbacks")
@@ -193,7 +195,7 @@ def drawn(file: str, number: int, seed: int) -> list[Mutant]:
 
 def table() -> str:
     """For each module: mutants that there are, those drawn, what became of them, and the share killed."""
-    rows, equivalent = read(RESULTS), read(EQUIVALENT)
+    rows, equivalent, reasons = read(RESULTS), read(EQUIVALENT), read(SURVIVORS)
     lines = ["| module | mutants | drawn | equivalent | killed | survived | killed of the others |", "|---" * 7 + "|"]
     total = [0] * 5
     for file in MODULES:
@@ -205,7 +207,8 @@ def table() -> str:
         lines.append(f"| {file} | " + " | ".join(map(str, counts)) + f" | {share(counts)} |")
     lines.append("| all | " + " | ".join(map(str, total)) + f" | {share(total)} |")
     lines += [
-        f"\n{row['file']}:{row['line']} {row['function']}\n- {row['original']}\n+ {row['mutated']}"
+        f"\n{row['file']}:{row['line']} {row['function']}\n- {row['original']}\n+ {row['mutated']}\n"
+        + reasons.get(identity, {"reason": "not yet explained"})["reason"]
         for identity, row in rows.items()
         if row["outcome"] == "survived" and identity not in equivalent
     ]

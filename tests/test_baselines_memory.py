@@ -243,3 +243,36 @@ def test_a_gmvae_has_the_networks_of_the_settings(x):
     first, again, other = (gmvae.fit(each).encoder.get_weights()[0] for each in seeds)
     np.testing.assert_array_equal(first, again)
     assert not np.allclose(first, other, atol=0.1)
+
+
+# ------------------------------------------------------------------------------------------------- what a system needs
+
+
+def test_a_system_has_the_length_and_the_phases_that_its_entry_says(x, monkeypatch):
+    """Where the settings leave them open; GMVAE starts without an autoencoder."""
+    monkeypatch.setitem(systems.SYSTEMS, "gmvae", systems.System(pretrains=False, epochs=2))
+    fitted = registry.fit("gmvae", x, Settings(**{**SMALL, "epochs": None, "pretrain_epochs": None, "passes": 1}))
+    assert [row["phase"] for row in fitted.history] == ["fit", "fit"]
+    fitted = registry.fit("ae_kmeans", x, Settings(**{**SMALL, "pretrain_epochs": 1}))
+    assert [row["phase"] for row in fitted.history] == ["pretrain"]
+
+
+def test_a_mixture_on_the_rows_gets_a_share_of_their_variance(x, monkeypatch):
+    seen, made = [], shallow.GaussianMixture
+
+    def mixture(*arguments, **settings):
+        seen.append(settings["reg_covar"])
+        return made(*arguments, **settings)
+
+    monkeypatch.setattr(shallow, "GaussianMixture", mixture)
+    registry.fit("gmm", x / 10, Settings(**SMALL, likelihood="gaussian"))
+    assert seen == [pytest.approx(shallow.FLOOR)]  # standardised: their variance is 1
+    registry.fit("gmm", (x > 5).astype("f4"), Settings(**SMALL, likelihood="bernoulli"))
+    assert seen[1] == pytest.approx(shallow.FLOOR * (x > 5).var(axis=0).mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize("system", ["dec", "idec", "ae_kmeans", "kmeans"])
+def test_a_system_keeps_the_likelihood_of_its_rows(x, system):
+    grey = np.clip(25 * x, 0, 255).astype("u1")
+    model = registry.fit(system, grey, Settings(**{**SMALL, "pretrain_epochs": 1, "epochs": 1})).model
+    assert model.likelihood.name == "bernoulli"

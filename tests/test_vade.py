@@ -184,3 +184,13 @@ def test_a_loaded_model_goes_on_with_its_optimizer(small_model, x, tmp_path, eag
     assert int(loaded.optimizer.iterations) == 2
     for mine, theirs in zip(loaded.optimizer.variables, model.optimizer.variables, strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+def test_codes_are_those_without_dropout_unless_one_trains(x):
+    inputs = keras.Input((12,))
+    h = keras.layers.Dropout(0.5, seed=0)(inputs)
+    encoder = keras.Model(inputs, [keras.layers.Dense(3)(h), keras.layers.Dense(3)(h)])
+    model = VaDE(encoder, networks.build_decoder(12, 3, (8,)), 2)
+    for found, expected in zip(model.encode(x), encoder(x, training=False), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert not np.array_equal(model.encode(x, training=True)[0], model.encode(x)[0])
