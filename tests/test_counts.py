@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 import scipy.special
@@ -108,6 +109,8 @@ def test_counts_that_are_none_are_refused(cells):
         choice.choose(observe(cells[0] - 1, "counts"))
     with pytest.raises(InputError, match="likelihood: counts expects whole numbers"):
         choice.choose(observe(cells[0] / 2, "counts"))
+    with pytest.raises(InputError, match="likelihood: counts expects whole numbers"):
+        choice.choose(observe(pd.DataFrame(cells[0] / 2), "counts"))
 
 
 def test_a_fit_finds_the_groups_and_gives_counts_back(cells):

@@ -31,6 +31,10 @@ def choose(observations) -> Likelihood:
     """
     if observations.likelihood in ("auto", Counts.name) and (size := _size(observations)) is not None:
         return Counts(size)
+    if observations.likelihood == Counts.name:
+        raise InputError(
+            "likelihood: counts expects whole numbers from 0 up, got others; give them as they were counted"
+        )
     about = observations.low, observations.high, observations.x.dtype
     if observations.schema is not None and observations.standardise and observations.x.dtype != np.uint8:
         return _of_columns(observations, about)  # of a table; texts have one unit, and pictures are bytes
@@ -43,10 +47,6 @@ def choose(observations) -> Likelihood:
         return get("bernoulli") if grey else _gaussian(observations)
     found = get(observations.likelihood)
     found.check(*about)
-    if found.name == Counts.name:
-        raise InputError(
-            "likelihood: counts expects whole numbers from 0 up, got others; give them as they were counted"
-        )
     return _gaussian(observations) if found.name == "gaussian" else found
 
 
@@ -69,9 +69,8 @@ def _size(observations) -> float | None:
         zeros, total, cells = zeros + int((rows == 0).sum()), total + float(sums[-1].sum()), cells + rows.size
         if not asked and zeros < MOSTLY * cells:
             return None
-    if (
-        not asked and observations.high * (cells - zeros) < TAIL * total
-    ):  # the largest against the mean of what is there
+    tail = observations.high * (cells - zeros)  # the largest against the mean of what is not 0, times the sum of it
+    if not asked and tail < TAIL * total:
         return None
     return max(float(np.median(np.concatenate(sums))), 1.0)
 

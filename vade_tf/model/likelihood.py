@@ -33,7 +33,7 @@ class Likelihood:
 
     def distribution(self, parameters) -> tfd.Distribution:
         """p(x|z) of each row, an event [D]: parameters [batch, D] -> batch of distributions."""
-        raise NotImplementedError
+        raise NotImplementedError  # each family has its own
 
     def mean(self, parameters):
         """Mean of p(x|z): parameters [batch, D] -> [batch, D]."""
@@ -45,7 +45,7 @@ class Likelihood:
 
     def variance(self, x, parameters):
         """sigma2 of each feature at which a batch is most probable: x and parameters [batch, D] -> [D]."""
-        raise NotImplementedError
+        raise NotImplementedError  # asked only of those that learn one
 
     def config(self) -> str | dict:
         """What `get` makes it again from: its name, or the name with what else it was made of."""

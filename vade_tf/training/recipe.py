@@ -5,7 +5,8 @@
     fitting = begin(x, Settings(clusters=10))
     pretrain(fitting)
     groups = start(fitting)
-    guide(fitting, groups)
+    held = guide(fitting, groups)
+    keep_groups(fitting, held)
     settle(fitting.model, fitting.data.x)
 """
 
