@@ -91,7 +91,7 @@ def measure(n: int, n_features: int, steps: int) -> list[dict]:
     note(f"autoencoder, {steps} steps")
     z, hidden = row_views(model, dataset.x)
     note("code and hidden layer, all rows")
-    start = starts.start(z, 4, "landmark", 0, hidden)
+    start = starts.start(z, 4, "landmark", 0, [z, hidden])
     del z, hidden
     model.prior.assign(start.pi, start.mu, start.sigma2)
     note("starting mixture, all rows")

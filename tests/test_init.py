@@ -170,7 +170,7 @@ def test_few_rows_are_grouped_by_their_code():
     """30 rows are too few for landmarks: the code, which knows the groups, decides, and not the layer before it."""
     r, y = np.random.default_rng(0), np.arange(30) % 5
     z, hidden = 10 * np.eye(5)[y] + r.normal(size=(30, 5)), 100 * np.eye(5)[r.permutation(y)]
-    assert metrics.accuracy(y, starts.start(z, 5, "landmark", 0, hidden).groups) == 1.0
+    assert metrics.accuracy(y, starts.start(z, 5, "landmark", 0, [z, hidden]).groups) == 1.0
 
 
 def test_landmark_weighs_the_draws(moons, monkeypatch):

@@ -364,7 +364,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         """
         image_shape = self.image_shape
         if fitting:
-            self.genes_ = None
+            self.genes_: np.ndarray | None = None
         if is_annotated(X):
             X = self._counts(X, fitting)
         elif fitting and (self.layer, self.genes) != (None, None):

@@ -80,8 +80,8 @@ def load_file(
             if value is not None and (kind in (*ARRAYS, CELLS) or kind == "folder"):
                 raise InputError(f"{argument}: goes with a table that has names of columns, got {path}; leave it out")
         named = kind == CELLS or (kind == ".h5" and arrays.read_h5_genes(file) is not None)
-        for argument, value in {"layer": layer, "genes": most_genes}.items():
-            if value is not None and not named:
+        for argument, given in (("layer", layer), ("genes", most_genes)):
+            if given is not None and not named:
                 raise InputError(f"{argument}: goes with an .h5ad file, got {path}; leave it out")
         if named:
             return _cells(file, labels, likelihood, layer, most_genes, schema, plain)

@@ -59,8 +59,8 @@ class Genes:
         different, counts = np.unique(names, return_counts=True)
         if len(different) < len(names):
             raise InputError(
-                f"{argument}: expected genes with different names, got {str(different[counts.argmax()])!r} twice; give each "
-                "its own, as var_names_make_unique() of an AnnData does"
+                f"{argument}: expected genes with different names, got {str(different[counts.argmax()])!r} twice; give "
+                "each its own, as var_names_make_unique() of an AnnData does"
             )
         if most is not None:
             if not 1 <= most <= len(names):
@@ -181,7 +181,7 @@ def variable(counts: np.ndarray | scipy.sparse.csr_array, most: int) -> np.ndarr
         InputError: they are no counts.
     """
     n, width = counts.shape
-    stored = counts.data if scipy.sparse.issparse(counts) else counts
+    stored = np.asarray(counts.data if scipy.sparse.issparse(counts) else counts)
     if not np.isfinite(stored).all() or (stored < 0).any() or (stored != np.round(stored)).any():
         raise InputError(
             "genes: expected counts, whole numbers from 0 up, to choose genes by, got others; name the layer that has "
@@ -193,7 +193,7 @@ def variable(counts: np.ndarray | scipy.sparse.csr_array, most: int) -> np.ndarr
     for start in range(0, n, rows):
         part = counts[start : start + rows]
         mu = size[start : start + rows, None] * share  # [rows, genes]
-        residual = (part.toarray() if scipy.sparse.issparse(part) else part) - mu
+        residual = (part if isinstance(part, np.ndarray) else part.toarray()) - mu
         residual /= np.sqrt(np.maximum(mu + mu**2 / THETA, 1e-12))
         np.clip(residual, -np.sqrt(n), np.sqrt(n), out=residual)
         total, square = total + residual.sum(axis=0), square + (residual**2).sum(axis=0)

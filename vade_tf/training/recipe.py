@@ -20,6 +20,7 @@ import numpy as np
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError
+from vade_tf.model.counts import Counts
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import fold
 from vade_tf.training import callbacks as keras_callbacks
@@ -30,7 +31,7 @@ from vade_tf.training.loop import Fitted, Fitting, begin, pretrain
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO, Resolved, Settings
 from vade_tf.training.store import Store, damaged, kept_groups
-from vade_tf.training.views import OWN_FEATURES, own_features, row_views, within_reach
+from vade_tf.training.views import OWN_FEATURES, count_directions, own_features, row_views, within_reach
 from vade_tf.training.watch import Watch
 
 NOISE_ROWS = 1000  # whose mean variance of q(z|x) is the least that a component starts with
@@ -115,9 +116,9 @@ def choose(fitting: Fitting) -> tuple[Fitting, choosing.Choice]:
         tried = choosing.numbers_tried(n)
         advance = fitting.reporter.phase("clusters", choosing.STARTS)
         with fitting.timed():
-            z, hidden, own = _read(fitting, "init")
+            z, views, own = _read(fitting, "init")
             text, seed = f"{settings.init}, from 2 to {tried[-1]} groups", start_seed(settings)
-            found = choosing.compared(z, tried, settings.init, seed, hidden, own, lambda: advance(1, text))
+            found = choosing.compared(z, tried, settings.init, seed, views, own, lambda: advance(1, text))
         store.save("clusters", dict(zip(("tried", "stability", "strength"), (np.array(tried), *found), strict=True)))
         choice = choosing.chosen(tried, *found)
     fitting.reporter.say(f"{choice.n_clusters} clusters, {choice.sure}: {choice.why}")
@@ -195,7 +196,7 @@ def quieten(model: VaDE, x: Rows) -> None:
 def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
     """Train VaDE on its bound, at first held to groups: those of the start, found anew as the code gets better.
 
-    Those of a table are not found anew: they do not come from the code.
+    Those of a table and of counts are not found anew: they do not come from the code.
 
     For `settings.guide_epochs` epochs the loss has guide_weight * -log gamma_group added (`elbo.guidance`), then the
     bound is trained alone. Rows with a hint are held to it throughout.
@@ -221,7 +222,8 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
         *loop.phase_callbacks(fitting, "fit", range(done, epochs), epochs, watch=watch),
     ]
     guided = min(settings.guide_epochs, epochs)
-    turns = [] if is_table(fitting) else regroup_epochs(guided, settings.regroups)
+    kept = is_table(fitting) or are_counts(fitting)
+    turns = [] if kept else regroup_epochs(guided, settings.regroups)
     cuts = {0, *turns, epochs} if fitting.hints is None else {0, *turns, guided, epochs}
     groups = last = start_groups
     for first, end in itertools.pairwise(sorted(cuts)):
@@ -264,6 +266,12 @@ def is_table(fitting: Fitting) -> bool:
     return plain and data.x.shape[1] <= OWN_FEATURES and not fitting.own_networks
 
 
+def are_counts(fitting: Fitting) -> bool:
+    """Whether the start reads counts themselves: with the package's networks, and by the graph."""
+    counted = isinstance(fitting.model.likelihood, Counts) and not fitting.own_networks
+    return counted and fitting.settings.init == "landmark"
+
+
 def regrouped(fitting: Fitting) -> np.ndarray:
     """Groups found anew on the present code, named as the model's components: int32 [n]."""
     found = _found_groups(fitting, "regroup").groups
@@ -302,23 +310,27 @@ def _found_groups(fitting: Fitting, phase: str) -> starts.Start:
     """Groups of the rows on the model's present code."""
     settings = fitting.settings
     advance = fitting.reporter.phase(phase, starts.DRAWS if settings.init == "landmark" else 1)
-    z, hidden, own = _read(fitting, phase)
+    z, views, own = _read(fitting, phase)
 
     def tell() -> None:
         advance(1, f"{settings.init}, {settings.clusters} groups")
 
-    return starts.start(z, settings.clusters, settings.init, start_seed(settings), hidden, tell, own)
+    return starts.start(z, settings.clusters, settings.init, start_seed(settings), views, tell, own)
 
 
-def _read(fitting: Fitting, phase: str) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-    """What a start reads: the code [n, latent] and, where they count, the layer before it and the rows of a table.
+def _read(fitting: Fitting, phase: str) -> tuple[np.ndarray, list[np.ndarray] | None, np.ndarray | None]:
+    """What a start reads: the code [n, latent], the views where neighbours are looked for, and the rows of a table.
 
-    The start of a table is the exception: few columns are read as they are, for the code of an autoencoder has no
-    better neighbours than these, and another code each time.
+    The views are the code and the layer before it. The start of a table is an exception: few columns are read as they
+    are, for the code of an autoencoder has no better neighbours than these, and another code each time. So is that of
+    counts, by the same reason: it reads them in their principal directions.
     """
     model, x = fitting.model, fitting.data.x
     if fitting.settings.init != "landmark":
         return within_reach(loop.codes(model, x)), None, None
     if phase == "init" and is_table(fitting):
         return within_reach(loop.codes(model, x)), None, own_features(model, x)
-    return *row_views(model, x), None
+    if phase == "init" and are_counts(fitting):
+        return within_reach(loop.codes(model, x)), [count_directions(model, x)], None
+    z, hidden = row_views(model, x)
+    return z, [z] if hidden is None else [z, hidden], None

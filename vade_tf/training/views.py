@@ -3,16 +3,21 @@
 import keras
 import numpy as np
 import scipy.linalg
+from sklearn.utils.extmath import randomized_svd
 
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows, SparseRows
 from vade_tf.errors import DivergedError
+from vade_tf.model.counts import LogCounts
 from vade_tf.model.mixed import Mixed
 from vade_tf.model.vade import VaDE
 
 OWN_FEATURES = 200  # of a table at most; more than that, and distances between its rows are all alike
 DIRECTIONS = 40  # of the last hidden layer; on MNIST they hold nine tenths of its variance
 SAMPLE = 10_000  # rows on which they are found
+COUNT_DIRECTIONS = 50  # of counts, as many as the usual pipelines for cells take
+CLIPPED = 10.0  # standard deviations from the mean beyond which the logarithm of a count tells nothing more
+SAMPLE_NUMBERS = 2**25  # that such directions are found on, at most: 128 MB
 CODE_LIMIT = 1e18  # beyond, squared distances are infinite in float32
 
 
@@ -71,6 +76,26 @@ def own_features(model: VaDE, x: Rows) -> np.ndarray:
     if isinstance(model.likelihood, Mixed):
         spread[model.likelihood.levels] = 1.0
     return (rows / spread).astype(np.float32)
+
+
+def count_directions(model: VaDE, x: Rows) -> np.ndarray:
+    """Raw counts x [n, D] as the encoder reads them, in their principal directions: float32 [n, at most 50].
+
+    That is log(1 + count) of rows of one size, each feature with mean 0 and variance 1, cut off at 10 standard
+    deviations: a count where hardly any is else lies far out, and would make a direction of its own.
+    """
+    first = next(layer for layer in model.encoder.layers if isinstance(layer, LogCounts))
+
+    def read(rows) -> np.ndarray:
+        return np.clip(np.asarray(first(np.asarray(rows, np.float32))), -CLIPPED, CLIPPED)
+
+    n, width = len(x), x.shape[1]
+    every = -(-n // max(min(SAMPLE, SAMPLE_NUMBERS // width), COUNT_DIRECTIONS))
+    sample = read(x[::every])
+    mean = sample.mean(axis=0)
+    leading = min(COUNT_DIRECTIONS, *sample.shape)
+    axes = randomized_svd(sample - mean, leading, random_state=0)[2].T  # [D, leading]
+    return np.concatenate([(read(rows) - mean) @ axes for rows in pipeline.blocks(x)])
 
 
 def _leading_directions(sample: np.ndarray) -> np.ndarray:
