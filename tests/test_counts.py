@@ -9,12 +9,13 @@ import scipy.special
 import scipy.stats
 import tensorflow as tf
 
-from vade_tf import VaDEClusterer, metrics
+from vade_tf import Settings, VaDEClusterer, metrics
 from vade_tf.data.dataset import observe
 from vade_tf.errors import InputError
 from vade_tf.model import choice, networks
 from vade_tf.model.counts import Counts, LogCounts, ZeroInflatedCounts, log_counts
 from vade_tf.model.vade import VaDE
+from vade_tf.training import recipe, views
 
 
 @pytest.fixture
@@ -197,3 +198,46 @@ def test_a_zero_inflated_fit_is_saved_and_found_again(cells, tmp_path):
     np.testing.assert_array_equal(VaDEClusterer.load(tmp_path / "m.vade").score_samples(x), model.score_samples(x))
     with pytest.raises(ValueError, match="decoder: expected one output of 80 values a row, 2 times"):
         VaDE(networks.build_encoder(40, 2, (8,)), networks.build_decoder(40, 2, (8,)), 2, ZeroInflatedCounts())
+
+
+# ------------------------------------------------------------------------------------------------- the start
+
+
+def begun(x, **more):
+    return recipe.begin(x, Settings(**{"clusters": 3, "hidden": (8,), "epochs": 2, "precision": "float32", **more}))
+
+
+def test_a_start_reads_the_principal_directions_of_standardised_logs(cells, monkeypatch):
+    x, _ = cells
+    x[3] = np.where(np.arange(40) == 39, 10_000, 0)  # one cell that is all of one gene: far out
+    logs = np.log1p(x / np.maximum(x.sum(axis=1, keepdims=True), 1) * np.median(x.sum(axis=1)))
+    std = logs.std(axis=0)
+    cut = np.clip((logs - logs.mean(axis=0)) / np.where(std < 1e-6, 1, std), -10, 10)
+    assert (cut == 10).any()
+    cut -= cut.mean(axis=0)
+    seen = []
+    monkeypatch.setattr(recipe.starts, "start", lambda z, k, method, seed, views, *more: seen.append(views))
+    for rows in (x, scipy.sparse.csr_array(x)):
+        fitting = begun(rows)
+        recipe._found_groups(fitting, "init")
+        (view,) = seen.pop()  # 40 directions of 40 features: all distances are kept
+        np.testing.assert_allclose(view @ view.T, cut @ cut.T, atol=0.02)
+    recipe._found_groups(fitting, "regroup")
+    assert len(seen.pop()) == 2  # the code and the layer before it
+    recipe._found_groups(begun(x, init="kmeans"), "init")
+    assert seen.pop() is None
+
+
+def test_a_leading_direction_is_found_on_some_of_the_rows(cells, monkeypatch):
+    model, x = begun(cells[0]).model, cells[0]
+    whole = views.count_directions(model, x)
+    monkeypatch.setattr(views, "SAMPLE", 100)
+    monkeypatch.setattr(views, "COUNT_DIRECTIONS", 2)
+    found = views.count_directions(model, x)
+    assert found.shape == (200, 2)
+    assert abs(np.corrcoef(found[:, 0], whole[:, 0])[0, 1]) > 0.9
+
+
+def test_groups_of_counts_are_not_found_anew(cells, monkeypatch):
+    monkeypatch.setattr(recipe, "regrouped", lambda fitting: pytest.fail("they do not come from the code"))
+    recipe.guide(begun(cells[0], epochs=4, pretrain_epochs=0), np.arange(200, dtype="i4") % 3)
