@@ -6,7 +6,7 @@ Every function returns a `matplotlib.figure.Figure`; `draw` gives those that sui
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import keras
@@ -88,6 +88,8 @@ def draw(
     n_clusters = found.log_gamma.shape[1]
     shown = largest(found.groups, n_clusters)
     x, y, shape = dataset.x, dataset.y, dataset.image_shape
+    apart = cache(lambda: compared(model, dataset, found.groups, n_clusters))
+    names = range(n_clusters) if shape is None else ()
     makers: dict[str, Callable[[], Figure]] = {}
     if shape is not None and isinstance(found, Posterior):
         makers["samples"] = lambda: samples(model, shown, shape)
@@ -101,9 +103,9 @@ def draw(
     else:
         if isinstance(found, Posterior):
             makers["profiles"] = lambda: profiles(model, dataset, shown)
-        makers["features"] = lambda: features(compared(model, dataset, found.groups, n_clusters), shown)
+        makers["features"] = lambda: features(apart(), shown)
     if len(found.m) > 1:  # a map of one row shows nothing
-        makers["code"] = lambda: code(dataset, found, names=[card["name"] for card in result["clusters"]])
+        makers["code"] = lambda: code(dataset, found, names=[apart().name(c) for c in names])
     if y is not None:
         makers["confusion"] = lambda: confusion(y, found.groups, result["acc"])
         makers["reliability"] = lambda: reliability(result["calibration"])
