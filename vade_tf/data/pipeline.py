@@ -31,6 +31,7 @@ def training_batches(
     hints: np.ndarray | None = None,
     image_shape: tuple[int, int] | None = None,
     passes: int = 1,
+    numbers: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """Shuffled batches of the given epochs, one epoch after the other.
 
@@ -42,16 +43,20 @@ def training_batches(
         hints: known group of each row, -1 for none, int [n]; default no hints.
         image_shape: (height, width) to augment rows as grey images, None for no augmentation.
         passes: how often an epoch reads all rows, each time in another order.
+        numbers: of the rows that are read, int [m]; default all.
 
     Returns:
         Batches of x, or (x, hints); with augmentation the pair (augmented x, x) stands for x.
     """
-    n, steps = len(x), steps_per_epoch(len(x), batch_size)
+    read = None if numbers is None else tf.constant(numbers)
+    n = len(x) if numbers is None else len(numbers)
+    steps = steps_per_epoch(n, batch_size)
     rows = _gatherer(x)
     groups = None if hints is None else tf.constant(hints)
 
     def batches_of(number):  # of a pass, counted from the first epoch on
         order = tf.random.experimental.stateless_shuffle(tf.range(n), seed=tf.stack([tf.cast(seed, tf.int64), number]))
+        order = order if read is None else tf.gather(read, order)
         index = tf.data.Dataset.range(steps)
         return index.map(lambda k: (order[k * batch_size : (k + 1) * batch_size], number * steps + k))
 

@@ -78,6 +78,7 @@ def evaluate_run(path: str | Path, *, step: Callable[[str], None] = lambda name:
         "seen_in_training": seen,
         "health": training["health"],
         "remedies": training["remedies"],
+        "choice": training.get("choice"),
     }
     result = {**facts, **evaluate(model, dataset, found, step=step)}
     return Evaluation(run, model, dataset, found, training, history, result)
