@@ -1,16 +1,20 @@
 """Rows -> tf.data batches: index batches, then one gather a batch from the raw array, dense also where it is sparse.
 
+Rows that stay in their file are gathered from a buffer of them, which is read while the one before is used.
+
 The order of an epoch and the augmentation of a batch are pure functions of (seed, epoch, batch), so a run that was
 killed continues with exactly the batches it would have seen.
 """
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import tensorflow as tf
 
-from vade_tf.data.sparse import Rows, SparseRows
+from vade_tf.data.shards import FileRows, Shuffle
+from vade_tf.data.sparse import Rows
 
 ROTATION = 10.0  # degrees either way
 SHIFT = 1 / 14  # of height and width either way: two pixels of 28
@@ -47,6 +51,15 @@ def training_batches(
         Batches of x, or (x, hints); with augmentation the pair (augmented x, x) stands for x.
     """
     n, steps = len(x), steps_per_epoch(len(x), batch_size)
+    numbers = range(epochs.start * passes, epochs.stop * passes)
+
+    def seen(batch, step):
+        if image_shape is None:
+            return batch
+        return augment(batch, image_shape, seed=tf.stack([tf.cast(seed, tf.int64), step])), batch
+
+    if isinstance(x, FileRows):
+        return _from_file(x, batch_size, seed, numbers, hints, seen)
     rows = _gatherer(x)
     groups = None if hints is None else tf.constant(hints)
 
@@ -56,13 +69,53 @@ def training_batches(
         return index.map(lambda k: (order[k * batch_size : (k + 1) * batch_size], number * steps + k))
 
     def gather(indices, step):
-        batch = rows(indices)
-        if image_shape is not None:
-            batch = (augment(batch, image_shape, seed=tf.stack([tf.cast(seed, tf.int64), step])), batch)
+        batch = seen(rows(indices), step)
         return batch if groups is None else (batch, tf.gather(groups, indices))
 
-    batches = tf.data.Dataset.range(epochs.start * passes, epochs.stop * passes).flat_map(batches_of)
+    batches = tf.data.Dataset.range(numbers.start, numbers.stop).flat_map(batches_of)
     return batches.map(gather, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+
+def _from_file(x: FileRows, batch_size: int, seed: int, numbers: range, hints, seen) -> tf.data.Dataset:
+    """`training_batches` of rows in a file, for the passes of these numbers: one buffer is read ahead."""
+    shuffle = Shuffle(len(x), x.shape[1] * x.dtype.itemsize, batch_size, seed)
+    known = np.zeros(0, np.int32) if hints is None else hints
+
+    def read():
+        for number in numbers:
+            step = number * steps_per_epoch(len(x), batch_size)
+            for rows, order in shuffle.buffers(number):
+                yield x[rows], known[rows] if len(known) else known, order, step
+                step += steps_per_epoch(len(rows), batch_size)
+
+    kinds = ((None, x.shape[1]), x.dtype), ((None,), known.dtype), ((None,), tf.int64), ((), tf.int64)
+    buffers = tf.data.Dataset.from_generator(read, output_signature=tuple(tf.TensorSpec(*kind) for kind in kinds))
+
+    def batches_of(rows, groups, order, first):
+        index = tf.data.Dataset.range((tf.size(order, tf.int64) + batch_size - 1) // batch_size)
+        return index.map(lambda k: (rows, groups, order[k * batch_size : (k + 1) * batch_size], first + k))
+
+    def gather(rows, groups, indices, step):
+        batch = seen(tf.gather(rows, indices), step)
+        return batch if hints is None else (batch, tf.gather(groups, indices))
+
+    batches = buffers.prefetch(1).flat_map(batches_of)
+    return batches.map(gather, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+
+@contextmanager
+def reading(x: Rows) -> Iterator[None]:
+    """Says what is wrong with the file of the rows where it is that by which tf.data fails.
+
+    Raises:
+        InputError: the file has changed.
+    """
+    try:
+        yield
+    except tf.errors.OpError:
+        if isinstance(x, FileRows):
+            x.check()
+        raise
 
 
 def ordered_batches(x: Rows, batch_size: int = 1024) -> tf.data.Dataset:
@@ -80,8 +133,8 @@ def blocks(x: Rows, size: int = 1024) -> Iterator[np.ndarray]:
 
 
 def _gatherer(x: Rows) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Row numbers [batch] -> dense rows [batch, D]. A sparse matrix stays in SciPy and is never copied."""
-    if not isinstance(x, SparseRows):
+    """Row numbers [batch] -> dense rows [batch, D]. A sparse matrix stays in SciPy, rows of a file in the file."""
+    if isinstance(x, np.ndarray):
         rows = tf.constant(x)
         return lambda indices: tf.gather(rows, indices)
 

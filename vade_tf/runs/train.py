@@ -25,7 +25,7 @@ from vade_tf.runs.rows import RunRows, load_rows, load_whole
 from vade_tf.runs.tensorboard import Board, Views
 from vade_tf.serving import export as exporting
 from vade_tf.systems import registry
-from vade_tf.training import callbacks, device, recipe
+from vade_tf.training import callbacks, device, extension, recipe
 from vade_tf.training.choosing import numbers_tried
 from vade_tf.training.given import check_room, checked_hints
 from vade_tf.training.loop import AUTOENCODER, PLAIN_VAE, Fitted, model_groups
@@ -211,13 +211,14 @@ class Scores(keras.callbacks.Callback):
     """ACC, NMI and ARI after an epoch, into `logs`, from where they go into the history; used for nothing.
 
     Args:
-        dataset: rows with labels.
+        dataset: rows with labels; of many some, drawn, are scored.
         epochs: of the phase; of many short ones only some are scored (as `callbacks.Record` keeps only some).
     """
 
     def __init__(self, dataset: Dataset, epochs: int):
         super().__init__()
-        self.dataset = dataset
+        rows = extension.read_rows(len(dataset.x), seed=0)
+        self.dataset = dataset if rows is None else dataset.part(rows)
         self.epochs = epochs
         self.every = max(1, epochs // callbacks.KEPT)
 
@@ -237,7 +238,8 @@ def summarise(config: TrainConfig, dataset: Dataset, fitted: Fitted) -> dict:
     """What metrics.json holds."""
     model, bound = fitted.model, {}
     if hasattr(model, "elbo_terms"):
-        bound = model.evaluate(pipeline.ordered_batches(dataset.x), verbose=0, return_dict=True)
+        with pipeline.reading(dataset.x):
+            bound = model.evaluate(pipeline.ordered_batches(dataset.x), verbose=0, return_dict=True)
     trained = sum(row["phase"] == "fit" for row in fitted.history) or None
     return {
         "dataset": dataset.name,

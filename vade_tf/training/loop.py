@@ -265,8 +265,8 @@ def reconstruction_loss(model: VaDE):
 
 def model_groups(model: keras.Model, x) -> np.ndarray:
     """The most probable cluster of every raw row of x [n, D], int [n]; of several outputs the first is asked."""
-    found = model.predict(pipeline.ordered_batches(x), verbose=0)
-    return (found[0] if isinstance(found, list) else found).argmax(axis=1)
+    found = (model.predict_on_batch(rows) for rows in pipeline.blocks(x))  # all probabilities [n, K] may be many
+    return np.concatenate([(each[0] if isinstance(each, list) else each).argmax(axis=1) for each in found])
 
 
 def mean_encoder(model: VaDE) -> keras.Model:
@@ -329,5 +329,6 @@ def train_epochs(fitting: Fitting, phase: str, model: keras.Model, span: range, 
     ends: dict = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
     if isinstance(model, VaDE) and isinstance(batches.element_spec, tuple):
         ends["hints"] = True
-    model.fit(batches, **ends, shuffle=False, verbose=0, callbacks=own)
+    with pipeline.reading(fitting.data.x):
+        model.fit(batches, **ends, shuffle=False, verbose=0, callbacks=own)
     return not model.stop_training

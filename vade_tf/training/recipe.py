@@ -11,28 +11,29 @@
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import keras
 import numpy as np
 
 from vade_tf.data import pipeline
-from vade_tf.data.sparse import Rows
+from vade_tf.data.sparse import Rows, part
 from vade_tf.errors import InputError
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import fold
 from vade_tf.training import callbacks as keras_callbacks
-from vade_tf.training import choosing, given, loop
+from vade_tf.training import choosing, extension, given, loop
 from vade_tf.training import start as starts
 from vade_tf.training.keep import Held, keep_groups
 from vade_tf.training.loop import Fitted, Fitting, begin, pretrain
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO, Resolved, Settings
 from vade_tf.training.store import Store, damaged, kept_groups
-from vade_tf.training.views import OWN_FEATURES, own_features, row_views, within_reach
+from vade_tf.training.views import OWN_FEATURES, feature_reader, view_reader, within_reach
 from vade_tf.training.watch import Watch
 
+BLOCK = 16_384  # rows that get their groups together
 NOISE_ROWS = 1000  # whose mean variance of q(z|x) is the least that a component starts with
 NOISY = 0.1  # share of the code's variance that q(z|x) of the caller's own networks may have at the start
 
@@ -88,7 +89,7 @@ def fit(
     groups = guide(fitting, start(fitting))
     remedies, found = keep_groups(fitting, groups)
     if fitting.settings.augment and fitting.data.image_shape is not None:
-        settle(fitting.model, fitting.data.x)
+        settle(fitting.model, read_by_start(fitting)[0])
     if choice is not None and choice.sure == "not sure":
         found = [f"{choice.n_clusters} clusters are a guess: {choice.why}; give clusters a number you know", *found]
     return replace(loop.fitted(fitting, fitting.model, remedies, found), choice=choice)
@@ -115,7 +116,8 @@ def choose(fitting: Fitting) -> tuple[Fitting, choosing.Choice]:
         tried = choosing.numbers_tried(n)
         advance = fitting.reporter.phase("clusters", choosing.STARTS)
         with fitting.timed():
-            z, hidden, own = _read(fitting, "init")
+            rows, _ = read_by_start(fitting)
+            z, hidden, own = _reader(fitting, "init", rows)(rows)
             text, seed = f"{settings.init}, from 2 to {tried[-1]} groups", start_seed(settings)
             found = choosing.compared(z, tried, settings.init, seed, hidden, own, lambda: advance(1, text))
         store.save("clusters", dict(zip(("tried", "stability", "strength"), (np.array(tried), *found), strict=True)))
@@ -266,8 +268,8 @@ def is_table(fitting: Fitting) -> bool:
 
 def regrouped(fitting: Fitting) -> np.ndarray:
     """Groups found anew on the present code, named as the model's components: int32 [n]."""
-    found = _found_groups(fitting, "regroup").groups
-    return starts.matched(found, loop.model_groups(fitting.model, fitting.data.x))
+    found, (some, numbers) = _found_groups(fitting, "regroup").groups, read_by_start(fitting)
+    return starts.matched(found, loop.model_groups(fitting.model, some), slice(None) if numbers is None else numbers)
 
 
 def settle(model: VaDE, x: Rows) -> None:
@@ -298,27 +300,50 @@ def start_seed(settings: Resolved) -> int:
     return settings.seed if settings.restart == 0 else fold(settings.seed, settings.restart)
 
 
+def read_by_start(fitting: Fitting) -> tuple[Rows, np.ndarray | None]:
+    """The rows that a start reads, and their numbers; of few rows all of them and None."""
+    x = fitting.data.x
+    numbers = extension.read_rows(len(x), start_seed(fitting.settings))
+    return (x, None) if numbers is None else (part(x, numbers), numbers)
+
+
 def _found_groups(fitting: Fitting, phase: str) -> starts.Start:
-    """Groups of the rows on the model's present code."""
+    """Groups of the rows on the model's present code; of many rows found on some, see `extension`."""
     settings = fitting.settings
     advance = fitting.reporter.phase(phase, starts.DRAWS if settings.init == "landmark" else 1)
-    z, hidden, own = _read(fitting, phase)
+    some, numbers = read_by_start(fitting)
+    read = _reader(fitting, phase, some)
+    z, hidden, own = read(some)
 
     def tell() -> None:
         advance(1, f"{settings.init}, {settings.clusters} groups")
 
-    return starts.start(z, settings.clusters, settings.init, start_seed(settings), hidden, tell, own)
+    found = starts.start(z, settings.clusters, settings.init, start_seed(settings), hidden, tell, own)
+    if numbers is None:
+        return found
+
+    def views(code, hidden, own) -> list[np.ndarray]:
+        return [own] if own is not None else [code] if hidden is None else [code, hidden]
+
+    spread = extension.Extension(views(z, hidden, own), found.groups, settings.clusters, start_seed(settings))
+    groups = np.concatenate([spread.groups(views(*read(block))) for block in pipeline.blocks(fitting.data.x, BLOCK)])
+    groups[numbers] = found.groups
+    return replace(found, groups=groups)
 
 
-def _read(fitting: Fitting, phase: str) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-    """What a start reads: the code [n, latent] and, where they count, the layer before it and the rows of a table.
+def _reader(fitting: Fitting, phase: str, x: Rows) -> Callable:
+    """What a start reads of rows: the code [n, latent] and, where they count, the layer before it and a table's rows.
 
     The start of a table is the exception: few columns are read as they are, for the code of an autoencoder has no
     better neighbours than these, and another code each time.
+
+    Args:
+        fitting, phase: which start it is.
+        x: raw rows that say how others are read, see `views`.
     """
-    model, x = fitting.model, fitting.data.x
-    if fitting.settings.init != "landmark":
-        return within_reach(loop.codes(model, x)), None, None
-    if phase == "init" and is_table(fitting):
-        return within_reach(loop.codes(model, x)), None, own_features(model, x)
-    return *row_views(model, x), None
+    model = fitting.model
+    if fitting.settings.init == "landmark" and not (phase == "init" and is_table(fitting)):
+        views = view_reader(model, x)
+        return lambda rows: (*views(rows), None)
+    own = feature_reader(model, x) if fitting.settings.init == "landmark" else lambda rows: None
+    return lambda rows: (within_reach(loop.codes(model, rows)), None, own(rows))

@@ -100,11 +100,17 @@ def start(
     )
 
 
-def matched(groups: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Groups renamed so that they agree with a reference grouping as far as a one-to-one naming can: int32 [n]."""
+def matched(groups: np.ndarray, reference: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+    """Groups renamed so that they agree with a reference grouping as far as a one-to-one naming can: int32 [n].
+
+    Args:
+        groups: int [n].
+        reference: the other grouping, of the given rows.
+        rows: their numbers; default all.
+    """
     k = max(groups.max(), reference.max()) + 1
     counts = np.zeros((k, k), np.int64)
-    np.add.at(counts, (groups, reference), 1)
+    np.add.at(counts, (groups[rows], reference), 1)
     return linear_sum_assignment(counts, maximize=True)[1][groups].astype(np.int32)
 
 
@@ -302,12 +308,23 @@ def landmark_cuts(
 
 def landmark_ties(z: np.ndarray, seed: int, n_landmarks: int, n_nearest: int) -> scipy.sparse.csr_matrix:
     """Weights [n, M] that tie each row [n, d] to its nearest landmarks, the centres of a k-means; a row's sum to 1."""
-    n = len(z)
-    batch = min(4096, n)
-    centres = MiniBatchKMeans(n_landmarks, batch_size=batch, n_init=1, random_state=seed).fit(z).cluster_centers_
-    distance, nearest = NearestNeighbors(n_neighbors=n_nearest + 1).fit(centres).kneighbors(z)
+    centres = landmarks(z, seed, n_landmarks)
+    return tied(z, NearestNeighbors(n_neighbors=n_nearest + 1).fit(centres))
+
+
+def landmarks(z: np.ndarray, seed: int, n_landmarks: int) -> np.ndarray:
+    """The centres of a k-means of rows [n, d]: [M, d]."""
+    batch = min(4096, len(z))
+    return MiniBatchKMeans(n_landmarks, batch_size=batch, n_init=1, random_state=seed).fit(z).cluster_centers_
+
+
+def tied(z: np.ndarray, nearest_landmarks: NearestNeighbors) -> scipy.sparse.csr_matrix:
+    """As `landmark_ties`, to landmarks [M, d] that a search is fitted to, which finds one more than there are ties."""
+    n, n_nearest = len(z), nearest_landmarks.n_neighbors - 1
+    distance, nearest = nearest_landmarks.kneighbors(z)
     width = np.maximum(distance[:, -1:], 1e-12)
     weight = np.exp(-2 * (distance[:, :-1] / width) ** 2)  # [n, n_nearest]
     weight /= weight.sum(axis=1, keepdims=True)
     indptr = np.arange(n + 1) * n_nearest
-    return scipy.sparse.csr_matrix((weight.ravel(), nearest[:, :-1].ravel(), indptr), (n, n_landmarks))
+    shape = n, nearest_landmarks.n_samples_fit_
+    return scipy.sparse.csr_matrix((weight.ravel(), nearest[:, :-1].ravel(), indptr), shape)
