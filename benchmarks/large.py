@@ -5,8 +5,8 @@ python benchmarks/large.py /big/folder --rows 1000000  a quick look
 
 Makes rows.npy (4 GB), the same rows as rows.parquet, and subset.npy, which fits in memory, in the folder, unless they
 are there. Each command is a process of its own, told that the machine has as much memory as rows.npy is long, so that
-the two large files stay where they are: train on the subset and on each of the files in turn, then predict and evaluate. Before a file is used,
-the system is asked to forget what it has read of it.
+the two large files stay where they are: train on the subset and on each of the files in turn, then predict and
+evaluate. Before a file is used, the system is asked to forget what it has read of it.
 
 Prints for each the peak of its resident memory (ru_maxrss, Python and TensorFlow included) and the rows a second of the
 phases, by the clock and by processor time: the fastest epoch counts, for the first one compiles. The clock tells
