@@ -67,7 +67,10 @@ def evaluate_run(path: str | Path, *, step: Callable[[str], None] = lambda name:
     model = load(path)
     check_width(run, model)
     dataset, seen = load_rows(run, model, **where)
-    dataset, drawn = some_of(dataset, run.config.latent_dim + run.metrics["n_clusters"])
+    n = len(dataset.x)
+    dataset, drawn = some_of(dataset, run.config.latent_dim + training["n_clusters"])
+    if drawn is not None:  # of rows that were trained on in part it is not counted which of them are drawn
+        seen = len(dataset.x) if seen == n else None
     step(f"encoding {len(dataset.x):,} rows")
     found = findings(model, dataset.x)
     facts = {
@@ -80,13 +83,15 @@ def evaluate_run(path: str | Path, *, step: Callable[[str], None] = lambda name:
         "seen_in_training": seen,
         "health": training["health"],
         "remedies": training["remedies"],
-        **drawn,
+        **({} if drawn is None else {"drawn_from": n}),
     }
     result = {**facts, **evaluate(model, dataset, found, step=step)}
+    if drawn is not None and result["lowest_density_rows"] is not None:
+        result["lowest_density_rows"] = drawn[result["lowest_density_rows"]].tolist()
     return Evaluation(run, model, dataset, found, training, history, result)
 
 
-def some_of(dataset: Dataset, width: int) -> tuple[Dataset, dict]:
+def some_of(dataset: Dataset, width: int) -> tuple[Dataset, np.ndarray | None]:
     """The rows to evaluate: all, or as many, drawn, as keep what is said of them in memory.
 
     Args:
@@ -94,14 +99,14 @@ def some_of(dataset: Dataset, width: int) -> tuple[Dataset, dict]:
         width: numbers that are kept of each row.
 
     Returns:
-        The rows, and {"drawn_from": how many there are} where they are not all of them.
+        The rows, and their numbers where they are not all of them.
     """
     n = len(dataset.x)
     rows = subset(n, MOST // width, seed=0)
     if len(rows) == n:
-        return dataset, {}
+        return dataset, None
     some = dataset.part(rows)
-    return (some if some.ids is not None else replace(some, ids=rows.astype(str))), {"drawn_from": n}
+    return (some if some.ids is not None else replace(some, ids=rows.astype(str))), rows
 
 
 def findings(model: keras.Model, x: Rows) -> Assignments:

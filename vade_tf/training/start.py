@@ -28,6 +28,7 @@ VARIANCE_FLOOR = 1e-4  # share of the code's overall variance that every compone
 EIGENVECTORS = 1.3  # of the landmark graph, in multiples of K; with K alone two classes can share a direction
 DIFFUSION = 4
 DRAWS = 8  # that vote
+MANY = 500  # groups, from which on k-means runs once
 LANDMARKS, NEAREST = 1000, 3  # landmarks of a draw in each view, and how many of them a row is tied to
 FOUND_AGAIN = 0.75  # mean ARI of the draws on a table from which on they have found the same regions
 NEIGHBOURS, ASKED = 10, 5000  # of so many rows at most
@@ -144,8 +145,8 @@ def moments(z: np.ndarray, groups: np.ndarray, n_clusters: int) -> tuple[np.ndar
 
 
 def kmeans(z: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
-    """Groups by k-means, best of 10 runs by inertia: [n]."""
-    return KMeans(n_clusters, n_init=10, random_state=seed).fit(z).labels_
+    """Groups by k-means, best of 10 runs by inertia (of many groups one run): [n]."""
+    return KMeans(n_clusters, n_init=10 if n_clusters <= MANY else 1, random_state=seed).fit(z).labels_
 
 
 def of_table(rows: np.ndarray, n_clusters: int, seed: int, tell: Callable[[], None] = lambda: None) -> np.ndarray:
@@ -158,7 +159,14 @@ def of_table(rows: np.ndarray, n_clusters: int, seed: int, tell: Callable[[], No
     Returns:
         Groups, [n].
     """
+    if is_beyond(n_clusters):
+        return landmark([rows], n_clusters, seed, tell=tell)
     return of_draws(rows, landmark_draws([rows], n_clusters, seed, tell=tell), n_clusters, seed)
+
+
+def is_beyond(n_clusters: int, n_landmarks: int = LANDMARKS) -> bool:
+    """Whether so many groups are more than a graph of landmarks is cut into."""
+    return round(EIGENVECTORS * n_clusters) >= n_landmarks
 
 
 def of_draws(rows: np.ndarray, draws: list[np.ndarray], n_clusters: int, seed: int, most: int = ASKED) -> np.ndarray:
@@ -195,6 +203,8 @@ def landmark(
 ) -> np.ndarray:
     """Groups that draws of landmark spectral clustering agree on.
 
+    Groups that are more than a graph of so many landmarks is cut into are those of k-means on the first view.
+
     One draw is a lottery on data that is harder than digits. So several are made, each renamed to fit the one that
     agrees best with all others (adjusted Rand index), and every row goes where most of them put it.
 
@@ -209,6 +219,9 @@ def landmark(
     Returns:
         Groups, [n].
     """
+    if is_beyond(n_clusters, n_landmarks):
+        tell()
+        return kmeans(np.ascontiguousarray(views[0], np.float32), n_clusters, seed)
     return vote(landmark_draws(views, n_clusters, seed, n_draws, n_landmarks, n_nearest, tell), n_clusters)
 
 
