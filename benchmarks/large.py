@@ -153,24 +153,28 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     files, runs = make(options.folder, options.rows, options.subset), Path(options.folder / f"runs-{os.getpid()}")
     runs.mkdir()
-    table = []
+    names = [
+        name for name in ("rows", "subset", "hidden", "epochs") if options.__dict__[name] != parser.get_default(name)
+    ]
+    typed = "".join(f" --{name} {options.__dict__[name]}" for name in names)
+    table: list[dict] = []
     for name in ("subset.npy", "rows.npy", "subset.npy", "rows.parquet", "subset.npy"):
         n = options.subset if name == "subset.npy" else options.rows
         table.append(measured("train", files[name], n, runs / str(len(table)), options))
+        write(table, typed)
     for command in ("predict", "evaluate"):
         table.append(measured(command, files["rows.npy"], options.rows, runs / "1", options))
+        write(table, typed)
     within = [row for row in table if row["file"] != "in memory"]
     for measure in ("fit_rows_s", "fit_rows_cpu_s"):
         memory = np.median([row[measure] for row in table if row["file"] == "in memory"])
         shares = [f"{row[measure] / memory:.2f} for .{row['file']}" for row in within if measure in row]
         print(f"{measure}: {', '.join(shares)} of the rate in memory; at least {SHARE}")
     print(f"peak {max(row['peak_mib'] for row in within):,} MiB; below {LIMIT:,}")
+
+
+def write(table: list[dict], typed: str) -> None:
     with RESULTS.open("w", newline="") as file:
-        typed = "".join(
-            f" --{name} {getattr(options, name)}"
-            for name in ("rows", "subset", "hidden", "epochs")
-            if getattr(options, name) != parser.get_default(name)
-        )
         file.write(f"# python benchmarks/large.py FOLDER{typed}\n")
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()

@@ -17,10 +17,10 @@ from vade_tf.data.shards import FileRows, Shuffle
 from vade_tf.errors import InputError
 from vade_tf.report import evaluation
 from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.folder import Run
 from vade_tf.runs.rows import load_rows
 from vade_tf.training import extension, recipe
 from vade_tf.training.settings import Settings
-from vade_tf.training.store import Memory
 
 SMALL = {"hidden": (8,), "latent_dim": 2, "precision": "float32", "batch_size": 32, "pretrain_epochs": 2, "epochs": 2}
 
@@ -178,16 +178,16 @@ class Stop(tf.keras.callbacks.Callback):
             raise Killed
 
 
-def test_a_fit_that_was_stopped_ends_with_the_same_weights(small, blobs, monkeypatch):
+def test_a_fit_that_was_stopped_ends_with_the_same_weights(small, blobs, tmp_path, monkeypatch):
     monkeypatch.setattr("vade_tf.training.callbacks.SAVE_SECONDS", 0.0)
     monkeypatch.setattr(extension, "READ", 150)
     settings = Settings(clusters=3, **SMALL, regroups=1)
     whole = recipe.fit(blobs[0], settings)
     for batches in (20, 52):  # in the second epoch of the autoencoder, and of VaDE
-        store = Memory()
+        store = Run.create(tmp_path / str(batches), TrainConfig(data="x.npy", clusters=3), {})
         with pytest.raises(Killed):
             recipe.fit(blobs[0], settings, store=store, callbacks=[Stop(batches)])
-        assert "state" in store.kept
+        assert store.load("state") is not None
         again = recipe.fit(blobs[0], settings, store=store)
         for one, other in zip(whole.model.get_weights(), again.model.get_weights(), strict=True):
             np.testing.assert_array_equal(one, other)

@@ -1,5 +1,6 @@
 """Files of arrays -> rows: .npy, .npz dense and sparse, .h5 and .h5ad. Sizes are looked at before memory is taken."""
 
+import math
 import reprlib
 import zipfile
 from pathlib import Path
@@ -19,7 +20,7 @@ ROWS, LABELS = ("x", "X"), ("y", "Y")  # names of the arrays in files of several
 def read_npy(file: Path, labels: str | None):
     """(x, labels or None); x is memory-mapped, or stays in its file where it is large. Labels are another .npy file."""
     x = plain_array(file, mmap_mode="r")
-    if isinstance(x, np.memmap) and x.ndim > 1 and stays_in_file(len(x), x[0].size, as_read(x.dtype)):
+    if isinstance(x, np.memmap) and x.ndim > 1 and stays_in_file(len(x), math.prod(x.shape[1:]), as_read(x.dtype)):
         return FileRows(x), read_labels(file, labels)
     return x.view(np.ndarray), read_labels(file, labels)
 

@@ -67,8 +67,11 @@ def rate_z(log_gamma, m, log_s2, mu, log_sigma2):
 
 
 def _wide(mu) -> bool:
-    """Whether components [K, latent] are so many that a tensor [batch, K, latent] is to be avoided."""
-    return mu.shape[0] * mu.shape[1] > WIDE
+    """Whether components [K, latent] are so many that a tensor [batch, K, latent] is to be avoided.
+
+    Those that depend on the row, [batch, K, latent] themselves (GMVAE), are not.
+    """
+    return len(mu.shape) == 2 and None not in mu.shape and math.prod(mu.shape) > WIDE
 
 
 def _squares(m, s2, mu, log_sigma2):
