@@ -30,7 +30,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 RESULTS = Path(__file__).parent / "results" / "large.csv"
-FEATURES, GROUPS, PART = 100, 10, 100_000
+FEATURES, GROUPS, PART, BATCH = 100, 10, 100_000, 1024
 LIMIT = 2560  # MiB
 SHARE = 0.7  # of the rate in memory
 COLUMNS = ("command", "file", "rows", "peak_mib", "pretrain_rows_s", "fit_rows_s", "fit_rows_cpu_s", "seconds")
@@ -38,9 +38,9 @@ COLUMNS = ("command", "file", "rows", "peak_mib", "pretrain_rows_s", "fit_rows_s
 
 def rows_of(number: int, n: int) -> np.ndarray:
     """Part of that number of the rows, float32 [n, D]: normal around the centre of a group."""
-    centres = np.random.default_rng(0).normal(scale=2.0, size=(GROUPS, FEATURES))
+    centres = 2 * np.random.default_rng(0).standard_normal((GROUPS, FEATURES), np.float32)
     r = np.random.default_rng((1, number))
-    return (centres[r.integers(0, GROUPS, n)] + r.normal(size=(n, FEATURES))).astype(np.float32)
+    return centres[r.integers(0, GROUPS, n)] + r.standard_normal((n, FEATURES), np.float32)
 
 
 def make(folder: Path, n: int, subset: int) -> dict[str, Path]:
@@ -54,7 +54,10 @@ def make(folder: Path, n: int, subset: int) -> dict[str, Path]:
         return files
     schema = pyarrow.schema([(f"f{i}", pyarrow.float32()) for i in range(FEATURES)])
     header = {"descr": "<f4", "fortran_order": False, "shape": (n, FEATURES)}
-    with files["rows.npy"].open("wb") as array, pyarrow.parquet.ParquetWriter(files["rows.parquet"], schema) as table:
+    with (
+        files["rows.npy"].open("wb") as array,
+        pyarrow.parquet.ParquetWriter(files["rows.parquet"], schema, compression="none", use_dictionary=False) as table,
+    ):
         np.lib.format.write_array_header_1_0(array, header)
         for number, start in enumerate(range(0, n, PART)):
             x = rows_of(number, min(PART, n - start))
@@ -94,8 +97,9 @@ def child(command: str, data: str, out: str, hidden: str, epochs: int, machine: 
 
     times, begun = Times(), time.perf_counter()
     if command == "train":
-        lengths = {"pretrain_epochs": epochs, "epochs": epochs + 1, "precision": "float32", "hidden": hidden}
-        config = TrainConfig(data=data, clusters=GROUPS, **lengths, regroups=1)
+        lengths = {"pretrain_epochs": epochs, "epochs": epochs + 1, "regroups": 1}
+        more = {"precision": "float32", "hidden": hidden, "batch_size": BATCH}
+        config = TrainConfig(data=data, clusters=GROUPS, **lengths, **more)
         train(config, out, extra=[times], reporter=Lines(), export=False)
     elif command == "predict":
         main.main(["predict", out, "--data", data, "--out", f"{out}.csv"])
@@ -147,7 +151,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where the files go, and stay")
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--subset", type=int, default=500_000, help="rows of the subset (default: 500000)")
-    parser.add_argument("--hidden", default="128,128", help="a small network reads the most (default: 128,128)")
+    parser.add_argument("--hidden", default="32,32", help="a small network reads the most (default: 32,32)")
     parser.add_argument("--epochs", type=int, default=1, help="of the autoencoder; of VaDE one more (default: 1)")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
