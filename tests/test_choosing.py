@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import vade_tf
 from vade_tf import VaDEClusterer
 from vade_tf.cli import train as command
 from vade_tf.errors import InputError
+from vade_tf.report import evaluation, page
 from vade_tf.runs import restarts, seeds, train
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
@@ -231,6 +233,15 @@ def test_a_run_from_the_command_line(data, tmp_path, capsys):
     assert one.metrics["elbo"] == other.metrics["elbo"]
     assert one.metrics["acc"] != other.metrics["acc"]
     assert "3 clusters, sure: the largest K whose groups" in capsys.readouterr().out
+    evaluated = evaluation.evaluate_run(one.path)
+    assert evaluated.result["choice"] == one.metrics["choice"]
+    page.show(evaluated.result)
+    sentence = f"number of clusters: chosen, 3, sure: {one.metrics['choice']['why']}"
+    assert sentence in capsys.readouterr().out
+    text = page.page(evaluated.result, {}, evaluated.training, [], "a command")
+    assert sentence in text
+    for k, strength in zip(one.metrics["choice"]["tried"], one.metrics["choice"]["strength"], strict=True):
+        assert re.search(rf'<td class="number">{k}</td><td class="number">[01]\.\d+</td>.*>{strength:.3f}</td>', text)
     values = json.loads((one.path / "metrics.json").read_text())
     (one.path / "metrics.json").write_text(json.dumps({**values, "choice": {"n_clusters": 3}}))
     with pytest.raises(InputError, match="metrics.json is missing or damaged .choice"):

@@ -48,6 +48,7 @@ def result(small_model, rng, monkeypatch):
     model = small_model()
     data = build(rng.uniform(size=(40, 12)).astype("f4"), np.arange(40) % 3, "bars <b>", "a & b.npz")
     facts = {"run": "runs/bars", "dataset": data.name, "source": data.source, "model": "vade", "seen_in_training": 40}
+    facts["choice"] = None
     return {**facts, **evaluation.evaluate(model, data, evaluation.posterior(model, data.x))}
 
 

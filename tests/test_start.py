@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
+from vade_tf import metrics
 from vade_tf.data import pipeline
 from vade_tf.errors import DivergedError
 from vade_tf.model import networks
@@ -67,6 +68,26 @@ def test_a_tell_for_each_draw_or_one(rng):
         told.clear()
         starts.start(z, 2, method, 0, tell=lambda: told.append(1))
         assert len(told) == number
+
+
+def test_draws_that_agree_are_not_followed_by_more(rng, monkeypatch):
+    """Four of four clear groups; all eight of a cloud without any, which every draw cuts in another way."""
+    made, own = [], starts.landmark_draw
+
+    def noted(*arguments):
+        made.append(arguments[2])
+        return own(*arguments)
+
+    monkeypatch.setattr(starts, "landmark_draw", noted)
+    y, noise = np.repeat(np.arange(4), 100), rng.normal(size=(400, 3))
+    found = starts.landmark([noise + 20 * np.eye(4, 3)[y]], 4, 0)
+    assert len(made) == 4
+    assert metrics.accuracy(y, found) == 1.0
+    clear, told = set(made), []
+    made.clear()
+    starts.landmark([noise], 4, 0, tell=lambda: told.append(1))
+    assert len(set(made)) == len(told) == starts.DRAWS
+    assert clear < set(made)
 
 
 def test_k_means_is_the_best_of_ten(rng, monkeypatch):

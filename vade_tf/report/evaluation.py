@@ -83,6 +83,7 @@ def evaluate_run(path: str | Path, *, step: Callable[[str], None] = lambda name:
         "seen_in_training": seen,
         "health": training["health"],
         "remedies": training["remedies"],
+        "choice": training.get("choice"),
         **({} if drawn is None else {"drawn_from": n}),
     }
     result = {**facts, **evaluate(model, dataset, found, step=step)}

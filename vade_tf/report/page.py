@@ -43,6 +43,7 @@ TERMS = {
     "rate_z": ("rate_z", "code against the components"),
     "rate_c": ("rate_c", "gamma against pi"),
 }
+NUMBERS = ("number",) * 3  # classes of the cells
 SYSTEMS = {"vade": "VaDE", "dec": "DEC", "idec": "IDEC", "gmvae": "GMVAE"}  # where the name is not the flag's
 
 
@@ -85,6 +86,11 @@ def about(result: dict) -> str:
     )
 
 
+def chosen(choice: dict) -> str:
+    """One sentence: why there are so many clusters, where their number was not given."""
+    return "number of clusters: chosen, {n_clusters}, {sure}: {why}".format(**choice)
+
+
 def show(result: dict) -> None:
     """The tables of one run, on the terminal."""
     console = _console()
@@ -98,6 +104,8 @@ def show(result: dict) -> None:
     console.print(table, highlight=False)
     head, rows = cluster_rows(result)
     console.print(_table(head, rows), highlight=False)
+    if result["choice"] is not None:
+        console.print(chosen(result["choice"]), highlight=False, soft_wrap=True)
     for sentence in result["health"]:
         console.print(f"health: {sentence}", highlight=False, soft_wrap=True)
 
@@ -141,6 +149,7 @@ def page(
         f'<p class="note">{escape(about(result))}.</p>',
         card_page.health(training["health"], training["remedies"], result["model"] == "vade"),
         "<h2>Clusters</h2>",
+        *_choice(result["choice"]),
         card_page.section(result["clusters"], cards),
         "<h2>Scores</h2>",
         _html_table(None, score_rows(result), ("", "number", "note")),
@@ -178,6 +187,20 @@ def page(
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
+
+
+def _choice(choice: dict | None) -> list[str]:
+    """The numbers of clusters that were compared, where one of them was chosen."""
+    if choice is None:
+        return []
+    rows = zip(choice["tried"], choice["stability"], choice["strength"], strict=True)
+    cells = [(str(k), f"{mean:.3f}", f"{worst:.3f}") for k, mean, worst in rows]
+    return [
+        f"<p>{escape(chosen(choice))}.</p>",
+        "<details><summary>The numbers compared</summary>",
+        _html_table(["clusters", "agreement of starts on other rows (mean ARI)", "of the worst group"], cells, NUMBERS),
+        "</details>",
+    ]
 
 
 def versions() -> str:

@@ -27,7 +27,8 @@ METHODS = ("landmark", "gmm", "kmeans")
 VARIANCE_FLOOR = 1e-4  # share of the code's overall variance that every component keeps at least
 EIGENVECTORS = 1.3  # of the landmark graph, in multiples of K; with K alone two classes can share a direction
 DIFFUSION = 4
-DRAWS = 8  # that vote
+DRAWS = 8  # that vote; ...
+FIRST, SETTLED = 4, 0.9  # ... the first four alone where their mean ARI is such: further ones would change no row
 MANY = 500  # groups, from which on k-means runs once
 LANDMARKS, NEAREST = 1000, 3  # landmarks of a draw in each view, and how many of them a row is tied to
 FOUND_AGAIN = 0.75  # mean ARI of the draws on a table from which on they have found the same regions
@@ -161,7 +162,7 @@ def of_table(rows: np.ndarray, n_clusters: int, seed: int, tell: Callable[[], No
     """
     if is_beyond(n_clusters):
         return landmark([rows], n_clusters, seed, tell=tell)
-    return of_draws(rows, landmark_draws([rows], n_clusters, seed, tell=tell), n_clusters, seed)
+    return of_draws(rows, landmark_draws([rows], n_clusters, several(seed, DRAWS), tell=tell), n_clusters, seed)
 
 
 def is_beyond(n_clusters: int, n_landmarks: int = LANDMARKS) -> bool:
@@ -172,8 +173,7 @@ def is_beyond(n_clusters: int, n_landmarks: int = LANDMARKS) -> bool:
 def of_draws(rows: np.ndarray, draws: list[np.ndarray], n_clusters: int, seed: int, most: int = ASKED) -> np.ndarray:
     """As `of_table`, with the groups [n] that draws of `landmark` found; at most so many rows are asked."""
     regions, means = vote(draws, n_clusters), kmeans(rows, n_clusters, seed)
-    again = [adjusted_rand_score(one, other) for one, other in itertools.combinations(draws, 2)]
-    if np.mean(again) < FOUND_AGAIN:
+    if alike(draws) < FOUND_AGAIN:
         return means
     asked = generator(seed).permutation(len(rows))[:most]
     parts, compact = parted(rows, asked, regions), silhouette(rows[asked], regions[asked])
@@ -206,15 +206,16 @@ def landmark(
     Groups that are more than a graph of so many landmarks is cut into are those of k-means on the first view.
 
     One draw is a lottery on data that is harder than digits. So several are made, each renamed to fit the one that
-    agrees best with all others (adjusted Rand index), and every row goes where most of them put it.
+    agrees best with all others (adjusted Rand index), and every row goes where most of them put it. Where the first
+    ones agree already, they are all.
 
     Args:
         views: the same rows in one or more spaces, [n, d] each; a row's neighbours count in all of them alike.
         n_clusters: K.
         seed: of the draws.
-        n_draws: draws that vote.
+        n_draws: draws that vote, at most.
         n_landmarks, n_nearest: see `landmark_draw`.
-        tell: called after each draw.
+        tell: called `n_draws` times, after each draw that was made and for each that was not needed.
 
     Returns:
         Groups, [n].
@@ -222,21 +223,25 @@ def landmark(
     if is_beyond(n_clusters, n_landmarks):
         tell()
         return kmeans(np.ascontiguousarray(views[0], np.float32), n_clusters, seed)
-    return vote(landmark_draws(views, n_clusters, seed, n_draws, n_landmarks, n_nearest, tell), n_clusters)
+    seeds = several(seed, n_draws)
+    draws = landmark_draws(views, n_clusters, seeds[:FIRST], n_landmarks, n_nearest, tell)
+    if alike(draws) < SETTLED:
+        draws += landmark_draws(views, n_clusters, seeds[FIRST:], n_landmarks, n_nearest, tell)
+    for _ in seeds[len(draws) :]:
+        tell()
+    return vote(draws, n_clusters)
 
 
 def landmark_draws(
     views: Sequence[np.ndarray],
     n_clusters: int,
-    seed: int,
-    n_draws: int = DRAWS,
+    seeds: Sequence[int],
     n_landmarks: int = LANDMARKS,
     n_nearest: int = NEAREST,
     tell: Callable[[], None] = lambda: None,
 ) -> list[np.ndarray]:
-    """The groups that each of several draws finds, see `landmark`: [n] each."""
+    """The groups that a draw with each of the seeds finds, see `landmark`: [n] each."""
     views = [np.ascontiguousarray(view, np.float32) for view in views]
-    seeds = several(seed, n_draws)
 
     def draw(number: int) -> np.ndarray:
         with threadpool_limits(1, user_api="openmp"):  # counts for this thread alone
@@ -248,6 +253,12 @@ def landmark_draws(
             draws.append(found)
             tell()
     return draws
+
+
+def alike(draws: Sequence[np.ndarray]) -> float:
+    """Mean adjusted Rand index of all pairs of groupings [n]; 1 of a single one."""
+    pairs = [adjusted_rand_score(one, other) for one, other in itertools.combinations(draws, 2)]
+    return float(np.mean(pairs)) if pairs else 1.0
 
 
 def vote(draws: list[np.ndarray], n_clusters: int) -> np.ndarray:
