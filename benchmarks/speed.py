@@ -1,6 +1,7 @@
 """How fast are the two loop, beside plain Keras, on this machine?
 
 python benchmarks/speed.py                      about 6 minutes on 2 cores
+python benchmarks/speed.py --clustpy PYTHON     with ClustPy's VaDE, by the Python of an environment that has it
 
 Every configuration is timed once a round in a process of its own, one after the other, so that a machine whose speed
 drifts hurts all alike and no configuration lives with what another left behind; the table gives the medians over the
@@ -9,7 +10,8 @@ others disturbs less. "plain Keras" is what a reader of the Keras guide would wr
 `compile("adam", "binary_crossentropy")`, `fit(x, x)` on float32 arrays. Our phases run as train.py runs them: bytes in,
 in the VaDE phase with augmentation and group hints, without the evaluation and the checkpoint of an epoch's end. The
 share of the peak is that of a large matrix product (2,048 cubed) timed in the same processes, in the precision of the
-row. Results go to benchmarks/results/speed.csv.
+row. ClustPy's VaDE (PyTorch, float32, the same widths) has a process a round, too. Results go to
+benchmarks/results/speed.csv.
 """
 
 import argparse
@@ -100,6 +102,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=21_000, help="rows of the timed epoch (default: 21000)")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--clustpy", help="the Python of an environment with clustpy")
     parser.add_argument("--one", nargs=3, metavar=("WHAT", "BATCH", "PRECISION"), help="measure one, print JSON")
     options = parser.parse_args()
     if options.one:
@@ -109,8 +112,17 @@ def main() -> None:
 
     jobs = [("plain Keras", batch, "float32") for batch in (256, 1024)]
     jobs += itertools.product(("pretrain", "fit"), (256, 1024), ("float32", "mixed_bfloat16"))
-    found: dict = {job: [] for job in jobs}
+    theirs = [(f"ClustPy {phase}", 256, "float32") for phase in ("pretrain", "fit")] if options.clustpy else []
+    found: dict = {job: [] for job in jobs + theirs}
+    version = ""
     for _ in range(options.rounds):
+        if options.clustpy:
+            script = Path(__file__).with_name("clustpy_speed.py")
+            one = [options.clustpy, str(script), str(options.rows), "256"]
+            result = json.loads(subprocess.run(one, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
+            version = f"; ClustPy {result['version']}"
+            for job in theirs:
+                found[job].append(result[job[0].removeprefix("ClustPy ")])
         for job in jobs:
             one = [sys.executable, __file__, "--rows", str(options.rows), "--one", *map(str, job)]
             done = subprocess.run(one, capture_output=True, text=True, check=True)
@@ -125,8 +137,8 @@ def main() -> None:
     }
     weights = sum(a * b for a, b in zip((784, 500, 500, 2000), (500, 500, 2000, 10), strict=True))
     flop = MNIST_ROWS * 2 * 3 * 2 * weights  # encoder and decoder; forward, and twice that for the gradients
-    epochs = {job: median("seconds", found[job]) * MNIST_ROWS / options.rows for job in jobs}
-    cpu = {job: median("cpu", found[job]) * MNIST_ROWS / options.rows for job in jobs}
+    epochs = {job: median("seconds", found[job]) * MNIST_ROWS / options.rows for job in found}
+    cpu = {job: median("cpu", found[job]) * MNIST_ROWS / options.rows for job in found}
     plain = ("plain Keras", 256, "float32")
     header = (
         "what", "batch", "precision", "epoch_seconds", "rows_per_second", "times_plain_keras", "share_of_peak",
@@ -147,11 +159,11 @@ def main() -> None:
     about = (
         f"{device.describe()}, {os.cpu_count()} cores, TensorFlow {tf.__version__}; matrix product peak "
         f"{peaks['float32']:.2f} TFLOP/s float32, {peaks['mixed_bfloat16']:.2f} bfloat16; --precision auto is "
-        f"{device.resolve_precision('auto')}"
+        f"{device.resolve_precision('auto')}{version}"
     )
     print(about + "\n")
     for row in (header, *table):
-        print("{:<12} {:>6} {:<15} {:>14} {:>16} {:>18} {:>14} {:>12} {:>22}".format(*map(str, row)))
+        print("{:<16} {:>6} {:<15} {:>14} {:>16} {:>18} {:>14} {:>12} {:>22}".format(*map(str, row)))
     with RESULTS.open("w", newline="") as file:
         file.write(f"# python benchmarks/speed.py --rows {options.rows} --rounds {options.rounds}\n# {about}\n")
         writer = csv.writer(file, lineterminator="\n")

@@ -35,6 +35,7 @@ def training_batches(
     hints: np.ndarray | None = None,
     image_shape: tuple[int, int] | None = None,
     passes: int = 1,
+    numbers: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """Shuffled batches of the given epochs, one epoch after the other.
 
@@ -46,25 +47,31 @@ def training_batches(
         hints: known group of each row, -1 for none, int [n]; default no hints.
         image_shape: (height, width) to augment rows as grey images, None for no augmentation.
         passes: how often an epoch reads all rows, each time in another order.
+        numbers: of the rows that are read, int [m]; default all.
 
     Returns:
         Batches of x, or (x, hints); with augmentation the pair (augmented x, x) stands for x.
     """
-    n, steps = len(x), steps_per_epoch(len(x), batch_size)
-    numbers = range(epochs.start * passes, epochs.stop * passes)
+    span = range(epochs.start * passes, epochs.stop * passes)
 
     def seen(batch, step):
         if image_shape is None:
             return batch
         return augment(batch, image_shape, seed=tf.stack([tf.cast(seed, tf.int64), step])), batch
 
+    if isinstance(x, FileRows) and numbers is None:
+        return _from_file(x, batch_size, seed, span, hints, seen)
     if isinstance(x, FileRows):
-        return _from_file(x, batch_size, seed, numbers, hints, seen)
+        return _from_file(x.part(numbers), batch_size, seed, span, None if hints is None else hints[numbers], seen)
+    read = None if numbers is None else tf.constant(numbers)
+    n = len(x) if numbers is None else len(numbers)
+    steps = steps_per_epoch(n, batch_size)
     rows = _gatherer(x)
     groups = None if hints is None else tf.constant(hints)
 
     def batches_of(number):  # of a pass, counted from the first epoch on
         order = tf.random.experimental.stateless_shuffle(tf.range(n), seed=tf.stack([tf.cast(seed, tf.int64), number]))
+        order = order if read is None else tf.gather(read, order)
         index = tf.data.Dataset.range(steps)
         return index.map(lambda k: (order[k * batch_size : (k + 1) * batch_size], number * steps + k))
 
@@ -72,17 +79,17 @@ def training_batches(
         batch = seen(rows(indices), step)
         return batch if groups is None else (batch, tf.gather(groups, indices))
 
-    batches = tf.data.Dataset.range(numbers.start, numbers.stop).flat_map(batches_of)
+    batches = tf.data.Dataset.range(span.start, span.stop).flat_map(batches_of)
     return batches.map(gather, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
 
-def _from_file(x: FileRows, batch_size: int, seed: int, numbers: range, hints, seen) -> tf.data.Dataset:
-    """`training_batches` of rows in a file, for the passes of these numbers: one buffer is read ahead."""
+def _from_file(x: FileRows, batch_size: int, seed: int, span: range, hints, seen) -> tf.data.Dataset:
+    """`training_batches` of rows in a file, for a span of passes: one buffer is read ahead."""
     shuffle = Shuffle(len(x), x.shape[1] * x.dtype.itemsize, batch_size, seed)
     known = np.zeros(0, np.int32) if hints is None else hints
 
     def read():
-        for number in numbers:
+        for number in span:
             step = number * steps_per_epoch(len(x), batch_size)
             for rows, order in shuffle.buffers(number):
                 yield x[rows], known[rows] if len(known) else known, order, step

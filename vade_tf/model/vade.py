@@ -74,6 +74,7 @@ class VaDE(keras.Model):
             autocast=False,
         )
         self.log_sigma2_x = None  # of p(x|z), [D]
+        self.noise_rate = NOISE_RATE
         if self.likelihood.learns_variance:
             self.log_sigma2_x = self.add_weight(
                 name="log_sigma2_x",
@@ -214,7 +215,7 @@ class VaDE(keras.Model):
         """Move the variance of p(x|z) a step towards the optimum of this batch, to which no gradient flows."""
         found = self.likelihood.variance(x, tf.stop_gradient(parameters))
         sigma2 = tf.exp(tf.convert_to_tensor(self.log_sigma2_x))
-        self.set_variance(sigma2 + NOISE_RATE * (found - sigma2))
+        self.set_variance(sigma2 + self.noise_rate * (found - sigma2))
 
     def call(self, x):
         """Responsibilities at the posterior mean, gamma(z = m): raw x [batch, D] -> [batch, K]."""

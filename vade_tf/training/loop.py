@@ -4,7 +4,7 @@ import reprlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ from vade_tf.data.dataset import Observations
 from vade_tf.errors import InputError, cited
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
-from vade_tf.training import callbacks, device, given, health
+from vade_tf.training import aside, callbacks, device, given, health
 from vade_tf.training.choosing import Choice
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import EPOCHS, Resolved, Settings
@@ -39,6 +39,7 @@ class Fitting:
         store: what is kept, and found again after a pause.
         state: where an earlier process stopped, or None.
         rows: the history, a dict an epoch.
+        aside: numbers of the rows that get no gradient, int [m].
         system: name of what is trained, for the reporter.
     """
 
@@ -50,6 +51,7 @@ class Fitting:
     store: Store
     state: State | None
     rows: list[dict]
+    aside: np.ndarray
     reporter: Silent
     extra: Sequence[keras.callbacks.Callback]
     jit: bool
@@ -70,13 +72,21 @@ class Fitting:
 
     def steps(self, phase: str) -> int:
         """Updates of an epoch of a phase."""
-        return self.passes(phase) * pipeline.steps_per_epoch(len(self.data.x), self.settings.batch_size)
+        read = self.read(phase)
+        n = len(self.data.x) if read is None else len(read)
+        return self.passes(phase) * pipeline.steps_per_epoch(n, self.settings.batch_size)
+
+    def read(self, phase: str) -> np.ndarray | None:
+        """Numbers of the rows that a phase is trained on; None: all. Another system than VaDE assigns what it reads."""
+        if not len(self.aside) or (phase == "fit" and self.system != "vade"):
+            return None
+        return np.setdiff1d(np.arange(len(self.data.x)), self.aside)
 
     def batches(self, phase: str, span: range, seed: int | None = None, **more) -> tf.data.Dataset:
         """Batches of the epochs of a span, see `pipeline.training_batches`; seed: of their order, default the fit's."""
         seed = self.settings.seed if seed is None else seed
         size, passes = self.settings.batch_size, self.passes(phase)
-        return pipeline.training_batches(self.data.x, size, seed, span, passes=passes, **more)
+        return pipeline.training_batches(self.data.x, size, seed, span, passes=passes, numbers=self.read(phase), **more)
 
 
 @dataclass(frozen=True)
@@ -137,6 +147,8 @@ def begin(
     known = None if hints is None else given.checked_hints(hints, len(data.x), resolved.clusters)
     precision = device.resolve_precision(resolved.precision)
     model = given.build_model(data, resolved, precision, networks)
+    if settings.validation_rows is None and not model.likelihood.learns_variance:
+        resolved = replace(resolved, validation_rows=0, patience=0)
     store = Memory() if store is None else store
     state = State.load(store)
     return Fitting(
@@ -148,6 +160,7 @@ def begin(
         store,
         state,
         [] if state is None else state.rows,
+        aside.set_aside(len(data.x), resolved.validation_rows, resolved.seed, known),
         reporter or Silent(),
         callbacks,
         device.resolve_jit(resolved.jit),
@@ -175,7 +188,8 @@ def fitted(fitting: Fitting, model: keras.Model, remedies: Sequence[str] = (), f
 def pretrain(fitting: Fitting) -> None:
     """Train the deterministic autoencoder made of the model's own networks, x -> decoder(m(x)).
 
-    Where the store has the weights of an autoencoder already, they are taken instead.
+    It ends with the weights of the epoch at which rows set aside were reconstructed best, where there are such rows
+    and `settings.patience`. Where the store has the weights of an autoencoder already, they are taken instead.
 
     Args:
         fitting: its model's encoder and decoder are changed in place.
@@ -187,23 +201,38 @@ def pretrain(fitting: Fitting) -> None:
     if fitting.state is not None and fitting.state.phase != "pretrain":
         return
     settings, networks = fitting.settings, (fitting.model.encoder, fitting.model.decoder)
-    kept = fitting.store.load("pretrained")
-    if kept is not None:
-        weights = listed(kept)
-        if not all(weight.dtype == np.float32 and np.isfinite(weight).all() for weight in weights):
-            raise damaged(fitting.store, "pretrained", "expected finite numbers in float32")
+    if (weights := kept_weights(fitting.store, "pretrained")) is not None:
         set_pretrained(networks, weights)
         return
     if settings.pretrain_epochs != 0:
-        autoencoder = build_autoencoder(fitting.model)
-        done = prepare(fitting, "pretrain", autoencoder, reconstruction_loss(fitting.model))
+        autoencoder, loss = build_autoencoder(fitting.model), reconstruction_loss(fitting.model)
+        done = prepare(fitting, "pretrain", autoencoder, loss)
         span = range(done, settings.pretrain_epochs)
-        batches = fitting.batches("pretrain", span)
         own = phase_callbacks(fitting, "pretrain", span, span.stop)
-        targets = batches.map(lambda x: (x, x))  # an autoencoder's target is its input
-        train_epochs(fitting, "pretrain", autoencoder, span, targets, own)
+        if len(fitting.aside):
+            kept = fitting.data.x[fitting.aside]
+            own.insert(0, aside.Stop(kept, loss, networks, fitting.store, fitting.rows, settings.patience))
+        targets = fitting.batches("pretrain", span).map(lambda x: (x, x))  # an autoencoder's target is its input
+        if not aside.worn(aside.losses(fitting.rows, "pretrain"), settings.patience):
+            train_epochs(fitting, "pretrain", autoencoder, span, targets, own)
+        best = kept_weights(fitting.store, "best") if aside.losses(fitting.rows, "pretrain") else None
+        if settings.patience and best is not None:
+            set_pretrained(networks, best)
     weights = [weight for network in networks for weight in network.get_weights()]
     fitting.store.save("pretrained", numbered(weights))
+
+
+def kept_weights(store: Store, name: str) -> list[np.ndarray] | None:
+    """The weights of an autoencoder that a store has under a name, or None.
+
+    Raises:
+        InputError: they are no finite numbers in float32.
+    """
+    kept = store.load(name)
+    weights = None if kept is None else listed(kept)
+    if weights is not None and not all(each.dtype == np.float32 and np.isfinite(each).all() for each in weights):
+        raise damaged(store, name, "expected finite numbers in float32")
+    return weights
 
 
 def set_pretrained(networks: Sequence[keras.Model], weights: list[np.ndarray]) -> None:

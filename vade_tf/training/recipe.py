@@ -22,8 +22,8 @@ from vade_tf.data.sparse import Rows, part
 from vade_tf.errors import InputError
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import fold
+from vade_tf.training import aside, choosing, extension, given, loop
 from vade_tf.training import callbacks as keras_callbacks
-from vade_tf.training import choosing, extension, given, loop
 from vade_tf.training import start as starts
 from vade_tf.training.keep import Held, keep_groups
 from vade_tf.training.loop import Fitted, Fitting, begin, pretrain
@@ -159,16 +159,22 @@ def start(fitting: Fitting) -> np.ndarray:
         if fitting.own_networks:
             quieten(model, fitting.data.x)
         if model.log_sigma2_x is not None:
-            model.set_variance(reconstruction_variance(model, fitting.data.x))
+            model.set_variance(reconstruction_variance(fitting))
     log_s2 = model.encode(fitting.data.x[:NOISE_ROWS])[1].numpy()
     noise = np.exp(np.minimum(log_s2, 0.0)).mean(axis=0)  # [latent]; at the bound's optimum no component is narrower
     model.prior.assign(found.pi, found.mu, np.maximum(found.sigma2, noise))
     return found.groups
 
 
-def reconstruction_variance(model: VaDE, x: Rows) -> np.ndarray:
-    """The variance of p(x|z) at which the autoencoder's reconstruction of raw rows x [n, D] is most probable: [D]."""
-    found = []
+def reconstruction_variance(fitting: Fitting) -> np.ndarray:
+    """The variance of p(x|z) at which the autoencoder's reconstruction of rows is most probable, [D].
+
+    The rows are those set aside, where there are any.
+    """
+    model, x, found = fitting.model, fitting.data.x, []
+    if len(fitting.aside):
+        kept = x[fitting.aside]
+        return aside.variance(model, kept, aside.noise(model, len(kept), fitting.settings.seed))
     for rows in pipeline.blocks(x[: 10 * NOISE_ROWS]):
         out = model.x_parameters(model.encode(rows)[0])
         found.append(len(rows) * model.likelihood.variance(model.scale(rows), out).numpy())
@@ -218,6 +224,7 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
     held = settings.guide_epochs if fitting.hints is None else epochs
     watch = Watch(x, settings.clusters, settings.seed)
     own = [
+        *([aside.Noise(x[fitting.aside], settings.seed)] if len(fitting.aside) else []),
         keras_callbacks.Guide(settings.guide_weight, held),
         Held(fitting.store, held if epochs <= 2 * held < 2 * epochs else 0),
         *loop.phase_callbacks(fitting, "fit", range(done, epochs), epochs, watch=watch),

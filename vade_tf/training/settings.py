@@ -25,7 +25,10 @@ EPOCHS = 10  # of VaDE
 # Few rows make few updates: an epoch passes over them until it has made this many of the autoencoder (four times as
 # many wear out the code of Reuters R8) and of the phase after it
 PRETRAIN_UPDATES = 50
-UPDATES = 250
+UPDATES, NARROW_UPDATES = 250, 100  # the second of rows of few features, whose groups do not come from the code
+# Fewer rows than this are learned by heart: then a tenth of them, within these bounds, say when that begins
+MANY_ROWS, FEWEST_ASIDE, MOST_ASIDE = 50_000, 20, 2000
+PATIENCE = 4  # epochs of the autoencoder
 GUIDED = 0.9  # share of VaDE's epochs that hold on to groups
 
 RECIPES: dict[str, dict] = {
@@ -51,6 +54,7 @@ RECIPES: dict[str, dict] = {
         "augment": False,
         "init": "gmm",
         "guide_epochs": 0,
+        "validation_rows": 0,
     },
 }
 
@@ -91,7 +95,19 @@ class Settings:
         least=1,
     )
     passes: int | None = option(
-        None, "passes over the rows in an epoch of VaDE (as make 250 updates; 1 where epochs are given)", least=1
+        None,
+        "passes over the rows in an epoch of VaDE (as make 250 updates, 100 of few columns; 1 where epochs are given)",
+        least=1,
+    )
+    validation_rows: int | None = option(
+        None,
+        "rows without a gradient: they say when the autoencoder stops, and the variance of p(x|z) (where it has one, a "
+        "tenth of fewer than 50,000 rows, at least 20 and at most 2,000; 0: none)",
+    )
+    patience: int | None = option(
+        None,
+        "epochs without a lower loss of these rows after which the autoencoder stops (4; 0, which is never, where its "
+        "epochs are given)",
     )
     learning_rate: float = option(2e-3, "Adam's learning rate at the start of each phase")
     schedule: str = option(None, "cosine to 5 %, or step: times decay every decay_epochs", choices=("cosine", "step"))
@@ -160,7 +176,8 @@ class Settings:
             1 if pretraining is not None else math.ceil(PRETRAIN_UPDATES / steps)
         )
         pretraining = PRETRAIN_EPOCHS if pretraining is None else pretraining
-        passes = self.passes or (1 if self.epochs is not None else math.ceil(UPDATES / steps))
+        least = NARROW_UPDATES if features < NARROW else UPDATES
+        passes = self.passes or (1 if self.epochs is not None else math.ceil(least / steps))
         if self.epochs is not None:
             epochs = self.epochs
         elif updates:
@@ -169,6 +186,13 @@ class Settings:
         values = {each.name: getattr(self, each.name) for each in fields(Settings)}
         lengths = {"pretrain_epochs": pretraining, "epochs": epochs, "guide_epochs": guided}
         lengths |= {"pretrain_passes": pretrain_passes, "passes": passes}
+        aside = set_aside(n) if self.validation_rows is None else self.validation_rows
+        if aside >= n:
+            raise InputError(f"validation_rows: expected fewer than the rows, {n}, got {aside}")
+        patience = self.patience
+        if patience is None:
+            patience = PATIENCE if self.pretrain_epochs is None else 0
+        lengths |= {"validation_rows": aside, "patience": patience}
         return Resolved(**{**values, **lengths, "hidden": self.hidden or widths(n, features)})
 
 
@@ -183,6 +207,8 @@ class Resolved(Settings):
     guide_epochs: int = option(0, "epochs that hold on to the starting groups")
     pretrain_passes: int = option(1, "passes over the rows in an epoch of the autoencoder", least=1)
     passes: int = option(1, "passes over the rows in an epoch of the phase after it", least=1)
+    validation_rows: int = option(0, "rows without a gradient")
+    patience: int = option(0, "epochs without a lower loss of these rows after which the autoencoder stops; 0: never")
 
     def resolve(self, n: int, features: int = NARROW, **more) -> "Resolved":
         return self
@@ -194,6 +220,11 @@ def widths(n: int, features: int) -> tuple[int, ...]:
         return NARROW_HIDDEN
     share = min(1.0, max(0.1, n / FULL_WIDTH_ROWS))
     return tuple(round(share * width) for width in HIDDEN)
+
+
+def set_aside(n: int) -> int:
+    """How many of n rows get no gradient where the settings leave it open."""
+    return 0 if n >= MANY_ROWS else min(max(n // 10, min(FEWEST_ASIDE, n // 5)), MOST_ASIDE)
 
 
 def _checked(name: str, value, hint, metadata):

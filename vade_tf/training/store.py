@@ -3,6 +3,7 @@
 A fit keeps arrays under these names:
 
     state        weights, optimizer and history after a whole epoch
+    best         those of the autoencoder after the epoch with the lowest loss of the rows set aside
     pretrained   the autoencoder's weights
     clusters     what was found for each number of clusters, where the number is chosen
     start        groups and mixture of the start
@@ -24,7 +25,8 @@ from vade_tf.errors import InputError, cited
 
 COLUMNS = (
     "phase", "epoch", "learning_rate", "loss", "elbo", "distortion", "rate_z", "rate_w", "rate_c", "guidance",
-    "acc", "nmi", "ari", "gamma_entropy", "components_used", "active_units", "reseeded", "restored_epoch", "seconds",
+    "val_loss", "acc", "nmi", "ari", "gamma_entropy", "components_used", "active_units", "reseeded", "restored_epoch",
+    "seconds",
 )  # fmt: skip
 TEXT_COLUMNS = ("phase", "reseeded")  # reseeded: components that got a new start, separated by spaces
 

@@ -1,0 +1,110 @@
+"""Rows set aside, which get no gradient: they say when an autoencoder begins to learn the others by heart.
+
+Few rows are reconstructed ever better by networks that see them often enough, and new ones ever worse. So the
+autoencoder stops where the loss of the rows set aside does, and the variance of p(x|z) is their mean squared error:
+that of the rows trained on would promise a precision that no new row has. No labels.
+"""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from vade_tf.model.vade import NOISE_RATE, VaDE
+from vade_tf.seeding import generator
+from vade_tf.training.store import Store, numbered
+
+STREAM = 2  # of the seed
+
+
+def set_aside(n: int, size: int, seed: int, hints: np.ndarray | None) -> np.ndarray:
+    """Numbers of the rows that are set aside, ascending, int [at most size]: drawn by the seed, none with a hint."""
+    order = generator(seed, STREAM).permutation(n)
+    if hints is not None:
+        order = order[hints[order] < 0]
+    return np.sort(order[:size])
+
+
+def losses(rows: list[dict], phase: str) -> list[float]:
+    """The loss of the rows set aside after each epoch of a phase that has one."""
+    return [row["val_loss"] for row in rows if row["phase"] == phase and "val_loss" in row]
+
+
+def worn(found: list[float], patience: int) -> bool:
+    """Whether so many losses have come since the lowest; never with patience 0."""
+    return bool(found) and 0 < patience <= len(found) - 1 - int(np.argmin(found))
+
+
+class Stop(keras.callbacks.Callback):
+    """Ends an autoencoder's training when it wears on rows set aside, and keeps its weights as they were best.
+
+    The history decides, so a resumed fit stops at the same epoch.
+
+    Args:
+        x: the rows set aside, dense, [m, D].
+        loss: function from targets and outputs to nats, [m].
+        networks: encoder and decoder, whose weights the store gets after the best epoch, under the name "best".
+        rows: the history.
+        patience: epochs without a lower loss.
+    """
+
+    def __init__(
+        self, x: np.ndarray, loss, networks: Sequence[keras.Model], store: Store, rows: list[dict], patience: int
+    ):
+        super().__init__()
+        self.x, self.loss = x, loss
+        self.networks = networks
+        self.store = store
+        self.rows = rows
+        self.patience = patience
+
+    def on_epoch_end(self, epoch, logs=None):
+        value = float(np.mean(self.loss(self.x, self.model(self.x, training=False))))
+        if not np.isfinite(value):
+            return
+        logs["val_loss"] = value
+        before = losses(self.rows, "pretrain")
+        if self.patience and value < min(before, default=np.inf):
+            self.store.save("best", numbered([weight for each in self.networks for weight in each.get_weights()]))
+        if worn([*before, value], self.patience):
+            self.model.stop_training = True
+
+
+class Noise(keras.callbacks.Callback):
+    """After each epoch of a VaDE: the variance of p(x|z) by rows set aside, and their loss.
+
+    Args:
+        x: the rows set aside, dense, [m, D].
+        seed: of the one draw of z for each row.
+    """
+
+    def __init__(self, x: np.ndarray, seed: int):
+        super().__init__()
+        self.x = x
+        self.seed = seed
+
+    def on_train_begin(self, logs=None):
+        self.model.noise_rate = 0.0
+
+    def on_epoch_end(self, epoch, logs=None):
+        draw = noise(self.model, len(self.x), self.seed)
+        if self.model.log_sigma2_x is not None:
+            self.model.set_variance(variance(self.model, self.x, draw))
+        terms = self.model.elbo_terms(self.x, draw)
+        logs["val_loss"] = float(np.mean(terms["distortion"] + terms["rate_z"] + terms["rate_c"]))
+
+    def on_train_end(self, logs=None):
+        self.model.noise_rate = NOISE_RATE
+        self.model.train_function = None  # of a later training, which learns the variance by its batches
+
+
+def noise(model: VaDE, n: int, seed: int) -> np.ndarray:
+    """Standard normal noise of one draw of z for each of n rows: [n, latent]."""
+    return generator(seed, STREAM).standard_normal((n, model.prior.latent_dim)).astype(np.float32)
+
+
+def variance(model: VaDE, x: np.ndarray, draw: np.ndarray) -> np.ndarray:
+    """The variance of p(x|z) at which raw rows x [m, D] are most probable, with noise [m, latent]: [D]."""
+    m, log_s2 = model.encode(x)
+    out = model.x_parameters(m + np.exp(0.5 * log_s2) * draw)
+    return model.likelihood.variance(model.scale(x), out).numpy()
