@@ -138,6 +138,9 @@ def test_batches_of_a_file(small, blobs):
     for (rows, _), alone in zip(batches, passes, strict=True):
         np.testing.assert_array_equal(rows, alone)
     np.testing.assert_array_equal(np.concatenate(list(pipeline.ordered_batches(found, 30).as_numpy_iterator())), x)
+    for rows, numbers in (few := batches_of(found, range(1), hints=hints, numbers=hints[::3])):
+        np.testing.assert_array_equal(rows, x[numbers])
+    np.testing.assert_array_equal(np.sort(np.concatenate([numbers for _, numbers in few])), hints[::3])
 
 
 def test_images_of_a_file_are_augmented_anew_in_every_epoch(tmp_path, rng):

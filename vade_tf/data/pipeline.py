@@ -59,10 +59,9 @@ def training_batches(
             return batch
         return augment(batch, image_shape, seed=tf.stack([tf.cast(seed, tf.int64), step])), batch
 
-    if isinstance(x, FileRows) and numbers is None:
-        return _from_file(x, batch_size, seed, span, hints, seen)
     if isinstance(x, FileRows):
-        return _from_file(x.part(numbers), batch_size, seed, span, None if hints is None else hints[numbers], seen)
+        own = slice(None) if numbers is None else numbers
+        return _from_file(x.part(own), batch_size, seed, span, None if hints is None else hints[own], seen)
     read = None if numbers is None else tf.constant(numbers)
     n = len(x) if numbers is None else len(numbers)
     steps = steps_per_epoch(n, batch_size)

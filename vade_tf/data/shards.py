@@ -91,6 +91,8 @@ class FileRows:
 
     def part(self, rows: np.ndarray | slice) -> "FileRows":
         """The given rows, still in the file."""
+        if isinstance(rows, slice) and rows == slice(None):
+            return self
         found = copy.copy(self)
         found._numbers = (np.arange(len(self)) if self._numbers is None else self._numbers)[rows]
         found.shape = (len(found._numbers), self.shape[1])
