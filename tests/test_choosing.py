@@ -44,7 +44,7 @@ def choice_of(x, method="landmark", **read):
 def test_clear_groups_are_counted(n_groups, read):
     x, _ = rows(n_groups)
     more = {
-        "two views": {"hidden": np.tanh(x @ np.random.default_rng(1).normal(size=(6, 8)) / 9)},
+        "two views": {"views": [x, np.tanh(x @ np.random.default_rng(1).normal(size=(6, 8)) / 9)]},
         "table": {"own": x},
     }.get(read, {})
     choice = choice_of(x, "kmeans" if read == "kmeans" else "landmark", **more)

@@ -9,12 +9,13 @@ import scipy.special
 import scipy.stats
 import tensorflow as tf
 
-from vade_tf import VaDEClusterer, metrics
+from vade_tf import Settings, VaDEClusterer, metrics
 from vade_tf.data.dataset import observe
 from vade_tf.errors import InputError
 from vade_tf.model import choice, networks
-from vade_tf.model.counts import Counts, LogCounts, log_counts
+from vade_tf.model.counts import Counts, LogCounts, ZeroInflatedCounts, log_counts
 from vade_tf.model.vade import VaDE
+from vade_tf.training import recipe, views
 
 
 @pytest.fixture
@@ -135,3 +136,108 @@ def test_a_saved_model_has_its_size_and_its_first_layer(cells, tmp_path):
     again = keras.saving.load_model(tmp_path / "m.keras")
     assert again.likelihood.size == 90.0
     np.testing.assert_array_equal(again.elbo(x), model.elbo(x))
+
+
+EXTREME = np.array([0, 1, 3, 777, 1e5], "f4")
+
+
+@pytest.mark.parametrize("log_r", [np.log(0.01), 0.0, np.log(50)])
+def test_extreme_counts_and_shares_have_the_density_of_scipy_in_float32(log_r):
+    """Shares down to 1e-9 of a row, counts up to 1e5, dispersions from the least that is kept to 50."""
+    out = np.array([0, -20, -8, 2, 5], "f4")
+    for x in (EXTREME, EXTREME[::-1]):
+        mean = x.sum() * scipy.special.softmax(out.astype("f8")) + 1e-8
+        r = np.exp(log_r)
+        expected = -scipy.stats.nbinom.logpmf(x, 1 / r, 1 / (1 + r * mean)).sum()
+        dispersion = tf.fill([5], np.float32(log_r))
+        found = Counts().distortion(tf.constant(x[None]), tf.constant(out[None]), dispersion)
+        np.testing.assert_allclose(found, [expected], rtol=1e-3)
+        phi = np.array([-30, -3, 0, 3, 30], "f4")
+        share, nb = scipy.special.expit(phi.astype("f8")), scipy.stats.nbinom.pmf(x, 1 / r, 1 / (1 + r * mean))
+        with np.errstate(divide="ignore"):
+            log_nb = scipy.special.log_expit(-phi.astype("f8")) + scipy.stats.nbinom.logpmf(
+                x, 1 / r, 1 / (1 + r * mean)
+            )
+            expected = -np.where(x == 0, np.log(share + (1 - share) * nb), log_nb).sum()
+        both = tf.Variable(np.concatenate([out, phi])[None])
+        with tf.GradientTape() as tape:
+            found = ZeroInflatedCounts().distortion(tf.constant(x[None]), both, dispersion)
+        np.testing.assert_allclose(found, [expected], rtol=1e-3)
+        assert np.isfinite(tape.gradient(found, both)).all()
+
+
+def test_zero_inflated_draws_have_its_mean_and_its_dispersion(rng):
+    """Rows drawn with phi = 0.3 and r = 0.5 around known means give these moments."""
+    shares, phi, r, size, n = np.array([0.1, 0.2, 0.3, 0.4]), 0.3, 0.5, 1000.0, 200_000
+    kept = rng.uniform(size=(n, 4)) > phi
+    mean = size * shares
+    drawn = (kept * rng.negative_binomial(1 / r, 1 / (1 + r * mean), (n, 4))).astype("f4")
+    parameters = np.concatenate([np.log(shares), np.full(4, np.log(phi / (1 - phi)))]).astype("f4")[None]
+    kind = ZeroInflatedCounts(size)
+    np.testing.assert_allclose(kind.mean(parameters)[0], drawn.mean(axis=0), rtol=0.02)
+    np.testing.assert_allclose(
+        kind.distribution(tf.constant(parameters), np.float32(np.log(r))).mean(), kind.mean(parameters), rtol=1e-4
+    )
+    fixed = ZeroInflatedCounts(size)
+    sized = np.concatenate([drawn, np.full((n, 1), 0, "f4")], axis=1)
+    sized[:, 4] = 10_000 - drawn.sum(axis=1)  # a feature that brings every row to one size
+    out = np.concatenate([mean / 10_000, [1 - mean.sum() / 10_000], np.zeros(5)])
+    out = np.concatenate([np.log(out[:5]), np.full(4, np.log(phi / (1 - phi))), [-30.0]]).astype("f4")
+    found = fixed.variance(tf.constant(sized), tf.constant(np.repeat(out[None], n, axis=0))).numpy()
+    np.testing.assert_allclose(found[:4], r, rtol=0.05)
+
+
+def test_a_zero_inflated_fit_is_saved_and_found_again(cells, tmp_path):
+    x, y = cells
+    small = {"latent_dim": 3, "hidden": (24,), "pretrain_epochs": 60, "epochs": 60, "precision": "float32"}
+    model = VaDEClusterer(3, likelihood="zinb", random_state=0, batch_size=64, **small).fit(x)
+    assert metrics.accuracy(y, model.labels_) > 0.95
+    assert model.model_.decoder.output_shape == (None, 80)
+    assert model.inverse_transform(model.transform(x[:5])).shape == (5, 40)
+    model.save(tmp_path / "m.vade")
+    np.testing.assert_array_equal(VaDEClusterer.load(tmp_path / "m.vade").score_samples(x), model.score_samples(x))
+    with pytest.raises(ValueError, match="decoder: expected one output of 80 values a row, 2 times"):
+        VaDE(networks.build_encoder(40, 2, (8,)), networks.build_decoder(40, 2, (8,)), 2, ZeroInflatedCounts())
+
+
+# ------------------------------------------------------------------------------------------------- the start
+
+
+def begun(x, **more):
+    return recipe.begin(x, Settings(**{"clusters": 3, "hidden": (8,), "epochs": 2, "precision": "float32", **more}))
+
+
+def test_a_start_reads_the_principal_directions_of_standardised_logs(cells, monkeypatch):
+    x, _ = cells
+    x[3] = np.where(np.arange(40) == 39, 10_000, 0)  # one cell that is all of one gene: far out
+    logs = np.log1p(x / np.maximum(x.sum(axis=1, keepdims=True), 1) * np.median(x.sum(axis=1)))
+    std = logs.std(axis=0)
+    cut = np.clip((logs - logs.mean(axis=0)) / np.where(std < 1e-6, 1, std), -10, 10)
+    assert (cut == 10).any()
+    cut -= cut.mean(axis=0)
+    seen = []
+    monkeypatch.setattr(recipe.starts, "start", lambda z, k, method, seed, views, *more: seen.append(views))
+    for rows in (x, scipy.sparse.csr_array(x)):
+        fitting = begun(rows)
+        recipe._found_groups(fitting, "init")
+        (view,) = seen.pop()  # 40 directions of 40 features: all distances are kept
+        np.testing.assert_allclose(view @ view.T, cut @ cut.T, atol=0.02)
+    recipe._found_groups(fitting, "regroup")
+    assert len(seen.pop()) == 2  # the code and the layer before it
+    recipe._found_groups(begun(x, init="kmeans"), "init")
+    assert seen.pop() is None
+
+
+def test_a_leading_direction_is_found_on_some_of_the_rows(cells, monkeypatch):
+    model, x = begun(cells[0]).model, cells[0]
+    whole = views.direction_reader(model, x)(x)
+    monkeypatch.setattr(views, "SAMPLE", 100)
+    monkeypatch.setattr(views, "COUNT_DIRECTIONS", 2)
+    found = views.direction_reader(model, x)(x)
+    assert found.shape == (200, 2)
+    assert abs(np.corrcoef(found[:, 0], whole[:, 0])[0, 1]) > 0.9
+
+
+def test_groups_of_counts_are_not_found_anew(cells, monkeypatch):
+    monkeypatch.setattr(recipe, "regrouped", lambda fitting: pytest.fail("they do not come from the code"))
+    recipe.guide(begun(cells[0], epochs=4, pretrain_epochs=0), np.arange(200, dtype="i4") % 3)

@@ -35,7 +35,7 @@ def test_landmark_joins_what_each_view_tells(rng):
     views = [rng.normal(0, 0.3, (1000, 10)) + 4 * bit[:, None] for bit in (y // 2, y % 2)]
     assert metrics.accuracy(y, starts.landmark(views, 4, 0, n_landmarks=100)) > 0.99
     assert all(metrics.accuracy(y, starts.landmark([view], 4, 0, n_landmarks=100)) < 0.8 for view in views)
-    assert metrics.accuracy(y, starts.start(views[0], 4, "landmark", 0, views[1]).groups) > 0.9
+    assert metrics.accuracy(y, starts.start(views[0], 4, "landmark", 0, views).groups) > 0.9
 
 
 @pytest.mark.parametrize("method", sorted(starts.METHODS))
@@ -170,7 +170,7 @@ def test_few_rows_are_grouped_by_their_code():
     """30 rows are too few for landmarks: the code, which knows the groups, decides, and not the layer before it."""
     r, y = np.random.default_rng(0), np.arange(30) % 5
     z, hidden = 10 * np.eye(5)[y] + r.normal(size=(30, 5)), 100 * np.eye(5)[r.permutation(y)]
-    assert metrics.accuracy(y, starts.start(z, 5, "landmark", 0, hidden).groups) == 1.0
+    assert metrics.accuracy(y, starts.start(z, 5, "landmark", 0, [z, hidden]).groups) == 1.0
 
 
 def test_landmark_weighs_the_draws(moons, monkeypatch):

@@ -75,7 +75,7 @@ def test_it_is_known_by_its_name_or_is_itself():
     assert likelihood.get(own) is own
     for wrong in ("poisson", None, ["gaussian"]):
         with pytest.raises(
-            ValueError, match="likelihood: expected one of bernoulli, counts, gaussian, or a Likelihood, got "
+            ValueError, match="likelihood: expected one of bernoulli, counts, gaussian, zinb, or a Likelihood, got "
         ):
             likelihood.get(wrong)
 

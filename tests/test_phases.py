@@ -18,7 +18,7 @@ from vade_tf.training import start as starts
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings
 from vade_tf.training.store import Memory, State
-from vade_tf.training.views import own_features
+from vade_tf.training.views import feature_reader
 
 pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`")
 SMALL = {
@@ -481,9 +481,9 @@ def test_groups_are_found_anew_after_equal_parts(guided, regroups, turns):
 def test_each_way_to_start_reads_the_code_and_landmark_the_layer_before_it(x, monkeypatch):
     seen = {}
 
-    def start(z, n_clusters, method, seed, hidden, tell, own):
+    def start(z, n_clusters, method, seed, views, tell, own):
         assert own is None
-        seen[method] = (z, n_clusters, seed, hidden)
+        seen[method] = (z, n_clusters, seed, views)
         return starts.Start(np.zeros(60, "i4"), *(None,) * 3)
 
     monkeypatch.setattr(starts, "start", start)
@@ -492,10 +492,10 @@ def test_each_way_to_start_reads_the_code_and_landmark_the_layer_before_it(x, mo
         reporter = Steps()
         fitting = begin(x, init=method, seed=6, restart=1, reporter=reporter)
         assert recipe._found_groups(fitting, "init").groups.shape == (60,)
-        z, n_clusters, seed, hidden = seen[method]
+        z, n_clusters, seed, views = seen[method]
         np.testing.assert_allclose(z, fitting.model.encode(x)[0], rtol=1e-5, atol=1e-6)
         assert (n_clusters, seed) == (3, recipe.start_seed(fitting.settings))
-        assert (hidden is None) == (method != "landmark")
+        assert (None if views is None else len(views)) == (2 if method == "landmark" else None)
         assert reporter.phases == [("init", starts.DRAWS if method == "landmark" else 1)]
 
 
@@ -506,16 +506,16 @@ def test_a_table_starts_from_its_own_columns_and_keeps_these_groups(x, asked, mo
     monkeypatch.undo()
     seen = []
 
-    def start(z, n_clusters, method, seed, hidden, tell, own):
-        seen.append((hidden, own))
+    def start(z, n_clusters, method, seed, views, tell, own):
+        seen.append((views, own))
         return starts.Start(np.zeros(60, "i4"), *(None,) * 3)
 
     monkeypatch.setattr(starts, "start", start)
     fitting = begin(x, likelihood="gaussian", init="landmark")
     assert recipe.is_table(fitting)
     recipe._found_groups(fitting, "init")
-    (hidden, own), *_ = seen
-    assert hidden is None
+    (views, own), *_ = seen
+    assert views is None
     np.testing.assert_allclose(own, (x - x.mean(axis=0)) / x.std(axis=0), atol=1e-4)
     monkeypatch.setattr(recipe, "regrouped", lambda fitting: pytest.fail("a table's groups are not found anew"))
     recipe.guide(fitting, np.zeros(60, "i4"))
@@ -540,7 +540,7 @@ def test_missing_cells_of_a_table_count_as_the_mean_of_their_column(x):
     x[::7, 0] = np.nan
     own = networks.build_encoder(5, 2, (8,)), networks.build_decoder(5, 2, (8,))
     model = VaDE(*own, 3, Mixed([("gaussian", 1), ("categorical", 3), ("bernoulli", 1)]))
-    found = own_features(model, x)
+    found = feature_reader(model, x)(x)
     assert not found[::7, 0].any()
     known = x[~np.isnan(x[:, 0]), 0]
     filled = np.where(np.isnan(x[:, 0]), known.mean(), x[:, 0])

@@ -16,6 +16,7 @@ from vade_tf import archive
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import observe
 from vade_tf.data.filling import filled
+from vade_tf.data.genes import Genes, is_annotated
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import Rows, SparseRows
 from vade_tf.errors import LONGEST, InputError, UnitsWarning, cited, whole_number
@@ -50,6 +51,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             copy of them. Default: None.
         image_shape: (height, width) where rows are grey images, so that they are augmented. Default: None; X of shape
             [n, height, width] gives it itself.
+        layer, genes: of an AnnData: the layer that holds the counts, default None, its X; and how many genes to keep,
+            those that vary most (`data.genes.variable`), default None, all.
         hints: known group of each row, int [n], -1 where it is not known; default None. `fit` takes them, too.
         batch_size: rows a step; None: 256.
         pretrain_epochs, epochs: of the autoencoder and of VaDE; None: 30 and 10, or more where rows are few.
@@ -74,6 +77,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         history_: a dict an epoch of each phase: loss, terms of the bound, learning rate, seconds.
         health_: what is wrong with the result, a sentence each; empty if nothing was found.
         schema_: of a DataFrame: what each column was taken for, `schema_.describe()` says it; else None.
+        genes_: of an AnnData: the names of the D genes that are read, text [D]; else None.
         n_features_in_, feature_names_in_: as in scikit-learn.
 
     Example:
@@ -91,6 +95,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         encoder=None,
         decoder=None,
         image_shape=None,
+        layer=None,
+        genes=None,
         hints=None,
         batch_size=None,
         pretrain_epochs=None,
@@ -114,6 +120,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         self.encoder = encoder
         self.decoder = decoder
         self.image_shape = image_shape
+        self.layer = layer
+        self.genes = genes
         self.hints = hints
         self.batch_size = batch_size
         self.pretrain_epochs = pretrain_epochs
@@ -135,7 +143,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         Args:
             X: [n, D], an array or a sparse matrix; or images, [n, height, width] or with a last axis of channels, where
                 uint8 counts as grey values from 0 to 255; or a DataFrame, whose columns may hold numbers, categories,
-                truth values and dates, and empty cells: see `data.schema.Schema`.
+                truth values and dates, and empty cells: see `data.schema.Schema`; or an AnnData.
             y: ignored, as everywhere in scikit-learn's clusterers.
             hints: as the parameter of the same name, in its place.
 
@@ -290,6 +298,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             "schema": None if self.schema_ is None else self.schema_.to_dict(),
         }
         arrays = {name: getattr(self, name) for name in FITTED}
+        if self.genes_ is not None:
+            arrays["genes_"] = self.genes_
         if hasattr(self, "feature_names_in_"):
             arrays["feature_names_in_"] = self.feature_names_in_.astype(str)
         archive.write(path, about, arrays, self.model_)
@@ -311,6 +321,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         found.n_features_in_, found.schema_ = about["n_features_in"], schema
         if "feature_names_in_" in arrays:
             found.feature_names_in_ = arrays.pop("feature_names_in_").astype(object)
+        found.genes_ = None
         for name, value in arrays.items():
             setattr(found, name, value)
         found.n_clusters_ = len(found.weights_)
@@ -352,6 +363,12 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         A DataFrame is left as it is where its schema is made; what comes after it is coded by that.
         """
         image_shape = self.image_shape
+        if fitting:
+            self.genes_: np.ndarray | None = None
+        if is_annotated(X):
+            X = self._counts(X, fitting)
+        elif fitting and (self.layer, self.genes) != (None, None):
+            raise InputError(f"layer and genes: expected an AnnData with them, got {type(X).__name__}; leave them out")
         if (isinstance(X, pandas.DataFrame) and image_shape is None) if fitting else self.schema_ is not None:
             return self._table(X, fitting), None
         if not scipy.sparse.issparse(X) and len(getattr(X, "shape", ())) in (3, 4):
@@ -371,6 +388,18 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             words = [line for line in str(error).splitlines() if line[:1].isalpha() and not line.startswith("array=")]
             raise InputError(f"X: {' '.join(words)[:LONGEST]}") from error
         return (SparseRows(X) if scipy.sparse.issparse(X) else X), image_shape
+
+    def _counts(self, X, fitting: bool) -> np.ndarray | scipy.sparse.csr_array:
+        """The numbers of an AnnData: of the genes that are fitted, or of those that were, by their names."""
+        if fitting:
+            most = None if self.genes is None else whole_number(self.genes, "genes", 1, 2**31 - 1)
+            found = Genes.infer(X, self.layer, most, "X")
+            self.genes_ = np.array(found.names)
+        elif self.genes_ is None:
+            found = Genes.infer(X, self.layer, argument="X")
+        else:
+            found = Genes(tuple(self.genes_.tolist()), self.layer or "")
+        return found.encode(X, "X")
 
     def _table(self, X, fitting: bool) -> np.ndarray | pandas.DataFrame:
         """A DataFrame to be fitted, or the features of new rows of one, which may be an array of all its columns."""

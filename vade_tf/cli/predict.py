@@ -6,6 +6,7 @@ vade-tf predict runs/table --data new.npy --out clusters.parquet    the same as 
 vade-tf predict runs/table --data new.csv --id customer --score     customer,log_density
 vade-tf predict runs/table --data new.csv --encode                  row,z0,z1,...: the mean code
 vade-tf predict runs/table --data holes.csv --impute --out full.csv the table, its missing cells filled
+vade-tf predict runs/cells --data new.h5ad --out named.h5ad         cells, with cluster, confidence and code added
 vade-tf predict runs/table --sample 100 --cluster 2 --seed 1        100 new rows of cluster 2, as training rows look
 
 row counts from 0; cluster is the most probable one, and confidence its probability; log_density is the evidence lower
@@ -36,7 +37,7 @@ def main(argv: list[str] | None = None, prog: str = "vade-tf predict") -> int:
     parser.add_argument("--labels", metavar="COLUMN", help="column of a table that holds labels and is no feature")
     parser.add_argument("--id", metavar="COLUMN", help="column that names the rows and takes the place of row")
     parser.add_argument(
-        "--out", type=path, metavar="FILE", default="-", help=".csv or .parquet (default: -, the screen)"
+        "--out", type=path, metavar="FILE", default="-", help=".csv, .parquet or .h5ad (default: -, the screen)"
     )
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument("--encode", action="store_true", help="the mean code of each row")
@@ -60,6 +61,12 @@ def run(options: argparse.Namespace) -> None:
         from vade_tf.runs import assignments, output
         from vade_tf.training.reporter import Silent
 
+    if out is not None and out.suffix == ".h5ad":
+        begun = time.perf_counter()
+        with Silent() if options.quiet else Terminal() as reporter:
+            n = _annotated(options, out, lambda blocks: reporter.phase("predict", blocks))
+        _tell(options, n, time.perf_counter() - begun, out)
+        return
     if out is not None:
         output.check(out, "out")
     n, blocks = _table(options)
@@ -69,7 +76,11 @@ def run(options: argparse.Namespace) -> None:
     begun = time.perf_counter()
     with Silent() if options.quiet else Terminal() as reporter:
         output.write(out, blocks(reporter.phase("predict", math.ceil(n / assignments.BLOCK))), "out")
-    seconds = time.perf_counter() - begun
+    _tell(options, n, time.perf_counter() - begun, out)
+
+
+def _tell(options: argparse.Namespace, n: int, seconds: float, out: Path) -> None:
+    """How long it took, and where the answer is."""
     if not options.quiet:
         print(f"{n:,} rows in {seconds:.3g} s, {n / seconds:,.0f} rows a second\nwritten: {out}")
 
@@ -102,19 +113,43 @@ def _place(options: argparse.Namespace) -> Path:
     return out
 
 
+def _annotated(options: argparse.Namespace, out: Path, phase: Callable) -> int:
+    """Writes an .h5ad file; the number of its cells."""
+    from vade_tf.report.rows import check_width
+    from vade_tf.runs import annotated
+    from vade_tf.runs.load import load
+
+    for name in (*MODES, "sample", "id", "labels"):
+        if getattr(options, name) not in (None, False):
+            raise InputError(
+                f"--{name}: does not go with an .h5ad file as --out, which gets cluster and code; leave it out"
+            )
+    folder = _finished(options.run)
+    model = load(options.run)
+    check_width(folder, model)
+    return annotated.write(folder, model, options.data, out, phase)
+
+
+def _finished(run: str):
+    """The run in a folder, which is finished."""
+    from vade_tf.runs.folder import Run
+
+    check_single(run)
+    folder = Run.open(run)
+    if not folder.finished:
+        raise InputError(f"{run}: expected a finished run; continue it with resume={run!r}")
+    return folder
+
+
 def _table(options: argparse.Namespace) -> "tuple[int, Callable[[Callable], Iterator[pandas.DataFrame]]]":
     """The number of rows of the table that is asked for, and what makes it, given what hears of each block."""
     from vade_tf.data.schema import Schema
     from vade_tf.model.vade import VaDE
     from vade_tf.report.rows import check_width
     from vade_tf.runs import answers, assignments, incoming
-    from vade_tf.runs.folder import Run
     from vade_tf.runs.load import load
 
-    check_single(options.run)
-    folder = Run.open(options.run)
-    if not folder.finished:
-        raise InputError(f"{options.run}: expected a finished run; continue it with resume={options.run!r}")
+    folder = _finished(options.run)
     model, schema = load(options.run), folder.schema
     check_width(folder, model)
     mode = "sample" if options.data is None else next((name for name in MODES if getattr(options, name)), "")

@@ -1,4 +1,4 @@
-"""Files of arrays -> rows: .npy, .npz dense and sparse, .h5 and .h5ad. Sizes are looked at before memory is taken."""
+"""Files of arrays -> rows: .npy, .npz dense and sparse, and .h5. Sizes are looked at before memory is taken."""
 
 import math
 import reprlib
@@ -14,6 +14,8 @@ from vade_tf.paths import usable
 from vade_tf.reading import archive_arrays, check_memory, plain_array
 
 SPARSE_ARRAYS = {"format", "shape", "data"}  # what every .npz of scipy.sparse.save_npz holds
+SPARSE_PARTS = {"data", "indices", "indptr"}  # what the group of a sparse matrix in HDF5 holds
+GENES = "genes"  # names of the features in HDF5
 ROWS, LABELS = ("x", "X"), ("y", "Y")  # names of the arrays in files of several
 
 
@@ -52,46 +54,42 @@ def read_npz(file: Path, labels: str | None):
 
 
 def read_h5(file: Path, labels: str | None):
-    """(x, labels or None) of an HDF5 file with arrays X and, perhaps, Y."""
+    """(x, labels or None) of an HDF5 file with arrays X and, perhaps, Y; X may be a sparse matrix, and stays one."""
     import h5py
 
     with h5py.File(file, "r") as stored:
-        names = [name for name, item in stored.items() if isinstance(item, h5py.Dataset)]
-        rows, key = _chosen(file, names, labels)
-        found = []
-        for name in (rows, key):
-            if name is not None:
-                check_memory(stored[name].nbytes, name)
-            found.append(None if name is None else stored[name][()])
+        names = [name for name, item in stored.items() if isinstance(item, h5py.Dataset) or set(item) >= SPARSE_PARTS]
+        rows, key = _chosen(file, [name for name in names if name != GENES], labels)
+        found = [None if name is None else _stored(stored[name], name) for name in (rows, key)]
     x, y = found
     return x, y.astype(str) if y is not None and y.dtype == object else y
 
 
-def read_h5ad(file: Path, labels: str | None):
-    """(x, labels or None, names of the rows) of an AnnData file: its X, which stays sparse, and a column of obs."""
+def read_h5_genes(file: Path) -> list[str] | None:
+    """What the features of an HDF5 file are called, its array `genes`; None where it has none."""
     import h5py
 
-    try:
-        import anndata
-    except ImportError as error:
-        raise InputError("data: .h5ad needs anndata; pip install anndata brings it") from error
-
-    def check(name, item) -> None:
-        if isinstance(item, h5py.Dataset):
-            check_memory(item.nbytes, name)
-
     with h5py.File(file, "r") as stored:
-        stored.visititems(check)
-    found = anndata.read_h5ad(file)
-    if found.X is None:
-        raise InputError(f"data: expected a matrix X in {file}, got none")
-    if labels is not None and labels not in found.obs:
-        raise InputError(
-            f"labels: expected one of the columns {reprlib.repr(list(found.obs))} of {file}, got {labels!r}"
-        )
-    y = None if labels is None else found.obs[labels].to_numpy().astype(str)
-    x = scipy.sparse.csr_array(found.X) if scipy.sparse.issparse(found.X) else np.asarray(found.X)
-    return x, y, np.asarray(found.obs_names, dtype=str)
+        if not isinstance(stored.get(GENES), h5py.Dataset):
+            return None
+        check_memory(stored[GENES].nbytes, GENES)
+        return [name.decode() if isinstance(name, bytes) else str(name) for name in np.ravel(stored[GENES][()])]
+
+
+def _stored(item, name: str):
+    """An array of an HDF5 file, or the sparse matrix that a group with its three parts is, as anndata writes one."""
+    if hasattr(item, "nbytes"):
+        check_memory(item.nbytes, name)
+        return item[()]
+    parts = []
+    for part in ("data", "indices", "indptr"):
+        check_memory(item[part].nbytes, f"{name}/{part}")
+        parts.append(item[part][()])
+    shape = tuple(int(length) for length in (item.attrs["shape"] if "shape" in item.attrs else item["shape"][()]))
+    kind = scipy.sparse.csc_array if item.attrs.get("encoding-type") == "csc_matrix" else scipy.sparse.csr_array
+    matrix = kind(tuple(parts), shape=shape)
+    matrix.check_format(full_check=True)  # see read_npz
+    return matrix.tocsr()
 
 
 def _chosen(file: Path, names: list[str], labels: str | None) -> tuple[str, str | None]:

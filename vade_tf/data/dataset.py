@@ -21,7 +21,7 @@ CHECK_ROWS = 8192  # rows looked at together: keeps the check of a large memory-
 
 
 class Coded(Protocol):
-    """How rows were coded: `schema.Schema` of a table, `texts.Texts`, `pictures.Pictures`."""
+    """How rows were coded: `schema.Schema` of a table, `texts.Texts`, `pictures.Pictures`, `genes.Genes`."""
 
     @property
     def features(self) -> list[str]:
@@ -29,7 +29,7 @@ class Coded(Protocol):
 
     @property
     def blocks(self) -> tuple[tuple[str, int], ...]:
-        """Families of the features, in their order: ("gaussian" | "bernoulli" | "categorical", width)."""
+        """Families of the features in their order, ("gaussian" | "bernoulli" | "categorical", width); () of arrays."""
 
     def describe(self) -> list[str]:
         """What was done with the rows, a sentence each."""
@@ -218,13 +218,14 @@ def observe(
         raise InputError(
             f"image_shape: expected (height, width) of the {x.shape[1]} values of a row, got {tuple(image_shape)}"
         )
-    low, high = _finite_range(x, argument, holes=schema is not None)
+    families = () if schema is None else schema.blocks
+    low, high = _finite_range(x, argument, holes=bool(families))
     kind = np.uint8 if x.dtype == np.uint8 and high > 1 else np.float32  # bytes of 0 and 1 are no grey values
     if x.dtype != kind:
         x = SparseRows(x.matrix.astype(kind)) if isinstance(x, SparseRows) else x.astype(kind)
     shape = None if image_shape is None else tuple(image_shape)
-    one_family = schema is None or {family for family, _ in schema.blocks} == {"gaussian"}
-    whole = schema is None or not _has_holes(x)
+    one_family = not families or {family for family, _ in families} == {"gaussian"}
+    whole = not families or not _has_holes(x)
     length = _common_length(x) if standardise and shape is None and one_family and whole else 0.0
     if length:  # directions, whose features have one unit: on average each gets the square 1
         return Observations(x, low, high, shape, likelihood, False, math.sqrt(x.shape[1]) / length, schema)

@@ -1,15 +1,18 @@
-"""A user's own file or folder -> a data set: arrays, tables, texts and images; new rows are coded as those before."""
+"""A user's own file or folder -> a data set: arrays, cells, tables, texts, images. New rows are coded as the first."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas
 import scipy.sparse
 
-from vade_tf.data import arrays, pictures, tables
+from vade_tf.data import arrays, genes, pictures, tables
 from vade_tf.data.dataset import Coded, Dataset, build
+from vade_tf.data.genes import Genes
 from vade_tf.data.pictures import Pictures
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import stays_in_file
@@ -21,14 +24,15 @@ ARRAYS: dict[str, Callable] = {
     ".npy": arrays.read_npy,
     ".npz": arrays.read_npz,
     ".h5": arrays.read_h5,
-    ".h5ad": arrays.read_h5ad,
 }
-KINDS = (*ARRAYS, *tables.TEXTS, ".parquet")
+CELLS = ".h5ad"
+KINDS = (*ARRAYS, CELLS, *tables.TEXTS, ".parquet")
 LINES = "lines"  # --text of a .txt file of one text a line
 FORMS: dict[str, Callable[[dict], Coded]] = {
     "table": Schema.from_dict,
     "texts": Texts.from_dict,
     "pictures": Pictures.from_dict,
+    "genes": Genes.from_dict,
 }
 
 
@@ -41,6 +45,8 @@ def load_file(
     drop: str | None = None,
     id: str | None = None,
     text: str | None = None,
+    layer: str | None = None,
+    most_genes: int | None = None,
     schema: Coded | None = None,
     plain: bool = False,
 ) -> Dataset:
@@ -49,14 +55,17 @@ def load_file(
     Args:
         path: a table: `.csv`, `.tsv` or `.txt`, packed as `.gz` or not, with any separator, or `.parquet`; an array:
             `.npy` with a matrix, memory-mapped, `.npz` or `.h5` with the matrix under "x" or "X" (or as its only
-            array), a sparse matrix as `scipy.sparse.save_npz` writes it, or `.h5ad`, which stay sparse; or a folder of
-            images.
+            array), a sparse matrix as `scipy.sparse.save_npz` writes it, which stays sparse, as do those of `.h5` and
+            `.h5ad`; or a folder of images.
         labels: labels for scoring: a column of a table or of an .h5ad's obs, an array of an .npz or .h5, or a .npy file
             beside others. Default: "y" or "Y" of an .npz or .h5 if it is there, else none.
         likelihood: see `dataset.build`.
         columns, drop: names of the columns of a table to use or to leave out, with commas between them. Default: all.
         id: the column that names the rows.
         text: the column that holds texts, which are then all that is used; "lines": each line of a `.txt` is one.
+        layer: layer of an .h5ad that holds the numbers. Default: its X.
+        most_genes: of an .h5ad, or an .h5 with the names of its genes, keep so many genes, those that vary most
+            (`genes.variable`). Default: all.
         schema: how the rows of a run were coded, which these then are as well; default: found here.
         plain: without a schema, take every column of a table as a number as it is, as runs did that have none.
 
@@ -69,16 +78,21 @@ def load_file(
     asked = {"columns": columns, "drop": drop, "id": id, "text": text}
     with readable(path) as (file, kind):
         for argument, value in asked.items():
-            if value is not None and (kind in ARRAYS or kind == "folder"):
+            if value is not None and (kind in (*ARRAYS, CELLS) or kind == "folder"):
                 raise InputError(f"{argument}: goes with a table that has names of columns, got {path}; leave it out")
+        named = kind == CELLS or (kind == ".h5" and arrays.read_h5_genes(file) is not None)
+        for argument, given in (("layer", layer), ("genes", most_genes)):
+            if given is not None and not named:
+                raise InputError(f"{argument}: goes with an .h5ad file, got {path}; leave it out")
+        if named:
+            return _cells(file, labels, likelihood, layer, most_genes, schema, plain)
         if kind == "folder":
             return _pictures(file, labels, likelihood, schema)
         if kind in ARRAYS:
-            x, y, *more = ARRAYS[kind](file, labels)
+            x, y = ARRAYS[kind](file, labels)
             if isinstance(schema, Schema):
                 x = _as_table(x, schema, path)
-            ids, coding = more[0] if more else None, schema if isinstance(schema, Schema) else None
-            return build(x, y, file.stem, str(path), likelihood, schema=coding, ids=ids)
+            return build(x, y, file.stem, str(path), likelihood, schema=schema if isinstance(schema, Schema) else None)
         if isinstance(schema, Texts):
             text = schema.column or LINES
         if text == LINES and kind.startswith(".txt"):
@@ -177,6 +191,28 @@ def _from_file(file: Path, labels, likelihood: str, asked: dict, schema: Schema 
     x, told = converted.converted(file, coding or Schema.numbers(table, "data"))
     about: dict = {"name": _name(file), "source": str(file), "likelihood": likelihood, "ids": ids}
     return build(x, y, schema=schema, notice=_notice(told, notes), **about)
+
+
+def _cells(
+    file: Path, labels, likelihood: str, layer: str | None, most: int | None, schema: Coded | None, plain: bool
+) -> Dataset:
+    if tables.ending(file) == CELLS:
+        cells: Any = genes.read(file)
+        y = genes.labels_of(cells, labels, file)
+    else:
+        x, y = arrays.read_h5(file, labels)
+        cells = genes.Named(x, arrays.read_h5_genes(file) or [], {})
+        if len(cells.var_names) != x.shape[1]:
+            raise InputError(f"data: expected {x.shape[1]} names in genes of {file}, got {len(cells.var_names)}")
+    found = schema
+    if not isinstance(found, Genes):
+        found = Genes.infer(cells, layer, most)
+    x, ids = found.encode(cells), None if cells.obs_names is None else np.asarray(cells.obs_names, dtype=str)
+    notice = "" if schema is not None or plain else _notice("", found.describe())
+    if isinstance(schema, Schema):
+        x = _as_table(x, schema, str(file))
+    coding = schema if isinstance(schema, Schema) else None if plain and schema is None else found
+    return build(x, y, file.stem, str(file), likelihood, schema=coding, notice=notice, ids=ids)
 
 
 def _as_table(x, schema: Schema, path: str):

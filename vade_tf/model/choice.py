@@ -5,13 +5,14 @@ import math
 import numpy as np
 
 from vade_tf.errors import InputError
-from vade_tf.model.counts import Counts
+from vade_tf.model.counts import Counts, ZeroInflatedCounts
 from vade_tf.model.likelihood import Bernoulli, Gaussian, Likelihood, get
 from vade_tf.model.mixed import Mixed
 
 MOST = 1e30  # value of a row; float32 cannot square more
 CONTRAST = 0.4  # MNIST has 0.78, digits 0.51; TF-IDF of texts 0.18, tables scaled to [0, 1] about 0.1 to 0.3
 COUNTED, MOSTLY, TAIL = 20, 0.5, 10.0  # counts: features at least, share of zeros, largest over mean of what is not 0
+COUNTED_BY = {"auto": Counts, Counts.name: Counts, ZeroInflatedCounts.name: ZeroInflatedCounts}
 LOOKED_AT = 10_000  # rows, at most, whose values are compared with those of the training
 BLOCK = 8192  # rows checked together: keeps the check of a large memory-mapped file small
 
@@ -29,14 +30,16 @@ def choose(observations) -> Likelihood:
     Raises:
         InputError: the likelihood is unknown, or cannot be that of these rows.
     """
-    if observations.likelihood in ("auto", Counts.name) and (size := _size(observations)) is not None:
-        return Counts(size)
-    if observations.likelihood == Counts.name:
+    counted = COUNTED_BY.get(observations.likelihood)
+    if counted is not None and (size := _size(observations)) is not None:
+        return counted(size)
+    if counted is not None and observations.likelihood != "auto":
         raise InputError(
-            "likelihood: counts expects whole numbers from 0 up, got others; give them as they were counted"
+            f"likelihood: {counted.name} expects whole numbers from 0 up, got others; give them as they were counted"
         )
     about = observations.low, observations.high, observations.x.dtype
-    if observations.schema is not None and observations.standardise and observations.x.dtype != np.uint8:
+    families = observations.schema is not None and observations.schema.blocks
+    if families and observations.standardise and observations.x.dtype != np.uint8:
         return _of_columns(observations, about)  # of a table; texts have one unit, and pictures are bytes
     if observations.likelihood == "auto":
         try:
@@ -55,7 +58,7 @@ def _size(observations) -> float | None:
 
     Counts are whole numbers from 0 up, mostly 0, with a long tail: so grey values, ranks and marks are none.
     """
-    x, asked = observations.x, observations.likelihood == Counts.name
+    x, asked = observations.x, observations.likelihood != "auto"
     if observations.low < 0 or (x.dtype == np.uint8 and not asked):
         return None
     if not asked and (observations.image_shape is not None or x.shape[1] < COUNTED):

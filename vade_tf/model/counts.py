@@ -10,6 +10,7 @@ is, by its moments.
 import keras
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
 from vade_tf.errors import InputError
@@ -56,7 +57,9 @@ class Counts(Likelihood):
 
     def check(self, low, high, dtype, argument="likelihood"):
         if low < 0:
-            raise InputError(f"{argument}: counts expects whole numbers from 0 up, got values from {low:g} to {high:g}")
+            raise InputError(
+                f"{argument}: {self.name} expects whole numbers from 0 up, got values from {low:g} to {high:g}"
+            )
 
     def check_units(self, rows, low, high, scale, argument):
         if low < 0 or not np.array_equal(rows, np.round(rows)):
@@ -64,6 +67,42 @@ class Counts(Likelihood):
                 f"{argument}: expected counts, whole numbers from 0 up, as the model was trained on, got {rows.dtype} "
                 f"from {low:g} to {high:g}; give them as they were counted"
             )
+
+
+@register
+class ZeroInflatedCounts(Counts):
+    """Counts of which some are lost: 0 with a probability phi that the decoder gives, else as `Counts` (scVI's ZINB).
+
+        log p(0) = log( phi + (1 - phi) NB(0) )        log p(x) = log(1 - phi) + log NB(x)   for x > 0
+
+    The decoder's parameters are log shares and, after those of all features, logits of phi: [batch, 2 D].
+    """
+
+    name = "zinb"
+    outputs = 2
+
+    def mean(self, parameters):
+        shares, phi = tf.split(parameters, 2, axis=-1)
+        return tf.sigmoid(-phi) * super().mean(shares)
+
+    def distribution(self, parameters, log_sigma2=0.0):
+        shares, phi = tf.split(parameters, 2, axis=-1)
+        counted = _negative_binomial(super().mean(shares), log_sigma2)
+        return tfd.Independent(tfd.Inflated(counted, inflated_loc_probs=tf.sigmoid(phi)), 1)
+
+    def distortion(self, x, parameters, log_sigma2=0.0):
+        shares, phi = tf.split(parameters, 2, axis=-1)
+        log_nb = tf.math.log_sigmoid(-phi) + _negative_binomial(_means(x, shares), log_sigma2).log_prob(x)
+        lost = tfp.math.log_add_exp(tf.math.log_sigmoid(phi), log_nb)
+        return -tf.reduce_sum(tf.where(x == 0, lost, log_nb), axis=-1)
+
+    def variance(self, x, parameters):
+        """As `Counts.variance`: E (x - (1 - phi) m)^2 = (1 - phi) (m + m^2 (r + phi)), m the mean of the counted."""
+        shares, phi = tf.split(parameters, 2, axis=-1)
+        m, phi = _means(x, shares), tf.sigmoid(phi)
+        mean = (1 - phi) * m
+        excess = tf.reduce_mean((x - mean) ** 2 - mean * (1 + phi * m), axis=0)
+        return tf.maximum(excess, 0.0) / (tf.reduce_mean(mean * m, axis=0) + SMALL)
 
 
 def _means(x, parameters):

@@ -6,7 +6,7 @@
         def distribution(self, parameters): ...
 
 is known by its name to `VaDE` and to saved models. x are rows in the likelihood's own units, float32 [batch, D];
-`parameters` are the decoder's output for them, of the same shape.
+`parameters` are the decoder's output for them, of the same shape unless a class says otherwise (`outputs`).
 """
 
 import warnings
@@ -29,6 +29,7 @@ class Likelihood:
     name: str
     learns_variance = False  # whether `distortion` and `distribution` take log sigma2 [D], which VaDE keeps and learns
     compares_columns = True  # whether rows of scaled x are near one another where they are alike
+    outputs = 1  # parameters of each feature: the decoder gives [batch, D * outputs], one of all D after the other
     takes_missing = False  # whether a NaN in x is a cell that is not known
 
     def distribution(self, parameters) -> tfd.Distribution:

@@ -59,19 +59,21 @@ def build_decoder(
     hidden: Sequence[int] = HIDDEN,
     precision: str | None = None,
     seed: int = 0,
+    outputs: int = 1,
 ) -> keras.Model:
     """Dense decoder of p(x|z), the encoder's mirror image.
 
     Args:
         n_features, latent_dim, hidden, precision, seed: as for `build_encoder`; `hidden` is used last to first.
+        outputs: parameters of p(x|z) for each feature, see `likelihood.Likelihood`.
 
     Returns:
-        Model from z [batch, latent_dim] to [batch, D] in float32: Bernoulli logits, or Gaussian means.
+        Model from z [batch, latent_dim] to [batch, D * outputs] in float32: Bernoulli logits, or Gaussian means.
     """
     z = h = keras.Input((latent_dim,), name="z")
     for i, width in enumerate(reversed(hidden)):
         h = _dense(width, f"decoder_{i}", (seed, 1, i), activation="relu", dtype=precision)(h)
-    h = _dense(n_features, "x_parameters", (seed, 1, len(hidden)), dtype=precision)(h)
+    h = _dense(outputs * n_features, "x_parameters", (seed, 1, len(hidden)), dtype=precision)(h)
     return keras.Model(z, keras.layers.Activation("linear", dtype="float32", name="to_float32")(h), name="decoder")
 
 
@@ -103,14 +105,17 @@ class Filled(keras.layers.Layer):
         return {**super().get_config(), "fill": self.fill, "flagged": self.flagged}
 
 
-def shapes(n_features: int, latent_dim: int, hidden: Sequence[int], flags: int = 0) -> list[tuple[int, ...]]:
+def shapes(
+    n_features: int, latent_dim: int, hidden: Sequence[int], flags: int = 0, outputs: int = 1
+) -> list[tuple[int, ...]]:
     """Shapes of the weights of `build_encoder` and, after them, of `build_decoder`: a kernel and a bias each layer.
 
     Args:
         n_features, latent_dim, hidden: as for `build_encoder`.
         flags: features that `Filled` flags.
+        outputs: as for `build_decoder`.
     """
-    up, down = (n_features + flags, *hidden, latent_dim), (latent_dim, *reversed(hidden), n_features)
+    up, down = (n_features + flags, *hidden, latent_dim), (latent_dim, *reversed(hidden), outputs * n_features)
     layers = [*itertools.pairwise(up), (up[-2], up[-1]), *itertools.pairwise(down)]  # two heads: m and log s2
     return [shape for wide, narrow in layers for shape in ((wide, narrow), (narrow,))]
 
@@ -123,11 +128,11 @@ def build_scaling(scale, offset) -> keras.layers.Rescaling | None:
     return keras.layers.Rescaling(scale, offset, dtype="float32")
 
 
-def check(encoder: keras.Model, decoder: keras.Model) -> None:
+def check(encoder: keras.Model, decoder: keras.Model, each: int = 1) -> None:
     """Whether two networks of one's own are those of a VaDE: x -> (m, log s2) and z -> parameters of p(x|z).
 
     x is [batch, D], or of any shape with D values, such as [batch, height, width, 1]; m, log s2 and z are
-    [batch, latent]; the parameters are of any shape with D values.
+    [batch, latent]; the parameters are of any shape with D * `each` values.
 
     Raises:
         InputError: they are not, and which of the two is wrong.
@@ -142,10 +147,11 @@ def check(encoder: keras.Model, decoder: keras.Model) -> None:
     inputs, outputs = _shapes(decoder, "decoder")
     if inputs != [code]:
         raise InputError(f"decoder: expected one input of shape {code} a row, as the encoder's outputs, got {inputs}")
-    if len(outputs) != 1 or math.prod(outputs[0]) != math.prod(row):
+    values = each * math.prod(row)
+    if len(outputs) != 1 or math.prod(outputs[0]) != values:
+        times = "" if each == 1 else f"{each} times "
         raise InputError(
-            f"decoder: expected one output of {math.prod(row)} values a row, as the encoder's input {row}, got "
-            f"{outputs}"
+            f"decoder: expected one output of {values} values a row, {times}as the encoder's input {row}, got {outputs}"
         )
 
 

@@ -54,10 +54,10 @@ class VaDE(keras.Model):
         self, encoder, decoder, n_clusters, likelihood="bernoulli", *, scaling=None, guide_weight=20.0, seed=0, **kwargs
     ):
         super().__init__(**{**kwargs, "dtype": "float32"})  # raw x and the bound, whatever the global policy
-        networks.check(encoder, decoder)
+        self.likelihood = likelihoods.get(likelihood)
+        networks.check(encoder, decoder, self.likelihood.outputs)
         self.encoder = encoder
         self.decoder = decoder
-        self.likelihood = likelihoods.get(likelihood)
         if scaling is not None and not isinstance(scaling, keras.layers.Layer):
             raise InputError(f"scaling: expected a layer of Keras, or None, got {reprlib.repr(scaling)}")
         self.scaling = scaling
@@ -188,9 +188,9 @@ class VaDE(keras.Model):
         return x if len(shape) == 1 else keras.ops.reshape(x, (-1, *shape))
 
     def x_parameters(self, z, training=None):
-        """The decoder's parameters of p(x|z), float32 rows: z [batch, latent] -> [batch, D]."""
-        out = self.decoder(z, training=training)
-        return tf.cast(out if len(out.shape) == 2 else keras.ops.reshape(out, (-1, self.n_features)), tf.float32)
+        """The decoder's parameters of p(x|z), float32 rows: z [batch, latent] -> [batch, D * outputs]."""
+        out, width = self.decoder(z, training=training), self.n_features * self.likelihood.outputs
+        return tf.cast(out if len(out.shape) == 2 else keras.ops.reshape(out, (-1, width)), tf.float32)
 
     def encode(self, x, training=False):
         """(m, log s2) of q(z|x): raw x [batch, D] -> two tensors [batch, latent]."""
@@ -202,7 +202,7 @@ class VaDE(keras.Model):
         return self.likelihood.mean(self.x_parameters(z))
 
     def distortion(self, x, parameters):
-        """-log p(x|z) in nats, [batch]: x as `scale` gives it and `x_parameters`, both [batch, D]."""
+        """-log p(x|z) in nats, [batch]: x as `scale` gives it, [batch, D], and `x_parameters`."""
         more = () if self.log_sigma2_x is None else (tf.convert_to_tensor(self.log_sigma2_x),)
         return self.likelihood.distortion(x, parameters, *more)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from vade_tf.report.colours import colour, ink
+from vade_tf.report.contrast import FOLD
 
 MOST = 24  # cards on a page: those of the largest clusters
 LONGEST = 60  # letters of a name that are shown
@@ -52,7 +53,14 @@ def section(cards: Sequence[dict], pictures: Sequence[dict[str, bytes]] | None) 
     notes = []
     if len(cards) > MOST:
         notes.append(f"The {MOST} largest of {len(cards)} clusters.")
-    if any(card["features"] for card in cards):
+    folds = any(feature["kind"] == FOLD for card in cards for feature in card["features"])
+    if folds:
+        notes.append(
+            "What sets a cluster apart: the mean that the decoder gives its rows (here) and all others (elsewhere), in "
+            "counts of 10,000. The bar is the log2 fold change, to the right where it is higher here: 1 is twice as "
+            "much, after one count is added to both. A cluster is called by the first of them that are at least that."
+        )
+    elif any(card["features"] for card in cards):
         notes.append(
             "What sets a cluster apart: the mean of its rows (here) and that of all other rows (elsewhere). The bar is "
             "their difference in standard deviations over all rows, to the right where it is higher here. In percent: "
@@ -76,6 +84,8 @@ def chip(c: int) -> str:
 def _card(card: dict, images: dict[str, bytes] | None) -> str:
     c, rows = card["cluster"], card["rows"]
     head = f"<h3>{chip(c)} {rows:,} row{'' if rows == 1 else 's'} <span>({_share(card['share'])})</span></h3>"
+    if card["name"]:
+        head = f"<h3>{chip(c)} {_name(card['name'])} <span>({rows:,} rows, {_share(card['share'])})</span></h3>"
     facts = [] if card["confidence"] is None else [f"mean confidence {_probability(card['confidence'])}"]
     if card["pi"] is not None:
         facts.append(f"weight {card['pi']:.3f}")

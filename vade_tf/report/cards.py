@@ -9,7 +9,8 @@ import numpy as np
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.pictures import Pictures
 from vade_tf.model.vade import VaDE
-from vade_tf.report.contrast import Contrast, contrast, members, plain_value
+from vade_tf.report.contrast import Contrast, members, plain_value
+from vade_tf.report.expression import compared
 from vade_tf.training.posterior import Assignments
 
 ROWS = 5  # named as typical, and as doubtful
@@ -25,7 +26,8 @@ def cards(model: keras.Model, dataset: Dataset, found: Assignments) -> list[dict
         found: what the model says about them.
 
     Returns:
-        For each cluster: cluster; rows and share (how many, and of all); pi (weight of the component, None for a
+        For each cluster: cluster; name (the features that are counted most above the other clusters, "" where none is
+        counted); rows and share (how many, and of all); pi (weight of the component, None for a
         system that is no VaDE); confidence (mean probability, None without rows); label and purity (the commonest
         label and its share, None without labels); features (dicts of name, kind, effect, inside and outside: see
         `Contrast`; none for images, whose pixels tell nothing one by one); typical and doubtful (dicts of row, id,
@@ -35,7 +37,7 @@ def cards(model: keras.Model, dataset: Dataset, found: Assignments) -> list[dict
     """
     pi = np.exp(model.prior.parameters[0].numpy()) if isinstance(model, VaDE) else None
     images = picture_shape(dataset) is not None
-    apart = None if images else contrast(dataset, found.groups, found.log_gamma.shape[1])
+    apart = None if images else compared(model, dataset, found.groups, found.log_gamma.shape[1])
     groups, confidence, distance = found.groups, found.confidence, distances(model, found)
     log_odds = found.log_odds
     table = []
@@ -49,6 +51,7 @@ def cards(model: keras.Model, dataset: Dataset, found: Assignments) -> list[dict
         table.append(
             {
                 "cluster": c,
+                "name": "" if apart is None else apart.name(c),
                 "rows": len(inside),
                 "share": len(inside) / len(groups),
                 "pi": None if pi is None else float(pi[c]),

@@ -18,6 +18,8 @@ from vade_tf.data.texts import Texts
 BLOCK = 2**20  # numbers looked at together: 8 MB of them
 KINDS = {"number": "number", "date": "date", "ordered": "rank"}  # of a column -> of its mean; else a share
 LEAST = 0.1  # standard deviations: what differs less sets nothing apart
+FOLD = "fold"  # kind of a feature that is counted: its effect is a log2 fold change, see `report.expression`
+NAMING = 1.0  # least log2 fold change, twice as much, of a feature that a cluster is called by
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,13 @@ class Contrast:
 
     Attributes:
         names: of the features, [D]: "age", "colour = red", a word; x0, x1, ... where they have none.
-        kinds: "number", "date", "rank" of an ordered level, "share" of what is 0 or 1, or "word", which is there or
-            not, [D]. Means of the last two are shares of rows.
+        kinds: "number", "date", "rank" of an ordered level, "share" of what is 0 or 1, "word", which is there or not,
+            or `FOLD`, [D]. Means of shares and words are shares of rows, those of `FOLD` are of 10,000 counts.
         column: the column of the table that each feature is of, int [D].
         inside: mean over the rows of each cluster, [K, D]; NaN where it has none. Missing cells count nowhere.
         outside: mean over all other rows, [K, D].
-        effect: (inside - outside) / standard deviation over all rows, [K, D]; 0 where one of them is not defined.
+        effect: (inside - outside) / standard deviation over all rows, or log2 of a fold change, [K, D]; 0 where one of
+            them is not defined.
         table: the columns where the rows are of a table, else ().
     """
 
@@ -54,6 +57,18 @@ class Contrast:
         order = order[np.sort(np.unique(self.column[order], return_index=True)[1])]
         above, below = order[effect[order] > 0][:most], order[effect[order] < 0][:most]
         return np.concatenate([above, below])
+
+    @property
+    def folds(self) -> bool:
+        """Whether the features are counted, and the effects log2 fold changes."""
+        return FOLD in self.kinds
+
+    def name(self, c: int, most: int = 3) -> str:
+        """What cluster c is called: the features that are counted at least twice as often in it; "" for none."""
+        if not self.folds:
+            return ""
+        order = np.argsort(-self.effect[c], kind="stable")[:most]
+        return ", ".join(self.names[j] for j in order if self.effect[c, j] >= NAMING)
 
     def in_units(self, j: int, mean: float) -> float | str | None:
         """A mean of feature j in the unit that came in: a date as text, a rank as its level, a share as it is.

@@ -213,7 +213,7 @@ def log_weights(model: VaDE, x: np.ndarray, samples: int, seed: int, chunk: int 
         z = m + tf.exp(0.5 * log_s2) * noise  # [chunk, latent]
         out = model.x_parameters(z)
         log_q = -0.5 * tf.reduce_sum(noise**2 + log_s2 + elbo.LOG_2PI, axis=-1)
-        return mixture.log_prob(z) - log_q - model.distortion(tf.broadcast_to(scaled, tf.shape(out)), out)
+        return mixture.log_prob(z) - log_q - model.distortion(tf.repeat(scaled[None], tf.shape(z)[0], axis=0), out)
 
     m, log_s2 = model.encode(x)
     result = np.empty((len(x), samples), np.float32)

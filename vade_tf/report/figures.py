@@ -4,9 +4,9 @@ Every function returns a `matplotlib.figure.Figure`; `draw` gives those that sui
 `image_figures`. A cluster has its colour from `colours` in all of them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import keras
@@ -21,8 +21,9 @@ from vade_tf import metrics
 from vade_tf.data.dataset import Dataset
 from vade_tf.model.vade import VaDE
 from vade_tf.report.colours import NEUTRAL, chip, colour, marker, of_labels
-from vade_tf.report.contrast import Contrast, contrast, feature_names
+from vade_tf.report.contrast import Contrast, feature_names
 from vade_tf.report.evaluation import Assignments, Posterior, subset
+from vade_tf.report.expression import compared
 from vade_tf.report.image_figures import WIDTH, interpolation, members, outliers, raw, reconstructions, samples
 
 MAX_ROWS = 20  # clusters in one picture: the largest
@@ -48,7 +49,8 @@ CAPTIONS = {
     "outliers": "The rows that the model finds least likely: those with the lowest bound on their log density.",
     "profiles": "The decoded mean of each component, feature by feature.",
     "features": "What sets each cluster apart: the mean of its rows minus the mean of all other rows, in standard "
-    "deviations over all rows, for the features that differ most. The cards have the same numbers.",
+    "deviations over all rows, or for counts the log2 fold change of the decoder's mean, for the features that differ "
+    "most. The cards have the same numbers.",
     "code": "A t-SNE map of the mean codes. A number stands in the middle of its cluster. Distances between groups "
     "that lie far apart mean little in such a map. A label has the colour of the cluster that it is matched with.",
     "confusion": "Rows of each cluster by label. The clusters are in the order of the best one-to-one matching, so the "
@@ -86,6 +88,8 @@ def draw(
     n_clusters = found.log_gamma.shape[1]
     shown = largest(found.groups, n_clusters)
     x, y, shape = dataset.x, dataset.y, dataset.image_shape
+    apart = cache(lambda: compared(model, dataset, found.groups, n_clusters))
+    names = range(n_clusters) if shape is None else ()
     makers: dict[str, Callable[[], Figure]] = {}
     if shape is not None and isinstance(found, Posterior):
         makers["samples"] = lambda: samples(model, shown, shape)
@@ -99,9 +103,9 @@ def draw(
     else:
         if isinstance(found, Posterior):
             makers["profiles"] = lambda: profiles(model, dataset, shown)
-        makers["features"] = lambda: features(contrast(dataset, found.groups, n_clusters), shown)
+        makers["features"] = lambda: features(apart(), shown)
     if len(found.m) > 1:  # a map of one row shows nothing
-        makers["code"] = lambda: code(dataset, found)
+        makers["code"] = lambda: code(dataset, found, names=[apart().name(c) for c in names])
     if y is not None:
         makers["confusion"] = lambda: confusion(y, found.groups, result["acc"])
         makers["reliability"] = lambda: reliability(result["calibration"])
@@ -161,12 +165,12 @@ def features(apart: Contrast, shown: np.ndarray, each: int = 4, most: int = 24) 
         chip(text.label1, c)
     axis.set_yticks(range(len(leading)), [_plain(apart.names[j]) for j in leading])
     axis.set(xlabel="cluster", ylabel="feature", title="What sets each cluster apart")
-    figure.colorbar(image, label="standard deviations from the other rows")
+    figure.colorbar(image, label="log2 fold change" if apart.folds else "standard deviations from the other rows")
     return figure
 
 
-def code(dataset: Dataset, found: Assignments, seed: int = 0) -> Figure:
-    """t-SNE of the codes of a random subset, coloured by cluster and, beside it, by label."""
+def code(dataset: Dataset, found: Assignments, seed: int = 0, names: Sequence[str] = ()) -> Figure:
+    """t-SNE of the codes of a random subset, coloured by cluster, with its name, and, beside it, by label."""
     rows = subset(len(found.m), MAP_ROWS, seed)
     perplexity = min(30.0, max(1.0, (len(rows) - 1) / 3))
     z = found.m[rows] if found.m.shape[1] > 1 else np.repeat(found.m[rows], 2, axis=1)
@@ -178,13 +182,18 @@ def code(dataset: Dataset, found: Assignments, seed: int = 0) -> Figure:
         views["coloured by label"] = (dataset.y[rows], of_labels(dataset.y, found.groups, n_clusters))
     figure = Figure((WIDTH, 4.2 if len(views) == 2 else 6), layout="constrained")
     axes = figure.subplots(1, len(views), squeeze=False)[0]
-    for axis, (title, (names, looks)) in zip(axes, views.items(), strict=True):
-        for c in np.unique(names):
-            own, look = points[names == c], looks[int(c)]
+    for axis, (title, (parts, looks)) in zip(axes, views.items(), strict=True):
+        called = names if title == "coloured by cluster" else ()
+        for c in np.unique(parts):
+            own, look = points[parts == c], looks[int(c)]
             axis.scatter(*own.T, s=10, linewidth=0, alpha=0.8, color=colour(look), marker=marker(look))
             middle = own[np.linalg.norm(own - np.median(own, axis=0), axis=1).argmin()]
             outline = [withStroke(linewidth=2.5, foreground="white")]
             axis.text(*middle, str(c), weight="bold", ha="center", va="center", path_effects=outline)
+            if called and called[c]:
+                place = {"xy": middle, "xytext": (0, -6), "textcoords": "offset points"}
+                text = _plain(called[c].split(", ")[0])
+                axis.annotate(text, **place, ha="center", va="top", fontsize=7, path_effects=outline)
         axis.set(title=title, xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)", xticks=[], yticks=[])
     figure.suptitle(f"The code in two dimensions, {len(rows):,} rows")
     return figure

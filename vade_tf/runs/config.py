@@ -42,6 +42,8 @@ class TrainConfig(Settings):
     text: str | None = option(
         None, "with data=FILE: column of texts, which are clustered by their words; lines: each line of a .txt is one"
     )
+    layer: str | None = option(None, "with data=FILE.h5ad: layer that holds the counts (X)")
+    genes: int | None = option(None, "with data=FILE.h5ad: keep so many genes, those that vary most (all)", least=1)
     hints: str | None = option(
         None, ".npy with known groups, one a row, -1 unknown: semi-supervised training", path=True
     )
@@ -77,7 +79,7 @@ class TrainConfig(Settings):
             raise InputError(f"data and dataset: expected one of them, got {self.data!r} and {self.dataset!r}")
         if self.labels is not None and self.data is None:
             raise InputError("labels: goes with data=FILE; named data sets bring their own labels")
-        for name in ("columns", "drop", "id", "text"):
+        for name in ("columns", "drop", "id", "text", "layer", "genes"):
             if getattr(self, name) is not None and self.data is None:
                 raise InputError(f"{name}: goes with data=FILE; named data sets have no columns to choose from")
         if self.clusters == AUTO and self.model != "vade":

@@ -56,6 +56,8 @@ def load_whole(config: TrainConfig, before: Run | None = None) -> Dataset:
             drop=config.drop,
             id=config.id,
             text=config.text,
+            layer=config.layer,
+            most_genes=config.genes,
             schema=None if before is None else before.schema,
             plain=before is not None,
         )

@@ -17,6 +17,7 @@ from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
 from vade_tf.errors import InputError
 from vade_tf.model import choice, networks
+from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.vade import VaDE
 from vade_tf.runs import assignments, output
 from vade_tf.runs.config import TrainConfig
@@ -158,7 +159,9 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray
             raise InputError(f"pretrained: the networks of {run.path} differ: expected {mine}; use {name}={shown}")
     weights, widths = listed(kept), run.config.hidden or ()
     forms = [(weight.shape, weight.dtype.name) for weight in weights]
-    expected = networks.shapes(dataset.x.shape[1], run.config.latent_dim, widths)
+    kind = run.config.likelihood
+    outputs = 1 if kind == "auto" else likelihoods.get(kind).outputs
+    expected = networks.shapes(dataset.x.shape[1], run.config.latent_dim, widths, outputs=outputs)
     if forms != [(shape, "float32") for shape in expected] or not all(np.isfinite(weight).all() for weight in weights):
         raise InputError(f"pretrained: {run.place('pretrained')} is damaged; name another run")
     return kept

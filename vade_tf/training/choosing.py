@@ -128,14 +128,14 @@ def compared(
     tried: Sequence[int],
     method: str,
     seed: int,
-    hidden: np.ndarray | None = None,
+    views: Sequence[np.ndarray] | None = None,
     own: np.ndarray | None = None,
     tell: Callable[[], None] = lambda: None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """`stability` of each of several numbers of clusters, all of them found on one graph for each draw of "landmark".
 
     Args:
-        z, method, seed, hidden, own: as for `start.start`.
+        z, method, seed, views, own: as for `start.start`.
         tried: the K.
         tell: called STARTS times.
 
@@ -143,12 +143,12 @@ def compared(
         Mean ARI and strength of each K, [K tried] each. A K of which a start left a group empty has strength 0.
     """
     pool, parts = resampled(len(z), max(tried), seed)
-    read = (z, hidden) if own is None else (own,)
-    views = [np.asarray(view, np.float32)[pool] for view in read if view is not None]
+    read = [z] if views is None or method != "landmark" else views
+    read = [np.asarray(view, np.float32)[pool] for view in (read if own is None else [own])]
 
     def groups(number: int) -> list[np.ndarray]:
         """The groups that one start finds, for each K."""
-        seen, own_seed = [view[parts[number]] for view in views], fold(seed, number)
+        seen, own_seed = [view[parts[number]] for view in read], fold(seed, number)
         if method != "landmark":
             return [starting.start(seen[0], k, method, own_seed).groups for k in tried]
         with threadpool_limits(1):

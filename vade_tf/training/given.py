@@ -75,7 +75,10 @@ def build_model(data: Observations, settings: Resolved, precision: str, own=None
             "precision": precision,
             "seed": settings.seed,
         }
-        own = networks.build_encoder(**shape, first=first_layer(data, likelihood)), networks.build_decoder(**shape)
+        own = (
+            networks.build_encoder(**shape, first=first_layer(data, likelihood)),
+            networks.build_decoder(**shape, outputs=likelihood.outputs),
+        )
     scaling = networks.build_scaling(*likelihood.units(data))
     if not isinstance(own, (tuple, list)) or len(own) != 2:
         raise InputError(f"networks: expected a pair (encoder, decoder), got {reprlib.repr(own)}")

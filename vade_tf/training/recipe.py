@@ -20,6 +20,7 @@ import numpy as np
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows, part
 from vade_tf.errors import InputError
+from vade_tf.model.counts import Counts
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import fold
 from vade_tf.training import aside, choosing, extension, given, loop
@@ -30,7 +31,7 @@ from vade_tf.training.loop import Fitted, Fitting, begin, pretrain
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO, Resolved, Settings
 from vade_tf.training.store import Store, damaged, kept_groups
-from vade_tf.training.views import OWN_FEATURES, feature_reader, view_reader, within_reach
+from vade_tf.training.views import OWN_FEATURES, direction_reader, feature_reader, view_reader, within_reach
 from vade_tf.training.watch import Watch
 
 BLOCK = 16_384  # rows that get their groups together
@@ -117,9 +118,9 @@ def choose(fitting: Fitting) -> tuple[Fitting, choosing.Choice]:
         advance = fitting.reporter.phase("clusters", choosing.STARTS)
         with fitting.timed():
             rows, _ = read_by_start(fitting)
-            z, hidden, own = _reader(fitting, "init", rows)(rows)
+            z, views, own = _reader(fitting, "init", rows)(rows)
             text, seed = f"{settings.init}, from 2 to {tried[-1]} groups", start_seed(settings)
-            found = choosing.compared(z, tried, settings.init, seed, hidden, own, lambda: advance(1, text))
+            found = choosing.compared(z, tried, settings.init, seed, views, own, lambda: advance(1, text))
         store.save("clusters", dict(zip(("tried", "stability", "strength"), (np.array(tried), *found), strict=True)))
         choice = choosing.chosen(tried, *found)
     fitting.reporter.say(f"{choice.n_clusters} clusters, {choice.sure}: {choice.why}")
@@ -203,7 +204,7 @@ def quieten(model: VaDE, x: Rows) -> None:
 def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
     """Train VaDE on its bound, at first held to groups: those of the start, found anew as the code gets better.
 
-    Those of a table are not found anew: they do not come from the code.
+    Those of a table and of counts are not found anew: they do not come from the code.
 
     For `settings.guide_epochs` epochs the loss has guide_weight * -log gamma_group added (`elbo.guidance`), then the
     bound is trained alone. Rows with a hint are held to it throughout.
@@ -230,7 +231,8 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
         *loop.phase_callbacks(fitting, "fit", range(done, epochs), epochs, watch=watch),
     ]
     guided = min(settings.guide_epochs, epochs)
-    turns = [] if is_table(fitting) else regroup_epochs(guided, settings.regroups)
+    kept = is_table(fitting) or are_counts(fitting)
+    turns = [] if kept else regroup_epochs(guided, settings.regroups)
     cuts = {0, *turns, epochs} if fitting.hints is None else {0, *turns, guided, epochs}
     groups = last = start_groups
     for first, end in itertools.pairwise(sorted(cuts)):
@@ -271,6 +273,12 @@ def is_table(fitting: Fitting) -> bool:
     data = fitting.data
     plain = data.image_shape is None and data.standardise and fitting.model.likelihood.compares_columns
     return plain and data.x.shape[1] <= OWN_FEATURES and not fitting.own_networks
+
+
+def are_counts(fitting: Fitting) -> bool:
+    """Whether the start reads counts themselves: with the package's networks, and by the graph."""
+    counted = isinstance(fitting.model.likelihood, Counts) and not fitting.own_networks
+    return counted and fitting.settings.init == "landmark"
 
 
 def regrouped(fitting: Fitting) -> np.ndarray:
@@ -320,37 +328,55 @@ def _found_groups(fitting: Fitting, phase: str) -> starts.Start:
     advance = fitting.reporter.phase(phase, starts.DRAWS if settings.init == "landmark" else 1)
     some, numbers = read_by_start(fitting)
     read = _reader(fitting, phase, some)
-    z, hidden, own = read(some)
+    z, views, own = read(some)
 
     def tell() -> None:
         advance(1, f"{settings.init}, {settings.clusters} groups")
 
-    found = starts.start(z, settings.clusters, settings.init, start_seed(settings), hidden, tell, own)
+    found = starts.start(z, settings.clusters, settings.init, start_seed(settings), views, tell, own)
     if numbers is None:
         return found
 
-    def views(code, hidden, own) -> list[np.ndarray]:
-        return [own] if own is not None else [code] if hidden is None else [code, hidden]
+    def spaces(code, views, own) -> list[np.ndarray]:
+        return [own] if own is not None else [code] if views is None else views
 
-    spread = extension.Extension(views(z, hidden, own), found.groups, settings.clusters, start_seed(settings))
-    groups = np.concatenate([spread.groups(views(*read(block))) for block in pipeline.blocks(fitting.data.x, BLOCK)])
+    spread = extension.Extension(spaces(z, views, own), found.groups, settings.clusters, start_seed(settings))
+    groups = np.concatenate([spread.groups(spaces(*read(block))) for block in pipeline.blocks(fitting.data.x, BLOCK)])
     groups[numbers] = found.groups
     return replace(found, groups=groups)
 
 
 def _reader(fitting: Fitting, phase: str, x: Rows) -> Callable:
-    """What a start reads of rows: the code [n, latent] and, where they count, the layer before it and a table's rows.
+    """What a start reads: the code [n, latent], the views where neighbours are looked for, and the rows of a table.
 
-    The start of a table is the exception: few columns are read as they are, for the code of an autoencoder has no
-    better neighbours than these, and another code each time.
+    The views are the code and the layer before it. The start of a table is an exception: few columns are read as they
+    are, for the code of an autoencoder has no better neighbours than these, and another code each time. So is that of
+    counts, by the same reason: it reads them in their principal directions.
 
     Args:
         fitting, phase: which start it is.
         x: raw rows that say how others are read, see `views`.
+
+    Returns:
+        Function of raw rows to the three, None where they do not count.
     """
     model = fitting.model
-    if fitting.settings.init == "landmark" and not (phase == "init" and is_table(fitting)):
-        views = view_reader(model, x)
-        return lambda rows: (*views(rows), None)
-    own = feature_reader(model, x) if fitting.settings.init == "landmark" else lambda rows: None
-    return lambda rows: (within_reach(loop.codes(model, rows)), None, own(rows))
+
+    def code(rows: Rows) -> np.ndarray:
+        return within_reach(loop.codes(model, rows))
+
+    if fitting.settings.init != "landmark":
+        return lambda rows: (code(rows), None, None)
+    if phase == "init" and is_table(fitting):
+        own = feature_reader(model, x)
+        return lambda rows: (code(rows), None, own(rows))
+    if phase == "init" and are_counts(fitting):
+        directions = direction_reader(model, x)
+        return lambda rows: (code(rows), [directions(rows)], None)
+    both = view_reader(model, x)
+
+    def read(rows: Rows):
+        z, hidden = both(rows)
+        return z, [z] if hidden is None else [z, hidden], None
+
+    return read

@@ -84,7 +84,7 @@ class Settings:
     likelihood: str = option(
         "auto",
         "p(x|z); auto: bernoulli for images in [0, 1] and the like, counts for what is counted, else gaussian",
-        choices=("auto", "bernoulli", "counts", "gaussian"),
+        choices=("auto", "bernoulli", "counts", "zinb", "gaussian"),
     )
     batch_size: int = option(None, "rows a step", least=1)
     pretrain_epochs: int | None = option(None, "epochs of the autoencoder (30, longer where rows are few; 0: none)")

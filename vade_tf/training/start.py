@@ -55,7 +55,7 @@ def start(
     n_clusters: int,
     method: str,
     seed: int,
-    hidden: np.ndarray | None = None,
+    views: Sequence[np.ndarray] | None = None,
     tell: Callable[[], None] = lambda: None,
     own: np.ndarray | None = None,
 ) -> Start:
@@ -66,10 +66,10 @@ def start(
         n_clusters: K, at most n.
         method: one of `METHODS`: "landmark", "gmm" (diagonal; the paper's way) or "kmeans".
         seed: same codes and seed, same start.
-        hidden: what else is known of the rows, [n, d]; "landmark" reads the neighbours there beside those of the code.
+        views: the spaces, [n, d] each, in which "landmark" looks for the neighbours of a row; default: the code alone.
         tell: called after each of `DRAWS` draws of "landmark", once for the other methods.
-        own: the rows of a table themselves, each column of variance 1, [n, D]: "landmark" reads these in place of code
-            and hidden layer, see `of_table`.
+        own: the rows of a table themselves, each column of variance 1, [n, D]: "landmark" reads these in place of
+            views, see `of_table`.
 
     Raises:
         ValueError: unknown method, or K not in 1..n.
@@ -89,7 +89,7 @@ def start(
             elif own is not None:
                 groups = of_table(own, n_clusters, seed, tell)
             else:
-                groups = landmark([z] if hidden is None else [z, hidden], n_clusters, seed, tell=tell)
+                groups = landmark([z] if views is None else views, n_clusters, seed, tell=tell)
             pi, mu, sigma2 = moments(z, groups, n_clusters)
     if method != "landmark":
         tell()

@@ -5,16 +5,21 @@ from collections.abc import Callable
 import keras
 import numpy as np
 import scipy.linalg
+from sklearn.utils.extmath import randomized_svd
 
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows, part
 from vade_tf.errors import DivergedError
+from vade_tf.model.counts import LogCounts
 from vade_tf.model.mixed import Mixed
 from vade_tf.model.vade import VaDE
 
 OWN_FEATURES = 200  # of a table at most; more than that, and distances between its rows are all alike
 DIRECTIONS = 40  # of the last hidden layer; on MNIST they hold nine tenths of its variance
 SAMPLE = 10_000  # rows on which they are found
+COUNT_DIRECTIONS = 50  # of counts, as many as the usual pipelines for cells take
+CLIPPED = 10.0  # standard deviations from the mean beyond which the logarithm of a count tells nothing more
+SAMPLE_NUMBERS = 2**25  # that such directions are found on, at most: 128 MB
 CODE_LIMIT = 1e18  # beyond, squared distances are infinite in float32
 
 
@@ -24,11 +29,6 @@ def last_hidden(encoder: keras.Model):
         if layer.output is encoder.outputs[0] and isinstance(layer.input, keras.KerasTensor):
             return layer.input
     return None
-
-
-def row_views(model: VaDE, x: Rows) -> tuple[np.ndarray, np.ndarray | None]:
-    """Raw rows x [n, D] as the encoder sees them in two places, see `view_reader`."""
-    return view_reader(model, x)(x)
 
 
 def view_reader(model: VaDE, x: Rows) -> Callable[[Rows], tuple[np.ndarray, np.ndarray | None]]:
@@ -74,11 +74,6 @@ def view_reader(model: VaDE, x: Rows) -> Callable[[Rows], tuple[np.ndarray, np.n
     return read
 
 
-def own_features(model: VaDE, x: Rows) -> np.ndarray:
-    """Raw rows x [n, D] of a table as they are compared themselves, see `feature_reader`."""
-    return feature_reader(model, x)(x)
-
-
 def feature_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
     """How rows of a table are compared themselves: function of raw rows [m, D] to float32 [m, D].
 
@@ -108,6 +103,30 @@ def feature_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
         return (np.where(np.isnan(rows), 0, rows - mean) / spread).astype(np.float32)
 
     return read
+
+
+def direction_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
+    """How counts are compared themselves: function of raw rows [m, D] to float32 [m, at most 50].
+
+    That is log(1 + count) of rows of one size, each feature with mean 0 and variance 1, cut off at 10 standard
+    deviations: a count where hardly any is else lies far out, and would make a direction of its own. The directions
+    are the principal ones.
+
+    Args:
+        model: its encoder begins with `LogCounts`.
+        x: raw rows, [n, D], from which the directions are taken.
+    """
+    first = next(layer for layer in model.encoder.layers if isinstance(layer, LogCounts))
+
+    def logs(rows) -> np.ndarray:
+        return np.clip(np.asarray(first(np.asarray(rows, np.float32))), -CLIPPED, CLIPPED)
+
+    every = -(-len(x) // max(min(SAMPLE, SAMPLE_NUMBERS // x.shape[1]), COUNT_DIRECTIONS))
+    sample = logs(x[::every])
+    mean = sample.mean(axis=0)
+    leading = min(COUNT_DIRECTIONS, *sample.shape)
+    axes = randomized_svd(sample - mean, leading, random_state=0)[2].T  # [D, leading]
+    return lambda rows: np.concatenate([(logs(block) - mean) @ axes for block in pipeline.blocks(rows)])
 
 
 def _leading_directions(sample: np.ndarray) -> np.ndarray:

@@ -1,0 +1,212 @@
+"""Counts of genes in cells: AnnData, in memory or as .h5ad -> rows, and which genes they are of. Imports no anndata.
+
+An AnnData is known by its parts: X or `layers` hold the numbers [cells, genes], `var_names` the names of the genes,
+`obs_names` those of the cells, `obs` what else is known of these.
+"""
+
+import reprlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse
+
+from vade_tf.errors import InputError
+from vade_tf.reading import check_memory, each, record
+
+THETA = 100.0  # of the negative binomial that genes are held against
+BLOCK = 2**22  # numbers looked at together
+LONGEST = 200  # characters of a name that a file may bring
+
+
+class Named(NamedTuple):
+    """What is read of an AnnData, where the rows are of another kind of file."""
+
+    X: Any
+    var_names: list[str]
+    layers: Mapping[str, Any]
+    obs_names: None = None
+
+
+@dataclass(frozen=True)
+class Genes:
+    """The genes that are read, in the order of their features; found again by their names.
+
+    Attributes:
+        names: of the D genes, all different.
+        layer: the layer of an AnnData that holds the numbers; "": its X.
+    """
+
+    names: tuple[str, ...]
+    layer: str = ""
+
+    @classmethod
+    def infer(cls, cells: Any, layer: str | None = None, most: int | None = None, argument: str = "data") -> "Genes":
+        """The genes of an AnnData, in its order.
+
+        Args:
+            cells: the AnnData.
+            layer: which of its layers holds the numbers; default: its X does.
+            most: keep so many genes, those that vary most (`variable`); default: all.
+            argument: what an error names.
+
+        Raises:
+            InputError: no such layer, no numbers, two genes of one name, or fewer genes than are to be kept.
+        """
+        names = np.asarray(cells.var_names, dtype=str)
+        different, counts = np.unique(names, return_counts=True)
+        if len(different) < len(names):
+            raise InputError(
+                f"{argument}: expected genes with different names, got {str(different[counts.argmax()])!r} twice; give "
+                "each its own, as var_names_make_unique() of an AnnData does"
+            )
+        if most is not None:
+            if not 1 <= most <= len(names):
+                raise InputError(f"genes: expected a number from 1 to that of the genes, {len(names):,}, got {most}")
+            names = names[variable(_numbers(cells, layer or "", argument), most)]
+        return cls(tuple(names.tolist()), layer or "")
+
+    @property
+    def features(self) -> list[str]:
+        return list(self.names)
+
+    @property
+    def blocks(self) -> tuple[tuple[str, int], ...]:
+        """None: these rows are an array's, whose values say what they are."""
+        return ()
+
+    def encode(self, cells: Any, argument: str = "data") -> np.ndarray | scipy.sparse.csr_array:
+        """The numbers of these genes, [cells, D], sparse where they are; other genes are ignored.
+
+        Raises:
+            InputError: a gene or the layer is not there.
+        """
+        numbers, names = _numbers(cells, self.layer, argument), np.asarray(cells.var_names, dtype=str)
+        if tuple(names.tolist()) == self.names:
+            return numbers
+        place = {name: i for i, name in reversed(list(enumerate(names.tolist())))}
+        absent = [name for name in self.names if name not in place]
+        if absent:
+            raise InputError(
+                f"{argument}: expected the {len(self.names):,} genes of the training, got data without {len(absent):,} "
+                f"of them: {reprlib.repr(absent)}"
+            )
+        return numbers[:, [place[name] for name in self.names]]
+
+    def describe(self) -> list[str]:
+        where = f"layer {self.layer[:40]!r}" if self.layer else "X"
+        return [f"{len(self.names):,} genes, from {where}"]
+
+    def to_dict(self) -> dict:
+        return {"form": "genes", "names": list(self.names), "layer": self.layer}
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "Genes":
+        """The genes whose `to_dict` gave these values, which may come from anywhere.
+
+        Raises:
+            ValueError: no `Genes` has such values.
+        """
+        short = each(list, lambda name: isinstance(name, str) and 0 < len(name) <= LONGEST)
+        if not record({"names": short, "layer": str})(values) or not values["names"]:
+            raise ValueError("expected names of genes and a layer")
+        if len(set(values["names"])) < len(values["names"]):
+            raise ValueError("a gene stands there twice")
+        return cls(tuple(values["names"]), values["layer"])
+
+
+def is_annotated(x: Any) -> bool:
+    """Whether x is an AnnData."""
+    return all(hasattr(x, name) for name in ("X", "layers", "obs", "obsm", "obs_names", "var_names"))
+
+
+def read(file: Path) -> Any:
+    """The AnnData of an .h5ad file, its genes with different names; sparse numbers stay sparse.
+
+    Raises:
+        InputError: anndata is not installed.
+        ValueError: the file claims more memory than this machine has.
+    """
+    import h5py
+
+    try:
+        import anndata
+    except ImportError as error:
+        raise InputError("data: .h5ad needs anndata; pip install anndata brings it") from error
+
+    def check(name, item) -> None:
+        if isinstance(item, h5py.Dataset):
+            check_memory(item.nbytes, name)
+
+    with h5py.File(file, "r") as stored:
+        stored.visititems(check)
+    cells = anndata.read_h5ad(file)
+    if not cells.var_names.is_unique:
+        cells.var_names_make_unique()
+    return cells
+
+
+def labels_of(cells: Any, labels: str | None, file: Path) -> np.ndarray | None:
+    """A column of what is known of the cells, as texts [cells]; None where none is asked for.
+
+    Raises:
+        InputError: there is no such column.
+    """
+    if labels is None:
+        return None
+    if labels not in cells.obs:
+        raise InputError(
+            f"labels: expected one of the columns {reprlib.repr(list(cells.obs))} of {file}, got {labels!r}"
+        )
+    return cells.obs[labels].to_numpy().astype(str)
+
+
+def variable(counts: np.ndarray | scipy.sparse.csr_array, most: int) -> np.ndarray:
+    """The genes that vary most from cell to cell, against what their mean and the size of each cell explain.
+
+    Ranked by the variance of the Pearson residuals of a negative binomial, r = (x - mu) / sqrt(mu + mu^2 / 100) with
+    mu = sum of the cell * share of the gene, cut off at the square root of the number of cells (Lause, Berens & Kobak,
+    Genome Biology 2021; scanpy's flavor "pearson_residuals"). A few cells are made dense at a time.
+
+    Args:
+        counts: whole numbers from 0 up, [cells, genes].
+        most: number of genes, at most all.
+
+    Returns:
+        Their numbers, ascending.
+
+    Raises:
+        InputError: they are no counts.
+    """
+    n, width = counts.shape
+    stored = np.asarray(counts.data if scipy.sparse.issparse(counts) else counts)
+    if not np.isfinite(stored).all() or (stored < 0).any() or (stored != np.round(stored)).any():
+        raise InputError(
+            "genes: expected counts, whole numbers from 0 up, to choose genes by, got others; name the layer that has "
+            "them with layer"
+        )
+    size = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
+    share = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel() / max(size.sum(), 1.0)
+    total, square, rows = np.zeros(width), np.zeros(width), max(1, BLOCK // width)
+    for start in range(0, n, rows):
+        part = counts[start : start + rows]
+        mu = size[start : start + rows, None] * share  # [rows, genes]
+        residual = (part if isinstance(part, np.ndarray) else part.toarray()) - mu
+        residual /= np.sqrt(np.maximum(mu + mu**2 / THETA, 1e-12))
+        np.clip(residual, -np.sqrt(n), np.sqrt(n), out=residual)
+        total, square = total + residual.sum(axis=0), square + (residual**2).sum(axis=0)
+    variance = square / n - (total / n) ** 2
+    return np.sort(np.argsort(-variance, kind="stable")[:most])
+
+
+def _numbers(cells: Any, layer: str, argument: str) -> np.ndarray | scipy.sparse.csr_array:
+    """X or a layer, [cells, genes]: dense, or CSR."""
+    cells = cells.to_memory() if getattr(cells, "isbacked", False) else cells
+    if layer and layer not in cells.layers:
+        raise InputError(f"layer: expected one of {reprlib.repr(list(cells.layers))}, got {layer!r}")
+    found = cells.layers[layer] if layer else cells.X
+    if found is None:
+        raise InputError(f"{argument}: expected a matrix X, got none; name a layer, one of {list(cells.layers)}")
+    return scipy.sparse.csr_array(found) if scipy.sparse.issparse(found) else np.asarray(found)

@@ -1,0 +1,64 @@
+"""What a finished run says of the cells of an .h5ad file, written back beside what the file has: AnnData in and out."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas
+
+from vade_tf.data import genes
+from vade_tf.data.dataset import observe
+from vade_tf.data.files import CELLS, readable
+from vade_tf.data.genes import Genes
+from vade_tf.errors import InputError
+from vade_tf.model.choice import check_units
+from vade_tf.runs.assignments import BLOCK, Advance, asked, clusters, codes
+from vade_tf.runs.folder import Run
+from vade_tf.writing import whole_path
+
+
+def write(run: Run, model: keras.Model, data: str, out: Path, phase: Callable[[int], Advance]) -> int:
+    """Write the AnnData of a file with obs["vade_cluster"], obs["vade_confidence"] and obsm["X_vade"] added.
+
+    The cluster is a category of texts, as scanpy colours by; X_vade is the mean code, float32 [cells, latent]. All else
+    stays as it is in the file; what had these names is replaced.
+
+    Args:
+        run: finished.
+        model: that of the run.
+        data: an .h5ad file; its genes are found by their names.
+        out: the file to write.
+        phase: given the number of blocks, what hears of each.
+
+    Returns:
+        The number of cells.
+
+    Raises:
+        InputError: the file cannot be read, or does not fit the model.
+        StorageError: it cannot be written.
+    """
+    with readable(data) as (file, kind):
+        if kind != CELLS:
+            raise InputError(f"data: expected an .h5ad file to go with out={str(out)!r}, got {data}")
+        cells, schema = genes.read(file), run.schema
+        found = schema if isinstance(schema, Genes) else Genes.infer(cells, run.config.layer)
+        x = observe(found.encode(cells), argument=f"data: {data}").x
+        if x.shape[1] != run.data["features"]:
+            raise InputError(f"data: expected {run.data['features']} features, as {run.path} has, got {x.shape[1]}")
+        check_units(model, x, f"data: {data}")
+    ask = asked([clusters(model), codes(model)], model.n_features, x.dtype)
+    advance, said = phase(math.ceil(len(x) / BLOCK)), []
+    for start in range(0, len(x), BLOCK):
+        said.append(ask(np.asarray(x[start : start + BLOCK])))
+        advance(1, "")
+    columns = {name: np.concatenate([each[name] for each in said]) for name in said[0]}
+    groups, confidence = columns.pop("cluster"), columns.pop("confidence")
+    names = [str(c) for c in range(run.metrics["n_clusters"])]
+    cells.obs["vade_cluster"] = pandas.Categorical.from_codes(groups, names)
+    cells.obs["vade_confidence"] = confidence
+    cells.obsm["X_vade"] = np.stack(list(columns.values()), axis=1)
+    with whole_path(out) as temporary:
+        cells.write_h5ad(temporary)
+    return len(x)
