@@ -9,6 +9,7 @@ vade-tf train --dataset mnist --restarts 5             five starts on one autoen
 vade-tf train --dataset mnist --clusters 5:20          one model per K, and a recommended K
 vade-tf train --data my.npy --clusters auto            K is chosen on the autoencoder, then one model is trained
 vade-tf train --dataset mnist --model dec              a system that VaDE is compared with
+vade-tf train --dataset mnist --distribute mirrored    on all GPUs of this machine
 vade-tf train --resume runs/mnist                      continue after a kill
 """
 
@@ -133,6 +134,8 @@ def run(
     if several:
         settings |= {"clusters": several[0]}
     config = None if resume is not None else TrainConfig.create(**settings)
+    if config is not None and config.distribute == "multiworker" and (len(several) > 1 or seeds > 1 or restarts > 1):
+        raise InputError("distribute: multiworker trains one run; expected one of --clusters, --seeds and --restarts")
 
     from vade_tf.cli.terminal import Terminal
 
@@ -141,11 +144,14 @@ def run(
         from vade_tf.runs import seeds as studies
         from vade_tf.runs import sweep
         from vade_tf.runs import train as training
-        from vade_tf.runs.folder import free_folder
+        from vade_tf.runs.folder import Run, free_folder
         from vade_tf.runs.study import kind_of
+        from vade_tf.training import cluster
 
         if len(several) > 1 or (resume is not None and kind_of(resume) == "clusters"):
             from vade_tf.report import sweep_figure  # matplotlib, which the other runs do without
+        if config is not None or kind_of(resume) is None:
+            cluster.strategy((config or Run.open(resume).config).distribute)  # TensorFlow joins no cluster later
 
     terminal = Terminal(evaluate=typed(prog, "evaluate"))
     folder = Path(resume or out or free_folder(Path("runs"), folder_name(config, len(several) > 1)))
@@ -171,7 +177,7 @@ def run(
             result = training.train(config, folder, **common)
         if kind == "clusters":
             sweep_figure.write(result, folder / "clusters.png")
-    if not quiet:
+    if not quiet and result is not None:
         show: dict[str | None, Callable] = {"clusters": terminal.sweep, "seeds": terminal.seeds}
         show.get(kind, terminal.result)(result, str(folder))
 

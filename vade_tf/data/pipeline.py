@@ -6,6 +6,7 @@ killed continues with exactly the batches it would have seen.
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +16,19 @@ from vade_tf.data.sparse import Rows, SparseRows
 ROTATION = 10.0  # degrees either way
 SHIFT = 1 / 14  # of height and width either way: two pixels of 28
 ZOOM = 0.1  # share either way
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Which of the equal slices of every batch to deliver, one after the other: those of the devices of this process.
+
+    Attributes:
+        own: numbers of the slices.
+        of: how many there are.
+    """
+
+    own: range = range(1)
+    of: int = 1
 
 
 def steps_per_epoch(n: int, batch_size: int) -> int:
@@ -31,6 +45,7 @@ def training_batches(
     hints: np.ndarray | None = None,
     image_shape: tuple[int, int] | None = None,
     passes: int = 1,
+    slices: Slices | None = None,
 ) -> tf.data.Dataset:
     """Shuffled batches of the given epochs, one epoch after the other.
 
@@ -42,23 +57,34 @@ def training_batches(
         hints: known group of each row, -1 for none, int [n]; default no hints.
         image_shape: (height, width) to augment rows as grey images, None for no augmentation.
         passes: how often an epoch reads all rows, each time in another order.
+        slices: of each batch, where several devices share it. The first rows of a batch that cannot be shared evenly
+            are in it twice. Default: whole batches.
 
     Returns:
         Batches of x, or (x, hints); with augmentation the pair (augmented x, x) stands for x.
     """
-    n, steps = len(x), steps_per_epoch(len(x), batch_size)
-    rows = _gatherer(x)
+    n, steps, slices = len(x), steps_per_epoch(len(x), batch_size), slices or Slices()
+    rows, each = _gatherer(x), len(slices.own)
     groups = None if hints is None else tf.constant(hints)
 
     def batches_of(number):  # of a pass, counted from the first epoch on
         order = tf.random.experimental.stateless_shuffle(tf.range(n), seed=tf.stack([tf.cast(seed, tf.int64), number]))
-        index = tf.data.Dataset.range(steps)
-        return index.map(lambda k: (order[k * batch_size : (k + 1) * batch_size], number * steps + k))
+        index = tf.data.Dataset.range(steps * each)
+        return index.map(lambda i: (*cut(order, i // each, slices.own.start + i % each), number * steps + i // each))
 
-    def gather(indices, step):
+    def cut(order, k, number):  # of batch k the slice of this number
+        batch = order[k * batch_size : (k + 1) * batch_size]
+        if slices.of == 1:
+            return batch, number
+        size = -(-tf.size(batch) // slices.of)
+        places = (tf.cast(number, tf.int32) * size + tf.range(size)) % tf.size(batch)
+        return tf.gather(batch, places), number
+
+    def gather(indices, number, step):
         batch = rows(indices)
         if image_shape is not None:
-            batch = (augment(batch, image_shape, seed=tf.stack([tf.cast(seed, tf.int64), step])), batch)
+            two = tf.stack([tf.cast(seed, tf.int64), step])
+            batch = (augment(batch, image_shape, two, number, slices.of), batch)
         return batch if groups is None else (batch, tf.gather(groups, indices))
 
     batches = tf.data.Dataset.range(epochs.start * passes, epochs.stop * passes).flat_map(batches_of)
@@ -92,19 +118,24 @@ def _gatherer(x: Rows) -> Callable[[tf.Tensor], tf.Tensor]:
     return gather
 
 
-def augment(x: tf.Tensor, image_shape: tuple[int, int], seed) -> tf.Tensor:
+def augment(x: tf.Tensor, image_shape: tuple[int, int], seed, number=0, of: int = 1) -> tf.Tensor:
     """One random affine map a row: rotation, zoom and shift, bilinear, black outside.
 
     Args:
         x: grey images as rows, [batch, height * width], uint8 or float32.
         image_shape: (height, width).
         seed: two integers; same seed, same maps.
+        number, of: where the rows are only a slice of a batch: its number, and that of all slices. Each row gets the map
+            that it has in the whole batch.
 
     Returns:
         Rows of the same shape and type.
     """
     height, width = image_shape
-    u = tf.random.stateless_uniform((tf.shape(x)[0], 4), seed, minval=-1.0, maxval=1.0)  # [batch, 4]
+    size = tf.shape(x)[0]
+    u = tf.random.stateless_uniform((of * size, 4), seed, minval=-1.0, maxval=1.0)  # [batch, 4]
+    if of > 1:
+        u = u[tf.cast(number, tf.int32) * size :][:size]
     angle, zoom = u[:, 0] * (ROTATION * math.pi / 180), 1.0 + ZOOM * u[:, 1]
     cos, sin = zoom * tf.cos(angle), zoom * tf.sin(angle)
     centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
