@@ -56,7 +56,9 @@ def main() -> None:
     for phase in ("pretrain", "fit"):
         for batch in options.batches:
             found = seconds(phase, batch, precision, jit, options.rows)
-            mine.append(dict(zip(COLUMNS, (name, phase, batch, precision, jit, options.rows, f"{found:.2f}"), strict=True)))
+            mine.append(
+                dict(zip(COLUMNS, (name, phase, batch, precision, jit, options.rows, f"{found:.2f}"), strict=True))
+            )
             same = [row for row in others if (row["phase"], row["batch"]) == (phase, str(batch))]
             beside = "; ".join(f"{row['epoch_seconds']} s on {row['device']} ({row['precision']})" for row in same)
             print(f"{phase:<10} batch {batch:>6}  {found:8.2f} s{'   beside ' if beside else ''}{beside}", flush=True)

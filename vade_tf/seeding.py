@@ -24,4 +24,3 @@ def several(seed: int, n: int, *path: int) -> list[int]:
 def generator(seed: int, *path: int) -> np.random.Generator:
     """A NumPy generator of the stream that `path` names."""
     return np.random.default_rng((seed, *path))
-

@@ -134,8 +134,6 @@ def run(
     if several:
         settings |= {"clusters": several[0]}
     config = None if resume is not None else TrainConfig.create(**settings)
-    if config is not None and config.distribute == "multiworker" and (len(several) > 1 or seeds > 1 or restarts > 1):
-        raise InputError("distribute: multiworker trains one run; expected one of --clusters, --seeds and --restarts")
 
     from vade_tf.cli.terminal import Terminal
 
@@ -148,18 +146,20 @@ def run(
         from vade_tf.runs.study import kind_of
         from vade_tf.training import cluster
 
-        if len(several) > 1 or (resume is not None and kind_of(resume) == "clusters"):
+        if resume is not None:
+            kind = kind_of(resume)
+            single = None if kind else Run.open(resume).config
+        else:
+            kind = "clusters" if len(several) > 1 else "seeds" if seeds > 1 else "restarts" if restarts > 1 else None
+            single = None if kind else config
+        if kind == "clusters":
             from vade_tf.report import sweep_figure  # matplotlib, which the other runs do without
-        if config is not None or kind_of(resume) is None:
-            cluster.strategy((config or Run.open(resume).config).distribute)  # TensorFlow joins no cluster later
+        if single is not None:
+            cluster.strategy(single.distribute)  # TensorFlow joins a cluster now or not at all
 
     terminal = Terminal(evaluate=typed(prog, "evaluate"))
     folder = Path(resume or out or free_folder(Path("runs"), folder_name(config, len(several) > 1)))
     begun.append(folder)
-    if config is None:
-        kind = kind_of(folder)
-    else:
-        kind = "clusters" if len(several) > 1 else "seeds" if seeds > 1 else "restarts" if restarts > 1 else None
     with contextlib.nullcontext() if quiet else terminal as reporter:
         common: dict = {"reporter": reporter, "export": not no_export}
         if config is None and kind == "clusters" and undrawn(folder):
@@ -177,7 +177,7 @@ def run(
             result = training.train(config, folder, **common)
         if kind == "clusters":
             sweep_figure.write(result, folder / "clusters.png")
-    if not quiet and result is not None:
+    if result and not quiet:
         show: dict[str | None, Callable] = {"clusters": terminal.sweep, "seeds": terminal.seeds}
         show.get(kind, terminal.result)(result, str(folder))
 

@@ -125,8 +125,8 @@ def augment(x: tf.Tensor, image_shape: tuple[int, int], seed, number=0, of: int 
         x: grey images as rows, [batch, height * width], uint8 or float32.
         image_shape: (height, width).
         seed: two integers; same seed, same maps.
-        number, of: where the rows are only a slice of a batch: its number, and that of all slices. Each row gets the map
-            that it has in the whole batch.
+        number, of: where the rows are only a slice of a batch: its number, and that of all slices. Each row gets the
+            map that it has in the whole batch.
 
     Returns:
         Rows of the same shape and type.

@@ -43,7 +43,7 @@ class VaDE(keras.Model):
             `keras.layers.Rescaling(1 / 255, dtype="float32")`; applied wherever the model takes x. Default: none, x is
             taken as it is.
         guide_weight: weight of the hints, nats per nat; a weight of the model, so a callback can change it.
-        seed: noise of step t is a pure function of (seed, t); two runs with one seed are equal, on however many devices.
+        seed: noise of step t is a pure function of (seed, t); two runs with one seed are equal, on one device or many.
 
     Raises:
         ValueError: unknown likelihood, networks that do not fit, or K below 1.

@@ -83,7 +83,7 @@ class TrainConfig(Settings):
         if self.clusters == AUTO and self.model != "vade":
             raise InputError(f"clusters: expected a number, which model={self.model!r} needs, got 'auto'")
         if self.distribute != "none" and self.model != "vade":
-            raise InputError(f"distribute: expected model='vade', which alone several devices train, got {self.model!r}")
+            raise InputError(f"distribute: expected model='vade', which alone shares batches, got {self.model!r}")
         if self.clusters == AUTO and self.hints is not None:
             raise InputError("hints: name groups of a known number of clusters; give clusters a number, not 'auto'")
         if self.hints is not None and self.model != "vade":

@@ -47,7 +47,7 @@ def train(
     reporter: Silent | None = None,
     extra: Sequence[keras.callbacks.Callback] = (),
     export: bool = True,
-) -> dict | None:
+) -> dict:
     """Train a VaDE, or the system `config.model` names, from random weights into a new run folder.
 
     Args:
@@ -63,8 +63,8 @@ def train(
         without labels), elbo, distortion, rate_z, rate_c (nats a row, over all rows; None without a bound), health
         (what is wrong with the result, a sentence each), remedies (what was done during training, a sentence each),
         choice (where the number of clusters was chosen: the fields of `training.choosing.Choice`), epochs by phase as
-        trained, seconds by phase, device, precision, jit, versions. None on a worker that is not the chief: it writes
-        nothing.
+        trained, seconds by phase, device, precision, jit, versions. Nothing on a worker that is not the chief, which
+        writes nothing, either.
 
     Raises:
         InputError: data or settings that cannot be used, or a folder that cannot be written; nothing is written then.
@@ -88,7 +88,7 @@ def resume(
     reporter: Silent | None = None,
     extra: Sequence[keras.callbacks.Callback] = (),
     export: bool = True,
-) -> dict | None:
+) -> dict:
     """Continue an unfinished run; it ends with the weights, bit for bit, that it would have had without the pause.
 
     Args and Returns: as for `train`; the settings are those of the folder.
@@ -111,12 +111,15 @@ def resume(
         return _fit(run, rows, reporter or Silent(), extra, export)
 
 
-def follow(strategy: tf.distribute.Strategy, reporter: Silent) -> None:
+def follow(strategy: tf.distribute.Strategy, reporter: Silent) -> dict:
     """Train as a worker that is not the chief: with the chief's settings, on the same rows, and write nothing.
 
     Args:
         strategy: of the workers.
         reporter: hears who leads.
+
+    Returns:
+        Nothing: {}.
 
     Raises:
         InputError: the rows here are not the chief's.
@@ -132,6 +135,7 @@ def follow(strategy: tf.distribute.Strategy, reporter: Silent) -> None:
     reporter.say(f"one of {distribute.workers(strategy)} workers; the chief tells of the training and writes the run")
     recipe.fit(rows.dataset.observations(), config, rows.hints)
     distribute.from_chief(strategy, dict)  # until the chief has written everything: who leaves early stops the others
+    return {}
 
 
 def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:

@@ -1,7 +1,7 @@
 """Which devices train together: a `tf.distribute.Strategy` from the setting `distribute` and the environment.
 
-`multiworker` reads the cluster from where the launcher left it, in this order: TF_CONFIG, the variables of a Slurm step,
-those of an Indexed Job of Kubernetes. TensorFlow lets a process join a cluster only before it has used a device.
+`multiworker` reads the cluster from where the launcher left it, in this order: TF_CONFIG, the variables of a Slurm
+step, those of an Indexed Job of Kubernetes. TensorFlow lets a process join a cluster only before it has used a device.
 """
 
 import functools
@@ -97,7 +97,7 @@ def of_tf_config(text: str) -> tuple[dict[str, list[str]], str, int]:
     for kind, hosts in workers.items():
         if not isinstance(hosts, list) or not hosts or not all(_is_address(host) for host in hosts):
             raise malformed(f"{kind} is no list of host:port")
-    kind, index = task.get("type"), task.get("index")
+    kind, index = str(task.get("type")), task.get("index")
     if kind not in workers:
         raise malformed(f"task.type is {kind!r}, which is none of {', '.join(workers) or 'the cluster'}")
     if type(index) is not int or not 0 <= index < len(workers[kind]):
@@ -132,8 +132,8 @@ def of_slurm() -> tuple[dict[str, list[str]], str, int]:
     here, told = os.environ.get("SLURMD_NODENAME"), workers[kind][index].rpartition(":")[0]
     if here not in (None, told):  # TensorFlow sorts the machines by name, Slurm may not
         raise InputError(
-            f"distribute: expected task {index} of the Slurm step on {told}, got {here}; list the machines in the order "
-            "of their names, or set TF_CONFIG"
+            f"distribute: expected task {index} of the Slurm step on {told}, got {here}; list the machines in the "
+            "order of their names, or set TF_CONFIG"
         )
     return workers, kind, index
 
@@ -162,7 +162,8 @@ def of_kubernetes() -> tuple[dict[str, list[str]], str, int]:
     pods = tf.distribute.cluster_resolver.KubernetesClusterResolver(
         {"worker": [f"job-name={name}"]}, tf_server_port=PORT, override_client=client.CoreV1Api()
     )
-    workers, why, until = {}, "", time.monotonic() + PODS_SECONDS
+    workers: dict[str, list[str]] = {}
+    why, until = "", time.monotonic() + PODS_SECONDS
     while len(workers.get("worker", ())) != number:
         if time.monotonic() > until:
             raise InputError(f"distribute: expected {number} running pods of the Job {name}, {why}; look at its pods")

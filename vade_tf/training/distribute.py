@@ -1,9 +1,9 @@
 """A fit on several devices and machines: one step on all of them, and what the chief knows told to all.
 
-Every process has a plain model, with which all that is no training step is done as in a fit on one device: the start, the
-look after an epoch, the files. A copy of it under the strategy makes the steps. The chief's weights, optimizer and
-settings go into the copy of every worker at the beginning of an epoch and come out of it at the end, so whatever a worker
-computes by itself cannot lead it astray. Knows no cluster: that is `cluster`'s.
+Every process has a plain model, with which all that is no training step is done as in a fit on one device: the start,
+the look after an epoch, the files. A copy of it under the strategy makes the steps. The chief's weights, optimizer and
+rate go into the copy of every worker at the beginning of an epoch and come out of it at the end, so what a worker
+computes by itself cannot lead it astray. Knows no variable of the environment: that is `cluster`'s business.
 
 A batch is the same as on one device, in rows, augmentation and noise; each replica takes its slice of it.
 """
@@ -18,9 +18,9 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.data import pipeline
-from vade_tf.errors import ClusterError, InputError, cited
+from vade_tf.errors import ClusterError, InputError
 from vade_tf.training import callbacks
-from vade_tf.training.store import Store
+from vade_tf.training.store import Store, listed, numbered
 
 CHUNK = 2**20  # numbers that are told together
 HEADER = 4  # numbers told before them: whether the chief has failed, or found something, and how many bytes that is
@@ -176,12 +176,14 @@ class Replicas:
         calls.on_train_end(logs)
 
     def _state_of_chief(self) -> list[np.ndarray]:
-        found = from_chief(self.strategy, lambda: {str(i): part for i, part in enumerate(callbacks.state_arrays(self.model))})
-        return list(found.values())
+        found = from_chief(self.strategy, lambda: numbered(callbacks.state_arrays(self.model)))
+        assert found is not None
+        return listed(found)
 
     def _stopped(self) -> bool:
         """Whether a callback of the chief has stopped the training."""
         found = from_chief(self.strategy, lambda: {"stop": np.array(bool(self.model.stop_training))})
+        assert found is not None
         self.model.stop_training = bool(found["stop"])
         return self.model.stop_training
 
@@ -194,7 +196,7 @@ def _together() -> Iterator[None]:
     except (tf.errors.OpError, RuntimeError) as error:
         if "ollective" not in str(error):
             raise
-        raise ClusterError(f"distribute: another worker has stopped ({cited(error)})") from error
+        raise ClusterError("distribute: another worker has stopped, so all do; start every worker again") from error
 
 
 def _packed(arrays: dict[str, np.ndarray] | None) -> bytes:
