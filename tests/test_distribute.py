@@ -378,8 +378,8 @@ def started():
 
     yield start
     for each in processes:
-        each.kill()
-        each.communicate()
+        with each:  # closes its pipes and waits
+            each.kill()
 
 
 def process(program, *arguments, **variables):

@@ -24,6 +24,7 @@ from vade_tf.training.store import Store, listed, numbered
 
 CHUNK = 2**20  # numbers that are told together
 HEADER = 4  # numbers told before them: whether the chief has failed, or found something, and how many bytes that is
+GONE = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
 HALF = 2**16  # bytes travel in pairs, as whole numbers below this, which float32 holds exactly
 
 
@@ -193,8 +194,8 @@ def _together() -> Iterator[None]:
     """Turns what TensorFlow says of a worker that is gone into a ClusterError."""
     try:
         yield
-    except (tf.errors.OpError, RuntimeError) as error:
-        if "ollective" not in str(error):
+    except tf.errors.OpError as error:
+        if not isinstance(error, GONE) and "ollective" not in str(error):
             raise
         raise ClusterError("distribute: another worker has stopped, so all do; start every worker again") from error
 
