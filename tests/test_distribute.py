@@ -426,11 +426,11 @@ def test_a_fit_is_the_same_on_one_device_on_two_and_on_two_machines_one_of_which
     ((code, _, said),) = ended(cut[0])
     assert time.monotonic() - killed < 30
     assert code == 75
-    line = "train.py: --distribute: another worker has stopped, so all do; start every worker again; python train.py "
-    assert said == f"{line}--resume {tmp_path / 'cut'} continues it\n"
+    line = "train.py: --distribute: another worker has stopped, and so do all; its own message says why, else start "
+    assert said == f"{line}all again; python train.py --resume {tmp_path / 'cut'} continues it\n"
     assert cut[1].returncode == -signal.SIGKILL
     state = json.loads(str(Run.open(tmp_path / "cut").load("state")["meta"]))
-    assert (state["phase"], state["epoch"]) == ("fit", 1)
+    assert (state["phase"], state["epoch"] < 3) == ("fit", True)  # the third was under way
 
     assert ended(mirrored)[0][0] == 0
     whole = ended(*two_workers(started, *flags, "--out", tmp_path / "whole"))

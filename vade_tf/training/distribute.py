@@ -38,6 +38,7 @@ def workers(strategy: tf.distribute.Strategy | None) -> int:
     return 1 if strategy is None else strategy.num_replicas_in_sync // len(strategy.extended.worker_devices)
 
 
+@functools.cache
 def slices(strategy: tf.distribute.Strategy) -> pipeline.Slices:
     """Which slices of every batch the devices of this process read."""
 
@@ -197,7 +198,9 @@ def _together() -> Iterator[None]:
     except tf.errors.OpError as error:
         if not isinstance(error, GONE) and "ollective" not in str(error):
             raise
-        raise ClusterError("distribute: another worker has stopped, so all do; start every worker again") from error
+        raise ClusterError(
+            "distribute: another worker has stopped, and so do all; its own message says why, else start all again"
+        ) from error
 
 
 def _packed(arrays: dict[str, np.ndarray] | None) -> bytes:
