@@ -443,7 +443,7 @@ def test_a_resumed_phase_trains_what_is_left_with_the_groups_it_had(x, asked, mo
     monkeypatch.setattr(recipe, "regrouped", lambda fitting: np.full(60, 1, np.int32))
     fitting = begin(x)
     loop.prepare(fitting, "fit", fitting.model)
-    callbacks._build_optimizer(fitting.model)
+    callbacks.build_optimizer(fitting.model)
     rows = [{"phase": "fit", "epoch": e + 1, "loss": 1.0, "seconds": 0.0} for e in range(done)]
     state = State("fit", done, callbacks.state_arrays(fitting.model), rows)
     fitting.store.save("groups", {"epoch": np.array(1), "groups": np.full(60, 2, np.int32)})

@@ -9,6 +9,7 @@ killed continues with exactly the batches it would have seen.
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +20,41 @@ from vade_tf.data.sparse import Rows
 ROTATION = 10.0  # degrees either way
 SHIFT = 1 / 14  # of height and width either way: two pixels of 28
 ZOOM = 0.1  # share either way
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Which of the equal slices of every batch to deliver, one after the other: those of the devices of this process.
+
+    Attributes:
+        own: numbers of the slices.
+        of: how many there are.
+    """
+
+    own: range = range(1)
+    of: int = 1
+
+    def batches(self, order: tf.Tensor, batch_size: int, first: int | tf.Tensor) -> tf.data.Dataset:
+        """Slices of the batches of row numbers in this order [n]: (numbers, which slice, number of the batch).
+
+        Args:
+            order: row numbers.
+            batch_size: rows of a whole batch.
+            first: number of the first batch.
+        """
+        each = len(self.own)
+
+        def cut(k, number):  # of batch k the slice of this number
+            batch = order[k * batch_size : (k + 1) * batch_size]
+            if self.of == 1:
+                return batch
+            size = -(-tf.size(batch) // self.of)
+            places = (tf.cast(number, tf.int32) * size + tf.range(size)) % tf.size(batch)
+            return tf.gather(batch, places)
+
+        steps = (tf.size(order, tf.int64) + batch_size - 1) // batch_size
+        numbers = tf.data.Dataset.range(steps * each).map(lambda i: (i // each, self.own.start + i % each))
+        return numbers.map(lambda k, number: (cut(k, number), number, first + k))
 
 
 def steps_per_epoch(n: int, batch_size: int) -> int:
@@ -36,6 +72,7 @@ def training_batches(
     image_shape: tuple[int, int] | None = None,
     passes: int = 1,
     numbers: np.ndarray | None = None,
+    slices: Slices | None = None,
 ) -> tf.data.Dataset:
     """Shuffled batches of the given epochs, one epoch after the other.
 
@@ -48,41 +85,42 @@ def training_batches(
         image_shape: (height, width) to augment rows as grey images, None for no augmentation.
         passes: how often an epoch reads all rows, each time in another order.
         numbers: of the rows that are read, int [m]; default all.
+        slices: of each batch, where several devices share it. The first rows of a batch that cannot be shared evenly
+            are in it twice. Default: whole batches.
 
     Returns:
         Batches of x, or (x, hints); with augmentation the pair (augmented x, x) stands for x.
     """
-    span = range(epochs.start * passes, epochs.stop * passes)
+    span, slices = range(epochs.start * passes, epochs.stop * passes), slices or Slices()
 
-    def seen(batch, step):
+    def seen(batch, number, step):  # a slice of this number
         if image_shape is None:
             return batch
-        return augment(batch, image_shape, seed=tf.stack([tf.cast(seed, tf.int64), step])), batch
+        two = tf.stack([tf.cast(seed, tf.int64), step])
+        return augment(batch, image_shape, two, number, slices.of), batch
 
     if isinstance(x, FileRows):
         own = slice(None) if numbers is None else numbers
-        return _from_file(x.part(own), batch_size, seed, span, None if hints is None else hints[own], seen)
+        return _from_file(x.part(own), batch_size, seed, span, None if hints is None else hints[own], slices, seen)
     read = None if numbers is None else tf.constant(numbers)
     n = len(x) if numbers is None else len(numbers)
-    steps = steps_per_epoch(n, batch_size)
-    rows = _gatherer(x)
+    rows, steps = _gatherer(x), steps_per_epoch(n, batch_size)
     groups = None if hints is None else tf.constant(hints)
 
     def batches_of(number):  # of a pass, counted from the first epoch on
         order = tf.random.experimental.stateless_shuffle(tf.range(n), seed=tf.stack([tf.cast(seed, tf.int64), number]))
         order = order if read is None else tf.gather(read, order)
-        index = tf.data.Dataset.range(steps)
-        return index.map(lambda k: (order[k * batch_size : (k + 1) * batch_size], number * steps + k))
+        return slices.batches(order, batch_size, number * steps)
 
-    def gather(indices, step):
-        batch = seen(rows(indices), step)
+    def gather(indices, number, step):
+        batch = seen(rows(indices), number, step)
         return batch if groups is None else (batch, tf.gather(groups, indices))
 
     batches = tf.data.Dataset.range(span.start, span.stop).flat_map(batches_of)
     return batches.map(gather, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
 
-def _from_file(x: FileRows, batch_size: int, seed: int, span: range, hints, seen) -> tf.data.Dataset:
+def _from_file(x: FileRows, batch_size: int, seed: int, span: range, hints, slices: Slices, seen) -> tf.data.Dataset:
     """`training_batches` of rows in a file, for a span of passes: one buffer is read ahead."""
     shuffle = Shuffle(len(x), x.shape[1] * x.dtype.itemsize, batch_size, seed)
     known = np.zeros(0, np.int32) if hints is None else hints
@@ -98,11 +136,10 @@ def _from_file(x: FileRows, batch_size: int, seed: int, span: range, hints, seen
     buffers = tf.data.Dataset.from_generator(read, output_signature=tuple(tf.TensorSpec(*kind) for kind in kinds))
 
     def batches_of(rows, groups, order, first):
-        index = tf.data.Dataset.range((tf.size(order, tf.int64) + batch_size - 1) // batch_size)
-        return index.map(lambda k: (rows, groups, order[k * batch_size : (k + 1) * batch_size], first + k))
+        return slices.batches(order, batch_size, first).map(lambda *batch: (rows, groups, *batch))
 
-    def gather(rows, groups, indices, step):
-        batch = seen(tf.gather(rows, indices), step)
+    def gather(rows, groups, indices, number, step):
+        batch = seen(tf.gather(rows, indices), number, step)
         return batch if hints is None else (batch, tf.gather(groups, indices))
 
     batches = buffers.prefetch(1).flat_map(batches_of)
@@ -151,19 +188,24 @@ def _gatherer(x: Rows) -> Callable[[tf.Tensor], tf.Tensor]:
     return gather
 
 
-def augment(x: tf.Tensor, image_shape: tuple[int, int], seed) -> tf.Tensor:
+def augment(x: tf.Tensor, image_shape: tuple[int, int], seed, number=0, of: int = 1) -> tf.Tensor:
     """One random affine map a row: rotation, zoom and shift, bilinear, black outside.
 
     Args:
         x: grey images as rows, [batch, height * width], uint8 or float32.
         image_shape: (height, width).
         seed: two integers; same seed, same maps.
+        number, of: where the rows are only a slice of a batch: its number, and that of all slices. Each row gets the
+            map that it has in the whole batch.
 
     Returns:
         Rows of the same shape and type.
     """
     height, width = image_shape
-    u = tf.random.stateless_uniform((tf.shape(x)[0], 4), seed, minval=-1.0, maxval=1.0)  # [batch, 4]
+    size = tf.shape(x)[0]
+    u = tf.random.stateless_uniform((of * size, 4), seed, minval=-1.0, maxval=1.0)  # [batch, 4]
+    if of > 1:
+        u = u[tf.cast(number, tf.int32) * size :][:size]
     angle, zoom = u[:, 0] * (ROTATION * math.pi / 180), 1.0 + ZOOM * u[:, 1]
     cos, sin = zoom * tf.cos(angle), zoom * tf.sin(angle)
     centre_x, centre_y = (width - 1) / 2, (height - 1) / 2

@@ -115,14 +115,19 @@ def choose(fitting: Fitting) -> tuple[Fitting, choosing.Choice]:
         if fitting.state is not None and fitting.state.phase == "fit":
             raise damaged(store, "state", f"it goes on from {store.place('clusters')}, which is not there")
         tried = choosing.numbers_tried(n)
-        advance = fitting.reporter.phase("clusters", choosing.STARTS)
-        with fitting.timed():
+
+        def compare() -> dict[str, np.ndarray]:
+            advance = fitting.reporter.phase("clusters", choosing.STARTS)
             rows, _ = read_by_start(fitting)
             z, views, own = _reader(fitting, "init", rows)(rows)
             text, seed = f"{settings.init}, from 2 to {tried[-1]} groups", start_seed(settings)
             found = choosing.compared(z, tried, settings.init, seed, views, own, lambda: advance(1, text))
-        store.save("clusters", dict(zip(("tried", "stability", "strength"), (np.array(tried), *found), strict=True)))
-        choice = choosing.chosen(tried, *found)
+            return dict(zip(("tried", "stability", "strength"), (np.array(tried), *found), strict=True))
+
+        with fitting.timed():
+            found = fitting.by_chief(compare)
+        store.save("clusters", found)
+        choice = choosing.chosen(tried, found["stability"], found["strength"])
     fitting.reporter.say(f"{choice.n_clusters} clusters, {choice.sure}: {choice.why}")
     settings = replace(settings, clusters=choice.n_clusters)
     networks = fitting.model.encoder, fitting.model.decoder
@@ -150,7 +155,7 @@ def start(fitting: Fitting) -> np.ndarray:
         raise damaged(store, "state", f"it goes on from {store.place('start')}, which is not there")
     if kept is None:
         with fitting.timed():
-            found = _found_groups(fitting, "init")
+            found = starts.Start(**fitting.by_chief(lambda: vars(_found_groups(fitting, "init"))))
         if fitting.hints is not None:
             found = starts.renamed(found, fitting.hints)
         store.save("start", vars(found))
@@ -263,7 +268,7 @@ def _held_groups(fitting: Fitting, epoch: int) -> np.ndarray:
     if kept is not None and int(kept["epoch"]) == epoch:
         return kept["groups"]
     with fitting.timed():
-        groups = regrouped(fitting)
+        groups = fitting.by_chief(lambda: {"groups": regrouped(fitting)})["groups"]
     fitting.store.save("groups", {"epoch": np.array(epoch), "groups": groups})
     return groups
 
