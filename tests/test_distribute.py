@@ -325,7 +325,7 @@ def test_only_the_chief_keeps_and_all_find_it(wire):
 
 SETTINGS = {
     "clusters": 3, "likelihood": "gaussian", "hidden": (16, 8), "latent_dim": 2, "batch_size": 50, "pretrain_epochs": 2,
-    "epochs": 4, "regroups": 1, "init": "kmeans", "precision": "float32", "learning_rate": 0.01,
+    "epochs": 4, "regroups": 1, "init": "kmeans", "precision": "float32", "learning_rate": 0.01, "validation_rows": 0,
 }  # fmt: skip
 FLAGS = [
     word
