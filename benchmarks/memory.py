@@ -72,7 +72,7 @@ def measure(n: int, n_features: int, steps: int) -> list[dict]:
     from vade_tf.training import given, loop
     from vade_tf.training import start as starts
     from vade_tf.training.settings import Settings
-    from vade_tf.training.views import row_views
+    from vade_tf.training.views import view_reader
 
     tf.constant(0)
     note("Python and TensorFlow")
@@ -89,7 +89,7 @@ def measure(n: int, n_features: int, steps: int) -> list[dict]:
     batches = pipeline.training_batches(dataset.x, settings.batch_size, 0, range(1))
     autoencoder.fit(batches.map(lambda x: (x, x)), steps_per_epoch=steps, shuffle=False, verbose=0)
     note(f"autoencoder, {steps} steps")
-    z, hidden = row_views(model, dataset.x)
+    z, hidden = view_reader(model, dataset.x)(dataset.x)
     note("code and hidden layer, all rows")
     start = starts.start(z, 4, "landmark", 0, [z, hidden])
     del z, hidden

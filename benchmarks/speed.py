@@ -55,7 +55,7 @@ def keras_fit(rows: int, batch_size: int):
     return lambda: model.fit(x, x, batch_size=batch_size, epochs=1, verbose=0)
 
 
-def our_phase(phase: str, rows: int, batch_size: int, precision: str):
+def our_phase(phase: str, rows: int, batch_size: int, precision: str, jit: bool = False):
     """A phase of train.py: returns a function that trains one epoch."""
     raw = np.random.default_rng(0).integers(0, 256, (rows, 28, 28)).astype(np.uint8)
     dataset = build(raw, None, "random", "random")
@@ -64,10 +64,10 @@ def our_phase(phase: str, rows: int, batch_size: int, precision: str):
     hints = None
     if phase == "pretrain":
         trained = loop.build_autoencoder(model)
-        trained.compile(FusedAdam(1e-4), loss=loop.reconstruction_loss(model))
+        trained.compile(FusedAdam(1e-4), loss=loop.reconstruction_loss(model), jit_compile=jit)
     else:
         trained, hints = model, np.arange(rows, dtype=np.int32) % 10
-        trained.compile(FusedAdam(1e-4))
+        trained.compile(FusedAdam(1e-4), jit_compile=jit)
     image_shape = (28, 28) if phase == "fit" else None
     batches = pipeline.training_batches(dataset.x, batch_size, 0, range(1), hints=hints, image_shape=image_shape)
     if phase == "pretrain":

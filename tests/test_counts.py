@@ -230,10 +230,10 @@ def test_a_start_reads_the_principal_directions_of_standardised_logs(cells, monk
 
 def test_a_leading_direction_is_found_on_some_of_the_rows(cells, monkeypatch):
     model, x = begun(cells[0]).model, cells[0]
-    whole = views.count_directions(model, x)
+    whole = views.direction_reader(model, x)(x)
     monkeypatch.setattr(views, "SAMPLE", 100)
     monkeypatch.setattr(views, "COUNT_DIRECTIONS", 2)
-    found = views.count_directions(model, x)
+    found = views.direction_reader(model, x)(x)
     assert found.shape == (200, 2)
     assert abs(np.corrcoef(found[:, 0], whole[:, 0])[0, 1]) > 0.9
 

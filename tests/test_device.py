@@ -1,10 +1,14 @@
-"""What `auto` means on machines that are not at hand."""
+"""What `auto` means on machines that are not at hand, and that what it means there runs here."""
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn.metrics import adjusted_rand_score
 
-from vade_tf.training import device
+from vade_tf.data.dataset import observe
+from vade_tf.training import device, given, recipe
+from vade_tf.training.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -44,3 +48,21 @@ def test_auto_follows_the_global_policy_where_it_was_set(monkeypatch, policy):
     monkeypatch.setattr(keras.config, "dtype_policy", lambda: keras.DTypePolicy(policy))
     assert device.resolve_precision("auto") == policy
     assert device.resolve_precision("float32") == "float32"
+
+
+def test_what_a_gpu_of_before_2020_is_given_runs_on_this_cpu(rng):
+    """float16 under XLA with a scaled loss, in both phases: the losses fall and the groups are found."""
+    groups = np.arange(90) % 3
+    x = (6 * np.repeat(np.eye(3), 3, axis=1)[groups] + rng.normal(size=(90, 9))).astype("f4")
+    shape = {"clusters": 3, "hidden": (16, 8), "latent_dim": 2, "batch_size": 45, "init": "kmeans", "regroups": 0}
+    lengths = {"pretrain_epochs": 4, "pretrain_passes": 5, "epochs": 4, "passes": 5, "learning_rate": 1e-2}
+    found = recipe.fit(x, Settings(**shape, **lengths, precision="mixed_float16", jit="on"))
+    model, rows = found.model, found.history
+    assert (model.encoder.layers[1].compute_dtype, model.jit_compile) == ("float16", True)
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert adjusted_rand_score(model.predict(x, verbose=0).argmax(axis=1), groups) == 1.0
+    assert rows[3]["loss"] < 0.9 * rows[0]["loss"]
+    assert rows[7]["distortion"] < 0.9 * rows[4]["distortion"]
+    single = given.build_model(observe(x), found.settings, "float32")
+    single.set_weights(model.get_weights())
+    np.testing.assert_allclose(model.elbo(x), single.elbo(x), rtol=0.02)

@@ -132,3 +132,64 @@ def test_guidance_is_the_cross_entropy_of_known_rows_only():
     gamma = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.3, 0.3, 0.4]])
     got = elbo.guidance(tf.math.log(gamma), np.array([0, 2, -1]))
     np.testing.assert_allclose(got, [-np.log(0.7), -np.log(0.8), 0.0])
+
+
+def wide(kind, k=80, latent=64, batch=32):
+    """Codes near and far from many components, some of them narrow; small noise in q(z|x)."""
+    r = np.random.default_rng(5)
+    mu = r.normal(0, 5, (k, latent))
+    log_sigma2 = r.uniform(np.log(1e-3), np.log(2.0), (k, 1)) + r.normal(0, 0.3, (k, latent))
+    z = mu[r.integers(0, k, batch)] + r.normal(0, 0.1, (batch, latent))
+    z[0] = 300.0
+    v = {"z": z, "m": z, "log_s2": r.normal(-4, 1, (batch, latent)), "mu": mu, "log_sigma2": log_sigma2}
+    v["log_pi"] = np.log(r.dirichlet(np.ones(k)))
+    return {name: value.astype(kind) for name, value in v.items()}
+
+
+def test_many_components_by_matrix_products_are_as_exact_as_one_by_one(monkeypatch):
+    v = wide("f4")
+    exact = {name: value.astype("f8") for name, value in v.items()}
+
+    def terms(v):
+        log_gamma = log_gamma_of(v)
+        rate = elbo.rate_z(log_gamma, v["m"], v["log_s2"], v["mu"], v["log_sigma2"])
+        return [np.asarray(each, "f8") for each in (elbo.log_normal(v["z"], v["mu"], v["log_sigma2"]), log_gamma, rate)]
+
+    assert v["mu"].size > elbo.WIDE
+    products = terms(v)
+    monkeypatch.setattr(elbo, "WIDE", v["mu"].size)
+    singly, want = terms(v), terms(exact)
+    for found, plain, expected in zip(products, singly, want, strict=True):
+        scale = 1 + np.abs(expected)
+        assert np.max(np.abs(found - expected) / scale) <= 1.1 * np.max(np.abs(plain - expected) / scale) + 1e-6
+    near = np.s_[1:]  # rows near a component: what a softmax is made of
+    np.testing.assert_allclose(np.exp(products[1][near]), np.exp(want[1][near]), atol=2e-4)
+
+
+def test_gradients_through_matrix_products_are_those_one_by_one(monkeypatch):
+    v = {name: tf.constant(value) for name, value in wide("f8").items()}
+
+    def gradients():
+        with tf.GradientTape() as tape:
+            tape.watch(v)
+            log_gamma = log_gamma_of(v)
+            rate = elbo.rate_z(log_gamma, v["m"], v["log_s2"], v["mu"], v["log_sigma2"])
+            loss = tf.reduce_mean(rate + elbo.rate_c(log_gamma, v["log_pi"]))
+        return tape.gradient(loss, v)
+
+    products = gradients()
+    monkeypatch.setattr(elbo, "WIDE", 10**9)
+    for name, want in gradients().items():
+        np.testing.assert_allclose(products[name], want, rtol=1e-6, atol=1e-9, err_msg=name)
+
+
+def test_no_tensor_of_rows_components_and_dimensions_where_there_are_many():
+    v = wide("f4")
+
+    @tf.function
+    def terms(z):
+        log_gamma = elbo.log_responsibilities(z, v["log_pi"], v["mu"], v["log_sigma2"])
+        return tf.gradients(elbo.rate_z(log_gamma, z, v["log_s2"], v["mu"], v["log_sigma2"]), z)
+
+    graph = terms.get_concrete_function(tf.TensorSpec((32, 64), tf.float32)).graph
+    assert max(len(out.shape) for op in graph.get_operations() for out in op.outputs if out.shape.rank) == 2

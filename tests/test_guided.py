@@ -207,7 +207,7 @@ def test_no_component_starts_narrower_than_the_noise_of_a_code(trained):
 def test_views_are_the_code_and_the_layer_before_it(trained):
     """A layer narrower than DIRECTIONS is only turned: the distances between rows stay."""
     model, x = trained
-    z, hidden = views.row_views(model, x)
+    z, hidden = views.view_reader(model, x)(x)
     np.testing.assert_allclose(z, model.encode(x)[0], rtol=1e-5, atol=1e-6)
     layer = keras.Model(model.encoder.inputs, model.encoder.get_layer("encoder_1").output).predict(x, verbose=0)
     assert hidden.shape == layer.shape
@@ -217,7 +217,7 @@ def test_views_are_the_code_and_the_layer_before_it(trained):
 def test_views_of_a_wide_layer_keep_most_of_its_variance(trained, monkeypatch):
     model, x = trained
     monkeypatch.setattr(views, "DIRECTIONS", 3)
-    _, hidden = views.row_views(model, x)
+    _, hidden = views.view_reader(model, x)(x)
     layer = keras.Model(model.encoder.inputs, model.encoder.get_layer("encoder_1").output).predict(x, verbose=0)
     leading = np.linalg.svd(layer - layer.mean(axis=0), compute_uv=False)[:3] ** 2 / len(layer)
     np.testing.assert_allclose(hidden.var(axis=0), leading, rtol=1e-3)
@@ -225,7 +225,7 @@ def test_views_of_a_wide_layer_keep_most_of_its_variance(trained, monkeypatch):
 
 def test_views_of_equal_rows_and_of_one(small_model):
     for rows in (np.full((5, 12), 0.5, "f4"), np.full((1, 12), 0.5, "f4")):
-        for view in views.row_views(small_model(), rows):
+        for view in views.view_reader(small_model(), rows)(rows):
             assert np.all(np.isfinite(view))
             assert np.all(view == view[0])
 

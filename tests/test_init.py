@@ -239,3 +239,14 @@ def test_the_neighbours_that_a_border_parts(rng):
     nearest = np.argsort(apart, axis=1)[:, 1 : starts.NEIGHBOURS + 1]
     cut = x[:, 0] > 0
     assert starts.parted(x, asked, cut) == pytest.approx(np.mean(cut[nearest] != cut[:, None]))
+
+
+def test_more_groups_than_a_graph_is_cut_into_are_those_of_one_k_means(rng, monkeypatch):
+    z, told = rng.normal(size=(200, 3)).astype("f4"), []
+    found = starts.landmark([z, -z], 8, 3, n_landmarks=10, tell=lambda: told.append(1))
+    np.testing.assert_array_equal(found, starts.kmeans(z, 8, 3))
+    assert told == [1]
+    monkeypatch.setattr(starts, "MANY", 7)
+    monkeypatch.setattr(starts, "KMeans", lambda k, **more: pytest.fail(str(more)))
+    with pytest.raises(pytest.fail.Exception, match="'n_init': 1"):
+        starts.kmeans(z, 8, 3)

@@ -18,7 +18,7 @@ from vade_tf.training import start as starts
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings
 from vade_tf.training.store import Memory, State
-from vade_tf.training.views import own_features
+from vade_tf.training.views import feature_reader
 
 pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`")
 SMALL = {
@@ -443,7 +443,7 @@ def test_a_resumed_phase_trains_what_is_left_with_the_groups_it_had(x, asked, mo
     monkeypatch.setattr(recipe, "regrouped", lambda fitting: np.full(60, 1, np.int32))
     fitting = begin(x)
     loop.prepare(fitting, "fit", fitting.model)
-    callbacks._build_optimizer(fitting.model)
+    callbacks.build_optimizer(fitting.model)
     rows = [{"phase": "fit", "epoch": e + 1, "loss": 1.0, "seconds": 0.0} for e in range(done)]
     state = State("fit", done, callbacks.state_arrays(fitting.model), rows)
     fitting.store.save("groups", {"epoch": np.array(1), "groups": np.full(60, 2, np.int32)})
@@ -540,7 +540,7 @@ def test_missing_cells_of_a_table_count_as_the_mean_of_their_column(x):
     x[::7, 0] = np.nan
     own = networks.build_encoder(5, 2, (8,)), networks.build_decoder(5, 2, (8,))
     model = VaDE(*own, 3, Mixed([("gaussian", 1), ("categorical", 3), ("bernoulli", 1)]))
-    found = own_features(model, x)
+    found = feature_reader(model, x)(x)
     assert not found[::7, 0].any()
     known = x[~np.isnan(x[:, 0]), 0]
     filled = np.where(np.isnan(x[:, 0]), known.mean(), x[:, 0])

@@ -211,10 +211,10 @@ def test_the_state_of_an_optimizer_that_made_no_step_can_be_restored(small_model
     """Its variables are made first, once."""
     one, other = small_model(), small_model(seed=3)
     for model in (one, other):
-        callbacks._build_optimizer(model)
+        callbacks.build_optimizer(model)
     number = len(one.optimizer.variables)
     callbacks.restore_arrays(other, callbacks.state_arrays(one))
-    callbacks._build_optimizer(other)
+    callbacks.build_optimizer(other)
     assert len(other.optimizer.variables) == number
     assert_equal(callbacks.state_arrays(other), callbacks.state_arrays(one))
     fresh = small_model()

@@ -1,7 +1,6 @@
 """Streams of random numbers: what a seed and a path give, and what they never give."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,12 +27,3 @@ def test_streams_differ_and_fill_their_range():
     assert len(np.unique(folded)) == 1000
     assert folded.max() > 2**30
     assert len({seeding.generator(*stream).integers(2**62) for stream in streams}) == 1000
-
-
-@pytest.mark.parametrize("seed", [0, 7, 2**31 - 1])
-def test_the_first_replica_has_the_seed_of_the_fit_and_the_others_none_of_a_neighbouring_fit(seed):
-    replicas = [seeding.of_replica(seed, replica) for replica in range(8)]
-    assert replicas[0] == seed
-    assert all(isinstance(each, int) for each in replicas)
-    assert len(set(replicas)) == 8
-    assert all(abs(each - seed) > 1000 for each in replicas[1:])

@@ -127,7 +127,7 @@ def test_neighbours_are_read_in_the_layer_before_the_mean_code(rng, monkeypatch)
     blocks = pipeline.blocks
     monkeypatch.setattr(pipeline, "blocks", lambda rows: blocks(rows, 7))
     model, x = convolved(), rng.uniform(size=(30, 12)).astype("f4")
-    z, hidden = views.row_views(model, x)
+    z, hidden = views.view_reader(model, x)(x)
     np.testing.assert_allclose(z, model.encode(x)[0], rtol=1e-5, atol=1e-6)
     layer = keras.Model(model.encoder.inputs, model.encoder.get_layer("wide").output).predict(x, verbose=0)
     assert hidden.shape == (30, 12)
@@ -139,7 +139,7 @@ def test_without_a_single_layer_before_it_the_code_alone_is_read(rng):
     m = keras.layers.Add()([keras.layers.Dense(3)(x), keras.layers.Dense(3)(x)])
     encoder = keras.Model(x, [m, keras.layers.Dense(3)(x)])
     model, rows = VaDE(encoder, networks.build_decoder(12, 3, ()), 2), rng.uniform(size=(9, 12)).astype("f4")
-    z, hidden = views.row_views(model, rows)
+    z, hidden = views.view_reader(model, rows)(rows)
     np.testing.assert_allclose(z, model.encode(rows)[0], rtol=1e-5, atol=1e-6)
     assert hidden is None
 
@@ -155,7 +155,7 @@ def test_directions_are_found_on_a_sample_spread_over_all_rows(rng, monkeypatch)
     rows = 0.01 * rng.normal(size=(200, 12)) + 100
     rows[:100, 4] += 5 * rng.normal(size=100)
     rows[100:, 7] += 3 * rng.normal(size=100)
-    _, hidden = views.row_views(model, rows.astype("f4"))
+    _, hidden = views.view_reader(model, rows.astype("f4"))(rows.astype("f4"))
     for column, feature in ((0, 4), (1, 7)):
         assert abs(np.corrcoef(hidden[:, column], rows[:, feature])[0, 1]) > 0.99
 

@@ -14,7 +14,8 @@ from vade_tf.data import parquet, stream
 from vade_tf.data.filling import filled
 from vade_tf.data.parquet import ParquetTable
 from vade_tf.data.schema import Schema
-from vade_tf.data.stream import ArrayRows, NamedRows, TableRows
+from vade_tf.data.shards import FileRows
+from vade_tf.data.stream import NamedRows, TableRows
 
 N = 23
 
@@ -66,20 +67,19 @@ def test_rows_that_follow_one_another_are_read_once(file, monkeypatch):
 def test_the_rows_of_an_array_file(tmp_path, kind):
     x = (np.random.default_rng(0).random((30, 2, 3)) * 200).astype(kind)
     np.save(tmp_path / "x.npy", x)
-    found, expected = ArrayRows(tmp_path / "x.npy"), x.reshape(30, 6).astype("u1" if kind == "u1" else "f4")
+    found, expected = FileRows.open(tmp_path / "x.npy"), x.reshape(30, 6).astype("u1" if kind == "u1" else "f4")
     assert (len(found), found.shape, found.dtype) == (30, (30, 6), expected.dtype)
     for rows in (slice(0, 7), slice(25, 90), slice(None, None, 4), np.array([3, 1])):
         np.testing.assert_array_equal(found[rows], expected[rows])
         assert (found[rows].dtype, found[rows].dtype.isnative) == (expected.dtype, True)
 
 
-def test_a_large_array_file_takes_the_memory_of_a_block(tmp_path, monkeypatch):
+def test_a_large_array_file_takes_the_memory_of_a_block(tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((200_000, 10), "f4"))
     tracemalloc.start()
-    found = ArrayRows(tmp_path / "x.npy")
+    found = FileRows.open(tmp_path / "x.npy")
     assert sum(len(found[start : start + 1000]) for start in range(0, len(found), 1000)) == 200_000
     assert tracemalloc.get_traced_memory()[1] < 1_000_000
-    monkeypatch.setattr(stream, "STRIDE", 10_000)
     assert len(found[::1000]) == 200
     assert tracemalloc.get_traced_memory()[1] < 2_000_000
     tracemalloc.stop()
@@ -89,14 +89,14 @@ def test_a_large_array_file_takes_the_memory_of_a_block(tmp_path, monkeypatch):
 def test_what_holds_no_rows_of_numbers_is_refused(tmp_path, x):
     np.save(tmp_path / "x.npy", x)
     with pytest.raises(ValueError, match="expected numbers, n rows of D features"):
-        ArrayRows(tmp_path / "x.npy")
+        FileRows.open(tmp_path / "x.npy")
 
 
 def test_coded_rows_with_a_stride(tmp_path, monkeypatch):
     monkeypatch.setattr(stream, "STRIDE", 5)
     x = np.arange(46, dtype="f4").reshape(23, 2)
     np.save(tmp_path / "x.npy", x)
-    table = NamedRows(ArrayRows(tmp_path / "x.npy"), ["a", "b"])
+    table = NamedRows(FileRows.open(tmp_path / "x.npy"), ["a", "b"])
     rows = TableRows(table, lambda part, start: part[["b", "a"]].to_numpy(), 2)
     for step in (1, 2, 3, 7, 50):
         np.testing.assert_array_equal(rows[::step], x[::step, ::-1])

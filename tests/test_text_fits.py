@@ -24,7 +24,7 @@ def texts():
     common, own = [f"word{i}" for i in range(60)], [[f"topic{c}x{i}" for i in range(20)] for c in range(3)]
     share = r.dirichlet(np.full(60, 0.3))
     return [
-        " ".join([*r.choice(common, r.integers(10, 60), p=share), *r.choice(own[c], r.integers(4, 15))]) for c in TOPICS
+        " ".join([*r.choice(common, r.integers(10, 60), p=share), *r.choice(own[c], r.integers(8, 25))]) for c in TOPICS
     ]
 
 

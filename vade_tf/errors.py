@@ -18,6 +18,10 @@ class DivergedError(RuntimeError):
     """Training stopped because the loss is no longer a finite number."""
 
 
+class ClusterError(RuntimeError):
+    """Training among several processes stopped because another of them did, or cannot be reached."""
+
+
 class UnitsWarning(UserWarning):
     """Rows are in other units than those a model was trained on, or hold what it has not seen."""
 

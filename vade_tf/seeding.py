@@ -24,8 +24,3 @@ def several(seed: int, n: int, *path: int) -> list[int]:
 def generator(seed: int, *path: int) -> np.random.Generator:
     """A NumPy generator of the stream that `path` names."""
     return np.random.default_rng((seed, *path))
-
-
-def of_replica(seed, replica):
-    """The seed of one replica of a distributed training; numbers or tensors. Replica 0 has that of the fit."""
-    return seed + 1_000_003 * replica

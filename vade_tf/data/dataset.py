@@ -3,6 +3,7 @@
 import math
 import reprlib
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Protocol, Self
@@ -10,7 +11,8 @@ from typing import Protocol, Self
 import numpy as np
 import scipy.sparse
 
-from vade_tf.data.sparse import Rows, SparseRows
+from vade_tf.data.shards import FileRows, is_file
+from vade_tf.data.sparse import Rows, SparseRows, part
 from vade_tf.errors import InputError, cited, whole_number
 from vade_tf.reading import memory
 
@@ -41,7 +43,7 @@ class Observations:
     """Rows to cluster, checked: made by `observe`.
 
     Attributes:
-        x: raw features, [n, D], uint8 or float32; `x[rows]` is dense whether or not the whole is kept sparse.
+        x: raw features, [n, D], uint8 or float32; `x[rows]` is dense, also where the whole is sparse or in its file.
         low, high: smallest and largest value (of a part of the rows: those of the whole).
         image_shape: (height, width) where a row is a grey image, else None.
         likelihood: the name of the one these rows ask for, or "auto": as their values allow, see `likelihood.choose`.
@@ -62,25 +64,28 @@ class Observations:
     @cached_property
     def has_holes(self) -> bool:
         """Whether x holds NaN, in missing cells."""
-        return self.schema is not None and isinstance(self.x, np.ndarray) and bool(np.isnan(self.x).any())
+        return self.schema is not None and _has_holes(self.x)
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of every feature without its missing cells, float64 [D] each; of none 0."""
+        return self._moments
+
+    @cached_property
+    def _moments(self) -> tuple[np.ndarray, np.ndarray]:
         if isinstance(self.x, SparseRows):
             from sklearn.utils.sparsefuncs import mean_variance_axis
 
             mean, variance = (part.astype(np.float64) for part in mean_variance_axis(self.x.matrix, axis=0))
             return mean, np.sqrt(variance)
-        if self.has_holes:
-            blocks = [self.x[start : start + CHECK_ROWS] for start in range(0, len(self.x), CHECK_ROWS)]
-            held = np.maximum(sum((~np.isnan(block)).sum(axis=0) for block in blocks), 1)
-            mean = sum(np.nansum(block, axis=0, dtype=np.float64) for block in blocks) / held
-            return mean, np.sqrt(sum(np.nansum((block - mean) ** 2, axis=0) for block in blocks) / held)
+        if self.has_holes or isinstance(self.x, FileRows):
+            held = np.maximum(sum((~np.isnan(block)).sum(axis=0) for block in _blocks(self.x)), 1)
+            mean = sum(np.nansum(block, axis=0, dtype=np.float64) for block in _blocks(self.x)) / held
+            return mean, np.sqrt(sum(np.nansum((block - mean) ** 2, axis=0) for block in _blocks(self.x)) / held)
         return self.x.mean(axis=0, dtype=np.float64), self.x.std(axis=0, dtype=np.float64)
 
     def part(self, rows: np.ndarray) -> Self:
         """The given rows, by their numbers."""
-        return replace(self, x=self.x.part(rows) if isinstance(self.x, SparseRows) else self.x[rows])
+        return replace(self, x=part(self.x, rows))
 
 
 @dataclass(frozen=True)
@@ -111,8 +116,8 @@ class Dataset(Observations):
     def fingerprint(self) -> dict:
         """Source, shape and checksum: tells whether rows are those of an earlier run, sparse or dense."""
         checksum = 0
-        for start in range(0, len(self.x), CHECK_ROWS):
-            checksum = zlib.crc32(np.ascontiguousarray(self.x[start : start + CHECK_ROWS]).data, checksum)
+        for block in _blocks(self.x):
+            checksum = zlib.crc32(np.ascontiguousarray(block).data, checksum)
         return {"source": self.source, "rows": len(self.x), "features": self.x.shape[1], "crc32": checksum}
 
     def part(self, rows: np.ndarray) -> Self:
@@ -165,8 +170,9 @@ def observe(
 
     Args:
         x: features, [n, D], or grey images, [n, height, width] or [n, height, width, 1]; any number type. Images of
-            several channels become plain rows. A SciPy sparse matrix stays sparse. The columns of a DataFrame may hold
-            numbers, categories, truth values and dates, and empty cells: see `schema.Schema`.
+            several channels become plain rows. A SciPy sparse matrix stays sparse, and what a `numpy.memmap` maps stays
+            in its file. The columns of a DataFrame may hold numbers, categories, truth values and dates, and empty
+            cells: see `schema.Schema`.
         likelihood: what the rows ask for, see `Observations`.
         image_shape: (height, width) of rows that are grey images; three-dimensional x gives it itself.
         standardise: False leaves Gaussian features in the units they come in.
@@ -186,18 +192,21 @@ def observe(
         x, _ = schema.encode(x, argument)
     if scipy.sparse.issparse(x):
         x = SparseRows(x)
-    elif not isinstance(x, (np.ndarray, SparseRows)):
+    elif not isinstance(x, (np.ndarray, SparseRows, FileRows)):
         try:
             x = np.asarray(x)
         except (TypeError, ValueError) as error:
             raise InputError(f"{argument}: expected a matrix of n rows and D features ({cited(error)})") from error
-    if image_shape is None and (len(x.shape) == 3 or (len(x.shape) == 4 and x.shape[3] == 1)):
-        image_shape = x.shape[1:3]
+    form = (len(x), *x.row_shape) if isinstance(x, FileRows) else x.shape
+    if image_shape is None and (len(form) == 3 or (len(form) == 4 and form[3] == 1)):
+        image_shape = form[1:3]
     if len(x.shape) < 2 or 0 in x.shape:
         raise InputError(f"{argument}: expected a matrix of n rows and D features, got shape {x.shape}")
     if x.dtype.kind not in "biuf":
         raise InputError(f"{argument}: expected numbers, got {x.dtype}; encode text and categories as numbers first")
-    if not isinstance(x, SparseRows):
+    if is_file(x):
+        x = FileRows(x, argument)
+    elif isinstance(x, np.ndarray):
         x = x.reshape(len(x), -1)
     if 4 * x.shape[1] * min(len(x), CHECK_ROWS) > memory():
         raise InputError(f"{argument}: expected rows that fit in memory, got {x.shape[1]:,} features; choose some")
@@ -216,11 +225,22 @@ def observe(
         x = SparseRows(x.matrix.astype(kind)) if isinstance(x, SparseRows) else x.astype(kind)
     shape = None if image_shape is None else tuple(image_shape)
     one_family = not families or {family for family, _ in families} == {"gaussian"}
-    whole = not families or isinstance(x, SparseRows) or not np.isnan(x).any()
+    whole = not families or not _has_holes(x)
     length = _common_length(x) if standardise and shape is None and one_family and whole else 0.0
     if length:  # directions, whose features have one unit: on average each gets the square 1
         return Observations(x, low, high, shape, likelihood, False, math.sqrt(x.shape[1]) / length, schema)
     return Observations(x, low, high, shape, likelihood, standardise, schema=schema)
+
+
+def _blocks(x: Rows) -> Iterator[np.ndarray]:
+    """Dense rows, a few at a time, in their order."""
+    for start in range(0, len(x), CHECK_ROWS):
+        yield x[start : start + CHECK_ROWS]
+
+
+def _has_holes(x: Rows) -> bool:
+    """Whether dense rows hold NaN."""
+    return not isinstance(x, SparseRows) and any(np.isnan(block).any() for block in _blocks(x))
 
 
 def _common_length(x: Rows) -> float:
@@ -231,7 +251,8 @@ def _common_length(x: Rows) -> float:
         if isinstance(x, SparseRows):
             square = x.matrix[rows].power(2, dtype=np.float64).sum(axis=1)
         else:
-            square = np.einsum("nd,nd->n", x[rows], x[rows], dtype=np.float64)
+            block = x[rows]
+            square = np.einsum("nd,nd->n", block, block, dtype=np.float64)
         if (found := square[square > 0]).size:
             low, high = min(low, float(found.min())), max(high, float(found.max()))
             if low < (1 - ALIKE) * high:

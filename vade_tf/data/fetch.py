@@ -119,7 +119,7 @@ def _complete(remote: Remote, folder: Path, patience: Patience) -> None:
     if file.is_file():
         _say(f"{file} is damaged, its checksum is not {remote.checksum}: downloading it again")
     folder.mkdir(parents=True, exist_ok=True)
-    _sweep(folder)
+    sweep(folder)
     for seconds in (*PAUSES, None):
         try:
             return _download(remote, file, patience)
@@ -165,8 +165,8 @@ def _digest(kind: str):
     return hashlib.new(kind, usedforsecurity=False)  # MD5 also where a system forbids it for security
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what downloads that were killed have left; one in progress was written to a short while ago."""
+def sweep(folder: Path) -> None:
+    """Remove what writers that were killed have left; a file in progress was written to a short while ago."""
     for pattern in LEFTOVERS:
         for file in folder.glob(pattern):
             with suppress(OSError):  # gone already, or another user's

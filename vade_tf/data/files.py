@@ -15,6 +15,7 @@ from vade_tf.data.dataset import Coded, Dataset, build
 from vade_tf.data.genes import Genes
 from vade_tf.data.pictures import Pictures
 from vade_tf.data.schema import Schema
+from vade_tf.data.shards import stays_in_file
 from vade_tf.data.texts import Texts, lines_of
 from vade_tf.errors import InputError, cited
 from vade_tf.paths import usable
@@ -135,6 +136,8 @@ def coded(values: dict) -> Coded:
 
 
 def _table(file: Path, kind: str, labels, likelihood: str, asked: dict, schema, plain: bool) -> Dataset:
+    if kind == ".parquet" and asked["text"] is None and isinstance(schema, Schema | None) and _is_large(file):
+        return _from_file(file, labels, likelihood, asked, schema, plain)
     if kind == ".parquet":
         table, notice = tables.read_parquet(file), ""
     else:
@@ -161,6 +164,33 @@ def _table(file: Path, kind: str, labels, likelihood: str, asked: dict, schema, 
         schema = replace(schema, dropped={**schema.dropped, **reasons})
         notes = schema.describe()
     return build(x, y, schema=schema, notice=_notice(notice, notes), **about)
+
+
+def _is_large(file: Path) -> bool:
+    """Whether the features of a .parquet table are to stay in a file."""
+    try:
+        from vade_tf.data.converted import rows_and_columns
+    except ImportError:  # said by what reads it
+        return False
+    return stays_in_file(*rows_and_columns(file), "float32")
+
+
+def _from_file(file: Path, labels, likelihood: str, asked: dict, schema: Schema | None, plain: bool) -> Dataset:
+    """`_table` of a .parquet file that does not fit in memory."""
+    from vade_tf.data import converted
+
+    others, coding = {"labels": labels, "id": asked["id"]}, schema
+    columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
+    table, _, reasons = tables.pick(converted.sampled(file), columns, drop, others, file)
+    y, ids = (None if name is None else converted.column(file, name).to_numpy(str) for name in others.values())
+    notes: list[str] = []
+    if coding is None and not plain:
+        coding = schema = Schema.infer(table, "data")
+        schema = replace(schema, dropped={**schema.dropped, **reasons})
+        notes = [*schema.describe(), f"what the columns are was seen on {len(table):,} of the rows"]
+    x, told = converted.converted(file, coding or Schema.numbers(table, "data"))
+    about: dict = {"name": _name(file), "source": str(file), "likelihood": likelihood, "ids": ids}
+    return build(x, y, schema=schema, notice=_notice(told, notes), **about)
 
 
 def _cells(

@@ -1,20 +1,60 @@
 """Rows -> tf.data batches: index batches, then one gather a batch from the raw array, dense also where it is sparse.
 
+Rows that stay in their file are gathered from a buffer of them, which is read while the one before is used.
+
 The order of an epoch and the augmentation of a batch are pure functions of (seed, epoch, batch), so a run that was
 killed continues with exactly the batches it would have seen.
 """
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 
-from vade_tf.data.sparse import Rows, SparseRows
+from vade_tf.data.shards import FileRows, Shuffle
+from vade_tf.data.sparse import Rows
 
 ROTATION = 10.0  # degrees either way
 SHIFT = 1 / 14  # of height and width either way: two pixels of 28
 ZOOM = 0.1  # share either way
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Which of the equal slices of every batch to deliver, one after the other: those of the devices of this process.
+
+    Attributes:
+        own: numbers of the slices.
+        of: how many there are.
+    """
+
+    own: range = range(1)
+    of: int = 1
+
+    def batches(self, order: tf.Tensor, batch_size: int, first: int | tf.Tensor) -> tf.data.Dataset:
+        """Slices of the batches of row numbers in this order [n]: (numbers, which slice, number of the batch).
+
+        Args:
+            order: row numbers.
+            batch_size: rows of a whole batch.
+            first: number of the first batch.
+        """
+        each = len(self.own)
+
+        def cut(k, number):  # of batch k the slice of this number
+            batch = order[k * batch_size : (k + 1) * batch_size]
+            if self.of == 1:
+                return batch
+            size = -(-tf.size(batch) // self.of)
+            places = (tf.cast(number, tf.int32) * size + tf.range(size)) % tf.size(batch)
+            return tf.gather(batch, places)
+
+        steps = (tf.size(order, tf.int64) + batch_size - 1) // batch_size
+        numbers = tf.data.Dataset.range(steps * each).map(lambda i: (i // each, self.own.start + i % each))
+        return numbers.map(lambda k, number: (cut(k, number), number, first + k))
 
 
 def steps_per_epoch(n: int, batch_size: int) -> int:
@@ -32,6 +72,7 @@ def training_batches(
     image_shape: tuple[int, int] | None = None,
     passes: int = 1,
     numbers: np.ndarray | None = None,
+    slices: Slices | None = None,
 ) -> tf.data.Dataset:
     """Shuffled batches of the given epochs, one epoch after the other.
 
@@ -44,30 +85,80 @@ def training_batches(
         image_shape: (height, width) to augment rows as grey images, None for no augmentation.
         passes: how often an epoch reads all rows, each time in another order.
         numbers: of the rows that are read, int [m]; default all.
+        slices: of each batch, where several devices share it. The first rows of a batch that cannot be shared evenly
+            are in it twice. Default: whole batches.
 
     Returns:
         Batches of x, or (x, hints); with augmentation the pair (augmented x, x) stands for x.
     """
+    span, slices = range(epochs.start * passes, epochs.stop * passes), slices or Slices()
+
+    def seen(batch, number, step):  # a slice of this number
+        if image_shape is None:
+            return batch
+        two = tf.stack([tf.cast(seed, tf.int64), step])
+        return augment(batch, image_shape, two, number, slices.of), batch
+
+    if isinstance(x, FileRows):
+        own = slice(None) if numbers is None else numbers
+        return _from_file(x.part(own), batch_size, seed, span, None if hints is None else hints[own], slices, seen)
     read = None if numbers is None else tf.constant(numbers)
     n = len(x) if numbers is None else len(numbers)
-    steps = steps_per_epoch(n, batch_size)
-    rows = _gatherer(x)
+    rows, steps = _gatherer(x), steps_per_epoch(n, batch_size)
     groups = None if hints is None else tf.constant(hints)
 
     def batches_of(number):  # of a pass, counted from the first epoch on
         order = tf.random.experimental.stateless_shuffle(tf.range(n), seed=tf.stack([tf.cast(seed, tf.int64), number]))
         order = order if read is None else tf.gather(read, order)
-        index = tf.data.Dataset.range(steps)
-        return index.map(lambda k: (order[k * batch_size : (k + 1) * batch_size], number * steps + k))
+        return slices.batches(order, batch_size, number * steps)
 
-    def gather(indices, step):
-        batch = rows(indices)
-        if image_shape is not None:
-            batch = (augment(batch, image_shape, seed=tf.stack([tf.cast(seed, tf.int64), step])), batch)
+    def gather(indices, number, step):
+        batch = seen(rows(indices), number, step)
         return batch if groups is None else (batch, tf.gather(groups, indices))
 
-    batches = tf.data.Dataset.range(epochs.start * passes, epochs.stop * passes).flat_map(batches_of)
+    batches = tf.data.Dataset.range(span.start, span.stop).flat_map(batches_of)
     return batches.map(gather, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+
+def _from_file(x: FileRows, batch_size: int, seed: int, span: range, hints, slices: Slices, seen) -> tf.data.Dataset:
+    """`training_batches` of rows in a file, for a span of passes: one buffer is read ahead."""
+    shuffle = Shuffle(len(x), x.shape[1] * x.dtype.itemsize, batch_size, seed)
+    known = np.zeros(0, np.int32) if hints is None else hints
+
+    def read():
+        for number in span:
+            step = number * steps_per_epoch(len(x), batch_size)
+            for rows, order in shuffle.buffers(number):
+                yield x[rows], known[rows] if len(known) else known, order, step
+                step += steps_per_epoch(len(rows), batch_size)
+
+    kinds = ((None, x.shape[1]), x.dtype), ((None,), known.dtype), ((None,), tf.int64), ((), tf.int64)
+    buffers = tf.data.Dataset.from_generator(read, output_signature=tuple(tf.TensorSpec(*kind) for kind in kinds))
+
+    def batches_of(rows, groups, order, first):
+        return slices.batches(order, batch_size, first).map(lambda *batch: (rows, groups, *batch))
+
+    def gather(rows, groups, indices, number, step):
+        batch = seen(tf.gather(rows, indices), number, step)
+        return batch if hints is None else (batch, tf.gather(groups, indices))
+
+    batches = buffers.prefetch(1).flat_map(batches_of)
+    return batches.map(gather, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+
+@contextmanager
+def reading(x: Rows) -> Iterator[None]:
+    """Says what is wrong with the file of the rows where it is that by which tf.data fails.
+
+    Raises:
+        InputError: the file has changed.
+    """
+    try:
+        yield
+    except tf.errors.OpError:
+        if isinstance(x, FileRows):
+            x.check()
+        raise
 
 
 def ordered_batches(x: Rows, batch_size: int = 1024) -> tf.data.Dataset:
@@ -85,8 +176,8 @@ def blocks(x: Rows, size: int = 1024) -> Iterator[np.ndarray]:
 
 
 def _gatherer(x: Rows) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Row numbers [batch] -> dense rows [batch, D]. A sparse matrix stays in SciPy and is never copied."""
-    if not isinstance(x, SparseRows):
+    """Row numbers [batch] -> dense rows [batch, D]. A sparse matrix stays in SciPy, rows of a file in the file."""
+    if isinstance(x, np.ndarray):
         rows = tf.constant(x)
         return lambda indices: tf.gather(rows, indices)
 
@@ -97,19 +188,24 @@ def _gatherer(x: Rows) -> Callable[[tf.Tensor], tf.Tensor]:
     return gather
 
 
-def augment(x: tf.Tensor, image_shape: tuple[int, int], seed) -> tf.Tensor:
+def augment(x: tf.Tensor, image_shape: tuple[int, int], seed, number=0, of: int = 1) -> tf.Tensor:
     """One random affine map a row: rotation, zoom and shift, bilinear, black outside.
 
     Args:
         x: grey images as rows, [batch, height * width], uint8 or float32.
         image_shape: (height, width).
         seed: two integers; same seed, same maps.
+        number, of: where the rows are only a slice of a batch: its number, and that of all slices. Each row gets the
+            map that it has in the whole batch.
 
     Returns:
         Rows of the same shape and type.
     """
     height, width = image_shape
-    u = tf.random.stateless_uniform((tf.shape(x)[0], 4), seed, minval=-1.0, maxval=1.0)  # [batch, 4]
+    size = tf.shape(x)[0]
+    u = tf.random.stateless_uniform((of * size, 4), seed, minval=-1.0, maxval=1.0)  # [batch, 4]
+    if of > 1:
+        u = u[tf.cast(number, tf.int32) * size :][:size]
     angle, zoom = u[:, 0] * (ROTATION * math.pi / 180), 1.0 + ZOOM * u[:, 1]
     cos, sin = zoom * tf.cos(angle), zoom * tf.sin(angle)
     centre_x, centre_y = (width - 1) / 2, (height - 1) / 2

@@ -1,7 +1,9 @@
-"""`SparseRows`: a large matrix that is mostly zeros, kept as it is and read a few dense rows at a time."""
+"""`SparseRows`: a large matrix that is mostly zeros, kept as it is and read a few dense rows at a time; and `Rows`."""
 
 import numpy as np
 import scipy.sparse
+
+from vade_tf.data.shards import FileRows
 
 
 class SparseRows:
@@ -45,4 +47,9 @@ class SparseRows:
         return SparseRows(self.matrix[rows])
 
 
-Rows = np.ndarray | SparseRows
+Rows = np.ndarray | SparseRows | FileRows
+
+
+def part(x: Rows, rows: np.ndarray | slice) -> Rows:
+    """The given rows, kept as all of them are: in memory, sparse or in their file."""
+    return x[rows] if isinstance(x, np.ndarray) else x.part(rows)

@@ -19,6 +19,7 @@ import math
 import tensorflow as tf
 
 LOG_2PI = math.log(2.0 * math.pi)
+WIDE = 4096  # numbers of the components' means, K times latent, from which on sums over them are matrix products
 
 
 def log_normal(z, mu, log_sigma2):
@@ -32,6 +33,9 @@ def log_normal(z, mu, log_sigma2):
     Returns:
         Log densities in nats, [batch, K].
     """
+    if _wide(mu):
+        log_volume = tf.reduce_sum(log_sigma2 + LOG_2PI, axis=-1)  # [K]
+        return -0.5 * (_squares(z, tf.zeros_like(z), mu, log_sigma2) + log_volume)
     squared = (z[:, None, :] - mu) ** 2 * tf.exp(-log_sigma2)  # [batch, K, latent]
     return -0.5 * tf.reduce_sum(squared + log_sigma2 + LOG_2PI, axis=-1)
 
@@ -52,10 +56,34 @@ def rate_z(log_gamma, m, log_s2, mu, log_sigma2):
     Returns:
         Nats per row, [batch].
     """
+    if _wide(mu):
+        squares = _squares(m, tf.exp(log_s2), mu, log_sigma2)  # [batch, K]
+        volumes = tf.reduce_sum(log_sigma2, axis=-1) - tf.reduce_sum(log_s2 + 1.0, axis=-1, keepdims=True)
+        return tf.reduce_sum(tf.exp(log_gamma) * 0.5 * (volumes + squares), axis=-1)
     m, log_s2 = m[:, None, :], log_s2[:, None, :]  # [batch, 1, latent]
     ratio = tf.exp(log_s2 - log_sigma2) + (m - mu) ** 2 * tf.exp(-log_sigma2)  # [batch, K, latent]
     kl = 0.5 * tf.reduce_sum(log_sigma2 - log_s2 + ratio - 1.0, axis=-1)  # [batch, K]
     return tf.reduce_sum(tf.exp(log_gamma) * kl, axis=-1)
+
+
+def _wide(mu) -> bool:
+    """Whether components [K, latent] are so many that a tensor [batch, K, latent] is to be avoided.
+
+    Those that depend on the row, [batch, K, latent] themselves (GMVAE), are not.
+    """
+    return len(mu.shape) == 2 and None not in mu.shape and math.prod(mu.shape) > WIDE
+
+
+def _squares(m, s2, mu, log_sigma2):
+    """sum_d ((m - mu_c)^2 + s2) / sigma2_c by two matrix products: [batch, latent] and [K, latent] twice -> [batch, K].
+
+    m^2, 2 m mu_c and mu_c^2 cancel where a code lies near a narrow component, so they are summed in float64.
+    """
+    kind = m.dtype
+    m, s2, mu, log_sigma2 = (tf.cast(part, tf.float64) for part in (m, s2, mu, log_sigma2))
+    precision = tf.exp(-log_sigma2)  # [K, latent]
+    products = tf.matmul(m**2 + s2, precision, transpose_b=True) - 2 * tf.matmul(m, mu * precision, transpose_b=True)
+    return tf.cast(products + tf.reduce_sum(mu**2 * precision, axis=-1), kind)
 
 
 def rate_c(log_gamma, log_pi):

@@ -11,7 +11,6 @@ from vade_tf.errors import InputError, whole_number
 from vade_tf.model import choice, elbo, networks
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.prior import GaussianMixturePrior, check_clusters
-from vade_tf.seeding import of_replica
 
 NOISE_RATE = 0.02  # share that a batch has in the variance that a likelihood learns
 LEAST_NOISE = 0.01  # of it, where features have variance 1: a column explained to the last digit would drown the others
@@ -44,7 +43,7 @@ class VaDE(keras.Model):
             `keras.layers.Rescaling(1 / 255, dtype="float32")`; applied wherever the model takes x. Default: none, x is
             taken as it is.
         guide_weight: weight of the hints, nats per nat; a weight of the model, so a callback can change it.
-        seed: noise of step t is a pure function of (seed, t); two runs with one seed are equal.
+        seed: noise of step t is a pure function of (seed, t); two runs with one seed are equal, on one device or many.
 
     Raises:
         ValueError: unknown likelihood, networks that do not fit, or K below 1.
@@ -214,6 +213,9 @@ class VaDE(keras.Model):
     def _learn_variance(self, x, parameters):
         """Move the variance of p(x|z) a step towards the optimum of this batch, to which no gradient flows."""
         found = self.likelihood.variance(x, tf.stop_gradient(parameters))
+        context = tf.distribute.get_replica_context()
+        if context.num_replicas_in_sync > 1:
+            found = context.all_reduce(tf.distribute.ReduceOp.MEAN, found)
         sigma2 = tf.exp(tf.convert_to_tensor(self.log_sigma2_x))
         self.set_variance(sigma2 + self.noise_rate * (found - sigma2))
 
@@ -328,9 +330,11 @@ class VaDE(keras.Model):
                 "leave them out, or pass hints=True to train on them"
             )
         view, x = x if isinstance(x, (tuple, list)) else (x, x)
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        shape = (tf.shape(x)[0], self.prior.latent_dim)
-        noise = tf.random.stateless_normal(shape, seed=tf.stack([of_replica(self.seed, replica), step]))
+        context = tf.distribute.get_replica_context()
+        rows, replicas = tf.shape(x)[0], context.num_replicas_in_sync
+        noise = tf.random.stateless_normal((replicas * rows, self.prior.latent_dim), tf.stack([self.seed, step]))
+        if replicas > 1:  # a row has the noise that it has in the whole batch
+            noise = noise[context.replica_id_in_sync_group * rows :][:rows]
         if hints is not None:
             hints = self._checked(hints)
         terms = self.elbo_terms(x, noise, view, hints, training)

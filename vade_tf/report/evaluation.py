@@ -5,7 +5,7 @@ Knows no figure, no page and no training.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -27,6 +27,7 @@ from vade_tf.runs.load import load
 from vade_tf.seeding import generator
 from vade_tf.training.posterior import Assignments, Posterior, assignments, posterior
 
+MOST = 1 << 24  # numbers that are kept of all rows: codes and responsibilities
 IWAE_SAMPLES = (1, 50, 5000)
 IWAE_ROWS = 64  # 5,000 decodings a row: 0.13 s each for MNIST and the paper's network on two cores
 SILHOUETTE_ROWS = 2000  # its cost is quadratic
@@ -66,6 +67,10 @@ def evaluate_run(path: str | Path, *, step: Callable[[str], None] = lambda name:
     model = load(path)
     check_width(run, model)
     dataset, seen = load_rows(run, model, **where)
+    n = len(dataset.x)
+    dataset, drawn = some_of(dataset, run.config.latent_dim + training["n_clusters"])
+    if drawn is not None:  # of rows that were trained on in part it is not counted which of them are drawn
+        seen = len(dataset.x) if seen == n else None
     step(f"encoding {len(dataset.x):,} rows")
     found = findings(model, dataset.x)
     facts = {
@@ -79,9 +84,30 @@ def evaluate_run(path: str | Path, *, step: Callable[[str], None] = lambda name:
         "health": training["health"],
         "remedies": training["remedies"],
         "choice": training.get("choice"),
+        **({} if drawn is None else {"drawn_from": n}),
     }
     result = {**facts, **evaluate(model, dataset, found, step=step)}
+    if drawn is not None and result["lowest_density_rows"] is not None:
+        result["lowest_density_rows"] = drawn[result["lowest_density_rows"]].tolist()
     return Evaluation(run, model, dataset, found, training, history, result)
+
+
+def some_of(dataset: Dataset, width: int) -> tuple[Dataset, np.ndarray | None]:
+    """The rows to evaluate: all, or as many, drawn, as keep what is said of them in memory.
+
+    Args:
+        dataset: all rows; those drawn keep their number as their id where they have none.
+        width: numbers that are kept of each row.
+
+    Returns:
+        The rows, and their numbers where they are not all of them.
+    """
+    n = len(dataset.x)
+    rows = subset(n, MOST // width, seed=0)
+    if len(rows) == n:
+        return dataset, None
+    some = dataset.part(rows)
+    return (some if some.ids is not None else replace(some, ids=rows.astype(str))), rows
 
 
 def findings(model: keras.Model, x: Rows) -> Assignments:

@@ -57,7 +57,8 @@ def load_rows(
         whole = load_whole(config, run)
     except InputError as error:
         raise InputError(f"{run.path}: its data cannot be loaded; say where they are with {ways} ({error})") from error
-    trained = whole.part(numbers_of(run.config, len(whole.x))[0])
+    numbers = numbers_of(run.config, len(whole.x))[0]
+    trained = whole if len(numbers) == len(whole.x) else whole.part(numbers)
     expected = run.data
     facts = ("rows", "features", "crc32")
     if any(trained.fingerprint[name] != expected[name] for name in facts):
@@ -73,7 +74,6 @@ def load_rows(
             f"test: expected a run on the full {' or '.join(TEST_ROWS)}, which have a test half, got "
             f"{len(whole.x)} rows of {whole.name} from {whole.source}"
         )
-    numbers = numbers_of(run.config, len(whole.x))[0]
     return whole.part(np.arange(len(whole.x) - size, len(whole.x))), int(np.sum(numbers >= len(whole.x) - size))
 
 

@@ -84,6 +84,8 @@ class TrainConfig(Settings):
                 raise InputError(f"{name}: goes with data=FILE; named data sets have no columns to choose from")
         if self.clusters == AUTO and self.model != "vade":
             raise InputError(f"clusters: expected a number, which model={self.model!r} needs, got 'auto'")
+        if self.distribute != "none" and self.model != "vade":
+            raise InputError(f"distribute: expected model='vade', which alone shares batches, got {self.model!r}")
         if self.clusters == AUTO and self.hints is not None:
             raise InputError("hints: name groups of a known number of clusters; give clusters a number, not 'auto'")
         if self.hints is not None and self.model != "vade":

@@ -17,8 +17,9 @@ from vade_tf.data import tables
 from vade_tf.data.dataset import Coded
 from vade_tf.data.files import load_file, readable
 from vade_tf.data.schema import Schema
+from vade_tf.data.shards import FileRows
 from vade_tf.data.sparse import SparseRows
-from vade_tf.data.stream import ArrayRows, NamedRows, TableRows
+from vade_tf.data.stream import NamedRows, TableRows
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model.choice import check_units
 from vade_tf.runs.assignments import numbered
@@ -44,7 +45,7 @@ class Incoming(NamedTuple):
         names: what the rows are called, [n], or the column of the table that says it; None: they are numbered.
     """
 
-    x: np.ndarray | SparseRows | ArrayRows | TableRows
+    x: np.ndarray | SparseRows | FileRows | TableRows
     table: Any = None
     names: pandas.Series | str | None = None
 
@@ -99,7 +100,7 @@ def opened(
 
 
 def _of_array(schema: Coded | None, file: Path) -> Incoming:
-    rows = ArrayRows(file)
+    rows = FileRows.open(file)
     if not isinstance(schema, Schema):
         return Incoming(rows)
     names = [column.name for column in schema.columns]

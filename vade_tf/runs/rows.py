@@ -8,6 +8,7 @@ from vade_tf.data.dataset import Dataset
 from vade_tf.data.files import load_file
 from vade_tf.data.images import BUNDLED
 from vade_tf.data.named import DATASETS
+from vade_tf.data.shards import FileRows, stays_in_file
 from vade_tf.errors import InputError, cited
 from vade_tf.paths import usable
 from vade_tf.reading import plain_array
@@ -84,13 +85,21 @@ def load_rows(config: TrainConfig, whole: Dataset | None = None) -> RunRows:
     numbers, others = numbers_of(config, len(dataset.x))
     aside = dataset.part(others) if len(others) else None
     if len(numbers) < len(dataset.x):
-        dataset = dataset.part(numbers)
+        dataset = held_in_memory(dataset.part(numbers))
     if isinstance(clusters, int) and clusters > len(dataset.x):
         raise InputError(f"clusters: expected at most the number of rows, {len(dataset.x)}, got {clusters}")
     # a run on the bundled digits stays with them, network or not
     where = BUNDLED if dataset.source == BUNDLED else config.data_dir
     config = replace(config, clusters=clusters, data_dir=where)
     return RunRows(config, dataset, aside, _load_hints(config), numbers)
+
+
+def held_in_memory(dataset: Dataset) -> Dataset:
+    """The same rows, read from their file where they are few enough."""
+    x = dataset.x
+    if not isinstance(x, FileRows) or stays_in_file(*x.shape, x.dtype):
+        return dataset
+    return replace(dataset, x=x[:])
 
 
 def numbers_of(config: TrainConfig, n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -75,6 +75,8 @@ class Study:
         Raises:
             InputError: rows or settings that cannot be used, or a folder that is not empty or cannot be written.
         """
+        if config.distribute == "multiworker":
+            raise InputError("distribute: multiworker trains one run; expected one of clusters, seeds and restarts")
         out, whole = usable(out, "out"), load_whole(config) if whole is None else whole
         rows = load_rows(config, whole)
         train.filled(rows.config, rows)

@@ -1,6 +1,7 @@
 """A run: rows, then a fit whose store is the run folder, then what the folder is to hold; can be resumed."""
 
 import importlib.metadata
+import json
 import platform
 import reprlib
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas
+import tensorflow as tf
 
 from vade_tf import metrics
 from vade_tf.data import pipeline
@@ -26,7 +28,7 @@ from vade_tf.runs.rows import RunRows, load_rows, load_whole
 from vade_tf.runs.tensorboard import Board, Views
 from vade_tf.serving import export as exporting
 from vade_tf.systems import registry
-from vade_tf.training import callbacks, device, recipe
+from vade_tf.training import callbacks, cluster, device, distribute, extension, recipe
 from vade_tf.training.choosing import numbers_tried
 from vade_tf.training.given import check_room, checked_hints
 from vade_tf.training.loop import AUTOENCODER, PLAIN_VAE, Fitted, model_groups
@@ -62,7 +64,8 @@ def train(
         without labels), elbo, distortion, rate_z, rate_c (nats a row, over all rows; None without a bound), health
         (what is wrong with the result, a sentence each), remedies (what was done during training, a sentence each),
         choice (where the number of clusters was chosen: the fields of `training.choosing.Choice`), epochs by phase as
-        trained, seconds by phase, device, precision, jit, versions.
+        trained, seconds by phase, device, precision, jit, versions. Nothing on a worker that is not the chief, which
+        writes nothing, either.
 
     Raises:
         InputError: data or settings that cannot be used, or a folder that cannot be written; nothing is written then.
@@ -70,6 +73,8 @@ def train(
     """
     if not isinstance(config, TrainConfig):
         raise InputError(f"config: expected TrainConfig(...), got {reprlib.repr(config)}")
+    if not distribute.chief(strategy := cluster.strategy(config.distribute)):
+        return follow(strategy, reporter or Silent())
     rows = load_rows(config, whole)
     config = filled(rows.config, rows)
     with held(out, "out", new=True):
@@ -93,6 +98,8 @@ def resume(
         InputError: no run there, a finished one, a damaged file, or data that are not those it began with.
     """
     run = Run.open(out)
+    if not distribute.chief(strategy := cluster.strategy(run.config.distribute)):
+        return follow(strategy, reporter or Silent())
     with held(out, "resume"):
         if run.finished:
             raise InputError(f"resume: {out} holds a finished run; nothing is left to do")
@@ -103,6 +110,33 @@ def resume(
         rows = load_rows(run.config, load_whole(run.config, run) if whole is None else whole)
         run.check_data(rows.dataset.fingerprint, "resume")
         return _fit(run, rows, reporter or Silent(), extra, export)
+
+
+def follow(strategy: tf.distribute.Strategy, reporter: Silent) -> dict:
+    """Train as a worker that is not the chief: with the chief's settings, on the same rows, and write nothing.
+
+    Args:
+        strategy: of the workers.
+        reporter: hears who leads.
+
+    Returns:
+        Nothing: {}.
+
+    Raises:
+        InputError: the rows here are not the chief's.
+        ClusterError: another worker has stopped.
+    """
+    told = distribute.from_chief(strategy, dict)
+    assert told is not None
+    config = TrainConfig.of(json.loads(str(told["config"])))
+    rows = load_rows(config)
+    mine, expected = rows.dataset.fingerprint, json.loads(str(told["data"]))
+    if {**mine, "source": ""} != {**expected, "source": ""}:
+        raise InputError(f"data: this worker has other rows than the chief: expected {expected}, got {mine}")
+    reporter.say(f"one of {distribute.workers(strategy)} workers; the chief tells of the training and writes the run")
+    recipe.fit(rows.dataset.observations(), config, rows.hints)
+    distribute.from_chief(strategy, dict)  # until the chief has written everything: who leaves early stops the others
+    return {}
 
 
 def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
@@ -177,6 +211,9 @@ def _fit(run: Run, rows: RunRows, reporter: Silent, extra, export: bool) -> dict
     if run.load("clusters") is not None:  # it was chosen, and config.json may have it already
         config = replace(config, clusters=AUTO)
     settings = config.opening().resolve(*dataset.x.shape)
+    strategy = cluster.strategy(config.distribute)
+    told = {"config": config.to_json(), "data": json.dumps(dataset.fingerprint)}
+    distribute.from_chief(strategy, lambda: {name: np.array(text) for name, text in told.items()})
     board = Board(run)
     shown: list[keras.callbacks.Callback] = [] if dataset.y is None else [Scores(dataset, settings.epochs)]
     if config.model == "vade":
@@ -193,6 +230,7 @@ def _fit(run: Run, rows: RunRows, reporter: Silent, extra, export: bool) -> dict
     result = summarise(run.config, dataset, fitted)
     run.save_rows(fitted.history)  # also where a system has no epochs
     run.finish(result)
+    distribute.from_chief(strategy, dict)
     return result
 
 
@@ -214,13 +252,14 @@ class Scores(keras.callbacks.Callback):
     """ACC, NMI and ARI after an epoch, into `logs`, from where they go into the history; used for nothing.
 
     Args:
-        dataset: rows with labels.
+        dataset: rows with labels; of many some, drawn, are scored.
         epochs: of the phase; of many short ones only some are scored (as `callbacks.Record` keeps only some).
     """
 
     def __init__(self, dataset: Dataset, epochs: int):
         super().__init__()
-        self.dataset = dataset
+        rows = extension.read_rows(len(dataset.x), seed=0)
+        self.dataset = dataset if rows is None else dataset.part(rows)
         self.epochs = epochs
         self.every = max(1, epochs // callbacks.KEPT)
 
@@ -240,7 +279,8 @@ def summarise(config: TrainConfig, dataset: Dataset, fitted: Fitted) -> dict:
     """What metrics.json holds."""
     model, bound = fitted.model, {}
     if hasattr(model, "elbo_terms"):
-        bound = model.evaluate(pipeline.ordered_batches(dataset.x), verbose=0, return_dict=True)
+        with pipeline.reading(dataset.x):
+            bound = model.evaluate(pipeline.ordered_batches(dataset.x), verbose=0, return_dict=True)
     trained = sum(row["phase"] == "fit" for row in fitted.history) or None
     return {
         "dataset": dataset.name,
@@ -261,7 +301,7 @@ def summarise(config: TrainConfig, dataset: Dataset, fitted: Fitted) -> dict:
         "seconds": {name: round(value, 1) for name, value in fitted.seconds.items()},
         "device": device.describe(),
         "precision": device.resolve_precision(config.precision),
-        "jit": device.resolve_jit(config.jit),
+        "jit": config.distribute == "none" and device.resolve_jit(config.jit),
         "versions": {
             "python": platform.python_version(),
             **{

@@ -87,7 +87,7 @@ class Record(keras.callbacks.Callback):
         self.told = len(rows)
 
     def on_train_begin(self, logs=None):
-        _build_optimizer(self.model)
+        build_optimizer(self.model)
         self.good = state_arrays(self.model)
         before = [row for row in self.rows if row["phase"] == self.phase][-1:]
         self.good_epoch = before[0].get("restored_epoch", before[0]["epoch"]) if before else 0
@@ -182,7 +182,7 @@ def restore_arrays(model: keras.Model, arrays: list[np.ndarray]) -> None:
     Raises:
         ValueError: they are of another one, or weights among them are not finite.
     """
-    _build_optimizer(model)
+    build_optimizer(model)
     variables = [*model.weights, *model.optimizer.variables]
     forms = [(tuple(variable.shape), variable.dtype) for variable in variables]
     found = [(array.shape, array.dtype.name) for array in arrays]
@@ -191,11 +191,16 @@ def restore_arrays(model: keras.Model, arrays: list[np.ndarray]) -> None:
         raise ValueError(f"expected the arrays of this model, got {other[0]} instead of {other[1]}")
     if not all(np.isfinite(array).all() for array in arrays[: len(model.weights)]):
         raise ValueError("weights that are not finite")
-    for variable, array in zip(variables, arrays, strict=True):
+    assign(model, arrays)
+
+
+def assign(model: keras.Model, arrays: list[np.ndarray]) -> None:
+    """As `restore_arrays`, of what is known to be of such a model, also where it is not finite."""
+    for variable, array in zip((*model.weights, *model.optimizer.variables), arrays, strict=True):
         variable.assign(array)
 
 
-def _build_optimizer(model: keras.Model) -> None:
+def build_optimizer(model: keras.Model) -> None:
     """Make the optimizer's variables, once: `LossScaleOptimizer.build` would add its own again."""
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
-from vade_tf.data.sparse import SparseRows
+from vade_tf.data.sparse import part
 from vade_tf.seeding import generator
 from vade_tf.training import loop
 from vade_tf.training.callbacks import all_finite
@@ -37,9 +37,7 @@ class Held(keras.callbacks.Callback):
 def agreement(fitting: Fitting, groups: np.ndarray) -> float:
     """Adjusted Rand index of the model's clusters and groups of the rows, int [n], on some of the rows."""
     rows = np.sort(generator(fitting.settings.seed).permutation(len(groups))[:ROWS])
-    x = fitting.data.x
-    some = x.part(rows) if isinstance(x, SparseRows) else x[rows]
-    return float(adjusted_rand_score(loop.model_groups(fitting.model, some), groups[rows]))
+    return float(adjusted_rand_score(loop.model_groups(fitting.model, part(fitting.data.x, rows)), groups[rows]))
 
 
 def keep_groups(fitting: Fitting, groups: np.ndarray) -> tuple[list[str], list[str]]:

@@ -15,7 +15,7 @@ from vade_tf.data.dataset import Observations
 from vade_tf.errors import InputError, cited
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
-from vade_tf.training import aside, callbacks, device, given, health
+from vade_tf.training import aside, callbacks, cluster, device, distribute, given, health
 from vade_tf.training.choosing import Choice
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import EPOCHS, Resolved, Settings
@@ -41,6 +41,7 @@ class Fitting:
         rows: the history, a dict an epoch.
         aside: numbers of the rows that get no gradient, int [m].
         system: name of what is trained, for the reporter.
+        strategy: of the devices that share every batch; None: one device.
     """
 
     data: Observations
@@ -57,6 +58,8 @@ class Fitting:
     jit: bool
     precision: str
     system: str = "vade"
+    strategy: tf.distribute.Strategy | None = None
+    replicas: dict[str, distribute.Replicas] = field(default_factory=dict)  # by phase
     seconds: dict[str, float] = field(default_factory=lambda: {"init": 0.0})  # of what has no epochs
 
     @contextmanager
@@ -86,7 +89,15 @@ class Fitting:
         """Batches of the epochs of a span, see `pipeline.training_batches`; seed: of their order, default the fit's."""
         seed = self.settings.seed if seed is None else seed
         size, passes = self.settings.batch_size, self.passes(phase)
+        if self.strategy is not None:
+            more["slices"] = distribute.slices(self.strategy)
         return pipeline.training_batches(self.data.x, size, seed, span, passes=passes, numbers=self.read(phase), **more)
+
+    def by_chief(self, find: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """Arrays that training goes on from, as the chief of the workers finds them."""
+        found = distribute.from_chief(self.strategy, find)
+        assert found is not None
+        return found
 
 
 @dataclass(frozen=True)
@@ -142,6 +153,9 @@ def begin(
         raise InputError(f"store: expected an object with save, load, place and save_rows, got {reprlib.repr(store)}")
     if not all(isinstance(each, keras.callbacks.Callback) for each in callbacks):
         raise InputError(f"callbacks: expected keras.callbacks.Callback objects, got {reprlib.repr(callbacks)}")
+    if settings.distribute != "none" and system != "vade":
+        raise InputError(f"distribute: expected 'none', several devices train VaDE alone, got {settings.distribute!r}")
+    strategy = cluster.strategy(settings.distribute)
     data = given.as_observations(x, settings.likelihood)
     resolved = settings.resolve(*data.x.shape, epochs=epochs, updates=updates, pretrains=pretrains)
     known = None if hints is None else given.checked_hints(hints, len(data.x), resolved.clusters)
@@ -149,7 +163,13 @@ def begin(
     model = given.build_model(data, resolved, precision, networks)
     if settings.validation_rows is None and not model.likelihood.learns_variance:
         resolved = replace(resolved, validation_rows=0, patience=0)
-    store = Memory() if store is None else store
+    store, reporter = Memory() if store is None else store, reporter or Silent()
+    if strategy is not None:
+        distribute.check(strategy, resolved.batch_size)
+        if distribute.workers(strategy) > 1:
+            store = distribute.Shared(strategy, store)
+        if strategy.num_replicas_in_sync == 1:
+            reporter.say(f"distribute: {settings.distribute} found one device, which trains as without it")
     state = State.load(store)
     return Fitting(
         data,
@@ -161,11 +181,12 @@ def begin(
         state,
         [] if state is None else state.rows,
         aside.set_aside(len(data.x), resolved.validation_rows, resolved.seed, known),
-        reporter or Silent(),
+        reporter,
         callbacks,
-        device.resolve_jit(resolved.jit),
+        device.resolve_jit(resolved.jit) and strategy is None,
         precision,
         system,
+        strategy,
     )
 
 
@@ -294,8 +315,8 @@ def reconstruction_loss(model: VaDE):
 
 def model_groups(model: keras.Model, x) -> np.ndarray:
     """The most probable cluster of every raw row of x [n, D], int [n]; of several outputs the first is asked."""
-    found = model.predict(pipeline.ordered_batches(x), verbose=0)
-    return (found[0] if isinstance(found, list) else found).argmax(axis=1)
+    found = (model.predict_on_batch(rows) for rows in pipeline.blocks(x))  # all probabilities [n, K] may be many
+    return np.concatenate([(each[0] if isinstance(each, list) else each).argmax(axis=1) for each in found])
 
 
 def mean_encoder(model: VaDE) -> keras.Model:
@@ -355,8 +376,14 @@ def phase_callbacks(
 def train_epochs(fitting: Fitting, phase: str, model: keras.Model, span: range, batches, own: list) -> bool:
     """Train the epochs of a span; returns whether all were trained, or a callback stopped the training."""
     steps = fitting.steps(phase)
+    if fitting.strategy is not None:
+        if phase not in fitting.replicas:
+            fitting.replicas[phase] = distribute.Replicas(fitting.strategy, model)
+        fitting.replicas[phase].train(span, steps, batches, own)
+        return not model.stop_training
     ends: dict = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
     if isinstance(model, VaDE) and isinstance(batches.element_spec, tuple):
         ends["hints"] = True
-    model.fit(batches, **ends, shuffle=False, verbose=0, callbacks=own)
+    with pipeline.reading(fitting.data.x):
+        model.fit(batches, **ends, shuffle=False, verbose=0, callbacks=own)
     return not model.stop_training

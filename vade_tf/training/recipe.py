@@ -11,19 +11,19 @@
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import keras
 import numpy as np
 
 from vade_tf.data import pipeline
-from vade_tf.data.sparse import Rows
+from vade_tf.data.sparse import Rows, part
 from vade_tf.errors import InputError
 from vade_tf.model.counts import Counts
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import fold
-from vade_tf.training import aside, choosing, given, loop
+from vade_tf.training import aside, choosing, extension, given, loop
 from vade_tf.training import callbacks as keras_callbacks
 from vade_tf.training import start as starts
 from vade_tf.training.keep import Held, keep_groups
@@ -31,9 +31,10 @@ from vade_tf.training.loop import Fitted, Fitting, begin, pretrain
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO, Resolved, Settings
 from vade_tf.training.store import Store, damaged, kept_groups
-from vade_tf.training.views import OWN_FEATURES, count_directions, own_features, row_views, within_reach
+from vade_tf.training.views import OWN_FEATURES, direction_reader, feature_reader, view_reader, within_reach
 from vade_tf.training.watch import Watch
 
+BLOCK = 16_384  # rows that get their groups together
 NOISE_ROWS = 1000  # whose mean variance of q(z|x) is the least that a component starts with
 NOISY = 0.1  # share of the code's variance that q(z|x) of the caller's own networks may have at the start
 
@@ -89,7 +90,7 @@ def fit(
     groups = guide(fitting, start(fitting))
     remedies, found = keep_groups(fitting, groups)
     if fitting.settings.augment and fitting.data.image_shape is not None:
-        settle(fitting.model, fitting.data.x)
+        settle(fitting.model, read_by_start(fitting)[0])
     if choice is not None and choice.sure == "not sure":
         found = [f"{choice.n_clusters} clusters are a guess: {choice.why}; give clusters a number you know", *found]
     return replace(loop.fitted(fitting, fitting.model, remedies, found), choice=choice)
@@ -114,13 +115,19 @@ def choose(fitting: Fitting) -> tuple[Fitting, choosing.Choice]:
         if fitting.state is not None and fitting.state.phase == "fit":
             raise damaged(store, "state", f"it goes on from {store.place('clusters')}, which is not there")
         tried = choosing.numbers_tried(n)
-        advance = fitting.reporter.phase("clusters", choosing.STARTS)
-        with fitting.timed():
-            z, views, own = _read(fitting, "init")
+
+        def compare() -> dict[str, np.ndarray]:
+            advance = fitting.reporter.phase("clusters", choosing.STARTS)
+            rows, _ = read_by_start(fitting)
+            z, views, own = _reader(fitting, "init", rows)(rows)
             text, seed = f"{settings.init}, from 2 to {tried[-1]} groups", start_seed(settings)
             found = choosing.compared(z, tried, settings.init, seed, views, own, lambda: advance(1, text))
-        store.save("clusters", dict(zip(("tried", "stability", "strength"), (np.array(tried), *found), strict=True)))
-        choice = choosing.chosen(tried, *found)
+            return dict(zip(("tried", "stability", "strength"), (np.array(tried), *found), strict=True))
+
+        with fitting.timed():
+            found = fitting.by_chief(compare)
+        store.save("clusters", found)
+        choice = choosing.chosen(tried, found["stability"], found["strength"])
     fitting.reporter.say(f"{choice.n_clusters} clusters, {choice.sure}: {choice.why}")
     settings = replace(settings, clusters=choice.n_clusters)
     networks = fitting.model.encoder, fitting.model.decoder
@@ -148,7 +155,7 @@ def start(fitting: Fitting) -> np.ndarray:
         raise damaged(store, "state", f"it goes on from {store.place('start')}, which is not there")
     if kept is None:
         with fitting.timed():
-            found = _found_groups(fitting, "init")
+            found = starts.Start(**fitting.by_chief(lambda: vars(_found_groups(fitting, "init"))))
         if fitting.hints is not None:
             found = starts.renamed(found, fitting.hints)
         store.save("start", vars(found))
@@ -261,7 +268,7 @@ def _held_groups(fitting: Fitting, epoch: int) -> np.ndarray:
     if kept is not None and int(kept["epoch"]) == epoch:
         return kept["groups"]
     with fitting.timed():
-        groups = regrouped(fitting)
+        groups = fitting.by_chief(lambda: {"groups": regrouped(fitting)})["groups"]
     fitting.store.save("groups", {"epoch": np.array(epoch), "groups": groups})
     return groups
 
@@ -281,8 +288,8 @@ def are_counts(fitting: Fitting) -> bool:
 
 def regrouped(fitting: Fitting) -> np.ndarray:
     """Groups found anew on the present code, named as the model's components: int32 [n]."""
-    found = _found_groups(fitting, "regroup").groups
-    return starts.matched(found, loop.model_groups(fitting.model, fitting.data.x))
+    found, (some, numbers) = _found_groups(fitting, "regroup").groups, read_by_start(fitting)
+    return starts.matched(found, loop.model_groups(fitting.model, some), slice(None) if numbers is None else numbers)
 
 
 def settle(model: VaDE, x: Rows) -> None:
@@ -313,31 +320,68 @@ def start_seed(settings: Resolved) -> int:
     return settings.seed if settings.restart == 0 else fold(settings.seed, settings.restart)
 
 
+def read_by_start(fitting: Fitting) -> tuple[Rows, np.ndarray | None]:
+    """The rows that a start reads, and their numbers; of few rows all of them and None."""
+    x = fitting.data.x
+    numbers = extension.read_rows(len(x), start_seed(fitting.settings))
+    return (x, None) if numbers is None else (part(x, numbers), numbers)
+
+
 def _found_groups(fitting: Fitting, phase: str) -> starts.Start:
-    """Groups of the rows on the model's present code."""
+    """Groups of the rows on the model's present code; of many rows found on some, see `extension`."""
     settings = fitting.settings
     advance = fitting.reporter.phase(phase, starts.DRAWS if settings.init == "landmark" else 1)
-    z, views, own = _read(fitting, phase)
+    some, numbers = read_by_start(fitting)
+    read = _reader(fitting, phase, some)
+    z, views, own = read(some)
 
     def tell() -> None:
         advance(1, f"{settings.init}, {settings.clusters} groups")
 
-    return starts.start(z, settings.clusters, settings.init, start_seed(settings), views, tell, own)
+    found = starts.start(z, settings.clusters, settings.init, start_seed(settings), views, tell, own)
+    if numbers is None:
+        return found
+
+    def spaces(code, views, own) -> list[np.ndarray]:
+        return [own] if own is not None else [code] if views is None else views
+
+    spread = extension.Extension(spaces(z, views, own), found.groups, settings.clusters, start_seed(settings))
+    groups = np.concatenate([spread.groups(spaces(*read(block))) for block in pipeline.blocks(fitting.data.x, BLOCK)])
+    groups[numbers] = found.groups
+    return replace(found, groups=groups)
 
 
-def _read(fitting: Fitting, phase: str) -> tuple[np.ndarray, list[np.ndarray] | None, np.ndarray | None]:
+def _reader(fitting: Fitting, phase: str, x: Rows) -> Callable:
     """What a start reads: the code [n, latent], the views where neighbours are looked for, and the rows of a table.
 
     The views are the code and the layer before it. The start of a table is an exception: few columns are read as they
     are, for the code of an autoencoder has no better neighbours than these, and another code each time. So is that of
     counts, by the same reason: it reads them in their principal directions.
+
+    Args:
+        fitting, phase: which start it is.
+        x: raw rows that say how others are read, see `views`.
+
+    Returns:
+        Function of raw rows to the three, None where they do not count.
     """
-    model, x = fitting.model, fitting.data.x
+    model = fitting.model
+
+    def code(rows: Rows) -> np.ndarray:
+        return within_reach(loop.codes(model, rows))
+
     if fitting.settings.init != "landmark":
-        return within_reach(loop.codes(model, x)), None, None
+        return lambda rows: (code(rows), None, None)
     if phase == "init" and is_table(fitting):
-        return within_reach(loop.codes(model, x)), None, own_features(model, x)
+        own = feature_reader(model, x)
+        return lambda rows: (code(rows), None, own(rows))
     if phase == "init" and are_counts(fitting):
-        return within_reach(loop.codes(model, x)), [count_directions(model, x)], None
-    z, hidden = row_views(model, x)
-    return z, [z] if hidden is None else [z, hidden], None
+        directions = direction_reader(model, x)
+        return lambda rows: (code(rows), [directions(rows)], None)
+    both = view_reader(model, x)
+
+    def read(rows: Rows):
+        z, hidden = both(rows)
+        return z, [z] if hidden is None else [z, hidden], None
+
+    return read

@@ -127,6 +127,11 @@ class Settings:
         choices=("auto", "float32", "mixed_bfloat16", "mixed_float16"),
     )
     jit: str = option("auto", "compile the step with XLA; auto: on a GPU", choices=("auto", "on", "off"))
+    distribute: str = option(
+        "none",
+        "share every batch among devices; mirrored: all of this machine, multiworker: those of a cluster",
+        choices=("none", "mirrored", "multiworker"),
+    )
 
     def __post_init__(self):
         if isinstance(self.recipe, str) and self.recipe in RECIPES:
@@ -137,6 +142,8 @@ class Settings:
         for each in fields(self):
             value = _checked(each.name, getattr(self, each.name), hints[each.name], each.metadata)
             object.__setattr__(self, each.name, value)
+        if self.jit == "on" and self.distribute != "none":
+            raise InputError("jit: XLA cannot compile a step that devices share; use jit='off' or distribute='none'")
 
     def _preset(self) -> dict:
         """What the recipe sets."""

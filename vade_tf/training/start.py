@@ -29,6 +29,7 @@ EIGENVECTORS = 1.3  # of the landmark graph, in multiples of K; with K alone two
 DIFFUSION = 4
 DRAWS = 8  # that vote; ...
 FIRST, SETTLED = 4, 0.97  # ... the first four alone where their mean ARI is such: further ones would change no row
+MANY = 500  # groups, from which on k-means runs once
 LANDMARKS, NEAREST = 1000, 3  # landmarks of a draw in each view, and how many of them a row is tied to
 FOUND_AGAIN = 0.75  # mean ARI of the draws on a table from which on they have found the same regions
 NEIGHBOURS, ASKED = 10, 5000  # of so many rows at most
@@ -101,11 +102,17 @@ def start(
     )
 
 
-def matched(groups: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Groups renamed so that they agree with a reference grouping as far as a one-to-one naming can: int32 [n]."""
+def matched(groups: np.ndarray, reference: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+    """Groups renamed so that they agree with a reference grouping as far as a one-to-one naming can: int32 [n].
+
+    Args:
+        groups: int [n].
+        reference: the other grouping, of the given rows.
+        rows: their numbers; default all.
+    """
     k = max(groups.max(), reference.max()) + 1
     counts = np.zeros((k, k), np.int64)
-    np.add.at(counts, (groups, reference), 1)
+    np.add.at(counts, (groups[rows], reference), 1)
     return linear_sum_assignment(counts, maximize=True)[1][groups].astype(np.int32)
 
 
@@ -139,8 +146,8 @@ def moments(z: np.ndarray, groups: np.ndarray, n_clusters: int) -> tuple[np.ndar
 
 
 def kmeans(z: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
-    """Groups by k-means, best of 10 runs by inertia: [n]."""
-    return KMeans(n_clusters, n_init=10, random_state=seed).fit(z).labels_
+    """Groups by k-means, best of 10 runs by inertia (of many groups one run): [n]."""
+    return KMeans(n_clusters, n_init=10 if n_clusters <= MANY else 1, random_state=seed).fit(z).labels_
 
 
 def of_table(rows: np.ndarray, n_clusters: int, seed: int, tell: Callable[[], None] = lambda: None) -> np.ndarray:
@@ -153,7 +160,14 @@ def of_table(rows: np.ndarray, n_clusters: int, seed: int, tell: Callable[[], No
     Returns:
         Groups, [n].
     """
+    if is_beyond(n_clusters):
+        return landmark([rows], n_clusters, seed, tell=tell)
     return of_draws(rows, landmark_draws([rows], n_clusters, several(seed, DRAWS), tell=tell), n_clusters, seed)
+
+
+def is_beyond(n_clusters: int, n_landmarks: int = LANDMARKS) -> bool:
+    """Whether so many groups are more than a graph of landmarks is cut into."""
+    return round(EIGENVECTORS * n_clusters) >= n_landmarks
 
 
 def of_draws(rows: np.ndarray, draws: list[np.ndarray], n_clusters: int, seed: int, most: int = ASKED) -> np.ndarray:
@@ -189,6 +203,8 @@ def landmark(
 ) -> np.ndarray:
     """Groups that draws of landmark spectral clustering agree on.
 
+    Groups that are more than a graph of so many landmarks is cut into are those of k-means on the first view.
+
     One draw is a lottery on data that is harder than digits. So several are made, each renamed to fit the one that
     agrees best with all others (adjusted Rand index), and every row goes where most of them put it. Where the first
     ones agree already, they are all.
@@ -204,6 +220,9 @@ def landmark(
     Returns:
         Groups, [n].
     """
+    if is_beyond(n_clusters, n_landmarks):
+        tell()
+        return kmeans(np.ascontiguousarray(views[0], np.float32), n_clusters, seed)
     seeds = several(seed, n_draws)
     draws = landmark_draws(views, n_clusters, seeds[:FIRST], n_landmarks, n_nearest, tell)
     if alike(draws) < SETTLED:
@@ -313,12 +332,23 @@ def landmark_cuts(
 
 def landmark_ties(z: np.ndarray, seed: int, n_landmarks: int, n_nearest: int) -> scipy.sparse.csr_matrix:
     """Weights [n, M] that tie each row [n, d] to its nearest landmarks, the centres of a k-means; a row's sum to 1."""
-    n = len(z)
-    batch = min(4096, n)
-    centres = MiniBatchKMeans(n_landmarks, batch_size=batch, n_init=1, random_state=seed).fit(z).cluster_centers_
-    distance, nearest = NearestNeighbors(n_neighbors=n_nearest + 1).fit(centres).kneighbors(z)
+    centres = landmarks(z, seed, n_landmarks)
+    return tied(z, NearestNeighbors(n_neighbors=n_nearest + 1).fit(centres))
+
+
+def landmarks(z: np.ndarray, seed: int, n_landmarks: int) -> np.ndarray:
+    """The centres of a k-means of rows [n, d]: [M, d]."""
+    batch = min(4096, len(z))
+    return MiniBatchKMeans(n_landmarks, batch_size=batch, n_init=1, random_state=seed).fit(z).cluster_centers_
+
+
+def tied(z: np.ndarray, nearest_landmarks: NearestNeighbors) -> scipy.sparse.csr_matrix:
+    """As `landmark_ties`, to landmarks [M, d] that a search is fitted to, which finds one more than there are ties."""
+    n, n_nearest = len(z), nearest_landmarks.n_neighbors - 1
+    distance, nearest = nearest_landmarks.kneighbors(z)
     width = np.maximum(distance[:, -1:], 1e-12)
     weight = np.exp(-2 * (distance[:, :-1] / width) ** 2)  # [n, n_nearest]
     weight /= weight.sum(axis=1, keepdims=True)
     indptr = np.arange(n + 1) * n_nearest
-    return scipy.sparse.csr_matrix((weight.ravel(), nearest[:, :-1].ravel(), indptr), (n, n_landmarks))
+    shape = n, nearest_landmarks.n_samples_fit_
+    return scipy.sparse.csr_matrix((weight.ravel(), nearest[:, :-1].ravel(), indptr), shape)

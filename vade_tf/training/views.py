@@ -1,12 +1,14 @@
 """Where a row's neighbours are read: the code, and the hidden layer before it."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import scipy.linalg
 from sklearn.utils.extmath import randomized_svd
 
 from vade_tf.data import pipeline
-from vade_tf.data.sparse import Rows, SparseRows
+from vade_tf.data.sparse import Rows, part
 from vade_tf.errors import DivergedError
 from vade_tf.model.counts import LogCounts
 from vade_tf.model.mixed import Mixed
@@ -29,73 +31,102 @@ def last_hidden(encoder: keras.Model):
     return None
 
 
-def row_views(model: VaDE, x: Rows) -> tuple[np.ndarray, np.ndarray | None]:
-    """Raw rows x [n, D] as the encoder sees them in two places: their neighbours there are not quite the same.
+def view_reader(model: VaDE, x: Rows) -> Callable[[Rows], tuple[np.ndarray, np.ndarray | None]]:
+    """How the encoder sees rows in two places: their neighbours there are not quite the same.
+
+    Args:
+        model: as it is now.
+        x: raw rows, [n, D], from which the directions of the second view are taken.
 
     Returns:
-        The mean code, [n, latent], and the last hidden layer in its principal directions, [n, at most DIRECTIONS];
-        None for the second where the layer that makes the code cannot be told.
+        Function of raw rows [m, D]: the mean code, [m, latent], and the last hidden layer in its principal directions,
+        [m, at most DIRECTIONS]; None for the second where the layer that makes the code cannot be told.
     """
     encoder = model.encoder
     m, before = encoder.outputs[0], last_hidden(encoder)
 
-    def read(output, rows: Rows) -> np.ndarray:
-        """One array, filled batch by batch: of many rows this is most of the memory."""
+    def reader(output) -> Callable[[Rows], np.ndarray]:
         network = keras.Model(encoder.inputs, output)
-        found = np.empty((len(rows), output.shape[1]), np.float32)
-        at = 0
-        for batch in pipeline.blocks(rows):
-            found[at : at + len(batch)] = network(model.shaped(model.scale(batch)), training=False)
-            at += len(batch)
-        return within_reach(found)
+
+        def read(rows: Rows) -> np.ndarray:
+            """One array, filled batch by batch: of many rows this is most of the memory."""
+            found = np.empty((len(rows), output.shape[1]), np.float32)
+            at = 0
+            for batch in pipeline.blocks(rows):
+                found[at : at + len(batch)] = network(model.shaped(model.scale(batch)), training=False)
+                at += len(batch)
+            return within_reach(found)
+
+        return read
 
     if before is None:
-        return read(m, x), None
+        code = reader(m)
+        return lambda rows: (code(rows), None)
     h = keras.ops.cast(keras.layers.Flatten()(before) if len(before.shape) > 2 else before, "float32")
     every = -(-len(x) // SAMPLE)
-    axes = _leading_directions(read(h, x.part(slice(None, None, every)) if isinstance(x, SparseRows) else x[::every]))
-    both = read(keras.ops.concatenate([m, h @ axes], axis=1), x)
-    width = m.shape[1]
-    return both[:, :width].copy(), both[:, width:].copy()  # whole arrays, or each fit to them makes its own copy
+    axes = _leading_directions(reader(h)(part(x, slice(None, None, every))))
+    width, both = m.shape[1], reader(keras.ops.concatenate([m, h @ axes], axis=1))
+
+    def read(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+        found = both(rows)
+        return found[:, :width].copy(), found[:, width:].copy()  # whole arrays, or each fit to them makes its own copy
+
+    return read
 
 
-def own_features(model: VaDE, x: Rows) -> np.ndarray:
-    """Raw rows x [n, D] of a table as they are compared themselves, float32 [n, D].
+def feature_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
+    """How rows of a table are compared themselves: function of raw rows [m, D] to float32 [m, D].
 
     Numbers and answers of yes and no have variance 1, the levels of a category stay 0 and 1. A missing cell has the
     mean of its column.
+
+    Args:
+        model: scales the rows.
+        x: raw rows, [n, D], from which means and variances are taken.
     """
-    rows = np.concatenate([np.asarray(model.scale(part)) for part in pipeline.blocks(x)])
+
+    def scaled(rows: Rows) -> np.ndarray:
+        return np.concatenate([np.asarray(model.scale(block)) for block in pipeline.blocks(rows)])
+
+    rows = scaled(x)
     known = ~np.isnan(rows)
     share = known.mean(axis=0, dtype=np.float64)
     rows[~known] = 0
     mean = rows.mean(axis=0, dtype=np.float64) / np.maximum(share, 1e-12)
-    rows = np.where(known, rows - mean, 0)
-    spread = rows.std(axis=0, dtype=np.float64)
+    spread = np.where(known, rows - mean, 0).std(axis=0, dtype=np.float64)
     spread[spread < 1e-12] = 1.0
     if isinstance(model.likelihood, Mixed):
         spread[model.likelihood.levels] = 1.0
-    return (rows / spread).astype(np.float32)
+
+    def read(rows: Rows) -> np.ndarray:
+        rows = scaled(rows)
+        return (np.where(np.isnan(rows), 0, rows - mean) / spread).astype(np.float32)
+
+    return read
 
 
-def count_directions(model: VaDE, x: Rows) -> np.ndarray:
-    """Raw counts x [n, D] as the encoder reads them, in their principal directions: float32 [n, at most 50].
+def direction_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
+    """How counts are compared themselves: function of raw rows [m, D] to float32 [m, at most 50].
 
     That is log(1 + count) of rows of one size, each feature with mean 0 and variance 1, cut off at 10 standard
-    deviations: a count where hardly any is else lies far out, and would make a direction of its own.
+    deviations: a count where hardly any is else lies far out, and would make a direction of its own. The directions
+    are the principal ones.
+
+    Args:
+        model: its encoder begins with `LogCounts`.
+        x: raw rows, [n, D], from which the directions are taken.
     """
     first = next(layer for layer in model.encoder.layers if isinstance(layer, LogCounts))
 
-    def read(rows) -> np.ndarray:
+    def logs(rows) -> np.ndarray:
         return np.clip(np.asarray(first(np.asarray(rows, np.float32))), -CLIPPED, CLIPPED)
 
-    n, width = len(x), x.shape[1]
-    every = -(-n // max(min(SAMPLE, SAMPLE_NUMBERS // width), COUNT_DIRECTIONS))
-    sample = read(x[::every])
+    every = -(-len(x) // max(min(SAMPLE, SAMPLE_NUMBERS // x.shape[1]), COUNT_DIRECTIONS))
+    sample = logs(x[::every])
     mean = sample.mean(axis=0)
     leading = min(COUNT_DIRECTIONS, *sample.shape)
     axes = randomized_svd(sample - mean, leading, random_state=0)[2].T  # [D, leading]
-    return np.concatenate([(read(rows) - mean) @ axes for rows in pipeline.blocks(x)])
+    return lambda rows: np.concatenate([(logs(block) - mean) @ axes for block in pipeline.blocks(rows)])
 
 
 def _leading_directions(sample: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ class Watch:
 
     Args:
         x: raw rows, [n, D]; a random subset of them is looked at: a twentieth, so that it costs an epoch little, but at
-            least 500 and 50 a component, so that none is thought unused for lack of rows.
+            least 500 and 50 a component, so that none is thought unused for lack of rows; of many components 10.
         n_clusters: K.
         seed: of the subset.
     """
@@ -25,7 +25,7 @@ class Watch:
     BATCH = 1000
 
     def __init__(self, x: Rows, n_clusters: int, seed: int):
-        n = min(max(500, 50 * n_clusters, len(x) // 20), self.MOST_ROWS)
+        n = min(max(500, 50 * n_clusters, len(x) // 20), max(self.MOST_ROWS, 10 * n_clusters))
         self.x = x[np.sort(generator(seed).permutation(len(x))[:n])]
         self.said: set[str] = set()
 

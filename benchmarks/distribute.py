@@ -1,0 +1,100 @@
+"""What do two devices cost on one processor? Seconds of an epoch: one device, two logical CPUs, two processes.
+
+python benchmarks/distribute.py                 about 3 minutes on 2 cores
+
+Each is a fit of two epochs a phase to random images in the shape of MNIST, in processes of its own and in turn; the
+figure is the median over the rounds of the second epoch, as the history has it, as seconds for 70,000 rows. All of
+them share the same cores, so none can be faster than one device by much: the table says what the sharing costs.
+Results go to benchmarks/results/distribute.csv.
+"""
+
+import argparse
+import csv
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+RESULTS = Path(__file__).parent / "results" / "distribute.csv"
+WAYS = {"one device": "none", "two logical CPUs": "mirrored", "two processes": "multiworker"}
+PHASES = ("pretrain", "fit")
+
+
+def measure(distribute: str, rows: int, batch_size: int) -> dict[str, float]:
+    """Seconds of the second epoch of each phase, in this process."""
+    import numpy as np
+    import tensorflow as tf
+
+    if distribute == "mirrored":
+        two = [tf.config.LogicalDeviceConfiguration()] * 2
+        tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
+    import vade_tf
+
+    x = np.random.default_rng(0).integers(0, 256, (rows, 28, 28)).astype(np.uint8)
+    settings = vade_tf.Settings(
+        clusters=10,
+        batch_size=batch_size,
+        pretrain_epochs=2,
+        epochs=2,
+        init="kmeans",
+        regroups=0,
+        distribute=distribute,
+    )
+    history = vade_tf.fit(x, settings).history
+    return {row["phase"]: 70_000 / rows * row["seconds"] for row in history if row["epoch"] == 2}
+
+
+def run(distribute: str, options) -> dict[str, float]:
+    """The same in fresh processes."""
+    one = [sys.executable, __file__, "--rows", str(options.rows), "--batch", str(options.batch), "--one", distribute]
+    places = [dict(os.environ)]
+    if distribute == "multiworker":
+        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+        hosts = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+        for each in sockets:
+            each.close()
+        tasks = [{"cluster": {"worker": hosts}, "task": {"type": "worker", "index": index}} for index in range(2)]
+        places = [{**os.environ, "TF_CONFIG": json.dumps(task)} for task in tasks]
+    begun = [subprocess.Popen(one, env=place, stdout=subprocess.PIPE, text=True) for place in places]
+    said = [process.communicate()[0] for process in begun]
+    assert not any(process.returncode for process in begun)
+    return json.loads(said[0].splitlines()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=7000, help="rows of an epoch (default: 7000)")
+    parser.add_argument("--batch", type=int, default=256, help="rows of a step (default: 256)")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--one", choices=WAYS.values(), help="measure one in this process, print JSON")
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(measure(options.one, options.rows, options.batch)))
+        return
+    found: dict[str, list] = {way: [] for way in WAYS}
+    for _ in range(options.rounds):
+        for way, distribute in WAYS.items():
+            found[way].append(run(distribute, options))
+    table = [
+        (way, phase, options.batch, f"{statistics.median(each[phase] for each in found[way]):.1f}")
+        for way in WAYS
+        for phase in PHASES
+    ]
+    with RESULTS.open("w", newline="") as lines:
+        lines.write(f"# python benchmarks/distribute.py --rows {options.rows} --batch {options.batch}")
+        lines.write(f" --rounds {options.rounds}\n# {os.cpu_count()} cores\n")
+        writer = csv.writer(lines, lineterminator="\n")
+        writer.writerow(("way", "phase", "batch", "epoch_seconds"))
+        writer.writerows(table)
+    for row in table:
+        print("{:<18} {:<10} batch {:>5}  {:>7} s".format(*row))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,309 @@
+"""Rows that stay in their file: what is read of them, the order of an epoch, a start on some of them, a way back."""
+
+import os
+
+import numpy as np
+import pandas
+import pytest
+import scipy.optimize
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vade_tf.data import converted, pipeline, shards
+from vade_tf.data.dataset import observe
+from vade_tf.data.files import load_file
+from vade_tf.data.shards import FileRows, Shuffle
+from vade_tf.errors import InputError
+from vade_tf.report import evaluation
+from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.folder import Run
+from vade_tf.runs.rows import load_rows
+from vade_tf.training import extension, recipe
+from vade_tf.training.settings import Settings
+
+SMALL = {"hidden": (8,), "latent_dim": 2, "precision": "float32", "batch_size": 32, "pretrain_epochs": 2, "epochs": 2}
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Shards of 8 rows of 5 float32, 8 of them in a buffer."""
+    monkeypatch.setattr(shards, "SHARD_BYTES", 8 * 20)
+    monkeypatch.setattr(shards, "BUFFER_BYTES", 64 * 20)
+
+
+@pytest.fixture
+def blobs(tmp_path, rng):
+    """Three groups of 500 rows in all, one after the other in their file: the map of it, the rows, their groups."""
+    y = np.repeat(np.arange(3), (200, 200, 100))
+    x = (8.0 * np.eye(5)[y] + rng.normal(size=(500, 5))).astype("f4")
+    np.save(tmp_path / "x.npy", x)
+    return np.load(tmp_path / "x.npy", mmap_mode="r"), x, y
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("kind", ["f8", "i2", "u1", ">f4", "?"])
+def test_rows_of_a_file_are_indexed_as_their_array(tmp_path, rng, kind, order):
+    x = np.asarray((rng.random((30, 2, 3)) * 200).astype(kind), order=order)
+    np.save(tmp_path / "x.npy", x)
+    found, expected = FileRows.open(tmp_path / "x.npy"), x.reshape(30, 6).astype("u1" if kind == "u1" else "f4")
+    part, numbers = found.part(np.arange(1, 30, 2)), np.arange(1, 30, 2)
+    mask = rng.random(30) < 0.5
+    for rows in (slice(3, 9), slice(25, 99), slice(5, 2), slice(None, None, 4), mask, [7, 3, 4, 5, 5, 0], 5, []):
+        np.testing.assert_array_equal(found[rows], expected[rows])
+        assert (found[rows].dtype, found[rows].dtype.isnative) == (expected.dtype, True)
+    for rows in (slice(2, 5), slice(None, None, 3), [14, 0, 1]):
+        np.testing.assert_array_equal(part[rows], expected[numbers][rows])
+        np.testing.assert_array_equal(part.part(np.array([3, 4, 9]))[:], expected[numbers][[3, 4, 9]])
+    assert (len(part), part.shape, found.row_shape) == (15, (15, 6), (2, 3))
+    with pytest.raises(IndexError, match="expected row numbers from 0 to 29, got 2 to 30"):
+        found[[2, 30]]
+
+
+def test_what_a_map_maps_stays_in_its_file_and_other_arrays_do_not(tmp_path, rng):
+    raw = rng.random(110).astype("f8")
+    raw.tofile(tmp_path / "x.bin")
+    whole = np.memmap(tmp_path / "x.bin", "f8", "r", offset=80, shape=(20, 5))
+    found = observe(whole)
+    assert isinstance(found.x, FileRows)
+    np.testing.assert_array_equal(found.x[:], raw[10:].reshape(20, 5).astype("f4"))
+    for other in (whole[3:], np.memmap(tmp_path / "x.bin", "f8", "c", shape=(22, 5))):  # views, and private changes
+        assert isinstance(observe(other).x, np.ndarray)
+
+
+def test_what_is_known_of_rows_does_not_depend_on_where_they_are(tmp_path, rng):
+    for x in (rng.normal(size=(9000, 7)), rng.integers(0, 256, (50, 4, 4)).astype("u1"), rng.integers(0, 2, (40, 6))):
+        np.save(tmp_path / "x.npy", x)
+        one, other = observe(x), observe(np.load(tmp_path / "x.npy", mmap_mode="r"))
+        assert isinstance(other.x, FileRows)
+        assert (one.low, one.high) == pytest.approx((other.low, other.high), rel=1e-6)
+        for name in ("image_shape", "standardise", "has_holes"):
+            assert getattr(one, name) == getattr(other, name)
+        assert one.x.dtype == other.x.dtype
+        np.testing.assert_allclose(one.moments(), other.moments(), rtol=1e-6)
+
+
+@given(
+    n=st.integers(1, 300),
+    batch=st.integers(1, 40),
+    row_bytes=st.sampled_from([1, 7, 100, 5000]),
+    seed=st.integers(0, 9),
+)
+def test_every_pass_has_every_row_once_in_runs_of_the_file(n, batch, row_bytes, seed):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shards, "SHARD_BYTES", 1000)
+        patch.setattr(shards, "BUFFER_BYTES", 8000)
+        shuffle = Shuffle(n, row_bytes, batch, seed)
+        found = [list(shuffle.buffers(number)) for number in (0, 1, 0)]
+        for buffers in found:
+            rows = np.concatenate([rows for rows, _ in buffers])
+            np.testing.assert_array_equal(np.sort(rows), np.arange(n))
+            runs = 1 + np.count_nonzero(np.diff(rows) != 1)
+            assert runs <= -(-n // shuffle.shard) + len(buffers) + 1
+            assert all(len(rows) == shuffle.buffer for rows, _ in buffers[:-1])
+            assert all((np.sort(order) == np.arange(len(rows))).all() for rows, order in buffers)
+            assert shuffle.buffer % batch == 0
+    for (one, order), (other, again) in zip(found[0], found[2], strict=True):
+        np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(order, again)
+    if n > 40:
+        assert not all(np.array_equal(one, other) for (one, _), (other, _) in zip(*found[:2], strict=True))
+
+
+def test_rows_far_apart_in_a_file_come_into_one_batch(small):
+    rows, order = next(Shuffle(6400, 20, 32, 0).buffers(0))
+    for start in (0, 32):
+        assert len(np.unique(rows[order[start : start + 32]] // 800)) >= 4  # of the eight parts of the file
+
+
+def batches_of(x, epochs, **more):
+    return list(pipeline.training_batches(x, 32, 3, epochs, **more).as_numpy_iterator())
+
+
+def test_batches_of_a_file(small, blobs):
+    found, x, _ = observe(blobs[0]).x, *blobs[1:]
+    hints = np.arange(500, dtype="i4")
+    batches = batches_of(found, range(3), hints=hints)
+    assert [len(rows) for rows, _ in batches] == 3 * ([32] * 15 + [20])
+    for rows, numbers in batches:
+        np.testing.assert_array_equal(rows, x[numbers])
+    epochs = [np.concatenate([numbers for _, numbers in batches[i : i + 16]]) for i in (0, 16, 32)]
+    assert all((np.sort(numbers) == hints).all() for numbers in epochs)
+    assert not np.array_equal(epochs[0], epochs[1])
+    resumed = batches_of(found, range(2, 3), hints=hints)
+    passes = batches_of(found, range(1), passes=3)
+    for (rows, numbers), (again, same) in zip(batches[32:], resumed, strict=True):
+        np.testing.assert_array_equal(rows, again)
+        np.testing.assert_array_equal(numbers, same)
+    for (rows, _), alone in zip(batches, passes, strict=True):
+        np.testing.assert_array_equal(rows, alone)
+    np.testing.assert_array_equal(np.concatenate(list(pipeline.ordered_batches(found, 30).as_numpy_iterator())), x)
+    for rows, numbers in (few := batches_of(found, range(1), hints=hints, numbers=hints[::3])):
+        np.testing.assert_array_equal(rows, x[numbers])
+    np.testing.assert_array_equal(np.sort(np.concatenate([numbers for _, numbers in few])), hints[::3])
+
+
+def test_images_of_a_file_are_augmented_anew_in_every_epoch(tmp_path, rng):
+    x = rng.integers(0, 256, (40, 8, 8)).astype("u1")
+    np.save(tmp_path / "x.npy", x)
+    found = FileRows.open(tmp_path / "x.npy")
+    batches = batches_of(found, range(2), hints=np.arange(40), image_shape=(8, 8))
+    seen = np.concatenate([view[np.argsort(numbers)] for (view, _), numbers in batches[::2]])
+    for (view, rows), numbers in batches:
+        np.testing.assert_array_equal(rows, x[numbers].reshape(-1, 64))
+        assert not np.array_equal(view, rows)
+    assert len(np.unique(seen, axis=0)) == len(seen)
+
+
+def test_one_batch_of_all_rows_trains_as_in_memory(blobs):
+    """The order of the rows of a batch is all that differs."""
+    mapped, x, _ = blobs
+    settings = Settings(clusters=3, **{**SMALL, "batch_size": 500, "epochs": 4, "init": "kmeans", "guide_epochs": 0})
+    one, other = recipe.fit(x, settings), recipe.fit(mapped, settings)
+    for row, again in zip(one.history[:2], other.history[:2], strict=True):
+        assert row["loss"] == pytest.approx(again["loss"], rel=1e-5)
+
+
+class Killed(Exception):
+    pass
+
+
+class Stop(tf.keras.callbacks.Callback):
+    """Stops after so many batches of all phases."""
+
+    def __init__(self, batches):
+        super().__init__()
+        self.left = batches
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if self.left == 0:
+            raise Killed
+
+
+def test_a_fit_that_was_stopped_ends_with_the_same_weights(small, blobs, tmp_path, monkeypatch):
+    monkeypatch.setattr("vade_tf.training.callbacks.SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(extension, "READ", 150)
+    settings = Settings(clusters=3, **SMALL, regroups=1)
+    whole = recipe.fit(blobs[0], settings)
+    for batches in (20, 52):  # in the second epoch of the autoencoder, and of VaDE
+        store = Run.create(tmp_path / str(batches), TrainConfig(data="x.npy", clusters=3), {})
+        with pytest.raises(Killed):
+            recipe.fit(blobs[0], settings, store=store, callbacks=[Stop(batches)])
+        assert store.load("state") is not None
+        again = recipe.fit(blobs[0], settings, store=store)
+        for one, other in zip(whole.model.get_weights(), again.model.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_file_that_changes_while_it_is_read_is_named(small, blobs, tmp_path):
+    class Change(tf.keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            os.truncate(tmp_path / "x.npy", 2000)
+
+    with pytest.raises(
+        InputError, match=r"^x: .*x\.npy has changed since its rows were first read; begin anew"
+    ) as error:
+        recipe.fit(blobs[0], Settings(clusters=3, **SMALL), callbacks=[Change()])
+    assert "\n" not in str(error.value)
+
+
+def agreement(groups, y):
+    counts = np.zeros((3, 3))
+    np.add.at(counts, (groups, y), 1)
+    return counts[scipy.optimize.linear_sum_assignment(-counts)].sum() / len(y)
+
+
+def test_rows_that_a_start_has_not_read_get_the_groups_of_their_neighbours(blobs, monkeypatch):
+    monkeypatch.setattr(extension, "READ", 150)
+    fitting = recipe.begin(blobs[0], Settings(clusters=3, **{**SMALL, "pretrain_epochs": 0}))
+    some, numbers = recipe.read_by_start(fitting)
+    assert len(some) == len(np.unique(numbers)) == 150
+    assert agreement(recipe._found_groups(fitting, "init").groups, blobs[2]) > 0.99  # on the rows themselves
+    found = recipe._found_groups(fitting, "regroup").groups  # on what the encoder makes of them
+    z, hidden, _ = recipe._reader(fitting, "regroup", some)(some)
+    np.testing.assert_array_equal(found[numbers], recipe.starts.start(z, 3, "landmark", 0, hidden).groups)
+
+
+def test_an_extension_is_the_vote_of_near_landmarks(rng):
+    """With a landmark for each row that has a group, a copy of that row gets its group."""
+    z = rng.normal(size=(60, 2)).astype("f4") + 10 * np.arange(60)[:, None]
+    groups = rng.permutation(60) % 4
+    found = extension.Extension([z, z], groups, 4, 0)
+    share = found.share[0]
+    np.testing.assert_allclose(share.sum(axis=1), 1, atol=1e-6)
+    few = [np.repeat(np.array([[0.0, 0], [50, 50]], "f4"), 30, axis=0) + rng.normal(size=(60, 2)).astype("f4")]
+    halves = extension.Extension(few, np.repeat([3, 1], 30), 4, 0)
+    np.testing.assert_array_equal(halves.groups([np.array([[1.0, 1], [49, 52], [-3, 0]])]), [3, 1, 3])
+    assert extension.read_rows(extension.READ, 0) is None
+    rows = extension.read_rows(extension.READ + 1, 0)
+    assert len(np.unique(rows)) == extension.READ
+    assert (np.diff(rows) > 0).all()
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    """A table of which the features are to stay in a file, and the same in memory."""
+    r = np.random.default_rng(0)
+    frame = pandas.DataFrame({"a": r.normal(size=900), "b": r.normal(size=900) ** 2, "c": r.choice(list("xyz"), 900)})
+    frame.loc[::7, "a"] = np.nan
+    frame["y"], frame["name"] = r.integers(0, 3, 900), [f"row {i}" for i in range(900)]
+    frame.to_parquet(tmp_path / "t.parquet", row_group_size=100)
+    monkeypatch.setenv("VADE_TF_HOME", str(tmp_path / "cache"))
+    whole = load_file(str(tmp_path / "t.parquet"), "y", id="name")
+    monkeypatch.setattr(shards, "memory", lambda: 5000)
+    return tmp_path / "t.parquet", whole
+
+
+def test_a_large_table_is_converted_once_and_read_as_in_memory(table, monkeypatch):
+    monkeypatch.setattr(converted, "BLOCK", 128)
+    file, whole = table
+    found = load_file(str(file), "y", id="name")
+    assert isinstance(found.x, FileRows)
+    np.testing.assert_array_equal(found.x[:], whole.x)
+    assert (found.schema, found.has_holes, found.standardise) == (whole.schema, True, whole.standardise)
+    np.testing.assert_array_equal(found.y, whole.y)
+    np.testing.assert_array_equal(found.ids, whole.ids)
+    assert found.fingerprint == whole.fingerprint
+    assert "900 rows are read from a copy in float32" in found.notice
+    monkeypatch.setattr(converted, "_write", None)  # would be called
+    again = load_file(str(file), "y", id="name", schema=found.schema)
+    assert again.x.file == found.x.file
+    os.utime(file, (1, 1))
+    with pytest.raises(InputError, match="not callable"):
+        load_file(str(file), "y", id="name")
+
+
+def test_what_the_columns_are_is_seen_on_some_of_the_rows(table, monkeypatch):
+    monkeypatch.setattr(converted, "SAMPLE", 100)
+    seen = converted.sampled(table[0])
+    np.testing.assert_array_equal(seen["name"], [f"row {i}" for i in range(0, 900, 9)])
+
+
+def test_a_large_array_stays_in_its_file_unless_a_part_of_it_is_asked_for(tmp_path, rng, monkeypatch):
+    x = rng.normal(size=(300, 5))
+    np.save(tmp_path / "x.npy", x)
+    config = TrainConfig(data=str(tmp_path / "x.npy"), clusters=2)
+    assert isinstance(load_rows(config).dataset.x, np.ndarray)
+    monkeypatch.setattr(shards, "memory", lambda: 10_000)
+    assert isinstance(load_rows(config).dataset.x, FileRows)
+    few = load_rows(TrainConfig(data=str(tmp_path / "x.npy"), clusters=2, limit=20))
+    assert isinstance(few.dataset.x, np.ndarray)
+    np.testing.assert_array_equal(few.dataset.x, x[few.numbers].astype("f4"))
+    held = load_rows(TrainConfig(data=str(tmp_path / "x.npy"), clusters=2, held_out=0.1))
+    assert isinstance(held.dataset.x, FileRows)
+    np.testing.assert_array_equal(held.dataset.x[:], x[held.numbers].astype("f4"))
+
+
+def test_of_many_rows_some_are_evaluated_under_their_own_numbers(blobs, monkeypatch):
+    from vade_tf.data.dataset import build
+
+    dataset = build(blobs[0], blobs[2], "blobs", "memory")
+    assert evaluation.some_of(dataset, 10) == (dataset, None)
+    monkeypatch.setattr(evaluation, "MOST", 1000)
+    some, drawn = evaluation.some_of(dataset, 10)
+    assert len(some.x) == 100
+    numbers = some.ids.astype(int)
+    np.testing.assert_array_equal(drawn, numbers)
+    np.testing.assert_array_equal(some.x[:], blobs[1][numbers])
+    np.testing.assert_array_equal(some.y, blobs[2][numbers])

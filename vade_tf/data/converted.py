@@ -1,0 +1,81 @@
+"""A .parquet table that does not fit in memory -> its features in a .npy file of the cache, written once.
+
+The columns are looked at on rows at even distances (`SAMPLE` of them), then the table is coded a block at a time.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pyarrow
+import pyarrow.parquet
+
+from vade_tf.data.fetch import cache_folder, sweep
+from vade_tf.data.parquet import ParquetTable
+from vade_tf.data.schema import Schema
+from vade_tf.data.shards import FileRows
+from vade_tf.writing import whole, writing
+
+SAMPLE = 100_000  # rows that say what the columns are
+BLOCK = 65_536  # rows coded together
+
+
+def rows_and_columns(file: Path) -> tuple[int, int]:
+    """How many of each a .parquet file has."""
+    about = pyarrow.parquet.read_metadata(file)
+    return about.num_rows, about.num_columns
+
+
+def sampled(file: Path) -> pandas.DataFrame:
+    """Rows of a table at even distances, at most SAMPLE."""
+    table = ParquetTable(file)
+    every = -(-len(table) // SAMPLE)
+    starts = range(0, len(table), max(BLOCK // every, 1) * every)
+    return pandas.concat([table[i : i + starts.step].iloc[::every] for i in starts], ignore_index=True)
+
+
+def column(file: Path, name: str) -> pandas.Series:
+    """One column of a table, as a whole."""
+    return pyarrow.parquet.read_table(file, columns=[name]).to_pandas()[name]
+
+
+def converted(file: Path, schema: Schema) -> tuple[FileRows, str]:
+    """The features of a table, and a line that says where they are.
+
+    Args:
+        file: the .parquet file.
+        schema: how it is coded.
+
+    Raises:
+        InputError: a cell cannot be that column's.
+        StorageError: the cache cannot be written.
+    """
+    found = file.stat()
+    facts = [str(file.resolve()), found.st_size, found.st_mtime_ns, schema.to_dict()["columns"]]
+    name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    target = cache_folder() / "converted" / f"{name}.npy"
+    if not target.is_file():
+        with writing(target.parent):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            sweep(target.parent)
+        _write(file, schema, target)
+    rows = FileRows.open(target)
+    size = target.stat().st_size / 1e9
+    return rows, f"{file.name}: its {len(rows):,} rows are read from a copy in float32, {target} ({size:.1f} GB)"
+
+
+def _write(file: Path, schema: Schema, target: Path) -> None:
+    table = ParquetTable(file, [str(column.name) for column in schema.columns])
+    header = {"descr": "<f4", "fortran_order": False, "shape": (len(table), len(schema.features))}
+    with whole(target) as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+        for block in _coded(table, schema):
+            stream.write(np.ascontiguousarray(block, "<f4").data)
+
+
+def _coded(table: ParquetTable, schema: Schema) -> Iterator[np.ndarray]:
+    for start in range(0, len(table), BLOCK):
+        yield schema.encode(table[start : start + BLOCK], f"data: counting from row {start:,}")[0]

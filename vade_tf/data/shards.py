@@ -1,0 +1,212 @@
+"""Rows that stay in their file: read by position, a block at a time; and the order in which an epoch reads them.
+
+A row alone is slow to fetch from a file, so an epoch is shuffled in two steps: the file is cut into shards of rows that
+follow one another, the shards are put in another order, and some of them at a time are mixed in a buffer. The order is
+a pure function of (seed, number of the pass), so a fit that was stopped goes on with the batches it would have had.
+
+Nothing is memory-mapped: pages of a map that is kept count as memory of the process.
+"""
+
+import copy
+import math
+import mmap
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vade_tf.errors import InputError
+from vade_tf.reading import memory, plain_array
+from vade_tf.seeding import generator
+
+SHARE = 0.5  # of the memory: rows that take more than this as uint8 or float32 stay in their file
+SHARD_BYTES = 1 << 18  # of rows that are read together
+BUFFER_BYTES = 1 << 25  # of rows that are mixed
+ORDER = 3  # names the stream of random numbers; a path that ends in 0 would be that without it
+
+
+class FileRows:
+    """The rows of a .npy file or of a memory map, indexed as their array: `x[rows]` is dense, uint8 or float32 [m, D].
+
+    Other numbers become float32 as they are read; images become rows.
+
+    Args:
+        found: the map, [n, D] or [n, height, width, ...]; only its place in the file is kept.
+        argument: what an error names.
+
+    Raises:
+        ValueError: it holds no rows of numbers.
+    """
+
+    def __init__(self, found: np.memmap, argument: str = "data"):
+        if found.ndim < 2 or 0 in found.shape or found.dtype.kind not in "biuf":
+            raise ValueError(f"expected numbers, n rows of D features, got {found.dtype} of shape {found.shape}")
+        assert found.filename is not None
+        self.file, self.argument = Path(found.filename), argument
+        self.shape = (len(found), math.prod(found.shape[1:]))
+        self.row_shape = found.shape[1:]
+        self.dtype = as_read(found.dtype)
+        self._offset, self._stored, self._all = found.offset, found.dtype, len(found)
+        self._by_column = not found.flags.c_contiguous
+        self._numbers: np.ndarray | None = None  # of the rows among those of the file; None: all of them
+        self._found = _state(self.file.stat())
+
+    @classmethod
+    def open(cls, file: Path) -> "FileRows":
+        """The rows of a .npy file.
+
+        Raises:
+            ValueError, OSError: as `reading.plain_array`; or it holds no rows of numbers.
+        """
+        found = plain_array(file, mmap_mode="r")
+        if not isinstance(found, np.memmap):
+            raise ValueError(f"expected numbers, n rows of D features, got shape {found.shape}")
+        return cls(found)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows) -> np.ndarray:
+        """Dense rows [m, D]: of a slice, of numbers in any order or of a mask; of a single number one row [D]."""
+        if isinstance(rows, slice):
+            start, stop, step = rows.indices(len(self))
+            if step == 1 and self._numbers is None:
+                return self._read([(start, max(stop - start, 0))])
+            rows = np.arange(start, stop, step)
+        numbers = np.asarray(rows)
+        if numbers.dtype == bool:
+            numbers = np.flatnonzero(numbers)
+        if numbers.ndim == 0:
+            return self[numbers[None]][0]
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self):
+            raise IndexError(f"expected row numbers from 0 to {len(self) - 1}, got {numbers.min()} to {numbers.max()}")
+        if self._numbers is not None:
+            numbers = self._numbers[numbers]
+        cuts = np.flatnonzero(np.diff(numbers) != 1) + 1
+        begins = np.concatenate([[0], cuts]) if numbers.size else np.zeros(0, int)
+        lengths = np.diff(np.append(begins, len(numbers)))
+        return self._read(list(zip(numbers[begins].tolist(), lengths.tolist(), strict=True)))
+
+    def part(self, rows: np.ndarray | slice) -> "FileRows":
+        """The given rows, still in the file."""
+        if isinstance(rows, slice) and rows == slice(None):
+            return self
+        found = copy.copy(self)
+        found._numbers = (np.arange(len(self)) if self._numbers is None else self._numbers)[rows]
+        found.shape = (len(found._numbers), self.shape[1])
+        return found
+
+    def astype(self, dtype) -> "FileRows":
+        """The same rows, read as another type."""
+        found = copy.copy(self)
+        found.dtype = np.dtype(dtype)
+        return found
+
+    def check(self) -> None:
+        """Raises InputError where the file is no longer what it was when it was opened."""
+        try:
+            found = _state(self.file.stat())
+        except OSError:
+            found = None
+        if found != self._found:
+            raise self._changed()
+
+    def _changed(self) -> InputError:
+        return InputError(
+            f"{self.argument}: {self.file} has changed since its rows were first read; begin anew with it"
+        )
+
+    def _read(self, runs: list[tuple[int, int]]) -> np.ndarray:
+        """Rows that follow one another in the file, run by run: (number of the first, how many) of each."""
+        width, size = self.shape[1], self._stored.itemsize
+        found = np.empty((sum(length for _, length in runs), width), self.dtype)
+        with self.file.open("rb", buffering=0) as stream:
+            if _state(os.fstat(stream.fileno())) != self._found:
+                raise self._changed()
+
+            def values(place: int, count: int) -> np.ndarray:
+                content = np.empty(count * size, np.uint8)
+                stream.seek(self._offset + place * size)
+                done = 0
+                while done < len(content):
+                    if not (more := stream.readinto(content.data[done:])):
+                        raise self._changed()
+                    done += more
+                return content.view(self._stored)
+
+            at = 0
+            for first, length in runs:
+                if self._by_column:
+                    columns = [values(column * self._all + first, length) for column in range(width)]
+                    rows = np.stack(columns).reshape(*self.row_shape[::-1], length).T.reshape(length, width)
+                else:
+                    rows = values(first * width, length * width).reshape(length, width)
+                with np.errstate(over="ignore", invalid="ignore"):  # infinite in float32: the check of values says it
+                    found[at : at + length] = rows
+                at += length
+        return found
+
+
+def is_file(x) -> bool:
+    """Whether an array is the map of a file as a whole, and what is written to it goes there."""
+    return isinstance(x, np.memmap) and isinstance(x.base, mmap.mmap) and x.mode != "c" and x.filename is not None
+
+
+def as_read(dtype) -> np.dtype:
+    """The type in which numbers of a file are read."""
+    return np.dtype(np.uint8 if dtype == np.uint8 else np.float32)
+
+
+def stays_in_file(n: int, width: int, dtype) -> bool:
+    """Whether n rows [n, width] take so much of the memory that they are better left in their file."""
+    return n * width * np.dtype(dtype).itemsize > SHARE * memory()
+
+
+def _state(stat: os.stat_result) -> tuple[int, int]:
+    return stat.st_size, stat.st_mtime_ns
+
+
+@dataclass(frozen=True)
+class Shuffle:
+    """The order in which every pass reads rows of a file, each row once.
+
+    A pass takes the rows as a ring and cuts it open at a place of its own, so that shards begin elsewhere each time.
+
+    Args:
+        n: rows.
+        row_bytes: of a row.
+        batch_size: rows a batch; a buffer holds whole batches, the last one of a pass excepted.
+        seed: of the order.
+    """
+
+    n: int
+    row_bytes: int
+    batch_size: int
+    seed: int
+
+    @property
+    def shard(self) -> int:
+        """Rows of a shard."""
+        return max(1, SHARD_BYTES // self.row_bytes)
+
+    @property
+    def buffer(self) -> int:
+        """Rows of a buffer."""
+        return max(1, BUFFER_BYTES // (self.row_bytes * self.batch_size)) * self.batch_size
+
+    def buffers(self, number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The buffers of a pass, by its number.
+
+        Yields:
+            Numbers of rows, int [m], in runs that follow one another in the file; and the order in which they are
+            taken from the buffer, a permutation of m.
+        """
+        random = generator(self.seed, ORDER, number + 1)
+        cut, count = int(random.integers(self.n)), math.ceil(self.n / self.shard)
+        shards = np.append(random.permutation(count - 1), count - 1)  # the last one may be shorter
+        for i, start in enumerate(range(0, self.n, self.buffer)):
+            places = np.arange(start, min(start + self.buffer, self.n))
+            ring = shards[places // self.shard] * self.shard + places % self.shard
+            yield (cut + ring) % self.n, generator(self.seed, ORDER, number + 1, i + 1).permutation(len(places))

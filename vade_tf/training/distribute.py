@@ -1,0 +1,258 @@
+"""A fit on several devices and machines: one step on all of them, and what the chief knows told to all.
+
+Every process has a plain model, with which all that is no training step is done as in a fit on one device: the start,
+the look after an epoch, the files. A copy of it under the strategy makes the steps. The chief's weights, optimizer and
+rate go into the copy of every worker at the beginning of an epoch and come out of it at the end, so what a worker
+computes by itself cannot lead it astray. Knows no variable of the environment: that is `cluster`'s business.
+
+A batch is the same as on one device, in rows, augmentation and noise; each replica takes its slice of it.
+"""
+
+import functools
+import io
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vade_tf.data import pipeline
+from vade_tf.errors import ClusterError, InputError
+from vade_tf.model.vade import VaDE
+from vade_tf.training import callbacks
+from vade_tf.training.store import Store, listed, numbered
+
+CHUNK = 2**20  # numbers that are told together
+HEADER = 4  # numbers told before them: whether the chief has failed, or found something, and how many bytes that is
+GONE = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
+HALF = 2**16  # bytes travel in pairs, as whole numbers below this, which float32 holds exactly
+
+
+def chief(strategy: tf.distribute.Strategy | None) -> bool:
+    """Whether this process is the one that keeps and writes; alone it is."""
+    return strategy is None or strategy.extended.should_checkpoint
+
+
+def workers(strategy: tf.distribute.Strategy | None) -> int:
+    """Number of processes that train together."""
+    return 1 if strategy is None else strategy.num_replicas_in_sync // len(strategy.extended.worker_devices)
+
+
+@functools.cache
+def slices(strategy: tf.distribute.Strategy) -> pipeline.Slices:
+    """Which slices of every batch the devices of this process read."""
+
+    def number():
+        return tf.convert_to_tensor(tf.distribute.get_replica_context().replica_id_in_sync_group)
+
+    found = tf.function(lambda: strategy.experimental_local_results(strategy.run(number)))()
+    own = [int(each) for each in found]
+    return pipeline.Slices(range(own[0], own[-1] + 1), strategy.num_replicas_in_sync)
+
+
+def check(strategy: tf.distribute.Strategy, batch_size: int) -> None:
+    """Raises InputError unless every replica can take the same number of rows of a batch."""
+    number = strategy.num_replicas_in_sync
+    if batch_size % number:
+        nearest = max(number, batch_size // number * number)
+        raise InputError(
+            f"batch_size: expected a multiple of the {number} devices that share a batch, got {batch_size}; use "
+            f"batch_size={nearest}"
+        )
+
+
+def from_chief(
+    strategy: tf.distribute.Strategy | None, find: Callable[[], dict[str, np.ndarray] | None]
+) -> dict[str, np.ndarray] | None:
+    """What the chief finds, on every worker, bit for bit. All workers call this in the same order.
+
+    Args:
+        strategy: that of the fit; None, or one of a single process: it is found here.
+        find: gives arrays by name, or None; asked on the chief alone.
+
+    Raises:
+        ClusterError: the chief failed, or a worker is gone.
+    """
+    if workers(strategy) == 1:
+        return find()
+    assert strategy is not None
+    if not chief(strategy):
+        return _unpacked(_hear(strategy))
+    try:
+        found = find()
+    except Exception:
+        _tell(strategy, None)
+        raise
+    _tell(strategy, _packed(found))
+    return found
+
+
+class Shared:
+    """The chief's store on every worker: what is loaded is what the chief loads, and only the chief saves.
+
+    Args:
+        strategy: that of the fit.
+        store: the chief's; another worker's is not asked.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy, store: Store):
+        self.strategy = strategy
+        self.store = store
+        self.place = store.place
+
+    def save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        if chief(self.strategy):
+            self.store.save(name, arrays)
+
+    def load(self, name: str) -> dict[str, np.ndarray] | None:
+        return from_chief(self.strategy, lambda: self.store.load(name))
+
+    def save_rows(self, rows: list[dict], new: int) -> None:
+        if chief(self.strategy):
+            self.store.save_rows(rows, new)
+
+
+class Replicas:
+    """A copy of a compiled model on every device of a strategy, which makes the model's training steps.
+
+    Args:
+        strategy: that of the fit.
+        model: a `VaDE`, or a functional model with a loss.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy, model: keras.Model):
+        self.strategy = strategy
+        self.model = model
+        callbacks.build_optimizer(model)
+        optimizer = keras.optimizers.serialize(model.optimizer)
+        with strategy.scope():
+            self.copy = type(model).from_config(model.get_config())
+            loss = {} if model.loss is None else {"loss": model.loss}
+            self.copy.compile(keras.optimizers.deserialize(optimizer), **loss, jit_compile=False)
+            callbacks.build_optimizer(self.copy)
+        self._step = tf.function(self._on_all, reduce_retracing=True)
+
+    def _on_all(self, batch):
+        found = self.strategy.run(self.copy.train_step, args=(batch,))
+        return {name: self.strategy.experimental_local_results(value)[0] for name, value in found.items()}
+
+    def train(self, span: range, steps: int, batches: tf.data.Dataset, own: Sequence[keras.callbacks.Callback]) -> None:
+        """As `keras.Model.fit` of the model: its epochs, with the callbacks and their logs.
+
+        The logs of an epoch are means over all rows, those of a batch over the slices of the first device here. Between
+        the beginning and the end of an epoch the weights of the model itself stay as they were.
+
+        Args:
+            span: the epochs.
+            steps: of an epoch.
+            batches: this worker's slices of the batches, one for each device after the other.
+            own: callbacks, on every worker; what they do to model and optimizer counts on the chief.
+
+        Raises:
+            ClusterError: a worker is gone.
+        """
+        model, logs = self.model, {}
+        calls = keras.callbacks.CallbackList(
+            list(own), add_history=True, model=model, epochs=span.stop, steps=steps, verbose=0
+        )
+        slices = iter(self.strategy.distribute_datasets_from_function(lambda context: batches.repeat()))
+        model.stop_training = False
+        calls.on_train_begin()
+        if isinstance(model, VaDE):
+            self.copy.noise_rate = model.noise_rate  # before the first step is traced
+        for epoch in span:
+            calls.on_epoch_begin(epoch)
+            callbacks.assign(self.copy, self._state_of_chief())
+            with _together():
+                self.copy.reset_metrics()
+            for step in range(steps):
+                calls.on_train_batch_begin(step)
+                with _together():
+                    logs = self._step(next(slices))
+                calls.on_train_batch_end(step, logs)
+            with _together():
+                logs = {name: float(value) for name, value in self.copy.get_metrics_result().items()}
+            callbacks.assign(model, callbacks.state_arrays(self.copy))
+            calls.on_epoch_end(epoch, logs)
+            callbacks.assign(model, self._state_of_chief())
+            if self._stopped():
+                break
+        calls.on_train_end(logs)
+
+    def _state_of_chief(self) -> list[np.ndarray]:
+        found = from_chief(self.strategy, lambda: numbered(callbacks.state_arrays(self.model)))
+        assert found is not None
+        return listed(found)
+
+    def _stopped(self) -> bool:
+        """Whether a callback of the chief has stopped the training."""
+        found = from_chief(self.strategy, lambda: {"stop": np.array(bool(self.model.stop_training))})
+        assert found is not None
+        self.model.stop_training = bool(found["stop"])
+        return self.model.stop_training
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """Turns what TensorFlow says of a worker that is gone into a ClusterError."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if not isinstance(error, GONE) and "ollective" not in str(error):
+            raise
+        raise ClusterError(
+            "distribute: another worker has stopped, and so do all; its own message says why, else start all again"
+        ) from error
+
+
+def _packed(arrays: dict[str, np.ndarray] | None) -> bytes:
+    buffer = io.BytesIO()
+    if arrays is not None:
+        np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _unpacked(content: bytes) -> dict[str, np.ndarray] | None:
+    if not content:
+        return None
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def _tell(strategy: tf.distribute.Strategy, content: bytes | None) -> None:
+    """The chief tells all workers bytes, or by None that it has failed."""
+    size = 0 if content is None else len(content)
+    header = [float(content is None), *(size // HALF**i % HALF for i in range(HEADER - 1))]
+    _summed(strategy, np.array(header, np.float32))
+    pairs = np.frombuffer((content or b"") + b"\0" * (size % 2), "<u2")
+    for at in range(0, len(pairs), CHUNK):
+        part = np.zeros(CHUNK, np.float32)
+        part[: len(pairs) - at] = pairs[at : at + CHUNK]
+        _summed(strategy, part)
+
+
+def _hear(strategy: tf.distribute.Strategy) -> bytes:
+    """What the chief tells."""
+    failed, *parts = _summed(strategy, np.zeros(HEADER, np.float32))
+    if failed:
+        raise ClusterError("distribute: the chief has stopped; its own message says why")
+    size = sum(int(part) * HALF**i for i, part in enumerate(parts))
+    pairs = [_summed(strategy, np.zeros(CHUNK, np.float32)) for _ in range(0, (size + 1) // 2, CHUNK)]
+    return b"".join(part.astype("<u2").tobytes() for part in pairs)[:size]
+
+
+def _summed(strategy: tf.distribute.Strategy, numbers: np.ndarray) -> np.ndarray:
+    """The chief's numbers, float32 [size], on every worker: the others add zeros."""
+    with _together():
+        return _sum_of(strategy)(tf.constant(numbers)).numpy()
+
+
+@functools.cache
+def _sum_of(strategy: tf.distribute.Strategy) -> Callable[[tf.Tensor], tf.Tensor]:
+    def of_replica(numbers):
+        context = tf.distribute.get_replica_context()
+        first = tf.cast(tf.equal(context.replica_id_in_sync_group, 0), tf.float32)
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, first * numbers)
+
+    return tf.function(lambda numbers: strategy.experimental_local_results(strategy.run(of_replica, (numbers,)))[0])
