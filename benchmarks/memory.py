@@ -69,7 +69,7 @@ def measure(n: int, n_features: int, steps: int) -> list[dict]:
     from vade_tf.data import pipeline
     from vade_tf.data.dataset import build
     from vade_tf.model.optimizer import FusedAdam
-    from vade_tf.training import given, loop
+    from vade_tf.training import autoencoder, given
     from vade_tf.training import start as starts
     from vade_tf.training.settings import Settings
     from vade_tf.training.views import view_reader
@@ -84,8 +84,8 @@ def measure(n: int, n_features: int, steps: int) -> list[dict]:
     note("check and fingerprint")
     settings = Settings(clusters=4).resolve(n)
     model = given.build_model(dataset, settings, "float32")
-    autoencoder = loop.build_autoencoder(model)
-    autoencoder.compile(FusedAdam(1e-3), loop.reconstruction_loss(model))
+    autoencoder = autoencoder.build_autoencoder(model)
+    autoencoder.compile(FusedAdam(1e-3), autoencoder.reconstruction_loss(model))
     batches = pipeline.training_batches(dataset.x, settings.batch_size, 0, range(1))
     autoencoder.fit(batches.map(lambda x: (x, x)), steps_per_epoch=steps, shuffle=False, verbose=0)
     note(f"autoencoder, {steps} steps")

@@ -36,7 +36,7 @@ from vade_tf.data import pipeline
 from vade_tf.data.dataset import build
 from vade_tf.model import networks
 from vade_tf.model.optimizer import FusedAdam
-from vade_tf.training import device, given, loop
+from vade_tf.training import autoencoder, device, given
 from vade_tf.training.settings import Settings
 
 RESULTS = Path(__file__).parent / "results" / "speed.csv"
@@ -63,8 +63,8 @@ def our_phase(phase: str, rows: int, batch_size: int, precision: str, jit: bool 
     model = given.build_model(dataset, settings, precision)
     hints = None
     if phase == "pretrain":
-        trained = loop.build_autoencoder(model)
-        trained.compile(FusedAdam(1e-4), loss=loop.reconstruction_loss(model), jit_compile=jit)
+        trained = autoencoder.build_autoencoder(model)
+        trained.compile(FusedAdam(1e-4), loss=autoencoder.reconstruction_loss(model), jit_compile=jit)
     else:
         trained, hints = model, np.arange(rows, dtype=np.int32) % 10
         trained.compile(FusedAdam(1e-4), jit_compile=jit)

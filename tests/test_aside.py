@@ -6,7 +6,7 @@ import pytest
 import vade_tf
 from vade_tf.data import pipeline
 from vade_tf.errors import InputError
-from vade_tf.training import aside, loop
+from vade_tf.training import aside, autoencoder, loop
 from vade_tf.training.settings import PATIENCE, Settings, set_aside
 from vade_tf.training.store import Memory, State
 
@@ -82,7 +82,7 @@ def test_when_it_wears(losses, patience, end):
 
 def pretrained(x, store=None, **settings):
     fitting = loop.begin(x, Settings(**{**SMALL, **settings}), store=store)
-    loop.pretrain(fitting)
+    autoencoder.pretrain(fitting)
     return fitting, [weight for net in (fitting.model.encoder, fitting.model.decoder) for weight in net.get_weights()]
 
 
@@ -98,8 +98,8 @@ def test_the_autoencoder_stops_and_has_the_weights_of_its_best_epoch(stopped, ro
     best = int(np.argmin(found))
     assert len(found) == best + 1 + 3 < 40
     kept = fitting.data.x[fitting.aside]
-    out = loop.build_autoencoder(fitting.model)(kept)
-    assert np.mean(loop.reconstruction_loss(fitting.model)(kept, out)) == pytest.approx(found[best], rel=1e-5)
+    out = autoencoder.build_autoencoder(fitting.model)(kept)
+    assert np.mean(autoencoder.reconstruction_loss(fitting.model)(kept, out)) == pytest.approx(found[best], rel=1e-5)
 
 
 def test_a_stop_in_between_changes_nothing(stopped, rows, monkeypatch):

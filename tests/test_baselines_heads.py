@@ -13,7 +13,7 @@ from vade_tf.errors import InputError
 from vade_tf.model import networks
 from vade_tf.model.vade import VaDE
 from vade_tf.systems import models
-from vade_tf.training import loop
+from vade_tf.training import autoencoder
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_clustering_is_scaling_encoder_and_head_and_its_config_has_them_all(sc
     head.mu.assign(rng.normal(size=head.mu.shape))
     parts = {"scaling": scaling}
     if coded:
-        parts["encoder"] = loop.mean_encoder(
+        parts["encoder"] = autoencoder.mean_encoder(
             VaDE(networks.build_encoder(4, 2, (5,)), networks.build_decoder(4, 2, (5,)), 3)
         )
         parts["decoder"] = networks.build_decoder(4, 2, (5,))

@@ -12,7 +12,7 @@ from scipy.spatial.distance import pdist
 
 from vade_tf.errors import DivergedError
 from vade_tf.model.optimizer import FusedAdam
-from vade_tf.training import loop, recipe, views
+from vade_tf.training import autoencoder, loop, recipe, views
 from vade_tf.training import start as starts
 from vade_tf.training.settings import Settings
 from vade_tf.training.store import Memory
@@ -173,11 +173,11 @@ def test_groups_are_found_anew_at_even_distances_while_guided(guide_epochs, regr
 def test_the_autoencoder_is_made_of_the_models_own_networks(small_model, rng):
     model = small_model(scaling=keras.layers.Rescaling(1 / 255))
     raw = rng.integers(0, 256, (30, 12)).astype("u1")
-    autoencoder = loop.build_autoencoder(model)
+    network = autoencoder.build_autoencoder(model)
     before = model.encode(raw)[0].numpy()
-    np.testing.assert_allclose(autoencoder.predict(raw, verbose=0), model.decoder(before), rtol=1e-5, atol=1e-6)
-    autoencoder.compile(FusedAdam(1e-2), loss=loop.reconstruction_loss(model))
-    history = autoencoder.fit(raw, raw, epochs=5, verbose=0).history["loss"]
+    np.testing.assert_allclose(network.predict(raw, verbose=0), model.decoder(before), rtol=1e-5, atol=1e-6)
+    network.compile(FusedAdam(1e-2), loss=autoencoder.reconstruction_loss(model))
+    history = network.fit(raw, raw, epochs=5, verbose=0).history["loss"]
     assert history[-1] < history[0]
     assert not np.allclose(model.encode(raw)[0], before)
 

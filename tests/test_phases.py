@@ -13,7 +13,7 @@ from vade_tf.model import networks
 from vade_tf.model.mixed import Mixed
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
-from vade_tf.training import callbacks, given, loop, recipe
+from vade_tf.training import autoencoder, callbacks, given, loop, recipe
 from vade_tf.training import start as starts
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings
@@ -111,29 +111,29 @@ def test_pretraining_lowers_the_reconstruction_and_no_epoch_of_it_changes_nothin
         store = Memory()
         fitting = begin(x, pretrain_epochs=epochs, store=store)
         before = [*fitting.model.encoder.get_weights(), *fitting.model.decoder.get_weights()]
-        loop.pretrain(fitting)
+        autoencoder.pretrain(fitting)
         after = [*fitting.model.encoder.get_weights(), *fitting.model.decoder.get_weights()]
         assert np.array_equal(before[0], after[0]) == (epochs == 0)
         assert [(row["phase"], row["epoch"]) for row in fitting.rows] == [("pretrain", e) for e in range(1, epochs + 1)]
-        for kept, weight in zip(loop.listed(store.load("pretrained")), after, strict=True):
+        for kept, weight in zip(autoencoder.listed(store.load("pretrained")), after, strict=True):
             np.testing.assert_array_equal(kept, weight)
     assert fitting.rows[-1]["loss"] < fitting.rows[0]["loss"]
 
 
 def test_a_kept_autoencoder_is_taken_and_one_of_other_networks_refused(x):
     first, store = Memory(), Memory()
-    loop.pretrain(begin(x, store=first))
+    autoencoder.pretrain(begin(x, store=first))
     store.save("pretrained", first.load("pretrained"))
     fitting = begin(x, pretrain_epochs=2, store=store, seed=8)
-    loop.pretrain(fitting)
+    autoencoder.pretrain(fitting)
     assert fitting.rows == []
     np.testing.assert_array_equal(fitting.model.encoder.get_weights()[0], store.load("pretrained")["array_000"])
     with pytest.raises(InputError, match="^pretrained: the autoencoder kept there has layers of other shapes"):
-        loop.pretrain(begin(x, store=store, hidden=(8, 9)))
+        autoencoder.pretrain(begin(x, store=store, hidden=(8, 9)))
     state = State("fit", 1, [], [])
     untouched = dataclasses.replace(begin(x, store=store, seed=8), state=state)
     before = untouched.model.encoder.get_weights()
-    loop.pretrain(untouched)
+    autoencoder.pretrain(untouched)
     np.testing.assert_array_equal(untouched.model.encoder.get_weights()[0], before[0])
 
 
@@ -145,12 +145,12 @@ def test_the_autoencoder_gives_rows_whatever_form_its_decoder_has(rng, form):
     decoder = keras.Model(z, h if len(form) == 1 else keras.layers.Reshape(form)(h))
     model = VaDE(encoder, decoder, 2, scaling=keras.layers.Rescaling(0.5, dtype="float32"))
     raw = 2 * rng.uniform(size=(5, 12)).astype("f4")
-    out = loop.build_autoencoder(model)(raw)
+    out = autoencoder.build_autoencoder(model)(raw)
     m = encoder(raw / 2)[0]
     np.testing.assert_allclose(out, decoder(m).numpy().reshape(5, 12), rtol=1e-5, atol=1e-6)
     logits = out.numpy().astype("f8")
     want = np.sum(np.log1p(np.exp(logits)) - raw / 2 * logits, axis=1)
-    np.testing.assert_allclose(loop.reconstruction_loss(model)(raw, out), want, rtol=1e-5)
+    np.testing.assert_allclose(autoencoder.reconstruction_loss(model)(raw, out), want, rtol=1e-5)
     np.testing.assert_allclose(loop.codes(model, raw), m, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(loop.model_groups(model, raw), model.predict(raw, verbose=0).argmax(axis=1))
 
@@ -228,7 +228,7 @@ def test_the_callers_callbacks_come_before_the_record(x):
 def test_a_fit_prints_nothing_of_itself(x, capfd):
     fitting = begin(x, pretrain_epochs=1, epochs=1)
     capfd.readouterr()
-    loop.pretrain(fitting)
+    autoencoder.pretrain(fitting)
     recipe.guide(fitting, recipe.start(fitting))
     loop.fitted(fitting, fitting.model)
     assert capfd.readouterr().out == ""

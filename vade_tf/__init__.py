@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from vade_tf.runs.train import resume, train
     from vade_tf.serving.export import export
     from vade_tf.serving.signatures import Served
-    from vade_tf.training.loop import Fitted, Fitting, begin, pretrain
+    from vade_tf.training.autoencoder import pretrain
+    from vade_tf.training.loop import Fitted, Fitting, begin
     from vade_tf.training.recipe import fit, guide, settle, start
     from vade_tf.training.reporter import Lines
     from vade_tf.training.settings import Settings
@@ -52,7 +53,7 @@ _HOMES = {
     "fit": "training.recipe",
     "guide": "training.recipe",
     "load": "runs.load",
-    "pretrain": "training.loop",
+    "pretrain": "training.autoencoder",
     "resume": "runs.train",
     "settle": "training.recipe",
     "start": "training.recipe",

@@ -21,7 +21,7 @@ from vade_tf.data import pipeline
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.systems.models import Clustering, StudentT
 from vade_tf.systems.shallow import ae_kmeans
-from vade_tf.training import loop
+from vade_tf.training import autoencoder, loop
 from vade_tf.training.loop import Fitting
 
 UPDATES = 140  # between two targets
@@ -133,7 +133,7 @@ def _start(fitting: Fitting, system: str, decoder=None) -> Clustering:
     head = StudentT(fitting.settings.clusters, model.prior.latent_dim)
     if _begins(fitting):
         head.mu.assign(ae_kmeans(fitting).head.mu)
-    networks = {"encoder": loop.mean_encoder(model), "decoder": decoder}
+    networks = {"encoder": autoencoder.mean_encoder(model), "decoder": decoder}
     return Clustering(system, head, **networks, likelihood=model.likelihood, scaling=model.scaling)
 
 

@@ -15,7 +15,7 @@ from vade_tf.model import networks
 from vade_tf.model.prior import GaussianMixturePrior
 from vade_tf.model.vade import VaDE
 from vade_tf.systems.models import Centres, Clustering, FullGaussians
-from vade_tf.training import given, loop
+from vade_tf.training import autoencoder, given, loop
 from vade_tf.training.loop import Fitting
 
 STARTS = 3  # best of so many by the objective; a start on 70,000 x 784 takes k-means about ten seconds
@@ -41,14 +41,14 @@ def gmm(fitting: Fitting) -> Clustering:
 
 def ae_kmeans(fitting: Fitting) -> Clustering:
     """k-means on the code of the pretrained autoencoder."""
-    loop.pretrain(fitting)
+    autoencoder.pretrain(fitting)
     return _clustering(fitting, "ae_kmeans", _centres(fitting, loop.codes(fitting.model, fitting.data.x)), coded=True)
 
 
 def ae_gmm(fitting: Fitting) -> Clustering:
     """A Gaussian mixture with full covariances on the code of the pretrained autoencoder."""
     _several_rows(fitting)
-    loop.pretrain(fitting)
+    autoencoder.pretrain(fitting)
     return _clustering(fitting, "ae_gmm", _gaussians(fitting, loop.codes(fitting.model, fitting.data.x)), coded=True)
 
 
@@ -122,6 +122,6 @@ def _gaussians(fitting: Fitting, z: np.ndarray) -> FullGaussians:
 def _clustering(fitting: Fitting, system: str, head, coded: bool = False) -> Clustering:
     """The fitted system; `coded`: on the code of the run's networks, else on x itself."""
     model = fitting.model
-    encoder = loop.mean_encoder(model) if coded else _known(fitting)
+    encoder = autoencoder.mean_encoder(model) if coded else _known(fitting)
     parts = {"encoder": encoder, "decoder": model.decoder if coded else None}
     return Clustering(system, head, **parts, likelihood=model.likelihood, scaling=model.scaling)

@@ -26,8 +26,9 @@ from vade_tf.seeding import fold
 from vade_tf.training import aside, choosing, extension, given, loop
 from vade_tf.training import callbacks as keras_callbacks
 from vade_tf.training import start as starts
+from vade_tf.training.autoencoder import pretrain
 from vade_tf.training.keep import Held, keep_groups
-from vade_tf.training.loop import Fitted, Fitting, begin, pretrain
+from vade_tf.training.loop import Fitted, Fitting, begin
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO, Resolved, Settings
 from vade_tf.training.store import Store, damaged, kept_groups

@@ -1,0 +1,97 @@
+"""The autoencoder made of a VaDE's own networks, and the phase that trains it."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from vade_tf.errors import InputError
+from vade_tf.model.vade import VaDE
+from vade_tf.training import aside
+from vade_tf.training.loop import Fitting, phase_callbacks, prepare, train_epochs
+from vade_tf.training.store import Store, damaged, listed, numbered
+
+AUTOENCODER = "autoencoder"  # name of the model of the phase "pretrain"
+
+
+def pretrain(fitting: Fitting) -> None:
+    """Train the deterministic autoencoder made of the model's own networks, x -> decoder(m(x)).
+
+    It ends with the weights of the epoch at which rows set aside were reconstructed best, where there are such rows
+    and `settings.patience`. Where the store has the weights of an autoencoder already, they are taken instead.
+
+    Args:
+        fitting: its model's encoder and decoder are changed in place.
+
+    Raises:
+        DivergedError: the loss is not finite, time and again.
+        InputError: the autoencoder in the store is one of other networks.
+    """
+    if fitting.state is not None and fitting.state.phase != "pretrain":
+        return
+    settings, networks = fitting.settings, (fitting.model.encoder, fitting.model.decoder)
+    if (weights := kept_weights(fitting.store, "pretrained")) is not None:
+        set_pretrained(networks, weights)
+        return
+    if settings.pretrain_epochs != 0:
+        autoencoder, loss = build_autoencoder(fitting.model), reconstruction_loss(fitting.model)
+        done = prepare(fitting, "pretrain", autoencoder, loss)
+        span = range(done, settings.pretrain_epochs)
+        own = phase_callbacks(fitting, "pretrain", span, span.stop)
+        if len(fitting.aside):
+            kept = fitting.data.x[fitting.aside]
+            own.insert(0, aside.Stop(kept, loss, networks, fitting.store, fitting.rows, settings.patience))
+        targets = fitting.batches("pretrain", span).map(lambda x: (x, x))  # an autoencoder's target is its input
+        if not aside.worn(aside.losses(fitting.rows, "pretrain"), settings.patience):
+            train_epochs(fitting, "pretrain", autoencoder, span, targets, own)
+        best = kept_weights(fitting.store, "best") if aside.losses(fitting.rows, "pretrain") else None
+        if settings.patience and best is not None:
+            set_pretrained(networks, best)
+    weights = [weight for network in networks for weight in network.get_weights()]
+    fitting.store.save("pretrained", numbered(weights))
+
+
+def kept_weights(store: Store, name: str) -> list[np.ndarray] | None:
+    """The weights of an autoencoder that a store has under a name, or None.
+
+    Raises:
+        InputError: they are no finite numbers in float32.
+    """
+    kept = store.load(name)
+    weights = None if kept is None else listed(kept)
+    if weights is not None and not all(each.dtype == np.float32 and np.isfinite(each).all() for each in weights):
+        raise damaged(store, name, "expected finite numbers in float32")
+    return weights
+
+
+def set_pretrained(networks: Sequence[keras.Model], weights: list[np.ndarray]) -> None:
+    """Give networks the weights of a pretrained autoencoder.
+
+    Raises:
+        InputError: they are of other shapes.
+    """
+    have = [weight.shape for network in networks for weight in network.weights]
+    if have != [weight.shape for weight in weights]:
+        raise InputError("pretrained: the autoencoder kept there has layers of other shapes; give the same networks")
+    remaining = iter(weights)
+    for network in networks:
+        network.set_weights([next(remaining) for _ in network.weights])
+
+
+def build_autoencoder(model: VaDE) -> keras.Model:
+    """The deterministic autoencoder made of a VaDE's own networks: raw x -> decoder(m(x))."""
+    x = keras.Input((model.n_features,))
+    scaled = x if model.scaling is None else model.scaling(x)
+    out = model.decoder(mean_encoder(model)(model.shaped(scaled)))
+    flat = out if len(out.shape) == 2 else keras.layers.Flatten()(out)
+    return keras.Model(x, flat, name=AUTOENCODER)
+
+
+def reconstruction_loss(model: VaDE):
+    """The autoencoder's Keras loss: raw target [batch, D], decoder output [batch, D] -> nats [batch]."""
+    return lambda x, out: model.likelihood.distortion(model.scale(x), out)
+
+
+def mean_encoder(model: VaDE) -> keras.Model:
+    """The encoder without its log-variance head: scaled x [n, D] -> m [n, latent]."""
+    return keras.Model(model.encoder.inputs, model.encoder.outputs[0])
