@@ -19,6 +19,7 @@ import pytest
 import vade_tf
 from vade_tf.cli import train
 from vade_tf.data import pipeline
+from vade_tf.data.shards import FileRows
 from vade_tf.errors import ClusterError, InputError
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
@@ -38,9 +39,13 @@ def batches(x, size, slices=None, **more):
     return list(pipeline.training_batches(x, size, 3, range(1), slices=slices, **more).as_numpy_iterator())
 
 
+@pytest.mark.parametrize("in_file", [False, True])
 @pytest.mark.parametrize("local", [2, 4])  # devices of a process, of four
-def test_the_slices_of_all_devices_are_the_batch_of_one(rng, local):
+def test_the_slices_of_all_devices_are_the_batch_of_one(rng, local, in_file, tmp_path):
     x = rng.integers(0, 256, (24, 12)).astype("u1")
+    if in_file:
+        np.save(tmp_path / "x.npy", x)
+        x = FileRows.open(tmp_path / "x.npy")
     more = {"hints": np.arange(24, dtype="i4"), "image_shape": (3, 4)}
     whole = batches(x, 8, **more)
     parts = [batches(x, 8, pipeline.Slices(range(at, at + local), 4), **more) for at in range(0, 4, local)]

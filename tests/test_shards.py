@@ -301,6 +301,7 @@ def test_of_many_rows_some_are_evaluated_under_their_own_numbers(blobs, monkeypa
     dataset = build(blobs[0], blobs[2], "blobs", "memory")
     assert evaluation.some_of(dataset, 10) == (dataset, None)
     monkeypatch.setattr(evaluation, "MOST", 1000)
+    monkeypatch.setattr(evaluation, "LEAST_ROWS", 1)
     some, drawn = evaluation.some_of(dataset, 10)
     assert len(some.x) == 100
     numbers = some.ids.astype(int)

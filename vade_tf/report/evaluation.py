@@ -27,7 +27,7 @@ from vade_tf.runs.load import load
 from vade_tf.seeding import generator
 from vade_tf.training.posterior import Assignments, Posterior, assignments, posterior
 
-MOST = 1 << 24  # numbers that are kept of all rows: codes and responsibilities
+MOST, LEAST_ROWS = 1 << 24, 1000  # numbers that are kept of all rows, codes and responsibilities; rows at least
 IWAE_SAMPLES = (1, 50, 5000)
 IWAE_ROWS = 64  # 5,000 decodings a row: 0.13 s each for MNIST and the paper's network on two cores
 SILHOUETTE_ROWS = 2000  # its cost is quadratic
@@ -103,7 +103,7 @@ def some_of(dataset: Dataset, width: int) -> tuple[Dataset, np.ndarray | None]:
         The rows, and their numbers where they are not all of them.
     """
     n = len(dataset.x)
-    rows = subset(n, MOST // width, seed=0)
+    rows = subset(n, max(MOST // width, LEAST_ROWS), seed=0)
     if len(rows) == n:
         return dataset, None
     some = dataset.part(rows)
