@@ -43,6 +43,7 @@ LONGEST = (
     "test_estimator.py",
     "test_docs.py",
     "test_baselines.py",
+    "test_distribute.py",
     "test_model.py",
     "test_labels.py",
 )
@@ -65,11 +66,3 @@ def pytest_terminal_summary(terminalreporter):
     for kind, ends in sorted(counts.items()):
         told = ", ".join(f"{number} {end}" for end, number in sorted(ends.items()))
         terminalreporter.write_line(f"hostile {kind}: {sum(ends.values())} ({told})")
-
-
-LONG = ("test_training.py", "test_readme.py", "test_docs.py", "test_estimator.py", "test_distribute.py")
-
-
-def pytest_collection_modifyitems(items):
-    """The longest files first: of two processes that share the files, none is left with a long one at the end."""
-    items.sort(key=lambda item: item.path.name not in LONG)
