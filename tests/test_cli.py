@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from vade_tf.cli import entry, train
-from vade_tf.cli.command import answer
+from vade_tf.cli.command import answer, hushed
 from vade_tf.cli.main import COMMANDS, main
 from vade_tf.cli.speech import KINDS, flag
 from vade_tf.errors import DivergedError, InputError
@@ -89,6 +89,14 @@ def test_a_mistake_in_a_fresh_process_is_still_one_line(tmp_path):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "train.py: --data: expected an existing file, got none.npy, which is not there\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("error", "shown"), [(InputError("--data: of ours"), ""), (ImportError("theirs"), "noise")])
+def test_what_libraries_say_while_they_load_is_shown_where_they_fail_alone(error, shown, capfd):
+    with pytest.raises(type(error)), hushed():
+        os.write(2, b"noise")
+        raise error
+    assert capfd.readouterr().err == shown
 
 
 MAIN = "import sys; from vade_tf.cli.main import main; sys.exit(main())"
