@@ -93,9 +93,13 @@ def test_a_mistake_in_a_fresh_process_is_still_one_line(tmp_path):
 
 @pytest.mark.parametrize(("error", "shown"), [(InputError("--data: of ours"), ""), (ImportError("theirs"), "noise")])
 def test_what_libraries_say_while_they_load_is_shown_where_they_fail_alone(error, shown, capfd):
-    with pytest.raises(type(error)), hushed():
-        os.write(2, b"noise")
-        raise error
+    def load():
+        with hushed():
+            os.write(2, b"noise")
+            raise error
+
+    with pytest.raises(type(error)):
+        load()
     assert capfd.readouterr().err == shown
 
 
