@@ -236,7 +236,7 @@ def test_a_run_from_the_command_line(data, tmp_path, capsys):
     evaluated = evaluation.evaluate_run(one.path)
     assert evaluated.result["choice"] == one.metrics["choice"]
     page.show(evaluated.result)
-    sentence = f"number of clusters: chosen, 3, sure: {one.metrics['choice']['why']}"
+    sentence = f"Number of clusters: chosen, 3, sure: {one.metrics['choice']['why']}"
     assert sentence in capsys.readouterr().out
     text = page.page(evaluated.result, {}, evaluated.training, [], "a command")
     assert sentence in text

@@ -102,7 +102,6 @@ def rows_of(out):
     ("phase", "epoch", "batch"),
     [
         ("pretrain", 2, 1),
-        ("fit", 1, 4),
         ("fit", 3, 3),
         ("regroup", 0, 0),
         ("save", 0, 0),

@@ -88,7 +88,7 @@ def about(result: dict) -> str:
 
 def chosen(choice: dict) -> str:
     """One sentence: why there are so many clusters, where their number was not given."""
-    return "number of clusters: chosen, {n_clusters}, {sure}: {why}".format(**choice)
+    return "Number of clusters: chosen, {n_clusters}, {sure}: {why}".format(**choice)
 
 
 def show(result: dict) -> None:
