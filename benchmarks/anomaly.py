@@ -31,10 +31,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import rivals
 from anomaly_scores import SYSTEMS
 
 RESULTS = Path(__file__).parent / "results" / "anomaly.csv"
-COMMAND = "# python benchmarks/anomaly.py --folder FOLDER"
+COMMAND = "python benchmarks/anomaly.py --folder FOLDER"
 KEY = ("protocol", "set", "system", "score", "seed")
 COLUMNS = (*KEY, "train", "test", "features", "auroc", "seconds")
 PROTOCOLS = ("unsupervised", "normals_only", "clean")
@@ -105,23 +106,6 @@ def rows_of(file: Path, name: str, protocol: str, system: str, seed: int) -> Ite
         counts = {"train": len(train), "test": len(test), "features": train.shape[1]}
         same = {"protocol": protocol, "set": name, "system": system, "score": score, "seed": seed}
         yield {**same, **counts, "auroc": f"{auroc:.2f}", "seconds": seconds}
-
-
-def read(file: Path = RESULTS) -> list[dict]:
-    if not file.exists():
-        return []
-    with file.open(newline="") as lines:
-        return list(csv.DictReader(line for line in lines if not line.startswith("#")))
-
-
-def append(rows: list[dict], file: Path = RESULTS) -> None:
-    new = not file.exists()
-    with file.open("a", newline="") as lines:
-        writer = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
-        if new:
-            lines.write(COMMAND + "\n")
-            writer.writeheader()
-        writer.writerows(rows)
 
 
 def published(folder: Path | None, protocol: str) -> dict[str, dict[str, float]]:
@@ -195,7 +179,7 @@ def main() -> None:
         wanted = DECIDE if options.sets == ["decide"] else options.sets or tuple(files)
         if unknown := [name for name in wanted if name not in files]:
             parser.error(f"--sets: {', '.join(unknown)}: not in {options.folder}; it has {', '.join(files)}")
-        done = {tuple(row[name] for name in ("protocol", "set", "system", "seed")) for row in read()}
+        done = {tuple(row[name] for name in ("protocol", "set", "system", "seed")) for row in rivals.read(RESULTS)}
         for seed in range(options.seeds):
             for system in options.systems:
                 for protocol in options.protocols:
@@ -203,10 +187,10 @@ def main() -> None:
                         if (protocol, name, system, str(seed)) in done:
                             continue
                         rows = list(rows_of(files[name], name, protocol, system, seed))
-                        append(rows)
+                        rivals.append(rows, RESULTS, COMMAND, COLUMNS)
                         print(*(f"{row['score']} {row['auroc']}" for row in rows), *rows[0].values(), flush=True)
     for protocol in options.protocols:
-        rows = [row for row in read() if row["protocol"] == protocol]
+        rows = [row for row in rivals.read(RESULTS) if row["protocol"] == protocol]
         if rows:
             known = published(options.folder, protocol)
             print(f"\n{protocol}\n\n{summary(rows, known)}\n\n{details(rows, known, protocol)}")

@@ -16,14 +16,12 @@ except for Leiden, which has a resolution (1, scanpy's default, on 15 neighbours
 
 import argparse
 import csv
-import multiprocessing
 import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,14 +29,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import rivals
+
 RESULTS = Path(__file__).parent / "results" / "cells.csv"
-COMMAND = "# python benchmarks/cells.py --folder FOLDER --scvi PYTHON"
-KEY = ("set", "system", "seed")
-COLUMNS = (*KEY, "n", "features", "clusters", "found", "acc", "ari", "nmi", "seconds")
+COMMAND = "python benchmarks/cells.py --folder FOLDER --scvi PYTHON"
 COMPONENTS = 50
-LIMIT = 3600  # seconds of a fit; one that takes longer is ended, and its row has no scores
 NAMES = {
     "vade": "VaDE",
     "kmeans": "PCA + k-means",
@@ -115,85 +113,9 @@ SYSTEMS: dict[str, Callable] = {"vade": vade, "kmeans": kmeans, "gmm": gmm, "scv
 OF_SCVI = ("scvi_kmeans", "scvi_leiden")
 
 
-def fit(data: Set, system: str, seed: int, options, pipe) -> None:
-    """Fit in a process of its own and send (groups by system, seconds)."""
-    begun = time.perf_counter()
-    found = SYSTEMS[system](data, seed, options)
-    pipe.send(found if isinstance(found, tuple) else ({system: found}, time.perf_counter() - begun))
-
-
-def measured(data: Set, system: str, seed: int, options) -> list[dict]:
-    """Rows of the CSV without set and seed; scores are empty where the fit failed or took longer than `LIMIT`."""
-    from vade_tf import metrics
-
-    fork = multiprocessing.get_context("fork")  # this process never loads TensorFlow
-    receive, send = fork.Pipe(duplex=False)
-    process = fork.Process(target=fit, args=(data, system, seed, options, send))
-    begun = time.perf_counter()
-    process.start()
-    send.close()
-    found, seconds = dict.fromkeys(systems_of(system)), 0.0
-    try:
-        if receive.poll(LIMIT):
-            found, seconds = receive.recv()
-    except EOFError:
-        pass  # it ended with an error, which stands above
-    process.kill()
-    process.join()
-    rows = []
-    for name, groups in found.items():
-        row = {"system": name, "n": data.x.shape[0], "features": data.x.shape[1], "clusters": data.clusters}
-        row["seconds"] = f"{seconds or time.perf_counter() - begun:.1f}"
-        if groups is not None:
-            groups = np.unique(groups, return_inverse=True)[1]
-            scores = metrics.scores(data.y, groups)
-            row |= {"found": groups.max() + 1, **{key: f"{value:.4f}" for key, value in scores.items()}}
-        rows.append(row)
-    return rows
-
-
 def systems_of(name: str) -> tuple[str, ...]:
     """The systems of the CSV that one of `SYSTEMS` gives."""
     return OF_SCVI if name == "scvi" else (name,)
-
-
-def read(file: Path = RESULTS) -> list[dict]:
-    if not file.exists():
-        return []
-    with file.open(newline="") as lines:
-        return list(csv.DictReader(line for line in lines if not line.startswith("#")))
-
-
-def append(row: dict, file: Path = RESULTS) -> None:
-    new = not file.exists()
-    with file.open("a", newline="") as lines:
-        writer = csv.DictWriter(lines, COLUMNS, restval="", lineterminator="\n")
-        if new:
-            lines.write(COMMAND + "\n")
-            writer.writeheader()
-        writer.writerow(row)
-
-
-def table(rows: list[dict], column: str) -> str:
-    """A line a set in Markdown: mean of the column over the seeds and their number, by system; then their mean.
-
-    The last line is over the sets that every system has.
-    """
-    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        if row[column] != "":
-            found[row["set"]][row["system"]].append(float(row[column]))
-    systems = [name for name in NAMES if any(row["system"] == name for row in rows)]
-    digits = 1 if column == "seconds" else 3
-    lines = ["| set | " + " | ".join(NAMES[name] for name in systems) + " |", "|---" * (1 + len(systems)) + "|"]
-    for name, own in found.items():
-        cells = [f"{np.mean(own[s]):.{digits}f} ({len(own[s])})" if s in own else "" for s in systems]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    shared = [own for own in found.values() if all(system in own for system in systems)]
-    if shared:
-        cells = [f"{np.mean([np.mean(own[system]) for own in shared]):.{digits}f}" for system in systems]
-        lines.append(f"| **mean of {len(shared)} sets** | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
 
 
 def made(n: int, genes: int, groups: int, rare: float = 0.01, seed: int = 0) -> Set:
@@ -270,21 +192,20 @@ def main() -> None:
             parser.error("--folder: expected a folder of .h5 files, got none")
         if options.scvi is None and "scvi" in systems:
             parser.error("--scvi: expected the Python of an environment with scvi-tools, got none")
-        done = {tuple(row[name] for name in KEY) for row in read()}
+        done = {tuple(row[name] for name in rivals.KEY) for row in rivals.read(RESULTS)}
         for seed in range(options.seeds):
             for system in systems:
                 for file in files:
                     name = file.stem
                     if all((name, each, str(seed)) in done for each in systems_of(system)):
                         continue
-                    for row in measured(load(file), system, seed, options):
-                        row = {"set": name, "seed": seed, **row}
-                        append(row)
-                        print(*(row.get(column, "") for column in COLUMNS), flush=True)
-    rows = read()
-    for column in ("ari", "nmi", "acc", "seconds"):
-        if rows:
-            print(f"\n{column.upper() if column != 'seconds' else 'seconds a fit'}\n\n{table(rows, column)}")
+                    found = rivals.clustered(SYSTEMS[system], systems_of(system), load(file), seed, options)
+                    rows = [{"set": name, "seed": seed, **row} for row in found]
+                    rivals.append(rows, RESULTS, COMMAND)
+                    for row in rows:
+                        print(*row.values(), flush=True)
+    if rows := rivals.read(RESULTS):
+        print(rivals.tables(rows, NAMES))
 
 
 if __name__ == "__main__":

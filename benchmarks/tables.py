@@ -14,14 +14,10 @@ numbers: the median for a missing number, the commonest for a missing text, then
 """
 
 import argparse
-import csv
-import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,13 +25,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import rivals
+
 RESULTS = Path(__file__).parent / "results" / "tables.csv"
-COMMAND = "# python benchmarks/tables.py --folder FOLDER --r8 FILE --clustpy PYTHON"
-KEY = ("set", "system", "seed")
-COLUMNS = (*KEY, "n", "features", "clusters", "found", "acc", "ari", "nmi", "seconds")
-LIMIT = 3600  # seconds of a fit; one that takes longer is ended, and its row has no scores
+COMMAND = "python benchmarks/tables.py --folder FOLDER --r8 FILE --clustpy PYTHON"
 TABLES = {  # of the folder: column of the label, clusters
     "BreastCancer": ("Class", 2),
     "DNA": ("Class", 3),
@@ -216,77 +212,6 @@ SYSTEMS: dict[str, Callable] = {
 ONCE = ("hdbscan",)  # draws nothing
 
 
-def fit(data: Set, system: str, seed: int, options, pipe) -> None:
-    """Fit in a process of its own and send (groups, seconds)."""
-    begun = time.perf_counter()
-    found = SYSTEMS[system](data, seed, options)
-    pipe.send(found if isinstance(found, tuple) else (np.asarray(found), time.perf_counter() - begun))
-
-
-def measured(data: Set, system: str, seed: int, options) -> dict:
-    """The measured part of a row of the CSV; scores are empty where the fit failed or took longer than `LIMIT`."""
-    from vade_tf import metrics
-
-    fork = multiprocessing.get_context("fork")  # this process never loads TensorFlow
-    receive, send = fork.Pipe(duplex=False)
-    process = fork.Process(target=fit, args=(data, system, seed, options, send))
-    begun = time.perf_counter()
-    process.start()
-    send.close()
-    try:
-        groups, seconds = receive.recv() if receive.poll(LIMIT) else (None, time.perf_counter() - begun)
-    except EOFError:  # it ended with an error, which stands above
-        groups, seconds = None, time.perf_counter() - begun
-    process.kill()
-    process.join()
-    row = {"n": data.x.shape[0], "features": data.x.shape[1], "clusters": data.clusters, "seconds": f"{seconds:.1f}"}
-    if groups is None:
-        return row
-    groups = np.unique(groups, return_inverse=True)[1]
-    scores = metrics.scores(data.y, groups)
-    return {**row, "found": groups.max() + 1, **{name: f"{value:.4f}" for name, value in scores.items()}}
-
-
-def read(file: Path = RESULTS) -> list[dict]:
-    if not file.exists():
-        return []
-    with file.open(newline="") as lines:
-        return list(csv.DictReader(line for line in lines if not line.startswith("#")))
-
-
-def append(row: dict, file: Path = RESULTS) -> None:
-    new = not file.exists()
-    with file.open("a", newline="") as lines:
-        writer = csv.DictWriter(lines, COLUMNS, restval="", lineterminator="\n")
-        if new:
-            lines.write(COMMAND + "\n")
-            writer.writeheader()
-        writer.writerow(row)
-
-
-def table(rows: list[dict], column: str) -> str:
-    """A line a set in Markdown: mean of the column over the seeds, by system; the last line is the mean of the sets.
-
-    The mean is over the sets that every system has, which are counted beside it.
-    """
-    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        if row[column] != "":
-            found[row["set"]][row["system"]].append(float(row[column]))
-    systems = [name for name in NAMES if any(row["system"] == name for row in rows)]
-    digits = 1 if column == "seconds" else 3
-    lines = ["| set | " + " | ".join(NAMES[name] for name in systems) + " |", "|---" * (1 + len(systems)) + "|"]
-    for name, own in found.items():
-        cells = [f"{np.mean(own[system]):.{digits}f}" if system in own else "" for system in systems]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    shared = [own for own in found.values() if all(system in own for system in systems)]
-    if shared:
-        mean, word = (np.median, "median") if column == "seconds" else (np.mean, "mean")
-        cells = [f"{mean([np.mean(own[system]) for own in shared]):.{digits}f}" for system in systems]
-        lines.append(f"| **{word} of {len(shared)} sets** | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 def main() -> None:
     sets = [*BUNDLED, *SYNTHETIC, *TABLES, "r8"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -309,19 +234,18 @@ def main() -> None:
             parser.error("--r8: expected the file of the texts, got none")
         if options.clustpy is None and "clustpy" in systems:
             parser.error("--clustpy: expected the Python of an environment with ClustPy, got none")
-        done = {tuple(row[name] for name in KEY) for row in read()}
+        done = {tuple(row[name] for name in rivals.KEY) for row in rivals.read(RESULTS)}
         for seed in range(options.seeds):
             for name in wanted:
                 todo = [each for each in systems if (name, each, str(seed)) not in done and not (seed and each in ONCE)]
                 data = load(name, options.folder, options.r8) if todo else None
                 for system in todo:
-                    row = {"set": name, "system": system, "seed": seed, **measured(data, system, seed, options)}
-                    append(row)
-                    print(*row.values(), flush=True)
-    rows = read()
-    for column in ("ari", "acc", "nmi", "seconds"):
-        if rows:
-            print(f"\n{column.upper() if column != 'seconds' else 'seconds a fit'}\n\n{table(rows, column)}")
+                    found = rivals.clustered(SYSTEMS[system], (system,), data, seed, options)
+                    rows = [{"set": name, "seed": seed, **row} for row in found]
+                    rivals.append(rows, RESULTS, COMMAND)
+                    print(*rows[0].values(), flush=True)
+    if rows := rivals.read(RESULTS):
+        print(rivals.tables(rows, NAMES))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ def module(name: str):
 
 
 anomaly, tables = module("anomaly"), module("tables")
+rivals = tables.rivals
 scores = module("anomaly_scores")
 
 
@@ -120,9 +121,10 @@ def result(name, system, seed, value, module=anomaly):
 
 def test_rows_are_kept_as_they_come_and_the_table_is_the_mean_of_the_sets_means(tmp_path):
     rows = [result("ALOI", "knn", 0, "60"), result("ALOI", "knn", 1, "70"), result("Pima", "knn", 0, "85")]
-    anomaly.append(rows[:1], tmp_path / "a.csv")
-    anomaly.append(rows[1:], tmp_path / "a.csv")
-    assert anomaly.read(tmp_path / "a.csv") == rows
+    for some in (rows[:1], rows[1:]):
+        rivals.append(some, tmp_path / "a.csv", "a command", anomaly.COLUMNS)
+    assert rivals.read(tmp_path / "a.csv") == rows
+    assert (tmp_path / "a.csv").read_text().startswith("# a command\nprotocol,set,")
     (tmp_path / "published_clean.csv").write_text("dataset,KNN\naloi,64\npima,72\n")
     last = anomaly.summary(rows, anomaly.published(tmp_path, "clean")).splitlines()[-1]
     assert last == "| kNN | s | 2 | 75.0 | 65.0 | 85.0 | 68.0 |"
@@ -137,8 +139,8 @@ def test_rivals_get_numbers_imputed_and_standardised_and_text_one_hot():
 
 def test_the_last_line_counts_only_sets_that_every_system_has():
     cases = [("iris", "vade", 0, "0.8"), ("iris", "vade", 1, "0.6"), ("iris", "kmeans", 0, "0.5")]
-    rows = [result(*case, tables) for case in [*cases, ("wine", "kmeans", 0, "0.9")]]
-    lines = tables.table(rows, "ari").splitlines()
+    rows = [result(*case, rivals) for case in [*cases, ("wine", "kmeans", 0, "0.9")]]
+    lines = rivals.table(rows, "ari", tables.NAMES).splitlines()
     assert lines[0] == "| set | VaDE | k-means |"
     assert lines[2:] == ["| iris | 0.700 | 0.500 |", "| wine |  | 0.900 |", "| **mean of 1 sets** | 0.700 | 0.500 |"]
 
@@ -154,11 +156,23 @@ def test_a_fit_that_fails_or_takes_too_long_has_a_row_without_scores(monkeypatch
             pass
 
     right = {"found": 2, "acc": "1.0000", "ari": "1.0000", "nmi": "1.0000"}
-    monkeypatch.setattr(tables, "LIMIT", 0.5)
-    monkeypatch.setattr(tables, "SYSTEMS", {"fails": fails, "endless": endless, "known": lambda data, *_: data.y - 1})
-    assert set(tables.measured(data, "fails", 0, None)) == {"n", "features", "clusters", "seconds"}
+    monkeypatch.setattr(rivals, "LIMIT", 0.5)
+
+    def row(system):
+        (found,) = rivals.clustered(system, ("known",), data, 0, None)
+        return found
+
+    assert set(row(fails)) == {"system", "n", "features", "clusters", "seconds"}
     assert "no such thing" in capfd.readouterr().err
-    slow = tables.measured(data, "endless", 0, None)
+    slow = row(endless)
     assert "acc" not in slow
     assert re.fullmatch(r"0\.[5-9]|[1-9].\d", slow["seconds"])
-    assert right.items() <= tables.measured(data, "known", 0, None).items()
+    assert right.items() <= row(lambda data, *_: data.y - 1).items()
+
+
+def test_a_fit_may_give_the_groups_of_several_systems_and_its_own_seconds():
+    data = tables.Set(None, np.zeros((4, 2)), np.array([0, 0, 1, 1]), 2)
+    groups = {"one": data.y, "other": np.array([0, 1, 0, 1])}
+    one, other = rivals.clustered(lambda *_: (groups, 12.34), ("one", "other"), data, 0, None)
+    assert (one["system"], one["acc"], one["seconds"]) == ("one", "1.0000", "12.3")
+    assert (other["system"], other["acc"], other["seconds"]) == ("other", "0.5000", "12.3")

@@ -1,0 +1,116 @@
+"""What the comparisons of systems share: a CSV that is gone on with, a fit in a process of its own, tables in Markdown.
+
+Knows no system and no data set; `anomaly.py`, `cells.py` and `tables.py` have these.
+"""
+
+import csv
+import multiprocessing
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+KEY = ("set", "system", "seed")
+COLUMNS = (*KEY, "n", "features", "clusters", "found", "acc", "ari", "nmi", "seconds")
+LIMIT = 3600  # seconds of a fit; one that takes longer is ended, and its row has no scores
+
+
+def read(file: Path) -> list[dict]:
+    """The rows that are there already."""
+    if not file.exists():
+        return []
+    with file.open(newline="") as lines:
+        return list(csv.DictReader(line for line in lines if not line.startswith("#")))
+
+
+def append(rows: list[dict], file: Path, command: str, columns: tuple[str, ...] = COLUMNS) -> None:
+    """Add rows to a file; a new one begins with the command that makes it."""
+    new = not file.exists()
+    with file.open("a", newline="") as lines:
+        writer = csv.DictWriter(lines, columns, restval="", lineterminator="\n")
+        if new:
+            lines.write(f"# {command}\n")
+            writer.writeheader()
+        writer.writerows(rows)
+
+
+def clustered(system: Callable, names: tuple[str, ...], data, seed: int, options) -> list[dict]:
+    """Rows of the CSV without set and seed, of one fit; scores are empty where it failed or took longer than `LIMIT`.
+
+    Args:
+        system: function of (data, seed, options) to groups, int [n], or to (groups, or groups by name; seconds).
+        names: of the systems whose groups it gives.
+        data: has rows x [n, D], labels y int [n] and the number of clusters.
+        seed, options: for the system.
+    """
+    from vade_tf import metrics
+
+    fork = multiprocessing.get_context("fork")  # this process never loads TensorFlow
+    receive, send = fork.Pipe(duplex=False)
+    process = fork.Process(target=_fit, args=(system, data, seed, options, send))
+    begun = time.perf_counter()
+    process.start()
+    send.close()
+    found: Any = None
+    seconds = 0.0
+    try:
+        if receive.poll(LIMIT):
+            found, seconds = receive.recv()
+    except EOFError:
+        pass  # the fit ended with an error, which stands above
+    seconds = seconds or time.perf_counter() - begun
+    process.kill()
+    process.join()
+    rows = []
+    for name in names:
+        row: dict = {"system": name, "n": data.x.shape[0], "features": data.x.shape[1], "clusters": data.clusters}
+        row["seconds"] = f"{seconds:.1f}"
+        if found is not None:
+            groups = np.unique(found[name] if isinstance(found, dict) else found, return_inverse=True)[1]
+            scores = metrics.scores(data.y, groups)
+            row |= {"found": groups.max() + 1, **{key: f"{value:.4f}" for key, value in scores.items()}}
+        rows.append(row)
+    return rows
+
+
+def _fit(system: Callable, data, seed: int, options, pipe) -> None:
+    begun = time.perf_counter()
+    found = system(data, seed, options)
+    pipe.send(found if isinstance(found, tuple) else (np.asarray(found), time.perf_counter() - begun))
+
+
+def tables(rows: list[dict], names: dict[str, str]) -> str:
+    """A table in Markdown of each score and of the seconds."""
+    parts = [f"\n{column.upper()}\n\n{table(rows, column, names)}" for column in ("ari", "acc", "nmi")]
+    return "\n".join([*parts, f"\nseconds a fit\n\n{table(rows, 'seconds', names)}"])
+
+
+def table(rows: list[dict], column: str, names: dict[str, str]) -> str:
+    """A line a set: mean of the column over the seeds, by system; the last line is the mean of the sets.
+
+    The mean, of seconds the median, is over the sets that every system has, which are counted beside it.
+
+    Args:
+        rows: of the CSV.
+        column: its name.
+        names: of the systems in the CSV, as they are shown, in their order.
+    """
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        if row[column] != "":
+            found[row["set"]][row["system"]].append(float(row[column]))
+    systems = [name for name in names if any(row["system"] == name for row in rows)]
+    digits = 1 if column == "seconds" else 3
+    lines = ["| set | " + " | ".join(names[name] for name in systems) + " |", "|---" * (1 + len(systems)) + "|"]
+    for name, own in found.items():
+        cells = [f"{np.mean(own[system]):.{digits}f}" if system in own else "" for system in systems]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    shared = [own for own in found.values() if all(system in own for system in systems)]
+    if shared:
+        mean, word = (np.median, "median") if column == "seconds" else (np.mean, "mean")
+        cells = [f"{mean([np.mean(own[system]) for own in shared]):.{digits}f}" for system in systems]
+        lines.append(f"| **{word} of {len(shared)} sets** | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
