@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.errors import InputError, whole_number
-from vade_tf.model import choice, elbo, networks
+from vade_tf.model import elbo, inputs, networks
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.prior import GaussianMixturePrior, check_clusters
 
@@ -132,7 +132,7 @@ class VaDE(keras.Model):
             ValueError: labels without a hint that they are to be trained on, hints while guide_weight is 0, hints that
                 name no component, or rows that are not finite or not in the units of the model.
         """
-        self._check_rows(x)
+        inputs.check_rows(self, x)
         if settings.get("sample_weight") is not None:
             raise InputError("sample_weight: expected none, every row counts alike; leave it out")
         if hints is not None and not isinstance(hints, bool):
@@ -145,7 +145,7 @@ class VaDE(keras.Model):
                 "or pass it as hints= to train on it"
             )
         if y is not None:
-            y = self._known_groups(y)
+            y = inputs.known_groups(y, self.prior.n_components)
             if hints is not True and float(self.guide_weight.numpy()) == 0.0:
                 raise InputError(
                     "guide_weight: expected a weight above 0 for hints, got 0, with which they change nothing; call "
@@ -163,7 +163,7 @@ class VaDE(keras.Model):
         Raises:
             ValueError: rows that are not finite or not in the units of the model.
         """
-        self._check_rows(x)
+        inputs.check_rows(self, x)
         return super().evaluate(x, y, *arguments, **settings)
 
     def predict(self, x, *arguments, **settings):
@@ -172,7 +172,7 @@ class VaDE(keras.Model):
         Raises:
             ValueError: rows that are not finite or not in the units of the model.
         """
-        self._check_rows(x)
+        inputs.check_rows(self, x)
         return super().predict(x, *arguments, **settings)
 
     def scale(self, x):
@@ -336,7 +336,7 @@ class VaDE(keras.Model):
         if replicas > 1:  # a row has the noise that it has in the whole batch
             noise = noise[context.replica_id_in_sync_group * rows :][:rows]
         if hints is not None:
-            hints = self._checked(hints)
+            hints = inputs.hints_of_batch(hints, self.prior.n_components)
         terms = self.elbo_terms(x, noise, view, hints, training)
         bound = -(terms["distortion"] + terms["rate_z"] + terms["rate_c"])
         loss = -bound + self.guide_weight * terms["guidance"]
@@ -345,42 +345,6 @@ class VaDE(keras.Model):
         for name, value in {"loss": loss, "elbo": bound, **terms}.items():
             self._trackers[name].update_state(value)
         return tf.reduce_mean(loss)
-
-    def _checked(self, hints):
-        """Hints of a batch as int32 [batch], whatever integers [batch] or [batch, 1] they come as."""
-        hints = tf.convert_to_tensor(hints)
-        if not (hints.dtype.is_integer and len(hints.shape) in (1, 2)):
-            raise InputError(
-                f"hints: expected whole numbers of shape (batch,), got {hints.dtype.name} of shape {hints.shape}"
-            )
-        hints = tf.reshape(tf.cast(hints, tf.int32), (-1,))
-        k = self.prior.n_components
-        message = f"hints: expected groups from 0 to {k - 1}, or -1 for unknown; the model has {k} components"
-        tf.debugging.assert_less(hints, k, message)
-        return hints
-
-    def _known_groups(self, hints) -> np.ndarray:
-        """Hints given as an array, checked."""
-        found, k = np.asarray(hints), self.prior.n_components
-        if not np.issubdtype(found.dtype, np.integer):
-            raise InputError(f"hints: expected whole numbers from -1 (unknown) to {k - 1}, got {found.dtype}")
-        if found.size and not -1 <= found.min() <= found.max() < k:
-            raise InputError(
-                f"hints: expected groups from 0 to {k - 1}, or -1 for unknown, got {found.min()} to {found.max()}"
-            )
-        return found
-
-    def _check_rows(self, x) -> None:
-        """Rows given as an array, or as a pair of arrays: their width and their units. Data sets go unseen."""
-        for each in x if isinstance(x, (tuple, list)) else (x,):
-            if each is None or isinstance(each, (str, dict, int, float, list)):
-                raise InputError(f"x: expected an array of rows [n, {self.n_features}], got {type(x).__name__}")
-            if not hasattr(each, "__array__"):
-                continue
-            rows = np.asarray(each)
-            if rows.ndim < 2 or not len(rows) or math.prod(rows.shape[1:]) != self.n_features:
-                raise InputError(f"x: expected rows of {self.n_features} values, got shape {rows.shape}")
-            choice.check_units(self, rows.reshape(len(rows), self.n_features))
 
     def get_config(self):
         return {

@@ -262,8 +262,8 @@ def held(path: str | Path, argument: str, new: bool = False) -> Iterator[Path]:
     try:
         with writing(folder, argument):
             _acquire(lock, folder, argument)
-    except NotImplementedError:
-        pass  # a file system without locks
+    except NotImplementedError:  # filelock, where the file system has no locks: a run there is as it was without one
+        pass
     try:
         for place in (folder, folder / "checkpoints", folder / "export", *folder.glob("tensorboard/*")):
             sweep(place)

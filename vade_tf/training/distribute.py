@@ -81,7 +81,7 @@ def from_chief(
         return _unpacked(_hear(strategy))
     try:
         found = find()
-    except Exception:
+    except Exception:  # whatever it is: the others wait for an answer, and without one they would for good
         _tell(strategy, None)
         raise
     _tell(strategy, _packed(found))

@@ -1,0 +1,55 @@
+"""What a VaDE is given directly, without a fit of the package around it: rows and hints, checked."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from vade_tf.errors import InputError
+from vade_tf.model import choice
+
+
+def check_rows(model, x) -> None:
+    """Check rows given as an array, or as a pair of arrays: their width and their units. Data sets go unseen.
+
+    Args:
+        model: a `VaDE`.
+        x: what its `fit`, `evaluate` or `predict` got.
+
+    Raises:
+        InputError: no rows of the model's width, or values that are not finite or not in its units.
+    """
+    for each in x if isinstance(x, (tuple, list)) else (x,):
+        if each is None or isinstance(each, (str, dict, int, float, list)):
+            raise InputError(f"x: expected an array of rows [n, {model.n_features}], got {type(x).__name__}")
+        if not hasattr(each, "__array__"):
+            continue
+        rows = np.asarray(each)
+        if rows.ndim < 2 or not len(rows) or math.prod(rows.shape[1:]) != model.n_features:
+            raise InputError(f"x: expected rows of {model.n_features} values, got shape {rows.shape}")
+        choice.check_units(model, rows.reshape(len(rows), model.n_features))
+
+
+def known_groups(hints, n_clusters: int) -> np.ndarray:
+    """Hints given as an array, checked: whole numbers from -1 to K - 1."""
+    found = np.asarray(hints)
+    if not np.issubdtype(found.dtype, np.integer):
+        raise InputError(f"hints: expected whole numbers from -1 (unknown) to {n_clusters - 1}, got {found.dtype}")
+    if found.size and not -1 <= found.min() <= found.max() < n_clusters:
+        raise InputError(
+            f"hints: expected groups from 0 to {n_clusters - 1}, or -1 for unknown, got {found.min()} to {found.max()}"
+        )
+    return found
+
+
+def hints_of_batch(hints, n_clusters: int) -> tf.Tensor:
+    """Hints of a batch as int32 [batch], whatever integers [batch] or [batch, 1] they come as."""
+    hints = tf.convert_to_tensor(hints)
+    if not (hints.dtype.is_integer and len(hints.shape) in (1, 2)):
+        raise InputError(
+            f"hints: expected whole numbers of shape (batch,), got {hints.dtype.name} of shape {hints.shape}"
+        )
+    hints = tf.reshape(tf.cast(hints, tf.int32), (-1,))
+    expected = f"hints: expected groups from 0 to {n_clusters - 1}, or -1 for unknown"
+    tf.debugging.assert_less(hints, n_clusters, f"{expected}; the model has {n_clusters} components")
+    return hints
