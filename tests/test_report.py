@@ -97,7 +97,7 @@ def test_the_page_says_everything(page, result):
     for expected in (
         "VaDE on bars <b>",
         "40 rows of 12 features",
-        "all of them trained on",
+        "all of them seen in training",
         f"{result['acc']:.4f}",
         f"{result['importance_weighted']['bounds']['5000']:.2f}",
         "A caption with <angle> brackets & more.",
@@ -120,7 +120,7 @@ def test_without_labels_no_row_needs_them(result):
     assert "Silhouette of the code" in shown
     assert not {"ACC", "NMI", "ARI", "Purity", "Homogeneity", "Calibration error"} & set(shown)
     assert cluster_rows(bare)[0] == ["cluster", "rows", "pi", "confidence"]
-    assert "trained on" not in about(bare)
+    assert "in training" not in about(bare)
 
 
 def test_every_row_is_in_the_table_of_clusters(result):
@@ -128,7 +128,7 @@ def test_every_row_is_in_the_table_of_clusters(result):
     assert head == ["cluster", "rows", "pi", "confidence", "label", "purity"]
     assert sum(int(row[1]) for row in rows) == 40
     some = {**result, "seen_in_training": 7}
-    assert "7 of them trained on" in about(some)
+    assert "7 of them seen in training" in about(some)
 
 
 def test_runs_side_by_side_are_named_in_full(result, capsys):

@@ -79,7 +79,9 @@ def cluster_rows(result: dict) -> tuple[list[str], list[list[str]]]:
 def about(result: dict) -> str:
     """One sentence: what was evaluated on what."""
     seen = result["seen_in_training"]
-    trained = "" if seen is None else f"; {'all' if seen == result['n'] else format(seen, ',')} of them trained on"
+    trained = (
+        "" if seen is None else f"; {'all' if seen == result['n'] else format(seen, ',')} of them seen in training"
+    )
     return (
         f"{result['n_clusters']} clusters, {result['n']:,} rows of {result['n_features']:,} features "
         f"({result['dataset']} from {result['source']}{trained})"
