@@ -20,7 +20,7 @@ SETTINGS = {
     "batch_size": 32,
     "clusters": 3,
     "hidden": (16, 8),
-    "augment": False,
+    "augment": "none",
     "precision": "float32",  # in half precision a row depends a little on its batch
 }
 
@@ -152,8 +152,8 @@ def test_a_long_run_is_shown_a_few_times_and_at_its_end(small_model, rng, tmp_pa
 
 
 @pytest.mark.parametrize(("x", "want"), [([0.0, 0.5, 1.0], [0, 128, 255]), ([-1.0, 0.0, 3.0], [0, 64, 255])])
-def test_grey_keeps_zero_to_one_and_stretches_anything_else(x, want):
-    np.testing.assert_array_equal(tensorboard._grey(np.array(x)), want)
+def test_bytes_keep_zero_to_one_and_stretches_anything_else(x, want):
+    np.testing.assert_array_equal(tensorboard._bytes(np.array(x)), want)
 
 
 def test_learning_rates_of_the_recipes():

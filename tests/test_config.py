@@ -14,7 +14,7 @@ from vade_tf.runs.config import TrainConfig, cluster_counts
 
 def test_the_paper_recipe_is_the_paper_setting_and_can_be_overruled():
     paper = TrainConfig.create(recipe="paper", batch_size=50)
-    assert (paper.init, paper.guide_epochs, paper.augment, paper.schedule) == ("gmm", 0, False, "step")
+    assert (paper.init, paper.guide_epochs, paper.augment, paper.schedule) == ("gmm", 0, "none", "step")
     assert (paper.learning_rate, paper.adam_epsilon, paper.batch_size) == (0.002, 1e-4, 50)
     assert paper.hidden == TrainConfig(recipe="paper", clusters=3).resolve(100).hidden == (500, 500, 2000)
 
@@ -24,7 +24,7 @@ def test_the_recipe_is_filled_in_whichever_way_a_configuration_is_made():
     assert paper == TrainConfig.create(recipe="paper")
     assert (paper.pretrain_epochs, paper.epochs, paper.init, paper.adam_epsilon) == (50, 300, "gmm", 1e-4)
     assert TrainConfig() == TrainConfig.create(recipe="robust", dataset="mnist")
-    assert (TrainConfig().batch_size, TrainConfig().init, TrainConfig().augment) == (256, "landmark", True)
+    assert (TrainConfig().batch_size, TrainConfig().init, TrainConfig().augment) == (256, "landmark", "digits")
 
 
 def test_json_round_trip():
@@ -58,8 +58,8 @@ def test_the_paper_recipe_knows_its_settings_for_a_data_set():
         ({"epochs": 2.5}, "^epochs: expected a whole number of at least 1, got 2.5"),
         ({"epochs": "3"}, "^epochs: expected a whole number of at least 1, got '3'"),
         ({"clusters": True}, "^clusters: expected a whole number of at least 1, got True"),
-        ({"augment": "no"}, "^augment: expected True or False, got 'no'"),
-        ({"augment": 1}, "^augment: expected True or False, got 1"),
+        ({"require_full": "no"}, "^require_full: expected True or False, got 'no'"),
+        ({"require_full": 1}, "^require_full: expected True or False, got 1"),
         ({"learning_rate": "0.1"}, "^learning_rate: expected a positive number, got '0.1'"),
         ({"guide_weight": -1.0}, "^guide_weight: expected a number of at least 0, got -1.0"),
         ({"data": 3}, "^data: expected text, got 3"),
@@ -80,10 +80,14 @@ def test_what_cannot_be_used_is_named(settings, message):
 
 def test_numbers_and_paths_of_other_types_are_taken_as_what_they_are(tmp_path):
     config = TrainConfig(
-        data=tmp_path / "x.npy", clusters=np.int64(5), learning_rate=np.float32(0.5), augment=np.bool_(False), decay=1
+        data=tmp_path / "x.npy",
+        clusters=np.int64(5),
+        learning_rate=np.float32(0.5),
+        require_full=np.bool_(False),
+        decay=1,
     )
     assert (config.data, config.clusters, config.learning_rate) == (str(tmp_path / "x.npy"), 5, 0.5)
-    kinds = [type(getattr(config, name)) for name in ("data", "clusters", "learning_rate", "augment", "decay")]
+    kinds = [type(getattr(config, name)) for name in ("data", "clusters", "learning_rate", "require_full", "decay")]
     assert kinds == [str, int, float, bool, float]
     assert TrainConfig.of(json.loads(config.to_json())) == config
 

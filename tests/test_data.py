@@ -303,14 +303,22 @@ def test_a_part_is_standardised_by_its_own_moments_and_keeps_the_likelihood_of_t
     assert {units(data.part(np.arange(n, n + 50)))[0] for n in (0, 50)} == {"gaussian"}
 
 
-def test_images_of_one_channel_are_images_and_of_more_are_rows(rng):
-    for shape, image_shape in (((6, 4, 5), (4, 5)), ((6, 4, 5, 1), (4, 5)), ((6, 4, 5, 3), None)):
+def test_images_of_one_or_three_channels_are_images_and_of_others_are_rows(rng):
+    for shape, image_shape in (
+        ((6, 4, 5), (4, 5)),
+        ((6, 4, 5, 1), (4, 5)),
+        ((6, 4, 5, 3), (4, 5, 3)),
+        ((6, 4, 5, 2), None),
+    ):
         x = rng.integers(0, 256, shape).astype("u1")
         data = observe(x)
         np.testing.assert_array_equal(data.x, x.reshape(6, -1))
         assert data.image_shape == image_shape
-    with pytest.raises(InputError, match=r"image_shape: expected .* of the 20 values of a row, got \(4, 4\)"):
-        observe(rng.random((6, 20)), image_shape=(4, 4))
+    assert observe(rng.random((6, 60)), image_shape=[4, 5, 3]).image_shape == (4, 5, 3)
+    assert observe(rng.random((6, 20)), image_shape=(4, 5, 1)).image_shape == (4, 5)
+    for wrong in ((4, 4), (2, 5, 2), (20,), "4x5"):
+        with pytest.raises(InputError, match=r"image_shape: expected \(height, width\), or .* got"):
+            observe(rng.random((6, 20)), image_shape=wrong)
 
 
 def test_observations_are_the_rows_without_labels_name_and_source(rng):

@@ -28,7 +28,7 @@ SMALL = {
     "guide_epochs": 1,
     "batch_size": 32,
     "clusters": 3,
-    "augment": False,
+    "augment": "none",
     "hidden": (16, 8),
 }
 STEPS = ["loading data", "encoding 36 rows", "importance-weighted bounds", "silhouette, clusters and speed"]

@@ -335,8 +335,24 @@ def test_images_of_colour_and_grey_ones_stored_as_colour(tmp_path, rng):
             Image.fromarray(colours).save(tmp_path / name / f"{i}.png")
     np.testing.assert_array_equal(load_file(str(tmp_path / "grey")).x, grey.reshape(4, 25))
     data = load_file(str(tmp_path / "colour"))
-    assert (data.x.shape, data.image_shape) == ((4, 75), None)
+    assert (data.x.shape, data.image_shape) == ((4, 75), (5, 5, 3))
     assert data.notice == "colour images of 5 x 5 pixels"
+
+
+def test_images_may_lie_in_a_folder_of_their_label(tmp_path):
+    for i, place in enumerate(["cat/1.png", "cat/old/2.png", "ant/1.png"]):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (4, 4), i).save(tmp_path / place)
+    data = load_file(str(tmp_path), "folders")
+    assert dict(zip(data.ids.tolist(), data.y.tolist(), strict=True)) == {
+        "ant/1.png": 0,
+        "cat/1.png": 1,
+        "cat/old/2.png": 1,
+    }
+    assert load_file(str(tmp_path)).y is None
+    Image.new("L", (4, 4)).save(tmp_path / "loose.png")
+    with pytest.raises(InputError, match="labels: expected every image in a folder of its label, got 'loose.png' in "):
+        load_file(str(tmp_path), "folders")
 
 
 def test_images_of_several_sizes_are_brought_to_one_and_new_ones_too(tmp_path):

@@ -427,12 +427,12 @@ def test_hints_lie_over_the_groups_and_stay_when_these_are_let_go(x, asked, regr
 
 def test_images_are_augmented_where_they_are_to_be(x, asked, regrouped):
     images = x.reshape(60, 3, 3)
-    for augment, shape in ((True, (3, 3)), (False, None)):
+    for augment, shape in (("digits", (3, 3)), ("none", None)):
         asked.clear()
         recipe.guide(begin(images, augment=augment, epochs=1), np.zeros(60, "i4"))
         assert [image_shape for *_, image_shape in asked] == [shape]
     asked.clear()
-    recipe.guide(begin(x, augment=True, epochs=1, seed=3, restart=2), np.zeros(60, "i4"))
+    recipe.guide(begin(x, augment="photos", epochs=1, seed=3, restart=2), np.zeros(60, "i4"))
     assert asked[0][1] == recipe.start_seed(begin(x, seed=3, restart=2).settings)
     assert asked[0][3] is None
 

@@ -201,7 +201,7 @@ def test_labels_change_nothing(data, whole, tmp_path):
 
 
 def test_it_finds_groups_that_are_there(data, tmp_path):
-    settings = {**SMALL, "pretrain_epochs": 60, "epochs": 40, "guide_epochs": 30, "augment": False}
+    settings = {**SMALL, "pretrain_epochs": 60, "epochs": 40, "guide_epochs": 30, "augment": "none"}
     assert training.train(TrainConfig.create(data=data, **settings), tmp_path / "run", export=False)["acc"] > 0.98
 
 
@@ -236,7 +236,7 @@ def test_hints_lead_instead_of_the_start(data, tmp_path):
     x = np.load(data)["x"].reshape(300, -1)
     middle = (np.load(data)["y"] == 1).astype(int)
     np.save(tmp_path / "hints.npy", np.where(np.arange(300) < 200, middle, -1))
-    settings = {**SMALL, "clusters": 2, "epochs": 60, "learning_rate": 3e-3, "augment": False, "guide_epochs": None}
+    settings = {**SMALL, "clusters": 2, "epochs": 60, "learning_rate": 3e-3, "augment": "none", "guide_epochs": None}
     config = TrainConfig.create(data=data, hints=str(tmp_path / "hints.npy"), guide_weight=100.0, **settings)
     training.train(config, tmp_path / "run")
     right = load(tmp_path / "run").predict(x, verbose=0).argmax(axis=1) == middle

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vade_tf import archive
 from vade_tf.data import pipeline
-from vade_tf.data.dataset import observe
+from vade_tf.data.dataset import observe, shape_of_images
 from vade_tf.data.filling import filled
 from vade_tf.data.genes import Genes, is_annotated
 from vade_tf.data.schema import Schema
@@ -44,20 +44,22 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         latent_dim: width of the code, default 10.
         hidden: widths of the encoder's hidden layers; the decoder mirrors them. None: the paper's, 500, 500 and 2000,
             or less for fewer than 5,000 rows or 64 features.
+        network: of images: "dense", or "conv", convolutional layers; default "auto", dense.
         likelihood: of p(x|z): "auto" (default) takes "bernoulli" for uint8, for images in [0, 1] and what varies as
             these do, "counts" for whole numbers that are mostly 0 and have a long tail (`model.choice.choose`), else
             "gaussian". A DataFrame gets one for each kind of its columns.
         encoder, decoder: networks of your own instead, functional Keras models, see `vade_tf.fit`; each fit trains a
             copy of them. Default: None.
-        image_shape: (height, width) where rows are grey images, so that they are augmented. Default: None; X of shape
-            [n, height, width] gives it itself.
+        image_shape: (height, width) where rows are grey images, (height, width, 3) where they are in colour, so that
+            they are augmented. Default: None; X of three or four dimensions gives it itself.
         layer, genes: of an AnnData: the layer that holds the counts, default None, its X; and how many genes to keep,
             those that vary most (`data.genes.variable`), default None, all.
         hints: known group of each row, int [n], -1 where it is not known; default None. `fit` takes them, too.
         batch_size: rows a step; None: 256.
         pretrain_epochs, epochs: of the autoencoder and of VaDE; None: 30 and 10, or more where rows are few.
         learning_rate: Adam's at the start of each phase, default 0.002.
-        augment: whether the encoder reads images rotated, zoomed and shifted a little; None: yes, if they are images.
+        augment: how the encoder reads images in training: "digits", rotated, zoomed and shifted a little, "photos",
+            mirrored, cropped and with other colours, or "none"; None: "digits".
         init: starting mixture, "landmark", "gmm" or "kmeans"; None: "landmark".
         guide_epochs: epochs that hold on to groups; None: nine tenths.
         guide_weight: weight of these groups and of hints in the loss, default 20.
@@ -93,6 +95,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         recipe="robust",
         latent_dim=10,
         hidden=None,
+        network="auto",
         likelihood="auto",
         encoder=None,
         decoder=None,
@@ -119,6 +122,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         self.recipe = recipe
         self.latent_dim = latent_dim
         self.hidden = hidden
+        self.network = network
         self.likelihood = likelihood
         self.encoder = encoder
         self.decoder = decoder
@@ -340,8 +344,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
 
     def _settings(self) -> Settings:
         names = (
-            "recipe", "latent_dim", "hidden", "likelihood", "batch_size", "pretrain_epochs", "epochs", "learning_rate",
-            "augment", "init", "guide_epochs", "guide_weight", "regroups", "validation_rows",
+            "recipe", "latent_dim", "hidden", "network", "likelihood", "batch_size", "pretrain_epochs", "epochs",
+            "learning_rate", "augment", "init", "guide_epochs", "guide_weight", "regroups", "validation_rows",
             "precision",
         )  # fmt: skip
         random = self.random_state
@@ -362,7 +366,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             copies[-1].set_weights(network.get_weights())
         return copies[0], copies[1]
 
-    def _rows(self, X, fitting: bool = False) -> tuple[Rows | pandas.DataFrame, tuple[int, int] | None]:
+    def _rows(self, X, fitting: bool = False) -> tuple[Rows | pandas.DataFrame, tuple[int, ...] | None]:
         """X as rows [n, D], checked by scikit-learn, and the shape of its images, if it has any.
 
         A DataFrame is left as it is where its schema is made; what comes after it is coded by that.
@@ -378,8 +382,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             return self._table(X, fitting), None
         if not scipy.sparse.issparse(X) and len(getattr(X, "shape", ())) in (3, 4):
             images = np.asarray(X)
-            if image_shape is None and (images.ndim == 3 or images.shape[3] == 1):
-                image_shape = images.shape[1:3]
+            if image_shape is None:
+                image_shape = shape_of_images(images.shape)
             X = images.reshape(len(images), -1)
         try:
             X = validate_data(

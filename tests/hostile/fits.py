@@ -178,6 +178,8 @@ BAD_SETTINGS = {
     "a seed of 2^31": {"seed": 2**31},
     "a seed of None": {"seed": None},
     "augment of 1": {"augment": 1},
+    "network of no kind": {"network": "transformer"},
+    "network of rows that are no images": {"network": "conv"},
     "a schedule of bytes": {"schedule": b"step"},
     "a guide weight of -1": {"guide_weight": -1},
     "regroups of -1": {"regroups": -1},

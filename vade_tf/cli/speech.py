@@ -2,7 +2,7 @@
 
     batch_size: expected ...         ->  --batch-size: expected ...
     use likelihood='gaussian'        ->  use --likelihood gaussian
-    augment=False, limit=None        ->  --no-augment, no --limit
+    export=False, limit=None         ->  --no-export, no --limit
     lower learning_rate              ->  lower --learning-rate
     limit or held_out                ->  --limit or --held-out
 
@@ -20,10 +20,7 @@ from collections.abc import Iterable
 from vade_tf.runs.config import TrainConfig
 
 KINDS = typing.get_type_hints(TrainConfig)
-# of each flag without a value, whether it is on unless --no-NAME turns it off
-SWITCHES = {
-    field.name: field.default is not False for field in dataclasses.fields(TrainConfig) if KINDS[field.name] is bool
-}
+SWITCHES = [field.name for field in dataclasses.fields(TrainConfig) if KINDS[field.name] is bool]  # without a value
 # no fields of TrainConfig
 OTHERS = ("out", "resume", "seeds", "restarts", "export", "quiet", "test", "to", "version", "sample", "cluster")
 NAMES = (*KINDS, *OTHERS)
@@ -73,8 +70,8 @@ def _setting(name: str, value: str) -> str:
     """name=value as it is typed."""
     if value == "None":
         return f"no {flag(name)}"
-    if value == "False" and (SWITCHES.get(name) or name == "export"):
-        return f"--no-{flag(name)[2:]}"
+    if value == "False" and name == "export":
+        return "--no-export"
     if value in ("True", "False") and name in SWITCHES:
         return flag(name) if value == "True" else f"no {flag(name)}"
     if value[0] in "'\"":

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vade_tf.cli.command import Parser, answer, path, starting, typed
-from vade_tf.cli.speech import SWITCHES, flag, in_flags
+from vade_tf.cli.speech import flag, in_flags
 from vade_tf.errors import InputError, whole_number
 from vade_tf.runs.config import MOST, TrainConfig, cluster_counts
 from vade_tf.training.settings import AUTO, RECIPES
@@ -35,7 +35,7 @@ def parse(argv: list[str] | None, prog: str = "vade-tf train") -> argparse.Names
     for field in dataclasses.fields(TrainConfig):
         options: dict = {"default": argparse.SUPPRESS, "help": described(field)}
         if kinds[field.name] is bool:
-            options["action"] = argparse.BooleanOptionalAction if SWITCHES[field.name] else "store_true"
+            options["action"] = "store_true"
         else:
             options["type"], options["metavar"] = typed_as(kinds[field.name])
             if field.metadata.get("path"):

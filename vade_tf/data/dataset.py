@@ -17,6 +17,7 @@ from vade_tf.errors import InputError, cited, whole_number
 from vade_tf.reading import memory
 
 ALIKE = 1e-4  # relative difference of squared lengths that rounding makes
+COLOURS = 3  # channels of a colour image
 CHECK_ROWS = 8192  # rows looked at together: keeps the check of a large memory-mapped file small
 
 
@@ -45,7 +46,7 @@ class Observations:
     Attributes:
         x: raw features, [n, D], uint8 or float32; `x[rows]` is dense, also where the whole is sparse or in its file.
         low, high: smallest and largest value (of a part of the rows: those of the whole).
-        image_shape: (height, width) where a row is a grey image, else None.
+        image_shape: (height, width) where a row is a grey image, (height, width, 3) of one in colour, else None.
         likelihood: the name of the one these rows ask for, or "auto": as their values allow, see `likelihood.choose`.
         standardise: whether a Gaussian likelihood gives every feature mean 0 and variance 1.
         factor: what it multiplies them with where it does not, e.g. sqrt(10) for a variance of 1/10.
@@ -55,7 +56,7 @@ class Observations:
     x: Rows
     low: float
     high: float
-    image_shape: tuple[int, int] | None = None
+    image_shape: tuple[int, ...] | None = None
     likelihood: str = "auto"
     standardise: bool = True
     factor: float = 1.0
@@ -169,12 +170,13 @@ def observe(
     """Check raw rows.
 
     Args:
-        x: features, [n, D], or grey images, [n, height, width] or [n, height, width, 1]; any number type. Images of
-            several channels become plain rows. A SciPy sparse matrix stays sparse, and what a `numpy.memmap` maps stays
-            in its file. The columns of a DataFrame may hold numbers, categories, truth values and dates, and empty
-            cells: see `schema.Schema`.
+        x: features, [n, D], or images, [n, height, width] or [n, height, width, channels]; any number type. Images of
+            other than one or three channels become plain rows. A SciPy sparse matrix stays sparse, and what a
+            `numpy.memmap` maps stays in its file. The columns of a DataFrame may hold numbers, categories, truth values
+            and dates, and empty cells: see `schema.Schema`.
         likelihood: what the rows ask for, see `Observations`.
-        image_shape: (height, width) of rows that are grey images; three-dimensional x gives it itself.
+        image_shape: (height, width) of rows that are grey images, (height, width, 3) of colour images, whose channels
+            stand together; x of three or four dimensions gives it itself.
         standardise: False leaves Gaussian features in the units they come in.
         argument: what an error names.
         schema: how x was coded already; x may then hold NaN, in missing cells.
@@ -198,8 +200,7 @@ def observe(
         except (TypeError, ValueError) as error:
             raise InputError(f"{argument}: expected a matrix of n rows and D features ({cited(error)})") from error
     form = (len(x), *x.row_shape) if isinstance(x, FileRows) else x.shape
-    if image_shape is None and (len(form) == 3 or (len(form) == 4 and form[3] == 1)):
-        image_shape = form[1:3]
+    image_shape = shape_of_images(form) if image_shape is None else image_shape
     if len(x.shape) < 2 or 0 in x.shape:
         raise InputError(f"{argument}: expected a matrix of n rows and D features, got shape {x.shape}")
     if x.dtype.kind not in "biuf":
@@ -211,25 +212,45 @@ def observe(
     if 4 * x.shape[1] * min(len(x), CHECK_ROWS) > memory():
         raise InputError(f"{argument}: expected rows that fit in memory, got {x.shape[1]:,} features; choose some")
     if image_shape is not None:
-        if not isinstance(image_shape, (tuple, list)) or len(image_shape) != 2:
-            raise InputError(f"image_shape: expected (height, width), got {reprlib.repr(image_shape)}")
-        image_shape = tuple(whole_number(side, "image_shape", 1, 2**31 - 1) for side in image_shape)
-    if image_shape is not None and math.prod(image_shape) != x.shape[1]:
-        raise InputError(
-            f"image_shape: expected (height, width) of the {x.shape[1]} values of a row, got {tuple(image_shape)}"
-        )
+        image_shape = checked_shape(image_shape, x.shape[1])
     families = () if schema is None else schema.blocks
     low, high = _finite_range(x, argument, holes=bool(families))
     kind = np.uint8 if x.dtype == np.uint8 and high > 1 else np.float32  # bytes of 0 and 1 are no grey values
     if x.dtype != kind:
         x = SparseRows(x.matrix.astype(kind)) if isinstance(x, SparseRows) else x.astype(kind)
-    shape = None if image_shape is None else tuple(image_shape)
     one_family = not families or {family for family, _ in families} == {"gaussian"}
     whole = not families or not _has_holes(x)
-    length = _common_length(x) if standardise and shape is None and one_family and whole else 0.0
+    length = _common_length(x) if standardise and image_shape is None and one_family and whole else 0.0
     if length:  # directions, whose features have one unit: on average each gets the square 1
-        return Observations(x, low, high, shape, likelihood, False, math.sqrt(x.shape[1]) / length, schema)
-    return Observations(x, low, high, shape, likelihood, standardise, schema=schema)
+        return Observations(x, low, high, image_shape, likelihood, False, math.sqrt(x.shape[1]) / length, schema)
+    return Observations(x, low, high, image_shape, likelihood, standardise, schema=schema)
+
+
+def shape_of_images(form: tuple[int, ...]) -> tuple[int, ...] | None:
+    """(height, width) of grey images [n, height, width] or [n, height, width, 1], (height, width, 3) of colour ones.
+
+    None of an array of any other form.
+    """
+    if len(form) == 4 and form[3] == COLOURS:
+        return tuple(form[1:])
+    return tuple(form[1:3]) if len(form) == 3 or (len(form) == 4 and form[3] == 1) else None
+
+
+def checked_shape(image_shape, width: int) -> tuple[int, ...]:
+    """The shape of images that a caller gave, of rows [n, width].
+
+    Raises:
+        InputError: it is none, or one of other rows.
+    """
+    wanted = "(height, width), or (height, width, 3) of colour images"
+    if not isinstance(image_shape, (tuple, list)) or len(image_shape) not in (2, 3):
+        raise InputError(f"image_shape: expected {wanted}, got {reprlib.repr(image_shape)}")
+    found = tuple(whole_number(side, "image_shape", 1, 2**31 - 1) for side in image_shape)
+    if found[2:] == (1,):
+        found = found[:2]
+    if math.prod(found) != width or found[2:] not in ((), (COLOURS,)):
+        raise InputError(f"image_shape: expected {wanted}, of the {width} values of a row, got {found}")
+    return found
 
 
 def _blocks(x: Rows) -> Iterator[np.ndarray]:

@@ -28,6 +28,7 @@ ARRAYS: dict[str, Callable] = {
 CELLS = ".h5ad"
 KINDS = (*ARRAYS, CELLS, *tables.TEXTS, ".parquet")
 LINES = "lines"  # --text of a .txt file of one text a line
+FOLDERS = "folders"  # --labels of images that lie in a folder of their label each
 FORMS: dict[str, Callable[[dict], Coded]] = {
     "table": Schema.from_dict,
     "texts": Texts.from_dict,
@@ -58,7 +59,7 @@ def load_file(
             array), a sparse matrix as `scipy.sparse.save_npz` writes it, which stays sparse, as do those of `.h5` and
             `.h5ad`; or a folder of images.
         labels: labels for scoring: a column of a table or of an .h5ad's obs, an array of an .npz or .h5, or a .npy file
-            beside others. Default: "y" or "Y" of an .npz or .h5 if it is there, else none.
+            beside others, or "folders": those images lie in. Default: "y" or "Y" of an .npz or .h5 if it is there.
         likelihood: see `dataset.build`.
         columns, drop: names of the columns of a table to use or to leave out, with commas between them. Default: all.
         id: the column that names the rows.
@@ -249,7 +250,7 @@ def _pictures(folder: Path, labels, likelihood: str, schema) -> Dataset:
     if schema is not None and not isinstance(schema, Pictures):
         raise InputError(f"data: expected a table as in training, got the folder {folder}")
     x, names, found = pictures.read_folder(folder, schema)
-    y = arrays.read_labels(folder, labels)
+    y = pictures.folders(names, folder) if labels == FOLDERS else arrays.read_labels(folder, labels)
     told = "" if schema is not None and not found.resized else _notice("", found.describe())
     return build(x, y, folder.name, str(folder), likelihood, schema=found, notice=told, ids=names)
 

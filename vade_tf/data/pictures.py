@@ -108,6 +108,22 @@ def read_folder(folder: Path, known: Pictures | None = None) -> tuple[np.ndarray
     return x, names, Pictures(*size, channels, sum(one != size for one in sizes))
 
 
+def folders(names: np.ndarray, folder: Path) -> np.ndarray:
+    """The label of each image where those of a label lie in a folder of its own: text [n].
+
+    Args:
+        names: as `read_folder` gives them, [n].
+        folder: what an error names.
+
+    Raises:
+        InputError: an image lies in no such folder.
+    """
+    parts = [name.split("/") for name in names.tolist()]
+    if loose := [name for name, *deeper in parts if not deeper]:
+        raise InputError(f"labels: expected every image in a folder of its label, got {loose[0]!r} in {folder} itself")
+    return np.array([part[0] for part in parts])
+
+
 def _opened(pillow, file: Path):
     """An image whose header was read; one with a size that would harm is refused."""
     try:

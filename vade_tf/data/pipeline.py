@@ -14,12 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from vade_tf.data.augmentation import augment
 from vade_tf.data.shards import FileRows, Shuffle
 from vade_tf.data.sparse import Rows
-
-ROTATION = 10.0  # degrees either way
-SHIFT = 1 / 14  # of height and width either way: two pixels of 28
-ZOOM = 0.1  # share either way
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,8 @@ def training_batches(
     epochs: range,
     *,
     hints: np.ndarray | None = None,
-    image_shape: tuple[int, int] | None = None,
+    image_shape: tuple[int, ...] | None = None,
+    kind: str = "digits",
     passes: int = 1,
     numbers: np.ndarray | None = None,
     slices: Slices | None = None,
@@ -82,7 +80,9 @@ def training_batches(
         seed: of the order and of the augmentation.
         epochs: numbers of the epochs to deliver; epoch e is the same whichever epoch the range starts with.
         hints: known group of each row, -1 for none, int [n]; default no hints.
-        image_shape: (height, width) to augment rows as grey images, None for no augmentation.
+        image_shape: (height, width) to augment rows as grey images, (height, width, 3) as colour ones, None for no
+            augmentation.
+        kind: of the augmentation, see `augmentation.augment`.
         passes: how often an epoch reads all rows, each time in another order.
         numbers: of the rows that are read, int [m]; default all.
         slices: of each batch, where several devices share it. The first rows of a batch that cannot be shared evenly
@@ -97,7 +97,7 @@ def training_batches(
         if image_shape is None:
             return batch
         two = tf.stack([tf.cast(seed, tf.int64), step])
-        return augment(batch, image_shape, two, number, slices.of), batch
+        return augment(batch, image_shape, two, number, slices.of, kind), batch
 
     if isinstance(x, FileRows):
         own = slice(None) if numbers is None else numbers
@@ -186,38 +186,3 @@ def _gatherer(x: Rows) -> Callable[[tf.Tensor], tf.Tensor]:
         return tf.ensure_shape(batch, (None, x.shape[1]))
 
     return gather
-
-
-def augment(x: tf.Tensor, image_shape: tuple[int, int], seed, number=0, of: int = 1) -> tf.Tensor:
-    """One random affine map a row: rotation, zoom and shift, bilinear, black outside.
-
-    Args:
-        x: grey images as rows, [batch, height * width], uint8 or float32.
-        image_shape: (height, width).
-        seed: two integers; same seed, same maps.
-        number, of: where the rows are only a slice of a batch: its number, and that of all slices. Each row gets the
-            map that it has in the whole batch.
-
-    Returns:
-        Rows of the same shape and type.
-    """
-    height, width = image_shape
-    size = tf.shape(x)[0]
-    u = tf.random.stateless_uniform((of * size, 4), seed, minval=-1.0, maxval=1.0)  # [batch, 4]
-    if of > 1:
-        u = u[tf.cast(number, tf.int32) * size :][:size]
-    angle, zoom = u[:, 0] * (ROTATION * math.pi / 180), 1.0 + ZOOM * u[:, 1]
-    cos, sin = zoom * tf.cos(angle), zoom * tf.sin(angle)
-    centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
-    shift_x = centre_x - cos * centre_x + sin * centre_y + SHIFT * width * u[:, 2]
-    shift_y = centre_y - sin * centre_x - cos * centre_y + SHIFT * height * u[:, 3]
-    zero = tf.zeros_like(angle)
-    images = tf.raw_ops.ImageProjectiveTransformV3(
-        images=tf.reshape(x, (-1, height, width, 1)),
-        transforms=tf.stack([cos, -sin, shift_x, sin, cos, shift_y, zero, zero], axis=1),  # [batch, 8]
-        output_shape=tf.constant([height, width]),
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="CONSTANT",
-    )
-    return tf.reshape(images, tf.shape(x))

@@ -1,4 +1,4 @@
-"""Pictures of a fitted VaDE on grey images: samples, reconstructions, interpolation, and rows worth a look.
+"""Pictures of a fitted VaDE on images: samples, reconstructions, interpolation, and rows worth a look.
 
 Each is a sheet with one row of images a cluster (or a line), in the data's own units.
 """
@@ -103,12 +103,15 @@ def card_images(dataset: Dataset, groups: np.ndarray, cards: list[dict]) -> list
 
 def _strip(images: np.ndarray, shape: tuple[int, ...]) -> bytes:
     """Images [n, D] of values from 0 to 1, side by side as a PNG of a pixel a value."""
-    n, height, width = len(images), *shape[:2]
-    channels = images.reshape(n, height, width, -1).transpose(3, 0, 1, 2).astype(np.float32)
-    sheet = np.stack([mosaic(channel, n) for channel in channels], axis=-1)  # [height, width of all, channels]
+    sheet = mosaic(images.reshape(-1, *grey_or_colour(shape)).astype(np.float32), len(images))
     content = io.BytesIO()
-    matplotlib.image.imsave(content, np.clip(sheet if sheet.shape[-1] == 3 else GREY(sheet[..., 0]), 0, 1))
+    matplotlib.image.imsave(content, np.clip(sheet if sheet.ndim == 3 else GREY(sheet), 0, 1))
     return content.getvalue()
+
+
+def grey_or_colour(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of an image without an axis of one channel."""
+    return shape[:2] if shape[2:] == (1,) else shape
 
 
 def members(x: Rows, image_shape, found: Assignments, shown: np.ndarray, n: int = 6) -> Figure:
@@ -141,7 +144,7 @@ def outliers(x: Rows, image_shape, found: Posterior, rows: int = 3, columns: int
 
 def _image_rows(
     rows: np.ndarray,
-    image_shape: tuple[int, int],
+    image_shape: tuple[int, ...],
     names: Sequence[str],
     title: str,
     label: str = "",
@@ -153,7 +156,7 @@ def _image_rows(
 
     Args:
         rows: [lines, columns, D]; an image of NaN is left out.
-        image_shape: (height, width).
+        image_shape: (height, width), or (height, width, 3).
         names: a name beside each line.
         title, label: above and below the sheet.
         heads: column number (2.5: between the third and the fourth) -> what stands below that column.
@@ -161,14 +164,17 @@ def _image_rows(
         clusters: the cluster of each line, whose colour its name has; default they are of none.
     """
     lines, columns, _ = rows.shape
-    height, width = image_shape
-    sheet = mosaic(rows.reshape(-1, height, width).astype(np.float32), columns, gap_value=np.nan)
+    height, width = image_shape[:2]
+    sheet = mosaic(rows.reshape(-1, *grey_or_colour(image_shape)).astype(np.float32), columns, gap_value=np.nan)
     gap = 0 if gap_before is None else max(width // 4, 2)
     if gap_before is not None:
         sheet = np.insert(sheet, [gap_before * (width + 1)] * gap, np.nan, axis=1)
     figure = Figure((WIDTH, 0.9 + 0.82 * WIDTH * sheet.shape[0] / sheet.shape[1]), layout="compressed")
     axis = figure.subplots()
-    axis.imshow(sheet, cmap=GREY, vmin=np.nanmin(sheet), vmax=np.nanmax(sheet))
+    low, high = np.nanmin(sheet), np.nanmax(sheet)
+    if sheet.ndim == 3:  # colours have no map, so they are brought to [0, 1] and what is left out to white
+        sheet = np.nan_to_num((sheet - low) / max(high - low, 1e-12), nan=1.0)
+    axis.imshow(sheet, cmap=GREY, vmin=low, vmax=high)
     ticks = axis.set_yticks((np.arange(lines) + 0.5) * (height + 1) - 1, names)
     for tick, c in zip(ticks, clusters, strict=False):
         chip(tick.label1, c)

@@ -35,7 +35,9 @@ class TrainConfig(Settings):
     data_dir: str | None = option(
         None, "folder that holds the named data set's files; else caches and download", path=True
     )
-    labels: str | None = option(None, "with data=FILE: labels for scoring; a column, an .npz array or a .npy file")
+    labels: str | None = option(
+        None, "with data=FILE: labels for scoring; a column, an .npz array, a .npy file; folders: those images lie in"
+    )
     columns: str | None = option(None, "with data=FILE: columns of a table to use, as in age,height (all)")
     drop: str | None = option(None, "with data=FILE: columns of a table to leave out")
     id: str | None = option(None, "with data=FILE: column of a table that names the rows")
@@ -114,7 +116,9 @@ class TrainConfig(Settings):
         Raises:
             InputError: it has unknown or unusable settings.
         """
-        return cls.create(**{"hidden": HIDDEN, **values})  # what every run had before it was a setting
+        if isinstance(values.get("augment"), bool):  # as it was before there were two kinds
+            values = {**values, "augment": "digits" if values["augment"] else "none"}
+        return cls.create(**{"hidden": HIDDEN, "network": "dense", **values})  # what every run had before a setting
 
 
 def cluster_counts(text: str) -> range:

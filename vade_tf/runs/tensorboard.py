@@ -109,7 +109,7 @@ class Views(keras.callbacks.Callback):
         if epoch == self.epochs:
             write_projector(folder, m.numpy(), groups, self.y, self._thumbnails(model))
 
-    def _write_images(self, model, m, image_shape: tuple[int, int]) -> None:
+    def _write_images(self, model, m, image_shape: tuple[int, ...]) -> None:
         n_clusters = model.prior.n_components
         drawn = model.sample(np.repeat(np.arange(n_clusters), self.SAMPLES), self.seed)
         _image("components", drawn, image_shape, self.SAMPLES)
@@ -120,16 +120,16 @@ class Views(keras.callbacks.Callback):
     def _thumbnails(self, model) -> np.ndarray | None:
         if self.image_shape is None:
             return None
-        return _grey(model.scale(self.x).numpy()).reshape(-1, *self.image_shape)
+        return _bytes(model.scale(self.x).numpy()).reshape(-1, *self.image_shape)
 
 
-def _image(name: str, rows, image_shape: tuple[int, int], columns: int) -> None:
+def _image(name: str, rows, image_shape: tuple[int, ...], columns: int) -> None:
     """One summary image of many: rows [n, D] in the units of the likelihood."""
-    sheet = mosaic(_grey(np.asarray(rows)).reshape(-1, *image_shape), columns, gap_value=255)
-    tf.summary.image(name, sheet[None, :, :, None])
+    sheet = mosaic(_bytes(np.asarray(rows)).reshape(-1, *image_shape), columns, gap_value=255)
+    tf.summary.image(name, sheet.reshape(1, *sheet.shape[:2], -1))
 
 
-def _grey(x: np.ndarray) -> np.ndarray:
+def _bytes(x: np.ndarray) -> np.ndarray:
     """Values as uint8: [0, 1] as it is, anything else from its smallest to its largest."""
     low, high = min(float(x.min()), 0.0), max(float(x.max()), 1.0)
     return np.round(255 * (x - low) / (high - low)).astype(np.uint8)
@@ -143,7 +143,7 @@ def write_projector(folder: Path, m: np.ndarray, groups: np.ndarray, y, thumbnai
         m: codes, [n, latent].
         groups: cluster of each, [n].
         y: label of each, [n], or None.
-        thumbnails: uint8 images, [n, height, width], or None.
+        thumbnails: uint8 images, [n, height, width] or [n, height, width, 3], or None.
     """
     write_whole(folder / "tensors.tsv", "".join("\t".join(f"{v:.5g}" for v in row) + "\n" for row in m).encode())
     if y is None:
@@ -153,8 +153,8 @@ def write_projector(folder: Path, m: np.ndarray, groups: np.ndarray, y, thumbnai
     write_whole(folder / "metadata.tsv", ("\n".join(lines) + "\n").encode())
     config = ['tensor_name: "code"', 'tensor_path: "tensors.tsv"', 'metadata_path: "metadata.tsv"']
     if thumbnails is not None:
-        height, width = thumbnails.shape[1:]
+        height, width = thumbnails.shape[1:3]
         sprite = mosaic(thumbnails, gap=0)
-        write_whole(folder / "sprite.png", tf.io.encode_png(sprite[:, :, None]).numpy())
+        write_whole(folder / "sprite.png", tf.io.encode_png(sprite.reshape(*sprite.shape[:2], -1)).numpy())
         config.append(f'sprite {{ image_path: "sprite.png" single_image_dim: {width} single_image_dim: {height} }}')
     write_whole(folder / "projector_config.pbtxt", ("embeddings {\n  " + "\n  ".join(config) + "\n}\n").encode())

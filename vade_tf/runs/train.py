@@ -18,7 +18,7 @@ from vade_tf import metrics
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
 from vade_tf.errors import InputError
-from vade_tf.model import choice, networks
+from vade_tf.model import choice, convolutional, networks
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.vade import VaDE
 from vade_tf.runs import assignments, output
@@ -31,7 +31,7 @@ from vade_tf.systems import registry
 from vade_tf.training import callbacks, cluster, device, distribute, extension, recipe
 from vade_tf.training.autoencoder import AUTOENCODER
 from vade_tf.training.choosing import numbers_tried
-from vade_tf.training.given import check_room, checked_hints
+from vade_tf.training.given import check_room, checked_hints, convolved
 from vade_tf.training.loop import PLAIN_VAE, Fitted, model_groups
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
@@ -147,7 +147,7 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
         InputError: the likelihood or the hints do not fit the rows, or the run named by `config.pretrained` cannot
             lend its autoencoder.
     """
-    choice.choose(rows.dataset)
+    convolved(rows.dataset, config, choice.choose(rows.dataset))
     if rows.hints is not None:
         assert isinstance(config.clusters, int)
         checked_hints(rows.hints, len(rows.dataset.x), config.clusters)
@@ -187,7 +187,7 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray
     kept = run.load("pretrained")
     if kept is None:
         raise InputError(f"pretrained: {run.path} has not finished its pretraining")
-    for name in ("latent_dim", "hidden"):
+    for name in ("latent_dim", "hidden", "network"):
         theirs, mine = getattr(run.config, name), getattr(config, name)
         if mine is not None and theirs != mine:
             shown = ",".join(map(str, theirs)) if isinstance(theirs, tuple) else theirs
@@ -197,6 +197,8 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray
     kind = run.config.likelihood
     outputs = 1 if kind == "auto" else likelihoods.get(kind).outputs
     expected = networks.shapes(dataset.x.shape[1], run.config.latent_dim, widths, outputs=outputs)
+    if run.config.network == "conv" and dataset.image_shape is not None:
+        expected = convolutional.shapes(dataset.image_shape, run.config.latent_dim)
     if forms != [(shape, "float32") for shape in expected] or not all(np.isfinite(weight).all() for weight in weights):
         raise InputError(f"pretrained: {run.place('pretrained')} is damaged; name another run")
     return kept

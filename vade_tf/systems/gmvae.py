@@ -19,7 +19,7 @@ VaDE.
 import keras
 import tensorflow as tf
 
-from vade_tf.model import elbo, networks
+from vade_tf.model import elbo
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.prior import check_clusters
 from vade_tf.seeding import fold
@@ -34,14 +34,8 @@ TERMS = ("distortion", "rate_z", "rate_w", "rate_c")
 def fit(fitting: Fitting) -> "GMVAE":
     """Train a GMVAE from random weights: it starts without an autoencoder, as published."""
     settings, vade = fitting.settings, fitting.model
-    encoder = networks.build_encoder(
-        n_features=vade.n_features,
-        latent_dim=2 * settings.latent_dim,  # z and w
-        hidden=settings.hidden,
-        precision=fitting.precision,
-        seed=settings.seed,
-        first=given.first_layer(fitting.data, vade.likelihood),
-    )
+    width = 2 * settings.latent_dim  # z and w
+    encoder = given.build_encoder(fitting.data, settings, vade.likelihood, fitting.precision, width)
     model = GMVAE(encoder, vade.decoder, settings.clusters, vade.likelihood, scaling=vade.scaling, seed=settings.seed)
     loop.fit_keras(fitting, model, lambda span: fitting.batches("fit", span))
     return model

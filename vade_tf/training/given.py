@@ -10,12 +10,12 @@ import tensorflow as tf
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Observations, observe
 from vade_tf.errors import InputError, cited
-from vade_tf.model import choice, networks
+from vade_tf.model import choice, convolutional, networks
 from vade_tf.model.counts import Counts, LogCounts, log_counts
 from vade_tf.model.likelihood import Likelihood
 from vade_tf.model.vade import VaDE
 from vade_tf.reading import memory
-from vade_tf.training.settings import Resolved
+from vade_tf.training.settings import Resolved, Settings
 
 
 def as_observations(x, likelihood: str) -> Observations:
@@ -68,22 +68,51 @@ def build_model(data: Observations, settings: Resolved, precision: str, own=None
     n_features, likelihood = data.x.shape[1], choice.choose(data)
     if own is None:
         check_room(n_features, settings)
-        shape = {
-            "n_features": n_features,
-            "latent_dim": settings.latent_dim,
-            "hidden": settings.hidden,
-            "precision": precision,
-            "seed": settings.seed,
-        }
         own = (
-            networks.build_encoder(**shape, first=first_layer(data, likelihood)),
-            networks.build_decoder(**shape, outputs=likelihood.outputs),
+            build_encoder(data, settings, likelihood, precision, settings.latent_dim),
+            build_decoder(data, settings, likelihood, precision),
         )
     scaling = networks.build_scaling(*likelihood.units(data))
     if not isinstance(own, (tuple, list)) or len(own) != 2:
         raise InputError(f"networks: expected a pair (encoder, decoder), got {reprlib.repr(own)}")
     encoder, decoder = own
     return VaDE(encoder, decoder, settings.clusters, likelihood, scaling=scaling, seed=settings.seed)
+
+
+def build_encoder(
+    data: Observations, settings: Resolved, likelihood: Likelihood, precision: str, latent_dim: int
+) -> keras.Model:
+    """The untrained encoder of a fit, of the kind that rows and settings ask for, with a code of this width.
+
+    Raises:
+        InputError: convolutions are asked for, and the rows are no images.
+    """
+    more: dict = {"latent_dim": latent_dim, "precision": precision, "seed": settings.seed}
+    if (shape := convolved(data, settings, likelihood)) is not None:
+        return convolutional.build_encoder(shape, **more)
+    return networks.build_encoder(data.x.shape[1], hidden=settings.hidden, first=first_layer(data, likelihood), **more)
+
+
+def build_decoder(data: Observations, settings: Resolved, likelihood: Likelihood, precision: str) -> keras.Model:
+    """The untrained decoder that goes with `build_encoder`."""
+    more: dict = {"latent_dim": settings.latent_dim, "precision": precision, "seed": settings.seed}
+    if (shape := convolved(data, settings, likelihood)) is not None:
+        return convolutional.build_decoder(shape, **more)
+    return networks.build_decoder(data.x.shape[1], hidden=settings.hidden, outputs=likelihood.outputs, **more)
+
+
+def convolved(data: Observations, settings: Settings, likelihood: Likelihood) -> tuple[int, ...] | None:
+    """The shape of the images that convolutional networks read; None where the networks are dense."""
+    if settings.network != "conv":
+        return None
+    if data.image_shape is None:
+        raise InputError(
+            "network: conv expects images, [n, height, width] or with a last axis of 3 channels, or a folder of them, "
+            f"got rows of {data.x.shape[1]:,} features; use network='dense'"
+        )
+    if isinstance(likelihood, Counts):
+        raise InputError("network: conv expects images, got counts; use network='dense' or likelihood='gaussian'")
+    return data.image_shape
 
 
 def first_layer(data: Observations, likelihood: Likelihood) -> keras.layers.Layer | None:

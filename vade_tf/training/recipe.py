@@ -90,7 +90,7 @@ def fit(
         fitting, choice = choose(fitting)
     groups = guide(fitting, start(fitting))
     remedies, found = keep_groups(fitting, groups)
-    if fitting.settings.augment and fitting.data.image_shape is not None:
+    if fitting.settings.augment != "none" and fitting.data.image_shape is not None:
         settle(fitting.model, read_by_start(fitting)[0])
     if choice is not None and choice.sure == "not sure":
         found = [f"{choice.n_clusters} clusters are a guess: {choice.why}; give clusters a number you know", *found]
@@ -227,7 +227,7 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
     """
     settings, model, x = fitting.settings, fitting.model, fitting.data.x
     done, epochs = loop.prepare(fitting, "fit", model), settings.epochs
-    image_shape = fitting.data.image_shape if settings.augment else None
+    seen = {"image_shape": None if settings.augment == "none" else fitting.data.image_shape, "kind": settings.augment}
     held = settings.guide_epochs if fitting.hints is None else epochs
     watch = Watch(x, settings.clusters, settings.seed)
     own = [
@@ -250,7 +250,7 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
             groups = np.full(len(x), -1, np.int32)  # those of the start are let go, the hints are not
         target = groups if fitting.hints is None else np.where(fitting.hints >= 0, fitting.hints, groups)
         span = range(max(first, done), end)
-        batches = fitting.batches("fit", span, start_seed(settings), hints=target, image_shape=image_shape)
+        batches = fitting.batches("fit", span, start_seed(settings), hints=target, **seen)
         if not loop.train_epochs(fitting, "fit", model, span, batches, own):
             break
     model.guide_weight.assign(settings.guide_weight)  # for hints in a later training of the model

@@ -38,7 +38,7 @@ RECIPES: dict[str, dict] = {
         "decay": 0.9,
         "decay_epochs": 10,
         "adam_epsilon": 1e-7,
-        "augment": True,
+        "augment": "digits",
         "init": "landmark",
     },
     # Jiang et al., section 4.1 and the authors' code; the diagonal GMM on the pretrained code is their start.
@@ -51,7 +51,7 @@ RECIPES: dict[str, dict] = {
         "decay": 0.9,
         "decay_epochs": 10,
         "adam_epsilon": 1e-4,
-        "augment": False,
+        "augment": "none",
         "init": "gmm",
         "guide_epochs": 0,
         "validation_rows": 0,
@@ -80,6 +80,9 @@ class Settings:
     hidden: tuple[int, ...] | None = option(
         None,
         "widths of the encoder's hidden layers, mirrored by the decoder (500,500,2000, less for few rows or columns)",
+    )
+    network: str = option(
+        "auto", "networks of images: dense, or conv, for convolutions; auto: dense", choices=("auto", "dense", "conv")
     )
     likelihood: str = option(
         "auto",
@@ -114,7 +117,12 @@ class Settings:
     decay: float = option(None, "factor of the step schedule, down to a tenth of the rate")
     decay_epochs: int = option(None, "epochs of a step of the step schedule", least=1)
     adam_epsilon: float = option(None, "Adam's epsilon")
-    augment: bool = option(None, "images: rotate, zoom and shift what the encoder reads in the VaDE phase")
+    augment: str = option(
+        None,
+        "what is done to the images that the encoder reads in the VaDE phase; digits: rotated, zoomed and shifted, "
+        "photos: mirrored, cropped and with other colours, none: nothing",
+        choices=("digits", "photos", "none"),
+    )
     init: str = option(None, "starting mixture", choices=("landmark", "gmm", "kmeans"))
     guide_epochs: int | None = option(None, "epochs that hold on to the starting groups (nine tenths of the epochs)")
     regroups: int = option(3, "how often the target groups are recomputed while they are held on to")

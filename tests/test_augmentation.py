@@ -1,0 +1,124 @@
+"""Augmented images: moved by so much and no more, each by a map of its own; photos mirrored and in other light."""
+
+import numpy as np
+import pytest
+
+from vade_tf.data import augmentation
+
+BATCH = 400
+
+
+def photos(images, seed=(0, 1), **more):
+    shape = images.shape[1:]
+    out = augmentation.augment(images.reshape(len(images), -1), shape, seed, kind="photos", **more).numpy()
+    return out.reshape(len(images), *shape)
+
+
+@pytest.fixture
+def moved_only(monkeypatch):
+    """No other light or colours."""
+    for name in ("LIGHT", "CONTRAST", "SATURATION"):
+        monkeypatch.setattr(augmentation, name, 0.0)
+
+
+@pytest.mark.parametrize("side", [8, 28, 56])
+def test_a_small_image_is_shifted_by_the_same_share_of_its_side(side, monkeypatch):
+    monkeypatch.setattr(augmentation, "ROTATION", 0.0)
+    monkeypatch.setattr(augmentation, "ZOOM", 0.0)
+    x = np.broadcast_to(np.arange(side, dtype="f4"), (400, side, side)).reshape(
+        400, -1
+    )  # a pixel's value is its column
+    moved = augmentation.augment(x, (side, side), seed=(0, 1)).numpy().reshape(400, side, side)
+    shift = np.abs(moved[:, side // 2, side // 2] - side // 2) / side
+    assert 0.9 / 14 < shift.max() <= 1 / 14 + 1e-4
+
+
+@pytest.mark.parametrize("dtype", ["u1", "f4"])
+def test_augmentation_moves_a_blob_a_little_and_keeps_it(dtype):
+    """A dot right of the centre: stays within rotation, zoom and shift of where it was, and is not scaled in value."""
+    images = np.zeros((500, 29, 29), dtype)
+    images[:, 13:16, 21:24] = 200
+    moved = (
+        augmentation.augment(images.reshape(500, -1), (29, 29), seed=(1, 2)).numpy().reshape(500, 29, 29).astype("f8")
+    )
+    weight = moved.sum(axis=(1, 2))
+    rows = (moved.sum(axis=2) @ np.arange(29)) / weight - 14  # centre of the dot, relative to the image's
+    columns = (moved.sum(axis=1) @ np.arange(29)) / weight - 14
+    reach = 8 * (1 + augmentation.ZOOM) / (1 - augmentation.ZOOM)
+    assert np.all(
+        np.hypot(rows, columns) < reach + np.sqrt(2) * augmentation.SHIFT * 29 / (1 - augmentation.ZOOM) + 0.5
+    )
+    assert np.abs(columns.mean() - 8) < 0.5
+    assert np.abs(rows.mean()) < 0.5
+    assert columns.std() > 0.8
+    assert rows.std() > 0.8
+    assert 150 < moved.max() <= 200
+
+
+def test_each_row_has_an_affine_map_of_its_own():
+    images = np.tile(np.arange(64, dtype="f4"), (5, 1))
+    out = augmentation.augment(images, (8, 8), seed=(0, 0)).numpy()
+    assert len(np.unique(out, axis=0)) == 5
+
+
+def test_the_channels_of_a_pixel_move_together(rng):
+    grey = rng.integers(0, 256, (20, 9, 7, 1)).astype("u1")
+    coloured = np.concatenate([grey, 255 - grey, grey // 2], axis=3)
+    out = augmentation.augment(coloured.reshape(20, -1), (9, 7, 3), (3, 4)).numpy().reshape(20, 9, 7, 3)
+    alone = augmentation.augment(grey.reshape(20, -1), (9, 7), (3, 4)).numpy().reshape(20, 9, 7)
+    np.testing.assert_array_equal(out[..., 0], alone)
+    assert not np.array_equal(out[..., 1], out[..., 0])
+
+
+def test_half_of_the_photos_are_mirrored_and_none_is_upside_down(moved_only):
+    ramp = np.broadcast_to(np.arange(32, dtype="f4"), (BATCH, 32, 32))
+    right = np.stack([ramp, ramp, ramp], axis=3)
+    columns = photos(right).mean(axis=(1, 3))
+    mirrored = columns[:, 0] > columns[:, -1]
+    assert 0.4 < mirrored.mean() < 0.6
+    rows = photos(right.swapaxes(1, 2)).mean(axis=(2, 3))
+    assert np.all(rows[:, 0] < rows[:, -1])
+
+
+def test_a_photo_is_cropped_within_its_frame_by_a_fifth_at_most(moved_only):
+    ramp = np.broadcast_to(np.arange(64, dtype="f4"), (BATCH, 8, 64))
+    out = photos(np.stack([ramp, ramp, ramp], axis=3))
+    width = out.max(axis=(1, 2, 3)) - out.min(axis=(1, 2, 3))
+    assert out.min() >= 0
+    assert out.max() <= 63
+    assert 0.8 * 63 - 1e-3 <= width.min() < 0.82 * 63
+    assert 0.98 * 63 < width.max() <= 63
+
+
+@pytest.mark.parametrize(("name", "left"), [("LIGHT", 0.2), ("CONTRAST", 0.2), ("SATURATION", 0.4)])
+def test_light_contrast_and_saturation_change_by_so_much(name, left, moved_only, monkeypatch, rng):
+    """Of each image, what is to change is the image's own figure times 1 - left to 1 + left."""
+    monkeypatch.setattr(augmentation, "CROP", 0.0)
+    monkeypatch.setattr(augmentation, name, left)
+    images = np.broadcast_to(rng.uniform(0.2, 0.8, (1, 6, 6, 3)).astype("f4"), (BATCH, 6, 6, 3))
+    figure = {
+        "LIGHT": lambda x: x.mean(axis=(1, 2, 3)),
+        "CONTRAST": lambda x: x.mean(axis=3).std(axis=(1, 2)),
+        "SATURATION": lambda x: x.std(axis=3).mean(axis=(1, 2)),
+    }[name]
+    share = figure(photos(images)) / figure(images)
+    assert 1 - left - 1e-4 <= share.min() < 1 - 0.95 * left
+    assert 1 + 0.95 * left < share.max() <= 1 + left + 1e-4
+
+
+def test_bytes_stay_bytes_and_do_not_wrap():
+    white = np.full((BATCH, 4, 4, 3), 250, "u1")
+    out = photos(white)
+    assert out.dtype == np.uint8
+    assert out.min() > 150
+    assert out.max() == 255
+
+
+@pytest.mark.parametrize("kind", ["digits", "photos"])
+def test_a_row_of_a_slice_has_the_map_that_it_has_in_the_batch(kind, rng):
+    rows = rng.uniform(size=(12, 5 * 4 * 3)).astype("f4")
+    whole = augmentation.augment(rows, (5, 4, 3), (1, 2), kind=kind).numpy()
+    for number in range(3):
+        part = slice(4 * number, 4 * number + 4)
+        found = augmentation.augment(rows[part], (5, 4, 3), (1, 2), number, 3, kind).numpy()
+        np.testing.assert_array_equal(found, whole[part])

@@ -1,0 +1,125 @@
+"""Convolutional networks: any size of image, weights of a seed, and a fit that takes them where it is asked to."""
+
+import numpy as np
+import pytest
+
+from vade_tf import Settings, VaDEClusterer, fit
+from vade_tf.errors import InputError
+from vade_tf.model import convolutional
+from vade_tf.model.vade import VaDE
+from vade_tf.runs.load import load
+from vade_tf.training.loop import begin
+from vade_tf.training.store import Memory
+
+SHORT = {"pretrain_epochs": 2, "epochs": 2, "batch_size": 16}
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (8, 8), (32, 32, 3), (9, 5), (30, 17, 3), (4, 4), (1, 7), (96, 40)])
+def test_images_of_any_size_come_back_in_their_size(shape, rng):
+    nets = convolutional.build_encoder(shape, 3), convolutional.build_decoder(shape, 3)
+    assert [tuple(weight.shape) for net in nets for weight in net.weights] == convolutional.shapes(shape, 3)
+    x = rng.uniform(size=(2, *shape[:2], 3 if len(shape) == 3 else 1)).astype("f4")
+    m, log_s2 = nets[0](x)
+    assert m.shape == log_s2.shape == (2, 3)
+    assert nets[1](m).shape == x.shape
+
+
+def test_an_image_is_halved_until_its_shorter_side_is_small():
+    assert convolutional.sides((28, 28)) == [(28, 28), (14, 14), (7, 7), (4, 4)]
+    assert convolutional.sides((5, 100)) == [(5, 100), (3, 50)]
+
+
+def test_the_log_variance_starts_small_and_alike(rng):
+    log_s2 = convolutional.build_encoder((12, 12))(rng.uniform(size=(50, 12, 12, 1)).astype("f4"))[1].numpy()
+    assert np.abs(log_s2 + 3).max() < 0.3
+
+
+def test_the_decoder_can_say_anything_also_of_the_smallest_image(rng):
+    """Its last layer has no rectifier: logits and means below zero are possible."""
+    for shape in ((4, 4), (8, 8)):
+        out = convolutional.build_decoder(shape, 3)(rng.normal(size=(200, 3)).astype("f4")).numpy()
+        assert out.min() < -0.1
+        assert out.max() > 0.1
+
+
+def test_wide_layers_compute_in_the_precision_and_what_leaves_is_float32():
+    nets = [
+        build((28, 28), precision="mixed_bfloat16")
+        for build in (convolutional.build_encoder, convolutional.build_decoder)
+    ]
+    kinds = {layer.name: layer.compute_dtype for net in nets for layer in net.layers if layer.weights}
+    assert {kinds.pop(name) for name in ("z_mean", "z_log_var")} == {"float32"}
+    assert set(kinds.values()) == {"bfloat16"}
+    assert {tensor.dtype for net in nets for tensor in net.outputs} == {"float32"}
+
+
+def test_weights_are_a_function_of_the_seed_and_all_layers_differ():
+    first, same, other = ([*convolutional.build_encoder((8, 8), seed=seed).get_weights()] for seed in (3, 3, 4))
+    for one, two, three in zip(first, same, other, strict=True):
+        np.testing.assert_array_equal(one, two)
+        assert one.ndim == 1 or not np.array_equal(one, three)
+    down = convolutional.build_decoder((8, 8), seed=3).get_weights()
+    assert len({each.ravel()[:4].tobytes() for each in (*first, *down) if each.ndim > 1}) == 5
+
+
+@pytest.fixture
+def images(rng):
+    """Squares and stripes in two colours, uint8 [60, 12, 12, 3]."""
+    x = np.zeros((60, 12, 12, 3), "u1")
+    x[:30, 3:9, 3:9, 0] = 200
+    x[30:, ::3, :, 2] = 200
+    return x + rng.integers(0, 30, x.shape).astype("u1")
+
+
+def test_a_fit_of_colour_images_takes_convolutions_where_it_is_asked_to(images, tmp_path):
+    found = fit(images, Settings(clusters=2, network="conv", augment="photos", **SHORT))
+    assert [layer.__class__.__name__ for layer in found.model.encoder.layers].count("Conv2D") == 2
+    assert found.model.encoder.input_shape == (None, 12, 12, 3)
+    found.model.save(tmp_path / "model.keras")
+    again = load(tmp_path / "model.keras")
+    assert isinstance(again, VaDE)
+    rows = images.reshape(60, -1)
+    np.testing.assert_array_equal(again.predict(rows, verbose=0), found.model.predict(rows, verbose=0))
+    assert found.model.sample(np.array([0, 1])).shape == (2, 12 * 12 * 3)
+
+
+def test_without_being_asked_it_takes_dense_ones(images):
+    fitting = begin(images, Settings(clusters=2))
+    assert fitting.model.encoder.input_shape == (None, 432)
+    assert fitting.data.image_shape == (12, 12, 3)
+
+
+def test_the_estimator_takes_them_and_finds_two_kinds_of_image(images):
+    found = VaDEClusterer(2, network="conv", pretrain_epochs=10, epochs=6, batch_size=16, random_state=0).fit(images)
+    assert len(set(found.labels_[:30])) == len(set(found.labels_[30:])) == 1
+    assert found.labels_[0] != found.labels_[30]
+
+
+def test_a_stopped_fit_goes_on_bit_for_bit(images):
+    settings, store = Settings(clusters=2, network="conv", **SHORT), Memory()
+    whole = fit(images, settings).model.get_weights()
+
+    class Stopped(Exception):
+        pass
+
+    class Stop(Memory):
+        def save(self, name, arrays):
+            store.save(name, arrays)
+            super().save(name, arrays)
+            if name == "start":
+                raise Stopped
+
+    with pytest.raises(Stopped):
+        fit(images, settings, store=Stop())
+    for one, other in zip(whole, fit(images, settings, store=store).model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_rows_that_are_no_images_are_told(rng):
+    with pytest.raises(
+        InputError, match=r"^network: conv expects images, .* got rows of 5 features; use network='dense'"
+    ):
+        begin(rng.normal(size=(30, 5)), Settings(clusters=2, network="conv"))
+    counts = rng.poisson(0.3, (30, 12, 12))
+    with pytest.raises(InputError, match=r"^network: conv expects images, got counts"):
+        begin(counts, Settings(clusters=2, network="conv", likelihood="counts"))

@@ -1,0 +1,91 @@
+"""Images as the encoder reads them in training: moved a little, or with other colours. What is in them stays the same.
+
+Every map is a pure function of a seed, and that of a row does not depend on how many devices share its batch.
+"""
+
+import math
+
+import tensorflow as tf
+
+ROTATION = 10.0  # degrees either way
+SHIFT = 1 / 14  # of height and width either way: two pixels of 28
+ZOOM = 0.1  # share either way
+CROP = 0.2  # of a photo: share of the side that may be cut off, all in all
+LIGHT, CONTRAST, SATURATION = 0.2, 0.2, 0.4  # share either way
+
+
+def augment(x: tf.Tensor, image_shape: tuple[int, ...], seed, number=0, of: int = 1, kind: str = "digits") -> tf.Tensor:
+    """A random map of each row.
+
+    Args:
+        x: images as rows, [batch, height * width * channels], uint8 or float32.
+        image_shape: (height, width), or (height, width, channels).
+        seed: two integers; same seed, same maps.
+        number, of: where the rows are only a slice of a batch: its number, and that of all slices. Each row gets the
+            map that it has in the whole batch.
+        kind: "digits" or "photos", see the functions of these names.
+
+    Returns:
+        Rows of the same shape and type.
+    """
+    size = tf.shape(x)[0]
+    u = tf.random.stateless_uniform((of * size, DRAWS[kind]), seed, minval=-1.0, maxval=1.0)
+    if of > 1:
+        u = u[tf.cast(number, tf.int32) * size :][:size]
+    channels = image_shape[2] if len(image_shape) == 3 else 1
+    images = tf.reshape(x, (-1, image_shape[0], image_shape[1], channels))
+    return tf.reshape(KINDS[kind](images, u), tf.shape(x))
+
+
+def digits(images: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
+    """Rotated, zoomed, shifted, black outside: images [batch, height, width, channels], u [batch, 4] from -1 to 1."""
+    angle, zoom = u[:, 0] * (ROTATION * math.pi / 180), 1.0 + ZOOM * u[:, 1]
+    cos, sin = zoom * tf.cos(angle), zoom * tf.sin(angle)
+    return _moved(images, [[cos, -sin], [sin, cos]], SHIFT * u[:, 2], SHIFT * u[:, 3], "CONSTANT")
+
+
+def photos(images: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
+    """Half of them mirrored, all cropped, and with other light, contrast and saturation: u [batch, 7] from -1 to 1.
+
+    A crop is brought back to the size of the image. Nothing becomes brighter than a byte can be.
+    """
+    side = 1.0 - CROP * (0.5 + 0.5 * u[:, 0])  # of what is left, from 1 - CROP to 1
+    mirrored = tf.where(u[:, 1] < 0, -side, side)
+    zero, room = tf.zeros_like(side), 0.5 * (1.0 - side)
+    moved = _moved(images, [[mirrored, zero], [zero, side]], room * u[:, 2], room * u[:, 3], "REFLECT")
+    found = tf.cast(moved, tf.float32)
+    light, contrast, saturation = (
+        (1.0 + width * u[:, i])[:, None, None, None] for i, width in ((4, LIGHT), (5, CONTRAST), (6, SATURATION))
+    )
+    grey = tf.reduce_mean(found, axis=3, keepdims=True)
+    found = grey + saturation * (found - grey)
+    mean = tf.reduce_mean(found, axis=(1, 2), keepdims=True)
+    found = light * (mean + contrast * (found - mean))
+    return tf.cast(tf.clip_by_value(tf.round(found), 0, 255), tf.uint8) if images.dtype == tf.uint8 else found
+
+
+KINDS = {"digits": digits, "photos": photos}
+DRAWS = {"digits": 4, "photos": 7}  # random numbers that a map takes
+
+
+def _moved(images: tf.Tensor, matrix, right: tf.Tensor, down: tf.Tensor, outside: str) -> tf.Tensor:
+    """Images [batch, height, width, channels] under an affine map about their middle, bilinear.
+
+    Args:
+        matrix: from places in the result to places in the image, two rows (x, y) of two numbers an image [batch].
+        right, down: share of the width and of the height that places are moved by, [batch].
+        outside: what is there, a fill_mode of TensorFlow.
+    """
+    height, width = images.shape[1:3]
+    x, y = (width - 1) / 2, (height - 1) / 2
+    (a, b), (c, d) = matrix
+    zero = tf.zeros_like(a)
+    rows = [a, b, x - a * x - b * y + width * right, c, d, y - c * x - d * y + height * down, zero, zero]
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.stack(rows, axis=1),  # [batch, 8]
+        output_shape=tf.constant([height, width]),
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode=outside,
+    )
