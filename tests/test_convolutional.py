@@ -8,6 +8,7 @@ from vade_tf.errors import InputError
 from vade_tf.model import convolutional
 from vade_tf.model.vade import VaDE
 from vade_tf.runs.load import load
+from vade_tf.training import given
 from vade_tf.training.loop import begin
 from vade_tf.training.store import Memory
 
@@ -83,10 +84,29 @@ def test_a_fit_of_colour_images_takes_convolutions_where_it_is_asked_to(images, 
     assert found.model.sample(np.array([0, 1])).shape == (2, 12 * 12 * 3)
 
 
-def test_without_being_asked_it_takes_dense_ones(images):
-    fitting = begin(images, Settings(clusters=2))
-    assert fitting.model.encoder.input_shape == (None, 432)
-    assert fitting.data.image_shape == (12, 12, 3)
+@pytest.mark.parametrize(
+    ("side", "asked", "many", "taken"),
+    [
+        (16, {}, 61, "conv"),
+        (15, {}, 61, "dense"),
+        (16, {}, 60, "dense"),
+        (16, {"hidden": (8,)}, 61, "dense"),
+        (16, {"recipe": "paper"}, 61, "dense"),
+        (16, {"network": "dense"}, 61, "dense"),
+        (15, {"network": "conv"}, 60, "conv"),
+    ],
+)
+def test_few_images_that_are_no_thumbnails_get_convolutions(side, asked, many, taken, monkeypatch, rng):
+    monkeypatch.setattr(given, "MANY_ROWS", many)
+    fitting = begin(rng.integers(0, 256, (60, side, 20, 3)).astype("u1"), Settings(clusters=2, **asked))
+    assert fitting.settings.network == taken
+    assert len(fitting.model.encoder.input_shape) == (4 if taken == "conv" else 2)
+
+
+def test_counts_of_the_shape_of_images_and_rows_get_dense_ones(rng):
+    counts = rng.negative_binomial(0.1, 0.01, (60, 16, 16))
+    assert begin(counts, Settings(clusters=2, likelihood="counts")).settings.network == "dense"
+    assert begin(rng.normal(size=(60, 256)), Settings(clusters=2)).settings.network == "dense"
 
 
 def test_the_estimator_takes_them_and_finds_two_kinds_of_image(images):

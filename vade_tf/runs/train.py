@@ -31,7 +31,7 @@ from vade_tf.systems import registry
 from vade_tf.training import callbacks, cluster, device, distribute, extension, recipe
 from vade_tf.training.autoencoder import AUTOENCODER
 from vade_tf.training.choosing import numbers_tried
-from vade_tf.training.given import check_room, checked_hints, convolved
+from vade_tf.training.given import check_room, checked_hints, network
 from vade_tf.training.loop import PLAIN_VAE, Fitted, model_groups
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
@@ -147,7 +147,7 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
         InputError: the likelihood or the hints do not fit the rows, or the run named by `config.pretrained` cannot
             lend its autoencoder.
     """
-    convolved(rows.dataset, config, choice.choose(rows.dataset))
+    choice.choose(rows.dataset)
     if rows.hints is not None:
         assert isinstance(config.clusters, int)
         checked_hints(rows.hints, len(rows.dataset.x), config.clusters)
@@ -159,6 +159,7 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
             pretrain_epochs=theirs.pretrain_epochs,
             pretrain_passes=theirs.pretrain_passes or 1,
             hidden=theirs.hidden,
+            network=theirs.network,
         )
     if config.clusters == AUTO:
         numbers_tried(len(rows.dataset.x))
@@ -167,6 +168,7 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
     return replace(
         config,
         hidden=settings.hidden,
+        network=network(rows.dataset, settings),
         pretrain_epochs=settings.pretrain_epochs,
         epochs=settings.epochs or None,
         guide_epochs=settings.guide_epochs,
@@ -189,7 +191,7 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray
         raise InputError(f"pretrained: {run.path} has not finished its pretraining")
     for name in ("latent_dim", "hidden", "network"):
         theirs, mine = getattr(run.config, name), getattr(config, name)
-        if mine is not None and theirs != mine:
+        if mine not in (None, AUTO) and theirs != mine:
             shown = ",".join(map(str, theirs)) if isinstance(theirs, tuple) else theirs
             raise InputError(f"pretrained: the networks of {run.path} differ: expected {mine}; use {name}={shown}")
     weights, widths = listed(kept), run.config.hidden or ()

@@ -41,7 +41,9 @@ def pretrain(fitting: Fitting) -> None:
         if len(fitting.aside):
             kept = fitting.data.x[fitting.aside]
             own.insert(0, aside.Stop(kept, loss, networks, fitting.store, fitting.rows, settings.patience))
-        targets = fitting.batches("pretrain", span).map(lambda x: (x, x))  # an autoencoder's target is its input
+        seen = fitting.seen("pretrain")
+        batches = fitting.batches("pretrain", span, **seen)
+        targets = batches if seen else batches.map(lambda x: (x, x))  # an autoencoder's target is its input, ...
         if not aside.worn(aside.losses(fitting.rows, "pretrain"), settings.patience):
             train_epochs(fitting, "pretrain", autoencoder, span, targets, own)
         best = kept_weights(fitting.store, "best") if aside.losses(fitting.rows, "pretrain") else None

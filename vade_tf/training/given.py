@@ -15,7 +15,9 @@ from vade_tf.model.counts import Counts, LogCounts, log_counts
 from vade_tf.model.likelihood import Likelihood
 from vade_tf.model.vade import VaDE
 from vade_tf.reading import memory
-from vade_tf.training.settings import Resolved, Settings
+from vade_tf.training.settings import MANY_ROWS, Resolved, Settings
+
+CONVOLVED_SIDE = 16  # pixels; the 8 x 8 digits are better read as rows, and 70,000 images as well
 
 
 def as_observations(x, likelihood: str) -> Observations:
@@ -64,7 +66,14 @@ def checked_hints(hints, n: int, clusters: int) -> np.ndarray:
 
 
 def build_model(data: Observations, settings: Resolved, precision: str, own=None) -> VaDE:
-    """The untrained model of a fit, its weights a pure function of the seed; `own`: the caller's networks."""
+    """The untrained model of a fit, its weights a pure function of the seed.
+
+    Args:
+        data: its rows.
+        settings: `network` is "dense" or "conv", as `network` says.
+        precision: of the hidden layers.
+        own: the caller's networks instead.
+    """
     n_features, likelihood = data.x.shape[1], choice.choose(data)
     if own is None:
         check_room(n_features, settings)
@@ -82,37 +91,41 @@ def build_model(data: Observations, settings: Resolved, precision: str, own=None
 def build_encoder(
     data: Observations, settings: Resolved, likelihood: Likelihood, precision: str, latent_dim: int
 ) -> keras.Model:
-    """The untrained encoder of a fit, of the kind that rows and settings ask for, with a code of this width.
-
-    Raises:
-        InputError: convolutions are asked for, and the rows are no images.
-    """
+    """The untrained encoder of a fit, of the kind that `settings.network` says, with a code of this width."""
     more: dict = {"latent_dim": latent_dim, "precision": precision, "seed": settings.seed}
-    if (shape := convolved(data, settings, likelihood)) is not None:
-        return convolutional.build_encoder(shape, **more)
+    if settings.network == "conv" and data.image_shape is not None:
+        return convolutional.build_encoder(data.image_shape, **more)
     return networks.build_encoder(data.x.shape[1], hidden=settings.hidden, first=first_layer(data, likelihood), **more)
 
 
 def build_decoder(data: Observations, settings: Resolved, likelihood: Likelihood, precision: str) -> keras.Model:
     """The untrained decoder that goes with `build_encoder`."""
     more: dict = {"latent_dim": settings.latent_dim, "precision": precision, "seed": settings.seed}
-    if (shape := convolved(data, settings, likelihood)) is not None:
-        return convolutional.build_decoder(shape, **more)
+    if settings.network == "conv" and data.image_shape is not None:
+        return convolutional.build_decoder(data.image_shape, **more)
     return networks.build_decoder(data.x.shape[1], hidden=settings.hidden, outputs=likelihood.outputs, **more)
 
 
-def convolved(data: Observations, settings: Settings, likelihood: Likelihood) -> tuple[int, ...] | None:
-    """The shape of the images that convolutional networks read; None where the networks are dense."""
-    if settings.network != "conv":
-        return None
-    if data.image_shape is None:
+def network(data: Observations, settings: Settings) -> str:
+    """The networks that these rows get, "dense" or "conv".
+
+    Raises:
+        InputError: convolutions are asked for, and the rows are no images, or counts.
+    """
+    shape = data.image_shape
+    if settings.network == "dense" or (settings.network == "auto" and shape is None):
+        return "dense"
+    if shape is None:
         raise InputError(
             "network: conv expects images, [n, height, width] or with a last axis of 3 channels, or a folder of them, "
             f"got rows of {data.x.shape[1]:,} features; use network='dense'"
         )
-    if isinstance(likelihood, Counts):
+    counted = isinstance(choice.choose(data), Counts)
+    if settings.network == "auto":
+        return "conv" if len(data.x) < MANY_ROWS and min(shape[:2]) >= CONVOLVED_SIDE and not counted else "dense"
+    if counted:
         raise InputError("network: conv expects images, got counts; use network='dense' or likelihood='gaussian'")
-    return data.image_shape
+    return "conv"
 
 
 def first_layer(data: Observations, likelihood: Likelihood) -> keras.layers.Layer | None:

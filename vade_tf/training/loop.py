@@ -18,7 +18,7 @@ from vade_tf.model.vade import VaDE
 from vade_tf.training import aside, callbacks, cluster, device, distribute, given, health
 from vade_tf.training.choosing import Choice
 from vade_tf.training.reporter import Silent
-from vade_tf.training.settings import EPOCHS, Resolved, Settings
+from vade_tf.training.settings import EPOCHS, MANY_ROWS, Resolved, Settings
 from vade_tf.training.store import Memory, State, Store, damaged
 from vade_tf.training.watch import Watch
 
@@ -83,6 +83,13 @@ class Fitting:
         if not len(self.aside) or (phase == "fit" and self.system != "vade"):
             return None
         return np.setdiff1d(np.arange(len(self.data.x)), self.aside)
+
+    def seen(self, phase: str) -> dict:
+        """How the encoder reads images in a phase, as `batches` takes it; empty where it reads them as they are."""
+        settings, shape = self.settings, self.data.image_shape
+        if settings.augment == "none" or shape is None or (phase == "pretrain" and len(self.data.x) >= MANY_ROWS):
+            return {}
+        return {"image_shape": shape, "kind": settings.augment}
 
     def batches(self, phase: str, span: range, seed: int | None = None, **more) -> tf.data.Dataset:
         """Batches of the epochs of a span, see `pipeline.training_batches`; seed: of their order, default the fit's."""
@@ -157,6 +164,8 @@ def begin(
     strategy = cluster.strategy(settings.distribute)
     data = given.as_observations(x, settings.likelihood)
     resolved = settings.resolve(*data.x.shape, epochs=epochs, updates=updates, pretrains=pretrains)
+    if networks is None:
+        resolved = replace(resolved, network=given.network(data, resolved))
     known = None if hints is None else given.checked_hints(hints, len(data.x), resolved.clusters)
     precision = device.resolve_precision(resolved.precision)
     model = given.build_model(data, resolved, precision, networks)

@@ -227,7 +227,6 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
     """
     settings, model, x = fitting.settings, fitting.model, fitting.data.x
     done, epochs = loop.prepare(fitting, "fit", model), settings.epochs
-    seen = {"image_shape": None if settings.augment == "none" else fitting.data.image_shape, "kind": settings.augment}
     held = settings.guide_epochs if fitting.hints is None else epochs
     watch = Watch(x, settings.clusters, settings.seed)
     own = [
@@ -250,7 +249,7 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
             groups = np.full(len(x), -1, np.int32)  # those of the start are let go, the hints are not
         target = groups if fitting.hints is None else np.where(fitting.hints >= 0, fitting.hints, groups)
         span = range(max(first, done), end)
-        batches = fitting.batches("fit", span, start_seed(settings), hints=target, **seen)
+        batches = fitting.batches("fit", span, start_seed(settings), hints=target, **fitting.seen("fit"))
         if not loop.train_epochs(fitting, "fit", model, span, batches, own):
             break
     model.guide_weight.assign(settings.guide_weight)  # for hints in a later training of the model

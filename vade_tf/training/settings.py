@@ -82,7 +82,10 @@ class Settings:
         "widths of the encoder's hidden layers, mirrored by the decoder (500,500,2000, less for few rows or columns)",
     )
     network: str = option(
-        "auto", "networks of images: dense, or conv, for convolutions; auto: dense", choices=("auto", "dense", "conv")
+        "auto",
+        "networks of images, dense or convolutional (auto: conv for fewer than 50,000 images of at least 16 pixels a "
+        "side, unless hidden is given)",
+        choices=("auto", "dense", "conv"),
     )
     likelihood: str = option(
         "auto",
@@ -208,6 +211,8 @@ class Settings:
         if patience is None:
             patience = PATIENCE if self.pretrain_epochs is None else 0
         lengths |= {"validation_rows": aside, "patience": patience}
+        if self.network == "auto" and self.hidden is not None:
+            values["network"] = "dense"  # which has these widths
         return Resolved(**{**values, **lengths, "hidden": self.hidden or widths(n, features)})
 
 
