@@ -1,0 +1,88 @@
+"""A folder of colour images from the first command to the last: train, evaluate, predict, export, another run."""
+
+import csv
+import json
+from collections import Counter
+
+import matplotlib.image
+import numpy as np
+import pytest
+from PIL import Image
+
+from vade_tf import Served
+from vade_tf.cli.main import main
+from vade_tf.runs.folder import Run
+from vade_tf.runs.load import load
+
+SIDE = 18
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """60 images of 18 x 18: red squares in one folder, blue bars in the other."""
+    r, place = np.random.default_rng(0), tmp_path_factory.mktemp("images")
+    for name in ("bars", "squares"):
+        (place / name).mkdir()
+    for i in range(60):
+        x = r.integers(0, 40, (SIDE, SIDE, 3))
+        if i % 2:
+            x[4:14, 4:14, 0] = 200
+        else:
+            x[::3, :, 2] = 200
+        Image.fromarray(x.astype("u1")).save(place / ("squares" if i % 2 else "bars") / f"{i:02}.png")
+    return place
+
+
+@pytest.fixture(scope="module")
+def run(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "run"
+    words = ["--clusters", "2", "--pretrain-epochs", "12", "--epochs", "6", "--batch-size", "16", "--quiet"]
+    assert main(["train", "--data", str(folder), "--labels", "folders", "--out", str(out), *words]) == 0
+    return out
+
+
+def test_its_networks_are_convolutional_and_it_finds_the_two_kinds(run):
+    assert load(run).encoder.input_shape == (None, SIDE, SIDE, 3)
+    assert Run.open(run).config.network == "conv"
+    assert json.loads((run / "metrics.json").read_text())["acc"] == 1.0
+
+
+def test_its_figures_are_in_colour(run, capsys):
+    assert main(["evaluate", str(run), "--quiet"]) == 0
+    for name in ("samples", "reconstructions", "members"):
+        sheet = matplotlib.image.imread(run / "figures" / f"{name}.png")[..., :3]
+        assert (np.abs(sheet[..., 0] - sheet[..., 2]) > 0.3).mean() > 0.05, name
+    assert "<img" in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_new_images_are_assigned_by_name_and_brought_to_the_size(run, folder, tmp_path):
+    new = tmp_path / "new"
+    new.mkdir()
+    for name in ("bars/00.png", "squares/01.png"):
+        with Image.open(folder / name) as image:
+            image.resize((36, 36), Image.Resampling.NEAREST).save(new / name.replace("/", "-"))
+    assert main(["predict", str(run), "--data", str(new), "--out", str(tmp_path / "groups.csv")]) == 0
+    with (tmp_path / "groups.csv").open(newline="") as lines:
+        groups = {row["id"]: row["cluster"] for row in csv.DictReader(lines)}
+    with (run / "assignments.csv").open(newline="") as lines:
+        known = {row["id"]: row["cluster"] for row in csv.DictReader(lines)}
+    assert groups == {"bars-00.png": known["bars/00.png"], "squares-01.png": known["squares/01.png"]}
+    assert sorted(Counter(known.values()).values()) == [30, 30]
+
+
+def test_another_run_starts_from_its_autoencoder_and_takes_its_networks(run, folder, tmp_path):
+    """With the same settings it ends with the same weights."""
+    again = Run.open(run).config
+    out = tmp_path / "again"
+    words = ["--clusters", "2", "--pretrain-epochs", "12", "--epochs", "6", "--batch-size", "16", "--quiet"]
+    assert main(["train", "--data", str(folder), "--pretrained", str(run), "--out", str(out), *words]) == 0
+    assert Run.open(out).config.network == again.network
+    for one, other in zip(load(run).get_weights(), load(out).get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_its_export_answers_as_the_model(run, folder):
+    with Image.open(folder / "bars" / "00.png") as image:
+        x = np.asarray(image, np.float32).reshape(1, -1)
+    served = Served(run / "export" / "1")
+    np.testing.assert_allclose(served.predict(x), load(run).predict(x, verbose=0), atol=1e-4)
