@@ -85,4 +85,4 @@ def test_its_export_answers_as_the_model(run, folder):
     with Image.open(folder / "bars" / "00.png") as image:
         x = np.asarray(image, np.float32).reshape(1, -1)
     served = Served(run / "export" / "1")
-    np.testing.assert_allclose(served.predict(x), load(run).predict(x, verbose=0), atol=1e-4)
+    np.testing.assert_allclose(served.predict(x), load(run).predict(x, verbose=0), atol=0.01)  # bfloat16
