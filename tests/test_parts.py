@@ -12,6 +12,7 @@ from vade_tf.model import choice, networks
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.prior import GaussianMixturePrior, check_clusters
 from vade_tf.model.vade import SCORE_DRAWS, VaDE
+from vade_tf.runs.load import load
 
 
 @pytest.fixture
@@ -107,6 +108,31 @@ def test_unscale_is_the_inverse_of_scale(small_model, rng):
     other = small_model("gaussian", scaling=keras.layers.Activation("tanh"))
     with pytest.raises(InputError, match=r"^scaling: expected keras\.layers\.Rescaling"):
         other.unscale(x)
+
+
+def test_rows_of_one_length_are_read_by_their_roots_and_come_back(small_model, rng):
+    """Of length 3, 0 in places; the roots have the square 1 on average, and their angles are Hellinger's."""
+    x = np.maximum(rng.normal(size=(8, 12)), 0)
+    x[:, 0] += 0.1
+    x *= 3 / np.linalg.norm(x, axis=1, keepdims=True)
+    model = small_model("gaussian", scaling=networks.Roots(3.0))
+    scaled = model.scale(x).numpy()
+    np.testing.assert_allclose((scaled**2).mean(axis=1), 1.0, rtol=1e-5)
+    shares = x / x.sum(axis=1, keepdims=True)
+    cosines = np.sqrt(shares) @ np.sqrt(shares).T  # Bhattacharyya's coefficients
+    np.testing.assert_allclose(scaled @ scaled.T / 12, cosines, atol=1e-5)
+    np.testing.assert_allclose(model.unscale(scaled), x, atol=1e-5)
+    np.testing.assert_array_equal(model.unscale(np.full((1, 12), -0.3)), np.zeros((1, 12)))
+    np.testing.assert_array_equal(model.scale(np.zeros((2, 12), "f4")), np.zeros((2, 12)))
+
+
+def test_roots_are_saved_with_their_model(small_model, tmp_path, rng):
+    model = small_model("gaussian", scaling=networks.Roots(1.0))
+    model.save(tmp_path / "model.keras")
+    again = load(tmp_path / "model.keras")
+    x = rng.uniform(size=(5, 12)).astype("f4")
+    np.testing.assert_array_equal(again.scale(x), model.scale(x))
+    np.testing.assert_array_equal(again.unscale(x), model.unscale(x))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
 from vade_tf import VaDEClusterer, metrics
+from vade_tf.model.networks import Roots
 
 SMALL = {
     "latent_dim": 4,
@@ -44,3 +45,9 @@ def test_the_topics_are_found_and_the_code_speaks(texts, vectorizer):
     assert metrics.accuracy(TOPICS, model.labels_) > 0.9
     assert model.history_[-1]["rate_z"] > 1.0
     assert not any("next to nothing" in sentence for sentence in model.health_)
+    rooted = isinstance(model.model_.scaling, Roots)
+    assert rooted == (getattr(vectorizer, "norm", None) == "l2")
+    if rooted:  # and samples are rows as these again
+        drawn = model.sample(5)[0]
+        assert drawn.min() >= 0
+        np.testing.assert_allclose(np.linalg.norm(drawn, axis=1), 1.0, rtol=1e-5)

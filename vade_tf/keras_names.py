@@ -17,6 +17,7 @@ HOMES = {
     "LogCounts": "vade_tf.model.counts",
     "FusedAdam": "vade_tf.model.optimizer",
     "Clustering": "vade_tf.systems.models",
+    "Roots": "vade_tf.model.networks",
     "Centres": "vade_tf.systems.models",
     "StudentT": "vade_tf.systems.models",
     "FullGaussians": "vade_tf.systems.models",

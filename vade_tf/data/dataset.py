@@ -50,6 +50,7 @@ class Observations:
         likelihood: the name of the one these rows ask for, or "auto": as their values allow, see `likelihood.choose`.
         standardise: whether a Gaussian likelihood gives every feature mean 0 and variance 1.
         factor: what it multiplies them with where it does not, e.g. sqrt(10) for a variance of 1/10.
+        length: Euclidean length that all rows share which are read by their square roots (`networks.Roots`); else None.
         schema: how a table became these features, or None. Only with one may x hold NaN: in missing cells.
     """
 
@@ -60,6 +61,7 @@ class Observations:
     likelihood: str = "auto"
     standardise: bool = True
     factor: float = 1.0
+    length: float | None = None
     schema: Coded | None = None
 
     @cached_property
@@ -222,7 +224,11 @@ def observe(
     whole = not families or not _has_holes(x)
     length = _common_length(x) if standardise and image_shape is None and one_family and whole else 0.0
     if length:  # directions, whose features have one unit: on average each gets the square 1
-        return Observations(x, low, high, image_shape, likelihood, False, math.sqrt(x.shape[1]) / length, schema)
+        rooted = (
+            length if low >= 0 and schema is None else None
+        )  # as of words; those of `--text` are logarithms already
+        factor = math.sqrt(x.shape[1]) / length
+        return Observations(x, low, high, image_shape, likelihood, False, factor, rooted, schema)
     return Observations(x, low, high, image_shape, likelihood, standardise, schema=schema)
 
 

@@ -15,6 +15,7 @@ from vade_tf.errors import InputError
 from vade_tf.seeding import fold
 
 HIDDEN = (500, 500, 2000)
+TINY = 1e-30
 
 
 def build_encoder(
@@ -126,6 +127,38 @@ def build_scaling(scale, offset) -> keras.layers.Rescaling | None:
         return None
     scale, offset = (value.tolist() if isinstance(value, np.ndarray) else value for value in (scale, offset))
     return keras.layers.Rescaling(scale, offset, dtype="float32")
+
+
+@keras.saving.register_keras_serializable("vade_tf")
+class Roots(keras.layers.Layer):
+    """Rows of one length whose values are never below 0, by their square roots, which get the length sqrt(D).
+
+    A few words that a text repeats are most of the length of its row, and would be most of the squared error. The
+    distance of square roots is Hellinger's, which is the usual one between shares.
+
+    Args:
+        length: Euclidean length of the raw rows.
+    """
+
+    def __init__(self, length: float, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.length = float(length)
+
+    def call(self, x):
+        root = keras.ops.sqrt(keras.ops.maximum(keras.ops.cast(x, "float32"), 0.0))
+        norm = keras.ops.sqrt(keras.ops.sum(root**2, axis=-1, keepdims=True))
+        return root * (math.sqrt(x.shape[-1]) / keras.ops.maximum(norm, TINY))  # a row of zeros stays one
+
+    def inverse(self, x) -> np.ndarray:
+        """Rows of this length whose roots, brought to one length, are x, [n, D]; below 0 there are none."""
+        square = np.maximum(np.asarray(x, np.float64), 0.0) ** 2
+        return self.length * square / np.maximum(np.linalg.norm(square, axis=1, keepdims=True), TINY)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "length": self.length}
 
 
 def check(encoder: keras.Model, decoder: keras.Model, each: int = 1) -> None:

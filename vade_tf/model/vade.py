@@ -301,6 +301,8 @@ class VaDE(keras.Model):
         """
         if self.scaling is None:
             return np.asarray(x)
+        if isinstance(self.scaling, networks.Roots):
+            return self.scaling.inverse(x)
         if not isinstance(self.scaling, keras.layers.Rescaling):
             raise InputError(f"scaling: expected keras.layers.Rescaling, whose inverse is known, got {self.scaling}")
         return (np.asarray(x) - np.asarray(self.scaling.offset)) / np.asarray(self.scaling.scale)

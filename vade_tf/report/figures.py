@@ -24,7 +24,7 @@ from vade_tf.report.colours import NEUTRAL, chip, colour, marker, of_labels
 from vade_tf.report.contrast import Contrast, feature_names
 from vade_tf.report.evaluation import Assignments, Posterior, subset
 from vade_tf.report.expression import compared
-from vade_tf.report.image_figures import WIDTH, interpolation, members, outliers, raw, reconstructions, samples
+from vade_tf.report.image_figures import WIDTH, interpolation, members, outliers, reconstructions, samples
 
 MAX_ROWS = 20  # clusters in one picture: the largest
 MAP_ROWS = 3000  # rows in the map of the code
@@ -127,7 +127,7 @@ def largest(groups: np.ndarray, n_clusters: int) -> np.ndarray:
 def profiles(model: VaDE, dataset: Dataset, shown: np.ndarray) -> Figure:
     """A panel a component: its decoded mean in standard deviations from the mean of all rows."""
     mean, std = _moments(dataset.x[subset(len(dataset.x), FEATURE_ROWS, seed=0)])
-    decoded = (raw(model, model.decode(model.prior.parameters[1].numpy()[shown])) - mean) / std
+    decoded = (model.unscale(model.decode(model.prior.parameters[1].numpy()[shown])) - mean) / std
     columns = 2 if len(shown) > 1 else 1
     lines = -(-len(shown) // columns)
     figure = Figure((WIDTH, 1.0 + 1.25 * lines), layout="constrained")

@@ -25,16 +25,10 @@ MEAN_ROWS = 1024  # looked at together for the mean images
 GREY = matplotlib.colormaps["gray"].with_extremes(bad="white")
 
 
-def raw(model: VaDE, x) -> np.ndarray:
-    """What the decoder gives, [n, D], in the units of the raw features."""
-    x = np.asarray(x)
-    return x if model.scaling is None else (x - np.asarray(model.scaling.offset)) / np.asarray(model.scaling.scale)
-
-
 def samples(model: VaDE, shown: np.ndarray, image_shape, n: int = 10, seed: int = 0) -> Figure:
     """A row a component: its decoded mean, then n samples (the paper's figure 3)."""
-    means = raw(model, model.decode(model.prior.parameters[1].numpy()[shown]))
-    drawn = raw(model, model.sample(np.repeat(shown, n), seed)).reshape(len(shown), n, -1)
+    means = model.unscale(model.decode(model.prior.parameters[1].numpy()[shown]))
+    drawn = model.unscale(model.sample(np.repeat(shown, n), seed)).reshape(len(shown), n, -1)
     rows = np.concatenate([means[:, None], drawn], axis=1)
     names = [f"component {c}" for c in shown]
     return _image_rows(
@@ -54,7 +48,7 @@ def reconstructions(model: VaDE, x: Rows, image_shape, columns: int = 12, seed: 
     if len(rows) >= columns:
         rows = rows[: len(rows) // columns * columns]
     x = x[rows]
-    pairs = np.stack([x, raw(model, model.decode(model.encode(x)[0]))])  # [2, n, D]
+    pairs = np.stack([x, model.unscale(model.decode(model.encode(x)[0]))])  # [2, n, D]
     pairs = pairs.reshape(2, -1, min(columns, len(rows)), x.shape[1]).swapaxes(0, 1)
     names = ["data", "reconstruction"] * len(pairs)
     rows_of_images = pairs.reshape(-1, *pairs.shape[2:])
@@ -69,7 +63,7 @@ def interpolation(model: VaDE, shown: np.ndarray, image_shape, steps: int = 11) 
     nearest = distance.argmin(axis=1)[shown]
     share = np.linspace(0, 1, steps)[:, None]
     path = mu[shown, None] + share * (mu[nearest] - mu[shown])[:, None]  # [rows, steps, latent]
-    images = raw(model, model.decode(path.reshape(-1, mu.shape[1]))).reshape(len(shown), steps, -1)
+    images = model.unscale(model.decode(path.reshape(-1, mu.shape[1]))).reshape(len(shown), steps, -1)
     names = [f"{a} to {b}" for a, b in zip(shown, nearest, strict=True)]
     title = "Between the means of neighbouring components"
     heads: dict[float, str] = {column: f"{column / (steps - 1):.1f}" for column in range(0, steps, 2)}

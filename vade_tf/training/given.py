@@ -12,7 +12,7 @@ from vade_tf.data.dataset import Observations, observe
 from vade_tf.errors import InputError, cited
 from vade_tf.model import choice, convolutional, networks
 from vade_tf.model.counts import Counts, LogCounts, log_counts
-from vade_tf.model.likelihood import Likelihood
+from vade_tf.model.likelihood import Gaussian, Likelihood
 from vade_tf.model.vade import VaDE
 from vade_tf.reading import memory
 from vade_tf.training.settings import MANY_ROWS, Resolved, Settings
@@ -82,6 +82,8 @@ def build_model(data: Observations, settings: Resolved, precision: str, own=None
             build_decoder(data, settings, likelihood, precision),
         )
     scaling = networks.build_scaling(*likelihood.units(data))
+    if data.length is not None and isinstance(likelihood, Gaussian):
+        scaling = networks.Roots(data.length)
     if not isinstance(own, (tuple, list)) or len(own) != 2:
         raise InputError(f"networks: expected a pair (encoder, decoder), got {reprlib.repr(own)}")
     encoder, decoder = own
