@@ -26,8 +26,8 @@ COLUMNS = (
     "tensorflow", "keras",
 )  # fmt: skip
 PUBLISHED = {
-    "mnist": "94.46 (best run; Jiang et al. 2017)",
-    "fashion_mnist": "67.2 (N2D; McConville et al. 2019)",
+    ("mnist", "70000"): "94.46 (best run; Jiang et al. 2017)",
+    ("fashion_mnist", "70000"): "67.2 (N2D; McConville et al. 2019)",
 }
 
 
@@ -100,7 +100,7 @@ def table(rows: list[dict]) -> str:
         std = f" ± {acc.std(ddof=1):.2f}" if len(acc) > 1 else ""
         lines.append(
             f"| {dataset}, {int(n):,} rows | {recipe} ({pretrain} + {epochs}) | {len(acc)} | {acc.mean():.2f}{std} "
-            f"| {acc.min():.2f} | {acc.max():.2f} | {chosen} | {nmi:.1f} | {PUBLISHED.get(dataset, '')} |"
+            f"| {acc.min():.2f} | {acc.max():.2f} | {chosen} | {nmi:.1f} | {PUBLISHED.get((dataset, n), '')} |"
         )
     return "\n".join(lines)
 
