@@ -14,12 +14,12 @@ from vade_tf.cli.main import main
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 
-SIDE = 18
+SIDE = 28
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """60 images of 18 x 18: red squares in one folder, blue bars in the other."""
+    """60 images of 28 x 28: red squares in one folder, blue bars in the other."""
     r, place = np.random.default_rng(0), tmp_path_factory.mktemp("images")
     for name in ("bars", "squares"):
         (place / name).mkdir()
@@ -60,7 +60,7 @@ def test_new_images_are_assigned_by_name_and_brought_to_the_size(run, folder, tm
     new.mkdir()
     for name in ("bars/00.png", "squares/01.png"):
         with Image.open(folder / name) as image:
-            image.resize((36, 36), Image.Resampling.NEAREST).save(new / name.replace("/", "-"))
+            image.resize((56, 56), Image.Resampling.NEAREST).save(new / name.replace("/", "-"))
     assert main(["predict", str(run), "--data", str(new), "--out", str(tmp_path / "groups.csv")]) == 0
     with (tmp_path / "groups.csv").open(newline="") as lines:
         groups = {row["id"]: row["cluster"] for row in csv.DictReader(lines)}

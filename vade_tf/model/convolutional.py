@@ -1,7 +1,7 @@
 """Convolutional networks of images as functional Keras models: strided convolutions, a dense code, and the way back.
 
 In the spirit of DEC-DA (Guo et al., ACML 2018): 5x5, 5x5 and 3x3 kernels with 32, 64 and 128 filters, each halving the
-image. Larger images are halved until they are as small as the code of those, smaller ones less often.
+image while its shorter side has more than `SMALL` pixels. Larger images get further layers as the last one.
 """
 
 import itertools
@@ -11,15 +11,15 @@ import keras
 from vade_tf.seeding import fold
 
 FILTERS, KERNELS = (32, 64, 128), (5, 5, 3)  # of the first layers; further ones are as the last
-SMALL = 4  # pixels of the shorter side, at which an image is no longer halved
+SMALL = 6  # pixels of the shorter side, at which an image is no longer halved: 4 to 6 are left
 
 
 def sides(shape: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Height and width of an image before the first convolution and after each: 28, 14, 7 and 4."""
+    """Height and width of an image before the first convolution and after each: 28, 14, 7, 4 and 16, 8, 4, 4."""
     found = [(shape[0], shape[1])]
-    while min(found[-1]) > SMALL:
+    while min(found[-1]) > SMALL or len(found) <= len(FILTERS):
         height, width = found[-1]
-        found.append((-(-height // 2), -(-width // 2)))
+        found.append((-(-height // 2), -(-width // 2)) if min(height, width) > SMALL else (height, width))
     return found
 
 
@@ -38,8 +38,8 @@ def build_encoder(
         Model from x [batch, height, width, channels] to (m, log s2), both [batch, latent_dim] in float32.
     """
     x = h = keras.Input((*shape[:2], _channels(shape)), name="x")
-    for i in range(len(sides(shape)) - 1):
-        h = _strided(keras.layers.Conv2D, i, _filters(i), f"encoder_{i}", _glorot(seed, 0, i), precision)(h)
+    for i, stride in enumerate(_strides(shape)):
+        h = _strided(keras.layers.Conv2D, i, stride, _filters(i), f"encoder_{i}", _glorot(seed, 0, i), precision)(h)
     h = keras.layers.Flatten(dtype=precision)(h)
     heads = []
     for i, (name, gain, bias) in enumerate((("z_mean", 1.0, 0.0), ("z_log_var", 0.1, -3.0))):
@@ -64,15 +64,14 @@ def build_decoder(
     """
     z = keras.Input((latent_dim,), name="z")
     (*larger, (height, width)), channels = sides(shape), _channels(shape)
-    depths = [channels, *(_filters(i) for i in range(len(larger)))]  # of the image, and after each convolution
-    first, activation = f"decoder_{len(larger)}", "relu" if larger else None
-    kernel = _glorot(seed, 1, len(larger))
+    depths, strides = [channels, *(_filters(i) for i in range(len(larger)))], _strides(shape)
+    first, kernel = f"decoder_{len(larger)}", _glorot(seed, 1, len(larger))
     units = height * width * depths[-1]
-    h = keras.layers.Dense(units, activation, kernel_initializer=kernel, dtype=precision, name=first)(z)
+    h = keras.layers.Dense(units, "relu", kernel_initializer=kernel, dtype=precision, name=first)(z)
     h = keras.layers.Reshape((height, width, depths[-1]), dtype=precision)(h)
     for i, (height, width) in reversed(list(enumerate(larger))):
         name, kernel, activation = f"decoder_{i}", _glorot(seed, 1, i), "relu" if i else None
-        h = _strided(keras.layers.Conv2DTranspose, i, depths[i], name, kernel, precision, activation)(h)
+        h = _strided(keras.layers.Conv2DTranspose, i, strides[i], depths[i], name, kernel, precision, activation)(h)
         below, right = h.shape[1] - height, h.shape[2] - width  # an odd side was rounded up
         if below or right:
             h = keras.layers.Cropping2D(((0, below), (0, right)), dtype=precision)(h)
@@ -91,10 +90,17 @@ def shapes(shape: tuple[int, ...], latent_dim: int) -> list[tuple[int, ...]]:
     return [*up, *heads, *heads, (latent_dim, width), (width,), *down]
 
 
-def _strided(layer, i: int, filters: int, name: str, kernel, precision: str | None, activation: str | None = "relu"):
-    """Convolution number i, or its transpose, which halves or doubles the sides."""
+def _strides(shape: tuple[int, ...]) -> list[int]:
+    """Of each convolution."""
+    return [1 if before == after else 2 for before, after in itertools.pairwise(sides(shape))]
+
+
+def _strided(
+    layer, i: int, stride: int, filters: int, name: str, kernel, precision: str | None, activation: str | None = "relu"
+):
+    """Convolution number i, or its transpose."""
     more = {"kernel_initializer": kernel, "activation": activation, "dtype": precision, "name": name}
-    return layer(filters, _kernel(i), strides=2, padding="same", **more)
+    return layer(filters, _kernel(i), strides=stride, padding="same", **more)
 
 
 def _channels(shape: tuple[int, ...]) -> int:

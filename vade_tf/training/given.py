@@ -17,7 +17,7 @@ from vade_tf.model.vade import VaDE
 from vade_tf.reading import memory
 from vade_tf.training.settings import MANY_ROWS, Resolved, Settings
 
-CONVOLVED_SIDE = 16  # pixels; the 8 x 8 digits are better read as rows, and 70,000 images as well
+CONVOLVED_SIDE = 28  # pixels; digits of 16 and 20 are better read as rows, and so are 70,000 images
 
 
 def as_observations(x, likelihood: str) -> Observations:
