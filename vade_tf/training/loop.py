@@ -18,7 +18,7 @@ from vade_tf.model.vade import VaDE
 from vade_tf.training import aside, callbacks, cluster, device, distribute, given, health
 from vade_tf.training.choosing import Choice
 from vade_tf.training.reporter import Silent
-from vade_tf.training.settings import EPOCHS, MANY_ROWS, Resolved, Settings
+from vade_tf.training.settings import EPOCHS, Resolved, Settings
 from vade_tf.training.store import Memory, State, Store, damaged
 from vade_tf.training.watch import Watch
 
@@ -87,7 +87,7 @@ class Fitting:
     def seen(self, phase: str) -> dict:
         """How the encoder reads images in a phase, as `batches` takes it; empty where it reads them as they are."""
         settings, shape = self.settings, self.data.image_shape
-        if settings.augment == "none" or shape is None or (phase == "pretrain" and len(self.data.x) >= MANY_ROWS):
+        if settings.augment == "none" or shape is None or (phase == "pretrain" and settings.network != "conv"):
             return {}
         return {"image_shape": shape, "kind": settings.augment}
 
