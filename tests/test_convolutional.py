@@ -91,6 +91,8 @@ def test_a_fit_of_colour_images_takes_convolutions_where_it_is_asked_to(images, 
     [
         (28, {}, 61, "conv"),
         (27, {}, 61, "dense"),
+        (32, {}, 61, "conv"),
+        (33, {}, 61, "dense"),
         (28, {}, 60, "dense"),
         (28, {"hidden": (8,)}, 61, "dense"),
         (28, {"recipe": "paper"}, 61, "dense"),
@@ -98,7 +100,7 @@ def test_a_fit_of_colour_images_takes_convolutions_where_it_is_asked_to(images, 
         (15, {"network": "conv"}, 60, "conv"),
     ],
 )
-def test_few_images_that_are_no_thumbnails_get_convolutions(side, asked, many, taken, monkeypatch, rng):
+def test_few_images_of_middle_size_get_convolutions(side, asked, many, taken, monkeypatch, rng):
     monkeypatch.setattr(given, "MANY_ROWS", many)
     fitting = begin(rng.integers(0, 256, (60, side, 30, 3)).astype("u1"), Settings(clusters=2, **asked))
     assert fitting.settings.network == taken

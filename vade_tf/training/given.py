@@ -17,7 +17,7 @@ from vade_tf.model.vade import VaDE
 from vade_tf.reading import memory
 from vade_tf.training.settings import MANY_ROWS, Resolved, Settings
 
-CONVOLVED_SIDE = 28  # pixels; digits of 16 and 20 are better read as rows, and so are 70,000 images
+CONVOLVED_SIDES = range(28, 33)  # pixels: digits of 16 are better read as rows, and larger images take long
 
 
 def as_observations(x, likelihood: str) -> Observations:
@@ -124,7 +124,8 @@ def network(data: Observations, settings: Settings) -> str:
         )
     counted = isinstance(choice.choose(data), Counts)
     if settings.network == "auto":
-        return "conv" if len(data.x) < MANY_ROWS and min(shape[:2]) >= CONVOLVED_SIDE and not counted else "dense"
+        sized = all(side in CONVOLVED_SIDES for side in shape[:2])
+        return "conv" if len(data.x) < MANY_ROWS and sized and not counted else "dense"
     if counted:
         raise InputError("network: conv expects images, got counts; use network='dense' or likelihood='gaussian'")
     return "conv"
