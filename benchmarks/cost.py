@@ -1,6 +1,6 @@
 """What a fit costs against the number of rows N, of clusters K and of features D, with fitted exponents.
 
-python benchmarks/cost.py                        all points, 2 cores: about 20 minutes, 4 GB of memory
+python benchmarks/cost.py                        all points, on 2 cores some 10 minutes
 python benchmarks/cost.py --axes k --most 100    a quick look
 python benchmarks/cost.py --table                the exponents and the figure of what was measured so far
 
