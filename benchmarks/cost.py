@@ -109,7 +109,7 @@ def figure(rows: list[dict]):
             panel.set(xlabel=NAMES[axis])
             panel.grid(alpha=0.3)
         panels[0].set(ylabel="seconds")
-        panels[0].legend()
+        panels[-1].legend(loc="center")
     return drawn
 
 
