@@ -224,11 +224,9 @@ def observe(
     whole = not families or not _has_holes(x)
     length = _common_length(x) if standardise and image_shape is None and one_family and whole else 0.0
     if length:  # directions, whose features have one unit: on average each gets the square 1
-        rooted = (
-            length if low >= 0 and schema is None else None
-        )  # as of words; those of `--text` are logarithms already
+        rooted = low >= 0 and schema is None  # as of words; those of `--text` are logarithms already
         factor = math.sqrt(x.shape[1]) / length
-        return Observations(x, low, high, image_shape, likelihood, False, factor, rooted, schema)
+        return Observations(x, low, high, image_shape, likelihood, False, factor, length if rooted else None, schema)
     return Observations(x, low, high, image_shape, likelihood, standardise, schema=schema)
 
 

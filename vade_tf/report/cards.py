@@ -7,7 +7,6 @@ import keras
 import numpy as np
 
 from vade_tf.data.dataset import Dataset
-from vade_tf.data.pictures import Pictures
 from vade_tf.model.vade import VaDE
 from vade_tf.report.contrast import Contrast, members, plain_value
 from vade_tf.report.expression import compared
@@ -36,7 +35,7 @@ def cards(model: keras.Model, dataset: Dataset, found: Assignments) -> list[dict
         least sure.
     """
     pi = np.exp(model.prior.parameters[0].numpy()) if isinstance(model, VaDE) else None
-    images = picture_shape(dataset) is not None
+    images = dataset.image_shape is not None
     apart = None if images else compared(model, dataset, found.groups, found.log_gamma.shape[1])
     groups, confidence, distance = found.groups, found.confidence, distances(model, found)
     log_odds = found.log_odds
@@ -64,13 +63,6 @@ def cards(model: keras.Model, dataset: Dataset, found: Assignments) -> list[dict
             }
         )
     return table
-
-
-def picture_shape(dataset: Dataset) -> tuple[int, ...] | None:
-    """(height, width) of rows that are grey images, (height, width, 3) of colour ones, None of others."""
-    if dataset.image_shape is None and isinstance(dataset.schema, Pictures):
-        return dataset.schema.shape
-    return dataset.image_shape
 
 
 def distances(model: keras.Model, found: Assignments) -> np.ndarray:

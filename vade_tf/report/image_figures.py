@@ -15,7 +15,6 @@ from vade_tf.data.dataset import Dataset
 from vade_tf.data.sparse import Rows
 from vade_tf.model.vade import VaDE
 from vade_tf.mosaic import mosaic
-from vade_tf.report.cards import picture_shape
 from vade_tf.report.colours import chip
 from vade_tf.report.contrast import members as members_of
 from vade_tf.report.evaluation import Assignments, Posterior, subset
@@ -75,7 +74,7 @@ def card_images(dataset: Dataset, groups: np.ndarray, cards: list[dict]) -> list
 
     All have one scale, from the smallest to the largest value of the data. None where the rows are no images.
     """
-    x, shape = dataset.x, picture_shape(dataset)
+    x, shape = dataset.x, dataset.image_shape
     if shape is None:
         return None
     total = np.zeros((len(cards), x.shape[1]))
@@ -97,15 +96,10 @@ def card_images(dataset: Dataset, groups: np.ndarray, cards: list[dict]) -> list
 
 def _strip(images: np.ndarray, shape: tuple[int, ...]) -> bytes:
     """Images [n, D] of values from 0 to 1, side by side as a PNG of a pixel a value."""
-    sheet = mosaic(images.reshape(-1, *grey_or_colour(shape)).astype(np.float32), len(images))
+    sheet = mosaic(images.reshape(-1, *shape).astype(np.float32), len(images))
     content = io.BytesIO()
     matplotlib.image.imsave(content, np.clip(sheet if sheet.ndim == 3 else GREY(sheet), 0, 1))
     return content.getvalue()
-
-
-def grey_or_colour(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of an image without an axis of one channel."""
-    return shape[:2] if shape[2:] == (1,) else shape
 
 
 def members(x: Rows, image_shape, found: Assignments, shown: np.ndarray, n: int = 6) -> Figure:
@@ -159,7 +153,7 @@ def _image_rows(
     """
     lines, columns, _ = rows.shape
     height, width = image_shape[:2]
-    sheet = mosaic(rows.reshape(-1, *grey_or_colour(image_shape)).astype(np.float32), columns, gap_value=np.nan)
+    sheet = mosaic(rows.reshape(-1, *image_shape).astype(np.float32), columns, gap_value=np.nan)
     gap = 0 if gap_before is None else max(width // 4, 2)
     if gap_before is not None:
         sheet = np.insert(sheet, [gap_before * (width + 1)] * gap, np.nan, axis=1)

@@ -43,7 +43,7 @@ def pretrain(fitting: Fitting) -> None:
             own.insert(0, aside.Stop(kept, loss, networks, fitting.store, fitting.rows, settings.patience))
         seen = fitting.seen("pretrain")
         batches = fitting.batches("pretrain", span, **seen)
-        targets = batches if seen else batches.map(lambda x: (x, x))  # an autoencoder's target is its input, ...
+        targets = batches if seen else batches.map(lambda x: (x, x))  # the rows as they are are the target
         if not aside.worn(aside.losses(fitting.rows, "pretrain"), settings.patience):
             train_epochs(fitting, "pretrain", autoencoder, span, targets, own)
         best = kept_weights(fitting.store, "best") if aside.losses(fitting.rows, "pretrain") else None

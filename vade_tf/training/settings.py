@@ -122,8 +122,8 @@ class Settings:
     adam_epsilon: float = option(None, "Adam's epsilon")
     augment: str = option(
         None,
-        "what is done to the images that the encoder reads in the VaDE phase; digits: rotated, zoomed and shifted, "
-        "photos: mirrored, cropped and with other colours, none: nothing",
+        "what is done to the images that the encoder reads, of a dense one in the VaDE phase alone; digits: rotated, "
+        "zoomed and shifted, photos: mirrored, cropped and with other colours, none: nothing",
         choices=("digits", "photos", "none"),
     )
     init: str = option(None, "starting mixture", choices=("landmark", "gmm", "kmeans"))
