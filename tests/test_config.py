@@ -123,3 +123,12 @@ def test_cluster_counts_of_a_number_and_of_a_range():
     for text in ("many", "5:", "8:5", "0:3", "5:20:0", "5:9:1:1", "5:5"):
         with pytest.raises(InputError, match=expected):
             cluster_counts(text)
+
+
+@pytest.mark.parametrize(("before", "now"), [(True, "digits"), (False, "none"), ("photos", "photos")])
+def test_a_run_of_before_keeps_its_augmentation_and_its_dense_networks(before, now):
+    """config.json had true or false once, and no network; `auto` would now give some of them convolutions."""
+    values = {**json.loads(TrainConfig().to_json()), "augment": before}
+    del values["network"]
+    found = TrainConfig.of(values)
+    assert (found.augment, found.network) == (now, "dense")
