@@ -221,6 +221,14 @@ def test_rows_of_one_length_but_for_some_of_zeros_have_one_unit(rng):
     assert observe(x).standardise
 
 
+def test_rows_that_lie_far_from_zero_are_no_directions(rng):
+    """A column of years makes all rows as good as equally long."""
+    x = rng.normal(size=(50, 7)).astype("f4")
+    x[:, 0] += 1e6
+    assert observe(x).standardise
+    assert observe(x - [1e6, *6 * [0]]).standardise
+
+
 def test_a_new_one_takes_raw_values_as_they_are(counts, rng):
     rows = observe(rng.poisson(3.0, (20, 4)).astype("f4"), "poisson")
     assert networks.build_scaling(*counts().units(rows)) is None

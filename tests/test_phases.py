@@ -481,8 +481,9 @@ def test_groups_are_found_anew_after_equal_parts(guided, regroups, turns):
 def test_each_way_to_start_reads_the_code_and_landmark_the_layer_before_it(x, monkeypatch):
     seen = {}
 
-    def start(z, n_clusters, method, seed, views, tell, own):
+    def start(z, n_clusters, method, seed, views, tell, own, doubt):
         assert own is None
+        assert not doubt
         seen[method] = (z, n_clusters, seed, views)
         return starts.Start(np.zeros(60, "i4"), *(None,) * 3)
 
@@ -506,7 +507,7 @@ def test_a_table_starts_from_its_own_columns_and_keeps_these_groups(x, asked, mo
     monkeypatch.undo()
     seen = []
 
-    def start(z, n_clusters, method, seed, views, tell, own):
+    def start(z, n_clusters, method, seed, views, tell, own, doubt):
         seen.append((views, own))
         return starts.Start(np.zeros(60, "i4"), *(None,) * 3)
 
@@ -534,8 +535,37 @@ def test_what_is_no_table(x, form):
     assert not recipe.is_table(begin(form(x)))
 
 
+@pytest.mark.parametrize(
+    ("form", "wide"),
+    [
+        (lambda x: np.tile(x, 23), True),  # 60 rows of 207 columns
+        (lambda x: np.tile(x, (4, 23)), False),  # 240 rows
+        (lambda x: np.tile(x, 8), False),  # 72 columns: more than rows, but as few as are read themselves
+        (lambda x: np.tile(x, 25).reshape(60, 15, 15), False),
+    ],
+    ids=["wide", "rows", "narrow", "images"],
+)
+def test_groups_of_few_wide_rows_may_be_those_of_k_means_and_are_kept(x, monkeypatch, form, wide):
+    seen = []
+
+    def landmark(views, n_clusters, seed, tell, doubt):
+        seen.append(doubt)
+        return np.zeros(len(views[0]), "i4")
+
+    def held(fitting, epoch):
+        seen.append(epoch)
+        return np.zeros(len(fitting.data.x), "i4")
+
+    monkeypatch.setattr(starts, "landmark", landmark)
+    monkeypatch.setattr(recipe, "_held_groups", held)
+    monkeypatch.setattr(recipe, "is_table", lambda fitting: False)
+    fitting = begin(form(x), init="landmark", hidden=(4,))
+    recipe.guide(fitting, recipe.start(fitting))
+    assert seen == ([True] if wide else [False, 1])
+
+
 def test_missing_cells_of_a_table_count_as_the_mean_of_their_column(x):
-    """And a category's levels stay 0 and 1, less their share."""
+    """And a category's levels stay 0 and 1, less their share; an answer of two is as far apart as two levels are."""
     x = np.column_stack([x[:, 0], np.eye(3)[np.arange(60) % 3], np.arange(60) % 2]).astype("f4")
     x[::7, 0] = np.nan
     own = networks.build_encoder(5, 2, (8,)), networks.build_decoder(5, 2, (8,))
@@ -546,4 +576,4 @@ def test_missing_cells_of_a_table_count_as_the_mean_of_their_column(x):
     filled = np.where(np.isnan(x[:, 0]), known.mean(), x[:, 0])
     np.testing.assert_allclose(found[:, 0], (filled - known.mean()) / filled.std(), atol=1e-5)
     np.testing.assert_allclose(found[:, 1:4], x[:, 1:4] - 1 / 3, atol=1e-6)
-    np.testing.assert_allclose(found[:, 4], 2 * x[:, 4] - 1, atol=1e-6)
+    np.testing.assert_allclose(found[:, 4], np.sqrt(2) * (x[:, 4] - 0.5), atol=1e-6)

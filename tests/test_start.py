@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
+from sklearn.metrics import adjusted_rand_score
 
 from vade_tf import metrics
 from vade_tf.data import pipeline
@@ -88,6 +89,24 @@ def test_draws_that_agree_are_not_followed_by_more(rng, monkeypatch):
     starts.landmark([noise], 4, 0, tell=lambda: told.append(1))
     assert len(set(made)) == len(told) == starts.DRAWS
     assert clear < set(made)
+
+
+@pytest.mark.parametrize(("doubt", "same"), [(True, True), (False, False)])
+def test_draws_that_find_different_groups_may_be_given_up_for_k_means(rng, monkeypatch, doubt, same):
+    z = rng.normal(size=(200, 2))
+
+    def apart(views, k, seed, *more):
+        return np.random.RandomState(seed).randint(k, size=200)
+
+    monkeypatch.setattr(starts, "landmark_draw", apart)
+    found = starts.landmark([z], 3, 5, doubt=doubt)
+    assert (adjusted_rand_score(found, starts.kmeans(z.astype("f4"), 3, 5)) == 1) == same
+
+
+def test_draws_that_agree_are_taken_in_doubt(rng, monkeypatch):
+    z, halves = rng.normal(size=(200, 2)), np.arange(200) % 2
+    monkeypatch.setattr(starts, "landmark_draw", lambda views, k, seed, *more: halves)
+    np.testing.assert_array_equal(starts.landmark([z], 2, 5, doubt=True), halves)
 
 
 def test_k_means_is_the_best_of_ten(rng, monkeypatch):

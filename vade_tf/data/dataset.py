@@ -17,6 +17,7 @@ from vade_tf.errors import InputError, cited, whole_number
 from vade_tf.reading import memory
 
 ALIKE = 1e-4  # relative difference of squared lengths that rounding makes
+TURNED = 0.01  # variance of rows of one length over its square, at least; less, and one large mean makes them so long
 COLOURS = 3  # channels of a colour image
 CHECK_ROWS = 8192  # rows looked at together: keeps the check of a large memory-mapped file small
 
@@ -269,20 +270,26 @@ def _has_holes(x: Rows) -> bool:
 
 
 def _common_length(x: Rows) -> float:
-    """The Euclidean length that all rows share which are not zero, as text vectorizers leave them; 0.0: they differ."""
-    low, high = np.inf, 0.0
+    """The Euclidean length that all rows share which are not zero, as text vectorizers leave them; 0.0: they have none.
+
+    Rows that hardly differ beside their mean, like the years of a table, are as good as equally long by that alone.
+    """
+    low, high, total = np.inf, 0.0, np.zeros(x.shape[1])
     for start in range(0, len(x), CHECK_ROWS):
         rows = slice(start, start + CHECK_ROWS)
         if isinstance(x, SparseRows):
-            square = x.matrix[rows].power(2, dtype=np.float64).sum(axis=1)
+            matrix = x.matrix[rows]
+            square = matrix.power(2, dtype=np.float64).sum(axis=1)
         else:
-            block = x[rows]
-            square = np.einsum("nd,nd->n", block, block, dtype=np.float64)
+            matrix = x[rows]
+            square = np.einsum("nd,nd->n", matrix, matrix, dtype=np.float64)
         if (found := square[square > 0]).size:
             low, high = min(low, float(found.min())), max(high, float(found.max()))
             if low < (1 - ALIKE) * high:
                 return 0.0
-    return math.sqrt(high)
+        total += matrix.sum(axis=0, dtype=np.float64)
+    mean = total / len(x)
+    return math.sqrt(high) if high > 0 and mean @ mean <= (1 - TURNED) * high else 0.0
 
 
 def _finite_range(x: Rows, argument: str, holes: bool = False) -> tuple[float, float]:

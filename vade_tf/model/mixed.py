@@ -63,6 +63,11 @@ class Mixed(Likelihood):
         """Which features are levels of a category, bool [D]."""
         return np.concatenate([np.full(width, kind == "categorical") for kind, width in self.blocks])
 
+    @property
+    def answers(self) -> np.ndarray:
+        """Which features are answers of yes and no, bool [D]."""
+        return np.concatenate([np.full(width, kind == "bernoulli") for kind, width in self.blocks])
+
     def config(self):
         return {"name": self.name, "blocks": [list(block) for block in self.blocks]}
 

@@ -210,7 +210,8 @@ def quieten(model: VaDE, x: Rows) -> None:
 def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
     """Train VaDE on its bound, at first held to groups: those of the start, found anew as the code gets better.
 
-    Those of a table and of counts are not found anew: they do not come from the code.
+    Those of a table and of counts are not found anew: they do not come from the code. Nor are those of few wide rows,
+    whose code is that of rows known by heart by then.
 
     For `settings.guide_epochs` epochs the loss has guide_weight * -log gamma_group added (`elbo.guidance`), then the
     bound is trained alone. Rows with a hint are held to it throughout.
@@ -236,7 +237,7 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
         *loop.phase_callbacks(fitting, "fit", range(done, epochs), epochs, watch=watch),
     ]
     guided = min(settings.guide_epochs, epochs)
-    kept = is_table(fitting) or are_counts(fitting)
+    kept = is_table(fitting) or are_counts(fitting) or is_wide(fitting)
     turns = [] if kept else regroup_epochs(guided, settings.regroups)
     cuts = {0, *turns, epochs} if fitting.hints is None else {0, *turns, guided, epochs}
     groups = last = start_groups
@@ -284,6 +285,12 @@ def are_counts(fitting: Fitting) -> bool:
     """Whether the start reads counts themselves: with the package's networks, and by the graph."""
     counted = isinstance(fitting.model.likelihood, Counts) and not fitting.own_networks
     return counted and fitting.settings.init == "landmark"
+
+
+def is_wide(fitting: Fitting) -> bool:
+    """Whether there are more features than rows, which are no images, so that the networks soon know them by heart."""
+    n, features = fitting.data.x.shape
+    return features > max(n, OWN_FEATURES) and fitting.data.image_shape is None and not fitting.own_networks
 
 
 def regrouped(fitting: Fitting) -> np.ndarray:
@@ -338,7 +345,7 @@ def _found_groups(fitting: Fitting, phase: str) -> starts.Start:
     def tell() -> None:
         advance(1, f"{settings.init}, {settings.clusters} groups")
 
-    found = starts.start(z, settings.clusters, settings.init, start_seed(settings), views, tell, own)
+    found = starts.start(z, settings.clusters, settings.init, start_seed(settings), views, tell, own, is_wide(fitting))
     if numbers is None:
         return found
 

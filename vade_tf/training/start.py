@@ -58,6 +58,7 @@ def start(
     views: Sequence[np.ndarray] | None = None,
     tell: Callable[[], None] = lambda: None,
     own: np.ndarray | None = None,
+    doubt: bool = False,
 ) -> Start:
     """Group codes and describe the groups as a mixture.
 
@@ -70,6 +71,7 @@ def start(
         tell: called after each of `DRAWS` draws of "landmark", once for the other methods.
         own: the rows of a table themselves, each column of variance 1, [n, D]: "landmark" reads these in place of
             views, see `of_table`.
+        doubt: whether "landmark" gives way to k-means on the code where its draws find different groups.
 
     Raises:
         ValueError: unknown method, or K not in 1..n.
@@ -89,7 +91,7 @@ def start(
             elif own is not None:
                 groups = of_table(own, n_clusters, seed, tell)
             else:
-                groups = landmark([z] if views is None else views, n_clusters, seed, tell=tell)
+                groups = landmark([z] if views is None else views, n_clusters, seed, tell=tell, doubt=doubt)
             pi, mu, sigma2 = moments(z, groups, n_clusters)
     if method != "landmark":
         tell()
@@ -200,6 +202,7 @@ def landmark(
     n_landmarks: int = LANDMARKS,
     n_nearest: int = NEAREST,
     tell: Callable[[], None] = lambda: None,
+    doubt: bool = False,
 ) -> np.ndarray:
     """Groups that draws of landmark spectral clustering agree on.
 
@@ -216,6 +219,8 @@ def landmark(
         n_draws: draws that vote, at most.
         n_landmarks, n_nearest: see `landmark_draw`.
         tell: called `n_draws` times, after each draw that was made and for each that was not needed.
+        doubt: whether draws that find different groups, below `FOUND_AGAIN`, are given up for k-means on the first
+            view. Texts have few draws alike, and groups that are better than those of k-means; few wide rows have not.
 
     Returns:
         Groups, [n].
@@ -229,6 +234,8 @@ def landmark(
         draws += landmark_draws(views, n_clusters, seeds[FIRST:], n_landmarks, n_nearest, tell)
     for _ in seeds[len(draws) :]:
         tell()
+    if doubt and alike(draws) < FOUND_AGAIN:
+        return kmeans(np.ascontiguousarray(views[0], np.float32), n_clusters, seed)
     return vote(draws, n_clusters)
 
 

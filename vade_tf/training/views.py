@@ -15,9 +15,10 @@ from vade_tf.model.mixed import Mixed
 from vade_tf.model.vade import VaDE
 
 OWN_FEATURES = 200  # of a table at most; more than that, and distances between its rows are all alike
+YES_AND_NO = 0.5**0.5  # what the column of an answer is divided by: two levels, 0 and 1, are this much farther apart
 DIRECTIONS = 40  # of the last hidden layer; on MNIST they hold nine tenths of its variance
 SAMPLE = 10_000  # rows on which they are found
-COUNT_DIRECTIONS = 50  # of counts, as many as the usual pipelines for cells take
+OWN_DIRECTIONS = 50  # of counts and of wide tables, as many as the usual pipelines for cells take
 CLIPPED = 10.0  # standard deviations from the mean beyond which the logarithm of a count tells nothing more
 SAMPLE_NUMBERS = 2**25  # that such directions are found on, at most: 128 MB
 CODE_LIMIT = 1e18  # beyond, squared distances are infinite in float32
@@ -77,8 +78,8 @@ def view_reader(model: VaDE, x: Rows) -> Callable[[Rows], tuple[np.ndarray, np.n
 def feature_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
     """How rows of a table are compared themselves: function of raw rows [m, D] to float32 [m, D].
 
-    Numbers and answers of yes and no have variance 1, the levels of a category stay 0 and 1. A missing cell has the
-    mean of its column.
+    Numbers have variance 1, the levels of a category stay 0 and 1, and an answer of yes and no weighs as much as the
+    two levels of one. A missing cell has the mean of its column.
 
     Args:
         model: scales the rows.
@@ -97,6 +98,7 @@ def feature_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
     spread[spread < 1e-12] = 1.0
     if isinstance(model.likelihood, Mixed):
         spread[model.likelihood.levels] = 1.0
+        spread[model.likelihood.answers] = YES_AND_NO
 
     def read(rows: Rows) -> np.ndarray:
         rows = scaled(rows)
@@ -121,12 +123,20 @@ def direction_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
     def logs(rows) -> np.ndarray:
         return np.clip(np.asarray(first(np.asarray(rows, np.float32))), -CLIPPED, CLIPPED)
 
-    every = -(-len(x) // max(min(SAMPLE, SAMPLE_NUMBERS // x.shape[1]), COUNT_DIRECTIONS))
-    sample = logs(x[::every])
+    sample = logs(_sampled(x))
     mean = sample.mean(axis=0)
-    leading = min(COUNT_DIRECTIONS, *sample.shape)
-    axes = randomized_svd(sample - mean, leading, random_state=0)[2].T  # [D, leading]
+    axes = _own_directions(sample - mean)
     return lambda rows: np.concatenate([(logs(block) - mean) @ axes for block in pipeline.blocks(rows)])
+
+
+def _sampled(x: Rows) -> Rows:
+    """Rows that directions are found on: every so many, `SAMPLE` and `SAMPLE_NUMBERS` at most, but for few of them."""
+    return part(x, slice(None, None, -(-len(x) // max(min(SAMPLE, SAMPLE_NUMBERS // x.shape[1]), OWN_DIRECTIONS))))
+
+
+def _own_directions(sample: np.ndarray) -> np.ndarray:
+    """At most `OWN_DIRECTIONS` principal directions of centred rows [n, D], [D, directions]."""
+    return randomized_svd(sample, min(OWN_DIRECTIONS, *sample.shape), random_state=0)[2].T
 
 
 def _leading_directions(sample: np.ndarray) -> np.ndarray:
