@@ -64,7 +64,12 @@ def keep_groups(fitting: Fitting, groups: np.ndarray) -> tuple[list[str], list[s
             found = before
         else:
             model.set_weights(after)
+    return remedies, left(found)
+
+
+def left(found: float) -> list[str]:
+    """What is wrong with a model of so much agreement with the groups it was held to, a sentence or none."""
     if found >= LEFT:
-        return remedies, []
-    left = f"the clusters are not the groups that the start found (agreement {found:.2f} of 1)"
-    return remedies, [f"{left}; hold on to them for more epochs (guide_epochs), or lower learning_rate"]
+        return []
+    others = f"the clusters are not the groups that the start found (agreement {found:.2f} of 1)"
+    return [f"{others}; hold on to them for more epochs (guide_epochs), or lower learning_rate"]

@@ -6,16 +6,18 @@
     pretrain(fitting)
     groups = start(fitting)
     held = guide(fitting, groups)
-    keep_groups(fitting, held)
+    keep_groups(fitting, groups, held)
     settle(fitting.model, fitting.data.x)
 """
 
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows, part
@@ -23,11 +25,11 @@ from vade_tf.errors import InputError
 from vade_tf.model.counts import Counts
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import fold
-from vade_tf.training import aside, choosing, extension, given, loop
+from vade_tf.training import aside, choosing, extension, given, ladder, loop
 from vade_tf.training import callbacks as keras_callbacks
 from vade_tf.training import start as starts
-from vade_tf.training.autoencoder import pretrain
-from vade_tf.training.keep import Held, keep_groups
+from vade_tf.training.autoencoder import kept_weights, pretrain, set_pretrained
+from vade_tf.training.keep import Held
 from vade_tf.training.loop import Fitted, Fitting, begin
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO, Resolved, Settings
@@ -88,8 +90,11 @@ def fit(
     pretrain(fitting)
     if auto:
         fitting, choice = choose(fitting)
-    groups = guide(fitting, start(fitting))
-    remedies, found = keep_groups(fitting, groups)
+    begun = start(fitting)
+    held = guide(fitting, begun)
+    remedies, found = ladder.climb(
+        fitting, begun, held, lambda: return_to_start(fitting), partial(guided_batches, fitting)
+    )
     if fitting.settings.augment != "none" and fitting.data.image_shape is not None:
         settle(fitting.model, read_by_start(fitting)[0])
     if choice is not None and choice.sure == "not sure":
@@ -250,11 +255,40 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
             groups = np.full(len(x), -1, np.int32)  # those of the start are let go, the hints are not
         target = groups if fitting.hints is None else np.where(fitting.hints >= 0, fitting.hints, groups)
         span = range(max(first, done), end)
-        batches = fitting.batches("fit", span, start_seed(settings), hints=target, **fitting.seen("fit"))
-        if not loop.train_epochs(fitting, "fit", model, span, batches, own):
+        if not loop.train_epochs(fitting, "fit", model, span, guided_batches(fitting, span, target), own):
             break
     model.guide_weight.assign(settings.guide_weight)  # for hints in a later training of the model
     return last
+
+
+def guided_batches(fitting: Fitting, span: range, groups: np.ndarray) -> tf.data.Dataset:
+    """The batches of VaDE in the epochs of a span: rows as the encoder reads them, and the group each is held to."""
+    return fitting.batches("fit", span, start_seed(fitting.settings), hints=groups, **fitting.seen("fit"))
+
+
+def keep_groups(fitting: Fitting, start_groups: np.ndarray, held: np.ndarray) -> tuple[list[str], list[str]]:
+    """Go back to the groups of the start, where training has lost them: see `ladder.climb`.
+
+    Args:
+        fitting: its model, trained, is changed in place.
+        start_groups: as `start` returned them, int [n].
+        held: as `guide` returned them, int [n].
+
+    Returns:
+        What was done about it, and what is wrong with the result, a sentence each or none.
+    """
+    return ladder.climb(
+        fitting, start_groups, held, partial(return_to_start, fitting), partial(guided_batches, fitting)
+    )
+
+
+def return_to_start(fitting: Fitting) -> None:
+    """Give the model the weights, mixture and variance with which VaDE began."""
+    weights = kept_weights(fitting.store, "pretrained")
+    if weights is None:
+        raise damaged(fitting.store, "pretrained", "the start was found on it, which is not there")
+    set_pretrained((fitting.model.encoder, fitting.model.decoder), weights)
+    start(replace(fitting, state=None))
 
 
 def regroup_epochs(guide_epochs: int, regroups: int) -> list[int]:

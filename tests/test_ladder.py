@@ -1,0 +1,146 @@
+"""Where training lost its groups VaDE begins anew, held on to longer; what agrees best is kept, also after a pause."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from vade_tf.errors import InputError
+from vade_tf.training import keep, ladder, recipe
+from vade_tf.training.reporter import Silent
+from vade_tf.training.settings import Settings
+from vade_tf.training.store import Memory, listed, numbered
+
+SMALL = {
+    "clusters": 3, "hidden": (8,), "latent_dim": 2, "batch_size": 30, "pretrain_epochs": 1, "epochs": 3, "passes": 1,
+    "precision": "float32", "init": "kmeans", "guide_epochs": 2, "learning_rate": 0.01, "validation_rows": 6,
+}  # fmt: skip
+
+
+@pytest.fixture
+def x(rng):
+    return (6 * np.repeat(np.eye(3), 3, axis=1)[np.arange(60) % 3] + rng.normal(size=(60, 9))).astype("f4")
+
+
+class Told(Silent):
+    def __init__(self):
+        self.texts = []
+
+    def say(self, text):
+        self.texts.append(text)
+
+
+class Notes(keras.callbacks.Callback):
+    """The learning rate, the weight of the guidance and the weights at the beginning of each epoch."""
+
+    def __init__(self, stop_at=None):
+        super().__init__()
+        self.seen, self.stop_at = [], stop_at
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if hasattr(self.model, "guide_weight"):
+            rate = float(self.model.optimizer.learning_rate)
+            self.seen.append((epoch, rate, float(self.model.guide_weight.numpy()), self.model.get_weights()))
+            if epoch == self.stop_at:
+                raise KeyboardInterrupt
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.last = self.model.get_weights()
+
+
+def fit(x, monkeypatch, agreements, notes=None, store=None, reporter=None, hints=None, **more):
+    """A fit after whose trainings the agreement with the groups is found to be so much."""
+    monkeypatch.setattr(keep, "agreement", lambda fitting, groups: agreements[0])
+    left = iter(agreements if store is None or store.load("rungs") is None else agreements[1:])
+    monkeypatch.setattr(ladder, "agreement", lambda fitting, groups: next(left))
+    callbacks = [] if notes is None else [notes]
+    return recipe.fit(x, Settings(**{**SMALL, **more}), hints, store, reporter, callbacks)
+
+
+def test_a_rung_begins_at_the_start_and_is_held_throughout(x, monkeypatch):
+    notes, told, store = Notes(), Told(), Memory()
+    fitted = fit(x, monkeypatch, [0.3, 0.2, 0.8], notes, store, told)
+    assert [epoch for epoch, *_ in notes.seen] == list(range(9))
+    assert [weight for _, _, weight, _ in notes.seen] == [20, 20, 0, *6 * [20]]
+    rates = np.array([rate for _, rate, *_ in notes.seen]).reshape(3, 3)
+    np.testing.assert_allclose(rates / rates[0], np.array([[1, 1, 1], [1, 1, 1], [0.25, 0.25, 0.25]]), rtol=1e-5)
+    first, second, third = (notes.seen[at][3] for at in (0, 3, 6))
+    for weights in (second, third):
+        for found, expected in zip(weights, first, strict=True):
+            np.testing.assert_array_equal(found, expected)
+    for found, expected in zip(fitted.model.get_weights(), notes.last, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert [row["epoch"] for row in fitted.history if row["phase"] == "fit"] == list(range(1, 10))
+    (remedy,) = fitted.remedies
+    assert remedy.startswith("fit, epochs 4 to 9: VaDE began anew")
+    assert "one training after the other: 0.30, 0.20, 0.80)" in remedy
+    assert not any("not the groups" in finding for finding in fitted.health)
+    assert [text for text in told.texts if "begins anew" in text][1].endswith("at 0.25 of the learning rate")
+
+
+def test_the_first_rung_that_has_the_groups_is_the_last(x, monkeypatch):
+    fitted = fit(x, monkeypatch, [0.3, 0.5])
+    assert [row["epoch"] for row in fitted.history if row["phase"] == "fit"] == list(range(1, 7))
+
+
+def test_where_no_rung_has_them_what_agrees_best_is_kept_and_said(x, monkeypatch):
+    notes, store = Notes(), Memory()
+    fitted = fit(x, monkeypatch, [0.1, 0.4, 0.3], notes, store)
+    best = listed(store.load("rungs"))
+    for found, expected in zip(fitted.model.get_weights(), best, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert any(not np.array_equal(a, b) for a, b in zip(best, notes.last, strict=True))
+    assert fitted.health[0].startswith("the clusters are not the groups that the start found (agreement 0.40 of 1)")
+
+
+@pytest.mark.parametrize("more", [{"guide_epochs": 0}, {"hints": np.where(np.arange(60) < 6, np.arange(60) % 3, -1)}])
+def test_what_nothing_held_and_what_hints_hold_has_no_rungs(x, monkeypatch, more):
+    fitted = fit(x, monkeypatch, [0.1, 0.1], **more)
+    assert [row["epoch"] for row in fitted.history if row["phase"] == "fit"] == [1, 2, 3]
+    assert fitted.health[0].startswith("the clusters are not the groups")
+
+
+@pytest.mark.parametrize("stop_at", [3, 4, 6, 8])
+def test_an_interrupted_rung_goes_on_bit_for_bit(x, monkeypatch, stop_at):
+    whole = fit(x, monkeypatch, [0.1, 0.2, 0.3])
+    store = Memory()
+    monkeypatch.setattr("vade_tf.training.callbacks.SAVE_SECONDS", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        fit(x, monkeypatch, [0.1, 0.2, 0.3], Notes(stop_at), store)
+    monkeypatch.undo()
+    fitted = fit(x, monkeypatch, [0.1, 0.2, 0.3] if stop_at < 6 else [0.1, 0.3], store=store)
+    for found, expected in zip(fitted.model.get_weights(), whole.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert (fitted.remedies, fitted.health) == (whole.remedies, whole.health)
+    assert json.dumps([row["loss"] for row in fitted.history]) == json.dumps([row["loss"] for row in whole.history])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda kept: kept | {"agreement": np.array([0.1, 0.2, 0.3])},
+        lambda kept: kept | {"agreement": np.array(["a"])},
+        lambda kept: {name: array for name, array in kept.items() if name != "agreement"},
+        lambda kept: kept | {"array_001": kept["array_001"][:-1]},
+        lambda kept: kept | {"array_001": np.nan * kept["array_001"]},
+    ],
+)
+def test_damaged_rungs_are_refused(x, monkeypatch, change):
+    store = Memory()
+    fit(x, monkeypatch, [0.1, 0.2, 0.3], store=store)
+    store.save("rungs", change(dict(store.load("rungs"))))
+    with pytest.raises(InputError, match="store: rungs is damaged"):
+        fit(x, monkeypatch, [0.1, 0.2, 0.3], store=store)
+
+
+def test_rungs_without_their_autoencoder_are_refused(x, monkeypatch):
+    store = Memory()
+    monkeypatch.setattr(ladder, "agreement", lambda fitting, groups: 0.1)
+    monkeypatch.setattr(keep, "agreement", lambda fitting, groups: 0.1)
+    fitting = recipe.begin(x, Settings(**SMALL), store=store)
+    with pytest.raises(InputError, match="store: pretrained is damaged"):
+        recipe.return_to_start(fitting)
+    store.save("pretrained", numbered(fitting.model.encoder.get_weights()))
+    with pytest.raises(InputError, match="layers of other shapes"):
+        recipe.return_to_start(fitting)
