@@ -32,7 +32,7 @@ class Told(Silent):
 
 
 class Notes(keras.callbacks.Callback):
-    """The learning rate, the weight of the guidance and the weights at the beginning of each epoch."""
+    """Learning rate, weight of the guidance, weights and updates done, at the beginning of each epoch of VaDE."""
 
     def __init__(self, stop_at=None):
         super().__init__()
@@ -41,7 +41,8 @@ class Notes(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         if hasattr(self.model, "guide_weight"):
             rate = float(self.model.optimizer.learning_rate)
-            self.seen.append((epoch, rate, float(self.model.guide_weight.numpy()), self.model.get_weights()))
+            weights, updates = self.model.get_weights(), int(self.model.optimizer.iterations)
+            self.seen.append((epoch, rate, float(self.model.guide_weight.numpy()), weights, updates))
             if epoch == self.stop_at:
                 raise KeyboardInterrupt
 
@@ -62,7 +63,8 @@ def test_a_rung_begins_at_the_start_and_is_held_throughout(x, monkeypatch):
     notes, told, store = Notes(), Told(), Memory()
     fitted = fit(x, monkeypatch, [0.3, 0.2, 0.8], notes, store, told)
     assert [epoch for epoch, *_ in notes.seen] == list(range(9))
-    assert [weight for _, _, weight, _ in notes.seen] == [20, 20, 0, *6 * [20]]
+    assert [weight for _, _, weight, *_ in notes.seen] == [20, 20, 0, *6 * [20]]
+    assert [updates for *_, updates in notes.seen] == 3 * [0, 2, 4]  # an optimizer of its own each
     rates = np.array([rate for _, rate, *_ in notes.seen]).reshape(3, 3)
     np.testing.assert_allclose(rates / rates[0], np.array([[1, 1, 1], [1, 1, 1], [0.25, 0.25, 0.25]]), rtol=1e-5)
     first, second, third = (notes.seen[at][3] for at in (0, 3, 6))
@@ -94,6 +96,14 @@ def test_where_no_rung_has_them_what_agrees_best_is_kept_and_said(x, monkeypatch
     assert fitted.health[0].startswith("the clusters are not the groups that the start found (agreement 0.40 of 1)")
 
 
+def test_the_first_training_is_kept_where_it_agrees_best(x, monkeypatch):
+    notes = Notes()
+    fitted = fit(x, monkeypatch, [0.4, 0.1, 0.3], notes)
+    assert float(fitted.model.guide_weight.numpy()) == 20  # for hints in a later training, though it ended at 0
+    after = [weight for weight in fitted.model.get_weights() if weight.shape == (9, 8)]
+    assert not any(np.array_equal(weight, other) for weight in after for other in notes.last)
+
+
 @pytest.mark.parametrize("more", [{"guide_epochs": 0}, {"hints": np.where(np.arange(60) < 6, np.arange(60) % 3, -1)}])
 def test_what_nothing_held_and_what_hints_hold_has_no_rungs(x, monkeypatch, more):
     fitted = fit(x, monkeypatch, [0.1, 0.1], **more)
@@ -114,6 +124,17 @@ def test_an_interrupted_rung_goes_on_bit_for_bit(x, monkeypatch, stop_at):
         np.testing.assert_array_equal(found, expected)
     assert (fitted.remedies, fitted.health) == (whole.remedies, whole.health)
     assert json.dumps([row["loss"] for row in fitted.history]) == json.dumps([row["loss"] for row in whole.history])
+
+
+def test_a_rung_that_was_trained_whole_is_not_trained_again(x, monkeypatch):
+    """The process ended after its last epoch, and before the next rung."""
+    whole, store = fit(x, monkeypatch, [0.1, 0.2, 0.6]), Memory()
+    left = iter([0.1])
+    monkeypatch.setattr(ladder, "agreement", lambda fitting, groups: next(left))
+    with pytest.raises(StopIteration):
+        recipe.fit(x, Settings(**SMALL), store=store)
+    fitted = fit(x, monkeypatch, [0.1, 0.2, 0.6], store=store)
+    assert [row["loss"] for row in fitted.history] == [row["loss"] for row in whole.history]
 
 
 @pytest.mark.parametrize(
