@@ -174,6 +174,7 @@ def test_what_was_kept_answers_as_before(fitted, blobs, how, tmp_path):
     np.testing.assert_array_equal(again.labels_, fitted.labels_)
     assert again.get_params() == fitted.get_params()
     assert again.history_ == fitted.history_
+    assert (again.health_, again.remedies_) == (fitted.health_, fitted.remedies_)
 
 
 def test_a_file_that_holds_no_clusterer_is_named(tmp_path):

@@ -72,6 +72,14 @@ def test_other_groups_than_those_of_the_start_are_said(fitting):
     assert finding.startswith("the clusters are not the groups that the start found (agreement 0.00 of 1)")
 
 
+def test_one_cluster_for_all_agrees_with_nothing(fitting):
+    """Not with one group either: those found anew on a code that has collapsed are one."""
+    merged(fitting)
+    assert keep.agreement(fitting, np.zeros(60, int)) == 0.0
+    give(fitting, GROUPS)
+    assert keep.agreement(fitting, GROUPS) == 1.0
+
+
 @pytest.mark.parametrize(("guided", "kept"), [(2, True), (4, False), (1, False), (0, False)])
 def test_the_weights_are_those_after_the_last_epoch_that_is_held(rng, guided, kept):
     """Where something comes after it, and no more than was held."""

@@ -66,7 +66,7 @@ def test_a_rung_begins_at_the_start_and_is_held_throughout(x, monkeypatch):
     assert [weight for _, _, weight, *_ in notes.seen] == [20, 20, 0, *6 * [20]]
     assert [updates for *_, updates in notes.seen] == 3 * [0, 2, 4]  # an optimizer of its own each
     rates = np.array([rate for _, rate, *_ in notes.seen]).reshape(3, 3)
-    np.testing.assert_allclose(rates / rates[0], np.array([[1, 1, 1], [1, 1, 1], [0.25, 0.25, 0.25]]), rtol=1e-5)
+    np.testing.assert_allclose(rates / rates[0], np.array([[1, 1, 1], [1, 1, 1], [0.1, 0.1, 0.1]]), rtol=1e-5)
     first, second, third = (notes.seen[at][3] for at in (0, 3, 6))
     for weights in (second, third):
         for found, expected in zip(weights, first, strict=True):
@@ -78,7 +78,7 @@ def test_a_rung_begins_at_the_start_and_is_held_throughout(x, monkeypatch):
     assert remedy.startswith("fit, epochs 4 to 9: VaDE began anew")
     assert "one training after the other: 0.30, 0.20, 0.80)" in remedy
     assert not any("not the groups" in finding for finding in fitted.health)
-    assert [text for text in told.texts if "begins anew" in text][1].endswith("at 0.25 of the learning rate")
+    assert [text for text in told.texts if "begins anew" in text][1].endswith("at 0.1 of the learning rate")
 
 
 def test_the_first_rung_that_has_the_groups_is_the_last(x, monkeypatch):

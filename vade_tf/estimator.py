@@ -81,6 +81,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         covariances_: sigma2, variances of each component in the code, [K, latent].
         history_: a dict an epoch of each phase: loss, terms of the bound, learning rate, seconds.
         health_: what is wrong with the result, a sentence each; empty if nothing was found.
+        remedies_: what was done about it during training, a sentence each.
         schema_: of a DataFrame: what each column was taken for, `schema_.describe()` says it; else None.
         genes_: of an AnnData: the names of the D genes that are read, text [D]; else None.
         n_features_in_, feature_names_in_: as in scikit-learn.
@@ -187,7 +188,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         self.model_ = fitted.model
         self.n_clusters_ = fitted.settings.clusters
         self.history_ = fitted.history
-        self.health_ = fitted.health
+        self.health_, self.remedies_ = fitted.health, fitted.remedies
         log_pi, mu, log_sigma2 = (part.numpy() for part in self.model_.prior.parameters)
         self.weights_, self.means_, self.covariances_ = np.exp(log_pi), mu, np.exp(log_sigma2)
         self._n_features_out = mu.shape[1]
@@ -303,6 +304,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             "own_networks": self.encoder is not None,
             "history": self.history_,
             "health": self.health_,
+            "remedies": self.remedies_,
             "n_features_in": self.n_features_in_,
             "schema": None if self.schema_ is None else self.schema_.to_dict(),
         }
@@ -326,7 +328,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             parameters["hidden"] = tuple(parameters["hidden"])
         networks = {"encoder": model.encoder, "decoder": model.decoder} if about["own_networks"] else {}
         found = cls(**parameters, **networks)
-        found.model_, found.history_, found.health_ = model, about["history"], about["health"]
+        found.model_, found.history_ = model, about["history"]
+        found.health_, found.remedies_ = about["health"], about.get("remedies", [])
         found.n_features_in_, found.schema_ = about["n_features_in"], schema
         if "feature_names_in_" in arrays:
             found.feature_names_in_ = arrays.pop("feature_names_in_").astype(object)

@@ -35,9 +35,16 @@ class Held(keras.callbacks.Callback):
 
 
 def agreement(fitting: Fitting, groups: np.ndarray) -> float:
-    """Adjusted Rand index of the model's clusters and groups of the rows, int [n], on some of the rows."""
+    """Adjusted Rand index of the model's clusters and groups of the rows, int [n], on some of the rows.
+
+    A model that has one cluster for all, where it should have several, agrees with nothing: groups that were found anew
+    on its code may have collapsed with it.
+    """
     rows = np.sort(generator(fitting.settings.seed).permutation(len(groups))[:ROWS])
-    return float(adjusted_rand_score(loop.model_groups(fitting.model, part(fitting.data.x, rows)), groups[rows]))
+    found = loop.model_groups(fitting.model, part(fitting.data.x, rows))
+    if fitting.settings.clusters > 1 and len(rows) > 1 and len(np.unique(found)) == 1:
+        return 0.0
+    return float(adjusted_rand_score(found, groups[rows]))
 
 
 def keep_groups(fitting: Fitting, groups: np.ndarray) -> tuple[list[str], list[str]]:

@@ -1,7 +1,7 @@
 """Where training ended with other groups than those it was held to: VaDE anew, held on to longer. No labels.
 
 Each rung begins at the start again, with its autoencoder, mixture and variance, and trains as many epochs as the first
-time, held to the groups of the start in all of them; the second at a quarter of the learning rate. The first rung that
+time, held to the groups of the start in all of them; the second at a tenth of the learning rate. The first rung that
 ends with these groups is the result, else what agrees with them best. The epochs are numbered on, so a fit that is
 interrupted on a rung goes on there.
 """
@@ -59,7 +59,6 @@ def climb(
         if found[-1] >= LEFT:
             break
     model.set_weights(best)
-    model.guide_weight.assign(settings.guide_weight)
     told = ", ".join(f"{each:.2f}" for each in found)
     remedy = (
         f"fit, epochs {settings.epochs + 1} to {len(found) * settings.epochs}: VaDE began anew and was held to the "

@@ -30,7 +30,7 @@ UPDATES, NARROW_UPDATES = 250, 100  # the second of rows of few features, whose 
 MANY_ROWS, FEWEST_ASIDE, MOST_ASIDE = 50_000, 20, 2000
 PATIENCE = 4  # epochs of the autoencoder
 GUIDED = 0.9  # share of VaDE's epochs that hold on to groups
-RATES = (1.0, 0.25)  # share of the learning rate each time that VaDE begins anew, where it has lost the groups
+RATES = (1.0, 0.1)  # share of the learning rate each time that VaDE begins anew, where it has lost the groups
 
 RECIPES: dict[str, dict] = {
     "robust": {
