@@ -500,6 +500,13 @@ def test_each_way_to_start_reads_the_code_and_landmark_the_layer_before_it(x, mo
         assert reporter.phases == [("init", starts.DRAWS if method == "landmark" else 1)]
 
 
+@pytest.mark.parametrize("network", ["conv", "dense"])
+def test_networks_of_ones_own_and_a_kind_of_networks_are_too_many(x, network):
+    own = networks.build_encoder(9, 2, (8,)), networks.build_decoder(9, 2, (8,))
+    with pytest.raises(InputError, match="^network: expected 'auto' beside networks of your own"):
+        begin(x, network=network, networks=own)
+
+
 # ------------------------------------------------------------------------------------------------- tables
 
 

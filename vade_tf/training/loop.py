@@ -166,6 +166,10 @@ def begin(
     resolved = settings.resolve(*data.x.shape, epochs=epochs, updates=updates, pretrains=pretrains)
     if networks is None:
         resolved = replace(resolved, network=given.network(data, resolved))
+    elif settings.network != "auto":
+        raise InputError(
+            f"network: expected 'auto' beside networks of your own, got {settings.network!r}; give one of the two"
+        )
     known = None if hints is None else given.checked_hints(hints, len(data.x), resolved.clusters)
     precision = device.resolve_precision(resolved.precision)
     model = given.build_model(data, resolved, precision, networks)
