@@ -174,11 +174,13 @@ def of_package(name: str) -> Callable:
 
     def system(data: Set, seed: int, options) -> np.ndarray:
         from vade_tf import Settings
+        from vade_tf.data.dataset import observe
         from vade_tf.systems import registry
         from vade_tf.training.loop import model_groups
 
-        fitted = registry.fit(name, data.x, Settings(clusters=data.clusters, seed=seed))
-        return model_groups(fitted.model, data.x)
+        rows = observe(data.x)
+        fitted = registry.fit(name, rows, Settings(clusters=data.clusters, seed=seed))
+        return model_groups(fitted.model, rows.x)
 
     return system
 
