@@ -232,7 +232,7 @@ def test_a_leading_direction_is_found_on_some_of_the_rows(cells, monkeypatch):
     model, x = begun(cells[0]).model, cells[0]
     whole = views.direction_reader(model, x)(x)
     monkeypatch.setattr(views, "SAMPLE", 100)
-    monkeypatch.setattr(views, "COUNT_DIRECTIONS", 2)
+    monkeypatch.setattr(views, "OWN_DIRECTIONS", 2)
     found = views.direction_reader(model, x)(x)
     assert found.shape == (200, 2)
     assert abs(np.corrcoef(found[:, 0], whole[:, 0])[0, 1]) > 0.9
