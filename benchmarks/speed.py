@@ -165,7 +165,8 @@ def main() -> None:
     for row in (header, *table):
         print("{:<16} {:>6} {:<15} {:>14} {:>16} {:>18} {:>14} {:>12} {:>22}".format(*map(str, row)))
     with RESULTS.open("w", newline="") as file:
-        file.write(f"# python benchmarks/speed.py --rows {options.rows} --rounds {options.rounds}\n# {about}\n")
+        more = "" if options.clustpy is None else " --clustpy PYTHON"
+        file.write(f"# python benchmarks/speed.py --rows {options.rows} --rounds {options.rounds}{more}\n# {about}\n")
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(table)
