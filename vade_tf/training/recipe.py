@@ -92,9 +92,7 @@ def fit(
         fitting, choice = choose(fitting)
     begun = start(fitting)
     held = guide(fitting, begun)
-    remedies, found = ladder.climb(
-        fitting, begun, held, lambda: return_to_start(fitting), partial(guided_batches, fitting)
-    )
+    remedies, found = keep_groups(fitting, begun, held)
     if fitting.settings.augment != "none" and fitting.data.image_shape is not None:
         settle(fitting.model, read_by_start(fitting)[0])
     if choice is not None and choice.sure == "not sure":
