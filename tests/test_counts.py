@@ -15,7 +15,8 @@ from vade_tf.errors import InputError
 from vade_tf.model import choice, networks
 from vade_tf.model.counts import Counts, LogCounts, ZeroInflatedCounts, log_counts
 from vade_tf.model.vade import VaDE
-from vade_tf.training import recipe, views
+from vade_tf.training import groups as finding
+from vade_tf.training import guidance, recipe, views
 
 
 @pytest.fixture
@@ -216,15 +217,15 @@ def test_a_start_reads_the_principal_directions_of_standardised_logs(cells, monk
     assert (cut == 10).any()
     cut -= cut.mean(axis=0)
     seen = []
-    monkeypatch.setattr(recipe.starts, "start", lambda z, k, method, seed, views, *more: seen.append(views))
+    monkeypatch.setattr(finding.starts, "start", lambda z, k, method, seed, views, *more: seen.append(views))
     for rows in (x, scipy.sparse.csr_array(x)):
         fitting = begun(rows)
-        recipe._found_groups(fitting, "init")
+        finding.found_groups(fitting, "init")
         (view,) = seen.pop()  # 40 directions of 40 features: all distances are kept
         np.testing.assert_allclose(view @ view.T, cut @ cut.T, atol=0.02)
-    recipe._found_groups(fitting, "regroup")
+    finding.found_groups(fitting, "regroup")
     assert len(seen.pop()) == 2  # the code and the layer before it
-    recipe._found_groups(begun(x, init="kmeans"), "init")
+    finding.found_groups(begun(x, init="kmeans"), "init")
     assert seen.pop() is None
 
 
@@ -239,5 +240,5 @@ def test_a_leading_direction_is_found_on_some_of_the_rows(cells, monkeypatch):
 
 
 def test_groups_of_counts_are_not_found_anew(cells, monkeypatch):
-    monkeypatch.setattr(recipe, "regrouped", lambda fitting: pytest.fail("they do not come from the code"))
-    recipe.guide(begun(cells[0], epochs=4, pretrain_epochs=0), np.arange(200, dtype="i4") % 3)
+    monkeypatch.setattr(finding, "regrouped", lambda fitting: pytest.fail("they do not come from the code"))
+    guidance.guide(begun(cells[0], epochs=4, pretrain_epochs=0), np.arange(200, dtype="i4") % 3)

@@ -12,7 +12,8 @@ from scipy.spatial.distance import pdist
 
 from vade_tf.errors import DivergedError
 from vade_tf.model.optimizer import FusedAdam
-from vade_tf.training import autoencoder, loop, recipe, views
+from vade_tf.training import autoencoder, guidance, loop, recipe, views
+from vade_tf.training import groups as finding
 from vade_tf.training import start as starts
 from vade_tf.training.settings import Settings
 from vade_tf.training.store import Memory
@@ -96,8 +97,8 @@ def test_groups_found_anew_keep_the_names_of_the_components(trained, monkeypatch
     by_regions = by_model.copy()
     by_regions[:7] = (by_regions[:7] + 1) % 4
     found = starts.Start(np.array([2, 0, 3, 1])[by_regions], *(None,) * 3)
-    monkeypatch.setattr(recipe, "_found_groups", lambda fitting, phase: found)
-    np.testing.assert_array_equal(recipe.regrouped(fitting_of(model, x)), by_regions)
+    monkeypatch.setattr(finding, "found_groups", lambda fitting, phase: found)
+    np.testing.assert_array_equal(finding.regrouped(fitting_of(model, x)), by_regions)
 
 
 class Weights(keras.callbacks.Callback):
@@ -163,7 +164,7 @@ def test_hints_alone_where_nothing_is_held_to_the_start(learned, targets):
 
 @given(st.integers(0, 200), st.integers(0, 12))
 def test_groups_are_found_anew_at_even_distances_while_guided(guide_epochs, regroups):
-    turns = recipe.regroup_epochs(guide_epochs, regroups)
+    turns = guidance.regroup_epochs(guide_epochs, regroups)
     assert len(turns) == min(regroups, max(guide_epochs - 1, 0))
     gaps = np.diff([0, *turns, guide_epochs])
     assert np.all(gaps > 0) or not turns

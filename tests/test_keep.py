@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from vade_tf.model import networks
 from vade_tf.model.vade import VaDE
-from vade_tf.training import health, keep, loop, recipe
+from vade_tf.training import guidance, health, keep, loop
 from vade_tf.training.settings import Settings
 from vade_tf.training.store import Memory, numbered
 
@@ -95,7 +95,7 @@ def test_the_weights_are_those_after_the_last_epoch_that_is_held(rng, guided, ke
                 seen[epoch + 1] = self.model.get_weights()
 
     fitting = loop.begin(x, settings, store=store, callbacks=[See()])
-    recipe.guide(fitting, GROUPS.astype("i4"))
+    guidance.guide(fitting, GROUPS.astype("i4"))
     held = store.load("held")
     assert (held is not None) == kept
     for found, expected in zip([] if held is None else held.values(), seen.get(guided, []), strict=False):

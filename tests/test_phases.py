@@ -13,7 +13,8 @@ from vade_tf.model import networks
 from vade_tf.model.mixed import Mixed
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
-from vade_tf.training import autoencoder, callbacks, given, loop, recipe
+from vade_tf.training import autoencoder, callbacks, given, guidance, loop, recipe
+from vade_tf.training import groups as finding
 from vade_tf.training import start as starts
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings
@@ -229,7 +230,7 @@ def test_a_fit_prints_nothing_of_itself(x, capfd):
     fitting = begin(x, pretrain_epochs=1, epochs=1)
     capfd.readouterr()
     autoencoder.pretrain(fitting)
-    recipe.guide(fitting, recipe.start(fitting))
+    guidance.guide(fitting, recipe.start(fitting))
     loop.fitted(fitting, fitting.model)
     assert capfd.readouterr().out == ""
 
@@ -347,10 +348,10 @@ def test_hints_name_the_groups_of_the_start(x):
 
 
 def test_another_restart_is_another_seed_and_the_first_is_the_fits_own(x):
-    seeds = [recipe.start_seed(begin(x, seed=4, restart=restart).settings) for restart in (0, 1, 2)]
+    seeds = [finding.start_seed(begin(x, seed=4, restart=restart).settings) for restart in (0, 1, 2)]
     assert seeds[0] == 4
     assert len(set(seeds)) == 3
-    assert recipe.start_seed(begin(x, seed=5, restart=1).settings) not in seeds
+    assert finding.start_seed(begin(x, seed=5, restart=1).settings) not in seeds
 
 
 def test_a_component_of_a_single_row_is_settled_and_an_empty_one_weighs_a_millionth(x, monkeypatch):
@@ -391,14 +392,14 @@ def asked(monkeypatch):
         return made(x, batch_size, seed, epochs, hints=hints, image_shape=image_shape, **more)
 
     monkeypatch.setattr(recipe.pipeline, "training_batches", training_batches)
-    monkeypatch.setattr(recipe, "is_table", lambda fitting: False)
+    monkeypatch.setattr(finding, "is_table", lambda fitting: False)
     return seen
 
 
 @pytest.fixture
 def regrouped(monkeypatch):
     """Groups found anew are told by their number: 2 for all rows."""
-    monkeypatch.setattr(recipe, "regrouped", lambda fitting: np.full(60, 2, np.int32))
+    monkeypatch.setattr(finding, "regrouped", lambda fitting: np.full(60, 2, np.int32))
 
 
 def targets(asked):
@@ -408,7 +409,7 @@ def targets(asked):
 def test_spans_without_hints_are_those_between_new_groups(x, asked, regrouped):
     """Groups 0 of the start for an epoch, then those found anew; the guide lets go after the second epoch."""
     fitting = begin(x)
-    recipe.guide(fitting, np.zeros(60, "i4"))
+    guidance.guide(fitting, np.zeros(60, "i4"))
     assert targets(asked) == [((0, 1), [0]), ((1, 4), [2])]
     assert (int(fitting.store.load("groups")["epoch"]), fitting.seconds["init"] > 0) == (1, True)
     np.testing.assert_array_equal(fitting.store.load("groups")["groups"], np.full(60, 2))
@@ -419,7 +420,7 @@ def test_spans_without_hints_are_those_between_new_groups(x, asked, regrouped):
 
 def test_hints_lie_over_the_groups_and_stay_when_these_are_let_go(x, asked, regrouped):
     hints = np.where(np.arange(60) < 10, np.arange(60) % 2, -1)
-    recipe.guide(begin(x, hints), np.full(60, 1, "i4"))
+    guidance.guide(begin(x, hints), np.full(60, 1, "i4"))
     assert [span for span, *_ in asked] == [(0, 1), (1, 2), (2, 4)]
     for (_, _, groups, _), others in zip(asked, (1, 2, -1), strict=True):
         np.testing.assert_array_equal(groups, np.where(hints >= 0, hints, others))
@@ -429,34 +430,34 @@ def test_images_are_augmented_where_they_are_to_be(x, asked, regrouped):
     images = x.reshape(60, 3, 3)
     for augment, shape in (("digits", (3, 3)), ("none", None)):
         asked.clear()
-        recipe.guide(begin(images, augment=augment, epochs=1), np.zeros(60, "i4"))
+        guidance.guide(begin(images, augment=augment, epochs=1), np.zeros(60, "i4"))
         assert [image_shape for *_, image_shape in asked] == [shape]
     asked.clear()
-    recipe.guide(begin(x, augment="photos", epochs=1, seed=3, restart=2), np.zeros(60, "i4"))
-    assert asked[0][1] == recipe.start_seed(begin(x, seed=3, restart=2).settings)
+    guidance.guide(begin(x, augment="photos", epochs=1, seed=3, restart=2), np.zeros(60, "i4"))
+    assert asked[0][1] == finding.start_seed(begin(x, seed=3, restart=2).settings)
     assert asked[0][3] is None
 
 
 @pytest.mark.parametrize("done", [1, 2, 3])
 def test_a_resumed_phase_trains_what_is_left_with_the_groups_it_had(x, asked, monkeypatch, done):
     """The groups kept for epoch 1 are taken; found anew they would be others."""
-    monkeypatch.setattr(recipe, "regrouped", lambda fitting: np.full(60, 1, np.int32))
+    monkeypatch.setattr(finding, "regrouped", lambda fitting: np.full(60, 1, np.int32))
     fitting = begin(x)
     loop.prepare(fitting, "fit", fitting.model)
     callbacks.build_optimizer(fitting.model)
     rows = [{"phase": "fit", "epoch": e + 1, "loss": 1.0, "seconds": 0.0} for e in range(done)]
     state = State("fit", done, callbacks.state_arrays(fitting.model), rows)
     fitting.store.save("groups", {"epoch": np.array(1), "groups": np.full(60, 2, np.int32)})
-    recipe.guide(dataclasses.replace(fitting, state=state, rows=rows), np.zeros(60, "i4"))
+    guidance.guide(dataclasses.replace(fitting, state=state, rows=rows), np.zeros(60, "i4"))
     assert targets(asked) == [((done, 4), [2])]
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
 
 
 def test_kept_groups_of_another_epoch_are_found_anew(x, asked, monkeypatch):
-    monkeypatch.setattr(recipe, "regrouped", lambda fitting: np.full(60, 1, np.int32))
+    monkeypatch.setattr(finding, "regrouped", lambda fitting: np.full(60, 1, np.int32))
     fitting = begin(x)
     fitting.store.save("groups", {"epoch": np.array(2), "groups": np.full(60, 2, np.int32)})
-    recipe.guide(fitting, np.zeros(60, "i4"))
+    guidance.guide(fitting, np.zeros(60, "i4"))
     assert targets(asked) == [((0, 1), [0]), ((1, 4), [1])]
 
 
@@ -466,7 +467,7 @@ def test_a_callback_that_stops_ends_the_phase(x, asked, regrouped):
             self.model.stop_training = True
 
     fitting = begin(x, callbacks=[Enough()])
-    recipe.guide(fitting, np.zeros(60, "i4"))
+    guidance.guide(fitting, np.zeros(60, "i4"))
     assert [row["epoch"] for row in fitting.rows] == [1]
 
 
@@ -475,7 +476,7 @@ def test_a_callback_that_stops_ends_the_phase(x, asked, regrouped):
     [(10, 1, [5]), (10, 3, [2, 5, 7]), (10, 0, []), (1, 3, []), (2, 3, [1]), (0, 2, [])],
 )
 def test_groups_are_found_anew_after_equal_parts(guided, regroups, turns):
-    assert recipe.regroup_epochs(guided, regroups) == turns
+    assert guidance.regroup_epochs(guided, regroups) == turns
 
 
 def test_each_way_to_start_reads_the_code_and_landmark_the_layer_before_it(x, monkeypatch):
@@ -488,14 +489,14 @@ def test_each_way_to_start_reads_the_code_and_landmark_the_layer_before_it(x, mo
         return starts.Start(np.zeros(60, "i4"), *(None,) * 3)
 
     monkeypatch.setattr(starts, "start", start)
-    monkeypatch.setattr(recipe, "is_table", lambda fitting: False)
+    monkeypatch.setattr(finding, "is_table", lambda fitting: False)
     for method in starts.METHODS:
         reporter = Steps()
         fitting = begin(x, init=method, seed=6, restart=1, reporter=reporter)
-        assert recipe._found_groups(fitting, "init").groups.shape == (60,)
+        assert finding.found_groups(fitting, "init").groups.shape == (60,)
         z, n_clusters, seed, views = seen[method]
         np.testing.assert_allclose(z, fitting.model.encode(x)[0], rtol=1e-5, atol=1e-6)
-        assert (n_clusters, seed) == (3, recipe.start_seed(fitting.settings))
+        assert (n_clusters, seed) == (3, finding.start_seed(fitting.settings))
         assert (None if views is None else len(views)) == (2 if method == "landmark" else None)
         assert reporter.phases == [("init", starts.DRAWS if method == "landmark" else 1)]
 
@@ -520,13 +521,13 @@ def test_a_table_starts_from_its_own_columns_and_keeps_these_groups(x, asked, mo
 
     monkeypatch.setattr(starts, "start", start)
     fitting = begin(x, likelihood="gaussian", init="landmark")
-    assert recipe.is_table(fitting)
-    recipe._found_groups(fitting, "init")
+    assert finding.is_table(fitting)
+    finding.found_groups(fitting, "init")
     (views, own), *_ = seen
     assert views is None
     np.testing.assert_allclose(own, (x - x.mean(axis=0)) / x.std(axis=0), atol=1e-4)
-    monkeypatch.setattr(recipe, "regrouped", lambda fitting: pytest.fail("a table's groups are not found anew"))
-    recipe.guide(fitting, np.zeros(60, "i4"))
+    monkeypatch.setattr(finding, "regrouped", lambda fitting: pytest.fail("a table's groups are not found anew"))
+    guidance.guide(fitting, np.zeros(60, "i4"))
 
 
 @pytest.mark.parametrize(
@@ -539,7 +540,7 @@ def test_a_table_starts_from_its_own_columns_and_keeps_these_groups(x, asked, mo
     ids=["images", "wide", "directions"],
 )
 def test_what_is_no_table(x, form):
-    assert not recipe.is_table(begin(form(x)))
+    assert not finding.is_table(begin(form(x)))
 
 
 @pytest.mark.parametrize(
@@ -564,10 +565,10 @@ def test_groups_of_few_wide_rows_may_be_those_of_k_means_and_are_kept(x, monkeyp
         return np.zeros(len(fitting.data.x), "i4")
 
     monkeypatch.setattr(starts, "landmark", landmark)
-    monkeypatch.setattr(recipe, "_held_groups", held)
-    monkeypatch.setattr(recipe, "is_table", lambda fitting: False)
+    monkeypatch.setattr(guidance, "_held_groups", held)
+    monkeypatch.setattr(finding, "is_table", lambda fitting: False)
     fitting = begin(form(x), init="landmark", hidden=(4,))
-    recipe.guide(fitting, recipe.start(fitting))
+    guidance.guide(fitting, recipe.start(fitting))
     assert seen == ([True] if wide else [False, 1])
 
 

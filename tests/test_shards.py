@@ -20,6 +20,7 @@ from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.rows import load_rows
 from vade_tf.training import extension, recipe
+from vade_tf.training import groups as finding
 from vade_tf.training.settings import Settings
 
 SMALL = {"hidden": (8,), "latent_dim": 2, "precision": "float32", "batch_size": 32, "pretrain_epochs": 2, "epochs": 2}
@@ -217,12 +218,12 @@ def agreement(groups, y):
 def test_rows_that_a_start_has_not_read_get_the_groups_of_their_neighbours(blobs, monkeypatch):
     monkeypatch.setattr(extension, "READ", 150)
     fitting = recipe.begin(blobs[0], Settings(clusters=3, **{**SMALL, "pretrain_epochs": 0}))
-    some, numbers = recipe.read_by_start(fitting)
+    some, numbers = finding.read_by_start(fitting)
     assert len(some) == len(np.unique(numbers)) == 150
-    assert agreement(recipe._found_groups(fitting, "init").groups, blobs[2]) > 0.99  # on the rows themselves
-    found = recipe._found_groups(fitting, "regroup").groups  # on what the encoder makes of them
-    z, hidden, _ = recipe._reader(fitting, "regroup", some)(some)
-    np.testing.assert_array_equal(found[numbers], recipe.starts.start(z, 3, "landmark", 0, hidden).groups)
+    assert agreement(finding.found_groups(fitting, "init").groups, blobs[2]) > 0.99  # on the rows themselves
+    found = finding.found_groups(fitting, "regroup").groups  # on what the encoder makes of them
+    z, hidden, _ = finding.reader(fitting, "regroup", some)(some)
+    np.testing.assert_array_equal(found[numbers], finding.starts.start(z, 3, "landmark", 0, hidden).groups)
 
 
 def test_an_extension_is_the_vote_of_near_landmarks(rng):

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from vade_tf.serving.export import export
     from vade_tf.serving.signatures import Served
     from vade_tf.training.autoencoder import pretrain
+    from vade_tf.training.guidance import guide
     from vade_tf.training.loop import Fitted, Fitting, begin
-    from vade_tf.training.recipe import fit, guide, settle, start
+    from vade_tf.training.recipe import fit, settle, start
     from vade_tf.training.reporter import Lines
     from vade_tf.training.settings import Settings
     from vade_tf.training.store import Memory, Store
@@ -51,7 +52,7 @@ _HOMES = {
     "build_encoder": "model.networks",
     "export": "serving.export",
     "fit": "training.recipe",
-    "guide": "training.recipe",
+    "guide": "training.guidance",
     "load": "runs.load",
     "pretrain": "training.autoencoder",
     "resume": "runs.train",
