@@ -1,5 +1,6 @@
 """Where training lost its groups VaDE begins anew, held on to longer; what agrees best is kept, also after a pause."""
 
+import copy
 import json
 
 import keras
@@ -18,9 +19,18 @@ SMALL = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def x(rng):
+@pytest.fixture(scope="module")
+def x():
+    rng = np.random.default_rng(1)
     return (6 * np.repeat(np.eye(3), 3, axis=1)[np.arange(60) % 3] + rng.normal(size=(60, 9))).astype("f4")
+
+
+@pytest.fixture(scope="module")
+def finished(x):
+    """A fit none of whose trainings had the groups, and what it left in the store."""
+    store = Memory()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        return fit(x, monkeypatch, [0.1, 0.2, 0.3], store=store), store
 
 
 class Told(Silent):
@@ -112,9 +122,8 @@ def test_what_nothing_held_and_what_hints_hold_has_no_rungs(x, monkeypatch, more
 
 
 @pytest.mark.parametrize("stop_at", [3, 4, 6, 8])
-def test_an_interrupted_rung_goes_on_bit_for_bit(x, monkeypatch, stop_at):
-    whole = fit(x, monkeypatch, [0.1, 0.2, 0.3])
-    store = Memory()
+def test_an_interrupted_rung_goes_on_bit_for_bit(x, finished, monkeypatch, stop_at):
+    whole, store = finished[0], Memory()
     monkeypatch.setattr("vade_tf.training.callbacks.SAVE_SECONDS", 0.0)
     with pytest.raises(KeyboardInterrupt):
         fit(x, monkeypatch, [0.1, 0.2, 0.3], Notes(stop_at), store)
@@ -126,14 +135,15 @@ def test_an_interrupted_rung_goes_on_bit_for_bit(x, monkeypatch, stop_at):
     assert json.dumps([row["loss"] for row in fitted.history]) == json.dumps([row["loss"] for row in whole.history])
 
 
-def test_a_rung_that_was_trained_whole_is_not_trained_again(x, monkeypatch):
+def test_a_rung_that_was_trained_whole_is_not_trained_again(x, finished, monkeypatch):
     """The process ended after its last epoch, and before the next rung."""
-    whole, store = fit(x, monkeypatch, [0.1, 0.2, 0.6]), Memory()
+    whole, store = finished[0], Memory()
     left = iter([0.1])
+    monkeypatch.setattr(keep, "agreement", lambda fitting, groups: 0.1)
     monkeypatch.setattr(ladder, "agreement", lambda fitting, groups: next(left))
     with pytest.raises(StopIteration):
         recipe.fit(x, Settings(**SMALL), store=store)
-    fitted = fit(x, monkeypatch, [0.1, 0.2, 0.6], store=store)
+    fitted = fit(x, monkeypatch, [0.1, 0.2, 0.3], store=store)
     assert [row["loss"] for row in fitted.history] == [row["loss"] for row in whole.history]
 
 
@@ -147,9 +157,8 @@ def test_a_rung_that_was_trained_whole_is_not_trained_again(x, monkeypatch):
         lambda kept: kept | {"array_001": np.nan * kept["array_001"]},
     ],
 )
-def test_damaged_rungs_are_refused(x, monkeypatch, change):
-    store = Memory()
-    fit(x, monkeypatch, [0.1, 0.2, 0.3], store=store)
+def test_damaged_rungs_are_refused(x, finished, monkeypatch, change):
+    store = copy.deepcopy(finished[1])
     store.save("rungs", change(dict(store.load("rungs"))))
     with pytest.raises(InputError, match="store: rungs is damaged"):
         fit(x, monkeypatch, [0.1, 0.2, 0.3], store=store)
