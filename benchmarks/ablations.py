@@ -47,6 +47,7 @@ with hushed():
     from vade_tf.runs.sweep import pretrained_codes
     from vade_tf.training import loop
     from vade_tf.training import start as starts
+    from vade_tf.training.consensus import matched
 
     tf.constant(0)  # the device speaks up when first used
 tf.get_logger().setLevel("ERROR")
@@ -253,7 +254,7 @@ def tsne(study: Study) -> str:
         codes = study.codes("robust", epoch)
         with threadpool_limits(1):
             points = TSNE(init="pca", random_state=0).fit_transform(codes["m"])
-        groups = starts.matched(codes["groups"], y)  # colours of clusters and labels agree where they can
+        groups = matched(codes["groups"], y)  # colours of clusters and labels agree where they can
         for axis, names in zip(column, (y, groups), strict=True):
             for c in np.unique(names):
                 own, colour = points[names == c], colours.COLOURS[c % len(colours.COLOURS)]

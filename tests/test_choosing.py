@@ -18,8 +18,7 @@ from vade_tf.runs import restarts, seeds, train
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.systems import registry
-from vade_tf.training import choosing, loop
-from vade_tf.training import start as starts
+from vade_tf.training import choosing, loop, regions
 from vade_tf.training.settings import Settings
 from vade_tf.training.store import Memory
 
@@ -40,12 +39,13 @@ def choice_of(x, method="landmark", **read):
 
 
 @pytest.mark.parametrize("n_groups", [3, 5])
-@pytest.mark.parametrize("read", ["code", "two views", "table", "kmeans"])
+@pytest.mark.parametrize("read", ["code", "two views", "table", "counts", "kmeans"])
 def test_clear_groups_are_counted(n_groups, read):
     x, _ = rows(n_groups)
     more = {
         "two views": {"views": [x, np.tanh(x @ np.random.default_rng(1).normal(size=(6, 8)) / 9)]},
-        "table": {"own": x},
+        "table": {"views": [x], "kind": "table"},
+        "counts": {"views": [np.zeros((400, 2)), np.ones((400, 3)), x], "kind": "counts"},
     }.get(read, {})
     choice = choice_of(x, "kmeans" if read == "kmeans" else "landmark", **more)
     assert (choice.n_clusters, choice.sure) == (n_groups, "sure")
@@ -56,7 +56,7 @@ def test_clear_groups_are_counted(n_groups, read):
 @pytest.mark.parametrize("table", [False, True])
 def test_one_cloud_has_no_number(rng, table):
     x = rng.normal(size=(300, 6))
-    assert choice_of(x, own=x if table else None).sure == "not sure"
+    assert choice_of(x, kind="table" if table else "code").sure == "not sure"
 
 
 def test_rows_that_are_all_alike_are_no_groups():
@@ -87,14 +87,14 @@ def test_the_rule():
 
 def test_one_graph_is_cut_as_a_graph_for_each_number():
     x, y = rows(4)
-    groups = starts.landmark_cuts([x], [2, 4, 6], 3)
+    groups = regions.landmark_cuts([x], [2, 4, 6], 3)
     assert [len(np.unique(each)) for each in groups] == [2, 4, 6]
-    for four in (groups[1], starts.landmark_draw([x], 4, 3, 1000, 3)):
+    for four in (groups[1], regions.landmark_draw([x], 4, 3, 1000, 3)):
         assert adjusted_rand_score(four, y) == 1.0
     few = x[:60]  # 12 landmarks: enough for a graph of 4 groups, not of 12
-    four, twelve = starts.landmark_cuts([few], [4, 12], 3)
-    np.testing.assert_array_equal(twelve, starts.kmeans(few, 12, 3))
-    np.testing.assert_array_equal(four, starts.landmark_cuts([few], [4], 3)[0])
+    four, twelve = regions.landmark_cuts([few], [4, 12], 3)
+    np.testing.assert_array_equal(twelve, regions.kmeans(few, 12, 3))
+    np.testing.assert_array_equal(four, regions.landmark_cuts([few], [4], 3)[0])
 
 
 def test_few_rows_try_few_numbers():

@@ -208,7 +208,7 @@ def begun(x, **more):
     return recipe.begin(x, Settings(**{"clusters": 3, "hidden": (8,), "epochs": 2, "precision": "float32", **more}))
 
 
-def test_a_start_reads_the_principal_directions_of_standardised_logs(cells, monkeypatch):
+def test_a_start_reads_principal_directions_of_logs_in_which_rare_genes_count_more_or_less(cells, monkeypatch):
     x, _ = cells
     x[3] = np.where(np.arange(40) == 39, 10_000, 0)  # one cell that is all of one gene: far out
     logs = np.log1p(x / np.maximum(x.sum(axis=1, keepdims=True), 1) * np.median(x.sum(axis=1)))
@@ -217,24 +217,31 @@ def test_a_start_reads_the_principal_directions_of_standardised_logs(cells, monk
     assert (cut == 10).any()
     cut -= cut.mean(axis=0)
     seen = []
-    monkeypatch.setattr(finding.starts, "start", lambda z, k, method, seed, views, *more: seen.append(views))
+    monkeypatch.setattr(
+        finding.starts, "start", lambda z, k, method, seed, views, tell, kind: seen.append((views, kind))
+    )
     for rows in (x, scipy.sparse.csr_array(x)):
         fitting = begun(rows)
         finding.found_groups(fitting, "init")
-        (view,) = seen.pop()  # 40 directions of 40 features: all distances are kept
-        np.testing.assert_allclose(view @ view.T, cut @ cut.T, atol=0.02)
+        found, kind = seen.pop()
+        assert kind == "counts"
+        for view, power in zip(found, (0.5, 0.75, 1), strict=True):  # 40 directions of 40 features keep all distances
+            scaled = cut * std ** (1 - power)
+            np.testing.assert_allclose(view @ view.T, scaled @ scaled.T, atol=0.02)
+            assert np.all(np.diff(view.var(axis=0)) < 1e-4)  # the leading ones first
     finding.found_groups(fitting, "regroup")
-    assert len(seen.pop()) == 2  # the code and the layer before it
+    (code, hidden), kind = seen.pop()  # the code and the layer before it
+    assert (code.shape[1], hidden.shape[1], kind) == (10, 8, "code")
     finding.found_groups(begun(x, init="kmeans"), "init")
-    assert seen.pop() is None
+    assert [view.shape for view in seen.pop()[0]] == [(200, 10)]
 
 
 def test_a_leading_direction_is_found_on_some_of_the_rows(cells, monkeypatch):
     model, x = begun(cells[0]).model, cells[0]
-    whole = views.direction_reader(model, x)(x)
+    whole = views.count_reader(model, x)(x)[2]
     monkeypatch.setattr(views, "SAMPLE", 100)
-    monkeypatch.setattr(views, "OWN_DIRECTIONS", 2)
-    found = views.direction_reader(model, x)(x)
+    monkeypatch.setattr(views, "COUNT_DIRECTIONS", 2)
+    found = views.count_reader(model, x)(x)[2]
     assert found.shape == (200, 2)
     assert abs(np.corrcoef(found[:, 0], whole[:, 0])[0, 1]) > 0.9
 

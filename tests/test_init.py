@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import make_moons
 
 from vade_tf import metrics
+from vade_tf.training import consensus, regions
 from vade_tf.training import start as starts
 
 
@@ -61,7 +62,7 @@ def test_same_seed_same_start(moons, method):
 @given(st.lists(st.integers(0, 4), min_size=5, max_size=40), st.permutations(range(5)))
 def test_matched_undoes_a_renaming(reference, names):
     reference = np.array([0, 1, 2, 3, 4, *reference])
-    np.testing.assert_array_equal(starts.matched(np.array(names)[reference], reference), reference)
+    np.testing.assert_array_equal(consensus.matched(np.array(names)[reference], reference), reference)
 
 
 @st.composite
@@ -124,14 +125,14 @@ def test_the_vote_mends_what_single_draws_get_wrong(seed, n_draws):
         draw = truth.copy()
         draw[rows] = (draw[rows] + r.integers(1, 4, 10)) % 4
         draws.append(r.permutation(4)[draw])
-    np.testing.assert_array_equal(starts.matched(starts.vote(draws, 4), truth), truth)
+    np.testing.assert_array_equal(consensus.matched(consensus.vote(draws, 4), truth), truth)
 
 
 def test_the_nearest_landmark_weighs_most():
     """Five places on a line, 20 rows at each: a landmark stands on every one, and the row's own is at distance 0."""
     place = np.repeat([0.0, 1.0, 3.0, 7.0, 15.0], 20)
     z = np.stack([place, np.zeros(100)], axis=1).astype("f4")
-    ties = starts.landmark_ties(z, seed=0, n_landmarks=5, n_nearest=3).toarray()
+    ties = regions.landmark_ties(z, seed=0, n_landmarks=5, n_nearest=3).toarray()
     landmark = place[ties.argmax(axis=0)]  # where each landmark stands: at the rows that are tied to it most
     assert sorted(landmark) == sorted(set(place))
     np.testing.assert_allclose(ties.sum(axis=1), 1, rtol=1e-6)
@@ -156,9 +157,9 @@ def test_rows_stand_where_a_random_walk_between_them_leads(moons, monkeypatch):
             return super().fit(x)
 
     z = moons[0][::5].astype("f4")
-    monkeypatch.setattr(starts, "KMeans", Caught)
-    starts.landmark_draw([z], 3, 7, n_landmarks=40, n_nearest=3)
-    ties = starts.landmark_ties(z, 7, 40, 3).toarray()
+    monkeypatch.setattr(regions, "KMeans", Caught)
+    regions.landmark_draw([z], 3, 7, n_landmarks=40, n_nearest=3)
+    ties = regions.landmark_ties(z, 7, 40, 3).toarray()
     values, vectors = np.linalg.eigh(ties / ties.sum(axis=0) @ ties.T)
     position = vectors[:, -4:] * values[-4:] ** 4.5  # 1.3 K of them
     position /= np.linalg.norm(position, axis=1, keepdims=True)
@@ -183,7 +184,7 @@ def test_landmark_weighs_the_draws(moons, monkeypatch):
         call = next(calls)
         return np.roll(y, 250) if call % 3 == 0 else (y + call) % 3
 
-    monkeypatch.setattr(starts, "landmark_draw", draw)
+    monkeypatch.setattr(regions, "landmark_draw", draw)
     assert metrics.accuracy(y, starts.landmark([z], 3, 0)) == 1.0
     assert len(set(seeds)) == len(seeds) == 8
 
@@ -226,7 +227,7 @@ def test_a_table_gets_regions_where_there_are_some_and_else_k_means(rng):
     cloud = rng.normal(size=(600, 3)).astype("f4") * [4, 1, 1]
     answers = rng.integers(2, size=(400, 60)).astype("f4")
     for rows in (cloud.astype("f4"), answers):
-        np.testing.assert_array_equal(starts.of_table(rows, 3, 0), starts.kmeans(rows, 3, 0))
+        np.testing.assert_array_equal(starts.of_table(rows, 3, 0), regions.kmeans(rows, 3, 0))
 
 
 def test_the_neighbours_that_a_border_parts(rng):
@@ -244,9 +245,9 @@ def test_the_neighbours_that_a_border_parts(rng):
 def test_more_groups_than_a_graph_is_cut_into_are_those_of_one_k_means(rng, monkeypatch):
     z, told = rng.normal(size=(200, 3)).astype("f4"), []
     found = starts.landmark([z, -z], 8, 3, n_landmarks=10, tell=lambda: told.append(1))
-    np.testing.assert_array_equal(found, starts.kmeans(z, 8, 3))
+    np.testing.assert_array_equal(found, regions.kmeans(z, 8, 3))
     assert told == [1]
-    monkeypatch.setattr(starts, "MANY", 7)
-    monkeypatch.setattr(starts, "KMeans", lambda k, **more: pytest.fail(str(more)))
+    monkeypatch.setattr(regions, "MANY", 7)
+    monkeypatch.setattr(regions, "KMeans", lambda k, **more: pytest.fail(str(more)))
     with pytest.raises(pytest.fail.Exception, match="'n_init': 1"):
-        starts.kmeans(z, 8, 3)
+        regions.kmeans(z, 8, 3)

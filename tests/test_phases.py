@@ -482,9 +482,8 @@ def test_groups_are_found_anew_after_equal_parts(guided, regroups, turns):
 def test_each_way_to_start_reads_the_code_and_landmark_the_layer_before_it(x, monkeypatch):
     seen = {}
 
-    def start(z, n_clusters, method, seed, views, tell, own, doubt):
-        assert own is None
-        assert not doubt
+    def start(z, n_clusters, method, seed, views, tell, kind):
+        assert kind == "code"
         seen[method] = (z, n_clusters, seed, views)
         return starts.Start(np.zeros(60, "i4"), *(None,) * 3)
 
@@ -497,7 +496,8 @@ def test_each_way_to_start_reads_the_code_and_landmark_the_layer_before_it(x, mo
         z, n_clusters, seed, views = seen[method]
         np.testing.assert_allclose(z, fitting.model.encode(x)[0], rtol=1e-5, atol=1e-6)
         assert (n_clusters, seed) == (3, finding.start_seed(fitting.settings))
-        assert (None if views is None else len(views)) == (2 if method == "landmark" else None)
+        assert len(views) == (2 if method == "landmark" else 1)
+        assert views[0] is z
         assert reporter.phases == [("init", starts.DRAWS if method == "landmark" else 1)]
 
 
@@ -515,16 +515,16 @@ def test_a_table_starts_from_its_own_columns_and_keeps_these_groups(x, asked, mo
     monkeypatch.undo()
     seen = []
 
-    def start(z, n_clusters, method, seed, views, tell, own, doubt):
-        seen.append((views, own))
+    def start(z, n_clusters, method, seed, views, tell, kind):
+        seen.append((views, kind))
         return starts.Start(np.zeros(60, "i4"), *(None,) * 3)
 
     monkeypatch.setattr(starts, "start", start)
     fitting = begin(x, likelihood="gaussian", init="landmark")
     assert finding.is_table(fitting)
     finding.found_groups(fitting, "init")
-    (views, own), *_ = seen
-    assert views is None
+    ((own,), kind), *_ = seen
+    assert kind == "table"
     np.testing.assert_allclose(own, (x - x.mean(axis=0)) / x.std(axis=0), atol=1e-4)
     monkeypatch.setattr(finding, "regrouped", lambda fitting: pytest.fail("a table's groups are not found anew"))
     guidance.guide(fitting, np.zeros(60, "i4"))

@@ -11,8 +11,8 @@ from vade_tf.data import pipeline
 from vade_tf.errors import DivergedError
 from vade_tf.model import networks
 from vade_tf.model.vade import VaDE
+from vade_tf.training import consensus, regions, views
 from vade_tf.training import start as starts
-from vade_tf.training import views
 
 
 def test_moments_of_groups_of_two_of_one_and_of_no_row():
@@ -58,7 +58,7 @@ def test_rows_that_are_all_equal_have_a_variance_above_zero():
     ],
 )
 def test_names_follow_the_rows_shared(groups, reference, renamed):
-    found = starts.matched(np.array(groups), np.array(reference))
+    found = consensus.matched(np.array(groups), np.array(reference))
     np.testing.assert_array_equal(found, renamed)
     assert found.dtype == np.int32
 
@@ -71,15 +71,39 @@ def test_a_tell_for_each_draw_or_one(rng):
         assert len(told) == number
 
 
+def test_counts_are_grouped_as_most_of_their_spaces_say(rng):
+    """Of three views one has other groups, and no direction beyond the 50th is read."""
+    y, other = np.arange(240) % 4, np.arange(240) // 60
+
+    def view(groups, spread=8.0):
+        return np.concatenate([spread * np.eye(4)[groups], np.zeros((240, 46)), 99 * np.eye(4)[other]], axis=1)
+
+    noise, told = rng.normal(size=(3, 240, 54)), []
+    views = [view(other) + noise[0], view(y) + noise[1], view(y, 12.0) + noise[2]]
+    found = starts.start(noise[0, :, :2], 4, "landmark", 3, views, lambda: told.append(1), "counts").groups
+    assert metrics.accuracy(y, found) > 0.98
+    assert len(told) == starts.parts("landmark", "counts", 3) == 9
+    again = starts.start(noise[0, :, :2], 4, "landmark", 3, views, kind="counts").groups
+    np.testing.assert_array_equal(found, again)
+    narrow = starts.of_counts([each[:, :4] for each in views[1:]], 4, 0)  # fewer directions than the least width
+    assert metrics.accuracy(y, narrow) > 0.98
+
+
+@pytest.mark.parametrize("more", [{"method": "spectral"}, {"kind": "images"}])
+def test_a_start_of_no_known_kind_is_refused(rng, more):
+    with pytest.raises(ValueError, match="must be one of"):
+        starts.start(rng.normal(size=(9, 2)), 2, **{"method": "kmeans", "seed": 0, **more})
+
+
 def test_draws_that_agree_are_not_followed_by_more(rng, monkeypatch):
     """Four of four clear groups; all eight of a cloud without any, which every draw cuts in another way."""
-    made, own = [], starts.landmark_draw
+    made, own = [], regions.landmark_draw
 
     def noted(*arguments):
         made.append(arguments[2])
         return own(*arguments)
 
-    monkeypatch.setattr(starts, "landmark_draw", noted)
+    monkeypatch.setattr(regions, "landmark_draw", noted)
     y, noise = np.repeat(np.arange(4), 100), rng.normal(size=(400, 3))
     found = starts.landmark([noise + 20 * np.eye(4, 3)[y]], 4, 0)
     assert len(made) == 4
@@ -98,14 +122,14 @@ def test_draws_that_find_different_groups_may_be_given_up_for_k_means(rng, monke
     def apart(views, k, seed, *more):
         return np.random.RandomState(seed).randint(k, size=200)
 
-    monkeypatch.setattr(starts, "landmark_draw", apart)
+    monkeypatch.setattr(regions, "landmark_draw", apart)
     found = starts.landmark([z], 3, 5, doubt=doubt)
-    assert (adjusted_rand_score(found, starts.kmeans(z.astype("f4"), 3, 5)) == 1) == same
+    assert (adjusted_rand_score(found, regions.kmeans(z.astype("f4"), 3, 5)) == 1) == same
 
 
 def test_draws_that_agree_are_taken_in_doubt(rng, monkeypatch):
     z, halves = rng.normal(size=(200, 2)), np.arange(200) % 2
-    monkeypatch.setattr(starts, "landmark_draw", lambda views, k, seed, *more: halves)
+    monkeypatch.setattr(regions, "landmark_draw", lambda views, k, seed, *more: halves)
     np.testing.assert_array_equal(starts.landmark([z], 2, 5, doubt=True), halves)
 
 
@@ -113,15 +137,15 @@ def test_k_means_is_the_best_of_ten(rng, monkeypatch):
     """scikit-learn's ten from the seed: never worse than the first of them."""
     z, asked = rng.normal(size=(80, 2)), []
 
-    own = starts.KMeans
+    own = regions.KMeans
 
     def noted(*arguments, **settings):
         asked.append(settings["n_init"])
         return own(*arguments, **settings)
 
-    monkeypatch.setattr(starts, "KMeans", noted)
-    groups = starts.kmeans(z, 7, 5)
-    np.testing.assert_array_equal(groups, starts.kmeans(z, 7, 5))
+    monkeypatch.setattr(regions, "KMeans", noted)
+    groups = regions.kmeans(z, 7, 5)
+    np.testing.assert_array_equal(groups, regions.kmeans(z, 7, 5))
     assert asked == [10, 10]
 
     def inertia(groups):

@@ -38,7 +38,7 @@ DRIVER = """
 import os, signal, sys
 import keras
 from vade_tf.training import callbacks
-from vade_tf.training import start as starts
+from vade_tf.training import groups as finding
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 out, data, settings, phase, epoch, batch = sys.argv[1], sys.argv[2], eval(sys.argv[3]), *sys.argv[4:7]
@@ -54,9 +54,9 @@ class Killer(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 if phase == "init":
-    starts.start = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
+    finding.starts.start = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
 if phase == "regroup":
-    starts.matched = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
+    finding.matched = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
 if phase == "save":
     training.summarise = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
 training.train(TrainConfig.create(data=data, **settings), out, extra=[Killer()])

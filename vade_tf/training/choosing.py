@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from vade_tf.errors import InputError
 from vade_tf.seeding import fold, generator, several
+from vade_tf.training import consensus, regions
 from vade_tf.training import start as starting
 from vade_tf.training.store import Store, damaged, kept
 
@@ -129,13 +130,13 @@ def compared(
     method: str,
     seed: int,
     views: Sequence[np.ndarray] | None = None,
-    own: np.ndarray | None = None,
+    kind: str = "code",
     tell: Callable[[], None] = lambda: None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """`stability` of each of several numbers of clusters, all of them found on one graph for each draw of "landmark".
 
     Args:
-        z, method, seed, views, own: as for `start.start`.
+        z, method, seed, views, kind: as for `start.start`; of counts the graph in the last view is asked.
         tried: the K.
         tell: called STARTS times.
 
@@ -143,8 +144,8 @@ def compared(
         Mean ARI and strength of each K, [K tried] each. A K of which a start left a group empty has strength 0.
     """
     pool, parts = resampled(len(z), max(tried), seed)
-    read = [z] if views is None or method != "landmark" else views
-    read = [np.asarray(view, np.float32)[pool] for view in (read if own is None else [own])]
+    read = [z] if views is None or method != "landmark" else views[-1:] if kind == "counts" else views
+    read = [np.asarray(view, np.float32)[pool] for view in read]
 
     def groups(number: int) -> list[np.ndarray]:
         """The groups that one start finds, for each K."""
@@ -152,10 +153,10 @@ def compared(
         if method != "landmark":
             return [starting.start(seen[0], k, method, own_seed).groups for k in tried]
         with threadpool_limits(1):
-            draws = [starting.landmark_cuts(seen, tried, each, n_init=RUNS) for each in several(own_seed, DRAWS)]
+            draws = [regions.landmark_cuts(seen, tried, each, n_init=RUNS) for each in several(own_seed, DRAWS)]
             each_k = zip(tried, zip(*draws, strict=True), strict=True)
-            if own is None:
-                return [starting.vote(list(found), k) for k, found in each_k]
+            if kind != "table":
+                return [consensus.vote(found, k) for k, found in each_k]
             return [starting.of_draws(seen[0], list(found), k, own_seed, ASKED) for k, found in each_k]
 
     starts = np.full((len(tried), STARTS, len(pool)), -1)

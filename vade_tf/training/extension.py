@@ -14,7 +14,7 @@ import scipy.sparse
 from sklearn.neighbors import NearestNeighbors
 
 from vade_tf.seeding import generator
-from vade_tf.training import start as starts
+from vade_tf.training import regions
 
 READ = 100_000  # rows that a start reads; more than these get their groups from those
 EACH = 4  # landmarks for each group at least
@@ -38,19 +38,19 @@ class Extension:
     def __init__(self, views: Sequence[np.ndarray], groups: np.ndarray, n_clusters: int, seed: int):
         n = len(groups)
         own = scipy.sparse.csr_matrix((np.ones(n), groups, np.arange(n + 1)), (n, n_clusters))
-        most = min(max(starts.LANDMARKS, EACH * n_clusters), n // 5)
+        most = min(max(regions.LANDMARKS, EACH * n_clusters), n // 5)
         self.nearest, self.share = [], []
         for view in views:
             rows = np.ascontiguousarray(view, np.float32)
-            search = NearestNeighbors(n_neighbors=min(starts.NEAREST + 1, most), algorithm="brute")
-            self.nearest.append(search.fit(starts.landmarks(rows, seed, most)))
-            ties = starts.tied(rows, self.nearest[-1])
+            search = NearestNeighbors(n_neighbors=min(regions.NEAREST + 1, most), algorithm="brute")
+            self.nearest.append(search.fit(regions.landmarks(rows, seed, most)))
+            ties = regions.tied(rows, self.nearest[-1])
             self.share.append((ties.T @ own).toarray() / np.maximum(ties.sum(axis=0).T, 1e-12))  # [M, K]
 
     def groups(self, views: Sequence[np.ndarray]) -> np.ndarray:
         """The groups of other rows, in the same spaces: int32 [n]."""
         found = [
-            starts.tied(np.ascontiguousarray(view, np.float32), nearest) @ share
+            regions.tied(np.ascontiguousarray(view, np.float32), nearest) @ share
             for view, nearest, share in zip(views, self.nearest, self.share, strict=True)
         ]
         return np.asarray(sum(found)).argmax(axis=1).astype(np.int32)

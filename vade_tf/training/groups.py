@@ -11,9 +11,10 @@ from vade_tf.model.counts import Counts
 from vade_tf.seeding import fold
 from vade_tf.training import extension, loop
 from vade_tf.training import start as starts
+from vade_tf.training.consensus import matched
 from vade_tf.training.loop import Fitting
 from vade_tf.training.settings import Resolved
-from vade_tf.training.views import OWN_FEATURES, direction_reader, feature_reader, view_reader, within_reach
+from vade_tf.training.views import OWN_FEATURES, count_reader, feature_reader, view_reader, within_reach
 
 BLOCK = 16_384  # rows that get their groups together
 
@@ -30,6 +31,21 @@ def read_by_start(fitting: Fitting) -> tuple[Rows, np.ndarray | None]:
     return (x, None) if numbers is None else (part(x, numbers), numbers)
 
 
+def kind(fitting: Fitting) -> str:
+    """What the groups of the start are found on, one of `start.KINDS`; all but "code" are kept throughout training.
+
+    "counts" and "table": the rows themselves, see `counted` and `is_table`. "wide": the code, where there are more
+    features than rows, which are no images, so that the networks soon know them by heart. "code": of all else.
+    """
+    if counted(fitting):
+        return "counts"
+    if is_table(fitting):
+        return "table"
+    n, features = fitting.data.x.shape
+    wide = features > max(n, OWN_FEATURES) and fitting.data.image_shape is None and not fitting.own_networks
+    return "wide" if wide else "code"
+
+
 def is_table(fitting: Fitting) -> bool:
     """Whether rows are what their columns say one by one, and not images, texts or the caller's networks' business."""
     data = fitting.data
@@ -37,38 +53,29 @@ def is_table(fitting: Fitting) -> bool:
     return plain and data.x.shape[1] <= OWN_FEATURES and not fitting.own_networks
 
 
-def are_counts(fitting: Fitting) -> bool:
-    """Whether the start reads counts themselves: with the package's networks, and by the graph."""
-    counted = isinstance(fitting.model.likelihood, Counts) and not fitting.own_networks
-    return counted and fitting.settings.init == "landmark"
-
-
-def is_wide(fitting: Fitting) -> bool:
-    """Whether there are more features than rows, which are no images, so that the networks soon know them by heart."""
-    n, features = fitting.data.x.shape
-    return features > max(n, OWN_FEATURES) and fitting.data.image_shape is None and not fitting.own_networks
+def counted(fitting: Fitting) -> bool:
+    """Whether the start reads counts themselves: with the package's networks, and where it is "landmark"."""
+    counts = isinstance(fitting.model.likelihood, Counts) and not fitting.own_networks
+    return counts and fitting.settings.init == "landmark"
 
 
 def found_groups(fitting: Fitting, phase: str) -> starts.Start:
     """Groups of the rows on the model's present code; of many rows found on some, see `extension`."""
     settings = fitting.settings
-    advance = fitting.reporter.phase(phase, starts.DRAWS if settings.init == "landmark" else 1)
     some, numbers = read_by_start(fitting)
-    read = reader(fitting, phase, some)
-    z, views, own = read(some)
+    read, of = reader(fitting, phase, some), kind(fitting) if phase == "init" else "code"
+    z, views = read(some)
+    advance = fitting.reporter.phase(phase, starts.parts(settings.init, of, len(views)))
 
     def tell() -> None:
         advance(1, f"{settings.init}, {settings.clusters} groups")
 
-    found = starts.start(z, settings.clusters, settings.init, start_seed(settings), views, tell, own, is_wide(fitting))
+    seed = start_seed(settings)
+    found = starts.start(z, settings.clusters, settings.init, seed, views, tell, of)
     if numbers is None:
         return found
-
-    def spaces(code, views, own) -> list[np.ndarray]:
-        return [own] if own is not None else [code] if views is None else views
-
-    spread = extension.Extension(spaces(z, views, own), found.groups, settings.clusters, start_seed(settings))
-    groups = np.concatenate([spread.groups(spaces(*read(block))) for block in pipeline.blocks(fitting.data.x, BLOCK)])
+    spread = extension.Extension(views, found.groups, settings.clusters, seed)
+    groups = np.concatenate([spread.groups(read(block)[1]) for block in pipeline.blocks(fitting.data.x, BLOCK)])
     groups[numbers] = found.groups
     return replace(found, groups=groups)
 
@@ -76,11 +83,11 @@ def found_groups(fitting: Fitting, phase: str) -> starts.Start:
 def regrouped(fitting: Fitting) -> np.ndarray:
     """Groups found anew on the present code, named as the model's components: int32 [n]."""
     found, (some, numbers) = found_groups(fitting, "regroup").groups, read_by_start(fitting)
-    return starts.matched(found, loop.model_groups(fitting.model, some), slice(None) if numbers is None else numbers)
+    return matched(found, loop.model_groups(fitting.model, some), slice(None) if numbers is None else numbers)
 
 
-def reader(fitting: Fitting, phase: str, x: Rows) -> Callable:
-    """What a start reads: the code [n, latent], the views where neighbours are looked for, and the rows of a table.
+def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], tuple[np.ndarray, list[np.ndarray]]]:
+    """What a start reads: the code [n, latent], and the views in which "landmark" compares rows.
 
     The views are the code and the layer before it. The start of a table is an exception: few columns are read as they
     are, for the code of an autoencoder has no better neighbours than these, and another code each time. So is that of
@@ -91,7 +98,7 @@ def reader(fitting: Fitting, phase: str, x: Rows) -> Callable:
         x: raw rows that say how others are read, see `views`.
 
     Returns:
-        Function of raw rows to the three, None where they do not count.
+        Function of raw rows to the two.
     """
     model = fitting.model
 
@@ -99,17 +106,28 @@ def reader(fitting: Fitting, phase: str, x: Rows) -> Callable:
         return within_reach(loop.codes(model, rows))
 
     if fitting.settings.init != "landmark":
-        return lambda rows: (code(rows), None, None)
-    if phase == "init" and is_table(fitting):
-        own = feature_reader(model, x)
-        return lambda rows: (code(rows), None, own(rows))
-    if phase == "init" and are_counts(fitting):
-        directions = direction_reader(model, x)
-        return lambda rows: (code(rows), [directions(rows)], None)
-    both = view_reader(model, x)
 
-    def read(rows: Rows):
-        z, hidden = both(rows)
-        return z, [z] if hidden is None else [z, hidden], None
+        def read(rows: Rows):
+            z = code(rows)
+            return z, [z]
+
+    elif phase == "init" and is_table(fitting):
+        own = feature_reader(model, x)
+
+        def read(rows: Rows):
+            return code(rows), [own(rows)]
+
+    elif phase == "init" and counted(fitting):
+        counts = count_reader(model, x)
+
+        def read(rows: Rows):
+            return code(rows), counts(rows)
+
+    else:
+        both = view_reader(model, x)
+
+        def read(rows: Rows):
+            z, hidden = both(rows)
+            return z, [z] if hidden is None else [z, hidden]
 
     return read

@@ -44,8 +44,7 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
         *loop.phase_callbacks(fitting, "fit", range(done, epochs), epochs, watch=watch),
     ]
     guided = min(settings.guide_epochs, epochs)
-    kept = finding.is_table(fitting) or finding.are_counts(fitting) or finding.is_wide(fitting)
-    turns = [] if kept else regroup_epochs(guided, settings.regroups)
+    turns = regroup_epochs(guided, settings.regroups) if finding.kind(fitting) == "code" else []
     cuts = {0, *turns, epochs} if fitting.hints is None else {0, *turns, guided, epochs}
     groups = last = start_groups
     for first, end in itertools.pairwise(sorted(cuts)):

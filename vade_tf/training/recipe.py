@@ -116,9 +116,11 @@ def choose(fitting: Fitting) -> tuple[Fitting, choosing.Choice]:
         def compare() -> dict[str, np.ndarray]:
             advance = fitting.reporter.phase("clusters", choosing.STARTS)
             rows, _ = finding.read_by_start(fitting)
-            z, views, own = finding.reader(fitting, "init", rows)(rows)
+            z, views = finding.reader(fitting, "init", rows)(rows)
             text, seed = f"{settings.init}, from 2 to {tried[-1]} groups", finding.start_seed(settings)
-            found = choosing.compared(z, tried, settings.init, seed, views, own, lambda: advance(1, text))
+            found = choosing.compared(
+                z, tried, settings.init, seed, views, finding.kind(fitting), lambda: advance(1, text)
+            )
             return dict(zip(("tried", "stability", "strength"), (np.array(tried), *found), strict=True))
 
         with fitting.timed():

@@ -18,7 +18,8 @@ OWN_FEATURES = 200  # of a table at most; more than that, and distances between 
 YES_AND_NO = 0.5**0.5  # what the column of an answer is divided by: two levels, 0 and 1, are this much farther apart
 DIRECTIONS = 40  # of the last hidden layer; on MNIST they hold nine tenths of its variance
 SAMPLE = 10_000  # rows on which they are found
-OWN_DIRECTIONS = 50  # of counts, as many as the usual pipelines for cells take
+COUNT_DIRECTIONS = 50  # of counts, as many as the usual pipelines for cells take
+POWERS = (0.5, 0.75, 1.0)  # of the standard deviation of a feature's logarithms, in a view of counts each
 CLIPPED = 10.0  # standard deviations from the mean beyond which the logarithm of a count tells nothing more
 SAMPLE_NUMBERS = 2**25  # that such directions are found on, at most: 128 MB
 CODE_LIMIT = 1e18  # beyond, squared distances are infinite in float32
@@ -107,12 +108,12 @@ def feature_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
     return read
 
 
-def direction_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
-    """How counts are compared themselves: function of raw rows [m, D] to float32 [m, at most 50].
+def count_reader(model: VaDE, x: Rows) -> Callable[[Rows], list[np.ndarray]]:
+    """How counts are compared themselves: function of raw rows [m, D] to views of them, float32 [m, at most 50] each.
 
-    That is log(1 + count) of rows of one size, each feature with mean 0 and variance 1, cut off at 10 standard
-    deviations: a count where hardly any is else lies far out, and would make a direction of its own. The directions
-    are the principal ones.
+    A view is log(1 + count) of rows of one size in its principal directions, each feature divided by a power of its
+    standard deviation, one of `POWERS`: with 1, rare features count as much as common ones. Values are cut off at 10
+    standard deviations, for a count where hardly any is else lies far out, and would make a direction of its own.
 
     Args:
         model: its encoder begins with `LogCounts`.
@@ -123,20 +124,22 @@ def direction_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
     def logs(rows) -> np.ndarray:
         return np.clip(np.asarray(first(np.asarray(rows, np.float32))), -CLIPPED, CLIPPED)
 
-    sample = logs(_sampled(x))
-    mean = sample.mean(axis=0)
-    axes = _own_directions(sample - mean)
-    return lambda rows: np.concatenate([(logs(block) - mean) @ axes for block in pipeline.blocks(rows)])
+    most = max(min(SAMPLE, SAMPLE_NUMBERS // x.shape[1]), COUNT_DIRECTIONS)
+    sample = logs(part(x, slice(None, None, -(-len(x) // most))))
+    mean, std = sample.mean(axis=0), np.asarray(first.std, np.float32)
+    sample -= mean
+    width = min(COUNT_DIRECTIONS, *sample.shape)
+    axes = []  # of each view [D, width], by which centred logs are multiplied
+    for power in POWERS:
+        weight = std ** (1 - power)
+        axes.append(weight[:, None] * randomized_svd(sample * weight, width, random_state=0)[2].T)
+    every = np.concatenate(axes, axis=1)
 
+    def read(rows: Rows) -> list[np.ndarray]:
+        found = np.concatenate([(logs(block) - mean) @ every for block in pipeline.blocks(rows)])
+        return np.split(found, len(POWERS), axis=1)
 
-def _sampled(x: Rows) -> Rows:
-    """Rows that directions are found on: every so many, `SAMPLE` and `SAMPLE_NUMBERS` at most, but for few of them."""
-    return part(x, slice(None, None, -(-len(x) // max(min(SAMPLE, SAMPLE_NUMBERS // x.shape[1]), OWN_DIRECTIONS))))
-
-
-def _own_directions(sample: np.ndarray) -> np.ndarray:
-    """At most `OWN_DIRECTIONS` principal directions of centred rows [n, D], [D, directions]."""
-    return randomized_svd(sample, min(OWN_DIRECTIONS, *sample.shape), random_state=0)[2].T
+    return read
 
 
 def _leading_directions(sample: np.ndarray) -> np.ndarray:

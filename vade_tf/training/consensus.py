@@ -1,0 +1,40 @@
+"""Groupings of the same rows: how alike they are, and what most of them say."""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import adjusted_rand_score
+
+
+def alike(draws: Sequence[np.ndarray]) -> float:
+    """Mean adjusted Rand index of all pairs of groupings [n]; 1 of a single one."""
+    pairs = [adjusted_rand_score(one, other) for one, other in itertools.combinations(draws, 2)]
+    return float(np.mean(pairs)) if pairs else 1.0
+
+
+def vote(draws: Sequence[np.ndarray], n_clusters: int) -> np.ndarray:
+    """Groups that most draws put each row in, named as in the draw that agrees best with all others: [n]."""
+    agreement = np.zeros(len(draws))
+    for i, j in itertools.combinations(range(len(draws)), 2):
+        agreement[[i, j]] += adjusted_rand_score(draws[i], draws[j])
+    centre = draws[int(np.argmax(agreement))]
+    votes = np.zeros((len(centre), n_clusters), np.int32)
+    for one in draws:
+        votes[np.arange(len(centre)), matched(one, centre)] += 1
+    return votes.argmax(axis=1)
+
+
+def matched(groups: np.ndarray, reference: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+    """Groups renamed so that they agree with a reference grouping as far as a one-to-one naming can: int32 [n].
+
+    Args:
+        groups: int [n].
+        reference: the other grouping, of the given rows.
+        rows: their numbers; default all.
+    """
+    k = max(groups.max(), reference.max()) + 1
+    counts = np.zeros((k, k), np.int64)
+    np.add.at(counts, (groups[rows], reference), 1)
+    return linear_sum_assignment(counts, maximize=True)[1][groups].astype(np.int32)

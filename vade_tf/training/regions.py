@@ -1,0 +1,133 @@
+"""Rows -> groups, one draw of it: by k-means, or as regions of a neighbourhood graph. No labels, no TensorFlow."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse
+from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
+
+EIGENVECTORS = 1.3  # of the landmark graph, in multiples of K; with K alone two classes can share a direction
+DIFFUSION = 4
+MANY = 500  # groups, from which on k-means runs once
+LANDMARKS, NEAREST = 1000, 3  # landmarks of a draw in each view, and how many of them a row is tied to
+
+
+def kmeans(z: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
+    """Groups by k-means, best of 10 runs by inertia (of many groups one run): [n]."""
+    return KMeans(n_clusters, n_init=10 if n_clusters <= MANY else 1, random_state=seed).fit(z).labels_
+
+
+def is_beyond(n_clusters: int, n_landmarks: int = LANDMARKS) -> bool:
+    """Whether so many groups are more than a graph of landmarks is cut into."""
+    return round(EIGENVECTORS * n_clusters) >= n_landmarks
+
+
+def landmark_draws(
+    views: Sequence[np.ndarray],
+    n_clusters: int,
+    seeds: Sequence[int],
+    n_landmarks: int = LANDMARKS,
+    n_nearest: int = NEAREST,
+    tell: Callable[[], None] = lambda: None,
+) -> list[np.ndarray]:
+    """The groups that a draw with each of the seeds finds, see `landmark`: [n] each."""
+    views = [np.ascontiguousarray(view, np.float32) for view in views]
+
+    def draw(number: int) -> np.ndarray:
+        with threadpool_limits(1, user_api="openmp"):  # counts for this thread alone
+            return landmark_draw(views, n_clusters, number, n_landmarks, n_nearest)
+
+    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+        draws = []
+        for found in pool.map(draw, seeds):
+            draws.append(found)
+            tell()
+    return draws
+
+
+def landmark_draw(
+    views: Sequence[np.ndarray], n_clusters: int, seed: int, n_landmarks: int, n_nearest: int
+) -> np.ndarray:
+    """Groups by landmark spectral clustering: regions of a neighbourhood graph, in time linear in n.
+
+    The rows' similarities go through landmarks (an anchor graph: Liu et al., ICML 2010; Chen & Cai, AAAI 2011), so the
+    graph Laplacian of n rows has the eigenvectors of a matrix between landmarks. Each is weighted by its eigenvalue to
+    the power of `DIFFUSION` (a diffusion map: Coifman & Lafon, ACHA 2006), so that what lies beyond K hardly counts.
+
+    Args:
+        views: as for `landmark`; each has landmarks of its own.
+        n_clusters: K.
+        seed: of the landmarks and of k-means.
+        n_landmarks: M, of each view; at most a fifth of the rows.
+        n_nearest: landmarks a row is tied to, in each view.
+
+    Returns:
+        Groups, [n].
+    """
+    return landmark_cuts(views, [n_clusters], seed, n_landmarks, n_nearest)[0]
+
+
+def landmark_cuts(
+    views: Sequence[np.ndarray],
+    counts: Sequence[int],
+    seed: int,
+    n_landmarks: int = LANDMARKS,
+    n_nearest: int = NEAREST,
+    n_init: int = 5,
+) -> list[np.ndarray]:
+    """One graph of landmarks, cut into each of several numbers of groups: [n] for each of `counts`.
+
+    Args:
+        views, seed, n_landmarks, n_nearest: as for `landmark_draw`.
+        counts: the K.
+        n_init: runs of k-means on the eigenvectors, of which the best by inertia counts.
+    """
+    n_landmarks = min(n_landmarks, len(views[0]) // 5)
+    widths = [round(EIGENVECTORS * k) for k in counts]
+    possible = [m for m in widths if n_landmarks > max(m, n_nearest)]
+    if possible:
+        ties = scipy.sparse.hstack([landmark_ties(view, seed, n_landmarks, n_nearest) for view in views], format="csr")
+        degree = np.asarray(ties.sum(axis=0)).ravel()
+        ties = ties @ scipy.sparse.diags_array(1 / np.sqrt(np.maximum(degree, 1e-12)))
+        between = (ties.T @ ties).toarray() / len(views)  # its largest eigenvalue is 1
+        size = len(between)
+        values, vectors = scipy.linalg.eigh(between, subset_by_index=(size - max(possible), size - 1))
+        embedding = ties @ (vectors * np.maximum(values, 0) ** DIFFUSION)  # [n, most], the leading ones last
+    found = []
+    for k, m in zip(counts, widths, strict=True):
+        if m not in possible:  # too few rows for a graph of landmarks
+            found.append(kmeans(views[0], k, seed))
+            continue
+        leading = embedding[:, -m:]
+        leading = leading / np.maximum(np.linalg.norm(leading, axis=1, keepdims=True), 1e-12)
+        found.append(KMeans(k, n_init=n_init, random_state=seed).fit(leading.astype(np.float32)).labels_)
+    return found
+
+
+def landmark_ties(z: np.ndarray, seed: int, n_landmarks: int, n_nearest: int) -> scipy.sparse.csr_matrix:
+    """Weights [n, M] that tie each row [n, d] to its nearest landmarks, the centres of a k-means; a row's sum to 1."""
+    centres = landmarks(z, seed, n_landmarks)
+    return tied(z, NearestNeighbors(n_neighbors=n_nearest + 1).fit(centres))
+
+
+def landmarks(z: np.ndarray, seed: int, n_landmarks: int) -> np.ndarray:
+    """The centres of a k-means of rows [n, d]: [M, d]."""
+    batch = min(4096, len(z))
+    return MiniBatchKMeans(n_landmarks, batch_size=batch, n_init=1, random_state=seed).fit(z).cluster_centers_
+
+
+def tied(z: np.ndarray, nearest_landmarks: NearestNeighbors) -> scipy.sparse.csr_matrix:
+    """As `landmark_ties`, to landmarks [M, d] that a search is fitted to, which finds one more than there are ties."""
+    n, n_nearest = len(z), nearest_landmarks.n_neighbors - 1
+    distance, nearest = nearest_landmarks.kneighbors(z)
+    width = np.maximum(distance[:, -1:], 1e-12)
+    weight = np.exp(-2 * (distance[:, :-1] / width) ** 2)  # [n, n_nearest]
+    weight /= weight.sum(axis=1, keepdims=True)
+    indptr = np.arange(n + 1) * n_nearest
+    shape = n, nearest_landmarks.n_samples_fit_
+    return scipy.sparse.csr_matrix((weight.ravel(), nearest[:, :-1].ravel(), indptr), shape)
