@@ -120,6 +120,31 @@ def test_only_the_chief_keeps_and_all_find_it(wire):
     assert worker.load("groups") is None
 
 
+@pytest.mark.parametrize(("n", "machines", "devices"), [(7, 3, 1), (150, 2, 4), (128, 2, 1), (1, 2, 2)])
+def test_what_each_finds_for_its_share_of_the_rows_is_joined(monkeypatch, rng, n, machines, devices):
+    of, sent = machines * devices, []
+    monkeypatch.setattr(distribute, "CHUNK", 64)
+    monkeypatch.setattr(distribute, "workers", lambda strategy: machines)
+    monkeypatch.setattr(
+        distribute, "slices", lambda number: pipeline.Slices(range(devices * number, devices * (number + 1)), of)
+    )
+    groups, shares = rng.integers(0, 2**24, n), [distribute.share(number, n) for number in range(machines)]
+    np.testing.assert_array_equal(np.concatenate(shares), np.arange(n))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+    def joined(number):
+        return distribute.joined(number, groups[list(shares[number])], shares[number], n)
+
+    monkeypatch.setattr(distribute, "_summed", lambda strategy, numbers: sent.append(numbers) or numbers)
+    for number in range(machines):
+        joined(number)
+    totals = np.sum(np.reshape(sent, (machines, -1, 64)), axis=0, dtype="f4")
+    for number in range(machines):
+        left = iter(totals)
+        monkeypatch.setattr(distribute, "_summed", lambda strategy, numbers, left=left: next(left))
+        np.testing.assert_array_equal(joined(number), groups)
+
+
 # ----------------------------------------------------------------------------------------- two devices, two machines
 
 SETTINGS = {
@@ -131,22 +156,34 @@ FLAGS = [
     for name, value in SETTINGS.items()
     for word in (f"--{name.replace('_', '-')}", ",".join(map(str, value)) if isinstance(value, tuple) else str(value))
 ]
+# rows stay in their file, and a start reads 90 of them
+LARGE = """
+import sys
+from vade_tf.data import shards
+from vade_tf.training import extension
+shards.SHARE, extension.READ = 0, 90
+"""
+TRAIN = f"""{LARGE}
+import runpy
+sys.argv[0] = {str(ROOT / "train.py")!r}
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 # the same fit on one device and on two
-MIRRORED = """
-import sys, numpy as np, tensorflow as tf
+MIRRORED = f"""{LARGE}
+import numpy as np, tensorflow as tf
 two = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
 import vade_tf
-x = np.load(sys.argv[1])
+x = np.load(sys.argv[1], mmap_mode="r")
 for name in ("none", "mirrored"):
-    found = vade_tf.fit(x, vade_tf.Settings(**SETTINGS, distribute=name))
+    found = vade_tf.fit(x, vade_tf.Settings(**{SETTINGS!r}, distribute=name))
     assert not found.model.weights[0].value.__class__.__name__.startswith("Mirrored")
     loss = [row["loss"] for row in found.history]
-    np.savez(f"{sys.argv[2]}/{name}.npz", loss, *found.model.get_weights())
+    np.savez(f"{{sys.argv[2]}}/{{name}}.npz", loss, *found.model.get_weights())
 """
 # a worker that is killed in the third epoch of VaDE, after its second batch
-KILLED = """
-import os, signal, sys, keras
+KILLED = f"""{LARGE}
+import os, signal, keras
 from vade_tf.cli.train import main
 batches, told = iter(range(1, 100)), keras.callbacks.CallbackList.on_train_batch_end
 def on_train_batch_end(self, *arguments):
@@ -189,16 +226,16 @@ def process(program, *arguments, **variables):
 
 
 def two_workers(started, *flags, second=None):
-    """Chief and worker of `train.py`; `second`: code of the worker's program instead."""
+    """Chief and worker of `train.py`; `second`: the worker's program instead."""
     sockets = [socket.socket() for _ in range(2)]
     for each in sockets:
         each.bind(("127.0.0.1", 0))
     hosts = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
     for each in sockets:
         each.close()
-    programs = [[ROOT / "train.py"], [ROOT / "train.py"] if second is None else ["-c", second]]
+    programs = [TRAIN, second or TRAIN]
     return [
-        started(program, *flags, TF_CONFIG=json.dumps({"cluster": {"worker": hosts}, "task": task}))
+        started(["-c", program], *flags, TF_CONFIG=json.dumps({"cluster": {"worker": hosts}, "task": task}))
         for program, task in zip(programs, [{"type": "worker", "index": i} for i in range(2)], strict=True)
     ]
 
@@ -217,8 +254,7 @@ def arrays(file):
 def test_a_fit_is_the_same_on_one_device_on_two_and_on_two_machines_one_of_which_is_killed(images, tmp_path, started):
     flags = ["--data", images, *FLAGS, "--distribute", "multiworker", "--no-export"]
     cut = two_workers(started, *flags, "--out", tmp_path / "cut", second=KILLED)
-    code = MIRRORED.replace("**SETTINGS", f"**{SETTINGS!r}")
-    mirrored = started(["-c", code], images, tmp_path)  # while the chief has yet to notice
+    mirrored = started(["-c", MIRRORED], images, tmp_path)  # while the chief has yet to notice
 
     cut[1].wait(DEADLINE)
     killed = time.monotonic()

@@ -101,20 +101,43 @@ def test_every_pass_has_every_row_once_in_runs_of_the_file(n, batch, row_bytes, 
             np.testing.assert_array_equal(np.sort(rows), np.arange(n))
             runs = 1 + np.count_nonzero(np.diff(rows) != 1)
             assert runs <= -(-n // shuffle.shard) + len(buffers) + 1
-            assert all(len(rows) == shuffle.buffer for rows, _ in buffers[:-1])
-            assert all((np.sort(order) == np.arange(len(rows))).all() for rows, order in buffers)
-            assert shuffle.buffer % batch == 0
-    for (one, order), (other, again) in zip(found[0], found[2], strict=True):
+            assert all(len(rows) <= shuffle.buffer for rows, _ in buffers)
+            assert all((np.sort(picks.ravel()) == np.arange(len(rows))).all() for rows, picks in buffers)
+            sizes = [size for _, picks in buffers for size in [picks.shape[2]] * len(picks)]
+            assert sizes == [batch] * (n // batch) + [n % batch] * (n % batch > 0)
+    for (one, picks), (other, again) in zip(found[0], found[2], strict=True):
         np.testing.assert_array_equal(one, other)
-        np.testing.assert_array_equal(order, again)
+        np.testing.assert_array_equal(picks, again)
     if n > 40:
         assert not all(np.array_equal(one, other) for (one, _), (other, _) in zip(*found[:2], strict=True))
 
 
+@given(n=st.integers(1, 300), lots=st.sampled_from([1, 2, 3, 8]), of=st.sampled_from([2, 4]), seed=st.integers(0, 9))
+def test_a_device_reads_its_slices_of_the_batches_and_no_more(n, lots, of, seed):
+    """Batches of 24 rows, two devices in each process; where the lots cannot be shared, all is read."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shards, "SHARD_BYTES", 5)
+        patch.setattr(shards, "BUFFER_BYTES", 100)
+        patch.setattr(shards, "LOTS", lots)
+        shuffle, slices = Shuffle(n, 1, 24, seed), []
+        whole = [rows[batch[0]] for rows, picks in shuffle.buffers(2) for batch in picks]
+        for first in range(0, of, 2):
+            buffers = list(shuffle.buffers(2, range(first, first + 2), of))
+            slices.append([rows[batch] for rows, picks in buffers for batch in picks])
+            share = 2 / of if shuffle.lots % of == 0 else 1
+            assert sum(len(rows) for rows, _ in buffers) == (n - n % 24) * share + n % 24
+    for number, batch in enumerate(whole):
+        found = np.concatenate([process[number] for process in slices])
+        assert found.shape == (of, -(-len(batch) // of))
+        np.testing.assert_array_equal(found.ravel()[: len(batch)], batch)
+        assert set(found.ravel()) == set(batch)
+
+
 def test_rows_far_apart_in_a_file_come_into_one_batch(small):
-    rows, order = next(Shuffle(6400, 20, 32, 0).buffers(0))
-    for start in (0, 32):
-        assert len(np.unique(rows[order[start : start + 32]] // 800)) >= 4  # of the eight parts of the file
+    rows, picks = next(Shuffle(6400, 20, 32, 0).buffers(0))
+    assert picks.shape == (2, 1, 32)
+    for batch in picks[:, 0]:
+        assert len(np.unique(rows[batch] // 800)) >= 4  # of the eight parts of the file
 
 
 def batches_of(x, epochs, **more):

@@ -123,20 +123,22 @@ def training_batches(
 def _from_file(x: FileRows, batch_size: int, seed: int, span: range, hints, slices: Slices, seen) -> tf.data.Dataset:
     """`training_batches` of rows in a file, for a span of passes: one buffer is read ahead."""
     shuffle = Shuffle(len(x), x.shape[1] * x.dtype.itemsize, batch_size, seed)
-    known = np.zeros(0, np.int32) if hints is None else hints
+    known, each = np.zeros(0, np.int32) if hints is None else hints, len(slices.own)
 
     def read():
         for number in span:
             step = number * steps_per_epoch(len(x), batch_size)
-            for rows, order in shuffle.buffers(number):
-                yield x[rows], known[rows] if len(known) else known, order, step
-                step += steps_per_epoch(len(rows), batch_size)
+            for rows, picks in shuffle.buffers(number, slices.own, slices.of):
+                yield x[rows], known[rows] if len(known) else known, picks, step
+                step += len(picks)
 
-    kinds = ((None, x.shape[1]), x.dtype), ((None,), known.dtype), ((None,), tf.int64), ((), tf.int64)
+    kinds = ((None, x.shape[1]), x.dtype), ((None,), known.dtype), ((None, each, None), tf.int64), ((), tf.int64)
     buffers = tf.data.Dataset.from_generator(read, output_signature=tuple(tf.TensorSpec(*kind) for kind in kinds))
 
-    def batches_of(rows, groups, order, first):
-        return slices.batches(order, batch_size, first).map(lambda *batch: (rows, groups, *batch))
+    def batches_of(rows, groups, picks, first):
+        numbers = tf.data.Dataset.range(each * tf.shape(picks, tf.int64)[0])
+        pairs = numbers.map(lambda i: (i // each, i % each))
+        return pairs.map(lambda k, i: (rows, groups, picks[k, i], slices.own.start + i, first + k))
 
     def gather(rows, groups, indices, number, step):
         batch = seen(tf.gather(rows, indices), number, step)

@@ -3,6 +3,8 @@
 A row alone is slow to fetch from a file, so an epoch is shuffled in two steps: the file is cut into shards of rows that
 follow one another, the shards are put in another order, and some of them at a time are mixed in a buffer. The order is
 a pure function of (seed, number of the pass), so a fit that was stopped goes on with the batches it would have had.
+A buffer is cut into lots, of which every batch has as many rows each: so a device that takes a slice of every batch
+reads some of the lots, and the batches are the same whatever the number of devices.
 
 Nothing is memory-mapped: pages of a map that is kept count as memory of the process.
 """
@@ -24,6 +26,7 @@ from vade_tf.seeding import generator
 SHARE = 0.5  # of the memory: rows that take more than this as uint8 or float32 stay in their file
 SHARD_BYTES = 1 << 18  # of rows that are read together
 BUFFER_BYTES = 1 << 25  # of rows that are mixed
+LOTS = 64  # that a buffer is cut into, at most; so many devices can read what they train on and no more
 ORDER = 3  # names the stream of random numbers; a path that ends in 0 would be that without it
 
 
@@ -196,17 +199,51 @@ class Shuffle:
         """Rows of a buffer."""
         return max(1, BUFFER_BYTES // (self.row_bytes * self.batch_size)) * self.batch_size
 
-    def buffers(self, number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The buffers of a pass, by its number.
+    @property
+    def lots(self) -> int:
+        """Lots of a buffer."""
+        return math.gcd(self.batch_size, LOTS)
+
+    def buffers(self, number: int, own: range = range(1), of: int = 1) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The buffers of a pass, by its number: what is in the given slices of its batches.
+
+        The rows that are left of a pass after its last whole batch are a buffer of their own, which all slices read;
+        where they cannot be shared evenly, its first rows are in two slices. If the lots cannot be shared by so many
+        slices, every buffer is read whole.
+
+        Args:
+            number: of the pass.
+            own: numbers of the slices.
+            of: how many slices a batch has; a divisor of the batch size.
 
         Yields:
-            Numbers of rows, int [m], in runs that follow one another in the file; and the order in which they are
-            taken from the buffer, a permutation of m.
+            Numbers of rows, int [m], in runs that follow one another in the file; and where the rows of each batch and
+            slice are among them, int [batches, slices, rows].
         """
         random = generator(self.seed, ORDER, number + 1)
         cut, count = int(random.integers(self.n)), math.ceil(self.n / self.shard)
         shards = np.append(random.permutation(count - 1), count - 1)  # the last one may be shorter
-        for i, start in enumerate(range(0, self.n, self.buffer)):
-            places = np.arange(start, min(start + self.buffer, self.n))
+
+        def at(places: np.ndarray) -> np.ndarray:
             ring = shards[places // self.shard] * self.shard + places % self.shard
-            yield (cut + ring) % self.n, generator(self.seed, ORDER, number + 1, i + 1).permutation(len(places))
+            return (cut + ring) % self.n
+
+        shared = self.lots % of == 0
+        lots = np.arange(own.start * self.lots // of, own.stop * self.lots // of) if shared else np.arange(self.lots)
+        for i, start in enumerate(range(0, self.n, self.buffer)):
+            batches, left = divmod(min(self.buffer, self.n - start), self.batch_size)
+            each = batches * self.batch_size // self.lots  # rows of a lot
+            if batches:
+                orders = [
+                    place * each + generator(self.seed, ORDER, number + 1, i + 1, int(lot) + 1).permutation(each)
+                    for place, lot in enumerate(lots)
+                ]
+                picks = np.stack(orders).reshape(len(lots), batches, -1).transpose(1, 0, 2)
+                picks = picks.reshape(batches, len(own) if shared else of, -1)
+                first = start + int(lots[0]) * each
+                yield at(np.arange(first, first + len(lots) * each)), picks if shared else picks[:, own]
+            if left:
+                order = generator(self.seed, ORDER, number + 1, i + 1).permutation(left)
+                size = math.ceil(left / of)
+                picks = order[(np.array(own)[:, None] * size + np.arange(size)) % left]
+                yield at(np.arange(self.n - left, self.n)), picks[None]

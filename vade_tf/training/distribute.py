@@ -88,6 +88,39 @@ def from_chief(
     return found
 
 
+def share(strategy: tf.distribute.Strategy | None, n: int) -> range:
+    """Of n rows those that this process does what is done for each row alone; the processes' shares are all rows."""
+    if workers(strategy) == 1:
+        return range(n)
+    assert strategy is not None
+    found = slices(strategy)
+    return range(n * found.own.start // found.of, n * found.own.stop // found.of)
+
+
+def joined(strategy: tf.distribute.Strategy | None, found: np.ndarray, own: range, n: int) -> np.ndarray:
+    """What all processes have found for their shares of n rows: numbers from 0 to 2^24, int32 [n].
+
+    Args:
+        strategy: that of the fit.
+        found: of this process, [len(own)].
+        own: its share.
+        n: number of all rows.
+
+    Raises:
+        ClusterError: a worker is gone.
+    """
+    if workers(strategy) == 1:
+        return found
+    assert strategy is not None
+    whole = np.empty(n, np.int32)
+    for at in range(0, n, CHUNK):
+        part, first, end = np.zeros(CHUNK, np.float32), max(at, own.start), min(at + CHUNK, own.stop)
+        if first < end:
+            part[first - at : end - at] = found[first - own.start : end - own.start]
+        whole[at : at + CHUNK] = _summed(strategy, part)[: n - at]
+    return whole
+
+
 class Shared:
     """The chief's store on every worker: what is loaded is what the chief loads, and only the chief saves.
 
@@ -243,16 +276,18 @@ def _hear(strategy: tf.distribute.Strategy) -> bytes:
 
 
 def _summed(strategy: tf.distribute.Strategy, numbers: np.ndarray) -> np.ndarray:
-    """The chief's numbers, float32 [size], on every worker: the others add zeros."""
+    """The sum over all processes of their numbers, float32 [size], on each of them. Those who only listen add zeros."""
     with _together():
         return _sum_of(strategy)(tf.constant(numbers)).numpy()
 
 
 @functools.cache
 def _sum_of(strategy: tf.distribute.Strategy) -> Callable[[tf.Tensor], tf.Tensor]:
+    devices = strategy.num_replicas_in_sync // workers(strategy)
+
     def of_replica(numbers):
         context = tf.distribute.get_replica_context()
-        first = tf.cast(tf.equal(context.replica_id_in_sync_group, 0), tf.float32)
+        first = tf.cast(tf.equal(context.replica_id_in_sync_group % devices, 0), tf.float32)
         return context.all_reduce(tf.distribute.ReduceOp.SUM, first * numbers)
 
     return tf.function(lambda numbers: strategy.experimental_local_results(strategy.run(of_replica, (numbers,)))[0])

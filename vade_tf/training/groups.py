@@ -5,11 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows, part
 from vade_tf.model.counts import Counts
 from vade_tf.seeding import fold
-from vade_tf.training import extension, loop
+from vade_tf.training import distribute, extension, loop
 from vade_tf.training import start as starts
 from vade_tf.training.consensus import matched
 from vade_tf.training.loop import Fitting
@@ -60,30 +59,45 @@ def counted(fitting: Fitting) -> bool:
 
 
 def found_groups(fitting: Fitting, phase: str) -> starts.Start:
-    """Groups of the rows on the model's present code; of many rows found on some, see `extension`."""
-    settings = fitting.settings
-    some, numbers = read_by_start(fitting)
-    read, of = reader(fitting, phase, some), kind(fitting) if phase == "init" else "code"
+    """Groups of the rows on the model's present code; of many rows found on some, see `extension`.
+
+    The chief of several workers finds them. Where other rows get theirs through landmarks, each worker does it for its
+    share of these, with landmarks of its own for the chief's groups.
+    """
+    n, (some, numbers) = len(fitting.data.x), read_by_start(fitting)
+    if numbers is None:
+        return starts.Start(
+            **fitting.by_chief(lambda: vars(_start(fitting, phase, *reader(fitting, phase, some)(some))))
+        )
+    read = reader(fitting, phase, some)
     z, views = read(some)
+    found = starts.Start(**fitting.by_chief(lambda: vars(_start(fitting, phase, z, views))))
+    spread = extension.Extension(views, found.groups, fitting.settings.clusters, start_seed(fitting.settings))
+    own, groups = distribute.share(fitting.strategy, n), []
+    for first in range(own.start, own.stop, BLOCK):
+        rows = np.asarray(fitting.data.x[first : min(first + BLOCK, own.stop)])
+        groups.append(spread.groups(read(rows)[1]))
+    whole = distribute.joined(fitting.strategy, np.concatenate(groups), own, n)
+    whole[numbers] = found.groups
+    return replace(found, groups=whole)
+
+
+def _start(fitting: Fitting, phase: str, z: np.ndarray, views: list[np.ndarray]) -> starts.Start:
+    """The start on rows that are read."""
+    settings, of = fitting.settings, kind(fitting) if phase == "init" else "code"
     advance = fitting.reporter.phase(phase, starts.parts(settings.init, of, len(views)))
 
     def tell() -> None:
         advance(1, f"{settings.init}, {settings.clusters} groups")
 
-    seed = start_seed(settings)
-    found = starts.start(z, settings.clusters, settings.init, seed, views, tell, of)
-    if numbers is None:
-        return found
-    spread = extension.Extension(views, found.groups, settings.clusters, seed)
-    groups = np.concatenate([spread.groups(read(block)[1]) for block in pipeline.blocks(fitting.data.x, BLOCK)])
-    groups[numbers] = found.groups
-    return replace(found, groups=groups)
+    return starts.start(z, settings.clusters, settings.init, start_seed(settings), views, tell, of)
 
 
 def regrouped(fitting: Fitting) -> np.ndarray:
     """Groups found anew on the present code, named as the model's components: int32 [n]."""
     found, (some, numbers) = found_groups(fitting, "regroup").groups, read_by_start(fitting)
-    return matched(found, loop.model_groups(fitting.model, some), slice(None) if numbers is None else numbers)
+    present = fitting.by_chief(lambda: {"groups": loop.model_groups(fitting.model, some)})["groups"]
+    return matched(found, present, slice(None) if numbers is None else numbers)
 
 
 def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], tuple[np.ndarray, list[np.ndarray]]]:

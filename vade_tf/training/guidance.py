@@ -79,6 +79,6 @@ def _held_groups(fitting: Fitting, epoch: int) -> np.ndarray:
     if kept is not None and int(kept["epoch"]) == epoch:
         return kept["groups"]
     with fitting.timed():
-        groups = fitting.by_chief(lambda: {"groups": finding.regrouped(fitting)})["groups"]
+        groups = finding.regrouped(fitting)
     fitting.store.save("groups", {"epoch": np.array(epoch), "groups": groups})
     return groups

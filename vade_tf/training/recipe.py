@@ -154,7 +154,7 @@ def start(fitting: Fitting) -> np.ndarray:
         raise damaged(store, "state", f"it goes on from {store.place('start')}, which is not there")
     if kept is None:
         with fitting.timed():
-            found = starts.Start(**fitting.by_chief(lambda: vars(finding.found_groups(fitting, "init"))))
+            found = finding.found_groups(fitting, "init")
         if fitting.hints is not None:
             found = starts.renamed(found, fitting.hints)
         store.save("start", vars(found))
