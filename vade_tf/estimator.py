@@ -1,26 +1,23 @@
 """`VaDEClusterer`: the whole recipe behind scikit-learn's verbs. Knows no run folder, no data set and no flag."""
 
 import reprlib
-import warnings
 from numbers import Integral
 
 import keras
 import numpy as np
 import pandas
-import scipy.sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from vade_tf import archive
 from vade_tf.data import pipeline
-from vade_tf.data.dataset import observe, shape_of_images
+from vade_tf.data.dataset import observe
 from vade_tf.data.filling import filled
-from vade_tf.data.genes import Genes, is_annotated
 from vade_tf.data.schema import Schema
-from vade_tf.data.sparse import Rows, SparseRows
-from vade_tf.errors import LONGEST, InputError, UnitsWarning, cited, whole_number
-from vade_tf.model import choice
+from vade_tf.data.sparse import Rows
+from vade_tf.errors import InputError, whole_number
+from vade_tf.estimator_rows import RowReader
 from vade_tf.model.prior import check_clusters
 from vade_tf.reading import memory
 from vade_tf.training import recipe
@@ -32,7 +29,7 @@ FITTED = ("labels_", "weights_", "means_", "covariances_")
 NAMES = {"clusters": "n_clusters", "seed": "random_state"}  # of a setting -> of the parameter
 
 
-class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, BaseEstimator):
+class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
     """Variational Deep Embedding (Jiang et al., IJCAI 2017) as a scikit-learn clusterer: the whole recipe.
 
     Pretrains an autoencoder, starts the mixture on its code, trains encoder, decoder and mixture on one bound, and
@@ -370,87 +367,12 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             copies[-1].set_weights(network.get_weights())
         return copies[0], copies[1]
 
-    def _rows(self, X, fitting: bool = False) -> tuple[Rows | pandas.DataFrame, tuple[int, ...] | None]:
-        """X as rows [n, D], checked by scikit-learn, and the shape of its images, if it has any.
-
-        A DataFrame is left as it is where its schema is made; what comes after it is coded by that.
-        """
-        image_shape = self.image_shape
-        if fitting:
-            self.genes_: np.ndarray | None = None
-        if is_annotated(X):
-            X = self._counts(X, fitting)
-        elif fitting and (self.layer, self.genes) != (None, None):
-            raise InputError(f"layer and genes: expected an AnnData with them, got {type(X).__name__}; leave them out")
-        if (isinstance(X, pandas.DataFrame) and image_shape is None) if fitting else self.schema_ is not None:
-            return self._table(X, fitting), None
-        if not scipy.sparse.issparse(X) and len(getattr(X, "shape", ())) in (3, 4):
-            images = np.asarray(X)
-            if image_shape is None:
-                image_shape = shape_of_images(images.shape)
-            X = images.reshape(len(images), -1)
-        try:
-            X = validate_data(
-                self, X, reset=fitting, accept_sparse="csr", ensure_min_samples=2 if fitting else 1, dtype=None
-            )
-            if X.dtype.kind not in "biufO":
-                raise ValueError(f"expected numbers, got {X.dtype}")
-            if X.dtype == object:
-                X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=np.float64, ensure_min_samples=1)
-        except ValueError as error:  # which may hold the whole array
-            words = [line for line in str(error).splitlines() if line[:1].isalpha() and not line.startswith("array=")]
-            raise InputError(f"X: {' '.join(words)[:LONGEST]}") from error
-        return (SparseRows(X) if scipy.sparse.issparse(X) else X), image_shape
-
-    def _counts(self, X, fitting: bool) -> np.ndarray | scipy.sparse.csr_array:
-        """The numbers of an AnnData: of the genes that are fitted, or of those that were, by their names."""
-        if fitting:
-            most = None if self.genes is None else whole_number(self.genes, "genes", 1, 2**31 - 1)
-            found = Genes.infer(X, self.layer, most, "X")
-            self.genes_ = np.array(found.names)
-        elif self.genes_ is None:
-            found = Genes.infer(X, self.layer, argument="X")
-        else:
-            found = Genes(tuple(self.genes_.tolist()), self.layer or "")
-        return found.encode(X, "X")
-
-    def _table(self, X, fitting: bool) -> np.ndarray | pandas.DataFrame:
-        """A DataFrame to be fitted, or the features of new rows of one, which may be an array of all its columns."""
-        try:
-            validate_data(self, X, reset=fitting, skip_check_array=True)
-            if not isinstance(X, pandas.DataFrame):
-                names = list(getattr(self, "feature_names_in_", range(self.n_features_in_)))
-                X = pandas.DataFrame(X.toarray() if scipy.sparse.issparse(X) else np.asarray(X), columns=names)
-        except ValueError as error:
-            raise InputError(f"X: {cited(error)}") from error
-        if fitting:
-            if len(X) < 2:
-                raise InputError(f"X: expected at least 2 rows, got {len(X)}")
-            return X
-        assert self.schema_ is not None
-        x, notes = self.schema_.encode(X, "X")
-        for note in notes:
-            warnings.warn(note, UnitsWarning, stacklevel=5)
-        return x
-
-    def _known(self, X) -> Rows:
-        """Rows that the model can take."""
-        check_is_fitted(self)
-        rows, _ = self._rows(X)
-        choice.check_units(self.model_, rows, "X")
-        return rows
-
     def _each(self, rows: Rows, function) -> np.ndarray:
         return np.concatenate([function(batch).numpy() for batch in pipeline.blocks(rows)])
 
     def _probabilities(self, rows: Rows) -> np.ndarray:
         blocks = pipeline.blocks(rows)  # and no `predict` of all rows, which would copy them into a tensor
         return np.concatenate([self.model_.predict_on_batch(block) for block in blocks])
-
-    def _raw(self, x: np.ndarray) -> np.ndarray | pandas.DataFrame:
-        """Rows in the units of the likelihood [n, D] -> as the rows that were fitted."""
-        raw = self.model_.unscale(x)
-        return raw if self.schema_ is None else self.schema_.decode(raw)
 
 
 def _translated(message: str) -> str:
