@@ -12,7 +12,7 @@ from vade_tf.training import given
 from vade_tf.training.loop import begin
 from vade_tf.training.store import Memory
 
-SHORT = {"pretrain_epochs": 2, "epochs": 2, "batch_size": 16}
+SHORT = {"pretrain_epochs": 2, "epochs": 2, "batch_size": 16, "passes": 1}
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (8, 8), (32, 32, 3), (9, 5), (30, 17, 3), (4, 4), (1, 7), (96, 40)])

@@ -19,13 +19,15 @@ from vade_tf.training.settings import RATES
 from vade_tf.training.store import damaged, listed, numbered
 from vade_tf.training.watch import Watch
 
+UPDATES = 300  # of VaDE; fewer were too short to follow any groups, and would be once more
+
 
 def climb(
     fitting: Fitting, start_groups: np.ndarray, held: np.ndarray, anew: Callable[[], None], batches: Callable
 ) -> tuple[list[str], list[str]]:
     """Keep the groups that training was held to (`keep_groups`); where it has others, climb.
 
-    A fit with hints, or one that nothing holds, has no rungs.
+    A fit with hints, one that nothing holds, and one of fewer than `UPDATES` have no rungs.
 
     Args:
         fitting: its model, trained, is changed in place.
@@ -41,7 +43,8 @@ def climb(
     before = store.load("rungs")
     if before is None:
         remedies, findings = keep_groups(fitting, held)
-        if not findings or fitting.hints is not None or settings.guide_epochs == 0:
+        short = settings.epochs * fitting.steps("fit") < UPDATES
+        if not findings or fitting.hints is not None or settings.guide_epochs == 0 or short:
             return remedies, findings
         found, best = [agreement(fitting, held)], model.get_weights()
     else:
