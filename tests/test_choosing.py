@@ -45,7 +45,7 @@ def test_clear_groups_are_counted(n_groups, read):
     more = {
         "two views": {"views": [x, np.tanh(x @ np.random.default_rng(1).normal(size=(6, 8)) / 9)]},
         "table": {"views": [x], "kind": "table"},
-        "counts": {"views": [np.zeros((400, 2)), np.ones((400, 3)), x], "kind": "counts"},
+        "counts": {"views": [rows(7, seed=5)[0], rows(8, seed=6)[0], x], "kind": "counts"},
     }.get(read, {})
     choice = choice_of(x, "kmeans" if read == "kmeans" else "landmark", **more)
     assert (choice.n_clusters, choice.sure) == (n_groups, "sure")

@@ -126,6 +126,9 @@ def test_the_vote_mends_what_single_draws_get_wrong(seed, n_draws):
         draw[rows] = (draw[rows] + r.integers(1, 4, 10)) % 4
         draws.append(r.permutation(4)[draw])
     np.testing.assert_array_equal(consensus.matched(consensus.vote(draws, 4), truth), truth)
+    place = r.integers(n_draws + 1)
+    draws.insert(place, r.permutation(4)[truth])  # agrees best with all others, so it gives the names
+    np.testing.assert_array_equal(consensus.vote(draws, 4), draws[place])
 
 
 def test_the_nearest_landmark_weighs_most():
