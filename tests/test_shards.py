@@ -138,6 +138,7 @@ def test_rows_far_apart_in_a_file_come_into_one_batch(small):
     assert picks.shape == (2, 1, 32)
     for batch in picks[:, 0]:
         assert len(np.unique(rows[batch] // 800)) >= 4  # of the eight parts of the file
+        assert len(np.unique(batch % 2)) == 2  # each of the 32 lots of two rows is in an order of its own
 
 
 def batches_of(x, epochs, **more):
