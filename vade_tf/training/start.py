@@ -166,12 +166,11 @@ def of_counts(
         Groups, [n].
     """
     spaces = [np.ascontiguousarray(view[:, :width], np.float32) for view in views for width in WIDTHS]
-
-    n_init = RUNS if n_clusters <= regions.MANY else 1
+    runs = RUNS if n_clusters <= regions.MANY else 1
 
     def run(number: int) -> list[np.ndarray]:
         with threadpool_limits(1, user_api="openmp"):  # counts for this thread alone
-            own = [KMeans(n_clusters, n_init=n_init, random_state=each) for each in several(seed, RUNS, number)]
+            own = [KMeans(n_clusters, n_init=runs, random_state=each) for each in several(seed, runs, number)]
             return [each.fit(spaces[number]).labels_ for each in own]
 
     with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
