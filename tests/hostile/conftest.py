@@ -32,12 +32,13 @@ def apart():
 def place(tmp_path, monkeypatch):
     """An empty working directory; temporary files of the process go beside it, where they are found if they stay.
 
-    TensorFlow leaves the sources of what it compiles there until the process ends.
+    TensorFlow leaves the sources of what it compiles there until the process ends, and on Python 3.13 a __pycache__.
     """
     for name in ("work", "temporary"):
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     yield tmp_path / "work"
-    left = [path.name for path in (tmp_path / "temporary").iterdir() if not path.name.startswith("__autograph")]
+    names = [path.name for path in (tmp_path / "temporary").iterdir()]
+    left = [name for name in names if not name.startswith("__autograph") and name != "__pycache__"]
     assert left == [], "temporary files were left"

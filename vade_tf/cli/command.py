@@ -149,6 +149,7 @@ def _warnings_as_lines(prog: str) -> Iterator[None]:
             later.append(text)
 
     with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # which tells the makers of what is called, not its users
         warnings.showwarning = show
         yield
     for text in later:
