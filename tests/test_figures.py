@@ -1,7 +1,9 @@
 """Figures: which are drawn for which data, and that what they show is what the model and the data say."""
 
 import re
+import warnings
 from dataclasses import replace
+from types import SimpleNamespace
 
 import matplotlib
 import numpy as np
@@ -80,6 +82,18 @@ def test_nothing_is_cut_off(small_model, rng):
             assert box.y0 > -0.01, picture.name
             assert box.x1 < width + 0.01, picture.name
             assert box.y1 < height + 0.01, picture.name
+
+
+@pytest.mark.parametrize("n_clusters", [1, 2, 3])
+def test_profiles_have_room_for_long_names(small_model, rng, n_clusters):
+    names = SimpleNamespace(features=[f"a_name_of_20_letters{i:02}" for i in range(12)])
+    rows = replace(build(rng.uniform(size=(60, 12)).astype("f4"), None, "", ""), schema=names)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = figures.profiles(small_model(n_clusters=n_clusters), rows, np.arange(n_clusters))
+        box = figure.get_tightbbox(render(figure).get_renderer())
+    assert box.y0 > -0.01
+    assert min(axis.get_position().height * figure.get_size_inches()[1] for axis in figure.axes) > 0.5
 
 
 def test_samples_show_the_mean_and_then_draws_of_their_component(small_model):

@@ -30,6 +30,7 @@ MAX_ROWS = 20  # clusters in one picture: the largest
 MAP_ROWS = 3000  # rows in the map of the code
 NAMED = 24  # features that a profile names, at most
 LONGEST = 24  # letters of a feature's name in a picture
+LETTER = 0.06  # inches that a letter of the names below a profile takes
 FEATURE_ROWS = 20_000  # rows that features are compared on: enough for two digits, and little memory
 STYLE: Any = {
     "font.size": 9.0,
@@ -130,7 +131,10 @@ def profiles(model: VaDE, dataset: Dataset, shown: np.ndarray) -> Figure:
     decoded = (model.unscale(model.decode(model.prior.parameters[1].numpy()[shown])) - mean) / std
     columns = 2 if len(shown) > 1 else 1
     lines = -(-len(shown) // columns)
-    figure = Figure((WIDTH, 1.0 + 1.25 * lines), layout="constrained")
+    names = [_plain(name) for name in feature_names(dataset)] if decoded.shape[1] <= NAMED else []
+    below = 2 if len(shown) % columns else 1  # lines of panels with names below them
+    room = below * LETTER * max(map(len, names), default=0)
+    figure = Figure((WIDTH, 1.0 + 1.25 * lines + room), layout="constrained")
     axes = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for axis, c, profile in zip(axes, shown, decoded, strict=False):
         axis.axhline(0, color="0.75", linewidth=0.8)
@@ -140,12 +144,11 @@ def profiles(model: VaDE, dataset: Dataset, shown: np.ndarray) -> Figure:
         axis.tick_params(labelbottom=True)
     for axis in axes[len(shown) :]:
         axis.set_axis_off()
-    few = decoded.shape[1] <= NAMED
-    if few:
+    if names:
         for axis in axes:
-            axis.set_xticks(range(decoded.shape[1]), map(_plain, feature_names(dataset)), rotation=90, fontsize=7)
+            axis.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
     figure.suptitle("Component means")
-    figure.supxlabel("feature" if few else "feature (column number from 0)", fontsize=9)
+    figure.supxlabel("feature" if names else "feature (column number from 0)", fontsize=9)
     figure.supylabel("standard deviations from the mean", fontsize=9)
     return figure
 
