@@ -114,7 +114,7 @@ def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], tuple[np.n
     Returns:
         Function of raw rows to the two.
     """
-    model = fitting.model
+    model, of = fitting.model, kind(fitting) if phase == "init" else "code"
 
     def code(rows: Rows) -> np.ndarray:
         return within_reach(loop.codes(model, rows))
@@ -125,13 +125,13 @@ def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], tuple[np.n
             z = code(rows)
             return z, [z]
 
-    elif phase == "init" and is_table(fitting):
+    elif of == "table":
         own = feature_reader(model, x)
 
         def read(rows: Rows):
             return code(rows), [own(rows)]
 
-    elif phase == "init" and counted(fitting):
+    elif of == "counts":
         counts = count_reader(model, x)
 
         def read(rows: Rows):
