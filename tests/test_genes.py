@@ -104,7 +104,7 @@ def test_the_groups_of_an_annotated_data_set(tmp_path):
     np.testing.assert_array_equal(again.predict(reordered), model.labels_)
     with pytest.raises(ValueError, match=r"X: expected the 24 genes of the training, got data without \d+ of them"):
         model.predict(data[:, :20])
-    with pytest.raises(ValueError, match="layer and genes: expected an AnnData with them, got ndarray"):
+    with pytest.raises(ValueError, match="layer, genes and batch: expected an AnnData with them, got ndarray"):
         model.fit(data.X.toarray())
 
 

@@ -1,6 +1,7 @@
 """`VaDEClusterer`: the whole recipe behind scikit-learn's verbs. Knows no run folder, no data set and no flag."""
 
 import reprlib
+from dataclasses import replace
 from numbers import Integral
 
 import keras
@@ -14,6 +15,7 @@ from vade_tf import archive
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import observe
 from vade_tf.data.filling import filled
+from vade_tf.data.genes import origins_of
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError, whole_number
@@ -52,6 +54,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             they are augmented. Default: None; X of three or four dimensions gives it itself.
         layer, genes: of an AnnData: the layer that holds the counts, default None, its X; and how many genes to keep,
             those that vary most (`data.genes.variable`), default None, all.
+        batch: of an AnnData that is fitted: column of its `obs` with the experiment, donor or lane of each cell, by
+            which cells are then not grouped (`model.origins`). New cells need none. Default None: all alike.
         hints: known group of each row, int [n], -1 where it is not known; default None. `fit` takes them, too.
         batch_size: rows a step; None: 256.
         pretrain_epochs, epochs: of the autoencoder and of VaDE; None: 30 and 10, or more where rows are few.
@@ -101,6 +105,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         image_shape=None,
         layer=None,
         genes=None,
+        batch=None,
         hints=None,
         batch_size=None,
         pretrain_epochs=None,
@@ -128,6 +133,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         self.image_shape = image_shape
         self.layer = layer
         self.genes = genes
+        self.batch = batch
         self.hints = hints
         self.batch_size = batch_size
         self.pretrain_epochs = pretrain_epochs
@@ -161,12 +167,15 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             ValueError: rows or parameters that cannot be used; it names the argument.
             vade_tf.errors.DivergedError: loss or weights became NaN or infinite, time and again.
         """
+        annotated = X
         X, image_shape = self._rows(X, fitting=True)
         reporter = Lines() if self.verbose else Silent()
         hints = self.hints if hints is None else hints
         try:
             settings = self._settings()
             data = observe(X, settings.likelihood, image_shape, argument="X")
+            if self.batch is not None:
+                data = replace(data, origins=origins_of(annotated, self.batch, "X"))
             self.schema_ = data.schema if isinstance(data.schema, Schema) else None
             for line in self.schema_.describe() if self.schema_ else ():
                 reporter.say(line)

@@ -22,6 +22,7 @@ class RowReader:
     image_shape: Any
     layer: Any
     genes: Any
+    batch: Any
     n_features_in_: int
     schema_: Schema | None
     genes_: np.ndarray | None
@@ -37,8 +38,10 @@ class RowReader:
             self.genes_: np.ndarray | None = None
         if is_annotated(X):
             X = self._counts(X, fitting)
-        elif fitting and (self.layer, self.genes) != (None, None):
-            raise InputError(f"layer and genes: expected an AnnData with them, got {type(X).__name__}; leave them out")
+        elif fitting and (self.layer, self.genes, self.batch) != (None, None, None):
+            raise InputError(
+                f"layer, genes and batch: expected an AnnData with them, got {type(X).__name__}; leave them out"
+            )
         if (isinstance(X, pandas.DataFrame) and image_shape is None) if fitting else self.schema_ is not None:
             return self._table(X, fitting), None
         if not scipy.sparse.issparse(X) and len(getattr(X, "shape", ())) in (3, 4):

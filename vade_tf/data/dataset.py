@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse
 
 from vade_tf.data.shards import FileRows, is_file
-from vade_tf.data.sparse import Rows, SparseRows, part
+from vade_tf.data.sparse import OriginRows, Rows, SparseRows, Stored, part
 from vade_tf.errors import InputError, cited, whole_number
 from vade_tf.reading import memory
 
@@ -53,9 +53,10 @@ class Observations:
         factor: what it multiplies them with where it does not, e.g. sqrt(10) for a variance of 1/10.
         length: Euclidean length that all rows share which are read by their square roots (`networks.Roots`); else None.
         schema: how a table became these features, or None. Only with one may x hold NaN: in missing cells.
+        origins: the experiment or donor that each row comes from, as a number from 0 up, int32 [n]; None: all alike.
     """
 
-    x: Rows
+    x: Stored
     low: float
     high: float
     image_shape: tuple[int, ...] | None = None
@@ -64,6 +65,12 @@ class Observations:
     factor: float = 1.0
     length: float | None = None
     schema: Coded | None = None
+    origins: np.ndarray | None = None
+
+    @property
+    def rows(self) -> Rows:
+        """What the bound reads: x, with the number of its origin in one more column where rows have one."""
+        return self.x if self.origins is None else OriginRows(self.x, self.origins)
 
     @cached_property
     def has_holes(self) -> bool:
@@ -89,7 +96,7 @@ class Observations:
 
     def part(self, rows: np.ndarray) -> Self:
         """The given rows, by their numbers."""
-        return replace(self, x=part(self.x, rows))
+        return replace(self, x=part(self.x, rows), origins=None if self.origins is None else self.origins[rows])
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,8 @@ class Dataset(Observations):
         checksum = 0
         for block in _blocks(self.x):
             checksum = zlib.crc32(np.ascontiguousarray(block).data, checksum)
+        if self.origins is not None:
+            checksum = zlib.crc32(np.ascontiguousarray(self.origins).data, checksum)
         return {"source": self.source, "rows": len(self.x), "features": self.x.shape[1], "crc32": checksum}
 
     def part(self, rows: np.ndarray) -> Self:
@@ -140,13 +149,14 @@ def build(
     schema: Coded | None = None,
     notice: str = "",
     ids: np.ndarray | None = None,
+    origins: np.ndarray | None = None,
 ) -> Dataset:
     """A data set of raw rows and, perhaps, their labels.
 
     Args:
         x, likelihood, image_shape, standardise, schema: as for `observe`.
         y: labels, [n], of any type, or None.
-        name, source, notice, ids: as in `Dataset`.
+        name, source, notice, ids, origins: as in `Dataset`.
 
     Raises:
         InputError: x is not a matrix of finite numbers, or y has another length.
@@ -159,7 +169,8 @@ def build(
     if y is not None and y.shape != (n,):
         raise InputError(f"{source}: expected one label a row, got labels of shape {y.shape} for {n} rows")
     codes = None if y is None else np.unique(y, return_inverse=True)[1].astype(np.int32)
-    return Dataset(**vars(observed), y=codes, name=name, source=source, notice=notice, ids=ids)
+    told = {**vars(observed), "origins": origins}
+    return Dataset(**told, y=codes, name=name, source=source, notice=notice, ids=ids)
 
 
 def observe(

@@ -48,6 +48,7 @@ def load_file(
     text: str | None = None,
     layer: str | None = None,
     most_genes: int | None = None,
+    batch: str | None = None,
     schema: Coded | None = None,
     plain: bool = False,
 ) -> Dataset:
@@ -67,6 +68,7 @@ def load_file(
         layer: layer of an .h5ad that holds the numbers. Default: its X.
         most_genes: of an .h5ad, or an .h5 with the names of its genes, keep so many genes, those that vary most
             (`genes.variable`). Default: all.
+        batch: column of an .h5ad's obs that says which experiment, donor or lane each cell comes from. Default: none.
         schema: how the rows of a run were coded, which these then are as well; default: found here.
         plain: without a schema, take every column of a table as a number as it is, as runs did that have none.
 
@@ -82,11 +84,11 @@ def load_file(
             if value is not None and (kind in (*ARRAYS, CELLS) or kind == "folder"):
                 raise InputError(f"{argument}: goes with a table that has names of columns, got {path}; leave it out")
         named = kind == CELLS or (kind == ".h5" and arrays.read_h5_genes(file) is not None)
-        for argument, given in (("layer", layer), ("genes", most_genes)):
-            if given is not None and not named:
+        for argument, given in (("layer", layer), ("genes", most_genes), ("batch", batch)):
+            if given is not None and (kind != CELLS if argument == "batch" else not named):
                 raise InputError(f"{argument}: goes with an .h5ad file, got {path}; leave it out")
         if named:
-            return _cells(file, labels, likelihood, layer, most_genes, schema, plain)
+            return _cells(file, labels, likelihood, (layer, most_genes, batch), schema, plain)
         if kind == "folder":
             return _pictures(file, labels, likelihood, schema)
         if kind in ARRAYS:
@@ -194,9 +196,8 @@ def _from_file(file: Path, labels, likelihood: str, asked: dict, schema: Schema 
     return build(x, y, schema=schema, notice=_notice(told, notes), **about)
 
 
-def _cells(
-    file: Path, labels, likelihood: str, layer: str | None, most: int | None, schema: Coded | None, plain: bool
-) -> Dataset:
+def _cells(file: Path, labels, likelihood: str, asked: tuple, schema: Coded | None, plain: bool) -> Dataset:
+    layer, most, batch = asked
     if tables.ending(file) == CELLS:
         cells: Any = genes.read(file)
         y = genes.labels_of(cells, labels, file)
@@ -213,7 +214,10 @@ def _cells(
     if isinstance(schema, Schema):
         x = _as_table(x, schema, str(file))
     coding = schema if isinstance(schema, Schema) else None if plain and schema is None else found
-    return build(x, y, file.stem, str(file), likelihood, schema=coding, notice=notice, ids=ids)
+    origins = genes.origins_of(cells, batch, str(file))
+    if origins is not None and not plain:
+        notice = _notice(notice, [f"{origins.max() + 1} batches, from obs column {str(batch)[:40]!r}"])
+    return build(x, y, file.stem, str(file), likelihood, schema=coding, notice=notice, ids=ids, origins=origins)
 
 
 def _as_table(x, schema: Schema, path: str):

@@ -18,6 +18,7 @@ from vade_tf.reading import check_memory, each, record
 
 THETA = 100.0  # of the negative binomial that genes are held against
 BLOCK = 2**22  # numbers looked at together
+MOST_ORIGINS = 1000  # batches of cells
 LONGEST = 200  # characters of a name that a file may bring
 
 
@@ -161,6 +162,32 @@ def labels_of(cells: Any, labels: str | None, file: Path) -> np.ndarray | None:
             f"labels: expected one of the columns {reprlib.repr(list(cells.obs))} of {file}, got {labels!r}"
         )
     return cells.obs[labels].to_numpy().astype(str)
+
+
+def origins_of(cells: Any, column: str | None, argument: str = "data") -> np.ndarray | None:
+    """The batch of each cell: the place of its value in a column of `obs` among all, int32 [cells]; None: no column.
+
+    Raises:
+        InputError: there is no such column, cells without a value, or levels that are one or too many.
+    """
+    if column is None:
+        return None
+    if not isinstance(column, str) or column not in cells.obs:
+        raise InputError(
+            f"batch: expected one of the columns {reprlib.repr(list(cells.obs))} of {argument}, got {column!r}"
+        )
+    values = cells.obs[column]
+    if values.isna().any():
+        raise InputError(
+            f"batch: expected a value for every cell in {column!r}, got {int(values.isna().sum()):,} without"
+        )
+    levels, origins = np.unique(values.to_numpy().astype(str), return_inverse=True)
+    if not 2 <= len(levels) <= min(MOST_ORIGINS, len(values) // 2):
+        raise InputError(
+            f"batch: expected a column of few values, as of donors or lanes, got {len(levels):,} different ones for "
+            f"{len(values):,} cells in {column!r}; leave it out"
+        )
+    return origins.astype(np.int32)
 
 
 def variable(counts: np.ndarray | scipy.sparse.csr_array, most: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""`SparseRows`: a large matrix that is mostly zeros, kept as it is and read a few dense rows at a time; and `Rows`."""
+"""Rows that are no dense array: `SparseRows`, a large matrix that is mostly zeros, and `OriginRows`; and `Rows`."""
 
 import numpy as np
 import scipy.sparse
@@ -47,9 +47,42 @@ class SparseRows:
         return SparseRows(self.matrix[rows])
 
 
-Rows = np.ndarray | SparseRows | FileRows
+Stored = np.ndarray | SparseRows | FileRows  # what a data set holds
 
 
-def part(x: Rows, rows: np.ndarray | slice) -> Rows:
-    """The given rows, kept as all of them are: in memory, sparse or in their file."""
+def part(x, rows: np.ndarray | slice):
+    """The given rows of x, kept as all of them are: in memory, sparse or in their file."""
     return x[rows] if isinstance(x, np.ndarray) else x.part(rows)
+
+
+class OriginRows:
+    """Rows [n, D] that are read as [n, D + 1], float32: the last column says where each comes from (`model.origins`).
+
+    Args:
+        x: the rows.
+        origins: number of the origin of each, from 0 up, int [n].
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, x: Stored, origins: np.ndarray):
+        self.x = x
+        self.origins = origins
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.x), self.x.shape[1] + 1
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, rows) -> np.ndarray:
+        """Dense rows [len(rows), D + 1]: of a slice, of numbers or of a mask."""
+        return np.concatenate([self.x[rows], self.origins[rows, None]], axis=1, dtype=np.float32)
+
+    def part(self, rows: np.ndarray | slice) -> "OriginRows":
+        """The given rows, kept as all of them are."""
+        return OriginRows(part(self.x, rows), self.origins[rows])
+
+
+Rows = Stored | OriginRows

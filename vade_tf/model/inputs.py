@@ -25,9 +25,21 @@ def check_rows(model, x) -> None:
         if not hasattr(each, "__array__"):
             continue
         rows = np.asarray(each)
+        if model.origins is not None and rows.ndim == 2 and rows.shape[1] == model.n_features + 1:
+            rows = _without_origins(rows, model.origins.number)
         if rows.ndim < 2 or not len(rows) or math.prod(rows.shape[1:]) != model.n_features:
             raise InputError(f"x: expected rows of {model.n_features} values, got shape {rows.shape}")
         choice.check_units(model, rows.reshape(len(rows), model.n_features))
+
+
+def _without_origins(rows: np.ndarray, number: int) -> np.ndarray:
+    """Rows [n, D + 1] without their last column, whose numbers of origins are checked."""
+    origins = rows[:, -1]
+    if not np.isin(origins, np.arange(number)).all():
+        raise InputError(
+            f"x: expected origins from 0 to {number - 1} in the last column, got {origins.min():g} to {origins.max():g}"
+        )
+    return rows[:, :-1]
 
 
 def known_groups(hints, n_clusters: int) -> np.ndarray:

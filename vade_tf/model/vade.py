@@ -10,6 +10,7 @@ import tensorflow as tf
 from vade_tf.errors import InputError, whole_number
 from vade_tf.model import elbo, inputs, networks
 from vade_tf.model import likelihood as likelihoods
+from vade_tf.model.origins import Origins
 from vade_tf.model.prior import GaussianMixturePrior, check_clusters
 
 NOISE_RATE = 0.02  # share that a batch has in the variance that a likelihood learns
@@ -43,6 +44,8 @@ class VaDE(keras.Model):
             `keras.layers.Rescaling(1 / 255, dtype="float32")`; applied wherever the model takes x. Default: none, x is
             taken as it is.
         guide_weight: weight of the hints, nats per nat; a weight of the model, so a callback can change it.
+        origins: number of experiments or donors that rows come from; where it is not 0, rows may have one more column,
+            the number of theirs, and `Origins` learns an offset for each. Default 0.
         seed: noise of step t is a pure function of (seed, t); two runs with one seed are equal, on one device or many.
 
     Raises:
@@ -50,7 +53,17 @@ class VaDE(keras.Model):
     """
 
     def __init__(
-        self, encoder, decoder, n_clusters, likelihood="bernoulli", *, scaling=None, guide_weight=20.0, seed=0, **kwargs
+        self,
+        encoder,
+        decoder,
+        n_clusters,
+        likelihood="bernoulli",
+        *,
+        scaling=None,
+        guide_weight=20.0,
+        origins=0,
+        seed=0,
+        **kwargs,
     ):
         super().__init__(**{**kwargs, "dtype": "float32"})  # raw x and the bound, whatever the global policy
         self.likelihood = likelihoods.get(likelihood)
@@ -63,6 +76,8 @@ class VaDE(keras.Model):
         self.seed = whole_number(seed, "seed", 0, 2**31 - 1)
         if not isinstance(guide_weight, (int, float, np.number)) or not 0 <= guide_weight < math.inf:
             raise InputError(f"guide_weight: expected a number of at least 0, got {reprlib.repr(guide_weight)}")
+        width = self.n_features * self.likelihood.outputs
+        self.origins = Origins(origins, width) if whole_number(origins, "origins", 0, 2**31 - 1) else None
         self.prior = GaussianMixturePrior(n_clusters, decoder.input_shape[-1], seed, name="prior")
         self.guide_weight = self.add_weight(
             name="guide_weight",
@@ -177,7 +192,9 @@ class VaDE(keras.Model):
 
     def scale(self, x):
         """Raw features, any number type, [batch, D] or images -> the x of the likelihood, float32 [batch, D]."""
-        if tf.TensorShape(x.shape).rank != 2:  # unknown where `predict` has seen both forms
+        if self.origins is not None:
+            x = x[:, : self.n_features]
+        elif tf.TensorShape(x.shape).rank != 2:  # unknown where `predict` has seen both forms
             x = tf.reshape(x, (-1, self.n_features))
         return tf.cast(x if self.scaling is None else self.scaling(x), tf.float32)
 
@@ -186,10 +203,20 @@ class VaDE(keras.Model):
         shape = self.encoder.input_shape[1:]
         return x if len(shape) == 1 else keras.ops.reshape(x, (-1, *shape))
 
-    def x_parameters(self, z, training=None):
-        """The decoder's parameters of p(x|z), float32 rows: z [batch, latent] -> [batch, D * outputs]."""
+    def x_parameters(self, z, training=None, x=None):
+        """The decoder's parameters of p(x|z), float32 rows: z [batch, latent] -> [batch, D * outputs].
+
+        x: the raw rows, which may tell their origin; default: none does, and p(x|z) is that of the mean origin.
+        """
         out, width = self.decoder(z, training=training), self.n_features * self.likelihood.outputs
-        return tf.cast(out if len(out.shape) == 2 else keras.ops.reshape(out, (-1, width)), tf.float32)
+        out = tf.cast(out if len(out.shape) == 2 else keras.ops.reshape(out, (-1, width)), tf.float32)
+        return self._of_origin(out, x)
+
+    def _of_origin(self, parameters, x):
+        """The decoder's parameters of raw rows x, shifted as their origins are, where they tell them."""
+        if self.origins is None or x is None or x.shape[-1] != self.n_features + 1:
+            return parameters
+        return self.origins(parameters, x[:, -1])
 
     def encode(self, x, training=False):
         """(m, log s2) of q(z|x): raw x [batch, D] -> two tensors [batch, latent]."""
@@ -256,12 +283,12 @@ class VaDE(keras.Model):
             distortion, rate_z, rate_c, guidance (unweighted), each [batch] in nats and float32.
         """
         m, log_s2 = self.encode(x if view is None else view, training)
-        return self._terms(self.scale(x), m, log_s2, noise, hints, training)
+        return self._terms(x, self.scale(x), m, log_s2, noise, hints, training)
 
-    def _terms(self, scaled, m, log_s2, noise, hints=None, training=False) -> dict:
-        """`elbo_terms` of scaled x [batch, D] for q(z|x) = N(m, diag s2), [batch, latent] each."""
+    def _terms(self, x, scaled, m, log_s2, noise, hints=None, training=False) -> dict:
+        """`elbo_terms` of x, raw and scaled, for q(z|x) = N(m, diag s2), [batch, latent] each."""
         z = m + tf.exp(0.5 * log_s2) * noise
-        out = self.x_parameters(z, training)
+        out = self.x_parameters(z, training, x)
         if training and self.log_sigma2_x is not None:
             self._learn_variance(scaled, out)
         log_pi, mu, log_sigma2 = self.prior.parameters
@@ -288,7 +315,7 @@ class VaDE(keras.Model):
         scaled, (m, log_s2) = self.scale(x), self.encode(x)
 
         def bound(draw):
-            terms = self._terms(scaled, m, log_s2, draw[None, :])
+            terms = self._terms(x, scaled, m, log_s2, draw[None, :])
             return -(terms["distortion"] + terms["rate_z"] + terms["rate_c"])
 
         return tf.reduce_mean(tf.map_fn(bound, noise), axis=0)
@@ -356,6 +383,7 @@ class VaDE(keras.Model):
             "n_clusters": self.prior.n_components,
             "likelihood": self.likelihood.config(),
             "scaling": None if self.scaling is None else keras.saving.serialize_keras_object(self.scaling),
+            "origins": 0 if self.origins is None else self.origins.number,
             "guide_weight": float(keras.ops.convert_to_numpy(self.guide_weight)),
             "seed": self.seed,
         }

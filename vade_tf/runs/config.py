@@ -46,6 +46,9 @@ class TrainConfig(Settings):
     )
     layer: str | None = option(None, "with data=FILE.h5ad: layer that holds the counts (X)")
     genes: int | None = option(None, "with data=FILE.h5ad: keep so many genes, those that vary most (all)", least=1)
+    batch: str | None = option(
+        None, "with data=FILE.h5ad: column of obs with the experiment or donor of each cell, which the decoder is told"
+    )
     hints: str | None = option(
         None, ".npy with known groups, one a row, -1 unknown: semi-supervised training", path=True
     )
@@ -81,13 +84,15 @@ class TrainConfig(Settings):
             raise InputError(f"data and dataset: expected one of them, got {self.data!r} and {self.dataset!r}")
         if self.labels is not None and self.data is None:
             raise InputError("labels: goes with data=FILE; named data sets bring their own labels")
-        for name in ("columns", "drop", "id", "text", "layer", "genes"):
+        for name in ("columns", "drop", "id", "text", "layer", "genes", "batch"):
             if getattr(self, name) is not None and self.data is None:
                 raise InputError(f"{name}: goes with data=FILE; named data sets have no columns to choose from")
         if self.clusters == AUTO and self.model != "vade":
             raise InputError(f"clusters: expected a number, which model={self.model!r} needs, got 'auto'")
         if self.distribute != "none" and self.model != "vade":
             raise InputError(f"distribute: expected model='vade', which alone shares batches, got {self.model!r}")
+        if self.batch is not None and self.model != "vade":
+            raise InputError(f"batch: expected model='vade', which alone is told of batches, got {self.model!r}")
         if self.clusters == AUTO and self.hints is not None:
             raise InputError("hints: name groups of a known number of clusters; give clusters a number, not 'auto'")
         if self.hints is not None and self.model != "vade":

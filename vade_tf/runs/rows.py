@@ -58,6 +58,7 @@ def load_whole(config: TrainConfig, before: Run | None = None) -> Dataset:
             text=config.text,
             layer=config.layer,
             most_genes=config.genes,
+            batch=config.batch,
             schema=None if before is None else before.schema,
             plain=before is not None,
         )

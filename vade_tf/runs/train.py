@@ -201,6 +201,8 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray
     expected = networks.shapes(dataset.x.shape[1], run.config.latent_dim, widths, outputs=outputs)
     if run.config.network == "conv" and dataset.image_shape is not None:
         expected = convolutional.shapes(dataset.image_shape, run.config.latent_dim)
+    if dataset.origins is not None:
+        expected = [*expected, (int(dataset.origins.max()) + 1, outputs * dataset.x.shape[1])]
     if forms != [(shape, "float32") for shape in expected] or not all(np.isfinite(weight).all() for weight in weights):
         raise InputError(f"pretrained: {run.place('pretrained')} is damaged; name another run")
     return kept

@@ -43,13 +43,14 @@ class Stop(keras.callbacks.Callback):
     Args:
         x: the rows set aside, dense, [m, D].
         loss: function from targets and outputs to nats, [m].
-        networks: encoder and decoder, whose weights the store gets after the best epoch, under the name "best".
+        networks: encoder, decoder and what else is trained, whose weights the store gets after the best epoch, under
+            the name "best".
         rows: the history.
         patience: epochs without a lower loss.
     """
 
     def __init__(
-        self, x: np.ndarray, loss, networks: Sequence[keras.Model], store: Store, rows: list[dict], patience: int
+        self, x: np.ndarray, loss, networks: Sequence[keras.layers.Layer], store: Store, rows: list[dict], patience: int
     ):
         super().__init__()
         self.x, self.loss = x, loss
@@ -106,5 +107,5 @@ def noise(model: VaDE, n: int, seed: int) -> np.ndarray:
 def variance(model: VaDE, x: np.ndarray, draw: np.ndarray) -> np.ndarray:
     """The variance of p(x|z) at which raw rows x [m, D] are most probable, with noise [m, latent]: [D]."""
     m, log_s2 = model.encode(x)
-    out = model.x_parameters(m + np.exp(0.5 * log_s2) * draw)
+    out = model.x_parameters(m + np.exp(0.5 * log_s2) * draw, x=x)
     return model.likelihood.variance(model.scale(x), out).numpy()

@@ -29,7 +29,7 @@ def pretrain(fitting: Fitting) -> None:
     """
     if fitting.state is not None and fitting.state.phase != "pretrain":
         return
-    settings, networks = fitting.settings, (fitting.model.encoder, fitting.model.decoder)
+    settings, networks = fitting.settings, trained_parts(fitting.model)
     if (weights := kept_weights(fitting.store, "pretrained")) is not None:
         set_pretrained(networks, weights)
         return
@@ -39,7 +39,7 @@ def pretrain(fitting: Fitting) -> None:
         span = range(done, settings.pretrain_epochs)
         own = phase_callbacks(fitting, "pretrain", span, span.stop)
         if len(fitting.aside):
-            kept = fitting.data.x[fitting.aside]
+            kept = fitting.data.rows[fitting.aside]
             own.insert(0, aside.Stop(kept, loss, networks, fitting.store, fitting.rows, settings.patience))
         seen = fitting.seen("pretrain")
         batches = fitting.batches("pretrain", span, **seen)
@@ -66,7 +66,12 @@ def kept_weights(store: Store, name: str) -> list[np.ndarray] | None:
     return weights
 
 
-def set_pretrained(networks: Sequence[keras.Model], weights: list[np.ndarray]) -> None:
+def trained_parts(model: VaDE) -> list[keras.layers.Layer]:
+    """What an autoencoder made of a VaDE has weights in: the networks, and what origins add to their output."""
+    return [model.encoder, model.decoder, *([] if model.origins is None else [model.origins])]
+
+
+def set_pretrained(networks: Sequence[keras.layers.Layer], weights: list[np.ndarray]) -> None:
     """Give networks the weights of a pretrained autoencoder.
 
     Raises:
@@ -81,12 +86,15 @@ def set_pretrained(networks: Sequence[keras.Model], weights: list[np.ndarray]) -
 
 
 def build_autoencoder(model: VaDE) -> keras.Model:
-    """The deterministic autoencoder made of a VaDE's own networks: raw x -> decoder(m(x))."""
-    x = keras.Input((model.n_features,))
+    """The deterministic autoencoder made of a VaDE's own networks: raw x -> decoder(m(x)), shifted as its origin is."""
+    told = keras.Input((model.n_features + (model.origins is not None),))
+    x = told if model.origins is None else told[:, :-1]
     scaled = x if model.scaling is None else model.scaling(x)
     out = model.decoder(mean_encoder(model)(model.shaped(scaled)))
     flat = out if len(out.shape) == 2 else keras.layers.Flatten()(out)
-    return keras.Model(x, flat, name=AUTOENCODER)
+    if model.origins is not None:
+        flat = model.origins(flat, told[:, -1])
+    return keras.Model(told, flat, name=AUTOENCODER)
 
 
 def reconstruction_loss(model: VaDE):

@@ -87,7 +87,14 @@ def build_model(data: Observations, settings: Resolved, precision: str, own=None
     if not isinstance(own, (tuple, list)) or len(own) != 2:
         raise InputError(f"networks: expected a pair (encoder, decoder), got {reprlib.repr(own)}")
     encoder, decoder = own
-    return VaDE(encoder, decoder, settings.clusters, likelihood, scaling=scaling, seed=settings.seed)
+    origins = 0 if data.origins is None else int(data.origins.max()) + 1
+    if origins and not isinstance(likelihood, Counts):
+        raise InputError(
+            f"batch: goes with counts, got rows that are taken as {likelihood.name}; say likelihood='counts' if they "
+            "are counts, or leave batch out"
+        )
+    more: dict = {"scaling": scaling, "origins": origins, "seed": settings.seed}
+    return VaDE(encoder, decoder, settings.clusters, likelihood, **more)
 
 
 def build_encoder(

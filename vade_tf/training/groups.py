@@ -25,7 +25,7 @@ def start_seed(settings: Resolved) -> int:
 
 def read_by_start(fitting: Fitting) -> tuple[Rows, np.ndarray | None]:
     """The rows that a start reads, and their numbers; of few rows all of them and None."""
-    x = fitting.data.x
+    x = fitting.data.rows
     numbers = extension.read_rows(len(x), start_seed(fitting.settings))
     return (x, None) if numbers is None else (part(x, numbers), numbers)
 
@@ -75,7 +75,7 @@ def found_groups(fitting: Fitting, phase: str) -> starts.Start:
     spread = extension.Extension(views, found.groups, fitting.settings.clusters, start_seed(fitting.settings))
     own, groups = distribute.share(fitting.strategy, n), []
     for first in range(own.start, own.stop, BLOCK):
-        rows = np.asarray(fitting.data.x[first : min(first + BLOCK, own.stop)])
+        rows = np.asarray(fitting.data.rows[first : min(first + BLOCK, own.stop)])
         groups.append(spread.groups(read(rows)[1]))
     whole = distribute.joined(fitting.strategy, np.concatenate(groups), own, n)
     whole[numbers] = found.groups

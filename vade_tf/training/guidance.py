@@ -38,7 +38,7 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
     held = settings.guide_epochs if fitting.hints is None else epochs
     watch = Watch(x, settings.clusters, settings.seed)
     own = [
-        *([aside.Noise(x[fitting.aside], settings.seed)] if len(fitting.aside) else []),
+        *([aside.Noise(fitting.data.rows[fitting.aside], settings.seed)] if len(fitting.aside) else []),
         keras_callbacks.Guide(settings.guide_weight, held),
         Held(fitting.store, held if epochs <= 2 * held < 2 * epochs else 0),
         *loop.phase_callbacks(fitting, "fit", range(done, epochs), epochs, watch=watch),

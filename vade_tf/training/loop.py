@@ -97,7 +97,9 @@ class Fitting:
         size, passes = self.settings.batch_size, self.passes(phase)
         if self.strategy is not None:
             more["slices"] = distribute.slices(self.strategy)
-        return pipeline.training_batches(self.data.x, size, seed, span, passes=passes, numbers=self.read(phase), **more)
+        return pipeline.training_batches(
+            self.data.rows, size, seed, span, passes=passes, numbers=self.read(phase), **more
+        )
 
     def by_chief(self, find: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """Arrays that training goes on from, as the chief of the workers finds them."""
@@ -163,6 +165,8 @@ def begin(
         raise InputError(f"distribute: expected 'none', several devices train VaDE alone, got {settings.distribute!r}")
     strategy = cluster.strategy(settings.distribute)
     data = given.as_observations(x, settings.likelihood)
+    if data.origins is not None and system != "vade":
+        raise InputError(f"batch: expected VaDE, which alone is told of batches, got {system}; leave it out")
     resolved = settings.resolve(*data.x.shape, epochs=epochs, updates=updates, pretrains=pretrains)
     if networks is None:
         resolved = replace(resolved, network=given.network(data, resolved))

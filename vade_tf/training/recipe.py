@@ -24,7 +24,7 @@ from vade_tf.model.vade import VaDE
 from vade_tf.training import aside, choosing, given, ladder, loop
 from vade_tf.training import groups as finding
 from vade_tf.training import start as starts
-from vade_tf.training.autoencoder import kept_weights, pretrain, set_pretrained
+from vade_tf.training.autoencoder import kept_weights, pretrain, set_pretrained, trained_parts
 from vade_tf.training.guidance import guide, guided_batches
 from vade_tf.training.loop import Fitted, Fitting, begin
 from vade_tf.training.reporter import Silent
@@ -129,8 +129,10 @@ def choose(fitting: Fitting) -> tuple[Fitting, choosing.Choice]:
         choice = choosing.chosen(tried, found["stability"], found["strength"])
     fitting.reporter.say(f"{choice.n_clusters} clusters, {choice.sure}: {choice.why}")
     settings = replace(settings, clusters=choice.n_clusters)
-    networks = fitting.model.encoder, fitting.model.decoder
-    model = given.build_model(fitting.data, settings, fitting.precision, networks)
+    before = fitting.model
+    model = given.build_model(fitting.data, settings, fitting.precision, (before.encoder, before.decoder))
+    if model.origins is not None and before.origins is not None:
+        model.origins.set_weights(before.origins.get_weights())
     return replace(fitting, settings=settings, model=model), choice
 
 
@@ -176,12 +178,12 @@ def reconstruction_variance(fitting: Fitting) -> np.ndarray:
 
     The rows are those set aside, where there are any.
     """
-    model, x, found = fitting.model, fitting.data.x, []
+    model, x, found = fitting.model, fitting.data.rows, []
     if len(fitting.aside):
         kept = x[fitting.aside]
         return aside.variance(model, kept, aside.noise(model, len(kept), fitting.settings.seed))
     for rows in pipeline.blocks(x[: 10 * NOISE_ROWS]):
-        out = model.x_parameters(model.encode(rows)[0])
+        out = model.x_parameters(model.encode(rows)[0], x=rows)
         found.append(len(rows) * model.likelihood.variance(model.scale(rows), out).numpy())
     return np.sum(found, axis=0) / min(len(x), 10 * NOISE_ROWS)
 
@@ -226,7 +228,7 @@ def return_to_start(fitting: Fitting) -> None:
     weights = kept_weights(fitting.store, "pretrained")
     if weights is None:
         raise damaged(fitting.store, "pretrained", "the start was found on it, which is not there")
-    set_pretrained((fitting.model.encoder, fitting.model.decoder), weights)
+    set_pretrained(trained_parts(fitting.model), weights)
     start(replace(fitting, state=None))
 
 

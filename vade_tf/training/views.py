@@ -8,11 +8,12 @@ import scipy.linalg
 from sklearn.utils.extmath import randomized_svd
 
 from vade_tf.data import pipeline
-from vade_tf.data.sparse import Rows, part
+from vade_tf.data.sparse import OriginRows, Rows, part
 from vade_tf.errors import DivergedError
 from vade_tf.model.counts import LogCounts
 from vade_tf.model.mixed import Mixed
 from vade_tf.model.vade import VaDE
+from vade_tf.training import alignment
 
 OWN_FEATURES = 200  # of a table at most; more than that, and distances between its rows are all alike
 YES_AND_NO = 0.5**0.5  # what the column of an answer is divided by: two levels, 0 and 1, are this much farther apart
@@ -113,19 +114,21 @@ def count_reader(model: VaDE, x: Rows) -> Callable[[Rows], list[np.ndarray]]:
 
     A view is log(1 + count) of rows of one size in its principal directions, each feature divided by a power of its
     standard deviation, one of `POWERS`: with 1, rare features count as much as common ones. Values are cut off at 10
-    standard deviations, for a count where hardly any is else lies far out, and would make a direction of its own.
+    standard deviations, for a count where hardly any is else lies far out, and would make a direction of its own. Rows
+    of several origins are brought together in each view (`alignment`).
 
     Args:
         model: its encoder begins with `LogCounts`.
-        x: raw rows, [n, D], from which the directions are taken.
+        x: raw rows, [n, D], or with their origins in one more column, from which the directions are taken.
     """
     first = next(layer for layer in model.encoder.layers if isinstance(layer, LogCounts))
 
     def logs(rows) -> np.ndarray:
-        return np.clip(np.asarray(first(np.asarray(rows, np.float32))), -CLIPPED, CLIPPED)
+        return np.clip(np.asarray(first(model.scale(rows))), -CLIPPED, CLIPPED)
 
     most = max(min(SAMPLE, SAMPLE_NUMBERS // x.shape[1]), COUNT_DIRECTIONS)
-    sample = logs(part(x, slice(None, None, -(-len(x) // most))))
+    some = part(x, slice(None, None, -(-len(x) // most)))
+    sample = np.concatenate([logs(block) for block in pipeline.blocks(some)])
     mean, std = sample.mean(axis=0), np.asarray(first.std, np.float32)
     sample -= mean
     width = min(COUNT_DIRECTIONS, *sample.shape)
@@ -135,9 +138,18 @@ def count_reader(model: VaDE, x: Rows) -> Callable[[Rows], list[np.ndarray]]:
         axes.append(weight[:, None] * randomized_svd(sample * weight, width, random_state=0)[2].T)
     every = np.concatenate(axes, axis=1)
 
+    def directions(rows: Rows) -> np.ndarray:
+        return np.concatenate([(logs(block) - mean) @ every for block in pipeline.blocks(rows)])
+
+    if model.origins is None or not isinstance(x, OriginRows):
+        return lambda rows: np.split(directions(rows), len(POWERS), axis=1)
+    number = model.origins.number
+    moved = [alignment.shifts(view, some.origins, number) for view in np.split(directions(some), len(POWERS), axis=1)]
+    shift = np.concatenate(moved, axis=1)  # [origins, directions of all views]
+
     def read(rows: Rows) -> list[np.ndarray]:
-        found = np.concatenate([(logs(block) - mean) @ every for block in pipeline.blocks(rows)])
-        return np.split(found, len(POWERS), axis=1)
+        origins = np.concatenate([block[:, -1].astype(int) for block in pipeline.blocks(rows)])
+        return np.split(directions(rows) - shift[origins], len(POWERS), axis=1)
 
     return read
 
