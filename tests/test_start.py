@@ -155,6 +155,20 @@ def test_k_means_is_the_best_of_ten(rng, monkeypatch):
     assert inertia(groups) <= inertia(once) + 1e-9
 
 
+@pytest.mark.parametrize(("k", "runs"), [(99, 5), (100, 1)])
+def test_a_draw_of_many_regions_runs_k_means_once(rng, monkeypatch, k, runs):
+    """Its time grows with the square of their number, and what more runs gain is in the third digit."""
+    asked, own = [], regions.KMeans
+
+    def noted(*arguments, **settings):
+        asked.append(settings["n_init"])
+        return own(*arguments, **{**settings, "n_init": 1})
+
+    monkeypatch.setattr(regions, "KMeans", noted)
+    groups = regions.landmark_draw([rng.normal(size=(800, 2)).astype("f4")], k, 0, 150, 3)
+    assert (asked, groups.shape) == ([runs], (800,))
+
+
 def convolved():
     """A model whose heads read different layers, the first of them of more than two axes."""
     x = keras.Input((12,))

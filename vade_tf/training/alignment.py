@@ -3,7 +3,8 @@
 The same kind of row lies in two origins at places that differ by what the origins add. Pairs of rows that are each
 among the other's nearest neighbours in the other origin are taken to be of one kind (Haghverdi et al., Nature
 Biotechnology 2018), and their mean difference is that of the origins. It does not ask for all kinds to be in both, as
-means of whole origins would. Repeated with the origin moved, until it stays: other pairs become nearest then.
+means of whole origins would. Repeated with the origin moved, until it stays: other pairs become nearest then. All rows
+of an origin are moved alike: moving each by the pairs near it mixes what is not of one kind as often as it helps.
 """
 
 import numpy as np

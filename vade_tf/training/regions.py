@@ -13,7 +13,8 @@ from threadpoolctl import threadpool_limits
 
 EIGENVECTORS = 1.3  # of the landmark graph, in multiples of K; with K alone two classes can share a direction
 DIFFUSION = 4
-MANY = 500  # groups, from which on k-means runs once
+MANY = 500  # groups, from which on k-means runs once; ...
+RUNS, MANY_REGIONS = 5, 100  # ... and on eigenvectors, where it runs so often: from so many groups on once
 LANDMARKS, NEAREST = 1000, 3  # landmarks of a draw in each view, and how many of them a row is tied to
 
 
@@ -69,7 +70,8 @@ def landmark_draw(
     Returns:
         Groups, [n].
     """
-    return landmark_cuts(views, [n_clusters], seed, n_landmarks, n_nearest)[0]
+    runs = RUNS if n_clusters < MANY_REGIONS else 1
+    return landmark_cuts(views, [n_clusters], seed, n_landmarks, n_nearest, runs)[0]
 
 
 def landmark_cuts(
@@ -78,7 +80,7 @@ def landmark_cuts(
     seed: int,
     n_landmarks: int = LANDMARKS,
     n_nearest: int = NEAREST,
-    n_init: int = 5,
+    n_init: int = RUNS,
 ) -> list[np.ndarray]:
     """One graph of landmarks, cut into each of several numbers of groups: [n] for each of `counts`.
 
