@@ -3,8 +3,8 @@
 python benchmarks/cell_batches.py --folder FOLDER        all .h5 files (counts X, cell types Y), seed 0
 python benchmarks/cell_batches.py --table                the means of what was measured
 
-Every cell is given to one of two labs, at odds that differ from type to type (uniform), so no lab has the types in equal
-shares. A lab keeps each count of a gene with a probability exp(-2 |g|), g drawn for that gene and lab from N(0, 1).
+Every cell is given to one of two labs, at odds that differ from type to type (uniform), so the types have other shares in
+each. A lab keeps each count of a gene with a probability exp(-2 |g|), g drawn for that gene and lab from N(0, 1).
 "whole" are the same cells with all their counts. ARI with the types and with the labs, of the start and of the fit by
 the defaults. Rows go to benchmarks/results/cell_batches.csv as they come.
 """
