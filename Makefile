@@ -10,7 +10,8 @@ train: .venv/train.stamp  ## train on MNIST; more flags by ARGS="--seed 1"
 	.venv/bin/python train.py --dataset mnist $(ARGS)
 
 test: lint  ## the whole test suite, on two processes of one thread each
-	TF_NUM_INTRAOP_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	TF_NUM_INTRAOP_THREADS=1 OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 \
+		.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/test.stamp
 	.venv/bin/ruff check .

@@ -67,9 +67,9 @@ def test_weights_are_a_function_of_the_seed_and_all_layers_differ():
 
 @pytest.fixture
 def images(rng):
-    """Squares and stripes in two colours, uint8 [60, 12, 12, 3]."""
-    x = np.zeros((60, 12, 12, 3), "u1")
-    x[:30, 3:9, 3:9, 0] = 200
+    """Squares and stripes in two colours, uint8 [60, 8, 8, 3]."""
+    x = np.zeros((60, 8, 8, 3), "u1")
+    x[:30, 2:6, 2:6, 0] = 200
     x[30:, ::3, :, 2] = 200
     return x + rng.integers(0, 30, x.shape).astype("u1")
 
@@ -77,13 +77,13 @@ def images(rng):
 def test_a_fit_of_colour_images_takes_convolutions_where_it_is_asked_to(images, tmp_path):
     found = fit(images, Settings(clusters=2, network="conv", augment="photos", **SHORT))
     assert [layer.__class__.__name__ for layer in found.model.encoder.layers].count("Conv2D") == 3
-    assert found.model.encoder.input_shape == (None, 12, 12, 3)
+    assert found.model.encoder.input_shape == (None, 8, 8, 3)
     found.model.save(tmp_path / "model.keras")
     again = load(tmp_path / "model.keras")
     assert isinstance(again, VaDE)
     rows = images.reshape(60, -1)
     np.testing.assert_array_equal(again.predict(rows, verbose=0), found.model.predict(rows, verbose=0))
-    assert found.model.sample(np.array([0, 1])).shape == (2, 12 * 12 * 3)
+    assert found.model.sample(np.array([0, 1])).shape == (2, 8 * 8 * 3)
 
 
 @pytest.mark.parametrize(

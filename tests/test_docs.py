@@ -22,6 +22,7 @@ from tensorflow_serving.apis.prediction_service_pb2_grpc import (
 )
 
 import vade_tf
+from vade_tf.report import evaluation
 from vade_tf.serving.export import export
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,7 +75,8 @@ def served_model(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("page", RUN)
-def test_the_python_of_the_page_runs(page, folder, request, capsys):
+def test_the_python_of_the_page_runs(page, folder, request, monkeypatch, capsys):
+    monkeypatch.setattr(evaluation, "IWAE_ROWS", 2)  # no page tells of this bound
     for fixture in NEEDED.get(page, []):
         request.getfixturevalue(fixture)
     begun, names = time.perf_counter(), {"__name__": "__main__"}

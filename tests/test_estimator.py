@@ -25,6 +25,7 @@ from vade_tf.errors import InputError
 from vade_tf.metrics import accuracy
 
 QUICK = {"hidden": (16,), "latent_dim": 2, "pretrain_epochs": 15, "epochs": 4, "batch_size": 32, "precision": "float32"}
+SHORTEST = {**QUICK, "pretrain_epochs": 8, "epochs": 1, "init": "kmeans", "regroups": 0, "validation_rows": 0}
 
 
 SPARSE = "scikit-learn asks for the tags of a classifier wherever there is predict_proba; sparse rows are tested below"
@@ -43,7 +44,7 @@ def expected_failures(estimator):
 
 
 @parametrize_with_checks(
-    [VaDEClusterer(n_clusters=3, random_state=0, **{**QUICK, "pretrain_epochs": 8, "epochs": 1})],
+    [VaDEClusterer(n_clusters=3, random_state=0, **SHORTEST)],
     expected_failed_checks=expected_failures,
 )
 def test_scikit_learns_contract(estimator, check):
@@ -133,7 +134,7 @@ def test_rare_rows_score_low(fitted, blobs):
 def test_frames_and_sparse_rows_go_in(blobs):
     x, _ = blobs
     frame = pandas.DataFrame(x, columns=list("abcde"), index=np.arange(240) + 7)
-    model = VaDEClusterer(n_clusters=3, random_state=0, **QUICK).set_output(transform="pandas")
+    model = VaDEClusterer(n_clusters=3, random_state=0, **SHORTEST).set_output(transform="pandas")
     code = model.fit(frame).transform(frame)
     assert list(model.feature_names_in_) == list("abcde")
     assert list(code.columns) == list(model.get_feature_names_out()) == ["vadeclusterer0", "vadeclusterer1"]
@@ -146,18 +147,17 @@ def test_frames_and_sparse_rows_go_in(blobs):
 def test_labels_are_ignored(blobs):
     x, y = blobs
     model = VaDEClusterer(n_clusters=3, random_state=0, **QUICK)
-    one, two, none = (clone(model).fit(x, labels).model_.get_weights() for labels in (y, y[::-1], None))
-    for a, b, c in zip(one, two, none, strict=True):
+    some, none = (clone(model).fit(x, labels).model_.get_weights() for labels in (y, None))
+    for a, b in zip(some, none, strict=True):
         np.testing.assert_array_equal(a, b)
-        np.testing.assert_array_equal(a, c)
 
 
 def test_in_a_pipeline_and_a_search(blobs):
     x, y = blobs
     pipe = make_pipeline(StandardScaler(), VaDEClusterer(n_clusters=3, random_state=0, **QUICK))
     assert adjusted_rand_score(y, pipe.fit_predict(x)) > 0.9
-    search = GridSearchCV(VaDEClusterer(n_clusters=3, random_state=0, **QUICK), {"latent_dim": [1, 2]}, cv=2)
-    search.fit(x)
+    search = GridSearchCV(VaDEClusterer(n_clusters=3, random_state=0, **SHORTEST), {"latent_dim": [1, 2]}, cv=2)
+    search.set_params(refit=False).fit(x)
     assert np.all(np.isfinite(search.cv_results_["mean_test_score"]))
 
 
@@ -211,7 +211,7 @@ def test_numpy_numbers_are_numbers(blobs):
 
 def test_rows_in_other_units_are_refused():
     images = np.random.default_rng(0).integers(0, 256, (60, 6, 6)).astype("u1")
-    model = VaDEClusterer(n_clusters=2, random_state=0, **QUICK).fit(images)
+    model = VaDEClusterer(n_clusters=2, random_state=0, **SHORTEST).fit(images)
     with pytest.raises(ValueError, match="X: expected values from 0 to 255.*multiply them by 255"):
         model.predict(images / 255)
 
@@ -239,7 +239,14 @@ def test_own_networks_get_the_whole_recipe(kind):
     encoder, decoder = two_networks(kind)
     before = encoder.get_weights()
     model = VaDEClusterer(
-        n_clusters=10, encoder=encoder, decoder=decoder, pretrain_epochs=100, epochs=40, batch_size=64, random_state=0
+        n_clusters=10,
+        encoder=encoder,
+        decoder=decoder,
+        pretrain_epochs=100,
+        epochs=40,
+        regroups=1,
+        batch_size=64,
+        random_state=0,
     ).fit(images)
     for mine, theirs in zip(before, encoder.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)  # a copy was trained
@@ -276,9 +283,9 @@ def test_a_fit_in_an_empty_read_only_folder_writes_nothing(tmp_path):
 
 
 def test_progress_is_printed_where_it_is_asked_for(blobs, capsys):
-    VaDEClusterer(n_clusters=3, random_state=0, **QUICK).fit(blobs[0])
+    VaDEClusterer(n_clusters=3, random_state=0, **SHORTEST).fit(blobs[0])
     assert capsys.readouterr().out == ""
-    VaDEClusterer(n_clusters=3, random_state=0, verbose=1, **QUICK).fit(blobs[0])
+    VaDEClusterer(n_clusters=3, random_state=0, verbose=1, **SHORTEST).fit(blobs[0])
     out = capsys.readouterr().out
     assert "Autoencoder" in out
     assert "Starting mixture" in out
