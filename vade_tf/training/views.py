@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import scipy.linalg
 from sklearn.utils.extmath import randomized_svd
+from threadpoolctl import threadpool_limits
 
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import OriginRows, Rows, part
@@ -158,9 +159,16 @@ def _leading_directions(sample: np.ndarray) -> np.ndarray:
     """At most DIRECTIONS principal directions of a sample [n, width], [width, directions]. Centres the sample."""
     sample -= sample.mean(axis=0)
     sample *= 2.0 ** -int(np.frexp(np.abs(sample).max())[1])  # exact; the squares of a diverging layer overflow
-    width = sample.shape[1]
-    leading = max(width - DIRECTIONS, 0), width - 1
-    return scipy.linalg.eigh(sample.T @ sample, subset_by_index=leading)[1][:, ::-1]
+    n, width = sample.shape
+    few = n < width  # rows: the directions are sums of rows, and the products between rows say which
+    products = sample @ sample.T if few else sample.T @ sample
+    leading = max(len(products) - DIRECTIONS, 0), len(products) - 1
+    with threadpool_limits(1):  # on several threads an eigendecomposition beside other work is far slower
+        axes = scipy.linalg.eigh(products, subset_by_index=leading)[1][:, ::-1]
+    if few:
+        axes = sample.T @ axes
+        axes /= np.maximum(np.linalg.norm(axes, axis=0), 1e-30)
+    return axes
 
 
 def within_reach(code: np.ndarray) -> np.ndarray:
