@@ -13,8 +13,8 @@ from sklearn.neighbors import NearestNeighbors
 from vade_tf.seeding import generator
 
 NEAREST = 20  # rows of the other origin that a pair is looked for among
-ASKED = 3000  # rows of an origin at most
-TURNS = 40
+ASKED = 3000  # rows of an origin at most, and of those that it is held against
+TURNS = 40  # at most
 STILL = 0.001  # of the root mean square of the rows: an origin that moves less has arrived
 
 
@@ -36,6 +36,7 @@ def shifts(rows: np.ndarray, origins: np.ndarray, number: int, seed: int = 0) ->
     together, limit = [parts[first]], STILL * np.sqrt(np.mean(rows.var(axis=0)) * rows.shape[1])
     for o in others:
         known = np.concatenate(together)
+        known = known[rng.permutation(len(known))[:ASKED]]
         for _ in range(TURNS):
             step = _difference(parts[o] - found[o], known)
             found[o] += step
