@@ -9,9 +9,9 @@ TEST_REQUIREMENTS = $(addprefix requirements/,test.txt files.txt serving.txt doc
 train: .venv/train.stamp  ## train on MNIST; more flags by ARGS="--seed 1"
 	.venv/bin/python train.py --dataset mnist $(ARGS)
 
-test: lint  ## the whole test suite, on two processes of one thread each
+test: lint  ## the whole test suite, on three processes of one thread each: one often waits for a process it started
 	TF_NUM_INTRAOP_THREADS=1 OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 \
-		.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+		.venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/test.stamp
 	.venv/bin/ruff check .

@@ -50,7 +50,7 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items):
-    """The longest files first: two processes that take whole files then end at about the same time."""
+    """The longest files first: processes that take whole files then end at about the same time."""
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 

@@ -66,7 +66,7 @@ def test_hints_pull_known_rows_to_their_component(small_model, rng):
     hints = np.where(np.arange(80) < 40, y, -1)
     for naming in (y, 3 - y):
         model = small_model(guide_weight=50.0)
-        model.fit(x, hints=np.where(hints < 0, hints, naming).astype("i4"), batch_size=20, epochs=60, verbose=0)
+        model.fit(x, hints=np.where(hints < 0, hints, naming).astype("i4"), batch_size=20, epochs=40, verbose=0)
         np.testing.assert_array_equal(model.predict(x, verbose=0).argmax(axis=1), naming)
     unguided = small_model(guide_weight=0.0)
     unguided.fit(x, y, hints=True, batch_size=40, epochs=5, shuffle=False, verbose=0)

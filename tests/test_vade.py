@@ -96,7 +96,7 @@ def test_the_bound_of_a_row_is_that_of_its_expectation_to_the_first_order(small_
     """Antithetic draws, the same for every row: of terms that are linear in the noise the mean is exact."""
     model, seen = small_model(), []
 
-    def linear(rows, m, log_s2, noise):
+    def linear(raw, rows, m, log_s2, noise):
         seen.append(np.array(noise))
         term = tf.reduce_sum(tf.cast(noise, tf.float32) * [1.0, 2.0, 3.0], axis=1) + tf.reduce_sum(rows, axis=1)
         return {"distortion": term, "rate_z": 2 * term, "rate_c": 4 * term}

@@ -15,6 +15,7 @@ HOMES = {
     "GaussianMixturePrior": "vade_tf.model.prior",
     "Filled": "vade_tf.model.networks",
     "LogCounts": "vade_tf.model.counts",
+    "Origins": "vade_tf.model.origins",
     "FusedAdam": "vade_tf.model.optimizer",
     "Clustering": "vade_tf.systems.models",
     "Roots": "vade_tf.model.networks",
