@@ -9,6 +9,7 @@ import pytest
 import scipy.sparse
 import scipy.special
 import scipy.stats
+import tensorflow as tf
 from sklearn.metrics import adjusted_rand_score
 
 from vade_tf import Settings, VaDEClusterer
@@ -22,7 +23,7 @@ from vade_tf.model import networks
 from vade_tf.model.counts import Counts, LogCounts
 from vade_tf.model.origins import Origins
 from vade_tf.model.vade import VaDE
-from vade_tf.training import alignment, recipe
+from vade_tf.training import alignment, aside, recipe
 from vade_tf.training.autoencoder import build_autoencoder, reconstruction_loss
 from vade_tf.training.store import Memory
 
@@ -232,6 +233,29 @@ def test_two_devices_learn_the_offsets_of_one():
     ]
     assert np.abs(fits[0].origins.get_weights()[0]).max() > 0
     np.testing.assert_allclose(*(model.origins.get_weights()[0] for model in fits), atol=1e-5)
+
+
+def test_the_model_of_a_chosen_number_keeps_the_offsets_of_the_autoencoder():
+    fitting = recipe.begin(observed(200), Settings(clusters="auto", pretrain_epochs=2, **SMALL).opening())
+    recipe.pretrain(fitting)
+    before = fitting.model.origins.get_weights()[0]
+    assert np.abs(before).max() > 0
+    chosen, choice = recipe.choose(fitting)
+    assert chosen.model.prior.n_components == choice.n_clusters
+    np.testing.assert_array_equal(chosen.model.origins.get_weights()[0], before)
+
+
+def test_the_variance_that_a_fit_begins_with_is_that_beside_the_offsets():
+    """Offsets that explain what the labs differ by leave less to the dispersion."""
+    model, rows = model_of(None), observed(200).rows[:]
+    noise = np.zeros((200, 3), "f4")
+    lab = rows[:, -1].astype(int)
+    offsets = model.origins.get_weights()[0]
+    m = model.encode(rows)[0].numpy()
+    out = model.decoder(m).numpy() + (offsets - offsets.mean(axis=0))[lab]
+    expected = model.likelihood.variance(tf.constant(rows[:, :-1]), tf.constant(out))
+    model.encoder.get_layer("z_log_var").kernel.assign(np.zeros((8, 3)))
+    np.testing.assert_allclose(aside.variance(model, rows, noise), expected, rtol=1e-4)
 
 
 def test_batches_of_rows_that_are_no_counts_are_refused(rng):
