@@ -22,7 +22,7 @@ from vade_tf.errors import InputError
 from vade_tf.model import networks
 from vade_tf.model.counts import Counts, LogCounts
 from vade_tf.model.origins import Origins
-from vade_tf.model.vade import VaDE
+from vade_tf.model.vade import LEAST_NOISE, VaDE
 from vade_tf.training import alignment, aside, recipe
 from vade_tf.training.autoencoder import build_autoencoder, reconstruction_loss
 from vade_tf.training.store import Memory
@@ -164,9 +164,9 @@ def test_a_part_of_a_data_set_keeps_its_origins_and_they_count_in_its_fingerprin
 
 
 def test_clouds_that_an_origin_has_moved_come_together_though_it_has_others(rng):
-    """Three clouds; the first origin has few of the last, the second none of the first."""
+    """Three clouds; the first origin has none of the last, which most of the second are of."""
     centres = np.array([[0.0, 0, 0], [9, 0, 0], [0, 9, 0]])
-    y = np.concatenate([rng.choice(3, 900, p=[0.5, 0.4, 0.1]), rng.choice(3, 600, p=[0.0, 0.3, 0.7])])
+    y = np.concatenate([rng.choice(3, 900, p=[0.5, 0.5, 0.0]), rng.choice(3, 600, p=[0.1, 0.3, 0.6])])
     origins = np.repeat([0, 1], [900, 600])
     moved = np.array([1.0, -2.0, 2.5])
     rows = centres[y] + rng.normal(size=(1500, 3)) + moved * origins[:, None]
@@ -246,16 +246,24 @@ def test_the_model_of_a_chosen_number_keeps_the_offsets_of_the_autoencoder():
 
 
 def test_the_variance_that_a_fit_begins_with_is_that_beside_the_offsets():
-    """Offsets that explain what the labs differ by leave less to the dispersion."""
-    model, rows = model_of(None), observed(200).rows[:]
-    noise = np.zeros((200, 3), "f4")
-    lab = rows[:, -1].astype(int)
-    offsets = model.origins.get_weights()[0]
-    m = model.encode(rows)[0].numpy()
-    out = model.decoder(m).numpy() + (offsets - offsets.mean(axis=0))[lab]
+    """What the labs differ by is no dispersion; without rows set aside it is that of the rows trained on."""
+    fitting = recipe.begin(observed(200), Settings(clusters=3, validation_rows=0, **SMALL))
+    model, rows = fitting.model, fitting.data.rows[:]
+    offsets = np.random.default_rng(5).normal(size=(2, WIDTH)).astype("f4")
+    model.origins.set_weights([offsets])
+    out = model.decoder(model.encode(rows)[0]).numpy() + (offsets - offsets.mean(axis=0))[rows[:, -1].astype(int)]
     expected = model.likelihood.variance(tf.constant(rows[:, :-1]), tf.constant(out))
-    model.encoder.get_layer("z_log_var").kernel.assign(np.zeros((8, 3)))
-    np.testing.assert_allclose(aside.variance(model, rows, noise), expected, rtol=1e-4)
+    np.testing.assert_allclose(recipe.reconstruction_variance(fitting), expected, rtol=1e-4)
+
+
+def test_the_variance_that_a_fit_ends_with_is_that_of_rows_set_aside_beside_their_offsets():
+    dataset = observed(300)
+    fitted = recipe.fit(dataset, Settings(clusters=3, epochs=2, pretrain_epochs=2, **SMALL))
+    numbers = aside.set_aside(300, fitted.settings.validation_rows, 0, None)
+    model, rows = fitted.model, dataset.rows[numbers]
+    expected = aside.variance(model, rows, aside.noise(model, len(rows), 0))
+    assert np.abs(expected - aside.variance(model, rows[:, :-1], aside.noise(model, len(rows), 0))).max() > 1e-3
+    np.testing.assert_allclose(np.exp(model.log_sigma2_x.numpy()), np.maximum(expected, LEAST_NOISE), rtol=1e-4)
 
 
 def test_batches_of_rows_that_are_no_counts_are_refused(rng):
