@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from scipy import stats
 from scipy.spatial.distance import cdist
 
@@ -30,15 +29,7 @@ SMALL = {
 COMPARISON = Path(__file__).resolve().parent.parent / "docs" / "comparison.md"
 
 
-pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`")
-
-
-@pytest.fixture(autouse=True)
-def eager():
-    """A few steps each: tracing would be most of the time."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+pytestmark = pytest.mark.usefixtures("eager")
 
 
 @pytest.fixture

@@ -22,7 +22,6 @@ from vade_tf.systems import registry
 from vade_tf.training import recipe
 from vade_tf.training.settings import Settings
 
-pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`")
 SMALL = {
     "clusters": 3, "hidden": (8, 8), "latent_dim": 2, "batch_size": 64, "precision": "float32", "pretrain_epochs": 0,
     "epochs": 2, "init": "kmeans",

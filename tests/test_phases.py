@@ -6,43 +6,25 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_fits import Steps, begin, sixty
 
 from vade_tf.data import pipeline
 from vade_tf.errors import InputError
 from vade_tf.model import networks
-from vade_tf.model.mixed import Mixed
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
 from vade_tf.training import autoencoder, callbacks, given, guidance, loop, recipe
 from vade_tf.training import groups as finding
 from vade_tf.training import start as starts
 from vade_tf.training.reporter import Silent
-from vade_tf.training.settings import Settings
 from vade_tf.training.store import Memory, State
-from vade_tf.training.views import feature_reader
 
-pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`")
-SMALL = {
-    "clusters": 3, "hidden": (8, 8), "latent_dim": 2, "batch_size": 30, "pretrain_epochs": 0, "epochs": 4,
-    "learning_rate": 1e-2, "precision": "float32", "init": "kmeans", "regroups": 1, "guide_epochs": 2,
-}  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def eager():
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+pytestmark = pytest.mark.usefixtures("eager")
 
 
 @pytest.fixture
 def x(rng):
-    return (6 * np.repeat(np.eye(3), 3, axis=1)[np.arange(60) % 3] + rng.normal(size=(60, 9))).astype("f4")
-
-
-def begin(x, hints=None, **more):
-    settings = {name: more.pop(name) for name in list(more) if name in Settings.__dataclass_fields__}
-    return loop.begin(x, Settings(**{**SMALL, **settings}), hints, **more)
+    return sixty(rng)
 
 
 # ------------------------------------------------------------------------------------------------- rows and hints
@@ -199,17 +181,6 @@ def test_the_rate_follows_the_schedule_or_stays_and_is_halved_by_each_step_back(
     fitting.rows.append({"phase": "pretrain", "epoch": 1, "restored_epoch": 0})
     assert rates_of(fitting, 2) == pytest.approx([0.2, 0.2])
     assert rates_of(fitting, 2, steady=0.4) == pytest.approx([0.1, 0.1])
-
-
-class Steps(Silent):
-    """Keeps the phases that are announced, with their numbers of steps."""
-
-    def __init__(self):
-        self.phases = []
-
-    def phase(self, name, steps):
-        self.phases.append((name, steps))
-        return super().phase(name, steps)
 
 
 def test_progress_is_announced_in_batches_that_are_left(x):
@@ -377,211 +348,3 @@ def test_a_component_of_a_single_row_is_settled_and_an_empty_one_weighs_a_millio
     noise = np.exp(-2)
     spread = [noise, noise + np.linspace(-1, 1, 59).var()]
     np.testing.assert_allclose(np.exp(log_sigma2), [[noise, noise], spread, [3, 3]], rtol=1e-4)
-
-
-# ------------------------------------------------------------------------------------------------- guiding
-
-
-@pytest.fixture
-def asked(monkeypatch):
-    """What each span of VaDE is trained on: (epochs, seed, target groups, image shape)."""
-    seen, made = [], pipeline.training_batches
-
-    def training_batches(x, batch_size, seed, epochs, *, hints=None, image_shape=None, **more):
-        seen.append(((epochs.start, epochs.stop), seed, hints, image_shape))
-        return made(x, batch_size, seed, epochs, hints=hints, image_shape=image_shape, **more)
-
-    monkeypatch.setattr(recipe.pipeline, "training_batches", training_batches)
-    monkeypatch.setattr(finding, "is_table", lambda fitting: False)
-    return seen
-
-
-@pytest.fixture
-def regrouped(monkeypatch):
-    """Groups found anew are told by their number: 2 for all rows."""
-    monkeypatch.setattr(finding, "regrouped", lambda fitting: np.full(60, 2, np.int32))
-
-
-def targets(asked):
-    return [(span, np.unique(groups).tolist()) for span, _, groups, _ in asked]
-
-
-def test_spans_without_hints_are_those_between_new_groups(x, asked, regrouped):
-    """Groups 0 of the start for an epoch, then those found anew; the guide lets go after the second epoch."""
-    fitting = begin(x)
-    guidance.guide(fitting, np.zeros(60, "i4"))
-    assert targets(asked) == [((0, 1), [0]), ((1, 4), [2])]
-    assert (int(fitting.store.load("groups")["epoch"]), fitting.seconds["init"] > 0) == (1, True)
-    np.testing.assert_array_equal(fitting.store.load("groups")["groups"], np.full(60, 2))
-    assert [row["epoch"] for row in fitting.rows] == [1, 2, 3, 4]
-    assert all(row["components_used"] >= 1 for row in fitting.rows)  # looked at
-    assert float(fitting.model.guide_weight.numpy()) == fitting.settings.guide_weight
-
-
-def test_hints_lie_over_the_groups_and_stay_when_these_are_let_go(x, asked, regrouped):
-    hints = np.where(np.arange(60) < 10, np.arange(60) % 2, -1)
-    guidance.guide(begin(x, hints), np.full(60, 1, "i4"))
-    assert [span for span, *_ in asked] == [(0, 1), (1, 2), (2, 4)]
-    for (_, _, groups, _), others in zip(asked, (1, 2, -1), strict=True):
-        np.testing.assert_array_equal(groups, np.where(hints >= 0, hints, others))
-
-
-def test_images_are_augmented_where_they_are_to_be(x, asked, regrouped):
-    images = x.reshape(60, 3, 3)
-    for augment, shape in (("digits", (3, 3)), ("none", None)):
-        asked.clear()
-        guidance.guide(begin(images, augment=augment, epochs=1), np.zeros(60, "i4"))
-        assert [image_shape for *_, image_shape in asked] == [shape]
-    asked.clear()
-    guidance.guide(begin(x, augment="photos", epochs=1, seed=3, restart=2), np.zeros(60, "i4"))
-    assert asked[0][1] == finding.start_seed(begin(x, seed=3, restart=2).settings)
-    assert asked[0][3] is None
-
-
-@pytest.mark.parametrize("done", [1, 2, 3])
-def test_a_resumed_phase_trains_what_is_left_with_the_groups_it_had(x, asked, monkeypatch, done):
-    """The groups kept for epoch 1 are taken; found anew they would be others."""
-    monkeypatch.setattr(finding, "regrouped", lambda fitting: np.full(60, 1, np.int32))
-    fitting = begin(x)
-    loop.prepare(fitting, "fit", fitting.model)
-    callbacks.build_optimizer(fitting.model)
-    rows = [{"phase": "fit", "epoch": e + 1, "loss": 1.0, "seconds": 0.0} for e in range(done)]
-    state = State("fit", done, callbacks.state_arrays(fitting.model), rows)
-    fitting.store.save("groups", {"epoch": np.array(1), "groups": np.full(60, 2, np.int32)})
-    guidance.guide(dataclasses.replace(fitting, state=state, rows=rows), np.zeros(60, "i4"))
-    assert targets(asked) == [((done, 4), [2])]
-    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
-
-
-def test_kept_groups_of_another_epoch_are_found_anew(x, asked, monkeypatch):
-    monkeypatch.setattr(finding, "regrouped", lambda fitting: np.full(60, 1, np.int32))
-    fitting = begin(x)
-    fitting.store.save("groups", {"epoch": np.array(2), "groups": np.full(60, 2, np.int32)})
-    guidance.guide(fitting, np.zeros(60, "i4"))
-    assert targets(asked) == [((0, 1), [0]), ((1, 4), [1])]
-
-
-def test_a_callback_that_stops_ends_the_phase(x, asked, regrouped):
-    class Enough(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            self.model.stop_training = True
-
-    fitting = begin(x, callbacks=[Enough()])
-    guidance.guide(fitting, np.zeros(60, "i4"))
-    assert [row["epoch"] for row in fitting.rows] == [1]
-
-
-@pytest.mark.parametrize(
-    ("guided", "regroups", "turns"),
-    [(10, 1, [5]), (10, 3, [2, 5, 7]), (10, 0, []), (1, 3, []), (2, 3, [1]), (0, 2, [])],
-)
-def test_groups_are_found_anew_after_equal_parts(guided, regroups, turns):
-    assert guidance.regroup_epochs(guided, regroups) == turns
-
-
-def test_each_way_to_start_reads_the_code_and_landmark_the_layer_before_it(x, monkeypatch):
-    seen = {}
-
-    def start(z, n_clusters, method, seed, views, tell, kind):
-        assert kind == "code"
-        seen[method] = (z, n_clusters, seed, views)
-        return starts.Start(np.zeros(60, "i4"), *(None,) * 3)
-
-    monkeypatch.setattr(starts, "start", start)
-    monkeypatch.setattr(finding, "is_table", lambda fitting: False)
-    for method in starts.METHODS:
-        reporter = Steps()
-        fitting = begin(x, init=method, seed=6, restart=1, reporter=reporter)
-        assert finding.found_groups(fitting, "init").groups.shape == (60,)
-        z, n_clusters, seed, views = seen[method]
-        np.testing.assert_allclose(z, fitting.model.encode(x)[0], rtol=1e-5, atol=1e-6)
-        assert (n_clusters, seed) == (3, finding.start_seed(fitting.settings))
-        assert len(views) == (2 if method == "landmark" else 1)
-        assert views[0] is z
-        assert reporter.phases == [("init", starts.DRAWS if method == "landmark" else 1)]
-
-
-@pytest.mark.parametrize("network", ["conv", "dense"])
-def test_networks_of_ones_own_and_a_kind_of_networks_are_too_many(x, network):
-    own = networks.build_encoder(9, 2, (8,)), networks.build_decoder(9, 2, (8,))
-    with pytest.raises(InputError, match="^network: expected 'auto' beside networks of your own"):
-        begin(x, network=network, networks=own)
-
-
-# ------------------------------------------------------------------------------------------------- tables
-
-
-def test_a_table_starts_from_its_own_columns_and_keeps_these_groups(x, asked, monkeypatch):
-    monkeypatch.undo()
-    seen = []
-
-    def start(z, n_clusters, method, seed, views, tell, kind):
-        seen.append((views, kind))
-        return starts.Start(np.zeros(60, "i4"), *(None,) * 3)
-
-    monkeypatch.setattr(starts, "start", start)
-    fitting = begin(x, likelihood="gaussian", init="landmark")
-    assert finding.is_table(fitting)
-    finding.found_groups(fitting, "init")
-    ((own,), kind), *_ = seen
-    assert kind == "table"
-    np.testing.assert_allclose(own, (x - x.mean(axis=0)) / x.std(axis=0), atol=1e-4)
-    monkeypatch.setattr(finding, "regrouped", lambda fitting: pytest.fail("a table's groups are not found anew"))
-    guidance.guide(fitting, np.zeros(60, "i4"))
-
-
-@pytest.mark.parametrize(
-    "form",
-    [
-        lambda x: x.reshape(60, 3, 3),
-        lambda x: np.tile(x, 23),  # 207 columns
-        lambda x: x / np.linalg.norm(x, axis=1, keepdims=True),
-    ],
-    ids=["images", "wide", "directions"],
-)
-def test_what_is_no_table(x, form):
-    assert not finding.is_table(begin(form(x)))
-
-
-@pytest.mark.parametrize(
-    ("form", "wide"),
-    [
-        (lambda x: np.tile(x, 23), True),  # 60 rows of 207 columns
-        (lambda x: np.tile(x, (4, 23)), False),  # 240 rows
-        (lambda x: np.tile(x, 8), False),  # 72 columns: more than rows, but as few as are read themselves
-        (lambda x: np.tile(x, 25).reshape(60, 15, 15), False),
-    ],
-    ids=["wide", "rows", "narrow", "images"],
-)
-def test_groups_of_few_wide_rows_may_be_those_of_k_means_and_are_kept(x, monkeypatch, form, wide):
-    seen = []
-
-    def landmark(views, n_clusters, seed, tell, doubt):
-        seen.append(doubt)
-        return np.zeros(len(views[0]), "i4")
-
-    def held(fitting, epoch):
-        seen.append(epoch)
-        return np.zeros(len(fitting.data.x), "i4")
-
-    monkeypatch.setattr(starts, "landmark", landmark)
-    monkeypatch.setattr(guidance, "_held_groups", held)
-    monkeypatch.setattr(finding, "is_table", lambda fitting: False)
-    fitting = begin(form(x), init="landmark", hidden=(4,))
-    guidance.guide(fitting, recipe.start(fitting))
-    assert seen == ([True] if wide else [False, 1])
-
-
-def test_missing_cells_of_a_table_count_as_the_mean_of_their_column(x):
-    """And a category's levels stay 0 and 1, less their share; an answer of two is as far apart as two levels are."""
-    x = np.column_stack([x[:, 0], np.eye(3)[np.arange(60) % 3], np.arange(60) % 2]).astype("f4")
-    x[::7, 0] = np.nan
-    own = networks.build_encoder(5, 2, (8,)), networks.build_decoder(5, 2, (8,))
-    model = VaDE(*own, 3, Mixed([("gaussian", 1), ("categorical", 3), ("bernoulli", 1)]))
-    found = feature_reader(model, x)(x)
-    assert not found[::7, 0].any()
-    known = x[~np.isnan(x[:, 0]), 0]
-    filled = np.where(np.isnan(x[:, 0]), known.mean(), x[:, 0])
-    np.testing.assert_allclose(found[:, 0], (filled - known.mean()) / filled.std(), atol=1e-5)
-    np.testing.assert_allclose(found[:, 1:4], x[:, 1:4] - 1 / 3, atol=1e-6)
-    np.testing.assert_allclose(found[:, 4], np.sqrt(2) * (x[:, 4] - 0.5), atol=1e-6)

@@ -12,7 +12,6 @@ from vade_tf.systems import gmvae
 from vade_tf.training import recipe
 from vade_tf.training.settings import Settings
 
-pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`")
 SMALL = {"hidden": (8, 8), "latent_dim": 2, "batch_size": 30, "precision": "float32", "init": "kmeans"}
 
 

@@ -17,19 +17,10 @@ from vade_tf.training import loop
 from vade_tf.training.settings import Settings
 from vade_tf.training.store import Memory
 
-pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`")
 SMALL = {
     "clusters": 3, "hidden": (8,), "latent_dim": 2, "pretrain_epochs": 0, "precision": "float32", "schedule": "step",
 }  # fmt: skip
 STEPS = 4  # of all rows together, so that their order does not matter
-
-
-@pytest.fixture
-def without_tracing():
-    """For a few steps: tracing would be most of the time."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 def rows(n: int, bernoulli: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -100,7 +91,7 @@ def assert_moved_alike(model, first, names, expected):
         np.testing.assert_allclose(after[path] - begun, way, atol=0.01 * np.abs(way).max(), err_msg=name)
 
 
-@pytest.mark.usefixtures("without_tracing")
+@pytest.mark.usefixtures("eager")
 def test_dec_descends_the_kl_from_target_to_assignments_with_momentum():
     """Xie et al., eq. 2, on encoder and centres; the target stays that of the start for so few steps."""
     x, _ = rows(60)
@@ -127,7 +118,7 @@ def nats(x, out):
     return tf.reduce_mean(-x * tf.math.log_sigmoid(out) - (1 - x) * tf.math.log_sigmoid(-out))
 
 
-@pytest.mark.usefixtures("without_tracing")
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("reconstruction", [squared_error, nats])
 def test_idec_weighs_a_tenth_of_the_kl_against_the_reconstruction_of_a_feature(reconstruction, monkeypatch):
     """Guo et al., eq. 6. An epsilon far above every gradient makes Adam a descent along its mean: it shows weights."""
@@ -199,7 +190,7 @@ class Prior(keras.callbacks.Callback):
             self.seen.append([part.numpy() for part in self.model.prior.parameters])
 
 
-@pytest.mark.usefixtures("without_tracing")
+@pytest.mark.usefixtures("eager")
 def test_the_prior_of_the_plain_vae_stays_standard_normal():
     """Rows of three far groups would pull any mean or variance that could move."""
     prior = Prior()

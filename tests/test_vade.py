@@ -10,20 +10,10 @@ from vade_tf.model import inputs, networks, vade
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
 
-pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`")
-
 
 @pytest.fixture
 def x(rng):
     return rng.uniform(size=(8, 12)).astype("f4")
-
-
-@pytest.fixture
-def eager():
-    """A few steps each: tracing would be most of the time."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.mark.parametrize("form", [(8, 12), (8, 3, 4), (8, 3, 4, 1), (8, 12, 1)])
