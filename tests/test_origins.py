@@ -12,7 +12,7 @@ import scipy.stats
 import tensorflow as tf
 from sklearn.metrics import adjusted_rand_score
 
-from vade_tf import Settings, VaDEClusterer
+from vade_tf import Settings, TrainConfig, VaDEClusterer
 from vade_tf.cli.main import main
 from vade_tf.data.dataset import build
 from vade_tf.data.files import load_file
@@ -299,6 +299,8 @@ def test_batch_goes_with_annotated_cells_alone(tmp_path):
     np.save(tmp_path / "a.npy", np.eye(5))
     with pytest.raises(InputError, match=r"batch: goes with an .h5ad file, got .*a.npy; leave it out"):
         load_file(str(tmp_path / "a.npy"), batch="lab")
+    with pytest.raises(InputError, match="batch: goes with data=FILE.h5ad.*the rows of a step are batch_size=N"):
+        TrainConfig.create(batch="128")
     with pytest.raises(InputError, match="layer, genes and batch: expected an AnnData with them, got ndarray"):
         VaDEClusterer(2, batch="lab").fit(np.eye(5))
 

@@ -84,7 +84,12 @@ class TrainConfig(Settings):
             raise InputError(f"data and dataset: expected one of them, got {self.data!r} and {self.dataset!r}")
         if self.labels is not None and self.data is None:
             raise InputError("labels: goes with data=FILE; named data sets bring their own labels")
-        for name in ("columns", "drop", "id", "text", "layer", "genes", "batch"):
+        if self.batch is not None and self.data is None:
+            raise InputError(
+                f"batch: goes with data=FILE.h5ad, a column of which it names, got {self.batch!r}; the rows of a step "
+                "are batch_size=N"
+            )
+        for name in ("columns", "drop", "id", "text", "layer", "genes"):
             if getattr(self, name) is not None and self.data is None:
                 raise InputError(f"{name}: goes with data=FILE; named data sets have no columns to choose from")
         if self.clusters == AUTO and self.model != "vade":
