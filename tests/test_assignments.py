@@ -56,8 +56,9 @@ def test_the_ranks_order_the_rows_by_their_density(partial):
     assert far.empty or far.item() == 80
 
 
-def test_equal_rows_are_ranked_in_their_order():
-    np.testing.assert_array_equal(assignments.ranks(np.array([-2.0, 1.0, -2.0, 1.0, -9.0])), [3, 1, 4, 2, 5])
+def test_equal_rows_share_the_lower_rank():
+    density = np.array([-2.0, 1.0, -2.0, 1.0, -9.0])
+    np.testing.assert_array_equal(assignments.ranks(density, np.sort(density)), [3, 1, 3, 1, 5])
 
 
 def test_a_system_without_a_density_leaves_its_columns_out(rows, tmp_path):
@@ -78,7 +79,14 @@ def test_many_rows_come_in_blocks_that_join_without_a_seam(small_model, monkeypa
     assert heard == [1] * 5
     joined = pandas.concat(blocks)
     pandas.testing.assert_frame_equal(joined.reset_index(drop=True), whole.reset_index(drop=True), rtol=1e-4)
-    np.testing.assert_array_equal(joined["typicality_rank"], (-joined["log_density"]).rank(method="first"))
+    np.testing.assert_array_equal(joined["typicality_rank"], (-joined["log_density"]).rank(method="min"))
+
+
+def test_columns_that_wait_in_a_file_are_those_that_wait_in_memory(small_model, monkeypatch):
+    model, x = small_model(), np.random.default_rng(0).random((23, 12), "f4")
+    memory = pandas.concat(assignments.table(model, x))
+    monkeypatch.setattr(assignments, "IN_MEMORY", 1)
+    pandas.testing.assert_frame_equal(pandas.concat(assignments.table(model, x)), memory)
 
 
 def test_a_name_that_is_taken_gives_way():

@@ -184,14 +184,14 @@ for name in ("none", "mirrored"):
 # a worker that is killed in the third epoch of VaDE, after its second batch
 KILLED = f"""{LARGE}
 import os, signal, keras
-from vade_tf.cli.train import main
-batches, told = iter(range(1, 100)), keras.callbacks.CallbackList.on_train_batch_end
-def on_train_batch_end(self, *arguments):
-    told(self, *arguments)
-    if next(batches) == 2 * 3 + 2 * 3 + 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-keras.callbacks.CallbackList.on_train_batch_end = on_train_batch_end
-main(sys.argv[1:])
+from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.train import train
+class Killer(keras.callbacks.Callback):
+    batches = iter(range(1, 100))
+    def on_train_batch_end(self, batch, logs=None):
+        if next(self.batches) == 2 * 3 + 2 * 3 + 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+train(TrainConfig(data=sys.argv[2], clusters=3, distribute="multiworker"), "nowhere", extra=[Killer()])
 """
 
 

@@ -18,6 +18,9 @@ from vade_tf.data.augmentation import augment
 from vade_tf.data.shards import FileRows, Shuffle
 from vade_tf.data.sparse import Rows
 
+# Traced as it stands: AutoGraph would take a second of every process to rewrite functions of tensors alone
+plain = tf.autograph.experimental.do_not_convert
+
 
 @dataclass(frozen=True)
 class Slices:
@@ -107,11 +110,13 @@ def training_batches(
     rows, steps = _gatherer(x), steps_per_epoch(n, batch_size)
     groups = None if hints is None else tf.constant(hints)
 
+    @plain
     def batches_of(number):  # of a pass, counted from the first epoch on
         order = tf.random.experimental.stateless_shuffle(tf.range(n), seed=tf.stack([tf.cast(seed, tf.int64), number]))
         order = order if read is None else tf.gather(read, order)
         return slices.batches(order, batch_size, number * steps)
 
+    @plain
     def gather(indices, number, step):
         batch = seen(rows(indices), number, step)
         return batch if groups is None else (batch, tf.gather(groups, indices))
@@ -135,11 +140,13 @@ def _from_file(x: FileRows, batch_size: int, seed: int, span: range, hints, slic
     kinds = ((None, x.shape[1]), x.dtype), ((None,), known.dtype), ((None, each, None), tf.int64), ((), tf.int64)
     buffers = tf.data.Dataset.from_generator(read, output_signature=tuple(tf.TensorSpec(*kind) for kind in kinds))
 
+    @plain
     def batches_of(rows, groups, picks, first):
         numbers = tf.data.Dataset.range(each * tf.shape(picks, tf.int64)[0])
         pairs = numbers.map(lambda i: (i // each, i % each))
         return pairs.map(lambda k, i: (rows, groups, picks[k, i], slices.own.start + i, first + k))
 
+    @plain
     def gather(rows, groups, indices, number, step):
         batch = seen(tf.gather(rows, indices), number, step)
         return batch if hints is None else (batch, tf.gather(groups, indices))
@@ -167,8 +174,12 @@ def ordered_batches(x: Rows, batch_size: int = 1024) -> tf.data.Dataset:
     """All rows once, in their order: for predict and evaluate."""
     rows, n = _gatherer(x), len(x)
     steps = tf.data.Dataset.range(steps_per_epoch(n, batch_size))
-    ends = steps.map(lambda k: (k * batch_size, tf.minimum((k + 1) * batch_size, n)))
-    return ends.map(lambda start, stop: rows(tf.range(start, stop)), num_parallel_calls=1).prefetch(tf.data.AUTOTUNE)
+
+    @plain
+    def read(k):
+        return rows(tf.range(k * batch_size, tf.minimum((k + 1) * batch_size, n)))
+
+    return steps.map(read, num_parallel_calls=1).prefetch(tf.data.AUTOTUNE)
 
 
 def blocks(x: Rows, size: int = 1024) -> Iterator[np.ndarray]:

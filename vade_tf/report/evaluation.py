@@ -208,7 +208,7 @@ def log_weights(model: VaDE, x: np.ndarray, samples: int, seed: int, chunk: int 
     """
     mixture = model.prior.distribution
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def of_row(scaled, m, log_s2, noise):
         z = m + tf.exp(0.5 * log_s2) * noise  # [chunk, latent]
         out = model.x_parameters(z)

@@ -58,7 +58,7 @@ def load_rows(
     except InputError as error:
         raise InputError(f"{run.path}: its data cannot be loaded; say where they are with {ways} ({error})") from error
     numbers = numbers_of(run.config, len(whole.x))[0]
-    trained = whole if len(numbers) == len(whole.x) else whole.part(numbers)
+    trained = whole if len(numbers) == len(whole.x) else whole.part(np.asarray(numbers))
     expected = run.data
     facts = ("rows", "features", "crc32")
     if any(trained.fingerprint[name] != expected[name] for name in facts):
@@ -74,7 +74,9 @@ def load_rows(
             f"test: expected a run on the full {' or '.join(TEST_ROWS)}, which have a test half, got "
             f"{len(whole.x)} rows of {whole.name} from {whole.source}"
         )
-    return whole.part(np.arange(len(whole.x) - size, len(whole.x))), int(np.sum(numbers >= len(whole.x) - size))
+    return whole.part(np.arange(len(whole.x) - size, len(whole.x))), int(
+        np.sum(np.asarray(numbers) >= len(whole.x) - size)
+    )
 
 
 def check_width(run: Run, model: keras.Model) -> None:

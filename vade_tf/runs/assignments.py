@@ -3,7 +3,8 @@
 A function of a block is compiled once and rows are read block by block: a file of any length takes the memory of one.
 """
 
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from vade_tf.data.sparse import Rows
 from vade_tf.model.vade import VaDE
 
 BLOCK = 4096  # rows; the widest layer of the paper's network then takes 33 MB
+IN_MEMORY = 1 << 26  # bytes of columns that wait for their ranks; more of them wait in a temporary file
 Advance = Callable[[int, str], None]
 
 
@@ -44,7 +46,10 @@ def codes(model: keras.Model) -> Callable[[tf.Tensor], dict]:
 
 
 def table(
-    model: keras.Model, x: Rows, names: pandas.Series | None = None, advance: Advance = lambda done, text: None
+    model: keras.Model,
+    x: Rows,
+    names: pandas.Series | pandas.Index | None = None,
+    advance: Advance = lambda done, text: None,
 ) -> Iterator[pandas.DataFrame]:
     """The table that a run leaves of its rows, in blocks.
 
@@ -56,41 +61,44 @@ def table(
 
     Yields:
         DataFrames of names, cluster, confidence; of a VaDE also log_density and typicality_rank: 1 is the row with the
-        highest log density, n the most unusual one; of equal ones the first has the lower rank.
+        highest log density, n the most unusual one, and rows of equal density share the lower rank.
     """
-    parts = [clusters(model), *([density(model)] if isinstance(model, VaDE) else [])]
-    ask = asked(parts, model.n_features, x.dtype)
-    found: dict[str, list[np.ndarray]] = {}
-    for block in pipeline.blocks(x, BLOCK):
-        for name, values in ask(block).items():
-            found.setdefault(name, []).append(values)
-        advance(1, "")
-    columns = {name: np.concatenate(values) for name, values in found.items()}  # 24 bytes a row
-    if "log_density" in columns:
-        columns["typicality_rank"] = ranks(columns["log_density"])
+    dense = isinstance(model, VaDE)
+    ask = asked([clusters(model), density(model)] if dense else [clusters(model)], model.n_features, x.dtype)
     names = numbered(range(len(x))) if names is None else names
-    for start in range(0, len(x), BLOCK):
-        rows = slice(start, start + BLOCK)
-        yield beside(names.iloc[rows], {name: values[rows] for name, values in columns.items()})
+    densities = np.empty(len(x) if dense else 0, "f4")  # all that memory holds of every row
+    with tempfile.SpooledTemporaryFile(IN_MEMORY) as waiting:
+        for start, block in zip(range(0, len(x), BLOCK), pipeline.blocks(x, BLOCK), strict=True):
+            columns = ask(block)
+            if dense:
+                densities[start : start + len(block)] = columns["log_density"]
+            for values in columns.values():
+                np.save(waiting, values)
+            advance(1, "")
+        densities.sort()
+        waiting.seek(0)
+        found = list(columns)
+        for start in range(0, len(x), BLOCK):
+            columns = {name: np.load(waiting) for name in found}
+            if dense:
+                columns["typicality_rank"] = ranks(columns["log_density"], densities)
+            yield beside(names[start : start + BLOCK], columns)
 
 
-def numbered(rows) -> pandas.Series:
-    """Row numbers as the first column of a table."""
-    return pandas.Series(rows, name="row")
+def numbered(rows: Sequence[int] | np.ndarray) -> pandas.Index:
+    """Row numbers as the first column of a table; a range stays one."""
+    return pandas.Index(rows, name="row")
 
 
-def beside(names: pandas.Series, columns: dict[str, np.ndarray]) -> pandas.DataFrame:
+def beside(names: pandas.Series | pandas.Index, columns: dict[str, np.ndarray]) -> pandas.DataFrame:
     """A block of a table: what its rows are called, then what was found; a name that is taken becomes id."""
     first = names.name if names.name not in columns else "id"
     return pandas.DataFrame({first: names.to_numpy(), **columns})
 
 
-def ranks(log_density: np.ndarray) -> np.ndarray:
-    """1 for the highest log density to n for the lowest, int [n]; of equal ones the first comes first."""
-    order = np.argsort(-log_density, kind="stable")
-    found = np.empty(len(order), int)
-    found[order] = np.arange(1, len(order) + 1)
-    return found
+def ranks(log_density: np.ndarray, ascending: np.ndarray) -> np.ndarray:
+    """1 + the number of rows of higher log density, int, among all rows, whose log densities are given in order."""
+    return 1 + len(ascending) - np.searchsorted(ascending, log_density, side="right")
 
 
 def asked(
@@ -107,5 +115,5 @@ def asked(
     def together(rows):
         return {name: values for part in parts for name, values in part(rows).items()}
 
-    compiled = tf.function(together, input_signature=[tf.TensorSpec((None, width), dtype)])
+    compiled = tf.function(together, input_signature=[tf.TensorSpec((None, width), dtype)], autograph=False)
     return lambda block: {name: values.numpy() for name, values in compiled(block).items()}

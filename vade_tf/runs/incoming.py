@@ -57,7 +57,7 @@ class Incoming(NamedTuple):
             x = self.x.encode(table, start) if isinstance(self.x, TableRows) else np.asarray(self.x[start:stop])
             yield Block(self._names(table, start, stop), x, table)
 
-    def _names(self, table: pandas.DataFrame | None, start: int, stop: int) -> pandas.Series:
+    def _names(self, table: pandas.DataFrame | None, start: int, stop: int) -> pandas.Series | pandas.Index:
         if isinstance(self.names, pandas.Series):
             return self.names.iloc[start:stop]
         if self.names is None or table is None:

@@ -1,5 +1,6 @@
 """The rows of a run: loaded once a command, cut as its configuration says, and named so that they are found again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,14 +27,14 @@ class RunRows:
         dataset: the rows that are trained on, with labels for scoring where there are any.
         aside: the rows that `config.held_out` keeps from training, or None.
         hints: known groups, int [n], or None.
-        numbers: place of each row among all that were loaded, int [n].
+        numbers: place of each row among all that were loaded, ascending, [n].
     """
 
     config: TrainConfig
     dataset: Dataset
     aside: Dataset | None
     hints: np.ndarray | None
-    numbers: np.ndarray
+    numbers: Sequence[int] | np.ndarray
 
 
 def load_whole(config: TrainConfig, before: Run | None = None) -> Dataset:
@@ -86,7 +87,7 @@ def load_rows(config: TrainConfig, whole: Dataset | None = None) -> RunRows:
     numbers, others = numbers_of(config, len(dataset.x))
     aside = dataset.part(others) if len(others) else None
     if len(numbers) < len(dataset.x):
-        dataset = held_in_memory(dataset.part(numbers))
+        dataset = held_in_memory(dataset.part(np.asarray(numbers)))
     if isinstance(clusters, int) and clusters > len(dataset.x):
         raise InputError(f"clusters: expected at most the number of rows, {len(dataset.x)}, got {clusters}")
     # a run on the bundled digits stays with them, network or not
@@ -103,14 +104,17 @@ def held_in_memory(dataset: Dataset) -> Dataset:
     return replace(dataset, x=x[:])
 
 
-def numbers_of(config: TrainConfig, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Places of the rows that are trained on, and of those held out, among all n: two ascending int arrays.
+def numbers_of(config: TrainConfig, n: int) -> tuple[Sequence[int] | np.ndarray, np.ndarray]:
+    """Places of the rows that are trained on, and of those held out, among all n, ascending; a range where it is all.
 
     Raises:
         InputError: `held_out` leaves one side empty.
     """
+    drawn = config.limit is not None and config.limit < n
+    if config.held_out == 0 and not drawn:
+        return range(n), np.zeros(0, int)  # no array of 10^8 numbers
     numbers = np.arange(n)
-    if config.limit is not None and config.limit < n:
+    if drawn:
         numbers = np.sort(generator(config.seed).choice(n, config.limit, replace=False))
     if config.held_out == 0:
         return numbers, numbers[:0]

@@ -57,7 +57,7 @@ def train(
         out: the run folder (see `folder`), not there yet or empty.
         whole: what `load_whole(config)` returned, where it was called already; default: it is called here.
         reporter: shows progress, see `training.reporter.Silent`; default nothing.
-        extra: further Keras callbacks, for both phases.
+        extra: further Keras callbacks, for both phases; they run on every worker.
         export: whether to leave a SavedModel in export/1, ready to be served.
 
     Returns:
@@ -75,7 +75,7 @@ def train(
     if not isinstance(config, TrainConfig):
         raise InputError(f"config: expected TrainConfig(...), got {reprlib.repr(config)}")
     if not distribute.chief(strategy := cluster.strategy(config.distribute)):
-        return follow(strategy, reporter or Silent())
+        return follow(strategy, reporter or Silent(), extra)
     rows = load_rows(config, whole)
     config = filled(rows.config, rows)
     with held(out, "out", new=True):
@@ -100,7 +100,7 @@ def resume(
     """
     run = Run.open(out)
     if not distribute.chief(strategy := cluster.strategy(run.config.distribute)):
-        return follow(strategy, reporter or Silent())
+        return follow(strategy, reporter or Silent(), extra)
     with held(out, "resume"):
         if run.finished:
             raise InputError(f"resume: {out} holds a finished run; nothing is left to do")
@@ -113,12 +113,13 @@ def resume(
         return _fit(run, rows, reporter or Silent(), extra, export)
 
 
-def follow(strategy: tf.distribute.Strategy, reporter: Silent) -> dict:
+def follow(strategy: tf.distribute.Strategy, reporter: Silent, extra: Sequence[keras.callbacks.Callback]) -> dict:
     """Train as a worker that is not the chief: with the chief's settings, on the same rows, and write nothing.
 
     Args:
         strategy: of the workers.
         reporter: hears who leads.
+        extra: further Keras callbacks.
 
     Returns:
         Nothing: {}.
@@ -135,7 +136,7 @@ def follow(strategy: tf.distribute.Strategy, reporter: Silent) -> dict:
     if {**mine, "source": ""} != {**expected, "source": ""}:
         raise InputError(f"data: this worker has other rows than the chief: expected {expected}, got {mine}")
     reporter.say(f"one of {distribute.workers(strategy)} workers; the chief tells of the training and writes the run")
-    recipe.fit(rows.dataset.observations(), config, rows.hints)
+    recipe.fit(rows.dataset.observations(), config, rows.hints, callbacks=extra)
     distribute.from_chief(strategy, dict)  # until the chief has written everything: who leaves early stops the others
     return {}
 

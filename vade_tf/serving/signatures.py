@@ -71,7 +71,7 @@ def build_signatures(model: VaDE) -> tuple[tf.Module, dict]:
 
     def concrete(function, **inputs):
         specs = {name: tf.TensorSpec(shape, dtype, name) for name, (shape, dtype) in inputs.items()}
-        return tf.function(function).get_concrete_function(**specs)
+        return tf.function(function, autograph=False).get_concrete_function(**specs)
 
     rows, byte_rows = ([None, n_features], tf.float32), ([None, n_features], tf.uint8)
     module = tf.Module()

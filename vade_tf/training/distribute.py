@@ -46,7 +46,7 @@ def slices(strategy: tf.distribute.Strategy) -> pipeline.Slices:
     def number():
         return tf.convert_to_tensor(tf.distribute.get_replica_context().replica_id_in_sync_group)
 
-    found = tf.function(lambda: strategy.experimental_local_results(strategy.run(number)))()
+    found = tf.function(lambda: strategy.experimental_local_results(strategy.run(number)), autograph=False)()
     own = [int(each) for each in found]
     return pipeline.Slices(range(own[0], own[-1] + 1), strategy.num_replicas_in_sync)
 
@@ -164,7 +164,7 @@ class Replicas:
             loss = {} if model.loss is None else {"loss": model.loss}
             self.copy.compile(keras.optimizers.deserialize(optimizer), **loss, jit_compile=False)
             callbacks.build_optimizer(self.copy)
-        self._step = tf.function(self._on_all, reduce_retracing=True)
+        self._step = tf.function(self._on_all, reduce_retracing=True, autograph=False)
 
     def _on_all(self, batch):
         found = self.strategy.run(self.copy.train_step, args=(batch,))
@@ -290,4 +290,7 @@ def _sum_of(strategy: tf.distribute.Strategy) -> Callable[[tf.Tensor], tf.Tensor
         first = tf.cast(tf.equal(context.replica_id_in_sync_group % devices, 0), tf.float32)
         return context.all_reduce(tf.distribute.ReduceOp.SUM, first * numbers)
 
-    return tf.function(lambda numbers: strategy.experimental_local_results(strategy.run(of_replica, (numbers,)))[0])
+    def on_all(numbers):
+        return strategy.experimental_local_results(strategy.run(of_replica, (numbers,)))[0]
+
+    return tf.function(on_all, autograph=False)

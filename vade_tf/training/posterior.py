@@ -64,7 +64,7 @@ class Posterior(Assignments):
 def posterior(model: VaDE, x: Rows) -> Posterior:
     """Everything about raw rows x [n, D] in one pass; its mean bound equals `model.evaluate`'s."""
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def of_batch(rows):
         m, _ = model.encode(rows)
         noise = tf.random.stateless_normal(tf.shape(m), seed=[model.seed, -1])  # that of VaDE.test_step
@@ -76,7 +76,7 @@ def posterior(model: VaDE, x: Rows) -> Posterior:
 
 def assignments(model: keras.Model, x: Rows) -> Assignments:
     """What a fitted system of `systems` says about raw rows x [n, D]; it has no bound that compares with VaDE's."""
-    return Assignments(*_over_rows(tf.function(model.assignments, reduce_retracing=True), x))
+    return Assignments(*_over_rows(tf.function(model.assignments, reduce_retracing=True, autograph=False), x))
 
 
 def _over_rows(function, x: Rows) -> list[np.ndarray]:
