@@ -15,6 +15,9 @@ from vade_tf.model import networks
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
 
+# TensorFlow's rewriting of graphs is a fifth of a tiny fit; the commands that tests start in fresh processes have it
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
 settings.register_profile("any_machine", deadline=None)  # a busy or slow machine fails nothing
 settings.load_profile("any_machine")
 
