@@ -43,6 +43,7 @@ def expected_failures(estimator):
     }
 
 
+@pytest.mark.usefixtures("eager")
 @parametrize_with_checks(
     [VaDEClusterer(n_clusters=3, random_state=0, **SHORTEST)],
     expected_failed_checks=expected_failures,
@@ -242,8 +243,8 @@ def test_own_networks_get_the_whole_recipe(kind):
         n_clusters=10,
         encoder=encoder,
         decoder=decoder,
-        pretrain_epochs=100,
-        epochs=40,
+        pretrain_epochs=80,
+        epochs=30,
         regroups=1,
         batch_size=64,
         random_state=0,

@@ -36,8 +36,9 @@ SMALL = {
 
 DRIVER = """
 import os, signal, sys
-import keras
+import keras, tensorflow as tf
 from vade_tf.training import callbacks
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})  # as in the process that resumes
 from vade_tf.training import groups as finding
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig

@@ -55,6 +55,15 @@ def test_layers_are_in_training_only_where_it_is_said(with_dropout, x):
     np.testing.assert_array_equal(with_dropout.elbo(x), with_dropout.elbo(x))
 
 
+def test_a_fit_by_hand_traces_its_step_once(small_model, x, monkeypatch):
+    traced, loss = [], VaDE._loss
+    monkeypatch.setattr(VaDE, "_loss", lambda self, *given, **more: traced.append(1) or loss(self, *given, **more))
+    model = small_model()
+    model.fit(x, batch_size=4, epochs=2, verbose=0)
+    model.fit(x, batch_size=4, epochs=1, verbose=0)
+    assert len(traced) == 1
+
+
 def test_training_drops_units_and_evaluation_does_not(with_dropout, x, eager):
     """At a rate of 0 the loss of a step would be the same again but for the dropped units: the noise is the step's."""
     with_dropout.compile(FusedAdam(0.0))

@@ -56,7 +56,7 @@ REFUSED = {
     "an unclosed quote": cell('"1.0'),
     "two points": cell("1.2.3"),
     "a formula": cell("=1+1"),
-    "a header of 20,000 columns": table([], "x," * 20_000),
+    "a header of 5,000 columns": table([], "x," * 5_000),
 }
 TRAINED = {
     "an empty cell": cell(""),

@@ -170,6 +170,9 @@ class VaDE(keras.Model):
         if takes != self._takes_hints:
             self.train_function = None  # compiled for batches of another form
         self._takes_hints = takes
+        if self.compiled and not self.optimizer.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)  # a step that made them would be traced a second time
         return super().fit(x, y, *arguments, **settings)
 
     def evaluate(self, x=None, y=None, *arguments, **settings):
