@@ -4,6 +4,7 @@ import numpy as np
 import pandas
 import pyarrow.parquet
 import pytest
+import tensorflow as tf
 
 from vade_tf.runs import assignments, output
 from vade_tf.runs import train as training
@@ -59,6 +60,18 @@ def test_the_ranks_order_the_rows_by_their_density(partial):
 def test_equal_rows_share_the_lower_rank():
     density = np.array([-2.0, 1.0, -2.0, 1.0, -9.0])
     np.testing.assert_array_equal(assignments.ranks(density, np.sort(density)), [3, 1, 3, 1, 5])
+
+
+def test_a_density_that_is_no_number_is_ranked_last(small_model, monkeypatch):
+    model, x = small_model(), np.random.default_rng(0).random((9, 12), "f4")
+    first = x[:1]
+    elbo = type(model).elbo
+    monkeypatch.setattr(
+        type(model), "elbo", lambda self, rows: tf.where(tf.reduce_all(rows == first, axis=1), np.nan, elbo(self, rows))
+    )
+    found = pandas.concat(assignments.table(model, x))
+    assert found["log_density"].isna().tolist() == [True] + 8 * [False]
+    assert found["typicality_rank"].iloc[0] == 9
 
 
 def test_a_system_without_a_density_leaves_its_columns_out(rows, tmp_path):

@@ -74,9 +74,8 @@ def load_rows(
             f"test: expected a run on the full {' or '.join(TEST_ROWS)}, which have a test half, got "
             f"{len(whole.x)} rows of {whole.name} from {whole.source}"
         )
-    return whole.part(np.arange(len(whole.x) - size, len(whole.x))), int(
-        np.sum(np.asarray(numbers) >= len(whole.x) - size)
-    )
+    first = len(whole.x) - size
+    return whole.part(np.arange(first, len(whole.x))), int(np.sum(np.asarray(numbers) >= first))
 
 
 def check_width(run: Run, model: keras.Model) -> None:

@@ -71,7 +71,7 @@ def table(
         for start, block in zip(range(0, len(x), BLOCK), pipeline.blocks(x, BLOCK), strict=True):
             columns = ask(block)
             if dense:
-                densities[start : start + len(block)] = columns["log_density"]
+                densities[start : start + len(block)] = _ordered(columns["log_density"])
             for values in columns.values():
                 np.save(waiting, values)
             advance(1, "")
@@ -98,7 +98,12 @@ def beside(names: pandas.Series | pandas.Index, columns: dict[str, np.ndarray]) 
 
 def ranks(log_density: np.ndarray, ascending: np.ndarray) -> np.ndarray:
     """1 + the number of rows of higher log density, int, among all rows, whose log densities are given in order."""
-    return 1 + len(ascending) - np.searchsorted(ascending, log_density, side="right")
+    return 1 + len(ascending) - np.searchsorted(ascending, _ordered(log_density), side="right")
+
+
+def _ordered(log_density: np.ndarray) -> np.ndarray:
+    """With what is no number below all numbers."""
+    return np.where(np.isnan(log_density), -np.inf, log_density)
 
 
 def asked(
