@@ -27,12 +27,16 @@ def rng():
     return np.random.default_rng(0)
 
 
-@pytest.fixture
-def eager():
-    """Functions run without tracing, which would be most of the time of a few steps."""
+def untraced():
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
+
+
+# Functions run without tracing, which would be most of the time of a few steps: for a test, or for all of a file with
+# the fits of its fixtures
+eager = pytest.fixture(untraced, name="eager")
+eager_file = pytest.fixture(untraced, name="eager_file", scope="module")
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ TRIED = range(2, 7)
 
 
 @pytest.fixture(autouse=True, scope="module")
-def few_numbers():
+def few_numbers(eager_file):
     """Fewer numbers are tried than would be: what is done with the one that is chosen is asked here."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(choosing, "MOST", TRIED[-1])

@@ -26,6 +26,8 @@ from vade_tf.runs.incoming import Incoming
 from vade_tf.runs.load import load
 from vade_tf.systems import SYSTEMS
 
+pytestmark = pytest.mark.usefixtures("eager_file")
+
 SMALL = {"pretrain_epochs": 1, "epochs": 1, "clusters": 3, "hidden": (16, 8)}
 
 

@@ -17,6 +17,8 @@ from vade_tf.runs.folder import LOCK, held
 from vade_tf.runs.load import load
 from vade_tf.writing import UNFINISHED, sweep, whole_path
 
+pytestmark = pytest.mark.usefixtures("eager_file")
+
 ROOT = Path(__file__).parent.parent
 
 

@@ -20,6 +20,8 @@ from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows
 from vade_tf.training import choosing
 
+pytestmark = pytest.mark.usefixtures("eager_file")
+
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = {"pretrain_epochs": 2, "epochs": 2, "batch_size": 64, "hidden": (16, 8), "precision": "float32", "seed": 3}
 

@@ -21,6 +21,8 @@ from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 from vade_tf.training.reporter import Silent
 
+pytestmark = pytest.mark.usefixtures("eager_file")
+
 SMALL = {"pretrain_epochs": 1, "epochs": 1, "clusters": 2, "hidden": (8, 8), "latent_dim": 2, "precision": "float32"}
 
 

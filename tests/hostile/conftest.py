@@ -11,8 +11,8 @@ from .made import Made
 
 
 @pytest.fixture(autouse=True)
-def few_draws(monkeypatch):
-    """Importance-weighted bounds of 2 rows: the longest part of an evaluation."""
+def few_draws(monkeypatch, eager):
+    """Bounds by importance weights of 2 rows, the longest part of an evaluation; no tracing, that of tiny fits."""
     monkeypatch.setattr(evaluation, "IWAE_ROWS", 2)
 
 
