@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.data.dataset import Dataset, build
@@ -29,13 +28,11 @@ SMALL = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def quick():
-    """Nothing is traced and no picture drawn: with one step an epoch that would be most of the time."""
-    tf.config.run_functions_eagerly(True)
+def quick(eager_file):
+    """No picture is drawn either: with one step an epoch that would be most of the time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tensorboard.Views, "write", lambda *a: None)
         yield
-    tf.config.run_functions_eagerly(False)
 
 
 def rows() -> np.ndarray:

@@ -15,12 +15,7 @@ from vade_tf.training.settings import Settings
 SMALL = {"hidden": (8, 8), "latent_dim": 2, "batch_size": 30, "precision": "float32", "init": "kmeans"}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def without_tracing():
-    """A few steps each: tracing would be most of the time."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+pytestmark = pytest.mark.usefixtures("eager_file")
 
 
 class Look(keras.callbacks.Callback):
