@@ -117,16 +117,17 @@ def pair(run: str, data: Path, out: Path, options, *, kill: bool = False, again:
         said, code = workers[index].communicate()[0], workers[index].returncode
         ended = time.monotonic()
         if code == -signal.SIGKILL:
-            killed, found = ended, {"peak": 0, "seconds": 0, "phases": {}}
+            killed, found = ended, {}  # it can tell nothing
         elif code in (0, 75):
             found = json.loads(said.splitlines()[-1])
         else:
             raise SystemExit(f"{run}: worker {index} ended with code {code}")
-        if code == 75:
+        if kill and code == 75:
             print(f"the chief ended {ended - killed:.0f} s after the kill")
         row = {"run": run, "worker": index, "rows": options.rows, "exit": code}
-        row |= {"peak_mib": round(found["peak"]), "seconds": round(found["seconds"])}
-        row |= {f"{phase}_seconds": round(seconds) for phase, seconds in found["phases"].items()}
+        if found:
+            row |= {"peak_mib": round(found["peak"]), "seconds": round(found["seconds"])}
+            row |= {f"{phase}_seconds": round(seconds) for phase, seconds in found["phases"].items()}
         print(", ".join(f"{name} {value}" for name, value in row.items()), flush=True)
         rows.append(row)
     return rows
@@ -157,7 +158,7 @@ def main() -> None:
     one, other = (vade_tf.load(runs / name).get_weights() for name in ("whole", "cut"))
     equal = all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
     print(f"weights of both runs: {'equal' if equal else 'NOT equal'}")
-    print(f"peak {max(row['peak_mib'] for row in table):,} MiB; below {LIMIT:,}")
+    print(f"peak {max(row.get('peak_mib', 0) for row in table):,} MiB; below {LIMIT:,}")
     shutil.rmtree(runs)
 
 

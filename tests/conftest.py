@@ -15,8 +15,13 @@ from vade_tf.model import networks
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
 
-# TensorFlow's rewriting of graphs is a fifth of a tiny fit; the commands that tests start in fresh processes have it
-tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+def rewrite_graphs(on: bool) -> None:
+    """TensorFlow's rewriting of graphs, which rounds otherwise; a fresh process that a test starts has it."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not on})
+
+
+rewrite_graphs(False)  # a fifth of a tiny fit
 
 settings.register_profile("any_machine", deadline=None)  # a busy or slow machine fails nothing
 settings.load_profile("any_machine")
@@ -27,10 +32,19 @@ def rng():
     return np.random.default_rng(0)
 
 
+@pytest.fixture(scope="module")
+def as_a_fresh_process():
+    """What is computed here is to the bit what a process that a test starts computes."""
+    rewrite_graphs(True)
+    yield
+    rewrite_graphs(False)
+
+
 def untraced():
+    before = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)
     yield
-    tf.config.run_functions_eagerly(False)
+    tf.config.run_functions_eagerly(before)
 
 
 # Functions run without tracing, which would be most of the time of a few steps: for a test, or for all of a file with

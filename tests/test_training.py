@@ -36,9 +36,8 @@ SMALL = {
 
 DRIVER = """
 import os, signal, sys
-import keras, tensorflow as tf
+import keras
 from vade_tf.training import callbacks
-tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})  # as in the process that resumes
 from vade_tf.training import groups as finding
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
@@ -79,7 +78,7 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def whole(data, tmp_path_factory):
+def whole(data, tmp_path_factory, as_a_fresh_process):
     """A run that nobody disturbed."""
     out = tmp_path_factory.mktemp("whole") / "run"
     training.train(TrainConfig.create(data=data, **SMALL), out)
