@@ -95,11 +95,14 @@ def test_many_rows_come_in_blocks_that_join_without_a_seam(small_model, monkeypa
     np.testing.assert_array_equal(joined["typicality_rank"], (-joined["log_density"]).rank(method="min"))
 
 
-def test_columns_that_wait_in_a_file_are_those_that_wait_in_memory(small_model, monkeypatch):
+def test_columns_that_wait_in_a_file_are_those_that_wait_in_memory(small_model, monkeypatch, tmp_path):
     model, x = small_model(), np.random.default_rng(0).random((23, 12), "f4")
     memory = pandas.concat(assignments.table(model, x))
     monkeypatch.setattr(assignments, "IN_MEMORY", 1)
-    pandas.testing.assert_frame_equal(pandas.concat(assignments.table(model, x)), memory)
+    pandas.testing.assert_frame_equal(pandas.concat(assignments.table(model, x, folder=str(tmp_path))), memory)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(FileNotFoundError, match="gone"):
+        list(assignments.table(model, x, folder=str(tmp_path / "gone")))
 
 
 def test_a_name_that_is_taken_gives_way():

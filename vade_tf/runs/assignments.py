@@ -16,7 +16,7 @@ from vade_tf.data.sparse import Rows
 from vade_tf.model.vade import VaDE
 
 BLOCK = 4096  # rows; the widest layer of the paper's network then takes 33 MB
-IN_MEMORY = 1 << 26  # bytes of columns that wait for their ranks; more of them wait in a temporary file
+IN_MEMORY = 1 << 26  # bytes of columns that wait for their ranks; more of them wait in a file
 Advance = Callable[[int, str], None]
 
 
@@ -50,6 +50,7 @@ def table(
     x: Rows,
     names: pandas.Series | pandas.Index | None = None,
     advance: Advance = lambda done, text: None,
+    folder: str | None = None,
 ) -> Iterator[pandas.DataFrame]:
     """The table that a run leaves of its rows, in blocks.
 
@@ -58,6 +59,7 @@ def table(
         x: raw rows, [n, D].
         names: the first column, [n], with its name; default `row`: 0, 1, ...
         advance: hears of each block, as `phase` of a reporter returns it.
+        folder: where columns of many rows wait, in a file without a name; default: that of temporary files.
 
     Yields:
         DataFrames of names, cluster, confidence; of a VaDE also log_density and typicality_rank: 1 is the row with the
@@ -67,7 +69,7 @@ def table(
     ask = asked([clusters(model), density(model)] if dense else [clusters(model)], model.n_features, x.dtype)
     names = numbered(range(len(x))) if names is None else names
     densities = np.empty(len(x) if dense else 0, "f4")  # all that memory holds of every row
-    with tempfile.SpooledTemporaryFile(IN_MEMORY) as waiting:
+    with tempfile.SpooledTemporaryFile(IN_MEMORY, dir=folder) as waiting:
         for start, block in zip(range(0, len(x), BLOCK), pipeline.blocks(x, BLOCK), strict=True):
             columns = ask(block)
             if dense:

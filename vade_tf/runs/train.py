@@ -247,7 +247,7 @@ def write_assignments(path: Path, model: keras.Model, rows: RunRows, reporter: S
     x, ids = rows.dataset.x, rows.dataset.ids
     names = assignments.numbered(rows.numbers) if ids is None else pandas.Series(ids, name=rows.config.id or "id")
     advance = reporter.phase("predict", pipeline.steps_per_epoch(len(x), assignments.BLOCK))
-    output.write(path, assignments.table(model, x, names, advance))
+    output.write(path, assignments.table(model, x, names, advance, str(path.parent)))  # the disk an error speaks of
 
 
 def save_model(model: keras.Model, path: Path) -> None:
