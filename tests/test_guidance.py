@@ -5,6 +5,8 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+import scipy.sparse
+from sklearn.metrics import adjusted_rand_score
 from small_fits import Steps, begin, sixty
 
 from vade_tf.data import pipeline
@@ -185,6 +187,22 @@ def test_a_table_starts_from_its_own_columns_and_keeps_these_groups(x, asked, mo
 )
 def test_what_is_no_table(x, form):
     assert not finding.is_table(begin(form(x)))
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_few_texts_start_from_their_own_words_and_keep_these_groups(rng, monkeypatch, sparse):
+    """Each group has words of its own among many that all share: the networks know such rows by heart at once."""
+    topic = np.repeat(np.arange(3), 40)
+    share = np.full((3, 300), 0.02)
+    share[np.repeat(np.arange(3), 20), np.arange(60)] = 0.3
+    x = (rng.random((120, 300)) < share[topic]).astype("f4")
+    x[np.arange(120), 290] = 1  # no row of zeros
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    monkeypatch.setattr(finding, "regrouped", lambda fitting: pytest.fail("those of few texts are not found anew"))
+    fitting = begin(scipy.sparse.csr_matrix(x) if sparse else x, clusters=3, init="landmark", hidden=(4,))
+    groups = recipe.start(fitting)
+    assert adjusted_rand_score(topic, groups) > 0.9
+    np.testing.assert_array_equal(guidance.guide(fitting, groups), groups)
 
 
 @pytest.mark.parametrize(

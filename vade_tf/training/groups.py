@@ -13,7 +13,14 @@ from vade_tf.training import start as starts
 from vade_tf.training.consensus import matched
 from vade_tf.training.loop import Fitting
 from vade_tf.training.settings import Resolved
-from vade_tf.training.views import OWN_FEATURES, count_reader, feature_reader, view_reader, within_reach
+from vade_tf.training.views import (
+    OWN_FEATURES,
+    count_reader,
+    feature_reader,
+    length_reader,
+    view_reader,
+    within_reach,
+)
 
 BLOCK = 16_384  # rows that get their groups together
 
@@ -33,8 +40,10 @@ def read_by_start(fitting: Fitting) -> tuple[Rows, np.ndarray | None]:
 def kind(fitting: Fitting) -> str:
     """What the groups of the start are found on, one of `start.KINDS`; all but "code" are kept throughout training.
 
-    "counts" and "table": the rows themselves, see `counted` and `is_table`. "wide": the code, where there are more
-    features than rows, which are no images, so that the networks soon know them by heart. "code": of all else.
+    "counts" and "table": the rows themselves, see `counted` and `is_table`. Where there are more features than rows,
+    which are no images, the networks soon know these by heart, and the code says little of their groups: those of
+    "texts", rows of one length, are found on the rows themselves, those of other "wide" ones on the code. Of all
+    else: "code".
     """
     if counted(fitting):
         return "counts"
@@ -42,7 +51,9 @@ def kind(fitting: Fitting) -> str:
         return "table"
     n, features = fitting.data.x.shape
     wide = features > max(n, OWN_FEATURES) and fitting.data.image_shape is None and not fitting.own_networks
-    return "wide" if wide else "code"
+    if not wide:
+        return "code"
+    return "texts" if fitting.data.length is not None and fitting.settings.init == "landmark" else "wide"
 
 
 def is_table(fitting: Fitting) -> bool:
@@ -104,8 +115,8 @@ def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], tuple[np.n
     """What a start reads: the code [n, latent], and the views in which "landmark" compares rows.
 
     The views are the code and the layer before it. The start of a table is an exception: few columns are read as they
-    are, for the code of an autoencoder has no better neighbours than these, and another code each time. So is that of
-    counts, by the same reason: it reads them in their principal directions.
+    are, for the code of an autoencoder has no better neighbours than these, and another code each time. So are those of
+    counts and of few texts, by the same reason: they read them in their principal directions.
 
     Args:
         fitting, phase: which start it is.
@@ -136,6 +147,12 @@ def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], tuple[np.n
 
         def read(rows: Rows):
             return code(rows), counts(rows)
+
+    elif of == "texts":
+        texts = length_reader(x)
+
+        def read(rows: Rows):
+            return code(rows), texts(rows)
 
     else:
         both = view_reader(model, x)

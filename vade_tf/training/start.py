@@ -23,7 +23,7 @@ from vade_tf.training import regions
 from vade_tf.training.consensus import alike, vote
 
 METHODS = ("landmark", "gmm", "kmeans")
-KINDS = ("code", "wide", "table", "counts")
+KINDS = ("code", "wide", "texts", "table", "counts")
 VARIANCE_FLOOR = 1e-4  # share of the code's overall variance that every component keeps at least
 DRAWS = 8  # that vote; ...
 FIRST, SETTLED = 4, 0.97  # ... the first four alone where their mean ARI is such: further ones would change no row
@@ -65,9 +65,9 @@ def start(
         seed: same codes and seed, same start.
         views: the spaces, [n, d] each, that "landmark" reads; default: the code alone.
         tell: called `parts` times.
-        kind: how "landmark" goes about it, one of `KINDS`: of the "code" it finds regions in all views at once; of
-            "wide" rows, too, but gives way to k-means on the code where its draws find different groups; of a "table",
-            whose one view are the rows themselves, see `of_table`; of "counts", see `of_counts`.
+        kind: how "landmark" goes about it, one of `KINDS`: of the "code" and of "texts" it finds regions in all views
+            at once; of "wide" rows, too, but gives way to k-means on the code where its draws find different groups;
+            of a "table", whose one view are the rows themselves, see `of_table`; of "counts", see `of_counts`.
 
     Raises:
         ValueError: unknown method or kind, or K not in 1..n.
