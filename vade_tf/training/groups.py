@@ -86,7 +86,7 @@ def found_groups(fitting: Fitting, phase: str) -> starts.Start:
     spread = extension.Extension(views, found.groups, fitting.settings.clusters, start_seed(fitting.settings))
     own, groups = distribute.share(fitting.strategy, n), []
     for first in range(own.start, own.stop, BLOCK):
-        rows = np.asarray(fitting.data.rows[first : min(first + BLOCK, own.stop)])
+        rows = part(fitting.data.rows, slice(first, min(first + BLOCK, own.stop)))  # sparse ones stay sparse
         groups.append(spread.groups(read(rows)[1]))
     whole = distribute.joined(fitting.strategy, np.concatenate(groups), own, n)
     whole[numbers] = found.groups
