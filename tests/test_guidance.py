@@ -243,7 +243,7 @@ def test_groups_of_few_wide_rows_may_be_those_of_k_means_and_are_kept(x, monkeyp
         seen.append(doubt)
         return np.zeros(len(views[0]), "i4")
 
-    def held(fitting, epoch):
+    def held(fitting, epoch, last):
         seen.append(epoch)
         return np.zeros(len(fitting.data.x), "i4")
 

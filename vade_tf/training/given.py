@@ -48,6 +48,21 @@ def read_data_set(batches: tf.data.Dataset) -> np.ndarray:
     return np.concatenate(parts)
 
 
+def check_self_training(data: Observations, settings: Resolved) -> None:
+    """Raises an InputError where `settings.self_train_epochs` are asked for that the fit cannot have."""
+    name, asked = "self_train_epochs", settings.self_train_epochs
+    if not asked:
+        return
+    if data.image_shape is None or settings.augment == "none":
+        raise InputError(f"{name}: expected 0, it needs images and their augmentation, got {asked}; leave it out")
+    if settings.regroups == 0 or settings.guide_epochs < 2:
+        raise InputError(
+            f"{name}: expected regroups of at least 1, whose last groups it moves, got {settings.regroups}"
+        )
+    if settings.distribute != "none":
+        raise InputError(f"{name}: expected 0, its classifier is trained on one device, got {asked}; leave it out")
+
+
 def checked_hints(hints, n: int, clusters: int) -> np.ndarray:
     """Hints as int32 [n].
 

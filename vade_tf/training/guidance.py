@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from vade_tf.training import aside, loop
+from vade_tf.training import aside, loop, selftraining
 from vade_tf.training import callbacks as keras_callbacks
 from vade_tf.training import groups as finding
 from vade_tf.training.keep import Held
@@ -19,6 +19,8 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
 
     Those of a table and of counts are not found anew: they do not come from the code. Nor are those of few wide rows,
     whose code is that of rows known by heart by then.
+
+    The last that are found anew may be sharpened by self-augmented training (`selftraining`).
 
     For `settings.guide_epochs` epochs the loss has guide_weight * -log gamma_group added (`elbo.guidance`), then the
     bound is trained alone. Rows with a hint are held to it throughout.
@@ -51,7 +53,7 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
         if end <= done:
             continue
         if first in turns:
-            groups = last = _held_groups(fitting, first)
+            groups = last = _held_groups(fitting, first, first == turns[-1])
         elif first == guided and fitting.hints is not None:
             groups = np.full(len(x), -1, np.int32)  # those of the start are let go, the hints are not
         target = groups if fitting.hints is None else np.where(fitting.hints >= 0, fitting.hints, groups)
@@ -73,12 +75,14 @@ def regroup_epochs(guide_epochs: int, regroups: int) -> list[int]:
     return sorted(turns - {0, guide_epochs})
 
 
-def _held_groups(fitting: Fitting, epoch: int) -> np.ndarray:
-    """The groups found anew after so many epochs: kept by the store, or found now."""
+def _held_groups(fitting: Fitting, epoch: int, last: bool) -> np.ndarray:
+    """The groups found anew after so many epochs, the last time or not: kept by the store, or found now."""
     kept = kept_groups(fitting.store, "groups", len(fitting.data.x), fitting.settings.clusters, {"epoch": ("i", ())})
     if kept is not None and int(kept["epoch"]) == epoch:
         return kept["groups"]
     with fitting.timed():
         groups = finding.regrouped(fitting)
+        if last and fitting.settings.self_train_epochs:
+            groups = selftraining.sharpened(fitting, groups)
     fitting.store.save("groups", {"epoch": np.array(epoch), "groups": groups})
     return groups

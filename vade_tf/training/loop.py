@@ -174,6 +174,7 @@ def begin(
         raise InputError(
             f"network: expected 'auto' beside networks of your own, got {settings.network!r}; give one of the two"
         )
+    given.check_self_training(data, resolved)
     known = None if hints is None else given.checked_hints(hints, len(data.x), resolved.clusters)
     precision = device.resolve_precision(resolved.precision)
     model = given.build_model(data, resolved, precision, networks)

@@ -17,7 +17,7 @@ class Silent:
         """One sentence a person should read."""
 
     def phase(self, name: str, steps: int) -> Callable[[int, str], None]:
-        """A phase ("pretrain", "clusters", "init", "regroup" or the system) of so many steps begins.
+        """A phase ("pretrain", "clusters", "init", "regroup", "self-training" or the system) of so many steps begins.
 
         Returns:
             What hears of (steps done since the last call, a text).
@@ -30,6 +30,7 @@ PHASES = {
     "clusters": "Choosing K",
     "init": "Starting mixture",
     "regroup": "Regrouping",
+    "self-training": "Self-training",
     "vade": "VaDE",
     "predict": "Predicting",
 }

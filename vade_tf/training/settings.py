@@ -130,6 +130,11 @@ class Settings:
     init: str = option(None, "starting mixture", choices=("landmark", "gmm", "kmeans"))
     guide_epochs: int | None = option(None, "epochs that hold on to the starting groups (nine tenths of the epochs)")
     regroups: int = option(3, "how often the target groups are recomputed while they are held on to")
+    self_train_epochs: int = option(
+        0,
+        "epochs of a classifier of augmented images that moves the last of these groups to where its answers stay the "
+        "same (0: none)",
+    )
     guide_weight: float = option(20.0, "weight of the target groups and of hints in the loss", least=0.0)
     seed: int = option(0, "seed of everything random")
     restart: int = option(0, "number of the start on that seed's autoencoder: another start and order of the rows")

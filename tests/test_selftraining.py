@@ -1,0 +1,112 @@
+"""Groups of images that a classifier learns, and moves to where its answers stay the same."""
+
+import keras
+import numpy as np
+import pytest
+from small_fits import begin
+
+from vade_tf.errors import InputError
+from vade_tf.training import groups as finding
+from vade_tf.training import guidance, selftraining
+from vade_tf.training.selftraining import Classifier, sharpened
+
+SETTINGS = {"self_train_epochs": 12, "hidden": (16,), "augment": "digits", "network": "dense", "regroups": 2}
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch):
+    monkeypatch.setattr(selftraining, "UNITS", 64)
+
+
+@pytest.fixture
+def bars(rng):
+    """Bars of three directions, at a place of their own: uint8 [300, 12, 12], and which it is."""
+    kind = np.arange(300) % 3
+    images = rng.integers(0, 60, (300, 12, 12), dtype=np.uint8)
+    for image, which in zip(images, kind, strict=True):
+        at = rng.integers(4, 8)
+        if which == 0:
+            image[2:10, at] = 255
+        elif which == 1:
+            image[at, 2:10] = 255
+        else:
+            image[np.arange(2, 10), np.arange(2, 10)] = 255
+    return images, kind
+
+
+def test_wrong_groups_of_a_few_images_are_put_right(bars, rng):
+    images, kind = bars
+    groups = np.where(rng.random(300) < 0.15, (kind + 1) % 3, kind).astype("i4")
+    assert np.mean(groups == kind) < 0.9
+    fitting = begin(images, **SETTINGS)
+    found = sharpened(fitting, groups)
+    assert (found.dtype, found.shape) == (np.int32, (300,))
+    assert np.mean(found == kind) > 0.97  # under the names that the groups have
+    np.testing.assert_array_equal(sharpened(begin(images, **SETTINGS), groups), found)
+
+
+def test_groups_keep_their_shares(bars):
+    """Without their shares, answers that are sure and even would cut the larger group in two."""
+    images, kind = bars
+    some = np.concatenate([np.flatnonzero(kind == 0), np.flatnonzero(kind == 1)[:20]])
+    groups = kind[some].astype("i4")
+    found = sharpened(begin(images[some], **{**SETTINGS, "clusters": 2}), groups)
+    assert np.mean(found == groups) > 0.97
+
+
+def test_a_change_of_pixels_is_of_its_length_and_matters_more_than_another(rng):
+    share = np.full(3, 1 / 3)
+    classifier = Classifier(lambda x: x, share, 0.5, 0, "float32")
+    classifier.compile(keras.optimizers.Adam())
+    x = rng.normal(size=(64, 20)).astype("f4")
+    classifier(x)
+    change = classifier._adversarial(x).numpy()
+    np.testing.assert_allclose(np.linalg.norm(change, axis=1), 0.5, rtol=1e-4)
+    other = rng.normal(size=x.shape).astype("f4")
+    other *= 0.5 / np.linalg.norm(other, axis=1, keepdims=True)
+
+    def moved(by):
+        p, q = (np.exp(classifier.log_answers(rows).numpy().astype("f8")) for rows in (x, x + by))
+        return np.sum(p * np.log(p / q))
+
+    assert moved(change) > 1.5 * moved(other)
+
+
+def test_the_radius_is_a_quarter_of_the_distance_to_the_tenth_neighbour():
+    """Images of one bright pixel that takes every value: the tenth neighbour of all but those at the ends is 5 away."""
+    images = np.zeros((200, 3, 3), np.float32)
+    images[:, 1, 1] = np.arange(200) / 255
+    fitting = begin(images, **{**SETTINGS, "likelihood": "bernoulli"})
+    assert selftraining.radius_of(fitting) == pytest.approx(0.25 * 5 / 255, rel=1e-3)
+
+
+def test_the_last_groups_found_anew_are_moved_and_kept(bars, monkeypatch):
+    images, _ = bars
+    fitting, moved = begin(images, **{**SETTINGS, "epochs": 4, "guide_epochs": 3}), []
+
+    def sharpen(fitting, groups):
+        moved.append(groups)
+        return (groups + 1) % 3
+
+    monkeypatch.setattr(finding, "regrouped", lambda fitting: np.zeros(300, "i4"))
+    monkeypatch.setattr(selftraining, "sharpened", sharpen)
+    held = guidance.guide(fitting, np.full(300, 2, "i4"))
+    assert (len(moved), np.unique(held).tolist()) == (1, [1])
+    assert int(fitting.store.load("groups")["epoch"]) == 2
+    np.testing.assert_array_equal(guidance._held_groups(fitting, 2, True), held)  # as a resumed fit finds them
+    assert len(moved) == 1
+
+
+@pytest.mark.parametrize(
+    ("form", "settings", "words"),
+    [
+        (lambda x: x.reshape(300, -1), {}, "it needs images and their augmentation, got 12"),
+        (lambda x: x, {"augment": "none"}, "it needs images and their augmentation, got 12"),
+        (lambda x: x, {"regroups": 0}, "expected regroups of at least 1, whose last groups it moves, got 0"),
+        (lambda x: x, {"distribute": "mirrored"}, "its classifier is trained on one device, got 12"),
+    ],
+    ids=["rows", "no augmentation", "no regroups", "devices"],
+)
+def test_a_fit_that_cannot_train_itself_is_refused(bars, form, settings, words):
+    with pytest.raises(InputError, match=f"^self_train_epochs: .*{words}"):
+        begin(form(bars[0]), **{**SETTINGS, **settings})
