@@ -4,9 +4,10 @@ python benchmarks/text_starts.py --r8 FILE         300 to 2,000 of the texts (la
 python benchmarks/text_starts.py --table           the means of what was measured
 
 The texts are a sample of the file, the same for every seed, and come from `TfidfVectorizer()`, so there are more words
-than texts. "own words" is the start of a fit; "code" are the regions of the autoencoder's code, and "code or k-means"
-gives way to k-means on the code where the draws differ, as wide rows that are no texts do; "k-means" reads the TF-IDF
-rows (10 starts). Rows go to benchmarks/results/text_starts.csv as they come.
+than texts. "start" is that of a fit: the regions of the autoencoder's code, "code", or those of the texts in their
+leading directions, "words". "code or k-means" gives way to k-means on the code where the draws differ, as wide rows
+that are no texts do; "k-means" reads the TF-IDF rows (10 starts). Rows go to benchmarks/results/text_starts.csv as they
+come.
 """
 
 import argparse
@@ -40,15 +41,17 @@ def load(file: Path, n: int):
 def starts(x, k: int, seed: int) -> dict[str, np.ndarray]:
     """The groups that each way finds, int [texts]."""
     from vade_tf import Settings, begin, pretrain
-    from vade_tf.training import groups, regions, start, views
+    from vade_tf.training import groups, regions, start
 
     fitting = begin(x, Settings(clusters=k, seed=seed))
     pretrain(fitting)
     rows = fitting.data.rows
-    code = list(views.view_reader(fitting.model, rows)(rows))
+    every = groups.reader(fitting, "init", rows)(rows)[1]
+    words, code = every[: start.WORD_VIEWS], every[start.WORD_VIEWS :]
     return {
-        "own words": groups.found_groups(fitting, "init").groups,
+        "start": start.of_texts(every, k, seed),
         "code": start.landmark(code, k, seed),
+        "words": start.landmark(words, k, seed),
         "code or k-means": start.landmark(code, k, seed, doubt=True),
         "k-means": regions.kmeans(x, k, seed),
     }

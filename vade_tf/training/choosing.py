@@ -136,7 +136,8 @@ def compared(
     """`stability` of each of several numbers of clusters, all of them found on one graph for each draw of "landmark".
 
     Args:
-        z, method, seed, views, kind: as for `start.start`; of counts the graph in the last view is asked.
+        z, method, seed, views, kind: as for `start.start`; of counts the graph in the last view is asked, of texts that
+            in the encoder's.
         tried: the K.
         tell: called STARTS times.
 
@@ -144,7 +145,8 @@ def compared(
         Mean ARI and strength of each K, [K tried] each. A K of which a start left a group empty has strength 0.
     """
     pool, parts = resampled(len(z), max(tried), seed)
-    read = [z] if views is None or method != "landmark" else views[-1:] if kind == "counts" else views
+    first = {"counts": -1, "texts": starting.WORD_VIEWS}.get(kind, 0)
+    read = [z] if views is None or method != "landmark" else views[first:]
     read = [np.asarray(view, np.float32)[pool] for view in read]
 
     def groups(number: int) -> list[np.ndarray]:

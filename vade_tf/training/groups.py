@@ -17,9 +17,9 @@ from vade_tf.training.views import (
     OWN_FEATURES,
     count_reader,
     feature_reader,
-    length_reader,
     view_reader,
     within_reach,
+    word_reader,
 )
 
 BLOCK = 16_384  # rows that get their groups together
@@ -41,9 +41,9 @@ def kind(fitting: Fitting) -> str:
     """What the groups of the start are found on, one of `start.KINDS`; all but "code" are kept throughout training.
 
     "counts" and "table": the rows themselves, see `counted` and `is_table`. Where there are more features than rows,
-    which are no images, the networks soon know these by heart, and the code says little of their groups: those of
-    "texts", rows of one length, are found on the rows themselves, those of other "wide" ones on the code. Of all
-    else: "code".
+    which are no images, the networks soon know these by heart, and the code may say little of their groups. Those of
+    "texts", rows of one length, are looked for in the rows themselves, too, those of other "wide" ones in the code.
+    "code": of all else.
     """
     if counted(fitting):
         return "counts"
@@ -115,8 +115,8 @@ def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], tuple[np.n
     """What a start reads: the code [n, latent], and the views in which "landmark" compares rows.
 
     The views are the code and the layer before it. The start of a table is an exception: few columns are read as they
-    are, for the code of an autoencoder has no better neighbours than these, and another code each time. So are those of
-    counts and of few texts, by the same reason: they read them in their principal directions.
+    are, for the code of an autoencoder has no better neighbours than these, and another code each time. So is that of
+    counts, by the same reason: it reads them in their principal directions. That of few texts reads both.
 
     Args:
         fitting, phase: which start it is.
@@ -148,17 +148,12 @@ def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], tuple[np.n
         def read(rows: Rows):
             return code(rows), counts(rows)
 
-    elif of == "texts":
-        texts = length_reader(x)
-
-        def read(rows: Rows):
-            return code(rows), texts(rows)
-
     else:
-        both = view_reader(model, x)
+        both, words = view_reader(model, x), word_reader(x) if of == "texts" else None
 
         def read(rows: Rows):
             z, hidden = both(rows)
-            return z, [z] if hidden is None else [z, hidden]
+            views = [z] if hidden is None else [z, hidden]
+            return z, views if words is None else words(rows) + views
 
     return read

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import keras
 import numpy as np
 import scipy.linalg
-import scipy.sparse
 from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 
@@ -21,7 +20,7 @@ OWN_FEATURES = 200  # of a table at most; more than that, and distances between 
 YES_AND_NO = 0.5**0.5  # what the column of an answer is divided by: two levels, 0 and 1, are this much farther apart
 DIRECTIONS = 40  # of the last hidden layer; on MNIST they hold nine tenths of its variance
 SAMPLE = 10_000  # rows on which they are found
-TEXT_DIRECTIONS = 25  # of rows of one length
+WORD_DIRECTIONS = 25  # of rows of one length
 COUNT_DIRECTIONS = 50  # of counts, as many as the usual pipelines for cells take
 POWERS = (0.5, 0.75, 1.0)  # of the standard deviation of a feature's logarithms, in a view of counts each
 CLIPPED = 10.0  # standard deviations from the mean beyond which the logarithm of a count tells nothing more
@@ -112,26 +111,29 @@ def feature_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
     return read
 
 
-def length_reader(x: Rows) -> Callable[[Rows], list[np.ndarray]]:
-    """How rows of one length are compared themselves: function of raw rows [m, D] to views of them, float32 [m, 25].
+def word_reader(x: Rows) -> Callable[[Rows], list[np.ndarray]]:
+    """How rows of one length are compared themselves: function of raw rows [m, D] to two views, float32 [m, 25] each.
 
     A view is the rows in their leading directions (latent semantic analysis: Deerwester et al., JASIS 1990), of length
-    1 there too. Rows without negative values are read as they are and by their roots, as views of their own: with
-    roots, the rare words of a text count for more.
+    1 there too: of the rows as they are, and of their roots, signs kept, in which rare words count for more.
 
     Args:
         x: raw rows, [n, D], dense or sparse, from which the directions are taken.
     """
-    matrix = x.matrix if isinstance(x, SparseRows) else np.asarray(x)
-    width = min(TEXT_DIRECTIONS, *matrix.shape)
-    powers = [lambda rows: rows]
-    if matrix.min() >= 0:
-        powers.append(lambda rows: rows.sqrt() if scipy.sparse.issparse(rows) else np.sqrt(rows))
-    axes = [randomized_svd(power(matrix), width, n_iter=7, random_state=0)[2].T for power in powers]
+
+    def both(rows: Rows) -> list:
+        matrix = rows.matrix if isinstance(rows, SparseRows) else np.asarray(rows)
+        if not isinstance(matrix, np.ndarray):
+            roots = matrix.copy()
+            roots.data = np.sign(roots.data) * np.sqrt(np.abs(roots.data))
+            return [matrix, roots]
+        return [matrix, np.sign(matrix) * np.sqrt(np.abs(matrix))]
+
+    width = min(WORD_DIRECTIONS, *x.shape)
+    axes = [randomized_svd(matrix, width, n_iter=7, random_state=0)[2].T for matrix in both(x)]
 
     def read(rows: Rows) -> list[np.ndarray]:
-        rows = rows.matrix if isinstance(rows, SparseRows) else np.asarray(rows)
-        found = [power(rows) @ own for power, own in zip(powers, axes, strict=True)]
+        found = [matrix @ own for matrix, own in zip(both(rows), axes, strict=True)]
         return [(z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)).astype(np.float32) for z in found]
 
     return read
