@@ -66,6 +66,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         guide_epochs: epochs that hold on to groups; None: nine tenths.
         guide_weight: weight of these groups and of hints in the loss, default 20.
         regroups: how often the groups are recomputed while they are held on to, default 3.
+        self_train_epochs: of images: epochs of a classifier that moves the last of these groups to where its answers
+            about augmented images stay the same (`training.selftraining`), default 0, none.
         validation_rows: rows without a gradient, which say when the autoencoder stops, and the variance of p(x|z).
             Default: of fewer than 50,000 rows a tenth, 20 to 2,000, where p(x|z) learns a variance; 0: none.
         precision: of the hidden layers: "auto" (default), "float32", "mixed_bfloat16" or "mixed_float16".
@@ -116,6 +118,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         guide_epochs=None,
         guide_weight=20.0,
         regroups=3,
+        self_train_epochs=0,
         validation_rows=None,
         precision="auto",
         callbacks=None,
@@ -144,6 +147,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         self.guide_epochs = guide_epochs
         self.guide_weight = guide_weight
         self.regroups = regroups
+        self.self_train_epochs = self_train_epochs
         self.validation_rows = validation_rows
         self.precision = precision
         self.callbacks = callbacks
@@ -355,8 +359,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
     def _settings(self) -> Settings:
         names = (
             "recipe", "latent_dim", "hidden", "network", "likelihood", "batch_size", "pretrain_epochs", "epochs",
-            "learning_rate", "augment", "init", "guide_epochs", "guide_weight", "regroups", "validation_rows",
-            "precision",
+            "learning_rate", "augment", "init", "guide_epochs", "guide_weight", "regroups", "self_train_epochs",
+            "validation_rows", "precision",
         )  # fmt: skip
         random = self.random_state
         seed = int(random) if isinstance(random, Integral) else int(check_random_state(random).randint(2**31 - 1))

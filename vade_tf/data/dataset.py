@@ -51,8 +51,7 @@ class Observations:
         likelihood: the name of the one these rows ask for, or "auto": as their values allow, see `likelihood.choose`.
         standardise: whether a Gaussian likelihood gives every feature mean 0 and variance 1.
         factor: what it multiplies them with where it does not, e.g. sqrt(10) for a variance of 1/10.
-        length: Euclidean length that all rows share, as text vectorizers leave them; None: they share none.
-        rooted: whether rows of one length are read by their square roots (`networks.Roots`).
+        length: Euclidean length that all rows share which are read by their square roots (`networks.Roots`); else None.
         schema: how a table became these features, or None. Only with one may x hold NaN: in missing cells.
         origins: the experiment or donor that each row comes from, as a number from 0 up, int32 [n]; None: all alike.
     """
@@ -65,7 +64,6 @@ class Observations:
     standardise: bool = True
     factor: float = 1.0
     length: float | None = None
-    rooted: bool = False
     schema: Coded | None = None
     origins: np.ndarray | None = None
 
@@ -240,7 +238,7 @@ def observe(
     if length:  # directions, whose features have one unit: on average each gets the square 1
         rooted = low >= 0 and schema is None  # as of words; those of `--text` are logarithms already
         factor = math.sqrt(x.shape[1]) / length
-        return Observations(x, low, high, image_shape, likelihood, False, factor, length, rooted, schema)
+        return Observations(x, low, high, image_shape, likelihood, False, factor, length if rooted else None, schema)
     return Observations(x, low, high, image_shape, likelihood, standardise, schema=schema)
 
 

@@ -136,8 +136,7 @@ def compared(
     """`stability` of each of several numbers of clusters, all of them found on one graph for each draw of "landmark".
 
     Args:
-        z, method, seed, views, kind: as for `start.start`; of counts the graph in the last view is asked, of texts that
-            in the encoder's.
+        z, method, seed, views, kind: as for `start.start`; of counts the graph in the last view is asked.
         tried: the K.
         tell: called STARTS times.
 
@@ -145,8 +144,7 @@ def compared(
         Mean ARI and strength of each K, [K tried] each. A K of which a start left a group empty has strength 0.
     """
     pool, parts = resampled(len(z), max(tried), seed)
-    first = {"counts": -1, "texts": starting.WORD_VIEWS}.get(kind, 0)
-    read = [z] if views is None or method != "landmark" else views[first:]
+    read = [z] if views is None or method != "landmark" else views[-1:] if kind == "counts" else views
     read = [np.asarray(view, np.float32)[pool] for view in read]
 
     def groups(number: int) -> list[np.ndarray]:

@@ -97,7 +97,7 @@ def build_model(data: Observations, settings: Resolved, precision: str, own=None
             build_decoder(data, settings, likelihood, precision),
         )
     scaling = networks.build_scaling(*likelihood.units(data))
-    if data.length is not None and data.rooted and isinstance(likelihood, Gaussian):
+    if data.length is not None and isinstance(likelihood, Gaussian):
         scaling = networks.Roots(data.length)
     if not isinstance(own, (tuple, list)) or len(own) != 2:
         raise InputError(f"networks: expected a pair (encoder, decoder), got {reprlib.repr(own)}")

@@ -13,14 +13,7 @@ from vade_tf.training import start as starts
 from vade_tf.training.consensus import matched
 from vade_tf.training.loop import Fitting
 from vade_tf.training.settings import Resolved
-from vade_tf.training.views import (
-    OWN_FEATURES,
-    count_reader,
-    feature_reader,
-    view_reader,
-    within_reach,
-    word_reader,
-)
+from vade_tf.training.views import OWN_FEATURES, count_reader, feature_reader, view_reader, within_reach
 
 BLOCK = 16_384  # rows that get their groups together
 
@@ -40,10 +33,8 @@ def read_by_start(fitting: Fitting) -> tuple[Rows, np.ndarray | None]:
 def kind(fitting: Fitting) -> str:
     """What the groups of the start are found on, one of `start.KINDS`; all but "code" are kept throughout training.
 
-    "counts" and "table": the rows themselves, see `counted` and `is_table`. Where there are more features than rows,
-    which are no images, the networks soon know these by heart, and the code may say little of their groups. Those of
-    "texts", rows of one length, are looked for in the rows themselves, too, those of other "wide" ones in the code.
-    "code": of all else.
+    "counts" and "table": the rows themselves, see `counted` and `is_table`. "wide": the code, where there are more
+    features than rows, which are no images, so that the networks soon know them by heart. "code": of all else.
     """
     if counted(fitting):
         return "counts"
@@ -51,9 +42,7 @@ def kind(fitting: Fitting) -> str:
         return "table"
     n, features = fitting.data.x.shape
     wide = features > max(n, OWN_FEATURES) and fitting.data.image_shape is None and not fitting.own_networks
-    if not wide:
-        return "code"
-    return "texts" if fitting.data.length is not None and fitting.settings.init == "landmark" else "wide"
+    return "wide" if wide else "code"
 
 
 def is_table(fitting: Fitting) -> bool:
@@ -116,7 +105,7 @@ def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], tuple[np.n
 
     The views are the code and the layer before it. The start of a table is an exception: few columns are read as they
     are, for the code of an autoencoder has no better neighbours than these, and another code each time. So is that of
-    counts, by the same reason: it reads them in their principal directions. That of few texts reads both.
+    counts, by the same reason: it reads them in their principal directions.
 
     Args:
         fitting, phase: which start it is.
@@ -149,11 +138,10 @@ def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], tuple[np.n
             return code(rows), counts(rows)
 
     else:
-        both, words = view_reader(model, x), word_reader(x) if of == "texts" else None
+        both = view_reader(model, x)
 
         def read(rows: Rows):
             z, hidden = both(rows)
-            views = [z] if hidden is None else [z, hidden]
-            return z, views if words is None else words(rows) + views
+            return z, [z] if hidden is None else [z, hidden]
 
     return read

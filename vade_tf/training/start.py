@@ -23,13 +23,12 @@ from vade_tf.training import regions
 from vade_tf.training.consensus import alike, vote
 
 METHODS = ("landmark", "gmm", "kmeans")
-KINDS = ("code", "wide", "texts", "table", "counts")
+KINDS = ("code", "wide", "table", "counts")
 VARIANCE_FLOOR = 1e-4  # share of the code's overall variance that every component keeps at least
 DRAWS = 8  # that vote; ...
 FIRST, SETTLED = 4, 0.97  # ... the first four alone where their mean ARI is such: further ones would change no row
 FOUND_AGAIN = 0.75  # mean ARI of the draws on a table from which on they have found the same regions
 NEIGHBOURS, ASKED = 10, 5000  # of so many rows at most
-WORD_VIEWS = 2  # of texts, which come before those of the encoder
 WIDTHS, RUNS = (15, 25, 50), 3  # leading directions of each view of counts, and runs of k-means on each of them
 
 
@@ -67,9 +66,8 @@ def start(
         views: the spaces, [n, d] each, that "landmark" reads; default: the code alone.
         tell: called `parts` times.
         kind: how "landmark" goes about it, one of `KINDS`: of the "code" it finds regions in all views at once; of
-            "wide" rows, too, but gives way to k-means on the code where its draws find different groups; of "texts",
-            whose first views are the rows themselves, see `of_texts`; of a "table", whose one view are the rows
-            themselves, see `of_table`; of "counts", see `of_counts`.
+            "wide" rows, too, but gives way to k-means on the code where its draws find different groups; of a "table",
+            whose one view are the rows themselves, see `of_table`; of "counts", see `of_counts`.
 
     Raises:
         ValueError: unknown method or kind, or K not in 1..n.
@@ -90,8 +88,6 @@ def start(
                 views = [z] if views is None else views
                 if kind == "table":
                     groups = of_table(views[0], n_clusters, seed, tell)
-                elif kind == "texts":
-                    groups = of_texts(views, n_clusters, seed, tell)
                 elif kind == "counts":
                     groups = of_counts(views, n_clusters, seed, tell)
                 else:
@@ -152,27 +148,6 @@ def of_table(rows: np.ndarray, n_clusters: int, seed: int, tell: Callable[[], No
     return of_draws(rows, regions.landmark_draws([rows], n_clusters, several(seed, DRAWS), tell=tell), n_clusters, seed)
 
 
-def of_texts(
-    views: Sequence[np.ndarray], n_clusters: int, seed: int, tell: Callable[[], None] = lambda: None
-) -> np.ndarray:
-    """Groups of few texts: regions of the code or of the texts' own words, those that are more compact in the words.
-
-    With fewer texts than words, either can be far better than the other, by what the texts are.
-
-    Args:
-        views: the same rows in their leading directions, `WORD_VIEWS` of them, and how the encoder sees them.
-        n_clusters, seed: as for `start`.
-        tell: called `parts` times.
-
-    Returns:
-        Groups, [n].
-    """
-    words, code = views[:WORD_VIEWS], views[WORD_VIEWS:]
-    found = [landmark(part, n_clusters, seed, tell=tell) for part in (code, words)]
-    asked = generator(seed).permutation(len(words[0]))[:ASKED]
-    return max(found, key=lambda groups: silhouette(words[0][asked], groups[asked]))
-
-
 def of_counts(
     views: Sequence[np.ndarray], n_clusters: int, seed: int, tell: Callable[[], None] = lambda: None
 ) -> np.ndarray:
@@ -210,9 +185,7 @@ def parts(method: str, kind: str, n_views: int) -> int:
     """How often a start tells that a part of it is done."""
     if method != "landmark":
         return 1
-    if kind == "counts":
-        return n_views * len(WIDTHS)
-    return 2 * DRAWS if kind == "texts" else DRAWS
+    return n_views * len(WIDTHS) if kind == "counts" else DRAWS
 
 
 def of_draws(rows: np.ndarray, draws: list[np.ndarray], n_clusters: int, seed: int, most: int = ASKED) -> np.ndarray:

@@ -9,7 +9,7 @@ from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 
 from vade_tf.data import pipeline
-from vade_tf.data.sparse import OriginRows, Rows, SparseRows, part
+from vade_tf.data.sparse import OriginRows, Rows, part
 from vade_tf.errors import DivergedError
 from vade_tf.model.counts import LogCounts
 from vade_tf.model.mixed import Mixed
@@ -20,7 +20,6 @@ OWN_FEATURES = 200  # of a table at most; more than that, and distances between 
 YES_AND_NO = 0.5**0.5  # what the column of an answer is divided by: two levels, 0 and 1, are this much farther apart
 DIRECTIONS = 40  # of the last hidden layer; on MNIST they hold nine tenths of its variance
 SAMPLE = 10_000  # rows on which they are found
-WORD_DIRECTIONS = 25  # of rows of one length
 COUNT_DIRECTIONS = 50  # of counts, as many as the usual pipelines for cells take
 POWERS = (0.5, 0.75, 1.0)  # of the standard deviation of a feature's logarithms, in a view of counts each
 CLIPPED = 10.0  # standard deviations from the mean beyond which the logarithm of a count tells nothing more
@@ -107,34 +106,6 @@ def feature_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
     def read(rows: Rows) -> np.ndarray:
         rows = scaled(rows)
         return (np.where(np.isnan(rows), 0, rows - mean) / spread).astype(np.float32)
-
-    return read
-
-
-def word_reader(x: Rows) -> Callable[[Rows], list[np.ndarray]]:
-    """How rows of one length are compared themselves: function of raw rows [m, D] to two views, float32 [m, 25] each.
-
-    A view is the rows in their leading directions (latent semantic analysis: Deerwester et al., JASIS 1990), of length
-    1 there too: of the rows as they are, and of their roots, signs kept, in which rare words count for more.
-
-    Args:
-        x: raw rows, [n, D], dense or sparse, from which the directions are taken.
-    """
-
-    def both(rows: Rows) -> list:
-        matrix = rows.matrix if isinstance(rows, SparseRows) else np.asarray(rows)
-        if not isinstance(matrix, np.ndarray):
-            roots = matrix.copy()
-            roots.data = np.sign(roots.data) * np.sqrt(np.abs(roots.data))
-            return [matrix, roots]
-        return [matrix, np.sign(matrix) * np.sqrt(np.abs(matrix))]
-
-    width = min(WORD_DIRECTIONS, *x.shape)
-    axes = [randomized_svd(matrix, width, n_iter=7, random_state=0)[2].T for matrix in both(x)]
-
-    def read(rows: Rows) -> list[np.ndarray]:
-        found = [matrix @ own for matrix, own in zip(both(rows), axes, strict=True)]
-        return [(z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)).astype(np.float32) for z in found]
 
     return read
 
