@@ -8,7 +8,19 @@ from small_fits import begin
 from vade_tf.errors import InputError
 from vade_tf.training import groups as finding
 from vade_tf.training import guidance, selftraining
+from vade_tf.training.reporter import Silent
 from vade_tf.training.selftraining import Classifier, sharpened
+
+
+class Texts(Silent):
+    """Keeps the texts of the progress."""
+
+    def __init__(self, told):
+        self.told = told
+
+    def phase(self, name, steps):
+        return lambda done, text: self.told.append(text)
+
 
 SETTINGS = {"self_train_epochs": 12, "hidden": (16,), "augment": "digits", "network": "dense", "regroups": 2}
 
@@ -38,11 +50,15 @@ def test_wrong_groups_of_a_few_images_are_put_right(bars, rng):
     images, kind = bars
     groups = np.where(rng.random(300) < 0.15, (kind + 1) % 3, kind).astype("i4")
     assert np.mean(groups == kind) < 0.9
-    fitting = begin(images, **SETTINGS)
+    told = []
+    fitting = begin(images, **SETTINGS, reporter=Texts(told))
     found = sharpened(fitting, groups)
     assert (found.dtype, found.shape) == (np.int32, (300,))
     assert np.mean(found == kind) > 0.97  # under the names that the groups have
     np.testing.assert_array_equal(sharpened(begin(images, **SETTINGS), groups), found)
+    losses = [float(text.split("loss ")[1]) for text in told]
+    assert told[-1].startswith("epoch 14/14, ")
+    assert losses[0] > losses[1] > 0.1  # cross-entropy of groups of which some are wrong
 
 
 def test_groups_keep_their_shares(bars):

@@ -41,6 +41,7 @@ class Classifier(keras.Model):
     def __init__(self, scale, share: np.ndarray, radius: float, seed: int, precision: str):
         super().__init__(dtype="float32")
         self.scale, self.radius, self.seed, self.taught = scale, radius, seed, True
+        self.tracker = keras.metrics.Mean(name="loss")
         self.log_share = np.log(np.maximum(share, 1e-6)).astype(np.float32)
         layers: list[keras.layers.Layer] = []
         for number in range(LAYERS):
@@ -52,6 +53,10 @@ class Classifier(keras.Model):
             ]
         last = keras.initializers.GlorotUniform(fold(seed, STREAM, LAYERS))
         self.network = keras.Sequential([*layers, keras.layers.Dense(len(share), kernel_initializer=last)])
+
+    @property
+    def metrics(self):
+        return [self.tracker]
 
     def call(self, x, training=False):
         """Raw rows [batch, D] -> log p(c | image), [batch, K]."""
@@ -68,7 +73,8 @@ class Classifier(keras.Model):
             loss = self._taught(view, groups) if self.taught else self._following(view, x)
         variables = self.trainable_variables
         self.optimizer.apply(tape.gradient(loss, variables), variables)
-        return {"loss": loss}
+        self.tracker.update_state(loss)
+        return self.get_metrics_result()
 
     def _taught(self, view, groups):
         """Cross-entropy of the groups, in nats."""
@@ -114,16 +120,19 @@ def sharpened(fitting: Fitting, groups: np.ndarray) -> np.ndarray:
     settings, model, x = fitting.settings, fitting.model, fitting.data.rows
     share = np.bincount(groups, minlength=settings.clusters) / len(groups)
     seed = fold(settings.seed, STREAM)
-    classifier = Classifier(model.scale, share, radius_of(fitting), seed, fitting.precision)
+    precision = "float32" if fitting.precision == "mixed_float16" else fitting.precision  # it scales no loss
+    classifier = Classifier(model.scale, share, radius_of(fitting), seed, precision)
     epochs, steps = settings.self_train_epochs, fitting.steps("fit")
     advance = fitting.reporter.phase("self-training", TAUGHT + epochs)
+
+    def tell(epoch: int, logs: dict) -> None:
+        advance(1, f"epoch {epoch + 1}/{TAUGHT + epochs}, loss {logs['loss']:.3f}")
+
     rate = learning_rate("cosine", RATE, epochs, 1.0, 1)
     for taught, span in ((True, range(TAUGHT)), (False, range(TAUGHT, TAUGHT + epochs))):
         classifier.taught = taught
         classifier.compile(keras.optimizers.Adam(RATE), jit_compile=fitting.jit)
-        own: list[keras.callbacks.Callback] = [
-            keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: advance(1, f"loss {logs['loss']:.3f}"))
-        ]
+        own: list[keras.callbacks.Callback] = [keras.callbacks.LambdaCallback(on_epoch_end=tell)]
         if not taught:
             own.append(keras.callbacks.LearningRateScheduler(lambda epoch: rate(epoch - TAUGHT)))
         batches = fitting.batches("fit", span, seed, hints=groups, **fitting.seen("fit"))
