@@ -70,6 +70,17 @@ def test_groups_keep_their_shares(bars):
     assert np.mean(found == groups) > 0.97
 
 
+@pytest.mark.parametrize("rate", [1e30, 30.0], ids=["not finite", "other groups"])
+def test_groups_that_the_classifier_loses_stay_as_they_were(bars, monkeypatch, rate):
+    said = []
+    fitting = begin(bars[0], **{**SETTINGS, "self_train_epochs": 1}, reporter=Texts([]))
+    monkeypatch.setattr(fitting.reporter, "say", said.append)
+    monkeypatch.setattr(selftraining, "RATE", rate)
+    groups = (np.arange(300) // 100).astype("i4")  # which no image tells
+    np.testing.assert_array_equal(sharpened(fitting, groups), groups)
+    assert said == ["self-training: the classifier lost the groups, which stay as they were"]
+
+
 def test_a_change_of_pixels_is_of_its_length_and_matters_more_than_another(rng):
     share = np.full(3, 1 / 3)
     classifier = Classifier(lambda x: x, share, 0.5, 0, "float32")

@@ -9,13 +9,16 @@ few images, which a graph of codes does not do: images of two kinds that lie clo
 import keras
 import numpy as np
 import tensorflow as tf
+from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import NearestNeighbors
 
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import part
 from vade_tf.seeding import fold, generator
-from vade_tf.training.callbacks import learning_rate
+from vade_tf.training.callbacks import all_finite, learning_rate
+from vade_tf.training.keep import LEFT
 from vade_tf.training.loop import Fitting
+from vade_tf.training.views import SAMPLE_NUMBERS
 
 UNITS, LAYERS = 1200, 2  # of the classifier, as published; ...
 INFORMATION, MARGINAL = 0.1, 4.0  # ... weight of what the answers tell, and in it that of their shares
@@ -111,7 +114,7 @@ def _divergence(log_p, log_q):
 
 
 def sharpened(fitting: Fitting, groups: np.ndarray) -> np.ndarray:
-    """Groups of images that a classifier has learnt and then moved, int32 [n].
+    """Groups of images that a classifier has learnt and then moved, int32 [n]; where it lost them, as they were.
 
     Args:
         fitting: its `settings.self_train_epochs` are trained, on its images as VaDE's encoder reads them.
@@ -128,7 +131,7 @@ def sharpened(fitting: Fitting, groups: np.ndarray) -> np.ndarray:
     def tell(epoch: int, logs: dict) -> None:
         advance(1, f"epoch {epoch + 1}/{TAUGHT + epochs}, loss {logs['loss']:.3f}")
 
-    rate = learning_rate("cosine", RATE, epochs, 1.0, 1)
+    rate = learning_rate("cosine", RATE, epochs)
     for taught, span in ((True, range(TAUGHT)), (False, range(TAUGHT, TAUGHT + epochs))):
         classifier.taught = taught
         classifier.compile(keras.optimizers.Adam(RATE), jit_compile=fitting.jit)
@@ -137,14 +140,20 @@ def sharpened(fitting: Fitting, groups: np.ndarray) -> np.ndarray:
             own.append(keras.callbacks.LearningRateScheduler(lambda epoch: rate(epoch - TAUGHT)))
         batches = fitting.batches("fit", span, seed, hints=groups, **fitting.seen("fit"))
         ends: dict = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
-        classifier.fit(batches, **ends, shuffle=False, verbose=0, callbacks=own)
-    return np.concatenate([np.argmax(classifier(rows), axis=1) for rows in pipeline.blocks(x)]).astype(np.int32)
+        with pipeline.reading(fitting.data.x):
+            classifier.fit(batches, **ends, shuffle=False, verbose=0, callbacks=own)
+    found = np.concatenate([np.argmax(classifier(rows), axis=1) for rows in pipeline.blocks(x)]).astype(np.int32)
+    if not all_finite(classifier) or adjusted_rand_score(groups, found) < LEFT:
+        fitting.reporter.say("self-training: the classifier lost the groups, which stay as they were")
+        return groups
+    return found
 
 
 def radius_of(fitting: Fitting) -> float:
     """A quarter of the median distance of images, scaled, to their tenth neighbour, of 5,000 at most."""
-    n = len(fitting.data.x)
-    some = np.sort(generator(fitting.settings.seed, STREAM).permutation(n)[:SAMPLE])
+    n, features = fitting.data.x.shape
+    most = max(min(SAMPLE, SAMPLE_NUMBERS // features), NEAR + 1)
+    some = np.sort(generator(fitting.settings.seed, STREAM).permutation(n)[:most])
     rows = np.concatenate([fitting.model.scale(each) for each in pipeline.blocks(part(fitting.data.x, some))])
     near = min(NEAR, len(rows) - 1)
     return RADIUS * float(np.median(NearestNeighbors(n_neighbors=near + 1).fit(rows).kneighbors(rows)[0][:, near]))
