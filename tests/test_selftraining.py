@@ -3,6 +3,9 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from scipy.special import rel_entr, softmax
+from scipy.stats import entropy
 from small_fits import begin
 
 from vade_tf.errors import InputError
@@ -61,8 +64,20 @@ def test_wrong_groups_of_a_few_images_are_put_right(bars, rng):
     assert losses[0] > losses[1] > 0.1  # cross-entropy of groups of which some are wrong
 
 
-def test_groups_keep_their_shares(bars):
-    """Without their shares, answers that are sure and even would cut the larger group in two."""
+def test_what_the_answers_are_asked(rng):
+    """To be the same under both changes, to be sure and to have the shares of the groups: the rows are logits here."""
+    classifier = Classifier(lambda x: x, np.array([0.6, 0.2, 0.2]), 0.5, 0, "float32")
+    classifier.compile(keras.optimizers.Adam())
+    classifier.log_answers = lambda x, training=True: tf.nn.log_softmax(x)
+    x, view = (3 * rng.normal(size=(50, 3)).astype("f4") for _ in range(2))
+    p, seen, changed = (softmax(np.asarray(each, "f8"), axis=1) for each in (x, view, x + classifier._adversarial(x)))
+    mean = p.mean(axis=0)
+    expected = (rel_entr(p, seen) + rel_entr(p, changed)).sum() / 50
+    expected += 0.1 * (4 * rel_entr(mean, [0.6, 0.2, 0.2]).sum() + entropy(p, axis=1).mean())
+    assert float(classifier._following(view, x)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_groups_of_unequal_size_stay(bars):
     images, kind = bars
     some = np.concatenate([np.flatnonzero(kind == 0), np.flatnonzero(kind == 1)[:20]])
     groups = kind[some].astype("i4")
