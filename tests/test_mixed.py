@@ -10,8 +10,9 @@ from vade_tf.errors import InputError
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model import networks
 from vade_tf.model.mixed import Mixed
+from vade_tf.model.observation import LEAST_NOISE, NOISE_RATE
 from vade_tf.model.optimizer import FusedAdam
-from vade_tf.model.vade import LEAST_NOISE, NOISE_RATE, VaDE
+from vade_tf.model.vade import VaDE
 
 BLOCKS = (("gaussian", 2), ("bernoulli", 2), ("categorical", 3), ("categorical", 2), ("gaussian", 1))
 NUMBERS, ANSWERS, COLOUR, SIZE = [0, 1, 9], [2, 3], slice(4, 7), slice(7, 9)

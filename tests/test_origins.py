@@ -21,8 +21,9 @@ from vade_tf.data.sparse import OriginRows, SparseRows
 from vade_tf.errors import InputError
 from vade_tf.model import networks
 from vade_tf.model.counts import Counts, LogCounts
+from vade_tf.model.observation import LEAST_NOISE
 from vade_tf.model.origins import Origins
-from vade_tf.model.vade import LEAST_NOISE, VaDE
+from vade_tf.model.vade import VaDE
 from vade_tf.training import alignment, aside, recipe
 from vade_tf.training.autoencoder import build_autoencoder, reconstruction_loss
 from vade_tf.training.store import Memory

@@ -35,13 +35,14 @@ def announce() -> None:
 
 
 def _register() -> None:
-    registry = importlib.import_module("keras").saving.get_custom_objects()
+    registry = sys.modules["keras"].saving.get_custom_objects()
     for name, home in HOMES.items():
         registry.setdefault(f"vade_tf>{name}", _stand_in(name, home))
 
 
 def _stand_in(name: str, home: str) -> type:
     def from_config(cls, config, **more):
+        # by name: the module loads TensorFlow, and only a file that has this class needs it; HOMES lists all
         return getattr(importlib.import_module(home), name).from_config(config, **more)
 
     return type(name, (), {"from_config": classmethod(from_config)})

@@ -3,7 +3,7 @@
    answer FOLDER (feed OPERATION TYPE DIMENSIONS FILE)... (fetch OPERATION INDEX FILE)...
 
    TYPE is a number of TF_DataType, DIMENSIONS are separated by commas ("" for a scalar); files hold plain values in
-   the machine's byte order. Built and called by tests/test_export.py. */
+   the machine's byte order. Built and called by tests/test_export_readers.py. */
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -10,6 +10,7 @@ is known by its name to `VaDE` and to saved models. x are rows in the likelihood
 """
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import keras
@@ -23,7 +24,7 @@ from vade_tf.model.elbo import LOG_2PI
 FAR = 10.0  # standard deviations
 
 
-class Likelihood:
+class Likelihood(ABC):
     """A family of p(x|z), independent over the features given z. `distribution` is all that a new one must have."""
 
     name: str
@@ -32,9 +33,9 @@ class Likelihood:
     outputs = 1  # parameters of each feature: the decoder gives [batch, D * outputs], one of all D after the other
     takes_missing = False  # whether a NaN in x is a cell that is not known
 
+    @abstractmethod
     def distribution(self, parameters) -> tfd.Distribution:
         """p(x|z) of each row, an event [D]: parameters [batch, D] -> batch of distributions."""
-        raise NotImplementedError  # each family has its own
 
     def mean(self, parameters):
         """Mean of p(x|z): parameters [batch, D] -> [batch, D]."""
@@ -45,8 +46,11 @@ class Likelihood:
         return -self.distribution(parameters).log_prob(x)
 
     def variance(self, x, parameters):
-        """sigma2 of each feature at which a batch is most probable: x and parameters [batch, D] -> [D]."""
-        raise NotImplementedError  # asked only of those that learn one
+        """sigma2 of each feature at which a batch is most probable: x and parameters [batch, D] -> [D].
+
+        Asked of those that learn one. Here that of a Gaussian: the mean squared error.
+        """
+        return tf.reduce_mean((x - self.mean(parameters)) ** 2, axis=0)
 
     def config(self) -> str | dict:
         """What `get` makes it again from: its name, or the name with what else it was made of."""
@@ -58,6 +62,7 @@ class Likelihood:
 
     def check(self, low: float, high: float, dtype, argument: str = "likelihood") -> None:
         """Raises InputError, which names `argument`, where raw values from low to high of this dtype mean nothing."""
+        return  # here all of them mean something
 
     def units(self, observations) -> tuple[float | np.ndarray, float | np.ndarray]:
         """(scale, offset), numbers or [D], of `x = raw * scale + offset`; here raw values as they are.
@@ -76,6 +81,7 @@ class Likelihood:
             scale: function from raw rows to x, of the trained model.
             argument: what the error names.
         """
+        return  # here nothing is known of the units
 
 
 REGISTRY: dict[str, Likelihood] = {}
@@ -174,8 +180,7 @@ class Gaussian(Likelihood):
         return 0.5 * tf.reduce_sum((x - parameters) ** 2 * tf.exp(-log_sigma2) + log_sigma2 + LOG_2PI, axis=-1)
 
     def variance(self, x, parameters):
-        """sigma2 of each feature by a batch, [D]: its mean squared error, where the bound is highest."""
-        error = tf.reduce_mean((x - parameters) ** 2, axis=0)
+        error = super().variance(x, parameters)
         return tf.reduce_mean(error) * tf.ones_like(error) if self.shared else error
 
     def reconstruction(self, x, parameters):

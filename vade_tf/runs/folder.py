@@ -19,11 +19,11 @@ Files are written under another name and then renamed, so each is whole or not t
 folder holds is checked when it is read, for it may have been altered.
 """
 
+import contextlib
 import csv
 import io
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -241,7 +241,7 @@ def free_folder(parent: Path, name: str) -> Path:
     return path
 
 
-@contextmanager
+@contextlib.contextmanager
 def held(path: str | Path, argument: str, new: bool = False) -> Iterator[Path]:
     """Keeps a folder for one process that trains; the operating system lets go of it when the process ends, however.
 
@@ -259,11 +259,9 @@ def held(path: str | Path, argument: str, new: bool = False) -> Iterator[Path]:
         with writing(folder, argument):
             folder.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(folder / LOCK, timeout=0)
-    try:
-        with writing(folder, argument):
-            _acquire(lock, folder, argument)
-    except NotImplementedError:  # filelock, where the file system has no locks: a run there is as it was without one
-        pass
+    # filelock raises it where the file system has no locks: a run there does without one
+    with contextlib.suppress(NotImplementedError), writing(folder, argument):
+        _acquire(lock, folder, argument)
     try:
         for place in (folder, folder / "checkpoints", folder / "export", *folder.glob("tensorboard/*")):
             sweep(place)

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from vade_tf.model.vade import NOISE_RATE, VaDE
+from vade_tf.model.observation import NOISE_RATE
+from vade_tf.model.vade import VaDE
 from vade_tf.seeding import generator
 from vade_tf.training.store import Store, numbered
 

@@ -17,7 +17,7 @@ from vade_tf.data.sparse import part
 from vade_tf.seeding import fold, generator
 from vade_tf.training.callbacks import all_finite, learning_rate
 from vade_tf.training.keep import LEFT
-from vade_tf.training.loop import Fitting
+from vade_tf.training.loop import Fitting, model_groups
 from vade_tf.training.views import SAMPLE_NUMBERS
 
 UNITS, LAYERS = 1200, 2  # of the classifier, as published; ...
@@ -120,7 +120,7 @@ def sharpened(fitting: Fitting, groups: np.ndarray) -> np.ndarray:
         fitting: its `settings.self_train_epochs` are trained, on its images as VaDE's encoder reads them.
         groups: as they are, int [n]; the numbers of the groups stay.
     """
-    settings, model, x = fitting.settings, fitting.model, fitting.data.rows
+    settings, model = fitting.settings, fitting.model
     share = np.bincount(groups, minlength=settings.clusters) / len(groups)
     seed = fold(settings.seed, STREAM)
     precision = "float32" if fitting.precision == "mixed_float16" else fitting.precision  # it scales no loss
@@ -142,7 +142,7 @@ def sharpened(fitting: Fitting, groups: np.ndarray) -> np.ndarray:
         ends: dict = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
         with pipeline.reading(fitting.data.x):
             classifier.fit(batches, **ends, shuffle=False, verbose=0, callbacks=own)
-    found = np.concatenate([np.argmax(classifier(rows), axis=1) for rows in pipeline.blocks(x)]).astype(np.int32)
+    found = model_groups(classifier, fitting.data.rows).astype(np.int32)
     if not all_finite(classifier) or adjusted_rand_score(groups, found) < LEFT:
         fitting.reporter.say("self-training: the classifier lost the groups, which stay as they were")
         return groups

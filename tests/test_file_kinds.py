@@ -1,0 +1,178 @@
+"""Files that are no tables into rows: arrays, HDF5, cells, images, texts; new rows are coded alike."""
+
+import json
+
+import h5py
+import numpy as np
+import pandas
+import pytest
+import scipy.sparse
+from PIL import Image
+from small_tables import written
+
+from vade_tf.data.files import coded, load_file
+from vade_tf.data.sparse import SparseRows
+from vade_tf.errors import InputError
+
+
+@pytest.mark.parametrize("names", [("x", "y"), ("X", "y"), ("X", "Y")])
+def test_arrays_of_several_names(tmp_path, names, rng):
+    x, y = rng.normal(size=(20, 3)).astype("f4"), np.arange(20) % 2
+    np.savez(tmp_path / "a.npz", **dict(zip(names, (x, y), strict=True)))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name, array in zip(names, (x, y), strict=True):
+            file[name] = array
+    for name in ("a.npz", "a.h5"):
+        data = load_file(str(tmp_path / name))
+        np.testing.assert_array_equal(data.x, x)
+        np.testing.assert_array_equal(data.y, y)
+    with pytest.raises(InputError, match=r"expected one of the arrays .* got .z"):
+        load_file(str(tmp_path / "a.h5"), "z")
+    with pytest.raises(InputError, match="columns: goes with a table"):
+        load_file(str(tmp_path / "a.h5"), columns="a")
+
+
+def test_text_labels_of_hdf5_and_one_that_claims_too_much(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["X"], file["Y"] = np.eye(4), np.array([b"T", b"B", b"T", b"B"], dtype=object)
+    np.testing.assert_array_equal(load_file(str(tmp_path / "a.h5")).y, [1, 0, 1, 0])
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file.create_dataset("X", (1 << 40, 1 << 10), "f4", chunks=True)
+    with pytest.raises(InputError, match=r"data: .*b.h5 cannot be read as .h5 \(x needs|X needs"):
+        load_file(str(tmp_path / "b.h5"))
+    (tmp_path / "c.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    with pytest.raises(InputError, match=r"data: .*c.h5"):
+        load_file(str(tmp_path / "c.h5"))
+
+
+@pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_matrix])
+def test_annotated_data(tmp_path, form):
+    anndata = pytest.importorskip("anndata")
+    x = np.where(np.arange(60).reshape(12, 5) % 3, 0.0, np.arange(60).reshape(12, 5)).astype("f4")
+    about = pandas.DataFrame({"kind": ["T", "B"] * 6}, index=[f"cell {i}" for i in range(12)])
+    anndata.AnnData(form(x), obs=about).write_h5ad(tmp_path / "a.h5ad")
+    data = load_file(str(tmp_path / "a.h5ad"), "kind")
+    np.testing.assert_array_equal(np.asarray(data.x), x)
+    assert isinstance(data.x, SparseRows) == (form is scipy.sparse.csr_matrix)
+    np.testing.assert_array_equal(data.y, [1, 0] * 6)
+    assert data.ids.tolist() == list(about.index)
+    with pytest.raises(InputError, match="labels: expected one of the columns"):
+        load_file(str(tmp_path / "a.h5ad"), "type")
+
+
+def test_a_folder_of_grey_images(tmp_path, rng):
+    images = rng.integers(0, 256, (5, 6, 4)).astype("u1")
+    for i, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / f"{9 - i}.png")
+    (tmp_path / "notes.txt").write_text("no image")
+    data = load_file(str(tmp_path))
+    np.testing.assert_array_equal(data.x, images[::-1].reshape(5, 24))
+    assert (data.x.dtype, data.image_shape, data.has_holes) == (np.uint8, (6, 4), False)
+    assert data.ids.tolist() == ["5.png", "6.png", "7.png", "8.png", "9.png"]
+    assert data.notice == "grey images of 6 x 4 pixels"
+    assert len(data.schema.features) == sum(width for _, width in data.schema.blocks) == 24
+
+
+def test_images_of_colour_and_grey_ones_stored_as_colour(tmp_path, rng):
+    grey = rng.integers(0, 256, (4, 5, 5)).astype("u1")
+    for name, more in (("grey", 0), ("colour", 1)):
+        (tmp_path / name).mkdir()
+        for i, image in enumerate(grey):
+            colours = np.stack([image, image, image // (1 + more)], axis=-1)
+            Image.fromarray(colours).save(tmp_path / name / f"{i}.png")
+    np.testing.assert_array_equal(load_file(str(tmp_path / "grey")).x, grey.reshape(4, 25))
+    data = load_file(str(tmp_path / "colour"))
+    assert (data.x.shape, data.image_shape) == ((4, 75), (5, 5, 3))
+    assert data.notice == "colour images of 5 x 5 pixels"
+
+
+def test_images_may_lie_in_a_folder_of_their_label(tmp_path):
+    for i, place in enumerate(["cat/1.png", "cat/old/2.png", "ant/1.png"]):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (4, 4), i).save(tmp_path / place)
+    data = load_file(str(tmp_path), "folders")
+    assert dict(zip(data.ids.tolist(), data.y.tolist(), strict=True)) == {
+        "ant/1.png": 0,
+        "cat/1.png": 1,
+        "cat/old/2.png": 1,
+    }
+    assert load_file(str(tmp_path)).y is None
+    Image.new("L", (4, 4)).save(tmp_path / "loose.png")
+    with pytest.raises(InputError, match="labels: expected every image in a folder of its label, got 'loose.png' in "):
+        load_file(str(tmp_path), "folders")
+
+
+def test_images_of_several_sizes_are_brought_to_one_and_new_ones_too(tmp_path):
+    for i, size in enumerate([(8, 6), (8, 6), (10, 6), (16, 12)]):
+        Image.new("L", size, 40 * i).save(tmp_path / f"{i}.png")
+    data = load_file(str(tmp_path))
+    assert data.image_shape == (6, 9)
+    assert "4 of another size were brought to it" in data.notice
+    np.testing.assert_array_equal(data.x.min(axis=1), [0, 40, 80, 120])
+    new = tmp_path / "new"
+    new.mkdir()
+    Image.new("RGB", (30, 30), (9, 9, 9)).save(new / "a.jpg")
+    again = load_file(str(new), schema=coded(json.loads(json.dumps(data.schema.to_dict()))))
+    assert again.x.shape == (1, 54)
+    np.testing.assert_array_equal(again.x, 9)
+
+
+def test_folders_that_hold_no_images_or_damaged_ones_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"data: expected images \(.png, .*\) in .*, found none"):
+        load_file(str(tmp_path))
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:40])
+    with pytest.raises(InputError, match=r"data: .*b.png cannot be read as an image"):
+        load_file(str(tmp_path))
+    (tmp_path / "b.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"data: .*b.png cannot be read as an image"):
+        load_file(str(tmp_path))
+
+
+SAYINGS = [f"{('cat purrs', 'dog barks')[i % 2]} number{i % 4} the the alone{i}" for i in range(20)]
+
+
+def test_a_column_of_texts_becomes_weighted_words(tmp_path):
+    text = "kind\tsaying\n" + "".join(f"{i % 2}\t{saying}\n" for i, saying in enumerate(SAYINGS))
+    data = load_file(written(tmp_path, text, "t.tsv"), "kind", text="saying")
+    words = {"cat", "purrs", "dog", "barks", "number0", "number1", "number2", "number3"}
+    assert set(data.schema.features) == words  # what all texts have, or one alone, tells none apart
+    assert isinstance(data.x, SparseRows)
+    dense = np.asarray(data.x)
+    np.testing.assert_allclose((dense**2).sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal((dense > 0).sum(axis=1), 3)
+    np.testing.assert_array_equal(data.y, [0, 1] * 10)
+    again = coded(json.loads(json.dumps(data.schema.to_dict())))
+    new = load_file(written(tmp_path, f'saying\n{SAYINGS[3]}\nnothing known\n""\n', "new.csv"), schema=again)
+    np.testing.assert_allclose(np.asarray(new.x), [dense[3], 0 * dense[3], 0 * dense[3]], rtol=1e-6)
+
+
+def test_a_file_of_one_text_a_line(tmp_path):
+    data = load_file(written(tmp_path, "\n".join(SAYINGS) + "\n\n", "t.txt"), text="lines")
+    assert data.x.shape == (20, 8)
+    assert data.notice.startswith("each line is a text: TF-IDF of its 8 most frequent words")
+    new = load_file(written(tmp_path, "the dog barks\n", "new.txt"), schema=data.schema)
+    assert sorted(np.asarray(data.schema.features)[np.asarray(new.x)[0] > 0]) == ["barks", "dog"]
+    with pytest.raises(InputError, match="text: expected texts that share words"):
+        load_file(written(tmp_path, "one\ntwo\n", "few.txt"), text="lines")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"form": "program"},
+        {"form": ["table"]},
+        {"form": "texts", "column": "a", "words": ["a", "a"], "idf": [1.0, 1.0]},
+        {"form": "texts", "column": "a", "words": ["a"], "idf": []},
+        {"form": "texts", "column": "a", "words": ["a"], "idf": [float("inf")]},
+        {"form": "texts", "column": 1, "words": ["a"], "idf": [1.0]},
+        {"form": "pictures", "height": 1 << 20, "width": 1 << 20, "channels": 1},
+        {"form": "pictures", "height": 0, "width": 4, "channels": 1},
+        {"form": "pictures", "height": 4, "width": 4, "channels": 2},
+        {"form": "pictures", "height": 4.5, "width": 4, "channels": 1},
+    ],
+)
+def test_damaged_schemas_are_refused(values):
+    with pytest.raises(ValueError, match=r"expected|words"):
+        coded(values)

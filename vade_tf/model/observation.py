@@ -1,0 +1,129 @@
+"""q(z|x) and p(x|z) of raw rows: two networks, a likelihood, and the units of the data; no prior and no bound."""
+
+import math
+import reprlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vade_tf.errors import InputError, whole_number
+from vade_tf.model import likelihood as likelihoods
+from vade_tf.model import networks
+from vade_tf.model.origins import Origins
+
+NOISE_RATE = 0.02  # share that a batch has in the variance that a likelihood learns
+LEAST_NOISE = 0.01  # of it, where features have variance 1: a column explained to the last digit would drown the others
+
+
+class ObservationModel(keras.Model):
+    """Encoder and decoder that take raw rows, in any number type, as rows [batch, D] or as images.
+
+    Args:
+        encoder, decoder, likelihood, scaling, origins: as for `vade.VaDE`.
+
+    Raises:
+        ValueError: unknown likelihood, networks that do not fit, a scaling that is no layer, or origins below 0.
+    """
+
+    def __init__(self, encoder, decoder, likelihood, scaling, origins, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})  # raw x and the bound, whatever the global policy
+        self.likelihood = likelihoods.get(likelihood)
+        networks.check(encoder, decoder, self.likelihood.outputs)
+        self.encoder = encoder
+        self.decoder = decoder
+        if scaling is not None and not isinstance(scaling, keras.layers.Layer):
+            raise InputError(f"scaling: expected a layer of Keras, or None, got {reprlib.repr(scaling)}")
+        self.scaling = scaling
+        width = self.n_features * self.likelihood.outputs
+        self.origins = Origins(origins, width) if whole_number(origins, "origins", 0, 2**31 - 1) else None
+        self.log_sigma2_x = None  # of p(x|z), [D]
+        self.noise_rate = NOISE_RATE
+
+    def _add_variance(self) -> None:
+        """Give the model its variance of p(x|z), where the likelihood learns one: after the weights of a subclass."""
+        if self.likelihood.learns_variance:
+            self.log_sigma2_x = self.add_weight(
+                name="log_sigma2_x",
+                shape=(self.n_features,),
+                initializer="zeros",
+                trainable=False,
+                dtype="float32",
+                autocast=False,
+                aggregation="mean",
+            )
+
+    @property
+    def n_features(self) -> int:
+        """D, the number of values a row."""
+        return math.prod(self.encoder.input_shape[1:])
+
+    def scale(self, x):
+        """Raw features, any number type, [batch, D] or images -> the x of the likelihood, float32 [batch, D]."""
+        if self.origins is not None:
+            x = x[:, : self.n_features]
+        elif tf.TensorShape(x.shape).rank != 2:  # unknown where `predict` has seen both forms
+            x = tf.reshape(x, (-1, self.n_features))
+        return tf.cast(x if self.scaling is None else self.scaling(x), tf.float32)
+
+    def shaped(self, x):
+        """Rows [batch, D] as the encoder reads them: the same, or images."""
+        shape = self.encoder.input_shape[1:]
+        return x if len(shape) == 1 else keras.ops.reshape(x, (-1, *shape))
+
+    def x_parameters(self, z, training=None, x=None):
+        """The decoder's parameters of p(x|z), float32 rows: z [batch, latent] -> [batch, D * outputs].
+
+        x: the raw rows, which may tell their origin; default: none does, and p(x|z) is that of the mean origin.
+        """
+        out, width = self.decoder(z, training=training), self.n_features * self.likelihood.outputs
+        out = tf.cast(out if len(out.shape) == 2 else keras.ops.reshape(out, (-1, width)), tf.float32)
+        return self._of_origin(out, x)
+
+    def _of_origin(self, parameters, x):
+        """The decoder's parameters of raw rows x, shifted as their origins are, where they tell them."""
+        if self.origins is None or x is None or x.shape[-1] != self.n_features + 1:
+            return parameters
+        return self.origins(parameters, x[:, -1])
+
+    def encode(self, x, training=False):
+        """(m, log s2) of q(z|x): raw x [batch, D] -> two tensors [batch, latent]."""
+        m, log_s2 = self.encoder(self.shaped(self.scale(x)), training=training)
+        return tf.cast(m, tf.float32), tf.cast(log_s2, tf.float32)
+
+    def decode(self, z):
+        """Mean of p(x|z): z [batch, latent] -> [batch, D] (for Bernoulli, probabilities)."""
+        return self.likelihood.mean(self.x_parameters(z))
+
+    def distortion(self, x, parameters):
+        """-log p(x|z) in nats, [batch]: x as `scale` gives it, [batch, D], and `x_parameters`."""
+        more = () if self.log_sigma2_x is None else (tf.convert_to_tensor(self.log_sigma2_x),)
+        return self.likelihood.distortion(x, parameters, *more)
+
+    def set_variance(self, sigma2) -> None:
+        """Give p(x|z) a variance: [D], where x is as `scale` gives it; of likelihoods that learn one."""
+        assert self.log_sigma2_x is not None
+        self.log_sigma2_x.assign(tf.math.log(tf.maximum(tf.cast(sigma2, tf.float32), LEAST_NOISE)))
+
+    def _learn_variance(self, x, parameters):
+        """Move the variance of p(x|z) a step towards the optimum of this batch, to which no gradient flows."""
+        found = self.likelihood.variance(x, tf.stop_gradient(parameters))
+        context = tf.distribute.get_replica_context()
+        if context.num_replicas_in_sync > 1:
+            found = context.all_reduce(tf.distribute.ReduceOp.MEAN, found)
+        sigma2 = tf.exp(tf.convert_to_tensor(self.log_sigma2_x))
+        self.set_variance(sigma2 + self.noise_rate * (found - sigma2))
+
+    def unscale(self, x) -> np.ndarray:
+        """x of the likelihood -> raw features, the inverse of `scale`: [n, D] -> [n, D].
+
+        Raises:
+            InputError: `scaling` is a layer whose inverse is not known.
+        """
+        if self.scaling is None:
+            return np.asarray(x)
+        if isinstance(self.scaling, networks.Roots):
+            return self.scaling.inverse(x)
+        if not isinstance(self.scaling, keras.layers.Rescaling):
+            raise InputError(f"scaling: expected keras.layers.Rescaling, whose inverse is known, got {self.scaling}")
+        return (np.asarray(x) - np.asarray(self.scaling.offset)) / np.asarray(self.scaling.scale)
