@@ -59,6 +59,9 @@ def test_a_likelihood_that_says_nothing_takes_rows_as_they_are():
     class Counts(likelihoods.Likelihood):
         name = "counts of a test"
 
+        def distribution(self, parameters):
+            raise AssertionError("nothing is asked of p(x|z)")
+
     assert Counts().units(observe(np.eye(3), "gaussian")) == (1.0, 0.0)
 
 
