@@ -30,19 +30,28 @@ def steps_back(rows: list[dict], phase: str) -> int:
 STEPS_BACK = 3  # in a phase; an eighth of the learning rate that still diverges has another reason
 KEPT = 25  # times in a phase that an epoch is looked at and its state kept, at least
 SAVE_SECONDS = 10.0  # weights and optimizer are 40 MB for the paper's network: not after every epoch of a few rows
+SHARP = 5.0  # times the weight, so that VaDE loses less of them
 TELL_SECONDS = 1.0  # a file of all rows, made sure of on disk, takes as long as an epoch of a few rows
 
 
 class Guide(keras.callbacks.Callback):
-    """Holds a VaDE to its target groups with the given weight for the first epochs, then lets go."""
+    """Holds a VaDE to its target groups for the first epochs, then lets go.
 
-    def __init__(self, weight: float, epochs: int):
+    Args:
+        weight: of the groups in the loss.
+        epochs: that it is held.
+        sharp: those of them whose groups are sharper than the ones of the start, and weigh `SHARP` times as much.
+    """
+
+    def __init__(self, weight: float, epochs: int, sharp: range = range(0)):
         super().__init__()
         self.weight = weight
         self.epochs = epochs
+        self.sharp = sharp
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.model.guide_weight.assign(self.weight if epoch < self.epochs else 0.0)
+        weight = self.weight * (SHARP if epoch in self.sharp else 1)
+        self.model.guide_weight.assign(weight if epoch < self.epochs else 0.0)
 
 
 class Record(keras.callbacks.Callback):

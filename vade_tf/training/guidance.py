@@ -38,15 +38,16 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
     settings, model, x = fitting.settings, fitting.model, fitting.data.x
     done, epochs = loop.prepare(fitting, "fit", model), settings.epochs
     held = settings.guide_epochs if fitting.hints is None else epochs
+    guided = min(settings.guide_epochs, epochs)
+    turns = regroup_epochs(guided, settings.regroups) if finding.kind(fitting) == "code" else []
+    sharp = range(turns[-1], guided) if turns and settings.self_train_epochs else range(0)
     watch = Watch(x, settings.clusters, settings.seed)
     own = [
         *([aside.Noise(fitting.data.rows[fitting.aside], settings.seed)] if len(fitting.aside) else []),
-        keras_callbacks.Guide(settings.guide_weight, held),
+        keras_callbacks.Guide(settings.guide_weight, held, sharp),
         Held(fitting.store, held if epochs <= 2 * held < 2 * epochs else 0),
         *loop.phase_callbacks(fitting, "fit", range(done, epochs), epochs, watch=watch),
     ]
-    guided = min(settings.guide_epochs, epochs)
-    turns = regroup_epochs(guided, settings.regroups) if finding.kind(fitting) == "code" else []
     cuts = {0, *turns, epochs} if fitting.hints is None else {0, *turns, guided, epochs}
     groups = last = start_groups
     for first, end in itertools.pairwise(sorted(cuts)):
