@@ -108,6 +108,22 @@ def test_few_rows_get_narrower_networks_unless_the_widths_are_given(n, more):
     assert less == TrainConfig(clusters=1, model="dec").resolve(n).hidden  # a comparison is one of equal networks
 
 
+def lengths(n=50_000, sharpens=True, **settings):
+    found = TrainConfig.create(dataset="mnist", clusters=10, **settings).resolve(n, 784, sharpens=sharpens)
+    return found.epochs, found.guide_epochs, found.regroups, found.self_train_epochs
+
+
+def test_groups_of_many_images_are_sharpened_where_nothing_else_is_said():
+    assert lengths() == (20, 20, 1, 20)
+    assert lengths(49_999) == lengths(sharpens=False) == lengths(self_train_epochs=0) == (10, 9, 3, 0)
+    assert lengths(100, self_train_epochs=5) == (20, 20, 1, 5)
+    assert lengths(self_train_epochs=5, epochs=8, guide_epochs=7, regroups=2) == (8, 7, 2, 5)
+    for said in ({"epochs": 20}, {"guide_epochs": 9}, {"regroups": 3}, {"augment": "photos"}, {"recipe": "paper"}):
+        assert lengths(**said)[3] == 0
+    assert lengths(distribute="mirrored")[3] == 0
+    assert lengths(model="dec")[3] == 0
+
+
 def test_a_change_of_a_configuration_is_checked_as_well():
     config = TrainConfig(data="x.npy", clusters=3)
     assert dataclasses.replace(config, clusters=4) == TrainConfig(data="x.npy", clusters=4)

@@ -1,5 +1,7 @@
 """Groups of images that a classifier learns, and moves to where its answers stay the same."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -8,9 +10,12 @@ from scipy.special import rel_entr, softmax
 from scipy.stats import entropy
 from small_fits import begin
 
+from vade_tf.cli.main import main
+from vade_tf.data.dataset import observe
 from vade_tf.errors import InputError
+from vade_tf.training import given, guidance, selftraining
 from vade_tf.training import groups as finding
-from vade_tf.training import guidance, selftraining
+from vade_tf.training import settings as lengths
 from vade_tf.training.reporter import Silent
 from vade_tf.training.selftraining import Classifier, sharpened
 
@@ -23,6 +28,17 @@ class Texts(Silent):
 
     def phase(self, name, steps):
         return lambda done, text: self.told.append(text)
+
+
+class Weights(keras.callbacks.Callback):
+    """Keeps the weight of the groups in each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.weights = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.weights.append(float(self.model.guide_weight.numpy()))
 
 
 SETTINGS = {"self_train_epochs": 12, "hidden": (16,), "augment": "digits", "network": "dense", "regroups": 2}
@@ -114,6 +130,22 @@ def test_a_change_of_pixels_is_of_its_length_and_matters_more_than_another(rng):
     assert moved(change) > 1.5 * moved(other)
 
 
+@pytest.mark.parametrize("radius", [0.1, 2.0])
+def test_the_first_guess_is_no_farther_than_a_few_such_changes(radius, rng):
+    """10 on MNIST, as published: on images of 64 pixels that is farther than any image lies from another."""
+    classifier, asked = Classifier(lambda x: x, np.full(3, 1 / 3), radius, 0, "float32"), []
+    classifier.compile(keras.optimizers.Adam())
+
+    def answers(x, training=True):
+        asked.append(x)
+        return tf.nn.log_softmax(x)
+
+    classifier.log_answers = answers
+    x = rng.normal(size=(8, 3)).astype("f4")
+    classifier._adversarial(x)
+    np.testing.assert_allclose(np.linalg.norm(asked[1] - x, axis=1), 6.4 * radius, rtol=1e-4)
+
+
 def test_the_radius_is_a_quarter_of_the_distance_to_the_tenth_neighbour():
     """Images of one bright pixel that takes every value: the tenth neighbour of all but those at the ends is 5 away."""
     images = np.zeros((200, 3, 3), np.float32)
@@ -124,7 +156,8 @@ def test_the_radius_is_a_quarter_of_the_distance_to_the_tenth_neighbour():
 
 def test_the_last_groups_found_anew_are_moved_and_kept(bars, monkeypatch):
     images, _ = bars
-    fitting, moved = begin(images, **{**SETTINGS, "epochs": 4, "guide_epochs": 3}), []
+    seen, moved = Weights(), []
+    fitting = begin(images, **{**SETTINGS, "epochs": 4, "guide_epochs": 3}, callbacks=[seen])
 
     def sharpen(fitting, groups):
         moved.append(groups)
@@ -134,9 +167,46 @@ def test_the_last_groups_found_anew_are_moved_and_kept(bars, monkeypatch):
     monkeypatch.setattr(selftraining, "sharpened", sharpen)
     held = guidance.guide(fitting, np.full(300, 2, "i4"))
     assert (len(moved), np.unique(held).tolist()) == (1, [1])
+    assert seen.weights == [20.0, 20.0, 100.0, 0.0]
     assert int(fitting.store.load("groups")["epoch"]) == 2
     np.testing.assert_array_equal(guidance._held_groups(fitting, 2, True), held)  # as a resumed fit finds them
     assert len(moved) == 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "values", "expected"),
+    [
+        ((32, 32), np.uint8, True),
+        ((32, 20, 1), np.uint8, True),
+        ((33, 8), np.uint8, False),
+        ((8, 33), np.uint8, False),
+        ((8, 8, 3), np.uint8, False),
+        ((64,), np.uint8, False),
+    ],
+)
+def test_small_grey_images_are_sharpened_by_default(shape, values, expected):
+    assert given.sharpens(observe(np.ones((3, *shape), values), "auto")) is expected
+
+
+def test_images_that_are_counts_are_not_sharpened():
+    counted = observe(np.arange(27, dtype=np.float32).reshape(3, 3, 3), "counts")
+    assert not given.sharpens(counted)
+
+
+def test_a_run_writes_down_that_it_sharpens_and_how_long(tmp_path, monkeypatch):
+    """Of 60 images, here: a resumed run reads config.json, where the epochs are no longer left open."""
+    moved = []
+    monkeypatch.setattr(lengths, "SELF_TRAINED", 60)
+    monkeypatch.setattr(lengths, "UPDATES", 1)
+    monkeypatch.setattr(lengths, "PRETRAIN_UPDATES", 1)
+    monkeypatch.setattr(selftraining, "sharpened", lambda fitting, groups: moved.append(len(groups)) or groups)
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 256, (60, 6, 6), dtype=np.uint8))
+    words = ["--data", str(tmp_path / "x.npy"), "--out", str(tmp_path / "run"), "--clusters", "2", "--hidden", "8"]
+    assert main(["train", *words, "--init", "kmeans", "--no-export", "--quiet"]) == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    names = ("epochs", "guide_epochs", "regroups", "self_train_epochs")
+    assert [config[name] for name in names] == [20, 20, 1, 20]
+    assert moved == [60]
 
 
 @pytest.mark.parametrize(
@@ -144,10 +214,11 @@ def test_the_last_groups_found_anew_are_moved_and_kept(bars, monkeypatch):
     [
         (lambda x: x.reshape(300, -1), {}, "it needs images and their augmentation, got 12"),
         (lambda x: x, {"augment": "none"}, "it needs images and their augmentation, got 12"),
+        (lambda x: x, {"likelihood": "counts"}, "the groups of counts are not found anew, got 12"),
         (lambda x: x, {"regroups": 0}, "expected regroups of at least 1, whose last groups it moves, got 0"),
         (lambda x: x, {"distribute": "mirrored"}, "its classifier is trained on one device, got 12"),
     ],
-    ids=["rows", "no augmentation", "no regroups", "devices"],
+    ids=["rows", "no augmentation", "counts", "no regroups", "devices"],
 )
 def test_a_fit_that_cannot_train_itself_is_refused(bars, form, settings, words):
     with pytest.raises(InputError, match=f"^self_train_epochs: .*{words}"):

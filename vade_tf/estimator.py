@@ -58,16 +58,18 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             which cells are then not grouped (`model.origins`). New cells need none. Default None: all alike.
         hints: known group of each row, int [n], -1 where it is not known; default None. `fit` takes them, too.
         batch_size: rows a step; None: 256.
-        pretrain_epochs, epochs: of the autoencoder and of VaDE; None: 30 and 10, or more where rows are few.
+        pretrain_epochs, epochs: of the autoencoder and of VaDE; None: 30 and 10, or more where rows are few; of VaDE 20
+            with `self_train_epochs`.
         learning_rate: Adam's at the start of each phase, default 0.002.
         augment: how the encoder reads images in training: "digits", rotated, zoomed and shifted a little, "photos",
             mirrored, cropped and with other colours, or "none"; None: "digits".
         init: starting mixture, "landmark", "gmm" or "kmeans"; None: "landmark".
-        guide_epochs: epochs that hold on to groups; None: nine tenths.
+        guide_epochs: epochs that hold on to groups; None: nine tenths, with `self_train_epochs` all.
         guide_weight: weight of these groups and of hints in the loss, default 20.
-        regroups: how often the groups are recomputed while they are held on to, default 3.
+        regroups: how often the groups are recomputed while they are held on to; None: 3, with `self_train_epochs` 1.
         self_train_epochs: of images: epochs of a classifier that moves the last of these groups to where its answers
-            about augmented images stay the same (`training.selftraining`), default 0, none.
+            about augmented images stay the same (`training.selftraining`); 0: none. None: 20 of 50,000 grey images and
+            more, of at most 32 pixels a side, where `epochs`, `guide_epochs` and `regroups` are None.
         validation_rows: rows without a gradient, which say when the autoencoder stops, and the variance of p(x|z).
             Default: of fewer than 50,000 rows a tenth, 20 to 2,000, where p(x|z) learns a variance; 0: none.
         precision: of the hidden layers: "auto" (default), "float32", "mixed_bfloat16" or "mixed_float16".
@@ -117,8 +119,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         init=None,
         guide_epochs=None,
         guide_weight=20.0,
-        regroups=3,
-        self_train_epochs=0,
+        regroups=None,
+        self_train_epochs=None,
         validation_rows=None,
         precision="auto",
         callbacks=None,

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from vade_tf.data.named import DATASETS
 from vade_tf.errors import InputError
 from vade_tf.systems import SYSTEMS
-from vade_tf.training.settings import AUTO, EPOCHS, HIDDEN, NARROW, RECIPES, Resolved, Settings, option
+from vade_tf.training.settings import AUTO, HIDDEN, NARROW, RECIPES, Resolved, Settings, option
 
 MOST = 1000  # runs of a study
 MODELS = ("vade", *SYSTEMS)
@@ -109,10 +109,10 @@ class TrainConfig(Settings):
         if self.pretrained is not None and not (self.model == "vade" or SYSTEMS[self.model].pretrains):
             raise InputError(f"pretrained: {self.model} does not start from an autoencoder; leave it out")
 
-    def resolve(self, n: int, features: int = NARROW, **more) -> Resolved:
+    def resolve(self, n: int, features: int = NARROW, *, sharpens: bool = False, **more) -> Resolved:
         """The settings of the fit to n rows [n, features], with all that depends on the rows written out."""
         if self.model == "vade":
-            return super().resolve(n, features, epochs=EPOCHS)
+            return super().resolve(n, features, sharpens=sharpens)
         needs = SYSTEMS[self.model]
         return super().resolve(n, features, epochs=needs.epochs, updates=needs.updates, pretrains=needs.pretrains)
 

@@ -29,7 +29,8 @@ from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows, load_whole
 from vade_tf.training.loop import model_groups
 from vade_tf.training.reporter import Silent
-from vade_tf.training.settings import AUTO, LARGEST
+from vade_tf.training.setting_values import LARGEST
+from vade_tf.training.settings import AUTO
 from vade_tf.writing import write_whole
 
 

@@ -31,7 +31,7 @@ from vade_tf.systems import registry
 from vade_tf.training import callbacks, cluster, device, distribute, extension, recipe
 from vade_tf.training.autoencoder import AUTOENCODER
 from vade_tf.training.choosing import numbers_tried
-from vade_tf.training.given import check_room, checked_hints, network
+from vade_tf.training.given import check_room, checked_hints, network, sharpens
 from vade_tf.training.loop import PLAIN_VAE, Fitted, model_groups
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
@@ -164,7 +164,7 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
         )
     if config.clusters == AUTO:
         numbers_tried(len(rows.dataset.x))
-    settings = config.opening().resolve(*rows.dataset.x.shape)
+    settings = config.opening().resolve(*rows.dataset.x.shape, sharpens=sharpens(rows.dataset))
     check_room(rows.dataset.x.shape[1], settings)
     return replace(
         config,
@@ -173,6 +173,8 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
         pretrain_epochs=settings.pretrain_epochs,
         epochs=settings.epochs or None,
         guide_epochs=settings.guide_epochs,
+        regroups=settings.regroups,
+        self_train_epochs=settings.self_train_epochs,
         pretrain_passes=settings.pretrain_passes,
         passes=settings.passes,
     )

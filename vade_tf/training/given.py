@@ -17,6 +17,7 @@ from vade_tf.model.vade import VaDE
 from vade_tf.reading import memory
 from vade_tf.training.settings import MANY_ROWS, Resolved, Settings
 
+SHARPENED_SIDE = 32  # pixels; the classifier's first layer has 1,200 weights for each number
 CONVOLVED_SIDES = range(28, 33)  # pixels: digits of 16 are better read as rows, and larger images take long
 
 
@@ -48,6 +49,14 @@ def read_data_set(batches: tf.data.Dataset) -> np.ndarray:
     return np.concatenate(parts)
 
 
+def sharpens(data: Observations) -> bool:
+    """Whether rows are images whose groups a classifier sharpens by default: small grey ones, that are no counts."""
+    shape = data.image_shape
+    if shape is None or shape[2:] not in ((), (1,)) or max(shape[:2]) > SHARPENED_SIDE:
+        return False
+    return not isinstance(choice.choose(data), Counts)
+
+
 def check_self_training(data: Observations, settings: Resolved) -> None:
     """Raises an InputError where `settings.self_train_epochs` are asked for that the fit cannot have."""
     name, asked = "self_train_epochs", settings.self_train_epochs
@@ -55,6 +64,8 @@ def check_self_training(data: Observations, settings: Resolved) -> None:
         return
     if data.image_shape is None or settings.augment == "none":
         raise InputError(f"{name}: expected 0, it needs images and their augmentation, got {asked}; leave it out")
+    if isinstance(choice.choose(data), Counts):
+        raise InputError(f"{name}: expected 0, the groups of counts are not found anew, got {asked}; leave it out")
     if settings.regroups == 0 or settings.guide_epochs < 2:
         raise InputError(
             f"{name}: expected regroups of at least 1, whose last groups it moves, got {settings.regroups}"

@@ -18,7 +18,7 @@ from vade_tf.model.vade import VaDE
 from vade_tf.training import aside, callbacks, cluster, device, distribute, given, health
 from vade_tf.training.choosing import Choice
 from vade_tf.training.reporter import Silent
-from vade_tf.training.settings import EPOCHS, RATES, Resolved, Settings
+from vade_tf.training.settings import RATES, Resolved, Settings
 from vade_tf.training.store import Memory, State, Store, damaged
 from vade_tf.training.watch import Watch
 
@@ -141,7 +141,7 @@ def begin(
     *,
     networks: tuple[keras.Model, keras.Model] | None = None,
     system: str = "vade",
-    epochs: int = EPOCHS,
+    epochs: int | None = None,
     updates: int = 0,
     pretrains: bool = True,
 ) -> Fitting:
@@ -167,7 +167,8 @@ def begin(
     data = given.as_observations(x, settings.likelihood)
     if data.origins is not None and system != "vade":
         raise InputError(f"batch: expected VaDE, which alone is told of batches, got {system}; leave it out")
-    resolved = settings.resolve(*data.x.shape, epochs=epochs, updates=updates, pretrains=pretrains)
+    sharpens = system == "vade" and given.sharpens(data)
+    resolved = settings.resolve(*data.x.shape, epochs=epochs, updates=updates, pretrains=pretrains, sharpens=sharpens)
     if networks is None:
         resolved = replace(resolved, network=given.network(data, resolved))
     elif settings.network != "auto":

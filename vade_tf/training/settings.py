@@ -5,23 +5,22 @@ No TensorFlow here: the command line makes its flags from these fields.
 
 import dataclasses
 import math
-import operator
-import os
-import reprlib
 import typing
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from vade_tf.errors import InputError
-from vade_tf.paths import usable
+from vade_tf.training.setting_values import checked
 
 AUTO = "auto"
-LARGEST = 2**31 - 1  # whole number that a setting may be
 HIDDEN = (500, 500, 2000)  # the paper's widths, ...
 FULL_WIDTH_ROWS = 5000  # ... of which fewer rows get a share in proportion, but at least a tenth
 NARROW, NARROW_HIDDEN = 64, (128, 128)  # rows of fewer features than this need no more layers and units than these
 PRETRAIN_EPOCHS = 30
 EPOCHS = 10  # of VaDE
+REGROUPS = 3
+# Many small grey images: a classifier sharpens the groups halfway, and VaDE is held to these to the end
+SELF_TRAINED, SELF_TRAIN_EPOCHS, SHARPENED_EPOCHS, SHARPENED_REGROUPS = 50_000, 20, 20, 1
 # Few rows make few updates: an epoch passes over them until it has made this many of the autoencoder (four times as
 # many wear out the code of Reuters R8) and of the phase after it
 PRETRAIN_UPDATES = 50
@@ -95,7 +94,9 @@ class Settings:
     )
     batch_size: int = option(None, "rows a step", least=1)
     pretrain_epochs: int | None = option(None, "epochs of the autoencoder (30, longer where rows are few; 0: none)")
-    epochs: int | None = option(None, "epochs of VaDE (10, longer where rows are few)", least=1)
+    epochs: int | None = option(
+        None, "epochs of VaDE (10, 20 with self_train_epochs, longer where rows are few)", least=1
+    )
     pretrain_passes: int | None = option(
         None,
         "passes over the rows in an epoch of the autoencoder (as make 50 updates; 1 where epochs are given)",
@@ -128,12 +129,17 @@ class Settings:
         choices=("digits", "photos", "none"),
     )
     init: str = option(None, "starting mixture", choices=("landmark", "gmm", "kmeans"))
-    guide_epochs: int | None = option(None, "epochs that hold on to the starting groups (nine tenths of the epochs)")
-    regroups: int = option(3, "how often the target groups are recomputed while they are held on to")
-    self_train_epochs: int = option(
-        0,
+    guide_epochs: int | None = option(
+        None, "epochs that hold on to the starting groups (nine tenths of the epochs, all with self_train_epochs)"
+    )
+    regroups: int | None = option(
+        None, "how often the target groups are recomputed while they are held on to (3, once with self_train_epochs)"
+    )
+    self_train_epochs: int | None = option(
+        None,
         "epochs of a classifier of augmented images that moves the last of these groups to where its answers stay the "
-        "same (0: none)",
+        "same (20 of 50,000 grey images and more, of at most 32 pixels a side, where epochs, guide_epochs and regroups "
+        "are left open; 0: none)",
     )
     guide_weight: float = option(20.0, "weight of the target groups and of hints in the loss", least=0.0)
     seed: int = option(0, "seed of everything random")
@@ -157,7 +163,7 @@ class Settings:
                     object.__setattr__(self, name, value)
         hints = typing.get_type_hints(type(self))
         for each in fields(self):
-            value = _checked(each.name, getattr(self, each.name), hints[each.name], each.metadata)
+            value = checked(each.name, getattr(self, each.name), hints[each.name], each.metadata)
             object.__setattr__(self, each.name, value)
         if self.jit == "on" and self.distribute != "none":
             raise InputError("jit: XLA cannot compile a step that devices share; use jit='off' or distribute='none'")
@@ -171,7 +177,14 @@ class Settings:
         return dataclasses.replace(self, clusters=1) if self.clusters == AUTO else self
 
     def resolve(
-        self, n: int, features: int = NARROW, *, epochs: int = EPOCHS, updates: int = 0, pretrains: bool = True
+        self,
+        n: int,
+        features: int = NARROW,
+        *,
+        epochs: int | None = None,
+        updates: int = 0,
+        pretrains: bool = True,
+        sharpens: bool = False,
     ) -> "Resolved":
         """These settings with all that depends on the rows written out.
 
@@ -181,9 +194,10 @@ class Settings:
         Args:
             n: number of rows.
             features: D, their width.
-            epochs: of the phase after the autoencoder where the settings do not say.
+            epochs: of the phase after the autoencoder where the settings do not say; None: those of VaDE.
             updates: of that phase, in whole epochs, for a system whose length is counted so; 0: `epochs` says it.
             pretrains: whether there is an autoencoder's phase.
+            sharpens: whether VaDE trains on images whose groups a classifier sharpens where the settings do not say.
 
         Raises:
             InputError: no number of clusters, one that is still to be chosen, or more clusters than rows.
@@ -201,14 +215,27 @@ class Settings:
         )
         pretraining = PRETRAIN_EPOCHS if pretraining is None else pretraining
         least = NARROW_UPDATES if features < NARROW else UPDATES
+        sharpening = self.self_train_epochs
+        if sharpening is None:
+            left_open = self.epochs is None and self.guide_epochs is None and self.regroups is None
+            alone = self.augment == "digits" and self.distribute == "none"
+            sharpening = SELF_TRAIN_EPOCHS if sharpens and n >= SELF_TRAINED and left_open and alone else 0
+        if epochs is None:
+            epochs = SHARPENED_EPOCHS if sharpening else EPOCHS
         passes = self.passes or (1 if self.epochs is not None else math.ceil(least / steps))
         if self.epochs is not None:
             epochs = self.epochs
         elif updates:
             epochs = math.ceil(updates / (steps * passes))
-        guided = round(GUIDED * epochs) if self.guide_epochs is None else self.guide_epochs
+        guided = self.guide_epochs
+        if guided is None:
+            guided = epochs if sharpening else round(GUIDED * epochs)
+        regroups = self.regroups
+        if regroups is None:
+            regroups = SHARPENED_REGROUPS if sharpening else REGROUPS
         values = {each.name: getattr(self, each.name) for each in fields(Settings)}
         lengths = {"pretrain_epochs": pretraining, "epochs": epochs, "guide_epochs": guided}
+        lengths |= {"regroups": regroups, "self_train_epochs": sharpening}
         lengths |= {"pretrain_passes": pretrain_passes, "passes": passes}
         aside = set_aside(n) if self.validation_rows is None else self.validation_rows
         if aside >= n:
@@ -231,6 +258,8 @@ class Resolved(Settings):
     pretrain_epochs: int = option(0, "epochs of the autoencoder")
     epochs: int = option(0, "epochs of the phase after it", least=0)
     guide_epochs: int = option(0, "epochs that hold on to the starting groups")
+    regroups: int = option(0, "how often the target groups are recomputed while they are held on to")
+    self_train_epochs: int = option(0, "epochs of a classifier that sharpens the last of these groups")
     pretrain_passes: int = option(1, "passes over the rows in an epoch of the autoencoder", least=1)
     passes: int = option(1, "passes over the rows in an epoch of the phase after it", least=1)
     validation_rows: int = option(0, "rows without a gradient")
@@ -251,79 +280,6 @@ def widths(n: int, features: int) -> tuple[int, ...]:
 def set_aside(n: int) -> int:
     """How many of n rows get no gradient where the settings leave it open."""
     return 0 if n >= MANY_ROWS else min(max(n // 10, min(FEWEST_ASIDE, n // 5)), MOST_ASIDE)
-
-
-def _checked(name: str, value, hint, metadata):
-    """A value in the type of its field; an error that names the field."""
-    kinds = typing.get_args(hint)
-    if value is None and type(None) in kinds:
-        return None
-    if isinstance(value, str) and (words := metadata.get("words")):
-        if value in words:
-            return value
-        least, choice = metadata["least"], " or ".join(words)
-        raise InputError(f"{name}: expected a whole number of at least {least}, or {choice}, got {reprlib.repr(value)}")
-    kind = hint if typing.get_origin(hint) is tuple else next((k for k in kinds if k is not type(None)), hint)
-    if kind is int:
-        return _whole(name, value, metadata.get("least", 0))
-    if kind is float:
-        return _number(name, value, metadata.get("least"))
-    if typing.get_origin(kind) is tuple:
-        return _widths(name, value)
-    if kind is bool:
-        if type(value).__name__ not in ("bool", "bool_"):
-            raise InputError(f"{name}: expected True or False, got {reprlib.repr(value)}")
-        return bool(value)
-    if isinstance(value, os.PathLike):
-        value = os.fspath(value)
-    if not isinstance(value, str):
-        raise InputError(f"{name}: expected text, got {reprlib.repr(value)}")
-    if value == "" or "\0" in value:
-        raise InputError(f"{name}: expected text that is not empty and has no null byte, got {reprlib.repr(value)}")
-    if metadata.get("path"):
-        usable(value, name)
-    choices = metadata.get("choices")
-    if choices and value not in choices:
-        raise InputError(f"{name}: expected one of {', '.join(choices)}, got {reprlib.repr(value)}")
-    return value
-
-
-def _whole(name: str, value, least: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or not least <= number <= LARGEST or type(value).__name__ in ("bool", "bool_"):
-        bounds = f"from {least} to 2^31 - 1" if number is not None and number > LARGEST else f"of at least {least}"
-        raise InputError(f"{name}: expected a whole number {bounds}, got {reprlib.repr(value)}")
-    return number
-
-
-def _number(name: str, value, least: float | None) -> float:
-    """A finite number above 0, or from `least` where that is given."""
-    text = "a positive number" if least is None else f"a number of at least {least:g}"
-    usable = type(value).__name__ not in ("bool", "bool_", "str")
-    try:
-        number = float(value) if usable else math.nan
-    except (TypeError, ValueError):
-        number = math.nan
-    if not (number > 0 if least is None else number >= least) or number == math.inf:
-        raise InputError(f"{name}: expected {text}, got {reprlib.repr(value)}")
-    return number
-
-
-def _widths(name: str, value) -> tuple[int, ...]:
-    """Widths of layers: a sequence of whole numbers, or their text, as in "500,500,2000"."""
-    parts = value.split(",") if isinstance(value, str) else value
-    try:
-        found = tuple(_whole(name, int(part) if isinstance(part, str) else part, 1) for part in parts)
-        if not found:
-            raise ValueError("no width")
-        return found
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"{name}: expected whole numbers of at least 1, as in 500,500,2000, got {reprlib.repr(value)}"
-        ) from error
 
 
 def names(kind: type) -> list[str]:
