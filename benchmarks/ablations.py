@@ -103,7 +103,7 @@ class Study:
         folder = self.folder / name
         if (folder / "metrics.json").exists():
             return folder
-        given = {**self.given, **RUNS[name]}
+        given = {**self.given, "self_train_epochs": 0, **RUNS[name]}  # what its classifier does is no part of these
         if name != "robust":
             given["epochs"] = Run.open(self.run("robust")).config.epochs  # the paper's 300 would take hours
             given["pretrained"] = None if name == "unpretrained" else str(self.run("robust"))

@@ -24,9 +24,8 @@ UNITS, LAYERS = 1200, 2  # of the classifier, as published; ...
 INFORMATION, MARGINAL = 0.1, 4.0  # ... weight of what the answers tell, and in it that of their shares
 RADIUS = 0.25  # of a change of pixels, in distances to the `NEAR`th neighbour (of 5,000 images)
 NEAR, SAMPLE = 10, 5000
-FIRST_GUESS = (
-    6.4  # of these lengths: the change from which the direction that matters most is found (10 on MNIST, as published)
-)
+# The direction that matters most is found from a change of so many of these lengths (in all 10 on MNIST, as published)
+FIRST_GUESS = 6.4
 RATE = 2e-3
 TAUGHT = 2  # epochs that learn the groups as they are
 STREAM = 5  # of the seed
