@@ -23,6 +23,7 @@ from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows as rows_of
 from vade_tf.runs.rows import numbers_of
+from vade_tf.training import given
 from vade_tf.training.reporter import Silent
 
 
@@ -343,6 +344,20 @@ def test_k_against_the_rows_and_unknown_names(tmp_path):
     with pytest.raises(InputError, match="expected one of digits, .*, usps, got 'cifar'"):
         rows_of(TrainConfig.create(dataset="cifar"))
     assert rows_of(TrainConfig.create(dataset="digits", limit=100)).config.clusters == 10
+
+
+@pytest.mark.parametrize(("asked", "found"), [("auto", "bernoulli"), ("counts", "counts"), ("gaussian", "gaussian")])
+def test_a_named_set_has_the_likelihood_that_is_asked_for(halves, tmp_path, asked, found):
+    """Whole numbers of grey could be counts."""
+    write_idx(tmp_path, halves, pack=False)
+    config = TrainConfig.create(dataset="mnist", data_dir=str(tmp_path), likelihood=asked)
+    assert choice.choose(rows_of(config).dataset).name == found
+
+
+def test_a_likelihood_that_is_asked_for_goes_before_that_of_checked_rows(rng):
+    rows = observe(rng.random((60, 9)))
+    names = [given.as_observations(rows, name).likelihood for name in ("gaussian", "auto")]
+    assert names == ["gaussian", rows.likelihood]
 
 
 def test_reuters_documents_become_word_vectors_of_one_length(tmp_path):

@@ -93,7 +93,7 @@ def test_a_resumed_phase_trains_what_is_left_with_the_groups_it_had(x, asked, mo
     callbacks.build_optimizer(fitting.model)
     rows = [{"phase": "fit", "epoch": e + 1, "loss": 1.0, "seconds": 0.0} for e in range(done)]
     state = State("fit", done, callbacks.state_arrays(fitting.model), rows)
-    fitting.store.save("groups", {"epoch": np.array(1), "groups": np.full(60, 2, np.int32)})
+    fitting.store.save("groups", {"epoch": np.array(1), "sharp": np.array(0), "groups": np.full(60, 2, np.int32)})
     guidance.guide(dataclasses.replace(fitting, state=state, rows=rows), np.zeros(60, "i4"))
     assert targets(asked) == [((done, 4), [2])]
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
@@ -102,7 +102,7 @@ def test_a_resumed_phase_trains_what_is_left_with_the_groups_it_had(x, asked, mo
 def test_kept_groups_of_another_epoch_are_found_anew(x, asked, monkeypatch):
     monkeypatch.setattr(finding, "regrouped", lambda fitting: np.full(60, 1, np.int32))
     fitting = begin(x)
-    fitting.store.save("groups", {"epoch": np.array(2), "groups": np.full(60, 2, np.int32)})
+    fitting.store.save("groups", {"epoch": np.array(2), "sharp": np.array(0), "groups": np.full(60, 2, np.int32)})
     guidance.guide(fitting, np.zeros(60, "i4"))
     assert targets(asked) == [((0, 1), [0]), ((1, 4), [1])]
 
@@ -223,7 +223,7 @@ def test_groups_of_few_wide_rows_may_be_those_of_k_means_and_are_kept(x, monkeyp
 
     def held(fitting, epoch, last):
         seen.append(epoch)
-        return np.zeros(len(fitting.data.x), "i4")
+        return np.zeros(len(fitting.data.x), "i4"), False
 
     monkeypatch.setattr(starts, "landmark", landmark)
     monkeypatch.setattr(guidance, "_held_groups", held)

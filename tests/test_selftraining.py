@@ -108,7 +108,7 @@ def test_groups_that_the_classifier_loses_stay_as_they_were(bars, monkeypatch, r
     monkeypatch.setattr(fitting.reporter, "say", said.append)
     monkeypatch.setattr(selftraining, "RATE", rate)
     groups = (np.arange(300) // 100).astype("i4")  # which no image tells
-    np.testing.assert_array_equal(sharpened(fitting, groups), groups)
+    assert sharpened(fitting, groups) is None
     assert said == ["self-training: the classifier lost the groups, which stay as they were"]
 
 
@@ -154,23 +154,27 @@ def test_the_radius_is_a_quarter_of_the_distance_to_the_tenth_neighbour():
     assert selftraining.radius_of(fitting) == pytest.approx(0.25 * 5 / 255, rel=1e-3)
 
 
-def test_the_last_groups_found_anew_are_moved_and_kept(bars, monkeypatch):
-    images, _ = bars
+@pytest.mark.parametrize("lost", [False, True], ids=["moved", "lost"])
+@pytest.mark.parametrize("hinted", [False, True], ids=["", "hints"])
+def test_the_last_groups_found_anew_are_moved_and_weigh_more_or_stay_as_they_are(bars, monkeypatch, lost, hinted):
+    images, kind = bars
     seen, moved = Weights(), []
-    fitting = begin(images, **{**SETTINGS, "epochs": 4, "guide_epochs": 3}, callbacks=[seen])
+    hints = np.where(np.arange(300) < 9, kind, -1) if hinted else None
+    fitting = begin(images, hints, **{**SETTINGS, "epochs": 4, "guide_epochs": 3}, callbacks=[seen])
 
     def sharpen(fitting, groups):
         moved.append(groups)
-        return (groups + 1) % 3
+        return None if lost else (groups + 1) % 3
 
     monkeypatch.setattr(finding, "regrouped", lambda fitting: np.zeros(300, "i4"))
     monkeypatch.setattr(selftraining, "sharpened", sharpen)
     held = guidance.guide(fitting, np.full(300, 2, "i4"))
-    assert (len(moved), np.unique(held).tolist()) == (1, [1])
-    assert seen.weights == [20.0, 20.0, 100.0, 0.0]
+    assert (len(moved), np.unique(held).tolist()) == (1, [0 if lost else 1])
+    assert seen.weights == [20.0, 20.0, 20.0 if lost else 100.0, 20.0 if hinted else 0.0]
     assert int(fitting.store.load("groups")["epoch"]) == 2
-    np.testing.assert_array_equal(guidance._held_groups(fitting, 2, True), held)  # as a resumed fit finds them
-    assert len(moved) == 1
+    again, sharp = guidance._held_groups(fitting, 2, True)  # as a resumed fit finds them
+    np.testing.assert_array_equal(again, held)
+    assert (sharp, len(moved)) == (not lost, 1)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from vade_tf.reading import plain_array
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.seeding import generator
+from vade_tf.training.settings import AUTO
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ def load_whole(config: TrainConfig, before: Run | None = None) -> Dataset:
         )
     if config.dataset not in DATASETS:
         raise InputError(f"dataset: expected one of {', '.join(sorted(DATASETS))}, got {config.dataset!r}")
-    return DATASETS[config.dataset].load(config.data_dir, config.require_full)
+    dataset = DATASETS[config.dataset].load(config.data_dir, config.require_full)
+    return dataset if config.likelihood == AUTO else replace(dataset, likelihood=config.likelihood)
 
 
 def load_rows(config: TrainConfig, whole: Dataset | None = None) -> RunRows:

@@ -40,17 +40,19 @@ class Guide(keras.callbacks.Callback):
     Args:
         weight: of the groups in the loss.
         epochs: that it is held.
-        sharp: those of them whose groups are sharper than the ones of the start, and weigh `SHARP` times as much.
+
+    Attributes:
+        sharp: whether the groups are sharper than those of the start, and weigh `SHARP` times as much; False at first.
     """
 
-    def __init__(self, weight: float, epochs: int, sharp: range = range(0)):
+    def __init__(self, weight: float, epochs: int):
         super().__init__()
         self.weight = weight
         self.epochs = epochs
-        self.sharp = sharp
+        self.sharp = False
 
     def on_epoch_begin(self, epoch, logs=None):
-        weight = self.weight * (SHARP if epoch in self.sharp else 1)
+        weight = self.weight * (SHARP if self.sharp else 1)
         self.model.guide_weight.assign(weight if epoch < self.epochs else 0.0)
 
 

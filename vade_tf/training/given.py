@@ -2,6 +2,7 @@
 
 import itertools
 import reprlib
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -15,7 +16,7 @@ from vade_tf.model.counts import Counts, LogCounts, log_counts
 from vade_tf.model.likelihood import Gaussian, Likelihood
 from vade_tf.model.vade import VaDE
 from vade_tf.reading import memory
-from vade_tf.training.settings import MANY_ROWS, Resolved, Settings
+from vade_tf.training.settings import AUTO, MANY_ROWS, Resolved, Settings
 
 SHARPENED_SIDE = 32  # pixels; the classifier's first layer has 1,200 weights for each number
 CONVOLVED_SIDES = range(28, 33)  # pixels: digits of 16 are better read as rows, and larger images take long
@@ -29,7 +30,9 @@ def as_observations(x, likelihood: str) -> Observations:
     """
     if isinstance(x, tf.data.Dataset):
         x = read_data_set(x)
-    return x if isinstance(x, Observations) else observe(x, likelihood)
+    if not isinstance(x, Observations):
+        return observe(x, likelihood)
+    return x if likelihood == AUTO else replace(x, likelihood=likelihood)
 
 
 def read_data_set(batches: tf.data.Dataset) -> np.ndarray:

@@ -40,11 +40,11 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
     held = settings.guide_epochs if fitting.hints is None else epochs
     guided = min(settings.guide_epochs, epochs)
     turns = regroup_epochs(guided, settings.regroups) if finding.kind(fitting) == "code" else []
-    sharp = range(turns[-1], guided) if turns and settings.self_train_epochs else range(0)
     watch = Watch(x, settings.clusters, settings.seed)
+    hold = keras_callbacks.Guide(settings.guide_weight, held)
     own = [
         *([aside.Noise(fitting.data.rows[fitting.aside], settings.seed)] if len(fitting.aside) else []),
-        keras_callbacks.Guide(settings.guide_weight, held, sharp),
+        hold,
         Held(fitting.store, held if epochs <= 2 * held < 2 * epochs else 0),
         *loop.phase_callbacks(fitting, "fit", range(done, epochs), epochs, watch=watch),
     ]
@@ -54,9 +54,11 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
         if end <= done:
             continue
         if first in turns:
-            groups = last = _held_groups(fitting, first, first == turns[-1])
+            groups, hold.sharp = _held_groups(fitting, first, first == turns[-1])
+            last = groups
         elif first == guided and fitting.hints is not None:
             groups = np.full(len(x), -1, np.int32)  # those of the start are let go, the hints are not
+            hold.sharp = False
         target = groups if fitting.hints is None else np.where(fitting.hints >= 0, fitting.hints, groups)
         span = range(max(first, done), end)
         if not loop.train_epochs(fitting, "fit", model, span, guided_batches(fitting, span, target), own):
@@ -76,14 +78,20 @@ def regroup_epochs(guide_epochs: int, regroups: int) -> list[int]:
     return sorted(turns - {0, guide_epochs})
 
 
-def _held_groups(fitting: Fitting, epoch: int, last: bool) -> np.ndarray:
-    """The groups found anew after so many epochs, the last time or not: kept by the store, or found now."""
-    kept = kept_groups(fitting.store, "groups", len(fitting.data.x), fitting.settings.clusters, {"epoch": ("i", ())})
+def _held_groups(fitting: Fitting, epoch: int, last: bool) -> tuple[np.ndarray, bool]:
+    """The groups found anew after so many epochs, the last time or not, and whether a classifier sharpened them.
+
+    They are kept by the store, or found now.
+    """
+    more: dict = {"epoch": ("i", ()), "sharp": ("i", ())}
+    kept = kept_groups(fitting.store, "groups", len(fitting.data.x), fitting.settings.clusters, more)
     if kept is not None and int(kept["epoch"]) == epoch:
-        return kept["groups"]
+        return kept["groups"], bool(kept["sharp"])
     with fitting.timed():
-        groups = finding.regrouped(fitting)
+        groups, sharper = finding.regrouped(fitting), None
         if last and fitting.settings.self_train_epochs:
-            groups = selftraining.sharpened(fitting, groups)
-    fitting.store.save("groups", {"epoch": np.array(epoch), "groups": groups})
-    return groups
+            sharper = selftraining.sharpened(fitting, groups)
+    sharp = sharper is not None
+    groups = groups if sharper is None else sharper
+    fitting.store.save("groups", {"epoch": np.array(epoch), "sharp": np.array(int(sharp)), "groups": groups})
+    return groups, sharp

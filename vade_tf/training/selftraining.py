@@ -114,8 +114,8 @@ def _divergence(log_p, log_q):
     return tf.reduce_mean(tf.reduce_sum(tf.exp(log_p) * (log_p - log_q), axis=1))
 
 
-def sharpened(fitting: Fitting, groups: np.ndarray) -> np.ndarray:
-    """Groups of images that a classifier has learnt and then moved, int32 [n]; where it lost them, as they were.
+def sharpened(fitting: Fitting, groups: np.ndarray) -> np.ndarray | None:
+    """Groups of images that a classifier has learnt and then moved, int32 [n]; None where it lost them.
 
     Args:
         fitting: its `settings.self_train_epochs` are trained, on its images as VaDE's encoder reads them.
@@ -146,7 +146,7 @@ def sharpened(fitting: Fitting, groups: np.ndarray) -> np.ndarray:
     found = model_groups(classifier, fitting.data.rows).astype(np.int32)
     if not all_finite(classifier) or adjusted_rand_score(groups, found) < LEFT:
         fitting.reporter.say("self-training: the classifier lost the groups, which stay as they were")
-        return groups
+        return None
     return found
 
 
