@@ -62,6 +62,7 @@ def test_the_paper_recipe_knows_its_settings_for_a_data_set():
         ({"require_full": 1}, "^require_full: expected True or False, got 1"),
         ({"learning_rate": "0.1"}, "^learning_rate: expected a positive number, got '0.1'"),
         ({"guide_weight": -1.0}, "^guide_weight: expected a number of at least 0, got -1.0"),
+        ({"model": "dec", "self_train_epochs": 4}, "^self_train_epochs: .* VaDE's groups alone are sharpened, got 4"),
         ({"data": 3}, "^data: expected text, got 3"),
         ({"data": ""}, "^data: expected text that is not empty"),
         ({"recipe": ["paper"]}, r"^recipe: expected text, got \['paper'\]"),
@@ -121,7 +122,7 @@ def test_groups_of_many_images_are_sharpened_where_nothing_else_is_said():
     for said in ({"epochs": 20}, {"guide_epochs": 9}, {"regroups": 3}, {"augment": "photos"}, {"recipe": "paper"}):
         assert lengths(**said)[3] == 0
     assert lengths(distribute="mirrored")[3] == 0
-    assert lengths(model="dec")[3] == 0
+    assert lengths(model="dec")[3] == lengths(model="dec", self_train_epochs=0)[3] == 0
 
 
 def test_a_change_of_a_configuration_is_checked_as_well():
