@@ -104,8 +104,8 @@ class TrainConfig(Settings):
             raise InputError(f"hints: expected model='vade', which alone takes known groups, got {self.model!r}")
         if self.self_train_epochs and self.model != "vade":
             raise InputError(
-                f"self_train_epochs: expected 0 or none with model={self.model!r}, VaDE's groups alone are sharpened, got "
-                f"{self.self_train_epochs}"
+                f"self_train_epochs: expected 0 or none with model={self.model!r}, VaDE's groups alone are sharpened, "
+                f"got {self.self_train_epochs}"
             )
         if self.hints is not None and (self.limit is not None or self.held_out):
             raise InputError("hints: cannot be combined with limit or held_out: it needs one entry for each row")
