@@ -103,6 +103,7 @@ MAIN = "import sys; from vade_tf.cli.main import main; sys.exit(main())"
 HELP = [
     ["train.py"],
     ["evaluate.py"],
+    ["-m", "vade_tf", "predict"],
     *(["-c", MAIN, *more] for more in ([], ["train"], ["evaluate"], ["predict"], ["export"])),
 ]
 
