@@ -24,6 +24,7 @@ _BELOW_SYSTEMS = ("training", "model", "data", *_BOTTOM)
 _BELOW_RUNS = ("estimator", "systems", *_BELOW_SYSTEMS, "metrics")
 # A room is a folder or a single module of the package; here are the rooms each may read, the highest room first.
 MAY_READ = {
+    "__main__": ("cli",),
     "keras_names": ("systems", "model"),
     "cli": ("runs", "report", "serving", *_BELOW_RUNS),
     "runs": ("report", "serving", *_BELOW_RUNS),
