@@ -38,12 +38,14 @@ NAMES = {
     "ae_gmm": "AE + GMM",
     "vae_gmm": "VAE + GMM",
     "dec": "DEC",
+    "dec_da": "DEC-DA",
     "idec": "IDEC",
     "gmvae": "GMVAE",
     "vade": "VaDE (robust)",
 }
 JIANG = "Jiang et al. 2017, table 2"
 GUO = "Guo et al. 2017"
+DEC_DA = "README of github.com/XifengGuo/DEC-DA"
 DEC_KERAS = "README of github.com/XifengGuo/DEC-keras, 10 trials"
 PUBLISHED = {
     "mnist": {
@@ -53,6 +55,7 @@ PUBLISHED = {
         "ae_gmm": ("82.18", JIANG),
         "vae_gmm": ("72.94", JIANG),
         "dec": ("84.30", "Xie et al. 2016; " + JIANG),
+        "dec_da": ("98.5", DEC_DA),
         "idec": ("88.06", GUO),
         "gmvae": ("77.78 ± 5.75", "Dilokthanakul et al. 2016, K = 10, its own rule"),
         "vade": ("94.46", JIANG + ", best run"),
@@ -61,8 +64,9 @@ PUBLISHED = {
         "kmeans": ("47", DEC_KERAS),
         "ae_kmeans": ("61", DEC_KERAS),
         "dec": ("62", DEC_KERAS),
+        "dec_da": ("58.6", DEC_DA),
     },
-    "usps": {"idec": ("76.05", GUO)},
+    "usps": {"dec_da": ("98.7", DEC_DA), "idec": ("76.05", GUO)},
     "reuters10k": {"idec": ("75.64", GUO)},
 }
 # Batches and rate of the authors' code for MNIST (github.com/Nat-D/GMVAE, main.lua); the other systems take the run's.

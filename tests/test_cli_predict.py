@@ -116,7 +116,7 @@ def test_a_table_into_a_file_and_to_the_screen(data, trained, tmp_path, capsys):
     check((tmp_path / "2.csv").read_text(), probabilities)
 
 
-@pytest.mark.parametrize("system", sorted(SYSTEMS))
+@pytest.mark.parametrize("system", sorted({*SYSTEMS} - {"dec_da"}))  # which is of images alone
 def test_every_system(system, data, tmp_path, capsys):
     run = trained_run(data, system, tmp_path / "run")
     capsys.readouterr()

@@ -44,7 +44,13 @@ TERMS = {
     "rate_c": ("rate_c", "gamma against pi"),
 }
 NUMBERS = ("number",) * 3  # classes of the cells
-SYSTEMS = {"vade": "VaDE", "dec": "DEC", "idec": "IDEC", "gmvae": "GMVAE"}  # where the name is not the flag's
+SYSTEMS = {
+    "vade": "VaDE",
+    "dec": "DEC",
+    "dec_da": "DEC-DA",
+    "idec": "IDEC",
+    "gmvae": "GMVAE",
+}  # where the name is not the flag's
 
 
 def score_rows(result: dict) -> list[tuple[str, str, str]]:

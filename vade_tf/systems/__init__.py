@@ -31,6 +31,7 @@ SYSTEMS = {
     "ae_gmm": System(pretrains=True),
     "vae_gmm": System(epochs=30),
     "dec": System(pretrains=True, updates=20_000),
+    "dec_da": System(pretrains=True, updates=20_000),
     "idec": System(pretrains=True, updates=20_000),
     "gmvae": System(epochs=100),
 }

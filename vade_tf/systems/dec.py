@@ -1,4 +1,5 @@
-"""Deep Embedded Clustering (Xie et al., ICML 2016) and IDEC, its kin with a decoder (Guo et al., IJCAI 2017).
+"""Deep Embedded Clustering (Xie et al., ICML 2016) and its kin: IDEC with a decoder (Guo et al., IJCAI 2017), and
+DEC-DA with data augmentation (Guo et al., ACML 2018).
 
     q_ic = (1 + |z_i - mu_c|^2)^-1, normalised over c       soft assignment              eq. 1  (`models.StudentT`)
     p_ic = q_ic^2 / sum_j q_jc, normalised over c           its sharpened target         eq. 3
@@ -8,7 +9,9 @@ p is computed anew from all rows every UPDATES updates, and training stops there
 changed their group since the target before. Optimizers, their rates (which stay, whatever the run's), the figures below
 and the limit of 20,000 updates (`systems.SYSTEMS`) are those of Guo's code for MNIST, at batches of 256
 (github.com/XifengGuo/IDEC, commit 186530a). The code of Xie et al. (github.com/piiswrong/dec) trains DEC by the same
-SGD, with 160 updates between two targets and no limit.
+SGD, with 160 updates between two targets and no limit. Guo's code of DEC-DA (github.com/XifengGuo/DEC-DA, commit
+f4bcbed) trains dense networks by the same SGD, convolutional ones by Adam, and the autoencoder on moved images, too;
+here that is the run's, as for all systems, and a dense one reads images as they are.
 """
 
 from collections.abc import Callable
@@ -18,8 +21,9 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.data import pipeline
+from vade_tf.errors import InputError
 from vade_tf.model.optimizer import FusedAdam
-from vade_tf.systems.models import Clustering, StudentT
+from vade_tf.systems.models import Clustering, StudentT, of_rows, to_rows
 from vade_tf.systems.shallow import ae_kmeans
 from vade_tf.training import autoencoder, loop
 from vade_tf.training.loop import Fitting
@@ -27,7 +31,7 @@ from vade_tf.training.loop import Fitting
 UPDATES = 140  # between two targets
 TOLERANCE = 0.001  # share of rows that change their group
 SGD_RATE, MOMENTUM = 0.01, 0.9  # of DEC
-ADAM_RATE = 0.001  # of IDEC
+ADAM_RATE = 0.001  # of IDEC, and of DEC-DA with convolutional networks
 GAMMA = 0.1  # IDEC's weight of the KL term against the reconstruction a feature
 
 
@@ -39,24 +43,45 @@ def target(q: np.ndarray) -> np.ndarray:
 
 def dec(fitting: Fitting) -> Clustering:
     """DEC: the KL term alone."""
-    clustering, x = _start(fitting, "dec"), _rows(fitting)
+    return _dec(fitting, _descent(), {})
+
+
+def dec_da(fitting: Fitting) -> Clustering:
+    """DEC-DA: DEC that reads each image moved at random, towards the target of the image as it is.
+
+    Raises:
+        InputError: the rows are no images, or are not to be augmented.
+    """
+    if not (seen := fitting.seen("fit")):
+        kind = "rows that are no images" if fitting.data.image_shape is None else "augment='none'"
+        raise InputError(f"system: dec_da reads augmented images, got {kind}; use dec")
+    conv = fitting.settings.network == "conv"
+    return _dec(fitting, keras.optimizers.Adam(ADAM_RATE) if conv else _descent(), seen)
+
+
+def _dec(fitting: Fitting, optimizer: keras.optimizers.Optimizer, seen: dict) -> Clustering:
+    """DEC, whose network reads images as `Fitting.seen` says."""
+    clustering, x = _start(fitting, fitting.system), _rows(fitting)
     model = SelfTraining(x, clustering(x), n=len(fitting.data.x), form=lambda x, p: p)
-    descent = keras.optimizers.SGD(SGD_RATE, momentum=MOMENTUM)
-    _train(fitting, clustering, model, loss="kl_divergence", optimizer=descent)
+    _train(fitting, clustering, model, seen, loss="kl_divergence", optimizer=optimizer)
     return clustering
+
+
+def _descent() -> keras.optimizers.Optimizer:
+    return keras.optimizers.SGD(SGD_RATE, momentum=MOMENTUM)
 
 
 def idec(fitting: Fitting) -> Clustering:
     """IDEC: GAMMA times the KL term, and the reconstruction: squared error, or for Bernoulli rows nats, a feature."""
-    clustering, vade, x = _start(fitting, "idec", decoder=fitting.model.decoder), fitting.model, _rows(fitting)
+    clustering, vade, x = _start(fitting, "idec", to_rows(fitting.model.decoder)), fitting.model, _rows(fitting)
     code = clustering.encoder(x if vade.scaling is None else vade.scaling(x))
-    both = [keras.ops.exp(clustering.head(code)), vade.decoder(code)]
+    both = [keras.ops.exp(clustering.head(code)), clustering.decoder(code)]
     model = SelfTraining(x, both, n=len(fitting.data.x), form=lambda x, p: (p, x))
     losses = [
         lambda p, q: GAMMA * keras.losses.kl_divergence(p, q),
         lambda x, out: vade.likelihood.reconstruction(vade.scale(x), out),
     ]
-    _train(fitting, clustering, model, loss=losses, optimizer=FusedAdam(ADAM_RATE))
+    _train(fitting, clustering, model, {}, loss=losses, optimizer=FusedAdam(ADAM_RATE))
     return clustering
 
 
@@ -119,7 +144,7 @@ class Targets(keras.callbacks.Callback):
 
 
 def _rows(fitting: Fitting) -> keras.KerasTensor:
-    return keras.Input(fitting.model.encoder.input_shape[1:])
+    return keras.Input((fitting.model.n_features,))
 
 
 def _begins(fitting: Fitting) -> bool:
@@ -133,12 +158,15 @@ def _start(fitting: Fitting, system: str, decoder=None) -> Clustering:
     head = StudentT(fitting.settings.clusters, model.prior.latent_dim)
     if _begins(fitting):
         head.mu.assign(ae_kmeans(fitting).head.mu)
-    networks = {"encoder": autoencoder.mean_encoder(model), "decoder": decoder}
+    networks = {"encoder": of_rows(autoencoder.mean_encoder(model)), "decoder": decoder}
     return Clustering(system, head, **networks, likelihood=model.likelihood, scaling=model.scaling)
 
 
-def _train(fitting: Fitting, clustering: Clustering, model: SelfTraining, **compiled) -> None:
-    """Train `model` towards targets made from `clustering`'s assignments, which has the same weights."""
+def _train(fitting: Fitting, clustering: Clustering, model: SelfTraining, seen: dict, **compiled) -> None:
+    """Train `model` towards targets made from `clustering`'s assignments, which has the same weights.
+
+    The targets are of the rows as they are, whatever the model reads (`seen`, see `Fitting.seen`).
+    """
     x, targets = fitting.data.x, Targets(fitting, clustering)
     if _begins(fitting):
         with fitting.timed():
@@ -148,6 +176,7 @@ def _train(fitting: Fitting, clustering: Clustering, model: SelfTraining, **comp
         numbers = np.arange(len(x), dtype=np.int32)
         if model.still.numpy():  # an earlier process stopped here
             return None
-        return fitting.batches("fit", span, hints=numbers)
+        rows = fitting.batches("fit", span, hints=numbers, **seen)
+        return rows.map(lambda pair, number: (pair[0], number)) if seen else rows
 
     loop.fit_keras(fitting, model, batches, more=[targets], **compiled)

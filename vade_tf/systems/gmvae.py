@@ -23,6 +23,7 @@ from vade_tf.model import elbo
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.prior import check_clusters
 from vade_tf.seeding import fold
+from vade_tf.systems.models import of_rows, to_rows
 from vade_tf.training import given, loop
 from vade_tf.training.loop import Fitting
 
@@ -36,7 +37,8 @@ def fit(fitting: Fitting) -> "GMVAE":
     settings, vade = fitting.settings, fitting.model
     width = 2 * settings.latent_dim  # z and w
     encoder = given.build_encoder(fitting.data, settings, vade.likelihood, fitting.precision, width)
-    model = GMVAE(encoder, vade.decoder, settings.clusters, vade.likelihood, scaling=vade.scaling, seed=settings.seed)
+    more: dict = {"scaling": vade.scaling, "seed": settings.seed}
+    model = GMVAE(of_rows(encoder), to_rows(vade.decoder), settings.clusters, vade.likelihood, **more)
     loop.fit_keras(fitting, model, lambda span: fitting.batches("fit", span))
     return model
 

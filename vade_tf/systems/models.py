@@ -2,7 +2,10 @@
 
 The heads are Keras layers of float32 weights: `Centres` (k-means), `FullGaussians` (a GMM), `StudentT` (DEC); the prior
 of VaDE itself is one too. A head that can draw codes of a cluster has `draw`; without it a system does not generate.
+Networks take and give rows, those of images by `of_rows` and `to_rows`.
 """
+
+import math
 
 import keras
 import numpy as np
@@ -12,6 +15,22 @@ from vade_tf.errors import InputError
 from vade_tf.model import elbo
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.prior import check_clusters
+
+
+def of_rows(encoder: keras.Model) -> keras.Model:
+    """An encoder that takes rows [n, D], also where it is one of images."""
+    shape = encoder.input_shape[1:]
+    if len(shape) == 1:
+        return encoder
+    x = keras.Input((math.prod(shape),))
+    return keras.Model(x, encoder(keras.layers.Reshape(shape)(x)))
+
+
+def to_rows(decoder: keras.Model) -> keras.Model:
+    """A decoder that gives rows [n, D], also where it is one of images."""
+    if len(decoder.output_shape) == 2:
+        return decoder
+    return keras.Model(decoder.inputs[0], keras.layers.Flatten()(decoder.outputs[0]))
 
 
 class _Head(keras.layers.Layer):

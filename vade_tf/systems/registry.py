@@ -18,6 +18,7 @@ FUNCTIONS: dict[str, Callable[[Fitting], keras.Model]] = {
     "ae_gmm": shallow.ae_gmm,
     "vae_gmm": shallow.vae_gmm,
     "dec": dec.dec,
+    "dec_da": dec.dec_da,
     "idec": dec.idec,
     "gmvae": gmvae.fit,
 }

@@ -14,7 +14,7 @@ from vade_tf.errors import InputError
 from vade_tf.model import networks
 from vade_tf.model.prior import GaussianMixturePrior
 from vade_tf.model.vade import VaDE
-from vade_tf.systems.models import Centres, Clustering, FullGaussians
+from vade_tf.systems.models import Centres, Clustering, FullGaussians, of_rows, to_rows
 from vade_tf.training import autoencoder, given, loop
 from vade_tf.training.loop import Fitting
 
@@ -122,6 +122,6 @@ def _gaussians(fitting: Fitting, z: np.ndarray) -> FullGaussians:
 def _clustering(fitting: Fitting, system: str, head, coded: bool = False) -> Clustering:
     """The fitted system; `coded`: on the code of the run's networks, else on x itself."""
     model = fitting.model
-    encoder = autoencoder.mean_encoder(model) if coded else _known(fitting)
-    parts = {"encoder": encoder, "decoder": model.decoder if coded else None}
+    encoder = of_rows(autoencoder.mean_encoder(model)) if coded else _known(fitting)
+    parts = {"encoder": encoder, "decoder": to_rows(model.decoder) if coded else None}
     return Clustering(system, head, **parts, likelihood=model.likelihood, scaling=model.scaling)
