@@ -25,7 +25,7 @@ from vade_tf.errors import InputError
 from vade_tf.metrics import accuracy
 
 QUICK = {"hidden": (16,), "latent_dim": 2, "pretrain_epochs": 15, "epochs": 4, "batch_size": 32, "precision": "float32"}
-SHORTEST = {**QUICK, "pretrain_epochs": 8, "epochs": 1, "init": "kmeans", "regroups": 0, "validation_rows": 0}
+SHORTEST = {**QUICK, "pretrain_epochs": 3, "epochs": 1, "init": "kmeans", "regroups": 0, "validation_rows": 0}
 
 
 SPARSE = "scikit-learn asks for the tags of a classifier wherever there is predict_proba; sparse rows are tested below"

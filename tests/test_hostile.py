@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("eager_file")
+
 spec = importlib.util.spec_from_file_location("hostile", Path(__file__).parent.parent / "benchmarks" / "hostile.py")
 hostile = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(hostile)
