@@ -12,6 +12,7 @@
     checkpoints/pretrained.npz  the autoencoder's weights, for other runs to start from
     checkpoints/clusters.npz what was found for each number of clusters, where the number is chosen
     checkpoints/start.npz    groups and mixture of the start
+    checkpoints/further.npz  of texts: the groups that further autoencoders found
     checkpoints/groups.npz   the groups as last found anew during the VaDE phase
     checkpoints/assignments.npz  of DEC and IDEC: what the present target was made from
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from vade_tf.data.sparse import Rows, part
 from vade_tf.model.counts import Counts
 from vade_tf.seeding import fold
-from vade_tf.training import distribute, extension, loop
+from vade_tf.training import distribute, extension, further, loop
 from vade_tf.training import start as starts
 from vade_tf.training.consensus import matched
 from vade_tf.training.loop import Fitting
@@ -90,7 +91,8 @@ def _start(fitting: Fitting, phase: str, z: np.ndarray, views: list[np.ndarray])
     def tell() -> None:
         advance(1, f"{settings.init}, {settings.clusters} groups")
 
-    return starts.start(z, settings.clusters, settings.init, start_seed(settings), views, tell, of)
+    more = partial(further.draws, fitting) if further.wanted(fitting) else None
+    return starts.start(z, settings.clusters, settings.init, start_seed(settings), views, tell, of, more)
 
 
 def regrouped(fitting: Fitting) -> np.ndarray:

@@ -55,6 +55,7 @@ def start(
     views: Sequence[np.ndarray] | None = None,
     tell: Callable[[], None] = lambda: None,
     kind: str = "code",
+    more: Callable[[], Sequence[np.ndarray]] | None = None,
 ) -> Start:
     """Group codes and describe the groups as a mixture.
 
@@ -68,6 +69,7 @@ def start(
         kind: how "landmark" goes about it, one of `KINDS`: of the "code" it finds regions in all views at once; of
             "wide" rows, too, but gives way to k-means on the code where its draws find different groups; of a "table",
             whose one view are the rows themselves, see `of_table`; of "counts", see `of_counts`.
+        more: of a "code" and of "wide" rows, see `landmark`.
 
     Raises:
         ValueError: unknown method or kind, or K not in 1..n.
@@ -91,7 +93,7 @@ def start(
                 elif kind == "counts":
                     groups = of_counts(views, n_clusters, seed, tell)
                 else:
-                    groups = landmark(views, n_clusters, seed, tell=tell, doubt=kind == "wide")
+                    groups = landmark(views, n_clusters, seed, tell=tell, doubt=kind == "wide", more=more)
             pi, mu, sigma2 = moments(z, groups, n_clusters)
     if method != "landmark":
         tell()
@@ -219,6 +221,7 @@ def landmark(
     n_nearest: int = regions.NEAREST,
     tell: Callable[[], None] = lambda: None,
     doubt: bool = False,
+    more: Callable[[], Sequence[np.ndarray]] | None = None,
 ) -> np.ndarray:
     """Groups that draws of landmark spectral clustering agree on.
 
@@ -237,6 +240,8 @@ def landmark(
         tell: called `n_draws` times, after each draw that was made and for each that was not needed.
         doubt: whether draws that find different groups, below `FOUND_AGAIN`, are given up for k-means on the first
             view. Texts have few draws alike, and groups that are better than those of k-means; few wide rows have not.
+        more: gives the groups [n] of draws made elsewhere, which vote with these where the first ones do not agree.
+            Then nothing is given up.
 
     Returns:
         Groups, [n].
@@ -248,6 +253,8 @@ def landmark(
     draws = regions.landmark_draws(views, n_clusters, seeds[:FIRST], n_landmarks, n_nearest, tell)
     if alike(draws) < SETTLED:
         draws += regions.landmark_draws(views, n_clusters, seeds[FIRST:], n_landmarks, n_nearest, tell)
+        if more is not None:
+            return vote([*draws, *more()], n_clusters)
     for _ in seeds[len(draws) :]:
         tell()
     if doubt and alike(draws) < FOUND_AGAIN:

@@ -1,0 +1,116 @@
+"""Further autoencoders of texts: who has them, what they read, that they vote, and that a pause is harmless."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+from sklearn.metrics import adjusted_rand_score
+from sklearn.preprocessing import normalize
+
+from vade_tf.errors import InputError
+from vade_tf.training import further, recipe, regions
+from vade_tf.training import groups as finding
+from vade_tf.training.reporter import Silent
+from vade_tf.training.settings import Settings
+from vade_tf.training.start import DRAWS, landmark
+from vade_tf.training.store import Memory
+
+TOPICS = np.arange(120) % 3
+SHORT = {"clusters": 3, "hidden": (16, 8), "latent_dim": 2, "pretrain_epochs": 2, "epochs": 2, "precision": "float32"}
+pytestmark = pytest.mark.usefixtures("eager_file")
+
+
+@pytest.fixture
+def texts(rng):
+    """Weights of 40 words in 120 texts of three topics, each of length 1, sparse."""
+    rate = np.full((3, 40), 0.3)
+    for topic in range(3):
+        rate[topic, 4 * topic : 4 * topic + 4] = 3.0
+    return scipy.sparse.csr_array(normalize(rng.poisson(rate[TOPICS]) + np.eye(40)[np.arange(120) % 40]))
+
+
+def begun(x, store=None, reporter=None, **more):
+    fitting = recipe.begin(x, Settings(**{**SHORT, **more}), store=store, reporter=reporter)
+    recipe.pretrain(fitting)
+    return fitting
+
+
+class Listens(Silent):
+    def __init__(self):
+        self.said = []
+
+    def say(self, text):
+        self.said.append(text)
+
+
+def test_few_texts_have_them_and_nothing_else(texts, monkeypatch):
+    assert further.wanted(begun(texts))
+    assert further.wanted(begun(texts.toarray()))
+    for other in (texts * 2 + texts.max(axis=1).toarray()[:, None] * 0.1 + 1, texts.toarray() > 0, -texts.toarray()):
+        x = np.asarray(other.toarray() if scipy.sparse.issparse(other) else other, "f4")
+        assert not further.wanted(begun(x))
+    monkeypatch.setattr(further, "MOST_ROWS", 119)
+    assert not further.wanted(begun(texts))
+
+
+def test_they_read_the_words_that_most_texts_have(texts, monkeypatch):
+    monkeypatch.setattr(further, "WORDS", 5)
+    data = begun(texts).data
+    number = (texts.toarray() > 0).sum(axis=0)
+    for x in (texts, texts.toarray()):
+        cut = further._commonest(begun(x).data)
+        assert type(cut.x) is type(begun(x).data.x)
+        columns = [np.flatnonzero([np.array_equal(column, own) for own in texts.toarray().T.astype("f4")]) for column in
+                   np.asarray(cut.x).T]  # fmt: skip
+        kept = np.concatenate(columns)
+        assert len(kept) == 5
+        assert number[kept].min() >= np.delete(number, kept).max()
+        assert cut.length == data.length
+
+
+def test_each_finds_groups_of_its_own_by_the_seed_and_a_store_has_them(texts, monkeypatch):
+    store = Memory()
+    first, again = (np.array(further.draws(begun(texts, kept))) for kept in (store, None))
+    assert first.shape == ((further.AUTOENCODERS - 1) * DRAWS, 120)
+    assert set(np.unique(first)) <= {0, 1, 2}
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first[:DRAWS], first[DRAWS:])
+    assert not np.array_equal(first, further.draws(begun(texts, seed=1)))
+    monkeypatch.setattr(further, "_found_by", None)
+    np.testing.assert_array_equal(further.draws(begun(texts, store)), first)
+    for damaged, message in ((first[:, 1:], r"draws: expected i of shape \(16, 120\)"), (first + 1, "groups beyond"),
+                             (first - 1, "groups beyond the 3 clusters")):  # fmt: skip
+        store.save("further", {"draws": damaged})
+        with pytest.raises(InputError, match=rf"^store: further is damaged \({message}"):
+            further.draws(begun(texts, store))
+
+
+@pytest.mark.parametrize("phase", ["init", "regroup"])
+def test_texts_go_where_most_of_all_draws_put_them(phase, texts, monkeypatch):
+    """The first autoencoder sees noise, in which draws disagree; the others know the topics."""
+    monkeypatch.setattr(further, "draws", lambda fitting: [TOPICS] * 2 * DRAWS)
+    fitting = begun(texts, pretrain_epochs=0)
+    noise = np.random.default_rng(1)
+    for weight in fitting.model.encoder.weights:
+        weight.assign(noise.normal(size=weight.shape))
+    assert adjusted_rand_score(finding.found_groups(fitting, phase).groups, TOPICS) == 1.0
+
+
+def test_where_the_first_draws_agree_nobody_else_is_asked(rng):
+    z = 9 * np.eye(3)[TOPICS] + rng.normal(size=(120, 3))
+    found = landmark([z], 3, 0, more=lambda: pytest.fail("asked"))
+    assert adjusted_rand_score(found, TOPICS) == 1.0
+
+
+def test_wide_rows_whose_draws_disagree_are_not_given_to_k_means_where_others_vote(rng, monkeypatch):
+    monkeypatch.setattr(regions, "kmeans", lambda *arguments: pytest.fail("k-means"))
+    z = rng.normal(size=(300, 8))
+    found = landmark([z], 5, 0, doubt=True, more=lambda: [np.arange(300) % 5] * 40)
+    assert adjusted_rand_score(found, np.arange(300) % 5) == 1.0
+
+
+def test_a_fit_says_what_it_trains_and_has_no_epochs_of_theirs(texts):
+    heard = Listens()
+    found = recipe.fit(texts, Settings(**SHORT), reporter=heard)
+    said = [text for text in heard.said if text.startswith("autoencoder")]
+    assert said == [f"autoencoder {i} of 3, of the commonest words: all vote on the groups" for i in (2, 3)]
+    assert [row["phase"] for row in found.history] == ["pretrain"] * 2 + ["fit"] * 2

@@ -1,0 +1,70 @@
+"""Further autoencoders of texts, which vote on the groups together with the first. No labels.
+
+Texts leave an autoencoder much room: each finds another code, and one folds together what the next keeps apart. So each
+of them is asked for its groups, and every text goes where most put it. The further ones read the commonest words alone:
+these say as much of the groups, in a quarter of the time.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from vade_tf.data import pipeline
+from vade_tf.data.dataset import Observations
+from vade_tf.data.sparse import SparseRows
+from vade_tf.seeding import fold, several
+from vade_tf.training import autoencoder, loop, regions
+from vade_tf.training.loop import Fitting
+from vade_tf.training.start import DRAWS
+from vade_tf.training.store import damaged, kept
+from vade_tf.training.views import view_reader
+
+AUTOENCODERS = 3  # with the first
+WORDS = 2000  # that a further one reads
+MOST_ROWS = 20_000  # of more, the first takes long enough
+STREAM = 6  # of the seed
+
+
+def wanted(fitting: Fitting) -> bool:
+    """Whether there are further autoencoders: few texts, on one device, and none of the caller's own networks."""
+    data = fitting.data
+    texts = data.length is not None and len(data.x) <= MOST_ROWS
+    return texts and not fitting.own_networks and fitting.strategy is None
+
+
+def draws(fitting: Fitting) -> list[np.ndarray]:
+    """The groups that draws on the further autoencoders find, int32 [n] each; trained now, or from the store.
+
+    Raises:
+        DivergedError: as for `autoencoder.pretrain`.
+        InputError: what the store has is damaged.
+    """
+    number, clusters = (AUTOENCODERS - 1) * DRAWS, fitting.settings.clusters
+    found = kept(fitting.store, "further", {"draws": ("i", (number, len(fitting.data.x)))})
+    if found is not None and not 0 <= found["draws"].min() <= found["draws"].max() < clusters:
+        raise damaged(fitting.store, "further", f"groups beyond the {clusters} clusters")
+    if found is None:
+        found = {"draws": np.concatenate([_found_by(fitting, which) for which in range(1, AUTOENCODERS)])}
+        fitting.store.save("further", found)
+    return list(found["draws"])
+
+
+def _found_by(fitting: Fitting, which: int) -> np.ndarray:
+    """The groups that draws on one of them find, int32 [DRAWS, n]."""
+    fitting.reporter.say(f"autoencoder {which + 1} of {AUTOENCODERS}, of the commonest words: all vote on the groups")
+    seed, data = fold(fitting.settings.seed, STREAM, which), _commonest(fitting.data)
+    settings = replace(fitting.settings, seed=seed)
+    own = loop.begin(data, settings, reporter=fitting.reporter)
+    autoencoder.pretrain(own)
+    code, hidden = view_reader(own.model, data.rows)(data.rows)
+    assert hidden is not None  # the package's networks have a layer before the code
+    return np.array(regions.landmark_draws([code, hidden], settings.clusters, several(seed, DRAWS)), np.int32)
+
+
+def _commonest(data: Observations) -> Observations:
+    """Texts in the `WORDS` words that most of them have; `networks.Roots` brings what is left to one length."""
+    texts = sum((block > 0).sum(axis=0) for block in pipeline.blocks(data.x))  # that have a word, [D]
+    words = np.sort(np.argsort(-texts, kind="stable")[:WORDS])
+    if isinstance(data.x, SparseRows):
+        return replace(data, x=SparseRows(data.x.matrix[:, words]))
+    return replace(data, x=np.concatenate([block[:, words] for block in pipeline.blocks(data.x)]))
