@@ -128,7 +128,7 @@ def test_groups_are_found_anew_after_equal_parts(guided, regroups, turns):
 def test_each_way_to_start_reads_the_code_and_landmark_the_layer_before_it(x, monkeypatch):
     seen = {}
 
-    def start(z, n_clusters, method, seed, views, tell, kind):
+    def start(z, n_clusters, method, seed, views, tell, kind, more):
         assert kind == "code"
         seen[method] = (z, n_clusters, seed, views)
         return starts.Start(np.zeros(60, "i4"), *(None,) * 3)
@@ -161,7 +161,7 @@ def test_a_table_starts_from_its_own_columns_and_keeps_these_groups(x, asked, mo
     monkeypatch.undo()
     seen = []
 
-    def start(z, n_clusters, method, seed, views, tell, kind):
+    def start(z, n_clusters, method, seed, views, tell, kind, more):
         seen.append((views, kind))
         return starts.Start(np.zeros(60, "i4"), *(None,) * 3)
 
@@ -217,7 +217,7 @@ def test_sparse_rows_that_a_start_has_not_read_stay_sparse_on_their_way_to_a_gro
 def test_groups_of_few_wide_rows_may_be_those_of_k_means_and_are_kept(x, monkeypatch, form, wide):
     seen = []
 
-    def landmark(views, n_clusters, seed, tell, doubt):
+    def landmark(views, n_clusters, seed, tell, doubt, more):
         seen.append(doubt)
         return np.zeros(len(views[0]), "i4")
 

@@ -96,7 +96,7 @@ def test_a_frame_and_the_python_function_give_the_same(table):
         np.testing.assert_array_equal(mine, theirs)
 
 
-@pytest.mark.parametrize("system", MODELS)
+@pytest.mark.parametrize("system", [name for name in MODELS if name != "dec_da"])  # which is of images alone
 def test_every_system_takes_holes_and_its_run_gives_the_same_clusters_again(system, table, tmp_path):
     table[0].iloc[:60].to_csv(tmp_path / "t.csv", index=False)
     more = {**SMALL, "pretrain_epochs": 2, "epochs": 2}

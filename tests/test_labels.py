@@ -35,17 +35,18 @@ def quick(eager_file):
         yield
 
 
-def rows() -> np.ndarray:
-    """60 rows without groups, in which starts find different ones: [60, 9]."""
-    return np.random.default_rng(0).normal(size=(60, 9)).astype("f4")
+def rows(system: str = "vade") -> np.ndarray:
+    """60 rows without groups, in which starts find different ones: [60, 9], or images of 3 x 3 for DEC-DA."""
+    x = np.random.default_rng(0).normal(size=(60, 9)).astype("f4")
+    return x.reshape(60, 3, 3) if system == "dec_da" else x
 
 
-def files(folder: Path, y: np.ndarray) -> dict[str, str]:
+def files(folder: Path, y: np.ndarray, system: str = "vade") -> dict[str, str]:
     """The same rows with labels y, with the same labels shuffled, and with none: the path of each .npz."""
     shuffled = np.random.default_rng(1).permutation(y)
     for name, labels in {"labels": {"y": y}, "shuffled": {"y": shuffled}, "none": {}}.items():
         (folder / name).mkdir(exist_ok=True)
-        np.savez(folder / name / "rows.npz", x=rows(), **labels)
+        np.savez(folder / name / "rows.npz", x=rows(system), **labels)
     return {name: str(folder / name / "rows.npz") for name in ("labels", "shuffled", "none")}
 
 
@@ -64,7 +65,7 @@ def test_labels_change_nothing_in_any_system(system, tmp_path):
     """Ten rows are left out, which no label may choose either."""
     more = {"pretrain_epochs": 2} if system == "vade" else {}  # the autoencoder is the same in every system
     outcomes, results = {}, {}
-    for name, path in files(tmp_path, np.arange(60) % 3).items():
+    for name, path in files(tmp_path, np.arange(60) % 3, system).items():
         config = TrainConfig.create(data=path, model=system, limit=50, **{**SMALL, **more})
         results[name] = training.train(config, tmp_path / name / "run", export=False)
         outcomes[name] = outcome(tmp_path / name / "run")
@@ -84,7 +85,7 @@ class Sealed(Dataset):
 
 @pytest.mark.parametrize("system", MODELS)
 def test_no_system_looks_at_the_labels_of_a_data_set(system):
-    data = Sealed(**vars(build(rows(), np.arange(60) % 3, "named", "somewhere")))
+    data = Sealed(**vars(build(rows(system), np.arange(60) % 3, "named", "somewhere")))
     settings = Settings(**{**SMALL, "epochs": 1})
     fitted = recipe.fit(data, settings) if system == "vade" else registry.fit(system, data, settings)
     assert fitted.model.predict(rows(), verbose=0).shape == (60, 3)
