@@ -1,17 +1,18 @@
 """Groups of cells from counts of genes, each system with the same settings for every set: ARI, NMI, ACC and seconds.
 
-python benchmarks/cells.py --folder FOLDER --scvi PYTHON               all files and systems, seeds 0 to 4
+python benchmarks/cells.py --folder FOLDER --scvi PYTHON --desc PYTHON     all files and systems, seeds 0 to 4
 python benchmarks/cells.py --folder FOLDER --systems vade --seeds 1
 python benchmarks/cells.py --table                                     the tables of all that was measured so far
 python benchmarks/cells.py --large                                     100,000 made cells: memory and minutes of a fit
 
 FOLDER holds .h5 files with counts X [cells, genes] and cell types Y. Rows go to benchmarks/results/cells.csv as they
-come; what is there already is not measured again. scVI needs --scvi, the Python of an environment that has scvi-tools,
-scanpy and leidenalg.
+come; what is there already is not measured again. scVI and DESC need the Python of an environment of their own: --scvi
+and --desc, see scvi_cells.py and desc_cells.py.
 
-VaDE and scVI are given the counts. k-means (10 starts) and the mixture (full covariance, 3 starts) get 50 principal
-components of log(1 + count), each cell brought to the median sum of its set first. K is the number of cell types,
-except for Leiden, which has a resolution (1, scanpy's default, on 15 neighbours in scVI's code) and finds its own.
+VaDE, scVI and DESC are given the counts. k-means (10 starts) and the mixture (full covariance, 3 starts) get 50
+principal components of log(1 + count), each cell brought to the median sum of its set first. K is the number of cell
+types, except for Leiden (resolution 1, scanpy's default, on 15 neighbours in scVI's code) and DESC (resolutions 0.6 and
+0.8, its defaults): they find their own.
 """
 
 import argparse
@@ -35,7 +36,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import rivals
 
 RESULTS = Path(__file__).parent / "results" / "cells.csv"
-COMMAND = "python benchmarks/cells.py --folder FOLDER --scvi PYTHON"
+COMMAND = "python benchmarks/cells.py --folder FOLDER --scvi PYTHON --desc PYTHON"
 COMPONENTS = 50
 NAMES = {
     "vade": "VaDE",
@@ -43,6 +44,8 @@ NAMES = {
     "gmm": "PCA + GMM, full",
     "scvi_kmeans": "scVI + k-means",
     "scvi_leiden": "scVI + Leiden",
+    "desc_0.6": "DESC, 0.6",
+    "desc_0.8": "DESC, 0.8",
 }
 LARGE = (100_000, 2000, 20)  # cells, genes and groups of --large
 LARGE_RESULTS = RESULTS.with_name("cells_large.csv")
@@ -95,27 +98,37 @@ def gmm(data: Set, seed: int, options) -> np.ndarray:
     return GaussianMixture(data.clusters, n_init=3, random_state=seed).fit_predict(rows.astype(np.float64))
 
 
-def scvi(data: Set, seed: int, options) -> tuple[dict, float]:
-    """scVI with its defaults, and groups of its code found in two ways: {system: groups} and seconds of a fit."""
-    import scipy.sparse
+def elsewhere(system: str) -> Callable:
+    """A system in an environment of its own, and the groups that it finds in several ways."""
 
-    with tempfile.TemporaryDirectory() as folder:
-        rows, found = Path(folder) / "rows.npz", Path(folder) / "found.npz"
-        scipy.sparse.save_npz(rows, scipy.sparse.csr_matrix(data.x))
-        script = Path(__file__).parent / "scvi_cells.py"
-        command = [options.scvi, script, rows, found, str(data.clusters), str(seed)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        with np.load(found) as result:
-            return {name: result[name] for name in OF_SCVI}, float(result["seconds"])
+    def fit(data: Set, seed: int, options) -> tuple[dict, float]:
+        """{system: groups} and the seconds of a fit."""
+        import scipy.sparse
+
+        with tempfile.TemporaryDirectory() as folder:
+            rows, found = Path(folder) / "rows.npz", Path(folder) / "found.npz"
+            scipy.sparse.save_npz(rows, scipy.sparse.csr_matrix(data.x))
+            script = Path(__file__).parent / f"{system}_cells.py"
+            command = [getattr(options, system), script, rows, found, str(data.clusters), str(seed)]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            with np.load(found) as result:
+                return {name: result[name] for name in ELSEWHERE[system]}, float(result["seconds"])
+
+    return fit
 
 
-SYSTEMS: dict[str, Callable] = {"vade": vade, "kmeans": kmeans, "gmm": gmm, "scvi": scvi}
-OF_SCVI = ("scvi_kmeans", "scvi_leiden")
+ELSEWHERE = {"scvi": ("scvi_kmeans", "scvi_leiden"), "desc": ("desc_0.6", "desc_0.8")}
+SYSTEMS: dict[str, Callable] = {
+    "vade": vade,
+    "kmeans": kmeans,
+    "gmm": gmm,
+    **{name: elsewhere(name) for name in ELSEWHERE},
+}
 
 
 def systems_of(name: str) -> tuple[str, ...]:
     """The systems of the CSV that one of `SYSTEMS` gives."""
-    return OF_SCVI if name == "scvi" else (name,)
+    return ELSEWHERE.get(name, (name,))
 
 
 def made(n: int, genes: int, groups: int, rare: float = 0.01, seed: int = 0) -> Set:
@@ -179,19 +192,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="of .h5 files with X and Y")
     parser.add_argument("--scvi", help="Python that has scvi-tools, scanpy and leidenalg")
-    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, help="default: all; scvi only with --scvi")
+    parser.add_argument("--desc", help="Python that has desc")
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, help="default: all that a Python is given for")
     parser.add_argument("--seeds", type=int, default=5, help="seeds 0, 1, ... (default: 5)")
     parser.add_argument("--table", action="store_true", help="print the tables and measure nothing")
     parser.add_argument("--large", action="store_true", help="one fit of 100,000 made cells instead")
     options = parser.parse_args()
     if options.large:
         return large(options)
-    systems = options.systems or [name for name in SYSTEMS if name != "scvi" or options.scvi]
+    given = {name: getattr(options, name) for name in ELSEWHERE}
+    systems = options.systems or [name for name in SYSTEMS if given.get(name, True)]
     if not options.table:
         if options.folder is None or not (files := sorted(options.folder.glob("*.h5"))):
             parser.error("--folder: expected a folder of .h5 files, got none")
-        if options.scvi is None and "scvi" in systems:
-            parser.error("--scvi: expected the Python of an environment with scvi-tools, got none")
+        for name in systems:
+            if given.get(name, True) is None:
+                parser.error(f"--{name}: expected the Python of an environment of its own, got none")
         done = {tuple(row[name] for name in rivals.KEY) for row in rivals.read(RESULTS)}
         for seed in range(options.seeds):
             for system in systems:
