@@ -239,7 +239,7 @@ def test_a_column_without_a_value_in_a_part_has_a_mean():
 
 
 def test_arrays_with_holes_are_refused_with_advice():
-    with pytest.raises(InputError, match="got nan at row 1, column 0 .* or give a DataFrame, whose empty cells are"):
+    with pytest.raises(InputError, match="got nan at row 1, column 0 .* or give a DataFrame, in which NaN is"):
         observe(np.array([[1.0], [np.nan]]))
     with pytest.raises(InputError, match="got inf .*impute these rows$"):
         observe(np.array([[1.0], [np.inf]]))

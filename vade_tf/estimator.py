@@ -281,10 +281,12 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             clusters = random.choice(k, int(n_samples), p=share / share.sum())
         else:
             try:
-                clusters = np.broadcast_to(np.asarray(cluster), (int(n_samples),))
-                clusters = np.asarray(check_clusters(clusters, k))
+                clusters = np.asarray(check_clusters(cluster, k))
             except InputError as error:
                 raise InputError(str(error).replace("clusters:", "cluster:", 1)) from error
+            if len(clusters) not in (1, n_samples):
+                raise InputError(f"cluster: expected one, or one for each of {n_samples} samples, got {len(clusters)}")
+            clusters = np.broadcast_to(clusters, (n_samples,))
         drawn = self.model_.sample(clusters, seed=int(random.randint(2**31 - 1))).numpy()
         return self._raw(drawn), clusters
 
@@ -318,6 +320,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             "health": self.health_,
             "remedies": self.remedies_,
             "n_features_in": self.n_features_in_,
+            "columns": self._columns,
             "schema": None if self.schema_ is None else self.schema_.to_dict(),
         }
         arrays = {name: getattr(self, name) for name in FITTED}
@@ -345,7 +348,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         found.n_features_in_, found.schema_ = about["n_features_in"], schema
         if "feature_names_in_" in arrays:
             found.feature_names_in_ = arrays.pop("feature_names_in_").astype(object)
-        found.genes_ = None
+        found.genes_, found._columns = None, about.get("columns")
         for name, value in arrays.items():
             setattr(found, name, value)
         found.n_clusters_ = len(found.weights_)

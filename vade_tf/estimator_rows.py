@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vade_tf.data.dataset import shape_of_images
 from vade_tf.data.genes import Genes, is_annotated
-from vade_tf.data.schema import Schema
+from vade_tf.data.schema import Schema, named
 from vade_tf.data.sparse import Rows, SparseRows
 from vade_tf.errors import LONGEST, InputError, UnitsWarning, cited, whole_number
 from vade_tf.model import choice
@@ -25,6 +25,7 @@ class RowReader:
     batch: Any
     n_features_in_: int
     schema_: Schema | None
+    _columns: list[str | int] | None
     genes_: np.ndarray | None
     model_: Any
 
@@ -34,8 +35,10 @@ class RowReader:
         A DataFrame is left as it is where its schema is made; what comes after it is coded by that.
         """
         image_shape = self.image_shape
+        X = _dense(X, "X")
         if fitting:
             self.genes_: np.ndarray | None = None
+            self._columns: list[str | int] | None = None
         if is_annotated(X):
             X = self._counts(X, fitting)
         elif fitting and (self.layer, self.genes, self.batch) != (None, None, None):
@@ -50,14 +53,14 @@ class RowReader:
                 image_shape = shape_of_images(images.shape)
             X = images.reshape(len(images), -1)
         try:
-            X = validate_data(
-                self, X, reset=fitting, accept_sparse="csr", ensure_min_samples=2 if fitting else 1, dtype=None
-            )
+            least, finite = 2 if fitting else 1, False  # what is not finite is told by `observe` and `check_units`
+            how = {"accept_sparse": "csr", "ensure_min_samples": least, "ensure_all_finite": finite}
+            X = validate_data(self, X, reset=fitting, dtype=None, **how)
             if X.dtype.kind not in "biufO":
                 raise ValueError(f"expected numbers, got {X.dtype}")
-            if X.dtype == object:
-                X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=np.float64, ensure_min_samples=1)
-        except ValueError as error:  # which may hold the whole array
+            if X.dtype == object or X.dtype.itemsize > 8:
+                X = validate_data(self, X, reset=False, dtype=np.float64, **how)
+        except (TypeError, ValueError) as error:  # which may hold the whole array
             words = [line for line in str(error).splitlines() if line[:1].isalpha() and not line.startswith("array=")]
             raise InputError(f"X: {' '.join(words)[:LONGEST]}") from error
         return (SparseRows(X) if scipy.sparse.issparse(X) else X), image_shape
@@ -77,12 +80,21 @@ class RowReader:
     def _table(self, X, fitting: bool) -> np.ndarray | pandas.DataFrame:
         """A DataFrame to be fitted, or the features of new rows of one, which may be an array of all its columns."""
         try:
-            validate_data(self, X, reset=fitting, skip_check_array=True)
-            if not isinstance(X, pandas.DataFrame):
-                names = list(getattr(self, "feature_names_in_", range(self.n_features_in_)))
-                X = pandas.DataFrame(X.toarray() if scipy.sparse.issparse(X) else np.asarray(X), columns=names)
-        except ValueError as error:
-            raise InputError(f"X: {cited(error)}") from error
+            if isinstance(X, pandas.DataFrame):
+                names = named(X, "X")
+                mixed = 0 < sum(isinstance(name, str) for name in X.columns) < len(names)  # scikit-learn takes none
+                as_texts = X.set_axis([str(name) for name in names], axis=1) if mixed else X
+                validate_data(self, as_texts, reset=fitting, skip_check_array=True)
+                if fitting:
+                    self._columns = names
+            else:
+                X = X.toarray() if scipy.sparse.issparse(X) else np.asarray(X)
+                if X.ndim != 2:
+                    raise ValueError(f"expected a DataFrame, or an array of all its columns, got shape {X.shape}")
+                validate_data(self, X, reset=False, skip_check_array=True)
+                X = pandas.DataFrame(X, columns=self._columns)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"X: {cited(error).removeprefix('X: ')}") from error
         if fitting:
             if len(X) < 2:
                 raise InputError(f"X: expected at least 2 rows, got {len(X)}")
@@ -104,3 +116,13 @@ class RowReader:
         """Rows in the units of the likelihood [n, D] -> as the rows that were fitted."""
         raw = self.model_.unscale(x)
         return raw if self.schema_ is None else self.schema_.decode(raw)
+
+
+def _dense(X, argument: str):
+    """A list of images as one array, and what a masked array hides as NaN; all else as it is."""
+    if isinstance(X, (list, tuple)) and len(X) and np.ndim(X[0]) in (2, 3):
+        try:
+            return np.asarray(X)
+        except ValueError as error:
+            raise InputError(f"{argument}: expected images of one size ({cited(error)})") from error
+    return np.ma.filled(X.astype(np.float64), np.nan) if isinstance(X, np.ma.MaskedArray) and np.any(X.mask) else X

@@ -4,6 +4,7 @@ Knows no column: what a cell is to be, the caller says.
 """
 
 import re
+from collections.abc import Collection
 
 import numpy as np
 import pandas
@@ -11,6 +12,7 @@ from pandas.api import types
 
 from vade_tf.errors import InputError
 
+MISSING = {"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None", "?"}  # and "-" without a "+"
 DAY = np.timedelta64(1, "D") / np.timedelta64(1, "us")  # microseconds
 _DATES = {  # the first text of a column -> the forms that are tried, in this order
     re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?"): ("ISO8601",),
@@ -27,12 +29,19 @@ _COMMAS = {  # the form of numbers with commas -> what such a text looks like
 Level = str | int | float | bool
 
 
-def without_blanks(values: pandas.Series) -> pandas.Series:
-    """Cells with texts of nothing but spaces as missing ones; sparse columns dense."""
+def without_blanks(values: pandas.Series, levels: Collection[Level] = ()) -> pandas.Series:
+    """Cells with a text that says that there is no value, one of `MISSING`, as missing ones; sparse columns dense.
+
+    Args:
+        values: a column.
+        levels: texts that it is known to hold, which are values whatever they say.
+    """
     if isinstance(values.dtype, pandas.SparseDtype):
         values = values.sparse.to_dense()
     if types.is_object_dtype(values.dtype) or types.is_string_dtype(values.dtype):
-        blank = values.map(lambda cell: isinstance(cell, str) and not cell.strip()).to_numpy(bool, na_value=False)
+        texts = values.map(lambda cell: cell.strip() if isinstance(cell, str) else None).astype(object)
+        signs = {"-"} if not texts.eq("+").any() else set()
+        blank = texts.isin((MISSING | signs).difference(levels)).to_numpy(bool)
         values = values.mask(blank) if blank.any() else values
     return values
 
@@ -41,7 +50,7 @@ def factorized(values: pandas.Series, argument: str) -> tuple[np.ndarray, list]:
     """A number for each cell, -1 where it is missing, and the value of each number."""
     try:
         numbers, found = pandas.factorize(values)
-    except TypeError as error:
+    except (TypeError, NotImplementedError) as error:  # the second is Arrow's
         raise InputError(
             f"{argument}: expected numbers, texts, truth values or dates, got {short(values.dropna().iloc[0])}"
         ) from error
@@ -57,10 +66,10 @@ def read_numbers(values: pandas.Series, form: str | None = None) -> tuple[np.nda
     """
     if types.is_datetime64_any_dtype(values.dtype) or (form is None and types.is_bool_dtype(values.dtype)):
         return None
-    if types.is_timedelta64_dtype(values.dtype):
-        return (values / np.timedelta64(1, "D")).to_numpy(np.float64), ""
+    if is_duration(values):
+        return _in_days(values.to_numpy("m8[us]")), ""
     if types.is_complex_dtype(values.dtype):
-        raise InputError(f"column {values.name!r}: expected real numbers, got complex ones; give their parts")
+        return None
     if types.is_numeric_dtype(values.dtype):
         return values.to_numpy(np.float64, na_value=np.nan), ""
     held = values.notna().to_numpy()
@@ -107,15 +116,28 @@ def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarr
         forms = (form,) if form else next((f for p, f in _DATES.items() if p.fullmatch(first.strip())), ())
     for name in forms:
         stamps = pandas.to_datetime(values, format=name, errors="coerce", utc=True)
-        if not (stamps.isna() & held).any():
-            return _days(stamps), name if isinstance(first, str) else ""
+        days, far = _days(stamps), (stamps.isna() & held).to_numpy()  # pandas counts nanoseconds, to the year 2262
+        if far.any():
+            try:
+                days[far] = _in_days(np.array(values[far].tolist(), "M8[us]").astype("m8[us]"))
+            except (TypeError, ValueError):
+                continue
+        return days, name if isinstance(first, str) else ""
     return None
 
 
 def _days(stamps: pandas.Series) -> np.ndarray:
     if getattr(stamps.dtype, "tz", None) is not None:
         stamps = stamps.dt.tz_convert("UTC").dt.tz_localize(None)
-    micros = stamps.to_numpy("M8[us]")
+    return _in_days(stamps.to_numpy("M8[us]").astype("m8[us]"))
+
+
+def is_duration(values: pandas.Series) -> bool:
+    """Whether cells are spans of time, which count as days."""
+    return getattr(values.dtype, "kind", "") == "m"
+
+
+def _in_days(micros: np.ndarray) -> np.ndarray:
     return np.where(np.isnat(micros), np.nan, micros.astype("int64") / DAY)
 
 
@@ -123,7 +145,8 @@ def key_of(value) -> str:
     """What two cells have in common that hold the same level: "1" for 1, 1.0 and "1 ", "true" for True."""
     if isinstance(value, (bool, np.bool_)):
         return str(bool(value)).lower()
-    if isinstance(value, (float, np.floating)) and float(value).is_integer() and abs(float(value)) < 2**53:
+    value = float(value) if isinstance(value, np.floating) else value  # float32's text is shorter than its value
+    if isinstance(value, float) and float(value).is_integer() and abs(float(value)) < 2**53:
         return str(int(value))
     text = str(value).strip()
     return text.lower() if text in ("True", "TRUE", "False", "FALSE") else text

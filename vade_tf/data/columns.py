@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas
+from pandas.api import types
 
 from vade_tf.data.cells import DAY, Level, factorized, key_of, plain, read_dates, read_numbers, short, without_blanks
 from vade_tf.errors import InputError
@@ -85,7 +86,7 @@ class Column:
         Raises:
             InputError: a cell that is no number where there should be one, or too large a number.
         """
-        values = without_blanks(values)
+        values = without_blanks(values, self.levels)
         if self.kind in ("number", "date"):
             return self._measured(values, argument), ""
         codes, unknown = self._codes(values, argument)
@@ -194,7 +195,9 @@ def infer(name: str | int, values: pandas.Series, argument: str, first: bool = F
     missing = int(values.isna().sum())
     if missing == len(values):
         return "it has no value"
-    if isinstance(values.dtype, pandas.CategoricalDtype) and values.dtype.ordered and len(values.unique()) > 1:
+    if types.is_complex_dtype(values.dtype):
+        raise InputError(f"{argument}: expected real numbers in column {name!r}, got complex ones; give their parts")
+    if isinstance(values.dtype, pandas.CategoricalDtype) and values.dtype.ordered and values.nunique() > 1:
         ranks = {key_of(level): plain(level) for level in values.dtype.categories}
         return Column(name, "ordered", tuple(ranks.values()), missing)
     numbers, found = factorized(values, f"{argument}: column {name!r}")
@@ -205,7 +208,7 @@ def infer(name: str | int, values: pandas.Series, argument: str, first: bool = F
     held = len(values) - missing
     if reason := _identifier(name, None if measured is None else measured[0], len(levels), held, first):
         return reason
-    if len(levels) == 2:
+    if len(levels) == 2 and not types.is_datetime64_any_dtype(values.dtype):
         return Column(name, "boolean", tuple(_in_order(levels.values())), missing)
     if measured is not None:
         number = Column(name, "number", missing=missing, form=measured[1])

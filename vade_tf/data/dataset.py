@@ -72,6 +72,11 @@ class Observations:
         """What the bound reads: x, with the number of its origin in one more column where rows have one."""
         return self.x if self.origins is None else OriginRows(self.x, self.origins)
 
+    @property
+    def is_sparse(self) -> bool:
+        """Whether x stands as a sparse matrix."""
+        return isinstance(self.x, SparseRows)
+
     @cached_property
     def has_holes(self) -> bool:
         """Whether x holds NaN, in missing cells."""
@@ -320,7 +325,7 @@ def _finite_range(x: Rows, argument: str, holes: bool = False) -> tuple[float, f
             block = x[rows]
             row, column = np.argwhere(_unusable(block) & ~(np.isnan(block) & holes))[0]
             hole = not holes and bool(np.isnan(block[row, column]))
-            table = ", or give a DataFrame, whose empty cells are taken as missing" if hole else ""
+            table = ", or give a DataFrame, in which NaN is a missing cell" if hole else ""
             raise InputError(
                 f"{argument}: expected finite numbers below 1e30, got {block[row, column]} at row {start + row}, "
                 f"column {column} ({int(unusable.sum())} such values nearby); drop or impute these rows{table}"

@@ -18,7 +18,9 @@ class SparseRows:
 
     def __init__(self, matrix):
         self.matrix = scipy.sparse.csr_array(matrix)
-        self.matrix.sum_duplicates()
+        if not self.matrix.has_canonical_format:
+            self.matrix = self.matrix.copy()  # the caller's may be read-only, and is left as it is
+            self.matrix.sum_duplicates()
 
     @property
     def shape(self) -> tuple[int, int]:

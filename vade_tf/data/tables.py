@@ -14,15 +14,13 @@ from typing import IO
 
 import numpy as np
 import pandas
-from pandas.api import types
 
-from vade_tf.data.cells import read_numbers
+from vade_tf.data.cells import MISSING, read_numbers
 from vade_tf.errors import InputError
 from vade_tf.reading import check_memory, memory
 
 TEXTS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 SEPARATORS = ("\t", ";", "|", ",", " ")  # the first that cuts every line alike; a comma may be within numbers
-MISSING = ("?",)  # besides "", NA, N/A, NaN, null, None and the like, which pandas knows
 LOOKED_AT = 1 << 18  # characters of a file that say how it is written
 LONGEST_NAME = 100  # characters of a column's name
 CHUNK = 1 << 20
@@ -62,7 +60,7 @@ def read_text(file: Path, texts: list[str]) -> tuple[pandas.DataFrame, str]:
             header=None if bare else 0,
             names=names,
             dtype=dict.fromkeys(texts, str),
-            na_values=MISSING,
+            na_values=sorted(MISSING),  # besides those that pandas knows
             encoding="utf-8-sig",
             index_col=False,
             skipinitialspace=True,
@@ -70,9 +68,6 @@ def read_text(file: Path, texts: list[str]) -> tuple[pandas.DataFrame, str]:
         )
     if table.iloc[:, -1].isna().any():  # pandas fills up short rows
         _check_lengths(file, separator, len(table.columns))
-    for name in [name for name in table if not types.is_numeric_dtype(table[name])]:
-        if name not in texts and (table[name] == "-").any() and not (table[name] == "+").any():
-            table[name] = table[name].mask(table[name] == "-")
     told = f"{file.name} has no header: its columns are called column_0 to column_{len(lines[0]) - 1}"
     return table, told if bare else ""
 

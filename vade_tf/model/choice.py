@@ -59,7 +59,8 @@ def _size(observations) -> float | None:
     Counts are whole numbers from 0 up, mostly 0, with a long tail: so grey values, ranks and marks are none.
     """
     x, asked = observations.x, observations.likelihood != "auto"
-    if observations.low < 0 or (x.dtype == np.uint8 and not asked):
+    grey = x.dtype == np.uint8 and not observations.is_sparse  # bytes of a dense array are said to be grey values
+    if observations.low < 0 or (grey and not asked):
         return None
     if not asked and (observations.image_shape is not None or x.shape[1] < COUNTED):
         return None
@@ -117,9 +118,11 @@ def check_units(model, x, argument: str = "x") -> None:
             raise InputError(f"{argument}: expected numbers, got {block.dtype}; encode text and categories first")
         if not (usable := (np.abs(block) <= MOST) | (missing & np.isnan(block))).all():
             row, column = np.argwhere(~usable)[0]
+            value = block[row, column]
+            hole = ", or fit a DataFrame, in which NaN is a missing cell" if np.isnan(value) else ""
             raise InputError(
-                f"{argument}: expected finite numbers below 1e30, got {block[row, column]} at row {start + row}, "
-                f"column {column}; drop or impute such rows"
+                f"{argument}: expected finite numbers below 1e30, got {value} at row {start + row}, column {column}; "
+                f"drop or impute such rows{hole}"
             )
         known = block[~np.isnan(block)] if missing else block
         if known.size:

@@ -13,6 +13,8 @@ from vade_tf.model import networks
 from vade_tf.model.origins import Origins
 
 NOISE_RATE = 0.02  # share that a batch has in the variance that a likelihood learns
+FARTHEST = 1e9  # from 0, of x as `scale` gives it: what is farther counts as this far, and its square is finite
+WIDEST = 40.0  # log variance of q(z|x) either way: far from what it was trained on, an encoder says anything
 LEAST_NOISE = 0.01  # of it, where features have variance 1: a column explained to the last digit would drown the others
 
 
@@ -64,7 +66,8 @@ class ObservationModel(keras.Model):
             x = x[:, : self.n_features]
         elif tf.TensorShape(x.shape).rank != 2:  # unknown where `predict` has seen both forms
             x = tf.reshape(x, (-1, self.n_features))
-        return tf.cast(x if self.scaling is None else self.scaling(x), tf.float32)
+        x = tf.cast(x if self.scaling is None else self.scaling(x), tf.float32)
+        return tf.clip_by_value(x, -FARTHEST, FARTHEST)
 
     def shaped(self, x):
         """Rows [batch, D] as the encoder reads them: the same, or images."""
@@ -89,7 +92,7 @@ class ObservationModel(keras.Model):
     def encode(self, x, training=False):
         """(m, log s2) of q(z|x): raw x [batch, D] -> two tensors [batch, latent]."""
         m, log_s2 = self.encoder(self.shaped(self.scale(x)), training=training)
-        return tf.cast(m, tf.float32), tf.cast(log_s2, tf.float32)
+        return tf.cast(m, tf.float32), tf.clip_by_value(tf.cast(log_s2, tf.float32), -WIDEST, WIDEST)
 
     def decode(self, z):
         """Mean of p(x|z): z [batch, latent] -> [batch, D] (for Bernoulli, probabilities)."""
