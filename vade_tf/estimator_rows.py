@@ -60,7 +60,7 @@ class RowReader:
                 raise ValueError(f"expected numbers, got {X.dtype}")
             if X.dtype == object or X.dtype.itemsize > 8:
                 X = validate_data(self, X, reset=False, dtype=np.float64, **how)
-        except (TypeError, ValueError) as error:  # which may hold the whole array
+        except ValueError as error:  # which may hold the whole array
             words = [line for line in str(error).splitlines() if line[:1].isalpha() and not line.startswith("array=")]
             raise InputError(f"X: {' '.join(words)[:LONGEST]}") from error
         return (SparseRows(X) if scipy.sparse.issparse(X) else X), image_shape

@@ -1,0 +1,204 @@
+"""Rows in forms that people have them in: far outliers, odd arrays, odd frames; and cells that keep their type."""
+
+import numpy as np
+import pandas
+import pytest
+import scipy.sparse
+
+from vade_tf import VaDEClusterer
+from vade_tf.data.dataset import observe
+from vade_tf.data.schema import Schema
+from vade_tf.data.sparse import SparseRows
+from vade_tf.errors import InputError
+from vade_tf.model import choice
+
+pytestmark = [
+    pytest.mark.usefixtures("eager_file"),
+    pytest.mark.filterwarnings("ignore:X does not have valid feature names"),
+]
+
+SHORTEST = {
+    "n_clusters": 2, "hidden": (8,), "latent_dim": 2, "pretrain_epochs": 2, "epochs": 1, "precision": "float32",
+    "init": "kmeans", "regroups": 0, "validation_rows": 0, "random_state": 0,
+}  # fmt: skip
+
+
+def clusterer(**more):
+    return VaDEClusterer(**{**SHORTEST, **more})
+
+
+@pytest.fixture(scope="module")
+def x():
+    r = np.random.default_rng(0)
+    return (4 * (np.arange(40) % 2)[:, None] + r.normal(size=(40, 3))).astype("f4")
+
+
+@pytest.fixture(scope="module")
+def fitted(x):
+    return clusterer().fit(x)
+
+
+@pytest.mark.parametrize("value", [5e3, -999_999, 1e22, -1e30])
+def test_the_farther_a_row_the_lower_its_score_which_is_a_number(fitted, x, value):
+    rows = x[:3].copy()
+    rows[0, 1] = value
+    scores = fitted.score_samples(rows)
+    assert np.isfinite(scores).all()
+    assert scores[0] < scores[1:].min() - 100
+    assert np.isfinite(fitted.score(rows))
+    np.testing.assert_allclose(fitted.predict_proba(rows).sum(axis=1), 1, rtol=1e-5)
+
+
+def test_rows_that_are_not_far_are_scored_as_ever(fitted, x):
+    far = np.concatenate([x[:3], [[1e25, 0, 0]]]).astype("f4")
+    np.testing.assert_array_equal(fitted.score_samples(far)[:3], fitted.score_samples(x[:3]))
+
+
+@pytest.mark.parametrize("kind", ["u1", "u2", "i8", "f4"])
+def test_bytes_in_a_sparse_matrix_are_counts_if_they_look_like_it(kind):
+    rates = np.append(np.full(79, 0.2), 60)
+    counts = np.random.default_rng(0).poisson(rates, (60, 80))
+    assert choice.choose(observe(scipy.sparse.csr_array(counts.astype(kind)))).name == "counts"
+
+
+def test_bytes_of_images_stay_grey_values_whether_sparse_or_not():
+    grey = np.where(np.random.default_rng(0).random((60, 80)) < 0.2, 200, 0).astype("u1")
+    assert choice.choose(observe(scipy.sparse.csr_array(grey))).name == "bernoulli"
+    assert choice.choose(observe(grey)).name == "bernoulli"
+
+
+def test_a_sparse_matrix_of_the_caller_is_not_touched():
+    parts = np.ones(8), np.array([1, 0] * 4), np.arange(0, 9, 2)
+    matrix = scipy.sparse.csr_matrix(parts, shape=(4, 2))  # its columns are not in order
+    for part in (matrix.data, matrix.indices, matrix.indptr):
+        part.setflags(write=False)
+    rows = SparseRows(matrix)
+    np.testing.assert_array_equal(rows[:], np.ones((4, 2)))
+    np.testing.assert_array_equal(matrix.indices, parts[1])
+
+
+@pytest.mark.parametrize(
+    "names", [["b", 1, "c"], [2, 0, 1], [10, 20, 30], [("a", 1), ("a", 2), ("b", 1)], [True, "b", 0.5]]
+)
+def test_an_array_is_read_in_the_order_of_the_columns_whatever_they_are_called(x, names, tmp_path):
+    frame = pandas.DataFrame(x * [1, 50, 0.01])
+    frame.columns = pandas.MultiIndex.from_tuples(names) if isinstance(names[0], tuple) else names
+    model = clusterer().fit(frame)
+    model.save(tmp_path / "model")
+    for each in (model, VaDEClusterer.load(tmp_path / "model")):
+        np.testing.assert_array_equal(each.predict(frame.to_numpy()), model.labels_)
+        np.testing.assert_array_equal(each.predict(frame), model.labels_)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"a": [1, 2]}, "^X: expected a DataFrame, or an array of all its columns"),
+        (np.ones(3), "^X: expected a DataFrame"),
+        (np.ones((2, 4)), "^X: X has 4 features, but VaDEClusterer is expecting 3"),
+    ],
+)
+def test_what_is_no_table_is_said_to_be_none(x, given, expected):
+    with pytest.raises(InputError, match=expected):
+        clusterer().fit(pandas.DataFrame(x, columns=list("abc"))).predict(given)
+
+
+def test_odd_arrays(x, fitted):
+    long = x.astype(np.longdouble)
+    np.testing.assert_array_equal(clusterer().fit(long).predict(long), fitted.labels_)
+    with pytest.raises(InputError, match="got nan at row 1, column 2 .* give a DataFrame, in which NaN"):
+        clusterer().fit(np.ma.masked_array(x, np.arange(120).reshape(40, 3) == 5))
+    with pytest.raises(InputError, match="got nan at row 0, column 0; .* fit a DataFrame, in which NaN"):
+        fitted.predict(np.full((2, 3), np.nan))
+    with pytest.raises(InputError, match="^X: expected images of one size"):
+        clusterer().fit([np.ones((2, 2)), np.ones((3, 3))])
+    with pytest.raises(InputError, match="^cluster: expected one, or one for each of 3 samples, got 2"):
+        fitted.sample(3, cluster=[0, 1])
+    images = [np.full((2, 2), float(i % 2)) for i in range(20)]
+    np.testing.assert_array_equal(clusterer().fit(images).labels_, clusterer().fit(np.array(images)).labels_)
+
+
+@pytest.mark.parametrize("word", ["?", "NA", " n/a", "nan", "None", "<NA>", "-"])
+def test_texts_that_say_that_there_is_no_value_are_missing(word):
+    r = np.random.default_rng(0)
+    cells = r.normal(size=300).round(2).astype(str).astype(object)
+    cells[holes := r.random(300) < 0.15] = word
+    schema = Schema.infer(pandas.DataFrame({"v": cells}))
+    assert [(column.kind, column.missing) for column in schema.columns] == [("number", int(holes.sum()))]
+    np.testing.assert_array_equal(np.isnan(schema.encode(pandas.DataFrame({"v": cells}))[0][:, 0]), holes)
+
+
+def test_a_minus_beside_a_plus_is_a_level_also_in_rows_that_have_no_plus():
+    schema = Schema.infer(pandas.DataFrame({"v": ["+", "-"] * 5}))
+    np.testing.assert_array_equal(schema.encode(pandas.DataFrame({"v": ["-", "-", "?"]}))[0][:, 0], [1, 1, np.nan])
+
+
+@pytest.mark.parametrize("kind", ["f4", "Float32", "float[pyarrow]", object])
+def test_two_numbers_of_half_the_digits_are_found_again(kind):
+    if "pyarrow" in str(kind):
+        pytest.importorskip("pyarrow")
+    values = np.where(np.arange(20) % 2, np.float32(0.1), np.float32(0.9))
+    frame = pandas.DataFrame({"v": pandas.Series(list(values), dtype=kind)})
+    x, notes = Schema.infer(frame).encode(frame)
+    assert not notes
+    np.testing.assert_array_equal(x[:, 0], 1 - np.arange(20) % 2)
+
+
+def test_an_order_of_one_level_is_left_out_as_any_constant_is():
+    cells = pandas.Categorical(["a", None] * 10, categories=["a"], ordered=True)
+    schema = Schema.infer(pandas.DataFrame({"v": cells, "w": range(0, 40, 2)}))
+    assert schema.dropped == {"v": "its value is always 'a'"}
+
+
+@pytest.mark.parametrize("far", ["9999-12-31", "1066-10-14"])
+def test_dates_of_any_year(far):
+    texts = [f"2020-01-{day:02d}" for day in range(1, 29)] + [far]
+    for cells in (texts, [pandas.Timestamp(day).to_pydatetime().date() for day in texts[:-1]]):
+        (column,) = Schema.infer(pandas.DataFrame({"v": cells})).columns
+        assert column.kind == "date"
+    days = Schema.infer(pandas.DataFrame({"v": texts})).encode(pandas.DataFrame({"v": texts}))[0][:, 0]
+    np.testing.assert_array_equal(days - days[0], (np.array(texts, "M8[D]") - np.datetime64(texts[0])).astype(int))
+
+
+def test_what_no_column_can_hold_is_named():
+    for cells, said in (([1 + 2j, 3j, 4], "complex"), ([[1], [2, 3], [4]], "expected numbers, texts, truth values")):
+        with pytest.raises(InputError, match=f"^x: .*{said}"):
+            Schema.infer(pandas.DataFrame({"v": cells}))
+    arrow = pytest.importorskip("pyarrow")
+    cells = pandas.Series([[1], [2, 3]], dtype=pandas.ArrowDtype(arrow.list_(arrow.int64())))
+    with pytest.raises(InputError, match="^x: column 'v': expected numbers, texts"):
+        Schema.infer(pandas.DataFrame({"v": cells}))
+
+
+def test_spans_of_time_are_days_in_arrow_too():
+    hours = pandas.Series(pandas.to_timedelta(np.arange(20) ** 2, unit="h"))
+    expected = Schema.infer(pandas.DataFrame({"v": hours}))
+    assert expected.columns[0].kind == "number"
+    if arrow := pytest.importorskip("pyarrow"):
+        held = hours.astype(pandas.ArrowDtype(arrow.duration("us")))
+        assert Schema.infer(pandas.DataFrame({"v": held})) == expected
+
+
+def test_filled_cells_have_the_type_of_their_column(x):
+    days = pandas.date_range("2020-01-01", periods=40, freq="MS")
+    holes = np.arange(40) % 7 == 3
+    frame = pandas.DataFrame(
+        {
+            "size": x[:, 0],
+            "span": pandas.Series(days - days[0]),
+            "zoned": pandas.Series(days.tz_localize("Europe/Paris")),
+            "month": pandas.Series(days.to_period("M")),
+            "two": pandas.Series(np.where(np.arange(40) % 2, days[0], days[1])),
+            "level": pandas.Categorical(np.array(["a", "b", "c"])[np.arange(40) % 3]),
+            "rank": pandas.Categorical(np.array(["low", "mid", "top"])[np.arange(40) % 3], ordered=True),
+            "text": pandas.Series(np.array(["p", "q", "r"])[np.arange(40) % 3], dtype="string"),
+            "whole": pandas.Series(np.arange(40) ** 2, dtype="Int64"),
+        }
+    )
+    frame = frame.mask(np.outer(holes, np.ones(9, bool)))
+    frame.loc[holes, "size"] = x[holes, 0]
+    found = clusterer().fit(frame).impute(frame)
+    assert not found.isna().any().any()
+    kinds = {**frame.dtypes, "whole": np.dtype("f8")}  # the mean between whole numbers is none
+    assert found.dtypes.to_dict() == kinds
+    pandas.testing.assert_frame_equal(found[~holes], frame[~holes].astype({"whole": "f8"}))
