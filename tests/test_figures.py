@@ -1,5 +1,6 @@
 """Figures: which are drawn for which data, and that what they show is what the model and the data say."""
 
+import dataclasses
 import re
 import warnings
 from dataclasses import replace
@@ -254,6 +255,12 @@ def test_history_and_comparison_show_every_run():
     assert "silhouette" not in shown
     line = figures.epochs({"": HISTORY}).axes[1].lines[0].get_xydata()
     np.testing.assert_allclose(line, [[1, 0.6], [2, 0.7], [3, 0.8]])
+
+
+def test_codes_that_are_all_alike_have_a_map_too(small_model, rng):
+    _, data, found, _ = subject(small_model(), rng.uniform(size=(40, 12)).astype("f4"), None)
+    for m in (np.full_like(found.m, 0.3), np.zeros_like(found.m)):
+        render(figures.code(data, dataclasses.replace(found, m=m)))
 
 
 def test_the_same_data_give_the_same_picture(small_model, rng):

@@ -124,9 +124,11 @@ def test_folders_that_hold_no_images_or_damaged_ones_are_named(tmp_path):
     (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:40])
     with pytest.raises(InputError, match=r"data: .*b.png cannot be read as an image"):
         load_file(str(tmp_path))
-    (tmp_path / "b.png").write_bytes(b"no image")
-    with pytest.raises(InputError, match=r"data: .*b.png cannot be read as an image"):
-        load_file(str(tmp_path))
+    program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\nshowpage\n%%EOF\n"  # one to draw an image, not one
+    for content in (b"no image", program):
+        (tmp_path / "b.png").write_bytes(content)
+        with pytest.raises(InputError, match=r"data: .*b.png cannot be read as an image \(cannot identify image file"):
+            load_file(str(tmp_path))
 
 
 SAYINGS = [f"{('cat purrs', 'dog barks')[i % 2]} number{i % 4} the the alone{i}" for i in range(20)]

@@ -2,12 +2,14 @@
 
 import gzip
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas
 import pytest
 from small_tables import written
 
+from vade_tf.data import tables
 from vade_tf.data.files import coded, load_file
 from vade_tf.errors import InputError
 
@@ -37,6 +39,13 @@ def test_any_separator_under_any_name(tmp_path, separator, name):
     usual(data)
     assert (data.name, data.ids) == ("t", None)
     assert "left out, labels for scoring: 'group'" in data.notice
+
+
+@pytest.mark.parametrize("more", range(0, 30, 3))
+def test_a_separator_is_seen_where_the_sample_ends_within_a_cell(tmp_path, monkeypatch, more):
+    monkeypatch.setattr(tables, "LOOKED_AT", 150 + more)
+    text = "a;b;c\n" + "".join(f'{i};"x,\ny\n{i}";{i * i}\n' for i in range(40))
+    assert list(tables.read_text(Path(written(tmp_path, text, "t.csv")), [])[0]) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(

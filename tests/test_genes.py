@@ -68,6 +68,15 @@ def test_genes_are_found_by_their_names_wherever_they_stand():
         Genes.infer(bare(x[:, :3], ["a", "b", "a"]))
 
 
+@pytest.mark.parametrize("form", ["csr", "csc"])
+@pytest.mark.parametrize(("part", "number"), [("indices", 30), ("indices", -1), ("indptr", 2**31 - 1)])
+def test_a_matrix_with_an_index_beyond_its_end_is_refused(form, part, number):
+    x = cells(30)[0].asformat(form)
+    getattr(x, part)[7] = number
+    with pytest.raises(InputError, match="^X: expected a sparse matrix, got a damaged one"):
+        Genes.infer(bare(x), argument="X").encode(bare(x), "X")
+
+
 def test_genes_come_back_from_json_and_damaged_ones_are_refused():
     found = Genes(("a", "b"), "counts")
     values = json.loads(json.dumps(found.to_dict()))

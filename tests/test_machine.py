@@ -13,6 +13,7 @@ import pytest
 
 from vade_tf.cli import train
 from vade_tf.errors import InputError, StorageError
+from vade_tf.report import page
 from vade_tf.runs.folder import LOCK, held
 from vade_tf.runs.load import load
 from vade_tf.writing import UNFINISHED, sweep, whole_path
@@ -120,6 +121,22 @@ def test_a_run_in_use_is_refused_and_free_again_after(flags, tmp_path, capsys):
         assert [file.name for file in out.iterdir()] == [LOCK]
     assert train.main([*flags, "--out", str(out)]) == 0
     assert (out / "metrics.json").exists()
+
+
+@pytest.mark.parametrize("place", ["checkpoints", "export", "tensorboard", "tensorboard/vade", "figures"])
+def test_nothing_is_written_or_cleared_where_a_link_in_a_run_leads(tmp_path, place):
+    link, other = tmp_path / "run" / place, tmp_path / "other"
+    other.mkdir()
+    (other / f".mine{UNFINISHED}").touch()
+    link.parent.mkdir(parents=True)
+    link.symlink_to(other)
+    said = pytest.raises(InputError, match=f"^resume: expected a folder of the run, got a link at {link}; remove it")
+    with said, held(tmp_path / "run", "resume"):
+        pass
+    assert list(other.iterdir()) == [other / f".mine{UNFINISHED}"]
+    if place == "figures":
+        with pytest.raises(InputError, match="figures cannot be written .it is a link.; move it away"):
+            page.prepare(tmp_path / "run")
 
 
 def test_of_two_that_make_a_folder_at_once_one_wins(tmp_path):

@@ -51,6 +51,15 @@ def test_any_rows_of_a_parquet_file_in_any_order(file, table, ranges):
         )
 
 
+def test_numbers_that_name_rows_stay_whole(tmp_path):
+    names = [2**53 + 1, None, 3]
+    table = pyarrow.table({"id": pyarrow.array(names, pyarrow.int64()), "n": pyarrow.array(names, pyarrow.int64())})
+    pyarrow.parquet.write_table(table, tmp_path / "t.parquet", write_statistics=False)
+    found = ParquetTable(tmp_path / "t.parquet", exact=("id",))
+    assert [list(found[i : i + 1]["id"]) for i in range(3)] == [[2**53 + 1], [None], [3]]
+    np.testing.assert_array_equal(found[:3]["n"], [2.0**53, np.nan, 3.0])
+
+
 def test_rows_that_follow_one_another_are_read_once(file, monkeypatch):
     monkeypatch.setattr(parquet, "BATCH", 4)
     found, begun = ParquetTable(file, ["b"]), []

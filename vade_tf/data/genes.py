@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, cited
 from vade_tf.reading import check_memory, each, record
 
 THETA = 100.0  # of the negative binomial that genes are held against
@@ -236,4 +236,11 @@ def _numbers(cells: Any, layer: str, argument: str) -> np.ndarray | scipy.sparse
     found = cells.layers[layer] if layer else cells.X
     if found is None:
         raise InputError(f"{argument}: expected a matrix X, got none; name a layer, one of {list(cells.layers)}")
-    return scipy.sparse.csr_array(found) if scipy.sparse.issparse(found) else np.asarray(found)
+    if not scipy.sparse.issparse(found):
+        return np.asarray(found)
+    try:
+        if found.format in ("csr", "csc"):
+            found.check_format(full_check=True)  # SciPy's own loops take an index beyond the matrix for an address
+        return scipy.sparse.csr_array(found)
+    except ValueError as error:
+        raise InputError(f"{argument}: expected a sparse matrix, got a damaged one ({cited(error)})") from error

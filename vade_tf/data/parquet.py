@@ -1,6 +1,6 @@
 """A .parquet file of any length as a table that stays in its file: read in order, some rows at a time, by pyarrow."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +17,13 @@ class ParquetTable:
     Args:
         file: the file.
         columns: names of those to read; default all.
+        exact: names of those whose whole numbers stay such where cells are missing; default none, they become real.
 
     Raises:
         pyarrow.ArrowException, OSError: it cannot be read.
     """
 
-    def __init__(self, file: Path, columns: list[str] | None = None):
+    def __init__(self, file: Path, columns: list[str] | None = None, exact: Collection[str] = ()):
         self.file = file
         with pyarrow.parquet.ParquetFile(file) as opened:
             self.length = opened.metadata.num_rows
@@ -30,7 +31,7 @@ class ParquetTable:
             fields = [opened.schema_arrow.field(name) for name in self.columns]
             holes = _columns_with_holes(opened.metadata)
         # pandas makes whole numbers real ones where a cell is missing: in every block, if in any
-        whole = {field.name for field in fields if pyarrow.types.is_integer(field.type)} & holes
+        whole = ({field.name for field in fields if pyarrow.types.is_integer(field.type)} & holes).difference(exact)
         self.schema = pyarrow.schema([f.with_type(pyarrow.float64()) if f.name in whole else f for f in fields])
         self.at = 0
         self.batches: Iterator[pyarrow.RecordBatch] = iter(())
@@ -52,7 +53,7 @@ class ParquetTable:
             wanted -= parts[-1].num_rows
         self.at = max(start, stop)
         read = pyarrow.Table.from_batches(parts, None if parts else self.schema)
-        return read.cast(self.schema).to_pandas()
+        return read.cast(self.schema, safe=False).to_pandas(integer_object_nulls=True)
 
     def _begin(self, row: int) -> None:
         """Go to a row: the next batch begins there."""

@@ -9,6 +9,7 @@ from vade_tf.errors import InputError, cited
 from vade_tf.reading import check_memory, record
 
 KINDS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # by content; of others, some start programs
 GREY = ("1", "L", "I", "F")  # what the modes of grey images begin with: LA, I;16, ...
 LARGEST = 1 << 26  # pixels of an image
 
@@ -127,7 +128,7 @@ def folders(names: np.ndarray, folder: Path) -> np.ndarray:
 def _opened(pillow, file: Path):
     """An image whose header was read; one with a size that would harm is refused."""
     try:
-        image = pillow.open(file)
+        image = pillow.open(file, formats=FORMATS)
     except Exception as error:  # Pillow's readers have no common error
         raise InputError(f"data: {file} cannot be read as an image ({cited(error)}); remove it") from error
     if image.width * image.height > LARGEST:

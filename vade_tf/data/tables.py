@@ -149,6 +149,8 @@ def _cut(file: Path) -> tuple[str, list[list[str]]]:
     cuts = {}
     for separator in SEPARATORS:
         lines = list(_lines(io.StringIO(sample, newline=None), separator))
+        if not whole and len(lines) > 1:
+            lines.pop()  # a cell of several lines may be cut
         cuts[separator] = lines
         if lines and len(lines[0]) > 1 and len({len(line) for line in lines}) == 1:
             return separator, lines

@@ -235,8 +235,10 @@ def prepare(out: Path, argument: str = "", several: bool = False) -> None:
     file = out / ("comparison.png" if several else "report.html")
     if file.is_dir():
         raise StorageError(f"{file} cannot be written (it is a folder); move it away")
-    if not several and (out / "figures").exists() and not (out / "figures").is_dir():
-        raise StorageError(f"{out / 'figures'} cannot be written (it is no folder); move it away")
+    place = out / "figures"
+    if not several and (place.is_symlink() or (place.exists() and not place.is_dir())):
+        kind = "it is a link" if place.is_symlink() else "it is no folder"
+        raise StorageError(f"{place} cannot be written ({kind}); move it away")
 
 
 def write(evaluated: Evaluation, out: Path, command: str) -> Path:

@@ -42,6 +42,7 @@ from vade_tf.writing import sweep, write_whole, writing
 
 NUMBER, MAYBE = (int, float), (int, float, type(None))
 LOCK = ".lock"
+FOLDERS = ("checkpoints", "export", "tensorboard", "figures")  # in that of a run
 DATA = {"source": str, "rows": int, "features": int, "crc32": int}
 CHOICE = record(
     {
@@ -259,6 +260,7 @@ def held(path: str | Path, argument: str, new: bool = False) -> Iterator[Path]:
         check_empty(folder)
         with writing(folder, argument):
             folder.mkdir(parents=True, exist_ok=True)
+    check_own(folder, argument)
     lock = filelock.FileLock(folder / LOCK, timeout=0)
     # filelock raises it where the file system has no locks: a run there does without one
     with contextlib.suppress(NotImplementedError), writing(folder, argument):
@@ -269,6 +271,13 @@ def held(path: str | Path, argument: str, new: bool = False) -> Iterator[Path]:
         yield folder
     finally:
         lock.release()
+
+
+def check_own(folder: Path, argument: str) -> None:
+    """Raises InputError where a folder of a run is a link: what it leads to is not the run's to write or clear."""
+    for place in [folder / name for name in FOLDERS] + list(folder.glob("tensorboard/*")):
+        if place.is_symlink():
+            raise InputError(f"{argument}: expected a folder of the run, got a link at {place}; remove it")
 
 
 def _acquire(lock: filelock.BaseFileLock, folder: Path, argument: str) -> None:

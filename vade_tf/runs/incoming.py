@@ -134,7 +134,7 @@ def _of_table(
     if kind != ".parquet":
         return Incoming(x, table, id)
     needed = [str(column.name) for column in schema.columns] + ([id] if id else [])
-    return _streamed(_parquet(file, None if whole else needed), schema, id)
+    return _streamed(_parquet(file, None if whole else needed, () if id is None else (id,)), schema, id)
 
 
 def _streamed(table, schema: Schema, id: str | None) -> Incoming:
@@ -153,12 +153,12 @@ def _streamed(table, schema: Schema, id: str | None) -> Incoming:
     return Incoming(TableRows(table, encode, len(schema.features)), table, id)
 
 
-def _parquet(file: Path, columns: list[str] | None = None):
+def _parquet(file: Path, columns: list[str] | None = None, exact: tuple[str, ...] = ()):
     try:
         from vade_tf.data.parquet import ParquetTable
     except ImportError as error:
         raise InputError("data: .parquet needs pyarrow; pip install 'vade-tf[files]' brings it") from error
-    return ParquetTable(file, columns)
+    return ParquetTable(file, columns, exact)
 
 
 def _tell(notes: list[str]) -> None:
