@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import scipy.stats
 import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vade_tf.errors import InputError
 from vade_tf.model import likelihood as likelihoods
@@ -50,6 +52,17 @@ def test_the_distortion_is_the_sum_over_the_known_cells(rows, rng, holes):
     np.testing.assert_allclose(found, np.nansum(expected(rows, out, log_sigma2), axis=1), rtol=1e-4)
     if not holes:
         np.testing.assert_allclose(found, -kind.distribution(out, log_sigma2).log_prob(rows), rtol=1e-4)
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.integers(0, 99))
+def test_categories_of_any_widths_in_any_order(widths, seed):
+    r = np.random.default_rng(seed)
+    x = np.concatenate([np.eye(width)[r.integers(width, size=5)] for width in widths], axis=1).astype("f4")
+    out = (30 * r.normal(size=x.shape)).astype("f4")
+    parts = np.split(out, np.cumsum(widths)[:-1], axis=1)
+    shares = np.concatenate([scipy.special.log_softmax(part, axis=1) for part in parts], axis=1)
+    found = Mixed([("categorical", width) for width in widths]).distortion(tf.constant(x), tf.constant(out))
+    np.testing.assert_allclose(found, -np.sum(x * shares, axis=1), rtol=1e-4, atol=1e-4)
 
 
 def test_a_missing_cell_gets_no_gradient(rows):

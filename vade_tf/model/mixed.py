@@ -17,6 +17,7 @@ from vade_tf.errors import InputError, whole_number
 from vade_tf.model.elbo import LOG_2PI
 from vade_tf.model.likelihood import Likelihood, family, far_from
 
+NEVER = -1e9  # logit of a level that a category has not
 KINDS = ("gaussian", "bernoulli", "categorical")
 
 
@@ -47,6 +48,24 @@ class Mixed(Likelihood):
         self.blocks = tuple(found)
         ends = list(itertools.accumulate(width for _, width in found))
         self.spans = [slice(end - width, end) for end, (_, width) in zip(ends, found, strict=True)]
+        self._categories = self._by_width()
+
+    def _by_width(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The levels of all categories, those of about one width together: a block each is slow where there are many.
+
+        Returns:
+            Pairs of the features of the levels, int [categories, most levels], and which are there, bool of that shape.
+        """
+        found: dict[int, list[slice]] = {}
+        for (kind, width), span in zip(self.blocks, self.spans, strict=True):
+            if kind == "categorical":
+                found.setdefault((width - 1).bit_length(), []).append(span)
+        pairs = []
+        for spans in found.values():
+            starts, ends = np.array([(span.start, span.stop) for span in spans]).T[:, :, None]
+            features = starts + np.arange((ends - starts).max())
+            pairs.append((np.minimum(features, ends - 1), features < ends))
+        return pairs
 
     @property
     def width(self) -> int:
@@ -103,8 +122,12 @@ class Mixed(Likelihood):
             elif kind == "bernoulli":
                 nats = tf.math.softplus(out) - value * out
             else:
-                nats = -value * tf.nn.log_softmax(out)
+                continue
             total += tf.reduce_sum(there * nats, axis=-1)
+        for features, levels in self._categories:
+            value = tf.where(levels, tf.gather(x, features, axis=1), 0.0)  # [batch, categories, levels]; 0 if not known
+            out = tf.where(levels, tf.gather(parameters, features, axis=1), NEVER)
+            total -= tf.reduce_sum(value * tf.nn.log_softmax(out), axis=(1, 2))
         return total
 
     def variance(self, x, parameters):
