@@ -13,9 +13,9 @@ from vade_tf.model import networks
 from vade_tf.model.origins import Origins
 
 NOISE_RATE = 0.02  # share that a batch has in the variance that a likelihood learns
+LEAST_NOISE = 0.01  # of it, where features have variance 1: a column explained to the last digit would drown the others
 FARTHEST = 1e9  # from 0, of x as `scale` gives it: what is farther counts as this far, and its square is finite
 WIDEST = 40.0  # log variance of q(z|x) either way: far from what it was trained on, an encoder says anything
-LEAST_NOISE = 0.01  # of it, where features have variance 1: a column explained to the last digit would drown the others
 
 
 class ObservationModel(keras.Model):
@@ -67,7 +67,7 @@ class ObservationModel(keras.Model):
         elif tf.TensorShape(x.shape).rank != 2:  # unknown where `predict` has seen both forms
             x = tf.reshape(x, (-1, self.n_features))
         x = tf.cast(x if self.scaling is None else self.scaling(x), tf.float32)
-        return tf.clip_by_value(x, -FARTHEST, FARTHEST)
+        return tf.clip_by_value(x, -FARTHEST, FARTHEST) if self.likelihood.learns_variance else x  # no end to its x
 
     def shaped(self, x):
         """Rows [batch, D] as the encoder reads them: the same, or images."""
