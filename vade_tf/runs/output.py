@@ -8,16 +8,21 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pandas
+from pandas.api import types
 
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, cited
 from vade_tf.writing import whole, writing
 
-PARQUET = ".parquet"
+PARQUET, CELLS = ".parquet", ".h5ad"  # which `annotated` writes
+OTHERS = (".npy", ".npz", ".gz", ".xlsx", ".xls", ".json", ".pkl", ".h5", ".hdf5", ".feather", ".keras")
 
 
 def check(path: Path, argument: str) -> None:
-    """Raises InputError where a file of this name cannot be written for want of a library."""
-    if path.suffix == PARQUET and importlib.util.find_spec("pyarrow") is None:
+    """Raises InputError where a file of this name is of a kind that is not written, or for want of a library."""
+    kind = path.suffix.lower()
+    if kind in OTHERS:
+        raise InputError(f"{argument}: expected a file ending in .csv, {PARQUET} or {CELLS}, got {path}; name one")
+    if kind == PARQUET and importlib.util.find_spec("pyarrow") is None:
         raise InputError(f"{argument}: .parquet needs pyarrow; pip install 'vade-tf[files]' brings it")
 
 
@@ -32,17 +37,35 @@ def write(path: Path, blocks: Iterable[pandas.DataFrame], argument: str = "") ->
 
     Raises:
         StorageError: it cannot be written.
+        InputError: it cannot hold these cells.
     """
-    with writing(path, argument), _opened(path) as file:
-        if path.suffix == PARQUET:
-            _write_parquet(file, blocks)
-        else:
-            file.writelines(text.encode() for text in lines(blocks))
+    try:
+        with writing(path, argument), _opened(path) as file:
+            if path.suffix.lower() == PARQUET:
+                _write_parquet(file, blocks)
+            else:
+                file.writelines(text.encode() for text in lines(blocks))
+    except (_Unfit, UnicodeError) as error:
+        named = f"{argument}: " if argument else ""
+        todo = "give its texts in UTF-8" if isinstance(error, UnicodeError) else "write a .csv file"
+        raise InputError(f"{named}{path} cannot hold the table ({cited(error)}); {todo}") from error
+
+
+class _Unfit(ValueError):
+    """Cells that a .parquet file cannot hold in one column."""
 
 
 def show(blocks: Iterable[pandas.DataFrame]) -> None:
-    """Write a table to stdout, as .csv."""
-    sys.stdout.writelines(lines(blocks))
+    """Write a table to stdout, as .csv; a letter that its encoding does not have as an escape, such as \\u0141.
+
+    Raises:
+        InputError: stdout is closed.
+    """
+    if sys.stdout is None:
+        raise InputError("out: expected a file, or '-' and a stdout that is open, got one that is closed")
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    for text in lines(blocks):
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def lines(blocks: Iterable[pandas.DataFrame]) -> Iterator[str]:
@@ -68,7 +91,33 @@ def _write_parquet(file: BinaryIO, blocks: Iterable[pandas.DataFrame]) -> None:
     with ExitStack() as stack:
         writer = None
         for block in blocks:
-            table = pyarrow.Table.from_pandas(block, writer and writer.schema, preserve_index=False)
             if writer is None:
-                writer = stack.enter_context(pyarrow.parquet.ParquetWriter(file, table.schema))
-            writer.write_table(table)
+                fields = [pyarrow.field(str(name), _arrow_type(cells)) for name, cells in block.items()]
+                writer = stack.enter_context(pyarrow.parquet.ParquetWriter(file, pyarrow.schema(fields)))
+            cells = zip(writer.schema, (block.iloc[:, i] for i in range(block.shape[1])), strict=True)
+            columns = [_arrow_array(field, column) for field, column in cells]
+            writer.write_table(pyarrow.Table.from_arrays(columns, schema=writer.schema))
+
+
+def _arrow_type(cells: pandas.Series):
+    """The type of a column in a .parquet file, by its first block: text where cells are of several kinds, or none."""
+    import pyarrow
+
+    try:
+        found = pyarrow.array(cells, from_pandas=True).type
+    except (pyarrow.ArrowException, OverflowError):
+        return pyarrow.string()
+    mixed = types.is_object_dtype(cells.dtype) and (pyarrow.types.is_integer(found) or pyarrow.types.is_floating(found))
+    return pyarrow.string() if mixed or pyarrow.types.is_null(found) else found
+
+
+def _arrow_array(field, cells: pandas.Series):
+    """Cells as a column of a .parquet file."""
+    import pyarrow
+
+    if pyarrow.types.is_string(field.type):
+        cells = cells.astype(object).map(str, na_action="ignore")
+    try:
+        return pyarrow.array(cells, field.type, from_pandas=True)
+    except (pyarrow.ArrowException, OverflowError) as error:
+        raise _Unfit(f"column {field.name!r} begins with {field.type} and goes on otherwise: {cited(error)}") from error

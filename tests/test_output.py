@@ -1,0 +1,90 @@
+"""Tables out: whole or not there, also into pipes; what .csv, .parquet and a screen make of cells of every kind."""
+
+import io
+import os
+import sys
+
+import pandas
+import pyarrow.parquet
+import pytest
+
+from vade_tf.errors import InputError
+from vade_tf.runs import output
+
+
+def test_what_stops_half_way_leaves_the_file_as_it_was(tmp_path):
+    def blocks():
+        yield pandas.DataFrame({"row": [0]})
+        raise KeyboardInterrupt
+
+    (tmp_path / "x.csv").write_text("of before")
+    with pytest.raises(KeyboardInterrupt):
+        output.write(tmp_path / "x.csv", blocks())
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x.csv", "of before")]
+    with pytest.raises(InputError, match=r"^/.*y.csv cannot be written \(No such file or directory\)"):
+        output.write(tmp_path / "gone" / "y.csv", blocks())
+
+
+def test_a_link_is_kept_and_a_pipe_is_written_to(tmp_path):
+    (tmp_path / "real.csv").write_text("of before")
+    (tmp_path / "link.csv").symlink_to("real.csv")
+    output.write((tmp_path / "link.csv").resolve(), [pandas.DataFrame({"a": [1]})])
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "real.csv").read_text() == "a\n1\n"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    output.write(tmp_path / "pipe", [pandas.DataFrame({"a": [1]})])
+    assert os.read(reader, 9) == b"a\n1\n"
+    os.close(reader)
+
+
+def test_a_kind_of_file_is_known_by_its_ending_in_any_case(tmp_path):
+    output.write(tmp_path / "x.PARQUET", [pandas.DataFrame({"a": [1]})])
+    assert pandas.read_parquet(tmp_path / "x.PARQUET")["a"].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ([None, None], ["x", None], [None, None, "x", None]),
+        ([None, None], [1.5, 2], [None, None, "1.5", "2.0"]),
+        (["0", 1, "?"], ["1"], ["0", "1", "?", "1"]),
+        (pandas.Series([0, 1], dtype=object), ["x"], ["0", "1", "x"]),
+        ([True], pandas.Series([False], dtype=object), [True, False]),
+        (pandas.Categorical(["a", "b"]), ["c"], ["a", "b", "c"]),
+        ([[1, 2]], [[3]], [[1, 2], [3]]),
+    ],
+)
+def test_a_column_of_parquet_holds_the_cells_of_every_block(tmp_path, first, second, expected):
+    output.write(tmp_path / "x.parquet", [pandas.DataFrame({"a": each}) for each in (first, second)])
+    found = pyarrow.parquet.read_table(tmp_path / "x.parquet")["a"].to_pylist()
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks", "message"),
+    [
+        (
+            "x.parquet",
+            ([1], ["x"]),
+            r"out: /.*x.parquet cannot hold the table \(column 'a' begins with int64.*write a",
+        ),
+        ("x.parquet", (["\udc41"],), r"out: /.*x.parquet cannot hold the table .*; give its texts in UTF-8$"),
+        ("x.csv", (["\udc41"],), r"out: /.*x.csv cannot hold the table .*; give its texts in UTF-8$"),
+    ],
+)
+def test_cells_that_a_file_cannot_hold_are_said(tmp_path, name, blocks, message):
+    with pytest.raises(InputError, match=message):
+        output.write(tmp_path / name, [pandas.DataFrame({"a": each}) for each in blocks], "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_screen_shows_what_its_encoding_has_not_as_an_escape(monkeypatch):
+    screen = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", screen)
+    output.show([pandas.DataFrame({"id": ["\u0141ukasz"]})])
+    screen.flush()
+    assert screen.buffer.getvalue() == b"id\n\\u0141ukasz\n"
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(InputError, match="^out: expected a file, or '-' and a stdout that is open"):
+        output.show([])
