@@ -81,9 +81,14 @@ def write_whole(path: Path, content) -> None:
 
 @contextmanager
 def writing(path: Path, argument: str = "") -> Iterator[None]:
-    """Turns what the machine says against writing a file into a StorageError, of an argument if one named the file."""
+    """Turns what the machine says against writing a file into a StorageError, of an argument if one named the file.
+
+    Not that of a pipe whose reader has seen enough, which is no fault of a file.
+    """
     try:
         yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
         named = f"{argument}: " if argument else ""
         raise StorageError(f"{named}{path} cannot be written ({reason(error, path)})") from error

@@ -59,16 +59,19 @@ def run(options: argparse.Namespace) -> None:
 
     with starting():
         from vade_tf.runs import assignments, output
+        from vade_tf.runs.folder import owns
         from vade_tf.training.reporter import Silent
 
-    if out is not None and out.suffix == ".h5ad":
+    if out is not None:
+        output.check(out, "out")
+        if owns(Path(options.run), out):
+            raise InputError(f"--out: {out} is a file of the run itself; choose another file")
+    if out is not None and out.suffix.lower() == output.CELLS:
         begun = time.perf_counter()
         with Silent() if options.quiet else Terminal() as reporter:
             n = _annotated(options, out, lambda blocks: reporter.phase("predict", blocks))
         _tell(options, n, time.perf_counter() - begun, out)
         return
-    if out is not None:
-        output.check(out, "out")
     n, blocks = _table(options)
     if out is None:
         output.show(blocks(Silent().phase("predict", 0)))
@@ -102,9 +105,9 @@ def _check(options: argparse.Namespace) -> None:
 def _place(options: argparse.Namespace) -> Path:
     """Where the table goes."""
     out = Path(options.out)
-    if out.is_symlink():  # the link is kept, what it leads to is replaced
-        if not out.exists():
-            raise InputError(f"--out: {out} is a link to nothing; remove it, or choose another file")
+    if out.is_symlink() and not out.exists():
+        raise InputError(f"--out: {out} is a link to nothing; remove it, or choose another file")
+    if out.is_symlink() and out.is_file():  # the link is kept, what it leads to is replaced; a pipe has no such name
         out = out.resolve()
     if not out.parent.is_dir():
         raise InputError(f"--out: expected a file in an existing folder, got {out}; make the folder {out.parent} first")

@@ -24,6 +24,7 @@ import contextlib
 import csv
 import io
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +44,8 @@ from vade_tf.writing import sweep, write_whole, writing
 NUMBER, MAYBE = (int, float), (int, float, type(None))
 LOCK = ".lock"
 FOLDERS = ("checkpoints", "export", "tensorboard", "figures")  # in that of a run
+FILES = ("config.json", "data.json", "schema.json", "metrics.csv", "metrics.json", "model.keras", "assignments.csv")
+OWN = (*FILES, *FOLDERS, "report.html")
 DATA = {"source": str, "rows": int, "features": int, "crc32": int}
 CHOICE = record(
     {
@@ -210,6 +213,12 @@ class Run:
         """Write metrics.json, which marks the run as finished, and drop the state that only a resume needs."""
         write_whole(self.path / "metrics.json", (json.dumps(metrics, indent=2) + "\n").encode())
         (self.path / "checkpoints" / "state.npz").unlink(missing_ok=True)
+
+
+def owns(run: Path, file: Path) -> bool:
+    """Whether a file is one that a run folder has of its own, or is in a folder that is."""
+    place, folder = (Path(os.path.realpath(each)) for each in (file, run))  # which takes links in a circle, too
+    return place.is_relative_to(folder) and place != folder and place.relative_to(folder).parts[0] in OWN
 
 
 def check_empty(path: Path) -> None:
