@@ -1,6 +1,8 @@
 """Files that are no tables into rows: arrays, HDF5, cells, images, texts; new rows are coded alike."""
 
 import json
+import os
+import sys
 
 import h5py
 import numpy as np
@@ -117,6 +119,13 @@ def test_images_of_several_sizes_are_brought_to_one_and_new_ones_too(tmp_path):
     np.testing.assert_array_equal(again.x, 9)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are UTF-8 there")
+def test_a_name_that_is_no_utf_8_is_printable(tmp_path):
+    Image.new("L", (4, 4)).save(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(tmp_path / os.fsdecode(b"caf\xe9.png"))
+    assert load_file(str(tmp_path)).ids.tolist() == ["caf\\xe9.png"]
+
+
 def test_folders_that_hold_no_images_or_damaged_ones_are_named(tmp_path):
     with pytest.raises(InputError, match=r"data: expected images \(.png, .*\) in .*, found none"):
         load_file(str(tmp_path))
@@ -173,6 +182,8 @@ def test_a_file_of_one_text_a_line(tmp_path):
         {"form": "pictures", "height": 0, "width": 4, "channels": 1},
         {"form": "pictures", "height": 4, "width": 4, "channels": 2},
         {"form": "pictures", "height": 4.5, "width": 4, "channels": 1},
+        {"form": "pictures", "height": True, "width": 4, "channels": 1},
+        {"form": "pictures", "height": 4, "width": 4, "channels": 3.0},
     ],
 )
 def test_damaged_schemas_are_refused(values):

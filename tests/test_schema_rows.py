@@ -197,6 +197,7 @@ def test_a_schema_survives_json(mixed):
         {"scale": "1"},
         {"scale": float("nan")},
         {"scale": float("inf")},
+        {"scale": 10**400},
         {"offset": 1e300},
         {"form": "x" * 1000},
         {"rest": None},

@@ -16,6 +16,7 @@ import numpy as np
 from vade_tf.errors import InputError, cited
 
 LARGEST_JSON = 1 << 26  # bytes; the largest that a run folder holds are a few hundred kilobytes
+LARGEST = 1e300  # of a number, also of a whole one, which Python lets grow and no array holds
 COPY_AGAIN = "copy the run folder again"
 
 
@@ -34,7 +35,7 @@ def json_object(file: Path, kinds: dict[str, Any] | None = None, todo: str = COP
     try:
         if file.stat().st_size > LARGEST_JSON:
             raise ValueError(f"{file.stat().st_size:,} bytes")
-        values = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_once)
+        values = parsed(file.read_text(encoding="utf-8"))
         if not isinstance(values, dict):
             raise ValueError(f"expected an object, got {type(values).__name__}")
         for name, kind in (kinds or {}).items():
@@ -45,19 +46,39 @@ def json_object(file: Path, kinds: dict[str, Any] | None = None, todo: str = COP
     return values
 
 
+def parsed(text: str) -> Any:
+    """What a JSON text holds.
+
+    Raises:
+        ValueError: it is none, a key stands there twice, a whole number is huge, or a text is not to be written in
+            UTF-8.
+        RecursionError: it is nested too deep.
+    """
+    values = json.loads(text, object_pairs_hook=_once, parse_int=_whole)
+    if "\\u" in text:  # half of a letter that takes two
+        json.dumps(values, ensure_ascii=False).encode()
+    return values
+
+
 def _once(pairs: list[tuple[str, Any]]) -> dict:
     if len(dict(pairs)) < len(pairs):
         raise ValueError("a key stands there twice")
     return dict(pairs)
 
 
+def _whole(digits: str) -> int:
+    if abs(number := int(digits)) > LARGEST:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return number
+
+
 def _is(value, kind) -> bool:
-    """Whether a value of a JSON file is of a kind; true and false are no numbers, and infinite ones are none either."""
+    """Whether a value of a JSON file is of a kind; true and false are no numbers, nor are huge and infinite ones."""
     if not isinstance(kind, (type, tuple)):
         return kind(value)
     if isinstance(value, bool):
         return kind is bool
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, (int, float)) and not abs(value) <= LARGEST:  # NaN is not either
         return False
     return isinstance(value, kind)
 

@@ -1,5 +1,6 @@
 """A folder of images -> rows of grey values or colours, all of one size; Pillow reads them."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,9 +56,9 @@ class Pictures:
         """Raises ValueError where no `to_dict` gave these values."""
 
         def side(value) -> bool:
-            return isinstance(value, int) and 0 < value <= LARGEST
+            return type(value) is int and 0 < value <= LARGEST
 
-        kinds = {"height": side, "width": side, "channels": lambda c: c in (1, 3)}
+        kinds = {"height": side, "width": side, "channels": lambda c: type(c) is int and c in (1, 3)}
         if not record(kinds)(values) or values["height"] * values["width"] > LARGEST:
             raise ValueError("expected height, width and channels")
         return cls(values["height"], values["width"], values["channels"])
@@ -105,7 +106,7 @@ def read_folder(folder: Path, known: Pictures | None = None) -> tuple[np.ndarray
                 raise InputError(f"data: {file} cannot be read as an image ({cited(error)}); remove it") from error
     if known is None and channels == 3 and (x == x[..., :1]).all():  # grey, stored as colour
         x, channels = x[..., :1], 1
-    names = np.array([file.relative_to(folder).as_posix() for file in files])
+    names = np.array([_printable(file.relative_to(folder).as_posix()) for file in files])
     return x, names, Pictures(*size, channels, sum(one != size for one in sizes))
 
 
@@ -123,6 +124,11 @@ def folders(names: np.ndarray, folder: Path) -> np.ndarray:
     if loose := [name for name, *deeper in parts if not deeper]:
         raise InputError(f"labels: expected every image in a folder of its label, got {loose[0]!r} in {folder} itself")
     return np.array([part[0] for part in parts])
+
+
+def _printable(name: str) -> str:
+    """The name of a file, its bytes that are no UTF-8 as escapes, such as \\xe9."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _opened(pillow, file: Path):
