@@ -17,7 +17,7 @@ from vade_tf.cli import predict
 from vade_tf.cli.main import main
 from vade_tf.data.schema import Schema
 from vade_tf.model.vade import VaDE
-from vade_tf.report import evaluation
+from vade_tf.report import evaluation, rows
 from vade_tf.runs import answers, output
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
@@ -122,6 +122,7 @@ def test_every_system(system, data, tmp_path, capsys):
     capsys.readouterr()
     assert main(["predict", str(run), "--data", str(data / "new.npy")]) == 0
     check(capsys.readouterr().out, load(run).predict(np.load(data / "new.npy"), verbose=0))
+    rows.check_clusters(Run.open(run), load(run))
 
 
 def test_a_mistake_is_one_line_and_no_file(data, trained, tmp_path, capsys):

@@ -1,6 +1,7 @@
 """Cells: AnnData in and out, genes by their names and chosen by their variance, groups called by their genes."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import h5py
@@ -194,7 +195,7 @@ def test_predict_writes_cluster_confidence_and_code_beside_what_is_there(run, ca
     import anndata
 
     new = annotated(60, seed=1, order=np.arange(30)[::-1])
-    new.layers["counts"], new.obs["vade_cluster"] = new.X, "old"
+    new.layers["counts"], new.obs["vade_cluster"], new.obs_names.name = new.X, "old", "vade_confidence"
     new.write_h5ad(run / "new.h5ad")
     assert main(["predict", str(run / "run"), "--data", str(run / "new.h5ad"), "--out", str(run / "out.h5ad")]) == 0
     assert "60 rows in" in capsys.readouterr().out
@@ -212,6 +213,19 @@ def test_predict_writes_cluster_confidence_and_code_beside_what_is_there(run, ca
     assert list(table["id"]) == list(out.obs_names)
 
 
+def test_cells_that_cannot_be_written_are_one_line(run, capsys, monkeypatch):
+    import anndata
+
+    def fail(cells, file):
+        raise KeyError("a part of the file")
+
+    monkeypatch.setattr(anndata.AnnData, "write_h5ad", fail)
+    command = ["predict", str(run / "run"), "--data", str(run / "cells.h5ad"), "--out", str(run / "no.h5ad")]
+    assert main([*command, "--quiet"]) == 2
+    assert "cells.h5ad cannot be written again ('a part of the file'); mend" in capsys.readouterr().err
+    assert not (run / "no.h5ad").exists()
+
+
 REFUSED = {
     "--score": "--score: does not go with an .h5ad file",
     "--encode": "--encode: does not go with an .h5ad file",
@@ -225,6 +239,16 @@ def test_what_does_not_go_with_cells_as_output(run, more, capsys):
     assert main([*command, *more.split()]) == 2
     assert REFUSED[more] in capsys.readouterr().err
     assert not (run / "no.h5ad").exists()
+
+
+def test_a_number_of_clusters_that_the_model_has_not_is_refused(run, tmp_path, capsys):
+    shutil.copytree(run / "run", tmp_path / "run")
+    values = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    command = ["predict", str(tmp_path / "run"), "--data", str(run / "cells.h5ad"), "--out", str(tmp_path / "o.H5AD")]
+    for number in (10**7, 1, -5):
+        (tmp_path / "run" / "metrics.json").write_text(json.dumps({**values, "n_clusters": number}))
+        assert main(command) == 2
+        assert f"metrics.json: expected n_clusters of 3, as model.keras has, got {number}" in capsys.readouterr().err
 
 
 def test_rows_of_other_files_do_not_become_cells(run, capsys):

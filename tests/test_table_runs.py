@@ -129,6 +129,27 @@ def test_a_damaged_schema_is_named(run, tmp_path, content):
         _ = Run.open(tmp_path / "run").schema
 
 
+def test_a_schema_of_other_columns_than_the_model_has_is_named(run, tmp_path):
+    shutil.copytree(run[0], tmp_path / "run")
+    values = json.loads((tmp_path / "run" / "schema.json").read_text())
+    age, ill, colour = values["columns"]
+    changed, model = Run.open(tmp_path / "run"), load(run[0])
+    report_rows.check_model(changed, model)
+    for columns, message in (
+        ([ill, age, colour], "expected columns of the kinds that model.keras has, in its order"),
+        ([age, ill], "expected 5 features, as data.json has, got 2"),
+    ):
+        (tmp_path / "run" / "schema.json").write_text(json.dumps({**values, "columns": columns}))
+        with pytest.raises(InputError, match=f"schema.json: {message}"):
+            report_rows.check_model(changed, model)
+
+
+def test_a_likelihood_that_was_asked_for_has_columns_of_one_kind(run, tmp_path):
+    config = dataclasses.replace(Run.open(run[0]).config, likelihood="gaussian")
+    training.train(config, tmp_path / "run", export=False)
+    report_rows.check_model(Run.open(tmp_path / "run"), load(tmp_path / "run"))
+
+
 def test_a_schema_left_by_a_kill_is_no_obstacle(run, tmp_path):
     (tmp_path / "schema.json").write_bytes((run[0] / "schema.json").read_bytes())
     (tmp_path / "data.json").write_bytes((run[0] / "data.json").read_bytes())

@@ -13,6 +13,7 @@ from .case import Case
 EVALUATE = ("evaluate", ("run", "--no-figures", "--json", "--quiet"))
 REPORT = ("evaluate", ("run", "--quiet"))
 PREDICT = ("predict", ("run", "--data", "rows.npy", "--out", "clusters.csv", "--quiet"))
+SAMPLE = ("predict", ("run", "--sample", "3", "--out", "rows.csv", "--quiet"))
 EXPORT = ("export", ("run", "--to", "models"))
 RESUME = ("train", ("--resume", "half", "--no-export", "--quiet"))
 LENT = (
@@ -194,10 +195,34 @@ def json_cases() -> Iterator[Case]:
         "an escape": {"health": ["\x1b[2J[bold]"]},
         "seconds of none": {"seconds": None},
         "versions of a list": {"versions": [1]},
-        "n_clusters of 1e12": {"n_clusters": 10**12},
+        "seconds of 10^400": {"seconds": {"fit": 10**400}},
+        "a surrogate": {"seconds": {"\ud800": 1}},
     }.items():
         yield altered(f"metrics.json: {name}", REPORT, keys("metrics.json", **values), ("metrics.json",), ends="either")
+    for name, count in {"1e12": 10**12, "1": 1, "0": 0, "-2, minus the width of the code": -2}.items():
+        of = keys("metrics.json", n_clusters=count)
+        yield altered(f"metrics.json: n_clusters of {name}", EVALUATE, of, ("metrics.json",))
+    for name, values in SCHEMAS.items():
+        of = put("schema.json", json.dumps(values).encode())
+        yield altered(f"schema.json: {name}", SAMPLE, of, ("schema.json",))
 
+
+TEXTS = {"form": "texts", "column": ""}
+PICTURES = {"form": "pictures", "height": 3, "width": 1, "channels": 3}
+NUMBER = {"kind": "number", "levels": [], "missing": 0, "log": True, "scale": 1, "offset": 0, "form": "", "rest": False}
+SCHEMAS = {
+    "two genes": {"form": "genes", "names": ["a", "b"], "layer": ""},
+    "two words": {**TEXTS, "words": ["a", "b"], "idf": [1, 1]},
+    "a surrogate": {**TEXTS, "words": [*"abcdefgh", "\ud800"], "idf": [1] * 9},
+    "pictures of 8192 x 8192": {**PICTURES, "height": 8192, "width": 8192, "channels": 1},
+    "pictures of 3.0 channels": {**PICTURES, "channels": 3.0},
+    "pictures of a true height": {**PICTURES, "height": True},
+    "a scale of 10^400": {
+        "form": "table",
+        "columns": [{**NUMBER, "name": name, "scale": 10**400} for name in "abcdefghi"],
+        "dropped": [],
+    },
+}
 
 HISTORIES = {
     "empty": b"",

@@ -118,7 +118,7 @@ def _place(options: argparse.Namespace) -> Path:
 
 def _annotated(options: argparse.Namespace, out: Path, phase: Callable) -> int:
     """Writes an .h5ad file; the number of its cells."""
-    from vade_tf.report.rows import check_width
+    from vade_tf.report.rows import check_clusters, check_model
     from vade_tf.runs import annotated
     from vade_tf.runs.load import load
 
@@ -129,7 +129,8 @@ def _annotated(options: argparse.Namespace, out: Path, phase: Callable) -> int:
             )
     folder = _finished(options.run)
     model = load(options.run)
-    check_width(folder, model)
+    check_model(folder, model)
+    check_clusters(folder, model)
     return annotated.write(folder, model, options.data, out, phase)
 
 
@@ -148,13 +149,13 @@ def _table(options: argparse.Namespace) -> "tuple[int, Callable[[Callable], Iter
     """The number of rows of the table that is asked for, and what makes it, given what hears of each block."""
     from vade_tf.data.schema import Schema
     from vade_tf.model.vade import VaDE
-    from vade_tf.report.rows import check_width
+    from vade_tf.report.rows import check_model
     from vade_tf.runs import answers, assignments, incoming
     from vade_tf.runs.load import load
 
     folder = _finished(options.run)
     model, schema = load(options.run), folder.schema
-    check_width(folder, model)
+    check_model(folder, model)
     mode = "sample" if options.data is None else next((name for name in MODES if getattr(options, name)), "")
     if mode in ("score", "impute", "sample") and not isinstance(model, VaDE):
         raise InputError(f"--{mode}: expected a run of VaDE, got one of {folder.config.model}, which has no density")

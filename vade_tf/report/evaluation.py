@@ -21,7 +21,7 @@ from vade_tf.data.sparse import Rows
 from vade_tf.model import elbo
 from vade_tf.model.vade import VaDE
 from vade_tf.report import cards
-from vade_tf.report.rows import check_width, load_rows
+from vade_tf.report.rows import check_clusters, check_model, load_rows
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 from vade_tf.seeding import generator
@@ -65,7 +65,8 @@ def evaluate_run(path: str | Path, *, step: Callable[[str], None] = lambda name:
     step("loading data")
     history = run.load_rows()
     model = load(path)
-    check_width(run, model)
+    check_model(run, model)
+    check_clusters(run, model)
     dataset, seen = load_rows(run, model, **where)
     n = len(dataset.x)
     dataset, drawn = some_of(dataset, run.config.latent_dim + training["n_clusters"])

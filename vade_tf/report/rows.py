@@ -11,8 +11,12 @@ from vade_tf.data.files import load_file
 from vade_tf.data.named import TEST_ROWS
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model.choice import check_units
+from vade_tf.model.mixed import Mixed
+from vade_tf.model.vade import VaDE
+from vade_tf.reading import COPY_AGAIN
 from vade_tf.runs.folder import Run
 from vade_tf.runs.rows import load_whole, numbers_of
+from vade_tf.training.settings import AUTO
 
 
 def load_rows(
@@ -78,11 +82,34 @@ def load_rows(
     return whole.part(np.arange(first, len(whole.x))), int(np.sum(np.asarray(numbers) >= first))
 
 
-def check_width(run: Run, model: keras.Model) -> None:
-    """Raises InputError unless the model in a run folder reads rows as wide as those the run began with."""
-    width = run.data["features"]
+def check_model(run: Run, model: keras.Model) -> None:
+    """Raises InputError unless the model in a run folder reads rows as the run has them: their width and kinds."""
+    width, schema = run.data["features"], run.schema
     if model.n_features != width:
         raise InputError(
             f"{run.path / 'model.keras'}: expected a model of {width} features, as data.json has, got one of "
             f"{model.n_features}; copy the run folder again"
+        )
+    if schema is None:
+        return
+    blocks = schema.blocks or (("gaussian", len(schema.features)),)
+    if (found := sum(size for _, size in blocks)) != width:
+        raise InputError(
+            f"{run.path / 'schema.json'}: expected {width} features, as data.json has, got {found:,}; {COPY_AGAIN}"
+        )
+    mixed = isinstance(model.likelihood, Mixed) and run.config.likelihood == AUTO
+    if mixed and model.likelihood.blocks != blocks:
+        raise InputError(
+            f"{run.path / 'schema.json'}: expected columns of the kinds that model.keras has, in its order, got "
+            f"others; {COPY_AGAIN}"
+        )
+
+
+def check_clusters(run: Run, model: keras.Model) -> None:
+    """Raises InputError unless the model in a run folder has as many clusters as the run says."""
+    mixture = model.prior if isinstance(model, VaDE) else getattr(model, "head", None)
+    said, found = run.metrics["n_clusters"], model.n_clusters if mixture is None else mixture.n_components
+    if said != found:
+        raise InputError(
+            f"{run.path / 'metrics.json'}: expected n_clusters of {found}, as model.keras has, got {said}; {COPY_AGAIN}"
         )

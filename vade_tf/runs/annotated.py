@@ -12,7 +12,7 @@ from vade_tf.data import genes
 from vade_tf.data.dataset import observe
 from vade_tf.data.files import CELLS, readable
 from vade_tf.data.genes import Genes
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, cited
 from vade_tf.model.choice import check_units
 from vade_tf.runs.assignments import BLOCK, Advance, asked, clusters, codes
 from vade_tf.runs.folder import Run
@@ -59,6 +59,13 @@ def write(run: Run, model: keras.Model, data: str, out: Path, phase: Callable[[i
     cells.obs["vade_cluster"] = pandas.Categorical.from_codes(groups, names)
     cells.obs["vade_confidence"] = confidence
     cells.obsm["X_vade"] = np.stack(list(columns.values()), axis=1)
+    if cells.obs.index.name in cells.obs:
+        cells.obs.index.name = None
     with whole_path(out) as temporary:
-        cells.write_h5ad(temporary)
+        try:
+            cells.write_h5ad(temporary)
+        except OSError:
+            raise
+        except Exception as error:  # what anndata raises has no common base
+            raise InputError(f"data: {data} cannot be written again ({cited(error)}); mend it with anndata") from error
     return len(x)
