@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from vade_tf.errors import InputError
 from vade_tf.model import networks
 from vade_tf.model.vade import VaDE
 from vade_tf.training import guidance, health, keep, loop
@@ -63,6 +64,23 @@ def test_where_they_are_not_lost_the_last_weights_stay(fitting):
     assert keep.keep_groups(fitting, GROUPS) == ([], [])
     for found, expected in zip(fitting.model.get_weights(), had, strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda held: held[:-1],
+        lambda held: [each[None] for each in held],
+        lambda held: [np.full_like(each, np.nan) for each in held],
+        lambda held: [np.full(each.shape, "a") for each in held],
+        lambda held: [],
+    ],
+    ids=["one less", "another dimension", "NaN", "texts", "none"],
+)
+def test_weights_of_another_model_are_refused(fitting, edit):
+    fitting.store.save("held", {"q": np.zeros(1), **numbered(edit(fitting.model.get_weights()))})
+    with pytest.raises(InputError, match="^store: held is damaged .expected the weights of this model"):
+        keep.keep_groups(fitting, GROUPS)
 
 
 def test_other_groups_than_those_of_the_start_are_said(fitting):

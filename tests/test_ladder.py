@@ -171,6 +171,7 @@ def test_a_rung_that_was_trained_whole_is_not_trained_again(x, finished, monkeyp
         lambda kept: {name: array for name, array in kept.items() if name != "agreement"},
         lambda kept: kept | {"array_001": kept["array_001"][:-1]},
         lambda kept: kept | {"array_001": np.nan * kept["array_001"]},
+        lambda kept: kept | {"array_001": np.full(kept["array_001"].shape, "a")},
     ],
 )
 def test_damaged_rungs_are_refused(x, finished, monkeypatch, change):

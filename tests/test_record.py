@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from vade_tf.errors import DivergedError
+from vade_tf.errors import DivergedError, InputError
 from vade_tf.training import callbacks
 from vade_tf.training.store import Memory, State
 
@@ -44,8 +44,8 @@ def record(small_model, monkeypatch):
     monkeypatch.setattr(callbacks, "SAVE_SECONDS", 0.0)
 
     def make(epochs=4, rows=None, watch=None, ends=None):
-        said = []
-        one = callbacks.Record(Kept(), "fit", epochs, [] if rows is None else rows, said.append, watch)
+        said, before = [], [{"seconds": 0.0, **row} for row in rows or []]
+        one = callbacks.Record(Kept(), "fit", epochs, before, said.append, watch)
         one.said = said
         one.set_model(small_model())
         one.set_params({"epochs": ends or epochs})
@@ -76,7 +76,7 @@ def assert_equal(mine, theirs):
 def test_a_row_has_the_columns_of_the_history_and_nothing_else(record):
     one = record()
     one.model.optimizer.learning_rate = 0.25
-    row = epoch(one, 1, loss=2.0, elbo=-3.0, noise=5.0, learning_rate=9.0)
+    row = dict(epoch(one, 1, loss=2.0, elbo=-3.0, noise=5.0, learning_rate=9.0))
     assert row.pop("seconds") >= 0
     assert row == {"phase": "fit", "epoch": 1, "learning_rate": 0.25, "loss": 2.0, "elbo": -3.0}
     epoch(one, 2)
@@ -91,6 +91,45 @@ def test_the_state_is_that_after_the_epoch(record):
         assert (state.phase, state.epoch, len(state.rows)) == ("fit", number, number)
         assert_equal(state.arrays, callbacks.state_arrays(one.model))
     assert len(one.store.states) == 3
+
+
+ROW = {"phase": "fit", "epoch": 1, "loss": 2.0, "seconds": 0.5}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {**ROW, "colour": 1},
+        {name: value for name, value in ROW.items() if name != "seconds"},
+        {**ROW, "seconds": None},
+        {**ROW, "seconds": math.nan},
+        {**ROW, "phase": "start"},
+        {**ROW, "epoch": 1.0},
+        {**ROW, "epoch": 0},
+        {**ROW, "loss": "2"},
+        {**ROW, "loss": [2]},
+        {**ROW, "acc": True},
+        {**ROW, "acc": 10**400},
+        {**ROW, "reseeded": "\ud800"},
+        {**ROW, "reseeded": "1 a"},
+        {**ROW, "reseeded": 1},
+        {**ROW, "restored_epoch": "0"},
+        [],
+    ],
+    ids=str,
+)
+def test_a_row_that_no_fit_has_kept_is_refused(row):
+    store = Memory()
+    State("fit", 1, [], [ROW, row]).save(store)
+    with pytest.raises(InputError, match="^store: state is damaged"):
+        State.load(store)
+
+
+def test_every_row_that_a_fit_keeps_comes_back():
+    store = Memory()
+    rows = [ROW, {**ROW, "loss": math.inf, "reseeded": "0 12", "components_used": 3}, {**ROW, "restored_epoch": 0}]
+    State("fit", 1, [], rows).save(store)
+    assert State.load(store).rows == rows
 
 
 def test_between_two_states_so_many_seconds_pass_and_the_last_epoch_is_always_kept(record, monkeypatch):

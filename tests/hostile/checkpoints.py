@@ -62,6 +62,7 @@ METAS = {
     "rows of text": '{"phase": "fit", "epoch": 1, "rows": "x"}',
     "rows of numbers": '{"phase": "fit", "epoch": 1, "rows": [1]}',
     "rows of lists": '{"phase": "fit", "epoch": 1, "rows": [{"phase": []}]}',
+    "a row without seconds": '{"phase": "fit", "epoch": 1, "rows": [{"phase": "fit", "epoch": 1}]}',
     "100,000 brackets": "[" * 100_000,
     "an epoch of NaN": '{"phase": "fit", "epoch": NaN, "rows": []}',
 }

@@ -9,7 +9,7 @@ from vade_tf.seeding import generator
 from vade_tf.training import loop
 from vade_tf.training.callbacks import all_finite
 from vade_tf.training.loop import Fitting
-from vade_tf.training.store import Store, listed, numbered
+from vade_tf.training.store import Store, kept_weights, numbered
 
 ROWS = 5000  # that are asked, at most
 LOST = 0.1  # of the agreement with the groups that the model may lose once it is let go
@@ -56,12 +56,15 @@ def keep_groups(fitting: Fitting, groups: np.ndarray) -> tuple[list[str], list[s
 
     Returns:
         What was done about it, and what is wrong with the result, a sentence each or none.
+
+    Raises:
+        InputError: what the store has of them is damaged.
     """
     held, model = fitting.store.load("held"), fitting.model
     found, remedies = agreement(fitting, groups), []
     if held is not None:
         after = model.get_weights()
-        model.set_weights(listed(held))
+        model.set_weights(kept_weights(fitting.store, "held", held, after))
         before = agreement(fitting, groups)
         if found < before - LOST:
             remedies.append(

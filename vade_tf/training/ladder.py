@@ -16,7 +16,7 @@ from vade_tf.training import callbacks as keras_callbacks
 from vade_tf.training.keep import LEFT, agreement, keep_groups, left
 from vade_tf.training.loop import Fitting
 from vade_tf.training.settings import RATES
-from vade_tf.training.store import damaged, listed, numbered
+from vade_tf.training.store import damaged, kept_weights, numbered
 from vade_tf.training.watch import Watch
 
 UPDATES = 300  # of VaDE; fewer were too short to follow any groups, and would be once more
@@ -93,10 +93,8 @@ def _train(fitting: Fitting, rung: int, groups: np.ndarray, anew: Callable[[], N
 
 def _kept(fitting: Fitting, arrays: dict[str, np.ndarray]) -> tuple[list[float], list[np.ndarray]]:
     """Agreement after each training so far, and the best weights, as a store has them."""
-    found, best = arrays.get("agreement"), listed(arrays)
-    have = [weight.shape for weight in fitting.model.weights]
+    found = arrays.get("agreement")
     if found is None or found.dtype.kind != "f" or found.ndim != 1 or not 1 <= len(found) <= len(RATES):
         raise damaged(fitting.store, "rungs", "expected the agreement after each training")
-    if [weight.shape for weight in best] != have or not all(np.isfinite(weight).all() for weight in best):
-        raise damaged(fitting.store, "rungs", "expected the weights of this model, all finite")
+    best = kept_weights(fitting.store, "rungs", arrays, fitting.model.get_weights())
     return [float(each) for each in found], best

@@ -16,13 +16,13 @@ store.
 """
 
 import json
-import operator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from vade_tf.errors import InputError, cited
+from vade_tf.reading import each, finite, parsed, record
 
 COLUMNS = (
     "phase", "epoch", "learning_rate", "loss", "elbo", "distortion", "rate_z", "rate_w", "rate_c", "guidance",
@@ -88,13 +88,44 @@ class State:
         if arrays is None:
             return None
         try:
-            meta = json.loads(str(arrays["meta"]))
-            phase, epoch, rows = meta["phase"], operator.index(meta["epoch"]), meta["rows"]
-            if phase not in ("pretrain", "fit") or epoch < 1 or not all(row["phase"] and row["epoch"] for row in rows):
-                raise ValueError(f"{phase!r}, epoch {epoch}")
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            meta = parsed(str(arrays["meta"]))
+            if not record({"phase": _is_phase, "epoch": _is_epoch, "rows": each(list, _is_row)})(meta):
+                raise ValueError(f"expected a phase, an epoch and rows of the history, got {str(meta)[:40]!r}")
+        except (KeyError, ValueError, RecursionError) as error:
             raise damaged(store, "state", cited(error)) from error
+        phase, epoch, rows = meta["phase"], meta["epoch"], meta["rows"]
         return cls(phase, epoch, listed(arrays), rows)
+
+
+def _is_phase(value) -> bool:
+    return value in ("pretrain", "fit")
+
+
+def _is_epoch(value) -> bool:
+    return type(value) is int and value >= 1
+
+
+def _is_number(value) -> bool:
+    return type(value) in (int, float)
+
+
+_ROW = {  # what a column may hold; a number may be infinite or none, as it was found
+    **dict.fromkeys(COLUMNS, _is_number),
+    "phase": _is_phase,
+    "epoch": _is_epoch,
+    "seconds": finite,
+    "restored_epoch": lambda epoch: type(epoch) is int and epoch >= 0,
+    "reseeded": lambda text: isinstance(text, str) and all(part.isdecimal() for part in text.split()),
+}
+
+
+def _is_row(row) -> bool:
+    """Whether a value is a row of a history."""
+    return (
+        isinstance(row, dict)
+        and {"phase", "epoch", "seconds"} <= set(row) <= set(COLUMNS)
+        and all(_ROW[name](value) for name, value in row.items())
+    )
 
 
 def damaged(store: Store, name: str, why: str) -> InputError:
@@ -122,6 +153,24 @@ def kept(store: Store, name: str, expected: dict[str, tuple[str, tuple[int, ...]
             found = "none" if array is None else f"{array.dtype} of shape {array.shape}"
             raise damaged(store, name, f"{part}: expected {kind} of shape {shape}, all finite, got {found}")
     return {part: arrays[part] for part in expected}
+
+
+def kept_weights(store: Store, name: str, arrays: dict[str, np.ndarray], model_weights: list) -> list[np.ndarray]:
+    """The weights of a model among the arrays of a name, as `numbered` calls them.
+
+    Args:
+        store, name: where they are.
+        arrays: what is kept there.
+        model_weights: arrays of the same model.
+
+    Raises:
+        InputError: they are of another one, or not finite.
+    """
+    found = listed(arrays)
+    forms = [[(weight.shape, weight.dtype.kind) for weight in weights] for weights in (found, model_weights)]
+    if forms[0] != forms[1] or not all(np.isfinite(weight).all() for weight in found):
+        raise damaged(store, name, "expected the weights of this model, all finite")
+    return found
 
 
 def kept_groups(store: Store, name: str, n: int, clusters: int, more: dict) -> dict[str, np.ndarray] | None:
