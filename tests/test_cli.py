@@ -1,7 +1,9 @@
 """The command line in fresh processes: what is printed, what the exit code is, what is written."""
 
+import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -232,6 +234,27 @@ def test_a_reader_who_leaves_early_is_no_error():
         running.stdout.close()
         assert running.stderr.read() == b""
     assert running.returncode == 1
+
+
+def test_closed_streams_are_no_error_and_no_file_gets_what_is_said_there(tmp_path):
+    program = """import os, pathlib, sys
+from vade_tf.cli.command import answer, hushed
+def work():
+    with pathlib.Path("x").open("w") as file, hushed():
+        print("said", file=sys.stderr)
+        os.write(2, b"noise")
+        file.write("written")
+sys.exit(answer("p", work))"""
+    line = f"exec {shlex.quote(sys.executable)} -c {shlex.quote(program)} >&- 2>&-"
+    assert subprocess.run(["sh", "-c", line], cwd=tmp_path, env=WITH_ROOT).returncode == 0
+    assert (tmp_path / "x").read_text() == "written"
+
+
+def test_a_letter_that_stdout_does_not_have_is_an_escape(monkeypatch):
+    screen = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", screen)
+    assert answer("vade-tf predict", lambda: print("\u0141ukasz")) == 0
+    assert screen.buffer.getvalue() == b"\\u0141ukasz\n"
 
 
 def test_the_installed_command_is_this_one():

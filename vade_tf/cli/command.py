@@ -1,6 +1,7 @@
 """What the commands have in common: how they read flags, start TensorFlow, and end."""
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -77,10 +78,12 @@ def answer(
         The exit code: 0; 2 where something given cannot be used; 1 where training diverged; 75 where another worker
         stopped, and all can be started again; 130 after Ctrl-C, 143 after a termination signal.
     """
+    _take_streams()
     try:
         with _warnings_as_lines(prog), _terminable():
             work()
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except StorageError as error:
         message, code = _then(error_in_flags(str(error), paths), stopped()), 2
     except InputError as error:
@@ -100,7 +103,8 @@ def answer(
     except KeyboardInterrupt:
         message, code = _then("stopped", stopped()), 128 + signal.SIGINT
     except BrokenPipeError:  # who reads stdout, such as head, has seen enough; nor may Python flush it at its exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:  # of what other libraries write and read
         where = Path(error.filename) if isinstance(error.filename, str) else Path.cwd()
@@ -111,6 +115,24 @@ def answer(
         return 0
     print(f"{prog}: {_one_line(message)}", file=sys.stderr)
     return code
+
+
+def _take_streams() -> None:
+    """Make of stdout and stderr what every command can write to, however the process was started.
+
+    A letter that stdout's encoding does not have is written as an escape, such as \\u0141; stderr does so by itself.
+    The number of a stream that is closed is taken, or the next file that is opened would get it, and with it all that
+    libraries say. What is said on a closed stderr is lost; stdout stays None, for a table is not to be lost unsaid.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", errors="backslashreplace", closefd=False)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _then(message: str, more: str) -> str:

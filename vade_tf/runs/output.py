@@ -56,16 +56,14 @@ class _Unfit(ValueError):
 
 
 def show(blocks: Iterable[pandas.DataFrame]) -> None:
-    """Write a table to stdout, as .csv; a letter that its encoding does not have as an escape, such as \\u0141.
+    """Write a table to stdout, as .csv.
 
     Raises:
         InputError: stdout is closed.
     """
     if sys.stdout is None:
-        raise InputError("out: expected a file, or '-' and a stdout that is open, got one that is closed")
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    for text in lines(blocks):
-        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        raise InputError("out: expected a file, for stdout is closed, got none; name one")
+    sys.stdout.writelines(lines(blocks))
 
 
 def lines(blocks: Iterable[pandas.DataFrame]) -> Iterator[str]:
