@@ -116,7 +116,6 @@ ROW = {"phase": "fit", "epoch": 1, "loss": 2.0, "seconds": 0.5}
         {**ROW, "restored_epoch": "0"},
         [],
     ],
-    ids=str,
 )
 def test_a_row_that_no_fit_has_kept_is_refused(row):
     store = Memory()
