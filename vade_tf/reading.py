@@ -6,6 +6,7 @@ Every error is an InputError that names the file; nothing in a file is ever run.
 import json
 import math
 import os
+import stat
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -33,9 +34,7 @@ def json_object(file: Path, kinds: dict[str, Any] | None = None, todo: str = COP
         InputError: it is missing, damaged, no object, or a value is of another kind.
     """
     try:
-        if file.stat().st_size > LARGEST_JSON:
-            raise ValueError(f"{file.stat().st_size:,} bytes")
-        values = parsed(file.read_text(encoding="utf-8"))
+        values = parsed(text_of(file))
         if not isinstance(values, dict):
             raise ValueError(f"expected an object, got {type(values).__name__}")
         for name, kind in (kinds or {}).items():
@@ -58,6 +57,34 @@ def parsed(text: str) -> Any:
     if "\\u" in text:  # half of a letter that takes two
         json.dumps(values, ensure_ascii=False).encode()
     return values
+
+
+def text_of(file: Path) -> str:
+    """A text in UTF-8 as it stands in its file, its line ends included.
+
+    Raises:
+        ValueError: it is no regular file, too long, or no UTF-8.
+        OSError: it cannot be read.
+    """
+    size_of(file)
+    with file.open("rb") as stream:
+        content = stream.read(LARGEST_JSON + 1)  # what /proc holds has no size
+    if len(content) > LARGEST_JSON:
+        raise ValueError(f"more than {LARGEST_JSON:,} bytes")
+    return content.decode()
+
+
+def size_of(file: Path) -> int:
+    """Bytes of a regular file.
+
+    Raises:
+        ValueError: it is something else: a pipe would be waited for, and a device may never end.
+        OSError: it is not there.
+    """
+    about = file.stat()
+    if not stat.S_ISREG(about.st_mode):
+        raise ValueError("expected a regular file, got a folder, a pipe or a device")
+    return about.st_size
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict:
@@ -114,17 +141,23 @@ def stored_arrays(file: Path, todo: str) -> dict[str, np.ndarray]:
         InputError: it cannot be read, or holds anything else.
     """
     try:
+        size = size_of(file)
         with zipfile.ZipFile(file) as archive:
-            for member in archive.infolist():
-                if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
-                    raise ValueError(f"{member.filename} is compressed or encrypted")
-            if sum(member.file_size for member in archive.infolist()) > file.stat().st_size:
-                raise ValueError("its members claim more bytes than it has")
+            check_members(archive, size)
         return archive_arrays(file)
     except InputError as error:
         raise InputError(f"{file} is damaged ({error}); {todo}") from error
     except Exception as error:  # what zipfile raises has no common base
         raise InputError(f"{file} is damaged ({cited(error)}); {todo}") from error
+
+
+def check_members(archive: zipfile.ZipFile, size: int) -> None:
+    """Raises ValueError unless the members of a zip of this size take no more memory than it is long."""
+    for member in archive.infolist():
+        if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
+            raise ValueError(f"{member.filename} is compressed or encrypted")
+    if sum(member.file_size for member in archive.infolist()) > size:
+        raise ValueError("its members claim more bytes than it has")
 
 
 def plain_array(file: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray:
@@ -138,25 +171,34 @@ def plain_array(file: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray
         ValueError: it is no .npy file, or claims another size than it has, or more memory than this machine has.
         OSError: it cannot be read.
     """
+    size = size_of(file)
     with file.open("rb") as stream:
-        _check_size(stream, file.stat().st_size, file.name, mapped=mmap_mode is not None)
+        _check_size(stream, size, file.name, mapped=mmap_mode is not None)
     return np.load(file, mmap_mode, allow_pickle=False)
 
 
-def archive_arrays(file: Path, names: list[str] | None = None) -> dict[str, np.ndarray]:
+def archive_arrays(file: Path | BinaryIO, names: list[str] | None = None) -> dict[str, np.ndarray]:
     """Arrays of an .npz file by name, without pickles; default all of them.
 
     Raises:
-        ValueError: an array claims another size than it has, or more memory than this machine has.
-        OSError, zipfile.BadZipFile, ...: as NumPy raises them for what is damaged.
+        ValueError: an array is not there or claims another size than it has, or they take more memory than this machine
+            has.
+        OSError, zipfile.BadZipFile, ...: as zipfile and NumPy raise them for what is damaged.
     """
     with zipfile.ZipFile(file) as archive:
-        for member in archive.infolist():
-            if member.filename.endswith(".npy") and (names is None or member.filename[:-4] in names):
-                with archive.open(member) as stream:
-                    _check_size(stream, member.file_size, member.filename)
-    with np.load(file, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in (arrays.files if names is None else names)}
+        members = {each.filename[:-4]: each for each in archive.infolist() if each.filename.endswith(".npy")}
+        if absent := [name for name in names or () if name not in members]:
+            raise ValueError(f"expected an array {absent[0][:40]!r}, got none")
+        wanted = [members[name] for name in (members if names is None else names)]
+        for member in wanted:
+            with archive.open(member) as stream:
+                _check_size(stream, member.file_size, member.filename)
+        check_memory(sum(member.file_size for member in wanted), "all that it holds")
+        found = {}
+        for member in wanted:
+            with archive.open(member) as stream:
+                found[member.filename[:-4]] = np.lib.format.read_array(stream, allow_pickle=False)
+    return found
 
 
 def _check_size(stream, size: int, name: str, mapped: bool = False) -> None:

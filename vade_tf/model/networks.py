@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from vade_tf.errors import InputError
 from vade_tf.seeding import fold
@@ -196,7 +197,7 @@ def _shapes(network: keras.Model, argument: str) -> tuple[list[tuple], list[tupl
     shapes = [[tuple(tensor.shape[1:]) for tensor in end] for end in ends]
     if any(size is None for end in shapes for shape in end for size in shape):
         raise InputError(f"{argument}: expected a fixed number of values a row, got shapes {shapes}")
-    if not all(np.isfinite(weight).all() for weight in network.get_weights()):
+    if tf.executing_eagerly() and not all(np.isfinite(weight).all() for weight in network.get_weights()):
         raise InputError(f"{argument}: expected finite weights, got some that are NaN or infinite; make it anew")
     return shapes[0], shapes[1]
 

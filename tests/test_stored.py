@@ -1,0 +1,149 @@
+"""Stored models: no more memory than the file has, nothing outside it, and every network of one's own."""
+
+import io
+import json
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from vade_tf import VaDE, load
+from vade_tf.errors import InputError
+from vade_tf.model import stored
+
+WIDE = 3000
+
+
+@keras.saving.register_keras_serializable("tests")
+class Twice(layers.Layer):
+    """A layer of one's own, with weights of its own and a layer inside."""
+
+    def __init__(self, units: int, **more):
+        super().__init__(**more)
+        self.units, self.inner = units, layers.Dense(units)
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], self.units))
+        self.inner.build((None, self.units))
+
+    def call(self, x):
+        return self.inner(keras.ops.matmul(x, self.kernel))
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+def learned() -> layers.Layer:
+    layer = layers.Normalization()
+    layer.adapt(np.arange(18, dtype=np.float32).reshape(2, 9))
+    return layer
+
+
+def attended(x):
+    rows = layers.Reshape((9, 1))(x)
+    return layers.Flatten()(layers.MultiHeadAttention(2, 4)(rows, rows))
+
+
+OWN = {
+    "dense": lambda x: layers.Dense(4, kernel_initializer="orthogonal", kernel_regularizer="l2")(x),
+    "normalised": lambda x: layers.BatchNormalization()(learned()(x)),
+    "images": lambda x: layers.Flatten()(layers.SeparableConv2D(4, 3)(layers.Conv2D(4, 3, padding="same")(x))),
+    "a subclass": lambda x: Twice(5)(x),
+    "nested": lambda x: keras.Sequential([keras.Input((9,)), layers.Dense(4), layers.LayerNormalization()])(x),
+    "recurrent": lambda x: layers.LSTM(3)(layers.Reshape((9, 1))(x)),
+    "attention": attended,
+    "einsum": lambda x: layers.EinsumDense("ab,bc->ac", output_shape=7)(x),
+}
+
+
+def model_of(middle) -> VaDE:
+    x, z = keras.Input((3, 3, 1) if middle is OWN["images"] else (9,)), keras.Input((2,))
+    h = middle(x)
+    encoder = keras.Model(x, [layers.Dense(2)(h), layers.Dense(2)(h)])
+    return VaDE(encoder, keras.Model(z, layers.Dense(9)(z)), 3, "gaussian")
+
+
+@pytest.mark.parametrize("middle", OWN.values(), ids=OWN.keys())
+def test_networks_of_ones_own_are_loaded(middle, tmp_path):
+    model = model_of(middle)
+    model.save(tmp_path / "m.keras")
+    again = load(tmp_path / "m.keras")
+    assert isinstance(again, VaDE)
+    for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    file = tmp_path_factory.mktemp("stored") / "m.keras"
+    model_of(lambda x: layers.Dense(6)(layers.Dense(5)(x))).save(file)
+    with zipfile.ZipFile(file) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def asks_for(**wanted):
+    """Both layers between rows and code are of another kind."""
+
+    def change(members: dict[str, bytes]) -> None:
+        about = json.loads(members["config.json"])
+        found = about["config"]["encoder"]["config"]["layers"]
+        for layer in found:
+            layer.pop("build_config", None)
+        for layer in found[1:3]:
+            layer.update(class_name=wanted["kind"], config={"name": layer["config"]["name"], **wanted["config"]})
+        members["config.json"] = json.dumps(about).encode()
+
+    return change
+
+
+def holds(put):
+    """The first array of weights is another."""
+
+    def change(members: dict[str, bytes]) -> None:
+        content = io.BytesIO(members["model.weights.h5"])
+        with h5py.File(content, "r+") as file:
+            name = "decoder/layers/dense/vars/0"
+            shape = file[name].shape
+            del file[name]
+            put(file, name, shape)
+        members["model.weights.h5"] = content.getvalue()
+
+    return change
+
+
+def link(file, name, shape):
+    file[name] = h5py.ExternalLink("other.h5", "x")
+
+
+def outside(file, name, shape):
+    file.create_dataset(name, shape, "f4", external=[("other", 0, 4 * int(np.prod(shape)))])
+
+
+HARMS = {
+    "two wide layers": (asks_for(kind="Dense", config={"units": WIDE}), "weights are to take 3.,...,... bytes"),
+    "a wide einsum": (
+        asks_for(kind="EinsumDense", config={"equation": "ab,bc->ac", "output_shape": WIDE}),
+        "weights are to take 3.,...,... bytes",
+    ),
+    "a link": (holds(link), "decoder/layers/dense/vars/0 is a link to another file"),
+    "values elsewhere": (holds(outside), "the values of decoder/layers/dense/vars/0 are in another file"),
+}
+
+
+@pytest.mark.parametrize(("change", "reason"), HARMS.values(), ids=HARMS.keys())
+def test_what_does_harm_is_refused_before_keras_makes_it(change, reason, whole, tmp_path, monkeypatch):
+    members = dict(whole)
+    change(members)
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+    def made(file):
+        raise AssertionError("Keras was asked to make the model")
+
+    monkeypatch.setattr(stored.keras.saving, "load_model", made)
+    with pytest.raises(InputError, match=f"m.keras is damaged or of another version .*{reason}"):
+        load(tmp_path / "m.keras")

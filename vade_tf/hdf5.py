@@ -1,0 +1,87 @@
+"""HDF5 files that may be damaged, or made to harm: nothing outside a file is read, and no size is taken on trust."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import h5py
+import numpy as np
+
+from vade_tf.reading import check_memory
+
+EXPANDED = 2000  # times what is stored of it that an array may take; zeros that gzip has packed take 1,000 times
+LITTLE = 1 << 26  # bytes that any array may take
+TEXTS = (64, 4096)  # texts that are read together: the longer the file, the fewer
+TOGETHER = 1 << 28  # bytes of them, if each is as long as its file
+
+
+@contextmanager
+def opened(file: Path | IO[bytes]) -> Iterator[h5py.File]:
+    """A file that holds all that is in it.
+
+    Raises:
+        ValueError: it leads to another file, by a link or by an array whose values are kept there.
+        OSError: it cannot be read.
+    """
+    with h5py.File(file, "r") as stored:
+        if (name := stored.id.links.visit(_leads_out, info=True)) is not None:
+            raise ValueError(f"{_text(name)} is a link to another file")
+        stored.visititems(_check_home)
+        yield stored
+
+
+def _leads_out(name, link) -> str | bytes | None:
+    """The name of a link that leads to another file, which ends the visit; it may raise nothing."""
+    return None if link.type in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT) else name
+
+
+def _check_home(name: str, item) -> None:
+    if isinstance(item, h5py.Dataset) and (item.is_virtual or item.external):
+        raise ValueError(f"the values of {_text(name)} are in another file")
+
+
+def check_size(item: h5py.Dataset, name: str) -> None:
+    """Raises ValueError where an array takes more memory than this machine has, or far more than is stored of it."""
+    check_memory(item.nbytes, name)
+    stored = item.id.get_storage_size()
+    if item.nbytes > max(LITTLE, EXPANDED * stored):
+        raise ValueError(f"{name} claims {item.nbytes:,} bytes and has {stored:,}")
+
+
+def numbers(item: h5py.Dataset, name: str) -> np.ndarray:
+    """An array without objects.
+
+    Raises:
+        ValueError: it holds texts of any length, or other objects, or takes too much memory.
+    """
+    if item.dtype.hasobject:
+        raise ValueError(f"{name} holds texts or objects; save plain numbers")
+    check_size(item, name)
+    return item[()]
+
+
+def values(item: h5py.Dataset, name: str) -> np.ndarray:
+    """An array, or a list of texts of any length, which take no more memory than the file is long.
+
+    Raises:
+        ValueError: it holds other objects, or takes too much memory.
+    """
+    if not item.dtype.hasobject:
+        return numbers(item, name)
+    if h5py.check_string_dtype(item.dtype) is None or item.ndim != 1:
+        raise ValueError(f"{name}: expected numbers or a list of texts, got {item.dtype} of shape {item.shape}")
+    check_size(item, name)
+    most = item.file.id.get_filesize()
+    block, length, found = int(np.clip(TOGETHER // most, *TEXTS)), 0, []
+    for start in range(0, len(item), block):
+        found.append(item[start : start + block])
+        length += sum(map(len, found[-1]))
+        if length > most:
+            raise ValueError(f"the texts of {name} are longer than the file")
+    return np.concatenate(found) if found else item[()]
+
+
+def _text(name: str | bytes) -> str:
+    return os.fsdecode(name)[:40]

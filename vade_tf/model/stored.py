@@ -1,0 +1,60 @@
+"""A model in a .keras file, which is looked at before Keras makes anything of it. Keras' safe mode runs no program."""
+
+import json
+import math
+import zipfile
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vade_tf import hdf5
+from vade_tf.reading import LARGEST_JSON, check_members
+
+CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+SPARE = 2  # times the stored weights that those of the configuration may take
+
+
+def load(file: Path) -> keras.Model:
+    """The model of a .keras file.
+
+    Keras makes all weights that the configuration asks for before it looks at those that are there. So they are counted
+    first, and are to be no more than what is stored.
+
+    Args:
+        file: a regular file.
+
+    Raises:
+        ValueError: it would take far more memory than it is long, leads to another file, or has weights that are not
+            finite.
+        Exception: whatever Keras, h5py and TensorFlow raise for what is damaged.
+    """
+    with zipfile.ZipFile(file) as archive:
+        check_members(archive, file.stat().st_size)
+        members = {member.filename: member for member in archive.infolist()}
+        if members[CONFIG].file_size > LARGEST_JSON:
+            raise ValueError("its configuration is too long")
+        with archive.open(WEIGHTS) as stored, hdf5.opened(stored) as weights:
+            weights.visititems(_check_whole)
+        most = SPARE * members[WEIGHTS].file_size
+        wanted = _wanted(json.loads(archive.read(CONFIG)))
+        if wanted > most:
+            raise ValueError(f"its weights are to take {wanted:,} bytes, and {members[WEIGHTS].file_size:,} are stored")
+    model = keras.saving.load_model(file)
+    if not all(np.isfinite(weight).all() for weight in model.get_weights()):
+        raise ValueError("weights that are not finite")
+    return model
+
+
+def _check_whole(name: str, item) -> None:
+    if isinstance(item, h5py.Dataset) and item.nbytes > item.id.get_storage_size():
+        raise ValueError(f"{name} claims {item.nbytes:,} bytes and has {item.id.get_storage_size():,}")
+
+
+def _wanted(config) -> int:
+    """Bytes of the weights that a configuration asks for: the model is made in a graph, where nothing has a value."""
+    with tf.Graph().as_default():
+        model = keras.saving.deserialize_keras_object(config)
+        return sum(math.prod(weight.shape) * tf.as_dtype(weight.dtype).size for weight in model.variables)
