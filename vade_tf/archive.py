@@ -7,14 +7,33 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, cited
+from vade_tf.model import stored
 from vade_tf.model.vade import VaDE
 from vade_tf.paths import usable
+from vade_tf.reading import LARGEST_JSON, archive_arrays, check_members, each, record, size_of
 from vade_tf.writing import write_whole, writing
+
+FITTED = ("labels_", "weights_", "means_", "covariances_")
+NAMES = ("genes_", "feature_names_in_")  # arrays of texts that are there for some rows
+ABOUT = {
+    "parameters": dict,
+    "own_networks": bool,
+    "history": each(list, dict),
+    "health": each(list, str),
+    "remedies": lambda remedies: remedies is None or each(list, str)(remedies),
+    "n_features_in": int,
+    "columns": lambda columns: columns is None or each(list, (str, int))(columns),
+    "schema": lambda schema: schema is None or isinstance(schema, dict),
+}
+PARAMETERS = {  # those that new rows are read by
+    "hidden": lambda hidden: hidden is None or each(list, int)(hidden),
+    "layer": lambda layer: layer is None or isinstance(layer, str),
+    "random_state": lambda seed: seed is None or (isinstance(seed, int) and 0 <= seed < 2**32),
+}
 
 
 def write(path, about: dict, arrays: dict[str, np.ndarray], model: VaDE) -> None:
@@ -22,8 +41,8 @@ def write(path, about: dict, arrays: dict[str, np.ndarray], model: VaDE) -> None
 
     Args:
         path: the file; its folder has to be there.
-        about: what JSON can hold, NumPy's numbers and arrays included.
-        arrays: by name.
+        about: what JSON can hold, NumPy's numbers and arrays included: `ABOUT`.
+        arrays: by name: `FITTED`, and of `NAMES` those there are.
         model: a fitted model.
 
     Raises:
@@ -43,22 +62,85 @@ def write(path, about: dict, arrays: dict[str, np.ndarray], model: VaDE) -> None
     write_whole(place, content.getbuffer())
 
 
-def read(path) -> tuple[dict, dict[str, np.ndarray], VaDE, Schema | None]:
-    """What `write` wrote, and the schema in it.
+def read(path, parameters: set[str]) -> tuple[dict, dict[str, np.ndarray], VaDE, Schema | None]:
+    """What `write` wrote, and the schema in it; all of it fits together.
+
+    Args:
+        path: the file.
+        parameters: names of those that may be in it.
 
     Raises:
         InputError: there is no such file, or it is damaged.
     """
     path = usable(path, "path")
     try:
+        size = size_of(path)
         with zipfile.ZipFile(path) as archive:
+            check_members(archive, size)
+            if archive.getinfo("clusterer.json").file_size > LARGEST_JSON:
+                raise ValueError("its parameters are too long")
             about = json.loads(archive.read("clusterer.json"))
-            arrays = dict(np.load(io.BytesIO(archive.read("arrays.npz")), allow_pickle=False))
+            _check_about(about, parameters)
+            schema = None if about.get("schema") is None else Schema.from_dict(about["schema"])
+            arrays = _arrays_of(archive.read("arrays.npz"))
             model = _model_of(archive.read("model.keras"))
-        schema = None if about.get("schema") is None else Schema.from_dict(about["schema"])
+        _check_rows(about, arrays, model, schema)
+        _check_mixture(arrays, model)
     except Exception as error:  # whatever zipfile, NumPy and Keras raise for what is damaged
         raise InputError(f"path: {path} holds no clusterer, or a damaged one ({cited(error)})") from error
     return about, arrays, model, schema
+
+
+def _check_about(about, parameters: set[str]) -> None:
+    """Raises ValueError unless the JSON is that of a clusterer with some of these parameters."""
+    if not isinstance(about, dict):
+        raise ValueError(f"expected an object, got {type(about).__name__}")
+    for values, kinds in ((about, ABOUT), (about.get("parameters") or {}, PARAMETERS)):
+        for name, kind in kinds.items():
+            if not record({name: kind})(values):
+                raise ValueError(f"{name}: got {str(values.get(name))[:40]!r}")
+    if unknown := sorted(set(about["parameters"]) - parameters):
+        raise ValueError(f"unknown parameters: {str(unknown)[:40]}")
+
+
+def _check_rows(about: dict, arrays: dict[str, np.ndarray], model: VaDE, schema: Schema | None) -> None:
+    """Raises ValueError unless model, schema and names are those of rows of one kind."""
+    columns = features = about["n_features_in"]
+    if schema is not None:
+        columns, features = len(schema.columns) + len(schema.dropped), len(schema.features)
+    if not isinstance(model, VaDE) or model.n_features != features or columns != about["n_features_in"]:
+        raise ValueError(f"its model is not that of rows of {about['n_features_in']} values")
+    named = [about["columns"]] if about.get("columns") is not None else []
+    named += [arrays[name] for name in NAMES if name in arrays]
+    if any(len(names) != columns for names in named):
+        raise ValueError(f"expected {columns} names, got {[len(names) for names in named]}")
+
+
+def _check_mixture(arrays: dict[str, np.ndarray], model: VaDE) -> None:
+    """Raises ValueError unless the arrays are of a mixture like that of the model."""
+    k, width = model.prior.n_components, model.prior.latent_dim
+    for name, shape in {"weights_": (k,), "means_": (k, width), "covariances_": (k, width)}.items():
+        found = arrays[name]
+        if found.shape != shape or found.dtype.kind != "f" or not np.isfinite(found).all():
+            raise ValueError(f"{name}: expected numbers of shape {shape}, got {found.dtype} of shape {found.shape}")
+    if (arrays["weights_"] < 0).any() or not arrays["weights_"].sum() > 0:
+        raise ValueError("weights_: expected shares")
+    labels = arrays["labels_"]
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or (len(labels) and not 0 <= labels.min() <= labels.max() < k):
+        raise ValueError(f"labels_: expected clusters from 0 to {k - 1}, got {labels.dtype} of shape {labels.shape}")
+
+
+def _arrays_of(content: bytes) -> dict[str, np.ndarray]:
+    """The arrays that a clusterer has, each of its kind."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        check_members(archive, len(content))
+    arrays = archive_arrays(io.BytesIO(content))
+    if not set(FITTED) <= set(arrays) <= {*FITTED, *NAMES}:
+        raise ValueError(f"its arrays are {sorted(arrays)}")
+    for name in NAMES:
+        if name in arrays and (arrays[name].ndim != 1 or arrays[name].dtype.kind != "U"):
+            raise ValueError(f"{name}: expected a list of texts")
+    return arrays
 
 
 def _model_bytes(model: VaDE) -> bytes:
@@ -68,8 +150,8 @@ def _model_bytes(model: VaDE) -> bytes:
         return file.read_bytes()
 
 
-def _model_of(content: bytes) -> VaDE:
+def _model_of(content: bytes):
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.keras"
         file.write_bytes(content)
-        return keras.saving.load_model(file)
+        return stored.load(file)

@@ -27,7 +27,7 @@ from vade_tf.training.given import checked_hints
 from vade_tf.training.reporter import Lines, Silent
 from vade_tf.training.settings import Settings
 
-FITTED = ("labels_", "weights_", "means_", "covariances_")
+UNSAVED = ("encoder", "decoder", "hints", "callbacks")  # parameters
 NAMES = {"clusters": "n_clusters", "seed": "random_state"}  # of a setting -> of the parameter
 
 
@@ -308,9 +308,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         """
         check_is_fitted(self)
         parameters = {
-            name: value
-            for name, value in self.get_params(deep=False).items()
-            if name not in ("encoder", "decoder", "hints", "callbacks", "random_state")
+            name: value for name, value in self.get_params(deep=False).items() if name not in (*UNSAVED, "random_state")
         }
         parameters["random_state"] = self.random_state if isinstance(self.random_state, int | None) else None
         about = {
@@ -323,7 +321,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             "columns": self._columns,
             "schema": None if self.schema_ is None else self.schema_.to_dict(),
         }
-        arrays = {name: getattr(self, name) for name in FITTED}
+        arrays = {name: getattr(self, name) for name in archive.FITTED}
         if self.genes_ is not None:
             arrays["genes_"] = self.genes_
         if hasattr(self, "feature_names_in_"):
@@ -337,14 +335,14 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         Raises:
             ValueError: there is none, or it is damaged.
         """
-        about, arrays, model, schema = archive.read(path)
+        about, arrays, model, schema = archive.read(path, set(cls._get_param_names()) - set(UNSAVED))
         parameters = about["parameters"]
-        if isinstance(parameters["hidden"], list):
+        if parameters.get("hidden") is not None:
             parameters["hidden"] = tuple(parameters["hidden"])
         networks = {"encoder": model.encoder, "decoder": model.decoder} if about["own_networks"] else {}
         found = cls(**parameters, **networks)
         found.model_, found.history_ = model, about["history"]
-        found.health_, found.remedies_ = about["health"], about.get("remedies", [])
+        found.health_, found.remedies_ = about["health"], about.get("remedies") or []
         found.n_features_in_, found.schema_ = about["n_features_in"], schema
         if "feature_names_in_" in arrays:
             found.feature_names_in_ = arrays.pop("feature_names_in_").astype(object)
