@@ -7,7 +7,7 @@ import numpy as np
 
 from .arrays import PICKLED, bomb, npy, patched, saved, zipped
 from .case import Case
-from .folders import LENT, RESUME, altered, cut, folder_at, gone, members, put
+from .folders import LENT, RESUME, altered, cut, folder_at, gone, members, pipe_at, put
 
 
 def first(value) -> Callable[[dict], dict]:
@@ -91,6 +91,7 @@ def checkpoint_cases() -> Iterator[Case]:
     )
     yield altered("state.npz: cut", RESUME, cut(state, 0.5), ("state.npz",))
     yield altered("state.npz: a folder", RESUME, folder_at(state), ("state.npz",))
+    yield altered("state.npz: a pipe", RESUME, pipe_at(state), ("state.npz",))
     yield altered("state.npz: 600 MB", RESUME, lambda run: (run / state).write_bytes(bomb(600)), ("state.npz",))
     yield altered(
         "start.npz: a group beyond",

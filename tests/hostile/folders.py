@@ -1,6 +1,7 @@
 """Run folders that were altered: JSON, arrays, models, links; and the commands that read them."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -80,6 +81,16 @@ def folder_at(file: str) -> Change:
     def change(run: Path) -> None:
         (run / file).unlink(missing_ok=True)
         (run / file).mkdir()
+
+    return change
+
+
+def pipe_at(file: str) -> Change:
+    """A pipe that nobody writes where a file was."""
+
+    def change(run: Path) -> None:
+        (run / file).unlink()
+        os.mkfifo(run / file)
 
     return change
 
@@ -174,8 +185,10 @@ def json_cases() -> Iterator[Case]:
     for file in ("config.json", "data.json"):
         yield altered(f"{file}: gone", EVALUATE, gone(file), (file,))
         yield altered(f"{file}: a folder", EVALUATE, folder_at(file), (file,))
+        yield altered(f"{file}: a pipe", EVALUATE, pipe_at(file), (file,))
     yield altered("metrics.json: gone", PREDICT, gone("metrics.json"), ("--resume",))
     yield altered("metrics.json: a folder", EVALUATE, folder_at("metrics.json"), ("metrics.json",))
+    yield altered("metrics.json: a pipe", EVALUATE, pipe_at("metrics.json"), ("metrics.json",))
     for name, values in {
         "features of text": {"features": "nine"},
         "features of none": {"features": ...},
@@ -246,6 +259,7 @@ def history_cases() -> Iterator[Case]:
         yield altered(f"metrics.csv: {name}", REPORT, put("metrics.csv", content), ("metrics.csv",), ends="either")
     yield altered("metrics.csv: gone", REPORT, gone("metrics.csv"), ("metrics.csv",))
     yield altered("metrics.csv: a folder", REPORT, folder_at("metrics.csv"), ("metrics.csv",))
+    yield altered("metrics.csv: a pipe", REPORT, pipe_at("metrics.csv"), ("metrics.csv",))
 
 
 FOLDERS: list[Case] = [*json_cases(), *history_cases()]

@@ -194,6 +194,12 @@ def sources() -> Iterator[Case]:
             ("--hints", "h.npy"),
             make=lambda place, content=content: (place / "h.npy").write_bytes(content),
         )
+    yield trains(
+        "--hints a pipe",
+        (*DATA, "--hints", "h.npy", "--out", "out"),
+        ("--hints",),
+        make=lambda place: os.mkfifo(place / "h.npy"),
+    )
     for name in ("x.txt", "x", ".npy", "x.npy ", "x.pkl", "-", "https://a.b/x.npy"):
         argv = ("--data", name, "--clusters", "3", "--out", "out")
         yield trains(

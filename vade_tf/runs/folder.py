@@ -36,7 +36,7 @@ from vade_tf.data.dataset import Coded
 from vade_tf.data.files import coded
 from vade_tf.errors import InputError, cited
 from vade_tf.paths import usable
-from vade_tf.reading import COPY_AGAIN, each, json_object, record, stored_arrays
+from vade_tf.reading import COPY_AGAIN, each, json_object, record, stored_arrays, text_of
 from vade_tf.runs.config import TrainConfig
 from vade_tf.training.store import COLUMNS, TEXT_COLUMNS
 from vade_tf.writing import sweep, write_whole, writing
@@ -195,17 +195,16 @@ class Run:
         """
         file = self.path / "metrics.csv"
         try:
-            with file.open(newline="") as lines:
-                reader = csv.DictReader(lines)
-                if not {"phase", "epoch"} <= set(reader.fieldnames or ()) <= set(COLUMNS):
-                    raise ValueError(f"its columns are {reader.fieldnames}")
-                rows = [
-                    {name: text if name in TEXT_COLUMNS else float(text) for name, text in row.items() if text != ""}
-                    for row in reader
-                ]
-                if any(not {"phase", "epoch"} <= set(row) for row in rows):
-                    raise ValueError("a row without a phase or an epoch")
-                return rows
+            reader = csv.DictReader(io.StringIO(text_of(file), newline=""))
+            if not {"phase", "epoch"} <= set(reader.fieldnames or ()) <= set(COLUMNS):
+                raise ValueError(f"its columns are {reader.fieldnames}")
+            rows = [
+                {name: text if name in TEXT_COLUMNS else float(text) for name, text in row.items() if text != ""}
+                for row in reader
+            ]
+            if any(not {"phase", "epoch"} <= set(row) for row in rows):
+                raise ValueError("a row without a phase or an epoch")
+            return rows
         except (OSError, ValueError, TypeError, csv.Error) as error:
             raise InputError(f"{file} is missing or damaged ({cited(error)}); copy the run folder again") from error
 

@@ -1,0 +1,55 @@
+"""Files that may be damaged: none is waited for, and none is read beyond what it may be long."""
+
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vade_tf import reading
+from vade_tf.errors import InputError
+
+READERS = {
+    "text": reading.text_of,
+    "object": reading.json_object,
+    "arrays": lambda file: reading.stored_arrays(file, "copy it again"),
+    "array": reading.plain_array,
+    "array that stays": lambda file: reading.plain_array(file, "r"),
+}
+
+
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS.keys())
+@pytest.mark.parametrize("what", ["a pipe", "a device", "a folder"])
+def test_what_is_no_file_is_not_opened(what, read, tmp_path, monkeypatch):
+    file = tmp_path / "x"
+    {"a pipe": os.mkfifo, "a device": lambda file: file.symlink_to(os.devnull), "a folder": Path.mkdir}[what](file)
+
+    def opened(*arguments, **settings):
+        raise AssertionError("it was opened")
+
+    monkeypatch.setattr(Path, "open", opened)
+    monkeypatch.setattr(zipfile, "ZipFile", opened)
+    with pytest.raises((InputError, ValueError), match="expected a regular file, got"):
+        read(file)
+
+
+def test_no_more_is_read_than_a_text_may_be_long(tmp_path, monkeypatch):
+    (tmp_path / "x").write_text('{"a": 12}')
+    monkeypatch.setattr(reading, "LARGEST_JSON", 9)
+    assert reading.json_object(tmp_path / "x") == {"a": 12}
+    monkeypatch.setattr(reading, "LARGEST_JSON", 8)
+    with pytest.raises(InputError, match="more than 8 bytes"):
+        reading.json_object(tmp_path / "x")
+
+
+def test_arrays_are_read_that_are_asked_for_and_fit_together(tmp_path, monkeypatch):
+    file = tmp_path / "x.npz"
+    np.savez(file, a=np.arange(100), b=np.ones(100), c=np.array([{}], object))
+    assert list(reading.archive_arrays(file, ["b"])) == ["b"]
+    monkeypatch.setattr(reading, "memory", lambda: 1500)
+    assert list(reading.archive_arrays(file, ["a"])) == ["a"]
+    with pytest.raises(ValueError, match="all that it holds needs"):
+        reading.archive_arrays(file, ["a", "b"])
+    with pytest.raises(ValueError, match="expected an array 'd', got none"):
+        reading.archive_arrays(file, ["d"])
