@@ -38,8 +38,13 @@ def _leads_out(name, link) -> str | bytes | None:
 
 
 def _check_home(name: str, item) -> None:
-    if isinstance(item, h5py.Dataset) and (item.is_virtual or item.external):
+    if is_array(item) and (item.is_virtual or item.external):
         raise ValueError(f"the values of {_text(name)} are in another file")
+
+
+def is_array(item) -> bool:
+    """Whether what stands in a file is an array, and no group of them."""
+    return isinstance(item, h5py.Dataset)
 
 
 def check_size(item: h5py.Dataset, name: str) -> None:

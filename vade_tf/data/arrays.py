@@ -11,10 +11,13 @@ import scipy.sparse
 from vade_tf.data.shards import FileRows, as_read, stays_in_file
 from vade_tf.errors import InputError
 from vade_tf.paths import usable
-from vade_tf.reading import archive_arrays, check_memory, plain_array
+from vade_tf.reading import archive_arrays, plain_array
 
 SPARSE_ARRAYS = {"format", "shape", "data"}  # what every .npz of scipy.sparse.save_npz holds
 SPARSE_PARTS = {"data", "indices", "indptr"}  # what the group of a sparse matrix in HDF5 holds
+SPARSE_INDICES = {"indices", "indptr", "row", "col", "coords", "offsets", "_is_array"}  # and what it may hold
+LITTLE = 1 << 26  # bytes that any matrix may take
+EMPTY = 20  # times the stored bytes that the rows of a sparse matrix may take
 GENES = "genes"  # names of the features in HDF5
 ROWS, LABELS = ("x", "X"), ("y", "Y")  # names of the arrays in files of several
 
@@ -41,9 +44,10 @@ def read_npz(file: Path, labels: str | None):
     with zipfile.ZipFile(file) as archive:
         names = [name.removesuffix(".npy") for name in archive.namelist()]
     if set(names) >= SPARSE_ARRAYS:
-        arrays = archive_arrays(file)  # in sizes that they have, and none that would run a program
+        arrays = archive_arrays(file, [name for name in names if name in SPARSE_ARRAYS | SPARSE_INDICES])
         if arrays.get("indices", np.zeros(0, int)).dtype.kind not in "iu":
             raise ValueError("indices that are no whole numbers")
+        _check_rows(tuple(np.ravel(arrays["shape"]).tolist()), sum(array.nbytes for array in arrays.values()))
         matrix = scipy.sparse.load_npz(file)
         if hasattr(matrix, "check_format"):
             matrix.check_format(full_check=True)  # SciPy trusts its indices: one beyond the columns ends the process
@@ -55,41 +59,52 @@ def read_npz(file: Path, labels: str | None):
 
 def read_h5(file: Path, labels: str | None):
     """(x, labels or None) of an HDF5 file with arrays X and, perhaps, Y; X may be a sparse matrix, and stays one."""
-    import h5py
+    from vade_tf import hdf5
 
-    with h5py.File(file, "r") as stored:
-        names = [name for name, item in stored.items() if isinstance(item, h5py.Dataset) or set(item) >= SPARSE_PARTS]
+    with hdf5.opened(file) as stored:
+        names = [name for name, item in stored.items() if hdf5.is_array(item) or set(item) >= SPARSE_PARTS]
         rows, key = _chosen(file, [name for name in names if name != GENES], labels)
-        found = [None if name is None else _stored(stored[name], name) for name in (rows, key)]
-    x, y = found
+        x = _rows(stored[rows], rows)
+        y = None if key is None else hdf5.values(stored[key], key)
     return x, y.astype(str) if y is not None and y.dtype == object else y
 
 
 def read_h5_genes(file: Path) -> list[str] | None:
     """What the features of an HDF5 file are called, its array `genes`; None where it has none."""
-    import h5py
+    from vade_tf import hdf5
 
-    with h5py.File(file, "r") as stored:
-        if not isinstance(stored.get(GENES), h5py.Dataset):
+    with hdf5.opened(file) as stored:
+        if not hdf5.is_array(stored.get(GENES)):
             return None
-        check_memory(stored[GENES].nbytes, GENES)
-        return [name.decode() if isinstance(name, bytes) else str(name) for name in np.ravel(stored[GENES][()])]
+        names = hdf5.values(stored[GENES], GENES)
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in np.ravel(names)]
 
 
-def _stored(item, name: str):
+def _rows(item, name: str):
     """An array of an HDF5 file, or the sparse matrix that a group with its three parts is, as anndata writes one."""
-    if hasattr(item, "nbytes"):
-        check_memory(item.nbytes, name)
-        return item[()]
-    parts = []
-    for part in ("data", "indices", "indptr"):
-        check_memory(item[part].nbytes, f"{name}/{part}")
-        parts.append(item[part][()])
-    shape = tuple(int(length) for length in (item.attrs["shape"] if "shape" in item.attrs else item["shape"][()]))
+    from vade_tf import hdf5
+
+    if hdf5.is_array(item):
+        return hdf5.numbers(item, name)
+    parts = tuple(hdf5.numbers(item[part], f"{name}/{part}") for part in ("data", "indices", "indptr"))
+    lengths = item.attrs["shape"] if "shape" in item.attrs else hdf5.numbers(item["shape"], f"{name}/shape")
+    shape = tuple(int(length) for length in lengths)
+    _check_rows(shape, sum(part.nbytes for part in parts))
     kind = scipy.sparse.csc_array if item.attrs.get("encoding-type") == "csc_matrix" else scipy.sparse.csr_array
-    matrix = kind(tuple(parts), shape=shape)
+    matrix = kind(parts, shape=shape)
     matrix.check_format(full_check=True)  # see read_npz
     return matrix.tocsr()
+
+
+def _check_rows(shape: tuple, stored: int) -> None:
+    """Raises ValueError where a sparse matrix has far more rows than numbers: as CSR each takes 8 bytes, empty or not.
+
+    Args:
+        shape: as the file claims it.
+        stored: bytes of its arrays.
+    """
+    if len(shape) == 2 and 8 * shape[0] > max(LITTLE, EMPTY * stored):
+        raise ValueError(f"it claims {shape[0]:,} rows, and {stored:,} bytes are stored")
 
 
 def _chosen(file: Path, names: list[str], labels: str | None) -> tuple[str, str | None]:

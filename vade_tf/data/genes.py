@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse
 
 from vade_tf.errors import InputError, cited
-from vade_tf.reading import check_memory, each, record
+from vade_tf.reading import each, record
 
 THETA = 100.0  # of the negative binomial that genes are held against
 BLOCK = 2**22  # numbers looked at together
@@ -128,20 +128,20 @@ def read(file: Path) -> Any:
 
     Raises:
         InputError: anndata is not installed.
-        ValueError: the file claims more memory than this machine has.
+        ValueError: the file claims more memory than this machine has, or far more than it holds, or leads to another.
     """
-    import h5py
-
     try:
         import anndata
     except ImportError as error:
         raise InputError("data: .h5ad needs anndata; pip install anndata brings it") from error
 
-    def check(name, item) -> None:
-        if isinstance(item, h5py.Dataset):
-            check_memory(item.nbytes, name)
+    from vade_tf import hdf5
 
-    with h5py.File(file, "r") as stored:
+    def check(name, item) -> None:
+        if hdf5.is_array(item):
+            hdf5.check_size(item, name)
+
+    with hdf5.opened(file) as stored:
         stored.visititems(check)
     cells = anndata.read_h5ad(file)
     if not cells.var_names.is_unique:

@@ -5,7 +5,6 @@ import math
 import zipfile
 from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
 import tensorflow as tf
@@ -49,7 +48,7 @@ def load(file: Path) -> keras.Model:
 
 
 def _check_whole(name: str, item) -> None:
-    if isinstance(item, h5py.Dataset) and item.nbytes > item.id.get_storage_size():
+    if hdf5.is_array(item) and item.nbytes > item.id.get_storage_size():
         raise ValueError(f"{name} claims {item.nbytes:,} bytes and has {item.id.get_storage_size():,}")
 
 

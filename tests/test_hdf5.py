@@ -1,0 +1,118 @@
+"""HDF5 files made to harm: they lead elsewhere, or claim far more than they hold. Nothing outside them is read."""
+
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from vade_tf.data.arrays import read_h5, read_h5_genes
+from vade_tf.data.files import load_file
+from vade_tf.errors import InputError
+
+X = np.arange(18, dtype=np.float32).reshape(6, 3)
+
+
+def shared_texts(file: h5py.File, name: str, n: int = 300) -> None:
+    """Texts that all are the first one, which is stored once."""
+    texts = file.create_dataset(name, data=["y" * 9_999] + ["z"] * (n - 1), dtype=h5py.string_dtype())
+    place = texts.id.get_offset()
+    path = Path(file.filename)
+    file.close()
+    with path.open("r+b") as stream:
+        stream.seek(place)
+        first = stream.read(16)
+        stream.seek(place)
+        stream.write(first * n)
+
+
+def sparse(file: h5py.File, shape, kind: str = "csr_matrix", **changes) -> None:
+    group = file.create_group("x")
+    group.attrs["shape"], group.attrs["encoding-type"] = shape, kind
+    parts = {"data": np.ones(1, "f4"), "indices": np.zeros(1, "i4"), "indptr": np.array([0, 1, 1, 1], "i4")}
+    for name, values in {**parts, **changes}.items():
+        group[name] = values
+
+
+def virtual(file: h5py.File) -> None:
+    layout = h5py.VirtualLayout((6, 3), "f4")
+    layout[:] = h5py.VirtualSource("pipe", "x", (6, 3))
+    file.create_virtual_dataset("x", layout)
+
+
+def below(file: h5py.File) -> None:
+    """A link out of a group that is not read."""
+    file["x"] = X
+    file.create_group("more").create_group("still")["y"] = h5py.ExternalLink("pipe", "x")
+
+
+OUTSIDE = {
+    "a link": lambda file: file.__setitem__("x", h5py.ExternalLink("pipe", "x")),
+    "a link far below": below,
+    "values in another file": lambda file: file.create_dataset("x", (6, 3), "f4", external=[("pipe", 0, 72)]),
+    "a virtual array": virtual,
+}
+BOASTFUL = {
+    "nothing stored": lambda file: file.create_dataset("x", (3_000_000, 100), "f4", chunks=(1000, 100)),
+    "texts for numbers": lambda file: file.create_dataset("x", data=["a", "b"], dtype=h5py.string_dtype()),
+    "empty rows": lambda file: sparse(file, (200_000_000, 3), "csc_matrix"),
+    "nothing stored of an indptr": lambda file: file.create_dataset("x/indptr", (200_000_000,), "i8", chunks=(99,)),
+}
+
+
+@pytest.mark.parametrize("make", OUTSIDE.values(), ids=OUTSIDE.keys())
+@pytest.mark.parametrize("name", ["a.h5", "a.h5ad"])
+def test_what_is_elsewhere_is_not_read(name, make, tmp_path, monkeypatch):
+    if name == "a.h5ad":
+        pytest.importorskip("anndata")
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    with h5py.File(name, "w") as file:
+        make(file)
+    with pytest.raises(InputError, match=r"data: a.h5.* (is a link to another file|are in another file)"):
+        load_file(name)
+
+
+@pytest.mark.parametrize("make", BOASTFUL.values(), ids=BOASTFUL.keys())
+def test_what_claims_far_more_than_it_holds_is_refused(make, tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        if make is BOASTFUL["nothing stored of an indptr"]:
+            file["x/data"], file["x/indices"] = np.ones(1, "f4"), np.zeros(1, "i4")
+        make(file)
+    with pytest.raises(ValueError, match="and has 0|are stored|save plain numbers"):
+        read_h5(tmp_path / "a.h5", None)
+
+
+def test_an_array_of_cells_of_which_nothing_is_stored_is_refused(tmp_path):
+    pytest.importorskip("anndata")
+    with h5py.File(tmp_path / "a.h5ad", "w") as file:
+        file.create_dataset("X", (3_000_000, 100), "f4", chunks=(1000, 100))
+    with pytest.raises(InputError, match="X claims 1,200,000,000 bytes and has 0"):
+        load_file(str(tmp_path / "a.h5ad"))
+
+
+def test_texts_take_no_more_than_the_file_is_long(tmp_path):
+    for name, read in (("y", lambda file: read_h5(file, None)), ("genes", read_h5_genes)):
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file["x"] = X
+            shared_texts(file, name)
+        with pytest.raises(ValueError, match=f"the texts of {name} are longer than the file"):
+            read(tmp_path / "a.h5")
+
+
+def test_honest_files_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("vade_tf.hdf5.TEXTS", (2, 4))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_group("inside")["rows"] = X
+        file["x"], file["y"] = h5py.SoftLink("/inside/rows"), list("abcabc")
+        file["genes"] = ["one", "two", "three"]
+    x, y = read_h5(tmp_path / "a.h5", None)
+    np.testing.assert_array_equal(x, X)
+    assert (y.tolist(), read_h5_genes(tmp_path / "a.h5")) == (list("abcabc"), ["one", "two", "three"])
+    with h5py.File(tmp_path / "zeros.h5", "w") as file:
+        file.create_dataset("x", data=np.zeros((2000, 500), "f4"), compression="gzip", compression_opts=9)
+    assert read_h5(tmp_path / "zeros.h5", None)[0].shape == (2000, 500)
+    with h5py.File(tmp_path / "sparse.h5", "w") as file:
+        sparse(file, (2, 3), "csc_matrix")
+    assert read_h5(tmp_path / "sparse.h5", None)[0].toarray().tolist() == [[1, 0, 0], [0, 0, 0]]
