@@ -13,6 +13,7 @@ import pandas
 import pyarrow
 import pyarrow.parquet
 
+from vade_tf.data import parquet
 from vade_tf.data.fetch import cache_folder, sweep
 from vade_tf.data.parquet import ParquetTable
 from vade_tf.data.schema import Schema
@@ -39,7 +40,7 @@ def sampled(file: Path) -> pandas.DataFrame:
 
 def column(file: Path, name: str) -> pandas.Series:
     """One column of a table, as a whole."""
-    return pyarrow.parquet.read_table(file, columns=[name]).to_pandas()[name]
+    return parquet.read(file, [name])[name]
 
 
 def converted(file: Path, schema: Schema) -> tuple[FileRows, str]:

@@ -1,4 +1,7 @@
-"""A .parquet file of any length as a table that stays in its file: read in order, some rows at a time, by pyarrow."""
+"""A .parquet file -> a table, as a whole, or of any length as one that stays in its file and is read in order.
+
+A text is held once, however many cells have it: pyarrow would write it anew for each of them.
+"""
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -6,9 +9,31 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pyarrow
+import pyarrow.compute
 import pyarrow.parquet
 
+from vade_tf.reading import check_memory, memory
+
 BATCH = 65_536  # rows that are read together
+TEXTS = 1 / 8  # of the machine's memory, which the texts of all cells may take
+
+
+def read(file: Path, columns: list[str] | None = None) -> pandas.DataFrame:
+    """The table of a file.
+
+    Args:
+        file: the file.
+        columns: names of those to read; default all.
+
+    Raises:
+        ValueError: it takes more memory than this machine has, or the texts of its cells far more than is stored.
+        pyarrow.ArrowException, OSError: it cannot be read.
+    """
+    with pyarrow.parquet.ParquetFile(file) as opened:
+        texts, size = _texts(opened.schema_arrow), _size(opened.metadata)
+    check_memory(size, file.name)
+    table = pyarrow.parquet.read_table(file, columns=columns, read_dictionary=texts)
+    return _frame(table, texts, size)
 
 
 class ParquetTable:
@@ -28,8 +53,10 @@ class ParquetTable:
         with pyarrow.parquet.ParquetFile(file) as opened:
             self.length = opened.metadata.num_rows
             self.columns = [name for name in opened.schema_arrow.names if columns is None or name in columns]
-            fields = [opened.schema_arrow.field(name) for name in self.columns]
+            self.texts, self.size = _texts(opened.schema_arrow), _size(opened.metadata)
             holes = _columns_with_holes(opened.metadata)
+        with pyarrow.parquet.ParquetFile(file, read_dictionary=self.texts) as opened:
+            fields = [opened.schema_arrow.field(name) for name in self.columns]
         # pandas makes whole numbers real ones where a cell is missing: in every block, if in any
         whole = ({field.name for field in fields if pyarrow.types.is_integer(field.type)} & holes).difference(exact)
         self.schema = pyarrow.schema([f.with_type(pyarrow.float64()) if f.name in whole else f for f in fields])
@@ -53,11 +80,12 @@ class ParquetTable:
             wanted -= parts[-1].num_rows
         self.at = max(start, stop)
         read = pyarrow.Table.from_batches(parts, None if parts else self.schema)
-        return read.cast(self.schema, safe=False).to_pandas(integer_object_nulls=True)
+        return _frame(read.cast(self.schema, safe=False), self.texts, self.size, integer_object_nulls=True)
 
     def _begin(self, row: int) -> None:
         """Go to a row: the next batch begins there."""
-        opened = pyarrow.parquet.ParquetFile(self.file, pre_buffer=False, buffer_size=1 << 20)
+        how = {"read_dictionary": self.texts, "pre_buffer": False, "buffer_size": 1 << 20}
+        opened = pyarrow.parquet.ParquetFile(self.file, **how)
         sizes = [opened.metadata.row_group(i).num_rows for i in range(opened.num_row_groups)]
         first = int(np.searchsorted(np.cumsum(sizes), row, side="right"))
         self.batches = opened.iter_batches(BATCH, row_groups=range(first, len(sizes)), columns=self.columns)
@@ -75,3 +103,35 @@ def _columns_with_holes(metadata: pyarrow.parquet.FileMetaData) -> set[str]:
             if column.statistics is None or column.statistics.null_count != 0:
                 found.add(column.path_in_schema)
     return found
+
+
+def _texts(schema: pyarrow.Schema) -> list[str]:
+    """Names of the columns of texts or bytes."""
+    kinds = (pyarrow.types.is_string, pyarrow.types.is_large_string, pyarrow.types.is_binary)
+    return [field.name for field in schema if any(kind(field.type) for kind in kinds)]
+
+
+def _size(metadata: pyarrow.parquet.FileMetaData) -> int:
+    """Bytes of a file's columns, unpacked."""
+    return sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+
+
+def _frame(table: pyarrow.Table, texts: Collection[str], stored: int, **how) -> pandas.DataFrame:
+    """A table of pyarrow, whose texts were read as numbers of different ones, with plain texts."""
+    texts = set(texts)
+    columns = [table.column(i) for i, name in enumerate(table.column_names) if name in texts]
+    length = sum(_length(chunk) for column in columns for chunk in column.chunks)
+    if length > max(TEXTS * memory(), stored):
+        raise ValueError(f"the texts of its cells take {length:,} bytes, and {stored:,} are stored")
+    frame = table.to_pandas(**how)
+    for place, name in enumerate(frame.columns):
+        if name in texts:
+            cells = frame.iloc[:, place]
+            frame.isetitem(place, cells.astype(object).where(cells.notna(), None))
+    return frame
+
+
+def _length(cells: pyarrow.DictionaryArray) -> int:
+    """Bytes of the texts of all cells."""
+    lengths = pyarrow.compute.binary_length(cells.dictionary)
+    return pyarrow.compute.sum(lengths.take(cells.indices)).as_py() or 0
