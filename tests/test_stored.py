@@ -36,6 +36,14 @@ class Twice(layers.Layer):
         return {**super().get_config(), "units": self.units}
 
 
+@keras.saving.register_keras_serializable("tests")
+class Noise(layers.Layer):
+    """A layer that draws from the generator that all layers share."""
+
+    def call(self, x):
+        return x + keras.random.normal(keras.ops.shape(x))
+
+
 def learned() -> layers.Layer:
     layer = layers.Normalization()
     layer.adapt(np.arange(18, dtype=np.float32).reshape(2, 9))
@@ -74,6 +82,20 @@ def test_networks_of_ones_own_are_loaded(middle, tmp_path):
     assert isinstance(again, VaDE)
     for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_the_generator_that_layers_share_outlives_the_look(tmp_path):
+    model_of(Noise()).save(tmp_path / "m.keras")
+    keras.utils.set_random_seed(1)  # from here on there is none, until a layer draws
+    model = load(tmp_path / "m.keras")
+    assert model.predict(np.ones((2, 9), np.float32), verbose=0).shape == (2, 3)
+
+    keras.utils.set_random_seed(1)
+    first = keras.random.normal((3,)), keras.random.normal((3,))
+    keras.utils.set_random_seed(1)
+    np.testing.assert_array_equal(keras.random.normal((3,)), first[0])
+    load(tmp_path / "m.keras")
+    np.testing.assert_array_equal(keras.random.normal((3,)), first[1])
 
 
 @pytest.fixture(scope="module")

@@ -54,6 +54,10 @@ def _check_whole(name: str, item) -> None:
 
 def _wanted(config) -> int:
     """Bytes of the weights that a configuration asks for: the model is made in a graph, where nothing has a value."""
+    with keras.StatelessScope():
+        keras.random.uniform(
+            ()
+        )  # Keras' generator, which all share: if it is not there yet, it must not be the graph's
     with tf.Graph().as_default():
         model = keras.saving.deserialize_keras_object(config)
         return sum(math.prod(weight.shape) * tf.as_dtype(weight.dtype).size for weight in model.variables)
