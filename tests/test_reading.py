@@ -53,3 +53,14 @@ def test_arrays_are_read_that_are_asked_for_and_fit_together(tmp_path, monkeypat
         reading.archive_arrays(file, ["a", "b"])
     with pytest.raises(ValueError, match="expected an array 'd', got none"):
         reading.archive_arrays(file, ["d"])
+
+
+def test_texts_are_as_wide_as_the_longest_where_that_is_not_far_more_than_they_are_long(monkeypatch):
+    short, long = ["a"] * 99 + ["bb"], ["a"] * 99 + ["b" * 1000]
+    kept = np.array([*long[98:], 3, None, b"c"], object)
+    assert reading.padded(kept, "id").tolist() == kept.astype(str).tolist()
+    monkeypatch.setattr(reading, "memory", lambda: 8 * 1000)
+    assert reading.padded(np.array(short, object), "id").tolist() == short
+    assert reading.padded(["b" * 1000] * 100, "id").dtype == "U1000"
+    with pytest.raises(ValueError, match="id holds a text of 1,000 characters among shorter ones"):
+        reading.padded(np.array(long, object), "id")

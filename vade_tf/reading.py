@@ -18,6 +18,8 @@ from vade_tf.errors import InputError, cited
 
 LARGEST_JSON = 1 << 26  # bytes; the largest that a run folder holds are a few hundred kilobytes
 LARGEST = 1e300  # of a number, also of a whole one, which Python lets grow and no array holds
+PADDED = 1 / 8  # of the machine's memory, which texts that are made as wide as the longest may take
+SPARSEST = 4  # times their own length that they may take in any case
 COPY_AGAIN = "copy the run folder again"
 
 
@@ -236,6 +238,25 @@ def check_memory(size: int, name: str) -> None:
     most = memory()
     if size > most:
         raise ValueError(f"{name} needs {size / 2**30:,.1f} GiB, this machine has {most / 2**30:,.1f} GiB")
+
+
+def padded(values, name: str) -> np.ndarray:
+    """Values as texts, [n]: NumPy makes each as wide as the longest.
+
+    Args:
+        values: an array, a column of a table or an index.
+        name: what an error names.
+
+    Raises:
+        ValueError: one is so long that all take far more memory than they are long.
+    """
+    values = np.asarray(values)
+    if values.dtype == object:
+        lengths = [len(value) if isinstance(value, (str, bytes)) else len(str(value)) for value in values.flat]
+        longest, most = max(lengths, default=0), max(PADDED * memory(), 4 * SPARSEST * sum(lengths))
+        if 4 * longest * len(lengths) > most:
+            raise ValueError(f"{name} holds a text of {longest:,} characters among shorter ones; leave it out")
+    return values.astype(str)
 
 
 def memory() -> float:

@@ -11,7 +11,7 @@ import scipy.sparse
 from vade_tf.data.shards import FileRows, as_read, stays_in_file
 from vade_tf.errors import InputError
 from vade_tf.paths import usable
-from vade_tf.reading import archive_arrays, plain_array
+from vade_tf.reading import archive_arrays, padded, plain_array
 
 SPARSE_ARRAYS = {"format", "shape", "data"}  # what every .npz of scipy.sparse.save_npz holds
 SPARSE_PARTS = {"data", "indices", "indptr"}  # what the group of a sparse matrix in HDF5 holds
@@ -66,7 +66,7 @@ def read_h5(file: Path, labels: str | None):
         rows, key = _chosen(file, [name for name in names if name != GENES], labels)
         x = _rows(stored[rows], rows)
         y = None if key is None else hdf5.values(stored[key], key)
-    return x, y.astype(str) if y is not None and y.dtype == object else y
+    return x, padded(y, str(key)) if y is not None and y.dtype == object else y
 
 
 def read_h5_genes(file: Path) -> list[str] | None:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas
 import scipy.sparse
 
@@ -19,6 +18,7 @@ from vade_tf.data.shards import stays_in_file
 from vade_tf.data.texts import Texts, lines_of
 from vade_tf.errors import InputError, cited
 from vade_tf.paths import usable
+from vade_tf.reading import padded
 
 ARRAYS: dict[str, Callable] = {
     ".npy": arrays.read_npy,
@@ -148,7 +148,7 @@ def _table(file: Path, kind: str, labels, likelihood: str, asked: dict, schema, 
         table, notice = tables.read_text(file, as_texts)
     columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
     table, others, reasons = tables.pick(table, columns, drop, {"labels": labels, "id": asked["id"]}, file)
-    y, ids = (None if column is None else column.to_numpy(str) for column in (others["labels"], others["id"]))
+    y, ids = (None if others[each] is None else padded(others[each], each) for each in ("labels", "id"))
     about: dict = {"name": _name(file), "source": str(file), "likelihood": likelihood, "ids": ids}
     if asked["text"] is not None:
         if asked["text"] not in table:
@@ -185,7 +185,7 @@ def _from_file(file: Path, labels, likelihood: str, asked: dict, schema: Schema 
     others, coding = {"labels": labels, "id": asked["id"]}, schema
     columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
     table, _, reasons = tables.pick(converted.sampled(file), columns, drop, others, file)
-    y, ids = (None if name is None else converted.column(file, name).to_numpy(str) for name in others.values())
+    y, ids = (None if n is None else padded(converted.column(file, n), each) for each, n in others.items())
     notes: list[str] = []
     if coding is None and not plain:
         coding = schema = Schema.infer(table, "data")
@@ -209,7 +209,7 @@ def _cells(file: Path, labels, likelihood: str, asked: tuple, schema: Coded | No
     found = schema
     if not isinstance(found, Genes):
         found = Genes.infer(cells, layer, most)
-    x, ids = found.encode(cells), None if cells.obs_names is None else np.asarray(cells.obs_names, dtype=str)
+    x, ids = found.encode(cells), None if cells.obs_names is None else padded(cells.obs_names, "obs_names")
     notice = "" if schema is not None or plain else _notice("", found.describe())
     if isinstance(schema, Schema):
         x = _as_table(x, schema, str(file))

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse
 
 from vade_tf.errors import InputError, cited
-from vade_tf.reading import each, record
+from vade_tf.reading import each, padded, record
 
 THETA = 100.0  # of the negative binomial that genes are held against
 BLOCK = 2**22  # numbers looked at together
@@ -56,7 +56,7 @@ class Genes:
         Raises:
             InputError: no such layer, no numbers, two genes of one name, or fewer genes than are to be kept.
         """
-        names = np.asarray(cells.var_names, dtype=str)
+        names = padded(cells.var_names, "var_names")
         different, counts = np.unique(names, return_counts=True)
         if len(different) < len(names):
             raise InputError(
@@ -84,7 +84,7 @@ class Genes:
         Raises:
             InputError: a gene or the layer is not there.
         """
-        numbers, names = _numbers(cells, self.layer, argument), np.asarray(cells.var_names, dtype=str)
+        numbers, names = _numbers(cells, self.layer, argument), padded(cells.var_names, "var_names")
         if tuple(names.tolist()) == self.names:
             return numbers
         place = {name: i for i, name in reversed(list(enumerate(names.tolist())))}
@@ -161,7 +161,7 @@ def labels_of(cells: Any, labels: str | None, file: Path) -> np.ndarray | None:
         raise InputError(
             f"labels: expected one of the columns {reprlib.repr(list(cells.obs))} of {file}, got {labels!r}"
         )
-    return cells.obs[labels].to_numpy().astype(str)
+    return padded(cells.obs[labels], labels)
 
 
 def origins_of(cells: Any, column: str | None, argument: str = "data") -> np.ndarray | None:
@@ -181,7 +181,7 @@ def origins_of(cells: Any, column: str | None, argument: str = "data") -> np.nda
         raise InputError(
             f"batch: expected a value for every cell in {column!r}, got {int(values.isna().sum()):,} without"
         )
-    levels, origins = np.unique(values.to_numpy().astype(str), return_inverse=True)
+    levels, origins = np.unique(padded(values, column), return_inverse=True)
     if not 2 <= len(levels) <= min(MOST_ORIGINS, len(values) // 2):
         raise InputError(
             f"batch: expected a column of few values, as of donors or lanes, got {len(levels):,} different ones for "
