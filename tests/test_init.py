@@ -131,6 +131,19 @@ def test_the_vote_mends_what_single_draws_get_wrong(seed, n_draws):
     np.testing.assert_array_equal(consensus.vote(draws, 4), draws[place])
 
 
+def test_where_all_groups_are_to_stay_another_draw_names_them():
+    twice = [1, 0, 1, 1, 0, 1, 1, 2]  # agrees best, and its last group is outvoted
+    draws = [twice, twice, [1, 2, 0, 1, 2, 0, 1, 2], [2, 0, 0, 1, 2, 1, 1, 1], [1, 0, 2, 1, 0, 2, 2, 0]]
+    arrays = [np.array(draw) for draw in draws]
+    assert consensus.vote(arrays, 3).tolist() == [1, 0, 1, 1, 0, 1, 1, 0]
+    assert consensus.vote(arrays, 3, keep=0.5).tolist() == [1, 2, 0, 1, 2, 1, 1, 0]
+
+
+def test_where_no_draw_can_keep_its_groups_the_vote_of_one_is_taken():
+    draws = [np.eye(3, dtype=int)[row] for row in range(3)]  # each sets another row apart
+    assert len(set(consensus.vote(draws, 2, keep=0.5).tolist())) == 1
+
+
 def test_the_nearest_landmark_weighs_most():
     """Five places on a line, 20 rows at each: a landmark stands on every one, and the row's own is at distance 0."""
     place = np.repeat([0.0, 1.0, 3.0, 7.0, 15.0], 20)

@@ -14,16 +14,36 @@ def alike(draws: Sequence[np.ndarray]) -> float:
     return float(np.mean(pairs)) if pairs else 1.0
 
 
-def vote(draws: Sequence[np.ndarray], n_clusters: int) -> np.ndarray:
-    """Groups that most draws put each row in, named as in the draw that agrees best with all others: [n]."""
+def vote(draws: Sequence[np.ndarray], n_clusters: int, keep: float = 0.0) -> np.ndarray:
+    """Groups that most draws put each row in, named as in the draw that agrees best with all others.
+
+    Args:
+        draws: groups of the same rows, int [n] each.
+        n_clusters: K.
+        keep: share of its rows that each group of the draw that names them is to keep, or the vote is not one for K
+            groups. Where one loses more, the draw that agrees next best names them; if one does with each draw, that
+            one whose poorest group keeps most. Default 0: a group may lose all of them.
+
+    Returns:
+        Groups, [n].
+    """
     agreement = np.zeros(len(draws))
     for i, j in itertools.combinations(range(len(draws)), 2):
         agreement[[i, j]] += adjusted_rand_score(draws[i], draws[j])
-    centre = draws[int(np.argmax(agreement))]
-    votes = np.zeros((len(centre), n_clusters), np.int32)
-    for one in draws:
-        votes[np.arange(len(centre)), matched(one, centre)] += 1
-    return votes.argmax(axis=1)
+    most, best = -1.0, draws[0]
+    for number in np.argsort(-agreement, kind="stable"):
+        centre = draws[number]
+        votes = np.zeros((len(centre), n_clusters), np.int32)
+        for one in draws:
+            votes[np.arange(len(centre)), matched(one, centre)] += 1
+        found = votes.argmax(axis=1)
+        sizes = np.bincount(centre, minlength=n_clusters)
+        kept = float((np.bincount(centre[found == centre], minlength=n_clusters) / np.maximum(sizes, 1)).min())
+        if kept > most:
+            most, best = kept, found
+        if kept >= keep:
+            break
+    return best
 
 
 def matched(groups: np.ndarray, reference: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:

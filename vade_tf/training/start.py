@@ -29,6 +29,7 @@ DRAWS = 8  # that vote; ...
 FIRST, SETTLED = 4, 0.97  # ... the first four alone where their mean ARI is such: further ones would change no row
 FOUND_AGAIN = 0.75  # mean ARI of the draws on a table from which on they have found the same regions
 NEIGHBOURS, ASKED = 10, 5000  # of so many rows at most
+KEEP = 0.5  # share of its rows that a group of counts keeps in a vote: the draws agree on it, by majority
 WIDTHS, RUNS = (15, 25, 50), 3  # leading directions of each view of counts, and runs of k-means on each of them
 
 
@@ -180,7 +181,7 @@ def of_counts(
         for found in pool.map(run, range(len(spaces))):
             draws += found
             tell()
-    return vote(draws, n_clusters)
+    return vote(draws, n_clusters, KEEP)
 
 
 def parts(method: str, kind: str, n_views: int) -> int:
