@@ -140,7 +140,7 @@ def test_where_all_groups_are_to_stay_another_draw_names_them():
 
 
 def test_where_no_draw_can_keep_its_groups_the_vote_of_one_is_taken():
-    draws = [np.eye(3, dtype=int)[row] for row in range(3)]  # each sets another row apart
+    draws = [np.eye(6, dtype=int)[row] for row in range(6)]  # each sets another row apart
     assert len(set(consensus.vote(draws, 2, keep=0.5).tolist())) == 1
 
 
