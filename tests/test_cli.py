@@ -270,3 +270,13 @@ def test_what_an_extra_brings_is_named_where_it_is_missing(tmp_path, capsys, mon
     assert capsys.readouterr().err == (
         "vade-tf evaluate: matplotlib is not installed; pip install 'vade-tf[reports]' brings it\n"
     )
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 75, 130, 143])
+def test_a_command_that_was_stopped_leaves_before_python_is_taken_down(code):
+    """Threads of TensorFlow that are still at work would otherwise be caught in it."""
+    text = "import atexit; from vade_tf.cli.signals import left; print('said', end=' '); atexit.register(print, 'late')"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{text}; raise SystemExit(left({code}))"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout.split()) == (code, ["said", "late"] if code in (0, 2) else ["said"])

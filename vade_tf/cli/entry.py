@@ -1,24 +1,24 @@
 """Where the programs begin: what is large is imported only where a stop of it ends in one line."""
 
-from vade_tf.cli.signals import at_once
+from vade_tf.cli.signals import at_once, left
 
 
 def main() -> int:
     """The program `vade-tf`; returns the exit code."""
     with at_once():
         from vade_tf.cli.main import main as command
-    return command()
+    return left(command())
 
 
 def train() -> int:
     """The program `train.py`."""
     with at_once():
         from vade_tf.cli.train import main as command
-    return command(prog="train.py")
+    return left(command(prog="train.py"))
 
 
 def evaluate() -> int:
     """The program `evaluate.py`."""
     with at_once():
         from vade_tf.cli.evaluate import main as command
-    return command(prog="evaluate.py")
+    return left(command(prog="evaluate.py"))
