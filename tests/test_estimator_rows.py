@@ -160,6 +160,12 @@ def test_dates_of_any_year(far):
     np.testing.assert_array_equal(days - days[0], (np.array(texts, "M8[D]") - np.datetime64(texts[0])).astype(int))
 
 
+@pytest.mark.parametrize("word", ["today", "now", "2020-13-01", "31.12.2020"])
+def test_a_word_among_dates_is_none(word):
+    (column,) = Schema.infer(pandas.DataFrame({"v": ["2020-01-01", "2020-01-02", "2020-01-03", word] * 3})).columns
+    assert column.kind == "category"
+
+
 def test_what_no_column_can_hold_is_named():
     for cells, said in (([1 + 2j, 3j, 4], "complex"), ([[1], [2, 3], [4]], "expected numbers, texts, truth values")):
         with pytest.raises(InputError, match=f"^x: .*{said}"):

@@ -114,6 +114,8 @@ def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarr
         forms: tuple[str, ...] = ("ISO8601",)
     else:
         forms = (form,) if form else next((f for p, f in _DATES.items() if p.fullmatch(first.strip())), ())
+    if values.isin(("now", "today")).any():  # pandas would take the day on which it reads them
+        return None
     for name in forms:
         stamps = pandas.to_datetime(values, format=name, errors="coerce", utc=True)
         days, far = _days(stamps), (stamps.isna() & held).to_numpy()  # pandas counts nanoseconds, to the year 2262
