@@ -39,8 +39,8 @@ def at_once(screen: int = 2) -> Iterator[None]:
 def left(code: int) -> int:
     """The exit code of a command; one that was stopped half-way ends the process here.
 
-    TensorFlow's threads are still at work then. Where the interpreter was taken down beneath them, one process in some
-    fifty ended with a SIGSEGV instead of the code that says how it was stopped; which thread it was is not known.
+    TensorFlow's threads are still at work then. Where the interpreter was taken down beneath them, a process was once
+    seen to end with a SIGSEGV instead of the code that says how it was stopped; which thread it was is not known.
     """
     if code not in (0, 2):
         for stream in (sys.stdout, sys.stderr):
