@@ -1,5 +1,6 @@
 """Shared fixtures: small models and data that every test can afford."""
 
+import gc
 import os
 from collections import Counter
 
@@ -22,6 +23,8 @@ def rewrite_graphs(on: bool) -> None:
 
 
 rewrite_graphs(False)  # a fifth of a tiny fit
+gc.freeze()  # the million objects of the imports are not searched for garbage again and again
+gc.set_threshold(5000, 20, 50)  # and the rest less often
 
 settings.register_profile("any_machine", deadline=None)  # a busy or slow machine fails nothing
 settings.load_profile("any_machine")

@@ -9,6 +9,7 @@ import scipy.sparse
 import tensorflow as tf
 
 from vade_tf import Lines, Memory, Settings, VaDE, begin, fit, guide, pretrain, settle, start
+from vade_tf.data import pipeline
 from vade_tf.data.dataset import build
 from vade_tf.errors import InputError
 from vade_tf.training import callbacks, recipe
@@ -129,6 +130,40 @@ def test_a_store_hears_of_every_row_once_and_of_short_epochs_in_batches(rows):
     assert Listener.heard == found.history
     assert len(found.history) == 120
     assert Listener.calls <= 60
+
+
+def test_small_steps_are_made_several_at_once_and_are_the_same_steps(rows, whole, monkeypatch):
+    """With nobody who hears of every batch, in as few calls as divide an epoch; bit for bit the fit that makes one."""
+
+    class Batches(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.heard = []
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.heard.append(batch)
+
+    batches, steps = Batches(), begin(rows[0], SETTINGS).steps("fit")
+    fitted = fit(rows[0], SETTINGS, callbacks=[batches])
+    assert_equal(fitted, whole)
+    assert batches.heard[-steps:] == list(range(steps))
+    calls = []
+    monkeypatch.setattr(callbacks.Advance, "on_train_batch_end", lambda self, batch, logs=None: calls.append(batch))
+    assert_equal(fit(rows[0], SETTINGS), whole)
+    at_once = max(number for number in range(1, 33) if steps % number == 0)
+    assert at_once > 1
+    assert calls[-steps // at_once :] == list(range(at_once - 1, steps, at_once))
+
+
+def test_the_model_of_a_fit_trains_on_one_step_at_a_time(rows):
+    grey = (rows[0] - rows[0].min()) / np.ptp(rows[0])
+    model, heard = fit(grey, dataclasses.replace(SETTINGS, likelihood="bernoulli")).model, []
+    hear = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: heard.append(batch))
+    before = int(model.optimizer.iterations)
+    batches = pipeline.training_batches(grey, 30, 0, range(2), hints=rows[1].astype("i4"))  # as in the fit
+    model.fit(batches, hints=True, steps_per_epoch=5, epochs=2, shuffle=False, verbose=0, callbacks=[hear])
+    assert heard == [*range(5), *range(5)]
+    assert int(model.optimizer.iterations) - before == 10
 
 
 def test_a_callback_can_end_a_phase(rows):

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vade_tf.data import pipeline
+from vade_tf.data.shards import FileRows
 from vade_tf.data.sparse import SparseRows
 
 
@@ -107,3 +108,14 @@ def test_an_epoch_of_several_passes_reads_every_row_so_often():
     for batch, other in zip([*parts[0], *parts[1]], whole, strict=True):
         np.testing.assert_array_equal(batch, other)
     assert all((np.sort(np.concatenate(parts[0][i : i + 3]).ravel()) == np.arange(10)).all() for i in (0, 3, 6))
+
+
+def test_the_end_of_batches_is_not_waited_for(sparse_and_dense, tmp_path):
+    """With TensorFlow's tuner, the end of an iterator now and then takes as long as it was read."""
+    np.save(tmp_path / "x.npy", sparse_and_dense[1])
+    kinds = [*sparse_and_dense, FileRows(np.load(tmp_path / "x.npy", mmap_mode="r"))]
+    for x in kinds:
+        batches = pipeline.training_batches(x, 4, 0, range(1), hints=np.zeros(len(x), "i4"))
+        for found in (batches, batches.map(lambda x, hints: x), pipeline.ordered_batches(x, 4)):
+            assert found.options().autotune.enabled is False
+            list(found)

@@ -3,11 +3,12 @@
 import math
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 
 from vade_tf.errors import DivergedError, InputError
-from vade_tf.training import callbacks
+from vade_tf.training import callbacks, execution
 from vade_tf.training.store import Memory, State
 
 
@@ -264,11 +265,36 @@ def test_progress_is_told_every_twenty_batches_and_at_the_end_of_an_epoch():
     told = []
     one = callbacks.Advance(lambda batches, text: told.append((batches, text)), 3)
     for number in (0, 1):
+        one.on_epoch_begin(number)
         for batch in range(45):
             one.on_train_batch_end(batch)
         one.on_epoch_end(number, {"loss": 2.25})
     first, second = "epoch 1/3, loss 2.2", "epoch 2/3, loss 2.2"
     assert told == [(20, ""), (20, ""), (5, first), (20, first), (20, first), (5, second)]
+    told.clear()
+    one.on_epoch_begin(2)
+    for last in (8, 17, 26, 35, 44):  # nine batches at once
+        one.on_train_batch_end(last)
+    one.on_epoch_end(2, {"loss": 2.25})
+    assert told == [(27, second), (18, "epoch 3/3, loss 2.2")]
+
+
+@pytest.mark.parametrize(
+    ("callback", "hears"),
+    [
+        (keras.callbacks.Callback(), False),
+        (keras.callbacks.LearningRateScheduler(lambda epoch: 1.0), False),
+        (keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: None), False),
+        (callbacks.Advance(lambda batches, text: None, 3), False),
+        (keras.callbacks.LambdaCallback(on_train_batch_begin=lambda batch, logs: None), True),
+        (keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None), True),
+        (type("", (keras.callbacks.Callback,), {"on_batch_begin": lambda self, batch, logs=None: None})(), True),
+        (type("", (keras.callbacks.Callback,), {"on_batch_end": lambda self, batch, logs=None: None})(), True),
+        (type("", (keras.callbacks.ProgbarLogger,), {})(), True),
+    ],
+)
+def test_who_wants_to_hear_of_every_batch(callback, hears):
+    assert execution.hears_batches(callback) is hears
 
 
 def test_rates_of_both_schedules():

@@ -18,6 +18,9 @@ from vade_tf.data.augmentation import augment
 from vade_tf.data.shards import FileRows, Shuffle
 from vade_tf.data.sparse import Rows
 
+WORKERS = 2  # batches that are gathered at the same time
+AHEAD = 2  # batches that wait for the model
+
 # Traced as it stands: AutoGraph would take a second of every process to rewrite functions of tensors alone
 plain = tf.autograph.experimental.do_not_convert
 
@@ -121,8 +124,7 @@ def training_batches(
         batch = seen(rows(indices), number, step)
         return batch if groups is None else (batch, tf.gather(groups, indices))
 
-    batches = tf.data.Dataset.range(span.start, span.stop).flat_map(batches_of)
-    return batches.map(gather, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+    return _ahead(tf.data.Dataset.range(span.start, span.stop).flat_map(batches_of), gather)
 
 
 def _from_file(x: FileRows, batch_size: int, seed: int, span: range, hints, slices: Slices, seen) -> tf.data.Dataset:
@@ -151,8 +153,19 @@ def _from_file(x: FileRows, batch_size: int, seed: int, span: range, hints, slic
         batch = seen(tf.gather(rows, indices), number, step)
         return batch if hints is None else (batch, tf.gather(groups, indices))
 
-    batches = buffers.prefetch(1).flat_map(batches_of)
-    return batches.map(gather, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+    return _ahead(buffers.prefetch(1).flat_map(batches_of), gather)
+
+
+def _ahead(batches: tf.data.Dataset, gather: Callable, workers: int = WORKERS) -> tf.data.Dataset:
+    """What `gather` makes of each element, in their order, while the model works on those before.
+
+    TensorFlow's tuner of such numbers is off: the end of an iterator may wait until it wakes up, which it does after
+    10, 20, 40, ... milliseconds (TensorFlow 2.21), so a phase could take twice as long as its steps.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    ready = batches.map(gather, num_parallel_calls=workers, deterministic=True).prefetch(AHEAD)
+    return ready.with_options(options)
 
 
 @contextmanager
@@ -179,7 +192,7 @@ def ordered_batches(x: Rows, batch_size: int = 1024) -> tf.data.Dataset:
     def read(k):
         return rows(tf.range(k * batch_size, tf.minimum((k + 1) * batch_size, n)))
 
-    return steps.map(read, num_parallel_calls=1).prefetch(tf.data.AUTOTUNE)
+    return _ahead(steps, read, workers=1)
 
 
 def blocks(x: Rows, size: int = 1024) -> Iterator[np.ndarray]:

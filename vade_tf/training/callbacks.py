@@ -161,11 +161,16 @@ class Advance(keras.callbacks.Callback):
         self.epochs = epochs
         self.advance = advance
         self.pending = 0
+        self.seen = 0  # batches of the epoch
         self.text = ""
 
+    def on_epoch_begin(self, epoch, logs=None):
+        self.seen = 0
+
     def on_train_batch_end(self, batch, logs=None):
-        self.pending += 1
-        if self.pending == 20:
+        self.pending += batch + 1 - self.seen  # several at once are told by the number of the last
+        self.seen = batch + 1
+        if self.pending >= 20:
             self.flush()
 
     def on_epoch_end(self, epoch, logs=None):

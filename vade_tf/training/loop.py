@@ -15,7 +15,7 @@ from vade_tf.data.dataset import Observations
 from vade_tf.errors import InputError, cited
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
-from vade_tf.training import aside, callbacks, cluster, device, distribute, given, health
+from vade_tf.training import aside, callbacks, cluster, device, distribute, execution, given, health
 from vade_tf.training.choosing import Choice
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import RATES, Resolved, Settings
@@ -216,6 +216,7 @@ def fitted(fitting: Fitting, model: keras.Model, remedies: Sequence[str] = (), f
     seconds = {"pretrain": seconds["pretrain"], "init": fitting.seconds["init"], "fit": seconds["fit"]}
     seconds["total"] = sum(seconds.values())
     found = []
+    model.train_function = None  # of a later training, whose steps are made one at a time
     if isinstance(model, VaDE):
         look = Watch(fitting.data.x, fitting.settings.clusters, fitting.settings.seed)
         trained = [row for row in fitting.rows if row["phase"] == "fit" and "rate_z" in row]
@@ -327,6 +328,6 @@ def train_epochs(fitting: Fitting, phase: str, model: keras.Model, span: range, 
     ends: dict = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
     if isinstance(model, VaDE) and isinstance(batches.element_spec, tuple):
         ends["hints"] = True
-    with pipeline.reading(fitting.data.x):
+    with pipeline.reading(fitting.data.x), execution.several_at_once(fitting.settings, model, steps, own):
         model.fit(batches, **ends, shuffle=False, verbose=0, callbacks=own)
     return not model.stop_training
