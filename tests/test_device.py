@@ -7,7 +7,7 @@ import tensorflow as tf
 from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.data.dataset import observe
-from vade_tf.training import device, given, recipe
+from vade_tf.training import device, execution, given, recipe
 from vade_tf.training.settings import Settings
 
 
@@ -25,6 +25,7 @@ def test_a_gpu_decides_by_its_compute_capability(monkeypatch, capability, precis
     assert device.resolve_jit("auto") is True
     assert device.resolve_jit("off") is False
     assert device.describe() == "Card"
+    assert device.small_step() > 3.4e6 * 256  # the paper's networks, in the default batches
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,7 @@ def test_a_cpu_decides_by_its_instructions(monkeypatch, flags, precision):
     assert device.resolve_precision("mixed_float16") == "mixed_float16"
     assert device.resolve_jit("auto") is False
     assert device.resolve_jit("on") is True
+    assert device.small_step() < 3.4e6 * 256
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float64"])
@@ -48,6 +50,21 @@ def test_auto_follows_the_global_policy_where_it_was_set(monkeypatch, policy):
     monkeypatch.setattr(keras.config, "dtype_policy", lambda: keras.DTypePolicy(policy))
     assert device.resolve_precision("auto") == policy
     assert device.resolve_precision("float32") == "float32"
+
+
+def test_with_a_gpu_the_steps_of_the_papers_networks_are_made_several_at_once(monkeypatch):
+    model, settings = (
+        keras.Sequential([keras.Input((784,)), keras.layers.Dense(4000)]),
+        Settings(clusters=10, network="dense"),
+    )
+    model.compile("sgd", "mse")
+    found = []
+    for gpus in ([], ["a GPU"]):
+        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind, gpus=gpus: gpus)
+        with execution.several_at_once(settings.resolve(70_000, 784), model, 274, []):
+            found.append(model.steps_per_execution)
+        assert model.steps_per_execution == 1
+    assert found == [1, 2]  # 274 = 2 * 137
 
 
 def test_what_a_gpu_of_before_2020_is_given_runs_on_this_cpu(rng):

@@ -5,11 +5,11 @@ from contextlib import contextmanager
 
 import keras
 
+from vade_tf.training import device
 from vade_tf.training.callbacks import Advance
 from vade_tf.training.settings import Resolved
 
 AT_ONCE = 32  # steps in one call, at most
-SMALL_STEP = 5e7  # weights times rows of a batch: about a millisecond of a core
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def several_at_once(
         steps: of an epoch. The number of those made at once divides it: Keras would go on into the next epoch.
         callbacks: of `model.fit`.
     """
-    small = settings.network == "dense" and model.count_params() * settings.batch_size <= SMALL_STEP
+    small = settings.network == "dense" and model.count_params() * settings.batch_size <= device.small_step()
     if small and not model.run_eagerly and not any(map(hears_batches, callbacks)):
         model.steps_per_execution = max(number for number in range(1, AT_ONCE + 1) if steps % number == 0)
     try:
