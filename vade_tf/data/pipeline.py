@@ -7,6 +7,7 @@ killed continues with exactly the batches it would have seen.
 """
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from vade_tf.data.augmentation import augment
 from vade_tf.data.shards import FileRows, Shuffle
 from vade_tf.data.sparse import Rows
 
-WORKERS = 2  # batches that are gathered at the same time
+WORKERS = min(8, os.cpu_count() or 2)  # batches that are gathered at the same time
 AHEAD = 2  # batches that wait for the model
 
 # Traced as it stands: AutoGraph would take a second of every process to rewrite functions of tensors alone
