@@ -247,3 +247,45 @@ def test_a_head_that_is_wide_is_made_quiet_and_one_that_is_not_is_left_alone(sma
     recipe.quieten(model, x)
     m, log_s2 = (part.numpy() for part in model.encode(x))
     assert np.exp(log_s2).mean() < recipe.NOISY * m.var(axis=0).mean()
+
+
+def test_dropout_of_own_networks_goes_on_where_a_killed_fit_stopped(rows):
+    """The random numbers of layers are no weights to Keras; a resumed fit has them all the same."""
+
+    class Killed(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if isinstance(self.model, VaDE) and epoch == 3:
+                raise KeyboardInterrupt
+
+    def networks():
+        x, z = keras.Input((9,)), keras.Input((2,))
+        h = keras.layers.Dropout(0.3, seed=1)(keras.layers.Dense(16, activation="relu")(x))
+        code = keras.layers.Dense(2)(h), keras.layers.Dense(2)(h)
+        return keras.Model(x, code), keras.Model(z, keras.layers.Dense(9)(keras.layers.Dense(16, activation="relu")(z)))
+
+    keras.utils.set_random_seed(0)
+    first = networks()
+    others = [networks(), networks()]
+    for pair in others:
+        for mine, theirs in zip(pair, first, strict=True):
+            mine.set_weights(theirs.get_weights())
+    whole, store = fit(rows[0], SETTINGS, networks=first), Memory()
+    with pytest.raises(KeyboardInterrupt):
+        fit(rows[0], SETTINGS, store=store, callbacks=[Killed()], networks=others[0])
+    assert_equal(fit(rows[0], SETTINGS, store=store, networks=others[1]), whole)
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_a_callback_that_evaluates_leaves_nothing_behind(rows):
+    grey = (rows[0] - rows[0].min()) / np.ptp(rows[0])
+
+    class Ask(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if isinstance(self.model, VaDE):
+                self.model.evaluate(grey, batch_size=10, verbose=0)
+
+    model = fit(grey, SETTINGS, callbacks=[Ask()]).model
+    heard = []
+    hear = keras.callbacks.LambdaCallback(on_test_batch_end=lambda batch, logs: heard.append(batch))
+    model.evaluate(grey, batch_size=10, verbose=0, callbacks=[hear])
+    assert heard == list(range(15))

@@ -236,3 +236,37 @@ def test_directions_of_a_layer_near_the_limit_are_those_of_the_layer(rng):
     expected = views._leading_directions(sample.copy())
     np.testing.assert_array_equal(views._leading_directions(sample * np.float32(2.0**58)), expected)
     assert np.isfinite(views._leading_directions(np.zeros((3, 60), "f4"))).all()
+
+
+@pytest.mark.parametrize("hinted", [False, True])
+def test_a_fit_killed_after_its_last_epoch_knows_which_groups_it_was_held_to(trained, monkeypatch, hinted):
+    model, x = trained
+    start, anew = np.arange(200, dtype="i4") % 4, np.repeat(np.arange(4, dtype="i4"), 50)
+    monkeypatch.setattr(finding, "kind", lambda fitting: "code")
+    monkeypatch.setattr(finding, "regrouped", lambda fitting: anew)
+    store, lengths = Memory(), {"pretrain_epochs": 0, "epochs": 6, "guide_epochs": 4, "regroups": 1}
+    hints = np.where(np.arange(200) < 3, start, -1) if hinted else None
+
+    def fitting():
+        begun = loop.begin(x, Settings(**SMALL, **lengths), hints, store)
+        return dataclasses.replace(begun, model=model)
+
+    np.testing.assert_array_equal(guidance.guide(fitting(), start), anew)
+    monkeypatch.delattr(finding, "regrouped")
+    again = fitting()
+    assert again.state.epoch == 6
+    np.testing.assert_array_equal(guidance.guide(again, start), anew)
+
+
+def test_rows_that_directions_are_found_on_are_no_every_second(monkeypatch):
+    """Of rows that come by turns from two donors, both are among them, and the same rows for the same seed."""
+    x = np.arange(3000, dtype="f4")[:, None]
+    found = views._sample(x, 1000, 5)[:, 0]
+    assert len(np.unique(found)) == 1000
+    assert np.all(np.diff(found) > 0)
+    for turns in (2, 3, 7):
+        counts = np.bincount(found.astype(int) % turns, minlength=turns)
+        assert stats.chisquare(counts).pvalue > 1e-6
+    np.testing.assert_array_equal(views._sample(x, 1000, 5)[:, 0], found)
+    assert not np.array_equal(views._sample(x, 1000, 6)[:, 0], found)
+    assert views._sample(x, 3000, 5) is x

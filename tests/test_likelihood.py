@@ -255,3 +255,17 @@ def test_a_feature_around_zero_does_not_hide_that_rows_are_standardised(rng):
     x[:, 0] = np.tile([-1, 1], 250)
     with pytest.warns(UserWarning, match="x: .* of the values lie more than 10 standard deviations"):
         choice.check_units(model_of(x), 1000 * x)
+
+
+def test_whether_rows_are_counts_does_not_depend_on_their_order(rng):
+    """Of cells that were counted deeply, less than half of the values are 0; of all more."""
+    deep, shallow = rng.poisson(0.8, (9000, 24)), rng.poisson(0.2, (9000, 24))
+    x = np.concatenate([deep, shallow]).astype("f4")
+    x[::50, 0] = 60
+    assert (deep == 0).mean() < 0.5 < (x == 0).mean()
+    for rows in (x, x[::-1], rng.permutation(x)):
+        assert choice.choose(observe(rows)).name == "counts"
+    few = np.concatenate([deep, shallow[:500]]).astype("f4")
+    few[::50, 0] = 60
+    assert (few == 0).mean() < 0.5
+    assert choice.choose(observe(few)).name == "gaussian"

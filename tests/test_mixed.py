@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 import tensorflow as tf
@@ -15,6 +16,8 @@ from vade_tf.model.mixed import Mixed
 from vade_tf.model.observation import LEAST_NOISE, NOISE_RATE
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
+from vade_tf.training import loop, recipe
+from vade_tf.training.settings import Settings
 
 BLOCKS = (("gaussian", 2), ("bernoulli", 2), ("categorical", 3), ("categorical", 2), ("gaussian", 1))
 NUMBERS, ANSWERS, COLOUR, SIZE = [0, 1, 9], [2, 3], slice(4, 7), slice(7, 9)
@@ -149,3 +152,28 @@ def test_training_moves_the_variance_to_the_decoders_error(rng, shared):
     before = np.array(model.log_sigma2_x)
     model.evaluate(x, verbose=0)
     np.testing.assert_array_equal(before, model.log_sigma2_x)
+
+
+def test_a_batch_that_knows_nothing_of_a_column_leaves_its_variance(rng):
+    kind, encoder = Mixed([("gaussian", 3)]), networks.build_encoder(3, 2, (4,), first=networks.Filled([0, 0, 0], [1]))
+    model = VaDE(encoder, networks.build_decoder(3, 2, (4,)), 2, kind)
+    model.set_variance([0.2, 0.3, 0.4])
+    x = rng.normal(size=(8, 3)).astype("f4")
+    x[:, 1] = np.nan
+    model.compile(FusedAdam(0.0))
+    model.fit(x, batch_size=8, epochs=3, verbose=0)
+    sigma2 = np.exp(model.log_sigma2_x.numpy())
+    assert sigma2[1] == pytest.approx(0.3)
+    assert sigma2[0] != pytest.approx(0.2)
+    assert np.all(np.isfinite(sigma2))
+
+
+def test_the_variance_at_the_start_is_that_of_the_known_cells(rng):
+    x = rng.normal(size=(5000, 3)).astype("f4")
+    x[100:, 2] = np.nan  # known in one of the blocks of rows alone
+    x[:, 1] *= 10
+    settings = Settings(clusters=2, hidden=(4,), latent_dim=1, precision="float32", validation_rows=0)
+    fitting = loop.begin(pd.DataFrame(x, columns=list("abc")), settings)
+    model, found = fitting.model, recipe.reconstruction_variance(fitting)
+    out = model.x_parameters(model.encode(x)[0]).numpy()
+    np.testing.assert_allclose(found, np.nanmean((model.scale(x) - out) ** 2, axis=0), rtol=1e-3)

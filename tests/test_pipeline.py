@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -119,3 +120,13 @@ def test_the_end_of_batches_is_not_waited_for(sparse_and_dense, tmp_path):
         for found in (batches, batches.map(lambda x, hints: x), pipeline.ordered_batches(x, 4)):
             assert found.options().autotune.enabled is False
             list(found)
+
+
+def test_the_maps_of_images_and_the_noise_of_a_step_share_no_random_numbers(monkeypatch):
+    """Noise is drawn by (seed, step): were the maps, too, it would be a function of what the encoder reads."""
+    monkeypatch.setattr(pipeline, "augment", lambda batch, shape, seed, *more: tf.stack([seed]))
+    batches = pipeline.training_batches(np.zeros((8, 4), "u1"), 4, 3, range(2), image_shape=(2, 2))
+    seeds = [tuple(seed[0]) for seed, _ in batches.as_numpy_iterator()]
+    assert [step for _, step in seeds] == [0, 1, 2, 3]
+    assert {first for first, _ in seeds} != {3}
+    assert len({first for first, _ in seeds}) == 1

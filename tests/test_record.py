@@ -316,3 +316,12 @@ def test_the_guide_holds_for_just_so_many_epochs(small_model, held):
         guide.on_epoch_begin(number)
         weights.append(float(guide.model.guide_weight.numpy()))
     assert weights == [5.0] * held + [0.0] * (4 - held)
+
+
+def test_a_phase_that_was_stopped_early_is_kept_with_all_its_rows(record):
+    one = record(epochs=75)  # of which every third is kept
+    for number in (1, 2, 3, 4):
+        one.model.stop_training = number == 4
+        epoch(one, number)
+    assert [state.epoch for state in one.store.states] == [3, 4]
+    assert len(one.store.states[-1].rows) == 4

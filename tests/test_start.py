@@ -234,3 +234,14 @@ def test_a_code_beyond_the_limit_on_either_side_is_refused(far):
     for code in (np.array([[far, 0.0]]), np.array([[0.0, 1.0], [2.0, far]])):
         with pytest.raises(DivergedError, match="^init: the code reaches"):
             views.within_reach(code)
+
+
+@pytest.mark.parametrize("number", [2, 3, 4, 5])
+def test_rings_in_one_another_are_groups(number):
+    """They have no borders, and with four of them no silhouette either: below 0."""
+    r = np.random.default_rng(0)
+    groups, angle = np.repeat(np.arange(number), 400), r.uniform(0, 2 * np.pi, 400 * number)
+    radius = 1.0 + 2 * groups + r.normal(0, 0.05, len(groups))
+    rows = (radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)).astype("f4")
+    found = starts.of_table(rows, number, 0)
+    assert adjusted_rand_score(groups, found) > 0.99

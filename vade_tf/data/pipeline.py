@@ -18,8 +18,10 @@ import tensorflow as tf
 from vade_tf.data.augmentation import augment
 from vade_tf.data.shards import FileRows, Shuffle
 from vade_tf.data.sparse import Rows
+from vade_tf.seeding import fold
 
 WORKERS = min(8, os.cpu_count() or 2)  # batches that are gathered at the same time
+STREAM = 8  # of the seed
 AHEAD = 2  # batches that wait for the model
 
 # Traced as it stands: AutoGraph would take a second of every process to rewrite functions of tensors alone
@@ -99,11 +101,12 @@ def training_batches(
         Batches of x, or (x, hints); with augmentation the pair (augmented x, x) stands for x.
     """
     span, slices = range(epochs.start * passes, epochs.stop * passes), slices or Slices()
+    moved = fold(seed, STREAM)  # the noise of a step is drawn by (seed, step), and is to know nothing of the maps
 
     def seen(batch, number, step):  # a slice of this number
         if image_shape is None:
             return batch
-        two = tf.stack([tf.cast(seed, tf.int64), step])
+        two = tf.stack([tf.cast(moved, tf.int64), step])
         return augment(batch, image_shape, two, number, slices.of, kind), batch
 
     if isinstance(x, FileRows):

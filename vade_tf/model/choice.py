@@ -71,7 +71,7 @@ def _size(observations) -> float | None:
             return None
         sums.append(rows.sum(axis=1, dtype=np.float64))
         zeros, total, cells = zeros + int((rows == 0).sum()), total + float(sums[-1].sum()), cells + rows.size
-        if not asked and zeros < MOSTLY * cells:
+        if not asked and cells - zeros > (1 - MOSTLY) * len(x) * x.shape[1]:
             return None
     tail = observations.high * (cells - zeros)  # the largest against the mean of what is not 0, times the sum of it
     if not asked and tail < TAIL * total:

@@ -131,11 +131,11 @@ class Mixed(Likelihood):
         return total
 
     def variance(self, x, parameters):
-        """sigma2 of each number by a batch, [D]: mean squared error of its known cells; else 1."""
+        """sigma2 of each number by a batch, [D]: mean squared error of its known cells, NaN without any; else 1."""
         known = tf.cast(~tf.math.is_nan(x), x.dtype)
         error = tf.reduce_sum(known * (tf.where(tf.math.is_nan(x), parameters, x) - parameters) ** 2, axis=0)
         n = tf.reduce_sum(known, axis=0)
-        return tf.where(self.numbers & (n > 0), error / tf.maximum(n, 1.0), 1.0)
+        return tf.where(self.numbers, error / n, 1.0)
 
     def units(self, observations):
         scale, offset = np.ones(self.width, np.float32), np.zeros(self.width, np.float32)

@@ -104,16 +104,23 @@ class ObservationModel(keras.Model):
         return self.likelihood.distortion(x, parameters, *more)
 
     def set_variance(self, sigma2) -> None:
-        """Give p(x|z) a variance: [D], where x is as `scale` gives it; of likelihoods that learn one."""
+        """Give p(x|z) a variance: [D], where x is as `scale` gives it; of likelihoods that learn one.
+
+        It stays as it is where NaN is given: nothing is known of these features.
+        """
         assert self.log_sigma2_x is not None
-        self.log_sigma2_x.assign(tf.math.log(tf.maximum(tf.cast(sigma2, tf.float32), LEAST_NOISE)))
+        found = tf.math.log(tf.maximum(tf.cast(sigma2, tf.float32), LEAST_NOISE))
+        self.log_sigma2_x.assign(tf.where(tf.math.is_nan(found), tf.convert_to_tensor(self.log_sigma2_x), found))
 
     def _learn_variance(self, x, parameters):
         """Move the variance of p(x|z) a step towards the optimum of this batch, to which no gradient flows."""
         found = self.likelihood.variance(x, tf.stop_gradient(parameters))
         context = tf.distribute.get_replica_context()
         if context.num_replicas_in_sync > 1:
-            found = context.all_reduce(tf.distribute.ReduceOp.MEAN, found)
+            told = tf.cast(~tf.math.is_nan(found), found.dtype)
+            both = tf.stack([tf.where(told > 0, found, 0.0), told])
+            total, number = tf.unstack(context.all_reduce(tf.distribute.ReduceOp.SUM, both))
+            found = total / number
         sigma2 = tf.exp(tf.convert_to_tensor(self.log_sigma2_x))
         self.set_variance(sigma2 + self.noise_rate * (found - sigma2))
 

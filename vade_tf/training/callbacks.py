@@ -109,7 +109,8 @@ class Record(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         seconds = time.perf_counter() - self.begun
         columns: dict = {"learning_rate": float(self.model.optimizer.learning_rate)}
-        kept = (epoch + 1) % self.every == 0 or epoch + 1 == self.params["epochs"]
+        last = epoch + 1 == self.params["epochs"] or self.model.stop_training
+        kept = (epoch + 1) % self.every == 0 or last
         if np.isfinite(logs["loss"]) and (not kept or all_finite(self.model)):
             columns |= {name: float(logs[name]) for name in COLUMNS if name in logs and name not in columns}
             if kept and self.watch is not None:
@@ -125,7 +126,6 @@ class Record(keras.callbacks.Callback):
             self.say(remedy)
         if kept or time.monotonic() - self.told_at >= TELL_SECONDS:
             self._tell()
-        last = epoch + 1 == self.params["epochs"]
         if kept and (last or time.monotonic() - self.saved >= SAVE_SECONDS):
             State(self.phase, epoch + 1, self.good, self.rows).save(self.store)
             self.saved = time.monotonic()
@@ -183,8 +183,15 @@ class Advance(keras.callbacks.Callback):
 
 
 def state_arrays(model: keras.Model) -> list[np.ndarray]:
-    """All weights of a model and of its optimizer."""
-    return [v.numpy() for v in (*model.weights, *model.optimizer.variables)]
+    """All weights of a model and of its optimizer, and where the random numbers of its layers have come to."""
+    return [v.numpy() for v in _variables(model)]
+
+
+def _variables(model: keras.Model) -> list[keras.Variable]:
+    """What `state_arrays` are of. Keras counts the states of random numbers (of dropout) among no weights."""
+    others = {id(v) for v in (*model.weights, *model.metrics_variables)}
+    states = [v for v in model.variables if id(v) not in others]
+    return [*model.weights, *model.optimizer.variables, *states]
 
 
 def all_finite(model: keras.Model) -> bool:
@@ -199,7 +206,7 @@ def restore_arrays(model: keras.Model, arrays: list[np.ndarray]) -> None:
         ValueError: they are of another one, or weights among them are not finite.
     """
     build_optimizer(model)
-    variables = [*model.weights, *model.optimizer.variables]
+    variables = _variables(model)
     forms = [(tuple(variable.shape), variable.dtype) for variable in variables]
     found = [(array.shape, array.dtype.name) for array in arrays]
     if found != forms:
@@ -212,7 +219,7 @@ def restore_arrays(model: keras.Model, arrays: list[np.ndarray]) -> None:
 
 def assign(model: keras.Model, arrays: list[np.ndarray]) -> None:
     """As `restore_arrays`, of what is known to be of such a model, also where it is not finite."""
-    for variable, array in zip((*model.weights, *model.optimizer.variables), arrays, strict=True):
+    for variable, array in zip(_variables(model), arrays, strict=True):
         variable.assign(array)
 
 

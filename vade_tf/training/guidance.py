@@ -50,6 +50,9 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
     ]
     cuts = {0, *turns, epochs} if fitting.hints is None else {0, *turns, guided, epochs}
     groups = last = start_groups
+    if turns and done > turns[-1]:  # by an earlier process, which may have trained all epochs
+        last, hold.sharp = _held_groups(fitting, turns[-1], True)
+        groups = last
     for first, end in itertools.pairwise(sorted(cuts)):
         if end <= done:
             continue
@@ -64,6 +67,7 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
         if not loop.train_epochs(fitting, "fit", model, span, guided_batches(fitting, span, target), own):
             break
     model.guide_weight.assign(settings.guide_weight)  # for hints in a later training of the model
+    model.train_function = None  # for that, too: its steps are made one at a time
     return last
 
 

@@ -89,6 +89,7 @@ def _train(fitting: Fitting, rung: int, groups: np.ndarray, anew: Callable[[], N
     ]
     if len(rest):
         loop.train_epochs(fitting, "fit", model, rest, batches(rest, groups), own)
+    model.train_function = None  # as at the end of `guide`
 
 
 def _kept(fitting: Fitting, arrays: dict[str, np.ndarray]) -> tuple[list[float], list[np.ndarray]]:

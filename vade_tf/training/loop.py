@@ -216,7 +216,6 @@ def fitted(fitting: Fitting, model: keras.Model, remedies: Sequence[str] = (), f
     seconds = {"pretrain": seconds["pretrain"], "init": fitting.seconds["init"], "fit": seconds["fit"]}
     seconds["total"] = sum(seconds.values())
     found = []
-    model.train_function = None  # of a later training, whose steps are made one at a time
     if isinstance(model, VaDE):
         look = Watch(fitting.data.x, fitting.settings.clusters, fitting.settings.seed)
         trained = [row for row in fitting.rows if row["phase"] == "fit" and "rate_z" in row]
@@ -252,6 +251,7 @@ def fit_keras(
     if found is not None:
         own = phase_callbacks(fitting, "fit", span, epochs, steady=steady)
         train_epochs(fitting, "fit", model, span, found, [*more, *own])
+    model.train_function = None  # of a later training, whose steps are made one at a time
 
 
 def model_groups(model: keras.Model, x) -> np.ndarray:

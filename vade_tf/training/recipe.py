@@ -178,14 +178,18 @@ def reconstruction_variance(fitting: Fitting) -> np.ndarray:
 
     The rows are those set aside, where there are any.
     """
-    model, x, found = fitting.model, fitting.data.rows, []
+    model, x, found, sizes = fitting.model, fitting.data.rows, [], []
     if len(fitting.aside):
         kept = x[fitting.aside]
         return aside.variance(model, kept, aside.noise(model, len(kept), fitting.settings.seed))
     for rows in pipeline.blocks(x[: 10 * NOISE_ROWS]):
         out = model.x_parameters(model.encode(rows)[0], x=rows)
-        found.append(len(rows) * model.likelihood.variance(model.scale(rows), out).numpy())
-    return np.sum(found, axis=0) / min(len(x), 10 * NOISE_ROWS)
+        found.append(model.likelihood.variance(model.scale(rows), out).numpy())
+        sizes.append(len(rows))
+    sigma2, known = np.array(found), ~np.isnan(found)  # [blocks, D]
+    n = known * np.array(sizes)[:, None]
+    with np.errstate(invalid="ignore"):  # NaN where no block knows anything
+        return np.sum(np.where(known, sigma2, 0) * n, axis=0) / n.sum(axis=0)
 
 
 def quieten(model: VaDE, x: Rows) -> None:

@@ -197,8 +197,11 @@ def of_draws(rows: np.ndarray, draws: list[np.ndarray], n_clusters: int, seed: i
     if alike(draws) < FOUND_AGAIN:
         return means
     asked = generator(seed).permutation(len(rows))[:most]
-    borders, compact = parted(rows, asked, found), silhouette(rows[asked], found[asked])
-    return found if borders * silhouette(rows[asked], means[asked]) < parted(rows, asked, means) * compact else means
+    borders, theirs = parted(rows, asked, found), parted(rows, asked, means)
+    if borders == 0.0 < theirs:
+        return found  # rings in one another have no borders, and no silhouette either
+    compact = silhouette(rows[asked], found[asked])
+    return found if borders * silhouette(rows[asked], means[asked]) < theirs * compact else means
 
 
 def parted(rows: np.ndarray, asked: np.ndarray, groups: np.ndarray) -> float:

@@ -14,6 +14,7 @@ from vade_tf.errors import DivergedError
 from vade_tf.model.counts import LogCounts
 from vade_tf.model.mixed import Mixed
 from vade_tf.model.vade import VaDE
+from vade_tf.seeding import generator
 from vade_tf.training import alignment
 
 OWN_FEATURES = 200  # of a table at most; more than that, and distances between its rows are all alike
@@ -24,7 +25,15 @@ COUNT_DIRECTIONS = 50  # of counts, as many as the usual pipelines for cells tak
 POWERS = (0.5, 0.75, 1.0)  # of the standard deviation of a feature's logarithms, in a view of counts each
 CLIPPED = 10.0  # standard deviations from the mean beyond which the logarithm of a count tells nothing more
 SAMPLE_NUMBERS = 2**25  # that such directions are found on, at most: 128 MB
+STREAM = 7  # of the seed
 CODE_LIMIT = 1e18  # beyond, squared distances are infinite in float32
+
+
+def _sample(x, most: int, seed: int):
+    """At most so many rows of x [n, D], drawn by the seed: every tenth row might be of one day, or of one donor."""
+    if len(x) <= most:
+        return x
+    return part(x, np.sort(generator(seed, STREAM).choice(len(x), most, replace=False)))
 
 
 def last_hidden(encoder: keras.Model):
@@ -67,8 +76,7 @@ def view_reader(model: VaDE, x: Rows) -> Callable[[Rows], tuple[np.ndarray, np.n
         code = reader(m)
         return lambda rows: (code(rows), None)
     h = keras.ops.cast(keras.layers.Flatten()(before) if len(before.shape) > 2 else before, "float32")
-    every = -(-len(x) // SAMPLE)
-    axes = _leading_directions(reader(h)(part(x, slice(None, None, every))))
+    axes = _leading_directions(reader(h)(_sample(x, SAMPLE, model.seed)))
     width, both = m.shape[1], reader(keras.ops.concatenate([m, h @ axes], axis=1))
 
     def read(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
@@ -128,7 +136,7 @@ def count_reader(model: VaDE, x: Rows) -> Callable[[Rows], list[np.ndarray]]:
         return np.clip(np.asarray(first(model.scale(rows))), -CLIPPED, CLIPPED)
 
     most = max(min(SAMPLE, SAMPLE_NUMBERS // x.shape[1]), COUNT_DIRECTIONS)
-    some = part(x, slice(None, None, -(-len(x) // most)))
+    some = _sample(x, most, model.seed)
     sample = np.concatenate([logs(block) for block in pipeline.blocks(some)])
     mean, std = sample.mean(axis=0), np.asarray(first.std, np.float32)
     sample -= mean
