@@ -211,6 +211,13 @@ def test_a_damaged_schema_is_refused(change):
         Schema.from_dict(values)
 
 
+def test_a_date_beyond_what_64_bits_hold_is_refused():
+    values = Schema.infer(pandas.DataFrame({"v": pandas.date_range("2020-01-01", periods=30)})).to_dict()
+    values["columns"][0]["offset"] = 1e9
+    with pytest.raises(ValueError, match="expected a day as the offset of 'v'"):
+        Schema.from_dict(values)
+
+
 def test_a_schema_with_a_column_twice_or_a_level_twice_is_refused():
     values = Schema.infer(pandas.DataFrame({"v": many(list("abc"))})).to_dict()
     with pytest.raises(ValueError, match="twice"):
@@ -312,3 +319,21 @@ def test_any_table_comes_back(frame):
         elif len(before[held]) and isinstance(before[held].iloc[0], str):
             assert after[held].tolist() == before[held].tolist()
     np.testing.assert_allclose(schema.encode(back)[0], x, rtol=1e-3, atol=1e-2)
+
+
+def test_numbers_far_from_0_and_near_one_another_are_told_apart():
+    """Times in milliseconds within a minute: float32 has two numbers there. Years and prices stay as they are."""
+    r = np.random.default_rng(0)
+    times = 1_764_000_000_000 + np.sort(r.integers(0, 60_000, 300))
+    frame = pandas.DataFrame({"time": times, "year": r.integers(1990, 2020, 300), "price": r.normal(100, 10, 300)})
+    schema = Schema.infer(frame)
+    time, year, price = schema.columns
+    assert time.offset == pytest.approx(np.median(times))
+    assert (year.offset, price.offset) == (0.0, 0.0)
+    x, _ = schema.encode(frame)
+    assert len(np.unique(x[:, 0])) == len(np.unique(times))
+    np.testing.assert_allclose(schema.decode(x)["time"], times, atol=0.01)
+    assert any(line.startswith("far from 0") and "'time'" in line for line in schema.describe())
+    assert Schema.from_dict(schema.to_dict()) == schema
+    data = observe(frame)
+    assert data.moments()[1][0] == pytest.approx(times.std(), rel=1e-3)

@@ -4,7 +4,7 @@ Every rule reads the values alone, never a label. Knows no file and no table.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas
@@ -23,6 +23,7 @@ NEARLY = 0.9  # share of numbers in a column of numbers with slips, ...
 FEW_NUMBERS = 20  # ... which holds more different ones than a category such as 0, 1, 2, 3+
 HEAVY = 12.0  # kurtosis of a heavy tail: a Gaussian has 3, an exponential distribution 9
 MOST = 1e30  # value of a cell; float32 cannot square more
+BLURRED = 1e-3  # between two numbers of float32, as a share of a column's standard deviation: more is too much
 FAR = 170.0  # more than any logarithm of a cell over its scale
 SHOWN = 3  # values that a note cites
 
@@ -41,7 +42,7 @@ class Column:
         missing: number of cells without a value when it was inferred.
         log: an amount with a heavy tail, coded as sign(v) log(1 + |v| / scale).
         scale: see `log`.
-        offset: of a date: the day that counts as 0, in days since 1970-01-01.
+        offset: of a date: the day that counts as 0, in days since 1970-01-01; of a number: what is taken away from it.
         form: of numbers or dates that came as text: how they are written, "" for the usual way.
         rest: whether the last level of a category stands for all that are not listed.
     """
@@ -112,7 +113,8 @@ class Column:
         missing = np.isnan(x).any(axis=1)
         if self.kind == "number":
             v = x[:, 0]
-            return pandas.Series(np.sign(v) * self.scale * np.expm1(np.minimum(np.abs(v), FAR)) if self.log else v)
+            amount = np.sign(v) * self.scale * np.expm1(np.minimum(np.abs(v), FAR))
+            return pandas.Series(amount if self.log else v + self.offset)
         if self.kind == "date":
             stamps = np.round(np.where(missing, 0.0, x[:, 0] + self.offset) * DAY).astype("int64").astype("M8[us]")
             return pandas.Series(np.where(missing, np.datetime64("NaT", "us"), stamps))
@@ -146,10 +148,7 @@ class Column:
                 f"{argument}: expected finite numbers below 1e30 in column {self.name!r}, got {v[row]} at row {row}; "
                 "drop the row, or leave the cell empty"
             )
-        if self.kind == "date":
-            v = v - self.offset
-        elif self.log:
-            v = np.sign(v) * np.log1p(np.abs(v) / self.scale)
+        v = np.sign(v) * np.log1p(np.abs(v) / self.scale) if self.log else v - self.offset
         return v.astype(np.float32)[:, None]
 
     def _stranger(self, values: pandas.Series) -> tuple[int, object]:
@@ -212,7 +211,8 @@ def infer(name: str | int, values: pandas.Series, argument: str, first: bool = F
         return Column(name, "boolean", tuple(_in_order(levels.values())), missing)
     if measured is not None:
         number = Column(name, "number", missing=missing, form=measured[1])
-        return _with_tail(number, measured[0])
+        tailed = _with_tail(number, measured[0])
+        return tailed if tailed.log else _with_offset(number, measured[0])
     if (dates := read_dates(values)) is not None:
         return Column(name, "date", missing=missing, offset=float(np.floor(np.nanmedian(dates[0]))), form=dates[1])
     _check_nearly_numbers(name, values, found, argument)
@@ -266,6 +266,14 @@ def _with_tail(number: Column, v: np.ndarray) -> Column:
     if _kurtosis(np.sign(v) * np.log1p(np.abs(v) / scale)) > kurtosis / 2:
         return number
     return Column(number.name, "number", missing=number.missing, log=True, scale=scale, form=number.form)
+
+
+def _with_offset(number: Column, v: np.ndarray) -> Column:
+    """The column as it is, or counted from its median where float32 would blur values: times in milliseconds, say."""
+    v = v[np.isfinite(v) & (np.abs(v) <= MOST)]
+    if not len(v) or np.spacing(np.float32(np.abs(v).max())) <= BLURRED * v.std():
+        return number
+    return replace(number, offset=float(np.median(v)))
 
 
 def _kurtosis(v: np.ndarray) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas
 
 from vade_tf.data.cells import key_of
-from vade_tf.data.columns import KINDS, Column, infer
+from vade_tf.data.columns import KINDS, MOST, Column, infer
 from vade_tf.errors import InputError
 from vade_tf.reading import each, finite, record
 
@@ -40,7 +40,7 @@ _COLUMN = {
     "missing": lambda missing: isinstance(missing, int) and missing >= 0,
     "log": bool,
     "scale": lambda scale: finite(scale) and scale > 0,
-    "offset": lambda offset: finite(offset) and abs(offset) < LAST_DAY,
+    "offset": lambda offset: finite(offset) and abs(offset) <= MOST,
     "form": lambda form: isinstance(form, str) and len(form) < 40,
     "rest": bool,
 }
@@ -163,6 +163,8 @@ class Schema:
                 lines.append(f"{_number(of_kind)}: {SAID[kind]} ({_listed([_shown(c) for c in of_kind], str)})")
         if logs := [column.name for column in self.columns if column.log]:
             lines.append(f"heavy tails, so the logarithm is taken: {_listed(logs)}")
+        if far := [column.name for column in self.columns if column.kind == "number" and column.offset]:
+            lines.append(f"far from 0 and near one another, so counted from their median: {_listed(far)}")
         if holes := [column for column in self.columns if column.missing]:
             cells = sum(column.missing for column in holes)
             lines.append(f"{cells:,} empty cells are taken as missing, in {_listed([c.name for c in holes])}")
@@ -192,6 +194,8 @@ class Schema:
         for column in columns:
             if not _LEVELS[column.kind](column.levels) or len({key_of(v) for v in column.levels}) < len(column.levels):
                 raise ValueError(f"levels of {column.name!r}: {str(column.levels)[:40]}")
+            if column.kind == "date" and abs(column.offset) >= LAST_DAY:
+                raise ValueError(f"expected a day as the offset of {column.name!r}, got {column.offset}")
         if len({column.name for column in columns}) < len(columns) or any(len(pair) != 2 for pair in values["dropped"]):
             raise ValueError("a column stands there twice, or one that is dropped has no reason")
         return cls(columns, {name: str(reason) for name, reason in values["dropped"]})
