@@ -203,6 +203,22 @@ def test_the_run_calls_its_own_rows_by_their_names(tabled):
     assert found["name"].tolist() == [f"thing {i}" for i in range(100)]
 
 
+def test_an_index_of_pandas_is_no_column_of_a_table(things, tabled, data, trained, tmp_path, capsys):
+    table = pandas.read_csv(things / "new.csv").drop(columns="more")
+    some, file = table[table["size"] > 3], tmp_path / "some.parquet"
+    some.to_parquet(file)
+    found = printed(capsys, tabled, "--data", file, notes=())
+    assert found["name"].tolist() == some["name"].tolist()
+    assert list(printed(capsys, tabled, "--data", file, "--impute", notes=())) == list(some)
+    some.set_index("name").to_parquet(file)  # an index may still name the rows, and is not lost
+    pandas.testing.assert_frame_equal(printed(capsys, tabled, "--data", file, notes=()), found)
+    full = printed(capsys, tabled, "--data", file, "--impute", notes=())
+    assert full["name"].tolist() == some["name"].tolist()
+    rows = pandas.DataFrame(np.load(data / "new.npy"), columns=list("abcdef"))
+    rows[rows["a"] > 0].to_parquet(file)
+    assert len(printed(capsys, trained, "--data", file, notes=())) == (rows["a"] > 0).sum()
+
+
 def test_codes_and_densities(things, tabled, capsys):
     model, x = load(tabled), coded(tabled, things / "new.csv")
     for file in ("new.csv", "new.parquet"):

@@ -41,8 +41,11 @@ class ParquetTable:
 
     Args:
         file: the file.
-        columns: names of those to read; default all.
+        columns: names of those to read; default all that are no index of pandas, as `read` gives them.
         exact: names of those whose whole numbers stay such where cells are missing; default none, they become real.
+
+    Attributes:
+        index: names of the columns in which pandas has written the index of a table.
 
     Raises:
         pyarrow.ArrowException, OSError: it cannot be read.
@@ -52,7 +55,8 @@ class ParquetTable:
         self.file = file
         with pyarrow.parquet.ParquetFile(file) as opened:
             self.length = opened.metadata.num_rows
-            self.columns = [name for name in opened.schema_arrow.names if columns is None or name in columns]
+            names, self.index = opened.schema_arrow.names, _index(opened.schema_arrow)
+            self.columns = [n for n in names if (n not in self.index if columns is None else n in columns)]
             self.texts, self.size = _texts(opened.schema_arrow), _size(opened.metadata)
             holes = _columns_with_holes(opened.metadata)
         with pyarrow.parquet.ParquetFile(file, read_dictionary=self.texts) as opened:
@@ -103,6 +107,15 @@ def _columns_with_holes(metadata: pyarrow.parquet.FileMetaData) -> set[str]:
             if column.statistics is None or column.statistics.null_count != 0:
                 found.add(column.path_in_schema)
     return found
+
+
+def _index(schema: pyarrow.Schema) -> list[str]:
+    """Names of the columns in which pandas has written the index of a table; none where its note is damaged."""
+    try:
+        noted = (schema.pandas_metadata or {}).get("index_columns")
+    except (ValueError, AttributeError):
+        return []
+    return [name for name in noted if isinstance(name, str)] if isinstance(noted, list) else []
 
 
 def _texts(schema: pyarrow.Schema) -> list[str]:

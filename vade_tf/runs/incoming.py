@@ -3,6 +3,7 @@
 A .npy or a .parquet file is never in memory as a whole; what other files hold is.
 """
 
+import re
 import reprlib
 import warnings
 from collections.abc import Iterator
@@ -115,8 +116,12 @@ def _of_array(schema: Coded | None, file: Path) -> Incoming:
 def _of_table(
     schema: Schema | None, file: Path, kind: str, labels: str | None, id: str | None, usual_id: str | None, whole: bool
 ) -> Incoming:
+    own = [str(column.name) for column in schema.columns] if schema else []
     if kind == ".parquet":
         stored = _parquet(file)
+        kept = [name for name in stored.index if name in (labels, id, usual_id, *own) or (whole and not _made_up(name))]
+        columns = stored.columns + kept
+        stored = _parquet(file, columns) if kept else stored
         table = stored[: min(len(stored), 1)]  # what there is to say of its columns
     else:
         table, notice = tables.read_text(file, [name for name in (labels, id, usual_id) if name is not None])
@@ -127,14 +132,19 @@ def _of_table(
             names = reprlib.repr(list(table))
             raise InputError(f"{argument}: expected one of the columns {names} of {file}, got {name!r}")
     id = usual_id if id is None and usual_id in table else id
-    features = table.drop(columns={labels, id} - {None} - {str(c.name) for c in (schema.columns if schema else ())})
+    features = table.drop(columns={labels, id} - {None} - set(own))
     schema = schema or Schema.numbers(features, "data")
     x, notes = schema.encode(features, "data")
     _tell(notes)
     if kind != ".parquet":
         return Incoming(x, table, id)
-    needed = [str(column.name) for column in schema.columns] + ([id] if id else [])
-    return _streamed(_parquet(file, None if whole else needed, () if id is None else (id,)), schema, id)
+    needed = columns if whole else [str(column.name) for column in schema.columns] + ([id] if id else [])
+    return _streamed(_parquet(file, needed, () if id is None else (id,)), schema, id)
+
+
+def _made_up(name: str) -> bool:
+    """Whether pandas has given this name to an index that had none."""
+    return re.fullmatch(r"__index_level_\d+__", name) is not None
 
 
 def _streamed(table, schema: Schema, id: str | None) -> Incoming:
