@@ -219,6 +219,23 @@ def test_an_index_of_pandas_is_no_column_of_a_table(things, tabled, data, traine
     assert len(printed(capsys, trained, "--data", file, notes=())) == (rows["a"] > 0).sum()
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_texts_are_called_as_in_training(tmp_path, capsys, kind):
+    words = [["red", "green", "blue", "round"], ["loud", "quiet", "deep", "shrill"]]
+    texts = [" ".join(words[i % 2][j] for j in (i % 4, i % 3, (i + 1) % 4)) for i in range(60)]
+    table = pandas.DataFrame({"doc": [f"0{i}" for i in range(60)], "saying": texts})
+    file = tmp_path / f"texts.{kind}"
+    table.to_csv(file, index=False) if kind == "csv" else table.to_parquet(file)
+    config = TrainConfig.create(data=str(file), text="saying", id="doc", model="kmeans", **SMALL | {"clusters": 2})
+    training.train(config, tmp_path / "run", export=False)
+    capsys.readouterr()
+    assert main(["predict", str(tmp_path / "run"), "--data", str(file)]) == 0
+    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()] == ["doc", *table["doc"]]
+    table[["saying"]].to_csv(tmp_path / "bare.csv", index=False)  # rows without names are numbered
+    assert main(["predict", str(tmp_path / "run"), "--data", str(tmp_path / "bare.csv")]) == 0
+    assert capsys.readouterr().out.startswith("row,cluster,confidence\n0,")
+
+
 def test_codes_and_densities(things, tabled, capsys):
     model, x = load(tabled), coded(tabled, things / "new.csv")
     for file in ("new.csv", "new.parquet"):

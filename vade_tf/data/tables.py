@@ -73,6 +73,12 @@ def read_text(file: Path, texts: list[str]) -> tuple[pandas.DataFrame, str]:
     return table, told if bare else ""
 
 
+def header(file: Path) -> list[str]:
+    """Names of the columns of a text file's table; none where it has no header."""
+    _, lines = _cut(file)
+    return [] if not lines or _has_no_header(lines) else lines[0]
+
+
 def read_parquet(file: Path) -> pandas.DataFrame:
     """The table of a .parquet file.
 

@@ -21,6 +21,7 @@ from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
 from vade_tf.data.sparse import SparseRows
 from vade_tf.data.stream import NamedRows, TableRows
+from vade_tf.data.texts import Texts
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model.choice import check_units
 from vade_tf.runs.assignments import numbered
@@ -89,6 +90,8 @@ def opened(
         elif kind in (*tables.TEXTS, ".parquet") and (schema is None or isinstance(schema, Schema)):
             found = _of_table(schema, file, kind, labels, id, run.config.id, whole)
         else:
+            if id is None and isinstance(schema, Texts) and schema.column and run.config.id in _columns(file, kind):
+                id = run.config.id
             dataset = load_file(data, labels, model.likelihood.name, id=id, schema=schema, plain=True)
             _tell(dataset.notice.splitlines())
             names = None if dataset.ids is None else pandas.Series(dataset.ids, name=id or "id")
@@ -161,6 +164,13 @@ def _streamed(table, schema: Schema, id: str | None) -> Incoming:
         return x
 
     return Incoming(TableRows(table, encode, len(schema.features)), table, id)
+
+
+def _columns(file: Path, kind: str) -> list[str]:
+    """Names of the columns of a table's file; none where it is no table."""
+    if kind == ".parquet":
+        return _parquet(file).columns
+    return tables.header(file) if kind in tables.TEXTS else []
 
 
 def _parquet(file: Path, columns: list[str] | None = None, exact: tuple[str, ...] = ()):
