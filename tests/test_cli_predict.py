@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -189,6 +191,35 @@ def test_a_link_to_a_pipe_is_written_to_and_its_reader_may_leave(data, trained, 
     with pytest.raises(BrokenPipeError):
         output.write(tmp_path / "link", [pandas.DataFrame({"a": [1]})])
     os.close(writer)
+
+
+PROGRAM = """
+import sys, pandas
+from vade_tf.cli import predict
+
+predict._table = lambda options: (1, lambda advance: iter([advance(1, ""), pandas.DataFrame({"a": [1]})][1:]))
+sys.exit(predict.main(["run", "--data", "x.csv", "--out", sys.argv[1]]))
+"""
+
+
+def test_what_stdout_writes_to_is_continued_and_holds_the_table_alone(tmp_path):
+    file = tmp_path / "all.csv"
+    for out in ("/dev/stdout", str(file)):
+        file.write_text("of before\n")
+        with file.open("a") as stdout:
+            subprocess.run([sys.executable, "-c", PROGRAM, out], stdout=stdout, check=True)
+        assert file.read_text() == "of before\na\n1\n"
+    piped = subprocess.run([sys.executable, "-c", PROGRAM, "/dev/stdout"], stdout=subprocess.PIPE, check=True)
+    assert piped.stdout == b"a\n1\n"
+
+
+def test_nothing_is_said_of_a_pipe_for_stdout_may_be_behind_it(data, trained, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(predict, "_table", lambda options: (1, lambda advance: [pandas.DataFrame({"a": [1]})]))
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert main(["predict", str(trained), "--data", str(data / "new.npy"), "--out", str(tmp_path / "pipe")]) == 0
+    assert (os.read(reader, 9), capsys.readouterr()) == (b"a\n1\n", ("", ""))
+    os.close(reader)
 
 
 def printed(capsys, *arguments, notes=("columns that training did not have are ignored: 'more'",)) -> pandas.DataFrame:
