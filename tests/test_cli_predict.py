@@ -306,6 +306,40 @@ def test_a_table_without_holes_is_imputed_with_itself(things, tabled, capsys):
         pandas.testing.assert_frame_equal(found, pandas.read_csv(things / "new.csv"))
 
 
+def test_cells_that_are_not_missing_are_written_as_they_came(things, tabled, tmp_path, capsys):
+    text = (
+        "size,zip,colour,acct,weight,note\n1,01234,red,12345678901234567,170.10,NA\n"
+        '2,00001,?,,1e1,-\n,98765,blue,1,20,None\n0.50,1,"green",2,,"a, b"\n'
+    )
+    (tmp_path / "holes.csv").write_text(text)
+    assert main(["predict", str(tabled), "--data", str(tmp_path / "holes.csv"), "--impute"]) == 0
+    found = capsys.readouterr().out
+    cells = list(csv.reader(found.splitlines()))
+    for row, place, before in ((2, 2, "?"), (3, 0, ""), (4, 4, "")):
+        assert cells[row][place] in ("red", "green", "blue") if place == 2 else np.isfinite(float(cells[row][place]))
+        cells[row][place] = before
+    assert cells == list(csv.reader(text.splitlines()))
+
+
+def test_a_parquet_holds_numbers_as_such_and_none_that_lost_something(tabled, tmp_path):
+    table = pandas.DataFrame({"size": [1.0, None], "colour": ["red", "blue"], "weight": [3, None], "more": [1, 2]})
+    table = table.assign(acct=pandas.array([12345678901234567, None], "Int64"), zip=["0123", "NA"])
+    table.to_csv(tmp_path / "t.csv", index=False)
+    table.to_parquet(tmp_path / "t.parquet")
+    out = tmp_path / "out"
+    for kind, acct in (("csv", ["12345678901234567", ""]), ("parquet", table["acct"].tolist())):
+        assert (
+            main(["predict", str(tabled), "--data", f"{tmp_path}/t.{kind}", "--impute", "--out", f"{out}.parquet"]) == 0
+        )
+        found = pandas.read_parquet(f"{out}.parquet", dtype_backend="numpy_nullable")
+        assert found["acct"].tolist()[0] == acct[0]
+        assert found["zip"].tolist() == ["0123", "NA"]
+        assert [found[name].dtype.kind for name in ("size", "weight", "more")] == ["f", "f", "i"]
+        assert found[["size", "weight"]].notna().all(axis=None)
+    assert main(["predict", str(tabled), "--data", f"{tmp_path}/t.parquet", "--impute", "--out", f"{out}.csv"]) == 0
+    assert pandas.read_csv(f"{out}.csv", dtype=str, keep_default_na=False)["acct"].tolist() == ["12345678901234567", ""]
+
+
 def test_holes_are_filled_with_the_mean_of_their_code(small_model, monkeypatch):
     """A model whose mean is its code, and its code the mean of the row's other cells."""
 

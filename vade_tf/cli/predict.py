@@ -161,7 +161,7 @@ def _table(options: argparse.Namespace) -> "tuple[int, Callable[[Callable], Iter
     from vade_tf.data.schema import Schema
     from vade_tf.model.vade import VaDE
     from vade_tf.report.rows import check_model
-    from vade_tf.runs import answers, assignments, incoming
+    from vade_tf.runs import answers, assignments, incoming, output
     from vade_tf.runs.load import load
 
     folder = _finished(options.run)
@@ -176,7 +176,8 @@ def _table(options: argparse.Namespace) -> "tuple[int, Callable[[Callable], Iter
         return n, lambda advance: answers.sampled(model, schema, n, options.cluster, seed, advance)
     if mode == "impute" and not isinstance(schema, Schema):
         raise InputError(f"--impute: expected a run on a table, got {options.run}, whose rows have no missing cells")
-    rows = incoming.opened(folder, model, options.data, options.labels, options.id, whole=mode == "impute")
+    typed = Path(options.out).suffix.lower() == output.PARQUET
+    rows = incoming.opened(folder, model, options.data, options.labels, options.id, mode == "impute", typed)
     if mode == "impute":
         assert isinstance(schema, Schema)
         return len(rows.x), lambda advance: answers.imputed(model, schema, rows, advance)

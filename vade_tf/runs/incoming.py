@@ -17,6 +17,7 @@ import pandas
 from vade_tf.data import tables
 from vade_tf.data.dataset import Coded
 from vade_tf.data.files import load_file, readable
+from vade_tf.data.filling import Written
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
 from vade_tf.data.sparse import SparseRows
@@ -45,11 +46,13 @@ class Incoming(NamedTuple):
         x: raw features, [n, D], uint8 or float32; those of a `TableRows` are read when they are asked for.
         table: the rows as they came, or None where they were no table: a DataFrame, or what `TableRows` reads.
         names: what the rows are called, [n], or the column of the table that says it; None: they are numbered.
+        written: the table as it is written in a text file, where that is asked for.
     """
 
     x: np.ndarray | SparseRows | FileRows | TableRows
     table: Any = None
     names: pandas.Series | str | None = None
+    written: Written | None = None
 
     def blocks(self, size: int) -> Iterator[Block]:
         """All rows once, in their order."""
@@ -68,7 +71,13 @@ class Incoming(NamedTuple):
 
 
 def opened(
-    run: Run, model: keras.Model, data: str, labels: str | None = None, id: str | None = None, whole: bool = False
+    run: Run,
+    model: keras.Model,
+    data: str,
+    labels: str | None = None,
+    id: str | None = None,
+    whole: bool = False,
+    typed: bool = False,
 ) -> Incoming:
     """The rows of a file for the model of a run.
 
@@ -78,7 +87,9 @@ def opened(
         data: the file, see `data.files.load_file`.
         labels: column that is no feature, where the run has no schema.
         id: column that names the rows; default: that of the run, if the table has it.
-        whole: keep all columns of a table, not only those that the model needs.
+        whole: keep all columns of a table, not only those that the model needs, and every cell as it came.
+        typed: numbers of a text file's columns are numbers nevertheless, where the model needs them, or where they are
+            written as pandas writes them.
 
     Raises:
         InputError: the rows cannot be read, or do not fit the model.
@@ -88,7 +99,7 @@ def opened(
         if kind == ".npy" and labels is None and id is None:
             found = _of_array(schema, file)
         elif kind in (*tables.TEXTS, ".parquet") and (schema is None or isinstance(schema, Schema)):
-            found = _of_table(schema, file, kind, labels, id, run.config.id, whole)
+            found = _of_table(schema, file, kind, labels, id, run.config.id, whole, typed)
         else:
             if id is None and isinstance(schema, Texts) and schema.column and run.config.id in _columns(file, kind):
                 id = run.config.id
@@ -117,7 +128,14 @@ def _of_array(schema: Coded | None, file: Path) -> Incoming:
 
 
 def _of_table(
-    schema: Schema | None, file: Path, kind: str, labels: str | None, id: str | None, usual_id: str | None, whole: bool
+    schema: Schema | None,
+    file: Path,
+    kind: str,
+    labels: str | None,
+    id: str | None,
+    usual_id: str | None,
+    whole: bool,
+    typed: bool,
 ) -> Incoming:
     own = [str(column.name) for column in schema.columns] if schema else []
     if kind == ".parquet":
@@ -139,10 +157,26 @@ def _of_table(
     schema = schema or Schema.numbers(features, "data")
     x, notes = schema.encode(features, "data")
     _tell(notes)
+    if kind != ".parquet" and whole:
+        cells = tables.read_text(file, None)[0].rename(columns=str)
+        if typed:
+            return Incoming(x, _with_types(cells, table, own), id)
+        return Incoming(x, cells, id, Written(cells, table, schema))
     if kind != ".parquet":
         return Incoming(x, table, id)
     needed = columns if whole else [str(column.name) for column in schema.columns] + ([id] if id else [])
-    return _streamed(_parquet(file, needed, () if id is None else (id,)), schema, id)
+    exact = tuple(name for name in needed if name not in own) if whole else () if id is None else (id,)
+    return _streamed(_parquet(file, needed, exact), schema, id)
+
+
+def _with_types(cells: pandas.DataFrame, table: pandas.DataFrame, own: list[str]) -> pandas.DataFrame:
+    """The texts of a table with what pandas read in place of those that lose nothing by it, and of the model's own."""
+    found = table.copy(deep=False)
+    for place, name in enumerate(table.columns):
+        as_read = table.iloc[:, place].astype(object).map(str, na_action="ignore").fillna("")
+        if name not in own and not as_read.equals(cells.iloc[:, place].astype(object)):
+            found.isetitem(place, cells.iloc[:, place])
+    return found
 
 
 def _made_up(name: str) -> bool:
