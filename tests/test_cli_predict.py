@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +23,10 @@ from vade_tf.report import evaluation, rows
 from vade_tf.runs import answers, output
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.folder import Run
+from vade_tf.runs.folder import OF_STUDIES, Run, owns
 from vade_tf.runs.incoming import Incoming
 from vade_tf.runs.load import load
+from vade_tf.runs.study import KINDS
 from vade_tf.systems import SYSTEMS
 
 pytestmark = pytest.mark.usefixtures("eager_file")
@@ -155,6 +158,27 @@ def test_a_mistake_is_one_line_and_no_file(data, trained, tmp_path, capsys):
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_the_files_of_a_study_are_those_of_its_runs(trained, tmp_path):
+    """As `train --restarts 2` leaves them: a plan, runs in folders, and the kept one's files beside these."""
+    study = Path(shutil.copytree(trained, tmp_path / "study"))
+    for number in (0, 1):
+        shutil.copytree(trained, study / f"restart-{number}")
+    (study / "restarts.json").write_text("{}")
+    of_all = (
+        "restarts.csv",
+        "restarts.json",
+        "summary.json",
+        "assignments.csv",
+        "restart-1/metrics.csv",
+        "report.html",
+    )
+    for run in (study, study / "restart-0"):
+        assert all(owns(run, study / name) for name in (*of_all, "restart-1/figures/x.csv"))
+        assert not any(owns(run, study / name) for name in ("mine.csv", "restart-1/mine.csv", "../metrics.csv"))
+    assert not any(owns(trained, trained / name) for name in ("restarts.csv", "clusters.csv", "restart-0/metrics.csv"))
+    assert {f"{kind}.{end}" for kind in KINDS for end in ("json", "csv")} <= set(OF_STUDIES)
+
+
 def test_a_link_to_a_pipe_is_written_to_and_its_reader_may_leave(data, trained, tmp_path, monkeypatch, capsys):
     """As /dev/stdout is one where stdout goes to another program."""
     monkeypatch.setattr(predict, "_table", lambda options: (1, lambda advance: [pandas.DataFrame({"a": [1]})]))
@@ -167,6 +191,35 @@ def test_a_link_to_a_pipe_is_written_to_and_its_reader_may_leave(data, trained, 
     with pytest.raises(BrokenPipeError):
         output.write(tmp_path / "link", [pandas.DataFrame({"a": [1]})])
     os.close(writer)
+
+
+PROGRAM = """
+import sys, pandas
+from vade_tf.cli import predict
+
+predict._table = lambda options: (1, lambda advance: iter([advance(1, ""), pandas.DataFrame({"a": [1]})][1:]))
+sys.exit(predict.main(["run", "--data", "x.csv", "--out", sys.argv[1]]))
+"""
+
+
+def test_what_stdout_writes_to_is_continued_and_holds_the_table_alone(tmp_path):
+    file = tmp_path / "all.csv"
+    for out in ("/dev/stdout", str(file)):
+        file.write_text("of before\n")
+        with file.open("a") as stdout:
+            subprocess.run([sys.executable, "-c", PROGRAM, out], stdout=stdout, check=True)
+        assert file.read_text() == "of before\na\n1\n"
+    piped = subprocess.run([sys.executable, "-c", PROGRAM, "/dev/stdout"], stdout=subprocess.PIPE, check=True)
+    assert piped.stdout == b"a\n1\n"
+
+
+def test_nothing_is_said_of_a_pipe_for_stdout_may_be_behind_it(data, trained, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(predict, "_table", lambda options: (1, lambda advance: [pandas.DataFrame({"a": [1]})]))
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert main(["predict", str(trained), "--data", str(data / "new.npy"), "--out", str(tmp_path / "pipe")]) == 0
+    assert (os.read(reader, 9), capsys.readouterr()) == (b"a\n1\n", ("", ""))
+    os.close(reader)
 
 
 def printed(capsys, *arguments, notes=("columns that training did not have are ignored: 'more'",)) -> pandas.DataFrame:
@@ -203,6 +256,39 @@ def test_the_run_calls_its_own_rows_by_their_names(tabled):
     assert found["name"].tolist() == [f"thing {i}" for i in range(100)]
 
 
+def test_an_index_of_pandas_is_no_column_of_a_table(things, tabled, data, trained, tmp_path, capsys):
+    table = pandas.read_csv(things / "new.csv").drop(columns="more")
+    some, file = table[table["size"] > 3], tmp_path / "some.parquet"
+    some.to_parquet(file)
+    found = printed(capsys, tabled, "--data", file, notes=())
+    assert found["name"].tolist() == some["name"].tolist()
+    assert list(printed(capsys, tabled, "--data", file, "--impute", notes=())) == list(some)
+    some.set_index("name").to_parquet(file)  # an index may still name the rows, and is not lost
+    pandas.testing.assert_frame_equal(printed(capsys, tabled, "--data", file, notes=()), found)
+    full = printed(capsys, tabled, "--data", file, "--impute", notes=())
+    assert full["name"].tolist() == some["name"].tolist()
+    rows = pandas.DataFrame(np.load(data / "new.npy"), columns=list("abcdef"))
+    rows[rows["a"] > 0].to_parquet(file)
+    assert len(printed(capsys, trained, "--data", file, notes=())) == (rows["a"] > 0).sum()
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_texts_are_called_as_in_training(tmp_path, capsys, kind):
+    words = [["red", "green", "blue", "round"], ["loud", "quiet", "deep", "shrill"]]
+    texts = [" ".join(words[i % 2][j] for j in (i % 4, i % 3, (i + 1) % 4)) for i in range(60)]
+    table = pandas.DataFrame({"doc": [f"0{i}" for i in range(60)], "saying": texts})
+    file = tmp_path / f"texts.{kind}"
+    table.to_csv(file, index=False) if kind == "csv" else table.to_parquet(file)
+    config = TrainConfig.create(data=str(file), text="saying", id="doc", model="kmeans", **SMALL | {"clusters": 2})
+    training.train(config, tmp_path / "run", export=False)
+    capsys.readouterr()
+    assert main(["predict", str(tmp_path / "run"), "--data", str(file)]) == 0
+    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()] == ["doc", *table["doc"]]
+    table[["saying"]].to_csv(tmp_path / "bare.csv", index=False)  # rows without names are numbered
+    assert main(["predict", str(tmp_path / "run"), "--data", str(tmp_path / "bare.csv")]) == 0
+    assert capsys.readouterr().out.startswith("row,cluster,confidence\n0,")
+
+
 def test_codes_and_densities(things, tabled, capsys):
     model, x = load(tabled), coded(tabled, things / "new.csv")
     for file in ("new.csv", "new.parquet"):
@@ -218,6 +304,40 @@ def test_a_table_without_holes_is_imputed_with_itself(things, tabled, capsys):
     for file in ("new.csv", "new.parquet"):
         found = printed(capsys, tabled, "--data", things / file, "--impute")
         pandas.testing.assert_frame_equal(found, pandas.read_csv(things / "new.csv"))
+
+
+def test_cells_that_are_not_missing_are_written_as_they_came(things, tabled, tmp_path, capsys):
+    text = (
+        "size,zip,colour,acct,weight,note\n1,01234,red,12345678901234567,170.10,NA\n"
+        '2,00001,?,,1e1,-\n,98765,blue,1,20,None\n0.50,1,"green",2,,"a, b"\n'
+    )
+    (tmp_path / "holes.csv").write_text(text)
+    assert main(["predict", str(tabled), "--data", str(tmp_path / "holes.csv"), "--impute"]) == 0
+    found = capsys.readouterr().out
+    cells = list(csv.reader(found.splitlines()))
+    for row, place, before in ((2, 2, "?"), (3, 0, ""), (4, 4, "")):
+        assert cells[row][place] in ("red", "green", "blue") if place == 2 else np.isfinite(float(cells[row][place]))
+        cells[row][place] = before
+    assert cells == list(csv.reader(text.splitlines()))
+
+
+def test_a_parquet_holds_numbers_as_such_and_none_that_lost_something(tabled, tmp_path):
+    table = pandas.DataFrame({"size": [1.0, None], "colour": ["red", "blue"], "weight": [3, None], "more": [1, 2]})
+    table = table.assign(acct=pandas.array([12345678901234567, None], "Int64"), zip=["0123", "NA"])
+    table.to_csv(tmp_path / "t.csv", index=False)
+    table.to_parquet(tmp_path / "t.parquet")
+    out = tmp_path / "out"
+    for kind, acct in (("csv", ["12345678901234567", ""]), ("parquet", table["acct"].tolist())):
+        assert (
+            main(["predict", str(tabled), "--data", f"{tmp_path}/t.{kind}", "--impute", "--out", f"{out}.parquet"]) == 0
+        )
+        found = pandas.read_parquet(f"{out}.parquet", dtype_backend="numpy_nullable")
+        assert found["acct"].tolist()[0] == acct[0]
+        assert found["zip"].tolist() == ["0123", "NA"]
+        assert [found[name].dtype.kind for name in ("size", "weight", "more")] == ["f", "f", "i"]
+        assert found[["size", "weight"]].notna().all(axis=None)
+    assert main(["predict", str(tabled), "--data", f"{tmp_path}/t.parquet", "--impute", "--out", f"{out}.csv"]) == 0
+    assert pandas.read_csv(f"{out}.csv", dtype=str, keep_default_na=False)["acct"].tolist() == ["12345678901234567", ""]
 
 
 def test_holes_are_filled_with_the_mean_of_their_code(small_model, monkeypatch):

@@ -42,6 +42,16 @@ def test_a_kind_of_file_is_known_by_its_ending_in_any_case(tmp_path):
     assert pandas.read_parquet(tmp_path / "x.PARQUET")["a"].tolist() == [1]
 
 
+def test_a_name_of_another_kind_is_refused(tmp_path):
+    for name in ("o.tsv", "o.zip", "o.csv.bz2", "o.csv.XZ", "o.csv.gz", "o.feather"):
+        with pytest.raises(
+            InputError, match=r"^out: expected a file ending in .csv, .parquet or .h5ad, got .*; name one"
+        ):
+            output.check(tmp_path / name, "out")
+    for name in ("o.csv", "o.CSV", "o.txt", "o", "o.2024-01", "o.parquet", "o.h5ad"):
+        output.check(tmp_path / name, "out")
+
+
 @pytest.mark.parametrize(
     ("first", "second", "expected"),
     [

@@ -39,6 +39,22 @@ def test_a_table_is_as_pyarrow_reads_it(tmp_path):
     pandas.testing.assert_frame_equal(one, expected[["text"]])
 
 
+@pytest.mark.parametrize("name", [None, "n"])
+def test_an_index_of_pandas_is_no_column(tmp_path, name):
+    TABLE.loc[[1, 3, 2]].rename_axis(name).to_parquet(tmp_path / "t.parquet")
+    found = parquet.ParquetTable(tmp_path / "t.parquet")
+    assert (found.columns, found.index) == (list(TABLE), [name or "__index_level_0__"])
+    assert list(found[0:2]) == list(parquet.read(tmp_path / "t.parquet"))
+    assert parquet.ParquetTable(tmp_path / "t.parquet", found.index)[0:2].iloc[:, 0].tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("noted", [b"\xff", b"{", b"[]", b"{}", b'{"index_columns": 1}', b'{"index_columns": [{}, 2]}'])
+def test_what_pandas_has_noted_may_be_damaged(tmp_path, noted):
+    table = pyarrow.table({"a": [1.0, 2.0]}).replace_schema_metadata({b"pandas": noted})
+    pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
+    assert parquet.ParquetTable(tmp_path / "t.parquet")[0:2]["a"].tolist() == [1.0, 2.0]
+
+
 def test_a_text_is_held_once(tmp_path):
     found = parquet.read(shared(tmp_path / "t.parquet", "x" * 1000, 50))["t"]
     assert found.iloc[0] == "x" * 1000

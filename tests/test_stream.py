@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vade_tf.data import parquet, stream
-from vade_tf.data.filling import filled
+from vade_tf.data.filling import Written, filled
 from vade_tf.data.parquet import ParquetTable
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
@@ -52,11 +52,15 @@ def test_any_rows_of_a_parquet_file_in_any_order(file, table, ranges):
 
 
 def test_numbers_that_name_rows_stay_whole(tmp_path):
-    names = [2**53 + 1, None, 3]
+    names, big = [2**53 + 1, None, 3], pyarrow.array([2**64 - 1, None, 3], pyarrow.uint64())
     table = pyarrow.table({"id": pyarrow.array(names, pyarrow.int64()), "n": pyarrow.array(names, pyarrow.int64())})
+    table = table.append_column("big", big)
     pyarrow.parquet.write_table(table, tmp_path / "t.parquet", write_statistics=False)
-    found = ParquetTable(tmp_path / "t.parquet", exact=("id",))
-    assert [list(found[i : i + 1]["id"]) for i in range(3)] == [[2**53 + 1], [None], [3]]
+    found = ParquetTable(tmp_path / "t.parquet", exact=("id", "big"))
+    expected = {"id": pandas.array(names, "Int64"), "big": pandas.array([2**64 - 1, None, 3], "UInt64")}
+    for parts in ([found[:3]], [found[i : i + 1] for i in range(3)]):
+        whole = pandas.concat(parts, ignore_index=True)[["id", "big"]]
+        pandas.testing.assert_frame_equal(whole, pandas.DataFrame(expected))
     np.testing.assert_array_equal(found[:3]["n"], [2.0**53, np.nan, 3.0])
 
 
@@ -136,3 +140,31 @@ def test_only_missing_cells_are_filled():
     found = filled(table, schema, x)
     pandas.testing.assert_frame_equal(found, full, check_dtype=False, check_categorical=False)
     assert table.isna().sum().sum() == 3  # the caller's own is left alone
+
+
+def test_missing_cells_are_filled_as_their_column_is_written():
+    written = pandas.DataFrame(
+        {
+            "age": ["30", "NA", "41", "52"],
+            "size": ["1,50", "", "2,5", "1.000,25"],
+            "colour": ["red", "?", "blue ", "red"],
+            "member": ["TRUE", "FALSE", "", "TRUE"],
+            "when": ["05.01.2020", "", "07.01.2020", "9.1.2020"],
+            "at": ["2020-01-05 10:00", "2020-01-05T11:00:30", "", "2020-01-06 09:30"],
+            "note": ["007", "-", "None", " "],
+        }
+    )
+    read = written.assign(age=[30, np.nan, 41, 52], member=[True, False, None, True])
+    schema = Schema.infer(read.drop(columns="note"))
+    means = schema.encode(read)[0]
+    full = read.assign(
+        age=33.5, size="1234,75", colour="blue", member=True, when="08.01.2020", at="2020-01-05 10:30:00", note=""
+    )
+    means = np.where(np.isnan(means), schema.encode(full)[0], 0)  # what is not missing stays, whatever the mean
+    found = Written(written, read, schema)
+    whole = pandas.concat([found.filled(0, means[:3]), found.filled(3, means[3:])])
+    expected = written.copy()
+    filled_in = {"age": "33.5", "size": "1234,75", "colour": "blue ", "when": "08.01.2020"}
+    expected.loc[1, list(filled_in)] = list(filled_in.values())
+    expected.loc[2, ["member", "at"]] = ["TRUE", "2020-01-05 10:30:00"]
+    pandas.testing.assert_frame_equal(whole, expected, check_dtype=False)

@@ -15,6 +15,7 @@ bound of the row, nats in the units of the likelihood. A .npy or .parquet file m
 
 import argparse
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,7 +54,8 @@ def main(argv: list[str] | None = None, prog: str = "vade-tf predict") -> int:
 
 def run(options: argparse.Namespace) -> None:
     _check(options)
-    out = None if options.out == "-" else _place(options)
+    out = None if options.out == "-" or _is_stdout(Path(options.out)) else _place(options)
+    quiet = options.quiet or (out is not None and out.exists() and not out.is_file())  # stdout may be behind a pipe
 
     from vade_tf.cli.terminal import Terminal
 
@@ -68,24 +70,25 @@ def run(options: argparse.Namespace) -> None:
             raise InputError(f"--out: {out} is a file of the run itself; choose another file")
     if out is not None and out.suffix.lower() == output.CELLS:
         begun = time.perf_counter()
-        with Silent() if options.quiet else Terminal() as reporter:
+        with Silent() if quiet else Terminal() as reporter:
             n = _annotated(options, out, lambda blocks: reporter.phase("predict", blocks))
-        _tell(options, n, time.perf_counter() - begun, out)
+        if not quiet:
+            _tell(n, time.perf_counter() - begun, out)
         return
     n, blocks = _table(options)
     if out is None:
         output.show(blocks(Silent().phase("predict", 0)))
         return
     begun = time.perf_counter()
-    with Silent() if options.quiet else Terminal() as reporter:
+    with Silent() if quiet else Terminal() as reporter:
         output.write(out, blocks(reporter.phase("predict", math.ceil(n / assignments.BLOCK))), "out")
-    _tell(options, n, time.perf_counter() - begun, out)
+    if not quiet:
+        _tell(n, time.perf_counter() - begun, out)
 
 
-def _tell(options: argparse.Namespace, n: int, seconds: float, out: Path) -> None:
+def _tell(n: int, seconds: float, out: Path) -> None:
     """How long it took, and where the answer is."""
-    if not options.quiet:
-        print(f"{n:,} rows in {seconds:.3g} s, {n / seconds:,.0f} rows a second\nwritten: {out}")
+    print(f"{n:,} rows in {seconds:.3g} s, {n / seconds:,.0f} rows a second\nwritten: {out}")
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -100,6 +103,14 @@ def _check(options: argparse.Namespace) -> None:
             raise InputError(f"--{name}: goes with --data; leave it out")
     if options.id is not None and options.impute:
         raise InputError("--id: the table that --impute gives holds all columns; leave it out")
+
+
+def _is_stdout(out: Path) -> bool:
+    """Whether this is what stdout writes to, such as /dev/stdout: what a file held before stays, as with `>>`."""
+    try:
+        return out.suffix.lower() not in (".parquet", ".h5ad") and os.path.samestat(out.stat(), os.fstat(1))
+    except OSError:  # there is no such file, or stdout is closed
+        return False
 
 
 def _place(options: argparse.Namespace) -> Path:
@@ -150,7 +161,7 @@ def _table(options: argparse.Namespace) -> "tuple[int, Callable[[Callable], Iter
     from vade_tf.data.schema import Schema
     from vade_tf.model.vade import VaDE
     from vade_tf.report.rows import check_model
-    from vade_tf.runs import answers, assignments, incoming
+    from vade_tf.runs import answers, assignments, incoming, output
     from vade_tf.runs.load import load
 
     folder = _finished(options.run)
@@ -165,7 +176,8 @@ def _table(options: argparse.Namespace) -> "tuple[int, Callable[[Callable], Iter
         return n, lambda advance: answers.sampled(model, schema, n, options.cluster, seed, advance)
     if mode == "impute" and not isinstance(schema, Schema):
         raise InputError(f"--impute: expected a run on a table, got {options.run}, whose rows have no missing cells")
-    rows = incoming.opened(folder, model, options.data, options.labels, options.id, whole=mode == "impute")
+    typed = Path(options.out).suffix.lower() == output.PARQUET
+    rows = incoming.opened(folder, model, options.data, options.labels, options.id, mode == "impute", typed)
     if mode == "impute":
         assert isinstance(schema, Schema)
         return len(rows.x), lambda advance: answers.imputed(model, schema, rows, advance)

@@ -1,10 +1,12 @@
 """A table with its missing cells filled in; every other cell stays as it came."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas
 from pandas.api import types
 
-from vade_tf.data.cells import DAY, is_duration, read_dates, read_numbers, without_blanks
+from vade_tf.data.cells import DAY, is_duration, key_of, read_dates, read_numbers, without_blanks
 from vade_tf.data.columns import Column
 from vade_tf.data.schema import Schema
 
@@ -54,3 +56,58 @@ def _filled(column: Column, cells: pandas.Series, means: pandas.Series) -> panda
     except (TypeError, ValueError):  # such as a mean between whole numbers
         return whole.infer_objects()
     return whole.infer_objects() if typed.isna().any() else typed  # a category that is none of the column's own
+
+
+class Written:
+    """The cells of a table as they are written in its file, to be filled where they are missing.
+
+    Args:
+        cells: texts [n, any columns], among them those of the schema.
+        table: the same rows and columns as pandas read them.
+        schema: of the columns to fill.
+    """
+
+    def __init__(self, cells: pandas.DataFrame, table: pandas.DataFrame, schema: Schema):
+        self.cells, self.schema = cells, schema
+        self.holes: dict[int, np.ndarray] = {}  # of the columns by their places, bool [n]
+        self.write: dict[int, Callable[[pandas.Series], list[str]]] = {}
+        for column in schema.columns:
+            place = [str(name) for name in table.columns].index(str(column.name))
+            values = without_blanks(table.iloc[:, place], column.levels)
+            self.holes[place] = values.isna().to_numpy()
+            self.write[place] = _writer(column, values, cells.iloc[:, place])
+
+    def filled(self, start: int, x: np.ndarray) -> pandas.DataFrame:
+        """Rows from `start` on, filled by features [rows, D] (see `Schema.decode`) as their column is written."""
+        whole, means = self.cells[start : start + len(x)].copy(), self.schema.decode(x)
+        for (place, holes), column in zip(self.holes.items(), self.schema.columns, strict=True):
+            empty = holes[start : start + len(x)]
+            texts = whole.iloc[:, place].to_numpy(object, copy=True)
+            texts[empty] = self.write[place](means[column.name][empty])
+            whole.isetitem(place, texts)
+        return whole
+
+
+def _writer(column: Column, values: pandas.Series, texts: pandas.Series) -> Callable[[pandas.Series], list[str]]:
+    """What writes cells of a column as its file does, whose cells were read as `values` and are `texts` there."""
+    if column.kind == "number":
+        numbers = read_numbers(values, column.form)
+        form = numbers[1] if numbers is not None else ""
+        return lambda means: [_number(float(mean), form) for mean in means]
+    if column.kind == "date":
+        dates = read_dates(values, column.form)
+        form = dates[1] if dates is not None else ""
+        if form in ("", "ISO8601"):
+            days = texts[values.notna()].str.strip().str.len().le(10).all()
+            form = "%Y-%m-%d" if days else "%Y-%m-%d %H:%M:%S"
+        step = "s" if "%S" in form else "min" if "%M" in form else "D"
+        return lambda means: means.dt.round(step).dt.strftime(form).tolist()
+    known = values.drop_duplicates().dropna()
+    written = {key_of(value): texts.loc[row] for row, value in known.items()}
+    return lambda means: [written.get(key_of(level), key_of(level)) for level in means]
+
+
+def _number(value: float, form: str) -> str:
+    """A number as text, with a decimal comma where the form has one."""
+    text = np.format_float_positional(value, trim="-") if form else str(value)
+    return text.replace(".", ",") if form == "1.000,5" else text

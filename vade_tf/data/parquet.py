@@ -41,8 +41,12 @@ class ParquetTable:
 
     Args:
         file: the file.
-        columns: names of those to read; default all.
-        exact: names of those whose whole numbers stay such where cells are missing; default none, they become real.
+        columns: names of those to read; default all that are no index of pandas, as `read` gives them.
+        exact: names of those whose whole numbers stay such where cells are missing, in a type of pandas that has such
+            cells; default none, they become real.
+
+    Attributes:
+        index: names of the columns in which pandas has written the index of a table.
 
     Raises:
         pyarrow.ArrowException, OSError: it cannot be read.
@@ -52,13 +56,16 @@ class ParquetTable:
         self.file = file
         with pyarrow.parquet.ParquetFile(file) as opened:
             self.length = opened.metadata.num_rows
-            self.columns = [name for name in opened.schema_arrow.names if columns is None or name in columns]
+            names, self.index = opened.schema_arrow.names, _index(opened.schema_arrow)
+            self.columns = [n for n in names if (n not in self.index if columns is None else n in columns)]
             self.texts, self.size = _texts(opened.schema_arrow), _size(opened.metadata)
             holes = _columns_with_holes(opened.metadata)
         with pyarrow.parquet.ParquetFile(file, read_dictionary=self.texts) as opened:
             fields = [opened.schema_arrow.field(name) for name in self.columns]
         # pandas makes whole numbers real ones where a cell is missing: in every block, if in any
-        whole = ({field.name for field in fields if pyarrow.types.is_integer(field.type)} & holes).difference(exact)
+        holed = [field for field in fields if pyarrow.types.is_integer(field.type) and field.name in holes]
+        self.exact = {f.name: _with_holes(f.type) for f in holed if f.name in exact}
+        whole = {f.name for f in holed}.difference(exact)
         self.schema = pyarrow.schema([f.with_type(pyarrow.float64()) if f.name in whole else f for f in fields])
         self.at = 0
         self.batches: Iterator[pyarrow.RecordBatch] = iter(())
@@ -80,7 +87,10 @@ class ParquetTable:
             wanted -= parts[-1].num_rows
         self.at = max(start, stop)
         read = pyarrow.Table.from_batches(parts, None if parts else self.schema)
-        return _frame(read.cast(self.schema, safe=False), self.texts, self.size, integer_object_nulls=True)
+        frame = _frame(read.cast(self.schema, safe=False), self.texts, self.size, integer_object_nulls=True)
+        for name, kind in self.exact.items():
+            frame[name] = frame[name].astype(kind)
+        return frame
 
     def _begin(self, row: int) -> None:
         """Go to a row: the next batch begins there."""
@@ -95,6 +105,11 @@ class ParquetTable:
             self.rest, skipped = self.rest.slice(skipped), skipped - self.rest.num_rows
 
 
+def _with_holes(kind: pyarrow.DataType) -> str:
+    """The type of pandas for these whole numbers and missing cells: int64 -> Int64, uint8 -> UInt8."""
+    return str(kind).replace("int", "Int").replace("u", "U")
+
+
 def _columns_with_holes(metadata: pyarrow.parquet.FileMetaData) -> set[str]:
     """Names of the columns that may lack a cell."""
     found = set()
@@ -103,6 +118,15 @@ def _columns_with_holes(metadata: pyarrow.parquet.FileMetaData) -> set[str]:
             if column.statistics is None or column.statistics.null_count != 0:
                 found.add(column.path_in_schema)
     return found
+
+
+def _index(schema: pyarrow.Schema) -> list[str]:
+    """Names of the columns in which pandas has written the index of a table; none where its note is damaged."""
+    try:
+        noted = (schema.pandas_metadata or {}).get("index_columns")
+    except (ValueError, AttributeError):
+        return []
+    return [name for name in noted if isinstance(name, str)] if isinstance(noted, list) else []
 
 
 def _texts(schema: pyarrow.Schema) -> list[str]:

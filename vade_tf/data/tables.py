@@ -33,12 +33,12 @@ def ending(file: Path) -> str:
     return Path(file.stem).suffix.lower() + last if last == ".gz" else last
 
 
-def read_text(file: Path, texts: list[str]) -> tuple[pandas.DataFrame, str]:
+def read_text(file: Path, texts: list[str] | None) -> tuple[pandas.DataFrame, str]:
     """The table of a text file.
 
     Args:
         file: UTF-8; cells are separated by tabs, semicolons, bars, commas or spaces.
-        texts: names of columns whose cells stay as they are written.
+        texts: names of columns whose cells stay as they are written; None: all do, and none of them is missing.
 
     Returns:
         The table, and what a person has to know of how it was read, or "".
@@ -50,8 +50,12 @@ def read_text(file: Path, texts: list[str]) -> tuple[pandas.DataFrame, str]:
     if not lines:
         raise ValueError("it is empty")
     bare = _has_no_header(lines)
-    if (twice := next((name for name in texts if not bare and lines[0].count(name) > 1), None)) is not None:
+    if (twice := next((name for name in texts or () if not bare and lines[0].count(name) > 1), None)) is not None:
         raise InputError(f"data: expected one column {reprlib.repr(twice)} in {file}, got several; rename them")
+    if texts is None:
+        how: dict = {"dtype": str, "na_filter": False}
+    else:
+        how = {"dtype": dict.fromkeys(texts, str), "na_values": sorted(MISSING)}  # besides those that pandas knows
     names = [f"column_{number}" for number in range(len(lines[0]))] if bare else None
     with warnings.catch_warnings():
         warnings.simplefilter("error", pandas.errors.ParserWarning)  # rows longer than the header
@@ -60,17 +64,22 @@ def read_text(file: Path, texts: list[str]) -> tuple[pandas.DataFrame, str]:
             sep=r"\s+" if separator == " " else separator,
             header=None if bare else 0,
             names=names,
-            dtype=dict.fromkeys(texts, str),
-            na_values=sorted(MISSING),  # besides those that pandas knows
             encoding="utf-8-sig",
             index_col=False,
             skipinitialspace=True,
             low_memory=False,
+            **how,
         )
     if table.iloc[:, -1].isna().any():  # pandas fills up short rows
         _check_lengths(file, separator, len(table.columns))
     told = f"{file.name} has no header: its columns are called column_0 to column_{len(lines[0]) - 1}"
     return table, told if bare else ""
+
+
+def header(file: Path) -> list[str]:
+    """Names of the columns of a text file's table; none where it has no header."""
+    _, lines = _cut(file)
+    return [] if not lines or _has_no_header(lines) else lines[0]
 
 
 def read_parquet(file: Path) -> pandas.DataFrame:

@@ -44,9 +44,12 @@ def imputed(model: VaDE, schema: Schema, rows: Incoming, advance: Advance) -> It
         advance: hears of each block.
     """
     ask = asked([lambda x: {"mean": model.decode(model.encode(x)[0])}], model.n_features, rows.x.dtype)
+    start = 0
     for _, x, table in rows.blocks(BLOCK):
         assert table is not None
-        yield filled(table, schema, model.unscale(ask(x)["mean"]))
+        means = model.unscale(ask(x)["mean"])
+        yield filled(table, schema, means) if rows.written is None else rows.written.filled(start, means)
+        start += len(x)
         advance(1, "")
 
 

@@ -46,6 +46,8 @@ LOCK = ".lock"
 FOLDERS = ("checkpoints", "export", "tensorboard", "figures")  # in that of a run
 FILES = ("config.json", "data.json", "schema.json", "metrics.csv", "metrics.json", "model.keras", "assignments.csv")
 OWN = (*FILES, *FOLDERS, "report.html")
+STUDIES = ("seeds", "restarts", "clusters")  # of several runs, see `study`: STUDY.json marks the folder of one
+OF_STUDIES = ("summary.json", "clusters.png", *(f"{study}{end}" for study in STUDIES for end in (".json", ".csv")))
 DATA = {"source": str, "rows": int, "features": int, "crc32": int}
 CHOICE = record(
     {
@@ -215,9 +217,24 @@ class Run:
 
 
 def owns(run: Path, file: Path) -> bool:
-    """Whether a file is one that a run folder has of its own, or is in a folder that is."""
+    """Whether a file is one that a run folder has of its own, or is in a folder that is.
+
+    A study and its runs are one: what any of them has of its own counts.
+    """
     place, folder = (Path(os.path.realpath(each)) for each in (file, run))  # which takes links in a circle, too
-    return place.is_relative_to(folder) and place != folder and place.relative_to(folder).parts[0] in OWN
+    top = folder.parent if _is_study(folder.parent) else folder
+    within = [parent for parent in place.parents if parent.is_relative_to(top)]
+    return any(place.relative_to(parent).parts[0] in _own(parent) for parent in within)
+
+
+def _own(folder: Path) -> tuple[str, ...]:
+    """What a folder has of its own by these names, if it is that of a run or of a study."""
+    of_run = OWN if (folder / "config.json").exists() else ()
+    return of_run + OF_STUDIES if _is_study(folder) else of_run
+
+
+def _is_study(folder: Path) -> bool:
+    return any((folder / f"{study}.json").exists() for study in STUDIES)
 
 
 def check_empty(path: Path) -> None:

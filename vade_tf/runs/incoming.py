@@ -3,6 +3,7 @@
 A .npy or a .parquet file is never in memory as a whole; what other files hold is.
 """
 
+import re
 import reprlib
 import warnings
 from collections.abc import Iterator
@@ -16,10 +17,12 @@ import pandas
 from vade_tf.data import tables
 from vade_tf.data.dataset import Coded
 from vade_tf.data.files import load_file, readable
+from vade_tf.data.filling import Written
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
 from vade_tf.data.sparse import SparseRows
 from vade_tf.data.stream import NamedRows, TableRows
+from vade_tf.data.texts import Texts
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model.choice import check_units
 from vade_tf.runs.assignments import numbered
@@ -43,11 +46,13 @@ class Incoming(NamedTuple):
         x: raw features, [n, D], uint8 or float32; those of a `TableRows` are read when they are asked for.
         table: the rows as they came, or None where they were no table: a DataFrame, or what `TableRows` reads.
         names: what the rows are called, [n], or the column of the table that says it; None: they are numbered.
+        written: the table as it is written in a text file, where that is asked for.
     """
 
     x: np.ndarray | SparseRows | FileRows | TableRows
     table: Any = None
     names: pandas.Series | str | None = None
+    written: Written | None = None
 
     def blocks(self, size: int) -> Iterator[Block]:
         """All rows once, in their order."""
@@ -66,7 +71,13 @@ class Incoming(NamedTuple):
 
 
 def opened(
-    run: Run, model: keras.Model, data: str, labels: str | None = None, id: str | None = None, whole: bool = False
+    run: Run,
+    model: keras.Model,
+    data: str,
+    labels: str | None = None,
+    id: str | None = None,
+    whole: bool = False,
+    typed: bool = False,
 ) -> Incoming:
     """The rows of a file for the model of a run.
 
@@ -76,7 +87,9 @@ def opened(
         data: the file, see `data.files.load_file`.
         labels: column that is no feature, where the run has no schema.
         id: column that names the rows; default: that of the run, if the table has it.
-        whole: keep all columns of a table, not only those that the model needs.
+        whole: keep all columns of a table, not only those that the model needs, and every cell as it came.
+        typed: numbers of a text file's columns are numbers nevertheless, where the model needs them, or where they are
+            written as pandas writes them.
 
     Raises:
         InputError: the rows cannot be read, or do not fit the model.
@@ -86,8 +99,10 @@ def opened(
         if kind == ".npy" and labels is None and id is None:
             found = _of_array(schema, file)
         elif kind in (*tables.TEXTS, ".parquet") and (schema is None or isinstance(schema, Schema)):
-            found = _of_table(schema, file, kind, labels, id, run.config.id, whole)
+            found = _of_table(schema, file, kind, labels, id, run.config.id, whole, typed)
         else:
+            if id is None and isinstance(schema, Texts) and schema.column and run.config.id in _columns(file, kind):
+                id = run.config.id
             dataset = load_file(data, labels, model.likelihood.name, id=id, schema=schema, plain=True)
             _tell(dataset.notice.splitlines())
             names = None if dataset.ids is None else pandas.Series(dataset.ids, name=id or "id")
@@ -113,10 +128,21 @@ def _of_array(schema: Coded | None, file: Path) -> Incoming:
 
 
 def _of_table(
-    schema: Schema | None, file: Path, kind: str, labels: str | None, id: str | None, usual_id: str | None, whole: bool
+    schema: Schema | None,
+    file: Path,
+    kind: str,
+    labels: str | None,
+    id: str | None,
+    usual_id: str | None,
+    whole: bool,
+    typed: bool,
 ) -> Incoming:
+    own = [str(column.name) for column in schema.columns] if schema else []
     if kind == ".parquet":
         stored = _parquet(file)
+        kept = [name for name in stored.index if name in (labels, id, usual_id, *own) or (whole and not _made_up(name))]
+        columns = stored.columns + kept
+        stored = _parquet(file, columns) if kept else stored
         table = stored[: min(len(stored), 1)]  # what there is to say of its columns
     else:
         table, notice = tables.read_text(file, [name for name in (labels, id, usual_id) if name is not None])
@@ -127,14 +153,35 @@ def _of_table(
             names = reprlib.repr(list(table))
             raise InputError(f"{argument}: expected one of the columns {names} of {file}, got {name!r}")
     id = usual_id if id is None and usual_id in table else id
-    features = table.drop(columns={labels, id} - {None} - {str(c.name) for c in (schema.columns if schema else ())})
+    features = table.drop(columns={labels, id} - {None} - set(own))
     schema = schema or Schema.numbers(features, "data")
     x, notes = schema.encode(features, "data")
     _tell(notes)
+    if kind != ".parquet" and whole:
+        cells = tables.read_text(file, None)[0].rename(columns=str)
+        if typed:
+            return Incoming(x, _with_types(cells, table, own), id)
+        return Incoming(x, cells, id, Written(cells, table, schema))
     if kind != ".parquet":
         return Incoming(x, table, id)
-    needed = [str(column.name) for column in schema.columns] + ([id] if id else [])
-    return _streamed(_parquet(file, None if whole else needed, () if id is None else (id,)), schema, id)
+    needed = columns if whole else [str(column.name) for column in schema.columns] + ([id] if id else [])
+    exact = tuple(name for name in needed if name not in own) if whole else () if id is None else (id,)
+    return _streamed(_parquet(file, needed, exact), schema, id)
+
+
+def _with_types(cells: pandas.DataFrame, table: pandas.DataFrame, own: list[str]) -> pandas.DataFrame:
+    """The texts of a table with what pandas read in place of those that lose nothing by it, and of the model's own."""
+    found = table.copy(deep=False)
+    for place, name in enumerate(table.columns):
+        as_read = table.iloc[:, place].astype(object).map(str, na_action="ignore").fillna("")
+        if name not in own and not as_read.equals(cells.iloc[:, place].astype(object)):
+            found.isetitem(place, cells.iloc[:, place])
+    return found
+
+
+def _made_up(name: str) -> bool:
+    """Whether pandas has given this name to an index that had none."""
+    return re.fullmatch(r"__index_level_\d+__", name) is not None
 
 
 def _streamed(table, schema: Schema, id: str | None) -> Incoming:
@@ -151,6 +198,13 @@ def _streamed(table, schema: Schema, id: str | None) -> Incoming:
         return x
 
     return Incoming(TableRows(table, encode, len(schema.features)), table, id)
+
+
+def _columns(file: Path, kind: str) -> list[str]:
+    """Names of the columns of a table's file; none where it is no table."""
+    if kind == ".parquet":
+        return _parquet(file).columns
+    return tables.header(file) if kind in tables.TEXTS else []
 
 
 def _parquet(file: Path, columns: list[str] | None = None, exact: tuple[str, ...] = ()):

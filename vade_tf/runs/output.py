@@ -14,7 +14,12 @@ from vade_tf.errors import InputError, cited
 from vade_tf.writing import whole, writing
 
 PARQUET, CELLS = ".parquet", ".h5ad"  # which `annotated` writes
-OTHERS = (".npy", ".npz", ".gz", ".xlsx", ".xls", ".json", ".pkl", ".h5", ".hdf5", ".feather", ".keras")
+OTHERS = (  # kinds of files that a table could be meant to be; a name of no kind, and .txt, hold what .csv does
+    *(".tsv", ".tab", ".xlsx", ".xls", ".ods", ".json", ".jsonl", ".ndjson", ".html", ".xml", ".md"),
+    *(".gz", ".tgz", ".zip", ".bz2", ".xz", ".zst", ".lz4", ".7z", ".rar", ".tar"),
+    *(".npy", ".npz", ".h5", ".hdf5", ".keras", ".pkl", ".pickle", ".mat"),
+    *(".feather", ".arrow", ".orc", ".avro", ".dta", ".sav", ".sas7bdat", ".db", ".sqlite"),
+)
 
 
 def check(path: Path, argument: str) -> None:
