@@ -153,7 +153,7 @@ def evaluate(
         step("importance-weighted bounds")
         bound = {name: _mean(getattr(found, name)) for name in TERMS}
         bound["importance_weighted"] = importance_weighted(model, dataset.x, found.elbo, seed)
-        bound["lowest_density_rows"] = found.elbo.argsort(kind="stable")[:EXAMPLES].tolist()
+        bound["lowest_density_rows"] = found.log_density.argsort(kind="stable")[:EXAMPLES].tolist()
     step("silhouette, clusters and speed")
     return {
         "n": len(dataset.x),

@@ -119,12 +119,12 @@ def members(x: Rows, image_shape, found: Assignments, shown: np.ndarray, n: int 
 
 
 def outliers(x: Rows, image_shape, found: Posterior, rows: int = 3, columns: int = 12) -> Figure:
-    """The rows with the lowest bound, lowest first."""
-    order = found.elbo.argsort(kind="stable")[: rows * columns]
+    """The rows with the lowest log density, lowest first."""
+    order = found.log_density.argsort(kind="stable")[: rows * columns]
     order = order[: max(len(order) // columns, 1) * columns]
     columns = min(columns, len(order))
     images = x[order].reshape(-1, columns, x.shape[1])
-    ends = found.elbo[order].reshape(-1, columns)
+    ends = found.log_density[order].reshape(-1, columns)
     names = [f"{line[0]:.0f} to {line[-1]:.0f}" for line in ends]
     title = "Points of lowest density, lowest first (left: their ELBO in nats)"
     return _image_rows(images, image_shape, names, title)
