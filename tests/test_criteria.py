@@ -83,6 +83,14 @@ def test_each_start_reads_other_rows_and_only_common_ones_are_compared(monkeypat
     assert len({frozenset(rows) for rows in read}) == len(set(numbers)) == choosing.STARTS
 
 
+@pytest.mark.parametrize("method", ["landmark", "kmeans"])
+def test_a_number_with_empty_groups_is_not_strong(method):
+    """400 rows of three different ones have three groups; of five, some are empty in every start."""
+    z = np.eye(3)[np.arange(400) % 3]
+    assert choosing.stability(z, 3, method, 0) == (1.0, 1.0)
+    assert choosing.stability(z, 5, method, 0)[1] == 0.0
+
+
 def row(k, behind=1.0, error=0.1, bic=0.0, stability=0.5, strength=0.1):
     return {
         "n_clusters": k, "behind": behind, "behind_se": error, "bic": bic, "stability": stability, "strength": strength,
