@@ -117,6 +117,16 @@ def test_disagreement_is_said():
     assert "the criteria disagree: held-out bound names 8, BIC names 8" in choice.why
 
 
+def test_criteria_on_both_sides_of_the_recommended_number_disagree():
+    """Each is a step from it, but they are two steps apart."""
+    rows = [row(8), row(9, behind=0), row(10, strength=0.9), row(11, bic=-1), row(12)]
+    choice = selection.recommend(rows)
+    assert (choice.n_clusters, choice.sure) == (10, "fairly sure")
+    assert "the criteria disagree: held-out bound names 9, BIC names 11" in choice.why
+    rows = [row(8), row(9, behind=0), row(10, bic=-1, strength=0.9), row(11), row(12)]
+    assert selection.recommend(rows).why.endswith("the criteria agree to within 1 step")
+
+
 def test_without_groups_that_are_found_again_it_is_the_middle_and_unsure():
     rows = [row(5, stability=0.9), row(6), row(7, behind=0), row(8), row(9, bic=-1), row(10)]
     choice = selection.recommend(rows)
