@@ -133,6 +133,12 @@ def test_several_runs_side_by_side(copy, trained, tmp_path, capsys, monkeypatch)
     assert first["run"] != second["run"]
 
 
+def test_a_run_that_is_named_twice_is_evaluated_once(trained, capsys):
+    code, out, _ = call(capsys, trained, f"{trained}/../{trained.name}", "--json", "--no-figures")
+    assert code == 0
+    assert json.loads(out)["n"] == 36
+
+
 def test_a_study_over_seeds_stands_for_its_runs(trained, tmp_path):
     for number in (10, 9):
         shutil.copytree(trained, tmp_path / f"seed-{number}")
