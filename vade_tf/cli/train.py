@@ -191,5 +191,5 @@ def undrawn(path: Path) -> bool:
 def folder_name(config: TrainConfig | None, sweep: bool) -> str:
     """What a run's folder is called where no --out says it: the data, another system than VaDE, several K."""
     assert config is not None
-    name = config.dataset or Path(os.path.abspath(config.data or "")).stem or "data"
+    name = config.dataset or Path(os.path.normpath(Path(config.data or "").absolute())).stem or "data"
     return "-".join([name, *([config.model] if config.model != "vade" else []), *(["sweep"] if sweep else [])])
