@@ -86,7 +86,7 @@ def row_of(path: Path, data_dir: str | None, pretrain_seconds: float) -> dict:
     from vade_tf.runs.load import load
 
     run, model = Run.open(path), load(path)
-    dataset, _ = load_rows(run, model, data_dir=data_dir)
+    dataset, _, _ = load_rows(run, model, data_dir=data_dir)
     found = evaluation.findings(model, dataset.x)
     scores = metrics.all_scores(dataset.y, found.groups, found.log_odds)
     kept = json.loads((path / "metrics.json").read_text())

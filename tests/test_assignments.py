@@ -6,6 +6,7 @@ import pyarrow.parquet
 import pytest
 import tensorflow as tf
 
+from vade_tf.report import evaluation
 from vade_tf.runs import assignments, output
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
@@ -47,6 +48,22 @@ def test_rows_keep_the_numbers_they_had_before_others_were_left_aside(rows, part
     np.testing.assert_array_equal(found["cluster"], gamma.argmax(axis=1))
     np.testing.assert_allclose(found["confidence"], gamma.max(axis=1), rtol=1e-5)
     np.testing.assert_allclose(found["log_density"], model.elbo(x), rtol=1e-4)
+
+
+def test_an_evaluation_calls_the_rows_by_the_same_numbers(partial, monkeypatch):
+    monkeypatch.setattr(evaluation, "IWAE_ROWS", 2)
+    told = pandas.read_csv(partial[0] / "assignments.csv", index_col="row")
+    result = evaluation.evaluate_run(partial[0]).result
+    assert result["lowest_density_rows"] == told["log_density"].nsmallest(evaluation.EXAMPLES).index.tolist()
+    for card in result["clusters"]:
+        for row in card["typical"] + card["doubtful"]:
+            assert told["cluster"][row["row"]] == card["cluster"]
+            assert told["confidence"][row["row"]] == pytest.approx(row["confidence"], rel=1e-5)
+    monkeypatch.setattr(evaluation, "MOST", 1)  # and where only some of them, drawn, are evaluated
+    monkeypatch.setattr(evaluation, "LEAST_ROWS", 40)
+    some = evaluation.evaluate_run(partial[0])
+    lowest = told.loc[some.numbers, "log_density"].nsmallest(evaluation.EXAMPLES)
+    assert some.result["lowest_density_rows"] == lowest.index.tolist()
 
 
 def test_the_ranks_order_the_rows_by_their_density(partial):

@@ -317,7 +317,7 @@ def test_images_show_the_mean_and_the_rows(rng):
     data = build(x, None, "x", "memory")
     found = found_of(groups, confidence=np.linspace(0.6, 0.95, 10))
     table = cards.cards(SimpleNamespace(), data, found)
-    drawn = card_images(data, groups, table)
+    drawn = card_images(data, groups, table, range(10))
     assert drawn[1] == {}  # without a row
     read = {name: 255 * matplotlib.image.imread(io.BytesIO(png))[..., 0] for name, png in drawn[2].items()}
     np.testing.assert_allclose(read["mean"], x[3:].mean(axis=0), atol=1.5)
@@ -325,6 +325,8 @@ def test_images_show_the_mean_and_the_rows(rng):
         assert read[name].shape == (2, 5 * 4 - 1)
         for column, row in enumerate(table[2][name]):
             np.testing.assert_allclose(read[name][:, 4 * column : 4 * column + 3], x[row["row"]], atol=1.5)
+    numbers = np.arange(10) * 3 + 7  # other rows stood between them
+    assert card_images(data, groups, cards.cards(SimpleNamespace(), data, found, numbers), numbers) == drawn
     text = card_page.section(table, drawn)
     sources = [base64.b64decode(source.split(",")[1]) for source in outline(text).sources]
     assert sources == [png for sheet in drawn for png in sheet.values()]

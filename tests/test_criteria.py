@@ -83,6 +83,14 @@ def test_each_start_reads_other_rows_and_only_common_ones_are_compared(monkeypat
     assert len({frozenset(rows) for rows in read}) == len(set(numbers)) == choosing.STARTS
 
 
+@pytest.mark.parametrize("method", ["landmark", "kmeans"])
+def test_a_number_with_empty_groups_is_not_strong(method):
+    """400 rows of three different ones have three groups; of five, some are empty in every start."""
+    z = np.eye(3)[np.arange(400) % 3]
+    assert choosing.stability(z, 3, method, 0) == (1.0, 1.0)
+    assert choosing.stability(z, 5, method, 0)[1] == 0.0
+
+
 def row(k, behind=1.0, error=0.1, bic=0.0, stability=0.5, strength=0.1):
     return {
         "n_clusters": k, "behind": behind, "behind_se": error, "bic": bic, "stability": stability, "strength": strength,
@@ -107,6 +115,16 @@ def test_disagreement_is_said():
     choice = selection.recommend(rows)
     assert (choice.n_clusters, choice.sure) == (4, "fairly sure")
     assert "the criteria disagree: held-out bound names 8, BIC names 8" in choice.why
+
+
+def test_criteria_on_both_sides_of_the_recommended_number_disagree():
+    """Each is a step from it, but they are two steps apart."""
+    rows = [row(8), row(9, behind=0), row(10, strength=0.9), row(11, bic=-1), row(12)]
+    choice = selection.recommend(rows)
+    assert (choice.n_clusters, choice.sure) == (10, "fairly sure")
+    assert "the criteria disagree: held-out bound names 9, BIC names 11" in choice.why
+    rows = [row(8), row(9, behind=0), row(10, bic=-1, strength=0.9), row(11), row(12)]
+    assert selection.recommend(rows).why.endswith("the criteria agree to within 1 step")
 
 
 def test_without_groups_that_are_found_again_it_is_the_middle_and_unsure():

@@ -204,10 +204,12 @@ def test_what_cannot_be_used_is_named(settings, message, blobs):
         VaDEClusterer(**{"n_clusters": 3, "random_state": 0, **QUICK, **settings}).fit(blobs[0])
 
 
-def test_numpy_numbers_are_numbers(blobs):
+def test_numpy_numbers_are_numbers(blobs, tmp_path):
     settings = {**QUICK, "epochs": np.int64(2), "latent_dim": np.int32(2), "learning_rate": np.float32(1e-3)}
     model = VaDEClusterer(n_clusters=np.int64(3), random_state=np.int64(0), **settings).fit(blobs[0])
     assert sum(row["phase"] == "fit" for row in model.history_) == 2
+    model.save(tmp_path / "model.vade")
+    assert VaDEClusterer.load(tmp_path / "model.vade").random_state == 0
 
 
 def test_rows_in_other_units_are_refused():

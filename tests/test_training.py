@@ -15,6 +15,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from vade_tf import metrics as scores
+from vade_tf.cli.train import folder_name
 from vade_tf.errors import DivergedError, InputError
 from vade_tf.runs import restarts, seeds
 from vade_tf.runs import train as training
@@ -340,6 +341,17 @@ def test_load_names_what_is_missing(whole, tmp_path):
     with pytest.raises(InputError, match="m.keras is damaged"):
         load(tmp_path / "m.keras")
     assert isinstance(load(whole / "model.keras"), keras.Model)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [(".", "cells"), ("..", "here"), ("/", "data"), ("a/rows.csv", "rows"), ("https://host/rows.csv", "rows")],
+)
+def test_a_run_is_called_by_its_data(tmp_path, monkeypatch, data, name):
+    folder = tmp_path / "here" / "cells"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    assert folder_name(TrainConfig(data=data, clusters=2), sweep=False) == name
 
 
 def test_free_folder_takes_the_next_name(tmp_path):

@@ -310,7 +310,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         parameters = {
             name: value for name, value in self.get_params(deep=False).items() if name not in (*UNSAVED, "random_state")
         }
-        parameters["random_state"] = self.random_state if isinstance(self.random_state, int | None) else None
+        parameters["random_state"] = int(self.random_state) if isinstance(self.random_state, Integral) else None
         about = {
             "parameters": parameters,
             "own_networks": self.encoder is not None,

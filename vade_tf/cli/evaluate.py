@@ -10,6 +10,7 @@ vade-tf evaluate runs/a runs/b                         side by side: one table, 
 
 import argparse
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -59,7 +60,8 @@ def run(options: argparse.Namespace, command: str) -> None:
         from vade_tf.runs import seeds
         from vade_tf.runs.folder import Run
 
-    paths = [folder for name in options.runs for folder in seeds.run_folders(name)]
+    folders = [folder for name in options.runs for folder in seeds.run_folders(name)]
+    paths = list({os.path.realpath(folder): folder for folder in folders}.values())  # named twice: evaluated once
     several = len(paths) > 1
     out = Path(options.out or ("comparison" if several else paths[0]))
     for folder in paths:

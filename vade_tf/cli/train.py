@@ -16,6 +16,7 @@ vade-tf train --resume runs/mnist                      continue after a kill
 import argparse
 import contextlib
 import dataclasses
+import os
 import shlex
 import typing
 from collections.abc import Callable
@@ -190,5 +191,5 @@ def undrawn(path: Path) -> bool:
 def folder_name(config: TrainConfig | None, sweep: bool) -> str:
     """What a run's folder is called where no --out says it: the data, another system than VaDE, several K."""
     assert config is not None
-    name = config.dataset or Path(config.data or "").stem
+    name = config.dataset or Path(os.path.normpath(Path(config.data or "").absolute())).stem or "data"
     return "-".join([name, *([config.model] if config.model != "vade" else []), *(["sweep"] if sweep else [])])

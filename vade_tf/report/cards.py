@@ -3,6 +3,8 @@
 Plain numbers, lists and dicts for JSON; `card_page` makes HTML of them. Knows no training.
 """
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 
@@ -16,13 +18,16 @@ ROWS = 5  # named as typical, and as doubtful
 VALUES = 6  # of such a row
 
 
-def cards(model: keras.Model, dataset: Dataset, found: Assignments) -> list[dict]:
+def cards(
+    model: keras.Model, dataset: Dataset, found: Assignments, numbers: Sequence[int] | np.ndarray | None = None
+) -> list[dict]:
     """A dict for each cluster, in their order.
 
     Args:
         model: a trained VaDE, or another system.
         dataset: the rows, [n, D], with labels or without.
         found: what the model says about them.
+        numbers: what each row is called, [n]; default 0, 1, ...
 
     Returns:
         For each cluster: cluster; name (the features that are counted most above the other clusters, "" where none is
@@ -39,6 +44,7 @@ def cards(model: keras.Model, dataset: Dataset, found: Assignments) -> list[dict
     apart = None if images else compared(model, dataset, found.groups, found.log_gamma.shape[1])
     groups, confidence, distance = found.groups, found.confidence, distances(model, found)
     log_odds = found.log_odds
+    numbers = range(len(groups)) if numbers is None else numbers
     table = []
     for c in range(found.log_gamma.shape[1]):
         inside = np.flatnonzero(groups == c)
@@ -58,8 +64,8 @@ def cards(model: keras.Model, dataset: Dataset, found: Assignments) -> list[dict
                 "label": None if counts is None else int(counts.argmax()),
                 "purity": None if counts is None else float(counts.max() / len(inside)),
                 "features": [_feature(apart, c, j) for j in telling] if apart is not None else [],
-                "typical": [_row(dataset, found, i, apart, telling) for i in typical],
-                "doubtful": [_row(dataset, found, i, apart, telling) for i in doubtful],
+                "typical": [{"row": int(numbers[i])} | _row(dataset, found, i, apart, telling) for i in typical],
+                "doubtful": [{"row": int(numbers[i])} | _row(dataset, found, i, apart, telling) for i in doubtful],
             }
         )
     return table
@@ -110,4 +116,4 @@ def _row(dataset: Dataset, found: Assignments, i: int, apart: Contrast | None, t
         values = dict(apart.cell(j, x) for j in telling)
     name = None if dataset.ids is None else str(dataset.ids[i])
     confidence = plain_value(np.exp(log_gamma.max()))
-    return {"row": int(i), "id": name, "confidence": confidence, "other": other, "values": values}
+    return {"id": name, "confidence": confidence, "other": other, "values": values}

@@ -4,8 +4,8 @@ Knows no figure, no page and no training.
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -38,11 +38,15 @@ EXAMPLES = 5  # rows named as outliers
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A run, what it was evaluated on, and the figures: `result` is what `evaluate` returns and where it is from."""
+    """A run, what it was evaluated on, and the figures: `result` is what `evaluate` returns and where it is from.
+
+    `numbers` are the places of the rows among all rows of their source, ascending: `result` names rows by them.
+    """
 
     run: Run
     model: keras.Model
     dataset: Dataset
+    numbers: Sequence[int] | np.ndarray
     found: Assignments
     training: dict
     history: list[dict]
@@ -67,11 +71,12 @@ def evaluate_run(path: str | Path, *, step: Callable[[str], None] = lambda name:
     model = load(path)
     check_model(run, model)
     check_clusters(run, model)
-    dataset, seen = load_rows(run, model, **where)
+    dataset, seen, numbers = load_rows(run, model, **where)
     n = len(dataset.x)
     dataset, drawn = some_of(dataset, run.config.latent_dim + training["n_clusters"])
     if drawn is not None:  # of rows that were trained on in part it is not counted which of them are drawn
         seen = len(dataset.x) if seen == n else None
+        numbers = np.asarray(numbers)[drawn]
     step(f"encoding {len(dataset.x):,} rows")
     found = findings(model, dataset.x)
     facts = {
@@ -87,17 +92,15 @@ def evaluate_run(path: str | Path, *, step: Callable[[str], None] = lambda name:
         "choice": training.get("choice"),
         **({} if drawn is None else {"drawn_from": n}),
     }
-    result = {**facts, **evaluate(model, dataset, found, step=step)}
-    if drawn is not None and result["lowest_density_rows"] is not None:
-        result["lowest_density_rows"] = drawn[result["lowest_density_rows"]].tolist()
-    return Evaluation(run, model, dataset, found, training, history, result)
+    result = {**facts, **evaluate(model, dataset, found, numbers=numbers, step=step)}
+    return Evaluation(run, model, dataset, numbers, found, training, history, result)
 
 
 def some_of(dataset: Dataset, width: int) -> tuple[Dataset, np.ndarray | None]:
     """The rows to evaluate: all, or as many, drawn, as keep what is said of them in memory.
 
     Args:
-        dataset: all rows; those drawn keep their number as their id where they have none.
+        dataset: all rows.
         width: numbers that are kept of each row.
 
     Returns:
@@ -105,10 +108,7 @@ def some_of(dataset: Dataset, width: int) -> tuple[Dataset, np.ndarray | None]:
     """
     n = len(dataset.x)
     rows = subset(n, max(MOST // width, LEAST_ROWS), seed=0)
-    if len(rows) == n:
-        return dataset, None
-    some = dataset.part(rows)
-    return (some if some.ids is not None else replace(some, ids=rows.astype(str))), rows
+    return (dataset, None) if len(rows) == n else (dataset.part(rows), rows)
 
 
 def findings(model: keras.Model, x: Rows) -> Assignments:
@@ -122,6 +122,7 @@ def evaluate(
     found: Assignments,
     seed: int = 0,
     *,
+    numbers: Sequence[int] | np.ndarray | None = None,
     step: Callable[[str], None] = lambda name: None,
 ) -> dict:
     """All figures of a model on a data set.
@@ -131,6 +132,7 @@ def evaluate(
         dataset: rows, with labels or without.
         found: `findings(model, dataset.x)`.
         seed: of the subsets and the draws.
+        numbers: what the result calls each row, ascending, [n]; default 0, 1, ...
         step: as for `evaluate_run`.
 
     Returns:
@@ -142,6 +144,7 @@ def evaluate(
         says what each means.
     """
     groups, y = found.groups, dataset.y
+    numbers = range(len(dataset.x)) if numbers is None else numbers
     names = ("acc", "nmi", "ari", "purity", "most_confident_acc", "homogeneity", "completeness")
     scores: dict = dict.fromkeys((*names, "calibration"))
     if y is not None:
@@ -153,7 +156,7 @@ def evaluate(
         step("importance-weighted bounds")
         bound = {name: _mean(getattr(found, name)) for name in TERMS}
         bound["importance_weighted"] = importance_weighted(model, dataset.x, found.elbo, seed)
-        bound["lowest_density_rows"] = found.elbo.argsort(kind="stable")[:EXAMPLES].tolist()
+        bound["lowest_density_rows"] = [int(numbers[i]) for i in found.log_density.argsort(kind="stable")[:EXAMPLES]]
     step("silhouette, clusters and speed")
     return {
         "n": len(dataset.x),
@@ -164,7 +167,7 @@ def evaluate(
         "confidence": _mean(found.confidence),
         "gamma_entropy": _mean(np.sum(entr(np.exp(found.log_gamma)), axis=1)),
         **bound,
-        "clusters": cards.cards(model, dataset, found),
+        "clusters": cards.cards(model, dataset, found, numbers),
         "predict_rows_per_second": throughput(model, dataset.x),
     }
 

@@ -69,10 +69,18 @@ def interpolation(model: VaDE, shown: np.ndarray, image_shape, steps: int = 11) 
     return _image_rows(images, image_shape, names, title, "share of the way", heads, clusters=shown)
 
 
-def card_images(dataset: Dataset, groups: np.ndarray, cards: list[dict]) -> list[dict[str, bytes]] | None:
+def card_images(
+    dataset: Dataset, groups: np.ndarray, cards: list[dict], numbers: Sequence[int] | np.ndarray
+) -> list[dict[str, bytes]] | None:
     """For each card of `cards.cards` that has rows PNGs: the mean of all its rows, the typical and the doubtful ones.
 
     All have one scale, from the smallest to the largest value of the data. None where the rows are no images.
+
+    Args:
+        dataset: the rows, [n, D].
+        groups: the cluster of each, [n].
+        cards: of `cards.cards`.
+        numbers: what the cards call each row, ascending, [n].
     """
     x, shape = dataset.x, dataset.image_shape
     if shape is None:
@@ -81,11 +89,13 @@ def card_images(dataset: Dataset, groups: np.ndarray, cards: list[dict]) -> list
     for start in range(0, len(x), MEAN_ROWS):
         part = slice(start, start + MEAN_ROWS)
         total += members_of(groups[part], len(cards)) @ x[part].astype(np.float64)
-    found = []
+    found, numbers = [], np.asarray(numbers)
     for card, sums in zip(cards, total, strict=True):
         sheets = {"mean": sums[None] / max(card["rows"], 1)}
         sheets |= {
-            name: x[np.array([row["row"] for row in card[name]], int)] for name in ("typical", "doubtful") if card[name]
+            name: x[np.searchsorted(numbers, [row["row"] for row in card[name]])]
+            for name in ("typical", "doubtful")
+            if card[name]
         }
         scaled = {
             name: (sheet - dataset.low) / max(dataset.high - dataset.low, 1e-12) for name, sheet in sheets.items()
@@ -119,12 +129,12 @@ def members(x: Rows, image_shape, found: Assignments, shown: np.ndarray, n: int 
 
 
 def outliers(x: Rows, image_shape, found: Posterior, rows: int = 3, columns: int = 12) -> Figure:
-    """The rows with the lowest bound, lowest first."""
-    order = found.elbo.argsort(kind="stable")[: rows * columns]
+    """The rows with the lowest log density, lowest first."""
+    order = found.log_density.argsort(kind="stable")[: rows * columns]
     order = order[: max(len(order) // columns, 1) * columns]
     columns = min(columns, len(order))
     images = x[order].reshape(-1, columns, x.shape[1])
-    ends = found.elbo[order].reshape(-1, columns)
+    ends = found.log_density[order].reshape(-1, columns)
     names = [f"{line[0]:.0f} to {line[-1]:.0f}" for line in ends]
     title = "Points of lowest density, lowest first (left: their ELBO in nats)"
     return _image_rows(images, image_shape, names, title)

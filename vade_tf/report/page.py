@@ -252,7 +252,7 @@ def write(evaluated: Evaluation, out: Path, command: str) -> Path:
         write_whole(out / "figures" / f"{picture.name}.png", content)
         pictures.append((picture.name, picture.caption, content))
     settings = asdict(evaluated.run.config)
-    cards = card_images(evaluated.dataset, evaluated.found.groups, evaluated.result["clusters"])
+    cards = card_images(evaluated.dataset, evaluated.found.groups, evaluated.result["clusters"], evaluated.numbers)
     text = page(evaluated.result, settings, evaluated.training, pictures, command, cards)
     write_whole(out / "report.html", text.encode())
     return out / "report.html"

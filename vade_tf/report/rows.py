@@ -1,6 +1,7 @@
 """What a finished run leaves to be looked at: its data, its history. Never writes into a run folder."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 
 import keras
@@ -27,7 +28,7 @@ def load_rows(
     data: str | None = None,
     labels: str | None = None,
     test: bool = False,
-) -> tuple[Dataset, int | None]:
+) -> tuple[Dataset, int | None, Sequence[int] | np.ndarray]:
     """The rows to evaluate a run on.
 
     Args:
@@ -39,7 +40,8 @@ def load_rows(
         test: the test half of the run's named data set.
 
     Returns:
-        The rows, and how many of them the run was trained on (None: not known).
+        The rows, how many of them the run was trained on (None: not known), and their places, ascending, among all
+        rows of the file or data set: as assignments.csv numbers them.
 
     Raises:
         InputError: the data cannot be found, do not fit the model, or are not those of the run.
@@ -52,7 +54,7 @@ def load_rows(
         for note in dataset.notice.splitlines():
             warnings.warn(note, UnitsWarning, stacklevel=2)
         check_units(model, dataset.x, f"data: {data}")
-        return dataset, None
+        return dataset, None, range(len(dataset.x))
     if data_dir is not None and run.config.data is not None:
         raise InputError(f"data_dir: goes with a named data set, and {run.path} is of {run.config.data}; leave it out")
     config = replace(run.config, limit=None, held_out=0.0, data_dir=data_dir or run.config.data_dir)
@@ -71,7 +73,7 @@ def load_rows(
             f"{expected['source']}, got {len(trained.x)} other rows from {trained.source}; name them with {ways}"
         )
     if not test:
-        return trained, len(trained.x)
+        return trained, len(trained.x), numbers
     size = TEST_ROWS.get(config.dataset or "", 0)
     if not 0 < size < len(whole.x):
         raise InputError(
@@ -79,7 +81,8 @@ def load_rows(
             f"{len(whole.x)} rows of {whole.name} from {whole.source}"
         )
     first = len(whole.x) - size
-    return whole.part(np.arange(first, len(whole.x))), int(np.sum(np.asarray(numbers) >= first))
+    half = np.arange(first, len(whole.x))
+    return whole.part(half), int(np.sum(np.asarray(numbers) >= first)), half
 
 
 def check_model(run: Run, model: keras.Model) -> None:

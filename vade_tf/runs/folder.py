@@ -1,7 +1,7 @@
 """The run folder: what is in it, and how it survives a kill at any moment.
 
     config.json              every setting of the run
-    data.json                what the data were: source, shape and checksum
+    data.json                what the data were: source, shape and checksum, and a checksum of the hints
     schema.json              of a table, of texts or images: what each column is and how it is coded
     metrics.csv              a row an epoch
     metrics.json             the result; its presence means that the run is finished
@@ -48,7 +48,7 @@ FILES = ("config.json", "data.json", "schema.json", "metrics.csv", "metrics.json
 OWN = (*FILES, *FOLDERS, "report.html")
 STUDIES = ("seeds", "restarts", "clusters")  # of several runs, see `study`: STUDY.json marks the folder of one
 OF_STUDIES = ("summary.json", "clusters.png", *(f"{study}{end}" for study in STUDIES for end in (".json", ".csv")))
-DATA = {"source": str, "rows": int, "features": int, "crc32": int}
+DATA = {"source": str, "rows": int, "features": int, "crc32": int, "hints": (int, type(None))}
 CHOICE = record(
     {
         "n_clusters": int,
@@ -116,7 +116,7 @@ class Run:
 
     @property
     def data(self) -> dict:
-        """data.json: source, rows, features and crc32 of what the run began with."""
+        """data.json: source, rows, features and crc32 of what the run began with, and a checksum of its hints."""
         return json_object(self.path / "data.json", DATA)
 
     @property
@@ -148,10 +148,20 @@ class Run:
         return json_object(self.path / "metrics.json", METRICS)
 
     def check_data(self, data: dict, argument: str) -> None:
-        """Raises InputError that blames `argument` unless the data have the fingerprint of those the run began with."""
+        """Raises InputError that blames `argument` unless the run began with these data.
+
+        Args:
+            data: as data.json has it. Hints are compared where both have them: older folders have none.
+            argument: what the error names.
+        """
         before = self.data
-        if {**data, "source": ""} != {**before, "source": ""}:
+        if any(data[name] != before[name] for name in ("rows", "features", "crc32")):
             raise InputError(f"{argument}: {self.path} began with other data: expected {before}, got {data}")
+        theirs, mine = before.get("hints"), data.get("hints")
+        if None not in (theirs, mine) and theirs != mine:
+            raise InputError(
+                f"{argument}: {self.path} began with other hints than {self.config.hints} holds now; restore that file"
+            )
 
     def choose(self, clusters: int) -> None:
         """Write the number of clusters that a fit has chosen into config.json."""

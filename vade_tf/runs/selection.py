@@ -16,7 +16,7 @@ from sklearn.metrics import adjusted_rand_score
 from vade_tf.training import start as starting
 from vade_tf.training.choosing import STRONG
 
-ALIKE = 1  # criteria that lie no further than this from the recommended K agree with it
+ALIKE = 1  # criteria agree where the K they name lie no further apart than this, in steps of the K tried
 
 
 def n_parameters(n_clusters: int, latent_dim: int) -> int:
@@ -99,19 +99,20 @@ def recommend(rows: list[dict]) -> Choice:
         "stability": strong[-1] if strong else max(rows, key=lambda row: row["stability"])["n_clusters"],
     }
     best = named["stability"] if strong else sorted(named.values())[1]
-    place = {k: i for i, k in enumerate(tried)}
-    others = {name: k for name, k in named.items() if abs(place[k] - place[best]) > ALIKE}
+    places = [tried.index(k) for k in named.values()]
+    agree = max(places) - min(places) <= ALIKE
     if strong:
         why = f"the largest K whose groups are all found again on other rows (strength >= {STRONG})"
     else:
         why = (
             f"no K has groups that are all found again on other rows (strength >= {STRONG}); this is the middle choice"
         )
-    if others:
-        why += "; the criteria disagree: " + ", ".join(f"{name} names {k}" for name, k in others.items())
-    else:
+    if agree:
         why += "; the criteria agree" + ("" if len(set(named.values())) == 1 else f" to within {ALIKE} step")
+    else:
+        others = [f"{name} names {k}" for name, k in named.items() if k != best]
+        why += "; the criteria disagree: " + ", ".join(others)
     if best in (tried[0], tried[-1]):
         why += "; it is at the end of the range: try a wider one"
-    sure = "not sure" if not strong else "fairly sure" if others or best in (tried[0], tried[-1]) else "sure"
+    sure = "not sure" if not strong else "sure" if agree and best not in (tried[0], tried[-1]) else "fairly sure"
     return Choice(best, named, sure, why)

@@ -5,6 +5,7 @@ import json
 import platform
 import reprlib
 import shutil
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -79,7 +80,7 @@ def train(
     rows = load_rows(config, whole)
     config = filled(rows.config, rows)
     with held(out, "out", new=True):
-        run = Run.create(out, config, rows.dataset.fingerprint, rows.dataset.schema)
+        run = Run.create(out, config, identity(rows), rows.dataset.schema)
         return _fit(run, rows, reporter or Silent(), extra, export)
 
 
@@ -96,7 +97,7 @@ def resume(
     Args and Returns: as for `train`; the settings are those of the folder.
 
     Raises:
-        InputError: no run there, a finished one, a damaged file, or data that are not those it began with.
+        InputError: no run there, a finished one, a damaged file, or data or hints that are not those it began with.
     """
     run = Run.open(out)
     if not distribute.chief(strategy := cluster.strategy(run.config.distribute)):
@@ -109,8 +110,21 @@ def resume(
                 f"resume: {run.path / 'checkpoints'} is not there, nor what the run goes on from; copy it again"
             )
         rows = load_rows(run.config, load_whole(run.config, run) if whole is None else whole)
-        run.check_data(rows.dataset.fingerprint, "resume")
+        run.check_data(identity(rows), "resume")
         return _fit(run, rows, reporter or Silent(), extra, export)
+
+
+def identity(rows: RunRows) -> dict:
+    """What data.json holds: the fingerprint of the rows, and, as hints, a checksum of the hints where there are any.
+
+    Raises:
+        InputError: the hints do not fit the rows.
+    """
+    if rows.hints is None:
+        return rows.dataset.fingerprint
+    assert isinstance(rows.config.clusters, int)
+    hints = checked_hints(rows.hints, len(rows.dataset.x), rows.config.clusters)
+    return {**rows.dataset.fingerprint, "hints": zlib.crc32(hints.tobytes())}
 
 
 def follow(strategy: tf.distribute.Strategy, reporter: Silent, extra: Sequence[keras.callbacks.Callback]) -> dict:

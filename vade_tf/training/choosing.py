@@ -83,7 +83,7 @@ def stability(z: np.ndarray, n_clusters: int, method: str, seed: int) -> tuple[f
     starts = np.full((STARTS, len(pool)), -1)  # -1: not read
     for number, rows in enumerate(parts):
         starts[number, rows] = starting.start(z[rows], n_clusters, method, fold(seed, number)).groups
-    return pairwise(starts)
+    return pairwise(starts, n_clusters)
 
 
 def resampled(n: int, n_clusters: int, seed: int) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -94,15 +94,16 @@ def resampled(n: int, n_clusters: int, seed: int) -> tuple[np.ndarray, list[np.n
     return pool, [np.sort(r.choice(len(pool), size, replace=False)) for _ in range(STARTS)]
 
 
-def pairwise(starts: np.ndarray) -> tuple[float, float]:
+def pairwise(starts: np.ndarray, n_clusters: int) -> tuple[float, float]:
     """How far starts have found the same groups.
 
     Args:
         starts: the group of each row in each start, -1 where it has not read the row, int [starts, n].
+        n_clusters: K.
 
     Returns:
         Over the pairs of starts, on the rows that both have read: mean adjusted Rand index, and median `strength`, of
-        the two ways round the lower.
+        the two ways round the lower; 0 where a start left one of the K groups empty.
     """
     pairs = []
     for i in range(len(starts)):
@@ -110,7 +111,9 @@ def pairwise(starts: np.ndarray) -> tuple[float, float]:
             both = (starts[i] >= 0) & (starts[j] >= 0)
             one, other = starts[i][both], starts[j][both]
             pairs.append((adjusted_rand_score(one, other), min(strength(one, other), strength(other, one))))
-    return float(np.mean([ari for ari, _ in pairs])), float(np.median([least for _, least in pairs]))
+    whole = all(len(np.unique(one[one >= 0])) == n_clusters for one in starts)
+    ari, least = np.mean([ari for ari, _ in pairs]), np.median([least for _, least in pairs])
+    return float(ari), float(least) if whole else 0.0
 
 
 def numbers_tried(n: int) -> range:
@@ -141,7 +144,7 @@ def compared(
         tell: called STARTS times.
 
     Returns:
-        Mean ARI and strength of each K, [K tried] each. A K of which a start left a group empty has strength 0.
+        Mean ARI and strength of each K, [K tried] each, see `pairwise`.
     """
     pool, parts = resampled(len(z), max(tried), seed)
     read = [z] if views is None or method != "landmark" else views[-1:] if kind == "counts" else views
@@ -164,9 +167,8 @@ def compared(
         for number, found in enumerate(workers.map(groups, range(STARTS))):
             starts[:, number, parts[number]] = found
             tell()
-    whole = [all(len(np.unique(one[one >= 0])) == k for one in of_k) for k, of_k in zip(tried, starts, strict=True)]
-    ari, strong = np.array([pairwise(of_k) for of_k in starts]).T
-    return ari, np.where(whole, strong, 0.0)
+    ari, strong = np.array([pairwise(of_k, k) for k, of_k in zip(tried, starts, strict=True)]).T
+    return ari, strong
 
 
 def chosen(tried: Sequence[int], stability: np.ndarray, strength: np.ndarray) -> Choice:

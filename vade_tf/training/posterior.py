@@ -48,16 +48,19 @@ class Posterior(Assignments):
     """What a VaDE says of each row.
 
     Attributes:
-        distortion, rate_z, rate_c: terms of the bound with one fixed draw of z, nats, each [n].
+        distortion, rate_z, rate_c: terms of the bound with one draw of z, nats, each [n]. The draw depends on the place
+            of a row, so they are for means; rows are compared by `log_density`.
+        log_density: `VaDE.elbo` of each row, nats, [n]: the draws are the same for every row, as in assignments.csv.
     """
 
     distortion: np.ndarray
     rate_z: np.ndarray
     rate_c: np.ndarray
+    log_density: np.ndarray
 
     @property
     def elbo(self) -> np.ndarray:
-        """Evidence lower bound of each row, nats, [n]: a lower bound on its log density."""
+        """Evidence lower bound of each row with the one draw of its terms, nats, [n]."""
         return -(self.distortion + self.rate_z + self.rate_c)
 
 
@@ -69,7 +72,7 @@ def posterior(model: VaDE, x: Rows) -> Posterior:
         m, _ = model.encode(rows)
         noise = tf.random.stateless_normal(tf.shape(m), seed=[model.seed, -1])  # that of VaDE.test_step
         terms = model.elbo_terms(rows, noise)
-        return m, model.prior(m), terms["distortion"], terms["rate_z"], terms["rate_c"]
+        return m, model.prior(m), terms["distortion"], terms["rate_z"], terms["rate_c"], model.elbo(rows)
 
     return Posterior(*_over_rows(of_batch, x))
 
