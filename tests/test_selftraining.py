@@ -97,7 +97,7 @@ def test_what_the_answers_are_asked(rng):
 def test_groups_of_unequal_size_stay(bars, monkeypatch):
     images, kind = bars
     monkeypatch.setattr(selftraining, "ALIKE", 0.5)  # what is asked is how many stay
-    some = np.concatenate([np.flatnonzero(kind == 0), np.flatnonzero(kind == 1)[:20]])
+    some = np.concatenate([np.flatnonzero(kind == 0), np.flatnonzero(kind == 1)[:30]])
     groups = kind[some].astype("i4")
     found = sharpened(begin(images[some], **{**SETTINGS, "clusters": 2}), groups)
     assert np.mean(found == groups) > 0.97
