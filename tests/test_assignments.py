@@ -6,6 +6,7 @@ import pyarrow.parquet
 import pytest
 import tensorflow as tf
 
+from vade_tf.cli.main import main
 from vade_tf.report import evaluation
 from vade_tf.runs import assignments, output
 from vade_tf.runs import train as training
@@ -154,3 +155,20 @@ def test_a_table_that_fails_half_way_is_not_there(tmp_path, kind):
     with pytest.raises(KeyboardInterrupt):
         output.write(tmp_path / f"x.{kind}", broken())
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_texts_are_called_as_in_training(tmp_path, capsys, kind):
+    words = [["red", "green", "blue", "round"], ["loud", "quiet", "deep", "shrill"]]
+    texts = [" ".join(words[i % 2][j] for j in (i % 4, i % 3, (i + 1) % 4)) for i in range(60)]
+    table = pandas.DataFrame({"doc": [f"0{i}" for i in range(60)], "saying": texts})
+    file = tmp_path / f"texts.{kind}"
+    table.to_csv(file, index=False) if kind == "csv" else table.to_parquet(file)
+    config = TrainConfig.create(data=str(file), text="saying", id="doc", model="kmeans", **SMALL | {"clusters": 2})
+    training.train(config, tmp_path / "run", export=False)
+    capsys.readouterr()
+    assert main(["predict", str(tmp_path / "run"), "--data", str(file)]) == 0
+    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()] == ["doc", *table["doc"]]
+    table[["saying"]].to_csv(tmp_path / "bare.csv", index=False)  # rows without names are numbered
+    assert main(["predict", str(tmp_path / "run"), "--data", str(tmp_path / "bare.csv")]) == 0
+    assert capsys.readouterr().out.startswith("row,cluster,confidence\n0,")

@@ -6,25 +6,21 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas
 import pytest
-import tensorflow as tf
 
 from vade_tf.cli import predict
 from vade_tf.cli.main import main
 from vade_tf.data.schema import Schema
 from vade_tf.model.vade import VaDE
 from vade_tf.report import evaluation, rows
-from vade_tf.runs import answers, output
+from vade_tf.runs import output
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import OF_STUDIES, Run, owns
-from vade_tf.runs.incoming import Incoming
 from vade_tf.runs.load import load
 from vade_tf.runs.study import KINDS
 from vade_tf.systems import SYSTEMS
@@ -193,25 +189,6 @@ def test_a_link_to_a_pipe_is_written_to_and_its_reader_may_leave(data, trained, 
     os.close(writer)
 
 
-PROGRAM = """
-import sys, pandas
-from vade_tf.cli import predict
-
-predict._table = lambda options: (1, lambda advance: iter([advance(1, ""), pandas.DataFrame({"a": [1]})][1:]))
-sys.exit(sum(predict.main(["run", "--data", "x.csv", "--out", out]) for out in sys.argv[1:]))
-"""
-
-
-def test_what_stdout_writes_to_is_continued_and_holds_the_table_alone(tmp_path):
-    file = tmp_path / "all.csv"
-    file.write_text("of before\n")
-    with file.open("a") as stdout:
-        subprocess.run([sys.executable, "-c", PROGRAM, "/dev/stdout", str(file)], stdout=stdout, check=True)
-    assert file.read_text() == "of before\n" + 2 * "a\n1\n"
-    piped = subprocess.run([sys.executable, "-c", PROGRAM, "/dev/stdout"], stdout=subprocess.PIPE, check=True)
-    assert piped.stdout == b"a\n1\n"
-
-
 def test_nothing_is_said_of_a_pipe_for_stdout_may_be_behind_it(data, trained, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(predict, "_table", lambda options: (1, lambda advance: [pandas.DataFrame({"a": [1]})]))
     os.mkfifo(tmp_path / "pipe")
@@ -271,23 +248,6 @@ def test_an_index_of_pandas_is_no_column_of_a_table(things, tabled, data, traine
     assert len(printed(capsys, trained, "--data", file, notes=())) == (rows["a"] > 0).sum()
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_texts_are_called_as_in_training(tmp_path, capsys, kind):
-    words = [["red", "green", "blue", "round"], ["loud", "quiet", "deep", "shrill"]]
-    texts = [" ".join(words[i % 2][j] for j in (i % 4, i % 3, (i + 1) % 4)) for i in range(60)]
-    table = pandas.DataFrame({"doc": [f"0{i}" for i in range(60)], "saying": texts})
-    file = tmp_path / f"texts.{kind}"
-    table.to_csv(file, index=False) if kind == "csv" else table.to_parquet(file)
-    config = TrainConfig.create(data=str(file), text="saying", id="doc", model="kmeans", **SMALL | {"clusters": 2})
-    training.train(config, tmp_path / "run", export=False)
-    capsys.readouterr()
-    assert main(["predict", str(tmp_path / "run"), "--data", str(file)]) == 0
-    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()] == ["doc", *table["doc"]]
-    table[["saying"]].to_csv(tmp_path / "bare.csv", index=False)  # rows without names are numbered
-    assert main(["predict", str(tmp_path / "run"), "--data", str(tmp_path / "bare.csv")]) == 0
-    assert capsys.readouterr().out.startswith("row,cluster,confidence\n0,")
-
-
 def test_codes_and_densities(things, tabled, capsys):
     model, x = load(tabled), coded(tabled, things / "new.csv")
     for file in ("new.csv", "new.parquet"):
@@ -337,24 +297,6 @@ def test_a_parquet_holds_numbers_as_such_and_none_that_lost_something(tabled, tm
         assert found[["size", "weight"]].notna().all(axis=None)
     assert main(["predict", str(tabled), "--data", f"{tmp_path}/t.parquet", "--impute", "--out", f"{out}.csv"]) == 0
     assert pandas.read_csv(f"{out}.csv", dtype=str, keep_default_na=False)["acct"].tolist() == ["12345678901234567", ""]
-
-
-def test_holes_are_filled_with_the_mean_of_their_code(small_model, monkeypatch):
-    """A model whose mean is its code, and its code the mean of the row's other cells."""
-
-    class Model:
-        n_features = 3
-        encode = staticmethod(lambda x: (tf.experimental.numpy.nanmean(x, axis=1, keepdims=True), None))
-        decode = staticmethod(lambda z: tf.repeat(z, 3, axis=1))
-        unscale = staticmethod(np.asarray)
-
-    monkeypatch.setattr(answers, "BLOCK", 2)
-    table = pandas.DataFrame({"a": [1.0, np.nan, 3], "b": [2.0, 4, 5], "note": ["x", None, "y"], "c": [np.nan, 8, 9]})
-    schema = Schema.numbers(table[["a", "b", "c"]])
-    rows = Incoming(schema.encode(table)[0], table)
-    found = pandas.concat(answers.imputed(Model(), schema, rows, lambda done, text: None))
-    expected = table.assign(a=[1.0, 6, 3], c=[1.5, 8, 9])
-    pandas.testing.assert_frame_equal(found, expected)
 
 
 def test_samples_have_the_names_and_values_of_the_table(things, tabled, tmp_path, capsys, monkeypatch):

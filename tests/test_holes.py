@@ -3,10 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from vade_tf import Settings, VaDEClusterer, fit, metrics
+from vade_tf.data.schema import Schema
+from vade_tf.runs import answers
 from vade_tf.runs import train as training
 from vade_tf.runs.config import MODELS, TrainConfig
+from vade_tf.runs.incoming import Incoming
 from vade_tf.runs.load import load
 
 SMALL = {
@@ -108,3 +112,21 @@ def test_every_system_takes_holes_and_its_run_gives_the_same_clusters_again(syst
     rows = load_file(str(tmp_path / "t.csv")).x
     assert np.isnan(rows).any()
     np.testing.assert_array_equal(np.asarray(load(tmp_path / "run")(rows)).argmax(axis=1), kept["cluster"])
+
+
+def test_holes_are_filled_with_the_mean_of_their_code(monkeypatch):
+    """A model whose mean is its code, and its code the mean of the row's other cells."""
+
+    class Model:
+        n_features = 3
+        encode = staticmethod(lambda x: (tf.experimental.numpy.nanmean(x, axis=1, keepdims=True), None))
+        decode = staticmethod(lambda z: tf.repeat(z, 3, axis=1))
+        unscale = staticmethod(np.asarray)
+
+    monkeypatch.setattr(answers, "BLOCK", 2)
+    table = pd.DataFrame({"a": [1.0, np.nan, 3], "b": [2.0, 4, 5], "note": ["x", None, "y"], "c": [np.nan, 8, 9]})
+    schema = Schema.numbers(table[["a", "b", "c"]])
+    rows = Incoming(schema.encode(table)[0], table)
+    found = pd.concat(answers.imputed(Model(), schema, rows, lambda done, text: None))
+    expected = table.assign(a=[1.0, 6, 3], c=[1.5, 8, 9])
+    pd.testing.assert_frame_equal(found, expected)

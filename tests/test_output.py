@@ -1,6 +1,7 @@
 """Tables out: whole or not there, also into pipes; what .csv and .parquet make of cells of every kind."""
 
 import os
+import subprocess
 import sys
 
 import pandas
@@ -92,3 +93,22 @@ def test_a_screen_that_is_closed_shows_no_table(monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)
     with pytest.raises(InputError, match="^out: expected a file, for stdout is closed"):
         output.show([])
+
+
+PROGRAM = """
+import sys, pandas
+from vade_tf.cli import predict
+
+predict._table = lambda options: (1, lambda advance: iter([advance(1, ""), pandas.DataFrame({"a": [1]})][1:]))
+sys.exit(sum(predict.main(["run", "--data", "x.csv", "--out", out]) for out in sys.argv[1:]))
+"""
+
+
+def test_what_stdout_writes_to_is_continued_and_holds_the_table_alone(tmp_path):
+    file = tmp_path / "all.csv"
+    file.write_text("of before\n")
+    with file.open("a") as stdout:
+        subprocess.run([sys.executable, "-c", PROGRAM, "/dev/stdout", str(file)], stdout=stdout, check=True)
+    assert file.read_text() == "of before\n" + 2 * "a\n1\n"
+    piped = subprocess.run([sys.executable, "-c", PROGRAM, "/dev/stdout"], stdout=subprocess.PIPE, check=True)
+    assert piped.stdout == b"a\n1\n"
