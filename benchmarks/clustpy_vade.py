@@ -1,9 +1,9 @@
-"""ClustPy's VaDE on a matrix, in an environment of its own: called by benchmarks/tables.py.
+"""ClustPy's VaDE on a matrix, in an environment of its own: called by benchmarks/tables.py and whole.py.
 
 pip install clustpy torch; python benchmarks/clustpy_vade.py ROWS.npz GROUPS.npz
 
 ROWS.npz has x [n, D] in [0, 1], which its default loss (binary cross-entropy) wants, k and seed. GROUPS.npz gets the
-groups, int [n], seconds of the fit without imports, and ClustPy's version.
+groups, int [n], seconds of the fit without imports, and ClustPy's version. OMP_NUM_THREADS says how many threads.
 """
 
 import importlib.metadata
@@ -11,12 +11,10 @@ import sys
 import time
 
 import numpy as np
-import torch
 from clustpy.deep import VaDE
 
 
 def main(rows: str, groups: str) -> None:
-    torch.set_num_threads(1)
     with np.load(rows) as content:
         x, k, seed = content["x"], int(content["k"]), int(content["seed"])
     begun = time.perf_counter()

@@ -196,7 +196,8 @@ def clustpy(data: Set, seed: int, options) -> tuple[np.ndarray, float]:
         scaled = np.clip(minmax_scale(x), 0, 1).astype(np.float32)
         np.savez(rows, x=scaled, k=data.clusters, seed=seed)
         script = Path(__file__).parent / "clustpy_vade.py"
-        subprocess.run([options.clustpy, script, rows, groups], check=True, capture_output=True)
+        one = {**os.environ, "OMP_NUM_THREADS": "1"}
+        subprocess.run([options.clustpy, script, rows, groups], check=True, capture_output=True, env=one)
         with np.load(groups) as found:
             return found["groups"], float(found["seconds"])
 

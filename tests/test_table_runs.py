@@ -19,7 +19,9 @@ from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
+from vade_tf.training import recipe
 from vade_tf.training.reporter import Silent
+from vade_tf.training.settings import Settings, names
 
 pytestmark = pytest.mark.usefixtures("eager_file")
 
@@ -63,6 +65,18 @@ def test_a_run_keeps_its_schema_and_says_it_once(run, frame):
     assert kept.dropped == {"id": "it counts the rows from 0", "group": "labels for scoring"}
     assert said[0] == "\n".join(kept.describe())
     assert json.loads((folder / "schema.json").read_text())["form"] == "table"
+
+
+@pytest.mark.parametrize("given", [{}, {"pretrain_epochs": 3}, {"epochs": 4, "validation_rows": 0}, {"patience": 9}])
+def test_a_run_is_the_fit_that_python_gives(frame, tmp_path, given):
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    config = TrainConfig.create(data=str(tmp_path / "t.csv"), labels="group", clusters=2, **given)
+    loaded = rows.load_rows(config)
+    observed = loaded.dataset.observations()
+    of_a_run = recipe.begin(observed, training.filled(config, loaded)).settings
+    of_python = recipe.begin(observed, Settings(clusters=2, **given)).settings
+    for name in names(Settings):
+        assert getattr(of_a_run, name) == getattr(of_python, name), name
 
 
 def test_a_study_says_it_once(run, tmp_path):

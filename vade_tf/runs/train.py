@@ -173,6 +173,7 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
             config,
             pretrain_epochs=theirs.pretrain_epochs,
             pretrain_passes=theirs.pretrain_passes or 1,
+            patience=theirs.patience,
             hidden=theirs.hidden,
             network=theirs.network,
         )
@@ -185,6 +186,7 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
         hidden=settings.hidden,
         network=network(rows.dataset, settings),
         pretrain_epochs=settings.pretrain_epochs,
+        patience=settings.patience,
         epochs=settings.epochs or None,
         guide_epochs=settings.guide_epochs,
         regroups=settings.regroups,

