@@ -58,8 +58,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             which cells are then not grouped (`model.origins`). New cells need none. Default None: all alike.
         hints: known group of each row, int [n], -1 where it is not known; default None. `fit` takes them, too.
         batch_size: rows a step; None: 256.
-        pretrain_epochs, epochs: of the autoencoder and of VaDE; None: 30 and 10, or more where rows are few; of VaDE 20
-            with `self_train_epochs`.
+        pretrain_epochs, epochs: of the autoencoder and of VaDE; None: 30 and 10 (of VaDE 20 with `self_train_epochs`),
+            and an epoch of few rows is several passes over them.
         learning_rate: Adam's at the start of each phase, default 0.002.
         augment: how the encoder reads images in training: "digits", rotated, zoomed and shifted a little, "photos",
             mirrored, cropped and with other colours, or "none"; None: "digits".
@@ -71,7 +71,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             about augmented images stay the same (`training.selftraining`); 0: none. None: 20 of 50,000 grey images and
             more, of at most 32 pixels a side, where `epochs`, `guide_epochs` and `regroups` are None.
         validation_rows: rows without a gradient, which say when the autoencoder stops, and the variance of p(x|z).
-            Default: of fewer than 50,000 rows a tenth, 20 to 2,000, where p(x|z) learns a variance; 0: none.
+            Default: of fewer than 50,000 rows a tenth, 20 to 2,000 (of fewer than 100 a fifth), where p(x|z) learns a
+            variance; 0: none.
         precision: of the hidden layers: "auto" (default), "float32", "mixed_bfloat16" or "mixed_float16".
         callbacks: Keras callbacks for every phase, default None.
         random_state: an int gives the same result at every fit; default None.
@@ -164,7 +165,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
                 uint8 counts as grey values from 0 to 255; or a DataFrame, whose columns may hold numbers, categories,
                 truth values and dates, and empty cells: see `data.schema.Schema`; or an AnnData.
             y: ignored, as everywhere in scikit-learn's clusterers.
-            hints: as the parameter of the same name, in its place.
+            hints: as the parameter of the same name, in its place; default: that parameter.
 
         Returns:
             self.
@@ -216,17 +217,20 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         return self.predict_proba(X).argmax(axis=1)
 
     def predict_proba(self, X):
-        """gamma = p(c | z = mean code) of each row (eq. 16): X [n, D] -> [n, K]."""
+        """gamma = p(c | z = mean code) of each row (eq. 16): X [n, D] -> [n, K]. Raises as `predict` does."""
         return self._probabilities(self._known(X))
 
     def transform(self, X):
-        """Mean code of each row: X [n, D] -> [n, latent]."""
+        """Mean code of each row: X [n, D] -> [n, latent]. Raises as `predict` does."""
         return self._each(self._known(X), lambda rows: self.model_.encode(rows)[0])
 
     def inverse_transform(self, X):
         """Mean of p(x|z) of codes, in the units of the rows that were fitted: X [n, latent] -> [n, D].
 
         A DataFrame like the one that was fitted, without the columns that were left out, if it was one.
+
+        Raises:
+            ValueError: X holds no finite numbers, or has another width.
         """
         check_is_fitted(self)
         codes = np.asarray(X)
@@ -260,7 +264,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         """Draw new rows: a cluster from pi, a code from its Gaussian, decoded to the mean of p(x|z).
 
         Args:
-            n_samples: how many.
+            n_samples: how many, default 1.
             cluster: of which cluster, or one for each row, int [n_samples]; default: drawn from `weights_`.
             random_state: of the draw; default: that of the estimator.
 
@@ -293,18 +297,26 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
     def score_samples(self, X):
         """Evidence lower bound of each row, nats, in the units of the likelihood: X [n, D] -> [n].
 
-        The lower, the rarer. The same draws of the noise for every row, so a row's score depends on it alone.
+        The lower, the rarer. The same draws of the noise for every row, so a row's score depends on it alone. Raises as
+        `predict` does.
         """
         return self._each(self._known(X), self.model_.elbo)
 
     def score(self, X, y=None):
-        """Mean of `score_samples`; y is ignored."""
+        """Mean of `score_samples` over X [n, D], nats a row, as a float; y is ignored."""
         return float(self.score_samples(X).mean(dtype=np.float64))
 
     def save(self, path) -> None:
         """Write the fitted clusterer into one file: its parameters, arrays and model. No pickle is in it.
 
         Networks of your own are kept as they were trained; hints and callbacks are left out.
+
+        Args:
+            path: of the file, which is replaced if it is there.
+
+        Raises:
+            sklearn.exceptions.NotFittedError: nothing was fitted yet.
+            vade_tf.errors.StorageError: the file cannot be written.
         """
         check_is_fitted(self)
         parameters = {

@@ -8,13 +8,13 @@
     model.keras              the trained VaDE, or what another system fitted
     export/1/                a VaDE as a SavedModel in float32, for servers (see `export`)
     tensorboard/             the columns of metrics.csv as scalars, and views of the clusters
-    checkpoints/state.npz    weights, optimizer and history after an epoch, a few seconds ago at the most
+    checkpoints/state.npz    weights, optimizer and history after an epoch
     checkpoints/pretrained.npz  the autoencoder's weights, for other runs to start from
     checkpoints/clusters.npz what was found for each number of clusters, where the number is chosen
     checkpoints/start.npz    groups and mixture of the start
     checkpoints/further.npz  of texts: the groups that further autoencoders found
     checkpoints/groups.npz   the groups as last found anew during the VaDE phase
-    checkpoints/assignments.npz  of DEC and IDEC: what the present target was made from
+    checkpoints/             best.npz, held.npz, rungs.npz: see `training.store`
 
 Files are written under another name and then renamed, so each is whole or not there. Who trains holds `.lock`; what a
 folder holds is checked when it is read, for it may have been altered.

@@ -187,7 +187,7 @@ def begin(
         if distribute.workers(strategy) > 1:
             store = distribute.Shared(strategy, store)
         if strategy.num_replicas_in_sync == 1:
-            reporter.say(f"distribute: {settings.distribute} found one device, which trains as without it")
+            reporter.say(f"distribute: {settings.distribute} found one device")
     state = State.load(store)
     return Fitting(
         data,
