@@ -1,6 +1,7 @@
 """Rows from a person's own files and arrays: what is checked, the units they get, what a person reads when it fails."""
 
 import numpy as np
+import pandas
 import pytest
 import scipy.sparse
 
@@ -19,6 +20,33 @@ def units(data):
     """(likelihood, scale, offset) that a model of these rows gets."""
     found = choice.choose(data)
     return found.name, *found.units(data)
+
+
+def test_a_masked_cell_is_no_number(rng):
+    x = np.ma.masked_array(rng.normal(size=(6, 3)), mask=np.eye(6, 3, dtype=bool))
+    x.data[0, 0] = 1e6
+    with pytest.raises(InputError, match="^x: expected finite numbers below 1e30, got nan at row 0, column 0"):
+        observe(x)
+    whole = np.ma.masked_array(rng.normal(size=(6, 3)), mask=False)
+    np.testing.assert_array_equal(observe(whole).x, np.asarray(whole, "f4"))
+
+
+@pytest.mark.parametrize(("columns", "one_unit"), [(2, False), (300, True)])
+def test_few_columns_of_one_length_keep_their_units_and_may_have_holes(columns, one_unit, rng):
+    """The sine and the cosine of an hour are two columns of a table; words are many."""
+    x = rng.normal(size=(200, columns))
+    data = observe(pandas.DataFrame(x / np.linalg.norm(x, axis=1, keepdims=True)).add_prefix("c"))
+    assert data.standardise is not one_unit
+    assert choice.choose(data).takes_missing is not one_unit
+
+
+def test_counts_of_a_table_are_counted_as_they_are(rng):
+    counts = rng.poisson(4, (50, 6))
+    counts[:, 0] = np.where(rng.random(50) < 0.5, 2, 7)  # else it would be an answer of yes and no
+    for likelihood in ("counts", "zinb"):
+        of_table = observe(pandas.DataFrame(counts).add_prefix("g"), likelihood)
+        np.testing.assert_array_equal(of_table.x, counts)
+        assert choice.choose(of_table).size == choice.choose(observe(counts, likelihood)).size
 
 
 def test_own_files_in_every_kind(tmp_path, rng):

@@ -212,6 +212,48 @@ def test_numpy_numbers_are_numbers(blobs, tmp_path):
     assert VaDEClusterer.load(tmp_path / "model.vade").random_state == 0
 
 
+def test_a_fit_that_fails_leaves_what_was_fitted(blobs):
+    """A table with a logarithm in it, and then rows that are too few: predictions are those of before."""
+    frame = pandas.DataFrame(np.exp(blobs[0][:, :2] / 500), columns=["a", "b"]).assign(c=blobs[0][:, 2])
+    model = VaDEClusterer(3, random_state=0, **SHORTEST).fit(frame)
+    before, schema = model.predict_proba(frame), model.schema_
+    with pytest.raises(ValueError, match="^n_clusters: expected at most the number of rows, 2, got 3"):
+        model.fit(blobs[0][:2])
+    np.testing.assert_array_equal(model.predict_proba(frame), before)
+    assert model.schema_ is schema
+    with pytest.raises(ValueError, match="^hidden: "):
+        VaDEClusterer(3, hidden="wide").fit(frame)
+
+
+@pytest.mark.parametrize("hidden", ["16,8", range(16, 18), [np.int64(16)], (16,)])
+def test_widths_in_any_form_come_back_from_the_file(hidden, blobs, tmp_path):
+    model = VaDEClusterer(3, random_state=0, **{**SHORTEST, "hidden": hidden}).fit(blobs[0])
+    model.save(tmp_path / "model.vade")
+    again = VaDEClusterer.load(tmp_path / "model.vade")
+    assert vade_tf.Settings(hidden=again.hidden).hidden == vade_tf.Settings(hidden=hidden).hidden
+    np.testing.assert_array_equal(again.predict(blobs[0]), model.labels_)
+
+
+def test_images_are_of_the_shape_that_was_fitted(tmp_path):
+    images = np.random.default_rng(0).random((60, 6, 4))
+    model = VaDEClusterer(2, random_state=0, **SHORTEST).fit(images)
+    model.save(tmp_path / "model.vade")
+    for each in (model, VaDEClusterer.load(tmp_path / "model.vade")):
+        np.testing.assert_array_equal(each.predict(images[..., None]), model.labels_)
+        np.testing.assert_array_equal(each.predict(images.reshape(60, 24)), model.labels_)
+        with pytest.raises(ValueError, match=r"^X: expected images of shape \(6, 4\), got \(4, 6\)"):
+            each.predict(images.transpose(0, 2, 1))
+    with pytest.raises(ValueError, match=r"^X: expected images of shape \(3, 8\), got \(6, 4\)"):
+        VaDEClusterer(2, image_shape=(3, 8), random_state=0, **SHORTEST).fit(images)
+
+
+def test_what_is_empty_or_no_list_is_named(fitted, blobs):
+    with pytest.raises(ValueError, match="^X: expected at least one code, got none"):
+        fitted.inverse_transform(np.empty((0, 2)))
+    with pytest.raises(ValueError, match="^callbacks: expected a list of Keras callbacks"):
+        VaDEClusterer(3, callbacks=keras.callbacks.TerminateOnNaN(), **SHORTEST).fit(blobs[0])
+
+
 def test_rows_in_other_units_are_refused():
     images = np.random.default_rng(0).integers(0, 256, (60, 6, 6)).astype("u1")
     model = VaDEClusterer(n_clusters=2, random_state=0, **SHORTEST).fit(images)
@@ -256,6 +298,17 @@ def test_own_networks_get_the_whole_recipe(kind):
     assert {row["phase"] for row in model.history_} == {"pretrain", "fit"}
     assert accuracy(y, model.labels_) > 0.7
     assert model.sample(3)[0].shape == (3, 64)
+
+
+def test_dropout_of_own_networks_is_of_the_seed(blobs):
+    z, x = keras.Input((2,)), keras.Input((5,))
+    h = keras.layers.Dropout(0.5)(keras.layers.Dense(16)(x))
+    decoder = keras.Model(z, keras.layers.Dense(5)(keras.layers.Dropout(0.1)(z)))
+    networks = {"encoder": keras.Model(x, [keras.layers.Dense(2)(h), keras.layers.Dense(2)(h)]), "decoder": decoder}
+    short = {**SHORTEST, "hidden": None, "latent_dim": 2, **networks}
+    one, two, other = (VaDEClusterer(3, random_state=seed, **short).fit(blobs[0]) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one.transform(blobs[0]), two.transform(blobs[0]))
+    assert one.history_[0]["loss"] == two.history_[0]["loss"] != other.history_[0]["loss"]
 
 
 def test_a_fit_in_an_empty_read_only_folder_writes_nothing(tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import pdist
 
-from vade_tf.errors import DivergedError
+from vade_tf.errors import DivergedError, InputError
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.training import autoencoder, guidance, loop, recipe, views
 from vade_tf.training import groups as finding
@@ -19,6 +19,13 @@ from vade_tf.training.settings import Settings
 from vade_tf.training.store import Memory
 
 SMALL = {"clusters": 4, "latent_dim": 3, "hidden": (16, 8), "precision": "float32"}
+
+
+def test_hints_without_weight_are_refused(rng):
+    x, hints = rng.normal(size=(40, 3)), np.arange(40) % 4
+    with pytest.raises(InputError, match="^guide_weight: expected a weight above 0 for hints, got 0"):
+        loop.begin(x, Settings(guide_weight=0.0, **SMALL), hints)
+    loop.begin(x, Settings(guide_weight=0.0, **SMALL), np.full(40, -1))  # none is known
 
 
 @pytest.fixture(scope="module")

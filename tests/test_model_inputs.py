@@ -1,11 +1,14 @@
 """What fit, predict and sample of VaDE take, rows, images, hints and networks, and what they refuse."""
 
+import warnings
+
 import keras
 import numpy as np
 import oracles
 import pytest
 import tensorflow as tf
 
+from vade_tf.model import choice
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
 
@@ -26,6 +29,21 @@ def test_errors_say_what_to_do(small_model):
         small_model().fit(batches, hints=True, verbose=0, shuffle=False)
     with pytest.raises(ValueError, match=r"hints: expected whole numbers of shape \(batch,\), got float32"):
         small_model().fit(tf.data.Dataset.from_tensors((x, np.zeros(4, "f4"))), hints=True, verbose=0, shuffle=False)
+
+
+def test_masked_and_infinite_rows_are_refused(small_model, rng):
+    x = rng.random((6, 12))
+    masked = np.ma.masked_array(x, mask=np.eye(6, 12, dtype=bool))
+    for verb in ("fit", "predict"):
+        with pytest.raises(ValueError, match="^x: expected rows without masked cells"):
+            getattr(small_model(), verb)(masked, verbose=0)
+    half = x.astype(np.float16)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        choice.check_units(small_model(), half)
+        half[2, 3] = np.inf
+        with pytest.raises(ValueError, match="^x: expected finite numbers below 1e30, got inf at row 2, column 3"):
+            choice.check_units(small_model(), half)
 
 
 def test_hints_in_a_column_are_hints(small_model, rng):

@@ -27,6 +27,7 @@ ABOUT = {
     "remedies": lambda remedies: remedies is None or each(list, str)(remedies),
     "n_features_in": int,
     "columns": lambda columns: columns is None or each(list, (str, int))(columns),
+    "image_shape": lambda shape: shape is None or each(list, int)(shape),
     "schema": lambda schema: schema is None or isinstance(schema, dict),
 }
 PARAMETERS = {  # those that new rows are read by

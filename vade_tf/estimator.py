@@ -1,8 +1,10 @@
 """`VaDEClusterer`: the whole recipe behind scikit-learn's verbs. Knows no run folder, no data set and no flag."""
 
 import reprlib
+from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Integral
+from typing import Self
 
 import keras
 import numpy as np
@@ -22,12 +24,14 @@ from vade_tf.errors import InputError, whole_number
 from vade_tf.estimator_rows import RowReader
 from vade_tf.model.prior import check_clusters
 from vade_tf.reading import memory
+from vade_tf.seeding import fold
 from vade_tf.training import recipe
 from vade_tf.training.given import checked_hints
 from vade_tf.training.reporter import Lines, Silent
 from vade_tf.training.settings import Settings
 
 UNSAVED = ("encoder", "decoder", "hints", "callbacks")  # parameters
+STREAM = 9  # of the seed: of the random numbers of the caller's own layers
 NAMES = {"clusters": "n_clusters", "seed": "random_state"}  # of a setting -> of the parameter
 
 
@@ -174,6 +178,15 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             ValueError: rows or parameters that cannot be used; it names the argument.
             vade_tf.errors.DivergedError: loss or weights became NaN or infinite, time and again.
         """
+        before = dict(vars(self))
+        try:
+            return self._fit(X, hints)
+        except BaseException:  # what was fitted before stays whole, and goes on predicting
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _fit(self, X, hints) -> Self:
         annotated = X
         X, image_shape = self._rows(X, fitting=True)
         reporter = Lines() if self.verbose else Silent()
@@ -193,15 +206,16 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
                 settings,
                 hints,
                 reporter=reporter,
-                callbacks=self.callbacks or (),
-                networks=self._networks(),
+                callbacks=self._callbacks(),
+                networks=self._networks(settings.seed),
             )
         except InputError as error:
             raise InputError(_translated(str(error))) from error
         self.model_ = fitted.model
         self.n_clusters_ = fitted.settings.clusters
         self.history_ = fitted.history
-        self.health_, self.remedies_ = fitted.health, fitted.remedies
+        self.health_ = [each.replace("use clusters=", "use n_clusters=") for each in fitted.health]
+        self.remedies_, self._image_shape = fitted.remedies, data.image_shape
         log_pi, mu, log_sigma2 = (part.numpy() for part in self.model_.prior.parameters)
         self.weights_, self.means_, self.covariances_ = np.exp(log_pi), mu, np.exp(log_sigma2)
         self._n_features_out = mu.shape[1]
@@ -239,6 +253,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             raise InputError(f"{expected}, got {codes.dtype} of shape {codes.shape}")
         if not np.isfinite(codes).all():
             raise InputError("X: expected finite codes, got some that are NaN or infinite")
+        if not len(codes):
+            raise InputError("X: expected at least one code, got none")
         codes = codes.astype(np.float32)
         return self._raw(self._each(codes, self.model_.decode))
 
@@ -322,6 +338,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         parameters = {
             name: value for name, value in self.get_params(deep=False).items() if name not in (*UNSAVED, "random_state")
         }
+        if self.hidden is not None:
+            parameters["hidden"] = list(Settings(hidden=self.hidden).hidden or ())
         parameters["random_state"] = int(self.random_state) if isinstance(self.random_state, Integral) else None
         about = {
             "parameters": parameters,
@@ -331,6 +349,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             "remedies": self.remedies_,
             "n_features_in": self.n_features_in_,
             "columns": self._columns,
+            "image_shape": self._image_shape,
             "schema": None if self.schema_ is None else self.schema_.to_dict(),
         }
         arrays = {name: getattr(self, name) for name in archive.FITTED}
@@ -349,8 +368,9 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         """
         about, arrays, model, schema = archive.read(path, set(cls._get_param_names()) - set(UNSAVED))
         parameters = about["parameters"]
-        if parameters.get("hidden") is not None:
-            parameters["hidden"] = tuple(parameters["hidden"])
+        for name in ("hidden", "image_shape"):
+            if parameters.get(name) is not None:
+                parameters[name] = tuple(parameters[name])
         networks = {"encoder": model.encoder, "decoder": model.decoder} if about["own_networks"] else {}
         found = cls(**parameters, **networks)
         found.model_, found.history_ = model, about["history"]
@@ -359,6 +379,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         if "feature_names_in_" in arrays:
             found.feature_names_in_ = arrays.pop("feature_names_in_").astype(object)
         found.genes_, found._columns = None, about.get("columns")
+        found._image_shape = tuple(about["image_shape"]) if about.get("image_shape") else None
         for name, value in arrays.items():
             setattr(found, name, value)
         found.n_clusters_ = len(found.weights_)
@@ -381,8 +402,16 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         seed = int(random) if isinstance(random, Integral) else int(check_random_state(random).randint(2**31 - 1))
         return Settings(clusters=self.n_clusters, seed=seed, **{name: getattr(self, name) for name in names})
 
-    def _networks(self) -> tuple[keras.Model, keras.Model] | None:
-        """Copies of the caller's networks, so that every fit starts from the weights they were given with."""
+    def _callbacks(self) -> Sequence[keras.callbacks.Callback]:
+        if isinstance(self.callbacks, keras.callbacks.Callback):
+            raise InputError("callbacks: expected a list of Keras callbacks, got one of them; put it into a list")
+        return self.callbacks or ()
+
+    def _networks(self, seed: int) -> tuple[keras.Model, keras.Model] | None:
+        """Copies of the caller's networks, so that every fit starts from the weights they were given with.
+
+        A layer such as dropout has random numbers of its own, which Keras seeds anew in each copy: here by the seed.
+        """
         if (self.encoder is None) != (self.decoder is None):
             raise InputError("encoder and decoder: expected both or none of them, got one")
         if self.encoder is None:
@@ -393,6 +422,9 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
                 raise InputError(f"{name}: expected a functional keras.Model, got {reprlib.repr(network)}")
             copies.append(keras.models.clone_model(network))
             copies[-1].set_weights(network.get_weights())
+            states = [each for each in copies[-1].variables if each.path.endswith("seed_generator_state")]
+            for number, state in enumerate(states):
+                state.assign([fold(seed, STREAM, len(copies), number), 0])
         return copies[0], copies[1]
 
     def _each(self, rows: Rows, function) -> np.ndarray:

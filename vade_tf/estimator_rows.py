@@ -8,7 +8,7 @@ import pandas
 import scipy.sparse
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from vade_tf.data.dataset import shape_of_images
+from vade_tf.data.dataset import shape_of_images, unmasked
 from vade_tf.data.genes import Genes, is_annotated
 from vade_tf.data.schema import Schema, named
 from vade_tf.data.sparse import Rows, SparseRows
@@ -26,6 +26,7 @@ class RowReader:
     n_features_in_: int
     schema_: Schema | None
     _columns: list[str | int] | None
+    _image_shape: tuple[int, ...] | None
     genes_: np.ndarray | None
     model_: Any
 
@@ -49,8 +50,9 @@ class RowReader:
             return self._table(X, fitting), None
         if not scipy.sparse.issparse(X) and len(getattr(X, "shape", ())) in (3, 4):
             images = np.asarray(X)
-            if image_shape is None:
-                image_shape = shape_of_images(images.shape)
+            own = shape_of_images(images.shape)
+            self._check_shape(own, fitting)
+            image_shape = own if image_shape is None else image_shape
             X = images.reshape(len(images), -1)
         try:
             least, finite = 2 if fitting else 1, False  # what is not finite is told by `observe` and `check_units`
@@ -64,6 +66,12 @@ class RowReader:
             words = [line for line in str(error).splitlines() if line[:1].isalpha() and not line.startswith("array=")]
             raise InputError(f"X: {' '.join(words)[:LONGEST]}") from error
         return (SparseRows(X) if scipy.sparse.issparse(X) else X), image_shape
+
+    def _check_shape(self, shape: tuple[int, ...] | None, fitting: bool) -> None:
+        """Raises InputError if images of this shape are no images of the one that is asked for, or that was fitted."""
+        expected = self.image_shape if fitting else self._image_shape
+        if isinstance(expected, (tuple, list)) and shape != (expected := tuple(expected)) != (*(shape or ()), 1):
+            raise InputError(f"X: expected images of shape {expected}, got {shape or 'some of other channels'}")
 
     def _counts(self, X, fitting: bool) -> np.ndarray | scipy.sparse.csr_array:
         """The numbers of an AnnData: of the genes that are fitted, or of those that were, by their names."""
@@ -125,4 +133,4 @@ def _dense(X, argument: str):
             return np.asarray(X)
         except ValueError as error:
             raise InputError(f"{argument}: expected images of one size ({cited(error)})") from error
-    return np.ma.filled(X.astype(np.float64), np.nan) if isinstance(X, np.ma.MaskedArray) and np.any(X.mask) else X
+    return unmasked(X) if isinstance(X, np.ma.MaskedArray) else X

@@ -19,6 +19,8 @@ from vade_tf.reading import memory
 ALIKE = 1e-4  # relative difference of squared lengths that rounding makes
 TURNED = 0.01  # variance of rows of one length over its square, at least; less, and one large mean makes them so long
 COLOURS = 3  # channels of a colour image
+COUNTS = ("counts", "zinb")  # likelihoods of numbers that are to be taken as they are
+FEW_COLUMNS = 200  # of a table, each of which has a unit of its own
 CHECK_ROWS = 8192  # rows looked at together: keeps the check of a large memory-mapped file small
 
 
@@ -209,7 +211,7 @@ def observe(
     if schema is None and hasattr(x, "iloc") and hasattr(x, "columns") and image_shape is None:
         from vade_tf.data.schema import Schema  # pandas takes a while to load, and arrays do without
 
-        schema = Schema.infer(x, argument)
+        schema = (Schema.numbers if likelihood in COUNTS else Schema.infer)(x, argument)
         x, _ = schema.encode(x, argument)
     if scipy.sparse.issparse(x):
         x = SparseRows(x)
@@ -218,6 +220,8 @@ def observe(
             x = np.asarray(x)
         except (TypeError, ValueError) as error:
             raise InputError(f"{argument}: expected a matrix of n rows and D features ({cited(error)})") from error
+    if isinstance(x, np.ma.MaskedArray):
+        x = unmasked(x)
     form = (len(x), *x.row_shape) if isinstance(x, FileRows) else x.shape
     image_shape = shape_of_images(form) if image_shape is None else image_shape
     if len(x.shape) < 2 or 0 in x.shape:
@@ -239,12 +243,18 @@ def observe(
         x = SparseRows(x.matrix.astype(kind)) if isinstance(x, SparseRows) else x.astype(kind)
     one_family = not families or {family for family, _ in families} == {"gaussian"}
     whole = not families or not _has_holes(x)
-    length = _common_length(x) if standardise and image_shape is None and one_family and whole else 0.0
+    one_unit = standardise and image_shape is None and one_family and whole and not _few_columns(schema)
+    length = _common_length(x) if one_unit else 0.0
     if length:  # directions, whose features have one unit: on average each gets the square 1
         rooted = low >= 0 and schema is None  # as of words; those of `--text` are logarithms already
         factor = math.sqrt(x.shape[1]) / length
         return Observations(x, low, high, image_shape, likelihood, False, factor, length if rooted else None, schema)
     return Observations(x, low, high, image_shape, likelihood, standardise, schema=schema)
+
+
+def unmasked(x: np.ma.MaskedArray) -> np.ndarray:
+    """An array whose masked cells are NaN, if there are any."""
+    return np.ma.filled(x.astype(np.float64), np.nan) if np.any(x.mask) else x.data
 
 
 def shape_of_images(form: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -308,6 +318,15 @@ def _common_length(x: Rows) -> float:
     return math.sqrt(high) if high > 0 and mean @ mean <= (1 - TURNED) * high else 0.0
 
 
+def _few_columns(schema: Coded | None) -> bool:
+    """Whether rows are those of a table of few columns: a sine and a cosine are no words of a text."""
+    if schema is None:
+        return False
+    from vade_tf.data.schema import Schema
+
+    return isinstance(schema, Schema) and len(schema.features) <= FEW_COLUMNS
+
+
 def _finite_range(x: Rows, argument: str, holes: bool = False) -> tuple[float, float]:
     """Smallest and largest value; an error that names the first place where a value is not a finite float32.
 
@@ -339,4 +358,5 @@ def _finite_range(x: Rows, argument: str, holes: bool = False) -> tuple[float, f
 
 def _unusable(x: np.ndarray) -> np.ndarray:
     """Where x holds no number that float32 can square."""
-    return ~np.isfinite(x) | (np.abs(x) > 1e30 if np.issubdtype(x.dtype, np.floating) else False)
+    wide = np.issubdtype(x.dtype, np.floating) and x.dtype.itemsize > 2  # float16 has no such numbers
+    return ~np.isfinite(x) | (np.abs(x) > 1e30 if wide else False)

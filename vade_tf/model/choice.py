@@ -116,6 +116,8 @@ def check_units(model, x, argument: str = "x") -> None:
         block = np.asarray(x[start : start + BLOCK])
         if block.dtype.kind not in "biuf":
             raise InputError(f"{argument}: expected numbers, got {block.dtype}; encode text and categories first")
+        if block.dtype == np.float16:
+            block = block.astype(np.float32)  # in which 1e30 is a number
         if not (usable := (np.abs(block) <= MOST) | (missing & np.isnan(block))).all():
             row, column = np.argwhere(~usable)[0]
             value = block[row, column]

@@ -24,6 +24,8 @@ def check_rows(model, x) -> None:
             raise InputError(f"x: expected an array of rows [n, {model.n_features}], got {type(x).__name__}")
         if not hasattr(each, "__array__"):
             continue
+        if np.ma.is_masked(each):
+            raise InputError("x: expected rows without masked cells, got a masked array with some; drop or impute them")
         rows = np.asarray(each)
         if model.origins is not None and rows.ndim == 2 and rows.shape[1] == model.n_features + 1:
             rows = _without_origins(rows, model.origins.number)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
-from threadpoolctl import threadpool_limits
 
 from vade_tf.errors import InputError
 from vade_tf.seeding import fold, generator, several
@@ -155,7 +154,7 @@ def compared(
         seen, own_seed = [view[parts[number]] for view in read], fold(seed, number)
         if method != "landmark":
             return [starting.start(seen[0], k, method, own_seed).groups for k in tried]
-        with threadpool_limits(1):
+        with regions.one_thread():
             draws = [regions.landmark_cuts(seen, tried, each, n_init=RUNS) for each in several(own_seed, DRAWS)]
             each_k = zip(tried, zip(*draws, strict=True), strict=True)
             if kind != "table":
@@ -163,7 +162,7 @@ def compared(
             return [starting.of_draws(seen[0], list(found), k, own_seed, ASKED) for k, found in each_k]
 
     starts = np.full((len(tried), STARTS, len(pool)), -1)
-    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as workers:
+    with regions.one_thread(), ThreadPoolExecutor(os.cpu_count()) as workers:
         for number, found in enumerate(workers.map(groups, range(STARTS))):
             starts[:, number, parts[number]] = found
             tell()

@@ -177,6 +177,10 @@ def begin(
         )
     given.check_self_training(data, resolved)
     known = None if hints is None else given.checked_hints(hints, len(data.x), resolved.clusters)
+    if known is not None and (known >= 0).any() and resolved.guide_weight == 0:
+        raise InputError(
+            "guide_weight: expected a weight above 0 for hints, got 0, with which they change nothing; leave it open"
+        )
     precision = device.resolve_precision(resolved.precision)
     model = given.build_model(data, resolved, precision, networks)
     if settings.validation_rows is None and not model.likelihood.learns_variance:

@@ -176,7 +176,7 @@ def of_counts(
             own = [KMeans(n_clusters, n_init=runs, random_state=each) for each in several(seed, runs, number)]
             return [each.fit(spaces[number]).labels_ for each in own]
 
-    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with regions.one_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
         draws = []
         for found in pool.map(run, range(len(spaces))):
             draws += found
