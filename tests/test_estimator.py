@@ -115,6 +115,9 @@ def test_samples_come_from_pi_and_a_seed_repeats_them(fitted):
     np.testing.assert_allclose(np.bincount(clusters, minlength=3) / 4000, fitted.weights_, atol=0.04)
     np.testing.assert_array_equal(fitted.sample(4000, random_state=3)[0], rows)
     assert not np.array_equal(fitted.sample(4000, random_state=4)[0], rows)
+    own = fitted.sample(2, cluster=1)[1]
+    own += 1  # it belongs to the caller
+    np.testing.assert_array_equal(own, [2, 2])
 
 
 @pytest.mark.parametrize("cluster", [3, -1, 0.5, "a"])

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vade_tf import metrics
+from vade_tf.errors import InputError
 
 labels = st.lists(st.integers(0, 3), min_size=4, max_size=30).map(lambda v: np.array([0, 1, 2, 3, *v]))
 
@@ -125,3 +126,10 @@ def test_all_scores_of_a_perfect_grouping_are_one_whatever_the_names():
         ("acc", "nmi", "ari", "purity", "most_confident_acc", "homogeneity", "completeness"), 1.0))  # fmt: skip
     one = metrics.all_scores(y, np.zeros(6, int), np.ones(6))
     assert (one["homogeneity"], one["completeness"]) == (0.0, 1.0)  # one group: complete, and says nothing
+
+
+def test_labels_of_bytes_are_counted_and_unknown_ones_refused():
+    y, groups = np.array([255, 255, 0], np.uint8), np.array([0, 0, 1], np.uint8)
+    assert metrics.accuracy(y, groups) == 1.0
+    with pytest.raises(InputError, match="^y: expected whole numbers from 0, got -1"):
+        metrics.accuracy(np.array([-1, 0, 1]), np.array([2, 0, 1]))

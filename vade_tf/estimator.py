@@ -178,12 +178,11 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             ValueError: rows or parameters that cannot be used; it names the argument.
             vade_tf.errors.DivergedError: loss or weights became NaN or infinite, time and again.
         """
-        before = dict(vars(self))
+        before = dict(self.__dict__)
         try:
             return self._fit(X, hints)
         except BaseException:  # what was fitted before stays whole, and goes on predicting
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__ = before
             raise
 
     def _fit(self, X, hints) -> Self:
@@ -306,7 +305,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
                 raise InputError(str(error).replace("clusters:", "cluster:", 1)) from error
             if len(clusters) not in (1, n_samples):
                 raise InputError(f"cluster: expected one, or one for each of {n_samples} samples, got {len(clusters)}")
-            clusters = np.broadcast_to(clusters, (n_samples,))
+            clusters = np.repeat(clusters, n_samples // len(clusters))
         drawn = self.model_.sample(clusters, seed=int(random.randint(2**31 - 1))).numpy()
         return self._raw(drawn), clusters
 

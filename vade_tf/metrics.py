@@ -4,10 +4,21 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score, homogeneity_completeness_v_measure, normalized_mutual_info_score
 
+from vade_tf.errors import InputError
+
 
 def contingency(y: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Counts of rows in group g with label c: [n_groups, n_labels], from integers that start at 0."""
-    counts = np.zeros((groups.max() + 1, y.max() + 1), np.int64)
+    """Counts of rows in group g with label c: [n_groups, n_labels], from integers that start at 0.
+
+    Raises:
+        InputError: a number is below 0, as -1 for a label that is not known.
+    """
+    for name, numbers in (("y", y), ("groups", groups)):
+        if numbers.min() < 0:
+            raise InputError(
+                f"{name}: expected whole numbers from 0, got {numbers.min()}; leave out rows without a label"
+            )
+    counts = np.zeros((int(groups.max()) + 1, int(y.max()) + 1), np.int64)
     np.add.at(counts, (groups, y), 1)
     return counts
 
