@@ -20,8 +20,9 @@ from vade_tf.report import evaluation, rows
 from vade_tf.runs import output
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.folder import OF_STUDIES, Run, owns
+from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
+from vade_tf.runs.places import OF_STUDIES, owns
 from vade_tf.runs.study import KINDS
 from vade_tf.systems import SYSTEMS
 

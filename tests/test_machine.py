@@ -14,8 +14,8 @@ import pytest
 from vade_tf.cli import train
 from vade_tf.errors import InputError, StorageError
 from vade_tf.report import page
-from vade_tf.runs.folder import LOCK, held
 from vade_tf.runs.load import load
+from vade_tf.runs.places import LOCK, held
 from vade_tf.writing import UNFINISHED, sweep, whole, whole_path
 
 pytestmark = pytest.mark.usefixtures("eager_file")

@@ -20,8 +20,8 @@ from vade_tf.errors import DivergedError, InputError
 from vade_tf.runs import restarts, seeds
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.folder import free_folder
 from vade_tf.runs.load import load
+from vade_tf.runs.places import free_folder
 from vade_tf.serving.signatures import Served
 
 SMALL = {

@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
 
     with starting():
         from vade_tf.runs import assignments, output
-        from vade_tf.runs.folder import owns
+        from vade_tf.runs.places import owns
         from vade_tf.training.reporter import Silent
 
     if out is not None:

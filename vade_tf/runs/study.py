@@ -24,8 +24,9 @@ from vade_tf.paths import usable
 from vade_tf.reading import each, json_object, record
 from vade_tf.runs import selection, train
 from vade_tf.runs.config import MOST, TrainConfig
-from vade_tf.runs.folder import Run, held
+from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
+from vade_tf.runs.places import held
 from vade_tf.runs.rows import load_rows, load_whole
 from vade_tf.training.loop import model_groups
 from vade_tf.training.reporter import Silent

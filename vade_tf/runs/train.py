@@ -24,7 +24,8 @@ from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.vade import VaDE
 from vade_tf.runs import assignments, output
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.folder import Run, held
+from vade_tf.runs.folder import Run
+from vade_tf.runs.places import held
 from vade_tf.runs.rows import RunRows, load_rows, load_whole
 from vade_tf.runs.tensorboard import Board, Views
 from vade_tf.serving import export as exporting
