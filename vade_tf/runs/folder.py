@@ -79,7 +79,9 @@ class Run:
         with writing(path):
             (path / "checkpoints").mkdir(parents=True, exist_ok=True)
         write_whole(path / "data.json", json.dumps(data).encode())
-        if schema is not None:
+        if schema is None:  # a run of other data, which a kill ended here, may have left one
+            (path / "schema.json").unlink(missing_ok=True)
+        else:
             write_whole(path / "schema.json", json.dumps(schema.to_dict()).encode())
         write_whole(path / "config.json", config.to_json().encode())
         return cls(path, config)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import filelock
 
+from vade_tf.data.files import coded
 from vade_tf.errors import InputError
 from vade_tf.paths import usable
+from vade_tf.reading import json_object
 from vade_tf.writing import sweep, writing
 
 LOCK = ".lock"
@@ -58,15 +60,24 @@ def check_empty(path: Path) -> None:
 
 
 def _left_by_a_kill(file: Path) -> bool:
-    """Whether `Run.create` makes this before config.json; hidden files do not count either."""
-    begun = file.name == "checkpoints" and file.is_dir() and not any(file.iterdir())
-    return begun or file.name.startswith((".", "data.json", "schema.json", "config.json.tmp"))
+    """Whether `Run.create` makes this before config.json; hidden files, which it leaves alone, do not count either."""
+    if file.name == "checkpoints":
+        return file.is_dir() and not any(file.iterdir())
+    if file.name not in ("data.json", "schema.json"):
+        return file.name.startswith(".")
+    try:
+        if file.name == "data.json":
+            return set(json_object(file, DATA)) <= set(DATA)
+        coded(json_object(file, {"form": str}))
+    except ValueError:
+        return False
+    return True
 
 
 def free_folder(parent: Path, name: str) -> Path:
-    """parent/name, or the first of parent/name-2, -3, ... that is not there or empty."""
+    """parent/name, or the first of parent/name-2, -3, ... that is not there or an empty folder."""
     path, number = parent / name, 1
-    while path.exists() and any(path.iterdir()):
+    while os.path.lexists(path) and not (path.is_dir() and not any(path.iterdir())):
         number += 1
         path = parent / f"{name}-{number}"
     return path

@@ -1,0 +1,66 @@
+"""Where runs are: which folder is free for one, and which files are a run's own."""
+
+import json
+
+import pytest
+
+from vade_tf.data.pictures import Pictures
+from vade_tf.errors import InputError
+from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.folder import Run
+from vade_tf.runs.places import free_folder, held
+from vade_tf.writing import UNFINISHED
+
+DATA = {"source": "x.npy", "rows": 60, "features": 5, "crc32": 1}
+SCHEMA = Pictures(1, 5, 1).to_dict()
+CONFIG = TrainConfig(data="x.npy", clusters=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("data.json", "{}"),
+        ("data.json", "mine"),
+        ("data.json", json.dumps([DATA])),
+        ("data.json", json.dumps({**DATA, "mine": 1})),
+        ("data.json", json.dumps({**DATA, "rows": "60"})),
+        ("schema.json", json.dumps({"type": "object"})),
+        ("schema.json", json.dumps({"form": "table"})),
+        *((name, json.dumps(DATA)) for name in ("data.jsonl", "data.json.bak", "config.json.tmp", "schema.json.old")),
+    ],
+)
+def test_a_folder_with_a_file_of_somebody_is_not_empty(name, content, tmp_path):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=f"^out: {tmp_path} is not empty; choose another folder"):
+        Run.create(tmp_path, CONFIG, DATA)
+    with (
+        pytest.raises(InputError, match=f"^out: {tmp_path} is not empty; choose another folder"),
+        held(tmp_path, "out", new=True),
+    ):
+        pass
+    assert (tmp_path / name).read_text() == content
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_what_a_kill_leaves_before_there_is_a_run_is_empty_and_hidden_files_stay(tmp_path):
+    hidden = (f".mine{UNFINISHED}", ".git")
+    for name in ("checkpoints", *hidden):
+        (tmp_path / name).mkdir()
+    (tmp_path / "data.json").write_text(json.dumps({**DATA, "hints": 3}))
+    (tmp_path / "schema.json").write_text(json.dumps(SCHEMA))
+    with held(tmp_path, "out", new=True):
+        run = Run.create(tmp_path, CONFIG, DATA)
+    assert (run.data, run.schema) == (DATA, None)
+    assert all((tmp_path / name).is_dir() for name in hidden)
+
+
+def test_free_folder_takes_the_next_name(tmp_path):
+    assert free_folder(tmp_path, "a") == tmp_path / "a"
+    for name in ("a", "a-2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").touch()
+    (tmp_path / "a-3").touch()
+    (tmp_path / "a-4").symlink_to("nowhere")
+    assert free_folder(tmp_path, "a") == tmp_path / "a-5"
+    (tmp_path / "a-5").mkdir()
+    assert free_folder(tmp_path, "a") == tmp_path / "a-5"
