@@ -9,6 +9,9 @@ from vade_tf.errors import InputError
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.places import free_folder, held
+from vade_tf.runs.restarts import resume_restarts
+from vade_tf.runs.seeds import resume_seeds
+from vade_tf.runs.sweep import resume_sweep
 from vade_tf.writing import UNFINISHED
 
 DATA = {"source": "x.npy", "rows": 60, "features": 5, "crc32": 1}
@@ -52,6 +55,31 @@ def test_what_a_kill_leaves_before_there_is_a_run_is_empty_and_hidden_files_stay
         run = Run.create(tmp_path, CONFIG, DATA)
     assert (run.data, run.schema) == (DATA, None)
     assert all((tmp_path / name).is_dir() for name in hidden)
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "resume"),
+    [
+        ("seeds", ("seed-0", "seed-1"), resume_seeds),
+        ("restarts", ("restart-0", "restart-1"), resume_restarts),
+        ("clusters", ("k-2", "k-3"), resume_sweep),
+    ],
+)
+def test_nothing_is_written_where_a_run_of_a_study_is_a_link(kind, names, resume, tmp_path):
+    study, other = tmp_path / "study", tmp_path / "other"
+    study.mkdir()
+    other.mkdir()
+    values = [int(name.split("-")[1]) for name in names]
+    plan = {"values": values, "config": json.loads(CONFIG.to_json())}
+    (study / f"{kind}.json").write_text(json.dumps(plan))
+    link = study / names[1]
+    for target in (other, tmp_path / "nowhere"):
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+        with pytest.raises(InputError, match=f"^resume: expected a folder of the run, got a link at {link}; remove it"):
+            resume(study)
+    assert {file.name for file in study.iterdir()} == {f"{kind}.json", names[1]}
+    assert not list(other.iterdir())
 
 
 def test_free_folder_takes_the_next_name(tmp_path):

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import filelock
@@ -100,7 +100,7 @@ def held(path: str | Path, argument: str, new: bool = False) -> Iterator[Path]:
         check_empty(folder)
         with writing(folder, argument):
             folder.mkdir(parents=True, exist_ok=True)
-    check_own(folder, argument)
+    refuse_links([*(folder / name for name in FOLDERS), *folder.glob("tensorboard/*")], argument)
     lock = filelock.FileLock(folder / LOCK, timeout=0)
     # filelock raises it where the file system has no locks: a run there does without one
     with contextlib.suppress(NotImplementedError), writing(folder, argument):
@@ -113,9 +113,9 @@ def held(path: str | Path, argument: str, new: bool = False) -> Iterator[Path]:
         lock.release()
 
 
-def check_own(folder: Path, argument: str) -> None:
+def refuse_links(folders: Iterable[Path], argument: str) -> None:
     """Raises InputError where a folder of a run is a link: what it leads to is not the run's to write or clear."""
-    for place in [folder / name for name in FOLDERS] + list(folder.glob("tensorboard/*")):
+    for place in folders:
         if place.is_symlink():
             raise InputError(f"{argument}: expected a folder of the run, got a link at {place}; remove it")
 

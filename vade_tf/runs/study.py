@@ -26,7 +26,7 @@ from vade_tf.runs import selection, train
 from vade_tf.runs.config import MOST, TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
-from vade_tf.runs.places import held
+from vade_tf.runs.places import held, refuse_links
 from vade_tf.runs.rows import load_rows, load_whole
 from vade_tf.training.loop import model_groups
 from vade_tf.training.reporter import Silent
@@ -141,7 +141,8 @@ class Study:
         return replace(config, **varied)
 
     def held(self):
-        """Keeps the folder for this process while its runs are trained."""
+        """Keeps the folder for this process while its runs are trained, none of which may be a link."""
+        refuse_links(self.folders.values(), "resume")
         return held(self.out, "out")
 
     def run(self, reporter: Silent, export: bool) -> list[dict]:
