@@ -8,9 +8,10 @@ from vade_tf.data.pictures import Pictures
 from vade_tf.errors import InputError
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
-from vade_tf.runs.places import free_folder, held
+from vade_tf.runs.places import OF_STUDIES, free_folder, held, owned
 from vade_tf.runs.restarts import resume_restarts
 from vade_tf.runs.seeds import resume_seeds
+from vade_tf.runs.study import KINDS
 from vade_tf.runs.sweep import resume_sweep
 from vade_tf.writing import UNFINISHED
 
@@ -92,3 +93,25 @@ def test_free_folder_takes_the_next_name(tmp_path):
     assert free_folder(tmp_path, "a") == tmp_path / "a-5"
     (tmp_path / "a-5").mkdir()
     assert free_folder(tmp_path, "a") == tmp_path / "a-5"
+
+
+def test_the_files_of_runs_and_studies_are_theirs(tmp_path):
+    """As `train --restarts 2` leaves them: a plan, runs in folders, and the kept one's files beside these."""
+    study, run, other = (tmp_path / name for name in ("study", "run", "other"))
+    for folder in (study, study / "restart-0", study / "restart-1", run, other):
+        folder.mkdir()
+        (folder / "config.json").write_text(CONFIG.to_json())
+    (study / "restarts.json").write_text(json.dumps({"values": [0, 1], "config": json.loads(CONFIG.to_json())}))
+    (other / "config.json").write_text('{"colour": "red"}')  # as many a program has one
+    (other / "clusters.json").write_text("[1, 2]")
+    of_all = ("restarts.csv", "restarts.json", "summary.json", "assignments.csv", "report.html")
+    assert all(owned(study / name) for name in (*of_all, "restart-1/metrics.csv", "restart-1/figures/x.csv"))
+    assert not any(owned(study / name) for name in ("mine.csv", "restart-1/mine.csv", "../metrics.csv"))
+    assert all(owned(run / name) for name in ("metrics.csv", "model.keras", "export/1/x.csv"))
+    assert not any(owned(run / name) for name in ("restarts.csv", "clusters.csv", "restart-0/metrics.csv"))
+    assert not any(owned(other / name) for name in ("metrics.csv", "clusters.csv", "figures/x.csv"))
+    (other / "config.json").write_text("{")  # it may be a run's, damaged
+    assert owned(other / "metrics.csv")
+    (tmp_path / "link").symlink_to(run)
+    assert owned(tmp_path / "link" / "metrics.csv")
+    assert {f"{kind}.{end}" for kind in KINDS for end in ("json", "csv")} <= set(OF_STUDIES)

@@ -34,7 +34,7 @@ from vade_tf.errors import InputError, cited
 from vade_tf.paths import usable
 from vade_tf.reading import COPY_AGAIN, each, json_object, record, stored_arrays, text_of
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.places import DATA, check_empty
+from vade_tf.runs.places import CONFIG, DATA, check_empty
 from vade_tf.training.store import COLUMNS, TEXT_COLUMNS
 from vade_tf.writing import write_whole, writing
 
@@ -98,7 +98,7 @@ class Run:
         if not file.is_file():
             raise InputError(f"{path}: expected a run folder, found no config.json in it")
         try:
-            return cls(path, TrainConfig.of(json_object(file, {"recipe": str, "seed": int})))
+            return cls(path, TrainConfig.of(json_object(file, CONFIG)))
         except InputError as error:  # no JSON, or a setting out of range
             raise InputError(f"{file} is damaged or of another version ({error})") from error
 

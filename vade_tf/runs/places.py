@@ -10,7 +10,7 @@ import filelock
 from vade_tf.data.files import coded
 from vade_tf.errors import InputError
 from vade_tf.paths import usable
-from vade_tf.reading import json_object
+from vade_tf.reading import each, json_object, parsed, record, text_of
 from vade_tf.writing import sweep, writing
 
 LOCK = ".lock"
@@ -19,28 +19,32 @@ FILES = ("config.json", "data.json", "schema.json", "metrics.csv", "metrics.json
 OWN = (*FILES, *FOLDERS, "report.html")
 STUDIES = ("seeds", "restarts", "clusters")  # of several runs, see `study`: STUDY.json marks the folder of one
 OF_STUDIES = ("summary.json", "clusters.png", *(f"{study}{end}" for study in STUDIES for end in (".json", ".csv")))
+CONFIG = {"recipe": str, "seed": int}  # which every config.json holds
+PLAN = {"values": each(list, int), "config": record(CONFIG)}
 DATA = {"source": str, "rows": int, "features": int, "crc32": int, "hints": (int, type(None))}
 
 
-def owns(run: Path, file: Path) -> bool:
-    """Whether a file is one that a run folder has of its own, or is in a folder that is.
-
-    A study and its runs are one: what any of them has of its own counts.
-    """
-    place, folder = (Path(os.path.realpath(each)) for each in (file, run))  # which takes links in a circle, too
-    top = folder.parent if _is_study(folder.parent) else folder
-    within = [parent for parent in place.parents if parent.is_relative_to(top)]
-    return any(place.relative_to(parent).parts[0] in _own(parent) for parent in within)
+def owned(file: Path) -> bool:
+    """Whether a file is one that a run or a study has of its own, or is in a folder that is."""
+    place = Path(os.path.realpath(file))  # which takes links in a circle, too
+    return any(place.relative_to(parent).parts[0] in _own(parent) for parent in place.parents)
 
 
 def _own(folder: Path) -> tuple[str, ...]:
     """What a folder has of its own by these names, if it is that of a run or of a study."""
-    of_run = OWN if (folder / "config.json").exists() else ()
-    return of_run + OF_STUDIES if _is_study(folder) else of_run
+    of_run = OWN if _holds(folder / "config.json", CONFIG) else ()
+    studied = any(_holds(folder / f"{study}.json", PLAN) for study in STUDIES)
+    return of_run + OF_STUDIES if studied else of_run
 
 
-def _is_study(folder: Path) -> bool:
-    return any((folder / f"{study}.json").exists() for study in STUDIES)
+def _holds(file: Path, kinds: dict) -> bool:
+    """Whether a JSON file holds such values, as another program's config.json does not; a damaged one may have."""
+    try:
+        return record(kinds)(parsed(text_of(file)))
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, RecursionError):
+        return True
 
 
 def check_empty(path: Path) -> None:
