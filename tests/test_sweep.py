@@ -14,6 +14,7 @@ from vade_tf.cli import train
 from vade_tf.cli.terminal import Terminal
 from vade_tf.errors import InputError
 from vade_tf.report import rows as report_rows
+from vade_tf.report import sweep_figure
 from vade_tf.runs import sweep
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
@@ -162,6 +163,12 @@ def test_the_recommended_k_is_marked(whole, capsys):
     assert [line.split()[0] for line in lines if "  *  " in line] == ["4"]
     assert max(map(len, lines[:4])) <= 80
     assert any("* recommended, not sure: 4 clusters, BECAUSE" in line for line in lines)
+
+
+def test_a_file_may_have_any_name(whole, tmp_path):
+    for name in ("$US_$EU", "$a^$"):
+        sweep_figure.write({**whole[1], "dataset": name}, tmp_path / "clusters.png")
+        assert (tmp_path / "clusters.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_a_range_on_the_command_line_is_a_sweep_and_resume_knows_it(data, tmp_path, monkeypatch, capsys):
