@@ -23,6 +23,7 @@ when it is read, for it may have been altered. Who trains holds `.lock`, see `pl
 import csv
 import io
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +39,10 @@ from vade_tf.runs.places import CONFIG, DATA, check_empty
 from vade_tf.training.store import COLUMNS, TEXT_COLUMNS
 from vade_tf.writing import write_whole, writing
 
+LARGEST = 1e30  # of a finite number in a history or a table; the span of larger ones is not to be drawn
 NUMBER, MAYBE = (int, float), (int, float, type(None))
+SCORES, BOUND = ("acc", "nmi", "ari"), ("elbo", "distortion", "rate_z", "rate_c")  # of each all are there, or none
+COMPARED = ("tried", "stability", "strength")  # a value each for every number of clusters
 CHOICE = record(
     {
         "n_clusters": int,
@@ -50,8 +54,8 @@ CHOICE = record(
 METRICS = {
     **dict.fromkeys(("dataset", "source", "device", "precision"), str),
     **dict.fromkeys(("n", "n_features", "n_clusters", "seed"), int),
-    **dict.fromkeys(("acc", "nmi", "ari", "elbo", "distortion", "rate_z", "rate_w", "rate_c"), MAYBE),
-    "choice": lambda value: value is None or CHOICE(value),  # of a number of clusters that was not given
+    **dict.fromkeys((*SCORES, *BOUND, "rate_w"), MAYBE),
+    "choice": lambda value: value is None or (CHOICE(value) and len({len(value[name]) for name in COMPARED}) == 1),
     "health": each(list, str),
     "remedies": each(list, str),
     "epochs": each(dict, MAYBE),
@@ -130,14 +134,20 @@ class Run:
 
     @property
     def metrics(self) -> dict:
-        """metrics.json, see `train.train`.
+        """metrics.json, see `train.train`; what was not measured is None.
 
         Raises:
             InputError: the run is not finished, or the file is damaged.
         """
         if not self.finished:
             raise InputError(f"{self.path}: expected a finished run; continue it with resume={str(self.path)!r}")
-        return json_object(self.path / "metrics.json", METRICS)
+        file = self.path / "metrics.json"
+        found = {**dict.fromkeys((*SCORES, *BOUND)), **json_object(file, METRICS)}
+        for names in (SCORES, BOUND):
+            absent = [name for name in names if found[name] is None]
+            if 0 < len(absent) < len(names) or (absent and names == BOUND and self.config.model == "vade"):
+                raise InputError(f"{file} is damaged ({absent[0]}: expected a number, got none); {COPY_AGAIN}")
+        return found
 
     def check_data(self, data: dict, argument: str) -> None:
         """Raises InputError that blames `argument` unless the run began with these data.
@@ -208,9 +218,12 @@ class Run:
             ]
             if any(not {"phase", "epoch"} <= set(row) for row in rows):
                 raise ValueError("a row without a phase or an epoch")
+            numbers = [cell for row in rows for cell in row.values() if isinstance(cell, float)]
+            if far := [number for number in numbers if LARGEST < abs(number) < math.inf]:
+                raise ValueError(f"expected numbers up to {LARGEST:g}, got {far[0]:g}")
             return rows
         except (OSError, ValueError, TypeError, csv.Error) as error:
-            raise InputError(f"{file} is missing or damaged ({cited(error)}); copy the run folder again") from error
+            raise InputError(f"{file} is missing or damaged ({cited(error)}); {COPY_AGAIN}") from error
 
     def finish(self, metrics: dict) -> None:
         """Write metrics.json, which marks the run as finished, and drop the state that only a resume needs."""
