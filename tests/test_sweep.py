@@ -165,6 +165,38 @@ def test_the_recommended_k_is_marked(whole, capsys):
     assert any("* recommended, not sure: 4 clusters, BECAUSE" in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rows: rows[1].update(acc=None),
+        lambda rows: [row.update(ari=None) for row in rows],
+        lambda rows: rows[0].pop("nmi"),
+        lambda rows: rows[0].update(behind_se=-0.1),
+        lambda rows: rows[0].update(n_clusters=0, shares=[]),
+        lambda rows: rows[0].update(n_clusters=4),
+        lambda rows: rows[0].update(shares=[1.0]),
+        lambda rows: rows[0].update(held_out_elbo=1e299),
+        lambda rows: rows[0].update(bic=-1e31),
+        lambda rows: rows.reverse(),
+        lambda rows: rows.clear(),
+    ],
+)
+def test_a_summary_that_no_sweep_writes_is_refused(whole, change, tmp_path):
+    assert sweep.finished_sweep(whole[0]) == whole[1]
+    summary = json.loads(json.dumps(whole[1]))
+    change(summary["rows"])
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(InputError, match=r"summary.json is .*damaged \(rows: .*\); remove it to compare the runs anew"):
+        sweep.finished_sweep(tmp_path)
+
+
+@pytest.mark.parametrize("values", [{"n": 0}, {"n_clusters": 0}, {"n_clusters": 3}])
+def test_a_summary_that_recommends_what_was_not_tried_is_refused(whole, values, tmp_path):
+    (tmp_path / "summary.json").write_text(json.dumps({**whole[1], **values}))
+    with pytest.raises(InputError, match="summary.json is .*damaged .*; remove it to compare the runs anew"):
+        sweep.finished_sweep(tmp_path)
+
+
 def test_a_file_may_have_any_name(whole, tmp_path):
     for name in ("$US_$EU", "$a^$"):
         sweep_figure.write({**whole[1], "dataset": name}, tmp_path / "clusters.png")
