@@ -20,9 +20,8 @@ from vade_tf.report import evaluation, rows
 from vade_tf.runs import output
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.folder import OF_STUDIES, Run, owns
+from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
-from vade_tf.runs.study import KINDS
 from vade_tf.systems import SYSTEMS
 
 pytestmark = pytest.mark.usefixtures("eager_file")
@@ -142,8 +141,9 @@ def test_a_mistake_is_one_line_and_no_file(data, trained, tmp_path, capsys):
         ([trained, "--data", new, "--out", tmp_path], f"--out: {tmp_path} cannot be written (Is a directory)"),
         ([trained, "--data", new, "--out", new], f"--out: {new} is the file of --data"),
         ([half, "--data", new, "--out", half / "model.keras"], "--out: expected a file ending in .csv"),
-        ([half, "--data", new, "--out", half / "metrics.csv"], f"--out: {half}/metrics.csv is a file of the run"),
+        ([half, "--data", new, "--out", half / "metrics.csv"], f"--out: {half}/metrics.csv is a file of a run"),
         ([half, "--data", new, "--out", half / "checkpoints" / "x"], f"--out: {half}/checkpoints/x is a file of"),
+        ([trained, "--data", new, "--out", half / "metrics.csv"], f"--out: {half}/metrics.csv is a file of a run"),
         ([half, "--data", new, "--out", tmp_path / "x.csv.GZ"], "--out: expected a file ending in .csv, .parquet or"),
     ):
         arguments = [str(each) for each in arguments]
@@ -152,27 +152,6 @@ def test_a_mistake_is_one_line_and_no_file(data, trained, tmp_path, capsys):
         assert shown.err.startswith(f"vade-tf predict: {message}")
         assert (shown.out, shown.err.count("\n")) == ("", 1)
     assert sorted(tmp_path.iterdir()) == before
-
-
-def test_the_files_of_a_study_are_those_of_its_runs(trained, tmp_path):
-    """As `train --restarts 2` leaves them: a plan, runs in folders, and the kept one's files beside these."""
-    study = Path(shutil.copytree(trained, tmp_path / "study"))
-    for number in (0, 1):
-        shutil.copytree(trained, study / f"restart-{number}")
-    (study / "restarts.json").write_text("{}")
-    of_all = (
-        "restarts.csv",
-        "restarts.json",
-        "summary.json",
-        "assignments.csv",
-        "restart-1/metrics.csv",
-        "report.html",
-    )
-    for run in (study, study / "restart-0"):
-        assert all(owns(run, study / name) for name in (*of_all, "restart-1/figures/x.csv"))
-        assert not any(owns(run, study / name) for name in ("mine.csv", "restart-1/mine.csv", "../metrics.csv"))
-    assert not any(owns(trained, trained / name) for name in ("restarts.csv", "clusters.csv", "restart-0/metrics.csv"))
-    assert {f"{kind}.{end}" for kind in KINDS for end in ("json", "csv")} <= set(OF_STUDIES)
 
 
 def test_a_link_to_a_pipe_is_written_to_and_its_reader_may_leave(data, trained, tmp_path, monkeypatch, capsys):

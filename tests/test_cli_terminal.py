@@ -169,3 +169,9 @@ def test_steps_on_a_terminal_are_one_line_that_goes(monkeypatch):
     shown = sys.stderr.getvalue()
     assert "encoding" in shown
     assert shown.endswith("\x1b[2K")  # the line is erased
+
+
+def test_what_was_not_measured_is_left_out_of_the_result():
+    reporter = on(terminal=False)
+    reporter.result({**METRICS, "elbo": -9.0, "distortion": 8.0, "rate_z": 1.0, "rate_w": None, "choice": None}, "a")
+    assert "-9.00 nats a row (distortion 8.00, rate_z 1.00)\n" in reporter.console.file.getvalue()

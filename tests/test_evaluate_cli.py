@@ -119,6 +119,17 @@ def test_json_is_all_that_is_printed_and_no_file_is_written(copy, trained, capsy
     assert snapshot(copy) == before
 
 
+def test_the_terminal_speaks_of_flags_and_json_of_settings(copy, capsys):
+    sentence = "component 1 is empty: pretrain longer (pretrain_epochs), or take clusters=2"
+    file = copy / "metrics.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "health": [sentence]}))
+    assert (
+        "health: component 1 is empty: pretrain longer (--pretrain-epochs), or take --clusters 2\n"
+        in call(capsys, copy, "--no-figures", "--quiet")[1]
+    )
+    assert json.loads(call(capsys, copy, "--no-figures", "--quiet", "--json")[1])["health"] == [sentence]
+
+
 def test_several_runs_side_by_side(copy, trained, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, err = call(capsys, trained, copy)

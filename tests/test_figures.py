@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import to_hex, to_rgb, to_rgba
 
 from vade_tf.data.dataset import build
 from vade_tf.report import colours, evaluation, figures, image_figures
@@ -256,6 +256,18 @@ def test_history_and_comparison_show_every_run():
     assert "silhouette" not in shown
     line = figures.epochs({"": HISTORY}).axes[1].lines[0].get_xydata()
     np.testing.assert_allclose(line, [[1, 0.6], [2, 0.7], [3, 0.8]])
+
+
+def test_names_of_runs_are_text_and_none_is_left_out():
+    scores = {"acc": 0.5, "nmi": 0.5, "ari": 0.4, "purity": 0.9, "silhouette": None, "elbo": -9.0}
+    results = dict.fromkeys(("$a^$", "_hidden", "$US_$EU", "runs/" + 50 * "long"), scores)
+    figure = figures.comparison(results, dict.fromkeys(results, HISTORY))
+    render(figure)
+    shown = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert shown == [name.replace("$", r"\$") for name in results]
+    assert [patch.get_facecolor() for patch in figure.legends[0].get_patches()] == [
+        to_rgba(colours.colour(i)) for i in range(4)
+    ]
 
 
 def test_codes_that_are_all_alike_have_a_map_too(small_model, rng):

@@ -14,9 +14,9 @@ import pytest
 from vade_tf.cli import train
 from vade_tf.errors import InputError, StorageError
 from vade_tf.report import page
-from vade_tf.runs.folder import LOCK, held
 from vade_tf.runs.load import load
-from vade_tf.writing import UNFINISHED, sweep, whole_path
+from vade_tf.runs.places import LOCK, held
+from vade_tf.writing import UNFINISHED, sweep, whole, whole_path
 
 pytestmark = pytest.mark.usefixtures("eager_file")
 
@@ -101,13 +101,22 @@ def test_what_another_library_could_not_write_leaves_nothing(tmp_path):
 
 
 def test_what_a_kill_left_is_swept_away_and_nothing_else(tmp_path):
-    (tmp_path / f".1{UNFINISHED}").touch()
-    (tmp_path / f".2{UNFINISHED}").mkdir()
-    (tmp_path / "mine").mkdir()
-    (tmp_path / f".3{UNFINISHED}").symlink_to(tmp_path / "mine")
+    with whole(tmp_path / "mine"):
+        (file,) = tmp_path.iterdir()
+    (tmp_path / "mine").unlink()
+    with whole_path(tmp_path / "mine") as place:
+        (folder,) = tmp_path.iterdir()
+        place.mkdir()
+    (tmp_path / "mine").rmdir()
+    file.touch()
+    folder.mkdir()
+    mine = {"mine", *(f".{name}{UNFINISHED}" for name in ("mine", "12345678", "x" * 16, "0" * 17))}
+    for name in mine:
+        (tmp_path / name).mkdir()
+    (tmp_path / f".{'3' * 16}{UNFINISHED}").symlink_to(tmp_path / "mine")
     (tmp_path / "mine" / "a").touch()
     sweep(tmp_path)
-    assert [file.name for file in tmp_path.iterdir()] == ["mine"]
+    assert {file.name for file in tmp_path.iterdir()} == mine
     assert (tmp_path / "mine" / "a").exists()
 
 

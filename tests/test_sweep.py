@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from vade_tf.cli import train
 from vade_tf.cli.terminal import Terminal
 from vade_tf.errors import InputError
 from vade_tf.report import rows as report_rows
+from vade_tf.report import sweep_figure
 from vade_tf.runs import sweep
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
@@ -132,10 +134,10 @@ def test_a_sweep_continues_and_comes_to_the_same(whole, tmp_path):
     again = tmp_path / "again"
     again.mkdir()
     (again / "clusters.json").write_bytes((out / "clusters.json").read_bytes())
-    (again / "k-2").symlink_to(out / "k-2")  # as after a kill between two runs
-    kept = (out / "k-2" / "model.keras").stat().st_mtime_ns
+    shutil.copytree(out / "k-2", again / "k-2")  # as after a kill between two runs
+    kept = (again / "k-2" / "model.keras").stat().st_mtime_ns
     assert sweep.resume_sweep(again, export=False) == summary
-    assert (out / "k-2" / "model.keras").stat().st_mtime_ns == kept
+    assert (again / "k-2" / "model.keras").stat().st_mtime_ns == kept
     with pytest.raises(InputError, match="holds a finished sweep; nothing is left to do"):
         sweep.resume_sweep(again)
 
@@ -161,6 +163,44 @@ def test_the_recommended_k_is_marked(whole, capsys):
     assert [line.split()[0] for line in lines if "  *  " in line] == ["4"]
     assert max(map(len, lines[:4])) <= 80
     assert any("* recommended, not sure: 4 clusters, BECAUSE" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rows: rows[1].update(acc=None),
+        lambda rows: [row.update(ari=None) for row in rows],
+        lambda rows: rows[0].pop("nmi"),
+        lambda rows: rows[0].update(behind_se=-0.1),
+        lambda rows: rows[0].update(n_clusters=0, shares=[]),
+        lambda rows: rows[0].update(n_clusters=4),
+        lambda rows: rows[0].update(shares=[1.0]),
+        lambda rows: rows[0].update(held_out_elbo=1e299),
+        lambda rows: rows[0].update(bic=-1e31),
+        lambda rows: rows.reverse(),
+        lambda rows: rows.clear(),
+    ],
+)
+def test_a_summary_that_no_sweep_writes_is_refused(whole, change, tmp_path):
+    assert sweep.finished_sweep(whole[0]) == whole[1]
+    summary = json.loads(json.dumps(whole[1]))
+    change(summary["rows"])
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(InputError, match=r"summary.json is .*damaged \(rows: .*\); remove it to compare the runs anew"):
+        sweep.finished_sweep(tmp_path)
+
+
+@pytest.mark.parametrize("values", [{"n": 0}, {"n_clusters": 0}, {"n_clusters": 3}])
+def test_a_summary_that_recommends_what_was_not_tried_is_refused(whole, values, tmp_path):
+    (tmp_path / "summary.json").write_text(json.dumps({**whole[1], **values}))
+    with pytest.raises(InputError, match="summary.json is .*damaged .*; remove it to compare the runs anew"):
+        sweep.finished_sweep(tmp_path)
+
+
+def test_a_file_may_have_any_name(whole, tmp_path):
+    for name in ("$US_$EU", "$a^$"):
+        sweep_figure.write({**whole[1], "dataset": name}, tmp_path / "clusters.png")
+        assert (tmp_path / "clusters.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_a_range_on_the_command_line_is_a_sweep_and_resume_knows_it(data, tmp_path, monkeypatch, capsys):

@@ -20,7 +20,6 @@ from vade_tf.errors import DivergedError, InputError
 from vade_tf.runs import restarts, seeds
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.folder import free_folder
 from vade_tf.runs.load import load
 from vade_tf.serving.signatures import Served
 
@@ -354,14 +353,6 @@ def test_a_run_is_called_by_its_data(tmp_path, monkeypatch, data, name):
     assert folder_name(TrainConfig(data=data, clusters=2), sweep=False) == name
 
 
-def test_free_folder_takes_the_next_name(tmp_path):
-    assert free_folder(tmp_path, "a") == tmp_path / "a"
-    for name in ("a", "a-2"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "config.json").touch()
-    assert free_folder(tmp_path, "a") == tmp_path / "a-3"
-
-
 def test_seeds_continue_where_they_stopped_and_choose_without_labels(data, tmp_path):
     config = TrainConfig.create(data=data, **{**SMALL, "pretrain_epochs": 1, "epochs": 1, "seed": 4})
     out = tmp_path / "study"
@@ -376,7 +367,7 @@ def test_seeds_continue_where_they_stopped_and_choose_without_labels(data, tmp_p
     assert summary["selected"] == max(figures, key=lambda f: f["elbo"])["seed"]  # two agree alike: the bound decides
     shutil.rmtree(out / "seed-5")
     (out / "seed-5" / "checkpoints").mkdir(parents=True)  # killed before there was a config.json
-    (out / "seed-5" / "data.json").write_text("{}")
+    shutil.copy(out / "seed-4" / "data.json", out / "seed-5")
     kept = (out / "seed-4" / "model.keras").stat().st_mtime_ns
     again = seeds.resume_seeds(out, export=False)
     assert not list(out.glob("seed-*/export"))

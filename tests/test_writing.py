@@ -1,12 +1,14 @@
 """A file is whole or not there, and nobody else's file is touched."""
 
+import stat
+
 import numpy as np
 import pytest
 import scipy.sparse
 
 from vade_tf.data.files import load_file
 from vade_tf.errors import InputError
-from vade_tf.writing import whole, write_whole
+from vade_tf.writing import whole, whole_path, write_whole
 
 
 def test_what_is_interrupted_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -36,6 +38,21 @@ def test_a_file_has_the_rights_of_any_new_file(tmp_path):
     (tmp_path / "usual").touch()
     write_whole(tmp_path / "a", b"")
     assert (tmp_path / "a").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, 0o666])
+def test_a_file_that_is_replaced_keeps_its_rights(mode, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(b"old")
+        (tmp_path / name).chmod(mode)
+    with whole(tmp_path / "a") as file:
+        assert [stat.S_IMODE(each.stat().st_mode) for each in tmp_path.glob(".*")] == [mode]  # nobody reads a half, too
+        file.write(b"new")
+    with whole_path(tmp_path / "b") as place:
+        place.write_bytes(b"new")
+    for name in ("a", "b"):
+        assert (tmp_path / name).read_bytes() == b"new"
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == mode
 
 
 @pytest.mark.parametrize("index", [9, -1, 2**31 - 1])

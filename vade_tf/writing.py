@@ -1,14 +1,16 @@
 """Files that are whole or not there, also after a kill, a full disk or a power cut.
 
 Each is written under a new name beside it, one that nobody can have laid a link under, and then renamed; where
-something goes wrong nothing of it is left. What a kill leaves ends in `UNFINISHED`, see `sweep`.
+something goes wrong nothing of it is left. What a kill leaves is called as `LEFT` has it, see `sweep`. A file that
+replaces another has its rights.
 """
 
 import errno
 import os
+import re
 import secrets
 import shutil
-import tempfile
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +19,13 @@ from typing import BinaryIO
 from vade_tf.errors import StorageError
 
 UNFINISHED = ".unfinished"
+LEFT = re.compile(rf"\.[0-9a-f]{{16}}{re.escape(UNFINISHED)}")  # the names that `_unfinished` gives
 FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[BinaryIO]:
-    """A stream whose content replaces a file once it is complete.
+    """A stream whose content replaces a file, with its rights, once it is complete.
 
     Args:
         path: the file.
@@ -31,10 +34,11 @@ def whole(path: Path) -> Iterator[BinaryIO]:
         StorageError: it cannot be written.
     """
     with writing(path):
-        temporary = path.with_name(f".{secrets.token_hex(8)}{UNFINISHED}")
+        temporary, rights = _unfinished(path), _rights(path)
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-            with os.fdopen(os.open(temporary, flags, 0o666), "wb") as file:
+            with os.fdopen(os.open(temporary, flags, 0o666 if rights is None else rights), "wb") as file:
+                _give(temporary, rights)  # before there is anything to read
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -54,15 +58,37 @@ def whole_path(path: Path) -> Iterator[Path]:
         StorageError: it cannot be written.
     """
     with writing(path):
-        folder = Path(tempfile.mkdtemp(prefix=".", suffix=UNFINISHED, dir=path.parent))
+        folder, rights = _unfinished(path), _rights(path)
+        folder.mkdir(mode=0o700)
         try:
             yield folder / path.name
             if (folder / path.name).is_file():
+                _give(folder / path.name, rights)
                 with (folder / path.name).open("rb") as file:
                     os.fsync(file.fileno())
             (folder / path.name).replace(path)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unfinished(path: Path) -> Path:
+    """A new name beside a file."""
+    return path.with_name(f".{secrets.token_hex(8)}{UNFINISHED}")
+
+
+def _rights(path: Path) -> int | None:
+    """Who may read and write a file; None where there is none yet."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return None
+    return stat.S_IMODE(found.st_mode) & 0o777 if stat.S_ISREG(found.st_mode) else None
+
+
+def _give(path: Path, rights: int | None) -> None:
+    """Give a new file these rights; not where it has them, for some file systems know no others."""
+    if rights is not None and stat.S_IMODE(path.stat().st_mode) != rights:
+        path.chmod(rights)
 
 
 def write_whole(path: Path, content) -> None:
@@ -109,4 +135,6 @@ def reason(error: OSError, path: Path) -> str:
 def sweep(folder: Path) -> None:
     """Remove what writers that were killed left in a folder; only for who knows that no other is at work there."""
     for file in folder.glob(f".*{UNFINISHED}"):
+        if LEFT.fullmatch(file.name) is None:  # somebody's own
+            continue
         shutil.rmtree(file, ignore_errors=True) if file.is_dir() and not file.is_symlink() else file.unlink()

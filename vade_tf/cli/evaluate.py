@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from vade_tf.cli.command import Parser, answer, check_single, path, starting, typed
+from vade_tf.cli.speech import in_flags
 from vade_tf.errors import InputError
 
 
@@ -82,7 +83,8 @@ def run(options: argparse.Namespace, command: str) -> None:
     elif several:
         page.show_comparison(results)
     else:
-        page.show(results[str(paths[0])])
+        result = results[str(paths[0])]
+        page.show({**result, "health": [in_flags(sentence) for sentence in result["health"]]})
     if options.no_figures:
         return
     with Steps(options.quiet) as steps:

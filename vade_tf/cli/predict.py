@@ -61,13 +61,13 @@ def run(options: argparse.Namespace) -> None:
 
     with starting():
         from vade_tf.runs import assignments, output
-        from vade_tf.runs.folder import owns
+        from vade_tf.runs.places import owned
         from vade_tf.training.reporter import Silent
 
     if out is not None:
         output.check(out, "out")
-        if owns(Path(options.run), out):
-            raise InputError(f"--out: {out} is a file of the run itself; choose another file")
+        if owned(out):
+            raise InputError(f"--out: {out} is a file of a run; choose another file")
     if out is not None and out.suffix.lower() == output.CELLS:
         begun = time.perf_counter()
         with Silent() if quiet else Terminal() as reporter:

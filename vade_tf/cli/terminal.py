@@ -93,9 +93,9 @@ class Terminal(Silent):
         if metrics["acc"] is not None:
             rows.append(("ACC   NMI   ARI", "{acc:.4f}   {nmi:.4f}   {ari:.4f}".format(**metrics)))
         if metrics["elbo"] is not None:
-            terms = [f"{name} {metrics[name]:.2f}" for name in TERMS if name in metrics]
+            terms = [f"{name} {metrics[name]:.2f}" for name in TERMS if metrics.get(name) is not None]
             rows.append(("ELBO", f"{metrics['elbo']:.2f} nats a row ({', '.join(terms)})"))
-        if "choice" in metrics:
+        if metrics.get("choice") is not None:
             rows.append(("clusters", "{n_clusters}, {sure}: {why}".format(**metrics["choice"])))
         if metrics["health"]:
             rows.append(("health", in_flags("; ".join(metrics["health"]))))

@@ -143,7 +143,8 @@ def run(
         from vade_tf.runs import seeds as studies
         from vade_tf.runs import sweep
         from vade_tf.runs import train as training
-        from vade_tf.runs.folder import Run, free_folder
+        from vade_tf.runs.folder import Run
+        from vade_tf.runs.places import free_folder
         from vade_tf.runs.study import kind_of
         from vade_tf.training import cluster
 

@@ -131,7 +131,7 @@ def profiles(model: VaDE, dataset: Dataset, shown: np.ndarray) -> Figure:
     decoded = (model.unscale(model.decode(model.prior.parameters[1].numpy()[shown])) - mean) / std
     columns = 2 if len(shown) > 1 else 1
     lines = -(-len(shown) // columns)
-    names = [_plain(name) for name in feature_names(dataset)] if decoded.shape[1] <= NAMED else []
+    names = [plain(name) for name in feature_names(dataset)] if decoded.shape[1] <= NAMED else []
     below = 2 if len(shown) % columns else 1  # lines of panels with names below them
     room = below * LETTER * max(map(len, names), default=0)
     figure = Figure((WIDTH, 1.0 + 1.25 * lines + room), layout="constrained")
@@ -166,7 +166,7 @@ def features(apart: Contrast, shown: np.ndarray, each: int = 4, most: int = 24) 
     _numbers(axis, table.T, "{:+.1f}", np.abs(table.T) > 0.55 * reach, fontsize=8 if len(shown) <= 12 else 6)
     for text, c in zip(axis.set_xticks(range(len(shown)), [str(c) for c in shown]), shown, strict=True):
         chip(text.label1, c)
-    axis.set_yticks(range(len(leading)), [_plain(apart.names[j]) for j in leading])
+    axis.set_yticks(range(len(leading)), [plain(apart.names[j]) for j in leading])
     axis.set(xlabel="cluster", ylabel="feature", title="What sets each cluster apart")
     figure.colorbar(image, label="log2 fold change" if apart.folds else "standard deviations from the other rows")
     return figure
@@ -197,7 +197,7 @@ def code(dataset: Dataset, found: Assignments, seed: int = 0, names: Sequence[st
             axis.text(*middle, str(c), weight="bold", ha="center", va="center", path_effects=outline)
             if called and called[c]:
                 place = {"xy": middle, "xytext": (0, -6), "textcoords": "offset points"}
-                text = _plain(called[c].split(", ")[0])
+                text = plain(called[c].split(", ")[0])
                 axis.annotate(text, **place, ha="center", va="top", fontsize=7, path_effects=outline)
         axis.set(title=title, xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)", xticks=[], yticks=[])
     figure.suptitle(f"The code in two dimensions, {len(rows):,} rows")
@@ -260,10 +260,12 @@ def comparison(results: dict[str, dict], histories: dict[str, list[dict]]) -> Fi
     top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=(bars, 3))[:, 0]
     left, right = top.subplots(1, 2, width_ratios=(3, 2))
     height = 0.84 / len(results)
-    for i, (name, result) in enumerate(results.items()):
+    bars_of = []
+    for i, result in enumerate(results.values()):
         drawn = left.barh(
-            np.arange(len(scores)) + height * i, [result[s] for s in scores], 0.9 * height, color=colour(i), label=name
+            np.arange(len(scores)) + height * i, [result[s] for s in scores], 0.9 * height, color=colour(i)
         )
+        bars_of.append(drawn)
         left.bar_label(drawn, fmt="%.3f", padding=2, fontsize=8)
         if result["elbo"] is None:
             continue
@@ -278,7 +280,9 @@ def comparison(results: dict[str, dict], histories: dict[str, list[dict]]) -> Fi
     right.invert_yaxis()
     right.set(xlabel="ELBO (nats a row)", title="Bound")
     _epoch_lines(bottom.subplots(1, len(columns), squeeze=False)[0], columns, histories)
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+    legend = figure.legend(bars_of, [""] * len(results), loc="outside lower center", ncols=2, frameon=False)
+    for text, name in zip(legend.get_texts(), results, strict=True):  # a label that begins with _ would be left out
+        text.set_text(plain(name, len(name)))
     return figure
 
 
@@ -305,9 +309,9 @@ def _moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.where(std > 0, std, 1.0)
 
 
-def _plain(name: str) -> str:
-    """A feature's name as matplotlib shall write it: no mathematics, and no longer than its place."""
-    return (name if len(name) <= LONGEST else name[: LONGEST - 1] + "\u2026").replace("$", r"\$").replace("\n", " ")
+def plain(name: str, most: int = LONGEST) -> str:
+    """The name of a feature, a file or a run as matplotlib shall write it: no mathematics, as long as there is room."""
+    return (name if len(name) <= most else name[: most - 1] + "\u2026").replace("$", r"\$").replace("\n", " ")
 
 
 def _numbers(axis, table: np.ndarray, form: str, light: np.ndarray, fontsize: float) -> None:

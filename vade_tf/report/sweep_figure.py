@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from vade_tf.report.colours import COLOURS
-from vade_tf.report.figures import STYLE
+from vade_tf.report.figures import STYLE, plain
 from vade_tf.report.image_figures import WIDTH
 from vade_tf.runs.selection import STRONG
 from vade_tf.writing import write_whole
@@ -47,7 +47,7 @@ def draw(summary: dict) -> Figure:
     for axis in (agreement, weights):
         axis.set_xlabel("number of clusters K")
         axis.set_xticks(k if len(k) <= 16 else k[::2])
-    data = f"{summary['dataset']}, {summary['n']:,} rows and {summary['n_held_out']:,} held out"
+    data = f"{plain(summary['dataset'])}, {summary['n']:,} rows and {summary['n_held_out']:,} held out"
     figure.suptitle(f"How many clusters? {data}; recommended: {best} ({summary['sure']})")
     return figure
 

@@ -16,20 +16,17 @@
     checkpoints/groups.npz   the groups as last found anew during the VaDE phase
     checkpoints/             best.npz, held.npz, rungs.npz: see `training.store`
 
-Files are written under another name and then renamed, so each is whole or not there. Who trains holds `.lock`; what a
-folder holds is checked when it is read, for it may have been altered.
+Files are written under another name and then renamed, so each is whole or not there. What a folder holds is checked
+when it is read, for it may have been altered. Who trains holds `.lock`, see `places`.
 """
 
-import contextlib
 import csv
 import io
 import json
-import os
-from collections.abc import Iterator
+import math
 from dataclasses import replace
 from pathlib import Path
 
-import filelock
 import numpy as np
 
 from vade_tf.data.dataset import Coded
@@ -38,17 +35,14 @@ from vade_tf.errors import InputError, cited
 from vade_tf.paths import usable
 from vade_tf.reading import COPY_AGAIN, each, json_object, record, stored_arrays, text_of
 from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.places import CONFIG, DATA, check_empty
 from vade_tf.training.store import COLUMNS, TEXT_COLUMNS
-from vade_tf.writing import sweep, write_whole, writing
+from vade_tf.writing import write_whole, writing
 
+LARGEST = 1e30  # of a finite number in a history or a table; the span of larger ones is not to be drawn
 NUMBER, MAYBE = (int, float), (int, float, type(None))
-LOCK = ".lock"
-FOLDERS = ("checkpoints", "export", "tensorboard", "figures")  # in that of a run
-FILES = ("config.json", "data.json", "schema.json", "metrics.csv", "metrics.json", "model.keras", "assignments.csv")
-OWN = (*FILES, *FOLDERS, "report.html")
-STUDIES = ("seeds", "restarts", "clusters")  # of several runs, see `study`: STUDY.json marks the folder of one
-OF_STUDIES = ("summary.json", "clusters.png", *(f"{study}{end}" for study in STUDIES for end in (".json", ".csv")))
-DATA = {"source": str, "rows": int, "features": int, "crc32": int, "hints": (int, type(None))}
+SCORES, BOUND = ("acc", "nmi", "ari"), ("elbo", "distortion", "rate_z", "rate_c")  # of each all are there, or none
+COMPARED = ("tried", "stability", "strength")  # a value each for every number of clusters
 CHOICE = record(
     {
         "n_clusters": int,
@@ -60,8 +54,8 @@ CHOICE = record(
 METRICS = {
     **dict.fromkeys(("dataset", "source", "device", "precision"), str),
     **dict.fromkeys(("n", "n_features", "n_clusters", "seed"), int),
-    **dict.fromkeys(("acc", "nmi", "ari", "elbo", "distortion", "rate_z", "rate_w", "rate_c"), MAYBE),
-    "choice": lambda value: value is None or CHOICE(value),  # of a number of clusters that was not given
+    **dict.fromkeys((*SCORES, *BOUND, "rate_w"), MAYBE),
+    "choice": lambda value: value is None or (CHOICE(value) and len({len(value[name]) for name in COMPARED}) == 1),
     "health": each(list, str),
     "remedies": each(list, str),
     "epochs": each(dict, MAYBE),
@@ -89,7 +83,9 @@ class Run:
         with writing(path):
             (path / "checkpoints").mkdir(parents=True, exist_ok=True)
         write_whole(path / "data.json", json.dumps(data).encode())
-        if schema is not None:
+        if schema is None:  # a run of other data, which a kill ended here, may have left one
+            (path / "schema.json").unlink(missing_ok=True)
+        else:
             write_whole(path / "schema.json", json.dumps(schema.to_dict()).encode())
         write_whole(path / "config.json", config.to_json().encode())
         return cls(path, config)
@@ -106,7 +102,7 @@ class Run:
         if not file.is_file():
             raise InputError(f"{path}: expected a run folder, found no config.json in it")
         try:
-            return cls(path, TrainConfig.of(json_object(file, {"recipe": str, "seed": int})))
+            return cls(path, TrainConfig.of(json_object(file, CONFIG)))
         except InputError as error:  # no JSON, or a setting out of range
             raise InputError(f"{file} is damaged or of another version ({error})") from error
 
@@ -138,14 +134,20 @@ class Run:
 
     @property
     def metrics(self) -> dict:
-        """metrics.json, see `train.train`.
+        """metrics.json, see `train.train`; what was not measured is None.
 
         Raises:
             InputError: the run is not finished, or the file is damaged.
         """
         if not self.finished:
             raise InputError(f"{self.path}: expected a finished run; continue it with resume={str(self.path)!r}")
-        return json_object(self.path / "metrics.json", METRICS)
+        file = self.path / "metrics.json"
+        found = {**dict.fromkeys((*SCORES, *BOUND)), **json_object(file, METRICS)}
+        for names in (SCORES, BOUND):
+            absent = [name for name in names if found[name] is None]
+            if 0 < len(absent) < len(names) or (absent and names == BOUND and self.config.model == "vade"):
+                raise InputError(f"{file} is damaged ({absent[0]}: expected a number, got none); {COPY_AGAIN}")
+        return found
 
     def check_data(self, data: dict, argument: str) -> None:
         """Raises InputError that blames `argument` unless the run began with these data.
@@ -216,109 +218,14 @@ class Run:
             ]
             if any(not {"phase", "epoch"} <= set(row) for row in rows):
                 raise ValueError("a row without a phase or an epoch")
+            numbers = [cell for row in rows for cell in row.values() if isinstance(cell, float)]
+            if far := [number for number in numbers if LARGEST < abs(number) < math.inf]:
+                raise ValueError(f"expected numbers up to {LARGEST:g}, got {far[0]:g}")
             return rows
         except (OSError, ValueError, TypeError, csv.Error) as error:
-            raise InputError(f"{file} is missing or damaged ({cited(error)}); copy the run folder again") from error
+            raise InputError(f"{file} is missing or damaged ({cited(error)}); {COPY_AGAIN}") from error
 
     def finish(self, metrics: dict) -> None:
         """Write metrics.json, which marks the run as finished, and drop the state that only a resume needs."""
         write_whole(self.path / "metrics.json", (json.dumps(metrics, indent=2) + "\n").encode())
         (self.path / "checkpoints" / "state.npz").unlink(missing_ok=True)
-
-
-def owns(run: Path, file: Path) -> bool:
-    """Whether a file is one that a run folder has of its own, or is in a folder that is.
-
-    A study and its runs are one: what any of them has of its own counts.
-    """
-    place, folder = (Path(os.path.realpath(each)) for each in (file, run))  # which takes links in a circle, too
-    top = folder.parent if _is_study(folder.parent) else folder
-    within = [parent for parent in place.parents if parent.is_relative_to(top)]
-    return any(place.relative_to(parent).parts[0] in _own(parent) for parent in within)
-
-
-def _own(folder: Path) -> tuple[str, ...]:
-    """What a folder has of its own by these names, if it is that of a run or of a study."""
-    of_run = OWN if (folder / "config.json").exists() else ()
-    return of_run + OF_STUDIES if _is_study(folder) else of_run
-
-
-def _is_study(folder: Path) -> bool:
-    return any((folder / f"{study}.json").exists() for study in STUDIES)
-
-
-def check_empty(path: Path) -> None:
-    """Raises InputError, which says what it holds, unless a folder for a new run is not there yet or empty."""
-    if (path / "metrics.json").exists():
-        raise InputError(f"out: {path} holds a finished run; choose another folder or remove this one")
-    if (path / "config.json").exists():
-        raise InputError(f"out: {path} holds an unfinished run; continue it with resume={str(path)!r}")
-    if path.exists() and not path.is_dir():
-        raise InputError(f"out: {path} is a file; choose another folder")
-    foreign = [file for file in path.iterdir() if not _left_by_a_kill(file)] if path.is_dir() else []
-    if foreign:
-        raise InputError(
-            f"out: {path} is not empty; choose another folder, or, if it holds several runs already, continue with "
-            f"resume={str(path)!r}"
-        )
-
-
-def _left_by_a_kill(file: Path) -> bool:
-    """Whether `Run.create` makes this before config.json; hidden files do not count either."""
-    begun = file.name == "checkpoints" and file.is_dir() and not any(file.iterdir())
-    return begun or file.name.startswith((".", "data.json", "schema.json", "config.json.tmp"))
-
-
-def free_folder(parent: Path, name: str) -> Path:
-    """parent/name, or the first of parent/name-2, -3, ... that is not there or empty."""
-    path, number = parent / name, 1
-    while path.exists() and any(path.iterdir()):
-        number += 1
-        path = parent / f"{name}-{number}"
-    return path
-
-
-@contextlib.contextmanager
-def held(path: str | Path, argument: str, new: bool = False) -> Iterator[Path]:
-    """Keeps a folder for one process that trains; the operating system lets go of it when the process ends, however.
-
-    Args:
-        path: the folder.
-        argument: what an error names.
-        new: make the folder first, and refuse one that is in use.
-
-    Raises:
-        InputError: another process holds it, or it cannot be written.
-    """
-    folder = usable(path, argument)
-    if new:
-        check_empty(folder)
-        with writing(folder, argument):
-            folder.mkdir(parents=True, exist_ok=True)
-    check_own(folder, argument)
-    lock = filelock.FileLock(folder / LOCK, timeout=0)
-    # filelock raises it where the file system has no locks: a run there does without one
-    with contextlib.suppress(NotImplementedError), writing(folder, argument):
-        _acquire(lock, folder, argument)
-    try:
-        for place in (folder, folder / "checkpoints", folder / "export", *folder.glob("tensorboard/*")):
-            sweep(place)
-        yield folder
-    finally:
-        lock.release()
-
-
-def check_own(folder: Path, argument: str) -> None:
-    """Raises InputError where a folder of a run is a link: what it leads to is not the run's to write or clear."""
-    for place in [folder / name for name in FOLDERS] + list(folder.glob("tensorboard/*")):
-        if place.is_symlink():
-            raise InputError(f"{argument}: expected a folder of the run, got a link at {place}; remove it")
-
-
-def _acquire(lock: filelock.BaseFileLock, folder: Path, argument: str) -> None:
-    try:
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise InputError(
-            f"{argument}: {folder} is in use by another process; wait for it, or choose another folder"
-        ) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 from vade_tf.errors import InputError, whole_number
 from vade_tf.runs import selection
 from vade_tf.runs.config import MOST, TrainConfig
-from vade_tf.runs.folder import LOCK
+from vade_tf.runs.places import LOCK
 from vade_tf.runs.study import Study
 from vade_tf.training.reporter import Silent
 from vade_tf.writing import whole, write_whole, writing

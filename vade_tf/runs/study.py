@@ -21,11 +21,12 @@ import numpy as np
 from vade_tf.data.dataset import Dataset
 from vade_tf.errors import InputError
 from vade_tf.paths import usable
-from vade_tf.reading import each, json_object, record
+from vade_tf.reading import json_object
 from vade_tf.runs import selection, train
 from vade_tf.runs.config import MOST, TrainConfig
-from vade_tf.runs.folder import Run, held
+from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
+from vade_tf.runs.places import PLAN, held, refuse_links
 from vade_tf.runs.rows import load_rows, load_whole
 from vade_tf.training.loop import model_groups
 from vade_tf.training.reporter import Silent
@@ -99,7 +100,7 @@ class Study:
         if kind is None:
             raise InputError(f"{out}: expected a folder of several runs, found none of {', '.join(KINDS)}.json in it")
         file = out / f"{kind}.json"
-        plan = json_object(file, {"values": each(list, int), "config": record({"recipe": str, "seed": int})})
+        plan = json_object(file, PLAN)
         try:
             config, values = TrainConfig.of(plan["config"]), plan["values"]
             ascending = values == sorted(set(values)) and 0 < len(values) <= MOST
@@ -140,7 +141,8 @@ class Study:
         return replace(config, **varied)
 
     def held(self):
-        """Keeps the folder for this process while its runs are trained."""
+        """Keeps the folder for this process while its runs are trained, none of which may be a link."""
+        refuse_links(self.folders.values(), "resume")
         return held(self.out, "out")
 
     def run(self, reporter: Silent, export: bool) -> list[dict]:

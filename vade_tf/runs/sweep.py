@@ -1,18 +1,19 @@
 """One configuration over several numbers of clusters, one autoencoder, and a recommended K."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError
-from vade_tf.reading import each, json_object, record
+from vade_tf.reading import each, finite, json_object, record
 from vade_tf.runs import selection
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.folder import MAYBE, NUMBER, Run
+from vade_tf.runs.folder import LARGEST, MAYBE, SCORES, Run
 from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows, load_whole
 from vade_tf.runs.study import Study
@@ -24,23 +25,28 @@ from vade_tf.training.start import Start
 from vade_tf.training.store import listed
 
 HELD_OUT = 0.1  # share of the rows that no K is trained on
+USED = 0.1  # a component whose mean gamma, which pi tends to, is below this share of 1 / K is not used
+
+
+def _numbers(least: float, whole: bool = False) -> Callable[[Any], bool]:
+    """The kind of numbers from `least` up that a picture can show."""
+    return lambda value: finite(value) and least <= value <= LARGEST and not (whole and isinstance(value, float))
+
+
+ROW = {
+    "n_clusters": _numbers(1, whole=True),
+    "components_used": _numbers(0, whole=True),
+    **dict.fromkeys(("held_out_elbo", "behind", "bic", "stability", "strength"), _numbers(-LARGEST)),
+    "behind_se": _numbers(0),
+    **dict.fromkeys(("elbo", *SCORES), MAYBE),
+    "shares": each(list, _numbers(0)),
+}
 SUMMARY = {
     **dict.fromkeys(("dataset", "sure", "why"), str),
-    **dict.fromkeys(("n", "n_held_out", "n_clusters"), int),
+    **dict.fromkeys(("n", "n_held_out", "n_clusters"), _numbers(1, whole=True)),
     "named": each(dict, int),
-    "rows": each(
-        list,
-        record(
-            {
-                **dict.fromkeys(("n_clusters", "components_used"), int),
-                **dict.fromkeys(("held_out_elbo", "behind", "behind_se", "bic", "stability", "strength"), NUMBER),
-                **dict.fromkeys(("elbo", "acc", "nmi", "ari"), MAYBE),
-                "shares": each(list, NUMBER),
-            }
-        ),
-    ),
+    "rows": each(list, record(ROW)),
 }
-USED = 0.1  # a component whose mean gamma, which pi tends to, is below this share of 1 / K is not used
 
 
 def train_sweep(
@@ -103,9 +109,22 @@ def finished_sweep(out: Path) -> dict:
     """
     todo = "remove it to compare the runs anew"
     summary = json_object(out / "summary.json", SUMMARY, todo)
-    if not summary["rows"] or not all(row["shares"] for row in summary["rows"]):
-        raise InputError(f"{out / 'summary.json'} is damaged (a table without rows or shares); {todo}")
+    if wrong := _wrong(summary):
+        raise InputError(f"{out / 'summary.json'} is damaged ({wrong}); {todo}")
     return summary
+
+
+def _wrong(summary: dict) -> str:
+    """What is wrong with the rows of a summary as a whole, or nothing."""
+    rows = summary["rows"]
+    tried = [row["n_clusters"] for row in rows]
+    if not rows or tried != sorted(set(tried)) or summary["n_clusters"] not in tried:
+        return f"rows: expected different numbers of clusters, ascending, {summary['n_clusters']} among them"
+    if any(not set(ROW) <= set(row) or len(row["shares"]) != row["n_clusters"] for row in rows):
+        return "rows: expected every column in each of them, and as many shares as clusters"
+    if len({row[name] is None for row in rows for name in SCORES}) > 1:
+        return f"rows: expected {', '.join(SCORES)} in all of them or in none"
+    return ""
 
 
 def compare(study: Study, results: dict[int, dict]) -> dict:

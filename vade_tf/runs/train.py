@@ -24,7 +24,8 @@ from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.vade import VaDE
 from vade_tf.runs import assignments, output
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.folder import Run, held
+from vade_tf.runs.folder import SCORES, Run
+from vade_tf.runs.places import held
 from vade_tf.runs.rows import RunRows, load_rows, load_whole
 from vade_tf.runs.tensorboard import Board, Views
 from vade_tf.serving import export as exporting
@@ -38,8 +39,6 @@ from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
 from vade_tf.training.store import listed
 from vade_tf.writing import whole_path
-
-SCORES = ("acc", "nmi", "ari")
 
 
 def train(

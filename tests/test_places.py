@@ -1,0 +1,117 @@
+"""Where runs are: which folder is free for one, and which files are a run's own."""
+
+import json
+
+import pytest
+
+from vade_tf.data.pictures import Pictures
+from vade_tf.errors import InputError
+from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.folder import Run
+from vade_tf.runs.places import OF_STUDIES, free_folder, held, owned
+from vade_tf.runs.restarts import resume_restarts
+from vade_tf.runs.seeds import resume_seeds
+from vade_tf.runs.study import KINDS
+from vade_tf.runs.sweep import resume_sweep
+from vade_tf.writing import UNFINISHED
+
+DATA = {"source": "x.npy", "rows": 60, "features": 5, "crc32": 1}
+SCHEMA = Pictures(1, 5, 1).to_dict()
+CONFIG = TrainConfig(data="x.npy", clusters=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("data.json", "{}"),
+        ("data.json", "mine"),
+        ("data.json", json.dumps([DATA])),
+        ("data.json", json.dumps({**DATA, "mine": 1})),
+        ("data.json", json.dumps({**DATA, "rows": "60"})),
+        ("schema.json", json.dumps({"type": "object"})),
+        ("schema.json", json.dumps({"form": "table"})),
+        *((name, json.dumps(DATA)) for name in ("data.jsonl", "data.json.bak", "config.json.tmp", "schema.json.old")),
+    ],
+)
+def test_a_folder_with_a_file_of_somebody_is_not_empty(name, content, tmp_path):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=f"^out: {tmp_path} is not empty; choose another folder"):
+        Run.create(tmp_path, CONFIG, DATA)
+    with (
+        pytest.raises(InputError, match=f"^out: {tmp_path} is not empty; choose another folder"),
+        held(tmp_path, "out", new=True),
+    ):
+        pass
+    assert (tmp_path / name).read_text() == content
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_what_a_kill_leaves_before_there_is_a_run_is_empty_and_hidden_files_stay(tmp_path):
+    hidden = (f".mine{UNFINISHED}", ".git")
+    for name in ("checkpoints", *hidden):
+        (tmp_path / name).mkdir()
+    (tmp_path / "data.json").write_text(json.dumps({**DATA, "hints": 3}))
+    (tmp_path / "schema.json").write_text(json.dumps(SCHEMA))
+    with held(tmp_path, "out", new=True):
+        run = Run.create(tmp_path, CONFIG, DATA)
+    assert (run.data, run.schema) == (DATA, None)
+    assert all((tmp_path / name).is_dir() for name in hidden)
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "resume"),
+    [
+        ("seeds", ("seed-0", "seed-1"), resume_seeds),
+        ("restarts", ("restart-0", "restart-1"), resume_restarts),
+        ("clusters", ("k-2", "k-3"), resume_sweep),
+    ],
+)
+def test_nothing_is_written_where_a_run_of_a_study_is_a_link(kind, names, resume, tmp_path):
+    study, other = tmp_path / "study", tmp_path / "other"
+    study.mkdir()
+    other.mkdir()
+    values = [int(name.split("-")[1]) for name in names]
+    plan = {"values": values, "config": json.loads(CONFIG.to_json())}
+    (study / f"{kind}.json").write_text(json.dumps(plan))
+    link = study / names[1]
+    for target in (other, tmp_path / "nowhere"):
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+        with pytest.raises(InputError, match=f"^resume: expected a folder of the run, got a link at {link}; remove it"):
+            resume(study)
+    assert {file.name for file in study.iterdir()} == {f"{kind}.json", names[1]}
+    assert not list(other.iterdir())
+
+
+def test_free_folder_takes_the_next_name(tmp_path):
+    assert free_folder(tmp_path, "a") == tmp_path / "a"
+    for name in ("a", "a-2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").touch()
+    (tmp_path / "a-3").touch()
+    (tmp_path / "a-4").symlink_to("nowhere")
+    assert free_folder(tmp_path, "a") == tmp_path / "a-5"
+    (tmp_path / "a-5").mkdir()
+    assert free_folder(tmp_path, "a") == tmp_path / "a-5"
+
+
+def test_the_files_of_runs_and_studies_are_theirs(tmp_path):
+    """As `train --restarts 2` leaves them: a plan, runs in folders, and the kept one's files beside these."""
+    study, run, other = (tmp_path / name for name in ("study", "run", "other"))
+    for folder in (study, study / "restart-0", study / "restart-1", run, other):
+        folder.mkdir()
+        (folder / "config.json").write_text(CONFIG.to_json())
+    (study / "restarts.json").write_text(json.dumps({"values": [0, 1], "config": json.loads(CONFIG.to_json())}))
+    (other / "config.json").write_text('{"colour": "red"}')  # as many a program has one
+    (other / "clusters.json").write_text("[1, 2]")
+    of_all = ("restarts.csv", "restarts.json", "summary.json", "assignments.csv", "report.html")
+    assert all(owned(study / name) for name in (*of_all, "restart-1/metrics.csv", "restart-1/figures/x.csv"))
+    assert not any(owned(study / name) for name in ("mine.csv", "restart-1/mine.csv", "../metrics.csv"))
+    assert all(owned(run / name) for name in ("metrics.csv", "model.keras", "export/1/x.csv"))
+    assert not any(owned(run / name) for name in ("restarts.csv", "clusters.csv", "restart-0/metrics.csv"))
+    assert not any(owned(other / name) for name in ("metrics.csv", "clusters.csv", "figures/x.csv"))
+    (other / "config.json").write_text("{")  # it may be a run's, damaged
+    assert owned(other / "metrics.csv")
+    (tmp_path / "link").symlink_to(run)
+    assert owned(tmp_path / "link" / "metrics.csv")
+    assert {f"{kind}.{end}" for kind in KINDS for end in ("json", "csv")} <= set(OF_STUDIES)

@@ -1,0 +1,133 @@
+"""Where runs are: which folders are free for one, who trains in one, and which files are its own."""
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import filelock
+
+from vade_tf.data.files import coded
+from vade_tf.errors import InputError
+from vade_tf.paths import usable
+from vade_tf.reading import each, json_object, parsed, record, text_of
+from vade_tf.writing import sweep, writing
+
+LOCK = ".lock"
+FOLDERS = ("checkpoints", "export", "tensorboard", "figures")  # in that of a run
+FILES = ("config.json", "data.json", "schema.json", "metrics.csv", "metrics.json", "model.keras", "assignments.csv")
+OWN = (*FILES, *FOLDERS, "report.html")
+STUDIES = ("seeds", "restarts", "clusters")  # of several runs, see `study`: STUDY.json marks the folder of one
+OF_STUDIES = ("summary.json", "clusters.png", *(f"{study}{end}" for study in STUDIES for end in (".json", ".csv")))
+CONFIG = {"recipe": str, "seed": int}  # which every config.json holds
+PLAN = {"values": each(list, int), "config": record(CONFIG)}
+DATA = {"source": str, "rows": int, "features": int, "crc32": int, "hints": (int, type(None))}
+
+
+def owned(file: Path) -> bool:
+    """Whether a file is one that a run or a study has of its own, or is in a folder that is."""
+    place = Path(os.path.realpath(file))  # which takes links in a circle, too
+    return any(place.relative_to(parent).parts[0] in _own(parent) for parent in place.parents)
+
+
+def _own(folder: Path) -> tuple[str, ...]:
+    """What a folder has of its own by these names, if it is that of a run or of a study."""
+    of_run = OWN if _holds(folder / "config.json", CONFIG) else ()
+    studied = any(_holds(folder / f"{study}.json", PLAN) for study in STUDIES)
+    return of_run + OF_STUDIES if studied else of_run
+
+
+def _holds(file: Path, kinds: dict) -> bool:
+    """Whether a JSON file holds such values, as another program's config.json does not; a damaged one may have."""
+    try:
+        return record(kinds)(parsed(text_of(file)))
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, RecursionError):
+        return True
+
+
+def check_empty(path: Path) -> None:
+    """Raises InputError, which says what it holds, unless a folder for a new run is not there yet or empty."""
+    if (path / "metrics.json").exists():
+        raise InputError(f"out: {path} holds a finished run; choose another folder or remove this one")
+    if (path / "config.json").exists():
+        raise InputError(f"out: {path} holds an unfinished run; continue it with resume={str(path)!r}")
+    if path.exists() and not path.is_dir():
+        raise InputError(f"out: {path} is a file; choose another folder")
+    foreign = [file for file in path.iterdir() if not _left_by_a_kill(file)] if path.is_dir() else []
+    if foreign:
+        raise InputError(
+            f"out: {path} is not empty; choose another folder, or, if it holds several runs already, continue with "
+            f"resume={str(path)!r}"
+        )
+
+
+def _left_by_a_kill(file: Path) -> bool:
+    """Whether `Run.create` makes this before config.json; hidden files, which it leaves alone, do not count either."""
+    if file.name == "checkpoints":
+        return file.is_dir() and not any(file.iterdir())
+    if file.name not in ("data.json", "schema.json"):
+        return file.name.startswith(".")
+    try:
+        if file.name == "data.json":
+            return set(json_object(file, DATA)) <= set(DATA)
+        coded(json_object(file, {"form": str}))
+    except ValueError:
+        return False
+    return True
+
+
+def free_folder(parent: Path, name: str) -> Path:
+    """parent/name, or the first of parent/name-2, -3, ... that is not there or an empty folder."""
+    path, number = parent / name, 1
+    while os.path.lexists(path) and not (path.is_dir() and not any(path.iterdir())):
+        number += 1
+        path = parent / f"{name}-{number}"
+    return path
+
+
+@contextlib.contextmanager
+def held(path: str | Path, argument: str, new: bool = False) -> Iterator[Path]:
+    """Keeps a folder for one process that trains; the operating system lets go of it when the process ends, however.
+
+    Args:
+        path: the folder.
+        argument: what an error names.
+        new: make the folder first, and refuse one that is in use.
+
+    Raises:
+        InputError: another process holds it, or it cannot be written.
+    """
+    folder = usable(path, argument)
+    if new:
+        check_empty(folder)
+        with writing(folder, argument):
+            folder.mkdir(parents=True, exist_ok=True)
+    refuse_links([*(folder / name for name in FOLDERS), *folder.glob("tensorboard/*")], argument)
+    lock = filelock.FileLock(folder / LOCK, timeout=0)
+    # filelock raises it where the file system has no locks: a run there does without one
+    with contextlib.suppress(NotImplementedError), writing(folder, argument):
+        _acquire(lock, folder, argument)
+    try:
+        for place in (folder, folder / "checkpoints", folder / "export", *folder.glob("tensorboard/*")):
+            sweep(place)
+        yield folder
+    finally:
+        lock.release()
+
+
+def refuse_links(folders: Iterable[Path], argument: str) -> None:
+    """Raises InputError where a folder of a run is a link: what it leads to is not the run's to write or clear."""
+    for place in folders:
+        if place.is_symlink():
+            raise InputError(f"{argument}: expected a folder of the run, got a link at {place}; remove it")
+
+
+def _acquire(lock: filelock.BaseFileLock, folder: Path, argument: str) -> None:
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise InputError(
+            f"{argument}: {folder} is in use by another process; wait for it, or choose another folder"
+        ) from error
