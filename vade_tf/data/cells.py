@@ -21,6 +21,7 @@ _DATES = {  # the first text of a column -> the forms that are tried, in this or
     re.compile(r"\d{1,2}\.\d{1,2}\.\d{4} \d{1,2}:\d{2}"): ("%d.%m.%Y %H:%M",),
     re.compile(r"\d{1,2}/\d{1,2}/\d{4}"): ("%m/%d/%Y", "%d/%m/%Y"),
 }
+_FAR_DATE = re.compile(r"[+-]?[0-9]{4,5}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}(:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?)?)?")
 _COMMAS = {  # the form of numbers with commas -> what such a text looks like
     "1,000.5": r"[+-]?(\d+|[1-9]\d{0,2}(,\d{3})+)(\.\d*)?",
     "1.000,5": r"[+-]?(\d+|[1-9]\d{0,2}(\.\d{3})+|(\d{1,3}(\.\d{3})*|\d*),\d+)([eE][+-]?\d+)?",
@@ -96,7 +97,8 @@ def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarr
 
     Args:
         values: dates, or texts of dates.
-        form: how they were written when the column was inferred, see `Column`; default: found here.
+        form: how they were written when the column was inferred, see `Column`; "" where they were no texts: then texts
+            may have a form that has one meaning only. Default: found here.
     """
     held = values.notna()
     if types.is_datetime64_any_dtype(values.dtype):
@@ -114,12 +116,16 @@ def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarr
         forms: tuple[str, ...] = ("ISO8601",)
     else:
         forms = (form,) if form else next((f for p, f in _DATES.items() if p.fullmatch(first.strip())), ())
+        forms = () if form == "" and len(forms) > 1 else forms
     if values.isin(("now", "today")).any():  # pandas would take the day on which it reads them
         return None
     for name in forms:
         stamps = pandas.to_datetime(values, format=name, errors="coerce", utc=True)
         days, far = _days(stamps), (stamps.isna() & held).to_numpy()  # pandas counts nanoseconds, to the year 2262
         if far.any():
+            cells = [cell.strip().removesuffix("Z") if isinstance(cell, str) else cell for cell in values[far]]
+            if any(isinstance(cell, str) and not _FAR_DATE.fullmatch(cell) for cell in cells):
+                continue  # NumPy takes "12" for a year and "Today" for today
             try:
                 days[far] = _in_days(np.array(values[far].tolist(), "M8[us]").astype("m8[us]"))
             except (TypeError, ValueError):

@@ -42,7 +42,7 @@ class Column:
         missing: number of cells without a value when it was inferred.
         log: an amount with a heavy tail, coded as sign(v) log(1 + |v| / scale).
         scale: see `log`.
-        offset: of a date: the day that counts as 0, in days since 1970-01-01; of a number: what is taken away from it.
+        offset: of a date: what counts as 0, in days since 1970-01-01; of a number: what is taken away from it.
         form: of numbers or dates that came as text: how they are written, "" for the usual way.
         rest: whether the last level of a category stands for all that are not listed.
     """
@@ -214,7 +214,7 @@ def infer(name: str | int, values: pandas.Series, argument: str, first: bool = F
         tailed = _with_tail(number, measured[0])
         return tailed if tailed.log else _with_offset(number, measured[0])
     if (dates := read_dates(values)) is not None:
-        return Column(name, "date", missing=missing, offset=float(np.floor(np.nanmedian(dates[0]))), form=dates[1])
+        return Column(name, "date", missing=missing, offset=float(np.nanmedian(dates[0])), form=dates[1])
     _check_nearly_numbers(name, values, found, argument)
     if len(levels) > max(MANY_TEXTS, held / 2) and not isinstance(values.dtype, pandas.CategoricalDtype):
         return f"{len(levels):,} different texts in {held:,} rows"
