@@ -152,7 +152,9 @@ def _table(file: Path, kind: str, labels, likelihood: str, asked: dict, schema, 
     about: dict = {"name": _name(file), "source": str(file), "likelihood": likelihood, "ids": ids}
     if asked["text"] is not None:
         if asked["text"] not in table:
-            raise InputError(f"text: expected one of the columns {list(table)[:20]} of {file}, got {asked['text']!r}")
+            argument = "text" if schema is None else "data"
+            names = list(table)[:20]
+            raise InputError(f"{argument}: expected one of the columns {names} of {file}, got {asked['text']!r}")
         return _texts(table[asked["text"]].fillna("").astype(str), asked["text"], y, schema, notice, about)
     if plain and schema is None:
         x, _ = Schema.numbers(table, "data").encode(table, "data")

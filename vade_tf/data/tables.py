@@ -22,6 +22,8 @@ from vade_tf.reading import check_memory
 TEXTS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 SEPARATORS = ("\t", ";", "|", ",", " ")  # the first that cuts every line alike; a comma may be within numbers
 LOOKED_AT = 1 << 18  # characters of a file that say how it is written
+WHOLE_LINES = 3  # of them at least, however long: a header, a row, and one that may be cut
+LONGEST_CELL = 1 << 26  # characters
 LONGEST_NAME = 100  # characters of a column's name
 CHUNK = 1 << 20
 CELL = 40  # bytes that a cell takes while pandas reads it
@@ -98,7 +100,10 @@ def read_parquet(file: Path) -> pandas.DataFrame:
 
 def names_in(text: str | None, argument: str) -> list[str]:
     """Names of columns as a person lists them: "age,height", and in quotes where a name has a comma in it."""
-    names = [] if text is None else [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+    try:
+        names = [] if text is None else [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+    except csv.Error:  # lines
+        names = [""]
     if text is not None and not all(names):
         raise InputError(f"{argument}: expected names of columns with commas between them, got {text!r}")
     return names
@@ -149,6 +154,8 @@ def _cut(file: Path) -> tuple[str, list[list[str]]]:
     """The separator of a text file, and its first lines cut by it."""
     with opened(file) as stream:
         sample = stream.read(LOOKED_AT)
+        while max(sample.count("\n"), sample.count("\r")) < WHOLE_LINES and (more := stream.read(len(sample))):
+            sample += more
         whole = not stream.read(1)
     if "\0" in sample:
         raise ValueError("it holds null bytes, so it is no text in UTF-8")
@@ -168,7 +175,7 @@ def _cut(file: Path) -> tuple[str, list[list[str]]]:
 
 def _lines(stream: IO[str], separator: str) -> Iterator[list[str]]:
     """Lines that are not empty, as lists of cells."""
-    csv.field_size_limit(max(csv.field_size_limit(), LOOKED_AT * 16))
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     for line in csv.reader(stream, delimiter=separator, skipinitialspace=True):
         if separator == " " and line and line[-1] == "":
             line.pop()
