@@ -272,6 +272,15 @@ def test_parquet(tmp_path):
         load_file(str(tmp_path / "cut.parquet"))
 
 
+def test_one_row_without_a_header_is_coded_as_the_rows_of_a_file_without_one(tmp_path):
+    rows = "".join(f"{i / 4},{'red' if i % 3 else 'blue'},{i % 5}.5\n" for i in range(1, 30))
+    first = load_file(written(tmp_path, rows))
+    assert [column.name for column in first.schema.columns] == ["column_0", "column_1", "column_2"]
+    for text in ("1.25,red,3.5\n", "1.25,red,3.5", "column_0,column_1,column_2\n1.25,red,3.5\n"):
+        new = load_file(written(tmp_path, text, "new.csv"), schema=first.schema)
+        np.testing.assert_array_equal(new.x, [[1.25, 1, 3.5]])
+
+
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
 def test_a_wide_table_without_a_header_keeps_its_first_row(tmp_path, monkeypatch, ending):
     """Its lines are longer than what is looked at first."""
