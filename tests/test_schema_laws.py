@@ -1,5 +1,7 @@
 """What a row becomes does not hang on the rows beside it: in a table, in a file of a few of them, block by block."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas
 import pytest
@@ -11,8 +13,8 @@ from vade_tf.data import converted, parquet
 from vade_tf.data.cells import read_numbers
 from vade_tf.data.files import load_file
 from vade_tf.data.schema import Schema
-from vade_tf.errors import InputError
-from vade_tf.runs.incoming import _streamed
+from vade_tf.errors import InputError, UnitsWarning
+from vade_tf.runs.incoming import _of_table, _streamed
 
 COLUMNS = {  # cells as they are written in a file
     "decimal comma": ["8,5", "2.683", "700", "0,25", "-1,125", "1.000,5", "3,000"],
@@ -71,6 +73,23 @@ def test_a_row_is_coded_alike_in_any_block(schema, tmp_path, monkeypatch, size):
     np.testing.assert_array_equal(np.concatenate(blocks), expected)
     streamed = _streamed(parquet.ParquetTable(tmp_path / "t.parquet"), schema, None)
     np.testing.assert_array_equal(np.concatenate([block.x for block in streamed.blocks(size)]), expected)
+
+
+@pytest.mark.parametrize("row", range(0, 12))
+def test_a_row_alone_in_a_file_for_predict(schema, tmp_path, row):
+    """In both ways in which its other cells may be kept."""
+    part, expected = TABLE.iloc[[row]], schema.encode(TABLE)[0]
+    for typed in (False, True):
+        found = _of_table(schema, Path(_saved(tmp_path, part)), ".csv", None, None, None, whole=True, typed=typed)
+        np.testing.assert_array_equal(found.x, expected[[row]])
+
+
+def test_one_row_without_a_header_for_predict(tmp_path):
+    first = load_file(written(tmp_path, "".join(f"{i / 4},{'red' if i % 3 else 'blue'}\n" for i in range(1, 30))))
+    file = Path(written(tmp_path, "1.25,red\n", "new.csv"))
+    with pytest.warns(UnitsWarning, match="has no header"):
+        found = _of_table(first.schema, file, ".csv", None, None, None, whole=True, typed=False)
+    assert (found.x.tolist(), found.table.to_numpy().tolist()) == ([[1.25, 1]], [["1.25", "red"]])
 
 
 def test_decimal_commas_are_those_of_training_in_a_file_that_has_none(tmp_path):
