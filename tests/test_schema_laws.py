@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from small_tables import many, written
 
 from vade_tf.data import converted, parquet
-from vade_tf.data.cells import read_numbers
+from vade_tf.data.cells import read_dates, read_numbers
 from vade_tf.data.files import load_file
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, UnitsWarning
@@ -171,3 +171,24 @@ def test_truth_values_and_numbers_of_two_levels_in_any_writing(levels, zeros, on
         x, notes = schema.encode(pandas.DataFrame({"b": [0, 2]}))
         assert np.isnan(x[1, 0])
         assert "did not see: '2'" in notes[0]
+
+
+CELLS = st.one_of(
+    st.from_regex(r"[+-]?[0-9]{0,4}([.,][0-9]{0,3}){0,2}(e[0-9]{1,3})?", fullmatch=True),
+    st.from_regex(r"[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}( [0-9]{1,2}:[0-9]{2})?", fullmatch=True),
+    st.sampled_from(["now", " today", "NaT", "inf", "1e400", "2021", "20210305", "10000-01-01T12:00", "x"]),
+    st.floats(-1e3, 1e3),
+    st.none(),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(cells=st.lists(CELLS, min_size=1, max_size=3), form=st.sampled_from(["", "1.000,5", "1,000.5"]))
+def test_what_is_read_together_is_read_alike_alone(cells, form):
+    values = pandas.Series(cells, dtype=object)
+    dates = {"": "", "1.000,5": "%d.%m.%Y", "1,000.5": "ISO8601"}
+    for read, how in ((read_numbers, form), (read_dates, dates[form])):
+        if (found := read(values, how)) is None:
+            continue
+        alone = [read(values.iloc[[row]], how) for row in range(len(values))]
+        np.testing.assert_array_equal(np.concatenate([one[0] for one in alone]), found[0])
