@@ -107,6 +107,14 @@ def test_plain_numbers_take_a_text_with_commas_where_it_has_one_meaning(cell, va
     assert schema.encode(pandas.DataFrame({"v": [cell, "2"]}))[0].ravel().tolist() == [value, 2]
 
 
+def test_a_number_of_another_form_is_refused_and_the_form_named():
+    schema = Schema.infer(pandas.DataFrame({"v": [f"{i},5" for i in range(30)]}))
+    with pytest.raises(
+        InputError, match=r"^x: expected a number \(as 1.000,5\) or an empty cell .* got '5.5' at row 1"
+    ):
+        schema.encode(pandas.DataFrame({"v": ["1,5", "5.5"]}))
+
+
 @pytest.mark.parametrize("cells", [["1,500"], ["1,5", "1,500"], ["1,5", "2.683"], ["1,5", "1,000.5"]])
 def test_plain_numbers_refuse_texts_with_commas_of_two_meanings(cells):
     schema = Schema.infer(pandas.DataFrame({"v": [i / 4 for i in range(30)]}))

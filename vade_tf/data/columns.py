@@ -149,6 +149,7 @@ class Column:
         if found is None:
             row, cell = self._stranger(values)
             what = "a date" if self.kind == "date" else "a number"
+            what += f" (as {self.form})" if self.form else ""
             raise InputError(
                 f"{argument}: expected {what} or an empty cell in every row of column {self.name!r}, got {cell!r} at "
                 f"row {row}; correct it, or leave it empty"
