@@ -189,3 +189,36 @@ def test_a_file_of_one_text_a_line(tmp_path):
 def test_damaged_schemas_are_refused(values):
     with pytest.raises(ValueError, match=r"expected|words"):
         coded(values)
+
+
+@pytest.mark.parametrize("ending", ["png", "tif", "pgm"])
+def test_images_of_16_bits_are_on_one_scale_however_bright_each_is(tmp_path, ending):
+    values = np.arange(12, dtype="u2").reshape(3, 4)
+    for name, factor in (("a", 20), ("b", 5_900)):
+        Image.fromarray(values * np.uint16(factor)).save(tmp_path / f"{name}.{ending}")
+    x = load_file(str(tmp_path)).x.reshape(2, 3, 4)
+    np.testing.assert_array_equal(x, np.stack([values * 20.0, values * 5_900.0]) // 257)
+
+
+@pytest.mark.parametrize(
+    ("kind", "factor", "white"),
+    [
+        ("f4", 1 / 11, None),
+        ("f4", 20, 255),
+        ("f4", 300, None),
+        ("i4", 20, None),
+        ("i4", 300, 65535),
+        ("i4", 9_000, None),
+    ],
+)
+def test_images_whose_white_is_not_known_are_refused(tmp_path, kind, factor, white):
+    """Real numbers may go to 1, 255 or any other; those from 0 to 1 were black."""
+    values = (np.arange(12).reshape(3, 4) * factor).astype(kind)
+    Image.fromarray(np.zeros((3, 4), kind)).save(tmp_path / "a.tif")
+    Image.fromarray(values).save(tmp_path / "b.tif")
+    if white is None:
+        with pytest.raises(InputError, match=r"^data: expected an image of 8 or 16 bits, .* in .*b.tif; save it"):
+            load_file(str(tmp_path))
+    else:
+        x = load_file(str(tmp_path)).x.reshape(2, 3, 4)
+        np.testing.assert_array_equal(x[1], values * (255 / white) // 1)

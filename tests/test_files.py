@@ -270,3 +270,35 @@ def test_parquet(tmp_path):
     (tmp_path / "cut.parquet").write_bytes((tmp_path / "t.parquet").read_bytes()[:-9])
     with pytest.raises(InputError, match=r"data: .*cut.parquet"):
         load_file(str(tmp_path / "cut.parquet"))
+
+
+def test_one_row_without_a_header_is_coded_as_the_rows_of_a_file_without_one(tmp_path):
+    rows = "".join(f"{i / 4},{'red' if i % 3 else 'blue'},{i % 5}.5\n" for i in range(1, 30))
+    first = load_file(written(tmp_path, rows))
+    assert [column.name for column in first.schema.columns] == ["column_0", "column_1", "column_2"]
+    for text in ("1.25,red,3.5\n", "1.25,red,3.5", "column_0,column_1,column_2\n1.25,red,3.5\n"):
+        new = load_file(written(tmp_path, text, "new.csv"), schema=first.schema)
+        np.testing.assert_array_equal(new.x, [[1.25, 1, 3.5]])
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_a_wide_table_without_a_header_keeps_its_first_row(tmp_path, monkeypatch, ending):
+    """Its lines are longer than what is looked at first."""
+    monkeypatch.setattr(tables, "LOOKED_AT", 64)
+    rows = np.random.default_rng(0).random((9, 40)).round(4)
+    text = ending.join(",".join(map(str, row)) for row in rows) + ending
+    data = load_file(written(tmp_path, text))
+    np.testing.assert_allclose(data.x, rows, rtol=1e-6)
+
+
+@pytest.mark.parametrize("names", ["a\nb", "a\rb", 'a"\nb'])
+def test_names_of_columns_on_several_lines_are_no_damage_of_the_file(tmp_path, names):
+    for flag in ("columns", "drop"):
+        with pytest.raises(InputError, match=f"^{flag}: expected names of columns with commas between them, got"):
+            load_file(written(tmp_path, lines()), **{flag: names})
+
+
+def test_new_texts_without_their_column_blame_the_file(tmp_path):
+    first = load_file(written(tmp_path, "words,n\n" + "red apple,1\ngreen tree,2\n" * 9), text="words")
+    with pytest.raises(InputError, match=r"^data: expected one of the columns \['n'\] of .*, got 'words'"):
+        load_file(written(tmp_path, "n\n1\n", "new.csv"), schema=first.schema)

@@ -294,6 +294,10 @@ def test_a_large_table_is_converted_once_and_read_as_in_memory(table, monkeypatc
     monkeypatch.setattr(converted, "_write", None)  # would be called
     again = load_file(str(file), "y", id="name", schema=found.schema)
     assert again.x.file == found.x.file
+    with monkeypatch.context() as other:
+        other.setattr(converted, "CODING", 0)  # a copy made by other rules
+        with pytest.raises(InputError, match="not callable"):
+            load_file(str(file), "y", id="name", schema=found.schema)
     os.utime(file, (1, 1))
     with pytest.raises(InputError, match="not callable"):
         load_file(str(file), "y", id="name")

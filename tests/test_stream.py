@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vade_tf.data import parquet, stream
+from vade_tf.data.columns import MOST_LEVELS
 from vade_tf.data.filling import Written, filled
 from vade_tf.data.parquet import ParquetTable
 from vade_tf.data.schema import Schema
@@ -168,3 +169,58 @@ def test_missing_cells_are_filled_as_their_column_is_written():
     expected.loc[1, list(filled_in)] = list(filled_in.values())
     expected.loc[2, ["member", "at"]] = ["TRUE", "2020-01-05 10:30:00"]
     pandas.testing.assert_frame_equal(whole, expected, check_dtype=False)
+
+
+def test_the_level_of_all_others_is_filled_into_no_cell():
+    """It is a name for none in particular; `decode` may give it, for rows that are drawn."""
+    cells = [f"l{i}" for i in range(MOST_LEVELS + 20) for _ in range(3)]
+    table = pandas.DataFrame({"c": [*cells, None], "v": np.arange(len(cells) + 1) % 7 / 4})
+    schema = Schema.infer(table)
+    x = np.zeros((len(table), len(schema.features)))
+    x[:, MOST_LEVELS - 1], x[:, 5] = 0.6, 0.1
+    assert schema.decode(x)["c"].iloc[-1] == "other"
+    level = schema.columns[0].levels[5]
+    assert filled(table, schema, x)["c"].tolist() == [*cells, level]
+    written = table.fillna("").astype(str)
+    assert Written(written, table, schema).filled(0, x)["c"].tolist() == [*cells, level]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pandas.cut(pandas.Series([1.0, 4.0, 8.0, None] * 9), [0, 2, 5, 9]),
+        pandas.Series(pandas.Categorical([*pandas.date_range("2021-01-01", periods=3), None] * 9)),
+        pandas.Series(pandas.Categorical([1, 5, 7, None] * 9)),
+        pandas.Series([0, 1, 1, None] * 9, dtype=object),
+        pandas.Series([0.0, 1.0, 1.0, None] * 9),
+        pandas.Series([True, False, True, None] * 9, dtype="boolean"),
+    ],
+)
+def test_a_level_is_filled_in_as_the_value_of_its_column(cells):
+    table = pandas.DataFrame({"c": cells})
+    schema = Schema.infer(table)
+    x = np.repeat(np.nan_to_num(schema.encode(table)[0][[2]]), len(table), axis=0)
+    found = filled(table, schema, x)["c"]
+    expected = cells.where(cells.notna(), cells[2])
+    assert found.tolist() == expected.tolist()
+    assert found.dtype == cells.dtype or cells.dtype == object
+
+
+def test_truth_values_are_filled_in_as_the_numbers_that_new_rows_have():
+    schema = Schema.infer(pandas.DataFrame({"b": [True, False] * 20}))
+    new = pandas.DataFrame({"b": [0.0, 1.0, None]})
+    assert filled(new, schema, np.ones((3, 1)))["b"].tolist() == [0, 1, 1]
+    texts = pandas.DataFrame({"b": ["0", "1", ""]})
+    assert Written(texts, new, schema).filled(0, np.ones((3, 1)))["b"].tolist() == ["0", "1", "1"]
+
+
+def test_numbers_and_days_are_filled_in_as_training_had_them_where_new_rows_have_none_to_see():
+    first = pandas.DataFrame({"v": [f"{i},5" for i in range(30)], "d": [f"{i % 28 + 1}.3.2021" for i in range(30)]})
+    schema = Schema.infer(first)
+    texts = pandas.DataFrame({"v": ["7", ""], "d": ["", ""]})
+    read = pandas.DataFrame({"v": [7, np.nan], "d": [None, None]})
+    x = schema.encode(pandas.DataFrame({"v": ["2,25"] * 2, "d": ["5.3.2021"] * 2}))[0]
+    assert Written(texts, read, schema).filled(0, x).to_numpy().tolist() == [
+        ["7", "05.03.2021"],
+        ["2,25", "05.03.2021"],
+    ]

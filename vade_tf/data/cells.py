@@ -21,27 +21,31 @@ _DATES = {  # the first text of a column -> the forms that are tried, in this or
     re.compile(r"\d{1,2}\.\d{1,2}\.\d{4} \d{1,2}:\d{2}"): ("%d.%m.%Y %H:%M",),
     re.compile(r"\d{1,2}/\d{1,2}/\d{4}"): ("%m/%d/%Y", "%d/%m/%Y"),
 }
-_COMMAS = {  # the form of numbers with commas -> what such a text looks like
-    "1,000.5": r"[+-]?(\d+|[1-9]\d{0,2}(,\d{3})+)(\.\d*)?",
-    "1.000,5": r"[+-]?(\d+|[1-9]\d{0,2}(\.\d{3})+|(\d{1,3}(\.\d{3})*|\d*),\d+)([eE][+-]?\d+)?",
+_FAR_DATE = re.compile(r"[+-]?[0-9]{4,5}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}(:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?)?)?")
+_PLAIN = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+COMMA, THOUSANDS = "1.000,5", "1,000.5"  # the forms of numbers with commas
+_COMMAS = {  # what a text of each looks like
+    THOUSANDS: r"[+-]?([0-9]+|[1-9][0-9]{0,2}(,[0-9]{3})+)(\.[0-9]*)?",
+    COMMA: r"[+-]?([0-9]+|[1-9][0-9]{0,2}(\.[0-9]{3})+|([0-9]{1,3}(\.[0-9]{3})*|[0-9]*),[0-9]+)([eE][+-]?[0-9]+)?",
 }
 
 Level = str | int | float | bool
 
 
-def without_blanks(values: pandas.Series, levels: Collection[Level] = ()) -> pandas.Series:
+def without_blanks(values: pandas.Series, levels: Collection[Level] | None = None) -> pandas.Series:
     """Cells with a text that says that there is no value, one of `MISSING`, as missing ones; sparse columns dense.
 
     Args:
         values: a column.
-        levels: texts that it is known to hold, which are values whatever they say.
+        levels: texts that it is known to hold, which are values whatever they say, and no others; default: a "-" is a
+            value where the column has a "+".
     """
     if isinstance(values.dtype, pandas.SparseDtype):
         values = values.sparse.to_dense()
     if types.is_object_dtype(values.dtype) or types.is_string_dtype(values.dtype):
         texts = values.map(lambda cell: cell.strip() if isinstance(cell, str) else None).astype(object)
-        signs = {"-"} if not texts.eq("+").any() else set()
-        blank = texts.isin((MISSING | signs).difference(levels)).to_numpy(bool)
+        signs = set() if levels is None and texts.eq("+").any() else {"-"}
+        blank = texts.isin((MISSING | signs).difference(levels or ())).to_numpy(bool)
         values = values.mask(blank) if blank.any() else values
     return values
 
@@ -57,12 +61,15 @@ def factorized(values: pandas.Series, argument: str) -> tuple[np.ndarray, list]:
     return numbers, list(found)
 
 
-def read_numbers(values: pandas.Series, form: str | None = None) -> tuple[np.ndarray, str] | None:
+def read_numbers(values: pandas.Series, form: str | None = None, commas: bool = False) -> tuple[np.ndarray, str] | None:
     """Cells as numbers, float64 [n], NaN where they are missing, and how they are written; None: they are no numbers.
 
     Args:
-        values: of any type; texts may have decimal commas, or commas between thousands.
-        form: how they were written when the column was inferred, see `Column`; default: found here.
+        values: of any type; texts may have decimal commas, or commas between thousands. What is no text stays.
+        form: how texts were written when the column was inferred, see `Column`: then each is read like this, whatever
+            stands beside it, and with "" also one with commas that has one meaning only, such as "20,5". Default: found
+            here, one for all.
+        commas: where it is found here, a decimal comma is tried first.
     """
     if types.is_datetime64_any_dtype(values.dtype) or (form is None and types.is_bool_dtype(values.dtype)):
         return None
@@ -73,22 +80,49 @@ def read_numbers(values: pandas.Series, form: str | None = None) -> tuple[np.nda
     if types.is_numeric_dtype(values.dtype):
         return values.to_numpy(np.float64, na_value=np.nan), ""
     held = values.notna().to_numpy()
-    cells = values[held].astype(object)
+    cells = values[held].astype(object).reset_index(drop=True)
     if form is None and types.infer_dtype(cells, skipna=True) in ("boolean", "datetime", "date", "datetime64"):
         return None
-    found = np.full(len(values), np.nan)
-    found[held] = pandas.to_numeric(cells, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    strange = held & np.isnan(found)
-    if not strange.any():
-        return found, ""
-    texts = values[held].astype(str).str.strip()
-    for name in (form,) if form else _COMMAS:
-        if texts.str.fullmatch(_COMMAS.get(name, "")).all():
-            point = name == "1,000.5"
-            plain_texts = texts.str.replace("," if point else ".", "", regex=False).str.replace(",", ".", regex=False)
-            found[held] = pandas.to_numeric(plain_texts).to_numpy(np.float64)
+    for name in (COMMA, "", THOUSANDS) if commas else ("", THOUSANDS, COMMA) if form is None else (form,):
+        numbers = _as_written(cells, name)
+        if form == "" and np.isnan(numbers).any():
+            name = _add_unambiguous(numbers, cells)
+        if not np.isnan(numbers).any():
+            found = np.full(len(values), np.nan)
+            found[held] = numbers
             return found, name
     return None
+
+
+def _add_unambiguous(numbers: np.ndarray, cells: pandas.Series) -> str:
+    """Put into plain numbers those of texts with commas that have one meaning only; gives their form, "" for none."""
+    strange = np.isnan(numbers)
+    left = cells[strange].reset_index(drop=True)
+    thousands, comma = _as_written(left, THOUSANDS), _as_written(left, COMMA)
+    with_comma, with_thousands = ~np.isnan(comma) & np.isnan(thousands), ~np.isnan(thousands) & np.isnan(comma)
+    points = any(isinstance(cell, str) and "." in cell for cell in cells[~strange])
+    if with_comma.any() and (points or with_thousands.any()):
+        return ""  # two forms in one column
+    numbers[strange] = np.select([with_comma, with_thousands], [comma, thousands], np.nan)
+    return COMMA if with_comma.any() else THOUSANDS if with_thousands.any() else ""
+
+
+def are_numbers(texts: list[str]) -> list[bool]:
+    """Whether each text is a number in any form."""
+    cells = pandas.Series(texts, dtype=object)
+    read = np.stack([_as_written(cells, form) for form in ("", *_COMMAS)])
+    return [bool(number) for number in (~np.isnan(read)).any(axis=0)]
+
+
+def _as_written(cells: pandas.Series, form: str) -> np.ndarray:
+    """Cells as numbers, float64 [n], where texts have a form; NaN: it is no such text."""
+    if form:
+        texts = cells[np.array([isinstance(cell, str) for cell in cells], bool)].str.strip()
+        plain_texts = texts.str.replace("," if form == THOUSANDS else ".", "", regex=False)
+        plain_texts = plain_texts.str.replace(",", ".", regex=False)
+        cells = cells.copy()
+        cells[texts.index] = plain_texts.where(texts.str.fullmatch(_COMMAS.get(form, "")).astype(bool), "")
+    return pandas.to_numeric(cells, errors="coerce").to_numpy(np.float64, na_value=np.nan)
 
 
 def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarray, str] | None:
@@ -96,7 +130,8 @@ def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarr
 
     Args:
         values: dates, or texts of dates.
-        form: how they were written when the column was inferred, see `Column`; default: found here.
+        form: how they were written when the column was inferred, see `Column`; "" where they were no texts: then texts
+            may have a form that has one meaning only. Default: found here.
     """
     held = values.notna()
     if types.is_datetime64_any_dtype(values.dtype):
@@ -114,14 +149,18 @@ def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarr
         forms: tuple[str, ...] = ("ISO8601",)
     else:
         forms = (form,) if form else next((f for p, f in _DATES.items() if p.fullmatch(first.strip())), ())
+        forms = () if form == "" and len(forms) > 1 else forms
     if values.isin(("now", "today")).any():  # pandas would take the day on which it reads them
         return None
     for name in forms:
         stamps = pandas.to_datetime(values, format=name, errors="coerce", utc=True)
         days, far = _days(stamps), (stamps.isna() & held).to_numpy()  # pandas counts nanoseconds, to the year 2262
         if far.any():
+            cells = [cell.strip().removesuffix("Z") if isinstance(cell, str) else cell for cell in values[far]]
+            if any(isinstance(cell, str) and not _FAR_DATE.fullmatch(cell) for cell in cells):
+                continue  # NumPy takes "12" for a year and "Today" for today
             try:
-                days[far] = _in_days(np.array(values[far].tolist(), "M8[us]").astype("m8[us]"))
+                days[far] = _in_days(np.array(cells, "M8[us]").astype("m8[us]"))
             except (TypeError, ValueError):
                 continue
         return days, name if isinstance(first, str) else ""
@@ -152,6 +191,11 @@ def key_of(value) -> str:
         return str(int(value))
     text = str(value).strip()
     return text.lower() if text in ("True", "TRUE", "False", "FALSE") else text
+
+
+def number_key(value) -> str:
+    """`key_of`, also of a number that is written as text: "1" for "1.0" and "01"."""
+    return key_of(float(value)) if isinstance(value, str) and _PLAIN.fullmatch(value.strip()) else key_of(value)
 
 
 def plain(value) -> Level:

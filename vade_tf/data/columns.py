@@ -4,13 +4,25 @@ Every rule reads the values alone, never a label. Knows no file and no table.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas
 from pandas.api import types
 
-from vade_tf.data.cells import DAY, Level, factorized, key_of, plain, read_dates, read_numbers, short, without_blanks
+from vade_tf.data.cells import (
+    DAY,
+    Level,
+    factorized,
+    key_of,
+    number_key,
+    plain,
+    read_dates,
+    read_numbers,
+    short,
+    without_blanks,
+)
 from vade_tf.errors import InputError
 
 KINDS = ("number", "ordered", "category", "boolean", "date")
@@ -42,7 +54,7 @@ class Column:
         missing: number of cells without a value when it was inferred.
         log: an amount with a heavy tail, coded as sign(v) log(1 + |v| / scale).
         scale: see `log`.
-        offset: of a date: the day that counts as 0, in days since 1970-01-01; of a number: what is taken away from it.
+        offset: of a date: what counts as 0, in days since 1970-01-01; of a number: what is taken away from it.
         form: of numbers or dates that came as text: how they are written, "" for the usual way.
         rest: whether the last level of a category stands for all that are not listed.
     """
@@ -137,6 +149,7 @@ class Column:
         if found is None:
             row, cell = self._stranger(values)
             what = "a date" if self.kind == "date" else "a number"
+            what += f" (as {self.form})" if self.form else ""
             raise InputError(
                 f"{argument}: expected {what} or an empty cell in every row of column {self.name!r}, got {cell!r} at "
                 f"row {row}; correct it, or leave it empty"
@@ -166,15 +179,32 @@ class Column:
     def _codes(self, values: pandas.Series, argument: str) -> tuple[np.ndarray, pandas.Series]:
         """The number of each cell's level, -1 where it is missing; and how many cells hold each unknown value."""
         numbers, found = factorized(values, f"{argument}: column {self.name!r}")
-        known = {key_of(level): code for code, level in enumerate(self.levels)}
+        places = self.places(found)
         last = len(self.levels) - 1 if self.rest else -1
-        codes = np.array([*(known.get(key_of(value), last) for value in found), -1])
+        codes = np.array([*(last if place < 0 else place for place in places), -1])
         counts = np.bincount(numbers[numbers >= 0], minlength=len(found))
-        unknown = {key_of(v): int(c) for v, c in zip(found, counts, strict=True) if key_of(v) not in known and c}
+        unknown = {key_of(v): int(c) for v, c, place in zip(found, counts, places, strict=True) if place < 0 and c}
         return codes[numbers], pandas.Series(unknown, dtype=int)
 
+    def places(self, cells: Sequence) -> list[int]:
+        """The number of each cell's level, -1 where it is none; of two levels 0 and 1 the first is false, too."""
+        known = {key_of(level): code for code, level in enumerate(self.levels)}
+        numbers = not any(isinstance(level, str) for level in self.levels)
+        if set(known) in ({"false", "true"}, {"0", "1"}):
+            numbers = True
+            for word, digit in (("false", "0"), ("true", "1")):
+                known[word] = known[digit] = known[word] if word in known else known[digit]
+        codes = [known.get(key_of(cell), -1) for cell in cells]
+        if numbers:  # "1.0" is 1 then
+            codes = [
+                known.get(number_key(cell), -1) if code < 0 else code for cell, code in zip(cells, codes, strict=True)
+            ]
+        return codes
 
-def infer(name: str | int, values: pandas.Series, argument: str, first: bool = False) -> Column | str:
+
+def infer(
+    name: str | int, values: pandas.Series, argument: str, first: bool = False, commas: bool = False
+) -> Column | str:
     """The column that these values make.
 
     Args:
@@ -182,6 +212,7 @@ def infer(name: str | int, values: pandas.Series, argument: str, first: bool = F
         values: all its cells, [n].
         argument: what an error names.
         first: whether it is the first of its table, where an index without a name stands.
+        commas: whether a text such as "8,090" is rather a number with a decimal comma than thousands.
 
     Returns:
         The column, or why it is left out.
@@ -203,7 +234,7 @@ def infer(name: str | int, values: pandas.Series, argument: str, first: bool = F
     levels = {key_of(value): plain(value) for value in found}
     if len(levels) < 2:
         return f"its value is always {_cited(levels.values())}"
-    measured = None if isinstance(values.dtype, pandas.CategoricalDtype) else read_numbers(values)
+    measured = None if isinstance(values.dtype, pandas.CategoricalDtype) else read_numbers(values, commas=commas)
     held = len(values) - missing
     if reason := _identifier(name, None if measured is None else measured[0], len(levels), held, first):
         return reason
@@ -214,7 +245,7 @@ def infer(name: str | int, values: pandas.Series, argument: str, first: bool = F
         tailed = _with_tail(number, measured[0])
         return tailed if tailed.log else _with_offset(number, measured[0])
     if (dates := read_dates(values)) is not None:
-        return Column(name, "date", missing=missing, offset=float(np.floor(np.nanmedian(dates[0]))), form=dates[1])
+        return Column(name, "date", missing=missing, offset=float(np.nanmedian(dates[0])), form=dates[1])
     _check_nearly_numbers(name, values, found, argument)
     if len(levels) > max(MANY_TEXTS, held / 2) and not isinstance(values.dtype, pandas.CategoricalDtype):
         return f"{len(levels):,} different texts in {held:,} rows"

@@ -22,6 +22,7 @@ from vade_tf.writing import whole, writing
 
 SAMPLE = 100_000  # rows that say what the columns are
 BLOCK = 65_536  # rows coded together
+CODING = 2  # of the rules by which a schema codes rows; copies that were made by others are not used
 
 
 def rows_and_columns(file: Path) -> tuple[int, int]:
@@ -55,7 +56,7 @@ def converted(file: Path, schema: Schema) -> tuple[FileRows, str]:
         StorageError: the cache cannot be written.
     """
     found = file.stat()
-    facts = [str(file.resolve()), found.st_size, found.st_mtime_ns, schema.to_dict()["columns"]]
+    facts = [CODING, str(file.resolve()), found.st_size, found.st_mtime_ns, schema.to_dict()["columns"]]
     name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
     target = cache_folder() / "converted" / f"{name}.npy"
     if not target.is_file():

@@ -103,6 +103,14 @@ def load_file(
         return _table(file, kind, labels, likelihood, asked | {"text": text}, schema, plain)
 
 
+def as_coded(file: Path, texts: list[str] | None, schema: Coded | None) -> tuple[pandas.DataFrame, str, str]:
+    """`tables.read_text` of rows that are coded as those of a run: what was text then is text, like numbers or not."""
+    if not isinstance(schema, Schema):
+        return tables.read_text(file, texts)
+    names = [column.name for column in schema.columns]
+    return tables.read_text(file, texts, schema.written, tables.are_numbered([*names, *schema.dropped]))
+
+
 @contextmanager
 def readable(path: str) -> Iterator[tuple[Path, str]]:
     """A file that is there, and of which kind it is: the ending of its name, or "folder".
@@ -142,17 +150,19 @@ def _table(file: Path, kind: str, labels, likelihood: str, asked: dict, schema, 
     if kind == ".parquet" and asked["text"] is None and isinstance(schema, Schema | None) and _is_large(file):
         return _from_file(file, labels, likelihood, asked, schema, plain)
     if kind == ".parquet":
-        table, notice = tables.read_parquet(file), ""
+        table, separator, notice = tables.read_parquet(file), "", ""
     else:
         as_texts = [name for name in (labels, asked["id"], asked["text"]) if name is not None]
-        table, notice = tables.read_text(file, as_texts)
+        table, separator, notice = as_coded(file, as_texts, schema)
     columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
     table, others, reasons = tables.pick(table, columns, drop, {"labels": labels, "id": asked["id"]}, file)
     y, ids = (None if others[each] is None else padded(others[each], each) for each in ("labels", "id"))
     about: dict = {"name": _name(file), "source": str(file), "likelihood": likelihood, "ids": ids}
     if asked["text"] is not None:
         if asked["text"] not in table:
-            raise InputError(f"text: expected one of the columns {list(table)[:20]} of {file}, got {asked['text']!r}")
+            argument = "text" if schema is None else "data"
+            names = list(table)[:20]
+            raise InputError(f"{argument}: expected one of the columns {names} of {file}, got {asked['text']!r}")
         return _texts(table[asked["text"]].fillna("").astype(str), asked["text"], y, schema, notice, about)
     if plain and schema is None:
         x, _ = Schema.numbers(table, "data").encode(table, "data")
@@ -162,7 +172,11 @@ def _table(file: Path, kind: str, labels, likelihood: str, asked: dict, schema, 
     elif schema is not None:
         raise InputError(f"data: expected {schema.describe()[0]}, as in training, got the table {file}")
     else:
-        schema = Schema.infer(table, "data")
+        schema = Schema.infer(table, "data", separator == ";")
+        if separator and (rest := schema.plain_beside_commas):
+            written = tables.read_text(file, as_texts, [str(name) for name in rest])[0]
+            table = table.assign(**{str(name): written[name] for name in rest})
+            schema = Schema.infer(table, "data", separator == ";")
         x, _ = schema.encode(table, "data")
         schema = replace(schema, dropped={**schema.dropped, **reasons})
         notes = schema.describe()

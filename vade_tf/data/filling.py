@@ -23,12 +23,19 @@ def filled(table: pandas.DataFrame, schema: Schema, x: np.ndarray) -> pandas.Dat
     Returns:
         A table of the same rows and columns.
     """
-    means, whole = schema.decode(x), table.copy(deep=False)
+    means, whole = _means(schema, x), table.copy(deep=False)
     for column in schema.columns:
         place = [str(name) for name in table.columns].index(str(column.name))
         cells = _filled(column, without_blanks(table.iloc[:, place], column.levels), means[column.name])
         whole.isetitem(place, cells.set_axis(table.index))
     return whole
+
+
+def _means(schema: Schema, x: np.ndarray) -> pandas.DataFrame:
+    """`Schema.decode` without the levels that only say that it is none of the others."""
+    x, ends = np.array(x, np.float64), np.cumsum([column.width for column in schema.columns])
+    x[:, [end - 1 for column, end in zip(schema.columns, ends, strict=True) if column.rest]] = -np.inf
+    return schema.decode(x)
 
 
 def _filled(column: Column, cells: pandas.Series, means: pandas.Series) -> pandas.Series:
@@ -50,12 +57,23 @@ def _filled(column: Column, cells: pandas.Series, means: pandas.Series) -> panda
         means = means.dt.to_period(cells.dtype.freq)
     elif column.kind == "date" and (zone := getattr(cells.dtype, "tz", None)) is not None:
         means = means.dt.tz_localize("UTC").dt.tz_convert(zone)
+    if column.levels:
+        means = _own(column, cells, means)
     whole = cells.astype(object).where(~empty, means.astype(object).set_axis(cells.index))
     try:
         typed = whole.astype(cells.dtype)
     except (TypeError, ValueError):  # such as a mean between whole numbers
         return whole.infer_objects()
     return whole.infer_objects() if typed.isna().any() else typed  # a category that is none of the column's own
+
+
+def _own(column: Column, cells: pandas.Series, means: pandas.Series) -> pandas.Series:
+    """Levels as the values that stand for them in a column where these are no texts: intervals, days, 0 and 1."""
+    found = cells.dtype.categories if isinstance(cells.dtype, pandas.CategoricalDtype) else cells.dropna().unique()
+    values = [value for value in found if not isinstance(value, str)]
+    own, levels = dict(zip(column.places(values), values, strict=True)), means.tolist()
+    places = column.places(levels)
+    return pandas.Series([own.get(place, level) for place, level in zip(places, levels, strict=True)], dtype=object)
 
 
 class Written:
@@ -79,7 +97,7 @@ class Written:
 
     def filled(self, start: int, x: np.ndarray) -> pandas.DataFrame:
         """Rows from `start` on, filled by features [rows, D] (see `Schema.decode`) as their column is written."""
-        whole, means = self.cells[start : start + len(x)].copy(), self.schema.decode(x)
+        whole, means = self.cells[start : start + len(x)].copy(), _means(self.schema, x)
         for (place, holes), column in zip(self.holes.items(), self.schema.columns, strict=True):
             empty = holes[start : start + len(x)]
             texts = whole.iloc[:, place].to_numpy(object, copy=True)
@@ -92,19 +110,21 @@ def _writer(column: Column, values: pandas.Series, texts: pandas.Series) -> Call
     """What writes cells of a column as its file does, whose cells were read as `values` and are `texts` there."""
     if column.kind == "number":
         numbers = read_numbers(values, column.form)
-        form = numbers[1] if numbers is not None else ""
+        form = column.form or (numbers[1] if numbers is not None else "")
         return lambda means: [_number(float(mean), form) for mean in means]
     if column.kind == "date":
         dates = read_dates(values, column.form)
-        form = dates[1] if dates is not None else ""
+        form = column.form or (dates[1] if dates is not None else "")
         if form in ("", "ISO8601"):
             days = texts[values.notna()].str.strip().str.len().le(10).all()
             form = "%Y-%m-%d" if days else "%Y-%m-%d %H:%M:%S"
         step = "s" if "%S" in form else "min" if "%M" in form else "D"
         return lambda means: means.dt.round(step).dt.strftime(form).tolist()
     known = values.drop_duplicates().dropna()
-    written = {key_of(value): texts.loc[row] for row, value in known.items()}
-    return lambda means: [written.get(key_of(level), key_of(level)) for level in means]
+    written = dict(zip(column.places(known.tolist()), texts.loc[known.index], strict=True))
+    return lambda means: [
+        written.get(place, key_of(level)) for place, level in zip(column.places(list(means)), means, strict=True)
+    ]
 
 
 def _number(value: float, form: str) -> str:

@@ -101,7 +101,9 @@ def read_folder(folder: Path, known: Pictures | None = None) -> tuple[np.ndarray
     for row, file in enumerate(files):
         with _opened(Image, file) as image:
             try:
-                x[row] = _pixels(Image, image, size, channels)
+                x[row] = _pixels(Image, image, size, channels, file)
+            except InputError:
+                raise
             except Exception as error:  # Pillow's decoders have no common error
                 raise InputError(f"data: {file} cannot be read as an image ({cited(error)}); remove it") from error
     if known is None and channels == 3 and (x == x[..., :1]).all():  # grey, stored as colour
@@ -143,12 +145,29 @@ def _opened(pillow, file: Path):
     return image
 
 
-def _pixels(pillow, image, size: tuple[int, int], channels: int) -> np.ndarray:
+def _deep(image, file: Path) -> np.ndarray:
+    """Grey values of 16 bits and more as bytes [height, width]: all on one scale, whatever the brightest is.
+
+    Raises:
+        InputError: what is white cannot be told: numbers that are no bytes, or too small or large for 16 bits.
+    """
+    values = np.asarray(image, np.float64)
+    real = image.mode.startswith("F")
+    white, least = (255, 1) if real else (65535, 255)  # an image of at most `least` has another scale
+    of_16_bits = not real and (image.mode != "I" or image.format != "TIFF")
+    low, high = values.min(initial=0), values.max(initial=0)
+    if not of_16_bits and not (0 <= low <= high <= white and (high == 0 or high > least)):
+        raise InputError(
+            f"data: expected an image of 8 or 16 bits, or values up to {white}, the largest above {least}, got "
+            f"{'real' if real else 'whole'} numbers from {low:g} to {high:g} in {file}; save it with 8 or 16 bits"
+        )
+    return (np.clip(values, 0, white) * (255 / white)).astype(np.uint8)
+
+
+def _pixels(pillow, image, size: tuple[int, int], channels: int, file: Path) -> np.ndarray:
     """An image as bytes [height, width, channels]."""
-    if image.mode.startswith(("I", "F")):  # 16 bits and more
-        values = np.asarray(image, np.float64)
-        top = 65535.0 if values.max(initial=0) > 255 else 255.0
-        image = pillow.fromarray(np.clip(values * (255.0 / top), 0, 255).astype(np.uint8))
+    if image.mode.startswith(("I", "F")):
+        image = pillow.fromarray(_deep(image, file))
     image = image.convert("L" if channels == 1 else "RGB")
     if (image.height, image.width) != size:
         image = image.resize(size[::-1])

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas
 
-from vade_tf.data.cells import key_of
+from vade_tf.data.cells import COMMA, THOUSANDS, key_of, read_numbers, without_blanks
 from vade_tf.data.columns import KINDS, MOST, Column, infer
 from vade_tf.errors import InputError
 from vade_tf.reading import each, finite, record
@@ -59,7 +59,7 @@ class Schema:
     dropped: dict[str | int, str]
 
     @classmethod
-    def infer(cls, frame: pandas.DataFrame, argument: str = "x") -> "Schema":
+    def infer(cls, frame: pandas.DataFrame, argument: str = "x", semicolons: bool = False) -> "Schema":
         """The schema of a table.
 
         Numbers, also as text with decimal commas, are numbers, with a logarithm where their tail is heavy; two values
@@ -69,12 +69,18 @@ class Schema:
         Args:
             frame: the table, [n, any number of columns].
             argument: what an error names.
+            semicolons: whether its file is cut by semicolons. A text "8,090" is then 8.09, unless other columns have
+                decimal points; otherwise it is 8090, unless another column has decimal commas.
 
         Raises:
             InputError: no rows, a name twice, a cell of no known type, or no column of use.
         """
         names = named(frame, argument)
         found = {name: infer(name, frame.iloc[:, i], argument, i == 0) for i, name in enumerate(names)}
+        if _has_decimal_commas(frame, found, semicolons):
+            for i, (name, column) in enumerate(found.items()):
+                if isinstance(column, Column) and column.kind == "number" and _holds_texts(frame.iloc[:, i]):
+                    found[name] = infer(name, frame.iloc[:, i], argument, i == 0, commas=True)
         columns = tuple(column for column in found.values() if isinstance(column, Column))
         dropped = {name: column for name, column in found.items() if isinstance(column, str)}
         if not columns:
@@ -86,8 +92,24 @@ class Schema:
 
     @classmethod
     def numbers(cls, frame: pandas.DataFrame, argument: str = "x") -> "Schema":
-        """A schema that takes every column as a number, as it is."""
-        return cls(tuple(Column(name, "number") for name in named(frame, argument)), {})
+        """A schema that takes every column as a number, as it is, written as in this table."""
+        found = [read_numbers(without_blanks(frame.iloc[:, i])) for i in range(frame.shape[1])]
+        forms = ["" if numbers is None else numbers[1] for numbers in found]
+        names = named(frame, argument)
+        return cls(tuple(Column(n, "number", form=form) for n, form in zip(names, forms, strict=True)), {})
+
+    @property
+    def written(self) -> list[str]:
+        """Names of the columns whose cells are to be taken as they are written, though they may look like numbers."""
+        texts = [any(isinstance(level, str) for level in column.levels) for column in self.columns]
+        return [str(column.name) for column, text in zip(self.columns, texts, strict=True) if text or column.form]
+
+    @property
+    def plain_beside_commas(self) -> list[str | int]:
+        """Names of numbers without a form in a table where others have decimal commas: "2.683" may be 2683 there."""
+        numbers = [column for column in self.columns if column.kind == "number"]
+        commas = any(column.form == COMMA for column in numbers)
+        return [column.name for column in numbers if commas and not column.form]
 
     @property
     def features(self) -> list[str]:
@@ -163,6 +185,9 @@ class Schema:
                 lines.append(f"{_number(of_kind)}: {SAID[kind]} ({_listed([_shown(c) for c in of_kind], str)})")
         if logs := [column.name for column in self.columns if column.log]:
             lines.append(f"heavy tails, so the logarithm is taken: {_listed(logs)}")
+        for form, how in ((COMMA, "with a decimal comma"), (THOUSANDS, "with commas between thousands")):
+            if names := [column.name for column in self.columns if column.kind == "number" and column.form == form]:
+                lines.append(f"numbers are written {how}, as {form}: {_listed(names)}")
         if far := [column.name for column in self.columns if column.kind == "number" and column.offset]:
             lines.append(f"far from 0 and near one another, so counted from their median: {_listed(far)}")
         if holes := [column for column in self.columns if column.missing]:
@@ -218,6 +243,28 @@ def named(frame: pandas.DataFrame, argument: str) -> list[str | int]:
     if twice is not None:
         raise InputError(f"{argument}: expected columns with different names, got {_short(twice)!r} twice; rename one")
     return names
+
+
+def _holds_texts(values: pandas.Series) -> bool:
+    return values.dtype.kind == "O" and any(isinstance(cell, str) for cell in values)
+
+
+def _has_decimal_commas(frame: pandas.DataFrame, found: dict, semicolons: bool) -> bool:
+    """Whether a table's numbers have decimal commas, so that "8,090" in one of its columns is 8.09.
+
+    Args:
+        frame: the table.
+        found: what its columns were taken for, each by itself.
+        semicolons: whether its file is cut by semicolons.
+    """
+    numbers = {i: c for i, c in enumerate(found.values()) if isinstance(c, Column) and c.kind == "number"}
+    if any(column.form == COMMA for column in numbers.values()):
+        return True
+    for i, column in numbers.items() if semicolons else ():
+        read = read_numbers(without_blanks(frame.iloc[:, i]), COMMA if column.form else "")
+        if read is None or not (column.form or bool(np.all(np.nan_to_num(read[0]) % 1 == 0))):
+            return False  # decimal points
+    return semicolons and any(column.form for column in numbers.values())
 
 
 def _are_counts(frame: pandas.DataFrame, names: list, columns: tuple[Column, ...]) -> bool:

@@ -6,23 +6,27 @@ pandas and pyarrow read; here is what they cannot know: the separator, whether t
 import csv
 import gzip
 import io
+import re
 import reprlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import pandas
 
-from vade_tf.data.cells import MISSING, read_numbers
+from vade_tf.data.cells import MISSING, are_numbers, read_numbers
 from vade_tf.errors import InputError
 from vade_tf.reading import check_memory
 
 TEXTS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 SEPARATORS = ("\t", ";", "|", ",", " ")  # the first that cuts every line alike; a comma may be within numbers
 LOOKED_AT = 1 << 18  # characters of a file that say how it is written
+WHOLE_LINES = 3  # of them at least, however long: a header, a row, and one that may be cut
+LONGEST_CELL = 1 << 26  # characters
 LONGEST_NAME = 100  # characters of a column's name
+NUMBERED = re.compile(r"column_[0-9]+")  # the names that the columns of a file without a header get
 CHUNK = 1 << 20
 CELL = 40  # bytes that a cell takes while pandas reads it
 
@@ -33,15 +37,20 @@ def ending(file: Path) -> str:
     return Path(file.stem).suffix.lower() + last if last == ".gz" else last
 
 
-def read_text(file: Path, texts: list[str] | None) -> tuple[pandas.DataFrame, str]:
+def read_text(
+    file: Path, texts: list[str] | None, coded: Collection[str] = (), numbered: bool = False
+) -> tuple[pandas.DataFrame, str, str]:
     """The table of a text file.
 
     Args:
         file: UTF-8; cells are separated by tabs, semicolons, bars, commas or spaces.
         texts: names of columns whose cells stay as they are written; None: all do, and none of them is missing.
+        coded: names of further such columns, if they are there.
+        numbered: whether the columns are called column_0, column_1, ..., so that a file with one line has no header
+            unless it is these names; default: the lines say whether there is one.
 
     Returns:
-        The table, and what a person has to know of how it was read, or "".
+        The table, its separator, and what a person has to know of how it was read, or "".
 
     Raises:
         ValueError, OSError: as pandas raises them for what is damaged; a row of another length than the first.
@@ -49,13 +58,14 @@ def read_text(file: Path, texts: list[str] | None) -> tuple[pandas.DataFrame, st
     separator, lines = _cut(file)
     if not lines:
         raise ValueError("it is empty")
-    bare = _has_no_header(lines)
+    bare = _has_no_header(lines, numbered)
     if (twice := next((name for name in texts or () if not bare and lines[0].count(name) > 1), None)) is not None:
         raise InputError(f"data: expected one column {reprlib.repr(twice)} in {file}, got several; rename them")
     if texts is None:
         how: dict = {"dtype": str, "na_filter": False}
     else:
-        how = {"dtype": dict.fromkeys(texts, str), "na_values": sorted(MISSING)}  # besides those that pandas knows
+        how = {"dtype": dict.fromkeys([*texts, *coded], str)}
+        how["na_values"] = sorted(MISSING)  # besides those that pandas knows
     names = [f"column_{number}" for number in range(len(lines[0]))] if bare else None
     with warnings.catch_warnings():
         warnings.simplefilter("error", pandas.errors.ParserWarning)  # rows longer than the header
@@ -73,7 +83,12 @@ def read_text(file: Path, texts: list[str] | None) -> tuple[pandas.DataFrame, st
     if table.iloc[:, -1].isna().any():  # pandas fills up short rows
         _check_lengths(file, separator, len(table.columns))
     told = f"{file.name} has no header: its columns are called column_0 to column_{len(lines[0]) - 1}"
-    return table, told if bare else ""
+    return table, separator, told if bare else ""
+
+
+def are_numbered(names: Collection[str | int]) -> bool:
+    """Whether these are the names of columns that had none."""
+    return bool(names) and all(NUMBERED.fullmatch(str(name)) for name in names)
 
 
 def header(file: Path) -> list[str]:
@@ -98,7 +113,10 @@ def read_parquet(file: Path) -> pandas.DataFrame:
 
 def names_in(text: str | None, argument: str) -> list[str]:
     """Names of columns as a person lists them: "age,height", and in quotes where a name has a comma in it."""
-    names = [] if text is None else [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+    try:
+        names = [] if text is None else [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+    except csv.Error:  # lines
+        names = [""]
     if text is not None and not all(names):
         raise InputError(f"{argument}: expected names of columns with commas between them, got {text!r}")
     return names
@@ -149,6 +167,8 @@ def _cut(file: Path) -> tuple[str, list[list[str]]]:
     """The separator of a text file, and its first lines cut by it."""
     with opened(file) as stream:
         sample = stream.read(LOOKED_AT)
+        while max(sample.count("\n"), sample.count("\r")) < WHOLE_LINES and (more := stream.read(len(sample))):
+            sample += more
         whole = not stream.read(1)
     if "\0" in sample:
         raise ValueError("it holds null bytes, so it is no text in UTF-8")
@@ -168,7 +188,7 @@ def _cut(file: Path) -> tuple[str, list[list[str]]]:
 
 def _lines(stream: IO[str], separator: str) -> Iterator[list[str]]:
     """Lines that are not empty, as lists of cells."""
-    csv.field_size_limit(max(csv.field_size_limit(), LOOKED_AT * 16))
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     for line in csv.reader(stream, delimiter=separator, skipinitialspace=True):
         if separator == " " and line and line[-1] == "":
             line.pop()
@@ -191,12 +211,15 @@ def opened(file: Path) -> IO[str]:
     return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
 
 
-def _has_no_header(lines: list[list[str]]) -> bool:
+def _has_no_header(lines: list[list[str]], numbered: bool = False) -> bool:
     """Whether the first line looks like those below it: numbers or texts that come again, a number twice, a long text.
 
-    Whole numbers that count up by one are a header all the same.
+    Whole numbers that count up by one are a header all the same. Where columns are known to be numbered for want of
+    names, only such names are a header.
     """
     first, below = lines[0], lines[1:]
+    if numbered:
+        return any(NUMBERED.fullmatch(cell.strip()) is None for cell in first)
     if not below:
         return False
     numbers = read_numbers(pandas.Series(first, dtype=object))
@@ -204,10 +227,10 @@ def _has_no_header(lines: list[list[str]]) -> bool:
         return False
     if any(len(cell) > LONGEST_NAME for cell in first):
         return True
-    are_numbers = [read_numbers(pandas.Series([cell], dtype=object)) is not None for cell in first]
-    values = [cell.strip() for cell, number in zip(first, are_numbers, strict=True) if number and cell.strip()]
+    of_numbers = are_numbers(first)
+    values = [cell.strip() for cell, number in zip(first, of_numbers, strict=True) if number and cell.strip()]
     columns = [{line[place].strip() for line in below if place < len(line)} for place in range(len(first))]
-    alike = [n or cell.strip() in column for n, cell, column in zip(are_numbers, first, columns, strict=True)]
+    alike = [n or cell.strip() in column for n, cell, column in zip(of_numbers, first, columns, strict=True)]
     return any(first) and (all(alike) or len(set(values)) < len(values))
 
 

@@ -16,7 +16,7 @@ import pandas
 
 from vade_tf.data import tables
 from vade_tf.data.dataset import Coded
-from vade_tf.data.files import load_file, readable
+from vade_tf.data.files import as_coded, load_file, readable
 from vade_tf.data.filling import Written
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
@@ -145,7 +145,7 @@ def _of_table(
         stored = _parquet(file, columns) if kept else stored
         table = stored[: min(len(stored), 1)]  # what there is to say of its columns
     else:
-        table, notice = tables.read_text(file, [name for name in (labels, id, usual_id) if name is not None])
+        table, _, notice = as_coded(file, [name for name in (labels, id, usual_id) if name is not None], schema)
         _tell(notice.splitlines())
     table = table.rename(columns=str)
     for argument, name in (("labels", labels), ("id", id)):
@@ -158,7 +158,7 @@ def _of_table(
     x, notes = schema.encode(features, "data")
     _tell(notes)
     if kind != ".parquet" and whole:
-        cells = tables.read_text(file, None)[0].rename(columns=str)
+        cells = as_coded(file, None, schema)[0].rename(columns=str)
         if typed:
             return Incoming(x, _with_types(cells, table, own), id)
         return Incoming(x, cells, id, Written(cells, table, schema))
