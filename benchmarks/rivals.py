@@ -15,7 +15,7 @@ import numpy as np
 
 KEY = ("set", "system", "seed")
 COLUMNS = (*KEY, "n", "features", "clusters", "found", "acc", "ari", "nmi", "seconds")
-LIMIT = 3600  # seconds of a fit, if nothing else is said; one that takes longer is ended, and its row has no scores
+LIMIT = 3600  # seconds of a fit; one that takes longer is ended, and its row has no scores
 
 
 def read(file: Path) -> list[dict]:
@@ -37,17 +37,15 @@ def append(rows: list[dict], file: Path, command: str, columns: tuple[str, ...] 
         writer.writerows(rows)
 
 
-def clustered(
-    system: Callable, names: tuple[str, ...], data, seed: int, options, limit: float | None = LIMIT
-) -> list[dict]:
-    """Rows of the CSV without set and seed, of one fit; scores are empty where it failed or took too long.
+def clustered(system: Callable, names: tuple[str, ...], data, seed: int, options, limited: bool = True) -> list[dict]:
+    """Rows of the CSV without set and seed, of one fit; scores are empty where it failed or took longer than `LIMIT`.
 
     Args:
         system: function of (data, seed, options) to groups, int [n], or to (groups, or groups by name; seconds).
         names: of the systems whose groups it gives.
         data: has rows x [n, D], labels y int [n] and the number of clusters.
         seed, options: for the system.
-        limit: seconds after which the fit is ended; None: never.
+        limited: whether a fit that takes longer than `LIMIT` is ended.
     """
     from vade_tf import metrics
 
@@ -60,7 +58,7 @@ def clustered(
     found: Any = None
     seconds = 0.0
     try:
-        if receive.poll(limit):
+        if receive.poll(LIMIT if limited else None):
             found, seconds = receive.recv()
     except EOFError:
         pass  # the fit ended with an error, which stands above

@@ -85,7 +85,7 @@ def main() -> None:
         for seed in range(options.seeds):
             for system in systems:
                 if (name, system, str(seed)) not in done:
-                    found = rivals.clustered(SYSTEMS[system], (system,), data, seed, options, limit=None)
+                    found = rivals.clustered(SYSTEMS[system], (system,), data, seed, options, limited=False)
                     rivals.append([{"set": name, "seed": seed, **row} for row in found], RESULTS, COMMAND)
                     print(*found[0].values(), flush=True)
     if rows := rivals.read(RESULTS):

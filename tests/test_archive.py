@@ -31,6 +31,7 @@ def clusterer(model, **changes) -> VaDEClusterer:
         "remedies_": [],
         "n_features_in_": FEATURES,
         "_columns": None,
+        "_image_shape": None,
         "schema_": None,
         "genes_": None,
         "weights_": np.exp(log_pi),

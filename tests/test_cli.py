@@ -204,7 +204,8 @@ def test_a_warning_is_one_line_in_flags_and_said_once(capsys):
 
 def test_a_sweep_that_was_killed_before_its_picture_gets_it(tmp_path, capsys):
     row = {"held_out_elbo": -9.0, "behind": 0.0, "behind_se": 0.1, "bic": 5.0, "stability": 0.9, "strength": 0.9}
-    rows = [{**row, "n_clusters": k, "components_used": k, "shares": [1 / k] * k, "acc": None} for k in (2, 3)]
+    row |= {"elbo": -9.5, **dict.fromkeys(("acc", "nmi", "ari"))}
+    rows = [{**row, "n_clusters": k, "components_used": k, "shares": [1 / k] * k} for k in (2, 3)]
     choice = {"n_clusters": 2, "named": {"BIC": 2}, "sure": "sure", "why": "it is"}
     summary = {"dataset": "rows", "n": 50, "n_held_out": 10, "rows": rows, **choice}
     (tmp_path / "clusters.json").write_text("{}")
