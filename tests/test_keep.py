@@ -123,4 +123,4 @@ def test_the_weights_are_those_after_the_last_epoch_that_is_held(rng, guided, ke
 def test_a_silent_code_is_said():
     assert health.silent(0.5) == []
     (sentence,) = health.silent(0.1)
-    assert sentence.startswith("the code says next to nothing of a row (rate_z 0.10 nats)")
+    assert sentence.startswith("the code says next to nothing of a row beyond its cluster (rate_z 0.10 nats)")
