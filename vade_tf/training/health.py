@@ -142,8 +142,8 @@ def silent(rate_z: float) -> list[str]:
     if rate_z >= SILENT:
         return []
     return [
-        f"the code says next to nothing of a row beyond its cluster (rate_z {rate_z:.2f} nats): samples of a cluster are "
-        "nearly alike; if its rows are not, give the columns one unit, or another likelihood"
+        f"the code says next to nothing of a row beyond its cluster (rate_z {rate_z:.2f} nats): samples of a cluster "
+        "are nearly alike; if its rows are not, give the columns one unit, or another likelihood"
     ]
 
 
