@@ -8,7 +8,6 @@ beside it. Labels are read for the curves alone.
 """
 
 import argparse
-import csv
 import json
 import os
 import sys
@@ -18,10 +17,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import matplotlib
+import rivals
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 RESULTS = Path(__file__).parent / "results" / "paper_curve.csv"
+COMMAND = "python benchmarks/paper_curve.py runs/seeds/mnist-paper/seed-*"
 COLUMNS = (
     "seed", "phase", "epoch", "learning_rate", "loss", "elbo", "distortion", "rate_z", "rate_c", "acc", "nmi", "ari",
     "components_used",
@@ -29,15 +30,10 @@ COLUMNS = (
 PAPER = 94.46  # per cent, the best of its runs (Jiang et al. 2017, table 2)
 
 
-def read(file: Path) -> list[dict]:
-    with file.open(newline="") as lines:
-        return list(csv.DictReader(line for line in lines if not line.startswith("#")))
-
-
 def rows_of(run: Path) -> list[dict]:
     """The history of a run, numbers in six digits."""
     seed = json.loads((run / "config.json").read_text())["seed"]
-    rows = [{**row, "seed": seed} for row in read(run / "metrics.csv")]
+    rows = [{**row, "seed": seed} for row in rivals.read(run / "metrics.csv")]
     return [{name: shortened(row.get(name, "")) for name in COLUMNS} for row in rows]
 
 
@@ -46,14 +42,6 @@ def shortened(cell) -> str:
         return f"{float(cell):.6g}"
     except ValueError:
         return cell
-
-
-def write(rows: list[dict]) -> None:
-    with RESULTS.open("w", newline="") as file:
-        file.write("# python benchmarks/paper_curve.py runs/seeds/mnist-paper/seed-*\n")
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def draw(rows: list[dict]) -> Figure:
@@ -83,12 +71,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="*", type=Path, help="finished runs; default: none, draw what is there")
     options = parser.parse_args()
-    rows = read(RESULTS)
+    rows = rivals.read(RESULTS)
     for run in options.runs:
         new = rows_of(run)
         rows = [row for row in rows if row["seed"] != new[0]["seed"]] + new
     rows.sort(key=lambda row: int(row["seed"]))  # stable: phases and epochs keep their order
-    write(rows)
+    RESULTS.unlink(missing_ok=True)
+    rivals.append(rows, RESULTS, COMMAND, COLUMNS)
     draw(rows).savefig(RESULTS.with_suffix(".png"))
 
 

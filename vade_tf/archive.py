@@ -37,6 +37,46 @@ PARAMETERS = {  # those that new rows are read by
 }
 
 
+def contents(clusterer, parameters: dict) -> tuple[dict, dict[str, np.ndarray]]:
+    """`about` and `arrays` of `write`, of a fitted `VaDEClusterer` with these parameters."""
+    about = {
+        "parameters": parameters,
+        "own_networks": clusterer.encoder is not None,
+        "history": clusterer.history_,
+        "health": clusterer.health_,
+        "remedies": clusterer.remedies_,
+        "n_features_in": clusterer.n_features_in_,
+        "columns": clusterer._columns,
+        "image_shape": clusterer._image_shape,
+        "schema": None if clusterer.schema_ is None else clusterer.schema_.to_dict(),
+    }
+    arrays = {name: getattr(clusterer, name) for name in FITTED}
+    if clusterer.genes_ is not None:
+        arrays["genes_"] = clusterer.genes_
+    if hasattr(clusterer, "feature_names_in_"):
+        arrays["feature_names_in_"] = clusterer.feature_names_in_.astype(str)
+    return about, arrays
+
+
+def parameters(about: dict) -> dict:
+    """The parameters in `about`, sequences as tuples, which JSON does not have."""
+    given = dict(about["parameters"])
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+
+
+def restore(clusterer, about: dict, arrays: dict[str, np.ndarray]) -> None:
+    """The inverse of `contents`, into a clusterer that was made with its parameters; model and schema apart."""
+    clusterer.history_, clusterer.health_ = about["history"], about["health"]
+    clusterer.remedies_ = about.get("remedies") or []
+    clusterer.n_features_in_, clusterer._columns = about["n_features_in"], about.get("columns")
+    clusterer._image_shape = tuple(about["image_shape"]) if about.get("image_shape") else None
+    clusterer.genes_ = None
+    for name, value in arrays.items():
+        setattr(clusterer, name, value.astype(object) if name == "feature_names_in_" else value)
+    clusterer.n_clusters_ = len(clusterer.weights_)
+    clusterer._n_features_out = clusterer.means_.shape[1]
+
+
 def write(path, about: dict, arrays: dict[str, np.ndarray], model: VaDE) -> None:
     """Write the file, which is whole or not there.
 

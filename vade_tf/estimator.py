@@ -340,23 +340,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         if self.hidden is not None:
             parameters["hidden"] = list(Settings(hidden=self.hidden).hidden or ())
         parameters["random_state"] = int(self.random_state) if isinstance(self.random_state, Integral) else None
-        about = {
-            "parameters": parameters,
-            "own_networks": self.encoder is not None,
-            "history": self.history_,
-            "health": self.health_,
-            "remedies": self.remedies_,
-            "n_features_in": self.n_features_in_,
-            "columns": self._columns,
-            "image_shape": self._image_shape,
-            "schema": None if self.schema_ is None else self.schema_.to_dict(),
-        }
-        arrays = {name: getattr(self, name) for name in archive.FITTED}
-        if self.genes_ is not None:
-            arrays["genes_"] = self.genes_
-        if hasattr(self, "feature_names_in_"):
-            arrays["feature_names_in_"] = self.feature_names_in_.astype(str)
-        archive.write(path, about, arrays, self.model_)
+        archive.write(path, *archive.contents(self, parameters), self.model_)
 
     @classmethod
     def load(cls, path) -> "VaDEClusterer":
@@ -366,23 +350,10 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             ValueError: there is none, or it is damaged.
         """
         about, arrays, model, schema = archive.read(path, set(cls._get_param_names()) - set(UNSAVED))
-        parameters = about["parameters"]
-        for name in ("hidden", "image_shape"):
-            if parameters.get(name) is not None:
-                parameters[name] = tuple(parameters[name])
         networks = {"encoder": model.encoder, "decoder": model.decoder} if about["own_networks"] else {}
-        found = cls(**parameters, **networks)
-        found.model_, found.history_ = model, about["history"]
-        found.health_, found.remedies_ = about["health"], about.get("remedies") or []
-        found.n_features_in_, found.schema_ = about["n_features_in"], schema
-        if "feature_names_in_" in arrays:
-            found.feature_names_in_ = arrays.pop("feature_names_in_").astype(object)
-        found.genes_, found._columns = None, about.get("columns")
-        found._image_shape = tuple(about["image_shape"]) if about.get("image_shape") else None
-        for name, value in arrays.items():
-            setattr(found, name, value)
-        found.n_clusters_ = len(found.weights_)
-        found._n_features_out = found.means_.shape[1]
+        found = cls(**archive.parameters(about), **networks)
+        found.model_, found.schema_ = model, schema
+        archive.restore(found, about, arrays)
         return found
 
     def __sklearn_tags__(self):
