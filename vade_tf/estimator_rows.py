@@ -8,7 +8,7 @@ import pandas
 import scipy.sparse
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from vade_tf.data.dataset import shape_of_images, unmasked
+from vade_tf.data.checks import shape_of_images, unmasked
 from vade_tf.data.genes import Genes, is_annotated
 from vade_tf.data.schema import Schema, named
 from vade_tf.data.sparse import Rows, SparseRows

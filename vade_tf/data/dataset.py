@@ -1,9 +1,7 @@
 """`Observations`: unlabelled rows with what a fit needs to know of them. `Dataset`: the same with names and labels."""
 
 import math
-import reprlib
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Protocol, Self
@@ -11,17 +9,14 @@ from typing import Protocol, Self
 import numpy as np
 import scipy.sparse
 
+from vade_tf.data import checks
 from vade_tf.data.shards import FileRows, is_file
 from vade_tf.data.sparse import OriginRows, Rows, SparseRows, Stored, part
-from vade_tf.errors import InputError, cited, whole_number
+from vade_tf.errors import InputError, cited
 from vade_tf.reading import memory
 
-ALIKE = 1e-4  # relative difference of squared lengths that rounding makes
-TURNED = 0.01  # variance of rows of one length over its square, at least; less, and one large mean makes them so long
-COLOURS = 3  # channels of a colour image
 COUNTS = ("counts", "zinb")  # likelihoods of numbers that are to be taken as they are
 FEW_COLUMNS = 200  # of a table, each of which has a unit of its own
-CHECK_ROWS = 8192  # rows looked at together: keeps the check of a large memory-mapped file small
 
 
 class Coded(Protocol):
@@ -82,7 +77,7 @@ class Observations:
     @cached_property
     def has_holes(self) -> bool:
         """Whether x holds NaN, in missing cells."""
-        return self.schema is not None and _has_holes(self.x)
+        return self.schema is not None and checks.has_holes(self.x)
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of every feature without its missing cells, float64 [D] each; of none 0."""
@@ -96,9 +91,9 @@ class Observations:
             mean, variance = (part.astype(np.float64) for part in mean_variance_axis(self.x.matrix, axis=0))
             return mean, np.sqrt(variance)
         if self.has_holes or isinstance(self.x, FileRows):
-            held = np.maximum(sum((~np.isnan(block)).sum(axis=0) for block in _blocks(self.x)), 1)
-            mean = sum(np.nansum(block, axis=0, dtype=np.float64) for block in _blocks(self.x)) / held
-            return mean, np.sqrt(sum(np.nansum((block - mean) ** 2, axis=0) for block in _blocks(self.x)) / held)
+            held = np.maximum(sum((~np.isnan(block)).sum(axis=0) for block in checks.blocks(self.x)), 1)
+            mean = sum(np.nansum(block, axis=0, dtype=np.float64) for block in checks.blocks(self.x)) / held
+            return mean, np.sqrt(sum(np.nansum((block - mean) ** 2, axis=0) for block in checks.blocks(self.x)) / held)
         return self.x.mean(axis=0, dtype=np.float64), self.x.std(axis=0, dtype=np.float64)
 
     def part(self, rows: np.ndarray) -> Self:
@@ -134,7 +129,7 @@ class Dataset(Observations):
     def fingerprint(self) -> dict:
         """Source, shape and checksum: tells whether rows are those of an earlier run, sparse or dense."""
         checksum = 0
-        for block in _blocks(self.x):
+        for block in checks.blocks(self.x):
             checksum = zlib.crc32(np.ascontiguousarray(block).data, checksum)
         if self.origins is not None:
             checksum = zlib.crc32(np.ascontiguousarray(self.origins).data, checksum)
@@ -221,9 +216,9 @@ def observe(
         except (TypeError, ValueError) as error:
             raise InputError(f"{argument}: expected a matrix of n rows and D features ({cited(error)})") from error
     if isinstance(x, np.ma.MaskedArray):
-        x = unmasked(x)
+        x = checks.unmasked(x)
     form = (len(x), *x.row_shape) if isinstance(x, FileRows) else x.shape
-    image_shape = shape_of_images(form) if image_shape is None else image_shape
+    image_shape = checks.shape_of_images(form) if image_shape is None else image_shape
     if len(x.shape) < 2 or 0 in x.shape:
         raise InputError(f"{argument}: expected a matrix of n rows and D features, got shape {x.shape}")
     if x.dtype.kind not in "biuf":
@@ -232,90 +227,24 @@ def observe(
         x = FileRows(x, argument)
     elif isinstance(x, np.ndarray):
         x = x.reshape(len(x), -1)
-    if 4 * x.shape[1] * min(len(x), CHECK_ROWS) > memory():
+    if 4 * x.shape[1] * min(len(x), checks.CHECK_ROWS) > memory():
         raise InputError(f"{argument}: expected rows that fit in memory, got {x.shape[1]:,} features; choose some")
     if image_shape is not None:
-        image_shape = checked_shape(image_shape, x.shape[1])
+        image_shape = checks.checked_shape(image_shape, x.shape[1])
     families = () if schema is None else schema.blocks
-    low, high = _finite_range(x, argument, holes=bool(families))
+    low, high = checks.finite_range(x, argument, holes=bool(families))
     kind = np.uint8 if x.dtype == np.uint8 and high > 1 else np.float32  # bytes of 0 and 1 are no grey values
     if x.dtype != kind:
         x = SparseRows(x.matrix.astype(kind)) if isinstance(x, SparseRows) else x.astype(kind)
     one_family = not families or {family for family, _ in families} == {"gaussian"}
-    whole = not families or not _has_holes(x)
+    whole = not families or not checks.has_holes(x)
     one_unit = standardise and image_shape is None and one_family and whole and not _few_columns(schema)
-    length = _common_length(x) if one_unit else 0.0
+    length = checks.common_length(x) if one_unit else 0.0
     if length:  # directions, whose features have one unit: on average each gets the square 1
         rooted = low >= 0 and schema is None  # as of words; those of `--text` are logarithms already
         factor = math.sqrt(x.shape[1]) / length
         return Observations(x, low, high, image_shape, likelihood, False, factor, length if rooted else None, schema)
     return Observations(x, low, high, image_shape, likelihood, standardise, schema=schema)
-
-
-def unmasked(x: np.ma.MaskedArray) -> np.ndarray:
-    """An array whose masked cells are NaN, if there are any."""
-    return np.ma.filled(x.astype(np.float64), np.nan) if np.any(x.mask) else x.data
-
-
-def shape_of_images(form: tuple[int, ...]) -> tuple[int, ...] | None:
-    """(height, width) of grey images [n, height, width] or [n, height, width, 1], (height, width, 3) of colour ones.
-
-    None of an array of any other form.
-    """
-    if len(form) == 4 and form[3] == COLOURS:
-        return tuple(form[1:])
-    return tuple(form[1:3]) if len(form) == 3 or (len(form) == 4 and form[3] == 1) else None
-
-
-def checked_shape(image_shape, width: int) -> tuple[int, ...]:
-    """The shape of images that a caller gave, of rows [n, width].
-
-    Raises:
-        InputError: it is none, or one of other rows.
-    """
-    wanted = "(height, width), or (height, width, 3) of colour images"
-    if not isinstance(image_shape, (tuple, list)) or len(image_shape) not in (2, 3):
-        raise InputError(f"image_shape: expected {wanted}, got {reprlib.repr(image_shape)}")
-    found = tuple(whole_number(side, "image_shape", 1, 2**31 - 1) for side in image_shape)
-    if found[2:] == (1,):
-        found = found[:2]
-    if math.prod(found) != width or found[2:] not in ((), (COLOURS,)):
-        raise InputError(f"image_shape: expected {wanted}, of the {width} values of a row, got {found}")
-    return found
-
-
-def _blocks(x: Rows) -> Iterator[np.ndarray]:
-    """Dense rows, a few at a time, in their order."""
-    for start in range(0, len(x), CHECK_ROWS):
-        yield x[start : start + CHECK_ROWS]
-
-
-def _has_holes(x: Rows) -> bool:
-    """Whether dense rows hold NaN."""
-    return not isinstance(x, SparseRows) and any(np.isnan(block).any() for block in _blocks(x))
-
-
-def _common_length(x: Rows) -> float:
-    """The Euclidean length that all rows share which are not zero, as text vectorizers leave them; 0.0: they have none.
-
-    Rows that hardly differ beside their mean, like the years of a table, are as good as equally long by that alone.
-    """
-    low, high, total = np.inf, 0.0, np.zeros(x.shape[1])
-    for start in range(0, len(x), CHECK_ROWS):
-        rows = slice(start, start + CHECK_ROWS)
-        if isinstance(x, SparseRows):
-            matrix = x.matrix[rows]
-            square = matrix.power(2, dtype=np.float64).sum(axis=1)
-        else:
-            matrix = x[rows]
-            square = np.einsum("nd,nd->n", matrix, matrix, dtype=np.float64)
-        if (found := square[square > 0]).size:
-            low, high = min(low, float(found.min())), max(high, float(found.max()))
-            if low < (1 - ALIKE) * high:
-                return 0.0
-        total += matrix.sum(axis=0, dtype=np.float64)
-    mean = total / len(x)
-    return math.sqrt(high) if high > 0 and mean @ mean <= (1 - TURNED) * high else 0.0
 
 
 def _few_columns(schema: Coded | None) -> bool:
@@ -325,38 +254,3 @@ def _few_columns(schema: Coded | None) -> bool:
     from vade_tf.data.schema import Schema
 
     return isinstance(schema, Schema) and len(schema.features) <= FEW_COLUMNS
-
-
-def _finite_range(x: Rows, argument: str, holes: bool = False) -> tuple[float, float]:
-    """Smallest and largest value; an error that names the first place where a value is not a finite float32.
-
-    Args:
-        x, argument: as for `observe`.
-        holes: whether NaN is a missing cell.
-    """
-    low, high = np.inf, -np.inf
-    for start in range(0, len(x), CHECK_ROWS):
-        rows = slice(start, start + CHECK_ROWS)
-        part = x.stored(rows) if isinstance(x, SparseRows) else x[rows]
-        if holes:
-            part = part[~np.isnan(part)]
-        if (unusable := _unusable(part)).any():
-            block = x[rows]
-            row, column = np.argwhere(_unusable(block) & ~(np.isnan(block) & holes))[0]
-            hole = not holes and bool(np.isnan(block[row, column]))
-            table = ", or give a DataFrame, in which NaN is a missing cell" if hole else ""
-            raise InputError(
-                f"{argument}: expected finite numbers below 1e30, got {block[row, column]} at row {start + row}, "
-                f"column {column} ({int(unusable.sum())} such values nearby); drop or impute these rows{table}"
-            )
-        if part.size:
-            low, high = min(low, float(part.min())), max(high, float(part.max()))
-    if low > high:
-        raise InputError(f"{argument}: expected rows that hold a value, got only missing cells")
-    return low, high
-
-
-def _unusable(x: np.ndarray) -> np.ndarray:
-    """Where x holds no number that float32 can square."""
-    wide = np.issubdtype(x.dtype, np.floating) and x.dtype.itemsize > 2  # float16 has no such numbers
-    return ~np.isfinite(x) | (np.abs(x) > 1e30 if wide else False)

@@ -1,0 +1,116 @@
+"""What raw rows are, looked at before a fit takes them: finite numbers, images of some shape, rows of one length."""
+
+import math
+import reprlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from vade_tf.data.sparse import Rows, SparseRows
+from vade_tf.errors import InputError, whole_number
+
+ALIKE = 1e-4  # relative difference of squared lengths that rounding makes
+TURNED = 0.01  # variance of rows of one length over its square, at least; less, and one large mean makes them so long
+COLOURS = 3  # channels of a colour image
+CHECK_ROWS = 8192  # rows looked at together: keeps the check of a large memory-mapped file small
+
+
+def unmasked(x: np.ma.MaskedArray) -> np.ndarray:
+    """An array whose masked cells are NaN, if there are any."""
+    return np.ma.filled(x.astype(np.float64), np.nan) if np.any(x.mask) else x.data
+
+
+def shape_of_images(form: tuple[int, ...]) -> tuple[int, ...] | None:
+    """(height, width) of grey images [n, height, width] or [n, height, width, 1], (height, width, 3) of colour ones.
+
+    None of an array of any other form.
+    """
+    if len(form) == 4 and form[3] == COLOURS:
+        return tuple(form[1:])
+    return tuple(form[1:3]) if len(form) == 3 or (len(form) == 4 and form[3] == 1) else None
+
+
+def checked_shape(image_shape, width: int) -> tuple[int, ...]:
+    """The shape of images that a caller gave, of rows [n, width].
+
+    Raises:
+        InputError: it is none, or one of other rows.
+    """
+    wanted = "(height, width), or (height, width, 3) of colour images"
+    if not isinstance(image_shape, (tuple, list)) or len(image_shape) not in (2, 3):
+        raise InputError(f"image_shape: expected {wanted}, got {reprlib.repr(image_shape)}")
+    found = tuple(whole_number(side, "image_shape", 1, 2**31 - 1) for side in image_shape)
+    if found[2:] == (1,):
+        found = found[:2]
+    if math.prod(found) != width or found[2:] not in ((), (COLOURS,)):
+        raise InputError(f"image_shape: expected {wanted}, of the {width} values of a row, got {found}")
+    return found
+
+
+def blocks(x: Rows) -> Iterator[np.ndarray]:
+    """Dense rows, a few at a time, in their order."""
+    for start in range(0, len(x), CHECK_ROWS):
+        yield x[start : start + CHECK_ROWS]
+
+
+def has_holes(x: Rows) -> bool:
+    """Whether dense rows hold NaN."""
+    return not isinstance(x, SparseRows) and any(np.isnan(block).any() for block in blocks(x))
+
+
+def common_length(x: Rows) -> float:
+    """The Euclidean length that all rows share which are not zero, as text vectorizers leave them; 0.0: they have none.
+
+    Rows that hardly differ beside their mean, like the years of a table, are as good as equally long by that alone.
+    """
+    low, high, total = np.inf, 0.0, np.zeros(x.shape[1])
+    for start in range(0, len(x), CHECK_ROWS):
+        rows = slice(start, start + CHECK_ROWS)
+        if isinstance(x, SparseRows):
+            matrix = x.matrix[rows]
+            square = matrix.power(2, dtype=np.float64).sum(axis=1)
+        else:
+            matrix = x[rows]
+            square = np.einsum("nd,nd->n", matrix, matrix, dtype=np.float64)
+        if (found := square[square > 0]).size:
+            low, high = min(low, float(found.min())), max(high, float(found.max()))
+            if low < (1 - ALIKE) * high:
+                return 0.0
+        total += matrix.sum(axis=0, dtype=np.float64)
+    mean = total / len(x)
+    return math.sqrt(high) if high > 0 and mean @ mean <= (1 - TURNED) * high else 0.0
+
+
+def finite_range(x: Rows, argument: str, holes: bool = False) -> tuple[float, float]:
+    """Smallest and largest value; an error that names the first place where a value is not a finite float32.
+
+    Args:
+        x, argument: as for `observe`.
+        holes: whether NaN is a missing cell.
+    """
+    low, high = np.inf, -np.inf
+    for start in range(0, len(x), CHECK_ROWS):
+        rows = slice(start, start + CHECK_ROWS)
+        part = x.stored(rows) if isinstance(x, SparseRows) else x[rows]
+        if holes:
+            part = part[~np.isnan(part)]
+        if (unusable := _unusable(part)).any():
+            block = x[rows]
+            row, column = np.argwhere(_unusable(block) & ~(np.isnan(block) & holes))[0]
+            hole = not holes and bool(np.isnan(block[row, column]))
+            table = ", or give a DataFrame, in which NaN is a missing cell" if hole else ""
+            raise InputError(
+                f"{argument}: expected finite numbers below 1e30, got {block[row, column]} at row {start + row}, "
+                f"column {column} ({int(unusable.sum())} such values nearby); drop or impute these rows{table}"
+            )
+        if part.size:
+            low, high = min(low, float(part.min())), max(high, float(part.max()))
+    if low > high:
+        raise InputError(f"{argument}: expected rows that hold a value, got only missing cells")
+    return low, high
+
+
+def _unusable(x: np.ndarray) -> np.ndarray:
+    """Where x holds no number that float32 can square."""
+    wide = np.issubdtype(x.dtype, np.floating) and x.dtype.itemsize > 2  # float16 has no such numbers
+    return ~np.isfinite(x) | (np.abs(x) > 1e30 if wide else False)
