@@ -45,6 +45,7 @@ with hushed():
     from vade_tf.runs.rows import load_rows
     from vade_tf.runs.study import finished
     from vade_tf.runs.sweep import pretrained_codes
+    from vade_tf.seeding import subset
     from vade_tf.training import loop
     from vade_tf.training import start as starts
     from vade_tf.training.consensus import matched
@@ -371,7 +372,7 @@ def prepare(config: TrainConfig, out: Path) -> Study:
     """The study of one data set; the lengths of the phases are the robust recipe's unless they are given."""
     dataset = load_rows(config).dataset
     RESULTS.mkdir(parents=True, exist_ok=True)
-    rows = evaluation.subset(len(dataset.x), ROWS, config.seed)
+    rows = subset(len(dataset.x), ROWS, config.seed)
     return Study(config, out / dataset.name, dataset, rows)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vade_tf.training import loop
+from vade_tf.training import fitting
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings
 
@@ -19,7 +19,7 @@ def sixty(rng):
 
 def begin(x, hints=None, **more):
     settings = {name: more.pop(name) for name in list(more) if name in Settings.__dataclass_fields__}
-    return loop.begin(x, Settings(**{**SMALL, **settings}), hints, **more)
+    return fitting.begin(x, Settings(**{**SMALL, **settings}), hints, **more)
 
 
 class Steps(Silent):

@@ -6,7 +6,8 @@ import pytest
 import vade_tf
 from vade_tf.data import pipeline
 from vade_tf.errors import InputError
-from vade_tf.training import aside, autoencoder, loop
+from vade_tf.training import aside, autoencoder
+from vade_tf.training.fitting import begin
 from vade_tf.training.settings import PATIENCE, Settings, set_aside
 from vade_tf.training.store import Memory, State
 
@@ -44,7 +45,7 @@ def test_settings_decide(rows):
     """Of a likelihood without a variance none; with epochs given the autoencoder stops at no other."""
 
     def begun(x=rows[:300], **settings):
-        fitting = loop.begin(x, Settings(**{**SMALL, **settings}))
+        fitting = begin(x, Settings(**{**SMALL, **settings}))
         return len(fitting.aside), fitting.settings.validation_rows, fitting.settings.patience
 
     assert begun() == (30, 30, PATIENCE)
@@ -81,7 +82,7 @@ def test_when_it_wears(losses, patience, end):
 
 
 def pretrained(x, store=None, **settings):
-    fitting = loop.begin(x, Settings(**{**SMALL, **settings}), store=store)
+    fitting = begin(x, Settings(**{**SMALL, **settings}), store=store)
     autoencoder.pretrain(fitting)
     return fitting, [weight for net in (fitting.model.encoder, fitting.model.decoder) for weight in net.get_weights()]
 

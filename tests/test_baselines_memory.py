@@ -11,7 +11,7 @@ from vade_tf import systems
 from vade_tf.data import pipeline
 from vade_tf.errors import InputError
 from vade_tf.systems import dec, gmvae, models, registry, shallow
-from vade_tf.training import loop
+from vade_tf.training import fitting, loop
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings
 
@@ -39,7 +39,7 @@ def x(rng):
 
 
 def fitting_of(x, system="kmeans", epochs=1, **settings):
-    return loop.begin(x, Settings(**{**SMALL, **settings}), system=system, epochs=epochs)
+    return fitting.begin(x, Settings(**{**SMALL, **settings}), system=system, epochs=epochs)
 
 
 def standardised(x):

@@ -18,7 +18,9 @@ from vade_tf.runs import restarts, seeds, train
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.systems import registry
-from vade_tf.training import choosing, loop
+from vade_tf.training import choosing
+from vade_tf.training.fitting import begin
+from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings
 from vade_tf.training.store import Memory
 
@@ -104,7 +106,7 @@ def test_a_choice_that_is_none_is_named():
 def test_who_hears_of_it(chosen_fit, rng):
     said = []
 
-    class Reporter(loop.Silent):
+    class Reporter(Silent):
         def say(self, text):
             said.append(text)
 
@@ -140,7 +142,7 @@ def test_what_does_not_go_with_it(x):
         VaDEClusterer("some").fit(x)
     with pytest.raises(InputError, match="^clusters: expected a number, which model='dec' needs, got 'auto'"):
         TrainConfig(clusters="auto", model="dec")
-    for direct in (loop.begin, lambda *given: registry.fit("dec", *given)):
+    for direct in (begin, lambda *given: registry.fit("dec", *given)):
         with pytest.raises(InputError, match="^clusters: expected a number, got 'auto', which goes with fit of VaDE"):
             direct(x, Settings(clusters="auto"))
 

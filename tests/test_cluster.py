@@ -12,7 +12,8 @@ from vade_tf.cli import train
 from vade_tf.data import pipeline
 from vade_tf.errors import InputError
 from vade_tf.runs.config import TrainConfig
-from vade_tf.training import cluster, distribute, loop
+from vade_tf.training import cluster, distribute
+from vade_tf.training.fitting import begin
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings
 from vade_tf.training.store import Memory
@@ -180,7 +181,7 @@ def test_other_systems_and_xla_do_not_share_batches(rng):
         with pytest.raises(InputError, match=f"^distribute: expected model='vade', .* got '{name}'"):
             TrainConfig(model=name, clusters=3, distribute="mirrored")
     with pytest.raises(InputError, match="^distribute: expected 'none', several devices train VaDE alone"):
-        loop.begin(rng.normal(size=(9, 4)), Settings(clusters=3, distribute="mirrored"), system="dec")
+        begin(rng.normal(size=(9, 4)), Settings(clusters=3, distribute="mirrored"), system="dec")
     for name in ("mirrored", "multiworker"):
         with pytest.raises(InputError, match="^jit: XLA cannot compile a step that devices share; use jit='off'"):
             Settings(clusters=3, distribute=name, jit="on")
@@ -202,7 +203,7 @@ def test_one_device_is_told_and_trains_as_without(rng):
         def say(self, text):
             said.append(text)
 
-    fitting = loop.begin(rng.normal(size=(60, 9)), Settings(clusters=3, distribute="mirrored"), reporter=Heard())
+    fitting = begin(rng.normal(size=(60, 9)), Settings(clusters=3, distribute="mirrored"), reporter=Heard())
     assert said == ["distribute: mirrored found one device"]
     assert (fitting.jit, distribute.workers(fitting.strategy), distribute.chief(fitting.strategy)) == (False, 1, True)
     assert distribute.slices(fitting.strategy) == pipeline.Slices()

@@ -9,7 +9,7 @@ from vade_tf.model import convolutional
 from vade_tf.model.vade import VaDE
 from vade_tf.runs.load import load
 from vade_tf.training import given
-from vade_tf.training.loop import begin
+from vade_tf.training.fitting import begin
 from vade_tf.training.store import Memory
 
 SHORT = {"pretrain_epochs": 2, "epochs": 2, "batch_size": 16, "passes": 1}

@@ -188,14 +188,10 @@ def test_one_cluster_has_no_silhouette(small_model, rng):
     json.dumps(result, allow_nan=False)
 
 
-def test_subsets_and_draws_depend_on_the_seed_only(small_model, rng):
+def test_draws_depend_on_the_seed_only(small_model, rng):
     model = small_model()
     x = tf.constant(rng.uniform(size=(4, 12)), tf.float32).numpy()
     first, again, other = (evaluation.log_weights(model, x, 10, seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
     np.testing.assert_allclose(first, evaluation.log_weights(model, x, 10, 0, chunk=3), rtol=1e-5)
-    rows = evaluation.subset(100, 10, 5)
-    assert len(set(rows)) == 10
-    np.testing.assert_array_equal(rows, evaluation.subset(100, 10, 5))
-    np.testing.assert_array_equal(evaluation.subset(3, 10, 5), [0, 1, 2])

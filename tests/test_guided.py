@@ -15,6 +15,7 @@ from vade_tf.model.optimizer import FusedAdam
 from vade_tf.training import autoencoder, guidance, loop, recipe, views
 from vade_tf.training import groups as finding
 from vade_tf.training import start as starts
+from vade_tf.training.fitting import begin
 from vade_tf.training.settings import Settings
 from vade_tf.training.store import Memory
 
@@ -24,8 +25,8 @@ SMALL = {"clusters": 4, "latent_dim": 3, "hidden": (16, 8), "precision": "float3
 def test_hints_without_weight_are_refused(rng):
     x, hints = rng.normal(size=(40, 3)), np.arange(40) % 4
     with pytest.raises(InputError, match="^guide_weight: expected a weight above 0 for hints, got 0"):
-        loop.begin(x, Settings(guide_weight=0.0, **SMALL), hints)
-    loop.begin(x, Settings(guide_weight=0.0, **SMALL), np.full(40, -1))  # none is known
+        begin(x, Settings(guide_weight=0.0, **SMALL), hints)
+    begin(x, Settings(guide_weight=0.0, **SMALL), np.full(40, -1))  # none is known
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def trained(small_model, learned):
 
 def fitting_of(model, x, store=None, **settings):
     """A fit under way whose model is this one."""
-    return dataclasses.replace(loop.begin(x, Settings(**{**SMALL, **settings}), store=store), model=model)
+    return dataclasses.replace(begin(x, Settings(**{**SMALL, **settings}), store=store), model=model)
 
 
 def rates(model, x):
@@ -255,7 +256,7 @@ def test_a_fit_killed_after_its_last_epoch_knows_which_groups_it_was_held_to(tra
     hints = np.where(np.arange(200) < 3, start, -1) if hinted else None
 
     def fitting():
-        begun = loop.begin(x, Settings(**SMALL, **lengths), hints, store)
+        begun = begin(x, Settings(**SMALL, **lengths), hints, store)
         return dataclasses.replace(begun, model=model)
 
     np.testing.assert_array_equal(guidance.guide(fitting(), start), anew)

@@ -10,6 +10,7 @@ from vade_tf.errors import InputError
 from vade_tf.model import networks
 from vade_tf.model.vade import VaDE
 from vade_tf.training import guidance, health, keep, loop
+from vade_tf.training.fitting import begin
 from vade_tf.training.settings import Settings
 from vade_tf.training.store import Memory, numbered
 
@@ -21,7 +22,7 @@ def fitting(rng):
     """A fit of three far groups that is over, in its model a decoder and an encoder of a line each."""
     x = (9.0 * np.eye(3)[GROUPS] + rng.normal(size=(60, 3))).astype("f4")
     settings = Settings(clusters=3, latent_dim=3, hidden=(4,), pretrain_epochs=0, epochs=4, precision="float32")
-    fitting = loop.begin(x, settings, store=Memory())
+    fitting = begin(x, settings, store=Memory())
     m, log_s2 = (tf.keras.layers.Dense(3, name=name) for name in ("m", "log_s2"))
     inputs = tf.keras.Input((3,))
     encoder = tf.keras.Model(inputs, [m(inputs), log_s2(inputs)])
@@ -112,7 +113,7 @@ def test_the_weights_are_those_after_the_last_epoch_that_is_held(rng, guided, ke
             if hasattr(self.model, "prior"):
                 seen[epoch + 1] = self.model.get_weights()
 
-    fitting = loop.begin(x, settings, store=store, callbacks=[See()])
+    fitting = begin(x, settings, store=store, callbacks=[See()])
     guidance.guide(fitting, GROUPS.astype("i4"))
     held = store.load("held")
     assert (held is not None) == kept

@@ -16,7 +16,8 @@ from vade_tf.model.mixed import Mixed
 from vade_tf.model.observation import LEAST_NOISE, NOISE_RATE
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
-from vade_tf.training import loop, recipe
+from vade_tf.training import recipe
+from vade_tf.training.fitting import begin
 from vade_tf.training.settings import Settings
 
 BLOCKS = (("gaussian", 2), ("bernoulli", 2), ("categorical", 3), ("categorical", 2), ("gaussian", 1))
@@ -173,7 +174,7 @@ def test_the_variance_at_the_start_is_that_of_the_known_cells(rng):
     x[100:, 2] = np.nan  # known in one of the blocks of rows alone
     x[:, 1] *= 10
     settings = Settings(clusters=2, hidden=(4,), latent_dim=1, precision="float32", validation_rows=0)
-    fitting = loop.begin(pd.DataFrame(x, columns=list("abc")), settings)
+    fitting = begin(pd.DataFrame(x, columns=list("abc")), settings)
     model, found = fitting.model, recipe.reconstruction_variance(fitting)
     out = model.x_parameters(model.encode(x)[0]).numpy()
     np.testing.assert_allclose(found, np.nanmean((model.scale(x) - out) ** 2, axis=0), rtol=1e-3)

@@ -16,6 +16,7 @@ from vade_tf.model.vade import VaDE
 from vade_tf.training import autoencoder, callbacks, given, guidance, loop, recipe
 from vade_tf.training import groups as finding
 from vade_tf.training import start as starts
+from vade_tf.training.fitting import fitted
 from vade_tf.training.reporter import Silent
 from vade_tf.training.store import Memory, State
 
@@ -202,7 +203,7 @@ def test_a_fit_prints_nothing_of_itself(x, capfd):
     capfd.readouterr()
     autoencoder.pretrain(fitting)
     guidance.guide(fitting, recipe.start(fitting))
-    loop.fitted(fitting, fitting.model)
+    fitted(fitting, fitting.model)
     assert capfd.readouterr().out == ""
 
 
@@ -212,7 +213,7 @@ def test_seconds_are_added_up_by_phase(x):
         {"phase": phase, "epoch": 1, "seconds": s} for phase, s in (("pretrain", 1), ("fit", 2), ("fit", 4))
     )
     fitting.seconds["init"] = 8.0
-    done = loop.fitted(fitting, keras.Sequential([keras.Input((9,))]))
+    done = fitted(fitting, keras.Sequential([keras.Input((9,))]))
     assert done.seconds == {"pretrain": 1, "init": 8, "fit": 6, "total": 15}
     assert (done.health, done.remedies) == ([], [])
     assert done.history is fitting.rows

@@ -1,5 +1,7 @@
 """Streams of random numbers: what a seed and a path give, and what they never give."""
 
+import tracemalloc
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,3 +29,26 @@ def test_streams_differ_and_fill_their_range():
     assert len(np.unique(folded)) == 1000
     assert folded.max() > 2**30
     assert len({seeding.generator(*stream).integers(2**62) for stream in streams}) == 1000
+
+
+@given(st.integers(1, 300), st.integers(0, 300), seeds, paths)
+def test_a_subset_is_drawn_without_repetition_in_order(n, size, seed, path):
+    found = seeding.subset(n, size, seed, *path)
+    assert len(found) == min(n, size)
+    assert set(found) <= set(range(n))
+    assert (np.diff(found) > 0).all()
+    np.testing.assert_array_equal(found, seeding.subset(n, size, seed, *path))
+
+
+def test_every_row_is_as_likely_to_be_in_a_subset():
+    counts = np.bincount(np.concatenate([seeding.subset(20, 5, seed) for seed in range(4000)]), minlength=20)
+    assert abs(counts - 1000).max() < 5 * np.sqrt(1000 * 0.75)
+
+
+def test_a_subset_of_many_rows_takes_the_memory_of_few():
+    tracemalloc.start()
+    found = seeding.subset(10**12, 1000, 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.max() > 10**11
+    assert peak < 10**6

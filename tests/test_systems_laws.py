@@ -13,7 +13,7 @@ from vade_tf import metrics
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
 from vade_tf.systems import dec, registry
-from vade_tf.training import loop
+from vade_tf.training.fitting import begin
 from vade_tf.training.settings import Settings
 from vade_tf.training.store import Memory
 
@@ -171,7 +171,7 @@ def test_training_mends_groups_that_k_means_cut(system, pretrained):
     fitted = registry.fit(system, x, Settings(epochs=30, **LONGER), store=store)
     again = Memory()
     again.save("pretrained", pretrained)
-    start = dec._start(loop.begin(x, Settings(epochs=30, **LONGER), store=again), "dec")
+    start = dec._start(begin(x, Settings(epochs=30, **LONGER), store=again), "dec")
     before, after = known(y, start.predict(x, verbose=0)), known(y, fitted.model.predict(x, verbose=0))
     assert before[0] < 0.95
     assert after[0] >= before[0]

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from vade_tf.serving.export import export
     from vade_tf.serving.signatures import Served
     from vade_tf.training.autoencoder import pretrain
+    from vade_tf.training.fitting import Fitted, Fitting, begin
     from vade_tf.training.guidance import guide
-    from vade_tf.training.loop import Fitted, Fitting, begin
     from vade_tf.training.recipe import fit, settle, start
     from vade_tf.training.reporter import Lines
     from vade_tf.training.settings import Settings
@@ -33,8 +33,8 @@ __version__ = "0.2.0"
 
 _HOMES = {
     "DivergedError": "errors",
-    "Fitted": "training.loop",
-    "Fitting": "training.loop",
+    "Fitted": "training.fitting",
+    "Fitting": "training.fitting",
     "FusedAdam": "model.optimizer",
     "GaussianMixturePrior": "model.prior",
     "InputError": "errors",
@@ -47,7 +47,7 @@ _HOMES = {
     "TrainConfig": "runs.config",
     "VaDE": "model.vade",
     "VaDEClusterer": "estimator",
-    "begin": "training.loop",
+    "begin": "training.fitting",
     "build_decoder": "model.networks",
     "build_encoder": "model.networks",
     "export": "serving.export",

@@ -25,3 +25,11 @@ def several(seed: int, n: int, *path: int) -> list[int]:
 def generator(seed: int, *path: int) -> np.random.Generator:
     """A NumPy generator of the stream that `path` names."""
     return np.random.default_rng((seed, *path))
+
+
+def subset(n: int, size: int, seed: int, *path: int) -> np.ndarray:
+    """Numbers of some of n rows, drawn from the stream that `path` names, ascending, int [size]; all of n <= size.
+
+    Takes the memory of what it gives, however many n are.
+    """
+    return np.arange(n) if n <= size else np.sort(generator(seed, *path).choice(n, size, replace=False))

@@ -24,7 +24,7 @@ from vade_tf.report import cards
 from vade_tf.report.rows import check_clusters, check_model, load_rows
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
-from vade_tf.seeding import generator
+from vade_tf.seeding import subset
 from vade_tf.training.posterior import Assignments, Posterior, assignments, posterior
 
 MOST, LEAST_ROWS = 1 << 24, 1000  # numbers that are kept of all rows, codes and responsibilities; rows at least
@@ -244,11 +244,6 @@ def throughput(model: keras.Model, x: Rows) -> float:
     begun = time.perf_counter()
     model.predict(batches, verbose=0)
     return round(min(len(x), PREDICT_ROWS) / (time.perf_counter() - begun), 1)
-
-
-def subset(n: int, size: int, seed: int) -> np.ndarray:
-    """Row numbers of a random subset, ascending; all of them where there are no more than size."""
-    return np.arange(n) if n <= size else np.sort(generator(seed).choice(n, size, replace=False))
 
 
 def _mean(values: np.ndarray) -> float:

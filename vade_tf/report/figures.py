@@ -22,9 +22,10 @@ from vade_tf.data.dataset import Dataset
 from vade_tf.model.vade import VaDE
 from vade_tf.report.colours import NEUTRAL, chip, colour, marker, of_labels
 from vade_tf.report.contrast import Contrast, feature_names
-from vade_tf.report.evaluation import Assignments, Posterior, subset
+from vade_tf.report.evaluation import Assignments, Posterior
 from vade_tf.report.expression import compared
 from vade_tf.report.image_figures import WIDTH, interpolation, members, outliers, reconstructions, samples
+from vade_tf.seeding import subset
 
 MAX_ROWS = 20  # clusters in one picture: the largest
 MAP_ROWS = 3000  # rows in the map of the code

@@ -17,7 +17,8 @@ from vade_tf.model.vade import VaDE
 from vade_tf.mosaic import mosaic
 from vade_tf.report.colours import chip
 from vade_tf.report.contrast import members as members_of
-from vade_tf.report.evaluation import Assignments, Posterior, subset
+from vade_tf.report.evaluation import Assignments, Posterior
+from vade_tf.seeding import subset
 
 WIDTH = 7.2  # inches; text of 9 points stays legible on a phone
 MEAN_ROWS = 1024  # looked at together for the mean images

@@ -33,8 +33,9 @@ from vade_tf.systems import registry
 from vade_tf.training import callbacks, cluster, device, distribute, extension, recipe
 from vade_tf.training.autoencoder import AUTOENCODER
 from vade_tf.training.choosing import numbers_tried
+from vade_tf.training.fitting import Fitted
 from vade_tf.training.given import check_room, checked_hints, network, sharpens
-from vade_tf.training.loop import PLAIN_VAE, Fitted, model_groups
+from vade_tf.training.loop import PLAIN_VAE, model_groups
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
 from vade_tf.training.store import listed

@@ -26,7 +26,7 @@ from vade_tf.model.optimizer import FusedAdam
 from vade_tf.systems.models import Clustering, StudentT, of_rows, to_rows
 from vade_tf.systems.shallow import ae_kmeans
 from vade_tf.training import autoencoder, loop
-from vade_tf.training.loop import Fitting
+from vade_tf.training.fitting import Fitting
 
 UPDATES = 140  # between two targets
 TOLERANCE = 0.001  # share of rows that change their group

@@ -25,7 +25,7 @@ from vade_tf.model.prior import check_clusters
 from vade_tf.seeding import fold
 from vade_tf.systems.models import of_rows, to_rows
 from vade_tf.training import given, loop
-from vade_tf.training.loop import Fitting
+from vade_tf.training.fitting import Fitting
 
 CUT = 0.5  # nats a row, over a batch; the authors' code has the same default
 PRIOR_HIDDEN = 500  # units of the network from w to the components, as in the authors' code

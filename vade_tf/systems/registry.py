@@ -6,7 +6,7 @@ import keras
 
 from vade_tf.errors import InputError
 from vade_tf.systems import SYSTEMS, dec, gmvae, shallow
-from vade_tf.training.loop import Fitted, Fitting, begin, fitted
+from vade_tf.training.fitting import Fitted, Fitting, begin, fitted
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings
 from vade_tf.training.store import Store

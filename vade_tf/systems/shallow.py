@@ -16,7 +16,7 @@ from vade_tf.model.prior import GaussianMixturePrior
 from vade_tf.model.vade import VaDE
 from vade_tf.systems.models import Centres, Clustering, FullGaussians, of_rows, to_rows
 from vade_tf.training import autoencoder, given, loop
-from vade_tf.training.loop import Fitting
+from vade_tf.training.fitting import Fitting
 
 STARTS = 3  # best of so many by the objective; a start on 70,000 x 784 takes k-means about ten seconds
 FLOOR = 0.05  # share of the mean variance added to each: a pixel that is constant in a cluster must not decide alone

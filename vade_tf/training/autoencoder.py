@@ -8,7 +8,8 @@ import numpy as np
 from vade_tf.errors import InputError
 from vade_tf.model.vade import VaDE
 from vade_tf.training import aside
-from vade_tf.training.loop import Fitting, phase_callbacks, prepare, train_epochs
+from vade_tf.training.fitting import Fitting
+from vade_tf.training.loop import phase_callbacks, prepare, train_epochs
 from vade_tf.training.store import Store, damaged, listed, numbered
 
 AUTOENCODER = "autoencoder"  # name of the model of the phase "pretrain"

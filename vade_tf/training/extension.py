@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse
 from sklearn.neighbors import NearestNeighbors
 
-from vade_tf.seeding import generator
+from vade_tf.seeding import subset
 from vade_tf.training import regions
 
 READ = 100_000  # rows that a start reads; more than these get their groups from those
@@ -22,7 +22,7 @@ EACH = 4  # landmarks for each group at least
 
 def read_rows(n: int, seed: int) -> np.ndarray | None:
     """The numbers of the rows, ascending, that a start of n rows reads; None: all of them."""
-    return None if n <= READ else np.sort(generator(seed, 4).choice(n, READ, replace=False))
+    return None if n <= READ else subset(n, READ, seed, 4)
 
 
 class Extension:

@@ -13,8 +13,8 @@ from vade_tf.data import pipeline
 from vade_tf.data.dataset import Observations
 from vade_tf.data.sparse import SparseRows
 from vade_tf.seeding import fold, several
-from vade_tf.training import autoencoder, loop, regions
-from vade_tf.training.loop import Fitting
+from vade_tf.training import autoencoder, regions
+from vade_tf.training.fitting import Fitting, begin
 from vade_tf.training.start import DRAWS
 from vade_tf.training.store import damaged, kept
 from vade_tf.training.views import view_reader
@@ -55,7 +55,7 @@ def _found_by(fitting: Fitting, data: Observations, which: int) -> np.ndarray:
     fitting.reporter.say(f"autoencoder {which + 1} of {AUTOENCODERS}, of the commonest words: all vote on the groups")
     seed = fold(fitting.settings.seed, STREAM, which)
     settings = replace(fitting.settings, seed=seed)
-    own = loop.begin(data, settings, reporter=fitting.reporter)
+    own = begin(data, settings, reporter=fitting.reporter)
     autoencoder.pretrain(own)
     code, hidden = view_reader(own.model, data.rows)(data.rows)
     assert hidden is not None  # the package's networks have a layer before the code

@@ -12,7 +12,7 @@ from vade_tf.seeding import fold
 from vade_tf.training import distribute, extension, further, loop
 from vade_tf.training import start as starts
 from vade_tf.training.consensus import matched
-from vade_tf.training.loop import Fitting
+from vade_tf.training.fitting import Fitting
 from vade_tf.training.settings import Resolved
 from vade_tf.training.views import OWN_FEATURES, count_reader, feature_reader, view_reader, within_reach
 

@@ -8,8 +8,8 @@ import tensorflow as tf
 from vade_tf.training import aside, loop, selftraining
 from vade_tf.training import callbacks as keras_callbacks
 from vade_tf.training import groups as finding
+from vade_tf.training.fitting import Fitting
 from vade_tf.training.keep import Held
-from vade_tf.training.loop import Fitting
 from vade_tf.training.store import kept_groups
 from vade_tf.training.watch import Watch
 

@@ -5,10 +5,10 @@ import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.data.sparse import part
-from vade_tf.seeding import generator
+from vade_tf.seeding import subset
 from vade_tf.training import loop
 from vade_tf.training.callbacks import all_finite
-from vade_tf.training.loop import Fitting
+from vade_tf.training.fitting import Fitting
 from vade_tf.training.store import Store, kept_weights, numbered
 
 ROWS = 5000  # that are asked, at most
@@ -40,7 +40,7 @@ def agreement(fitting: Fitting, groups: np.ndarray) -> float:
     A model that has one cluster for all, where it should have several, agrees with nothing: groups that were found anew
     on its code may have collapsed with it.
     """
-    rows = np.sort(generator(fitting.settings.seed).permutation(len(groups))[:ROWS])
+    rows = subset(len(groups), ROWS, fitting.settings.seed)
     found = loop.model_groups(fitting.model, part(fitting.data.x, rows))
     if fitting.settings.clusters > 1 and len(rows) > 1 and len(np.unique(found)) == 1:
         return 0.0

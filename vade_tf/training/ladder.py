@@ -13,8 +13,8 @@ import numpy as np
 
 from vade_tf.training import aside, loop
 from vade_tf.training import callbacks as keras_callbacks
+from vade_tf.training.fitting import Fitting
 from vade_tf.training.keep import LEFT, agreement, keep_groups, left
-from vade_tf.training.loop import Fitting
 from vade_tf.training.settings import RATES
 from vade_tf.training.store import damaged, kept_weights, numbered
 from vade_tf.training.watch import Watch

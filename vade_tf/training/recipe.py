@@ -21,12 +21,12 @@ from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError
 from vade_tf.model.vade import VaDE
-from vade_tf.training import aside, choosing, given, ladder, loop
+from vade_tf.training import aside, choosing, given, ladder
 from vade_tf.training import groups as finding
 from vade_tf.training import start as starts
 from vade_tf.training.autoencoder import kept_weights, pretrain, set_pretrained, trained_parts
+from vade_tf.training.fitting import Fitted, Fitting, begin, fitted
 from vade_tf.training.guidance import guide, guided_batches
-from vade_tf.training.loop import Fitted, Fitting, begin
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO, Settings
 from vade_tf.training.store import Store, damaged, kept_groups
@@ -90,7 +90,7 @@ def fit(
         settle(fitting.model, finding.read_by_start(fitting)[0])
     if choice is not None and choice.sure == "not sure":
         found = [f"{choice.n_clusters} clusters are a guess: {choice.why}; give clusters a number you know", *found]
-    return replace(loop.fitted(fitting, fitting.model, remedies, found), choice=choice)
+    return replace(fitted(fitting, fitting.model, remedies, found), choice=choice)
 
 
 def choose(fitting: Fitting) -> tuple[Fitting, choosing.Choice]:

@@ -16,7 +16,8 @@ from vade_tf.data import pipeline
 from vade_tf.data.sparse import part
 from vade_tf.seeding import fold, generator
 from vade_tf.training.callbacks import all_finite, learning_rate
-from vade_tf.training.loop import Fitting, model_groups
+from vade_tf.training.fitting import Fitting
+from vade_tf.training.loop import model_groups
 from vade_tf.training.views import SAMPLE_NUMBERS
 
 UNITS, LAYERS = 1200, 2  # of the classifier, as published; ...

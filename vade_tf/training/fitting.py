@@ -1,0 +1,225 @@
+"""A fit under way, how it begins, and its result: what every phase of every system works with."""
+
+import reprlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vade_tf.data import pipeline
+from vade_tf.data.dataset import Observations
+from vade_tf.errors import InputError
+from vade_tf.model.vade import VaDE
+from vade_tf.training import aside, cluster, device, distribute, given, health
+from vade_tf.training.choosing import Choice
+from vade_tf.training.reporter import Silent
+from vade_tf.training.settings import Resolved, Settings
+from vade_tf.training.store import Memory, State, Store
+from vade_tf.training.watch import Watch
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """A fit under way: what every phase works with. `begin` makes one.
+
+    Attributes:
+        data: the rows, without labels.
+        settings: all of them resolved.
+        model: the VaDE whose networks are trained; other systems use its networks and its way to scale rows.
+        hints: known group of each row, -1 for none, int [n]; None without hints.
+        own_networks: whether the networks are the caller's.
+        store: what is kept, and found again after a pause.
+        state: where an earlier process stopped, or None.
+        rows: the history, a dict an epoch.
+        aside: numbers of the rows that get no gradient, int [m].
+        system: name of what is trained, for the reporter.
+        strategy: of the devices that share every batch; None: one device.
+    """
+
+    data: Observations
+    settings: Resolved
+    model: VaDE
+    hints: np.ndarray | None
+    own_networks: bool
+    store: Store
+    state: State | None
+    rows: list[dict]
+    aside: np.ndarray
+    reporter: Silent
+    extra: Sequence[keras.callbacks.Callback]
+    jit: bool
+    precision: str
+    system: str = "vade"
+    strategy: tf.distribute.Strategy | None = None
+    replicas: dict[str, distribute.Replicas] = field(default_factory=dict)  # by phase
+    seconds: dict[str, float] = field(default_factory=lambda: {"init": 0.0})  # of what has no epochs
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Counts what happens inside among the seconds of "init"."""
+        begun = time.perf_counter()
+        yield
+        self.seconds["init"] += time.perf_counter() - begun
+
+    def passes(self, phase: str) -> int:
+        """How often an epoch of a phase reads all rows."""
+        return self.settings.pretrain_passes if phase == "pretrain" else self.settings.passes
+
+    def steps(self, phase: str) -> int:
+        """Updates of an epoch of a phase."""
+        read = self.read(phase)
+        n = len(self.data.x) if read is None else len(read)
+        return self.passes(phase) * pipeline.steps_per_epoch(n, self.settings.batch_size)
+
+    def read(self, phase: str) -> np.ndarray | None:
+        """Numbers of the rows that a phase is trained on; None: all. Another system than VaDE assigns what it reads."""
+        if not len(self.aside) or (phase == "fit" and self.system != "vade"):
+            return None
+        return np.setdiff1d(np.arange(len(self.data.x)), self.aside)
+
+    def seen(self, phase: str) -> dict:
+        """How the encoder reads images in a phase, as `batches` takes it; empty where it reads them as they are."""
+        settings, shape = self.settings, self.data.image_shape
+        if settings.augment == "none" or shape is None or (phase == "pretrain" and settings.network != "conv"):
+            return {}
+        return {"image_shape": shape, "kind": settings.augment}
+
+    def batches(self, phase: str, span: range, seed: int | None = None, **more) -> tf.data.Dataset:
+        """Batches of the epochs of a span, see `pipeline.training_batches`; seed: of their order, default the fit's."""
+        seed = self.settings.seed if seed is None else seed
+        size, passes = self.settings.batch_size, self.passes(phase)
+        if self.strategy is not None:
+            more["slices"] = distribute.slices(self.strategy)
+        return pipeline.training_batches(
+            self.data.rows, size, seed, span, passes=passes, numbers=self.read(phase), **more
+        )
+
+    def by_chief(self, find: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """Arrays that training goes on from, as the chief of the workers finds them."""
+        found = distribute.from_chief(self.strategy, find)
+        assert found is not None
+        return found
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The result of a fit.
+
+    Attributes:
+        model: the fitted `keras.Model`: a `VaDE`, or what another system fitted; `predict` gives probabilities [n, K].
+        history: a dict an epoch of each phase: see `store.COLUMNS`.
+        settings: the settings, with all that followed from the rows.
+        seconds: by phase: pretrain, init (all that has no epochs), fit, and their total.
+        health: what is wrong with the result, a sentence each; empty for other systems, of which nothing is known.
+        remedies: what was done about it during training, a sentence each.
+        choice: why it has so many clusters, where it has chosen their number itself.
+    """
+
+    model: keras.Model
+    history: list[dict]
+    settings: Resolved
+    seconds: dict[str, float]
+    health: list[str]
+    remedies: list[str]
+    choice: Choice | None = None
+
+
+def begin(
+    x,
+    settings: Settings,
+    hints=None,
+    store: Store | None = None,
+    reporter: Silent | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    *,
+    networks: tuple[keras.Model, keras.Model] | None = None,
+    system: str = "vade",
+    epochs: int | None = None,
+    updates: int = 0,
+    pretrains: bool = True,
+) -> Fitting:
+    """A fit that can start, or go on where the store says that it stopped.
+
+    Args:
+        x, settings, hints, store, reporter, callbacks, networks: see `recipe.fit`.
+        system, epochs, updates, pretrains: of a system that is not VaDE: its name, its epochs on many rows or its
+            updates (see `Settings.resolve`), and whether it starts from the autoencoder.
+
+    Raises:
+        InputError: rows, settings, hints or networks that cannot be used; it names the argument.
+    """
+    if not isinstance(settings, Settings):
+        raise InputError(f"settings: expected Settings(clusters=...), got {reprlib.repr(settings)}")
+    if not isinstance(store, Store | None):
+        raise InputError(f"store: expected an object with save, load, place and save_rows, got {reprlib.repr(store)}")
+    if not all(isinstance(each, keras.callbacks.Callback) for each in callbacks):
+        raise InputError(f"callbacks: expected keras.callbacks.Callback objects, got {reprlib.repr(callbacks)}")
+    if settings.distribute != "none" and system != "vade":
+        raise InputError(f"distribute: expected 'none', several devices train VaDE alone, got {settings.distribute!r}")
+    strategy = cluster.strategy(settings.distribute)
+    data = given.as_observations(x, settings.likelihood)
+    if data.origins is not None and system != "vade":
+        raise InputError(f"batch: expected VaDE, which alone is told of batches, got {system}; leave it out")
+    sharpens = system == "vade" and given.sharpens(data)
+    resolved = settings.resolve(*data.x.shape, epochs=epochs, updates=updates, pretrains=pretrains, sharpens=sharpens)
+    if networks is None:
+        resolved = replace(resolved, network=given.network(data, resolved))
+    elif settings.network != "auto":
+        raise InputError(
+            f"network: expected 'auto' beside networks of your own, got {settings.network!r}; give one of the two"
+        )
+    given.check_self_training(data, resolved)
+    known = None if hints is None else given.checked_hints(hints, len(data.x), resolved.clusters)
+    if known is not None and (known >= 0).any() and resolved.guide_weight == 0:
+        raise InputError(
+            "guide_weight: expected a weight above 0 for hints, got 0, with which they change nothing; leave it open"
+        )
+    precision = device.resolve_precision(resolved.precision)
+    model = given.build_model(data, resolved, precision, networks)
+    if settings.validation_rows is None and not model.likelihood.learns_variance:
+        resolved = replace(resolved, validation_rows=0, patience=0)
+    store, reporter = Memory() if store is None else store, reporter or Silent()
+    if strategy is not None:
+        distribute.check(strategy, resolved.batch_size)
+        if distribute.workers(strategy) > 1:
+            store = distribute.Shared(strategy, store)
+        if strategy.num_replicas_in_sync == 1:
+            reporter.say(f"distribute: {settings.distribute} found one device")
+    state = State.load(store)
+    return Fitting(
+        data,
+        resolved,
+        model,
+        known,
+        networks is not None,
+        store,
+        state,
+        [] if state is None else state.rows,
+        aside.set_aside(len(data.x), resolved.validation_rows, resolved.seed, known),
+        reporter,
+        callbacks,
+        device.resolve_jit(resolved.jit) and strategy is None,
+        precision,
+        system,
+        strategy,
+    )
+
+
+def fitted(fitting: Fitting, model: keras.Model, remedies: Sequence[str] = (), findings: Sequence[str] = ()) -> Fitted:
+    """The result of a fit whose phases are over; remedies and findings: those besides the ones of `health`."""
+    seconds = {
+        phase: sum(row["seconds"] for row in fitting.rows if row["phase"] == phase) for phase in ("pretrain", "fit")
+    }
+    seconds = {"pretrain": seconds["pretrain"], "init": fitting.seconds["init"], "fit": seconds["fit"]}
+    seconds["total"] = sum(seconds.values())
+    found = []
+    if isinstance(model, VaDE):
+        look = Watch(fitting.data.x, fitting.settings.clusters, fitting.settings.seed)
+        trained = [row for row in fitting.rows if row["phase"] == "fit" and "rate_z" in row]
+        silent = [] if not trained else health.silent(trained[-1]["rate_z"])
+        found = [*findings, *silent, *(finding.text for finding in health.findings(look.look(model)))]
+    return Fitted(model, fitting.rows, fitting.settings, seconds, found, [*health.remedies(fitting.rows), *remedies])
