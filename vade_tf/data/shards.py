@@ -53,7 +53,7 @@ class FileRows:
         self.dtype = as_read(found.dtype)
         self._offset, self._stored, self._all = found.offset, found.dtype, len(found)
         self._by_column = not found.flags.c_contiguous
-        self._numbers: np.ndarray | None = None  # of the rows among those of the file; None: all of them
+        self._numbers: range | np.ndarray = range(len(found))  # of the rows among those of the file
         self._found = _state(self.file.stat())
 
     @classmethod
@@ -73,33 +73,37 @@ class FileRows:
 
     def __getitem__(self, rows) -> np.ndarray:
         """Dense rows [m, D]: of a slice, of numbers in any order or of a mask; of a single number one row [D]."""
-        if isinstance(rows, slice):
-            start, stop, step = rows.indices(len(self))
-            if step == 1 and self._numbers is None:
-                return self._read([(start, max(stop - start, 0))])
-            rows = np.arange(start, stop, step)
-        numbers = np.asarray(rows)
-        if numbers.dtype == bool:
-            numbers = np.flatnonzero(numbers)
-        if numbers.ndim == 0:
-            return self[numbers[None]][0]
-        if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self):
-            raise IndexError(f"expected row numbers from 0 to {len(self) - 1}, got {numbers.min()} to {numbers.max()}")
-        if self._numbers is not None:
-            numbers = self._numbers[numbers]
+        if not isinstance(rows, slice) and np.ndim(rows) == 0:
+            return self[np.asarray(rows)[None]][0]
+        numbers = self._among(rows)
+        if isinstance(numbers, range):
+            if numbers.step == 1:
+                return self._read([(numbers.start, len(numbers))])
+            numbers = np.arange(numbers.start, numbers.stop, numbers.step)
         cuts = np.flatnonzero(np.diff(numbers) != 1) + 1
         begins = np.concatenate([[0], cuts]) if numbers.size else np.zeros(0, int)
         lengths = np.diff(np.append(begins, len(numbers)))
         return self._read(list(zip(numbers[begins].tolist(), lengths.tolist(), strict=True)))
 
     def part(self, rows: np.ndarray | slice) -> "FileRows":
-        """The given rows, still in the file."""
-        if isinstance(rows, slice) and rows == slice(None):
-            return self
+        """The given rows, still in the file; a slice of all takes no memory for their numbers."""
         found = copy.copy(self)
-        found._numbers = (np.arange(len(self)) if self._numbers is None else self._numbers)[rows]
+        found._numbers = self._among(rows)
         found.shape = (len(found._numbers), self.shape[1])
         return found
+
+    def _among(self, rows: np.ndarray | slice) -> range | np.ndarray:
+        """The numbers, among those of the file, of a slice of the rows, of their numbers or of a mask."""
+        if isinstance(rows, slice):
+            return self._numbers[rows]
+        numbers = np.asarray(rows)
+        if numbers.dtype == bool:
+            numbers = np.flatnonzero(numbers)
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self):
+            raise IndexError(f"expected row numbers from 0 to {len(self) - 1}, got {numbers.min()} to {numbers.max()}")
+        if isinstance(self._numbers, range):
+            return self._numbers.start + self._numbers.step * numbers
+        return self._numbers[numbers]
 
     def astype(self, dtype) -> "FileRows":
         """The same rows, read as another type."""

@@ -37,7 +37,7 @@ from vade_tf.reading import COPY_AGAIN, each, json_object, record, stored_arrays
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.places import CONFIG, DATA, check_empty
 from vade_tf.training.store import COLUMNS, TEXT_COLUMNS
-from vade_tf.writing import write_whole, writing
+from vade_tf.writing import whole, write_whole, writing
 
 LARGEST = 1e30  # of a finite number in a history or a table; the span of larger ones is not to be drawn
 NUMBER, MAYBE = (int, float), (int, float, type(None))
@@ -173,9 +173,8 @@ class Run:
 
     def save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         """Keep arrays as checkpoints/NAME.npz."""
-        buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **arrays)
-        write_whole(self._checkpoint(name), buffer.getbuffer())
+        with whole(self._checkpoint(name)) as stream:
+            np.savez(stream, allow_pickle=False, **arrays)
 
     def load(self, name: str) -> dict[str, np.ndarray] | None:
         """The arrays of checkpoints/NAME.npz, or None.

@@ -11,7 +11,7 @@ from vade_tf.errors import StorageError, cited
 from vade_tf.model.vade import VaDE
 from vade_tf.mosaic import mosaic
 from vade_tf.runs.folder import Run
-from vade_tf.seeding import generator
+from vade_tf.seeding import generator, subset
 from vade_tf.training.store import TEXT_COLUMNS
 from vade_tf.writing import write_whole, writing
 
@@ -78,7 +78,7 @@ class Views(keras.callbacks.Callback):
     def __init__(self, board: Board, dataset: Dataset, seed: int, epochs: int):
         super().__init__()
         self.board = board
-        rows = generator(seed).permutation(len(dataset.x))[: self.PROJECTOR_ROWS]
+        rows = generator(seed).permutation(subset(len(dataset.x), self.PROJECTOR_ROWS, seed))
         self.x = dataset.x[rows]
         self.y = None if dataset.y is None else dataset.y[rows]
         self.image_shape = dataset.image_shape

@@ -20,10 +20,12 @@ STREAM = 2  # of the seed
 
 def set_aside(n: int, size: int, seed: int, hints: np.ndarray | None) -> np.ndarray:
     """Numbers of the rows that are set aside, ascending, int [at most size]: drawn by the seed, none with a hint."""
-    order = generator(seed, STREAM).permutation(n)
+    if size == 0:
+        return np.zeros(0, int)
+    order = generator(seed, STREAM).permutation(np.arange(n, dtype=np.min_scalar_type(n)))
     if hints is not None:
         order = order[hints[order] < 0]
-    return np.sort(order[:size])
+    return np.sort(order[:size].astype(int))
 
 
 def losses(rows: list[dict], phase: str) -> list[float]:

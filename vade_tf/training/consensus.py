@@ -47,14 +47,14 @@ def vote(draws: Sequence[np.ndarray], n_clusters: int, keep: float = 0.0) -> np.
 
 
 def matched(groups: np.ndarray, reference: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
-    """Groups renamed so that they agree with a reference grouping as far as a one-to-one naming can: int32 [n].
+    """Groups renamed so that they agree with a reference grouping as far as a one-to-one naming can: int [n].
 
     Args:
         groups: int [n].
         reference: the other grouping, of the given rows.
         rows: their numbers; default all.
     """
-    k = max(groups.max(), reference.max()) + 1
+    k = int(max(groups.max(), reference.max())) + 1
     counts = np.zeros((k, k), np.int64)
     np.add.at(counts, (groups[rows], reference), 1)
-    return linear_sum_assignment(counts, maximize=True)[1][groups].astype(np.int32)
+    return linear_sum_assignment(counts, maximize=True)[1].astype(groups.dtype)[groups]

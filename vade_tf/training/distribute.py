@@ -98,7 +98,7 @@ def share(strategy: tf.distribute.Strategy | None, n: int) -> range:
 
 
 def joined(strategy: tf.distribute.Strategy | None, found: np.ndarray, own: range, n: int) -> np.ndarray:
-    """What all processes have found for their shares of n rows: numbers from 0 to 2^24, int32 [n].
+    """What all processes have found for their shares of n rows: numbers from 0 to 2^24, int [n] of the type found.
 
     Args:
         strategy: that of the fit.
@@ -112,7 +112,7 @@ def joined(strategy: tf.distribute.Strategy | None, found: np.ndarray, own: rang
     if workers(strategy) == 1:
         return found
     assert strategy is not None
-    whole = np.empty(n, np.int32)
+    whole = np.empty(n, found.dtype)
     for at in range(0, n, CHUNK):
         part, first, end = np.zeros(CHUNK, np.float32), max(at, own.start), min(at + CHUNK, own.stop)
         if first < end:
@@ -271,8 +271,10 @@ def _hear(strategy: tf.distribute.Strategy) -> bytes:
     if failed:
         raise ClusterError("distribute: the chief has stopped; its own message says why")
     size = sum(int(part) * HALF**i for i, part in enumerate(parts))
-    pairs = [_summed(strategy, np.zeros(CHUNK, np.float32)) for _ in range(0, (size + 1) // 2, CHUNK)]
-    return b"".join(part.astype("<u2").tobytes() for part in pairs)[:size]
+    content = bytearray()
+    for _ in range(0, (size + 1) // 2, CHUNK):
+        content += _summed(strategy, np.zeros(CHUNK, np.float32)).astype("<u2").tobytes()
+    return bytes(memoryview(content)[:size])
 
 
 def _summed(strategy: tf.distribute.Strategy, numbers: np.ndarray) -> np.ndarray:

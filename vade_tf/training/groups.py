@@ -63,7 +63,7 @@ def found_groups(fitting: Fitting, phase: str) -> starts.Start:
     """Groups of the rows on the model's present code; of many rows found on some, see `extension`.
 
     The chief of several workers finds them. Where other rows get theirs through landmarks, each worker does it for its
-    share of these, with landmarks of its own for the chief's groups.
+    share of these, with landmarks of its own for the chief's groups; all are whole numbers of as few bytes as K needs.
     """
     n, (some, numbers) = len(fitting.data.x), read_by_start(fitting)
     if numbers is None:
@@ -74,11 +74,13 @@ def found_groups(fitting: Fitting, phase: str) -> starts.Start:
     z, views = read(some)
     found = starts.Start(**fitting.by_chief(lambda: vars(_start(fitting, phase, z, views))))
     spread = extension.Extension(views, found.groups, fitting.settings.clusters, start_seed(fitting.settings))
-    own, groups = distribute.share(fitting.strategy, n), []
+    own = distribute.share(fitting.strategy, n)
+    groups = np.empty(len(own), np.min_scalar_type(-fitting.settings.clusters))
     for first in range(own.start, own.stop, BLOCK):
-        rows = part(fitting.data.rows, slice(first, min(first + BLOCK, own.stop)))  # sparse ones stay sparse
-        groups.append(spread.groups(read(rows)[1]))
-    whole = distribute.joined(fitting.strategy, np.concatenate(groups), own, n)
+        end = min(first + BLOCK, own.stop)
+        rows = part(fitting.data.rows, slice(first, end))  # sparse ones stay sparse
+        groups[first - own.start : end - own.start] = spread.groups(read(rows)[1])
+    whole = distribute.joined(fitting.strategy, groups, own, n)
     whole[numbers] = found.groups
     return replace(found, groups=whole)
 
@@ -96,7 +98,7 @@ def _start(fitting: Fitting, phase: str, z: np.ndarray, views: list[np.ndarray])
 
 
 def regrouped(fitting: Fitting) -> np.ndarray:
-    """Groups found anew on the present code, named as the model's components: int32 [n]."""
+    """Groups found anew on the present code, named as the model's components: int [n]."""
     found, (some, numbers) = found_groups(fitting, "regroup").groups, read_by_start(fitting)
     present = fitting.by_chief(lambda: {"groups": loop.model_groups(fitting.model, some)})["groups"]
     return matched(found, present, slice(None) if numbers is None else numbers)

@@ -60,7 +60,7 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
             groups, hold.sharp = _held_groups(fitting, first, first == turns[-1])
             last = groups
         elif first == guided and fitting.hints is not None:
-            groups = np.full(len(x), -1, np.int32)  # those of the start are let go, the hints are not
+            groups = np.full_like(groups, -1)  # those of the start are let go, the hints are not
             hold.sharp = False
         target = groups if fitting.hints is None else np.where(fitting.hints >= 0, fitting.hints, groups)
         span = range(max(first, done), end)

@@ -143,7 +143,7 @@ def start(fitting: Fitting) -> np.ndarray:
         fitting: its model's prior is changed in place.
 
     Returns:
-        The group of each row, int32 [n], named as the hints where there are any.
+        The group of each row, int [n], named as the hints where there are any.
 
     Raises:
         DivergedError: the code is not finite, or its distances are not.

@@ -38,7 +38,7 @@ class Start:
     """A partition of the rows and the mixture that describes it.
 
     Attributes:
-        groups: group of each row, int32 [n].
+        groups: group of each row, int [n].
         pi: weights [K]. mu: means [K, latent]. sigma2: variances [K, latent]. All float32.
     """
 
@@ -119,7 +119,7 @@ def renamed(found: Start, hints: np.ndarray) -> Start:
     np.add.at(counts, (found.groups[known], hints[known]), 1)
     name = linear_sum_assignment(counts, maximize=True)[1]  # [K]: old number -> new
     place = np.argsort(name)
-    return Start(name[found.groups].astype(np.int32), found.pi[place], found.mu[place], found.sigma2[place])
+    return Start(name.astype(found.groups.dtype)[found.groups], found.pi[place], found.mu[place], found.sigma2[place])
 
 
 def moments(z: np.ndarray, groups: np.ndarray, n_clusters: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
