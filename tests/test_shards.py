@@ -1,6 +1,7 @@
 """Rows that stay in their file: what is read of them, the order of an epoch, a start on some of them, a way back."""
 
 import os
+import tracemalloc
 
 import numpy as np
 import pandas
@@ -19,7 +20,7 @@ from vade_tf.report import evaluation
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.rows import load_rows
-from vade_tf.training import extension, recipe
+from vade_tf.training import aside, extension, recipe, watch
 from vade_tf.training import groups as finding
 from vade_tf.training.settings import Settings
 
@@ -42,6 +43,31 @@ def blobs(tmp_path, rng):
     return np.load(tmp_path / "x.npy", mmap_mode="r"), x, y
 
 
+@pytest.fixture
+def huge(tmp_path):
+    """Ten thousand million rows of two bytes, all 0, in a file that has a hole for them."""
+    file, n = tmp_path / "huge.npy", 10**10
+    with file.open("wb") as out:
+        np.lib.format.write_array_header_1_0(out, {"descr": "|u1", "fortran_order": False, "shape": (n, 2)})
+        out.truncate(out.tell() + 2 * n)
+    return FileRows.open(file)
+
+
+def test_some_of_very_many_rows_take_the_memory_of_some(huge):
+    tracemalloc.start()
+    middle = huge.part(slice(10**9, None)).part(slice(2, None, 3))
+    found = middle[5:9], middle[[7, 3 * 10**9 - 1]], huge.part(np.array([3, 9 * 10**9]))[:]
+    looked_at = watch.Watch(huge, 5, seed=0).x
+    begun = extension.read_rows(len(huge), seed=0)
+    none = aside.set_aside(len(huge), 0, 0, None)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(middle) == 3 * 10**9
+    assert [part.shape for part in found] == [(4, 2), (2, 2), (2, 2)]
+    assert (looked_at.shape, len(begun), len(none)) == ((4000, 2), extension.READ, 0)
+    assert peak < 10**7
+
+
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("kind", ["f8", "i2", "u1", ">f4", "?"])
 def test_rows_of_a_file_are_indexed_as_their_array(tmp_path, rng, kind, order):
@@ -56,6 +82,12 @@ def test_rows_of_a_file_are_indexed_as_their_array(tmp_path, rng, kind, order):
     for rows in (slice(2, 5), slice(None, None, 3), [14, 0, 1]):
         np.testing.assert_array_equal(part[rows], expected[numbers][rows])
         np.testing.assert_array_equal(part.part(np.array([3, 4, 9]))[:], expected[numbers][[3, 4, 9]])
+    for cut in (slice(4, 20), slice(None, None, 3), slice(20, 4, -2), slice(5, 2), mask):
+        left = found.part(cut)
+        assert left.shape == expected[cut].shape
+        for rows in (slice(1, 4), slice(None, None, -1), [1, 0, 2] if len(left) > 2 else []):
+            np.testing.assert_array_equal(left[rows], expected[cut][rows])
+            np.testing.assert_array_equal(left.part(rows if isinstance(rows, slice) else np.array(rows))[:], left[rows])
     assert (len(part), part.shape, found.row_shape) == (15, (15, 6), (2, 3))
     with pytest.raises(IndexError, match="expected row numbers from 0 to 29, got 2 to 30"):
         found[[2, 30]]
@@ -248,6 +280,14 @@ def test_rows_that_a_start_has_not_read_get_the_groups_of_their_neighbours(blobs
     found = finding.found_groups(fitting, "regroup").groups  # on what the encoder makes of them
     z, hidden = finding.reader(fitting, "regroup", some)(some)
     np.testing.assert_array_equal(found[numbers], finding.starts.start(z, 3, "landmark", 0, hidden).groups)
+    assert found.itemsize == 1
+
+
+def test_groups_have_the_bytes_that_their_number_needs(blobs, monkeypatch):
+    monkeypatch.setattr(extension, "READ", 400)
+    fitting = recipe.begin(blobs[0], Settings(clusters=140, init="kmeans", **{**SMALL, "pretrain_epochs": 0}))
+    found = finding.found_groups(fitting, "init").groups
+    assert (found.itemsize, found.min(), found.max()) == (2, 0, 139)
 
 
 def test_an_extension_is_the_vote_of_near_landmarks(rng):
