@@ -1,0 +1,81 @@
+"""What a run says of itself: scores against labels, which are for reporting alone, and what metrics.json holds."""
+
+import importlib.metadata
+import platform
+
+import keras
+import numpy as np
+
+from vade_tf import metrics
+from vade_tf.data import pipeline
+from vade_tf.data.dataset import Dataset
+from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.folder import SCORES
+from vade_tf.training import callbacks, device, extension
+from vade_tf.training.autoencoder import AUTOENCODER
+from vade_tf.training.fitting import Fitted
+from vade_tf.training.loop import PLAIN_VAE, model_groups
+
+
+class Scores(keras.callbacks.Callback):
+    """ACC, NMI and ARI after an epoch, into `logs`, from where they go into the history; used for nothing.
+
+    Args:
+        dataset: rows with labels; of many some, drawn, are scored.
+        epochs: of the phase; of many short ones only some are scored (as `callbacks.Record` keeps only some).
+    """
+
+    def __init__(self, dataset: Dataset, epochs: int):
+        super().__init__()
+        rows = extension.read_rows(len(dataset.x), seed=0)
+        self.dataset = dataset if rows is None else dataset.part(rows)
+        self.epochs = epochs
+        self.every = max(1, epochs // callbacks.KEPT)
+
+    def on_epoch_end(self, epoch, logs=None):
+        due = (epoch + 1) % self.every == 0 or epoch + 1 == self.epochs
+        if due and self.model.name not in (AUTOENCODER, PLAIN_VAE) and np.isfinite(logs["loss"]):
+            logs.update(label_scores(self.model, self.dataset))
+
+
+def label_scores(model: keras.Model, dataset: Dataset) -> dict:
+    """ACC, NMI and ARI of the model's groups; None each without labels."""
+    none = dict.fromkeys(SCORES)
+    return none if dataset.y is None else {**none, **metrics.scores(dataset.y, model_groups(model, dataset.x))}
+
+
+def summarise(config: TrainConfig, dataset: Dataset, fitted: Fitted) -> dict:
+    """What metrics.json holds."""
+    model, bound = fitted.model, {}
+    if hasattr(model, "elbo_terms"):
+        with pipeline.reading(dataset.x):
+            bound = model.evaluate(pipeline.ordered_batches(dataset.x), verbose=0, return_dict=True)
+    trained = sum(row["phase"] == "fit" for row in fitted.history) or None
+    return {
+        "dataset": dataset.name,
+        "source": dataset.source,
+        "n": len(dataset.x),
+        "n_features": dataset.x.shape[1],
+        "n_clusters": config.clusters,
+        "model": config.model,
+        "recipe": config.recipe,
+        "seed": config.seed,
+        **label_scores(model, dataset),
+        **{name: bound.get(name) for name in ("elbo", "distortion", "rate_z", "rate_c")},
+        **{name: bound[name] for name in ("rate_w",) if name in bound},
+        **({} if fitted.choice is None else {"choice": vars(fitted.choice)}),
+        "health": fitted.health,
+        "remedies": fitted.remedies,
+        "epochs": {"pretrain": config.pretrain_epochs or None, "fit": trained},
+        "seconds": {name: round(value, 1) for name, value in fitted.seconds.items()},
+        "device": device.describe(),
+        "precision": device.resolve_precision(config.precision),
+        "jit": config.distribute == "none" and device.resolve_jit(config.jit),
+        "versions": {
+            "python": platform.python_version(),
+            **{
+                name: importlib.metadata.version(name)
+                for name in ("tensorflow", "tensorflow-probability", "keras", "numpy", "scikit-learn")
+            },
+        },
+    }
