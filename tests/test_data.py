@@ -5,6 +5,7 @@ import pandas
 import pytest
 import scipy.sparse
 
+from vade_tf.data import checks, dataset
 from vade_tf.data.dataset import Dataset, Observations, build, observe
 from vade_tf.data.files import load_file
 from vade_tf.data.sparse import SparseRows
@@ -236,3 +237,17 @@ def test_a_likelihood_that_is_asked_for_goes_before_that_of_checked_rows(rng):
     rows = observe(rng.random((60, 9)))
     names = [given.as_observations(rows, name).likelihood for name in ("gaussian", "auto")]
     assert names == ["gaussian", rows.likelihood]
+
+
+@pytest.mark.parametrize("holes", [False, True])
+def test_moments_of_many_rows_are_those_of_few(rng, monkeypatch, holes):
+    x = rng.normal(3, [1e-2, 1, 50], (300, 3)).astype("f4")
+    frame = pandas.DataFrame(x).mask(rng.random((300, 3)) < 0.2) if holes else x
+    few = build(frame, None, "x", "here")
+    expected, known = few.moments(), few.x.astype("f8")
+    np.testing.assert_allclose(expected, [np.nanmean(known, 0), np.nanstd(known, 0)], rtol=1e-9)
+    monkeypatch.setattr(dataset, "MANY", 100)
+    monkeypatch.setattr(checks, "CHECK_ROWS", 64)
+    many = build(frame, None, "x", "here")
+    np.testing.assert_allclose(many.moments(), expected, rtol=1e-9)
+    assert many.observations().moments() is many.moments()  # they are not counted again

@@ -13,6 +13,7 @@ from vade_tf.data.pipeline import ordered_batches
 from vade_tf.model import networks
 from vade_tf.model.vade import VaDE
 from vade_tf.report import evaluation
+from vade_tf.runs import result as results
 
 D, LATENT = 5, 2
 
@@ -107,13 +108,17 @@ def test_importance_weighted_and_plain_bound_are_of_the_same_rows(rng):
         assert abs(other.mean() - found["elbo"]) > 20
 
 
-def test_terms_and_groups_are_those_of_the_model(small_model, rng):
+def test_terms_and_groups_are_those_of_the_model(small_model, rng, monkeypatch):
     model = small_model()
     x = rng.uniform(size=(1500, 12)).astype("f4")  # more than a batch
     found = evaluation.posterior(model, x)
     bound = model.evaluate(ordered_batches(x), verbose=0, return_dict=True)
     for name in ("elbo", "distortion", "rate_z", "rate_c"):
         assert np.mean(getattr(found, name)) == pytest.approx(bound[name], rel=1e-5)
+    assert results.means(model, x) == bound
+    monkeypatch.setattr(results, "TOGETHER", 1024)  # the second part has fewer
+    for name, mean in results.means(model, x).items():
+        assert mean == pytest.approx(bound[name], rel=1e-5)
     gamma = model.predict(ordered_batches(x), verbose=0)
     np.testing.assert_array_equal(found.groups, gamma.argmax(axis=1))
     np.testing.assert_allclose(found.confidence, gamma.max(axis=1), rtol=1e-5)

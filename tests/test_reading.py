@@ -64,3 +64,14 @@ def test_texts_are_as_wide_as_the_longest_where_that_is_not_far_more_than_they_a
     assert reading.padded(["b" * 1000] * 100, "id").dtype == "U1000"
     with pytest.raises(ValueError, match="id holds a text of 1,000 characters among shorter ones"):
         reading.padded(np.array(long, object), "id")
+
+
+@pytest.mark.parametrize(("limit", "expected"), [("4096\n", 4096), ("max\n", None), (None, None), (f"{2**62}", None)])
+def test_a_container_may_have_less_memory_than_the_machine(tmp_path, monkeypatch, limit, expected):
+    if limit is not None:
+        (tmp_path / "memory.max").write_text(limit)
+    monkeypatch.setattr(reading, "CONTAINER", ())
+    machine = reading.memory()
+    monkeypatch.setattr(reading, "CONTAINER", (tmp_path / "memory.max", tmp_path / "not there"))
+    assert reading.memory() == (machine if expected is None else expected)
+    assert machine > 2**28

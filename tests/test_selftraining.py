@@ -1,5 +1,6 @@
 """Groups of images that a classifier learns, and moves to where its answers stay the same."""
 
+import dataclasses
 import json
 
 import keras
@@ -13,11 +14,12 @@ from small_fits import begin
 from vade_tf.cli.main import main
 from vade_tf.data.dataset import observe
 from vade_tf.errors import InputError
-from vade_tf.training import given, guidance, selftraining
+from vade_tf.training import extension, given, guidance, selftraining
 from vade_tf.training import groups as finding
 from vade_tf.training import settings as lengths
 from vade_tf.training.reporter import Silent
 from vade_tf.training.selftraining import Classifier, sharpened
+from vade_tf.training.store import State
 
 
 class Texts(Silent):
@@ -103,6 +105,16 @@ def test_groups_of_unequal_size_stay(bars, monkeypatch):
     assert np.mean(found == groups) > 0.97
 
 
+def test_groups_of_one_byte_are_taught_like_others_and_are_compared_on_some_rows(bars, rng, monkeypatch):
+    """As more than 100,000 images have them."""
+    images, kind = bars
+    monkeypatch.setattr(extension, "READ", 200)
+    groups = np.where(rng.random(300) < 0.05, rng.integers(0, 3, 300), kind)
+    found = sharpened(begin(images, **SETTINGS), groups.astype("i1"))
+    assert (found == kind).mean() > (groups == kind).mean()
+    np.testing.assert_array_equal(found, sharpened(begin(images, **SETTINGS), groups))
+
+
 @pytest.mark.parametrize("rate", [1e30, 30.0], ids=["not finite", "other groups"])
 def test_groups_that_the_classifier_loses_stay_as_they_were(bars, monkeypatch, rate):
     said = []
@@ -182,7 +194,8 @@ def test_the_last_groups_found_anew_are_moved_and_weigh_more_or_stay_as_they_are
     assert (len(moved), np.unique(held).tolist()) == (1, [0 if lost else 1])
     assert seen.weights == [20.0, 20.0, 20.0 if lost else 100.0, 20.0 if hinted else 0.0]
     assert int(fitting.store.load("groups")["epoch"]) == 2
-    again, sharp = guidance._held_groups(fitting, 2, True)  # as a resumed fit finds them
+    resumed = dataclasses.replace(fitting, state=State.load(fitting.store))
+    again, sharp = guidance._held_groups(resumed, 2, True)
     np.testing.assert_array_equal(again, held)
     assert (sharp, len(moved)) == (not lost, 1)
 

@@ -1,7 +1,9 @@
 """Rows that stay in their file: what is read of them, the order of an epoch, a start on some of them, a way back."""
 
+import gc
 import os
 import tracemalloc
+import weakref
 
 import numpy as np
 import pandas
@@ -68,6 +70,29 @@ def test_some_of_very_many_rows_take_the_memory_of_some(huge):
     assert peak < 10**7
 
 
+def test_numbers_of_few_bytes_do_not_overflow(tmp_path):
+    x = np.arange(600, dtype="f4")[:, None]
+    np.save(tmp_path / "x.npy", x)
+    found, numbers = FileRows.open(tmp_path / "x.npy"), np.array([10, 100], "u1")
+    for cut in (slice(200, None), slice(300, None), slice(None, None, -2)):
+        np.testing.assert_array_equal(found.part(cut)[numbers], x[cut][numbers])
+    np.testing.assert_array_equal(found[np.array([255, 0], "u1")], x[[255, 0]])
+
+
+def test_what_was_read_of_a_file_is_let_go_with_its_batches(blobs):
+    """TensorFlow keeps every function that it was given to read with."""
+    rows, hints = FileRows(blobs[0]), np.zeros(500, "i4")
+    batches = pipeline.training_batches(rows, 32, 0, range(2), hints=hints)
+    assert len(list(batches.map(lambda x, groups: x).repeat(2))) == 64
+    held = [weakref.ref(rows), weakref.ref(hints)]
+    del rows, hints
+    gc.collect()
+    assert held[1]() is not None
+    del batches
+    gc.collect()
+    assert [each() for each in held] == [None, None]
+
+
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("kind", ["f8", "i2", "u1", ">f4", "?"])
 def test_rows_of_a_file_are_indexed_as_their_array(tmp_path, rng, kind, order):
@@ -89,6 +114,12 @@ def test_rows_of_a_file_are_indexed_as_their_array(tmp_path, rng, kind, order):
             np.testing.assert_array_equal(left[rows], expected[cut][rows])
             np.testing.assert_array_equal(left.part(rows if isinstance(rows, slice) else np.array(rows))[:], left[rows])
     assert (len(part), part.shape, found.row_shape) == (15, (15, 6), (2, 3))
+    for few in (np.array([20, 7], "u1"), np.array([7, 20], "i1"), np.array([20, 0], "u8")):
+        np.testing.assert_array_equal(found.part(slice(9, None))[few], expected[9:][few])
+        np.testing.assert_array_equal(found.part(slice(None, None, -1)).part(few)[:], expected[::-1][few])
+    for wrong in ([True] * 29, [[True] * 30], [0.0, 1.0], ["0"]):
+        with pytest.raises(IndexError, match=r"expected (a mask of 30 rows|whole numbers of rows), got "):
+            found.part(np.array(wrong))
     with pytest.raises(IndexError, match="expected row numbers from 0 to 29, got 2 to 30"):
         found[[2, 30]]
 

@@ -9,6 +9,7 @@ import os
 import stat
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -19,6 +20,7 @@ from vade_tf.errors import InputError, cited
 LARGEST_JSON = 1 << 26  # bytes; the largest that a run folder holds are a few hundred kilobytes
 LARGEST = 1e300  # of a number, also of a whole one, which Python lets grow and no array holds
 PADDED = 1 / 8  # of the machine's memory, which texts that are made as wide as the longest may take
+CONTAINER = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))  # its limit
 SPARSEST = 4  # times their own length that they may take in any case
 COPY_AGAIN = "copy the run folder again"
 
@@ -260,8 +262,12 @@ def padded(values, name: str) -> np.ndarray:
 
 
 def memory() -> float:
-    """Bytes of this machine's memory; infinite where the system does not say."""
+    """Bytes of memory of the machine, or of the container where it has less; infinite where nothing says how many."""
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        found: float = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
-        return math.inf
+        found = math.inf
+    for file in CONTAINER:
+        with suppress(OSError, ValueError):  # it is not there, or says "max"
+            found = min(found, int(file.read_text()))
+    return found

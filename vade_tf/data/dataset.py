@@ -17,6 +17,7 @@ from vade_tf.reading import memory
 
 COUNTS = ("counts", "zinb")  # likelihoods of numbers that are to be taken as they are
 FEW_COLUMNS = 200  # of a table, each of which has a unit of its own
+MANY = 100_000  # rows that NumPy is given together: of more it would make a copy in float64
 
 
 class Coded(Protocol):
@@ -90,9 +91,13 @@ class Observations:
 
             mean, variance = (part.astype(np.float64) for part in mean_variance_axis(self.x.matrix, axis=0))
             return mean, np.sqrt(variance)
-        if self.has_holes or isinstance(self.x, FileRows):
-            held = np.maximum(sum((~np.isnan(block)).sum(axis=0) for block in checks.blocks(self.x)), 1)
-            mean = sum(np.nansum(block, axis=0, dtype=np.float64) for block in checks.blocks(self.x)) / held
+        if self.has_holes or isinstance(self.x, FileRows) or len(self.x) > MANY:
+            held, total = np.zeros((2, self.x.shape[1]))
+            for block in checks.blocks(self.x):
+                held += (~np.isnan(block)).sum(axis=0)
+                total += np.nansum(block, axis=0, dtype=np.float64)
+            held = np.maximum(held, 1)
+            mean = total / held
             return mean, np.sqrt(sum(np.nansum((block - mean) ** 2, axis=0) for block in checks.blocks(self.x)) / held)
         return self.x.mean(axis=0, dtype=np.float64), self.x.std(axis=0, dtype=np.float64)
 
@@ -122,8 +127,10 @@ class Dataset(Observations):
     words: tuple[str, ...] | None = None
 
     def observations(self) -> Observations:
-        """The same rows without labels, name and source: what a fit is given."""
-        return Observations(**{each.name: getattr(self, each.name) for each in fields(Observations)})
+        """The same rows without labels, name and source: what a fit is given; what was counted is not counted again."""
+        found = Observations(**{each.name: getattr(self, each.name) for each in fields(Observations)})
+        vars(found).update({name: vars(self)[name] for name in ("has_holes", "_moments") if name in vars(self)})
+        return found
 
     @cached_property
     def fingerprint(self) -> dict:

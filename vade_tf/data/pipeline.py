@@ -8,6 +8,7 @@ killed continues with exactly the batches it would have seen.
 
 import math
 import os
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -132,18 +133,26 @@ def training_batches(
 
 
 def _from_file(x: FileRows, batch_size: int, seed: int, span: range, hints, slices: Slices, seen) -> tf.data.Dataset:
-    """`training_batches` of rows in a file, for a span of passes: one buffer is read ahead."""
-    shuffle = Shuffle(len(x), x.shape[1] * x.dtype.itemsize, batch_size, seed)
-    known, each = np.zeros(0, np.int32) if hints is None else hints, len(slices.own)
+    """`training_batches` of rows in a file, for a span of passes: one buffer is read ahead.
+
+    TensorFlow keeps the function that reads until the process ends. So that knows rows and hints by a weak reference;
+    what holds them are the batches.
+    """
+    n, hinted, each = len(x), hints is not None, len(slices.own)
+    shuffle = Shuffle(n, x.shape[1] * x.dtype.itemsize, batch_size, seed)
+    source = _Source(x, np.zeros(0, np.int32) if hints is None else hints)
+    kinds = ((None, x.shape[1]), x.dtype), ((None,), source.hints.dtype), ((None, each, None), tf.int64), ((), tf.int64)
+    found = weakref.ref(source)
 
     def read():
         for number in span:
-            step = number * steps_per_epoch(len(x), batch_size)
+            step = number * steps_per_epoch(n, batch_size)
             for rows, picks in shuffle.buffers(number, slices.own, slices.of):
-                yield x[rows], known[rows] if len(known) else known, picks, step
+                of = found()
+                assert of is not None
+                yield of.x[rows], of.hints[rows] if hinted else of.hints, picks, step
                 step += len(picks)
 
-    kinds = ((None, x.shape[1]), x.dtype), ((None,), known.dtype), ((None, each, None), tf.int64), ((), tf.int64)
     buffers = tf.data.Dataset.from_generator(read, output_signature=tuple(tf.TensorSpec(*kind) for kind in kinds))
 
     @plain
@@ -155,9 +164,19 @@ def _from_file(x: FileRows, batch_size: int, seed: int, span: range, hints, slic
     @plain
     def gather(rows, groups, indices, number, step):
         batch = seen(tf.gather(rows, indices), number, step)
-        return batch if hints is None else (batch, tf.gather(groups, indices))
+        return (batch, tf.gather(groups, indices)) if hinted else batch
 
-    return _ahead(buffers.prefetch(1).flat_map(batches_of), gather)
+    batches = _ahead(buffers.prefetch(1).flat_map(batches_of), gather)
+    batches.source = source  # type: ignore[attr-defined]
+    return batches
+
+
+@dataclass
+class _Source:
+    """What batches of rows in a file are made of: the rows, and the known group of each, or none."""
+
+    x: FileRows
+    hints: np.ndarray
 
 
 def _ahead(batches: tf.data.Dataset, gather: Callable, workers: int = WORKERS) -> tf.data.Dataset:

@@ -98,7 +98,12 @@ class FileRows:
             return self._numbers[rows]
         numbers = np.asarray(rows)
         if numbers.dtype == bool:
+            if numbers.shape != (len(self),):
+                raise IndexError(f"expected a mask of {len(self)} rows, got one of shape {numbers.shape}")
             numbers = np.flatnonzero(numbers)
+        if numbers.size and numbers.dtype.kind not in "iu":
+            raise IndexError(f"expected whole numbers of rows, got {numbers.dtype}")
+        numbers = numbers.astype(np.int64, copy=False)  # those of few bytes would overflow
         if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self):
             raise IndexError(f"expected row numbers from 0 to {len(self) - 1}, got {numbers.min()} to {numbers.max()}")
         if isinstance(self._numbers, range):

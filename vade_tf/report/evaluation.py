@@ -76,7 +76,7 @@ def evaluate_run(path: str | Path, *, step: Callable[[str], None] = lambda name:
     dataset, drawn = some_of(dataset, run.config.latent_dim + training["n_clusters"])
     if drawn is not None:  # of rows that were trained on in part it is not counted which of them are drawn
         seen = len(dataset.x) if seen == n else None
-        numbers = np.asarray(numbers)[drawn]
+        numbers = numbers[drawn] if isinstance(numbers, np.ndarray) else drawn  # else they are all
     step(f"encoding {len(dataset.x):,} rows")
     found = findings(model, dataset.x)
     facts = {

@@ -9,12 +9,15 @@ import numpy as np
 from vade_tf import metrics
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
+from vade_tf.data.sparse import Rows, part
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import SCORES
 from vade_tf.training import callbacks, device, extension
 from vade_tf.training.autoencoder import AUTOENCODER
 from vade_tf.training.fitting import Fitted
 from vade_tf.training.loop import PLAIN_VAE, model_groups
+
+TOGETHER = 10_000 * 1024  # rows whose bound Keras takes the mean of
 
 
 class Scores(keras.callbacks.Callback):
@@ -44,12 +47,25 @@ def label_scores(model: keras.Model, dataset: Dataset) -> dict:
     return none if dataset.y is None else {**none, **metrics.scores(dataset.y, model_groups(model, dataset.x))}
 
 
+def means(model: keras.Model, x: Rows) -> dict[str, float]:
+    """The metrics of a compiled model over all rows [n, D], by name.
+
+    Keras adds up in float32, which loses sight of a batch after 10^5 others or so: parts of the rows are evaluated.
+    """
+    total: dict[str, float] = {}
+    with pipeline.reading(x):
+        for start in range(0, len(x), TOGETHER):
+            rows = part(x, slice(start, start + TOGETHER))
+            found = model.evaluate(pipeline.ordered_batches(rows), verbose=0, return_dict=True)
+            for name, mean in found.items():
+                total[name] = total.get(name, 0.0) + mean * (len(rows) / len(x))
+    return total
+
+
 def summarise(config: TrainConfig, dataset: Dataset, fitted: Fitted) -> dict:
     """What metrics.json holds."""
-    model, bound = fitted.model, {}
-    if hasattr(model, "elbo_terms"):
-        with pipeline.reading(dataset.x):
-            bound = model.evaluate(pipeline.ordered_batches(dataset.x), verbose=0, return_dict=True)
+    model = fitted.model
+    bound = means(model, dataset.x) if hasattr(model, "elbo_terms") else {}
     trained = sum(row["phase"] == "fit" for row in fitted.history) or None
     return {
         "dataset": dataset.name,

@@ -15,7 +15,7 @@ from vade_tf.paths import usable
 from vade_tf.reading import plain_array
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
-from vade_tf.seeding import generator
+from vade_tf.seeding import generator, subset
 from vade_tf.training.settings import AUTO
 
 
@@ -115,9 +115,7 @@ def numbers_of(config: TrainConfig, n: int) -> tuple[Sequence[int] | np.ndarray,
     drawn = config.limit is not None and config.limit < n
     if config.held_out == 0 and not drawn:
         return range(n), np.zeros(0, int)  # no array of 10^8 numbers
-    numbers = np.arange(n)
-    if drawn:
-        numbers = np.sort(generator(config.seed).choice(n, config.limit, replace=False))
+    numbers = subset(n, n if config.limit is None else config.limit, config.seed)
     if config.held_out == 0:
         return numbers, numbers[:0]
     aside = np.zeros(len(numbers), bool)

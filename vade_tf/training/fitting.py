@@ -71,15 +71,20 @@ class Fitting:
 
     def steps(self, phase: str) -> int:
         """Updates of an epoch of a phase."""
-        read = self.read(phase)
-        n = len(self.data.x) if read is None else len(read)
+        n = len(self.data.x) - (len(self.aside) if self.leaves(phase) else 0)
         return self.passes(phase) * pipeline.steps_per_epoch(n, self.settings.batch_size)
 
+    def leaves(self, phase: str) -> bool:
+        """Whether a phase leaves the rows set aside out; another system than VaDE assigns what it reads."""
+        return len(self.aside) > 0 and (phase == "pretrain" or self.system == "vade")
+
     def read(self, phase: str) -> np.ndarray | None:
-        """Numbers of the rows that a phase is trained on; None: all. Another system than VaDE assigns what it reads."""
-        if not len(self.aside) or (phase == "fit" and self.system != "vade"):
+        """Numbers of the rows that a phase is trained on; None: all."""
+        if not self.leaves(phase):
             return None
-        return np.setdiff1d(np.arange(len(self.data.x)), self.aside)
+        trained = np.ones(len(self.data.x), bool)
+        trained[self.aside] = False
+        return np.flatnonzero(trained)
 
     def seen(self, phase: str) -> dict:
         """How the encoder reads images in a phase, as `batches` takes it; empty where it reads them as they are."""

@@ -88,7 +88,8 @@ def _held_groups(fitting: Fitting, epoch: int, last: bool) -> tuple[np.ndarray, 
     They are kept by the store, or found now.
     """
     more: dict = {"epoch": ("i", ()), "sharp": ("i", ())}
-    kept = kept_groups(fitting.store, "groups", len(fitting.data.x), fitting.settings.clusters, more)
+    begun = fitting.state is not None  # by an earlier process; what is kept is else that of the turn before
+    kept = kept_groups(fitting.store, "groups", len(fitting.data.x), fitting.settings.clusters, more) if begun else None
     if kept is not None and int(kept["epoch"]) == epoch:
         return kept["groups"], bool(kept["sharp"])
     with fitting.timed():

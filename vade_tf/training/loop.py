@@ -50,9 +50,14 @@ def fit_keras(
 
 
 def model_groups(model: keras.Model, x) -> np.ndarray:
-    """The most probable cluster of every raw row of x [n, D], int [n]; of several outputs the first is asked."""
-    found = (model.predict_on_batch(rows) for rows in pipeline.blocks(x))  # all probabilities [n, K] may be many
-    return np.concatenate([(each[0] if isinstance(each, list) else each).argmax(axis=1) for each in found])
+    """The most probable cluster of every raw row of x [n, D], int32 [n]; of several outputs the first is asked."""
+    groups, done = np.empty(len(x), np.int32), 0
+    for rows in pipeline.blocks(x):
+        found = model.predict_on_batch(rows)
+        gamma = found[0] if isinstance(found, list) else found  # [block, K]
+        groups[done : done + len(rows)] = gamma.argmax(axis=1)
+        done += len(rows)
+    return groups
 
 
 def codes(model: VaDE, x) -> np.ndarray:

@@ -14,7 +14,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import part
-from vade_tf.seeding import fold, generator
+from vade_tf.seeding import fold, generator, subset
+from vade_tf.training import extension
 from vade_tf.training.callbacks import all_finite, learning_rate
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.loop import model_groups
@@ -83,7 +84,7 @@ class Classifier(keras.Model):
 
     def _taught(self, view, groups):
         """Cross-entropy of the groups, in nats."""
-        chosen = tf.gather(self.log_answers(view), groups, axis=1, batch_dims=1)
+        chosen = tf.gather(self.log_answers(view), tf.cast(groups, tf.int32), axis=1, batch_dims=1)
         return -tf.reduce_mean(chosen)
 
     def _following(self, view, x):
@@ -116,7 +117,7 @@ def _divergence(log_p, log_q):
 
 
 def sharpened(fitting: Fitting, groups: np.ndarray) -> np.ndarray | None:
-    """Groups of images that a classifier has learnt and then moved, int32 [n]; None where it found others instead.
+    """Groups of images that a classifier has learnt and then moved, int [n]; None where it found others instead.
 
     It is to move borders. Where it moves more than that, the images have no clear ones, and what it finds is no better.
 
@@ -146,8 +147,9 @@ def sharpened(fitting: Fitting, groups: np.ndarray) -> np.ndarray | None:
         ends: dict = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
         with pipeline.reading(fitting.data.x):
             classifier.fit(batches, **ends, shuffle=False, verbose=0, callbacks=own)
-    found = model_groups(classifier, fitting.data.rows).astype(np.int32)
-    alike = adjusted_rand_score(groups, found) if all_finite(classifier) else 0.0
+    found = model_groups(classifier, fitting.data.rows)
+    scored = subset(len(found), extension.READ, seed)
+    alike = adjusted_rand_score(groups[scored], found[scored]) if all_finite(classifier) else 0.0
     if alike < ALIKE:
         fitting.reporter.say(
             "self-training: the classifier found other groups (adjusted Rand index with those before: "
@@ -161,7 +163,8 @@ def radius_of(fitting: Fitting) -> float:
     """A quarter of the median distance of images, scaled, to their tenth neighbour, of 5,000 at most."""
     n, features = fitting.data.x.shape
     most = max(min(SAMPLE, SAMPLE_NUMBERS // features), NEAR + 1)
-    some = np.sort(generator(fitting.settings.seed, STREAM).permutation(n)[:most])
+    order = generator(fitting.settings.seed, STREAM).permutation(np.arange(n, dtype=np.min_scalar_type(n)))
+    some = np.sort(order[:most].astype(int))
     rows = np.concatenate([fitting.model.scale(each) for each in pipeline.blocks(part(fitting.data.x, some))])
     near = min(NEAR, len(rows) - 1)
     return RADIUS * float(np.median(NearestNeighbors(n_neighbors=near + 1).fit(rows).kneighbors(rows)[0][:, near]))
