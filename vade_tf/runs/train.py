@@ -119,7 +119,7 @@ def identity(rows: RunRows) -> dict:
         return rows.dataset.fingerprint
     assert isinstance(rows.config.clusters, int)
     hints = checked_hints(rows.hints, len(rows.dataset.x), rows.config.clusters)
-    return {**rows.dataset.fingerprint, "hints": zlib.crc32(hints.tobytes())}
+    return {**rows.dataset.fingerprint, "hints": zlib.crc32(np.ascontiguousarray(hints).data)}
 
 
 def follow(strategy: tf.distribute.Strategy, reporter: Silent, extra: Sequence[keras.callbacks.Callback]) -> dict:
