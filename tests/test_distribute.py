@@ -13,12 +13,15 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 
 import vade_tf
 from vade_tf.data import pipeline
 from vade_tf.data.shards import FileRows
 from vade_tf.errors import ClusterError
+from vade_tf.runs import assignments
+from vade_tf.runs import result as results
 from vade_tf.runs.folder import Run
 from vade_tf.training import distribute
 from vade_tf.training.store import Memory
@@ -145,6 +148,56 @@ def test_what_each_finds_for_its_share_of_the_rows_is_joined(monkeypatch, rng, n
         np.testing.assert_array_equal(joined(number), groups)
 
 
+@pytest.mark.parametrize(("n", "machines", "devices"), [(1, 1, 1), (1, 3, 1), (6, 3, 2), (7, 3, 1), (8, 2, 4)])
+def test_what_each_finds_of_the_blocks_of_its_turn_is_known_to_all(monkeypatch, rng, n, machines, devices):
+    """Infinity and what is no number too."""
+    rows = [int(m) for m in [*rng.integers(1, 5, n - 1), 4]]
+    values = [rng.choice([0.5, -np.inf, np.nan, 7.25], m).astype("f4") for m in rows]
+    groups, asked = [rng.integers(0, 2**24, m) for m in rows], []
+    monkeypatch.setattr(distribute, "workers", lambda strategy: machines)
+    monkeypatch.setattr(
+        distribute,
+        "slices",
+        lambda number: pipeline.Slices(range(devices * number, devices * (number + 1)), machines * devices),
+    )
+
+    def found(number):
+        def find(block):
+            asked.append((number, block))
+            return {"cluster": groups[block], "log_density": values[block]}
+
+        return list(distribute.by_turns(number, n, 4, find))
+
+    sent = []
+    monkeypatch.setattr(distribute, "_summed", lambda strategy, numbers: sent.append(numbers) or numbers)
+    alone = [found(number) for number in range(machines)]
+    rounds = -(-n // machines)
+    assert len(asked) == machines * rounds
+    assert {block for _, block in asked} == set(range(n))
+    totals = [sum(sent[r::rounds]) for r in range(rounds)] if machines > 1 else []
+    for number in range(machines):
+        left = iter(totals)
+        monkeypatch.setattr(distribute, "_summed", lambda strategy, numbers, left=left: next(left))
+        heard = found(number) if machines > 1 else alone[number]
+        assert len(heard) == n
+        for block, columns in enumerate(heard):
+            assert list(columns) == ["cluster", "log_density"]
+            np.testing.assert_array_equal(columns["cluster"], groups[block])
+            np.testing.assert_array_equal(columns["log_density"], values[block])
+            assert (columns["cluster"].dtype, columns["log_density"].dtype) == (np.int64, np.float32)
+
+
+def test_means_of_shares_are_that_of_all(monkeypatch):
+    monkeypatch.setattr(distribute, "workers", lambda strategy: 2)
+    told = {"elbo": (-8.0, 0.25), "rate_c": (0.5, 0.25)}, {"elbo": (-16.0, 0.75), "rate_c": (0.0, 0.75)}
+    sent = []
+    monkeypatch.setattr(distribute, "_summed", lambda strategy, numbers: sent.append(numbers) or numbers)
+    for each in told:
+        distribute.mean_of_shares("all", {name: mean for name, (mean, _) in each.items()}, each["elbo"][1])
+    monkeypatch.setattr(distribute, "_summed", lambda strategy, numbers: sum(sent))
+    assert distribute.mean_of_shares("all", {"elbo": -8.0, "rate_c": 0.5}, 0.25) == {"elbo": -14.0, "rate_c": 0.125}
+
+
 # ----------------------------------------------------------------------------------------- two devices, two machines
 
 SETTINGS = {
@@ -156,12 +209,15 @@ FLAGS = [
     for name, value in SETTINGS.items()
     for word in (f"--{name.replace('_', '-')}", ",".join(map(str, value)) if isinstance(value, tuple) else str(value))
 ]
-# rows stay in their file, and a start reads 90 of them
+# rows stay in their file, a start reads 90 of them, and workers score 25 at a time
 LARGE = """
 import sys
+from vade_tf.cli.command import hushed
 from vade_tf.data import shards
 from vade_tf.training import extension
-shards.SHARE, extension.READ = 0, 90
+with hushed():
+    from vade_tf.runs import assignments
+shards.SHARE, extension.READ, assignments.BLOCK = 0, 90, 25
 """
 TRAIN = f"""{LARGE}
 import runpy
@@ -280,6 +336,14 @@ def test_a_fit_is_the_same_on_one_device_on_two_and_on_two_machines_one_of_which
         np.testing.assert_array_equal(one, other)  # bit for bit
     rows = [[row["loss"] for row in Run.open(tmp_path / name).load_rows()] for name in ("whole", "cut")]
     assert rows[0] == rows[1]
+    model, x = vade_tf.load(tmp_path / "whole"), np.load(images).reshape(120, 36)
+    written = pandas.read_csv(tmp_path / "whole" / "assignments.csv")
+    expected = pandas.concat(assignments.table(model, x))
+    pandas.testing.assert_frame_equal(written, expected.reset_index(drop=True), rtol=1e-4, check_dtype=False)
+    scored = Run.open(tmp_path / "whole").metrics
+    for name, mean in results.means(model, x).items():
+        if name in scored:
+            assert scored[name] == pytest.approx(mean, rel=2e-2)  # of a draw a row, which shares have otherwise
     none, two = arrays(tmp_path / "none.npz"), arrays(tmp_path / "mirrored.npz")
     machines = [np.array(rows[0]), *weights[0]]
     assert len(none[0]) == 6

@@ -14,6 +14,7 @@ import tensorflow as tf
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows
 from vade_tf.model.vade import VaDE
+from vade_tf.training import distribute
 
 BLOCK = 4096  # rows; the widest layer of the paper's network then takes 33 MB
 IN_MEMORY = 1 << 26  # bytes of columns that wait for their ranks; more of them wait in a file
@@ -51,6 +52,7 @@ def table(
     names: pandas.Series | pandas.Index | None = None,
     advance: Advance = lambda done, text: None,
     folder: str | None = None,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> Iterator[pandas.DataFrame]:
     """The table that a run leaves of its rows, in blocks.
 
@@ -60,31 +62,46 @@ def table(
         names: the first column, [n], with its name; default `row`: 0, 1, ...
         advance: hears of each block, as `phase` of a reporter returns it.
         folder: where columns of many rows wait, in a file without a name; default: that of temporary files.
+        strategy: of workers that find the columns together, each by `found`; default: this process alone.
 
     Yields:
         DataFrames of names, cluster, confidence; of a VaDE also log_density and typicality_rank: 1 is the row with the
         highest log density, n the most unusual one, and rows of equal density share the lower rank.
     """
     dense = isinstance(model, VaDE)
-    ask = asked([clusters(model), density(model)] if dense else [clusters(model)], model.n_features, x.dtype)
     names = numbered(range(len(x))) if names is None else names
     densities = np.empty(len(x) if dense else 0, "f4")  # all that memory holds of every row
     with tempfile.SpooledTemporaryFile(IN_MEMORY, dir=folder) as waiting:
-        for start, block in zip(range(0, len(x), BLOCK), pipeline.blocks(x, BLOCK), strict=True):
-            columns = ask(block)
+        for start, columns in zip(range(0, len(x), BLOCK), found(model, x, strategy), strict=True):
             if dense:
-                densities[start : start + len(block)] = _ordered(columns["log_density"])
+                densities[start : start + BLOCK] = _ordered(columns["log_density"])
             for values in columns.values():
                 np.save(waiting, values)
             advance(1, "")
         densities.sort()
         waiting.seek(0)
-        found = list(columns)
+        known = list(columns)
         for start in range(0, len(x), BLOCK):
-            columns = {name: np.load(waiting) for name in found}
+            columns = {name: np.load(waiting) for name in known}
             if dense:
                 columns["typicality_rank"] = ranks(columns["log_density"], densities)
             yield beside(names[start : start + BLOCK], columns)
+
+
+def found(
+    model: keras.Model, x: Rows, strategy: tf.distribute.Strategy | None = None
+) -> Iterator[dict[str, np.ndarray]]:
+    """What a model says of each block of rows [n, D]: the columns of `table` that a row has by itself, [BLOCK] each.
+
+    Several workers call this in the same way, with the same model; each finds the columns of some blocks.
+    """
+    parts = [clusters(model), density(model)] if isinstance(model, VaDE) else [clusters(model)]
+    ask = asked(parts, model.n_features, x.dtype)
+
+    def of_block(number: int) -> dict[str, np.ndarray]:
+        return ask(np.asarray(x[number * BLOCK : (number + 1) * BLOCK]))
+
+    return distribute.by_turns(strategy, pipeline.steps_per_epoch(len(x), BLOCK), BLOCK, of_block)
 
 
 def numbered(rows: Sequence[int] | np.ndarray) -> pandas.Index:

@@ -5,6 +5,7 @@ import platform
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from vade_tf import metrics
 from vade_tf.data import pipeline
@@ -12,7 +13,7 @@ from vade_tf.data.dataset import Dataset
 from vade_tf.data.sparse import Rows, part
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import SCORES
-from vade_tf.training import callbacks, device, extension
+from vade_tf.training import callbacks, device, distribute, extension
 from vade_tf.training.autoencoder import AUTOENCODER
 from vade_tf.training.fitting import Fitted
 from vade_tf.training.loop import PLAIN_VAE, model_groups
@@ -47,25 +48,26 @@ def label_scores(model: keras.Model, dataset: Dataset) -> dict:
     return none if dataset.y is None else {**none, **metrics.scores(dataset.y, model_groups(model, dataset.x))}
 
 
-def means(model: keras.Model, x: Rows) -> dict[str, float]:
-    """The metrics of a compiled model over all rows [n, D], by name.
+def means(model: keras.Model, x: Rows, strategy: tf.distribute.Strategy | None = None) -> dict[str, float]:
+    """The metrics of a compiled model over all rows [n, D], by name; each of several workers evaluates its share.
 
     Keras adds up in float32, which loses sight of a batch after 10^5 others or so: parts of the rows are evaluated.
     """
+    share = distribute.share(strategy, len(x))
+    own = share or range(1)  # who has none hears of the names at least
     total: dict[str, float] = {}
     with pipeline.reading(x):
-        for start in range(0, len(x), TOGETHER):
-            rows = part(x, slice(start, start + TOGETHER))
+        for start in range(own.start, own.stop, TOGETHER):
+            rows = part(x, slice(start, min(start + TOGETHER, own.stop)))
             found = model.evaluate(pipeline.ordered_batches(rows), verbose=0, return_dict=True)
             for name, mean in found.items():
-                total[name] = total.get(name, 0.0) + mean * (len(rows) / len(x))
-    return total
+                total[name] = total.get(name, 0.0) + mean * (len(rows) / len(own))
+    return distribute.mean_of_shares(strategy, total, len(share) / len(x))
 
 
-def summarise(config: TrainConfig, dataset: Dataset, fitted: Fitted) -> dict:
-    """What metrics.json holds."""
+def summarise(config: TrainConfig, dataset: Dataset, fitted: Fitted, bound: dict[str, float]) -> dict:
+    """What metrics.json holds; bound: what `means` has found of a model that has one, else empty."""
     model = fitted.model
-    bound = means(model, dataset.x) if hasattr(model, "elbo_terms") else {}
     trained = sum(row["phase"] == "fit" for row in fitted.history) or None
     return {
         "dataset": dataset.name,

@@ -1,5 +1,6 @@
 """A run: rows, then a fit whose store is the run folder, then what the folder is to hold; can be resumed."""
 
+import collections
 import json
 import reprlib
 import shutil
@@ -23,7 +24,7 @@ from vade_tf.runs import assignments, output
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.places import held
-from vade_tf.runs.result import Scores, summarise
+from vade_tf.runs.result import Scores, means, summarise
 from vade_tf.runs.rows import RunRows, load_rows, load_whole
 from vade_tf.runs.tensorboard import Board, Views
 from vade_tf.serving import export as exporting
@@ -33,7 +34,7 @@ from vade_tf.training.choosing import numbers_tried
 from vade_tf.training.given import check_room, checked_hints, network, sharpens
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
-from vade_tf.training.store import listed
+from vade_tf.training.store import listed, numbered
 from vade_tf.writing import whole_path
 
 
@@ -145,7 +146,8 @@ def follow(strategy: tf.distribute.Strategy, reporter: Silent, extra: Sequence[k
     if {**mine, "source": ""} != {**expected, "source": ""}:
         raise InputError(f"data: this worker has other rows than the chief: expected {expected}, got {mine}")
     reporter.say(f"one of {distribute.workers(strategy)} workers; the chief tells of the training and writes the run")
-    recipe.fit(rows.dataset.observations(), config, rows.hints, callbacks=extra)
+    model = recipe.fit(rows.dataset.observations(), config, rows.hints, callbacks=extra).model
+    scored(model, rows, strategy)
     distribute.from_chief(strategy, dict)  # until the chief has written everything: who leaves early stops the others
     return {}
 
@@ -247,20 +249,47 @@ def _fit(run: Run, rows: RunRows, reporter: Silent, extra, export: bool) -> dict
     if export and isinstance(fitted.model, VaDE):
         shutil.rmtree(run.path / "export", ignore_errors=True)  # what a kill after the export left
         exporting.export(fitted.model, run.path / "export")
-    write_assignments(run.path / "assignments.csv", fitted.model, rows, reporter)
-    result = summarise(run.config, dataset, fitted)
+    bound = scored(fitted.model, rows, strategy, run.path / "assignments.csv", reporter)
+    result = summarise(run.config, dataset, fitted, bound)
     run.save_rows(fitted.history)  # also where a system has no epochs
     run.finish(result)
     distribute.from_chief(strategy, dict)
     return result
 
 
-def write_assignments(path: Path, model: keras.Model, rows: RunRows, reporter: Silent) -> None:
-    """Write what the model says of each row trained on, under its id, or its place among all rows that were loaded."""
+def scored(
+    model: keras.Model,
+    rows: RunRows,
+    strategy: tf.distribute.Strategy | None,
+    path: Path | None = None,
+    reporter: Silent | None = None,
+) -> dict[str, float]:
+    """What the model says of each row trained on, and of all together; all workers call this in the same way.
+
+    Args:
+        model: as fitted; where workers share the rows, it is made that of the chief.
+        rows: those of the run.
+        strategy: of the workers.
+        path: where the chief writes the table of rows, under their ids, or their places among all that were loaded;
+            None: this is another worker.
+        reporter: of the chief.
+
+    Returns:
+        Mean terms of the bound; empty of a model that has none.
+    """
     x, ids = rows.dataset.x, rows.dataset.ids
-    names = assignments.numbered(rows.numbers) if ids is None else pandas.Series(ids, name=rows.config.id or "id")
-    advance = reporter.phase("predict", pipeline.steps_per_epoch(len(x), assignments.BLOCK))
-    output.write(path, assignments.table(model, x, names, advance, str(path.parent)))  # the disk an error speaks of
+    if distribute.workers(strategy) > 1:
+        told = distribute.from_chief(strategy, lambda: numbered(model.get_weights()))
+        assert told is not None
+        model.set_weights(listed(told))
+    if path is None:
+        collections.deque(assignments.found(model, x, strategy), maxlen=0)  # the chief keeps it
+    else:
+        names = assignments.numbered(rows.numbers) if ids is None else pandas.Series(ids, name=rows.config.id or "id")
+        advance = (reporter or Silent()).phase("predict", pipeline.steps_per_epoch(len(x), assignments.BLOCK))
+        # the disk that an error speaks of
+        output.write(path, assignments.table(model, x, names, advance, str(path.parent), strategy))
+    return means(model, x, strategy) if hasattr(model, "elbo_terms") else {}
 
 
 def save_model(model: keras.Model, path: Path) -> None:

@@ -121,6 +121,53 @@ def joined(strategy: tf.distribute.Strategy | None, found: np.ndarray, own: rang
     return whole
 
 
+def by_turns(
+    strategy: tf.distribute.Strategy | None, n: int, size: int, find: Callable[[int], dict[str, np.ndarray]]
+) -> Iterator[dict[str, np.ndarray]]:
+    """What is found of each of n blocks of rows, in their order: every process finds its turn's, and all hear of all.
+
+    Args:
+        strategy: that of the fit.
+        n: number of blocks.
+        size: rows of a block, at most.
+        find: from the number of a block to arrays by name, [rows] each: float32, or whole numbers from 0 to 2^24.
+
+    Raises:
+        ClusterError: a worker is gone.
+    """
+    of = workers(strategy)
+    if of == 1:
+        yield from map(find, range(n))
+        return
+    assert strategy is not None
+    own = slices(strategy).own
+    turn = own.start // len(own)
+    for first in range(0, n, of):
+        mine = find(min(first + turn, n - 1))  # whose turn is beyond the last block learns from it what is found
+        rows = len(next(iter(mine.values())))
+        told = np.zeros((of, 1 + len(mine), size), np.float32)
+        if first + turn < n:
+            told[turn, 0, 0] = rows
+            told[turn, 1:, :rows] = list(mine.values())
+        told = _summed(strategy, told)
+        for (counts, *values), _ in zip(told, range(first, n), strict=False):
+            pairs = zip(mine.items(), values, strict=True)
+            yield {name: value[: int(counts[0])].astype(found.dtype) for (name, found), value in pairs}
+
+
+def mean_of_shares(strategy: tf.distribute.Strategy | None, found: dict[str, float], share: float) -> dict[str, float]:
+    """Means over all rows, of which this process has found those over a share (from 0 to 1), by name.
+
+    Raises:
+        ClusterError: a worker is gone.
+    """
+    if workers(strategy) == 1:
+        return found
+    assert strategy is not None
+    total = _summed(strategy, np.array([share * mean for mean in found.values()], np.float32))
+    return dict(zip(found, total.tolist(), strict=True))
+
+
 class Shared:
     """The chief's store on every worker: what is loaded is what the chief loads, and only the chief saves.
 
@@ -278,7 +325,7 @@ def _hear(strategy: tf.distribute.Strategy) -> bytes:
 
 
 def _summed(strategy: tf.distribute.Strategy, numbers: np.ndarray) -> np.ndarray:
-    """The sum over all processes of their numbers, float32 [size], on each of them. Those who only listen add zeros."""
+    """The sum over all processes of their numbers, float32, on each of them. Those who only listen add zeros."""
     with _together():
         return _sum_of(strategy)(tf.constant(numbers)).numpy()
 
@@ -289,8 +336,9 @@ def _sum_of(strategy: tf.distribute.Strategy) -> Callable[[tf.Tensor], tf.Tensor
 
     def of_replica(numbers):
         context = tf.distribute.get_replica_context()
-        first = tf.cast(tf.equal(context.replica_id_in_sync_group % devices, 0), tf.float32)
-        return context.all_reduce(tf.distribute.ReduceOp.SUM, first * numbers)
+        first = tf.equal(context.replica_id_in_sync_group % devices, 0)
+        told = tf.where(first, numbers, tf.zeros_like(numbers))  # a product with 0 would make NaN of infinity
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, told)
 
     def on_all(numbers):
         return strategy.experimental_local_results(strategy.run(of_replica, (numbers,)))[0]
