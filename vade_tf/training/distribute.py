@@ -1,27 +1,19 @@
-"""A fit on several devices and machines: one step on all of them, and what the chief knows told to all.
+"""A fit on several devices and machines: who of them does what, and what one of them has found told to all.
 
-Every process has a plain model, with which all that is no training step is done as in a fit on one device: the start,
-the look after an epoch, the files. A copy of it under the strategy makes the steps. The chief's weights, optimizer and
-rate go into the copy of every worker at the beginning of an epoch and come out of it at the end, so what a worker
-computes by itself cannot lead it astray. Knows no variable of the environment: that is `cluster`'s business.
-
-A batch is the same as on one device, in rows, augmentation and noise; each replica takes its slice of it.
+Knows no variable of the environment: that is `cluster`'s business. The steps of a training are those of `replicas`.
 """
 
 import functools
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from vade_tf.data import pipeline
 from vade_tf.errors import ClusterError, InputError
-from vade_tf.model.vade import VaDE
-from vade_tf.training import callbacks
-from vade_tf.training.store import Store, listed, numbered
+from vade_tf.training.store import Store
 
 CHUNK = 2**20  # numbers that are told together
 HEADER = 4  # numbers told before them: whether the chief has failed, or found something, and how many bytes that is
@@ -193,88 +185,8 @@ class Shared:
             self.store.save_rows(rows, new)
 
 
-class Replicas:
-    """A copy of a compiled model on every device of a strategy, which makes the model's training steps.
-
-    Args:
-        strategy: that of the fit.
-        model: a `VaDE`, or a functional model with a loss.
-    """
-
-    def __init__(self, strategy: tf.distribute.Strategy, model: keras.Model):
-        self.strategy = strategy
-        self.model = model
-        callbacks.build_optimizer(model)
-        optimizer = keras.optimizers.serialize(model.optimizer)
-        with strategy.scope():
-            self.copy = type(model).from_config(model.get_config())
-            loss = {} if model.loss is None else {"loss": model.loss}
-            self.copy.compile(keras.optimizers.deserialize(optimizer), **loss, jit_compile=False)
-            callbacks.build_optimizer(self.copy)
-        self._step = tf.function(self._on_all, reduce_retracing=True, autograph=False)
-
-    def _on_all(self, batch):
-        found = self.strategy.run(self.copy.train_step, args=(batch,))
-        return {name: self.strategy.experimental_local_results(value)[0] for name, value in found.items()}
-
-    def train(self, span: range, steps: int, batches: tf.data.Dataset, own: Sequence[keras.callbacks.Callback]) -> None:
-        """As `keras.Model.fit` of the model: its epochs, with the callbacks and their logs.
-
-        The logs of an epoch are means over all rows, those of a batch over the slices of the first device here. Between
-        the beginning and the end of an epoch the weights of the model itself stay as they were.
-
-        Args:
-            span: the epochs.
-            steps: of an epoch.
-            batches: this worker's slices of the batches, one for each device after the other.
-            own: callbacks, on every worker; what they do to model and optimizer counts on the chief.
-
-        Raises:
-            ClusterError: a worker is gone.
-        """
-        model, logs = self.model, {}
-        calls = keras.callbacks.CallbackList(
-            list(own), add_history=True, model=model, epochs=span.stop, steps=steps, verbose=0
-        )
-        slices = iter(self.strategy.distribute_datasets_from_function(lambda context: batches.repeat()))
-        model.stop_training = False
-        calls.on_train_begin()
-        if isinstance(model, VaDE):
-            self.copy.noise_rate = model.noise_rate  # before the first step is traced
-        for epoch in span:
-            calls.on_epoch_begin(epoch)
-            callbacks.assign(self.copy, self._state_of_chief())
-            with _together():
-                self.copy.reset_metrics()
-            for step in range(steps):
-                calls.on_train_batch_begin(step)
-                with _together():
-                    logs = self._step(next(slices))
-                calls.on_train_batch_end(step, logs)
-            with _together():
-                logs = {name: float(value) for name, value in self.copy.get_metrics_result().items()}
-            callbacks.assign(model, callbacks.state_arrays(self.copy))
-            calls.on_epoch_end(epoch, logs)
-            callbacks.assign(model, self._state_of_chief())
-            if self._stopped():
-                break
-        calls.on_train_end(logs)
-
-    def _state_of_chief(self) -> list[np.ndarray]:
-        found = from_chief(self.strategy, lambda: numbered(callbacks.state_arrays(self.model)))
-        assert found is not None
-        return listed(found)
-
-    def _stopped(self) -> bool:
-        """Whether a callback of the chief has stopped the training."""
-        found = from_chief(self.strategy, lambda: {"stop": np.array(bool(self.model.stop_training))})
-        assert found is not None
-        self.model.stop_training = bool(found["stop"])
-        return self.model.stop_training
-
-
 @contextmanager
-def _together() -> Iterator[None]:
+def together() -> Iterator[None]:
     """Turns what TensorFlow says of a worker that is gone into a ClusterError."""
     try:
         yield
@@ -326,7 +238,7 @@ def _hear(strategy: tf.distribute.Strategy) -> bytes:
 
 def _summed(strategy: tf.distribute.Strategy, numbers: np.ndarray) -> np.ndarray:
     """The sum over all processes of their numbers, float32, on each of them. Those who only listen add zeros."""
-    with _together():
+    with together():
         return _sum_of(strategy)(tf.constant(numbers)).numpy()
 
 

@@ -16,6 +16,7 @@ from vade_tf.errors import InputError
 from vade_tf.model.vade import VaDE
 from vade_tf.training import aside, cluster, device, distribute, given, health
 from vade_tf.training.choosing import Choice
+from vade_tf.training.replicas import Replicas
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Resolved, Settings
 from vade_tf.training.store import Memory, State, Store
@@ -55,7 +56,7 @@ class Fitting:
     precision: str
     system: str = "vade"
     strategy: tf.distribute.Strategy | None = None
-    replicas: dict[str, distribute.Replicas] = field(default_factory=dict)  # by phase
+    replicas: dict[str, Replicas] = field(default_factory=dict)  # by phase
     seconds: dict[str, float] = field(default_factory=lambda: {"init": 0.0})  # of what has no epochs
 
     @contextmanager

@@ -10,8 +10,9 @@ from vade_tf.data import pipeline
 from vade_tf.errors import cited
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
-from vade_tf.training import callbacks, distribute, execution
+from vade_tf.training import callbacks, execution
 from vade_tf.training.fitting import Fitting
+from vade_tf.training.replicas import Replicas
 from vade_tf.training.settings import RATES
 from vade_tf.training.store import damaged
 from vade_tf.training.watch import Watch
@@ -122,7 +123,7 @@ def train_epochs(fitting: Fitting, phase: str, model: keras.Model, span: range, 
     steps = fitting.steps(phase)
     if fitting.strategy is not None:
         if phase not in fitting.replicas:
-            fitting.replicas[phase] = distribute.Replicas(fitting.strategy, model)
+            fitting.replicas[phase] = Replicas(fitting.strategy, model)
         fitting.replicas[phase].train(span, steps, batches, own)
         return not model.stop_training
     ends: dict = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
