@@ -67,6 +67,12 @@ def test_the_rule():
     assert of({7: 0.6}, {9: 0.79}) == (7, "not sure")
 
 
+def test_the_last_of_a_short_range_is_not_sure():
+    found = choosing.chosen(range(2, 11), np.linspace(0.5, 1, 9), np.linspace(0, 0.9, 9))
+    assert (found.n_clusters, found.sure) == (10, "fairly sure")
+    assert "it is the largest that was tried" in found.why
+
+
 def test_one_graph_is_cut_as_a_graph_for_each_number():
     x, y = rows(4)
     groups = regions.landmark_cuts([x], [2, 4, 6], 3)

@@ -65,6 +65,22 @@ def test_the_dispersion_is_found_by_its_moments(rng):
     assert Counts().variance(tf.constant(poisson), tf.constant(out)).numpy().max() < 1e-3
 
 
+@pytest.mark.parametrize("kind", [Counts(), ZeroInflatedCounts()])
+def test_the_dispersion_of_rare_poisson_features_is_0_in_the_mean_of_batches(kind, rng):
+    """Each batch says more or less than 0; cut off there, the mean would be far above it."""
+    mean = np.array([0.02, 0.2, 1.0, 98.78])
+    out = np.log(mean / mean.sum()).astype("f4")
+    out = np.concatenate([out, np.full(4, -30.0, "f4")])[: 4 * kind.outputs]
+    found = []
+    for _ in range(400):
+        x = rng.multinomial(100, mean / mean.sum(), 256).astype("f4")
+        found.append(kind.variance(tf.constant(x), tf.constant(np.tile(out, (256, 1)))).numpy()[:3])
+    expected = -1 / 100  # a multinomial varies a little less than a Poisson
+    error = np.std(found, axis=0) / 20
+    assert (np.abs(np.mean(found, axis=0) - expected) < 5 * error).all()
+    assert (np.maximum(found, 0).mean(axis=0) > 5 * error).all()
+
+
 def test_the_encoder_reads_logarithms_of_rows_of_one_size(cells):
     x, _ = cells
     logs = np.log1p(x / x.sum(axis=1, keepdims=True) * 100)

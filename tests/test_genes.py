@@ -5,6 +5,7 @@ import shutil
 from types import SimpleNamespace
 
 import h5py
+import keras
 import numpy as np
 import pandas
 import pytest
@@ -18,6 +19,9 @@ from vade_tf.data.files import coded, load_file
 from vade_tf.data.genes import Genes
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError
+from vade_tf.model import networks
+from vade_tf.model.counts import ZeroInflatedCounts
+from vade_tf.model.vade import VaDE
 from vade_tf.report import card_page, cards
 from vade_tf.report.evaluation import findings
 from vade_tf.report.expression import expression
@@ -267,6 +271,23 @@ def test_layers_and_genes_go_with_cells(tmp_path, run):
     data = load_file(str(run / "cells.h5ad"), layer="counts", most_genes=5)
     assert data.x.shape == (240, 5)
     assert data.notice.endswith("5 genes, from layer 'counts'")
+
+
+def test_a_fold_change_is_none_of_counts_that_are_lost():
+    """A decoder that gives all genes one share, and says of some that they are lost in the second cluster."""
+    model = VaDE(
+        networks.build_encoder(4, latent_dim=1, hidden=(4,)),
+        networks.build_decoder(4, latent_dim=1, hidden=(4,), outputs=2),
+        2,
+        ZeroInflatedCounts(100.0),
+    )
+    last = [layer for layer in model.decoder.layers if isinstance(layer, keras.layers.Dense)][-1]
+    last.kernel.assign(np.zeros((4, 8)) + 50 * (np.arange(8) == 4))  # of the first gene
+    x = np.random.default_rng(0).poisson(20, (40, 4)).astype("f4")
+    lost = model.decode(model.encode(x)[0]).numpy()[:, 0]
+    assert lost.std() > 1
+    data = build(x, None, "cells", "here", likelihood="zinb", schema=Genes(tuple("abcd")))
+    np.testing.assert_allclose(expression(model, data, (lost > np.median(lost)).astype(int), 2).effect, 0, atol=1e-5)
 
 
 def test_clusters_are_called_by_the_genes_that_the_decoder_gives_them_more_of(run):

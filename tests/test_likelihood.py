@@ -14,7 +14,8 @@ from vade_tf.data.dataset import observe
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError
 from vade_tf.model import choice, likelihood, networks
-from vade_tf.model.likelihood import Bernoulli, Gaussian, Likelihood
+from vade_tf.model.counts import Counts, ZeroInflatedCounts
+from vade_tf.model.likelihood import Bernoulli, Gaussian, Likelihood, far_from
 from vade_tf.model.vade import VaDE
 
 
@@ -35,6 +36,13 @@ def test_the_fused_formulas_are_the_distribution_and_scipy(kind, rng):
     np.testing.assert_allclose(Likelihood.distortion(kind, x, tf.constant(parameters)), -log_p.sum(axis=1), rtol=1e-12)
     a_feature = -log_p.mean(axis=1) if kind.name == "bernoulli" else ((x - parameters) ** 2).mean(axis=1)
     np.testing.assert_allclose(kind.reconstruction(x, tf.constant(parameters)), a_feature, rtol=1e-6)
+
+
+def test_a_reconstruction_a_feature_does_not_hang_on_how_many_parameters_a_feature_has(rng):
+    x, shares = rng.poisson(3, (5, 4)).astype("f4"), rng.normal(size=(5, 4)).astype("f4")
+    none_lost = tf.constant(np.concatenate([shares, np.full((5, 4), -40, "f4")], axis=1))
+    plain = Counts().reconstruction(x, tf.constant(shares))
+    np.testing.assert_allclose(ZeroInflatedCounts().reconstruction(x, none_lost), plain, rtol=1e-4)
 
 
 @pytest.fixture
@@ -159,6 +167,15 @@ def test_gaussian_rows_far_from_those_of_the_training_are_warned_of(form, rng):
         choice.check_units(model_of(1000 + 0 * x, "gaussian"), form(1000 + 0 * x))
     with pytest.warns(UserWarning, match="x: 100% of the values lie more than 10 standard deviations"):
         choice.check_units(model, form(1000 * x))
+
+
+def test_missing_cells_say_nothing_of_the_units():
+    rows = np.where(np.arange(100).reshape(10, 10) % 10 < 6, np.nan, 50.0)
+    with pytest.warns(UserWarning, match="x: 100% of the values lie more than 10 standard deviations"):
+        far_from(rows, 0, 1, "x")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        far_from(np.full((3, 3), np.nan), 0, 1, "x")
 
 
 def test_of_rows_that_are_not_standardised_nothing_is_said(rng):

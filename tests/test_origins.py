@@ -178,6 +178,13 @@ def test_clouds_that_an_origin_has_moved_come_together_though_it_has_others(rng)
     np.testing.assert_allclose(900 * found[0] + 600 * found[1], 0, atol=0.1)  # all rows together stay
 
 
+def test_an_origin_without_rows_is_not_moved_where_others_are(rng):
+    rows = rng.normal(size=(400, 3)).astype("f4") + 3 * (np.arange(400) < 150)[:, None]
+    found = alignment.shifts(rows, np.where(np.arange(400) < 150, 2, 0), 4)
+    assert np.abs(found[[0, 2]]).min() > 0.3
+    np.testing.assert_array_equal(found[[1, 3]], 0)
+
+
 def test_origins_without_rows_or_alike_are_not_moved(rng):
     rows = rng.normal(size=(400, 3)).astype("f4")
     found = alignment.shifts(rows, np.arange(400) % 2 * 2, 4)

@@ -12,7 +12,8 @@ def fold(seed: int, *path: int) -> int:
 
     Args:
         seed: of the fit, from 0 to 2^31 - 1.
-        path: numbers that say what the stream is for; different paths give independent streams.
+        path: numbers that say what the stream is for; different paths give independent streams, unless they differ by
+            zeros at their end alone.
     """
     return several(seed, 1, *path)[0]
 

@@ -33,7 +33,7 @@ def load_hhar(data_dir: str | None, require_full: bool) -> Dataset:
     (Anguita et al., ESANN 2013), and of it the first 10,200 rows; the set of that name at UCI ("Heterogeneity Activity
     Recognition") holds raw signals. Here: all rows, training half first.
 
-    The likelihood is a Gaussian of variance 1/10, as the authors weigh it: features times sqrt(10), unit variance.
+    Features times sqrt(10): with unit variance a Gaussian weighs them as the authors do. VaDE then learns one variance.
 
     From data_dir: the folder "UCI HAR Dataset" or UCI's zip.
     """

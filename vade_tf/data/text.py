@@ -47,7 +47,7 @@ def load_reuters(data_dir: str | None, require_full: bool) -> Dataset:
     The files are those of scikit-learn's `fetch_rcv1`, read one after the other in float32, since `fetch_rcv1` needs
     more than 2 GiB. They hold log-TF-IDF vectors of 47,236 stems; here the 2,000 stems that occur in most of the
     documents (the papers count the words of the texts anew, which gives much the same list), and the rows brought back
-    to one length, ||x||^2 = D. The likelihood is a Gaussian of unit variance.
+    to one length, ||x||^2 = D. The likelihood is a Gaussian of one variance, which is learned.
     """
     folder = provide("reuters", (RCV1_TOPICS, *RCV1_VECTORS), data_dir)
     try:

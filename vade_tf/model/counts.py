@@ -50,10 +50,13 @@ class Counts(Likelihood):
         return -tf.reduce_sum(_negative_binomial(_means(x, parameters), log_sigma2).log_prob(x), axis=-1)
 
     def variance(self, x, parameters):
-        """r of each feature by the moments of a batch, [D]: that at which squared errors are as large as expected."""
+        """r of each feature by the moments of a batch, [D]: that at which squared errors are as large as expected.
+
+        Below 0 where they are smaller: cut off at 0 it would be too large in the mean of many batches.
+        """
         mean = _means(x, parameters)
         excess = tf.reduce_mean((x - mean) ** 2 - mean, axis=0)
-        return tf.maximum(excess, 0.0) / (tf.reduce_mean(mean**2, axis=0) + SMALL)
+        return excess / (tf.reduce_mean(mean**2, axis=0) + SMALL)
 
     def check(self, low, high, dtype, argument="likelihood"):
         if low < 0:
@@ -102,7 +105,7 @@ class ZeroInflatedCounts(Counts):
         m, phi = _means(x, shares), tf.sigmoid(phi)
         mean = (1 - phi) * m
         excess = tf.reduce_mean((x - mean) ** 2 - mean * (1 + phi * m), axis=0)
-        return tf.maximum(excess, 0.0) / (tf.reduce_mean(mean * m, axis=0) + SMALL)
+        return excess / (tf.reduce_mean(mean * m, axis=0) + SMALL)
 
 
 def _means(x, parameters):

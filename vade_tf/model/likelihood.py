@@ -58,7 +58,7 @@ class Likelihood(ABC):
 
     def reconstruction(self, x, parameters):
         """Loss a feature of methods that weigh it against a term of their own (IDEC): [batch]; here nats a feature."""
-        return self.distortion(x, parameters) / parameters.shape[-1]
+        return self.distortion(x, parameters) / (parameters.shape[-1] // self.outputs)
 
     def check(self, low: float, high: float, dtype, argument: str = "likelihood") -> None:
         """Raises InputError, which names `argument`, where raw values from low to high of this dtype mean nothing."""
@@ -204,7 +204,8 @@ class Gaussian(Likelihood):
 
 def far_from(scaled: np.ndarray, low: float, high: float, argument: str) -> None:
     """Warns where most of standardised values, NaN aside, lie far from those trained on."""
-    far = np.mean(np.abs(scaled) > FAR)
+    known = scaled[~np.isnan(scaled)]
+    far = np.mean(np.abs(known) > FAR) if known.size else 0.0
     if far > 0.5:
         warnings.warn(
             f"{argument}: {far:.0%} of the values lie more than {FAR:g} standard deviations from the mean of the "

@@ -8,6 +8,7 @@ row moves it little; 1 in 10,000 is added so that features that hardly occur do 
 """
 
 import numpy as np
+import tensorflow as tf
 
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
@@ -36,9 +37,9 @@ def expression(model: VaDE, dataset: Dataset, groups: np.ndarray, n_clusters: in
     """The log2 fold change of each feature in each cluster, with means in counts of 10,000; arguments as `compared`."""
     total, at = np.zeros((n_clusters, dataset.x.shape[1])), 0
     for rows in pipeline.blocks(dataset.x):
-        mean = model.decode(model.encode(rows)[0]).numpy()
+        shares = model.x_parameters(model.encode(rows)[0])[:, : model.n_features]  # of zinb not those that are lost
         own = members(groups[at : at + len(rows)], n_clusters)
-        total += own @ (UNIT * mean / mean.sum(axis=1, keepdims=True))
+        total += own @ (UNIT * tf.nn.softmax(shares).numpy())
         at += len(rows)
     sizes = np.bincount(groups, minlength=n_clusters)[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -44,7 +44,9 @@ def shifts(rows: np.ndarray, origins: np.ndarray, number: int, seed: int = 0) ->
                 break
         together.append(parts[o] - found[o])
     counts = np.bincount(origins, minlength=number)
-    return (found - counts @ found / len(rows)).astype(np.float32)
+    found -= counts @ found / len(rows)
+    found[counts == 0] = 0.0
+    return found.astype(np.float32)
 
 
 def _difference(rows: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -173,7 +173,7 @@ def compared(
 def chosen(tried: Sequence[int], stability: np.ndarray, strength: np.ndarray) -> Choice:
     """The largest K whose groups are all found again; where there is none, that with the highest mean ARI.
 
-    It is sure if no other K has a higher mean ARI, either.
+    It is sure if no other K has a mean ARI that is higher by more than CLOSE, and larger ones were tried.
 
     Args:
         tried: the K, ascending.
@@ -189,7 +189,7 @@ def chosen(tried: Sequence[int], stability: np.ndarray, strength: np.ndarray) ->
         steadier = int(np.argmax(stability))
         if stability[steadier] > stability[best] + CLOSE:
             sure, why = "fairly sure", f"{why}; those of {tried[steadier]} are found again more exactly"
-        if tried[best] == MOST:
+        if best == len(tried) - 1:
             sure, why = "fairly sure", f"{why}; it is the largest that was tried"
     figures = list(map(int, tried)), [round(float(s), 4) for s in stability], [round(float(s), 4) for s in strength]
     return Choice(tried[best], sure, f"{why} (strength {strength[best]:.2f}, of at least {STRONG})", *figures)

@@ -83,7 +83,8 @@ def landmark_draw(
 
     The rows' similarities go through landmarks (an anchor graph: Liu et al., ICML 2010; Chen & Cai, AAAI 2011), so the
     graph Laplacian of n rows has the eigenvectors of a matrix between landmarks. Each is weighted by its eigenvalue to
-    the power of `DIFFUSION` (a diffusion map: Coifman & Lafon, ACHA 2006), so that what lies beyond K hardly counts.
+    the power of `DIFFUSION` + 1/2 (a diffusion map: Coifman & Lafon, ACHA 2006), so that what lies beyond K hardly
+    counts.
 
     Args:
         views: as for `landmark`; each has landmarks of its own.
