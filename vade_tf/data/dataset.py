@@ -50,6 +50,7 @@ class Observations:
         standardise: whether a Gaussian likelihood gives every feature mean 0 and variance 1.
         factor: what it multiplies them with where it does not, e.g. sqrt(10) for a variance of 1/10.
         length: Euclidean length that all rows share which are read by their square roots (`networks.Roots`); else None.
+        texts: whether rows are like those of texts: of one length, and never below 0.
         schema: how a table became these features, or None. Only with one may x hold NaN: in missing cells.
         origins: the experiment or donor that each row comes from, as a number from 0 up, int32 [n]; None: all alike.
     """
@@ -62,6 +63,7 @@ class Observations:
     standardise: bool = True
     factor: float = 1.0
     length: float | None = None
+    texts: bool = False
     schema: Coded | None = None
     origins: np.ndarray | None = None
 
@@ -245,13 +247,14 @@ def observe(
         x = SparseRows(x.matrix.astype(kind)) if isinstance(x, SparseRows) else x.astype(kind)
     one_family = not families or {family for family, _ in families} == {"gaussian"}
     whole = not families or not checks.has_holes(x)
-    one_unit = standardise and image_shape is None and one_family and whole and not _few_columns(schema)
+    one_unit = image_shape is None and one_family and whole and not _few_columns(schema)
     length = checks.common_length(x) if one_unit else 0.0
-    if length:  # directions, whose features have one unit: on average each gets the square 1
-        rooted = low >= 0 and schema is None  # as of words; those of `--text` are logarithms already
+    texts = length > 0 and low >= 0
+    if length and standardise:  # directions, whose features have one unit: on average each gets the square 1
+        rooted = length if texts and schema is None else None  # as of words; those of `--text` are logarithms already
         factor = math.sqrt(x.shape[1]) / length
-        return Observations(x, low, high, image_shape, likelihood, False, factor, length if rooted else None, schema)
-    return Observations(x, low, high, image_shape, likelihood, standardise, schema=schema)
+        return Observations(x, low, high, image_shape, likelihood, False, factor, rooted, texts, schema)
+    return Observations(x, low, high, image_shape, likelihood, standardise, texts=texts, schema=schema)
 
 
 def _few_columns(schema: Coded | None) -> bool:

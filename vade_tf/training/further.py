@@ -27,8 +27,7 @@ STREAM = 6  # of the seed
 
 def wanted(fitting: Fitting) -> bool:
     """Whether there are further autoencoders: few texts, on one device, and none of the caller's own networks."""
-    data = fitting.data
-    texts = data.length is not None and len(data.x) <= MOST_ROWS
+    texts = fitting.data.texts and len(fitting.data.x) <= MOST_ROWS
     return texts and not fitting.own_networks and fitting.strategy is None
 
 
@@ -63,7 +62,7 @@ def _found_by(fitting: Fitting, data: Observations, which: int) -> np.ndarray:
 
 
 def _commonest(data: Observations) -> Observations:
-    """Texts in the `WORDS` words that most of them have; `networks.Roots` brings what is left to one length."""
+    """Texts in the `WORDS` words that most of them have; `networks.Roots` brings what is left of roots to one length."""
     texts = sum((block > 0).sum(axis=0) for block in pipeline.blocks(data.x))  # that have a word, [D]
     words = np.sort(np.argsort(-texts, kind="stable")[:WORDS])
     if isinstance(data.x, SparseRows):
