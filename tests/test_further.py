@@ -6,6 +6,8 @@ import scipy.sparse
 from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import normalize
 
+from vade_tf.data.dataset import observe
+from vade_tf.data.texts import Texts
 from vade_tf.errors import InputError
 from vade_tf.training import further, recipe, regions
 from vade_tf.training import groups as finding
@@ -50,6 +52,22 @@ def test_few_texts_have_them_and_nothing_else(texts, monkeypatch):
         assert not further.wanted(begun(x))
     monkeypatch.setattr(further, "MOST_ROWS", 119)
     assert not further.wanted(begun(texts))
+
+
+def test_texts_that_come_as_logarithms_have_them_too(rng):
+    """By `--text`, and in units of their own as the named sets have."""
+    lines = [" ".join(f"w{topic}{rng.integers(9)}" for _ in range(8)) for topic in TOPICS]
+    words = Texts.infer(lines)
+    for data in (
+        observe(words.encode(lines), schema=words),
+        observe(10 * normalize(words.encode(lines)), "gaussian", standardise=False),
+    ):
+        fitting = begun(data)
+        assert (data.texts, data.length) == (True, None)
+        assert further.wanted(fitting)
+        assert np.shape(further.draws(fitting)) == ((further.AUTOENCODERS - 1) * DRAWS, 120)
+    wide = observe(normalize(rng.normal(size=(120, 30))))  # directions of something else
+    assert (wide.texts, further.wanted(begun(wide))) == (False, False)
 
 
 def test_they_read_the_words_that_most_texts_have(texts, monkeypatch):

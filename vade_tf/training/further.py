@@ -62,7 +62,7 @@ def _found_by(fitting: Fitting, data: Observations, which: int) -> np.ndarray:
 
 
 def _commonest(data: Observations) -> Observations:
-    """Texts in the `WORDS` words that most of them have; `networks.Roots` brings what is left of roots to one length."""
+    """Texts in the `WORDS` words that most of them have; `networks.Roots` brings what is left to one length again."""
     texts = sum((block > 0).sum(axis=0) for block in pipeline.blocks(data.x))  # that have a word, [D]
     words = np.sort(np.argsort(-texts, kind="stable")[:WORDS])
     if isinstance(data.x, SparseRows):
