@@ -16,6 +16,7 @@ from vade_tf.data.dataset import Dataset, build
 from vade_tf.runs import restarts, seeds, selection, sweep, tensorboard
 from vade_tf.runs import train as training
 from vade_tf.runs.config import MODELS, TrainConfig
+from vade_tf.runs.folder import SCORES
 from vade_tf.runs.load import load
 from vade_tf.systems import registry
 from vade_tf.training import recipe
@@ -104,7 +105,7 @@ def studied(kind: str, path: str, out: Path) -> tuple[list[Path], int, list[dict
     more = {"epochs": 1, "clusters": 5, "init": "gmm", "model": "kmeans" if kind == "seeds" else "vade"}
     train(TrainConfig.create(data=path, **{**SMALL, **more}), out)
     with (out / f"{kind}.csv").open(newline="") as lines:
-        table = [{name: row[name] for name in row if name not in training.SCORES} for row in csv.DictReader(lines)]
+        table = [{name: row[name] for name in row if name not in SCORES} for row in csv.DictReader(lines)]
     choice = json.loads((out / "summary.json").read_text())[chosen]
     return sorted(out.glob(pattern)), choice - (2 if kind == "clusters" else 0), table
 
@@ -129,7 +130,7 @@ def test_no_study_chooses_by_labels(kind, tmp_path):
 @pytest.mark.parametrize("scores", list(itertools.permutations([None, 0.2, 0.9])))
 def test_scores_do_not_break_a_tie(scores):
     """Runs that the others agree with alike, and K that are found again alike: the same is chosen as without scores."""
-    scored = [dict.fromkeys(training.SCORES, score) for score in scores]
+    scored = [dict.fromkeys(SCORES, score) for score in scores]
     runs = [{"agreement": 0.5, "elbo": elbo, **more} for elbo, more in zip((-2.0, -1.0, -2.0), scored, strict=True)]
     assert selection.most_agreed(runs) == 1
     criteria = {"behind": 0.1, "behind_se": 0.1, "bic": -1.0, "stability": 0.5}
