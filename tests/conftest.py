@@ -35,6 +35,15 @@ def rng():
     return np.random.default_rng(0)
 
 
+@pytest.fixture
+def blobs(tmp_path, rng):
+    """Three groups of 500 rows in all, one after the other in their file: the map of it, the rows, their groups."""
+    y = np.repeat(np.arange(3), (200, 200, 100))
+    x = (8.0 * np.eye(5)[y] + rng.normal(size=(500, 5))).astype("f4")
+    np.save(tmp_path / "x.npy", x)
+    return np.load(tmp_path / "x.npy", mmap_mode="r"), x, y
+
+
 @pytest.fixture(scope="module")
 def as_a_fresh_process():
     """What is computed here is to the bit what a process that a test starts computes."""

@@ -1,29 +1,22 @@
-"""Rows that stay in their file: what is read of them, the order of an epoch, a start on some of them, a way back."""
+"""Rows that stay in their file: what is read of them, the order of an epoch, a way back."""
 
 import gc
 import os
-import tracemalloc
 import weakref
 
 import numpy as np
-import pandas
 import pytest
-import scipy.optimize
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vade_tf.data import converted, pipeline, shards
+from vade_tf.data import pipeline, shards
 from vade_tf.data.dataset import observe
-from vade_tf.data.files import load_file
 from vade_tf.data.shards import FileRows, Shuffle
 from vade_tf.errors import InputError
-from vade_tf.report import evaluation
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
-from vade_tf.runs.rows import load_rows
-from vade_tf.training import aside, extension, recipe, watch
-from vade_tf.training import groups as finding
+from vade_tf.training import extension, recipe
 from vade_tf.training.settings import Settings
 
 SMALL = {"hidden": (8,), "latent_dim": 2, "precision": "float32", "batch_size": 32, "pretrain_epochs": 2, "epochs": 2}
@@ -34,40 +27,6 @@ def small(monkeypatch):
     """Shards of 8 rows of 5 float32, 8 of them in a buffer."""
     monkeypatch.setattr(shards, "SHARD_BYTES", 8 * 20)
     monkeypatch.setattr(shards, "BUFFER_BYTES", 64 * 20)
-
-
-@pytest.fixture
-def blobs(tmp_path, rng):
-    """Three groups of 500 rows in all, one after the other in their file: the map of it, the rows, their groups."""
-    y = np.repeat(np.arange(3), (200, 200, 100))
-    x = (8.0 * np.eye(5)[y] + rng.normal(size=(500, 5))).astype("f4")
-    np.save(tmp_path / "x.npy", x)
-    return np.load(tmp_path / "x.npy", mmap_mode="r"), x, y
-
-
-@pytest.fixture
-def huge(tmp_path):
-    """Ten thousand million rows of two bytes, all 0, in a file that has a hole for them."""
-    file, n = tmp_path / "huge.npy", 10**10
-    with file.open("wb") as out:
-        np.lib.format.write_array_header_1_0(out, {"descr": "|u1", "fortran_order": False, "shape": (n, 2)})
-        out.truncate(out.tell() + 2 * n)
-    return FileRows.open(file)
-
-
-def test_some_of_very_many_rows_take_the_memory_of_some(huge):
-    tracemalloc.start()
-    middle = huge.part(slice(10**9, None)).part(slice(2, None, 3))
-    found = middle[5:9], middle[[7, 3 * 10**9 - 1]], huge.part(np.array([3, 9 * 10**9]))[:]
-    looked_at = watch.Watch(huge, 5, seed=0).x
-    begun = extension.read_rows(len(huge), seed=0)
-    none = aside.set_aside(len(huge), 0, 0, None)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert len(middle) == 3 * 10**9
-    assert [part.shape for part in found] == [(4, 2), (2, 2), (2, 2)]
-    assert (looked_at.shape, len(begun), len(none)) == ((4000, 2), extension.READ, 0)
-    assert peak < 10**7
 
 
 def test_numbers_of_few_bytes_do_not_overflow(tmp_path):
@@ -294,115 +253,3 @@ def test_a_file_that_changes_while_it_is_read_is_named(small, blobs, tmp_path):
     ) as error:
         recipe.fit(blobs[0], Settings(clusters=3, **SMALL), callbacks=[Change()])
     assert "\n" not in str(error.value)
-
-
-def agreement(groups, y):
-    counts = np.zeros((3, 3))
-    np.add.at(counts, (groups, y), 1)
-    return counts[scipy.optimize.linear_sum_assignment(-counts)].sum() / len(y)
-
-
-def test_rows_that_a_start_has_not_read_get_the_groups_of_their_neighbours(blobs, monkeypatch):
-    monkeypatch.setattr(extension, "READ", 150)
-    fitting = recipe.begin(blobs[0], Settings(clusters=3, **{**SMALL, "pretrain_epochs": 0}))
-    some, numbers = finding.read_by_start(fitting)
-    assert len(some) == len(np.unique(numbers)) == 150
-    assert agreement(finding.found_groups(fitting, "init").groups, blobs[2]) > 0.99  # on the rows themselves
-    found = finding.found_groups(fitting, "regroup").groups  # on what the encoder makes of them
-    z, hidden = finding.reader(fitting, "regroup", some)(some)
-    np.testing.assert_array_equal(found[numbers], finding.starts.start(z, 3, "landmark", 0, hidden).groups)
-    assert found.itemsize == 1
-
-
-def test_groups_have_the_bytes_that_their_number_needs(blobs, monkeypatch):
-    monkeypatch.setattr(extension, "READ", 400)
-    fitting = recipe.begin(blobs[0], Settings(clusters=140, init="kmeans", **{**SMALL, "pretrain_epochs": 0}))
-    found = finding.found_groups(fitting, "init").groups
-    assert (found.itemsize, found.min(), found.max()) == (2, 0, 139)
-
-
-def test_an_extension_is_the_vote_of_near_landmarks(rng):
-    """With a landmark for each row that has a group, a copy of that row gets its group."""
-    z = rng.normal(size=(60, 2)).astype("f4") + 10 * np.arange(60)[:, None]
-    groups = rng.permutation(60) % 4
-    found = extension.Extension([z, z], groups, 4, 0)
-    share = found.share[0]
-    np.testing.assert_allclose(share.sum(axis=1), 1, atol=1e-6)
-    few = [np.repeat(np.array([[0.0, 0], [50, 50]], "f4"), 30, axis=0) + rng.normal(size=(60, 2)).astype("f4")]
-    halves = extension.Extension(few, np.repeat([3, 1], 30), 4, 0)
-    np.testing.assert_array_equal(halves.groups([np.array([[1.0, 1], [49, 52], [-3, 0]])]), [3, 1, 3])
-    assert extension.read_rows(extension.READ, 0) is None
-    rows = extension.read_rows(extension.READ + 1, 0)
-    assert len(np.unique(rows)) == extension.READ
-    assert (np.diff(rows) > 0).all()
-
-
-@pytest.fixture
-def table(tmp_path, monkeypatch):
-    """A table of which the features are to stay in a file, and the same in memory."""
-    r = np.random.default_rng(0)
-    frame = pandas.DataFrame({"a": r.normal(size=900), "b": r.normal(size=900) ** 2, "c": r.choice(list("xyz"), 900)})
-    frame.loc[::7, "a"] = np.nan
-    frame["y"], frame["name"] = r.integers(0, 3, 900), [f"row {i}" for i in range(900)]
-    frame.to_parquet(tmp_path / "t.parquet", row_group_size=100)
-    monkeypatch.setenv("VADE_TF_HOME", str(tmp_path / "cache"))
-    whole = load_file(str(tmp_path / "t.parquet"), "y", id="name")
-    monkeypatch.setattr(shards, "memory", lambda: 5000)
-    return tmp_path / "t.parquet", whole
-
-
-def test_a_large_table_is_converted_once_and_read_as_in_memory(table, monkeypatch):
-    monkeypatch.setattr(converted, "BLOCK", 128)
-    file, whole = table
-    found = load_file(str(file), "y", id="name")
-    assert isinstance(found.x, FileRows)
-    np.testing.assert_array_equal(found.x[:], whole.x)
-    assert (found.schema, found.has_holes, found.standardise) == (whole.schema, True, whole.standardise)
-    np.testing.assert_array_equal(found.y, whole.y)
-    np.testing.assert_array_equal(found.ids, whole.ids)
-    assert found.fingerprint == whole.fingerprint
-    assert "900 rows are read from a copy in float32" in found.notice
-    monkeypatch.setattr(converted, "_write", None)  # would be called
-    again = load_file(str(file), "y", id="name", schema=found.schema)
-    assert again.x.file == found.x.file
-    with monkeypatch.context() as other:
-        other.setattr(converted, "CODING", 0)  # a copy made by other rules
-        with pytest.raises(InputError, match="not callable"):
-            load_file(str(file), "y", id="name", schema=found.schema)
-    os.utime(file, (1, 1))
-    with pytest.raises(InputError, match="not callable"):
-        load_file(str(file), "y", id="name")
-
-
-def test_what_the_columns_are_is_seen_on_some_of_the_rows(table, monkeypatch):
-    monkeypatch.setattr(converted, "SAMPLE", 100)
-    seen = converted.sampled(table[0])
-    np.testing.assert_array_equal(seen["name"], [f"row {i}" for i in range(0, 900, 9)])
-
-
-def test_a_large_array_stays_in_its_file_unless_a_part_of_it_is_asked_for(tmp_path, rng, monkeypatch):
-    x = rng.normal(size=(300, 5))
-    np.save(tmp_path / "x.npy", x)
-    config = TrainConfig(data=str(tmp_path / "x.npy"), clusters=2)
-    assert isinstance(load_rows(config).dataset.x, np.ndarray)
-    monkeypatch.setattr(shards, "memory", lambda: 10_000)
-    assert isinstance(load_rows(config).dataset.x, FileRows)
-    few = load_rows(TrainConfig(data=str(tmp_path / "x.npy"), clusters=2, limit=20))
-    assert isinstance(few.dataset.x, np.ndarray)
-    np.testing.assert_array_equal(few.dataset.x, x[few.numbers].astype("f4"))
-    held = load_rows(TrainConfig(data=str(tmp_path / "x.npy"), clusters=2, held_out=0.1))
-    assert isinstance(held.dataset.x, FileRows)
-    np.testing.assert_array_equal(held.dataset.x[:], x[held.numbers].astype("f4"))
-
-
-def test_of_many_rows_some_are_evaluated(blobs, monkeypatch):
-    from vade_tf.data.dataset import build
-
-    dataset = build(blobs[0], blobs[2], "blobs", "memory")
-    assert evaluation.some_of(dataset, 10) == (dataset, None)
-    monkeypatch.setattr(evaluation, "MOST", 1000)
-    monkeypatch.setattr(evaluation, "LEAST_ROWS", 1)
-    some, drawn = evaluation.some_of(dataset, 10)
-    assert len(some.x) == len(drawn) == 100
-    np.testing.assert_array_equal(some.x[:], blobs[1][drawn])
-    np.testing.assert_array_equal(some.y, blobs[2][drawn])

@@ -1,12 +1,9 @@
 """`VaDEClusterer`: the whole recipe behind scikit-learn's verbs. Knows no run folder, no data set and no flag."""
 
-import reprlib
-from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Integral
 from typing import Self
 
-import keras
 import numpy as np
 import pandas
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
@@ -21,18 +18,16 @@ from vade_tf.data.genes import origins_of
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError, whole_number
+from vade_tf.estimator_parameters import callbacks_of, networks_of, settings_of, translated
 from vade_tf.estimator_rows import RowReader
 from vade_tf.model.prior import check_clusters
 from vade_tf.reading import memory
-from vade_tf.seeding import fold
 from vade_tf.training import recipe
 from vade_tf.training.given import checked_hints
 from vade_tf.training.reporter import Lines, Silent
 from vade_tf.training.settings import Settings
 
 UNSAVED = ("encoder", "decoder", "hints", "callbacks")  # parameters
-STREAM = 9  # of the seed: of the random numbers of the caller's own layers
-NAMES = {"clusters": "n_clusters", "seed": "random_state"}  # of a setting -> of the parameter
 
 
 class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
@@ -191,7 +186,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         reporter = Lines() if self.verbose else Silent()
         hints = self.hints if hints is None else hints
         try:
-            settings = self._settings()
+            settings = settings_of(self)
             data = observe(X, settings.likelihood, image_shape, argument="X")
             if self.batch is not None:
                 data = replace(data, origins=origins_of(annotated, self.batch, "X"))
@@ -205,11 +200,11 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
                 settings,
                 hints,
                 reporter=reporter,
-                callbacks=self._callbacks(),
-                networks=self._networks(settings.seed),
+                callbacks=callbacks_of(self),
+                networks=networks_of(self, settings.seed),
             )
         except InputError as error:
-            raise InputError(_translated(str(error))) from error
+            raise InputError(translated(str(error))) from error
         self.model_ = fitted.model
         self.n_clusters_ = fitted.settings.clusters
         self.history_ = fitted.history
@@ -362,51 +357,9 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         tags.input_tags.three_d_array = True
         return tags
 
-    def _settings(self) -> Settings:
-        names = (
-            "recipe", "latent_dim", "hidden", "network", "likelihood", "batch_size", "pretrain_epochs", "epochs",
-            "learning_rate", "augment", "init", "guide_epochs", "guide_weight", "regroups", "self_train_epochs",
-            "validation_rows", "precision",
-        )  # fmt: skip
-        random = self.random_state
-        seed = int(random) if isinstance(random, Integral) else int(check_random_state(random).randint(2**31 - 1))
-        return Settings(clusters=self.n_clusters, seed=seed, **{name: getattr(self, name) for name in names})
-
-    def _callbacks(self) -> Sequence[keras.callbacks.Callback]:
-        if isinstance(self.callbacks, keras.callbacks.Callback):
-            raise InputError("callbacks: expected a list of Keras callbacks, got one of them; put it into a list")
-        return self.callbacks or ()
-
-    def _networks(self, seed: int) -> tuple[keras.Model, keras.Model] | None:
-        """Copies of the caller's networks, so that every fit starts from the weights they were given with.
-
-        A layer such as dropout has random numbers of its own, which Keras seeds anew in each copy: here by the seed.
-        """
-        if (self.encoder is None) != (self.decoder is None):
-            raise InputError("encoder and decoder: expected both or none of them, got one")
-        if self.encoder is None:
-            return None
-        copies = []
-        for name, network in (("encoder", self.encoder), ("decoder", self.decoder)):
-            if not isinstance(network, keras.Model):
-                raise InputError(f"{name}: expected a functional keras.Model, got {reprlib.repr(network)}")
-            copies.append(keras.models.clone_model(network))
-            copies[-1].set_weights(network.get_weights())
-            states = [each for each in copies[-1].variables if each.path.endswith("seed_generator_state")]
-            for number, state in enumerate(states):
-                state.assign([fold(seed, STREAM, len(copies), number), 0])
-        return copies[0], copies[1]
-
     def _each(self, rows: Rows, function) -> np.ndarray:
         return np.concatenate([function(batch).numpy() for batch in pipeline.blocks(rows)])
 
     def _probabilities(self, rows: Rows) -> np.ndarray:
         blocks = pipeline.blocks(rows)  # and no `predict` of all rows, which would copy them into a tensor
         return np.concatenate([self.model_.predict_on_batch(block) for block in blocks])
-
-
-def _translated(message: str) -> str:
-    """An error's message with the names of this class's parameters."""
-    for name, parameter in NAMES.items():
-        message = message.replace(f"{name}:", f"{parameter}:", 1) if message.startswith(f"{name}:") else message
-    return message

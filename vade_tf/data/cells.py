@@ -54,7 +54,7 @@ def factorized(values: pandas.Series, argument: str) -> tuple[np.ndarray, list]:
     """A number for each cell, -1 where it is missing, and the value of each number."""
     try:
         numbers, found = pandas.factorize(values)
-    except (TypeError, NotImplementedError) as error:  # the second is Arrow's
+    except (TypeError, NotImplementedError) as error:  # cells that are lists; the second is Arrow's word for that
         raise InputError(
             f"{argument}: expected numbers, texts, truth values or dates, got {short(values.dropna().iloc[0])}"
         ) from error

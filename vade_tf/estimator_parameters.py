@@ -1,0 +1,62 @@
+"""What the parameters of a clusterer say to a fit: settings, callbacks and networks; and errors with their names."""
+
+import reprlib
+from collections.abc import Sequence
+from numbers import Integral
+
+import keras
+from sklearn.utils import check_random_state
+
+from vade_tf.errors import InputError
+from vade_tf.seeding import fold
+from vade_tf.training.settings import Settings
+
+STREAM = 9  # of the seed: of the random numbers of the caller's own layers
+NAMES = {"clusters": "n_clusters", "seed": "random_state"}  # of a setting -> of the parameter
+
+
+def settings_of(clusterer) -> Settings:
+    """The settings of its fit, with a seed where it has none."""
+    names = (
+        "recipe", "latent_dim", "hidden", "network", "likelihood", "batch_size", "pretrain_epochs", "epochs",
+        "learning_rate", "augment", "init", "guide_epochs", "guide_weight", "regroups", "self_train_epochs",
+        "validation_rows", "precision",
+    )  # fmt: skip
+    random = clusterer.random_state
+    seed = int(random) if isinstance(random, Integral) else int(check_random_state(random).randint(2**31 - 1))
+    return Settings(clusters=clusterer.n_clusters, seed=seed, **{name: getattr(clusterer, name) for name in names})
+
+
+def callbacks_of(clusterer) -> Sequence[keras.callbacks.Callback]:
+    """The caller's callbacks, none by default."""
+    if isinstance(clusterer.callbacks, keras.callbacks.Callback):
+        raise InputError("callbacks: expected a list of Keras callbacks, got one of them; put it into a list")
+    return clusterer.callbacks or ()
+
+
+def networks_of(clusterer, seed: int) -> tuple[keras.Model, keras.Model] | None:
+    """Copies of the caller's networks, so that every fit starts from the weights they were given with.
+
+    A layer such as dropout has random numbers of its own, which Keras seeds anew in each copy: here by the seed.
+    """
+    if (clusterer.encoder is None) != (clusterer.decoder is None):
+        raise InputError("encoder and decoder: expected both or none of them, got one")
+    if clusterer.encoder is None:
+        return None
+    copies = []
+    for name, network in (("encoder", clusterer.encoder), ("decoder", clusterer.decoder)):
+        if not isinstance(network, keras.Model):
+            raise InputError(f"{name}: expected a functional keras.Model, got {reprlib.repr(network)}")
+        copies.append(keras.models.clone_model(network))
+        copies[-1].set_weights(network.get_weights())
+        states = [each for each in copies[-1].variables if each.path.endswith("seed_generator_state")]
+        for number, state in enumerate(states):
+            state.assign([fold(seed, STREAM, len(copies), number), 0])
+    return copies[0], copies[1]
+
+
+def translated(message: str) -> str:
+    """An error's message with the names of the clusterer's parameters."""
+    for name, parameter in NAMES.items():
+        message = message.replace(f"{name}:", f"{parameter}:", 1) if message.startswith(f"{name}:") else message
+    return message
