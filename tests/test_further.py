@@ -92,7 +92,8 @@ def test_each_finds_groups_of_its_own_by_the_seed_and_a_store_has_them(texts, mo
     assert set(np.unique(first)) <= {0, 1, 2}
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first[:DRAWS], first[DRAWS:])
-    assert not np.array_equal(first, further.draws(begun(texts, seed=1)))
+    for other in ({"seed": 1}, {"restart": 1}):
+        assert not np.array_equal(first, further.draws(begun(texts, **other)))
     monkeypatch.setattr(further, "_found_by", None)
     np.testing.assert_array_equal(further.draws(begun(texts, store)), first)
     for damaged, message in ((first[:, 1:], r"draws: expected i of shape \(16, 120\)"), (first + 1, "groups beyond"),

@@ -80,7 +80,7 @@ def test_images_are_augmented_where_they_are_to_be(x, asked, regrouped):
         assert [image_shape for *_, image_shape in asked] == [shape]
     asked.clear()
     guidance.guide(begin(x, augment="photos", epochs=1, seed=3, restart=2), np.zeros(60, "i4"))
-    assert asked[0][1] == finding.start_seed(begin(x, seed=3, restart=2).settings)
+    assert asked[0][1] == begin(x, seed=3, restart=2).settings.start_seed
     assert asked[0][3] is None
 
 
@@ -141,7 +141,7 @@ def test_each_way_to_start_reads_the_code_and_landmark_the_layer_before_it(x, mo
         assert finding.found_groups(fitting, "init").groups.shape == (60,)
         z, n_clusters, seed, views = seen[method]
         np.testing.assert_allclose(z, fitting.model.encode(x)[0], rtol=1e-5, atol=1e-6)
-        assert (n_clusters, seed) == (3, finding.start_seed(fitting.settings))
+        assert (n_clusters, seed) == (3, fitting.settings.start_seed)
         assert len(views) == (2 if method == "landmark" else 1)
         assert views[0] is z
         assert reporter.phases == [("init", starts.DRAWS if method == "landmark" else 1)]

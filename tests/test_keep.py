@@ -12,7 +12,7 @@ from vade_tf.model.vade import VaDE
 from vade_tf.training import guidance, health, keep, loop
 from vade_tf.training.fitting import begin
 from vade_tf.training.settings import Settings
-from vade_tf.training.store import Memory, numbered
+from vade_tf.training.store import Memory, listed, numbered
 
 GROUPS = np.arange(60) % 3
 
@@ -125,3 +125,7 @@ def test_a_silent_code_is_said():
     assert health.silent(0.5) == []
     (sentence,) = health.silent(0.1)
     assert sentence.startswith("the code says next to nothing of a row beyond its cluster (rate_z 0.10 nats)")
+
+
+def test_the_arrays_of_a_large_model_come_back_in_their_order():
+    assert listed({"meta": "", **numbered(list(range(1100)))}) == list(range(1100))

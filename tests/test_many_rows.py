@@ -7,7 +7,9 @@ import numpy as np
 import pandas
 import pytest
 import scipy.optimize
+import tensorflow as tf
 
+from vade_tf import load
 from vade_tf.data import converted, shards
 from vade_tf.data.dataset import build
 from vade_tf.data.files import load_file
@@ -15,12 +17,26 @@ from vade_tf.data.shards import FileRows
 from vade_tf.errors import InputError
 from vade_tf.report import evaluation
 from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.folder import Run
 from vade_tf.runs.rows import load_rows
+from vade_tf.runs.train import resume, train
 from vade_tf.training import aside, extension, recipe, watch
 from vade_tf.training import groups as finding
 from vade_tf.training.settings import Settings
 
 SMALL = {"hidden": (8,), "latent_dim": 2, "precision": "float32", "batch_size": 32, "pretrain_epochs": 2, "epochs": 2}
+
+
+class Killed(Exception):
+    pass
+
+
+class Killer(tf.keras.callbacks.Callback):
+    """Ends a fit in the second epoch of VaDE."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1 and self.model.name != "autoencoder":
+            raise Killed
 
 
 @pytest.fixture
@@ -145,6 +161,37 @@ def test_a_large_array_stays_in_its_file_unless_a_part_of_it_is_asked_for(tmp_pa
     held = load_rows(TrainConfig(data=str(tmp_path / "x.npy"), clusters=2, held_out=0.1))
     assert isinstance(held.dataset.x, FileRows)
     np.testing.assert_array_equal(held.dataset.x[:], x[held.numbers].astype("f4"))
+
+
+@pytest.mark.parametrize("limit", [None, 90])
+def test_a_run_reads_its_rows_as_it_began_whatever_memory_there_is(tmp_path, rng, monkeypatch, limit):
+    """From their file they come in another order."""
+    np.save(tmp_path / "x.npy", rng.normal(size=(120, 3)) + 5 * np.eye(3)[np.arange(120) % 3])
+    config = TrainConfig(data=str(tmp_path / "x.npy"), clusters=3, limit=limit, **SMALL)
+    for little, name in ((1, "in-file"), (10**10, "in-memory")):
+        monkeypatch.setattr(shards, "memory", lambda little=little: little)
+        train(config, tmp_path / name, export=False)
+        with pytest.raises(Killed):
+            train(config, tmp_path / f"{name}-cut", extra=[Killer()], export=False)
+        assert Run.open(tmp_path / f"{name}-cut").data["in_file"] == (name == "in-file")
+    resume(tmp_path / "in-file-cut", export=False)  # there is memory enough now
+    weights = [load(tmp_path / name).get_weights() for name in ("in-file", "in-file-cut")]
+    assert all(np.array_equal(one, other) for one, other in zip(*weights, strict=True))
+    monkeypatch.setattr(shards, "memory", lambda: 1)
+    told = r"^data: the run held its rows in memory, .*; continue it on a machine of at least 0\.0 GiB$"
+    with pytest.raises(InputError, match=told):
+        resume(tmp_path / "in-memory-cut")
+
+
+def test_rows_are_read_from_their_file_where_they_are_asked_for_there(table, monkeypatch):
+    monkeypatch.setattr(shards, "memory", lambda: 10**10)
+    config = TrainConfig(data=str(table[0]), labels="y", id="name", clusters=3)
+    assert isinstance(load_rows(config).dataset.x, np.ndarray)
+    found = load_rows(config, in_file=True).dataset
+    assert isinstance(found.x, FileRows)
+    assert found.fingerprint == table[1].fingerprint
+    with pytest.raises(InputError, match=r"^data: the run read its rows from their file; expected whole="):
+        load_rows(config, table[1], in_file=True)
 
 
 def test_of_many_rows_some_are_evaluated(blobs, monkeypatch):

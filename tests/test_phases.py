@@ -14,7 +14,6 @@ from vade_tf.model import networks
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
 from vade_tf.training import autoencoder, callbacks, given, guidance, loop, recipe
-from vade_tf.training import groups as finding
 from vade_tf.training import start as starts
 from vade_tf.training.fitting import fitted
 from vade_tf.training.reporter import Silent
@@ -320,10 +319,10 @@ def test_hints_name_the_groups_of_the_start(x):
 
 
 def test_another_restart_is_another_seed_and_the_first_is_the_fits_own(x):
-    seeds = [finding.start_seed(begin(x, seed=4, restart=restart).settings) for restart in (0, 1, 2)]
+    seeds = [begin(x, seed=4, restart=restart).settings.start_seed for restart in (0, 1, 2)]
     assert seeds[0] == 4
     assert len(set(seeds)) == 3
-    assert finding.start_seed(begin(x, seed=5, restart=1).settings) not in seeds
+    assert begin(x, seed=5, restart=1).settings.start_seed not in seeds
 
 
 def test_a_component_of_a_single_row_is_settled_and_an_empty_one_weighs_a_millionth(x, monkeypatch):

@@ -111,6 +111,7 @@ def test_groups_of_one_byte_are_taught_like_others_and_are_compared_on_some_rows
     monkeypatch.setattr(extension, "READ", 200)
     groups = np.where(rng.random(300) < 0.05, rng.integers(0, 3, 300), kind)
     found = sharpened(begin(images, **SETTINGS), groups.astype("i1"))
+    assert found.dtype == "i1"
     assert (found == kind).mean() > (groups == kind).mean()
     np.testing.assert_array_equal(found, sharpened(begin(images, **SETTINGS), groups))
 

@@ -108,7 +108,7 @@ def _is(value, kind) -> bool:
     if not isinstance(kind, (type, tuple)):
         return kind(value)
     if isinstance(value, bool):
-        return kind is bool
+        return kind is bool or (isinstance(kind, tuple) and bool in kind)
     if isinstance(value, (int, float)) and not abs(value) <= LARGEST:  # NaN is not either
         return False
     return isinstance(value, kind)

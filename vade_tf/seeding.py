@@ -31,6 +31,6 @@ def generator(seed: int, *path: int) -> np.random.Generator:
 def subset(n: int, size: int, seed: int, *path: int) -> np.ndarray:
     """Numbers of some of n rows, drawn from the stream that `path` names, ascending, int [size]; all of n <= size.
 
-    Takes the memory of what it gives, however many n are.
+    Takes the memory of what it gives where that is less than a fiftieth of n, else of n numbers.
     """
     return np.arange(n) if n <= size else np.sort(generator(seed, *path).choice(n, size, replace=False))

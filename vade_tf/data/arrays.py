@@ -22,10 +22,16 @@ GENES = "genes"  # names of the features in HDF5
 ROWS, LABELS = ("x", "X"), ("y", "Y")  # names of the arrays in files of several
 
 
-def read_npy(file: Path, labels: str | None):
-    """(x, labels or None); x is memory-mapped, or stays in its file where it is large. Labels are another .npy file."""
+def read_npy(file: Path, labels: str | None, in_file: bool = False):
+    """(x, labels or None); x is memory-mapped, or stays in its file where it is large. Labels are another .npy file.
+
+    Args:
+        file, labels: the files.
+        in_file: x stays there though it is not large.
+    """
     x = plain_array(file, mmap_mode="r")
-    if isinstance(x, np.memmap) and x.ndim > 1 and stays_in_file(len(x), math.prod(x.shape[1:]), as_read(x.dtype)):
+    large = x.ndim > 1 and (in_file or stays_in_file(len(x), math.prod(x.shape[1:]), as_read(x.dtype)))
+    if large and isinstance(x, np.memmap):
         return FileRows(x), read_labels(file, labels)
     return x.view(np.ndarray), read_labels(file, labels)
 

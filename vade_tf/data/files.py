@@ -51,6 +51,7 @@ def load_file(
     batch: str | None = None,
     schema: Coded | None = None,
     plain: bool = False,
+    in_file: bool = False,
 ) -> Dataset:
     """Rows of a file.
 
@@ -71,6 +72,7 @@ def load_file(
         batch: column of an .h5ad's obs that says which experiment, donor or lane each cell comes from. Default: none.
         schema: how the rows of a run were coded, which these then are as well; default: found here.
         plain: without a schema, take every column of a table as a number as it is, as runs did that have none.
+        in_file: rows that can be read from their file, or from a copy of it, are, though they would fit in memory.
 
     Returns:
         The rows; with `schema` None where the file is an array. The notice says what was done with the columns.
@@ -92,7 +94,8 @@ def load_file(
         if kind == "folder":
             return _pictures(file, labels, likelihood, schema)
         if kind in ARRAYS:
-            x, y = ARRAYS[kind](file, labels)
+            more = {"in_file": in_file} if kind == ".npy" else {}
+            x, y = ARRAYS[kind](file, labels, **more)
             if isinstance(schema, Schema):
                 x = _as_table(x, schema, path)
             return build(x, y, file.stem, str(path), likelihood, schema=schema if isinstance(schema, Schema) else None)
@@ -100,7 +103,7 @@ def load_file(
             text = schema.column or LINES
         if text == LINES and kind.startswith(".txt"):
             return _lines(file, labels, likelihood, schema)
-        return _table(file, kind, labels, likelihood, asked | {"text": text}, schema, plain)
+        return _table(file, kind, labels, likelihood, asked | {"text": text}, schema, plain, in_file)
 
 
 def as_coded(file: Path, texts: list[str] | None, schema: Coded | None) -> tuple[pandas.DataFrame, str, str]:
@@ -146,8 +149,9 @@ def coded(values: dict) -> Coded:
     return FORMS[form](values)
 
 
-def _table(file: Path, kind: str, labels, likelihood: str, asked: dict, schema, plain: bool) -> Dataset:
-    if kind == ".parquet" and asked["text"] is None and isinstance(schema, Schema | None) and _is_large(file):
+def _table(file: Path, kind: str, labels, likelihood: str, asked: dict, schema, plain: bool, in_file: bool) -> Dataset:
+    codable = kind == ".parquet" and asked["text"] is None and isinstance(schema, Schema | None)
+    if codable and (in_file or _is_large(file)):
         return _from_file(file, labels, likelihood, asked, schema, plain)
     if kind == ".parquet":
         table, separator, notice = tables.read_parquet(file), "", ""

@@ -23,6 +23,7 @@ from vade_tf.seeding import fold
 
 WORKERS = min(8, os.cpu_count() or 2)  # batches that are gathered at the same time
 STREAM = 8  # of the seed
+BATCH = 1024  # rows of which a model is asked at a time
 AHEAD = 2  # batches that wait for the model
 
 # Traced as it stands: AutoGraph would take a second of every process to rewrite functions of tensors alone
@@ -206,7 +207,7 @@ def reading(x: Rows) -> Iterator[None]:
         raise
 
 
-def ordered_batches(x: Rows, batch_size: int = 1024) -> tf.data.Dataset:
+def ordered_batches(x: Rows, batch_size: int = BATCH) -> tf.data.Dataset:
     """All rows once, in their order: for predict and evaluate."""
     rows, n = _gatherer(x), len(x)
     steps = tf.data.Dataset.range(steps_per_epoch(n, batch_size))
@@ -218,7 +219,7 @@ def ordered_batches(x: Rows, batch_size: int = 1024) -> tf.data.Dataset:
     return _ahead(steps, read, workers=1)
 
 
-def blocks(x: Rows, size: int = 1024) -> Iterator[np.ndarray]:
+def blocks(x: Rows, size: int = BATCH) -> Iterator[np.ndarray]:
     """All rows once, in their order, as dense arrays: for a function of tensors; making no tf.data costs no tracing."""
     for start in range(0, len(x), size):
         yield np.asarray(x[start : start + size])

@@ -1,7 +1,7 @@
 """The run folder: what is in it, and how it survives a kill at any moment.
 
     config.json              every setting of the run
-    data.json                what the data were: source, shape and checksum, and a checksum of the hints
+    data.json                what the data and the hints were: source, shape, checksums, whether in memory
     schema.json              of a table, of texts or images: what each column is and how it is coded
     metrics.csv              a row an epoch
     metrics.json             the result; its presence means that the run is finished
@@ -112,7 +112,11 @@ class Run:
 
     @property
     def data(self) -> dict:
-        """data.json: source, rows, features and crc32 of what the run began with, and a checksum of its hints."""
+        """data.json: what the run began with.
+
+        Source, rows, features and crc32 of the rows, a checksum of the hints, and whether the rows stayed in their file
+        (None, or not there, in older folders).
+        """
         return json_object(self.path / "data.json", DATA)
 
     @property

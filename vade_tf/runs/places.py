@@ -21,7 +21,14 @@ STUDIES = ("seeds", "restarts", "clusters")  # of several runs, see `study`: STU
 OF_STUDIES = ("summary.json", "clusters.png", *(f"{study}{end}" for study in STUDIES for end in (".json", ".csv")))
 CONFIG = {"recipe": str, "seed": int}  # which every config.json holds
 PLAN = {"values": each(list, int), "config": record(CONFIG)}
-DATA = {"source": str, "rows": int, "features": int, "crc32": int, "hints": (int, type(None))}
+DATA = {
+    "source": str,
+    "rows": int,
+    "features": int,
+    "crc32": int,
+    "hints": (int, type(None)),
+    "in_file": (bool, type(None)),
+}
 
 
 def owned(file: Path) -> bool:

@@ -18,7 +18,7 @@ from vade_tf.training.autoencoder import AUTOENCODER
 from vade_tf.training.fitting import Fitted
 from vade_tf.training.loop import PLAIN_VAE, model_groups
 
-TOGETHER = 10_000 * 1024  # rows whose bound Keras takes the mean of
+TOGETHER = 10_000 * pipeline.BATCH  # rows whose bound Keras takes the mean of
 
 
 class Scores(keras.callbacks.Callback):
@@ -32,28 +32,26 @@ class Scores(keras.callbacks.Callback):
     def __init__(self, dataset: Dataset, epochs: int):
         super().__init__()
         rows = extension.read_rows(len(dataset.x), seed=0)
-        self.dataset = dataset if rows is None else dataset.part(rows)
+        some = dataset if rows is None else dataset.part(rows)
+        assert some.y is not None
+        self.x, self.y = some.x, some.y
         self.epochs = epochs
         self.every = max(1, epochs // callbacks.KEPT)
 
     def on_epoch_end(self, epoch, logs=None):
         due = (epoch + 1) % self.every == 0 or epoch + 1 == self.epochs
         if due and self.model.name not in (AUTOENCODER, PLAIN_VAE) and np.isfinite(logs["loss"]):
-            logs.update(label_scores(self.model, self.dataset))
-
-
-def label_scores(model: keras.Model, dataset: Dataset) -> dict:
-    """ACC, NMI and ARI of the model's groups; None each without labels."""
-    none = dict.fromkeys(SCORES)
-    return none if dataset.y is None else {**none, **metrics.scores(dataset.y, model_groups(model, dataset.x))}
+            logs.update(metrics.scores(self.y, model_groups(self.model, self.x)))
 
 
 def means(model: keras.Model, x: Rows, strategy: tf.distribute.Strategy | None = None) -> dict[str, float]:
-    """The metrics of a compiled model over all rows [n, D], by name; each of several workers evaluates its share.
+    """The metrics of a compiled model over all rows [n, D], by name; each of several workers evaluates its batches.
 
-    Keras adds up in float32, which loses sight of a batch after 10^5 others or so: parts of the rows are evaluated.
+    They are batches of all rows, for a row's noise hangs on its place in one. Keras adds up in float32, which loses
+    sight of a batch after 10^5 others or so: parts of the rows are evaluated.
     """
-    share = distribute.share(strategy, len(x))
+    shared = distribute.share(strategy, pipeline.steps_per_epoch(len(x), pipeline.BATCH))
+    share = range(shared.start * pipeline.BATCH, min(shared.stop * pipeline.BATCH, len(x)))
     own = share or range(1)  # who has none hears of the names at least
     total: dict[str, float] = {}
     with pipeline.reading(x):
@@ -65,9 +63,8 @@ def means(model: keras.Model, x: Rows, strategy: tf.distribute.Strategy | None =
     return distribute.mean_of_shares(strategy, total, len(share) / len(x))
 
 
-def summarise(config: TrainConfig, dataset: Dataset, fitted: Fitted, bound: dict[str, float]) -> dict:
-    """What metrics.json holds; bound: what `means` has found of a model that has one, else empty."""
-    model = fitted.model
+def summarise(config: TrainConfig, dataset: Dataset, fitted: Fitted, found: dict[str, float]) -> dict:
+    """What metrics.json holds; found: scores, where there are labels, and what `means` says of a model with a bound."""
     trained = sum(row["phase"] == "fit" for row in fitted.history) or None
     return {
         "dataset": dataset.name,
@@ -78,9 +75,8 @@ def summarise(config: TrainConfig, dataset: Dataset, fitted: Fitted, bound: dict
         "model": config.model,
         "recipe": config.recipe,
         "seed": config.seed,
-        **label_scores(model, dataset),
-        **{name: bound.get(name) for name in ("elbo", "distortion", "rate_z", "rate_c")},
-        **{name: bound[name] for name in ("rate_w",) if name in bound},
+        **{name: found.get(name) for name in (*SCORES, "elbo", "distortion", "rate_z", "rate_c")},
+        **{name: found[name] for name in ("rate_w",) if name in found},
         **({} if fitted.choice is None else {"choice": vars(fitted.choice)}),
         "health": fitted.health,
         "remedies": fitted.remedies,

@@ -9,7 +9,7 @@ from vade_tf.data.dataset import Dataset
 from vade_tf.data.files import load_file
 from vade_tf.data.images import BUNDLED
 from vade_tf.data.named import DATASETS
-from vade_tf.data.shards import FileRows, stays_in_file
+from vade_tf.data.shards import SHARE, FileRows, stays_in_file
 from vade_tf.errors import InputError, cited
 from vade_tf.paths import usable
 from vade_tf.reading import plain_array
@@ -38,13 +38,15 @@ class RunRows:
     numbers: Sequence[int] | np.ndarray
 
 
-def load_whole(config: TrainConfig, before: Run | None = None) -> Dataset:
+def load_whole(config: TrainConfig, before: Run | None = None, in_file: bool | None = None) -> Dataset:
     """All rows that a configuration names, before any are left out.
 
     Args:
         config: of the run.
         before: a run that has read these rows: they are coded as they were then. Default: a table's columns are looked
             at anew.
+        in_file: whether the rows that are trained on were read from their file when the run began, which decides their
+            order in every pass. Default: they are where they take much of the memory.
 
     Raises:
         InputError: unknown name or unusable file.
@@ -63,6 +65,7 @@ def load_whole(config: TrainConfig, before: Run | None = None) -> Dataset:
             batch=config.batch,
             schema=None if before is None else before.schema,
             plain=before is not None,
+            in_file=bool(in_file),
         )
     if config.dataset not in DATASETS:
         raise InputError(f"dataset: expected one of {', '.join(sorted(DATASETS))}, got {config.dataset!r}")
@@ -70,17 +73,19 @@ def load_whole(config: TrainConfig, before: Run | None = None) -> Dataset:
     return dataset if config.likelihood == AUTO else replace(dataset, likelihood=config.likelihood)
 
 
-def load_rows(config: TrainConfig, whole: Dataset | None = None) -> RunRows:
+def load_rows(config: TrainConfig, whole: Dataset | None = None, in_file: bool | None = None) -> RunRows:
     """The rows that a run with this configuration trains on, and its K.
 
     Args:
         config: of the run; its seed draws the rows that `limit` and `held_out` leave out.
         whole: what `load_whole` returned, where several runs share it; default: it is called here.
+        in_file: see `load_whole`.
 
     Raises:
-        InputError: unknown name, unusable file, or a K that the rows do not allow.
+        InputError: unknown name, unusable file, a K that the rows do not allow, or rows that cannot be had in the form
+            that `in_file` asks for.
     """
-    dataset = load_whole(config) if whole is None else whole
+    dataset = load_whole(config, in_file=in_file) if whole is None else whole
     clusters = config.clusters
     if clusters is None and config.dataset is not None:
         clusters = DATASETS[config.dataset].clusters
@@ -89,7 +94,10 @@ def load_rows(config: TrainConfig, whole: Dataset | None = None) -> RunRows:
     numbers, others = numbers_of(config, len(dataset.x))
     aside = dataset.part(others) if len(others) else None
     if len(numbers) < len(dataset.x):
-        dataset = held_in_memory(dataset.part(np.asarray(numbers)))
+        dataset = dataset.part(np.asarray(numbers))
+        dataset = dataset if in_file else held_in_memory(dataset)
+    if in_file not in (None, isinstance(dataset.x, FileRows)):
+        raise InputError(_other_form(dataset, bool(in_file)))
     if isinstance(clusters, int) and clusters > len(dataset.x):
         raise InputError(f"clusters: expected at most the number of rows, {len(dataset.x)}, got {clusters}")
     # a run on the bundled digits stays with them, network or not
@@ -104,6 +112,17 @@ def held_in_memory(dataset: Dataset) -> Dataset:
     if not isinstance(x, FileRows) or stays_in_file(*x.shape, x.dtype):
         return dataset
     return replace(dataset, x=x[:])
+
+
+def _other_form(dataset: Dataset, in_file: bool) -> str:
+    """Why rows are not in the form in which a run began, and what to do."""
+    if in_file:
+        return "data: the run read its rows from their file; expected whole=load_whole(..., in_file=True), got an array"
+    size = dataset.x.shape[0] * dataset.x.shape[1] * dataset.x.dtype.itemsize / SHARE / 2**30
+    return (
+        f"data: the run held its rows in memory, which decides their order in every pass; continue it on a machine of "
+        f"at least {size:.1f} GiB"
+    )
 
 
 def numbers_of(config: TrainConfig, n: int) -> tuple[Sequence[int] | np.ndarray, np.ndarray]:

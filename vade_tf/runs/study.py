@@ -121,7 +121,10 @@ class Study:
         if self._whole is not None:
             return self._whole
         first = self.folders[self.values[0]]
-        return load_whole(self.config, Run.open(first) if (first / "config.json").exists() else None)
+        if not (first / "config.json").exists():
+            return load_whole(self.config)
+        run = Run.open(first)
+        return load_whole(self.config, run, run.data.get("in_file"))
 
     @cached_property
     def _told(self) -> Dataset:

@@ -14,8 +14,10 @@ import numpy as np
 import pandas
 import tensorflow as tf
 
+from vade_tf import metrics
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
+from vade_tf.data.shards import FileRows
 from vade_tf.errors import InputError
 from vade_tf.model import choice, convolutional, networks
 from vade_tf.model import likelihood as likelihoods
@@ -105,22 +107,24 @@ def resume(
             raise InputError(
                 f"resume: {run.path / 'checkpoints'} is not there, nor what the run goes on from; copy it again"
             )
-        rows = load_rows(run.config, load_whole(run.config, run) if whole is None else whole)
+        in_file = run.data.get("in_file")
+        rows = load_rows(run.config, load_whole(run.config, run, in_file) if whole is None else whole, in_file)
         run.check_data(identity(rows), "resume")
         return _fit(run, rows, reporter or Silent(), extra, export)
 
 
 def identity(rows: RunRows) -> dict:
-    """What data.json holds: the fingerprint of the rows, and, as hints, a checksum of the hints where there are any.
+    """What data.json holds: see `Run.data`.
 
     Raises:
         InputError: the hints do not fit the rows.
     """
+    facts = {**rows.dataset.fingerprint, "in_file": isinstance(rows.dataset.x, FileRows)}
     if rows.hints is None:
-        return rows.dataset.fingerprint
+        return facts
     assert isinstance(rows.config.clusters, int)
     hints = checked_hints(rows.hints, len(rows.dataset.x), rows.config.clusters)
-    return {**rows.dataset.fingerprint, "hints": zlib.crc32(np.ascontiguousarray(hints).data)}
+    return {**facts, "hints": zlib.crc32(np.ascontiguousarray(hints).data)}
 
 
 def follow(strategy: tf.distribute.Strategy, reporter: Silent, extra: Sequence[keras.callbacks.Callback]) -> dict:
@@ -141,8 +145,9 @@ def follow(strategy: tf.distribute.Strategy, reporter: Silent, extra: Sequence[k
     told = distribute.from_chief(strategy, dict)
     assert told is not None
     config = TrainConfig.of(json.loads(str(told["config"])))
-    rows = load_rows(config)
-    mine, expected = rows.dataset.fingerprint, json.loads(str(told["data"]))
+    expected = json.loads(str(told["data"]))
+    rows = load_rows(config, in_file=expected["in_file"])
+    mine = identity(rows)
     if {**mine, "source": ""} != {**expected, "source": ""}:
         raise InputError(f"data: this worker has other rows than the chief: expected {expected}, got {mine}")
     reporter.say(f"one of {distribute.workers(strategy)} workers; the chief tells of the training and writes the run")
@@ -235,7 +240,7 @@ def _fit(run: Run, rows: RunRows, reporter: Silent, extra, export: bool) -> dict
         config = replace(config, clusters=AUTO)
     settings = config.opening().resolve(*dataset.x.shape)
     strategy = cluster.strategy(config.distribute)
-    told = {"config": config.to_json(), "data": json.dumps(dataset.fingerprint)}
+    told = {"config": config.to_json(), "data": json.dumps(identity(rows))}
     distribute.from_chief(strategy, lambda: {name: np.array(text) for name, text in told.items()})
     board = Board(run)
     shown: list[keras.callbacks.Callback] = [] if dataset.y is None else [Scores(dataset, settings.epochs)]
@@ -249,8 +254,8 @@ def _fit(run: Run, rows: RunRows, reporter: Silent, extra, export: bool) -> dict
     if export and isinstance(fitted.model, VaDE):
         shutil.rmtree(run.path / "export", ignore_errors=True)  # what a kill after the export left
         exporting.export(fitted.model, run.path / "export")
-    bound = scored(fitted.model, rows, strategy, run.path / "assignments.csv", reporter)
-    result = summarise(run.config, dataset, fitted, bound)
+    found = scored(fitted.model, rows, strategy, run.path / "assignments.csv", reporter)
+    result = summarise(run.config, dataset, fitted, found)
     run.save_rows(fitted.history)  # also where a system has no epochs
     run.finish(result)
     distribute.from_chief(strategy, dict)
@@ -275,9 +280,9 @@ def scored(
         reporter: of the chief.
 
     Returns:
-        Mean terms of the bound; empty of a model that has none.
+        Mean terms of the bound, of a model that has one; on the chief also ACC, NMI and ARI, where there are labels.
     """
-    x, ids = rows.dataset.x, rows.dataset.ids
+    x, ids, y, scores = rows.dataset.x, rows.dataset.ids, rows.dataset.y, {}
     if distribute.workers(strategy) > 1:
         told = distribute.from_chief(strategy, lambda: numbered(model.get_weights()))
         assert told is not None
@@ -287,9 +292,20 @@ def scored(
     else:
         names = assignments.numbered(rows.numbers) if ids is None else pandas.Series(ids, name=rows.config.id or "id")
         advance = (reporter or Silent()).phase("predict", pipeline.steps_per_epoch(len(x), assignments.BLOCK))
-        # the disk that an error speaks of
-        output.write(path, assignments.table(model, x, names, advance, str(path.parent), strategy))
-    return means(model, x, strategy) if hasattr(model, "elbo_terms") else {}
+        # the folder is on the disk that an error speaks of
+        table = assignments.table(model, x, names, advance, str(path.parent), strategy)
+        groups: list[np.ndarray] = []  # int32 of each block, where there are labels
+
+        def noted():
+            for block in table:
+                if y is not None:
+                    groups.append(block["cluster"].to_numpy(np.int32))
+                yield block
+
+        output.write(path, noted())
+        if y is not None:
+            scores = metrics.scores(y, np.concatenate(groups))
+    return {**scores, **(means(model, x, strategy) if hasattr(model, "elbo_terms") else {})}
 
 
 def save_model(model: keras.Model, path: Path) -> None:

@@ -137,14 +137,14 @@ def by_turns(
     for first in range(0, n, of):
         mine = find(min(first + turn, n - 1))  # whose turn is beyond the last block learns from it what is found
         rows = len(next(iter(mine.values())))
-        told = np.zeros((of, 1 + len(mine), size), np.float32)
+        told = np.zeros((of, len(mine), size + 1), np.float32)
         if first + turn < n:
-            told[turn, 0, 0] = rows
-            told[turn, 1:, :rows] = list(mine.values())
+            told[turn, :, :rows] = list(mine.values())
+            told[turn, :, size] = rows
         told = _summed(strategy, told)
-        for (counts, *values), _ in zip(told, range(first, n), strict=False):
+        for values, _ in zip(told, range(first, n), strict=False):
             pairs = zip(mine.items(), values, strict=True)
-            yield {name: value[: int(counts[0])].astype(found.dtype) for (name, found), value in pairs}
+            yield {name: value[: int(value[size])].astype(found.dtype) for (name, found), value in pairs}
 
 
 def mean_of_shares(strategy: tf.distribute.Strategy | None, found: dict[str, float], share: float) -> dict[str, float]:

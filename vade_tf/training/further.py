@@ -58,11 +58,15 @@ def _found_by(fitting: Fitting, data: Observations, which: int) -> np.ndarray:
     autoencoder.pretrain(own)
     code, hidden = view_reader(own.model, data.rows)(data.rows)
     assert hidden is not None  # the package's networks have a layer before the code
-    return np.array(regions.landmark_draws([code, hidden], settings.clusters, several(seed, DRAWS)), np.int32)
+    draws = several(fold(fitting.settings.start_seed, STREAM, which), DRAWS)  # another start has others
+    return np.array(regions.landmark_draws([code, hidden], settings.clusters, draws), np.int32)
 
 
 def _commonest(data: Observations) -> Observations:
-    """Texts in the `WORDS` words that most of them have; `networks.Roots` brings what is left to one length again."""
+    """Texts in the `WORDS` words that most of them have.
+
+    Where all had one length, `networks.Roots` brings what is left to one again.
+    """
     texts = sum((block > 0).sum(axis=0) for block in pipeline.blocks(data.x))  # that have a word, [D]
     words = np.sort(np.argsort(-texts, kind="stable")[:WORDS])
     if isinstance(data.x, SparseRows):

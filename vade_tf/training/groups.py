@@ -8,26 +8,19 @@ import numpy as np
 
 from vade_tf.data.sparse import Rows, part
 from vade_tf.model.counts import Counts
-from vade_tf.seeding import fold
 from vade_tf.training import distribute, extension, further, loop
 from vade_tf.training import start as starts
 from vade_tf.training.consensus import matched
 from vade_tf.training.fitting import Fitting
-from vade_tf.training.settings import Resolved
 from vade_tf.training.views import OWN_FEATURES, count_reader, feature_reader, view_reader, within_reach
 
 BLOCK = 16_384  # rows that get their groups together
 
 
-def start_seed(settings: Resolved) -> int:
-    """Seed of the starts and of the order of the rows in the VaDE phase."""
-    return settings.seed if settings.restart == 0 else fold(settings.seed, settings.restart)
-
-
 def read_by_start(fitting: Fitting) -> tuple[Rows, np.ndarray | None]:
     """The rows that a start reads, and their numbers; of few rows all of them and None."""
     x = fitting.data.rows
-    numbers = extension.read_rows(len(x), start_seed(fitting.settings))
+    numbers = extension.read_rows(len(x), fitting.settings.start_seed)
     return (x, None) if numbers is None else (part(x, numbers), numbers)
 
 
@@ -73,7 +66,7 @@ def found_groups(fitting: Fitting, phase: str) -> starts.Start:
     read = reader(fitting, phase, some)
     z, views = read(some)
     found = starts.Start(**fitting.by_chief(lambda: vars(_start(fitting, phase, z, views))))
-    spread = extension.Extension(views, found.groups, fitting.settings.clusters, start_seed(fitting.settings))
+    spread = extension.Extension(views, found.groups, fitting.settings.clusters, fitting.settings.start_seed)
     own = distribute.share(fitting.strategy, n)
     groups = np.empty(len(own), np.min_scalar_type(-fitting.settings.clusters))
     for first in range(own.start, own.stop, BLOCK):
@@ -94,7 +87,7 @@ def _start(fitting: Fitting, phase: str, z: np.ndarray, views: list[np.ndarray])
         advance(1, f"{settings.init}, {settings.clusters} groups")
 
     more = partial(further.draws, fitting) if further.wanted(fitting) else None
-    return starts.start(z, settings.clusters, settings.init, start_seed(settings), views, tell, of, more)
+    return starts.start(z, settings.clusters, settings.init, settings.start_seed, views, tell, of, more)
 
 
 def regrouped(fitting: Fitting) -> np.ndarray:

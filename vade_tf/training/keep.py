@@ -37,14 +37,18 @@ class Held(keras.callbacks.Callback):
 def agreement(fitting: Fitting, groups: np.ndarray) -> float:
     """Adjusted Rand index of the model's clusters and groups of the rows, int [n], on some of the rows.
 
+    Of several workers the chief says it for all, since processors round differently and what is done next hangs on it.
     A model that has one cluster for all, where it should have several, agrees with nothing: groups that were found anew
     on its code may have collapsed with it.
     """
-    rows = subset(len(groups), ROWS, fitting.settings.seed)
-    found = loop.model_groups(fitting.model, part(fitting.data.x, rows))
-    if fitting.settings.clusters > 1 and len(rows) > 1 and len(np.unique(found)) == 1:
-        return 0.0
-    return float(adjusted_rand_score(found, groups[rows]))
+
+    def by_chief() -> dict[str, np.ndarray]:
+        rows = subset(len(groups), ROWS, fitting.settings.seed)
+        found = loop.model_groups(fitting.model, part(fitting.data.x, rows))
+        collapsed = fitting.settings.clusters > 1 and len(rows) > 1 and len(np.unique(found)) == 1
+        return {"agreement": np.array(0.0 if collapsed else adjusted_rand_score(found, groups[rows]))}
+
+    return float(fitting.by_chief(by_chief)["agreement"])
 
 
 def keep_groups(fitting: Fitting, groups: np.ndarray) -> tuple[list[str], list[str]]:

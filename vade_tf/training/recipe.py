@@ -117,7 +117,7 @@ def choose(fitting: Fitting) -> tuple[Fitting, choosing.Choice]:
             advance = fitting.reporter.phase("clusters", choosing.STARTS)
             rows, _ = finding.read_by_start(fitting)
             z, views = finding.reader(fitting, "init", rows)(rows)
-            text, seed = f"{settings.init}, from 2 to {tried[-1]} groups", finding.start_seed(settings)
+            text, seed = f"{settings.init}, from 2 to {tried[-1]} groups", settings.start_seed
             found = choosing.compared(
                 z, tried, settings.init, seed, views, finding.kind(fitting), lambda: advance(1, text)
             )

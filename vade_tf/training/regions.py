@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import scipy.linalg
 import scipy.sparse
-from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.cluster import KMeans, MiniBatchKMeans, kmeans_plusplus
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
@@ -146,7 +146,16 @@ def landmark_ties(z: np.ndarray, seed: int, n_landmarks: int, n_nearest: int) ->
 def landmarks(z: np.ndarray, seed: int, n_landmarks: int) -> np.ndarray:
     """The centres of a k-means of rows [n, d]: [M, d]."""
     batch = min(4096, len(z))
-    return MiniBatchKMeans(n_landmarks, batch_size=batch, n_init=1, random_state=seed).fit(z).cluster_centers_
+    return (
+        MiniBatchKMeans(n_landmarks, init=_spread, batch_size=batch, n_init=1, random_state=seed)
+        .fit(z)
+        .cluster_centers_
+    )
+
+
+def _spread(z: np.ndarray, n: int, random_state: np.random.RandomState) -> np.ndarray:
+    """The first centres, by k-means++, [n, d]: of float32 it takes longer, and keeps other threads waiting."""
+    return kmeans_plusplus(z.astype(np.float64), n, random_state=random_state)[0]
 
 
 def tied(z: np.ndarray, nearest_landmarks: NearestNeighbors) -> scipy.sparse.csr_matrix:

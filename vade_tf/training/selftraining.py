@@ -147,7 +147,7 @@ def sharpened(fitting: Fitting, groups: np.ndarray) -> np.ndarray | None:
         ends: dict = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
         with pipeline.reading(fitting.data.x):
             classifier.fit(batches, **ends, shuffle=False, verbose=0, callbacks=own)
-    found = model_groups(classifier, fitting.data.rows)
+    found = model_groups(classifier, fitting.data.rows).astype(groups.dtype)  # one byte a row, where rows are many
     scored = subset(len(found), extension.READ, seed)
     alike = adjusted_rand_score(groups[scored], found[scored]) if all_finite(classifier) else 0.0
     if alike < ALIKE:

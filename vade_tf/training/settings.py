@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from vade_tf.errors import InputError
+from vade_tf.seeding import fold
 from vade_tf.training.setting_values import checked
 
 AUTO = "auto"
@@ -267,6 +268,11 @@ class Resolved(Settings):
 
     def resolve(self, n: int, features: int = NARROW, **more) -> "Resolved":
         return self
+
+    @property
+    def start_seed(self) -> int:
+        """Seed of the starts and of the order of the rows in the VaDE phase."""
+        return self.seed if self.restart == 0 else fold(self.seed, self.restart)
 
 
 def widths(n: int, features: int) -> tuple[int, ...]:

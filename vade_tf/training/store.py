@@ -188,4 +188,5 @@ def numbered(arrays: list[np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def listed(arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
-    return [arrays[name] for name in sorted(arrays) if name.startswith("array_")]
+    names = [name for name in arrays if name.startswith("array_")]
+    return [arrays[name] for name in sorted(names, key=lambda name: (len(name), name))]  # 1000 comes after 999
