@@ -116,7 +116,7 @@ def main() -> None:
         return
 
     jobs = [("plain Keras", batch, "float32") for batch in (256, 1024)]
-    jobs += itertools.product(("pretrain", "fit"), (256, 1024), ("float32", "mixed_bfloat16"))
+    jobs += itertools.product(("pretrain", "fit"), (256, 1024, 4096), ("float32", "mixed_bfloat16"))
     theirs = [(f"ClustPy {phase}", 256, "float32") for phase in ("pretrain", "fit")] if options.clustpy else []
     found: dict = {job: [] for job in jobs + theirs}
     version = ""

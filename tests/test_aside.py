@@ -6,7 +6,7 @@ import pytest
 import vade_tf
 from vade_tf.data import pipeline
 from vade_tf.errors import InputError
-from vade_tf.training import aside, autoencoder
+from vade_tf.training import aside, autoencoder, recipe
 from vade_tf.training.fitting import begin
 from vade_tf.training.settings import PATIENCE, Settings, set_aside
 from vade_tf.training.store import Memory, State
@@ -168,3 +168,12 @@ def test_the_estimator_passes_them_on(rows, given, aside):
     small = {"pretrain_epochs": 1, "epochs": 1, "hidden": (8,), "validation_rows": given}
     history = vade_tf.VaDEClusterer(2, **small).fit(rows[:60]).history_
     assert {("val_loss" in row) for row in history} == {aside}
+
+
+def test_where_none_are_set_aside_the_variance_is_that_of_some_of_all_rows(rng):
+    """In the order of a file a feature may begin to vary late."""
+    x = rng.normal(size=(12_000, 3)).astype("f4")
+    x[:10_000, 2] = 0
+    fitting = begin(x, Settings(**{**SMALL, "pretrain_epochs": 0, "validation_rows": 0}))
+    found = recipe.reconstruction_variance(fitting)
+    assert found[2] == pytest.approx(found[:2].mean(), rel=0.5)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from vade_tf import Settings, VaDEClusterer, metrics
 from vade_tf.data.dataset import observe
+from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
 from vade_tf.model import choice, networks
 from vade_tf.model.counts import Counts, LogCounts, ZeroInflatedCounts, log_counts
@@ -120,6 +121,17 @@ def test_what_are_counts(cells, form):
 @pytest.mark.parametrize("form", OTHERS.values(), ids=OTHERS.keys())
 def test_what_are_none(cells, form):
     assert choice.choose(observe(form(cells[0]))).name != "counts"
+
+
+def test_a_table_of_levels_and_answers_beside_a_number_is_none(rng):
+    """Their columns are mostly 0, and the number is a long tail."""
+    levels = {f"kind {i}": rng.choice(list("abcde"), 300) for i in range(10)}
+    answers = {f"sign {i}": rng.random(300) < 0.2 for i in range(10)}
+    table = pd.DataFrame({**levels, **answers, "age": rng.integers(18, 91, 300)})
+    schema = Schema.infer(table, "X")
+    found = observe(schema.encode(table, "X")[0], schema=schema)
+    assert (found.x == 0).mean() > 0.5
+    assert choice.choose(found).name == "mixed"
 
 
 def test_counts_that_are_none_are_refused(cells):

@@ -116,7 +116,7 @@ def test_terms_and_groups_are_those_of_the_model(small_model, rng, monkeypatch):
     for name in ("elbo", "distortion", "rate_z", "rate_c"):
         assert np.mean(getattr(found, name)) == pytest.approx(bound[name], rel=1e-5)
     assert results.means(model, x) == bound
-    monkeypatch.setattr(results, "TOGETHER", 1024)  # the second part has fewer
+    monkeypatch.setattr(results, "BATCHES", 1)  # the second part has fewer
     for name, mean in results.means(model, x).items():
         assert mean == pytest.approx(bound[name], rel=1e-5)
     gamma = model.predict(ordered_batches(x), verbose=0)

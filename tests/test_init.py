@@ -267,3 +267,7 @@ def test_more_groups_than_a_graph_is_cut_into_are_those_of_one_k_means(rng, monk
     monkeypatch.setattr(regions, "KMeans", lambda k, **more: pytest.fail(str(more)))
     with pytest.raises(pytest.fail.Exception, match="'n_init': 1"):
         regions.kmeans(z, 8, 3)
+
+
+def test_a_graph_has_some_landmarks_for_each_group(monkeypatch):
+    assert [regions.is_beyond(k) for k in (1, 20, 333, 334, 1000)] == [False, False, False, True, True]

@@ -1,14 +1,20 @@
 """Sparse rows through a whole run: the figures of their dense copy, and never a dense whole in memory."""
 
 import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import scipy.sparse
 
 from vade_tf.data import pipeline
-from vade_tf.data.dataset import build
+from vade_tf.data.dataset import build, observe
+from vade_tf.data.sparse import SparseRows
+from vade_tf.errors import InputError
+from vade_tf.model import choice
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
+from vade_tf.training import watch
 
 
 def test_a_run_on_sparse_rows_gives_the_figures_of_one_on_their_dense_copy(tmp_path):
@@ -46,3 +52,30 @@ def test_the_whole_is_never_dense():
     finally:
         tracemalloc.stop()
     assert peak < n * d * 4 / 3
+
+
+def test_very_wide_rows_are_made_dense_a_few_at_a_time():
+    """Words of texts: 1,000 of them as dense rows of float32 would be 400 MB."""
+    n, d = 3000, 100_000
+    r = np.random.default_rng(0)
+    matrix = scipy.sparse.csr_array((r.integers(1, 5, 20 * n).astype("f8"), r.integers(0, d, 20 * n),
+                                     np.arange(n + 1) * 20), (n, d))  # fmt: skip
+    matrix.data[7] = 60.0
+    tracemalloc.start()
+    try:
+        data = observe(matrix)
+        counts = choice.choose(data)
+        model = SimpleNamespace(likelihood=counts, scale=lambda rows: rows)
+        choice.check_units(model, data.x)
+        sizes = [len(rows) for rows in pipeline.blocks(data.x)]
+        looked_at = watch.Watch(data.x, 5, seed=0).x
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert counts.name == "counts"
+    assert counts.size == np.median(matrix.sum(axis=1))
+    assert (max(sizes) * d <= 1 << 24, sum(sizes), looked_at.shape) == (True, n, (500, d))
+    assert peak < 5 * 4 * (1 << 24)
+    matrix.data[20 * 2000] = np.inf
+    with pytest.raises(InputError, match=rf"got inf at row 2000, column {matrix.indices[20 * 2000]};"):
+        choice.check_units(model, SparseRows(matrix))

@@ -24,6 +24,7 @@ from vade_tf.model.prior import check_clusters
 from vade_tf.reading import memory
 from vade_tf.training import recipe
 from vade_tf.training.given import checked_hints
+from vade_tf.training.loop import model_groups
 from vade_tf.training.reporter import Lines, Silent
 from vade_tf.training.settings import Settings
 
@@ -213,7 +214,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         log_pi, mu, log_sigma2 = (part.numpy() for part in self.model_.prior.parameters)
         self.weights_, self.means_, self.covariances_ = np.exp(log_pi), mu, np.exp(log_sigma2)
         self._n_features_out = mu.shape[1]
-        self.labels_ = self._probabilities(data.x).argmax(axis=1)
+        self.labels_ = self._groups(data.x)
         return self
 
     def predict(self, X):
@@ -222,7 +223,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         Raises:
             ValueError: X has other features, or other units, than the rows that were fitted.
         """
-        return self.predict_proba(X).argmax(axis=1)
+        return self._groups(self._known(X))
 
     def predict_proba(self, X):
         """gamma = p(c | z = mean code) of each row (eq. 16): X [n, D] -> [n, K]. Raises as `predict` does."""
@@ -359,6 +360,9 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
 
     def _each(self, rows: Rows, function) -> np.ndarray:
         return np.concatenate([function(batch).numpy() for batch in pipeline.blocks(rows)])
+
+    def _groups(self, rows: Rows) -> np.ndarray:
+        return model_groups(self.model_, rows).astype(np.int64)
 
     def _probabilities(self, rows: Rows) -> np.ndarray:
         blocks = pipeline.blocks(rows)  # and no `predict` of all rows, which would copy them into a tensor

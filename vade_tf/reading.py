@@ -22,6 +22,7 @@ LARGEST = 1e300  # of a number, also of a whole one, which Python lets grow and 
 PADDED = 1 / 8  # of the machine's memory, which texts that are made as wide as the longest may take
 CONTAINER = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))  # its limit
 SPARSEST = 4  # times their own length that they may take in any case
+TOGETHER = 1 << 24  # numbers of rows that are made dense together
 COPY_AGAIN = "copy the run folder again"
 
 
@@ -259,6 +260,11 @@ def padded(values, name: str) -> np.ndarray:
         if 4 * longest * len(lengths) > most:
             raise ValueError(f"{name} holds a text of {longest:,} characters among shorter ones; leave it out")
     return values.astype(str)
+
+
+def rows_together(width: int, most: int) -> int:
+    """How many rows of so many numbers are made dense together, `most` of them or fewer: 64 MB of float32."""
+    return max(1, min(most, TOGETHER // width))
 
 
 def memory() -> float:

@@ -8,11 +8,12 @@ import numpy as np
 
 from vade_tf.data.sparse import Rows, SparseRows
 from vade_tf.errors import InputError, whole_number
+from vade_tf.reading import rows_together
 
 ALIKE = 1e-4  # relative difference of squared lengths that rounding makes
 TURNED = 0.01  # variance of rows of one length over its square, at least; less, and one large mean makes them so long
 COLOURS = 3  # channels of a colour image
-CHECK_ROWS = 8192  # rows looked at together: keeps the check of a large memory-mapped file small
+CHECK_ROWS = 8192  # rows looked at together, at most: keeps the check of a large memory-mapped file small
 
 
 def unmasked(x: np.ma.MaskedArray) -> np.ndarray:
@@ -49,8 +50,9 @@ def checked_shape(image_shape, width: int) -> tuple[int, ...]:
 
 def blocks(x: Rows) -> Iterator[np.ndarray]:
     """Dense rows, a few at a time, in their order."""
-    for start in range(0, len(x), CHECK_ROWS):
-        yield x[start : start + CHECK_ROWS]
+    size = rows_together(x.shape[1], CHECK_ROWS)
+    for start in range(0, len(x), size):
+        yield x[start : start + size]
 
 
 def has_holes(x: Rows) -> bool:
@@ -64,8 +66,9 @@ def common_length(x: Rows) -> float:
     Rows that hardly differ beside their mean, like the years of a table, are as good as equally long by that alone.
     """
     low, high, total = np.inf, 0.0, np.zeros(x.shape[1])
-    for start in range(0, len(x), CHECK_ROWS):
-        rows = slice(start, start + CHECK_ROWS)
+    size = rows_together(x.shape[1], CHECK_ROWS)
+    for start in range(0, len(x), size):
+        rows = slice(start, start + size)
         if isinstance(x, SparseRows):
             matrix = x.matrix[rows]
             square = matrix.power(2, dtype=np.float64).sum(axis=1)
@@ -88,9 +91,9 @@ def finite_range(x: Rows, argument: str, holes: bool = False) -> tuple[float, fl
         x, argument: as for `observe`.
         holes: whether NaN is a missing cell.
     """
-    low, high = np.inf, -np.inf
-    for start in range(0, len(x), CHECK_ROWS):
-        rows = slice(start, start + CHECK_ROWS)
+    low, high, size = np.inf, -np.inf, rows_together(x.shape[1], CHECK_ROWS)
+    for start in range(0, len(x), size):
+        rows = slice(start, start + size)
         part = x.stored(rows) if isinstance(x, SparseRows) else x[rows]
         if holes:
             part = part[~np.isnan(part)]

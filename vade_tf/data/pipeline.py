@@ -19,6 +19,7 @@ import tensorflow as tf
 from vade_tf.data.augmentation import augment
 from vade_tf.data.shards import FileRows, Shuffle
 from vade_tf.data.sparse import Rows
+from vade_tf.reading import rows_together
 from vade_tf.seeding import fold
 
 WORKERS = min(8, os.cpu_count() or 2)  # batches that are gathered at the same time
@@ -207,9 +208,14 @@ def reading(x: Rows) -> Iterator[None]:
         raise
 
 
-def ordered_batches(x: Rows, batch_size: int = BATCH) -> tf.data.Dataset:
-    """All rows once, in their order: for predict and evaluate."""
-    rows, n = _gatherer(x), len(x)
+def together(x: Rows, size: int = BATCH) -> int:
+    """How many of these rows a model is asked of at a time: `size`, or fewer of very wide ones."""
+    return rows_together(x.shape[1], size)
+
+
+def ordered_batches(x: Rows, batch_size: int | None = None) -> tf.data.Dataset:
+    """All rows once, in their order: for predict and evaluate. Default: as `blocks`."""
+    rows, n, batch_size = _gatherer(x), len(x), batch_size or together(x)
     steps = tf.data.Dataset.range(steps_per_epoch(n, batch_size))
 
     @plain
@@ -221,6 +227,7 @@ def ordered_batches(x: Rows, batch_size: int = BATCH) -> tf.data.Dataset:
 
 def blocks(x: Rows, size: int = BATCH) -> Iterator[np.ndarray]:
     """All rows once, in their order, as dense arrays: for a function of tensors; making no tf.data costs no tracing."""
+    size = together(x, size)
     for start in range(0, len(x), size):
         yield np.asarray(x[start : start + size])
 

@@ -8,6 +8,7 @@ from vade_tf.errors import InputError
 from vade_tf.model.counts import Counts, ZeroInflatedCounts
 from vade_tf.model.likelihood import Bernoulli, Gaussian, Likelihood, get
 from vade_tf.model.mixed import Mixed
+from vade_tf.reading import rows_together
 
 MOST = 1e30  # value of a row; float32 cannot square more
 CONTRAST = 0.4  # MNIST has 0.78, digits 0.51; TF-IDF of texts 0.18, tables scaled to [0, 1] about 0.1 to 0.3
@@ -15,7 +16,7 @@ COUNTED, MOSTLY, TAIL = 20, 0.5, 10.0  # counts: features at least, share of zer
 COUNTED_BY = {"auto": Counts, Counts.name: Counts, ZeroInflatedCounts.name: ZeroInflatedCounts}
 LOOKED_AT = 10_000  # rows, at most, whose values are compared with those of the training
 SUMS = 100_000  # rows, at even distances, of whose sums the median is taken
-BLOCK = 8192  # rows checked together: keeps the check of a large memory-mapped file small
+BLOCK = 8192  # rows checked together, at most: keeps the check of a large memory-mapped file small
 
 
 def choose(observations) -> Likelihood:
@@ -57,25 +58,32 @@ def choose(observations) -> Likelihood:
 def _size(observations) -> float | None:
     """The median sum of rows that are counts; None where they are none, or are not asked for and do not look like it.
 
-    Counts are whole numbers from 0 up, mostly 0, with a long tail: so grey values, ranks and marks are none.
+    Counts are whole numbers from 0 up, mostly 0, with a long tail: so grey values, ranks and marks are none. Nor are
+    levels and answers of a table, which are mostly 0 as well, beside a number of it, which is a long tail.
     """
     x, asked = observations.x, observations.likelihood != "auto"
+    families = () if observations.schema is None else observations.schema.blocks
+    if not asked and any(family != "gaussian" for family, _ in families):
+        return None
     grey = x.dtype == np.uint8 and not observations.is_sparse  # bytes of a dense array are said to be grey values
     if observations.low < 0 or (grey and not asked):
         return None
     if not asked and (observations.image_shape is not None or x.shape[1] < COUNTED):
         return None
-    sums, zeros, total, cells, step = [], 0, 0.0, 0, -(-len(x) // SUMS)
-    for start in range(0, len(x), BLOCK):
-        rows = np.asarray(x[start : start + BLOCK])
-        if not np.array_equal(rows, np.round(rows)):  # NaN is not equal either
+    sums, filled, total, step = [], 0, 0.0, -(-len(x) // SUMS)
+    size = rows_together(x.shape[1], BLOCK)
+    for start in range(0, len(x), size):
+        some = slice(start, start + size)
+        rows = x.matrix[some] if observations.is_sparse else np.asarray(x[some])
+        numbers = x.stored(some) if observations.is_sparse else rows
+        if not np.array_equal(numbers, np.round(numbers)):  # NaN is not equal either
             return None
-        of_rows = rows.sum(axis=1, dtype=np.float64)
+        of_rows = np.ravel(rows.sum(axis=1, dtype=np.float64))
         sums.append(of_rows[-start % step :: step].copy())  # no view of all
-        zeros, total, cells = zeros + int((rows == 0).sum()), total + float(of_rows.sum()), cells + rows.size
-        if not asked and cells - zeros > (1 - MOSTLY) * len(x) * x.shape[1]:
+        filled, total = filled + int(np.count_nonzero(numbers)), total + float(of_rows.sum())
+        if not asked and filled > (1 - MOSTLY) * len(x) * x.shape[1]:
             return None
-    tail = observations.high * (cells - zeros)  # the largest against the mean of what is not 0, times the sum of it
+    tail = observations.high * filled  # the largest against the mean of what is not 0, times the sum of it
     if not asked and tail < TAIL * total:
         return None
     return max(float(np.median(np.concatenate(sums))), 1.0)
@@ -113,23 +121,31 @@ def check_units(model, x, argument: str = "x") -> None:
         InputError: a value is not finite, or the rows are in other units.
     """
     low, high = math.inf, -math.inf
-    missing = model.likelihood.takes_missing
-    for start in range(0, len(x), BLOCK):
-        block = np.asarray(x[start : start + BLOCK])
-        if block.dtype.kind not in "biuf":
-            raise InputError(f"{argument}: expected numbers, got {block.dtype}; encode text and categories first")
-        if block.dtype == np.float16:
-            block = block.astype(np.float32)  # in which 1e30 is a number
-        if not (usable := (np.abs(block) <= MOST) | (missing & np.isnan(block))).all():
-            row, column = np.argwhere(~usable)[0]
+    missing, size = model.likelihood.takes_missing, rows_together(x.shape[1], BLOCK)
+
+    def single(numbers) -> np.ndarray:
+        return numbers.astype(np.float32) if numbers.dtype == np.float16 else numbers  # in which 1e30 is a number
+
+    def usable(numbers) -> np.ndarray:
+        return (np.abs(numbers) <= MOST) | (missing & np.isnan(numbers))
+
+    for start in range(0, len(x), size):
+        rows = slice(start, start + size)
+        numbers = x.stored(rows) if hasattr(x, "stored") else np.asarray(x[rows])  # of a sparse matrix those it stores
+        if numbers.dtype.kind not in "biuf":
+            raise InputError(f"{argument}: expected numbers, got {numbers.dtype}; encode text and categories first")
+        if not usable(numbers := single(numbers)).all():
+            block = single(np.asarray(x[rows]))
+            row, column = np.argwhere(~usable(block))[0]
             value = block[row, column]
             hole = ", or fit a DataFrame, in which NaN is a missing cell" if np.isnan(value) else ""
             raise InputError(
                 f"{argument}: expected finite numbers below 1e30, got {value} at row {start + row}, column {column}; "
                 f"drop or impute such rows{hole}"
             )
-        known = block[~np.isnan(block)] if missing else block
+        known = numbers[~np.isnan(numbers)] if missing else numbers
         if known.size:
             low, high = min(low, float(known.min())), max(high, float(known.max()))
     if len(x):
-        model.likelihood.check_units(x[:: math.ceil(len(x) / LOOKED_AT)], low, high, model.scale, argument)
+        some = x[:: math.ceil(len(x) / rows_together(x.shape[1], LOOKED_AT))]
+        model.likelihood.check_units(some, low, high, model.scale, argument)

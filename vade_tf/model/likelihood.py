@@ -193,7 +193,7 @@ class Gaussian(Likelihood):
             return observations.factor, 0.0
         mean, std = observations.moments()
         constant = (std <= 1e-7 * np.abs(mean)) | (std < 1e-30)  # up to float32 rounding, and what it can divide by
-        scale = 1.0 / np.where(constant, 1.0, std)
+        scale = 1.0 / np.where(constant, np.maximum(np.abs(mean), 1.0), std)  # what rounding leaves of one stays small
         return scale.astype(np.float32), (-mean * scale).astype(np.float32)
 
     def check_units(self, rows, low, high, scale, argument):

@@ -142,7 +142,7 @@ class Mixed(Likelihood):
         numbers = self.numbers
         mean, std = (part[numbers] for part in observations.moments())
         constant = (std <= 1e-7 * np.abs(mean)) | (std < 1e-30)
-        scale[numbers] = 1.0 / np.where(constant, 1.0, std)
+        scale[numbers] = 1.0 / np.where(constant, np.maximum(np.abs(mean), 1.0), std)
         offset[numbers] = -mean * scale[numbers].astype(np.float64)
         return scale, offset
 

@@ -1,6 +1,5 @@
 """What a finished run says of the cells of an .h5ad file, written back beside what the file has: AnnData in and out."""
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from vade_tf.data.files import CELLS, readable
 from vade_tf.data.genes import Genes
 from vade_tf.errors import InputError, cited
 from vade_tf.model.choice import check_units
-from vade_tf.runs.assignments import BLOCK, Advance, asked, clusters, codes
+from vade_tf.runs.assignments import Advance, asked, block, blocks, clusters, codes
 from vade_tf.runs.folder import Run
 from vade_tf.writing import whole_path
 
@@ -49,9 +48,9 @@ def write(run: Run, model: keras.Model, data: str, out: Path, phase: Callable[[i
             raise InputError(f"data: expected {run.data['features']} features, as {run.path} has, got {x.shape[1]}")
         check_units(model, x, f"data: {data}")
     ask = asked([clusters(model), codes(model)], model.n_features, x.dtype)
-    advance, said = phase(math.ceil(len(x) / BLOCK)), []
-    for start in range(0, len(x), BLOCK):
-        said.append(ask(np.asarray(x[start : start + BLOCK])))
+    advance, said, size = phase(blocks(x)), [], block(x)
+    for start in range(0, len(x), size):
+        said.append(ask(np.asarray(x[start : start + size])))
         advance(1, "")
     columns = {name: np.concatenate([each[name] for each in said]) for name in said[0]}
     groups, confidence = columns.pop("cluster"), columns.pop("confidence")

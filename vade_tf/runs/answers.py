@@ -12,7 +12,7 @@ from vade_tf.data.filling import filled
 from vade_tf.data.schema import Schema
 from vade_tf.errors import whole_number
 from vade_tf.model.vade import VaDE
-from vade_tf.runs.assignments import BLOCK, Advance, asked, beside
+from vade_tf.runs.assignments import BLOCK, Advance, asked, beside, block
 from vade_tf.runs.incoming import Incoming
 from vade_tf.seeding import generator
 
@@ -29,7 +29,7 @@ def predicted(
         advance: hears of each block.
     """
     ask = asked([part], model.n_features, rows.x.dtype)
-    for names, x, _ in rows.blocks(BLOCK):
+    for names, x, _ in rows.blocks(block(rows.x)):
         yield beside(names, ask(x))
         advance(1, "")
 
@@ -45,7 +45,7 @@ def imputed(model: VaDE, schema: Schema, rows: Incoming, advance: Advance) -> It
     """
     ask = asked([lambda x: {"mean": model.decode(model.encode(x)[0])}], model.n_features, rows.x.dtype)
     start = 0
-    for _, x, table in rows.blocks(BLOCK):
+    for _, x, table in rows.blocks(block(rows.x)):
         assert table is not None
         means = model.unscale(ask(x)["mean"])
         yield filled(table, schema, means) if rows.written is None else rows.written.filled(start, means)

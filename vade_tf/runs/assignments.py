@@ -16,9 +16,19 @@ from vade_tf.data.sparse import Rows
 from vade_tf.model.vade import VaDE
 from vade_tf.training import distribute
 
-BLOCK = 4096  # rows; the widest layer of the paper's network then takes 33 MB
+BLOCK = 4096  # rows, at most; the widest layer of the paper's network then takes 33 MB
 IN_MEMORY = 1 << 26  # bytes of columns that wait for their ranks; more of them wait in a file
 Advance = Callable[[int, str], None]
+
+
+def block(x) -> int:
+    """How many of these rows [n, D] are asked about at a time."""
+    return pipeline.together(x, BLOCK)
+
+
+def blocks(x) -> int:
+    """How many times that is."""
+    return pipeline.steps_per_epoch(len(x), block(x))
 
 
 def clusters(model: keras.Model) -> Callable[[tf.Tensor], dict]:
@@ -68,40 +78,40 @@ def table(
         DataFrames of names, cluster, confidence; of a VaDE also log_density and typicality_rank: 1 is the row with the
         highest log density, n the most unusual one, and rows of equal density share the lower rank.
     """
-    dense = isinstance(model, VaDE)
+    dense, size = isinstance(model, VaDE), block(x)
     names = numbered(range(len(x))) if names is None else names
     densities = np.empty(len(x) if dense else 0, "f4")  # all that memory holds of every row
     with tempfile.SpooledTemporaryFile(IN_MEMORY, dir=folder) as waiting:
-        for start, columns in zip(range(0, len(x), BLOCK), found(model, x, strategy), strict=True):
+        for start, columns in zip(range(0, len(x), size), found(model, x, strategy), strict=True):
             if dense:
-                densities[start : start + BLOCK] = _ordered(columns["log_density"])
+                densities[start : start + size] = _ordered(columns["log_density"])
             for values in columns.values():
                 np.save(waiting, values)
             advance(1, "")
         densities.sort()
         waiting.seek(0)
         known = list(columns)
-        for start in range(0, len(x), BLOCK):
+        for start in range(0, len(x), size):
             columns = {name: np.load(waiting) for name in known}
             if dense:
                 columns["typicality_rank"] = ranks(columns["log_density"], densities)
-            yield beside(names[start : start + BLOCK], columns)
+            yield beside(names[start : start + size], columns)
 
 
 def found(
     model: keras.Model, x: Rows, strategy: tf.distribute.Strategy | None = None
 ) -> Iterator[dict[str, np.ndarray]]:
-    """What a model says of each block of rows [n, D]: the columns of `table` that a row has by itself, [BLOCK] each.
+    """What a model says of each block of rows [n, D]: the columns of `table` that a row has by itself.
 
     Several workers call this in the same way, with the same model; each finds the columns of some blocks.
     """
     parts = [clusters(model), density(model)] if isinstance(model, VaDE) else [clusters(model)]
-    ask = asked(parts, model.n_features, x.dtype)
+    ask, size = asked(parts, model.n_features, x.dtype), block(x)
 
     def of_block(number: int) -> dict[str, np.ndarray]:
-        return ask(np.asarray(x[number * BLOCK : (number + 1) * BLOCK]))
+        return ask(np.asarray(x[number * size : (number + 1) * size]))
 
-    return distribute.by_turns(strategy, pipeline.steps_per_epoch(len(x), BLOCK), BLOCK, of_block)
+    return distribute.by_turns(strategy, blocks(x), size, of_block)
 
 
 def numbered(rows: Sequence[int] | np.ndarray) -> pandas.Index:

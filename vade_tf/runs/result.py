@@ -18,7 +18,7 @@ from vade_tf.training.autoencoder import AUTOENCODER
 from vade_tf.training.fitting import Fitted
 from vade_tf.training.loop import PLAIN_VAE, model_groups
 
-TOGETHER = 10_000 * pipeline.BATCH  # rows whose bound Keras takes the mean of
+BATCHES = 10_000  # whose bound Keras takes the mean of
 
 
 class Scores(keras.callbacks.Callback):
@@ -50,13 +50,14 @@ def means(model: keras.Model, x: Rows, strategy: tf.distribute.Strategy | None =
     They are batches of all rows, for a row's noise hangs on its place in one. Keras adds up in float32, which loses
     sight of a batch after 10^5 others or so: parts of the rows are evaluated.
     """
-    shared = distribute.share(strategy, pipeline.steps_per_epoch(len(x), pipeline.BATCH))
-    share = range(shared.start * pipeline.BATCH, min(shared.stop * pipeline.BATCH, len(x)))
+    size = pipeline.together(x)
+    shared = distribute.share(strategy, pipeline.steps_per_epoch(len(x), size))
+    share = range(shared.start * size, min(shared.stop * size, len(x)))
     own = share or range(1)  # who has none hears of the names at least
     total: dict[str, float] = {}
     with pipeline.reading(x):
-        for start in range(own.start, own.stop, TOGETHER):
-            rows = part(x, slice(start, min(start + TOGETHER, own.stop)))
+        for start in range(own.start, own.stop, BATCHES * size):
+            rows = part(x, slice(start, min(start + BATCHES * size, own.stop)))
             found = model.evaluate(pipeline.ordered_batches(rows), verbose=0, return_dict=True)
             for name, mean in found.items():
                 total[name] = total.get(name, 0.0) + mean * (len(rows) / len(own))

@@ -15,7 +15,6 @@ import pandas
 import tensorflow as tf
 
 from vade_tf import metrics
-from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.shards import FileRows
 from vade_tf.errors import InputError
@@ -291,7 +290,7 @@ def scored(
         collections.deque(assignments.found(model, x, strategy), maxlen=0)  # the chief keeps it
     else:
         names = assignments.numbered(rows.numbers) if ids is None else pandas.Series(ids, name=rows.config.id or "id")
-        advance = (reporter or Silent()).phase("predict", pipeline.steps_per_epoch(len(x), assignments.BLOCK))
+        advance = (reporter or Silent()).phase("predict", assignments.blocks(x))
         # the folder is on the disk that an error speaks of
         table = assignments.table(model, x, names, advance, str(path.parent), strategy)
         groups: list[np.ndarray] = []  # int32 of each block, where there are labels

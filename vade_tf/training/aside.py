@@ -5,11 +5,13 @@ autoencoder stops where the loss of the rows set aside does, and the variance of
 that of the rows trained on would promise a precision that no new row has. No labels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
 
+from vade_tf.data import pipeline
+from vade_tf.data.sparse import Rows
 from vade_tf.model.observation import NOISE_RATE
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import generator
@@ -44,7 +46,7 @@ class Stop(keras.callbacks.Callback):
     The history decides, so a resumed fit stops at the same epoch.
 
     Args:
-        x: the rows set aside, dense, [m, D].
+        x: the rows set aside, [m, D].
         loss: function from targets and outputs to nats, [m].
         networks: encoder, decoder and what else is trained, whose weights the store gets after the best epoch, under
             the name "best".
@@ -53,7 +55,7 @@ class Stop(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, x: np.ndarray, loss, networks: Sequence[keras.layers.Layer], store: Store, rows: list[dict], patience: int
+        self, x: Rows, loss, networks: Sequence[keras.layers.Layer], store: Store, rows: list[dict], patience: int
     ):
         super().__init__()
         self.x, self.loss = x, loss
@@ -63,7 +65,8 @@ class Stop(keras.callbacks.Callback):
         self.patience = patience
 
     def on_epoch_end(self, epoch, logs=None):
-        value = float(np.mean(self.loss(self.x, self.model(self.x, training=False))))
+        found = [self.loss(rows, self.model(rows, training=False)) for rows in pipeline.blocks(self.x)]
+        value = float(np.mean(np.concatenate(found)))
         if not np.isfinite(value):
             return
         logs["val_loss"] = value
@@ -78,11 +81,11 @@ class Noise(keras.callbacks.Callback):
     """After each epoch of a VaDE: the variance of p(x|z) by rows set aside, and their loss.
 
     Args:
-        x: the rows set aside, dense, [m, D].
+        x: the rows set aside, [m, D].
         seed: of the one draw of z for each row.
     """
 
-    def __init__(self, x: np.ndarray, seed: int):
+    def __init__(self, x: Rows, seed: int):
         super().__init__()
         self.x = x
         self.seed = seed
@@ -94,8 +97,11 @@ class Noise(keras.callbacks.Callback):
         draw = noise(self.model, len(self.x), self.seed)
         if self.model.log_sigma2_x is not None:
             self.model.set_variance(variance(self.model, self.x, draw))
-        terms = self.model.elbo_terms(self.x, draw)
-        logs["val_loss"] = float(np.mean(terms["distortion"] + terms["rate_z"] + terms["rate_c"]))
+        found = []
+        for rows, part in _beside(self.x, draw):
+            terms = self.model.elbo_terms(rows, part)
+            found.append(terms["distortion"] + terms["rate_z"] + terms["rate_c"])
+        logs["val_loss"] = float(np.mean(np.concatenate(found)))
 
     def on_train_end(self, logs=None):
         self.model.noise_rate = NOISE_RATE
@@ -107,8 +113,29 @@ def noise(model: VaDE, n: int, seed: int) -> np.ndarray:
     return generator(seed, STREAM).standard_normal((n, model.prior.latent_dim)).astype(np.float32)
 
 
-def variance(model: VaDE, x: np.ndarray, draw: np.ndarray) -> np.ndarray:
-    """The variance of p(x|z) at which raw rows x [m, D] are most probable, with noise [m, latent]: [D]."""
-    m, log_s2 = model.encode(x)
-    out = model.x_parameters(m + np.exp(0.5 * log_s2) * draw, x=x)
-    return model.likelihood.variance(model.scale(x), out).numpy()
+def variance(model: VaDE, x: Rows, draw: np.ndarray | None = None) -> np.ndarray:
+    """The variance of p(x|z) at which raw rows x [m, D] are most probable, [D]; NaN of a column that none knows.
+
+    Args:
+        model: as it is.
+        x: the rows.
+        draw: noise of z, [m, latent]; default: z is the mean code.
+    """
+    total, known = np.zeros(model.n_features), np.zeros(model.n_features)
+    for rows, part in _beside(x, draw):
+        m, log_s2 = model.encode(rows)
+        out = model.x_parameters(m if part is None else m + np.exp(0.5 * log_s2) * part, x=rows)
+        scaled = model.scale(rows)
+        n = np.sum(~np.isnan(scaled), axis=0)
+        total += np.where(n > 0, model.likelihood.variance(scaled, out), 0) * n
+        known += n
+    with np.errstate(invalid="ignore"):
+        return total / known
+
+
+def _beside(x: Rows, draw: np.ndarray | None) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Blocks of rows with their noise."""
+    start = 0
+    for rows in pipeline.blocks(x):
+        yield rows, None if draw is None else draw[start : start + len(rows)]
+        start += len(rows)

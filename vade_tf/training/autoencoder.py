@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from vade_tf.data.sparse import part
 from vade_tf.errors import InputError
 from vade_tf.model.vade import VaDE
 from vade_tf.training import aside
@@ -40,7 +41,7 @@ def pretrain(fitting: Fitting) -> None:
         span = range(done, settings.pretrain_epochs)
         own = phase_callbacks(fitting, "pretrain", span, span.stop)
         if len(fitting.aside):
-            kept = fitting.data.rows[fitting.aside]
+            kept = part(fitting.data.rows, fitting.aside)
             own.insert(0, aside.Stop(kept, loss, networks, fitting.store, fitting.rows, settings.patience))
         seen = fitting.seen("pretrain")
         batches = fitting.batches("pretrain", span, **seen)

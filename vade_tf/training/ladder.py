@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from vade_tf.data.sparse import part
 from vade_tf.training import aside, loop
 from vade_tf.training import callbacks as keras_callbacks
 from vade_tf.training.fitting import Fitting
@@ -83,7 +84,7 @@ def _train(fitting: Fitting, rung: int, groups: np.ndarray, anew: Callable[[], N
     watch = Watch(fitting.data.x, settings.clusters, settings.seed)
     rest = range(done, span.stop)
     own = [
-        *([aside.Noise(fitting.data.rows[fitting.aside], settings.seed)] if len(fitting.aside) else []),
+        *([aside.Noise(part(fitting.data.rows, fitting.aside), settings.seed)] if len(fitting.aside) else []),
         keras_callbacks.Guide(settings.guide_weight, span.stop),
         *loop.phase_callbacks(fitting, "fit", rest, span.stop, watch=watch, begun=span.start, share=RATES[rung - 1]),
     ]

@@ -18,9 +18,10 @@ import keras
 import numpy as np
 
 from vade_tf.data import pipeline
-from vade_tf.data.sparse import Rows
+from vade_tf.data.sparse import Rows, part
 from vade_tf.errors import InputError
 from vade_tf.model.vade import VaDE
+from vade_tf.seeding import subset
 from vade_tf.training import aside, choosing, given, ladder
 from vade_tf.training import groups as finding
 from vade_tf.training import start as starts
@@ -32,6 +33,7 @@ from vade_tf.training.settings import AUTO, Settings
 from vade_tf.training.store import Store, damaged, kept_groups
 
 NOISE_ROWS = 1000  # whose mean variance of q(z|x) is the least that a component starts with
+STREAM = 10  # of the seed: of the rows that the start of a phase is measured on
 NOISY = 0.1  # share of the code's variance that q(z|x) of the caller's own networks may have at the start
 
 
@@ -162,12 +164,14 @@ def start(fitting: Fitting) -> np.ndarray:
         store.save("start", vars(found))
     else:
         found = starts.Start(**kept)
+    x = fitting.data.x
+    some = x[subset(len(x), pipeline.together(x, NOISE_ROWS), fitting.settings.seed, STREAM)]
     if fitting.state is None or fitting.state.phase != "fit":
         if fitting.own_networks:
-            quieten(model, fitting.data.x)
+            quieten(model, some)
         if model.log_sigma2_x is not None:
             model.set_variance(reconstruction_variance(fitting))
-    log_s2 = model.encode(fitting.data.x[:NOISE_ROWS])[1].numpy()
+    log_s2 = model.encode(some)[1].numpy()
     noise = np.exp(np.minimum(log_s2, 0.0)).mean(axis=0)  # [latent]; at the bound's optimum no component is narrower
     model.prior.assign(found.pi, found.mu, np.maximum(found.sigma2, noise))
     return found.groups
@@ -178,18 +182,10 @@ def reconstruction_variance(fitting: Fitting) -> np.ndarray:
 
     The rows are those set aside, where there are any.
     """
-    model, x, found, sizes = fitting.model, fitting.data.rows, [], []
+    model, x, seed = fitting.model, fitting.data.rows, fitting.settings.seed
     if len(fitting.aside):
-        kept = x[fitting.aside]
-        return aside.variance(model, kept, aside.noise(model, len(kept), fitting.settings.seed))
-    for rows in pipeline.blocks(x[: 10 * NOISE_ROWS]):
-        out = model.x_parameters(model.encode(rows)[0], x=rows)
-        found.append(model.likelihood.variance(model.scale(rows), out).numpy())
-        sizes.append(len(rows))
-    sigma2, known = np.array(found), ~np.isnan(found)  # [blocks, D]
-    n = known * np.array(sizes)[:, None]
-    with np.errstate(invalid="ignore"):  # NaN where no block knows anything
-        return np.sum(np.where(known, sigma2, 0) * n, axis=0) / n.sum(axis=0)
+        return aside.variance(model, part(x, fitting.aside), aside.noise(model, len(fitting.aside), seed))
+    return aside.variance(model, part(x, subset(len(x), pipeline.together(x, 10 * NOISE_ROWS), seed, STREAM)))
 
 
 def quieten(model: VaDE, x: Rows) -> None:
@@ -203,7 +199,7 @@ def quieten(model: VaDE, x: Rows) -> None:
         model: its encoder is changed in place.
         x: raw rows, [n, D].
     """
-    m, log_s2 = (part.numpy() for part in model.encode(x[:NOISE_ROWS]))
+    m, log_s2 = (each.numpy() for each in model.encode(x[:NOISE_ROWS]))
     limit = NOISY * float(m.var(axis=0).mean())
     head = next((layer for layer in model.encoder.layers if layer.output is model.encoder.outputs[1]), None)
     if float(np.exp(log_s2).mean()) > limit > 0 and isinstance(head, keras.layers.Dense) and head.use_bias:
@@ -247,11 +243,11 @@ def settle(model: VaDE, x: Rows) -> None:
         model: its prior is changed in place.
         x: raw rows, [n, D].
     """
-    encoded = [[part.numpy() for part in model.encode(rows)] for rows in pipeline.blocks(x)]
-    m, log_s2 = (np.concatenate(part).astype(np.float64) for part in zip(*encoded, strict=True))  # [n, latent]
+    encoded = [[each.numpy() for each in model.encode(rows)] for rows in pipeline.blocks(x)]
+    m, log_s2 = (np.concatenate(each).astype(np.float64) for each in zip(*encoded, strict=True))  # [n, latent]
     gamma = np.exp(model.prior(m).numpy().astype(np.float64))  # [n, K]
     weight = gamma.sum(axis=0)  # [K]
-    _, mu, log_sigma2 = (part.numpy().astype(np.float64) for part in model.prior.parameters)
+    _, mu, log_sigma2 = (each.numpy().astype(np.float64) for each in model.prior.parameters)
     pi, sigma2 = np.maximum(weight, 1e-6 * len(m)), np.exp(log_sigma2)
     for c in np.flatnonzero(weight >= 1.0):
         mu[c] = gamma[:, c] @ m / weight[c]

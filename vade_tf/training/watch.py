@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from vade_tf.data import pipeline
-from vade_tf.data.sparse import Rows
+from vade_tf.data.sparse import Rows, SparseRows, part
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import subset
 from vade_tf.training import health
@@ -26,7 +26,8 @@ class Watch:
 
     def __init__(self, x: Rows, n_clusters: int, seed: int):
         n = min(max(500, 50 * n_clusters, len(x) // 20), max(self.MOST_ROWS, 10 * n_clusters))
-        self.x = x[subset(len(x), n, seed)]
+        rows = subset(len(x), n, seed)
+        self.x = part(x, rows) if isinstance(x, SparseRows) else x[rows]
         self.said: set[str] = set()
 
     def look(self, model: VaDE) -> health.Signals:
