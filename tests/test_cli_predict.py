@@ -156,7 +156,7 @@ def test_a_mistake_is_one_line_and_no_file(data, trained, tmp_path, capsys):
 
 def test_a_link_to_a_pipe_is_written_to_and_its_reader_may_leave(data, trained, tmp_path, monkeypatch, capsys):
     """As /dev/stdout is one where stdout goes to another program."""
-    monkeypatch.setattr(predict, "_table", lambda options: (1, lambda advance: [pandas.DataFrame({"a": [1]})]))
+    monkeypatch.setattr(predict, "_table", lambda options: (1, 1, lambda advance: [pandas.DataFrame({"a": [1]})]))
     reader, writer = os.pipe()
     (tmp_path / "link").symlink_to(f"/dev/fd/{writer}")
     command = ["predict", str(trained), "--data", str(data / "new.npy"), "--out", str(tmp_path / "link"), "--quiet"]
@@ -169,7 +169,7 @@ def test_a_link_to_a_pipe_is_written_to_and_its_reader_may_leave(data, trained, 
 
 
 def test_nothing_is_said_of_a_pipe_for_stdout_may_be_behind_it(data, trained, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(predict, "_table", lambda options: (1, lambda advance: [pandas.DataFrame({"a": [1]})]))
+    monkeypatch.setattr(predict, "_table", lambda options: (1, 1, lambda advance: [pandas.DataFrame({"a": [1]})]))
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     assert main(["predict", str(trained), "--data", str(data / "new.npy"), "--out", str(tmp_path / "pipe")]) == 0

@@ -99,7 +99,7 @@ PROGRAM = """
 import sys, pandas
 from vade_tf.cli import predict
 
-predict._table = lambda options: (1, lambda advance: iter([advance(1, ""), pandas.DataFrame({"a": [1]})][1:]))
+predict._table = lambda options: (1, 1, lambda advance: iter([advance(1, ""), pandas.DataFrame({"a": [1]})][1:]))
 sys.exit(sum(predict.main(["run", "--data", "x.csv", "--out", out]) for out in sys.argv[1:]))
 """
 

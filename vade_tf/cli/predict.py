@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
     from vade_tf.cli.terminal import Terminal
 
     with starting():
-        from vade_tf.runs import assignments, output
+        from vade_tf.runs import output
         from vade_tf.runs.places import owned
         from vade_tf.training.reporter import Silent
 
@@ -75,13 +75,13 @@ def run(options: argparse.Namespace) -> None:
         if not quiet:
             _tell(n, time.perf_counter() - begun, out)
         return
-    n, blocks = _table(options)
+    n, parts, blocks = _table(options)
     if out is None:
         output.show(blocks(Silent().phase("predict", 0)))
         return
     begun = time.perf_counter()
     with Silent() if quiet else Terminal() as reporter:
-        output.write(out, blocks(reporter.phase("predict", math.ceil(n / assignments.BLOCK))), "out")
+        output.write(out, blocks(reporter.phase("predict", parts)), "out")
     if not quiet:
         _tell(n, time.perf_counter() - begun, out)
 
@@ -156,8 +156,8 @@ def _finished(run: str):
     return folder
 
 
-def _table(options: argparse.Namespace) -> "tuple[int, Callable[[Callable], Iterator[pandas.DataFrame]]]":
-    """The number of rows of the table that is asked for, and what makes it, given what hears of each block."""
+def _table(options: argparse.Namespace) -> "tuple[int, int, Callable[[Callable], Iterator[pandas.DataFrame]]]":
+    """Rows and blocks of the table that is asked for, how many, and what makes it, given what hears of each block."""
     from vade_tf.data.schema import Schema
     from vade_tf.model.vade import VaDE
     from vade_tf.report.rows import check_model
@@ -173,13 +173,14 @@ def _table(options: argparse.Namespace) -> "tuple[int, Callable[[Callable], Iter
     if mode == "sample":
         n, seed = options.sample, options.seed or 0
         answers.check_sample(model, n, options.cluster, seed)
-        return n, lambda advance: answers.sampled(model, schema, n, options.cluster, seed, advance)
+        parts = math.ceil(n / assignments.BLOCK)
+        return n, parts, lambda advance: answers.sampled(model, schema, n, options.cluster, seed, advance)
     if mode == "impute" and not isinstance(schema, Schema):
         raise InputError(f"--impute: expected a run on a table, got {options.run}, whose rows have no missing cells")
     typed = Path(options.out).suffix.lower() == output.PARQUET
     rows = incoming.opened(folder, model, options.data, options.labels, options.id, mode == "impute", typed)
     if mode == "impute":
         assert isinstance(schema, Schema)
-        return len(rows.x), lambda advance: answers.imputed(model, schema, rows, advance)
+        return len(rows.x), assignments.blocks(rows.x), lambda advance: answers.imputed(model, schema, rows, advance)
     part = {"encode": assignments.codes, "score": assignments.density}.get(mode, assignments.clusters)(model)
-    return len(rows.x), lambda advance: answers.predicted(part, model, rows, advance)
+    return len(rows.x), assignments.blocks(rows.x), lambda advance: answers.predicted(part, model, rows, advance)
