@@ -41,7 +41,15 @@ def test_a_single_cluster_that_is_not_there_is_refused(clusters):
 
 @pytest.mark.parametrize(
     ("mean", "std", "scale"),
-    [(1e6, 0.01, 1e-6), (1e-3, 1e-5, 1e5), (0.0, 0.0, 1.0), (5.0, 2.0, 0.5), (0.0, 1e-35, 1.0)],
+    [
+        (1e6, 0.01, 1.0),
+        (1e6, 0.0, 1.0),
+        (1.7e9, 60.0, 1 / 6000),
+        (1e-3, 1e-5, 1e5),
+        (0.0, 0.0, 1.0),
+        (5.0, 2.0, 0.5),
+        (0.0, 1e-35, 1.0),
+    ],
 )
 def test_features_are_standardised_unless_they_are_constant_to_rounding(mean, std, scale):
     class Moments:

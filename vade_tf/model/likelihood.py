@@ -188,18 +188,27 @@ class Gaussian(Likelihood):
         return keras.losses.mean_squared_error(x, parameters)
 
     def units(self, observations):
-        """Every feature gets mean 0 and variance 1, a constant one mean 0; in float64, for scales of 1e6."""
+        """Every feature gets mean 0 and variance 1, see `divisors`; in float64, for scales of 1e6."""
         if not observations.standardise:
             return observations.factor, 0.0
         mean, std = observations.moments()
-        constant = (std <= 1e-7 * np.abs(mean)) | (std < 1e-30)  # up to float32 rounding, and what it can divide by
-        scale = 1.0 / np.where(constant, np.maximum(np.abs(mean), 1.0), std)  # what rounding leaves of one stays small
+        scale = 1.0 / divisors(mean, std)
         return scale.astype(np.float32), (-mean * scale).astype(np.float32)
 
     def check_units(self, rows, low, high, scale, argument):
         if not np.any(scale(np.zeros((1, rows.shape[1]), np.float32))):
             return  # not standardised: nothing is known of the spread of its rows
         far_from(np.asarray(scale(rows)), low, high, argument)
+
+
+def divisors(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """What features of these moments are divided by, each [D]: the standard deviation.
+
+    Of one that float32 hardly tells from a constant it is a hundred of them, so that rounding, of which it consists,
+    counts for little; of a constant, and of what float32 cannot divide by, 1.
+    """
+    constant = (std <= 1e-12 * np.abs(mean)) | (std < 1e-30)
+    return np.where(constant, 1.0, np.where(std <= 1e-7 * np.abs(mean), 100.0, 1.0) * std)
 
 
 def far_from(scaled: np.ndarray, low: float, high: float, argument: str) -> None:

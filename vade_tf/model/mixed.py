@@ -15,7 +15,7 @@ from tensorflow_probability import distributions as tfd
 
 from vade_tf.errors import InputError, whole_number
 from vade_tf.model.elbo import LOG_2PI
-from vade_tf.model.likelihood import Likelihood, family, far_from
+from vade_tf.model.likelihood import Likelihood, divisors, family, far_from
 
 NEVER = -1e9  # logit of a level that a category has not
 KINDS = ("gaussian", "bernoulli", "categorical")
@@ -141,8 +141,7 @@ class Mixed(Likelihood):
         scale, offset = np.ones(self.width, np.float32), np.zeros(self.width, np.float32)
         numbers = self.numbers
         mean, std = (part[numbers] for part in observations.moments())
-        constant = (std <= 1e-7 * np.abs(mean)) | (std < 1e-30)
-        scale[numbers] = 1.0 / np.where(constant, np.maximum(np.abs(mean), 1.0), std)
+        scale[numbers] = 1.0 / divisors(mean, std)
         offset[numbers] = -mean * scale[numbers].astype(np.float64)
         return scale, offset
 

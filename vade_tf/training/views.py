@@ -25,7 +25,6 @@ COUNT_DIRECTIONS = 50  # of counts, as many as the usual pipelines for cells tak
 POWERS = (0.5, 0.75, 1.0)  # of the standard deviation of a feature's logarithms, in a view of counts each
 CLIPPED = 10.0  # standard deviations from the mean beyond which the logarithm of a count tells nothing more
 SAMPLE_NUMBERS = 2**25  # that such directions are found on, at most: 128 MB
-CONSTANT = 1e-6  # standard deviation of a scaled column below which it is only rounding
 STREAM = 7  # of the seed
 CODE_LIMIT = 1e18  # beyond, squared distances are infinite in float32
 
@@ -107,7 +106,7 @@ def feature_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
     rows[~known] = 0
     mean = rows.mean(axis=0, dtype=np.float64) / np.maximum(share, 1e-12)
     spread = np.where(known, rows - mean, 0).std(axis=0, dtype=np.float64)
-    spread[spread < CONSTANT] = 1.0
+    spread[spread < 1e-12] = 1.0
     if isinstance(model.likelihood, Mixed):
         spread[model.likelihood.levels] = 1.0
         spread[model.likelihood.answers] = YES_AND_NO
