@@ -57,6 +57,14 @@ def test_settings_decide(rows):
         begun(validation_rows=300)
 
 
+def test_an_epoch_of_few_rows_makes_as_many_updates_with_rows_set_aside():
+    x = np.random.default_rng(0).normal(size=(270, 70)).astype("f4")
+    for of in (x, (x > 0).astype("f4")):
+        fitting = begin(of, Settings(clusters=2, hidden=(4,), latent_dim=2))
+        assert fitting.steps("pretrain") == 50
+        assert fitting.steps("fit") == 250
+
+
 @pytest.mark.parametrize("passes", [1, 3])
 def test_an_epoch_reads_the_others_alone(passes):
     x, numbers = np.arange(50, dtype="f4")[:, None], np.arange(0, 50, 3)

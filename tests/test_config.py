@@ -109,6 +109,18 @@ def test_few_rows_get_narrower_networks_unless_the_widths_are_given(n, more):
     assert less == TrainConfig(clusters=1, model="dec").resolve(n).hidden  # a comparison is one of equal networks
 
 
+@given(st.integers(1, 20_000), st.integers(1, 512), st.sampled_from([8, 784]), st.booleans(), st.booleans())
+def test_an_epoch_makes_its_updates_of_the_rows_that_it_is_trained_on(n, size, features, learns_variance, alone):
+    config = TrainConfig(clusters=1, batch_size=size, model="vade" if alone else "dec")
+    found = config.resolve(n, features, learns_variance=learns_variance)
+    trained = n - found.validation_rows
+    updates = {"pretrain": (50, trained), "fit": (250 if features == 784 else 100, trained if alone else n)}
+    for phase, (least, rows) in updates.items():
+        passes, steps = found.pretrain_passes if phase == "pretrain" else found.passes, -(-rows // size)
+        assert (passes - 1) * steps < least
+        assert passes * steps >= least
+
+
 def lengths(n=50_000, sharpens=True, **settings):
     found = TrainConfig.create(dataset="mnist", clusters=10, **settings).resolve(n, 784, sharpens=sharpens)
     return found.epochs, found.guide_epochs, found.regroups, found.self_train_epochs

@@ -114,12 +114,21 @@ class TrainConfig(Settings):
         if self.pretrained is not None and not (self.model == "vade" or SYSTEMS[self.model].pretrains):
             raise InputError(f"pretrained: {self.model} does not start from an autoencoder; leave it out")
 
-    def resolve(self, n: int, features: int = NARROW, *, sharpens: bool = False, **more) -> Resolved:
+    def resolve(
+        self, n: int, features: int = NARROW, *, sharpens: bool = False, learns_variance: bool = True, **more
+    ) -> Resolved:
         """The settings of the fit to n rows [n, features], with all that depends on the rows written out."""
         if self.model == "vade":
-            return super().resolve(n, features, sharpens=sharpens)
+            return super().resolve(n, features, sharpens=sharpens, learns_variance=learns_variance)
         needs = SYSTEMS[self.model]
-        return super().resolve(n, features, epochs=needs.epochs, updates=needs.updates, pretrains=needs.pretrains)
+        return super().resolve(
+            n,
+            features,
+            epochs=needs.epochs,
+            updates=needs.updates,
+            pretrains=needs.pretrains,
+            learns_variance=learns_variance,
+        )
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2)

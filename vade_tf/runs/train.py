@@ -163,7 +163,7 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
         InputError: the likelihood or the hints do not fit the rows, or the run named by `config.pretrained` cannot
             lend its autoencoder.
     """
-    choice.choose(rows.dataset)
+    likelihood = choice.choose(rows.dataset)
     if rows.hints is not None:
         assert isinstance(config.clusters, int)
         checked_hints(rows.hints, len(rows.dataset.x), config.clusters)
@@ -180,7 +180,8 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
         )
     if config.clusters == AUTO:
         numbers_tried(len(rows.dataset.x))
-    settings = config.opening().resolve(*rows.dataset.x.shape, sharpens=sharpens(rows.dataset))
+    told = {"sharpens": sharpens(rows.dataset), "learns_variance": likelihood.learns_variance}
+    settings = config.opening().resolve(*rows.dataset.x.shape, **told)
     check_room(rows.dataset.x.shape[1], settings)
     return replace(
         config,
@@ -237,7 +238,8 @@ def _fit(run: Run, rows: RunRows, reporter: Silent, extra, export: bool) -> dict
         run.save("pretrained", pretrained_by(config, dataset))
     if run.load("clusters") is not None:  # it was chosen, and config.json may have it already
         config = replace(config, clusters=AUTO)
-    settings = config.opening().resolve(*dataset.x.shape)
+    learns_variance = choice.choose(dataset).learns_variance
+    settings = config.opening().resolve(*dataset.x.shape, learns_variance=learns_variance)
     strategy = cluster.strategy(config.distribute)
     told = {"config": config.to_json(), "data": json.dumps(identity(rows))}
     distribute.from_chief(strategy, lambda: {name: np.array(text) for name, text in told.items()})

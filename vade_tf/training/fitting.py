@@ -13,6 +13,7 @@ import tensorflow as tf
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Observations
 from vade_tf.errors import InputError
+from vade_tf.model import choice
 from vade_tf.model.vade import VaDE
 from vade_tf.training import aside, cluster, device, distribute, given, health
 from vade_tf.training.choosing import Choice
@@ -170,8 +171,14 @@ def begin(
     data = given.as_observations(x, settings.likelihood)
     if data.origins is not None and system != "vade":
         raise InputError(f"batch: expected VaDE, which alone is told of batches, got {system}; leave it out")
-    sharpens = system == "vade" and given.sharpens(data)
-    resolved = settings.resolve(*data.x.shape, epochs=epochs, updates=updates, pretrains=pretrains, sharpens=sharpens)
+    resolved = settings.resolve(
+        *data.x.shape,
+        epochs=epochs,
+        updates=updates,
+        pretrains=pretrains,
+        sharpens=system == "vade" and given.sharpens(data),
+        learns_variance=choice.choose(data).learns_variance,
+    )
     if networks is None:
         resolved = replace(resolved, network=given.network(data, resolved))
     elif settings.network != "auto":
@@ -186,8 +193,6 @@ def begin(
         )
     precision = device.resolve_precision(resolved.precision)
     model = given.build_model(data, resolved, precision, networks)
-    if settings.validation_rows is None and not model.likelihood.learns_variance:
-        resolved = replace(resolved, validation_rows=0, patience=0)
     store, reporter = Memory() if store is None else store, reporter or Silent()
     if strategy is not None:
         distribute.check(strategy, resolved.batch_size)

@@ -186,6 +186,7 @@ class Settings:
         updates: int = 0,
         pretrains: bool = True,
         sharpens: bool = False,
+        learns_variance: bool = True,
     ) -> "Resolved":
         """These settings with all that depends on the rows written out.
 
@@ -199,6 +200,8 @@ class Settings:
             updates: of that phase, in whole epochs, for a system whose length is counted so; 0: `epochs` says it.
             pretrains: whether there is an autoencoder's phase.
             sharpens: whether VaDE trains on images whose groups a classifier sharpens where the settings do not say.
+            learns_variance: whether the likelihood has a variance, for which rows are set aside where the settings do
+                not say how many.
 
         Raises:
             InputError: no number of clusters, one that is still to be chosen, or more clusters than rows.
@@ -209,10 +212,17 @@ class Settings:
             raise InputError(f"clusters: expected a number, got {self.clusters!r}, which goes with fit of VaDE alone")
         if self.clusters > n:
             raise InputError(f"clusters: expected at most the number of rows, {n}, got {self.clusters}")
-        steps = math.ceil(n / self.batch_size)
+        aside, patience = self.validation_rows, self.patience
+        if aside is None:
+            aside = set_aside(n) if learns_variance else 0
+            patience = patience if learns_variance else 0
+        if aside >= n:
+            raise InputError(f"validation_rows: expected fewer than the rows, {n}, got {aside}")
+        if patience is None:
+            patience = PATIENCE if self.pretrain_epochs is None else 0
         pretraining = self.pretrain_epochs if pretrains else 0
         pretrain_passes = self.pretrain_passes or (
-            1 if pretraining is not None else math.ceil(PRETRAIN_UPDATES / steps)
+            1 if pretraining is not None else math.ceil(PRETRAIN_UPDATES / self._steps(n - aside))
         )
         pretraining = PRETRAIN_EPOCHS if pretraining is None else pretraining
         least = NARROW_UPDATES if features < NARROW else UPDATES
@@ -221,6 +231,7 @@ class Settings:
             left_open = self.epochs is None and self.guide_epochs is None and self.regroups is None
             alone = self.augment == "digits" and self.distribute == "none"
             sharpening = SELF_TRAIN_EPOCHS if sharpens and n >= SELF_TRAINED and left_open and alone else 0
+        steps = self._steps(n - aside if epochs is None else n)  # VaDE alone leaves out the rows that are set aside
         if epochs is None:
             epochs = SHARPENED_EPOCHS if sharpening else EPOCHS
         passes = self.passes or (1 if self.epochs is not None else math.ceil(least / steps))
@@ -238,16 +249,14 @@ class Settings:
         lengths = {"pretrain_epochs": pretraining, "epochs": epochs, "guide_epochs": guided}
         lengths |= {"regroups": regroups, "self_train_epochs": sharpening}
         lengths |= {"pretrain_passes": pretrain_passes, "passes": passes}
-        aside = set_aside(n) if self.validation_rows is None else self.validation_rows
-        if aside >= n:
-            raise InputError(f"validation_rows: expected fewer than the rows, {n}, got {aside}")
-        patience = self.patience
-        if patience is None:
-            patience = PATIENCE if self.pretrain_epochs is None else 0
         lengths |= {"validation_rows": aside, "patience": patience}
         if self.network == "auto" and self.hidden is not None:
             values["network"] = "dense"  # which has these widths
         return Resolved(**{**values, **lengths, "hidden": self.hidden or widths(n, features)})
+
+    def _steps(self, n: int) -> int:
+        """Batches of one pass over n rows."""
+        return math.ceil(n / self.batch_size)
 
 
 @dataclass(frozen=True)
