@@ -127,7 +127,10 @@ def beside(names: pandas.Series | pandas.Index, columns: dict[str, np.ndarray]) 
 
 def ranks(log_density: np.ndarray, ascending: np.ndarray) -> np.ndarray:
     """1 + the number of rows of higher log density, int, among all rows, whose log densities are given in order."""
-    return 1 + len(ascending) - np.searchsorted(ascending, _ordered(log_density), side="right")
+    keys, lower = _ordered(log_density), np.empty(len(log_density), np.intp)
+    order = np.argsort(keys)  # neighbours are found in the same part of memory: half the time among 10^8
+    lower[order] = np.searchsorted(ascending, keys[order], side="right")
+    return 1 + len(ascending) - lower
 
 
 def _ordered(log_density: np.ndarray) -> np.ndarray:
