@@ -114,6 +114,22 @@ def test_every_system_takes_holes_and_its_run_gives_the_same_clusters_again(syst
     np.testing.assert_array_equal(np.asarray(load(tmp_path / "run")(rows)).argmax(axis=1), kept["cluster"])
 
 
+def test_another_run_starts_from_an_autoencoder_of_rows_with_holes_or_of_counts(table, tmp_path):
+    """Their networks are larger than those of plain numbers: flags of missing cells, or two outputs a feature."""
+    table[0].iloc[:60].to_csv(tmp_path / "t.csv", index=False)
+    r = np.random.default_rng(0)
+    np.save(tmp_path / "counts.npy", r.negative_binomial(0.1, 0.01, (60, 24)))
+    more = {**SMALL, "clusters": 3, "pretrain_epochs": 2, "epochs": 1}
+    for data, kind in (("t.csv", "mixed"), ("counts.npy", "counts")):
+        one, two = (tmp_path / f"{data}-{name}" for name in ("one", "two"))
+        training.train(TrainConfig.create(data=str(tmp_path / data), **more), one, export=False)
+        assert load(one).likelihood.name == kind
+        lent = TrainConfig.create(data=str(tmp_path / data), **more, pretrained=str(one), seed=1)
+        training.train(lent, two, export=False)
+        lines = [line.split(",") for line in (two / "metrics.csv").read_text().splitlines()]
+        assert {line[0] for line in lines[1:]} == {"fit"}
+
+
 def test_holes_are_filled_with_the_mean_of_their_code(monkeypatch):
     """A model whose mean is its code, and its code the mean of the row's other cells."""
 

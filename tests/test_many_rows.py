@@ -77,8 +77,10 @@ def test_rows_that_a_start_has_not_read_get_the_groups_of_their_neighbours(blobs
     assert len(some) == len(np.unique(numbers)) == 150
     assert agreement(finding.found_groups(fitting, "init").groups, blobs[2]) > 0.99  # on the rows themselves
     found = finding.found_groups(fitting, "regroup").groups  # on what the encoder makes of them
-    z, hidden = finding.reader(fitting, "regroup", some)(some)
-    np.testing.assert_array_equal(found[numbers], finding.starts.start(z, 3, "landmark", 0, hidden).groups)
+    views = finding.reader(fitting, "regroup", some)(some)
+    z = finding.code(fitting, "regroup", some, views)
+    np.testing.assert_array_equal(z, finding.code(fitting, "init", some, []))
+    np.testing.assert_array_equal(found[numbers], finding.starts.start(z, 3, "landmark", 0, views).groups)
     assert found.itemsize == 1
 
 

@@ -19,7 +19,6 @@ from vade_tf.data.dataset import Dataset
 from vade_tf.data.shards import FileRows
 from vade_tf.errors import InputError
 from vade_tf.model import choice, convolutional, networks
-from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.vade import VaDE
 from vade_tf.runs import assignments, output
 from vade_tf.runs.config import TrainConfig
@@ -30,9 +29,8 @@ from vade_tf.runs.rows import RunRows, load_rows, load_whole
 from vade_tf.runs.tensorboard import Board, Views
 from vade_tf.serving import export as exporting
 from vade_tf.systems import registry
-from vade_tf.training import cluster, distribute, recipe
+from vade_tf.training import cluster, distribute, given, recipe
 from vade_tf.training.choosing import numbers_tried
-from vade_tf.training.given import check_room, checked_hints, network, sharpens
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
 from vade_tf.training.store import listed, numbered
@@ -122,7 +120,7 @@ def identity(rows: RunRows) -> dict:
     if rows.hints is None:
         return facts
     assert isinstance(rows.config.clusters, int)
-    hints = checked_hints(rows.hints, len(rows.dataset.x), rows.config.clusters)
+    hints = given.checked_hints(rows.hints, len(rows.dataset.x), rows.config.clusters)
     return {**facts, "hints": zlib.crc32(np.ascontiguousarray(hints).data)}
 
 
@@ -166,7 +164,7 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
     likelihood = choice.choose(rows.dataset)
     if rows.hints is not None:
         assert isinstance(config.clusters, int)
-        checked_hints(rows.hints, len(rows.dataset.x), config.clusters)
+        given.checked_hints(rows.hints, len(rows.dataset.x), config.clusters)
     if config.pretrained is not None:
         pretrained_by(config, rows.dataset)
         theirs = Run.open(config.pretrained).config
@@ -180,13 +178,13 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
         )
     if config.clusters == AUTO:
         numbers_tried(len(rows.dataset.x))
-    told = {"sharpens": sharpens(rows.dataset), "learns_variance": likelihood.learns_variance}
+    told = {"sharpens": given.sharpens(rows.dataset), "learns_variance": likelihood.learns_variance}
     settings = config.opening().resolve(*rows.dataset.x.shape, **told)
-    check_room(rows.dataset.x.shape[1], settings)
+    given.check_room(rows.dataset.x.shape[1], settings)
     return replace(
         config,
         hidden=settings.hidden,
-        network=network(rows.dataset, settings),
+        network=given.network(rows.dataset, settings),
         pretrain_epochs=settings.pretrain_epochs,
         patience=settings.patience,
         epochs=settings.epochs or None,
@@ -217,9 +215,10 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray
             raise InputError(f"pretrained: the networks of {run.path} differ: expected {mine}; use {name}={shown}")
     weights, widths = listed(kept), run.config.hidden or ()
     forms = [(weight.shape, weight.dtype.name) for weight in weights]
-    kind = run.config.likelihood
-    outputs = 1 if kind == "auto" else likelihoods.get(kind).outputs
-    expected = networks.shapes(dataset.x.shape[1], run.config.latent_dim, widths, outputs=outputs)
+    likelihood = choice.choose(dataset)
+    first, outputs = given.filled(dataset.observations(), likelihood), likelihood.outputs
+    flags = 0 if first is None else len(first.flagged)
+    expected = networks.shapes(dataset.x.shape[1], run.config.latent_dim, widths, flags, outputs)
     if run.config.network == "conv" and dataset.image_shape is not None:
         expected = convolutional.shapes(dataset.image_shape, run.config.latent_dim)
     if dataset.origins is not None:

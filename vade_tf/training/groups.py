@@ -61,26 +61,26 @@ def found_groups(fitting: Fitting, phase: str) -> starts.Start:
     n, (some, numbers) = len(fitting.data.x), read_by_start(fitting)
     if numbers is None:
         return starts.Start(
-            **fitting.by_chief(lambda: vars(_start(fitting, phase, *reader(fitting, phase, some)(some))))
+            **fitting.by_chief(lambda: vars(_start(fitting, phase, some, reader(fitting, phase, some)(some))))
         )
     read = reader(fitting, phase, some)
-    z, views = read(some)
-    found = starts.Start(**fitting.by_chief(lambda: vars(_start(fitting, phase, z, views))))
+    views = read(some)
+    found = starts.Start(**fitting.by_chief(lambda: vars(_start(fitting, phase, some, views))))
     spread = extension.Extension(views, found.groups, fitting.settings.clusters, fitting.settings.start_seed)
     own = distribute.share(fitting.strategy, n)
     groups = np.empty(len(own), np.min_scalar_type(-fitting.settings.clusters))
     for first in range(own.start, own.stop, BLOCK):
         end = min(first + BLOCK, own.stop)
         rows = part(fitting.data.rows, slice(first, end))  # sparse ones stay sparse
-        groups[first - own.start : end - own.start] = spread.groups(read(rows)[1])
+        groups[first - own.start : end - own.start] = spread.groups(read(rows))
     whole = distribute.joined(fitting.strategy, groups, own, n)
     whole[numbers] = found.groups
     return replace(found, groups=whole)
 
 
-def _start(fitting: Fitting, phase: str, z: np.ndarray, views: list[np.ndarray]) -> starts.Start:
-    """The start on rows that are read."""
-    settings, of = fitting.settings, kind(fitting) if phase == "init" else "code"
+def _start(fitting: Fitting, phase: str, rows: Rows, views: list[np.ndarray]) -> starts.Start:
+    """The start on raw rows [n, D] whose views were read."""
+    settings, of, z = fitting.settings, _found_on(fitting, phase), code(fitting, phase, rows, views)
     advance = fitting.reporter.phase(phase, starts.parts(settings.init, of, len(views)))
 
     def tell() -> None:
@@ -97,8 +97,8 @@ def regrouped(fitting: Fitting) -> np.ndarray:
     return matched(found, present, slice(None) if numbers is None else numbers)
 
 
-def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], tuple[np.ndarray, list[np.ndarray]]]:
-    """What a start reads: the code [n, latent], and the views in which "landmark" compares rows.
+def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], list[np.ndarray]]:
+    """What a start reads: function of raw rows to the views in which "landmark" compares them.
 
     The views are the code and the layer before it. The start of a table is an exception: few columns are read as they
     are, for the code of an autoencoder has no better neighbours than these, and another code each time. So is that of
@@ -107,38 +107,26 @@ def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], tuple[np.n
     Args:
         fitting, phase: which start it is.
         x: raw rows that say how others are read, see `views`.
-
-    Returns:
-        Function of raw rows to the two.
     """
-    model, of = fitting.model, kind(fitting) if phase == "init" else "code"
-
-    def code(rows: Rows) -> np.ndarray:
-        return within_reach(loop.codes(model, rows))
-
+    model = fitting.model
     if fitting.settings.init != "landmark":
-
-        def read(rows: Rows):
-            z = code(rows)
-            return z, [z]
-
-    elif of == "table":
+        return lambda rows: [within_reach(loop.codes(model, rows))]
+    of = _found_on(fitting, phase)
+    if of == "table":
         own = feature_reader(model, x)
+        return lambda rows: [own(rows)]
+    if of == "counts":
+        return count_reader(model, x)
+    both = view_reader(model, x)
+    return lambda rows: [view for view in both(rows) if view is not None]
 
-        def read(rows: Rows):
-            return code(rows), [own(rows)]
 
-    elif of == "counts":
-        counts = count_reader(model, x)
+def code(fitting: Fitting, phase: str, rows: Rows, views: list[np.ndarray]) -> np.ndarray:
+    """The code of raw rows [n, D] whose views were read, [n, latent]: the first of these, where it is one."""
+    themselves = fitting.settings.init == "landmark" and _found_on(fitting, phase) in ("table", "counts")
+    return within_reach(loop.codes(fitting.model, rows)) if themselves else views[0]
 
-        def read(rows: Rows):
-            return code(rows), counts(rows)
 
-    else:
-        both = view_reader(model, x)
-
-        def read(rows: Rows):
-            z, hidden = both(rows)
-            return z, [z] if hidden is None else [z, hidden]
-
-    return read
+def _found_on(fitting: Fitting, phase: str) -> str:
+    """What the groups of a phase are found on, one of `start.KINDS`."""
+    return kind(fitting) if phase == "init" else "code"

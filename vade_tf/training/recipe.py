@@ -118,7 +118,8 @@ def choose(fitting: Fitting) -> tuple[Fitting, choosing.Choice]:
         def compare() -> dict[str, np.ndarray]:
             advance = fitting.reporter.phase("clusters", choosing.STARTS)
             rows, _ = finding.read_by_start(fitting)
-            z, views = finding.reader(fitting, "init", rows)(rows)
+            views = finding.reader(fitting, "init", rows)(rows)
+            z = finding.code(fitting, "init", rows, views)
             text, seed = f"{settings.init}, from 2 to {tried[-1]} groups", settings.start_seed
             found = choosing.compared(
                 z, tried, settings.init, seed, views, finding.kind(fitting), lambda: advance(1, text)
