@@ -31,7 +31,7 @@ MAY_READ = {
     "report": ("runs", "serving", *_BELOW_RUNS),
     "serving": ("runs", "report", *_BELOW_RUNS),
     "estimator": ("archive", "estimator_parameters", "estimator_rows", *_BELOW_SYSTEMS),
-    "estimator_parameters": ("training", "seeding", "errors"),
+    "estimator_parameters": ("training", "model", "seeding", "errors"),
     "estimator_rows": ("model", "data", *_BOTTOM),
     "archive": ("model", "data", *_BOTTOM),
     "systems": _BELOW_SYSTEMS,

@@ -249,12 +249,17 @@ def test_a_head_that_is_wide_is_made_quiet_and_one_that_is_not_is_left_alone(sma
     assert np.exp(log_s2).mean() < recipe.NOISY * m.var(axis=0).mean()
 
 
-def test_dropout_of_own_networks_goes_on_where_a_killed_fit_stopped(rows):
+@pytest.mark.parametrize("pretrain_epochs", [0, 2])
+def test_dropout_of_own_networks_goes_on_where_a_killed_fit_stopped(rows, pretrain_epochs):
     """The random numbers of layers are no weights to Keras; a resumed fit has them all the same."""
 
     class Killed(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if pretrain_epochs and isinstance(self.model, VaDE):  # before the first state of this phase
+                raise KeyboardInterrupt
+
         def on_epoch_end(self, epoch, logs=None):
-            if epoch == 1:
+            if pretrain_epochs == 0 and epoch == 1:
                 raise KeyboardInterrupt
 
     def networks():
@@ -264,7 +269,7 @@ def test_dropout_of_own_networks_goes_on_where_a_killed_fit_stopped(rows):
         return keras.Model(x, code), keras.Model(z, keras.layers.Dense(9)(keras.layers.Dense(16, activation="relu")(z)))
 
     keras.utils.set_random_seed(0)
-    settings = dataclasses.replace(SETTINGS, pretrain_epochs=0, epochs=3, init="kmeans", regroups=0)
+    settings = dataclasses.replace(SETTINGS, pretrain_epochs=pretrain_epochs, epochs=3, init="kmeans", regroups=0)
     first = networks()
     others = [networks(), networks()]
     for pair in others:

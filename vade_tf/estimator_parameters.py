@@ -8,6 +8,7 @@ import keras
 from sklearn.utils import check_random_state
 
 from vade_tf.errors import InputError
+from vade_tf.model.networks import set_all
 from vade_tf.seeding import fold
 from vade_tf.training.settings import Settings
 
@@ -48,7 +49,7 @@ def networks_of(clusterer, seed: int) -> tuple[keras.Model, keras.Model] | None:
         if not isinstance(network, keras.Model):
             raise InputError(f"{name}: expected a functional keras.Model, got {reprlib.repr(network)}")
         copies.append(keras.models.clone_model(network))
-        copies[-1].set_weights(network.get_weights())
+        set_all(copies[-1], network.get_weights())
         states = [each for each in copies[-1].variables if each.path.endswith("seed_generator_state")]
         for number, state in enumerate(states):
             state.assign([fold(seed, STREAM, len(copies), number), 0])

@@ -8,6 +8,7 @@ from vade_tf.errors import InputError
 from vade_tf.model.counts import Counts, ZeroInflatedCounts
 from vade_tf.model.likelihood import Bernoulli, Gaussian, Likelihood, get
 from vade_tf.model.mixed import Mixed
+from vade_tf.model.networks import fills
 from vade_tf.reading import rows_together
 
 MOST = 1e30  # value of a row; float32 cannot square more
@@ -121,7 +122,8 @@ def check_units(model, x, argument: str = "x") -> None:
         InputError: a value is not finite, or the rows are in other units.
     """
     low, high = math.inf, -math.inf
-    missing, size = model.likelihood.takes_missing, rows_together(x.shape[1], BLOCK)
+    encoder, size = getattr(model, "encoder", None), rows_together(x.shape[1], BLOCK)
+    missing = model.likelihood.takes_missing and (encoder is None or fills(encoder))
 
     def single(numbers) -> np.ndarray:
         return numbers.astype(np.float32) if numbers.dtype == np.float16 else numbers  # in which 1e30 is a number

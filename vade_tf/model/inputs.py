@@ -34,6 +34,22 @@ def check_rows(model, x) -> None:
         choice.check_units(model, rows.reshape(len(rows), model.n_features))
 
 
+def check_validation(validation) -> None:
+    """Check the `validation_data` of a training without hints.
+
+    Labels would count in val_loss, and with it in the choice of the weights that a callback keeps.
+
+    Raises:
+        InputError: they are pairs (x, y), or a data set of pairs.
+    """
+    parts = validation.element_spec if isinstance(validation, tf.data.Dataset) else validation
+    if isinstance(parts, (tuple, list)) and len(parts) > 1 and parts[1] is not None:
+        raise InputError(
+            "validation_data: expected rows alone, got pairs (x, y), whose labels would count in val_loss; leave y "
+            "out, or train on hints="
+        )
+
+
 def _without_origins(rows: np.ndarray, number: int) -> np.ndarray:
     """Rows [n, D + 1] without their last column, whose numbers of origins are checked."""
     origins = rows[:, -1]

@@ -122,6 +122,19 @@ def shapes(
     return [shape for wide, narrow in layers for shape in ((wide, narrow), (narrow,))]
 
 
+def fills(encoder: keras.Model) -> bool:
+    """Whether an encoder takes rows with missing cells: a layer of it fills them."""
+    return any(isinstance(layer, Filled) for layer in encoder.layers)
+
+
+def set_all(network: keras.Model, weights: Sequence[np.ndarray]) -> None:
+    """Set the weights of a network, and what layers such as `Normalization` have computed from theirs."""
+    network.set_weights(weights)
+    for layer in network._flatten_layers():
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
+
+
 def build_scaling(scale, offset) -> keras.layers.Rescaling | None:
     """The layer x = raw * scale + offset, numbers or [D], in float32 whatever the policy; None where x is raw."""
     if np.all(scale == 1) and np.all(offset == 0):

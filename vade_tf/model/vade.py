@@ -119,8 +119,8 @@ class VaDE(ObservationModel):
             arguments, settings: as for `keras.Model.fit`.
 
         Raises:
-            ValueError: labels without a hint that they are to be trained on, hints while guide_weight is 0, hints that
-                name no component, or rows that are not finite or not in the units of the model.
+            ValueError: labels without a hint that they are to be trained on, or in validation_data; hints while
+                guide_weight is 0, or that name no component; rows that are not finite or not in the units of the model.
         """
         inputs.check_rows(self, x)
         if settings.get("sample_weight") is not None:
@@ -141,6 +141,8 @@ class VaDE(ObservationModel):
                     "guide_weight: expected a weight above 0 for hints, got 0, with which they change nothing; call "
                     "model.guide_weight.assign(20.0) first"
                 )
+        if y is None and not hints:
+            inputs.check_validation(settings.get("validation_data"))
         takes = hints is True or y is not None
         if takes != self._takes_hints:
             self.train_function = None  # compiled for batches of another form

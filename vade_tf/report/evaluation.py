@@ -17,7 +17,7 @@ from sklearn.metrics import silhouette_score
 from vade_tf import metrics
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
-from vade_tf.data.sparse import Rows
+from vade_tf.data.sparse import Rows, part
 from vade_tf.model import elbo
 from vade_tf.model.vade import VaDE
 from vade_tf.report import cards
@@ -239,7 +239,7 @@ def silhouette(m: np.ndarray, groups: np.ndarray, seed: int) -> float | None:
 
 def throughput(model: keras.Model, x: Rows) -> float:
     """Rows a second of `model.predict` in batches of 1,024, once compiled."""
-    batches = pipeline.ordered_batches(x[:PREDICT_ROWS])
+    batches = pipeline.ordered_batches(part(x, slice(0, PREDICT_ROWS)))
     model.predict(batches.take(1), verbose=0)
     begun = time.perf_counter()
     model.predict(batches, verbose=0)

@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from vade_tf.errors import InputError, StorageError, cited, whole_number
+from vade_tf.model.networks import set_all
 from vade_tf.model.vade import VaDE
 from vade_tf.paths import usable
 from vade_tf.serving.signatures import build_signatures
@@ -66,7 +67,7 @@ def in_float32(model):
         for name in ("encoder", "decoder")
     }
     copy = type(model).from_config({**model.get_config(), **networks})
-    copy.set_weights(model.get_weights())
+    set_all(copy, model.get_weights())
     return copy
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from vade_tf.data.sparse import part
 from vade_tf.errors import InputError
@@ -32,11 +33,13 @@ def pretrain(fitting: Fitting) -> None:
     if fitting.state is not None and fitting.state.phase != "pretrain":
         return
     settings, networks = fitting.settings, trained_parts(fitting.model)
-    if (weights := kept_weights(fitting.store, "pretrained")) is not None:
+    autoencoder, loss = build_autoencoder(fitting.model), reconstruction_loss(fitting.model)
+    if (weights := kept_weights(fitting.store, "pretrained", networks)) is not None:
+        if fitting.state is not None:
+            prepare(fitting, "pretrain", autoencoder, loss)  # the random numbers of dropout go on, which are no weights
         set_pretrained(networks, weights)
         return
     if settings.pretrain_epochs != 0:
-        autoencoder, loss = build_autoencoder(fitting.model), reconstruction_loss(fitting.model)
         done = prepare(fitting, "pretrain", autoencoder, loss)
         span = range(done, settings.pretrain_epochs)
         own = phase_callbacks(fitting, "pretrain", span, span.stop)
@@ -48,23 +51,24 @@ def pretrain(fitting: Fitting) -> None:
         targets = batches if seen else batches.map(lambda x: (x, x))  # the rows as they are are the target
         if not aside.worn(aside.losses(fitting.rows, "pretrain"), settings.patience):
             train_epochs(fitting, "pretrain", autoencoder, span, targets, own)
-        best = kept_weights(fitting.store, "best") if aside.losses(fitting.rows, "pretrain") else None
+        best = kept_weights(fitting.store, "best", networks) if aside.losses(fitting.rows, "pretrain") else None
         if settings.patience and best is not None:
             set_pretrained(networks, best)
     weights = [weight for network in networks for weight in network.get_weights()]
     fitting.store.save("pretrained", numbered(weights))
 
 
-def kept_weights(store: Store, name: str) -> list[np.ndarray] | None:
-    """The weights of an autoencoder that a store has under a name, or None.
+def kept_weights(store: Store, name: str, networks: Sequence[keras.layers.Layer]) -> list[np.ndarray] | None:
+    """The weights of an autoencoder of these networks that a store has under a name, or None.
 
     Raises:
-        InputError: they are no finite numbers in float32.
+        InputError: they are no finite numbers of the types that the networks have.
     """
     kept = store.load(name)
     weights = None if kept is None else listed(kept)
-    if weights is not None and not all(each.dtype == np.float32 and np.isfinite(each).all() for each in weights):
-        raise damaged(store, name, "expected finite numbers in float32")
+    types = {weight.dtype for network in networks for weight in network.get_weights()}
+    if weights is not None and not all(each.dtype in types and np.isfinite(each).all() for each in weights):
+        raise damaged(store, name, f"expected finite numbers in {' or '.join(sorted(map(str, types)))}")
     return weights
 
 
@@ -101,7 +105,7 @@ def build_autoencoder(model: VaDE) -> keras.Model:
 
 def reconstruction_loss(model: VaDE):
     """The autoencoder's Keras loss: raw target [batch, D], decoder output [batch, D] -> nats [batch]."""
-    return lambda x, out: model.likelihood.distortion(model.scale(x), out)
+    return lambda x, out: model.likelihood.distortion(model.scale(x), tf.cast(out, tf.float32))
 
 
 def mean_encoder(model: VaDE) -> keras.Model:

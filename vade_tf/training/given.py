@@ -1,6 +1,7 @@
 """What a fit is given, checked: its rows and hints; and the untrained model that follows from rows and settings."""
 
 import itertools
+import math
 import reprlib
 from dataclasses import replace
 
@@ -116,6 +117,12 @@ def build_model(data: Observations, settings: Resolved, precision: str, own=None
     if not isinstance(own, (tuple, list)) or len(own) != 2:
         raise InputError(f"networks: expected a pair (encoder, decoder), got {reprlib.repr(own)}")
     encoder, decoder = own
+    _check_width(encoder, n_features)
+    if likelihood.takes_missing and data.has_holes and not networks.fills(encoder):
+        raise InputError(
+            "encoder: expected rows without missing cells, of which networks of your own are not told, got some; fill "
+            "them first, or leave encoder and decoder out"
+        )
     origins = 0 if data.origins is None else int(data.origins.max()) + 1
     if origins and not isinstance(likelihood, Counts):
         raise InputError(
@@ -188,6 +195,13 @@ def filled(data: Observations, likelihood: Likelihood) -> networks.Filled | None
     mean = data.moments()[0] * scale + offset
     missing = [np.isnan(rows).any(axis=0) for rows in pipeline.blocks(data.x)]
     return networks.Filled(mean.tolist(), np.flatnonzero(np.any(missing, axis=0)).tolist())
+
+
+def _check_width(encoder: keras.Model, n_features: int) -> None:
+    """Raises InputError where an encoder is one of rows of another width."""
+    shape = getattr(encoder, "input_shape", None)
+    if isinstance(shape, tuple) and None not in shape[1:] and math.prod(shape[1:]) != n_features:
+        raise InputError(f"encoder: expected one of {n_features} values a row, as x has, got one of {shape[1:]}")
 
 
 def check_room(n_features: int, settings: Resolved) -> None:

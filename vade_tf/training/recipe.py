@@ -226,7 +226,7 @@ def keep_groups(fitting: Fitting, start_groups: np.ndarray, held: np.ndarray) ->
 
 def return_to_start(fitting: Fitting) -> None:
     """Give the model the weights, mixture and variance with which VaDE began."""
-    weights = kept_weights(fitting.store, "pretrained")
+    weights = kept_weights(fitting.store, "pretrained", trained_parts(fitting.model))
     if weights is None:
         raise damaged(fitting.store, "pretrained", "the start was found on it, which is not there")
     set_pretrained(trained_parts(fitting.model), weights)
