@@ -323,6 +323,7 @@ def test_flags_that_do_not_go_together(things, tabled, trained, data, tmp_path, 
     new = ("--data", things / "new.csv")
     (tmp_path / "less.csv").write_text("size,colour\n1,red\n2,blue\n")
     np.save(tmp_path / "nan.npy", np.full((2, 6), np.nan, "f4"))
+    np.savez(tmp_path / "a.npz", x=np.ones((2, 3)))
     for arguments, message in (
         ([tabled], "--data: expected new rows, or --sample"),
         ([tabled, *new, "--sample", 3], "--data: expected new rows, or --sample"),
@@ -341,6 +342,7 @@ def test_flags_that_do_not_go_together(things, tabled, trained, data, tmp_path, 
         ([tabled, "--data", data / "new.npy"], "--data: expected a table, or an array with its 3 columns"),
         ([trained, "--data", tmp_path / "nan.npy"], f"--data: {tmp_path}/nan.npy: expected finite numbers"),
         ([trained, "--data", data / "new.npy", "--impute"], "--impute: expected a run on a table"),
+        ([tabled, "--data", tmp_path / "a.npz", "--impute"], "--impute: expected a table, or a .npy file"),
     ):
         assert main(["predict", *map(str, arguments)]) == 2, arguments
         shown = capsys.readouterr()

@@ -38,6 +38,10 @@ def test_text_labels_of_hdf5_and_one_that_claims_too_much(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["X"], file["Y"] = np.eye(4), np.array([b"T", b"B", b"T", b"B"], dtype=object)
     np.testing.assert_array_equal(load_file(str(tmp_path / "a.h5")).y, [1, 0, 1, 0])
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        file["X"] = np.eye(2)
+        file.create_dataset("Y", data=["Müller glia", "γδ T"], dtype=h5py.string_dtype())
+    np.testing.assert_array_equal(load_file(str(tmp_path / "d.h5")).y, [0, 1])
     with h5py.File(tmp_path / "b.h5", "w") as file:
         file.create_dataset("X", (1 << 40, 1 << 10), "f4", chunks=True)
     with pytest.raises(InputError, match=r"data: .*b.h5 cannot be read as .h5 \(x needs|X needs"):
@@ -86,6 +90,23 @@ def test_images_of_colour_and_grey_ones_stored_as_colour(tmp_path, rng):
     data = load_file(str(tmp_path / "colour"))
     assert (data.x.shape, data.image_shape) == ((4, 75), (5, 5, 3))
     assert data.notice == "colour images of 5 x 5 pixels"
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_is_drawn_in_transparency_is_seen_on_white(tmp_path, mode):
+    """Every colour is black, and what is drawn is where the image is not transparent."""
+    drawn = np.zeros((4, 6), "u1")
+    drawn[1:3, 2:5] = 255
+    for i in range(2):
+        if mode == "P":
+            image = Image.fromarray((drawn > 0).astype("u1")).convert("P")
+            image.putpalette([0, 0, 0] * 2)
+            image.save(tmp_path / f"{i}.png", transparency=0)
+        else:
+            image = Image.new(mode, (6, 4))
+            image.putalpha(Image.fromarray(drawn))
+            image.save(tmp_path / f"{i}.png")
+    np.testing.assert_array_equal(load_file(str(tmp_path)).x, np.tile(255 - drawn.reshape(1, -1), (2, 1)))
 
 
 def test_images_may_lie_in_a_folder_of_their_label(tmp_path):

@@ -104,6 +104,31 @@ def test_a_table_without_a_header_loses_no_row(tmp_path, row):
     assert {str(column.name) for column in data.schema.columns} <= {f"column_{i}" for i in range(len(cells[0]))}
 
 
+def test_questions_are_a_header_however_long_they_are(tmp_path):
+    questions = [f"{i}. How much do you agree that {'the service ' * 12}was good?" for i in range(2)]
+    cells = [[str(1 + i % 5), str(AGES[i])] for i in range(40)]
+    data = load_file(written(tmp_path, lines(header=questions, cells=cells)))
+    assert data.schema.features == questions
+    assert len(data.x) == 40
+
+
+def test_columns_of_counts_are_taken_as_they_are_where_counts_are_asked_for(tmp_path):
+    """Neither logarithms of heavy tails, nor yes and no for two values; what only names a row is left out still."""
+    r = np.random.default_rng(0)
+    x = np.column_stack([r.lognormal(4, 2, (60, 3)).astype(int), 7 * r.integers(0, 2, 60)])
+    cells = [[f"sample {i}", *map(str, row)] for i, row in enumerate(x)]
+    file = written(tmp_path, lines(header=("", "a", "b", "c", "d"), cells=cells))
+    np.testing.assert_array_equal(load_file(file, likelihood="counts").x, x)
+    assert load_file(file).x.max() < x.max()
+
+
+def test_dates_that_begin_with_days_or_months_say_which(tmp_path):
+    for first, last, said in ((1, 12, "months first, as 12/31/2020"), (13, 24, "days first, as 31/12/2020")):
+        cells = [[f"{i:02d}/{1 + i % 12:02d}/2020", str(AGES[i])] for i in range(first, last + 1)]
+        notice = load_file(written(tmp_path, lines(header=("when", "age"), cells=cells))).notice
+        assert f"dates are read with {said}: 'when'" in notice
+
+
 @pytest.mark.parametrize("header", [("0", "1", "2"), ("1", "2", "3"), ("a", "b", "c"), ("country", "1990", "1995")])
 def test_a_header_is_one_even_of_numbers(tmp_path, header):
     cells = [[str(AGES[i]), str(i * i), f"{i / 9:.3f}"] for i in range(40)]

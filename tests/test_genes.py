@@ -73,6 +73,13 @@ def test_genes_are_found_by_their_names_wherever_they_stand():
         Genes.infer(bare(x[:, :3], ["a", "b", "a"]))
 
 
+def test_a_gene_may_be_called_by_its_sequence_but_not_by_nothing():
+    found = Genes.infer(genes.Named(np.ones((3, 2)), ["ACGT" * 100, "TGCA" * 100], {}))
+    assert coded(json.loads(json.dumps(found.to_dict()))) == found
+    with pytest.raises(InputError, match="^data: expected a name for every gene, got none of gene 1"):
+        Genes.infer(genes.Named(np.ones((3, 2)), ["a", ""], {}))
+
+
 @pytest.mark.parametrize("form", ["csr", "csc"])
 @pytest.mark.parametrize(("part", "number"), [("indices", 30), ("indices", -1), ("indptr", 2**31 - 1)])
 def test_a_matrix_with_an_index_beyond_its_end_is_refused(form, part, number):
@@ -86,7 +93,7 @@ def test_genes_come_back_from_json_and_damaged_ones_are_refused():
     found = Genes(("a", "b"), "counts")
     values = json.loads(json.dumps(found.to_dict()))
     assert coded(values) == found
-    for damage in ({"names": []}, {"names": ["a", "a"]}, {"names": ["a", 1]}, {"layer": 3}, {"names": ["a" * 201]}):
+    for damage in ({"names": []}, {"names": ["a", "a"]}, {"names": ["a", 1]}, {"layer": 3}, {"names": ["a", ""]}):
         with pytest.raises(ValueError):  # noqa: PT011  any of them
             coded({**values, **damage})
 

@@ -144,6 +144,20 @@ def test_a_large_table_is_converted_once_and_read_as_in_memory(table, monkeypatc
         load_file(str(file), "y", id="name")
 
 
+def test_few_columns_of_many_levels_stay_in_a_file_as_well(tmp_path, monkeypatch):
+    """The columns are small enough for the memory, and their features are not."""
+    r = np.random.default_rng(0)
+    frame = pandas.DataFrame({"a": r.normal(size=900), "c": r.choice(list("abcdefghijkl"), 900)})
+    frame.to_parquet(tmp_path / "t.parquet")
+    monkeypatch.setenv("VADE_TF_HOME", str(tmp_path / "cache"))
+    whole = load_file(str(tmp_path / "t.parquet")).x
+    monkeypatch.setattr(shards, "memory", lambda: 40_000)
+    assert 2 * 900 * 4 < shards.SHARE * 40_000 < 13 * 900 * 4
+    found = load_file(str(tmp_path / "t.parquet")).x
+    assert isinstance(found, FileRows)
+    np.testing.assert_array_equal(found[:], whole)
+
+
 def test_what_the_columns_are_is_seen_on_some_of_the_rows(table, monkeypatch):
     monkeypatch.setattr(converted, "SAMPLE", 100)
     seen = converted.sampled(table[0])

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from decimal import Decimal
 
 import pandas
 import pyarrow.parquet
@@ -63,6 +64,7 @@ def test_a_name_of_another_kind_is_refused(tmp_path):
         ([True], pandas.Series([False], dtype=object), [True, False]),
         (pandas.Categorical(["a", "b"]), ["c"], ["a", "b", "c"]),
         ([[1, 2]], [[3]], [[1, 2], [3]]),
+        ([Decimal(9)], [Decimal(10000)], [Decimal(9), Decimal(10000)]),
     ],
 )
 def test_a_column_of_parquet_holds_the_cells_of_every_block(tmp_path, first, second, expected):

@@ -87,6 +87,11 @@ def test_a_text_in_a_column_of_numbers_is_a_slip_and_not_a_category():
         Schema.infer(pandas.DataFrame({"c": cells}), "t")
 
 
+def test_a_category_of_codes_is_one_though_most_of_them_are_numbers():
+    cells = [*map(str, range(200, 230)), "V45"] * 3
+    assert kinds({"c": pandas.Categorical(cells)})["c"] == "category"
+
+
 def test_rare_levels_are_joined_and_unseen_ones_go_with_them():
     cells = [f"l{i}" for i in range(MOST_LEVELS + 20) for _ in range(3)] + ["l3", "l5"]
     frame = pandas.DataFrame({"c": cells})

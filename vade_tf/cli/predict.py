@@ -179,6 +179,8 @@ def _table(options: argparse.Namespace) -> "tuple[int, int, Callable[[Callable],
         raise InputError(f"--impute: expected a run on a table, got {options.run}, whose rows have no missing cells")
     typed = Path(options.out).suffix.lower() == output.PARQUET
     rows = incoming.opened(folder, model, options.data, options.labels, options.id, mode == "impute", typed)
+    if mode == "impute" and rows.table is None:
+        raise InputError(f"--impute: expected a table, or a .npy file of its columns, got {options.data}")
     if mode == "impute":
         assert isinstance(schema, Schema)
         return len(rows.x), assignments.blocks(rows.x), lambda advance: answers.imputed(model, schema, rows, advance)

@@ -72,7 +72,10 @@ def read_h5(file: Path, labels: str | None):
         rows, key = _chosen(file, [name for name in names if name != GENES], labels)
         x = _rows(stored[rows], rows)
         y = None if key is None else hdf5.values(stored[key], key)
-    return x, padded(y, str(key)) if y is not None and y.dtype == object else y
+    if y is not None and y.dtype == object:
+        texts = [text.decode() if isinstance(text, bytes) else text for text in y.flat]
+        y = padded(np.array(texts, object).reshape(y.shape), str(key))
+    return x, y
 
 
 def read_h5_genes(file: Path) -> list[str] | None:

@@ -246,9 +246,10 @@ def infer(
         return tailed if tailed.log else _with_offset(number, measured[0])
     if (dates := read_dates(values)) is not None:
         return Column(name, "date", missing=missing, offset=float(np.nanmedian(dates[0])), form=dates[1])
-    _check_nearly_numbers(name, values, found, argument)
-    if len(levels) > max(MANY_TEXTS, held / 2) and not isinstance(values.dtype, pandas.CategoricalDtype):
-        return f"{len(levels):,} different texts in {held:,} rows"
+    if not isinstance(values.dtype, pandas.CategoricalDtype):
+        _check_nearly_numbers(name, values, found, argument)
+        if len(levels) > max(MANY_TEXTS, held / 2):
+            return f"{len(levels):,} different texts in {held:,} rows"
     if len(levels) <= MOST_LEVELS:
         return Column(name, "category", tuple(_in_order(levels.values())), missing)
     counts = pandas.Series(np.bincount(numbers[numbers >= 0]), [key_of(value) for value in found])

@@ -10,7 +10,7 @@ import pandas
 import scipy.sparse
 
 from vade_tf.data import arrays, genes, pictures, tables
-from vade_tf.data.dataset import Coded, Dataset, build
+from vade_tf.data.dataset import COUNTS, Coded, Dataset, build
 from vade_tf.data.genes import Genes
 from vade_tf.data.pictures import Pictures
 from vade_tf.data.schema import Schema
@@ -129,7 +129,7 @@ def readable(path: str) -> Iterator[tuple[Path, str]]:
         raise InputError(f"data: expected an existing file, got {path}, which is not there")
     try:
         yield file, kind
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except (OSError, ValueError, EOFError, KeyError) as error:
         raise InputError(f"data: {path} cannot be read as {kind} ({cited(error)}); is it whole?") from error
@@ -176,15 +176,26 @@ def _table(file: Path, kind: str, labels, likelihood: str, asked: dict, schema, 
     elif schema is not None:
         raise InputError(f"data: expected {schema.describe()[0]}, as in training, got the table {file}")
     else:
-        schema = Schema.infer(table, "data", separator == ";")
+        schema = _inferred(table, likelihood, separator == ";")
+        if codable and stays_in_file(len(table), len(schema.features), "float32"):
+            return _from_file(file, labels, likelihood, asked, None, plain)
         if separator and (rest := schema.plain_beside_commas):
             written = tables.read_text(file, as_texts, [str(name) for name in rest])[0]
             table = table.assign(**{str(name): written[name] for name in rest})
-            schema = Schema.infer(table, "data", separator == ";")
+            schema = _inferred(table, likelihood, separator == ";")
         x, _ = schema.encode(table, "data")
         schema = replace(schema, dropped={**schema.dropped, **reasons})
         notes = schema.describe()
     return build(x, y, schema=schema, notice=_notice(notice, notes), **about)
+
+
+def _inferred(table: pandas.DataFrame, likelihood: str, commas: bool = False) -> Schema:
+    """The schema of a table; of one that is said to hold counts, columns are numbers as they are."""
+    found = Schema.infer(table, "data", commas)
+    if likelihood not in COUNTS:
+        return found
+    counted = Schema.numbers(table[[column.name for column in found.columns]], "data")
+    return replace(counted, dropped=found.dropped)
 
 
 def _is_large(file: Path) -> bool:
@@ -206,7 +217,7 @@ def _from_file(file: Path, labels, likelihood: str, asked: dict, schema: Schema 
     y, ids = (None if n is None else padded(converted.column(file, n), each) for each, n in others.items())
     notes: list[str] = []
     if coding is None and not plain:
-        coding = schema = Schema.infer(table, "data")
+        coding = schema = _inferred(table, likelihood)
         schema = replace(schema, dropped={**schema.dropped, **reasons})
         notes = [*schema.describe(), f"what the columns are was seen on {len(table):,} of the rows"]
     x, told = converted.converted(file, coding or Schema.numbers(table, "data"))

@@ -19,7 +19,6 @@ from vade_tf.reading import each, padded, record
 THETA = 100.0  # of the negative binomial that genes are held against
 BLOCK = 2**22  # numbers looked at together
 MOST_ORIGINS = 1000  # batches of cells
-LONGEST = 200  # characters of a name that a file may bring
 
 
 class Named(NamedTuple):
@@ -63,6 +62,8 @@ class Genes:
                 f"{argument}: expected genes with different names, got {str(different[counts.argmax()])!r} twice; give "
                 "each its own, as var_names_make_unique() of an AnnData does"
             )
+        if "" in different:
+            raise InputError(f"{argument}: expected a name for every gene, got none of gene {names.tolist().index('')}")
         if most is not None:
             if not 1 <= most <= len(names):
                 raise InputError(f"genes: expected a number from 1 to that of the genes, {len(names):,}, got {most}")
@@ -110,8 +111,8 @@ class Genes:
         Raises:
             ValueError: no `Genes` has such values.
         """
-        short = each(list, lambda name: isinstance(name, str) and 0 < len(name) <= LONGEST)
-        if not record({"names": short, "layer": str})(values) or not values["names"]:
+        named = each(list, lambda name: isinstance(name, str) and name != "")
+        if not record({"names": named, "layer": str})(values) or not values["names"]:
             raise ValueError("expected names of genes and a layer")
         if len(set(values["names"])) < len(values["names"]):
             raise ValueError("a gene stands there twice")

@@ -168,6 +168,10 @@ def _pixels(pillow, image, size: tuple[int, int], channels: int, file: Path) -> 
     """An image as bytes [height, width, channels]."""
     if image.mode.startswith(("I", "F")):
         image = pillow.fromarray(_deep(image, file))
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        paper = pillow.new("RGBA", image.size, "white")
+        image = pillow.alpha_composite(paper, image)  # what is drawn may lie in the transparency alone
     image = image.convert("L" if channels == 1 else "RGB")
     if (image.height, image.width) != size:
         image = image.resize(size[::-1])

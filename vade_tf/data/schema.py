@@ -188,6 +188,9 @@ class Schema:
         for form, how in ((COMMA, "with a decimal comma"), (THOUSANDS, "with commas between thousands")):
             if names := [column.name for column in self.columns if column.kind == "number" and column.form == form]:
                 lines.append(f"numbers are written {how}, as {form}: {_listed(names)}")
+        for form, how in (("%m/%d/%Y", "months first, as 12/31/2020"), ("%d/%m/%Y", "days first, as 31/12/2020")):
+            if names := [column.name for column in self.columns if column.kind == "date" and column.form == form]:
+                lines.append(f"dates are read with {how}: {_listed(names)}")
         if far := [column.name for column in self.columns if column.kind == "number" and column.offset]:
             lines.append(f"far from 0 and near one another, so counted from their median: {_listed(far)}")
         if holes := [column for column in self.columns if column.missing]:

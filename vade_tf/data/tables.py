@@ -225,7 +225,8 @@ def _has_no_header(lines: list[list[str]], numbered: bool = False) -> bool:
     numbers = read_numbers(pandas.Series(first, dtype=object))
     if numbers is not None and len(first) > 1 and np.array_equal(np.diff(numbers[0]), np.ones(len(first) - 1)):
         return False
-    if any(len(cell) > LONGEST_NAME for cell in first):
+    long = [any(place < len(line) and len(line[place]) > LONGEST_NAME for line in below) for place in range(len(first))]
+    if any(len(cell) > LONGEST_NAME and more for cell, more in zip(first, long, strict=True)):
         return True
     of_numbers = are_numbers(first)
     values = [cell.strip() for cell, number in zip(first, of_numbers, strict=True) if number and cell.strip()]

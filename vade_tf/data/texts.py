@@ -13,7 +13,6 @@ from vade_tf.reading import each, finite, record
 WORDS = 2000
 COMMON = 0.5  # share of the texts from which a word is too common to tell them apart, in any language
 RARE = 2  # texts that a word must be in
-LONGEST = 200  # characters of a word that a file may bring
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class Texts:
         Raises:
             ValueError: no `Texts` has such values.
         """
-        short = each(list, lambda word: isinstance(word, str) and 0 < len(word) <= LONGEST)
+        short = each(list, lambda word: isinstance(word, str) and word != "")
         kinds = {"column": str, "words": short, "idf": each(list, lambda weight: finite(weight) and weight > 0)}
         if not record(kinds)(values):
             raise ValueError("expected a column, words and their idf")

@@ -110,6 +110,8 @@ def _arrow_type(cells: pandas.Series):
         found = pyarrow.array(cells, from_pandas=True).type
     except (pyarrow.ArrowException, OverflowError):
         return pyarrow.string()
+    if pyarrow.types.is_decimal(found):
+        return pyarrow.decimal128(38, found.scale)  # the largest, whatever the first block holds
     mixed = types.is_object_dtype(cells.dtype) and (pyarrow.types.is_integer(found) or pyarrow.types.is_floating(found))
     return pyarrow.string() if mixed or pyarrow.types.is_null(found) else found
 
