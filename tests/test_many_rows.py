@@ -144,6 +144,16 @@ def test_a_large_table_is_converted_once_and_read_as_in_memory(table, monkeypatc
         load_file(str(file), "y", id="name")
 
 
+def test_a_label_that_is_missing_is_seen_in_a_row_that_was_not_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr(converted, "SAMPLE", 100)
+    monkeypatch.setattr(shards, "memory", lambda: 5000)
+    frame = pandas.DataFrame({"a": np.arange(900) / 7, "y": np.array(["u", "v"], object)[np.arange(900) % 2]})
+    frame.loc[13, "y"] = None
+    frame.to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(InputError, match="^labels: expected one a row, got none in row 13 of"):
+        load_file(str(tmp_path / "t.parquet"), "y")
+
+
 def test_few_columns_of_many_levels_stay_in_a_file_as_well(tmp_path, monkeypatch):
     """The columns are small enough for the memory, and their features are not."""
     r = np.random.default_rng(0)

@@ -214,7 +214,11 @@ def _from_file(file: Path, labels, likelihood: str, asked: dict, schema: Schema 
     others, coding = {"labels": labels, "id": asked["id"]}, schema
     columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
     table, _, reasons = tables.pick(converted.sampled(file), columns, drop, others, file)
-    y, ids = (None if n is None else padded(converted.column(file, n), each) for each, n in others.items())
+    known = {each: None if name is None else converted.column(file, name) for each, name in others.items()}
+    for each, values in known.items():
+        if values is not None:
+            tables.check_complete(values, each, file)  # what was picked is of some rows
+    y, ids = (None if values is None else padded(values, each) for each, values in known.items())
     notes: list[str] = []
     if coding is None and not plain:
         coding = schema = _inferred(table, likelihood)

@@ -148,10 +148,8 @@ def pick(table: pandas.DataFrame, columns: list[str], drop: list[str], others: d
                 )
     found = {name: None if one is None else table[one] for name, one in others.items()}
     for name, values in found.items():
-        if values is not None and values.isna().any():
-            raise InputError(
-                f"{name}: expected one a row, got none in row {int(values.isna().to_numpy().argmax())} of {file}"
-            )
+        if values is not None:
+            check_complete(values, name, file)
     reasons = {
         one: {"labels": "labels for scoring", "id": "names of the rows"}[name] for name, one in others.items() if one
     }
@@ -161,6 +159,14 @@ def pick(table: pandas.DataFrame, columns: list[str], drop: list[str], others: d
     left = [name for name in table.columns if name in drop or (columns and name not in columns)]
     reasons = {**dict.fromkeys(left, "as asked"), **reasons}
     return table[[name for name in table.columns if name not in reasons]], found, reasons
+
+
+def check_complete(values: pandas.Series, argument: str, file: Path) -> None:
+    """Raises InputError where a column that has a value for every row has none for one."""
+    if values.isna().any():
+        raise InputError(
+            f"{argument}: expected one a row, got none in row {int(values.isna().to_numpy().argmax())} of {file}"
+        )
 
 
 def _cut(file: Path) -> tuple[str, list[list[str]]]:
