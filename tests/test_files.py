@@ -104,6 +104,16 @@ def test_a_table_without_a_header_loses_no_row(tmp_path, row):
     assert {str(column.name) for column in data.schema.columns} <= {f"column_{i}" for i in range(len(cells[0]))}
 
 
+@pytest.mark.parametrize("header", [("height",), ()])
+def test_an_empty_line_of_an_only_column_is_an_empty_cell(tmp_path, header):
+    cells = [[f"{i / 7:.3f}"] for i in range(40)]
+    cells[7], cells[20] = [""], [""]
+    file = written(tmp_path, lines(header=header, cells=cells) + "\n\n")
+    found = load_file(file).x
+    assert found.shape == (40, 1)
+    assert np.flatnonzero(np.isnan(found[:, 0])).tolist() == [7, 20]
+
+
 def test_questions_are_a_header_however_long_they_are(tmp_path):
     questions = [f"{i}. How much do you agree that {'the service ' * 12}was good?" for i in range(2)]
     cells = [[str(1 + i % 5), str(AGES[i])] for i in range(40)]

@@ -13,6 +13,7 @@ from vade_tf import load
 from vade_tf.data import converted, shards
 from vade_tf.data.dataset import build
 from vade_tf.data.files import load_file
+from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
 from vade_tf.errors import InputError
 from vade_tf.report import evaluation
@@ -172,6 +173,9 @@ def test_what_the_columns_are_is_seen_on_some_of_the_rows(table, monkeypatch):
     monkeypatch.setattr(converted, "SAMPLE", 100)
     seen = converted.sampled(table[0])
     np.testing.assert_array_equal(seen["name"], [f"row {i}" for i in range(0, 900, 9)])
+    np.testing.assert_array_equal(seen.index, range(0, 900, 9))
+    seen["counter"], seen["twice"] = 1 + np.arange(0, 900, 9), 2 * np.arange(0, 900, 9)
+    assert Schema.infer(seen[["a", "counter", "twice"]]).dropped == {"counter": "it counts the rows from 1"}
 
 
 def test_a_large_array_stays_in_its_file_unless_a_part_of_it_is_asked_for(tmp_path, rng, monkeypatch):

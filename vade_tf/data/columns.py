@@ -236,7 +236,8 @@ def infer(
         return f"its value is always {_cited(levels.values())}"
     measured = None if isinstance(values.dtype, pandas.CategoricalDtype) else read_numbers(values, commas=commas)
     held = len(values) - missing
-    if reason := _identifier(name, None if measured is None else measured[0], len(levels), held, first):
+    step = values.index.step if isinstance(values.index, pandas.RangeIndex) else 1  # of rows at even distances
+    if reason := _identifier(name, None if measured is None else measured[0], len(levels), held, first, step):
         return reason
     if len(levels) == 2 and not types.is_datetime64_any_dtype(values.dtype):
         return Column(name, "boolean", tuple(_in_order(levels.values())), missing)
@@ -258,10 +259,10 @@ def infer(
     return Column(name, "category", (*_in_order(kept), REST), missing, rest=True)
 
 
-def _identifier(name, v: np.ndarray | None, different: int, held: int, first: bool) -> str:
+def _identifier(name, v: np.ndarray | None, different: int, held: int, first: bool, step: int) -> str:
     """Why a column says which row it is and nothing of what is in it; "" where it does not."""
     whole = v is not None and bool(np.all(np.nan_to_num(v) % 1 == 0))
-    if v is not None and held == len(v) >= COUNTED_ROWS and v[0] in (0, 1) and (np.diff(v) == 1).all():
+    if v is not None and held == len(v) >= COUNTED_ROWS and v[0] in (0, 1) and (np.diff(v) == step).all():
         return f"it counts the rows from {v[0]:g}"
     unnamed = first and (str(name).strip() == "" or str(name).startswith("Unnamed:"))
     called = isinstance(name, str) and (unnamed or _IDENTIFIER.fullmatch(name.strip()))

@@ -32,11 +32,12 @@ def rows_and_columns(file: Path) -> tuple[int, int]:
 
 
 def sampled(file: Path) -> pandas.DataFrame:
-    """Rows of a table at even distances, at most SAMPLE."""
+    """Rows of a table at even distances, at most SAMPLE; their index says which they are."""
     table = ParquetTable(file)
     every = -(-len(table) // SAMPLE)
     starts = range(0, len(table), max(BLOCK // every, 1) * every)
-    return pandas.concat([table[i : i + starts.step].iloc[::every] for i in starts], ignore_index=True)
+    found = pandas.concat([table[i : i + starts.step].iloc[::every] for i in starts], ignore_index=True)
+    return found.set_axis(pandas.RangeIndex(0, len(found) * every, every))
 
 
 def column(file: Path, name: str) -> pandas.Series:
