@@ -281,6 +281,14 @@ def test_dropout_of_own_networks_goes_on_where_a_killed_fit_stopped(rows, pretra
     assert_equal(fit(rows[0], settings, store=store, networks=others[1]), whole)
 
 
+def test_the_rows_are_copied_once_for_the_batches_of_all_phases(rows, monkeypatch):
+    held, hold = [], pipeline.hold
+    monkeypatch.setattr(pipeline, "hold", lambda x: held.append(hold(x)) or held[-1])
+    fit(rows[0], dataclasses.replace(SETTINGS, pretrain_epochs=1, epochs=2, regroups=1))
+    assert len(held) == 1
+    np.testing.assert_array_equal(held[0], rows[0])
+
+
 @pytest.mark.filterwarnings("error::UserWarning")
 def test_a_callback_that_evaluates_leaves_nothing_behind(rows):
     grey = (rows[0] - rows[0].min()) / np.ptp(rows[0])

@@ -83,6 +83,7 @@ def training_batches(
     passes: int = 1,
     numbers: np.ndarray | None = None,
     slices: Slices | None = None,
+    held: tf.Tensor | None = None,
 ) -> tf.data.Dataset:
     """Shuffled batches of the given epochs, one epoch after the other.
 
@@ -99,6 +100,7 @@ def training_batches(
         numbers: of the rows that are read, int [m]; default all.
         slices: of each batch, where several devices share it. The first rows of a batch that cannot be shared evenly
             are in it twice. Default: whole batches.
+        held: x as `hold` gives it, where several of these read the same rows. Default: a copy of x for these batches.
 
     Returns:
         Batches of x, or (x, hints); with augmentation the pair (augmented x, x) stands for x.
@@ -117,7 +119,7 @@ def training_batches(
         return _from_file(x.part(own), batch_size, seed, span, None if hints is None else hints[own], slices, seen)
     read = None if numbers is None else tf.constant(numbers)
     n = len(x) if numbers is None else len(numbers)
-    rows, steps = _gatherer(x), steps_per_epoch(n, batch_size)
+    rows, steps = _gatherer(x if held is None else held), steps_per_epoch(n, batch_size)
     groups = None if hints is None else tf.constant(hints)
 
     @plain
@@ -185,10 +187,12 @@ def _ahead(batches: tf.data.Dataset, gather: Callable, workers: int = WORKERS) -
     """What `gather` makes of each element, in their order, while the model works on those before.
 
     TensorFlow's tuner of such numbers is off: the end of an iterator may wait until it wakes up, which it does after
-    10, 20, 40, ... milliseconds (TensorFlow 2.21), so a phase could take twice as long as its steps.
+    10, 20, 40, ... milliseconds (TensorFlow 2.21), so a phase could take twice as long as its steps. So are its
+    rewritings of the graph, for which it makes a copy of all rows.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
+    options.experimental_optimization.apply_default_optimizations = False
     ready = batches.map(gather, num_parallel_calls=workers, deterministic=True).prefetch(AHEAD)
     return ready.with_options(options)
 
@@ -232,9 +236,14 @@ def blocks(x: Rows, size: int = BATCH) -> Iterator[np.ndarray]:
         yield np.asarray(x[start : start + size])
 
 
-def _gatherer(x: Rows) -> Callable[[tf.Tensor], tf.Tensor]:
+def hold(x: Rows) -> tf.Tensor | None:
+    """Rows as batches are gathered from them, which takes the memory of x again; None where they stay as they are."""
+    return tf.constant(x) if isinstance(x, np.ndarray) else None
+
+
+def _gatherer(x: Rows | tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
     """Row numbers [batch] -> dense rows [batch, D]. A sparse matrix stays in SciPy, rows of a file in the file."""
-    if isinstance(x, np.ndarray):
+    if isinstance(x, (np.ndarray, tf.Tensor)):
         rows = tf.constant(x)
         return lambda indices: tf.gather(rows, indices)
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import keras
 import numpy as np
@@ -67,6 +68,11 @@ class Fitting:
         yield
         self.seconds["init"] += time.perf_counter() - begun
 
+    @cached_property
+    def held(self) -> tf.Tensor | None:
+        """The rows of all phases' batches, see `pipeline.hold`."""
+        return pipeline.hold(self.data.rows)
+
     def passes(self, phase: str) -> int:
         """How often an epoch of a phase reads all rows."""
         return self.settings.pretrain_passes if phase == "pretrain" else self.settings.passes
@@ -102,7 +108,7 @@ class Fitting:
         if self.strategy is not None:
             more["slices"] = distribute.slices(self.strategy)
         return pipeline.training_batches(
-            self.data.rows, size, seed, span, passes=passes, numbers=self.read(phase), **more
+            self.data.rows, size, seed, span, passes=passes, numbers=self.read(phase), held=self.held, **more
         )
 
     def by_chief(self, find: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
