@@ -68,7 +68,9 @@ def read_text(
         how["na_values"] = sorted(MISSING)  # besides those that pandas knows
     names = [f"column_{number}" for number in range(len(lines[0]))] if bare else None
     with opened(file) as stream:  # an empty line is an empty cell of an only column, unless it comes before the first
-        alone = len(lines[0]) == 1 and stream.readline().strip() != ""
+        alone, after = len(lines[0]) == 1 and stream.readline().strip() != "", 0
+        for line in stream if alone else ():
+            after = 0 if line.strip() else after + 1
     with warnings.catch_warnings():
         warnings.simplefilter("error", pandas.errors.ParserWarning)  # rows longer than the header
         table = pandas.read_csv(
@@ -83,9 +85,7 @@ def read_text(
             low_memory=False,
             **how,
         )
-    if alone:  # what ends the file is no row
-        held = np.flatnonzero(table.iloc[:, 0].notna() & (table.iloc[:, 0] != ""))
-        table = table.iloc[: held.max(initial=-1) + 1]
+    table = table.iloc[: len(table) - after]  # empty lines that end the file are no rows
     if table.iloc[:, -1].isna().any():  # pandas fills up short rows
         _check_lengths(file, separator, len(table.columns))
     told = f"{file.name} has no header: its columns are called column_0 to column_{len(lines[0]) - 1}"
