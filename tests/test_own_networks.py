@@ -9,6 +9,7 @@ from keras import layers
 from vade_tf import Settings, VaDEClusterer, export, fit
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
+from vade_tf.model import networks
 from vade_tf.serving.signatures import Served
 from vade_tf.training.fitting import begin
 
@@ -78,6 +79,15 @@ def test_missing_cells_go_with_the_networks_that_are_told_of_them(rows):
     clusterer.fit(table)
     with pytest.raises(InputError, match="^X: expected finite numbers"):
         clusterer.predict(holes)
+
+
+def test_missing_cells_are_filled_by_a_layer_inside_of_a_model_in_the_encoder(rows):
+    rows[3, 1] = np.nan
+    x = keras.Input((6,))
+    filling = keras.Model(x, networks.Filled([0.0] * 6)(x))
+    own = pair(first=[filling])
+    clusterer = VaDEClusterer(3, encoder=own[0], decoder=own[1], random_state=0, **SMALL).fit(rows)
+    assert np.isfinite(clusterer.predict_proba(rows)).all()
 
 
 def test_labels_do_not_count_in_the_loss_of_a_validation(rows, small_model):

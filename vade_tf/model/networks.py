@@ -123,8 +123,8 @@ def shapes(
 
 
 def fills(encoder: keras.Model) -> bool:
-    """Whether an encoder takes rows with missing cells: a layer of it fills them."""
-    return any(isinstance(layer, Filled) for layer in encoder.layers)
+    """Whether an encoder takes rows with missing cells: a layer of it, or of a model in it, fills them."""
+    return any(isinstance(layer, Filled) for layer in encoder._flatten_layers())
 
 
 def set_all(network: keras.Model, weights: Sequence[np.ndarray]) -> None:
