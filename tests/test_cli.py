@@ -14,6 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from vade_tf.cli import entry, train
 from vade_tf.cli.command import answer, hushed
@@ -169,6 +170,12 @@ def test_a_mistyped_flag_is_one_line_and_exit_code_2(arguments, message, capsys)
             "vade-tf train: init: too far; lower --learning-rate\n",
         ),
         (KeyboardInterrupt(), 130, "vade-tf train: stopped; go on here\n"),
+        (
+            tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[70000,500] and so on"),
+            2,
+            "vade-tf train: not enough memory (tensor with shape[70000,500]); a smaller --batch-size takes less; "
+            "go on here\n",
+        ),
     ],
 )
 def test_what_goes_wrong_is_one_line_in_flags(error, code, line, capsys):
@@ -177,6 +184,14 @@ def test_what_goes_wrong_is_one_line_in_flags(error, code, line, capsys):
 
     assert answer("vade-tf train", work, stopped=lambda: "go on here", paths=(None, "model")) == code
     assert capsys.readouterr() == ("", line)
+
+
+def test_another_error_of_tensorflow_keeps_its_traceback():
+    def work():
+        raise tf.errors.InternalError(None, None, "a fault")
+
+    with pytest.raises(tf.errors.InternalError, match="a fault"):
+        answer("p", work)
 
 
 def test_only_train_resumes_and_the_others_say_so(capsys):
@@ -226,14 +241,19 @@ def test_ctrl_c_says_how_to_go_on_as_typed(monkeypatch, capsys):
     assert capsys.readouterr().err == "train.py: stopped; nothing was written\n"
 
 
-def test_a_reader_who_leaves_early_is_no_error():
-    lines = "from vade_tf.cli.command import answer; import sys; sys.exit(answer('p', lambda: print('x\\n' * 10**6)))"
-    with subprocess.Popen(
-        [sys.executable, "-c", lines], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, env=WITH_ROOT
-    ) as running:
-        running.stdout.readline()
+@pytest.mark.parametrize(
+    ("stopped", "said"), [("", b""), ("go on here", b"p: stopped, nobody reads stdout any more; go on here\n")]
+)
+def test_a_reader_who_leaves_early_is_no_error(stopped, said):
+    """Of a command that is over for it nothing is said; training tells how it goes on."""
+    lines = (
+        "from vade_tf.cli.command import answer; import sys; from vade_tf.printing import Plain; "
+        f"sys.exit(answer('p', lambda: Plain().print(sys.stdin.readline()), stopped=lambda: {stopped!r}))"
+    )
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen([sys.executable, "-c", lines], **pipes, cwd=ROOT, env=WITH_ROOT) as running:
         running.stdout.close()
-        assert running.stderr.read() == b""
+        assert running.communicate(b"too late\n")[1] == said
     assert running.returncode == 1
 
 

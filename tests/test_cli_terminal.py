@@ -5,10 +5,12 @@ import io
 import sys
 
 import pytest
+from rich.table import Table
 
 from vade_tf.cli import steps as module
 from vade_tf.cli.steps import Steps
-from vade_tf.cli.terminal import Terminal, plain_console
+from vade_tf.cli.terminal import Terminal
+from vade_tf.printing import Plain
 from vade_tf.training.reporter import PhaseLines
 
 METRICS = {
@@ -23,7 +25,7 @@ METRICS = {
 
 
 def on(terminal: bool) -> Terminal:
-    return Terminal(console=plain_console(file=io.StringIO(), width=100, force_terminal=terminal))
+    return Terminal(console=Plain(file=io.StringIO(), width=100, force_terminal=terminal))
 
 
 def lines_at(times, total=10):
@@ -76,7 +78,7 @@ def test_plain_lines_appear_as_they_happen_and_in_order(capsys):
 
 
 def test_plain_lines_are_flushed(tmp_path):
-    with (tmp_path / "log").open("w") as file, Terminal(console=plain_console(file=file)) as reporter:
+    with (tmp_path / "log").open("w") as file, Terminal(console=Plain(file=file)) as reporter:
         reporter.phase("init", 1)(1, "landmark, 3 groups")
         assert "Starting mixture  landmark, 3 groups" in (tmp_path / "log").read_text()
 
@@ -175,3 +177,29 @@ def test_what_was_not_measured_is_left_out_of_the_result():
     reporter = on(terminal=False)
     reporter.result({**METRICS, "elbo": -9.0, "distortion": 8.0, "rate_z": 1.0, "rate_w": None, "choice": None}, "a")
     assert "-9.00 nats a row (distortion 8.00, rate_z 1.00)\n" in reporter.console.file.getvalue()
+
+
+def test_nothing_that_is_printed_steers_the_terminal():
+    """What a run folder holds may come from anywhere."""
+    file = io.StringIO()
+    console = Plain(file=file, force_terminal=True, color_system=None, width=60)
+    table = Table(box=None, show_header=False, padding=0)
+    table.add_row("\x1b]0;title\x07\u202e")
+    console.print(table)
+    console.print("\x1b[2Jtwo\nlines", highlight=False)
+    assert [line.rstrip() for line in file.getvalue().splitlines()] == [
+        "\\x1b]0;title\\x07\\u202e",
+        "\\x1b[2Jtwo",
+        "lines",
+    ]
+
+
+def test_a_reader_who_leaves_is_no_exit(monkeypatch):
+    class Left(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    console = Plain(file=Left())
+    with pytest.raises(BrokenPipeError):
+        console.print("a")
+    console.print("b")

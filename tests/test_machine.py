@@ -10,12 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from vade_tf.cli import train
+from vade_tf.data.dataset import build
 from vade_tf.errors import InputError, StorageError
 from vade_tf.report import page
+from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 from vade_tf.runs.places import LOCK, held
+from vade_tf.runs.tensorboard import Board, Views
 from vade_tf.writing import UNFINISHED, sweep, whole, whole_path
 
 pytestmark = pytest.mark.usefixtures("eager_file")
@@ -98,6 +103,36 @@ def test_what_another_library_could_not_write_leaves_nothing(tmp_path):
     ):
         write()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_is_full_while_tensorboard_is_written_is_no_traceback(small_model, tmp_path, monkeypatch):
+    """TensorFlow writes its event files itself, and says so in errors of its own."""
+
+    def full(*arguments):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    board = Board(Run(tmp_path, TrainConfig(clusters=2)))
+    views = Views(board, build(np.zeros((4, 3), "f4"), None, "x", "memory"), 0, 5)
+    views.set_model(small_model())
+    monkeypatch.setattr(Views, "write", full)
+    with pytest.raises(StorageError, match=r"tensorboard cannot be written \(No space left on device"):
+        views.on_epoch_end(0, {"loss": 1.0})
+    monkeypatch.setattr(tf.summary, "create_file_writer", full)
+    with pytest.raises(StorageError, match=r"tensorboard cannot be written \(No space left on device"):
+        board.save_rows([{"phase": "pretrain", "epoch": 1, "loss": 1.0, "seconds": 0.1}], 1)
+
+
+def test_all_files_of_a_folder_are_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    seen, sync = [], os.fsync
+    monkeypatch.setattr(
+        os, "fsync", lambda file: (seen.append(str(Path(f"/proc/self/fd/{file}").readlink())), sync(file))
+    )
+    with whole_path(tmp_path / "model") as place:
+        (place / "variables").mkdir(parents=True)
+        for name in ("saved_model.pb", "variables/data"):
+            (place / name).write_bytes(b"x")
+    assert {Path(name).name for name in seen} == {"saved_model.pb", "data"}
+    assert not any(name.startswith(str(tmp_path / "model")) for name in seen)
 
 
 def test_what_a_kill_left_is_swept_away_and_nothing_else(tmp_path):

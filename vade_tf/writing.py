@@ -64,7 +64,8 @@ def whole_path(path: Path) -> Iterator[Path]:
             yield folder / path.name
             if (folder / path.name).is_file():
                 _give(folder / path.name, rights)
-                with (folder / path.name).open("rb") as file:
+            for written in filter(Path.is_file, folder.rglob("*")):
+                with written.open("rb") as file:
                     os.fsync(file.fileno())
             (folder / path.name).replace(path)
         finally:

@@ -3,6 +3,7 @@
 import argparse
 import io
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -105,16 +106,32 @@ def answer(
     except BrokenPipeError:  # who reads stdout, such as head, has seen enough; nor may Python flush it at its exit
         if sys.stdout is not None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        if not (more := stopped()):
+            return 1
+        message, code = _then("stopped, nobody reads stdout any more", more), 1
     except OSError as error:  # of what other libraries write and read
         where = Path(error.filename) if isinstance(error.filename, str) else Path.cwd()
         message, code = _then(f"{where}: {reason(error, where)}", stopped()), 2
     except MemoryError as error:
         message, code = _then(f"not enough memory ({cited(error)})", stopped()), 2
+    except Exception as error:
+        tensor = _no_room_for(error)
+        if tensor is None:
+            raise
+        message, code = _then(f"not enough memory ({tensor}); a smaller --batch-size takes less", stopped()), 2
     else:
         return 0
     print(f"{prog}: {_one_line(message)}", file=sys.stderr)
     return code
+
+
+def _no_room_for(error: Exception) -> str | None:
+    """What TensorFlow, if it is loaded, has found no memory for; None where that was not the error."""
+    tf = sys.modules.get("tensorflow")
+    if tf is None or not isinstance(error, tf.errors.ResourceExhaustedError):
+        return None
+    found = re.search(r"OOM when allocating (tensor with shape\[[\d,]*\])", str(error))
+    return cited(error) if found is None else found[1]
 
 
 def _take_streams() -> None:

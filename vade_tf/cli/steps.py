@@ -5,7 +5,7 @@ from types import TracebackType
 
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from vade_tf.cli.terminal import plain_console
+from vade_tf.printing import Plain
 
 
 class Steps:
@@ -20,7 +20,7 @@ class Steps:
 
     def __init__(self, quiet: bool = False):
         self.quiet = quiet
-        self.console = plain_console(stderr=True)
+        self.console = Plain(stderr=True)
         self.draws = not quiet and self.console.is_terminal and not self.console.is_dumb_terminal
         self.subject = self.name = ""
         self.begun = 0.0

@@ -8,9 +8,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from vade_tf.cli.speech import in_flags
+from vade_tf.printing import Plain
 from vade_tf.training.reporter import PHASES, PhaseLines, Silent
 
-WIDE = 1000  # characters of a line in a file
 TERMS = ("distortion", "rate_z", "rate_w", "rate_c")
 
 
@@ -19,12 +19,12 @@ class Terminal(Silent):
 
     Args:
         evaluate: what a person types to evaluate a run, for the table at the end.
-        console: where to write; default stdout. A console of rich without markup: paths may hold square brackets.
+        console: where to write; default stdout. Paths may hold square brackets.
     """
 
     def __init__(self, evaluate: str = "vade-tf evaluate", console: Console | None = None):
         self.evaluate = evaluate
-        self.console = console or plain_console()
+        self.console = console or Plain()
         self.draws = self.console.is_terminal and not self.console.is_dumb_terminal
         self.lines: list[PhaseLines] = []
         self.progress = Progress(
@@ -149,11 +149,3 @@ class Terminal(Silent):
         named = ", ".join(f"{name} {k}" for name, k in summary["named"].items())
         self.say(f"* recommended, {summary['sure']}: {summary['n_clusters']} clusters, {summary['why']}")
         self.say(f"named by {named}\nwritten to {out}: clusters.png, clusters.csv, summary.json")
-
-
-def plain_console(**where) -> Console:
-    """A console that prints text as it is: no markup, no emoji; where it is no terminal, no line is cut or broken."""
-    console = Console(markup=False, emoji=False, **where)
-    if not console.is_terminal:
-        console.width = WIDE
-    return console

@@ -13,11 +13,11 @@ from dataclasses import asdict
 from html import escape
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from vade_tf import __version__
 from vade_tf.errors import StorageError
+from vade_tf.printing import Plain
 from vade_tf.report import card_page, figures
 from vade_tf.report.evaluation import Evaluation
 from vade_tf.report.image_figures import card_images
@@ -101,7 +101,7 @@ def chosen(choice: dict) -> str:
 
 def show(result: dict) -> None:
     """The tables of one run, on the terminal."""
-    console = _console()
+    console = Plain()
     console.print(f"{result['run']}: {about(result)}", highlight=False, soft_wrap=True)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column()
@@ -128,7 +128,7 @@ def show_comparison(results: dict[str, dict]) -> None:
         ]
         weighted = result["importance_weighted"]
         rows.append([name, *values, "-" if weighted is None else f"{weighted['bounds']['5000']:.2f}"])
-    _console().print(_table(["run", *columns, "iwae"], rows), highlight=False)
+    Plain().print(_table(["run", *columns, "iwae"], rows), highlight=False)
 
 
 def page(
@@ -269,14 +269,6 @@ def _png(figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
-
-
-def _console() -> Console:
-    """Prints text as it is; where stdout is no terminal, no line is cut or broken."""
-    console = Console(markup=False, emoji=False)
-    if not console.is_terminal:
-        console.width = 1000
-    return console
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

@@ -1,5 +1,7 @@
 """What TensorBoard shows of a run: the columns of its history as scalars, and views of the clusters of a VaDE."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -33,6 +35,19 @@ class Board:
     def folder(self, phase: str) -> Path:
         return self.run.path / "tensorboard" / phase
 
+    @contextmanager
+    def summaries(self, phase: str, step: int) -> Iterator[None]:
+        """Summaries made inside go to the event file of a phase, at a step, and are in it in the end.
+
+        Raises:
+            StorageError: they cannot be written.
+        """
+        try:
+            with self.writer(phase).as_default(step=step):
+                yield
+        except tf.errors.OpError as error:
+            raise StorageError(f"{self.run.path / 'tensorboard'} cannot be written ({cited(error)})") from error
+
     def writer(self, phase: str) -> tf.summary.SummaryWriter:
         if phase not in self._writers:
             with writing(self.folder(phase)):
@@ -43,18 +58,10 @@ class Board:
     def save_rows(self, rows: list[dict], new: int) -> None:
         """Write metrics.csv, and the new rows as scalars."""
         self.run.save_rows(rows)
-        try:
-            self._show(rows, new)
-        except tf.errors.OpError as error:
-            raise StorageError(f"{self.run.path / 'tensorboard'} cannot be written ({cited(error)})") from error
-
-    def _show(self, rows: list[dict], new: int) -> None:
         for row in rows[len(rows) - new :]:
-            with self.writer(row["phase"]).as_default(step=row["epoch"]):
+            with self.summaries(row["phase"], row["epoch"]):
                 for name in row.keys() - {*TEXT_COLUMNS, "epoch", "seconds"}:
                     tf.summary.scalar(name, row[name])
-        for phase in {row["phase"] for row in rows[len(rows) - new :]}:
-            self.writer(phase).flush()
 
 
 class Views(keras.callbacks.Callback):
@@ -87,7 +94,7 @@ class Views(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if isinstance(self.model, VaDE) and np.isfinite(logs["loss"]):
-            with self.board.writer("fit").as_default(step=epoch + 1):
+            with self.board.summaries("fit", epoch + 1):
                 self.write(self.model, epoch + 1, self.board.folder("fit"))
 
     def write(self, model, epoch: int, folder: Path) -> None:

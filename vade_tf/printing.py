@@ -1,0 +1,26 @@
+"""What the terminal is written with: text as it is, of which nothing steers the terminal, wherever it comes from."""
+
+from rich.console import Console
+
+WIDE = 1000  # characters of a line in a file
+
+
+class Plain(Console):
+    """A console without markup and emoji; what cannot be printed is shown as an escape.
+
+    Raises:
+        BrokenPipeError: who read the text has seen enough.
+    """
+
+    def __init__(self, **where):
+        super().__init__(markup=False, emoji=False, **where)
+        if not self.is_terminal:  # no line is cut or broken
+            self.width = WIDE
+
+    def render_str(self, text: str, **more):
+        shown = (letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text)
+        return super().render_str("".join(shown), **more)
+
+    def on_broken_pipe(self):
+        self.quiet = True
+        raise BrokenPipeError
