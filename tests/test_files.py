@@ -337,3 +337,10 @@ def test_new_texts_without_their_column_blame_the_file(tmp_path):
     first = load_file(written(tmp_path, "words,n\n" + "red apple,1\ngreen tree,2\n" * 9), text="words")
     with pytest.raises(InputError, match=r"^data: expected one of the columns \['n'\] of .*, got 'words'"):
         load_file(written(tmp_path, "n\n1\n", "new.csv"), schema=first.schema)
+
+
+@pytest.mark.parametrize("argument", ["columns", "drop", "id"])
+def test_lines_of_text_have_no_columns(tmp_path, argument):
+    (tmp_path / "x.txt").write_text("one\ntwo\n")
+    with pytest.raises(InputError, match=f"^{argument}: goes with a table that has columns, got lines of text"):
+        load_file(str(tmp_path / "x.txt"), text="lines", **{argument: "a"})

@@ -129,6 +129,32 @@ def test_the_groups_of_an_annotated_data_set(tmp_path):
         model.fit(data.X.toarray())
 
 
+def test_names_of_genes_count_in_a_frame_and_columns_of_a_frame_in_cells():
+    """They are the same names; read by place, cells in another order would be other cells."""
+    data, small = annotated(90), {"pretrain_epochs": 1, "epochs": 1, **SMALL}
+    turned = annotated(90, order=np.arange(30)[::-1])
+    model = VaDEClusterer(3, random_state=0, **small).fit(data)
+    np.testing.assert_array_equal(model.predict(turned.to_df()), model.labels_)
+    with pytest.raises(
+        ValueError, match=r"^X: expected the features that were fitted, got none of the name .* missing"
+    ):
+        model.predict(data.to_df().iloc[:, :20])
+    frame = VaDEClusterer(3, random_state=0, **small).fit(data.to_df())
+    np.testing.assert_array_equal(frame.predict(turned), frame.labels_)
+    with pytest.raises(
+        ValueError, match=r"^X: expected the features that were fitted, got none of the name .* missing"
+    ):
+        frame.predict(turned[:, :20])
+
+
+def test_a_cell_without_a_label_is_named(tmp_path):
+    data = annotated(90)
+    data.obs["kind"] = ["a", None, *["b"] * 88]
+    data.write_h5ad(tmp_path / "cells.h5ad")
+    with pytest.raises(InputError, match=r"^labels: expected a value for every cell in 'kind' of .*, got 1 without"):
+        load_file(str(tmp_path / "cells.h5ad"), "kind")
+
+
 def test_counts_of_a_layer():
     x, _ = cells(240)
     data = bare(x.log1p(), counts=x)

@@ -90,3 +90,32 @@ def test_its_export_answers_as_the_model(run, folder):
         x = np.asarray(image, np.float32).reshape(1, -1)
     served = Served(run / "export" / "1")
     np.testing.assert_allclose(served.predict(x), load(run).predict(x, verbose=0), atol=0.01)  # bfloat16
+
+
+def test_images_of_another_form_are_refused(run, tmp_path, capsys):
+    """Channels first, or a dark frame whose brightest byte is 1."""
+    channels_first = np.zeros((2, 3, SIDE, SIDE), "u1")
+    np.save(tmp_path / "x.npy", channels_first)
+    np.savez(tmp_path / "x.npz", x=channels_first)
+    for name in ("x.npy", "x.npz"):
+        for words in (["predict", str(run)], ["evaluate", str(run), "--out", str(tmp_path / "out")]):
+            assert main([*words, "--data", str(tmp_path / name), "--quiet"]) == 2
+            said = capsys.readouterr().err
+            assert "expected images of (28, 28, 3), as in training, got (3, 28, 28) in each row" in said
+    with pytest.raises(ValueError, match=r"^x: expected rows, or images of \(28, 28, 3\), got shape \(2, 3, 28, 28\)"):
+        load(run).predict(channels_first, verbose=0)
+
+
+def test_nearly_black_images_are_bytes_all_the_same(run, tmp_path, capsys):
+    dark = np.zeros((2, SIDE, SIDE, 3), "u1")
+    dark[:, ::2] = 1
+    np.save(tmp_path / "x.npy", dark)
+    np.savez(tmp_path / "x.npz", x=dark)
+    (tmp_path / "dark").mkdir()
+    for i, image in enumerate(dark):
+        Image.fromarray(image).save(tmp_path / "dark" / f"{i}.png")
+    for name in ("x.npy", "x.npz", "dark"):
+        out = str(tmp_path / f"{name}.csv")
+        assert main(["predict", str(run), "--data", str(tmp_path / name), "--out", out, "--quiet"]) == 0
+    tables = [(tmp_path / f"{name}.csv").read_text().splitlines() for name in ("x.npy", "x.npz")]
+    assert tables[0] == tables[1]

@@ -17,6 +17,7 @@ from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
 from vade_tf.errors import InputError
 from vade_tf.report import evaluation
+from vade_tf.report import rows as report_rows
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.rows import load_rows
@@ -205,12 +206,23 @@ def test_a_run_reads_its_rows_as_it_began_whatever_memory_there_is(tmp_path, rng
             train(config, tmp_path / f"{name}-cut", extra=[Killer()], export=False)
         assert Run.open(tmp_path / f"{name}-cut").data["in_file"] == (name == "in-file")
     resume(tmp_path / "in-file-cut", export=False)  # there is memory enough now
+    looked_at, _, _ = report_rows.load_rows(Run.open(tmp_path / "in-file"), load(tmp_path / "in-file"))
+    assert isinstance(looked_at.x, FileRows)  # also to be evaluated
     weights = [load(tmp_path / name).get_weights() for name in ("in-file", "in-file-cut")]
     assert all(np.array_equal(one, other) for one, other in zip(*weights, strict=True))
     monkeypatch.setattr(shards, "memory", lambda: 1)
     told = r"^data: the run held its rows in memory, .*; continue it on a machine of at least 0\.0 GiB$"
     with pytest.raises(InputError, match=told):
         resume(tmp_path / "in-memory-cut")
+
+
+def test_a_table_of_few_columns_and_many_features_stays_in_its_file_for_a_model_that_knows_them(tmp_path, monkeypatch):
+    table = pandas.DataFrame({"kind": [f"kind {i % 50}" for i in range(200)], "number": np.arange(200.0)})
+    table.to_parquet(tmp_path / "x.parquet")
+    schema = Schema.infer(table, "x")
+    assert len(schema.features) == 50
+    monkeypatch.setattr(shards, "memory", lambda: 200 * 4 * 10 / shards.SHARE)  # enough for ten features
+    assert isinstance(load_file(str(tmp_path / "x.parquet"), schema=schema).x, FileRows)
 
 
 def test_rows_are_read_from_their_file_where_they_are_asked_for_there(table, monkeypatch):

@@ -70,6 +70,20 @@ def test_labels_are_no_hints_unless_one_says_so(small_model, rng):
     assert small_model().fit(x, y, hints=True, **settings).history == small_model().fit(x, hints=y, **settings).history
 
 
+def test_labels_of_two_classes_are_no_hints_either(small_model, rng):
+    x, y = rng.random((32, 12)).astype("f4"), np.where(np.arange(32) % 2, 1, -1)
+    with pytest.raises(ValueError, match="y: expected no labels"):
+        small_model().fit(x, y, verbose=0)
+    assert small_model().fit(x, hints=y, batch_size=32, verbose=0).history["guidance"][0] > 0
+
+
+def test_a_model_that_was_never_fitted_takes_no_labels_batch_by_batch(small_model, rng):
+    model, x = small_model(), rng.random((8, 12)).astype("f4")
+    with pytest.raises(ValueError, match="y: expected no labels"):
+        model.train_on_batch(x, np.arange(8) % 4)
+    assert np.isfinite(model.train_on_batch(x)).all()
+
+
 def test_pairs_of_a_data_set_are_refused_unless_they_are_hints(small_model, rng):
     """Also where the same model has just been trained on such pairs as hints, and its step is compiled for them."""
     x, y = rng.random((32, 12)).astype("f4"), np.arange(32) % 4

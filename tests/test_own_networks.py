@@ -82,12 +82,13 @@ def test_missing_cells_go_with_the_networks_that_are_told_of_them(rows):
 
 
 def test_missing_cells_are_filled_by_a_layer_inside_of_a_model_in_the_encoder(rows):
-    rows[3, 1] = np.nan
+    holes = pd.DataFrame(rows, columns=list("abcdef"))
+    holes.loc[3, "b"] = np.nan
     x = keras.Input((6,))
     filling = keras.Model(x, networks.Filled([0.0] * 6)(x))
     own = pair(first=[filling])
-    clusterer = VaDEClusterer(3, encoder=own[0], decoder=own[1], random_state=0, **SMALL).fit(rows)
-    assert np.isfinite(clusterer.predict_proba(rows)).all()
+    clusterer = VaDEClusterer(3, encoder=own[0], decoder=own[1], random_state=0, **SMALL).fit(holes)
+    assert np.isfinite(clusterer.predict_proba(holes)).all()
 
 
 def test_labels_do_not_count_in_the_loss_of_a_validation(rows, small_model):

@@ -42,6 +42,8 @@ class RowReader:
             self._columns: list[str | int] | None = None
         if is_annotated(X):
             X = self._counts(X, fitting)
+        elif not fitting and self.genes_ is not None and isinstance(X, pandas.DataFrame):
+            X = self._named(X).to_numpy()
         elif fitting and (self.layer, self.genes, self.batch) != (None, None, None):
             raise InputError(
                 f"layer, genes and batch: expected an AnnData with them, got {type(X).__name__}; leave them out"
@@ -73,8 +75,8 @@ class RowReader:
         if isinstance(expected, (tuple, list)) and shape != (expected := tuple(expected)) != (*(shape or ()), 1):
             raise InputError(f"X: expected images of shape {expected}, got {shape or 'some of other channels'}")
 
-    def _counts(self, X, fitting: bool) -> np.ndarray | scipy.sparse.csr_array:
-        """The numbers of an AnnData: of the genes that are fitted, or of those that were, by their names."""
+    def _counts(self, X, fitting: bool) -> np.ndarray | scipy.sparse.csr_array | pandas.DataFrame:
+        """The numbers of an AnnData: of the genes that are fitted, or of the features that were, by their names."""
         if fitting:
             most = None if self.genes is None else whole_number(self.genes, "genes", 1, 2**31 - 1)
             found = Genes.infer(X, self.layer, most, "X")
@@ -83,7 +85,23 @@ class RowReader:
             found = Genes.infer(X, self.layer, argument="X")
         else:
             found = Genes(tuple(self.genes_.tolist()), self.layer or "")
-        return found.encode(X, "X")
+        counts = found.encode(X, "X")
+        if fitting or self.schema_ is None:
+            return counts
+        cells = counts if isinstance(counts, np.ndarray) else counts.toarray()
+        return self._named(pandas.DataFrame(cells, columns=list(found.names)))
+
+    def _named(self, X: pandas.DataFrame) -> pandas.DataFrame:
+        """Columns by the names of what was fitted: genes in a DataFrame, or columns of one as the genes of cells."""
+        names = self._columns if self.genes_ is None else self.genes_.tolist()
+        if names is None or not all(isinstance(name, str) for name in (*names, *X.columns)):
+            return X
+        if absent := [name for name in names if name not in X.columns]:
+            raise InputError(
+                f"X: expected the features that were fitted, got none of the name {absent[0]!r}, and {len(absent)} of "
+                f"{len(names):,} are missing"
+            )
+        return X[names]
 
     def _table(self, X, fitting: bool) -> np.ndarray | pandas.DataFrame:
         """A DataFrame to be fitted, or the features of new rows of one, which may be an array of all its columns."""

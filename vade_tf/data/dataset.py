@@ -179,6 +179,8 @@ def build(
         y = y[:, 0]
     if y is not None and y.shape != (n,):
         raise InputError(f"{source}: expected one label a row, got labels of shape {y.shape} for {n} rows")
+    if y is not None and y.dtype.kind in "fc" and np.isnan(y).any():
+        raise InputError(f"labels: expected one a row, got none in row {int(np.isnan(y).argmax())} of {source}")
     codes = None if y is None else np.unique(y, return_inverse=True)[1].astype(np.int32)
     told = {**vars(observed), "origins": origins}
     return Dataset(**told, y=codes, name=name, source=source, notice=notice, ids=ids)

@@ -1,15 +1,16 @@
 """A user's own file or folder -> a data set: arrays, cells, tables, texts, images. New rows are coded as the first."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas
 import scipy.sparse
 
-from vade_tf.data import arrays, genes, pictures, tables
+from vade_tf.data import arrays, checks, genes, pictures, tables
 from vade_tf.data.dataset import COUNTS, Coded, Dataset, build
 from vade_tf.data.genes import Genes
 from vade_tf.data.pictures import Pictures
@@ -52,6 +53,7 @@ def load_file(
     schema: Coded | None = None,
     plain: bool = False,
     in_file: bool = False,
+    image_shape: Sequence[int] | None = None,
 ) -> Dataset:
     """Rows of a file.
 
@@ -73,6 +75,7 @@ def load_file(
         schema: how the rows of a run were coded, which these then are as well; default: found here.
         plain: without a schema, take every column of a table as a number as it is, as runs did that have none.
         in_file: rows that can be read from their file, or from a copy of it, are, though they would fit in memory.
+        image_shape: of the images that a run was trained on, which those of an array or a folder then are as well.
 
     Returns:
         The rows; with `schema` None where the file is an array. The notice says what was done with the columns.
@@ -92,18 +95,31 @@ def load_file(
         if named:
             return _cells(file, labels, likelihood, (layer, most_genes, batch), schema, plain)
         if kind == "folder":
-            return _pictures(file, labels, likelihood, schema)
+            return as_images(_pictures(file, labels, likelihood, schema), image_shape)
         if kind in ARRAYS:
             more = {"in_file": in_file} if kind == ".npy" else {}
             x, y = ARRAYS[kind](file, labels, **more)
+            checks.check_same_shape(x, image_shape, f"data: {path}")
             if isinstance(schema, Schema):
                 x = _as_table(x, schema, path)
-            return build(x, y, file.stem, str(path), likelihood, schema=schema if isinstance(schema, Schema) else None)
+            table = schema if isinstance(schema, Schema) else None
+            found = build(x, y, file.stem, str(path), likelihood, schema=table)
+            return as_images(found, image_shape if x.dtype == np.uint8 else None)
         if isinstance(schema, Texts):
             text = schema.column or LINES
         if text == LINES and kind.startswith(".txt"):
+            for argument in ("columns", "drop", "id"):
+                if asked[argument] is not None:
+                    raise InputError(f"{argument}: goes with a table that has columns, got lines of text; leave it out")
             return _lines(file, labels, likelihood, schema)
         return _table(file, kind, labels, likelihood, asked | {"text": text}, schema, plain, in_file)
+
+
+def as_images(dataset: Dataset, image_shape: Sequence[int] | None) -> Dataset:
+    """New images of bytes for a run on images, as bytes: where all are nearly black they would count as from 0 to 1."""
+    if image_shape is None or not isinstance(dataset.x, np.ndarray):
+        return dataset
+    return replace(dataset, x=dataset.x.astype(np.uint8))
 
 
 def as_coded(file: Path, texts: list[str] | None, schema: Coded | None) -> tuple[pandas.DataFrame, str, str]:
@@ -151,7 +167,7 @@ def coded(values: dict) -> Coded:
 
 def _table(file: Path, kind: str, labels, likelihood: str, asked: dict, schema, plain: bool, in_file: bool) -> Dataset:
     codable = kind == ".parquet" and asked["text"] is None and isinstance(schema, Schema | None)
-    if codable and (in_file or _is_large(file)):
+    if codable and (in_file or _is_large(file, schema)):
         return _from_file(file, labels, likelihood, asked, schema, plain)
     if kind == ".parquet":
         table, separator, notice = tables.read_parquet(file), "", ""
@@ -198,13 +214,14 @@ def _inferred(table: pandas.DataFrame, likelihood: str, commas: bool = False) ->
     return replace(counted, dropped=found.dropped)
 
 
-def _is_large(file: Path) -> bool:
-    """Whether the features of a .parquet table are to stay in a file."""
+def _is_large(file: Path, schema: Schema | None) -> bool:
+    """Whether the features of a .parquet table are to stay in a file; without a schema a column is taken for one."""
     try:
         from vade_tf.data.converted import rows_and_columns
     except ImportError:  # said by what reads it
         return False
-    return stays_in_file(*rows_and_columns(file), "float32")
+    rows, columns = rows_and_columns(file)
+    return stays_in_file(rows, columns if schema is None else len(schema.features), "float32")
 
 
 def _from_file(file: Path, labels, likelihood: str, asked: dict, schema: Schema | None, plain: bool) -> Dataset:

@@ -154,13 +154,17 @@ def labels_of(cells: Any, labels: str | None, file: Path) -> np.ndarray | None:
     """A column of what is known of the cells, as texts [cells]; None where none is asked for.
 
     Raises:
-        InputError: there is no such column.
+        InputError: there is no such column, or cells without a value.
     """
     if labels is None:
         return None
     if labels not in cells.obs:
         raise InputError(
             f"labels: expected one of the columns {reprlib.repr(list(cells.obs))} of {file}, got {labels!r}"
+        )
+    if (missing := cells.obs[labels].isna()).any():
+        raise InputError(
+            f"labels: expected a value for every cell in {labels!r} of {file}, got {int(missing.sum()):,} without"
         )
     return padded(cells.obs[labels], labels)
 

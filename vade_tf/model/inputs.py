@@ -31,6 +31,9 @@ def check_rows(model, x) -> None:
             rows = _without_origins(rows, model.origins.number)
         if rows.ndim < 2 or not len(rows) or math.prod(rows.shape[1:]) != model.n_features:
             raise InputError(f"x: expected rows of {model.n_features} values, got shape {rows.shape}")
+        shape = model.encoder.input_shape[1:]
+        if len(shape) == 3 and rows.ndim > 2 and rows.shape[1:] not in (shape, *([shape[:2]] if shape[2] == 1 else [])):
+            raise InputError(f"x: expected rows, or images of {shape}, got shape {rows.shape}")
         choice.check_units(model, rows.reshape(len(rows), model.n_features))
 
 
@@ -58,6 +61,11 @@ def _without_origins(rows: np.ndarray, number: int) -> np.ndarray:
             f"x: expected origins from 0 to {number - 1} in the last column, got {origins.min():g} to {origins.max():g}"
         )
     return rows[:, :-1]
+
+
+def are_hints(y: np.ndarray) -> bool:
+    """Whether y can only be hints: some are -1, not known, and the others are not the 1 of labels of two classes."""
+    return bool(np.any(y == -1)) and not np.all((y == -1) | (y == 1))
 
 
 def known_groups(hints, n_clusters: int) -> np.ndarray:

@@ -113,7 +113,7 @@ class VaDE(ObservationModel):
 
         Args:
             x: rows, as arrays or as what gives batches of them (see above).
-            y: the same as hints, if it holds a -1; other labels are refused.
+            y: the same as hints, if it holds a -1 and not only 1 besides; other labels are refused.
             hints: group of each row, int [n], -1 where it is not known. True: x gives batches of (x, hints), or y is
                 meant as hints. Default: none.
             arguments, settings: as for `keras.Model.fit`.
@@ -129,7 +129,7 @@ class VaDE(ObservationModel):
             if y is not None:
                 raise InputError("hints: expected hints or y, got both; leave y out")
             y = hints
-        elif y is not None and not hints and not np.any(np.asarray(y) == -1):
+        elif y is not None and not hints and not inputs.are_hints(np.asarray(y)):
             raise InputError(
                 "y: expected no labels, they would make the clustering supervised, got one for every row; leave y out, "
                 "or pass it as hints= to train on it"
@@ -252,6 +252,12 @@ class VaDE(ObservationModel):
         variables = self.trainable_variables
         self.optimizer.apply(tape.gradient(scaled, variables), variables)
         return self.get_metrics_result()
+
+    def train_on_batch(self, x, y=None, **settings):
+        """As `keras.Model.train_on_batch`, on rows alone; with hints, once `fit` was called with some."""
+        if y is not None and not self._takes_hints:
+            raise InputError("y: expected no labels, they would make the clustering supervised; leave y out")
+        return super().train_on_batch(x, y, **settings)
 
     def test_step(self, data):
         """The bound with fixed noise: evaluating twice gives the same figures."""

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -47,7 +48,8 @@ def load_rows(
         InputError: the data cannot be found, do not fit the model, or are not those of the run.
     """
     if data is not None:
-        dataset = load_file(data, labels, model.likelihood.name, schema=run.schema, plain=True)
+        more: dict[str, Any] = {"schema": run.schema, "plain": True, "image_shape": run.data.get("image_shape")}
+        dataset = load_file(data, labels, model.likelihood.name, **more)
         width = run.data["features"]
         if dataset.x.shape[1] != width:
             raise InputError(f"data: expected {width} features, as {run.path} has, got {dataset.x.shape[1]} in {data}")
@@ -60,7 +62,7 @@ def load_rows(
     config = replace(run.config, limit=None, held_out=0.0, data_dir=data_dir or run.config.data_dir)
     ways = "data=FILE" if config.data is not None else "data_dir=FOLDER or data=FILE"
     try:
-        whole = load_whole(config, run)
+        whole = load_whole(config, run, run.data.get("in_file"))
     except InputError as error:
         raise InputError(f"{run.path}: its data cannot be loaded; say where they are with {ways} ({error})") from error
     numbers = numbers_of(run.config, len(whole.x))[0]

@@ -15,6 +15,7 @@ import numpy as np
 import pandas
 
 from vade_tf.data import tables
+from vade_tf.data.checks import check_same_shape
 from vade_tf.data.dataset import Coded
 from vade_tf.data.files import as_coded, load_file, readable
 from vade_tf.data.filling import Written
@@ -97,13 +98,15 @@ def opened(
     schema = run.schema
     with readable(data) as (file, kind):
         if kind == ".npy" and labels is None and id is None:
-            found = _of_array(schema, file)
+            found = _of_array(schema, file, run.data.get("image_shape"))
         elif kind in (*tables.TEXTS, ".parquet") and (schema is None or isinstance(schema, Schema)):
             found = _of_table(schema, file, kind, labels, id, run.config.id, whole, typed)
         else:
             if id is None and isinstance(schema, Texts) and schema.column and run.config.id in _columns(file, kind):
                 id = run.config.id
-            dataset = load_file(data, labels, model.likelihood.name, id=id, schema=schema, plain=True)
+            shape = run.data.get("image_shape")
+            more: dict[str, Any] = {"id": id, "schema": schema, "plain": True, "image_shape": shape}
+            dataset = load_file(data, labels, model.likelihood.name, **more)
             _tell(dataset.notice.splitlines())
             names = None if dataset.ids is None else pandas.Series(dataset.ids, name=id or "id")
             found = Incoming(dataset.x, None, names)
@@ -114,8 +117,9 @@ def opened(
     return found
 
 
-def _of_array(schema: Coded | None, file: Path) -> Incoming:
+def _of_array(schema: Coded | None, file: Path, image_shape: list[int] | None) -> Incoming:
     rows = FileRows.open(file)
+    check_same_shape(rows, image_shape, f"data: {file}")
     if not isinstance(schema, Schema):
         return Incoming(rows)
     names = [column.name for column in schema.columns]

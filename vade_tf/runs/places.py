@@ -28,6 +28,7 @@ DATA = {
     "crc32": int,
     "hints": (int, type(None)),
     "in_file": (bool, type(None)),
+    "image_shape": lambda value: value is None or each(list, int)(value),
 }
 
 
