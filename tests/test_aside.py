@@ -6,6 +6,9 @@ import pytest
 import vade_tf
 from vade_tf.data import pipeline
 from vade_tf.errors import InputError
+from vade_tf.runs import train as training
+from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.folder import Run
 from vade_tf.training import aside, autoencoder, recipe
 from vade_tf.training.fitting import begin
 from vade_tf.training.settings import PATIENCE, Settings, set_aside
@@ -185,3 +188,15 @@ def test_where_none_are_set_aside_the_variance_is_that_of_some_of_all_rows(rng):
     fitting = begin(x, Settings(**{**SMALL, "pretrain_epochs": 0, "validation_rows": 0}))
     found = recipe.reconstruction_variance(fitting)
     assert found[2] == pytest.approx(found[:2].mean(), rel=0.5)
+
+
+def test_a_run_tells_how_many_epochs_were_trained(rows, tmp_path):
+    """The autoencoder may stop before the last that its settings allow."""
+    np.save(tmp_path / "x.npy", rows[:120])
+    config = TrainConfig.create(
+        data=str(tmp_path / "x.npy"), pretrain_epochs=40, pretrain_passes=12, patience=1, epochs=1, regroups=0, **SMALL
+    )
+    result = training.train(config, tmp_path / "run", export=False)
+    trained = [row for row in Run.open(tmp_path / "run").load_rows() if row["phase"] == "pretrain"]
+    assert result["epochs"] == {"pretrain": len(trained), "fit": 1}
+    assert len(trained) < 40

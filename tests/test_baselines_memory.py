@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy import stats
 from scipy.spatial.distance import cdist
 
@@ -11,6 +12,7 @@ from vade_tf import systems
 from vade_tf.data import pipeline
 from vade_tf.errors import InputError
 from vade_tf.systems import dec, gmvae, models, registry, shallow
+from vade_tf.systems.models import Centres, StudentT
 from vade_tf.training import fitting, loop
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings
@@ -85,6 +87,27 @@ def test_k_means_of_x_puts_a_row_to_the_nearest_mean(x, monkeypatch):
         np.testing.assert_allclose(z[groups == c].mean(axis=0), centres[c], atol=1e-3)
     assert model.encoder is model.decoder is None
     assert fitting.seconds["init"] > 0
+
+
+@pytest.mark.parametrize("head", [Centres, StudentT])
+def test_many_wide_centres_take_no_tensor_of_all_differences(head, rng):
+    z, mu = rng.normal(size=(40, 50)) + 100, rng.normal(size=(90, 50)) + 100
+    layer = head(90, 50)
+    layer.mu.assign(mu)
+    expected = cdist(z, mu, "sqeuclidean")
+    shapes = {
+        tuple(op.outputs[0].shape)
+        for op in tf.function(layer.call)
+        .get_concrete_function(tf.TensorSpec((40, 50), "float32"))
+        .graph.get_operations()
+        if op.outputs and op.outputs[0].shape.rank is not None
+    }
+    assert max(np.prod(shape) for shape in shapes) <= 90 * 50
+    found = layer(tf.constant(z, "float32")).numpy()
+    np.testing.assert_array_equal(found.argmax(axis=1), expected.argmin(axis=1))
+    if head is StudentT:
+        q = 1 / (1 + expected)
+        np.testing.assert_allclose(np.exp(found), q / q.sum(axis=1, keepdims=True), rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["kmeans", "ae_kmeans", "ae_gmm"])

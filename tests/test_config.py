@@ -149,6 +149,10 @@ def test_cluster_counts_of_a_number_and_of_a_range():
     assert list(cluster_counts("5:8")) == [5, 6, 7, 8]
     assert list(cluster_counts("5:20:5")) == [5, 10, 15, 20]
     expected = "^clusters: expected a number, or a range such as 5:20 or 5:20:5, or auto, got"
+    with pytest.raises(
+        InputError, match="^clusters: expected a range of several numbers, got '5:8:10', which is 5 alone"
+    ):
+        cluster_counts("5:8:10")
     for text in ("many", "5:", "8:5", "0:3", "5:20:0", "5:9:1:1", "5:5"):
         with pytest.raises(InputError, match=expected):
             cluster_counts(text)

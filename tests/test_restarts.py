@@ -15,6 +15,8 @@ from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
+from vade_tf.runs.study import Study
+from vade_tf.training.reporter import Silent
 
 SMALL = {
     "clusters": 5,
@@ -131,3 +133,29 @@ def test_mistakes_at_the_command_line(capsys):
     )
     assert train.main(["--restarts", "2", "--hints", "known.npy"]) == 2
     assert "--restarts: cannot be combined with hints, which a restart does not change" in capsys.readouterr().err
+
+
+def test_restarts_begin_at_the_first(config, tmp_path):
+    with pytest.raises(InputError, match="^restart: goes with one run, the restarts of several begin at 0, got 2"):
+        restarts.train_restarts(dataclasses.replace(config, restart=2), tmp_path / "run", 3)
+
+
+def test_a_guessed_number_of_clusters_is_said_of_any_restart_that_is_kept(config, tmp_path, monkeypatch):
+    """The first run has guessed it; the others were given its number."""
+    study = Study.begin("restarts", config, tmp_path / "run", range(2))
+    guess = {"n_clusters": 5, "sure": "not sure", "why": "it is unclear", "tried": [], "stability": [], "strength": []}
+    runs = [
+        {
+            "choice": guess,
+            "health": ["5 clusters are a guess: it is unclear"],
+            "agreement": 0.5,
+            "elbo": -2.0,
+            "acc": None,
+        },
+        {"choice": None, "health": ["component 1 is empty"], "agreement": 0.5, "elbo": -1.0, "acc": None},
+    ]
+    monkeypatch.setattr(Study, "run", lambda *a: runs)
+    monkeypatch.setattr(restarts, "_copy", lambda *a: None)
+    result = restarts._conclude(study, Silent(), False)
+    assert result["choice"] == guess
+    assert result["health"] == ["5 clusters are a guess: it is unclear", "component 1 is empty"]

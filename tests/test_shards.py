@@ -243,7 +243,8 @@ def test_a_fit_that_was_stopped_ends_with_the_same_weights(small, blobs, tmp_pat
             np.testing.assert_array_equal(one, other)
 
 
-def test_a_file_that_changes_while_it_is_read_is_named(small, blobs, tmp_path):
+@pytest.mark.parametrize("devices", ["none", "mirrored"])
+def test_a_file_that_changes_while_it_is_read_is_named(small, blobs, tmp_path, devices):
     class Change(tf.keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             os.truncate(tmp_path / "x.npy", 2000)
@@ -251,5 +252,5 @@ def test_a_file_that_changes_while_it_is_read_is_named(small, blobs, tmp_path):
     with pytest.raises(
         InputError, match=r"^x: .*x\.npy has changed since its rows were first read; begin anew"
     ) as error:
-        recipe.fit(blobs[0], Settings(clusters=3, **SMALL), callbacks=[Change()])
+        recipe.fit(blobs[0], Settings(clusters=3, distribute=devices, **SMALL), callbacks=[Change()])
     assert "\n" not in str(error.value)

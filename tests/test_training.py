@@ -132,6 +132,7 @@ def test_the_run_folder_holds_what_it_promises(data, whole):
         "metrics.json",
         "model.keras",
         "checkpoints/pretrained.npz",
+        "checkpoints/seconds.npz",
         "checkpoints/start.npz",
         "checkpoints/groups.npz",
         "checkpoints/held.npz",

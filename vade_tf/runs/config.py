@@ -160,6 +160,8 @@ def cluster_counts(text: str) -> range:
     if len(numbers) not in (2, 3) or not 1 <= numbers[0] < numbers[1] or min(numbers) < 1:
         raise InputError(f"clusters: expected a number, or a range such as 5:20 or 5:20:5, or auto, got {text!r}")
     low, high, step = [*numbers, 1][:3]
+    if low + step > high:
+        raise InputError(f"clusters: expected a range of several numbers, got {text!r}, which is {low} alone")
     if (high - low) // step >= MOST:
         raise InputError(f"clusters: expected a range of at most {MOST:,} numbers, got {text!r}; take larger steps")
     return range(low, high + 1, step)

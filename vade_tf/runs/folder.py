@@ -14,7 +14,7 @@
     checkpoints/start.npz    groups and mixture of the start
     checkpoints/further.npz  of texts: the groups that further autoencoders found
     checkpoints/groups.npz   the groups as last found anew during the VaDE phase
-    checkpoints/             best.npz, held.npz, rungs.npz: see `training.store`
+    checkpoints/             best.npz, held.npz, rungs.npz, seconds.npz: see `training.store`
 
 Files are written under another name and then renamed, so each is whole or not there. What a folder holds is checked
 when it is read, for it may have been altered. Who trains holds `.lock`, see `places`.
@@ -114,8 +114,8 @@ class Run:
     def data(self) -> dict:
         """data.json: what the run began with.
 
-        Source, rows, features and crc32 of the rows, a checksum of the hints, and whether the rows stayed in their file
-        (None, or not there, in older folders).
+        Source, rows, features and crc32 of the rows, a checksum of the hints, whether the rows stayed in their file,
+        and the shape of the images that they are (None, or not there, in older folders).
         """
         return json_object(self.path / "data.json", DATA)
 

@@ -13,7 +13,7 @@ from vade_tf.runs.config import MOST, TrainConfig
 from vade_tf.runs.places import LOCK
 from vade_tf.runs.study import Study
 from vade_tf.training.reporter import Silent
-from vade_tf.writing import whole, write_whole, writing
+from vade_tf.writing import whole, whole_path, write_whole
 
 
 def train_restarts(
@@ -37,6 +37,8 @@ def train_restarts(
     whole_number(n, "restarts", 1, MOST)
     if config.model != "vade":
         raise InputError(f"restarts: expected model='vade', got {config.model!r}; seeds go with every system")
+    if config.restart:
+        raise InputError(f"restart: goes with one run, the restarts of several begin at 0, got {config.restart}")
     if config.hints is not None:
         raise InputError("restarts: cannot be combined with hints, which a restart does not change")
     return _conclude(Study.begin("restarts", config, out, range(n)), reporter or Silent(), export)
@@ -64,17 +66,22 @@ def _conclude(study: Study, reporter: Silent, export: bool) -> dict:
         _copy(study.folders[kept], study.out)
         study.conclude(rows, {"restarts": rows, "selected": kept})
         result = {**{name: value for name, value in runs[kept].items() if name != "agreement"}, "restarts": rows}
-        result |= {"choice": runs[0]["choice"]} if "choice" in runs[0] else {}  # of K, for all
+        if runs[0].get("choice") is not None:  # of K, for all, and so is what it says of itself
+            result["choice"] = runs[0]["choice"]
+            if kept != 0 and runs[0]["choice"]["sure"] == "not sure":
+                result["health"] = [runs[0]["health"][0], *result["health"]]
         write_whole(study.out / "metrics.json", (json.dumps(result, indent=2) + "\n").encode())
         return result
 
 
 def _copy(folder: Path, to: Path) -> None:
-    """All files of a run folder but metrics.json, which marks what is finished, and the lock."""
-    for file in folder.rglob("*"):
-        if file.is_file() and file.name not in ("metrics.json", LOCK):
-            place = to / file.relative_to(folder)
-            with writing(place):
-                place.parent.mkdir(parents=True, exist_ok=True)
+    """All that is in a run folder but metrics.json, which marks what is finished, and the lock."""
+    for file in folder.iterdir():
+        place = to / file.name
+        if file.is_dir():
+            shutil.rmtree(place, ignore_errors=True)  # what a kill after the copy left
+            with whole_path(place) as copy:
+                shutil.copytree(file, copy, ignore_dangling_symlinks=True)
+        elif file.is_file() and file.name not in ("metrics.json", LOCK):
             with file.open("rb") as content, whole(place) as copy:
                 shutil.copyfileobj(content, copy)

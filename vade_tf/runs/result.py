@@ -66,7 +66,11 @@ def means(model: keras.Model, x: Rows, strategy: tf.distribute.Strategy | None =
 
 def summarise(config: TrainConfig, dataset: Dataset, fitted: Fitted, found: dict[str, float]) -> dict:
     """What metrics.json holds; found: scores, where there are labels, and what `means` says of a model with a bound."""
-    trained = sum(row["phase"] == "fit" for row in fitted.history) or None
+    pretrained, trained = (
+        sum(row["phase"] == phase for row in fitted.history) or None for phase in ("pretrain", "fit")
+    )
+    if config.pretrained is not None:  # the history of its epochs is that run's
+        pretrained = config.pretrain_epochs
     return {
         "dataset": dataset.name,
         "source": dataset.source,
@@ -81,7 +85,7 @@ def summarise(config: TrainConfig, dataset: Dataset, fitted: Fitted, found: dict
         **({} if fitted.choice is None else {"choice": vars(fitted.choice)}),
         "health": fitted.health,
         "remedies": fitted.remedies,
-        "epochs": {"pretrain": config.pretrain_epochs or None, "fit": trained},
+        "epochs": {"pretrain": pretrained, "fit": trained},
         "seconds": {name: round(value, 1) for name, value in fitted.seconds.items()},
         "device": device.describe(),
         "precision": device.resolve_precision(config.precision),

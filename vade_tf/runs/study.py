@@ -79,6 +79,12 @@ class Study:
         """
         if config.distribute == "multiworker":
             raise InputError("distribute: multiworker trains one run; expected one of clusters, seeds and restarts")
+        drawn = config.limit is not None or config.held_out > 0
+        if kind == "seeds" and config.pretrained is not None and drawn:
+            raise InputError(
+                "pretrained: cannot be combined with seeds where limit or held_out is set, for each seed draws other "
+                "rows than the autoencoder was trained on"
+            )
         out, whole = usable(out, "out"), load_whole(config) if whole is None else whole
         rows = load_rows(config, whole)
         train.filled(rows.config, rows)

@@ -29,7 +29,7 @@ from vade_tf.runs.rows import RunRows, load_rows, load_whole
 from vade_tf.runs.tensorboard import Board, Views
 from vade_tf.serving import export as exporting
 from vade_tf.systems import registry
-from vade_tf.training import cluster, distribute, given, recipe
+from vade_tf.training import cluster, device, distribute, given, recipe
 from vade_tf.training.choosing import numbers_tried
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
@@ -116,7 +116,12 @@ def identity(rows: RunRows) -> dict:
     Raises:
         InputError: the hints do not fit the rows.
     """
-    facts = {**rows.dataset.fingerprint, "in_file": isinstance(rows.dataset.x, FileRows)}
+    shape = rows.dataset.image_shape
+    facts = {
+        **rows.dataset.fingerprint,
+        "in_file": isinstance(rows.dataset.x, FileRows),
+        "image_shape": None if shape is None else list(shape),
+    }
     if rows.hints is None:
         return facts
     assert isinstance(rows.config.clusters, int)
@@ -158,13 +163,14 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
     """The configuration with all that follows from the rows written out; says what is wrong before a folder is made.
 
     Raises:
-        InputError: the likelihood or the hints do not fit the rows, or the run named by `config.pretrained` cannot
-            lend its autoencoder.
+        InputError: the likelihood, the hints or other settings do not fit the rows, or the run named by
+            `config.pretrained` cannot lend its autoencoder.
     """
     likelihood = choice.choose(rows.dataset)
+    hints = None
     if rows.hints is not None:
         assert isinstance(config.clusters, int)
-        given.checked_hints(rows.hints, len(rows.dataset.x), config.clusters)
+        hints = given.checked_hints(rows.hints, len(rows.dataset.x), config.clusters)
     if config.pretrained is not None:
         pretrained_by(config, rows.dataset)
         theirs = Run.open(config.pretrained).config
@@ -173,6 +179,7 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
             pretrain_epochs=theirs.pretrain_epochs,
             pretrain_passes=theirs.pretrain_passes or 1,
             patience=theirs.patience,
+            validation_rows=theirs.validation_rows,
             hidden=theirs.hidden,
             network=theirs.network,
         )
@@ -180,11 +187,15 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
         numbers_tried(len(rows.dataset.x))
     told = {"sharpens": given.sharpens(rows.dataset), "learns_variance": likelihood.learns_variance}
     settings = config.opening().resolve(*rows.dataset.x.shape, **told)
-    given.check_room(rows.dataset.x.shape[1], settings)
+    settings = replace(settings, network=given.network(rows.dataset, settings))
+    given.check_room(rows.dataset.x.shape[1], settings, rows.dataset.image_shape)
+    given.check(rows.dataset, settings, hints)
+    registry.check(config.model, rows.dataset, settings)
     return replace(
         config,
         hidden=settings.hidden,
-        network=given.network(rows.dataset, settings),
+        network=settings.network,
+        precision=device.resolve_precision(settings.precision),
         pretrain_epochs=settings.pretrain_epochs,
         patience=settings.patience,
         epochs=settings.epochs or None,
@@ -216,6 +227,12 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray
     weights, widths = listed(kept), run.config.hidden or ()
     forms = [(weight.shape, weight.dtype.name) for weight in weights]
     likelihood = choice.choose(dataset)
+    theirs, mine = str(kept.get("likelihood", "")), json.dumps(likelihood.config())
+    if theirs not in ("", mine):  # older folders do not say
+        raise InputError(
+            f"pretrained: the autoencoder of {run.path} was trained for another likelihood: expected "
+            f"{reprlib.repr(mine)}, got {reprlib.repr(theirs)}; use the same likelihood"
+        )
     first, outputs = given.filled(dataset.observations(), likelihood), likelihood.outputs
     flags = 0 if first is None else len(first.flagged)
     expected = networks.shapes(dataset.x.shape[1], run.config.latent_dim, widths, flags, outputs)

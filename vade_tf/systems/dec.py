@@ -21,12 +21,14 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.data import pipeline
+from vade_tf.data.dataset import Observations
 from vade_tf.errors import InputError
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.systems.models import Clustering, StudentT, of_rows, to_rows
 from vade_tf.systems.shallow import ae_kmeans
 from vade_tf.training import autoencoder, loop
 from vade_tf.training.fitting import Fitting
+from vade_tf.training.settings import Settings
 
 UPDATES = 140  # between two targets
 TOLERANCE = 0.001  # share of rows that change their group
@@ -52,11 +54,17 @@ def dec_da(fitting: Fitting) -> Clustering:
     Raises:
         InputError: the rows are no images, or are not to be augmented.
     """
-    if not (seen := fitting.seen("fit")):
-        kind = "rows that are no images" if fitting.data.image_shape is None else "augment='none'"
-        raise InputError(f"system: dec_da reads augmented images, got {kind}; use dec")
+    check_images(fitting.data, fitting.settings)
+    seen = fitting.seen("fit")
     conv = fitting.settings.network == "conv"
     return _dec(fitting, keras.optimizers.Adam(ADAM_RATE) if conv else _descent(), seen)
+
+
+def check_images(data: Observations, settings: Settings) -> None:
+    """Raises InputError unless the rows are images, which are augmented."""
+    if data.image_shape is None or settings.augment == "none":
+        kind = "rows that are no images" if data.image_shape is None else "augment='none'"
+        raise InputError(f"system: dec_da reads augmented images, got {kind}; use dec")
 
 
 def _dec(fitting: Fitting, optimizer: keras.optimizers.Optimizer, seen: dict) -> Clustering:

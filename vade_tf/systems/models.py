@@ -47,7 +47,11 @@ class _Head(keras.layers.Layer):
 
     def _squared_distance(self, z):
         """|z - mu_c|^2: codes [n, width] -> [n, K]."""
-        return tf.reduce_sum((tf.cast(z, tf.float32)[:, None, :] - self.mu) ** 2, axis=-1)
+        if self.n_components * self.latent_dim <= elbo.WIDE:
+            return tf.reduce_sum((tf.cast(z, tf.float32)[:, None, :] - self.mu) ** 2, axis=-1)
+        z, mu = tf.cast(z, tf.float64), tf.cast(self.mu, tf.float64)  # the terms cancel; no tensor [n, K, width]
+        squares = tf.reduce_sum(z**2, axis=-1, keepdims=True) + tf.reduce_sum(mu**2, axis=-1)
+        return tf.cast(tf.maximum(squares - 2 * tf.matmul(z, mu, transpose_b=True), 0), tf.float32)
 
     def get_config(self):
         return {**super().get_config(), "n_components": self.n_components, "latent_dim": self.latent_dim}

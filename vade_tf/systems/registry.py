@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 
+from vade_tf.data.dataset import Observations
 from vade_tf.errors import InputError
 from vade_tf.systems import SYSTEMS, dec, gmvae, shallow
 from vade_tf.training.fitting import Fitted, Fitting, begin, fitted
@@ -22,6 +23,12 @@ FUNCTIONS: dict[str, Callable[[Fitting], keras.Model]] = {
     "idec": dec.idec,
     "gmvae": gmvae.fit,
 }
+
+
+def check(system: str, data: Observations, settings: Settings) -> None:
+    """Raises InputError where a system cannot be fitted to rows, which its function says as well."""
+    if system == "dec_da":
+        dec.check_images(data, settings)
 
 
 def fit(

@@ -1,5 +1,6 @@
 """The autoencoder made of a VaDE's own networks, and the phase that trains it."""
 
+import json
 from collections.abc import Sequence
 
 import keras
@@ -55,7 +56,8 @@ def pretrain(fitting: Fitting) -> None:
         if settings.patience and best is not None:
             set_pretrained(networks, best)
     weights = [weight for network in networks for weight in network.get_weights()]
-    fitting.store.save("pretrained", numbered(weights))
+    told = {"aside": fitting.aside, "likelihood": np.array(json.dumps(fitting.model.likelihood.config()))}
+    fitting.store.save("pretrained", {**numbered(weights), **told})
 
 
 def kept_weights(store: Store, name: str, networks: Sequence[keras.layers.Layer]) -> list[np.ndarray] | None:

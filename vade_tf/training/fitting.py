@@ -21,7 +21,7 @@ from vade_tf.training.choosing import Choice
 from vade_tf.training.replicas import Replicas
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Resolved, Settings
-from vade_tf.training.store import Memory, State, Store
+from vade_tf.training.store import Memory, State, Store, kept
 from vade_tf.training.watch import Watch
 
 
@@ -55,7 +55,6 @@ class Fitting:
     reporter: Silent
     extra: Sequence[keras.callbacks.Callback]
     jit: bool
-    precision: str
     system: str = "vade"
     strategy: tf.distribute.Strategy | None = None
     replicas: dict[str, Replicas] = field(default_factory=dict)  # by phase
@@ -63,10 +62,11 @@ class Fitting:
 
     @contextmanager
     def timed(self) -> Iterator[None]:
-        """Counts what happens inside among the seconds of "init"."""
+        """Counts what happens inside among the seconds of "init", also for a fit that goes on after a pause."""
         begun = time.perf_counter()
         yield
         self.seconds["init"] += time.perf_counter() - begun
+        self.store.save("seconds", {name: np.array(value) for name, value in self.seconds.items()})
 
     @cached_property
     def held(self) -> tf.Tensor | None:
@@ -191,22 +191,20 @@ def begin(
         raise InputError(
             f"network: expected 'auto' beside networks of your own, got {settings.network!r}; give one of the two"
         )
-    given.check_self_training(data, resolved)
     known = None if hints is None else given.checked_hints(hints, len(data.x), resolved.clusters)
-    if known is not None and (known >= 0).any() and resolved.guide_weight == 0:
-        raise InputError(
-            "guide_weight: expected a weight above 0 for hints, got 0, with which they change nothing; leave it open"
-        )
-    precision = device.resolve_precision(resolved.precision)
-    model = given.build_model(data, resolved, precision, networks)
+    given.check(data, resolved, known)
+    resolved = replace(resolved, precision=device.resolve_precision(resolved.precision))
+    model = given.build_model(data, resolved, resolved.precision, networks)
     store, reporter = Memory() if store is None else store, reporter or Silent()
     if strategy is not None:
-        distribute.check(strategy, resolved.batch_size)
         if distribute.workers(strategy) > 1:
             store = distribute.Shared(strategy, store)
         if strategy.num_replicas_in_sync == 1:
             reporter.say(f"distribute: {settings.distribute} found one device")
-    state = State.load(store)
+    state, spent = State.load(store), kept(store, "seconds", {"init": ("f", ())})
+    out = aside.lent(store, len(data.x), known) if resolved.validation_rows else None
+    if out is None:
+        out = aside.set_aside(len(data.x), resolved.validation_rows, resolved.seed, known)
     return Fitting(
         data,
         resolved,
@@ -216,13 +214,13 @@ def begin(
         store,
         state,
         [] if state is None else state.rows,
-        aside.set_aside(len(data.x), resolved.validation_rows, resolved.seed, known),
+        out,
         reporter,
         callbacks,
         device.resolve_jit(resolved.jit) and strategy is None,
-        precision,
         system,
         strategy,
+        seconds={"init": 0.0 if spent is None else float(spent["init"])},
     )
 
 

@@ -17,6 +17,7 @@ from vade_tf.model.counts import Counts, LogCounts, log_counts
 from vade_tf.model.likelihood import Gaussian, Likelihood
 from vade_tf.model.vade import VaDE
 from vade_tf.reading import memory
+from vade_tf.training import cluster, distribute
 from vade_tf.training.settings import AUTO, MANY_ROWS, Resolved, Settings
 
 SHARPENED_SIDE = 32  # pixels; the classifier's first layer has 1,200 weights for each number
@@ -61,6 +62,30 @@ def sharpens(data: Observations) -> bool:
     return not isinstance(choice.choose(data), Counts)
 
 
+def check(data: Observations, settings: Resolved, hints: np.ndarray | None) -> None:
+    """Raises InputError where rows, settings and known groups cannot be used together.
+
+    Args:
+        data: the rows.
+        settings: resolved for them.
+        hints: known group of each row, as `checked_hints` returns them, or None.
+    """
+    check_self_training(data, settings)
+    if hints is not None and (hints >= 0).any() and settings.guide_weight == 0:
+        raise InputError(
+            "guide_weight: expected a weight above 0 for hints, got 0, with which they change nothing; leave it open"
+        )
+    likelihood = choice.choose(data)
+    if data.origins is not None and not isinstance(likelihood, Counts):
+        raise InputError(
+            f"batch: goes with counts, got rows that are taken as {likelihood.name}; say likelihood='counts' if they "
+            "are counts, or leave batch out"
+        )
+    strategy = cluster.strategy(settings.distribute)
+    if strategy is not None:
+        distribute.check(strategy, settings.batch_size)
+
+
 def check_self_training(data: Observations, settings: Resolved) -> None:
     """Raises an InputError where `settings.self_train_epochs` are asked for that the fit cannot have."""
     name, asked = "self_train_epochs", settings.self_train_epochs
@@ -70,9 +95,12 @@ def check_self_training(data: Observations, settings: Resolved) -> None:
         raise InputError(f"{name}: expected 0, it needs images and their augmentation, got {asked}; leave it out")
     if isinstance(choice.choose(data), Counts):
         raise InputError(f"{name}: expected 0, the groups of counts are not found anew, got {asked}; leave it out")
-    if settings.regroups == 0 or settings.guide_epochs < 2:
+    if settings.regroups == 0:
+        raise InputError(f"{name}: expected regroups of at least 1, whose last groups it moves, got 0; leave it out")
+    if (guided := min(settings.guide_epochs, settings.epochs)) < 2:
         raise InputError(
-            f"{name}: expected regroups of at least 1, whose last groups it moves, got {settings.regroups}"
+            f"{name}: expected at least 2 epochs that hold on to groups, between which it moves them, got {guided}; "
+            "take more epochs, or leave it out"
         )
     if settings.distribute != "none":
         raise InputError(f"{name}: expected 0, its classifier is trained on one device, got {asked}; leave it out")
@@ -106,7 +134,7 @@ def build_model(data: Observations, settings: Resolved, precision: str, own=None
     """
     n_features, likelihood = data.x.shape[1], choice.choose(data)
     if own is None:
-        check_room(n_features, settings)
+        check_room(n_features, settings, data.image_shape)
         own = (
             build_encoder(data, settings, likelihood, precision, settings.latent_dim),
             build_decoder(data, settings, likelihood, precision),
@@ -124,11 +152,6 @@ def build_model(data: Observations, settings: Resolved, precision: str, own=None
             "them first, or leave encoder and decoder out"
         )
     origins = 0 if data.origins is None else int(data.origins.max()) + 1
-    if origins and not isinstance(likelihood, Counts):
-        raise InputError(
-            f"batch: goes with counts, got rows that are taken as {likelihood.name}; say likelihood='counts' if they "
-            "are counts, or leave batch out"
-        )
     more: dict = {"scaling": scaling, "origins": origins, "seed": settings.seed}
     return VaDE(encoder, decoder, settings.clusters, likelihood, **more)
 
@@ -204,10 +227,14 @@ def _check_width(encoder: keras.Model, n_features: int) -> None:
         raise InputError(f"encoder: expected one of {n_features} values a row, as x has, got one of {shape[1:]}")
 
 
-def check_room(n_features: int, settings: Resolved) -> None:
+def check_room(n_features: int, settings: Resolved, image_shape: tuple[int, ...] | None) -> None:
     """Raises InputError where networks of such widths, with Adam's two moments and a gradient, take all the memory."""
-    widths = (n_features, *settings.hidden, settings.latent_dim)
-    weights = 2 * sum(a * b for a, b in itertools.pairwise(widths)) + 3 * settings.clusters * settings.latent_dim
+    if settings.network == "conv" and image_shape is not None:
+        weights = sum(math.prod(shape) for shape in convolutional.shapes(image_shape, settings.latent_dim))
+    else:
+        widths = (n_features, *settings.hidden, settings.latent_dim)
+        weights = 2 * sum(a * b for a, b in itertools.pairwise(widths))
+    weights += 3 * settings.clusters * settings.latent_dim
     if 16 * weights > memory():
         raise InputError(
             f"hidden, latent_dim and clusters: expected a model that fits in {memory() / 2**30:,.1f} GiB, got one of "

@@ -70,7 +70,7 @@ def prepare(fitting: Fitting, phase: str, model: keras.Model, loss=None, optimiz
     """Compile a model and, if an earlier process began its phase, restore it; returns the epochs done."""
     settings = fitting.settings
     optimizer = optimizer or FusedAdam(settings.learning_rate, epsilon=settings.adam_epsilon)
-    if fitting.precision == "mixed_float16":  # small gradients are 0 there unless scaled
+    if fitting.settings.precision == "mixed_float16":  # small gradients are 0 there unless scaled
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     more = {} if loss is None else {"loss": loss}
     model.compile(optimizer, **more, jit_compile=fitting.jit)
@@ -124,7 +124,8 @@ def train_epochs(fitting: Fitting, phase: str, model: keras.Model, span: range, 
     if fitting.strategy is not None:
         if phase not in fitting.replicas:
             fitting.replicas[phase] = Replicas(fitting.strategy, model)
-        fitting.replicas[phase].train(span, steps, batches, own)
+        with pipeline.reading(fitting.data.x):
+            fitting.replicas[phase].train(span, steps, batches, own)
         return not model.stop_training
     ends: dict = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
     if isinstance(model, VaDE) and isinstance(batches.element_spec, tuple):

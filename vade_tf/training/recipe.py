@@ -52,7 +52,8 @@ def fit(
     Args:
         x: the rows: an array [n, D] or of images [n, height, width] (or [n, height, width, channels]), a SciPy sparse
             matrix [n, D], which stays sparse, a finite `tf.data.Dataset` of rows or batches of rows, which is read
-            once, or `data.dataset.Observations`. uint8 counts as grey values from 0 to 255.
+            once (its batches have an open first axis: with `drop_remainder=True` each would be one image), or
+            `data.dataset.Observations`. uint8 counts as grey values from 0 to 255.
         settings: `Settings(clusters=K, ...)`; with clusters="auto", K is chosen on the autoencoder (`choose`).
         hints: known group of each row, int [n], -1 where it is not known: semi-supervised training. Rows without a
             hint keep the groups of the start, which are renamed to fit the hints.
@@ -133,7 +134,7 @@ def choose(fitting: Fitting) -> tuple[Fitting, choosing.Choice]:
     fitting.reporter.say(f"{choice.n_clusters} clusters, {choice.sure}: {choice.why}")
     settings = replace(settings, clusters=choice.n_clusters)
     before = fitting.model
-    model = given.build_model(fitting.data, settings, fitting.precision, (before.encoder, before.decoder))
+    model = given.build_model(fitting.data, settings, fitting.settings.precision, (before.encoder, before.decoder))
     if model.origins is not None and before.origins is not None:
         model.origins.set_weights(before.origins.get_weights())
     return replace(fitting, settings=settings, model=model), choice

@@ -2,9 +2,10 @@
 
 A fit keeps arrays under these names:
 
+    seconds      of what has no epochs
     state        weights, optimizer and history after a whole epoch
     best         those of the autoencoder after the epoch with the lowest loss of the rows set aside
-    pretrained   the autoencoder's weights
+    pretrained   the autoencoder's weights, which rows gave it no gradient, and its likelihood
     clusters     what was found for each number of clusters, where the number is chosen
     start        groups and mixture of the start
     further      of texts: the groups that further autoencoders found

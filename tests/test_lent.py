@@ -1,0 +1,112 @@
+"""An autoencoder that another run has trained: what it must have been trained for, and which rows it has not seen."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from vade_tf.errors import InputError
+from vade_tf.runs import train as training
+from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.folder import Run
+from vade_tf.runs.rows import load_rows
+from vade_tf.runs.study import Study
+from vade_tf.training.fitting import begin
+from vade_tf.training.settings import Settings
+from vade_tf.training.store import Memory
+
+pytestmark = pytest.mark.usefixtures("eager_file")
+SMALL = {"clusters": 2, "hidden": (8,), "latent_dim": 2, "epochs": 1, "regroups": 0, "init": "kmeans", "batch_size": 64}
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    """Sixty rows of numbers between 0 and 1, which count as Bernoulli's or as Gaussian ones."""
+    place = tmp_path_factory.mktemp("rows") / "x.npy"
+    np.save(place, np.random.default_rng(0).random((60, 6), "f4"))
+    return TrainConfig.create(data=str(place), likelihood="gaussian", pretrain_epochs=1, **SMALL)
+
+
+@pytest.fixture(scope="module")
+def lender(config, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "lender"
+    training.train(config, out, export=False)
+    return out
+
+
+def borrowed(config, lender, **more) -> np.ndarray:
+    """Rows set aside by a fit that goes on from the lender's autoencoder."""
+    config = dataclasses.replace(config, pretrained=str(lender), **more)
+    rows = load_rows(config)
+    filled = training.filled(rows.config, rows)
+    store = Memory()
+    store.save("pretrained", training.pretrained_by(filled, rows.dataset))
+    return begin(rows.dataset.observations(), filled, rows.hints, store).aside
+
+
+def test_rows_set_aside_stay_those_that_gave_the_autoencoder_no_gradient(config, lender):
+    """Another seed draws other rows, nine tenths of which the lender has learnt."""
+    first = begin(load_rows(config).dataset.observations(), config).aside
+    assert len(first) == 12
+    other = begin(load_rows(config).dataset.observations(), dataclasses.replace(config, seed=5)).aside
+    assert set(other) != set(first)
+    np.testing.assert_array_equal(borrowed(config, lender, seed=5), first)
+
+
+def test_none_of_them_has_a_hint(config, lender, tmp_path):
+    first = begin(load_rows(config).dataset.observations(), config).aside
+    hints = np.full(60, -1)
+    hints[first[:4]] = 1
+    np.save(tmp_path / "hints.npy", hints)
+    np.testing.assert_array_equal(borrowed(config, lender, hints=str(tmp_path / "hints.npy")), first[4:])
+
+
+def test_of_one_that_has_seen_all_none_are_set_aside(config, tmp_path):
+    training.train(dataclasses.replace(config, validation_rows=0), tmp_path / "all", export=False)
+    assert len(borrowed(config, tmp_path / "all")) == 0
+
+
+def test_the_likelihood_is_that_of_the_lender(config, lender, tmp_path):
+    """Networks of both have the same shapes, but what one calls a logit is a mean to the other."""
+    other = dataclasses.replace(config, likelihood="bernoulli", pretrained=str(lender))
+    with pytest.raises(InputError, match=r"^pretrained: .* another likelihood: expected .*bernoulli.*, got .*gaussian"):
+        training.train(other, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("aside", [[3, 2], [0, 60], [-1, 5], [1.0, 2.0], [[1, 2]]])
+def test_what_are_no_numbers_of_rows_is_damaged(aside):
+    x = np.random.default_rng(0).normal(size=(60, 6)).astype("f4")
+    store = Memory()
+    store.save("pretrained", {"aside": np.array(aside)})
+    with pytest.raises(InputError, match="^store: pretrained is damaged .*aside: expected different numbers of rows"):
+        begin(x, Settings(clusters=2), store=store)
+
+
+@pytest.mark.parametrize("drawn", [{"limit": 50}, {"held_out": 0.1}])
+def test_seeds_that_draw_other_rows_cannot_share_it(config, lender, drawn, tmp_path):
+    with pytest.raises(InputError, match="^pretrained: cannot be combined with seeds where limit or held_out is set"):
+        Study.begin("seeds", dataclasses.replace(config, pretrained=str(lender), **drawn), tmp_path / "s", [0, 1])
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"model": "dec_da"}, "^system: dec_da reads augmented images, got rows that are no images"),
+        ({"self_train_epochs": 5}, "^self_train_epochs: expected 0, it needs images"),
+        ({"hints": "hints.npy", "guide_weight": 0.0}, "^guide_weight: expected a weight above 0 for hints"),
+    ],
+)
+def test_what_cannot_be_used_is_said_before_a_folder_is_made(config, wrong, message, tmp_path, monkeypatch):
+    np.save(tmp_path / "hints.npy", np.arange(60) % 3 - 1)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=message):
+        training.train(dataclasses.replace(config, **wrong), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_keeps_the_precision_it_began_with(config, lender):
+    """Another machine would take another one, and go on with other arithmetic."""
+    assert config.precision == "auto"
+    assert Run.open(lender).config.precision in ("float32", "mixed_bfloat16", "mixed_float16")
