@@ -3,11 +3,13 @@
 import io
 import json
 import zipfile
+from pathlib import Path
 
 import h5py
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from vade_tf import VaDE, load
@@ -144,12 +146,17 @@ def outside(file, name, shape):
     file.create_dataset(name, shape, "f4", external=[("other", 0, 4 * int(np.prod(shape)))])
 
 
+def written(change, whole, tmp_path) -> Path:
+    """The file of a model, changed."""
+    members = dict(whole)
+    change(members)
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return tmp_path / "m.keras"
+
+
 HARMS = {
-    "two wide layers": (asks_for(kind="Dense", config={"units": WIDE}), "weights are to take 3.,...,... bytes"),
-    "a wide einsum": (
-        asks_for(kind="EinsumDense", config={"equation": "ab,bc->ac", "output_shape": WIDE}),
-        "weights are to take 3.,...,... bytes",
-    ),
     "a link": (holds(link), "decoder/layers/dense/vars/0 is a link to another file"),
     "values elsewhere": (holds(outside), "the values of decoder/layers/dense/vars/0 are in another file"),
 }
@@ -157,15 +164,33 @@ HARMS = {
 
 @pytest.mark.parametrize(("change", "reason"), HARMS.values(), ids=HARMS.keys())
 def test_what_does_harm_is_refused_before_keras_makes_it(change, reason, whole, tmp_path, monkeypatch):
-    members = dict(whole)
-    change(members)
-    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-
     def made(file):
         raise AssertionError("Keras was asked to make the model")
 
+    file = written(change, whole, tmp_path)
     monkeypatch.setattr(stored.keras.saving, "load_model", made)
     with pytest.raises(InputError, match=f"m.keras is damaged or of another version .*{reason}"):
-        load(tmp_path / "m.keras")
+        load(file)
+
+
+WIDER = {
+    "two wide layers": asks_for(kind="Dense", config={"units": WIDE}),
+    "a wide einsum": asks_for(kind="EinsumDense", config={"equation": "ab,bc->ac", "output_shape": WIDE}),
+}
+
+
+@pytest.mark.parametrize("change", WIDER.values(), ids=WIDER.keys())
+def test_no_weights_are_made_beyond_those_that_are_stored(change, whole, tmp_path):
+    made = []
+
+    def seen(make, **given):
+        made.append(make(**given))
+        return made[-1]
+
+    with tf.variable_creator_scope(seen):
+        load(written(lambda members: None, whole, tmp_path))
+        stored_bytes = sum(weight.dtype.size * np.prod(weight.shape) for weight in made)
+        made.clear()
+        with pytest.raises(InputError, match=r"m.keras is damaged .*weights are to take more than .* are stored"):
+            load(written(change, whole, tmp_path))
+    assert sum(weight.dtype.size * np.prod(weight.shape) for weight in made) < stored_bytes

@@ -1,8 +1,9 @@
 """A model in a .keras file, which is looked at before Keras makes anything of it. Keras' safe mode runs no program."""
 
-import json
+import contextlib
 import math
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -20,7 +21,7 @@ def load(file: Path) -> keras.Model:
     """The model of a .keras file.
 
     Keras makes all weights that the configuration asks for before it looks at those that are there. So they are counted
-    first, and are to be no more than what is stored.
+    as they are made, and are to be no more than what is stored.
 
     Args:
         file: a regular file.
@@ -37,11 +38,9 @@ def load(file: Path) -> keras.Model:
             raise ValueError("its configuration is too long")
         with archive.open(WEIGHTS) as stored, hdf5.opened(stored) as weights:
             weights.visititems(_check_whole)
-        most = SPARE * members[WEIGHTS].file_size
-        wanted = _wanted(json.loads(archive.read(CONFIG)))
-        if wanted > most:
-            raise ValueError(f"its weights are to take {wanted:,} bytes, and {members[WEIGHTS].file_size:,} are stored")
-    model = keras.saving.load_model(file)
+        stored_bytes = members[WEIGHTS].file_size
+    with _no_more_than(SPARE * stored_bytes, stored_bytes):
+        model = keras.saving.load_model(file)
     if not all(np.isfinite(weight).all() for weight in model.get_weights()):
         raise ValueError("weights that are not finite")
     return model
@@ -52,12 +51,27 @@ def _check_whole(name: str, item) -> None:
         raise ValueError(f"{name} claims {item.nbytes:,} bytes and has {item.id.get_storage_size():,}")
 
 
-def _wanted(config) -> int:
-    """Bytes of the weights that a configuration asks for: the model is made in a graph, where nothing has a value."""
+@contextlib.contextmanager
+def _no_more_than(most: int, stored: int) -> Iterator[None]:
+    """Variables made inside take together no more than so many bytes: ValueError before one that would.
+
+    What a variable starts with is made in a graph first, where nothing has a value but its shape.
+    """
     with keras.StatelessScope():
         keras.random.uniform(
             ()
         )  # Keras' generator, which all share: if it is not there yet, it must not be the graph's
-    with tf.Graph().as_default():
-        model = keras.saving.deserialize_keras_object(config)
-        return sum(math.prod(weight.shape) * tf.as_dtype(weight.dtype).size for weight in model.variables)
+    graph, total = tf.Graph(), 0
+
+    def counted(make, **given):
+        nonlocal total
+        begin = given["initial_value"]
+        with graph.as_default() if callable(begin) else contextlib.nullcontext():
+            value = tf.convert_to_tensor(begin() if callable(begin) else begin)
+        total += math.prod(value.shape) * value.dtype.size
+        if total > most:
+            raise ValueError(f"its weights are to take more than {most:,} bytes, and {stored:,} are stored")
+        return make(**given)
+
+    with tf.variable_creator_scope(counted):
+        yield
