@@ -25,7 +25,15 @@ from vade_tf.errors import InputError
 from vade_tf.metrics import accuracy
 
 QUICK = {"hidden": (16,), "latent_dim": 2, "pretrain_epochs": 15, "epochs": 4, "batch_size": 32, "precision": "float32"}
-SHORTEST = {**QUICK, "pretrain_epochs": 3, "epochs": 1, "init": "kmeans", "regroups": 0, "validation_rows": 0}
+SHORTEST = {
+    **QUICK,
+    "pretrain_epochs": 1,
+    "epochs": 1,
+    "batch_size": 80,
+    "init": "kmeans",
+    "regroups": 0,
+    "validation_rows": 0,
+}
 
 
 SPARSE = "scikit-learn asks for the tags of a classifier wherever there is predict_proba; sparse rows are tested below"
@@ -135,6 +143,7 @@ def test_rare_rows_score_low(fitted, blobs):
     assert fitted.score(x) == pytest.approx(fitted.score_samples(x).mean(), rel=1e-5)
 
 
+@pytest.mark.usefixtures("eager")
 def test_frames_and_sparse_rows_go_in(blobs):
     x, _ = blobs
     frame = pandas.DataFrame(x, columns=list("abcde"), index=np.arange(240) + 7)
@@ -148,18 +157,24 @@ def test_frames_and_sparse_rows_go_in(blobs):
     np.testing.assert_array_equal(groups, clone(model).fit_predict(sparse.toarray()))
 
 
+@pytest.mark.usefixtures("eager")
 def test_labels_are_ignored(blobs):
     x, y = blobs
-    model = VaDEClusterer(n_clusters=3, random_state=0, **QUICK)
+    model = VaDEClusterer(n_clusters=3, random_state=0, **SHORTEST)
     some, none = (clone(model).fit(x, labels).model_.get_weights() for labels in (y, None))
     for a, b in zip(some, none, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_in_a_pipeline_and_a_search(blobs):
+def test_in_a_pipeline(blobs):
     x, y = blobs
     pipe = make_pipeline(StandardScaler(), VaDEClusterer(n_clusters=3, random_state=0, **QUICK))
     assert adjusted_rand_score(y, pipe.fit_predict(x)) > 0.9
+
+
+@pytest.mark.usefixtures("eager")
+def test_in_a_search(blobs):
+    x, _ = blobs
     search = GridSearchCV(VaDEClusterer(n_clusters=3, random_state=0, **SHORTEST), {"latent_dim": [1, 2]}, cv=2)
     search.set_params(refit=False).fit(x)
     assert np.all(np.isfinite(search.cv_results_["mean_test_score"]))
@@ -207,14 +222,16 @@ def test_what_cannot_be_used_is_named(settings, message, blobs):
         VaDEClusterer(**{"n_clusters": 3, "random_state": 0, **QUICK, **settings}).fit(blobs[0])
 
 
+@pytest.mark.usefixtures("eager")
 def test_numpy_numbers_are_numbers(blobs, tmp_path):
-    settings = {**QUICK, "epochs": np.int64(2), "latent_dim": np.int32(2), "learning_rate": np.float32(1e-3)}
+    settings = {**SHORTEST, "epochs": np.int64(2), "latent_dim": np.int32(2), "learning_rate": np.float32(1e-3)}
     model = VaDEClusterer(n_clusters=np.int64(3), random_state=np.int64(0), **settings).fit(blobs[0])
     assert sum(row["phase"] == "fit" for row in model.history_) == 2
     model.save(tmp_path / "model.vade")
     assert VaDEClusterer.load(tmp_path / "model.vade").random_state == 0
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_fit_that_fails_leaves_what_was_fitted(blobs):
     """A table with a logarithm in it, and then rows that are too few: predictions are those of before."""
     frame = pandas.DataFrame(np.exp(blobs[0][:, :2] / 500), columns=["a", "b"]).assign(c=blobs[0][:, 2])
@@ -228,6 +245,7 @@ def test_a_fit_that_fails_leaves_what_was_fitted(blobs):
         VaDEClusterer(3, hidden="wide").fit(frame)
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("hidden", ["16,8", range(16, 18), [np.int64(16)], (16,)])
 def test_widths_in_any_form_come_back_from_the_file(hidden, blobs, tmp_path):
     model = VaDEClusterer(3, random_state=0, **{**SHORTEST, "hidden": hidden}).fit(blobs[0])
@@ -237,6 +255,7 @@ def test_widths_in_any_form_come_back_from_the_file(hidden, blobs, tmp_path):
     np.testing.assert_array_equal(again.predict(blobs[0]), model.labels_)
 
 
+@pytest.mark.usefixtures("eager")
 def test_images_are_of_the_shape_that_was_fitted(tmp_path):
     images = np.random.default_rng(0).random((60, 6, 4))
     model = VaDEClusterer(2, random_state=0, **SHORTEST).fit(images)
@@ -257,6 +276,7 @@ def test_what_is_empty_or_no_list_is_named(fitted, blobs):
         VaDEClusterer(3, callbacks=keras.callbacks.TerminateOnNaN(), **SHORTEST).fit(blobs[0])
 
 
+@pytest.mark.usefixtures("eager")
 def test_rows_in_other_units_are_refused():
     images = np.random.default_rng(0).integers(0, 256, (60, 6, 6)).astype("u1")
     model = VaDEClusterer(n_clusters=2, random_state=0, **SHORTEST).fit(images)
@@ -303,6 +323,7 @@ def test_own_networks_get_the_whole_recipe(kind):
     assert model.sample(3)[0].shape == (3, 64)
 
 
+@pytest.mark.usefixtures("eager")
 def test_dropout_of_own_networks_is_of_the_seed(blobs):
     z, x = keras.Input((2,)), keras.Input((5,))
     h = keras.layers.Dropout(0.5)(keras.layers.Dense(16)(x))
@@ -341,6 +362,7 @@ def test_a_fit_in_an_empty_read_only_folder_writes_nothing(tmp_path):
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.usefixtures("eager")
 def test_progress_is_printed_where_it_is_asked_for(blobs, capsys):
     VaDEClusterer(n_clusters=3, random_state=0, **SHORTEST).fit(blobs[0])
     assert capsys.readouterr().out == ""

@@ -26,6 +26,8 @@ from vade_tf.training import aside, extension, recipe, watch
 from vade_tf.training import groups as finding
 from vade_tf.training.settings import Settings
 
+pytestmark = pytest.mark.usefixtures("eager_file")
+
 SMALL = {"hidden": (8,), "latent_dim": 2, "precision": "float32", "batch_size": 32, "pretrain_epochs": 2, "epochs": 2}
 
 

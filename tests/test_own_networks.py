@@ -45,8 +45,7 @@ def test_a_normalization_goes_on_in_the_fit_the_file_and_the_export(rows, adapte
     """Keras computes with constants of its weights, which `set_weights` leaves as they were."""
     own = pair(first=[adapted])
     expected = adapted(rows).numpy()
-    more = {key: value for key, value in SMALL.items() if key != "pretrain_epochs"}  # so that rows are set aside
-    fitted = VaDEClusterer(3, encoder=own[0], decoder=own[1], random_state=0, **more).fit(rows)
+    fitted = VaDEClusterer(3, encoder=own[0], decoder=own[1], random_state=0, validation_rows=10, **SMALL).fit(rows)
     inside = next(layer for layer in fitted.model_.encoder.layers if isinstance(layer, layers.Normalization))
     np.testing.assert_allclose(inside(rows).numpy(), expected, rtol=1e-6)
     fitted.save(tmp_path / "c.keras")
@@ -54,6 +53,12 @@ def test_a_normalization_goes_on_in_the_fit_the_file_and_the_export(rows, adapte
     np.testing.assert_allclose(VaDEClusterer.load(tmp_path / "c.keras").predict_proba(rows), gamma, atol=1e-6)
     served = Served(export(fitted.model_, tmp_path / "served"))
     np.testing.assert_allclose(served.predict(rows), gamma, atol=1e-5)
+
+
+def test_whole_numbers_among_the_weights_are_kept_with_the_best(rows, adapted):
+    """`Normalization` counts its batches."""
+    settings = Settings(clusters=3, **{**SMALL, "validation_rows": 10, "patience": 1})
+    assert fit(rows, settings, networks=pair(first=[adapted])).history[0]["val_loss"] > 0
 
 
 def test_outputs_of_half_precision_are_compared_in_single(rows):

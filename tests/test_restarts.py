@@ -18,6 +18,8 @@ from vade_tf.runs.load import load
 from vade_tf.runs.study import Study
 from vade_tf.training.reporter import Silent
 
+pytestmark = pytest.mark.usefixtures("eager_file")
+
 SMALL = {
     "clusters": 5,
     "pretrain_epochs": 2,
