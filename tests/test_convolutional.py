@@ -1,5 +1,8 @@
 """Convolutional networks: any size of image, weights of a seed, and a fit that takes them where it is asked to."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +10,10 @@ from vade_tf import Settings, VaDEClusterer, fit
 from vade_tf.errors import InputError
 from vade_tf.model import convolutional
 from vade_tf.model.vade import VaDE
+from vade_tf.runs import train
+from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.load import load
+from vade_tf.runs.rows import load_rows
 from vade_tf.training import given
 from vade_tf.training.fitting import begin
 from vade_tf.training.store import Memory
@@ -147,3 +153,20 @@ def test_rows_that_are_no_images_are_told(rng):
     counts = rng.poisson(0.3, (30, 12, 12))
     with pytest.raises(InputError, match=r"^network: conv expects images, got counts"):
         begin(counts, Settings(clusters=2, network="conv", likelihood="counts"))
+
+
+def test_widths_of_dense_layers_do_not_go_with_convolutions(images, tmp_path):
+    """They would be written down and used for nothing; those of the paper's recipe are its own."""
+    asked = {"clusters": 2, "network": "conv", "pretrain_epochs": 1, "epochs": 1}
+    expected = r"^hidden: goes with dense networks, got \(64, 64\) beside network='conv'"
+    with pytest.raises(InputError, match=expected):
+        begin(images, Settings(hidden=(64, 64), **asked))
+    np.save(tmp_path / "x.npy", images)
+    rows = load_rows(TrainConfig(data=str(tmp_path / "x.npy"), hidden=(64, 64), **asked))
+    with pytest.raises(InputError, match=expected):
+        train.filled(rows.config, rows)
+    begin(images, Settings(recipe="paper", **asked))
+    filled = train.filled(replace(rows.config, hidden=None), rows)
+    assert (filled.network, filled.hidden) == ("conv", None)
+    older = {**json.loads(filled.to_json()), "hidden": [500, 500, 2000]}  # as runs wrote it down
+    assert TrainConfig.of(older) == filled

@@ -142,7 +142,10 @@ class TrainConfig(Settings):
         """
         if isinstance(values.get("augment"), bool):  # as it was before there were two kinds
             values = {**values, "augment": "digits" if values["augment"] else "none"}
-        return cls.create(**{"hidden": HIDDEN, "network": "dense", **values})  # what every run had before a setting
+        values = {"hidden": HIDDEN, "network": "dense", **values}  # what every run had before a setting
+        if values["network"] == "conv":  # whose widths were written down, which are none of its networks
+            values["hidden"] = None
+        return cls.create(**values)
 
 
 def cluster_counts(text: str) -> range:

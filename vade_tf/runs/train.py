@@ -166,6 +166,7 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
         InputError: the likelihood, the hints or other settings do not fit the rows, or the run named by
             `config.pretrained` cannot lend its autoencoder.
     """
+    given.check_widths(config)
     likelihood = choice.choose(rows.dataset)
     hints = None
     if rows.hints is not None:
@@ -193,7 +194,7 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
     registry.check(config.model, rows.dataset, settings)
     return replace(
         config,
-        hidden=settings.hidden,
+        hidden=None if settings.network == "conv" else settings.hidden,
         network=settings.network,
         precision=device.resolve_precision(settings.precision),
         pretrain_epochs=settings.pretrain_epochs,

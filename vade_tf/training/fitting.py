@@ -173,6 +173,8 @@ def begin(
         raise InputError(f"callbacks: expected keras.callbacks.Callback objects, got {reprlib.repr(callbacks)}")
     if settings.distribute != "none" and system != "vade":
         raise InputError(f"distribute: expected 'none', several devices train VaDE alone, got {settings.distribute!r}")
+    if not isinstance(settings, Resolved):
+        given.check_widths(settings)
     strategy = cluster.strategy(settings.distribute)
     data = given.as_observations(x, settings.likelihood)
     if data.origins is not None and system != "vade":

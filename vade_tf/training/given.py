@@ -18,7 +18,7 @@ from vade_tf.model.likelihood import Gaussian, Likelihood
 from vade_tf.model.vade import VaDE
 from vade_tf.reading import memory
 from vade_tf.training import cluster, distribute
-from vade_tf.training.settings import AUTO, MANY_ROWS, Resolved, Settings
+from vade_tf.training.settings import AUTO, MANY_ROWS, RECIPES, Resolved, Settings
 
 SHARPENED_SIDE = 32  # pixels; the classifier's first layer has 1,200 weights for each number
 CONVOLVED_SIDES = range(28, 33)  # pixels: digits of 16 are better read as rows, and larger images take long
@@ -60,6 +60,14 @@ def sharpens(data: Observations) -> bool:
     if shape is None or shape[2:] not in ((), (1,)) or max(shape[:2]) > SHARPENED_SIDE:
         return False
     return not isinstance(choice.choose(data), Counts)
+
+
+def check_widths(settings: Settings) -> None:
+    """Raises InputError where widths of dense layers are asked for beside convolutions."""
+    if settings.network == "conv" and settings.hidden not in (None, RECIPES[settings.recipe].get("hidden")):
+        raise InputError(
+            f"hidden: goes with dense networks, got {settings.hidden} beside network='conv'; give one of them"
+        )
 
 
 def check(data: Observations, settings: Resolved, hints: np.ndarray | None) -> None:
