@@ -10,6 +10,7 @@ from vade_tf.data.dataset import build
 from vade_tf.runs import tensorboard
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 from vade_tf.training import callbacks
 
@@ -127,9 +128,9 @@ def test_the_projector_reads_its_files(trained):
 
 def test_rows_that_are_no_images_have_no_pictures(small_model, rng, tmp_path):
     data = build(rng.normal(size=(30, 12)).astype("f4"), None, "x", "memory")
-    views = tensorboard.Views(None, data, seed=0, epochs=5)
-    with tf.summary.create_file_writer(str(tmp_path)).as_default(step=1):
-        views.write(small_model("gaussian"), 5, tmp_path)
+    board = tensorboard.Board(Run(tmp_path, TrainConfig(clusters=4)))
+    tensorboard.Views(board, data, seed=0, epochs=5).write(small_model("gaussian"), 5)
+    tmp_path = board.folder("fit")
     tags = EventAccumulator(str(tmp_path)).Reload().Tags()["tensors"]
     assert "component_pi/0" in tags
     assert not {"components", "reconstructions"} & set(tags)
@@ -141,14 +142,12 @@ def test_rows_that_are_no_images_have_no_pictures(small_model, rng, tmp_path):
 
 def test_a_long_run_is_shown_a_few_times_and_at_its_end(small_model, rng, tmp_path):
     data = build(rng.uniform(size=(9, 12)).astype("f4"), None, "x", "memory")
-    views = tensorboard.Views(None, data, seed=0, epochs=103)
+    board = tensorboard.Board(Run(tmp_path, TrainConfig(clusters=4)))
+    views = tensorboard.Views(board, data, seed=0, epochs=103)
     model = small_model()
-    writer = tf.summary.create_file_writer(str(tmp_path))
     for epoch in range(1, 104):
-        with writer.as_default(step=epoch):
-            views.write(model, epoch, tmp_path)
-    writer.flush()
-    steps = set(values(EventAccumulator(str(tmp_path)).Reload(), "component_pi/0"))
+        views.write(model, epoch)
+    steps = set(values(EventAccumulator(str(board.folder("fit"))).Reload(), "component_pi/0"))
     assert steps == {3, 23, 43, 63, 83, 103}
 
 

@@ -194,6 +194,22 @@ def test_another_error_of_tensorflow_keeps_its_traceback():
         answer("p", work)
 
 
+def test_only_train_has_a_batch_size_to_lower(capsys):
+    def work():
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[70000,500] and so on")
+
+    assert answer("vade-tf predict", work) == 2
+    assert capsys.readouterr().err == "vade-tf predict: not enough memory (tensor with shape[70000,500])\n"
+
+
+def test_a_run_that_is_finished_is_not_to_be_continued(tmp_path):
+    assert train.going_on([tmp_path], "vade-tf train") == "nothing was written"
+    (tmp_path / "config.json").touch()
+    assert train.going_on([tmp_path], "vade-tf train").endswith(f"--resume {tmp_path} continues it")
+    (tmp_path / "metrics.json").touch()
+    assert train.going_on([tmp_path], "vade-tf train") == f"{tmp_path} is finished"
+
+
 def test_only_train_resumes_and_the_others_say_so(capsys):
     def work():
         raise InputError("a: expected a finished run; continue it with resume='a'")

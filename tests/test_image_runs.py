@@ -102,7 +102,7 @@ def test_images_of_another_form_are_refused(run, tmp_path, capsys):
             assert main([*words, "--data", str(tmp_path / name), "--quiet"]) == 2
             said = capsys.readouterr().err
             assert "expected images of (28, 28, 3), as in training, got (3, 28, 28) in each row" in said
-    with pytest.raises(ValueError, match=r"^x: expected rows, or images of \(28, 28, 3\), got shape \(2, 3, 28, 28\)"):
+    with pytest.raises(ValueError, match=r"^x: expected images of \(28, 28, 3\), as in training, got \(3, 28, 28\)"):
         load(run).predict(channels_first, verbose=0)
 
 

@@ -13,7 +13,7 @@ from vade_tf.runs.rows import load_rows
 from vade_tf.runs.study import Study
 from vade_tf.training.fitting import begin
 from vade_tf.training.settings import Settings
-from vade_tf.training.store import Memory
+from vade_tf.training.store import Memory, Pretrained, numbered
 
 pytestmark = pytest.mark.usefixtures("eager_file")
 SMALL = {"clusters": 2, "hidden": (8,), "latent_dim": 2, "epochs": 1, "regroups": 0, "init": "kmeans", "batch_size": 64}
@@ -78,9 +78,47 @@ def test_the_likelihood_is_that_of_the_lender(config, lender, tmp_path):
 def test_what_are_no_numbers_of_rows_is_damaged(aside):
     x = np.random.default_rng(0).normal(size=(60, 6)).astype("f4")
     store = Memory()
-    store.save("pretrained", {"aside": np.array(aside)})
+    Pretrained([], np.array(aside), "gaussian", 1).save(store)
     with pytest.raises(InputError, match="^store: pretrained is damaged .*aside: expected different numbers of rows"):
         begin(x, Settings(clusters=2), store=store)
+    del store.kept["pretrained"]["aside"]
+    with pytest.raises(InputError, match="^store: pretrained is damaged .*aside"):
+        begin(x, Settings(clusters=2), store=store)
+
+
+def test_what_an_older_folder_tells_is_weights_alone(config):
+    store = Memory()
+    store.save("pretrained", numbered([np.zeros(3)]))
+    assert Pretrained.load(store, 60) is None
+    expected = begin(load_rows(config).dataset.observations(), config).aside
+    found = begin(load_rows(config).dataset.observations(), config, store=store).aside
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_how_many_are_set_aside_is_for_the_lender_to_say(config, lender):
+    assert len(borrowed(config, lender, validation_rows=0)) == 0
+    with pytest.raises(InputError, match="^validation_rows: expected 0 or none, they are the rows that .* got 5"):
+        borrowed(config, lender, validation_rows=5)
+
+
+def test_the_epochs_are_those_of_the_lender(config, lender, tmp_path):
+    kept = Pretrained.load(Run.open(lender), 60)
+    assert (kept.epochs, kept.likelihood) == (1, "gaussian")
+    borrower = dataclasses.replace(config, pretrained=str(lender))
+    assert training.train(borrower, tmp_path / "run", export=False)["epochs"] == {"pretrain": 1, "fit": 1}
+    assert Pretrained.load(Run.open(tmp_path / "run"), 60).epochs == 1
+
+
+def test_a_convolutional_one_goes_with_the_paper_recipe_but_not_with_widths(tmp_path):
+    """The recipe has widths of its own, which nobody asked for."""
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 256, (60, 8, 8)).astype("u1"))
+    more = {"data": str(tmp_path / "x.npy"), "clusters": 2, "epochs": 1, "batch_size": 64, "init": "kmeans"}
+    config = TrainConfig.create(network="conv", pretrain_epochs=1, guide_epochs=0, **more)
+    training.train(config, tmp_path / "conv", export=False)
+    paper = load_rows(TrainConfig.create(recipe="paper", pretrained=str(tmp_path / "conv"), **more))
+    assert training.filled(paper.config, paper).network == "conv"
+    with pytest.raises(InputError, match=r"^pretrained: the networks of .* differ: expected \(8,\)"):
+        training.filled(dataclasses.replace(paper.config, hidden=(8,)), paper)
 
 
 @pytest.mark.parametrize("drawn", [{"limit": 50}, {"held_out": 0.1}])

@@ -15,6 +15,7 @@ import tensorflow as tf
 from vade_tf.cli import train
 from vade_tf.data.dataset import build
 from vade_tf.errors import InputError, StorageError
+from vade_tf.model.vade import VaDE
 from vade_tf.report import page
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
@@ -108,18 +109,26 @@ def test_what_another_library_could_not_write_leaves_nothing(tmp_path):
 def test_a_disk_that_is_full_while_tensorboard_is_written_is_no_traceback(small_model, tmp_path, monkeypatch):
     """TensorFlow writes its event files itself, and says so in errors of its own."""
 
-    def full(*arguments):
+    def full(*arguments, **more):
         raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
 
     board = Board(Run(tmp_path, TrainConfig(clusters=2)))
-    views = Views(board, build(np.zeros((4, 3), "f4"), None, "x", "memory"), 0, 5)
+    views = Views(board, build(np.zeros((4, 12), "f4"), None, "x", "memory"), 0, 1)
     views.set_model(small_model())
-    monkeypatch.setattr(Views, "write", full)
-    with pytest.raises(StorageError, match=r"tensorboard cannot be written \(No space left on device"):
-        views.on_epoch_end(0, {"loss": 1.0})
-    monkeypatch.setattr(tf.summary, "create_file_writer", full)
+    for at in ("histogram", "create_file_writer"):
+        monkeypatch.setattr(tf.summary, at, full)
+        with pytest.raises(StorageError, match=r"tensorboard cannot be written \(No space left on device"):
+            views.on_epoch_end(0, {"loss": 1.0})
     with pytest.raises(StorageError, match=r"tensorboard cannot be written \(No space left on device"):
         board.save_rows([{"phase": "pretrain", "epoch": 1, "loss": 1.0, "seconds": 0.1}], 1)
+
+
+def test_a_memory_that_is_full_is_not_the_disk(small_model, tmp_path, monkeypatch):
+    model = small_model()
+    monkeypatch.setattr(VaDE, "encode", lambda *a: tf.zeros([10**7, 10**7]))
+    views = Views(Board(Run(tmp_path, TrainConfig(clusters=2))), build(np.zeros((4, 12), "f4"), None, "x", "m"), 0, 1)
+    with pytest.raises(tf.errors.ResourceExhaustedError, match="OOM"):
+        views.write(model, 1)
 
 
 def test_all_files_of_a_folder_are_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):

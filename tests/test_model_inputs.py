@@ -82,6 +82,25 @@ def test_a_model_that_was_never_fitted_takes_no_labels_batch_by_batch(small_mode
     with pytest.raises(ValueError, match="y: expected no labels"):
         model.train_on_batch(x, np.arange(8) % 4)
     assert np.isfinite(model.train_on_batch(x)).all()
+    hints = np.array([0, 1, -1, -1, 2, 3, -1, -1])
+    found = small_model().train_on_batch(x, hints, None, None, True)
+    assert found["guidance"] > 0
+
+
+def test_hints_of_which_none_is_known_are_hints(small_model, rng):
+    x = rng.random((32, 12)).astype("f4")
+    assert small_model().fit(x, np.full(32, -1), batch_size=32, verbose=0).history["guidance"] == [0.0]
+
+
+def test_images_of_other_sides_are_told_from_rows_that_an_encoder_reads_as_it_likes(rng):
+    x, z = keras.Input((4, 6, 1)), keras.Input((2,))
+    h = keras.layers.Flatten()(x)
+    model = VaDE(keras.Model(x, [keras.layers.Dense(2)(h)] * 2), keras.Model(z, keras.layers.Dense(24)(z)), 2)
+    rows = rng.random((3, 24)).astype("f4")
+    for form in ((24,), (4, 6), (4, 6, 1), (1, 4, 6), (2, 12)):
+        assert model.predict(rows.reshape(3, *form), verbose=0).shape == (3, 2)
+    with pytest.raises(ValueError, match=r"^x: expected images of \(4, 6, 1\), as in training, got \(6, 4, 1\)"):
+        model.predict(rows.reshape(3, 6, 4, 1), verbose=0)
 
 
 def test_pairs_of_a_data_set_are_refused_unless_they_are_hints(small_model, rng):

@@ -8,7 +8,7 @@ import math
 import os
 import stat
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -277,3 +277,19 @@ def memory() -> float:
         with suppress(OSError, ValueError):  # it is not there, or says "max"
             found = min(found, int(file.read_text()))
     return found
+
+
+def check_form(found: Sequence[int], expected: Sequence[int] | None, argument: str) -> None:
+    """Raises InputError where new images have another form than those that a model was trained on.
+
+    Args:
+        found: shape of a row; one number says nothing of images.
+        expected: shape of the images trained on, (height, width) or with channels; None where they were none.
+        argument: what the error names.
+    """
+    if expected is None or len(found) < 2:
+        return
+    if [side for side in found if side != 1] != [side for side in expected if side != 1]:
+        raise InputError(
+            f"{argument}: expected images of {tuple(expected)}, as in training, got {tuple(found)} in each row"
+        )

@@ -80,6 +80,7 @@ def checkpoint_cases() -> Iterator[Case]:
         yield altered(f"pretrained.npz: {name}", LENT, members(pretrained, edit), ("pretrained.npz", "--pretrained"))
     for name, text in METAS.items():
         yield altered(f"state.npz: meta {name}", RESUME, members(state, meta(text)), ("state.npz",))
+        yield altered(f"pretrained.npz: meta {name}", LENT, members(pretrained, meta(text)), ("pretrained.npz",))
     for file in ("empty", "an unknown method", "encrypted"):
         yield altered(f"pretrained.npz: {file}", LENT, put(pretrained, FILES[file]), ("pretrained.npz",))
         yield altered(f"start.npz: {file}", RESUME, put(start, FILES[file]), ("start.npz",))

@@ -118,7 +118,8 @@ def answer(
         tensor = _no_room_for(error)
         if tensor is None:
             raise
-        message, code = _then(f"not enough memory ({tensor}); a smaller --batch-size takes less", stopped()), 2
+        advice = "; a smaller --batch-size takes less" if prog in ("train.py", "vade-tf train") else ""
+        message, code = _then(f"not enough memory ({tensor}){advice}", stopped()), 2
     else:
         return 0
     print(f"{prog}: {_one_line(message)}", file=sys.stderr)

@@ -106,6 +106,8 @@ def going_on(begun: list[Path], prog: str) -> str:
     folders = [folder for folder in begun if any((folder / plan).exists() for plan in plans)]
     if not folders:
         return "nothing was written"
+    if any((folders[0] / result).exists() for result in ("metrics.json", "summary.json")):
+        return f"{folders[0]} is finished"
     return f"{typed(prog)} --resume {shlex.quote(str(folders[0]))} continues it"
 
 

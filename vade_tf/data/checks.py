@@ -2,7 +2,7 @@
 
 import math
 import reprlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -29,22 +29,6 @@ def shape_of_images(form: tuple[int, ...]) -> tuple[int, ...] | None:
     if len(form) == 4 and form[3] == COLOURS:
         return tuple(form[1:])
     return tuple(form[1:3]) if len(form) == 3 or (len(form) == 4 and form[3] == 1) else None
-
-
-def check_same_shape(rows, image_shape: Sequence[int] | None, argument: str) -> None:
-    """Raises InputError where new rows have the form of other images than those that a model was trained on.
-
-    Args:
-        rows: an array or rows in a file; what is no more than a matrix says nothing of its form.
-        image_shape: of the images trained on, (height, width) or with channels; None where they were none.
-        argument: what the error names.
-    """
-    found = tuple(getattr(rows, "row_shape", np.shape(rows)[1:] if isinstance(rows, np.ndarray) else ()))
-    if len(found) < 2 or image_shape is None:
-        return
-    expected = tuple(image_shape)
-    if found not in (expected, (*expected, 1)):
-        raise InputError(f"{argument}: expected images of {expected}, as in training, got {found} in each row")
 
 
 def checked_shape(image_shape, width: int) -> tuple[int, ...]:

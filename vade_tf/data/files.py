@@ -10,7 +10,7 @@ import numpy as np
 import pandas
 import scipy.sparse
 
-from vade_tf.data import arrays, checks, genes, pictures, tables
+from vade_tf.data import arrays, genes, pictures, tables
 from vade_tf.data.dataset import COUNTS, Coded, Dataset, build
 from vade_tf.data.genes import Genes
 from vade_tf.data.pictures import Pictures
@@ -19,7 +19,7 @@ from vade_tf.data.shards import stays_in_file
 from vade_tf.data.texts import Texts, lines_of
 from vade_tf.errors import InputError, cited
 from vade_tf.paths import usable
-from vade_tf.reading import padded
+from vade_tf.reading import check_form, padded
 
 ARRAYS: dict[str, Callable] = {
     ".npy": arrays.read_npy,
@@ -99,7 +99,7 @@ def load_file(
         if kind in ARRAYS:
             more = {"in_file": in_file} if kind == ".npy" else {}
             x, y = ARRAYS[kind](file, labels, **more)
-            checks.check_same_shape(x, image_shape, f"data: {path}")
+            check_form(getattr(x, "row_shape", x.shape[1:]), image_shape, f"data: {path}")
             if isinstance(schema, Schema):
                 x = _as_table(x, schema, path)
             table = schema if isinstance(schema, Schema) else None

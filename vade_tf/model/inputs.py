@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from vade_tf.errors import InputError
 from vade_tf.model import choice
+from vade_tf.reading import check_form
 
 
 def check_rows(model, x) -> None:
@@ -32,8 +33,8 @@ def check_rows(model, x) -> None:
         if rows.ndim < 2 or not len(rows) or math.prod(rows.shape[1:]) != model.n_features:
             raise InputError(f"x: expected rows of {model.n_features} values, got shape {rows.shape}")
         shape = model.encoder.input_shape[1:]
-        if len(shape) == 3 and rows.ndim > 2 and rows.shape[1:] not in (shape, *([shape[:2]] if shape[2] == 1 else [])):
-            raise InputError(f"x: expected rows, or images of {shape}, got shape {rows.shape}")
+        if sorted(rows.shape[1:]) == sorted(shape):  # the same sides, perhaps in another order
+            check_form(rows.shape[1:], shape, "x")
         choice.check_units(model, rows.reshape(len(rows), model.n_features))
 
 
@@ -65,7 +66,8 @@ def _without_origins(rows: np.ndarray, number: int) -> np.ndarray:
 
 def are_hints(y: np.ndarray) -> bool:
     """Whether y can only be hints: some are -1, not known, and the others are not the 1 of labels of two classes."""
-    return bool(np.any(y == -1)) and not np.all((y == -1) | (y == 1))
+    known = y[y != -1]
+    return known.size < y.size and (known.size == 0 or not np.all(known == 1))
 
 
 def known_groups(hints, n_clusters: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from vade_tf import hdf5
 from vade_tf.reading import LARGEST_JSON, check_members
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
-SPARE = 2  # times the stored weights that those of the configuration may take
+SPARE = 4  # times the stored bytes that variables may take: an optimizer that has not begun stores none of its own
 
 
 def load(file: Path) -> keras.Model:
@@ -65,13 +65,22 @@ def _no_more_than(most: int, stored: int) -> Iterator[None]:
 
     def counted(make, **given):
         nonlocal total
-        begin = given["initial_value"]
-        with graph.as_default() if callable(begin) else contextlib.nullcontext():
-            value = tf.convert_to_tensor(begin() if callable(begin) else begin)
-        total += math.prod(value.shape) * value.dtype.size
+        begin = _symbolic(given["initial_value"], graph)
+        total += math.prod(begin.shape) * begin.dtype.size
         if total > most:
             raise ValueError(f"its weights are to take more than {most:,} bytes, and {stored:,} are stored")
         return make(**given)
 
     with tf.variable_creator_scope(counted):
         yield
+
+
+def _symbolic(begin, graph: tf.Graph):
+    """What a variable begins with, as a tensor of that shape and type; in a graph, where it takes no memory yet."""
+    if not callable(begin):
+        return tf.convert_to_tensor(begin)
+    try:
+        with graph.as_default():
+            return tf.convert_to_tensor(begin())
+    except RuntimeError:  # it reads a tensor that is there already, which functions may and plain graphs may not
+        return tf.function(begin, autograph=False).get_concrete_function().outputs[0]

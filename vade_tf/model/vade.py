@@ -253,11 +253,14 @@ class VaDE(ObservationModel):
         self.optimizer.apply(tape.gradient(scaled, variables), variables)
         return self.get_metrics_result()
 
-    def train_on_batch(self, x, y=None, **settings):
-        """As `keras.Model.train_on_batch`, on rows alone; with hints, once `fit` was called with some."""
-        if y is not None and not self._takes_hints:
-            raise InputError("y: expected no labels, they would make the clustering supervised; leave y out")
-        return super().train_on_batch(x, y, **settings)
+    def train_on_batch(self, x, y=None, *arguments, **settings):
+        """As `keras.Model.train_on_batch`, on rows alone or with hints, of which some are -1, as for `fit`."""
+        if y is not None and not self._takes_hints and not inputs.are_hints(np.asarray(y)):
+            raise InputError(
+                "y: expected no labels, they would make the clustering supervised, got one for every row; leave y out, "
+                "or train on it with fit(hints=)"
+            )
+        return super().train_on_batch(x, y, *arguments, **settings)
 
     def test_step(self, data):
         """The bound with fixed noise: evaluating twice gives the same figures."""

@@ -15,7 +15,6 @@ import numpy as np
 import pandas
 
 from vade_tf.data import tables
-from vade_tf.data.checks import check_same_shape
 from vade_tf.data.dataset import Coded
 from vade_tf.data.files import as_coded, load_file, readable
 from vade_tf.data.filling import Written
@@ -26,6 +25,7 @@ from vade_tf.data.stream import NamedRows, TableRows
 from vade_tf.data.texts import Texts
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model.choice import check_units
+from vade_tf.reading import check_form
 from vade_tf.runs.assignments import numbered
 from vade_tf.runs.folder import Run
 
@@ -119,7 +119,7 @@ def opened(
 
 def _of_array(schema: Coded | None, file: Path, image_shape: list[int] | None) -> Incoming:
     rows = FileRows.open(file)
-    check_same_shape(rows, image_shape, f"data: {file}")
+    check_form(rows.row_shape, image_shape, f"data: {file}")
     if not isinstance(schema, Schema):
         return Incoming(rows)
     names = [column.name for column in schema.columns]

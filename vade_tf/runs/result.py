@@ -64,13 +64,17 @@ def means(model: keras.Model, x: Rows, strategy: tf.distribute.Strategy | None =
     return distribute.mean_of_shares(strategy, total, len(share) / len(x))
 
 
-def summarise(config: TrainConfig, dataset: Dataset, fitted: Fitted, found: dict[str, float]) -> dict:
-    """What metrics.json holds; found: scores, where there are labels, and what `means` says of a model with a bound."""
-    pretrained, trained = (
-        sum(row["phase"] == phase for row in fitted.history) or None for phase in ("pretrain", "fit")
-    )
-    if config.pretrained is not None:  # the history of its epochs is that run's
-        pretrained = config.pretrain_epochs
+def summarise(
+    config: TrainConfig, dataset: Dataset, fitted: Fitted, found: dict[str, float], pretrained: int | None
+) -> dict:
+    """What metrics.json holds.
+
+    Args:
+        config, dataset, fitted: of the run.
+        found: scores, where there are labels, and what `means` says of a model with a bound.
+        pretrained: epochs of the autoencoder that it began with, its own or one that it was lent.
+    """
+    trained = sum(row["phase"] == "fit" for row in fitted.history) or None
     return {
         "dataset": dataset.name,
         "source": dataset.source,
@@ -85,7 +89,7 @@ def summarise(config: TrainConfig, dataset: Dataset, fitted: Fitted, found: dict
         **({} if fitted.choice is None else {"choice": vars(fitted.choice)}),
         "health": fitted.health,
         "remedies": fitted.remedies,
-        "epochs": {"pretrain": pretrained, "fit": trained},
+        "epochs": {"pretrain": pretrained or None, "fit": trained},
         "seconds": {name: round(value, 1) for name, value in fitted.seconds.items()},
         "device": device.describe(),
         "precision": device.resolve_precision(config.precision),

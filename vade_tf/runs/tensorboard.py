@@ -94,11 +94,10 @@ class Views(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if isinstance(self.model, VaDE) and np.isfinite(logs["loss"]):
-            with self.board.summaries("fit", epoch + 1):
-                self.write(self.model, epoch + 1, self.board.folder("fit"))
+            self.write(self.model, epoch + 1)
 
-    def write(self, model, epoch: int, folder: Path) -> None:
-        """Summaries to the default writer at its step, if it is their turn; after the last epoch the projector too."""
+    def write(self, model, epoch: int) -> None:
+        """Write what there is to see of a model, if it is its turn; after the last epoch the projector too."""
         if (self.epochs - epoch) % max(1, self.epochs // self.TIMES) != 0:
             return
         x = self.x if epoch == self.epochs else self.x[: self.ROWS]
@@ -106,23 +105,27 @@ class Views(keras.callbacks.Callback):
         log_gamma = model.prior(m).numpy()
         groups = log_gamma.argmax(axis=1)
         share = np.bincount(groups, minlength=log_gamma.shape[1]) / len(groups)
-        for c, (weight, size) in enumerate(zip(np.exp(model.prior.parameters[0]), share, strict=True)):
-            tf.summary.scalar(f"component_pi/{c}", weight)
-            tf.summary.scalar(f"component_share/{c}", size)
-        tf.summary.histogram("code/mean", m)
-        tf.summary.histogram("code/log_variance", log_s2)
-        if self.image_shape is not None:
-            self._write_images(model, m, self.image_shape)
+        images = {} if self.image_shape is None else self._images(model, m, self.image_shape)
+        with self.board.summaries("fit", epoch):
+            for c, (weight, size) in enumerate(zip(np.exp(model.prior.parameters[0]), share, strict=True)):
+                tf.summary.scalar(f"component_pi/{c}", weight)
+                tf.summary.scalar(f"component_share/{c}", size)
+            tf.summary.histogram("code/mean", m)
+            tf.summary.histogram("code/log_variance", log_s2)
+            for name, sheet in images.items():
+                tf.summary.image(name, sheet)
         if epoch == self.epochs:
-            write_projector(folder, m.numpy(), groups, self.y, self._thumbnails(model))
+            write_projector(self.board.folder("fit"), m.numpy(), groups, self.y, self._thumbnails(model))
 
-    def _write_images(self, model, m, image_shape: tuple[int, ...]) -> None:
+    def _images(self, model, m, image_shape: tuple[int, ...]) -> dict[str, np.ndarray]:
         n_clusters = model.prior.n_components
         drawn = model.sample(np.repeat(np.arange(n_clusters), self.SAMPLES), self.seed)
-        _image("components", drawn, image_shape, self.SAMPLES)
         n = min(40, len(self.x))
         pairs = np.stack([model.scale(self.x[:n]), model.decode(m[:n])], axis=1)  # [n, 2, D]: data, reconstruction
-        _image("reconstructions", pairs.reshape(2 * n, -1), image_shape, 10)
+        return {
+            "components": _sheet(drawn, image_shape, self.SAMPLES),
+            "reconstructions": _sheet(pairs.reshape(2 * n, -1), image_shape, 10),
+        }
 
     def _thumbnails(self, model) -> np.ndarray | None:
         if self.image_shape is None:
@@ -130,10 +133,10 @@ class Views(keras.callbacks.Callback):
         return _bytes(model.scale(self.x).numpy()).reshape(-1, *self.image_shape)
 
 
-def _image(name: str, rows, image_shape: tuple[int, ...], columns: int) -> None:
-    """One summary image of many: rows [n, D] in the units of the likelihood."""
+def _sheet(rows, image_shape: tuple[int, ...], columns: int) -> np.ndarray:
+    """One image of many, uint8 [1, height, width, channels]: rows [n, D] in the units of the likelihood."""
     sheet = mosaic(_bytes(np.asarray(rows)).reshape(-1, *image_shape), columns, gap_value=255)
-    tf.summary.image(name, sheet.reshape(1, *sheet.shape[:2], -1))
+    return sheet.reshape(1, *sheet.shape[:2], -1)
 
 
 def _bytes(x: np.ndarray) -> np.ndarray:

@@ -32,8 +32,8 @@ from vade_tf.systems import registry
 from vade_tf.training import cluster, device, distribute, given, recipe
 from vade_tf.training.choosing import numbers_tried
 from vade_tf.training.reporter import Silent
-from vade_tf.training.settings import AUTO
-from vade_tf.training.store import listed, numbered
+from vade_tf.training.settings import AUTO, RECIPES
+from vade_tf.training.store import Pretrained, listed, numbered
 from vade_tf.writing import whole_path
 
 
@@ -175,12 +175,17 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
     if config.pretrained is not None:
         pretrained_by(config, rows.dataset)
         theirs = Run.open(config.pretrained).config
+        if config.validation_rows not in (None, 0, theirs.validation_rows):
+            raise InputError(
+                f"validation_rows: expected 0 or none, they are the rows that {config.pretrained} has set aside, got "
+                f"{config.validation_rows}; leave it out"
+            )
         config = replace(
             config,
             pretrain_epochs=theirs.pretrain_epochs,
             pretrain_passes=theirs.pretrain_passes or 1,
             patience=theirs.patience,
-            validation_rows=theirs.validation_rows,
+            validation_rows=theirs.validation_rows if config.validation_rows is None else config.validation_rows,
             hidden=theirs.hidden,
             network=theirs.network,
         )
@@ -196,7 +201,7 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
         config,
         hidden=None if settings.network == "conv" else settings.hidden,
         network=settings.network,
-        precision=device.resolve_precision(settings.precision),
+        precision=device.pinned(settings.precision),
         pretrain_epochs=settings.pretrain_epochs,
         patience=settings.patience,
         epochs=settings.epochs or None,
@@ -222,17 +227,18 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray
         raise InputError(f"pretrained: {run.path} has not finished its pretraining")
     for name in ("latent_dim", "hidden", "network"):
         theirs, mine = getattr(run.config, name), getattr(config, name)
-        if mine not in (None, AUTO) and theirs != mine:
+        of_none = name == "hidden" and run.config.network == "conv" and mine == RECIPES[config.recipe].get("hidden")
+        if mine not in (None, AUTO) and theirs != mine and not of_none:
             shown = ",".join(map(str, theirs)) if isinstance(theirs, tuple) else theirs
             raise InputError(f"pretrained: the networks of {run.path} differ: expected {mine}; use {name}={shown}")
     weights, widths = listed(kept), run.config.hidden or ()
     forms = [(weight.shape, weight.dtype.name) for weight in weights]
     likelihood = choice.choose(dataset)
-    theirs, mine = str(kept.get("likelihood", "")), json.dumps(likelihood.config())
-    if theirs not in ("", mine):  # older folders do not say
+    told = Pretrained.load(run, len(dataset.x))
+    if told is not None and told.likelihood != (mine := json.loads(json.dumps(likelihood.config()))):
         raise InputError(
             f"pretrained: the autoencoder of {run.path} was trained for another likelihood: expected "
-            f"{reprlib.repr(mine)}, got {reprlib.repr(theirs)}; use the same likelihood"
+            f"{reprlib.repr(mine)}, got {reprlib.repr(told.likelihood)}; use the same likelihood"
         )
     first, outputs = given.filled(dataset.observations(), likelihood), likelihood.outputs
     flags = 0 if first is None else len(first.flagged)
@@ -273,7 +279,10 @@ def _fit(run: Run, rows: RunRows, reporter: Silent, extra, export: bool) -> dict
         shutil.rmtree(run.path / "export", ignore_errors=True)  # what a kill after the export left
         exporting.export(fitted.model, run.path / "export")
     found = scored(fitted.model, rows, strategy, run.path / "assignments.csv", reporter)
-    result = summarise(run.config, dataset, fitted, found)
+    begun = Pretrained.load(run, len(dataset.x))
+    result = summarise(
+        run.config, dataset, fitted, found, run.config.pretrain_epochs if begun is None else begun.epochs
+    )
     run.save_rows(fitted.history)  # also where a system has no epochs
     run.finish(result)
     distribute.from_chief(strategy, dict)

@@ -36,7 +36,7 @@ def fit(fitting: Fitting) -> "GMVAE":
     """Train a GMVAE from random weights: it starts without an autoencoder, as published."""
     settings, vade = fitting.settings, fitting.model
     width = 2 * settings.latent_dim  # z and w
-    encoder = given.build_encoder(fitting.data, settings, vade.likelihood, fitting.settings.precision, width)
+    encoder = given.build_encoder(fitting.data, settings, vade.likelihood, fitting.precision, width)
     more: dict = {"scaling": vade.scaling, "seed": settings.seed}
     model = GMVAE(of_rows(encoder), to_rows(vade.decoder), settings.clusters, vade.likelihood, **more)
     loop.fit_keras(fitting, model, lambda span: fitting.batches("fit", span))

@@ -15,7 +15,7 @@ from vade_tf.data.sparse import Rows
 from vade_tf.model.observation import NOISE_RATE
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import generator
-from vade_tf.training.store import Store, damaged, numbered
+from vade_tf.training.store import Pretrained, Store, numbered
 
 STREAM = 2  # of the seed
 
@@ -31,21 +31,14 @@ def set_aside(n: int, size: int, seed: int, hints: np.ndarray | None) -> np.ndar
 
 
 def lent(store: Store, n: int, hints: np.ndarray | None) -> np.ndarray | None:
-    """Numbers of the rows that gave an autoencoder in a store no gradient, without those with a hint; None: not known.
+    """Numbers of the rows that gave the autoencoder in a store no gradient, without those with a hint; None: not known.
 
     An autoencoder that another run has trained, perhaps with another seed, has learnt the other rows.
-
-    Raises:
-        InputError: they are no such numbers.
     """
-    kept = store.load("pretrained") or {}
-    if "aside" not in kept:
-        return None
-    found = kept["aside"]
-    bounded = found.dtype.kind == "i" and found.ndim == 1 and (np.diff(found, prepend=-1, append=n) > 0).all()
-    if not bounded:
-        raise damaged(store, "pretrained", f"aside: expected different numbers of rows from 0 to {n - 1}, ascending")
-    return found if hints is None else found[hints[found] < 0]
+    kept = Pretrained.load(store, n)
+    if kept is None or hints is None:
+        return None if kept is None else kept.aside
+    return kept.aside[hints[kept.aside] < 0]
 
 
 def losses(rows: list[dict], phase: str) -> list[float]:

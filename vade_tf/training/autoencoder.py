@@ -1,6 +1,5 @@
 """The autoencoder made of a VaDE's own networks, and the phase that trains it."""
 
-import json
 from collections.abc import Sequence
 
 import keras
@@ -13,7 +12,7 @@ from vade_tf.model.vade import VaDE
 from vade_tf.training import aside
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.loop import phase_callbacks, prepare, train_epochs
-from vade_tf.training.store import Store, damaged, listed, numbered
+from vade_tf.training.store import Pretrained, Store, damaged, listed
 
 AUTOENCODER = "autoencoder"  # name of the model of the phase "pretrain"
 
@@ -56,8 +55,8 @@ def pretrain(fitting: Fitting) -> None:
         if settings.patience and best is not None:
             set_pretrained(networks, best)
     weights = [weight for network in networks for weight in network.get_weights()]
-    told = {"aside": fitting.aside, "likelihood": np.array(json.dumps(fitting.model.likelihood.config()))}
-    fitting.store.save("pretrained", {**numbered(weights), **told})
+    epochs = sum(row["phase"] == "pretrain" for row in fitting.rows)
+    Pretrained(weights, fitting.aside, fitting.model.likelihood.config(), epochs).save(fitting.store)
 
 
 def kept_weights(store: Store, name: str, networks: Sequence[keras.layers.Layer]) -> list[np.ndarray] | None:

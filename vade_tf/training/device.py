@@ -27,6 +27,12 @@ def resolve_precision(choice: str) -> str:
     return "mixed_bfloat16" if cpu_flags() & {"avx512_bf16", "amx_bf16"} else "float32"
 
 
+def pinned(choice: str) -> str:
+    """`resolve_precision`, as a run keeps it; a global policy that is no setting stays "auto"."""
+    found = resolve_precision(choice)
+    return found if found in PRECISIONS else choice
+
+
 def gpu_precision(compute_capability: tuple[int, int] | None) -> str:
     """The fastest safe policy of a GPU of this compute capability (None: not known)."""
     if compute_capability is None or compute_capability < (7, 0):

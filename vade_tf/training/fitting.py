@@ -55,6 +55,7 @@ class Fitting:
     reporter: Silent
     extra: Sequence[keras.callbacks.Callback]
     jit: bool
+    precision: str
     system: str = "vade"
     strategy: tf.distribute.Strategy | None = None
     replicas: dict[str, Replicas] = field(default_factory=dict)  # by phase
@@ -173,8 +174,6 @@ def begin(
         raise InputError(f"callbacks: expected keras.callbacks.Callback objects, got {reprlib.repr(callbacks)}")
     if settings.distribute != "none" and system != "vade":
         raise InputError(f"distribute: expected 'none', several devices train VaDE alone, got {settings.distribute!r}")
-    if not isinstance(settings, Resolved):
-        given.check_widths(settings)
     strategy = cluster.strategy(settings.distribute)
     data = given.as_observations(x, settings.likelihood)
     if data.origins is not None and system != "vade":
@@ -188,6 +187,8 @@ def begin(
         learns_variance=choice.choose(data).learns_variance,
     )
     if networks is None:
+        if not isinstance(settings, Resolved):
+            given.check_widths(settings)
         resolved = replace(resolved, network=given.network(data, resolved))
     elif settings.network != "auto":
         raise InputError(
@@ -195,8 +196,8 @@ def begin(
         )
     known = None if hints is None else given.checked_hints(hints, len(data.x), resolved.clusters)
     given.check(data, resolved, known)
-    resolved = replace(resolved, precision=device.resolve_precision(resolved.precision))
-    model = given.build_model(data, resolved, resolved.precision, networks)
+    precision = device.resolve_precision(resolved.precision)
+    model = given.build_model(data, resolved, precision, networks)
     store, reporter = Memory() if store is None else store, reporter or Silent()
     if strategy is not None:
         if distribute.workers(strategy) > 1:
@@ -220,6 +221,7 @@ def begin(
         reporter,
         callbacks,
         device.resolve_jit(resolved.jit) and strategy is None,
+        precision,
         system,
         strategy,
         seconds={"init": 0.0 if spent is None else float(spent["init"])},

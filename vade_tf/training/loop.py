@@ -70,7 +70,7 @@ def prepare(fitting: Fitting, phase: str, model: keras.Model, loss=None, optimiz
     """Compile a model and, if an earlier process began its phase, restore it; returns the epochs done."""
     settings = fitting.settings
     optimizer = optimizer or FusedAdam(settings.learning_rate, epsilon=settings.adam_epsilon)
-    if fitting.settings.precision == "mixed_float16":  # small gradients are 0 there unless scaled
+    if fitting.precision == "mixed_float16":  # small gradients are 0 there unless scaled
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     more = {} if loss is None else {"loss": loss}
     model.compile(optimizer, **more, jit_compile=fitting.jit)

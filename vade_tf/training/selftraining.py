@@ -128,7 +128,7 @@ def sharpened(fitting: Fitting, groups: np.ndarray) -> np.ndarray | None:
     settings, model = fitting.settings, fitting.model
     share = np.bincount(groups, minlength=settings.clusters) / len(groups)
     seed = fold(settings.seed, STREAM)
-    precision = "float32" if settings.precision == "mixed_float16" else settings.precision  # it scales no loss
+    precision = "float32" if fitting.precision == "mixed_float16" else fitting.precision  # it scales no loss
     classifier = Classifier(model.scale, share, radius_of(fitting), seed, precision)
     epochs, steps = settings.self_train_epochs, fitting.steps("fit")
     advance = fitting.reporter.phase("self-training", TAUGHT + epochs)

@@ -5,7 +5,7 @@ A fit keeps arrays under these names:
     seconds      of what has no epochs
     state        weights, optimizer and history after a whole epoch
     best         those of the autoencoder after the epoch with the lowest loss of the rows set aside
-    pretrained   the autoencoder's weights, which rows gave it no gradient, and its likelihood
+    pretrained   the autoencoder's weights, and what it was trained for: see `Pretrained`
     clusters     what was found for each number of clusters, where the number is chosen
     start        groups and mixture of the start
     further      of texts: the groups that further autoencoders found
@@ -97,6 +97,43 @@ class State:
             raise damaged(store, "state", cited(error)) from error
         phase, epoch, rows = meta["phase"], meta["epoch"], meta["rows"]
         return cls(phase, epoch, listed(arrays), rows)
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """An autoencoder as a fit keeps it, and lends it to others.
+
+    Attributes:
+        weights: of its networks.
+        aside: numbers of the rows that gave it no gradient, ascending.
+        likelihood: `config` of the likelihood that it was trained for.
+        epochs: of its training.
+    """
+
+    weights: list[np.ndarray]
+    aside: np.ndarray
+    likelihood: str | dict
+    epochs: int
+
+    def save(self, store: Store) -> None:
+        meta = json.dumps({"likelihood": self.likelihood, "epochs": self.epochs})
+        store.save("pretrained", {"meta": np.array(meta), "aside": self.aside, **numbered(self.weights)})
+
+    @classmethod
+    def load(cls, store: Store, n: int) -> "Pretrained | None":
+        """That of a store, of n rows; None where there is none, or that of an older folder, which has weights alone."""
+        arrays = store.load("pretrained")
+        if arrays is None or not {"meta", "aside"} & set(arrays):
+            return None
+        try:
+            meta, aside = parsed(str(arrays["meta"])), arrays["aside"]
+            if not record({"likelihood": (str, dict), "epochs": int})(meta):
+                raise ValueError(f"expected a likelihood and a number of epochs, got {str(meta)[:40]!r}")
+            if aside.dtype.kind != "i" or aside.ndim != 1 or np.any(np.diff(aside, prepend=-1, append=n) <= 0):
+                raise ValueError(f"aside: expected different numbers of rows from 0 to {n - 1}, ascending")
+        except (KeyError, ValueError, RecursionError) as error:
+            raise damaged(store, "pretrained", cited(error)) from error
+        return cls(listed(arrays), aside, meta["likelihood"], meta["epochs"])
 
 
 def _is_phase(value) -> bool:
