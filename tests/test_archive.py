@@ -197,3 +197,12 @@ def test_tables_genes_and_names_come_back(model, tmp_path):
 
     clusterer(model, genes_=np.array(names[:FEATURES])).save(tmp_path / "genes.vade")
     assert VaDEClusterer.load(tmp_path / "genes.vade").genes_.tolist() == names[:FEATURES]
+
+
+def test_a_model_may_be_larger_than_a_plain_zip_allows(model, whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 1000)
+    model.save(tmp_path / "large.vade")
+    monkeypatch.undo()
+    with zipfile.ZipFile(tmp_path / "large.vade") as archive:
+        assert archive.getinfo("model.keras").file_size > 1000
+    assert VaDEClusterer.load(tmp_path / "large.vade").get_params() == model.get_params()

@@ -374,3 +374,23 @@ def test_evaluate_reads_new_rows_as_predict_does(things, tabled, capsys, monkeyp
     sizes = np.bincount(model.predict(x, verbose=0).argmax(axis=1), minlength=3)
     assert [each["rows"] for each in results[0]["clusters"]] == sizes.tolist()
     assert results[0]["elbo"] == pytest.approx(results[1]["elbo"], rel=1e-6)
+
+
+def test_an_array_is_coded_by_its_own_numbers_as_the_table_is(tmp_path, capsys):
+    """Times in milliseconds, and two levels that float32 does not have."""
+    r = np.random.default_rng(0)
+    group = np.arange(90) % 2
+    table = pandas.DataFrame(
+        {
+            "time": 1_764_000_000_000 + 30_000.0 * group + r.uniform(0, 9000, 90).round(),
+            "level": np.array([0.1, 0.2])[group],
+            "size": r.normal(size=90),
+        }
+    )
+    table.to_csv(tmp_path / "t.csv", index=False)
+    np.save(tmp_path / "t.npy", table.to_numpy())
+    config = TrainConfig.create(data=str(tmp_path / "t.csv"), **{**SMALL, "clusters": 2, "init": "kmeans"})
+    training.train(config, tmp_path / "run", export=False)
+    columns = [printed(capsys, tmp_path / "run", "--data", tmp_path / f"t.{end}", notes=()) for end in ("csv", "npy")]
+    names = ["cluster", "confidence", "log_density"]
+    pandas.testing.assert_frame_equal(columns[0][names], columns[1][names])

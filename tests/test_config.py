@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from vade_tf.errors import InputError
 from vade_tf.runs.config import TrainConfig, cluster_counts
+from vade_tf.training.settings import Settings
 
 
 def test_the_paper_recipe_is_the_paper_setting_and_can_be_overruled():
@@ -135,6 +136,15 @@ def test_groups_of_many_images_are_sharpened_where_nothing_else_is_said():
         assert lengths(**said)[3] == 0
     assert lengths(distribute="mirrored")[3] == 0
     assert lengths(model="dec")[3] == lengths(model="dec", self_train_epochs=0)[3] == 0
+
+
+def test_nothing_is_held_on_to_at_weight_0():
+    """Else groups would be found anew, and training begun anew, for groups that the loss does not know."""
+    resolved = Settings(clusters=3, guide_weight=0.0).resolve(20_000, 784, sharpens=True)
+    assert (resolved.guide_epochs, resolved.self_train_epochs) == (0, 0)
+    asked = Settings(clusters=3, guide_weight=0.0, guide_epochs=9).resolve(20_000, 784)
+    assert asked.guide_epochs == 0
+    assert Settings(clusters=3).resolve(20_000, 784, sharpens=True).self_train_epochs > 0
 
 
 def test_a_change_of_a_configuration_is_checked_as_well():

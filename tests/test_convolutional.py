@@ -166,6 +166,9 @@ def test_widths_of_dense_layers_do_not_go_with_convolutions(images, tmp_path):
     with pytest.raises(InputError, match=expected):
         train.filled(rows.config, rows)
     begin(images, Settings(recipe="paper", **asked))
+    networks = convolutional.build_encoder((8, 8, 3)), convolutional.build_decoder((8, 8, 3))
+    with pytest.raises(InputError, match=r"^hidden: goes with dense networks, got \(64,\) beside encoder and decoder"):
+        begin(images, Settings(clusters=2, hidden=(64,)), networks=networks)
     filled = train.filled(replace(rows.config, hidden=None), rows)
     assert (filled.network, filled.hidden) == ("conv", None)
     older = {**json.loads(filled.to_json()), "hidden": [500, 500, 2000]}  # as runs wrote it down

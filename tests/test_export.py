@@ -17,6 +17,7 @@ from vade_tf.errors import InputError
 from vade_tf.model import networks
 from vade_tf.model.vade import SCORE_DRAWS, VaDE
 from vade_tf.runs.load import load
+from vade_tf.serving import export as exporting
 from vade_tf.serving.export import WARMUP, export
 from vade_tf.serving.signatures import Served
 from vade_tf.systems.gmvae import GMVAE
@@ -161,6 +162,21 @@ def types(folder):
     graph = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs[0].graph_def
     nodes = [node for function in graph.library.function for node in function.node_def]
     return {value.type for node in nodes for value in node.attr.values() if value.HasField("type")}
+
+
+def test_networks_with_operators_and_models_inside_are_served_in_float32(tmp_path):
+    """An addition of Keras is no layer, and has no type of its own; a model's layers have one each."""
+    half, x, z = {"dtype": "mixed_bfloat16"}, keras.Input((6,)), keras.Input((2,))
+    inside = keras.Sequential([keras.Input((6,)), keras.layers.Dense(6, **half)])
+    h = keras.ops.relu(x + inside(x) * 2.0)
+    heads = [keras.layers.Dense(2, **half)(h), keras.layers.Dense(2, **half)(h)]
+    model = VaDE(keras.Model(x, heads), keras.Model(z, keras.layers.Dense(6, **half)(z)), 3, "gaussian")
+    copy = exporting.in_float32(model)
+    assert {layer.compute_dtype for layer in copy.encoder._flatten_layers()} == {"float32"}
+    rows = np.random.default_rng(0).normal(size=(5, 6)).astype("f4")
+    served = Served(export(model, tmp_path / "served"))
+    np.testing.assert_allclose(served.predict(rows), copy.predict(rows, verbose=0), atol=1e-6)
+    np.testing.assert_allclose(served.predict(rows), model.predict(rows, verbose=0), atol=0.1)
 
 
 def test_a_version_is_whole_or_not_there_and_never_overwritten(model, folder, tmp_path, monkeypatch):

@@ -186,7 +186,12 @@ def test_a_table_starts_from_its_own_columns_and_keeps_these_groups(x, asked, mo
     ids=["images", "wide", "directions"],
 )
 def test_what_is_no_table(x, form):
-    assert not finding.is_table(begin(form(x)))
+    assert not finding.is_table(begin(form(x), init="landmark"))
+
+
+@pytest.mark.parametrize("init", ["kmeans", "gmm"])
+def test_groups_of_a_table_that_are_found_on_the_code_are_found_anew(x, init):
+    assert finding.kind(begin(x, likelihood="gaussian", init=init)) == "code"
 
 
 def test_sparse_rows_that_a_start_has_not_read_stay_sparse_on_their_way_to_a_group(x, monkeypatch):

@@ -187,6 +187,19 @@ def test_of_rows_that_are_not_standardised_nothing_is_said(rng):
         choice.check_units(model, x)
 
 
+def test_directions_of_another_length_are_warned_of(rng):
+    """Their scaling moves no zero, but it knows how long they were."""
+    rows = rng.normal(size=(200, 50)).astype("f4")
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    model = model_of(rows)
+    assert not np.any(model.scale(np.zeros((1, 50), "f4")))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        choice.check_units(model, rows)
+    with pytest.warns(UserWarning, match="^x: .* of the values lie more than 10 standard deviations"):
+        choice.check_units(model, 30 * rows)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_values_that_are_no_numbers_are_named(value):
     x = np.zeros((9000, 6), "f4")

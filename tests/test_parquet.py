@@ -84,3 +84,15 @@ def test_the_refusal_names_the_file(tmp_path, monkeypatch):
     monkeypatch.setattr(parquet, "memory", lambda: 100)
     with pytest.raises(InputError, match="data: .*t.parquet cannot be read as .parquet .the texts of its cells"):
         load_file(str(tmp_path / "t.parquet"))
+
+
+def test_of_a_column_that_is_read_its_own_bytes_count(tmp_path, monkeypatch):
+    table = pandas.DataFrame(
+        {"id": np.arange(5000), **{f"x{i}": np.random.default_rng(i).random(5000) for i in range(9)}}
+    )
+    table.to_parquet(tmp_path / "t.parquet")
+    asked = []
+    monkeypatch.setattr(parquet, "check_memory", lambda size, name: asked.append(size))
+    assert list(parquet.read(tmp_path / "t.parquet", ["id"])) == ["id"]
+    parquet.read(tmp_path / "t.parquet")
+    assert 5000 * 2 < asked[0] < asked[1] / 5

@@ -13,11 +13,12 @@ from vade_tf.errors import InputError
 from vade_tf.model import networks
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
-from vade_tf.training import autoencoder, callbacks, given, guidance, loop, recipe
+from vade_tf.training import autoencoder, callbacks, given, guidance, health, loop, recipe
 from vade_tf.training import start as starts
 from vade_tf.training.fitting import fitted
 from vade_tf.training.reporter import Silent
 from vade_tf.training.store import Memory, State
+from vade_tf.training.watch import Watch
 
 pytestmark = pytest.mark.usefixtures("eager")
 
@@ -348,3 +349,22 @@ def test_a_component_of_a_single_row_is_settled_and_an_empty_one_weighs_a_millio
     noise = np.exp(-2)
     spread = [noise, noise + np.linspace(-1, 1, 59).var()]
     np.testing.assert_allclose(np.exp(log_sigma2), [[noise, noise], spread, [3, 3]], rtol=1e-4)
+
+
+def test_what_is_said_of_the_code_is_of_the_model_that_is_returned(x):
+    """Its last epoch may have been undone."""
+    fitting = begin(x, epochs=2, pretrain_epochs=2)
+    recipe.pretrain(fitting)
+    recipe.guide(fitting, recipe.start(fitting))
+    look = Watch(fitting.data.x, 3, 0)
+    rate = look.rate_z(fitting.model)
+    terms = fitting.model.elbo_terms(fitting.data.x, np.zeros((60, 2), "f4"))
+    assert rate == pytest.approx(float(np.mean(terms["rate_z"])), rel=1e-5)
+    assert rate > health.SILENT
+    fitting.rows[-1]["rate_z"] = 0.01
+    assert not any("next to nothing" in text for text in fitted(fitting, fitting.model).health)
+    for head in fitting.model.encoder.layers[-2:]:
+        head.set_weights([np.zeros_like(weight) for weight in head.get_weights()])
+    fitting.model.prior.assign(np.ones(3), np.zeros((3, 2)), np.ones((3, 2)))
+    fitting.rows[-1]["rate_z"] = 9.0
+    assert any("next to nothing" in text for text in fitted(fitting, fitting.model).health)

@@ -44,9 +44,9 @@ def record(small_model, monkeypatch):
     """Makes a `Record` of the phase "fit" of a small model, begun; every state that may be saved is."""
     monkeypatch.setattr(callbacks, "SAVE_SECONDS", 0.0)
 
-    def make(epochs=4, rows=None, watch=None, ends=None):
+    def make(epochs=4, rows=None, watch=None, ends=None, begun=0):
         said, before = [], [{"seconds": 0.0, **row} for row in rows or []]
-        one = callbacks.Record(Kept(), "fit", epochs, before, said.append, watch)
+        one = callbacks.Record(Kept(), "fit", epochs, before, said.append, watch, begun)
         one.said = said
         one.set_model(small_model())
         one.set_params({"epochs": ends or epochs})
@@ -244,6 +244,15 @@ def test_steps_back_of_another_phase_do_not_count(record):
 def test_a_resumed_phase_steps_back_to_the_epoch_it_went_on_from(record, before, good):
     one = record(epochs=8, rows=before)
     assert epoch(one, 5, loss=math.nan)["restored_epoch"] == good
+
+
+def test_a_training_anew_has_its_own_steps_back(record):
+    """Those of the first training, epochs 1 to 4, neither halve its rate nor count among its three."""
+    rows = [{"phase": "fit", "epoch": e, "restored_epoch": 0} for e in (1, 2, 3)] + [{"phase": "fit", "epoch": 4}]
+    one = record(epochs=8, rows=rows, begun=4)
+    assert callbacks.steps_back(one.rows, "fit", 4) == 0
+    assert epoch(one, 5, loss=math.nan)["restored_epoch"] == 4
+    assert callbacks.steps_back(one.rows, "fit", 4) == 1
 
 
 def test_the_state_of_an_optimizer_that_made_no_step_can_be_restored(small_model):

@@ -88,6 +88,17 @@ def test_the_rows_of_an_array_file(tmp_path, kind):
         assert (found[rows].dtype, found[rows].dtype.isnative) == (expected.dtype, True)
 
 
+@pytest.mark.parametrize("kind", ["f8", "i8", ">f8"])
+def test_cells_of_a_table_are_read_in_their_own_type(tmp_path, kind):
+    """In float32 all times of a minute are one."""
+    x = 1_764_000_000_000 + np.arange(60).reshape(20, 3)
+    np.save(tmp_path / "x.npy", x.astype(kind))
+    rows = FileRows.open(tmp_path / "x.npy")
+    table = NamedRows(rows.as_stored(), list("abc"))
+    np.testing.assert_array_equal(table[5:9].to_numpy(), x[5:9])
+    assert rows.dtype == np.float32
+
+
 def test_a_large_array_file_takes_the_memory_of_a_block(tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((200_000, 10), "f4"))
     tracemalloc.start()

@@ -92,9 +92,9 @@ def write(path, about: dict, arrays: dict[str, np.ndarray], model: VaDE) -> None
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("clusterer.json", json.dumps(about, default=lambda value: value.tolist()))
-        with archive.open("arrays.npz", "w") as file:
+        with archive.open("arrays.npz", "w", force_zip64=True) as file:
             np.savez(file, allow_pickle=False, **arrays)
-        with archive.open("model.keras", "w") as file:
+        with archive.open("model.keras", "w", force_zip64=True) as file:
             file.write(_model_bytes(model))
     place = usable(path, "path")
     with writing(place, "path"):

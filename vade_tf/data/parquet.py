@@ -30,7 +30,7 @@ def read(file: Path, columns: list[str] | None = None) -> pandas.DataFrame:
         pyarrow.ArrowException, OSError: it cannot be read.
     """
     with pyarrow.parquet.ParquetFile(file) as opened:
-        texts, size = _texts(opened.schema_arrow), _size(opened.metadata)
+        texts, size = _texts(opened.schema_arrow), _size(opened.metadata, columns)
     check_memory(size, file.name)
     table = pyarrow.parquet.read_table(file, columns=columns, read_dictionary=texts)
     return _frame(table, texts, size)
@@ -135,9 +135,13 @@ def _texts(schema: pyarrow.Schema) -> list[str]:
     return [field.name for field in schema if any(kind(field.type) for kind in kinds)]
 
 
-def _size(metadata: pyarrow.parquet.FileMetaData) -> int:
-    """Bytes of a file's columns, unpacked."""
-    return sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+def _size(metadata: pyarrow.parquet.FileMetaData, columns: Collection[str] | None = None) -> int:
+    """Bytes of a file's columns, unpacked; of those of these names alone, default all."""
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    if columns is None:
+        return sum(group.total_byte_size for group in groups)
+    parts = (group.column(i) for group in groups for i in range(group.num_columns))
+    return sum(part.total_uncompressed_size for part in parts if part.path_in_schema.split(".")[0] in columns)
 
 
 def _frame(table: pyarrow.Table, texts: Collection[str], stored: int, **how) -> pandas.DataFrame:

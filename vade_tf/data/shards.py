@@ -116,6 +116,10 @@ class FileRows:
         found.dtype = np.dtype(dtype)
         return found
 
+    def as_stored(self) -> "FileRows":
+        """The same rows, read in the type that the file has."""
+        return self.astype(self._stored.newbyteorder("="))
+
     def check(self) -> None:
         """Raises InputError where the file is no longer what it was when it was opened."""
         try:

@@ -17,7 +17,7 @@ RARE = 2  # texts that a word must be in
 
 @dataclass(frozen=True)
 class Texts:
-    """The words that count and their weights: log(1 + count) times idf, every text of length 1.
+    """The words that count and their weights: 1 + log(count) times idf, every text of length 1.
 
     Attributes:
         column: of a table that holds the texts; "": each line of a file is one.

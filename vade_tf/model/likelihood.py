@@ -196,8 +196,9 @@ class Gaussian(Likelihood):
         return scale.astype(np.float32), (-mean * scale).astype(np.float32)
 
     def check_units(self, rows, low, high, scale, argument):
-        if not np.any(scale(np.zeros((1, rows.shape[1]), np.float32))):
-            return  # not standardised: nothing is known of the spread of its rows
+        zero, one = (np.asarray(scale(np.full((1, rows.shape[1]), raw, np.float32))) for raw in (0.0, 1.0))
+        if not np.any(zero) and np.allclose(one, 1.0):
+            return  # rows as they are, or brought to one length each: nothing is known of their spread
         far_from(np.asarray(scale(rows)), low, high, argument)
 
 

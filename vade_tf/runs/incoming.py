@@ -128,7 +128,7 @@ def _of_array(schema: Coded | None, file: Path, image_shape: list[int] | None) -
             f"data: expected a table, or an array with its {len(names)} columns ({reprlib.repr(names)}), got one of "
             f"{rows.shape[1]} columns in {file}"
         )
-    return _streamed(NamedRows(rows, names), schema, None)
+    return _streamed(NamedRows(rows.as_stored(), names), schema, None)
 
 
 def _of_table(

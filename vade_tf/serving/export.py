@@ -5,6 +5,7 @@ it answers stands in `signatures`; docs/serving.md shows how to ask. A version a
 ever overwritten.
 """
 
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -59,12 +60,13 @@ def export(model: VaDE, to: str | Path, version: int = 1) -> Path:
 def in_float32(model):
     """A copy of a VaDE that computes in float32, with the same weights."""
 
-    def layer(old):
-        return type(old).from_config({**old.get_config(), "dtype": "float32"})
+    def layer(old):  # what is no layer, as an addition, computes in the type of what it gets
+        more = {"dtype": "float32"} if isinstance(old, keras.layers.Layer) else {}
+        return type(old).from_config({**old.get_config(), **more})
 
+    clone = partial(keras.models.clone_model, clone_function=layer, recursive=True)
     networks = {
-        name: keras.saving.serialize_keras_object(keras.models.clone_model(getattr(model, name), clone_function=layer))
-        for name in ("encoder", "decoder")
+        name: keras.saving.serialize_keras_object(clone(getattr(model, name))) for name in ("encoder", "decoder")
     }
     copy = type(model).from_config({**model.get_config(), **networks})
     set_all(copy, model.get_weights())

@@ -15,19 +15,29 @@ from vade_tf.data.sparse import Rows
 from vade_tf.model.observation import NOISE_RATE
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import generator
+from vade_tf.training.settings import FEWEST_ASIDE
 from vade_tf.training.store import Pretrained, Store, numbered
 
 STREAM = 2  # of the seed
 
 
 def set_aside(n: int, size: int, seed: int, hints: np.ndarray | None) -> np.ndarray:
-    """Numbers of the rows that are set aside, ascending, int [at most size]: drawn by the seed, none with a hint."""
+    """Numbers of the rows that are set aside, ascending, int [at most size]: drawn by the seed, none with a hint.
+
+    Of the rows without a hint at most half; none where these are too few to measure anything.
+    """
     if size == 0:
         return np.zeros(0, int)
     order = generator(seed, STREAM).permutation(np.arange(n, dtype=np.min_scalar_type(n)))
     if hints is not None:
         order = order[hints[order] < 0]
-    return np.sort(order[:size].astype(int))
+        order = order[: len(order) // 2]
+    return _enough(np.sort(order[:size].astype(int)), size)
+
+
+def _enough(found: np.ndarray, size: int) -> np.ndarray:
+    """The rows set aside of so many that were asked for; none where they are fewer than these and `FEWEST_ASIDE`."""
+    return found if len(found) >= min(size, FEWEST_ASIDE) else found[:0]
 
 
 def lent(store: Store, n: int, hints: np.ndarray | None) -> np.ndarray | None:
@@ -38,7 +48,7 @@ def lent(store: Store, n: int, hints: np.ndarray | None) -> np.ndarray | None:
     kept = Pretrained.load(store, n)
     if kept is None or hints is None:
         return None if kept is None else kept.aside
-    return kept.aside[hints[kept.aside] < 0]
+    return _enough(kept.aside[hints[kept.aside] < 0], len(kept.aside))
 
 
 def losses(rows: list[dict], phase: str) -> list[float]:

@@ -187,13 +187,13 @@ def begin(
         learns_variance=choice.choose(data).learns_variance,
     )
     if networks is None:
-        if not isinstance(settings, Resolved):
-            given.check_widths(settings)
         resolved = replace(resolved, network=given.network(data, resolved))
     elif settings.network != "auto":
         raise InputError(
             f"network: expected 'auto' beside networks of your own, got {settings.network!r}; give one of the two"
         )
+    if not isinstance(settings, Resolved):
+        given.check_widths(settings, own=networks is not None)
     known = None if hints is None else given.checked_hints(hints, len(data.x), resolved.clusters)
     given.check(data, resolved, known)
     precision = device.resolve_precision(resolved.precision)
@@ -238,7 +238,7 @@ def fitted(fitting: Fitting, model: keras.Model, remedies: Sequence[str] = (), f
     found = []
     if isinstance(model, VaDE):
         look = Watch(fitting.data.x, fitting.settings.clusters, fitting.settings.seed)
-        trained = [row for row in fitting.rows if row["phase"] == "fit" and "rate_z" in row]
-        silent = [] if not trained else health.silent(trained[-1]["rate_z"])
+        trained = any(row["phase"] == "fit" and "rate_z" in row for row in fitting.rows)
+        silent = health.silent(look.rate_z(model)) if trained else []
         found = [*findings, *silent, *(finding.text for finding in health.findings(look.look(model)))]
     return Fitted(model, fitting.rows, fitting.settings, seconds, found, [*health.remedies(fitting.rows), *remedies])

@@ -62,12 +62,13 @@ def sharpens(data: Observations) -> bool:
     return not isinstance(choice.choose(data), Counts)
 
 
-def check_widths(settings: Settings) -> None:
-    """Raises InputError where widths of dense layers are asked for beside convolutions."""
-    if settings.network == "conv" and settings.hidden not in (None, RECIPES[settings.recipe].get("hidden")):
-        raise InputError(
-            f"hidden: goes with dense networks, got {settings.hidden} beside network='conv'; give one of them"
-        )
+def check_widths(settings: Settings, own: bool = False) -> None:
+    """Raises InputError where widths of dense layers are asked for beside convolutions, or networks of the caller's."""
+    if settings.hidden in (None, RECIPES[settings.recipe].get("hidden")):
+        return
+    if settings.network == "conv" or own:
+        beside = "encoder and decoder" if own else "network='conv'"
+        raise InputError(f"hidden: goes with dense networks, got {settings.hidden} beside {beside}; give one of them")
 
 
 def check(data: Observations, settings: Resolved, hints: np.ndarray | None) -> None:

@@ -40,10 +40,11 @@ def kind(fitting: Fitting) -> str:
 
 
 def is_table(fitting: Fitting) -> bool:
-    """Whether rows are what their columns say one by one, and not images, texts or the caller's networks' business."""
+    """Whether the start, which is "landmark", reads columns: not images, texts or the networks of the caller."""
     data = fitting.data
     plain = data.image_shape is None and data.standardise and fitting.model.likelihood.compares_columns
-    return plain and data.x.shape[1] <= OWN_FEATURES and not fitting.own_networks
+    few = data.x.shape[1] <= OWN_FEATURES
+    return plain and few and not fitting.own_networks and fitting.settings.init == "landmark"
 
 
 def counted(fitting: Fitting) -> bool:

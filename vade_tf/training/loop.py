@@ -110,10 +110,10 @@ def phase_callbacks(
     shown = fitting.system if phase == "fit" else phase
     return [
         keras.callbacks.LearningRateScheduler(
-            lambda epoch: (steady or rate(epoch - begun)) * 0.5 ** callbacks.steps_back(fitting.rows, phase)
+            lambda epoch: (steady or rate(epoch - begun)) * 0.5 ** callbacks.steps_back(fitting.rows, phase, begun)
         ),
         *fitting.extra,
-        callbacks.Record(fitting.store, phase, epochs, fitting.rows, fitting.reporter.say, watch),
+        callbacks.Record(fitting.store, phase, epochs, fitting.rows, fitting.reporter.say, watch, begun),
         callbacks.Advance(fitting.reporter.phase(shown, steps), epochs),
     ]
 

@@ -230,7 +230,8 @@ class Settings:
         if sharpening is None:
             left_open = self.epochs is None and self.guide_epochs is None and self.regroups is None
             alone = self.augment == "digits" and self.distribute == "none"
-            sharpening = SELF_TRAIN_EPOCHS if sharpens and n >= SELF_TRAINED and left_open and alone else 0
+            guides = self.guide_weight > 0
+            sharpening = SELF_TRAIN_EPOCHS if sharpens and n >= SELF_TRAINED and left_open and alone and guides else 0
         steps = self._steps(n - aside if epochs is None else n)  # VaDE alone leaves out the rows that are set aside
         if epochs is None:
             epochs = SHARPENED_EPOCHS if sharpening else EPOCHS
@@ -242,6 +243,8 @@ class Settings:
         guided = self.guide_epochs
         if guided is None:
             guided = epochs if sharpening else round(GUIDED * epochs)
+        if self.guide_weight == 0:  # nothing is held on to
+            guided = 0
         regroups = self.regroups
         if regroups is None:
             regroups = SHARPENED_REGROUPS if sharpening else REGROUPS

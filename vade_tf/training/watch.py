@@ -36,6 +36,15 @@ class Watch:
         _, mu, log_sigma2 = model.prior.parameters
         return health.signals(log_gamma, m, log_s2, mu.numpy(), log_sigma2.numpy())
 
+    def rate_z(self, model: VaDE) -> float:
+        """Mean rate_z of the rows under the model as it is, in nats, at their mean codes."""
+        rates = [self._terms(model, rows)["rate_z"].numpy() for rows in pipeline.blocks(self.x, self.BATCH)]
+        return float(np.mean(np.concatenate(rates)))
+
+    def _terms(self, model: VaDE, rows: np.ndarray) -> dict:
+        """The terms of the bound of some rows at z = m, [n] each."""
+        return model.elbo_terms(rows, np.zeros((len(rows), model.prior.latent_dim), np.float32))
+
     def after_epoch(self, model: VaDE, rows: list[dict], last_chance: bool, say: Callable[[str], None]) -> dict:
         """Columns of the epoch's row; warns once a kind, and gives unused components a new start where that is sound.
 
@@ -78,7 +87,7 @@ class Watch:
         m, log_s2, _ = self._encoded(model)
         misfit = []
         for rows in pipeline.blocks(self.x, self.BATCH):
-            terms = model.elbo_terms(rows, np.zeros((len(rows), m.shape[1]), np.float32))
+            terms = self._terms(model, rows)
             misfit.append((terms["distortion"] + terms["rate_z"] + terms["rate_c"]).numpy())
         log_pi, mu, log_sigma2 = (part.numpy().astype(np.float64) for part in model.prior.parameters)
         mixture = np.exp(log_pi), mu, np.exp(log_sigma2)
