@@ -13,11 +13,12 @@ import numpy as np
 import pandas
 import pytest
 import scipy.sparse
+import tensorflow as tf
 from scipy import stats
 from test_report import Outline
 
 from vade_tf.data.dataset import build
-from vade_tf.report import card_page, cards, colours, contrast
+from vade_tf.report import card_page, cards, colours, contrast, figures, page
 from vade_tf.report.image_figures import card_images
 from vade_tf.training.posterior import Assignments
 
@@ -234,6 +235,41 @@ def test_a_large_sparse_matrix_is_never_made_dense(rng):
     tracemalloc.stop()
     assert peak < 100e6  # dense it has 1.8 GB
     assert len(json.dumps(table)) < 60_000
+
+
+def test_cells_are_what_came_in(rng):
+    """Days and levels are features in float32: whole minutes come back, and so do whole numbers of seven digits."""
+    stamps = pandas.Timestamp("2024-03-05 10:30") + pandas.to_timedelta(np.arange(300) * 97, "min")
+    code = np.array([1_000_001, 1_000_002])[np.arange(300) % 2]
+    frame = pandas.DataFrame({"seen": stamps, "code": code, "size": rng.normal(size=300)})
+    data = build(frame, None, "x", "memory")
+    found = contrast.contrast(data, np.arange(300) % 3, 3)
+    places = {found.cell(j, data.x[0])[0]: j for j in range(data.x.shape[1])}
+    for i in range(300):
+        cells = {name: found.cell(j, data.x[i])[1] for name, j in places.items()}
+        assert cells["seen"] == str(stamps[i])[:16].removesuffix(" 00:00")
+        assert cells["code"] == code[i]
+
+
+def test_figures_of_a_large_sparse_matrix_make_no_dense_one(rng):
+    n, width = 20_000, 6_000
+    rows, columns = rng.integers(0, n, 200_000), rng.integers(0, width, 200_000)
+    matrix = scipy.sparse.csr_array((np.ones(200_000, "f4"), (rows, columns)), shape=(n, width))
+    data = build(matrix, None, "x", "memory")
+    mixture = SimpleNamespace(parameters=(None, np.zeros((2, 3)), None))
+    mixture.parameters = tuple(tf.constant(part) if part is not None else None for part in mixture.parameters)
+    model = SimpleNamespace(prior=mixture, decode=lambda z: np.zeros((len(z), width)), unscale=lambda x: x)
+    tracemalloc.start()
+    figures.profiles(model, data, np.arange(2))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 150e6  # dense it has 480 MB, and in double precision with copies three times as much
+
+
+def test_the_page_says_that_rows_were_drawn():
+    facts = {"n_clusters": 3, "n": 1000, "n_features": 9, "dataset": "x", "source": "x.npy", "seen_in_training": None}
+    assert page.about(facts) == "3 clusters, 1,000 rows of 9 features (x from x.npy)"
+    assert page.about({**facts, "drawn_from": 10**7}).endswith("(x from x.npy; drawn from 10,000,000)")
 
 
 def outline(text):

@@ -374,6 +374,8 @@ def test_evaluate_reads_new_rows_as_predict_does(things, tabled, capsys, monkeyp
     sizes = np.bincount(model.predict(x, verbose=0).argmax(axis=1), minlength=3)
     assert [each["rows"] for each in results[0]["clusters"]] == sizes.tolist()
     assert results[0]["elbo"] == pytest.approx(results[1]["elbo"], rel=1e-6)
+    named = [row["id"] for result in results for each in result["clusters"] for row in each["typical"]]
+    assert set(named) <= {f"thing {i}" for i in range(100, 150)}  # as training had them by --id
 
 
 def test_an_array_is_coded_by_its_own_numbers_as_the_table_is(tmp_path, capsys):

@@ -188,6 +188,7 @@ def test_a_damaged_file_is_named(copy, name, damage, capsys):
         (["{run}", "--data", "x.npy", "--test"], "--data: names the rows itself"),
         (["{run}", "--data", "{tmp}/x.npy"], "--data: expected an existing file"),
         (["{run}", "--test"], "--test: expected a run on the full mnist or fashion_mnist"),
+        (["{run}", "--out", "{tmp}", "--no-figures"], "--out: names the folder of figures and report"),
         (["{run}", "--out", "{run}/config.json"], "config.json cannot be written (File exists)"),
     ],
 )
@@ -216,6 +217,8 @@ def test_other_rows_have_to_fit_the_run(trained, data, tmp_path):
     dataset, seen, _ = load_rows(run, model, data=str(tmp_path / "some.npz"), labels="other")
     np.testing.assert_array_equal(dataset.x, x[:5].reshape(5, -1))
     assert (dataset.image_shape, seen) == ((8, 8), None)
+    np.save(tmp_path / "flat.npy", x.reshape(len(x), -1))
+    assert load_rows(run, model, data=str(tmp_path / "flat.npy"))[0].image_shape == (8, 8)
     np.save(tmp_path / "wide.npy", np.zeros((5, 65), "u1"))
     with pytest.raises(InputError, match="^data: expected 64 features"):
         load_rows(run, model, data=str(tmp_path / "wide.npy"))

@@ -161,6 +161,18 @@ def test_confusion_writes_every_count_and_puts_matches_on_the_diagonal():
     assert "0.8889" in figure.axes[0].get_title()
 
 
+def test_labels_that_no_cluster_is_matched_with_stand_behind_the_others():
+    """Three clusters of five labels: matches are on the diagonal nevertheless; an empty cluster has no line."""
+    y = np.repeat([0, 1, 2, 3, 4], [5, 1, 5, 1, 5])
+    groups = np.repeat([3, 3, 0, 0, 2], [5, 1, 5, 1, 5])  # 1 is empty
+    axis = figures.confusion(y, groups, 15 / 17).axes[0]
+    counts = np.array([int(text.get_text()) for text in axis.texts]).reshape(3, 5)
+    np.testing.assert_array_equal(np.diag(counts), [5, 5, 5])
+    assert counts.sum() == len(y)
+    labels, clusters = ([t.get_text() for t in ticks()] for ticks in (axis.get_xticklabels, axis.get_yticklabels))
+    assert (labels, clusters) == (["0", "2", "4", "1", "3"], ["3", "0", "2"])
+
+
 def test_features_that_set_a_cluster_apart_in_standard_deviations(rng):
     groups = np.repeat([0, 1], 500)
     x = np.concatenate([5 + 10 * groups[:, None], 7 * np.ones((1000, 1)), rng.normal(size=(1000, 1))], axis=1)

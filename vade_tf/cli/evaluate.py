@@ -53,6 +53,8 @@ def run(options: argparse.Namespace, command: str) -> None:
         raise InputError("--labels: goes with --data; a run's own data bring their own labels")
     if options.data is not None and (options.test or options.data_dir is not None):
         raise InputError("--data: names the rows itself; give it without --test and --data-dir")
+    if options.no_figures and options.out is not None:
+        raise InputError("--out: names the folder of figures and report; give it without --no-figures")
 
     from vade_tf.cli.steps import Steps
 

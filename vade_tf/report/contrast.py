@@ -78,7 +78,7 @@ class Contrast:
         if not self.table or self.kinds[j] == "share":
             return plain_value(mean)
         value = self.table[self.column[j]].decode(np.array([[mean]])).iloc[0]
-        return plain_value(value.floor("D") if isinstance(value, pandas.Timestamp) else value)
+        return plain_value(value.round("min").floor("D") if isinstance(value, pandas.Timestamp) else value)
 
     def cell(self, j: int, row: np.ndarray) -> tuple[str, float | str | None]:
         """What a row [D] has where feature j belongs: the name of the column, and the value that came in."""
@@ -89,14 +89,14 @@ class Contrast:
 
 
 def plain_value(value) -> float | str | None:
-    """A cell as JSON holds it: six digits, which no reader needs more of; a date as ISO text; None where missing."""
+    """A cell as JSON holds it: six digits where it is not whole; a date as ISO text; None where missing."""
     if pandas.isna(value):
         return None
     if isinstance(value, pandas.Timestamp):
-        return value.isoformat(sep=" ", timespec="minutes").removesuffix(" 00:00")
+        return value.round("min").isoformat(sep=" ", timespec="minutes").removesuffix(" 00:00")  # from float32 days
     if isinstance(value, (bool, np.bool_, str)):
         return str(value)
-    return float(f"{value:.6g}")
+    return float(value if float(value).is_integer() else f"{value:.6g}")
 
 
 def contrast(dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Contrast:

@@ -73,7 +73,8 @@ def evaluate_run(path: str | Path, *, step: Callable[[str], None] = lambda name:
     check_clusters(run, model)
     dataset, seen, numbers = load_rows(run, model, **where)
     n = len(dataset.x)
-    dataset, drawn = some_of(dataset, run.config.latent_dim + training["n_clusters"])
+    code = dataset.x.shape[1] if run.config.model in ("kmeans", "gmm") else run.config.latent_dim
+    dataset, drawn = some_of(dataset, code + training["n_clusters"])
     if drawn is not None:  # of rows that were trained on in part it is not counted which of them are drawn
         seen = len(dataset.x) if seen == n else None
         numbers = numbers[drawn] if isinstance(numbers, np.ndarray) else drawn  # else they are all
@@ -186,7 +187,7 @@ def importance_weighted(model: VaDE, x: Rows, bound: np.ndarray, seed: int) -> d
         of the same draws, in groups of k, so a larger k never gives less.
     """
     rows = subset(len(x), IWAE_ROWS, seed)
-    log_w = log_weights(model, x[rows], max(IWAE_SAMPLES), seed)
+    log_w = log_weights(model, x[rows], max(IWAE_SAMPLES), seed, pipeline.together(x, 1000))
     bounds = {str(k): _mean(importance_weighted_bound(log_w, k)) for k in IWAE_SAMPLES}
     return {"rows": len(rows), "elbo": _mean(bound[rows]), "bounds": bounds}
 
@@ -239,11 +240,13 @@ def silhouette(m: np.ndarray, groups: np.ndarray, seed: int) -> float | None:
 
 def throughput(model: keras.Model, x: Rows) -> float:
     """Rows a second of `model.predict` in batches of 1,024, once compiled."""
-    batches = pipeline.ordered_batches(part(x, slice(0, PREDICT_ROWS)))
+    n = min(len(x), PREDICT_ROWS)
+    n -= n % pipeline.BATCH if n > pipeline.BATCH else 0  # a last batch of another size is compiled anew by XLA
+    batches = pipeline.ordered_batches(part(x, slice(0, n)))
     model.predict(batches.take(1), verbose=0)
     begun = time.perf_counter()
     model.predict(batches, verbose=0)
-    return round(min(len(x), PREDICT_ROWS) / (time.perf_counter() - begun), 1)
+    return round(n / (time.perf_counter() - begun), 1)
 
 
 def _mean(values: np.ndarray) -> float:

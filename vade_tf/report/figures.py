@@ -128,7 +128,8 @@ def largest(groups: np.ndarray, n_clusters: int) -> np.ndarray:
 
 def profiles(model: VaDE, dataset: Dataset, shown: np.ndarray) -> Figure:
     """A panel a component: its decoded mean in standard deviations from the mean of all rows."""
-    mean, std = _moments(dataset.x[subset(len(dataset.x), FEATURE_ROWS, seed=0)])
+    mean, std = dataset.moments()
+    std = np.where(std > 0, std, 1.0)
     decoded = (model.unscale(model.decode(model.prior.parameters[1].numpy()[shown])) - mean) / std
     columns = 2 if len(shown) > 1 else 1
     lines = -(-len(shown) // columns)
@@ -211,14 +212,16 @@ def confusion(y: np.ndarray, groups: np.ndarray, acc: float) -> Figure:
     partner = metrics.matching(y, groups)
     order = np.lexsort((np.arange(len(partner)), np.where(partner < 0, counts.shape[1], partner)))
     order = order[counts[order].sum(axis=1) > 0]
-    table = counts[order]
+    matched = partner[order][partner[order] >= 0]
+    labels = [*matched, *np.setdiff1d(np.arange(counts.shape[1]), matched)]  # so that matches are on the diagonal
+    table = counts[order][:, labels]
     share = table / table.sum(axis=1, keepdims=True)
     figure = Figure((WIDTH, max(2.5, 1.3 + 0.42 * min(len(order), 24))), layout="constrained")
     axis = figure.subplots()
     image = axis.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     if table.size <= 600:
         _numbers(axis, table, "{:d}", share > 0.5, fontsize=8 if table.shape[1] <= 12 else 6)
-    axis.set_xticks(range(table.shape[1]))
+    axis.set_xticks(range(len(labels)), [str(label) for label in labels])
     for tick, c in zip(axis.set_yticks(range(len(order)), [str(c) for c in order]), order, strict=True):
         chip(tick.label1, c)
     axis.set(xlabel="label", ylabel="cluster", title=f"Clusters and labels (rows; ACC {acc:.4f})")
@@ -301,13 +304,6 @@ def _epoch_lines(axes, columns: list[str], histories: dict[str, list[dict]]) -> 
             axis.plot(*np.array(points).reshape(-1, 2).T, color=look, marker=marker(i), markersize=4)
         axis.set(xlabel="epoch of VaDE", ylabel=labels[column], title=f"{column.upper()} by epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)
-
-
-def _moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each feature's cells that are there, [D] each; 1 for that of a constant one."""
-    there = np.ma.masked_invalid(x.astype(np.float64))
-    mean, std = (np.ma.filled(part, 0.0) for part in (there.mean(axis=0), there.std(axis=0)))
-    return mean, np.where(std > 0, std, 1.0)
 
 
 def plain(name: str, most: int = LONGEST) -> str:

@@ -88,6 +88,7 @@ def about(result: dict) -> str:
     trained = (
         "" if seen is None else f"; {'all' if seen == result['n'] else format(seen, ',')} of them seen in training"
     )
+    trained += f"; drawn from {result['drawn_from']:,}" if "drawn_from" in result else ""
     return (
         f"{result['n_clusters']} clusters, {result['n']:,} rows of {result['n_features']:,} features "
         f"({result['dataset']} from {result['source']}{trained})"

@@ -17,6 +17,7 @@ from vade_tf.model.mixed import Mixed
 from vade_tf.model.vade import VaDE
 from vade_tf.reading import COPY_AGAIN
 from vade_tf.runs.folder import Run
+from vade_tf.runs.incoming import columns_of
 from vade_tf.runs.rows import load_whole, numbers_of
 from vade_tf.training.settings import AUTO
 
@@ -48,7 +49,10 @@ def load_rows(
         InputError: the data cannot be found, do not fit the model, or are not those of the run.
     """
     if data is not None:
-        more: dict[str, Any] = {"schema": run.schema, "plain": True, "image_shape": run.data.get("image_shape")}
+        shape = run.data.get("image_shape")
+        more: dict[str, Any] = {"schema": run.schema, "plain": True, "image_shape": shape}
+        if run.config.id in columns_of(data):
+            more["id"] = run.config.id
         dataset = load_file(data, labels, model.likelihood.name, **more)
         width = run.data["features"]
         if dataset.x.shape[1] != width:
@@ -56,6 +60,8 @@ def load_rows(
         for note in dataset.notice.splitlines():
             warnings.warn(note, UnitsWarning, stacklevel=2)
         check_units(model, dataset.x, f"data: {data}")
+        if shape is not None:  # also of rows that came as a matrix
+            dataset = replace(dataset, image_shape=tuple(shape))
         return dataset, None, range(len(dataset.x))
     if data_dir is not None and run.config.data is not None:
         raise InputError(f"data_dir: goes with a named data set, and {run.path} is of {run.config.data}; leave it out")

@@ -102,7 +102,7 @@ def opened(
         elif kind in (*tables.TEXTS, ".parquet") and (schema is None or isinstance(schema, Schema)):
             found = _of_table(schema, file, kind, labels, id, run.config.id, whole, typed)
         else:
-            if id is None and isinstance(schema, Texts) and schema.column and run.config.id in _columns(file, kind):
+            if id is None and isinstance(schema, Texts) and schema.column and run.config.id in columns_of(data):
                 id = run.config.id
             shape = run.data.get("image_shape")
             more: dict[str, Any] = {"id": id, "schema": schema, "plain": True, "image_shape": shape}
@@ -204,11 +204,16 @@ def _streamed(table, schema: Schema, id: str | None) -> Incoming:
     return Incoming(TableRows(table, encode, len(schema.features)), table, id)
 
 
-def _columns(file: Path, kind: str) -> list[str]:
-    """Names of the columns of a table's file; none where it is no table."""
-    if kind == ".parquet":
-        return _parquet(file).columns
-    return tables.header(file) if kind in tables.TEXTS else []
+def columns_of(data: str) -> list[str]:
+    """Names of the columns of a table's file; none where it is no table.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    with readable(data) as (file, kind):
+        if kind == ".parquet":
+            return _parquet(file).columns
+        return tables.header(file) if kind in tables.TEXTS else []
 
 
 def _parquet(file: Path, columns: list[str] | None = None, exact: tuple[str, ...] = ()):
