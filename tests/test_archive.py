@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from vade_tf import VaDEClusterer
+from vade_tf import VaDEClusterer, archive
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
 from vade_tf.model import stored
@@ -200,9 +200,12 @@ def test_tables_genes_and_names_come_back(model, tmp_path):
 
 
 def test_a_model_may_be_larger_than_a_plain_zip_allows(model, whole, tmp_path, monkeypatch):
+    content = archive._model_bytes(model)  # Keras' own file has its own ways
+    monkeypatch.setattr(archive, "_model_bytes", lambda model: content)
     monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 1000)
-    model.save(tmp_path / "large.vade")
+    clusterer(model).save(tmp_path / "large.vade")
     monkeypatch.undo()
-    with zipfile.ZipFile(tmp_path / "large.vade") as archive:
-        assert archive.getinfo("model.keras").file_size > 1000
-    assert VaDEClusterer.load(tmp_path / "large.vade").get_params() == model.get_params()
+    with zipfile.ZipFile(tmp_path / "large.vade") as stored_whole:
+        assert stored_whole.getinfo("model.keras").file_size > 1000
+    again = VaDEClusterer.load(tmp_path / "large.vade")
+    np.testing.assert_array_equal(again.labels_, np.arange(20) % K)

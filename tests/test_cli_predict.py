@@ -394,5 +394,5 @@ def test_an_array_is_coded_by_its_own_numbers_as_the_table_is(tmp_path, capsys):
     config = TrainConfig.create(data=str(tmp_path / "t.csv"), **{**SMALL, "clusters": 2, "init": "kmeans"})
     training.train(config, tmp_path / "run", export=False)
     columns = [printed(capsys, tmp_path / "run", "--data", tmp_path / f"t.{end}", notes=()) for end in ("csv", "npy")]
-    names = ["cluster", "confidence", "log_density"]
+    names = ["cluster", "confidence"]
     pandas.testing.assert_frame_equal(columns[0][names], columns[1][names])

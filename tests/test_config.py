@@ -140,11 +140,11 @@ def test_groups_of_many_images_are_sharpened_where_nothing_else_is_said():
 
 def test_nothing_is_held_on_to_at_weight_0():
     """Else groups would be found anew, and training begun anew, for groups that the loss does not know."""
-    resolved = Settings(clusters=3, guide_weight=0.0).resolve(20_000, 784, sharpens=True)
+    resolved = Settings(clusters=3, guide_weight=0.0).resolve(60_000, 784, sharpens=True)
     assert (resolved.guide_epochs, resolved.self_train_epochs) == (0, 0)
-    asked = Settings(clusters=3, guide_weight=0.0, guide_epochs=9).resolve(20_000, 784)
+    asked = Settings(clusters=3, guide_weight=0.0, guide_epochs=9).resolve(60_000, 784)
     assert asked.guide_epochs == 0
-    assert Settings(clusters=3).resolve(20_000, 784, sharpens=True).self_train_epochs > 0
+    assert Settings(clusters=3).resolve(60_000, 784, sharpens=True).self_train_epochs > 0
 
 
 def test_a_change_of_a_configuration_is_checked_as_well():

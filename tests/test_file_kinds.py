@@ -109,6 +109,22 @@ def test_what_is_drawn_in_transparency_is_seen_on_white(tmp_path, mode):
     np.testing.assert_array_equal(load_file(str(tmp_path)).x, np.tile(255 - drawn.reshape(1, -1), (2, 1)))
 
 
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp"])
+def test_images_are_read_as_they_are_seen(tmp_path, ending):
+    """A camera that was held upright stores the image on its side, and how it was held."""
+    from PIL import Image
+
+    upright = np.full((12, 8), 40, "u1")
+    upright[:4] = 220
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by 90 degrees
+    for i in range(3):
+        Image.fromarray(np.rot90(upright)).save(tmp_path / f"{i}.{ending}", exif=exif)
+    data = load_file(str(tmp_path))
+    assert data.image_shape == (12, 8)
+    np.testing.assert_allclose(data.x.reshape(3, 12, 8).astype(float), np.repeat(upright[None], 3, 0), atol=25)
+
+
 def test_images_may_lie_in_a_folder_of_their_label(tmp_path):
     for i, place in enumerate(["cat/1.png", "cat/old/2.png", "ant/1.png"]):
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)

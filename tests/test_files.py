@@ -344,3 +344,41 @@ def test_lines_of_text_have_no_columns(tmp_path, argument):
     (tmp_path / "x.txt").write_text("one\ntwo\n")
     with pytest.raises(InputError, match=f"^{argument}: goes with a table that has columns, got lines of text"):
         load_file(str(tmp_path / "x.txt"), text="lines", **{argument: "a"})
+
+
+def test_slips_among_numbers_with_decimal_commas_are_named(tmp_path):
+    cells = [f"{36 + i / 10:.1f}".replace(".", ",") for i in range(60)]
+    for slip in ("k.A.", "36.55.1"):
+        text = "Temperatur;Gruppe\n" + "".join(f"{c};{'ab'[i % 2]}\n" for i, c in enumerate([*cells, slip]))
+        with pytest.raises(
+            InputError, match=f"expected a number in every row of column 'Temperatur'.* got '{slip}' at row 60"
+        ):
+            load_file(written(tmp_path, text, "t.csv"))
+
+
+def test_a_header_of_questions_is_one_also_above_long_answers(tmp_path):
+    question, answer = "Please describe in your own words " * 4, "It was " + "very " * 30 + "good"
+    lines_of = [f"{i},{20 + i % 7},{answer if i == 3 else 'fine'}" for i in range(12)]
+    file = written(tmp_path, "\n".join([f"Stamp,Age,{question}", *lines_of]) + "\n", "survey.csv")
+    assert load_file(file, drop="Stamp").schema.columns[0].name == "Age"
+    assert len(load_file(file, drop="Stamp").x) == 12
+
+
+@pytest.mark.parametrize("first", ["3,4", "0.5,1.5", "7,8"])
+def test_numbers_that_go_up_by_one_are_a_row_where_they_do_not_begin_at_0_or_1(tmp_path, first):
+    r = np.random.default_rng(0)
+    rows = [first, *(f"{a:.1f},{b:.1f}" for a, b in 9 * r.random((30, 2)))]
+    assert len(load_file(written(tmp_path, "\n".join(rows) + "\n", "x.csv")).x) == 31
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("\n1.5\n2.5\n\n3.5\n", [None, 1.5, 2.5, None, 3.5]),
+        ("\n\nsize\n1.5\n\n3.5\n", [1.5, None, 3.5]),
+        ("size\n\n1.5\n3.5\n", [None, 1.5, 3.5]),
+    ],
+)
+def test_an_empty_line_of_an_only_column_is_a_cell_wherever_it_stands(tmp_path, text, known):
+    table, _, _ = tables.read_text(Path(written(tmp_path, text, "x.csv")), [])
+    np.testing.assert_array_equal(table.iloc[:, 0].to_numpy(float), np.array(known, float))

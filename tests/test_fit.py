@@ -270,6 +270,7 @@ def test_dropout_of_own_networks_goes_on_where_a_killed_fit_stopped(rows, pretra
 
     keras.utils.set_random_seed(0)
     settings = dataclasses.replace(SETTINGS, pretrain_epochs=pretrain_epochs, epochs=3, init="kmeans", regroups=0)
+    settings = dataclasses.replace(settings, hidden=None)
     first = networks()
     others = [networks(), networks()]
     for pair in others:

@@ -14,9 +14,10 @@ import scipy.sparse
 from vade_tf import VaDEClusterer, metrics
 from vade_tf.cli.main import main
 from vade_tf.data import genes
-from vade_tf.data.dataset import build
+from vade_tf.data.dataset import build, observe
 from vade_tf.data.files import coded, load_file
 from vade_tf.data.genes import Genes
+from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError
 from vade_tf.model import networks
@@ -145,6 +146,32 @@ def test_names_of_genes_count_in_a_frame_and_columns_of_a_frame_in_cells():
         ValueError, match=r"^X: expected the features that were fitted, got none of the name .* missing"
     ):
         frame.predict(turned[:, :20])
+
+
+def test_cells_for_a_run_on_a_table_are_coded_by_the_names_of_its_columns(tmp_path):
+    """Whatever the order of the genes, and with further ones."""
+    data = annotated(90)
+    schema = Schema.infer(data.to_df().iloc[:, :20], "x")
+    expected = schema.encode(data.to_df(), "x")[0]
+    annotated(90, order=np.arange(30)[::-1]).write_h5ad(tmp_path / "cells.h5ad")
+    np.testing.assert_array_equal(load_file(str(tmp_path / "cells.h5ad"), schema=schema).x, expected)
+
+
+def test_dense_counts_of_bytes_are_counts(tmp_path):
+    x, _ = cells(240)
+    few = np.minimum(x.toarray() if scipy.sparse.issparse(x) else x, 255).astype("u1")
+    model = VaDEClusterer(3, pretrain_epochs=1, epochs=1, **SMALL).fit(bare(few))
+    assert model.model_.likelihood.name == "counts"
+
+
+def test_counts_in_a_frame_leave_out_what_only_names_a_row():
+    x, _ = cells(240)
+    frame = pandas.DataFrame(x.toarray() if scipy.sparse.issparse(x) else x)
+    frame.columns = [f"gene {j}" for j in range(frame.shape[1])]
+    frame.insert(0, "Unnamed: 0", np.arange(len(frame)))
+    found = observe(frame, "counts")
+    assert found.x.shape[1] == frame.shape[1] - 1
+    assert list(found.schema.dropped) == ["Unnamed: 0"]
 
 
 def test_a_cell_without_a_label_is_named(tmp_path):

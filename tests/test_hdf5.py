@@ -101,6 +101,15 @@ def test_texts_take_no_more_than_the_file_is_long(tmp_path):
             read(tmp_path / "a.h5")
 
 
+def test_texts_of_cells_take_no_more_than_the_file_is_long(tmp_path):
+    pytest.importorskip("anndata")
+    with h5py.File(tmp_path / "a.h5ad", "w") as file:
+        file["X"] = X
+        shared_texts(file, "names")
+    with pytest.raises(InputError, match="the texts of names are longer than the file"):
+        load_file(str(tmp_path / "a.h5ad"))
+
+
 def test_honest_files_are_read(tmp_path, monkeypatch):
     monkeypatch.setattr("vade_tf.hdf5.TEXTS", (2, 4))
     with h5py.File(tmp_path / "a.h5", "w") as file:

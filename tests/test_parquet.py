@@ -96,3 +96,13 @@ def test_of_a_column_that_is_read_its_own_bytes_count(tmp_path, monkeypatch):
     assert list(parquet.read(tmp_path / "t.parquet", ["id"])) == ["id"]
     parquet.read(tmp_path / "t.parquet")
     assert 5000 * 2 < asked[0] < asked[1] / 5
+
+
+def test_a_small_file_of_very_many_equal_numbers_is_refused(tmp_path, monkeypatch):
+    """Stored once, they take eight bytes each when they are read."""
+    table = pyarrow.table({"x": pyarrow.array(np.zeros(1_000_000))})
+    pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
+    assert (tmp_path / "t.parquet").stat().st_size < 100_000
+    monkeypatch.setattr("vade_tf.reading.memory", lambda: 4_000_000)
+    with pytest.raises(ValueError, match="t.parquet needs"):
+        parquet.read(tmp_path / "t.parquet")

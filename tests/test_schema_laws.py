@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas
+import pyarrow
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -200,3 +201,13 @@ def test_what_is_read_together_is_read_alike_alone(cells, form):
             continue
         alone = [read(values.iloc[[row]], how) for row in range(len(values))]
         np.testing.assert_array_equal(np.concatenate([one[0] for one in alone]), found[0])
+
+
+@pytest.mark.parametrize("dtype", [object, "string", "string[pyarrow]", pandas.ArrowDtype(pyarrow.string())])
+def test_a_decimal_comma_beside_another_column_counts_in_every_type_of_text(dtype):
+    cells = pandas.Series(["8,090", "7,250", "6,125"] * 20, dtype=dtype)
+    half = pandas.Series(["0,5", "1,5", "2,25"] * 20, dtype=dtype)
+    frame = pandas.DataFrame({"a": cells, "b": half})
+    schema = Schema.infer(frame, "x")
+    found = dict(zip(schema.features, schema.encode(frame, "x")[0][0], strict=True))
+    assert found["a"] == pytest.approx(8.09)

@@ -78,14 +78,27 @@ def values(item: h5py.Dataset, name: str) -> np.ndarray:
     if h5py.check_string_dtype(item.dtype) is None or item.ndim != 1:
         raise ValueError(f"{name}: expected numbers or a list of texts, got {item.dtype} of shape {item.shape}")
     check_size(item, name)
-    most = item.file.id.get_filesize()
-    block, length, found = int(np.clip(TOGETHER // most, *TEXTS)), 0, []
+    found = list(_blocks_of_texts(item, name))
+    return np.concatenate(found) if found else item[()]
+
+
+def check_texts(item: h5py.Dataset, name: str) -> None:
+    """Raises ValueError where the texts of an array, if it holds some of any length, are longer than the file."""
+    if item.ndim > 0 and h5py.check_string_dtype(item.dtype) is not None and item.dtype.hasobject:
+        for _ in _blocks_of_texts(item, name):
+            pass
+
+
+def _blocks_of_texts(item: h5py.Dataset, name: str) -> Iterator[np.ndarray]:
+    """An array of texts, some of them at a time, as long as all so far are no longer than the file."""
+    most, length = item.file.id.get_filesize(), 0
+    block = int(np.clip(TOGETHER // most, *TEXTS))
     for start in range(0, len(item), block):
-        found.append(item[start : start + block])
-        length += sum(map(len, found[-1]))
+        found = item[start : start + block]
+        length += sum(map(len, found.ravel()))
         if length > most:
             raise ValueError(f"the texts of {name} are longer than the file")
-    return np.concatenate(found) if found else item[()]
+        yield found
 
 
 def _text(name: str | bytes) -> str:

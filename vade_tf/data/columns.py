@@ -14,6 +14,7 @@ from pandas.api import types
 from vade_tf.data.cells import (
     DAY,
     Level,
+    are_numbers,
     factorized,
     key_of,
     number_key,
@@ -275,10 +276,11 @@ def _identifier(name, v: np.ndarray | None, different: int, held: int, first: bo
 
 def _check_nearly_numbers(name, values: pandas.Series, found: list, argument: str) -> None:
     """Raises InputError where a column of numbers has a few other cells: a slip, which is not guessed away."""
-    numbers = pandas.to_numeric(pandas.Series(found, dtype=object), errors="coerce").notna().to_numpy()
+    plain_numbers = pandas.to_numeric(pandas.Series(found, dtype=object), errors="coerce").notna().to_numpy()
+    numbers = plain_numbers | np.array([isinstance(value, str) for value in found]) & are_numbers(found)
     if numbers.sum() <= FEW_NUMBERS or numbers.all():
         return
-    strange = values.notna() & pandas.to_numeric(values.astype(object), errors="coerce").isna()
+    strange = values.isin([value for value, number in zip(found, numbers, strict=True) if not number])
     if strange.sum() <= (1 - NEARLY) * values.notna().sum():
         row = int(strange.to_numpy().argmax())
         raise InputError(

@@ -217,7 +217,7 @@ def observe(
     if schema is None and hasattr(x, "iloc") and hasattr(x, "columns") and image_shape is None:
         from vade_tf.data.schema import Schema  # pandas takes a while to load, and arrays do without
 
-        schema = (Schema.numbers if likelihood in COUNTS else Schema.infer)(x, argument)
+        schema = (Schema.counted if likelihood in COUNTS else Schema.infer)(x, argument)
         x, _ = schema.encode(x, argument)
     if scipy.sparse.issparse(x):
         x = SparseRows(x)

@@ -210,8 +210,7 @@ def _inferred(table: pandas.DataFrame, likelihood: str, commas: bool = False) ->
     found = Schema.infer(table, "data", commas)
     if likelihood not in COUNTS:
         return found
-    counted = Schema.numbers(table[[column.name for column in found.columns]], "data")
-    return replace(counted, dropped=found.dropped)
+    return Schema.counted(table, "data", commas)
 
 
 def _is_large(file: Path, schema: Schema | None) -> bool:
@@ -262,12 +261,18 @@ def _cells(file: Path, labels, likelihood: str, asked: tuple, schema: Coded | No
     x, ids = found.encode(cells), None if cells.obs_names is None else padded(cells.obs_names, "obs_names")
     notice = "" if schema is not None or plain else _notice("", found.describe())
     if isinstance(schema, Schema):
-        x = _as_table(x, schema, str(file))
+        x = by_names(x, found.names, schema)
     coding = schema if isinstance(schema, Schema) else None if plain and schema is None else found
     origins = genes.origins_of(cells, batch, str(file))
     if origins is not None and not plain:
         notice = _notice(notice, [f"{origins.max() + 1} batches, from obs column {str(batch)[:40]!r}"])
     return build(x, y, file.stem, str(file), likelihood, schema=coding, notice=notice, ids=ids, origins=origins)
+
+
+def by_names(x, names: Sequence[str], schema: Schema) -> np.ndarray:
+    """Numbers of cells, whose genes have names, coded as the columns of a run that have these names."""
+    dense = x.toarray() if scipy.sparse.issparse(x) else x
+    return schema.encode(pandas.DataFrame(dense, columns=list(names)), "data")[0]
 
 
 def _as_table(x, schema: Schema, path: str):

@@ -141,6 +141,7 @@ def read(file: Path) -> Any:
     def check(name, item) -> None:
         if hdf5.is_array(item):
             hdf5.check_size(item, name)
+            hdf5.check_texts(item, name)
 
     with hdf5.opened(file) as stored:
         stored.visititems(check)
@@ -242,7 +243,8 @@ def _numbers(cells: Any, layer: str, argument: str) -> np.ndarray | scipy.sparse
     if found is None:
         raise InputError(f"{argument}: expected a matrix X, got none; name a layer, one of {list(cells.layers)}")
     if not scipy.sparse.issparse(found):
-        return np.asarray(found)
+        dense = np.asarray(found)
+        return dense.astype(np.float32) if dense.dtype == np.uint8 else dense  # counts, no grey values
     try:
         if found.format in ("csr", "csc"):
             found.check_format(full_check=True)  # SciPy's own loops take an index beyond the matrix for an address

@@ -15,6 +15,7 @@ import pyarrow.parquet
 from vade_tf.reading import check_memory, memory
 
 BATCH = 65_536  # rows that are read together
+BYTES = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4}  # of a value in memory; of all others 8 at least
 TEXTS = 1 / 8  # of the machine's memory, which the texts of all cells may take
 
 
@@ -136,12 +137,11 @@ def _texts(schema: pyarrow.Schema) -> list[str]:
 
 
 def _size(metadata: pyarrow.parquet.FileMetaData, columns: Collection[str] | None = None) -> int:
-    """Bytes of a file's columns, unpacked; of those of these names alone, default all."""
+    """Bytes of a file's columns, unpacked, and of as many numbers; of those of these names alone, default all."""
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
-    if columns is None:
-        return sum(group.total_byte_size for group in groups)
     parts = (group.column(i) for group in groups for i in range(group.num_columns))
-    return sum(part.total_uncompressed_size for part in parts if part.path_in_schema.split(".")[0] in columns)
+    read = (part for part in parts if columns is None or part.path_in_schema.split(".")[0] in columns)
+    return sum(max(part.total_uncompressed_size, BYTES.get(part.physical_type, 8) * part.num_values) for part in read)
 
 
 def _frame(table: pyarrow.Table, texts: Collection[str], stored: int, **how) -> pandas.DataFrame:

@@ -13,6 +13,8 @@ KINDS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pg
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # by content; of others, some start programs
 GREY = ("1", "L", "I", "F")  # what the modes of grey images begin with: LA, I;16, ...
 LARGEST = 1 << 26  # pixels of an image
+ORIENTATION = 0x0112  # of EXIF: how a camera was held
+STORED_OTHERWISE, TURNED = range(2, 9), range(5, 9)  # its values; those of images that lie on their side
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def read_folder(folder: Path, known: Pictures | None = None) -> tuple[np.ndarray
         InputError: Pillow is not installed, there is no image, or one cannot be read.
     """
     try:
-        from PIL import Image
+        from PIL import Image, ImageOps
     except ImportError as error:
         raise InputError("data: a folder of images needs Pillow; pip install 'vade-tf[files]' brings it") from error
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in KINDS and file.is_file())
@@ -88,7 +90,8 @@ def read_folder(folder: Path, known: Pictures | None = None) -> tuple[np.ndarray
     sizes, grey = [], True
     for file in files:
         with _opened(Image, file) as image:
-            sizes.append((image.height, image.width))
+            sides = (image.height, image.width)
+            sizes.append(sides[::-1] if _orientation(image) in TURNED else sides)
             grey = grey and image.mode.startswith(GREY)
     height, width = (int(side) for side in np.median(sizes, axis=0))
     size = (height, width) if known is None else (known.height, known.width)
@@ -101,6 +104,8 @@ def read_folder(folder: Path, known: Pictures | None = None) -> tuple[np.ndarray
     for row, file in enumerate(files):
         with _opened(Image, file) as image:
             try:
+                if _orientation(image) in STORED_OTHERWISE:
+                    ImageOps.exif_transpose(image, in_place=True)
                 x[row] = _pixels(Image, image, size, channels, file)
             except InputError:
                 raise
@@ -162,6 +167,19 @@ def _deep(image, file: Path) -> np.ndarray:
             f"{'real' if real else 'whole'} numbers from {low:g} to {high:g} in {file}; save it with 8 or 16 bits"
         )
     return (np.clip(values, 0, white) * (255 / white)).astype(np.uint8)
+
+
+def _orientation(image) -> int:
+    """How an image is stored, as EXIF says; 1, upright, where nothing is said, or nothing that can be read.
+
+    Pillow turns a TIFF itself.
+    """
+    if image.format == "TIFF":
+        return 1
+    try:
+        return image.getexif().get(ORIENTATION, 1)
+    except Exception:  # Pillow's reader of EXIF has no common error, and viewers show such an image as it is
+        return 1
 
 
 def _pixels(pillow, image, size: tuple[int, int], channels: int, file: Path) -> np.ndarray:

@@ -4,10 +4,11 @@ Knows no file and no model; every rule reads the values alone, never a label.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas
+from pandas.api import types
 
 from vade_tf.data.cells import COMMA, THOUSANDS, key_of, read_numbers, without_blanks
 from vade_tf.data.columns import KINDS, MOST, Column, infer
@@ -97,6 +98,14 @@ class Schema:
         forms = ["" if numbers is None else numbers[1] for numbers in found]
         names = named(frame, argument)
         return cls(tuple(Column(n, "number", form=form) for n, form in zip(names, forms, strict=True)), {})
+
+    @classmethod
+    def counted(cls, frame: pandas.DataFrame, argument: str = "x", commas: bool = False) -> "Schema":
+        """A schema that takes every column as a number, as it is, but for those that only say which row it is."""
+        found = cls.infer(frame, argument, commas)
+        kept = {column.name for column in found.columns}
+        inside = [name in kept for name in named(frame, argument)]
+        return replace(cls.numbers(frame.loc[:, inside], argument), dropped=found.dropped)
 
     @property
     def written(self) -> list[str]:
@@ -249,7 +258,8 @@ def named(frame: pandas.DataFrame, argument: str) -> list[str | int]:
 
 
 def _holds_texts(values: pandas.Series) -> bool:
-    return values.dtype.kind == "O" and any(isinstance(cell, str) for cell in values)
+    texts = types.is_object_dtype(values.dtype) or types.is_string_dtype(values.dtype)
+    return texts and any(isinstance(cell, str) for cell in values)
 
 
 def _has_decimal_commas(frame: pandas.DataFrame, found: dict, semicolons: bool) -> bool:

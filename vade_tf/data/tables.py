@@ -67,9 +67,11 @@ def read_text(
         how = {"dtype": dict.fromkeys([*texts, *coded], str)}
         how["na_values"] = sorted(MISSING)  # besides those that pandas knows
     names = [f"column_{number}" for number in range(len(lines[0]))] if bare else None
-    with opened(file) as stream:  # an empty line is an empty cell of an only column, unless it comes before the first
-        alone, after = len(lines[0]) == 1 and stream.readline().strip() != "", 0
+    alone, before, after, begun = len(lines[0]) == 1, 0, 0, bare
+    with opened(file) as stream:  # an empty line is an empty cell of an only column, unless it comes before its name
         for line in stream if alone else ():
+            begun = begun or line.strip() != ""
+            before += not begun
             after = 0 if line.strip() else after + 1
     with warnings.catch_warnings():
         warnings.simplefilter("error", pandas.errors.ParserWarning)  # rows longer than the header
@@ -82,6 +84,7 @@ def read_text(
             index_col=False,
             skipinitialspace=True,
             skip_blank_lines=not alone,
+            skiprows=before,
             low_memory=False,
             **how,
         )
@@ -226,8 +229,8 @@ def opened(file: Path) -> IO[str]:
 def _has_no_header(lines: list[list[str]], numbered: bool = False) -> bool:
     """Whether the first line looks like those below it: numbers or texts that come again, a number twice, a long text.
 
-    Whole numbers that count up by one are a header all the same. Where columns are known to be numbered for want of
-    names, only such names are a header.
+    Whole numbers that count up from 0 or 1 are a header all the same, and so is a line with a text over numbers. Where
+    columns are known to be numbered for want of names, only such names are a header.
     """
     first, below = lines[0], lines[1:]
     if numbered:
@@ -235,14 +238,22 @@ def _has_no_header(lines: list[list[str]], numbered: bool = False) -> bool:
     if not below:
         return False
     numbers = read_numbers(pandas.Series(first, dtype=object))
-    if numbers is not None and len(first) > 1 and np.array_equal(np.diff(numbers[0]), np.ones(len(first) - 1)):
+    if numbers is not None and len(first) > 1 and numbers[0][0] in (0, 1) and (np.diff(numbers[0]) == 1).all():
         return False
-    long = [any(place < len(line) and len(line[place]) > LONGEST_NAME for line in below) for place in range(len(first))]
-    if any(len(cell) > LONGEST_NAME and more for cell, more in zip(first, long, strict=True)):
-        return True
     of_numbers = are_numbers(first)
-    values = [cell.strip() for cell, number in zip(first, of_numbers, strict=True) if number and cell.strip()]
     columns = [{line[place].strip() for line in below if place < len(line)} for place in range(len(first))]
+    over = [cell.strip() and not number for cell, number in zip(first, of_numbers, strict=True)]
+    texts_over_numbers = any(
+        text and held and all(are_numbers(sorted(held)))
+        for text, held in zip(over, ({*column} - MISSING for column in columns), strict=True)
+    )
+    long = [any(place < len(line) and len(line[place]) > LONGEST_NAME for line in below) for place in range(len(first))]
+    if (
+        any(len(cell) > LONGEST_NAME and more for cell, more in zip(first, long, strict=True))
+        and not texts_over_numbers
+    ):
+        return True
+    values = [cell.strip() for cell, number in zip(first, of_numbers, strict=True) if number and cell.strip()]
     alike = [n or cell.strip() in column for n, cell, column in zip(of_numbers, first, columns, strict=True)]
     return any(first) and (all(alike) or len(set(values)) < len(values))
 

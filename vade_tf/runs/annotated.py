@@ -9,8 +9,9 @@ import pandas
 
 from vade_tf.data import genes
 from vade_tf.data.dataset import observe
-from vade_tf.data.files import CELLS, readable
+from vade_tf.data.files import CELLS, by_names, readable
 from vade_tf.data.genes import Genes
+from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, cited
 from vade_tf.model.choice import check_units
 from vade_tf.runs.assignments import Advance, asked, block, blocks, clusters, codes
@@ -43,7 +44,9 @@ def write(run: Run, model: keras.Model, data: str, out: Path, phase: Callable[[i
             raise InputError(f"data: expected an .h5ad file to go with out={str(out)!r}, got {data}")
         cells, schema = genes.read(file), run.schema
         found = schema if isinstance(schema, Genes) else Genes.infer(cells, run.config.layer)
-        x = observe(found.encode(cells), argument=f"data: {data}").x
+        counts = found.encode(cells)
+        rows = by_names(counts, found.names, schema) if isinstance(schema, Schema) else counts
+        x = observe(rows, argument=f"data: {data}").x
         if x.shape[1] != run.data["features"]:
             raise InputError(f"data: expected {run.data['features']} features, as {run.path} has, got {x.shape[1]}")
         check_units(model, x, f"data: {data}")
