@@ -36,7 +36,9 @@ def test_they_are_drawn_by_the_seed_and_have_no_hint():
     assert set(found) != set(aside.set_aside(100, 15, 8, hints))
 
 
-@pytest.mark.parametrize(("hinted", "found"), [(0, 30), (40, 30), (41, 29), (60, 20), (61, 0), (99, 0), (100, 0)])
+@pytest.mark.parametrize(
+    ("hinted", "found"), [(0, 30), (40, 30), (41, 29), (60, 20), (70, 15), (71, 0), (99, 0), (100, 0)]
+)
 def test_where_nearly_all_have_a_hint_half_of_the_others_are_enough_or_none_is(hinted, found):
     """One row would set a variance, and end the autoencoder's training."""
     hints = np.where(np.arange(100) < hinted, 1, -1)

@@ -109,9 +109,13 @@ def _add_unambiguous(numbers: np.ndarray, cells: pandas.Series) -> str:
 
 def are_numbers(texts: list[str]) -> list[bool]:
     """Whether each text is a number in any form."""
-    cells = pandas.Series(texts, dtype=object)
-    read = np.stack([_as_written(cells, form) for form in ("", *_COMMAS)])
-    return [bool(number) for number in (~np.isnan(read)).any(axis=0)]
+    return list(map(bool, in_forms(texts).any(axis=0)))
+
+
+def in_forms(values: list) -> np.ndarray:
+    """Whether each value is a number in a form, [3, n]: plain, commas between thousands, a decimal comma."""
+    cells = pandas.Series(values, dtype=object)
+    return np.stack([~np.isnan(_as_written(cells, form)) for form in ("", *_COMMAS)])
 
 
 def _as_written(cells: pandas.Series, form: str) -> np.ndarray:

@@ -14,8 +14,8 @@ from pandas.api import types
 from vade_tf.data.cells import (
     DAY,
     Level,
-    are_numbers,
     factorized,
+    in_forms,
     key_of,
     number_key,
     plain,
@@ -276,8 +276,8 @@ def _identifier(name, v: np.ndarray | None, different: int, held: int, first: bo
 
 def _check_nearly_numbers(name, values: pandas.Series, found: list, argument: str) -> None:
     """Raises InputError where a column of numbers has a few other cells: a slip, which is not guessed away."""
-    plain_numbers = pandas.to_numeric(pandas.Series(found, dtype=object), errors="coerce").notna().to_numpy()
-    numbers = plain_numbers | np.array([isinstance(value, str) for value in found]) & are_numbers(found)
+    forms = in_forms(found)
+    numbers = forms[forms.sum(axis=1).argmax()]  # in the form that most have
     if numbers.sum() <= FEW_NUMBERS or numbers.all():
         return
     strange = values.isin([value for value, number in zip(found, numbers, strict=True) if not number])

@@ -36,8 +36,8 @@ def set_aside(n: int, size: int, seed: int, hints: np.ndarray | None) -> np.ndar
 
 
 def _enough(found: np.ndarray, size: int) -> np.ndarray:
-    """The rows set aside of so many that were asked for; none where they are fewer than these and `FEWEST_ASIDE`."""
-    return found if len(found) >= min(size, FEWEST_ASIDE) else found[:0]
+    """The rows set aside of so many that were asked for; none where they are under half of these and `FEWEST_ASIDE`."""
+    return found if 2 * len(found) >= min(size, 2 * FEWEST_ASIDE) else found[:0]
 
 
 def lent(store: Store, n: int, hints: np.ndarray | None) -> np.ndarray | None:
