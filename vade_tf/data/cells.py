@@ -109,7 +109,7 @@ def _add_unambiguous(numbers: np.ndarray, cells: pandas.Series) -> str:
 
 def are_numbers(texts: list[str]) -> list[bool]:
     """Whether each text is a number in any form."""
-    return list(map(bool, in_forms(texts).any(axis=0)))
+    return [bool(any(of_forms)) for of_forms in in_forms(texts).T]
 
 
 def in_forms(values: list) -> np.ndarray:
