@@ -32,7 +32,6 @@ MAP_ROWS = 3000  # rows in the map of the code
 NAMED = 24  # features that a profile names, at most
 LONGEST = 24  # letters of a feature's name in a picture
 LETTER = 0.06  # inches that a letter of the names below a profile takes
-FEATURE_ROWS = 20_000  # rows that features are compared on: enough for two digits, and little memory
 STYLE: Any = {
     "font.size": 9.0,
     "axes.titlesize": 10.0,
