@@ -172,6 +172,7 @@ def test_settings_that_mean_nothing_to_a_system_are_refused(settings, message, d
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["dec", "idec"])
 def test_a_resumed_run_keeps_its_pretraining_and_ends_with_the_same_weights(
     name, data, vade_run, tmp_path, monkeypatch

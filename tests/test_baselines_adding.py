@@ -64,6 +64,7 @@ def copy(tmp_path):
     return tmp_path
 
 
+@pytest.mark.long
 def test_the_example_of_the_page_trains_loads_and_is_evaluated(copy):
     r = np.random.default_rng(0)
     y = np.arange(90) % 3

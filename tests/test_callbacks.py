@@ -54,6 +54,7 @@ def png_of(events, tag, step):
     return int(height), int(width), tf.io.decode_png(content).numpy()[:, :, 0]
 
 
+@pytest.mark.long
 def test_training_is_the_same_to_the_bit_without_it(trained, tmp_path, monkeypatch):
     folder, data = trained
     monkeypatch.setattr(tensorboard.Views, "write", lambda *a: None)

@@ -67,6 +67,7 @@ def test_with_a_gpu_the_steps_of_the_papers_networks_are_made_several_at_once(mo
     assert found == [1, 2]  # 274 = 2 * 137
 
 
+@pytest.mark.long
 def test_what_a_gpu_of_before_2020_is_given_runs_on_this_cpu(rng):
     """float16 under XLA with a scaled loss, in both phases: the losses fall and the groups are found."""
     groups = np.arange(90) % 3

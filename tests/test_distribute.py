@@ -321,6 +321,7 @@ def arrays(file):
         return [found[f"arr_{i}"] for i in range(len(found.files))]
 
 
+@pytest.mark.long
 def test_a_fit_is_the_same_on_one_device_on_two_and_on_two_machines_one_of_which_is_killed(images, tmp_path, started):
     flags = ["--data", images, *FLAGS, "--distribute", "multiworker", "--no-export"]
     cut = two_workers(started, *flags, "--out", tmp_path / "cut", second=KILLED)

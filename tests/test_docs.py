@@ -74,7 +74,7 @@ def served_model(folder, monkeypatch):
     server.stop(None)
 
 
-@pytest.mark.parametrize("page", RUN)
+@pytest.mark.parametrize("page", [pytest.param(p, marks=pytest.mark.long if "tutorials" in p else ()) for p in RUN])
 def test_the_python_of_the_page_runs(page, folder, request, monkeypatch, capsys):
     monkeypatch.setattr(evaluation, "IWAE_ROWS", 2)  # no page tells of this bound
     for fixture in NEEDED.get(page, []):

@@ -95,6 +95,7 @@ def test_it_finds_the_groups_and_its_answers_agree(fitted, blobs):
     np.testing.assert_allclose(gamma, joint / joint.sum(axis=1, keepdims=True), atol=1e-3)
 
 
+@pytest.mark.long
 def test_a_row_is_answered_alike_wherever_it_stands(fitted, blobs):
     """scikit-learn's two checks of this, at the precision of float32."""
     x, r = blobs[0], np.random.default_rng(0).permutation(240)
@@ -301,6 +302,7 @@ def two_networks(kind):
     return keras.Model(x, [layers.Dense(4)(h), layers.Dense(4)(h)]), keras.Model(z, out)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["convolutional", "dense"])
 def test_own_networks_get_the_whole_recipe(kind):
     images, y = load_digits().images[:600] / 16, load_digits().target[:600]
@@ -335,6 +337,7 @@ def test_dropout_of_own_networks_is_of_the_seed(blobs):
     assert one.history_[0]["loss"] == two.history_[0]["loss"] != other.history_[0]["loss"]
 
 
+@pytest.mark.long
 def test_a_fit_in_an_empty_read_only_folder_writes_nothing(tmp_path):
     """As another user: root may write anywhere."""
     code = (

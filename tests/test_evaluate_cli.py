@@ -76,6 +76,7 @@ def snapshot(folder):
     return {str(p.relative_to(folder)): (p.stat().st_mtime_ns, p.stat().st_size) for p in folder.rglob("*")}
 
 
+@pytest.mark.long
 def test_a_renamed_read_only_folder_in_a_fresh_process(copy, tmp_path):
     """Everything is shown and written elsewhere; the folder stays as it was to the last time stamp."""
     for path in (*copy.rglob("*"), copy):

@@ -35,6 +35,7 @@ def tensor_names(folder):
     }
 
 
+@pytest.mark.long
 def test_saved_model_cli_and_the_command_in_fresh_processes(model, asked, answers, tmp_path):
     model.save(tmp_path / "m.keras")
     program = "import sys; from vade_tf.cli.main import main; sys.exit(main())"
@@ -71,6 +72,7 @@ def test_openvino_without_tensorflow(folder, asked, answers, tmp_path):
         assert_same(dict(got), answers["serving_default"])
 
 
+@pytest.mark.long
 def test_a_c_program_against_the_libraries_in_the_wheel(folder, asked, answers, tmp_path):
     """Every signature, in one run of the graph."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")

@@ -117,6 +117,7 @@ def test_what_a_callback_adds_under_the_name_of_a_column_stands_in_the_history(r
     ]
 
 
+@pytest.mark.long
 def test_a_store_hears_of_every_row_once_and_of_short_epochs_in_batches(rows):
     class Listener(Memory):
         heard, calls = [], 0
@@ -175,6 +176,7 @@ def test_a_callback_can_end_a_phase(rows):
     assert phases == ["pretrain", "pretrain", "fit", "fit"]
 
 
+@pytest.mark.long
 def test_the_reporter_hears_of_every_phase_and_all_its_steps(rows):
     class Heard(Silent):
         def __init__(self):
@@ -249,6 +251,7 @@ def test_a_head_that_is_wide_is_made_quiet_and_one_that_is_not_is_left_alone(sma
     assert np.exp(log_s2).mean() < recipe.NOISY * m.var(axis=0).mean()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pretrain_epochs", [0, 2])
 def test_dropout_of_own_networks_goes_on_where_a_killed_fit_stopped(rows, pretrain_epochs):
     """The random numbers of layers are no weights to Keras; a resumed fit has them all the same."""

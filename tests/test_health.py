@@ -296,6 +296,7 @@ def test_it_gives_up_after_three_steps_back(data, tmp_path):
         )
 
 
+@pytest.mark.long
 def test_a_run_killed_after_a_new_start_and_a_step_back_resumes_as_if_it_was_not(data, tmp_path, monkeypatch):
     """Epoch 2 gives a new start, epoch 3 steps back, component 1 empties again in 4, and the process ends in 5."""
     monkeypatch.setattr(callbacks, "SAVE_SECONDS", 0)

@@ -114,6 +114,7 @@ def test_every_system_takes_holes_and_its_run_gives_the_same_clusters_again(syst
     np.testing.assert_array_equal(np.asarray(load(tmp_path / "run")(rows)).argmax(axis=1), kept["cluster"])
 
 
+@pytest.mark.long
 def test_another_run_starts_from_an_autoencoder_of_rows_with_holes_or_of_counts(table, tmp_path):
     """Their networks are larger than those of plain numbers: flags of missing cells, or two outputs a feature."""
     table[0].iloc[:60].to_csv(tmp_path / "t.csv", index=False)

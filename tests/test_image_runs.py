@@ -75,6 +75,7 @@ def test_new_images_are_assigned_by_name_and_brought_to_the_size(run, folder, tm
     assert sorted(Counter(known.values()).values()) == [30, 30]
 
 
+@pytest.mark.long
 def test_another_run_starts_from_its_autoencoder_and_takes_its_networks(run, folder, tmp_path):
     """With the same settings it ends with the same weights."""
     again = Run.open(run).config

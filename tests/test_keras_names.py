@@ -60,6 +60,7 @@ def saved(tmp_path_factory, as_a_fresh_process):
     return [str(folder / name) for name in models]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", ["", "import tensorflow"])
 def test_a_fresh_process_loads_every_model_after_the_import_alone(saved, first):
     none = "" if first else "assert not {'keras', 'tensorflow'} & set(sys.modules)"

@@ -196,6 +196,7 @@ def test_a_large_array_stays_in_its_file_unless_a_part_of_it_is_asked_for(tmp_pa
     np.testing.assert_array_equal(held.dataset.x[:], x[held.numbers].astype("f4"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("limit", [None, 90])
 def test_a_run_reads_its_rows_as_it_began_whatever_memory_there_is(tmp_path, rng, monkeypatch, limit):
     """From their file they come in another order."""

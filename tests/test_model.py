@@ -48,6 +48,7 @@ def test_fit_lowers_the_loss_in_every_precision(small_model, rng, likelihood, pr
     np.testing.assert_allclose(history["elbo"], [-loss for loss in history["loss"]], rtol=1e-6)
 
 
+@pytest.mark.long
 def test_compiled_by_xla_is_the_same_step(small_model, rng):
     x = rng.uniform(size=(32, 12)).astype("f4")
     losses = []

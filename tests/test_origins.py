@@ -211,6 +211,7 @@ def test_the_offsets_that_are_learned_are_those_of_the_labs():
     assert np.corrcoef(found, true)[0, 1] > 0.8
 
 
+@pytest.mark.long
 def test_a_fit_with_origins_that_was_cut_short_goes_on_bit_for_bit():
     dataset, settings = observed(300), Settings(clusters=3, epochs=2, pretrain_epochs=2, **SMALL)
     whole = recipe.fit(dataset, settings).model.get_weights()
@@ -233,6 +234,7 @@ def test_a_fit_with_origins_that_was_cut_short_goes_on_bit_for_bit():
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.long
 def test_two_devices_learn_the_offsets_of_one():
     dataset = observed(256)
     fits = [
@@ -313,6 +315,7 @@ def test_batch_goes_with_annotated_cells_alone(tmp_path):
         VaDEClusterer(2, batch="lab").fit(np.eye(5))
 
 
+@pytest.mark.long
 def test_a_run_is_told_of_batches_and_new_cells_need_none(tmp_path, capsys):
     adata, _, _ = annotated(300)
     adata.write_h5ad(tmp_path / "cells.h5ad")

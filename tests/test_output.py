@@ -106,6 +106,7 @@ sys.exit(sum(predict.main(["run", "--data", "x.csv", "--out", out]) for out in s
 """
 
 
+@pytest.mark.long
 def test_what_stdout_writes_to_is_continued_and_holds_the_table_alone(tmp_path):
     file = tmp_path / "all.csv"
     file.write_text("of before\n")

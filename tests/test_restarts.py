@@ -96,6 +96,7 @@ def test_agreement_of_partitions_that_differ_in_names_only():
     np.testing.assert_array_equal(selection.agreement([one]), [1.0])
 
 
+@pytest.mark.long
 def test_what_a_kill_left_is_finished_and_nothing_is_trained_twice(config, tmp_path, monkeypatch):
     whole = restarts.train_restarts(config, tmp_path / "whole", 2, export=False)
     train, trained = training.train, []

@@ -237,6 +237,7 @@ def test_arrays_with_holes_are_refused_with_advice():
         observe(np.array([[np.nan]]), schema=schema)
 
 
+@pytest.mark.long
 def test_a_million_rows_take_seconds(rng):
     n = 1_000_000
     frame = pandas.DataFrame(

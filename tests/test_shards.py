@@ -228,6 +228,7 @@ class Stop(tf.keras.callbacks.Callback):
             raise Killed
 
 
+@pytest.mark.long
 def test_a_fit_that_was_stopped_ends_with_the_same_weights(small, blobs, tmp_path, monkeypatch):
     monkeypatch.setattr("vade_tf.training.callbacks.SAVE_SECONDS", 0.0)
     monkeypatch.setattr(extension, "READ", 150)

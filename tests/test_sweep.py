@@ -52,6 +52,7 @@ def whole(config, tmp_path_factory):
     return out, sweep.train_sweep(config, out, range(2, 5, 2), export=False)
 
 
+@pytest.mark.long
 def test_held_out_rows_are_a_tenth_that_no_run_reads(whole, config):
     out, summary = whole
     cut = load_rows(Run.open(out / "k-2").config)
@@ -129,6 +130,7 @@ def test_bic_stability_and_strength_in_the_table_are_those_of_the_starts(whole):
         assert found[0] != found[1]
 
 
+@pytest.mark.long
 def test_a_sweep_continues_and_comes_to_the_same(whole, tmp_path):
     out, summary = whole
     again = tmp_path / "again"

@@ -102,6 +102,7 @@ def rows_of(out):
     return rows
 
 
+@pytest.mark.long
 def test_killed_again_and_again_and_resumed_it_ends_with_the_same_weights(data, whole, tmp_path):
     out = tmp_path / "run"
     for kill in KILLS:  # one after the other, each in the process that resumes what the kill before it left
@@ -202,6 +203,7 @@ def test_it_finds_groups_that_are_there(data, tmp_path):
     assert training.train(TrainConfig.create(data=data, **settings), tmp_path / "run", export=False)["acc"] > 0.98
 
 
+@pytest.mark.long
 def test_a_pretrained_autoencoder_can_be_shared(data, whole, tmp_path):
     """A run that takes another's autoencoder goes on exactly as that one did."""
     config = TrainConfig.create(data=data, pretrained=str(whole), **{**SMALL, "pretrain_epochs": None})
@@ -228,6 +230,7 @@ def test_paper_recipe_runs_through_the_same_path(data, tmp_path):
     assert np.isfinite(result["elbo"])
 
 
+@pytest.mark.long
 def test_hints_lead_instead_of_the_start(data, tmp_path):
     """Known groups that the start does not find (outer bars, middle bar): led to them, it knows them on other rows."""
     x = np.load(data)["x"].reshape(300, -1)
@@ -260,6 +263,7 @@ def test_a_finished_run_is_never_overwritten(data, whole):
     assert (whole / "metrics.json").read_bytes() == before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("precision", "scaled"), [("mixed_float16", True), ("float32", False)])
 def test_in_float16_the_loss_is_scaled_so_that_small_gradients_are_not_zero(precision, scaled, data, tmp_path):
     class Look(keras.callbacks.Callback):
@@ -350,6 +354,7 @@ def test_a_run_is_called_by_its_data(tmp_path, monkeypatch, data, name):
     assert folder_name(TrainConfig(data=data, clusters=2), sweep=False) == name
 
 
+@pytest.mark.long
 def test_seeds_continue_where_they_stopped_and_choose_without_labels(data, tmp_path):
     config = TrainConfig.create(data=data, **{**SMALL, "pretrain_epochs": 1, "epochs": 1, "seed": 4})
     out = tmp_path / "study"
