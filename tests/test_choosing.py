@@ -20,7 +20,13 @@ def choice_of(x, method="landmark", **read):
 
 
 @pytest.mark.parametrize(
-    ("n_groups", "read"), [(3, "code"), (5, "two views"), (3, "table"), (5, "table"), (5, "counts"), (3, "kmeans")]
+    ("n_groups", "read"),
+    [
+        (3, "code"),
+        (5, "table"),
+        *(pytest.param(*each, marks=pytest.mark.long) for each in ((5, "two views"), (3, "table"), (5, "counts"))),
+        (3, "kmeans"),
+    ],
 )
 def test_clear_groups_are_counted(n_groups, read):
     x, _ = rows(n_groups)

@@ -20,7 +20,7 @@ from vade_tf.cli import entry, train
 from vade_tf.cli.command import answer, hushed
 from vade_tf.cli.main import COMMANDS, main
 from vade_tf.cli.speech import KINDS, flag
-from vade_tf.errors import DivergedError, InputError
+from vade_tf.errors import DivergedError, InputError, visible
 from vade_tf.model.optimizer import FusedAdam
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -317,3 +317,47 @@ def test_a_command_that_was_stopped_leaves_before_python_is_taken_down(code):
         [sys.executable, "-c", f"{text}; raise SystemExit(left({code}))"], capture_output=True, text=True
     )
     assert (done.returncode, done.stdout.split()) == (code, ["said", "late"] if code in (0, 2) else ["said"])
+
+
+def test_several_runs_are_finished_when_nothing_is_left_of_them(tmp_path):
+    def said(folder):
+        return train.going_on([folder], "vade-tf train")
+
+    sweep, seeds, restarts = (tmp_path / name for name in ("sweep", "seeds", "restarts"))
+    for folder, kind in ((sweep, "clusters"), (seeds, "seeds"), (restarts, "restarts")):
+        folder.mkdir()
+        for name in (f"{kind}.json", "config.json", "summary.json"):
+            (folder / name).touch()
+    (seeds / "seed-1").mkdir()
+    for folder, last in ((sweep, "clusters.png"), (seeds, "seed-1/metrics.json"), (restarts, "metrics.json")):
+        assert said(folder).endswith(f"--resume {folder} continues it")
+        (folder / last).touch()
+        assert said(folder) == f"{folder} is finished"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("more", [{}, {"PYTHONUNBUFFERED": "1"}])
+def test_of_a_full_stdout_it_is_said_once_and_of_no_other_place(more):
+    program = "from vade_tf.cli.command import answer; import sys; sys.exit(answer('p', lambda: print('x' * 9)))"
+    environment = {name: value for name, value in WITH_ROOT.items() if name != "PYTHONUNBUFFERED"} | more
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", program], stdout=full, stderr=-1, text=True, env=environment)
+    where = "" if more else "stdout: "  # where nothing waits to be written it is not known
+    assert (done.returncode, done.stderr) == (2, f"p: {where}No space left on device\n")
+
+
+def test_an_error_in_a_folder_that_is_gone_is_still_one_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+
+    def work():
+        raise OSError(28, "No space left on device")
+
+    assert answer("p", work) == 2
+    assert capsys.readouterr().err == "p: No space left on device\n"
+
+
+@pytest.mark.parametrize("name", ["売上\u3000表", "a\u00a0b", "\u0645\u06cc\u200c\u062e"])
+def test_a_name_is_shown_as_it_is_and_what_steers_the_terminal_is_not(name):
+    assert visible(name + "\u202e\x1b") == name + "\\u202e\\x1b"

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from vade_tf.training.callbacks import learning_rate
 
 ROOT = Path(__file__).resolve().parent.parent
 
+sys.path.insert(0, str(ROOT / "benchmarks"))  # where the command has its own modules
 specification = importlib.util.spec_from_file_location("compare", ROOT / "benchmarks" / "compare.py")
 compare = importlib.util.module_from_spec(specification)
 specification.loader.exec_module(compare)
@@ -97,8 +99,8 @@ def test_two_systems_from_the_command_to_the_picture(tmp_path, capsys):
 def test_gmvae_is_trained_as_its_authors_do(tmp_path, monkeypatch):
     """main.lua: Adam at 0.0001 throughout, batches of 50, 100 epochs; the autoencoder's run is not trained again."""
 
-    def trained(run, settings, more):
-        started[run.parent.name] = settings
+    def trained(run, flags):
+        started[run.parent.name] = flags
         return run
 
     started, folder = {}, tmp_path / "seeds" / "mnist-robust" / "seed-0"
@@ -117,3 +119,34 @@ def test_gmvae_is_trained_as_its_authors_do(tmp_path, monkeypatch):
     assert {rate(epoch) for epoch in range(100)} == {1e-4}
     assert vars(parse(started["dec"]))["pretrained"] == str(folder)
     assert {r["system"]: float(r["seconds"]) for r in compare.read(tmp_path / "compare.csv")} == {"gmvae": 0, "dec": 1}
+
+
+def test_a_run_of_other_flags_is_not_taken_for_ones_own(tmp_path, monkeypatch):
+    import begun
+
+    asked = []
+    monkeypatch.setattr("vade_tf.cli.train.main", lambda flags: asked.append(flags) or finish())
+    run = tmp_path / "mnist-robust" / "seed-0"
+
+    def finish():
+        run.mkdir(exist_ok=True)
+        for name in ("config.json", "metrics.json"):
+            (run / name).write_text("{}")
+        return 0
+
+    for _ in range(2):  # the second time it is there
+        assert begun.trained(run, ["--seed", "0"]) == run
+    assert asked == [["--seed", "0", "--out", str(run), "--no-export"]]
+    with pytest.raises(SystemExit, match=r"seed-0 is of other flags \(--seed 0\); remove it, or choose another --out"):
+        begun.trained(run, ["--seed", "0", "--epochs", "15"])
+    (run / "metrics.json").unlink()
+    begun.trained(run, ["--seed", "0"])
+    assert asked[1] == ["--resume", str(run)]
+
+
+def test_a_system_of_images_is_not_asked_about_other_rows(tmp_path):
+    import begun
+
+    for shape, found in (([8, 8], True), (None, False)):
+        (tmp_path / "data.json").write_text(json.dumps({"image_shape": shape}))
+        assert begun.has_images(tmp_path) == found

@@ -9,8 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from concurrent import futures
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas
@@ -19,9 +22,11 @@ import pytest
 import vade_tf
 from vade_tf.data import pipeline
 from vade_tf.data.shards import FileRows
-from vade_tf.errors import ClusterError
+from vade_tf.errors import ClusterError, InputError
 from vade_tf.runs import assignments
 from vade_tf.runs import result as results
+from vade_tf.runs import train as training
+from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.training import distribute
 from vade_tf.training.store import Memory
@@ -365,3 +370,51 @@ def test_a_fit_is_the_same_on_one_device_on_two_and_on_two_machines_one_of_which
     for one, on_two, on_machines in zip(none, two, machines, strict=True):
         np.testing.assert_allclose(on_two, one, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(on_machines, on_two, rtol=1e-6, atol=1e-6)
+
+
+def test_a_chief_that_cannot_use_what_it_was_given_tells_so(wire):
+    """Then no worker asks to be started again."""
+    with pytest.raises(InputError, match="clusters"), distribute.telling("chief"):
+        raise InputError("clusters: expected fewer")
+    with pytest.raises(InputError, match="the chief cannot use what it was given; its own message says why"):
+        distribute.from_chief("worker", dict)
+
+
+@pytest.mark.parametrize("wrong", [(), (1,), (0, 2)])
+def test_where_one_cannot_use_what_it_was_given_all_stop(monkeypatch, wrong):
+    """Each of three processes in a thread of its own; sums are taken when all have come."""
+    sums, meet = [0.0], threading.Barrier(3)
+
+    def summed(number, numbers):
+        with lock:
+            sums[0] += float(numbers[0])
+        meet.wait(10)
+        return np.array(sums)
+
+    def prepare(number):
+        if number in wrong:
+            raise InputError(f"rows of {number}")
+        return number
+
+    def ask(number):
+        try:
+            return distribute.all_can(number, lambda: prepare(number))
+        except InputError as error:
+            return str(error)
+
+    lock = threading.Lock()
+    monkeypatch.setattr(distribute, "_summed", summed)
+    monkeypatch.setattr(distribute, "workers", lambda strategy: 3)
+    with futures.ThreadPoolExecutor(3) as pool:
+        said = list(pool.map(ask, range(3)))
+    other = "distribute: another worker cannot use what it was given; its own message says why"
+    assert said == ([0, 1, 2] if not wrong else [f"rows of {n}" if n in wrong else other for n in range(3)])
+
+
+def test_a_finished_run_is_one_for_every_worker(tmp_path, monkeypatch):
+    run = SimpleNamespace(finished=True, path=tmp_path, config=TrainConfig(data="x.npy", clusters=2))
+    monkeypatch.setattr(training.Run, "open", lambda out: run)
+    monkeypatch.setattr(distribute, "chief", lambda strategy: False)
+    monkeypatch.setattr(training, "follow", lambda *_: pytest.fail("it was followed"))
+    with pytest.raises(InputError, match="^resume: .* holds a finished run; nothing is left to do"):
+        training.resume(tmp_path)

@@ -119,6 +119,18 @@ def test_samples_and_reconstructions_are_in_the_units_of_the_rows(fitted, blobs)
     assert np.mean((again - x) ** 2) < 0.2 * x.var(axis=0).mean()
 
 
+def test_samples_are_decoded_few_at_a_time(fitted, monkeypatch):
+    most, own = [], type(fitted.model_).decode
+    monkeypatch.setattr(type(fitted.model_), "decode", lambda self, z: most.append(len(z)) or own(self, z))
+    rows, clusters = fitted.sample(5000, random_state=3)
+    assert max(most) <= 1024 < sum(most)
+    seed = np.random.RandomState(3)
+    share = fitted.weights_.astype(np.float64)
+    seed.choice(3, 5000, p=share / share.sum())
+    at_once = fitted.model_.sample(clusters, seed=int(seed.randint(2**31 - 1)))
+    np.testing.assert_allclose(rows, fitted.model_.unscale(at_once), rtol=1e-4, atol=1e-4)
+
+
 def test_samples_come_from_pi_and_a_seed_repeats_them(fitted):
     rows, clusters = fitted.sample(4000, random_state=3)
     np.testing.assert_allclose(np.bincount(clusters, minlength=3) / 4000, fitted.weights_, atol=0.04)
@@ -247,7 +259,9 @@ def test_a_fit_that_fails_leaves_what_was_fitted(blobs):
 
 
 @pytest.mark.usefixtures("eager")
-@pytest.mark.parametrize("hidden", ["16,8", range(16, 18), [np.int64(16)], (16,)])
+@pytest.mark.parametrize(
+    "hidden", ["16,8", *(pytest.param(h, marks=pytest.mark.long) for h in (range(16, 18), [np.int64(16)], (16,)))]
+)
 def test_widths_in_any_form_come_back_from_the_file(hidden, blobs, tmp_path):
     model = VaDEClusterer(3, random_state=0, **{**SHORTEST, "hidden": hidden}).fit(blobs[0])
     model.save(tmp_path / "model.vade")

@@ -1,8 +1,10 @@
 """Files that are no tables into rows: arrays, HDF5, cells, images, texts; new rows are coded alike."""
 
+import io
 import json
 import os
 import sys
+import zipfile
 
 import h5py
 import numpy as np
@@ -259,3 +261,14 @@ def test_images_whose_white_is_not_known_are_refused(tmp_path, kind, factor, whi
     else:
         x = load_file(str(tmp_path)).x.reshape(2, 3, 4)
         np.testing.assert_array_equal(x[1], values * (255 / white) // 1)
+
+
+def test_the_parts_of_a_sparse_matrix_have_one_name_each(tmp_path):
+    """SciPy reads `shape`, what is checked is `shape.npy`."""
+    scipy.sparse.save_npz(tmp_path / "a.npz", scipy.sparse.coo_array(np.eye(10, 3, dtype="f4")))
+    shape = io.BytesIO()
+    np.save(shape, np.array([10_000_000, 3]))
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive:
+        archive.writestr("shape", shape.getvalue())
+    with pytest.raises(InputError, match="two members are called 'shape'"):
+        load_file(str(tmp_path / "a.npz"))

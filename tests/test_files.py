@@ -382,3 +382,22 @@ def test_numbers_that_go_up_by_one_are_a_row_where_they_do_not_begin_at_0_or_1(t
 def test_an_empty_line_of_an_only_column_is_a_cell_wherever_it_stands(tmp_path, text, known):
     table, _, _ = tables.read_text(Path(written(tmp_path, text, "x.csv")), [])
     np.testing.assert_array_equal(table.iloc[:, 0].to_numpy(float), np.array(known, float))
+
+
+@pytest.mark.parametrize("names", [("1", "2", "3"), ("2019", "2020", "2021")])
+def test_a_header_of_numbers_is_known_by_its_names(tmp_path, rng, names):
+    rows = rng.normal(size=(30, 3)).round(3)
+    pandas.DataFrame(rows, columns=names).assign(kind="a b")[["kind", *names]].to_csv(tmp_path / "a.csv", index=False)
+    schema = load_file(str(tmp_path / "a.csv"), drop="kind").schema
+    pandas.DataFrame(rows, columns=names)[[*reversed(names)]].to_csv(tmp_path / "b.csv", index=False)
+    found = load_file(str(tmp_path / "b.csv"), schema=schema, plain=True)
+    np.testing.assert_allclose(found.x, rows, rtol=1e-6)
+
+
+@pytest.mark.parametrize("argument", ["columns", "drop"])
+def test_a_name_that_is_asked_for_is_that_of_one_column(tmp_path, argument):
+    (tmp_path / "t.csv").write_text("age,age,b\n" + "".join(f"{i},{9 - i},{i % 3}\n" for i in range(9)))
+    assert load_file(str(tmp_path / "t.csv")).x.shape == (9, 3)
+    with pytest.raises(InputError, match="^data: expected one column 'age' in .*, got several; rename them"):
+        load_file(str(tmp_path / "t.csv"), **{argument: "age"})
+    assert load_file(str(tmp_path / "t.csv"), **{argument: "b"}).x.shape[0] == 9

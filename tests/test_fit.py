@@ -60,12 +60,23 @@ def test_the_same_rows_in_any_form_give_the_same_model(form, rows, whole):
         assert_equal(found, whole)
 
 
+def of_shape(x, shape):
+    """A data set that says so much of the shape of its elements, x[0], x[1], ..."""
+    return tf.data.Dataset.from_generator(lambda: iter(x), output_signature=tf.TensorSpec(shape, x.dtype))
+
+
 @pytest.mark.parametrize(
     ("x", "message"),
     [
         (lambda x: tf.data.Dataset.from_tensor_slices((x, x)), "x: expected a tf.data.Dataset of rows alone"),
         (lambda x: tf.data.Dataset.from_tensor_slices(x).repeat(), "x: expected a finite tf.data.Dataset"),
         (lambda x: tf.data.Dataset.from_tensor_slices(x).take(0), "x: expected at least one row"),
+        (lambda x: of_shape(x, (None, None)), "x: expected a tf.data.Dataset of rows of one known shape"),
+        (
+            lambda x: of_shape(x.reshape(len(x), -1, 1, 1), (None, None, 1)),
+            "x: expected a tf.data.Dataset of rows of one",
+        ),
+        (lambda x: of_shape(x, None), "x: expected a tf.data.Dataset of rows of one known shape"),
         (lambda x: np.where(x > 3, np.nan, x), "x: expected finite numbers"),
         (lambda x: x[0], "x: expected a matrix"),
         (lambda x: x.astype(str), "x: expected numbers"),
@@ -307,3 +318,21 @@ def test_a_callback_that_evaluates_leaves_nothing_behind(rows):
     hear = keras.callbacks.LambdaCallback(on_test_batch_end=lambda batch, logs: heard.append(batch))
     model.evaluate(grey, batch_size=10, verbose=0, callbacks=[hear])
     assert heard == list(range(15))
+
+
+@pytest.mark.parametrize("callbacks", [keras.callbacks.TerminateOnNaN(), "callback", [keras.callbacks.Callback]])
+def test_callbacks_are_a_list_of_them(rows, callbacks):
+    with pytest.raises(InputError, match="^callbacks: expected"):
+        fit(rows[0], SETTINGS, callbacks=callbacks)
+
+
+@pytest.mark.parametrize("given", [lambda each: None, lambda each: iter([each])])
+def test_callbacks_may_be_none_and_may_be_any_series(rows, given):
+    heard = keras.callbacks.LambdaCallback()
+    fitting = begin(rows[0], SETTINGS, callbacks=given(heard))
+    assert list(fitting.extra) == ([] if given(heard) is None else [heard])
+
+
+def test_a_mixture_needs_two_rows_which_is_said_before_training(rows):
+    with pytest.raises(InputError, match="^x: expected at least 2 rows, to which init='gmm'"):
+        begin(rows[0][:1], dataclasses.replace(SETTINGS, clusters=1, init="gmm"))

@@ -142,9 +142,7 @@ def test_names_of_genes_count_in_a_frame_and_columns_of_a_frame_in_cells():
         model.predict(data.to_df().iloc[:, :20])
     frame = VaDEClusterer(3, random_state=0, **small).fit(data.to_df())
     np.testing.assert_array_equal(frame.predict(turned), frame.labels_)
-    with pytest.raises(
-        ValueError, match=r"^X: expected the features that were fitted, got none of the name .* missing"
-    ):
+    with pytest.raises(ValueError, match="^X: expected the 30 genes of the training, got data without 10 of them"):
         frame.predict(turned[:, :20])
 
 
@@ -369,3 +367,19 @@ def test_clusters_are_called_by_the_genes_that_the_decoder_gives_them_more_of(ru
     page = card_page.section(table, None)
     assert all(card["name"] in page for card in table)
     assert "log2 fold change" in page
+
+
+@pytest.mark.parametrize("layer", [None, "counts"])
+def test_of_cells_for_a_table_its_columns_alone_are_made_dense(tmp_path, monkeypatch, layer):
+    x, _ = cells(40)
+    frame = pandas.DataFrame(x.toarray()[:, 3:6], columns=GENES[3:6])
+    schema = Schema.infer(frame, "data")
+    more = {} if layer is None else {layer: x}
+    annotated(40, order=np.arange(30)[::-1], **more).write_h5ad(tmp_path / "a.h5ad")
+    shapes = []
+    for kind in (scipy.sparse.csr_matrix, scipy.sparse.csr_array):
+        own = kind.toarray
+        monkeypatch.setattr(kind, "toarray", lambda self, own=own: shapes.append(self.shape) or own(self))
+    found = load_file(str(tmp_path / "a.h5ad"), schema=schema, plain=True, layer=layer)
+    np.testing.assert_array_equal(found.x, frame)
+    assert set(shapes) == {(40, 3)}

@@ -278,3 +278,17 @@ def test_rows_that_directions_are_found_on_are_no_every_second(monkeypatch):
     np.testing.assert_array_equal(views._sample(x, 1000, 5)[:, 0], found)
     assert not np.array_equal(views._sample(x, 1000, 6)[:, 0], found)
     assert views._sample(x, 3000, 5) is x
+
+
+def test_settle_asks_for_few_rows_together(trained, monkeypatch):
+    """[n, K, latent] of all rows would be the largest tensor of a fit."""
+    model, x = trained
+    most, own = [], type(model.prior).call
+
+    def spy(self, z):
+        most.append(len(z))
+        return own(self, z)
+
+    monkeypatch.setattr(type(model.prior), "call", spy)
+    recipe.settle(model, np.concatenate([x] * (3000 // len(x) + 1)))
+    assert max(most) <= 1024 < sum(most)

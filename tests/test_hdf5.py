@@ -125,3 +125,42 @@ def test_honest_files_are_read(tmp_path, monkeypatch):
     with h5py.File(tmp_path / "sparse.h5", "w") as file:
         sparse(file, (2, 3), "csc_matrix")
     assert read_h5(tmp_path / "sparse.h5", None)[0].toarray().tolist() == [[1, 0, 0], [0, 0, 0]]
+
+
+def nested(file, link):
+    """Groups within groups, each under several names: who reads by names reads the innermost 3^6 times."""
+    group = file.create_group("uns")
+    for _ in range(6):
+        inner = group.create_group("a")
+        for name in "bc":
+            group[name] = inner if link is None else link(inner.name)
+        group = inner
+    group["x"] = X
+
+
+def boastful(file):
+    """A thousand arrays of which nothing is stored, none of them too large alone."""
+    for i in range(1000):
+        file.create_dataset(f"uns/{i}", (8_000_000,), "f8", chunks=(1_000_000,))
+
+
+def circle(file):
+    file.create_group("uns")["a"] = file["/"]
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda file: nested(file, None), "is there under several names"),
+        (lambda file: nested(file, h5py.SoftLink), "is there under several names"),
+        (circle, "is there under several names"),
+        (boastful, "claims 64,000,000,000 bytes"),
+    ],
+)
+def test_cells_are_not_read_where_they_would_be_without_end(tmp_path, monkeypatch, make, words):
+    anndata = pytest.importorskip("anndata")
+    monkeypatch.setattr(anndata, "read_h5ad", lambda *_, **__: pytest.fail("it was read"))
+    with h5py.File(tmp_path / "a.h5ad", "w") as file:
+        make(file)
+    with pytest.raises(InputError, match=words):
+        load_file(str(tmp_path / "a.h5ad"))

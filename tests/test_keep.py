@@ -129,3 +129,13 @@ def test_a_silent_code_is_said():
 
 def test_the_arrays_of_a_large_model_come_back_in_their_order():
     assert listed({"meta": "", **numbered(list(range(1100)))}) == list(range(1100))
+
+
+def test_the_weight_of_a_classifiers_groups_does_not_come_back(fitting):
+    """It is among the weights that are kept, five times as high."""
+    give(fitting, GROUPS)
+    fitting.model.guide_weight.assign(100.0)
+    fitting.store.save("held", numbered(fitting.model.get_weights()))
+    merged(fitting)
+    keep.keep_groups(fitting, GROUPS)
+    assert float(fitting.model.guide_weight) == fitting.settings.guide_weight

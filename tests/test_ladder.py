@@ -139,7 +139,7 @@ def test_what_nothing_held_what_hints_hold_and_what_is_short_has_no_rungs(x, mon
     assert fitted.health[0].startswith("the clusters are not the groups")
 
 
-@pytest.mark.parametrize("stop_at", [3, 6, 8])
+@pytest.mark.parametrize("stop_at", [6, *(pytest.param(each, marks=pytest.mark.long) for each in (3, 8))])
 def test_an_interrupted_rung_goes_on_bit_for_bit(x, finished, monkeypatch, stop_at):
     whole, store = finished[0], Memory()
     monkeypatch.setattr("vade_tf.training.callbacks.SAVE_SECONDS", 0.0)

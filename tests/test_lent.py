@@ -119,6 +119,10 @@ def test_a_convolutional_one_goes_with_the_paper_recipe_but_not_with_widths(tmp_
     assert training.filled(paper.config, paper).network == "conv"
     with pytest.raises(InputError, match=r"^pretrained: the networks of .* differ: expected \(8,\)"):
         training.filled(dataclasses.replace(paper.config, hidden=(8,)), paper)
+    np.save(tmp_path / "flat.npy", np.load(tmp_path / "x.npy").reshape(60, 64))
+    flat = load_rows(dataclasses.replace(paper.config, data=str(tmp_path / "flat.npy")))
+    with pytest.raises(InputError, match="^pretrained: the autoencoder of .* reads images, got rows of 64 features"):
+        training.filled(flat.config, flat)
 
 
 @pytest.mark.parametrize("drawn", [{"limit": 50}, {"held_out": 0.1}])
@@ -131,7 +135,7 @@ def test_seeds_that_draw_other_rows_cannot_share_it(config, lender, drawn, tmp_p
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"model": "dec_da"}, "^system: dec_da reads augmented images, got rows that are no images"),
+        ({"model": "dec_da"}, "^model: dec_da reads augmented images, got rows that are no images"),
         ({"self_train_epochs": 5}, "^self_train_epochs: expected 0, it needs images"),
         ({"hints": "hints.npy", "guide_weight": 0.0}, "^guide_weight: expected a weight above 0 for hints"),
     ],

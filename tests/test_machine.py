@@ -62,7 +62,7 @@ def full_at(number):
     return fsync
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("share", [0.5, *(pytest.param(each, marks=pytest.mark.long) for each in (0.0, 0.9, 1.0))])
 def test_a_full_disk_is_one_line_and_nothing_is_lost(share, flags, undisturbed, tmp_path, monkeypatch, capsys):
     weights, files = undisturbed
     out = tmp_path / "run"

@@ -37,7 +37,7 @@ def _mixture(rng, k=4, latent=3):
     return rng.dirichlet(np.ones(k)), rng.normal(size=(k, latent)), rng.uniform(0.2, 2, (k, latent))
 
 
-@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize("likelihood", ["bernoulli", pytest.param("gaussian", marks=pytest.mark.long)])
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_fit_lowers_the_loss_in_every_precision(small_model, rng, likelihood, precision):
     model = small_model(likelihood, precision=precision)

@@ -87,6 +87,40 @@ def test_a_model_that_was_never_fitted_takes_no_labels_batch_by_batch(small_mode
     assert found["guidance"] > 0
 
 
+def test_labels_of_a_batch_are_refused_whatever_the_model_was_trained_on(small_model, rng):
+    model, x = small_model(), rng.random((8, 12)).astype("f4")
+    hints, labels = np.array([0, 1, -1, -1, 2, 3, -1, -1]), np.arange(8) % 4
+    model.fit(x, hints=hints, verbose=0)
+    with pytest.raises(ValueError, match="y: expected no labels"):
+        model.train_on_batch(x, labels)
+    assert model.train_on_batch(x, hints=labels, return_dict=True)["guidance"] > 0
+    model.fit(x, verbose=0)
+    assert model.train_on_batch(x, hints, return_dict=True)["guidance"] > 0
+
+
+class Pairs(keras.utils.PyDataset):
+    """Batches of (x, y)."""
+
+    def __init__(self, x, y):
+        super().__init__()
+        self.pair = (x, y)
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return self.pair
+
+
+def test_labels_to_validate_with_are_refused_in_every_form(small_model, rng):
+    x, y = rng.random((8, 12)).astype("f4"), np.arange(8) % 4
+    with pytest.raises(ValueError, match="validation_data: expected rows alone"):
+        small_model().fit(x, validation_data=Pairs(x, y), verbose=0)
+    with pytest.raises(ValueError, match="validation_data: expected rows alone"):
+        small_model().fit(x, None, 32, 1, 0, None, 0.0, (x, y))
+    assert "val_loss" in small_model().fit(x, validation_data=(x, None), verbose=0).history
+
+
 def test_hints_of_which_none_is_known_are_hints(small_model, rng):
     x = rng.random((32, 12)).astype("f4")
     assert small_model().fit(x, np.full(32, -1), batch_size=32, verbose=0).history["guidance"] == [0.0]
@@ -99,8 +133,9 @@ def test_images_of_other_sides_are_told_from_rows_that_an_encoder_reads_as_it_li
     rows = rng.random((3, 24)).astype("f4")
     for form in ((24,), (4, 6), (4, 6, 1), (1, 4, 6), (2, 12)):
         assert model.predict(rows.reshape(3, *form), verbose=0).shape == (3, 2)
-    with pytest.raises(ValueError, match=r"^x: expected images of \(4, 6, 1\), as in training, got \(6, 4, 1\)"):
-        model.predict(rows.reshape(3, 6, 4, 1), verbose=0)
+    for form in ((6, 4, 1), (6, 4)):
+        with pytest.raises(ValueError, match=r"^x: expected images of \(4, 6, 1\), as in training, got \(6, 4"):
+            model.predict(rows.reshape(3, *form), verbose=0)
 
 
 def test_pairs_of_a_data_set_are_refused_unless_they_are_hints(small_model, rng):

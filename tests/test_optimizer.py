@@ -27,6 +27,20 @@ def test_equals_keras_adam(rng, jit, settings):
         np.testing.assert_allclose(ours, keras_own, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+def test_variables_of_another_type_are_trained_by_keras(dtype):
+    """The kernel reads float32: of others it would end the process."""
+    ends = []
+    for kind in (keras.optimizers.Adam, FusedAdam):
+        variable, optimizer = keras.Variable(np.ones(3), dtype=dtype), kind(0.05, beta_2=0.9)
+        optimizer.build([variable])
+        for _ in range(3):
+            optimizer.apply([tf.ones(3, dtype)], [variable])
+        ends.append(tf.cast(variable.value, tf.float32).numpy())
+    np.testing.assert_array_equal(*ends)
+    assert (ends[0] < 0.99).all()
+
+
 def _apply(optimizer, variable, gradient):
     optimizer.apply([gradient], [variable])
 

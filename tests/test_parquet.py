@@ -106,3 +106,45 @@ def test_a_small_file_of_very_many_equal_numbers_is_refused(tmp_path, monkeypatc
     monkeypatch.setattr("vade_tf.reading.memory", lambda: 4_000_000)
     with pytest.raises(ValueError, match="t.parquet needs"):
         parquet.read(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize("kind", ["string", "large_string", "binary", "large_binary", "string_view", "binary_view"])
+def test_texts_of_every_type_are_held_once(tmp_path, monkeypatch, kind):
+    if not hasattr(pyarrow, kind):
+        pytest.skip("this pyarrow has no such type")
+    text = "x" * 10_000 if "string" in kind else b"x" * 10_000
+    table = pyarrow.table({"t": pyarrow.array([text] * 50, getattr(pyarrow, kind)())})
+    pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
+    monkeypatch.setattr(parquet, "memory", lambda: 8 * 499_999)
+    with pytest.raises(ValueError, match="the texts of its cells take 500,000 bytes"):
+        parquet.read(tmp_path / "t.parquet")
+
+
+def test_bytes_of_one_length_count_with_it(tmp_path, monkeypatch):
+    table = pyarrow.table({"t": pyarrow.array([b"x" * 10_000] * 300, pyarrow.binary(10_000))})
+    pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
+    monkeypatch.setattr("vade_tf.reading.memory", lambda: 2_000_000)
+    with pytest.raises(ValueError, match="t.parquet needs"):
+        parquet.read(tmp_path / "t.parquet")
+
+
+def test_a_name_with_a_dot_has_a_size(tmp_path, monkeypatch):
+    pandas.DataFrame({"a.b": np.random.default_rng(0).random(5000), "a": 0}).to_parquet(tmp_path / "t.parquet")
+    asked = []
+    monkeypatch.setattr(parquet, "check_memory", lambda size, name: asked.append(size))
+    parquet.read(tmp_path / "t.parquet", ["a.b"])
+    assert asked[0] >= 8 * 5000
+
+
+def test_of_wide_tables_fewer_rows_are_read_together(tmp_path, monkeypatch):
+    pandas.DataFrame(np.zeros((50, 100)), columns=[f"x{i}" for i in range(100)]).to_parquet(tmp_path / "t.parquet")
+    monkeypatch.setattr("vade_tf.reading.TOGETHER", 1000)
+    sizes, own = [], pyarrow.parquet.ParquetFile.iter_batches
+
+    def spy(self, batch, **more):
+        sizes.append(batch)
+        return own(self, batch, **more)
+
+    monkeypatch.setattr(pyarrow.parquet.ParquetFile, "iter_batches", spy)
+    assert parquet.ParquetTable(tmp_path / "t.parquet")[0:50].shape == (50, 100)
+    assert sizes == [10]

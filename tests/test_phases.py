@@ -76,7 +76,7 @@ def test_a_fit_under_way_has_what_it_was_given(x):
     fitting = begin(x, np.zeros(60, int), store=store, reporter=reporter, callbacks=extra, system="dec", seed=5)
     assert fitting.store is store
     assert fitting.reporter is reporter
-    assert fitting.extra is extra
+    assert fitting.extra == extra
     assert (fitting.system, fitting.state, fitting.rows, fitting.own_networks) == ("dec", None, [], False)
     assert (fitting.settings.precision, fitting.jit, fitting.seconds) == ("float32", False, {"init": 0.0})
     assert fitting.model.seed == fitting.settings.seed == 5

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.cli import train
@@ -162,3 +163,29 @@ def test_a_guessed_number_of_clusters_is_said_of_any_restart_that_is_kept(config
     result = restarts._conclude(study, Silent(), False)
     assert result["choice"] == guess
     assert result["health"] == ["5 clusters are a guess: it is unclear", "component 1 is empty"]
+
+
+def test_a_full_disk_at_the_copy_is_one_line(tmp_path, monkeypatch):
+    (tmp_path / "restart-0" / "checkpoints" / "inner").mkdir(parents=True)
+    for name in ("a.npz", "inner/b.npz"):
+        (tmp_path / "restart-0" / "checkpoints" / name).write_bytes(b"x")
+    restarts._copy(tmp_path / "restart-0", tmp_path)
+    assert (tmp_path / "checkpoints" / "inner" / "b.npz").read_bytes() == b"x"
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    said = r"checkpoints cannot be written \(No space left on device, .* are free there\)$"
+    with pytest.raises(InputError, match=said):
+        restarts._copy(tmp_path / "restart-0", tmp_path)
+
+
+@pytest.mark.parametrize("begin", [lambda *a: training.train(*a), lambda *a: restarts.train_restarts(*a, 2)])
+def test_no_run_lies_in_the_folder_of_images_that_it_reads(tmp_path, begin):
+    for i in range(4):
+        Image.new("L", (4, 4), 60 * i).save(tmp_path / f"{i}.png")
+    config = TrainConfig.create(data=str(tmp_path), **{**SMALL, "clusters": 2, "limit": None})
+    with pytest.raises(InputError, match="^out: .* lies in .*; choose another$"):
+        begin(config, tmp_path / "runs" / "run")
+    assert not (tmp_path / "runs").exists()

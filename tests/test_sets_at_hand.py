@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -131,7 +132,7 @@ def test_damaged_files_are_named(tmp_path, halves):
     write_idx(tmp_path, halves, pack=False)
     file = tmp_path / "train-images-idx3-ubyte"
     file.write_bytes(file.read_bytes()[:-5])
-    with pytest.raises(InputError, match="train-images-idx3-ubyte is truncated: expected 31360 .* got 31355"):
+    with pytest.raises(InputError, match="train-images-idx3-ubyte cannot be read .expected 31,360 .* got 31,355"):
         images.load_mnist(str(tmp_path), False)
     packed = tmp_path / "t10k-images-idx3-ubyte.gz"
     write_idx(tmp_path, halves, pack=True)
@@ -140,18 +141,47 @@ def test_damaged_files_are_named(tmp_path, halves):
     body = bytearray(packed.read_bytes())
     body[20] ^= 0xFF
     packed.write_bytes(bytes(body))
-    with pytest.raises(InputError, match="t10k-images-idx3-ubyte.gz cannot be unpacked"):
+    with pytest.raises(InputError, match="t10k-images-idx3-ubyte.gz cannot be read"):
         images.load_mnist(str(tmp_path), False)
     file.write_bytes(b"<html>not found</html>")
-    with pytest.raises(InputError, match="not an idx file of bytes"):
+    with pytest.raises(InputError, match="no idx file of bytes"):
         images.load_mnist(str(tmp_path), False)
     file.unlink()
     file.with_suffix(".gz").write_bytes(gzip.compress(idx(halves[0]))[:-20])
-    with pytest.raises(InputError, match=r"train-images-idx3-ubyte.gz cannot be unpacked"):
+    with pytest.raises(InputError, match=r"train-images-idx3-ubyte.gz cannot be read"):
         images.load_mnist(str(tmp_path), False)
     (tmp_path / "mnist.npz").write_bytes(b"PK\x03\x04 half a zip")
     with pytest.raises(InputError, match=r"mnist.npz cannot be read"):
         images.load_mnist(str(tmp_path), False)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("train-images-idx3-ubyte", idx(np.zeros(40, "u1"))),  # labels
+        ("train-images-idx3-ubyte", idx(np.zeros((40, 14, 14), "u1"))),  # of other sides than the other half
+        ("train-labels-idx1-ubyte", bytes((0, 0, 8, 0, 7))),  # one number without axes
+        ("train-images-idx3-ubyte", bytes((0, 0, 8, 4)) + 4 * struct.pack(">I", 65536)),  # 2^64 numbers
+        ("train-images-idx3-ubyte", idx(np.zeros((40, 28, 28), "u1")) + b"more"),
+    ],
+)
+@pytest.mark.parametrize("pack", [False, True])
+def test_other_idx_files_are_named(tmp_path, halves, name, content, pack):
+    write_idx(tmp_path, halves, pack)
+    (tmp_path / f"{name}.gz" if pack else tmp_path / name).write_bytes(gzip.compress(content) if pack else content)
+    with pytest.raises(InputError, match="^data_dir: .*(idx|of one size)"):
+        images.load_mnist(str(tmp_path), False)
+
+
+def test_what_unpacks_without_end_is_read_no_further_than_it_says(tmp_path, halves, monkeypatch):
+    write_idx(tmp_path, halves, True)
+    bomb = gzip.compress(idx(np.zeros((40, 28, 28), "u1")) + bytes(50_000_000))
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(bomb)
+    tracemalloc.start()
+    with pytest.raises(InputError, match="expected 31,360 values after its header, got more"):
+        images.load_mnist(str(tmp_path), False)
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize(("asked", "found"), [("auto", "bernoulli"), ("counts", "counts"), ("gaussian", "gaussian")])
@@ -184,6 +214,9 @@ def test_reuters_without_its_file_says_what_to_do(tmp_path):
         with pytest.raises(InputError, match=r"^dataset=reuters_r8: expected reuters_r8.tsv.*data_dir"):
             text.load_reuters_r8(folder, False)
     (tmp_path / "reuters_r8.tsv").write_text("earn\tprofit\nno label here\n")
+    with pytest.raises(InputError, match=r"reuters_r8.tsv is damaged"):
+        text.load_reuters_r8(str(tmp_path), False)
+    (tmp_path / "reuters_r8.tsv").write_text("earn\tthe\nacq\tof\n")  # stop words alone
     with pytest.raises(InputError, match=r"reuters_r8.tsv is damaged"):
         text.load_reuters_r8(str(tmp_path), False)
 

@@ -55,7 +55,14 @@ def test_networks_of_images_take_and_give_rows(images):
 
 
 @pytest.mark.usefixtures("eager")
-@pytest.mark.parametrize("system", ["ae_kmeans", "ae_gmm", "vae_gmm", "dec", "dec_da", "idec", "gmvae"])
+@pytest.mark.parametrize(
+    "system",
+    [
+        "ae_kmeans",
+        "dec_da",
+        *(pytest.param(s, marks=pytest.mark.long) for s in ("ae_gmm", "vae_gmm", "dec", "idec", "gmvae")),
+    ],
+)
 def test_every_system_takes_convolutional_networks(system, images, tmp_path):
     settings = {name: value for name, value in SMALL.items() if name != "hidden"}
     more = {"network": "conv", "pretrain_epochs": 1, "epochs": 1, "batch_size": 60}
@@ -136,5 +143,5 @@ def test_a_run_folder_gives_the_fitted_model_back(images, tmp_path):
 @pytest.mark.parametrize(("more", "got"), [({"augment": "none"}, "augment='none'"), ({}, "rows that are no images")])
 def test_what_is_not_augmented_is_refused_before_anything_is_trained(more, got, images, rng):
     x = images if more else rng.normal(size=(60, 7))
-    with pytest.raises(InputError, match=f"^system: dec_da reads augmented images, got {got}; use dec$"):
+    with pytest.raises(InputError, match=f"^model: dec_da reads augmented images, got {got}; use dec$"):
         registry.fit("dec_da", x, Settings(**{**SMALL, "clusters": 3}, **more))

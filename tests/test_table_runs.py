@@ -245,3 +245,16 @@ def test_fit_takes_a_frame(features):
     names = {field.name for field in dataclasses.fields(vade_tf.Settings)}
     settings = vade_tf.Settings(**{name: value for name, value in SMALL.items() if name in names})
     assert vade_tf.fit(features, settings).model.n_features == 5
+
+
+def test_new_rows_may_lack_their_names(run, frame, tmp_path):
+    """As for predict: where one has no name, rows are called by their numbers."""
+    shutil.copytree(run[0], tmp_path / "run")
+    values = json.loads((tmp_path / "run" / "config.json").read_text()) | {"id": "customer"}
+    (tmp_path / "run" / "config.json").write_text(json.dumps(values))
+    old = Run.open(tmp_path / "run")
+    for called, found in ((["a", "b"], ["a", "b"]), (["a", None], None)):
+        frame.iloc[:2].assign(customer=called, more=1).to_csv(tmp_path / "new.csv", index=False)
+        with pytest.warns(UnitsWarning, match="ignored"):
+            data, _, _ = report_rows.load_rows(old, load(run[0]), data=str(tmp_path / "new.csv"))
+        assert (None if data.ids is None else data.ids.tolist()) == found

@@ -2,8 +2,10 @@
 
 import operator
 import reprlib
+import unicodedata
 
 LONGEST = 300  # characters of another library's message that are cited
+JOINERS = "\u200c\u200d"  # of letters and of emoji, in names of files, too
 
 
 class InputError(ValueError):
@@ -51,3 +53,9 @@ def cited(error: BaseException) -> str:
     """What an error of another library says, in one line of a length that a person reads."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= LONGEST else text[:LONGEST] + " ..."
+
+
+def visible(text: str) -> str:
+    """A text of which nothing steers the terminal: what cannot be printed, but for spaces, is shown as an escape."""
+    kept = (c if c.isprintable() or c in JOINERS or unicodedata.category(c) == "Zs" else ascii(c)[1:-1] for c in text)
+    return "".join(kept)

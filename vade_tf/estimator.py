@@ -28,6 +28,7 @@ from vade_tf.training.loop import model_groups
 from vade_tf.training.reporter import Lines, Silent
 from vade_tf.training.settings import Settings
 
+HELD = 24  # bytes of each feature of a sample: as it is decoded, in the units of the rows, and as a table
 UNSAVED = ("encoder", "decoder", "hints", "callbacks")  # parameters
 
 
@@ -287,7 +288,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             ValueError: n_samples below 1, or no such cluster.
         """
         check_is_fitted(self)
-        most = int(min(memory() / (8 * self.model_.n_features), 2**31 - 1))
+        most = int(min(memory() / (HELD * self.model_.n_features), 2**31 - 1))
         n_samples = whole_number(n_samples, "n_samples", 1, most)
         random = check_random_state(self.random_state if random_state is None else random_state)
         k = len(self.weights_)
@@ -302,8 +303,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             if len(clusters) not in (1, n_samples):
                 raise InputError(f"cluster: expected one, or one for each of {n_samples} samples, got {len(clusters)}")
             clusters = np.repeat(clusters, n_samples // len(clusters))
-        drawn = self.model_.sample(clusters, seed=int(random.randint(2**31 - 1))).numpy()
-        return self._raw(drawn), clusters
+        codes = self.model_.draw_codes(clusters, int(random.randint(2**31 - 1))).numpy()
+        return self._raw(self._each(codes, self.model_.decode)), clusters
 
     def score_samples(self, X):
         """Evidence lower bound of each row, nats, in the units of the likelihood: X [n, D] -> [n].

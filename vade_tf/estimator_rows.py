@@ -81,20 +81,22 @@ class RowReader:
             most = None if self.genes is None else whole_number(self.genes, "genes", 1, 2**31 - 1)
             found = Genes.infer(X, self.layer, most, "X")
             self.genes_ = np.array(found.names)
-        elif self.genes_ is None:
-            found = Genes.infer(X, self.layer, argument="X")
-        else:
+        elif self.genes_ is not None:
             found = Genes(tuple(self.genes_.tolist()), self.layer or "")
+        elif self._columns is not None and all(isinstance(name, str) for name in self._columns):
+            found = Genes(tuple(map(str, self._columns)), self.layer or "")
+        else:
+            found = Genes.infer(X, self.layer, argument="X")
         counts = found.encode(X, "X")
         if fitting or self.schema_ is None:
             return counts
         cells = counts if isinstance(counts, np.ndarray) else counts.toarray()
-        return self._named(pandas.DataFrame(cells, columns=list(found.names)))
+        return pandas.DataFrame(cells, columns=list(found.names))
 
     def _named(self, X: pandas.DataFrame) -> pandas.DataFrame:
-        """Columns by the names of what was fitted: genes in a DataFrame, or columns of one as the genes of cells."""
-        names = self._columns if self.genes_ is None else self.genes_.tolist()
-        if names is None or not all(isinstance(name, str) for name in (*names, *X.columns)):
+        """The columns that are called as the genes of what was fitted; all, where columns have no names."""
+        names = [] if self.genes_ is None else self.genes_.tolist()
+        if not all(isinstance(name, str) for name in (*names, *X.columns)):
             return X
         if absent := [name for name in names if name not in X.columns]:
             raise InputError(

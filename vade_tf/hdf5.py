@@ -55,6 +55,20 @@ def check_size(item: h5py.Dataset, name: str) -> None:
         raise ValueError(f"{name} claims {item.nbytes:,} bytes and has {stored:,}")
 
 
+def check_names(stored: h5py.File) -> None:
+    """Raises ValueError where something in a file has several names: a reader by names would read it as often."""
+
+    def named_again(name, link) -> str | bytes | None:
+        return name if link.type == h5py.h5l.TYPE_SOFT else None
+
+    def several(name: str, item) -> str | None:
+        return name if h5py.h5o.get_info(item.id).rc > 1 else None
+
+    found = several("/", stored) or stored.id.links.visit(named_again, info=True) or stored.visititems(several)
+    if found is not None:
+        raise ValueError(f"{_text(found)} is there under several names")
+
+
 def numbers(item: h5py.Dataset, name: str) -> np.ndarray:
     """An array without objects.
 

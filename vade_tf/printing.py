@@ -2,6 +2,8 @@
 
 from rich.console import Console
 
+from vade_tf.errors import visible
+
 WIDE = 1000  # characters of a line in a file
 
 
@@ -18,8 +20,7 @@ class Plain(Console):
             self.width = WIDE
 
     def render_str(self, text: str, **more):
-        shown = (letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text)
-        return super().render_str("".join(shown), **more)
+        return super().render_str("\n".join(map(visible, text.split("\n"))), **more)
 
     def on_broken_pipe(self):
         self.quiet = True

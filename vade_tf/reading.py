@@ -192,6 +192,8 @@ def archive_arrays(file: Path | BinaryIO, names: list[str] | None = None) -> dic
     """
     with zipfile.ZipFile(file) as archive:
         members = {each.filename[:-4]: each for each in archive.infolist() if each.filename.endswith(".npy")}
+        if twins := members.keys() & set(archive.namelist()):
+            raise ValueError(f"two members are called {min(twins)[:40]!r}")
         if absent := [name for name in names or () if name not in members]:
             raise ValueError(f"expected an array {absent[0][:40]!r}, got none")
         wanted = [members[name] for name in (members if names is None else names)]

@@ -197,6 +197,9 @@ def json_cases() -> Iterator[Case]:
         "another checksum": {"crc32": 1},
         "source of an escape": {"source": "\x1b[2J", "rows": 1},
         "a long source": {"source": "s" * 5000, "rows": 1},
+        "images of other sides": {"image_shape": [7, 7]},
+        "images of one side": {"image_shape": [9]},
+        "images of sides below 0": {"image_shape": [-3, -3]},
     }.items():
         yield altered(f"data.json: {name}", EVALUATE, keys("data.json", **values), ("data.json", "run:"))
     for name, values in {

@@ -12,7 +12,10 @@ from .texts import TEXTS
 CASES = [*ARRAYS, *TEXTS, *SPARSE, *FLAGS, *PLACES]
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+# Damage of one kind goes through several commands one after the other: every second case is left to `make test-all`
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.long if i % 2 else (), id=case.name) for i, case in enumerate(CASES)]
+)
 def test_input(case, made, apart, place, capfd, record_property):
     made.copy_to(place, case.needs)
     end, faults = apart.outcome(case, place) if case.apart else outcome(case, place, capfd)

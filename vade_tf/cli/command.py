@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from vade_tf.cli.signals import at_once
 from vade_tf.cli.speech import error_in_flags, in_flags
-from vade_tf.errors import ClusterError, DivergedError, InputError, StorageError, cited
+from vade_tf.errors import ClusterError, DivergedError, InputError, StorageError, cited, visible
 from vade_tf.paths import usable
 from vade_tf.writing import reason
 
@@ -104,14 +104,15 @@ def answer(
     except KeyboardInterrupt:
         message, code = _then("stopped", stopped()), 128 + signal.SIGINT
     except BrokenPipeError:  # who reads stdout, such as head, has seen enough; nor may Python flush it at its exit
-        if sys.stdout is not None:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _unwritten()
         if not (more := stopped()):
             return 1
         message, code = _then("stopped, nobody reads stdout any more", more), 1
     except OSError as error:  # of what other libraries write and read
-        where = Path(error.filename) if isinstance(error.filename, str) else Path.cwd()
-        message, code = _then(f"{where}: {reason(error, where)}", stopped()), 2
+        full, said = _unwritten(), error.strerror or str(error)
+        if isinstance(error.filename, str):
+            said = f"{error.filename}: {reason(error, Path(error.filename))}"
+        message, code = _then(f"stdout: {said}" if full else said, stopped()), 2
     except MemoryError as error:
         message, code = _then(f"not enough memory ({cited(error)})", stopped()), 2
     except Exception as error:
@@ -124,6 +125,17 @@ def answer(
         return 0
     print(f"{prog}: {_one_line(message)}", file=sys.stderr)
     return code
+
+
+def _unwritten() -> bool:
+    """Whether stdout holds what cannot be written; it goes nowhere then, nor does Python try again at its exit."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _no_room_for(error: Exception) -> str | None:
@@ -243,6 +255,5 @@ def hushed() -> Iterator[int]:
 
 def _one_line(text: str) -> str:
     """A message as a terminal may show it: one line, nothing that steers the terminal, and no longer than one reads."""
-    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in " ".join(text.split("\n")))
-    text = text.encode(errors="backslashreplace").decode()
+    text = visible(" ".join(text.split("\n"))).encode(errors="backslashreplace").decode()
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"

@@ -100,13 +100,13 @@ def going_on(begun: list[Path], prog: str) -> str:
         begun: the run folder, once it is known.
         prog: the program as typed.
     """
-    from vade_tf.runs.study import KINDS
+    from vade_tf.runs.study import KINDS, kind_of
 
     plans = ("config.json", *(f"{kind}.json" for kind in KINDS))
     folders = [folder for folder in begun if any((folder / plan).exists() for plan in plans)]
     if not folders:
         return "nothing was written"
-    if any((folders[0] / result).exists() for result in ("metrics.json", "summary.json")):
+    if finished(folders[0], kind_of(folders[0])):
         return f"{folders[0]} is finished"
     return f"{typed(prog)} --resume {shlex.quote(str(folders[0]))} continues it"
 
@@ -184,6 +184,16 @@ def run(
     if result and not quiet:
         show: dict[str | None, Callable] = {"clusters": terminal.sweep, "seeds": terminal.seeds}
         show.get(kind, terminal.result)(result, str(folder))
+
+
+def finished(path: Path, kind: str | None) -> bool:
+    """Whether nothing is left for --resume in the folder of a run, or of several of a kind of `study.KINDS`."""
+    if kind == "clusters":
+        return (path / "summary.json").exists() and not undrawn(path)
+    if kind == "seeds":
+        runs = [folder for folder in path.glob("seed-*") if folder.is_dir()]
+        return (path / "summary.json").exists() and all((folder / "metrics.json").exists() for folder in runs)
+    return (path / "metrics.json").exists()
 
 
 def undrawn(path: Path) -> bool:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse
 
-from vade_tf.data.shards import FileRows, as_read, stays_in_file
+from vade_tf.data.shards import SHARE, FileRows, as_read, stays_in_file
 from vade_tf.errors import InputError
 from vade_tf.paths import usable
-from vade_tf.reading import archive_arrays, padded, plain_array
+from vade_tf.reading import archive_arrays, memory, padded, plain_array
 
 SPARSE_ARRAYS = {"format", "shape", "data"}  # what every .npz of scipy.sparse.save_npz holds
 SPARSE_PARTS = {"data", "indices", "indptr"}  # what the group of a sparse matrix in HDF5 holds
@@ -23,7 +23,7 @@ ROWS, LABELS = ("x", "X"), ("y", "Y")  # names of the arrays in files of several
 
 
 def read_npy(file: Path, labels: str | None, in_file: bool = False):
-    """(x, labels or None); x is memory-mapped, or stays in its file where it is large. Labels are another .npy file.
+    """(x, labels or None); x is in memory, or stays in its file where it is large. Labels are another .npy file.
 
     Args:
         file, labels: the files.
@@ -33,7 +33,9 @@ def read_npy(file: Path, labels: str | None, in_file: bool = False):
     large = x.ndim > 1 and (in_file or stays_in_file(len(x), math.prod(x.shape[1:]), as_read(x.dtype)))
     if large and isinstance(x, np.memmap):
         return FileRows(x), read_labels(file, labels)
-    return x.view(np.ndarray), read_labels(file, labels)
+    wide = isinstance(x, np.memmap) and x.dtype.kind in "iuf" and x.nbytes > SHARE * memory()  # in its own type
+    x = x.astype(as_read(x.dtype)) if wide else plain_array(file)  # no map: who writes the file anew changes its rows
+    return x, read_labels(file, labels)
 
 
 def read_labels(file: Path, labels: str | None):

@@ -18,10 +18,11 @@ from vade_tf.data.fetch import cache_folder, sweep
 from vade_tf.data.parquet import ParquetTable
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
+from vade_tf.reading import rows_together
 from vade_tf.writing import whole, writing
 
 SAMPLE = 100_000  # rows that say what the columns are
-BLOCK = 65_536  # rows coded together
+BLOCK = 65_536  # rows coded together, at most
 CODING = 2  # of the rules by which a schema codes rows; copies that were made by others are not used
 
 
@@ -35,7 +36,8 @@ def sampled(file: Path) -> pandas.DataFrame:
     """Rows of a table at even distances, at most SAMPLE; their index says which they are."""
     table = ParquetTable(file)
     every = -(-len(table) // SAMPLE)
-    starts = range(0, len(table), max(BLOCK // every, 1) * every)
+    together = rows_together(len(table.columns) or 1, BLOCK)
+    starts = range(0, len(table), max(together // every, 1) * every)
     found = pandas.concat([table[i : i + starts.step].iloc[::every] for i in starts], ignore_index=True)
     return found.set_axis(pandas.RangeIndex(0, len(found) * every, every))
 
@@ -80,5 +82,6 @@ def _write(file: Path, schema: Schema, target: Path) -> None:
 
 
 def _coded(table: ParquetTable, schema: Schema) -> Iterator[np.ndarray]:
-    for start in range(0, len(table), BLOCK):
-        yield schema.encode(table[start : start + BLOCK], f"data: counting from row {start:,}")[0]
+    together = rows_together(len(schema.features), BLOCK)
+    for start in range(0, len(table), together):
+        yield schema.encode(table[start : start + together], f"data: counting from row {start:,}")[0]

@@ -59,7 +59,7 @@ def load_file(
 
     Args:
         path: a table: `.csv`, `.tsv` or `.txt`, packed as `.gz` or not, with any separator, or `.parquet`; an array:
-            `.npy` with a matrix, memory-mapped, `.npz` or `.h5` with the matrix under "x" or "X" (or as its only
+            `.npy` with a matrix, `.npz` or `.h5` with the matrix under "x" or "X" (or as its only
             array), a sparse matrix as `scipy.sparse.save_npz` writes it, which stays sparse, as do those of `.h5` and
             `.h5ad`; or a folder of images.
         labels: labels for scoring: a column of a table or of an .h5ad's obs, an array of an .npz or .h5, or a .npy file
@@ -95,7 +95,9 @@ def load_file(
         if named:
             return _cells(file, labels, likelihood, (layer, most_genes, batch), schema, plain)
         if kind == "folder":
-            return as_images(_pictures(file, labels, likelihood, schema), image_shape)
+            found = _pictures(file, labels, likelihood, schema)
+            check_form(found.image_shape or (), image_shape, f"data: {path}")
+            return as_images(found, image_shape)
         if kind in ARRAYS:
             more = {"in_file": in_file} if kind == ".npy" else {}
             x, y = ARRAYS[kind](file, labels, **more)
@@ -126,8 +128,9 @@ def as_coded(file: Path, texts: list[str] | None, schema: Coded | None) -> tuple
     """`tables.read_text` of rows that are coded as those of a run: what was text then is text, like numbers or not."""
     if not isinstance(schema, Schema):
         return tables.read_text(file, texts)
-    names = [column.name for column in schema.columns]
-    return tables.read_text(file, texts, schema.written, tables.are_numbered([*names, *schema.dropped]))
+    columns = [str(column.name) for column in schema.columns]
+    made_up = tables.are_numbered(columns) and not tables.are_numbered([*columns, *schema.dropped])
+    return tables.read_text(file, texts, schema.written, () if made_up else columns)
 
 
 @contextmanager
@@ -175,6 +178,8 @@ def _table(file: Path, kind: str, labels, likelihood: str, asked: dict, schema, 
         as_texts = [name for name in (labels, asked["id"], asked["text"]) if name is not None]
         table, separator, notice = as_coded(file, as_texts, schema)
     columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
+    if separator and (columns or drop):
+        tables.check_once([*columns, *drop], tables.header(file), file)
     table, others, reasons = tables.pick(table, columns, drop, {"labels": labels, "id": asked["id"]}, file)
     y, ids = (None if others[each] is None else padded(others[each], each) for each in ("labels", "id"))
     about: dict = {"name": _name(file), "source": str(file), "likelihood": likelihood, "ids": ids}
@@ -255,24 +260,32 @@ def _cells(file: Path, labels, likelihood: str, asked: tuple, schema: Coded | No
         cells = genes.Named(x, arrays.read_h5_genes(file) or [], {})
         if len(cells.var_names) != x.shape[1]:
             raise InputError(f"data: expected {x.shape[1]} names in genes of {file}, got {len(cells.var_names)}")
-    found = schema
-    if not isinstance(found, Genes):
-        found = Genes.infer(cells, layer, most)
-    x, ids = found.encode(cells), None if cells.obs_names is None else padded(cells.obs_names, "obs_names")
-    notice = "" if schema is not None or plain else _notice("", found.describe())
+    ids = None if cells.obs_names is None else padded(cells.obs_names, "obs_names")
+    coding, notice = schema, ""
     if isinstance(schema, Schema):
-        x = by_names(x, found.names, schema)
-    coding = schema if isinstance(schema, Schema) else None if plain and schema is None else found
+        x, notes = by_names(cells, layer or "", schema)
+        notice = _notice("", notes)
+    else:
+        found = schema if isinstance(schema, Genes) else Genes.infer(cells, layer, most)
+        x = found.encode(cells)
+        if schema is None and not plain:
+            coding, notice = found, _notice("", found.describe())
     origins = genes.origins_of(cells, batch, str(file))
     if origins is not None and not plain:
         notice = _notice(notice, [f"{origins.max() + 1} batches, from obs column {str(batch)[:40]!r}"])
     return build(x, y, file.stem, str(file), likelihood, schema=coding, notice=notice, ids=ids, origins=origins)
 
 
-def by_names(x, names: Sequence[str], schema: Schema) -> np.ndarray:
-    """Numbers of cells, whose genes have names, coded as the columns of a run that have these names."""
-    dense = x.toarray() if scipy.sparse.issparse(x) else x
-    return schema.encode(pandas.DataFrame(dense, columns=list(names)), "data")[0]
+def by_names(cells: Any, layer: str, schema: Schema) -> tuple[np.ndarray, list[str]]:
+    """Cells whose genes are called as the columns of a run, coded as these, and what a person has to know of it.
+
+    Raises:
+        InputError: a gene or the layer is not there, or a number cannot be that column's.
+    """
+    names = tuple(str(column.name) for column in schema.columns)
+    numbers = Genes(names, layer).encode(cells)
+    dense = numbers if isinstance(numbers, np.ndarray) else numbers.toarray()
+    return schema.encode(pandas.DataFrame(dense, columns=list(names)), "data")
 
 
 def _as_table(x, schema: Schema, path: str):

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse
 
 from vade_tf.errors import InputError, cited
-from vade_tf.reading import each, padded, record
+from vade_tf.reading import check_memory, each, padded, record
 
 THETA = 100.0  # of the negative binomial that genes are held against
 BLOCK = 2**22  # numbers looked at together
@@ -138,13 +138,22 @@ def read(file: Path) -> Any:
 
     from vade_tf import hdf5
 
+    total = 0
+
     def check(name, item) -> None:
+        nonlocal total
         if hdf5.is_array(item):
             hdf5.check_size(item, name)
             hdf5.check_texts(item, name)
+            total += item.nbytes
 
     with hdf5.opened(file) as stored:
+        hdf5.check_names(stored)
         stored.visititems(check)
+    size = file.stat().st_size
+    if total > max(hdf5.LITTLE, hdf5.EXPANDED * size):
+        raise ValueError(f"it claims {total:,} bytes and has {size:,}")
+    check_memory(total, file.name)
     cells = anndata.read_h5ad(file)
     if not cells.var_names.is_unique:
         cells.var_names_make_unique()

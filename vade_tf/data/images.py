@@ -2,6 +2,7 @@
 
 import gzip
 import importlib.resources
+import math
 import os
 import zipfile
 import zlib
@@ -13,6 +14,7 @@ import numpy as np
 from vade_tf.data.dataset import Dataset, build
 from vade_tf.data.fetch import Remote, provide
 from vade_tf.errors import InputError
+from vade_tf.reading import archive_arrays, check_memory
 
 IDX_FILES = (
     ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -127,15 +129,17 @@ def _read_folder(folder: Path, npz: str) -> tuple[np.ndarray, np.ndarray]:
     """x [n, 28, 28] and y [n] from Keras' .npz or the four idx files of a folder."""
     if (folder / npz).is_file():
         try:
-            with np.load(folder / npz, allow_pickle=False) as arrays:
-                x, y = (np.concatenate([arrays[f"{part}_{half}"] for half in ("train", "test")]) for part in "xy")
-                return x, y
-        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            arrays = archive_arrays(folder / npz, ["x_train", "x_test", "y_train", "y_test"])
+            x, y = (np.concatenate([arrays[f"{part}_train"], arrays[f"{part}_test"]]) for part in "xy")
+            return x, y
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise InputError(
                 f"data_dir: {folder / npz} cannot be read ({error}); expected Keras' {npz} with x_train, y_train, "
                 "x_test, y_test; download it again"
             ) from error
-    halves = [[_read_idx(_find(folder, name, npz)) for name in pair] for pair in IDX_FILES]
+    halves = [(_read_idx(_find(folder, x, npz), 3), _read_idx(_find(folder, y, npz), 1)) for x, y in IDX_FILES]
+    if len(sides := {images.shape[1:] for images, _ in halves}) > 1:
+        raise InputError(f"data_dir: expected images of one size in {folder}, got {sorted(sides)}; download them again")
     x, y = (np.concatenate(part) for part in zip(*halves, strict=True))
     return x, y
 
@@ -147,20 +151,22 @@ def _find(folder: Path, name: str, npz: str) -> Path:
     raise InputError(f"data_dir: expected {npz} or {name}[.gz] in the folder {folder}, found neither")
 
 
-def _read_idx(path: Path) -> np.ndarray:
+def _read_idx(path: Path, rank: int) -> np.ndarray:
     """An array in LeCun's idx format: two zero bytes, type 8 (uint8), rank, big-endian sizes, values."""
-    try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"data_dir: {path} cannot be unpacked ({error}); download it again") from error
-    rank = raw[3] if len(raw) > 3 else 0
     header = 4 + 4 * rank
-    if raw[:3] != b"\x00\x00\x08" or len(raw) < header:
-        raise InputError(f"data_dir: {path} is not an idx file of bytes: it starts with {raw[:4].hex() or 'nothing'}")
-    shape = np.frombuffer(raw, ">u4", rank, offset=4).astype(int)
-    if len(raw) - header != shape.prod():
-        raise InputError(
-            f"data_dir: {path} is truncated: expected {shape.prod()} values after its header, got "
-            f"{len(raw) - header}; download it again"
-        )
-    return np.frombuffer(raw, np.uint8, offset=header).reshape(shape)
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            head = stream.read(header)
+            if len(head) < header or head[:4] != bytes((0, 0, 8, rank)):
+                begins = head[:4].hex() or "nothing"
+                raise ValueError(f"it is no idx file of bytes with {rank} axes: it starts with {begins}")
+            shape = np.frombuffer(head, ">u4", rank, offset=4).tolist()
+            size = math.prod(shape)
+            check_memory(size, path.name)
+            raw = stream.read(size + 1)
+        if len(raw) != size:
+            got = f"{len(raw):,}" if len(raw) < size else "more"
+            raise ValueError(f"expected {size:,} values after its header, got {got}")
+    except (ValueError, OSError, EOFError, zlib.error) as error:
+        raise InputError(f"data_dir: {path} cannot be read ({error}); download it again") from error
+    return np.frombuffer(raw, np.uint8).reshape(shape)

@@ -3,7 +3,9 @@
 A text is held once, however many cells have it: pyarrow would write it anew for each of them.
 """
 
+import re
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,11 @@ import pyarrow
 import pyarrow.compute
 import pyarrow.parquet
 
-from vade_tf.reading import check_memory, memory
+from vade_tf.data.shards import state
+from vade_tf.errors import InputError
+from vade_tf.reading import check_memory, memory, rows_together
 
-BATCH = 65_536  # rows that are read together
+BATCH = 65_536  # rows that are read together, at most
 BYTES = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4}  # of a value in memory; of all others 8 at least
 TEXTS = 1 / 8  # of the machine's memory, which the texts of all cells may take
 
@@ -54,7 +58,7 @@ class ParquetTable:
     """
 
     def __init__(self, file: Path, columns: list[str] | None = None, exact: Collection[str] = ()):
-        self.file = file
+        self.file, self._found = file, state(file.stat())
         with pyarrow.parquet.ParquetFile(file) as opened:
             self.length = opened.metadata.num_rows
             names, self.index = opened.schema_arrow.names, _index(opened.schema_arrow)
@@ -82,7 +86,7 @@ class ParquetTable:
         parts, wanted = [], max(stop - start, 0)
         while wanted > 0:
             if self.rest is None or not self.rest.num_rows:
-                self.rest = next(self.batches)
+                self.rest = self._next()
             parts.append(self.rest.slice(0, wanted))
             self.rest = self.rest.slice(parts[-1].num_rows)
             wanted -= parts[-1].num_rows
@@ -93,16 +97,30 @@ class ParquetTable:
             frame[name] = frame[name].astype(kind)
         return frame
 
+    def _check(self) -> None:
+        """Raises InputError where the file is no longer what it was."""
+        found = None
+        with suppress(OSError):
+            found = state(self.file.stat())
+        if found != self._found:
+            raise InputError(f"data: {self.file} has changed since its rows were first read; begin anew with it")
+
+    def _next(self) -> pyarrow.RecordBatch:
+        self._check()
+        return next(self.batches)
+
     def _begin(self, row: int) -> None:
         """Go to a row: the next batch begins there."""
+        self._check()
         how = {"read_dictionary": self.texts, "pre_buffer": False, "buffer_size": 1 << 20}
         opened = pyarrow.parquet.ParquetFile(self.file, **how)
         sizes = [opened.metadata.row_group(i).num_rows for i in range(opened.num_row_groups)]
         first = int(np.searchsorted(np.cumsum(sizes), row, side="right"))
-        self.batches = opened.iter_batches(BATCH, row_groups=range(first, len(sizes)), columns=self.columns)
+        batch = rows_together(len(self.columns) or 1, BATCH)
+        self.batches = opened.iter_batches(batch, row_groups=range(first, len(sizes)), columns=self.columns)
         skipped, self.rest = row - sum(sizes[:first]), None
         while skipped > 0:
-            self.rest = next(self.batches)
+            self.rest = self._next()
             self.rest, skipped = self.rest.slice(skipped), skipped - self.rest.num_rows
 
 
@@ -132,16 +150,19 @@ def _index(schema: pyarrow.Schema) -> list[str]:
 
 def _texts(schema: pyarrow.Schema) -> list[str]:
     """Names of the columns of texts or bytes."""
-    kinds = (pyarrow.types.is_string, pyarrow.types.is_large_string, pyarrow.types.is_binary)
-    return [field.name for field in schema if any(kind(field.type) for kind in kinds)]
+    return [field.name for field in schema if re.fullmatch("(large_)?(string|binary)(_view)?", str(field.type))]
 
 
 def _size(metadata: pyarrow.parquet.FileMetaData, columns: Collection[str] | None = None) -> int:
     """Bytes of a file's columns, unpacked, and of as many numbers; of those of these names alone, default all."""
-    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
-    parts = (group.column(i) for group in groups for i in range(group.num_columns))
-    read = (part for part in parts if columns is None or part.path_in_schema.split(".")[0] in columns)
-    return sum(max(part.total_uncompressed_size, BYTES.get(part.physical_type, 8) * part.num_values) for part in read)
+    size = 0
+    for place in range(metadata.num_columns):
+        kind = metadata.schema.column(place)
+        each = kind.length if kind.physical_type == "FIXED_LEN_BYTE_ARRAY" else BYTES.get(kind.physical_type, 8)
+        if columns is None or any(kind.path == name or kind.path.startswith(f"{name}.") for name in columns):
+            parts = (metadata.row_group(i).column(place) for i in range(metadata.num_row_groups))
+            size += sum(max(part.total_uncompressed_size, each * part.num_values) for part in parts)
+    return size
 
 
 def _frame(table: pyarrow.Table, texts: Collection[str], stored: int, **how) -> pandas.DataFrame:

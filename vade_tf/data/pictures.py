@@ -1,8 +1,11 @@
 """A folder of images -> rows of grey values or colours, all of one size; Pillow reads them."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +17,16 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # by content; of
 GREY = ("1", "L", "I", "F")  # what the modes of grey images begin with: LA, I;16, ...
 LARGEST = 1 << 26  # pixels of an image
 ORIENTATION = 0x0112  # of EXIF: how a camera was held
-STORED_OTHERWISE, TURNED = range(2, 9), range(5, 9)  # its values; those of images that lie on their side
+UPRIGHT = {  # its values beside 1 -> what sets an image upright, a name of `PIL.Image.Transpose`
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+TURNED = range(5, 9)  # those of images that lie on their side
 
 
 @dataclass(frozen=True)
@@ -81,7 +93,7 @@ def read_folder(folder: Path, known: Pictures | None = None) -> tuple[np.ndarray
         InputError: Pillow is not installed, there is no image, or one cannot be read.
     """
     try:
-        from PIL import Image, ImageOps
+        from PIL import Image
     except ImportError as error:
         raise InputError("data: a folder of images needs Pillow; pip install 'vade-tf[files]' brings it") from error
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in KINDS and file.is_file())
@@ -103,14 +115,9 @@ def read_folder(folder: Path, known: Pictures | None = None) -> tuple[np.ndarray
     x = np.empty((len(files), *size, channels), np.uint8)
     for row, file in enumerate(files):
         with _opened(Image, file) as image:
-            try:
-                if _orientation(image) in STORED_OTHERWISE:
-                    ImageOps.exif_transpose(image, in_place=True)
-                x[row] = _pixels(Image, image, size, channels, file)
-            except InputError:
-                raise
-            except Exception as error:  # Pillow's decoders have no common error
-                raise InputError(f"data: {file} cannot be read as an image ({cited(error)}); remove it") from error
+            turn = UPRIGHT.get(_orientation(image))
+            upright = image if turn is None else image.transpose(Image.Transpose[turn])
+            x[row] = _pixels(Image, upright, size, channels, file)
     if known is None and channels == 3 and (x == x[..., :1]).all():  # grey, stored as colour
         x, channels = x[..., :1], 1
     names = np.array([_printable(file.relative_to(folder).as_posix()) for file in files])
@@ -138,16 +145,24 @@ def _printable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _opened(pillow, file: Path):
-    """An image whose header was read; one with a size that would harm is refused."""
+@contextmanager
+def _opened(pillow, file: Path) -> Iterator[Any]:
+    """An image whose header was read.
+
+    Raises:
+        InputError: its size would harm, or it cannot be read, at once or by what is inside.
+    """
     try:
-        image = pillow.open(file, formats=FORMATS)
+        with pillow.open(file, formats=FORMATS) as image:
+            if image.width * image.height > LARGEST:
+                raise InputError(
+                    f"data: expected images of at most {LARGEST:,} pixels, got {image.size} in {file}; remove it"
+                )
+            yield image
+    except InputError:
+        raise
     except Exception as error:  # Pillow's readers have no common error
         raise InputError(f"data: {file} cannot be read as an image ({cited(error)}); remove it") from error
-    if image.width * image.height > LARGEST:
-        image.close()
-        raise InputError(f"data: expected images of at most {LARGEST:,} pixels, got {image.size} in {file}; remove it")
-    return image
 
 
 def _deep(image, file: Path) -> np.ndarray:
@@ -176,6 +191,8 @@ def _orientation(image) -> int:
     """
     if image.format == "TIFF":
         return 1
+    if image.format == "PNG":
+        image.load()  # where it is said behind the pixels, `getexif` loads them, and damaged ones would be let pass
     try:
         return image.getexif().get(ORIENTATION, 1)
     except Exception:  # Pillow's reader of EXIF has no common error, and viewers show such an image as it is

@@ -54,7 +54,7 @@ class FileRows:
         self._offset, self._stored, self._all = found.offset, found.dtype, len(found)
         self._by_column = not found.flags.c_contiguous
         self._numbers: range | np.ndarray = range(len(found))  # of the rows among those of the file
-        self._found = _state(self.file.stat())
+        self._found = state(self.file.stat())
 
     @classmethod
     def open(cls, file: Path) -> "FileRows":
@@ -123,7 +123,7 @@ class FileRows:
     def check(self) -> None:
         """Raises InputError where the file is no longer what it was when it was opened."""
         try:
-            found = _state(self.file.stat())
+            found = state(self.file.stat())
         except OSError:
             found = None
         if found != self._found:
@@ -139,7 +139,7 @@ class FileRows:
         width, size = self.shape[1], self._stored.itemsize
         found = np.empty((sum(length for _, length in runs), width), self.dtype)
         with self.file.open("rb", buffering=0) as stream:
-            if _state(os.fstat(stream.fileno())) != self._found:
+            if state(os.fstat(stream.fileno())) != self._found:
                 raise self._changed()
 
             def values(place: int, count: int) -> np.ndarray:
@@ -180,7 +180,8 @@ def stays_in_file(n: int, width: int, dtype) -> bool:
     return n * width * np.dtype(dtype).itemsize > SHARE * memory()
 
 
-def _state(stat: os.stat_result) -> tuple[int, int]:
+def state(stat: os.stat_result) -> tuple[int, int]:
+    """What changes where a file is written anew: its size in bytes, and when it was written."""
     return stat.st_size, stat.st_mtime_ns
 
 

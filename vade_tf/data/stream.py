@@ -6,6 +6,7 @@ import numpy as np
 import pandas
 
 from vade_tf.data.shards import FileRows
+from vade_tf.reading import rows_together
 
 STRIDE = 65_536  # rows that are read together where only some of them are wanted
 
@@ -52,5 +53,5 @@ class TableRows:
         start, stop, step = rows.indices(len(self))
         if step == 1:
             return self.encode(self.table[start:stop], start)
-        starts = range(start, stop, STRIDE // step * step or step)
+        starts = range(start, stop, rows_together(self.shape[1], STRIDE) // step * step or step)
         return np.concatenate([self[i : min(i + starts.step, stop)][::step].copy() for i in starts])  # no view of all

@@ -38,7 +38,7 @@ def ending(file: Path) -> str:
 
 
 def read_text(
-    file: Path, texts: list[str] | None, coded: Collection[str] = (), numbered: bool = False
+    file: Path, texts: list[str] | None, coded: Collection[str] = (), known: Collection[str] = ()
 ) -> tuple[pandas.DataFrame, str, str]:
     """The table of a text file.
 
@@ -46,8 +46,8 @@ def read_text(
         file: UTF-8; cells are separated by tabs, semicolons, bars, commas or spaces.
         texts: names of columns whose cells stay as they are written; None: all do, and none of them is missing.
         coded: names of further such columns, if they are there.
-        numbered: whether the columns are called column_0, column_1, ..., so that a file with one line has no header
-            unless it is these names; default: the lines say whether there is one.
+        known: names of the columns that the file is to have; a first line with all of them is a header, and where they
+            are column_0, column_1, ..., no other line is. Default: the lines say whether there is one.
 
     Returns:
         The table, its separator, and what a person has to know of how it was read, or "".
@@ -58,9 +58,8 @@ def read_text(
     separator, lines = _cut(file)
     if not lines:
         raise ValueError("it is empty")
-    bare = _has_no_header(lines, numbered)
-    if (twice := next((name for name in texts or () if not bare and lines[0].count(name) > 1), None)) is not None:
-        raise InputError(f"data: expected one column {reprlib.repr(twice)} in {file}, got several; rename them")
+    bare = _has_no_header(lines, known)
+    check_once(() if bare else texts or (), lines[0], file)
     if texts is None:
         how: dict = {"dtype": str, "na_filter": False}
     else:
@@ -104,6 +103,12 @@ def header(file: Path) -> list[str]:
     """Names of the columns of a text file's table; none where it has no header."""
     _, lines = _cut(file)
     return [] if not lines or _has_no_header(lines) else lines[0]
+
+
+def check_once(names: Collection[str], columns: list[str], file: Path) -> None:
+    """Raises InputError where one of these names is that of several columns of a file."""
+    if (twice := next((name for name in names if columns.count(name) > 1), None)) is not None:
+        raise InputError(f"data: expected one column {reprlib.repr(twice)} in {file}, got several; rename them")
 
 
 def read_parquet(file: Path) -> pandas.DataFrame:
@@ -226,15 +231,17 @@ def opened(file: Path) -> IO[str]:
     return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
 
 
-def _has_no_header(lines: list[list[str]], numbered: bool = False) -> bool:
+def _has_no_header(lines: list[list[str]], known: Collection[str] = ()) -> bool:
     """Whether the first line looks like those below it: numbers or texts that come again, a number twice, a long text.
 
-    Whole numbers that count up from 0 or 1 are a header all the same, and so is a line with a text over numbers. Where
-    columns are known to be numbered for want of names, only such names are a header.
+    Whole numbers that count up from 0 or 1 are a header all the same, and so is a line with a text over numbers, or
+    with all names that are known. Where columns are known to be numbered for want of names, only such names are one.
     """
     first, below = lines[0], lines[1:]
-    if numbered:
+    if are_numbered(known):
         return any(NUMBERED.fullmatch(cell.strip()) is None for cell in first)
+    if known and {cell.strip() for cell in first}.issuperset(known):
+        return False
     if not below:
         return False
     numbers = read_numbers(pandas.Series(first, dtype=object))

@@ -129,16 +129,16 @@ def load_reuters_r8(data_dir: str | None, require_full: bool) -> Dataset:
             f"dataset=reuters_r8: expected reuters_r8.tsv, a document a line as label TAB words ({where}); put it "
             "into a folder and name it with data_dir"
         )
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    words = TfidfVectorizer(max_features=FEATURES, stop_words="english", sublinear_tf=True, norm=None, dtype=np.float32)
     try:
         lines = [line.split("\t") for line in file.read_text(encoding="utf-8").splitlines() if line]
         labels, documents = zip(*lines, strict=True)
+        x = _of_one_length(words.fit_transform(documents))
     except ValueError as error:
         raise InputError(
             f"data_dir: {file} is damaged ({error}); expected a document a line, label TAB words"
         ) from error
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    words = TfidfVectorizer(max_features=FEATURES, stop_words="english", sublinear_tf=True, norm=None, dtype=np.float32)
-    x = _of_one_length(words.fit_transform(documents))
     dataset = build(x, np.array(labels), "reuters_r8", data_dir, "gaussian", standardise=False)
     return replace(dataset, words=tuple(words.get_feature_names_out().tolist()))

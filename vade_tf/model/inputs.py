@@ -2,6 +2,7 @@
 
 import math
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -33,7 +34,8 @@ def check_rows(model, x) -> None:
         if rows.ndim < 2 or not len(rows) or math.prod(rows.shape[1:]) != model.n_features:
             raise InputError(f"x: expected rows of {model.n_features} values, got shape {rows.shape}")
         shape = model.encoder.input_shape[1:]
-        if sorted(rows.shape[1:]) == sorted(shape):  # the same sides, perhaps in another order
+        sides, expected = (sorted(side for side in form if side != 1) for form in (rows.shape[1:], shape))
+        if sides == expected:  # perhaps in another order
             check_form(rows.shape[1:], shape, "x")
         choice.check_units(model, rows.reshape(len(rows), model.n_features))
 
@@ -47,6 +49,8 @@ def check_validation(validation) -> None:
         InputError: they are pairs (x, y), or a data set of pairs.
     """
     parts = validation.element_spec if isinstance(validation, tf.data.Dataset) else validation
+    if isinstance(validation, keras.utils.PyDataset):
+        parts = validation[0]
     if isinstance(parts, (tuple, list)) and len(parts) > 1 and parts[1] is not None:
         raise InputError(
             "validation_data: expected rows alone, got pairs (x, y), whose labels would count in val_loss; leave y "

@@ -22,6 +22,9 @@ class FusedAdam(keras.optimizers.Adam):
             raise ValueError("FusedAdam does not support amsgrad; use keras.optimizers.Adam. Received: amsgrad=True")
 
     def update_step(self, gradient, variable, learning_rate):
+        if variable.dtype != "float32":  # the kernel would end the process; mixed precision has float32 variables
+            super().update_step(gradient, variable, learning_rate)
+            return
         step = tf.cast(self.iterations + 1, tf.float32)
         index = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyAdam(

@@ -3,6 +3,7 @@
 How networks and likelihood read and write raw rows is in `observation`; here are the prior, the bound and the step.
 """
 
+import inspect
 import math
 import reprlib
 
@@ -125,28 +126,11 @@ class VaDE(ObservationModel):
         inputs.check_rows(self, x)
         if settings.get("sample_weight") is not None:
             raise InputError("sample_weight: expected none, every row counts alike; leave it out")
-        if hints is not None and not isinstance(hints, bool):
-            if y is not None:
-                raise InputError("hints: expected hints or y, got both; leave y out")
-            y = hints
-        elif y is not None and not hints and not inputs.are_hints(np.asarray(y)):
-            raise InputError(
-                "y: expected no labels, they would make the clustering supervised, got one for every row; leave y out, "
-                "or pass it as hints= to train on it"
-            )
-        if y is not None:
-            y = inputs.known_groups(y, self.prior.n_components)
-            if hints is not True and float(self.guide_weight.numpy()) == 0.0:
-                raise InputError(
-                    "guide_weight: expected a weight above 0 for hints, got 0, with which they change nothing; call "
-                    "model.guide_weight.assign(20.0) first"
-                )
+        y = self._hints(y, hints)
         if y is None and not hints:
-            inputs.check_validation(settings.get("validation_data"))
-        takes = hints is True or y is not None
-        if takes != self._takes_hints:
-            self.train_function = None  # compiled for batches of another form
-        self._takes_hints = takes
+            given = inspect.signature(super().fit).bind(x, y, *arguments, **settings).arguments
+            inputs.check_validation(given.get("validation_data"))
+        self._expect(hints is True or y is not None)
         if self.compiled and not self.optimizer.built:
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)  # a step that made them would be traced a second time
@@ -190,8 +174,12 @@ class VaDE(ObservationModel):
         clusters = check_clusters(clusters, self.prior.n_components)
         if not tf.is_symbolic_tensor(seed):
             seed = whole_number(seed, "seed", 0, 2**31 - 1)
+        return self.decode(self.draw_codes(clusters, seed))
+
+    def draw_codes(self, clusters, seed) -> tf.Tensor:
+        """z ~ N(mu_c, sigma2_c) for clusters int [n], a pure function of these and the seed: [n, latent]."""
         noise = tf.random.stateless_normal((tf.size(clusters), self.prior.latent_dim), seed=[self.seed, seed])
-        return self.decode(self.prior.draw(clusters, noise))
+        return self.prior.draw(clusters, noise)
 
     def elbo_terms(self, x, noise, view=None, hints=None, training=False) -> dict:
         """Each term of the bound for a batch.
@@ -253,14 +241,41 @@ class VaDE(ObservationModel):
         self.optimizer.apply(tape.gradient(scaled, variables), variables)
         return self.get_metrics_result()
 
-    def train_on_batch(self, x, y=None, *arguments, **settings):
-        """As `keras.Model.train_on_batch`, on rows alone or with hints, of which some are -1, as for `fit`."""
-        if y is not None and not self._takes_hints and not inputs.are_hints(np.asarray(y)):
+    def train_on_batch(self, x, y=None, *arguments, hints=None, **settings):
+        """As `keras.Model.train_on_batch`, on rows alone or with hints: those of this batch, as y or hints of `fit`."""
+        y = self._hints(y, hints)
+        self._expect(y is not None)
+        return super().train_on_batch(x, y, *arguments, **settings)
+
+    def _hints(self, y, hints):
+        """The hints that a training is given as hints or as y, checked; None where it is given none.
+
+        Raises:
+            InputError: labels without a hint that they are to be trained on, or hints without any weight.
+        """
+        if hints is not None and not isinstance(hints, bool):
+            if y is not None:
+                raise InputError("hints: expected hints or y, got both; leave y out")
+            y = hints
+        elif y is not None and not hints and not inputs.are_hints(np.asarray(y)):
             raise InputError(
                 "y: expected no labels, they would make the clustering supervised, got one for every row; leave y out, "
-                "or train on it with fit(hints=)"
+                "or pass it as hints= to train on it"
             )
-        return super().train_on_batch(x, y, *arguments, **settings)
+        if y is None:
+            return None
+        if hints is not True and float(self.guide_weight.numpy()) == 0.0:
+            raise InputError(
+                "guide_weight: expected a weight above 0 for hints, got 0, with which they change nothing; call "
+                "model.guide_weight.assign(20.0) first"
+            )
+        return inputs.known_groups(y, self.prior.n_components)
+
+    def _expect(self, hints: bool) -> None:
+        """Batches of (x, hints) come now, or batches of x alone."""
+        if hints != self._takes_hints:
+            self.train_function = None  # compiled for batches of another form
+        self._takes_hints = hints
 
     def test_step(self, data):
         """The bound with fixed noise: evaluating twice gives the same figures."""

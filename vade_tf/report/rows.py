@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from vade_tf.data.checks import checked_shape
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.files import load_file
 from vade_tf.data.named import TEST_ROWS
@@ -53,7 +54,12 @@ def load_rows(
         more: dict[str, Any] = {"schema": run.schema, "plain": True, "image_shape": shape}
         if run.config.id in columns_of(data):
             more["id"] = run.config.id
-        dataset = load_file(data, labels, model.likelihood.name, **more)
+        try:
+            dataset = load_file(data, labels, model.likelihood.name, **more)
+        except InputError as error:
+            if "id" not in more or not str(error).startswith("id: "):
+                raise
+            dataset = load_file(data, labels, model.likelihood.name, **{**more, "id": None})  # rows without a name
         width = run.data["features"]
         if dataset.x.shape[1] != width:
             raise InputError(f"data: expected {width} features, as {run.path} has, got {dataset.x.shape[1]} in {data}")
@@ -101,6 +107,11 @@ def check_model(run: Run, model: keras.Model) -> None:
             f"{run.path / 'model.keras'}: expected a model of {width} features, as data.json has, got one of "
             f"{model.n_features}; copy the run folder again"
         )
+    if (shape := run.data.get("image_shape")) is not None:
+        try:
+            checked_shape(shape, width)
+        except InputError as error:
+            raise InputError(f"{run.path / 'data.json'}: {error}; {COPY_AGAIN}") from error
     if schema is None:
         return
     blocks = schema.blocks or (("gaussian", len(schema.features)),)

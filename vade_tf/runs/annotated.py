@@ -1,5 +1,6 @@
 """What a finished run says of the cells of an .h5ad file, written back beside what the file has: AnnData in and out."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from vade_tf.data.dataset import observe
 from vade_tf.data.files import CELLS, by_names, readable
 from vade_tf.data.genes import Genes
 from vade_tf.data.schema import Schema
-from vade_tf.errors import InputError, cited
+from vade_tf.errors import InputError, UnitsWarning, cited
 from vade_tf.model.choice import check_units
 from vade_tf.runs.assignments import Advance, asked, block, blocks, clusters, codes
 from vade_tf.runs.folder import Run
@@ -43,9 +44,12 @@ def write(run: Run, model: keras.Model, data: str, out: Path, phase: Callable[[i
         if kind != CELLS:
             raise InputError(f"data: expected an .h5ad file to go with out={str(out)!r}, got {data}")
         cells, schema = genes.read(file), run.schema
-        found = schema if isinstance(schema, Genes) else Genes.infer(cells, run.config.layer)
-        counts = found.encode(cells)
-        rows = by_names(counts, found.names, schema) if isinstance(schema, Schema) else counts
+        if isinstance(schema, Schema):
+            rows, notes = by_names(cells, run.config.layer or "", schema)
+            for note in notes:
+                warnings.warn(note, UnitsWarning, stacklevel=2)
+        else:
+            rows = (schema if isinstance(schema, Genes) else Genes.infer(cells, run.config.layer)).encode(cells)
         x = observe(rows, argument=f"data: {data}").x
         if x.shape[1] != run.data["features"]:
             raise InputError(f"data: expected {run.data['features']} features, as {run.path} has, got {x.shape[1]}")

@@ -55,6 +55,14 @@ def _holds(file: Path, kinds: dict) -> bool:
         return True
 
 
+def check_outside(out: str | Path, data: str | None) -> None:
+    """Raises InputError where the folder of a run would lie in the folder of images that the run is to read."""
+    if data is None or not Path(data).is_dir():
+        return
+    if Path(os.path.realpath(usable(out, "out"))).is_relative_to(os.path.realpath(data)):  # also of links in a circle
+        raise InputError(f"out: {out} lies in {data}, whose images the run's pictures would become; choose another")
+
+
 def check_empty(path: Path) -> None:
     """Raises InputError, which says what it holds, unless a folder for a new run is not there yet or empty."""
     if (path / "metrics.json").exists():

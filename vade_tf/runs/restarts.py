@@ -81,7 +81,13 @@ def _copy(folder: Path, to: Path) -> None:
         if file.is_dir():
             shutil.rmtree(place, ignore_errors=True)  # what a kill after the copy left
             with whole_path(place) as copy:
-                shutil.copytree(file, copy, ignore_dangling_symlinks=True)
+                for each in (file, *file.rglob("*")):  # `copytree` goes on where the disk is full
+                    if each.is_symlink():  # none of a run's own files
+                        continue
+                    if each.is_dir():
+                        (copy / each.relative_to(file)).mkdir()
+                    elif each.is_file():
+                        shutil.copyfile(each, copy / each.relative_to(file))
         elif file.is_file() and file.name not in ("metrics.json", LOCK):
             with file.open("rb") as content, whole(place) as copy:
                 shutil.copyfileobj(content, copy)

@@ -26,7 +26,7 @@ from vade_tf.runs import selection, train
 from vade_tf.runs.config import MOST, TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
-from vade_tf.runs.places import PLAN, held, refuse_links
+from vade_tf.runs.places import PLAN, check_outside, held, refuse_links
 from vade_tf.runs.rows import load_rows, load_whole
 from vade_tf.training.loop import model_groups
 from vade_tf.training.reporter import Silent
@@ -85,6 +85,7 @@ class Study:
                 "pretrained: cannot be combined with seeds where limit or held_out is set, for each seed draws other "
                 "rows than the autoencoder was trained on"
             )
+        check_outside(out, config.data)
         out, whole = usable(out, "out"), load_whole(config) if whole is None else whole
         rows = load_rows(config, whole)
         train.filled(rows.config, rows)

@@ -6,6 +6,7 @@ import reprlib
 import shutil
 import zlib
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from vade_tf.model.vade import VaDE
 from vade_tf.runs import assignments, output
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
-from vade_tf.runs.places import held
+from vade_tf.runs.places import check_outside, held
 from vade_tf.runs.result import Scores, means, summarise
 from vade_tf.runs.rows import RunRows, load_rows, load_whole
 from vade_tf.runs.tensorboard import Board, Views
@@ -72,10 +73,13 @@ def train(
         raise InputError(f"config: expected TrainConfig(...), got {reprlib.repr(config)}")
     if not distribute.chief(strategy := cluster.strategy(config.distribute)):
         return follow(strategy, reporter or Silent(), extra)
-    rows = load_rows(config, whole)
-    config = filled(rows.config, rows)
-    with held(out, "out", new=True):
-        run = Run.create(out, config, identity(rows), rows.dataset.schema)
+    with ExitStack() as stack:
+        with distribute.telling(strategy):
+            check_outside(out, config.data)
+            rows = load_rows(config, whole)
+            config = filled(rows.config, rows)
+            stack.enter_context(held(out, "out", new=True))
+            run = Run.create(out, config, identity(rows), rows.dataset.schema)
         return _fit(run, rows, reporter or Silent(), extra, export)
 
 
@@ -95,19 +99,27 @@ def resume(
         InputError: no run there, a finished one, a damaged file, or data or hints that are not those it began with.
     """
     run = Run.open(out)
-    if not distribute.chief(strategy := cluster.strategy(run.config.distribute)):
+    strategy = cluster.strategy(run.config.distribute)
+    _check_unfinished(run)  # on every worker
+    if not distribute.chief(strategy):
         return follow(strategy, reporter or Silent(), extra)
-    with held(out, "resume"):
-        if run.finished:
-            raise InputError(f"resume: {out} holds a finished run; nothing is left to do")
-        if not (run.path / "checkpoints").is_dir():
-            raise InputError(
-                f"resume: {run.path / 'checkpoints'} is not there, nor what the run goes on from; copy it again"
-            )
-        in_file = run.data.get("in_file")
-        rows = load_rows(run.config, load_whole(run.config, run, in_file) if whole is None else whole, in_file)
-        run.check_data(identity(rows), "resume")
+    with ExitStack() as stack:
+        with distribute.telling(strategy):
+            stack.enter_context(held(out, "resume"))
+            _check_unfinished(run)  # before it was held, another process may have ended it
+            if not (run.path / "checkpoints").is_dir():
+                raise InputError(
+                    f"resume: {run.path / 'checkpoints'} is not there, nor what the run goes on from; copy it again"
+                )
+            in_file = run.data.get("in_file")
+            rows = load_rows(run.config, load_whole(run.config, run, in_file) if whole is None else whole, in_file)
+            run.check_data(identity(rows), "resume")
         return _fit(run, rows, reporter or Silent(), extra, export)
+
+
+def _check_unfinished(run: Run) -> None:
+    if run.finished:
+        raise InputError(f"resume: {run.path} holds a finished run; nothing is left to do")
 
 
 def identity(rows: RunRows) -> dict:
@@ -141,17 +153,22 @@ def follow(strategy: tf.distribute.Strategy, reporter: Silent, extra: Sequence[k
         Nothing: {}.
 
     Raises:
-        InputError: the rows here are not the chief's.
+        InputError: the rows here are not the chief's, or another worker cannot use what it was given.
         ClusterError: another worker has stopped.
     """
     told = distribute.from_chief(strategy, dict)
     assert told is not None
-    config = TrainConfig.of(json.loads(str(told["config"])))
-    expected = json.loads(str(told["data"]))
-    rows = load_rows(config, in_file=expected["in_file"])
-    mine = identity(rows)
-    if {**mine, "source": ""} != {**expected, "source": ""}:
-        raise InputError(f"data: this worker has other rows than the chief: expected {expected}, got {mine}")
+
+    def own_rows() -> tuple[TrainConfig, RunRows]:
+        config = TrainConfig.of(json.loads(str(told["config"])))
+        expected = json.loads(str(told["data"]))
+        rows = load_rows(config, in_file=expected["in_file"])
+        mine = identity(rows)
+        if {**mine, "source": ""} != {**expected, "source": ""}:
+            raise InputError(f"data: this worker has other rows than the chief: expected {expected}, got {mine}")
+        return config, rows
+
+    config, rows = distribute.all_can(strategy, own_rows)
     reporter.say(f"one of {distribute.workers(strategy)} workers; the chief tells of the training and writes the run")
     model = recipe.fit(rows.dataset.observations(), config, rows.hints, callbacks=extra).model
     scored(model, rows, strategy)
@@ -231,6 +248,11 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray
         if mine not in (None, AUTO) and theirs != mine and not of_none:
             shown = ",".join(map(str, theirs)) if isinstance(theirs, tuple) else theirs
             raise InputError(f"pretrained: the networks of {run.path} differ: expected {mine}; use {name}={shown}")
+    if run.config.network == "conv" and dataset.image_shape is None:
+        raise InputError(
+            f"pretrained: the autoencoder of {run.path} reads images, got rows of {dataset.x.shape[1]} features; give "
+            "it images of the same form"
+        )
     weights, widths = listed(kept), run.config.hidden or ()
     forms = [(weight.shape, weight.dtype.name) for weight in weights]
     likelihood = choice.choose(dataset)
@@ -243,7 +265,8 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray
     first, outputs = given.filled(dataset.observations(), likelihood), likelihood.outputs
     flags = 0 if first is None else len(first.flagged)
     expected = networks.shapes(dataset.x.shape[1], run.config.latent_dim, widths, flags, outputs)
-    if run.config.network == "conv" and dataset.image_shape is not None:
+    if run.config.network == "conv":
+        assert dataset.image_shape is not None
         expected = convolutional.shapes(dataset.image_shape, run.config.latent_dim)
     if dataset.origins is not None:
         expected = [*expected, (int(dataset.origins.max()) + 1, outputs * dataset.x.shape[1])]
@@ -257,15 +280,17 @@ def _fit(run: Run, rows: RunRows, reporter: Silent, extra, export: bool) -> dict
     config, dataset = run.config, rows.dataset
     if dataset.notice:
         reporter.say(dataset.notice)
-    if config.pretrained is not None and run.load("pretrained") is None:
-        run.save("pretrained", pretrained_by(config, dataset))
-    if run.load("clusters") is not None:  # it was chosen, and config.json may have it already
-        config = replace(config, clusters=AUTO)
-    learns_variance = choice.choose(dataset).learns_variance
-    settings = config.opening().resolve(*dataset.x.shape, learns_variance=learns_variance)
     strategy = cluster.strategy(config.distribute)
-    told = {"config": config.to_json(), "data": json.dumps(identity(rows))}
+    with distribute.telling(strategy):
+        if config.pretrained is not None and run.load("pretrained") is None:
+            run.save("pretrained", pretrained_by(config, dataset))
+        if run.load("clusters") is not None:  # it was chosen, and config.json may have it already
+            config = replace(config, clusters=AUTO)
+        learns_variance = choice.choose(dataset).learns_variance
+        settings = config.opening().resolve(*dataset.x.shape, learns_variance=learns_variance)
+        told = {"config": config.to_json(), "data": json.dumps(identity(rows))}
     distribute.from_chief(strategy, lambda: {name: np.array(text) for name, text in told.items()})
+    distribute.all_can(strategy, lambda: None)
     board = Board(run)
     shown: list[keras.callbacks.Callback] = [] if dataset.y is None else [Scores(dataset, settings.epochs)]
     if config.model == "vade":

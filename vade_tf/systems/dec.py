@@ -64,7 +64,7 @@ def check_images(data: Observations, settings: Settings) -> None:
     """Raises InputError unless the rows are images, which are augmented."""
     if data.image_shape is None or settings.augment == "none":
         kind = "rows that are no images" if data.image_shape is None else "augment='none'"
-        raise InputError(f"system: dec_da reads augmented images, got {kind}; use dec")
+        raise InputError(f"model: dec_da reads augmented images, got {kind}; use dec")
 
 
 def _dec(fitting: Fitting, optimizer: keras.optimizers.Optimizer, seen: dict) -> Clustering:

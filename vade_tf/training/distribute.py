@@ -6,7 +6,8 @@ Knows no variable of the environment: that is `cluster`'s business. The steps of
 import functools
 import io
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -17,8 +18,10 @@ from vade_tf.training.store import Store
 
 CHUNK = 2**20  # numbers that are told together
 HEADER = 4  # numbers told before them: whether the chief has failed, or found something, and how many bytes that is
+FAILED, REFUSED = 1.0, 2.0  # how it has failed: for whatever reason, or as it cannot use what it was given
 GONE = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
 HALF = 2**16  # bytes travel in pairs, as whole numbers below this, which float32 holds exactly
+T = TypeVar("T")
 
 
 def chief(strategy: tf.distribute.Strategy | None) -> bool:
@@ -64,19 +67,53 @@ def from_chief(
         find: gives arrays by name, or None; asked on the chief alone.
 
     Raises:
-        ClusterError: the chief failed, or a worker is gone.
+        InputError: the chief cannot use what it was given.
+        ClusterError: it failed otherwise, or a worker is gone.
     """
     if workers(strategy) == 1:
         return find()
     assert strategy is not None
     if not chief(strategy):
         return _unpacked(_hear(strategy))
-    try:
+    with telling(strategy):
         found = find()
-    except Exception:  # whatever it is: the others wait for an answer, and without one they would for good
-        _tell(strategy, None)
-        raise
     _tell(strategy, _packed(found))
+    return found
+
+
+@contextmanager
+def telling(strategy: tf.distribute.Strategy | None) -> Iterator[None]:
+    """On the chief: what fails inside is told to the workers, who wait for an answer, and would for good."""
+    try:
+        yield
+    except Exception as error:
+        if workers(strategy) > 1:
+            assert strategy is not None
+            with suppress(ClusterError):  # a worker that is gone is not what went wrong here
+                _tell(strategy, None, REFUSED if isinstance(error, InputError) else FAILED)
+        raise
+
+
+def all_can(strategy: tf.distribute.Strategy | None, prepare: Callable[[], T]) -> T:
+    """What each process prepares for itself. All processes call this in the same order.
+
+    Raises:
+        InputError: this process, or another, cannot use what it was given.
+        ClusterError: a worker is gone.
+    """
+    if workers(strategy) == 1:
+        return prepare()
+    assert strategy is not None
+    try:
+        found = prepare()
+    except InputError:
+        with suppress(ClusterError):
+            _summed(strategy, np.ones(1, np.float32))
+            _leave(strategy)
+        raise
+    if _summed(strategy, np.zeros(1, np.float32))[0]:
+        _leave(strategy)
+        raise InputError("distribute: another worker cannot use what it was given; its own message says why")
     return found
 
 
@@ -212,11 +249,14 @@ def _unpacked(content: bytes) -> dict[str, np.ndarray] | None:
         return {name: arrays[name] for name in arrays.files}
 
 
-def _tell(strategy: tf.distribute.Strategy, content: bytes | None) -> None:
-    """The chief tells all workers bytes, or by None that it has failed."""
+def _tell(strategy: tf.distribute.Strategy, content: bytes | None, failed: float = 0.0) -> None:
+    """The chief tells all workers bytes, or how it has failed."""
     size = 0 if content is None else len(content)
-    header = [float(content is None), *(size // HALF**i % HALF for i in range(HEADER - 1))]
+    header = [failed, *(size // HALF**i % HALF for i in range(HEADER - 1))]
     _summed(strategy, np.array(header, np.float32))
+    if failed:
+        _leave(strategy)
+        return
     pairs = np.frombuffer((content or b"") + b"\0" * (size % 2), "<u2")
     for at in range(0, len(pairs), CHUNK):
         part = np.zeros(CHUNK, np.float32)
@@ -228,12 +268,22 @@ def _hear(strategy: tf.distribute.Strategy) -> bytes:
     """What the chief tells."""
     failed, *parts = _summed(strategy, np.zeros(HEADER, np.float32))
     if failed:
+        _leave(strategy)
+    if failed == REFUSED:
+        raise InputError("distribute: the chief cannot use what it was given; its own message says why")
+    if failed:
         raise ClusterError("distribute: the chief has stopped; its own message says why")
     size = sum(int(part) * HALF**i for i, part in enumerate(parts))
     content = bytearray()
     for _ in range(0, (size + 1) // 2, CHUNK):
         content += _summed(strategy, np.zeros(CHUNK, np.float32)).astype("<u2").tobytes()
     return bytes(memoryview(content)[:size])
+
+
+def _leave(strategy: tf.distribute.Strategy) -> None:
+    """Where all are about to end: nobody does before the others have read the sum before."""
+    with suppress(ClusterError):
+        _summed(strategy, np.zeros(1, np.float32))
 
 
 def _summed(strategy: tf.distribute.Strategy, numbers: np.ndarray) -> np.ndarray:

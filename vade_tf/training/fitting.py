@@ -2,7 +2,7 @@
 
 import reprlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -170,6 +170,10 @@ def begin(
         raise InputError(f"settings: expected Settings(clusters=...), got {reprlib.repr(settings)}")
     if not isinstance(store, Store | None):
         raise InputError(f"store: expected an object with save, load, place and save_rows, got {reprlib.repr(store)}")
+    callbacks = () if callbacks is None else callbacks
+    if isinstance(callbacks, str) or not isinstance(callbacks, Iterable):
+        raise InputError(f"callbacks: expected a list of them, got {reprlib.repr(callbacks)}")
+    callbacks = list(callbacks)  # a generator would be used up by the check
     if not all(isinstance(each, keras.callbacks.Callback) for each in callbacks):
         raise InputError(f"callbacks: expected keras.callbacks.Callback objects, got {reprlib.repr(callbacks)}")
     if settings.distribute != "none" and system != "vade":

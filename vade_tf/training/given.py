@@ -44,7 +44,12 @@ def read_data_set(batches: tf.data.Dataset) -> np.ndarray:
         raise InputError("x: expected a tf.data.Dataset of rows alone, got one of several parts; map the others away")
     if int(batches.cardinality()) == tf.data.INFINITE_CARDINALITY:
         raise InputError("x: expected a finite tf.data.Dataset, got an endless one; leave out repeat()")
-    batched = spec.shape.rank is not None and spec.shape.rank > 1 and spec.shape[0] is None
+    if spec.shape.rank is None or None in spec.shape[1:]:  # an image of any height looks like a batch of rows
+        raise InputError(
+            f"x: expected a tf.data.Dataset of rows of one known shape, or of batches of them, got elements of shape "
+            f"{spec.shape}; say it with tf.ensure_shape"
+        )
+    batched = spec.shape.rank > 1 and spec.shape[0] is None
     try:
         parts = list((batches if batched else batches.batch(1024)).as_numpy_iterator())
     except tf.errors.OpError as error:
@@ -90,6 +95,8 @@ def check(data: Observations, settings: Resolved, hints: np.ndarray | None) -> N
             f"batch: goes with counts, got rows that are taken as {likelihood.name}; say likelihood='counts' if they "
             "are counts, or leave batch out"
         )
+    if settings.init == "gmm" and len(data.x) < 2:
+        raise InputError("x: expected at least 2 rows, to which init='gmm' fits a Gaussian mixture, got 1")
     strategy = cluster.strategy(settings.distribute)
     if strategy is not None:
         distribute.check(strategy, settings.batch_size)

@@ -69,6 +69,7 @@ def keep_groups(fitting: Fitting, groups: np.ndarray) -> tuple[list[str], list[s
     if held is not None:
         after = model.get_weights()
         model.set_weights(kept_weights(fitting.store, "held", held, after))
+        model.guide_weight.assign(fitting.settings.guide_weight)  # which a classifier's groups had raised
         before = agreement(fitting, groups)
         if found < before - LOST:
             remedies.append(

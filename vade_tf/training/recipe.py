@@ -245,9 +245,12 @@ def settle(model: VaDE, x: Rows) -> None:
         model: its prior is changed in place.
         x: raw rows, [n, D].
     """
-    encoded = [[each.numpy() for each in model.encode(rows)] for rows in pipeline.blocks(x)]
-    m, log_s2 = (np.concatenate(each).astype(np.float64) for each in zip(*encoded, strict=True))  # [n, latent]
-    gamma = np.exp(model.prior(m).numpy().astype(np.float64))  # [n, K]
+    encoded = []
+    for rows in pipeline.blocks(x):
+        m, log_s2 = model.encode(rows)
+        encoded.append([each.numpy() for each in (m, log_s2, model.prior(m))])
+    m, log_s2, log_gamma = (np.concatenate(each).astype(np.float64) for each in zip(*encoded, strict=True))
+    gamma = np.exp(log_gamma)  # [n, K]; m and log_s2 are [n, latent]
     weight = gamma.sum(axis=0)  # [K]
     _, mu, log_sigma2 = (each.numpy().astype(np.float64) for each in model.prior.parameters)
     pi, sigma2 = np.maximum(weight, 1e-6 * len(m)), np.exp(log_sigma2)

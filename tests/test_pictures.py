@@ -1,0 +1,54 @@
+"""Images in a folder that are damaged, or say odd things of themselves."""
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vade_tf.data.files import load_file
+from vade_tf.errors import InputError
+
+
+def spoiled(content: bytes) -> bytes:
+    """A PNG with the second half of its pixels overwritten, and a checksum that says that this is meant."""
+    at = content.index(b"IDAT")
+    length = struct.unpack(">I", content[at - 4 : at])[0]
+    body = content[at : at + 4 + length // 2] + b"\x55" * (length - length // 2)
+    return content[:at] + body + struct.pack(">I", zlib.crc32(body)) + content[at + 8 + length :]
+
+
+def test_damaged_pixels_are_not_taken_for_others(tmp_path, rng):
+    Image.fromarray(rng.integers(0, 256, (64, 64)).astype("u1")).save(tmp_path / "a.png")
+    (tmp_path / "a.png").write_bytes(spoiled((tmp_path / "a.png").read_bytes()))
+    with pytest.raises(InputError, match=r"a.png cannot be read as an image"):
+        load_file(str(tmp_path))
+
+
+@pytest.mark.parametrize("tag", [0x011A, 0x0100, 0x0131])  # resolution, width, the program; the first two as texts
+def test_what_a_camera_writes_beside_its_orientation_does_not_matter(tmp_path, tag):
+    entries = [struct.pack("<HHII", 0x0112, 3, 1, 6), struct.pack("<HHI4s", tag, 2, 4, b"abc\0")]
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 2) + b"".join(sorted(entries)) + bytes(4)
+    Image.new("L", (6, 4), 9).save(tmp_path / "a.jpg", exif=exif)
+    assert load_file(str(tmp_path)).image_shape == (6, 4)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_that_of_pillow(tmp_path, rng, orientation):
+    from PIL import ImageOps
+
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(rng.integers(0, 256, (4, 6)).astype("u1")).save(tmp_path / "a.png", exif=exif)
+    with Image.open(tmp_path / "a.png") as image:
+        expected = np.asarray(ImageOps.exif_transpose(image))
+    found = load_file(str(tmp_path))
+    np.testing.assert_array_equal(found.x.reshape(found.image_shape), expected)
+
+
+def test_new_images_have_the_form_of_those_of_an_array(tmp_path):
+    Image.new("L", (4, 6)).save(tmp_path / "a.png")
+    assert load_file(str(tmp_path), image_shape=(6, 4)).x.shape == (1, 24)
+    with pytest.raises(InputError, match=r"expected images of \(4, 6\), as in training, got \(6, 4\)"):
+        load_file(str(tmp_path), image_shape=(4, 6))
