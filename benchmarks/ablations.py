@@ -14,6 +14,7 @@ Parts: terms, prior, pretraining, clusters, tsne, recipes (docs/ablations.md sho
 import argparse
 import csv
 import os
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +107,9 @@ class Study:
             return folder
         given = {**self.given, "self_train_epochs": 0, **RUNS[name]}  # what its classifier does is no part of these
         if name != "robust":
-            given["epochs"] = Run.open(self.run("robust")).config.epochs  # the paper's 300 would take hours
+            first = Run.open(self.run("robust")).config
+            for setting in ("epochs", "passes", "hidden", "network"):  # the paper's 300 epochs would take hours
+                given[setting] = getattr(first, setting)
             given["pretrained"] = None if name == "unpretrained" else str(self.run("robust"))
         keep = KeepCodes(folder, self.dataset.x[self.rows])
         with Terminal() as reporter:
@@ -323,7 +326,7 @@ def lines(axis, histories: dict[str, list[dict]], column: str) -> None:
 def write(name: str, rows: list[dict]) -> None:
     """A CSV of the results folder, numbers with six digits."""
     with (RESULTS / f"{name}.csv").open("w", newline="") as file:
-        file.write("# python benchmarks/ablations.py --dataset DATASET --data-dir FOLDER\n")
+        file.write(f"# {shlex.join(['python', 'benchmarks/ablations.py', *sys.argv[1:]])}\n")
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
         for row in rows:

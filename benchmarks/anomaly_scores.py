@@ -24,7 +24,7 @@ def knn(train: np.ndarray, test: np.ndarray, seed: int) -> dict[str, np.ndarray]
     """Distance to the k-th nearest training row (pyod's KNN, method "largest").
 
     k = 5 is pyod's default and gives the published column of `normals_only`. That of `unsupervised` agrees with about
-    32: there a row of a small set has seven copies among the training rows, itself included, and 5 is too few.
+    32. That rows of small sets have about seven copies among the training rows may be why; it was not tested.
     """
     from sklearn.neighbors import NearestNeighbors
 

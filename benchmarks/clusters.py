@@ -50,12 +50,14 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", help="these alone")
     parser.add_argument("--table", action="store_true", help="print what was measured, and measure nothing")
     given = parser.parse_args()
-    rows = list(csv.DictReader(RESULTS.open(newline=""))) if RESULTS.exists() else []
+    lines = RESULTS.read_text().splitlines()[1:] if RESULTS.exists() else []  # the first is the command
+    rows = list(csv.DictReader(lines))
     names = [*(TABLES if given.folder else ()), *BUNDLED, *SYNTHETIC, *(["r8"] if given.r8 else [])]
     for name in () if given.table else given.sets or names:
         rows = [row for row in rows if row["set"] != name] + [measure(name, given.folder, given.r8)]
         print(rows[-1], flush=True)
         with RESULTS.open("w", newline="") as file:
+            file.write("# python benchmarks/clusters.py --folder FOLDER\n")
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)

@@ -19,7 +19,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from vade_tf.cli import train
+from begun import has_images, trained
+
 from vade_tf.runs.config import MODELS
 from vade_tf.systems import SYSTEMS
 
@@ -77,6 +78,7 @@ PUBLISHED = {
 FLAGS = {"gmvae": ["--batch-size", "50", "--learning-rate", "0.0001", "--schedule", "step", "--decay", "1"]}
 NOT_HERE = {  # published, and no system of this package
     "mnist": [("LDMGI", "84.09", JIANG), ("AAE", "83.48", JIANG)],
+    "fashion_mnist": [("N2D", "67.2", N2D)],
 }
 
 
@@ -213,22 +215,11 @@ def chart(rows: list[dict], dataset: str):
     return figure
 
 
-def trained(run: Path, settings: list[str], more: list[str]) -> Path:
-    """A finished run folder: as it is there, continued, or trained with these flags."""
-    if not (run / "metrics.json").exists():
-        begun = (run / "config.json").exists()
-        flags = ["--resume", str(run)] if begun else [*settings, "--out", str(run), "--no-export", *more]
-        code = train.main(flags)
-        if code != 0:
-            sys.exit(code)
-    return run
-
-
 def main(argv: list[str] | None = None, results: Path = RESULTS) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", help="named data set (default: mnist; with --table: all that were measured)")
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0 up")
-    parser.add_argument("--systems", nargs="+", default=list(MODELS), choices=MODELS, help="default: all")
+    parser.add_argument("--systems", nargs="+", choices=MODELS, help="default: all, dec_da of images alone")
     parser.add_argument("--data-dir")
     parser.add_argument("--vade", default="runs/seeds", help="folder of the VaDE runs (default: runs/seeds)")
     parser.add_argument("--out", default="runs/compare", help="folder of the other runs (default: runs/compare)")
@@ -240,16 +231,16 @@ def main(argv: list[str] | None = None, results: Path = RESULTS) -> None:
     for seed in [] if options.table else range(options.seeds):
         settings = ["--dataset", dataset, "--seed", str(seed), *data]
         vade = Path(options.vade) / f"{dataset}-robust" / f"seed-{seed}"
-        trained(vade, settings, options.more)
+        trained(vade, [*settings, *options.more])
         source = json.loads((vade / "config.json").read_text())["pretrained"]  # of its autoencoder, if not itself
         pretrain_seconds = json.loads((Path(source or vade) / "metrics.json").read_text())["seconds"]["pretrain"]
-        for name in options.systems:
+        for name in options.systems or [name for name in MODELS if name != "dec_da" or has_images(vade)]:
             run, shared = vade, pretrain_seconds if source else 0.0
             if name != "vade":
                 flags, shared = [*settings, "--model", name, *FLAGS.get(name, [])], 0.0
                 if SYSTEMS[name].pretrains:
                     flags, shared = [*flags, "--pretrained", str(vade)], pretrain_seconds
-                run = trained(Path(options.out) / dataset / name / f"seed-{seed}", flags, options.more)
+                run = trained(Path(options.out) / dataset / name / f"seed-{seed}", [*flags, *options.more])
             rows = add(results / "compare.csv", row_of(run, options.data_dir, shared))
     shown = [dataset]
     if options.table and options.dataset is None:

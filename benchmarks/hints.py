@@ -10,11 +10,14 @@ with and without hints is read on the same rows, those without a hint.
 
 import argparse
 import csv
+import sys
 import time
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 RESULTS = Path(__file__).parent / "results" / "hints.csv"
 COLUMNS = ("data", "rows", "seed", "hints", "wrong", "acc_others", "acc_others_without", "seconds")
@@ -27,7 +30,7 @@ def load(name: str, data_dir: str | None):
     from vade_tf.runs.rows import load_rows
 
     if name == "mnist5k":
-        return load_rows(TrainConfig(dataset="mnist", data_dir=data_dir, limit=5000)).dataset
+        return load_rows(TrainConfig(dataset="mnist", data_dir=data_dir, limit=5000, require_full=True)).dataset
     return load_rows(TrainConfig(dataset=name, data_dir=data_dir)).dataset
 
 
@@ -57,7 +60,8 @@ def measure(name: str, seeds: int, data_dir: str | None) -> None:
         cases = [case for case in CASES if (name, str(seed), str(case[0]), str(case[1])) not in done]
         if not cases:
             continue
-        settings, pretrained, plain = Settings(clusters=clusters, seed=seed), None, None
+        settings = Settings(clusters=clusters, seed=seed, network="dense")  # as all rows of the table
+        pretrained = plain = None
         for n_hints, wrong in dict.fromkeys([CASES[0], *cases]):  # what hints are compared with comes first
             hints = hints_of(dataset.y, n_hints, wrong, seed)
             store, begun = Memory(), time.perf_counter()

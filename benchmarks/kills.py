@@ -30,6 +30,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 RESULTS = ROOT / "benchmarks" / "results" / "kills.csv"
 COLUMNS = ("test", "case", "number", "moment", "outcome")
 SMALL = ["--clusters", "3", "--hidden", "16,8", "--pretrain-epochs", "3", "--epochs", "4", "--batch-size", "64"]

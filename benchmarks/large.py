@@ -29,7 +29,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-RESULTS = Path(__file__).parent / "results" / "large.csv"
+RESULTS = Path(__file__).parent / "results" / "large.csv"  # of the rows by default; of others with their number
 FEATURES, GROUPS, PART, BATCH = 100, 10, 100_000, 1024
 LIMIT = 2560  # MiB
 SHARE = 0.7  # of the rate in memory

@@ -84,10 +84,10 @@ def measure(n: int, n_features: int, steps: int) -> list[dict]:
     note("check and fingerprint")
     settings = Settings(clusters=4).resolve(n)
     model = given.build_model(dataset, settings, "float32")
-    autoencoder = autoencoder.build_autoencoder(model)
-    autoencoder.compile(FusedAdam(1e-3), autoencoder.reconstruction_loss(model))
+    reads = autoencoder.build_autoencoder(model)
+    reads.compile(FusedAdam(1e-3), autoencoder.reconstruction_loss(model))
     batches = pipeline.training_batches(dataset.x, settings.batch_size, 0, range(1))
-    autoencoder.fit(batches.map(lambda x: (x, x)), steps_per_epoch=steps, shuffle=False, verbose=0)
+    reads.fit(batches.map(lambda x: (x, x)), steps_per_epoch=steps, shuffle=False, verbose=0)
     note(f"autoencoder, {steps} steps")
     z, hidden = view_reader(model, dataset.x)(dataset.x)
     note("code and hidden layer, all rows")
@@ -116,6 +116,7 @@ def main() -> None:
     if options.rows == parser.get_default("rows") and options.features == parser.get_default("features"):
         RESULTS.parent.mkdir(exist_ok=True)
         with RESULTS.open("w", newline="") as file:
+            file.write("# python benchmarks/memory.py\n")
             table = csv.DictWriter(file, ["step", "peak_mib"], lineterminator="\n")
             table.writeheader()
             table.writerows(rows)

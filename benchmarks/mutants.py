@@ -199,7 +199,7 @@ def table() -> str:
     lines = ["| module | mutants | drawn | equivalent | killed | survived | killed of the others |", "|---" * 7 + "|"]
     total = [0] * 5
     for file in MODULES:
-        mine = [identity for identity, row in rows.items() if row["file"] == file]
+        mine = [identity for identity in mutants(file) if identity in rows]  # others are of older code
         alive = [identity for identity in mine if rows[identity]["outcome"] == "survived"]
         same = sum(identity in equivalent for identity in alive)
         counts = [len(mutants(file)), len(mine), same, len(mine) - len(alive), len(alive) - same]
@@ -210,7 +210,7 @@ def table() -> str:
         f"\n{row['file']}:{row['line']} {row['function']}\n- {row['original']}\n+ {row['mutated']}\n"
         + reasons.get(identity, {"reason": "not yet explained"})["reason"]
         for identity, row in rows.items()
-        if row["outcome"] == "survived" and identity not in equivalent
+        if row["outcome"] == "survived" and identity not in equivalent and identity in mutants(row["file"])
     ]
     return "\n".join(lines)
 

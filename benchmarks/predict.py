@@ -28,7 +28,7 @@ import pyarrow
 import pyarrow.parquet
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = Path(__file__).parent / "results" / "predict.csv"
+RESULTS = Path(__file__).parent / "results" / "predict.csv"  # of the rows by default; of others with their number
 FEATURES, GROUPS, TRAINED = 50, 10, 20_000
 PART = 100_000  # rows made together
 COMPARED = 10_000
@@ -117,8 +117,10 @@ def main() -> None:
             print(f" ({'below' if found['mib'] < LIMIT else 'ABOVE'} {LIMIT:,}); as predict: {right}", flush=True)
             speed = found["said"].split(", ")[-1].split()[0].replace(",", "")
             table.append((kind, options.rows, FEATURES, round(found["mib"]), speed, round(found["seconds"]), right))
-    with RESULTS.open("w", newline="") as file:
-        typed = "" if options.rows == parser.get_default("rows") else f" --rows {options.rows}"
+    usual = options.rows == parser.get_default("rows")
+    results = RESULTS if usual else RESULTS.with_stem(f"{RESULTS.stem}_{options.rows}")
+    with results.open("w", newline="") as file:
+        typed = "" if usual else f" --rows {options.rows}"
         file.write(f"# python benchmarks/predict.py{typed}\n")
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("file", "rows", "features", "peak_mib", "rows_per_second", "process_seconds", "as_predict"))

@@ -17,6 +17,9 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from begun import trained
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 RESULTS = Path(__file__).parent / "results" / "seeds.csv"
@@ -117,17 +120,11 @@ def main() -> None:
     options = parser.parse_args()
     rows = read()
     if not options.table:
-        from vade_tf.cli import train
-
         folder = Path(options.out) / f"{options.dataset}-{options.recipe}"
         runs = [folder / f"seed-{seed}" for seed in range(options.seeds)]
         for seed, run in enumerate(runs):
-            if not (run / "metrics.json").exists():
-                new = ["--dataset", options.dataset, "--recipe", options.recipe, "--seed", str(seed), *options.more]
-                new += ["--out", str(run)] + (["--data-dir", options.data_dir] if options.data_dir else [])
-                code = train.main(["--resume", str(run)] if (run / "config.json").exists() else new)
-                if code != 0:
-                    sys.exit(code)
+            flags = ["--dataset", options.dataset, "--recipe", options.recipe, "--seed", str(seed)]
+            trained(run, flags + (["--data-dir", options.data_dir] if options.data_dir else []) + options.more)
             rows = add(rows, row_of(json.loads((run / "metrics.json").read_text())))
             write(rows)
         rows = with_agreement(rows, runs)

@@ -1,4 +1,4 @@
-"""How fast are the two loop, beside plain Keras, on this machine?
+"""How fast are the two loops, beside plain Keras, on this machine?
 
 python benchmarks/speed.py                      about 6 minutes on 2 cores
 python benchmarks/speed.py --clustpy PYTHON     with ClustPy's VaDE, by the Python of an environment that has it

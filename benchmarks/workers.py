@@ -30,7 +30,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from large import peak
 
-RESULTS = Path(__file__).parent / "results" / "workers.csv"
+RESULTS = Path(__file__).parent / "results"
 FEATURES, GROUPS, PART, BATCH = 32, 10, 1_000_000, 4096
 LIMIT = 2048  # MiB a worker
 COLUMNS = ("run", "worker", "rows", "exit", "peak_mib", "seconds", "pretrain_seconds", "fit_seconds")
@@ -164,7 +164,7 @@ def main() -> None:
 
 def write(table: list[dict], options) -> None:
     more = "" if options.hidden == "32,32" else f" --hidden {options.hidden}"
-    with RESULTS.open("w", newline="") as file:
+    with (RESULTS / f"workers_{options.rows}.csv").open("w", newline="") as file:
         file.write(f"# python benchmarks/workers.py FOLDER --rows {options.rows}{more}\n")
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
