@@ -260,3 +260,23 @@ def test_resnet_gives_an_average_over_its_last_map(rng):
     assert found.dtype == np.float32
     assert np.all(found >= 0)  # of a ReLU
     assert np.any(found[0] != found[1])
+
+
+@pytest.mark.parametrize(
+    ("module", "limit", "load", "body"),
+    [
+        (images, "USPS_MOST", images.load_usps, {"usps.bz2": bz2.compress(b"0 " * 50_000), "usps.t.bz2": b""}),
+        (sensors, "MOST", sensors.load_hhar, None),
+        (text, "TOPICS_MOST", text.load_reuters, {text.RCV1_TOPICS.name: gzip.compress(b"0 " * 50_000)}),
+    ],
+)
+def test_what_unpacks_to_more_than_the_set_has_is_refused(tmp_path, monkeypatch, rng, module, limit, load, body):
+    if body is None:
+        body = {sensors.HHAR_FILES[0].name: uci_zip(rng.uniform(-1, 1, (20, 561)), np.arange(20) % 6, nested=True)}
+    if module is text:
+        body |= {remote.name: b"" for remote in text.RCV1_VECTORS}
+    for name, content in body.items():
+        (tmp_path / name).write_bytes(content)
+    monkeypatch.setattr(module, limit, 10_000)
+    with pytest.raises(InputError, match="it unpacks to far more than the data set has"):
+        load(str(tmp_path), False)

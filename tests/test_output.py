@@ -1,5 +1,6 @@
 """Tables out: whole or not there, also into pipes; what .csv and .parquet make of cells of every kind."""
 
+import io
 import os
 import subprocess
 import sys
@@ -34,7 +35,7 @@ def test_a_link_is_kept_and_a_pipe_is_written_to(tmp_path):
     assert (tmp_path / "real.csv").read_text() == "a\n1\n"
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    output.write(tmp_path / "pipe", [pandas.DataFrame({"a": [1]})])
+    output.write(tmp_path / "pipe", [pandas.DataFrame({"a": [1]})], "out")
     assert os.read(reader, 9) == b"a\n1\n"
     os.close(reader)
 
@@ -95,6 +96,24 @@ def test_a_screen_that_is_closed_shows_no_table(monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)
     with pytest.raises(InputError, match="^out: expected a file, for stdout is closed"):
         output.show([])
+
+
+def test_a_table_on_the_screen_does_not_steer_it(monkeypatch):
+    table = pandas.DataFrame({"a\x1b[2J": ["x\x07", "y\u3000z"]})
+    for screen in (True, False):
+        shown = io.StringIO()
+        shown.isatty = lambda screen=screen: screen
+        monkeypatch.setattr(sys, "stdout", shown)
+        output.show([table])
+        expected = "a\\x1b[2J\nx\\x07\ny\u3000z\n"
+        assert shown.getvalue() == (expected if screen else "a\x1b[2J\nx\x07\ny\u3000z\n")
+
+
+def test_only_a_person_has_a_pipe_written_to(tmp_path):
+    """In the place of a file that the program writes by itself a pipe would be waited at for good."""
+    os.mkfifo(tmp_path / "assignments.csv")
+    output.write(tmp_path / "assignments.csv", [pandas.DataFrame({"a": [1]})])
+    assert (tmp_path / "assignments.csv").read_text() == "a\n1\n"
 
 
 PROGRAM = """

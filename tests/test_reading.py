@@ -1,6 +1,8 @@
 """Files that may be damaged: none is waited for, and none is read beyond what it may be long."""
 
 import os
+import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -75,3 +77,26 @@ def test_a_container_may_have_less_memory_than_the_machine(tmp_path, monkeypatch
     monkeypatch.setattr(reading, "CONTAINER", (tmp_path / "memory.max", tmp_path / "not there"))
     assert reading.memory() == (machine if expected is None else expected)
     assert machine > 2**28
+
+
+def test_a_long_header_is_not_read(tmp_path):
+    """NumPy would read it before it looks how long it is; packed, 4 GiB of it are 4 MB."""
+    beginning = b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**32 - 8) + bytes(50_000_000)
+    with zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", beginning)
+    del beginning
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="its header is longer than 65,535 bytes"):
+        reading.archive_arrays(tmp_path / "x.npz")
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
+def test_a_header_of_version_2_is_read(tmp_path):
+    wide = np.zeros(2, [("a" * 40_000, "f4"), ("b" * 40_000, "f4")])  # too long for version 1
+    np.save(tmp_path / "long.npy", wide)
+    with pytest.raises(ValueError, match="its header is longer"):
+        reading.plain_array(tmp_path / "long.npy")
+    with (tmp_path / "x.npy").open("wb") as file:
+        np.lib.format.write_array(file, np.arange(6.0).reshape(2, 3), (2, 0))
+    np.testing.assert_array_equal(reading.plain_array(tmp_path / "x.npy"), np.arange(6.0).reshape(2, 3))

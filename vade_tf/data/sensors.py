@@ -11,6 +11,7 @@ import numpy as np
 from vade_tf.data.dataset import Dataset, build
 from vade_tf.data.fetch import Remote, provide
 from vade_tf.errors import InputError
+from vade_tf.reading import bounded
 
 HHAR_FILES = (
     # UCI publishes no checksum. This one was recorded from its address by isglobal-brge/dsFlowerClient,
@@ -23,6 +24,7 @@ HHAR_FILES = (
     ),
 )
 HHAR_FOLDER = "UCI HAR Dataset"
+MOST = 10**9  # bytes of a file, unpacked; the largest has a tenth of that
 HHAR_WEIGHT = 5  # of the squared error in the authors' code, where a Gaussian of unit variance has 1/2
 
 
@@ -55,14 +57,21 @@ def _inner_zip(file: Path) -> zipfile.ZipFile:
     """UCI's zip holds a zip; the one of its older address is that inner one."""
     archive = zipfile.ZipFile(file)
     inner = f"{HHAR_FOLDER}.zip"
-    return zipfile.ZipFile(io.BytesIO(archive.read(inner))) if inner in archive.namelist() else archive
+    if inner not in archive.namelist():
+        return archive
+    if archive.getinfo(inner).file_size > MOST:
+        raise zipfile.BadZipFile("it unpacks to far more than the data set has")
+    return zipfile.ZipFile(io.BytesIO(archive.read(inner)))
 
 
 def _read_hhar(opened, source: Path) -> tuple[np.ndarray, np.ndarray]:
     """x [n, 561] and y [n] of both halves; `opened` gives the file of a name."""
     try:
         halves = [
-            [np.loadtxt(opened(f"{half}/{part}_{half}.txt"), dtype=np.float32, ndmin=2) for part in ("X", "y")]
+            [
+                np.loadtxt(bounded(opened(f"{half}/{part}_{half}.txt"), MOST), dtype=np.float32, ndmin=2)
+                for part in ("X", "y")
+            ]
             for half in ("train", "test")
         ]
         x, y = (np.concatenate(part) for part in zip(*halves, strict=True))

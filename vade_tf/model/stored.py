@@ -1,4 +1,4 @@
-"""A model in a .keras file, which is looked at before Keras makes anything of it. Keras' safe mode runs no program."""
+"""A model in a .keras file, which is looked at before Keras makes anything of it, in its safe mode."""
 
 import contextlib
 import math
@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf import hdf5
-from vade_tf.reading import LARGEST_JSON, check_members
+from vade_tf.model import stored_config
+from vade_tf.reading import LARGEST_JSON, check_members, parsed
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 SPARE = 4  # times the stored bytes that variables may take: an optimizer that has not begun stores none of its own
@@ -36,6 +37,7 @@ def load(file: Path) -> keras.Model:
         members = {member.filename: member for member in archive.infolist()}
         if members[CONFIG].file_size > LARGEST_JSON:
             raise ValueError("its configuration is too long")
+        stored_config.check(parsed(archive.read(CONFIG).decode()))
         with archive.open(WEIGHTS) as stored, hdf5.opened(stored) as weights:
             weights.visititems(_check_whole)
         stored_bytes = members[WEIGHTS].file_size
@@ -47,8 +49,14 @@ def load(file: Path) -> keras.Model:
 
 
 def _check_whole(name: str, item) -> None:
-    if hdf5.is_array(item) and item.nbytes > item.id.get_storage_size():
-        raise ValueError(f"{name} claims {item.nbytes:,} bytes and has {item.id.get_storage_size():,}")
+    for attribute in map(item.attrs.get_id, item.attrs):
+        if attribute.dtype.hasobject and attribute.shape:
+            raise ValueError(f"{name} has a list of texts beside it")  # each may be the same long one
+    if hdf5.is_array(item):
+        if item.dtype.hasobject:
+            raise ValueError(f"{name} holds texts or objects, which no layer has")
+        if item.nbytes > item.id.get_storage_size():
+            raise ValueError(f"{name} claims {item.nbytes:,} bytes and has {item.id.get_storage_size():,}")
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import pandas
 from pandas.api import types
 
-from vade_tf.errors import InputError, cited
+from vade_tf.errors import InputError, cited, visible
 from vade_tf.writing import whole, writing
 
 PARQUET, CELLS = ".parquet", ".h5ad"  # which `annotated` writes
@@ -36,7 +36,7 @@ def write(path: Path, blocks: Iterable[pandas.DataFrame], argument: str = "") ->
 
     Args:
         path: the file, .parquet or, by any other name, .csv with a header; a link is replaced, and a device or a pipe
-            is written to as it stands.
+            that an argument names is written to as it stands.
         blocks: rows with the same columns, in their order; read as they are written.
         argument: that gave the file's name, if one did.
 
@@ -45,7 +45,7 @@ def write(path: Path, blocks: Iterable[pandas.DataFrame], argument: str = "") ->
         InputError: it cannot hold these cells.
     """
     try:
-        with writing(path, argument), _opened(path) as file:
+        with writing(path, argument), _opened(path) if argument else whole(path) as file:
             if path.suffix.lower() == PARQUET:
                 _write_parquet(file, blocks)
             else:
@@ -68,7 +68,13 @@ def show(blocks: Iterable[pandas.DataFrame]) -> None:
     """
     if sys.stdout is None:
         raise InputError("out: expected a file, for stdout is closed, got none; name one")
-    sys.stdout.writelines(lines(blocks))
+    told = lines(blocks)
+    sys.stdout.writelines(told if not sys.stdout.isatty() else map(_on_screen, told))
+
+
+def _on_screen(text: str) -> str:
+    """Lines of a table of which none steers the terminal."""
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def lines(blocks: Iterable[pandas.DataFrame]) -> Iterator[str]:
