@@ -280,3 +280,12 @@ def test_a_leading_direction_is_found_on_some_of_the_rows(cells, monkeypatch):
 def test_groups_of_counts_are_not_found_anew(cells, monkeypatch):
     monkeypatch.setattr(finding, "regrouped", lambda fitting: pytest.fail("they do not come from the code"))
     guidance.guide(begun(cells[0], epochs=4, pretrain_epochs=0), np.arange(200, dtype="i4") % 3)
+
+
+def test_levels_beside_a_few_numbers_are_no_counts(rng):
+    """One-hot columns beside an amount: mostly 0, with a long tail, which would be the size of every row."""
+    levels = np.concatenate([np.eye(10)[rng.integers(0, 10, 300)] for _ in range(6)], axis=1)
+    amount = rng.lognormal(8, 0.8, (300, 1)).round()
+    rows = np.concatenate([levels, amount, rng.integers(18, 70, (300, 3))], axis=1).astype("f4")
+    for x in (rows, scipy.sparse.csr_array(rows)):
+        assert choice.choose(observe(x)).name == "gaussian"

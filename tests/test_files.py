@@ -401,3 +401,45 @@ def test_a_name_that_is_asked_for_is_that_of_one_column(tmp_path, argument):
     with pytest.raises(InputError, match="^data: expected one column 'age' in .*, got several; rename them"):
         load_file(str(tmp_path / "t.csv"), **{argument: "age"})
     assert load_file(str(tmp_path / "t.csv"), **{argument: "b"}).x.shape[0] == 9
+
+
+ECOLI = [
+    "AAT_ECOLI 0.49 0.29 0.48 0.50 0.56 0.24 0.35 cp",
+    "ACEA_ECOLI 0.07 0.40 0.48 0.50 0.54 0.35 0.44 cp",
+    "ACEK_ECOLI 0.56 0.40 0.48 0.50 0.49 0.37 0.46 im",
+    "ACKA_ECOLI 0.59 0.49 0.48 0.50 0.52 0.45 0.36 cp",
+    "ADI_ECOLI 0.23 0.32 0.48 0.50 0.55 0.25 0.35 im",
+]
+
+
+def test_fractions_over_numbers_are_no_names(tmp_path):
+    """All differ in the first line of UCI's ecoli, beside a name that none below has."""
+    rows, _, notice = tables.read_text(Path(written(tmp_path, "\n".join(ECOLI) + "\n")), [])
+    assert (rows.shape, rows.iloc[0, 1]) == ((5, 9), 0.49)
+    assert "has no header" in notice
+
+
+@pytest.mark.parametrize("line", ["compound,10,0.1,1", "region,0.5,0.05,0.95", "name,2.5,10,5"])
+def test_fractions_beyond_what_is_below_them_may_be_names(tmp_path, line, rng):
+    """Concentrations, quantiles, doses over what was measured with them."""
+    below = "".join(
+        f"{name},{','.join(map(str, row))}\n" for name, row in zip("abcdef", 50 + rng.random((6, 3)), strict=True)
+    )
+    assert list(tables.read_text(Path(written(tmp_path, f"{line}\n{below}")), [])[0]) == line.split(",")
+
+
+@pytest.mark.parametrize("first", ["AAT,0.49,0.29,cp", "AAT,0.29,0.49,cp"])
+def test_two_fractions_are_a_row(tmp_path, first):
+    rows = [first, "ACE,0.07,0.40,im", "ACF,0.56,0.20,cp", "ACK,0.59,0.59,om"]
+    assert tables.read_text(Path(written(tmp_path, "\n".join(rows) + "\n")), [])[0].shape == (4, 4)
+
+
+@pytest.mark.parametrize("step", [1, 0.5, -0.5])
+def test_wavelengths_are_names(tmp_path, step, rng):
+    names = [f"{600 + step * i}" for i in range(9)]
+    text = ",".join(names) + "\n" + "".join(",".join(map(str, row)) + "\n" for row in rng.random((9, 9)).round(3))
+    assert list(tables.read_text(Path(written(tmp_path, text)), [])[0]) == names
+    rising = (
+        "\n".join(",".join(f"{i + j * j / 4}" for j in range(9)) for i in range(9)) + "\n"
+    )  # rows are in order, too
+    assert tables.read_text(Path(written(tmp_path, rising)), [])[0].shape == (9, 9)

@@ -178,3 +178,34 @@ def test_the_variance_at_the_start_is_that_of_the_known_cells(rng):
     model, found = fitting.model, recipe.reconstruction_variance(fitting)
     out = model.x_parameters(model.encode(x)[0]).numpy()
     np.testing.assert_allclose(found, np.nanmean((model.scale(x) - out) ** 2, axis=0), rtol=1e-3)
+
+
+def test_there_are_no_more_features_than_rows_can_have():
+    with pytest.raises(InputError, match="^blocks: expected at most 10,000,000 features, got 2,147,483,647"):
+        Mixed([("categorical", 2**31 - 1)])
+
+
+def test_many_blocks_are_few_operations():
+    """Columns of a table may change kind ten thousand times; a step with an operation for each would take minutes."""
+    many = Mixed([("gaussian", 1), ("bernoulli", 2), ("categorical", 3)] * 200)
+    few = Mixed([("gaussian", 200), ("bernoulli", 400), *[("categorical", 3)] * 200])
+    r = np.random.default_rng(0)
+    parameters = r.normal(size=(5, many.width)).astype("f4")
+    x = np.concatenate(
+        [
+            np.concatenate([r.normal(size=(5, 1)), r.integers(0, 2, (5, 2)), np.eye(3)[r.integers(0, 3, 5)]], 1)
+            for _ in range(200)
+        ],
+        1,
+    )
+    order = np.argsort(np.tile([0, 1, 1, 2, 2, 2], 200), kind="stable")
+    log_sigma2 = r.normal(size=many.width).astype("f4")
+    found = many.distortion(tf.constant(x, tf.float32), tf.constant(parameters), log_sigma2)
+    expected = few.distortion(
+        tf.constant(x[:, order], tf.float32), tf.constant(parameters[:, order]), log_sigma2[order]
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(many.mean(parameters).numpy()[:, order], few.mean(parameters[:, order]), rtol=1e-5)
+    traced = tf.function(lambda x, p: (many.distortion(x, p, log_sigma2), many.mean(p)))
+    graph = traced.get_concrete_function(tf.TensorSpec((None, many.width)), tf.TensorSpec((None, many.width))).graph
+    assert len(graph.get_operations()) < 150

@@ -1,15 +1,19 @@
 """The schema of a table: what each column is taken for, its features, the way back, and what new rows may hold."""
 
 import datetime
+import time
 
 import numpy as np
 import pandas
 import pytest
 from small_tables import NUMBERS, many
 
+from vade_tf.data.cells import number_key
 from vade_tf.data.columns import MOST_LEVELS
+from vade_tf.data.dataset import observe
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
+from vade_tf.model import choice
 
 
 def kinds(frame) -> dict:
@@ -126,3 +130,36 @@ def test_a_table_of_counts_is_left_as_it_is(rng):
     assert {family for family, _ in schema.blocks} == {"gaussian"}
     assert not any(column.log for column in schema.columns)
     np.testing.assert_array_equal(schema.encode(counts)[0], counts[[c.name for c in schema.columns]])
+
+
+def test_a_long_cell_that_is_nearly_a_number_is_seen_at_once():
+    """Each digit could have been the last before a point, or the first behind it: 4 hours for a million."""
+    begun = time.process_time()
+    assert number_key("1" * 1_000_000 + "x") == "1" * 1_000_000 + "x"
+    assert time.process_time() - begun < 5
+    for text, key in (("1.", "1"), (".5", "0.5"), ("-2.50e1", "-25"), ("1.2.3", "1.2.3"), (".", ".")):
+        assert number_key(text) == key
+
+
+def test_genes_that_are_seen_once_or_never_do_not_hide_that_cells_are_counted(rng):
+    mean = rng.lognormal(-3.5, 1.8, 400)
+    counts = rng.poisson(mean * rng.lognormal(0, 0.3, (200, 1)))
+    counts = counts[:, counts.any(axis=0)]
+    few = (counts.max(axis=0) > 1).sum()
+    assert 20 < few < counts.shape[1] / 2
+    schema = Schema.infer(pandas.DataFrame(counts, columns=[f"g{i}" for i in range(counts.shape[1])]))
+    assert {block[0] for block in schema.blocks} == {"gaussian"}
+    assert choice.choose(observe(counts.astype("f4"), schema=schema)).name == "counts"
+    answers = pandas.DataFrame((rng.random((200, 40)) < 0.2).astype(int)).assign(age=rng.integers(20, 90, 200))
+    assert {block[0] for block in Schema.infer(answers).blocks} == {"bernoulli", "gaussian"}
+
+
+def test_grades_beside_answers_leave_them_answers(rng):
+    """However many there are: they have no tail, and the age would be most of what is counted."""
+    answers = {f"a{i}": (rng.random(300) < 0.3).astype(int) for i in range(50)}
+    grades = {f"g{i}": np.where(rng.random(300) < 0.7, 0, rng.integers(1, 4, 300)) for i in range(24)}
+    for more in ({}, {"age": rng.integers(18, 90, 300)}):
+        families = dict.fromkeys(
+            family for family, _ in Schema.infer(pandas.DataFrame({**answers, **grades, **more})).blocks
+        )
+        assert list(families) == ["bernoulli", "gaussian"]

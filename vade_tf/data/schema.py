@@ -13,12 +13,13 @@ from pandas.api import types
 from vade_tf.data.cells import COMMA, THOUSANDS, key_of, read_numbers, without_blanks
 from vade_tf.data.columns import KINDS, MOST, Column, infer
 from vade_tf.errors import InputError
-from vade_tf.reading import each, finite, record
+from vade_tf.reading import check_memory, each, finite, record
 
 NAMED = 8  # columns that a line of `describe` names
 NAME = 40  # characters of each
 LAST_DAY = 1e8  # microseconds since 1970 still are a 64-bit number
 COUNTS = 0.5  # share of cells that are 0 in a table of counts
+COUNTED, TAIL, MOST_OF_ALL = 20, 10.0, 0.2  # columns of counts that say that all are; see `_are_counts`
 SAID = {
     "number": "a number each",
     "ordered": "ordered levels, the rank as a number",
@@ -163,7 +164,9 @@ class Schema:
         used = {column.name for column in self.columns} | set(self.dropped)
         extra = [name for name in names if name not in used]
         notes = [f"columns that training did not have are ignored: {_listed(extra)}"] if extra else []
-        x, at = np.empty((len(frame), sum(column.width for column in self.columns)), np.float32), 0
+        width = sum(column.width for column in self.columns)
+        check_memory(4 * len(frame) * width, f"{argument}: {len(frame):,} rows of {width:,} features")
+        x, at = np.empty((len(frame), width), np.float32), 0
         for column in self.columns:
             coded, note = column.encode(frame.iloc[:, places[column.name]], argument)
             x[:, at : at + column.width] = coded
@@ -281,22 +284,33 @@ def _has_decimal_commas(frame: pandas.DataFrame, found: dict, semicolons: bool) 
 
 
 def _are_counts(frame: pandas.DataFrame, names: list, columns: tuple[Column, ...]) -> bool:
-    """Whether a table holds counts or grey values: whole numbers from 0 up, mostly 0, most columns beyond 0 and 1.
+    """Whether a table holds counts or grey values: whole numbers from 0 up, mostly 0, many columns beyond 0 and 1.
 
-    Such columns belong together: none of them gets another family or a logarithm of its own.
+    These are half of all; or COUNTED that are mostly 0 themselves, with a long tail, and no column has much of what was
+    counted: most genes of few cells are seen once or never. Such columns belong together: none of them gets another
+    family or a logarithm of its own.
     """
     many = sum(column.kind == "number" for column in columns)
-    if 2 * many < len(columns) or len(columns) < 2 or any(c.kind not in ("number", "boolean") for c in columns):
+    if many < min(len(columns) / 2, COUNTED) or len(columns) < 2:
         return False
-    zeros, places = 0, {name: i for i, name in enumerate(names)}
-    for column in columns:
+    if any(column.kind not in ("number", "boolean") for column in columns):
+        return False
+    zeros, rare, largest, total = 0, 0, 0.0, np.zeros(len(columns))
+    places = {name: i for i, name in enumerate(names)}
+    for number, column in enumerate(columns):
         values = frame.iloc[:, places[column.name]]
         if values.dtype.kind not in "biuf":
             return False
         v = values.to_numpy()
         if column.missing or (v < 0).any() or (v.dtype.kind == "f" and (v % 1 != 0).any()):
             return False
-        zeros += int((v == 0).sum())
+        none = int((v == 0).sum())
+        zeros, rare = zeros + none, rare + (column.kind == "number" and none > COUNTS * len(frame))
+        largest, total[number] = max(largest, float(v.max())), float(v.sum(dtype=np.float64))
+    if 2 * many < len(columns):  # unless counted, most of these columns are answers
+        filled = len(frame) * len(columns) - zeros
+        if rare < COUNTED or largest * filled < TAIL * total.sum() or total.max() > MOST_OF_ALL * total.sum():
+            return False
     return zeros > COUNTS * len(frame) * len(columns)
 
 

@@ -60,7 +60,7 @@ def _size(observations) -> float | None:
     """The median sum of rows that are counts; None where they are none, or are not asked for and do not look like it.
 
     Counts are whole numbers from 0 up, mostly 0, with a long tail: so grey values, ranks and marks are none. Nor are
-    levels and answers of a table, which are mostly 0 as well, beside a number of it, which is a long tail.
+    levels and answers of a table, which are mostly 0 as well, beside a few numbers of it, which are a long tail.
     """
     x, asked = observations.x, observations.likelihood != "auto"
     families = () if observations.schema is None else observations.schema.blocks
@@ -72,6 +72,7 @@ def _size(observations) -> float | None:
     if not asked and (observations.image_shape is not None or x.shape[1] < COUNTED):
         return None
     sums, filled, total, step = [], 0, 0.0, -(-len(x) // SUMS)
+    largest, seen = np.zeros(x.shape[1]), np.zeros(x.shape[1])
     size = rows_together(x.shape[1], BLOCK)
     for start in range(0, len(x), size):
         some = slice(start, start + size)
@@ -82,10 +83,15 @@ def _size(observations) -> float | None:
         of_rows = np.ravel(rows.sum(axis=1, dtype=np.float64))
         sums.append(of_rows[-start % step :: step].copy())  # no view of all
         filled, total = filled + int(np.count_nonzero(numbers)), total + float(of_rows.sum())
+        tops = rows.max(axis=0)
+        largest = np.maximum(largest, tops.toarray().ravel() if observations.is_sparse else tops)
+        seen += np.ravel((rows != 0).sum(axis=0))
         if not asked and filled > (1 - MOSTLY) * len(x) * x.shape[1]:
             return None
     tail = observations.high * filled  # the largest against the mean of what is not 0, times the sum of it
-    if not asked and tail < TAIL * total:
+    above = largest > 1
+    few = above.sum() < min(COUNTED, x.shape[1] / 2)
+    if not asked and (tail < TAIL * total or (few and seen[above].mean() > (1 - MOSTLY) * len(x))):
         return None
     return max(float(np.median(np.concatenate(sums))), 1.0)
 

@@ -18,6 +18,7 @@ from vade_tf.model.elbo import LOG_2PI
 from vade_tf.model.likelihood import Likelihood, divisors, family, far_from
 
 NEVER = -1e9  # logit of a level that a category has not
+MOST = 10**7  # features
 KINDS = ("gaussian", "bernoulli", "categorical")
 
 
@@ -45,10 +46,18 @@ class Mixed(Likelihood):
             raise InputError(
                 f"blocks: expected pairs (kind, features) with kinds of {', '.join(KINDS)}, got {blocks!r}"
             )
+        if (width := sum(width for _, width in found)) > MOST:
+            raise InputError(f"blocks: expected at most {MOST:,} features, got {width:,}")
         self.blocks = tuple(found)
         ends = list(itertools.accumulate(width for _, width in found))
         self.spans = [slice(end - width, end) for end, (_, width) in zip(ends, found, strict=True)]
         self._categories = self._by_width()
+        self._of_kind = {kind: np.flatnonzero(self._of(kind)) for kind in ("gaussian", "bernoulli")}
+        self._level = np.arange(self.width)  # where `mean` finds each feature: behind all of them its shares as a level
+        at = self.width
+        for features, there in self._categories:
+            self._level[features[there]] = (at + np.arange(features.size).reshape(features.shape))[there]
+            at += features.size
 
     def _by_width(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """The levels of all categories, those of about one width together: a block each is slow where there are many.
@@ -75,17 +84,20 @@ class Mixed(Likelihood):
     @property
     def numbers(self) -> np.ndarray:
         """Which features are numbers, bool [D]."""
-        return np.concatenate([np.full(width, kind == "gaussian") for kind, width in self.blocks])
+        return self._of("gaussian")
 
     @property
     def levels(self) -> np.ndarray:
         """Which features are levels of a category, bool [D]."""
-        return np.concatenate([np.full(width, kind == "categorical") for kind, width in self.blocks])
+        return self._of("categorical")
 
     @property
     def answers(self) -> np.ndarray:
         """Which features are answers of yes and no, bool [D]."""
-        return np.concatenate([np.full(width, kind == "bernoulli") for kind, width in self.blocks])
+        return self._of("bernoulli")
+
+    def _of(self, wanted: str) -> np.ndarray:
+        return np.concatenate([np.full(width, kind == wanted) for kind, width in self.blocks])
 
     def config(self):
         return {"name": self.name, "blocks": [list(block) for block in self.blocks]}
@@ -105,24 +117,26 @@ class Mixed(Likelihood):
         return tfd.Blockwise(parts)
 
     def mean(self, parameters):
-        ways = {"gaussian": tf.identity, "bernoulli": tf.sigmoid, "categorical": tf.nn.softmax}
-        blocks = zip(self.blocks, self.spans, strict=True)
-        return tf.concat([ways[kind](parameters[..., span]) for (kind, _), span in blocks], axis=-1)
+        parts = [tf.where(self.answers, tf.sigmoid(parameters), parameters)]  # of numbers as they are
+        for features, there in self._categories:
+            out = tf.where(there, tf.gather(parameters, features, axis=-1), NEVER)  # [..., categories, levels]
+            parts.append(tf.reshape(tf.nn.softmax(out), tf.concat([tf.shape(parameters)[:-1], [features.size]], 0)))
+        return parts[0] if len(parts) == 1 else tf.gather(tf.concat(parts, -1), self._level, axis=-1)
 
     def distortion(self, x, parameters, log_sigma2=0.0):
         known = tf.cast(~tf.math.is_nan(x), x.dtype)  # [batch, D]
         x = tf.where(tf.math.is_nan(x), tf.zeros_like(x), x)
         log_sigma2 = log_sigma2 * tf.ones_like(x[0])  # [D]
         total = tf.zeros_like(x[:, 0])
-        for (kind, _), span in zip(self.blocks, self.spans, strict=True):
-            value, out, there = x[:, span], parameters[:, span], known[:, span]
-            if kind == "gaussian":
-                spread = log_sigma2[span]
-                nats = 0.5 * ((value - out) ** 2 * tf.exp(-spread) + spread + LOG_2PI)
-            elif kind == "bernoulli":
-                nats = tf.math.softplus(out) - value * out
-            else:
+        for kind, places in self._of_kind.items():
+            if not len(places):
                 continue
+            value, out, there = (tf.gather(each, places, axis=1) for each in (x, parameters, known))
+            if kind == "gaussian":
+                spread = tf.gather(log_sigma2, places)
+                nats = 0.5 * ((value - out) ** 2 * tf.exp(-spread) + spread + LOG_2PI)
+            else:
+                nats = tf.math.softplus(out) - value * out
             total += tf.reduce_sum(there * nats, axis=-1)
         for features, levels in self._categories:
             value = tf.where(levels, tf.gather(x, features, axis=1), 0.0)  # [batch, categories, levels]; 0 if not known
