@@ -164,7 +164,7 @@ def test_a_link_to_a_pipe_is_written_to_and_its_reader_may_leave(data, trained, 
     assert os.read(reader, 9) == b"a\n1\n"
     os.close(reader)
     with pytest.raises(BrokenPipeError):
-        output.write(tmp_path / "link", [pandas.DataFrame({"a": [1]})])
+        output.write(tmp_path / "link", [pandas.DataFrame({"a": [1]})], "out")
     os.close(writer)
 
 
