@@ -251,3 +251,28 @@ def test_moments_of_many_rows_are_those_of_few(rng, monkeypatch, holes):
     many = build(frame, None, "x", "here")
     np.testing.assert_allclose(many.moments(), expected, rtol=1e-9)
     assert many.observations().moments() is many.moments()  # they are not counted again
+
+
+@pytest.mark.parametrize(
+    ("high", "unit"), [(16, 16), (15, 15), (255, 255), (200, 255), (100, 127), (3, 3), (2, 2), (1, 1)]
+)
+@pytest.mark.parametrize("kind", ["f4", "f8", "i8", "u2"])
+def test_images_of_whole_numbers_are_grey_whatever_their_type(rng, high, unit, kind):
+    """Standardised pixel by pixel, the border of a digit would be hundreds of deviations away."""
+    x = rng.integers(0, high + 1, (40, 4, 5))
+    x[0, 0, 0] = high
+    data = observe(x.astype(kind))
+    found = choice.choose(data)
+    assert (found.name, found.units(data)) == ("bernoulli", (1 / unit, 0.0))
+    np.testing.assert_array_equal(data.x, x.reshape(40, 20))
+    gaussian = observe(x.astype(kind), "gaussian")
+    if high > 1:
+        assert choice.choose(gaussian).units(gaussian) == (1 / unit, 0.0)
+
+
+@pytest.mark.parametrize("form", [lambda x: x - 0.5, lambda x: x * 1.5, lambda x: x + 1000, lambda x: -x])
+def test_images_of_other_numbers_are_gaussian(rng, form):
+    data = observe(form(rng.integers(0, 17, (40, 4, 5)).astype("f4")))
+    assert choice.choose(data).name == "gaussian"
+    rows = observe(rng.integers(0, 17, (40, 20)).astype("f4"))  # no images
+    assert (choice.choose(rows).name, rows.factor) == ("gaussian", 1.0)

@@ -55,6 +55,18 @@ def blocks(x: Rows) -> Iterator[np.ndarray]:
         yield x[start : start + size]
 
 
+def white(x: Rows, low: float, high: float) -> float:
+    """What is white in grey values or colours that are whole numbers, of another type than bytes.
+
+    Scales go up to a power of 2, or to one less: 16 for values to 16, 255 for values to 200. 1.0 of bytes, and where
+    values are no such numbers, or lie in [0, 1] already.
+    """
+    if x.dtype == np.uint8 or low < 0 or not 1 < high <= 255 or any((block % 1 != 0).any() for block in blocks(x)):
+        return 1.0
+    power = 2.0 ** math.ceil(math.log2(high))
+    return power if high == power else power - 1
+
+
 def has_holes(x: Rows) -> bool:
     """Whether dense rows hold NaN."""
     return not isinstance(x, SparseRows) and any(np.isnan(block).any() for block in blocks(x))

@@ -48,7 +48,8 @@ class Observations:
         image_shape: (height, width) where a row is a grey image, (height, width, 3) of one in colour, else None.
         likelihood: the name of the one these rows ask for, or "auto": as their values allow, see `likelihood.choose`.
         standardise: whether a Gaussian likelihood gives every feature mean 0 and variance 1.
-        factor: what it multiplies them with where it does not, e.g. sqrt(10) for a variance of 1/10.
+        factor: what it multiplies them with where it does not, e.g. sqrt(10) for a variance of 1/10; of images of whole
+            numbers that are no bytes, what makes white 1 for every likelihood.
         length: Euclidean length that all rows share which are read by their square roots (`networks.Roots`); else None.
         texts: whether rows are like those of texts: of one length, and never below 0.
         schema: how a table became these features, or None. Only with one may x hold NaN: in missing cells.
@@ -256,6 +257,8 @@ def observe(
         rooted = length if texts and schema is None else None  # as of words; those of `--text` are logarithms already
         factor = math.sqrt(x.shape[1]) / length
         return Observations(x, low, high, image_shape, likelihood, False, factor, rooted, texts, schema)
+    if image_shape is not None and standardise and (white := checks.white(x, low, high)) > 1:
+        return Observations(x, low, high, image_shape, likelihood, False, 1 / white, schema=schema)
     return Observations(x, low, high, image_shape, likelihood, standardise, texts=texts, schema=schema)
 
 

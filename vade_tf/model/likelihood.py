@@ -124,7 +124,8 @@ class Bernoulli(Likelihood):
             )
 
     def units(self, observations):
-        return (1 / 255 if observations.x.dtype == np.uint8 else 1.0), 0.0
+        unit = 1.0 if observations.image_shape is None else observations.factor
+        return (1 / 255 if observations.x.dtype == np.uint8 else unit), 0.0
 
     def check_units(self, rows, low, high, scale, argument):
         constant = np.outer([0.0, 1.0], np.ones(rows.shape[1])).astype(np.float32)
