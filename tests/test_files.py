@@ -356,21 +356,6 @@ def test_slips_among_numbers_with_decimal_commas_are_named(tmp_path):
             load_file(written(tmp_path, text, "t.csv"))
 
 
-def test_a_header_of_questions_is_one_also_above_long_answers(tmp_path):
-    question, answer = "Please describe in your own words " * 4, "It was " + "very " * 30 + "good"
-    lines_of = [f"{i},{20 + i % 7},{answer if i == 3 else 'fine'}" for i in range(12)]
-    file = written(tmp_path, "\n".join([f"Stamp,Age,{question}", *lines_of]) + "\n", "survey.csv")
-    assert load_file(file, drop="Stamp").schema.columns[0].name == "Age"
-    assert len(load_file(file, drop="Stamp").x) == 12
-
-
-@pytest.mark.parametrize("first", ["3,4", "0.5,1.5", "7,8"])
-def test_numbers_that_go_up_by_one_are_a_row_where_they_do_not_begin_at_0_or_1(tmp_path, first):
-    r = np.random.default_rng(0)
-    rows = [first, *(f"{a:.1f},{b:.1f}" for a, b in 9 * r.random((30, 2)))]
-    assert len(load_file(written(tmp_path, "\n".join(rows) + "\n", "x.csv")).x) == 31
-
-
 @pytest.mark.parametrize(
     ("text", "known"),
     [
@@ -382,64 +367,3 @@ def test_numbers_that_go_up_by_one_are_a_row_where_they_do_not_begin_at_0_or_1(t
 def test_an_empty_line_of_an_only_column_is_a_cell_wherever_it_stands(tmp_path, text, known):
     table, _, _ = tables.read_text(Path(written(tmp_path, text, "x.csv")), [])
     np.testing.assert_array_equal(table.iloc[:, 0].to_numpy(float), np.array(known, float))
-
-
-@pytest.mark.parametrize("names", [("1", "2", "3"), ("2019", "2020", "2021")])
-def test_a_header_of_numbers_is_known_by_its_names(tmp_path, rng, names):
-    rows = rng.normal(size=(30, 3)).round(3)
-    pandas.DataFrame(rows, columns=names).assign(kind="a b")[["kind", *names]].to_csv(tmp_path / "a.csv", index=False)
-    schema = load_file(str(tmp_path / "a.csv"), drop="kind").schema
-    pandas.DataFrame(rows, columns=names)[[*reversed(names)]].to_csv(tmp_path / "b.csv", index=False)
-    found = load_file(str(tmp_path / "b.csv"), schema=schema, plain=True)
-    np.testing.assert_allclose(found.x, rows, rtol=1e-6)
-
-
-@pytest.mark.parametrize("argument", ["columns", "drop"])
-def test_a_name_that_is_asked_for_is_that_of_one_column(tmp_path, argument):
-    (tmp_path / "t.csv").write_text("age,age,b\n" + "".join(f"{i},{9 - i},{i % 3}\n" for i in range(9)))
-    assert load_file(str(tmp_path / "t.csv")).x.shape == (9, 3)
-    with pytest.raises(InputError, match="^data: expected one column 'age' in .*, got several; rename them"):
-        load_file(str(tmp_path / "t.csv"), **{argument: "age"})
-    assert load_file(str(tmp_path / "t.csv"), **{argument: "b"}).x.shape[0] == 9
-
-
-ECOLI = [
-    "AAT_ECOLI 0.49 0.29 0.48 0.50 0.56 0.24 0.35 cp",
-    "ACEA_ECOLI 0.07 0.40 0.48 0.50 0.54 0.35 0.44 cp",
-    "ACEK_ECOLI 0.56 0.40 0.48 0.50 0.49 0.37 0.46 im",
-    "ACKA_ECOLI 0.59 0.49 0.48 0.50 0.52 0.45 0.36 cp",
-    "ADI_ECOLI 0.23 0.32 0.48 0.50 0.55 0.25 0.35 im",
-]
-
-
-def test_fractions_over_numbers_are_no_names(tmp_path):
-    """All differ in the first line of UCI's ecoli, beside a name that none below has."""
-    rows, _, notice = tables.read_text(Path(written(tmp_path, "\n".join(ECOLI) + "\n")), [])
-    assert (rows.shape, rows.iloc[0, 1]) == ((5, 9), 0.49)
-    assert "has no header" in notice
-
-
-@pytest.mark.parametrize("line", ["compound,10,0.1,1", "region,0.5,0.05,0.95", "name,2.5,10,5"])
-def test_fractions_beyond_what_is_below_them_may_be_names(tmp_path, line, rng):
-    """Concentrations, quantiles, doses over what was measured with them."""
-    below = "".join(
-        f"{name},{','.join(map(str, row))}\n" for name, row in zip("abcdef", 50 + rng.random((6, 3)), strict=True)
-    )
-    assert list(tables.read_text(Path(written(tmp_path, f"{line}\n{below}")), [])[0]) == line.split(",")
-
-
-@pytest.mark.parametrize("first", ["AAT,0.49,0.29,cp", "AAT,0.29,0.49,cp"])
-def test_two_fractions_are_a_row(tmp_path, first):
-    rows = [first, "ACE,0.07,0.40,im", "ACF,0.56,0.20,cp", "ACK,0.59,0.59,om"]
-    assert tables.read_text(Path(written(tmp_path, "\n".join(rows) + "\n")), [])[0].shape == (4, 4)
-
-
-@pytest.mark.parametrize("step", [1, 0.5, -0.5])
-def test_wavelengths_are_names(tmp_path, step, rng):
-    names = [f"{600 + step * i}" for i in range(9)]
-    text = ",".join(names) + "\n" + "".join(",".join(map(str, row)) + "\n" for row in rng.random((9, 9)).round(3))
-    assert list(tables.read_text(Path(written(tmp_path, text)), [])[0]) == names
-    rising = (
-        "\n".join(",".join(f"{i + j * j / 4}" for j in range(9)) for i in range(9)) + "\n"
-    )  # rows are in order, too
-    assert tables.read_text(Path(written(tmp_path, rising)), [])[0].shape == (9, 9)
