@@ -122,3 +122,18 @@ def test_a_row_of_a_slice_has_the_map_that_it_has_in_the_batch(kind, rng):
         part = slice(4 * number, 4 * number + 4)
         found = augmentation.augment(rows[part], (5, 4, 3), (1, 2), number, 3, kind).numpy()
         np.testing.assert_array_equal(found, whole[part])
+
+
+@pytest.mark.parametrize("kind", ["digits", "photos"])
+def test_images_with_a_black_of_their_own_are_moved_as_those_from_0_up(rng, kind):
+    x = rng.random((50, 6 * 7 * 3)).astype("f4")
+    moved = augmentation.augment(x, (6, 7, 3), (1, 2), kind=kind).numpy()
+    other = augmentation.augment(x - 3, (6, 7, 3), (1, 2), kind=kind, black=-3.0).numpy()
+    np.testing.assert_allclose(other + 3, moved, atol=1e-5)
+
+
+def test_without_a_black_the_edges_go_on_outside(rng):
+    """A flat image stays so; and with a black there are corners of it."""
+    flat = np.full((50, 64), 7.0, "f4")
+    np.testing.assert_allclose(augmentation.augment(flat, (8, 8), (1, 2), black=None), flat, rtol=1e-5)
+    assert augmentation.augment(flat, (8, 8), (1, 2), black=3.0).numpy().min() == 3.0

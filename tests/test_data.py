@@ -15,6 +15,7 @@ from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.rows import load_rows as rows_of
 from vade_tf.runs.rows import numbers_of
 from vade_tf.training import given
+from vade_tf.training.settings import Settings
 
 
 def units(data):
@@ -270,9 +271,69 @@ def test_images_of_whole_numbers_are_grey_whatever_their_type(rng, high, unit, k
         assert choice.choose(gaussian).units(gaussian) == (1 / unit, 0.0)
 
 
-@pytest.mark.parametrize("form", [lambda x: x - 0.5, lambda x: x * 1.5, lambda x: x + 1000, lambda x: -x])
-def test_images_of_other_numbers_are_gaussian(rng, form):
-    data = observe(form(rng.integers(0, 17, (40, 4, 5)).astype("f4")))
-    assert choice.choose(data).name == "gaussian"
-    rows = observe(rng.integers(0, 17, (40, 20)).astype("f4"))  # no images
-    assert (choice.choose(rows).name, rows.factor) == ("gaussian", 1.0)
+@pytest.mark.parametrize(
+    ("form", "black", "white"),
+    [
+        (lambda x: 2 * x - 1, -1, 1),
+        (lambda x: (x - 0.1307) / 0.3081, -0.1307 / 0.3081, 0.8693 / 0.3081),
+        (lambda x: -x, -1, 0),
+        (lambda x: 2.5 * x, 0, 3),
+        (lambda x: 1.5 * x, 0, 2),
+        (lambda x: 254.3 * x, 0, 255),
+        (lambda x: np.round(3000 * x), 0, 4095),
+        (lambda x: np.round(65535 * x).astype("u2"), 0, 65535),
+    ],
+)
+def test_images_of_any_range_are_grey_values(rng, form, black, white):
+    """And what moves in at the borders of a map is black."""
+    grey = rng.random((40, 4, 5))
+    grey[0, 0, :2] = 0, 1
+    data = observe(form(grey))
+    found = choice.choose(data)
+    model = given.build_model(data, Settings(clusters=2).resolve(40, 20), "float32")
+    ends = np.outer([black, white], np.ones(20)).astype("f4")
+    np.testing.assert_allclose(model.scale(ends), [[0] * 20, [1] * 20], atol=1e-6)
+    np.testing.assert_allclose(model.unscale(model.scale(ends)), ends, rtol=1e-5, atol=1e-5 * (white - black))
+    assert (found.name, data.black) == ("bernoulli", pytest.approx(black, abs=1e-6))
+    rows = observe(form(grey).reshape(40, 20))  # no images
+    assert choice.choose(rows).name == "gaussian"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda x: x + 1000,
+        lambda x: np.where(np.arange(20).reshape(4, 5) + 100 * np.arange(40)[:, None, None] == 7, 1e4, x),
+    ],
+)
+def test_images_of_little_contrast_have_no_black(rng, form):
+    """Where everything but a hot pixel has nearly one grey, a scale from black to white says nothing."""
+    data = observe(form(rng.random((40, 4, 5))))
+    assert (choice.choose(data).name, data.black) == ("gaussian", None)
+    assert np.ndim(choice.choose(data).units(data)[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("trained", "new", "fits"),
+    [
+        ((-1, 1), (-1.3, 1.2), True),
+        ((-1, 1), (0, 1), True),
+        ((-1, 1), (0, 255), False),
+        ((0, 3000), (0, 4500), True),
+        ((0, 3000), (0, 65535), False),
+        ((0, 1), (0, 1.2), False),
+        ((0, 255), (0, 300), False),
+    ],
+)
+def test_new_images_may_be_a_little_brighter_where_white_is_not_known(rng, trained, new, fits):
+    low, high = trained
+    grey = rng.random((40, 4, 5))
+    grey[0, 0, :2] = 0, 1
+    data = observe(low + (high - low) * grey)
+    model = given.build_model(data, Settings(clusters=2).resolve(40, 20), "float32")
+    rows = (new[0] + (new[1] - new[0]) * grey).reshape(40, 20).astype("f4")
+    if fits:
+        choice.check_units(model, rows)
+    else:
+        with pytest.raises(InputError, match="expected values from"):
+            choice.check_units(model, rows)

@@ -48,7 +48,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             of 28 to 32 pixels a side, unless `hidden` is given.
         likelihood: of p(x|z): "auto" (default) takes "bernoulli" for uint8, for images in [0, 1] and what varies as
             these do, "counts" for whole numbers that are mostly 0 and have a long tail (`model.choice.choose`), else
-            "gaussian". A DataFrame gets one for each kind of its columns.
+            "gaussian". A DataFrame gets one for each kind of its columns. Images of other ranges are brought to [0, 1].
         encoder, decoder: networks of your own instead, functional Keras models, see `vade_tf.fit`; each fit trains a
             copy of them. Default: None.
         image_shape: (height, width) where rows are grey images, (height, width, 3) where they are in colour, so that

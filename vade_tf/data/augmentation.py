@@ -14,7 +14,15 @@ CROP = 0.2  # of a photo: share of the side that may be cut off, all in all
 LIGHT, CONTRAST, SATURATION = 0.2, 0.2, 0.4  # share either way
 
 
-def augment(x: tf.Tensor, image_shape: tuple[int, ...], seed, number=0, of: int = 1, kind: str = "digits") -> tf.Tensor:
+def augment(
+    x: tf.Tensor,
+    image_shape: tuple[int, ...],
+    seed,
+    number=0,
+    of: int = 1,
+    kind: str = "digits",
+    black: float | None = 0.0,
+) -> tf.Tensor:
     """A random map of each row.
 
     Args:
@@ -24,6 +32,7 @@ def augment(x: tf.Tensor, image_shape: tuple[int, ...], seed, number=0, of: int 
         number, of: where the rows are only a slice of a batch: its number, and that of all slices. Each row gets the
             map that it has in the whole batch.
         kind: "digits" or "photos", see the functions of these names.
+        black: the value that is; None: there is none, and the edges of an image go on outside of it.
 
     Returns:
         Rows of the same shape and type.
@@ -34,14 +43,19 @@ def augment(x: tf.Tensor, image_shape: tuple[int, ...], seed, number=0, of: int 
         u = u[tf.cast(number, tf.int32) * size :][:size]
     channels = image_shape[2] if len(image_shape) == 3 else 1
     images = tf.reshape(x, (-1, image_shape[0], image_shape[1], channels))
-    return tf.reshape(KINDS[kind](images, u), tf.shape(x))
+    images = images - black if black else images
+    moved = photos(images, u) if kind == "photos" else digits(images, u, "NEAREST" if black is None else "CONSTANT")
+    return tf.reshape(moved + black if black else moved, tf.shape(x))
 
 
-def digits(images: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
-    """Rotated, zoomed, shifted, black outside: images [batch, height, width, channels], u [batch, 4] from -1 to 1."""
+def digits(images: tf.Tensor, u: tf.Tensor, outside: str = "CONSTANT") -> tf.Tensor:
+    """Rotated, zoomed, shifted: images [batch, height, width, channels], u [batch, 4] from -1 to 1.
+
+    Outside of them is 0, or what another fill_mode of TensorFlow puts there.
+    """
     angle, zoom = u[:, 0] * (ROTATION * math.pi / 180), 1.0 + ZOOM * u[:, 1]
     cos, sin = zoom * tf.cos(angle), zoom * tf.sin(angle)
-    return _moved(images, [[cos, -sin], [sin, cos]], SHIFT * u[:, 2], SHIFT * u[:, 3], "CONSTANT")
+    return _moved(images, [[cos, -sin], [sin, cos]], SHIFT * u[:, 2], SHIFT * u[:, 3], outside)
 
 
 def photos(images: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
@@ -64,7 +78,6 @@ def photos(images: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.clip_by_value(tf.round(found), 0, 255), tf.uint8) if images.dtype == tf.uint8 else found
 
 
-KINDS = {"digits": digits, "photos": photos}
 DRAWS = {"digits": 4, "photos": 7}  # random numbers that a map takes
 
 

@@ -55,16 +55,19 @@ def blocks(x: Rows) -> Iterator[np.ndarray]:
         yield x[start : start + size]
 
 
-def white(x: Rows, low: float, high: float) -> float:
-    """What is white in grey values or colours that are whole numbers, of another type than bytes.
+def grey_units(x: Rows, low: float, high: float) -> tuple[float, float]:
+    """(factor, offset) of `grey = factor * x + offset`, 0 where images are black and 1 where they are white.
 
-    Scales go up to a power of 2, or to one less: 16 for values to 16, 255 for values to 200. 1.0 of bytes, and where
-    values are no such numbers, or lie in [0, 1] already.
+    Black is 0, or the least value where that is below; white is then the largest one. Values from 0 up have scales that
+    end at a power of 2, or one before: 16 for values to 16, 255 for values to 200. (1, 0) of bytes and of values that
+    are in [0, 1] already.
     """
-    if x.dtype == np.uint8 or low < 0 or not 1 < high <= 255 or any((block % 1 != 0).any() for block in blocks(x)):
-        return 1.0
+    if x.dtype == np.uint8 or (low >= 0 and high <= 1) or low == high:
+        return 1.0, 0.0
+    if low < 0:
+        return 1 / (high - low), -low / (high - low)
     power = 2.0 ** math.ceil(math.log2(high))
-    return power if high == power else power - 1
+    return 1 / (power if high > power - 1 else power - 1), 0.0
 
 
 def has_holes(x: Rows) -> bool:

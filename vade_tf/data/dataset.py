@@ -16,6 +16,7 @@ from vade_tf.errors import InputError, cited
 from vade_tf.reading import memory
 
 COUNTS = ("counts", "zinb")  # likelihoods of numbers that are to be taken as they are
+LEAST_CONTRAST = 0.1  # of most pixels, as in `contrast`; less where one hot pixel makes the scale
 FEW_COLUMNS = 200  # of a table, each of which has a unit of its own
 MANY = 100_000  # rows that NumPy is given together: of more it would make a copy in float64
 
@@ -48,8 +49,8 @@ class Observations:
         image_shape: (height, width) where a row is a grey image, (height, width, 3) of one in colour, else None.
         likelihood: the name of the one these rows ask for, or "auto": as their values allow, see `likelihood.choose`.
         standardise: whether a Gaussian likelihood gives every feature mean 0 and variance 1.
-        factor: what it multiplies them with where it does not, e.g. sqrt(10) for a variance of 1/10; of images of whole
-            numbers that are no bytes, what makes white 1 for every likelihood.
+        factor, offset: what it multiplies them with where it does not, e.g. sqrt(10) for a variance of 1/10, and what
+            it then adds; of images, what makes black 0 and white 1 for every likelihood.
         length: Euclidean length that all rows share which are read by their square roots (`networks.Roots`); else None.
         texts: whether rows are like those of texts: of one length, and never below 0.
         schema: how a table became these features, or None. Only with one may x hold NaN: in missing cells.
@@ -63,6 +64,7 @@ class Observations:
     likelihood: str = "auto"
     standardise: bool = True
     factor: float = 1.0
+    offset: float = 0.0
     length: float | None = None
     texts: bool = False
     schema: Coded | None = None
@@ -82,6 +84,23 @@ class Observations:
     def has_holes(self) -> bool:
         """Whether x holds NaN, in missing cells."""
         return self.schema is not None and checks.has_holes(self.x)
+
+    @property
+    def grey(self) -> tuple[float, float]:
+        """(scale, offset) that bring images to [0, 1] which are no bytes; (1, 0) of other rows."""
+        return (1.0, 0.0) if self.image_shape is None else (self.factor, self.offset)
+
+    @property
+    def black(self) -> float | None:
+        """The value that is black in images; None where none is: they are standardised, and no grey values."""
+        no_grey = self.standardise and self.x.dtype != np.uint8 and not (self.low >= 0 and self.high <= 1)
+        return None if no_grey else -self.offset / self.factor
+
+    def contrast(self) -> np.ndarray:
+        """Variance of values in [0, 1], or brought there, as a share of that of on and off, m (1 - m): [D]."""
+        (scale, offset), (mean, std) = self.grey, self.moments()
+        mean = scale * mean + offset
+        return (scale * std) ** 2 / np.maximum(mean * (1 - mean), 1e-30)
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of every feature without its missing cells, float64 [D] each; of none 0."""
@@ -256,9 +275,12 @@ def observe(
     if length and standardise:  # directions, whose features have one unit: on average each gets the square 1
         rooted = length if texts and schema is None else None  # as of words; those of `--text` are logarithms already
         factor = math.sqrt(x.shape[1]) / length
-        return Observations(x, low, high, image_shape, likelihood, False, factor, rooted, texts, schema)
-    if image_shape is not None and standardise and (white := checks.white(x, low, high)) > 1:
-        return Observations(x, low, high, image_shape, likelihood, False, 1 / white, schema=schema)
+        return Observations(x, low, high, image_shape, likelihood, False, factor, 0.0, rooted, texts, schema)
+    if image_shape is not None and standardise and (units := checks.grey_units(x, low, high)) != (1.0, 0.0):
+        grey = Observations(x, low, high, image_shape, likelihood, False, *units, schema=schema)
+        contrast = grey.contrast()
+        if contrast.any() and np.median(contrast[contrast > 0]) >= LEAST_CONTRAST:
+            return grey
     return Observations(x, low, high, image_shape, likelihood, standardise, texts=texts, schema=schema)
 
 

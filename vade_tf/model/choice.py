@@ -40,8 +40,8 @@ def choose(observations) -> Likelihood:
         raise InputError(
             f"likelihood: {counted.name} expects whole numbers from 0 up, got others; give them as they were counted"
         )
-    unit = 1.0 if observations.image_shape is None else observations.factor
-    about = observations.low * unit, observations.high * unit, observations.x.dtype
+    scale, offset = observations.grey
+    about = observations.low * scale + offset, observations.high * scale + offset, observations.x.dtype
     families = observations.schema is not None and observations.schema.blocks
     if families and observations.standardise and observations.x.dtype != np.uint8:
         return _of_columns(observations, about)  # of a table; texts have one unit, and pictures are bytes

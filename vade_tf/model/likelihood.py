@@ -124,8 +124,7 @@ class Bernoulli(Likelihood):
             )
 
     def units(self, observations):
-        unit = 1.0 if observations.image_shape is None else observations.factor
-        return (1 / 255 if observations.x.dtype == np.uint8 else unit), 0.0
+        return (1 / 255, 0.0) if observations.x.dtype == np.uint8 else observations.grey
 
     def check_units(self, rows, low, high, scale, argument):
         constant = np.outer([0.0, 1.0], np.ones(rows.shape[1])).astype(np.float32)
@@ -133,7 +132,8 @@ class Bernoulli(Likelihood):
         if not one > zero:
             return  # no scale that goes up evenly: nothing is known of its raw values
         begin, end = 0 - zero / (one - zero), (1 - zero) / (one - zero)  # the raw values that become 0 and 1
-        slack = 1e-3 * (end - begin)
+        known = abs(begin) < 1e-6 and (abs(end - 1) < 0.01 or abs(end - 255) < 1)
+        slack = (1e-3 if known else 0.5) * (end - begin)  # other scales end where the values trained on do
         too_small = end > 10 and 0 < high <= 1 and not np.issubdtype(rows.dtype, np.integer)
         if begin - slack <= low and high <= end + slack and not too_small:
             return
@@ -191,7 +191,7 @@ class Gaussian(Likelihood):
     def units(self, observations):
         """Every feature gets mean 0 and variance 1, see `divisors`; in float64, for scales of 1e6."""
         if not observations.standardise:
-            return observations.factor, 0.0
+            return observations.factor, observations.offset
         mean, std = observations.moments()
         scale = 1.0 / divisors(mean, std)
         return scale.astype(np.float32), (-mean * scale).astype(np.float32)
