@@ -229,7 +229,7 @@ def main(argv: list[str] | None = None, results: Path = RESULTS) -> None:
     rows, dataset = read(results / "compare.csv"), options.dataset or "mnist"
     data = ["--data-dir", options.data_dir] if options.data_dir else []
     for seed in [] if options.table else range(options.seeds):
-        settings = ["--dataset", dataset, "--seed", str(seed), *data]
+        settings = ["--dataset", dataset, "--recipe", "robust", "--seed", str(seed), *data]  # as seeds.py has them
         vade = Path(options.vade) / f"{dataset}-robust" / f"seed-{seed}"
         trained(vade, [*settings, *options.more])
         source = json.loads((vade / "config.json").read_text())["pretrained"]  # of its autoencoder, if not itself

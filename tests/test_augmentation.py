@@ -128,12 +128,20 @@ def test_a_row_of_a_slice_has_the_map_that_it_has_in_the_batch(kind, rng):
 def test_images_with_a_black_of_their_own_are_moved_as_those_from_0_up(rng, kind):
     x = rng.random((50, 6 * 7 * 3)).astype("f4")
     moved = augmentation.augment(x, (6, 7, 3), (1, 2), kind=kind).numpy()
-    other = augmentation.augment(x - 3, (6, 7, 3), (1, 2), kind=kind, black=-3.0).numpy()
+    other = augmentation.augment(x - 3, (6, 7, 3), (1, 2), kind=kind, paper=-3.0, black=-3.0).numpy()
     np.testing.assert_allclose(other + 3, moved, atol=1e-5)
 
 
-def test_without_a_black_the_edges_go_on_outside(rng):
-    """A flat image stays so; and with a black there are corners of it."""
-    flat = np.full((50, 64), 7.0, "f4")
-    np.testing.assert_allclose(augmentation.augment(flat, (8, 8), (1, 2), black=None), flat, rtol=1e-5)
-    assert augmentation.augment(flat, (8, 8), (1, 2), black=3.0).numpy().min() == 3.0
+def test_outside_of_digits_is_paper(rng):
+    """Turning black into white and back makes no difference."""
+    x = rng.integers(0, 256, (50, 42)).astype("f4")
+    moved = augmentation.augment(x, (6, 7), (1, 2)).numpy()
+    other = augmentation.augment(255 - x, (6, 7), (1, 2), paper=255.0).numpy()
+    np.testing.assert_allclose(255 - other, moved, atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(1, 128), (128, 1)])
+def test_a_strip_is_not_turned_out_of_its_frame(shape):
+    x = np.ones((300, 128), "f4")
+    moved = augmentation.augment(x, shape, (1, 2)).numpy()
+    assert moved[:, 20:108].mean() > 0.8

@@ -121,6 +121,26 @@ def test_gmvae_is_trained_as_its_authors_do(tmp_path, monkeypatch):
     assert {r["system"]: float(r["seconds"]) for r in compare.read(tmp_path / "compare.csv")} == {"gmvae": 0, "dec": 1}
 
 
+def test_runs_that_seeds_left_are_taken(tmp_path, monkeypatch):
+    """The flags beside a run are compared as they were typed."""
+    import seeds
+
+    class Asked(Exception):
+        pass
+
+    def trained(run, flags):
+        raise Asked(run.name, flags)
+
+    monkeypatch.setattr(compare, "trained", trained)
+    monkeypatch.setattr(seeds, "trained", trained)
+    monkeypatch.setattr(sys, "argv", ["seeds.py", "--dataset", "digits", "--data-dir", "here"])
+    with pytest.raises(Asked) as left:
+        seeds.main()
+    with pytest.raises(Asked) as taken:
+        compare.main(["--dataset", "digits", "--data-dir", "here"], results=tmp_path)
+    assert left.value.args == taken.value.args
+
+
 def test_a_run_of_other_flags_is_not_taken_for_ones_own(tmp_path, monkeypatch):
     import begun
 

@@ -15,6 +15,8 @@ from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.rows import load_rows as rows_of
 from vade_tf.runs.rows import numbers_of
 from vade_tf.training import given
+from vade_tf.training.fitting import begin
+from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings
 
 
@@ -196,6 +198,7 @@ def test_images_of_one_or_three_channels_are_images_and_of_others_are_rows(rng):
     for shape, image_shape in (
         ((6, 4, 5), (4, 5)),
         ((6, 4, 5, 1), (4, 5)),
+        ((6, 1, 4, 5), (4, 5)),
         ((6, 4, 5, 3), (4, 5, 3)),
         ((6, 4, 5, 2), None),
     ):
@@ -208,6 +211,11 @@ def test_images_of_one_or_three_channels_are_images_and_of_others_are_rows(rng):
     for wrong in ((4, 4), (2, 5, 2), (20,), "4x5"):
         with pytest.raises(InputError, match=r"image_shape: expected \(height, width\), or .* got"):
             observe(rng.random((6, 20)), image_shape=wrong)
+
+
+def test_colours_in_the_first_axis_are_told(rng):
+    with pytest.raises(InputError, match=r"X: expected the colours .* got images of shape \(3, 32, 32\); give"):
+        observe(rng.random((6, 3, 32, 32)), argument="X")
 
 
 def test_observations_are_the_rows_without_labels_name_and_source(rng):
@@ -275,6 +283,8 @@ def test_images_of_whole_numbers_are_grey_whatever_their_type(rng, high, unit, k
     ("form", "black", "white"),
     [
         (lambda x: 2 * x - 1, -1, 1),
+        (lambda x: 0.01 * x, 0, 2**-6),
+        (lambda x: np.round(16 * x).astype("u1"), 0, 16),
         (lambda x: (x - 0.1307) / 0.3081, -0.1307 / 0.3081, 0.8693 / 0.3081),
         (lambda x: -x, -1, 0),
         (lambda x: 2.5 * x, 0, 3),
@@ -285,7 +295,7 @@ def test_images_of_whole_numbers_are_grey_whatever_their_type(rng, high, unit, k
     ],
 )
 def test_images_of_any_range_are_grey_values(rng, form, black, white):
-    """And what moves in at the borders of a map is black."""
+    """Standardised pixel by pixel, the border of a digit would be hundreds of deviations away."""
     grey = rng.random((40, 4, 5))
     grey[0, 0, :2] = 0, 1
     data = observe(form(grey))
@@ -296,7 +306,7 @@ def test_images_of_any_range_are_grey_values(rng, form, black, white):
     np.testing.assert_allclose(model.unscale(model.scale(ends)), ends, rtol=1e-5, atol=1e-5 * (white - black))
     assert (found.name, data.black) == ("bernoulli", pytest.approx(black, abs=1e-6))
     rows = observe(form(grey).reshape(40, 20))  # no images
-    assert choice.choose(rows).name == "gaussian"
+    assert rows.grey == ((1 / 255, 0.0) if rows.x.dtype == "u1" else (1.0, 0.0))
 
 
 @pytest.mark.parametrize(
@@ -306,11 +316,25 @@ def test_images_of_any_range_are_grey_values(rng, form, black, white):
         lambda x: np.where(np.arange(20).reshape(4, 5) + 100 * np.arange(40)[:, None, None] == 7, 1e4, x),
     ],
 )
-def test_images_of_little_contrast_have_no_black(rng, form):
+def test_images_of_little_contrast_are_standardised(rng, form):
     """Where everything but a hot pixel has nearly one grey, a scale from black to white says nothing."""
     data = observe(form(rng.random((40, 4, 5))))
-    assert (choice.choose(data).name, data.black) == ("gaussian", None)
+    assert (choice.choose(data).name, data.black) == ("gaussian", 0)
     assert np.ndim(choice.choose(data).units(data)[0]) == 1
+
+
+@pytest.mark.parametrize(("ink", "paper"), [(255, 0), (0, 255), (200, 30)])
+@pytest.mark.parametrize("kind", ["u1", "f4"])
+def test_outside_of_images_is_what_most_have_at_their_edges(rng, ink, paper, kind):
+    x = np.full((41, 8, 9), paper, kind)
+    x[:, 2:6, 3:7] = ink
+    x[:12, 0] = ink  # some touch it
+    data = observe(x)
+    assert data.paper == paper
+    fitting = begin(data, Settings(clusters=2, augment="digits"), reporter=Silent())
+    views = np.concatenate([view for view, _ in fitting.batches("fit", range(1), **fitting.seen("fit"))])
+    corners = views.reshape(-1, 8, 9)[:, -1, [0, -1]]
+    np.testing.assert_allclose(corners.astype(float), paper, atol=1 if kind == "u1" else 1e-4)  # bytes are cut off
 
 
 @pytest.mark.parametrize(

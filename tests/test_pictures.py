@@ -9,6 +9,7 @@ from PIL import Image
 
 from vade_tf.data.files import load_file
 from vade_tf.errors import InputError
+from vade_tf.model import choice
 
 
 def spoiled(content: bytes) -> bytes:
@@ -45,6 +46,24 @@ def test_every_orientation_is_that_of_pillow(tmp_path, rng, orientation):
         expected = np.asarray(ImageOps.exif_transpose(image))
     found = load_file(str(tmp_path))
     np.testing.assert_array_equal(found.x.reshape(found.image_shape), expected)
+
+
+def test_hidden_files_are_no_images(tmp_path, rng):
+    """As other systems leave them beside their images."""
+    folder = tmp_path / "images"
+    for name in ("a.png", "b.png", ".ipynb_checkpoints/a-checkpoint.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (8, 8)).astype("u1")).save(folder / name)
+    (folder / "._a.png").write_bytes(b"no image")
+    assert load_file(str(folder)).ids.tolist() == ["a.png", "b.png"]
+
+
+def test_masks_are_images(tmp_path, rng):
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    for number in range(20):
+        Image.fromarray(rng.integers(0, 2, (8, 8)).astype("u1")).save(folder / f"{number}.png")
+    assert choice.choose(load_file(str(folder))).name == "bernoulli"
 
 
 def test_new_images_have_the_form_of_those_of_an_array(tmp_path):

@@ -52,7 +52,7 @@ class RowReader:
             return self._table(X, fitting), None
         if not scipy.sparse.issparse(X) and len(getattr(X, "shape", ())) in (3, 4):
             images = np.asarray(X)
-            own = shape_of_images(images.shape)
+            own = shape_of_images(images.shape, "X")
             self._check_shape(own, fitting)
             image_shape = own if image_shape is None else image_shape
             X = images.reshape(len(images), -1)
@@ -147,7 +147,9 @@ class RowReader:
 
 
 def _dense(X, argument: str):
-    """A list of images as one array, and what a masked array hides as NaN; all else as it is."""
+    """Images in a list or an array of objects as one array, what a masked array hides as NaN; all else as it is."""
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
+        X = list(X)
     if isinstance(X, (list, tuple)) and len(X) and np.ndim(X[0]) in (2, 3):
         try:
             return np.asarray(X)

@@ -21,7 +21,8 @@ def augment(
     number=0,
     of: int = 1,
     kind: str = "digits",
-    black: float | None = 0.0,
+    paper: float = 0.0,
+    black: float = 0.0,
 ) -> tf.Tensor:
     """A random map of each row.
 
@@ -32,7 +33,8 @@ def augment(
         number, of: where the rows are only a slice of a batch: its number, and that of all slices. Each row gets the
             map that it has in the whole batch.
         kind: "digits" or "photos", see the functions of these names.
-        black: the value that is; None: there is none, and the edges of an image go on outside of it.
+        paper: what lies outside of digits.
+        black: what the light of photos is counted from.
 
     Returns:
         Rows of the same shape and type.
@@ -43,19 +45,22 @@ def augment(
         u = u[tf.cast(number, tf.int32) * size :][:size]
     channels = image_shape[2] if len(image_shape) == 3 else 1
     images = tf.reshape(x, (-1, image_shape[0], image_shape[1], channels))
-    images = images - black if black else images
-    moved = photos(images, u) if kind == "photos" else digits(images, u, "NEAREST" if black is None else "CONSTANT")
-    return tf.reshape(moved + black if black else moved, tf.shape(x))
+    if kind == "digits":
+        moved = digits(images, u, paper)
+    else:
+        moved = photos(images - black, u) + black if black else photos(images, u)
+    return tf.reshape(moved, tf.shape(x))
 
 
-def digits(images: tf.Tensor, u: tf.Tensor, outside: str = "CONSTANT") -> tf.Tensor:
+def digits(images: tf.Tensor, u: tf.Tensor, paper: float = 0.0) -> tf.Tensor:
     """Rotated, zoomed, shifted: images [batch, height, width, channels], u [batch, 4] from -1 to 1.
 
-    Outside of them is 0, or what another fill_mode of TensorFlow puts there.
+    Long ones are rotated less: a strip of one row would be turned out of its frame.
     """
-    angle, zoom = u[:, 0] * (ROTATION * math.pi / 180), 1.0 + ZOOM * u[:, 1]
+    long = max(images.shape[1:3]) / max(min(images.shape[1:3]), 1)
+    angle, zoom = u[:, 0] * (ROTATION * math.pi / 180 / long), 1.0 + ZOOM * u[:, 1]
     cos, sin = zoom * tf.cos(angle), zoom * tf.sin(angle)
-    return _moved(images, [[cos, -sin], [sin, cos]], SHIFT * u[:, 2], SHIFT * u[:, 3], outside)
+    return _moved(images, [[cos, -sin], [sin, cos]], SHIFT * u[:, 2], SHIFT * u[:, 3], "CONSTANT", paper)
 
 
 def photos(images: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
@@ -81,13 +86,13 @@ def photos(images: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
 DRAWS = {"digits": 4, "photos": 7}  # random numbers that a map takes
 
 
-def _moved(images: tf.Tensor, matrix, right: tf.Tensor, down: tf.Tensor, outside: str) -> tf.Tensor:
+def _moved(images: tf.Tensor, matrix, right: tf.Tensor, down: tf.Tensor, outside: str, paper: float = 0.0) -> tf.Tensor:
     """Images [batch, height, width, channels] under an affine map about their middle, bilinear.
 
     Args:
         matrix: from places in the result to places in the image, two rows (x, y) of two numbers an image [batch].
         right, down: share of the width and of the height that places are moved by, [batch].
-        outside: what is there, a fill_mode of TensorFlow.
+        outside, paper: what is there, a fill_mode of TensorFlow, and the value of a constant one.
     """
     height, width = images.shape[1:3]
     x, y = (width - 1) / 2, (height - 1) / 2
@@ -98,7 +103,7 @@ def _moved(images: tf.Tensor, matrix, right: tf.Tensor, down: tf.Tensor, outside
         images=images,
         transforms=tf.stack(rows, axis=1),  # [batch, 8]
         output_shape=tf.constant([height, width]),
-        fill_value=0.0,
+        fill_value=paper,
         interpolation="BILINEAR",
         fill_mode=outside,
     )

@@ -12,6 +12,7 @@ from vade_tf.reading import rows_together
 
 ALIKE = 1e-4  # relative difference of squared lengths that rounding makes
 TURNED = 0.01  # variance of rows of one length over its square, at least; less, and one large mean makes them so long
+DARK, DARK_BYTES = 0.1, 32  # the brightest value of images, at most, that are on a scale of their own
 COLOURS = 3  # channels of a colour image
 CHECK_ROWS = 8192  # rows looked at together, at most: keeps the check of a large memory-mapped file small
 
@@ -21,13 +22,23 @@ def unmasked(x: np.ma.MaskedArray) -> np.ndarray:
     return np.ma.filled(x.astype(np.float64), np.nan) if np.any(x.mask) else x.data
 
 
-def shape_of_images(form: tuple[int, ...]) -> tuple[int, ...] | None:
-    """(height, width) of grey images [n, height, width] or [n, height, width, 1], (height, width, 3) of colour ones.
+def shape_of_images(form: tuple[int, ...], argument: str) -> tuple[int, ...] | None:
+    """(height, width) of grey images [n, height, width], also with an axis of 1, (height, width, 3) of colour ones.
 
     None of an array of any other form.
+
+    Raises:
+        InputError: the colours are the first axis of an image.
     """
+    if len(form) == 4 and form[1] == COLOURS and form[3] not in (1, COLOURS):
+        raise InputError(
+            f"{argument}: expected the colours of an image in its last axis, got images of shape {tuple(form[1:])}; "
+            "give x.transpose(0, 2, 3, 1)"
+        )
     if len(form) == 4 and form[3] == COLOURS:
         return tuple(form[1:])
+    if len(form) == 4 and form[1] == 1 < form[3]:
+        return tuple(form[2:])
     return tuple(form[1:3]) if len(form) == 3 or (len(form) == 4 and form[3] == 1) else None
 
 
@@ -59,10 +70,11 @@ def grey_units(x: Rows, low: float, high: float) -> tuple[float, float]:
     """(factor, offset) of `grey = factor * x + offset`, 0 where images are black and 1 where they are white.
 
     Black is 0, or the least value where that is below; white is then the largest one. Values from 0 up have scales that
-    end at a power of 2, or one before: 16 for values to 16, 255 for values to 200. (1, 0) of bytes and of values that
-    are in [0, 1] already.
+    end at a power of 2, or one before: 16 for values to 16, 255 for values to 200. (1, 0) of values that are in [0, 1]
+    already, and of bytes; but where the brightest is nearly black, on neither scale.
     """
-    if x.dtype == np.uint8 or (low >= 0 and high <= 1) or low == high:
+    dark = DARK_BYTES if x.dtype == np.uint8 else DARK
+    if low == high or (low >= 0 and dark < high and (high <= 1 or x.dtype == np.uint8)):
         return 1.0, 0.0
     if low < 0:
         return 1 / (high - low), -low / (high - low)

@@ -13,9 +13,10 @@ from vade_tf.data import checks
 from vade_tf.data.shards import FileRows, is_file
 from vade_tf.data.sparse import OriginRows, Rows, SparseRows, Stored, part
 from vade_tf.errors import InputError, cited
-from vade_tf.reading import memory
+from vade_tf.reading import memory, rows_together
 
 COUNTS = ("counts", "zinb")  # likelihoods of numbers that are to be taken as they are
+EDGES = 10_000  # images, at even distances, whose edges are looked at
 LEAST_CONTRAST = 0.1  # of most pixels, as in `contrast`; less where one hot pixel makes the scale
 FEW_COLUMNS = 200  # of a table, each of which has a unit of its own
 MANY = 100_000  # rows that NumPy is given together: of more it would make a copy in float64
@@ -87,14 +88,23 @@ class Observations:
 
     @property
     def grey(self) -> tuple[float, float]:
-        """(scale, offset) that bring images to [0, 1] which are no bytes; (1, 0) of other rows."""
-        return (1.0, 0.0) if self.image_shape is None else (self.factor, self.offset)
+        """(scale, offset) that bring grey values and colours to [0, 1]; (1, 0) of what is there, or is neither."""
+        own = (1.0, 0.0) if self.image_shape is None else (self.factor, self.offset)
+        return (1 / 255, 0.0) if self.x.dtype == np.uint8 and own == (1.0, 0.0) else own
 
     @property
-    def black(self) -> float | None:
-        """The value that is black in images; None where none is: they are standardised, and no grey values."""
-        no_grey = self.standardise and self.x.dtype != np.uint8 and not (self.low >= 0 and self.high <= 1)
-        return None if no_grey else -self.offset / self.factor
+    def black(self) -> float:
+        """The value that is black in images; 0 where none is known to be."""
+        return 0.0 - self.offset / self.factor
+
+    @cached_property
+    def paper(self) -> float:
+        """The value that most images have at their edges: what lies outside of them."""
+        assert self.image_shape is not None
+        some = np.asarray(self.x[:: -(-len(self.x) // rows_together(self.x.shape[1], EDGES))])
+        images = some.reshape(len(some), *self.image_shape)
+        sides = images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]
+        return float(np.median(np.concatenate([side.ravel() for side in sides])))
 
     def contrast(self) -> np.ndarray:
         """Variance of values in [0, 1], or brought there, as a share of that of on and off, m (1 - m): [D]."""
@@ -150,7 +160,7 @@ class Dataset(Observations):
 
     def observations(self) -> Observations:
         """The same rows without labels, name and source: what a fit is given; what was counted is not counted again."""
-        found = Observations(**{each.name: getattr(self, each.name) for each in fields(Observations)})
+        found = Observations(**_told(self))
         vars(found).update({name: vars(self)[name] for name in ("has_holes", "_moments") if name in vars(self)})
         return found
 
@@ -202,8 +212,12 @@ def build(
     if y is not None and y.dtype.kind in "fc" and np.isnan(y).any():
         raise InputError(f"labels: expected one a row, got none in row {int(np.isnan(y).argmax())} of {source}")
     codes = None if y is None else np.unique(y, return_inverse=True)[1].astype(np.int32)
-    told = {**vars(observed), "origins": origins}
-    return Dataset(**told, y=codes, name=name, source=source, notice=notice, ids=ids)
+    return Dataset(**{**_told(observed), "origins": origins}, y=codes, name=name, source=source, notice=notice, ids=ids)
+
+
+def _told(rows: Observations) -> dict:
+    """The fields of `Observations`, by their names."""
+    return {each.name: getattr(rows, each.name) for each in fields(Observations)}
 
 
 def observe(
@@ -249,7 +263,7 @@ def observe(
     if isinstance(x, np.ma.MaskedArray):
         x = checks.unmasked(x)
     form = (len(x), *x.row_shape) if isinstance(x, FileRows) else x.shape
-    image_shape = checks.shape_of_images(form) if image_shape is None else image_shape
+    image_shape = checks.shape_of_images(form, argument) if image_shape is None else image_shape
     if len(x.shape) < 2 or 0 in x.shape:
         raise InputError(f"{argument}: expected a matrix of n rows and D features, got shape {x.shape}")
     if x.dtype.kind not in "biuf":

@@ -97,6 +97,7 @@ def read_folder(folder: Path, known: Pictures | None = None) -> tuple[np.ndarray
     except ImportError as error:
         raise InputError("data: a folder of images needs Pillow; pip install 'vade-tf[files]' brings it") from error
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in KINDS and file.is_file())
+    files = [file for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
     if not files:
         raise InputError(f"data: expected images ({', '.join(KINDS)}) in {folder}, found none")
     sizes, grey = [], True

@@ -41,8 +41,9 @@ def choose(observations) -> Likelihood:
             f"likelihood: {counted.name} expects whole numbers from 0 up, got others; give them as they were counted"
         )
     scale, offset = observations.grey
-    about = observations.low * scale + offset, observations.high * scale + offset, observations.x.dtype
-    families = observations.schema is not None and observations.schema.blocks
+    low, high = (round(value * scale + offset, 6) for value in (observations.low, observations.high))
+    about = low, high, observations.x.dtype
+    families = observations.image_shape is None and observations.schema is not None and observations.schema.blocks
     if families and observations.standardise and observations.x.dtype != np.uint8:
         return _of_columns(observations, about)  # of a table; texts have one unit, and pictures are bytes
     if observations.likelihood == "auto":

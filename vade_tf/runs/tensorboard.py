@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.data.dataset import Dataset
+from vade_tf.data.pipeline import together
 from vade_tf.errors import StorageError, cited
 from vade_tf.model.vade import VaDE
 from vade_tf.mosaic import mosaic
@@ -85,7 +86,7 @@ class Views(keras.callbacks.Callback):
     def __init__(self, board: Board, dataset: Dataset, seed: int, epochs: int):
         super().__init__()
         self.board = board
-        rows = generator(seed).permutation(subset(len(dataset.x), self.PROJECTOR_ROWS, seed))
+        rows = generator(seed).permutation(subset(len(dataset.x), together(dataset.x, self.PROJECTOR_ROWS), seed))
         self.x = dataset.x[rows]
         self.y = None if dataset.y is None else dataset.y[rows]
         self.image_shape = dataset.image_shape
