@@ -251,3 +251,12 @@ def test_missing_cells_of_a_table_count_as_the_mean_of_their_column(x):
     np.testing.assert_allclose(found[:, 0], (filled - known.mean()) / filled.std(), atol=1e-5)
     np.testing.assert_allclose(found[:, 1:4], x[:, 1:4] - 1 / 3, atol=1e-6)
     np.testing.assert_allclose(found[:, 4], np.sqrt(2) * (x[:, 4] - 0.5), atol=1e-6)
+
+
+def test_a_column_that_float32_blurs_tells_a_start_next_to_nothing(rng):
+    """Seconds of a day of 2023, in steps of 128: two values that rounding makes, no two groups."""
+    x = np.stack([rng.normal(size=400), 1.7e9 + 64 + rng.normal(0, 5, 400)], axis=1)
+    fitting = begin(x, likelihood="gaussian")
+    found = feature_reader(fitting.model, fitting.data.x)(fitting.data.x)
+    assert found[:, 0].std() == pytest.approx(1, abs=1e-3)
+    assert found[:, 1].std() < 0.02

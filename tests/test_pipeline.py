@@ -1,5 +1,8 @@
 """Batches: every row once an epoch, an order and an augmentation that depend on (seed, epoch) only."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -130,3 +133,22 @@ def test_the_maps_of_images_and_the_noise_of_a_step_share_no_random_numbers(monk
     assert [step for _, step in seeds] == [0, 1, 2, 3]
     assert {first for first, _ in seeds} != {3}
     assert len({first for first, _ in seeds}) == 1
+
+
+def test_sparse_rows_are_let_go_with_their_batches(rng):
+    """TensorFlow keeps the function that reads them until the process ends."""
+    x = SparseRows(scipy.sparse.csr_array(rng.poisson(0.3, (30, 20)).astype("f4")))
+    seen = weakref.ref(x)
+    for batches in (pipeline.training_batches(x, 8, 0, range(1)), pipeline.ordered_batches(x, 8)):
+        assert sum(len(batch) for batch in batches.as_numpy_iterator()) == 30
+    del x, batches
+    gc.collect()
+    assert seen() is None
+
+
+def test_rows_of_a_fit_are_not_held_by_a_gpu(rng, monkeypatch):
+    """Batches are made on the processor."""
+    asked, own = [], tf.device
+    monkeypatch.setattr(tf, "device", lambda name: asked.append(name) or own(name))
+    held = pipeline.hold(rng.normal(size=(5, 3)).astype("f4"))
+    assert (asked, held.shape, "CPU" in held.device) == (["CPU"], (5, 3), True)

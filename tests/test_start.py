@@ -15,34 +15,6 @@ from vade_tf.training import consensus, regions, views
 from vade_tf.training import start as starts
 
 
-def test_fits_in_several_threads_leave_blas_its_threads(monkeypatch):
-    """Who came first leaves first: the limit stays for the other, and is lifted by it."""
-    limits = []
-
-    class Limit:
-        def __init__(self, number, user_api):
-            self.blas = user_api == "blas"
-            if self.blas:
-                limits.append("set")
-
-        def restore_original_limits(self):
-            limits.append("lifted")
-
-        def __enter__(self):
-            assert not self.blas
-
-        def __exit__(self, *error): ...
-
-    monkeypatch.setattr(regions, "threadpool_limits", Limit)
-    first, second = regions.one_thread(), regions.one_thread()
-    first.__enter__()
-    second.__enter__()
-    first.__exit__(None, None, None)
-    assert limits == ["set"]
-    second.__exit__(None, None, None)
-    assert limits == ["set", "lifted"]
-
-
 def test_moments_of_groups_of_two_of_one_and_of_no_row():
     """A single row has the variance of all rows, which two rows have not; an empty group the mean of all too."""
     z = np.array([[0.0, 2.0], [4.0, 2.0], [8.0, 5.0]])

@@ -19,7 +19,7 @@ COUNTS = ("counts", "zinb")  # likelihoods of numbers that are to be taken as th
 EDGES = 10_000  # images, at even distances, whose edges are looked at
 LEAST_CONTRAST = 0.1  # of most pixels, as in `contrast`; less where one hot pixel makes the scale
 FEW_COLUMNS = 200  # of a table, each of which has a unit of its own
-MANY = 100_000  # rows that NumPy is given together: of more it would make a copy in float64
+MANY, MANY_NUMBERS = 100_000, 2**27  # rows and numbers that NumPy is given together: it makes a copy in float64
 
 
 class Coded(Protocol):
@@ -123,7 +123,7 @@ class Observations:
 
             mean, variance = (part.astype(np.float64) for part in mean_variance_axis(self.x.matrix, axis=0))
             return mean, np.sqrt(variance)
-        if self.has_holes or isinstance(self.x, FileRows) or len(self.x) > MANY:
+        if self.has_holes or isinstance(self.x, FileRows) or len(self.x) > MANY or self.x.size > MANY_NUMBERS:
             held, total = np.zeros((2, self.x.shape[1]))
             for block in checks.blocks(self.x):
                 held += (~np.isnan(block)).sum(axis=0)

@@ -135,7 +135,9 @@ def training_batches(
         batch = seen(rows(indices), number, step)
         return batch if groups is None else (batch, tf.gather(groups, indices))
 
-    return _ahead(tf.data.Dataset.range(span.start, span.stop).flat_map(batches_of), gather)
+    batches = _ahead(tf.data.Dataset.range(span.start, span.stop).flat_map(batches_of), gather)
+    batches.source = x  # type: ignore[attr-defined]
+    return batches
 
 
 def _from_file(x: FileRows, batch_size: int, seed: int, span: range, hints, slices: Slices, seen) -> tf.data.Dataset:
@@ -228,7 +230,9 @@ def ordered_batches(x: Rows, batch_size: int | None = None) -> tf.data.Dataset:
     def read(k):
         return rows(tf.range(k * batch_size, tf.minimum((k + 1) * batch_size, n)))
 
-    return _ahead(steps, read, workers=1)
+    batches = _ahead(steps, read, workers=1)
+    batches.source = x  # type: ignore[attr-defined]
+    return batches
 
 
 def blocks(x: Rows, size: int = BATCH) -> Iterator[np.ndarray]:
@@ -239,18 +243,30 @@ def blocks(x: Rows, size: int = BATCH) -> Iterator[np.ndarray]:
 
 
 def hold(x: Rows) -> tf.Tensor | None:
-    """Rows as batches are gathered from them, which takes the memory of x again; None where they stay as they are."""
-    return tf.constant(x) if isinstance(x, np.ndarray) else None
+    """Rows as batches are gathered from them, which takes the memory of x again; None where they stay as they are.
+
+    They are in the memory of the machine, where batches are made, and leave that of a GPU to the model.
+    """
+    if not isinstance(x, np.ndarray):
+        return None
+    with tf.device("CPU"):
+        return tf.constant(x)
 
 
 def _gatherer(x: Rows | tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
     """Row numbers [batch] -> dense rows [batch, D]. A sparse matrix stays in SciPy, rows of a file in the file."""
     if isinstance(x, (np.ndarray, tf.Tensor)):
-        rows = tf.constant(x)
+        rows = x if isinstance(x, tf.Tensor) else hold(x)
         return lambda indices: tf.gather(rows, indices)
+    found, kind, width = weakref.ref(x), x.dtype, x.shape[1]  # what reads is kept by TensorFlow, see `_from_file`
+
+    def read(indices):
+        rows = found()
+        assert rows is not None
+        return rows[indices]
 
     def gather(indices):
-        batch = tf.numpy_function(x.__getitem__, [indices], x.dtype, stateful=False)
-        return tf.ensure_shape(batch, (None, x.shape[1]))
+        batch = tf.numpy_function(read, [indices], kind, stateful=False)
+        return tf.ensure_shape(batch, (None, width))
 
     return gather

@@ -15,7 +15,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from sklearn.manifold import TSNE
-from threadpoolctl import threadpool_limits
 
 from vade_tf import metrics
 from vade_tf.data.dataset import Dataset
@@ -26,6 +25,7 @@ from vade_tf.report.evaluation import Assignments, Posterior
 from vade_tf.report.expression import compared
 from vade_tf.report.image_figures import WIDTH, interpolation, members, outliers, reconstructions, samples
 from vade_tf.seeding import subset
+from vade_tf.threads import one_thread
 
 MAX_ROWS = 20  # clusters in one picture: the largest
 MAP_ROWS = 3000  # rows in the map of the code
@@ -180,7 +180,7 @@ def code(dataset: Dataset, found: Assignments, seed: int = 0, names: Sequence[st
     z = found.m[rows] if found.m.shape[1] > 1 else np.repeat(found.m[rows], 2, axis=1)
     spread = float(np.abs(z - z.mean(axis=0)).max())
     init = "pca" if spread > 1e-6 * float(np.abs(z).max()) else "random"  # t-SNE divides by the spread along the first
-    with threadpool_limits(1):  # 3,000 points: more threads save little, and wait for each other on a busy machine
+    with one_thread():  # 3,000 points: more threads save little, and wait for each other on a busy machine
         points = TSNE(perplexity=perplexity, init=init, random_state=seed).fit_transform(z)
     n_clusters = found.log_gamma.shape[1]
     views = {"coloured by cluster": (found.groups[rows], {c: c for c in range(n_clusters)})}

@@ -16,6 +16,7 @@ from sklearn.metrics import adjusted_rand_score
 from vade_tf.training import start as starting
 from vade_tf.training.choosing import STRONG
 
+BLOCK = 16_384  # codes whose log densities are taken together
 ALIKE = 1  # criteria agree where the K they name lie no further apart than this, in steps of the K tried
 
 
@@ -33,10 +34,14 @@ def bic(z: np.ndarray, start: starting.Start) -> float:
         z: codes, [n, latent].
         start: the mixture.
     """
-    log_joint = np.empty((len(start.pi), len(z)))  # [K, n]
-    for c, (pi, mu, sigma2) in enumerate(zip(start.pi, start.mu, start.sigma2, strict=True)):
-        log_joint[c] = np.log(pi) - 0.5 * np.sum((z - mu) ** 2 / sigma2 + np.log(2 * np.pi * sigma2), axis=1)
-    return float(-2 * logsumexp(log_joint, axis=0).sum() + n_parameters(*start.mu.shape) * np.log(len(z)))
+    total = 0.0
+    for first in range(0, len(z), BLOCK):
+        rows = z[first : first + BLOCK]
+        log_joint = np.empty((len(start.pi), len(rows)))  # [K, rows]
+        for c, (pi, mu, sigma2) in enumerate(zip(start.pi, start.mu, start.sigma2, strict=True)):
+            log_joint[c] = np.log(pi) - 0.5 * np.sum((rows - mu) ** 2 / sigma2 + np.log(2 * np.pi * sigma2), axis=1)
+        total += logsumexp(log_joint, axis=0).sum()
+    return float(-2 * total + n_parameters(*start.mu.shape) * np.log(len(z)))
 
 
 def agreement(partitions: list[np.ndarray]) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, whole_number
 from vade_tf.reading import each, finite, json_object, record
 from vade_tf.runs import selection
 from vade_tf.runs.config import TrainConfig
@@ -62,7 +62,7 @@ def train_sweep(
     Args:
         config: settings of all runs; a tenth of the rows is held out unless it says how many.
         out: folder, not there yet or empty.
-        clusters: the K, ascending.
+        clusters: the K; each once, they are trained in ascending order.
         reporter, export: as for `train.train`.
 
     Returns:
@@ -76,7 +76,10 @@ def train_sweep(
         raise InputError(f"clusters: several go with model='vade' alone, got {config.model!r}; give one number")
     if config.hints is not None:
         raise InputError("hints: names groups of one number of clusters; give clusters a single number with it")
-    config = replace(config, clusters=max(clusters), held_out=config.held_out or HELD_OUT)
+    clusters = sorted({whole_number(k, "clusters", 1, 2**31 - 1) for k in clusters})
+    if not clusters:
+        raise InputError("clusters: expected at least one number of clusters, got none")
+    config = replace(config, clusters=clusters[-1], held_out=config.held_out or HELD_OUT)
     whole = load_whole(config)
     aside = load_rows(config, whole).aside
     if aside is None or len(aside.x) < 2:
@@ -143,7 +146,8 @@ def compare(study: Study, results: dict[int, dict]) -> dict:
     for k, folder in folders.items():
         model = load(folder)
         bounds.append(posterior(model, aside.x).elbo)
-        shares = np.sort(model.predict(pipeline.ordered_batches(dataset.x), verbose=0).mean(axis=0))[::-1]
+        gamma = sum(model.predict_on_batch(rows).sum(axis=0, dtype=np.float64) for rows in pipeline.blocks(dataset.x))
+        shares = np.sort(gamma)[::-1] / len(dataset.x)
         ari, strength = stability(z, k, config.init, config.seed)
         start = _kept(Run.open(folder), "start")
         rows.append(

@@ -7,7 +7,6 @@ import keras
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
-from threadpoolctl import threadpool_limits
 
 from vade_tf.data import pipeline
 from vade_tf.errors import InputError
@@ -15,6 +14,7 @@ from vade_tf.model import networks
 from vade_tf.model.prior import GaussianMixturePrior
 from vade_tf.model.vade import VaDE
 from vade_tf.systems.models import Centres, Clustering, FullGaussians, of_rows, to_rows
+from vade_tf.threads import one_openmp_thread
 from vade_tf.training import autoencoder, given, loop
 from vade_tf.training.fitting import Fitting
 
@@ -79,7 +79,7 @@ def _several_rows(fitting: Fitting) -> None:
 @contextmanager
 def _fitting(fitting: Fitting) -> Iterator[None]:
     """Counts the time; sums over threads come in any order, and a run done again must be equal."""
-    with fitting.timed(), threadpool_limits(1, user_api="openmp"):
+    with fitting.timed(), one_openmp_thread():
         yield
 
 

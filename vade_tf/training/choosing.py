@@ -15,6 +15,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.errors import InputError
 from vade_tf.seeding import fold, generator, several
+from vade_tf.threads import one_thread
 from vade_tf.training import consensus, regions
 from vade_tf.training import start as starting
 from vade_tf.training.store import Store, damaged, kept
@@ -154,7 +155,7 @@ def compared(
         seen, own_seed = [view[parts[number]] for view in read], fold(seed, number)
         if method != "landmark":
             return [starting.start(seen[0], k, method, own_seed).groups for k in tried]
-        with regions.one_thread():
+        with one_thread():
             draws = [regions.landmark_cuts(seen, tried, each, n_init=RUNS) for each in several(own_seed, DRAWS)]
             each_k = zip(tried, zip(*draws, strict=True), strict=True)
             if kind != "table":
@@ -162,7 +163,7 @@ def compared(
             return [starting.of_draws(seen[0], list(found), k, own_seed, ASKED) for k, found in each_k]
 
     starts = np.full((len(tried), STARTS, len(pool)), -1)
-    with regions.one_thread(), ThreadPoolExecutor(os.cpu_count()) as workers:
+    with one_thread(), ThreadPoolExecutor(os.cpu_count()) as workers:
         for number, found in enumerate(workers.map(groups, range(STARTS))):
             starts[:, number, parts[number]] = found
             tell()

@@ -1,17 +1,16 @@
 """Rows -> groups, one draw of it: by k-means, or as regions of a neighbourhood graph. No labels, no TensorFlow."""
 
 import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import numpy as np
 import scipy.linalg
 import scipy.sparse
 from sklearn.cluster import KMeans, MiniBatchKMeans, kmeans_plusplus
 from sklearn.neighbors import NearestNeighbors
-from threadpoolctl import threadpool_limits
+
+from vade_tf.threads import one_openmp_thread, one_thread
 
 EIGENVECTORS = 1.3  # of the landmark graph, in multiples of K; with K alone two classes can share a direction
 DIFFUSION = 4
@@ -19,29 +18,6 @@ MANY = 500  # groups, from which on k-means runs once; ...
 RUNS, MANY_REGIONS = 5, 100  # ... and on eigenvectors, where it runs so often: from so many groups on once
 EACH = 3  # landmarks for each group at least: with 2, k-means found more of 500 groups, with 3.3 fewer of 300
 LANDMARKS, NEAREST = 1000, 3  # landmarks of a draw in each view, and how many of them a row is tied to
-
-
-_entering = threading.Lock()
-_limits: list[threadpool_limits] = []  # one for each fit inside `one_thread`; the first of them holds the limit
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """BLAS with one thread while anybody is inside, and OpenMP with one in this thread.
-
-    BLAS has one limit for the process. Fits in several threads may overlap in any way, so who enters first sets it, and
-    who leaves last lifts it.
-    """
-    with threadpool_limits(1, user_api="openmp"):
-        with _entering:
-            _limits.append(_limits[0] if _limits else threadpool_limits(1, user_api="blas"))
-        try:
-            yield
-        finally:
-            with _entering:
-                limit = _limits.pop()
-                if not _limits:
-                    limit.restore_original_limits()
 
 
 def kmeans(z: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
@@ -66,7 +42,7 @@ def landmark_draws(
     views = [np.ascontiguousarray(view, np.float32) for view in views]
 
     def draw(number: int) -> np.ndarray:
-        with threadpool_limits(1, user_api="openmp"):  # counts for this thread alone
+        with one_openmp_thread():
             return landmark_draw(views, n_clusters, number, n_landmarks, n_nearest)
 
     with one_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -16,9 +16,9 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
-from threadpoolctl import threadpool_limits
 
 from vade_tf.seeding import generator, several
+from vade_tf.threads import one_openmp_thread, one_thread
 from vade_tf.training import regions
 from vade_tf.training.consensus import alike, vote
 
@@ -80,7 +80,7 @@ def start(
     if not 1 <= n_clusters <= len(z):
         raise ValueError(f"n_clusters must be from 1 to the number of rows, {len(z)}. Received: {n_clusters}")
     z = np.asarray(z, np.float64)
-    with threadpool_limits(1, user_api="openmp"):  # sums over threads come in any order; a resumed run must be equal
+    with one_openmp_thread():  # sums over threads come in any order; a resumed run must be equal
         if method == "gmm":
             mixture = GaussianMixture(n_clusters, covariance_type="diag", n_init=3, random_state=seed).fit(z)
             groups, pi, mu, sigma2 = mixture.predict(z), mixture.weights_, mixture.means_, mixture.covariances_
@@ -172,11 +172,11 @@ def of_counts(
     runs = RUNS if n_clusters <= regions.MANY else 1
 
     def run(number: int) -> list[np.ndarray]:
-        with threadpool_limits(1, user_api="openmp"):  # counts for this thread alone
+        with one_openmp_thread():
             own = [KMeans(n_clusters, n_init=runs, random_state=each) for each in several(seed, runs, number)]
             return [each.fit(spaces[number]).labels_ for each in own]
 
-    with regions.one_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with one_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
         draws = []
         for found in pool.map(run, range(len(spaces))):
             draws += found

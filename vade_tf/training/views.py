@@ -6,19 +6,21 @@ import keras
 import numpy as np
 import scipy.linalg
 from sklearn.utils.extmath import randomized_svd
-from threadpoolctl import threadpool_limits
 
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import OriginRows, Rows, part
 from vade_tf.errors import DivergedError
 from vade_tf.model.counts import LogCounts
+from vade_tf.model.likelihood import Gaussian
 from vade_tf.model.mixed import Mixed
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import generator
+from vade_tf.threads import one_thread
 from vade_tf.training import alignment
 
 OWN_FEATURES = 200  # of a table at most; more than that, and distances between its rows are all alike
 YES_AND_NO = 0.5**0.5  # what the column of an answer is divided by: two levels, 0 and 1, are this much farther apart
+BLURRED = 0.02  # standard deviation of a feature that float32 blurs, at most; see `likelihood.divisors`
 DIRECTIONS = 40  # of the last hidden layer; on MNIST they hold nine tenths of its variance
 SAMPLE = 10_000  # rows on which they are found
 COUNT_DIRECTIONS = 50  # of counts, as many as the usual pipelines for cells take
@@ -106,7 +108,7 @@ def feature_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
     rows[~known] = 0
     mean = rows.mean(axis=0, dtype=np.float64) / np.maximum(share, 1e-12)
     spread = np.where(known, rows - mean, 0).std(axis=0, dtype=np.float64)
-    spread[spread < 1e-12] = 1.0
+    spread[spread < (BLURRED if isinstance(model.likelihood, Gaussian) else 1e-12)] = 1.0
     if isinstance(model.likelihood, Mixed):
         spread[model.likelihood.levels] = 1.0
         spread[model.likelihood.answers] = YES_AND_NO
@@ -171,7 +173,7 @@ def _leading_directions(sample: np.ndarray) -> np.ndarray:
     few = n < width  # rows: the directions are sums of rows, and the products between rows say which
     products = sample @ sample.T if few else sample.T @ sample
     leading = max(len(products) - DIRECTIONS, 0), len(products) - 1
-    with threadpool_limits(1):  # on several threads an eigendecomposition beside other work is far slower
+    with one_thread():  # on several threads an eigendecomposition beside other work is far slower
         axes = scipy.linalg.eigh(products, subset_by_index=leading)[1][:, ::-1]
     if few:
         axes = sample.T @ axes
