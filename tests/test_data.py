@@ -306,7 +306,35 @@ def test_images_of_any_range_are_grey_values(rng, form, black, white):
     np.testing.assert_allclose(model.unscale(model.scale(ends)), ends, rtol=1e-5, atol=1e-5 * (white - black))
     assert (found.name, data.black) == ("bernoulli", pytest.approx(black, abs=1e-6))
     rows = observe(form(grey).reshape(40, 20))  # no images
-    assert rows.grey == ((1 / 255, 0.0) if rows.x.dtype == "u1" else (1.0, 0.0))
+    assert rows.grey == ((1 / 16, 0.0) if rows.x.dtype == "u1" else (1.0, 0.0))
+
+
+@pytest.mark.parametrize("form", [np.asarray, pandas.DataFrame], ids=["array", "table"])
+@pytest.mark.parametrize("kind", ["i8", "f8", "u1"])
+def test_flattened_images_are_grey_values_whatever_their_type(rng, kind, form):
+    """As those who offer MNIST in one table have them."""
+    x = 255 * (rng.random((80, 70)) < rng.uniform(0.1, 0.6, 70))
+    x[:, ::2] = rng.integers(0, 256, (80, 35)) * (rng.random((80, 35)) < 0.4)
+    data = observe(form(x.astype(kind)))
+    found = choice.choose(data)
+    assert (found.name, found.units(data)) == ("bernoulli", (1 / 255, 0.0))
+    asked = observe(form(x.astype(kind)), "gaussian")
+    scale, offset = choice.choose(asked).units(asked)
+    np.testing.assert_allclose((asked.x * scale + offset).std(axis=0), 1, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda x: x[:, :60],  # few
+        lambda x: 100 + 0.05 * x // 1,  # of little contrast
+        lambda x: np.where(x == 255, 254, x),
+        lambda x: np.where(x == 255, 255, x + 0.5 * (x > 0)),
+    ],
+)
+def test_other_whole_numbers_are_no_pixels(rng, form):
+    data = observe(form(rng.integers(0, 256, (80, 70)) * (rng.random((80, 70)) < 0.5)).astype("f8"))
+    assert choice.choose(data).name == "gaussian"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from vade_tf.reading import rows_together
 ALIKE = 1e-4  # relative difference of squared lengths that rounding makes
 TURNED = 0.01  # variance of rows of one length over its square, at least; less, and one large mean makes them so long
 DARK, DARK_BYTES = 0.1, 32  # the brightest value of images, at most, that are on a scale of their own
+PIXELS = 64  # of a row at least, that is taken for an image though nothing says so
 COLOURS = 3  # channels of a colour image
 CHECK_ROWS = 8192  # rows looked at together, at most: keeps the check of a large memory-mapped file small
 
@@ -80,6 +81,12 @@ def grey_units(x: Rows, low: float, high: float) -> tuple[float, float]:
         return 1 / (high - low), -low / (high - low)
     power = 2.0 ** math.ceil(math.log2(high))
     return 1 / (power if high > power - 1 else power - 1), 0.0
+
+
+def are_pixels(x: Rows, low: float, high: float) -> bool:
+    """Whether rows look like flattened images that are no bytes: many whole numbers from 0 to 255, both there."""
+    wide = x.shape[1] >= PIXELS and (low, high) == (0, 255)
+    return wide and not any((block % 1 != 0).any() for block in blocks(x))
 
 
 def has_holes(x: Rows) -> bool:

@@ -51,7 +51,7 @@ class Observations:
         likelihood: the name of the one these rows ask for, or "auto": as their values allow, see `likelihood.choose`.
         standardise: whether a Gaussian likelihood gives every feature mean 0 and variance 1.
         factor, offset: what it multiplies them with where it does not, e.g. sqrt(10) for a variance of 1/10, and what
-            it then adds; of images, what makes black 0 and white 1 for every likelihood.
+            it then adds; of images, also flattened ones, what makes black 0 and white 1 for a Bernoulli.
         length: Euclidean length that all rows share which are read by their square roots (`networks.Roots`); else None.
         texts: whether rows are like those of texts: of one length, and never below 0.
         schema: how a table became these features, or None. Only with one may x hold NaN: in missing cells.
@@ -89,7 +89,8 @@ class Observations:
     @property
     def grey(self) -> tuple[float, float]:
         """(scale, offset) that bring grey values and colours to [0, 1]; (1, 0) of what is there, or is neither."""
-        own = (1.0, 0.0) if self.image_shape is None else (self.factor, self.offset)
+        plain = self.image_shape is None and not self.standardise  # the factor of a Gaussian
+        own = (1.0, 0.0) if plain else (self.factor, self.offset)
         return (1 / 255, 0.0) if self.x.dtype == np.uint8 and own == (1.0, 0.0) else own
 
     @property
@@ -295,7 +296,13 @@ def observe(
         contrast = grey.contrast()
         if contrast.any() and np.median(contrast[contrast > 0]) >= LEAST_CONTRAST:
             return grey
-    return Observations(x, low, high, image_shape, likelihood, standardise, texts=texts, schema=schema)
+    factor = 1.0
+    if image_shape is None and standardise and one_family and whole and not isinstance(x, SparseRows):
+        if x.dtype == np.uint8:
+            factor = checks.grey_units(x, low, high)[0]
+        elif checks.are_pixels(x, low, high):
+            factor = 1 / 255
+    return Observations(x, low, high, image_shape, likelihood, standardise, factor, texts=texts, schema=schema)
 
 
 def _few_columns(schema: Coded | None) -> bool:

@@ -44,7 +44,8 @@ def choose(observations) -> Likelihood:
     low, high = (round(value * scale + offset, 6) for value in (observations.low, observations.high))
     about = low, high, observations.x.dtype
     families = observations.image_shape is None and observations.schema is not None and observations.schema.blocks
-    if families and observations.standardise and observations.x.dtype != np.uint8:
+    pixels = observations.grey != (1.0, 0.0) and _contrasts(observations)
+    if families and observations.standardise and observations.x.dtype != np.uint8 and not pixels:
         return _of_columns(observations, about)  # of a table; texts have one unit, and pictures are bytes
     if observations.likelihood == "auto":
         try:
@@ -113,9 +114,10 @@ def _of_columns(observations, about) -> Mixed:
 
 
 def _contrasts(observations) -> bool:
-    """Whether values in [0, 1] vary as much as on and off do, or nearly so: grey values of images, answers, marks."""
-    mean, std = observations.moments()
-    return float((std**2).sum()) >= CONTRAST * float((mean * (1 - mean)).sum())
+    """Whether values in [0, 1], or brought there, vary nearly as much as on and off do: grey values, answers, marks."""
+    (scale, offset), (mean, std) = observations.grey, observations.moments()
+    mean = scale * mean + offset
+    return float(((scale * std) ** 2).sum()) >= CONTRAST * float((mean * (1 - mean)).sum())
 
 
 def check_units(model, x, argument: str = "x") -> None:
