@@ -3,6 +3,7 @@
 import numpy as np
 import pandas
 import pytest
+import scipy.ndimage
 import scipy.sparse
 
 from vade_tf.data import checks, dataset
@@ -307,6 +308,45 @@ def test_images_of_any_range_are_grey_values(rng, form, black, white):
     assert (found.name, data.black) == ("bernoulli", pytest.approx(black, abs=1e-6))
     rows = observe(form(grey).reshape(40, 20))  # no images
     assert rows.grey == ((1 / 16, 0.0) if rows.x.dtype == "u1" else (1.0, 0.0))
+
+
+def scenes(rng, n: int, height: int, width: int) -> np.ndarray:
+    """Images in which pixels are like their neighbours, from 0 to 1: [n, height, width]."""
+    noise = rng.normal(size=(n, height, width))
+    smooth = scipy.ndimage.gaussian_filter(noise, (0, 1, 1), mode="constant")
+    return (smooth - smooth.min()) / np.ptp(smooth)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [lambda x: x, lambda x: np.round(255 * x), lambda x: np.round(255 * x).astype("u1"), lambda x: np.round(16 * x)],
+    ids=["fractions", "whole", "bytes", "few greys"],
+)
+@pytest.mark.parametrize("side", [8, 13, 20])
+def test_square_images_are_known_by_their_pixels(rng, side, form):
+    x = form(scenes(rng, 80, side, side).reshape(80, -1))
+    assert observe(x).image_shape == (side, side)
+    assert observe(x, image_shape=()).image_shape is None
+    assert "20 x 20" in build(x, None, "x", "here").notice or side != 20
+    assert observe(x[:40]).image_shape is None  # too few to tell
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda x, rng: x.reshape(80, -1)[:, rng.permutation(400)],  # pixels in another order
+        lambda x, rng: x.reshape(80, 10, 40).swapaxes(1, 2).reshape(80, -1),  # images of another shape
+        lambda x, rng: x.reshape(80, -1) - 0.5,
+        lambda x, rng: scipy.ndimage.gaussian_filter(rng.normal(size=(80, 400)), (0, 12)) + 0.5,  # curves
+        lambda x, rng: (rng.random((80, 400)) < 0.5).astype("f4"),
+        lambda x, rng: pandas.DataFrame(x.reshape(80, -1)),
+        lambda x, rng: scipy.sparse.csr_array(x.reshape(80, -1)),
+        lambda x, rng: np.tile(rng.integers(0, 200, (80, 20)), 20),  # twenty measures, again and again
+        lambda x, rng: np.zeros((80, 400)),
+    ],
+)
+def test_other_rows_are_no_images(rng, form):
+    assert observe(form(scenes(rng, 80, 20, 20), rng)).image_shape is None
 
 
 @pytest.mark.parametrize("form", [np.asarray, pandas.DataFrame], ids=["array", "table"])

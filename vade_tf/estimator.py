@@ -52,7 +52,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         encoder, decoder: networks of your own instead, functional Keras models, see `vade_tf.fit`; each fit trains a
             copy of them. Default: None.
         image_shape: (height, width) where rows are grey images, (height, width, 3) where they are in colour, so that
-            they are augmented. Default: None; X of three or four dimensions gives it itself.
+            they are augmented. Default: None; X of three or four dimensions gives it itself, and so do square grey
+            images that stand in rows (`data.checks.side_of_images`). () says that rows are no images.
         layer, genes: of an AnnData: the layer that holds the counts, default None, its X; and how many genes to keep,
             those that vary most (`data.genes.variable`), default None, all.
         batch: of an AnnData that is fitted: column of its `obs` with the experiment, donor or lane of each cell, by

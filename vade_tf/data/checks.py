@@ -13,6 +13,9 @@ from vade_tf.reading import rows_together
 ALIKE = 1e-4  # relative difference of squared lengths that rounding makes
 TURNED = 0.01  # variance of rows of one length over its square, at least; less, and one large mean makes them so long
 DARK, DARK_BYTES = 0.1, 32  # the brightest value of images, at most, that are on a scale of their own
+SIDES = range(8, 129)  # of images that are known by their pixels
+SEEN_IMAGES, FEWEST = 2000, 50  # rows that are looked at for it, and at least needed
+LIKE = 0.2  # correlation; MNIST has 0.75 beside and below, 0.11 half a side away, digits of 8 x 8 0.30, 0.50 and 0.09
 PIXELS = 64  # of a row at least, that is taken for an image though nothing says so
 COLOURS = 3  # channels of a colour image
 CHECK_ROWS = 8192  # rows looked at together, at most: keeps the check of a large memory-mapped file small
@@ -81,6 +84,30 @@ def grey_units(x: Rows, low: float, high: float) -> tuple[float, float]:
         return 1 / (high - low), -low / (high - low)
     power = 2.0 ** math.ceil(math.log2(high))
     return 1 / (power if high > power - 1 else power - 1), 0.0
+
+
+def side_of_images(x: Rows, low: float, high: float) -> int | None:
+    """The side of square grey images that stand in rows, their lines one after the other; None where rows are none.
+
+    Their values are bytes, whole numbers to 255, or in [0, 1]. A pixel is like the one beside it and like the one below
+    it, which is a whole side away, and less like one that is half a side away.
+    """
+    side, size = math.isqrt(x.shape[1]), min(len(x), rows_together(x.shape[1], SEEN_IMAGES))
+    if side**2 != x.shape[1] or side not in SIDES or size < FEWEST or low < 0 or high > 255:
+        return None
+    rows = np.asarray(x[:: -(-len(x) // size)], np.float64)
+    if high > 1 and (rows % 1 != 0).any():
+        return None
+    rows = rows - rows.mean(axis=0)
+    std = rows.std(axis=0)
+
+    def alike(lag: int) -> float:
+        """Mean correlation of numbers so far apart, weighted by their standard deviations."""
+        products = np.einsum("nd,nd->", rows[:, lag:], rows[:, :-lag]) / len(rows)
+        return products / max(float(std[lag:] @ std[:-lag]), 1e-30)
+
+    beside, below, apart = alike(1), alike(side), alike(side // 2)
+    return side if min(beside, below) > LIKE and below > apart + LIKE else None
 
 
 def are_pixels(x: Rows, low: float, high: float) -> bool:

@@ -212,6 +212,11 @@ def build(
         raise InputError(f"{source}: expected one label a row, got labels of shape {y.shape} for {n} rows")
     if y is not None and y.dtype.kind in "fc" and np.isnan(y).any():
         raise InputError(f"labels: expected one a row, got none in row {int(np.isnan(y).argmax())} of {source}")
+    flat = len(getattr(x, "row_shape", getattr(x, "shape", (n, 0))[1:])) == 1
+    if image_shape is None and observed.image_shape is not None and flat:
+        side = observed.image_shape[0]
+        found = f"rows are taken for images of {side} x {side} pixels, which they look like"
+        notice = "\n".join([*notice.splitlines(), found])
     codes = None if y is None else np.unique(y, return_inverse=True)[1].astype(np.int32)
     return Dataset(**{**_told(observed), "origins": origins}, y=codes, name=name, source=source, notice=notice, ids=ids)
 
@@ -238,7 +243,8 @@ def observe(
             and dates, and empty cells: see `schema.Schema`.
         likelihood: what the rows ask for, see `Observations`.
         image_shape: (height, width) of rows that are grey images, (height, width, 3) of colour images, whose channels
-            stand together; x of three or four dimensions gives it itself.
+            stand together; x of three or four dimensions gives it itself, and so does an array of square grey images
+            that stand in rows (`checks.side_of_images`). () says that rows are no images.
         standardise: False leaves Gaussian features in the units they come in.
         argument: what an error names.
         schema: how x was coded already; x may then hold NaN, in missing cells.
@@ -264,7 +270,8 @@ def observe(
     if isinstance(x, np.ma.MaskedArray):
         x = checks.unmasked(x)
     form = (len(x), *x.row_shape) if isinstance(x, FileRows) else x.shape
-    image_shape = checks.shape_of_images(form, argument) if image_shape is None else image_shape
+    flat = len(form) == 2 and image_shape is None and schema is None and standardise
+    image_shape = checks.shape_of_images(form, argument) if image_shape is None else image_shape or None
     if len(x.shape) < 2 or 0 in x.shape:
         raise InputError(f"{argument}: expected a matrix of n rows and D features, got shape {x.shape}")
     if x.dtype.kind not in "biuf":
@@ -279,6 +286,8 @@ def observe(
         image_shape = checks.checked_shape(image_shape, x.shape[1])
     families = () if schema is None else schema.blocks
     low, high = checks.finite_range(x, argument, holes=bool(families))
+    if flat and not isinstance(x, SparseRows) and (side := checks.side_of_images(x, low, high)):
+        image_shape = (side, side)
     kind = np.uint8 if x.dtype == np.uint8 and high > 1 else np.float32  # bytes of 0 and 1 are no grey values
     if x.dtype != kind:
         x = SparseRows(x.matrix.astype(kind)) if isinstance(x, SparseRows) else x.astype(kind)
