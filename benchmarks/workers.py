@@ -9,7 +9,7 @@ the machine has as much memory as the file is long, so that the rows stay where 
 undisturbed; of a second pair the worker that is not the chief is killed in the middle of VaDE's pass, and both are
 started again with --resume. Prints for each process the peak of its resident memory (ru_maxrss, Python and TensorFlow
 included) and its seconds, how soon the chief had noticed the kill, and whether both runs end with equal weights.
-Writes benchmarks/results/workers.csv.
+Writes benchmarks/results/workers_ROWS.csv.
 """
 
 import argparse

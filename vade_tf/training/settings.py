@@ -94,9 +94,9 @@ class Settings:
         choices=("auto", "bernoulli", "counts", "zinb", "gaussian"),
     )
     batch_size: int = option(None, "rows a step", least=1)
-    pretrain_epochs: int | None = option(None, "epochs of the autoencoder (30, longer where rows are few; 0: none)")
+    pretrain_epochs: int | None = option(None, "epochs of the autoencoder (30; recipe paper: 50; 0: none)")
     epochs: int | None = option(
-        None, "epochs of VaDE (10, 20 with self_train_epochs, longer where rows are few)", least=1
+        None, "epochs of VaDE (10, 20 with self_train_epochs; recipe paper: 300)", least=1
     )
     pretrain_passes: int | None = option(
         None,
