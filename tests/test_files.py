@@ -211,6 +211,17 @@ def test_labels_have_a_value_in_each_row_and_stay_text(tmp_path):
         load_file(written(tmp_path, "v,y\n1,a\n2,b\n3,a\n4,b\n5,\n6,b\n"), "y")
 
 
+@pytest.mark.parametrize("separator", [",", " "])
+def test_names_and_labels_are_what_is_written_whatever_they_say(tmp_path, separator):
+    names = ["FR", "NA", "null", "nan", "N/A", "?", "None", "-"]
+    cells = [[names[i % 8], "?" if i == 5 else f"{i / 7:.3f}", ("None", "some")[i % 2]] for i in range(40)]
+    file = written(tmp_path, lines(separator, header=("country", "v", "kind"), cells=cells))
+    data = load_file(file, "kind", id="country")
+    assert data.ids.tolist() == [name for name, _, _ in cells]
+    assert data.y.tolist() == [i % 2 for i in range(40)]
+    assert np.flatnonzero(np.isnan(data.x[:, 0])).tolist() == [5]  # in any other column these are empty cells
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

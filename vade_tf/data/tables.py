@@ -48,8 +48,9 @@ def read_text(
 
     Args:
         file: UTF-8; cells are separated by tabs, semicolons, bars, commas or spaces.
-        texts: names of columns whose cells stay as they are written; None: all do, and none of them is missing.
-        coded: names of further such columns, if they are there.
+        texts: names of columns whose cells stay as they are written, and are missing only where they are empty; None:
+            all do, and none of them is missing.
+        coded: names of further columns whose cells stay as they are written, unless one of `MISSING` is.
         known: names of the columns that the file is to have; a first line with all of them is a header, and where they
             are column_0, column_1, ..., no other line is. Default: the lines say whether there is one.
 
@@ -67,7 +68,8 @@ def read_text(
     if texts is None:
         how: dict = {"dtype": str, "na_filter": False}
     else:
-        how = {"dtype": dict.fromkeys([*texts, *coded], str)}
+        how = {"dtype": dict.fromkeys(set(coded).difference(texts), str)}
+        how["converters"] = dict.fromkeys(texts, lambda cell: cell or None)  # a row may be called NA, a class None
         how["na_values"] = sorted(MISSING)  # besides those that pandas knows
     names = [f"column_{number}" for number in range(len(lines[0]))] if bare else None
     alone, before, after, begun = len(lines[0]) == 1, 0, 0, bare
