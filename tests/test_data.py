@@ -160,6 +160,27 @@ def test_labels_in_a_column_are_labels_and_a_table_of_them_is_not(rng):
             build(x, table, "rows", "rows")
 
 
+@pytest.mark.parametrize("kind", ["i8", "f4", "U2"])
+def test_a_label_below_0_says_that_there_is_none(kind):
+    """As in hints; where -1 and 1 are all that there is they are two classes, as in many sets of two."""
+    for labels in ([0, 1, -1, 1], [-1, -1, -1, -1], [-1, -1, 0, 0]):
+        with pytest.raises(InputError, match=r"^labels: expected no -1 as the only number below 0, got it in row . of"):
+            build(np.eye(4), np.array(labels).astype(kind), "rows", "rows")
+    np.testing.assert_array_equal(build(np.eye(4), np.array([1, -1, 1, -1]).astype(kind), "r", "r").y, [1, 0, 1, 0])
+    np.testing.assert_array_equal(build(np.eye(4), np.array([-1.5, 0, 1, 0]), "rows", "rows").y, [0, 1, 2, 1])
+    np.testing.assert_array_equal(build(np.eye(4), np.array([-2, -1, 0, -1]).astype(kind), "r", "r").y, [0, 1, 2, 1])
+
+
+@pytest.mark.parametrize("kind", ["i8", "f8", "U9", "S9"])
+def test_labels_that_are_numbers_are_in_their_order_whatever_holds_them(kind):
+    labels = [10, 2, 1, 10, 11, 9]
+    np.testing.assert_array_equal(build(np.eye(6), np.array(labels).astype(kind), "rows", "rows").y, [3, 1, 0, 3, 4, 2])
+
+
+def test_spaces_around_a_label_make_no_class():
+    np.testing.assert_array_equal(build(np.eye(4), np.array(["x ", "b", " x", "10"]), "rows", "rows").y, [2, 1, 2, 0])
+
+
 @pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_matrix])
 def test_bytes_of_zeros_and_ones_are_no_grey_values(form):
     data = build(form(np.eye(4, dtype="u1")), None, "rows", "rows")

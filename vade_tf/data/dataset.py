@@ -2,6 +2,7 @@
 
 import math
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Protocol, Self
@@ -201,7 +202,8 @@ def build(
         name, source, notice, ids, origins: as in `Dataset`.
 
     Raises:
-        InputError: x is not a matrix of finite numbers, or y has another length.
+        InputError: x is not a matrix of finite numbers, or y has another length, or a number below 0, which says that
+            a label is unknown (-1 and 1 alone are two classes).
     """
     observed = observe(x, likelihood, image_shape, standardise, source, schema)
     n = len(observed.x)
@@ -217,13 +219,28 @@ def build(
         side = observed.image_shape[0]
         found = f"rows are taken for images of {side} x {side} pixels, which they look like"
         notice = "\n".join([*notice.splitlines(), found])
-    codes = None if y is None else np.unique(y, return_inverse=True)[1].astype(np.int32)
-    return Dataset(**{**_told(observed), "origins": origins}, y=codes, name=name, source=source, notice=notice, ids=ids)
+    told = {**_told(observed), "origins": origins, "y": None if y is None else _numbered(y, source)}
+    return Dataset(**told, name=name, source=source, notice=notice, ids=ids)
 
 
 def _told(rows: Observations) -> dict:
     """The fields of `Observations`, by their names."""
     return {each.name: getattr(rows, each.name) for each in fields(Observations)}
+
+
+def _numbered(y: np.ndarray, source: str) -> np.ndarray:
+    """Labels as int32 from 0 in sorted order, [n]: of texts without spaces around them, by size if all are numbers."""
+    levels, codes = np.unique(np.char.strip(y) if y.dtype.kind in "SU" else y, return_inverse=True)
+    numbers = np.arange(len(levels))
+    if levels.dtype.kind in "ifSU":
+        with suppress(ValueError):  # texts
+            numbers = levels.astype(np.float64)
+    if numbers.min() == -1 and numbers.tolist() != [-1, 1]:
+        raise InputError(
+            f"labels: expected no -1 as the only number below 0, got it in row {int((numbers == -1)[codes].argmax())} of "
+            f"{source}; leave out the rows without a label, or number the classes from 0"
+        )
+    return numbers.argsort(kind="stable").argsort()[codes].astype(np.int32)
 
 
 def observe(

@@ -95,9 +95,7 @@ class Settings:
     )
     batch_size: int = option(None, "rows a step", least=1)
     pretrain_epochs: int | None = option(None, "epochs of the autoencoder (30; recipe paper: 50; 0: none)")
-    epochs: int | None = option(
-        None, "epochs of VaDE (10, 20 with self_train_epochs; recipe paper: 300)", least=1
-    )
+    epochs: int | None = option(None, "epochs of VaDE (10, 20 with self_train_epochs; recipe paper: 300)", least=1)
     pretrain_passes: int | None = option(
         None,
         "passes over the rows in an epoch of the autoencoder (as make 50 updates; 1 where epochs are given)",
