@@ -270,6 +270,25 @@ def test_history_and_comparison_show_every_run():
     np.testing.assert_allclose(line, [[1, 0.6], [2, 0.7], [3, 0.8]])
 
 
+def test_bounds_of_other_systems_are_drawn_nowhere(small_model, rng):
+    """That of GMVAE is one of another density; DEC has none, and k-means no epochs."""
+    model, data, found, result = subject(small_model(), rng.uniform(size=(40, 12)).astype("f4"), np.arange(40) % 3)
+    others = evaluation.Assignments(found.m, found.log_gamma)
+    drawn = {picture.name: picture for picture in figures.draw(model, data, others, result, HISTORY)}
+    assert [axis.get_title() for axis in drawn["history"].figure.axes] == ["ACC by epoch"]
+    assert drawn["history"].figure.axes[0].get_xlabel() == "epoch"
+    assert "VaDE" not in drawn["history"].caption
+    none = [{name: value for name, value in row.items() if name != "acc"} for row in HISTORY]
+    assert "history" not in [picture.name for picture in figures.draw(model, data, others, result, none)]
+    scores = dict.fromkeys(("acc", "nmi", "ari", "purity", "silhouette"), 0.5)
+    results = {"vade": {**scores, "elbo": -9.0}, "gmvae": {**scores, "elbo": None}}
+    _, _, bound, acc = figures.comparison(results, dict.fromkeys(results, HISTORY)).axes
+    assert [len(line.get_xdata()) for line in bound.lines] == [3, 0]
+    assert [len(line.get_xdata()) for line in acc.lines] == [3, 3]
+    assert acc.get_xlabel() == "epoch"
+    assert len(figures.comparison({"gmvae": results["gmvae"]}, {"gmvae": none}).axes) == 2
+
+
 def test_names_of_runs_are_text_and_none_is_left_out():
     scores = {"acc": 0.5, "nmi": 0.5, "ari": 0.4, "purity": 0.9, "silhouette": None, "elbo": -9.0}
     results = dict.fromkeys(("$a^$", "_hidden", "$US_$EU", "runs/" + 50 * "long"), scores)

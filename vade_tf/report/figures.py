@@ -61,6 +61,7 @@ CAPTIONS = {
     "history": "The bound in each epoch of VaDE as training sees it, so with augmented rows where it augments, and ACC "
     "after it, where there are labels. Training does not read them.",
 }
+HISTORY_OF_OTHERS = "ACC after each epoch of the system's own phase. Training does not read the labels."
 
 OF_CLUSTERS = ("samples", "interpolation", "members", "profiles", "features")  # a row or a column a cluster
 
@@ -110,13 +111,16 @@ def draw(
     if y is not None:
         makers["confusion"] = lambda: confusion(y, found.groups, result["acc"])
         makers["reliability"] = lambda: reliability(result["calibration"])
-    if any("elbo" in row for row in history):
-        makers["history"] = lambda: epochs({"": history})
+    of_vade = isinstance(found, Posterior)
+    course = {"": history if of_vade else _without_bound(history)}
+    if _columns(course):
+        makers["history"] = lambda: epochs(course)
+    captions = CAPTIONS if of_vade else CAPTIONS | {"history": HISTORY_OF_OTHERS}
     part = "" if len(shown) == n_clusters else f" The {len(shown)} largest clusters are shown."
     for name, make in makers.items():
         with matplotlib.rc_context(STYLE):
             figure = make()
-        yield Picture(name, CAPTIONS[name] + (part if name in OF_CLUSTERS else ""), figure)
+        yield Picture(name, captions[name] + (part if name in OF_CLUSTERS else ""), figure)
 
 
 def largest(groups: np.ndarray, n_clusters: int) -> np.ndarray:
@@ -246,7 +250,7 @@ def reliability(calibration: dict) -> Figure:
 
 
 def epochs(histories: dict[str, list[dict]]) -> Figure:
-    """The bound, and ACC where there are labels, over the epochs of VaDE: one line a run, by its name."""
+    """VaDE's bound, and ACC where there are labels, over the epochs: one line a run, by its name."""
     columns = _columns(histories)
     figure = Figure((WIDTH, 3.2), layout="constrained")
     _epoch_lines(figure.subplots(1, len(columns), squeeze=False)[0], columns, histories)
@@ -257,10 +261,14 @@ def epochs(histories: dict[str, list[dict]]) -> Figure:
 def comparison(results: dict[str, dict], histories: dict[str, list[dict]]) -> Figure:
     """Several runs, by name: scores and bound of each, and their course over the epochs."""
     scores = [s for s in ("acc", "nmi", "ari", "purity", "silhouette") if None not in [r[s] for r in results.values()]]
-    columns = _columns(histories)
+    courses = {
+        name: rows if results[name]["elbo"] is not None else _without_bound(rows) for name, rows in histories.items()
+    }
+    columns = _columns(courses)
     bars = 0.5 + 0.24 * (len(results) + 1) * max(len(scores), 1)
-    figure = Figure((WIDTH, bars + 4.2), layout="constrained")
-    top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=(bars, 3))[:, 0]
+    heights = (bars, 3) if columns else (bars,)
+    figure = Figure((WIDTH, sum(heights) + 1.2), layout="constrained")
+    top, *below = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     left, right = top.subplots(1, 2, width_ratios=(3, 2))
     height = 0.84 / len(results)
     bars_of = []
@@ -282,7 +290,8 @@ def comparison(results: dict[str, dict], histories: dict[str, list[dict]]) -> Fi
     right.margins(0.3)
     right.invert_yaxis()
     right.set(xlabel="ELBO (nats a row)", title="Bound")
-    _epoch_lines(bottom.subplots(1, len(columns), squeeze=False)[0], columns, histories)
+    for bottom in below:
+        _epoch_lines(bottom.subplots(1, len(columns), squeeze=False)[0], columns, courses)
     legend = figure.legend(bars_of, [""] * len(results), loc="outside lower center", ncols=2, frameon=False)
     for text, name in zip(legend.get_texts(), results, strict=True):  # a label that begins with _ would be left out
         text.set_text(plain(name, len(name)))
@@ -290,18 +299,24 @@ def comparison(results: dict[str, dict], histories: dict[str, list[dict]]) -> Fi
 
 
 def _columns(histories: dict[str, list[dict]]) -> list[str]:
-    """Columns of metrics.csv to draw."""
-    return ["elbo", "acc"] if any("acc" in row for rows in histories.values() for row in rows) else ["elbo"]
+    """Columns of metrics.csv to draw: those that a run has."""
+    return [c for c in ("elbo", "acc") if any(c in row for rows in histories.values() for row in rows)]
+
+
+def _without_bound(history: list[dict]) -> list[dict]:
+    """The history of another system than VaDE, whose bound is one of another density."""
+    return [{name: value for name, value in row.items() if name != "elbo"} for row in history]
 
 
 def _epoch_lines(axes, columns: list[str], histories: dict[str, list[dict]]) -> None:
     labels = {"elbo": "ELBO (nats a row)", "acc": "ACC (share of rows)"}
+    time = "epoch of VaDE" if all(any("elbo" in row for row in rows) for rows in histories.values()) else "epoch"
     for axis, column in zip(axes, columns, strict=True):
         for i, rows in enumerate(histories.values()):
             points = [(row["epoch"], row[column]) for row in rows if row["phase"] == "fit" and column in row]
             look = NEUTRAL if len(histories) == 1 else colour(i)
             axis.plot(*np.array(points).reshape(-1, 2).T, color=look, marker=marker(i), markersize=4)
-        axis.set(xlabel="epoch of VaDE", ylabel=labels[column], title=f"{column.upper()} by epoch")
+        axis.set(xlabel=time, ylabel=labels[column], title=f"{column.upper()} by epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)
 
 
