@@ -12,6 +12,7 @@ from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
+from vade_tf.runs.result import Scores
 from vade_tf.training import callbacks
 
 SETTINGS = {
@@ -57,7 +58,8 @@ def png_of(events, tag, step):
 @pytest.mark.long
 def test_training_is_the_same_to_the_bit_without_it(trained, tmp_path, monkeypatch):
     folder, data = trained
-    monkeypatch.setattr(tensorboard.Views, "write", lambda *a: None)
+    for name in ("write", "project"):
+        monkeypatch.setattr(tensorboard.Views, name, lambda *a: None)
     training.train(TrainConfig.create(data=str(data), **SETTINGS), tmp_path / "run")
     mine, theirs = load(folder), load(tmp_path / "run")
     for a, b in zip(mine.get_weights(), theirs.get_weights(), strict=True):
@@ -127,10 +129,41 @@ def test_the_projector_reads_its_files(trained):
     np.testing.assert_array_equal(sprite[height : 2 * height, width : 2 * width], x[8])
 
 
+def test_the_projector_shows_the_model_that_is_kept(tmp_path, rng, monkeypatch):
+    """It may be another than that of the last epoch: of a rung, or of weights that training went back to."""
+    fit = training.recipe.fit
+
+    def other(*arguments):
+        fitted = fit(*arguments)
+        fitted.model.set_weights([0.5 * weight for weight in fitted.model.get_weights()])
+        return fitted
+
+    monkeypatch.setattr(training.recipe, "fit", other)
+    x = rng.normal(size=(20, 4)).astype("f4")
+    np.save(tmp_path / "x.npy", x)
+    few = {**SETTINGS, "pretrain_epochs": 0, "epochs": 1, "init": "kmeans", "regroups": 0}
+    training.train(TrainConfig.create(data=str(tmp_path / "x.npy"), **few), tmp_path / "run", export=False)
+    codes = np.loadtxt(tmp_path / "run" / "tensorboard" / "fit" / "tensors.tsv", delimiter="\t")
+    kept = load(tmp_path / "run").encode(x)[0].numpy()[np.random.default_rng(0).permutation(20)]
+    np.testing.assert_allclose(codes, kept, rtol=1e-3, atol=1e-4)
+
+
+def test_the_last_epoch_of_each_training_is_scored(small_model, rng, monkeypatch):
+    monkeypatch.setattr(callbacks, "KEPT", 2)
+    scores = Scores(build(rng.uniform(size=(9, 12)).astype("f4"), np.arange(9) % 3, "x", "memory"), epochs=5)
+    scores.set_model(small_model())
+    logs = {epoch: {"loss": 1.0} for epoch in range(1, 16)}
+    for epoch in logs:
+        scores.on_epoch_end(epoch - 1, logs[epoch])
+    assert [epoch for epoch in logs if "acc" in logs[epoch]] == [2, 4, 5, 6, 8, 10, 12, 14, 15]
+
+
 def test_rows_that_are_no_images_have_no_pictures(small_model, rng, tmp_path):
     data = build(rng.normal(size=(30, 12)).astype("f4"), None, "x", "memory")
     board = tensorboard.Board(Run(tmp_path, TrainConfig(clusters=4)))
-    tensorboard.Views(board, data, seed=0, epochs=5).write(small_model("gaussian"), 5)
+    views = tensorboard.Views(board, data, seed=0, epochs=5)
+    views.write(small_model("gaussian"), 5)
+    views.project(small_model("gaussian"))
     tmp_path = board.folder("fit")
     tags = EventAccumulator(str(tmp_path)).Reload().Tags()["tensors"]
     assert "component_pi/0" in tags

@@ -26,7 +26,8 @@ class Scores(keras.callbacks.Callback):
 
     Args:
         dataset: rows with labels; of many some, drawn, are scored.
-        epochs: of the phase; of many short ones only some are scored (as `callbacks.Record` keeps only some).
+        epochs: of one training, its last is scored; of many short ones only some are (as `callbacks.Record` keeps only
+            some).
     """
 
     def __init__(self, dataset: Dataset, epochs: int):
@@ -39,7 +40,7 @@ class Scores(keras.callbacks.Callback):
         self.every = max(1, epochs // callbacks.KEPT)
 
     def on_epoch_end(self, epoch, logs=None):
-        due = (epoch + 1) % self.every == 0 or epoch + 1 == self.epochs
+        due = (epoch + 1) % self.every == 0 or (epoch + 1) % self.epochs == 0
         if due and self.model.name not in (AUTOENCODER, PLAIN_VAE) and np.isfinite(logs["loss"]):
             logs.update(metrics.scores(self.y, model_groups(self.model, self.x)))
 

@@ -34,7 +34,11 @@ class Board:
         self._writers: dict[str, tf.summary.SummaryWriter] = {}
 
     def folder(self, phase: str) -> Path:
-        return self.run.path / "tensorboard" / phase
+        """That of the event file of a phase, which is made if it is not there."""
+        folder = self.run.path / "tensorboard" / phase
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     @contextmanager
     def summaries(self, phase: str, step: int) -> Iterator[None]:
@@ -51,8 +55,6 @@ class Board:
 
     def writer(self, phase: str) -> tf.summary.SummaryWriter:
         if phase not in self._writers:
-            with writing(self.folder(phase)):
-                self.folder(phase).mkdir(parents=True, exist_ok=True)
             self._writers[phase] = tf.summary.create_file_writer(str(self.folder(phase)))
         return self._writers[phase]
 
@@ -66,7 +68,7 @@ class Board:
 
 
 class Views(keras.callbacks.Callback):
-    """What TensorBoard shows of a VaDE besides the terms: its clusters, codes and pictures; in the end the projector.
+    """What TensorBoard shows of a VaDE besides the terms: its clusters, codes and pictures; once fitted the projector.
 
     Computed from a random subset of rows with fixed draws, so it costs about the same for any data set
     and leaves the training as it is.
@@ -75,12 +77,12 @@ class Views(keras.callbacks.Callback):
         board: whose event file of the phase "fit" they go into.
         dataset: the rows; labels, where there are any, only name points of the projector.
         seed: of the subset and the draws.
-        epochs: number of the last epoch.
+        epochs: of one training; where it begins anew, its epochs are numbered on.
     """
 
     ROWS = 500
     PROJECTOR_ROWS = 2000
-    TIMES = 5  # in a run, the last epoch included
+    TIMES = 5  # in a training, the last epoch included
     SAMPLES = 10
 
     def __init__(self, board: Board, dataset: Dataset, seed: int, epochs: int):
@@ -98,11 +100,10 @@ class Views(keras.callbacks.Callback):
             self.write(self.model, epoch + 1)
 
     def write(self, model, epoch: int) -> None:
-        """Write what there is to see of a model, if it is its turn; after the last epoch the projector too."""
-        if (self.epochs - epoch) % max(1, self.epochs // self.TIMES) != 0:
+        """Write what there is to see of a model, if it is its turn."""
+        if -epoch % self.epochs % max(1, self.epochs // self.TIMES) != 0:
             return
-        x = self.x if epoch == self.epochs else self.x[: self.ROWS]
-        m, log_s2 = model.encode(x)
+        m, log_s2 = model.encode(self.x[: self.ROWS])
         log_gamma = model.prior(m).numpy()
         groups = log_gamma.argmax(axis=1)
         share = np.bincount(groups, minlength=log_gamma.shape[1]) / len(groups)
@@ -115,8 +116,12 @@ class Views(keras.callbacks.Callback):
             tf.summary.histogram("code/log_variance", log_s2)
             for name, sheet in images.items():
                 tf.summary.image(name, sheet)
-        if epoch == self.epochs:
-            write_projector(self.board.folder("fit"), m.numpy(), groups, self.y, self._thumbnails(model))
+
+    def project(self, model: VaDE) -> None:
+        """Write the projector's files of a fitted model, which may not be that of the last epoch."""
+        m, _ = model.encode(self.x)
+        groups = model.prior(m).numpy().argmax(axis=1)
+        write_projector(self.board.folder("fit"), m.numpy(), groups, self.y, self._thumbnails(model))
 
     def _images(self, model, m, image_shape: tuple[int, ...]) -> dict[str, np.ndarray]:
         n_clusters = model.prior.n_components

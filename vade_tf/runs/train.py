@@ -294,8 +294,9 @@ def _fit(run: Run, rows: RunRows, reporter: Silent, extra, export: bool) -> dict
     board = Board(run)
     shown: list[keras.callbacks.Callback] = [] if dataset.y is None else [Scores(dataset, settings.epochs)]
     if config.model == "vade":
-        shown.append(Views(board, dataset, settings.seed, settings.epochs))
-        fitted = recipe.fit(dataset.observations(), config, rows.hints, board, reporter, [*shown, *extra])
+        views = Views(board, dataset, settings.seed, settings.epochs)
+        fitted = recipe.fit(dataset.observations(), config, rows.hints, board, reporter, [*shown, views, *extra])
+        views.project(fitted.model)
     else:
         fitted = registry.fit(config.model, dataset.observations(), settings, board, reporter, [*shown, *extra])
     run.choose(fitted.settings.clusters)
