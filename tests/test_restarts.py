@@ -10,13 +10,14 @@ from PIL import Image
 from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.cli import train
-from vade_tf.errors import InputError
-from vade_tf.runs import restarts, selection, sweep
+from vade_tf.errors import DivergedError, InputError
+from vade_tf.runs import restarts, seeds, selection, sweep
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 from vade_tf.runs.study import Study
+from vade_tf.training import choosing
 from vade_tf.training.reporter import Silent
 
 pytestmark = pytest.mark.usefixtures("eager_file")
@@ -114,6 +115,52 @@ def test_what_a_kill_left_is_finished_and_nothing_is_trained_twice(config, tmp_p
     monkeypatch.setattr(training, "train", train)
     again = restarts.resume_restarts(tmp_path / "run", export=False)
     assert again["restarts"] == whole["restarts"]
+
+
+@pytest.fixture
+def diverges(monkeypatch):
+    """Runs of these folders' names diverge, as often as they are trained."""
+    names, real = [], training.train
+
+    def one(config, out, **more):
+        if out.name in names:
+            raise DivergedError("fit: the loss became nan in epoch 1; lower learning_rate")
+        return real(config, out, **more)
+
+    monkeypatch.setattr(training, "train", one)
+    return names
+
+
+def test_a_seed_that_diverges_is_named_and_the_others_are_concluded(data, tmp_path, diverges, capsys):
+    out = tmp_path / "study"
+    diverges.append("seed-3")
+    command = f"--data {data} --model kmeans --clusters 4 --seed 3 --seeds 3 --no-export --out {out}"
+    for again in (command, f"--resume {out}"):
+        assert train.main(again.split()) == 1
+        shown = capsys.readouterr()
+        assert f"{out / 'seed-3'}: fit: the loss became nan in epoch 1; lower --learning-rate" in shown.out
+        assert "2 seeds" in shown.out
+        assert shown.err.startswith(f"vade-tf train: {out / 'seed-3'}: training diverged, the others are finished")
+        summary = json.loads((out / "summary.json").read_text())
+        assert ([run["seed"] for run in summary["runs"]], summary["diverged"]) == ([4, 5], [3])
+    diverges.clear()
+    assert train.main(["--resume", str(out)]) == 0
+    assert json.loads((out / "summary.json").read_text())["diverged"] == []
+
+
+def test_where_no_run_can_be_left_out_the_one_that_diverged_is_named(config, data, tmp_path, diverges):
+    diverges += ["restart-0", "k-3", "seed-0", "seed-1"]
+    for study, more in ((restarts.train_restarts, 2), (sweep.train_sweep, (3, 4)), (seeds.train_seeds, 2)):
+        with pytest.raises(DivergedError, match=r"study/(restart-0|k-3|seed-1): fit: the loss became nan"):
+            study(config, tmp_path / study.__name__ / "study", more)
+
+
+def test_where_the_first_seed_diverges_the_next_one_chooses_k(config, data, tmp_path, diverges, monkeypatch):
+    diverges.append("seed-0")
+    monkeypatch.setattr(choosing, "numbers_tried", lambda n: [3, 4])
+    config = dataclasses.replace(config, clusters="auto", epochs=1, pretrain_epochs=1)
+    summary = seeds.train_seeds(config, tmp_path / "study", 3, export=False)
+    assert len({run["n_clusters"] for run in summary["runs"]}) == 1
 
 
 def test_an_autoencoder_that_does_not_fit_is_said_before_anything_is_written(config, tmp_path):

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from vade_tf.cli.command import Parser, answer, path, starting, typed
 from vade_tf.cli.speech import flag, in_flags
-from vade_tf.errors import InputError, whole_number
+from vade_tf.errors import DivergedError, InputError, whole_number
 from vade_tf.runs.config import MOST, TrainConfig, cluster_counts
 from vade_tf.training.settings import AUTO, RECIPES
 
@@ -184,6 +184,9 @@ def run(
     if result and not quiet:
         show: dict[str | None, Callable] = {"clusters": terminal.sweep, "seeds": terminal.seeds}
         show.get(kind, terminal.result)(result, str(folder))
+    if result.get("diverged"):
+        runs = ", ".join(str(folder / f"seed-{seed}") for seed in result["diverged"])
+        raise DivergedError(f"{runs}: training diverged, the others are finished; lower learning_rate")
 
 
 def finished(path: Path, kind: str | None) -> bool:

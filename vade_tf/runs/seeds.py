@@ -38,11 +38,12 @@ def train_seeds(
 
     Returns:
         What summary.json holds: runs (for each its metrics.json and its agreement, the mean ARI with the others), mean,
-        std (n - 1), min, max of acc, nmi, ari and elbo (labels permitting), and `selected`, the seed that the others
-        agree with most (of equals, the one with the highest ELBO).
+        std (n - 1), min, max of acc, nmi, ari and elbo (labels permitting), `selected`, the seed that the others agree
+        with most (of equals, the one with the highest ELBO), and `diverged`, the seeds that are left out of all this.
 
     Raises:
         InputError: as for `train.train`, or seeds beyond the largest.
+        DivergedError: as for `train.train`, of every seed.
     """
     whole_number(n_seeds, "seeds", 1, MOST)
     if config.seed + n_seeds > 2**31:
@@ -65,7 +66,8 @@ def _conclude(study: Study, reporter: Silent, export: bool) -> dict:
         selected = runs[selection.most_agreed(runs)]["seed"]
         names = ("seed", "agreement", "elbo", "acc", "nmi", "ari")
         rows = [{name: run[name] for name in names} for run in runs]
-        return study.conclude(rows, {"runs": runs, **spread(runs), "selected": selected})
+        diverged = [seed for seed in study.values if seed not in {run["seed"] for run in runs}]
+        return study.conclude(rows, {"runs": runs, **spread(runs), "selected": selected, "diverged": diverged})
 
 
 def spread(runs: list[dict]) -> dict:

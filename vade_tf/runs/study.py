@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from vade_tf.data.dataset import Dataset
-from vade_tf.errors import InputError
+from vade_tf.errors import DivergedError, InputError
 from vade_tf.paths import usable
 from vade_tf.reading import json_object
 from vade_tf.runs import selection, train
@@ -122,6 +122,11 @@ class Study:
         """The run folder of each value."""
         return {value: self.out / f"{KINDS[self.kind].prefix}{value}" for value in self.values}
 
+    @property
+    def done(self) -> list[Path]:
+        """The folders of the runs that are finished."""
+        return [folder for folder in self.folders.values() if (folder / "metrics.json").exists()]
+
     @cached_property
     def whole(self) -> Dataset:
         """All rows: loaded and looked at once."""
@@ -145,8 +150,8 @@ class Study:
         if kind.shared and pretrained is None and value != self.values[0]:
             pretrained = str(first)
         config = self.config
-        if config.clusters == AUTO and value != self.values[0]:  # the first run has chosen, for all
-            config = replace(config, clusters=Run.open(first).metrics["n_clusters"])
+        if config.clusters == AUTO and value != self.values[0] and (done := self.done):  # the first has chosen, for all
+            config = replace(config, clusters=Run.open(done[0]).metrics["n_clusters"])
         varied: dict = {kind.setting: value, "pretrained": pretrained}
         return replace(config, **varied)
 
@@ -159,8 +164,21 @@ class Study:
         """metrics.json of every run, each trained or continued where it is not finished; with its agreement.
 
         The agreement is the mean adjusted Rand index of its groups with those of the other runs on the same rows.
+
+        Raises:
+            DivergedError: a run, or, of seeds, which stand alone, every run; one of several is said and left out.
         """
-        results = [self.finished(value, reporter, export) for value in self.values]
+        results, last = [], None
+        for value in self.values:
+            try:
+                results.append(self.finished(value, reporter, export))
+            except DivergedError as error:
+                if KINDS[self.kind].shared:
+                    raise
+                reporter.say(str(error))
+                last = error
+        if last is not None and not results:
+            raise last
         if KINDS[self.kind].setting != "clusters":  # other K have other groups
             for result, ari in zip(results, self.agreement(), strict=True):
                 result["agreement"] = float(ari)
@@ -178,8 +196,8 @@ class Study:
         )
 
     def agreement(self) -> np.ndarray:
-        """Mean adjusted Rand index of each run's groups with those of all others, [runs]."""
-        return agreement(list(self.folders.values()), self.whole)
+        """Mean adjusted Rand index of each finished run's groups with those of all others, [runs]."""
+        return agreement(self.done, self.whole)
 
     def conclude(self, rows: list[dict], summary: dict) -> dict:
         """Write KIND.csv and summary.json, which marks the study as finished; returns the summary."""
@@ -205,14 +223,20 @@ def finished(config: TrainConfig, folder: Path, name: str, *, reporter, whole=No
         folder: the run folder.
         name: what is said when there is something to do.
         whole, reporter, extra, export: as for `train.train`.
+
+    Raises:
+        DivergedError: as `train.train` does, and it names the folder.
     """
     if (folder / "metrics.json").exists():
         return Run.open(folder).metrics
     reporter.say(name)
     given = {"whole": whole, "reporter": reporter, "extra": extra, "export": export}
-    if (folder / "config.json").exists():
-        return train.resume(folder, **given)
-    return train.train(config, folder, **given)
+    try:
+        if (folder / "config.json").exists():
+            return train.resume(folder, **given)
+        return train.train(config, folder, **given)
+    except DivergedError as error:
+        raise DivergedError(f"{folder}: {error}") from error
 
 
 def agreement(folders: list[Path], whole: Dataset | None = None) -> np.ndarray:
