@@ -9,7 +9,8 @@ import pandas
 import pytest
 from small_tables import written
 
-from vade_tf.data import tables
+from vade_tf import reading
+from vade_tf.data import stream, tables
 from vade_tf.data.files import coded, load_file
 from vade_tf.errors import InputError
 
@@ -295,6 +296,21 @@ def test_an_array_of_new_rows_for_a_table(tmp_path):
     np.save(tmp_path / "wide.npy", np.ones((2, 3)))
     with pytest.raises(InputError, match=r"expected a table, or an array with its 2 columns \(a, b\), got .* \(2, 3\)"):
         load_file(str(tmp_path / "wide.npy"), schema=schema)
+
+
+def test_an_array_of_new_rows_for_a_table_may_be_large(tmp_path, monkeypatch):
+    """It stays in its file until its features are made, some rows at a time, from the numbers as they are stored."""
+    monkeypatch.setattr(stream, "STRIDE", 7)
+    first = 1_764_000_000_000
+    schema = load_file(written(tmp_path, "a,b\n" + "".join(f"{first + i},{i % 2}\n" for i in range(30)))).schema
+    rows = np.stack([first + np.arange(20.0), np.arange(20) % 3], axis=1)
+    np.save(tmp_path / "new.npy", rows)
+    want = load_file(str(tmp_path / "new.npy"), schema=schema).x
+    np.testing.assert_array_equal(load_file(str(tmp_path / "new.npy"), schema=schema, in_file=True).x, want)
+    assert len(np.unique(want[:, 0])) == 20
+    monkeypatch.setattr(reading, "memory", lambda: 100)
+    with pytest.raises(InputError, match="what its 20 rows become, of 2 features, needs"):
+        load_file(str(tmp_path / "new.npy"), schema=schema, in_file=True)
 
 
 def test_endings_in_capitals(tmp_path):

@@ -15,7 +15,8 @@ from vade_tf.data.dataset import COUNTS, Coded, Dataset, build
 from vade_tf.data.genes import Genes
 from vade_tf.data.pictures import Pictures
 from vade_tf.data.schema import Schema
-from vade_tf.data.shards import stays_in_file
+from vade_tf.data.shards import FileRows, stays_in_file
+from vade_tf.data.stream import NamedRows, TableRows
 from vade_tf.data.texts import Texts, lines_of
 from vade_tf.errors import InputError, cited
 from vade_tf.paths import usable
@@ -296,8 +297,12 @@ def _as_table(x, schema: Schema, path: str):
             f"data: expected a table, or an array with its {len(schema.columns)} columns ({names}), got an array of "
             f"shape {x.shape} in {path}"
         )
+    columns = [column.name for column in schema.columns]
+    if isinstance(x, FileRows):
+        table = NamedRows(x.as_stored(), columns)
+        return TableRows(table, lambda rows, start: schema.encode(rows, "data")[0], len(schema.features)).whole()
     dense = x.toarray() if scipy.sparse.issparse(x) else x
-    return schema.encode(pandas.DataFrame(dense, columns=[column.name for column in schema.columns]), "data")[0]
+    return schema.encode(pandas.DataFrame(dense, columns=columns), "data")[0]
 
 
 def _lines(file: Path, labels, likelihood: str, schema) -> Dataset:

@@ -1,14 +1,15 @@
 """Rows of a table that stay in their file: read in order, a block at a time, as often as asked."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 import pandas
 
 from vade_tf.data.shards import FileRows
-from vade_tf.reading import rows_together
+from vade_tf.reading import check_memory, rows_together
 
-STRIDE = 65_536  # rows that are read together where only some of them are wanted
+STRIDE = 65_536  # rows that are read together where only some of them are wanted, or one after the other all
 
 
 class NamedRows:
@@ -55,3 +56,15 @@ class TableRows:
             return self.encode(self.table[start:stop], start)
         starts = range(start, stop, rows_together(self.shape[1], STRIDE) // step * step or step)
         return np.concatenate([self[i : min(i + starts.step, stop)][::step].copy() for i in starts])  # no view of all
+
+    def whole(self) -> np.ndarray:
+        """All of them, in memory.
+
+        Raises:
+            ValueError: this machine has too little of it.
+        """
+        check_memory(4 * math.prod(self.shape), f"what its {len(self):,} rows become, of {self.shape[1]:,} features,")
+        found, together = np.empty(self.shape, self.dtype), rows_together(self.shape[1], STRIDE)
+        for start in range(0, len(self), together):
+            found[start : start + together] = self[start : start + together]
+        return found
