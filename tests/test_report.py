@@ -7,14 +7,17 @@ import struct
 import subprocess
 import zlib
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from vade_tf.data.dataset import build
-from vade_tf.report import evaluation
-from vade_tf.report.page import about, cluster_rows, score_rows, show_comparison
+from vade_tf.report import evaluation, figures
+from vade_tf.report.page import about, cluster_rows, score_rows, show_comparison, write
 from vade_tf.report.page import page as page_of
+from vade_tf.runs.config import TrainConfig
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 TRAINING = {
@@ -129,6 +132,22 @@ def test_every_row_is_in_the_table_of_clusters(result):
     assert sum(int(row[1]) for row in rows) == 40
     some = {**result, "seen_in_training": 7}
     assert "7 of them seen in training" in about(some)
+
+
+def test_no_figure_of_an_earlier_evaluation_stays(small_model, rng, result, tmp_path, monkeypatch):
+    """Of rows without labels there is no table of them, and that of others would be taken for theirs."""
+    (tmp_path / "figures").mkdir()
+    for name in ("confusion.png", "code.png", "own.png"):
+        (tmp_path / "figures" / name).write_bytes(b"old")
+    picture = figures.Picture("code", "A map.", Figure((1, 1)))
+    monkeypatch.setattr(figures, "draw", lambda *subject: iter([picture]))
+    model, data = small_model(), build(rng.uniform(size=(40, 12)).astype("f4"), None, "x", "memory")
+    run = SimpleNamespace(config=TrainConfig(data="x.npy", clusters=4))
+    found = evaluation.posterior(model, data.x)
+    subject = (run, model, data, range(40), found, TRAINING, [], {**result, "health": [], "remedies": []})
+    write(evaluation.Evaluation(*subject), tmp_path, "command")
+    assert sorted(file.name for file in (tmp_path / "figures").iterdir()) == ["code.png", "own.png"]
+    assert (tmp_path / "figures" / "code.png").read_bytes() != b"old"
 
 
 def test_runs_side_by_side_are_named_in_full(result, capsys):

@@ -243,9 +243,11 @@ def prepare(out: Path, argument: str = "", several: bool = False) -> None:
 
 
 def write(evaluated: Evaluation, out: Path, command: str) -> Path:
-    """Figures and report.html of one run into a folder; returns the page's path."""
+    """Figures and report.html of one run into a folder, in place of earlier ones; returns the page's path."""
     with writing(out / "figures"):
         (out / "figures").mkdir(exist_ok=True)
+        for name in figures.CAPTIONS:  # of other rows perhaps, and not all of them are drawn now
+            (out / "figures" / f"{name}.png").unlink(missing_ok=True)
     pictures = []
     subject = (evaluated.model, evaluated.dataset, evaluated.found)
     for picture in figures.draw(*subject, evaluated.result, evaluated.history):
