@@ -88,7 +88,8 @@ def run(options: argparse.Namespace) -> None:
 
 def _tell(n: int, seconds: float, out: Path) -> None:
     """How long it took, and where the answer is."""
-    print(f"{n:,} rows in {seconds:.3g} s, {n / seconds:,.0f} rows a second\nwritten: {out}")
+    took = f"{seconds:.3g}" if seconds < 100 else f"{seconds:,.0f}"
+    print(f"{n:,} rows in {took} s, {n / seconds:,.0f} rows a second\nwritten: {out}")
 
 
 def _check(options: argparse.Namespace) -> None:
