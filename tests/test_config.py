@@ -51,6 +51,8 @@ def test_the_paper_recipe_knows_its_settings_for_a_data_set():
         ({"init": "umap"}, "^init: expected one of landmark, gmm, kmeans, got 'umap'"),
         ({"recipe": "best"}, "^recipe: expected one of robust, paper, got 'best'"),
         ({"data": "a.npy", "dataset": "mnist"}, "^data and dataset: expected one of them"),
+        ({"data": "a.npy", "data_dir": "b"}, "^data_dir: goes with a named data set, got data='a.npy', too; leave"),
+        ({"data": "a.npy", "require_full": True}, "^require_full: goes with a named data set, got data='a.npy', too"),
         ({"labels": "y.npy"}, "^labels: goes with data"),
         ({"epoch": 3}, "unknown setting epoch"),
         ({"seed": -1}, "^seed: expected a whole number of at least 0, got -1"),
@@ -92,6 +94,11 @@ def test_numbers_and_paths_of_other_types_are_taken_as_what_they_are(tmp_path):
     kinds = [type(getattr(config, name)) for name in ("data", "clusters", "learning_rate", "require_full", "decay")]
     assert kinds == [str, int, float, bool, float]
     assert TrainConfig.of(json.loads(config.to_json())) == config
+
+
+def test_an_older_run_may_have_what_was_ignored():
+    older = {**json.loads(TrainConfig(data="x.npy").to_json()), "data_dir": "folder", "require_full": True}
+    assert TrainConfig.of(older) == TrainConfig(data="x.npy")
 
 
 @pytest.mark.parametrize("hidden", ["64,32", [64, 32], (64, 32), np.array([64, 32])])

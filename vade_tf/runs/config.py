@@ -84,6 +84,9 @@ class TrainConfig(Settings):
             raise InputError(f"data and dataset: expected one of them, got {self.data!r} and {self.dataset!r}")
         if self.labels is not None and self.data is None:
             raise InputError("labels: goes with data=FILE; named data sets bring their own labels")
+        for name in ("data_dir", "require_full"):
+            if getattr(self, name) and self.data is not None:
+                raise InputError(f"{name}: goes with a named data set, got data={self.data!r}, too; leave it out")
         if self.batch is not None and self.data is None:
             raise InputError(
                 f"batch: goes with data=FILE.h5ad, a column of which it names, got {self.batch!r}; the rows of a step "
@@ -143,6 +146,8 @@ class TrainConfig(Settings):
         if isinstance(values.get("augment"), bool):  # as it was before there were two kinds
             values = {**values, "augment": "digits" if values["augment"] else "none"}
         values = {"hidden": HIDDEN, "network": "dense", **values}  # what every run had before a setting
+        if values.get("data") is not None:  # what was ignored is refused now
+            values |= {"data_dir": None, "require_full": False}
         if values["network"] == "conv":  # whose widths were written down, which are none of its networks
             values["hidden"] = None
         return cls.create(**values)

@@ -101,7 +101,7 @@ def load_rows(config: TrainConfig, whole: Dataset | None = None, in_file: bool |
     if isinstance(clusters, int) and clusters > len(dataset.x):
         raise InputError(f"clusters: expected at most the number of rows, {len(dataset.x)}, got {clusters}")
     # a run on the bundled digits stays with them, network or not
-    where = BUNDLED if dataset.source == BUNDLED else config.data_dir
+    where = BUNDLED if config.data is None and dataset.source == BUNDLED else config.data_dir
     config = replace(config, clusters=clusters, data_dir=where)
     return RunRows(config, dataset, aside, _load_hints(config), numbers)
 
