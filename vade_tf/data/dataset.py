@@ -237,8 +237,8 @@ def _numbered(y: np.ndarray, source: str) -> np.ndarray:
             numbers = levels.astype(np.float64)
     if numbers.min() == -1 and numbers.tolist() != [-1, 1]:
         raise InputError(
-            f"labels: expected no -1 as the only number below 0, got it in row {int((numbers == -1)[codes].argmax())} of "
-            f"{source}; leave out the rows without a label, or number the classes from 0"
+            f"labels: expected no -1 as the only number below 0, got it in row {int((numbers == -1)[codes].argmax())} "
+            f"of {source}; leave out the rows without a label, or number the classes from 0"
         )
     return numbers.argsort(kind="stable").argsort()[codes].astype(np.int32)
 
