@@ -13,6 +13,7 @@ import scipy.sparse
 from vade_tf.data import arrays, genes, pictures, tables
 from vade_tf.data.dataset import COUNTS, Coded, Dataset, build
 from vade_tf.data.genes import Genes
+from vade_tf.data.headers import are_numbered
 from vade_tf.data.pictures import Pictures
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows, stays_in_file
@@ -130,7 +131,7 @@ def as_coded(file: Path, texts: list[str] | None, schema: Coded | None) -> tuple
     if not isinstance(schema, Schema):
         return tables.read_text(file, texts)
     columns = [str(column.name) for column in schema.columns]
-    made_up = tables.are_numbered(columns) and not tables.are_numbered([*columns, *schema.dropped])
+    made_up = are_numbered(columns) and not are_numbered([*columns, *schema.dropped])
     return tables.read_text(file, texts, schema.written, () if made_up else columns)
 
 

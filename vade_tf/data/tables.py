@@ -6,18 +6,16 @@ pandas and pyarrow read; here is what they cannot know: the separator, whether t
 import csv
 import gzip
 import io
-import itertools
-import re
 import reprlib
 import warnings
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO
 
-import numpy as np
 import pandas
 
-from vade_tf.data.cells import MISSING, are_numbers, read_numbers
+from vade_tf.data.cells import MISSING
+from vade_tf.data.headers import has_no_header
 from vade_tf.errors import InputError
 from vade_tf.reading import check_memory
 
@@ -26,11 +24,6 @@ SEPARATORS = ("\t", ";", "|", ",", " ")  # the first that cuts every line alike;
 LOOKED_AT = 1 << 18  # characters of a file that say how it is written
 WHOLE_LINES = 3  # of them at least, however long: a header, a row, and one that may be cut
 LONGEST_CELL = 1 << 26  # characters
-LONGEST_NAME = 100  # characters of a column's name
-NUMBERED = re.compile(r"column_[0-9]+")  # the names that the columns of a file without a header get
-SEEN, ENOUGH = 5000, 100  # columns that say whether a line is a header; of numbers alone, or lines
-AMONG = 0.8  # of the numbers of a line, at least, that lie among those below them where it is a row
-SCALE = 8  # numbers in order, at least, that are no row's by chance
 CHUNK = 1 << 20
 CELL = 40  # bytes that a cell takes while pandas reads it
 
@@ -63,7 +56,7 @@ def read_text(
     separator, lines = _cut(file)
     if not lines:
         raise ValueError("it is empty")
-    bare = _has_no_header(lines, known)
+    bare = has_no_header(lines, known)
     check_once(() if bare else texts or (), lines[0], file)
     if texts is None:
         how: dict = {"dtype": str, "na_filter": False}
@@ -100,15 +93,10 @@ def read_text(
     return table, separator, told if bare else ""
 
 
-def are_numbered(names: Collection[str | int]) -> bool:
-    """Whether these are the names of columns that had none."""
-    return bool(names) and all(NUMBERED.fullmatch(str(name)) for name in names)
-
-
 def header(file: Path) -> list[str]:
     """Names of the columns of a text file's table; none where it has no header."""
     _, lines = _cut(file)
-    return [] if not lines or _has_no_header(lines) else lines[0]
+    return [] if not lines or has_no_header(lines) else lines[0]
 
 
 def check_once(names: Collection[str], columns: list[str], file: Path) -> None:
@@ -235,81 +223,6 @@ def opened(file: Path) -> IO[str]:
                 cells[separator] += piece.count(separator.encode()) + piece.count(b"\n")
             check_memory(size + CELL * max(cells.values()), file.name)
     return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
-
-
-def _has_no_header(lines: list[list[str]], known: Collection[str] = ()) -> bool:
-    """Whether the first line looks like those below it: numbers or texts that come again, a number twice, a long text.
-
-    Fractions that lie among the numbers below them are no names, and eight numbers and more that go up or down all the
-    way are, as wavelengths do, over lines that do not. Whole numbers that count up from 0 or 1 are a header all the
-    same, and so is a line with a text over numbers, or with all names that are known. Where columns are known to be
-    numbered for want of names, only such names are one.
-    """
-    first, below = lines[0], lines[1:]
-    if are_numbered(known):
-        return any(NUMBERED.fullmatch(cell.strip()) is None for cell in first)
-    if known and {cell.strip() for cell in first}.issuperset(known):
-        return False
-    if not below:
-        return False
-    numbers = read_numbers(pandas.Series(first, dtype=object))
-    if numbers is not None and len(first) > 1 and numbers[0][0] in (0, 1) and (np.diff(numbers[0]) == 1).all():
-        return False
-    of_numbers = are_numbers(first)
-    columns = [{line[place].strip() for line in below if place < len(line)} for place in range(len(first))]
-    over = [cell.strip() and not number for cell, number in zip(first, of_numbers, strict=True)]
-    texts_over_numbers = any(
-        text and held and all(are_numbers(sorted(held)))
-        for text, held in itertools.islice(zip(over, ({*column} - MISSING for column in columns), strict=True), SEEN)
-    )
-    long = [any(place < len(line) and len(line[place]) > LONGEST_NAME for line in below) for place in range(len(first))]
-    if (
-        any(len(cell) > LONGEST_NAME and more for cell, more in zip(first, long, strict=True))
-        and not texts_over_numbers
-    ):
-        return True
-    if numbers is not None and _are_a_scale(numbers[0], below):
-        return False
-    if not texts_over_numbers and _are_measured(first, of_numbers, columns):
-        return True
-    values = [cell.strip() for cell, number in zip(first, of_numbers, strict=True) if number and cell.strip()]
-    alike = [n or cell.strip() in column for n, cell, column in zip(of_numbers, first, columns, strict=True)]
-    return any(first) and (all(alike) or len(set(values)) < len(values))
-
-
-def _are_a_scale(values: np.ndarray, below: list[list[str]]) -> bool:
-    """Whether the numbers of a first line go up or down all the way, and those of no line below do.
-
-    Not by ones over whole numbers: these may be a row.
-    """
-
-    def monotone(found: np.ndarray) -> bool:
-        steps = np.diff(found)
-        return bool((steps > 0).all() or (steps < 0).all())
-
-    if len(values) < SCALE or not monotone(values):
-        return False
-    read = [read_numbers(pandas.Series(line, dtype=object)) for line in below[:ENOUGH]]
-    found = [one[0] for one in read if one is not None]
-    whole = all((one % 1 == 0).all() for one in found)
-    if len(found) < len(read) or (whole and (np.abs(np.diff(values)) == 1).all()):
-        return False
-    return not any(map(monotone, found))
-
-
-def _are_measured(first: list[str], of_numbers: list[bool], columns: list[set[str]]) -> bool:
-    """Whether the numbers of a first line lie among or near those below, some of them fractions: they are a row."""
-    fractions = within = over = 0
-    numbers = [(cell, held - MISSING) for cell, number, held in zip(first, of_numbers, columns, strict=True) if number]
-    for cell, held in numbers[:ENOUGH]:
-        read = read_numbers(pandas.Series([cell, *sorted(held)], dtype=object)) if len(held) > 1 else None
-        if read is None:
-            continue
-        value, below = read[0][0], read[0][1:]
-        over, fractions = over + 1, fractions + (value % 1 != 0)
-        span = below.max() - below.min()
-        within += below.min() - span <= value <= below.max() + span
-    return fractions > 0 and within >= AMONG * over
 
 
 def _check_lengths(file: Path, separator: str, width: int) -> None:
