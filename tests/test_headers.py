@@ -86,3 +86,46 @@ def test_wavelengths_are_names(tmp_path, step, rng):
         "\n".join(",".join(f"{i + j * j / 4}" for j in range(9)) for i in range(9)) + "\n"
     )  # rows are in order, too
     assert tables.read_text(Path(written(tmp_path, rising)), [])[0].shape == (9, 9)
+
+
+def below(row, n: int = 60) -> str:
+    """Lines of n rows, that of each number as `row` makes it."""
+    return "".join(",".join(map(str, row(i))) + "\n" for i in range(n))
+
+
+ROWS = {
+    "id": lambda i: (f"C{i:04d}", ("male", "female")[i % 2], ("married", "single")[i // 2 % 2], 77 - i, 6332 + 31 * i),
+    "bridges": lambda i: (f"E{1 + i}", "MAO"[i % 3], 3 + i % 40, 1818 + i, ("WOOD", "RR")[i % 2], "?" if i < 9 else i),
+    "audiology": lambda i: ("ft"[i % 2], ("mild", "normal")[i % 2], "ft"[i // 2 % 2], f"p{1 + i}"),
+    "splice": lambda i: (("EI", "IE", "N")[i % 3], f"ATRINS-DONOR-{521 + 17 * i}", "CGAT"[i % 4] + "T" * i),
+    "dates": lambda i: (f"2020-{1 + i // 28:02d}-{1 + i % 28:02d}", 51 + i, 32 + 2 * i),
+    "a blank over fractions": lambda i: (5.1 + i / 10, "?" if i == 0 else 3.5 - i / 50, 1.4 + i % 3 / 9, i % 7 / 9),
+    "a blank over whole numbers": lambda i: (63 + i, "NA" if i == 0 else 145 + 3 * i, 233 + 7 * i % 31),
+    "nothing over nothing": lambda i: (["", "a"][i % 3 % 2], 63 + i, 145 + 3 * i, 233 + 7 * i % 31),
+    "nothing over whole numbers": lambda i: (63 + i, "" if i == 0 else 145 + 3 * i, 233 + 7 * i % 31),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rows", ROWS)
+def test_a_first_row_is_kept_though_it_has_texts_that_no_other_has(tmp_path, rows):
+    table, _, notice = tables.read_text(Path(written(tmp_path, below(ROWS[rows]))), [])
+    assert len(table) == 60
+    assert "has no header" in notice
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("Country,1990,1995", lambda i: (f"land {i}", 300 + i, 400 + 3 * i)),
+        ("id,name,x1,x2", lambda i: (f"C{i:04d}", f"name {i}", i * i, i / 7)),
+        ("id,2020-01-01,2020-01-08", lambda i: (f"C{i:04d}", i * i, i / 7)),
+        ("id,2020-01-01,2020-01-08", lambda i: (f"C{i:04d}", ("there", "ill")[i % 2], "there")),
+        ("q1,q2,q3", lambda i: ("yes", ("no", "yes")[i % 2], f"a{i}")),
+        ("colour,size,NA", lambda i: (("red", "blue")[i % 2], ("small", "large")[i % 2], 9 - i)),
+        (",0,1,2", lambda i: (i, i * i, i / 7, 9 - i)),
+        (",,2019,2020", lambda i: ("a", i, i * i, 3 + i)),
+    ],
+)
+def test_names_stay_names(tmp_path, header, row):
+    table, _, notice = tables.read_text(Path(written(tmp_path, f"{header}\n{below(row)}")), [])
+    assert (len(table), notice) == (60, "")

@@ -12,6 +12,7 @@ import pandas
 
 from vade_tf.data.cells import MISSING, are_numbers, read_numbers
 
+DIGITS = re.compile("[0-9]")
 LONGEST_NAME = 100  # characters of a column's name
 NUMBERED = re.compile(r"column_[0-9]+")  # the names that the columns of a file without a header get
 SEEN, ENOUGH = 5000, 100  # columns that say whether a line is a header; of numbers alone, or lines
@@ -31,6 +32,9 @@ def has_no_header(lines: list[list[str]], known: Collection[str] = ()) -> bool:
     way are, as wavelengths do, over lines that do not. Whole numbers that count up from 0 or 1 are a header all the
     same, and so is a line with a text over numbers, or with all names that are known. Where columns are known to be
     numbered for want of names, only such names are one.
+
+    A line without a text over numbers is a row also where half of its texts come again, or are written as those below:
+    the rest may be the name of that row. A cell that says that there is no value is neither a text nor a name.
     """
     first, below = lines[0], lines[1:]
     if are_numbered(known):
@@ -44,7 +48,7 @@ def has_no_header(lines: list[list[str]], known: Collection[str] = ()) -> bool:
         return False
     of_numbers = are_numbers(first)
     columns = [{line[place].strip() for line in below if place < len(line)} for place in range(len(first))]
-    over = [cell.strip() and not number for cell, number in zip(first, of_numbers, strict=True)]
+    over = [not number and cell.strip() not in MISSING for cell, number in zip(first, of_numbers, strict=True)]
     texts_over_numbers = any(
         text and held and all(are_numbers(sorted(held)))
         for text, held in itertools.islice(zip(over, ({*column} - MISSING for column in columns), strict=True), SEEN)
@@ -57,11 +61,23 @@ def has_no_header(lines: list[list[str]], known: Collection[str] = ()) -> bool:
         return True
     if numbers is not None and _are_a_scale(numbers[0], below):
         return False
-    if not texts_over_numbers and _are_measured(first, of_numbers, columns):
+    if not texts_over_numbers and (_are_measured(first, of_numbers, columns) or _come_again(first, over, columns)):
         return True
     values = [cell.strip() for cell, number in zip(first, of_numbers, strict=True) if number and cell.strip()]
-    alike = [n or cell.strip() in column for n, cell, column in zip(of_numbers, first, columns, strict=True)]
-    return any(first) and (all(alike) or len(set(values)) < len(values))
+    alike = [not text or cell.strip() in column for text, cell, column in zip(over, first, columns, strict=True)]
+    named = first[0].strip() != "" or "" in columns[0]  # an index has no name
+    return any(first) and ((named and all(alike)) or len(set(values)) < len(values))
+
+
+def _come_again(first: list[str], over: list[bool], columns: list[set[str]]) -> bool:
+    """Whether half of the texts of a first line stand below them again, or such as differ in their digits alone."""
+    texts = [(cell.strip(), held) for cell, text, held in zip(first, over, columns, strict=True) if text]
+    again = [cell in held or (DIGITS.search(cell) and _form(cell) in map(_form, held)) for cell, held in texts]
+    return bool(texts) and 2 * sum(map(bool, again)) >= len(texts)
+
+
+def _form(text: str) -> str:
+    return DIGITS.sub("9", text)
 
 
 def _are_a_scale(values: np.ndarray, below: list[list[str]]) -> bool:
