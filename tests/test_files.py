@@ -10,7 +10,7 @@ import pytest
 from small_tables import written
 
 from vade_tf import reading
-from vade_tf.data import stream, tables
+from vade_tf.data import cutting, stream, tables
 from vade_tf.data.files import coded, load_file
 from vade_tf.errors import InputError
 
@@ -44,7 +44,7 @@ def test_any_separator_under_any_name(tmp_path, separator, name):
 
 @pytest.mark.parametrize("more", range(0, 30, 3))
 def test_a_separator_is_seen_where_the_sample_ends_within_a_cell(tmp_path, monkeypatch, more):
-    monkeypatch.setattr(tables, "LOOKED_AT", 150 + more)
+    monkeypatch.setattr(cutting, "LOOKED_AT", 150 + more)
     text = "a;b;c\n" + "".join(f'{i};"x,\ny\n{i}";{i * i}\n' for i in range(40))
     assert list(tables.read_text(Path(written(tmp_path, text, "t.csv")), [])[0]) == ["a", "b", "c"]
 
@@ -346,7 +346,7 @@ def test_one_row_without_a_header_is_coded_as_the_rows_of_a_file_without_one(tmp
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
 def test_a_wide_table_without_a_header_keeps_its_first_row(tmp_path, monkeypatch, ending):
     """Its lines are longer than what is looked at first."""
-    monkeypatch.setattr(tables, "LOOKED_AT", 64)
+    monkeypatch.setattr(cutting, "LOOKED_AT", 64)
     rows = np.random.default_rng(0).random((9, 40)).round(4)
     text = ending.join(",".join(map(str, row)) for row in rows) + ending
     data = load_file(written(tmp_path, text))

@@ -1,31 +1,23 @@
 """A table's file -> a DataFrame: .csv and its kin with any separator, .parquet; which columns of it are the rows.
 
-pandas and pyarrow read; here is what they cannot know: the separator, whether there is a header, what is cut off.
+pandas and pyarrow read; here is what they cannot know: whether there is a header, and what is cut off.
 """
 
 import csv
-import gzip
-import io
+import itertools
 import reprlib
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
-from typing import IO
 
 import pandas
 
 from vade_tf.data.cells import MISSING
+from vade_tf.data.cutting import check_lengths, cut, opened
 from vade_tf.data.headers import has_no_header
 from vade_tf.errors import InputError
-from vade_tf.reading import check_memory
 
 TEXTS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
-SEPARATORS = ("\t", ";", "|", ",", " ")  # the first that cuts every line alike; a comma may be within numbers
-LOOKED_AT = 1 << 18  # characters of a file that say how it is written
-WHOLE_LINES = 3  # of them at least, however long: a header, a row, and one that may be cut
-LONGEST_CELL = 1 << 26  # characters
-CHUNK = 1 << 20
-CELL = 40  # bytes that a cell takes while pandas reads it
 
 
 def ending(file: Path) -> str:
@@ -53,10 +45,10 @@ def read_text(
     Raises:
         ValueError, OSError: as pandas raises them for what is damaged; a row of another length than the first.
     """
-    separator, lines = _cut(file)
+    separator, lines, skipped, named = cut(file)
     if not lines:
         raise ValueError("it is empty")
-    bare = has_no_header(lines, known)
+    bare = not named and has_no_header(lines, known)
     check_once(() if bare else texts or (), lines[0], file)
     if texts is None:
         how: dict = {"dtype": str, "na_filter": False}
@@ -64,10 +56,10 @@ def read_text(
         how = {"dtype": dict.fromkeys(set(coded).difference(texts), str)}
         how["converters"] = dict.fromkeys(texts, lambda cell: cell or None)  # a row may be called NA, a class None
         how["na_values"] = sorted(MISSING)  # besides those that pandas knows
-    names = [f"column_{number}" for number in range(len(lines[0]))] if bare else None
-    alone, before, after, begun = len(lines[0]) == 1, 0, 0, bare
+    names = [f"column_{number}" for number in range(len(lines[0]))] if bare else lines[0] if named else None
+    alone, before, after, begun = len(lines[0]) == 1, skipped, 0, bare
     with opened(file) as stream:  # an empty line is an empty cell of an only column, unless it comes before its name
-        for line in stream if alone else ():
+        for line in itertools.islice(stream, skipped, None) if alone else ():
             begun = begun or line.strip() != ""
             before += not begun
             after = 0 if line.strip() else after + 1
@@ -88,15 +80,15 @@ def read_text(
         )
     table = table.iloc[: len(table) - after]  # empty lines that end the file are no rows
     if table.iloc[:, -1].isna().any():  # pandas fills up short rows
-        _check_lengths(file, separator, len(table.columns))
+        check_lengths(file, separator, len(table.columns), skipped)
     told = f"{file.name} has no header: its columns are called column_0 to column_{len(lines[0]) - 1}"
     return table, separator, told if bare else ""
 
 
 def header(file: Path) -> list[str]:
     """Names of the columns of a text file's table; none where it has no header."""
-    _, lines = _cut(file)
-    return [] if not lines or has_no_header(lines) else lines[0]
+    _, lines, _, named = cut(file)
+    return lines[0] if named or (lines and not has_no_header(lines)) else []
 
 
 def check_once(names: Collection[str], columns: list[str], file: Path) -> None:
@@ -175,59 +167,3 @@ def check_complete(values: pandas.Series, argument: str, file: Path) -> None:
         raise InputError(
             f"{argument}: expected one a row, got none in row {int(values.isna().to_numpy().argmax())} of {file}"
         )
-
-
-def _cut(file: Path) -> tuple[str, list[list[str]]]:
-    """The separator of a text file, and its first lines cut by it."""
-    with opened(file) as stream:
-        sample = stream.read(LOOKED_AT)
-        while max(sample.count("\n"), sample.count("\r")) < WHOLE_LINES and (more := stream.read(len(sample))):
-            sample += more
-        whole = not stream.read(1)
-    if "\0" in sample:
-        raise ValueError("it holds null bytes, so it is no text in UTF-8")
-    end = len(sample) if whole else max(sample.rfind("\n"), sample.rfind("\r"))
-    sample = sample[:end]
-    cuts = {}
-    for separator in SEPARATORS:
-        lines = list(_lines(io.StringIO(sample, newline=None), separator))
-        if not whole and len(lines) > 1:
-            lines.pop()  # a cell of several lines may be cut
-        cuts[separator] = lines
-        if lines and len(lines[0]) > 1 and len({len(line) for line in lines}) == 1:
-            return separator, lines
-    best = "\t" if ending(file).startswith(".tsv") else ","
-    return best, cuts[best]
-
-
-def _lines(stream: IO[str], separator: str) -> Iterator[list[str]]:
-    """Lines that are not empty, as lists of cells."""
-    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
-    for line in csv.reader(stream, delimiter=separator, skipinitialspace=True):
-        if separator == " " and line and line[-1] == "":
-            line.pop()
-        if line and line != [""]:
-            yield line
-
-
-def opened(file: Path) -> IO[str]:
-    """A text file, unpacked; one whose table would not fit in memory is refused."""
-    if file.suffix.lower() != ".gz":
-        check_memory(file.stat().st_size, file.name)
-        return file.open(encoding="utf-8-sig", newline="")
-    size, cells = 0, dict.fromkeys(SEPARATORS, 0)
-    with gzip.open(file) as stream:
-        while piece := stream.read(CHUNK):
-            size += len(piece)
-            for separator in cells:
-                cells[separator] += piece.count(separator.encode()) + piece.count(b"\n")
-            check_memory(size + CELL * max(cells.values()), file.name)
-    return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
-
-
-def _check_lengths(file: Path, separator: str, width: int) -> None:
-    """Raises ValueError, which names the first row that has fewer cells than the first line."""
-    with opened(file) as stream:
-        for number, line in enumerate(_lines(stream, separator)):
-            if len(line) < width:
-                raise ValueError(f"line {number + 1} has {len(line)} cells where the first has {width}")

@@ -1,0 +1,109 @@
+"""How text files are cut: damaged lines, what other programs write around a table, tables of white space."""
+
+from pathlib import Path
+
+import pandas
+import pytest
+from small_tables import written
+
+from vade_tf.data import tables
+from vade_tf.data.files import load_file
+from vade_tf.errors import InputError
+
+
+def text_of(separator: str, rows: int = 40) -> str:
+    lines = ["age size colour", *(f"{20 + i} {i / 7:.3f} {('red', 'blue', 'green')[i % 3]}" for i in range(rows))]
+    return "\n".join(lines).replace(" ", separator) + "\n"
+
+
+def read(tmp_path, text: str, name: str = "t.csv") -> pandas.DataFrame:
+    return tables.read_text(Path(written(tmp_path, text, name)), [])[0]
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|", " "])
+def test_one_ragged_line_is_named_whatever_the_separator(tmp_path, separator):
+    text = text_of(separator)
+    short = text.replace(f"{separator}red", "", 1)
+    with pytest.raises(InputError, match="line 2 has 2 cells where the first has 3"):
+        load_file(written(tmp_path, short))
+    long = text.replace("red", f"red{separator}more", 1)
+    with pytest.raises(InputError, match="3 fields in line 2, saw 4|Length of header"):
+        load_file(written(tmp_path, long))
+    if separator != " ":
+        with pytest.raises(InputError, match="line 2 has 2 cells where the first has 3"):
+            load_file(written(tmp_path, "\n".join(short.splitlines()[:2]) + "\n"))
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|", ","])
+def test_a_separator_that_ends_each_row_makes_no_column(tmp_path, separator):
+    head, *rows = text_of(separator).splitlines()
+    table = read(tmp_path, "\n".join([head, *(row + separator for row in rows)]) + "\n")
+    assert (list(table), table.shape) == (["age", "size", "colour"], (40, 3))
+    assert table.iloc[3].tolist() == [23, 0.429, "red"]
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|", ","])
+@pytest.mark.parametrize("first", ["sep={}", '"sep={}"', "sep={};;;"])
+def test_the_line_of_excel_that_names_the_separator_is_no_header(tmp_path, separator, first):
+    line = first.format(separator).replace(";;;", 2 * separator)
+    table = read(tmp_path, f"{line}\r\n" + text_of(separator).replace("\n", "\r\n"))
+    assert (list(table), table.shape) == (["age", "size", "colour"], (40, 3))
+    with pytest.raises(InputError, match="line 3 has 2 cells where the first has 3"):
+        load_file(written(tmp_path, f"{line}\n" + text_of(separator).replace(f"{separator}red", "", 1)))
+    assert tables.header(Path(written(tmp_path, f"{line}\nsize\n1.5\n2.5\n"))) == ["size"]
+    assert read(tmp_path, f"{line}\n\nsize\n1.5\n\n2.5\n\n").iloc[:, 0].fillna(0).tolist() == [1.5, 0, 2.5]
+
+
+@pytest.mark.parametrize("separator", [" ", "\t", ",", ";"])
+@pytest.mark.parametrize("name", [lambda i: f'"Mazda RX{i}"', lambda i: f'"{1 + i}"'])
+def test_names_of_rows_that_the_header_leaves_out_are_an_index(tmp_path, separator, name):
+    """As R's write.table writes them."""
+    rows = [separator.join([name(i), f"{15 + i % 9 / 3:.2f}", f"{4 + i % 5}", '"auto"']) for i in range(30)]
+    file = written(tmp_path, "\n".join([separator.join(('"mpg"', '"cyl"', '"kind"')), *rows]) + "\n", "t.txt")
+    data = load_file(file, "kind")
+    assert data.schema.features == ["mpg", "cyl"]
+    assert data.x.shape == (30, 2)
+    assert list(data.schema.dropped) == ["Unnamed: 0", "kind"]
+    assert tables.header(Path(file)) == ["Unnamed: 0", "mpg", "cyl", "kind"]
+    whole = tables.read_text(Path(file), None)[0]
+    assert whole.iloc[4].tolist() == [name(4).strip('"'), "16.33", "8", "auto"]
+
+
+def test_texts_of_two_words_are_one_column(tmp_path):
+    names = [f"{first} {last}" for first in ("Ann", "Bob", "Cid") for last in ("Lee", "Ray", "Mann", "Ost")]
+    assert read(tmp_path, "\n".join(["name", *names]) + "\n").shape == (12, 1)
+    assert read(tmp_path, "\n".join(["full name", *names, "Ann Marie Lee"]) + "\n", "t.txt").shape == (13, 1)
+    assert read(tmp_path, "\n".join(["full name", *(f"{i}th {name}" for i, name in enumerate(names))])).shape == (12, 1)
+
+
+@pytest.mark.parametrize("header", ["", "mpg cyl disp hp weight acc year origin\tname\n"])
+def test_a_tab_before_the_last_of_padded_columns_is_white_space(tmp_path, header):
+    """As in UCI's auto-mpg.data."""
+    rows = [
+        f"{18 + i % 9}.0   8   {307 + i}.0      {'?' if i % 8 == 3 else f'{130 + i}.0'}      {3504 - i}.      "
+        f'12.{i % 7}   70  {1 + i % 3}\t"chevrolet chevelle {i}"\n'
+        for i in range(20)
+    ]
+    table = read(tmp_path, header + "".join(rows))
+    assert table.shape == (20, 9)
+    assert table.iloc[1].tolist() == [19, 8, 308, 131, 3503, 12.1, 70, 2, "chevrolet chevelle 1"]
+    assert table.iloc[:, 3].isna().sum() == 3
+
+
+@pytest.mark.parametrize("start", ["", "  ", "\t"])
+def test_several_tabs_are_white_space_where_not_all_lines_have_them(tmp_path, start):
+    """As in UCI's seeds_dataset.txt."""
+    gaps = ["\t", "\t\t", " \t "]
+    rows = [f"{start}{i / 7:.2f}{gaps[i % 3]}{14 + i / 9:.2f}\t0.871{gaps[i // 3 % 3]}{1 + i % 3}\n" for i in range(30)]
+    table = read(tmp_path, "".join(rows), "seeds_dataset.txt")
+    assert table.shape == (30, 4)
+    assert table.iloc[4].tolist() == [0.57, 14.44, 0.871, 2]
+    with pytest.raises(InputError, match="line 6 has 3 cells where the first has 4"):
+        load_file(written(tmp_path, "".join([*rows[:5], "1.5 14.2\t\t3\n", *rows[5:]])))
+
+
+def test_cells_of_a_table_with_tabs_may_have_spaces(tmp_path):
+    rows = [f"12 {345 + i}\tAnn Lee {i}\t2020-01-02 10:{10 + i}\t{i * i}\n" for i in range(20)]
+    assert read(tmp_path, "count\tfull name\ttime\tn\n" + "".join(rows)).shape == (20, 4)
+    empty = [f"{i}\t\t{i / 7:.2f}\n" for i in range(20)]
+    assert read(tmp_path, "a\tb\tc\n" + "".join(empty)).shape == (20, 3)

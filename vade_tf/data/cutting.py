@@ -1,0 +1,165 @@
+"""How a text file is cut into cells: its separator and its first lines.
+
+Knows neither types nor what the first line is, but that it has a name for every column.
+"""
+
+import csv
+import gzip
+import io
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from vade_tf.data.cells import MISSING, are_numbers
+from vade_tf.errors import InputError
+from vade_tf.reading import check_memory
+
+SEPARATORS = ("\t", ";", "|", ",", " ")  # the first that cuts every line alike; a comma may be within numbers
+LOOKED_AT = 1 << 18  # characters of a file that say how it is written
+WHOLE_LINES = 3  # of them at least, however long: a header, a row, and one that may be cut
+LONGEST_CELL = 1 << 26  # characters
+CHUNK = 1 << 20
+CELL = 40  # bytes that a cell takes while pandas reads it
+SEVERAL = 3  # numbers with spaces between them, at least, that are no one cell
+UNNAMED = "Unnamed: 0"  # what pandas calls a first column without a name
+EXCEL = re.compile(r'"?sep=([\t;|,])"?[\t;|,]*(\r\n|\r|\n)')  # a first line that names the separator
+
+
+class Cut(NamedTuple):
+    """How a text file is cut.
+
+    Attributes:
+        separator: what is between its cells; " " for any run of spaces and tabs.
+        lines: the first ones that are not empty, as lists of cells.
+        skipped: number of lines above these that are no part of the table: 1 for a line `sep=;`, as Excel writes it.
+        named: whether each row begins with its name, for which the header has none, as R writes tables. The first of
+            `lines` has one then.
+    """
+
+    separator: str
+    lines: list[list[str]]
+    skipped: int = 0
+    named: bool = False
+
+
+def cut(file: Path) -> Cut:
+    """How a text file is cut: by the separator that cuts all lines alike; or most of them, so that others can be named.
+
+    Raises:
+        InputError: the first line has fewer cells than most.
+        ValueError, OSError: it is no text in UTF-8, or cannot be read.
+    """
+    with opened(file) as stream:
+        sample = stream.read(LOOKED_AT)
+        while max(sample.count("\n"), sample.count("\r")) < WHOLE_LINES and (more := stream.read(len(sample))):
+            sample += more
+        whole = not stream.read(1)
+    if "\0" in sample:
+        raise ValueError("it holds null bytes, so it is no text in UTF-8")
+    end = len(sample) if whole else max(sample.rfind("\n"), sample.rfind("\r"))
+    said = EXCEL.match(sample)
+    sample, skipped = sample[said.end() if said else 0 : end], 1 if said else 0
+    cuts = {}
+    for separator in said[1] if said else SEPARATORS:
+        lines = list(_lines(io.StringIO(sample, newline=None), separator))
+        if not whole and len(lines) > 1:
+            lines.pop()  # a cell of several lines may be cut
+        cuts[separator] = lines
+        padded = separator == "\t" and all(any(map(_are_several, line)) for line in lines[1:] or lines)
+        if lines and len(lines[0]) > 1 and len({len(line) for line in lines}) == 1 and not padded:
+            return Cut(separator, lines, skipped)
+    for separator, lines in cuts.items():
+        rows = lines[1:]
+        if not rows or {len(row) for row in rows} != {len(lines[0]) + 1} or not _may_cut(separator, rows):
+            continue
+        if not any(row[-1].strip() for row in rows):  # a separator ends each row
+            return Cut(separator, lines, skipped)
+        if len(lines[0]) > 1 and len({row[0] for row in rows}) == len(rows):
+            return Cut(separator, [[UNNAMED, *lines[0]], *rows], skipped, named=True)
+    usual = "\t" if file.name.lower().removesuffix(".gz").endswith(".tsv") else ","
+    best = _cuts_most(cuts) or (said[1] if said else usual)
+    lines = cuts[best]
+    width, of_all = _width(lines)
+    if of_all > 0.5 and len(lines[0]) < width:
+        raise InputError(
+            f"data: expected {width} cells in the first line of {file}, as in most others, got {len(lines[0])}; remove "
+            "what stands above the header, or name every column"
+        )
+    return Cut(best, lines, skipped)
+
+
+def _width(lines: list[list[str]]) -> tuple[int, float]:
+    """The number of cells, above 1, that most lines have, and the share of these."""
+    widths = Counter(len(line) for line in lines if len(line) > 1)
+    width, number = widths.most_common(1)[0] if widths else (0, 0)
+    return width, number / max(len(lines), 1)
+
+
+def _cuts_most(cuts: dict[str, list[list[str]]]) -> str | None:
+    """The separator that cuts more lines than any other into one number of cells; None: none cuts half of them."""
+    found = {}
+    for separator, lines in cuts.items():
+        width, of_all = _width(lines)
+        first = bool(lines) and len(lines[0]) == width
+        if (of_all > 0.5 or (of_all == 0.5 and first)) and _may_cut(separator, lines[1:]):
+            found[separator] = of_all
+    return max(found, key=lambda separator: found[separator], default=None)
+
+
+def _may_cut(separator: str, rows: list[list[str]]) -> bool:
+    """Whether a separator that does not cut all lines alike may be one: texts have spaces, too, unless numbers do."""
+    width, _ = _width(rows)
+    columns = zip(*(row for row in rows if len(row) == width), strict=True)
+    return separator != " " or any(all(are_numbers(list(column))) for column in columns)
+
+
+def _are_several(cell: str) -> bool:
+    """Whether a cell is numbers with spaces between them, some of which may be missing."""
+    parts = cell.split()
+    return len(parts) >= SEVERAL and all(are_numbers([part for part in parts if part not in MISSING]))
+
+
+def _lines(stream: Iterable[str], separator: str) -> Iterator[list[str]]:
+    """Lines that are not empty, as lists of cells."""
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
+    if separator == " ":
+        stream = (line.replace("\t", " ") for line in stream)
+    for line in csv.reader(stream, delimiter=separator, skipinitialspace=True):
+        if separator == " " and line and line[-1] == "":
+            line.pop()
+        if line and line != [""]:
+            yield line
+
+
+def opened(file: Path) -> IO[str]:
+    """A text file, unpacked; one whose table would not fit in memory is refused."""
+    if file.suffix.lower() != ".gz":
+        check_memory(file.stat().st_size, file.name)
+        return file.open(encoding="utf-8-sig", newline="")
+    size, cells = 0, dict.fromkeys(SEPARATORS, 0)
+    with gzip.open(file) as stream:
+        while piece := stream.read(CHUNK):
+            size += len(piece)
+            for separator in cells:
+                cells[separator] += piece.count(separator.encode()) + piece.count(b"\n")
+            check_memory(size + CELL * max(cells.values()), file.name)
+    return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
+
+
+def _check_lengths(file: Path, separator: str, width: int) -> None:
+    """Raises ValueError, which names the first row that has fewer cells than the first line."""
+    with opened(file) as stream:
+        for number, line in enumerate(_lines(stream, separator)):
+            if len(line) < width:
+                raise ValueError(f"line {number + 1} has {len(line)} cells where the first has {width}")
+
+
+def check_lengths(file: Path, separator: str, width: int, skipped: int) -> None:
+    """Raises ValueError, which names the first row that has fewer cells than the first line."""
+    with opened(file) as stream:
+        for number, line in enumerate(_lines(itertools.islice(stream, skipped, None), separator), skipped + 1):
+            if len(line) < width:
+                raise ValueError(f"line {number} has {len(line)} cells where the first has {width}")
