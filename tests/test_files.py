@@ -34,7 +34,7 @@ def usual(data, missing=()) -> None:
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|", " "])
-@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.txt", "t.csv.gz", "t.txt.gz"])
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.txt", "t.data", "t.dat", "t.csv.gz", "t.txt.gz", "t.data.gz"])
 def test_any_separator_under_any_name(tmp_path, separator, name):
     data = load_file(written(tmp_path, lines(separator), name), "group")
     usual(data)

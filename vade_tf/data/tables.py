@@ -17,7 +17,8 @@ from vade_tf.data.cutting import check_lengths, cut, opened
 from vade_tf.data.headers import has_no_header
 from vade_tf.errors import InputError
 
-TEXTS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
+_PLAIN = (".csv", ".tsv", ".txt", ".data", ".dat")  # the last two as UCI has them
+TEXTS = (*_PLAIN, *(f"{name}.gz" for name in _PLAIN))
 
 
 def ending(file: Path) -> str:

@@ -29,7 +29,8 @@ class TrainConfig(Settings):
     dataset: str | None = option(None, f"named data set: {', '.join(DATASETS)} (default: mnist)")
     data: str | None = option(
         None,
-        "own file instead: a table (.csv, .tsv, .txt, .parquet), .npy, .npz, .h5, .h5ad, or a folder of images",
+        "own file instead: a table (.csv, .tsv, .txt, .data, .dat, .parquet), .npy, .npz, .h5, .h5ad, or a folder of "
+        "images",
         path=True,
     )
     data_dir: str | None = option(
