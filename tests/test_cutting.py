@@ -107,3 +107,26 @@ def test_cells_of_a_table_with_tabs_may_have_spaces(tmp_path):
     assert read(tmp_path, "count\tfull name\ttime\tn\n" + "".join(rows)).shape == (20, 4)
     empty = [f"{i}\t\t{i / 7:.2f}\n" for i in range(20)]
     assert read(tmp_path, "a\tb\tc\n" + "".join(empty)).shape == (20, 3)
+
+
+@pytest.mark.parametrize("separator", [";", ",", "\t"])
+@pytest.mark.parametrize("header", [True, False])
+def test_rows_of_separators_at_the_end_are_left_out(tmp_path, separator, header):
+    """As Excel leaves them; one in between is a row, and so is one that says that it has no value."""
+    lines = text_of(separator).splitlines()[not header :]
+    lines[9:9] = [2 * separator]
+    lines.append(separator.join(["NA", "NA", "NA"]))
+    empty = [2 * separator, f" {separator}{separator} ", f'""{separator}{separator}']
+    file = written(tmp_path, "\n".join([*lines, *empty, "", ""]))
+    column = "colour" if header else "column_2"
+    for texts in ([], [column], None):
+        table, _, notice = tables.read_text(Path(file), texts)
+        assert len(table) == 42
+        assert notice.endswith("empty rows at the end of t.csv are left out: 3")
+    assert load_file(file).x.shape == (42, 5)
+    lines[9] = lines[-1] = f"{separator}{separator}red"
+    assert load_file(written(tmp_path, "\n".join([*lines, *empty])), column).x.shape == (42, 2)
+    assert (
+        tables.read_text(Path(written(tmp_path, "\n".join([*lines, ""]))), [])[2]
+        == notice.rpartition("empty")[0].strip()
+    )

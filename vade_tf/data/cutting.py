@@ -67,6 +67,8 @@ def cut(file: Path) -> Cut:
         lines = list(_lines(io.StringIO(sample, newline=None), separator))
         if not whole and len(lines) > 1:
             lines.pop()  # a cell of several lines may be cut
+        while len(lines) > 1 and not any(map(str.strip, lines[-1])):
+            lines.pop()  # see `empty_at_end`
         cuts[separator] = lines
         padded = separator == "\t" and all(any(map(_are_several, line)) for line in lines[1:] or lines)
         if lines and len(lines[0]) > 1 and len({len(line) for line in lines}) == 1 and not padded:
@@ -163,3 +165,12 @@ def check_lengths(file: Path, separator: str, width: int, skipped: int) -> None:
         for number, line in enumerate(_lines(itertools.islice(stream, skipped, None), separator), skipped + 1):
             if len(line) < width:
                 raise ValueError(f"line {number} has {len(line)} cells where the first has {width}")
+
+
+def empty_at_end(file: Path, separator: str) -> int:
+    """Number of lines of separators alone that end a file, as Excel leaves them."""
+    number = 0
+    with opened(file) as stream:
+        for line in _lines(stream, separator):
+            number = 0 if any(map(str.strip, line)) else number + 1
+    return number

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas
 
 from vade_tf.data.cells import MISSING
-from vade_tf.data.cutting import check_lengths, cut, opened
+from vade_tf.data.cutting import check_lengths, cut, empty_at_end, opened
 from vade_tf.data.headers import has_no_header
 from vade_tf.errors import InputError
 
@@ -79,11 +79,14 @@ def read_text(
             low_memory=False,
             **how,
         )
+    told = [f"{file.name} has no header: its columns are called column_0 to column_{len(lines[0]) - 1}"] if bare else []
+    if len(table) and all(pandas.isna(cell) or str(cell).strip() == "" for cell in table.iloc[-1]) and not alone:
+        after = empty_at_end(file, separator)
+        told += [f"empty rows at the end of {file.name} are left out: {after:,}"] if after else []
     table = table.iloc[: len(table) - after]  # empty lines that end the file are no rows
     if table.iloc[:, -1].isna().any():  # pandas fills up short rows
         check_lengths(file, separator, len(table.columns), skipped)
-    told = f"{file.name} has no header: its columns are called column_0 to column_{len(lines[0]) - 1}"
-    return table, separator, told if bare else ""
+    return table, separator, "\n".join(told)
 
 
 def header(file: Path) -> list[str]:
