@@ -75,6 +75,12 @@ def test_what_is_left_out_and_why(name, cells, reason):
     assert kinds({name: list(cells), "v": NUMBERS})[name].startswith(reason)
 
 
+def test_names_are_no_categories_whatever_pandas_calls_them():
+    cells = [f"text {i}" for i in range(400)]
+    assert kinds({"c": pandas.Categorical(cells), "v": range(3, 403)})["c"] == "400 different categories in 400 rows"
+    assert kinds({"c": pandas.Categorical(cells * 2), "v": range(3, 803)})["c"] == "category"
+
+
 @pytest.mark.parametrize("name", ["valid", "acid", "width", "paid", "Madrid"])
 def test_no_identifier_by_a_chance_ending(name):
     assert kinds({name: [7 * i * i for i in range(60)]})[name] == "number"

@@ -235,7 +235,8 @@ def infer(
     levels = {key_of(value): plain(value) for value in found}
     if len(levels) < 2:
         return f"its value is always {_cited(levels.values())}"
-    measured = None if isinstance(values.dtype, pandas.CategoricalDtype) else read_numbers(values, commas=commas)
+    categories = isinstance(values.dtype, pandas.CategoricalDtype)
+    measured = None if categories else read_numbers(values, commas=commas)
     held = len(values) - missing
     step = values.index.step if isinstance(values.index, pandas.RangeIndex) else 1  # of rows at even distances
     if reason := _identifier(name, None if measured is None else measured[0], len(levels), held, first, step):
@@ -248,10 +249,10 @@ def infer(
         return tailed if tailed.log else _with_offset(number, measured[0])
     if (dates := read_dates(values)) is not None:
         return Column(name, "date", missing=missing, offset=float(np.nanmedian(dates[0])), form=dates[1])
-    if not isinstance(values.dtype, pandas.CategoricalDtype):
+    if not categories:
         _check_nearly_numbers(name, values, found, argument)
-        if len(levels) > max(MANY_TEXTS, held / 2):
-            return f"{len(levels):,} different texts in {held:,} rows"
+    if len(levels) > max(MANY_TEXTS, held / 2):
+        return f"{len(levels):,} different {'categories' if categories else 'texts'} in {held:,} rows"
     if len(levels) <= MOST_LEVELS:
         return Column(name, "category", tuple(_in_order(levels.values())), missing)
     counts = pandas.Series(np.bincount(numbers[numbers >= 0]), [key_of(value) for value in found])
