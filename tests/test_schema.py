@@ -11,6 +11,7 @@ from small_tables import NUMBERS, many
 from vade_tf.data.cells import number_key
 from vade_tf.data.columns import MOST_LEVELS
 from vade_tf.data.dataset import observe
+from vade_tf.data.filling import filled
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
 from vade_tf.model import choice
@@ -37,6 +38,9 @@ def kinds(frame) -> dict:
         (many(["left", "right"]), "boolean"),
         (many(["red", "green", "blue"]), "category"),
         (many(["0", "1", "2", "3+"]), "category"),
+        (many([b"n", b"y", b"?"]), "boolean"),
+        (many([b"red", b"green", None, b"blue"]), "category"),
+        ([str(v).encode() for v in NUMBERS], "number"),
         (pandas.Categorical(many([1, 2, 3])), "category"),
         (pandas.Categorical(many(["low", "mid", "high"]), ["low", "mid", "high"], ordered=True), "ordered"),
         (pandas.date_range("2020-01-01", periods=60, freq="37h"), "date"),
@@ -73,6 +77,17 @@ def test_what_a_column_is_taken_for(cells, kind):
 )
 def test_what_is_left_out_and_why(name, cells, reason):
     assert kinds({name: list(cells), "v": NUMBERS})[name].startswith(reason)
+
+
+def test_bytes_are_the_texts_that_they_hold():
+    """As scipy.io.arff.loadarff gives them."""
+    texts = pandas.DataFrame({"answer": many(["y", "n", "?"]), "colour": many(["red", "gr\u00fcn", "blue", "red"])})
+    stored = texts.map(str.encode)
+    schema = Schema.infer(stored)
+    assert schema == Schema.infer(texts)
+    np.testing.assert_array_equal(schema.encode(stored)[0], schema.encode(texts)[0])
+    whole = filled(stored, schema, np.nan_to_num(schema.encode(stored)[0]))
+    assert whole["answer"].tolist() == many(["y", "n", "n"])
 
 
 def test_names_are_no_categories_whatever_pandas_calls_them():

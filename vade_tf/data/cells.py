@@ -35,6 +35,8 @@ Level = str | int | float | bool
 def without_blanks(values: pandas.Series, levels: Collection[Level] | None = None) -> pandas.Series:
     """Cells with a text that says that there is no value, one of `MISSING`, as missing ones; sparse columns dense.
 
+    Bytes, as `scipy.io.arff.loadarff` gives them, become texts.
+
     Args:
         values: a column.
         levels: texts that it is known to hold, which are values whatever they say, and no others; default: a "-" is a
@@ -42,6 +44,8 @@ def without_blanks(values: pandas.Series, levels: Collection[Level] | None = Non
     """
     if isinstance(values.dtype, pandas.SparseDtype):
         values = values.sparse.to_dense()
+    if types.infer_dtype(values, skipna=True) == "bytes":
+        values = values.map(lambda cell: cell.decode(errors="backslashreplace"), na_action="ignore")
     if types.is_object_dtype(values.dtype) or types.is_string_dtype(values.dtype):
         texts = values.map(lambda cell: cell.strip() if isinstance(cell, str) else None).astype(object)
         signs = set() if levels is None and texts.eq("+").any() else {"-"}
