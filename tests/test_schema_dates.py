@@ -1,5 +1,7 @@
 """Dates in a table: what is one, in any form, and how near and how far apart they may be."""
 
+import re
+
 import numpy as np
 import pandas
 import pytest
@@ -20,6 +22,43 @@ def test_dates_are_days_in_any_form():
     np.testing.assert_array_equal(schema.decode(x)["german"], stamps)
     one = frame.iloc[[40]]
     np.testing.assert_array_equal(schema.encode(one)[0], x[[40]])
+
+
+def as_written(form: str) -> list[str]:
+    """Sixty times of day, a day and an hour and a half apart, without zeros in front of days, months and hours."""
+    stamps = pandas.date_range("2020-01-05 08:26:00", periods=60, freq="25.5h").strftime(form)
+    return [re.sub(r"(?<![0-9:])0(?=[0-9])", "", text) for text in stamps]
+
+
+@pytest.mark.parametrize("time", ["", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p"])
+@pytest.mark.parametrize("day", ["%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y", "%Y-%m-%d"])
+def test_a_day_may_have_a_time_however_both_are_written(day, time):
+    cells = as_written(day + time)
+    (column,) = Schema.infer(pandas.DataFrame({"v": cells})).columns
+    assert column.kind == "date"
+    x = Schema((column,), {}).encode(pandas.DataFrame({"v": cells}))[0][:, 0]
+    found = np.diff(x) * 24
+    np.testing.assert_allclose(found, 25.5, atol=1e-3) if time else np.testing.assert_allclose(found % 24, 0, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ("%m/%d/%Y %H:%M", "months first, as 12/31/2020"),
+        ("%d/%m/%Y %I:%M %p", "days first, as 31/12/2020"),
+        ("%d-%m-%Y", "days first, as 31-12-2020"),
+        ("%m-%d-%Y %H:%M:%S", "months first, as 12-31-2020"),
+    ],
+)
+def test_it_is_said_whether_months_or_days_come_first(form, said):
+    schema = Schema.infer(pandas.DataFrame({"v": as_written(form)}))
+    assert f"dates are read with {said}: 'v'" in schema.describe()
+
+
+@pytest.mark.parametrize("cell", ["12/1/2010 8", "12/1/2010 25:10", "12/1/2010 13:10 PM", "1-2-2020-3", "12-34-5678"])
+def test_what_has_no_such_form_is_no_date(cell):
+    frame = pandas.DataFrame({"v": [cell, "red", "green", *as_written("%m/%d/%Y %H:%M")]})
+    assert not any(column.kind == "date" for column in Schema.infer(frame.assign(w=range(3, 66))).columns)
 
 
 def test_a_date_beyond_what_64_bits_hold_is_refused():

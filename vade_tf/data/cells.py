@@ -14,13 +14,21 @@ from vade_tf.errors import InputError
 
 MISSING = {"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None", "?"}  # and "-" without a "+"
 DAY = np.timedelta64(1, "D") / np.timedelta64(1, "us")  # microseconds
-_DATES = {  # the first text of a column -> the forms that are tried, in this order
-    re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?"): ("ISO8601",),
-    re.compile(r"\d{4}/\d{1,2}/\d{1,2}"): ("%Y/%m/%d",),
-    re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}"): ("%d.%m.%Y",),
-    re.compile(r"\d{1,2}\.\d{1,2}\.\d{4} \d{1,2}:\d{2}"): ("%d.%m.%Y %H:%M",),
-    re.compile(r"\d{1,2}/\d{1,2}/\d{4}"): ("%m/%d/%Y", "%d/%m/%Y"),
+_DAY_FORMS = {  # what the first text of a column begins with -> the forms that are tried, in this order
+    r"\d{4}-\d{1,2}-\d{1,2}": ("%Y-%m-%d",),
+    r"\d{4}/\d{1,2}/\d{1,2}": ("%Y/%m/%d",),
+    r"\d{1,2}\.\d{1,2}\.\d{4}": ("%d.%m.%Y",),
+    r"\d{1,2}/\d{1,2}/\d{4}": ("%m/%d/%Y", "%d/%m/%Y"),
+    r"\d{1,2}-\d{1,2}-\d{4}": ("%d-%m-%Y", "%m-%d-%Y"),
 }
+_TIME_FORMS = {  # what may follow
+    "": "",
+    r" \d{1,2}:\d{2}": " %H:%M",
+    r" \d{1,2}:\d{2}:\d{2}": " %H:%M:%S",
+    r" \d{1,2}:\d{2} [AaPp][Mm]": " %I:%M %p",
+    r" \d{1,2}:\d{2}:\d{2} [AaPp][Mm]": " %I:%M:%S %p",
+}
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
 _FAR_DATE = re.compile(r"[+-]?[0-9]{4,5}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}(:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?)?)?")
 _PLAIN = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 COMMA, THOUSANDS = "1.000,5", "1,000.5"  # the forms of numbers with commas
@@ -156,8 +164,8 @@ def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarr
             return None
         forms: tuple[str, ...] = ("ISO8601",)
     else:
-        forms = (form,) if form else next((f for p, f in _DATES.items() if p.fullmatch(first.strip())), ())
-        forms = () if form == "" and len(forms) > 1 else forms
+        forms = (form,) if form else _forms_of(first.strip())
+        forms = () if form == "" and len(forms) > 1 and forms[0] != "ISO8601" else forms
     if values.isin(("now", "today")).any():  # pandas would take the day on which it reads them
         return None
     for name in forms:
@@ -173,6 +181,16 @@ def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarr
                 continue
         return days, name if isinstance(first, str) else ""
     return None
+
+
+def _forms_of(text: str) -> tuple[str, ...]:
+    """The forms that a text of a date may have."""
+    found: tuple[str, ...] = ("ISO8601",) if _ISO.fullmatch(text) else ()
+    for day, forms in _DAY_FORMS.items():
+        for time, clock in _TIME_FORMS.items():
+            if re.fullmatch(day + time, text):
+                found += tuple(form + clock for form in forms)
+    return found
 
 
 def _days(stamps: pandas.Series) -> np.ndarray:

@@ -20,6 +20,12 @@ NAME = 40  # characters of each
 LAST_DAY = 1e8  # microseconds since 1970 still are a 64-bit number
 COUNTS = 0.5  # share of cells that are 0 in a table of counts
 COUNTED, TAIL, MOST_OF_ALL = 20, 10.0, 0.2  # columns of counts that say that all are; see `_are_counts`
+DATES = {  # forms that could be taken for one another
+    "%m/%d/%Y": "months first, as 12/31/2020",
+    "%d/%m/%Y": "days first, as 31/12/2020",
+    "%m-%d-%Y": "months first, as 12-31-2020",
+    "%d-%m-%Y": "days first, as 31-12-2020",
+}
 SAID = {
     "number": "a number each",
     "ordered": "ordered levels, the rank as a number",
@@ -200,8 +206,9 @@ class Schema:
         for form, how in ((COMMA, "with a decimal comma"), (THOUSANDS, "with commas between thousands")):
             if names := [column.name for column in self.columns if column.kind == "number" and column.form == form]:
                 lines.append(f"numbers are written {how}, as {form}: {_listed(names)}")
-        for form, how in (("%m/%d/%Y", "months first, as 12/31/2020"), ("%d/%m/%Y", "days first, as 31/12/2020")):
-            if names := [column.name for column in self.columns if column.kind == "date" and column.form == form]:
+        dates = [column for column in self.columns if column.kind == "date"]
+        for form, how in DATES.items():
+            if names := [column.name for column in dates if column.form.startswith(form)]:
                 lines.append(f"dates are read with {how}: {_listed(names)}")
         if far := [column.name for column in self.columns if column.kind == "number" and column.offset]:
             lines.append(f"far from 0 and near one another, so counted from their median: {_listed(far)}")
