@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from small_tables import NUMBERS, many
 
 from vade_tf.data.dataset import observe
+from vade_tf.data.filling import Written
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
 
@@ -317,3 +318,46 @@ def test_numbers_far_from_0_and_near_one_another_are_told_apart():
     assert Schema.from_dict(schema.to_dict()) == schema
     data = observe(frame)
     assert data.moments()[1][0] == pytest.approx(times.std(), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("form", "sign"),
+    [("{}%", "%"), ("{} %", "%"), ("${}", "$"), ("$ {}", "$"), ("{} \u20ac", "\u20ac"), ("\u00a3{}", "\u00a3")],
+)
+@pytest.mark.parametrize("commas", ["", "1,000.5", "1.000,5"])
+def test_numbers_with_a_sign_are_numbers(form, sign, commas):
+    values = [37.5 + 41.25 * i for i in range(60)]
+    written = [f"{v:,.2f}" if commas else f"{v:.2f}" for v in values]
+    if commas == "1.000,5":
+        written = [text.translate({44: 46, 46: 44}) for text in written]
+    cells = [text if i % 15 == 7 else form.format(text) for i, text in enumerate(written)]
+    frame = pandas.DataFrame({"v": [*cells, "?"], "w": range(3, 64)})
+    schema = Schema.infer(frame)
+    column = schema.columns[0]
+    assert (column.kind, column.form, column.missing) == ("number", sign + commas, 1)
+    assert f"numbers are read without their {sign}: 'v'" in schema.describe()
+    x, _ = schema.encode(frame)
+    np.testing.assert_allclose(x[:60, 0], values, rtol=1e-6)
+    np.testing.assert_allclose(schema.decode(x)["v"][:60], values, rtol=1e-6)
+    x[:, 0] = np.nan_to_num(x[:, 0], nan=1234.5)
+    whole = Written(frame.astype(str), frame, schema).filled(0, x)
+    np.testing.assert_allclose(schema.encode(whole)[0][:, 0], [*values, 1234.5], rtol=1e-6)
+    assert whole["v"].tolist()[:60] == cells
+    with pytest.raises(InputError, match=f"a number .as .*got '5[{sign}]5' at row 1"):
+        schema.encode(pandas.DataFrame({"v": ["7", f"5{sign}5"], "w": [1, 2]}))
+
+
+@pytest.mark.parametrize("cells", [["5%", "$7", "8%"], ["5%", "7", "8"], ["5%5", "7%7", "8%8"], ["5%", "7%", "n%"]])
+def test_other_signs_make_levels(cells):
+    frame = pandas.DataFrame({"v": cells * 20, "w": range(3, 63)})
+    assert [column.kind for column in Schema.infer(frame).columns] == ["category", "number"]
+
+
+def test_a_sign_does_not_hide_whether_commas_are_decimal():
+    frame = pandas.DataFrame({"v": [f"{i},{90 + i:03d}" for i in range(1, 61)], "w": [f"{i * i}%" for i in range(60)]})
+    x = Schema.infer(frame, semicolons=True).encode(frame)[0]
+    np.testing.assert_allclose(x[0], [1.091, 0], rtol=1e-6)
+    euros = frame.assign(w=[f"{i * i},5 \u20ac" for i in range(60)])
+    np.testing.assert_allclose(Schema.infer(euros).encode(euros)[0][0], [1.091, 0.5], rtol=1e-6)
+    points = frame.assign(w=[f"{i * i}.5%" for i in range(60)])
+    np.testing.assert_allclose(Schema.infer(points, semicolons=True).encode(points)[0][0], [1091, 0.5], rtol=1e-6)

@@ -32,6 +32,9 @@ _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
 _FAR_DATE = re.compile(r"[+-]?[0-9]{4,5}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}(:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?)?)?")
 _PLAIN = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 COMMA, THOUSANDS = "1.000,5", "1,000.5"  # the forms of numbers with commas
+SIGNS = "%$€£"  # that numbers may have in front or behind; the first character of their form then
+SIGNED = 0.9  # of the cells, at least, have it, ...
+SEEN = 10  # ... one of so many first ones among them
 _COMMAS = {  # what a text of each looks like
     THOUSANDS: r"[+-]?([0-9]+|[1-9][0-9]{0,2}(,[0-9]{3})+)(\.[0-9]*)?",
     COMMA: r"[+-]?([0-9]+|[1-9][0-9]{0,2}(\.[0-9]{3})+|([0-9]{1,3}(\.[0-9]{3})*|[0-9]*),[0-9]+)([eE][+-]?[0-9]+)?",
@@ -80,7 +83,7 @@ def read_numbers(values: pandas.Series, form: str | None = None, commas: bool = 
         values: of any type; texts may have decimal commas, or commas between thousands. What is no text stays.
         form: how texts were written when the column was inferred, see `Column`: then each is read like this, whatever
             stands beside it, and with "" also one with commas that has one meaning only, such as "20,5". Default: found
-            here, one for all.
+            here, one for all; a sign that nearly all have belongs to it.
         commas: where it is found here, a decimal comma is tried first.
     """
     if types.is_datetime64_any_dtype(values.dtype) or (form is None and types.is_bool_dtype(values.dtype)):
@@ -95,6 +98,9 @@ def read_numbers(values: pandas.Series, form: str | None = None, commas: bool = 
     cells = values[held].astype(object).reset_index(drop=True)
     if form is None and types.infer_dtype(cells, skipna=True) in ("boolean", "datetime", "date", "datetime64"):
         return None
+    if sign := _common_sign(cells) if form is None else sign_of(form):
+        unsigned = read_numbers(values.astype(object).map(lambda cell: _without(sign, cell)), form and form[1:], commas)
+        return unsigned and (unsigned[0], sign + unsigned[1])
     for name in (COMMA, "", THOUSANDS) if commas else ("", THOUSANDS, COMMA) if form is None else (form,):
         numbers = _as_written(cells, name)
         if form == "" and np.isnan(numbers).any():
@@ -104,6 +110,22 @@ def read_numbers(values: pandas.Series, form: str | None = None, commas: bool = 
             found[held] = numbers
             return found, name
     return None
+
+
+def sign_of(form: str) -> str:
+    """The sign that numbers of a form have, or ""."""
+    return form[:1] if form[:1] in SIGNS else ""
+
+
+def _common_sign(cells: pandas.Series) -> str:
+    """The sign that nearly all texts have, or ""."""
+    first = next((sign for sign in SIGNS for cell in cells[:SEEN] if isinstance(cell, str) and sign in cell), "")
+    return first if first and np.mean([_without(first, cell) != cell for cell in cells]) >= SIGNED else ""
+
+
+def _without(sign: str, cell):
+    """A cell without the sign in front of its number or behind it."""
+    return re.sub(rf"^\s*([+-]?)\{sign}\s*|\s*\{sign}\s*$", r"\1", cell, count=1) if isinstance(cell, str) else cell
 
 
 def _add_unambiguous(numbers: np.ndarray, cells: pandas.Series) -> str:

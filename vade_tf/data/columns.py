@@ -56,7 +56,7 @@ class Column:
         log: an amount with a heavy tail, coded as sign(v) log(1 + |v| / scale).
         scale: see `log`.
         offset: of a date: what counts as 0, in days since 1970-01-01; of a number: what is taken away from it.
-        form: of numbers or dates that came as text: how they are written, "" for the usual way.
+        form: of numbers or dates that came as text: how they are written, "" for the usual way; a sign comes first.
         rest: whether the last level of a category stands for all that are not listed.
     """
 

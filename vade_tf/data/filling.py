@@ -6,7 +6,7 @@ import numpy as np
 import pandas
 from pandas.api import types
 
-from vade_tf.data.cells import DAY, is_duration, key_of, read_dates, read_numbers, without_blanks
+from vade_tf.data.cells import COMMA, DAY, is_duration, key_of, read_dates, read_numbers, without_blanks
 from vade_tf.data.columns import Column
 from vade_tf.data.schema import Schema
 
@@ -130,4 +130,4 @@ def _writer(column: Column, values: pandas.Series, texts: pandas.Series) -> Call
 def _number(value: float, form: str) -> str:
     """A number as text, with a decimal comma where the form has one."""
     text = np.format_float_positional(value, trim="-") if form else str(value)
-    return text.replace(".", ",") if form == "1.000,5" else text
+    return text.replace(".", ",") if form.endswith(COMMA) else text

@@ -10,7 +10,7 @@ import numpy as np
 import pandas
 from pandas.api import types
 
-from vade_tf.data.cells import COMMA, THOUSANDS, key_of, read_numbers, without_blanks
+from vade_tf.data.cells import COMMA, SIGNS, THOUSANDS, key_of, read_numbers, sign_of, without_blanks
 from vade_tf.data.columns import KINDS, MOST, Column, infer
 from vade_tf.errors import InputError
 from vade_tf.reading import check_memory, each, finite, record
@@ -124,7 +124,7 @@ class Schema:
     def plain_beside_commas(self) -> list[str | int]:
         """Names of numbers without a form in a table where others have decimal commas: "2.683" may be 2683 there."""
         numbers = [column for column in self.columns if column.kind == "number"]
-        commas = any(column.form == COMMA for column in numbers)
+        commas = any(column.form.endswith(COMMA) for column in numbers)
         return [column.name for column in numbers if commas and not column.form]
 
     @property
@@ -203,9 +203,13 @@ class Schema:
                 lines.append(f"{_number(of_kind)}: {SAID[kind]} ({_listed([_shown(c) for c in of_kind], str)})")
         if logs := [column.name for column in self.columns if column.log]:
             lines.append(f"heavy tails, so the logarithm is taken: {_listed(logs)}")
+        numbers = [column for column in self.columns if column.kind == "number"]
         for form, how in ((COMMA, "with a decimal comma"), (THOUSANDS, "with commas between thousands")):
-            if names := [column.name for column in self.columns if column.kind == "number" and column.form == form]:
+            if names := [column.name for column in numbers if column.form.endswith(form)]:
                 lines.append(f"numbers are written {how}, as {form}: {_listed(names)}")
+        for sign in SIGNS:
+            if names := [column.name for column in numbers if sign_of(column.form) == sign]:
+                lines.append(f"numbers are read without their {sign}: {_listed(names)}")
         dates = [column for column in self.columns if column.kind == "date"]
         for form, how in DATES.items():
             if names := [column.name for column in dates if column.form.startswith(form)]:
@@ -281,13 +285,15 @@ def _has_decimal_commas(frame: pandas.DataFrame, found: dict, semicolons: bool) 
         semicolons: whether its file is cut by semicolons.
     """
     numbers = {i: c for i, c in enumerate(found.values()) if isinstance(c, Column) and c.kind == "number"}
-    if any(column.form == COMMA for column in numbers.values()):
+    if any(column.form.endswith(COMMA) for column in numbers.values()):
         return True
     for i, column in numbers.items() if semicolons else ():
-        read = read_numbers(without_blanks(frame.iloc[:, i]), COMMA if column.form else "")
-        if read is None or not (column.form or bool(np.all(np.nan_to_num(read[0]) % 1 == 0))):
+        sign = sign_of(column.form)
+        commas = column.form != sign
+        read = read_numbers(without_blanks(frame.iloc[:, i]), sign + (COMMA if commas else ""))
+        if read is None or not (commas or bool(np.all(np.nan_to_num(read[0]) % 1 == 0))):
             return False  # decimal points
-    return semicolons and any(column.form for column in numbers.values())
+    return semicolons and any(column.form.endswith(THOUSANDS) for column in numbers.values())
 
 
 def _are_counts(frame: pandas.DataFrame, names: list, columns: tuple[Column, ...]) -> bool:
