@@ -12,14 +12,13 @@ from pandas.api import types
 
 from vade_tf.data.cells import COMMA, SIGNS, THOUSANDS, key_of, read_numbers, sign_of, without_blanks
 from vade_tf.data.columns import KINDS, MOST, Column, infer
+from vade_tf.data.joint import are_counts, has_decimal_commas
 from vade_tf.errors import InputError
 from vade_tf.reading import check_memory, each, finite, record
 
 NAMED = 8  # columns that a line of `describe` names
 NAME = 40  # characters of each
 LAST_DAY = 1e8  # microseconds since 1970 still are a 64-bit number
-COUNTS = 0.5  # share of cells that are 0 in a table of counts
-COUNTED, TAIL, MOST_OF_ALL = 20, 10.0, 0.2  # columns of counts that say that all are; see `_are_counts`
 DATES = {  # forms that could be taken for one another
     "%m/%d/%Y": "months first, as 12/31/2020",
     "%d/%m/%Y": "days first, as 31/12/2020",
@@ -85,7 +84,7 @@ class Schema:
         """
         names = named(frame, argument)
         found = {name: infer(name, frame.iloc[:, i], argument, i == 0) for i, name in enumerate(names)}
-        if _has_decimal_commas(frame, found, semicolons):
+        if has_decimal_commas(frame, found, semicolons):
             for i, (name, column) in enumerate(found.items()):
                 if isinstance(column, Column) and column.kind == "number" and _holds_texts(frame.iloc[:, i]):
                     found[name] = infer(name, frame.iloc[:, i], argument, i == 0, commas=True)
@@ -94,7 +93,7 @@ class Schema:
         if not columns:
             reasons = "; ".join(f"{_short(name)}: {reason}" for name, reason in list(dropped.items())[:3])
             raise InputError(f"{argument}: expected a column whose values differ from row to row, got none ({reasons})")
-        if _are_counts(frame, names, columns):
+        if are_counts(frame, names, columns):
             columns = tuple(Column(c.name, "number", missing=c.missing, form=c.form) for c in columns)
         return cls(columns, dropped)
 
@@ -274,57 +273,6 @@ def named(frame: pandas.DataFrame, argument: str) -> list[str | int]:
 def _holds_texts(values: pandas.Series) -> bool:
     texts = types.is_object_dtype(values.dtype) or types.is_string_dtype(values.dtype)
     return texts and any(isinstance(cell, str) for cell in values)
-
-
-def _has_decimal_commas(frame: pandas.DataFrame, found: dict, semicolons: bool) -> bool:
-    """Whether a table's numbers have decimal commas, so that "8,090" in one of its columns is 8.09.
-
-    Args:
-        frame: the table.
-        found: what its columns were taken for, each by itself.
-        semicolons: whether its file is cut by semicolons.
-    """
-    numbers = {i: c for i, c in enumerate(found.values()) if isinstance(c, Column) and c.kind == "number"}
-    if any(column.form.endswith(COMMA) for column in numbers.values()):
-        return True
-    for i, column in numbers.items() if semicolons else ():
-        sign = sign_of(column.form)
-        commas = column.form != sign
-        read = read_numbers(without_blanks(frame.iloc[:, i]), sign + (COMMA if commas else ""))
-        if read is None or not (commas or bool(np.all(np.nan_to_num(read[0]) % 1 == 0))):
-            return False  # decimal points
-    return semicolons and any(column.form.endswith(THOUSANDS) for column in numbers.values())
-
-
-def _are_counts(frame: pandas.DataFrame, names: list, columns: tuple[Column, ...]) -> bool:
-    """Whether a table holds counts or grey values: whole numbers from 0 up, mostly 0, many columns beyond 0 and 1.
-
-    These are half of all; or COUNTED that are mostly 0 themselves, with a long tail, and no column has much of what was
-    counted: most genes of few cells are seen once or never. Such columns belong together: none of them gets another
-    family or a logarithm of its own.
-    """
-    many = sum(column.kind == "number" for column in columns)
-    if many < min(len(columns) / 2, COUNTED) or len(columns) < 2:
-        return False
-    if any(column.kind not in ("number", "boolean") for column in columns):
-        return False
-    zeros, rare, largest, total = 0, 0, 0.0, np.zeros(len(columns))
-    places = {name: i for i, name in enumerate(names)}
-    for number, column in enumerate(columns):
-        values = frame.iloc[:, places[column.name]]
-        if values.dtype.kind not in "biuf":
-            return False
-        v = values.to_numpy()
-        if column.missing or (v < 0).any() or (v.dtype.kind == "f" and (v % 1 != 0).any()):
-            return False
-        none = int((v == 0).sum())
-        zeros, rare = zeros + none, rare + (column.kind == "number" and none > COUNTS * len(frame))
-        largest, total[number] = max(largest, float(v.max())), float(v.sum(dtype=np.float64))
-    if 2 * many < len(columns):  # unless counted, most of these columns are answers
-        filled = len(frame) * len(columns) - zeros
-        if rare < COUNTED or largest * filled < TAIL * total.sum() or total.max() > MOST_OF_ALL * total.sum():
-            return False
-    return zeros > COUNTS * len(frame) * len(columns)
 
 
 def _number(columns: list) -> str:
