@@ -241,7 +241,7 @@ def test_a_damaged_table_is_named(tmp_path, text, message):
 
 def test_a_table_in_another_encoding_or_cut_off_is_named(tmp_path):
     for encoding in ("utf-16", "latin-1"):
-        with pytest.raises(InputError, match="data: .* cannot be read as .csv"):
+        with pytest.raises(InputError, match=r"data: expected a text in UTF-8, got .*t.csv, .*; save it as UTF-8$"):
             load_file(written(tmp_path, lines().replace("red", "röd"), encoding=encoding))
     file = tmp_path / "cut.csv.gz"
     file.write_bytes(gzip.compress(lines().encode())[:-20])

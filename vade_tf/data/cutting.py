@@ -79,7 +79,7 @@ def cut(file: Path) -> Cut:
             continue
         if not any(row[-1].strip() for row in rows):  # a separator ends each row
             return Cut(separator, lines, skipped)
-        if len(lines[0]) > 1 and len({row[0] for row in rows}) == len(rows):
+        if len(lines[0]) > 1 and _are_named(rows):
             return Cut(separator, [[UNNAMED, *lines[0]], *rows], skipped, named=True)
     usual = "\t" if file.name.lower().removesuffix(".gz").endswith(".tsv") else ","
     best = _cuts_most(cuts) or (said[1] if said else usual)
@@ -91,6 +91,14 @@ def cut(file: Path) -> Cut:
             "what stands above the header, or name every column"
         )
     return Cut(best, lines, skipped)
+
+
+def _are_named(rows: list[list[str]]) -> bool:
+    """Whether rows may begin with their names: each with another one, and the first is not their header."""
+    below = list(zip(*rows[1:], strict=True))
+    numbers = [cell in MISSING or are_numbers([cell])[0] for cell in rows[0]]
+    header = any(not number and all(are_numbers(list(cells))) for number, cells in zip(numbers, below, strict=False))
+    return len({row[0] for row in rows}) == len(rows) and not header
 
 
 def _width(lines: list[list[str]]) -> tuple[int, float]:
@@ -151,19 +159,11 @@ def opened(file: Path) -> IO[str]:
     return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
 
 
-def _check_lengths(file: Path, separator: str, width: int) -> None:
-    """Raises ValueError, which names the first row that has fewer cells than the first line."""
-    with opened(file) as stream:
-        for number, line in enumerate(_lines(stream, separator)):
-            if len(line) < width:
-                raise ValueError(f"line {number + 1} has {len(line)} cells where the first has {width}")
-
-
 def check_lengths(file: Path, separator: str, width: int, skipped: int) -> None:
-    """Raises ValueError, which names the first row that has fewer cells than the first line."""
+    """Raises ValueError, which names the first row that has another number of cells than the first line."""
     with opened(file) as stream:
         for number, line in enumerate(_lines(itertools.islice(stream, skipped, None), separator), skipped + 1):
-            if len(line) < width:
+            if len(line) < width or any(map(str.strip, line[width:])):
                 raise ValueError(f"line {number} has {len(line)} cells where the first has {width}")
 
 

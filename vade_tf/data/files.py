@@ -153,6 +153,9 @@ def readable(path: str) -> Iterator[tuple[Path, str]]:
     except (InputError, MemoryError):
         raise
     except (OSError, ValueError, EOFError, KeyError) as error:
+        if isinstance(error, UnicodeDecodeError) and kind in tables.TEXTS:
+            what = f"data: expected a text in UTF-8, got {path}, which is in another encoding"
+            raise InputError(f"{what} ({cited(error)}); save it as UTF-8") from error
         raise InputError(f"data: {path} cannot be read as {kind} ({cited(error)}); is it whole?") from error
     except Exception as error:  # zipfile.BadZipFile and zlib.error have no common base
         raise InputError(f"data: {path} is damaged ({cited(error)}); write or copy it again") from error

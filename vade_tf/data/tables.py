@@ -64,21 +64,15 @@ def read_text(
             begun = begun or line.strip() != ""
             before += not begun
             after = 0 if line.strip() else after + 1
+    how |= {"encoding": "utf-8-sig", "index_col": False, "skipinitialspace": True, "low_memory": False}
+    how |= {"header": None if bare else 0, "names": names, "skip_blank_lines": not alone, "skiprows": before}
     with warnings.catch_warnings():
         warnings.simplefilter("error", pandas.errors.ParserWarning)  # rows longer than the header
-        table = pandas.read_csv(
-            file,
-            sep=r"\s+" if separator == " " else separator,
-            header=None if bare else 0,
-            names=names,
-            encoding="utf-8-sig",
-            index_col=False,
-            skipinitialspace=True,
-            skip_blank_lines=not alone,
-            skiprows=before,
-            low_memory=False,
-            **how,
-        )
+        try:
+            table = pandas.read_csv(file, sep=r"\s+" if separator == " " else separator, **how)
+        except pandas.errors.ParserWarning:
+            check_lengths(file, separator, len(lines[0]), skipped)
+            raise
     told = [f"{file.name} has no header: its columns are called column_0 to column_{len(lines[0]) - 1}"] if bare else []
     if len(table) and all(pandas.isna(cell) or str(cell).strip() == "" for cell in table.iloc[-1]) and not alone:
         after = empty_at_end(file, separator)
