@@ -23,7 +23,8 @@ WHOLE_LINES = 3  # of them at least, however long: a header, a row, and one that
 LONGEST_CELL = 1 << 26  # characters
 CHUNK = 1 << 20
 CELL = 40  # bytes that a cell takes while pandas reads it
-SEVERAL = 3  # numbers with spaces between them, at least, that are no one cell
+ENOUGH = 100  # rows that say whether they have cells like this, ...
+SEVERAL = 3  # ... numbers with spaces between them, at least
 UNNAMED = "Unnamed: 0"  # what pandas calls a first column without a name
 EXCEL = re.compile(r'"?sep=([\t;|,])"?[\t;|,]*(\r\n|\r|\n)')  # a first line that names the separator
 
@@ -70,8 +71,8 @@ def cut(file: Path) -> Cut:
         while len(lines) > 1 and not any(map(str.strip, lines[-1])):
             lines.pop()  # see `empty_at_end`
         cuts[separator] = lines
-        padded = separator == "\t" and all(any(map(_are_several, line)) for line in lines[1:] or lines)
-        if lines and len(lines[0]) > 1 and len({len(line) for line in lines}) == 1 and not padded:
+        alike = bool(lines) and len(lines[0]) > 1 and len({len(line) for line in lines}) == 1
+        if alike and not (separator == "\t" and _have_several(lines[1:] or lines)):
             return Cut(separator, lines, skipped)
     for separator, lines in cuts.items():
         rows = lines[1:]
@@ -96,8 +97,8 @@ def cut(file: Path) -> Cut:
 def _are_named(rows: list[list[str]]) -> bool:
     """Whether rows may begin with their names: each with another one, and the first is not their header."""
     below = list(zip(*rows[1:], strict=True))
-    numbers = [cell in MISSING or are_numbers([cell])[0] for cell in rows[0]]
-    header = any(not number and all(are_numbers(list(cells))) for number, cells in zip(numbers, below, strict=False))
+    texts = [cell not in MISSING and not number for cell, number in zip(rows[0], are_numbers(rows[0]), strict=True)]
+    header = any(text and all(are_numbers(list(cells))) for text, cells in zip(texts, below, strict=False))
     return len({row[0] for row in rows}) == len(rows) and not header
 
 
@@ -126,10 +127,12 @@ def _may_cut(separator: str, rows: list[list[str]]) -> bool:
     return separator != " " or any(all(are_numbers(list(column))) for column in columns)
 
 
-def _are_several(cell: str) -> bool:
-    """Whether a cell is numbers with spaces between them, some of which may be missing."""
-    parts = cell.split()
-    return len(parts) >= SEVERAL and all(are_numbers([part for part in parts if part not in MISSING]))
+def _have_several(rows: list[list[str]]) -> bool:
+    """Whether every row has a cell of numbers with spaces between them, some of which may be missing."""
+    parts = [[cell.split() for cell in row] for row in rows[:ENOUGH]]
+    return all(
+        any(len(p) >= SEVERAL and all(are_numbers([n for n in p if n not in MISSING])) for p in row) for row in parts
+    )
 
 
 def _lines(stream: Iterable[str], separator: str) -> Iterator[list[str]]:
