@@ -335,7 +335,7 @@ def scenes(rng, n: int, height: int, width: int) -> np.ndarray:
     """Images in which pixels are like their neighbours, from 0 to 1: [n, height, width]."""
     noise = rng.normal(size=(n, height, width))
     smooth = scipy.ndimage.gaussian_filter(noise, (0, 1, 1), mode="constant")
-    return (smooth - smooth.min()) / np.ptp(smooth)
+    return np.clip(0.5 + smooth, 0, 1)
 
 
 @pytest.mark.parametrize(
@@ -352,6 +352,20 @@ def test_square_images_are_known_by_their_pixels(rng, side, form):
     assert observe(x[:40]).image_shape is None  # too few to tell
 
 
+def test_a_table_of_pixels_is_one_of_images_and_keeps_those_that_are_always_black(rng, tmp_path):
+    """As sets of digits are offered: a label, then 784 columns."""
+    grey = np.round(255 * scenes(rng, 80, 20, 20))
+    grey[:, :2], grey[:, :, :3], grey[0, 0, 0] = 0, 0, 0
+    table = pandas.DataFrame(grey.reshape(80, -1).astype(int)).add_prefix("pixel")
+    table.insert(0, "label", np.arange(80) % 3)
+    table.to_csv(tmp_path / "x.csv", index=False)
+    for data in (observe(table.drop(columns="label")), load_file(str(tmp_path / "x.csv"), "label")):
+        assert (data.image_shape, data.grey, choice.choose(data).name) == ((20, 20), (1 / 255, 0.0), "bernoulli")
+        np.testing.assert_array_equal(data.x, grey.reshape(80, -1))
+        np.testing.assert_array_equal(data.schema.decode(data.x), table.drop(columns="label"))
+    assert "images of 20 x 20" in data.notice
+
+
 @pytest.mark.parametrize(
     "form",
     [
@@ -360,7 +374,8 @@ def test_square_images_are_known_by_their_pixels(rng, side, form):
         lambda x, rng: x.reshape(80, -1) - 0.5,
         lambda x, rng: scipy.ndimage.gaussian_filter(rng.normal(size=(80, 400)), (0, 12)) + 0.5,  # curves
         lambda x, rng: (rng.random((80, 400)) < 0.5).astype("f4"),
-        lambda x, rng: pandas.DataFrame(x.reshape(80, -1)),
+        lambda x, rng: pandas.DataFrame(x.reshape(80, -1)).assign(more=1.5 * np.arange(80)),
+        lambda x, rng: pandas.DataFrame(x.reshape(80, -1)).mask(rng.random((80, 400)) < 0.01),
         lambda x, rng: scipy.sparse.csr_array(x.reshape(80, -1)),
         lambda x, rng: np.tile(rng.integers(0, 200, (80, 20)), 20),  # twenty measures, again and again
         lambda x, rng: np.zeros((80, 400)),

@@ -287,7 +287,7 @@ def observe(
     if isinstance(x, np.ma.MaskedArray):
         x = checks.unmasked(x)
     form = (len(x), *x.row_shape) if isinstance(x, FileRows) else x.shape
-    flat = len(form) == 2 and image_shape is None and schema is None and standardise
+    flat = len(form) == 2 and image_shape is None and standardise
     image_shape = checks.shape_of_images(form, argument) if image_shape is None else image_shape or None
     if len(x.shape) < 2 or 0 in x.shape:
         raise InputError(f"{argument}: expected a matrix of n rows and D features, got shape {x.shape}")
@@ -303,12 +303,12 @@ def observe(
         image_shape = checks.checked_shape(image_shape, x.shape[1])
     families = () if schema is None else schema.blocks
     low, high = checks.finite_range(x, argument, holes=bool(families))
-    if flat and not isinstance(x, SparseRows) and (side := checks.side_of_images(x, low, high)):
+    one_family = not families or {family for family, _ in families} == {"gaussian"}
+    if flat and one_family and not isinstance(x, SparseRows) and (side := checks.side_of_images(x, low, high)):
         image_shape = (side, side)
     kind = np.uint8 if x.dtype == np.uint8 and high > 1 else np.float32  # bytes of 0 and 1 are no grey values
     if x.dtype != kind:
         x = SparseRows(x.matrix.astype(kind)) if isinstance(x, SparseRows) else x.astype(kind)
-    one_family = not families or {family for family, _ in families} == {"gaussian"}
     whole = not families or not checks.has_holes(x)
     one_unit = image_shape is None and one_family and whole and not _few_columns(schema)
     length = checks.common_length(x) if one_unit else 0.0

@@ -1,12 +1,15 @@
-"""What the columns of a table say of one another: whether all are counts, and whether commas are decimal.
+"""What the columns of a table say of one another: whether all are counts, or pixels, and whether commas are decimal.
 
 Knows no file; every rule reads the values alone, never a label.
 """
+
+import math
 
 import numpy as np
 import pandas
 
 from vade_tf.data.cells import COMMA, THOUSANDS, read_numbers, sign_of, without_blanks
+from vade_tf.data.checks import SEEN_IMAGES, SIDES, side_of_images
 from vade_tf.data.columns import Column
 
 COUNTS = 0.5  # share of cells that are 0 in a table of counts
@@ -31,6 +34,24 @@ def has_decimal_commas(frame: pandas.DataFrame, found: dict, semicolons: bool) -
         if read is None or not (commas or bool(np.all(np.nan_to_num(read[0]) % 1 == 0))):
             return False  # decimal points
     return semicolons and any(column.form.endswith(THOUSANDS) for column in numbers.values())
+
+
+def pixels(frame: pandas.DataFrame, names: list, found: dict) -> list:
+    """Names of the columns that are the pixels of square grey images, a row each; none where the table is no such one.
+
+    Args:
+        frame: the table.
+        names: of its columns.
+        found: what they were taken for, each by itself: a column, or why it is left out.
+    """
+    places = [i for i, name in enumerate(names) if isinstance(found[name], Column) or "always" in found[name]]
+    side = math.isqrt(len(places))
+    if side**2 != len(places) or side not in SIDES or any(frame.dtypes.iloc[i].kind not in "biuf" for i in places):
+        return []
+    some = frame.iloc[:: -(-len(frame) // SEEN_IMAGES), places].to_numpy(np.float32)
+    if np.isnan(some).any() or side_of_images(some, float(some.min()), float(some.max())) is None:
+        return []
+    return [names[i] for i in places]
 
 
 def are_counts(frame: pandas.DataFrame, names: list, columns: tuple[Column, ...]) -> bool:

@@ -12,7 +12,7 @@ from pandas.api import types
 
 from vade_tf.data.cells import COMMA, SIGNS, THOUSANDS, key_of, read_numbers, sign_of, without_blanks
 from vade_tf.data.columns import KINDS, MOST, Column, infer
-from vade_tf.data.joint import are_counts, has_decimal_commas
+from vade_tf.data.joint import are_counts, has_decimal_commas, pixels
 from vade_tf.errors import InputError
 from vade_tf.reading import check_memory, each, finite, record
 
@@ -71,7 +71,7 @@ class Schema:
 
         Numbers, also as text with decimal commas, are numbers, with a logarithm where their tail is heavy; two values
         are 0 and 1; texts are categories of at most 100 levels; ordered categories their rank; dates days. Columns that
-        are empty, constant, an index, an identifier or different texts are left out.
+        are empty, constant, an index, an identifier or different texts are left out. Pixels of images are numbers, all.
 
         Args:
             frame: the table, [n, any number of columns].
@@ -93,6 +93,9 @@ class Schema:
         if not columns:
             reasons = "; ".join(f"{_short(name)}: {reason}" for name, reason in list(dropped.items())[:3])
             raise InputError(f"{argument}: expected a column whose values differ from row to row, got none ({reasons})")
+        if seen := pixels(frame, names, found):
+            rest = {name: why for name, why in dropped.items() if name not in seen}
+            return cls(tuple(Column(name, "number") for name in seen), rest)
         if are_counts(frame, names, columns):
             columns = tuple(Column(c.name, "number", missing=c.missing, form=c.form) for c in columns)
         return cls(columns, dropped)
