@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from typing import ClassVar
 
 import h5py
 import keras
@@ -54,6 +55,18 @@ class Either(layers.Layer):
         return 2 * x if way == "twice" else x
 
 
+@keras.saving.register_keras_serializable("tests")
+class Rotation(keras.initializers.Initializer):
+    """An initializer that computes in NumPy, where a graph has no values."""
+
+    made: ClassVar[list[tuple[int, ...]]] = []
+
+    def __call__(self, shape, dtype=None):
+        self.made.append(shape)
+        values = keras.ops.convert_to_numpy(keras.random.normal(shape, seed=1))
+        return keras.ops.convert_to_tensor(np.linalg.qr(values)[0], dtype)
+
+
 def learned() -> layers.Layer:
     layer = layers.Normalization()
     layer.adapt(np.arange(18, dtype=np.float32).reshape(2, 9))
@@ -88,6 +101,9 @@ OWN = {
     "one layer many times": lambda x: [step := layers.Dense(9), *(x := step(x) for _ in range(30))][-1],
     "random": lambda x: layers.Dropout(0.1)(layers.GaussianNoise(0.1)(layers.LeakyReLU()(x))),
     "concatenated": lambda x: layers.Concatenate()([layers.Dense(2, activation="gelu")(x), layers.Rescaling(0.5)(x)]),
+    "an initializer that computes in NumPy": lambda x: layers.Dense(9, kernel_initializer=Rotation())(x),
+    "numbers that are no sizes": lambda x: layers.Rescaling(1, -1_600_000_000)(x) * 10**8,
+    "a Normalization of known mean": lambda x: layers.Normalization(mean=[0.5], variance=[2.0])(x),
     "einsum": lambda x: layers.EinsumDense("ab,bc->ac", output_shape=7)(x),
 }
 
@@ -229,6 +245,19 @@ def test_no_weights_are_made_beyond_those_that_are_stored(change, whole, tmp_pat
     assert sum(weight.dtype.size * np.prod(weight.shape) for weight in made) <= most
 
 
+def test_no_initializer_is_run_for_weights_that_are_not_stored(whole, tmp_path):
+    wanted = {"class_name": "Rotation", "module": "tests", "registered_name": "tests>Rotation", "config": {}}
+    change = asks_for(kind="Dense", config={"units": WIDE, "kernel_initializer": wanted})
+    Rotation.made.clear()
+    with pytest.raises(InputError, match=r"m.keras is damaged .*weights are to take more than .* are stored"):
+        load(written(change, whole, tmp_path))
+    assert all(np.prod(shape) < WIDE**2 for shape in Rotation.made)
+
+
+TENSOR = {"class_name": "__keras_tensor__", "config": {"shape": [None, 9], "dtype": "float32"}}
+NODE = {"args": [TENSOR], "kwargs": {}}
+
+
 def layer(name: str = "Dense", module: str = "keras.layers", config=None, **more) -> dict:
     return {"module": module, "class_name": name, "config": config or {}, "registered_name": None, **more}
 
@@ -250,6 +279,12 @@ def function(name: str, module: str) -> dict:
         (layer("Anything", "keras_hub.src.x"), "'keras_hub.src.x'"),
         (layer(inbound_nodes=[{"args": [], "kwargs": {"x": "a/file"}}]), "with a text"),
         (layer(inbound_nodes=[{"args": [{"class_name": "__bytes__", "config": {"value": "a"}}]}]), "with a text"),
+        (layer(inbound_nodes=[{"args": [[9], 1.0], "kwargs": {}}]), "without a tensor"),
+        (layer(inbound_nodes=[NODE, {"args": [{"class_name": "__slice__", "config": [TENSOR]}]}]), "without a tensor"),
+        (layer("InputLayer", config={"batch_shape": [None, 10**7 + 1]}), "a whole number above 10,000,000 as a size"),
+        (layer("Sequential", config={"build_input_shape": [10**8], "class_name": "a"}), "a whole number above"),
+        (layer("Normalization", config={"mean": 0.0, "variance": 1.0}), "without the shape of its input"),
+        (layer("LSTM", config={"stateful": True}), "keeps states from batch to batch"),
         (layer("__numpy__", config={"value": ["a"], "dtype": "S9"}), "no plain numbers"),
         (layer("__tensor__", config={"value": [1], "dtype": "(9,9)f4"}), "no plain numbers"),
         (layer(["Dense"]), "no text"),
@@ -260,11 +295,21 @@ def test_what_is_in_no_network_is_refused_before_keras_reads_it(config, words):
         stored_config.check({"layers": [config]})
 
 
+def test_what_layers_have_beside_weights_is_counted_together():
+    """A Normalization that is given its mean makes as many numbers as a row has, at once."""
+    wide = layer(
+        "Normalization", config={"mean": 0.0, "variance": 1.0}, build_config={"input_shape": [None, 3000, 3000]}
+    )
+    stored_config.check({"layers": [wide]})
+    with pytest.raises(InputError, match="layers of more than 10,000,000 constants"):
+        stored_config.check({"layers": [wide, wide]})
+
+
 @pytest.mark.parametrize("shared", [False, True])
 def test_models_within_models_are_counted_as_often_as_they_are_called(shared):
-    inner, models = layer(inbound_nodes=[{}, {}]), []
+    inner, models = layer(inbound_nodes=[NODE, NODE]), []
     for i in range(40):
-        inner = layer("Functional", "keras.models", {"layers": [inner]}, inbound_nodes=[{}, {}], shared_object_id=i)
+        inner = layer("Functional", "keras.models", {"layers": [inner]}, inbound_nodes=[NODE, NODE], shared_object_id=i)
         models.append(inner)
         if shared:  # the next names it, and holds no layer itself
             inner = {**inner, "config": {}}

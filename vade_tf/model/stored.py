@@ -1,6 +1,7 @@
 """A model in a .keras file, which is looked at before Keras makes anything of it, in its safe mode."""
 
 import contextlib
+import inspect
 import math
 import zipfile
 from collections.abc import Iterator
@@ -63,7 +64,8 @@ def _check_whole(name: str, item) -> None:
 def _no_more_than(most: int, stored: int) -> Iterator[None]:
     """Variables made inside take together no more than so many bytes: ValueError before one that would.
 
-    What a variable starts with is made in a graph first, where nothing has a value but its shape.
+    Keras knows the shape of a variable before its values. What another starts with is made in a graph first, where
+    nothing has a value but its shape.
     """
     with keras.StatelessScope():
         keras.random.uniform(
@@ -73,14 +75,23 @@ def _no_more_than(most: int, stored: int) -> Iterator[None]:
 
     def counted(make, **given):
         nonlocal total
-        begin = _symbolic(given["initial_value"], graph)
-        total += math.prod(begin.shape) * begin.dtype.size
+        shape, dtype = _form(given["initial_value"], given.get("dtype"), graph)
+        total += math.prod(shape) * dtype.size
         if total > most:
             raise ValueError(f"its weights are to take more than {most:,} bytes, and {stored:,} are stored")
         return make(**given)
 
     with tf.variable_creator_scope(counted):
         yield
+
+
+def _form(begin, dtype, graph: tf.Graph) -> tuple[tf.TensorShape, tf.DType]:
+    """Shape and type of a variable that begins with a tensor, or with what a function will make."""
+    variable = inspect.getclosurevars(begin).nonlocals.get("self") if inspect.isfunction(begin) else None
+    if isinstance(variable, keras.Variable) and dtype is not None:  # which calls an initializer with its own shape
+        return variable.shape, tf.as_dtype(dtype)
+    first = _symbolic(begin, graph)
+    return first.shape, first.dtype
 
 
 def _symbolic(begin, graph: tf.Graph):

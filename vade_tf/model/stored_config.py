@@ -5,6 +5,9 @@ configuration gives: a layer that loads a SavedModel, which may write files as i
 picture. So names are held against what networks consist of.
 """
 
+import math
+from collections.abc import Iterator
+
 import keras
 
 from vade_tf.errors import InputError
@@ -20,16 +23,39 @@ FUNCTIONS = ("builtins", "keras.activations", "keras.initializers", "keras.losse
 MAKERS = ("deserialize", "get", "serialize")  # of objects: Keras has them beside its functions
 FOREIGN = {"FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper"}  # layers that run what is no network
 CALLS = 10**5  # of layers, models within models counted as often as they are called
+LARGEST = (
+    10**7
+)  # of whole numbers, which are sizes where Keras' objects have them so large, and of numbers made at once
+NO_SIZES = {"bin_boundaries", "mean", "offset", "salt", "scale", "value", "variance", "vocabulary", "x_max", "x_min"}
 
 
 def check(config) -> None:
     """Check a configuration as JSON gives it.
 
     Raises:
-        InputError: it asks for what is no part of a network, for an array that is no plain one, or for models within
-            models that would be called for ever.
+        InputError: it asks for what is no part of a network, for an array that is no plain one, for arrays that Keras
+            would make without a weight, or for models within models that would be called for ever.
     """
+    constants = 0
+    for part in _objects(config):
+        _check_named(part)
+        if not _own(part.get("registered_name")):
+            _check_sizes(part)
+            constants += _constants(part)
+    if constants > LARGEST:
+        raise InputError(f"its configuration has layers of more than {LARGEST:,} constants")
     _calls(config, {})
+
+
+def _objects(value) -> Iterator[dict]:
+    """The objects of a configuration, those within others too."""
+    if isinstance(value, dict):
+        if "class_name" in value:
+            yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from _objects(each)
 
 
 def _calls(value, shared: dict) -> int:
@@ -43,11 +69,12 @@ def _calls(value, shared: dict) -> int:
         return sum(_calls(each, shared) for each in value)
     if not isinstance(value, dict):
         return 0
-    if "class_name" in value:
-        _check_named(value)
     nodes, number = value.get("inbound_nodes"), value.get("shared_object_id")
-    if nodes is not None and not _own(value.get("registered_name")) and _has_texts(nodes):
-        raise InputError("its configuration calls a layer of Keras with a text")
+    if nodes is not None and not _own(value.get("registered_name")):
+        if _has_texts(nodes):
+            raise InputError("its configuration calls a layer of Keras with a text")
+        if isinstance(nodes, list) and not all(map(_has_tensors, nodes)):
+            raise InputError("its configuration calls a layer of Keras without a tensor, which computes at once")
     inside = sum(_calls(each, shared) for key, each in value.items() if key != "inbound_nodes")
     if isinstance(number, int):
         inside = shared[number] = max(inside, shared.get(number, 0))
@@ -83,6 +110,53 @@ def _check_named(value: dict) -> None:
         known = not place or any(place == part or place.startswith(f"{part}.") for part in MODULES)
         if not (known and name[:1].isupper()) and not _own(value.get("registered_name")):
             raise InputError(f"its configuration asks for {name[:40]!r} of {module[:40]!r}, which is in no network")
+
+
+def _check_sizes(value: dict) -> None:
+    """Raises InputError where an object of Keras is to be of a size that no network has."""
+    for key, each in value.items():
+        if key not in ("inbound_nodes", "shared_object_id") and max(_sizes(each), default=0) > LARGEST:
+            raise InputError(f"its configuration has a whole number above {LARGEST:,} as a size")
+
+
+def _sizes(value, within: bool = False) -> Iterator[int]:
+    """The whole numbers of a part that may be sizes, without those of objects within it."""
+    if isinstance(value, dict) and not (within and "class_name" in value):
+        sizes = (key not in NO_SIZES and not key.endswith(("seed", "steps")) for key in value)
+        value = [each for each, size in zip(value.values(), sizes, strict=True) if size]
+    if isinstance(value, list):
+        for each in value:
+            yield from _sizes(each, True)
+    elif type(value) is int:
+        yield value
+
+
+def _constants(value: dict) -> int:
+    """How many numbers Keras makes of an object beside weights: the means of a Normalization that is given them.
+
+    Raises:
+        InputError: that is not known, or it is a layer of states, which are of a batch.
+    """
+    config, built = value.get("config"), value.get("build_config")
+    if not isinstance(config, dict):
+        return 0
+    if config.get("stateful"):
+        raise InputError("its configuration has a layer that keeps states from batch to batch")
+    if value["class_name"] != "Normalization" or config.get("mean") is None:
+        return 0
+    shape = built.get("input_shape") if isinstance(built, dict) and "module" in value else None
+    if not isinstance(shape, list):
+        raise InputError("its configuration has a Normalization without the shape of its input")
+    return math.prod(size for size in shape if type(size) is int)
+
+
+def _has_tensors(value) -> bool:
+    """Whether a tensor is among the arguments of a call: without one Keras computes what it else describes."""
+    if isinstance(value, dict):
+        if "class_name" in value and "config" in value:
+            return value["class_name"] == "__keras_tensor__"
+        value = list(value.values())
+    return isinstance(value, list) and any(map(_has_tensors, value))
 
 
 def _has_texts(value) -> bool:
