@@ -10,9 +10,10 @@ from scipy import stats
 from scipy.spatial.distance import cdist
 
 from vade_tf.errors import InputError
-from vade_tf.model import networks
+from vade_tf.model import networks, tracing
 from vade_tf.model.vade import VaDE
 from vade_tf.systems import models
+from vade_tf.systems.gmvae import GMVAE
 from vade_tf.training import autoencoder
 
 
@@ -88,3 +89,22 @@ def test_samples_of_full_gaussians_are_mean_and_coloured_noise(rng):
     np.testing.assert_allclose(
         model(z.astype("f4")), density / density.sum(axis=1, keepdims=True), rtol=1e-3, atol=1e-5
     )
+
+
+def test_encoders_that_read_no_rows_and_loops_are_refused_before_they_are_traced(monkeypatch):
+    x, z, head = keras.Input((3, 3)), keras.Input((2,)), models.StudentT(3, 2)
+    squares = keras.Model(x, keras.layers.Dense(2)(keras.layers.Flatten()(x)))
+    both = keras.Model(x, [squares.output, squares.output])
+    decoder = keras.Model(z, keras.layers.Dense(9)(z))
+    for make in (
+        lambda: models.Clustering("dec", head, encoder=squares),
+        lambda: GMVAE(both, decoder, 3, "gaussian"),
+    ):
+        with pytest.raises(InputError, match=r"encoder: expected rows \[n, D\] as its input, got \(None, 3, 3\); "):
+            make()
+    models.Clustering("dec", head, encoder=models.of_rows(squares))
+    monkeypatch.setattr(tracing, "CALLS", 8)
+    steps = keras.layers.Reshape((9, 1))(row := keras.Input((9,)))
+    looped = keras.Model(row, keras.layers.LSTM(2, unroll=True)(steps))
+    with pytest.raises(InputError, match="encoder: expected layers that Python calls at most 8 times"):
+        models.Clustering("dec", head, encoder=looped)

@@ -284,6 +284,8 @@ def function(name: str, module: str) -> dict:
         (layer("InputLayer", config={"batch_shape": [None, 10**7 + 1]}), "a whole number above 10,000,000 as a size"),
         (layer("Sequential", config={"build_input_shape": [10**8], "class_name": "a"}), "a whole number above"),
         (layer("Normalization", config={"mean": 0.0, "variance": 1.0}), "without the shape of its input"),
+        (layer("AugMix", config={"num_chains": 10**6}), "loops more than 100,000 times"),
+        (layer("Pipeline", config={"layers": [layer("GRU", config={"unroll": True})]}), "layers that loop"),
         (layer("LSTM", config={"stateful": True}), "keeps states from batch to batch"),
         (layer("__numpy__", config={"value": ["a"], "dtype": "S9"}), "no plain numbers"),
         (layer("__tensor__", config={"value": [1], "dtype": "(9,9)f4"}), "no plain numbers"),

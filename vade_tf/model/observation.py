@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from vade_tf.errors import InputError, whole_number
 from vade_tf.model import likelihood as likelihoods
-from vade_tf.model import networks
+from vade_tf.model import networks, tracing
 from vade_tf.model.origins import Origins
 
 NOISE_RATE = 0.02  # share that a batch has in the variance that a likelihood learns
@@ -32,11 +32,15 @@ class ObservationModel(keras.Model):
         super().__init__(**{**kwargs, "dtype": "float32"})  # raw x and the bound, whatever the global policy
         self.likelihood = likelihoods.get(likelihood)
         networks.check(encoder, decoder, self.likelihood.outputs)
+        tracing.check(encoder, "encoder")
+        tracing.check(decoder, "decoder")
         self.encoder = encoder
         self.decoder = decoder
         if scaling is not None and not isinstance(scaling, keras.layers.Layer):
             raise InputError(f"scaling: expected a layer of Keras, or None, got {reprlib.repr(scaling)}")
         self.scaling = scaling
+        if scaling is not None:
+            tracing.check(scaling, "scaling", (None, self.n_features))
         width = self.n_features * self.likelihood.outputs
         self.origins = Origins(origins, width) if whole_number(origins, "origins", 0, 2**31 - 1) else None
         self.log_sigma2_x = None  # of p(x|z), [D]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import keras
 
 from vade_tf.errors import InputError
+from vade_tf.model.tracing import CALLS
 
 PLAIN = {"float16", "bfloat16", "float32", "float64", "bool", "int8", "int16", "int32", "int64"}
 PLAIN |= {"uint8", "uint16", "uint32", "uint64"}
@@ -22,11 +23,11 @@ BRANDS = {"keras", "keras_hub", "keras_cv", "keras_nlp"}  # packages of which Ke
 FUNCTIONS = ("builtins", "keras.activations", "keras.initializers", "keras.losses", "keras.metrics", "keras.ops")
 MAKERS = ("deserialize", "get", "serialize")  # of objects: Keras has them beside its functions
 FOREIGN = {"FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper"}  # layers that run what is no network
-CALLS = 10**5  # of layers, models within models counted as often as they are called
 LARGEST = (
     10**7
 )  # of whole numbers, which are sizes where Keras' objects have them so large, and of numbers made at once
 NO_SIZES = {"bin_boundaries", "mean", "offset", "salt", "scale", "value", "variance", "vocabulary", "x_max", "x_min"}
+LOOPS = ("bins", "chain_depth", "indices_or_sections", "num", "num_chains", "num_ops", "power_iterations")  # in Python
 
 
 def check(config) -> None:
@@ -117,6 +118,16 @@ def _check_sizes(value: dict) -> None:
     for key, each in value.items():
         if key not in ("inbound_nodes", "shared_object_id") and max(_sizes(each), default=0) > LARGEST:
             raise InputError(f"its configuration has a whole number above {LARGEST:,} as a size")
+    config = value.get("config")
+    if isinstance(config, dict) and any(type(config.get(name)) is int and config[name] > CALLS for name in LOOPS):
+        raise InputError(f"its configuration has a layer that loops more than {CALLS:,} times")
+    if value["class_name"] == "Pipeline" and any(map(_loops, _objects(config))):  # traced as soon as it is called
+        raise InputError("its configuration has a Pipeline of layers that loop in Python")
+
+
+def _loops(value: dict) -> bool:
+    config = value.get("config")
+    return value["class_name"] == "TimeDistributed" or (isinstance(config, dict) and config.get("unroll") is True)
 
 
 def _sizes(value, within: bool = False) -> Iterator[int]:

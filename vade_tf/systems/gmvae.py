@@ -23,7 +23,7 @@ from vade_tf.model import elbo
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.prior import check_clusters
 from vade_tf.seeding import fold
-from vade_tf.systems.models import of_rows, to_rows
+from vade_tf.systems.models import check_parts, of_rows, to_rows
 from vade_tf.training import given, loop
 from vade_tf.training.fitting import Fitting
 
@@ -111,7 +111,8 @@ class GMVAE(keras.Model):
         self.w_dim = encoder.output_shape[0][-1] - self.latent_dim
         self.prior = prior or build_prior(self.w_dim, n_clusters, self.latent_dim, seed)
         self._trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", "elbo", *TERMS)}
-        self(keras.Input(encoder.input_shape[1:]))
+        check_parts(self, "encoder", "decoder", "prior")
+        self(keras.Input((self.n_features,)))
 
     @property
     def n_features(self) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.errors import InputError
-from vade_tf.model import elbo
+from vade_tf.model import elbo, tracing
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.prior import check_clusters
 
@@ -31,6 +31,30 @@ def to_rows(decoder: keras.Model) -> keras.Model:
     if len(decoder.output_shape) == 2:
         return decoder
     return keras.Model(decoder.inputs[0], keras.layers.Flatten()(decoder.outputs[0]))
+
+
+def check_parts(model: keras.Model, *networks: str) -> None:
+    """Whether a system's networks read rows, and can be traced, before it is.
+
+    Args:
+        model: has the networks, or None, under their names; `scaling`, and `n_features`.
+        networks: the names, the one that reads rows first.
+
+    Raises:
+        InputError: they do not, or cannot.
+    """
+    for name in networks:
+        network = getattr(model, name)
+        if network is not None:
+            tracing.check(network, name)
+    encoder = getattr(model, networks[0])
+    if encoder is not None and len(encoder.input_shape) != 2:
+        raise InputError(
+            f"{networks[0]}: expected rows [n, D] as its input, got {encoder.input_shape}; systems.models.of_rows "
+            "makes such an encoder of one of images"
+        )
+    if model.scaling is not None:
+        tracing.check(model.scaling, "scaling", (None, model.n_features))
 
 
 class _Head(keras.layers.Layer):
@@ -128,7 +152,8 @@ class Clustering(keras.Model):
         self.decoder = decoder
         self.likelihood = likelihoods.get(likelihood)
         self.scaling = scaling
-        self(keras.Input((head.latent_dim,) if encoder is None else encoder.input_shape[1:]))
+        check_parts(self, "encoder", "decoder")
+        self(keras.Input((self.n_features,)))
 
     @property
     def n_features(self) -> int:
