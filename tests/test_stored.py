@@ -290,6 +290,9 @@ def function(name: str, module: str) -> dict:
         (layer("__numpy__", config={"value": ["a"], "dtype": "S9"}), "no plain numbers"),
         (layer("__tensor__", config={"value": [1], "dtype": "(9,9)f4"}), "no plain numbers"),
         (layer(["Dense"]), "no text"),
+        (layer(shared_object_id="a"), "a shared_object_id that is no whole number"),
+        (layer(shared_object_id=1.0), "a shared_object_id that is no whole number"),
+        (layer(shared_object_id=None), "a shared_object_id that is no whole number"),
     ],
 )
 def test_what_is_in_no_network_is_refused_before_keras_reads_it(config, words):
@@ -307,7 +310,7 @@ def test_what_layers_have_beside_weights_is_counted_together():
         stored_config.check({"layers": [wide, wide]})
 
 
-@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("shared", ["", "later", "sooner"])
 def test_models_within_models_are_counted_as_often_as_they_are_called(shared):
     inner, models = layer(inbound_nodes=[NODE, NODE]), []
     for i in range(40):
@@ -315,6 +318,16 @@ def test_models_within_models_are_counted_as_often_as_they_are_called(shared):
         models.append(inner)
         if shared:  # the next names it, and holds no layer itself
             inner = {**inner, "config": {}}
-    stored_config.check({"layers": models[:9]})
+    few, many = models[:9], models
+    if shared == "sooner":  # in the file, which need not be so where Keras makes them
+        few, many = few[::-1], many[::-1]
+    stored_config.check({"layers": few})
     with pytest.raises(InputError, match="calls layers more than 100,000 times"):
-        stored_config.check({"layers": models})
+        stored_config.check({"layers": many})
+
+
+def test_a_model_within_itself_is_called_for_ever():
+    one, other = ({**layer("Functional", "keras.models"), "shared_object_id": i} for i in range(2))
+    nested = [{**one, "config": {"layers": [other]}}, {**other, "config": {"layers": [one]}}]
+    with pytest.raises(InputError, match="calls layers more than 100,000 times"):
+        stored_config.check({"layers": nested})

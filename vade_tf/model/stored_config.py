@@ -38,14 +38,20 @@ def check(config) -> None:
             would make without a weight, or for models within models that would be called for ever.
     """
     constants = 0
+    shared: dict[int, list[dict]] = {}
     for part in _objects(config):
         _check_named(part)
+        if "shared_object_id" in part:
+            number = part["shared_object_id"]
+            if type(number) is not int:  # Keras takes 1.0 and true for 1, and texts too
+                raise InputError("its configuration has a shared_object_id that is no whole number")
+            shared.setdefault(number, []).append(part)
         if not _own(part.get("registered_name")):
             _check_sizes(part)
             constants += _constants(part)
     if constants > LARGEST:
         raise InputError(f"its configuration has layers of more than {LARGEST:,} constants")
-    _calls(config, {})
+    _calls(config, shared, {})
 
 
 def _objects(value) -> Iterator[dict]:
@@ -59,15 +65,17 @@ def _objects(value) -> Iterator[dict]:
             yield from _objects(each)
 
 
-def _calls(value, shared: dict) -> int:
+def _calls(value, shared: dict[int, list[dict]], known: dict[int, int]) -> int:
     """How many layers are called where a part of a configuration is; raises InputError as `check` does.
 
     Args:
         value: the part.
-        shared: the same of the objects before it, by the numbers under which others name them.
+        shared: objects by the numbers under which others name them, all that have one: Keras makes the one that it
+            meets first, and that is not the first in the file.
+        known: how many are called in those that were counted; too many while one is, which would be inside itself.
     """
     if isinstance(value, list):
-        return sum(_calls(each, shared) for each in value)
+        return sum(_calls(each, shared, known) for each in value)
     if not isinstance(value, dict):
         return 0
     nodes, number = value.get("inbound_nodes"), value.get("shared_object_id")
@@ -76,15 +84,23 @@ def _calls(value, shared: dict) -> int:
             raise InputError("its configuration calls a layer of Keras with a text")
         if isinstance(nodes, list) and not all(map(_has_tensors, nodes)):
             raise InputError("its configuration calls a layer of Keras without a tensor, which computes at once")
-    inside = sum(_calls(each, shared) for key, each in value.items() if key != "inbound_nodes")
-    if isinstance(number, int):
-        inside = shared[number] = max(inside, shared.get(number, 0))
-    found = inside + _calls(nodes, shared)
+    if number in shared and "class_name" in value:
+        if number not in known:
+            known[number] = CALLS + 1
+            known[number] = max(_inside(each, shared, known) for each in shared[number])
+        inside = known[number]
+    else:
+        inside = _inside(value, shared, known)
+    found = inside + _calls(nodes, shared, known)
     if isinstance(nodes, list):
         found += max(1, inside) * max(1, len(nodes)) - inside
     if found > CALLS:
         raise InputError(f"its configuration calls layers more than {CALLS:,} times")
     return found
+
+
+def _inside(value: dict, shared: dict[int, list[dict]], known: dict[int, int]) -> int:
+    return sum(_calls(each, shared, known) for key, each in value.items() if key != "inbound_nodes")
 
 
 def _own(name) -> bool:
