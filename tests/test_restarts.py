@@ -236,3 +236,17 @@ def test_no_run_lies_in_the_folder_of_images_that_it_reads(tmp_path, begin):
     with pytest.raises(InputError, match="^out: .* lies in .*; choose another$"):
         begin(config, tmp_path / "runs" / "run")
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_copy_follows_no_links(tmp_path):
+    """A study of somebody else's, which is resumed here, could have files of this machine copied into it."""
+    outside, run, to = (tmp_path / name for name in ("outside", "restart-0", "study"))
+    for folder in (outside, run / "checkpoints", to):
+        folder.mkdir(parents=True)
+    (outside / "secret").write_text("x")
+    (run / "config.json").write_text("{}")
+    (run / "data.json").symlink_to(outside / "secret")
+    (run / "figures").symlink_to(outside)
+    (run / "checkpoints" / "start.npz").symlink_to(outside / "secret")
+    restarts._copy(run, to)
+    assert sorted(path.relative_to(to).as_posix() for path in to.rglob("*")) == ["checkpoints", "config.json"]

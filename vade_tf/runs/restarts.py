@@ -78,11 +78,13 @@ def _copy(folder: Path, to: Path) -> None:
     """All that is in a run folder but metrics.json, which marks what is finished, and the lock."""
     for file in folder.iterdir():
         place = to / file.name
+        if file.is_symlink():  # none of a run's own files
+            continue
         if file.is_dir():
             shutil.rmtree(place, ignore_errors=True)  # what a kill after the copy left
             with whole_path(place) as copy:
                 for each in (file, *file.rglob("*")):  # `copytree` goes on where the disk is full
-                    if each.is_symlink():  # none of a run's own files
+                    if each.is_symlink():
                         continue
                     if each.is_dir():
                         (copy / each.relative_to(file)).mkdir()
