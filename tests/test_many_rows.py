@@ -2,6 +2,7 @@
 
 import os
 import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pandas
@@ -15,7 +16,7 @@ from vade_tf.data.dataset import build
 from vade_tf.data.files import load_file
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, StorageError
 from vade_tf.report import evaluation
 from vade_tf.report import rows as report_rows
 from vade_tf.runs.config import TrainConfig
@@ -146,6 +147,20 @@ def test_a_large_table_is_converted_once_and_read_as_in_memory(table, monkeypatc
     os.utime(file, (1, 1))
     with pytest.raises(InputError, match="not callable"):
         load_file(str(file), "y", id="name")
+
+
+def test_no_copy_is_written_that_fills_the_disk_or_is_far_larger_than_its_file(table, tmp_path, monkeypatch):
+    """A .parquet of a few hundred bytes can claim any number of equal rows."""
+    file, _ = table
+    with monkeypatch.context() as other:
+        other.setattr(converted, "LARGEST", 1000)
+        other.setattr(converted, "DENSEST", 0.1)
+        with pytest.raises(InputError, match="^data: expected a table of at most 0.0 GB in float32, as .* choose col"):
+            load_file(str(file), "y", id="name")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=converted.RESERVE + 1000))
+    with pytest.raises(StorageError, match="^data: .* as float32 in .*converted, where 0.1 GB are free; make room"):
+        load_file(str(file), "y", id="name")
+    assert not list((tmp_path / "cache").rglob("*.*"))
 
 
 def test_a_label_that_is_missing_is_seen_in_a_row_that_was_not_looked_at(tmp_path, monkeypatch):

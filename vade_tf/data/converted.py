@@ -5,6 +5,7 @@ The columns are looked at on rows at even distances (`SAMPLE` of them), then the
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,11 +19,14 @@ from vade_tf.data.fetch import cache_folder, sweep
 from vade_tf.data.parquet import ParquetTable
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
+from vade_tf.errors import InputError, StorageError
 from vade_tf.reading import rows_together
 from vade_tf.writing import whole, writing
 
 SAMPLE = 100_000  # rows that say what the columns are
 BLOCK = 65_536  # rows coded together, at most
+RESERVE = 1 << 26  # bytes of a disk that a copy leaves free
+LARGEST, DENSEST = 10**9, 10_000  # bytes of a copy, in all or for each byte of the file: one of these has to do
 CODING = 2  # of the rules by which a schema codes rows; copies that were made by others are not used
 
 
@@ -55,8 +59,8 @@ def converted(file: Path, schema: Schema) -> tuple[FileRows, str]:
         schema: how it is coded.
 
     Raises:
-        InputError: a cell cannot be that column's.
-        StorageError: the cache cannot be written.
+        InputError: a cell cannot be that column's, or the file claims far more rows than it has bytes for.
+        StorageError: the cache cannot be written, or has no room.
     """
     found = file.stat()
     facts = [CODING, str(file.resolve()), found.st_size, found.st_mtime_ns, schema.to_dict()["columns"]]
@@ -74,11 +78,28 @@ def converted(file: Path, schema: Schema) -> tuple[FileRows, str]:
 
 def _write(file: Path, schema: Schema, target: Path) -> None:
     table = ParquetTable(file, [str(column.name) for column in schema.columns])
-    header = {"descr": "<f4", "fortran_order": False, "shape": (len(table), len(schema.features))}
+    shape = (len(table), len(schema.features))
+    _check_room(file, target.parent, 4 * shape[0] * shape[1])
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
     with whole(target) as stream:
         np.lib.format.write_array_header_1_0(stream, header)
         for block in _coded(table, schema):
             stream.write(np.ascontiguousarray(block, "<f4").data)
+
+
+def _check_room(file: Path, folder: Path, size: int) -> None:
+    """Raises an error where a copy of so many bytes would be far more than its file holds, or fill the disk."""
+    most, free = max(LARGEST, DENSEST * file.stat().st_size), shutil.disk_usage(folder).free
+    if size > most:
+        raise InputError(
+            f"data: expected a table of at most {most / 1e9:,.1f} GB in float32, as {file} has "
+            f"{file.stat().st_size:,} bytes, got one of {size / 1e9:,.1f} GB; choose columns"
+        )
+    if size > free - RESERVE:
+        raise StorageError(
+            f"data: {file} takes {size / 1e9:,.1f} GB as float32 in {folder}, where {free / 1e9:,.1f} GB are free; "
+            "make room there, or name another folder by VADE_TF_HOME"
+        )
 
 
 def _coded(table: ParquetTable, schema: Schema) -> Iterator[np.ndarray]:
