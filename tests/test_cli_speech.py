@@ -2,7 +2,7 @@
 
 import pytest
 
-from vade_tf.cli.speech import KINDS, NAMES, error_in_flags, flag, in_flags
+from vade_tf.cli.speech import KINDS, LONGEST, NAMES, error_in_flags, flag, in_flags
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,10 @@ def test_every_setting_is_known():
     assert {"out", "resume", "seeds", "restarts", *KINDS} <= set(NAMES)
     for name in KINDS:
         assert error_in_flags(f"{name}: expected 1") == f"{flag(name)}: expected 1"
+
+
+def test_a_text_that_no_library_says_stays_as_it_is():
+    """A list of names takes time that grows with the square of its length."""
+    text = "clusters, " * (LONGEST // 10 + 1) + "batch_size"
+    assert in_flags(text) == text
+    assert in_flags(text[-100:]).endswith("--batch-size")

@@ -71,6 +71,8 @@ def test_what_was_not_measured_is_none(run):
         ("vade", {"nmi": None}, "nmi: expected a number, got none"),
         ("dec", {"acc": None, "nmi": None}, "acc: expected a number, got none"),
         *(("vade", {"choice": {**CHOICE, name: CHOICE[name][:1]}}, "choice: got") for name in ("tried", "strength")),
+        *(("vade", {name: ["x" * 150_000] * 2}, f"{name}: got") for name in ("health", "remedies")),
+        ("vade", {"source": "x" * 200_001}, "source: got"),
     ],
 )
 def test_figures_that_no_run_writes_are_refused(run, model, values, message):

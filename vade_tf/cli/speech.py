@@ -7,8 +7,8 @@
     limit or held_out                ->  --limit or --held-out
 
 A name alone is translated where it cannot be prose: before the colon that begins an error, with an underscore, or in a
-list beside one with an underscore. Paths and what stands in quotes stay as they are, and so does a message that speaks
-of flags already.
+list beside one with an underscore. Paths and what stands in quotes stay as they are, and so do a message that speaks
+of flags already and one that is longer than any of the library: the time that lists take grows with the square.
 """
 
 import dataclasses
@@ -24,6 +24,7 @@ SWITCHES = [field.name for field in dataclasses.fields(TrainConfig) if KINDS[fie
 # no fields of TrainConfig
 OTHERS = ("out", "resume", "seeds", "restarts", "export", "quiet", "test", "to", "version", "sample", "cluster")
 NAMES = (*KINDS, *OTHERS)
+LONGEST = 4000  # characters
 
 _ANY = "|".join(sorted(NAMES, key=len, reverse=True))
 _LONG = "|".join(name for name in NAMES if "_" in name)
@@ -42,6 +43,8 @@ def flag(name: str) -> str:
 
 def in_flags(text: str) -> str:
     """A sentence of the library with its settings as flags."""
+    if len(text) > LONGEST:
+        return text
     text = _INSIDE.sub(lambda match: flag(match[0]), text)
     return _NAME.sub(lambda match: _each(match[1]), _VALUE.sub(lambda match: _setting(*match.groups()), text))
 

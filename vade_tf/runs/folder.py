@@ -35,7 +35,7 @@ from vade_tf.errors import InputError, cited
 from vade_tf.paths import usable
 from vade_tf.reading import COPY_AGAIN, each, json_object, record, stored_arrays, text_of
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.places import CONFIG, DATA, check_empty
+from vade_tf.runs.places import CONFIG, DATA, check_empty, told
 from vade_tf.training.store import COLUMNS, TEXT_COLUMNS
 from vade_tf.writing import whole, write_whole, writing
 
@@ -52,12 +52,12 @@ CHOICE = record(
     }
 )
 METRICS = {
-    **dict.fromkeys(("dataset", "source", "device", "precision"), str),
+    **dict.fromkeys(("dataset", "device", "precision"), str),
+    "source": DATA["source"],
     **dict.fromkeys(("n", "n_features", "n_clusters", "seed"), int),
     **dict.fromkeys((*SCORES, *BOUND, "rate_w"), MAYBE),
     "choice": lambda value: value is None or (CHOICE(value) and len({len(value[name]) for name in COMPARED}) == 1),
-    "health": each(list, str),
-    "remedies": each(list, str),
+    **dict.fromkeys(("health", "remedies"), lambda value: isinstance(value, list) and told(value)),
     "epochs": each(dict, MAYBE),
     "seconds": each(dict, NUMBER),
     "versions": each(dict, str),

@@ -21,8 +21,17 @@ STUDIES = ("seeds", "restarts", "clusters")  # of several runs, see `study`: STU
 OF_STUDIES = ("summary.json", "clusters.png", *(f"{study}{end}" for study in STUDIES for end in (".json", ".csv")))
 CONFIG = {"recipe": str, "seed": int}  # which every config.json holds
 PLAN = {"values": each(list, int), "config": record(CONFIG)}
+MOST = 200_000  # characters of what is told of a run; some thousands are the most that were
+
+
+def told(value) -> bool:
+    """The kind of a text, or of a list of texts, that a person could read."""
+    found = value if isinstance(value, list) else [value]
+    return all(isinstance(one, str) for one in found) and sum(map(len, found)) <= MOST
+
+
 DATA = {
-    "source": str,
+    "source": lambda value: isinstance(value, str) and told(value),
     "rows": int,
     "features": int,
     "crc32": int,
