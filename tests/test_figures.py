@@ -1,6 +1,7 @@
 """Figures: which are drawn for which data, and that what they show is what the model and the data say."""
 
 import dataclasses
+import math
 import re
 import warnings
 from dataclasses import replace
@@ -110,6 +111,15 @@ def test_samples_show_the_mean_and_then_draws_of_their_component(small_model):
             np.testing.assert_allclose(pixels[top : top + 3, left : left + 4], drawn[row, column], rtol=1e-6)
     assert np.isnan(pixels[:, 4:7]).all()
     assert {"component 0", "component 2", "mean", "samples"} <= set(texts(figure))
+
+
+@pytest.mark.parametrize("shape", [(1, 5000), (40, 60), (5000, 1)])
+def test_sheets_of_long_images_have_a_size_that_can_be_drawn(shape):
+    names = [f"component {i}" for i in range(20)]
+    figure = image_figures._image_rows(np.zeros((20, 12, math.prod(shape))), shape, names, "long")
+    width, height = figure.get_size_inches()
+    assert (width, figure.axes[0].get_aspect()) == (image_figures.WIDTH, 1 if shape == (40, 60) else "auto")
+    assert 2 < height < 31
 
 
 def test_interpolation_goes_from_each_mean_to_the_nearest_other(small_model):

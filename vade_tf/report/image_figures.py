@@ -21,6 +21,7 @@ from vade_tf.report.evaluation import Assignments, Posterior
 from vade_tf.seeding import subset
 
 WIDTH = 7.2  # inches; text of 9 points stays legible on a phone
+HIGHEST, LOWEST = 30.0, 0.1  # inches of a sheet, and of a line of it; longer or flatter images lose their proportions
 MEAN_ROWS = 1024  # looked at together for the mean images
 GREY = matplotlib.colormaps["gray"].with_extremes(bad="white")
 
@@ -168,12 +169,14 @@ def _image_rows(
     gap = 0 if gap_before is None else max(width // 4, 2)
     if gap_before is not None:
         sheet = np.insert(sheet, [gap_before * (width + 1)] * gap, np.nan, axis=1)
-    figure = Figure((WIDTH, 0.9 + 0.82 * WIDTH * sheet.shape[0] / sheet.shape[1]), layout="compressed")
+    high = 0.82 * WIDTH * sheet.shape[0] / sheet.shape[1]
+    drawn = min(max(high, LOWEST * lines), HIGHEST)
+    figure = Figure((WIDTH, 0.9 + drawn), layout="compressed")
     axis = figure.subplots()
-    low, high = np.nanmin(sheet), np.nanmax(sheet)
+    least, most = np.nanmin(sheet), np.nanmax(sheet)
     if sheet.ndim == 3:  # colours have no map, so they are brought to [0, 1] and what is left out to white
-        sheet = np.nan_to_num((sheet - low) / max(high - low, 1e-12), nan=1.0)
-    axis.imshow(sheet, cmap=GREY, vmin=low, vmax=high)
+        sheet = np.nan_to_num((sheet - least) / max(most - least, 1e-12), nan=1.0)
+    axis.imshow(sheet, cmap=GREY, vmin=least, vmax=most, aspect="equal" if drawn == high else "auto")
     ticks = axis.set_yticks((np.arange(lines) + 0.5) * (height + 1) - 1, names)
     for tick, c in zip(ticks, clusters, strict=False):
         chip(tick.label1, c)
