@@ -280,6 +280,14 @@ def test_the_callers_networks_alone_are_made_quiet_once(x, own, phase, quiet):
     assert np.array_equal(head.kernel, before) != quiet
 
 
+@pytest.mark.parametrize(("pi", "sigma2"), [(0, 1), (-1, 1), (1, -1)])
+def test_a_kept_start_that_is_no_mixture_is_damaged(x, pi, sigma2):
+    store, shape = Memory(), np.ones((3, 2), "f4")
+    store.save("start", vars(starts.Start(np.zeros(60, "i4"), pi * shape[:, 0], shape, sigma2 * shape)))
+    with pytest.raises(InputError, match="^store: start is damaged .expected pi above 0, and sigma2 not"):
+        recipe.start(begin(x, store=store))
+
+
 def test_a_start_is_kept_and_taken_again(x):
     store, r = Memory(), np.random.default_rng(1)
     fitting = begin(x, store=store)

@@ -113,6 +113,7 @@ ROW = {"phase": "fit", "epoch": 1, "loss": 2.0, "seconds": 0.5}
         {**ROW, "acc": 10**400},
         {**ROW, "reseeded": "\ud800"},
         {**ROW, "reseeded": "1 a"},
+        {**ROW, "reseeded": "1" * 5000},
         {**ROW, "reseeded": 1},
         {**ROW, "restored_epoch": "0"},
         [],

@@ -20,6 +20,7 @@ from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows
+from vade_tf.runs.study import Study
 from vade_tf.training import choosing
 
 pytestmark = pytest.mark.usefixtures("eager_file")
@@ -128,6 +129,26 @@ def test_bic_stability_and_strength_in_the_table_are_those_of_the_starts(whole):
         assert (row["stability"], row["strength"]) == found
         assert config.init == "landmark"
         assert found[0] != found[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "change", "message"),
+    [
+        ("start", "pi", np.zeros_like, "expected pi above 0, and sigma2 not below"),
+        ("start", "sigma2", np.negative, "expected pi above 0, and sigma2 not below"),
+        ("start", "mu", np.transpose, "mu: expected f of shape"),
+        ("pretrained", "array_000", np.transpose, "expected the weights of this model, all finite"),
+    ],
+)
+def test_a_comparison_with_damaged_starts_and_autoencoders_is_refused(whole, tmp_path, name, part, change, message):
+    out = tmp_path / "sweep"
+    shutil.copytree(whole[0], out)
+    runs = {k: Run.open(out / f"k-{k}") for k in (2, 4)}
+    for run in runs.values():
+        kept = run.load(name)
+        run.save(name, {**kept, part: change(kept[part])})
+    with pytest.raises(InputError, match=rf"k-[24]/checkpoints/{name}.npz is damaged \({message}"):
+        sweep.compare(Study.open(out), {k: run.metrics for k, run in runs.items()})
 
 
 @pytest.mark.long

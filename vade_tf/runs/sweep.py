@@ -17,12 +17,13 @@ from vade_tf.runs.folder import LARGEST, MAYBE, SCORES, Run
 from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows, load_whole
 from vade_tf.runs.study import Study
+from vade_tf.training.autoencoder import trained_parts
 from vade_tf.training.choosing import stability
 from vade_tf.training.loop import codes
 from vade_tf.training.posterior import posterior
+from vade_tf.training.recipe import kept_start
 from vade_tf.training.reporter import Silent
-from vade_tf.training.start import Start
-from vade_tf.training.store import listed
+from vade_tf.training.store import kept_weights
 
 HELD_OUT = 0.1  # share of the rows that no K is trained on
 USED = 0.1  # a component whose mean gamma, which pi tends to, is below this share of 1 / K is not used
@@ -149,12 +150,15 @@ def compare(study: Study, results: dict[int, dict]) -> dict:
         gamma = sum(model.predict_on_batch(rows).sum(axis=0, dtype=np.float64) for rows in pipeline.blocks(dataset.x))
         shares = np.sort(gamma)[::-1] / len(dataset.x)
         ari, strength = stability(z, k, config.init, config.seed)
-        start = _kept(Run.open(folder), "start")
+        run = Run.open(folder)
+        start = kept_start(run, len(z), k, z.shape[1])
+        if start is None:
+            raise _gone(run, "start")
         rows.append(
             {
                 "n_clusters": k,
                 "held_out_elbo": float(bounds[-1].mean(dtype=np.float64)),
-                "bic": selection.bic(z, Start(**start)),
+                "bic": selection.bic(z, start),
                 "stability": ari,
                 "strength": strength,
                 "components_used": int(np.sum(shares >= USED / k)),
@@ -170,15 +174,16 @@ def compare(study: Study, results: dict[int, dict]) -> dict:
 
 def pretrained_codes(folder: Path, x: Rows) -> np.ndarray:
     """Codes m of raw rows x [n, D] as the autoencoder of a run has them: [n, latent]."""
-    kept = _kept(Run.open(folder), "pretrained")
-    model = load(folder)
-    model.encoder.set_weights(listed(kept)[: len(model.encoder.weights)])
+    run, model = Run.open(folder), load(folder)
+    kept = run.load("pretrained")
+    if kept is None:
+        raise _gone(run, "pretrained")
+    have = [weight for part in trained_parts(model) for weight in part.get_weights()]
+    weights = kept_weights(run, "pretrained", kept, have)
+    model.encoder.set_weights(weights[: len(model.encoder.weights)])
     return codes(model, x).astype(np.float64)
 
 
-def _kept(run: Run, name: str) -> dict[str, np.ndarray]:
-    """What a finished run has kept under a name."""
-    arrays = run.load(name)
-    if arrays is None:
-        raise InputError(f"{run.place(name)} is gone, with which the runs are compared; copy the run folder again")
-    return arrays
+def _gone(run: Run, name: str) -> InputError:
+    """The error for what a finished run has kept no longer under a name."""
+    return InputError(f"{run.place(name)} is gone, with which the runs are compared; copy the run folder again")

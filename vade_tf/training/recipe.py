@@ -153,19 +153,15 @@ def start(fitting: Fitting) -> np.ndarray:
         DivergedError: the code is not finite, or its distances are not.
     """
     store, model = fitting.store, fitting.model
-    k, latent = fitting.settings.clusters, model.prior.latent_dim
-    mixture = {"pi": ("f", (k,)), "mu": ("f", (k, latent)), "sigma2": ("f", (k, latent))}
-    kept = kept_groups(store, "start", len(fitting.data.x), k, mixture)
-    if kept is None and fitting.state is not None and fitting.state.phase == "fit":
+    found = kept_start(store, len(fitting.data.x), fitting.settings.clusters, model.prior.latent_dim)
+    if found is None and fitting.state is not None and fitting.state.phase == "fit":
         raise damaged(store, "state", f"it goes on from {store.place('start')}, which is not there")
-    if kept is None:
+    if found is None:
         with fitting.timed():
             found = finding.found_groups(fitting, "init")
         if fitting.hints is not None:
             found = starts.renamed(found, fitting.hints)
         store.save("start", vars(found))
-    else:
-        found = starts.Start(**kept)
     x = fitting.data.x
     some = x[subset(len(x), pipeline.together(x, NOISE_ROWS), fitting.settings.seed, STREAM)]
     if fitting.state is None or fitting.state.phase != "fit":
@@ -177,6 +173,21 @@ def start(fitting: Fitting) -> np.ndarray:
     noise = np.exp(np.minimum(log_s2, 0.0)).mean(axis=0)  # [latent]; at the bound's optimum no component is narrower
     model.prior.assign(found.pi, found.mu, np.maximum(found.sigma2, noise))
     return found.groups
+
+
+def kept_start(store: Store, n: int, clusters: int, latent: int) -> starts.Start | None:
+    """The start of n rows that a store has, in so many clusters and latent dimensions, or None.
+
+    Raises:
+        InputError: it is another, or no mixture.
+    """
+    mixture = {"pi": ("f", (clusters,)), "mu": ("f", (clusters, latent)), "sigma2": ("f", (clusters, latent))}
+    kept = kept_groups(store, "start", n, clusters, mixture)
+    if kept is None:
+        return None
+    if kept["pi"].min() <= 0 or kept["sigma2"].min() < 0:
+        raise damaged(store, "start", "expected pi above 0, and sigma2 not below")
+    return starts.Start(**kept)
 
 
 def reconstruction_variance(fitting: Fitting) -> np.ndarray:

@@ -154,7 +154,7 @@ _ROW = {  # what a column may hold; a number may be infinite or none, as it was 
     "epoch": _is_epoch,
     "seconds": finite,
     "restored_epoch": lambda epoch: type(epoch) is int and epoch >= 0,
-    "reseeded": lambda text: isinstance(text, str) and all(part.isdecimal() for part in text.split()),
+    "reseeded": lambda text: isinstance(text, str) and all(c.isdecimal() and len(c) < 10 for c in text.split()),
 }
 
 
