@@ -205,6 +205,11 @@ def test_a_schema_with_a_column_twice_or_a_level_twice_is_refused():
     values["columns"][0]["levels"] = ["a", "b", "a"]
     with pytest.raises(ValueError, match="levels of 'v'"):
         Schema.from_dict(values)
+    values["columns"][0]["levels"] = [True, 1]
+    Schema.from_dict(values)
+    values["columns"][0]["kind"] = "ordered"
+    with pytest.raises(ValueError, match="levels of 'v'"):
+        Schema.from_dict(values)
 
 
 def test_observations_of_a_table_with_holes(mixed):

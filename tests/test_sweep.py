@@ -222,7 +222,7 @@ def test_a_summary_that_recommends_what_was_not_tried_is_refused(whole, values, 
 
 def test_a_file_may_have_any_name(whole, tmp_path):
     for name in ("$US_$EU", "$a^$"):
-        sweep_figure.write({**whole[1], "dataset": name}, tmp_path / "clusters.png")
+        sweep_figure.write({**whole[1], "dataset": name, "sure": name}, tmp_path / "clusters.png")
         assert (tmp_path / "clusters.png").read_bytes()[:4] == b"\x89PNG"
 
 

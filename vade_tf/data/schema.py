@@ -245,7 +245,9 @@ class Schema:
         fields = [{name: column[name] for name in _COLUMN} for column in values["columns"]]
         columns = tuple(Column(**{**column, "levels": tuple(column["levels"])}) for column in fields)
         for column in columns:
-            if not _LEVELS[column.kind](column.levels) or len({key_of(v) for v in column.levels}) < len(column.levels):
+            # pandas, which orders levels, takes true for 1
+            keys = set(column.levels) if column.kind == "ordered" else {key_of(level) for level in column.levels}
+            if not _LEVELS[column.kind](column.levels) or len(keys) < len(column.levels):
                 raise ValueError(f"levels of {column.name!r}: {str(column.levels)[:40]}")
             if column.kind == "date" and abs(column.offset) >= LAST_DAY:
                 raise ValueError(f"expected a day as the offset of {column.name!r}, got {column.offset}")

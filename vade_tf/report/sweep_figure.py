@@ -48,7 +48,7 @@ def draw(summary: dict) -> Figure:
         axis.set_xlabel("number of clusters K")
         axis.set_xticks(k if len(k) <= 16 else k[::2])
     data = f"{plain(summary['dataset'])}, {summary['n']:,} rows and {summary['n_held_out']:,} held out"
-    figure.suptitle(f"How many clusters? {data}; recommended: {best} ({summary['sure']})")
+    figure.suptitle(f"How many clusters? {data}; recommended: {best} ({plain(summary['sure'])})")
     return figure
 
 

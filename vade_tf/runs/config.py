@@ -62,7 +62,7 @@ class TrainConfig(Settings):
     )
 
     @classmethod
-    def create(cls, **given) -> "TrainConfig":
+    def create(cls, /, **given) -> "TrainConfig":
         """`TrainConfig(**given)`, with an error of this package for a setting that there is not.
 
         Raises:
