@@ -56,6 +56,19 @@ class Either(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("tests")
+class JaxLayer(layers.Layer):
+    """A layer of one's own with the name of one of Keras."""
+
+    def call(self, x):
+        return -x
+
+
+@keras.saving.register_keras_serializable("tests")
+def doubled(x):
+    return 2 * x
+
+
+@keras.saving.register_keras_serializable("tests")
 class Rotation(keras.initializers.Initializer):
     """An initializer that computes in NumPy, where a graph has no values."""
 
@@ -101,6 +114,8 @@ OWN = {
     "one layer many times": lambda x: [step := layers.Dense(9), *(x := step(x) for _ in range(30))][-1],
     "random": lambda x: layers.Dropout(0.1)(layers.GaussianNoise(0.1)(layers.LeakyReLU()(x))),
     "concatenated": lambda x: layers.Concatenate()([layers.Dense(2, activation="gelu")(x), layers.Rescaling(0.5)(x)]),
+    "a name of Keras": lambda x: JaxLayer()(x),
+    "a function of one's own": lambda x: layers.Lambda(doubled)(x),
     "an initializer that computes in NumPy": lambda x: layers.Dense(9, kernel_initializer=Rotation())(x),
     "numbers that are no sizes": lambda x: layers.Rescaling(1, -1_600_000_000)(x) * 10**8,
     "a Normalization of known mean": lambda x: layers.Normalization(mean=[0.5], variance=[2.0])(x),
@@ -273,7 +288,11 @@ def function(name: str, module: str) -> dict:
         (layer(config={"activation": function("deserialize", "keras.activations")}), "a function of"),
         (layer(config={"activation": function("schedules.deserialize", "builtins")}), "a function of"),
         (layer("Lambda"), "a Lambda, which runs"),
+        (layer("Lambda", config={"function": layer("__lambda__", config={"code": "4wEA"})}), "a Lambda, which runs"),
+        (layer("Lambda", config={"function": function("tests>JaxLayer", "tests")}), "a Lambda, which runs"),
+        (layer("Lambda", config={"function": function("load_model", "keras.models")}), "a Lambda, which runs"),
         (layer("TFSMLayer"), "a TFSMLayer, which runs"),
+        ({"class_name": "JaxLayer", "registered_name": "tests>JaxLayer", "config": {}}, "a JaxLayer, which runs"),
         (layer("load_model", "keras.models"), "'load_model' of 'keras.models'"),
         (layer("ImageDataGenerator", "keras.preprocessing.image"), "'keras.preprocessing.image'"),
         (layer("Anything", "keras_hub.src.x"), "'keras_hub.src.x'"),

@@ -5,6 +5,7 @@ configuration gives: a layer that loads a SavedModel, which may write files as i
 picture. So names are held against what networks consist of.
 """
 
+import inspect
 import math
 from collections.abc import Iterator
 
@@ -108,12 +109,22 @@ def _own(name) -> bool:
     return isinstance(name, str) and keras.saving.get_registered_object(name) is not None
 
 
+def _has_own_function(config) -> bool:
+    """Whether a Lambda's function is one that was registered for Keras, no program in the file."""
+    function = config.get("function") if isinstance(config, dict) else None
+    if not isinstance(function, dict) or function.get("class_name") != "function":
+        return False
+    name = function.get("config")
+    return isinstance(name, str) and inspect.isfunction(keras.saving.get_registered_object(name))
+
+
 def _check_named(value: dict) -> None:
     """Raises InputError unless an object of a configuration may be part of a network."""
     name, module, config = value["class_name"], value.get("module"), value.get("config")
     if not isinstance(name, str):
         raise InputError("its configuration has a class whose name is no text")
-    if name in FOREIGN:
+    own = "module" in value and _own(value.get("registered_name"))  # without one Keras goes by the class alone
+    if name in FOREIGN and not own and not (name == "Lambda" and _has_own_function(config)):
         raise InputError(f"its configuration asks for a {name}, which runs what is no network")
     if name in ("__numpy__", "__tensor__"):
         if not isinstance(config, dict) or str(config.get("dtype")) not in PLAIN:
