@@ -24,9 +24,7 @@ BRANDS = {"keras", "keras_hub", "keras_cv", "keras_nlp"}  # packages of which Ke
 FUNCTIONS = ("builtins", "keras.activations", "keras.initializers", "keras.losses", "keras.metrics", "keras.ops")
 MAKERS = ("deserialize", "get", "serialize")  # of objects: Keras has them beside its functions
 FOREIGN = {"FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper"}  # layers that run what is no network
-LARGEST = (
-    10**7
-)  # of whole numbers, which are sizes where Keras' objects have them so large, and of numbers made at once
+LARGEST = 10**7  # of the whole numbers that may be sizes, and of the numbers that Keras makes beside weights
 NO_SIZES = {"bin_boundaries", "mean", "offset", "salt", "scale", "value", "variance", "vocabulary", "x_max", "x_min"}
 LOOPS = ("bins", "chain_depth", "indices_or_sections", "num", "num_chains", "num_ops", "power_iterations")  # in Python
 
@@ -72,7 +70,7 @@ def _calls(value, shared: dict[int, list[dict]], known: dict[int, int]) -> int:
     Args:
         value: the part.
         shared: objects by the numbers under which others name them, all that have one: Keras makes the one that it
-            meets first, and that is not the first in the file.
+            meets first, which need not be the first in the file.
         known: how many are called in those that were counted; too many while one is, which would be inside itself.
     """
     if isinstance(value, list):
@@ -85,7 +83,7 @@ def _calls(value, shared: dict[int, list[dict]], known: dict[int, int]) -> int:
             raise InputError("its configuration calls a layer of Keras with a text")
         if isinstance(nodes, list) and not all(map(_has_tensors, nodes)):
             raise InputError("its configuration calls a layer of Keras without a tensor, which computes at once")
-    if number in shared and "class_name" in value:
+    if "class_name" in value and number in shared:
         if number not in known:
             known[number] = CALLS + 1
             known[number] = max(_inside(each, shared, known) for each in shared[number])
