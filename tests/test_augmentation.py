@@ -55,6 +55,29 @@ def test_augmentation_moves_a_blob_a_little_and_keeps_it(dtype):
     assert 150 < moved.max() <= 200
 
 
+def test_each_image_is_turned_zoomed_and_shifted_by_so_much():
+    """Ramps of columns and of rows tell the map: its matrix between neighbours, its shift in the middle.
+
+    The images are half as long again as they are high, so they are turned by two thirds of ten degrees at most.
+    """
+    height, width = 28, 42
+    down, right = np.mgrid[:height, :width].astype("f4")
+    rows = np.broadcast_to(np.stack([right, down], axis=2), (BATCH, height, width, 2)).reshape(BATCH, -1)
+    out = augmentation.augment(rows, (height, width, 2), (0, 1)).numpy().reshape(BATCH, height, width, 2).astype("f8")
+    y, x = height // 2, width // 2
+    at = out[:, y, x]
+    matrix = np.stack([out[:, y, x + 1] - at, out[:, y + 1, x] - at], axis=2)
+    zoom, angle = np.sqrt(np.linalg.det(matrix)), np.degrees(np.arctan2(matrix[:, 1, 0], matrix[:, 0, 0]))
+    np.testing.assert_allclose(matrix @ matrix.swapaxes(1, 2), zoom[:, None, None] ** 2 * np.eye(2), atol=1e-3)
+    middle = np.array([(width - 1) / 2, (height - 1) / 2])
+    shift = (at - middle - matrix @ ([x, y] - middle)) / [width, height]
+    for found, most in ((angle, 10 / 1.5), (zoom - 1, 0.1), (shift[:, 0], 1 / 14), (shift[:, 1], 1 / 14)):
+        assert 0.95 * most < found.max() <= 1.01 * most
+        assert -1.01 * most <= found.min() < -0.95 * most
+    draws = np.corrcoef([angle, zoom, *shift.T])
+    assert np.abs(draws - np.eye(4)).max() < 0.2  # each has a random number of its own
+
+
 def test_each_row_has_an_affine_map_of_its_own():
     images = np.tile(np.arange(64, dtype="f4"), (5, 1))
     out = augmentation.augment(images, (8, 8), seed=(0, 0)).numpy()
@@ -88,6 +111,17 @@ def test_a_photo_is_cropped_within_its_frame_by_a_fifth_at_most(moved_only):
     assert out.max() <= 63
     assert 0.8 * 63 - 1e-3 <= width.min() < 0.82 * 63
     assert 0.98 * 63 < width.max() <= 63
+
+
+def test_a_photo_is_cropped_along_its_height_too(moved_only):
+    ramp = np.broadcast_to(np.arange(64, dtype="f4")[:, None], (BATCH, 64, 8))
+    out = photos(np.stack([ramp, ramp, ramp], axis=3))
+    low, high = out.min(axis=(1, 2, 3)), out.max(axis=(1, 2, 3))
+    assert low.min() >= -1e-3
+    assert high.max() <= 63 + 1e-3
+    assert 0.8 * 63 - 1e-3 <= (high - low).min() < 0.82 * 63
+    assert (high - low).max() > 0.98 * 63
+    assert np.abs((low + high) / 2 - 31.5).max() > 3  # not from the middle alone
 
 
 @pytest.mark.parametrize(("name", "left"), [("LIGHT", 0.2), ("CONTRAST", 0.2), ("SATURATION", 0.4)])

@@ -10,9 +10,10 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vade_tf.data import pipeline
+from vade_tf.data import augmentation, pipeline
 from vade_tf.data.shards import FileRows
 from vade_tf.data.sparse import SparseRows
+from vade_tf.seeding import fold
 
 
 def epochs_of(x, batch_size, seed, epochs, **more):
@@ -152,3 +153,13 @@ def test_rows_of_a_fit_are_not_held_by_a_gpu(rng, monkeypatch):
     monkeypatch.setattr(tf, "device", lambda name: asked.append(name) or own(name))
     held = pipeline.hold(rng.normal(size=(5, 3)).astype("f4"))
     assert (asked, held.shape, "CPU" in held.device) == (["CPU"], (5, 3), True)
+
+
+@pytest.mark.parametrize("kind", ["digits", "photos"])
+def test_images_are_moved_in_the_way_that_is_asked_for(kind, rng):
+    x = rng.integers(0, 256, (8, 6 * 6 * 3)).astype("u1")
+    batches = pipeline.training_batches(x, 4, 3, range(1), image_shape=(6, 6, 3), kind=kind)
+    for step, (view, rows) in enumerate(batches.as_numpy_iterator()):
+        seed = tf.constant([fold(3, pipeline.STREAM), step], tf.int64)
+        expected = augmentation.augment(rows, (6, 6, 3), seed, kind=kind)
+        np.testing.assert_allclose(view.astype(int), np.asarray(expected, int), atol=1)

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.spatial.distance import cdist
 from scipy.special import rel_entr, softmax
 from scipy.stats import entropy
 from small_fits import begin
@@ -96,6 +97,21 @@ def test_what_the_answers_are_asked(rng):
     assert float(classifier._following(view, x)) == pytest.approx(expected, rel=1e-4)
 
 
+def test_answers_about_images_as_they_are_teach_and_are_not_taught(rng, monkeypatch):
+    """Nor is the change of pixels: the gradients are those of the changed images' own logits."""
+    monkeypatch.setattr(selftraining, "INFORMATION", 0.0)
+    classifier = Classifier(lambda x: x, np.full(3, 1 / 3), 0.5, 0, "float32")
+    classifier.compile(keras.optimizers.Adam())
+    classifier.log_answers = lambda x, training=True: tf.nn.log_softmax(x)
+    x, view = (tf.constant(3 * rng.normal(size=(50, 3)), tf.float32) for _ in range(2))
+    p, seen, changed = (softmax(np.asarray(each), axis=1) for each in (x, view, x + classifier._adversarial(x)))
+    with tf.GradientTape() as tape:
+        tape.watch([x, view])
+        loss = classifier._following(view, x)
+    for found, want in zip(tape.gradient(loss, [x, view]), (changed - p, seen - p), strict=True):
+        np.testing.assert_allclose(found, want / 50, atol=1e-6)
+
+
 def test_groups_of_unequal_size_stay(bars, monkeypatch):
     images, kind = bars
     monkeypatch.setattr(selftraining, "ALIKE", 0.5)  # what is asked is how many stay
@@ -176,6 +192,13 @@ def test_the_radius_is_a_quarter_of_the_distance_to_the_tenth_neighbour():
     images[:, 1, 1] = np.arange(200) / 255
     fitting = begin(images, **{**SETTINGS, "likelihood": "bernoulli"})
     assert selftraining.radius_of(fitting) == pytest.approx(0.25 * 5 / 255, rel=1e-3)
+
+
+def test_it_is_the_tenth_neighbour_and_no_other(rng):
+    rows = rng.random((60, 9)).astype("f4")
+    fitting = begin(rows.reshape(60, 3, 3), **{**SETTINGS, "likelihood": "bernoulli"})
+    want = 0.25 * np.median(np.sort(cdist(rows, rows), axis=1)[:, 10])
+    assert selftraining.radius_of(fitting) == pytest.approx(want, rel=1e-3)
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["moved", "lost"])
