@@ -143,6 +143,11 @@ def test_counts_that_are_none_are_refused(cells):
         choice.choose(observe(pd.DataFrame(cells[0] / 2), "counts"))
 
 
+def test_new_counts_below_0_are_refused_though_they_are_whole():
+    with pytest.raises(InputError, match="^x: expected counts, whole numbers from 0 up, .* from -2 to 3"):
+        Counts(9.0).check_units(np.array([[3.0, -2.0]]), -2.0, 3.0, None, "x")
+
+
 def test_a_fit_finds_the_groups_and_gives_counts_back(cells):
     x, y = cells
     small = {"latent_dim": 3, "hidden": (24,), "pretrain_epochs": 60, "epochs": 60, "precision": "float32"}

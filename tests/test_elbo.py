@@ -193,3 +193,14 @@ def test_no_tensor_of_rows_components_and_dimensions_where_there_are_many():
 
     graph = terms.get_concrete_function(tf.TensorSpec((32, 64), tf.float32)).graph
     assert max(len(out.shape) for op in graph.get_operations() for out in op.outputs if out.shape.rank) == 2
+
+
+def test_components_that_depend_on_the_row_are_taken_one_by_one_however_many(rng):
+    """As GMVAE has them: [batch, K, latent]."""
+    z, log_s2, mu, log_sigma2 = (rng.normal(size=shape) for shape in ((40, 8), (40, 8), (40, 16, 8), (40, 16, 8)))
+    assert mu.size > elbo.WIDE
+    want = [oracles.log_normal(*row) for row in zip(z, mu, np.exp(log_sigma2), strict=True)]
+    np.testing.assert_allclose(elbo.log_normal(z, mu, log_sigma2), want, rtol=1e-9)
+    gamma = rng.dirichlet(np.ones(16), 40)
+    want = [oracles.rate_z(*row) for row in zip(gamma, z, np.exp(log_s2), mu, np.exp(log_sigma2), strict=True)]
+    np.testing.assert_allclose(elbo.rate_z(np.log(gamma), z, log_s2, mu, log_sigma2), want, rtol=1e-9)

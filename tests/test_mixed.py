@@ -1,5 +1,8 @@
 """Tables: each kind of column by its own density, missing cells left out, a variance that is learned."""
 
+import warnings
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pandas as pd
@@ -9,7 +12,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model import networks
 from vade_tf.model.mixed import Mixed
@@ -167,6 +170,42 @@ def test_a_batch_that_knows_nothing_of_a_column_leaves_its_variance(rng):
     assert sigma2[1] == pytest.approx(0.3)
     assert sigma2[0] != pytest.approx(0.2)
     assert np.all(np.isfinite(sigma2))
+
+
+def test_the_least_noise_is_a_tenth_and_a_batch_counts_for_a_fiftieth(small_model):
+    model = small_model("gaussian")
+    model._learn_variance(tf.fill([1, 12], 2.0), tf.zeros((1, 12)))  # a squared error of 4, and 1 before
+    np.testing.assert_allclose(np.exp(model.log_sigma2_x), 1.06, rtol=1e-5)
+    model.set_variance(np.zeros(12))
+    np.testing.assert_allclose(np.exp(0.5 * model.log_sigma2_x.numpy()), 0.1, rtol=1e-5)
+
+
+def test_devices_learn_the_mean_of_what_each_of_them_knows(small_model, monkeypatch):
+    model, mine, theirs = small_model("gaussian"), np.full(12, 3.0, "f4"), np.full(12, 5.0, "f4")
+    theirs[[1, 3]] = mine[[2, 3]] = np.nan
+    other = np.stack([np.nan_to_num(theirs), ~np.isnan(theirs)]).astype("f4")
+    context = SimpleNamespace(num_replicas_in_sync=2, all_reduce=lambda how, both: both + other)
+    monkeypatch.setattr(tf.distribute, "get_replica_context", lambda: context)
+    monkeypatch.setattr(likelihoods.Gaussian, "variance", lambda *given: tf.constant(mine))
+    model.noise_rate = 1.0
+    model._learn_variance(tf.zeros((1, 12)), tf.zeros((1, 12)))
+    np.testing.assert_allclose(np.exp(model.log_sigma2_x)[:5], [4, 3, 5, 1, 4], rtol=1e-5)
+
+
+def test_numbers_in_other_units_are_warned_of_and_levels_do_not_count(rng):
+    """Two numbers of five features: far ones are less than half of all."""
+    kind = Mixed([("gaussian", 2), ("categorical", 3)])
+
+    def scale(rows):
+        return (rows - [50, 50, 0, 0, 0]) / [5, 5, 1, 1, 1]
+
+    x = np.concatenate([rng.normal(50, 5, (40, 2)), np.eye(3)[np.arange(40) % 3]], axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kind.check_units(x, x.min(), x.max(), scale, "x")
+    far = x * [1000, 1000, 1, 1, 1]
+    with pytest.warns(UnitsWarning, match="^x: 100% of the values lie more than 10 standard deviations"):
+        kind.check_units(far, far.min(), far.max(), scale, "x")
 
 
 def test_the_variance_at_the_start_is_that_of_the_known_cells(rng):

@@ -185,6 +185,16 @@ def test_a_loaded_model_goes_on_with_its_optimizer(small_model, x, tmp_path, eag
         np.testing.assert_array_equal(mine, theirs)
 
 
+def test_a_model_keeps_the_seed_of_its_noise(small_model):
+    model = small_model(seed=7)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model))
+    again.set_weights(model.get_weights())
+    noise = tf.random.stateless_normal((2, 3), [7, 3])
+    for each in (model, again):
+        expected = model.decode(model.prior.draw([0, 1], noise))
+        np.testing.assert_allclose(each.sample([0, 1], seed=3), expected, rtol=1e-5)
+
+
 def test_codes_are_those_without_dropout_unless_one_trains(x):
     inputs = keras.Input((12,))
     h = keras.layers.Dropout(0.5, seed=0)(inputs)
