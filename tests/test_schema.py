@@ -9,7 +9,7 @@ import pytest
 from small_tables import NUMBERS, many
 
 from vade_tf.data.cells import number_key
-from vade_tf.data.columns import MOST_LEVELS
+from vade_tf.data.columns import MOST_LEVELS, Column
 from vade_tf.data.dataset import observe
 from vade_tf.data.filling import filled
 from vade_tf.data.schema import Schema
@@ -117,6 +117,11 @@ def test_a_category_of_codes_is_one_though_most_of_them_are_numbers():
     assert kinds({"c": pandas.Categorical(cells)})["c"] == "category"
 
 
+def test_codes_of_which_a_quarter_are_no_numbers_are_a_category():
+    cells = [*map(str, range(200, 230)), *(f"V{i}" for i in range(10))] * 3
+    assert kinds({"c": cells})["c"] == "category"
+
+
 def test_rare_levels_are_joined_and_unseen_ones_go_with_them():
     cells = [f"l{i}" for i in range(MOST_LEVELS + 20) for _ in range(3)] + ["l3", "l5"]
     frame = pandas.DataFrame({"c": cells})
@@ -142,6 +147,24 @@ def test_heavy_tails_of_amounts_get_a_logarithm_and_no_others(rng):
     centred = x[:, 0] - x[:, 0].mean()
     assert np.mean(centred**4) / np.mean(centred**2) ** 2 < 6
     np.testing.assert_allclose(schema.decode(x)["income"], frame["income"], rtol=1e-5)
+
+
+def test_a_logarithm_is_odd():
+    column, cells = Column("v", "number", log=True, scale=2.0), pandas.Series([-6.0, -2.0, 0.0, 2.0, 6.0])
+    x = column.encode(cells, "x")[0]
+    np.testing.assert_allclose(x[:, 0], [-np.log(4), -np.log(2), 0, np.log(2), np.log(4)], rtol=1e-6)
+    np.testing.assert_allclose(column.decode(x), cells, rtol=1e-6)
+
+
+def test_the_scale_of_a_logarithm_is_that_of_the_amounts_that_are_not_0(rng):
+    gains = np.where(rng.random(2000) < 0.7, 0, np.exp(rng.normal(8, 1.5, 2000)))
+    (found,) = Schema.infer(pandas.DataFrame({"gain": gains})).columns
+    assert (found.log, found.scale) == (True, np.median(gains[gains > 0]))
+
+
+def test_a_rank_beyond_either_end_is_the_end():
+    found = Column("size", "ordered", ("s", "m", "l")).decode(np.array([[-3.2], [-0.6], [1.2], [2.6], [9.0]]))
+    assert found.tolist() == ["s", "s", "m", "l", "l"]
 
 
 def test_a_table_of_counts_is_left_as_it_is(rng):

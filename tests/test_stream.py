@@ -217,6 +217,17 @@ def test_a_level_is_filled_in_as_the_value_of_its_column(cells):
     assert found.dtype == cells.dtype or cells.dtype == object
 
 
+def test_spans_and_stamps_of_a_time_zone_are_filled_with_those_of_another_row():
+    days = pandas.DatetimeIndex(["2021-07-01", "2021-07-02", "2021-07-05", None] * 9)
+    span = pandas.Series(pandas.to_timedelta([24, 60, 216, None] * 9, unit="h"))
+    table = pandas.DataFrame({"span": span, "at": days.tz_localize("Europe/Paris")})
+    schema = Schema.infer(table)
+    found = filled(table, schema, np.repeat(schema.encode(table)[0][[1]], 36, axis=0))
+    for name in table:
+        assert found[name].dtype == table[name].dtype
+        assert (found[name] - table[name].fillna(table[name][1])).abs().max() < pandas.Timedelta("1s")
+
+
 def test_truth_values_are_filled_in_as_the_numbers_that_new_rows_have():
     schema = Schema.infer(pandas.DataFrame({"b": [True, False] * 20}))
     new = pandas.DataFrame({"b": [0.0, 1.0, None]})
