@@ -91,6 +91,19 @@ def test_one_graph_is_cut_as_a_graph_for_each_number():
     np.testing.assert_array_equal(four, regions.landmark_cuts([few], [4], 3)[0])
 
 
+@pytest.mark.parametrize(("kind", "read"), [("counts", [2]), ("code", [0, 1, 2]), ("wide", [0, 1, 2])])
+def test_of_counts_the_last_view_is_cut_and_of_a_code_all(kind, read, monkeypatch):
+    seen, views = [], [np.full((60, 2), number, "f4") for number in range(3)]
+
+    def cuts(given, tried, seed, **more):
+        seen.append([int(view[0, 0]) for view in given])
+        return [np.arange(len(given[0])) % k for k in tried]
+
+    monkeypatch.setattr(regions, "landmark_cuts", cuts)
+    choosing.compared(views[0], [2, 3], "landmark", 0, views, kind)
+    assert seen == [read] * (choosing.STARTS * choosing.DRAWS)
+
+
 def test_few_rows_try_few_numbers():
     assert choosing.numbers_tried(10) == range(2, 3)
     assert choosing.numbers_tried(37) == range(2, 8)

@@ -18,7 +18,7 @@ from vade_tf.runs import restarts, seeds, train
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.systems import registry
-from vade_tf.training import choosing
+from vade_tf.training import choosing, recipe
 from vade_tf.training.fitting import begin
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings
@@ -77,6 +77,20 @@ def test_the_fit_is_the_one_of_that_number(chosen_fit, x):
     given = vade_tf.fit(x, dataclasses.replace(SETTINGS, clusters=3))
     assert equal(given.model, chosen_fit.model)
     assert given.choice is None
+
+
+@pytest.mark.parametrize(("likelihood", "kind", "views"), [("gaussian", "table", 1), ("counts", "counts", 3)])
+def test_numbers_are_compared_on_what_the_start_will_read(x, monkeypatch, likelihood, kind, views):
+    asked = []
+
+    def compared(z, tried, method, seed, read, kind, tell):
+        asked.append((method, len(read), kind))
+        return np.ones(len(tried)), np.ones(len(tried))
+
+    monkeypatch.setattr(choosing, "compared", compared)
+    settings = dataclasses.replace(SETTINGS, likelihood=likelihood).opening()
+    recipe.choose(begin(np.abs(x).round(), settings))
+    assert asked == [("landmark", views, kind)]
 
 
 @pytest.mark.parametrize("at", ["clusters", "start", "held"])

@@ -1,6 +1,9 @@
 """Criteria against K: each against an oracle or a law, and the rule on data whose number of groups is known."""
 
+import itertools
+
 import numpy as np
+import oracles
 import pytest
 from scipy import stats
 
@@ -38,6 +41,20 @@ def test_strength_of_the_worst_group():
     pairs = np.array([0, 0, 1, 1, 2])
     assert choosing.strength(pairs, np.array([0, 0, 1, 2, 3])) == 0.0  # a pair is torn apart
     assert choosing.strength(pairs, np.array([0, 0, 1, 1, 0])) == 1.0  # a single row has no pair to lose
+
+
+def test_pairs_of_starts_are_compared_both_ways_on_the_rows_that_both_have_read(rng):
+    found = rng.integers(-1, 3, (6, 40))
+
+    def kept(one, other):
+        """Of the worst group: the share of its pairs of rows, looked at one by one, that stay together."""
+        pairs = [pair for pair in itertools.combinations(range(len(one)), 2) if len(set(one[list(pair)])) == 1]
+        return min(np.mean([other[i] == other[j] for i, j in pairs if one[i] == group]) for group in range(3))
+
+    common = [(a[(a >= 0) & (b >= 0)], b[(a >= 0) & (b >= 0)]) for a, b in itertools.combinations(found, 2)]
+    ari = np.mean([oracles.ari(*pair) for pair in common])
+    least = np.median([min(kept(a, b), kept(b, a)) for a, b in common])
+    assert choosing.pairwise(found, 3) == pytest.approx((ari, least))
 
 
 def test_behind_is_paired(rng):

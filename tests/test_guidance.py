@@ -84,6 +84,11 @@ def test_images_are_augmented_where_they_are_to_be(x, asked, regrouped):
     assert asked[0][3] is None
 
 
+@pytest.mark.parametrize("kind", ["digits", "photos"])
+def test_a_fit_moves_its_images_in_the_way_that_is_asked_for(x, kind):
+    assert begin(x.reshape(60, 3, 3), augment=kind).seen("fit")["kind"] == kind
+
+
 @pytest.mark.parametrize("done", [1, 2, 3])
 def test_a_resumed_phase_trains_what_is_left_with_the_groups_it_had(x, asked, monkeypatch, done):
     """The groups kept for epoch 1 are taken; found anew they would be others."""
@@ -187,6 +192,19 @@ def test_a_table_starts_from_its_own_columns_and_keeps_these_groups(x, asked, mo
 )
 def test_what_is_no_table(x, form):
     assert not finding.is_table(begin(form(x), init="landmark"))
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "columns", "read"), [("gaussian", 9, "table"), ("counts", 9, "counts"), ("gaussian", 207, "wide")]
+)
+def test_rows_with_networks_of_ones_own_are_grouped_by_their_code(x, likelihood, columns, read):
+    rows = np.tile(np.abs(x).round(), columns // 9)
+    own = networks.build_encoder(columns, 2, (8,)), networks.build_decoder(columns, 2, (8,))
+    kinds = [
+        finding.kind(begin(rows, likelihood=likelihood, init="landmark", hidden=None, networks=given))
+        for given in (None, own)
+    ]
+    assert kinds == [read, "code"]
 
 
 @pytest.mark.parametrize("init", ["kmeans", "gmm"])

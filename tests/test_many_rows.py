@@ -8,7 +8,9 @@ import numpy as np
 import pandas
 import pytest
 import scipy.optimize
+import scipy.special
 import tensorflow as tf
+from scipy.spatial.distance import cdist
 
 from vade_tf import load
 from vade_tf.data import converted, shards
@@ -23,7 +25,7 @@ from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.rows import load_rows
 from vade_tf.runs.train import resume, train
-from vade_tf.training import aside, extension, recipe, watch
+from vade_tf.training import aside, extension, recipe, regions, watch
 from vade_tf.training import groups as finding
 from vade_tf.training.settings import Settings
 
@@ -89,6 +91,14 @@ def test_rows_that_a_start_has_not_read_get_the_groups_of_their_neighbours(blobs
     assert found.itemsize == 1
 
 
+def test_rows_get_their_groups_in_blocks_without_a_seam(blobs, monkeypatch):
+    monkeypatch.setattr(extension, "READ", 150)
+    fitting = recipe.begin(blobs[0], Settings(clusters=3, **{**SMALL, "pretrain_epochs": 0}))
+    whole = finding.found_groups(fitting, "init").groups
+    monkeypatch.setattr(finding, "BLOCK", 37)
+    np.testing.assert_array_equal(finding.found_groups(fitting, "init").groups, whole)
+
+
 def test_groups_have_the_bytes_that_their_number_needs(blobs, monkeypatch):
     monkeypatch.setattr(extension, "READ", 400)
     fitting = recipe.begin(blobs[0], Settings(clusters=140, init="kmeans", **{**SMALL, "pretrain_epochs": 0}))
@@ -110,6 +120,31 @@ def test_an_extension_is_the_vote_of_near_landmarks(rng):
     rows = extension.read_rows(extension.READ + 1, 0)
     assert len(np.unique(rows)) == extension.READ
     assert (np.diff(rows) > 0).all()
+
+
+def test_groups_of_other_rows_are_those_of_the_formula(rng, monkeypatch):
+    """The first twenty rows of each view are its landmarks here; all distances are dense."""
+    asked, groups, total = [], rng.integers(3, size=100), 0
+
+    def landmarks(rows, seed, most):
+        asked.append(most)
+        return rows[:most]
+
+    def ties(z, centres):
+        distance, weights = cdist(z, centres), np.zeros((len(z), len(centres)))
+        for row, each in zip(weights, distance, strict=True):
+            *near, fourth = np.argsort(each)[:4]
+            row[near] = scipy.special.softmax(-2 * (each[near] / each[fourth]) ** 2)
+        return weights
+
+    monkeypatch.setattr(regions, "landmarks", landmarks)
+    views, others = rng.normal(size=(2, 100, 2)).astype("f4"), rng.normal(size=(2, 300, 2)).astype("f4")
+    for view, other in zip(views, others, strict=True):
+        own = ties(view, view[:20])
+        total = total + ties(other, view[:20]) @ (own.T @ np.eye(3)[groups] / own.sum(axis=0)[:, None])
+    found = extension.Extension(views, groups, 3, 0)
+    np.testing.assert_array_equal(found.groups(others), total.argmax(axis=1))
+    assert asked == [20, 20]  # a fifth of the rows, which is less than a thousand
 
 
 @pytest.fixture
