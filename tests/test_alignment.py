@@ -13,3 +13,13 @@ def test_a_third_origin_is_held_against_the_second_as_it_was_moved(rng):
     rows = centres[y] + rng.normal(size=(1400, 3)) + moved[origins]
     found = alignment.shifts(rows.astype("f4"), origins, 3)
     np.testing.assert_allclose(found - found[0], moved, atol=1)
+
+
+def test_the_largest_origin_is_the_one_that_others_are_held_against(rng):
+    """Two small ones share no cloud with each other, and each of them one with the largest."""
+    centres = np.array([[0.0, 0, 0], [0, 9, 0]])
+    y, origins = np.repeat([0, 1, 0, 1], [200, 250, 300, 300]), np.repeat([0, 1, 2], [200, 250, 600])
+    moved = np.array([[1, -2, 2.5], [-2, 1, 1.5], [0, 0, 0]])
+    rows = centres[y] + rng.normal(size=(1050, 3)) + moved[origins]
+    found = alignment.shifts(rows.astype("f4"), origins, 3)
+    np.testing.assert_allclose(found - found[2], moved, atol=1)

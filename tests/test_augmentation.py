@@ -140,6 +140,21 @@ def test_light_contrast_and_saturation_change_by_so_much(name, left, moved_only,
     assert 1 + 0.95 * left < share.max() <= 1 + left + 1e-4
 
 
+def test_light_and_contrast_change_by_a_fifth_and_saturation_by_two_fifths(monkeypatch, rng):
+    """All at once: light is seen in the mean, contrast in greys over the mean, and saturation in colours over these."""
+    monkeypatch.setattr(augmentation, "CROP", 0.0)
+    images = np.broadcast_to(rng.uniform(0.2, 0.8, (1, 6, 6, 3)).astype("f4"), (BATCH, 6, 6, 3))
+
+    def figures(x):
+        grey = x.mean(axis=3, keepdims=True)
+        return x.mean(axis=(1, 2, 3)), grey.std(axis=(1, 2, 3)), (x - grey).std(axis=(1, 2, 3))
+
+    mean, greys, colours = (found / own for found, own in zip(figures(photos(images)), figures(images), strict=True))
+    for share, most in ((mean, 0.2), (greys / mean, 0.2), (colours / greys, 0.4)):
+        assert 1 - most - 1e-4 <= share.min() < 1 - 0.95 * most
+        assert 1 + 0.95 * most < share.max() <= 1 + most + 1e-4
+
+
 def test_bytes_stay_bytes_and_do_not_wrap():
     white = np.full((BATCH, 4, 4, 3), 250, "u1")
     out = photos(white)

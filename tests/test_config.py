@@ -118,6 +118,21 @@ def test_few_rows_get_narrower_networks_unless_the_widths_are_given(n, more):
     assert less == TrainConfig(clusters=1, model="dec").resolve(n).hidden  # a comparison is one of equal networks
 
 
+@pytest.mark.parametrize(
+    ("n", "features", "hidden"),
+    [
+        (5000, 64, (500, 500, 2000)),
+        (2500, 64, (250, 250, 1000)),
+        (500, 64, (50, 50, 200)),
+        (100, 64, (50, 50, 200)),
+        (100, 63, (128, 128)),
+        (10**6, 63, (128, 128)),
+    ],
+)
+def test_the_widths_are_those_of_the_paper_or_a_share_of_them_from_a_tenth_up(n, features, hidden):
+    assert Settings(clusters=1).resolve(n, features).hidden == hidden
+
+
 @given(st.integers(1, 20_000), st.integers(1, 512), st.sampled_from([8, 784]), st.booleans(), st.booleans())
 def test_an_epoch_makes_its_updates_of_the_rows_that_it_is_trained_on(n, size, features, learns_variance, alone):
     config = TrainConfig(clusters=1, batch_size=size, model="vade" if alone else "dec")

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 
@@ -41,6 +42,28 @@ def test_an_image_is_halved_until_its_shorter_side_is_small():
 def test_the_log_variance_starts_small_and_alike(rng):
     log_s2 = convolutional.build_encoder((12, 12))(rng.uniform(size=(50, 12, 12, 1)).astype("f4"))[1].numpy()
     assert np.abs(log_s2 + 3).max() < 0.3
+
+
+@pytest.mark.parametrize(("head", "share"), [("z_mean", 1.0), ("z_log_var", 0.1)])
+def test_the_heads_begin_with_weights_of_glorot_or_a_tenth_of_them(head, share):
+    kernel = convolutional.build_encoder((12, 12)).get_layer(head).kernel.numpy()
+    limit = share * np.sqrt(6 / sum(kernel.shape))
+    assert 0.99 * limit < np.abs(kernel).max() <= limit
+
+
+def test_all_layers_of_the_decoder_but_the_last_have_a_rectifier(rng):
+    decoder, z = convolutional.build_decoder((12, 12), 3), rng.normal(size=(20, 3)).astype("f4")
+    signs = {}
+    for layer in decoder.layers:
+        if layer.weights:
+            out = keras.Model(decoder.input, layer.output)(z).numpy()
+            signs[layer.name] = (bool((out < 0).any()), bool((out > 0).any()))
+    assert signs == {
+        "decoder_3": (False, True),
+        "decoder_2": (False, True),
+        "decoder_1": (False, True),
+        "decoder_0": (True, True),
+    }
 
 
 def test_the_decoder_can_say_anything_also_of_the_smallest_image(rng):

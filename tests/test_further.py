@@ -103,6 +103,26 @@ def test_each_finds_groups_of_its_own_by_the_seed_and_a_store_has_them(texts, mo
             further.draws(begun(texts, store))
 
 
+def test_each_is_another_autoencoder_read_in_two_places_with_draws_of_its_own(texts, monkeypatch):
+    seeds, numbers, widths = [], [], []
+
+    def begin(data, settings, **more):
+        seeds.append(settings.seed)
+        return recipe.begin(data, settings, **more)
+
+    def landmark_draws(views, n_clusters, draws):
+        widths.append([view.shape[1] for view in views])
+        numbers.extend(draws)
+        return [TOPICS] * DRAWS
+
+    monkeypatch.setattr(further, "begin", begin)
+    monkeypatch.setattr(regions, "landmark_draws", landmark_draws)
+    further.draws(begun(texts, pretrain_epochs=0))
+    assert len({0, *seeds}) == further.AUTOENCODERS == 3
+    assert len(set(numbers)) == 2 * DRAWS
+    assert widths == [[2, 8], [2, 8]]  # the code, and the layer before it
+
+
 @pytest.mark.parametrize("phase", ["init", "regroup"])
 def test_texts_go_where_most_of_all_draws_put_them(phase, texts, monkeypatch):
     """The first autoencoder sees noise, in which draws disagree; the others know the topics."""

@@ -84,6 +84,16 @@ def test_weights_of_another_model_are_refused(fitting, edit):
         keep.keep_groups(fitting, GROUPS)
 
 
+@pytest.mark.parametrize(("lost", "back"), [(0.09, False), (0.11, True)])
+def test_a_tenth_of_the_agreement_may_be_lost(fitting, monkeypatch, lost, back):
+    """At the end, and with the weights that were kept."""
+    agreements = iter([0.9 - lost, 0.9])
+    monkeypatch.setattr(keep, "agreement", lambda fitting, groups: next(agreements))
+    fitting.store.save("held", numbered(fitting.model.get_weights()))
+    remedies, _ = keep.keep_groups(fitting, GROUPS)
+    assert bool(remedies) == back
+
+
 def test_other_groups_than_those_of_the_start_are_said(fitting):
     merged(fitting)
     remedies, (finding,) = keep.keep_groups(fitting, GROUPS)

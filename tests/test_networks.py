@@ -8,7 +8,9 @@ import pytest
 from scipy import stats
 
 from vade_tf.errors import InputError
-from vade_tf.model import networks
+from vade_tf.model import convolutional, networks
+from vade_tf.training import given
+from vade_tf.training.settings import Settings
 
 SQUARE = {"n_features": 8, "latent_dim": 8, "hidden": (8, 8)}  # every kernel is 8 x 8, so that they can be compared
 
@@ -118,3 +120,16 @@ def test_an_encoder_of_two_inputs_or_of_a_code_in_two_axes_is_refused():
     for encoder in (two, plane, heads(3, 3, 3), heads(3, 4)):
         with pytest.raises(InputError, match=r"^encoder: expected one input and two outputs \(m, log s2\)"):
             networks.check(encoder, networks.build_decoder(12, 3, ()))
+
+
+@pytest.mark.parametrize("network", ["dense", "conv"])
+def test_networks_are_refused_whose_weights_gradients_and_moments_take_the_memory(network, monkeypatch):
+    settings = Settings(clusters=1, network=network).resolve(100, 144)
+    of, more = (networks, {"hidden": settings.hidden}) if network == "dense" else (convolutional, {})
+    form = 144 if network == "dense" else (12, 12)
+    numbers = sum(build(form, 10, **more).count_params() for build in (of.build_encoder, of.build_decoder))
+    monkeypatch.setattr(given, "memory", lambda: 1.2 * 4 * 4 * numbers)
+    given.check_room(144, settings, (12, 12))
+    monkeypatch.setattr(given, "memory", lambda: 0.8 * 4 * 4 * numbers)
+    with pytest.raises(InputError, match="^hidden, latent_dim and clusters: expected a model that fits in"):
+        given.check_room(144, settings, (12, 12))

@@ -112,6 +112,25 @@ def test_answers_about_images_as_they_are_teach_and_are_not_taught(rng, monkeypa
         np.testing.assert_allclose(found, want / 50, atol=1e-6)
 
 
+def test_its_rate_falls_from_the_epoch_on_in_which_it_follows_its_own_answers(bars, monkeypatch):
+    rates = []
+
+    class Noted(Classifier):
+        def fit(self, *given, callbacks, **more):
+            note = keras.callbacks.LambdaCallback(
+                on_epoch_begin=lambda epoch, logs: rates.append(float(self.optimizer.learning_rate))
+            )
+            return super().fit(*given, callbacks=[*callbacks, note], **more)
+
+        def train_step(self, data):
+            return {"loss": tf.constant(1.0)}
+
+    monkeypatch.setattr(selftraining, "Classifier", Noted)
+    sharpened(begin(bars[0][:60], **{**SETTINGS, "self_train_epochs": 4}), bars[1][:60].astype("i4"))
+    cosine = 0.5 * (1 + np.cos(np.pi * (np.arange(4) + 0.5) / 4))
+    np.testing.assert_allclose(rates, [2e-3, 2e-3, *2e-3 * (0.05 + 0.95 * cosine)], rtol=1e-5)
+
+
 def test_groups_of_unequal_size_stay(bars, monkeypatch):
     images, kind = bars
     monkeypatch.setattr(selftraining, "ALIKE", 0.5)  # what is asked is how many stay

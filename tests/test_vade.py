@@ -24,6 +24,13 @@ def test_rows_of_any_form_are_the_same_rows(small_model, x, form):
     assert model.n_features == 12
 
 
+def test_numbers_of_any_size_are_read_up_to_a_thousand_million(small_model):
+    """Those of a likelihood whose x has no end: the square of what is farther would be infinite."""
+    x = np.full((1, 12), 5e8, "f4")
+    x[0, :2] = 2e9, -3e30
+    np.testing.assert_array_equal(small_model("gaussian").scale(x)[0, :3], np.array([1e9, -1e9, 5e8], "f4"))
+
+
 def test_units_are_given_back(small_model, x):
     np.testing.assert_array_equal(small_model().unscale(x), x)
     for scaling in (keras.layers.Rescaling(0.5, -3.0), keras.layers.Rescaling(np.arange(1.0, 13), np.arange(12.0))):

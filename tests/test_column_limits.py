@@ -1,0 +1,71 @@
+"""Columns and words at the limits of the rules that say what they are."""
+
+import numpy as np
+import pandas
+import pytest
+from scipy import stats
+
+from vade_tf.data.schema import Schema
+from vade_tf.data.texts import Texts
+from vade_tf.errors import InputError
+
+
+def column_of(cells, name="c"):
+    return Schema.infer(pandas.DataFrame({name: cells})).columns[0]
+
+
+@pytest.mark.parametrize(("shape", "kurtosis", "heavy"), [(0.89, 11, False), (0.81, 14, True)])
+def test_a_tail_is_heavy_from_a_kurtosis_of_twelve_on(shape, kurtosis, heavy):
+    """Of Weibull distributions: an exponential one has the shape 1 and a kurtosis of 9."""
+    amounts = stats.weibull_min(shape).ppf((np.arange(2000) + 0.5) / 2000)
+    assert stats.kurtosis(amounts, fisher=False) == pytest.approx(kurtosis, abs=0.5)
+    assert column_of(amounts).log == heavy
+
+
+def test_no_logarithm_is_taken_that_leaves_more_than_half_of_the_kurtosis():
+    """A hundredth of the amounts is far from all others, also in logarithms."""
+    amounts = np.concatenate([np.linspace(1, 1.1, 1000), np.linspace(2.9, 3, 10)])
+    before, after = (stats.kurtosis(v, fisher=False) for v in (amounts, np.log1p(amounts / np.median(amounts))))
+    assert before / 2 < after < before
+    assert not column_of(amounts).log
+
+
+@pytest.mark.parametrize(("spread", "counted"), [(1800, True), (2200, False)])
+def test_numbers_are_counted_from_their_median_where_float32_blurs_a_thousandth_of_their_spread(spread, counted):
+    """Beyond 2^24 it knows every second whole number."""
+    v = 2**24 + 10_000 + spread * stats.zscore(np.linspace(0, 1, 61) ** 2)
+    assert np.spacing(np.float32(v.max())) == 2
+    assert column_of(v).offset == (np.median(v) if counted else 0)
+
+
+@pytest.mark.parametrize(("different", "identifies"), [(54, True), (53, False)])
+def test_nine_tenths_of_different_values_identify(different, identifies):
+    cells = 7 * np.minimum(np.arange(60), different - 1) ** 2
+    schema = Schema.infer(pandas.DataFrame({"id": cells, "v": np.arange(60) % 7}))
+    assert ("id" in schema.dropped) == identifies
+
+
+def test_a_slip_among_more_than_twenty_numbers_is_no_category():
+    cells = [*map(str, range(200, 220))] * 3
+    assert column_of([*cells, "V45"]).kind == "category"
+    with pytest.raises(InputError, match="^x: expected a number in every row of column 'c', .* got 'V45' at row 61"):
+        column_of([*cells, "220", "V45"])
+
+
+@pytest.mark.parametrize(("numbers", "most", "counts"), [(20, 12, True), (19, 12, False), (20, 9, False)], ids=repr)
+def test_twenty_columns_of_counts_with_a_long_tail_make_answers_counts(rng, numbers, most, counts):
+    """A tenth of the cells hold 1, or rarely 2; one holds the most."""
+    x = (rng.random((200, 70)) < 0.1).astype(int)
+    x[0, :numbers], x[1, 0] = 2, most
+    families = {family for family, _ in Schema.infer(pandas.DataFrame(x)).blocks}
+    assert families == ({"gaussian"} if counts else {"gaussian", "bernoulli"})
+
+
+def test_words_of_more_than_half_of_the_texts_do_not_count_and_others_by_the_logarithm_of_their_number():
+    texts = [f"{'all ' * (i < 6)}{'half ' * (i < 5)}{'some ' * 3 * (i < 2)}" for i in range(10)]
+    found = Texts.infer(texts)
+    assert found.words == ("half", "some")
+    weights = np.array([1, 1 + np.log(3)]) * (
+        1 + np.log([11 / 6, 11 / 3])
+    )  # scikit-learn's idf, as if one text had all
+    np.testing.assert_allclose(found.encode(texts).toarray()[0], weights / np.linalg.norm(weights), rtol=1e-6)
