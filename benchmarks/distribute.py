@@ -10,7 +10,7 @@ Results go to benchmarks/results/distribute.csv.
 
 With --accuracy one process and two fit all of MNIST by default settings but for self-training, which several devices do
 without; batches have the same rows, and rounding alone differs. Results go to benchmarks/results/distribute_mnist.csv
-as they come.
+as they come, and are added to what is there.
 """
 
 import argparse
@@ -32,7 +32,7 @@ import rivals
 RESULTS = Path(__file__).parent / "results" / "distribute.csv"
 WAYS = {"one device": "none", "two logical CPUs": "mirrored", "two processes": "multiworker"}
 PHASES = ("pretrain", "fit")
-COMMAND = "python benchmarks/distribute.py --accuracy --data-dir FOLDER --seeds 0"
+COMMAND = "python benchmarks/distribute.py --accuracy --data-dir FOLDER"
 
 
 def measure(distribute: str, rows: int, batch_size: int) -> dict[str, float]:
@@ -104,17 +104,20 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--accuracy", action="store_true", help="whole fits of MNIST instead")
     parser.add_argument("--data-dir", help="folder of all of MNIST")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of --accuracy (default: 0)")
+    parser.add_argument("--seeds", type=int, default=1, help="of --accuracy: seeds 0, 1, ... (default: 1)")
+    parser.add_argument("--seed", type=int, help="of the one that is measured in this process")
     parser.add_argument("--one", choices=WAYS.values(), help="measure one in this process, print JSON")
     options = parser.parse_args()
     if options.one:
-        whole = options.accuracy and accuracy(options.one, options.data_dir, options.seeds[0])
+        whole = options.accuracy and accuracy(options.one, options.data_dir, options.seed)
         print(json.dumps(whole or measure(options.one, options.rows, options.batch)))
         return
     if options.accuracy:
-        for seed in options.seeds:
+        if options.data_dir is None:
+            parser.error("--data-dir: expected the folder of all of MNIST, got none")
+        for seed in range(options.seeds):
             for way in ("one device", "two processes"):
-                more = ["--accuracy", "--data-dir", options.data_dir, "--seeds", str(seed)]
+                more = ["--accuracy", "--data-dir", options.data_dir, "--seed", str(seed)]
                 row = {"way": way, "seed": seed, **run(WAYS[way], more)}
                 rivals.append([row], RESULTS.with_name("distribute_mnist.csv"), COMMAND, tuple(row))
                 print(*row.values(), flush=True)

@@ -55,6 +55,17 @@ def test_a_run_goes_on_with_its_own_hints_alone(tmp_path):
     assert training.resume(run.path, export=False)["n"] == 20
 
 
+def test_a_run_goes_on_with_what_its_rows_were_taken_for(tmp_path):
+    """An older version did not know images by their pixels."""
+    np.save(tmp_path / "x.npy", np.outer(np.arange(20), np.ones(36)).reshape(20, 6, 6))
+    config = TrainConfig.create(data=str(tmp_path / "x.npy"), clusters=2, hidden=(8,), pretrain_epochs=1, epochs=1)
+    facts = training.identity(load_rows(config))
+    assert facts["image_shape"] == [6, 6]
+    run = Run.create(tmp_path / "run", config, {**facts, "image_shape": None})
+    with pytest.raises(InputError, match=r"^resume: .* for images of shape None, not \[6, 6\]; train it anew"):
+        training.resume(run.path)
+
+
 def test_an_autoencoder_is_lent_to_its_own_rows_alone(run, tmp_path):
     config = dataclasses.replace(run.config, pretrained=str(run.path))
     with pytest.raises(InputError, match="^pretrained: .* began with other data"):

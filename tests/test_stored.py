@@ -97,6 +97,7 @@ OWN = {
     "images": lambda x: layers.Flatten()(layers.SeparableConv2D(4, 3)(layers.Conv2D(4, 3, padding="same")(x))),
     "a subclass": lambda x: Twice(5)(x),
     "nested": lambda x: keras.Sequential([keras.Input((9,)), layers.Dense(4), layers.LayerNormalization()])(x),
+    "large numbers": lambda x: layers.ReLU(max_value=10**8)(layers.Masking(99_999_999)(x)),
     "recurrent": lambda x: layers.LSTM(3)(layers.Reshape((9, 1))(x)),
     "attention": attended,
     "a generator of seeds": lambda x: layers.Dense(

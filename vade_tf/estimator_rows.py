@@ -48,8 +48,8 @@ class RowReader:
             raise InputError(
                 f"layer, genes and batch: expected an AnnData with them, got {type(X).__name__}; leave them out"
             )
-        if (isinstance(X, pandas.DataFrame) and image_shape is None) if fitting else self.schema_ is not None:
-            return self._table(X, fitting), None
+        if (isinstance(X, pandas.DataFrame) and not image_shape) if fitting else self.schema_ is not None:
+            return self._table(X, fitting), image_shape
         if not scipy.sparse.issparse(X) and len(getattr(X, "shape", ())) in (3, 4):
             images = np.asarray(X)
             own = shape_of_images(images.shape, "X")
@@ -72,6 +72,8 @@ class RowReader:
     def _check_shape(self, shape: tuple[int, ...] | None, fitting: bool) -> None:
         """Raises InputError if images of this shape are no images of the one that is asked for, or that was fitted."""
         expected = self.image_shape if fitting else self._image_shape
+        if expected == ():  # plain rows in any shape
+            return
         if isinstance(expected, (tuple, list)) and shape != (expected := tuple(expected)) != (*(shape or ()), 1):
             raise InputError(f"X: expected images of shape {expected}, got {shape or 'some of other channels'}")
 

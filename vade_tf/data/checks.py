@@ -16,6 +16,8 @@ DARK, DARK_BYTES = 0.1, 32  # the brightest value of images, at most, that are o
 SIDES = range(8, 129)  # of images that are known by their pixels
 SEEN_IMAGES, FEWEST = 2000, 50  # rows that are looked at for it, and at least needed
 LIKE = 0.2  # correlation; MNIST has 0.75 beside and below, 0.11 half a side away, digits of 8 x 8 0.30, 0.50 and 0.09
+GREYS = 16  # levels of whole numbers, at least: marks and ratings have fewer
+TINY = 1e-6  # that rounding may add to white
 PIXELS = 64  # of a row at least, that is taken for an image though nothing says so
 COLOURS = 3  # channels of a colour image
 CHECK_ROWS = 8192  # rows looked at together, at most: keeps the check of a large memory-mapped file small
@@ -78,36 +80,41 @@ def grey_units(x: Rows, low: float, high: float) -> tuple[float, float]:
     already, and of bytes; but where the brightest is nearly black, on neither scale.
     """
     dark = DARK_BYTES if x.dtype == np.uint8 else DARK
-    if low == high or (low >= 0 and dark < high and (high <= 1 or x.dtype == np.uint8)):
+    if low == high or (low >= 0 and dark < high and (high <= 1 + TINY or x.dtype == np.uint8)):
         return 1.0, 0.0
     if low < 0:
         return 1 / (high - low), -low / (high - low)
     power = 2.0 ** math.ceil(math.log2(high))
-    return 1 / (power if high > power - 1 else power - 1), 0.0
+    return 1 / (power if high > (power - 1) * (1 + TINY) else power - 1), 0.0
 
 
 def side_of_images(x: Rows, low: float, high: float) -> int | None:
     """The side of square grey images that stand in rows, their lines one after the other; None where rows are none.
 
-    Their values are bytes, whole numbers to 255, or in [0, 1]. A pixel is like the one beside it and like the one below
-    it, which is a whole side away, and less like one that is half a side away.
+    Their values are in [0, 1], or bytes or other whole numbers to 255, of 16 levels or more. A pixel is like the one
+    beside it and like the one below it, a whole side away; it is less like one that is half a side away, and the end of
+    a line is less like the begin of the next: measures again and again, and years of months, are no images.
     """
     side, size = math.isqrt(x.shape[1]), min(len(x), rows_together(x.shape[1], SEEN_IMAGES))
-    if side**2 != x.shape[1] or side not in SIDES or size < FEWEST or low < 0 or high > 255:
+    if side**2 != x.shape[1] or side not in SIDES or size < FEWEST or low < 0 or high > 255 * (1 + TINY):
         return None
     rows = np.asarray(x[:: -(-len(x) // size)], np.float64)
-    if high > 1 and (rows % 1 != 0).any():
+    if high > 1 + TINY and (high < GREYS - 1 or (rows % 1 != 0).any()):
         return None
     rows = rows - rows.mean(axis=0)
     std = rows.std(axis=0)
 
-    def alike(lag: int) -> float:
-        """Mean correlation of numbers so far apart, weighted by their standard deviations."""
-        products = np.einsum("nd,nd->", rows[:, lag:], rows[:, :-lag]) / len(rows)
-        return products / max(float(std[lag:] @ std[:-lag]), 1e-30)
+    def alike(lag: int, first=slice(None)) -> tuple[float, float]:
+        """Mean correlation of numbers so far apart, weighted by their standard deviations, and the sum of these."""
+        one, other = (each[..., first] for each in (np.arange(side**2 - lag), np.arange(lag, side**2)))
+        weight = float(std[one] @ std[other])
+        return np.einsum("nd,nd->", rows[:, one], rows[:, other]) / len(rows) / max(weight, 1e-30), weight
 
-    beside, below, apart = alike(1), alike(side), alike(side // 2)
-    return side if min(beside, below) > LIKE and below > apart + LIKE else None
+    (beside, whole), (below, _), (apart, _) = alike(1), alike(side), alike(side // 2)
+    ends, weight = alike(1, slice(side - 1, None, side))
+    if min(beside, below) < LIKE + max(apart, 0):
+        return None
+    return None if weight * side > LIKE * whole and ends + LIKE > beside else side
 
 
 def are_pixels(x: Rows, low: float, high: float) -> bool:

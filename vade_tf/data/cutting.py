@@ -83,7 +83,8 @@ def cut(file: Path) -> Cut:
         if len(lines[0]) > 1 and _are_named(rows):
             return Cut(separator, [[UNNAMED, *lines[0]], *rows], skipped, named=True)
     usual = "\t" if file.name.lower().removesuffix(".gz").endswith(".tsv") else ","
-    best = _cuts_most(cuts) or (said[1] if said else usual)
+    whole_lines = usual == "\t" and "\t" not in sample  # a column alone, whatever is in its cells
+    best = (None if whole_lines else _cuts_most(cuts)) or (said[1] if said else usual)
     lines = cuts[best]
     width, of_all = _width(lines)
     if of_all > 0.5 and len(lines[0]) < width:

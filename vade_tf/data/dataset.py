@@ -56,6 +56,7 @@ class Observations:
         length: Euclidean length that all rows share which are read by their square roots (`networks.Roots`); else None.
         texts: whether rows are like those of texts: of one length, and never below 0.
         schema: how a table became these features, or None. Only with one may x hold NaN: in missing cells.
+        recognised: whether they are images by the look of their pixels alone.
         origins: the experiment or donor that each row comes from, as a number from 0 up, int32 [n]; None: all alike.
     """
 
@@ -71,6 +72,7 @@ class Observations:
     texts: bool = False
     schema: Coded | None = None
     origins: np.ndarray | None = None
+    recognised: bool = False
 
     @property
     def rows(self) -> Rows:
@@ -162,9 +164,7 @@ class Dataset(Observations):
 
     def observations(self) -> Observations:
         """The same rows without labels, name and source: what a fit is given; what was counted is not counted again."""
-        found = Observations(**_told(self))
-        vars(found).update({name: vars(self)[name] for name in ("has_holes", "_moments") if name in vars(self)})
-        return found
+        return _as(Observations, self)
 
     @cached_property
     def fingerprint(self) -> dict:
@@ -202,8 +202,8 @@ def build(
         name, source, notice, ids, origins: as in `Dataset`.
 
     Raises:
-        InputError: x is not a matrix of finite numbers, or y has another length, or a number below 0, which says that
-            a label is unknown (-1 and 1 alone are two classes).
+        InputError: x is not a matrix of finite numbers, or y has another length, or -1 as its only number below 0,
+            which says that a label is unknown (-1 and 1 alone are two classes).
     """
     observed = observe(x, likelihood, image_shape, standardise, source, schema)
     n = len(observed.x)
@@ -214,18 +214,15 @@ def build(
         raise InputError(f"{source}: expected one label a row, got labels of shape {y.shape} for {n} rows")
     if y is not None and y.dtype.kind in "fc" and np.isnan(y).any():
         raise InputError(f"labels: expected one a row, got none in row {int(np.isnan(y).argmax())} of {source}")
-    flat = len(getattr(x, "row_shape", getattr(x, "shape", (n, 0))[1:])) == 1
-    if image_shape is None and observed.image_shape is not None and flat:
-        side = observed.image_shape[0]
-        found = f"rows are taken for images of {side} x {side} pixels, which they look like"
-        notice = "\n".join([*notice.splitlines(), found])
-    told = {**_told(observed), "origins": origins, "y": None if y is None else _numbered(y, source)}
-    return Dataset(**told, name=name, source=source, notice=notice, ids=ids)
+    more: dict = {"y": None if y is None else _numbered(y, source), "name": name, "source": source}
+    return _as(Dataset, replace(observed, origins=origins), notice=notice, ids=ids, **more)
 
 
-def _told(rows: Observations) -> dict:
-    """The fields of `Observations`, by their names."""
-    return {each.name: getattr(rows, each.name) for each in fields(Observations)}
+def _as(kind: type, rows: Observations, **more):
+    """The same rows as another kind of observations; what was counted is not counted again."""
+    found = kind(**{each.name: getattr(rows, each.name) for each in fields(Observations)}, **more)
+    vars(found).update({name: vars(rows)[name] for name in ("has_holes", "_moments") if name in vars(rows)})
+    return found
 
 
 def _numbered(y: np.ndarray, source: str) -> np.ndarray:
@@ -272,10 +269,11 @@ def observe(
     Raises:
         InputError: x is not a matrix of finite numbers, or not of images of this shape.
     """
-    if schema is None and hasattr(x, "iloc") and hasattr(x, "columns") and image_shape is None:
+    if schema is None and hasattr(x, "iloc") and hasattr(x, "columns") and not image_shape:
         from vade_tf.data.schema import Schema  # pandas takes a while to load, and arrays do without
 
-        schema = (Schema.counted if likelihood in COUNTS else Schema.infer)(x, argument)
+        more = {} if likelihood in COUNTS else {"images": image_shape is None}
+        schema = (Schema.counted if likelihood in COUNTS else Schema.infer)(x, argument, **more)
         x, _ = schema.encode(x, argument)
     if scipy.sparse.issparse(x):
         x = SparseRows(x)
@@ -303,12 +301,10 @@ def observe(
         image_shape = checks.checked_shape(image_shape, x.shape[1])
     families = () if schema is None else schema.blocks
     low, high = checks.finite_range(x, argument, holes=bool(families))
-    one_family = not families or {family for family, _ in families} == {"gaussian"}
-    if flat and one_family and not isinstance(x, SparseRows) and (side := checks.side_of_images(x, low, high)):
-        image_shape = (side, side)
     kind = np.uint8 if x.dtype == np.uint8 and high > 1 else np.float32  # bytes of 0 and 1 are no grey values
     if x.dtype != kind:
         x = SparseRows(x.matrix.astype(kind)) if isinstance(x, SparseRows) else x.astype(kind)
+    one_family = not families or {family for family, _ in families} == {"gaussian"}
     whole = not families or not checks.has_holes(x)
     one_unit = image_shape is None and one_family and whole and not _few_columns(schema)
     length = checks.common_length(x) if one_unit else 0.0
@@ -317,18 +313,33 @@ def observe(
         rooted = length if texts and schema is None else None  # as of words; those of `--text` are logarithms already
         factor = math.sqrt(x.shape[1]) / length
         return Observations(x, low, high, image_shape, likelihood, False, factor, 0.0, rooted, texts, schema)
-    if image_shape is not None and standardise and (units := checks.grey_units(x, low, high)) != (1.0, 0.0):
-        grey = Observations(x, low, high, image_shape, likelihood, False, *units, schema=schema)
-        contrast = grey.contrast()
-        if contrast.any() and np.median(contrast[contrast > 0]) >= LEAST_CONTRAST:
-            return grey
-    factor = 1.0
-    if image_shape is None and standardise and one_family and whole and not isinstance(x, SparseRows):
-        if x.dtype == np.uint8:
-            factor = checks.grey_units(x, low, high)[0]
-        elif checks.are_pixels(x, low, high):
-            factor = 1 / 255
-    return Observations(x, low, high, image_shape, likelihood, standardise, factor, texts=texts, schema=schema)
+    rows = Observations(x, low, high, image_shape, likelihood, standardise, texts=texts, schema=schema)
+    if not standardise:
+        return rows
+    if image_shape is not None:
+        return rows if checks.grey_units(x, low, high) == (1.0, 0.0) else _grey(rows) or _standardised(rows)
+    if not (one_family and whole) or isinstance(x, SparseRows):
+        return rows
+    if flat and (side := checks.side_of_images(x, low, high)):
+        images = replace(rows, image_shape=(side, side))
+        if (grey := _grey(images)) is not None:
+            return replace(grey, recognised=True)
+    if x.dtype == np.uint8:
+        return replace(rows, factor=checks.grey_units(x, low, high)[0])
+    return replace(rows, factor=1 / 255) if checks.are_pixels(x, low, high) else rows
+
+
+def _grey(images: Observations) -> Observations | None:
+    """Images with the units that make black 0 and white 1; None where nearly all pixels have one grey then."""
+    factor, offset = checks.grey_units(images.x, images.low, images.high)
+    found = replace(images, standardise=(factor, offset) == (1.0, 0.0), factor=factor, offset=offset)
+    contrast = found.part(np.arange(0, len(images.x), -(-len(images.x) // checks.SEEN_IMAGES))).contrast()
+    return found if contrast.any() and np.median(contrast[contrast > 0]) >= LEAST_CONTRAST else None
+
+
+def _standardised(images: Observations) -> Observations:
+    """Images of little contrast, of which nothing is black: each pixel has a mean and a variance."""
+    return images if images.likelihood != "auto" else replace(images, likelihood="gaussian")
 
 
 def _few_columns(schema: Coded | None) -> bool:

@@ -44,9 +44,13 @@ def pixels(frame: pandas.DataFrame, names: list, found: dict) -> list:
         names: of its columns.
         found: what they were taken for, each by itself: a column, or why it is left out.
     """
-    places = [i for i, name in enumerate(names) if isinstance(found[name], Column) or "always" in found[name]]
+    used = {name: column for name, column in found.items() if isinstance(column, Column)}
+    if any(column.missing for column in used.values()):
+        return []
+    numeric = [dtype.kind in "biuf" for dtype in frame.dtypes]
+    places = [i for i, name in enumerate(names) if name in used or (numeric[i] and frame.iloc[:, i].nunique() == 1)]
     side = math.isqrt(len(places))
-    if side**2 != len(places) or side not in SIDES or any(frame.dtypes.iloc[i].kind not in "biuf" for i in places):
+    if side**2 != len(places) or side not in SIDES or not all(numeric[i] for i in places):
         return []
     some = frame.iloc[:: -(-len(frame) // SEEN_IMAGES), places].to_numpy(np.float32)
     if np.isnan(some).any() or side_of_images(some, float(some.min()), float(some.max())) is None:

@@ -66,7 +66,9 @@ class Schema:
     dropped: dict[str | int, str]
 
     @classmethod
-    def infer(cls, frame: pandas.DataFrame, argument: str = "x", semicolons: bool = False) -> "Schema":
+    def infer(
+        cls, frame: pandas.DataFrame, argument: str = "x", semicolons: bool = False, images: bool = True
+    ) -> "Schema":
         """The schema of a table.
 
         Numbers, also as text with decimal commas, are numbers, with a logarithm where their tail is heavy; two values
@@ -78,6 +80,7 @@ class Schema:
             argument: what an error names.
             semicolons: whether its file is cut by semicolons. A text "8,090" is then 8.09, unless other columns have
                 decimal points; otherwise it is 8090, unless another column has decimal commas.
+            images: whether its columns may be the pixels of images.
 
         Raises:
             InputError: no rows, a name twice, a cell of no known type, or no column of use.
@@ -93,7 +96,7 @@ class Schema:
         if not columns:
             reasons = "; ".join(f"{_short(name)}: {reason}" for name, reason in list(dropped.items())[:3])
             raise InputError(f"{argument}: expected a column whose values differ from row to row, got none ({reasons})")
-        if seen := pixels(frame, names, found):
+        if images and (seen := pixels(frame, names, found)):
             rest = {name: why for name, why in dropped.items() if name not in seen}
             return cls(tuple(Column(name, "number") for name in seen), rest)
         if are_counts(frame, names, columns):

@@ -134,7 +134,7 @@ class Bernoulli(Likelihood):
         begin, end = 0 - zero / (one - zero), (1 - zero) / (one - zero)  # the raw values that become 0 and 1
         known = abs(begin) < 1e-6 and (abs(end - 1) < 0.01 or abs(end - 255) < 1)
         slack = (1e-3 if known else 0.5) * (end - begin)  # other scales end where the values trained on do
-        too_small = known and end > 10 and 0 < high <= 1 and not np.issubdtype(rows.dtype, np.integer)
+        too_small = abs(begin) < 1e-6 and end > 10 and 0 < high <= 1 and not np.issubdtype(rows.dtype, np.integer)
         if begin - slack <= low and high <= end + slack and not too_small:
             return
         advice = "scale them as those it was trained on"

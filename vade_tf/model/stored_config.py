@@ -25,7 +25,10 @@ FUNCTIONS = ("builtins", "keras.activations", "keras.initializers", "keras.losse
 MAKERS = ("deserialize", "get", "serialize")  # of objects: Keras has them beside its functions
 FOREIGN = {"FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper"}  # layers that run what is no network
 LARGEST = 10**7  # of the whole numbers that may be sizes, and of the numbers that Keras makes beside weights
-NO_SIZES = {"bin_boundaries", "mean", "offset", "salt", "scale", "value", "variance", "vocabulary", "x_max", "x_min"}
+NO_SIZES = {  # names of whole numbers that may be large
+    *("arguments", "bin_boundaries", "boundaries", "mask_value", "max_value", "mean", "min_value", "nan", "neginf"),
+    *("offset", "posinf", "salt", "scale", "value", "variance", "vocabulary", "x_max", "x_min"),
+}
 LOOPS = ("bins", "chain_depth", "indices_or_sections", "num", "num_chains", "num_ops", "power_iterations")  # in Python
 
 

@@ -50,7 +50,10 @@ def _calls(layer, shapes: list[tuple], argument: str) -> int:
             return sum(_of_node(node, argument) for nodes in model._nodes_by_depth.values() for node in nodes)
     elif not type(layer).__module__.startswith("keras.") or not _may_loop(layer):
         return 1
-    raise InputError(f"{argument}: expected TimeDistributed and unroll=True on axes of known length, got {layer.name}")
+    raise InputError(
+        f"{argument}: expected TimeDistributed and unroll=True on axes of known length, got {layer.name}; "
+        "give its Input that length"
+    )
 
 
 def _of_node(node, argument: str) -> int:

@@ -66,8 +66,7 @@ def load_rows(
         for note in dataset.notice.splitlines():
             warnings.warn(note, UnitsWarning, stacklevel=2)
         check_units(model, dataset.x, f"data: {data}")
-        if shape is not None:  # also of rows that came as a matrix
-            dataset = replace(dataset, image_shape=tuple(shape))
+        dataset = replace(dataset, image_shape=None if shape is None else tuple(shape))  # as those trained on
         return dataset, None, range(len(dataset.x))
     if data_dir is not None and run.config.data is not None:
         raise InputError(f"data_dir: goes with a named data set, and {run.path} is of {run.config.data}; leave it out")

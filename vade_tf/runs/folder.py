@@ -163,6 +163,12 @@ class Run:
         before = self.data
         if any(data[name] != before[name] for name in ("rows", "features", "crc32")):
             raise InputError(f"{argument}: {self.path} began with other data: expected {before}, got {data}")
+        both = "image_shape" in before and "image_shape" in data
+        if both and before["image_shape"] != data["image_shape"]:
+            raise InputError(
+                f"{argument}: {self.path} began with a version of vade_tf that took its rows for images of shape "
+                f"{before['image_shape']}, not {data['image_shape']}; train it anew"
+            )
         theirs, mine = before.get("hints"), data.get("hints")
         if None not in (theirs, mine) and theirs != mine:
             raise InputError(

@@ -180,6 +180,9 @@ def begin(
         raise InputError(f"distribute: expected 'none', several devices train VaDE alone, got {settings.distribute!r}")
     strategy = cluster.strategy(settings.distribute)
     data = given.as_observations(x, settings.likelihood)
+    if data.recognised and data.image_shape is not None and reporter is not None:
+        side = data.image_shape[0]
+        reporter.say(f"rows are taken for images of {side} x {side} pixels, which they look like")
     if data.origins is not None and system != "vade":
         raise InputError(f"batch: expected VaDE, which alone is told of batches, got {system}; leave it out")
     resolved = settings.resolve(
