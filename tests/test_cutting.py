@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas
 import pytest
 from small_tables import written
@@ -67,6 +68,40 @@ def test_names_of_rows_that_the_header_leaves_out_are_an_index(tmp_path, separat
     assert tables.header(Path(file)) == ["Unnamed: 0", "mpg", "cyl", "kind"]
     whole = tables.read_text(Path(file), None)[0]
     assert whole.iloc[4].tolist() == [name(4).strip('"'), "16.33", "8", "auto"]
+
+
+@pytest.mark.parametrize("separator", [" ", "\t", ",", ";"])
+def test_named_rows_may_end_in_a_missing_cell(tmp_path, separator):
+    rows = [separator.join([f'"Mazda {i}"', f"{15 + i / 3:.2f}", "NA" if i == 9 else str(i % 5)]) for i in range(30)]
+    data = load_file(written(tmp_path, "\n".join([separator.join(('"mpg"', '"cyl"')), *rows]) + "\n", "t.txt"))
+    assert (data.schema.features, int(np.isnan(data.x).sum())) == (["mpg", "cyl"], 1)
+
+
+@pytest.mark.parametrize("row", ["{},{},{}", "item{},3,{}{}", 'Jan {}, 2020,"{}.{}"'])
+def test_commas_within_numbers_make_no_names_of_rows(tmp_path, row):
+    """Numbers of thousands, decimal commas and dates, without the quotes that R puts around names."""
+    rows = [row.format(1950 + i, 3 + i % 7, 100 + i) for i in range(30)]
+    with pytest.raises(InputError, match="expected 3 cells in the first line"):
+        load_file(written(tmp_path, "\n".join(["year,price", *rows]) + "\n"))
+
+
+def test_decimal_commas_between_spaces(tmp_path):
+    rows = [f"{i % 9},942 {i % 7},6{i:02d} -{6 + i % 5},32" for i in range(40)]
+    table = read(tmp_path, "\n".join(rows) + "\n", "t.dat")
+    assert (table.shape, table.iloc[3].tolist()) == ((40, 3), ["3,942", "3,603", "-9,32"])
+
+
+def test_an_empty_text_may_end_a_row_between_spaces(tmp_path):
+    rows = [f'{i / 4} {20 + i} "{"E46" if i % 3 else ""}"' for i in range(30)]
+    table = read(tmp_path, "\n".join(['"fare" "age" "cabin"', *rows]) + "\n", "t.txt")
+    assert (table.shape, int(table["cabin"].isna().sum())) == ((30, 3), 10)
+
+
+@pytest.mark.parametrize("mark", ["-nan", "#NA", "1.#QNAN", "-1.#IND"])
+def test_a_first_row_with_what_is_no_number_in_c_is_a_row(tmp_path, mark):
+    rows = [f"{i * 0.25} {mark if i == 0 else i * 0.5} {i * 1.5}" for i in range(30)]
+    data = load_file(written(tmp_path, "\n".join(rows) + "\n", "t.txt"))
+    assert (data.x.shape, int(np.isnan(data.x).sum())) == ((30, 3), 1)
 
 
 def test_texts_of_two_words_are_one_column(tmp_path):

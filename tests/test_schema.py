@@ -112,6 +112,14 @@ def test_a_text_in_a_column_of_numbers_is_a_slip_and_not_a_category():
         Schema.infer(pandas.DataFrame({"c": cells}), "t")
 
 
+@pytest.mark.parametrize(
+    "cells", [[*(f"${i % 35}.00" for i in range(90)), "call"], [*(f"{i % 80}%" for i in range(200)), "low"]]
+)
+def test_a_slip_among_numbers_with_a_sign_is_one_too(cells):
+    with pytest.raises(InputError, match="expected a number"):
+        Schema.infer(pandas.DataFrame({"price": cells, "size": range(len(cells))}))
+
+
 def test_a_category_of_codes_is_one_though_most_of_them_are_numbers():
     cells = [*map(str, range(200, 230)), "V45"] * 3
     assert kinds({"c": pandas.Categorical(cells)})["c"] == "category"

@@ -12,7 +12,10 @@ from pandas.api import types
 
 from vade_tf.errors import InputError
 
-MISSING = {"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None", "?"}  # and "-" without a "+"
+MISSING = {  # and "-" without a "+"
+    *("", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "NULL", "null", "None", "?"),
+    *("NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),  # as programs in C write NaN
+}
 DAY = np.timedelta64(1, "D") / np.timedelta64(1, "us")  # microseconds
 _DAY_FORMS = {  # what the first text of a column begins with -> the forms that are tried, in this order
     r"\d{4}-\d{1,2}-\d{1,2}": ("%Y-%m-%d",),
@@ -144,6 +147,11 @@ def _add_unambiguous(numbers: np.ndarray, cells: pandas.Series) -> str:
 def are_numbers(texts: list[str]) -> list[bool]:
     """Whether each text is a number in any form."""
     return [bool(any(of_forms)) for of_forms in in_forms(texts).T]
+
+
+def unsigned(value):
+    """A text without the sign of `SIGNS` that its number may have; what is no text stays."""
+    return next((_without(sign, value) for sign in SIGNS if isinstance(value, str) and sign in value), value)
 
 
 def in_forms(values: list) -> np.ndarray:

@@ -22,6 +22,7 @@ from vade_tf.data.cells import (
     read_dates,
     read_numbers,
     short,
+    unsigned,
     without_blanks,
 )
 from vade_tf.errors import InputError
@@ -277,7 +278,7 @@ def _identifier(name, v: np.ndarray | None, different: int, held: int, first: bo
 
 def _check_nearly_numbers(name, values: pandas.Series, found: list, argument: str) -> None:
     """Raises InputError where a column of numbers has a few other cells: a slip, which is not guessed away."""
-    forms = in_forms(found)
+    forms = in_forms([unsigned(value) for value in found])
     numbers = forms[forms.sum(axis=1).argmax()]  # in the form that most have
     if numbers.sum() <= FEW_NUMBERS or numbers.all():
         return

@@ -25,6 +25,7 @@ CHUNK = 1 << 20
 CELL = 40  # bytes that a cell takes while pandas reads it
 ENOUGH = 100  # rows that say whether they have cells like this, ...
 SEVERAL = 3  # ... numbers with spaces between them, at least
+PAIR = re.compile(r"[0-9]+\s+[+-]?[0-9]*")  # what is between two decimal commas, where spaces are between numbers
 UNNAMED = "Unnamed: 0"  # what pandas calls a first column without a name
 EXCEL = re.compile(r'"?sep=([\t;|,])"?[\t;|,]*(\r\n|\r|\n)')  # a first line that names the separator
 
@@ -72,7 +73,8 @@ def cut(file: Path) -> Cut:
             lines.pop()  # see `empty_at_end`
         cuts[separator] = lines
         alike = bool(lines) and len(lines[0]) > 1 and len({len(line) for line in lines}) == 1
-        if alike and not (separator == "\t" and _have_several(lines[1:] or lines)):
+        within = separator == "\t" and _have_several(lines[1:] or lines)
+        if alike and not (within or (separator == "," and _are_decimal(lines))):
             return Cut(separator, lines, skipped)
     for separator, lines in cuts.items():
         rows = lines[1:]
@@ -80,7 +82,8 @@ def cut(file: Path) -> Cut:
             continue
         if not any(row[-1].strip() for row in rows):  # a separator ends each row
             return Cut(separator, lines, skipped)
-        if len(lines[0]) > 1 and _are_named(rows):
+        quoted = sample.rstrip().rpartition("\n")[2].startswith('"')  # as R writes names; commas may be within numbers
+        if len(lines[0]) > 1 and (quoted or separator != ",") and _are_named(rows):
             return Cut(separator, [[UNNAMED, *lines[0]], *rows], skipped, named=True)
     usual = "\t" if file.name.lower().removesuffix(".gz").endswith(".tsv") else ","
     whole_lines = usual == "\t" and "\t" not in sample  # a column alone, whatever is in its cells
@@ -136,14 +139,18 @@ def _have_several(rows: list[list[str]]) -> bool:
     )
 
 
+def _are_decimal(lines: list[list[str]]) -> bool:
+    """Whether commas are within numbers with spaces between them: each cell between two commas is like "942 0"."""
+    between = [cell for line in lines[:ENOUGH] for cell in line[1:-1]]
+    return bool(between) and all(map(PAIR.fullmatch, between))
+
+
 def _lines(stream: Iterable[str], separator: str) -> Iterator[list[str]]:
     """Lines that are not empty, as lists of cells."""
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     if separator == " ":
-        stream = (line.replace("\t", " ") for line in stream)
+        stream = (line.replace("\t", " ").rstrip() + "\n" for line in stream)
     for line in csv.reader(stream, delimiter=separator, skipinitialspace=True):
-        if separator == " " and line and line[-1] == "":
-            line.pop()
         if line and line != [""]:
             yield line
 
@@ -163,10 +170,18 @@ def opened(file: Path) -> IO[str]:
     return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
 
 
-def check_lengths(file: Path, separator: str, width: int, skipped: int) -> None:
-    """Raises ValueError, which names the first row that has another number of cells than the first line."""
+def check_lengths(file: Path, separator: str, width: int, skipped: int, named: bool) -> None:
+    """Raises ValueError, which names the first row that has another number of cells than the first line.
+
+    Args:
+        file: a text file.
+        separator, skipped, named: how it is cut, see `Cut`; where rows have names their header has a cell less.
+        width: number of cells in a row.
+    """
     with opened(file) as stream:
         for number, line in enumerate(_lines(itertools.islice(stream, skipped, None), separator), skipped + 1):
+            if named and number == skipped + 1:
+                continue
             if len(line) < width or any(map(str.strip, line[width:])):
                 raise ValueError(f"line {number} has {len(line)} cells where the first has {width}")
 

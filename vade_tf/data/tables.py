@@ -71,7 +71,7 @@ def read_text(
         try:
             table = pandas.read_csv(file, sep=r"\s+" if separator == " " else separator, **how)
         except pandas.errors.ParserWarning:
-            check_lengths(file, separator, len(lines[0]), skipped)
+            check_lengths(file, separator, len(lines[0]), skipped, named)
             raise
     told = [f"{file.name} has no header: its columns are called column_0 to column_{len(lines[0]) - 1}"] if bare else []
     if len(table) and all(pandas.isna(cell) or str(cell).strip() == "" for cell in table.iloc[-1]) and not alone:
@@ -79,7 +79,7 @@ def read_text(
         told += [f"empty rows at the end of {file.name} are left out: {after:,}"] if after else []
     table = table.iloc[: len(table) - after]  # empty lines that end the file are no rows
     if table.iloc[:, -1].isna().any():  # pandas fills up short rows
-        check_lengths(file, separator, len(table.columns), skipped)
+        check_lengths(file, separator, len(table.columns), skipped, named)
     return table, separator, "\n".join(told)
 
 
