@@ -114,12 +114,6 @@ def test_a_table_into_a_file_and_to_the_screen(data, trained, tmp_path, capsys):
     check((tmp_path / "2.csv").read_text(), probabilities)
 
 
-@pytest.mark.parametrize(("seconds", "shown"), [(0.01234, "0.0123"), (99.6, "99.6"), (99.97, "100"), (1234.5, "1,234")])
-def test_seconds_are_numbers_as_people_write_them(seconds, shown, capsys):
-    predict._tell(10, seconds, Path("out.csv"))
-    assert capsys.readouterr().out.startswith(f"10 rows in {shown} s, ")
-
-
 @pytest.mark.parametrize("system", sorted({*SYSTEMS} - {"dec_da"}))  # which is of images alone
 def test_every_system(system, data, tmp_path, capsys):
     run = trained_run(data, system, tmp_path / "run")

@@ -1,7 +1,10 @@
 """The library's messages in the words of the command line: settings become flags, and prose stays prose."""
 
+from pathlib import Path
+
 import pytest
 
+from vade_tf.cli import predict
 from vade_tf.cli.speech import KINDS, LONGEST, NAMES, error_in_flags, flag, in_flags
 
 
@@ -86,3 +89,9 @@ def test_a_text_that_no_library_says_stays_as_it_is():
     text = "clusters, " * (LONGEST // 10 + 1) + "batch_size"
     assert in_flags(text) == text
     assert in_flags(text[-100:]).endswith("--batch-size")
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0.01234, "0.0123"), (99.6, "99.6"), (99.97, "100"), (1234.5, "1,234")])
+def test_seconds_are_numbers_as_people_write_them(seconds, shown, capsys):
+    predict._tell(10, seconds, Path("out.csv"))
+    assert capsys.readouterr().out.startswith(f"10 rows in {shown} s, ")
