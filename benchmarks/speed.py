@@ -9,8 +9,9 @@ rounds, as seconds for MNIST's 70,000 rows, and the processor time beside it, wh
 others disturbs less. "plain Keras" is what a reader of the Keras guide would write: an autoencoder of the same shape,
 `compile("adam", "binary_crossentropy")`, `fit(x, x)` on float32 arrays. Our phases run as train.py runs them: bytes in,
 in the VaDE phase with augmentation and group hints, without the evaluation and the checkpoint of an epoch's end. At
-batch 256 that phase is timed without augmentation, too, which neither plain Keras nor ClustPy has. The share of the peak is that of a large matrix product (2,048 cubed) timed in the same processes, in the precision of the
-row. ClustPy's VaDE (PyTorch, float32, the same widths) has a process a round, too. Results go to
+batch 256 that phase is timed without augmentation, too, which neither plain Keras nor ClustPy has. The share of the
+peak is that of a large matrix product (2,048 cubed) timed in the same processes, in the precision of the row. ClustPy's
+VaDE (PyTorch, float32, the same widths) has a process a round, too. Results go to
 benchmarks/results/speed.csv.
 """
 

@@ -307,7 +307,7 @@ def test_samples_of_rows_without_names(trained, capsys):
 def test_every_kind_of_file_and_of_table_holds_the_same(data, trained, tmp_path, mode, capsys):
     """Blocks of rows from the map of a file, from row groups and from memory; .csv and .parquet out."""
     x = np.load(data / "new.npy")
-    np.savez(tmp_path / "new.npz", x=x)
+    np.savez(tmp_path / "new.npz", x=x, y=np.full(len(x), -1))  # not known, and not needed
     pandas.DataFrame(x, columns=list("abcdef")).to_parquet(tmp_path / "new.parquet", row_group_size=500)
     found = []
     for number, file in enumerate((data / "new.npy", tmp_path / "new.npz", tmp_path / "new.parquet")):

@@ -176,3 +176,10 @@ def test_lines_above_the_header_are_to_be_removed(tmp_path, separator, above):
         match="data: expected 3 cells in the first line of .*t.csv, as in most others, got [12]; remove what stands",
     ):
         load_file(written(tmp_path, text))
+
+
+def test_the_line_of_a_short_row_is_counted_as_an_editor_does(tmp_path):
+    file = tmp_path / "t.csv"
+    file.write_text('a,b\n\n1,"2\n3"\n\n3\n')
+    with pytest.raises(InputError, match="line 6 has 1 cells where the first has 2"):
+        load_file(str(file))

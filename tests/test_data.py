@@ -278,3 +278,21 @@ def test_moments_of_many_rows_are_those_of_few(rng, monkeypatch, holes):
     many = build(frame, None, "x", "here")
     np.testing.assert_allclose(many.moments(), expected, rtol=1e-9)
     assert many.observations().moments() is many.moments()  # they are not counted again
+
+
+@pytest.mark.parametrize("labels", [np.full(3, -1), np.array([0, np.nan, 1]), np.arange(2)])
+def test_labels_that_nobody_asks_for_are_not_looked_at(tmp_path, labels):
+    np.savez(tmp_path / "new.npz", x=np.eye(3), y=labels)
+    assert load_file(str(tmp_path / "new.npz"), scored=False).y is None
+    with pytest.raises(InputError, match="label"):
+        load_file(str(tmp_path / "new.npz"))
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+def test_cells_of_an_array_that_a_table_has_not_seen_are_said(tmp_path, in_file):
+    table = pandas.DataFrame({"answer": ["no", "yes"] * 30, "size": np.arange(60.0) % 7})
+    schema = observe(table).schema
+    np.save(tmp_path / "new.npy", np.array([[0, 1.5], [1, 2.5]]))
+    found = load_file(str(tmp_path / "new.npy"), schema=schema, in_file=in_file)
+    assert "answer" in found.notice
+    assert np.isnan(found.x[:, 0]).all()

@@ -15,6 +15,7 @@ from vade_tf.model import choice
 pytestmark = [
     pytest.mark.usefixtures("eager_file"),
     pytest.mark.filterwarnings("ignore:X does not have valid feature names"),
+    pytest.mark.filterwarnings("ignore:the matrix subclass"),
 ]
 
 SHORTEST = {
@@ -108,12 +109,17 @@ def test_odd_arrays(x, fitted):
     np.testing.assert_array_equal(clusterer().fit(long).predict(long), fitted.labels_)
     with pytest.raises(InputError, match="got nan at row 1, column 2 .* give a DataFrame, in which NaN"):
         clusterer().fit(np.ma.masked_array(x, np.arange(120).reshape(40, 3) == 5))
-    with pytest.raises(InputError, match="got nan at row 0, column 0; .* fit a DataFrame, in which NaN"):
+    with pytest.raises(InputError, match="got nan at row 0, column 0; .* fit a DataFrame that has missing cells"):
         fitted.predict(np.full((2, 3), np.nan))
     with pytest.raises(InputError, match="^X: expected images of one size"):
         clusterer().fit([np.ones((2, 2)), np.ones((3, 3))])
     with pytest.raises(InputError, match="^cluster: expected one, or one for each of 3 samples, got 2"):
         fitted.sample(3, cluster=[0, 1])
+    with pytest.raises(InputError, match="^X: Found array with 0 sample"):
+        fitted.predict(np.ones((0, 3, 1)))
+    for cells in (np.array([[pandas.Timestamp("2020-01-01"), 1.5]] * 4, object), np.asmatrix(x)):
+        with pytest.raises(InputError, match="^X: .*; give numbers, or a DataFrame with its columns$"):
+            clusterer().fit(cells)
     images = [np.full((2, 2), float(i % 2)) for i in range(20)]
     np.testing.assert_array_equal(clusterer().fit(images).labels_, clusterer().fit(np.array(images)).labels_)
 
@@ -208,3 +214,25 @@ def test_filled_cells_have_the_type_of_their_column(x):
     kinds = {**frame.dtypes, "whole": np.dtype("f8")}  # the mean between whole numbers is none
     assert found.dtypes.to_dict() == kinds
     pandas.testing.assert_frame_equal(found[~holes], frame[~holes].astype({"whole": "f8"}))
+
+
+def test_rows_that_are_said_to_be_no_images_may_have_any_shape(x):
+    blocks = np.tile(x[:, :, None, None], (1, 1, 2, 4))  # of three channels first, if they were images
+    flat = clusterer(image_shape=()).fit(blocks.reshape(40, -1))
+    np.testing.assert_array_equal(clusterer(image_shape=()).fit(blocks).predict(blocks), flat.labels_)
+
+
+def test_cells_are_filled_where_a_table_was_fitted(x, fitted):
+    frame = pandas.DataFrame(x, columns=list("abc"))
+    with pytest.raises(InputError, match="^impute: expected a fit to a DataFrame, got one to an array"):
+        fitted.impute(frame)
+    with pytest.raises(InputError, match="^X: expected a DataFrame, as was fitted, got an array"):
+        clusterer().fit(frame).impute(x)
+
+
+def test_every_seed_that_scikit_learn_takes_is_one(x):
+    high, again = (clusterer(random_state=2**32 - 1).fit(x) for _ in range(2))
+    np.testing.assert_array_equal(high.means_, again.means_)
+    assert not np.array_equal(high.means_, clusterer(random_state=2**31).fit(x).means_)
+    with pytest.raises(InputError, match="^random_state: expected a whole number"):
+        clusterer(random_state=2**32).fit(x)

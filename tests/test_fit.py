@@ -12,7 +12,7 @@ from vade_tf import Lines, Memory, Settings, VaDE, begin, fit, guide, pretrain, 
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import build
 from vade_tf.errors import InputError
-from vade_tf.training import callbacks, recipe
+from vade_tf.training import callbacks, execution, recipe
 from vade_tf.training.reporter import Silent
 
 SETTINGS = Settings(
@@ -336,3 +336,32 @@ def test_callbacks_may_be_none_and_may_be_any_series(rows, given):
 def test_a_mixture_needs_two_rows_which_is_said_before_training(rows):
     with pytest.raises(InputError, match="^x: expected at least 2 rows, to which init='gmm'"):
         begin(rows[0][:1], dataclasses.replace(SETTINGS, clusters=1, init="gmm"))
+
+
+def test_a_callback_that_predicts_hears_of_every_row(rows):
+    """Also where one batch was predicted before, and steps are made several at once."""
+    found = []
+
+    class Ask(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if isinstance(self.model, VaDE):
+                found.append(self.model.predict(rows[0], batch_size=10, verbose=0).shape)
+
+    fitting = begin(rows[0], SETTINGS)
+    model, steps = fitting.model, fitting.steps("fit")
+    model.compile("adam")
+    model.predict_on_batch(rows[0][:5])
+    batches = pipeline.training_batches(rows[0], 30, 0, range(1))
+    with execution.several_at_once(fitting.settings, model, steps, []):
+        assert model.steps_per_execution > 1
+        model.fit(batches, epochs=1, steps_per_epoch=steps, verbose=0, callbacks=[Ask()])
+    assert found == [(len(rows[0]), SETTINGS.clusters)]
+    assert model.predict(rows[0], verbose=0).shape == found[0]
+
+
+def test_settings_of_another_fit_are_looked_at_again(rows):
+    resolved = SETTINGS.resolve(len(rows[0]))
+    with pytest.raises(InputError, match="^clusters: expected at most the number of rows, 2, got 3"):
+        fit(rows[0][:2], resolved)
+    with pytest.raises(InputError, match="^validation_rows: expected fewer than the rows, 20, got 20"):
+        fit(rows[0][:20], dataclasses.replace(resolved, validation_rows=20))

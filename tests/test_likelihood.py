@@ -137,7 +137,8 @@ GREY = np.where(BYTES > 127, BYTES, 0).astype("u1")  # half of it black, as imag
         (BYTES, BYTES * 257.0, "x: expected values from 0 to 255, .* scale them as those it was trained on"),
         (BYTES, BYTES / -255, "x: expected values from 0 to 255, .* scale them as those it was trained on"),
         (GREY / 255, GREY, r"x: expected values from 0 to 1, .* got uint8 from .* to 255; divide them by 255"),
-        (GREY / 255, GREY / 16, "x: expected values from 0 to 1, .* divide them by 255"),
+        (GREY / 255, GREY / 16, "x: expected values from 0 to 1, .* scale them as those it was trained on"),
+        (GREY / 255, GREY / 255 + 0.6, "x: expected values from 0 to 1, .* scale them as those it was trained on"),
         (GREY / 255, GREY * (255.5 / GREY.max()), "x: expected values from 0 to 1, .* scale them as those"),
         (GREY / 255, GREY / 255 - 0.5, "x: expected values from 0 to 1, .* scale them as those it was trained on"),
     ],
@@ -149,6 +150,13 @@ def test_rows_in_other_units_are_refused(trained_on, given, message):
         choice.check_units(model, given)
     with pytest.raises(ValueError, match=message):
         model.predict(given, verbose=0)
+
+
+@pytest.mark.parametrize("given", [GREY / 250, GREY / 255 - 0.1])
+def test_rows_a_little_beyond_those_of_the_training_are_taken_as_they_are(given):
+    """As scikit-learn's MinMaxScaler leaves rows that it was not fitted to."""
+    with pytest.warns(UserWarning, match="x: expected values from 0 to 1, .*; they are taken as they are$"):
+        choice.check_units(model_of(GREY / 255), given)
 
 
 @pytest.mark.parametrize("given", [BYTES.astype("f4"), np.zeros((3, 6)), np.zeros((3, 6), "u1"), BYTES[:0]])

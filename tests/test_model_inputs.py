@@ -118,7 +118,23 @@ def test_labels_to_validate_with_are_refused_in_every_form(small_model, rng):
         small_model().fit(x, validation_data=Pairs(x, y), verbose=0)
     with pytest.raises(ValueError, match="validation_data: expected rows alone"):
         small_model().fit(x, None, 32, 1, 0, None, 0.0, (x, y))
+    with pytest.raises(ValueError, match="validation_data: expected arrays, .* labels, got generator"):
+        small_model().fit(x, validation_data=((x, y) for _ in range(9)), validation_steps=1, verbose=0)
     assert "val_loss" in small_model().fit(x, validation_data=(x, None), verbose=0).history
+    assert "val_loss" in small_model().fit(x, validation_data=tf.constant(x), verbose=0).history
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "message"),
+    [
+        ("backend", "jax", "^KERAS_BACKEND: expected tensorflow, got jax"),
+        ("image_data_format", "channels_first", "^image_data_format of Keras: expected channels_last"),
+    ],
+)
+def test_keras_must_be_set_to_what_the_model_is_written_for(small_model, monkeypatch, setting, value, message):
+    monkeypatch.setattr(keras.config, setting, lambda: value)
+    with pytest.raises(ValueError, match=message):
+        small_model()
 
 
 def test_hints_of_which_none_is_known_are_hints(small_model, rng):

@@ -134,3 +134,11 @@ def test_what_stdout_writes_to_is_continued_and_holds_the_table_alone(tmp_path):
     assert file.read_text() == "of before\n" + 2 * "a\n1\n"
     piped = subprocess.run([sys.executable, "-c", PROGRAM, "/dev/stdout"], stdout=subprocess.PIPE, check=True)
     assert piped.stdout == b"a\n1\n"
+
+
+def test_a_carriage_return_in_a_cell_ends_no_row(tmp_path):
+    blocks = [pandas.DataFrame({"id": ["a\rb", None], "group": [1, 2]}), pandas.DataFrame({"id": ["c"], "group": [3]})]
+    text = "".join(output.lines(blocks))
+    found = pandas.read_csv(io.StringIO(text, newline=""))
+    assert found["group"].tolist() == [1, 2, 3]
+    assert found["id"].fillna("").tolist() == ["a\rb", "", "c"]

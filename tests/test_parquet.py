@@ -148,3 +148,10 @@ def test_of_wide_tables_fewer_rows_are_read_together(tmp_path, monkeypatch):
     monkeypatch.setattr(pyarrow.parquet.ParquetFile, "iter_batches", spy)
     assert parquet.ParquetTable(tmp_path / "t.parquet")[0:50].shape == (50, 100)
     assert sizes == [10]
+
+
+def test_texts_are_plain_where_columns_were_numbered(tmp_path):
+    pandas.DataFrame({0: ["6", "?", "7"], 1: ["a", "b", None]}).loc[[2, 0, 1]].to_parquet(tmp_path / "t.parquet")
+    found = parquet.read(tmp_path / "t.parquet")
+    assert {str(kind) for kind in found.dtypes} == {"object"}
+    assert found.iloc[:, 0].tolist() == ["7", "6", "?"]

@@ -1,7 +1,9 @@
 """What rows say of their units: the scale of grey values, whether they have one length, and where that says nothing."""
 
 import numpy as np
+import pandas
 import pytest
+import scipy.sparse
 
 from vade_tf.data import checks
 from vade_tf.data.dataset import observe
@@ -59,3 +61,41 @@ def test_rows_of_which_the_mean_is_all_but_a_hundredth_have_no_length(variance, 
     x = np.sqrt(variance) * np.concatenate([np.eye(9)[1:], -np.eye(9)[1:]])
     x[:, 0] = np.sqrt(1 - variance)
     assert checks.common_length(x) == pytest.approx(length)
+
+
+@pytest.mark.parametrize("kind", ["u1", "f4"])
+@pytest.mark.parametrize("high", [16, 255])
+def test_sparse_rows_have_the_units_of_their_dense_copy(rng, kind, high):
+    x = (high * rng.random((60, 80)) ** 4).astype(kind).round()
+    x[0, 0], x[:, 1] = high, 0
+    dense, sparse = observe(x, image_shape=()), observe(scipy.sparse.csr_array(x), image_shape=())
+    assert sparse.grey == dense.grey
+    assert choice.choose(sparse).name == choice.choose(dense).name
+
+
+def test_pixels_of_a_table_that_are_asked_to_be_probabilities_end_at_one(rng):
+    """Photos have less contrast than what is taken for grey values unasked."""
+    x = np.clip(rng.normal(128, 40, (60, 80)), 1, 254).round()
+    x[0, :2] = 0, 255
+    rows = observe(pandas.DataFrame(x), "bernoulli")
+    assert choice.choose(rows).units(rows) == (1 / 255, 0.0)
+
+
+@pytest.mark.parametrize("asked", ["auto", "gaussian"])
+def test_directions_share_one_variance_also_where_they_are_below_zero(rng, asked):
+    x = rng.normal(size=(60, 40))
+    rows = observe(x / np.linalg.norm(x, axis=1, keepdims=True), asked)
+    found = choice.choose(rows)
+    assert (found.name, found.shared) == ("gaussian", True)
+
+
+@pytest.mark.parametrize("form", [lambda x: x, lambda x: np.round(255 * x).astype("u1"), lambda x: 200 * x - 100])
+def test_images_that_are_asked_to_be_gaussian_are_grey_values_on_any_scale(rng, form):
+    """Divided by a pixel's own spread, a drawing that is moved would lie far out at its border."""
+    x = rng.random((40, 4, 5)) ** 4
+    x[0], x[1] = 0, 1
+    rows = observe(form(x), "gaussian")
+    found = choice.choose(rows)
+    scale, offset = found.units(rows)
+    np.testing.assert_allclose(rows.x.astype("f8") * scale + offset, x.reshape(40, -1), atol=0.003)
+    assert found.shared

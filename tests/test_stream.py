@@ -246,3 +246,27 @@ def test_numbers_and_days_are_filled_in_as_training_had_them_where_new_rows_have
         ["7", "05.03.2021"],
         ["2,25", "05.03.2021"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("cells", "value", "expected"),
+    [
+        ([f"{i}.5%" for i in range(30)], "13.25%", "13.25%"),
+        ([f"{i},5 €" for i in range(30)], "13,25 €", "13,25 €"),
+        ([f"${i}.5" for i in range(30)], "-$3.25", "-$3.25"),
+        (
+            [f"2020-01-{i + 1:02}T10:00:00+02:00" for i in range(30)],
+            "2020-02-03T12:30:00+02:00",
+            "2020-02-03 10:30:00+00:00",
+        ),
+    ],
+)
+def test_a_sign_and_a_time_zone_are_filled_in_as_well(cells, value, expected):
+    first = pandas.DataFrame({"v": cells, "w": np.arange(30) % 7})
+    schema = Schema.infer(first)
+    texts = pandas.DataFrame({"v": [cells[3], ""], "w": ["1", "2"]})
+    read = pandas.DataFrame({"v": [cells[3], None], "w": [1, 2]})
+    x = schema.encode(pandas.DataFrame({"v": [value] * 2, "w": [1, 2]}))[0]
+    assert Written(texts, read, schema).filled(0, x)["v"].tolist() == [cells[3], expected]
+    again = pandas.DataFrame({"v": [expected], "w": [2]})
+    np.testing.assert_allclose(schema.encode(again)[0][:, 0], x[1:, 0], rtol=1e-6)

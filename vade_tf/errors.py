@@ -12,6 +12,10 @@ class InputError(ValueError):
     """Something the user gave cannot be used: which argument, what was expected, what came, what to do; one line."""
 
 
+class KindError(InputError, TypeError):
+    """Cells are of a kind that no number is made of; scikit-learn has a TypeError there."""
+
+
 class StorageError(InputError):
     """A file cannot be written: the disk is full, the folder gone or not to be written to."""
 

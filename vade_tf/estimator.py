@@ -164,8 +164,9 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
 
         Args:
             X: [n, D], an array or a sparse matrix; or images, [n, height, width] or with a last axis of channels, where
-                uint8 counts as grey values from 0 to 255; or a DataFrame, whose columns may hold numbers, categories,
-                truth values and dates, and empty cells: see `data.schema.Schema`; or an AnnData.
+                uint8 counts as grey values from 0 to 255 (of at most 32, to what they seem to end at); or a DataFrame,
+                whose columns may hold numbers, categories, truth values and dates, and empty cells: see
+                `data.schema.Schema`; or an AnnData.
             y: ignored, as everywhere in scikit-learn's clusterers.
             hints: as the parameter of the same name, in its place; default: that parameter.
 
@@ -268,8 +269,12 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             ValueError: what was fitted was no DataFrame, so that none of its cells can be missing; or as for `predict`.
         """
         check_is_fitted(self)
-        if not isinstance(self.schema_, Schema) or not isinstance(X, pandas.DataFrame):
-            raise InputError("X: expected a DataFrame, as was fitted, got an array; its cells are never missing")
+        if not isinstance(self.schema_, Schema):
+            raise InputError(
+                "impute: expected a fit to a DataFrame, got one to an array, whose cells are never missing"
+            )
+        if not isinstance(X, pandas.DataFrame):
+            raise InputError("X: expected a DataFrame, as was fitted, got an array; give it the columns of that")
         means = self._each(self._known(X), lambda rows: self.model_.decode(self.model_.encode(rows)[0]))
         return filled(X, self.schema_, self.model_.unscale(means))
 

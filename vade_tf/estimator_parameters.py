@@ -25,6 +25,8 @@ def settings_of(clusterer) -> Settings:
     )  # fmt: skip
     random = clusterer.random_state
     seed = int(random) if isinstance(random, Integral) else int(check_random_state(random).randint(2**31 - 1))
+    if 2**31 <= seed < 2**32:  # which scikit-learn takes
+        seed = fold(seed)
     return Settings(clusters=clusterer.n_clusters, seed=seed, **{name: getattr(clusterer, name) for name in names})
 
 

@@ -1,5 +1,6 @@
 """What X may be: an array, a sparse matrix, images, a DataFrame or an AnnData -> rows, as scikit-learn reads them."""
 
+import math
 import warnings
 from typing import Any
 
@@ -12,7 +13,7 @@ from vade_tf.data.checks import shape_of_images, unmasked
 from vade_tf.data.genes import Genes, is_annotated
 from vade_tf.data.schema import Schema, named
 from vade_tf.data.sparse import Rows, SparseRows
-from vade_tf.errors import LONGEST, InputError, UnitsWarning, cited, whole_number
+from vade_tf.errors import LONGEST, InputError, KindError, UnitsWarning, cited, whole_number
 from vade_tf.model import choice
 
 
@@ -52,10 +53,11 @@ class RowReader:
             return self._table(X, fitting), image_shape
         if not scipy.sparse.issparse(X) and len(getattr(X, "shape", ())) in (3, 4):
             images = np.asarray(X)
-            own = shape_of_images(images.shape, "X")
+            plain = isinstance(self.image_shape, (tuple, list)) and not self.image_shape
+            own = None if plain else shape_of_images(images.shape, "X")
             self._check_shape(own, fitting)
             image_shape = own if image_shape is None else image_shape
-            X = images.reshape(len(images), -1)
+            X = images.reshape(len(images), math.prod(images.shape[1:]))
         try:
             least, finite = 2 if fitting else 1, False  # what is not finite is told by `observe` and `check_units`
             how = {"accept_sparse": "csr", "ensure_min_samples": least, "ensure_all_finite": finite}
@@ -64,6 +66,8 @@ class RowReader:
                 raise ValueError(f"expected numbers, got {X.dtype}")
             if X.dtype == object or X.dtype.itemsize > 8:
                 X = validate_data(self, X, reset=False, dtype=np.float64, **how)
+        except TypeError as error:
+            raise KindError(f"X: {cited(error)}; give numbers, or a DataFrame with its columns") from error
         except ValueError as error:  # which may hold the whole array
             words = [line for line in str(error).splitlines() if line[:1].isalpha() and not line.startswith("array=")]
             raise InputError(f"X: {' '.join(words)[:LONGEST]}") from error

@@ -244,11 +244,15 @@ def npy_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
     return shape, dtype
 
 
+class TooLarge(ValueError):
+    """More memory is needed than this machine has."""
+
+
 def check_memory(size: int, name: str) -> None:
-    """Raises ValueError where so many bytes are more than this machine has."""
+    """Raises TooLarge where so many bytes are more than this machine has."""
     most = memory()
     if size > most:
-        raise ValueError(f"{name} needs {size / 2**30:,.1f} GiB, this machine has {most / 2**30:,.1f} GiB")
+        raise TooLarge(f"{name} needs {size / 2**30:,.1f} GiB, this machine has {most / 2**30:,.1f} GiB")
 
 
 def padded(values, name: str) -> np.ndarray:

@@ -47,8 +47,13 @@ def read_labels(file: Path, labels: str | None):
     return plain_array(usable(labels, "labels"))
 
 
-def read_npz(file: Path, labels: str | None):
-    """(x, labels or None) of an archive of arrays, or of a sparse matrix, which stays sparse."""
+def read_npz(file: Path, labels: str | None, own: bool = True):
+    """(x, labels or None) of an archive of arrays, or of a sparse matrix, which stays sparse.
+
+    Args:
+        file, labels: the file, and the array of the labels.
+        own: without `labels`, those that it has.
+    """
     with zipfile.ZipFile(file) as archive:
         names = [name.removesuffix(".npy") for name in archive.namelist()]
     if set(names) >= SPARSE_ARRAYS:
@@ -60,18 +65,21 @@ def read_npz(file: Path, labels: str | None):
         if hasattr(matrix, "check_format"):
             matrix.check_format(full_check=True)  # SciPy trusts its indices: one beyond the columns ends the process
         return scipy.sparse.csr_array(matrix), read_labels(file, labels)
-    rows, key = _chosen(file, names, labels)
+    rows, key = _chosen(file, names, labels, own)
     arrays = archive_arrays(file, [rows] if key is None else [rows, key])
     return arrays[rows], None if key is None else arrays[key]
 
 
-def read_h5(file: Path, labels: str | None):
-    """(x, labels or None) of an HDF5 file with arrays X and, perhaps, Y; X may be a sparse matrix, and stays one."""
+def read_h5(file: Path, labels: str | None, own: bool = True):
+    """(x, labels or None) of an HDF5 file with arrays X and, perhaps, Y; X may be a sparse matrix, and stays one.
+
+    Args: as for `read_npz`.
+    """
     from vade_tf import hdf5
 
     with hdf5.opened(file) as stored:
         names = [name for name, item in stored.items() if hdf5.is_array(item) or set(item) >= SPARSE_PARTS]
-        rows, key = _chosen(file, [name for name in names if name != GENES], labels)
+        rows, key = _chosen(file, [name for name in names if name != GENES], labels, own)
         x = _rows(stored[rows], rows)
         y = None if key is None else hdf5.values(stored[key], key)
     if y is not None and y.dtype == object:
@@ -118,11 +126,12 @@ def _check_rows(shape: tuple, stored: int) -> None:
         raise ValueError(f"it claims {shape[0]:,} rows, and {stored:,} bytes are stored")
 
 
-def _chosen(file: Path, names: list[str], labels: str | None) -> tuple[str, str | None]:
-    """The names of the rows and of the labels, or None, among the arrays of a file."""
+def _chosen(file: Path, names: list[str], labels: str | None, own: bool) -> tuple[str, str | None]:
+    """The names of the rows and of the labels, or None, among the arrays of a file; see `read_npz`."""
     rows = next((name for name in ROWS if name in names), names[0] if len(names) == 1 else None)
     if rows is None:
         raise InputError(f'data: expected an array "x" in {file}, got {reprlib.repr(names)}')
     if labels is not None and labels not in names:
         raise InputError(f"labels: expected one of the arrays {reprlib.repr(names)} of {file}, got {labels!r}")
-    return rows, labels or next((name for name in LABELS if name in names and name != rows), None)
+    found = [name for name in LABELS if name in names and name != rows] if own else []
+    return rows, labels or next(iter(found), None)

@@ -79,6 +79,12 @@ def factorized(values: pandas.Series, argument: str) -> tuple[np.ndarray, list]:
     return numbers, list(found)
 
 
+def row_of(values: pandas.Series, place: int) -> int:
+    """Which row of its table a cell is of: of rows at even distances their index says it."""
+    index = values.index
+    return int(index[place]) if isinstance(index, pandas.RangeIndex) and index.step > 1 else int(place)
+
+
 def read_numbers(values: pandas.Series, form: str | None = None, commas: bool = False) -> tuple[np.ndarray, str] | None:
     """Cells as numbers, float64 [n], NaN where they are missing, and how they are written; None: they are no numbers.
 
@@ -128,7 +134,12 @@ def _common_sign(cells: pandas.Series) -> str:
 
 def _without(sign: str, cell):
     """A cell without the sign in front of its number or behind it."""
-    return re.sub(rf"^\s*([+-]?)\{sign}\s*|\s*\{sign}\s*$", r"\1", cell, count=1) if isinstance(cell, str) else cell
+    if not isinstance(cell, str):
+        return cell
+    text = cell.strip()
+    if found := re.match(rf"([+-]?)\{sign}\s*", text):
+        return found[1] + text[found.end() :]
+    return text[:-1].rstrip() if text.endswith(sign) else cell
 
 
 def _add_unambiguous(numbers: np.ndarray, cells: pandas.Series) -> str:

@@ -21,6 +21,7 @@ from vade_tf.data.cells import (
     plain,
     read_dates,
     read_numbers,
+    row_of,
     short,
     unsigned,
     without_blanks,
@@ -172,7 +173,7 @@ class Column:
         first, end = 0, len(values)
         while end - first > 1:  # by halves: the first of them that cannot be read
             middle = (first + end) // 2
-            if read(values.iloc[first:middle], self.form) is None:
+            if read(values.iloc[:middle], self.form) is None:  # from the top: one form beside another may be of no use
                 end = middle
             else:
                 first = middle
@@ -284,11 +285,11 @@ def _check_nearly_numbers(name, values: pandas.Series, found: list, argument: st
         return
     strange = values.isin([value for value, number in zip(found, numbers, strict=True) if not number])
     if strange.sum() <= (1 - NEARLY) * values.notna().sum():
-        row = int(strange.to_numpy().argmax())
+        place = int(strange.to_numpy().argmax())
         raise InputError(
             f"{argument}: expected a number in every row of column {name!r}, as in most of them, got "
-            f"{short(values.iloc[row])!r} at row {row} ({int(strange.sum()):,} such cells); correct them, leave them "
-            "empty, or leave the column out"
+            f"{short(values.iloc[place])!r} at row {row_of(values, place)} ({int(strange.sum()):,} such cells); "
+            "correct them, leave them empty, or leave the column out"
         )
 
 

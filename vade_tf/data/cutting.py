@@ -147,12 +147,18 @@ def _are_decimal(lines: list[list[str]]) -> bool:
 
 def _lines(stream: Iterable[str], separator: str) -> Iterator[list[str]]:
     """Lines that are not empty, as lists of cells."""
+    return (line for _, line in _counted(stream, separator))
+
+
+def _counted(stream: Iterable[str], separator: str) -> Iterator[tuple[int, list[str]]]:
+    """`_lines`, and of each how many lines of the stream are read with it; a cell may go over several."""
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     if separator == " ":
         stream = (line.replace("\t", " ").rstrip() + "\n" for line in stream)
-    for line in csv.reader(stream, delimiter=separator, skipinitialspace=True):
+    reader = csv.reader(stream, delimiter=separator, skipinitialspace=True)
+    for line in reader:
         if line and line != [""]:
-            yield line
+            yield reader.line_num, line
 
 
 def opened(file: Path) -> IO[str]:
@@ -179,11 +185,9 @@ def check_lengths(file: Path, separator: str, width: int, skipped: int, named: b
         width: number of cells in a row.
     """
     with opened(file) as stream:
-        for number, line in enumerate(_lines(itertools.islice(stream, skipped, None), separator), skipped + 1):
-            if named and number == skipped + 1:
-                continue
+        for number, line in itertools.islice(_counted(itertools.islice(stream, skipped, None), separator), named, None):
             if len(line) < width or any(map(str.strip, line[width:])):
-                raise ValueError(f"line {number} has {len(line)} cells where the first has {width}")
+                raise ValueError(f"line {skipped + number} has {len(line)} cells where the first has {width}")
 
 
 def empty_at_end(file: Path, separator: str) -> int:

@@ -317,10 +317,11 @@ def observe(
     if not standardise:
         return rows
     if image_shape is not None:
-        return rows if checks.grey_units(x, low, high) == (1.0, 0.0) else _grey(rows) or _standardised(rows)
-    if not (one_family and whole) or isinstance(x, SparseRows):
+        as_they_are = checks.grey_units(x, low, high) == (1.0, 0.0) and likelihood != "gaussian"
+        return rows if as_they_are else _grey(rows) or _standardised(rows)
+    if not (one_family and whole):
         return rows
-    if flat and (side := checks.side_of_images(x, low, high)):
+    if flat and not isinstance(x, SparseRows) and (side := checks.side_of_images(x, low, high)):
         images = replace(rows, image_shape=(side, side))
         if (grey := _grey(images)) is not None:
             return replace(grey, recognised=True)
@@ -332,7 +333,11 @@ def observe(
 def _grey(images: Observations) -> Observations | None:
     """Images with the units that make black 0 and white 1; None where nearly all pixels have one grey then."""
     factor, offset = checks.grey_units(images.x, images.low, images.high)
-    found = replace(images, standardise=(factor, offset) == (1.0, 0.0), factor=factor, offset=offset)
+    asked = images.likelihood == "gaussian"
+    if asked and images.x.dtype == np.uint8 and factor == 1.0:  # a Gaussian takes no byte for a grey value
+        factor = 1 / 255
+    standardise = (factor, offset) == (1.0, 0.0) and not asked
+    found = replace(images, standardise=standardise, factor=factor, offset=offset)
     contrast = found.part(np.arange(0, len(images.x), -(-len(images.x) // checks.SEEN_IMAGES))).contrast()
     return found if contrast.any() and np.median(contrast[contrast > 0]) >= LEAST_CONTRAST else None
 

@@ -21,7 +21,7 @@ from vade_tf.data.stream import NamedRows, TableRows
 from vade_tf.data.texts import Texts, lines_of
 from vade_tf.errors import InputError, cited
 from vade_tf.paths import usable
-from vade_tf.reading import check_form, padded
+from vade_tf.reading import TooLarge, check_form, padded
 
 ARRAYS: dict[str, Callable] = {
     ".npy": arrays.read_npy,
@@ -32,6 +32,7 @@ CELLS = ".h5ad"
 KINDS = (*ARRAYS, CELLS, *tables.TEXTS, ".parquet")
 LINES = "lines"  # --text of a .txt file of one text a line
 FOLDERS = "folders"  # --labels of images that lie in a folder of their label each
+NOTES = 5  # said of the cells of a table that is coded block by block
 FORMS: dict[str, Callable[[dict], Coded]] = {
     "table": Schema.from_dict,
     "texts": Texts.from_dict,
@@ -56,6 +57,7 @@ def load_file(
     plain: bool = False,
     in_file: bool = False,
     image_shape: Sequence[int] | None = None,
+    scored: bool = True,
 ) -> Dataset:
     """Rows of a file.
 
@@ -78,6 +80,7 @@ def load_file(
         plain: without a schema, take every column of a table as a number as it is, as runs did that have none.
         in_file: rows that can be read from their file, or from a copy of it, are, though they would fit in memory.
         image_shape: of the images that a run was trained on, which those of an array or a folder then are as well.
+        scored: False leaves out labels that are not asked for.
 
     Returns:
         The rows; with `schema` None where the file is an array. The notice says what was done with the columns.
@@ -101,13 +104,14 @@ def load_file(
             check_form(found.image_shape or (), image_shape, f"data: {path}")
             return as_images(found, image_shape)
         if kind in ARRAYS:
-            more = {"in_file": in_file} if kind == ".npy" else {}
+            more = {"in_file": in_file} if kind == ".npy" else {"own": scored}
             x, y = ARRAYS[kind](file, labels, **more)
+            told: list[str] = []
             check_form(getattr(x, "row_shape", x.shape[1:]), image_shape, f"data: {path}")
             if isinstance(schema, Schema):
-                x = _as_table(x, schema, path)
+                x, told = _as_table(x, schema, path)
             table = schema if isinstance(schema, Schema) else None
-            found = build(x, y, file.stem, str(path), likelihood, schema=table)
+            found = build(x, y, file.stem, str(path), likelihood, schema=table, notice=_notice("", told))
             return as_images(found, image_shape if x.dtype == np.uint8 else None)
         if isinstance(schema, Texts):
             text = schema.column or LINES
@@ -129,7 +133,9 @@ def as_images(dataset: Dataset, image_shape: Sequence[int] | None) -> Dataset:
 def as_coded(file: Path, texts: list[str] | None, schema: Coded | None) -> tuple[pandas.DataFrame, str, str]:
     """`tables.read_text` of rows that are coded as those of a run: what was text then is text, like numbers or not."""
     if not isinstance(schema, Schema):
-        return tables.read_text(file, texts)
+        return tables.read_text(
+            file, texts, known=[schema.column] if isinstance(schema, Texts) and schema.column else ()
+        )
     columns = [str(column.name) for column in schema.columns]
     made_up = are_numbered(columns) and not are_numbered([*columns, *schema.dropped])
     return tables.read_text(file, texts, schema.written, () if made_up else columns)
@@ -152,6 +158,9 @@ def readable(path: str) -> Iterator[tuple[Path, str]]:
         yield file, kind
     except (InputError, MemoryError):
         raise
+    except TooLarge as error:
+        what = f"data: {path} does not fit in memory ({cited(error)})"
+        raise InputError(f"{what}; choose columns, or save it as .npy or .parquet, which stay in their file") from error
     except (OSError, ValueError, EOFError, KeyError) as error:
         if isinstance(error, UnicodeDecodeError) and kind in tables.TEXTS:
             what = f"data: expected a text in UTF-8, got {path}, which is in another encoding"
@@ -293,8 +302,8 @@ def by_names(cells: Any, layer: str, schema: Schema) -> tuple[np.ndarray, list[s
     return schema.encode(pandas.DataFrame(dense, columns=list(names)), "data")
 
 
-def _as_table(x, schema: Schema, path: str):
-    """An array with a column for each of a run's columns, coded like these."""
+def _as_table(x, schema: Schema, path: str) -> tuple[np.ndarray, list[str]]:
+    """An array with a column for each of a run's columns, coded like these; and what there is to say of its cells."""
     if len(x.shape) != 2 or x.shape[1] != len(schema.columns):
         names = ", ".join(str(column.name)[:40] for column in schema.columns[:8])
         raise InputError(
@@ -303,10 +312,22 @@ def _as_table(x, schema: Schema, path: str):
         )
     columns = [column.name for column in schema.columns]
     if isinstance(x, FileRows):
-        table = NamedRows(x.as_stored(), columns)
-        return TableRows(table, lambda rows, start: schema.encode(rows, "data")[0], len(schema.features)).whole()
+        told: list[str] = []
+
+        def encode(rows: pandas.DataFrame, start: int) -> np.ndarray:
+            found, notes = schema.encode(rows, counted_from(start))
+            if len(told) < NOTES:
+                told.extend(f"from row {start:,} on: {note}" if start else note for note in notes)
+            return found
+
+        return TableRows(NamedRows(x.as_stored(), columns), encode, len(schema.features)).whole(), told
     dense = x.toarray() if scipy.sparse.issparse(x) else x
-    return schema.encode(pandas.DataFrame(dense, columns=columns), "data")[0]
+    return schema.encode(pandas.DataFrame(dense, columns=columns), "data")
+
+
+def counted_from(start: int) -> str:
+    """What an error names that counts rows from this one on."""
+    return f"data: counting from row {start:,}" if start else "data"
 
 
 def _lines(file: Path, labels, likelihood: str, schema) -> Dataset:

@@ -6,9 +6,11 @@ import numpy as np
 import pandas
 from pandas.api import types
 
-from vade_tf.data.cells import COMMA, DAY, is_duration, key_of, read_dates, read_numbers, without_blanks
+from vade_tf.data.cells import COMMA, DAY, is_duration, key_of, read_dates, read_numbers, sign_of, without_blanks
 from vade_tf.data.columns import Column
 from vade_tf.data.schema import Schema
+
+ZONED = r"(?:[+-]\d\d:?\d\d|[Zz])\s*$"  # a date with a time zone
 
 
 def filled(table: pandas.DataFrame, schema: Schema, x: np.ndarray) -> pandas.DataFrame:
@@ -111,13 +113,15 @@ def _writer(column: Column, values: pandas.Series, texts: pandas.Series) -> Call
     if column.kind == "number":
         numbers = read_numbers(values, column.form)
         form = column.form or (numbers[1] if numbers is not None else "")
-        return lambda means: [_number(float(mean), form) for mean in means]
+        signed = _signed(sign_of(form), texts[values.notna()])
+        return lambda means: [signed(_number(float(mean), form)) for mean in means]
     if column.kind == "date":
         dates = read_dates(values, column.form)
         form = column.form or (dates[1] if dates is not None else "")
         if form in ("", "ISO8601"):
             days = texts[values.notna()].str.strip().str.len().le(10).all()
-            form = "%Y-%m-%d" if days else "%Y-%m-%d %H:%M:%S"
+            zoned = texts[values.notna()].str.contains(ZONED).any()  # means are in UTC
+            form = "%Y-%m-%d" if days else "%Y-%m-%d %H:%M:%S" + ("+00:00" if zoned else "")
         step = "s" if "%S" in form else "min" if "%M" in form else "D"
         return lambda means: means.dt.round(step).dt.strftime(form).tolist()
     known = values.drop_duplicates().dropna()
@@ -125,6 +129,17 @@ def _writer(column: Column, values: pandas.Series, texts: pandas.Series) -> Call
     return lambda means: [
         written.get(place, key_of(level)) for place, level in zip(column.places(list(means)), means, strict=True)
     ]
+
+
+def _signed(sign: str, texts: pandas.Series) -> Callable[[str], str]:
+    """What puts the sign of a column's form, if it has one, where the first text with it has it."""
+    text = next((text.strip() for text in texts if sign and sign in text), "")
+    if not text:
+        return lambda number: number
+    if text.endswith(sign):
+        behind = text[len(text[:-1].rstrip()) :]
+        return lambda number: number + behind
+    return lambda number: ("-" if number.startswith("-") else "") + sign + number.removeprefix("-")
 
 
 def _number(value: float, form: str) -> str:

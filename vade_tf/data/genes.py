@@ -257,6 +257,7 @@ def _numbers(cells: Any, layer: str, argument: str) -> np.ndarray | scipy.sparse
     try:
         if found.format in ("csr", "csc"):
             found.check_format(full_check=True)  # SciPy's own loops take an index beyond the matrix for an address
-        return scipy.sparse.csr_array(found)
+        found = scipy.sparse.csr_array(found)
+        return found.astype(np.float32) if found.dtype == np.uint8 else found
     except ValueError as error:
         raise InputError(f"{argument}: expected a sparse matrix, got a damaged one ({cited(error)})") from error

@@ -20,6 +20,11 @@ AMONG = 0.8  # of the numbers of a line, at least, that lie among those below th
 SCALE = 8  # numbers in order, at least, that are no row's by chance
 
 
+def numbered(width: int) -> list[str]:
+    """The names of so many columns that have none."""
+    return [f"column_{number}" for number in range(width)]
+
+
 def are_numbered(names: Collection[str | int]) -> bool:
     """Whether these are the names of columns that had none."""
     return bool(names) and all(NUMBERED.fullmatch(str(name)) for name in names)

@@ -174,7 +174,7 @@ def _frame(table: pyarrow.Table, texts: Collection[str], stored: int, **how) -> 
         raise ValueError(f"the texts of its cells take {length:,} bytes, and {stored:,} are stored")
     frame = table.to_pandas(**how)
     for place, name in enumerate(frame.columns):
-        if name in texts:
+        if str(name) in texts:  # pandas had noted that names are whole numbers
             cells = frame.iloc[:, place]
             frame.isetitem(place, cells.astype(object).where(cells.notna(), None))
     return frame

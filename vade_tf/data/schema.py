@@ -14,7 +14,7 @@ from vade_tf.data.cells import COMMA, SIGNS, THOUSANDS, key_of, read_numbers, si
 from vade_tf.data.columns import KINDS, MOST, Column, infer
 from vade_tf.data.joint import are_counts, has_decimal_commas, pixels
 from vade_tf.errors import InputError
-from vade_tf.reading import check_memory, each, finite, record
+from vade_tf.reading import TooLarge, check_memory, each, finite, record
 
 NAMED = 8  # columns that a line of `describe` names
 NAME = 40  # characters of each
@@ -176,7 +176,10 @@ class Schema:
         extra = [name for name in names if name not in used]
         notes = [f"columns that training did not have are ignored: {_listed(extra)}"] if extra else []
         width = sum(column.width for column in self.columns)
-        check_memory(4 * len(frame) * width, f"{argument}: {len(frame):,} rows of {width:,} features")
+        try:
+            check_memory(4 * len(frame) * width, f"{len(frame):,} rows of {width:,} features")
+        except TooLarge as error:
+            raise InputError(f"{argument}: expected what fits in memory, got more ({error}); choose columns") from error
         x, at = np.empty((len(frame), width), np.float32), 0
         for column in self.columns:
             coded, note = column.encode(frame.iloc[:, places[column.name]], argument)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pandas
 
-from vade_tf.data.cells import MISSING
+from vade_tf.data.cells import MISSING, row_of
 from vade_tf.data.cutting import check_lengths, cut, empty_at_end, opened
-from vade_tf.data.headers import has_no_header
+from vade_tf.data.headers import are_numbered, has_no_header, numbered
 from vade_tf.errors import InputError
 
 _PLAIN = (".csv", ".tsv", ".txt", ".data", ".dat")  # the last two as UCI has them
@@ -57,7 +57,7 @@ def read_text(
         how = {"dtype": dict.fromkeys(set(coded).difference(texts), str)}
         how["converters"] = dict.fromkeys(texts, lambda cell: cell or None)  # a row may be called NA, a class None
         how["na_values"] = sorted(MISSING)  # besides those that pandas knows
-    names = [f"column_{number}" for number in range(len(lines[0]))] if bare else lines[0] if named else None
+    names = numbered(len(lines[0])) if bare else lines[0] if named else None
     alone, before, after, begun = len(lines[0]) == 1, skipped, 0, bare
     with opened(file) as stream:  # an empty line is an empty cell of an only column, unless it comes before its name
         for line in itertools.islice(stream, skipped, None) if alone else ():
@@ -83,10 +83,12 @@ def read_text(
     return table, separator, "\n".join(told)
 
 
-def header(file: Path) -> list[str]:
-    """Names of the columns of a text file's table; none where it has no header."""
+def header(file: Path, known: Collection[str] = ()) -> list[str]:
+    """Names of the columns of a text file's table; without a header those it gets where such are known, else none."""
     _, lines, _, named = cut(file)
-    return lines[0] if named or (lines and not has_no_header(lines)) else []
+    if named or (lines and not has_no_header(lines, known)):
+        return lines[0]
+    return numbered(len(lines[0])) if lines and are_numbered(known) else []
 
 
 def check_once(names: Collection[str], columns: list[str], file: Path) -> None:
@@ -162,6 +164,5 @@ def pick(table: pandas.DataFrame, columns: list[str], drop: list[str], others: d
 def check_complete(values: pandas.Series, argument: str, file: Path) -> None:
     """Raises InputError where a column that has a value for every row has none for one."""
     if values.isna().any():
-        raise InputError(
-            f"{argument}: expected one a row, got none in row {int(values.isna().to_numpy().argmax())} of {file}"
-        )
+        row = row_of(values, values.isna().to_numpy().argmax())
+        raise InputError(f"{argument}: expected one a row, got none in row {row} of {file}")

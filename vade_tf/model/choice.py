@@ -44,14 +44,15 @@ def choose(observations) -> Likelihood:
     low, high = (round(value * scale + offset, 6) for value in (observations.low, observations.high))
     about = low, high, observations.x.dtype
     families = observations.image_shape is None and observations.schema is not None and observations.schema.blocks
-    pixels = observations.grey != (1.0, 0.0) and _contrasts(observations)
+    asked = observations.likelihood == "bernoulli"
+    pixels = observations.grey != (1.0, 0.0) and (asked or _contrasts(observations))
     if families and observations.standardise and observations.x.dtype != np.uint8 and not pixels:
         return _of_columns(observations, about)  # of a table; texts have one unit, and pictures are bytes
     if observations.likelihood == "auto":
         try:
             Bernoulli().check(*about)
         except InputError:
-            return get("gaussian")
+            return _gaussian(observations)
         grey = observations.x.dtype == np.uint8 or observations.image_shape is not None or _contrasts(observations)
         return get("bernoulli") if grey else _gaussian(observations)
     found = get(observations.likelihood)
@@ -150,7 +151,7 @@ def check_units(model, x, argument: str = "x") -> None:
             block = single(np.asarray(x[rows]))
             row, column = np.argwhere(~usable(block))[0]
             value = block[row, column]
-            hole = ", or fit a DataFrame, in which NaN is a missing cell" if np.isnan(value) else ""
+            hole = ", or fit a DataFrame that has missing cells as well" if np.isnan(value) else ""
             raise InputError(
                 f"{argument}: expected finite numbers below 1e30, got {value} at row {start + row}, column {column}; "
                 f"drop or impute such rows{hole}"

@@ -46,8 +46,14 @@ def check_validation(validation) -> None:
     Labels would count in val_loss, and with it in the choice of the weights that a callback keeps.
 
     Raises:
-        InputError: they are pairs (x, y), or a data set of pairs.
+        InputError: they are pairs (x, y), or a data set of pairs, or what does not say whether it is one.
     """
+    known = (tuple, list, tf.data.Dataset, keras.utils.PyDataset)
+    if validation is not None and not isinstance(validation, known) and not hasattr(validation, "shape"):
+        raise InputError(
+            "validation_data: expected arrays, a tf.data.Dataset or a keras.utils.PyDataset, which say whether they "
+            f"hold labels, got {type(validation).__name__}"
+        )
     parts = validation.element_spec if isinstance(validation, tf.data.Dataset) else validation
     if isinstance(validation, keras.utils.PyDataset):
         parts = validation[0]

@@ -22,6 +22,7 @@ from vade_tf.errors import InputError, UnitsWarning, cited
 from vade_tf.model.elbo import LOG_2PI
 
 FAR = 10.0  # standard deviations
+BEYOND = 0.5  # either way, of values that are scaled to [0, 1] and not in it
 
 
 class Likelihood(ABC):
@@ -137,10 +138,18 @@ class Bernoulli(Likelihood):
         too_small = abs(begin) < 1e-6 and end > 10 and 0 < high <= 1 and not np.issubdtype(rows.dtype, np.integer)
         if begin - slack <= low and high <= end + slack and not too_small:
             return
+        if known and end <= 1 and low > -BEYOND and high < 1 + BEYOND:  # scaled by others' least and largest
+            warnings.warn(
+                f"{argument}: expected values from 0 to 1, as the model was trained on, got {low:g} to {high:g}; they "
+                "are taken as they are",
+                UnitsWarning,
+                stacklevel=4,
+            )
+            return
         advice = "scale them as those it was trained on"
         if too_small and low >= 0:
             advice = f"multiply them by {end:.4g}"
-        elif end <= 1 and low >= 0 and high <= 255:
+        elif end <= 1 and low >= 0 and 127 < high <= 255:
             advice = "divide them by 255"
         raise InputError(
             f"{argument}: expected values from {begin:.4g} to {end:.4g}, as the model was trained on, got {rows.dtype} "

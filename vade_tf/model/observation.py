@@ -29,6 +29,7 @@ class ObservationModel(keras.Model):
     """
 
     def __init__(self, encoder, decoder, likelihood, scaling, origins, **kwargs):
+        _check_keras()
         super().__init__(**{**kwargs, "dtype": "float32"})  # raw x and the bound, whatever the global policy
         self.likelihood = likelihoods.get(likelihood)
         networks.check(encoder, decoder, self.likelihood.outputs)
@@ -141,3 +142,16 @@ class ObservationModel(keras.Model):
         if not isinstance(self.scaling, keras.layers.Rescaling):
             raise InputError(f"scaling: expected keras.layers.Rescaling, whose inverse is known, got {self.scaling}")
         return (np.asarray(x) - np.asarray(self.scaling.offset)) / np.asarray(self.scaling.scale)
+
+
+def _check_keras() -> None:
+    """Raises InputError where Keras is set to what this model is not written for."""
+    if (backend := keras.config.backend()) != "tensorflow":
+        raise InputError(
+            f"KERAS_BACKEND: expected tensorflow, got {backend}; set it to tensorflow before Keras is imported"
+        )
+    if (order := keras.config.image_data_format()) != "channels_last":
+        raise InputError(
+            f"image_data_format of Keras: expected channels_last, got {order}; call "
+            "keras.config.set_image_data_format('channels_last')"
+        )

@@ -10,7 +10,6 @@ import numpy as np
 
 from vade_tf.data.checks import checked_shape
 from vade_tf.data.dataset import Dataset
-from vade_tf.data.files import load_file
 from vade_tf.data.named import TEST_ROWS
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model.choice import check_units
@@ -18,7 +17,7 @@ from vade_tf.model.mixed import Mixed
 from vade_tf.model.vade import VaDE
 from vade_tf.reading import COPY_AGAIN
 from vade_tf.runs.folder import Run
-from vade_tf.runs.incoming import columns_of
+from vade_tf.runs.incoming import with_names
 from vade_tf.runs.rows import load_whole, numbers_of
 from vade_tf.training.settings import AUTO
 
@@ -52,14 +51,7 @@ def load_rows(
     if data is not None:
         shape = run.data.get("image_shape")
         more: dict[str, Any] = {"schema": run.schema, "plain": True, "image_shape": shape}
-        if run.config.id in columns_of(data):
-            more["id"] = run.config.id
-        try:
-            dataset = load_file(data, labels, model.likelihood.name, **more)
-        except InputError as error:
-            if "id" not in more or not str(error).startswith("id: "):
-                raise
-            dataset = load_file(data, labels, model.likelihood.name, **{**more, "id": None})  # rows without a name
+        dataset = with_names(data, run, labels, model.likelihood.name, **more)
         width = run.data["features"]
         if dataset.x.shape[1] != width:
             raise InputError(f"data: expected {width} features, as {run.path} has, got {dataset.x.shape[1]} in {data}")

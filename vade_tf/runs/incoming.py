@@ -6,7 +6,7 @@ A .npy or a .parquet file is never in memory as a whole; what other files hold i
 import re
 import reprlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,8 +15,8 @@ import numpy as np
 import pandas
 
 from vade_tf.data import tables
-from vade_tf.data.dataset import Coded
-from vade_tf.data.files import as_coded, load_file, readable
+from vade_tf.data.dataset import Coded, Dataset
+from vade_tf.data.files import NOTES, as_coded, counted_from, load_file, readable
 from vade_tf.data.filling import Written
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
@@ -28,8 +28,6 @@ from vade_tf.model.choice import check_units
 from vade_tf.reading import check_form
 from vade_tf.runs.assignments import numbered
 from vade_tf.runs.folder import Run
-
-NOTES = 5  # said of the cells of a streamed table, block by block
 
 
 class Block(NamedTuple):
@@ -102,13 +100,14 @@ def opened(
         elif kind in (*tables.TEXTS, ".parquet") and (schema is None or isinstance(schema, Schema)):
             found = _of_table(schema, file, kind, labels, id, run.config.id, whole, typed)
         else:
-            if id is None and isinstance(schema, Texts) and schema.column and run.config.id in columns_of(data):
-                id = run.config.id
-            shape = run.data.get("image_shape")
-            more: dict[str, Any] = {"id": id, "schema": schema, "plain": True, "image_shape": shape}
-            dataset = load_file(data, labels, model.likelihood.name, **more)
+            shape, likelihood = run.data.get("image_shape"), model.likelihood.name
+            more: dict[str, Any] = {"schema": schema, "plain": True, "image_shape": shape, "scored": False}
+            if id is None and isinstance(schema, Texts) and schema.column:
+                dataset = with_names(data, run, labels, likelihood, **more)
+            else:
+                dataset = load_file(data, labels, likelihood, id=id, **more)
             _tell(dataset.notice.splitlines())
-            names = None if dataset.ids is None else pandas.Series(dataset.ids, name=id or "id")
+            names = None if dataset.ids is None else pandas.Series(dataset.ids, name=id or run.config.id or "id")
             found = Incoming(dataset.x, None, names)
         width = run.data["features"]
         if found.x.shape[1] != width:
@@ -194,7 +193,7 @@ def _streamed(table, schema: Schema, id: str | None) -> Incoming:
 
     def encode(rows: pandas.DataFrame, start: int) -> np.ndarray:
         nonlocal reached, said
-        x, notes = schema.encode(rows, "data" if start == 0 else f"data: counting from row {start:,}")
+        x, notes = schema.encode(rows, counted_from(start))
         if start >= reached and said < NOTES:
             _tell([f"from row {start:,} on: {note}" if start else note for note in notes])
             said += len(notes)
@@ -204,8 +203,24 @@ def _streamed(table, schema: Schema, id: str | None) -> Incoming:
     return Incoming(TableRows(table, encode, len(schema.features)), table, id)
 
 
-def columns_of(data: str) -> list[str]:
+def with_names(data: str, run: Run, labels: str | None, likelihood: str, **more) -> Dataset:
+    """`load_file`, with the names that the run's column of them gives, where the file has it and it is complete."""
+    usual = run.config.id
+    if usual is not None and usual in columns_of(data, [usual]):
+        try:
+            return load_file(data, labels, likelihood, id=usual, **more)
+        except InputError as error:
+            if not str(error).startswith("id: "):
+                raise
+    return load_file(data, labels, likelihood, **more)
+
+
+def columns_of(data: str, known: Collection[str] = ()) -> list[str]:
     """Names of the columns of a table's file; none where it is no table.
+
+    Args:
+        data: the file.
+        known: as for `tables.read_text`.
 
     Raises:
         InputError: it cannot be read.
@@ -213,7 +228,7 @@ def columns_of(data: str) -> list[str]:
     with readable(data) as (file, kind):
         if kind == ".parquet":
             return _parquet(file).columns
-        return tables.header(file) if kind in tables.TEXTS else []
+        return tables.header(file, known) if kind in tables.TEXTS else []
 
 
 def _parquet(file: Path, columns: list[str] | None = None, exact: tuple[str, ...] = ()):

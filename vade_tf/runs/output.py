@@ -1,5 +1,6 @@
 """Tables out: DataFrames, a block of rows after the other, into a .csv or .parquet file that is whole or not there."""
 
+import csv
 import importlib.util
 import sys
 from collections.abc import Iterable, Iterator
@@ -78,9 +79,14 @@ def _on_screen(text: str) -> str:
 
 
 def lines(blocks: Iterable[pandas.DataFrame]) -> Iterator[str]:
-    """A table as .csv, a text for each block; numbers in the fewest digits that give them back."""
+    """A table as .csv, a text for each block; numbers in the fewest digits that give them back.
+
+    Cells that end a line are in quotes, which Python before 3.11.9 leaves out around a carriage return.
+    """
     for number, block in enumerate(blocks):
-        yield block.to_csv(index=False, header=number == 0, lineterminator="\n")
+        how: dict = {"index": False, "header": number == 0, "lineterminator": "\n"}
+        text = block.to_csv(**how)
+        yield block.to_csv(**how, quoting=csv.QUOTE_NONNUMERIC) if "\r" in text else text
 
 
 @contextmanager

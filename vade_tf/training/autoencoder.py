@@ -98,7 +98,7 @@ def build_autoencoder(model: VaDE) -> keras.Model:
     x = told if model.origins is None else told[:, :-1]
     scaled = x if model.scaling is None else model.scaling(x)
     out = model.decoder(mean_encoder(model)(model.shaped(scaled)))
-    flat = out if len(out.shape) == 2 else keras.layers.Flatten()(out)
+    flat = out if len(out.shape) == 2 else keras.layers.Flatten(dtype="float32")(out)
     if model.origins is not None:
         flat = model.origins(flat, told[:, -1])
     return keras.Model(told, flat, name=AUTOENCODER)

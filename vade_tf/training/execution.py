@@ -29,11 +29,12 @@ def several_at_once(
     small = settings.network == "dense" and model.count_params() * settings.batch_size <= device.small_step()
     if small and not model.run_eagerly and not any(map(hears_batches, callbacks)):
         model.steps_per_execution = max(number for number in range(1, AT_ONCE + 1) if steps % number == 0)
+        model.predict_function = None  # one that is there reads a single batch of so many
     try:
         yield
     finally:
         model.steps_per_execution = 1
-        model.test_function = None  # a callback may have had one made for so many
+        model.test_function = model.predict_function = None  # a callback may have had one made for so many
 
 
 def hears_batches(callback: keras.callbacks.Callback) -> bool:

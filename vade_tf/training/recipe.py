@@ -7,7 +7,7 @@
     groups = start(fitting)
     held = guide(fitting, groups)
     keep_groups(fitting, groups, held)
-    settle(fitting.model, fitting.data.x)
+    settle(fitting.model, fitting.data.x)  # where images are augmented; `fit` looks at 100,000 of the rows at most
 """
 
 from collections.abc import Sequence

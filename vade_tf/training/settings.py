@@ -208,14 +208,11 @@ class Settings:
             raise InputError("clusters: expected the number of clusters, got None")
         if isinstance(self.clusters, str):
             raise InputError(f"clusters: expected a number, got {self.clusters!r}, which goes with fit of VaDE alone")
-        if self.clusters > n:
-            raise InputError(f"clusters: expected at most the number of rows, {n}, got {self.clusters}")
         aside, patience = self.validation_rows, self.patience
         if aside is None:
             aside = set_aside(n) if learns_variance else 0
             patience = patience if learns_variance else 0
-        if aside >= n:
-            raise InputError(f"validation_rows: expected fewer than the rows, {n}, got {aside}")
+        self._check_number(self.clusters, aside, n)
         if patience is None:
             patience = PATIENCE if self.pretrain_epochs is None else 0
         pretraining = self.pretrain_epochs if pretrains else 0
@@ -255,6 +252,13 @@ class Settings:
             values["network"] = "dense"  # which has these widths
         return Resolved(**{**values, **lengths, "hidden": self.hidden or widths(n, features)})
 
+    def _check_number(self, clusters: int, aside: int, n: int) -> None:
+        """Raises InputError where n rows are too few for so many clusters, or to set so many aside."""
+        if clusters > n:
+            raise InputError(f"clusters: expected at most the number of rows, {n}, got {clusters}")
+        if aside >= n:
+            raise InputError(f"validation_rows: expected fewer than the rows, {n}, got {aside}")
+
     def _steps(self, n: int) -> int:
         """Batches of one pass over n rows."""
         return math.ceil(n / self.batch_size)
@@ -277,6 +281,7 @@ class Resolved(Settings):
     patience: int = option(0, "epochs without a lower loss of these rows after which the autoencoder stops; 0: never")
 
     def resolve(self, n: int, features: int = NARROW, **more) -> "Resolved":
+        self._check_number(self.clusters, self.validation_rows, n)
         return self
 
     @property

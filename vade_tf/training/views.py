@@ -77,7 +77,7 @@ def view_reader(model: VaDE, x: Rows) -> Callable[[Rows], tuple[np.ndarray, np.n
     if before is None:
         code = reader(m)
         return lambda rows: (code(rows), None)
-    h = keras.ops.cast(keras.layers.Flatten()(before) if len(before.shape) > 2 else before, "float32")
+    h = keras.ops.cast(keras.layers.Flatten(dtype=before.dtype)(before) if len(before.shape) > 2 else before, "float32")
     axes = _leading_directions(reader(h)(_sample(x, SAMPLE, model.seed)))
     width, both = m.shape[1], reader(keras.ops.concatenate([m, h @ axes], axis=1))
 

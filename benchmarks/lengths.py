@@ -1,0 +1,79 @@
+"""DEC and IDEC on MNIST at the length of their authors' code: 300 epochs of the autoencoder, 20,000 updates at most.
+
+python benchmarks/lengths.py --data-dir FOLDER --seeds 3     about an hour a seed on 2 cores
+python benchmarks/lengths.py --table                         prints what was measured so far
+
+github.com/XifengGuo/DEC-keras trains the autoencoder of MNIST for 300 epochs; benchmarks/compare.py, for all systems
+alike, for 30. All epochs are made and all rows trained on: nothing ends them early. A seed's autoencoder lies in --out,
+and k-means of its codes stands beside the two that start from it. Rows go to benchmarks/results/lengths.csv as they
+come; what is there is not fitted again.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import rivals
+from whole import Images, load
+
+RESULTS = Path(__file__).parent / "results" / "lengths.csv"
+COMMAND = "python benchmarks/lengths.py --data-dir FOLDER --seeds 3"
+NAMES = {"ae_kmeans": "AE + k-means", "dec": "DEC", "idec": "IDEC"}  # the first trains the autoencoder
+EPOCHS = 300  # of the autoencoder
+
+
+def of_package(name: str):
+    """A system of this package: function of (data, seed, options) to groups, int [n]."""
+
+    def system(data: Images, seed: int, options) -> np.ndarray:
+        from vade_tf import Settings
+        from vade_tf.systems import registry
+        from vade_tf.training.loop import model_groups
+        from vade_tf.training.store import Memory
+
+        store, kept = Memory(), options.out / f"seed-{seed}.npz"
+        if kept.exists():
+            with np.load(kept) as arrays:
+                store.save("pretrained", dict(arrays))
+        settings = Settings(
+            clusters=data.clusters, seed=seed, network="dense", pretrain_epochs=EPOCHS, validation_rows=0
+        )
+        fitted = registry.fit(name, data.raw, settings, store)
+        if not kept.exists():
+            np.savez(kept, **store.kept["pretrained"])
+        return model_groups(fitted.model, data.x)
+
+    return system
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", help="folder of all of MNIST")
+    parser.add_argument("--rows", type=int, help="at most so many (default: all that are there)")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, ... (default: 3)")
+    parser.add_argument("--out", type=Path, default=Path("runs/lengths"), help="folder of the autoencoders")
+    parser.add_argument("--table", action="store_true", help="print the tables and measure nothing")
+    options = parser.parse_args()
+    if not options.table:
+        options.out.mkdir(parents=True, exist_ok=True)
+        data = load(options.data_dir, options.rows)
+        name = f"mnist, {len(data.x):,} rows"
+        done = {tuple(row[key] for key in rivals.KEY) for row in rivals.read(RESULTS)}
+        for seed in range(options.seeds):
+            for system in NAMES:
+                if (name, system, str(seed)) not in done:
+                    found = rivals.clustered(of_package(system), (system,), data, seed, options, limited=False)
+                    rivals.append([{"set": name, "seed": seed, **row} for row in found], RESULTS, COMMAND)
+                    print(*found[0].values(), flush=True)
+    if rows := rivals.read(RESULTS):
+        print(rivals.tables(rows, NAMES))
+
+
+if __name__ == "__main__":
+    main()
