@@ -109,7 +109,7 @@ def test_odd_arrays(x, fitted):
     np.testing.assert_array_equal(clusterer().fit(long).predict(long), fitted.labels_)
     with pytest.raises(InputError, match="got nan at row 1, column 2 .* give a DataFrame, in which NaN"):
         clusterer().fit(np.ma.masked_array(x, np.arange(120).reshape(40, 3) == 5))
-    with pytest.raises(InputError, match="got nan at row 0, column 0; .* fit a DataFrame that has missing cells"):
+    with pytest.raises(InputError, match="got nan at row 0, column 0; .* fit a DataFrame that has some"):
         fitted.predict(np.full((2, 3), np.nan))
     with pytest.raises(InputError, match="^X: expected images of one size"):
         clusterer().fit([np.ones((2, 2)), np.ones((3, 3))])

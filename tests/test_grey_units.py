@@ -197,7 +197,7 @@ def test_outside_of_images_is_what_most_have_at_their_edges(rng, ink, paper, kin
         ((-1, 1), (0, 255), False),
         ((0, 3000), (0, 4500), True),
         ((0, 3000), (0, 65535), False),
-        ((0, 1), (0, 1.2), False),
+        ((0, 1), (0, 1.6), False),
         ((0, 255), (0, 300), False),
         ((0, 255), (0, 1), False),
         ((0, 1000), (0, 1), False),

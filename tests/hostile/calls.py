@@ -177,7 +177,7 @@ def of_clusterers() -> Iterator[Call]:
         "an unknown parameter": {"colour": 1},
         "random_state a text": {"random_state": "a"},
         "random_state -1": {"random_state": -1},
-        "random_state 2^31": {"random_state": 2**31},
+        "random_state 2^32": {"random_state": 2**32},
         "image_shape of others": {"image_shape": (4, 4)},
         "image_shape of text": {"image_shape": "3x3"},
         "image_shape of one": {"image_shape": 9},

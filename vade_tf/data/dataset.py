@@ -5,7 +5,7 @@ import zlib
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 import scipy.sparse
@@ -317,8 +317,7 @@ def observe(
     if not standardise:
         return rows
     if image_shape is not None:
-        as_they_are = checks.grey_units(x, low, high) == (1.0, 0.0) and likelihood != "gaussian"
-        return rows if as_they_are else _grey(rows) or _standardised(rows)
+        return _as_images(rows)
     if not (one_family and whole):
         return rows
     if flat and not isinstance(x, SparseRows) and (side := checks.side_of_images(x, low, high)):
@@ -330,19 +329,34 @@ def observe(
     return replace(rows, factor=1 / 255) if checks.are_pixels(x, low, high) else rows
 
 
-def _grey(images: Observations) -> Observations | None:
+R = TypeVar("R", bound=Observations)
+
+
+def asked(rows: R, likelihood: str) -> R:
+    """Rows that asked for no likelihood with one that is asked for, and its units."""
+    found = replace(rows, likelihood=likelihood)
+    return found if rows.image_shape is None or not rows.standardise else _as_images(found)
+
+
+def _as_images(rows: R) -> R:
+    """Images in the units of their likelihood; a Gaussian takes bytes and fractions as they are, unless it is told."""
+    as_they_are = checks.grey_units(rows.x, rows.low, rows.high) == (1.0, 0.0) and rows.likelihood != "gaussian"
+    return rows if as_they_are else _grey(rows) or _standardised(rows)
+
+
+def _grey(images: R) -> R | None:
     """Images with the units that make black 0 and white 1; None where nearly all pixels have one grey then."""
     factor, offset = checks.grey_units(images.x, images.low, images.high)
-    asked = images.likelihood == "gaussian"
-    if asked and images.x.dtype == np.uint8 and factor == 1.0:  # a Gaussian takes no byte for a grey value
+    gaussian = images.likelihood == "gaussian"
+    if gaussian and images.x.dtype == np.uint8 and factor == 1.0:
         factor = 1 / 255
-    standardise = (factor, offset) == (1.0, 0.0) and not asked
+    standardise = (factor, offset) == (1.0, 0.0) and not gaussian
     found = replace(images, standardise=standardise, factor=factor, offset=offset)
     contrast = found.part(np.arange(0, len(images.x), -(-len(images.x) // checks.SEEN_IMAGES))).contrast()
     return found if contrast.any() and np.median(contrast[contrast > 0]) >= LEAST_CONTRAST else None
 
 
-def _standardised(images: Observations) -> Observations:
+def _standardised(images: R) -> R:
     """Images of little contrast, of which nothing is black: each pixel has a mean and a variance."""
     return images if images.likelihood != "auto" else replace(images, likelihood="gaussian")
 

@@ -151,7 +151,7 @@ def check_units(model, x, argument: str = "x") -> None:
             block = single(np.asarray(x[rows]))
             row, column = np.argwhere(~usable(block))[0]
             value = block[row, column]
-            hole = ", or fit a DataFrame that has missing cells as well" if np.isnan(value) else ""
+            hole = ", or fit a DataFrame that has some (NaN) as well" if np.isnan(value) else ""
             raise InputError(
                 f"{argument}: expected finite numbers below 1e30, got {value} at row {start + row}, column {column}; "
                 f"drop or impute such rows{hole}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vade_tf.data.dataset import Dataset
+from vade_tf.data.dataset import Dataset, asked
 from vade_tf.data.files import load_file
 from vade_tf.data.images import BUNDLED
 from vade_tf.data.named import DATASETS
@@ -70,7 +70,7 @@ def load_whole(config: TrainConfig, before: Run | None = None, in_file: bool | N
     if config.dataset not in DATASETS:
         raise InputError(f"dataset: expected one of {', '.join(sorted(DATASETS))}, got {config.dataset!r}")
     dataset = DATASETS[config.dataset].load(config.data_dir, config.require_full)
-    return dataset if config.likelihood == AUTO else replace(dataset, likelihood=config.likelihood)
+    return dataset if config.likelihood == AUTO else asked(dataset, config.likelihood)
 
 
 def load_rows(config: TrainConfig, whole: Dataset | None = None, in_file: bool | None = None) -> RunRows:
