@@ -170,5 +170,7 @@ def test_texts_are_called_as_in_training(tmp_path, capsys, kind):
     assert main(["predict", str(tmp_path / "run"), "--data", str(file)]) == 0
     assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()] == ["doc", *table["doc"]]
     table[["saying"]].to_csv(tmp_path / "bare.csv", index=False)  # rows without names are numbered
-    assert main(["predict", str(tmp_path / "run"), "--data", str(tmp_path / "bare.csv")]) == 0
-    assert capsys.readouterr().out.startswith("row,cluster,confidence\n0,")
+    table.assign(doc=[None, *table["doc"][1:]]).to_csv(tmp_path / "some.csv", index=False)  # of which one is missing
+    for name in ("bare", "some"):
+        assert main(["predict", str(tmp_path / "run"), "--data", str(tmp_path / f"{name}.csv")]) == 0
+        assert capsys.readouterr().out.startswith("row,cluster,confidence\n0,")

@@ -17,6 +17,7 @@ from small_tables import written
 from vade_tf.data.files import coded, load_file
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError
+from vade_tf.runs.incoming import columns_of
 
 
 @pytest.mark.parametrize("names", [("x", "y"), ("X", "y"), ("X", "Y")])
@@ -195,6 +196,15 @@ def test_a_column_of_texts_becomes_weighted_words(tmp_path):
     again = coded(json.loads(json.dumps(data.schema.to_dict())))
     new = load_file(written(tmp_path, f'saying\n{SAYINGS[3]}\nnothing known\n""\n', "new.csv"), schema=again)
     np.testing.assert_allclose(np.asarray(new.x), [dense[3], 0 * dense[3], 0 * dense[3]], rtol=1e-6)
+
+
+def test_new_texts_of_a_run_without_a_header_need_none_either(tmp_path):
+    text = "".join(f"{'ham' if i % 2 else 'spam'}\t{saying}\n" for i, saying in enumerate(SAYINGS))
+    first = load_file(written(tmp_path, text, "t.tsv"), text="column_1")
+    new = written(tmp_path, f"other\t{SAYINGS[3]}\n", "new.tsv")
+    found = load_file(new, schema=first.schema)
+    np.testing.assert_allclose(np.asarray(found.x), np.asarray(first.x)[3:4], rtol=1e-6)
+    assert columns_of(new, ["column_0"]) == ["column_0", "column_1"]
 
 
 def test_a_file_of_one_text_a_line(tmp_path):
