@@ -259,6 +259,8 @@ def test_a_row_is_drawn_to_its_own_target(rng):
     model.compile(loss="kl_divergence")
     assert model.aim(q) == np.mean(q.argmax(axis=1) != 0)
     assert model.aim(q) == 0
+    assert model.aim(np.full_like(q, np.nan)) == 1  # which is no rest
+    assert model.aim(q) == 0
     rows, now = np.array([4, 0, 2]), rng.dirichlet(np.ones(3), 3).astype("f4")
     p = dec.target(q)[rows]
     expected = np.mean(np.sum(p * np.log(p / now), axis=1))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -269,3 +270,22 @@ def test_the_test_half_of_a_named_data_set(copy, tmp_path, monkeypatch):
     np.testing.assert_array_equal(half.x, whole[60:])
     np.testing.assert_array_equal(half.y, halves["y_test"])
     assert seen == np.sum(chosen >= 60)
+
+
+def test_pictures_do_not_go_among_the_images_that_are_read(trained, tmp_path, capsys):
+    (tmp_path / "photos").mkdir()
+    code, _, told = call(capsys, trained, "--data", tmp_path / "photos", "--out", tmp_path / "photos" / "report")
+    assert (code, list((tmp_path / "photos").iterdir())) == (2, [])
+    assert re.search(r"--out: .*report lies in .*photos, whose images", told)
+
+
+def test_figures_that_are_not_drawn_need_no_matplotlib(trained):
+    """In a process of its own, where nothing has loaded it yet."""
+    program = (
+        "import sys; sys.modules['matplotlib'] = None; from vade_tf.cli import evaluate; "
+        f"codes = [evaluate.main([{str(trained)!r}, *more]) for more in (['--no-figures', '--json'], [])]; "
+        "raise SystemExit(codes != [0, 2])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "pip install 'vade-tf[reports]' brings it" in done.stderr

@@ -38,6 +38,14 @@ def test_every_signature_answers_as_the_model(folder, asked, answers):
     assert answers["serving_default"]["probabilities"].std() > 0.1  # not the same answer to everything
 
 
+@pytest.mark.filterwarnings("error")
+def test_numbers_of_half_precision_are_served_unless_they_are_infinite(folder):
+    served, x = Served(folder), np.linspace(0, 1, 24).reshape(2, 12)
+    np.testing.assert_allclose(served.predict(x.astype("f2")), served.predict(x.astype("f2").astype("f4")))
+    with pytest.raises(InputError, match="^x: expected finite numbers"):
+        served.predict(np.where(x > 0.9, np.inf, x).astype("f2"))
+
+
 def gmvae_of_rows():
     shape = {"hidden": (8,), "n_features": 12}
     return GMVAE(
@@ -170,9 +178,12 @@ def test_networks_with_operators_and_models_inside_are_served_in_float32(tmp_pat
     inside = keras.Sequential([keras.Input((6,)), keras.layers.Dense(6, **half)])
     h = keras.ops.relu(x + inside(x) * 2.0)
     heads = [keras.layers.Dense(2, **half)(h), keras.layers.Dense(2, **half)(h)]
-    model = VaDE(keras.Model(x, heads), keras.Model(z, keras.layers.Dense(6, **half)(z)), 3, "gaussian")
+    scaling = keras.layers.Rescaling(0.5, **half)
+    model = VaDE(
+        keras.Model(x, heads), keras.Model(z, keras.layers.Dense(6, **half)(z)), 3, "gaussian", scaling=scaling
+    )
     copy = exporting.in_float32(model)
-    assert {layer.compute_dtype for layer in copy.encoder._flatten_layers()} == {"float32"}
+    assert {layer.compute_dtype for layer in (*copy.encoder._flatten_layers(), copy.scaling)} == {"float32"}
     rows = np.random.default_rng(0).normal(size=(5, 6)).astype("f4")
     served = Served(export(model, tmp_path / "served"))
     np.testing.assert_allclose(served.predict(rows), copy.predict(rows, verbose=0), atol=1e-6)

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
+from vade_tf import hdf5
 from vade_tf.data.arrays import read_h5, read_h5_genes
 from vade_tf.data.files import load_file
 from vade_tf.errors import InputError
@@ -164,3 +165,23 @@ def test_cells_are_not_read_where_they_would_be_without_end(tmp_path, monkeypatc
         make(file)
     with pytest.raises(InputError, match=words):
         load_file(str(tmp_path / "a.h5ad"))
+
+
+def test_texts_that_lie_in_a_table_or_in_many_arrays_take_no_more_either(tmp_path):
+    pytest.importorskip("anndata")
+    with h5py.File(tmp_path / "wide.h5ad", "w") as file:
+        file["X"] = X
+        file.create_dataset("names", data=np.full((1, 5000), "y", object), dtype=h5py.string_dtype())
+    with pytest.raises(InputError, match="names holds texts in rows of 5,000, expected a list of them"):
+        load_file(str(tmp_path / "wide.h5ad"))
+    with h5py.File(tmp_path / "many.h5ad", "w") as file:
+        file["X"] = X
+        for number in range(40):
+            file.create_dataset(f"names{number}", data=["y" * 9_999], dtype=h5py.string_dtype())
+    with hdf5.opened(tmp_path / "many.h5ad") as stored:
+        most, total = stored.id.get_filesize(), 0
+        for number in range(40):
+            total = hdf5.check_texts(stored[f"names{number}"], "names", total)
+        assert total == 40 * 9_999
+        with pytest.raises(ValueError, match="longer than the file"):
+            hdf5.check_texts(stored["names0"], "names", most)

@@ -248,3 +248,21 @@ def test_many_blocks_are_few_operations():
     traced = tf.function(lambda x, p: (many.distortion(x, p, log_sigma2), many.mean(p)))
     graph = traced.get_concrete_function(tf.TensorSpec((None, many.width)), tf.TensorSpec((None, many.width))).graph
     assert len(graph.get_operations()) < 150
+
+
+def test_the_reconstruction_of_a_number_is_its_squared_error_as_in_an_array(rng):
+    """Up to a constant, which no gradient knows."""
+    x, parameters = (tf.constant(rng.normal(size=(7, 5)).astype("f4")) for _ in range(2))
+    as_table = Mixed([("gaussian", 5)]).reconstruction(x, parameters)
+    as_array = likelihoods.get("gaussian").reconstruction(x, parameters)
+    np.testing.assert_allclose(np.diff(as_table), np.diff(as_array), rtol=1e-4, atol=1e-5)
+    answers = tf.cast(x > 0, tf.float32)
+    found, expected = (
+        kind.reconstruction(answers, parameters) for kind in (Mixed([("bernoulli", 5)]), likelihoods.get("bernoulli"))
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_no_row_has_no_distortion():
+    kind = Mixed([("gaussian", 2), ("categorical", 3)])
+    assert kind.distortion(tf.zeros((0, 5)), tf.zeros((0, 5)), tf.zeros(5)).shape == (0,)

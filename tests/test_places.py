@@ -1,5 +1,6 @@
 """Where runs are: which folder is free for one, and which files are a run's own."""
 
+import errno
 import json
 
 import pytest
@@ -8,7 +9,7 @@ from vade_tf.data.pictures import Pictures
 from vade_tf.errors import InputError
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
-from vade_tf.runs.places import OF_STUDIES, free_folder, held, owned
+from vade_tf.runs.places import OF_STUDIES, free_folder, held, owned, reserved
 from vade_tf.runs.restarts import resume_restarts
 from vade_tf.runs.seeds import resume_seeds
 from vade_tf.runs.study import KINDS
@@ -115,3 +116,32 @@ def test_the_files_of_runs_and_studies_are_theirs(tmp_path):
     (tmp_path / "link").symlink_to(run)
     assert owned(tmp_path / "link" / "metrics.csv")
     assert {f"{kind}.{end}" for kind in KINDS for end in ("json", "csv")} <= set(OF_STUDIES)
+
+
+def test_a_reserved_folder_is_no_other_process_s_and_is_gone_if_nothing_came_of_it(tmp_path):
+    parent = tmp_path / "runs"
+    with reserved(parent, "a") as one, reserved(parent, "a") as other:
+        assert (one.name, other.name) == ("a", "a-2")
+        with held(one, "out", new=True):
+            (one / "config.json").touch()
+    assert [file.name for file in parent.iterdir()] == ["a"]
+    with pytest.raises(KeyboardInterrupt), reserved(tmp_path / "others", "b"):
+        raise KeyboardInterrupt
+    assert not (tmp_path / "others").exists()
+
+
+@pytest.mark.parametrize(
+    "said", [OSError(errno.ENOLCK, "no locks"), OSError(errno.ENOSYS, "none"), NotImplementedError()]
+)
+def test_a_file_system_without_locks_holds_runs_nevertheless(tmp_path, monkeypatch, said):
+    def fail(*arguments, **more):
+        raise said
+
+    monkeypatch.setattr("filelock.FileLock.acquire", fail)
+    with held(tmp_path / "run", "out", new=True) as folder:
+        assert folder.is_dir()
+    monkeypatch.setattr(
+        "filelock.FileLock.acquire", lambda self: (_ for _ in ()).throw(OSError(errno.EROFS, "read-only"))
+    )
+    with pytest.raises(InputError, match="cannot be written"), held(tmp_path / "other", "out", new=True):
+        pass

@@ -1,5 +1,6 @@
 """HDF5 files that may be damaged, or made to harm: nothing outside a file is read, and no size is taken on trust."""
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,12 +10,12 @@ from typing import IO
 import h5py
 import numpy as np
 
-from vade_tf.reading import check_memory
+from vade_tf.reading import check_memory, memory
 
 EXPANDED = 2000  # times what is stored of it that an array may take; zeros that gzip has packed take 1,000 times
 LITTLE = 1 << 26  # bytes that any array may take
-TEXTS = (64, 4096)  # texts that are read together: the longer the file, the fewer
-TOGETHER = 1 << 28  # bytes of them, if each is as long as its file
+TEXTS = (1, 4096)  # texts that are read together: the longer the file, the fewer
+TOGETHER = 1 << 28  # bytes of them, if each is as long as its file; or a quarter of the memory
 
 
 @contextmanager
@@ -96,19 +97,26 @@ def values(item: h5py.Dataset, name: str) -> np.ndarray:
     return np.concatenate(found) if found else item[()]
 
 
-def check_texts(item: h5py.Dataset, name: str) -> None:
-    """Raises ValueError where the texts of an array, if it holds some of any length, are longer than the file."""
+def check_texts(item: h5py.Dataset, name: str, before: int = 0) -> int:
+    """Length of the texts of an array, if it holds some of any length, and of those before.
+
+    Raises:
+        ValueError: they are longer than the file, or lie in so wide a table that a row of it may be.
+    """
     if item.ndim > 0 and h5py.check_string_dtype(item.dtype) is not None and item.dtype.hasobject:
-        for _ in _blocks_of_texts(item, name):
-            pass
+        for found in _blocks_of_texts(item, name, before):
+            before += sum(map(len, found.flat))
+    return before
 
 
-def _blocks_of_texts(item: h5py.Dataset, name: str) -> Iterator[np.ndarray]:
+def _blocks_of_texts(item: h5py.Dataset, name: str, length: int = 0) -> Iterator[np.ndarray]:
     """An array of texts, some of them at a time, as long as all so far are no longer than the file."""
-    most, length = item.file.id.get_filesize(), 0
-    block = int(np.clip(TOGETHER // most, *TEXTS))
-    for start in range(0, len(item), block):
-        found = item[start : start + block]
+    most, wide = item.file.id.get_filesize(), math.prod(item.shape[1:])
+    block = int(np.clip(max(TOGETHER, memory() // 4) // most, *TEXTS))
+    if wide > block:
+        raise ValueError(f"{name} holds texts in rows of {wide:,}, expected a list of them")
+    for start in range(0, len(item), block // max(wide, 1)):
+        found = item[start : start + block // max(wide, 1)]
         length += sum(map(len, found.ravel()))
         if length > most:
             raise ValueError(f"the texts of {name} are longer than the file")

@@ -65,7 +65,7 @@ def whole_path(path: Path) -> Iterator[Path]:
             if (folder / path.name).is_file():
                 _give(folder / path.name, rights)
             for written in filter(Path.is_file, folder.rglob("*")):
-                with written.open("rb") as file:
+                with written.open("rb+" if os.name == "nt" else "rb") as file:  # Windows takes a writable one alone
                     os.fsync(file.fileno())
             (folder / path.name).replace(path)
         finally:

@@ -62,6 +62,7 @@ def run(options: argparse.Namespace, command: str) -> None:
         from vade_tf.report import evaluation, page
         from vade_tf.runs import seeds
         from vade_tf.runs.folder import Run
+        from vade_tf.runs.places import check_outside
 
     folders = [folder for name in options.runs for folder in seeds.run_folders(name)]
     paths = list({os.path.realpath(folder): folder for folder in folders}.values())  # named twice: evaluated once
@@ -69,7 +70,11 @@ def run(options: argparse.Namespace, command: str) -> None:
     out = Path(options.out or ("comparison" if several else paths[0]))
     for folder in paths:
         check_single(folder)
-        Run.open(folder)  # a mistyped name is found out before a folder of that name is made
+        opened = Run.open(folder)  # a mistyped name is found out before a folder of that name is made
+        if not options.no_figures:
+            check_outside(out, opened.config.data)
+    if not options.no_figures:
+        check_outside(out, options.data)
     if not options.no_figures:
         page.prepare(out, "out" if options.out else "", several)  # what cannot be written is found out before the work
     where = {name: getattr(options, name) for name in ("data_dir", "data", "labels", "test")}

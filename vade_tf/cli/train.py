@@ -146,7 +146,7 @@ def run(
         from vade_tf.runs import sweep
         from vade_tf.runs import train as training
         from vade_tf.runs.folder import Run
-        from vade_tf.runs.places import free_folder
+        from vade_tf.runs.places import free_folder, reserved
         from vade_tf.runs.study import kind_of
         from vade_tf.training import cluster
 
@@ -162,9 +162,15 @@ def run(
             cluster.strategy(single.distribute)  # TensorFlow joins a cluster now or not at all
 
     terminal = Terminal(evaluate=typed(prog, "evaluate"))
-    folder = Path(resume or out or free_folder(Path("runs"), folder_name(config, len(several) > 1)))
-    begun.append(folder)
-    with contextlib.nullcontext() if quiet else terminal as reporter:
+    with contextlib.ExitStack() as stack:
+        if named := resume or out:
+            folder = Path(named)
+        elif config is not None and config.distribute == "multiworker":  # of which each worker has to name the same
+            folder = free_folder(Path("runs"), folder_name(config, False))
+        else:
+            folder = stack.enter_context(reserved(Path("runs"), folder_name(config, len(several) > 1)))
+        begun.append(folder)
+        reporter = stack.enter_context(contextlib.nullcontext() if quiet else terminal)
         common: dict = {"reporter": reporter, "export": not no_export}
         if config is None and kind == "clusters" and undrawn(folder):
             result = sweep.finished_sweep(folder)

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pandas
 import pyarrow
@@ -69,8 +70,10 @@ def converted(file: Path, schema: Schema) -> tuple[FileRows, str]:
     if not target.is_file():
         with writing(target.parent):
             target.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(target.parent / ".lock"):  # another process would write another copy over it
             sweep(target.parent)
-        _write(file, schema, target)
+            if not target.is_file():
+                _write(file, schema, target)
     rows = FileRows.open(target)
     size = target.stat().st_size / 1e9
     return rows, f"{file.name}: its {len(rows):,} rows are read from a copy in float32, {target} ({size:.1f} GB)"

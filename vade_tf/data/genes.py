@@ -138,13 +138,13 @@ def read(file: Path) -> Any:
 
     from vade_tf import hdf5
 
-    total = 0
+    total = texts = 0
 
     def check(name, item) -> None:
-        nonlocal total
+        nonlocal total, texts
         if hdf5.is_array(item):
             hdf5.check_size(item, name)
-            hdf5.check_texts(item, name)
+            texts = hdf5.check_texts(item, name, texts)
             total += item.nbytes
 
     with hdf5.opened(file) as stored:

@@ -7,6 +7,7 @@ and 1, and one category of three levels, one-hot.
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -126,7 +127,7 @@ class Mixed(Likelihood):
     def distortion(self, x, parameters, log_sigma2=0.0):
         known = tf.cast(~tf.math.is_nan(x), x.dtype)  # [batch, D]
         x = tf.where(tf.math.is_nan(x), tf.zeros_like(x), x)
-        log_sigma2 = log_sigma2 * tf.ones_like(x[0])  # [D]
+        log_sigma2 = log_sigma2 * tf.ones(tf.shape(x)[1:], x.dtype)  # [D]
         total = tf.zeros_like(x[:, 0])
         for kind, places in self._of_kind.items():
             if not len(places):
@@ -143,6 +144,10 @@ class Mixed(Likelihood):
             out = tf.where(levels, tf.gather(parameters, features, axis=1), NEVER)
             total -= tf.reduce_sum(value * tf.nn.log_softmax(out), axis=(1, 2))
         return total
+
+    def reconstruction(self, x, parameters):
+        """The squared error of a number, as IDEC was published, nats of answers and categories; a feature."""
+        return self.distortion(x, parameters, -math.log(2.0)) / self.width  # 1 / sigma2 = 2
 
     def variance(self, x, parameters):
         """sigma2 of each number by a batch, [D]: mean squared error of its known cells, NaN without any; else 1."""

@@ -31,6 +31,7 @@ MAX_ROWS = 20  # clusters in one picture: the largest
 MAP_ROWS = 3000  # rows in the map of the code
 NAMED = 24  # features that a profile names, at most
 LONGEST = 24  # letters of a feature's name in a picture
+TALLEST = 400.0  # inches of a picture of several runs; matplotlib draws no more than 2^16 pixels
 LETTER = 0.06  # inches that a letter of the names below a profile takes
 STYLE: Any = {
     "font.size": 9.0,
@@ -265,7 +266,7 @@ def comparison(results: dict[str, dict], histories: dict[str, list[dict]]) -> Fi
         name: rows if results[name]["elbo"] is not None else _without_bound(rows) for name, rows in histories.items()
     }
     columns = _columns(courses)
-    bars = 0.5 + 0.24 * (len(results) + 1) * max(len(scores), 1)
+    bars = min(0.5 + 0.24 * (len(results) + 1) * max(len(scores), 1), TALLEST)
     heights = (bars, 3) if columns else (bars,)
     figure = Figure((WIDTH, sum(heights) + 1.2), layout="constrained")
     top, *below = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]

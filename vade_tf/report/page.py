@@ -4,7 +4,6 @@ The page needs no network and no second file: pictures are inside it as base64 P
 """
 
 import base64
-import importlib.metadata
 import io
 import platform
 import tempfile
@@ -18,10 +17,9 @@ from rich.table import Table
 from vade_tf import __version__
 from vade_tf.errors import StorageError
 from vade_tf.printing import Plain
-from vade_tf.report import card_page, figures
 from vade_tf.report.evaluation import Evaluation
-from vade_tf.report.image_figures import card_images
 from vade_tf.report.style import STYLE
+from vade_tf.runs.result import version
 from vade_tf.writing import write_whole, writing
 
 PACKAGES = ("tensorflow", "tensorflow-probability", "keras", "numpy", "scikit-learn", "matplotlib")
@@ -150,6 +148,8 @@ def page(
         command: the command line that made it.
         cards: PNGs for the cards, see `image_figures.card_images`; default: the rows are no images.
     """
+    from vade_tf.report import card_page  # which loads matplotlib, as all that draws
+
     title = f"{SYSTEMS.get(result['model'], result['model'])} on {result['dataset']}"
     head, rows = cluster_rows(result)
     seconds = training["seconds"]
@@ -214,7 +214,7 @@ def _choice(choice: dict | None) -> list[str]:
 
 def versions() -> str:
     """This package, Python and the libraries whose versions can change a figure."""
-    libraries = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
+    libraries = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return f"vade_tf {__version__}, Python {platform.python_version()}, {libraries}"
 
 
@@ -228,7 +228,10 @@ def prepare(out: Path, argument: str = "", several: bool = False) -> None:
 
     Raises:
         StorageError: it cannot be made, or nothing can be written into it.
+        ModuleNotFoundError: matplotlib, which draws, is not installed.
     """
+    from vade_tf.report import figures  # noqa: F401  said before the work, and not where nothing is drawn
+
     with writing(out, argument):
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
@@ -244,25 +247,29 @@ def prepare(out: Path, argument: str = "", several: bool = False) -> None:
 
 def write(evaluated: Evaluation, out: Path, command: str) -> Path:
     """Figures and report.html of one run into a folder, in place of earlier ones; returns the page's path."""
+    from vade_tf.report import figures
+    from vade_tf.report.image_figures import card_images
+
+    subject = (evaluated.model, evaluated.dataset, evaluated.found)
+    drawn = figures.draw(*subject, evaluated.result, evaluated.history)
+    pictures = [(picture.name, picture.caption, _png(picture.figure)) for picture in drawn]
+    settings = asdict(evaluated.run.config)
+    cards = card_images(evaluated.dataset, evaluated.found.groups, evaluated.result["clusters"], evaluated.numbers)
+    text = page(evaluated.result, settings, evaluated.training, pictures, command, cards)
     with writing(out / "figures"):
         (out / "figures").mkdir(exist_ok=True)
         for name in figures.CAPTIONS:  # of other rows perhaps, and not all of them are drawn now
             (out / "figures" / f"{name}.png").unlink(missing_ok=True)
-    pictures = []
-    subject = (evaluated.model, evaluated.dataset, evaluated.found)
-    for picture in figures.draw(*subject, evaluated.result, evaluated.history):
-        content = _png(picture.figure)
-        write_whole(out / "figures" / f"{picture.name}.png", content)
-        pictures.append((picture.name, picture.caption, content))
-    settings = asdict(evaluated.run.config)
-    cards = card_images(evaluated.dataset, evaluated.found.groups, evaluated.result["clusters"], evaluated.numbers)
-    text = page(evaluated.result, settings, evaluated.training, pictures, command, cards)
+    for name, _, content in pictures:
+        write_whole(out / "figures" / f"{name}.png", content)
     write_whole(out / "report.html", text.encode())
     return out / "report.html"
 
 
 def write_comparison(results: dict[str, dict], histories: dict[str, list[dict]], out: Path) -> Path:
     """The figure of several runs, by name, into a folder; returns its path."""
+    from vade_tf.report import figures
+
     file = out / "comparison.png"
     write_whole(file, _png(figures.comparison(results, histories)))
     return file

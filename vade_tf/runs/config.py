@@ -55,7 +55,11 @@ class TrainConfig(Settings):
     )
     require_full: bool = option(False, "fail rather than train on the bundled 5,000 MNIST digits when offline")
     limit: int | None = option(None, "use a random subset of this many rows", least=1)
-    held_out: float = option(0.0, "share of the rows, drawn by the seed, that training leaves aside", least=0.0)
+    held_out: float = option(
+        0.0,
+        "share of the rows, drawn by the seed, that training leaves aside (0.1 with a range of clusters)",
+        least=0.0,
+    )
     model: str = option("vade", "system to train: VaDE, or one it is compared with", choices=MODELS)
     pretrained: str | None = option(
         None, "run folder whose autoencoder to start from, instead of pretraining one", path=True

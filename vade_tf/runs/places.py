@@ -1,9 +1,12 @@
 """Where runs are: which folders are free for one, who trains in one, and which files are its own."""
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterable, Iterator
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import filelock
 
@@ -14,6 +17,11 @@ from vade_tf.reading import each, json_object, parsed, record, text_of
 from vade_tf.writing import sweep, writing
 
 LOCK = ".lock"
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # what a file system without them says
+# no marker in place of a lock, as filelock from 3.24 on makes one: a kill would leave it, and the run could not go on
+PLAIN: dict[str, Any] = {
+    name: False for name in signature(filelock.FileLock.__init__).parameters if name == "fallback_to_soft"
+}
 FOLDERS = ("checkpoints", "export", "tensorboard", "figures")  # in that of a run
 FILES = ("config.json", "data.json", "schema.json", "metrics.csv", "metrics.json", "model.keras", "assignments.csv")
 OWN = (*FILES, *FOLDERS, "report.html")
@@ -113,6 +121,31 @@ def free_folder(parent: Path, name: str) -> Path:
 
 
 @contextlib.contextmanager
+def reserved(parent: Path, name: str) -> Iterator[Path]:
+    """The folder that `free_folder` gives, which no other process gets from now on; gone again if it stays empty."""
+    with writing(parent):
+        made = not parent.exists()
+        path = _reserve(parent, name)
+    try:
+        yield path
+    finally:
+        with contextlib.suppress(OSError):  # another process has something there
+            if [file.name for file in path.iterdir()] in ([], [LOCK]):
+                (path / LOCK).unlink(missing_ok=True)
+                path.rmdir()
+                if made:
+                    parent.rmdir()
+
+
+def _reserve(parent: Path, name: str) -> Path:
+    while True:
+        path = free_folder(parent, name)
+        path.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError), (path / LOCK).open("x"):  # one process of several makes it
+            return path
+
+
+@contextlib.contextmanager
 def held(path: str | Path, argument: str, new: bool = False) -> Iterator[Path]:
     """Keeps a folder for one process that trains; the operating system lets go of it when the process ends, however.
 
@@ -130,9 +163,8 @@ def held(path: str | Path, argument: str, new: bool = False) -> Iterator[Path]:
         with writing(folder, argument):
             folder.mkdir(parents=True, exist_ok=True)
     refuse_links([*(folder / name for name in FOLDERS), *folder.glob("tensorboard/*")], argument)
-    lock = filelock.FileLock(folder / LOCK, timeout=0)
-    # filelock raises it where the file system has no locks: a run there does without one
-    with contextlib.suppress(NotImplementedError), writing(folder, argument):
+    lock = filelock.FileLock(folder / LOCK, timeout=0, **PLAIN)
+    with writing(folder, argument):
         _acquire(lock, folder, argument)
     try:
         for place in (folder, folder / "checkpoints", folder / "export", *folder.glob("tensorboard/*")):
@@ -150,9 +182,15 @@ def refuse_links(folders: Iterable[Path], argument: str) -> None:
 
 
 def _acquire(lock: filelock.BaseFileLock, folder: Path, argument: str) -> None:
+    """Lock a folder; where the file system has no locks, a run does without one."""
     try:
         lock.acquire()
     except filelock.Timeout as error:
         raise InputError(
             f"{argument}: {folder} is in use by another process; wait for it, or choose another folder"
         ) from error
+    except NotImplementedError:
+        return
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise

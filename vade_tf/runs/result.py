@@ -98,8 +98,16 @@ def summarise(
         "versions": {
             "python": platform.python_version(),
             **{
-                name: importlib.metadata.version(name)
+                name: version(name)
                 for name in ("tensorflow", "tensorflow-probability", "keras", "numpy", "scikit-learn")
             },
         },
     }
+
+
+def version(name: str) -> str:
+    """Of an installed package; "unknown" where a library came under another name, as tensorflow-cpu is one."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"

@@ -158,7 +158,7 @@ class Study:
     def held(self):
         """Keeps the folder for this process while its runs are trained, none of which may be a link."""
         refuse_links(self.folders.values(), "resume")
-        return held(self.out, "out")
+        return held(self.out, "resume" if self._whole is None else "out")  # a new one has its rows
 
     def run(self, reporter: Silent, export: bool) -> list[dict]:
         """metrics.json of every run, each trained or continued where it is not finished; with its agreement.

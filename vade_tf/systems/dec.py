@@ -118,6 +118,8 @@ class SelfTraining(keras.Model):
 
     def aim(self, q: np.ndarray) -> float:
         """Make the target anew from assignments q [n, K]; returns the share of the rows that changed their group."""
+        if not np.isfinite(q).all():
+            return 1.0  # the training has diverged, which is no rest
         groups = q.argmax(axis=1)
         moved = float(np.mean(groups != self.groups.numpy()))
         self.p.assign(target(q))
