@@ -19,7 +19,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "vade_tf"
 
-_BOTTOM = ("errors", "paths", "reading", "hdf5", "seeding", "writing", "mosaic", "printing", "threads")
+_BOTTOM = ("errors", "paths", "reading", "hdf5", "seeding", "writing", "locking", "mosaic", "printing", "threads")
 _BELOW_SYSTEMS = ("training", "model", "data", *_BOTTOM)
 _BELOW_RUNS = ("estimator", "systems", *_BELOW_SYSTEMS, "metrics")
 # A room is a folder or a single module of the package; here are the rooms each may read, the highest room first.
@@ -44,6 +44,7 @@ MAY_READ = {
     "reading": ("errors",),
     "paths": ("errors",),
     "writing": ("errors",),
+    "locking": (),
     "mosaic": (),
     "threads": (),
     "printing": ("errors",),

@@ -1,5 +1,6 @@
 """Rows from a person's own files and arrays: what is checked, the units they get, what a person reads when it fails."""
 
+import h5py
 import numpy as np
 import pandas
 import pytest
@@ -283,9 +284,12 @@ def test_moments_of_many_rows_are_those_of_few(rng, monkeypatch, holes):
 @pytest.mark.parametrize("labels", [np.full(3, -1), np.array([0, np.nan, 1]), np.arange(2)])
 def test_labels_that_nobody_asks_for_are_not_looked_at(tmp_path, labels):
     np.savez(tmp_path / "new.npz", x=np.eye(3), y=labels)
-    assert load_file(str(tmp_path / "new.npz"), scored=False).y is None
-    with pytest.raises(InputError, match="label"):
-        load_file(str(tmp_path / "new.npz"))
+    with h5py.File(tmp_path / "cells.h5", "w") as file:
+        file["X"], file["Y"], file["genes"] = np.eye(3), labels, ["a", "b", "c"]
+    for name in ("new.npz", "cells.h5"):
+        assert load_file(str(tmp_path / name), scored=False).y is None
+        with pytest.raises(InputError, match="label"):
+            load_file(str(tmp_path / name))
 
 
 @pytest.mark.parametrize("in_file", [False, True])

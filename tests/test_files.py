@@ -253,7 +253,8 @@ def test_a_table_in_another_encoding_or_cut_off_is_named(tmp_path):
 def test_a_packed_table_whose_cells_need_more_than_the_memory_is_refused(tmp_path, monkeypatch, memory):
     monkeypatch.setattr("vade_tf.reading.memory", lambda: memory)
     with pytest.raises(
-        InputError, match=r"^data: .*t.csv.gz does not fit in memory \(.* this machine has .*; choose columns"
+        InputError,
+        match=r"^data: .*t.csv.gz does not fit in memory \(.* this machine has .*; save it as",
     ):
         load_file(written(tmp_path, "a,b\n" + "1.5,2.5\n" * 1000, "t.csv.gz"))  # 8,004 bytes
 

@@ -30,8 +30,9 @@ def test_images_of_whole_numbers_are_grey_whatever_their_type(rng, high, unit, k
     assert (found.name, found.units(data)) == ("bernoulli", (1 / unit, 0.0))
     np.testing.assert_array_equal(data.x, x.reshape(40, 20))
     gaussian = observe(x.astype(kind), "gaussian")
-    if high > 1:
-        assert choice.choose(gaussian).units(gaussian) == (1 / unit, 0.0)
+    scale, offset = choice.choose(gaussian).units(gaussian)  # a Gaussian has one as well, that of their spread
+    assert offset == 0
+    assert (scale * x.reshape(40, 20)).var(axis=0).mean() == pytest.approx(1)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from vade_tf.reading import check_memory, memory
 
 EXPANDED = 2000  # times what is stored of it that an array may take; zeros that gzip has packed take 1,000 times
 LITTLE = 1 << 26  # bytes that any array may take
-TEXTS = (1, 4096)  # texts that are read together: the longer the file, the fewer
+TEXTS = (8, 4096)  # texts that are read together: the longer the file, the fewer
 TOGETHER = 1 << 28  # bytes of them, if each is as long as its file; or a quarter of the memory
 
 

@@ -7,9 +7,9 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
-import filelock
 import numpy as np
 import pandas
 import pyarrow
@@ -21,6 +21,7 @@ from vade_tf.data.parquet import ParquetTable
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
 from vade_tf.errors import InputError, StorageError
+from vade_tf.locking import locked
 from vade_tf.reading import rows_together
 from vade_tf.writing import whole, writing
 
@@ -49,7 +50,7 @@ def sampled(file: Path) -> pandas.DataFrame:
 
 def column(file: Path, name: str) -> pandas.Series:
     """One column of a table, as a whole."""
-    return parquet.read(file, [name])[name]
+    return parquet.read(file, [name]).iloc[:, 0]  # which pandas may call by a number
 
 
 def converted(file: Path, schema: Schema) -> tuple[FileRows, str]:
@@ -68,9 +69,10 @@ def converted(file: Path, schema: Schema) -> tuple[FileRows, str]:
     name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
     target = cache_folder() / "converted" / f"{name}.npy"
     if not target.is_file():
-        with writing(target.parent):
-            target.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(target.parent / ".lock"):  # another process would write another copy over it
+        with ExitStack() as stack:
+            with writing(target.parent):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(locked(target.with_name(f".{name}.lock"), wait=True))  # or two write a copy each
             sweep(target.parent)
             if not target.is_file():
                 _write(file, schema, target)

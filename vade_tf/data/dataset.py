@@ -259,7 +259,7 @@ def observe(
         image_shape: (height, width) of rows that are grey images, (height, width, 3) of colour images, whose channels
             stand together; x of three or four dimensions gives it itself, and so does an array of square grey images
             that stand in rows (`checks.side_of_images`). () says that rows are no images.
-        standardise: False leaves Gaussian features in the units they come in.
+        standardise: False leaves Gaussian features, but for pixels, in the units they come in.
         argument: what an error names.
         schema: how x was coded already; x may then hold NaN, in missing cells.
 

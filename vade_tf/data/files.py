@@ -98,7 +98,7 @@ def load_file(
             if given is not None and (kind != CELLS if argument == "batch" else not named):
                 raise InputError(f"{argument}: goes with an .h5ad file, got {path}; leave it out")
         if named:
-            return _cells(file, labels, likelihood, (layer, most_genes, batch), schema, plain)
+            return _cells(file, labels, likelihood, (layer, most_genes, batch), schema, plain, scored)
         if kind == "folder":
             found = _pictures(file, labels, likelihood, schema)
             check_form(found.image_shape or (), image_shape, f"data: {path}")
@@ -159,8 +159,8 @@ def readable(path: str) -> Iterator[tuple[Path, str]]:
     except (InputError, MemoryError):
         raise
     except TooLarge as error:
-        what = f"data: {path} does not fit in memory ({cited(error)})"
-        raise InputError(f"{what}; choose columns, or save it as .npy or .parquet, which stay in their file") from error
+        todo = "keep fewer cells" if kind == CELLS else "save it as .npy or .parquet, which stay in their file"
+        raise InputError(f"data: {path} does not fit in memory ({cited(error)}); {todo}") from error
     except (OSError, ValueError, EOFError, KeyError) as error:
         if isinstance(error, UnicodeDecodeError) and kind in tables.TEXTS:
             what = f"data: expected a text in UTF-8, got {path}, which is in another encoding"
@@ -264,13 +264,15 @@ def _from_file(file: Path, labels, likelihood: str, asked: dict, schema: Schema 
     return build(x, y, schema=schema, notice=_notice(told, notes), **about)
 
 
-def _cells(file: Path, labels, likelihood: str, asked: tuple, schema: Coded | None, plain: bool) -> Dataset:
+def _cells(
+    file: Path, labels, likelihood: str, asked: tuple, schema: Coded | None, plain: bool, scored: bool
+) -> Dataset:
     layer, most, batch = asked
     if tables.ending(file) == CELLS:
         cells: Any = genes.read(file)
         y = genes.labels_of(cells, labels, file)
     else:
-        x, y = arrays.read_h5(file, labels)
+        x, y = arrays.read_h5(file, labels, scored)
         cells = genes.Named(x, arrays.read_h5_genes(file) or [], {})
         if len(cells.var_names) != x.shape[1]:
             raise InputError(f"data: expected {x.shape[1]} names in genes of {file}, got {len(cells.var_names)}")

@@ -9,6 +9,7 @@ is known by its name to `VaDE` and to saved models. x are rows in the likelihood
 `parameters` are the decoder's output for them, of the same shape unless a class says otherwise (`outputs`).
 """
 
+import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -198,10 +199,16 @@ class Gaussian(Likelihood):
         return keras.losses.mean_squared_error(x, parameters)
 
     def units(self, observations):
-        """Every feature gets mean 0 and variance 1, see `divisors`; in float64, for scales of 1e6."""
-        if not observations.standardise:
+        """Every feature gets mean 0 and variance 1, see `divisors`; in float64, for scales of 1e6.
+
+        The pixels of images get one scale, of which black is 0, and on average variance 1.
+        """
+        if not observations.standardise and observations.image_shape is None:
             return observations.factor, observations.offset
         mean, std = observations.moments()
+        if not observations.standardise:
+            shared = 1.0 / math.sqrt(float(np.mean(std**2)) or 1.0)
+            return shared, shared * observations.offset / observations.factor
         scale = 1.0 / divisors(mean, std)
         return scale.astype(np.float32), (-mean * scale).astype(np.float32)
 

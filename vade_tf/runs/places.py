@@ -1,27 +1,18 @@
 """Where runs are: which folders are free for one, who trains in one, and which files are its own."""
 
 import contextlib
-import errno
 import os
 from collections.abc import Iterable, Iterator
-from inspect import signature
 from pathlib import Path
-from typing import Any
-
-import filelock
 
 from vade_tf.data.files import coded
 from vade_tf.errors import InputError
+from vade_tf.locking import Busy, locked
 from vade_tf.paths import usable
 from vade_tf.reading import each, json_object, parsed, record, text_of
 from vade_tf.writing import sweep, writing
 
 LOCK = ".lock"
-NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # what a file system without them says
-# no marker in place of a lock, as filelock from 3.24 on makes one: a kill would leave it, and the run could not go on
-PLAIN: dict[str, Any] = {
-    name: False for name in signature(filelock.FileLock.__init__).parameters if name == "fallback_to_soft"
-}
 FOLDERS = ("checkpoints", "export", "tensorboard", "figures")  # in that of a run
 FILES = ("config.json", "data.json", "schema.json", "metrics.csv", "metrics.json", "model.keras", "assignments.csv")
 OWN = (*FILES, *FOLDERS, "report.html")
@@ -124,25 +115,26 @@ def free_folder(parent: Path, name: str) -> Path:
 def reserved(parent: Path, name: str) -> Iterator[Path]:
     """The folder that `free_folder` gives, which no other process gets from now on; gone again if it stays empty."""
     with writing(parent):
-        made = not parent.exists()
-        path = _reserve(parent, name)
+        path, made = _reserve(parent, name)
     try:
         yield path
     finally:
         with contextlib.suppress(OSError):  # another process has something there
             if [file.name for file in path.iterdir()] in ([], [LOCK]):
                 (path / LOCK).unlink(missing_ok=True)
-                path.rmdir()
-                if made:
-                    parent.rmdir()
+                for folder in made:
+                    folder.rmdir()
 
 
-def _reserve(parent: Path, name: str) -> Path:
+def _reserve(parent: Path, name: str) -> tuple[Path, list[Path]]:
+    """The folder, and those that had to be made."""
     while True:
         path = free_folder(parent, name)
+        made = [folder for folder in (path, parent) if not folder.exists()]
         path.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError), (path / LOCK).open("x"):  # one process of several makes it
-            return path
+        # one process of several makes it; another may remove the folder just then
+        with contextlib.suppress(FileExistsError, FileNotFoundError), (path / LOCK).open("x"):
+            return path, made
 
 
 @contextlib.contextmanager
@@ -163,15 +155,17 @@ def held(path: str | Path, argument: str, new: bool = False) -> Iterator[Path]:
         with writing(folder, argument):
             folder.mkdir(parents=True, exist_ok=True)
     refuse_links([*(folder / name for name in FOLDERS), *folder.glob("tensorboard/*")], argument)
-    lock = filelock.FileLock(folder / LOCK, timeout=0, **PLAIN)
-    with writing(folder, argument):
-        _acquire(lock, folder, argument)
-    try:
+    with contextlib.ExitStack() as stack:
+        try:
+            with writing(folder, argument):
+                stack.enter_context(locked(folder / LOCK))
+        except Busy as error:
+            raise InputError(
+                f"{argument}: {folder} is in use by another process; wait for it, or choose another folder"
+            ) from error
         for place in (folder, folder / "checkpoints", folder / "export", *folder.glob("tensorboard/*")):
             sweep(place)
         yield folder
-    finally:
-        lock.release()
 
 
 def refuse_links(folders: Iterable[Path], argument: str) -> None:
@@ -179,18 +173,3 @@ def refuse_links(folders: Iterable[Path], argument: str) -> None:
     for place in folders:
         if place.is_symlink():
             raise InputError(f"{argument}: expected a folder of the run, got a link at {place}; remove it")
-
-
-def _acquire(lock: filelock.BaseFileLock, folder: Path, argument: str) -> None:
-    """Lock a folder; where the file system has no locks, a run does without one."""
-    try:
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise InputError(
-            f"{argument}: {folder} is in use by another process; wait for it, or choose another folder"
-        ) from error
-    except NotImplementedError:
-        return
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise

@@ -68,8 +68,10 @@ def in_float32(model):
     networks = {
         name: keras.saving.serialize_keras_object(clone(getattr(model, name))) for name in ("encoder", "decoder")
     }
-    if model.scaling is not None:
-        networks["scaling"] = keras.saving.serialize_keras_object(layer(model.scaling))
+    if model.scaling is not None and model.scaling.compute_dtype != "float32":
+        scaling = layer(model.scaling)
+        scaling.build((None, model.n_features))
+        networks["scaling"] = keras.saving.serialize_keras_object(scaling)
     copy = type(model).from_config({**model.get_config(), **networks})
     set_all(copy, model.get_weights())
     return copy

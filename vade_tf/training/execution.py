@@ -29,7 +29,7 @@ def several_at_once(
     small = settings.network == "dense" and model.count_params() * settings.batch_size <= device.small_step()
     if small and not model.run_eagerly and not any(map(hears_batches, callbacks)):
         model.steps_per_execution = max(number for number in range(1, AT_ONCE + 1) if steps % number == 0)
-        model.predict_function = None  # one that is there reads a single batch of so many
+        model.test_function = model.predict_function = None  # those that are there read a single batch of so many
     try:
         yield
     finally:
