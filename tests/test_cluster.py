@@ -7,6 +7,7 @@ import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from vade_tf.cli import train
 from vade_tf.data import pipeline
@@ -77,18 +78,33 @@ def test_a_malformed_tf_config_is_told(environment, text, why):
 STEP = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_NODELIST": "n[01-02],m5", "SLURM_STEP_TASKS_PER_NODE": "1(x2),2"}
 
 
-@pytest.mark.parametrize(("rank", "node"), [(0, "m5"), (1, "m5"), (2, "n01"), (3, "n02")])
+@pytest.mark.parametrize(("rank", "node"), [(0, "n01"), (1, "n02"), (2, "m5"), (3, "m5")])
 def test_a_slurm_step_names_the_cluster(environment, rank, node):
-    """Tasks in the order of their machines' names, each on a port of its own there."""
+    """Tasks in the order in which Slurm lists their machines, each on a port of its own there."""
     environment(**STEP, SLURM_PROCID=str(rank), SLURMD_NODENAME=node)
-    assert found() == ({"worker": ["m5:8888", "m5:8889", "n01:8888", "n02:8888"]}, "worker", rank)
+    assert found() == ({"worker": ["n01:8888", "n02:8888", "m5:8888", "m5:8889"]}, "worker", rank)
     assert "CUDA_VISIBLE_DEVICES" not in os.environ
 
 
-def test_a_slurm_step_whose_tasks_lie_elsewhere_than_tensorflow_thinks_is_told(environment):
-    environment(**STEP, SLURM_PROCID="0", SLURMD_NODENAME="n01")
-    with pytest.raises(InputError, match="expected task 0 of the Slurm step on m5, got n01; list the machines in the"):
+@pytest.mark.parametrize(
+    "given", [{"SLURM_PROCID": "2", "SLURMD_NODENAME": "n01"}, {"SLURM_PROCID": "0", "SLURM_DISTRIBUTION": "cyclic"}]
+)
+def test_a_slurm_step_whose_tasks_are_dealt_out_in_turn_is_told(environment, given):
+    """By every task alike: one that went on would wait an hour for the others."""
+    environment(**STEP, **given)
+    with pytest.raises(InputError, match="expected the tasks of a machine one after the other, .*--distribution=block"):
         cluster.cluster()
+
+
+def test_tasks_of_one_machine_that_all_see_its_gpus_are_told(environment, monkeypatch):
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["one", "two"])
+    environment(**STEP, SLURM_PROCID="0")  # alone on its machine
+    assert found()[2] == 0
+    environment(SLURM_PROCID="2")
+    with pytest.raises(InputError, match="GPUs of its own for each of 2 tasks on m5, got 2 .* --gpus-per-task$"):
+        cluster.cluster()
+    environment(SLURM_GPUS_PER_TASK="2")
+    assert found()[2] == 2
 
 
 @pytest.mark.parametrize("wrong", [{"SLURM_STEP_TASKS_PER_NODE": "x"}, {"SLURM_STEP_NUM_TASKS": "x"}, {}])
@@ -109,16 +125,46 @@ def pods(environment, monkeypatch):
         return types.SimpleNamespace(metadata=types.SimpleNamespace(name=f"fit-{index}-x{index % 3}z"), status=status)
 
     class Api:
-        def list_pod_for_all_namespaces(self, label_selector):
+        def list_pod_for_all_namespaces(self, label_selector, field_selector):
             assert label_selector == "job-name=fit"
+            assert field_selector == "status.phase!=Failed,status.phase!=Succeeded"  # of pods that were lost
+            if "FORBIDDEN" in os.environ:
+                raise Forbidden("(403) Forbidden")
             return types.SimpleNamespace(items=[pod(index) for index in range(12)])
 
-    config = types.SimpleNamespace(load_incluster_config=lambda: None)
-    package = types.SimpleNamespace(client=types.SimpleNamespace(CoreV1Api=Api), config=config)
+    class Forbidden(Exception):
+        """As kubernetes.client.ApiException."""
+
+    def load():
+        if "TOKENLESS" in os.environ:
+            raise Forbidden("Service token file does not exist.")
+
+    config = types.SimpleNamespace(load_incluster_config=load, ConfigException=Forbidden)
+    package = types.SimpleNamespace(client=types.SimpleNamespace(CoreV1Api=Api, ApiException=Forbidden), config=config)
     for name, part in {"kubernetes": package, "kubernetes.client": package.client, "kubernetes.config": config}.items():
         monkeypatch.setitem(sys.modules, name, part)
     monkeypatch.setattr(cluster, "POLL_SECONDS", 0.0)
     environment(KUBERNETES_SERVICE_HOST="10.1.1.1", JOB_NAME="fit", JOB_COMPLETIONS="12")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (
+            {"FORBIDDEN": "1"},
+            r"the pods of the Job fit cannot be listed \(\(403\) Forbidden\); let its service account",
+        ),
+        (
+            {"TOKENLESS": "1"},
+            r"the Job of Kubernetes cannot be read \(Service token file .*\); give its pods a service",
+        ),
+        ({"JOB_COMPLETIONS": "many"}, "the Job of Kubernetes cannot be read .*'many'"),
+    ],
+)
+def test_what_a_job_may_not_see_is_told(environment, pods, wrong, message):
+    environment(JOB_COMPLETION_INDEX="0", **wrong)
+    with pytest.raises(InputError, match=f"^distribute: {message}"):
+        cluster.cluster()
 
 
 @pytest.mark.parametrize("index", [0, 1, 2, 10, 11])

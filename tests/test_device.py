@@ -1,5 +1,7 @@
 """What `auto` means on machines that are not at hand, and that what it means there runs here."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from vade_tf.training.settings import Settings
      ((8, 0), "mixed_bfloat16"), ((9, 0), "mixed_bfloat16")],
 )  # fmt: skip
 def test_a_gpu_decides_by_its_compute_capability(monkeypatch, capability, precision):
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["a GPU"])
     details = {"compute_capability": capability, "device_name": "Card"}
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details)
     assert device.resolve_precision("auto") == precision
@@ -34,7 +36,7 @@ def test_a_gpu_decides_by_its_compute_capability(monkeypatch, capability, precis
      (("amx_bf16", "amx_tile"), "mixed_bfloat16")],
 )  # fmt: skip
 def test_a_cpu_decides_by_its_instructions(monkeypatch, flags, precision):
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [])
     monkeypatch.setattr(device, "cpu_flags", lambda: frozenset(flags))
     assert device.resolve_precision("auto") == precision
     assert device.resolve_precision("mixed_float16") == "mixed_float16"
@@ -45,7 +47,7 @@ def test_a_cpu_decides_by_its_instructions(monkeypatch, flags, precision):
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float64"])
 def test_auto_follows_the_global_policy_where_it_was_set(monkeypatch, policy):
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [])
     monkeypatch.setattr(device, "cpu_flags", frozenset)
     monkeypatch.setattr(keras.config, "dtype_policy", lambda: keras.DTypePolicy(policy))
     assert device.resolve_precision("auto") == policy
@@ -60,7 +62,7 @@ def test_with_a_gpu_the_steps_of_the_papers_networks_are_made_several_at_once(mo
     model.compile("sgd", "mse")
     found = []
     for gpus in ([], ["a GPU"]):
-        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind, gpus=gpus: gpus)
+        monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind, gpus=gpus: gpus)
         with execution.several_at_once(settings.resolve(70_000, 784), model, 274, []):
             found.append(model.steps_per_execution)
         assert model.steps_per_execution == 1
@@ -84,3 +86,12 @@ def test_what_a_gpu_of_before_2020_is_given_runs_on_this_cpu(rng):
     single = given.build_model(observe(x), found.settings, "float32")
     single.set_weights(model.get_weights())
     np.testing.assert_allclose(model.elbo(x), single.elbo(x), rtol=0.02)
+
+
+@pytest.mark.parametrize(("devices", "found"), [(1, "mixed_float16"), (2, "float32")])
+def test_half_precision_is_not_shared_among_devices(devices, found):
+    """Keras skips a step by what the first of them finds."""
+    strategy = SimpleNamespace(num_replicas_in_sync=devices)
+    assert device.shared_precision("mixed_float16", strategy) == found
+    assert device.shared_precision("mixed_bfloat16", strategy) == "mixed_bfloat16"
+    assert device.shared_precision("mixed_float16", None) == "mixed_float16"

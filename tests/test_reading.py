@@ -73,10 +73,28 @@ def test_a_container_may_have_less_memory_than_the_machine(tmp_path, monkeypatch
     if limit is not None:
         (tmp_path / "memory.max").write_text(limit)
     monkeypatch.setattr(reading, "CONTAINER", ())
+    monkeypatch.setattr(reading, "GROUPS", tmp_path / "not there")
     machine = reading.memory()
     monkeypatch.setattr(reading, "CONTAINER", (tmp_path / "memory.max", tmp_path / "not there"))
     assert reading.memory() == (machine if expected is None else expected)
     assert machine > 2**28
+
+
+@pytest.mark.parametrize(
+    ("groups", "folder", "name"),
+    [
+        ("0::/system.slice/job_7/step_0\n", "system.slice/job_7", "memory.max"),  # as Slurm limits a job
+        ("5:cpu:/x\n4:memory:/slurm/job_7/step_0\n", "memory/slurm/job_7", "memory.limit_in_bytes"),
+    ],
+)
+def test_a_job_may_have_less_memory_than_its_machine(tmp_path, monkeypatch, groups, folder, name):
+    (tmp_path / "groups").write_text(groups)
+    monkeypatch.setattr(reading, "GROUP", tmp_path)
+    monkeypatch.setattr(reading, "GROUPS", tmp_path / "groups")
+    machine = reading.memory()
+    (tmp_path / folder / "step_0").mkdir(parents=True)
+    (tmp_path / folder / name).write_text("4096\n")
+    assert reading.memory() == 4096 < machine
 
 
 def test_a_long_header_is_not_read(tmp_path):

@@ -9,7 +9,7 @@ import math
 import os
 import stat
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -21,7 +21,11 @@ from vade_tf.errors import InputError, cited
 LARGEST_JSON = 1 << 26  # bytes; the largest that a run folder holds are a few hundred kilobytes
 LARGEST = 1e300  # of a number, also of a whole one, which Python lets grow and no array holds
 PADDED = 1 / 8  # of the machine's memory, which texts that are made as wide as the longest may take
-CONTAINER = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))  # its limit
+GROUP, GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")  # limits of processes, and those of this one
+CONTAINER = (
+    GROUP / "memory.max",
+    GROUP / "memory" / "memory.limit_in_bytes",
+)  # of a container, which sees itself alone
 SPARSEST = 4  # times their own length that they may take in any case
 LONGEST_HEADER = 65_535  # bytes of that of a .npy; as long as one of version 1.0 can be
 TOGETHER = 1 << 24  # numbers of rows that are made dense together
@@ -285,10 +289,21 @@ def memory() -> float:
         found: float = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         found = math.inf
-    for file in CONTAINER:
+    for file in (*CONTAINER, *_own_limits()):
         with suppress(OSError, ValueError):  # it is not there, or says "max"
             found = min(found, int(file.read_text()))
     return found
+
+
+def _own_limits() -> Iterator[Path]:
+    """Files that say how much memory the control group of this process may take, and those above it."""
+    with suppress(OSError, ValueError):
+        for line in GROUPS.read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers in ("", "memory"):  # all of them in version 2
+                root, name = (GROUP, "memory.max") if not controllers else (GROUP / "memory", "memory.limit_in_bytes")
+                place = root / path.lstrip("/")
+                yield from (folder / name for folder in (place, *place.parents) if folder.is_relative_to(root))
 
 
 def check_form(found: Sequence[int], expected: Sequence[int] | None, argument: str) -> None:

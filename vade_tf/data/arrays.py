@@ -61,6 +61,7 @@ def read_npz(file: Path, labels: str | None, own: bool = True):
         if arrays.get("indices", np.zeros(0, int)).dtype.kind not in "iu":
             raise ValueError("indices that are no whole numbers")
         _check_rows(tuple(np.ravel(arrays["shape"]).tolist()), sum(array.nbytes for array in arrays.values()))
+        del arrays  # which SciPy reads once more
         matrix = scipy.sparse.load_npz(file)
         if hasattr(matrix, "check_format"):
             matrix.check_format(full_check=True)  # SciPy trusts its indices: one beyond the columns ends the process

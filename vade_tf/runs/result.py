@@ -13,7 +13,7 @@ from vade_tf.data.dataset import Dataset
 from vade_tf.data.sparse import Rows, part
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import SCORES
-from vade_tf.training import callbacks, device, distribute, extension
+from vade_tf.training import callbacks, cluster, device, distribute, extension
 from vade_tf.training.autoencoder import AUTOENCODER
 from vade_tf.training.fitting import Fitted
 from vade_tf.training.loop import PLAIN_VAE, model_groups
@@ -93,7 +93,7 @@ def summarise(
         "epochs": {"pretrain": pretrained or None, "fit": trained},
         "seconds": {name: round(value, 1) for name, value in fitted.seconds.items()},
         "device": device.describe(),
-        "precision": device.resolve_precision(config.precision),
+        "precision": device.shared_precision(config.precision, cluster.strategy(config.distribute)),
         "jit": config.distribute == "none" and device.resolve_jit(config.jit),
         "versions": {
             "python": platform.python_version(),

@@ -70,7 +70,7 @@ def cluster() -> tf.distribute.cluster_resolver.ClusterResolver:
         tf.train.ClusterSpec(workers),
         task_type=kind,
         task_id=index,
-        num_accelerators={"GPU": len(tf.config.list_physical_devices("GPU"))},
+        num_accelerators={"GPU": len(tf.config.get_visible_devices("GPU"))},
         rpc_layer="grpc",
     )
 
@@ -111,10 +111,11 @@ def _is_address(host) -> bool:
 
 
 def of_slurm() -> tuple[dict[str, list[str]], str, int]:
-    """The same of a Slurm step: a worker a task, at the ports of its machine from `PORT` up. Slurm deals out the GPUs.
+    """The same of a Slurm step: a worker a task, at the ports of its machine from `PORT` up, in the order of its list.
 
     Raises:
-        InputError: variables of the step are missing or cannot be read, or its tasks do not follow its machines.
+        InputError: variables of the step are missing or cannot be read, its tasks do not follow its machines, or
+            several of one machine see all of its GPUs.
     """
     try:
         step = tf.distribute.cluster_resolver.SlurmClusterResolver(
@@ -123,19 +124,27 @@ def of_slurm() -> tuple[dict[str, list[str]], str, int]:
             gpus_per_task=1,
             auto_set_gpu=False,
         )
-        workers = step.cluster_spec().as_dict()
-    except (RuntimeError, ValueError, AssertionError, IndexError) as error:
+        tasks = dict(step._task_configuration)  # of each machine as Slurm lists them; `cluster_spec` sorts them by name
+        index = int(os.environ["SLURM_PROCID"])
+        hosts = [f"{host}:{PORT + number}" for host, several in tasks.items() for number in range(several)]
+        told = hosts[index].rpartition(":")[0]
+    except (RuntimeError, ValueError, AssertionError, IndexError, KeyError) as error:
         raise InputError(
             f"distribute: the variables of the Slurm step cannot be used ({cited(error)}); start the workers by srun"
         ) from error
-    kind, index = step.get_task_info()
-    here, told = os.environ.get("SLURMD_NODENAME"), workers[kind][index].rpartition(":")[0]
-    if here not in (None, told):  # TensorFlow sorts the machines by name, Slurm may not
+    here, several = os.environ.get("SLURMD_NODENAME"), len(tasks) > 1 and max(tasks.values()) > 1
+    if here not in (None, told) or (several and os.environ.get("SLURM_DISTRIBUTION", "block").startswith("cyclic")):
         raise InputError(
-            f"distribute: expected task {index} of the Slurm step on {told}, got {here}; list the machines in the "
-            "order of their names, or set TF_CONFIG"
+            f"distribute: expected the tasks of a machine one after the other, number {index} on {told}, got it on "
+            f"{here}; start them by srun --distribution=block, or set TF_CONFIG"
         )
-    return workers, kind, index
+    gpus = len(tf.config.get_visible_devices("GPU"))
+    if gpus > 1 and tasks[told] > 1 and "SLURM_GPUS_PER_TASK" not in os.environ:
+        raise InputError(
+            f"distribute: expected GPUs of its own for each of {tasks[told]} tasks on {told}, got {gpus} that all of "
+            "them see; ask for them by --gpus-per-task"
+        )
+    return {"worker": hosts}, "worker", index
 
 
 def of_kubernetes() -> tuple[dict[str, list[str]], str, int]:
@@ -157,10 +166,25 @@ def of_kubernetes() -> tuple[dict[str, list[str]], str, int]:
             "distribute: the pods of a Job are listed by the package kubernetes, which is not installed; pip install "
             "kubernetes, or set TF_CONFIG"
         ) from error
-    config.load_incluster_config()
-    name, number = os.environ["JOB_NAME"], int(os.environ["JOB_COMPLETIONS"])
+
+    class Living:
+        """Lists the pods of a job that have not ended: a lost one stays listed beside the one in its place."""
+
+        def list_pod_for_all_namespaces(self, **more):
+            living = "status.phase!=Failed,status.phase!=Succeeded"
+            return client.CoreV1Api().list_pod_for_all_namespaces(field_selector=living, **more)
+
+    try:
+        config.load_incluster_config()
+        name, number = os.environ["JOB_NAME"], int(os.environ["JOB_COMPLETIONS"])
+        index = int(os.environ["JOB_COMPLETION_INDEX"])
+    except (config.ConfigException, ValueError) as error:
+        raise InputError(
+            f"distribute: the Job of Kubernetes cannot be read ({cited(error)}); give its pods a service account and "
+            "numbers in their environment, or set TF_CONFIG"
+        ) from error
     pods = tf.distribute.cluster_resolver.KubernetesClusterResolver(
-        {"worker": [f"job-name={name}"]}, tf_server_port=PORT, override_client=client.CoreV1Api()
+        {"worker": [f"job-name={name}"]}, tf_server_port=PORT, override_client=Living()
     )
     workers: dict[str, list[str]] = {}
     why, until = "", time.monotonic() + PODS_SECONDS
@@ -173,6 +197,11 @@ def of_kubernetes() -> tuple[dict[str, list[str]], str, int]:
             why = f"got {len(workers.get('worker', ()))}"
         except RuntimeError as error:  # a pod is still starting
             why = f"but {cited(error)}"
+        except client.ApiException as error:
+            raise InputError(
+                f"distribute: the pods of the Job {name} cannot be listed ({cited(error)}); let its service account "
+                "list pods, or set TF_CONFIG"
+            ) from error
     # pods are listed by the order of their names, NAME-INDEX-..., in which 10 comes before 2
     order = sorted(range(number), key=lambda index: f"{index}-")
-    return workers, "worker", order.index(int(os.environ["JOB_COMPLETION_INDEX"]))
+    return workers, "worker", order.index(index)

@@ -21,10 +21,21 @@ def resolve_precision(choice: str) -> str:
         return choice
     if (policy := keras.config.dtype_policy().name) != "float32":
         return policy
-    gpus = tf.config.list_physical_devices("GPU")
+    gpus = tf.config.get_visible_devices("GPU")
     if gpus:
         return gpu_precision(tf.config.experimental.get_device_details(gpus[0]).get("compute_capability"))
     return "mixed_bfloat16" if cpu_flags() & {"avx512_bf16", "amx_bf16"} else "float32"
+
+
+def shared_precision(choice: str, strategy: tf.distribute.Strategy | None) -> str:
+    """`resolve_precision` of a fit that a strategy shares among devices: float32 in place of float16 on several.
+
+    Keras 3 skips a step whose gradients have overflowed by what the first device of each process finds, before they are
+    summed: the others would add theirs to the weights, or wait for it for ever.
+    """
+    found = resolve_precision(choice)
+    several = strategy is not None and strategy.num_replicas_in_sync > 1
+    return "float32" if several and found == "mixed_float16" else found
 
 
 def pinned(choice: str) -> str:
@@ -42,7 +53,7 @@ def gpu_precision(compute_capability: tuple[int, int] | None) -> str:
 
 def resolve_jit(choice: str) -> bool:
     """Whether XLA compiles the training step: "on", "off", or "auto": on a GPU (on a CPU its matmuls are slower)."""
-    return choice == "on" or (choice == "auto" and bool(tf.config.list_physical_devices("GPU")))
+    return choice == "on" or (choice == "auto" and bool(tf.config.get_visible_devices("GPU")))
 
 
 def small_step() -> float:
@@ -50,7 +61,7 @@ def small_step() -> float:
 
     On a core measured, about a millisecond; a GPU is taken to compute as much as a hundred cores.
     """
-    return 5e9 if tf.config.list_physical_devices("GPU") else 5e7
+    return 5e9 if tf.config.get_visible_devices("GPU") else 5e7
 
 
 @functools.cache
@@ -66,7 +77,7 @@ def cpu_flags() -> frozenset[str]:
 
 def describe() -> str:
     """Name of the device that trains, for the records."""
-    gpus = tf.config.list_physical_devices("GPU")
+    gpus = tf.config.get_visible_devices("GPU")
     if gpus:
         return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
     special = sorted(cpu_flags() & {"avx2", "avx512f", "avx512_bf16", "amx_bf16"})

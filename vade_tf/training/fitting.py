@@ -203,7 +203,7 @@ def begin(
         given.check_widths(settings, own=networks is not None)
     known = None if hints is None else given.checked_hints(hints, len(data.x), resolved.clusters)
     given.check(data, resolved, known)
-    precision = device.resolve_precision(resolved.precision)
+    precision = device.shared_precision(resolved.precision, strategy)
     model = given.build_model(data, resolved, precision, networks)
     store, reporter = Memory() if store is None else store, reporter or Silent()
     if strategy is not None:
