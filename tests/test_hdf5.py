@@ -5,10 +5,12 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas
 import pytest
+import scipy.sparse
 
 from vade_tf import hdf5
-from vade_tf.data.arrays import read_h5, read_h5_genes
+from vade_tf.data.arrays import _made_different, read_h5, read_h5_genes
 from vade_tf.data.files import load_file
 from vade_tf.errors import InputError
 
@@ -185,3 +187,36 @@ def test_texts_that_lie_in_a_table_or_in_many_arrays_take_no_more_either(tmp_pat
         assert total == 40 * 9_999
         with pytest.raises(ValueError, match="longer than the file"):
             hdf5.check_texts(stored["names0"], "names", most)
+
+
+def test_the_matrix_of_cell_ranger_is_cells_by_genes(tmp_path):
+    """Genes by cells, packed by cell; square, too, where nothing else would tell."""
+    for n in (4, 3):
+        counts = np.random.default_rng(0).poisson(0.5, (n, 3))
+        packed = scipy.sparse.csc_array(counts.T)
+        with h5py.File(tmp_path / f"{n}.h5", "w") as file:
+            group = file.create_group("matrix")
+            for name in ("data", "indices", "indptr"):
+                group[name] = getattr(packed, name)
+            group["shape"], group["barcodes"] = (3, n), np.array([f"AAC-{i}" for i in range(n)], "S")
+            group["features/name"] = np.array(["TP53", "MATR3", "MATR3"], "S")
+            group["features/id"] = np.array(["E1", "E2", "E3"], "S")
+        found = load_file(str(tmp_path / f"{n}.h5"))
+        np.testing.assert_array_equal(np.asarray(found.x), counts)
+        assert found.schema.names == ("TP53", "MATR3", "MATR3-1")
+        assert found.ids.tolist() == [f"AAC-{i}" for i in range(n)]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("aba", ["a", "b", "a-1"]),
+        (["a", "a", "a-1", "a"], ["a", "a-2", "a-1", "a-3"]),
+        (["a-1", "a-1"], ["a-1", "a-1-1"]),
+    ],
+)
+def test_names_that_come_again_get_a_number_that_no_other_has(names, expected):
+    assert _made_different(list(names)) == expected
+    anndata = pytest.importorskip("anndata")
+    index = anndata.utils.make_index_unique(pandas.Index(list(names)))
+    assert list(index) == expected

@@ -19,6 +19,7 @@ SPARSE_INDICES = {"indices", "indptr", "row", "col", "coords", "offsets", "_is_a
 LITTLE = 1 << 26  # bytes that any matrix may take
 EMPTY = 20  # times the stored bytes that the rows of a sparse matrix may take
 GENES = "genes"  # names of the features in HDF5
+CELL_RANGER = "matrix"  # the group of filtered_feature_bc_matrix.h5 of 10x Genomics
 ROWS, LABELS = ("x", "X"), ("y", "Y")  # names of the arrays in files of several
 
 
@@ -90,18 +91,53 @@ def read_h5(file: Path, labels: str | None, own: bool = True):
 
 
 def read_h5_genes(file: Path) -> list[str] | None:
-    """What the features of an HDF5 file are called, its array `genes`; None where it has none."""
+    """What the features of an HDF5 file are called, its array `genes`, or those of Cell Ranger; None where it has none.
+
+    Of genes that are called alike all but the first get a number, as anndata's `var_names_make_unique` does it.
+    """
     from vade_tf import hdf5
 
     with hdf5.opened(file) as stored:
-        if not hdf5.is_array(stored.get(GENES)):
+        name = GENES if hdf5.is_array(stored.get(GENES)) else f"{CELL_RANGER}/features/name"
+        if not hdf5.is_array(stored.get(name)):
             return None
-        names = hdf5.values(stored[GENES], GENES)
-    return [name.decode() if isinstance(name, bytes) else str(name) for name in np.ravel(names)]
+        names = _texts(hdf5.values(stored[name], name))
+    return names if name == GENES else _made_different(names)
+
+
+def read_h5_cells(file: Path) -> list[str] | None:
+    """What the rows of an HDF5 file are called, where Cell Ranger wrote it: their barcodes."""
+    from vade_tf import hdf5
+
+    with hdf5.opened(file) as stored:
+        name = f"{CELL_RANGER}/barcodes"
+        return _texts(hdf5.values(stored[name], name)) if hdf5.is_array(stored.get(name)) else None
+
+
+def _texts(values: np.ndarray) -> list[str]:
+    return [value.decode() if isinstance(value, bytes) else str(value) for value in np.ravel(values)]
+
+
+def _made_different(names: list[str]) -> list[str]:
+    """a, b, a, a -> a, b, a-1, a-2; numbers that another name has are passed over."""
+    taken, numbers, found = set(names), dict.fromkeys(names, 0), []
+    seen: set[str] = set()
+    for name in names:
+        own = name
+        while own in seen:
+            numbers[name] += 1
+            own = f"{name}-{numbers[name]}"
+            own = name if own in taken else own
+        seen.add(own)
+        found.append(own)
+    return found
 
 
 def _rows(item, name: str):
-    """An array of an HDF5 file, or the sparse matrix that a group with its three parts is, as anndata writes one."""
+    """An array of an HDF5 file, or the sparse matrix that a group with its three parts is.
+
+    That of anndata says how it is packed; that of Cell Ranger has genes by cells, packed by cell.
+    """
     from vade_tf import hdf5
 
     if hdf5.is_array(item):
@@ -109,6 +145,7 @@ def _rows(item, name: str):
     parts = tuple(hdf5.numbers(item[part], f"{name}/{part}") for part in ("data", "indices", "indptr"))
     lengths = item.attrs["shape"] if "shape" in item.attrs else hdf5.numbers(item["shape"], f"{name}/shape")
     shape = tuple(int(length) for length in lengths)
+    shape = shape[::-1] if "barcodes" in item else shape
     _check_rows(shape, sum(part.nbytes for part in parts))
     kind = scipy.sparse.csc_array if item.attrs.get("encoding-type") == "csc_matrix" else scipy.sparse.csr_array
     matrix = kind(parts, shape=shape)

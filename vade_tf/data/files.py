@@ -273,7 +273,7 @@ def _cells(
         y = genes.labels_of(cells, labels, file)
     else:
         x, y = arrays.read_h5(file, labels, scored)
-        cells = genes.Named(x, arrays.read_h5_genes(file) or [], {})
+        cells = genes.Named(x, arrays.read_h5_genes(file) or [], {}, arrays.read_h5_cells(file))
         if len(cells.var_names) != x.shape[1]:
             raise InputError(f"data: expected {x.shape[1]} names in genes of {file}, got {len(cells.var_names)}")
     ids = None if cells.obs_names is None else padded(cells.obs_names, "obs_names")

@@ -27,7 +27,7 @@ class Named(NamedTuple):
     X: Any
     var_names: list[str]
     layers: Mapping[str, Any]
-    obs_names: None = None
+    obs_names: list[str] | None = None
 
 
 @dataclass(frozen=True)
