@@ -236,3 +236,25 @@ def test_every_seed_that_scikit_learn_takes_is_one(x):
     assert not np.array_equal(high.means_, clusterer(random_state=2**31).fit(x).means_)
     with pytest.raises(InputError, match="^random_state: expected a whole number"):
         clusterer(random_state=2**32).fit(x)
+
+
+def test_rows_as_the_model_gives_them_are_rows_that_it_takes(x):
+    """Without the columns that were left out, in their order or none of them."""
+    frame = pandas.DataFrame(x, columns=list("abc")).assign(id=range(1000, 1040))[["a", "id", "b", "c"]]
+    model = clusterer().fit(frame)
+    drawn = model.sample(3)[0]
+    assert list(drawn) == ["a", "b", "c"]
+    np.testing.assert_array_equal(model.predict(frame.drop(columns="id")), model.labels_)
+    assert len(model.predict(drawn)) == 3
+    with pytest.raises(InputError, match="^X: The feature names should match"):
+        model.predict(drawn[["b", "a", "c"]])
+
+
+def test_one_image_alone_is_told_how_to_be_given(x):
+    images = np.repeat((x[:, :, None] > 2).astype("f4"), 2, axis=2)
+    model = clusterer(network="dense").fit(images)
+    with pytest.raises(InputError, match=r"^X: expected several images, got one of shape \(3, 2\); give X\[None\]$"):
+        model.predict(images[0])
+    np.testing.assert_array_equal(model.predict(images[:1]), model.labels_[:1])
+    with pytest.raises(InputError, match="give n_clusters a number instead of 'auto'$"):
+        clusterer(n_clusters="auto").fit(images, hints=np.full(40, -1))

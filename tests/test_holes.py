@@ -1,11 +1,16 @@
 """Tables of mixed columns with missing cells, from the file to the clusters: rows with holes are clustered, too."""
 
+import datetime
+import decimal
+
 import numpy as np
 import pandas as pd
+import pyarrow
 import pytest
 import tensorflow as tf
 
 from vade_tf import Settings, VaDEClusterer, fit, metrics
+from vade_tf.data.filling import filled
 from vade_tf.data.schema import Schema
 from vade_tf.runs import answers
 from vade_tf.runs import train as training
@@ -147,3 +152,59 @@ def test_holes_are_filled_with_the_mean_of_their_code(monkeypatch):
     found = pd.concat(answers.imputed(Model(), schema, rows, lambda done, text: None))
     expected = table.assign(a=[1.0, 6, 3], c=[1.5, 8, 9])
     pd.testing.assert_frame_equal(found, expected)
+
+
+DAYS = [datetime.date(2020, 1, 1) + datetime.timedelta(int(i)) for i in np.random.default_rng(0).integers(0, 300, 60)]
+ZONED = pd.Series(pd.date_range("2020-03-28", periods=60, freq="31min", tz="Europe/Berlin"))
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (pd.Series(DAYS).astype("date32[pyarrow]"), "date32[day][pyarrow]"),
+        (pd.Series(DAYS), "datetime64[us]"),
+        (ZONED, "datetime64[ns, Europe/Berlin]"),
+        (ZONED.astype(object), "object"),
+        (pd.to_timedelta(pd.Series(range(60)), unit="h"), "timedelta64[ns]"),
+        (pd.to_timedelta(pd.Series(range(60)), unit="h").astype(object), "timedelta64[ns]"),
+        (
+            pd.Series([decimal.Decimal(i) / 4 for i in range(60)]).astype(pd.ArrowDtype(pyarrow.decimal128(10, 2))),
+            "float64",
+        ),
+        (pd.Series([decimal.Decimal(i) / 4 for i in range(60)]), "float64"),
+    ],
+    ids=["days of Arrow", "days", "zoned", "objects", "durations", "objects", "Arrow's decimals", "decimals"],
+)
+def test_cells_of_every_kind_may_be_missing_and_are_filled_in_their_kind(cells, kind):
+    table = pd.DataFrame({"v": cells, "w": np.arange(60) % 7})
+    schema = Schema.infer(table)
+    assert schema.columns[0].kind in ("date", "number")
+    x = schema.encode(table)[0]
+    pd.testing.assert_frame_equal(filled(table, schema, x), table, check_dtype=False)  # nothing is missing
+    table.loc[3, "v"] = None
+    missing = schema.encode(table)[0]
+    assert np.isnan(missing[3, 0])
+    np.testing.assert_array_equal(np.delete(missing, 3, 0), np.delete(x, 3, 0))
+    found = filled(table, schema, x)["v"]
+    assert str(found.dtype) == kind
+    expected = pd.Series(cells.tolist())
+    if kind == "float64":
+        np.testing.assert_allclose(found, expected.astype(float), rtol=1e-6)
+    else:
+        if not kind.startswith("timedelta"):
+            found, expected = (
+                pd.to_datetime(each.astype(str), format="ISO8601", utc=True) for each in (found, expected)
+            )
+        assert abs(found - expected).max() < pd.Timedelta("10s")  # of float32
+
+
+@pytest.mark.parametrize("cells", [pd.Series([pd.NaT]), pd.Series([None], dtype=object)])
+@pytest.mark.parametrize("kind", [pd.to_timedelta(np.arange(60), unit="h"), np.arange(60) / 4, pd.Series(DAYS)])
+def test_a_lone_empty_cell_is_missing_whatever_pandas_takes_it_for(cells, kind):
+    schema = Schema.infer(pd.DataFrame({"v": kind, "w": np.arange(60) % 7}))
+    row = pd.DataFrame({"v": cells, "w": [1]})
+    x = schema.encode(row)[0]
+    assert np.isnan(x[0, 0])
+    whole = filled(row, schema, np.nan_to_num(x))
+    assert whole["v"].notna().all()
+    np.testing.assert_allclose(schema.encode(whole)[0], np.nan_to_num(x), atol=1e-3)

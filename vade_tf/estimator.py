@@ -75,7 +75,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         validation_rows: rows without a gradient, which say when the autoencoder stops, and the variance of p(x|z).
             Default: of fewer than 50,000 rows a tenth, 20 to 2,000 (of fewer than 100 a fifth), where p(x|z) learns a
             variance; 0: none.
-        precision: of the hidden layers: "auto" (default), "float32", "mixed_bfloat16" or "mixed_float16".
+        precision: of the hidden layers: "float32", "mixed_bfloat16" or "mixed_float16"; "auto" (default): Keras' global
+            policy if one was set, else what is fastest on this processor.
         callbacks: Keras callbacks for every phase, default None.
         random_state: an int gives the same result at every fit; default None.
         verbose: 1 prints the progress; default 0, nothing.
@@ -212,7 +213,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         self.model_ = fitted.model
         self.n_clusters_ = fitted.settings.clusters
         self.history_ = fitted.history
-        self.health_ = [each.replace("use clusters=", "use n_clusters=") for each in fitted.health]
+        self.health_ = [translated(each) for each in fitted.health]
         self.remedies_, self._image_shape = fitted.remedies, data.image_shape
         log_pi, mu, log_sigma2 = (part.numpy() for part in self.model_.prior.parameters)
         self.weights_, self.means_, self.covariances_ = np.exp(log_pi), mu, np.exp(log_sigma2)

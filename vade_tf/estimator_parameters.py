@@ -59,7 +59,7 @@ def networks_of(clusterer, seed: int) -> tuple[keras.Model, keras.Model] | None:
 
 
 def translated(message: str) -> str:
-    """An error's message with the names of the clusterer's parameters."""
+    """A message with the names of the clusterer's parameters."""
     for name, parameter in NAMES.items():
         message = message.replace(f"{name}:", f"{parameter}:", 1) if message.startswith(f"{name}:") else message
-    return message
+    return message.replace("use clusters=", "use n_clusters=").replace("give clusters ", "give n_clusters ")

@@ -51,6 +51,9 @@ class RowReader:
             )
         if (isinstance(X, pandas.DataFrame) and not image_shape) if fitting else self.schema_ is not None:
             return self._table(X, fitting), image_shape
+        one = None if fitting else self._image_shape
+        if one and one[0] > 1 and getattr(X, "shape", None) == tuple(one):
+            raise InputError(f"X: expected several images, got one of shape {X.shape}; give X[None]")
         if not scipy.sparse.issparse(X) and len(getattr(X, "shape", ())) in (3, 4):
             images = np.asarray(X)
             plain = isinstance(self.image_shape, (tuple, list)) and not self.image_shape
@@ -116,6 +119,10 @@ class RowReader:
         try:
             if isinstance(X, pandas.DataFrame):
                 names = named(X, "X")
+                if not fitting and self.schema_ is not None and X.columns.nlevels == 1:  # what `sample` leaves out
+                    absent = set(self.schema_.dropped).difference(names)
+                    if absent and names == [name for name in self._columns or () if name not in absent]:
+                        X, names = X.reindex(columns=self._columns), self._columns or []
                 mixed = 0 < sum(isinstance(name, str) for name in X.columns) < len(names)  # scikit-learn takes none
                 as_texts = X.set_axis([str(name) for name in names], axis=1) if mixed else X
                 validate_data(self, as_texts, reset=fitting, skip_check_array=True)

@@ -49,7 +49,8 @@ Level = str | int | float | bool
 def without_blanks(values: pandas.Series, levels: Collection[Level] | None = None) -> pandas.Series:
     """Cells with a text that says that there is no value, one of `MISSING`, as missing ones; sparse columns dense.
 
-    Bytes, as `scipy.io.arff.loadarff` gives them, become texts.
+    Bytes, as `scipy.io.arff.loadarff` gives them, become texts, durations among objects a column of them, and a column
+    of empty dates, as pandas makes one of `NaT` alone, one of empty cells.
 
     Args:
         values: a column.
@@ -58,7 +59,12 @@ def without_blanks(values: pandas.Series, levels: Collection[Level] | None = Non
     """
     if isinstance(values.dtype, pandas.SparseDtype):
         values = values.sparse.to_dense()
-    if types.infer_dtype(values, skipna=True) == "bytes":
+    if types.is_datetime64_any_dtype(values.dtype) and not values.notna().any():
+        return pandas.Series(np.full(len(values), None, object), values.index, name=values.name)
+    kind = types.infer_dtype(values, skipna=True)
+    if kind in ("timedelta", "timedelta64") and types.is_object_dtype(values.dtype):
+        return pandas.to_timedelta(values)
+    if kind == "bytes":
         values = values.map(lambda cell: cell.decode(errors="backslashreplace"), na_action="ignore")
     if types.is_object_dtype(values.dtype) or types.is_string_dtype(values.dtype):
         texts = values.map(lambda cell: cell.strip() if isinstance(cell, str) else None).astype(object)
@@ -237,6 +243,8 @@ def _forms_of(text: str) -> tuple[str, ...]:
 def _days(stamps: pandas.Series) -> np.ndarray:
     if getattr(stamps.dtype, "tz", None) is not None:
         stamps = stamps.dt.tz_convert("UTC").dt.tz_localize(None)
+    if str(stamps.dtype).startswith("date32"):  # of Arrow, whose empty cells NumPy does not know
+        stamps = stamps.astype("datetime64[us]")
     return _in_days(stamps.to_numpy("M8[us]").astype("m8[us]"))
 
 

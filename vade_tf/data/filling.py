@@ -41,12 +41,15 @@ def _means(schema: Schema, x: np.ndarray) -> pandas.DataFrame:
 
 
 def _filled(column: Column, cells: pandas.Series, means: pandas.Series) -> pandas.Series:
-    empty, written = cells.isna().to_numpy(), types.is_object_dtype(cells.dtype) or types.is_string_dtype(cells.dtype)
-    if column.kind == "number" and written:
+    empty, loose = cells.isna().to_numpy(), types.is_object_dtype(cells.dtype) or types.is_string_dtype(cells.dtype)
+    texts = loose and any(isinstance(cell, str) for cell in cells)
+    if not empty.any() and not texts:
+        return cells
+    if column.kind == "number" and loose:
         values = read_numbers(cells, column.form)
         assert values is not None  # it was encoded before
         return pandas.Series(np.where(empty, means, values[0]))
-    if column.kind == "date" and written:
+    if column.kind == "date" and (texts or (loose and _zone(cells) is None)):
         days = read_dates(cells, column.form)
         assert days is not None
         stamps = np.round(np.nan_to_num(days[0]) * DAY).astype("int64").astype("M8[us]")
@@ -57,16 +60,23 @@ def _filled(column: Column, cells: pandas.Series, means: pandas.Series) -> panda
         means = pandas.Series(np.round(means.to_numpy(np.float64) * DAY).astype("int64").astype("m8[us]"))
     if column.kind == "date" and isinstance(cells.dtype, pandas.PeriodDtype):
         means = means.dt.to_period(cells.dtype.freq)
-    elif column.kind == "date" and (zone := getattr(cells.dtype, "tz", None)) is not None:
+    elif column.kind == "date" and (zone := _zone(cells)) is not None:
         means = means.dt.tz_localize("UTC").dt.tz_convert(zone)
     if column.levels:
         means = _own(column, cells, means)
     whole = cells.astype(object).where(~empty, means.astype(object).set_axis(cells.index))
     try:
         typed = whole.astype(cells.dtype)
-    except (TypeError, ValueError):  # such as a mean between whole numbers
-        return whole.infer_objects()
+    except (TypeError, ValueError, NotImplementedError):  # such as a mean between whole numbers; the last is Arrow's
+        measured = column.kind == "number" and not is_duration(cells)
+        return whole.astype("float64") if measured else whole.infer_objects()
     return whole.infer_objects() if typed.isna().any() else typed  # a category that is none of the column's own
+
+
+def _zone(cells: pandas.Series):
+    """The time zone of dates, or of the first of them among objects; None where they have none."""
+    first = cells[cells.notna()].iloc[:1].tolist() if types.is_object_dtype(cells.dtype) else [cells.dtype]
+    return next((getattr(each, "tz", None) or getattr(each, "tzinfo", None) for each in first), None)
 
 
 def _own(column: Column, cells: pandas.Series, means: pandas.Series) -> pandas.Series:
