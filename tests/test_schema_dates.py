@@ -6,6 +6,7 @@ import numpy as np
 import pandas
 import pytest
 
+from vade_tf.data.columns import _day_as
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
 
@@ -105,3 +106,17 @@ def test_times_near_one_another_are_told_apart():
     values = schema.to_dict()
     values["columns"][0]["offset"] = 18_687.0
     np.testing.assert_allclose(Schema.from_dict(values).encode(frame)[0], 17 / 24, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "form", ["%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%B %d, %Y", "%b %d, %Y", "%d.%m.%y", "%m/%d/%y", "%d-%b-%Y %H:%M"]
+)
+def test_days_with_the_name_of_a_month_or_two_digits_of_a_year_are_dates(form):
+    days = pandas.date_range("2020-01-25", periods=60, freq="D")
+    schema = Schema.infer(pandas.DataFrame({"when": days.strftime(form), "w": np.arange(60) % 7}))
+    column = schema.columns[0]
+    assert (column.kind, column.form) == ("date", form)
+    x = schema.encode(pandas.DataFrame({"when": days.strftime(form), "w": np.arange(60) % 7}))[0]
+    np.testing.assert_allclose(np.diff(x[:, 0]), 1, rtol=1e-5)
+    with pytest.raises(InputError, match=rf"expected a date \(as {re.escape(_day_as(form))}\) or an empty cell"):
+        schema.encode(pandas.DataFrame({"when": ["soon"], "w": [1]}))

@@ -232,7 +232,7 @@ def test_a_column_without_a_value_in_a_part_has_a_mean():
 
 
 def test_arrays_with_holes_are_refused_with_advice():
-    with pytest.raises(InputError, match="got nan at row 1, column 0 .* or give a DataFrame, in which NaN is"):
+    with pytest.raises(InputError, match="got nan at row 1, column 0 .* or give a DataFrame .*, in which NaN is"):
         observe(np.array([[1.0], [np.nan]]))
     with pytest.raises(InputError, match="got inf .*impute these rows$"):
         observe(np.array([[1.0], [np.inf]]))
@@ -366,3 +366,27 @@ def test_a_sign_does_not_hide_whether_commas_are_decimal():
     np.testing.assert_allclose(Schema.infer(euros).encode(euros)[0][0], [1.091, 0.5], rtol=1e-6)
     points = frame.assign(w=[f"{i * i}.5%" for i in range(60)])
     np.testing.assert_allclose(Schema.infer(points, semicolons=True).encode(points)[0][0], [1091, 0.5], rtol=1e-6)
+
+
+@pytest.mark.parametrize("mark", ["na", ".", "--", "n.a.", "NaT", "\\N", "#DIV/0!"])
+def test_marks_of_other_programs_are_missing_cells(mark):
+    cells = [str(i % 40) if i % 3 else mark for i in range(120)]
+    schema = Schema.infer(pandas.DataFrame({"age": cells, "w": np.arange(120) % 7}))
+    assert (schema.columns[0].kind, schema.columns[0].missing) == ("number", 40)
+
+
+@pytest.mark.parametrize("share", [3, 5, 20])
+def test_a_word_among_many_numbers_is_told_however_often_it_comes(share):
+    """A category of every age there is would be made of them."""
+    cells = ["unknown" if i % share == 0 else str(i % 97) for i in range(300)]
+    with pytest.raises(InputError, match=r"expected a number in every row of column 'age', .* got 'unknown' at row 0"):
+        Schema.infer(pandas.DataFrame({"age": cells, "w": np.arange(300) % 7}))
+    groups = ["none" if i % share == 0 else str(i % 17) for i in range(300)]
+    assert Schema.infer(pandas.DataFrame({"v": groups, "w": np.arange(300) % 7})).columns[0].kind == "category"
+
+
+@pytest.mark.parametrize("cells", [[f"{i + 10} {i + 100}" for i in range(90)], [f"CHF {i}.20" for i in range(90)]])
+def test_a_column_that_looks_like_numbers_is_left_out_with_a_hint(cells):
+    left = Schema.infer(pandas.DataFrame({"v": cells, "w": np.arange(90) % 7})).dropped["v"]
+    assert left.startswith("90 different texts in 90 rows")
+    assert ("(numbers or dates? write '10 100' as 1234.5 or 2020-12-31)" in left) == cells[0].startswith("10")

@@ -169,7 +169,7 @@ def finite_range(x: Rows, argument: str, holes: bool = False) -> tuple[float, fl
             block = x[rows]
             row, column = np.argwhere(_unusable(block) & ~(np.isnan(block) & holes))[0]
             hole = not holes and bool(np.isnan(block[row, column]))
-            table = ", or give a DataFrame, in which NaN is a missing cell" if hole else ""
+            table = ", or give a DataFrame (a .csv or .parquet file), in which NaN is a missing cell" if hole else ""
             raise InputError(
                 f"{argument}: expected finite numbers below 1e30, got {block[row, column]} at row {start + row}, "
                 f"column {column} ({int(unusable.sum())} such values nearby); drop or impute these rows{table}"

@@ -4,8 +4,9 @@ Every rule reads the values alone, never a label. Knows no file and no table.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
 import pandas
@@ -35,6 +36,7 @@ MANY_TEXTS = 50  # different texts, of more than half of the rows: names or sent
 COUNTED_ROWS = 10  # so many rows in steps of one are an index and no chance
 IDENTIFYING = 0.9  # share of different values that a column called an identifier has
 NEARLY = 0.9  # share of numbers in a column of numbers with slips, ...
+FEW_WORDS = 3  # different texts beside numbers that are none of these either, whatever their share
 FEW_NUMBERS = 20  # ... which holds more different ones than a category such as 0, 1, 2, 3+
 HEAVY = 12.0  # kurtosis of a heavy tail: a Gaussian has 3, an exponential distribution 9
 MOST = 1e30  # value of a cell; float32 cannot square more
@@ -151,8 +153,8 @@ class Column:
         found = read_dates(values, self.form) if self.kind == "date" else read_numbers(values, self.form)
         if found is None:
             row, cell = self._stranger(values)
-            what = "a date" if self.kind == "date" else "a number"
-            what += f" (as {self.form})" if self.form else ""
+            what, form = ("a date", _day_as(self.form)) if self.kind == "date" else ("a number", self.form)
+            what += f" (as {form})" if form else ""
             raise InputError(
                 f"{argument}: expected {what} or an empty cell in every row of column {self.name!r}, got {cell!r} at "
                 f"row {row}; correct it, or leave it empty"
@@ -254,7 +256,7 @@ def infer(
     if not categories:
         _check_nearly_numbers(name, values, found, argument)
     if len(levels) > max(MANY_TEXTS, held / 2):
-        return f"{len(levels):,} different {'categories' if categories else 'texts'} in {held:,} rows"
+        return f"{len(levels):,} different {'categories' if categories else 'texts'} in {held:,} rows{_like(levels)}"
     if len(levels) <= MOST_LEVELS:
         return Column(name, "category", tuple(_in_order(levels.values())), missing)
     counts = pandas.Series(np.bincount(numbers[numbers >= 0]), [key_of(value) for value in found])
@@ -277,6 +279,11 @@ def _identifier(name, v: np.ndarray | None, different: int, held: int, first: bo
     return ""
 
 
+def _day_as(form: str) -> str:
+    """A day as dates of this form are written."""
+    return datetime(2020, 12, 31, 23, 59).strftime("%Y-%m-%d" if form == "ISO8601" else form)
+
+
 def _check_nearly_numbers(name, values: pandas.Series, found: list, argument: str) -> None:
     """Raises InputError where a column of numbers has a few other cells: a slip, which is not guessed away."""
     forms = in_forms([unsigned(value) for value in found])
@@ -284,13 +291,22 @@ def _check_nearly_numbers(name, values: pandas.Series, found: list, argument: st
     if numbers.sum() <= FEW_NUMBERS or numbers.all():
         return
     strange = values.isin([value for value, number in zip(found, numbers, strict=True) if not number])
-    if strange.sum() <= (1 - NEARLY) * values.notna().sum():
+    few = (~numbers).sum() <= FEW_WORDS and strange.sum() <= values.notna().sum() / 2  # as for "not known"
+    if few or strange.sum() <= (1 - NEARLY) * values.notna().sum():
         place = int(strange.to_numpy().argmax())
         raise InputError(
             f"{argument}: expected a number in every row of column {name!r}, as in most of them, got "
             f"{short(values.iloc[place])!r} at row {row_of(values, place)} ({int(strange.sum()):,} such cells); "
             "correct them, leave them empty, or leave the column out"
         )
+
+
+def _like(levels: Collection) -> str:
+    """What most of these texts look like though they are not read as it; "" where they are just texts."""
+    texts = [level for level in levels if isinstance(level, str)]
+    if sum(re.match(r"[^\w\s]{0,2}\d", text) is not None for text in texts) <= len(levels) / 2:
+        return ""
+    return f" (numbers or dates? write {short(texts[0])!r} as 1234.5 or 2020-12-31)"
 
 
 def _with_tail(number: Column, v: np.ndarray) -> Column:

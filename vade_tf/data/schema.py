@@ -24,6 +24,8 @@ DATES = {  # forms that could be taken for one another
     "%d/%m/%Y": "days first, as 31/12/2020",
     "%m-%d-%Y": "months first, as 12-31-2020",
     "%d-%m-%Y": "days first, as 31-12-2020",
+    "%m/%d/%y": "months first, as 12/31/20",
+    "%d/%m/%y": "days first, as 31/12/20",
 }
 SAID = {
     "number": "a number each",

@@ -7,7 +7,7 @@ import numpy as np
 import pandas
 import scipy.sparse
 
-from vade_tf.errors import InputError, cited
+from vade_tf.errors import InputError
 from vade_tf.reading import each, finite, record
 
 WORDS = 2000
@@ -43,7 +43,8 @@ class Texts:
             vectorizer.fit(texts)
         except ValueError as error:
             raise InputError(
-                f"{argument}: expected texts that share words of two letters and more, got none ({cited(error)})"
+                f"{argument}: expected texts that share words of two letters and more, got none that at least {RARE} "
+                f"and at most {COMMON:.0%} of them have"
             ) from error
         return cls(column, tuple(vectorizer.get_feature_names_out().tolist()), tuple(vectorizer.idf_.tolist()))
 
