@@ -180,14 +180,10 @@ def test_gaussian_rows_far_from_those_of_the_training_are_warned_of(form, rng):
 def test_missing_cells_say_nothing_of_the_units():
     rows = np.where(np.arange(100).reshape(10, 10) % 10 < 6, np.nan, 50.0)
     with pytest.warns(UserWarning, match="x: 100% of the values lie more than 10 standard deviations"):
-        far_from(rows, rows, "x")
+        far_from(rows, 0, 1, "x")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        far_from(np.full((30, 3), np.nan), np.full((30, 3), np.nan), "x")
-        far_from(np.array([[50.0, 0, 0]]), np.ones((1, 3)), "x")  # a rare row
-    far = np.where(np.arange(3) == 1, 50.0, np.zeros((30, 3)))
-    with pytest.warns(UserWarning, match="x: most values of feature 1 .* lie more than 10 .* got values from 7 to 7;"):
-        far_from(far, np.full((30, 3), 7.0), "x")
+        far_from(np.full((3, 3), np.nan), 0, 1, "x")
 
 
 def test_of_rows_that_are_not_standardised_nothing_is_said(rng):

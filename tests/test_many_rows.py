@@ -195,7 +195,7 @@ def test_no_copy_is_written_that_fills_the_disk_or_is_far_larger_than_its_file(t
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=converted.RESERVE + 1000))
     with pytest.raises(StorageError, match="^data: .* as float32 in .*converted, where 0.1 GB are free; make room"):
         load_file(str(file), "y", id="name")
-    assert [file.suffix for file in (tmp_path / "cache").rglob("*.*")] == [".lock"]
+    assert [file.name for file in (tmp_path / "cache").rglob("*.*")] == [".lock"]
 
 
 def test_a_label_that_is_missing_is_seen_in_a_row_that_was_not_looked_at(tmp_path, monkeypatch):

@@ -122,7 +122,7 @@ class RowReader:
                 if not fitting and self.schema_ is not None and X.columns.nlevels == 1:  # what `sample` leaves out
                     absent = set(self.schema_.dropped).difference(names)
                     if absent and names == [name for name in self._columns or () if name not in absent]:
-                        X, names = X.reindex(columns=self._columns), self._columns or []
+                        X, names = X.set_axis(names, axis=1).reindex(columns=self._columns), self._columns or []
                 mixed = 0 < sum(isinstance(name, str) for name in X.columns) < len(names)  # scikit-learn takes none
                 as_texts = X.set_axis([str(name) for name in names], axis=1) if mixed else X
                 validate_data(self, as_texts, reset=fitting, skip_check_array=True)
@@ -150,7 +150,7 @@ class RowReader:
         """Rows that the model can take."""
         check_is_fitted(self)
         rows, _ = self._rows(X)
-        choice.check_units(self.model_, rows, "X")
+        choice.check_units(self.model_, rows, "X", None if self.schema_ is None else self.schema_.measured)
         return rows
 
     def _raw(self, x: np.ndarray) -> np.ndarray | pandas.DataFrame:

@@ -15,7 +15,7 @@ from vade_tf.errors import InputError
 MISSING = {  # and "-" without a "+"
     *("", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "NULL", "null", "None", "?"),
     *("NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),  # as programs in C write NaN
-    *("na", "n.a.", "N.A.", "NaT", ".", "..", "--", "\\N"),  # "." is that of SAS and Stata, the last MySQL's
+    *("na", "n.a.", "N.A.", "NaT", ".", "..", "\\N"),  # "." is that of SAS and Stata, the last MySQL's
     *("#DIV/0!", "#VALUE!", "#REF!", "#NUM!", "#NAME?", "#NULL!"),  # what Excel cannot calculate
 }
 DAY = np.timedelta64(1, "D") / np.timedelta64(1, "us")  # microseconds
@@ -25,10 +25,7 @@ _DAY_FORMS = {  # what the first text of a column begins with -> the forms that 
     r"\d{1,2}\.\d{1,2}\.\d{4}": ("%d.%m.%Y",),
     r"\d{1,2}/\d{1,2}/\d{4}": ("%m/%d/%Y", "%d/%m/%Y"),
     r"\d{1,2}-\d{1,2}-\d{4}": ("%d-%m-%Y", "%m-%d-%Y"),
-    r"\d{2}\.\d{2}\.\d{2}": ("%d.%m.%y",),
-    r"\d{1,2}/\d{1,2}/\d{2}": ("%m/%d/%y", "%d/%m/%y"),
     r"\d{1,2}-[A-Za-z]{3}-\d{4}": ("%d-%b-%Y",),
-    r"\d{1,2}-[A-Za-z]{3}-\d{2}": ("%d-%b-%y",),
     r"\d{1,2} [A-Za-z]{3} \d{4}": ("%d %b %Y",),
     r"[A-Za-z]{3,9} \d{1,2}, \d{4}": ("%B %d, %Y", "%b %d, %Y"),
 }

@@ -36,7 +36,7 @@ MANY_TEXTS = 50  # different texts, of more than half of the rows: names or sent
 COUNTED_ROWS = 10  # so many rows in steps of one are an index and no chance
 IDENTIFYING = 0.9  # share of different values that a column called an identifier has
 NEARLY = 0.9  # share of numbers in a column of numbers with slips, ...
-FEW_WORDS = 3  # different texts beside numbers that are none of these either, whatever their share
+FEW_WORDS, MANY_NUMBERS = 2, 40  # words such as "unknown", whatever their share, beside more different numbers
 FEW_NUMBERS = 20  # ... which holds more different ones than a category such as 0, 1, 2, 3+
 HEAVY = 12.0  # kurtosis of a heavy tail: a Gaussian has 3, an exponential distribution 9
 MOST = 1e30  # value of a cell; float32 cannot square more
@@ -44,6 +44,7 @@ BLURRED = 1e-3  # between two numbers of float32, as a share of a column's stand
 FAR = 170.0  # more than any logarithm of a cell over its scale
 SHOWN = 3  # values that a note cites
 
+_LIKE_A_NUMBER = re.compile(r"\W{0,2}\d[\d\s.,:/'-]*\D{0,4}")
 _IDENTIFIER = re.compile(r"([iI][dD]|(?i:index|row_?id)|.*([_. -][iI][dD]|[a-z](Id|ID)))")
 
 
@@ -256,7 +257,8 @@ def infer(
     if not categories:
         _check_nearly_numbers(name, values, found, argument)
     if len(levels) > max(MANY_TEXTS, held / 2):
-        return f"{len(levels):,} different {'categories' if categories else 'texts'} in {held:,} rows{_like(levels)}"
+        kind = "categories" if categories else "texts"
+        return f"{len(levels):,} different {kind} in {held:,} rows{_like(levels.values())}"
     if len(levels) <= MOST_LEVELS:
         return Column(name, "category", tuple(_in_order(levels.values())), missing)
     counts = pandas.Series(np.bincount(numbers[numbers >= 0]), [key_of(value) for value in found])
@@ -291,8 +293,9 @@ def _check_nearly_numbers(name, values: pandas.Series, found: list, argument: st
     if numbers.sum() <= FEW_NUMBERS or numbers.all():
         return
     strange = values.isin([value for value, number in zip(found, numbers, strict=True) if not number])
-    few = (~numbers).sum() <= FEW_WORDS and strange.sum() <= values.notna().sum() / 2  # as for "not known"
-    if few or strange.sum() <= (1 - NEARLY) * values.notna().sum():
+    words = [str(value) for value, number in zip(found, numbers, strict=True) if not number]
+    unknown = len(words) <= FEW_WORDS and numbers.sum() > MANY_NUMBERS and not re.search(r"\d", "".join(words))
+    if (unknown and strange.sum() <= values.notna().sum() / 2) or strange.sum() <= (1 - NEARLY) * values.notna().sum():
         place = int(strange.to_numpy().argmax())
         raise InputError(
             f"{argument}: expected a number in every row of column {name!r}, as in most of them, got "
@@ -303,10 +306,10 @@ def _check_nearly_numbers(name, values: pandas.Series, found: list, argument: st
 
 def _like(levels: Collection) -> str:
     """What most of these texts look like though they are not read as it; "" where they are just texts."""
-    texts = [level for level in levels if isinstance(level, str)]
-    if sum(re.match(r"[^\w\s]{0,2}\d", text) is not None for text in texts) <= len(levels) / 2:
-        return ""
-    return f" (numbers or dates? write {short(texts[0])!r} as 1234.5 or 2020-12-31)"
+    like = [level for level in levels if isinstance(level, str) and _LIKE_A_NUMBER.fullmatch(level)]
+    return (
+        f" (numbers or dates? write {short(like[0])!r} as 1234.5 or 2020-12-31)" if len(like) > len(levels) / 2 else ""
+    )
 
 
 def _with_tail(number: Column, v: np.ndarray) -> Column:

@@ -72,7 +72,7 @@ def converted(file: Path, schema: Schema) -> tuple[FileRows, str]:
         with ExitStack() as stack:
             with writing(target.parent):
                 target.parent.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(locked(target.with_name(f".{name}.lock"), wait=True))  # or two write a copy each
+                stack.enter_context(locked(target.parent / ".lock", wait=True))  # or one sweeps another's work away
             sweep(target.parent)
             if not target.is_file():
                 _write(file, schema, target)

@@ -24,8 +24,6 @@ DATES = {  # forms that could be taken for one another
     "%d/%m/%Y": "days first, as 31/12/2020",
     "%m-%d-%Y": "months first, as 12-31-2020",
     "%d-%m-%Y": "days first, as 31-12-2020",
-    "%m/%d/%y": "months first, as 12/31/20",
-    "%d/%m/%y": "days first, as 31/12/20",
 }
 SAID = {
     "number": "a number each",
@@ -152,6 +150,12 @@ class Schema:
             else:
                 found.append((column.block, column.width))
         return tuple(found)
+
+    @property
+    def measured(self) -> dict[int, str]:
+        """Names of the columns of numbers by the places of their features. Dates, which go on, are none."""
+        ends = np.cumsum([0, *(column.width for column in self.columns)])
+        return {int(at): str(c.name) for at, c in zip(ends, self.columns, strict=False) if c.kind == "number"}
 
     def encode(self, frame: pandas.DataFrame, argument: str = "x") -> tuple[np.ndarray, list[str]]:
         """Rows of a table -> features.

@@ -1,12 +1,14 @@
 """Which likelihood rows get, and whether new rows are in the units of those that a model was trained on."""
 
 import math
+import warnings
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model.counts import Counts, ZeroInflatedCounts
-from vade_tf.model.likelihood import Bernoulli, Gaussian, Likelihood, get
+from vade_tf.model.likelihood import FAR, Bernoulli, Gaussian, Likelihood, get
 from vade_tf.model.mixed import Mixed
 from vade_tf.model.networks import fills
 from vade_tf.reading import rows_together
@@ -17,6 +19,7 @@ COUNTED, MOSTLY, TAIL = 20, 0.5, 10.0  # counts: features at least, share of zer
 COUNTED_BY = {"auto": Counts, Counts.name: Counts, ZeroInflatedCounts.name: ZeroInflatedCounts}
 LOOKED_AT = 10_000  # rows, at most, whose values are compared with those of the training
 SUMS = 100_000  # rows, at even distances, of whose sums the median is taken
+SEVERAL, NEARLY = 30, 0.95  # known cells of a column, at least, of which such a share says that it is in other units
 BLOCK = 8192  # rows checked together, at most: keeps the check of a large memory-mapped file small
 
 
@@ -121,13 +124,14 @@ def _contrasts(observations) -> bool:
     return float(((scale * std) ** 2).sum()) >= CONTRAST * float((mean * (1 - mean)).sum())
 
 
-def check_units(model, x, argument: str = "x") -> None:
+def check_units(model, x, argument: str = "x", names: Mapping[int, str] | None = None) -> None:
     """Check that a fitted model can take new raw rows: finite numbers in the units of those it was trained on.
 
     Args:
         model: anything with a `likelihood` and a `scale`, such as a `VaDE`.
         x: raw rows, [n, D]: an array, or `data.sparse.SparseRows`.
         argument: what an error names.
+        names: of the features that are numbers of a table, by their places: each is looked at by itself, too.
 
     Raises:
         InputError: a value is not finite, or the rows are in other units.
@@ -162,3 +166,19 @@ def check_units(model, x, argument: str = "x") -> None:
     if len(x):
         some = x[:: math.ceil(len(x) / rows_together(x.shape[1], LOOKED_AT))]
         model.likelihood.check_units(some, low, high, model.scale, argument)
+        if names and len(x) >= SEVERAL:
+            _check_columns(np.asarray(model.scale(some))[:, list(names)], list(names.values()), argument)
+
+
+def _check_columns(scaled: np.ndarray, names: Sequence[str], argument: str) -> None:
+    """Warns where nearly all numbers of a column, standardised [n, columns], are far above or below those known."""
+    known = (~np.isnan(scaled)).sum(axis=0)
+    far = np.maximum((scaled > FAR).sum(axis=0), (scaled < -FAR).sum(axis=0))  # NaN is neither
+    if (strange := np.flatnonzero((known >= SEVERAL) & (far >= NEARLY * known))).size:
+        others = f" and {strange.size - 1} more" if strange.size > 1 else ""
+        warnings.warn(
+            f"{argument}: nearly all numbers of column {names[strange[0]]!r}{others} lie more than {FAR:g} standard "
+            "deviations from the mean of the rows trained on; give them in the units of the training",
+            UnitsWarning,
+            stacklevel=4,
+        )

@@ -23,7 +23,6 @@ from vade_tf.errors import InputError, UnitsWarning, cited
 from vade_tf.model.elbo import LOG_2PI
 
 FAR = 10.0  # standard deviations
-SEVERAL = 10  # rows, at least, of which a single feature is looked at
 BEYOND = 0.5  # either way, of values that are scaled to [0, 1] and not in it
 
 
@@ -202,13 +201,13 @@ class Gaussian(Likelihood):
     def units(self, observations):
         """Every feature gets mean 0 and variance 1, see `divisors`; in float64, for scales of 1e6.
 
-        The pixels of images get one scale, of which black is 0, and on average variance 1.
+        The pixels of images get one scale, of which black is 0, and on average variance 1; white is at most 10.
         """
         if not observations.standardise and observations.image_shape is None:
             return observations.factor, observations.offset
         mean, std = observations.moments()
         if not observations.standardise:
-            shared = 1.0 / math.sqrt(float(np.mean(std**2)) or 1.0)
+            shared = 1.0 / max(math.sqrt(float(np.mean(std**2))), 0.1 / observations.factor)
             return shared, shared * observations.offset / observations.factor
         scale = 1.0 / divisors(mean, std)
         return scale.astype(np.float32), (-mean * scale).astype(np.float32)
@@ -217,7 +216,7 @@ class Gaussian(Likelihood):
         zero, one = (np.asarray(scale(np.full((1, rows.shape[1]), raw, np.float32))) for raw in (0.0, 1.0))
         if not np.any(zero) and np.allclose(one, 1.0):
             return  # rows as they are, or brought to one length each: nothing is known of their spread
-        far_from(np.asarray(scale(rows)), rows, argument)
+        far_from(np.asarray(scale(rows)), low, high, argument)
 
 
 def divisors(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
@@ -230,29 +229,17 @@ def divisors(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
     return np.where(constant, 1.0, np.where(std <= 1e-7 * np.abs(mean), 100.0, 1.0) * std)
 
 
-def far_from(scaled: np.ndarray, raw: np.ndarray, argument: str) -> None:
-    """Warns where most of standardised values, or of those of a feature, lie far from those trained on.
-
-    Args:
-        scaled, raw: the same rows in both units, [n, D]; NaN is left out.
-        argument: what the warning names.
-    """
-    known, far = ~np.isnan(scaled), np.abs(scaled) > FAR  # NaN is not far
-    of_each = far.sum(axis=0) > known.sum(axis=0) / 2  # a single row may be rare in itself
-    if known.any() and far.sum() > known.sum() / 2:
-        what, of = f"{far.sum() / known.sum():.0%} of the values", raw
-    elif len(scaled) >= SEVERAL and of_each.any():
-        first = int(of_each.argmax())
-        others = f" and of {of_each.sum() - 1:,} others" if of_each.sum() > 1 else ""
-        what, of = f"most values of feature {first} (counted from 0){others}", raw[:, first]
-    else:
-        return
-    warnings.warn(
-        f"{argument}: {what} lie more than {FAR:g} standard deviations from the mean of the rows trained on, got "
-        f"values from {np.nanmin(of):g} to {np.nanmax(of):g}; give raw values in the units of the training",
-        UnitsWarning,
-        stacklevel=5,
-    )
+def far_from(scaled: np.ndarray, low: float, high: float, argument: str) -> None:
+    """Warns where most of standardised values, NaN aside, lie far from those trained on."""
+    known = scaled[~np.isnan(scaled)]
+    far = np.mean(np.abs(known) > FAR) if known.size else 0.0
+    if far > 0.5:
+        warnings.warn(
+            f"{argument}: {far:.0%} of the values lie more than {FAR:g} standard deviations from the mean of the "
+            f"rows trained on, got values from {low:g} to {high:g}; give raw values in the units of the training",
+            UnitsWarning,
+            stacklevel=5,
+        )
 
 
 def get(likelihood: str | dict | Likelihood) -> Likelihood:

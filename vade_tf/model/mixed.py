@@ -167,4 +167,4 @@ class Mixed(Likelihood):
     def check_units(self, rows, low, high, scale, argument):
         numbers = self.numbers
         if numbers.any():
-            far_from(np.where(numbers, scale(rows), np.nan), np.asarray(rows), argument)
+            far_from(np.asarray(scale(rows))[:, numbers], low, high, argument)

@@ -112,7 +112,8 @@ def opened(
         width = run.data["features"]
         if found.x.shape[1] != width:
             raise InputError(f"data: expected {width} features, as {run.path} has, got {found.x.shape[1]} in {data}")
-        check_units(model, found.x, f"data: {data}")
+        measured = schema.measured if isinstance(schema, Schema) else None
+        check_units(model, found.x, f"data: {data}", measured)
     return found
 
 

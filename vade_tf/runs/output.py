@@ -87,8 +87,10 @@ def lines(blocks: Iterable[pandas.DataFrame]) -> Iterator[str]:
         how: dict = {"index": False, "header": number == 0, "lineterminator": "\n"}
         text = block.to_csv(**how)
         if "\r" in text:  # in quotes pandas writes single precision with the digits of double
-            short = {name: cells.astype(str).astype("f8") for name, cells in block.select_dtypes("float32").items()}
-            text = block.assign(**short).to_csv(**how, quoting=csv.QUOTE_NONNUMERIC)
+            block = block.copy(deep=False)
+            for name, cells in block.select_dtypes("float32").items():
+                block[name] = cells.astype(str).astype("f8")
+            text = block.to_csv(**how, quoting=csv.QUOTE_NONNUMERIC)
         yield text
 
 

@@ -15,6 +15,10 @@ from vade_tf.errors import ClusterError, InputError, cited
 
 TASKS = ("chief", "worker")  # types of task that train; of the others of TF_CONFIG there is nothing to do here
 PORT = 8888  # the first one of each machine under Slurm, and the only one under Kubernetes
+DEALT = ("cyclic", "plane", "arbitrary")  # ways in which Slurm does not fill one machine after the other
+OWN_GPUS = {
+    f"SLURM_{name}" for name in ("GPUS_PER_TASK", "TRES_PER_TASK", "NTASKS_PER_GPU", "GPU_BIND")
+}  # a task's own
 PODS_SECONDS, POLL_SECONDS = 600.0, 2.0  # until all pods of a job run, and between two looks
 
 
@@ -133,13 +137,13 @@ def of_slurm() -> tuple[dict[str, list[str]], str, int]:
             f"distribute: the variables of the Slurm step cannot be used ({cited(error)}); start the workers by srun"
         ) from error
     here, several = os.environ.get("SLURMD_NODENAME"), len(tasks) > 1 and max(tasks.values()) > 1
-    if here not in (None, told) or (several and os.environ.get("SLURM_DISTRIBUTION", "block").startswith("cyclic")):
+    if here not in (None, told) or (several and os.environ.get("SLURM_DISTRIBUTION", "block").startswith(DEALT)):
         raise InputError(
             f"distribute: expected the tasks of a machine one after the other, number {index} on {told}, got it on "
             f"{here}; start them by srun --distribution=block, or set TF_CONFIG"
         )
     gpus = len(tf.config.get_visible_devices("GPU"))
-    if gpus > 1 and tasks[told] > 1 and "SLURM_GPUS_PER_TASK" not in os.environ:
+    if gpus > 1 and tasks[told] > 1 and OWN_GPUS.isdisjoint(os.environ):
         raise InputError(
             f"distribute: expected GPUs of its own for each of {tasks[told]} tasks on {told}, got {gpus} that all of "
             "them see; ask for them by --gpus-per-task"
