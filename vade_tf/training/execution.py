@@ -27,14 +27,15 @@ def several_at_once(
         callbacks: of `model.fit`.
     """
     small = settings.network == "dense" and model.count_params() * settings.batch_size <= device.small_step()
+    asked = model.test_function, model.predict_function  # read a batch at a time
     if small and not model.run_eagerly and not any(map(hears_batches, callbacks)):
         model.steps_per_execution = max(number for number in range(1, AT_ONCE + 1) if steps % number == 0)
-        model.test_function = model.predict_function = None  # those that are there read a single batch of so many
+        model.test_function = model.predict_function = None  # a callback has some of its own made, for so many
     try:
         yield
     finally:
         model.steps_per_execution = 1
-        model.test_function = model.predict_function = None  # a callback may have had one made for so many
+        model.test_function, model.predict_function = asked
 
 
 def hears_batches(callback: keras.callbacks.Callback) -> bool:
