@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import warnings
 
 import numpy as np
 import pandas
@@ -11,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_tables import NUMBERS, many
 
-from vade_tf import VaDEClusterer
 from vade_tf.data.dataset import observe
 from vade_tf.data.filling import Written
 from vade_tf.data.schema import Schema
@@ -368,43 +366,3 @@ def test_a_sign_does_not_hide_whether_commas_are_decimal():
     np.testing.assert_allclose(Schema.infer(euros).encode(euros)[0][0], [1.091, 0.5], rtol=1e-6)
     points = frame.assign(w=[f"{i * i}.5%" for i in range(60)])
     np.testing.assert_allclose(Schema.infer(points, semicolons=True).encode(points)[0][0], [1091, 0.5], rtol=1e-6)
-
-
-@pytest.mark.parametrize("mark", ["na", ".", "n.a.", "NaT", "\\N", "#DIV/0!"])
-def test_marks_of_other_programs_are_missing_cells(mark):
-    cells = [str(i % 40) if i % 3 else mark for i in range(120)]
-    schema = Schema.infer(pandas.DataFrame({"age": cells, "w": np.arange(120) % 7}))
-    assert (schema.columns[0].kind, schema.columns[0].missing) == ("number", 40)
-
-
-@pytest.mark.parametrize("share", [3, 5, 20])
-def test_a_word_among_many_numbers_is_told_however_often_it_comes(share):
-    """A category of every age there is would be made of them."""
-    cells = ["unknown" if i % share == 0 else str(i % 97) for i in range(300)]
-    with pytest.raises(InputError, match=r"expected a number in every row of column 'age', .* got 'unknown' at row 0"):
-        Schema.infer(pandas.DataFrame({"age": cells, "w": np.arange(300) % 7}))
-    for words, most in ((("G", "M"), 31), (("N1", "N2"), 97), (("none",), 17)):  # floors, lines of a bus, marks
-        cells = [words[i % len(words)] if i % share == 0 else str(i % most) for i in range(300)]
-        if share < 20:  # a few of them are slips
-            assert Schema.infer(pandas.DataFrame({"v": cells, "w": np.arange(300) % 7})).columns[0].kind == "category"
-
-
-@pytest.mark.parametrize("form", ["{} 1{:02}", "CHF {}.20", "{}f3{}ab"])
-def test_a_column_that_looks_like_numbers_is_left_out_with_a_hint(form):
-    cells = [form.format(i + 10, i) for i in range(90)]
-    left = Schema.infer(pandas.DataFrame({"v": cells, "w": np.arange(90) % 7})).dropped["v"]
-    assert left.startswith("90 different texts in 90 rows")
-    assert ("(numbers or dates? write '10 100' as 1234.5 or 2020-12-31)" in left) == (cells[0] == "10 100")
-
-
-def test_a_column_in_other_units_is_named_and_days_that_go_on_are_not(rng):
-    frame = pandas.DataFrame(rng.normal(50, 5, (100, 4)), columns=["age", "height", "income", "size"])
-    frame["when"] = pandas.date_range("2020-01-01", periods=100, freq="h")
-    model = VaDEClusterer(2, pretrain_epochs=1, epochs=1, hidden=(8,), latent_dim=2, random_state=0).fit(frame)
-    later = frame.assign(when=frame["when"] + pandas.Timedelta("900D"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        model.predict(later)
-        model.predict(frame.assign(height=1000 * frame["height"]).iloc[:5])  # a few rows may be rare
-    with pytest.warns(UserWarning, match="^X: nearly all numbers of column 'height' lie more than 10 standard"):
-        model.predict(later.assign(height=1000 * frame["height"]))

@@ -33,7 +33,7 @@ def locked(file: Path, wait: bool = False) -> Iterator[None]:
         lock.acquire()
     except filelock.Timeout as error:
         raise Busy(str(file)) from error
-    except NotImplementedError:
+    except NotImplementedError:  # filelock's word for a file system without locks, of some systems
         pass
     except OSError as error:
         if error.errno not in NO_LOCKS:
