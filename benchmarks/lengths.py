@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import rivals
-from whole import Images, load
+from whole import Images, fit_missing, load
 
 RESULTS = Path(__file__).parent / "results" / "lengths.csv"
 COMMAND = "python benchmarks/lengths.py --data-dir FOLDER --seeds 3"
@@ -63,14 +63,7 @@ def main() -> None:
     if not options.table:
         options.out.mkdir(parents=True, exist_ok=True)
         data = load(options.data_dir, options.rows)
-        name = f"mnist, {len(data.x):,} rows"
-        done = {tuple(row[key] for key in rivals.KEY) for row in rivals.read(RESULTS)}
-        for seed in range(options.seeds):
-            for system in NAMES:
-                if (name, system, str(seed)) not in done:
-                    found = rivals.clustered(of_package(system), (system,), data, seed, options, limited=False)
-                    rivals.append([{"set": name, "seed": seed, **row} for row in found], RESULTS, COMMAND)
-                    print(*found[0].values(), flush=True)
+        fit_missing({system: of_package(system) for system in NAMES}, data, options, RESULTS, COMMAND)
     if rows := rivals.read(RESULTS):
         print(rivals.tables(rows, NAMES))
 

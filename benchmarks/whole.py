@@ -67,6 +67,18 @@ def clustpy(data: Images, seed: int, options) -> tuple[np.ndarray, float]:
 SYSTEMS: dict[str, Callable] = {"vade": vade, "clustpy": clustpy}
 
 
+def fit_missing(systems: dict[str, Callable], data: Images, options, file: Path, command: str) -> None:
+    """Fit systems seed by seed, unless the file has the row of one; rows go there as they come."""
+    name = f"mnist, {len(data.x):,} rows"
+    done = {tuple(row[key] for key in rivals.KEY) for row in rivals.read(file)}
+    for seed in range(options.seeds):
+        for system, function in systems.items():
+            if (name, system, str(seed)) not in done:
+                found = rivals.clustered(function, (system,), data, seed, options, limited=False)
+                rivals.append([{"set": name, "seed": seed, **row} for row in found], file, command)
+                print(*found[0].values(), flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", help="folder of all of MNIST")
@@ -81,14 +93,7 @@ def main() -> None:
         if options.clustpy is None and "clustpy" in systems:
             parser.error("--clustpy: expected the Python of an environment with ClustPy, got none")
         data = load(options.data_dir, options.rows)
-        name = f"mnist, {len(data.x):,} rows"
-        done = {tuple(row[key] for key in rivals.KEY) for row in rivals.read(RESULTS)}
-        for seed in range(options.seeds):
-            for system in systems:
-                if (name, system, str(seed)) not in done:
-                    found = rivals.clustered(SYSTEMS[system], (system,), data, seed, options, limited=False)
-                    rivals.append([{"set": name, "seed": seed, **row} for row in found], RESULTS, COMMAND)
-                    print(*found[0].values(), flush=True)
+        fit_missing({system: SYSTEMS[system] for system in systems}, data, options, RESULTS, COMMAND)
     if rows := rivals.read(RESULTS):
         print(rivals.tables(rows, NAMES))
 
