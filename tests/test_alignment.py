@@ -23,3 +23,8 @@ def test_the_largest_origin_is_the_one_that_others_are_held_against(rng):
     rows = centres[y] + rng.normal(size=(1050, 3)) + moved[origins]
     found = alignment.shifts(rows.astype("f4"), origins, 3)
     np.testing.assert_allclose(found - found[2], moved, atol=1)
+
+
+def test_an_origin_of_few_rows_is_brought_together_too(rng):
+    rows, origins = rng.normal(size=(205, 3)).astype("f4"), np.repeat([0, 1], [200, 5])
+    assert np.isfinite(alignment.shifts(rows, origins, 2)).all()

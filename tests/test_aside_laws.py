@@ -3,9 +3,11 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from vade_tf.model.observation import NOISE_RATE
 from vade_tf.training import aside
+from vade_tf.training.replicas import Replicas
 
 
 @pytest.fixture
@@ -18,19 +20,23 @@ def noisy(small_model):
 
 def test_the_variance_after_an_epoch_is_the_error_of_codes_with_their_noise(noisy, rng):
     x, logs = rng.normal(size=(50, 12)).astype("f4"), {}
-    m, log_s2 = (each.numpy() for each in noisy.encode(x))
-    out = noisy.decode(m + np.sqrt(np.exp(log_s2)) * aside.noise(noisy, 50, 5))
-    callback = aside.Noise(x, 5)
+
+    def decoded(rows):
+        m, log_s2 = (each.numpy() for each in noisy.encode(rows))
+        return noisy.decode(m + np.sqrt(np.exp(log_s2)) * aside.noise(noisy, len(rows), 5))
+
+    callback = aside.Noise(x[10:], x[:10], 5)
     callback.set_model(noisy)
     callback.on_epoch_end(0, logs)
-    np.testing.assert_allclose(np.exp(noisy.log_sigma2_x), np.mean((x - out) ** 2, axis=0), rtol=1e-4)
+    apart, trained = (np.mean((rows - decoded(rows)) ** 2, axis=0) for rows in (x[10:], x[:10]))
+    np.testing.assert_allclose(np.exp(noisy.log_sigma2_x), np.maximum(apart, trained), rtol=1e-4)
     assert np.isfinite(logs["val_loss"])
 
 
 def test_batches_leave_the_variance_to_the_rows_set_aside(small_model, rng, eager):
     model, x, seen = small_model("gaussian"), 3 * rng.normal(size=(30, 12)).astype("f4"), []
     see = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(model.log_sigma2_x.numpy()))
-    model.fit(x, batch_size=10, verbose=0, callbacks=[aside.Noise(x[:10], 0), see])
+    model.fit(x, batch_size=10, verbose=0, callbacks=[aside.Noise(x[:10], x[10:], 0), see])
     np.testing.assert_array_equal(seen, np.zeros((3, 12)))
     assert np.abs(model.log_sigma2_x).min() > 0
     assert model.noise_rate == NOISE_RATE
@@ -40,3 +46,22 @@ def test_batches_leave_the_variance_to_the_rows_set_aside(small_model, rng, eage
 def test_twenty_are_enough_of_however_many_were_asked_for(known, found):
     hints = np.where(np.arange(200) < known, 0, -1)
     assert len(aside.set_aside(200, 100, 7, hints)) == found
+
+
+def test_devices_leave_the_variance_to_the_rows_set_aside_as_well(small_model, rng):
+    model, x = small_model("gaussian"), 3 * rng.normal(size=(8, 12)).astype("f4")
+    model.noise_rate = 0.0
+    Replicas(tf.distribute.MirroredStrategy(["CPU:0"]), model).train(range(1), 1, tf.data.Dataset.from_tensors(x), [])
+    np.testing.assert_array_equal(model.log_sigma2_x, np.zeros(12))
+
+
+def test_a_value_that_only_rows_trained_on_have_is_as_uncertain_as_it_is_to_them(small_model, rng):
+    """A word that three of a thousand texts have is in none of those set aside: they know nothing of its error."""
+    model = small_model("gaussian")
+    apart, trained = rng.normal(size=(20, 12)).astype("f4"), rng.normal(size=(90, 12)).astype("f4")
+    apart[:, 4], trained[:, 4], trained[:3, 4] = 0, 0, 17
+    trained[:, 7] *= 0.01
+    found = aside.of_both(model, apart, trained, 3)
+    alone, own = (aside.variance(model, rows, aside.noise(model, len(rows), 3)) for rows in (apart, trained))
+    assert own[4] > 5 > 1 > alone[4]
+    np.testing.assert_array_equal(found[[4, 7]], [own[4], alone[7]])

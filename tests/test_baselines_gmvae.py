@@ -177,3 +177,8 @@ def test_a_gmvae_keeps_its_scaling_and_its_seed_in_its_config(small_gmvae, rng):
     np.testing.assert_allclose(again.scale(x), model.scale(x))
     plain = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(small_gmvae))
     np.testing.assert_array_equal(plain.scale(x), x)
+
+
+def test_what_a_gmvae_decodes_are_probabilities(model):
+    z = 3 * np.eye(2, dtype="f4")
+    np.testing.assert_allclose(model.decode(z), 1 / (1 + np.exp(-model.decoder(z).numpy())), rtol=1e-5)

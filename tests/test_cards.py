@@ -367,3 +367,10 @@ def test_images_show_the_mean_and_the_rows(rng):
     sources = [base64.b64decode(source.split(",")[1]) for source in outline(text).sources]
     assert sources == [png for sheet in drawn for png in sheet.values()]
     assert "sets it apart" not in text
+
+
+@pytest.mark.parametrize("kind", ["share", "word"])
+def test_here_stands_before_elsewhere_in_percent(kind):
+    feature = {"name": "a", "kind": kind, "effect": 1.0, "inside": 0.8, "outside": 0.25}
+    cells = '<td class="number">80.0 %</td><td class="number">25.0 %</td></tr>'
+    assert card_page._feature(feature, 0, 1.0).endswith(cells)

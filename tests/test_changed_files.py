@@ -1,10 +1,13 @@
 """Files that somebody writes anew while they are used: rows that were read stay, and others are not taken for them."""
 
+import os
+
 import numpy as np
 import pandas
 import pytest
 
 from vade_tf.data.files import load_file
+from vade_tf.data.shards import FileRows
 from vade_tf.errors import InputError
 
 
@@ -33,3 +36,13 @@ def test_a_table_that_is_read_twice_is_the_same_table(tmp_path, rows):
         pandas.DataFrame({"a": -np.arange(float(rows)), "b": 1}).to_parquet(file)
     with pytest.raises(InputError, match=r"t.parquet has changed since its rows were first read"):
         table[0:2]
+
+
+def test_an_array_written_anew_at_the_same_length_is_another(tmp_path):
+    file = tmp_path / "x.npy"
+    np.save(file, np.zeros((30, 2)))
+    rows = FileRows.open(file)
+    np.save(file, np.ones((30, 2)))
+    os.utime(file, (1, 1))
+    with pytest.raises(InputError, match="has changed since its rows were first read"):
+        rows[0:2]

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import runpy
 import shlex
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 import tensorflow as tf
 
 from vade_tf.cli import entry, train
-from vade_tf.cli.command import answer, hushed
+from vade_tf.cli.command import answer, check_single, hushed
 from vade_tf.cli.main import COMMANDS, main
 from vade_tf.cli.speech import KINDS, flag
 from vade_tf.errors import DivergedError, InputError, visible
@@ -361,3 +362,24 @@ def test_an_error_in_a_folder_that_is_gone_is_still_one_line(tmp_path, monkeypat
 @pytest.mark.parametrize("name", ["売上\u3000表", "a\u00a0b", "\u0645\u06cc\u200c\u062e"])
 def test_a_name_is_shown_as_it_is_and_what_steers_the_terminal_is_not(name):
     assert visible(name + "\u202e\x1b") == name + "\\u202e\\x1b"
+
+
+def test_the_kept_run_of_restarts_is_a_run(tmp_path):
+    (tmp_path / "restarts.json").touch()
+    with pytest.raises(InputError, match="holds several runs; give one of them, such as .*/restart-N"):
+        check_single(tmp_path)
+    (tmp_path / "config.json").touch()
+    check_single(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"), [("main", {}), ("train", {"prog": "train.py"}), ("evaluate", {"prog": "evaluate.py"})]
+)
+def test_a_program_ends_with_the_code_of_its_command(name, given, monkeypatch):
+    seen = []
+    monkeypatch.setattr(f"vade_tf.cli.{name}.main", lambda **more: seen.append(more) or 2)
+    assert (getattr(entry, name)(), seen) == (2, [given])
+    if name != "main":
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(ROOT / f"{name}.py"), run_name="__main__")
+        assert ended.value.code == 2

@@ -11,6 +11,7 @@ from vade_tf.cli import steps as module
 from vade_tf.cli.steps import Steps
 from vade_tf.cli.terminal import Terminal
 from vade_tf.printing import Plain
+from vade_tf.runs import seeds
 from vade_tf.training.reporter import PhaseLines
 
 METRICS = {
@@ -203,3 +204,25 @@ def test_a_reader_who_leaves_is_no_exit(monkeypatch):
     with pytest.raises(BrokenPipeError):
         console.print("a")
     console.print("b")
+
+
+def test_every_number_stands_under_its_name():
+    reporter = on(terminal=False)
+    reporter.result({**METRICS, "acc": 0.9, "nmi": 0.8, "ari": 0.7}, "a")
+    spread = seeds.spread([{"acc": a, "nmi": None, "ari": 0.5, "elbo": -a} for a in (0.5, 0.9)])
+    assert (set(spread), spread["acc"]["min"], spread["acc"]["max"]) == ({"acc", "ari", "elbo"}, 0.5, 0.9)
+    acc = {"mean": 0.1, "std": 0.2, "min": 0.3, "max": 0.4}
+    reporter.seeds({"runs": [1, 2], "selected": 0, "acc": acc}, "a")
+    row = {"n_clusters": 2, "held_out_elbo": -9.0, "behind": 1.0, "behind_se": 0.1, "bic": 5.0, "stability": 0.8}
+    row |= {"strength": 0.7, "components_used": 1, "shares": [0.6, 0.4], "acc": 0.5}
+    more = {"n_clusters": 2, "named": {"BIC": 2}, "sure": "sure", "why": "w"}
+    reporter.sweep({"n": 9, "n_held_out": 3, "rows": [row], **more}, "a")
+    lines = [line.replace("*", "").split() for line in reporter.console.file.getvalue().splitlines()]
+    for expected in (
+        "ACC NMI ARI 0.9000 0.8000 0.7000",
+        "mean std min max",
+        "ACC 0.1000 0.2000 0.3000 0.4000",
+        "K ELBO behind ± BIC ARI strength used least ACC",
+        "2 -9.00 1.00 0.10 5 0.800 0.700 1 0.4000 0.5000",
+    ):
+        assert expected.split() in lines

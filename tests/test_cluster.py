@@ -263,3 +263,37 @@ def test_every_device_needs_the_same_number_of_rows():
         distribute.check(devices, 256)
     with pytest.raises(InputError, match="got 2; use batch_size=3"):
         distribute.check(devices, 2)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "each", "hosts"),
+    [("n[01-02]", "1(x2)", ["n01:8888", "n02:8888"]), ("m5", "2", ["m5:8888", "m5:8889"])],
+)
+def test_a_step_in_which_tasks_cannot_be_dealt_out_otherwise_may_be_cyclic(environment, nodes, each, hosts):
+    environment(
+        SLURM_STEP_NUM_TASKS="2",
+        SLURM_STEP_NODELIST=nodes,
+        SLURM_STEP_TASKS_PER_NODE=each,
+        SLURM_PROCID="1",
+        SLURM_DISTRIBUTION="cyclic",
+    )
+    assert found() == ({"worker": hosts}, "worker", 1)
+
+
+def test_mirrored_takes_all_gpus_and_cpus_only_where_there_is_none(monkeypatch):
+    at_hand = {"GPU": ["GPU:0", "GPU:1"], "CPU": ["CPU:0"]}
+
+    def listed(kind):
+        return [types.SimpleNamespace(name=name) for name in at_hand[kind]]
+
+    monkeypatch.setattr(tf.config, "list_logical_devices", listed)
+    monkeypatch.setattr(tf.distribute, "MirroredStrategy", list)
+    assert cluster.strategy.__wrapped__("mirrored") == ["GPU:0", "GPU:1"]
+    at_hand["GPU"] = []
+    assert cluster.strategy.__wrapped__("mirrored") == ["CPU:0"]
+
+
+def test_a_cluster_knows_the_gpus_of_this_machine(environment, monkeypatch):
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["one", "two"])
+    environment(TF_CONFIG={"cluster": TWO, "task": {"type": "worker", "index": 0}})
+    assert cluster.cluster().num_accelerators() == {"GPU": 2}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from vade_tf.errors import InputError
 from vade_tf.runs.config import TrainConfig, cluster_counts
+from vade_tf.training import ladder
 from vade_tf.training.settings import Settings
 
 
@@ -198,3 +199,11 @@ def test_a_run_of_before_keeps_its_augmentation_and_its_dense_networks(before, n
     del values["network"]
     found = TrainConfig.of(values)
     assert (found.augment, found.network) == (now, "dense")
+
+
+def test_the_default_recipe_is_what_the_pages_say():
+    found = Settings(clusters=10).resolve(70_000, 784)
+    assert (found.schedule, found.learning_rate, found.adam_epsilon) == ("cosine", 2e-3, 1e-7)
+    assert (found.pretrain_epochs, found.epochs, found.guide_epochs, found.regroups) == (30, 10, 9, 3)
+    assert Settings(clusters=2).resolve(1000, 100).patience == 4
+    assert ladder.UPDATES == 300

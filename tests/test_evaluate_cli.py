@@ -289,3 +289,29 @@ def test_figures_that_are_not_drawn_need_no_matplotlib(trained):
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert "pip install 'vade-tf[reports]' brings it" in done.stderr
+
+
+def test_the_rows_that_are_named_are_passed_on(trained, capsys, monkeypatch):
+    seen = []
+
+    def caught(folder, *, step, **where):
+        seen.append(where)
+        raise InputError("enough")
+
+    monkeypatch.setattr(evaluation, "evaluate_run", caught)
+    call(capsys, trained, "--data", "new.npz", "--labels", "y", "--no-figures")
+    call(capsys, trained, "--data-dir", "here", "--test", "--no-figures")
+    assert seen == [
+        {"data_dir": None, "data": "new.npz", "labels": "y", "test": False},
+        {"data_dir": "here", "data": None, "labels": None, "test": True},
+    ]
+
+
+def test_nor_among_the_images_that_the_run_was_trained_on(copy, tmp_path, capsys):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    settings = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**settings, "data": str(photos)}))
+    code, _, told = call(capsys, copy, "--out", photos / "report")
+    assert (code, list(photos.iterdir())) == (2, [])
+    assert re.search(r"--out: .*report lies in .*photos, whose images", told)

@@ -122,6 +122,9 @@ def test_terms_and_groups_are_those_of_the_model(small_model, rng, monkeypatch):
     gamma = model.predict(ordered_batches(x), verbose=0)
     np.testing.assert_array_equal(found.groups, gamma.argmax(axis=1))
     np.testing.assert_allclose(found.confidence, gamma.max(axis=1), rtol=1e-5)
+    some = evaluation.posterior(model, x[:50])
+    found = evaluation.evaluate(model, build(x[:50], None, "x", "memory"), some)["gamma_entropy"]
+    assert found == pytest.approx(stats.entropy(gamma[:50], axis=1).mean(), rel=1e-3)
 
 
 def test_the_lowest_rows_do_not_depend_on_the_order(small_model, rng):
@@ -174,6 +177,10 @@ def test_a_whole_evaluation(small_model, rng, with_labels):
     assert result["elbo"] == pytest.approx(-result["distortion"] - result["rate_z"] - result["rate_c"])
     bounds = result["importance_weighted"]["bounds"]
     assert bounds["1"] <= bounds["50"] <= bounds["5000"]
+    entropy = stats.entropy(np.exp(found.log_gamma), axis=1).mean()
+    assert result["gamma_entropy"] == pytest.approx(entropy, abs=1e-6)
+    if with_labels:
+        assert sum(each["count"] * each["accuracy"] for each in result["calibration"]["bins"]) == pytest.approx(98)
     assert result["predict_rows_per_second"] > 0
     if with_labels:
         assert [row["label"] for row in table] == [0, 1, 2, 3, None]

@@ -14,8 +14,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb, to_rgba
 
 from vade_tf.data.dataset import build
-from vade_tf.report import colours, evaluation, figures, image_figures
+from vade_tf.report import cards, colours, evaluation, figures, image_figures, page
 from vade_tf.report.contrast import contrast
+from vade_tf.seeding import subset
 
 HISTORY = [{"phase": "pretrain", "epoch": 1.0}] + [
     {"phase": "fit", "epoch": e, "elbo": -9.0 + e, "acc": 0.5 + e / 10} for e in (1.0, 2.0, 3.0)
@@ -323,3 +324,46 @@ def test_the_same_data_give_the_same_picture(small_model, rng):
     first, again = ([p.figure for p in figures.draw(*parts, HISTORY)] for _ in range(2))
     for a, b in zip(first, again, strict=True):
         np.testing.assert_array_equal(np.asarray(render(a).buffer_rgba()), np.asarray(render(b).buffer_rgba()))
+
+
+def test_reliability_shows_the_share_right_against_the_probability():
+    names = ("low", "high", "count", "confidence", "accuracy")
+    bins = [dict(zip(names, each, strict=True)) for each in ((0.5, 0.6, 4, 0.55, 0.25), (0.9, 1.0, 40, 0.95, 0.9))]
+    above, below = figures.reliability({"ece": 0.1, "bins": bins}).axes
+    np.testing.assert_allclose(above.lines[1].get_xydata(), [[0.55, 0.25], [0.95, 0.9]])
+    assert [bar.get_height() for bar in below.patches] == [4, 40]
+
+
+def test_the_largest_clusters_and_the_rows_of_the_map(small_model, rng, monkeypatch):
+    assert figures.largest(np.repeat(np.arange(25), np.arange(25)), 25).tolist() == list(range(5, 25))
+    monkeypatch.setattr(figures, "MAP_ROWS", 20)
+    x = rng.uniform(size=(40, 12)).astype("f4")
+    _, data, found, _ = subject(small_model(), x, np.arange(40) // 14)
+    rows = subset(40, 20, 0)
+    for axis, parts in zip(figures.code(data, found).axes, (found.groups[rows], data.y[rows]), strict=True):
+        sizes = {int(t.get_text()): len(p.get_offsets()) for t, p in zip(axis.texts, axis.collections, strict=True)}
+        assert sizes == {c: np.sum(parts == c) for c in np.unique(parts)}
+
+
+def test_the_silhouette_of_some_rows(rng, monkeypatch):
+    monkeypatch.setattr(evaluation, "SILHOUETTE_ROWS", 50)
+    groups = rng.permutation(np.arange(100) % 2)
+    assert evaluation.silhouette(9.0 * groups[:, None] + rng.normal(size=(100, 1)) / 9, groups, 0) > 0.9
+
+
+def test_pictures_are_the_same_whatever_the_readers_own_settings_are(small_model, rng):
+    """A matplotlibrc of theirs may turn pictures over, or write them as another kind of file."""
+    x = rng.uniform(size=(40, 12)).astype("f4")
+    model = small_model()
+    found = evaluation.posterior(model, x)
+
+    def drawn():
+        strips = image_figures.card_images(data, found.groups, told, np.arange(40))
+        return strips, page._png(figures.comparison(*several))
+
+    data = build(x, None, "x", "memory", image_shape=(4, 3))
+    told = cards.cards(model, data, found)
+    several = {"a": {"acc": 0.5, "nmi": 0.5, "ari": 0.5, "purity": 0.5, "silhouette": 0.5, "elbo": None}}, {"a": []}
+    expected = drawn()
+    with matplotlib.rc_context({"image.origin": "lower", "savefig.format": "pdf", "savefig.dpi": 30, "font.size": 30}):
+        assert drawn() == expected

@@ -112,7 +112,7 @@ def test_what_is_drawn_in_transparency_is_seen_on_white(tmp_path, mode):
     np.testing.assert_array_equal(load_file(str(tmp_path)).x, np.tile(255 - drawn.reshape(1, -1), (2, 1)))
 
 
-@pytest.mark.parametrize("ending", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tif"])
 def test_images_are_read_as_they_are_seen(tmp_path, ending):
     """A camera that was held upright stores the image on its side, and how it was held."""
     from PIL import Image
@@ -282,3 +282,10 @@ def test_the_parts_of_a_sparse_matrix_have_one_name_each(tmp_path):
         archive.writestr("shape", shape.getvalue())
     with pytest.raises(InputError, match="two members are called 'shape'"):
         load_file(str(tmp_path / "a.npz"))
+
+
+def test_an_empty_text_has_no_words(tmp_path):
+    text = "saying,n\n" + "".join(f"{saying if i % 4 else ''},{i}\n" for i, saying in enumerate(SAYINGS))
+    data = load_file(written(tmp_path, text), text="saying")
+    assert not {"none", "nan"} & set(data.schema.features)
+    assert not np.asarray(data.x)[::4].any()

@@ -1,5 +1,7 @@
 """Further autoencoders of texts: who has them, what they read, that they vote, and that a pause is harmless."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -153,3 +155,8 @@ def test_a_fit_says_what_it_trains_and_has_no_epochs_of_theirs(texts):
     said = [text for text in heard.said if text.startswith("autoencoder")]
     assert said == [f"autoencoder {i} of 3, of the commonest words: all vote on the groups" for i in (2, 3)]
     assert [row["phase"] for row in found.history] == ["pretrain"] * 2 + ["fit"] * 2
+
+
+@pytest.mark.parametrize("other", [{"own_networks": True}, {"strategy": object()}])
+def test_texts_with_own_networks_or_on_several_devices_have_none(texts, other):
+    assert not further.wanted(dataclasses.replace(begun(texts), **other))

@@ -3,6 +3,7 @@
 import datetime
 import decimal
 
+import keras
 import numpy as np
 import pandas as pd
 import pyarrow
@@ -10,13 +11,16 @@ import pytest
 import tensorflow as tf
 
 from vade_tf import Settings, VaDEClusterer, fit, metrics
-from vade_tf.data.filling import filled
+from vade_tf.data.filling import Written, filled
 from vade_tf.data.schema import Schema
-from vade_tf.runs import answers
+from vade_tf.model import networks
+from vade_tf.runs import answers, assignments
 from vade_tf.runs import train as training
 from vade_tf.runs.config import MODELS, TrainConfig
 from vade_tf.runs.incoming import Incoming
 from vade_tf.runs.load import load
+from vade_tf.training import views
+from vade_tf.training.fitting import begin
 
 SMALL = {
     "latent_dim": 3,
@@ -143,15 +147,33 @@ def test_holes_are_filled_with_the_mean_of_their_code(monkeypatch):
         n_features = 3
         encode = staticmethod(lambda x: (tf.experimental.numpy.nanmean(x, axis=1, keepdims=True), None))
         decode = staticmethod(lambda z: tf.repeat(z, 3, axis=1))
-        unscale = staticmethod(np.asarray)
+        unscale = staticmethod(lambda x: 10 * np.asarray(x))
 
-    monkeypatch.setattr(answers, "BLOCK", 2)
+    monkeypatch.setattr(assignments, "BLOCK", 2)
     table = pd.DataFrame({"a": [1.0, np.nan, 3], "b": [2.0, 4, 5], "note": ["x", None, "y"], "c": [np.nan, 8, 9]})
     schema = Schema.numbers(table[["a", "b", "c"]])
     rows = Incoming(schema.encode(table)[0], table)
     found = pd.concat(answers.imputed(Model(), schema, rows, lambda done, text: None))
-    expected = table.assign(a=[1.0, 6, 3], c=[1.5, 8, 9])
+    expected = table.assign(a=[1.0, 60, 3], c=[15.0, 8, 9])
     pd.testing.assert_frame_equal(found, expected)
+    cells = table.astype(object).map(str, na_action="ignore").fillna("")
+    as_written = rows._replace(written=Written(cells, table, schema))
+    found = pd.concat(answers.imputed(Model(), schema, as_written, lambda done, text: None))
+    assert (found["b"].tolist(), found["note"].tolist()) == (["2.0", "4.0", "5.0"], ["x", "", "y"])
+
+
+def test_every_block_has_its_own_rows_and_names():
+    x = np.arange(10, dtype="f4").reshape(5, 2)
+    for names, expected in ((None, range(5)), (pd.Series(list("abcde"), name="id"), "abcde")):
+        blocks = list(Incoming(x, None, names).blocks(2))
+        assert [name for block in blocks for name in block.names] == list(expected)
+        np.testing.assert_array_equal(np.concatenate([block.x for block in blocks]), x)
+
+
+def test_samples_are_in_the_units_of_the_rows(small_model):
+    model = small_model(scaling=keras.layers.Rescaling(1 / 255))
+    (found,) = answers.sampled(model, None, 9, 2, 0, lambda done, text: None)
+    assert 60 < found.to_numpy().mean() < 200
 
 
 DAYS = [datetime.date(2020, 1, 1) + datetime.timedelta(int(i)) for i in np.random.default_rng(0).integers(0, 300, 60)]
@@ -208,3 +230,23 @@ def test_a_lone_empty_cell_is_missing_whatever_pandas_takes_it_for(cells, kind):
     whole = filled(row, schema, np.nan_to_num(x))
     assert whole["v"].notna().all()
     np.testing.assert_allclose(schema.encode(whole)[0], np.nan_to_num(x), atol=1e-3)
+
+
+def test_a_column_is_flagged_wherever_its_hole_stands(rng):
+    x = pd.DataFrame(rng.normal(50, 5, (2500, 2)), columns=["a", "b"])
+    x.loc[2000, "b"] = np.nan
+    fitting = begin(x, Settings(clusters=2, hidden=(4,), latent_dim=1, precision="float32"))
+    (layer,) = (each for each in fitting.model.encoder.layers if isinstance(each, networks.Filled))
+    assert layer.flagged == [1]
+    np.testing.assert_allclose(layer.fill, 0, atol=1e-4)
+
+
+def test_a_column_that_few_rows_know_weighs_little_in_the_start(rng):
+    """Its known cells have variance 1, as those of other columns; the missing ones have its mean."""
+    x = pd.DataFrame(rng.normal(50, 5, (2000, 2)), columns=["a", "b"])
+    x.loc[rng.random(2000) > 0.02, "b"] = np.nan
+    fitting = begin(x, Settings(clusters=2, hidden=(4,), latent_dim=1, precision="float32"))
+    rows = views.feature_reader(fitting.model, fitting.data.x)(fitting.data.x)
+    known = x["b"].notna().to_numpy()
+    assert rows[known, 1].std() == pytest.approx(1, rel=0.01)
+    assert (rows[~known, 1] == 0).all()

@@ -9,6 +9,7 @@ import tensorflow as tf
 from vade_tf.errors import InputError
 from vade_tf.model import networks
 from vade_tf.model.vade import VaDE
+from vade_tf.seeding import subset
 from vade_tf.training import guidance, health, keep, loop
 from vade_tf.training.fitting import begin
 from vade_tf.training.settings import Settings
@@ -149,3 +150,25 @@ def test_the_weight_of_a_classifiers_groups_does_not_come_back(fitting):
     merged(fitting)
     keep.keep_groups(fitting, GROUPS)
     assert float(fitting.model.guide_weight) == fitting.settings.guide_weight
+
+
+def test_some_of_many_rows_are_compared_with_their_own_groups(fitting, monkeypatch):
+    monkeypatch.setattr(keep, "ROWS", 20)
+    give(fitting, GROUPS)
+    assert keep.agreement(fitting, GROUPS) == 1.0
+
+
+def test_a_group_of_one_row_is_asked_for_whichever_rows_are_drawn(fitting, monkeypatch):
+    """Else all rows asked have one group, and the model, which has the same, would count as collapsed."""
+    monkeypatch.setattr(keep, "ROWS", 20)
+    one = np.zeros(60, int)
+    one[next(row for row in range(60) if row not in subset(60, 20, fitting.settings.seed))] = 1
+    place = {row.tobytes(): group for row, group in zip(np.asarray(fitting.data.x), one, strict=True)}
+    monkeypatch.setattr(loop, "model_groups", lambda model, x: np.array([place[row.tobytes()] for row in x]))
+    assert keep.agreement(fitting, one) == 1.0
+
+
+def test_the_single_cluster_of_a_fit_of_one_agrees_with_its_group(fitting):
+    one = dataclasses.replace(fitting, settings=dataclasses.replace(fitting.settings, clusters=1))
+    merged(fitting)
+    assert keep.agreement(one, np.zeros(60, int)) == 1.0

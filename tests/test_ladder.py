@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from vade_tf.errors import InputError
+from vade_tf.errors import DivergedError, InputError
 from vade_tf.training import keep, ladder, recipe
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings
@@ -193,3 +193,40 @@ def test_rungs_without_their_autoencoder_are_refused(x, monkeypatch):
     store.save("pretrained", numbered(fitting.model.encoder.get_weights()))
     with pytest.raises(InputError, match="layers of other shapes"):
         recipe.return_to_start(fitting)
+
+
+def test_rungs_are_held_to_the_groups_of_the_start_and_measured_by_them(x, monkeypatch):
+    asked = []
+    monkeypatch.setattr(ladder, "keep_groups", lambda f, g: asked.append(("keep", g[0])) or ([], ["lost"]))
+    monkeypatch.setattr(ladder, "agreement", lambda f, g: asked.append(("agree", g[0])) or 0.1)
+    monkeypatch.setattr(ladder, "_train", lambda f, rung, g, *more: asked.append(("train", g[0])))
+    recipe.keep_groups(recipe.begin(x, Settings(**SMALL)), np.zeros(60, "i4"), np.ones(60, "i4"))
+    assert asked == [("keep", 1), ("agree", 1), *2 * [("train", 0), ("agree", 0)]]
+
+
+def test_a_fit_asks_for_the_groups_of_its_start_and_those_held_last(x, monkeypatch):
+    asked = []
+    monkeypatch.setattr(recipe, "pretrain", lambda f: None)
+    monkeypatch.setattr(recipe, "start", lambda f: np.zeros(60, "i4"))
+    monkeypatch.setattr(recipe, "guide", lambda f, groups: np.ones(60, "i4"))
+    monkeypatch.setattr(recipe, "keep_groups", lambda f, a, b: asked.append((a[0], b[0])) or ([], []))
+    recipe.fit(x, Settings(**SMALL))
+    assert asked == [(0, 1)]
+
+
+def test_a_rung_that_diverges_leaves_the_fit_as_it_was_before_it(x, monkeypatch):
+    """Its rate was too high; the next has another, and the first training is finite."""
+    found = iter([0.1, 0.3])
+    monkeypatch.setattr(ladder, "keep_groups", lambda f, g: ([], ["lost"]))
+    monkeypatch.setattr(ladder, "agreement", lambda f, g: next(found))
+
+    def train(fitting, rung, *more):
+        fitting.model.set_weights([np.full_like(each, rung) for each in fitting.model.get_weights()])
+        if rung == 1:
+            raise DivergedError("not finite")
+
+    monkeypatch.setattr(ladder, "_train", train)
+    fitting = recipe.begin(x, Settings(**SMALL))
+    (remedy,), _ = recipe.keep_groups(fitting, np.zeros(60, "i4"), np.ones(60, "i4"))
+    assert "0.10, 0.00, 0.30" in remedy
+    assert fitting.model.get_weights()[0].max() == 2

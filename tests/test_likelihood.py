@@ -306,3 +306,20 @@ def test_whether_rows_are_counts_does_not_depend_on_their_order(rng):
     few[::50, 0] = 60
     assert (few == 0).mean() < 0.5
     assert choice.choose(observe(few)).name == "gaussian"
+
+
+def test_the_density_of_rows_is_at_the_variance_that_a_model_has(small_model, rng):
+    model, x = small_model("gaussian"), rng.normal(size=(6, 12)).astype("f4")
+    sigma2 = np.geomspace(0.05, 9, 12)
+    model.set_variance(sigma2)
+    mean = model.decode(model.encode(x)[0]).numpy()
+    want = -stats.norm(mean, np.sqrt(sigma2)).logpdf(x).sum(axis=1)
+    np.testing.assert_allclose(model.elbo_terms(x, np.zeros((6, 3), "f4"))["distortion"], want, rtol=1e-4)
+
+
+@pytest.mark.parametrize("far", [-34.0, 34.0])
+def test_a_column_far_below_is_named_as_one_far_above(far):
+    scaled = np.zeros((40, 2))
+    scaled[:, 1] = far
+    with pytest.warns(UserWarning, match="^x: nearly all numbers of column 'height'"):
+        choice._check_columns(scaled, ["age", "height"], "x")

@@ -2,6 +2,7 @@
 
 import os
 import tracemalloc
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -298,3 +299,53 @@ def test_of_many_rows_some_are_evaluated(blobs, monkeypatch):
     assert len(some.x) == len(drawn) == 100
     np.testing.assert_array_equal(some.x[:], blobs[1][drawn])
     np.testing.assert_array_equal(some.y, blobs[2][drawn])
+
+
+@pytest.mark.parametrize("names", [[2, 0, 1], [2, 1, 0], [1, 0, 2]])
+def test_groups_found_anew_on_some_rows_keep_the_names_of_the_components(names, blobs, monkeypatch):
+    monkeypatch.setattr(extension, "READ", 150)
+    fitting = recipe.begin(blobs[0], Settings(clusters=3, **{**SMALL, "pretrain_epochs": 0}))
+    y, numbers = blobs[2], finding.read_by_start(fitting)[1]
+    monkeypatch.setattr(finding, "found_groups", lambda *_: finding.starts.Start(y.astype("i4"), *(None,) * 3))
+    monkeypatch.setattr(finding.loop, "model_groups", lambda *_: np.array(names, "i4")[y[numbers]])
+    np.testing.assert_array_equal(finding.regrouped(fitting), np.array(names)[y])
+
+
+def test_a_copy_is_of_the_columns_that_it_was_made_for(table):
+    file, whole = table
+    for name, columns in (("a", [1, 2, 3, 4]), ("b", [0, 2, 3, 4])):
+        found = load_file(str(file), "y", id="name", drop=name).x
+        np.testing.assert_array_equal(found[:], whole.x[:, columns])
+
+
+def test_rows_at_even_distances_are_so_across_blocks(table, monkeypatch):
+    monkeypatch.setattr(converted, "SAMPLE", 100)
+    monkeypatch.setattr(converted, "BLOCK", 128)  # no multiple of 9
+    seen = converted.sampled(table[0])
+    assert seen["name"].tolist() == [f"row {i}" for i in range(0, 900, 9)]
+
+
+def test_a_sample_of_a_large_table_keeps_no_block_of_it(monkeypatch):
+    """A view of some rows would keep them all: for 10 million rows of 100 numbers 4 GB."""
+    alive: list[weakref.ref] = []
+
+    class Table:
+        columns = ("a", "b")
+
+        def __init__(self, file):
+            pass
+
+        def __len__(self):
+            return 1000
+
+        def __getitem__(self, rows):
+            assert [each for each in alive if each() is not None] == []
+            block = np.zeros((rows.stop - rows.start, 2))
+            alive.append(weakref.ref(block))
+            return pandas.DataFrame(block, columns=list("ab"), copy=False)
+
+    monkeypatch.setattr(converted, "ParquetTable", Table)
+    monkeypatch.setattr(converted, "SAMPLE", 100)
+    monkeypatch.setattr(converted, "BLOCK", 200)
+    assert len(converted.sampled(None)) == 100
+    assert len(alive) == 5

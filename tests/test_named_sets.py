@@ -4,9 +4,11 @@ import bz2
 import gzip
 import hashlib
 import io
+import os
 import tarfile
 import zipfile
 
+import keras
 import numpy as np
 import pytest
 from loopback import serving
@@ -280,3 +282,34 @@ def test_what_unpacks_to_more_than_the_set_has_is_refused(tmp_path, monkeypatch,
     monkeypatch.setattr(module, limit, 10_000)
     with pytest.raises(InputError, match="it unpacks to far more than the data set has"):
         load(str(tmp_path), False)
+
+
+def test_photographs_are_given_as_the_network_was_trained(monkeypatch, rng):
+    class Network:
+        def predict(self, x, verbose=0):
+            return x.mean(axis=(1, 2))
+
+    monkeypatch.setattr(keras.applications, "ResNet50", lambda **how: Network())
+    photographs = rng.integers(0, 256, (5, 4, 4, 3)).astype("u1")
+    expected = photographs[..., ::-1].astype("f8") - [103.939, 116.779, 123.68]  # ImageNet's blue, green and red
+    found = features.extract(photographs, batch_size=2)
+    np.testing.assert_allclose(found, expected.mean(axis=(1, 2)), atol=1e-3)
+
+
+def test_features_are_kept_for_their_photographs_and_labels(monkeypatch, tmp_path):
+    """Labels that were corrected are not those of the cache."""
+    monkeypatch.setenv("VADE_TF_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(features, "extract", lambda images: np.zeros((len(images), 3), "f4"))
+    images = np.zeros((4, 2, 2, 3), "u1")
+    for y in (np.arange(4), np.arange(4)[::-1]):
+        monkeypatch.setattr(features, "_read_stl10", lambda folder, data_dir, y=y: (images, y))
+        assert features.load_stl10(str(tmp_path), False).y.tolist() == y.tolist()
+
+
+@pytest.mark.parametrize("name", ["mnist.npz", "UCI HAR Dataset/train/X_train.txt", "stl10_binary/train_X.bin"])
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path, name):
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(tmp_path / name)
+    load = {"m": images.load_mnist, "U": sensors.load_hhar, "s": features.load_stl10}[name[0]]
+    with pytest.raises(InputError, match="regular file|found neither"):
+        load(str(tmp_path), True)

@@ -71,3 +71,20 @@ def test_new_images_have_the_form_of_those_of_an_array(tmp_path):
     assert load_file(str(tmp_path), image_shape=(6, 4)).x.shape == (1, 24)
     with pytest.raises(InputError, match=r"expected images of \(4, 6\), as in training, got \(6, 4\)"):
         load_file(str(tmp_path), image_shape=(4, 6))
+
+
+def test_images_of_every_ending_are_read(tmp_path):
+    endings = ["png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff", "webp", "pgm", "ppm", "JPG", "Png"]
+    for number, ending in enumerate(endings):
+        Image.new("L", (6, 4), 9).save(tmp_path / f"{number}.{ending}")
+    assert len(load_file(str(tmp_path)).x) == len(endings)
+
+
+def test_a_packed_bmp_is_refused(tmp_path):
+    """Two bytes of it can leave out any number of rows, for which some versions of Pillow take memory."""
+    head = struct.pack("<2sIHHI", b"BM", 1094, 0, 0, 1078) + struct.pack(
+        "<IiiHHIIiiII", 40, 8, 8, 1, 8, 1, 16, 0, 0, 0, 0
+    )
+    (tmp_path / "a.bmp").write_bytes(head + bytes(1024) + b"\x00\x02\x00\x07\x08\x00\x00\x01" * 2)
+    with pytest.raises(InputError, match="a.bmp is a packed .bmp"):
+        load_file(str(tmp_path))

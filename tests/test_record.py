@@ -335,3 +335,7 @@ def test_a_phase_that_was_stopped_early_is_kept_with_all_its_rows(record):
         epoch(one, number)
     assert [state.epoch for state in one.store.states] == [3, 4]
     assert len(one.store.states[-1].rows) == 4
+
+
+def test_the_last_state_is_at_most_ten_seconds_older_than_the_last_epoch_kept():
+    assert callbacks.SAVE_SECONDS == 10

@@ -182,3 +182,13 @@ def test_a_library_under_another_name_has_an_unknown_version(monkeypatch):
 
     monkeypatch.setattr(importlib.metadata, "version", absent)
     assert "tensorflow unknown" in versions()
+
+
+def test_the_page_says_what_is_wrong_and_what_was_done(result):
+    ill = {**TRAINING, "health": ["component 3 is empty"], "remedies": ["started anew"]}
+    text = page_of(result, {}, ill, [], "")
+    order = ("A problem was found", "component 3 is empty", "During training", "started anew")
+    places = [text.index(words) for words in order]
+    assert places == sorted(places)
+    assert "No problem was found." in page_of(result, {}, TRAINING, [], "")
+    assert "Not checked." in page_of({**result, "model": "kmeans"}, {}, TRAINING, [], "")

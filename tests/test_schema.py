@@ -215,3 +215,45 @@ def test_grades_beside_answers_leave_them_answers(rng):
             family for family, _ in Schema.infer(pandas.DataFrame({**answers, **grades, **more})).blocks
         )
         assert list(families) == ["bernoulli", "gaussian"]
+
+
+@pytest.mark.parametrize("name", ["Customer ID", "order-id", "user.id", "userID", "index", "Row_ID", "rowid"])
+def test_identifiers_in_every_spelling(name):
+    assert kinds({name: [7 * i * i for i in range(60)], "v": NUMBERS})[name].startswith("an identifier")
+
+
+def test_a_level_called_other_is_the_one_that_joins_the_rare_ones():
+    cells = ["other"] * 9 + [f"l{i}" for i in range(MOST_LEVELS + 20) for _ in range(3)]
+    schema = Schema.infer(pandas.DataFrame({"c": cells}))
+    assert schema.columns[0].levels.count("other") == 1
+    assert Schema.from_dict(schema.to_dict()) == schema
+
+
+def test_fractions_that_are_mostly_0_are_no_counts(rng):
+    rain = np.where(rng.random((2000, 3)) < 0.7, 0, np.exp(rng.normal(8, 1.5, (2000, 3))))
+    assert all(column.log for column in Schema.infer(pandas.DataFrame(rain)).columns)
+
+
+def test_prices_with_a_heavy_tail_are_read_as_they_are_written(rng):
+    prices = np.exp(rng.normal(8, 1.5, 2000)).round(2)
+    frame = pandas.DataFrame({"price": [f"${price:,.2f}" for price in prices]})
+    schema = Schema.infer(frame)
+    assert (schema.columns[0].log, schema.columns[0].form) == (True, "$1,000.5")
+    np.testing.assert_allclose(schema.decode(schema.encode(frame)[0])["price"], prices, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("known", "new"), [("float64", "float32"), ("float32", "float64")])
+def test_two_fractions_are_the_same_in_any_precision(known, new):
+    frame = pandas.DataFrame({"dose": many([0.1, 0.9]), "v": NUMBERS})
+    schema = Schema.infer(frame.astype(known))
+    x, notes = schema.encode(frame.astype(new))
+    np.testing.assert_array_equal(x[:, 0], frame["dose"] == 0.9)
+    assert notes == []
+
+
+def test_names_times_levels_are_bounded():
+    """A name of a million letters and ten thousand levels would be features of ten thousand million."""
+    found = Schema.infer(pandas.DataFrame({"c": many(["a", "b", "c"])})).to_dict()
+    found["columns"][0] |= {"name": "n" * 10**6, "levels": [f"l{i}" for i in range(10_000)]}
+    with pytest.raises(ValueError, match="names that are too long"):
+        Schema.from_dict(found)

@@ -118,3 +118,8 @@ def test_days_with_the_name_of_a_month_are_dates(form):
     np.testing.assert_allclose(np.diff(x[:, 0]), 1, rtol=1e-5)
     with pytest.raises(InputError, match=rf"expected a date \(as {re.escape(_day_as(form))}\) or an empty cell"):
         schema.encode(pandas.DataFrame({"when": ["soon"], "w": [1]}))
+
+
+def test_days_come_first_between_dashes_where_both_would_do():
+    cells = [f"{1 + i % 12}-{1 + 5 * i % 12}-2021" for i in range(60)]
+    assert Schema.infer(pandas.DataFrame({"v": cells})).columns[0].form == "%d-%m-%Y"

@@ -295,3 +295,17 @@ def test_a_run_writes_down_that_it_sharpens_and_how_long(tmp_path, monkeypatch):
 def test_a_fit_that_cannot_train_itself_is_refused(bars, form, settings, words):
     with pytest.raises(InputError, match=f"^self_train_epochs: .*{words}"):
         begin(form(bars[0]), **{**SETTINGS, **settings})
+
+
+@pytest.mark.parametrize(("asked", "made"), [("mixed_float16", "float32"), ("mixed_bfloat16", "mixed_bfloat16")])
+def test_a_classifier_whose_loss_nobody_scales_has_no_float16(bars, monkeypatch, asked, made):
+    class Enough(Exception):
+        pass
+
+    def classifier(scale, share, radius, seed, precision):
+        assert precision == made
+        raise Enough
+
+    monkeypatch.setattr(selftraining, "Classifier", classifier)
+    with pytest.raises(Enough):
+        sharpened(begin(bars[0][:60], **{**SETTINGS, "precision": asked}), bars[1][:60].astype("i4"))

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from vade_tf.data import images, text
-from vade_tf.data.named import DATASETS
+from vade_tf.data.named import DATASETS, TEST_ROWS
 from vade_tf.data.sparse import SparseRows
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, StorageError
 from vade_tf.model import choice
 from vade_tf.report.rows import load_rows
 from vade_tf.runs import seeds
@@ -242,3 +242,24 @@ def test_the_digits_are_what_the_table_says():
     data = DATASETS["digits"].load(None, False)
     assert data.x.shape == (DATASETS["digits"].rows, DATASETS["digits"].features)
     assert len(np.unique(data.y)) == DATASETS["digits"].clusters
+
+
+def test_a_configuration_that_requires_the_full_set_gets_no_other(no_cache):
+    with pytest.raises(InputError, match="could not be downloaded"):
+        rows_of(TrainConfig(dataset="mnist", require_full=True))
+
+
+def test_a_cache_that_cannot_be_written_is_no_reason_for_fewer_digits(tmp_path, monkeypatch):
+    """Else the run stays with the bundled ones for good."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("VADE_TF_HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "nowhere"))
+    with pytest.raises(StorageError, match="cannot be kept in the cache .*VADE_TF_HOME"):
+        images.load_mnist(None, False)
+
+
+def test_test_halves_and_the_papers_settings_are_those_that_were_published():
+    assert TEST_ROWS == {"mnist": 10_000, "fashion_mnist": 10_000, "usps": 2_007, "hhar": 2_947, "stl10": 8_000}
+    text = {"epochs": 15, "decay": 0.5, "decay_epochs": 5, "init": "kmeans"}
+    found = {name: dict(each.paper) for name, each in DATASETS.items() if each.paper}
+    assert found == {"hhar": {"epochs": 120}, "reuters10k": text, "reuters": text, "reuters_r8": text}

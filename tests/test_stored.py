@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import zipfile
 from pathlib import Path
 from typing import ClassVar
@@ -351,3 +352,14 @@ def test_a_model_within_itself_is_called_for_ever():
     nested = [{**one, "config": {"layers": [other]}}, {**other, "config": {"layers": [one]}}]
     with pytest.raises(InputError, match="calls layers more than 100,000 times"):
         stored_config.check({"layers": nested})
+
+
+def test_more_members_than_a_model_has_are_not_unpacked(tmp_path, small_model):
+    small_model().save(tmp_path / "model.keras")
+    for name in ("/".join(["a"] * 30), None):
+        shutil.copy(tmp_path / "model.keras", tmp_path / "more.keras")
+        with zipfile.ZipFile(tmp_path / "more.keras", "a", zipfile.ZIP_STORED) as archive:
+            for number in range(1) if name else range(1001):
+                archive.writestr(name or f"assets/{number}", b"")
+        with pytest.raises(ValueError, match="more files than a model has"):
+            stored.load(tmp_path / "more.keras")

@@ -270,3 +270,19 @@ def test_a_sign_and_a_time_zone_are_filled_in_as_well(cells, value, expected):
     assert Written(texts, read, schema).filled(0, x)["v"].tolist() == [cells[3], expected]
     again = pandas.DataFrame({"v": [expected], "w": [2]})
     np.testing.assert_allclose(schema.encode(again)[0][:, 0], x[1:, 0], rtol=1e-6)
+
+
+def test_a_level_that_the_categories_of_new_rows_lack_is_filled_in():
+    schema = Schema.infer(pandas.DataFrame({"c": ["red", "blue", "green"] * 20}))
+    x = schema.encode(pandas.DataFrame({"c": ["red", "blue"]}))[0]
+    new = pandas.DataFrame({"c": pandas.Categorical(["red", None])})
+    assert filled(new, schema, x)["c"].tolist() == ["red", "blue"]
+
+
+def test_a_time_without_seconds_is_filled_in_to_the_minute():
+    cells = [f"{1 + i % 28:02}.03.2021 {i % 24:02}:{7 * i % 60:02}" for i in range(60)]
+    schema = Schema.infer(pandas.DataFrame({"at": cells, "w": np.arange(60) % 7}))
+    x = schema.encode(pandas.DataFrame({"at": ["05.03.2021 10:41"] * 2, "w": [1, 2]}))[0]
+    texts = pandas.DataFrame({"at": [cells[0], ""], "w": ["1", "2"]})
+    read = pandas.DataFrame({"at": [cells[0], None], "w": [1, 2]})
+    assert Written(texts, read, schema).filled(0, x)["at"].tolist() == [cells[0], "05.03.2021 10:41"]

@@ -101,6 +101,10 @@ def test_the_table_says_what_the_models_say(whole):
         assert sum(row["shares"]) == pytest.approx(1, abs=1e-4)
         assert row["components_used"] == sum(share >= 0.1 / row["n_clusters"] for share in row["shares"])
         assert float(line["bic"]) == row["bic"]
+        x = load_rows(Run.open(out / "k-2").config).dataset.x
+        shares = np.sort(model.predict(x, verbose=0).mean(axis=0))[::-1]
+        np.testing.assert_allclose(row["shares"], shares, atol=1e-4)
+        assert float(line["least_share"]) == min(row["shares"])
     assert json.loads((out / "summary.json").read_text()) == summary
     assert {path.name for path in out.iterdir()} == {
         ".lock",

@@ -258,3 +258,16 @@ def test_new_rows_may_lack_their_names(run, frame, tmp_path):
         with pytest.warns(UnitsWarning, match="ignored"):
             data, _, _ = report_rows.load_rows(old, load(run[0]), data=str(tmp_path / "new.csv"))
         assert (None if data.ids is None else data.ids.tolist()) == found
+
+
+@pytest.mark.parametrize(
+    ("more", "features"),
+    [
+        ({"drop": "colour,group"}, ["age", "ill"]),
+        ({"columns": "age,colour"}, ["age", "colour=blue", "colour=green", "colour=red"]),
+    ],
+)
+def test_a_configuration_chooses_the_columns(frame, tmp_path, more, features):
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    config = TrainConfig(data=str(tmp_path / "t.csv"), clusters=2, **more)
+    assert rows.load_rows(config).dataset.schema.features == features

@@ -9,6 +9,7 @@ from vade_tf.errors import InputError
 from vade_tf.model import inputs, networks, vade
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
+from vade_tf.systems.gmvae import GMVAE
 
 
 @pytest.fixture
@@ -210,3 +211,37 @@ def test_codes_are_those_without_dropout_unless_one_trains(x):
     for found, expected in zip(model.encode(x), encoder(x, training=False), strict=True):
         np.testing.assert_array_equal(found, expected)
     assert not np.array_equal(model.encode(x, training=True)[0], model.encode(x)[0])
+
+
+def test_a_decoder_is_told_of_training_too(x):
+    z = keras.Input((3,))
+    decoder = keras.Model(z, keras.layers.Dense(12)(keras.layers.Dropout(0.5, seed=2)(z)))
+    model, noise = VaDE(networks.build_encoder(12, 3, (8,)), decoder, 4), np.ones((8, 3), "f4")
+    once, again = (model.elbo_terms(x, noise, training=True)["distortion"] for _ in range(2))
+    assert not np.array_equal(once, again)
+
+
+@pytest.mark.parametrize("system", ["vade", "gmvae"])
+def test_a_loss_is_scaled_for_an_optimizer_that_unscales_its_gradients(system, rng, eager):
+    x, ends = rng.uniform(size=(8, 6)).astype("f4"), []
+    for wrap in (lambda plain: plain, keras.optimizers.LossScaleOptimizer):
+        code = 4 if system == "gmvae" else 2
+        parts = networks.build_encoder(6, code, (8,)), networks.build_decoder(6, 2, (8,))
+        model = GMVAE(*parts, 3, "bernoulli") if system == "gmvae" else VaDE(*parts, 3)
+        model.compile(wrap(keras.optimizers.SGD(0.1)))
+        model.fit(x, batch_size=8, verbose=0)
+        ends.append(model.get_weights())
+    for plain, scaled in zip(*ends, strict=True):
+        np.testing.assert_allclose(scaled, plain, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_a_row_far_away_has_a_cluster_and_a_low_score_in_any_precision(small_model, rng, precision):
+    """Half precision ends at 65,504: sums of what is farther would be infinite, and their differences NaN."""
+    model, x = small_model("gaussian", precision=precision), rng.normal(size=(3, 12)).astype("f4")
+    x[1] = 1e6
+    gamma, bound = model.predict(x, verbose=0), model.elbo(x).numpy()
+    assert np.isfinite(gamma).all()
+    assert np.isfinite(bound).all()
+    assert bound.argmin() == 1
+    assert np.isfinite(model.decode(np.full((1, 3), 1e6, "f4"))).all()

@@ -9,6 +9,7 @@ import pandas
 import scipy.sparse
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from vade_tf.data.cells import as_frame
 from vade_tf.data.checks import shape_of_images, unmasked
 from vade_tf.data.genes import Genes, is_annotated
 from vade_tf.data.schema import Schema, named
@@ -37,7 +38,7 @@ class RowReader:
         A DataFrame is left as it is where its schema is made; what comes after it is coded by that.
         """
         image_shape = self.image_shape
-        X = _dense(X, "X")
+        X = as_frame(_dense(X, "X"))
         if fitting:
             self.genes_: np.ndarray | None = None
             self._columns: list[str | int] | None = None
@@ -93,7 +94,8 @@ class RowReader:
         elif self.genes_ is not None:
             found = Genes(tuple(self.genes_.tolist()), self.layer or "")
         elif self._columns is not None and all(isinstance(name, str) for name in self._columns):
-            found = Genes(tuple(map(str, self._columns)), self.layer or "")
+            used = self._columns if self.schema_ is None else [column.name for column in self.schema_.columns]
+            found = Genes(tuple(map(str, used)), self.layer or "")
         else:
             found = Genes.infer(X, self.layer, argument="X")
         counts = found.encode(X, "X")

@@ -2,8 +2,9 @@
 
 import math
 import os
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -13,6 +14,8 @@ import numpy as np
 from vade_tf.reading import check_memory, memory
 
 EXPANDED = 2000  # times what is stored of it that an array may take; zeros that gzip has packed take 1,000 times
+MOST_PACKED = 1032  # times its length that a byte of deflate can become
+CHECKSUM = 4  # bytes that may follow each part
 LITTLE = 1 << 26  # bytes that any array may take
 TEXTS = (8, 4096)  # texts that are read together: the longer the file, the fewer
 TOGETHER = 1 << 28  # bytes of them, if each is as long as its file; or a quarter of the memory
@@ -54,6 +57,37 @@ def check_size(item: h5py.Dataset, name: str) -> None:
     stored = item.id.get_storage_size()
     if item.nbytes > max(LITTLE, EXPANDED * stored):
         raise ValueError(f"{name} claims {item.nbytes:,} bytes and has {stored:,}")
+    _check_packed(item, name)
+
+
+def _check_packed(item: h5py.Dataset, name: str) -> None:
+    """Raises ValueError where a part of an array unpacks to more than it is: HDF5 goes on to the end of its stream."""
+    how = item.id.get_create_plist()
+    filters = [how.get_filter(place)[0] for place in range(how.get_nfilters())]
+    if h5py.h5z.FILTER_DEFLATE not in filters:
+        return
+    if filters.count(h5py.h5z.FILTER_DEFLATE) > 1 or filters[-1] not in (
+        h5py.h5z.FILTER_DEFLATE,
+        h5py.h5z.FILTER_FLETCHER32,
+    ):
+        raise ValueError(f"{name} is packed more than once")
+    size = math.prod(item.chunks) * item.dtype.itemsize + CHECKSUM
+    for place in range(item.id.get_num_chunks()):
+        part = item.id.get_chunk_info(place)
+        skipped = part.filter_mask >> filters.index(h5py.h5z.FILTER_DEFLATE) & 1
+        if skipped or part.size * MOST_PACKED <= size:  # as much as deflate can pack is no more than the part
+            continue
+        content = item.id.read_direct_chunk(part.chunk_offset)[1]
+        with suppress(zlib.error):  # HDF5 says so itself
+            if len(zlib.decompressobj().decompress(content, size + 1)) > size:
+                raise ValueError(f"a part of {name} unpacks to more than it is")
+
+
+def check_attribute(item, attribute: str, name: str) -> None:
+    """Raises ValueError where what stands beside an array is a list of texts: each may be the same long one."""
+    found = item.attrs.get_id(attribute)
+    if found.dtype.hasobject and found.shape:
+        raise ValueError(f"{name}: its {attribute} is a list of texts")
 
 
 def check_names(stored: h5py.File) -> None:

@@ -143,10 +143,14 @@ def _rows(item, name: str):
     if hdf5.is_array(item):
         return hdf5.numbers(item, name)
     parts = tuple(hdf5.numbers(item[part], f"{name}/{part}") for part in ("data", "indices", "indptr"))
+    if "shape" in item.attrs:
+        hdf5.check_attribute(item, "shape", name)
     lengths = item.attrs["shape"] if "shape" in item.attrs else hdf5.numbers(item["shape"], f"{name}/shape")
     shape = tuple(int(length) for length in lengths)
     shape = shape[::-1] if "barcodes" in item else shape
     _check_rows(shape, sum(part.nbytes for part in parts))
+    if "encoding-type" in item.attrs:
+        hdf5.check_attribute(item, "encoding-type", name)
     kind = scipy.sparse.csc_array if item.attrs.get("encoding-type") == "csc_matrix" else scipy.sparse.csr_array
     matrix = kind(parts, shape=shape)
     matrix.check_format(full_check=True)  # see read_npz

@@ -79,6 +79,12 @@ def without_blanks(values: pandas.Series, levels: Collection[Level] | None = Non
     return values
 
 
+def as_frame(x):
+    """A table of pyarrow or Polars as one of pandas, by its names; all else as it is."""
+    table = hasattr(x, "to_pandas") and (hasattr(x, "columns") or hasattr(x, "column_names"))
+    return x.to_pandas() if table and not isinstance(x, pandas.DataFrame) else x
+
+
 def factorized(values: pandas.Series, argument: str) -> tuple[np.ndarray, list]:
     """A number for each cell, -1 where it is missing, and the value of each number."""
     try:
@@ -202,6 +208,8 @@ def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarr
             may have a form that has one meaning only. Default: found here.
     """
     held = values.notna()
+    if types.is_object_dtype(values.dtype) or types.is_string_dtype(values.dtype):
+        values = values.map(lambda cell: cell.strip() if isinstance(cell, str) else cell, na_action="ignore")
     if types.is_datetime64_any_dtype(values.dtype):
         return _days(values), ""
     if types.is_numeric_dtype(values.dtype):

@@ -15,6 +15,7 @@ from pandas.api import types
 from vade_tf.data.cells import (
     DAY,
     Level,
+    are_numbers,
     factorized,
     in_forms,
     key_of,
@@ -205,6 +206,12 @@ class Column:
             codes = [
                 known.get(number_key(cell), -1) if code < 0 else code for cell, code in zip(cells, codes, strict=True)
             ]
+            single = {np.float32(level): code for code, level in enumerate(self.levels) if not isinstance(level, str)}
+            if len(single) == len(self.levels):  # 0.1 in single precision is 0.1
+                codes = [
+                    single.get(np.float32(cell), -1) if code < 0 and isinstance(cell, (int, float, np.number)) else code
+                    for cell, code in zip(cells, codes, strict=True)
+                ]
         return codes
 
 
@@ -261,6 +268,8 @@ def infer(
         return f"{len(levels):,} different {kind} in {held:,} rows{_like(levels.values())}"
     if len(levels) <= MOST_LEVELS:
         return Column(name, "category", tuple(_in_order(levels.values())), missing)
+    if like := _like(levels.values()):
+        return f"{len(levels):,} different texts in {held:,} rows{like}"
     counts = pandas.Series(np.bincount(numbers[numbers >= 0]), [key_of(value) for value in found])
     common = list(counts.groupby(level=0).sum().sort_values(ascending=False, kind="stable").index)
     kept = [levels[key] for key in common[: MOST_LEVELS - 1] if key != REST]
@@ -276,6 +285,10 @@ def _identifier(name, v: np.ndarray | None, different: int, held: int, first: bo
     called = isinstance(name, str) and (unnamed or _IDENTIFIER.fullmatch(name.strip()))
     if unnamed and different == held and (v is None or whole):
         return "an index: the first column, without a name, with another value in each row"
+    if unnamed and whole and v is not None and held == len(v) >= COUNTED_ROWS and v[0] in (0, 1) and step == 1:
+        again = np.flatnonzero(np.diff(v) != 1) + 1  # where another table was put below
+        if (v[again] == v[0]).all():
+            return f"an index: the first column, without a name, which counts from {v[0]:g} time and again"
     if called and not unnamed and (v is None or whole) and different >= IDENTIFYING * held:
         return f"an identifier: {different:,} different values in {held:,} rows"
     return ""
@@ -290,8 +303,14 @@ def _check_nearly_numbers(name, values: pandas.Series, found: list, argument: st
     """Raises InputError where a column of numbers has a few other cells: a slip, which is not guessed away."""
     forms = in_forms([unsigned(value) for value in found])
     numbers = forms[forms.sum(axis=1).argmax()]  # in the form that most have
-    if numbers.sum() <= FEW_NUMBERS or numbers.all():
+    if numbers.sum() <= FEW_NUMBERS:
         return
+    if numbers.all():
+        with_sign = next(value for value in found if unsigned(value) is not value)
+        raise InputError(
+            f"{argument}: expected numbers all with a sign or all without in column {name!r}, got {short(with_sign)!r} "
+            "beside others; write them in one way, or leave the column out"
+        )
     strange = values.isin([value for value, number in zip(found, numbers, strict=True) if not number])
     words = [str(value) for value, number in zip(found, numbers, strict=True) if not number]
     unknown = len(words) <= FEW_WORDS and numbers.sum() > MANY_NUMBERS and not re.search(r"\d", "".join(words))
@@ -307,6 +326,7 @@ def _check_nearly_numbers(name, values: pandas.Series, found: list, argument: st
 def _like(levels: Collection) -> str:
     """What most of these texts look like though they are not read as it; "" where they are just texts."""
     like = [level for level in levels if isinstance(level, str) and _LIKE_A_NUMBER.fullmatch(level)]
+    like = [level for level, number in zip(like, are_numbers(like), strict=True) if not number] if like else []
     return (
         f" (numbers or dates? write {short(like[0])!r} as 1234.5 or 2020-12-31)" if len(like) > len(levels) / 2 else ""
     )

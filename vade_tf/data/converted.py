@@ -44,7 +44,8 @@ def sampled(file: Path) -> pandas.DataFrame:
     every = -(-len(table) // SAMPLE)
     together = rows_together(len(table.columns) or 1, BLOCK)
     starts = range(0, len(table), max(together // every, 1) * every)
-    found = pandas.concat([table[i : i + starts.step].iloc[::every] for i in starts], ignore_index=True)
+    parts = [table[i : i + starts.step].iloc[::every].copy() for i in starts]  # a view would keep the whole block
+    found = pandas.concat(parts, ignore_index=True)
     return found.set_axis(pandas.RangeIndex(0, len(found) * every, every))
 
 

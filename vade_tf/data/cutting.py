@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
+import numpy as np
+
 from vade_tf.data.cells import MISSING, are_numbers
 from vade_tf.errors import InputError
 from vade_tf.reading import check_memory
@@ -25,6 +27,7 @@ CHUNK = 1 << 20
 CELL = 40  # bytes that a cell takes while pandas reads it
 ENOUGH = 100  # rows that say whether they have cells like this, ...
 SEVERAL = 3  # ... numbers with spaces between them, at least
+NUMBERED = re.compile(r"[0-9]+:\S+")  # a feature as svmlight writes it
 PAIR = re.compile(r"[0-9]+\s+[+-]?[0-9]*")  # what is between two decimal commas, where spaces are between numbers
 UNNAMED = "Unnamed: 0"  # what pandas calls a first column without a name
 EXCEL = re.compile(r'"?sep=([\t;|,])"?[\t;|,]*(\r\n|\r|\n)')  # a first line that names the separator
@@ -39,12 +42,14 @@ class Cut(NamedTuple):
         skipped: number of lines above these that are no part of the table: 1 for a line `sep=;`, as Excel writes it.
         named: whether each row begins with its name, for which the header has none, as R writes tables. The first of
             `lines` has one then.
+        quoting: of `csv`: whether a quote begins a cell that may hold separators, or is a character like others.
     """
 
     separator: str
     lines: list[list[str]]
     skipped: int = 0
     named: bool = False
+    quoting: int = csv.QUOTE_MINIMAL
 
 
 def cut(file: Path) -> Cut:
@@ -75,6 +80,14 @@ def cut(file: Path) -> Cut:
         alike = bool(lines) and len(lines[0]) > 1 and len({len(line) for line in lines}) == 1
         within = separator == "\t" and _have_several(lines[1:] or lines)
         if alike and not (within or (separator == "," and _are_decimal(lines))):
+            if separator == " " and all(all(map(NUMBERED.fullmatch, line[1:])) for line in lines[:ENOUGH]):
+                raise InputError(
+                    f"data: {file} is in the form of svmlight, a label and numbered features; save its rows by "
+                    "scipy.sparse.save_npz('x.npz', sklearn.datasets.load_svmlight_file(file)[0])"
+                )
+            plain = [line.split(separator) for line in sample.splitlines()[: None if whole else -1] if line.strip()]
+            if separator != " " and len(plain) > len(lines) and {len(line) for line in plain} == {len(lines[0])}:
+                return Cut(separator, plain, skipped, quoting=csv.QUOTE_NONE)  # a lone quote would swallow lines
             return Cut(separator, lines, skipped)
     for separator, lines in cuts.items():
         rows = lines[1:]
@@ -142,20 +155,20 @@ def _have_several(rows: list[list[str]]) -> bool:
 def _are_decimal(lines: list[list[str]]) -> bool:
     """Whether commas are within numbers with spaces between them: each cell between two commas is like "942 0"."""
     between = [cell for line in lines[:ENOUGH] for cell in line[1:-1]]
-    return bool(between) and all(map(PAIR.fullmatch, between))
+    return bool(between) and all(map(PAIR.fullmatch, between)) and any(len(cell.split()) > 1 for cell in between)
 
 
-def _lines(stream: Iterable[str], separator: str) -> Iterator[list[str]]:
+def _lines(stream: Iterable[str], separator: str, quoting: int = csv.QUOTE_MINIMAL) -> Iterator[list[str]]:
     """Lines that are not empty, as lists of cells."""
-    return (line for _, line in _counted(stream, separator))
+    return (line for _, line in _counted(stream, separator, quoting))
 
 
-def _counted(stream: Iterable[str], separator: str) -> Iterator[tuple[int, list[str]]]:
+def _counted(stream: Iterable[str], separator: str, quoting: int) -> Iterator[tuple[int, list[str]]]:
     """`_lines`, and of each how many lines of the stream are read with it; a cell may go over several."""
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     if separator == " ":
         stream = (line.replace("\t", " ").rstrip() + "\n" for line in stream)
-    reader = csv.reader(stream, delimiter=separator, skipinitialspace=True)
+    reader = csv.reader(stream, delimiter=separator, skipinitialspace=True, quoting=quoting)
     for line in reader:
         if line and line != [""]:
             yield reader.line_num, line
@@ -171,29 +184,51 @@ def opened(file: Path) -> IO[str]:
         while piece := stream.read(CHUNK):
             size += len(piece)
             for separator in cells:
-                cells[separator] += piece.count(separator.encode()) + piece.count(b"\n")
+                cells[separator] += piece.count(separator.encode()) + _ends(piece)
             check_memory(size + CELL * max(cells.values()), file.name)
     return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
 
 
-def check_lengths(file: Path, separator: str, width: int, skipped: int, named: bool) -> None:
+def check_cells(file: Path, separator: str) -> None:
+    """Raises ValueError where the cells of a file that is not packed would not fit in memory."""
+    size, cells = file.stat().st_size, 0
+    if file.suffix.lower() == ".gz" or size * (1 + CELL) < LOOKED_AT:  # see `opened`; no cell is shorter than a byte
+        return
+    with file.open("rb") as stream:
+        while piece := stream.read(CHUNK):
+            if separator == " ":  # any run of spaces and tabs
+                blank = np.isin(np.frombuffer(piece, np.uint8), (9, 32))
+                cells += int(np.count_nonzero(blank[1:] & ~blank[:-1])) + _ends(piece)
+            else:
+                cells += piece.count(separator.encode()) + _ends(piece)
+    check_memory(size + CELL * cells, file.name)
+
+
+def _ends(piece: bytes) -> int:
+    """Ends of lines, of which some programs write one character and some another, or both."""
+    return max(piece.count(b"\n"), piece.count(b"\r"))
+
+
+def check_lengths(file: Path, how: Cut, width: int) -> None:
     """Raises ValueError, which names the first row that has another number of cells than the first line.
 
     Args:
         file: a text file.
-        separator, skipped, named: how it is cut, see `Cut`; where rows have names their header has a cell less.
-        width: number of cells in a row.
+        how: it is cut; where rows have names their header has a cell less.
+        width: number of cells in a row. The last ones may be missing where the first line has empty ones for them.
     """
+    spare = len(list(itertools.takewhile(lambda cell: not cell.strip(), reversed(how.lines[0]))))
     with opened(file) as stream:
-        for number, line in itertools.islice(_counted(itertools.islice(stream, skipped, None), separator), named, None):
-            if len(line) < width or any(map(str.strip, line[width:])):
-                raise ValueError(f"line {skipped + number} has {len(line)} cells where the first has {width}")
+        rest = _counted(itertools.islice(stream, how.skipped, None), how.separator, how.quoting)
+        for number, line in itertools.islice(rest, how.named, None):
+            if len(line) < width - spare or any(map(str.strip, line[width:])):
+                raise ValueError(f"line {how.skipped + number} has {len(line)} cells where the first has {width}")
 
 
-def empty_at_end(file: Path, separator: str) -> int:
+def empty_at_end(file: Path, how: Cut) -> int:
     """Number of lines of separators alone that end a file, as Excel leaves them."""
     number = 0
     with opened(file) as stream:
-        for line in _lines(stream, separator):
+        for line in _lines(stream, how.separator, how.quoting):
             number = 0 if any(map(str.strip, line)) else number + 1
     return number

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse
 
 from vade_tf.data import checks
+from vade_tf.data.genes import is_annotated
 from vade_tf.data.shards import FileRows, is_file
 from vade_tf.data.sparse import OriginRows, Rows, SparseRows, Stored, part
 from vade_tf.errors import InputError, cited
@@ -269,8 +270,14 @@ def observe(
     Raises:
         InputError: x is not a matrix of finite numbers, or not of images of this shape.
     """
+    if is_annotated(x):
+        raise InputError(f"{argument}: expected rows, got an AnnData; give it to VaDEClusterer, or give its X")
+    if hasattr(x, "to_pandas"):
+        from vade_tf.data.cells import as_frame  # pandas takes a while to load, and arrays do without
+
+        x = as_frame(x)
     if schema is None and hasattr(x, "iloc") and hasattr(x, "columns") and not image_shape:
-        from vade_tf.data.schema import Schema  # pandas takes a while to load, and arrays do without
+        from vade_tf.data.schema import Schema
 
         more = {} if likelihood in COUNTS else {"images": image_shape is None}
         schema = (Schema.counted if likelihood in COUNTS else Schema.infer)(x, argument, **more)

@@ -1,6 +1,7 @@
 """Colour photographs as the features that a trained network sees in them."""
 
 import gzip
+import hashlib
 import tarfile
 import zlib
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 from vade_tf.data.dataset import Dataset, build
 from vade_tf.data.fetch import Remote, cache_folder, provide
 from vade_tf.errors import InputError
-from vade_tf.reading import bounded
+from vade_tf.reading import bounded, plain_array, size_of
 from vade_tf.writing import whole
 
 STL10_FILES = (
@@ -41,7 +42,7 @@ def load_stl10(data_dir: str | None, require_full: bool) -> Dataset:
     try:
         if not _has_features(folder):
             folder = _make_features(folder, data_dir)
-        x, y = (np.load(folder / name, allow_pickle=False) for name in FEATURE_FILES)
+        x, y = (plain_array(folder / name) for name in FEATURE_FILES)
     except InputError:
         raise
     except (OSError, EOFError, ValueError) as error:
@@ -60,7 +61,7 @@ def _make_features(folder: Path, data_dir: str | None) -> Path:
     """The folder of the cache with the features of the photographs in `folder`; computed where they are not there."""
     images, y = _read_stl10(folder, data_dir)
     if data_dir is not None:  # a user's archive may be another one
-        folder = cache_folder() / "stl10" / f"{zlib.crc32(images.tobytes()):08x}"
+        folder = cache_folder() / "stl10" / hashlib.sha256(images.tobytes() + y.tobytes()).hexdigest()[:16]
     if not _has_features(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name, array in zip(FEATURE_FILES, (extract(images), y), strict=True):
@@ -96,6 +97,8 @@ def _read_stl10(folder: Path, data_dir: str | None) -> tuple[np.ndarray, np.ndar
     if not unpacked:
         source = provide("stl10", STL10_FILES, data_dir) / STL10_FILES[0].name
     try:
+        if unpacked and sum(size_of(source / name) for name in STL10_PARTS) > STL10_MOST:
+            raise ValueError("it holds far more than the data set has")
         parts = {name: (source / name).read_bytes() for name in STL10_PARTS} if unpacked else _unpack(source)
         x = [np.frombuffer(parts[f"{half}_X.bin"], np.uint8).reshape(-1, *STL10_SHAPE) for half in ("train", "test")]
         y = [np.frombuffer(parts[f"{half}_y.bin"], np.uint8) for half in ("train", "test")]

@@ -86,7 +86,7 @@ def provide(dataset: str, files: tuple[Remote, ...], data_dir: str | None, patie
                 "one folder and name it with data_dir"
             ) from error
         except (OSError, StorageError) as error:
-            raise InputError(
+            raise StorageError(
                 f"dataset={dataset}: {file.name} cannot be kept in the cache {folder} ({error}); make that folder "
                 "usable, or name another one in the environment variable VADE_TF_HOME"
             ) from error

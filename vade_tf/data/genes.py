@@ -4,6 +4,7 @@ An AnnData is known by its parts: X or `layers` hold the numbers [cells, genes],
 `obs_names` those of the cells, `obs` what else is known of these.
 """
 
+import math
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -146,6 +147,11 @@ def read(file: Path) -> Any:
             hdf5.check_size(item, name)
             texts = hdf5.check_texts(item, name, texts)
             total += item.nbytes
+        elif "column-order" in item.attrs:
+            if math.prod(item.attrs.get_id("column-order").shape) > len(item):
+                raise ValueError(f"{name} names more columns than it has")
+            if len(set(map(str, order := np.ravel(item.attrs["column-order"])))) < len(order):
+                raise ValueError(f"{name} names a column twice")
 
     with hdf5.opened(file) as stored:
         hdf5.check_names(stored)

@@ -64,7 +64,8 @@ def has_no_header(lines: list[list[str]], known: Collection[str] = ()) -> bool:
         and not texts_over_numbers
     ):
         return True
-    if numbers is not None and _are_a_scale(numbers[0], below):
+    scale = [place for place, number in enumerate(of_numbers) if number]  # beside the name of an index, or of none
+    if not _come_again(first, over, columns) and _are_a_scale([first[place] for place in scale], scale, below):
         return False
     if not texts_over_numbers and (_are_measured(first, of_numbers, columns) or _come_again(first, over, columns)):
         return True
@@ -85,8 +86,8 @@ def _form(text: str) -> str:
     return DIGITS.sub("9", text)
 
 
-def _are_a_scale(values: np.ndarray, below: list[list[str]]) -> bool:
-    """Whether the numbers of a first line go up or down all the way, and those of no line below do.
+def _are_a_scale(cells: list[str], places: list[int], below: list[list[str]]) -> bool:
+    """Whether the numbers of a first line go up or down all the way, and those below them, in the same places, do not.
 
     Not by ones over whole numbers: these may be a row.
     """
@@ -95,9 +96,12 @@ def _are_a_scale(values: np.ndarray, below: list[list[str]]) -> bool:
         steps = np.diff(found)
         return bool((steps > 0).all() or (steps < 0).all())
 
-    if len(values) < SCALE or not monotone(values):
+    numbers = read_numbers(pandas.Series(cells, dtype=object))
+    if numbers is None or len(values := numbers[0]) < SCALE or not monotone(values):
         return False
-    read = [read_numbers(pandas.Series(line, dtype=object)) for line in below[:ENOUGH]]
+    lines = [[line[place] for place in places if place < len(line)] for line in below[:ENOUGH]]
+    held = [[cell for cell in line if cell.strip() not in MISSING] for line in lines]
+    read = [read_numbers(pandas.Series(line, dtype=object)) for line in held if len(line) > 1]
     found = [one[0] for one in read if one is not None]
     whole = all((one % 1 == 0).all() for one in found)
     if len(found) < len(read) or (whole and (np.abs(np.diff(values)) == 1).all()):

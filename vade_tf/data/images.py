@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import importlib.resources
+import lzma
 import math
 import os
 import zipfile
@@ -15,7 +16,7 @@ import numpy as np
 
 from vade_tf.data.dataset import Dataset, build
 from vade_tf.data.fetch import Remote, provide
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, StorageError
 from vade_tf.reading import archive_arrays, bounded, check_memory
 
 IDX_FILES = (
@@ -70,6 +71,8 @@ def load_mnist(data_dir: str | None, require_full: bool) -> Dataset:
         return build(*_read_folder(Path(data_dir), "mnist.npz"), "mnist", data_dir)
     try:
         folder = _cached_by_keras("", MNIST_FILES) or provide("mnist", MNIST_FILES, None)
+    except StorageError:  # it could be had, and is to be kept elsewhere
+        raise
     except InputError:
         if require_full:
             raise
@@ -137,7 +140,7 @@ def _read_folder(folder: Path, npz: str) -> tuple[np.ndarray, np.ndarray]:
             arrays = archive_arrays(folder / npz, ["x_train", "x_test", "y_train", "y_test"])
             x, y = (np.concatenate([arrays[f"{part}_train"], arrays[f"{part}_test"]]) for part in "xy")
             return x, y
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
             raise InputError(
                 f"data_dir: {folder / npz} cannot be read ({error}); expected Keras' {npz} with x_train, y_train, "
                 "x_test, y_test; download it again"

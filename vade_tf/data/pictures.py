@@ -16,6 +16,7 @@ KINDS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pg
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # by content; of others, some start programs
 GREY = ("1", "L", "I", "F")  # what the modes of grey images begin with: LA, I;16, ...
 LARGEST = 1 << 26  # pixels of an image
+RUN_LENGTHS = (1, 2)  # how a .bmp may be packed; Pillow takes its word for how many rows are left out
 ORIENTATION = 0x0112  # of EXIF: how a camera was held
 UPRIGHT = {  # its values beside 1 -> what sets an image upright, a name of `PIL.Image.Transpose`
     2: "FLIP_LEFT_RIGHT",
@@ -99,7 +100,7 @@ def read_folder(folder: Path, known: Pictures | None = None) -> tuple[np.ndarray
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in KINDS and file.is_file())
     files = [file for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
     if not files:
-        raise InputError(f"data: expected images ({', '.join(KINDS)}) in {folder}, found none")
+        raise InputError(f"data: expected images ({', '.join(KINDS)}) in {folder}, found none{_instead(folder)}")
     sizes, grey = [], True
     for file in files:
         with _opened(Image, file) as image:
@@ -123,6 +124,15 @@ def read_folder(folder: Path, known: Pictures | None = None) -> tuple[np.ndarray
         x, channels = x[..., :1], 1
     names = np.array([_printable(file.relative_to(folder).as_posix()) for file in files])
     return x, names, Pictures(*size, channels, sum(one != size for one in sizes))
+
+
+def _instead(folder: Path) -> str:
+    """What to do with a folder that holds no images but what other programs write into one; "" for any other."""
+    if any(folder.glob("*.parquet")):
+        return "; join its tables, pandas.read_parquet(folder).to_parquet('one.parquet'), and give that"
+    if any(folder.glob("matrix.mtx*")):
+        return "; give Cell Ranger's .h5, or what scanpy.read_10x_mtx(folder).write('cells.h5ad') leaves"
+    return ""
 
 
 def folders(names: np.ndarray, folder: Path) -> np.ndarray:
@@ -159,6 +169,8 @@ def _opened(pillow, file: Path) -> Iterator[Any]:
                 raise InputError(
                     f"data: expected images of at most {LARGEST:,} pixels, got {image.size} in {file}; remove it"
                 )
+            if image.format == "BMP" and image.info.get("compression") in RUN_LENGTHS:
+                raise InputError(f"data: {file} is a packed .bmp, which may claim rows without end; save it as .png")
             yield image
     except InputError:
         raise

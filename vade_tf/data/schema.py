@@ -14,7 +14,7 @@ from vade_tf.data.cells import COMMA, SIGNS, THOUSANDS, key_of, read_numbers, si
 from vade_tf.data.columns import KINDS, MOST, Column, infer
 from vade_tf.data.joint import are_counts, has_decimal_commas, pixels
 from vade_tf.errors import InputError
-from vade_tf.reading import TooLarge, check_memory, each, finite, record
+from vade_tf.reading import LARGEST_JSON, TooLarge, check_memory, each, finite, record
 
 NAMED = 8  # columns that a line of `describe` names
 NAME = 40  # characters of each
@@ -263,6 +263,8 @@ class Schema:
                 raise ValueError(f"levels of {column.name!r}: {str(column.levels)[:40]}")
             if column.kind == "date" and abs(column.offset) >= LAST_DAY:
                 raise ValueError(f"expected a day as the offset of {column.name!r}, got {column.offset}")
+        if sum(len(str(column.name)) * column.width for column in columns) > LARGEST_JSON:
+            raise ValueError("names that are too long, for each level has one")
         if len({column.name for column in columns}) < len(columns) or any(len(pair) != 2 for pair in values["dropped"]):
             raise ValueError("a column stands there twice, or one that is dropped has no reason")
         return cls(columns, {name: str(reason) for name, reason in values["dropped"]})

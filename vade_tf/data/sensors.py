@@ -1,17 +1,19 @@
 """Sensor records of people's movements."""
 
 import io
+import lzma
 import zipfile
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from vade_tf.data.dataset import Dataset, build
 from vade_tf.data.fetch import Remote, provide
 from vade_tf.errors import InputError
-from vade_tf.reading import bounded
+from vade_tf.reading import bounded, size_of
 
 HHAR_FILES = (
     # UCI publishes no checksum. This one was recorded from its address by isglobal-brge/dsFlowerClient,
@@ -41,16 +43,22 @@ def load_hhar(data_dir: str | None, require_full: bool) -> Dataset:
     """
     if data_dir is not None and (Path(data_dir) / HHAR_FOLDER).is_dir():
         folder = Path(data_dir) / HHAR_FOLDER
-        x, y = _read_hhar(lambda name: (folder / name).open("rb"), folder)
+        x, y = _read_hhar(lambda name: regular(folder / name), folder)
     else:
         file = provide("hhar", HHAR_FILES, data_dir) / HHAR_FILES[0].name
         try:
             with _inner_zip(file) as archive:
                 x, y = _read_hhar(lambda name: archive.open(f"{HHAR_FOLDER}/{name}"), file)
-        except (zipfile.BadZipFile, zlib.error) as error:
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError) as error:
             raise InputError(f"dataset=hhar: {file} is damaged ({error}); delete it and try again") from error
     rows = build(x, y, "hhar", data_dir or "uci", "gaussian", standardise=False)
     return replace(rows, factor=float(np.sqrt(2 * HHAR_WEIGHT)))
+
+
+def regular(file: Path) -> BinaryIO:
+    """A file, opened; ValueError where it is none: a pipe would be waited for."""
+    size_of(file)
+    return file.open("rb")
 
 
 def _inner_zip(file: Path) -> zipfile.ZipFile:
@@ -75,7 +83,7 @@ def _read_hhar(opened, source: Path) -> tuple[np.ndarray, np.ndarray]:
             for half in ("train", "test")
         ]
         x, y = (np.concatenate(part) for part in zip(*halves, strict=True))
-    except (OSError, KeyError, ValueError, zlib.error) as error:
+    except (OSError, KeyError, ValueError, zlib.error, lzma.LZMAError, RuntimeError) as error:
         raise InputError(
             f"dataset=hhar: {source} cannot be read ({error}); expected X and y of train and test as UCI packs them"
         ) from error

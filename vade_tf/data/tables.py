@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas
 
 from vade_tf.data.cells import MISSING, row_of
-from vade_tf.data.cutting import check_lengths, cut, empty_at_end, opened
+from vade_tf.data.cutting import check_cells, check_lengths, cut, empty_at_end, opened
 from vade_tf.data.headers import are_numbered, has_no_header, numbered
 from vade_tf.errors import InputError
 
@@ -46,9 +46,11 @@ def read_text(
     Raises:
         ValueError, OSError: as pandas raises them for what is damaged; a row of another length than the first.
     """
-    separator, lines, skipped, named = cut(file)
+    cells = cut(file)
+    separator, lines, skipped, named, quoting = cells
     if not lines:
         raise ValueError("it is empty")
+    check_cells(file, separator)
     bare = not named and has_no_header(lines, known)
     check_once(() if bare else texts or (), lines[0], file)
     if texts is None:
@@ -66,26 +68,27 @@ def read_text(
             after = 0 if line.strip() else after + 1
     how |= {"encoding": "utf-8-sig", "index_col": False, "skipinitialspace": True, "low_memory": False}
     how |= {"header": None if bare else 0, "names": names, "skip_blank_lines": not alone, "skiprows": before}
+    how |= {"quoting": quoting}
     with warnings.catch_warnings():
         warnings.simplefilter("error", pandas.errors.ParserWarning)  # rows longer than the header
         try:
             table = pandas.read_csv(file, sep=r"\s+" if separator == " " else separator, **how)
         except pandas.errors.ParserWarning:
-            check_lengths(file, separator, len(lines[0]), skipped, named)
+            check_lengths(file, cells, len(lines[0]))
             raise
     told = [f"{file.name} has no header: its columns are called column_0 to column_{len(lines[0]) - 1}"] if bare else []
     if len(table) and all(pandas.isna(cell) or str(cell).strip() == "" for cell in table.iloc[-1]) and not alone:
-        after = empty_at_end(file, separator)
+        after = empty_at_end(file, cells)
         told += [f"empty rows at the end of {file.name} are left out: {after:,}"] if after else []
     table = table.iloc[: len(table) - after]  # empty lines that end the file are no rows
     if table.iloc[:, -1].isna().any():  # pandas fills up short rows
-        check_lengths(file, separator, len(table.columns), skipped, named)
+        check_lengths(file, cells, len(table.columns))
     return table, separator, "\n".join(told)
 
 
 def header(file: Path, known: Collection[str] = ()) -> list[str]:
     """Names of the columns of a text file's table; without a header those it gets where such are known, else none."""
-    _, lines, _, named = cut(file)
+    _, lines, _, named, _ = cut(file)
     if named or (lines and not has_no_header(lines, known)):
         return lines[0]
     return numbered(len(lines[0])) if lines and are_numbered(known) else []
@@ -139,6 +142,7 @@ def pick(table: pandas.DataFrame, columns: list[str], drop: list[str], others: d
         InputError: there is no such column, or one is to be two things.
     """
     table = table.rename(columns=str)
+    columns, drop = ([_called(name, list(table)) for name in names] for names in (columns, drop))
     asked = [("columns", columns), ("drop", drop), *((name, [one]) for name, one in others.items() if one is not None)]
     for argument, names in asked:
         for name in names:
@@ -159,6 +163,12 @@ def pick(table: pandas.DataFrame, columns: list[str], drop: list[str], others: d
     left = [name for name in table.columns if name in drop or (columns and name not in columns)]
     reasons = {**dict.fromkeys(left, "as asked"), **reasons}
     return table[[name for name in table.columns if name not in reasons]], found, reasons
+
+
+def _called(name: str, columns: list[str]) -> str:
+    """The only column of a name but for spaces around it, which nobody sees; else the name as it was typed."""
+    found = [column for column in columns if column.strip() == name.strip()]
+    return found[0] if name not in columns and len(found) == 1 else name
 
 
 def check_complete(values: pandas.Series, argument: str, file: Path) -> None:

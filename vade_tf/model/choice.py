@@ -165,8 +165,12 @@ def check_units(model, x, argument: str = "x", names: Mapping[int, str] | None =
             low, high = min(low, float(known.min())), max(high, float(known.max()))
     if len(x):
         some = x[:: math.ceil(len(x) / rows_together(x.shape[1], LOOKED_AT))]
-        model.likelihood.check_units(some, low, high, model.scale, argument)
-        if names and len(x) >= SEVERAL:
+        columns = names is not None and model.likelihood.takes_missing  # standardised each
+        compared = some
+        if columns:  # dates go on, and are compared with none
+            compared = np.where(np.isin(np.arange(x.shape[1]), list(names or ())), np.asarray(some), np.nan)
+        model.likelihood.check_units(compared, low, high, model.scale, argument)
+        if names and columns and len(x) >= SEVERAL:
             _check_columns(np.asarray(model.scale(some))[:, list(names)], list(names.values()), argument)
 
 

@@ -15,6 +15,7 @@ from vade_tf.model.origins import Origins
 NOISE_RATE = 0.02  # share that a batch has in the variance that a likelihood learns
 LEAST_NOISE = 0.01  # of it, where features have variance 1: a column explained to the last digit would drown the others
 FARTHEST = 1e9  # from 0, of x as `scale` gives it: what is farther counts as this far, and its square is finite
+REACH = 1e3  # of float16, which ends at 65,504
 WIDEST = 40.0  # log variance of q(z|x) either way: far from what it was trained on, an encoder says anything
 
 
@@ -84,7 +85,8 @@ class ObservationModel(keras.Model):
 
         x: the raw rows, which may tell their origin; default: none does, and p(x|z) is that of the mean origin.
         """
-        out, width = self.decoder(z, training=training), self.n_features * self.likelihood.outputs
+        out = self.decoder(_within_reach(self.decoder, z), training=training)
+        width = self.n_features * self.likelihood.outputs
         out = tf.cast(out if len(out.shape) == 2 else keras.ops.reshape(out, (-1, width)), tf.float32)
         return self._of_origin(out, x)
 
@@ -96,7 +98,7 @@ class ObservationModel(keras.Model):
 
     def encode(self, x, training=False):
         """(m, log s2) of q(z|x): raw x [batch, D] -> two tensors [batch, latent]."""
-        m, log_s2 = self.encoder(self.shaped(self.scale(x)), training=training)
+        m, log_s2 = self.encoder(self.shaped(_within_reach(self.encoder, self.scale(x))), training=training)
         return tf.cast(m, tf.float32), tf.clip_by_value(tf.cast(log_s2, tf.float32), -WIDEST, WIDEST)
 
     def decode(self, z):
@@ -142,6 +144,12 @@ class ObservationModel(keras.Model):
         if not isinstance(self.scaling, keras.layers.Rescaling):
             raise InputError(f"scaling: expected keras.layers.Rescaling, whose inverse is known, got {self.scaling}")
         return (np.asarray(x) - np.asarray(self.scaling.offset)) / np.asarray(self.scaling.scale)
+
+
+def _within_reach(network, x):
+    """What a network reads: where layers of it compute in float16, not so far from 0 that sums become infinite."""
+    half = any(getattr(layer, "compute_dtype", "") == "float16" for layer in network.layers)
+    return tf.clip_by_value(x, -REACH, REACH) if half else x
 
 
 def _check_keras() -> None:

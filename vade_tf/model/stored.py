@@ -16,6 +16,7 @@ from vade_tf.model import stored_config
 from vade_tf.reading import LARGEST_JSON, check_members, parsed
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+MEMBERS, DEEPEST = 1000, 20  # files in it, and folders that one lies in, at most
 SPARE = 4  # times the stored bytes that variables may take: an optimizer that has not begun stores none of its own
 
 
@@ -36,6 +37,8 @@ def load(file: Path) -> keras.Model:
     with zipfile.ZipFile(file) as archive:
         check_members(archive, file.stat().st_size)
         members = {member.filename: member for member in archive.infolist()}
+        if len(members) > MEMBERS or any(name.count("/") > DEEPEST for name in members):
+            raise ValueError("it holds more files than a model has")  # Keras unpacks them all
         if members[CONFIG].file_size > LARGEST_JSON:
             raise ValueError("its configuration is too long")
         stored_config.check(parsed(archive.read(CONFIG).decode()))
@@ -56,6 +59,8 @@ def _check_whole(name: str, item) -> None:
     if hdf5.is_array(item):
         if item.dtype.hasobject:
             raise ValueError(f"{name} holds texts or objects, which no layer has")
+        if item.id.get_create_plist().get_nfilters():
+            raise ValueError(f"{name} is packed, which no layer is")
         if item.nbytes > item.id.get_storage_size():
             raise ValueError(f"{name} claims {item.nbytes:,} bytes and has {item.id.get_storage_size():,}")
 

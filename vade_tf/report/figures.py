@@ -10,7 +10,7 @@ from functools import cache, partial
 from typing import Any
 
 import keras
-import matplotlib
+import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
@@ -63,6 +63,8 @@ CAPTIONS = {
     "after it, where there are labels. Training does not read them.",
 }
 HISTORY_OF_OTHERS = "ACC after each epoch of the system's own phase. Training does not read the labels."
+
+styled = partial(matplotlib.style.context, ["default", STYLE])  # whatever the reader's own matplotlibrc says
 
 OF_CLUSTERS = ("samples", "interpolation", "members", "profiles", "features")  # a row or a column a cluster
 
@@ -119,7 +121,7 @@ def draw(
     captions = CAPTIONS if of_vade else CAPTIONS | {"history": HISTORY_OF_OTHERS}
     part = "" if len(shown) == n_clusters else f" The {len(shown)} largest clusters are shown."
     for name, make in makers.items():
-        with matplotlib.rc_context(STYLE):
+        with styled():
             figure = make()
         yield Picture(name, captions[name] + (part if name in OF_CLUSTERS else ""), figure)
 
@@ -258,7 +260,7 @@ def epochs(histories: dict[str, list[dict]]) -> Figure:
     return figure
 
 
-@matplotlib.rc_context(STYLE)
+@styled()
 def comparison(results: dict[str, dict], histories: dict[str, list[dict]]) -> Figure:
     """Several runs, by name: scores and bound of each, and their course over the epochs."""
     scores = [s for s in ("acc", "nmi", "ari", "purity", "silhouette") if None not in [r[s] for r in results.values()]]

@@ -110,7 +110,8 @@ def _strip(images: np.ndarray, shape: tuple[int, ...]) -> bytes:
     """Images [n, D] of values from 0 to 1, side by side as a PNG of a pixel a value."""
     sheet = mosaic(images.reshape(-1, *shape).astype(np.float32), len(images))
     content = io.BytesIO()
-    matplotlib.image.imsave(content, np.clip(sheet if sheet.ndim == 3 else GREY(sheet), 0, 1))
+    colours = np.clip(sheet if sheet.ndim == 3 else GREY(sheet), 0, 1)
+    matplotlib.image.imsave(content, colours, format="png", origin="upper")
     return content.getvalue()
 
 

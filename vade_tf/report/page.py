@@ -276,8 +276,11 @@ def write_comparison(results: dict[str, dict], histories: dict[str, list[dict]],
 
 
 def _png(figure) -> bytes:
+    from vade_tf.report.figures import styled
+
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    with styled():
+        figure.savefig(buffer, format="png")
     return buffer.getvalue()
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from vade_tf.data.checks import checked_shape
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.named import TEST_ROWS
+from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model.choice import check_units
 from vade_tf.model.mixed import Mixed
@@ -57,7 +58,8 @@ def load_rows(
             raise InputError(f"data: expected {width} features, as {run.path} has, got {dataset.x.shape[1]} in {data}")
         for note in dataset.notice.splitlines():
             warnings.warn(note, UnitsWarning, stacklevel=2)
-        check_units(model, dataset.x, f"data: {data}")
+        measured = run.schema.measured if isinstance(run.schema, Schema) else None
+        check_units(model, dataset.x, f"data: {data}", measured)
         dataset = replace(dataset, image_shape=None if shape is None else tuple(shape))  # as those trained on
         return dataset, None, range(len(dataset.x))
     if data_dir is not None and run.config.data is not None:

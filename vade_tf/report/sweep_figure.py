@@ -3,18 +3,17 @@
 import io
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
 from vade_tf.report.colours import COLOURS
-from vade_tf.report.figures import STYLE, plain
+from vade_tf.report.figures import plain, styled
 from vade_tf.report.image_figures import WIDTH
 from vade_tf.runs.selection import STRONG
 from vade_tf.writing import write_whole
 
 
-@matplotlib.rc_context(STYLE)
+@styled()
 def draw(summary: dict) -> Figure:
     """Four panels against K: held-out bound, BIC, stability, shares of the components.
 
@@ -55,5 +54,6 @@ def draw(summary: dict) -> Figure:
 def write(summary: dict, path: Path) -> None:
     """Draw the picture into a PNG file."""
     content = io.BytesIO()
-    draw(summary).savefig(content, format="png")
+    with styled():
+        draw(summary).savefig(content, format="png")
     write_whole(path, content.getbuffer())

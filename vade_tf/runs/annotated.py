@@ -53,7 +53,7 @@ def write(run: Run, model: keras.Model, data: str, out: Path, phase: Callable[[i
         x = observe(rows, argument=f"data: {data}").x
         if x.shape[1] != run.data["features"]:
             raise InputError(f"data: expected {run.data['features']} features, as {run.path} has, got {x.shape[1]}")
-        check_units(model, x, f"data: {data}")
+        check_units(model, x, f"data: {data}", schema.measured if isinstance(schema, Schema) else None)
     ask = asked([clusters(model), codes(model)], model.n_features, x.dtype)
     advance, said, size = phase(blocks(x)), [], block(x)
     for start in range(0, len(x), size):

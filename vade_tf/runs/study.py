@@ -132,11 +132,13 @@ class Study:
         """All rows: loaded and looked at once."""
         if self._whole is not None:
             return self._whole
-        first = self.folders[self.values[0]]
-        if not (first / "config.json").exists():
+        begun = next((folder for folder in self.folders.values() if (folder / "config.json").exists()), None)
+        if begun is None:
             return load_whole(self.config)
-        run = Run.open(first)
-        return load_whole(self.config, run, run.data.get("in_file"))
+        run = Run.open(begun)
+        whole = load_whole(self.config, run, run.data.get("in_file"))
+        run.check_data(train.identity(load_rows(run.config, whole)), "resume")  # or runs on several data are compared
+        return whole
 
     @cached_property
     def _told(self) -> Dataset:

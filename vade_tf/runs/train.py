@@ -197,6 +197,13 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
                 f"validation_rows: expected 0 or none, they are the rows that {config.pretrained} has set aside, got "
                 f"{config.validation_rows}; leave it out"
             )
+        for name in ("pretrain_epochs", "pretrain_passes", "patience"):
+            mine, lent = getattr(config, name), getattr(theirs, name)
+            if mine not in (None, RECIPES[config.recipe].get(name), lent):
+                raise InputError(
+                    f"{name}: expected none, the autoencoder of {config.pretrained} was trained with {lent}, got "
+                    f"{mine}; leave it out"
+                )
         config = replace(
             config,
             pretrain_epochs=theirs.pretrain_epochs,
@@ -296,14 +303,16 @@ def _fit(run: Run, rows: RunRows, reporter: Silent, extra, export: bool) -> dict
     if config.model == "vade":
         views = Views(board, dataset, settings.seed, settings.epochs)
         fitted = recipe.fit(dataset.observations(), config, rows.hints, board, reporter, [*shown, views, *extra])
-        views.project(fitted.model)
+        with distribute.telling(strategy):
+            views.project(fitted.model)
     else:
         fitted = registry.fit(config.model, dataset.observations(), settings, board, reporter, [*shown, *extra])
-    run.choose(fitted.settings.clusters)
-    save_model(fitted.model, run.path / "model.keras")
-    if export and isinstance(fitted.model, VaDE):
-        shutil.rmtree(run.path / "export", ignore_errors=True)  # what a kill after the export left
-        exporting.export(fitted.model, run.path / "export")
+    with distribute.telling(strategy):
+        run.choose(fitted.settings.clusters)
+        save_model(fitted.model, run.path / "model.keras")
+        if export and isinstance(fitted.model, VaDE):
+            shutil.rmtree(run.path / "export", ignore_errors=True)  # what a kill after the export left
+            exporting.export(fitted.model, run.path / "export")
     found = scored(fitted.model, rows, strategy, run.path / "assignments.csv", reporter)
     begun = Pretrained.load(run, len(dataset.x))
     result = summarise(

@@ -18,7 +18,7 @@ from vade_tf.training.store import Store
 
 CHUNK = 2**20  # numbers that are told together
 HEADER = 4  # numbers told before them: whether the chief has failed, or found something, and how many bytes that is
-FAILED, REFUSED = 1.0, 2.0  # how it has failed: for whatever reason, or as it cannot use what it was given
+FAILED, REFUSED = 1.0, 2.0  # how it has failed: as a worker is gone, or for a reason that a new start will meet again
 GONE = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
 HALF = 2**16  # bytes travel in pairs, as whole numbers below this, which float32 holds exactly
 T = TypeVar("T")
@@ -67,8 +67,8 @@ def from_chief(
         find: gives arrays by name, or None; asked on the chief alone.
 
     Raises:
-        InputError: the chief cannot use what it was given.
-        ClusterError: it failed otherwise, or a worker is gone.
+        InputError: the chief cannot go on: what it was given, or what it found, is of no use.
+        ClusterError: a worker is gone.
     """
     if workers(strategy) == 1:
         return find()
@@ -90,7 +90,7 @@ def telling(strategy: tf.distribute.Strategy | None) -> Iterator[None]:
         if workers(strategy) > 1:
             assert strategy is not None
             with suppress(ClusterError):  # a worker that is gone is not what went wrong here
-                _tell(strategy, None, REFUSED if isinstance(error, InputError) else FAILED)
+                _tell(strategy, None, FAILED if isinstance(error, ClusterError) else REFUSED)
         raise
 
 
@@ -270,7 +270,7 @@ def _hear(strategy: tf.distribute.Strategy) -> bytes:
     if failed:
         _leave(strategy)
     if failed == REFUSED:
-        raise InputError("distribute: the chief cannot use what it was given; its own message says why")
+        raise InputError("distribute: the chief cannot go on; its own message says why")
     if failed:
         raise ClusterError("distribute: the chief has stopped; its own message says why")
     size = sum(int(part) * HALF**i for i, part in enumerate(parts))

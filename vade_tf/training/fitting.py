@@ -13,9 +13,12 @@ import tensorflow as tf
 
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Observations
+from vade_tf.data.schema import Schema
+from vade_tf.data.sparse import Rows, part
 from vade_tf.errors import InputError
 from vade_tf.model import choice
 from vade_tf.model.vade import VaDE
+from vade_tf.seeding import subset
 from vade_tf.training import aside, cluster, device, distribute, given, health
 from vade_tf.training.choosing import Choice
 from vade_tf.training.replicas import Replicas
@@ -23,6 +26,9 @@ from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Resolved, Settings
 from vade_tf.training.store import Memory, State, Store, kept
 from vade_tf.training.watch import Watch
+
+MEASURED = 10_000  # rows trained on that have a say in the variance of p(x|z), at most
+STREAM = 10  # of the seed: of these
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,14 @@ class Fitting:
     def held(self) -> tf.Tensor | None:
         """The rows of all phases' batches, see `pipeline.hold`."""
         return pipeline.hold(self.data.rows)
+
+    @property
+    def measured(self) -> tuple[Rows, Rows]:
+        """The rows by which p(x|z) gets its variance: those set aside, and some that are trained on, drawn."""
+        x, trained = self.data.rows, self.read("fit")
+        n = len(x) if trained is None else len(trained)
+        drawn = subset(n, pipeline.together(x, MEASURED), self.settings.seed, STREAM)
+        return part(x, self.aside), part(x, drawn if trained is None else trained[drawn])
 
     def passes(self, phase: str) -> int:
         """How often an epoch of a phase reads all rows."""
@@ -131,6 +145,7 @@ class Fitted:
         health: what is wrong with the result, a sentence each; empty for other systems, of which nothing is known.
         remedies: what was done about it during training, a sentence each.
         choice: why it has so many clusters, where it has chosen their number itself.
+        schema: of rows that came as a DataFrame: `model.predict(schema.encode(frame)[0])` reads such rows; else None.
     """
 
     model: keras.Model
@@ -140,6 +155,7 @@ class Fitted:
     health: list[str]
     remedies: list[str]
     choice: Choice | None = None
+    schema: Schema | None = None
 
 
 def begin(
@@ -248,4 +264,6 @@ def fitted(fitting: Fitting, model: keras.Model, remedies: Sequence[str] = (), f
         trained = any(row["phase"] == "fit" and "rate_z" in row for row in fitting.rows)
         silent = health.silent(look.rate_z(model)) if trained else []
         found = [*findings, *silent, *(finding.text for finding in health.findings(look.look(model)))]
-    return Fitted(model, fitting.rows, fitting.settings, seconds, found, [*health.remedies(fitting.rows), *remedies])
+    told, schema = [*health.remedies(fitting.rows), *remedies], fitting.data.schema
+    schema = schema if isinstance(schema, Schema) else None
+    return Fitted(model, fitting.rows, fitting.settings, seconds, found, told, schema=schema)

@@ -5,7 +5,6 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from vade_tf.data.sparse import part
 from vade_tf.training import aside, loop, selftraining
 from vade_tf.training import callbacks as keras_callbacks
 from vade_tf.training import groups as finding
@@ -44,7 +43,7 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
     watch = Watch(x, settings.clusters, settings.seed)
     hold = keras_callbacks.Guide(settings.guide_weight, held)
     own = [
-        *([aside.Noise(part(fitting.data.rows, fitting.aside), settings.seed)] if len(fitting.aside) else []),
+        *([aside.Noise(*fitting.measured, settings.seed)] if len(fitting.aside) else []),
         hold,
         Held(fitting.store, held if epochs <= 2 * held < 2 * epochs else 0),
         *loop.phase_callbacks(fitting, "fit", range(done, epochs), epochs, watch=watch),

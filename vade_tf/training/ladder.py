@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from vade_tf.data.sparse import part
+from vade_tf.errors import DivergedError
 from vade_tf.training import aside, loop
 from vade_tf.training import callbacks as keras_callbacks
 from vade_tf.training.fitting import Fitting
@@ -45,7 +45,9 @@ def climb(
     if before is None:
         remedies, findings = keep_groups(fitting, held)
         short = settings.epochs * fitting.steps("fit") < UPDATES
-        if not findings or fitting.hints is not None or settings.guide_epochs == 0 or short:
+        if fitting.hints is not None:
+            return remedies, []  # what it was held to last are the hints, which may say other groups than the start
+        if not findings or settings.guide_epochs == 0 or short:
             return remedies, findings
         found, best = [agreement(fitting, held)], model.get_weights()
     else:
@@ -56,7 +58,12 @@ def climb(
             f"the clusters are not the groups that the start found (agreement {found[-1]:.2f} of 1): VaDE begins anew, "
             f"held to these throughout, at {RATES[rung - 1]:g} of the learning rate"
         )
-        _train(fitting, rung, start_groups, anew, batches)
+        try:
+            _train(fitting, rung, start_groups, anew, batches)
+        except DivergedError as error:  # what was trained before is the result, or the next rung, whose rate is lower
+            fitting.reporter.say(f"warning: {error}")
+            found.append(0.0)
+            continue
         found.append(agreement(fitting, start_groups))
         if found[-1] > max(found[:-1]):
             best = model.get_weights()
@@ -84,7 +91,7 @@ def _train(fitting: Fitting, rung: int, groups: np.ndarray, anew: Callable[[], N
     watch = Watch(fitting.data.x, settings.clusters, settings.seed)
     rest = range(done, span.stop)
     own = [
-        *([aside.Noise(part(fitting.data.rows, fitting.aside), settings.seed)] if len(fitting.aside) else []),
+        *([aside.Noise(*fitting.measured, settings.seed)] if len(fitting.aside) else []),
         keras_callbacks.Guide(settings.guide_weight, span.stop),
         *loop.phase_callbacks(fitting, "fit", rest, span.stop, watch=watch, begun=span.start, share=RATES[rung - 1]),
     ]

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 from vade_tf.data import pipeline
-from vade_tf.data.sparse import Rows, part
+from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import subset
@@ -193,12 +193,12 @@ def kept_start(store: Store, n: int, clusters: int, latent: int) -> starts.Start
 def reconstruction_variance(fitting: Fitting) -> np.ndarray:
     """The variance of p(x|z) at which the autoencoder's reconstruction of rows is most probable, [D].
 
-    The rows are those set aside, where there are any.
+    The rows are those set aside and some of the others, see `aside.of_both`, or some of all.
     """
-    model, x, seed = fitting.model, fitting.data.rows, fitting.settings.seed
+    apart, trained = fitting.measured
     if len(fitting.aside):
-        return aside.variance(model, part(x, fitting.aside), aside.noise(model, len(fitting.aside), seed))
-    return aside.variance(model, part(x, subset(len(x), pipeline.together(x, 10 * NOISE_ROWS), seed, STREAM)))
+        return aside.of_both(fitting.model, apart, trained, fitting.settings.seed)
+    return aside.variance(fitting.model, trained)
 
 
 def quieten(model: VaDE, x: Rows) -> None:

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from vade_tf.errors import StorageError
 from vade_tf.model.vade import VaDE
 from vade_tf.training import callbacks, distribute
 from vade_tf.training.store import listed, numbered
@@ -80,11 +81,21 @@ class Replicas:
             with distribute.together():
                 logs = {name: float(value) for name, value in self.copy.get_metrics_result().items()}
             callbacks.assign(model, callbacks.state_arrays(self.copy))
-            calls.on_epoch_end(epoch, logs)
+            self._end_epoch(calls, epoch, logs)
             callbacks.assign(model, self._state_of_chief())
             if self._stopped():
                 break
         calls.on_train_end(logs)
+
+    def _end_epoch(self, calls: keras.callbacks.CallbackList, epoch: int, logs: dict) -> None:
+        """As Keras does it; where the chief cannot write what it is to keep, the others hear it in its next state."""
+        try:
+            calls.on_epoch_end(epoch, logs)
+        except StorageError:
+            if distribute.chief(self.strategy):
+                with distribute.telling(self.strategy):
+                    raise
+            raise
 
     def _state_of_chief(self) -> list[np.ndarray]:
         found = distribute.from_chief(self.strategy, lambda: numbered(callbacks.state_arrays(self.model)))

@@ -11,7 +11,7 @@ from vade_tf.data import pipeline
 from vade_tf.data.sparse import OriginRows, Rows, part
 from vade_tf.errors import DivergedError
 from vade_tf.model.counts import LogCounts
-from vade_tf.model.likelihood import Gaussian
+from vade_tf.model.likelihood import Bernoulli, Gaussian
 from vade_tf.model.mixed import Mixed
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import generator
@@ -105,13 +105,17 @@ def feature_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
     rows = scaled(x)
     known = ~np.isnan(rows)
     share = known.mean(axis=0, dtype=np.float64)
+    answers = ((rows == 0) | (rows == 1)).all(axis=0)
     rows[~known] = 0
     mean = rows.mean(axis=0, dtype=np.float64) / np.maximum(share, 1e-12)
-    spread = np.where(known, rows - mean, 0).std(axis=0, dtype=np.float64)
+    squares = (np.where(known, rows - mean, 0) ** 2).mean(axis=0, dtype=np.float64)
+    spread = np.sqrt(squares / np.maximum(share, 1e-12))  # of the cells that are known
     spread[spread < (BLURRED if isinstance(model.likelihood, Gaussian) else 1e-12)] = 1.0
     if isinstance(model.likelihood, Mixed):
         spread[model.likelihood.levels] = 1.0
         spread[model.likelihood.answers] = YES_AND_NO
+    elif isinstance(model.likelihood, Bernoulli):
+        spread[answers] = YES_AND_NO
 
     def read(rows: Rows) -> np.ndarray:
         rows = scaled(rows)

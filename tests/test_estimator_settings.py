@@ -1,0 +1,94 @@
+"""`VaDEClusterer`: its parameters reach the fit, its seed the samples; tables of other libraries; rows of a schema."""
+
+import anndata
+import keras
+import numpy as np
+import pandas
+import pyarrow
+import pytest
+
+import vade_tf
+from vade_tf import VaDEClusterer
+from vade_tf.errors import InputError, UnitsWarning
+from vade_tf.estimator_parameters import settings_of
+
+SHORT = {"pretrain_epochs": 1, "epochs": 1, "hidden": (8,), "latent_dim": 2, "precision": "float32", "random_state": 0}
+pytestmark = pytest.mark.usefixtures("eager")
+
+
+@pytest.fixture
+def frame(rng):
+    """80 rows: a number, one with a heavy tail, a truth value, a category."""
+    columns = {"a": rng.normal(50, 5, 80), "b": np.exp(rng.normal(8, 2, 80)), "c": [1, 2] * 40, "d": list("xyzx") * 20}
+    return pandas.DataFrame(columns)
+
+
+def test_every_parameter_is_the_setting_of_its_name():
+    given = {
+        "recipe": "paper", "latent_dim": 3, "hidden": (7, 5), "network": "dense", "likelihood": "gaussian",
+        "batch_size": 33, "pretrain_epochs": 4, "epochs": 9, "learning_rate": 5e-4, "augment": "photos",
+        "init": "kmeans", "guide_epochs": 6, "guide_weight": 3.0, "regroups": 2, "self_train_epochs": 5,
+        "validation_rows": 11, "precision": "float32",
+    }  # fmt: skip
+    found = settings_of(VaDEClusterer(4, random_state=7, **given))
+    assert found == vade_tf.Settings(clusters=4, seed=7, **given)
+
+
+def test_callbacks_hear_both_phases_and_samples_are_of_the_estimators_seed(frame):
+    heard = []
+    hear = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: heard.append(epoch))
+    fitted = VaDEClusterer(3, callbacks=[hear], **SHORT).fit(frame)
+    assert len(heard) == 2
+    pandas.testing.assert_frame_equal(fitted.sample(20)[0], fitted.sample(20)[0])
+
+
+def test_tables_of_other_libraries_are_read_by_their_names(frame):
+    fitted = VaDEClusterer(3, **SHORT).fit(frame)
+    other = pyarrow.Table.from_pandas(frame)
+    np.testing.assert_array_equal(fitted.predict_proba(other), fitted.predict_proba(frame))
+    with pytest.raises(InputError, match="X: .*same order"):
+        fitted.predict(other.select(["b", "a", "c", "d"]))
+    np.testing.assert_array_equal(VaDEClusterer(3, **SHORT).fit(other).labels_, fitted.labels_)
+    assert vade_tf.fit(other, vade_tf.Settings(clusters=3, **_without_seed())).schema == fitted.schema_
+
+
+def _without_seed():
+    return {name: value for name, value in SHORT.items() if name != "random_state"}
+
+
+def test_a_fit_to_a_table_says_how_its_rows_are_coded(frame):
+    """The model reads what the schema gives it: 0 and 1 for 1 and 2, logarithms for amounts."""
+    fitted = vade_tf.fit(frame, vade_tf.Settings(clusters=3, **_without_seed()))
+    estimator = VaDEClusterer(3, **SHORT).fit(frame)
+    coded = fitted.schema.encode(frame)[0]
+    np.testing.assert_array_equal(fitted.model.predict(coded, verbose=0).argmax(axis=1), estimator.labels_)
+    with pytest.raises(InputError, match="x: expected the features of a table, as its schema codes them"):
+        fitted.model.predict(frame, verbose=0)
+    assert vade_tf.fit(coded, vade_tf.Settings(clusters=3, **_without_seed())).schema is None
+
+
+def test_only_standardised_columns_are_asked_for_their_units(rng, recwarn):
+    """A gene with many counts in all cells is no column in other units, nor are dates that go on."""
+    counts = pandas.DataFrame(rng.poisson(0.3, (200, 40))).rename(columns=str).assign(common=rng.poisson(40, 200))
+    VaDEClusterer(2, likelihood="counts", **SHORT).fit(counts).predict(counts)
+    days = pandas.to_datetime("2024-01-01") + pandas.to_timedelta(rng.integers(0, 30, 60), "D")
+    table = pandas.DataFrame({"ordered": days, "shipped": days[::-1], "amount": rng.normal(9, 1, 60)})
+    later = table.assign(ordered=table["ordered"] + pandas.Timedelta(days=400))
+    later["shipped"] = later["ordered"]
+    VaDEClusterer(2, **SHORT).fit(table).predict(later)
+    assert [each for each in recwarn if each.category is UnitsWarning] == []
+
+
+def test_cells_are_found_by_the_names_that_were_used(rng):
+    """The first column of the table, an index without a name, is none of their genes."""
+    counts = pandas.DataFrame(rng.poisson(2, (60, 5)).astype(float), columns=list("abcde"))
+    counts.insert(0, "Unnamed: 0", [f"cell {i}" for i in range(60)])
+    fitted = VaDEClusterer(2, likelihood="gaussian", **SHORT).fit(counts)
+    cells = anndata.AnnData(counts[list("edcba")].to_numpy("f4"), var=pandas.DataFrame(index=list("edcba")))
+    np.testing.assert_array_equal(fitted.predict(cells), fitted.labels_)
+
+
+def test_cells_are_not_unrolled_by_numpy(rng):
+    cells = anndata.AnnData(rng.normal(size=(60, 5)).astype("f4"))
+    with pytest.raises(InputError, match="x: expected rows, got an AnnData; give it to VaDEClusterer, or give its X"):
+        vade_tf.fit(cells, vade_tf.Settings(clusters=2))

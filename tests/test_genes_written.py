@@ -1,0 +1,63 @@
+"""Cells of a run, by its configuration and block by block; what new ones must be to be given groups."""
+
+import anndata
+import h5py
+import numpy as np
+import pytest
+from test_genes import GENES, annotated, bare, cells, run
+
+from vade_tf.cli.main import main
+from vade_tf.data.files import load_file
+from vade_tf.data.genes import Genes
+from vade_tf.errors import InputError
+from vade_tf.runs import assignments
+from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.load import load
+from vade_tf.runs.rows import load_rows
+
+__all__ = ["run"]  # a fixture
+
+
+def predict(run, data, out):
+    """Exit code of the command that writes groups beside cells."""
+    return main(["predict", str(run / "run"), "--data", str(run / data), "--out", str(run / out), "--quiet"])
+
+
+def test_a_configuration_chooses_the_genes(run):
+    config = TrainConfig(data=str(run / "cells.h5ad"), layer="counts", genes=5, clusters=3)
+    assert load_rows(config).dataset.x.shape == (240, 5)
+
+
+def test_cells_in_other_units_get_no_groups(run, capsys):
+    new = annotated(60, seed=1)
+    new.layers["counts"] = new.X.log1p()
+    new.write_h5ad(run / "logs.h5ad")
+    assert predict(run, "logs.h5ad", "no.h5ad") == 2
+    assert "expected counts, whole numbers from 0 up" in capsys.readouterr().err
+    assert not (run / "no.h5ad").exists()
+
+
+def test_many_cells_come_in_blocks_without_a_seam(run, monkeypatch):
+    monkeypatch.setattr(assignments, "BLOCK", 8)
+    assert predict(run, "cells.h5ad", "b.h5ad") == 0
+    code = load(run / "run").encode(cells(240)[0].toarray())[0]
+    np.testing.assert_allclose(anndata.read_h5ad(run / "b.h5ad").obsm["X_vade"], code, atol=0.05)  # of any precision
+
+
+def test_of_genes_called_alike_the_first_has_the_name(tmp_path):
+    found = Genes(("a", "b")).encode(bare(np.arange(6.0).reshape(2, 3), ["a", "b", "a"]))
+    np.testing.assert_array_equal(found, [[0, 1], [3, 4]])
+    data = annotated(12)
+    data.var_names = ["gene0", "gene0", *GENES[2:]]
+    data.write_h5ad(tmp_path / "twice.h5ad")
+    assert load_file(str(tmp_path / "twice.h5ad")).schema.names[:2] == ("gene0", "gene0-1")
+
+
+def test_a_column_that_is_named_again_and_again_is_refused(tmp_path):
+    """pandas would make as many copies of it."""
+    annotated(12).write_h5ad(tmp_path / "cells.h5ad")
+    with h5py.File(tmp_path / "cells.h5ad", "r+") as stored:
+        stored["obs"]["n"] = np.zeros(12)
+        stored["obs"].attrs["column-order"] = np.array([b"n"] * 2)
+    with pytest.raises(InputError, match="obs names"):
+        load_file(str(tmp_path / "cells.h5ad"))

@@ -1,0 +1,28 @@
+"""How far apart values are where a start compares rows themselves: alike for an array and for a table of the same."""
+
+import numpy as np
+import pandas
+import pytest
+
+from vade_tf.training import views
+from vade_tf.training.fitting import begin
+from vade_tf.training.settings import Settings
+
+
+@pytest.mark.parametrize("form", [np.asarray, pandas.DataFrame])
+def test_yes_and_no_lie_as_far_apart_in_an_array_as_in_a_table(rng, form):
+    answers = (rng.random((500, 6)) < [0.5, 0.5, 0.3, 0.02, 0.02, 0.02]).astype("u1")
+    fitting = begin(form(answers), Settings(clusters=2, hidden=(4,), latent_dim=2, precision="float32"))
+    rows = views.feature_reader(fitting.model, fitting.data.x)(fitting.data.x)
+    np.testing.assert_allclose(np.ptp(rows, axis=0), 1 / views.YES_AND_NO, rtol=1e-5)
+
+
+def test_hints_that_name_other_groups_than_the_start_are_no_fault(rng, monkeypatch):
+    """They are what was asked for; the start's groups are not, and advice to hold on to these would work against it."""
+    from vade_tf.training import ladder, recipe
+
+    monkeypatch.setattr(ladder, "UPDATES", 1)
+    monkeypatch.setattr(ladder, "keep_groups", lambda fitting, held: ([], ["the clusters are not the groups"]))
+    x, hints = rng.normal(size=(60, 4)).astype("f4"), np.arange(60) % 2
+    fitting = begin(x, Settings(clusters=2, hidden=(4,), latent_dim=2, precision="float32"), hints)
+    assert recipe.keep_groups(fitting, np.zeros(60, "i4"), np.zeros(60, "i4")) == ([], [])
