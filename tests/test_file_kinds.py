@@ -112,7 +112,7 @@ def test_what_is_drawn_in_transparency_is_seen_on_white(tmp_path, mode):
     np.testing.assert_array_equal(load_file(str(tmp_path)).x, np.tile(255 - drawn.reshape(1, -1), (2, 1)))
 
 
-@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tif"])
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp"])
 def test_images_are_read_as_they_are_seen(tmp_path, ending):
     """A camera that was held upright stores the image on its side, and how it was held."""
     from PIL import Image

@@ -25,4 +25,6 @@ def test_hints_that_name_other_groups_than_the_start_are_no_fault(rng, monkeypat
     monkeypatch.setattr(ladder, "keep_groups", lambda fitting, held: ([], ["the clusters are not the groups"]))
     x, hints = rng.normal(size=(60, 4)).astype("f4"), np.arange(60) % 2
     fitting = begin(x, Settings(clusters=2, hidden=(4,), latent_dim=2, precision="float32"), hints)
-    assert recipe.keep_groups(fitting, np.zeros(60, "i4"), np.zeros(60, "i4")) == ([], [])
+    others = np.arange(60, dtype="i4") // 30
+    assert recipe.keep_groups(fitting, others, others) == ([], [])
+    assert recipe.keep_groups(fitting, hints, hints) == ([], ["the clusters are not the groups"])

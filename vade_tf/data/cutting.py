@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Literal, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,7 @@ NUMBERED = re.compile(r"[0-9]+:\S+")  # a feature as svmlight writes it
 PAIR = re.compile(r"[0-9]+\s+[+-]?[0-9]*")  # what is between two decimal commas, where spaces are between numbers
 UNNAMED = "Unnamed: 0"  # what pandas calls a first column without a name
 EXCEL = re.compile(r'"?sep=([\t;|,])"?[\t;|,]*(\r\n|\r|\n)')  # a first line that names the separator
+Quoting = Literal[0, 3]  # of `csv`: QUOTE_MINIMAL, QUOTE_NONE
 
 
 class Cut(NamedTuple):
@@ -49,7 +50,7 @@ class Cut(NamedTuple):
     lines: list[list[str]]
     skipped: int = 0
     named: bool = False
-    quoting: int = csv.QUOTE_MINIMAL
+    quoting: Quoting = csv.QUOTE_MINIMAL
 
 
 def cut(file: Path) -> Cut:
@@ -74,6 +75,7 @@ def cut(file: Path) -> Cut:
         lines = list(_lines(io.StringIO(sample, newline=None), separator))
         if not whole and len(lines) > 1:
             lines.pop()  # a cell of several lines may be cut
+        read = len(lines)
         while len(lines) > 1 and not any(map(str.strip, lines[-1])):
             lines.pop()  # see `empty_at_end`
         cuts[separator] = lines
@@ -85,9 +87,8 @@ def cut(file: Path) -> Cut:
                     f"data: {file} is in the form of svmlight, a label and numbered features; save its rows by "
                     "scipy.sparse.save_npz('x.npz', sklearn.datasets.load_svmlight_file(file)[0])"
                 )
-            plain = [line.split(separator) for line in sample.splitlines()[: None if whole else -1] if line.strip()]
-            if separator != " " and len(plain) > len(lines) and {len(line) for line in plain} == {len(lines[0])}:
-                return Cut(separator, plain, skipped, quoting=csv.QUOTE_NONE)  # a lone quote would swallow lines
+            if separator != " " and '"' in sample and (plain := _unquoted(sample, separator, whole, read)):
+                return Cut(separator, plain, skipped, quoting=csv.QUOTE_NONE)
             return Cut(separator, lines, skipped)
     for separator, lines in cuts.items():
         rows = lines[1:]
@@ -109,6 +110,14 @@ def cut(file: Path) -> Cut:
             "what stands above the header, or name every column"
         )
     return Cut(best, lines, skipped)
+
+
+def _unquoted(sample: str, separator: str, whole: bool, number: int) -> list[list[str]] | None:
+    """The lines where quotes are characters like others, if these are more, and alike; a lone one swallows lines."""
+    lines = list(_lines(io.StringIO(sample, newline=None), separator, csv.QUOTE_NONE))
+    if not whole and len(lines) > 1:
+        lines.pop()
+    return lines if len(lines) > number and len({len(line) for line in lines}) == 1 else None
 
 
 def _are_named(rows: list[list[str]]) -> bool:
@@ -158,12 +167,12 @@ def _are_decimal(lines: list[list[str]]) -> bool:
     return bool(between) and all(map(PAIR.fullmatch, between)) and any(len(cell.split()) > 1 for cell in between)
 
 
-def _lines(stream: Iterable[str], separator: str, quoting: int = csv.QUOTE_MINIMAL) -> Iterator[list[str]]:
+def _lines(stream: Iterable[str], separator: str, quoting: Quoting = csv.QUOTE_MINIMAL) -> Iterator[list[str]]:
     """Lines that are not empty, as lists of cells."""
     return (line for _, line in _counted(stream, separator, quoting))
 
 
-def _counted(stream: Iterable[str], separator: str, quoting: int) -> Iterator[tuple[int, list[str]]]:
+def _counted(stream: Iterable[str], separator: str, quoting: Quoting) -> Iterator[tuple[int, list[str]]]:
     """`_lines`, and of each how many lines of the stream are read with it; a cell may go over several."""
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     if separator == " ":

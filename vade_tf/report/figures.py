@@ -10,6 +10,7 @@ from functools import cache, partial
 from typing import Any
 
 import keras
+import matplotlib
 import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure

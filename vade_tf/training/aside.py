@@ -13,6 +13,7 @@ import numpy as np
 
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows
+from vade_tf.model.counts import Counts
 from vade_tf.model.observation import NOISE_RATE
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import generator
@@ -137,9 +138,14 @@ def noise(model: VaDE, n: int, seed: int) -> np.ndarray:
 
 
 def of_both(model: VaDE, x: Rows, trained: Rows, seed: int) -> np.ndarray:
-    """The variance of p(x|z) by rows set aside, but of no feature less than by rows that are trained on: [D]."""
-    apart, own = (variance(model, rows, noise(model, len(rows), seed)) for rows in (x, trained))
-    return np.fmax(apart, own)
+    """The variance of p(x|z) by rows set aside, but of no feature less than by rows that are trained on: [D].
+
+    The dispersion of counts, which is no error, is by rows set aside alone.
+    """
+    apart = variance(model, x, noise(model, len(x), seed))
+    if isinstance(model.likelihood, Counts):
+        return apart
+    return np.fmax(apart, variance(model, trained, noise(model, len(trained), seed)))
 
 
 def variance(model: VaDE, x: Rows, draw: np.ndarray | None = None) -> np.ndarray:

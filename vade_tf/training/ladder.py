@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.errors import DivergedError
 from vade_tf.training import aside, loop
@@ -45,8 +46,10 @@ def climb(
     if before is None:
         remedies, findings = keep_groups(fitting, held)
         short = settings.epochs * fitting.steps("fit") < UPDATES
-        if fitting.hints is not None:
-            return remedies, []  # what it was held to last are the hints, which may say other groups than the start
+        if fitting.hints is not None:  # which may ask for other groups than those of the start
+            hinted = fitting.hints >= 0
+            asked = adjusted_rand_score(fitting.hints[hinted], held[hinted]) >= LEFT
+            return remedies, findings if asked else []
         if not findings or settings.guide_epochs == 0 or short:
             return remedies, findings
         found, best = [agreement(fitting, held)], model.get_weights()
