@@ -236,3 +236,12 @@ def test_a_part_that_unpacks_to_more_than_it_is_is_refused(tmp_path, longer):
             return
         with pytest.raises(ValueError, match="a part of x unpacks to more than it is"):
             hdf5.numbers(file["x"], "x")
+
+
+def test_texts_of_any_length_may_be_packed(tmp_path):
+    """As anndata writes the names of cells and genes."""
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        texts = [f"cell {i}" for i in range(3000)]
+        file.create_dataset("names", data=texts, dtype=h5py.string_dtype(), compression="gzip", chunks=(700,))
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert hdf5.values(file["names"], "names")[2999] == b"cell 2999"

@@ -257,3 +257,18 @@ def test_names_times_levels_are_bounded():
     found["columns"][0] |= {"name": "n" * 10**6, "levels": [f"l{i}" for i in range(10_000)]}
     with pytest.raises(ValueError, match="names that are too long"):
         Schema.from_dict(found)
+
+
+def test_a_whole_number_that_single_precision_takes_for_another_is_unknown():
+    column = Column("c", "category", (123456789, 223456789, 323456789))
+    x, note = column.encode(pandas.Series([123456790, 223456789]), "x")
+    assert np.isnan(x[0]).all()
+    assert "123456790" in note
+    assert x[1].tolist() == [0, 1, 0]
+
+
+def test_what_is_declared_as_categories_is_none_of_numbers():
+    codes = [f"{11 + i}-{2021 + i}" for i in range(MOST_LEVELS + 20)] * 12
+    frame = pandas.DataFrame({"soc": pandas.Categorical(codes), "v": np.arange(len(codes)) % 7})
+    assert Schema.infer(frame).columns[0].kind == "category"
+    assert "numbers or dates" in Schema.infer(frame.astype({"soc": object})).dropped["soc"]

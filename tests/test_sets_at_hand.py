@@ -249,13 +249,16 @@ def test_a_configuration_that_requires_the_full_set_gets_no_other(no_cache):
         rows_of(TrainConfig(dataset="mnist", require_full=True))
 
 
-def test_a_cache_that_cannot_be_written_is_no_reason_for_fewer_digits(tmp_path, monkeypatch):
-    """Else the run stays with the bundled ones for good."""
+def test_a_cache_that_cannot_be_written_is_the_reason_that_is_told(tmp_path, monkeypatch):
+    """For a run stays with the bundled digits."""
     (tmp_path / "file").touch()
     monkeypatch.setenv("VADE_TF_HOME", str(tmp_path / "file"))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "nowhere"))
     with pytest.raises(StorageError, match="cannot be kept in the cache .*VADE_TF_HOME"):
-        images.load_mnist(None, False)
+        images.load_mnist(None, True)
+    found = images.load_mnist(None, False)
+    assert len(found.x) == 5000
+    assert "cannot be kept in the cache" in found.notice
 
 
 def test_test_halves_and_the_papers_settings_are_those_that_were_published():

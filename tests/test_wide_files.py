@@ -51,8 +51,10 @@ def test_dates_with_blanks_around_them_are_dates(tmp_path, blank):
     assert (column.kind, column.missing) == ("date", 0)
 
 
-def test_the_form_of_svmlight_is_called_by_its_name(tmp_path):
-    text = "".join(f"{1 + i % 3} 1:{i}.5 2:{i * 7 % 5}.25 3:1\n" for i in range(40))
+@pytest.mark.parametrize("sparse", [False, True])
+def test_the_form_of_svmlight_is_called_by_its_name(tmp_path, sparse):
+    rows = [[f"{1 + i % 3}", f"1:{i}.5", f"2:{i * 7 % 5}.25", "3:1"] for i in range(40)]
+    text = "".join(" ".join(row[: 1 + (i % 4 if sparse else 3)]) + "\n" for i, row in enumerate(rows))
     with pytest.raises(InputError, match="in the form of svmlight.*load_svmlight_file"):
         load_file(written(tmp_path, text, "batch.dat"))
 
@@ -116,6 +118,8 @@ def test_an_index_that_starts_again_is_an_index(tmp_path):
     text = ",a\n" + "".join(f"{i % 20},{i * 7 % 30}\n" for i in range(60))
     found = names(tmp_path, text)
     assert "counts from 0 time and again" in next(iter(found.dropped.values()))
+    text = ",a\n" + "".join(f"{int(i % 4 == 2)},{i * 7 % 30}\n" for i in range(60))  # rare flags
+    assert names(tmp_path, text).columns[0].kind == "boolean"
     text = "n,a\n" + "".join(f"{i % 20},{i * 7 % 30}\n" for i in range(60))  # with a name it may be anything
     assert names(tmp_path, text).features == ["n", "a"]
 

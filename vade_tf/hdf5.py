@@ -15,6 +15,7 @@ from vade_tf.reading import check_memory, memory
 
 EXPANDED = 2000  # times what is stored of it that an array may take; zeros that gzip has packed take 1,000 times
 MOST_PACKED = 1032  # times its length that a byte of deflate can become
+TEXT = 16  # bytes that say where in a file a text of any length is
 CHECKSUM = 4  # bytes that may follow each part
 LITTLE = 1 << 26  # bytes that any array may take
 TEXTS = (8, 4096)  # texts that are read together: the longer the file, the fewer
@@ -71,9 +72,14 @@ def _check_packed(item: h5py.Dataset, name: str) -> None:
         h5py.h5z.FILTER_FLETCHER32,
     ):
         raise ValueError(f"{name} is packed more than once")
-    size = math.prod(item.chunks) * item.dtype.itemsize + CHECKSUM
-    for place in range(item.id.get_num_chunks()):
-        part = item.id.get_chunk_info(place)
+    each = TEXT if item.dtype.hasobject else item.dtype.itemsize
+    size = math.prod(item.chunks) * each + CHECKSUM
+    parts: list[h5py.h5d.StoreInfo] = []
+    if hasattr(item.id, "chunk_iter"):
+        item.id.chunk_iter(parts.append)
+    else:  # HDF5 before 1.12.3, where each costs as much as all
+        parts = [item.id.get_chunk_info(place) for place in range(item.id.get_num_chunks())]
+    for part in parts:
         skipped = part.filter_mask >> filters.index(h5py.h5z.FILTER_DEFLATE) & 1
         if skipped or part.size * MOST_PACKED <= size:  # as much as deflate can pack is no more than the part
             continue

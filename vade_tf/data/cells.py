@@ -82,7 +82,12 @@ def without_blanks(values: pandas.Series, levels: Collection[Level] | None = Non
 def as_frame(x):
     """A table of pyarrow or Polars as one of pandas, by its names; all else as it is."""
     table = hasattr(x, "to_pandas") and (hasattr(x, "columns") or hasattr(x, "column_names"))
-    return x.to_pandas() if table and not isinstance(x, pandas.DataFrame) else x
+    try:
+        return x.to_pandas() if table and not isinstance(x, pandas.DataFrame) else x
+    except ImportError as error:
+        raise InputError(
+            "X: a table of Polars needs pyarrow; pip install 'vade-tf[files]' brings it, or give X.to_numpy()"
+        ) from error
 
 
 def factorized(values: pandas.Series, argument: str) -> tuple[np.ndarray, list]:

@@ -206,13 +206,18 @@ class Column:
             codes = [
                 known.get(number_key(cell), -1) if code < 0 else code for cell, code in zip(cells, codes, strict=True)
             ]
-            single = {np.float32(level): code for code, level in enumerate(self.levels) if not isinstance(level, str)}
-            if len(single) == len(self.levels):  # 0.1 in single precision is 0.1
+            fractions = [(code, np.float32(level)) for code, level in enumerate(self.levels) if _is_fraction(level)]
+            single = {level: code for code, level in fractions}
+            if len(single) == len(fractions):  # 0.1 in single precision is 0.1
                 codes = [
-                    single.get(np.float32(cell), -1) if code < 0 and isinstance(cell, (int, float, np.number)) else code
+                    single.get(np.float32(cell), -1) if code < 0 and _is_fraction(cell) else code
                     for cell, code in zip(cells, codes, strict=True)
                 ]
         return codes
+
+
+def _is_fraction(value) -> bool:
+    return isinstance(value, (float, np.floating)) and abs(float(value)) < MOST and float(value) % 1 != 0
 
 
 def infer(
@@ -268,7 +273,7 @@ def infer(
         return f"{len(levels):,} different {kind} in {held:,} rows{_like(levels.values())}"
     if len(levels) <= MOST_LEVELS:
         return Column(name, "category", tuple(_in_order(levels.values())), missing)
-    if like := _like(levels.values()):
+    if not categories and (like := _like(levels.values())):
         return f"{len(levels):,} different texts in {held:,} rows{like}"
     counts = pandas.Series(np.bincount(numbers[numbers >= 0]), [key_of(value) for value in found])
     common = list(counts.groupby(level=0).sum().sort_values(ascending=False, kind="stable").index)
@@ -287,7 +292,7 @@ def _identifier(name, v: np.ndarray | None, different: int, held: int, first: bo
         return "an index: the first column, without a name, with another value in each row"
     if unnamed and whole and v is not None and held == len(v) >= COUNTED_ROWS and v[0] in (0, 1) and step == 1:
         again = np.flatnonzero(np.diff(v) != 1) + 1  # where another table was put below
-        if (v[again] == v[0]).all():
+        if (v[again] == v[0]).all() and len(again) * COUNTED_ROWS <= len(v):
             return f"an index: the first column, without a name, which counts from {v[0]:g} time and again"
     if called and not unnamed and (v is None or whole) and different >= IDENTIFYING * held:
         return f"an identifier: {different:,} different values in {held:,} rows"

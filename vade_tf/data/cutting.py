@@ -27,7 +27,7 @@ CHUNK = 1 << 20
 CELL = 40  # bytes that a cell takes while pandas reads it
 ENOUGH = 100  # rows that say whether they have cells like this, ...
 SEVERAL = 3  # ... numbers with spaces between them, at least
-NUMBERED = re.compile(r"[0-9]+:\S+")  # a feature as svmlight writes it
+NUMBERED = re.compile(r"[0-9]+:[-+.0-9eE]+")  # a feature as svmlight writes it
 PAIR = re.compile(r"[0-9]+\s+[+-]?[0-9]*")  # what is between two decimal commas, where spaces are between numbers
 UNNAMED = "Unnamed: 0"  # what pandas calls a first column without a name
 EXCEL = re.compile(r'"?sep=([\t;|,])"?[\t;|,]*(\r\n|\r|\n)')  # a first line that names the separator
@@ -70,6 +70,11 @@ def cut(file: Path) -> Cut:
     end = len(sample) if whole else max(sample.rfind("\n"), sample.rfind("\r"))
     said = EXCEL.match(sample)
     sample, skipped = sample[said.end() if said else 0 : end], 1 if said else 0
+    if _is_svmlight(sample):
+        raise InputError(
+            f"data: {file} is in the form of svmlight, a label and numbered features; save its rows by "
+            "scipy.sparse.save_npz('x.npz', sklearn.datasets.load_svmlight_file(file)[0])"
+        )
     cuts = {}
     for separator in said[1] if said else SEPARATORS:
         lines = list(_lines(io.StringIO(sample, newline=None), separator))
@@ -82,11 +87,6 @@ def cut(file: Path) -> Cut:
         alike = bool(lines) and len(lines[0]) > 1 and len({len(line) for line in lines}) == 1
         within = separator == "\t" and _have_several(lines[1:] or lines)
         if alike and not (within or (separator == "," and _are_decimal(lines))):
-            if separator == " " and all(all(map(NUMBERED.fullmatch, line[1:])) for line in lines[:ENOUGH]):
-                raise InputError(
-                    f"data: {file} is in the form of svmlight, a label and numbered features; save its rows by "
-                    "scipy.sparse.save_npz('x.npz', sklearn.datasets.load_svmlight_file(file)[0])"
-                )
             if separator != " " and '"' in sample and (plain := _unquoted(sample, separator, whole, read)):
                 return Cut(separator, plain, skipped, quoting=csv.QUOTE_NONE)
             return Cut(separator, lines, skipped)
@@ -110,6 +110,13 @@ def cut(file: Path) -> Cut:
             "what stands above the header, or name every column"
         )
     return Cut(best, lines, skipped)
+
+
+def _is_svmlight(sample: str) -> bool:
+    """Whether each line is a number and numbered features, of which some may have none."""
+    lines = [line.split() for line in sample[: 1 << 14].splitlines()[:-1] if line.strip()]
+    several = any(len(line) > 1 for line in lines)
+    return several and all(are_numbers([line[0]])[0] and all(map(NUMBERED.fullmatch, line[1:])) for line in lines)
 
 
 def _unquoted(sample: str, separator: str, whole: bool, number: int) -> list[list[str]] | None:

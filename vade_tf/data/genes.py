@@ -148,7 +148,9 @@ def read(file: Path) -> Any:
             texts = hdf5.check_texts(item, name, texts)
             total += item.nbytes
         elif "column-order" in item.attrs:
-            if math.prod(item.attrs.get_id("column-order").shape) > len(item):
+            below: list[str] = []
+            item.visit(below.append)  # a name with a "/" in it is a group of what follows
+            if math.prod(item.attrs.get_id("column-order").shape) > len(below):
                 raise ValueError(f"{name} names more columns than it has")
             if len(set(map(str, order := np.ravel(item.attrs["column-order"])))) < len(order):
                 raise ValueError(f"{name} names a column twice")

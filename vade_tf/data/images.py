@@ -71,12 +71,11 @@ def load_mnist(data_dir: str | None, require_full: bool) -> Dataset:
         return build(*_read_folder(Path(data_dir), "mnist.npz"), "mnist", data_dir)
     try:
         folder = _cached_by_keras("", MNIST_FILES) or provide("mnist", MNIST_FILES, None)
-    except StorageError:  # it could be had, and is to be kept elsewhere
-        raise
-    except InputError:
+    except InputError as error:
         if require_full:
             raise
-        return _bundled()
+        found = _bundled()
+        return replace(found, notice=f"{error}. {found.notice}") if isinstance(error, StorageError) else found
     return build(*_read_folder(folder, "mnist.npz"), "mnist", "keras")
 
 

@@ -20,7 +20,7 @@ from vade_tf.reading import check_memory, memory, rows_together
 
 BATCH = 65_536  # rows that are read together, at most
 BYTES = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4}  # of a value in memory; of all others 8 at least
-OBJECTS, OBJECT = ("DECIMAL", "DATE", "TIME"), 112  # what pandas has objects of Python for, and bytes of the largest
+OBJECTS = {"DECIMAL": 112, "DATE": 16, "TIME": 16}  # bytes of a cell for which pandas has an object of Python
 TEXTS = 1 / 8  # of the machine's memory, which the texts of all cells may take
 
 
@@ -160,8 +160,7 @@ def _size(metadata: pyarrow.parquet.FileMetaData, columns: Collection[str] | Non
     for place in range(metadata.num_columns):
         kind = metadata.schema.column(place)
         each = kind.length if kind.physical_type == "FIXED_LEN_BYTE_ARRAY" else BYTES.get(kind.physical_type, 8)
-        if kind.logical_type.type in OBJECTS:
-            each = max(each, OBJECT)
+        each = max(each, OBJECTS.get(kind.logical_type.type, 0))
         if columns is None or any(kind.path == name or kind.path.startswith(f"{name}.") for name in columns):
             parts = (metadata.row_group(i).column(place) for i in range(metadata.num_row_groups))
             size += sum(max(part.total_uncompressed_size, each * part.num_values) for part in parts)

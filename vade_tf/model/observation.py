@@ -98,7 +98,10 @@ class ObservationModel(keras.Model):
 
     def encode(self, x, training=False):
         """(m, log s2) of q(z|x): raw x [batch, D] -> two tensors [batch, latent]."""
-        m, log_s2 = self.encoder(self.shaped(_within_reach(self.encoder, self.scale(x))), training=training)
+        x = self.scale(x)
+        if self.likelihood.compares_columns:  # what reads counts begins in float32
+            x = _within_reach(self.encoder, x)
+        m, log_s2 = self.encoder(self.shaped(x), training=training)
         return tf.cast(m, tf.float32), tf.clip_by_value(tf.cast(log_s2, tf.float32), -WIDEST, WIDEST)
 
     def decode(self, z):

@@ -197,9 +197,10 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
                 f"validation_rows: expected 0 or none, they are the rows that {config.pretrained} has set aside, got "
                 f"{config.validation_rows}; leave it out"
             )
+        own = config.opening().resolve(*rows.dataset.x.shape, learns_variance=likelihood.learns_variance)
         for name in ("pretrain_epochs", "pretrain_passes", "patience"):
-            mine, lent = getattr(config, name), getattr(theirs, name)
-            if mine not in (None, RECIPES[config.recipe].get(name), lent):
+            mine, lent = getattr(config, name), getattr(theirs, name) or getattr(own, name)
+            if mine not in (None, RECIPES[config.recipe].get(name), lent) and getattr(own, name) != lent:
                 raise InputError(
                     f"{name}: expected none, the autoencoder of {config.pretrained} was trained with {lent}, got "
                     f"{mine}; leave it out"

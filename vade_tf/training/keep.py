@@ -44,7 +44,9 @@ def agreement(fitting: Fitting, groups: np.ndarray) -> float:
 
     def by_chief() -> dict[str, np.ndarray]:
         rows = subset(len(groups), ROWS, fitting.settings.seed)
-        rows = np.union1d(rows, np.unique(groups, return_index=True)[1])  # one at least of each group, however small
+        absent = set(range(fitting.settings.clusters)).difference(groups[rows].tolist())
+        found_there = [int(there.argmax()) for c in sorted(absent) if (there := groups == c).any()]
+        rows = np.union1d(rows, np.array(found_there, int))  # a row at least of each group, however small
         found = loop.model_groups(fitting.model, part(fitting.data.x, rows))
         collapsed = fitting.settings.clusters > 1 and len(rows) > 1 and len(np.unique(found)) == 1
         return {"agreement": np.array(0.0 if collapsed else adjusted_rand_score(found, groups[rows]))}

@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.errors import DivergedError
+from vade_tf.model.observation import NOISE_RATE
 from vade_tf.training import aside, loop
 from vade_tf.training import callbacks as keras_callbacks
 from vade_tf.training.fitting import Fitting
@@ -65,6 +66,9 @@ def climb(
             _train(fitting, rung, start_groups, anew, batches)
         except DivergedError as error:  # what was trained before is the result, or the next rung, whose rate is lower
             fitting.reporter.say(f"warning: {error}")
+            anew()
+            loop.prepare(replace(fitting, state=None), "fit", model)  # with an optimizer that knows nothing of it
+            model.noise_rate = NOISE_RATE
             found.append(0.0)
             continue
         found.append(agreement(fitting, start_groups))
