@@ -28,3 +28,24 @@ def test_the_largest_origin_is_the_one_that_others_are_held_against(rng):
 def test_an_origin_of_few_rows_is_brought_together_too(rng):
     rows, origins = rng.normal(size=(205, 3)).astype("f4"), np.repeat([0, 1], [200, 5])
     assert np.isfinite(alignment.shifts(rows, origins, 2)).all()
+
+
+def test_of_many_rows_those_asked_come_from_all_of_an_origin_and_from_all_origins_before_it(monkeypatch):
+    """A row is its number here: origins follow one another, and so may the kinds of rows in each of them."""
+    seen = []
+
+    def difference(rows, others):
+        seen.append((rows[:, 0], others[:, 0]))
+        return np.zeros(1)
+
+    monkeypatch.setattr(alignment, "_difference", difference)
+    monkeypatch.setattr(alignment, "ASKED", 40)
+    alignment.shifts(np.arange(300, dtype="f4")[:, None], np.arange(300) // 100, 3)
+    (second, first), (third, before) = seen
+    for origin, rows in enumerate((first, second, third)):
+        assert len(rows) == 40
+        assert np.all(rows // 100 == origin)
+        assert 5 < np.sum(rows % 100 < 50) < 35
+    assert len(before) == 40
+    assert before.max() < 200
+    assert 5 < np.sum(before < 100) < 35

@@ -209,3 +209,19 @@ def test_a_model_may_be_larger_than_a_plain_zip_allows(model, whole, tmp_path, m
         assert stored_whole.getinfo("model.keras").file_size > 1000
     again = VaDEClusterer.load(tmp_path / "large.vade")
     np.testing.assert_array_equal(again.labels_, np.arange(20) % K)
+
+
+def test_a_loaded_clusterer_decodes_codes_of_its_width(whole, tmp_path):
+    (tmp_path / "groups.vade").write_bytes(packed(whole))
+    found = VaDEClusterer.load(tmp_path / "groups.vade")
+    assert len(found.get_feature_names_out()) == WIDTH
+    codes = np.random.default_rng(0).normal(size=(5, WIDTH)).astype("f4")
+    np.testing.assert_allclose(found.inverse_transform(codes), found.model_.decode(codes), rtol=1e-5)
+
+
+def test_networks_of_ones_own_are_those_of_a_loaded_clusterer_too(model, tmp_path):
+    """So that another fit of it has the same."""
+    clusterer(model, encoder=model.encoder, decoder=model.decoder).save(tmp_path / "own.vade")
+    found = VaDEClusterer.load(tmp_path / "own.vade")
+    assert found.encoder is found.model_.encoder
+    assert found.decoder is found.model_.decoder

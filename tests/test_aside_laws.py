@@ -8,6 +8,7 @@ import tensorflow as tf
 from vade_tf.model.observation import NOISE_RATE
 from vade_tf.training import aside
 from vade_tf.training.replicas import Replicas
+from vade_tf.training.store import Memory
 
 
 @pytest.fixture
@@ -65,3 +66,25 @@ def test_a_value_that_only_rows_trained_on_have_is_as_uncertain_as_it_is_to_them
     alone, own = (aside.variance(model, rows, aside.noise(model, len(rows), 3)) for rows in (apart, trained))
     assert own[4] > 5 > 1 > alone[4]
     np.testing.assert_array_equal(found[[4, 7]], [own[4], alone[7]])
+
+
+def test_devices_hear_of_the_rows_set_aside_before_their_first_step(small_model, rng):
+    """A callback says so when the training begins; the variance is looked at before it is set after the epoch."""
+    model, x, seen = small_model("gaussian"), 3 * rng.normal(size=(30, 12)).astype("f4"), []
+    see = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(model.log_sigma2_x.numpy()))
+    own, batches = [see, aside.Noise(x[:10], x[10:], 0)], tf.data.Dataset.from_tensors(x[10:])
+    Replicas(tf.distribute.MirroredStrategy(["CPU:0"]), model).train(range(1), 1, batches, own)
+    np.testing.assert_array_equal(seen, np.zeros((1, 12)))
+    assert np.abs(model.log_sigma2_x).min() > 0
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_loss_of_the_rows_set_aside_that_is_no_number_does_not_count(value):
+    """NaN would pass for the lowest of all, and end the training of the autoencoder."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    store, logs = Memory(), {}
+    rows = [{"phase": "pretrain", "epoch": 1, "val_loss": 3.0}]
+    stop = aside.Stop(np.ones((4, 2), "f4"), lambda x, out: np.full(len(x), value), [model], store, rows, 1)
+    stop.set_model(model)
+    stop.on_epoch_end(1, logs)
+    assert (logs, store.kept) == ({}, {})

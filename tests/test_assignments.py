@@ -1,5 +1,6 @@
 """assignments.csv, and how tables are written: one row a row, in their order; what a model says of it, and its rank."""
 
+import keras
 import numpy as np
 import pandas
 import pyarrow.parquet
@@ -13,6 +14,7 @@ from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.load import load
 from vade_tf.runs.rows import numbers_of
+from vade_tf.systems.models import Clustering, StudentT
 
 SMALL = {"pretrain_epochs": 1, "epochs": 1, "clusters": 3, "hidden": (16, 8), "precision": "float32"}
 
@@ -174,3 +176,29 @@ def test_texts_are_called_as_in_training(tmp_path, capsys, kind):
     for name in ("bare", "some"):
         assert main(["predict", str(tmp_path / "run"), "--data", str(tmp_path / f"{name}.csv")]) == 0
         assert capsys.readouterr().out.startswith("row,cluster,confidence\n0,")
+
+
+def test_the_code_of_a_system_without_a_bound_is_what_its_head_reads(rng):
+    head = StudentT(3, 4)
+    head.mu.assign(rng.normal(size=(3, 4)))
+    x = rng.normal(size=(5, 4)).astype("f4")
+    found = assignments.codes(Clustering("dec", head, scaling=keras.layers.Rescaling(2.0, 1.0, dtype="float32")))(x)
+    assert list(found) == ["z0", "z1", "z2", "z3"]
+    np.testing.assert_allclose(np.stack(list(found.values()), axis=1), 2 * x + 1, rtol=1e-5, atol=1e-6)
+
+
+def test_another_seed_draws_other_rows_of_a_limit():
+    first, again, other = (
+        numbers_of(TrainConfig(data="x.npy", clusters=3, limit=50, seed=seed), 1000)[0] for seed in (4, 4, 5)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert len(set(first)) == len(set(other)) == 50
+    assert set(first) != set(other)
+
+
+def test_an_evaluation_of_some_rows_says_how_many_of_them_were_seen_and_of_how_many_they_are(partial, monkeypatch):
+    monkeypatch.setattr(evaluation, "MOST", 1)
+    monkeypatch.setattr(evaluation, "LEAST_ROWS", 40)
+    monkeypatch.setattr(evaluation, "evaluate", lambda *given, **more: {"n": 40})
+    result = evaluation.evaluate_run(partial[0]).result
+    assert (result["seen_in_training"], result["drawn_from"]) == (40, 80)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from vade_tf.data import augmentation
 
@@ -194,3 +195,15 @@ def test_a_strip_is_not_turned_out_of_its_frame(shape):
     x = np.ones((300, 128), "f4")
     moved = augmentation.augment(x, shape, (1, 2)).numpy()
     assert moved[:, 20:108].mean() > 0.8
+
+
+@pytest.mark.parametrize(("number", "axis", "factor"), [(4, None, 1.2), (5, (1, 2), 1.2), (6, 3, 1.4)])
+def test_light_contrast_and_saturation_have_a_random_number_each(number, axis, factor, monkeypatch, rng):
+    """They count from black, from the mean of a channel, and from grey."""
+    monkeypatch.setattr(augmentation, "CROP", 0.0)
+    images = rng.uniform(0.2, 0.8, (3, 6, 5, 3)).astype("f4")
+    middle = 0 if axis is None else images.mean(axis=axis, keepdims=True)
+    u = np.zeros((3, 7), "f4")
+    u[:, number] = 1
+    found = augmentation.photos(tf.constant(images), tf.constant(u))
+    np.testing.assert_allclose(found, middle + factor * (images - middle), rtol=1e-4, atol=1e-5)

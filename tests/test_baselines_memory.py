@@ -290,3 +290,27 @@ def test_a_system_keeps_the_likelihood_of_its_rows(x, system):
     grey = np.clip(25 * x, 0, 255).astype("u1")
     model = registry.fit(system, grey, Settings(**{**SMALL, "pretrain_epochs": 1, "epochs": 1})).model
     assert model.likelihood.name == "bernoulli"
+
+
+def test_the_plain_vae_reads_rows_in_the_units_of_their_likelihood(x, monkeypatch):
+    seen = []
+    monkeypatch.setattr(loop, "fit_keras", lambda fitting, model, batches: seen.append(model))
+    begun = fitting_of(x, system="vae_gmm")
+    shallow.vae_gmm(begun)
+    (vae,) = seen
+    np.testing.assert_array_equal(vae.scale(x), begun.model.scale(x))
+    assert np.abs(vae.scale(x).numpy() - x).max() > 1  # or the test would show nothing
+    assert vae.likelihood is begun.model.likelihood
+
+
+def test_a_mixture_on_the_rows_starts_from_the_seed_of_the_fit(x, monkeypatch):
+    asked, made = [], shallow.GaussianMixture
+
+    def noted(*arguments, **settings):
+        asked.append(settings["random_state"])
+        return made(*arguments, **settings)
+
+    monkeypatch.setattr(shallow, "GaussianMixture", noted)
+    for seed in (1, 7):
+        shallow.gmm(fitting_of(x, seed=seed))
+    assert asked == [1, 7]

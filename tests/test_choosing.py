@@ -108,3 +108,28 @@ def test_few_rows_try_few_numbers():
     assert choosing.numbers_tried(10) == range(2, 3)
     assert choosing.numbers_tried(37) == range(2, 8)
     assert choosing.numbers_tried(10_000) == range(2, 21)
+
+
+def test_starts_read_rows_from_all_over_a_large_file():
+    """Which may have one group after the other. Of a pool of 6,250 rows each start reads 5,000."""
+    pool, parts = choosing.resampled(20_000, 3, 0)
+    assert len(np.unique(pool)) == len(pool) == 6250
+    quarters = np.bincount(pool // 5000, minlength=4)
+    assert len(quarters) == 4
+    assert np.abs(quarters - 6250 / 4).max() < 200
+    assert [len(np.unique(part)) for part in parts] == [5000] * choosing.STARTS
+    assert max(part.max() for part in parts) < 6250
+    assert len({part.tobytes() for part in parts}) == choosing.STARTS
+
+
+def test_each_start_has_seeds_of_its_own(rng, monkeypatch):
+    """Groups that come again with the same seed alone may be those of chance."""
+    seeds = []
+
+    def cuts(views, tried, seed, **more):
+        seeds.append(seed)
+        return [np.arange(len(views[0])) % k for k in tried]
+
+    monkeypatch.setattr(regions, "landmark_cuts", cuts)
+    choosing.compared(rng.normal(size=(60, 2)), [2, 3], "landmark", 0)
+    assert len(set(seeds)) == len(seeds) == choosing.STARTS * choosing.DRAWS

@@ -297,3 +297,13 @@ def test_a_cluster_knows_the_gpus_of_this_machine(environment, monkeypatch):
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["one", "two"])
     environment(TF_CONFIG={"cluster": TWO, "task": {"type": "worker", "index": 0}})
     assert cluster.cluster().num_accelerators() == {"GPU": 2}
+
+
+@pytest.mark.parametrize("dealt", ["cyclic:block", "plane", "plane=2", "arbitrary"])
+def test_no_way_to_deal_out_tasks_but_machine_after_machine_is_taken(environment, dealt):
+    """How the cores of a machine are dealt out is another matter."""
+    environment(**STEP, SLURM_PROCID="0", SLURM_DISTRIBUTION=dealt)
+    with pytest.raises(InputError, match="expected the tasks of a machine one after the other, .*--distribution=block"):
+        cluster.cluster()
+    environment(SLURM_DISTRIBUTION="block:cyclic")
+    assert found()[2] == 0

@@ -5,6 +5,7 @@ import pandas
 import pytest
 from scipy import stats
 
+from vade_tf.data.columns import MOST_LEVELS
 from vade_tf.data.schema import Schema
 from vade_tf.data.texts import Texts
 from vade_tf.errors import InputError
@@ -69,3 +70,48 @@ def test_words_of_more_than_half_of_the_texts_do_not_count_and_others_by_the_log
         1 + np.log([11 / 6, 11 / 3])
     )  # scikit-learn's idf, as if one text had all
     np.testing.assert_allclose(found.encode(texts).toarray()[0], weights / np.linalg.norm(weights), rtol=1e-6)
+
+
+def test_amounts_of_which_some_are_missing_get_a_logarithm_as_well():
+    amounts = stats.lognorm(1.5).ppf((np.arange(700) + 0.5) / 700)
+    amounts[::7] = np.nan
+    found = column_of(amounts)
+    assert (found.log, found.missing) == (True, 100)
+    assert found.scale == pytest.approx(np.nanmedian(amounts))
+
+
+def test_an_identifier_may_be_missing_in_some_rows():
+    cells = [None if i % 4 == 0 else f"p{i}" for i in range(60)]
+    schema = Schema.infer(pandas.DataFrame({"patient_id": cells, "v": np.arange(60) % 7}))
+    assert schema.dropped == {"patient_id": "an identifier: 45 different values in 45 rows"}
+
+
+@pytest.mark.parametrize(("every", "form"), [(12, "%"), (9, None)])
+def test_a_sign_is_that_of_a_column_where_nine_tenths_of_the_cells_have_it(every, form):
+    cells = [f"{i * i}" if i % every == 0 else f"{i * i}%" for i in range(60)]
+    if form is not None:
+        assert column_of(cells).form == form
+        return
+    with pytest.raises(InputError, match="^x: expected numbers all with a sign or all without .* 'c', got '1%'"):
+        column_of(cells)
+
+
+def test_two_days_are_dates_between_which_there_are_others():
+    days = pandas.to_datetime(["2020-01-01", "2020-01-05"])
+    schema = Schema.infer(pandas.DataFrame({"c": days.take(np.arange(60) % 2)}))
+    assert schema.columns[0].kind == "date"
+    new = pandas.DataFrame({"c": pandas.to_datetime(["2020-01-01", "2020-01-02", "2020-01-05"])})
+    np.testing.assert_array_equal(np.diff(schema.encode(new)[0][:, 0]), [1, 3])
+
+
+def test_a_level_with_blanks_behind_it_is_one_level_among_many_too():
+    """If a category had it twice, no run could be opened again."""
+    cells = [f"l{i}" for i in range(MOST_LEVELS + 20) for _ in range(3)] + ["l7", "l7 "] * 5
+    found = column_of(cells)
+    assert len(set(found.levels)) == found.width == MOST_LEVELS
+
+
+def test_a_column_without_a_name_is_an_index_where_it_is_the_first_alone():
+    frame = pandas.DataFrame({"v": np.arange(60) % 7, "Unnamed: 1": 7 * np.arange(60) ** 2})
+    assert Schema.infer(frame).features == ["v", "Unnamed: 1"]
+    assert list(Schema.infer(frame.iloc[:, ::-1]).dropped) == ["Unnamed: 1"]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from vade_tf.errors import InputError
 from vade_tf.runs.config import TrainConfig, cluster_counts
 from vade_tf.training import ladder
+from vade_tf.training.callbacks import learning_rate
 from vade_tf.training.settings import Settings
 
 
@@ -207,3 +208,24 @@ def test_the_default_recipe_is_what_the_pages_say():
     assert (found.pretrain_epochs, found.epochs, found.guide_epochs, found.regroups) == (30, 10, 9, 3)
     assert Settings(clusters=2).resolve(1000, 100).patience == 4
     assert ladder.UPDATES == 300
+
+
+def test_the_papers_learning_rate_falls_by_a_tenth_every_ten_epochs():
+    """Jiang et al., section 4.1; in their code it falls no further than to 0.0002."""
+    found = Settings(recipe="paper", clusters=10).resolve(70_000, 784)
+    rate = learning_rate(found.schedule, found.learning_rate, found.epochs, found.decay, found.decay_epochs)
+    assert [rate(e) for e in (0, 9, 10, 19, 20, 299)] == pytest.approx([2e-3, 2e-3, 1.8e-3, 1.8e-3, 1.62e-3, 2e-4])
+
+
+def test_images_of_eight_by_eight_pixels_make_the_updates_of_wide_rows():
+    """Steps of an epoch: five a pass."""
+    settings = Settings(clusters=10, batch_size=10_000)
+    assert [5 * settings.resolve(50_000, features).passes for features in (63, 64, 65)] == [100, 250, 250]
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "decay", "adam_epsilon"])
+@pytest.mark.parametrize("value", [0, -0.001, np.inf])
+def test_a_rate_is_a_finite_number_above_0(name, value):
+    """At 0 a fit would come to its end, and have learnt nothing."""
+    with pytest.raises(InputError, match=f"^{name}: expected a positive number, got {value}$"):
+        Settings(clusters=3, **{name: value})

@@ -196,3 +196,14 @@ def test_widths_of_dense_layers_do_not_go_with_convolutions(images, tmp_path):
     assert (filled.network, filled.hidden) == ("conv", None)
     older = {**json.loads(filled.to_json()), "hidden": [500, 500, 2000]}  # as runs wrote it down
     assert TrainConfig.of(older) == filled
+
+
+def test_all_convolutions_of_the_encoder_have_a_rectifier(rng):
+    """Without them the code would be linear in the pixels."""
+    encoder, x = convolutional.build_encoder((12, 12), 3), rng.normal(size=(20, 12, 12, 1)).astype("f4")
+    signs = {}
+    for layer in encoder.layers:
+        if layer.name.startswith("encoder_"):
+            out = keras.Model(encoder.input, layer.output)(x).numpy()
+            signs[layer.name] = (bool((out < 0).any()), bool((out > 0).any()))
+    assert signs == dict.fromkeys(("encoder_0", "encoder_1", "encoder_2"), (False, True))

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import scipy.sparse
 
+from vade_tf.data import pipeline
 from vade_tf.data.dataset import observe
 from vade_tf.model import choice
+from vade_tf.model.counts import LogCounts
 from vade_tf.training.fitting import begin
 from vade_tf.training.settings import Settings
 
@@ -56,3 +58,15 @@ def test_a_feature_that_no_row_of_the_training_has_is_read_as_it_is(rng):
     m, log_s2 = fitting.model.encode(x[:5] + np.eye(8, dtype="f4")[3])
     assert np.isfinite(m).all()
     assert np.isfinite(log_s2).all()
+
+
+def test_logarithms_of_counts_have_mean_0_and_variance_1_over_all_rows(rng, monkeypatch):
+    """They are added up in blocks, of seven rows here."""
+    blocks = pipeline.blocks
+    monkeypatch.setattr(pipeline, "blocks", lambda rows: blocks(rows, 7))
+    x = (rng.poisson(rng.uniform(0.5, 9, 8), (60, 8)) * rng.integers(1, 9, (60, 1))).astype("f4")
+    fitting = begin(x, Settings(clusters=2, likelihood="counts", hidden=(4,), latent_dim=2, precision="float32"))
+    (layer,) = (each for each in fitting.model.encoder.layers if isinstance(each, LogCounts))
+    found = np.asarray(layer(x))
+    np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(found.std(axis=0), 1, rtol=1e-3)

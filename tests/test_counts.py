@@ -294,3 +294,12 @@ def test_levels_beside_a_few_numbers_are_no_counts(rng):
     rows = np.concatenate([levels, amount, rng.integers(18, 70, (300, 3))], axis=1).astype("f4")
     for x in (rows, scipy.sparse.csr_array(rows)):
         assert choice.choose(observe(x)).name == "gaussian"
+
+
+def test_counts_of_any_size_are_read_as_they_are_in_half_precision():
+    """The first layer, of float32, takes their logarithms; cut off before it, a row would consist of something else."""
+    first = LogCounts(100.0, np.zeros(6), np.ones(6))
+    encoder = networks.build_encoder(6, 2, (16,), "mixed_float16", first=first)
+    model = VaDE(encoder, networks.build_decoder(6, 2, (16,), "mixed_float16"), 2, Counts(100.0))
+    x = np.array([[50_000, 900, 30, 4, 0, 1], [20, 3000, 0, 70_000, 5, 2]], "f4")
+    np.testing.assert_allclose(model.encode(x)[0], encoder(x)[0], rtol=1e-5, atol=1e-6)

@@ -157,3 +157,23 @@ def test_the_end_of_the_range_is_not_sure():
     choice = selection.recommend(rows)
     assert (choice.n_clusters, choice.sure) == (4, "fairly sure")
     assert "end of the range" in choice.why
+
+
+def test_bic_of_many_codes_is_that_of_all_of_them(rng, monkeypatch):
+    """They are taken in blocks, of which the last is smaller."""
+    monkeypatch.setattr(selection, "BLOCK", 7)
+    z, pi = rng.normal(size=(50, 2)), np.array([0.4, 0.6])
+    start = starts.Start(np.zeros(50, int), pi, rng.normal(size=(2, 2)), rng.uniform(0.5, 2, (2, 2)))
+    density = sum(
+        weight * stats.multivariate_normal(mu, np.diag(sigma2)).pdf(z)
+        for weight, mu, sigma2 in zip(pi, start.mu, start.sigma2, strict=True)
+    )
+    free = 2 * 2 + 2 * 2 + 1  # means, variances, one weight
+    assert selection.bic(z, start) == pytest.approx(-2 * np.log(density).sum() + free * np.log(50))
+
+
+def test_the_beginning_of_the_range_is_not_sure_either():
+    rows = [row(2, behind=0, bic=-1, strength=1.0), row(3), row(4)]
+    choice = selection.recommend(rows)
+    assert (choice.n_clusters, choice.sure) == (2, "fairly sure")
+    assert "end of the range" in choice.why

@@ -300,3 +300,22 @@ def test_cells_of_an_array_that_a_table_has_not_seen_are_said(tmp_path, in_file)
     found = load_file(str(tmp_path / "new.npy"), schema=schema, in_file=in_file)
     assert "answer" in found.notice
     assert np.isnan(found.x[:, 0]).all()
+
+
+@pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_array], ids=["dense", "sparse"])
+def test_the_range_of_rows_is_that_of_all_blocks(rng, monkeypatch, form):
+    """Neither end is in the last one."""
+    monkeypatch.setattr(checks, "CHECK_ROWS", 4)
+    x = rng.uniform(0.5, 1, (11, 3))
+    x[1, 0], x[6, 1] = -2, 5
+    data = observe(form(x))
+    assert (data.low, data.high) == (-2, 5)
+
+
+@pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_array], ids=["dense", "sparse"])
+def test_what_is_no_number_is_named_by_its_row_in_any_block(monkeypatch, form):
+    monkeypatch.setattr(checks, "CHECK_ROWS", 4)
+    x = np.ones((11, 3))
+    x[6, 2] = np.nan
+    with pytest.raises(InputError, match="^x: expected finite numbers below 1e30, got nan at row 6, column 2 "):
+        observe(form(x))

@@ -95,3 +95,12 @@ def test_half_precision_is_not_shared_among_devices(devices, found):
     assert device.shared_precision("mixed_float16", strategy) == found
     assert device.shared_precision("mixed_bfloat16", strategy) == "mixed_bfloat16"
     assert device.shared_precision("mixed_float16", None) == "mixed_float16"
+
+
+@pytest.mark.parametrize(("policy", "kept"), [("mixed_bfloat16", "mixed_bfloat16"), ("float64", "auto")])
+def test_a_run_keeps_a_precision_that_it_can_read_back(monkeypatch, policy, kept):
+    """A global policy may be one that is no setting."""
+    monkeypatch.setattr(keras.config, "dtype_policy", lambda: keras.DTypePolicy(policy))
+    assert device.pinned("auto") == kept
+    assert Settings(clusters=2, precision=device.pinned("auto")).precision == kept
+    assert device.pinned("float32") == "float32"

@@ -2,12 +2,14 @@
 
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from vade_tf.errors import ClusterError, DivergedError, InputError, StorageError
 from vade_tf.training import distribute
+from vade_tf.training.cluster import strategy
 from vade_tf.training.replicas import Replicas
 
 
@@ -57,3 +59,61 @@ def test_an_epoch_that_the_chief_cannot_keep_is_told(monkeypatch, chief):
     with pytest.raises(StorageError, match="full"):
         replicas._end_epoch(SimpleNamespace(on_epoch_end=end), 0, {})
     assert told == [distribute.REFUSED] * chief
+
+
+@pytest.mark.parametrize(("error", "heard"), [(ClusterError, ClusterError), (DivergedError, InputError)])
+def test_the_others_start_again_where_the_chief_does(monkeypatch, error, heard):
+    """It has lost a worker; what it has met by itself ends all for good."""
+    sent = []
+
+    def summed(strategy, numbers):
+        if strategy == "worker":
+            return sent.pop(0)
+        sent.append(numbers)
+        return numbers
+
+    monkeypatch.setattr(distribute, "workers", lambda strategy: 2)
+    monkeypatch.setattr(distribute, "chief", lambda strategy: strategy == "chief")
+    monkeypatch.setattr(distribute, "_summed", summed)
+    with pytest.raises(error), distribute.telling("chief"):
+        raise error("why")
+    with pytest.raises(heard, match="the chief .*; its own message says why"):
+        distribute.from_chief("worker", dict)
+    assert sent == []
+
+
+@pytest.mark.parametrize(
+    ("error", "gone"),
+    [
+        (tf.errors.UnavailableError(None, None, "Socket closed"), True),
+        (tf.errors.InternalError(None, None, "Collective ops is aborted by: Connection reset by peer"), True),
+        (tf.errors.ResourceExhaustedError(None, None, "OOM when allocating a tensor"), False),
+    ],
+)
+def test_a_worker_that_is_gone_is_told_from_a_fault_of_this_one(error, gone):
+    with pytest.raises(ClusterError if gone else type(error)), distribute.together():
+        raise error
+
+
+def test_workers_that_do_not_find_each_other_are_a_reason_to_start_again(monkeypatch):
+    def join(found):
+        raise tf.errors.DeadlineExceededError(None, None, "Barrier timed out")
+
+    monkeypatch.setattr("vade_tf.training.cluster.cluster", lambda: None)
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", join)
+    with pytest.raises(ClusterError, match="^distribute: the workers do not find each other .Barrier timed out"):
+        strategy.__wrapped__("multiworker")
+
+
+def test_a_training_on_devices_ends_after_the_epoch_in_which_a_callback_stops_it(small_model, rng):
+    """An autoencoder that wears out would else go on to its last epoch there."""
+    model, x, epochs = small_model(), rng.random((8, 12)).astype("f4"), []
+
+    def end(epoch, logs):
+        epochs.append(epoch)
+        model.stop_training = epoch == 1
+
+    own = [keras.callbacks.LambdaCallback(on_epoch_end=end)]
+    Replicas(tf.distribute.MirroredStrategy(["CPU:0"]), model).train(range(5), 1, tf.data.Dataset.from_tensors(x), own)
+    assert epochs == [0, 1]
+    assert model.stop_training

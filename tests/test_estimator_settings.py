@@ -92,3 +92,28 @@ def test_cells_are_not_unrolled_by_numpy(rng):
     cells = anndata.AnnData(rng.normal(size=(60, 5)).astype("f4"))
     with pytest.raises(InputError, match="x: expected rows, got an AnnData; give it to VaDEClusterer, or give its X"):
         vade_tf.fit(cells, vade_tf.Settings(clusters=2))
+
+
+class Enough(Exception):
+    """A fit would begin."""
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_hints_reach_the_fit_and_those_of_the_call_stand_in_place_of_the_parameter(rng, monkeypatch, given):
+    own, other, seen = np.arange(40) % 3, np.full(40, -1), []
+
+    def fit(data, settings, hints, **more):
+        seen.append(hints)
+        raise Enough
+
+    monkeypatch.setattr("vade_tf.training.recipe.fit", fit)
+    clusterer = VaDEClusterer(3, hints=own, **SHORT)
+    with pytest.raises(Enough):
+        clusterer.fit(rng.normal(size=(40, 3)), hints=other if given else None)
+    np.testing.assert_array_equal(seen[0], other if given else own)
+
+
+def test_a_column_in_other_units_is_said_by_its_name(frame):
+    fitted = VaDEClusterer(3, **SHORT).fit(frame)
+    with pytest.warns(UnitsWarning, match="^X: nearly all numbers of column 'a' lie more than"):
+        fitted.predict(frame.assign(a=frame["a"] + 1000))

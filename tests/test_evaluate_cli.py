@@ -8,13 +8,14 @@ import subprocess
 import sys
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from vade_tf.cli import evaluate
 from vade_tf.errors import InputError
-from vade_tf.report import evaluation
+from vade_tf.report import evaluation, page
 from vade_tf.report.rows import load_rows
 from vade_tf.runs import seeds
 from vade_tf.runs import train as training
@@ -315,3 +316,11 @@ def test_nor_among_the_images_that_the_run_was_trained_on(copy, tmp_path, capsys
     code, _, told = call(capsys, copy, "--out", photos / "report")
     assert (code, list(photos.iterdir())) == (2, [])
     assert re.search(r"--out: .*report lies in .*photos, whose images", told)
+
+
+def test_json_is_all_that_is_printed_where_a_report_is_written_too(trained, tmp_path, capsys, monkeypatch):
+    found, written = SimpleNamespace(result={"n": 36}, history=[]), []
+    monkeypatch.setattr(evaluation, "evaluate_run", lambda folder, **more: found)
+    monkeypatch.setattr(page, "write", lambda evaluated, out, command: written.append(out) or out / "report.html")
+    code, out, err = call(capsys, trained, "--json", "--out", tmp_path / "look", "--quiet")
+    assert (code, json.loads(out), err, written) == (0, {"n": 36}, "", [tmp_path / "look"])

@@ -1,6 +1,7 @@
 """The numbers of an evaluation against closed forms and independent computations."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -207,3 +208,18 @@ def test_draws_depend_on_the_seed_only(small_model, rng):
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
     np.testing.assert_allclose(first, evaluation.log_weights(model, x, 10, 0, chunk=3), rtol=1e-5)
+
+
+def test_rows_that_are_a_cluster_each_have_no_silhouette():
+    assert evaluation.silhouette(np.eye(3), np.arange(3), 0) is None
+    assert evaluation.silhouette(np.eye(4), np.array([0, 1, 2, 2]), 0) is not None
+
+
+def test_the_surest_member_is_found_where_probabilities_round_to_one(rng, monkeypatch):
+    """GMVAE's rule takes the label of the member with the largest odds, which still differ there."""
+    monkeypatch.setattr(evaluation, "throughput", lambda model, x: 1.0)
+    log_gamma = np.array([[0, -30], [0, -60], [0, -40], [-40, 0], [-50, 0]], "f4")
+    found = evaluation.Assignments(rng.normal(size=(5, 2)), log_gamma)
+    assert found.confidence.tolist() == [1.0] * 5
+    data = build(rng.normal(size=(5, 3)), np.array([1, 0, 0, 1, 1]), "x", "memory")
+    assert evaluation.evaluate(SimpleNamespace(), data, found)["most_confident_acc"] == 4 / 5

@@ -247,3 +247,18 @@ def test_load_refuses_a_savedmodel_and_names_what_takes_it(folder, tmp_path, cap
     assert main(["export", str(folder), "--to", str(tmp_path / "copy")]) == 2
     assert f"vade-tf export: {folder}: expected a finished run folder or a .keras file" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_rows_get_no_answers(folder):
+    found = Served(folder).classify(np.zeros((0, 12)))
+    assert {name: each.shape for name, each in found.items()} == {
+        "cluster": (0,), "probabilities": (0, 4), "confidence": (0,), "density": (0,)
+    }  # fmt: skip
+
+
+def test_a_seed_of_served_samples_is_a_whole_number_or_one_for_each(folder):
+    """Others would be cut off to one, and two of them draw the same."""
+    served = Served(folder)
+    for seed in (1.5, [1.0, 2.0], [1, 2, 3], "1"):
+        with pytest.raises(InputError, match="^seed: expected a whole number, or one for each row, got "):
+            served.sample([0, 1], seed=seed)

@@ -15,6 +15,7 @@ from PIL import Image
 from small_tables import written
 
 from vade_tf.data.files import coded, load_file
+from vade_tf.data.genes import Genes
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError
 from vade_tf.runs.incoming import columns_of
@@ -289,3 +290,26 @@ def test_an_empty_text_has_no_words(tmp_path):
     data = load_file(written(tmp_path, text), text="saying")
     assert not {"none", "nan"} & set(data.schema.features)
     assert not np.asarray(data.x)[::4].any()
+
+
+@pytest.mark.parametrize("name", ["images", "cells.h5ad"])
+@pytest.mark.parametrize("argument", ["columns", "drop", "id", "text"])
+def test_of_what_has_no_columns_none_are_chosen(tmp_path, name, argument):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "cells.h5ad").touch()
+    with pytest.raises(InputError, match=f"^{argument}: goes with a table that has names of columns, got .*{name}"):
+        load_file(str(tmp_path / name), **{argument: "a"})
+
+
+def test_a_table_for_a_run_on_cells_is_not_coded_by_itself(tmp_path):
+    file = written(tmp_path, "a,b\n" + "".join(f"{i * i},{i % 5}\n" for i in range(30)))
+    with pytest.raises(InputError, match="^data: expected 2 genes, from X, as in training, got the table .*t.csv"):
+        load_file(file, schema=Genes(("a", "b")))
+
+
+@pytest.mark.parametrize("names", ["ab", "abcd"])
+def test_each_feature_of_an_hdf5_file_has_a_name_where_some_have(tmp_path, names):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["X"], file["genes"] = np.eye(3), list(names)
+    with pytest.raises(InputError, match=f"^data: expected 3 names in genes of .*a.h5, got {len(names)}"):
+        load_file(str(tmp_path / "a.h5"))

@@ -61,3 +61,9 @@ def test_a_column_that_is_named_again_and_again_is_refused(tmp_path):
         stored["obs"].attrs["column-order"] = np.array([b"n"] * 2)
     with pytest.raises(InputError, match="obs names"):
         load_file(str(tmp_path / "cells.h5ad"))
+
+
+def test_a_large_file_that_holds_what_it_claims_is_read(tmp_path, monkeypatch):
+    annotated(60).write_h5ad(tmp_path / "cells.h5ad")
+    monkeypatch.setattr("vade_tf.hdf5.LITTLE", 100)
+    np.testing.assert_array_equal(load_file(str(tmp_path / "cells.h5ad")).x[:], cells(60)[0].toarray())

@@ -278,3 +278,40 @@ def test_a_column_that_float32_blurs_tells_a_start_next_to_nothing(rng):
     found = feature_reader(fitting.model, fitting.data.x)(fitting.data.x)
     assert found[:, 0].std() == pytest.approx(1, abs=1e-3)
     assert found[:, 1].std() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("shape", "augment", "settled"), [((3, 3), "digits", True), ((3, 3), "none", False), ((9,), "digits", False)]
+)
+def test_the_mixture_is_settled_where_training_read_other_images_alone(x, monkeypatch, shape, augment, settled):
+    """On the rows that a start reads; elsewhere it is the one that was trained."""
+    rows, asked = x.reshape(60, *shape), []
+    monkeypatch.setattr(extension, "READ", 40)
+    monkeypatch.setattr(recipe, "pretrain", lambda fitting: None)
+    monkeypatch.setattr(recipe, "start", lambda fitting: np.zeros(60, "i4"))
+    monkeypatch.setattr(recipe, "guide", lambda fitting, groups: groups)
+    monkeypatch.setattr(recipe, "keep_groups", lambda *given: ([], []))
+    monkeypatch.setattr(recipe, "settle", lambda model, some: asked.append(len(some)))
+    recipe.fit(rows, begin(rows, augment=augment).settings)
+    assert asked == ([40] if settled else [])
+
+
+def test_numbers_of_clusters_are_compared_on_the_rows_that_a_start_reads(x, monkeypatch):
+    """Codes of all rows, where there are very many, would not fit in memory."""
+    seen = []
+
+    def compared(z, tried, method, seed, views, kind, tell):
+        seen.append([len(part) for part in (z, *views)])
+        return np.ones(len(tried)), np.ones(len(tried))
+
+    monkeypatch.setattr(extension, "READ", 40)
+    monkeypatch.setattr(recipe.choosing, "compared", compared)
+    recipe.choose(begin(x, clusters=1))
+    assert seen == [[40, 40]]
+
+
+@pytest.mark.parametrize(("step", "lost"), [(recipe.choose, "clusters"), (recipe.start, "start")])
+def test_a_fit_does_not_go_on_with_other_groups_where_its_own_are_lost(x, step, lost):
+    fitting = dataclasses.replace(begin(x), state=State("fit", 1, [], []))
+    with pytest.raises(InputError, match=f"^store: state is damaged .it goes on from store: {lost}, which is not"):
+        step(fitting)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import pdist
 
+from vade_tf.data import pipeline
 from vade_tf.errors import DivergedError, InputError
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.training import autoencoder, guidance, loop, recipe, views
@@ -292,3 +293,16 @@ def test_settle_asks_for_few_rows_together(trained, monkeypatch):
     monkeypatch.setattr(type(model.prior), "call", spy)
     recipe.settle(model, np.concatenate([x] * (3000 // len(x) + 1)))
     assert max(most) <= 1024 < sum(most)
+
+
+def test_the_groups_of_many_rows_are_those_of_their_nearest_components(small_model, rng, eager, monkeypatch):
+    """Components of one width and weight; the model is asked of seven rows at a time."""
+    blocks = pipeline.blocks
+    monkeypatch.setattr(pipeline, "blocks", lambda rows: blocks(rows, 7))
+    model, x = small_model(), rng.random((40, 12)).astype("f4")
+    z = loop.codes(model, x)
+    mu = z[[0, 11, 22, 33]]
+    model.prior.assign(np.ones(4), mu, np.full((4, 3), z.var()))
+    nearest = ((z[:, None] - mu) ** 2).sum(axis=2).argmin(axis=1)
+    assert set(nearest.tolist()) == {0, 1, 2, 3}
+    np.testing.assert_array_equal(loop.model_groups(model, x), nearest)

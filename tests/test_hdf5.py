@@ -245,3 +245,13 @@ def test_texts_of_any_length_may_be_packed(tmp_path):
         file.create_dataset("names", data=texts, dtype=h5py.string_dtype(), compression="gzip", chunks=(700,))
     with h5py.File(tmp_path / "x.h5") as file:
         assert hdf5.values(file["names"], "names")[2999] == b"cell 2999"
+
+
+@pytest.mark.parametrize("pack", [None, "gzip"])
+def test_a_large_array_that_is_stored_is_read(tmp_path, monkeypatch, pack):
+    """Packed, zeros take a thousandth of their length."""
+    monkeypatch.setattr(hdf5, "LITTLE", 1000)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("x", data=np.zeros((500, 400), "f4"), compression=pack)
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert hdf5.numbers(file["x"], "x").shape == (500, 400)

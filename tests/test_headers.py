@@ -129,3 +129,14 @@ def test_a_first_row_is_kept_though_it_has_texts_that_no_other_has(tmp_path, row
 def test_names_stay_names(tmp_path, header, row):
     table, _, notice = tables.read_text(Path(written(tmp_path, f"{header}\n{below(row)}")), [])
     assert (len(table), notice) == (60, "")
+
+
+def test_seven_numbers_in_order_may_be_a_row_by_chance(tmp_path):
+    """Those below them are in none."""
+    first = [0.25, 1, 2.25, 3.5, 4, 5.25, 6.5]
+    rows = [first, *([(3 * j + i) % 7 + 0.5 for j in range(7)] for i in range(14))]
+    text = "".join(",".join(map(str, row)) + "\n" for row in rows)
+    table, _, notice = tables.read_text(Path(written(tmp_path, text)), [])
+    assert table.shape == (15, 7)
+    assert table.iloc[0].tolist() == first
+    assert "has no header" in notice

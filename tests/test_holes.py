@@ -250,3 +250,13 @@ def test_a_column_that_few_rows_know_weighs_little_in_the_start(rng):
     known = x["b"].notna().to_numpy()
     assert rows[known, 1].std() == pytest.approx(1, rel=0.01)
     assert (rows[~known, 1] == 0).all()
+
+
+@pytest.mark.parametrize("cluster", [None, 2])
+def test_another_seed_draws_another_sample(small_model, cluster):
+    model = small_model()
+    first, again, other = (
+        pd.concat(answers.sampled(model, None, 9, cluster, seed, lambda done, text: None)) for seed in (1, 1, 2)
+    )
+    pd.testing.assert_frame_equal(first, again)
+    assert not first.equals(other)

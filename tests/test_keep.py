@@ -172,3 +172,15 @@ def test_the_single_cluster_of_a_fit_of_one_agrees_with_its_group(fitting):
     one = dataclasses.replace(fitting, settings=dataclasses.replace(fitting.settings, clusters=1))
     merged(fitting)
     assert keep.agreement(one, np.zeros(60, int)) == 1.0
+
+
+def test_weights_that_are_not_finite_are_not_kept(fitting):
+    """Their epoch is undone and the fit goes on; with them in its store it would end with an error."""
+    hold = keep.Held(fitting.store, 2)
+    hold.set_model(fitting.model)
+    fitting.model.prior.mu.assign(np.full((3, 3), np.nan))
+    hold.on_epoch_end(1)
+    assert fitting.store.load("held") is None
+    fitting.model.prior.mu.assign(np.zeros((3, 3)))
+    hold.on_epoch_end(1)
+    assert fitting.store.load("held") is not None

@@ -234,3 +234,10 @@ def test_a_rung_that_diverges_leaves_the_fit_as_it_was_before_it(x, monkeypatch)
     assert "0.10, 0.00, 0.30" in remedy
     assert fitting.model.get_weights()[0].max() == 2
     assert fitting.model.noise_rate == NOISE_RATE
+
+
+def test_a_rung_is_measured_by_rows_set_aside_and_looked_at_like_the_first_training(finished):
+    rows = [row for row in finished[0].history if row["phase"] == "fit"]
+    assert len(rows) == 9
+    for row in rows:
+        assert {"val_loss", "components_used"} <= set(row)

@@ -165,3 +165,9 @@ def test_a_setting_that_comes_to_the_same_is_no_other(tmp_path, rng):
     other = dataclasses.replace(lent, pretrain_epochs=9)
     with pytest.raises(InputError, match="pretrain_epochs: expected none, the autoencoder of .* with 2, got 9"):
         training.filled(other, load_rows(other))
+
+
+def test_networks_of_another_kind_than_the_lender_s_are_refused(config, lender):
+    """The lender's would be trained without a word instead of those that were asked for."""
+    with pytest.raises(InputError, match="^pretrained: the networks of .* differ: expected conv; use network=dense$"):
+        borrowed(config, lender, network="conv", hidden=None)

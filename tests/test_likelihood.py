@@ -4,6 +4,7 @@ import warnings
 
 import keras
 import numpy as np
+import pandas
 import pytest
 import scipy.sparse
 import tensorflow as tf
@@ -12,7 +13,7 @@ from tensorflow_probability import distributions as tfd
 
 from vade_tf.data.dataset import observe
 from vade_tf.data.sparse import SparseRows
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model import choice, likelihood, networks
 from vade_tf.model.counts import Counts, ZeroInflatedCounts
 from vade_tf.model.likelihood import Bernoulli, Gaussian, Likelihood, far_from
@@ -323,3 +324,31 @@ def test_a_column_far_below_is_named_as_one_far_above(far):
     scaled[:, 1] = far
     with pytest.warns(UserWarning, match="^x: nearly all numbers of column 'height'"):
         choice._check_columns(scaled, ["age", "height"], "x")
+
+
+@pytest.mark.parametrize("value", [3000, -3000])
+def test_a_value_in_other_units_is_seen_in_whatever_block_of_rows_it_stands(value):
+    """They are looked at 8,192 together, and the last block has none."""
+    x = np.zeros((9000, 6), "f4")
+    x[0, 0] = value
+    with pytest.raises(InputError, match="^x: expected values from 0 to 255, as the model was trained on"):
+        choice.check_units(model_of(BYTES), x)
+
+
+CELLS_FAR = [(40, 39, True), (40, 37, False), (30, 30, True), (29, 29, False)]
+
+
+@pytest.mark.parametrize(("known", "far", "strange"), CELLS_FAR)
+def test_a_column_is_strange_where_thirty_cells_are_known_and_all_but_a_twentieth_far(known, far, strange):
+    scaled = np.full((50, 1), np.nan)
+    scaled[:known], scaled[:far] = 0.0, 11.0
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        choice._check_columns(scaled, ["height"], "x")
+    assert len([each for each in told if each.category is UnitsWarning]) == strange
+
+
+def test_a_table_of_other_numbers_is_not_taken_for_probabilities(rng):
+    rows = observe(pandas.DataFrame(rng.normal(size=(60, 3))).add_prefix("c"), "bernoulli")
+    with pytest.raises(InputError, match=r"^likelihood: bernoulli expects values in .* or uint8, got values from -"):
+        choice.choose(rows)

@@ -349,3 +349,16 @@ def test_a_sample_of_a_large_table_keeps_no_block_of_it(monkeypatch):
     monkeypatch.setattr(converted, "BLOCK", 200)
     assert len(converted.sampled(None)) == 100
     assert len(alive) == 5
+
+
+@pytest.mark.parametrize(("stored", "most"), [(5, 1000), (500, 5000)])
+def test_a_copy_may_be_as_large_as_either_bound_allows(tmp_path, monkeypatch, stored, most):
+    """A thousand bytes here, or ten for each byte of the file."""
+    monkeypatch.setattr(converted, "LARGEST", 1000)
+    monkeypatch.setattr(converted, "DENSEST", 10)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10**12))
+    file = tmp_path / "t.parquet"
+    file.write_bytes(bytes(stored))
+    converted._check_room(file, tmp_path, most)
+    with pytest.raises(InputError, match="^data: expected a table of at most .*; choose columns"):
+        converted._check_room(file, tmp_path, most + 1)

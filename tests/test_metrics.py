@@ -133,3 +133,10 @@ def test_labels_of_bytes_are_counted_and_unknown_ones_refused():
     assert metrics.accuracy(y, groups) == 1.0
     with pytest.raises(InputError, match="^y: expected whole numbers from 0, got -1"):
         metrics.accuracy(np.array([-1, 0, 1]), np.array([2, 0, 1]))
+
+
+def test_a_confidence_that_rounding_took_above_one_is_in_the_last_bin():
+    """A probability in float32 may come out as 1.0000001."""
+    confidence = np.array([1.0, np.nextafter(np.float32(1), np.float32(2))], "f4")
+    bins = metrics.calibration(np.ones(2, bool), confidence)["bins"]
+    assert [(each["low"], each["high"], each["count"]) for each in bins] == [(0.9, 1.0, 2)]

@@ -313,3 +313,20 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path, name):
     load = {"m": images.load_mnist, "U": sensors.load_hhar, "s": features.load_stl10}[name[0]]
     with pytest.raises(InputError, match="regular file|found neither"):
         load(str(tmp_path), True)
+
+
+def test_features_are_averages_of_a_network_that_was_trained_on_imagenet(monkeypatch):
+    """Other weights and another pooling would give as many features."""
+    asked = []
+
+    class Network:
+        def predict(self, x, verbose=0):
+            return np.zeros((len(x), 2048), "f4")
+
+    def network(**how):
+        asked.append(how)
+        return Network()
+
+    monkeypatch.setattr(keras.applications, "ResNet50", network)
+    assert features.extract(np.zeros((3, 96, 96, 3), "u1")).shape == (3, 2048)
+    assert asked == [{"include_top": False, "weights": "imagenet", "pooling": "avg"}]

@@ -14,7 +14,9 @@ from vade_tf.report import rows as report
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
+from vade_tf.runs.places import held
 from vade_tf.runs.rows import load_rows
+from vade_tf.runs.study import Study
 
 X = np.random.default_rng(0).normal(size=(20, 4)).astype("f4")
 
@@ -101,3 +103,28 @@ def test_every_value_of_every_row_counts(row, column, swap):
     assert one == again
     assert {**one, "crc32": 0} == {**changed, "crc32": 0}
     assert one["crc32"] != changed["crc32"]
+
+
+def test_a_study_goes_on_with_its_own_rows_alone(tmp_path):
+    """Else its runs would be trained on other rows than those that are finished, and compared with these."""
+    file, out = tmp_path / "x.npy", tmp_path / "study"
+    np.save(file, X)
+    config = TrainConfig.create(data=str(file), clusters=2, hidden=(8,), pretrain_epochs=1, epochs=1)
+    study = Study.begin("seeds", config, out, [0, 1])
+    Run.create(study.folders[0], study.of(0), training.identity(load_rows(study.config, study.whole)))
+    assert len(Study.open(out).whole.x) == 20
+    np.save(file, X + 1)
+    with pytest.raises(InputError, match="^resume: .* began with other data: expected .*'rows': 20, .* got .*'rows'"):
+        _ = Study.open(out).whole
+
+
+def test_a_run_that_another_process_trains_is_left_to_it(run):
+    """Two would write into one folder."""
+    with held(run.path, "resume"), pytest.raises(InputError, match="^resume: .* is in use by another process; wait"):
+        training.resume(run.path)
+
+
+def test_a_run_that_was_copied_without_its_checkpoints_does_not_begin_anew(run):
+    (run.path / "checkpoints").rmdir()
+    with pytest.raises(InputError, match="^resume: .*checkpoints is not there, nor what the run goes on from; copy it"):
+        training.resume(run.path)

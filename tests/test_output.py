@@ -5,12 +5,14 @@ import os
 import subprocess
 import sys
 from decimal import Decimal
+from types import SimpleNamespace
 
 import numpy as np
 import pandas
 import pyarrow.parquet
 import pytest
 
+from vade_tf.cli import predict
 from vade_tf.errors import InputError
 from vade_tf.runs import output
 
@@ -144,3 +146,15 @@ def test_a_carriage_return_in_a_cell_ends_no_row(tmp_path):
     found = pandas.read_csv(io.StringIO(text, newline=""))
     assert (found["group"].tolist(), text.count(",0.9\n")) == ([1, 2, 3], 3)
     assert found["id"].fillna("").tolist() == ["a\rb", "", "c"]
+
+
+def test_a_link_named_for_a_table_is_kept_and_one_to_nothing_is_refused(tmp_path):
+    """What it leads to is replaced."""
+    file, link = tmp_path / "file.csv", tmp_path / "link.csv"
+    file.touch()
+    link.symlink_to(file)
+    options = SimpleNamespace(out=str(link), data=None)
+    assert predict._place(options) == file.resolve()
+    file.unlink()
+    with pytest.raises(InputError, match="^--out: .*link.csv is a link to nothing"):
+        predict._place(options)

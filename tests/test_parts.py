@@ -1,6 +1,7 @@
 """Small laws of the parts of the model, each of which a fault of one line would break."""
 
 import itertools
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -218,3 +219,14 @@ def test_networks_that_hold_nan_are_refused():
     decoder.layers[1].bias.assign(np.full(4, np.nan))
     with pytest.raises(InputError, match="decoder: expected finite weights"):
         networks.check(encoder, decoder)
+
+
+@pytest.mark.parametrize(("deviation", "white"), [(51.0, 5.0), (2.0, 10.0)])
+def test_white_is_at_most_ten_in_gaussian_units(deviation, white):
+    """Of bytes that are nearly all black: their deviation says how rare the ink is, and not how bright."""
+    images = SimpleNamespace(
+        standardise=False, image_shape=(1, 2), factor=1 / 255, offset=0.0,
+        moments=lambda: (np.zeros(2), np.full(2, deviation)),
+    )  # fmt: skip
+    scale, offset = likelihoods.get("gaussian").units(images)
+    assert (255 * scale, offset) == (pytest.approx(white), 0)

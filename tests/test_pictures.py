@@ -88,3 +88,23 @@ def test_a_packed_bmp_is_refused(tmp_path):
     (tmp_path / "a.bmp").write_bytes(head + bytes(1024) + b"\x00\x02\x00\x07\x08\x00\x00\x01" * 2)
     with pytest.raises(InputError, match="a.bmp is a packed .bmp"):
         load_file(str(tmp_path))
+
+
+def test_an_image_that_is_brought_to_another_size_shows_the_same(tmp_path):
+    """Lower than wide: a ramp from left to right stays one."""
+    ramp = np.tile(np.arange(0, 240, 20), (8, 1)).astype("u1")
+    for number in range(3):
+        Image.fromarray(ramp).save(tmp_path / f"{number}.png")
+    Image.fromarray(ramp.repeat(2, axis=0).repeat(2, axis=1)).save(tmp_path / "large.png")
+    found = load_file(str(tmp_path))
+    assert found.image_shape == (8, 12)
+    np.testing.assert_allclose(found.x[3].reshape(8, 12).astype(float), ramp, atol=12)
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_one_image_in_colour_among_grey_ones_keeps_its_colours(tmp_path, order):
+    Image.new("RGB", (6, 4), (200, 40, 90)).save(tmp_path / f"{order[0]}.png")
+    Image.new("L", (6, 4), 120).save(tmp_path / f"{order[1]}.png")
+    x = load_file(str(tmp_path)).x.reshape(2, 4, 6, 3)
+    assert x["ab".index(order[0])].reshape(-1, 3).tolist() == [[200, 40, 90]] * 24
+    np.testing.assert_array_equal(x["ab".index(order[1])], 120)

@@ -162,3 +162,11 @@ def test_images_are_moved_in_the_way_that_is_asked_for(kind, rng):
         seed = tf.constant([fold(3, pipeline.STREAM), step], tf.int64)
         expected = augmentation.augment(rows, (6, 6, 3), seed, kind=kind)
         np.testing.assert_allclose(view.astype(int), np.asarray(expected, int), atol=1)
+
+
+def test_another_seed_is_another_order_of_the_same_rows():
+    x = np.arange(200, dtype="f4")[:, None]
+    one, other, again = (np.concatenate(epochs_of(x, 32, seed, range(1))[0]).ravel() for seed in (0, 1, 0))
+    np.testing.assert_array_equal(np.sort(other), x.ravel())
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one, other)

@@ -14,7 +14,7 @@ from vade_tf.runs.restarts import resume_restarts
 from vade_tf.runs.seeds import resume_seeds
 from vade_tf.runs.study import KINDS
 from vade_tf.runs.sweep import resume_sweep
-from vade_tf.writing import UNFINISHED
+from vade_tf.writing import UNFINISHED, write_whole
 
 DATA = {"source": "x.npy", "rows": 60, "features": 5, "crc32": 1}
 SCHEMA = Pictures(1, 5, 1).to_dict()
@@ -145,3 +145,46 @@ def test_a_file_system_without_locks_holds_runs_nevertheless(tmp_path, monkeypat
     )
     with pytest.raises(InputError, match="cannot be written"), held(tmp_path / "other", "out", new=True):
         pass
+
+
+def test_checkpoints_that_are_there_already_are_somebody_s(tmp_path):
+    """A new run would go on from them."""
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "pretrained.npz").write_bytes(b"mine")
+    with pytest.raises(InputError, match=f"^out: {tmp_path} is not empty; choose another folder"):
+        Run.create(tmp_path, CONFIG, DATA)
+    assert {file.name for file in tmp_path.rglob("*")} == {"checkpoints", "pretrained.npz"}
+    assert (tmp_path / "checkpoints" / "pretrained.npz").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("at", ["data.json", "schema.json", "config.json"])
+def test_a_kill_while_a_run_is_made_leaves_a_free_folder(at, tmp_path, monkeypatch):
+    """config.json says that there is a run, and comes last: one without data.json could not be continued."""
+
+    def killed(path, content):
+        if path.name == at:
+            raise KeyboardInterrupt
+        write_whole(path, content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("vade_tf.runs.folder.write_whole", killed)
+        with pytest.raises(KeyboardInterrupt):
+            Run.create(tmp_path, CONFIG, DATA, Pictures(1, 5, 1))
+    run = Run.create(tmp_path, CONFIG, DATA)
+    assert (run.data, run.schema, Run.open(tmp_path).config) == (DATA, None, CONFIG)
+
+
+def test_who_holds_a_folder_clears_what_a_kill_left_there_and_nobody_else_does(tmp_path):
+    """Somebody else would remove the files that are just being written."""
+    name = f".{'0' * 16}{UNFINISHED}"
+    files = [tmp_path / place / name for place in ("", "checkpoints", "export", "tensorboard/fit")]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    with held(tmp_path, "resume"):
+        assert not any(file.exists() for file in files)
+        for file in files:
+            file.touch()
+        with pytest.raises(InputError, match="is in use by another process"), held(tmp_path, "resume"):
+            pass
+        assert all(file.exists() for file in files)

@@ -1,5 +1,6 @@
 """Files that may be damaged: none is waited for, and none is read beyond what it may be long."""
 
+import io
 import os
 import struct
 import tracemalloc
@@ -118,3 +119,13 @@ def test_a_header_of_version_2_is_read(tmp_path):
     with (tmp_path / "x.npy").open("wb") as file:
         np.lib.format.write_array(file, np.arange(6.0).reshape(2, 3), (2, 0))
     np.testing.assert_array_equal(reading.plain_array(tmp_path / "x.npy"), np.arange(6.0).reshape(2, 3))
+
+
+def test_the_members_of_a_zip_take_no_more_together_than_it_is_long():
+    """Several that name the same bytes would be read as often as these are named."""
+    with zipfile.ZipFile(io.BytesIO(), "w") as archive:
+        archive.writestr("a", b"x" * 60)
+        archive.writestr("b", b"x" * 60)
+        reading.check_members(archive, 120)
+        with pytest.raises(ValueError, match="its members claim more bytes than it has"):
+            reading.check_members(archive, 119)

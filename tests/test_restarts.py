@@ -16,6 +16,7 @@ from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
+from vade_tf.runs.places import LOCK
 from vade_tf.runs.study import Study
 from vade_tf.training import choosing
 from vade_tf.training.reporter import Silent
@@ -250,3 +251,52 @@ def test_a_copy_follows_no_links(tmp_path):
     (run / "checkpoints" / "start.npz").symlink_to(outside / "secret")
     restarts._copy(run, to)
     assert sorted(path.relative_to(to).as_posix() for path in to.rglob("*")) == ["checkpoints", "config.json"]
+
+
+def test_a_copy_takes_the_place_of_an_older_one_and_finishes_nothing(tmp_path):
+    """A kill after the copy leaves a study to be continued; its lock stays the file that is locked."""
+    run, to = tmp_path / "restart-0", tmp_path / "study"
+    for folder in (run, to):
+        (folder / "checkpoints").mkdir(parents=True)
+    for name in ("config.json", "metrics.json", LOCK, "checkpoints/start.npz"):
+        (run / name).write_text("new")
+    for name in ("config.json", LOCK, "checkpoints/older.npz"):
+        (to / name).write_text("old")
+    restarts._copy(run, to)
+    found = {file.relative_to(to).as_posix(): file.read_text() for file in to.rglob("*") if file.is_file()}
+    assert found == {LOCK: "old", "checkpoints/start.npz": "new", "config.json": "new"}
+
+
+@pytest.mark.parametrize(
+    ("sure", "first", "bounds", "expected"),
+    [
+        ("not sure", "5 clusters are a guess: it is unclear", (-1.0, -2.0), ["5 clusters are a guess: it is unclear"]),
+        ("sure", "component 3 is empty", (-2.0, -1.0), ["component 1 is empty"]),
+    ],
+)
+def test_of_the_faults_of_the_first_restart_the_guess_alone_is_said_of_another(
+    config, tmp_path, monkeypatch, sure, first, bounds, expected
+):
+    """And of the first itself it is said once."""
+    study = Study.begin("restarts", config, tmp_path / "run", range(2))
+    choice = {"n_clusters": 5, "sure": sure, "why": "it is", "tried": [], "stability": [], "strength": []}
+    runs = [
+        {"choice": choice, "health": [first], "agreement": 0.5, "elbo": bounds[0], "acc": None},
+        {"choice": None, "health": ["component 1 is empty"], "agreement": 0.5, "elbo": bounds[1], "acc": None},
+    ]
+    monkeypatch.setattr(Study, "run", lambda *a: runs)
+    monkeypatch.setattr(restarts, "_copy", lambda *a: None)
+    assert restarts._conclude(study, Silent(), False)["health"] == expected
+
+
+def test_as_many_restarts_are_trained_as_are_asked_for(data, tmp_path, monkeypatch):
+    asked = []
+
+    def instead(config, out, n, *, reporter, export):
+        asked.append((config.clusters, out, n, export))
+        return {}
+
+    monkeypatch.setattr(restarts, "train_restarts", instead)
+    command = f"--data {data} --clusters 5 --restarts 3 --out {tmp_path / 'run'} --quiet"
+    assert train.main(command.split()) == 0
+    assert asked == [(5, tmp_path / "run", 3, True)]

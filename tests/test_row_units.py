@@ -7,6 +7,7 @@ import scipy.sparse
 
 from vade_tf.data import checks, dataset
 from vade_tf.data.dataset import observe
+from vade_tf.data.sparse import SparseRows
 from vade_tf.model import choice
 
 
@@ -108,3 +109,12 @@ def test_a_likelihood_that_is_asked_for_afterwards_has_the_same_units(rng):
         for name in ("gaussian", "bernoulli"):
             first, later = observe(x, name), dataset.asked(observe(x), name)
             assert (later.standardise, later.factor, later.likelihood) == (first.standardise, first.factor, name)
+
+
+@pytest.mark.parametrize("form", [np.asarray, lambda x: SparseRows(scipy.sparse.csr_array(x))], ids=["dense", "sparse"])
+def test_rows_have_one_length_where_all_blocks_have_the_same(monkeypatch, form):
+    monkeypatch.setattr(checks, "CHECK_ROWS", 4)
+    x = np.eye(8)
+    assert checks.common_length(form(x)) == 1
+    x[4:] *= 2
+    assert checks.common_length(form(x)) == 0

@@ -272,3 +272,12 @@ def test_what_is_declared_as_categories_is_none_of_numbers():
     frame = pandas.DataFrame({"soc": pandas.Categorical(codes), "v": np.arange(len(codes)) % 7})
     assert Schema.infer(frame).columns[0].kind == "category"
     assert "numbers or dates" in Schema.infer(frame.astype({"soc": object})).dropped["soc"]
+
+
+def test_a_rank_that_is_missing_comes_back_as_none():
+    column = Column("size", "ordered", ("s", "m", "l"))
+    x = column.encode(pandas.Series(["m", None, "s"]), "x")[0]
+    np.testing.assert_array_equal(x[:, 0], [1, np.nan, 0])
+    found = column.decode(x)
+    assert found.isna().tolist() == [False, True, False]
+    assert found[[0, 2]].tolist() == ["m", "s"]

@@ -215,3 +215,29 @@ def test_a_decimal_comma_beside_another_column_counts_in_every_type_of_text(dtyp
     schema = Schema.infer(frame, "x")
     found = dict(zip(schema.features, schema.encode(frame, "x")[0][0], strict=True))
     assert found["a"] == pytest.approx(8.09)
+
+
+def test_three_digits_behind_a_0_are_a_fraction():
+    """Nobody writes 0,125 for 125: it says that the commas of its column are decimal."""
+    cells = [f"{i // 10},{37 * i % 1000:03}" for i in range(60)]
+    schema = Schema.infer(pandas.DataFrame({"v": cells}))
+    assert schema.columns[0].form == "1.000,5"
+    x = schema.encode(pandas.DataFrame({"v": ["0,125", "1,250"]}))[0]
+    np.testing.assert_array_equal(x[:, 0], [0.125, 1.25])
+
+
+def test_a_point_behind_a_0_is_none_between_thousands():
+    """Where commas are decimal 1.500 is 1500, and 0.500 a number of another form."""
+    schema = Schema.infer(pandas.DataFrame({"v": [f"{i},5" for i in range(30)]}))
+    assert schema.encode(pandas.DataFrame({"v": ["1.500"]}))[0].item() == 1500
+    with pytest.raises(InputError, match=r"^x: expected a number \(as 1.000,5\) .* got '0.500' at row 0"):
+        schema.encode(pandas.DataFrame({"v": ["0.500"]}))
+
+
+@pytest.mark.parametrize("form", [" {}", "{} "])
+def test_blanks_around_numbers_with_commas_do_not_count(form):
+    cells = [f"{i},{i % 10}5" for i in range(60)]
+    padded = pandas.DataFrame({"v": [form.format(cell) if i % 4 else cell for i, cell in enumerate(cells)]})
+    schema = Schema.infer(padded)
+    assert (schema.columns[0].kind, schema.columns[0].form) == ("number", "1.000,5")
+    np.testing.assert_array_equal(schema.encode(padded)[0], schema.encode(pandas.DataFrame({"v": cells}))[0])

@@ -309,3 +309,20 @@ def test_a_classifier_whose_loss_nobody_scales_has_no_float16(bars, monkeypatch,
     monkeypatch.setattr(selftraining, "Classifier", classifier)
     with pytest.raises(Enough):
         sharpened(begin(bars[0][:60], **{**SETTINGS, "precision": asked}), bars[1][:60].astype("i4"))
+
+
+def test_a_group_without_images_leaves_the_loss_finite(rng):
+    """Groups found anew may be fewer than K."""
+    classifier = Classifier(lambda x: x, np.array([0.5, 0.5, 0.0]), 0.5, 0, "float32")
+    classifier.compile(keras.optimizers.Adam())
+    classifier.log_answers = lambda x, training=True: tf.nn.log_softmax(x)
+    x, view = (rng.normal(size=(20, 3)).astype("f4") for _ in range(2))
+    assert np.isfinite(float(classifier._following(view, x)))
+
+
+def test_the_answer_about_an_image_is_the_same_whatever_is_asked_beside_it(rng):
+    """In training it is not: there a batch is centred by its own mean."""
+    classifier = Classifier(lambda x: x, np.full(3, 1 / 3), 0.5, 0, "float32")
+    x = rng.normal(size=(30, 8)).astype("f4")
+    together, alone = (classifier(rows, training=False).numpy() for rows in (x, x[:1]))
+    np.testing.assert_allclose(together[:1], alone, rtol=1e-4, atol=1e-5)

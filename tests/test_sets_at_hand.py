@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from vade_tf.data import images, text
+from vade_tf.data.dataset import build
 from vade_tf.data.named import DATASETS, TEST_ROWS
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError, StorageError
@@ -266,3 +267,45 @@ def test_test_halves_and_the_papers_settings_are_those_that_were_published():
     text = {"epochs": 15, "decay": 0.5, "decay_epochs": 5, "init": "kmeans"}
     found = {name: dict(each.paper) for name, each in DATASETS.items() if each.paper}
     assert found == {"hhar": {"epochs": 120}, "reuters10k": text, "reuters": text, "reuters_r8": text}
+
+
+def test_of_two_sets_in_one_folder_each_is_read_by_its_name(tmp_path, halves):
+    write_npz(tmp_path / "mnist.npz", halves)
+    write_npz(tmp_path / "fashion_mnist.npz", (255 - halves[0], halves[1], 255 - halves[2], halves[3]))
+    digits = images.load_mnist(str(tmp_path), False).x
+    np.testing.assert_array_equal(digits[:40], halves[0].reshape(40, 784))
+    np.testing.assert_array_equal(images.load_fashion_mnist(str(tmp_path), False).x, 255 - digits)
+
+
+def test_debians_fashion_mnist_is_read_unless_a_folder_is_named(tmp_path, halves, monkeypatch):
+    own = tmp_path / "own"
+    own.mkdir()
+    write_idx(own, (255 - halves[0], *halves[1:]), pack=False)
+    write_idx(tmp_path, halves, pack=True)
+    monkeypatch.setattr(images, "DEBIAN_FASHION_MNIST", tmp_path)
+    for folder, first in ((None, halves[0]), (str(own), 255 - halves[0])):
+        data = images.load_fashion_mnist(folder, False)
+        np.testing.assert_array_equal(data.x[:40], first.reshape(40, 784))
+        assert data.source == (folder or str(tmp_path))
+
+
+def test_the_label_of_a_bundled_digit_is_none_of_its_pixels():
+    """The corners of all its images are paper."""
+    x = images.load_mnist(images.BUNDLED, False).x.reshape(-1, 28, 28)
+    assert not x[:, [0, 0, -1, -1], [0, -1, 0, -1]].any()
+
+
+def test_reuters_10k_has_no_document_twice_and_is_always_the_same(monkeypatch):
+    whole = build(np.arange(40.0)[:, None], np.arange(40) % 4, "reuters", "here", "gaussian", standardise=False)
+    monkeypatch.setattr(text, "load_reuters", lambda data_dir, require_full: whole)
+    monkeypatch.setattr(text, "REUTERS_10K", 30)
+    first, again = (text.load_reuters10k(None, False) for _ in range(2))
+    assert first.x.shape == (30, 1)
+    assert (np.diff(first.x[:, 0]) > 0).all()
+    np.testing.assert_array_equal(first.x, again.x)
+    np.testing.assert_array_equal(first.y, first.x[:, 0] % 4)
+
+
+def test_every_named_set_has_the_loader_of_its_name():
+    found = {name: each.load.__name__ for name, each in DATASETS.items()}
+    assert found == {name: f"load_{name}" for name in DATASETS}

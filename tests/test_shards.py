@@ -255,3 +255,15 @@ def test_a_file_that_changes_while_it_is_read_is_named(small, blobs, tmp_path, d
     ) as error:
         recipe.fit(blobs[0], Settings(clusters=3, distribute=devices, **SMALL), callbacks=[Change()])
     assert "\n" not in str(error.value)
+
+
+def test_a_file_is_cut_open_elsewhere_by_every_seed_and_in_every_pass():
+    """So the rows that are left for the last batch are others each time."""
+
+    def left(seed, number):
+        rows, _ = list(Shuffle(200, 4, 32, seed).buffers(number))[-1]
+        return tuple(rows.tolist())
+
+    assert len(left(0, 0)) == 200 % 32
+    assert len({left(seed, 0) for seed in range(5)}) > 1
+    assert len({left(0, number) for number in range(5)}) > 1

@@ -79,3 +79,14 @@ def test_very_wide_rows_are_made_dense_a_few_at_a_time():
     matrix.data[20 * 2000] = np.inf
     with pytest.raises(InputError, match=rf"got inf at row 2000, column {matrix.indices[20 * 2000]};"):
         choice.check_units(model, SparseRows(matrix))
+
+
+def test_a_cell_that_is_stored_in_parts_is_their_sum(rng):
+    """As CSR allows it: the largest value and the moments are those of the cells."""
+    x = rng.integers(4, 9, (40, 6)).astype("f4")
+    parts, columns = np.stack([x - 1, np.ones_like(x)], axis=2), np.tile(np.repeat(np.arange(6), 2), 40)
+    matrix = scipy.sparse.csr_array((parts.ravel(), columns, np.arange(41) * 12), (40, 6))
+    assert matrix.nnz == 2 * x.size
+    rows, dense = observe(matrix), observe(x)
+    assert rows.high == dense.high
+    np.testing.assert_allclose(rows.moments(), dense.moments(), rtol=1e-4)

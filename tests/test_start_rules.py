@@ -54,3 +54,76 @@ def test_the_papers_mixture_is_the_best_of_three(rng, monkeypatch):
     monkeypatch.setattr(starts, "GaussianMixture", mixture)
     starts.start(rng.normal(size=(40, 2)), 2, "gmm", 5)
     assert asked == [((2,), {"covariance_type": "diag", "n_init": 3, "random_state": 5})]
+
+
+def test_rows_that_are_asked_are_drawn_from_all_of_a_table(monkeypatch):
+    """A file may have one group after the other, and of the first alone no border says anything."""
+    asked, halves = [], np.arange(400) // 200
+
+    def parted(rows, numbers, groups):
+        asked.append(numbers)
+        return 0.1
+
+    def silhouette(rows, groups):
+        asked.append(rows[:, 0])
+        return 0.5
+
+    monkeypatch.setattr(starts.regions, "kmeans", lambda *given: np.arange(400) % 2)
+    monkeypatch.setattr(starts, "parted", parted)
+    monkeypatch.setattr(starts, "silhouette", silhouette)
+    starts.of_draws(np.arange(400.0)[:, None], [halves] * 3, 2, 0, 100)
+    assert len(asked) == 4
+    for numbers in asked:
+        assert len(np.unique(numbers)) == 100
+        assert 30 < np.sum(numbers < 200) < 70
+
+
+@pytest.mark.parametrize(("agreement", "kept"), [(0.74, False), (0.76, True)])
+def test_draws_have_found_the_same_regions_from_three_quarters_on(agreement, kept, monkeypatch):
+    """Where they have not, k-means groups a table, though its borders are worse, and few wide rows."""
+    found, means = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
+    monkeypatch.setattr(starts, "alike", lambda draws: agreement)
+    monkeypatch.setattr(starts.regions, "kmeans", lambda *given: means)
+    monkeypatch.setattr(starts.regions, "landmark_draws", lambda views, k, seeds, *more: [found] * len(seeds))
+    monkeypatch.setattr(starts, "parted", lambda rows, asked, groups: 0.4 if groups is means else 0.1)
+    monkeypatch.setattr(starts, "silhouette", lambda rows, groups: 0.5)
+    rows, want = np.arange(4.0)[:, None], found if kept else means
+    np.testing.assert_array_equal(starts.of_draws(rows, [found] * 3, 2, 0), want)
+    np.testing.assert_array_equal(starts.landmark([rows], 2, 0, doubt=True), want)
+
+
+@pytest.mark.parametrize(("agreement", "made"), [(0.96, 8), (0.98, 4)])
+def test_four_draws_settle_it_where_they_are_all_but_equal_and_all_eight_are_told_of(agreement, made, rng, monkeypatch):
+    seeds, told, halves = [], [], np.arange(60) % 2
+
+    def landmark_draws(views, n_clusters, numbers, n_landmarks, n_nearest, tell):
+        for number in numbers:
+            seeds.append(number)
+            tell()
+        return [halves] * len(numbers)
+
+    monkeypatch.setattr(starts, "alike", lambda draws: agreement)
+    monkeypatch.setattr(starts.regions, "landmark_draws", landmark_draws)
+    found = starts.landmark([rng.normal(size=(60, 2))], 2, 0, tell=lambda: told.append(1))
+    assert (len(set(seeds)), len(seeds), len(told)) == (made, made, 8)
+    np.testing.assert_array_equal(found, halves)
+
+
+@pytest.mark.parametrize("more", [{"doubt": True}, {"n_landmarks": 5}])
+def test_k_means_instead_of_regions_is_on_the_code_and_not_on_the_layer_before_it(more, rng, monkeypatch):
+    """Where draws find different groups, and where there are more of them than a graph is cut into."""
+    code, hidden = rng.normal(size=(2, 60, 2))
+    monkeypatch.setattr(starts, "alike", lambda draws: 0.0)
+    monkeypatch.setattr(
+        starts.regions, "landmark_draws", lambda views, k, seeds, *others: [np.arange(60) % k] * len(seeds)
+    )
+    monkeypatch.setattr(starts.regions, "kmeans", lambda view, k, seed: view)
+    np.testing.assert_array_equal(starts.landmark([code, hidden], 3, 0, **more), code.astype("f4"))
+
+
+@pytest.mark.parametrize(("n", "k"), [(10, 1), (19, 1), (15, 2), (19, 2)])
+def test_rows_too_few_for_the_ties_of_a_graph_are_grouped_by_k_means(n, k, rng):
+    """A fifth of them are landmarks: at most three, and a row is tied to three and measured by the fourth."""
+    z = rng.normal(size=(n, 2)).astype("f4")
+    found = starts.regions.landmark_draw([z], k, 0, 1000, 3)
+    np.testing.assert_array_equal(found, starts.regions.kmeans(z, k, 0))

@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vade_tf.data import parquet, stream
-from vade_tf.data.columns import MOST_LEVELS
+from vade_tf.data.columns import MOST_LEVELS, Column
 from vade_tf.data.filling import Written, filled
 from vade_tf.data.parquet import ParquetTable
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
 from vade_tf.data.stream import NamedRows, TableRows
+from vade_tf.runs import incoming
 
 N = 23
 
@@ -286,3 +287,23 @@ def test_a_time_without_seconds_is_filled_in_to_the_minute():
     texts = pandas.DataFrame({"at": [cells[0], ""], "w": ["1", "2"]})
     read = pandas.DataFrame({"at": [cells[0], None], "w": [1, 2]})
     assert Written(texts, read, schema).filled(0, x)["at"].tolist() == [cells[0], "05.03.2021 10:41"]
+
+
+def test_new_rows_are_called_by_whole_numbers_also_where_one_has_none(tmp_path):
+    """As real numbers, large ones would become those of other rows."""
+    ids = pyarrow.array([2**53 + 1, None, 3], pyarrow.int64())
+    pyarrow.parquet.write_table(pyarrow.table({"id": ids, "v": [1.0, 2.5, 4.0]}), tmp_path / "t.parquet")
+    schema = Schema((Column("v", "number"),), {"id": "it names the rows"})
+    found = incoming._of_table(schema, tmp_path / "t.parquet", ".parquet", None, "id", None, False, False)
+    (block,) = found.blocks(9)
+    assert (block.names.name, block.names.tolist()[::2]) == ("id", [2**53 + 1, 3])
+
+
+def test_among_days_a_day_is_filled_in_without_a_time_and_is_the_nearest():
+    cells = [f"2021-03-{i + 1:02}" for i in range(30)]
+    schema = Schema.infer(pandas.DataFrame({"at": cells, "w": np.arange(30) % 7}))
+    x = schema.encode(pandas.DataFrame({"at": ["2021-03-05"] * 2, "w": [1, 2]}))[0]
+    x[:, 0] += 0.75
+    texts = pandas.DataFrame({"at": [cells[0], ""], "w": ["1", "2"]})
+    read = pandas.DataFrame({"at": [cells[0], None], "w": [1, 2]})
+    assert Written(texts, read, schema).filled(0, x)["at"].tolist() == [cells[0], "2021-03-06"]

@@ -245,3 +245,11 @@ def test_a_range_on_the_command_line_is_a_sweep_and_resume_knows_it(data, tmp_pa
     assert "* recommended, " in capsys.readouterr().out
     assert train.main(["--data", data, "--clusters", "2:3", "--seeds", "2"]) == 2
     assert "--clusters, --seeds and --restarts: expected several of one of them" in capsys.readouterr().err
+
+
+def test_each_number_of_clusters_is_trained_once_in_ascending_order(config, tmp_path, monkeypatch):
+    """Else the plan is one that resume takes for damaged."""
+    monkeypatch.setattr(sweep, "_conclude", lambda study, *_: study)
+    study = sweep.train_sweep(config, tmp_path / "out", (4, 2, 4))
+    assert (study.values, study.config.clusters) == ([2, 4], 4)
+    assert Study.open(tmp_path / "out").values == [2, 4]

@@ -145,3 +145,10 @@ def test_what_is_not_augmented_is_refused_before_anything_is_trained(more, got, 
     x = images if more else rng.normal(size=(60, 7))
     with pytest.raises(InputError, match=f"^model: dec_da reads augmented images, got {got}; use dec$"):
         registry.fit("dec_da", x, Settings(**{**SMALL, "clusters": 3}, **more))
+
+
+def test_dec_da_has_the_updates_of_dec_and_the_plain_vae_thirty_epochs():
+    """20,000 at batches of 256, of which 70,000 rows make 274, in whole epochs; docs/comparison.md."""
+    for name, epochs in (("dec_da", 73), ("vae_gmm", 30)):
+        settings = TrainConfig(model=name, clusters=10).resolve(70_000)
+        assert settings.epochs * settings.passes == epochs

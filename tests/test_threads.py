@@ -1,5 +1,6 @@
 """Limits of OpenMP and BLAS: fits overlap in threads as they like, and none is left behind."""
 
+import importlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -42,3 +43,19 @@ def test_who_leaves_last_lifts_the_limit(four_threads, order, outer):
         late.join()
         assert blas() == {2}  # others are heard again
         found[0].restore_original_limits()
+
+
+def openmp() -> set[int]:
+    return {library.num_threads for library in ThreadpoolController().select(user_api="openmp").lib_controllers}
+
+
+@pytest.mark.parametrize("inside", [one_openmp_thread, one_thread])
+def test_openmp_has_one_thread_inside_and_as_many_as_before_after(inside):
+    """Sums over several come in any order: a fit that is done again would not be equal."""
+    importlib.import_module("sklearn.cluster")  # which brings OpenMP
+    with ThreadpoolController().select(user_api="openmp").limit(limits=4):
+        if openmp() != {4}:
+            pytest.skip("this OpenMP takes no number of threads")
+        with inside():
+            assert openmp() == {1}
+        assert openmp() == {4}

@@ -245,3 +245,22 @@ def test_a_row_far_away_has_a_cluster_and_a_low_score_in_any_precision(small_mod
     assert np.isfinite(bound).all()
     assert bound.argmin() == 1
     assert np.isfinite(model.decode(np.full((1, 3), 1e6, "f4"))).all()
+
+
+def test_the_loss_of_a_pair_is_of_a_view_that_is_read_and_of_rows_that_are_explained(small_model, rng):
+    """The encoder reads the first of the two, the decoder explains the second."""
+    model = small_model()
+    view, x = rng.uniform(size=(2, 8, 12)).astype("f4")
+    model._loss(((view, x),), tf.constant(-1))
+    found = {each.name: float(each.result()) for each in model.metrics}
+    noise = tf.random.stateless_normal((8, 3), [0, -1])
+    for name, term in model.elbo_terms(x, noise, view=view).items():
+        assert found[name] == pytest.approx(float(tf.reduce_mean(term)), rel=1e-5, abs=1e-6), name
+
+
+def test_hints_of_an_evaluation_count_though_the_model_was_trained_without(small_model, x, eager):
+    model = small_model()
+    model.fit(x, verbose=0)
+    found = model.evaluate(x, np.arange(8) % 4, verbose=0, return_dict=True)
+    assert found["guidance"] > 0
+    assert found["loss"] == pytest.approx(-found["elbo"] + 20 * found["guidance"], rel=1e-5)

@@ -222,3 +222,9 @@ def test_remedies_are_told_by_phase_and_epoch():
         "fit, epoch 3: components 0, 2 held almost no rows; started anew at the rows explained worst",
         "fit, epoch 4: component 1 held almost no rows; started anew at the rows explained worst",
     ]
+
+
+@pytest.mark.parametrize(("k", "looked_at"), [(400, 4000), (401, 4010), (600, 6000)])
+def test_of_many_components_ten_rows_each_are_looked_at(k, looked_at):
+    """With fewer, one that holds its share of all rows may have none of these, and would be started anew."""
+    assert len(Watch(Rows(20_000), k, 1).x) == looked_at

@@ -1,5 +1,6 @@
 """Text files that other programs wrote in a way of their own: read as a person reads them, or refused in words."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -150,3 +151,19 @@ def test_a_folder_of_another_program_is_told_what_to_do(tmp_path, inside, expect
     (tmp_path / inside).touch()
     with pytest.raises(InputError, match=expected):
         load_file(str(tmp_path))
+
+
+def test_a_cell_may_be_longer_than_python_takes_unasked(tmp_path):
+    csv.field_size_limit(131_072)  # as in a new process
+    note = "x" * 200_000
+    rows = "".join(f"{note if i == 3 else 'short'},{i % 7}\n" for i in range(20))
+    table = tables.read_text(Path(written(tmp_path, f"note,n\n{rows}")), ["note"])[0]
+    assert table["note"][3] == note
+
+
+def test_a_column_alone_in_a_file_of_tabs_keeps_its_commas(tmp_path):
+    """Its name says that tabs would be between cells."""
+    said = [f"well, number {i}" if i % 4 else f"number {i}" for i in range(40)]
+    text = "\n".join(["saying", *said]) + "\n"
+    table = tables.read_text(Path(written(tmp_path, text, "t.tsv")), ["saying"])[0]
+    assert table["saying"].tolist() == said

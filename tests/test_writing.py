@@ -1,5 +1,6 @@
 """A file is whole or not there, and nobody else's file is touched."""
 
+import os
 import stat
 
 import numpy as np
@@ -63,3 +64,24 @@ def test_a_sparse_file_with_an_index_outside_is_refused(index, tmp_path):
     np.savez(tmp_path / "x.npz", **arrays, shape=np.array([4, 5]), format=np.array(b"csr"), _is_array=np.array(True))
     with pytest.raises(InputError, match="data: .*x.npz cannot be read as .npz"):
         load_file(str(tmp_path / "x.npz"))
+
+
+def test_a_file_has_all_its_bytes_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """Else a power cut would leave an empty one in the place of the old."""
+    seen, sync = [], os.fsync
+
+    def fsync(file):
+        seen.append((os.fstat(file).st_size, (tmp_path / "a").exists()))
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_whole(tmp_path / "a", b"all of it")
+    assert seen == [(len(b"all of it"), False)]
+
+
+def test_nobody_else_looks_into_a_folder_that_is_being_written(tmp_path):
+    """What another library writes there may replace a file that its owner alone may read."""
+    with whole_path(tmp_path / "a") as place:
+        assert stat.S_IMODE(place.parent.stat().st_mode) & 0o077 == 0
+        place.write_bytes(b"mine")
+    assert (tmp_path / "a").read_bytes() == b"mine"

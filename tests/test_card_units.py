@@ -1,0 +1,55 @@
+"""Cards by hand: the facts, the bars, what a cluster is called, and fold changes of many rows."""
+
+import re
+
+import numpy as np
+
+from vade_tf.data.dataset import build
+from vade_tf.data.genes import Genes
+from vade_tf.model import networks
+from vade_tf.model.counts import Counts
+from vade_tf.model.vade import VaDE
+from vade_tf.report import card_page
+from vade_tf.report.contrast import FOLD, Contrast
+from vade_tf.report.expression import expression
+
+CARD = {
+    "cluster": 0, "name": "", "rows": 4, "share": 0.5, "pi": 0.25, "confidence": 0.75, "label": 2, "purity": 0.625,
+    "features": [], "typical": [], "doubtful": [],
+}  # fmt: skip
+
+
+def test_a_card_tells_size_confidence_weight_label_and_purity():
+    text = card_page.section([CARD], None)
+    assert "4 rows <span>(50.0 %)</span>" in text
+    assert ">mean confidence 0.750, weight 0.250, label 2 (62.5 %)<" in text
+
+
+def test_bars_are_as_long_as_the_effects():
+    feature = {"name": "a", "kind": "number", "inside": 1.0, "outside": 0.0}
+    effects = [{**feature, "effect": effect} for effect in (4.0, 1.0, -2.0)]
+    bars = re.findall(r"left:([\d.]+)%;width:([\d.]+)%", card_page.section([{**CARD, "features": effects}], None))
+    assert [(float(left), float(width)) for left, width in bars] == [(50, 50), (50, 12.5), (25, 25)]
+
+
+def test_a_cluster_is_called_by_what_is_at_least_twice_as_often_in_it():
+    effect = np.array([[0.5, 3.0, -8.0, 1.0, 2.0, 1.5], [0.9, 0.2, -5.0, 0.0, 1.0, -9.0]])
+    places = np.arange(6)
+    counted = Contrast(list("abcdef"), [FOLD] * 6, places, effect, effect, effect)
+    assert [counted.name(c) for c in range(2)] == ["b, e, f", "e"]
+    assert Contrast(list("abcdef"), ["number"] * 6, places, effect, effect, effect).name(0) == ""
+
+
+def test_fold_changes_are_of_all_rows_however_many(rng):
+    """The decoder is asked of a thousand of them at a time."""
+    shape = {"n_features": 4, "latent_dim": 2, "hidden": (16,)}
+    model = VaDE(networks.build_encoder(**shape), networks.build_decoder(**shape), 2, Counts(20.0))
+    groups = np.arange(2200) % 2
+    groups[2048:] = 1 - groups[2048:]  # the other way round than in the thousand before
+    x = rng.poisson(np.array([[20, 1, 1, 1], [1, 20, 1, 1]])[groups]).astype("f4")
+    data = build(x, None, "cells", "here", likelihood="counts", schema=Genes(tuple("abcd")))
+    mean = model.decode(model.encode(x)[0]).numpy().astype("f8")
+    mean = 1e4 * mean / mean.sum(axis=1, keepdims=True)
+    ratio = (mean[groups == 0].mean(axis=0) + 1) / (mean[groups == 1].mean(axis=0) + 1)
+    effect = expression(model, data, groups, 2).effect
+    np.testing.assert_allclose(effect, [np.log2(ratio), -np.log2(ratio)], atol=1e-3)
