@@ -258,7 +258,8 @@ def test_figures_of_a_large_sparse_matrix_make_no_dense_one(rng):
     data = build(matrix, None, "x", "memory")
     mixture = SimpleNamespace(parameters=(None, np.zeros((2, 3)), None))
     mixture.parameters = tuple(tf.constant(part) if part is not None else None for part in mixture.parameters)
-    model = SimpleNamespace(prior=mixture, decode=lambda z: np.zeros((len(z), width)), unscale=lambda x: x)
+    more = {"decode": lambda z: np.zeros((len(z), width)), "unscale": lambda x: x, "likelihood": None}
+    model = SimpleNamespace(prior=mixture, **more)
     tracemalloc.start()
     figures.profiles(model, data, np.arange(2))
     peak = tracemalloc.get_traced_memory()[1]
@@ -315,7 +316,8 @@ def test_a_card_says_what_its_numbers_are(rng):
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0, "0"), (13.7449, "13.74"), (1115.7, "1,116"), (-0.27, "-0.27"), (123456.7, "123,457"), (3.0, "3"),
-     (2.5e-7, "2.5e-07"), (1e12, "1e+12"), (None, "missing"), ("a<b", "a&lt;b"), (0.00123, "0.00123")],
+     (2.5e-7, "2.5e-07"), (1e12, "1,000,000,000,000"), (1e15, "1e+15"), (None, "missing"),
+     ("a<b", "a&lt;b"), (0.00123, "0.00123")],
 )  # fmt: skip
 def test_numbers_are_written_for_people(value, text):
     assert card_page.number(value) == text
@@ -374,3 +376,20 @@ def test_here_stands_before_elsewhere_in_percent(kind):
     feature = {"name": "a", "kind": kind, "effect": 1.0, "inside": 0.8, "outside": 0.25}
     cells = '<td class="number">80.0 %</td><td class="number">25.0 %</td></tr>'
     assert card_page._feature(feature, 0, 1.0).endswith(cells)
+
+
+def test_numbers_near_one_another_stay_apart_however_large_they_are():
+    """Times in seconds or milliseconds of one day."""
+    assert contrast.plain_value(1700003600.5) != contrast.plain_value(1700044000.2)
+    assert card_page.number(1700003600.5) == "1,700,003,600" or card_page.number(1700003600.5) == "1,700,003,601"
+    assert card_page.number(1.7000036e12) == "1,700,003,600,000"
+    assert contrast.plain_value(0.123456789) == 0.123457
+
+
+def test_a_mean_time_within_a_day_says_the_time(rng):
+    groups = np.arange(60) % 2
+    when = pandas.Timestamp("2024-03-05") + pandas.to_timedelta(8 + 11 * groups + rng.uniform(0, 1, 60), "h")
+    data = build(pandas.DataFrame({"when": when, "v": rng.normal(size=60)}), None, "x", "memory")
+    told = cards.cards(None, data, found_of(groups))
+    means = {feature["inside"] for card in told for feature in card["features"] if feature["name"] == "when"}
+    assert {str(mean)[:13] for mean in means} == {"2024-03-05 08", "2024-03-05 19"}

@@ -226,3 +226,12 @@ def test_every_number_stands_under_its_name():
         "2 -9.00 1.00 0.10 5 0.800 0.700 1 0.4000 0.5000",
     ):
         assert expected.split() in lines
+
+
+def test_the_end_is_told_also_where_its_text_is_that_of_the_beginning():
+    """Else the seconds of a phase whose text stays the same would be those of an early part."""
+    lines, written = lines_at([6.0, 6.5, 12.0, 12.0], total=4)
+    for _ in range(4):
+        lines.advance(1, "landmark, 10 groups")
+    lines.flush()
+    assert [line.split()[-2] for line in written] == ["6", "12"]

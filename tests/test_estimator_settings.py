@@ -117,3 +117,15 @@ def test_a_column_in_other_units_is_said_by_its_name(frame):
     fitted = VaDEClusterer(3, **SHORT).fit(frame)
     with pytest.warns(UnitsWarning, match="^X: nearly all numbers of column 'a' lie more than"):
         fitted.predict(frame.assign(a=frame["a"] + 1000))
+
+
+@pytest.mark.parametrize("read", ["model", "impute", "schema"])
+def test_tables_of_other_libraries_are_tables_also_after_the_fit(frame, read):
+    fitted, other = VaDEClusterer(3, **SHORT).fit(frame), pyarrow.Table.from_pandas(frame)
+    if read == "impute":
+        pandas.testing.assert_frame_equal(fitted.impute(other), fitted.impute(frame))
+    elif read == "schema":
+        np.testing.assert_array_equal(fitted.schema_.encode(other)[0], fitted.schema_.encode(frame)[0])
+    else:
+        with pytest.raises(InputError, match="x: expected the features of a table"):
+            fitted.model_.predict(other, verbose=0)

@@ -11,11 +11,15 @@ import urllib.request
 from pathlib import Path
 
 import exported
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from exported import assert_same
 from tensorflow.core.protobuf import saved_model_pb2
+
+from vade_tf import VaDE, build_decoder
+from vade_tf.serving import export as exporting
 
 HERE = Path(__file__).resolve().parent
 
@@ -160,3 +164,34 @@ def test_tensorflow_serving_by_grpc(server, asked, answers):
                 request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
             response = stub.Predict(request, 30)
             assert_same({name: tf.make_ndarray(value) for name, value in response.outputs.items()}, answers[signature])
+
+
+def test_layers_whose_settings_name_no_precision_are_exported(tmp_path):
+    """As Keras' own guide writes them; and what a wrapper holds is served in float32 as well."""
+
+    @keras.saving.register_keras_serializable("tests")
+    class Linear(keras.layers.Layer):
+        def __init__(self, units):
+            super().__init__()
+            self.units = units
+
+        def build(self, shape):
+            self.kernel = self.add_weight(shape=(shape[-1], self.units), initializer="ones", name="kernel")
+
+        def call(self, x):
+            return x @ self.kernel
+
+        def get_config(self):
+            return {"units": self.units}
+
+    x = keras.Input((6,))
+    h = keras.layers.Reshape((2, 3))(x)
+    h = keras.layers.TimeDistributed(keras.layers.Dense(4, dtype="mixed_bfloat16"))(h)
+    h = Linear(5)(keras.layers.Flatten(dtype="float32")(h))
+    encoder = keras.Model(x, [keras.layers.Dense(2, dtype="float32", name=name)(h) for name in ("m", "s")])
+    model = VaDE(encoder, build_decoder(6, 2, (4,)), 3)
+    copy = exporting.in_float32(model)
+    inner = next(layer for layer in copy.encoder.layers if isinstance(layer, keras.layers.TimeDistributed))
+    assert inner.layer.compute_dtype == "float32"
+    rows = np.random.default_rng(0).uniform(size=(4, 6)).astype("f4")
+    np.testing.assert_allclose(copy.encode(rows)[0], model.encode(rows)[0], rtol=0.02, atol=0.02)

@@ -255,3 +255,13 @@ def test_a_large_array_that_is_stored_is_read(tmp_path, monkeypatch, pack):
         file.create_dataset("x", data=np.zeros((500, 400), "f4"), compression=pack)
     with h5py.File(tmp_path / "x.h5") as file:
         assert hdf5.numbers(file["x"], "x").shape == (500, 400)
+
+
+def test_texts_side_by_side_may_be_packed(tmp_path):
+    """As anndata writes the marker genes of several groups."""
+    kind = np.dtype([("0", h5py.string_dtype()), ("1", h5py.string_dtype()), ("n", "f4")])
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        rows = np.array([(f"gene {i}", f"other {i}", i) for i in range(2000)], kind)
+        file.create_dataset("names", data=rows, compression="gzip")
+    with h5py.File(tmp_path / "x.h5") as file:
+        hdf5.check_size(file["names"], "names")

@@ -1,10 +1,13 @@
 """Rows that are images, or are not, as the estimator is told."""
 
+import keras
 import numpy as np
 import pandas
 import pytest
 
+import vade_tf
 from vade_tf import VaDEClusterer
+from vade_tf.model import networks
 
 SHORT = {"n_clusters": 2, "hidden": (8,), "pretrain_epochs": 1, "epochs": 1, "regroups": 0, "random_state": 0}
 
@@ -29,3 +32,24 @@ def test_images_may_be_plain_rows(rng):
     model = VaDEClusterer(image_shape=(), **SHORT).fit(images)
     assert model._image_shape is None
     np.testing.assert_array_equal(model.predict(images), model.labels_)
+
+
+def test_images_in_other_units_are_told(rng):
+    """Ink is a fifth of a digit's pixels, so most values of bytes are where those of fractions were."""
+    images = np.where(rng.random((60, 12, 12)) < 0.2, rng.random((60, 12, 12)), 0).astype("f4")
+    short = {"pretrain_epochs": 1, "epochs": 1, "hidden": (8,), "latent_dim": 2, "network": "dense", "random_state": 0}
+    fitted = vade_tf.VaDEClusterer(2, likelihood="gaussian", **short).fit(images)
+    with pytest.warns(UserWarning, match="expected values in the units of the training"):
+        fitted.predict((255 * images).astype("u1"))
+    words = vade_tf.VaDEClusterer(2, **short).fit((65535 * images).astype("u2"))
+    with pytest.raises(ValueError, match="X: expected values from 0 to .*scale them as those"):
+        words.predict((255 * images).astype("u1"))
+
+
+def test_an_encoder_whose_sides_stand_in_another_order_is_refused(rng):
+    own = networks.build_encoder(600, 2, (8,))
+    turned = keras.Input((30, 20, 1))
+    encoder = keras.Model(turned, own(keras.layers.Flatten()(turned)))
+    settings = vade_tf.Settings(clusters=2, pretrain_epochs=1, epochs=1)
+    with pytest.raises(ValueError, match=r"encoder: expected one of images of \(20, 30\), as x has"):
+        vade_tf.fit(rng.random((40, 20, 30)), settings, networks=(encoder, networks.build_decoder(600, 2, (8,))))

@@ -279,14 +279,14 @@ def test_progress_is_told_every_twenty_batches_and_at_the_end_of_an_epoch():
         for batch in range(45):
             one.on_train_batch_end(batch)
         one.on_epoch_end(number, {"loss": 2.25})
-    first, second = "epoch 1/3, loss 2.2", "epoch 2/3, loss 2.2"
+    first, second = "epoch 1/3, loss 2.25", "epoch 2/3, loss 2.25"
     assert told == [(20, ""), (20, ""), (5, first), (20, first), (20, first), (5, second)]
     told.clear()
     one.on_epoch_begin(2)
     for last in (8, 17, 26, 35, 44):  # nine batches at once
         one.on_train_batch_end(last)
     one.on_epoch_end(2, {"loss": 2.25})
-    assert told == [(27, second), (18, "epoch 3/3, loss 2.2")]
+    assert told == [(27, second), (18, "epoch 3/3, loss 2.25")]
 
 
 @pytest.mark.parametrize(

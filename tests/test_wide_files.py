@@ -94,7 +94,9 @@ def test_whole_numbers_with_a_blank_before_the_comma_are_no_fractions(tmp_path):
 
 def test_numbers_of_which_some_have_a_sign_are_refused(tmp_path):
     text = "price,n\n" + "".join(f"{'0' if i % 3 else f'${i}.99'},{i % 7}\n" for i in range(90))
-    with pytest.raises(InputError, match="numbers all with a sign or all without in column 'price', got '\\$0.99'"):
+    with pytest.raises(
+        InputError, match="numbers with one sign, in nine of ten cells, or without any in column 'price', got '\\$0.99'"
+    ):
         names(tmp_path, text)
 
 
@@ -167,3 +169,43 @@ def test_a_column_alone_in_a_file_of_tabs_keeps_its_commas(tmp_path):
     text = "\n".join(["saying", *said]) + "\n"
     table = tables.read_text(Path(written(tmp_path, text, "t.tsv")), ["saying"])[0]
     assert table["saying"].tolist() == said
+
+
+@pytest.mark.parametrize("separator", ["\t", ","])
+@pytest.mark.parametrize("rows", [3, 40])
+def test_a_lone_quote_in_the_middle_breaks_no_file(tmp_path, separator, rows):
+    said = ['"hello you', *["win now"] * (rows - 1)]
+    text = separator.join(["label", "message", "length"]) + "\n"
+    text += "".join(f"ham{separator}{one}{separator}{i}\n" for i, one in enumerate(said))
+    table = tables.read_text(Path(written(tmp_path, text)), ["message"])[0]
+    assert table["message"].tolist() == said
+
+
+def test_cells_of_two_lines_at_the_end_are_no_rows(tmp_path):
+    text = "b,a\n" + "".join(f'{i},"one\n{i}, two"\n' for i in range(40))
+    table = tables.read_text(Path(written(tmp_path, text)), ["a"])[0]
+    assert len(table) == 40
+    assert table["a"][3] == "one\n3, two"
+
+
+def test_a_number_and_a_time_are_no_form_of_svmlight(tmp_path):
+    text = "".join(f"{20 + i % 7}.5\t{8 + i % 9:02}:{i % 60:02}\n" for i in range(60))
+    assert load_file(written(tmp_path, text)).schema.features[0] == "column_0"
+
+
+def test_svmlight_is_known_by_long_lines_too(tmp_path):
+    line = " ".join(f"{j}:0.{j % 90 + 10}" for j in range(1, 3000))
+    with pytest.raises(InputError, match="form of svmlight"):
+        load_file(written(tmp_path, "".join(f"{i % 2} {line}\n" for i in range(20)), "x.dat"))
+
+
+def test_prices_that_begin_with_plain_zeros_have_a_sign(tmp_path):
+    prices = ["0"] * 12 + [f"${i}.49" for i in range(1, 300)]
+    (column, _) = names(tmp_path, "price,n\n" + "".join(f"{p},{i % 7}\n" for i, p in enumerate(prices))).columns
+    assert (column.kind, column.form[:1]) == ("number", "$")
+
+
+def test_a_row_that_ends_in_a_separator_is_no_header_of_empty_columns(tmp_path):
+    text = "5.1,3.5,\n" + "4.9,3.0,1.4\n" * 40 + "4.7,3.2\n"
+    with pytest.raises(InputError, match="line 42 has 2 cells where the first has 3"):
+        load_file(written(tmp_path, text))

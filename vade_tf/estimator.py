@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from vade_tf import archive
 from vade_tf.data import pipeline
+from vade_tf.data.cells import as_frame
 from vade_tf.data.dataset import observe
 from vade_tf.data.filling import filled
 from vade_tf.data.genes import origins_of
@@ -21,7 +22,7 @@ from vade_tf.errors import InputError, whole_number
 from vade_tf.estimator_parameters import callbacks_of, networks_of, settings_of, translated
 from vade_tf.estimator_rows import RowReader
 from vade_tf.model.prior import check_clusters
-from vade_tf.reading import memory
+from vade_tf.reading import memory, rows_together
 from vade_tf.training import recipe
 from vade_tf.training.given import checked_hints
 from vade_tf.training.loop import model_groups
@@ -72,9 +73,9 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         self_train_epochs: of images: epochs of a classifier that moves the last of these groups to where its answers
             about augmented images stay the same (`training.selftraining`); 0: none. None: 20 of 50,000 grey images and
             more, of at most 32 pixels a side, where `epochs`, `guide_epochs` and `regroups` are None.
-        validation_rows: rows without a gradient, which say when the autoencoder stops, and the variance of p(x|z).
-            Default: of fewer than 50,000 rows a tenth, 20 to 2,000 (of fewer than 100 a fifth), where p(x|z) learns a
-            variance; 0: none.
+        validation_rows: rows without a gradient, which say when the autoencoder stops, and the variance that p(x|z) has
+            at least. Default: of fewer than 50,000 rows a tenth, 20 to 2,000 (of fewer than 100 a fifth), where p(x|z)
+            learns a variance; 0: none.
         precision: of the hidden layers: "float32", "mixed_bfloat16" or "mixed_float16"; "auto" (default): Keras' global
             policy if one was set, else what is fastest on this processor.
         callbacks: Keras callbacks for every phase, default None.
@@ -255,7 +256,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         if not len(codes):
             raise InputError("X: expected at least one code, got none")
         codes = codes.astype(np.float32)
-        return self._raw(self._each(codes, self.model_.decode))
+        return self._raw(self._decoded(codes))
 
     def impute(self, X):
         """Fill missing cells with the mean of p(x | z = mean code of the row), in the units and categories of X.
@@ -274,6 +275,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             raise InputError(
                 "impute: expected a fit to a DataFrame, got one to an array, whose cells are never missing"
             )
+        X = as_frame(X)
         if not isinstance(X, pandas.DataFrame):
             raise InputError("X: expected a DataFrame, as was fitted, got an array; give it the columns of that")
         means = self._each(self._known(X), lambda rows: self.model_.decode(self.model_.encode(rows)[0]))
@@ -311,7 +313,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
                 raise InputError(f"cluster: expected one, or one for each of {n_samples} samples, got {len(clusters)}")
             clusters = np.repeat(clusters, n_samples // len(clusters))
         codes = self.model_.draw_codes(clusters, int(random.randint(2**31 - 1))).numpy()
-        return self._raw(self._each(codes, self.model_.decode)), clusters
+        return self._raw(self._decoded(codes)), clusters
 
     def score_samples(self, X):
         """Evidence lower bound of each row, nats, in the units of the likelihood: X [n, D] -> [n].
@@ -368,6 +370,10 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
 
     def _each(self, rows: Rows, function) -> np.ndarray:
         return np.concatenate([function(batch).numpy() for batch in pipeline.blocks(rows)])
+
+    def _decoded(self, codes: np.ndarray) -> np.ndarray:
+        size = rows_together(self.model_.n_features, pipeline.BATCH)  # as wide as what is made of them
+        return np.concatenate([self.model_.decode(part).numpy() for part in pipeline.blocks(codes, size)])
 
     def _groups(self, rows: Rows) -> np.ndarray:
         return model_groups(self.model_, rows).astype(np.int64)

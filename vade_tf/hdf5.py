@@ -15,7 +15,6 @@ from vade_tf.reading import check_memory, memory
 
 EXPANDED = 2000  # times what is stored of it that an array may take; zeros that gzip has packed take 1,000 times
 MOST_PACKED = 1032  # times its length that a byte of deflate can become
-TEXT = 16  # bytes that say where in a file a text of any length is
 CHECKSUM = 4  # bytes that may follow each part
 LITTLE = 1 << 26  # bytes that any array may take
 TEXTS = (8, 4096)  # texts that are read together: the longer the file, the fewer
@@ -72,7 +71,7 @@ def _check_packed(item: h5py.Dataset, name: str) -> None:
         h5py.h5z.FILTER_FLETCHER32,
     ):
         raise ValueError(f"{name} is packed more than once")
-    each = TEXT if item.dtype.hasobject else item.dtype.itemsize
+    each = item.dtype.itemsize * (2 if item.dtype.hasobject else 1)  # the place of a text takes 16 bytes in a file
     size = math.prod(item.chunks) * each + CHECKSUM
     parts: list[h5py.h5d.StoreInfo] = []
     if hasattr(item.id, "chunk_iter"):

@@ -171,6 +171,8 @@ def _table(options: argparse.Namespace) -> "tuple[int, int, Callable[[Callable],
     mode = "sample" if options.data is None else next((name for name in MODES if getattr(options, name)), "")
     if mode in ("score", "impute", "sample") and not isinstance(model, VaDE):
         raise InputError(f"--{mode}: expected a run of VaDE, got one of {folder.config.model}, which has no density")
+    if mode == "encode" and not assignments.has_code(model):
+        raise InputError(f"--encode: expected a run with a code, got one of {folder.config.model}, which has none")
     if mode == "sample":
         n, seed = options.sample, options.seed or 0
         answers.check_sample(model, n, options.cluster, seed)

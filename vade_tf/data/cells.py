@@ -41,8 +41,7 @@ _FAR_DATE = re.compile(r"[+-]?[0-9]{4,5}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}(:[0-9]{2
 _PLAIN = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 COMMA, THOUSANDS = "1.000,5", "1,000.5"  # the forms of numbers with commas
 SIGNS = "%$€£"  # that numbers may have in front or behind; the first character of their form then
-SIGNED = 0.9  # of the cells, at least, have it, ...
-SEEN = 10  # ... one of so many first ones among them
+SIGNED = 0.9  # of the cells, at least, have it
 _COMMAS = {  # what a text of each looks like
     THOUSANDS: r"[+-]?([0-9]+|[1-9][0-9]{0,2}(,[0-9]{3})+)(\.[0-9]*)?",
     COMMA: r"[+-]?([0-9]+|[1-9][0-9]{0,2}(\.[0-9]{3})+|([0-9]{1,3}(\.[0-9]{3})*|[0-9]*),[0-9]+)([eE][+-]?[0-9]+)?",
@@ -150,8 +149,12 @@ def sign_of(form: str) -> str:
 
 def _common_sign(cells: pandas.Series) -> str:
     """The sign that nearly all texts have, or ""."""
-    first = next((sign for sign in SIGNS for cell in cells[:SEEN] if isinstance(cell, str) and sign in cell), "")
-    return first if first and np.mean([_without(first, cell) != cell for cell in cells]) >= SIGNED else ""
+    texts = [cell for cell in cells if isinstance(cell, str)]
+    often = {sign: sum(sign in text for text in texts) for sign in SIGNS}
+    first = max(often, key=lambda sign: often[sign])
+    if not often[first] or often[first] < SIGNED * len(cells):
+        return ""
+    return first if np.mean([_without(first, cell) != cell for cell in cells]) >= SIGNED else ""
 
 
 def _without(sign: str, cell):

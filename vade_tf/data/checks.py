@@ -10,7 +10,7 @@ from vade_tf.data.sparse import Rows, SparseRows
 from vade_tf.errors import InputError, whole_number
 from vade_tf.reading import rows_together
 
-ALIKE = 1e-4  # relative difference of squared lengths that rounding makes
+ALIKE, ALIKE_HALVES = 1e-4, 4e-3  # relative difference of squared lengths that rounding makes, also of float16
 TURNED = 0.01  # variance of rows of one length over its square, at least; less, and one large mean makes them so long
 DARK, DARK_BYTES = 0.1, 32  # the brightest value of images, at most, that are on a scale of their own
 SIDES = range(8, 129)  # of images that are known by their pixels
@@ -128,7 +128,7 @@ def has_holes(x: Rows) -> bool:
     return not isinstance(x, SparseRows) and any(np.isnan(block).any() for block in blocks(x))
 
 
-def common_length(x: Rows) -> float:
+def common_length(x: Rows, alike: float = ALIKE) -> float:
     """The Euclidean length that all rows share which are not zero, as text vectorizers leave them; 0.0: they have none.
 
     Rows that hardly differ beside their mean, like the years of a table, are as good as equally long by that alone.
@@ -145,7 +145,7 @@ def common_length(x: Rows) -> float:
             square = np.einsum("nd,nd->n", matrix, matrix, dtype=np.float64)
         if (found := square[square > 0]).size:
             low, high = min(low, float(found.min())), max(high, float(found.max()))
-            if low < (1 - ALIKE) * high:
+            if low < (1 - alike) * high:
                 return 0.0
         total += matrix.sum(axis=0, dtype=np.float64)
     mean = total / len(x)

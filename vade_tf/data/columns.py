@@ -273,7 +273,7 @@ def infer(
         return f"{len(levels):,} different {kind} in {held:,} rows{_like(levels.values())}"
     if len(levels) <= MOST_LEVELS:
         return Column(name, "category", tuple(_in_order(levels.values())), missing)
-    if not categories and (like := _like(levels.values())):
+    if not categories and (like := _like(levels.values(), unread=True)):
         return f"{len(levels):,} different texts in {held:,} rows{like}"
     counts = pandas.Series(np.bincount(numbers[numbers >= 0]), [key_of(value) for value in found])
     common = list(counts.groupby(level=0).sum().sort_values(ascending=False, kind="stable").index)
@@ -313,8 +313,8 @@ def _check_nearly_numbers(name, values: pandas.Series, found: list, argument: st
     if numbers.all():
         with_sign = next(value for value in found if unsigned(value) is not value)
         raise InputError(
-            f"{argument}: expected numbers all with a sign or all without in column {name!r}, got {short(with_sign)!r} "
-            "beside others; write them in one way, or leave the column out"
+            f"{argument}: expected numbers with one sign, in nine of ten cells, or without any in column {name!r}, got "
+            f"{short(with_sign)!r} beside others; write them in one way, or leave the column out"
         )
     strange = values.isin([value for value, number in zip(found, numbers, strict=True) if not number])
     words = [str(value) for value, number in zip(found, numbers, strict=True) if not number]
@@ -328,10 +328,14 @@ def _check_nearly_numbers(name, values: pandas.Series, found: list, argument: st
         )
 
 
-def _like(levels: Collection) -> str:
-    """What most of these texts look like though they are not read as it; "" where they are just texts."""
+def _like(levels: Collection, unread: bool = False) -> str:
+    """What most of these texts look like though they are not read as it; "" where they are just texts.
+
+    unread: those that are numbers, in whatever form, do not count.
+    """
     like = [level for level in levels if isinstance(level, str) and _LIKE_A_NUMBER.fullmatch(level)]
-    like = [level for level, number in zip(like, are_numbers(like), strict=True) if not number] if like else []
+    if unread and like:
+        like = [level for level, number in zip(like, are_numbers(like), strict=True) if not number]
     return (
         f" (numbers or dates? write {short(like[0])!r} as 1234.5 or 2020-12-31)" if len(like) > len(levels) / 2 else ""
     )

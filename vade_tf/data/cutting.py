@@ -28,6 +28,7 @@ CELL = 40  # bytes that a cell takes while pandas reads it
 ENOUGH = 100  # rows that say whether they have cells like this, ...
 SEVERAL = 3  # ... numbers with spaces between them, at least
 NUMBERED = re.compile(r"[0-9]+:[-+.0-9eE]+")  # a feature as svmlight writes it
+TIME = re.compile(r"[0-2]?[0-9]:[0-5][0-9]")
 PAIR = re.compile(r"[0-9]+\s+[+-]?[0-9]*")  # what is between two decimal commas, where spaces are between numbers
 UNNAMED = "Unnamed: 0"  # what pandas calls a first column without a name
 EXCEL = re.compile(r'"?sep=([\t;|,])"?[\t;|,]*(\r\n|\r|\n)')  # a first line that names the separator
@@ -86,9 +87,9 @@ def cut(file: Path) -> Cut:
         cuts[separator] = lines
         alike = bool(lines) and len(lines[0]) > 1 and len({len(line) for line in lines}) == 1
         within = separator == "\t" and _have_several(lines[1:] or lines)
+        if separator != " " and '"' in sample and (plain := _unquoted(sample, separator, whole, read)) and not within:
+            return Cut(separator, plain, skipped, quoting=csv.QUOTE_NONE)
         if alike and not (within or (separator == "," and _are_decimal(lines))):
-            if separator != " " and '"' in sample and (plain := _unquoted(sample, separator, whole, read)):
-                return Cut(separator, plain, skipped, quoting=csv.QUOTE_NONE)
             return Cut(separator, lines, skipped)
     for separator, lines in cuts.items():
         rows = lines[1:]
@@ -113,18 +114,34 @@ def cut(file: Path) -> Cut:
 
 
 def _is_svmlight(sample: str) -> bool:
-    """Whether each line is a number and numbered features, of which some may have none."""
-    lines = [line.split() for line in sample[: 1 << 14].splitlines()[:-1] if line.strip()]
-    several = any(len(line) > 1 for line in lines)
-    return several and all(are_numbers([line[0]])[0] and all(map(NUMBERED.fullmatch, line[1:])) for line in lines)
+    """Whether each line is a number and numbered features, of which some may have none; times of day are none."""
+    lines = [line.split() for line in itertools.islice(io.StringIO(sample), ENOUGH) if line.strip()]
+    cells = [cell for line in lines for cell in line[1:]]
+    if not cells or all(map(TIME.fullmatch, cells)) or not all(map(NUMBERED.fullmatch, cells)):
+        return False
+    return all(are_numbers([line[0] for line in lines]))
 
 
 def _unquoted(sample: str, separator: str, whole: bool, number: int) -> list[list[str]] | None:
     """The lines where quotes are characters like others, if these are more, and alike; a lone one swallows lines."""
+    if separator != "\t" and _is_quoted(sample, separator, whole):
+        return None  # cells of several lines
     lines = list(_lines(io.StringIO(sample, newline=None), separator, csv.QUOTE_NONE))
     if not whole and len(lines) > 1:
         lines.pop()
-    return lines if len(lines) > number and len({len(line) for line in lines}) == 1 else None
+    alike = bool(lines) and len(lines[0]) > 1 and len({len(line) for line in lines}) == 1
+    return lines if alike and len(lines) > number else None
+
+
+def _is_quoted(sample: str, separator: str, whole: bool) -> bool:
+    """Whether every quote begins or ends a cell, or is doubled."""
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
+    try:
+        for _ in csv.reader(io.StringIO(sample, newline=None), delimiter=separator, skipinitialspace=True, strict=True):
+            pass
+    except csv.Error as error:
+        return not whole and "unexpected end" in str(error)
+    return True
 
 
 def _are_named(rows: list[list[str]]) -> bool:
@@ -225,15 +242,16 @@ def _ends(piece: bytes) -> int:
     return max(piece.count(b"\n"), piece.count(b"\r"))
 
 
-def check_lengths(file: Path, how: Cut, width: int) -> None:
+def check_lengths(file: Path, how: Cut, width: int, bare: bool) -> None:
     """Raises ValueError, which names the first row that has another number of cells than the first line.
 
     Args:
         file: a text file.
         how: it is cut; where rows have names their header has a cell less.
-        width: number of cells in a row. The last ones may be missing where the first line has empty ones for them.
+        width: number of cells in a row. The last ones may be missing where the header has empty ones for them.
+        bare: whether there is no header.
     """
-    spare = len(list(itertools.takewhile(lambda cell: not cell.strip(), reversed(how.lines[0]))))
+    spare = 0 if bare else len(list(itertools.takewhile(lambda cell: not cell.strip(), reversed(how.lines[0]))))
     with opened(file) as stream:
         rest = _counted(itertools.islice(stream, how.skipped, None), how.separator, how.quoting)
         for number, line in itertools.islice(rest, how.named, None):

@@ -302,19 +302,20 @@ def observe(
         x = FileRows(x, argument)
     elif isinstance(x, np.ndarray):
         x = x.reshape(len(x), -1)
-    if 4 * x.shape[1] * min(len(x), checks.CHECK_ROWS) > memory():
+    if 4 * x.shape[1] * min(len(x), rows_together(x.shape[1], checks.CHECK_ROWS)) > memory():
         raise InputError(f"{argument}: expected rows that fit in memory, got {x.shape[1]:,} features; choose some")
     if image_shape is not None:
         image_shape = checks.checked_shape(image_shape, x.shape[1])
     families = () if schema is None else schema.blocks
     low, high = checks.finite_range(x, argument, holes=bool(families))
+    alike = checks.ALIKE_HALVES if x.dtype == np.float16 else checks.ALIKE
     kind = np.uint8 if x.dtype == np.uint8 and high > 1 else np.float32  # bytes of 0 and 1 are no grey values
     if x.dtype != kind:
         x = SparseRows(x.matrix.astype(kind)) if isinstance(x, SparseRows) else x.astype(kind)
     one_family = not families or {family for family, _ in families} == {"gaussian"}
     whole = not families or not checks.has_holes(x)
     one_unit = image_shape is None and one_family and whole and not _few_columns(schema)
-    length = checks.common_length(x) if one_unit else 0.0
+    length = checks.common_length(x, alike) if one_unit else 0.0
     texts = length > 0 and low >= 0
     if length and standardise:  # directions, whose features have one unit: on average each gets the square 1
         rooted = length if texts and schema is None else None  # as of words; those of `--text` are logarithms already

@@ -187,7 +187,12 @@ def _table(file: Path, kind: str, labels, likelihood: str, asked: dict, schema, 
     if codable and (in_file or _is_large(file, schema)):
         return _from_file(file, labels, likelihood, asked, schema, plain)
     if kind == ".parquet":
-        table, separator, notice = tables.read_parquet(file), "", ""
+        try:
+            table, separator, notice = tables.read_parquet(file), "", ""
+        except TooLarge:  # as it is, with objects of Python; its features may be much less
+            if not codable:
+                raise
+            return _from_file(file, labels, likelihood, asked, schema, plain)
     else:
         as_texts = [name for name in (labels, asked["id"], asked["text"]) if name is not None]
         table, separator, notice = as_coded(file, as_texts, schema)
@@ -202,7 +207,8 @@ def _table(file: Path, kind: str, labels, likelihood: str, asked: dict, schema, 
             argument = "text" if schema is None else "data"
             names = list(table)[:20]
             raise InputError(f"{argument}: expected one of the columns {names} of {file}, got {asked['text']!r}")
-        return _texts(table[asked["text"]].fillna("").astype(str), asked["text"], y, schema, notice, about)
+        texts = table[asked["text"]].astype(object).fillna("").astype(str)  # of categories, too
+        return _texts(texts, asked["text"], y, schema, notice, about)
     if plain and schema is None:
         x, _ = Schema.numbers(table, "data").encode(table, "data")
         return build(x, y, notice=notice, **about)
@@ -305,7 +311,11 @@ def by_names(cells: Any, layer: str, schema: Schema) -> tuple[np.ndarray, list[s
 
 
 def _as_table(x, schema: Schema, path: str) -> tuple[np.ndarray, list[str]]:
-    """An array with a column for each of a run's columns, coded like these; and what there is to say of its cells."""
+    """An array with a column for each of a run's columns, coded like these; and what there is to say of its cells.
+
+    Images are rows of pixels.
+    """
+    x = x.reshape(len(x), -1) if isinstance(x, np.ndarray) and x.ndim > 2 else x
     if len(x.shape) != 2 or x.shape[1] != len(schema.columns):
         names = ", ".join(str(column.name)[:40] for column in schema.columns[:8])
         raise InputError(

@@ -10,7 +10,7 @@ import numpy as np
 import pandas
 from pandas.api import types
 
-from vade_tf.data.cells import COMMA, SIGNS, THOUSANDS, key_of, read_numbers, sign_of, without_blanks
+from vade_tf.data.cells import COMMA, SIGNS, THOUSANDS, as_frame, key_of, read_numbers, sign_of, without_blanks
 from vade_tf.data.columns import KINDS, MOST, Column, infer
 from vade_tf.data.joint import are_counts, has_decimal_commas, pixels
 from vade_tf.errors import InputError
@@ -170,6 +170,7 @@ class Schema:
         Raises:
             InputError: a column is not there, or a cell cannot be that column's; it names column, row and value.
         """
+        frame = as_frame(frame)
         names = named(frame, argument)
         places = {name: i for i, name in enumerate(names)}
         absent = [column.name for column in self.columns if column.name not in places]

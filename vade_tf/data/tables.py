@@ -74,7 +74,7 @@ def read_text(
         try:
             table = pandas.read_csv(file, sep=r"\s+" if separator == " " else separator, **how)
         except pandas.errors.ParserWarning:
-            check_lengths(file, cells, len(lines[0]))
+            check_lengths(file, cells, len(lines[0]), bare)
             raise
     told = [f"{file.name} has no header: its columns are called column_0 to column_{len(lines[0]) - 1}"] if bare else []
     if len(table) and all(pandas.isna(cell) or str(cell).strip() == "" for cell in table.iloc[-1]) and not alone:
@@ -82,7 +82,7 @@ def read_text(
         told += [f"empty rows at the end of {file.name} are left out: {after:,}"] if after else []
     table = table.iloc[: len(table) - after]  # empty lines that end the file are no rows
     if table.iloc[:, -1].isna().any():  # pandas fills up short rows
-        check_lengths(file, cells, len(table.columns))
+        check_lengths(file, cells, len(table.columns), bare)
     return table, separator, "\n".join(told)
 
 

@@ -44,7 +44,7 @@ def choose(observations) -> Likelihood:
             f"likelihood: {counted.name} expects whole numbers from 0 up, got others; give them as they were counted"
         )
     scale, offset = observations.grey
-    low, high = (round(value * scale + offset, 6) for value in (observations.low, observations.high))
+    low, high = (round(value * scale + offset, 5) for value in (observations.low, observations.high))
     about = low, high, observations.x.dtype
     families = observations.image_shape is None and observations.schema is not None and observations.schema.blocks
     asked = observations.likelihood == "bernoulli"
@@ -56,7 +56,8 @@ def choose(observations) -> Likelihood:
             Bernoulli().check(*about)
         except InputError:
             return _gaussian(observations)
-        grey = observations.x.dtype == np.uint8 or observations.image_shape is not None or _contrasts(observations)
+        grey = observations.x.dtype == np.uint8 or observations.image_shape is not None
+        grey = grey or (not _are_weights(observations) and _contrasts(observations))
         return get("bernoulli") if grey else _gaussian(observations)
     found = get(observations.likelihood)
     found.check(*about)
@@ -115,6 +116,12 @@ def _of_columns(observations, about) -> Mixed:
     asked = get(observations.likelihood)
     asked.check(*about)
     return Mixed([(asked.name, observations.x.shape[1])])
+
+
+def _are_weights(observations) -> bool:
+    """Whether rows are the weights of words in texts, which are few where a text is short, and then large."""
+    blocks = range(0, len(observations.x), BLOCK)
+    return observations.texts and any((np.asarray(observations.x[i : i + BLOCK]) % 1 != 0).any() for i in blocks)
 
 
 def _contrasts(observations) -> bool:

@@ -24,7 +24,8 @@ def check_rows(model, x) -> None:
     for each in x if isinstance(x, (tuple, list)) else (x,):
         if each is None or isinstance(each, (str, dict, int, float, list)):
             raise InputError(f"x: expected an array of rows [n, {model.n_features}], got {type(x).__name__}")
-        if hasattr(each, "iloc") and model.likelihood.takes_missing:  # a Mixed, of columns that a schema has coded
+        table = hasattr(each, "iloc") or hasattr(each, "to_pandas")
+        if table and model.likelihood.takes_missing:  # a Mixed, of columns that a schema has coded
             raise InputError(
                 "x: expected the features of a table, as its schema codes them, got a table itself; give "
                 "schema.encode(x)[0], with the schema of the fit or of the run"

@@ -136,7 +136,9 @@ class Bernoulli(Likelihood):
         begin, end = 0 - zero / (one - zero), (1 - zero) / (one - zero)  # the raw values that become 0 and 1
         known = abs(begin) < 1e-6 and (abs(end - 1) < 0.01 or abs(end - 255) < 1)
         slack = (1e-3 if known else 0.5) * (end - begin)  # other scales end where the values trained on do
-        too_small = abs(begin) < 1e-6 and end > 10 and 0 < high <= 1 and not np.issubdtype(rows.dtype, np.integer)
+        fractions = end > 10 and 0 < high <= 1 and not np.issubdtype(rows.dtype, np.integer)
+        bytes_for_words = end > 2550 and high > 0 and rows.dtype == np.uint8
+        too_small = abs(begin) < 1e-6 and (fractions or bytes_for_words)
         if begin - slack <= low and high <= end + slack and not too_small:
             return
         if known and end <= 1 and low > -BEYOND and high < 1 + BEYOND:  # scaled by others' least and largest
@@ -148,9 +150,9 @@ class Bernoulli(Likelihood):
             )
             return
         advice = "scale them as those it was trained on"
-        if too_small and low >= 0:
+        if fractions and low >= 0:
             advice = f"multiply them by {end:.4g}"
-        elif end <= 1 and low >= 0 and 127 < high <= 255:
+        elif known and end <= 1 and low >= 0 and 127 < high <= 255:
             advice = "divide them by 255"
         raise InputError(
             f"{argument}: expected values from {begin:.4g} to {end:.4g}, as the model was trained on, got {rows.dtype} "
@@ -216,7 +218,16 @@ class Gaussian(Likelihood):
         zero, one = (np.asarray(scale(np.full((1, rows.shape[1]), raw, np.float32))) for raw in (0.0, 1.0))
         if not np.any(zero) and np.allclose(one, 1.0):
             return  # rows as they are, or brought to one length each: nothing is known of their spread
-        far_from(np.asarray(scale(rows)), low, high, argument)
+        scaled = np.asarray(scale(rows))
+        if far_from(scaled, low, high, argument):
+            return
+        if self.shared and np.sqrt(np.mean(np.square(scaled, dtype=np.float64))) > 2 * FAR:  # white is 10 at most
+            warnings.warn(
+                f"{argument}: expected values in the units of the training, got such from {low:g} to {high:g}, far "
+                "beyond what was white there; scale them as those it was trained on",
+                UnitsWarning,
+                stacklevel=4,
+            )
 
 
 def divisors(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
@@ -229,8 +240,8 @@ def divisors(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
     return np.where(constant, 1.0, np.where(std <= 1e-7 * np.abs(mean), 100.0, 1.0) * std)
 
 
-def far_from(scaled: np.ndarray, low: float, high: float, argument: str) -> None:
-    """Warns where most of standardised values, NaN aside, lie far from those trained on."""
+def far_from(scaled: np.ndarray, low: float, high: float, argument: str) -> bool:
+    """Warns where most of standardised values, NaN aside, lie far from those trained on; says whether they do."""
     known = scaled[~np.isnan(scaled)]
     far = np.mean(np.abs(known) > FAR) if known.size else 0.0
     if far > 0.5:
@@ -240,6 +251,7 @@ def far_from(scaled: np.ndarray, low: float, high: float, argument: str) -> None
             UnitsWarning,
             stacklevel=5,
         )
+    return bool(far > 0.5)
 
 
 def get(likelihood: str | dict | Likelihood) -> Likelihood:

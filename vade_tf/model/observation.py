@@ -85,22 +85,25 @@ class ObservationModel(keras.Model):
 
         x: the raw rows, which may tell their origin; default: none does, and p(x|z) is that of the mean origin.
         """
-        out = self.decoder(_within_reach(self.decoder, z), training=training)
+        out = self.decoder(within_reach(self.decoder, z), training=training)
         width = self.n_features * self.likelihood.outputs
         out = tf.cast(out if len(out.shape) == 2 else keras.ops.reshape(out, (-1, width)), tf.float32)
         return self._of_origin(out, x)
 
     def _of_origin(self, parameters, x):
         """The decoder's parameters of raw rows x, shifted as their origins are, where they tell them."""
-        if self.origins is None or x is None or x.shape[-1] != self.n_features + 1:
+        if self.origins is None or x is None or x.shape[-1] == self.n_features:
             return parameters
+        if x.shape[-1] is None:  # in a function that was traced for rows of both forms; -1 is no origin
+            told = tf.shape(x)[-1] > self.n_features
+            return self.origins(parameters, tf.where(told, tf.cast(x[:, -1], tf.int32), -1))
         return self.origins(parameters, x[:, -1])
 
     def encode(self, x, training=False):
         """(m, log s2) of q(z|x): raw x [batch, D] -> two tensors [batch, latent]."""
         x = self.scale(x)
         if self.likelihood.compares_columns:  # what reads counts begins in float32
-            x = _within_reach(self.encoder, x)
+            x = within_reach(self.encoder, x)
         m, log_s2 = self.encoder(self.shaped(x), training=training)
         return tf.cast(m, tf.float32), tf.clip_by_value(tf.cast(log_s2, tf.float32), -WIDEST, WIDEST)
 
@@ -149,10 +152,14 @@ class ObservationModel(keras.Model):
         return (np.asarray(x) - np.asarray(self.scaling.offset)) / np.asarray(self.scaling.scale)
 
 
-def _within_reach(network, x):
+def within_reach(network, x):
     """What a network reads: where layers of it compute in float16, not so far from 0 that sums become infinite."""
-    half = any(getattr(layer, "compute_dtype", "") == "float16" for layer in network.layers)
-    return tf.clip_by_value(x, -REACH, REACH) if half else x
+    return tf.clip_by_value(x, -REACH, REACH) if in_half(network) else x
+
+
+def in_half(network) -> bool:
+    """Whether a layer of a network, or of one within it, computes in float16."""
+    return any(getattr(layer, "compute_dtype", "") == "float16" for layer in network._flatten_layers())
 
 
 def _check_keras() -> None:

@@ -30,7 +30,7 @@ class GaussianMixturePrior(keras.layers.Layer):
         latent_dim = whole_number(latent_dim, "latent_dim", 1, LARGEST // n_components)
         self.n_components = n_components
         self.latent_dim = latent_dim
-        self.seed = seed
+        self.seed = seed = whole_number(seed, "seed", 0, LARGEST)
 
         def weight(name, shape, initializer="zeros"):
             return self.add_weight(name=name, shape=shape, initializer=initializer, dtype="float32", autocast=False)

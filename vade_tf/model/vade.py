@@ -6,6 +6,7 @@ How networks and likelihood read and write raw rows is in `observation`; here ar
 import inspect
 import math
 import reprlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,10 +14,11 @@ import tensorflow as tf
 
 from vade_tf.errors import InputError, whole_number
 from vade_tf.model import elbo, inputs
-from vade_tf.model.observation import ObservationModel
+from vade_tf.model.observation import ObservationModel, in_half
 from vade_tf.model.prior import GaussianMixturePrior, check_clusters
 
 SCORE_DRAWS = 4  # passes through the decoder for the bound of a row by itself
+PARTS = ("prior", "origins")  # layers of the model's own
 TERMS = ("distortion", "rate_z", "rate_c", "guidance")
 
 
@@ -70,7 +72,7 @@ class VaDE(ObservationModel):
         self.seed = whole_number(seed, "seed", 0, 2**31 - 1)
         if not isinstance(guide_weight, (int, float, np.number)) or not 0 <= guide_weight < math.inf:
             raise InputError(f"guide_weight: expected a number of at least 0, got {reprlib.repr(guide_weight)}")
-        self.prior = GaussianMixturePrior(n_clusters, decoder.input_shape[-1], seed, name="prior")
+        self.prior = GaussianMixturePrior(n_clusters, decoder.input_shape[-1], self.seed, name="prior")
         self.guide_weight = self.add_weight(
             name="guide_weight",
             shape=(),
@@ -94,6 +96,8 @@ class VaDE(ObservationModel):
     ) -> None:
         """As `keras.Model.compile`, but the loss is -ELBO and the metrics are its terms: there are no others.
 
+        Networks in float16 have their loss scaled.
+
         Raises:
             ValueError: a loss or a metric is given.
         """
@@ -101,6 +105,9 @@ class VaDE(ObservationModel):
         for name, value in given.items():
             if value is not None:
                 raise InputError(f"{name}: VaDE trains on -ELBO and reports its terms, got {value!r}; leave {name} out")
+        optimizer = keras.optimizers.get(optimizer)
+        if in_half(self) and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)  # small gradients are 0 there unless scaled
         super().compile(optimizer, **settings)
 
     def compile_from_config(self, config):
@@ -131,7 +138,8 @@ class VaDE(ObservationModel):
             given = inspect.signature(super().fit).bind(x, y, *arguments, **settings).arguments
             inputs.check_validation(given.get("validation_data"))
         self._expect(hints is True or y is not None)
-        if self.compiled and not self.optimizer.built:
+        built = all(layer.built for layer in self._flatten_layers(include_self=False))  # of a subclass some may not be
+        if self.compiled and built and not self.optimizer.built:
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)  # a step that made them would be traced a second time
         return super().fit(x, y, *arguments, **settings)
@@ -235,11 +243,17 @@ class VaDE(ObservationModel):
     def train_step(self, data):
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
         with tf.GradientTape() as tape:
-            loss = self._loss(data, step=tf.cast(self.optimizer.iterations, tf.int32), training=True)
+            loss = self._loss(data, step=tf.cast(self._steps, tf.int32), training=True)
             scaled = self.optimizer.scale_loss(loss / replicas)  # gradients are summed over replicas
         variables = self.trainable_variables
         self.optimizer.apply(tape.gradient(scaled, variables), variables)
         return self.get_metrics_result()
+
+    @property
+    def _steps(self) -> keras.Variable:
+        """Batches so far, each of which has noise of its own: also those whose gradients are put together."""
+        optimizer: Any = self.optimizer
+        return getattr(optimizer, "inner_optimizer", optimizer)._iterations
 
     def train_on_batch(self, x, y=None, *arguments, hints=None, **settings):
         """As `keras.Model.train_on_batch`, on rows alone or with hints: those of this batch, as y or hints of `fit`."""
@@ -301,6 +315,8 @@ class VaDE(ObservationModel):
         if hints is not None:
             hints = inputs.hints_of_batch(hints, self.prior.n_components)
         terms = self.elbo_terms(x, noise, view, hints, training)
+        if hints is not None:  # XLA drops the check of their range
+            terms["guidance"] += tf.where(hints < self.prior.n_components, 0.0, math.nan)
         bound = -(terms["distortion"] + terms["rate_z"] + terms["rate_c"])
         loss = -bound + self.guide_weight * terms["guidance"]
         for penalty in self.losses:  # of the networks' own layers, such as weight decay
@@ -310,6 +326,7 @@ class VaDE(ObservationModel):
         return tf.reduce_mean(loss)
 
     def get_config(self):
+        frozen = [name for name in PARTS if (part := getattr(self, name)) is not None and not part.trainable]
         return {
             **super().get_config(),
             "encoder": keras.saving.serialize_keras_object(self.encoder),
@@ -320,6 +337,7 @@ class VaDE(ObservationModel):
             "origins": 0 if self.origins is None else self.origins.number,
             "guide_weight": float(keras.ops.convert_to_numpy(self.guide_weight)),
             "seed": self.seed,
+            **({"frozen": frozen} if frozen else {}),
         }
 
     @classmethod
@@ -329,4 +347,7 @@ class VaDE(ObservationModel):
             for name in ("encoder", "decoder", "scaling")
             if config[name] is not None
         }
-        return cls(**{**config, **parts})
+        model = cls(**{**{name: value for name, value in config.items() if name != "frozen"}, **parts})
+        for name in config.get("frozen", ()):
+            getattr(model, name).trainable = False
+        return model

@@ -171,7 +171,7 @@ def number(value: float | str | None, share: bool = False) -> str:
         return _name(value)
     if share:
         return _share(value)
-    if value == 0 or 1e-3 <= abs(value) < 1e9:
+    if value == 0 or 1e-3 <= abs(value) < 1e15:
         decimals = max(0, 3 - math.floor(math.log10(abs(value)))) if value else 0
         text = f"{value:,.{decimals}f}"
         return text.rstrip("0").rstrip(".") if "." in text else text

@@ -78,7 +78,10 @@ class Contrast:
         if not self.table or self.kinds[j] == "share":
             return plain_value(mean)
         value = self.table[self.column[j]].decode(np.array([[mean]])).iloc[0]
-        return plain_value(value.round("min").floor("D") if isinstance(value, pandas.Timestamp) else value)
+        if isinstance(value, pandas.Timestamp):  # within a few days, the time of day is what sets clusters apart
+            days = np.nanmax(self.inside[:, j]) - np.nanmin(self.inside[:, j])
+            value = value.round("min").floor("D") if days >= 2 else value
+        return plain_value(value)
 
     def cell(self, j: int, row: np.ndarray) -> tuple[str, float | str | None]:
         """What a row [D] has where feature j belongs: the name of the column, and the value that came in."""
@@ -89,14 +92,16 @@ class Contrast:
 
 
 def plain_value(value) -> float | str | None:
-    """A cell as JSON holds it: six digits where it is not whole; a date as ISO text; None where missing."""
+    """A cell as JSON holds it: six digits, or three behind the point; a date as ISO text; None where missing."""
     if pandas.isna(value):
         return None
     if isinstance(value, pandas.Timestamp):
         return value.round("min").isoformat(sep=" ", timespec="minutes").removesuffix(" 00:00")  # from float32 days
     if isinstance(value, (bool, np.bool_, str)):
         return str(value)
-    return float(value if float(value).is_integer() else f"{value:.6g}")
+    if float(value).is_integer():
+        return float(value)
+    return float(f"{value:.6g}") if abs(value) < 1e6 else round(float(value), 3)  # large ones may be near one another
 
 
 def contrast(dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Contrast:

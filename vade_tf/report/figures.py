@@ -19,6 +19,7 @@ from sklearn.manifold import TSNE
 
 from vade_tf import metrics
 from vade_tf.data.dataset import Dataset
+from vade_tf.model.counts import Counts
 from vade_tf.model.vade import VaDE
 from vade_tf.report.colours import NEUTRAL, chip, colour, marker, of_labels
 from vade_tf.report.contrast import Contrast, feature_names
@@ -137,7 +138,10 @@ def profiles(model: VaDE, dataset: Dataset, shown: np.ndarray) -> Figure:
     """A panel a component: its decoded mean in standard deviations from the mean of all rows."""
     mean, std = dataset.moments()
     std = np.where(std > 0, std, 1.0)
-    decoded = (model.unscale(model.decode(model.prior.parameters[1].numpy()[shown])) - mean) / std
+    raw = np.asarray(model.unscale(model.decode(model.prior.parameters[1].numpy()[shown])))
+    if isinstance(model.likelihood, Counts):  # decoded for a row of the median size
+        raw = raw * (mean.sum() / np.maximum(raw.sum(axis=1, keepdims=True), 1e-30))
+    decoded = (raw - mean) / std
     columns = 2 if len(shown) > 1 else 1
     lines = -(-len(shown) // columns)
     names = [plain(name) for name in feature_names(dataset)] if decoded.shape[1] <= NAMED else []

@@ -128,6 +128,9 @@ def show_comparison(results: dict[str, dict]) -> None:
         weighted = result["importance_weighted"]
         rows.append([name, *values, "-" if weighted is None else f"{weighted['bounds']['5000']:.2f}"])
     Plain().print(_table(["run", *columns, "iwae"], rows), highlight=False)
+    for name, result in results.items():
+        if "drawn_from" in result:  # others may have been evaluated on all
+            Plain().print(f"{name}: {about(result)}", highlight=False, soft_wrap=True)
 
 
 def page(

@@ -15,7 +15,7 @@ from vade_tf.data.genes import Genes
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, UnitsWarning, cited
 from vade_tf.model.choice import check_units
-from vade_tf.runs.assignments import Advance, asked, block, blocks, clusters, codes
+from vade_tf.runs.assignments import Advance, asked, block, blocks, clusters, codes, has_code
 from vade_tf.runs.folder import Run
 from vade_tf.writing import whole_path
 
@@ -23,8 +23,8 @@ from vade_tf.writing import whole_path
 def write(run: Run, model: keras.Model, data: str, out: Path, phase: Callable[[int], Advance]) -> int:
     """Write the AnnData of a file with obs["vade_cluster"], obs["vade_confidence"] and obsm["X_vade"] added.
 
-    The cluster is a category of texts, as scanpy colours by; X_vade is the mean code, float32 [cells, latent]. All else
-    stays as it is in the file; what had these names is replaced.
+    The cluster is a category of texts, as scanpy colours by; X_vade is the mean code, float32 [cells, latent], of a
+    system that has one. All else stays as it is in the file; what had these names is replaced.
 
     Args:
         run: finished.
@@ -50,11 +50,12 @@ def write(run: Run, model: keras.Model, data: str, out: Path, phase: Callable[[i
                 warnings.warn(note, UnitsWarning, stacklevel=2)
         else:
             rows = (schema if isinstance(schema, Genes) else Genes.infer(cells, run.config.layer)).encode(cells)
-        x = observe(rows, argument=f"data: {data}").x
+        x = observe(rows, argument=f"data: {data}", schema=schema if isinstance(schema, Schema) else None).x
         if x.shape[1] != run.data["features"]:
             raise InputError(f"data: expected {run.data['features']} features, as {run.path} has, got {x.shape[1]}")
         check_units(model, x, f"data: {data}", schema.measured if isinstance(schema, Schema) else None)
-    ask = asked([clusters(model), codes(model)], model.n_features, x.dtype)
+    coded = has_code(model)
+    ask = asked([clusters(model), *([codes(model)] if coded else [])], model.n_features, x.dtype)
     advance, said, size = phase(blocks(x)), [], block(x)
     for start in range(0, len(x), size):
         said.append(ask(np.asarray(x[start : start + size])))
@@ -64,7 +65,8 @@ def write(run: Run, model: keras.Model, data: str, out: Path, phase: Callable[[i
     names = [str(c) for c in range(run.metrics["n_clusters"])]
     cells.obs["vade_cluster"] = pandas.Categorical.from_codes(groups, names)
     cells.obs["vade_confidence"] = confidence
-    cells.obsm["X_vade"] = np.stack(list(columns.values()), axis=1)
+    if coded:
+        cells.obsm["X_vade"] = np.stack(list(columns.values()), axis=1)
     if cells.obs.index.name in cells.obs:
         cells.obs.index.name = None
     with whole_path(out) as temporary:

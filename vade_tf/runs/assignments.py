@@ -14,6 +14,7 @@ import tensorflow as tf
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows
 from vade_tf.model.vade import VaDE
+from vade_tf.systems.models import Clustering
 from vade_tf.training import distribute
 
 BLOCK = 4096  # rows, at most; the widest layer of the paper's network then takes 33 MB
@@ -46,8 +47,13 @@ def density(model: VaDE) -> Callable[[tf.Tensor], dict]:
     return lambda rows: {"log_density": model.elbo(rows)}
 
 
+def has_code(model: keras.Model) -> bool:
+    """Whether a system has a code; that of k-means and of a mixture on rows themselves is the rows."""
+    return not isinstance(model, Clustering) or model.decoder is not None
+
+
 def codes(model: keras.Model) -> Callable[[tf.Tensor], dict]:
-    """Of rows [n, D] the mean code of each, columns z0, z1, ..., by any system."""
+    """Of rows [n, D] the mean code of each, columns z0, z1, ..., by any system that has one."""
 
     def of_block(rows):
         code = model.encode(rows)[0] if isinstance(model, VaDE) else model.assignments(rows)[0]

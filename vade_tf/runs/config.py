@@ -108,6 +108,10 @@ class TrainConfig(Settings):
             raise InputError(f"batch: expected model='vade', which alone is told of batches, got {self.model!r}")
         if self.clusters == AUTO and self.hints is not None:
             raise InputError("hints: name groups of a known number of clusters; give clusters a number, not 'auto'")
+        if self.restart and self.model != "vade":
+            raise InputError(
+                f"restart: expected model='vade', which alone has another start, got {self.model!r}; take another seed"
+            )
         if self.hints is not None and self.model != "vade":
             raise InputError(f"hints: expected model='vade', which alone takes known groups, got {self.model!r}")
         if self.self_train_epochs and self.model != "vade":

@@ -29,7 +29,7 @@ from vade_tf.runs.result import Scores, means, summarise
 from vade_tf.runs.rows import RunRows, load_rows, load_whole
 from vade_tf.runs.tensorboard import Board, Views
 from vade_tf.serving import export as exporting
-from vade_tf.systems import registry
+from vade_tf.systems import SYSTEMS, registry
 from vade_tf.training import cluster, device, distribute, given, recipe
 from vade_tf.training.choosing import numbers_tried
 from vade_tf.training.reporter import Silent
@@ -199,7 +199,8 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
             )
         own = config.opening().resolve(*rows.dataset.x.shape, learns_variance=likelihood.learns_variance)
         for name in ("pretrain_epochs", "pretrain_passes", "patience"):
-            mine, lent = getattr(config, name), getattr(theirs, name) or getattr(own, name)
+            mine, lent = getattr(config, name), getattr(theirs, name)
+            lent = getattr(own, name) if lent is None else lent
             if mine not in (None, RECIPES[config.recipe].get(name), lent) and getattr(own, name) != lent:
                 raise InputError(
                     f"{name}: expected none, the autoencoder of {config.pretrained} was trained with {lent}, got "
@@ -248,6 +249,10 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray
     run = Run.open(config.pretrained)
     run.check_data(dataset.fingerprint, "pretrained")
     kept = run.load("pretrained")
+    if run.config.model != "vade" and not SYSTEMS[run.config.model].pretrains:
+        raise InputError(
+            f"pretrained: {run.path} is of {run.config.model}, which trains no autoencoder; name another run"
+        )
     if kept is None:
         raise InputError(f"pretrained: {run.path} has not finished its pretraining")
     for name in ("latent_dim", "hidden", "network"):

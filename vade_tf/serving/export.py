@@ -57,12 +57,20 @@ def export(model: VaDE, to: str | Path, version: int = 1) -> Path:
     return to / name
 
 
+def _is_layer(old) -> bool:
+    return isinstance(old, keras.layers.Layer)
+
+
 def in_float32(model):
     """A copy of a VaDE that computes in float32, with the same weights."""
 
     def layer(old):  # what is no layer, as an addition, computes in the type of what it gets
-        more = {"dtype": "float32"} if isinstance(old, keras.layers.Layer) else {}
-        return type(old).from_config({**old.get_config(), **more})
+        config = old.get_config()
+        inside = [config.get(name) or {} for name in ("layer", "backward_layer")] if isinstance(config, dict) else []
+        for each in (config, *(inner.get("config", {}) for inner in inside)) if _is_layer(old) else ():
+            if "dtype" in each:
+                each["dtype"] = "float32"
+        return type(old).from_config(config)
 
     clone = partial(keras.models.clone_model, clone_function=layer, recursive=True)
     networks = {

@@ -63,7 +63,7 @@ def build_signatures(model: VaDE) -> tuple[tf.Module, dict]:
 
     def generate(cluster, seed):
         n = tf.shape(cluster)[0]
-        number = tf.where(tf.rank(seed) == 0, tf.range(n, dtype=tf.int64), tf.zeros(n, tf.int64))
+        number = tf.where(tf.size(seed) == 1, tf.range(n, dtype=tf.int64), tf.zeros(n, tf.int64))
         seeds = tf.stack([tf.broadcast_to(seed, [n]), number], axis=1)  # [n, 2]
         draws = tf.map_fn(lambda s: tf.random.stateless_normal([latent_dim], s), seeds, fn_output_signature=tf.float32)
         _, mu, log_sigma2 = model.prior.parameters

@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from vade_tf.model import elbo
 from vade_tf.model import likelihood as likelihoods
+from vade_tf.model.observation import FARTHEST, within_reach
 from vade_tf.model.prior import check_clusters
 from vade_tf.seeding import fold
 from vade_tf.systems.models import check_parts, of_rows, to_rows
@@ -125,11 +126,13 @@ class GMVAE(keras.Model):
 
     def scale(self, x):
         """Raw features [n, D], any number type -> x, float32 [n, D]."""
-        return tf.cast(x if self.scaling is None else self.scaling(x), tf.float32)
+        x = tf.cast(x if self.scaling is None else self.scaling(x), tf.float32)
+        return tf.clip_by_value(x, -FARTHEST, FARTHEST) if self.likelihood.learns_variance else x
 
     def encode(self, x):
         """Raw x [n, D] -> (mean, log variance) of q(z|x) and those of q(w|x)."""
-        m, log_s2 = self.encoder(self.scale(x))
+        x = self.scale(x)
+        m, log_s2 = self.encoder(within_reach(self.encoder, x) if self.likelihood.compares_columns else x)
         (z_m, w_m), (z_log_s2, w_log_s2) = (tf.split(part, [self.latent_dim, self.w_dim], -1) for part in (m, log_s2))
         return (z_m, z_log_s2), (w_m, w_log_s2)
 

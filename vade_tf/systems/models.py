@@ -14,6 +14,8 @@ import tensorflow as tf
 from vade_tf.errors import InputError
 from vade_tf.model import elbo, tracing
 from vade_tf.model import likelihood as likelihoods
+from vade_tf.model.counts import Counts
+from vade_tf.model.observation import FARTHEST, within_reach
 from vade_tf.model.prior import check_clusters
 
 
@@ -162,13 +164,14 @@ class Clustering(keras.Model):
 
     def scale(self, x):
         """Raw features [n, D], any number type -> x, float32 [n, D]."""
-        return tf.cast(x if self.scaling is None else self.scaling(x), tf.float32)
+        x = tf.cast(x if self.scaling is None else self.scaling(x), tf.float32)
+        return tf.clip_by_value(x, -FARTHEST, FARTHEST) if self.likelihood.learns_variance else x
 
     def assignments(self, x):
         """Raw x [n, D] -> (codes [n, width], log probabilities [n, K])."""
         code = self.scale(x)
         if self.encoder is not None:
-            code = self.encoder(code)
+            code = self.encoder(within_reach(self.encoder, code) if self.likelihood.compares_columns else code)
         return code, self.head(code)
 
     def call(self, x):
@@ -188,7 +191,7 @@ class Clustering(keras.Model):
         Raises:
             InputError: the system has no generative model, or a cluster is no whole number from 0 to K - 1.
         """
-        if not hasattr(self.head, "draw"):
+        if not hasattr(self.head, "draw") or (isinstance(self.likelihood, Counts) and self.decoder is None):
             raise InputError(f"{self.system} has no generative model: it cannot sample; use model='vade'")
         clusters = check_clusters(clusters, self.head.n_components)
         noise = tf.random.stateless_normal((len(clusters), self.head.latent_dim), seed=[0, seed])

@@ -94,12 +94,12 @@ def _scaled(fitting: Fitting) -> np.ndarray:
 
 
 def _known(fitting: Fitting) -> keras.Model | None:
-    """What fills the missing cells of x [n, D]; None where there can be none."""
-    found = given.filled(fitting.data, fitting.model.likelihood)
+    """What fills the missing cells of x [n, D], or takes logarithms of counts; None where there is nothing to do."""
+    found = given.first_layer(fitting.data, fitting.model.likelihood)
     if found is None:
         return None
     x = keras.Input((fitting.model.n_features,))
-    return keras.Model(x, networks.Filled(found.fill)(x))
+    return keras.Model(x, networks.Filled(found.fill)(x) if isinstance(found, networks.Filled) else found(x))
 
 
 def _centres(fitting: Fitting, z: np.ndarray) -> Centres:

@@ -177,7 +177,7 @@ class Advance(keras.callbacks.Callback):
             self.flush()
 
     def on_epoch_end(self, epoch, logs=None):
-        self.text = f"epoch {epoch + 1}/{self.epochs}, loss {logs['loss']:.1f}"
+        self.text = f"epoch {epoch + 1}/{self.epochs}, loss {logs['loss']:.4g}"
         self.flush()
 
     def flush(self):

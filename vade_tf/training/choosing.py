@@ -193,7 +193,8 @@ def chosen(tried: Sequence[int], stability: np.ndarray, strength: np.ndarray) ->
         if best == len(tried) - 1:
             sure, why = "fairly sure", f"{why}; it is the largest that was tried"
     figures = list(map(int, tried)), [round(float(s), 4) for s in stability], [round(float(s), 4) for s in strength]
-    return Choice(tried[best], sure, f"{why} (strength {strength[best]:.2f}, of at least {STRONG})", *figures)
+    shown = np.floor(100 * strength[best] + 1e-9) / 100  # 0.797 is not 0.80
+    return Choice(tried[best], sure, f"{why} (strength {shown:.2f}, of at least {STRONG})", *figures)
 
 
 def kept_choice(store: Store, n: int) -> Choice | None:

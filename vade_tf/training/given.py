@@ -3,14 +3,13 @@
 import itertools
 import math
 import reprlib
-from dataclasses import replace
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from vade_tf.data import pipeline
-from vade_tf.data.dataset import Observations, observe
+from vade_tf.data.dataset import Observations, asked, observe
 from vade_tf.errors import InputError, cited
 from vade_tf.model import choice, convolutional, networks
 from vade_tf.model.counts import Counts, LogCounts, log_counts
@@ -34,7 +33,7 @@ def as_observations(x, likelihood: str) -> Observations:
         x = read_data_set(x)
     if not isinstance(x, Observations):
         return observe(x, likelihood)
-    return x if likelihood == AUTO else replace(x, likelihood=likelihood)
+    return x if likelihood == AUTO else asked(x, likelihood)
 
 
 def read_data_set(batches: tf.data.Dataset) -> np.ndarray:
@@ -162,6 +161,7 @@ def build_model(data: Observations, settings: Resolved, precision: str, own=None
         raise InputError(f"networks: expected a pair (encoder, decoder), got {reprlib.repr(own)}")
     encoder, decoder = own
     _check_width(encoder, n_features)
+    _check_sides(encoder, data.image_shape)
     if likelihood.takes_missing and data.has_holes and not networks.fills(encoder):
         raise InputError(
             "encoder: expected rows without missing cells, of which networks of your own are not told, got some; fill "
@@ -241,6 +241,16 @@ def _check_width(encoder: keras.Model, n_features: int) -> None:
     shape = getattr(encoder, "input_shape", None)
     if isinstance(shape, tuple) and None not in shape[1:] and math.prod(shape[1:]) != n_features:
         raise InputError(f"encoder: expected one of {n_features} values a row, as x has, got one of {shape[1:]}")
+
+
+def _check_sides(encoder: keras.Model, image_shape: tuple[int, ...] | None) -> None:
+    """Raises InputError where an encoder reads images whose sides stand in another order: it would read others."""
+    shape = getattr(encoder, "input_shape", None)
+    if image_shape is None or not isinstance(shape, tuple):
+        return
+    ours, theirs = ([side for side in form if side != 1] for form in (image_shape, shape[1:]))
+    if None not in theirs and ours != theirs and sorted(ours) == sorted(theirs):
+        raise InputError(f"encoder: expected one of images of {tuple(image_shape)}, as x has, got one of {shape[1:]}")
 
 
 def check_room(n_features: int, settings: Resolved, image_shape: tuple[int, ...] | None) -> None:

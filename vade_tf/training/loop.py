@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from vade_tf.data import pipeline
 from vade_tf.errors import cited
+from vade_tf.model.observation import in_half
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
 from vade_tf.training import callbacks, execution
@@ -70,7 +71,7 @@ def prepare(fitting: Fitting, phase: str, model: keras.Model, loss=None, optimiz
     """Compile a model and, if an earlier process began its phase, restore it; returns the epochs done."""
     settings = fitting.settings
     optimizer = optimizer or FusedAdam(settings.learning_rate, epsilon=settings.adam_epsilon)
-    if fitting.precision == "mixed_float16":  # small gradients are 0 there unless scaled
+    if in_half(model):  # small gradients are 0 there unless scaled
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     more = {} if loss is None else {"loss": loss}
     model.compile(optimizer, **more, jit_compile=fitting.jit)

@@ -74,6 +74,7 @@ class PhaseLines:
         self.begun = self.now = self.written = clock()
         self.done = 0
         self.text = self.last = ""
+        self.ended = False  # whether the end was told
 
     def advance(self, done: int, text: str) -> None:
         """So many more batches are done; the text says of what, and without one their share is shown."""
@@ -85,6 +86,8 @@ class PhaseLines:
 
     def flush(self) -> None:
         """Print what was heard last, unless it was printed."""
-        if self.text != self.last:
+        ends = self.done >= self.total and not self.ended
+        if self.text and (self.text != self.last or ends):
+            self.ended = self.done >= self.total
             self.write(f"{self.title:<17} {self.text}  {self.now - self.begun:.0f} s")
             self.written, self.last = self.now, self.text

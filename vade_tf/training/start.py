@@ -251,8 +251,10 @@ def landmark(
         Groups, [n].
     """
     if regions.is_beyond(n_clusters, n_landmarks):
-        tell()
-        return regions.kmeans(np.ascontiguousarray(views[0], np.float32), n_clusters, seed)
+        found = regions.kmeans(np.ascontiguousarray(views[0], np.float32), n_clusters, seed)
+        for _ in range(n_draws):
+            tell()
+        return found
     seeds = several(seed, n_draws)
     draws = regions.landmark_draws(views, n_clusters, seeds[:FIRST], n_landmarks, n_nearest, tell)
     if alike(draws) < SETTLED:

@@ -78,7 +78,8 @@ def view_reader(model: VaDE, x: Rows) -> Callable[[Rows], tuple[np.ndarray, np.n
         code = reader(m)
         return lambda rows: (code(rows), None)
     h = keras.ops.cast(keras.layers.Flatten(dtype=before.dtype)(before) if len(before.shape) > 2 else before, "float32")
-    axes = _leading_directions(reader(h)(_sample(x, SAMPLE, model.seed)))
+    most = max(min(SAMPLE, SAMPLE_NUMBERS // h.shape[1]), DIRECTIONS)
+    axes = _leading_directions(reader(h)(_sample(x, most, model.seed)))
     width, both = m.shape[1], reader(keras.ops.concatenate([m, h @ axes], axis=1))
 
     def read(rows: Rows) -> tuple[np.ndarray, np.ndarray]:

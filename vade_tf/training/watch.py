@@ -16,16 +16,16 @@ class Watch:
 
     Args:
         x: raw rows, [n, D]; a random subset of them is looked at: a twentieth, so that it costs an epoch little, but at
-            least 500 and 50 a component, so that none is thought unused for lack of rows; of many components 10.
+            least 500 and 50 a component, so that none is thought unused for lack of rows.
         n_clusters: K.
         seed: of the subset.
     """
 
-    MOST_ROWS = 4000
+    MOST_ROWS, MANY_ROWS = 4000, 20_000  # the second where so many components need them
     BATCH = 1000
 
     def __init__(self, x: Rows, n_clusters: int, seed: int):
-        n = min(max(500, 50 * n_clusters, len(x) // 20), max(self.MOST_ROWS, 10 * n_clusters))
+        n = min(max(500, 50 * n_clusters, len(x) // 20), max(self.MOST_ROWS, min(50 * n_clusters, self.MANY_ROWS)))
         rows = subset(len(x), n, seed)
         self.x = part(x, rows) if isinstance(x, SparseRows) else x[rows]
         self.said: set[str] = set()
