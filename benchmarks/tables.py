@@ -179,7 +179,7 @@ def of_package(name: str) -> Callable:
         from vade_tf.systems import registry
         from vade_tf.training.loop import model_groups
 
-        rows = observe(data.x)
+        rows = observe(data.raw if hasattr(data.raw, "columns") else data.x)  # of a table what VaDE gets
         fitted = registry.fit(name, rows, Settings(clusters=data.clusters, seed=seed))
         return model_groups(fitted.model, rows.x)
 

@@ -108,7 +108,7 @@ class Settings:
     )
     validation_rows: int | None = option(
         None,
-        "rows without a gradient: they say when the autoencoder stops, and the variance of p(x|z) (where it has one, a "
+        "rows without a gradient: they say when the autoencoder stops, and the least variance of p(x|z) (if it has one, a "
         "tenth of fewer than 50,000 rows, at least 20 and at most 2,000; 0: none)",
     )
     patience: int | None = option(
