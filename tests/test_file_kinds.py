@@ -313,3 +313,11 @@ def test_each_feature_of_an_hdf5_file_has_a_name_where_some_have(tmp_path, names
         file["X"], file["genes"] = np.eye(3), list(names)
     with pytest.raises(InputError, match=f"^data: expected 3 names in genes of .*a.h5, got {len(names)}"):
         load_file(str(tmp_path / "a.h5"))
+
+
+def test_texts_may_be_categories_of_a_parquet_file(tmp_path):
+    frame = pandas.DataFrame({"saying": pandas.Categorical([*SAYINGS[1:], None]), "n": range(len(SAYINGS))})
+    frame.to_parquet(tmp_path / "x.parquet")
+    data = load_file(str(tmp_path / "x.parquet"), text="saying")
+    assert len(data.x) == len(SAYINGS)
+    assert not {"none", "nan"} & set(data.schema.features)

@@ -352,3 +352,24 @@ def test_a_table_of_other_numbers_is_not_taken_for_probabilities(rng):
     rows = observe(pandas.DataFrame(rng.normal(size=(60, 3))).add_prefix("c"), "bernoulli")
     with pytest.raises(InputError, match=r"^likelihood: bernoulli expects values in .* or uint8, got values from -"):
         choice.choose(rows)
+
+
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8"])
+def test_rows_of_one_length_are_such_in_any_precision(rng, kind):
+    """As embeddings of sentences are often kept: rounded to half precision, lengths differ a little."""
+    x = rng.normal(size=(2000, 384))
+    x = (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(kind)
+    found = observe(x)
+    assert found.length is None  # with values below 0
+    assert not found.standardise
+    assert choice.choose(found).shared
+
+
+def test_weights_of_few_words_are_no_answers(rng):
+    """A title of four words has weights around a half, which vary nearly as much as on and off."""
+    words = np.array([rng.permutation(200)[:4] for _ in range(1000)])
+    weights = np.zeros((1000, 200))
+    np.put_along_axis(weights, words, rng.uniform(0.8, 1.2, (1000, 4)), axis=1)
+    weights /= np.linalg.norm(weights, axis=1, keepdims=True)
+    assert isinstance(choice.choose(observe(weights)), Gaussian)
+    assert isinstance(choice.choose(observe(np.sign(weights))), Bernoulli)  # the same number of words in each
