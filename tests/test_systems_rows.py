@@ -1,5 +1,7 @@
 """What the other systems read: counts as logarithms, rows far away; which of them have a code or another start."""
 
+import json
+
 import anndata
 import keras
 import numpy as np
@@ -10,6 +12,7 @@ from vade_tf import Settings
 from vade_tf.cli.main import main
 from vade_tf.data.dataset import observe
 from vade_tf.errors import InputError
+from vade_tf.runs import assignments
 from vade_tf.runs.config import TrainConfig
 from vade_tf.systems import registry
 from vade_tf.training.loop import model_groups
@@ -73,3 +76,17 @@ def test_a_run_without_an_autoencoder_lends_none(tmp_path, rng):
     with pytest.raises(InputError, match="is of kmeans, which trains no autoencoder; name another run"):
         training.filled(config, rows)
     keras.backend.clear_session()
+
+
+@pytest.mark.parametrize("system", ["dec", "idec", "ae_kmeans", "ae_gmm"])
+def test_the_systems_on_a_code_have_one(system, rng):
+    rows = observe(rng.normal(size=(60, 5)).astype("f4"))
+    model = registry.fit(system, rows, Settings(**SMALL), epochs=1).model
+    assert assignments.has_code(model)
+    assert set(assignments.codes(model)(rows.x)) == {"z0", "z1"}
+
+
+def test_settings_of_an_older_run_that_were_ignored_are_no_damage():
+    kept = json.loads(TrainConfig(dataset="digits", clusters=10, model="dec").to_json())
+    assert TrainConfig.of({**kept, "restart": 1}).restart == 0
+    assert TrainConfig.of({**kept, "model": "vade", "restart": 1}).restart == 1

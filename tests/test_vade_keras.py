@@ -125,3 +125,13 @@ def test_offsets_count_also_where_both_forms_of_rows_were_traced(rng):
     np.testing.assert_allclose(bound(told), np.mean(model.elbo(told)), rtol=1e-5)
     np.testing.assert_allclose(bound(counts), np.mean(model.elbo(counts)), rtol=1e-5)
     assert abs(expected[0] - expected[1]) > 1e-3
+
+
+def test_what_keras_lets_one_choose_about_the_loss_can_be_chosen(tmp_path):
+    model = VaDE(*parts(precision="mixed_float16"), 4)
+    model.compile(FusedAdam(1e-3), auto_scale_loss=False)
+    assert isinstance(model.optimizer, FusedAdam)
+    model.save(tmp_path / "v.keras")
+    assert isinstance(keras.saving.load_model(tmp_path / "v.keras").optimizer, FusedAdam)  # as it was
+    model.compile(None)
+    assert model.optimizer is None

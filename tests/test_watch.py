@@ -224,7 +224,7 @@ def test_remedies_are_told_by_phase_and_epoch():
     ]
 
 
-@pytest.mark.parametrize(("k", "looked_at"), [(80, 4000), (81, 4050), (399, 19_950), (600, 20_000)])
+@pytest.mark.parametrize(("k", "looked_at"), [(80, 4000), (81, 4050), (399, 19_950), (600, 20_000), (2500, 25_000)])
 def test_of_many_components_fifty_rows_each_are_looked_at(k, looked_at):
     """With fewer, one that holds its share of all rows may have none of these, and would be started anew."""
     assert len(Watch(Rows(60_000), k, 1).x) == looked_at

@@ -172,7 +172,7 @@ def test_a_column_alone_in_a_file_of_tabs_keeps_its_commas(tmp_path):
 
 
 @pytest.mark.parametrize("separator", ["\t", ","])
-@pytest.mark.parametrize("rows", [3, 40])
+@pytest.mark.parametrize("rows", [3, 40, 30_000])
 def test_a_lone_quote_in_the_middle_breaks_no_file(tmp_path, separator, rows):
     said = ['"hello you', *["win now"] * (rows - 1)]
     text = separator.join(["label", "message", "length"]) + "\n"

@@ -38,7 +38,7 @@ _TIME_FORMS = {  # what may follow
 }
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
 _FAR_DATE = re.compile(r"[+-]?[0-9]{4,5}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}(:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?)?)?")
-_PLAIN = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+PLAIN = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 COMMA, THOUSANDS = "1.000,5", "1,000.5"  # the forms of numbers with commas
 SIGNS = "%$€£"  # that numbers may have in front or behind; the first character of their form then
 SIGNED = 0.9  # of the cells, at least, have it
@@ -291,7 +291,7 @@ def key_of(value) -> str:
 
 def number_key(value) -> str:
     """`key_of`, also of a number that is written as text: "1" for "1.0" and "01"."""
-    return key_of(float(value)) if isinstance(value, str) and _PLAIN.fullmatch(value.strip()) else key_of(value)
+    return key_of(float(value)) if isinstance(value, str) and PLAIN.fullmatch(value.strip()) else key_of(value)
 
 
 def plain(value) -> Level:

@@ -14,6 +14,7 @@ from pandas.api import types
 
 from vade_tf.data.cells import (
     DAY,
+    PLAIN,
     Level,
     are_numbers,
     factorized,
@@ -336,9 +337,10 @@ def _like(levels: Collection, unread: bool = False) -> str:
     like = [level for level in levels if isinstance(level, str) and _LIKE_A_NUMBER.fullmatch(level)]
     if unread and like:
         like = [level for level, number in zip(like, are_numbers(like), strict=True) if not number]
-    return (
-        f" (numbers or dates? write {short(like[0])!r} as 1234.5 or 2020-12-31)" if len(like) > len(levels) / 2 else ""
-    )
+    strange = next((level for level in like if not PLAIN.fullmatch(level.strip())), None)
+    if strange is None or len(like) <= len(levels) / 2:
+        return ""
+    return f" (numbers or dates? write {short(strange)!r} as 1234.5 or 2020-12-31)"
 
 
 def _with_tail(number: Column, v: np.ndarray) -> Column:

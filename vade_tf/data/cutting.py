@@ -136,11 +136,13 @@ def _unquoted(sample: str, separator: str, whole: bool, number: int) -> list[lis
 def _is_quoted(sample: str, separator: str, whole: bool) -> bool:
     """Whether every quote begins or ends a cell, or is doubled."""
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
+    reader = csv.reader(io.StringIO(sample, newline=None), delimiter=separator, skipinitialspace=True, strict=True)
+    last = 0
     try:
-        for _ in csv.reader(io.StringIO(sample, newline=None), delimiter=separator, skipinitialspace=True, strict=True):
-            pass
-    except csv.Error as error:
-        return not whole and "unexpected end" in str(error)
+        for _ in reader:
+            last = reader.line_num
+    except csv.Error as error:  # a cell that is open where the sample ends, unless it has swallowed much of that
+        return not whole and "unexpected end" in str(error) and reader.line_num - last < ENOUGH
     return True
 
 

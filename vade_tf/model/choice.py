@@ -120,8 +120,10 @@ def _of_columns(observations, about) -> Mixed:
 
 def _are_weights(observations) -> bool:
     """Whether rows are the weights of words in texts, which are few where a text is short, and then large."""
-    blocks = range(0, len(observations.x), BLOCK)
-    return observations.texts and any((np.asarray(observations.x[i : i + BLOCK]) % 1 != 0).any() for i in blocks)
+    x, size = observations.x, rows_together(observations.x.shape[1], BLOCK)
+    parts = (slice(start, start + size) for start in range(0, len(x), size))
+    numbers = (x.stored(rows) if hasattr(x, "stored") else np.asarray(x[rows]) for rows in parts)
+    return observations.texts and any((each % 1 != 0).any() for each in numbers)
 
 
 def _contrasts(observations) -> bool:

@@ -96,7 +96,8 @@ class VaDE(ObservationModel):
     ) -> None:
         """As `keras.Model.compile`, but the loss is -ELBO and the metrics are its terms: there are no others.
 
-        Networks in float16 have their loss scaled.
+        Networks in float16 have their loss scaled, unless auto_scale_loss=False says otherwise; a train_step of one's
+        own is to call `optimizer.scale_loss` then.
 
         Raises:
             ValueError: a loss or a metric is given.
@@ -105,14 +106,15 @@ class VaDE(ObservationModel):
         for name, value in given.items():
             if value is not None:
                 raise InputError(f"{name}: VaDE trains on -ELBO and reports its terms, got {value!r}; leave {name} out")
-        optimizer = keras.optimizers.get(optimizer)
-        if in_half(self) and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        optimizer = optimizer and keras.optimizers.get(optimizer)
+        scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        if optimizer and not scaled and settings.get("auto_scale_loss", True) and in_half(self):
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)  # small gradients are 0 there unless scaled
         super().compile(optimizer, **settings)
 
     def compile_from_config(self, config):
         """Compile a loaded model as it was (Keras leaves this to a model with a `compile` of its own)."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
+        super().compile(**keras.saving.deserialize_keras_object(config))
         if self.built:
             self.optimizer.build(self.trainable_variables)
 

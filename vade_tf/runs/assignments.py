@@ -49,7 +49,7 @@ def density(model: VaDE) -> Callable[[tf.Tensor], dict]:
 
 def has_code(model: keras.Model) -> bool:
     """Whether a system has a code; that of k-means and of a mixture on rows themselves is the rows."""
-    return not isinstance(model, Clustering) or model.decoder is not None
+    return not isinstance(model, Clustering) or model.system not in ("kmeans", "gmm")
 
 
 def codes(model: keras.Model) -> Callable[[tf.Tensor], dict]:

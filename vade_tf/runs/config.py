@@ -157,6 +157,8 @@ class TrainConfig(Settings):
         values = {"hidden": HIDDEN, "network": "dense", **values}  # what every run had before a setting
         if values.get("data") is not None:  # what was ignored is refused now
             values |= {"data_dir": None, "require_full": False}
+        if values.get("model", "vade") != "vade":  # older versions took it, and did nothing with it
+            values |= {"restart": 0}
         if values["network"] == "conv":  # whose widths were written down, which are none of its networks
             values["hidden"] = None
         return cls.create(**values)

@@ -57,8 +57,15 @@ def export(model: VaDE, to: str | Path, version: int = 1) -> Path:
     return to / name
 
 
-def _is_layer(old) -> bool:
-    return isinstance(old, keras.layers.Layer)
+def _single(config: dict) -> dict:
+    """The configuration of a layer, and of what it wraps, in float32."""
+    if "dtype" in config:
+        config["dtype"] = "float32"
+    for name in ("layer", "backward_layer", "cell"):
+        inner = config.get(name)
+        if isinstance(inner, dict) and isinstance(inner.get("config"), dict):
+            _single(inner["config"])
+    return config
 
 
 def in_float32(model):
@@ -66,11 +73,7 @@ def in_float32(model):
 
     def layer(old):  # what is no layer, as an addition, computes in the type of what it gets
         config = old.get_config()
-        inside = [config.get(name) or {} for name in ("layer", "backward_layer")] if isinstance(config, dict) else []
-        for each in (config, *(inner.get("config", {}) for inner in inside)) if _is_layer(old) else ():
-            if "dtype" in each:
-                each["dtype"] = "float32"
-        return type(old).from_config(config)
+        return type(old).from_config(_single(config) if isinstance(old, keras.layers.Layer) else config)
 
     clone = partial(keras.models.clone_model, clone_function=layer, recursive=True)
     networks = {

@@ -173,11 +173,13 @@ class Advance(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.pending += batch + 1 - self.seen  # several at once are told by the number of the last
         self.seen = batch + 1
-        if self.pending >= 20:
+        if self.pending >= 20 and self.seen != (self.params or {}).get("steps"):  # the end of an epoch flushes
             self.flush()
 
     def on_epoch_end(self, epoch, logs=None):
-        self.text = f"epoch {epoch + 1}/{self.epochs}, loss {logs['loss']:.4g}"
+        loss = logs["loss"]
+        shown = f"{loss:.4g}" if abs(loss) < 1e4 else f"{loss:.0f}"
+        self.text = f"epoch {epoch + 1}/{self.epochs}, loss {shown}"
         self.flush()
 
     def flush(self):

@@ -71,9 +71,10 @@ def prepare(fitting: Fitting, phase: str, model: keras.Model, loss=None, optimiz
     """Compile a model and, if an earlier process began its phase, restore it; returns the epochs done."""
     settings = fitting.settings
     optimizer = optimizer or FusedAdam(settings.learning_rate, epsilon=settings.adam_epsilon)
-    if in_half(model):  # small gradients are 0 there unless scaled
+    alone = fitting.strategy is None or fitting.strategy.num_replicas_in_sync == 1  # see `device.shared_precision`
+    if alone and in_half(model):  # small gradients are 0 there unless scaled
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    more = {} if loss is None else {"loss": loss}
+    more = {"auto_scale_loss": False} | ({} if loss is None else {"loss": loss})
     model.compile(optimizer, **more, jit_compile=fitting.jit)
     if fitting.state is None or fitting.state.phase != phase:
         return 0

@@ -36,7 +36,8 @@ class Replicas:
         with strategy.scope():
             self.copy = type(model).from_config(model.get_config())
             loss = {} if model.loss is None else {"loss": model.loss}
-            self.copy.compile(keras.optimizers.deserialize(optimizer), **loss, jit_compile=False)
+            own = keras.optimizers.deserialize(optimizer)
+            self.copy.compile(own, **loss, jit_compile=False, auto_scale_loss=False)
             callbacks.build_optimizer(self.copy)
         self._step = tf.function(self._on_all, reduce_retracing=True, autograph=False)
 

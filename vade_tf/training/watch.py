@@ -16,7 +16,8 @@ class Watch:
 
     Args:
         x: raw rows, [n, D]; a random subset of them is looked at: a twentieth, so that it costs an epoch little, but at
-            least 500 and 50 a component, so that none is thought unused for lack of rows.
+            least 500 and 50 a component, so that none is thought unused for lack of rows; of more than 400 components
+            fewer, and of more than 2,000 ten.
         n_clusters: K.
         seed: of the subset.
     """
@@ -25,10 +26,14 @@ class Watch:
     BATCH = 1000
 
     def __init__(self, x: Rows, n_clusters: int, seed: int):
-        n = min(max(500, 50 * n_clusters, len(x) // 20), max(self.MOST_ROWS, min(50 * n_clusters, self.MANY_ROWS)))
+        n = min(max(500, 50 * n_clusters, len(x) // 20), self._most(n_clusters))
         rows = subset(len(x), n, seed)
         self.x = part(x, rows) if isinstance(x, SparseRows) else x[rows]
         self.said: set[str] = set()
+
+    def _most(self, n_clusters: int) -> int:
+        """50 rows a component; of very many components 10."""
+        return max(self.MOST_ROWS, min(50 * n_clusters, self.MANY_ROWS), 10 * n_clusters)
 
     def look(self, model: VaDE) -> health.Signals:
         """The signals of the model as it is."""
