@@ -92,7 +92,7 @@ def test_a_sign_is_that_of_a_column_where_nine_tenths_of_the_cells_have_it(every
     if form is not None:
         assert column_of(cells).form == form
         return
-    with pytest.raises(InputError, match="^x: expected numbers all with a sign or all without .* 'c', got '1%'"):
+    with pytest.raises(InputError, match="^x: expected numbers with one sign, .* 'c', got '1%'"):
         column_of(cells)
 
 
