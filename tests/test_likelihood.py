@@ -61,6 +61,7 @@ def counts(monkeypatch):
     return Poisson
 
 
+@pytest.mark.long
 def test_a_new_one_is_one_class(counts, rng, tmp_path):
     """Its distribution is enough to train, decode, save and load: SciPy's density says what the distortion is."""
     x = rng.poisson(3.0, (64, 5)).astype("f4")

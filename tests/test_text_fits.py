@@ -33,9 +33,9 @@ def texts():
     "vectorizer",
     [
         TfidfVectorizer(),
-        TfidfVectorizer(sublinear_tf=True, use_idf=False),
-        TfidfVectorizer(norm=None),
-        CountVectorizer(),
+        pytest.param(TfidfVectorizer(sublinear_tf=True, use_idf=False), marks=pytest.mark.long),
+        pytest.param(TfidfVectorizer(norm=None), marks=pytest.mark.long),
+        pytest.param(CountVectorizer(), marks=pytest.mark.long),
     ],
     ids=["defaults", "sublinear, no idf", "no common length", "counts"],
 )

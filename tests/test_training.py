@@ -222,6 +222,7 @@ def test_a_pretrained_autoencoder_can_be_shared(data, whole, tmp_path):
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.long
 def test_paper_recipe_runs_through_the_same_path(data, tmp_path):
     config = TrainConfig.create(recipe="paper", data=data, clusters=3, pretrain_epochs=2, epochs=2)
     result = training.train(config, tmp_path / "run", export=False)
