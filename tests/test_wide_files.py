@@ -79,8 +79,12 @@ def test_a_lone_quote_is_a_character_and_swallows_no_lines(tmp_path):
     assert table["length"].tolist() == list(range(60))
 
 
-def test_cells_of_several_lines_stay_such(tmp_path):
-    text = "a,b\n" + "".join(f'"one\n{i}, two",{i}\n' for i in range(40))
+@pytest.mark.parametrize("last", [False, True])
+def test_cells_of_several_lines_stay_such(tmp_path, last):
+    """Also where each of their lines has as many separators as a row."""
+    cells = [f'"one\n{i}, two"' for i in range(40)]
+    rows = [f"{i},{cell}\n" if last else f"{cell},{i}\n" for i, cell in enumerate(cells)]
+    text = ("b,a\n" if last else "a,b\n") + "".join(rows)
     table = tables.read_text(Path(written(tmp_path, text)), ["a"])[0]
     assert len(table) == 40
     assert table["a"][3] == "one\n3, two"
@@ -179,13 +183,6 @@ def test_a_lone_quote_in_the_middle_breaks_no_file(tmp_path, separator, rows):
     text += "".join(f"ham{separator}{one}{separator}{i}\n" for i, one in enumerate(said))
     table = tables.read_text(Path(written(tmp_path, text)), ["message"])[0]
     assert table["message"].tolist() == said
-
-
-def test_cells_of_two_lines_at_the_end_are_no_rows(tmp_path):
-    text = "b,a\n" + "".join(f'{i},"one\n{i}, two"\n' for i in range(40))
-    table = tables.read_text(Path(written(tmp_path, text)), ["a"])[0]
-    assert len(table) == 40
-    assert table["a"][3] == "one\n3, two"
 
 
 def test_a_number_and_a_time_are_no_form_of_svmlight(tmp_path):
