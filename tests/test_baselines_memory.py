@@ -271,18 +271,25 @@ def test_a_system_has_the_length_and_the_phases_that_its_entry_says(x, monkeypat
     assert [row["phase"] for row in fitted.history] == ["pretrain"]
 
 
-def test_a_mixture_on_the_rows_gets_a_share_of_their_variance(x, monkeypatch):
+@pytest.fixture
+def mixtures(monkeypatch):
+    """What each mixture is asked for, in turn."""
     seen, made = [], shallow.GaussianMixture
 
     def mixture(*arguments, **settings):
-        seen.append(settings["reg_covar"])
+        seen.append(settings)
         return made(*arguments, **settings)
 
     monkeypatch.setattr(shallow, "GaussianMixture", mixture)
+    return seen
+
+
+def test_a_mixture_on_the_rows_gets_a_share_of_their_variance(x, mixtures):
     registry.fit("gmm", x / 10, Settings(**SMALL, likelihood="gaussian"))
-    assert seen == [pytest.approx(shallow.FLOOR)]  # standardised: their variance is 1
     registry.fit("gmm", (x > 5).astype("f4"), Settings(**SMALL, likelihood="bernoulli"))
-    assert seen[1] == pytest.approx(shallow.FLOOR * (x > 5).var(axis=0).mean(), rel=1e-4)
+    first, second = (settings["reg_covar"] for settings in mixtures)
+    assert first == pytest.approx(shallow.FLOOR)  # standardised: their variance is 1
+    assert second == pytest.approx(shallow.FLOOR * (x > 5).var(axis=0).mean(), rel=1e-4)
 
 
 @pytest.mark.parametrize("system", ["dec", "idec", "ae_kmeans", "kmeans"])
@@ -303,14 +310,7 @@ def test_the_plain_vae_reads_rows_in_the_units_of_their_likelihood(x, monkeypatc
     assert vae.likelihood is begun.model.likelihood
 
 
-def test_a_mixture_on_the_rows_starts_from_the_seed_of_the_fit(x, monkeypatch):
-    asked, made = [], shallow.GaussianMixture
-
-    def noted(*arguments, **settings):
-        asked.append(settings["random_state"])
-        return made(*arguments, **settings)
-
-    monkeypatch.setattr(shallow, "GaussianMixture", noted)
+def test_a_mixture_on_the_rows_starts_from_the_seed_of_the_fit(x, mixtures):
     for seed in (1, 7):
         shallow.gmm(fitting_of(x, seed=seed))
-    assert asked == [1, 7]
+    assert [settings["random_state"] for settings in mixtures] == [1, 7]
