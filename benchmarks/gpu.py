@@ -18,6 +18,7 @@ from pathlib import Path
 import speed
 
 from vade_tf.training import device
+from vade_tf.training.settings import PRECISIONS
 
 RESULTS = Path(__file__).parent / "results" / "gpu.csv"
 COLUMNS = ("device", "phase", "batch", "precision", "jit", "rows", "epoch_seconds", "cpu_seconds")
@@ -47,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=speed.MNIST_ROWS, help="rows of an epoch (default: 70000)")
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES, help="rows a step (default: 256 to 16384)")
-    parser.add_argument("--precision", default="auto", choices=device.PRECISIONS)
+    parser.add_argument("--precision", default="auto", choices=PRECISIONS)
     parser.add_argument("--jit", default="auto", choices=("auto", "on", "off"))
     options = parser.parse_args()
     name, precision = device.describe(), device.resolve_precision(options.precision)

@@ -114,7 +114,7 @@ def stopped(rows):
 
 def test_the_autoencoder_stops_and_has_the_weights_of_its_best_epoch(stopped, rows):
     fitting, _, _ = stopped
-    found = aside.losses(fitting.rows, "pretrain")
+    found = aside.losses(fitting.rows)
     best = int(np.argmin(found))
     assert len(found) == best + 1 + 3 < 40
     kept = fitting.data.x[fitting.aside]
@@ -125,7 +125,7 @@ def test_the_autoencoder_stops_and_has_the_weights_of_its_best_epoch(stopped, ro
 def test_a_stop_in_between_changes_nothing(stopped, rows, monkeypatch):
     """Interrupted after the best epoch and before the last: the history ends it at the same epoch."""
     fitting, weights, _ = stopped
-    best = int(np.argmin(aside.losses(fitting.rows, "pretrain")))
+    best = int(np.argmin(aside.losses(fitting.rows)))
     store, saved = Memory(), State.save
 
     class Killed(Exception):

@@ -83,7 +83,7 @@ def test_one_graph_is_cut_as_a_graph_for_each_number():
     x, y = rows(4)
     groups = regions.landmark_cuts([x], [2, 4, 6], 3)
     assert [len(np.unique(each)) for each in groups] == [2, 4, 6]
-    for four in (groups[1], regions.landmark_draw([x], 4, 3, 1000, 3)):
+    for four in (groups[1], regions.landmark_draw([x], 4, 3, 1000)):
         assert adjusted_rand_score(four, y) == 1.0
     few = x[:60]  # 12 landmarks: enough for a graph of 4 groups, not of 12
     four, twelve = regions.landmark_cuts([few], [4, 12], 3)

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb, to_rgba
 
 from vade_tf.data.dataset import build
-from vade_tf.report import cards, colours, evaluation, figures, image_figures, page
+from vade_tf.report import cards, colours, evaluation, figures, image_figures
 from vade_tf.report.contrast import contrast
 from vade_tf.seeding import subset
 
@@ -359,7 +359,7 @@ def test_pictures_are_the_same_whatever_the_readers_own_settings_are(small_model
 
     def drawn():
         strips = image_figures.card_images(data, found.groups, told, np.arange(40))
-        return strips, page._png(figures.comparison(*several))
+        return strips, figures.png(figures.comparison(*several))
 
     data = build(x, None, "x", "memory", image_shape=(4, 3))
     told = cards.cards(model, data, found)

@@ -148,7 +148,7 @@ def test_the_nearest_landmark_weighs_most():
     """Five places on a line, 20 rows at each: a landmark stands on every one, and the row's own is at distance 0."""
     place = np.repeat([0.0, 1.0, 3.0, 7.0, 15.0], 20)
     z = np.stack([place, np.zeros(100)], axis=1).astype("f4")
-    ties = regions.landmark_ties(z, seed=0, n_landmarks=5, n_nearest=3).toarray()
+    ties = regions.landmark_ties(z, seed=0, n_landmarks=5).toarray()
     landmark = place[ties.argmax(axis=0)]  # where each landmark stands: at the rows that are tied to it most
     assert sorted(landmark) == sorted(set(place))
     np.testing.assert_allclose(ties.sum(axis=1), 1, rtol=1e-6)
@@ -174,8 +174,8 @@ def test_rows_stand_where_a_random_walk_between_them_leads(moons, monkeypatch):
 
     z = moons[0][::5].astype("f4")
     monkeypatch.setattr(regions, "KMeans", Caught)
-    regions.landmark_draw([z], 3, 7, n_landmarks=40, n_nearest=3)
-    ties = regions.landmark_ties(z, 7, 40, 3).toarray()
+    regions.landmark_draw([z], 3, 7, n_landmarks=40)
+    ties = regions.landmark_ties(z, 7, 40).toarray()
     values, vectors = np.linalg.eigh(ties / ties.sum(axis=0) @ ties.T)
     position = vectors[:, -4:] * values[-4:] ** 4.5  # 1.3 K of them
     position /= np.linalg.norm(position, axis=1, keepdims=True)

@@ -96,7 +96,7 @@ def test_draws_have_found_the_same_regions_from_three_quarters_on(agreement, kep
 def test_four_draws_settle_it_where_they_are_all_but_equal_and_all_eight_are_told_of(agreement, made, rng, monkeypatch):
     seeds, told, halves = [], [], np.arange(60) % 2
 
-    def landmark_draws(views, n_clusters, numbers, n_landmarks, n_nearest, tell):
+    def landmark_draws(views, n_clusters, numbers, n_landmarks, tell):
         for number in numbers:
             seeds.append(number)
             tell()
@@ -125,5 +125,5 @@ def test_k_means_instead_of_regions_is_on_the_code_and_not_on_the_layer_before_i
 def test_rows_too_few_for_the_ties_of_a_graph_are_grouped_by_k_means(n, k, rng):
     """A fifth of them are landmarks: at most three, and a row is tied to three and measured by the fourth."""
     z = rng.normal(size=(n, 2)).astype("f4")
-    found = starts.regions.landmark_draw([z], k, 0, 1000, 3)
+    found = starts.regions.landmark_draw([z], k, 0, 1000)
     np.testing.assert_array_equal(found, starts.regions.kmeans(z, k, 0))

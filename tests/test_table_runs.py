@@ -21,7 +21,7 @@ from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 from vade_tf.training import device, recipe
 from vade_tf.training.reporter import Silent
-from vade_tf.training.settings import Settings, names
+from vade_tf.training.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("eager_file")
 
@@ -75,7 +75,7 @@ def test_a_run_is_the_fit_that_python_gives(frame, tmp_path, given):
     observed = loaded.dataset.observations()
     of_a_run = recipe.begin(observed, training.filled(config, loaded)).settings
     of_python = recipe.begin(observed, Settings(clusters=2, **given)).settings
-    for name in set(names(Settings)) - {"precision"}:
+    for name in {each.name for each in dataclasses.fields(Settings)} - {"precision"}:
         assert getattr(of_a_run, name) == getattr(of_python, name), name
     assert of_a_run.precision == device.resolve_precision(of_python.precision)  # which it keeps on any machine
 

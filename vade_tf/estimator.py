@@ -24,7 +24,6 @@ from vade_tf.estimator_rows import RowReader
 from vade_tf.model.prior import check_clusters
 from vade_tf.reading import memory, rows_together
 from vade_tf.training import recipe
-from vade_tf.training.given import checked_hints
 from vade_tf.training.loop import model_groups
 from vade_tf.training.reporter import Lines, Silent
 from vade_tf.training.settings import Settings
@@ -199,8 +198,6 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             self.schema_ = data.schema if isinstance(data.schema, Schema) else None
             for line in self.schema_.describe() if self.schema_ else ():
                 reporter.say(line)
-            if hints is not None and isinstance(settings.clusters, int):
-                hints = checked_hints(hints, len(data.x), settings.clusters)
             fitted = recipe.fit(
                 data,
                 settings,

@@ -1,4 +1,4 @@
-"""From one seed to all random numbers: every use of it goes through here, so that no two streams are the same.
+"""From one seed to all random numbers: each use names a stream by numbers of its own, its path.
 
 Noise of a training step is a pure function of (seed, step), see `model.vade`, and the order of a pass over the rows of
 (seed, pass), see `data.pipeline`; everything else has a stream of its own.

@@ -75,7 +75,6 @@ def run(options: argparse.Namespace, command: str) -> None:
             check_outside(out, opened.config.data)
     if not options.no_figures:
         check_outside(out, options.data)
-    if not options.no_figures:
         page.prepare(out, "out" if options.out else "", several)  # what cannot be written is found out before the work
     where = {name: getattr(options, name) for name in ("data_dir", "data", "labels", "test")}
     evaluated = {}

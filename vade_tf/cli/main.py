@@ -28,7 +28,3 @@ def main(argv: list[str] | None = None) -> int:
     parser.parse_args(argv)
     parser.print_help()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

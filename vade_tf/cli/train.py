@@ -62,13 +62,11 @@ def described(field: dataclasses.Field) -> str:
     """The help of a flag: what the setting is, and its default in each recipe where these differ."""
     text = in_flags(field.metadata["help"]).replace("%", "%%")
     presets = {recipe: preset[field.name] for recipe, preset in RECIPES.items() if field.name in preset}
-    shown = {recipe: value for recipe, value in presets.items() if not isinstance(value, bool)}
-    if "robust" in shown:
-        other = f"; recipe paper: {shown['paper']}" if shown["paper"] != shown["robust"] else ""
-        text += f" (default: {shown['robust']}{other})"
+    if "robust" in presets:
+        other = f"; recipe paper: {presets['paper']}" if presets["paper"] != presets["robust"] else ""
+        text += f" (default: {presets['robust']}{other})"
     elif field.default is not None and not isinstance(field.default, bool):
-        default = field.default
-        text += f" (default: {','.join(map(str, default)) if isinstance(default, tuple) else default})"
+        text += f" (default: {field.default})"
     return text
 
 

@@ -50,7 +50,7 @@ class Observations:
         x: raw features, [n, D], uint8 or float32; `x[rows]` is dense, also where the whole is sparse or in its file.
         low, high: smallest and largest value (of a part of the rows: those of the whole).
         image_shape: (height, width) where a row is a grey image, (height, width, 3) of one in colour, else None.
-        likelihood: the name of the one these rows ask for, or "auto": as their values allow, see `likelihood.choose`.
+        likelihood: the name of the one these rows ask for, or "auto": as their values allow, see `model.choice`.
         standardise: whether a Gaussian likelihood gives every feature mean 0 and variance 1.
         factor, offset: what it multiplies them with where it does not, e.g. sqrt(10) for a variance of 1/10, and what
             it then adds; of images, also flattened ones, what makes black 0 and white 1 for a Bernoulli.

@@ -232,10 +232,7 @@ def _table(file: Path, kind: str, labels, likelihood: str, asked: dict, schema, 
 
 def _inferred(table: pandas.DataFrame, likelihood: str, commas: bool = False) -> Schema:
     """The schema of a table; of one that is said to hold counts, columns are numbers as they are."""
-    found = Schema.infer(table, "data", commas)
-    if likelihood not in COUNTS:
-        return found
-    return Schema.counted(table, "data", commas)
+    return (Schema.counted if likelihood in COUNTS else Schema.infer)(table, "data", commas)
 
 
 def _is_large(file: Path, schema: Schema | None) -> bool:

@@ -13,6 +13,7 @@ from vade_tf.data.dataset import Dataset, build
 from vade_tf.data.fetch import Remote, provide
 from vade_tf.errors import InputError
 from vade_tf.reading import bounded
+from vade_tf.seeding import subset
 
 FEATURES = 2000
 ROOTS = ("CCAT", "ECAT", "GCAT", "MCAT")
@@ -69,9 +70,7 @@ def load_reuters10k(data_dir: str | None, require_full: bool) -> Dataset:
     The papers do not say which documents theirs has, so figures can differ by the sample.
     """
     whole = load_reuters(data_dir, require_full)
-    size = min(REUTERS_10K, len(whole.x))
-    rows = np.sort(np.random.default_rng(0).choice(len(whole.x), size, replace=False))
-    return replace(whole.part(rows), name="reuters10k")
+    return replace(whole.part(subset(len(whole.x), REUTERS_10K, 0)), name="reuters10k")
 
 
 def read_rcv1(folder: Path) -> tuple[scipy.sparse.csr_array, np.ndarray]:

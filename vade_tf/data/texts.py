@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas
 import scipy.sparse
 
 from vade_tf.errors import InputError
@@ -30,7 +29,7 @@ class Texts:
     idf: tuple[float, ...]
 
     @classmethod
-    def infer(cls, texts: Iterable[str], column: str = "", argument: str = "text") -> "Texts":
+    def infer(cls, texts: Iterable[str], column: str = "") -> "Texts":
         """The vocabulary of texts: the 2,000 most frequent words of at least 2 texts and at most half of them.
 
         Raises:
@@ -43,7 +42,7 @@ class Texts:
             vectorizer.fit(texts)
         except ValueError as error:
             raise InputError(
-                f"{argument}: expected texts that share words of two letters and more, got none that at least {RARE} "
+                f"text: expected texts that share words of two letters and more, got none that at least {RARE} "
                 f"and at most {COMMON:.0%} of them have"
             ) from error
         return cls(column, tuple(vectorizer.get_feature_names_out().tolist()), tuple(vectorizer.idf_.tolist()))
@@ -63,10 +62,6 @@ class Texts:
         vectorizer = TfidfVectorizer(vocabulary=list(self.words), sublinear_tf=True, dtype=np.float32)
         vectorizer.idf_ = np.asarray(self.idf, np.float32)
         return scipy.sparse.csr_array(vectorizer.transform(texts))
-
-    def decode(self, x: np.ndarray) -> pandas.DataFrame:
-        """Rows as a table with a column a word: [n, D] -> n rows."""
-        return pandas.DataFrame(np.asarray(x), columns=list(self.words))
 
     def describe(self) -> list[str]:
         where = f"column {self.column[:40]!r}" if self.column else "each line"

@@ -8,7 +8,7 @@ import itertools
 
 import keras
 
-from vade_tf.seeding import fold
+from vade_tf.model.networks import dense, glorot
 
 FILTERS, KERNELS = (32, 64, 128), (5, 5, 3)  # of the first layers; further ones are as the last
 SMALL = 6  # pixels of the shorter side, at which an image is no longer halved: 4 to 6 are left
@@ -39,15 +39,12 @@ def build_encoder(
     """
     x = h = keras.Input((*shape[:2], _channels(shape)), name="x")
     for i, stride in enumerate(_strides(shape)):
-        h = _strided(keras.layers.Conv2D, i, stride, _filters(i), f"encoder_{i}", _glorot(seed, 0, i), precision)(h)
+        h = _strided(keras.layers.Conv2D, i, stride, _filters(i), f"encoder_{i}", glorot(seed, 0, i), precision)(h)
     h = keras.layers.Flatten(dtype=precision)(h)
     heads = []
     for i, (name, gain, bias) in enumerate((("z_mean", 1.0, 0.0), ("z_log_var", 0.1, -3.0))):
-        kernel, constant = _glorot(seed, 2, i, gain=gain), keras.initializers.Constant(bias)
-        head = keras.layers.Dense(
-            latent_dim, kernel_initializer=kernel, bias_initializer=constant, dtype="float32", name=name
-        )
-        heads.append(head(h))
+        constant = keras.initializers.Constant(bias)
+        heads.append(dense(latent_dim, name, (seed, 2, i), gain, bias_initializer=constant)(h))
     return keras.Model(x, heads, name="encoder")
 
 
@@ -65,12 +62,11 @@ def build_decoder(
     z = keras.Input((latent_dim,), name="z")
     (*larger, (height, width)), channels = sides(shape), _channels(shape)
     depths, strides = [channels, *(_filters(i) for i in range(len(larger)))], _strides(shape)
-    first, kernel = f"decoder_{len(larger)}", _glorot(seed, 1, len(larger))
-    units = height * width * depths[-1]
-    h = keras.layers.Dense(units, "relu", kernel_initializer=kernel, dtype=precision, name=first)(z)
+    first, units = f"decoder_{len(larger)}", height * width * depths[-1]
+    h = dense(units, first, (seed, 1, len(larger)), dtype=precision, activation="relu")(z)
     h = keras.layers.Reshape((height, width, depths[-1]), dtype=precision)(h)
     for i, (height, width) in reversed(list(enumerate(larger))):
-        name, kernel, activation = f"decoder_{i}", _glorot(seed, 1, i), "relu" if i else None
+        name, kernel, activation = f"decoder_{i}", glorot(seed, 1, i), "relu" if i else None
         h = _strided(keras.layers.Conv2DTranspose, i, strides[i], depths[i], name, kernel, precision, activation)(h)
         below, right = h.shape[1] - height, h.shape[2] - width  # an odd side was rounded up
         if below or right:
@@ -113,8 +109,3 @@ def _filters(layer: int) -> int:
 
 def _kernel(layer: int) -> int:
     return KERNELS[min(layer, len(KERNELS) - 1)]
-
-
-def _glorot(*seed: int, gain: float = 1.0):
-    """A Glorot-uniform initialiser, times gain, that is a pure function of seed."""
-    return keras.initializers.VarianceScaling(gain**2, "fan_avg", "uniform", seed=fold(*seed))

@@ -58,10 +58,10 @@ class Counts(Likelihood):
         excess = tf.reduce_mean((x - mean) ** 2 - mean, axis=0)
         return excess / (tf.reduce_mean(mean**2, axis=0) + SMALL)
 
-    def check(self, low, high, dtype, argument="likelihood"):
+    def check(self, low, high, dtype):
         if low < 0:
             raise InputError(
-                f"{argument}: {self.name} expects whole numbers from 0 up, got values from {low:g} to {high:g}"
+                f"likelihood: {self.name} expects whole numbers from 0 up, got values from {low:g} to {high:g}"
             )
 
     def check_units(self, rows, low, high, scale, argument):

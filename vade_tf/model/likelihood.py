@@ -62,8 +62,8 @@ class Likelihood(ABC):
         """Loss a feature of methods that weigh it against a term of their own (IDEC): [batch]; here nats a feature."""
         return self.distortion(x, parameters) / (parameters.shape[-1] // self.outputs)
 
-    def check(self, low: float, high: float, dtype, argument: str = "likelihood") -> None:
-        """Raises InputError, which names `argument`, where raw values from low to high of this dtype mean nothing."""
+    def check(self, low: float, high: float, dtype) -> None:
+        """Raises InputError where raw values from low to high of this dtype mean nothing."""
         return  # here all of them mean something
 
     def units(self, observations) -> tuple[float | np.ndarray, float | np.ndarray]:
@@ -118,10 +118,10 @@ class Bernoulli(Likelihood):
         # log(1 + e^l) - x l: one fused kernel
         return tf.reduce_sum(tf.math.softplus(parameters) - x * parameters, axis=-1)
 
-    def check(self, low, high, dtype, argument="likelihood"):
+    def check(self, low, high, dtype):
         if dtype != np.uint8 and (low < 0 or high > 1):
             raise InputError(
-                f"{argument}: bernoulli expects values in [0, 1] or uint8, got values from {low:g} to {high:g}; scale "
+                f"likelihood: bernoulli expects values in [0, 1] or uint8, got values from {low:g} to {high:g}; scale "
                 "them or use likelihood='gaussian'"
             )
 

@@ -48,10 +48,10 @@ def build_encoder(
     if first is not None:
         h = first(x)
     for i, width in enumerate(hidden):
-        h = _dense(width, f"encoder_{i}", (seed, 0, i), activation="relu", dtype=precision)(h)
-    m = _dense(latent_dim, "z_mean", (seed, 0, len(hidden)))(h)
+        h = dense(width, f"encoder_{i}", (seed, 0, i), activation="relu", dtype=precision)(h)
+    m = dense(latent_dim, "z_mean", (seed, 0, len(hidden)))(h)
     start = keras.initializers.Constant(-3.0)
-    log_s2 = _dense(latent_dim, "z_log_var", (seed, 0, len(hidden) + 1), gain=0.1, bias_initializer=start)(h)
+    log_s2 = dense(latent_dim, "z_log_var", (seed, 0, len(hidden) + 1), gain=0.1, bias_initializer=start)(h)
     return keras.Model(x, [m, log_s2], name="encoder")
 
 
@@ -74,8 +74,8 @@ def build_decoder(
     """
     z = h = keras.Input((latent_dim,), name="z")
     for i, width in enumerate(reversed(hidden)):
-        h = _dense(width, f"decoder_{i}", (seed, 1, i), activation="relu", dtype=precision)(h)
-    h = _dense(outputs * n_features, "x_parameters", (seed, 1, len(hidden)), dtype=precision)(h)
+        h = dense(width, f"decoder_{i}", (seed, 1, i), activation="relu", dtype=precision)(h)
+    h = dense(outputs * n_features, "x_parameters", (seed, 1, len(hidden)), dtype=precision)(h)
     return keras.Model(z, keras.layers.Activation("linear", dtype="float32", name="to_float32")(h), name="decoder")
 
 
@@ -215,8 +215,11 @@ def _shapes(network: keras.Model, argument: str) -> tuple[list[tuple], list[tupl
     return shapes[0], shapes[1]
 
 
-def _dense(width: int, name: str, seed: tuple[int, ...], gain: float = 1.0, dtype: str | None = "float32", **more):
+def dense(width: int, name: str, seed: tuple[int, ...], gain: float = 1.0, dtype: str | None = "float32", **more):
     """A dense layer whose Glorot-uniform kernel, times gain, is a pure function of seed."""
-    number = fold(*seed)
-    glorot = keras.initializers.VarianceScaling(scale=gain**2, mode="fan_avg", distribution="uniform", seed=number)
-    return keras.layers.Dense(width, kernel_initializer=glorot, dtype=dtype, name=name, **more)
+    return keras.layers.Dense(width, kernel_initializer=glorot(*seed, gain=gain), dtype=dtype, name=name, **more)
+
+
+def glorot(*seed: int, gain: float = 1.0):
+    """A Glorot-uniform initialiser, times gain, that is a pure function of seed."""
+    return keras.initializers.VarianceScaling(gain**2, "fan_avg", "uniform", seed=fold(*seed))

@@ -72,8 +72,7 @@ class ObservationModel(keras.Model):
             x = x[:, : self.n_features]
         elif tf.TensorShape(x.shape).rank != 2:  # unknown where `predict` has seen both forms
             x = tf.reshape(x, (-1, self.n_features))
-        x = tf.cast(x if self.scaling is None else self.scaling(x), tf.float32)
-        return tf.clip_by_value(x, -FARTHEST, FARTHEST) if self.likelihood.learns_variance else x  # no end to its x
+        return scaled(x, self.scaling, self.likelihood)
 
     def shaped(self, x):
         """Rows [batch, D] as the encoder reads them: the same, or images."""
@@ -150,6 +149,15 @@ class ObservationModel(keras.Model):
         if not isinstance(self.scaling, keras.layers.Rescaling):
             raise InputError(f"scaling: expected keras.layers.Rescaling, whose inverse is known, got {self.scaling}")
         return (np.asarray(x) - np.asarray(self.scaling.offset)) / np.asarray(self.scaling.scale)
+
+
+def scaled(x, scaling, likelihood):
+    """Raw features, any number type, [batch, D] -> the x of the likelihood, float32 [batch, D].
+
+    x of a likelihood that learns a variance has no end, and is cut off at `FARTHEST`.
+    """
+    x = tf.cast(x if scaling is None else scaling(x), tf.float32)
+    return tf.clip_by_value(x, -FARTHEST, FARTHEST) if likelihood.learns_variance else x
 
 
 def within_reach(network, x):

@@ -19,7 +19,7 @@ BLOCK = 2**20  # numbers looked at together: 8 MB of them
 KINDS = {"number": "number", "date": "date", "ordered": "rank"}  # of a column -> of its mean; else a share
 LEAST = 0.1  # standard deviations: what differs less sets nothing apart
 FOLD = "fold"  # kind of a feature that is counted: its effect is a log2 fold change, see `report.expression`
-NAMING = 1.0  # least log2 fold change, twice as much, of a feature that a cluster is called by
+NAMING, NAMES = 1.0, 3  # least log2 fold change, twice as much, of a feature that a cluster is called by; how many
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,11 @@ class Contrast:
         """Whether the features are counted, and the effects log2 fold changes."""
         return FOLD in self.kinds
 
-    def name(self, c: int, most: int = 3) -> str:
+    def name(self, c: int) -> str:
         """What cluster c is called: the features that are counted at least twice as often in it; "" for none."""
         if not self.folds:
             return ""
-        order = np.argsort(-self.effect[c], kind="stable")[:most]
+        order = np.argsort(-self.effect[c], kind="stable")[:NAMES]
         return ", ".join(self.names[j] for j in order if self.effect[c, j] >= NAMING)
 
     def in_units(self, j: int, mean: float) -> float | str | None:

@@ -22,7 +22,7 @@ from vade_tf.model import elbo
 from vade_tf.model.vade import VaDE
 from vade_tf.report import cards
 from vade_tf.report.rows import check_clusters, check_model, load_rows
-from vade_tf.runs.folder import Run
+from vade_tf.runs.folder import BOUND, Run
 from vade_tf.runs.load import load
 from vade_tf.seeding import subset
 from vade_tf.training.posterior import Assignments, Posterior, assignments, posterior
@@ -32,7 +32,6 @@ IWAE_SAMPLES = (1, 50, 5000)
 IWAE_ROWS = 64  # 5,000 decodings a row: 0.13 s each for MNIST and the paper's network on two cores
 SILHOUETTE_ROWS = 2000  # its cost is quadratic
 PREDICT_ROWS = 20_000
-TERMS = ("elbo", "distortion", "rate_z", "rate_c")
 EXAMPLES = 5  # rows named as outliers
 
 
@@ -152,10 +151,10 @@ def evaluate(
         scores |= metrics.all_scores(y, groups, found.log_odds)
         correct = metrics.matching(y, groups)[groups] == y
         scores["calibration"] = metrics.calibration(correct, found.confidence)
-    bound: dict = dict.fromkeys((*TERMS, "importance_weighted", "lowest_density_rows"))
+    bound: dict = dict.fromkeys((*BOUND, "importance_weighted", "lowest_density_rows"))
     if isinstance(found, Posterior):
         step("importance-weighted bounds")
-        bound = {name: _mean(getattr(found, name)) for name in TERMS}
+        bound = {name: _mean(getattr(found, name)) for name in BOUND}
         bound["importance_weighted"] = importance_weighted(model, dataset.x, found.elbo, seed)
         bound["lowest_density_rows"] = [int(numbers[i]) for i in found.log_density.argsort(kind="stable")[:EXAMPLES]]
     step("silhouette, clusters and speed")

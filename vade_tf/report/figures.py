@@ -4,6 +4,7 @@ Every function returns a `matplotlib.figure.Figure`; `draw` gives those that sui
 `image_figures`. A cluster has its colour from `colours` in all of them.
 """
 
+import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -88,9 +89,9 @@ def draw(
     Args:
         model: a trained VaDE, or another system: what takes a bound or a decoder is left out.
         dataset: the rows it was evaluated on.
-        found: `evaluation.posterior` of them, or `evaluation.assignments`.
+        found: `evaluation.findings` of them.
         result: `evaluation.evaluate` of them.
-        history: `evaluation.read_history` of the run.
+        history: rows of the run's metrics.csv, see `Run.load_rows`.
     """
     n_clusters = found.log_gamma.shape[1]
     shown = largest(found.groups, n_clusters)
@@ -326,6 +327,14 @@ def _epoch_lines(axes, columns: list[str], histories: dict[str, list[dict]]) -> 
             axis.plot(*np.array(points).reshape(-1, 2).T, color=look, marker=marker(i), markersize=4)
         axis.set(xlabel=time, ylabel=labels[column], title=f"{column.upper()} by epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as the content of a PNG file."""
+    buffer = io.BytesIO()
+    with styled():
+        figure.savefig(buffer, format="png")
+    return buffer.getvalue()
 
 
 def plain(name: str, most: int = LONGEST) -> str:

@@ -4,7 +4,6 @@ The page needs no network and no second file: pictures are inside it as base64 P
 """
 
 import base64
-import io
 import platform
 import tempfile
 from collections.abc import Sequence
@@ -255,7 +254,7 @@ def write(evaluated: Evaluation, out: Path, command: str) -> Path:
 
     subject = (evaluated.model, evaluated.dataset, evaluated.found)
     drawn = figures.draw(*subject, evaluated.result, evaluated.history)
-    pictures = [(picture.name, picture.caption, _png(picture.figure)) for picture in drawn]
+    pictures = [(picture.name, picture.caption, figures.png(picture.figure)) for picture in drawn]
     settings = asdict(evaluated.run.config)
     cards = card_images(evaluated.dataset, evaluated.found.groups, evaluated.result["clusters"], evaluated.numbers)
     text = page(evaluated.result, settings, evaluated.training, pictures, command, cards)
@@ -274,17 +273,8 @@ def write_comparison(results: dict[str, dict], histories: dict[str, list[dict]],
     from vade_tf.report import figures
 
     file = out / "comparison.png"
-    write_whole(file, _png(figures.comparison(results, histories)))
+    write_whole(file, figures.png(figures.comparison(results, histories)))
     return file
-
-
-def _png(figure) -> bytes:
-    from vade_tf.report.figures import styled
-
-    buffer = io.BytesIO()
-    with styled():
-        figure.savefig(buffer, format="png")
-    return buffer.getvalue()
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

@@ -1,4 +1,4 @@
-"""What a finished run leaves to be looked at: its data, its history. Never writes into a run folder."""
+"""The rows that a finished run is evaluated on, and whether its model fits them. Never writes into a run folder."""
 
 import warnings
 from collections.abc import Sequence
@@ -11,14 +11,12 @@ import numpy as np
 from vade_tf.data.checks import checked_shape
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.named import TEST_ROWS
-from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, UnitsWarning
-from vade_tf.model.choice import check_units
 from vade_tf.model.mixed import Mixed
 from vade_tf.model.vade import VaDE
 from vade_tf.reading import COPY_AGAIN
 from vade_tf.runs.folder import Run
-from vade_tf.runs.incoming import with_names
+from vade_tf.runs.incoming import check_rows, with_names
 from vade_tf.runs.rows import load_whole, numbers_of
 from vade_tf.training.settings import AUTO
 
@@ -53,13 +51,9 @@ def load_rows(
         shape = run.data.get("image_shape")
         more: dict[str, Any] = {"schema": run.schema, "plain": True, "image_shape": shape}
         dataset = with_names(data, run, labels, model.likelihood.name, **more)
-        width = run.data["features"]
-        if dataset.x.shape[1] != width:
-            raise InputError(f"data: expected {width} features, as {run.path} has, got {dataset.x.shape[1]} in {data}")
         for note in dataset.notice.splitlines():
             warnings.warn(note, UnitsWarning, stacklevel=2)
-        measured = run.schema.measured if isinstance(run.schema, Schema) else None
-        check_units(model, dataset.x, f"data: {data}", measured)
+        check_rows(run, model, dataset.x, data)
         dataset = replace(dataset, image_shape=None if shape is None else tuple(shape))  # as those trained on
         return dataset, None, range(len(dataset.x))
     if data_dir is not None and run.config.data is not None:

@@ -1,13 +1,12 @@
 """The picture of a sweep over the number of clusters: each criterion against K, and how much each component holds."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from vade_tf.report.colours import COLOURS
-from vade_tf.report.figures import plain, styled
+from vade_tf.report.figures import plain, png, styled
 from vade_tf.report.image_figures import WIDTH
 from vade_tf.runs.selection import STRONG
 from vade_tf.writing import write_whole
@@ -53,7 +52,4 @@ def draw(summary: dict) -> Figure:
 
 def write(summary: dict, path: Path) -> None:
     """Draw the picture into a PNG file."""
-    content = io.BytesIO()
-    with styled():
-        draw(summary).savefig(content, format="png")
-    write_whole(path, content.getbuffer())
+    write_whole(path, png(draw(summary)))

@@ -14,9 +14,9 @@ from vade_tf.data.files import CELLS, by_names, readable
 from vade_tf.data.genes import Genes
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, UnitsWarning, cited
-from vade_tf.model.choice import check_units
 from vade_tf.runs.assignments import Advance, asked, block, blocks, clusters, codes, has_code
 from vade_tf.runs.folder import Run
+from vade_tf.runs.incoming import check_rows
 from vade_tf.writing import whole_path
 
 
@@ -51,9 +51,7 @@ def write(run: Run, model: keras.Model, data: str, out: Path, phase: Callable[[i
         else:
             rows = (schema if isinstance(schema, Genes) else Genes.infer(cells, run.config.layer)).encode(cells)
         x = observe(rows, argument=f"data: {data}", schema=schema if isinstance(schema, Schema) else None).x
-        if x.shape[1] != run.data["features"]:
-            raise InputError(f"data: expected {run.data['features']} features, as {run.path} has, got {x.shape[1]}")
-        check_units(model, x, f"data: {data}", schema.measured if isinstance(schema, Schema) else None)
+        check_rows(run, model, x, data)
     coded = has_code(model)
     ask = asked([clusters(model), *([codes(model)] if coded else [])], model.n_features, x.dtype)
     advance, said, size = phase(blocks(x)), [], block(x)

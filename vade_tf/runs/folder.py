@@ -4,6 +4,7 @@
     data.json                what the data and the hints were: source, shape, checksums, whether in memory
     schema.json              of a table, of texts or images: what each column is and how it is coded
     metrics.csv              a row an epoch
+    assignments.csv          the cluster of each row, and how sure it is
     metrics.json             the result; its presence means that the run is finished
     model.keras              the trained VaDE, or what another system fitted
     export/1/                a VaDE as a SavedModel in float32, for servers (see `export`)

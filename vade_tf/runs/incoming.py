@@ -109,12 +109,16 @@ def opened(
             _tell(dataset.notice.splitlines())
             names = None if dataset.ids is None else pandas.Series(dataset.ids, name=id or run.config.id or "id")
             found = Incoming(dataset.x, None, names)
-        width = run.data["features"]
-        if found.x.shape[1] != width:
-            raise InputError(f"data: expected {width} features, as {run.path} has, got {found.x.shape[1]} in {data}")
-        measured = schema.measured if isinstance(schema, Schema) else None
-        check_units(model, found.x, f"data: {data}", measured)
+        check_rows(run, model, found.x, data)
     return found
+
+
+def check_rows(run: Run, model: keras.Model, x, data: str) -> None:
+    """Raises InputError unless rows of a file are as wide as those of a run; warns where they have other units."""
+    width, schema = run.data["features"], run.schema
+    if x.shape[1] != width:
+        raise InputError(f"data: expected {width} features, as {run.path} has, got {x.shape[1]} in {data}")
+    check_units(model, x, f"data: {data}", schema.measured if isinstance(schema, Schema) else None)
 
 
 def _of_array(schema: Coded | None, file: Path, image_shape: list[int] | None) -> Incoming:

@@ -8,7 +8,6 @@ from vade_tf.errors import InputError, cited
 from vade_tf.model import stored
 from vade_tf.model.vade import VaDE
 from vade_tf.paths import usable
-from vade_tf.systems import registry  # noqa: F401  every system's layers are known to Keras
 from vade_tf.systems.gmvae import GMVAE
 from vade_tf.systems.models import Clustering
 

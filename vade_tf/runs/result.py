@@ -12,7 +12,7 @@ from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.sparse import Rows, part
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.folder import SCORES
+from vade_tf.runs.folder import BOUND, SCORES
 from vade_tf.training import callbacks, cluster, device, distribute, extension
 from vade_tf.training.autoencoder import AUTOENCODER
 from vade_tf.training.fitting import Fitted
@@ -85,7 +85,7 @@ def summarise(
         "model": config.model,
         "recipe": config.recipe,
         "seed": config.seed,
-        **{name: found.get(name) for name in (*SCORES, "elbo", "distortion", "rate_z", "rate_c")},
+        **{name: found.get(name) for name in (*SCORES, *BOUND)},
         **{name: found[name] for name in ("rate_w",) if name in found},
         **({} if fitted.choice is None else {"choice": vars(fitted.choice)}),
         "health": fitted.health,

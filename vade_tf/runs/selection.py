@@ -1,6 +1,6 @@
-"""How many clusters: what speaks for one K or another, from codes and numbers alone. No labels, no model, no file.
+"""How many clusters, and which of several runs: what speaks for each, from numbers alone. No labels, no model, no file.
 
-Three criteria, which look at different things:
+Of several K, three criteria, which look at different things:
 
 * the bound on rows kept from training: does another component explain new rows better;
 * BIC of the starting mixtures on one code, which all K share: is it worth its parameters;

@@ -163,7 +163,7 @@ def compare(study: Study, results: dict[int, dict]) -> dict:
                 "strength": strength,
                 "components_used": int(np.sum(shares >= USED / k)),
                 "shares": [round(float(share), 6) for share in shares],
-                **{name: results[k][name] for name in ("elbo", "acc", "nmi", "ari")},
+                **{name: results[k][name] for name in ("elbo", *SCORES)},
             }
         )
     for row, behind, error in zip(rows, *selection.behind(np.stack(bounds)), strict=True):

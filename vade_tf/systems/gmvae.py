@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from vade_tf.model import elbo
 from vade_tf.model import likelihood as likelihoods
-from vade_tf.model.observation import FARTHEST, within_reach
+from vade_tf.model.observation import scaled, within_reach
 from vade_tf.model.prior import check_clusters
 from vade_tf.seeding import fold
 from vade_tf.systems.models import check_parts, of_rows, to_rows
@@ -126,8 +126,7 @@ class GMVAE(keras.Model):
 
     def scale(self, x):
         """Raw features [n, D], any number type -> x, float32 [n, D]."""
-        x = tf.cast(x if self.scaling is None else self.scaling(x), tf.float32)
-        return tf.clip_by_value(x, -FARTHEST, FARTHEST) if self.likelihood.learns_variance else x
+        return scaled(x, self.scaling, self.likelihood)
 
     def encode(self, x):
         """Raw x [n, D] -> (mean, log variance) of q(z|x) and those of q(w|x)."""

@@ -15,7 +15,7 @@ from vade_tf.errors import InputError
 from vade_tf.model import elbo, tracing
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.counts import Counts
-from vade_tf.model.observation import FARTHEST, within_reach
+from vade_tf.model.observation import scaled, within_reach
 from vade_tf.model.prior import check_clusters
 
 
@@ -164,8 +164,7 @@ class Clustering(keras.Model):
 
     def scale(self, x):
         """Raw features [n, D], any number type -> x, float32 [n, D]."""
-        x = tf.cast(x if self.scaling is None else self.scaling(x), tf.float32)
-        return tf.clip_by_value(x, -FARTHEST, FARTHEST) if self.likelihood.learns_variance else x
+        return scaled(x, self.scaling, self.likelihood)
 
     def assignments(self, x):
         """Raw x [n, D] -> (codes [n, width], log probabilities [n, K])."""

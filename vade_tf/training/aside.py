@@ -53,9 +53,9 @@ def lent(store: Store, n: int, hints: np.ndarray | None) -> np.ndarray | None:
     return _enough(kept.aside[hints[kept.aside] < 0], len(kept.aside))
 
 
-def losses(rows: list[dict], phase: str) -> list[float]:
-    """The loss of the rows set aside after each epoch of a phase that has one."""
-    return [row["val_loss"] for row in rows if row["phase"] == phase and "val_loss" in row]
+def losses(rows: list[dict]) -> list[float]:
+    """The loss of the rows set aside after each epoch of the autoencoder that has one."""
+    return [row["val_loss"] for row in rows if row["phase"] == "pretrain" and "val_loss" in row]
 
 
 def worn(found: list[float], patience: int) -> bool:
@@ -93,7 +93,7 @@ class Stop(keras.callbacks.Callback):
         if not np.isfinite(value):
             return
         logs["val_loss"] = value
-        before = losses(self.rows, "pretrain")
+        before = losses(self.rows)
         if self.patience and value < min(before, default=np.inf):
             self.store.save("best", numbered([weight for each in self.networks for weight in each.get_weights()]))
         if worn([*before, value], self.patience):

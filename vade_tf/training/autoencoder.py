@@ -49,9 +49,9 @@ def pretrain(fitting: Fitting) -> None:
         seen = fitting.seen("pretrain")
         batches = fitting.batches("pretrain", span, **seen)
         targets = batches if seen else batches.map(lambda x: (x, x))  # the rows as they are are the target
-        if not aside.worn(aside.losses(fitting.rows, "pretrain"), settings.patience):
+        if not aside.worn(aside.losses(fitting.rows), settings.patience):
             train_epochs(fitting, "pretrain", autoencoder, span, targets, own)
-        best = kept_weights(fitting.store, "best", networks) if aside.losses(fitting.rows, "pretrain") else None
+        best = kept_weights(fitting.store, "best", networks) if aside.losses(fitting.rows) else None
         if settings.patience and best is not None:
             set_pretrained(networks, best)
     weights = [weight for network in networks for weight in network.get_weights()]

@@ -6,7 +6,7 @@ import pathlib
 import keras
 import tensorflow as tf
 
-PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+from vade_tf.training.settings import PRECISIONS
 
 
 def resolve_precision(choice: str) -> str:

@@ -83,12 +83,12 @@ def check(data: Observations, settings: Resolved, hints: np.ndarray | None) -> N
         settings: resolved for them.
         hints: known group of each row, as `checked_hints` returns them, or None.
     """
-    check_self_training(data, settings)
+    likelihood = choice.choose(data)
+    check_self_training(data, settings, likelihood)
     if hints is not None and (hints >= 0).any() and settings.guide_weight == 0:
         raise InputError(
             "guide_weight: expected a weight above 0 for hints, got 0, with which they change nothing; leave it open"
         )
-    likelihood = choice.choose(data)
     if data.origins is not None and not isinstance(likelihood, Counts):
         raise InputError(
             f"batch: goes with counts, got rows that are taken as {likelihood.name}; say likelihood='counts' if they "
@@ -101,14 +101,14 @@ def check(data: Observations, settings: Resolved, hints: np.ndarray | None) -> N
         distribute.check(strategy, settings.batch_size)
 
 
-def check_self_training(data: Observations, settings: Resolved) -> None:
+def check_self_training(data: Observations, settings: Resolved, likelihood: Likelihood) -> None:
     """Raises an InputError where `settings.self_train_epochs` are asked for that the fit cannot have."""
     name, asked = "self_train_epochs", settings.self_train_epochs
     if not asked:
         return
     if data.image_shape is None or settings.augment == "none":
         raise InputError(f"{name}: expected 0, it needs images and their augmentation, got {asked}; leave it out")
-    if isinstance(choice.choose(data), Counts):
+    if isinstance(likelihood, Counts):
         raise InputError(f"{name}: expected 0, the groups of counts are not found anew, got {asked}; leave it out")
     if settings.regroups == 0:
         raise InputError(f"{name}: expected regroups of at least 1, whose last groups it moves, got 0; leave it out")

@@ -212,7 +212,7 @@ def quieten(model: VaDE, x: Rows) -> None:
         model: its encoder is changed in place.
         x: raw rows, [n, D].
     """
-    m, log_s2 = (each.numpy() for each in model.encode(x[:NOISE_ROWS]))
+    m, log_s2 = (each.numpy() for each in model.encode(x))
     limit = NOISY * float(m.var(axis=0).mean())
     head = next((layer for layer in model.encoder.layers if layer.output is model.encoder.outputs[1]), None)
     if float(np.exp(log_s2).mean()) > limit > 0 and isinstance(head, keras.layers.Dense) and head.use_bias:

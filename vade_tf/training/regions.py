@@ -35,7 +35,6 @@ def landmark_draws(
     n_clusters: int,
     seeds: Sequence[int],
     n_landmarks: int = LANDMARKS,
-    n_nearest: int = NEAREST,
     tell: Callable[[], None] = lambda: None,
 ) -> list[np.ndarray]:
     """The groups that a draw with each of the seeds finds, see `landmark`: [n] each."""
@@ -43,7 +42,7 @@ def landmark_draws(
 
     def draw(number: int) -> np.ndarray:
         with one_openmp_thread():
-            return landmark_draw(views, n_clusters, number, n_landmarks, n_nearest)
+            return landmark_draw(views, n_clusters, number, n_landmarks)
 
     with one_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
         draws = []
@@ -53,9 +52,7 @@ def landmark_draws(
     return draws
 
 
-def landmark_draw(
-    views: Sequence[np.ndarray], n_clusters: int, seed: int, n_landmarks: int, n_nearest: int
-) -> np.ndarray:
+def landmark_draw(views: Sequence[np.ndarray], n_clusters: int, seed: int, n_landmarks: int) -> np.ndarray:
     """Groups by landmark spectral clustering: regions of a neighbourhood graph, in time linear in n.
 
     The rows' similarities go through landmarks (an anchor graph: Liu et al., ICML 2010; Chen & Cai, AAAI 2011), so the
@@ -68,13 +65,12 @@ def landmark_draw(
         n_clusters: K.
         seed: of the landmarks and of k-means.
         n_landmarks: M, of each view; at most a fifth of the rows.
-        n_nearest: landmarks a row is tied to, in each view.
 
     Returns:
         Groups, [n].
     """
     runs = RUNS if n_clusters < MANY_REGIONS else 1
-    return landmark_cuts(views, [n_clusters], seed, n_landmarks, n_nearest, runs)[0]
+    return landmark_cuts(views, [n_clusters], seed, n_landmarks, runs)[0]
 
 
 def landmark_cuts(
@@ -82,21 +78,20 @@ def landmark_cuts(
     counts: Sequence[int],
     seed: int,
     n_landmarks: int = LANDMARKS,
-    n_nearest: int = NEAREST,
     n_init: int = RUNS,
 ) -> list[np.ndarray]:
     """One graph of landmarks, cut into each of several numbers of groups: [n] for each of `counts`.
 
     Args:
-        views, seed, n_landmarks, n_nearest: as for `landmark_draw`.
+        views, seed, n_landmarks: as for `landmark_draw`.
         counts: the K.
         n_init: runs of k-means on the eigenvectors, of which the best by inertia counts.
     """
     n_landmarks = min(n_landmarks, len(views[0]) // 5)
     widths = [round(EIGENVECTORS * k) for k in counts]
-    possible = [m for m in widths if n_landmarks > max(m, n_nearest)]
+    possible = [m for m in widths if n_landmarks > max(m, NEAREST)]
     if possible:
-        ties = scipy.sparse.hstack([landmark_ties(view, seed, n_landmarks, n_nearest) for view in views], format="csr")
+        ties = scipy.sparse.hstack([landmark_ties(view, seed, n_landmarks) for view in views], format="csr")
         degree = np.asarray(ties.sum(axis=0)).ravel()
         ties = ties @ scipy.sparse.diags_array(1 / np.sqrt(np.maximum(degree, 1e-12)))
         between = (ties.T @ ties).toarray() / len(views)  # its largest eigenvalue is 1
@@ -114,10 +109,10 @@ def landmark_cuts(
     return found
 
 
-def landmark_ties(z: np.ndarray, seed: int, n_landmarks: int, n_nearest: int) -> scipy.sparse.csr_matrix:
+def landmark_ties(z: np.ndarray, seed: int, n_landmarks: int) -> scipy.sparse.csr_matrix:
     """Weights [n, M] that tie each row [n, d] to its nearest landmarks, the centres of a k-means; a row's sum to 1."""
     centres = landmarks(z, seed, n_landmarks)
-    return tied(z, NearestNeighbors(n_neighbors=n_nearest + 1).fit(centres))
+    return tied(z, NearestNeighbors(n_neighbors=NEAREST + 1).fit(centres))
 
 
 def landmarks(z: np.ndarray, seed: int, n_landmarks: int) -> np.ndarray:

@@ -1,12 +1,11 @@
 """The value of a setting in the type of its field, or an error that names the setting. No TensorFlow here."""
 
 import math
-import operator
 import os
 import reprlib
 import typing
 
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, whole_number
 from vade_tf.paths import usable
 
 LARGEST = 2**31 - 1  # whole number that a setting may be
@@ -24,7 +23,7 @@ def checked(name: str, value, hint, metadata):
         raise InputError(f"{name}: expected a whole number of at least {least}, or {choice}, got {reprlib.repr(value)}")
     kind = hint if typing.get_origin(hint) is tuple else next((k for k in kinds if k is not type(None)), hint)
     if kind is int:
-        return _whole(name, value, metadata.get("least", 0))
+        return whole_number(value, name, metadata.get("least", 0), LARGEST)
     if kind is float:
         return _number(name, value, metadata.get("least"))
     if typing.get_origin(kind) is tuple:
@@ -47,17 +46,6 @@ def checked(name: str, value, hint, metadata):
     return value
 
 
-def _whole(name: str, value, least: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or not least <= number <= LARGEST or type(value).__name__ in ("bool", "bool_"):
-        bounds = f"from {least} to 2^31 - 1" if number is not None and number > LARGEST else f"of at least {least}"
-        raise InputError(f"{name}: expected a whole number {bounds}, got {reprlib.repr(value)}")
-    return number
-
-
 def _number(name: str, value, least: float | None) -> float:
     """A finite number above 0, or from `least` where that is given."""
     text = "a positive number" if least is None else f"a number of at least {least:g}"
@@ -75,7 +63,7 @@ def _widths(name: str, value) -> tuple[int, ...]:
     """Widths of layers: a sequence of whole numbers, or their text, as in "500,500,2000"."""
     parts = value.split(",") if isinstance(value, str) else value
     try:
-        found = tuple(_whole(name, int(part) if isinstance(part, str) else part, 1) for part in parts)
+        found = tuple(whole_number(int(part) if isinstance(part, str) else part, name, 1, LARGEST) for part in parts)
         if not found:
             raise ValueError("no width")
         return found

@@ -14,6 +14,8 @@ from vade_tf.seeding import fold
 from vade_tf.training.setting_values import checked
 
 AUTO = "auto"
+METHODS = ("landmark", "gmm", "kmeans")  # of a start
+PRECISIONS = (AUTO, "float32", "mixed_bfloat16", "mixed_float16")
 HIDDEN = (500, 500, 2000)  # the paper's widths, ...
 FULL_WIDTH_ROWS = 5000  # ... of which fewer rows get a share in proportion, but at least a tenth
 NARROW, NARROW_HIDDEN = 64, (128, 128)  # rows of fewer features than this need no more layers and units than these
@@ -127,7 +129,7 @@ class Settings:
         "zoomed and shifted, photos: mirrored, cropped and with other colours, none: nothing",
         choices=("digits", "photos", "none"),
     )
-    init: str = option(None, "starting mixture", choices=("landmark", "gmm", "kmeans"))
+    init: str = option(None, "starting mixture", choices=METHODS)
     guide_epochs: int | None = option(
         None, "epochs that hold on to the starting groups (nine tenths of the epochs, all with self_train_epochs)"
     )
@@ -146,7 +148,7 @@ class Settings:
     precision: str = option(
         "auto",
         "of the hidden layers; auto: what the device is fast at",
-        choices=("auto", "float32", "mixed_bfloat16", "mixed_float16"),
+        choices=PRECISIONS,
     )
     jit: str = option("auto", "compile the step with XLA; auto: on a GPU", choices=("auto", "on", "off"))
     distribute: str = option(
@@ -301,8 +303,3 @@ def widths(n: int, features: int) -> tuple[int, ...]:
 def set_aside(n: int) -> int:
     """How many of n rows get no gradient where the settings leave it open."""
     return 0 if n >= MANY_ROWS else min(max(n // 10, min(FEWEST_ASIDE, n // 5)), MOST_ASIDE)
-
-
-def names(kind: type) -> list[str]:
-    """Names of the fields of a class of settings."""
-    return [each.name for each in dataclasses.fields(kind)]

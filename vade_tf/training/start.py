@@ -21,8 +21,8 @@ from vade_tf.seeding import generator, several
 from vade_tf.threads import one_openmp_thread, one_thread
 from vade_tf.training import regions
 from vade_tf.training.consensus import alike, vote
+from vade_tf.training.settings import METHODS
 
-METHODS = ("landmark", "gmm", "kmeans")
 KINDS = ("code", "wide", "table", "counts")
 VARIANCE_FLOOR = 1e-4  # share of the code's overall variance that every component keeps at least
 DRAWS = 8  # that vote; ...
@@ -220,9 +220,7 @@ def landmark(
     views: Sequence[np.ndarray],
     n_clusters: int,
     seed: int,
-    n_draws: int = DRAWS,
     n_landmarks: int = regions.LANDMARKS,
-    n_nearest: int = regions.NEAREST,
     tell: Callable[[], None] = lambda: None,
     doubt: bool = False,
     more: Callable[[], Sequence[np.ndarray]] | None = None,
@@ -239,9 +237,8 @@ def landmark(
         views: the same rows in one or more spaces, [n, d] each; a row's neighbours count in all of them alike.
         n_clusters: K.
         seed: of the draws.
-        n_draws: draws that vote, at most.
-        n_landmarks, n_nearest: see `regions.landmark_draw`.
-        tell: called `n_draws` times, after each draw that was made and for each that was not needed.
+        n_landmarks: see `regions.landmark_draw`.
+        tell: called `DRAWS` times, after each draw that was made and for each that was not needed.
         doubt: whether draws that find different groups, below `FOUND_AGAIN`, are given up for k-means on the first
             view. Texts have few draws alike, and groups that are better than those of k-means; few wide rows have not.
         more: gives the groups [n] of draws made elsewhere, which vote with these where the first ones do not agree.
@@ -252,13 +249,13 @@ def landmark(
     """
     if regions.is_beyond(n_clusters, n_landmarks):
         found = regions.kmeans(np.ascontiguousarray(views[0], np.float32), n_clusters, seed)
-        for _ in range(n_draws):
+        for _ in range(DRAWS):
             tell()
         return found
-    seeds = several(seed, n_draws)
-    draws = regions.landmark_draws(views, n_clusters, seeds[:FIRST], n_landmarks, n_nearest, tell)
+    seeds = several(seed, DRAWS)
+    draws = regions.landmark_draws(views, n_clusters, seeds[:FIRST], n_landmarks, tell)
     if alike(draws) < SETTLED:
-        draws += regions.landmark_draws(views, n_clusters, seeds[FIRST:], n_landmarks, n_nearest, tell)
+        draws += regions.landmark_draws(views, n_clusters, seeds[FIRST:], n_landmarks, tell)
         if more is not None:
             return vote([*draws, *more()], n_clusters)
     for _ in seeds[len(draws) :]:

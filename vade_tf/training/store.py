@@ -13,8 +13,8 @@ A fit keeps arrays under these names:
     held         weights after the last epoch that was held to groups
     rungs        where VaDE was trained anew: agreement with the groups after each training, and the best weights
 
-and, once a second or when the state is kept, the rows of its history. The run folder (`runs.folder.Run`) is the other
-store.
+and, once a second or when the state is kept, the rows of its history. The run folder (`runs.folder.Run`) is a store
+on disk.
 """
 
 import json

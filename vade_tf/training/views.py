@@ -1,4 +1,4 @@
-"""Where a row's neighbours are read: the code, and the hidden layer before it."""
+"""Where rows are compared: the code and the layer before it, a table's own columns, counts in leading directions."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from vade_tf.model.counts import LogCounts
 from vade_tf.model.likelihood import Bernoulli, Gaussian
 from vade_tf.model.mixed import Mixed
 from vade_tf.model.vade import VaDE
-from vade_tf.seeding import generator
+from vade_tf.seeding import subset
 from vade_tf.threads import one_thread
 from vade_tf.training import alignment
 
@@ -35,7 +35,7 @@ def _sample(x, most: int, seed: int):
     """At most so many rows of x [n, D], drawn by the seed: every tenth row might be of one day, or of one donor."""
     if len(x) <= most:
         return x
-    return part(x, np.sort(generator(seed, STREAM).choice(len(x), most, replace=False)))
+    return part(x, subset(len(x), most, seed, STREAM))
 
 
 def last_hidden(encoder: keras.Model):
