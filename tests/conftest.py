@@ -80,14 +80,14 @@ def small_model():
 
 
 LONGEST = (
-    "test_training.py",
-    "test_readme.py",
     "test_estimator.py",
-    "test_docs.py",
-    "test_baselines.py",
-    "test_distribute.py",
-    "test_model.py",
+    "test_cli_predict.py",
+    "test_folders.py",
     "test_labels.py",
+    "test_fit.py",
+    "test_inputs.py",
+    "test_baselines.py",
+    "test_baselines_memory.py",
 )
 
 

@@ -148,6 +148,7 @@ def test_a_stop_in_between_changes_nothing(stopped, rows, monkeypatch):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.long
 def test_the_variance_is_that_of_new_rows(rows):
     """An autoencoder that knows 120 rows by heart has a residual of new rows far above that of its own."""
 

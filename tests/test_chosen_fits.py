@@ -93,7 +93,9 @@ def test_numbers_are_compared_on_what_the_start_will_read(x, monkeypatch, likeli
     assert asked == [("landmark", views, kind)]
 
 
-@pytest.mark.parametrize("at", ["clusters", "start", "held"])
+@pytest.mark.parametrize(
+    "at", ["start", *(pytest.param(each, marks=pytest.mark.long) for each in ("clusters", "held"))]
+)
 def test_a_kill_costs_nothing(chosen_fit, x, at, monkeypatch):
     """Before the choice is kept, between it and the start, and in the training of VaDE."""
     store = Dying(at)
@@ -170,6 +172,7 @@ def data(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 def test_a_run_from_the_command_line(data, tmp_path, monkeypatch, capsys):
     """Labels, if other ones are there, change nothing that is chosen or trained."""
     small = ["--clusters", "auto", "--pretrain-epochs", "2", "--epochs", "2", "--hidden", "16,8", "--no-export"]
@@ -199,6 +202,7 @@ def test_a_run_from_the_command_line(data, tmp_path, monkeypatch, capsys):
     assert "--clusters: expected a number, or a range such as 5:20 or 5:20:5, or auto" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_run_that_ends_between_its_last_two_files_keeps_the_choice(data, tmp_path, monkeypatch):
     config = TrainConfig(data=str(data / "named.npz"), clusters="auto", **SMALL)
     with monkeypatch.context() as patched:
@@ -210,7 +214,7 @@ def test_a_run_that_ends_between_its_last_two_files_keeps_the_choice(data, tmp_p
     assert train.resume(tmp_path / "run", export=False)["choice"]["n_clusters"] == 3
 
 
-@pytest.mark.parametrize("study", [seeds.train_seeds, restarts.train_restarts])
+@pytest.mark.parametrize("study", [seeds.train_seeds, pytest.param(restarts.train_restarts, marks=pytest.mark.long)])
 def test_the_first_run_of_several_chooses_for_all(data, tmp_path, study, monkeypatch):
     calls, compared = [], choosing.compared
     monkeypatch.setattr(choosing, "compared", lambda *given: calls.append(given) or compared(*given))

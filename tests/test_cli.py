@@ -83,6 +83,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, tmp_path, mon
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_mistake_in_a_fresh_process_is_still_one_line(tmp_path):
     """TensorFlow is loaded before the file is missed, and says nothing of its own."""
     done = command("--data", "none.npy", "--clusters", "3", cwd=tmp_path)

@@ -114,7 +114,14 @@ def test_a_table_into_a_file_and_to_the_screen(data, trained, tmp_path, capsys):
     check((tmp_path / "2.csv").read_text(), probabilities)
 
 
-@pytest.mark.parametrize("system", sorted({*SYSTEMS} - {"dec_da"}))  # which is of images alone
+@pytest.mark.parametrize(  # dec_da is of images alone
+    "system",
+    [
+        "dec",
+        "gmvae",
+        *(pytest.param(s, marks=pytest.mark.long) for s in sorted({*SYSTEMS} - {"dec", "dec_da", "gmvae"})),
+    ],
+)
 def test_every_system(system, data, tmp_path, capsys):
     run = trained_run(data, system, tmp_path / "run")
     capsys.readouterr()
@@ -303,7 +310,9 @@ def test_samples_of_rows_without_names(trained, capsys):
     assert list(found) == [f"x{i}" for i in range(6)]
 
 
-@pytest.mark.parametrize("mode", [[], ["--score"], ["--encode"]])
+@pytest.mark.parametrize(
+    "mode", [[], *(pytest.param([flag], marks=pytest.mark.long) for flag in ("--score", "--encode"))]
+)
 def test_every_kind_of_file_and_of_table_holds_the_same(data, trained, tmp_path, mode, capsys):
     """Blocks of rows from the map of a file, from row groups and from memory; .csv and .parquet out."""
     x = np.load(data / "new.npy")

@@ -72,6 +72,7 @@ def test_the_chart_has_a_bar_a_system_and_a_dot_a_seed():
     assert sorted(len(line.get_xdata()) for line in axis.lines) == [1, 1, 1, 2]  # one seed, two seeds, a figure each
 
 
+@pytest.mark.long
 def test_two_systems_from_the_command_to_the_picture(tmp_path, capsys):
     arguments = ["--dataset", "digits", "--seeds", "1", "--systems", "vade", "ae_kmeans"]
     arguments += ["--vade", str(tmp_path / "seeds"), "--out", str(tmp_path / "runs")]

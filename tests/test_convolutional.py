@@ -103,6 +103,7 @@ def images(rng):
     return x + rng.integers(0, 30, x.shape).astype("u1")
 
 
+@pytest.mark.long
 def test_a_fit_of_colour_images_takes_convolutions_where_it_is_asked_to(images, tmp_path):
     found = fit(images, Settings(clusters=2, network="conv", augment="photos", **SHORT))
     assert [layer.__class__.__name__ for layer in found.model.encoder.layers].count("Conv2D") == 3
@@ -142,12 +143,14 @@ def test_counts_of_the_shape_of_images_and_rows_get_dense_ones(rng):
     assert begin(rng.normal(size=(60, 784)), Settings(clusters=2)).settings.network == "dense"
 
 
+@pytest.mark.long
 def test_the_estimator_takes_them_and_finds_two_kinds_of_image(images):
     found = VaDEClusterer(2, network="conv", pretrain_epochs=10, epochs=6, batch_size=16, random_state=0).fit(images)
     assert len(set(found.labels_[:30])) == len(set(found.labels_[30:])) == 1
     assert found.labels_[0] != found.labels_[30]
 
 
+@pytest.mark.long
 def test_a_stopped_fit_goes_on_bit_for_bit(images):
     settings, store = Settings(clusters=2, network="conv", **SHORT), Memory()
     whole = fit(images, settings).model.get_weights()

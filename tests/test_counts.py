@@ -221,6 +221,7 @@ def test_zero_inflated_draws_have_its_mean_and_its_dispersion(rng):
     np.testing.assert_allclose(found[:4], r, rtol=0.05)
 
 
+@pytest.mark.long
 def test_a_zero_inflated_fit_is_saved_and_found_again(cells, tmp_path):
     x, y = cells
     small = {"latent_dim": 3, "hidden": (24,), "pretrain_epochs": 60, "epochs": 60, "precision": "float32"}

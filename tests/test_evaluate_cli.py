@@ -280,6 +280,7 @@ def test_pictures_do_not_go_among_the_images_that_are_read(trained, tmp_path, ca
     assert re.search(r"--out: .*report lies in .*photos, whose images", told)
 
 
+@pytest.mark.long
 def test_figures_that_are_not_drawn_need_no_matplotlib(trained):
     """In a process of its own, where nothing has loaded it yet."""
     program = (

@@ -236,6 +236,7 @@ def test_a_fitted_model_takes_hints_again(rows, whole):
     assert float(whole.model.guide_weight.numpy()) == SETTINGS.guide_weight
 
 
+@pytest.mark.long
 def test_hints_name_the_groups_and_few_of_them_do_not_move_the_other_rows(rows):
     """Ten hints under other names: rows without a hint keep their partition, and the clusters are named as hinted."""
     x, y = rows

@@ -19,7 +19,11 @@ def test_a_table_that_is_no_table_of_images_stays_a_table(rng):
         assert model.schema_.features == ["size", "kind=a", "kind=b", "kind=c"]
 
 
-@pytest.mark.parametrize("form", [list, lambda x: np.array([*x, None], object)[:-1]], ids=["list", "objects"])
+@pytest.mark.parametrize(
+    "form",
+    [list, pytest.param(lambda x: np.array([*x, None], object)[:-1], marks=pytest.mark.long)],
+    ids=["list", "objects"],
+)
 def test_images_in_a_list_or_in_an_array_of_objects_are_images(rng, form):
     images = rng.integers(0, 256, (60, 5, 6)).astype("u1")
     model = VaDEClusterer(**SHORT).fit(form(list(images)))

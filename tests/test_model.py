@@ -206,6 +206,7 @@ def test_paper_network_has_the_paper_shape():
     assert not np.array_equal(a[2][:20], a[4][:20, :500])  # each layer its own draw
 
 
+@pytest.mark.long
 def test_two_replicas_take_the_same_step_as_one():
     """MirroredStrategy over two logical CPUs, in a fresh process: gradients are summed, noise differs by replica."""
     import subprocess

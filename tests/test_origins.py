@@ -192,6 +192,7 @@ def test_origins_without_rows_or_alike_are_not_moved(rng):
     assert found.shape == (4, 3)
 
 
+@pytest.mark.long
 def test_cells_are_grouped_by_type_and_not_by_lab():
     adata, y, _ = annotated(600)
     told = VaDEClusterer(3, batch="lab", epochs=20, pretrain_epochs=10, random_state=0, **SMALL).fit(adata)

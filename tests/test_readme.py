@@ -13,6 +13,7 @@ README = Path(__file__).resolve().parent.parent / "README.md"
 FIRST, *OTHERS = re.findall(r"```python\n(.*?)```", README.read_text(), re.S)
 
 
+@pytest.mark.long
 def test_the_five_lines_find_the_digits(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert len([line for line in FIRST.splitlines() if line]) <= 5

@@ -17,6 +17,7 @@ from vade_tf.runs.config import TrainConfig
 from vade_tf.training import watch
 
 
+@pytest.mark.long
 def test_a_run_on_sparse_rows_gives_the_figures_of_one_on_their_dense_copy(tmp_path):
     r, y = np.random.default_rng(0), np.arange(60) % 3
     x = np.where(r.random((60, 12)) < 0.3, r.random((60, 12)), 0).astype("f4")

@@ -230,6 +230,7 @@ def test_a_file_may_have_any_name(whole, tmp_path):
         assert (tmp_path / "clusters.png").read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.long
 def test_a_range_on_the_command_line_is_a_sweep_and_resume_knows_it(data, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     more = ["--pretrain-epochs", "0", "--epochs", "1", "--hidden", "16,8", "--no-export", "--quiet"]

@@ -186,18 +186,6 @@ def test_tensorboard_has_every_column(whole):
     assert [event.step for event in events.Tensors("elbo")] == [1, 2, 3, 4]
 
 
-def test_labels_change_nothing(data, whole, tmp_path):
-    """The same rows with shuffled labels, and with none, train to the same weights."""
-    with np.load(data) as arrays:
-        x = arrays["x"]
-    np.savez(tmp_path / "bars.npz", x=x)
-    config = TrainConfig.create(data=str(tmp_path / "bars.npz"), **SMALL)
-    result = training.train(config, tmp_path / "run", export=False)
-    for mine, theirs in zip(weights(tmp_path / "run"), weights(whole), strict=True):
-        np.testing.assert_array_equal(mine, theirs)
-    assert result["acc"] is None
-
-
 def test_it_finds_groups_that_are_there(data, tmp_path):
     settings = {**SMALL, "pretrain_epochs": 60, "epochs": 40, "guide_epochs": 30, "augment": "none"}
     assert training.train(TrainConfig.create(data=data, **settings), tmp_path / "run", export=False)["acc"] > 0.98
