@@ -108,3 +108,14 @@ def test_one_image_in_colour_among_grey_ones_keeps_its_colours(tmp_path, order):
     x = load_file(str(tmp_path)).x.reshape(2, 4, 6, 3)
     assert x["ab".index(order[0])].reshape(-1, 3).tolist() == [[200, 40, 90]] * 24
     np.testing.assert_array_equal(x["ab".index(order[1])], 120)
+
+
+@pytest.mark.parametrize("run", [".", "seed-0"])
+def test_figures_of_a_run_are_no_rows(tmp_path, run):
+    (tmp_path / run / "figures").mkdir(parents=True)
+    Image.new("L", (6, 4), 120).save(tmp_path / run / "figures" / "history.png")
+    assert len(load_file(str(tmp_path)).x) == 1
+    for name in ("config.json", "data.json"):
+        (tmp_path / run / name).write_text("{}")
+    with pytest.raises(InputError, match="which holds a run and its figures; give the run's own data"):
+        load_file(str(tmp_path))

@@ -91,12 +91,16 @@ def read_folder(folder: Path, known: Pictures | None = None) -> tuple[np.ndarray
         uint8 [n, height, width, channels], the name of each [n], and what they were brought to.
 
     Raises:
-        InputError: Pillow is not installed, there is no image, or one cannot be read.
+        InputError: Pillow is not installed, there is no image, one cannot be read, or they are the figures of a run.
     """
     try:
         from PIL import Image
     except ImportError as error:
         raise InputError("data: a folder of images needs Pillow; pip install 'vade-tf[files]' brings it") from error
+    if any((run / "config.json").is_file() for run in (folder, *folder.glob("*")) if (run / "data.json").is_file()):
+        raise InputError(
+            f"data: expected rows, got {folder}, which holds a run and its figures; give the run's own data"
+        )
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in KINDS and file.is_file())
     files = [file for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
     if not files:
