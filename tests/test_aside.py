@@ -209,3 +209,10 @@ def test_a_run_tells_how_many_epochs_were_trained(rows, tmp_path):
     trained = [row for row in Run.open(tmp_path / "run").load_rows() if row["phase"] == "pretrain"]
     assert result["epochs"] == {"pretrain": len(trained), "fit": 1}
     assert len(trained) < 40
+
+
+def test_hints_that_say_nothing_are_none():
+    for size in (30, 90):
+        np.testing.assert_array_equal(
+            aside.set_aside(100, size, 0, np.full(100, -1)), aside.set_aside(100, size, 0, None)
+        )

@@ -358,3 +358,11 @@ def test_both_accuracy_rules_on_a_case_by_hand():
     confidence = np.array([0.5, 0.6, 0.7, 0.8, 0.9, 0.9, 0.5, 0.6, 0.5, 0.9, 0.6, 0.8])
     assert metrics.accuracy(y, groups) == 8 / 12
     assert metrics.most_confident_accuracy(y, groups, confidence) == 6 / 12
+
+
+def test_a_code_that_is_no_row_is_not_decoded(loaded, data):
+    with np.load(data) as arrays:
+        x = arrays["x"][:4]
+    np.testing.assert_allclose(loaded["kmeans"].decode(loaded["kmeans"].assignments(x)[0]), loaded["kmeans"].scale(x))
+    with pytest.raises(InputError, match="dec has no decoder: no rows are made of its codes"):
+        loaded["dec"].decode(loaded["dec"].assignments(x)[0])

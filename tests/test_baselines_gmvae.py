@@ -201,3 +201,12 @@ def test_a_gmvae_draws_w_and_z_from_noises_of_their_own(small_gmvae):
     clusters, rows = np.array([2, 0, 1, 2]), np.arange(4)
     z = mu[rows, clusters] + np.exp(0.5 * log_sigma2[rows, clusters]) * noise[:, 3:]
     np.testing.assert_allclose(small_gmvae.sample(clusters, seed=7), small_gmvae.decode(z), rtol=1e-4, atol=1e-6)
+
+
+def test_a_far_row_leaves_a_gmvaes_bound_finite(rng):
+    encoder, decoder = networks.build_encoder(6, 2 * 2, (8,)), networks.build_decoder(6, 2, (8,))
+    model = gmvae.GMVAE(encoder, decoder, 3, "gaussian", seed=1)
+    model.compile(FusedAdam(1e-3))
+    x = rng.normal(size=(50, 6)).astype("f4")
+    x[0] *= 1e6
+    assert np.isfinite(list(model.evaluate(x, verbose=0, return_dict=True).values())).all()

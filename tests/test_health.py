@@ -318,3 +318,15 @@ def test_a_run_killed_after_a_new_start_and_a_step_back_resumes_as_if_it_was_not
     assert [text.split(":")[0] for text in whole["remedies"]] == ["fit, epoch 2", "fit, epoch 3"]
     assert (result["remedies"], result["health"]) == (whole["remedies"], whole["health"])
     assert any("component 1 of 2" in text for text in whole["health"])
+
+
+def test_more_unused_components_than_there_are_rows_for_are_told_as_they_were_moved(small_model, rng):
+    model = small_model(n_clusters=20)
+    model.guide_weight.assign(0.0)
+    mu = model.prior.mu.numpy()
+    mu[1:] = 1e3
+    model.prior.mu.assign(mu)
+    columns = Watch(rng.uniform(size=(30, 12)).astype("f4"), 20, 0).after_epoch(model, [], False, [].append)
+    moved = np.flatnonzero((model.prior.mu.numpy() != mu).any(axis=1))
+    assert 0 < len(moved) < 19
+    np.testing.assert_array_equal([int(c) for c in columns["reseeded"].split()], moved)

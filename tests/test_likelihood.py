@@ -374,3 +374,19 @@ def test_weights_of_few_words_are_no_answers(rng):
     weights /= np.linalg.norm(weights, axis=1, keepdims=True)
     assert isinstance(choice.choose(observe(weights)), Gaussian)
     assert isinstance(choice.choose(observe(np.sign(weights))), Bernoulli)  # the same number of words in each
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-6, 1e-12])
+def test_signed_numbers_are_no_grey_values_in_any_unit(rng, unit):
+    x = rng.normal(size=(1000, 30))
+    x -= x.mean(axis=0)
+    assert choice.choose(observe(x * unit)).name == "gaussian"
+    near_one = 1 + unit * x / np.abs(x).max()
+    assert choice.choose(observe(near_one)).name == "gaussian"
+    with pytest.raises(InputError, match="likelihood: bernoulli expects values in"):
+        choice.choose(observe(x * unit, "bernoulli"))
+
+
+def test_grey_values_may_be_rounded_out_of_their_range(rng):
+    x = (rng.random((200, 64)) < 0.3).astype("f4")
+    assert choice.choose(observe(x * np.float32(1.000001) - np.float32(1e-6))).name == "bernoulli"

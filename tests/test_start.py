@@ -1,5 +1,7 @@
 """Parts of a start by hand: moments, names, floors, the limits of K, and where neighbours are read."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -246,3 +248,10 @@ def test_rings_in_one_another_are_groups(number):
     rows = (radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)).astype("f4")
     found = starts.of_table(rows, number, 0)
     assert adjusted_rand_score(groups, found) > 0.99
+
+
+def test_a_table_of_one_row_is_one_group_without_a_word():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = starts.start(np.zeros((1, 2)), 1, "landmark", 0, views=[np.zeros((1, 5), "f4")], kind="table")
+    np.testing.assert_array_equal(found.groups, [0])

@@ -264,3 +264,20 @@ def test_hints_of_an_evaluation_count_though_the_model_was_trained_without(small
     found = model.evaluate(x, np.arange(8) % 4, verbose=0, return_dict=True)
     assert found["guidance"] > 0
     assert found["loss"] == pytest.approx(-found["elbo"] + 20 * found["guidance"], rel=1e-5)
+
+
+def test_a_row_whose_variance_ran_away_finds_back(small_model, x):
+    """The bound of it is one that steps can be made from, and its gradient says which way."""
+    model = small_model()
+    head = model.encoder.get_layer("z_log_var")
+    head.bias.assign(np.full(head.bias.shape, 41.0))
+    with tf.GradientTape() as tape:
+        terms = model.elbo_terms(x, np.ones((len(x), 3), "f4"))
+        loss = tf.reduce_mean(terms["distortion"] + terms["rate_z"] + terms["rate_c"])
+    assert float(loss) < 1e6
+    assert np.all(tape.gradient(loss, head.bias).numpy() > 0)
+    head.bias.assign(np.full(head.bias.shape, -3.0))
+    m, log_s2 = model.encode(x)
+    np.testing.assert_array_equal(log_s2, model.encoder(x)[1])  # what is within reach stays as it is
+    head.bias.assign(np.full(head.bias.shape, np.inf))
+    assert np.all(np.isfinite(model.encode(x)[1]))

@@ -15,6 +15,7 @@ from vade_tf.reading import rows_together
 
 MOST = 1e30  # value of a row; float32 cannot square more
 CONTRAST = 0.4  # MNIST has 0.78, digits 0.51; TF-IDF of texts 0.18, tables scaled to [0, 1] about 0.1 to 0.3
+ROUNDING = 1e-5  # of the range of all values, which a pixel may lie below 0 or above 1
 COUNTED, MOSTLY, TAIL = 20, 0.5, 10.0  # counts: features at least, share of zeros, largest over mean of what is not 0
 COUNTED_BY = {"auto": Counts, Counts.name: Counts, ZeroInflatedCounts.name: ZeroInflatedCounts}
 LOOKED_AT = 10_000  # rows, at most, whose values are compared with those of the training
@@ -44,7 +45,9 @@ def choose(observations) -> Likelihood:
             f"likelihood: {counted.name} expects whole numbers from 0 up, got others; give them as they were counted"
         )
     scale, offset = observations.grey
-    low, high = (round(value * scale + offset, 5) for value in (observations.low, observations.high))
+    low, high = (value * scale + offset for value in (observations.low, observations.high))
+    slack = ROUNDING * (high - low)
+    low, high = 0.0 if -slack <= low < 0 else low, 1.0 if 1 < high <= 1 + slack else high
     about = low, high, observations.x.dtype
     families = observations.image_shape is None and observations.schema is not None and observations.schema.blocks
     asked = observations.likelihood == "bernoulli"

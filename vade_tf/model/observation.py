@@ -16,7 +16,7 @@ NOISE_RATE = 0.02  # share that a batch has in the variance that a likelihood le
 LEAST_NOISE = 0.01  # of it, where features have variance 1: a column explained to the last digit would drown the others
 FARTHEST = 1e9  # from 0, of x as `scale` gives it: what is farther counts as this far, and its square is finite
 REACH = 1e3  # of float16, which ends at 65,504
-WIDEST = 40.0  # log variance of q(z|x) either way: far from what it was trained on, an encoder says anything
+NARROWEST, WIDEST = -40.0, 10.0  # log variance of q(z|x): far from what it was trained on, an encoder says anything
 
 
 class ObservationModel(keras.Model):
@@ -104,7 +104,7 @@ class ObservationModel(keras.Model):
         if self.likelihood.compares_columns:  # what reads counts begins in float32
             x = within_reach(self.encoder, x)
         m, log_s2 = self.encoder(self.shaped(x), training=training)
-        return tf.cast(m, tf.float32), tf.clip_by_value(tf.cast(log_s2, tf.float32), -WIDEST, WIDEST)
+        return tf.cast(m, tf.float32), bounded(tf.cast(log_s2, tf.float32))
 
     def decode(self, z):
         """Mean of p(x|z): z [batch, latent] -> [batch, D] (for Bernoulli, probabilities)."""
@@ -158,6 +158,11 @@ def scaled(x, scaling, likelihood):
     """
     x = tf.cast(x if scaling is None else scaling(x), tf.float32)
     return tf.clip_by_value(x, -FARTHEST, FARTHEST) if likelihood.learns_variance else x
+
+
+def bounded(log_s2):
+    """log s2 of q(z|x) from `NARROWEST` to `WIDEST`; the gradient goes on, or a row beyond would stay there for good."""
+    return tf.grad_pass_through(lambda each: tf.clip_by_value(each, NARROWEST, WIDEST))(log_s2)
 
 
 def within_reach(network, x):

@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from vade_tf.model import elbo
 from vade_tf.model import likelihood as likelihoods
-from vade_tf.model.observation import scaled, within_reach
+from vade_tf.model.observation import bounded, scaled, within_reach
 from vade_tf.model.prior import check_clusters
 from vade_tf.seeding import fold
 from vade_tf.systems.models import check_parts, of_rows, to_rows
@@ -133,7 +133,7 @@ class GMVAE(keras.Model):
         x = self.scale(x)
         m, log_s2 = self.encoder(within_reach(self.encoder, x) if self.likelihood.compares_columns else x)
         (z_m, w_m), (z_log_s2, w_log_s2) = (tf.split(part, [self.latent_dim, self.w_dim], -1) for part in (m, log_s2))
-        return (z_m, z_log_s2), (w_m, w_log_s2)
+        return (z_m, bounded(z_log_s2)), (w_m, bounded(w_log_s2))
 
     def assignments(self, x):
         """Raw x [n, D] -> (means of q(z|x) [n, latent], log p(c|z,w) at the means [n, K])."""

@@ -178,8 +178,10 @@ class Clustering(keras.Model):
         return tf.exp(self.assignments(x)[1])
 
     def decode(self, code):
-        """Codes [n, width] -> mean of p(x|code), [n, D]."""
+        """Codes [n, width] -> mean of p(x|code), [n, D]. Without a decoder the code is x; InputError where it is not."""
         if self.decoder is None:
+            if code.shape[-1] != self.n_features or isinstance(self.likelihood, Counts):
+                raise InputError(f"{self.system} has no decoder: no rows are made of its codes")
             return code
         out = self.decoder(code)
         return self.likelihood.mean(out)

@@ -26,12 +26,12 @@ STREAM = 2  # of the seed
 def set_aside(n: int, size: int, seed: int, hints: np.ndarray | None) -> np.ndarray:
     """Numbers of the rows that are set aside, ascending, int [at most size]: drawn by the seed, none with a hint.
 
-    Of the rows without a hint at most half; none where these are too few to measure anything.
+    Where some have hints, at most half of the others; none where these are too few to measure anything.
     """
     if size == 0:
         return np.zeros(0, int)
     order = generator(seed, STREAM).permutation(np.arange(n, dtype=np.min_scalar_type(n)))
-    if hints is not None:
+    if hints is not None and (hints >= 0).any():
         order = order[hints[order] < 0]
         order = order[: len(order) // 2]
     return _enough(np.sort(order[:size].astype(int)), size)

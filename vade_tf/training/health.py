@@ -159,6 +159,15 @@ def _names(components: Iterable[int]) -> str:
     return f"component{'s' if len(names) > 1 else ''} {', '.join(names[:NAMED])}{more}"
 
 
+def movable(empty: list[int], n: int, k: int) -> list[int]:
+    """Those of some components out of k that `reseed` moves on n rows: each takes half an even share of them."""
+    return empty[: n // _rows_each(n, k)]
+
+
+def _rows_each(n: int, k: int) -> int:
+    return max(2, n // (2 * k))
+
+
 def reseed(empty, pi, mu, sigma2, m, s2, misfit) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The mixture with unused components moved to where rows are explained worst; the others keep mean and variance.
 
@@ -175,9 +184,9 @@ def reseed(empty, pi, mu, sigma2, m, s2, misfit) -> tuple[np.ndarray, np.ndarray
         pi, mu and sigma2 after it.
     """
     pi, mu, sigma2, m, s2 = (np.array(part, np.float64) for part in (pi, mu, sigma2, m, s2))
-    size = max(2, len(m) // (2 * len(pi)))
+    size = _rows_each(len(m), len(pi))
     left = np.argsort(-np.asarray(misfit, np.float64), kind="stable")  # the worst row first
-    moved = [c for i, c in enumerate(empty) if (i + 1) * size <= len(m)]
+    moved = movable(list(empty), len(m), len(pi))
     for c in moved:
         apart = np.sum((m[left] - m[left[0]]) ** 2, axis=1)
         nearest = np.argsort(apart, kind="stable")[:size]

@@ -65,7 +65,7 @@ class Posterior(Assignments):
 
 
 def posterior(model: VaDE, x: Rows) -> Posterior:
-    """Everything about raw rows x [n, D] in one pass; its mean bound is `model.evaluate`'s with batches of 1,024."""
+    """Everything about raw rows x [n, D] in one pass; its mean bound is `evaluate`'s in batches of `pipeline.together`."""
 
     @tf.function(reduce_retracing=True, autograph=False)
     def of_batch(rows):

@@ -206,7 +206,7 @@ def quieten(model: VaDE, x: Rows) -> None:
 
     The head was not trained with the autoencoder, and the noise of a usual initialisation, s2 around 1, wrecks the
     pretrained code in the first epoch. Where the mean s2 is more than `NOISY` of the code's variance, a dense head is
-    shrunk to a tenth with its bias at the log of that share.
+    shrunk to a tenth with its bias at the log of half of that share.
 
     Args:
         model: its encoder is changed in place.

@@ -206,6 +206,8 @@ def of_draws(rows: np.ndarray, draws: list[np.ndarray], n_clusters: int, seed: i
 
 def parted(rows: np.ndarray, asked: np.ndarray, groups: np.ndarray) -> float:
     """Share of the nearest neighbours of some rows, by their numbers, that are in another group than the row."""
+    if len(rows) == 1:
+        return 0.0
     near = min(NEIGHBOURS + 1, len(rows))
     nearest = NearestNeighbors(n_neighbors=near).fit(rows).kneighbors(rows[asked], return_distance=False)[:, 1:]
     return float(np.mean(groups[nearest] != groups[asked, None]))

@@ -71,6 +71,7 @@ class Watch:
         }
         had = {int(c) for row in rows for c in row.get("reseeded", "").split()}
         again = [c for c in np.flatnonzero(~found.used).tolist() if c not in had]
+        again = health.movable(again, len(self.x), model.prior.n_components)
         if again and not last_chance and float(model.guide_weight.numpy()) == 0.0:
             self._reseed(model, again)
             columns["reseeded"] = " ".join(map(str, again))
