@@ -161,7 +161,7 @@ def scaled(x, scaling, likelihood):
 
 
 def bounded(log_s2):
-    """log s2 of q(z|x) from `NARROWEST` to `WIDEST`; the gradient goes on, or a row beyond would stay there for good."""
+    """log s2 of q(z|x) from `NARROWEST` to `WIDEST`; the gradient goes on, or a row beyond would stay there."""
     return tf.grad_pass_through(lambda each: tf.clip_by_value(each, NARROWEST, WIDEST))(log_s2)
 
 

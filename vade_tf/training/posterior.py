@@ -65,7 +65,7 @@ class Posterior(Assignments):
 
 
 def posterior(model: VaDE, x: Rows) -> Posterior:
-    """Everything about raw rows x [n, D] in one pass; its mean bound is `evaluate`'s in batches of `pipeline.together`."""
+    """Everything about raw rows x [n, D] in one pass; its mean bound is `evaluate`'s in batches of the same size."""
 
     @tf.function(reduce_retracing=True, autograph=False)
     def of_batch(rows):
