@@ -216,3 +216,22 @@ def test_new_images_may_be_a_little_brighter_where_white_is_not_known(rng, train
     else:
         with pytest.raises(InputError, match="expected values from"):
             choice.check_units(model, rows)
+
+
+def test_series_of_several_units_are_no_images(rng):
+    """Sensors: a pixel that is moved by one would read Pascal for degrees."""
+    offsets = np.array([0.0, 20.0, 101_300.0, 5.0, -3.0])
+    series = offsets + rng.normal(size=(60, 40, 5)) * [1, 1, 50, 1, 1]
+    assert observe(series).image_shape is None
+    assert observe(series, image_shape=(40, 5)).image_shape is None
+    hot = rng.uniform(size=(60, 12, 12))
+    hot[:, 3, 4] = 1e5
+    assert observe(hot).image_shape == (12, 12)
+
+
+@pytest.mark.parametrize(("form", "shape"), [
+    ((50, 3), None), ((3, 50), None), ((8, 2), None), ((3, 3), (3, 3)), ((8, 3), (8, 3)), ((12, 4), (12, 4)),
+    ((50, 4), (50, 4)), ((50, 3, 3), (50, 3, 3)),
+])  # fmt: skip
+def test_a_few_numbers_at_each_of_many_times_are_no_image(rng, form, shape):
+    assert observe(rng.uniform(size=(20, *form))).image_shape == shape

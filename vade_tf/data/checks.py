@@ -20,6 +20,7 @@ GREYS = 16  # levels of whole numbers, at least: marks and ratings have fewer
 TINY = 1e-6  # that rounding may add to white
 PIXELS = 64  # of a row at least, that is taken for an image though nothing says so
 COLOURS = 3  # channels of a colour image
+NARROWEST = 4  # pixels of the shorter side of an image that is so many times as long
 CHECK_ROWS = 8192  # rows looked at together, at most: keeps the check of a large memory-mapped file small
 
 
@@ -31,7 +32,8 @@ def unmasked(x: np.ma.MaskedArray) -> np.ndarray:
 def shape_of_images(form: tuple[int, ...], argument: str) -> tuple[int, ...] | None:
     """(height, width) of grey images [n, height, width], also with an axis of 1, (height, width, 3) of colour ones.
 
-    None of an array of any other form.
+    None of an array of any other form, and of a few numbers at each of many times: what is narrower than `NARROWEST`
+    pixels and so many times as long is a series of them, and no image.
 
     Raises:
         InputError: the colours are the first axis of an image.
@@ -45,6 +47,8 @@ def shape_of_images(form: tuple[int, ...], argument: str) -> tuple[int, ...] | N
         return tuple(form[1:])
     if len(form) == 4 and form[1] == 1 < form[3]:
         return tuple(form[2:])
+    if len(form) == 3 and NARROWEST * min(form[1:]) <= max(form[1:]) and min(form[1:]) < NARROWEST:
+        return None
     return tuple(form[1:3]) if len(form) == 3 or (len(form) == 4 and form[3] == 1) else None
 
 

@@ -20,6 +20,7 @@ from vade_tf.reading import memory, rows_together
 COUNTS = ("counts", "zinb")  # likelihoods of numbers that are to be taken as they are
 EDGES = 10_000  # images, at even distances, whose edges are looked at
 LEAST_CONTRAST = 0.1  # of most pixels, as in `contrast`; less where one hot pixel makes the scale
+UNITS_APART, MANY_APART = 10.0, 0.05  # standard deviations from the middle, and share of pixels, of no images
 FEW_COLUMNS = 200  # of a table, each of which has a unit of its own
 MANY, MANY_NUMBERS = 100_000, 2**27  # rows and numbers that NumPy is given together: it makes a copy in float64
 
@@ -365,7 +366,14 @@ def _grey(images: R) -> R | None:
 
 
 def _standardised(images: R) -> R:
-    """Images of little contrast, of which nothing is black: each pixel has a mean and a variance."""
+    """Images of little contrast, of which nothing is black: each pixel has a mean and a variance.
+
+    Where many pixels lie far from the others in all of them, these are numbers in several units, and no images.
+    """
+    some = np.asarray(images.x[:: -(-len(images.x) // checks.SEEN_IMAGES)], np.float64)
+    apart = np.abs(some.mean(axis=0) - np.median(some)) > UNITS_APART * math.sqrt(some.var(axis=0).mean())
+    if apart.mean() > MANY_APART:
+        return replace(images, image_shape=None)
     return images if images.likelihood != "auto" else replace(images, likelihood="gaussian")
 
 

@@ -178,7 +178,7 @@ class Clustering(keras.Model):
         return tf.exp(self.assignments(x)[1])
 
     def decode(self, code):
-        """Codes [n, width] -> mean of p(x|code), [n, D]: without a decoder the codes, InputError where these are no x."""
+        """Codes [n, width] -> mean of p(x|code), [n, D]; without a decoder the codes, InputError if these are no x."""
         if self.decoder is None:
             if code.shape[-1] != self.n_features or isinstance(self.likelihood, Counts):
                 raise InputError(f"{self.system} has no decoder: no rows are made of its codes")
