@@ -249,6 +249,11 @@ def test_load_refuses_a_savedmodel_and_names_what_takes_it(folder, tmp_path, cap
     assert list(tmp_path.iterdir()) == []
 
 
+def test_images_are_served_as_they_are_predicted(folder, model):
+    x = np.linspace(0, 255, 36, dtype="f4").reshape(3, 4, 3)
+    np.testing.assert_allclose(Served(folder).predict(x), model.predict(x, verbose=0), atol=1e-5)
+
+
 def test_no_rows_get_no_answers(folder):
     found = Served(folder).classify(np.zeros((0, 12)))
     assert {name: each.shape for name, each in found.items()} == {

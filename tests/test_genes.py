@@ -68,7 +68,7 @@ def test_genes_are_found_by_their_names_wherever_they_stand():
     np.testing.assert_array_equal(again.toarray(), x.toarray())
     with pytest.raises(InputError, match=r"data: expected the 30 genes of the training, got data without 2 of them"):
         found.encode(bare(x[:, :28], GENES[:28]))
-    with pytest.raises(InputError, match=r"layer: expected one of \['raw'\], got 'counts'"):
+    with pytest.raises(InputError, match=r"expected a layer 'counts', got the layers \['raw'\]; name one"):
         Genes.infer(bare(x, raw=x), "counts").encode(bare(x, raw=x))
     with pytest.raises(InputError, match="got 'a' twice; give each its own, as var_names_make_unique"):
         Genes.infer(bare(x[:, :3], ["a", "b", "a"]))

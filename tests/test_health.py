@@ -330,3 +330,15 @@ def test_more_unused_components_than_there_are_rows_for_are_told_as_they_were_mo
     moved = np.flatnonzero((model.prior.mu.numpy() != mu).any(axis=1))
     assert 0 < len(moved) < 19
     np.testing.assert_array_equal([int(c) for c in columns["reseeded"].split()], moved)
+
+
+def test_a_fit_whose_epochs_were_mostly_lost_says_so():
+    good = [{"phase": "fit", "epoch": number, "loss": 1.0} for number in (1, 2, 3, 4)]
+    bad = [{"phase": "fit", "epoch": number, "restored_epoch": 1} for number in (2, 3, 4)]
+    before = [{"phase": "pretrain", "epoch": 1}]
+    assert health.lost([*before, *good]) == health.lost([*before, *good[:3], {**bad[2], "restored_epoch": 3}]) == []
+    assert health.lost(before) == []
+    (said,) = health.lost([*before, good[0], *bad])
+    assert said.startswith("the loss was not finite in 3 of 4 epochs of VaDE, whose weights are those of epoch 1;")
+    (said,) = health.lost([good[0], *bad[:2], good[3]])
+    assert "2 of 4 epochs of VaDE, whose weights are those of epoch 4;" in said

@@ -188,7 +188,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
     def _fit(self, X, hints) -> Self:
         annotated = X
         X, image_shape = self._rows(X, fitting=True)
-        reporter = Lines() if self.verbose else Silent()
+        reporter = Lines(lambda text: print(translated(text), flush=True)) if self.verbose else Silent()
         hints = self.hints if hints is None else hints
         try:
             settings = settings_of(self)

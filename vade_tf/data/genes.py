@@ -255,7 +255,11 @@ def _numbers(cells: Any, layer: str, argument: str) -> np.ndarray | scipy.sparse
     """X or a layer, [cells, genes]: dense, or CSR."""
     cells = cells.to_memory() if getattr(cells, "isbacked", False) else cells
     if layer and layer not in cells.layers:
-        raise InputError(f"layer: expected one of {reprlib.repr(list(cells.layers))}, got {layer!r}")
+        there = f"the layers {reprlib.repr(list(cells.layers))}" if len(cells.layers) else "no layer at all"
+        raise InputError(
+            f"{argument}: expected a layer {layer!r}, got {there}; name one that is there, or put the counts of new "
+            f"cells where those of the training were: layers[{layer!r}] = X"
+        )
     found = cells.layers[layer] if layer else cells.X
     if found is None:
         raise InputError(f"{argument}: expected a matrix X, got none; name a layer, one of {list(cells.layers)}")

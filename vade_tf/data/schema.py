@@ -95,7 +95,11 @@ class Schema:
         dropped = {name: column for name, column in found.items() if isinstance(column, str)}
         if not columns:
             reasons = "; ".join(f"{_short(name)}: {reason}" for name, reason in list(dropped.items())[:3])
-            raise InputError(f"{argument}: expected a column whose values differ from row to row, got none ({reasons})")
+            texts = "; text=COLUMN clusters texts" if " different texts in " in reasons else ""
+            raise InputError(
+                f"{argument}: expected a column of numbers or categories that differ from row to row, got none "
+                f"({reasons}){texts}"
+            )
         if images and (seen := pixels(frame, names, found)):
             rest = {name: why for name, why in dropped.items() if name not in seen}
             return cls(tuple(Column(name, "number") for name in seen), rest)

@@ -40,7 +40,7 @@ class TrainConfig(Settings):
         None, "with data=FILE: labels for scoring; a column, an .npz array, a .npy file; folders: those images lie in"
     )
     columns: str | None = option(None, "with data=FILE: columns of a table to use, as in age,height (all)")
-    drop: str | None = option(None, "with data=FILE: columns of a table to leave out")
+    drop: str | None = option(None, "with data=FILE: columns of a table to leave out; in quotes, if with a comma")
     id: str | None = option(None, "with data=FILE: column of a table that names the rows")
     text: str | None = option(
         None, "with data=FILE: column of texts, which are clustered by their words; lines: each line of a .txt is one"

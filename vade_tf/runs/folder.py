@@ -57,6 +57,7 @@ METRICS = {
     "source": DATA["source"],
     **dict.fromkeys(("n", "n_features", "n_clusters", "seed"), int),
     **dict.fromkeys((*SCORES, *BOUND, "rate_w"), MAYBE),
+    "likelihood": lambda value: value is None or isinstance(value, str),
     "choice": lambda value: value is None or (CHOICE(value) and len({len(value[name]) for name in COMPARED}) == 1),
     **dict.fromkeys(("health", "remedies"), lambda value: isinstance(value, list) and told(value)),
     "epochs": each(dict, MAYBE),

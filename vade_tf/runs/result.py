@@ -84,6 +84,7 @@ def summarise(
         "n_clusters": config.clusters,
         "model": config.model,
         "recipe": config.recipe,
+        "likelihood": fitted.model.likelihood.name,
         "seed": config.seed,
         **{name: found.get(name) for name in (*SCORES, *BOUND)},
         **{name: found[name] for name in ("rate_w",) if name in found},

@@ -150,6 +150,7 @@ class Served:
 
     def _rows(self, name: str, x) -> dict[str, np.ndarray]:
         x = np.asarray(x)
+        x = x.reshape(len(x), -1) if x.ndim > 2 and x.size else x  # images, as `VaDE.predict` takes them
         width = self.signatures[name].structured_input_signature[1]["x"].shape[1]
         if x.dtype.kind not in "biuf" or x.ndim != 2 or x.shape[1] != width:
             raise InputError(f"x: expected numbers of shape (n, {width}), got {x.dtype} of shape {x.shape}")

@@ -17,6 +17,7 @@ from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import Rows, part
 from vade_tf.errors import InputError
 from vade_tf.model import choice
+from vade_tf.model.counts import Counts
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import subset
 from vade_tf.training import aside, cluster, device, distribute, given, health
@@ -199,6 +200,9 @@ def begin(
     if data.recognised and data.image_shape is not None and reporter is not None:
         side = data.image_shape[0]
         reporter.say(f"rows are taken for images of {side} x {side} pixels, which they look like")
+    likelihood = choice.choose(data)
+    if data.likelihood == "auto" and data.origins is None and isinstance(likelihood, Counts) and reporter is not None:
+        reporter.say("rows are taken for counts; likelihood='gaussian' takes them for numbers")
     if data.origins is not None and system != "vade":
         raise InputError(f"batch: expected VaDE, which alone is told of batches, got {system}; leave it out")
     resolved = settings.resolve(
@@ -207,7 +211,7 @@ def begin(
         updates=updates,
         pretrains=pretrains,
         sharpens=system == "vade" and given.sharpens(data),
-        learns_variance=choice.choose(data).learns_variance,
+        learns_variance=likelihood.learns_variance,
     )
     if networks is None:
         resolved = replace(resolved, network=given.network(data, resolved))
@@ -263,7 +267,12 @@ def fitted(fitting: Fitting, model: keras.Model, remedies: Sequence[str] = (), f
         look = Watch(fitting.data.x, fitting.settings.clusters, fitting.settings.seed)
         trained = any(row["phase"] == "fit" and "rate_z" in row for row in fitting.rows)
         silent = health.silent(look.rate_z(model)) if trained else []
-        found = [*findings, *silent, *(finding.text for finding in health.findings(look.look(model)))]
+        found = [
+            *health.lost(fitting.rows),
+            *findings,
+            *silent,
+            *(finding.text for finding in health.findings(look.look(model))),
+        ]
     told, schema = [*health.remedies(fitting.rows), *remedies], fitting.data.schema
     schema = schema if isinstance(schema, Schema) else None
     return Fitted(model, fitting.rows, fitting.settings, seconds, found, told, schema=schema)

@@ -19,6 +19,7 @@ from vade_tf.reading import memory
 from vade_tf.training import cluster, distribute
 from vade_tf.training.settings import AUTO, MANY_ROWS, RECIPES, Resolved, Settings
 
+A_WEIGHT = 48  # bytes: itself, a gradient, Adam's two moments, and copies to go back to and to write; measured 45 to 65
 SHARPENED_SIDE = 32  # pixels; the classifier's first layer has 1,200 weights for each number
 CONVOLVED_SIDES = range(28, 33)  # pixels: digits of 16 are better read as rows, and larger images take long
 
@@ -254,15 +255,15 @@ def _check_sides(encoder: keras.Model, image_shape: tuple[int, ...] | None) -> N
 
 
 def check_room(n_features: int, settings: Resolved, image_shape: tuple[int, ...] | None) -> None:
-    """Raises InputError where networks of such widths, with Adam's two moments and a gradient, take all the memory."""
+    """Raises InputError where networks of such widths take all the memory: `A_WEIGHT` bytes each."""
     if settings.network == "conv" and image_shape is not None:
         weights = sum(math.prod(shape) for shape in convolutional.shapes(image_shape, settings.latent_dim))
     else:
         widths = (n_features, *settings.hidden, settings.latent_dim)
         weights = 2 * sum(a * b for a, b in itertools.pairwise(widths))
     weights += 3 * settings.clusters * settings.latent_dim
-    if 16 * weights > memory():
+    if A_WEIGHT * weights > memory():
         raise InputError(
             f"hidden, latent_dim and clusters: expected a model that fits in {memory() / 2**30:,.1f} GiB, got one of "
-            f"{weights:,} weights; narrow its layers"
+            f"{weights:,} weights; narrow its layers, or make images smaller"
         )

@@ -200,6 +200,19 @@ def reseed(empty, pi, mu, sigma2, m, s2, misfit) -> tuple[np.ndarray, np.ndarray
     return pi / pi.sum(), mu, sigma2
 
 
+def lost(rows: list[dict]) -> list[str]:
+    """A sentence where the loss was not finite in half of VaDE's epochs or more, from the rows of the epochs."""
+    epochs = [row for row in rows if row["phase"] == "fit"]
+    back = [row["restored_epoch"] for row in epochs if "restored_epoch" in row]
+    if 2 * len(back) < max(len(epochs), 1):
+        return []
+    last = max(row["epoch"] for row in epochs) if "restored_epoch" not in epochs[-1] else back[-1]
+    return [
+        f"the loss was not finite in {len(back)} of {len(epochs)} epochs of VaDE, whose weights are those of epoch "
+        f"{last:g}; lower learning_rate, or look for rows far from all others"
+    ]
+
+
 def remedies(rows: list[dict]) -> list[str]:
     """What was done about it, a sentence each, from the rows of the epochs."""
     said = []
