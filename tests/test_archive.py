@@ -225,3 +225,19 @@ def test_networks_of_ones_own_are_those_of_a_loaded_clusterer_too(model, tmp_pat
     found = VaDEClusterer.load(tmp_path / "own.vade")
     assert found.encoder is found.model_.encoder
     assert found.decoder is found.model_.decoder
+
+
+def test_a_layer_that_no_file_gives_back_is_named_before_one_is_written(small_model, tmp_path):
+    class Gate(keras.layers.Layer):
+        def call(self, x):
+            return 2 * x
+
+    shape = {"n_features": 12, "latent_dim": 3, "hidden": (16, 8)}
+    for layer, message in ((Gate(name="gate"), "layer 'gate' is of a class .*, Gate; put @keras"),
+                           (keras.layers.Lambda(lambda x: x, name="twice"), "layer 'twice' holds a function")):  # fmt: skip
+        encoder, decoder = networks.build_encoder(**shape), networks.build_decoder(**shape)
+        x = keras.Input((12,))
+        model = VaDE(keras.Model(x, encoder(layer(x))), decoder, 4)
+        with pytest.raises(InputError, match=f"^encoder and decoder: {message}"):
+            archive.write(tmp_path / "model.vade", {}, {}, model)
+        assert not (tmp_path / "model.vade").exists()

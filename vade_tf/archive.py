@@ -7,6 +7,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from vade_tf.data.schema import Schema
@@ -87,8 +88,10 @@ def write(path, about: dict, arrays: dict[str, np.ndarray], model: VaDE) -> None
         model: a fitted model.
 
     Raises:
+        InputError: no file would give the model back.
         StorageError: it cannot be written.
     """
+    _check_layers(model)
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("clusterer.json", json.dumps(about, default=lambda value: value.tolist()))
@@ -101,6 +104,22 @@ def write(path, about: dict, arrays: dict[str, np.ndarray], model: VaDE) -> None
         if not place.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, "its folder is not there")
     write_whole(place, content.getbuffer())
+
+
+def _check_layers(model: VaDE) -> None:
+    """Raises InputError where a file would not give the model back: Keras makes known layers alone, and no function."""
+    for layer in model._flatten_layers():
+        kind = type(layer)
+        if isinstance(layer, keras.layers.Lambda):
+            raise InputError(
+                f"encoder and decoder: layer {layer.name!r} holds a function, and no file does; write a layer"
+            )
+        known = keras.saving.get_registered_object(keras.saving.get_registered_name(kind)) is kind
+        if not known and kind.__module__.partition(".")[0] not in ("keras", "vade_tf"):
+            raise InputError(
+                f"encoder and decoder: layer {layer.name!r} is of a class that no file gives back, {kind.__name__}; put "
+                "@keras.saving.register_keras_serializable() above it"
+            )
 
 
 def read(path, parameters: set[str]) -> tuple[dict, dict[str, np.ndarray], VaDE, Schema | None]:

@@ -334,6 +334,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
 
         Raises:
             sklearn.exceptions.NotFittedError: nothing was fitted yet.
+            ValueError: networks of your own have a layer whose class is not registered with Keras.
             vade_tf.errors.StorageError: the file cannot be written.
         """
         check_is_fitted(self)

@@ -184,6 +184,7 @@ def coded(values: dict) -> Coded:
 
 def _table(file: Path, kind: str, labels, likelihood: str, asked: dict, schema, plain: bool, in_file: bool) -> Dataset:
     codable = kind == ".parquet" and asked["text"] is None and isinstance(schema, Schema | None)
+    features = {str(column.name) for column in schema.columns} if isinstance(schema, Schema) else set()
     if codable and (in_file or _is_large(file, schema)):
         return _from_file(file, labels, likelihood, asked, schema, plain)
     if kind == ".parquet":
@@ -195,12 +196,15 @@ def _table(file: Path, kind: str, labels, likelihood: str, asked: dict, schema, 
             return _from_file(file, labels, likelihood, asked, schema, plain)
     else:
         as_texts = [name for name in (labels, asked["id"], asked["text"]) if name is not None]
-        table, separator, notice = as_coded(file, as_texts, schema)
+        read = [name for name in as_texts if name not in features]
+        table, separator, notice = as_coded(file, read, schema)
     columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
     if separator and (columns or drop):
         tables.check_once([*columns, *drop], tables.header(file), file)
     table, others, reasons = tables.pick(table, columns, drop, {"labels": labels, "id": asked["id"]}, file)
     y, ids = (None if others[each] is None else padded(others[each], each) for each in ("labels", "id"))
+    both = [each for each in others.values() if each is not None and each.name in features]
+    table = table.assign(**{str(each.name): each for each in both})  # labels that the model reads as well
     about: dict = {"name": _name(file), "source": str(file), "likelihood": likelihood, "ids": ids}
     if asked["text"] is not None:
         if asked["text"] not in table:
@@ -226,8 +230,16 @@ def _table(file: Path, kind: str, labels, likelihood: str, asked: dict, schema, 
             schema = _inferred(table, likelihood, separator == ";")
         x, _ = schema.encode(table, "data")
         schema = replace(schema, dropped={**schema.dropped, **reasons})
-        notes = schema.describe()
+        notes = [*(_twice(tables.header(file)) if separator else ()), *schema.describe()]
     return build(x, y, schema=schema, notice=_notice(notice, notes), **about)
+
+
+def _twice(names: list[str]) -> list[str]:
+    """A sentence where several columns have one name, which pandas numbers: new rows are to have the same order."""
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if not twice:
+        return []
+    return [f"columns called alike are told apart by their order, as in {twice[0]!r} and {twice[0] + '.1'!r}"]
 
 
 def _inferred(table: pandas.DataFrame, likelihood: str, commas: bool = False) -> Schema:
