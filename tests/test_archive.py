@@ -14,7 +14,8 @@ import pytest
 from vade_tf import VaDEClusterer, archive
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
-from vade_tf.model import stored
+from vade_tf.model import networks, stored
+from vade_tf.model.vade import VaDE
 
 K, WIDTH, FEATURES = 4, 3, 12
 Members = dict[str, bytes]
@@ -233,8 +234,11 @@ def test_a_layer_that_no_file_gives_back_is_named_before_one_is_written(small_mo
             return 2 * x
 
     shape = {"n_features": 12, "latent_dim": 3, "hidden": (16, 8)}
-    for layer, message in ((Gate(name="gate"), "layer 'gate' is of a class .*, Gate; put @keras"),
-                           (keras.layers.Lambda(lambda x: x, name="twice"), "layer 'twice' holds a function")):  # fmt: skip
+    layers = {
+        "layer 'gate' is of a class .*, Gate; put @keras": Gate(name="gate"),
+        "layer 'twice' holds a function": keras.layers.Lambda(lambda x: x, name="twice"),
+    }
+    for message, layer in layers.items():
         encoder, decoder = networks.build_encoder(**shape), networks.build_decoder(**shape)
         x = keras.Input((12,))
         model = VaDE(keras.Model(x, encoder(layer(x))), decoder, 4)

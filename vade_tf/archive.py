@@ -111,14 +111,12 @@ def _check_layers(model: VaDE) -> None:
     for layer in model._flatten_layers():
         kind = type(layer)
         if isinstance(layer, keras.layers.Lambda):
-            raise InputError(
-                f"encoder and decoder: layer {layer.name!r} holds a function, and no file does; write a layer"
-            )
+            raise InputError(f"encoder and decoder: layer {layer.name!r} holds a function; write a layer in its place")
         known = keras.saving.get_registered_object(keras.saving.get_registered_name(kind)) is kind
         if not known and kind.__module__.partition(".")[0] not in ("keras", "vade_tf"):
             raise InputError(
-                f"encoder and decoder: layer {layer.name!r} is of a class that no file gives back, {kind.__name__}; put "
-                "@keras.saving.register_keras_serializable() above it"
+                f"encoder and decoder: layer {layer.name!r} is of a class that no file gives back, {kind.__name__}; "
+                "put @keras.saving.register_keras_serializable() above it"
             )
 
 
