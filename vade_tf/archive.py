@@ -107,16 +107,14 @@ def write(path, about: dict, arrays: dict[str, np.ndarray], model: VaDE) -> None
 
 
 def _check_layers(model: VaDE) -> None:
-    """Raises InputError where a file would not give the model back: Keras makes known layers alone, and no function."""
+    """Raises InputError where a file would not give the model back: Keras makes known classes and functions alone."""
     for layer in model._flatten_layers():
-        kind = type(layer)
-        if isinstance(layer, keras.layers.Lambda):
-            raise InputError(f"encoder and decoder: layer {layer.name!r} holds a function; write a layer in its place")
+        kind = layer.function if isinstance(layer, keras.layers.Lambda) else type(layer)
         known = keras.saving.get_registered_object(keras.saving.get_registered_name(kind)) is kind
         if not known and kind.__module__.partition(".")[0] not in ("keras", "vade_tf"):
             raise InputError(
-                f"encoder and decoder: layer {layer.name!r} is of a class that no file gives back, {kind.__name__}; "
-                "put @keras.saving.register_keras_serializable() above it"
+                f"encoder and decoder: layer {layer.name!r} has a class or a function that no file gives back, "
+                f"{kind.__name__}; put @keras.saving.register_keras_serializable() above it"
             )
 
 
