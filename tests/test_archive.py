@@ -1,5 +1,6 @@
 """The file of a clusterer: altered, of other parts, or made to harm, it is refused when it is loaded."""
 
+import functools
 import io
 import json
 import os
@@ -237,6 +238,8 @@ def test_a_layer_that_no_file_gives_back_is_named_before_one_is_written(small_mo
     layers = {
         "layer 'gate' has a class .*, Gate; put @keras": Gate(name="gate"),
         "layer 'twice' has a class or a function .*, <lambda>; put": keras.layers.Lambda(lambda x: x, name="twice"),
+        "layer 'relu' has a class or a function .*, relu; put": keras.layers.Lambda(keras.ops.relu, name="relu"),
+        "layer 'part' has a class or a function": keras.layers.Lambda(functools.partial(max, 0), name="part"),
     }
     for message, layer in layers.items():
         encoder, decoder = networks.build_encoder(**shape), networks.build_decoder(**shape)

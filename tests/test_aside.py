@@ -208,6 +208,7 @@ def test_a_run_tells_how_many_epochs_were_trained(rows, tmp_path):
     result = training.train(config, tmp_path / "run", export=False)
     trained = [row for row in Run.open(tmp_path / "run").load_rows() if row["phase"] == "pretrain"]
     assert result["epochs"] == {"pretrain": len(trained), "fit": 1}
+    assert result["likelihood"] == "gaussian"
     assert len(trained) < 40
 
 

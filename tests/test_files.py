@@ -412,6 +412,6 @@ def test_labels_that_the_model_reads_as_well_are_both(tmp_path):
 def test_columns_called_alike_are_told(tmp_path):
     file = tmp_path / "rows.csv"
     file.write_text("a,b,a\n" + "".join(f"{i},{i % 7},{i * i}\n" for i in range(30)))
-    assert "columns called alike are told apart by their order, as in 'a' and 'a.1'" in load_file(str(file)).notice
+    assert "columns called alike are told apart by their order: 'a' and 'a.1'" in load_file(str(file)).notice
     file.write_text(file.read_text().replace("a,b,a", "a,b,c"))
     assert "alike" not in load_file(str(file)).notice

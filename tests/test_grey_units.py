@@ -223,7 +223,10 @@ def test_series_of_several_units_are_no_images(rng):
     offsets = np.array([0.0, 20.0, 101_300.0, 5.0, -3.0])
     series = offsets + rng.normal(size=(60, 40, 5)) * [1, 1, 50, 1, 1]
     assert observe(series).image_shape is None
-    assert observe(series, image_shape=(40, 5)).image_shape is None
+    assert observe(series).likelihood == "gaussian"
+    assert observe(series, image_shape=(40, 5)).image_shape == (40, 5)  # whoever says so is believed
+    steps = (np.array([0, 20, 31, 5, 3]) + rng.integers(0, 2, (100, 40, 5)) % 32).clip(0, 31).astype("u1")
+    assert (observe(steps).image_shape, choice.choose(observe(steps)).name) == (None, "gaussian")
     hot = rng.uniform(size=(60, 12, 12))
     hot[:, 3, 4] = 1e5
     assert observe(hot).image_shape == (12, 12)

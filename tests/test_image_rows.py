@@ -57,3 +57,14 @@ def test_an_encoder_whose_sides_stand_in_another_order_is_refused(rng):
     settings = vade_tf.Settings(clusters=2, pretrain_epochs=1, epochs=1)
     with pytest.raises(ValueError, match=r"encoder: expected one of images of \(20, 30\), as x has"):
         vade_tf.fit(rng.random((40, 20, 30)), settings, networks=(encoder, networks.build_decoder(600, 2, (8,))))
+
+
+@pytest.mark.parametrize("image_shape", [None, (50, 3)])
+def test_series_are_rows_unless_somebody_says_that_they_are_images(rng, image_shape):
+    """And so they are in what is predicted, whichever they were fitted as."""
+    x = rng.normal(size=(60, 50, 3)) + np.repeat([0, 4], 30)[:, None, None]
+    model = VaDEClusterer(image_shape=image_shape, **SHORT).fit(x)
+    assert model._image_shape == image_shape
+    np.testing.assert_array_equal(model.predict(x), model.labels_)
+    np.testing.assert_array_equal(model.predict(x.reshape(60, -1)), model.labels_)
+    assert adjusted_rand_score(model.labels_, np.repeat([0, 1], 30)) == 1

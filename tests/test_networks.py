@@ -128,8 +128,8 @@ def test_networks_are_refused_whose_weights_gradients_and_moments_take_the_memor
     of, more = (networks, {"hidden": settings.hidden}) if network == "dense" else (convolutional, {})
     form = 144 if network == "dense" else (12, 12)
     numbers = sum(build(form, 10, **more).count_params() for build in (of.build_encoder, of.build_decoder))
-    monkeypatch.setattr(given, "memory", lambda: 1.2 * given.A_WEIGHT * numbers)
+    monkeypatch.setattr(given, "memory", lambda: 1.2 * 48 * numbers)
     given.check_room(144, settings, (12, 12))
-    monkeypatch.setattr(given, "memory", lambda: 0.8 * given.A_WEIGHT * numbers)
+    monkeypatch.setattr(given, "memory", lambda: 0.8 * 48 * numbers)
     with pytest.raises(InputError, match="^hidden, latent_dim and clusters: expected a model that fits in"):
         given.check_room(144, settings, (12, 12))

@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import reprlib
 import tempfile
 import zipfile
 from pathlib import Path
@@ -109,12 +110,14 @@ def write(path, about: dict, arrays: dict[str, np.ndarray], model: VaDE) -> None
 def _check_layers(model: VaDE) -> None:
     """Raises InputError where a file would not give the model back: Keras makes known classes and functions alone."""
     for layer in model._flatten_layers():
-        kind = layer.function if isinstance(layer, keras.layers.Lambda) else type(layer)
-        known = keras.saving.get_registered_object(keras.saving.get_registered_name(kind)) is kind
-        if not known and kind.__module__.partition(".")[0] not in ("keras", "vade_tf"):
+        runs = isinstance(layer, keras.layers.Lambda)
+        kind = layer.function if runs else type(layer)
+        name = getattr(kind, "__name__", "")
+        known = name and keras.saving.get_registered_object(keras.saving.get_registered_name(kind)) is kind
+        if not known and (runs or kind.__module__.partition(".")[0] not in ("keras", "vade_tf")):
             raise InputError(
                 f"encoder and decoder: layer {layer.name!r} has a class or a function that no file gives back, "
-                f"{kind.__name__}; put @keras.saving.register_keras_serializable() above it"
+                f"{name or reprlib.repr(kind)}; put @keras.saving.register_keras_serializable() above it"
             )
 
 

@@ -52,8 +52,9 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         encoder, decoder: networks of your own instead, functional Keras models, see `vade_tf.fit`; each fit trains a
             copy of them. Default: None.
         image_shape: (height, width) where rows are grey images, (height, width, 3) where they are in colour, so that
-            they are augmented. Default: None; X of three or four dimensions gives it itself, and so do square grey
-            images that stand in rows (`data.checks.side_of_images`). () says that rows are no images.
+            they are augmented. Default: None; X of three or four dimensions gives it itself, unless it holds a few
+            numbers at each of many times, or several units, and so do square grey images that stand in rows
+            (`data.checks.side_of_images`). () says that rows are no images.
         layer, genes: of an AnnData: the layer that holds the counts, default None, its X; and how many genes to keep,
             those that vary most (`data.genes.variable`), default None, all.
         batch: of an AnnData that is fitted: column of its `obs` with the experiment, donor or lane of each cell, by
@@ -192,6 +193,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         hints = self.hints if hints is None else hints
         try:
             settings = settings_of(self)
+            if image_shape and self.image_shape is None:  # the form of X says so, and `observe` looks at what is in it
+                X, image_shape = X.reshape(len(X), *image_shape), None
             data = observe(X, settings.likelihood, image_shape, argument="X")
             if self.batch is not None:
                 data = replace(data, origins=origins_of(annotated, self.batch, "X"))

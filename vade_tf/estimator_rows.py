@@ -58,7 +58,10 @@ class RowReader:
         if not scipy.sparse.issparse(X) and len(getattr(X, "shape", ())) in (3, 4):
             images = np.asarray(X)
             plain = isinstance(self.image_shape, (tuple, list)) and not self.image_shape
-            own = None if plain else shape_of_images(images.shape, "X")
+            asked = self.image_shape if fitting else self._image_shape
+            own = (
+                None if plain else tuple(asked) if _are(images.shape[1:], asked) else shape_of_images(images.shape, "X")
+            )
             self._check_shape(own, fitting)
             image_shape = own if image_shape is None else image_shape
             X = images.reshape(len(images), math.prod(images.shape[1:]))
@@ -159,6 +162,13 @@ class RowReader:
         """Rows in the units of the likelihood [n, D] -> as the rows that were fitted."""
         raw = self.model_.unscale(x)
         return raw if self.schema_ is None else self.schema_.decode(raw)
+
+
+def _are(form: tuple[int, ...], asked) -> bool:
+    """Whether rows of this form are the images of a shape that somebody gave, which may have an axis of 1 more."""
+    if not asked or not isinstance(asked, (tuple, list)):
+        return False
+    return [side for side in form if side != 1] == [side for side in asked if side != 1]
 
 
 def _dense(X, argument: str):

@@ -259,8 +259,9 @@ def observe(
             and dates, and empty cells: see `schema.Schema`.
         likelihood: what the rows ask for, see `Observations`.
         image_shape: (height, width) of rows that are grey images, (height, width, 3) of colour images, whose channels
-            stand together; x of three or four dimensions gives it itself, and so does an array of square grey images
-            that stand in rows (`checks.side_of_images`). () says that rows are no images.
+            stand together; x of three or four dimensions gives it itself, unless it holds series
+            (`checks.shape_of_images`) or several units, and so does an array of square grey images that stand in rows
+            (`checks.side_of_images`). () says that rows are no images.
         standardise: False leaves Gaussian features, but for pixels, in the units they come in.
         argument: what an error names.
         schema: how x was coded already; x may then hold NaN, in missing cells.
@@ -294,7 +295,8 @@ def observe(
         x = checks.unmasked(x)
     form = (len(x), *x.row_shape) if isinstance(x, FileRows) else x.shape
     flat = len(form) == 2 and image_shape is None and standardise
-    image_shape = checks.shape_of_images(form, argument) if image_shape is None else image_shape or None
+    declared = image_shape is not None
+    image_shape = image_shape or None if declared else checks.shape_of_images(form, argument)
     if len(x.shape) < 2 or 0 in x.shape:
         raise InputError(f"{argument}: expected a matrix of n rows and D features, got shape {x.shape}")
     if x.dtype.kind not in "biuf":
@@ -326,7 +328,7 @@ def observe(
     if not standardise:
         return rows
     if image_shape is not None:
-        return _as_images(rows)
+        return _as_images(rows, declared)
     if not (one_family and whole):
         return rows
     if flat and not isinstance(x, SparseRows) and (side := checks.side_of_images(x, low, high)):
@@ -347,10 +349,20 @@ def asked(rows: R, likelihood: str) -> R:
     return found if rows.image_shape is None or not rows.standardise else _as_images(found)
 
 
-def _as_images(rows: R) -> R:
-    """Images in the units of their likelihood; a Gaussian takes bytes and fractions as they are, unless it is told."""
+def _as_images(rows: R, declared: bool = True) -> R:
+    """Images in the units of their likelihood; a Gaussian takes bytes and fractions as they are, unless it is told.
+
+    Those of little contrast, of which nothing is black, are standardised: each pixel has a mean and a variance. Where
+    nobody said that they are images and many pixels lie far from the others in all of them, these are numbers in
+    several units, and no images.
+    """
     as_they_are = checks.grey_units(rows.x, rows.low, rows.high) == (1.0, 0.0) and rows.likelihood != "gaussian"
-    return rows if as_they_are else _grey(rows) or _standardised(rows)
+    if as_they_are:
+        return rows
+    if (grey := _grey(rows)) is not None:
+        return grey
+    found = rows if rows.likelihood != "auto" else replace(rows, likelihood="gaussian")
+    return found if declared or not _of_several_units(rows.x) else replace(found, image_shape=None)
 
 
 def _grey(images: R) -> R | None:
@@ -365,16 +377,11 @@ def _grey(images: R) -> R | None:
     return found if contrast.any() and np.median(contrast[contrast > 0]) >= LEAST_CONTRAST else None
 
 
-def _standardised(images: R) -> R:
-    """Images of little contrast, of which nothing is black: each pixel has a mean and a variance.
-
-    Where many pixels lie far from the others in all of them, these are numbers in several units, and no images.
-    """
-    some = np.asarray(images.x[:: -(-len(images.x) // checks.SEEN_IMAGES)], np.float64)
+def _of_several_units(x: Stored) -> bool:
+    """Whether many features lie far from the others in all rows."""
+    some = np.asarray(x[:: -(-len(x) // rows_together(x.shape[1], checks.SEEN_IMAGES))], np.float64)
     apart = np.abs(some.mean(axis=0) - np.median(some)) > UNITS_APART * math.sqrt(some.var(axis=0).mean())
-    if apart.mean() > MANY_APART:
-        return replace(images, image_shape=None)
-    return images if images.likelihood != "auto" else replace(images, likelihood="gaussian")
+    return bool(apart.mean() > MANY_APART)
 
 
 def _few_columns(schema: Coded | None) -> bool:

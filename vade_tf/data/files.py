@@ -198,6 +198,7 @@ def _table(file: Path, kind: str, labels, likelihood: str, asked: dict, schema, 
         as_texts = [name for name in (labels, asked["id"], asked["text"]) if name is not None]
         read = [name for name in as_texts if name not in features]
         table, separator, notice = as_coded(file, read, schema)
+    written = list(table)
     columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
     if separator and (columns or drop):
         tables.check_once([*columns, *drop], tables.header(file), file)
@@ -230,16 +231,16 @@ def _table(file: Path, kind: str, labels, likelihood: str, asked: dict, schema, 
             schema = _inferred(table, likelihood, separator == ";")
         x, _ = schema.encode(table, "data")
         schema = replace(schema, dropped={**schema.dropped, **reasons})
-        notes = [*(_twice(tables.header(file)) if separator else ()), *schema.describe()]
+        notes = [*(_twice(tables.header(file), written) if separator else ()), *schema.describe()]
     return build(x, y, schema=schema, notice=_notice(notice, notes), **about)
 
 
-def _twice(names: list[str]) -> list[str]:
-    """A sentence where several columns have one name, which pandas numbers: new rows are to have the same order."""
-    twice = sorted({name for name in names if name and names.count(name) > 1})
-    if not twice:
-        return []
-    return [f"columns called alike are told apart by their order, as in {twice[0]!r} and {twice[0] + '.1'!r}"]
+def _twice(header: list[str], names: list) -> list[str]:
+    """A sentence where columns of a header are called alike, which pandas names anew: [D] each."""
+    for place, name in enumerate(header):
+        if name and name in header[:place] and len(names) == len(header):
+            return [f"columns called alike are told apart by their order: {name!r} and {names[place]!r}"]
+    return []
 
 
 def _inferred(table: pandas.DataFrame, likelihood: str, commas: bool = False) -> Schema:

@@ -95,7 +95,7 @@ class Schema:
         dropped = {name: column for name, column in found.items() if isinstance(column, str)}
         if not columns:
             reasons = "; ".join(f"{_short(name)}: {reason}" for name, reason in list(dropped.items())[:3])
-            texts = "; text=COLUMN clusters texts" if " different texts in " in reasons else ""
+            texts = "; text=COLUMN clusters texts" if argument == "data" and " different texts in " in reasons else ""
             raise InputError(
                 f"{argument}: expected a column of numbers or categories that differ from row to row, got none "
                 f"({reasons}){texts}"

@@ -8,6 +8,7 @@ from vade_tf.errors import InputError, cited
 from vade_tf.model import stored
 from vade_tf.model.vade import VaDE
 from vade_tf.paths import usable
+from vade_tf.systems import registry  # noqa: F401  layers of systems that were added are known to Keras
 from vade_tf.systems.gmvae import GMVAE
 from vade_tf.systems.models import Clustering
 

@@ -150,10 +150,11 @@ class Served:
 
     def _rows(self, name: str, x) -> dict[str, np.ndarray]:
         x = np.asarray(x)
+        form = x.shape
         x = x.reshape(len(x), -1) if x.ndim > 2 and x.size else x  # images, as `VaDE.predict` takes them
         width = self.signatures[name].structured_input_signature[1]["x"].shape[1]
         if x.dtype.kind not in "biuf" or x.ndim != 2 or x.shape[1] != width:
-            raise InputError(f"x: expected numbers of shape (n, {width}), got {x.dtype} of shape {x.shape}")
+            raise InputError(f"x: expected numbers of shape (n, {width}), got {x.dtype} of shape {form}")
         x = x.astype(np.float32) if x.dtype == np.float16 else x  # in which 1e30 is a number
         if not (np.abs(x) <= MOST).all():
             raise InputError("x: expected finite numbers below 1e30, got others; drop or impute such rows")

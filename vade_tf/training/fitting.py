@@ -268,8 +268,8 @@ def fitted(fitting: Fitting, model: keras.Model, remedies: Sequence[str] = (), f
         trained = any(row["phase"] == "fit" and "rate_z" in row for row in fitting.rows)
         silent = health.silent(look.rate_z(model)) if trained else []
         found = [
-            *health.lost(fitting.rows),
             *findings,
+            *health.lost(fitting.rows),
             *silent,
             *(finding.text for finding in health.findings(look.look(model))),
         ]

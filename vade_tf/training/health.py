@@ -202,14 +202,12 @@ def reseed(empty, pi, mu, sigma2, m, s2, misfit) -> tuple[np.ndarray, np.ndarray
 
 def lost(rows: list[dict]) -> list[str]:
     """A sentence where the loss was not finite in half of VaDE's epochs or more, from the rows of the epochs."""
-    epochs = [row for row in rows if row["phase"] == "fit"]
-    back = [row["restored_epoch"] for row in epochs if "restored_epoch" in row]
-    if 2 * len(back) < max(len(epochs), 1):
+    back = ["restored_epoch" in row for row in rows if row["phase"] == "fit"]
+    if 2 * sum(back) < max(len(back), 1):
         return []
-    last = max(row["epoch"] for row in epochs) if "restored_epoch" not in epochs[-1] else back[-1]
     return [
-        f"the loss was not finite in {len(back)} of {len(epochs)} epochs of VaDE, whose weights are those of epoch "
-        f"{last:g}; lower learning_rate, or look for rows far from all others"
+        f"the loss was not finite in {sum(back)} of {len(back)} epochs of VaDE, and the weights are older; lower "
+        "learning_rate, or look for rows far from all others"
     ]
 
 
