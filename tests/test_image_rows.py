@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pandas
 import pytest
+from sklearn.metrics import adjusted_rand_score
 
 import vade_tf
 from vade_tf import VaDEClusterer

@@ -59,9 +59,7 @@ class RowReader:
             images = np.asarray(X)
             plain = isinstance(self.image_shape, (tuple, list)) and not self.image_shape
             asked = self.image_shape if fitting else self._image_shape
-            own = (
-                None if plain else tuple(asked) if _are(images.shape[1:], asked) else shape_of_images(images.shape, "X")
-            )
+            own = None if plain else _told(images.shape[1:], asked) or shape_of_images(images.shape, "X")
             self._check_shape(own, fitting)
             image_shape = own if image_shape is None else image_shape
             X = images.reshape(len(images), math.prod(images.shape[1:]))
@@ -164,11 +162,12 @@ class RowReader:
         return raw if self.schema_ is None else self.schema_.decode(raw)
 
 
-def _are(form: tuple[int, ...], asked) -> bool:
-    """Whether rows of this form are the images of a shape that somebody gave, which may have an axis of 1 more."""
+def _told(form: tuple[int, ...], asked) -> tuple[int, ...] | None:
+    """The shape of images that somebody gave, where rows of this form have it, but for axes of 1."""
     if not asked or not isinstance(asked, (tuple, list)):
-        return False
-    return [side for side in form if side != 1] == [side for side in asked if side != 1]
+        return None
+    same = [side for side in form if side != 1] == [side for side in asked if side != 1]
+    return tuple(asked) if same else None
 
 
 def _dense(X, argument: str):

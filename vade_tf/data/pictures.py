@@ -97,8 +97,8 @@ def read_folder(folder: Path, known: Pictures | None = None) -> tuple[np.ndarray
         from PIL import Image
     except ImportError as error:
         raise InputError("data: a folder of images needs Pillow; pip install 'vade-tf[files]' brings it") from error
-    runs = (run for run in (folder, *folder.glob("*")) if os.path.isfile(run / "data.json"))
-    if any(os.path.isfile(run / "config.json") for run in runs):
+    runs = [file.parent for pattern in ("data.json", "*/data.json") for file in folder.glob(pattern)]
+    if any((run / "config.json").is_file() for run in runs):
         raise InputError(
             f"data: expected rows, got {folder}, which holds a run and its figures; give the run's own data"
         )
