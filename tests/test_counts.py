@@ -18,6 +18,8 @@ from vade_tf.model.counts import Counts, LogCounts, ZeroInflatedCounts, log_coun
 from vade_tf.model.vade import VaDE
 from vade_tf.training import groups as finding
 from vade_tf.training import guidance, recipe, views
+from vade_tf.training.fitting import begin
+from vade_tf.training.reporter import Silent
 
 
 @pytest.fixture
@@ -304,3 +306,15 @@ def test_counts_of_any_size_are_read_as_they_are_in_half_precision():
     model = VaDE(encoder, networks.build_decoder(6, 2, (16,), "mixed_float16"), 2, Counts(100.0))
     x = np.array([[50_000, 900, 30, 4, 0, 1], [20, 3000, 0, 70_000, 5, 2]], "f4")
     np.testing.assert_allclose(model.encode(x)[0], encoder(x)[0], rtol=1e-5, atol=1e-6)
+
+
+def test_rows_that_are_taken_for_counts_are_told(cells):
+    said: list[str] = []
+
+    class Said(Silent):
+        def say(self, text):
+            said.append(text)
+
+    for likelihood in ("auto", "counts"):
+        begin(cells[0], Settings(clusters=3, likelihood=likelihood), reporter=Said())
+    assert said == ["rows are taken for counts; likelihood='gaussian' takes them for numbers"]

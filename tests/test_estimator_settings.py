@@ -8,7 +8,7 @@ import pyarrow
 import pytest
 
 import vade_tf
-from vade_tf import VaDEClusterer
+from vade_tf import VaDEClusterer, estimator
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.estimator_parameters import settings_of
 
@@ -129,3 +129,14 @@ def test_tables_of_other_libraries_are_tables_also_after_the_fit(frame, read):
     else:
         with pytest.raises(InputError, match="x: expected the features of a table"):
             fitted.model_.predict(other, verbose=0)
+
+
+def test_what_is_printed_has_the_names_of_the_parameters(monkeypatch, capsys, rng):
+    def fit(*given, reporter, **more):
+        reporter.say("if so few groups are enough, use clusters=2")
+        raise InputError("clusters: expected fewer")
+
+    monkeypatch.setattr(estimator.recipe, "fit", fit)
+    with pytest.raises(ValueError, match="^n_clusters: expected fewer"):
+        VaDEClusterer(3, verbose=1).fit(rng.normal(size=(20, 3)))
+    assert capsys.readouterr().out == "if so few groups are enough, use n_clusters=2\n"

@@ -14,7 +14,9 @@ from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.load import load
 from vade_tf.training import callbacks, health
+from vade_tf.training.fitting import begin, fitted
 from vade_tf.training.reporter import Silent
+from vade_tf.training.settings import Settings
 from vade_tf.training.watch import Watch
 
 laws = settings(deadline=None, max_examples=40)
@@ -341,3 +343,9 @@ def test_a_fit_whose_epochs_were_mostly_lost_says_so():
     (said,) = health.lost([*before, good[0], *bad])
     assert said.startswith("the loss was not finite in 3 of 4 epochs of VaDE")
     assert health.lost([good[0], *bad[:2], good[3]])[0].startswith("the loss was not finite in 2 of 4 epochs")
+
+
+def test_lost_epochs_stand_in_the_health_of_a_fit(rng):
+    fitting = begin(rng.normal(size=(60, 4)), Settings(clusters=2, hidden=(8,), latent_dim=2))
+    fitting.rows.append({"phase": "fit", "epoch": 1, "seconds": 0.0, "restored_epoch": 0})
+    assert fitted(fitting, fitting.model).health[0].startswith("the loss was not finite in 1 of 1 epochs")
