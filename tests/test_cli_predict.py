@@ -385,23 +385,3 @@ def test_evaluate_reads_new_rows_as_predict_does(things, tabled, capsys, monkeyp
     assert results[0]["elbo"] == pytest.approx(results[1]["elbo"], rel=1e-6)
     named = [row["id"] for result in results for each in result["clusters"] for row in each["typical"]]
     assert set(named) <= {f"thing {i}" for i in range(100, 150)}  # as training had them by --id
-
-
-def test_an_array_is_coded_by_its_own_numbers_as_the_table_is(tmp_path, capsys):
-    """Times in milliseconds, and two levels that float32 does not have."""
-    r = np.random.default_rng(0)
-    group = np.arange(90) % 2
-    table = pandas.DataFrame(
-        {
-            "time": 1_764_000_000_000 + 30_000.0 * group + r.uniform(0, 9000, 90).round(),
-            "level": np.array([0.1, 0.2])[group],
-            "size": r.normal(size=90),
-        }
-    )
-    table.to_csv(tmp_path / "t.csv", index=False)
-    np.save(tmp_path / "t.npy", table.to_numpy())
-    config = TrainConfig.create(data=str(tmp_path / "t.csv"), **{**SMALL, "clusters": 2, "init": "kmeans"})
-    training.train(config, tmp_path / "run", export=False)
-    columns = [printed(capsys, tmp_path / "run", "--data", tmp_path / f"t.{end}", notes=()) for end in ("csv", "npy")]
-    names = ["cluster", "confidence"]
-    pandas.testing.assert_frame_equal(columns[0][names], columns[1][names])

@@ -1,11 +1,14 @@
 """Single columns of new rows in other units: each way to give rows says which."""
 
+import numpy as np
 import pandas
 import pytest
-from test_cli_predict import tabled, things
+from test_cli_predict import SMALL, printed, tabled, things
 
 from vade_tf.cli.main import main
 from vade_tf.report import evaluation
+from vade_tf.runs import train as training
+from vade_tf.runs.config import TrainConfig
 
 __all__ = ["tabled", "things"]  # fixtures
 
@@ -19,3 +22,23 @@ def test_a_column_in_other_units_is_said(things, tabled, tmp_path, capsys, monke
     table.assign(weight=table["weight"] + 1000).to_csv(tmp_path / "far.csv", index=False)
     assert main([command[0], str(tabled), "--data", str(tmp_path / "far.csv"), *command[1:]]) == 0
     assert "nearly all numbers of column 'weight' lie more than" in capsys.readouterr().err
+
+
+def test_an_array_is_coded_by_its_own_numbers_as_the_table_is(tmp_path, capsys):
+    """Times in milliseconds, and two levels that float32 does not have."""
+    r = np.random.default_rng(0)
+    group = np.arange(90) % 2
+    table = pandas.DataFrame(
+        {
+            "time": 1_764_000_000_000 + 30_000.0 * group + r.uniform(0, 9000, 90).round(),
+            "level": np.array([0.1, 0.2])[group],
+            "size": r.normal(size=90),
+        }
+    )
+    table.to_csv(tmp_path / "t.csv", index=False)
+    np.save(tmp_path / "t.npy", table.to_numpy())
+    config = TrainConfig.create(data=str(tmp_path / "t.csv"), **{**SMALL, "clusters": 2, "init": "kmeans"})
+    training.train(config, tmp_path / "run", export=False)
+    columns = [printed(capsys, tmp_path / "run", "--data", tmp_path / f"t.{end}", notes=()) for end in ("csv", "npy")]
+    names = ["cluster", "confidence"]
+    pandas.testing.assert_frame_equal(columns[0][names], columns[1][names])

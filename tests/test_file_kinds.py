@@ -321,3 +321,21 @@ def test_texts_may_be_categories_of_a_parquet_file(tmp_path):
     data = load_file(str(tmp_path / "x.parquet"), text="saying")
     assert len(data.x) == len(SAYINGS)
     assert not {"none", "nan"} & set(data.schema.features)
+
+
+def test_labels_that_the_model_reads_as_well_are_both(tmp_path):
+    """To score new rows by a column that they were clustered by is the caller's own decision."""
+    file = tmp_path / "rows.csv"
+    file.write_text("size,kind\n" + "".join(f"{i / 7},{'ab'[i % 2]}\n" for i in range(30)))
+    trained = load_file(str(file))
+    again = load_file(str(file), "kind", schema=trained.schema)
+    np.testing.assert_array_equal(again.x, trained.x)
+    assert again.y.tolist() == [0, 1] * 15
+
+
+def test_columns_called_alike_are_told(tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_text("a,b,a\n" + "".join(f"{i},{i % 7},{i * i}\n" for i in range(30)))
+    assert "columns called alike are told apart by their order: 'a' and 'a.1'" in load_file(str(file)).notice
+    file.write_text(file.read_text().replace("a,b,a", "a,b,c"))
+    assert "alike" not in load_file(str(file)).notice

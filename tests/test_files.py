@@ -397,21 +397,3 @@ def test_slips_among_numbers_with_decimal_commas_are_named(tmp_path):
 def test_an_empty_line_of_an_only_column_is_a_cell_wherever_it_stands(tmp_path, text, known):
     table, _, _ = tables.read_text(Path(written(tmp_path, text, "x.csv")), [])
     np.testing.assert_array_equal(table.iloc[:, 0].to_numpy(float), np.array(known, float))
-
-
-def test_labels_that_the_model_reads_as_well_are_both(tmp_path):
-    """To score new rows by a column that they were clustered by is the caller's own decision."""
-    file = tmp_path / "rows.csv"
-    file.write_text("size,kind\n" + "".join(f"{i / 7},{'ab'[i % 2]}\n" for i in range(30)))
-    trained = load_file(str(file))
-    again = load_file(str(file), "kind", schema=trained.schema)
-    np.testing.assert_array_equal(again.x, trained.x)
-    assert again.y.tolist() == [0, 1] * 15
-
-
-def test_columns_called_alike_are_told(tmp_path):
-    file = tmp_path / "rows.csv"
-    file.write_text("a,b,a\n" + "".join(f"{i},{i % 7},{i * i}\n" for i in range(30)))
-    assert "columns called alike are told apart by their order: 'a' and 'a.1'" in load_file(str(file)).notice
-    file.write_text(file.read_text().replace("a,b,a", "a,b,c"))
-    assert "alike" not in load_file(str(file)).notice
