@@ -63,7 +63,7 @@ def main() -> None:
     if not options.table:
         options.out.mkdir(parents=True, exist_ok=True)
         data = load(options.data_dir, options.rows)
-        fit_missing({system: of_package(system) for system in NAMES}, data, options, RESULTS, COMMAND)
+        fit_missing({(system,): of_package(system) for system in NAMES}, data, options, RESULTS, COMMAND)
     if rows := rivals.read(RESULTS):
         print(rivals.tables(rows, NAMES))
 

@@ -196,8 +196,8 @@ def clustpy(data: Set, seed: int, options) -> tuple[np.ndarray, float]:
         rows, groups = Path(folder) / "rows.npz", Path(folder) / "groups.npz"
         scaled = np.clip(minmax_scale(x), 0, 1).astype(np.float32)
         np.savez(rows, x=scaled, k=data.clusters, seed=seed)
-        script = Path(__file__).parent / "clustpy_vade.py"
-        subprocess.run([options.clustpy, script, rows, groups], check=True, capture_output=True)
+        script = Path(__file__).parent / "clustpy_fit.py"
+        subprocess.run([options.clustpy, script, "VaDE", rows, groups], check=True, capture_output=True)
         with np.load(groups) as found:
             return found["groups"], float(found["seconds"])
 

