@@ -76,6 +76,9 @@ def test_the_paper_recipe_knows_its_settings_for_a_data_set():
         ({"hidden": "64,wide"}, "^hidden: expected whole numbers of at least 1, as in 500,500,2000, got '64,wide'"),
         ({"hidden": ()}, r"^hidden: expected whole numbers of at least 1, as in 500,500,2000, got \(\)"),
         ({"hidden": 64}, "^hidden: expected whole numbers of at least 1, as in 500,500,2000, got 64"),
+        ({"data": "x.npy", "image_shape": "all"}, "^image_shape: expected .* as in 28,28, or none, got 'all'"),
+        ({"image_shape": (28, 28)}, "^image_shape: goes with data=FILE"),
+        ({"data": "x.csv", "text": "words", "image_shape": ()}, "^image_shape: goes with numbers, got text='words'"),
     ],
 )
 def test_what_cannot_be_used_is_named(settings, message):
@@ -102,6 +105,16 @@ def test_numbers_and_paths_of_other_types_are_taken_as_what_they_are(tmp_path):
 def test_an_older_run_may_have_what_was_ignored():
     older = {**json.loads(TrainConfig(data="x.npy").to_json()), "data_dir": "folder", "require_full": True}
     assert TrainConfig.of(older) == TrainConfig(data="x.npy")
+
+
+@pytest.mark.parametrize(
+    ("given", "shape"),
+    [(None, None), ("none", ()), ((), ()), ([], ()), ("28,28", (28, 28)), ([32, 32, 3], (32, 32, 3))],
+)
+def test_the_shape_of_images_in_every_form(given, shape):
+    config = TrainConfig(data="x.npy", image_shape=given)
+    assert config.image_shape == shape
+    assert TrainConfig.of(json.loads(config.to_json())) == config
 
 
 @pytest.mark.parametrize("hidden", ["64,32", [64, 32], (64, 32), np.array([64, 32])])

@@ -4,10 +4,13 @@ import keras
 import numpy as np
 import pandas
 import pytest
+from sklearn.datasets import load_digits
 from sklearn.metrics import adjusted_rand_score
 
 import vade_tf
 from vade_tf import VaDEClusterer
+from vade_tf.data.files import load_file
+from vade_tf.errors import InputError
 from vade_tf.model import networks
 
 SHORT = {"n_clusters": 2, "hidden": (8,), "pretrain_epochs": 1, "epochs": 1, "regroups": 0, "random_state": 0}
@@ -69,3 +72,70 @@ def test_series_are_rows_unless_somebody_says_that_they_are_images(rng, image_sh
     np.testing.assert_array_equal(model.predict(x), model.labels_)
     np.testing.assert_array_equal(model.predict(x.reshape(60, -1)), model.labels_)
     assert adjusted_rand_score(model.labels_, np.repeat([0, 1], 30)) == 1
+
+
+@pytest.fixture
+def colours(rng):
+    """Images [60, 4, 5, 3], bytes, of which some pixels never change."""
+    images = rng.integers(0, 256, (60, 4, 5, 3)).astype("u1")
+    images[:, 0] = 0
+    return images
+
+
+def _csv(file, rows):
+    pandas.DataFrame(rows).assign(kind=np.arange(len(rows)) % 2).to_csv(file, index=False)
+
+
+def _parquet(file, rows):
+    table = pandas.DataFrame(rows).rename(columns=str)
+    table.assign(kind=np.arange(len(rows)) % 2).to_parquet(file)
+
+
+WRITERS = {
+    "rows.csv": _csv,
+    "rows.parquet": _parquet,
+    "rows.npy": np.save,
+    "rows.npz": lambda file, rows: np.savez(file, x=rows),
+}
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+@pytest.mark.parametrize("name", WRITERS)
+def test_rows_of_a_file_are_the_images_they_are_said_to_be(colours, tmp_path, name, in_file, monkeypatch):
+    monkeypatch.setenv("VADE_TF_HOME", str(tmp_path))
+    file, flat = tmp_path / name, colours.reshape(60, -1)
+    WRITERS[name](file, flat)
+    labels = "kind" if file.suffix in (".csv", ".parquet") else None
+    found = load_file(str(file), labels, in_file=in_file, declared=(4, 5, 3))
+    assert found.image_shape == (4, 5, 3)
+    np.testing.assert_array_equal(found.x[:], flat)
+    again = load_file(str(file), labels, schema=found.schema, plain=True, in_file=in_file, declared=(4, 5, 3))
+    np.testing.assert_array_equal(again.x[:], flat)  # as a run that goes on reads them
+    with pytest.raises(InputError, match=r"^image_shape: .* of the 60 values of a row, got \(4, 5\)"):
+        load_file(str(file), labels, in_file=in_file, declared=(4, 5))
+
+
+def test_rows_of_a_file_that_are_said_to_be_no_images_are_none(rng, tmp_path):
+    np.save(tmp_path / "series.npy", rng.normal(size=(60, 12, 6)))
+    digits = load_digits().data[:60]
+    _csv(tmp_path / "digits.csv", digits)
+    for name, labels, shape in (("series.npy", None, (12, 6)), ("digits.csv", "kind", (8, 8))):
+        file = str(tmp_path / name)
+        assert load_file(file, labels).image_shape == shape
+        assert load_file(file, labels, declared=()).image_shape is None
+    constant = (digits == digits[0]).all(axis=0)
+    assert load_file(file, labels, declared=()).x.shape[1] == 64 - constant.sum()  # columns like those of any table
+
+
+def test_what_cannot_be_such_images_is_refused(colours, tmp_path):
+    np.save(tmp_path / "first.npy", colours.transpose(0, 3, 1, 2))
+    with pytest.raises(InputError, match=r"^image_shape: .* of the images of \(3, 4, 5\), got \(4, 5, 3\)"):
+        load_file(str(tmp_path / "first.npy"), declared=(4, 5, 3))
+    holes = pandas.DataFrame(colours.reshape(60, -1)).astype("Int64")
+    holes.iloc[3, 7] = None
+    holes.to_csv(tmp_path / "holes.csv", index=False)
+    with pytest.raises(InputError, match="expected images without empty cells"):
+        load_file(str(tmp_path / "holes.csv"), declared=(4, 5, 3))
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="^image_shape: goes with a table or an array of numbers, got a folder"):
+        load_file(str(tmp_path / "folder"), declared=(4, 5, 3))

@@ -52,8 +52,8 @@ def shape_of_images(form: tuple[int, ...], argument: str) -> tuple[int, ...] | N
     return tuple(form[1:3]) if len(form) == 3 or (len(form) == 4 and form[3] == 1) else None
 
 
-def checked_shape(image_shape, width: int) -> tuple[int, ...]:
-    """The shape of images that a caller gave, of rows [n, width].
+def checked_shape(image_shape, form: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of images that a caller gave, of rows of this form: [n, width], or images [n, ...].
 
     Raises:
         InputError: it is none, or one of other rows.
@@ -64,6 +64,9 @@ def checked_shape(image_shape, width: int) -> tuple[int, ...]:
     found = tuple(whole_number(side, "image_shape", 1, 2**31 - 1) for side in image_shape)
     if found[2:] == (1,):
         found = found[:2]
+    width, sides = math.prod(form[1:]), [side for side in form[1:] if side != 1]
+    if len(form) > 2 and sides != [side for side in found if side != 1]:
+        raise InputError(f"image_shape: expected {wanted}, of the images of {tuple(form[1:])}, got {found}")
     if math.prod(found) != width or found[2:] not in ((), (COLOURS,)):
         raise InputError(f"image_shape: expected {wanted}, of the {width} values of a row, got {found}")
     return found

@@ -308,7 +308,7 @@ def observe(
     if 4 * x.shape[1] * min(len(x), rows_together(x.shape[1], checks.CHECK_ROWS)) > memory():
         raise InputError(f"{argument}: expected rows that fit in memory, got {x.shape[1]:,} features; choose some")
     if image_shape is not None:
-        image_shape = checks.checked_shape(image_shape, x.shape[1])
+        image_shape = checks.checked_shape(image_shape, form)
     families = () if schema is None else schema.blocks
     low, high = checks.finite_range(x, argument, holes=bool(families))
     alike = checks.ALIKE_HALVES if x.dtype == np.float16 else checks.ALIKE
@@ -325,6 +325,8 @@ def observe(
         factor = math.sqrt(x.shape[1]) / length
         return Observations(x, low, high, image_shape, likelihood, False, factor, 0.0, rooted, texts, schema)
     rows = Observations(x, low, high, image_shape, likelihood, standardise, texts=texts, schema=schema)
+    if image_shape is not None and not whole:
+        raise InputError(f"{argument}: expected images without empty cells; fill them, or leave their rows out")
     if not standardise:
         return rows
     if image_shape is not None:

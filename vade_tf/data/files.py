@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas
 import scipy.sparse
 
-from vade_tf.data import arrays, genes, pictures, tables
+from vade_tf.data import arrays, cell_files, pictures, tables
 from vade_tf.data.dataset import COUNTS, Coded, Dataset, build
 from vade_tf.data.genes import Genes
 from vade_tf.data.headers import are_numbered
@@ -28,8 +27,7 @@ ARRAYS: dict[str, Callable] = {
     ".npz": arrays.read_npz,
     ".h5": arrays.read_h5,
 }
-CELLS = ".h5ad"
-KINDS = (*ARRAYS, CELLS, *tables.TEXTS, ".parquet")
+KINDS = (*ARRAYS, cell_files.ENDING, *tables.TEXTS, ".parquet")
 LINES = "lines"  # --text of a .txt file of one text a line
 FOLDERS = "folders"  # --labels of images that lie in a folder of their label each
 NOTES = 5  # said of the cells of a table that is coded block by block
@@ -58,6 +56,7 @@ def load_file(
     in_file: bool = False,
     image_shape: Sequence[int] | None = None,
     scored: bool = True,
+    declared: tuple[int, ...] | None = None,
 ) -> Dataset:
     """Rows of a file.
 
@@ -81,6 +80,8 @@ def load_file(
         in_file: rows that can be read from their file, or from a copy of it, are, though they would fit in memory.
         image_shape: of the images that a run was trained on, which those of an array or a folder then are as well.
         scored: False leaves out labels that are not asked for.
+        declared: the shape of images that the rows of an array, or all columns of a table, are said to be; () says that
+            they are none. Default: it is seen by their values.
 
     Returns:
         The rows; with `schema` None where the file is an array. The notice says what was done with the columns.
@@ -91,27 +92,32 @@ def load_file(
     asked = {"columns": columns, "drop": drop, "id": id, "text": text}
     with readable(path) as (file, kind):
         for argument, value in asked.items():
-            if value is not None and (kind in (*ARRAYS, CELLS) or kind == "folder"):
+            if value is not None and (kind in (*ARRAYS, cell_files.ENDING) or kind == "folder"):
                 raise InputError(f"{argument}: goes with a table that has names of columns, got {path}; leave it out")
-        named = kind == CELLS or (kind == ".h5" and arrays.read_h5_genes(file) is not None)
+        named = kind == cell_files.ENDING or (kind == ".h5" and arrays.read_h5_genes(file) is not None)
+        if declared is not None and (named or kind == "folder"):
+            what = "the genes of cells" if named else "a folder of images"
+            raise InputError(f"image_shape: goes with a table or an array of numbers, got {what}, {path}; leave it out")
         for argument, given in (("layer", layer), ("genes", most_genes), ("batch", batch)):
-            if given is not None and (kind != CELLS if argument == "batch" else not named):
+            if given is not None and (kind != cell_files.ENDING if argument == "batch" else not named):
                 raise InputError(f"{argument}: goes with an .h5ad file, got {path}; leave it out")
         if named:
-            return _cells(file, labels, likelihood, (layer, most_genes, batch), schema, plain, scored)
+            how: dict = {"layer": layer, "most": most_genes, "batch": batch, "scored": scored}
+            return cell_files.load(file, labels, likelihood, schema, plain, **how)
         if kind == "folder":
             found = _pictures(file, labels, likelihood, schema)
             check_form(found.image_shape or (), image_shape, f"data: {path}")
             return as_images(found, image_shape)
         if kind in ARRAYS:
-            more = {"in_file": in_file} if kind == ".npy" else {"own": scored}
-            x, y = ARRAYS[kind](file, labels, **more)
+            own = {"in_file": in_file} if kind == ".npy" else {"own": scored}
+            x, y = ARRAYS[kind](file, labels, **own)
             told: list[str] = []
             check_form(getattr(x, "row_shape", x.shape[1:]), image_shape, f"data: {path}")
             if isinstance(schema, Schema):
                 x, told = _as_table(x, schema, path)
             table = schema if isinstance(schema, Schema) else None
-            found = build(x, y, file.stem, str(path), likelihood, schema=table, notice=_notice("", told))
+            about: dict = {"schema": table, "notice": _notice("", told), "image_shape": declared}
+            found = build(x, y, file.stem, str(path), likelihood, **about)
             return as_images(found, image_shape if x.dtype == np.uint8 else None)
         if isinstance(schema, Texts):
             text = schema.column or LINES
@@ -120,7 +126,8 @@ def load_file(
                 if asked[argument] is not None:
                     raise InputError(f"{argument}: goes with a table that has columns, got lines of text; leave it out")
             return _lines(file, labels, likelihood, schema)
-        return _table(file, kind, labels, likelihood, asked | {"text": text}, schema, plain, in_file)
+        how = asked | {"text": text}
+        return _table(file, kind, labels, likelihood, how, declared, schema, plain, in_file)
 
 
 def as_images(dataset: Dataset, image_shape: Sequence[int] | None) -> Dataset:
@@ -159,7 +166,8 @@ def readable(path: str) -> Iterator[tuple[Path, str]]:
     except (InputError, MemoryError):
         raise
     except TooLarge as error:
-        todo = "keep fewer cells" if kind == CELLS else "save it as .npy or .parquet, which stay in their file"
+        cells = kind == cell_files.ENDING
+        todo = "keep fewer cells" if cells else "save it as .npy or .parquet, which stay in their file"
         raise InputError(f"data: {path} does not fit in memory ({cited(error)}); {todo}") from error
     except (OSError, ValueError, EOFError, KeyError) as error:
         if isinstance(error, UnicodeDecodeError) and kind in tables.TEXTS:
@@ -182,18 +190,20 @@ def coded(values: dict) -> Coded:
     return FORMS[form](values)
 
 
-def _table(file: Path, kind: str, labels, likelihood: str, asked: dict, schema, plain: bool, in_file: bool) -> Dataset:
+def _table(
+    file: Path, kind: str, labels, likelihood: str, asked: dict, declared, schema, plain: bool, in_file: bool
+) -> Dataset:
     codable = kind == ".parquet" and asked["text"] is None and isinstance(schema, Schema | None)
     features = {str(column.name) for column in schema.columns} if isinstance(schema, Schema) else set()
     if codable and (in_file or _is_large(file, schema)):
-        return _from_file(file, labels, likelihood, asked, schema, plain)
+        return _from_file(file, labels, likelihood, asked, declared, schema, plain)
     if kind == ".parquet":
         try:
             table, separator, notice = tables.read_parquet(file), "", ""
         except TooLarge:  # as it is, with objects of Python; its features may be much less
             if not codable:
                 raise
-            return _from_file(file, labels, likelihood, asked, schema, plain)
+            return _from_file(file, labels, likelihood, asked, declared, schema, plain)
     else:
         as_texts = [name for name in (labels, asked["id"], asked["text"]) if name is not None]
         read = [name for name in as_texts if name not in features]
@@ -216,23 +226,23 @@ def _table(file: Path, kind: str, labels, likelihood: str, asked: dict, schema, 
         return _texts(texts, asked["text"], y, schema, notice, about)
     if plain and schema is None:
         x, _ = Schema.numbers(table, "data").encode(table, "data")
-        return build(x, y, notice=notice, **about)
+        return build(x, y, notice=notice, image_shape=declared, **about)
     if isinstance(schema, Schema):
         x, notes = schema.encode(table, "data")
     elif schema is not None:
         raise InputError(f"data: expected {schema.describe()[0]}, as in training, got the table {file}")
     else:
-        schema = _inferred(table, likelihood, separator == ";")
+        schema = _inferred(table, likelihood, declared, separator == ";")
         if codable and stays_in_file(len(table), len(schema.features), "float32"):
-            return _from_file(file, labels, likelihood, asked, None, plain)
+            return _from_file(file, labels, likelihood, asked, declared, None, plain)
         if separator and (rest := schema.plain_beside_commas):
             written = tables.read_text(file, as_texts, [str(name) for name in rest])[0]
             table = table.assign(**{str(name): written[name] for name in rest})
-            schema = _inferred(table, likelihood, separator == ";")
+            schema = _inferred(table, likelihood, declared, separator == ";")
         x, _ = schema.encode(table, "data")
         schema = replace(schema, dropped={**schema.dropped, **reasons})
         notes = [*(_twice(tables.header(file), written) if separator else ()), *schema.describe()]
-    return build(x, y, schema=schema, notice=_notice(notice, notes), **about)
+    return build(x, y, schema=schema, notice=_notice(notice, notes), image_shape=declared, **about)
 
 
 def _twice(header: list[str], names: list) -> list[str]:
@@ -243,9 +253,15 @@ def _twice(header: list[str], names: list) -> list[str]:
     return []
 
 
-def _inferred(table: pandas.DataFrame, likelihood: str, commas: bool = False) -> Schema:
-    """The schema of a table; of one that is said to hold counts, columns are numbers as they are."""
-    return (Schema.counted if likelihood in COUNTS else Schema.infer)(table, "data", commas)
+def _inferred(
+    table: pandas.DataFrame, likelihood: str, declared: tuple[int, ...] | None, commas: bool = False
+) -> Schema:
+    """The schema of a table; of one that is said to hold counts or images, columns are numbers as they are."""
+    if declared:
+        return Schema.numbers(table, "data")
+    if likelihood in COUNTS:
+        return Schema.counted(table, "data", commas)
+    return Schema.infer(table, "data", commas, images=declared is None)
 
 
 def _is_large(file: Path, schema: Schema | None) -> bool:
@@ -258,7 +274,9 @@ def _is_large(file: Path, schema: Schema | None) -> bool:
     return stays_in_file(rows, columns if schema is None else len(schema.features), "float32")
 
 
-def _from_file(file: Path, labels, likelihood: str, asked: dict, schema: Schema | None, plain: bool) -> Dataset:
+def _from_file(
+    file: Path, labels, likelihood: str, asked: dict, declared, schema: Schema | None, plain: bool
+) -> Dataset:
     """`_table` of a .parquet file that does not fit in memory."""
     from vade_tf.data import converted
 
@@ -272,52 +290,12 @@ def _from_file(file: Path, labels, likelihood: str, asked: dict, schema: Schema 
     y, ids = (None if values is None else padded(values, each) for each, values in known.items())
     notes: list[str] = []
     if coding is None and not plain:
-        coding = schema = _inferred(table, likelihood)
+        coding = schema = _inferred(table, likelihood, declared)
         schema = replace(schema, dropped={**schema.dropped, **reasons})
         notes = [*schema.describe(), f"what the columns are was seen on {len(table):,} of the rows"]
     x, told = converted.converted(file, coding or Schema.numbers(table, "data"))
     about: dict = {"name": _name(file), "source": str(file), "likelihood": likelihood, "ids": ids}
-    return build(x, y, schema=schema, notice=_notice(told, notes), **about)
-
-
-def _cells(
-    file: Path, labels, likelihood: str, asked: tuple, schema: Coded | None, plain: bool, scored: bool
-) -> Dataset:
-    layer, most, batch = asked
-    if tables.ending(file) == CELLS:
-        cells: Any = genes.read(file)
-        y = genes.labels_of(cells, labels, file)
-    else:
-        x, y = arrays.read_h5(file, labels, scored)
-        cells = genes.Named(x, arrays.read_h5_genes(file) or [], {}, arrays.read_h5_cells(file))
-        if len(cells.var_names) != x.shape[1]:
-            raise InputError(f"data: expected {x.shape[1]} names in genes of {file}, got {len(cells.var_names)}")
-    ids = None if cells.obs_names is None else padded(cells.obs_names, "obs_names")
-    coding, notice = schema, ""
-    if isinstance(schema, Schema):
-        x, notes = by_names(cells, layer or "", schema)
-        notice = _notice("", notes)
-    else:
-        found = schema if isinstance(schema, Genes) else Genes.infer(cells, layer, most)
-        x = found.encode(cells)
-        if schema is None and not plain:
-            coding, notice = found, _notice("", found.describe())
-    origins = genes.origins_of(cells, batch, str(file))
-    if origins is not None and not plain:
-        notice = _notice(notice, [f"{origins.max() + 1} batches, from obs column {str(batch)[:40]!r}"])
-    return build(x, y, file.stem, str(file), likelihood, schema=coding, notice=notice, ids=ids, origins=origins)
-
-
-def by_names(cells: Any, layer: str, schema: Schema) -> tuple[np.ndarray, list[str]]:
-    """Cells whose genes are called as the columns of a run, coded as these, and what a person has to know of it.
-
-    Raises:
-        InputError: a gene or the layer is not there, or a number cannot be that column's.
-    """
-    names = tuple(str(column.name) for column in schema.columns)
-    numbers = Genes(names, layer).encode(cells)
-    dense = numbers if isinstance(numbers, np.ndarray) else numbers.toarray()
-    return schema.encode(pandas.DataFrame(dense, columns=list(names)), "data")
+    return build(x, y, schema=schema, notice=_notice(told, notes), image_shape=declared, **about)
 
 
 def _as_table(x, schema: Schema, path: str) -> tuple[np.ndarray, list[str]]:

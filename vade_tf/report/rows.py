@@ -49,7 +49,8 @@ def load_rows(
     """
     if data is not None:
         shape = run.data.get("image_shape")
-        more: dict[str, Any] = {"schema": run.schema, "plain": True, "image_shape": shape}
+        plain_rows = () if run.config.image_shape == () else None
+        more: dict[str, Any] = {"schema": run.schema, "plain": True, "image_shape": shape, "declared": plain_rows}
         dataset = with_names(data, run, labels, model.likelihood.name, **more)
         for note in dataset.notice.splitlines():
             warnings.warn(note, UnitsWarning, stacklevel=2)
@@ -96,7 +97,7 @@ def check_model(run: Run, model: keras.Model) -> None:
         )
     if (shape := run.data.get("image_shape")) is not None:
         try:
-            checked_shape(shape, width)
+            checked_shape(shape, (0, width))
         except InputError as error:
             raise InputError(f"{run.path / 'data.json'}: {error}; {COPY_AGAIN}") from error
     if schema is None:

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import pandas
 
-from vade_tf.data import genes
+from vade_tf.data import cell_files, genes
 from vade_tf.data.dataset import observe
-from vade_tf.data.files import CELLS, by_names, readable
+from vade_tf.data.files import readable
 from vade_tf.data.genes import Genes
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, UnitsWarning, cited
@@ -41,11 +41,11 @@ def write(run: Run, model: keras.Model, data: str, out: Path, phase: Callable[[i
         StorageError: it cannot be written.
     """
     with readable(data) as (file, kind):
-        if kind != CELLS:
+        if kind != cell_files.ENDING:
             raise InputError(f"data: expected an .h5ad file to go with out={str(out)!r}, got {data}")
         cells, schema = genes.read(file), run.schema
         if isinstance(schema, Schema):
-            rows, notes = by_names(cells, run.config.layer or "", schema)
+            rows, notes = cell_files.by_names(cells, run.config.layer or "", schema)
             for note in notes:
                 warnings.warn(note, UnitsWarning, stacklevel=2)
         else:

@@ -50,6 +50,13 @@ class TrainConfig(Settings):
     batch: str | None = option(
         None, "with data=FILE.h5ad: column of obs with the experiment or donor of each cell, which the decoder is told"
     )
+    image_shape: tuple[int, ...] | None = option(
+        None,
+        "with data=FILE: height,width of rows that are grey images, height,width,3 of colour ones, all columns being "
+        "pixels; none: rows are no images (seen by their values)",
+        example="28,28",
+        empty="none",
+    )
     hints: str | None = option(
         None, ".npy with known groups, one a row, -1 unknown: semi-supervised training", path=True
     )
@@ -100,6 +107,10 @@ class TrainConfig(Settings):
         for name in ("columns", "drop", "id", "text", "layer", "genes"):
             if getattr(self, name) is not None and self.data is None:
                 raise InputError(f"{name}: goes with data=FILE; named data sets have no columns to choose from")
+        if self.image_shape is not None and self.data is None:
+            raise InputError("image_shape: goes with data=FILE; named data sets have a shape of their own")
+        if self.image_shape is not None and self.text is not None:
+            raise InputError(f"image_shape: goes with numbers, got text={self.text!r}, too; leave out one")
         if self.clusters == AUTO and self.model != "vade":
             raise InputError(f"clusters: expected a number, which model={self.model!r} needs, got 'auto'")
         if self.distribute != "none" and self.model != "vade":

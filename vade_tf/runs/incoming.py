@@ -102,6 +102,7 @@ def opened(
         else:
             shape, likelihood = run.data.get("image_shape"), model.likelihood.name
             more: dict[str, Any] = {"schema": schema, "plain": True, "image_shape": shape, "scored": False}
+            more["declared"] = () if run.config.image_shape == () else None
             if id is None and isinstance(schema, Texts) and schema.column:
                 dataset = with_names(data, run, labels, likelihood, **more)
             else:

@@ -66,6 +66,7 @@ def load_whole(config: TrainConfig, before: Run | None = None, in_file: bool | N
             schema=None if before is None else before.schema,
             plain=before is not None,
             in_file=bool(in_file),
+            declared=config.image_shape,
         )
     if config.dataset not in DATASETS:
         raise InputError(f"dataset: expected one of {', '.join(sorted(DATASETS))}, got {config.dataset!r}")

@@ -27,7 +27,7 @@ def checked(name: str, value, hint, metadata):
     if kind is float:
         return _number(name, value, metadata.get("least"))
     if typing.get_origin(kind) is tuple:
-        return _widths(name, value)
+        return _numbers(name, value, metadata.get("example", ""), metadata.get("empty"))
     if kind is bool:
         if type(value).__name__ not in ("bool", "bool_"):
             raise InputError(f"{name}: expected True or False, got {reprlib.repr(value)}")
@@ -59,15 +59,18 @@ def _number(name: str, value, least: float | None) -> float:
     return number
 
 
-def _widths(name: str, value) -> tuple[int, ...]:
-    """Widths of layers: a sequence of whole numbers, or their text, as in "500,500,2000"."""
+def _numbers(name: str, value, example: str, empty: str | None) -> tuple[int, ...]:
+    """A sequence of whole numbers, or their text as in the example; none only where a word says so."""
     parts = value.split(",") if isinstance(value, str) else value
     try:
+        if isinstance(value, str) and value == empty:
+            return ()
         found = tuple(whole_number(int(part) if isinstance(part, str) else part, name, 1, LARGEST) for part in parts)
-        if not found:
-            raise ValueError("no width")
+        if not found and empty is None:
+            raise ValueError("no number")
         return found
     except (TypeError, ValueError) as error:
+        example += "" if empty is None else f", or {empty}"
         raise InputError(
-            f"{name}: expected whole numbers of at least 1, as in 500,500,2000, got {reprlib.repr(value)}"
+            f"{name}: expected whole numbers of at least 1, as in {example}, got {reprlib.repr(value)}"
         ) from error

@@ -83,6 +83,7 @@ class Settings:
     hidden: tuple[int, ...] | None = option(
         None,
         "widths of the encoder's hidden layers, mirrored by the decoder (500,500,2000, less for few rows or columns)",
+        example="500,500,2000",
     )
     network: str = option(
         "auto",
@@ -271,7 +272,7 @@ class Resolved(Settings):
     """Settings of a fit to a known number of rows: nothing is left open."""
 
     clusters: int = option(1, "number of clusters K", least=1)
-    hidden: tuple[int, ...] = option(HIDDEN, "widths of the encoder's hidden layers")
+    hidden: tuple[int, ...] = option(HIDDEN, "widths of the encoder's hidden layers", example="500,500,2000")
     pretrain_epochs: int = option(0, "epochs of the autoencoder")
     epochs: int = option(0, "epochs of the phase after it", least=0)
     guide_epochs: int = option(0, "epochs that hold on to the starting groups")

@@ -1,0 +1,73 @@
+"""Files of cells: .h5ad, and .h5 with the names of genes -> a data set. New cells are coded as the first."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+
+from vade_tf.data import arrays, genes, tables
+from vade_tf.data.dataset import Coded, Dataset, build
+from vade_tf.data.genes import Genes
+from vade_tf.data.schema import Schema
+from vade_tf.errors import InputError
+from vade_tf.reading import padded
+
+ENDING = ".h5ad"
+
+
+def load(
+    file: Path,
+    labels: str | None,
+    likelihood: str,
+    schema: Coded | None,
+    plain: bool,
+    *,
+    layer: str | None,
+    most: int | None,
+    batch: str | None,
+    scored: bool,
+) -> Dataset:
+    """The cells of a file.
+
+    Args:
+        file, labels, likelihood, schema, plain, layer, batch, scored: as for `files.load_file`.
+        most: keep so many genes, those that vary most. Default: all.
+
+    Raises:
+        InputError: the file does not hold what is asked for, or its cells cannot be coded as `schema` says.
+    """
+    if tables.ending(file) == ENDING:
+        cells: Any = genes.read(file)
+        y = genes.labels_of(cells, labels, file)
+    else:
+        x, y = arrays.read_h5(file, labels, scored)
+        cells = genes.Named(x, arrays.read_h5_genes(file) or [], {}, arrays.read_h5_cells(file))
+        if len(cells.var_names) != x.shape[1]:
+            raise InputError(f"data: expected {x.shape[1]} names in genes of {file}, got {len(cells.var_names)}")
+    ids = None if cells.obs_names is None else padded(cells.obs_names, "obs_names")
+    coding, notes = schema, list[str]()
+    if isinstance(schema, Schema):
+        x, notes = by_names(cells, layer or "", schema)
+    else:
+        found = schema if isinstance(schema, Genes) else Genes.infer(cells, layer, most)
+        x = found.encode(cells)
+        if schema is None and not plain:
+            coding, notes = found, found.describe()
+    origins = genes.origins_of(cells, batch, str(file))
+    if origins is not None and not plain:
+        notes = [*notes, f"{origins.max() + 1} batches, from obs column {str(batch)[:40]!r}"]
+    about: dict = {"schema": coding, "notice": "\n".join(notes), "ids": ids, "origins": origins}
+    return build(x, y, file.stem, str(file), likelihood, **about)
+
+
+def by_names(cells: Any, layer: str, schema: Schema) -> tuple[np.ndarray, list[str]]:
+    """Cells whose genes are called as the columns of a run, coded as these, and what a person has to know of it.
+
+    Raises:
+        InputError: a gene or the layer is not there, or a number cannot be that column's.
+    """
+    names = tuple(str(column.name) for column in schema.columns)
+    numbers = Genes(names, layer).encode(cells)
+    dense = numbers if isinstance(numbers, np.ndarray) else numbers.toarray()
+    return schema.encode(pandas.DataFrame(dense, columns=list(names)), "data")
