@@ -137,5 +137,5 @@ def test_what_cannot_be_such_images_is_refused(colours, tmp_path):
     with pytest.raises(InputError, match="expected images without empty cells"):
         load_file(str(tmp_path / "holes.csv"), declared=(4, 5, 3))
     (tmp_path / "folder").mkdir()
-    with pytest.raises(InputError, match="^image_shape: goes with a table or an array of numbers, got a folder"):
-        load_file(str(tmp_path / "folder"), declared=(4, 5, 3))
+    with pytest.raises(InputError, match="^image_shape: goes with images, .*, got none and a folder of images"):
+        load_file(str(tmp_path / "folder"), declared=())

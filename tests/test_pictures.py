@@ -119,3 +119,19 @@ def test_figures_of_a_run_are_no_rows(tmp_path, run):
         (tmp_path / run / name).write_text("{}")
     with pytest.raises(InputError, match="which holds a run and its figures; give the run's own data"):
         load_file(str(tmp_path))
+
+
+@pytest.mark.parametrize(("declared", "shape"), [((6, 8), (6, 8)), ((6, 8, 3), (6, 8, 3)), ((6, 8, 1), (6, 8))])
+def test_images_are_brought_to_the_size_that_is_asked_for(tmp_path, rng, declared, shape):
+    for number in range(3):
+        Image.fromarray(rng.integers(0, 256, (120, 160, 3)).astype("u1")).save(tmp_path / f"{number}.png")
+    found = load_file(str(tmp_path), declared=declared)
+    assert (found.image_shape, found.x.dtype) == (shape, np.uint8)
+    assert "image_shape" not in found.notice
+    new = load_file(str(tmp_path), schema=found.schema, declared=declared)
+    np.testing.assert_array_equal(new.x, found.x)
+
+
+def test_large_images_are_said_to_train_slowly(tmp_path):
+    Image.new("L", (160, 120)).save(tmp_path / "a.png")
+    assert "train slowly; image_shape brings them to a smaller size" in load_file(str(tmp_path)).notice

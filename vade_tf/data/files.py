@@ -1,5 +1,6 @@
 """A user's own file or folder -> a data set: arrays, cells, tables, texts, images. New rows are coded as the first."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pandas
 import scipy.sparse
 
 from vade_tf.data import arrays, cell_files, pictures, tables
+from vade_tf.data.checks import checked_shape
 from vade_tf.data.dataset import COUNTS, Coded, Dataset, build
 from vade_tf.data.genes import Genes
 from vade_tf.data.headers import are_numbered
@@ -80,8 +82,8 @@ def load_file(
         in_file: rows that can be read from their file, or from a copy of it, are, though they would fit in memory.
         image_shape: of the images that a run was trained on, which those of an array or a folder then are as well.
         scored: False leaves out labels that are not asked for.
-        declared: the shape of images that the rows of an array, or all columns of a table, are said to be; () says that
-            they are none. Default: it is seen by their values.
+        declared: the shape of images that the rows of an array, or all columns of a table, are said to be, and to which
+            those of a folder are brought; () says that rows are none. Default: it is seen by their values.
 
     Returns:
         The rows; with `schema` None where the file is an array. The notice says what was done with the columns.
@@ -95,9 +97,9 @@ def load_file(
             if value is not None and (kind in (*ARRAYS, cell_files.ENDING) or kind == "folder"):
                 raise InputError(f"{argument}: goes with a table that has names of columns, got {path}; leave it out")
         named = kind == cell_files.ENDING or (kind == ".h5" and arrays.read_h5_genes(file) is not None)
-        if declared is not None and (named or kind == "folder"):
-            what = "the genes of cells" if named else "a folder of images"
-            raise InputError(f"image_shape: goes with a table or an array of numbers, got {what}, {path}; leave it out")
+        if declared is not None and (named or (kind == "folder" and not declared)):
+            what = "the genes of cells" if named else "none and a folder of images"
+            raise InputError(f"image_shape: goes with images, or a table or an array of numbers, got {what}, {path}")
         for argument, given in (("layer", layer), ("genes", most_genes), ("batch", batch)):
             if given is not None and (kind != cell_files.ENDING if argument == "batch" else not named):
                 raise InputError(f"{argument}: goes with an .h5ad file, got {path}; leave it out")
@@ -105,7 +107,7 @@ def load_file(
             how: dict = {"layer": layer, "most": most_genes, "batch": batch, "scored": scored}
             return cell_files.load(file, labels, likelihood, schema, plain, **how)
         if kind == "folder":
-            found = _pictures(file, labels, likelihood, schema)
+            found = _pictures(file, labels, likelihood, schema, declared)
             check_form(found.image_shape or (), image_shape, f"data: {path}")
             return as_images(found, image_shape)
         if kind in ARRAYS:
@@ -348,10 +350,14 @@ def _texts(texts: pandas.Series, column: str, y, schema, notice: str, about: dic
     return build(schema.encode(texts), y, schema=schema, notice=notice, **about)
 
 
-def _pictures(folder: Path, labels, likelihood: str, schema) -> Dataset:
+def _pictures(folder: Path, labels, likelihood: str, schema, declared) -> Dataset:
     if schema is not None and not isinstance(schema, Pictures):
         raise InputError(f"data: expected a table as in training, got the folder {folder}")
-    x, names, found = pictures.read_folder(folder, schema)
+    known = schema
+    if schema is None and declared:
+        height, width, *channels = checked_shape(declared, (0, math.prod(declared)))
+        known = Pictures(height, width, *(channels or [1]))
+    x, names, found = pictures.read_folder(folder, known)
     y = pictures.folders(names, folder) if labels == FOLDERS else arrays.read_labels(folder, labels)
     told = "" if schema is not None and not found.resized else _notice("", found.describe())
     return build(x, y, folder.name, str(folder), likelihood, schema=found, notice=told, ids=names)

@@ -16,6 +16,7 @@ KINDS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pg
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # by content; of others, some start programs
 GREY = ("1", "L", "I", "F")  # what the modes of grey images begin with: LA, I;16, ...
 LARGEST = 1 << 26  # pixels of an image
+LARGE = 1 << 14  # pixels of images that had better be smaller
 RUN_LENGTHS = (1, 2)  # how a .bmp may be packed; Pillow takes its word for how many rows are left out
 ORIENTATION = 0x0112  # of EXIF: how a camera was held
 UPRIGHT = {  # its values beside 1 -> what sets an image upright, a name of `PIL.Image.Transpose`
@@ -61,7 +62,10 @@ class Pictures:
     def describe(self) -> list[str]:
         kind = "grey" if self.channels == 1 else "colour"
         told = f"{kind} images of {self.height} x {self.width} pixels"
-        return [told if not self.resized else f"{told}; {self.resized:,} of another size were brought to it"]
+        notes = [told if not self.resized else f"{told}; {self.resized:,} of another size were brought to it"]
+        if self.height * self.width > LARGE:
+            notes.append("images of so many pixels train slowly; image_shape brings them to a smaller size")
+        return notes
 
     def to_dict(self) -> dict:
         return {"form": "pictures", "height": self.height, "width": self.width, "channels": self.channels}

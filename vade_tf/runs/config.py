@@ -53,7 +53,7 @@ class TrainConfig(Settings):
     image_shape: tuple[int, ...] | None = option(
         None,
         "with data=FILE: height,width of rows that are grey images, height,width,3 of colour ones, all columns being "
-        "pixels; none: rows are no images (seen by their values)",
+        "pixels; of a folder: what its images are brought to; none: rows are no images (seen by the data)",
         example="28,28",
         empty="none",
     )
