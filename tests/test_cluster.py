@@ -60,6 +60,8 @@ def test_tf_config_names_the_cluster(environment):
         ({"cluster": {"worker": []}, "task": {"type": "worker", "index": 0}}, "worker is no list of host:port"),
         ({"cluster": {"worker": ["a"]}, "task": {"type": "worker", "index": 0}}, "worker is no list of host:port"),
         ({"cluster": {"worker": ["a:70000"]}, "task": {"type": "worker", "index": 0}}, "worker is no list of"),
+        ({"cluster": {"worker": ["a:" + "1" * 5000]}, "task": {"type": "worker", "index": 0}}, "worker is no list of"),
+        ({"cluster": {"worker": ["a:\u0661"]}, "task": {"type": "worker", "index": 0}}, "worker is no list of"),
         ({"cluster": TWO, "task": {"type": "ps", "index": 0}}, "task.type is 'ps', which is none of worker"),
         ({"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}, "task.type is 'ps', which is none of the"),
         ({"cluster": TWO, "task": {"type": "worker", "index": 2}}, "task.index is 2, of 2"),

@@ -1,5 +1,6 @@
 """How text files are cut: damaged lines, what other programs write around a table, tables of white space."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,9 @@ import pandas
 import pytest
 from small_tables import written
 
-from vade_tf.data import tables
+from vade_tf.data import cutting, tables
 from vade_tf.data.files import load_file
+from vade_tf.data.texts import lines_of
 from vade_tf.errors import InputError
 
 
@@ -183,3 +185,25 @@ def test_the_line_of_a_short_row_is_counted_as_an_editor_does(tmp_path):
     file.write_text('a,b\n\n1,"2\n3"\n\n3\n')
     with pytest.raises(InputError, match="line 6 has 1 cells where the first has 2"):
         load_file(str(file))
+
+
+def test_first_lines_without_an_end_are_not_read_as_a_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(cutting, "LOOKED_AT", 64)
+    monkeypatch.setattr(cutting, "LONGEST_LINES", 5000)
+    long = "1," * 450 + "1\n"
+    rows = "".join(long.replace("1", digit) for digit in "123")
+    assert load_file(written(tmp_path, rows)).x.shape == (3, 451)
+    for text, words in (("1" * 9000, "its first lines are longer than 5,000 characters"), ("\0" * 9000, "null bytes")):
+        for name in ("t.csv", "t.csv.gz"):
+            with pytest.raises(InputError, match=words):
+                load_file(written(tmp_path, text, name))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"), [("a" * 51, "line 2 is longer than 50 characters"), ("a\0b", "line 2 holds null bytes")]
+)
+def test_lines_that_are_no_texts_are_refused(tmp_path, monkeypatch, line, words):
+    monkeypatch.setattr("vade_tf.data.texts.LONGEST", 50)
+    with pytest.raises(InputError, match=words):
+        load_file(written(tmp_path, f"one text\n{line}\nanother text\n", "t.txt"), text="lines")
+    assert lines_of(io.StringIO("a" * 50 + "\r\n\nb\n\n")) == ["a" * 50, "", "b"]

@@ -93,3 +93,13 @@ def test_a_history_comes_back_as_it_was_kept(run):
     one = run()
     one.save_rows(rows)
     assert one.load_rows() == rows
+
+
+def test_a_history_of_more_epochs_than_any_run_makes_is_refused(run, monkeypatch):
+    monkeypatch.setattr("vade_tf.runs.folder.MOST_EPOCHS", 2)
+    one, rows = run(), [{"phase": "fit", "epoch": float(i), "elbo": -9.0} for i in range(3)]
+    one.save_rows(rows[:2])
+    assert one.load_rows() == rows[:2]
+    one.save_rows(rows)
+    with pytest.raises(InputError, match=r"metrics.csv is .*damaged \(it has more than 2 rows\)"):
+        one.load_rows()

@@ -114,6 +114,71 @@ def test_texts_of_cells_take_no_more_than_the_file_is_long(tmp_path):
         load_file(str(tmp_path / "a.h5ad"))
 
 
+def lists(file):
+    file.create_dataset("what", (3,), h5py.vlen_dtype("u1"))
+
+
+def records(file):
+    """Each text of which is the first, stored once."""
+    kind = np.dtype([("n", "i4"), ("t", h5py.string_dtype())])
+    file.create_dataset("what", data=np.array([(i, "z" if i else "y" * 9_999) for i in range(300)], kind))
+    place, path = file["what"].id.get_offset(), Path(file.filename)
+    file.close()
+    with path.open("r+b") as stream:
+        stream.seek(place)
+        first = stream.read(20)
+        stream.seek(place)
+        stream.write(first * 300)
+
+
+def single_texts(file):
+    """Texts that stand alone, each of which is the first."""
+    path, places = Path(file.filename), []
+    for number in range(300):
+        text = file.create_dataset(f"what{number}", data="y" * 9_999 if not number else "z", dtype=h5py.string_dtype())
+        places.append(text.id.get_offset())
+    file.close()
+    with path.open("r+b") as stream:
+        stream.seek(places[0])
+        first = stream.read(16)
+        for place in places:
+            stream.seek(place)
+            stream.write(first)
+
+
+def attributes(file):
+    file.create_group("what").attrs["encoding-type"] = ["dict"] * 3
+
+
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [
+        (lists, "what holds lists or objects"),
+        (records, "the texts of what are longer than the file"),
+        (single_texts, "the texts of what.* and others are longer than the file"),
+        (attributes, "encoding-type of what is a list of texts"),
+    ],
+)
+def test_what_is_stored_once_and_read_often_is_refused(tmp_path, write, words):
+    pytest.importorskip("anndata")
+    with h5py.File(tmp_path / "a.h5ad", "w") as file:
+        file["X"] = X
+        write(file)
+    with pytest.raises(InputError, match=words):
+        load_file(str(tmp_path / "a.h5ad"))
+
+
+def test_records_of_texts_as_scanpy_writes_them_are_read(tmp_path):
+    anndata = pytest.importorskip("anndata")
+    cells = anndata.AnnData(np.arange(60, dtype="f4").reshape(20, 3))
+    kind = [("T cells", object), ("B cells", object)]
+    cells.uns["rank_genes_groups"] = {"names": np.array([("CD3", "CD19"), ("CD4", "CD20")], kind)}
+    cells.uns["title"], cells.uns["colours"] = "one text", np.array(["red", "blue"], object)
+    cells.obs["kind"] = ["a", "b"] * 10
+    cells.write_h5ad(tmp_path / "a.h5ad")
+    assert load_file(str(tmp_path / "a.h5ad")).x.shape == (20, 3)
+
+
 def test_honest_files_are_read(tmp_path, monkeypatch):
     monkeypatch.setattr("vade_tf.hdf5.TEXTS", (2, 4))
     with h5py.File(tmp_path / "a.h5", "w") as file:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas
 import pytest
 
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, UnitsWarning
 
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("vade_tf.data.parquet")
@@ -155,3 +155,16 @@ def test_texts_are_plain_where_columns_were_numbered(tmp_path):
     found = parquet.read(tmp_path / "t.parquet")
     assert {str(kind) for kind in found.dtypes} == {"object"}
     assert found.iloc[:, 0].tolist() == ["7", "6", "?"]
+
+
+def test_lists_and_records_are_left_out_and_named(tmp_path):
+    """A text that all of them have is stored once, and would be read as often as there are rows."""
+    record = pyarrow.array([{"a": "x"}] * 4)
+    table = pyarrow.table({"n": [1.0, 2.0, 3.0, 4.0], "list": [["x"]] * 4, "record": record, "t": ["a"] * 4})
+    pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
+    for read in (parquet.read, lambda file, *names: parquet.ParquetTable(file, *names)[0:4]):
+        with pytest.warns(UnitsWarning, match="left out, as they hold lists or records: list, record"):
+            assert list(read(tmp_path / "t.parquet")) == ["n", "t"]
+        assert list(read(tmp_path / "t.parquet", ["n"])) == ["n"]
+        with pytest.raises(ValueError, match="list holds lists or records, which are no cells"):
+            read(tmp_path / "t.parquet", ["n", "list"])

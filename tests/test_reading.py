@@ -129,3 +129,22 @@ def test_the_members_of_a_zip_take_no_more_together_than_it_is_long():
         reading.check_members(archive, 120)
         with pytest.raises(ValueError, match="its members claim more bytes than it has"):
             reading.check_members(archive, 119)
+
+
+@pytest.mark.parametrize(
+    "header", ["(", "-" * 5000 + "1", "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 2**70), }"]
+)
+def test_a_header_that_is_none_is_told(tmp_path, header):
+    """Python's reader of literals has errors of its own for it."""
+    text = header.replace("2**70", str(2**70)).encode() + b"\n"
+    (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
+    with pytest.raises(ValueError, match="its header cannot be read|expected lengths from 0 below 2"):
+        reading.plain_array(tmp_path / "x.npy")
+
+
+def test_the_copy_that_is_made_of_an_array_is_counted(tmp_path, monkeypatch):
+    np.savez(tmp_path / "x.npz", double=np.zeros(1000), single=np.zeros(1000, "f4"))
+    monkeypatch.setattr(reading, "memory", lambda: 11_000)
+    assert list(reading.archive_arrays(tmp_path / "x.npz", ["single"])) == ["single"]
+    with pytest.raises(reading.TooLarge):
+        reading.archive_arrays(tmp_path / "x.npz", ["double"])

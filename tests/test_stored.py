@@ -276,7 +276,13 @@ NODE = {"args": [TENSOR], "kwargs": {}}
 
 
 def layer(name: str = "Dense", module: str = "keras.layers", config=None, **more) -> dict:
-    return {"module": module, "class_name": name, "config": config or {}, "registered_name": None, **more}
+    return {"module": module, "class_name": name, "config": config or {}, "registered_name": None} | more
+
+
+def unnamed(name: str, **more) -> dict:
+    """A layer of Keras without a module, by which alone it knows what was registered; the name that was is a decoy."""
+    found = layer(name, registered_name="tests>JaxLayer", **{"config": {}, **more})
+    return {key: value for key, value in found.items() if key != "module"}
 
 
 def function(name: str, module: str) -> dict:
@@ -295,6 +301,10 @@ def function(name: str, module: str) -> dict:
         (layer("Lambda", config={"function": function("load_model", "keras.models")}), "a Lambda, which runs"),
         (layer("TFSMLayer"), "a TFSMLayer, which runs"),
         ({"class_name": "JaxLayer", "registered_name": "tests>JaxLayer", "config": {}}, "a JaxLayer, which runs"),
+        (unnamed("Activation", inbound_nodes=[{"args": [], "kwargs": {"inputs": [9, 9]}}]), "without a tensor"),
+        (unnamed("Activation", inbound_nodes=[{"args": [TENSOR], "kwargs": {"x": "a/file"}}]), "with a text"),
+        (unnamed("Dense", config={"units": 10**8}), "a whole number above 10,000,000 as a size"),
+        (unnamed("LSTM", config={"stateful": True}), "keeps states from batch to batch"),
         (layer("load_model", "keras.models"), "'load_model' of 'keras.models'"),
         (layer("ImageDataGenerator", "keras.preprocessing.image"), "'keras.preprocessing.image'"),
         (layer("Anything", "keras_hub.src.x"), "'keras_hub.src.x'"),

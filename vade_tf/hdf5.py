@@ -11,13 +11,14 @@ from typing import IO
 import h5py
 import numpy as np
 
-from vade_tf.reading import check_memory, memory
+from vade_tf.reading import check_memory, memory, with_copy
 
 EXPANDED = 2000  # times what is stored of it that an array may take; zeros that gzip has packed take 1,000 times
 MOST_PACKED = 1032  # times its length that a byte of deflate can become
 CHECKSUM = 4  # bytes that may follow each part
 LITTLE = 1 << 26  # bytes that any array may take
 TEXTS = (8, 4096)  # texts that are read together: the longer the file, the fewer
+COLUMN_ORDER = "column-order"  # attribute of a table of AnnData: the names of its columns
 TOGETHER = 1 << 28  # bytes of them, if each is as long as its file; or a quarter of the memory
 
 
@@ -53,7 +54,7 @@ def is_array(item) -> bool:
 
 def check_size(item: h5py.Dataset, name: str) -> None:
     """Raises ValueError where an array takes more memory than this machine has, or far more than is stored of it."""
-    check_memory(item.nbytes, name)
+    check_memory(with_copy(item.nbytes, item.dtype), name)
     stored = item.id.get_storage_size()
     if item.nbytes > max(LITTLE, EXPANDED * stored):
         raise ValueError(f"{name} claims {item.nbytes:,} bytes and has {stored:,}")
@@ -140,12 +141,31 @@ def check_texts(item: h5py.Dataset, name: str, before: int = 0) -> int:
     """Length of the texts of an array, if it holds some of any length, and of those before.
 
     Raises:
-        ValueError: they are longer than the file, or lie in so wide a table that a row of it may be.
+        ValueError: they are longer than the file, or lie in so wide a table that a row of it may be; or it holds other
+            objects, such as lists, of which each cell may be as long as the file.
     """
-    if item.ndim > 0 and h5py.check_string_dtype(item.dtype) is not None and item.dtype.hasobject:
-        for found in _blocks_of_texts(item, name, before):
-            before += sum(map(len, found.flat))
+    kind = item.dtype
+    if not kind.hasobject or item.shape is None:
+        return before
+    fields = [kind[field] for field in kind.names] if kind.names else [kind]
+    if any(each.hasobject and h5py.check_string_dtype(each) is None for each in fields):
+        raise ValueError(f"{name} holds lists or objects; expected numbers and texts")
+    if item.ndim == 0:
+        before += sum(map(_length, _columns(np.asarray(item[()], kind))))
+        if before > item.file.id.get_filesize():
+            raise ValueError(f"the texts of {name} and others are longer than the file")
+        return before
+    for found in _blocks_of_texts(item, name, before):
+        before += _length(found)
     return before
+
+
+def check_attributes(item: h5py.Group | h5py.Dataset, name: str) -> None:
+    """Raises ValueError where an attribute is a list of texts of any length: each may be as long as the file."""
+    for each in item.attrs:
+        kind = item.attrs.get_id(each)
+        if kind.shape and each != COLUMN_ORDER and kind.dtype.hasobject and h5py.check_string_dtype(kind.dtype):
+            raise ValueError(f"{each} of {name} is a list of texts")
 
 
 def _blocks_of_texts(item: h5py.Dataset, name: str, length: int = 0) -> Iterator[np.ndarray]:
@@ -156,10 +176,20 @@ def _blocks_of_texts(item: h5py.Dataset, name: str, length: int = 0) -> Iterator
         raise ValueError(f"{name} holds texts in rows of {wide:,}, expected a list of them")
     for start in range(0, len(item), block // max(wide, 1)):
         found = item[start : start + block // max(wide, 1)]
-        length += sum(map(len, found.ravel()))
+        length += _length(found)
         if length > most:
             raise ValueError(f"the texts of {name} are longer than the file")
         yield found
+
+
+def _columns(cells: np.ndarray) -> list[np.ndarray]:
+    """Cells as they are, or those of each field of records."""
+    return [cells[field] for field in cells.dtype.names] if cells.dtype.names else [cells]
+
+
+def _length(cells: np.ndarray) -> int:
+    """Length of the texts of any length in an array, or in an array of records."""
+    return sum(sum(map(len, column.flat)) for column in _columns(cells) if column.dtype.hasobject)
 
 
 def _text(name: str | bytes) -> str:

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import stat
+import tokenize
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -203,10 +204,11 @@ def archive_arrays(file: Path | BinaryIO, names: list[str] | None = None) -> dic
         if absent := [name for name in names or () if name not in members]:
             raise ValueError(f"expected an array {absent[0][:40]!r}, got none")
         wanted = [members[name] for name in (members if names is None else names)]
+        size = 0
         for member in wanted:
             with archive.open(member) as stream:
-                _check_size(stream, member.file_size, member.filename)
-        check_memory(sum(member.file_size for member in wanted), "all that it holds")
+                size += with_copy(member.file_size, _check_size(stream, member.file_size, member.filename))
+        check_memory(size, "all that it holds")
         found = {}
         for member in wanted:
             with archive.open(member) as stream:
@@ -214,8 +216,13 @@ def archive_arrays(file: Path | BinaryIO, names: list[str] | None = None) -> dic
     return found
 
 
-def _check_size(stream, size: int, name: str, mapped: bool = False) -> None:
-    """Raises ValueError unless an array's header fits the number of bytes that follow it, and these fit in memory."""
+def with_copy(size: int, dtype: np.dtype) -> int:
+    """Bytes of an array, and of the one of float32 that is made of most others before they can go."""
+    return size if dtype in (np.uint8, np.float32) else size + 4 * size // max(dtype.itemsize, 1)
+
+
+def _check_size(stream, size: int, name: str, mapped: bool = False) -> np.dtype:
+    """The type of an array; raises ValueError unless its header fits the bytes after it, and these fit in memory."""
     shape, dtype = npy_header(stream)
     claimed = math.prod(shape) * dtype.itemsize
     if dtype.hasobject:
@@ -224,6 +231,7 @@ def _check_size(stream, size: int, name: str, mapped: bool = False) -> None:
         raise ValueError(f"{name} claims {claimed:,} bytes and has {size - stream.tell():,}")
     if not mapped:
         check_memory(claimed, name)
+    return dtype
 
 
 def npy_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
@@ -233,18 +241,20 @@ def npy_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
         ValueError: there is no such beginning.
     """
     version = np.lib.format.read_magic(stream)
-    if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-    elif version == (2, 0):
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"expected .npy of version 1.0 or 2.0, got {version}")
+    if version == (2, 0):
         length = stream.read(4)  # NumPy reads the whole of it before it looks how long it is
         if int.from_bytes(length, "little") > LONGEST_HEADER:
             raise ValueError(f"its header is longer than {LONGEST_HEADER:,} bytes")
         stream.seek(-len(length), io.SEEK_CUR)
-        shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
-    else:
-        raise ValueError(f"expected .npy of version 1.0 or 2.0, got {version}")
-    if any(length < 0 for length in shape):
-        raise ValueError(f"expected lengths from 0, got shape {shape}")
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    try:
+        shape, _, dtype = read(stream)
+    except (SyntaxError, tokenize.TokenError, RecursionError, MemoryError) as error:  # of Python's reader of literals
+        raise ValueError("its header cannot be read") from error
+    if not all(0 <= length < 2**63 for length in shape):
+        raise ValueError(f"expected lengths from 0 below 2^63, got shape {str(shape)[:40]}")
     return shape, dtype
 
 

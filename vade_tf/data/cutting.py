@@ -23,6 +23,7 @@ SEPARATORS = ("\t", ";", "|", ",", " ")  # the first that cuts every line alike;
 LOOKED_AT = 1 << 18  # characters of a file that say how it is written
 WHOLE_LINES = 3  # of them at least, however long: a header, a row, and one that may be cut
 LONGEST_CELL = 1 << 26  # characters
+LONGEST_LINES = 1 << 27  # characters of the first ones, which are looked at as a whole
 CHUNK = 1 << 20
 CELL = 40  # bytes that a cell takes while pandas reads it
 ENOUGH = 100  # rows that say whether they have cells like this, ...
@@ -62,12 +63,17 @@ def cut(file: Path) -> Cut:
         ValueError, OSError: it is no text in UTF-8, or cannot be read.
     """
     with opened(file) as stream:
-        sample = stream.read(LOOKED_AT)
-        while max(sample.count("\n"), sample.count("\r")) < WHOLE_LINES and (more := stream.read(len(sample))):
+        sample = more = stream.read(LOOKED_AT)
+        while more:
+            if "\0" in more:
+                raise ValueError("it holds null bytes, so it is no text in UTF-8")
+            if max(sample.count("\n"), sample.count("\r")) >= WHOLE_LINES:
+                break
+            if len(sample) >= LONGEST_LINES:
+                raise ValueError(f"its first lines are longer than {LONGEST_LINES:,} characters")
+            more = stream.read(len(sample))
             sample += more
         whole = not stream.read(1)
-    if "\0" in sample:
-        raise ValueError("it holds null bytes, so it is no text in UTF-8")
     end = len(sample) if whole else max(sample.rfind("\n"), sample.rfind("\r"))
     said = EXCEL.match(sample)
     sample, skipped = sample[said.end() if said else 0 : end], 1 if said else 0

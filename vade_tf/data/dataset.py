@@ -21,6 +21,7 @@ COUNTS = ("counts", "zinb")  # likelihoods of numbers that are to be taken as th
 EDGES = 10_000  # images, at even distances, whose edges are looked at
 LEAST_CONTRAST = 0.1  # of most pixels, as in `contrast`; less where one hot pixel makes the scale
 UNITS_APART, MANY_APART = 10.0, 0.05  # standard deviations from the middle, and share of pixels, of no images
+SUMS = 8  # numbers in double precision that are held of each feature together
 FEW_COLUMNS = 200  # of a table, each of which has a unit of its own
 MANY, MANY_NUMBERS = 100_000, 2**27  # rows and numbers that NumPy is given together: it makes a copy in float64
 
@@ -305,7 +306,8 @@ def observe(
         x = FileRows(x, argument)
     elif isinstance(x, np.ndarray):
         x = x.reshape(len(x), -1)
-    if 4 * x.shape[1] * min(len(x), rows_together(x.shape[1], checks.CHECK_ROWS)) > memory():
+    several, sums = min(len(x), rows_together(x.shape[1], checks.CHECK_ROWS)), 2 * SUMS
+    if 4 * x.shape[1] * max(several, sums) > memory():
         raise InputError(f"{argument}: expected rows that fit in memory, got {x.shape[1]:,} features; choose some")
     if image_shape is not None:
         image_shape = checks.checked_shape(image_shape, form)

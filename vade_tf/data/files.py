@@ -249,9 +249,11 @@ def _table(
 
 def _twice(header: list[str], names: list) -> list[str]:
     """A sentence where columns of a header are called alike, which pandas names anew: [D] each."""
-    for place, name in enumerate(header):
-        if name and name in header[:place] and len(names) == len(header):
-            return [f"columns called alike are told apart by their order: {name!r} and {names[place]!r}"]
+    seen: set[str] = set()
+    for name, told_apart in zip(header, names, strict=False):
+        if name and name in seen and len(names) == len(header):
+            return [f"columns called alike are told apart by their order: {name!r} and {told_apart!r}"]
+        seen.add(name)
     return []
 
 

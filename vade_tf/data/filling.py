@@ -26,11 +26,17 @@ def filled(table: pandas.DataFrame, schema: Schema, x: np.ndarray) -> pandas.Dat
         A table of the same rows and columns.
     """
     means, whole = _means(schema, x), table.copy(deep=False)
+    places = _places(table)
     for column in schema.columns:
-        place = [str(name) for name in table.columns].index(str(column.name))
+        place = places[str(column.name)]
         cells = _filled(column, without_blanks(table.iloc[:, place], column.levels), means[column.name])
         whole.isetitem(place, cells.set_axis(table.index))
     return whole
+
+
+def _places(table: pandas.DataFrame) -> dict[str, int]:
+    """Where each column is, by its name as a text; of those called alike the first."""
+    return {str(name): place for place, name in reversed(list(enumerate(table.columns)))}
 
 
 def _means(schema: Schema, x: np.ndarray) -> pandas.DataFrame:
@@ -101,8 +107,9 @@ class Written:
         self.cells, self.schema = cells, schema
         self.holes: dict[int, np.ndarray] = {}  # of the columns by their places, bool [n]
         self.write: dict[int, Callable[[pandas.Series], list[str]]] = {}
+        places = _places(table)
         for column in schema.columns:
-            place = [str(name) for name in table.columns].index(str(column.name))
+            place = places[str(column.name)]
             values = without_blanks(table.iloc[:, place], column.levels)
             self.holes[place] = values.isna().to_numpy()
             self.write[place] = _writer(column, values, cells.iloc[:, place])

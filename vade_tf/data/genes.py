@@ -143,20 +143,22 @@ def read(file: Path) -> Any:
 
     def check(name, item) -> None:
         nonlocal total, texts
+        hdf5.check_attributes(item, name)
         if hdf5.is_array(item):
             hdf5.check_size(item, name)
             texts = hdf5.check_texts(item, name, texts)
             total += item.nbytes
-        elif "column-order" in item.attrs:
+        elif hdf5.COLUMN_ORDER in item.attrs:
             below: list[str] = []
             item.visit(below.append)  # a name with a "/" in it is a group of what follows
-            if math.prod(item.attrs.get_id("column-order").shape) > len(below):
+            if math.prod(item.attrs.get_id(hdf5.COLUMN_ORDER).shape) > len(below):
                 raise ValueError(f"{name} names more columns than it has")
-            if len(set(map(str, order := np.ravel(item.attrs["column-order"])))) < len(order):
+            if len(set(map(str, order := np.ravel(item.attrs[hdf5.COLUMN_ORDER])))) < len(order):
                 raise ValueError(f"{name} names a column twice")
 
     with hdf5.opened(file) as stored:
         hdf5.check_names(stored)
+        check("/", stored)
         stored.visititems(check)
     size = file.stat().st_size
     if total > max(hdf5.LITTLE, hdf5.EXPANDED * size):

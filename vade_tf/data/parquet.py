@@ -4,6 +4,7 @@ A text is held once, however many cells have it: pyarrow would write it anew for
 """
 
 import re
+import warnings
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ import pyarrow.compute
 import pyarrow.parquet
 
 from vade_tf.data.shards import state
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.reading import check_memory, memory, rows_together
 
 BATCH = 65_536  # rows that are read together, at most
@@ -29,13 +30,15 @@ def read(file: Path, columns: list[str] | None = None) -> pandas.DataFrame:
 
     Args:
         file: the file.
-        columns: names of those to read; default all.
+        columns: names of those to read; default all, but for lists and records, which is warned of.
 
     Raises:
-        ValueError: it takes more memory than this machine has, or the texts of its cells far more than is stored.
+        ValueError: it takes more memory than this machine has, or the texts of its cells far more than is stored, or a
+            column holds lists or records.
         pyarrow.ArrowException, OSError: it cannot be read.
     """
     with pyarrow.parquet.ParquetFile(file) as opened:
+        columns = _of_cells(opened.schema_arrow, columns)
         texts, size = _texts(opened.schema_arrow), _size(opened.metadata, columns)
     check_memory(size, file.name)
     table = pyarrow.parquet.read_table(file, columns=columns, read_dictionary=texts)
@@ -47,7 +50,7 @@ class ParquetTable:
 
     Args:
         file: the file.
-        columns: names of those to read; default all that are no index of pandas, as `read` gives them.
+        columns: names of those to read; default those that `read` gives and that are no index of pandas.
         exact: names of those whose whole numbers stay such where cells are missing, in a type of pandas that has such
             cells; default none, they become real.
 
@@ -55,6 +58,7 @@ class ParquetTable:
         index: names of the columns in which pandas has written the index of a table.
 
     Raises:
+        ValueError: one of `columns` holds lists or records.
         pyarrow.ArrowException, OSError: it cannot be read.
     """
 
@@ -62,9 +66,9 @@ class ParquetTable:
         self.file, self._found = file, state(file.stat())
         with pyarrow.parquet.ParquetFile(file) as opened:
             self.length = opened.metadata.num_rows
-            names, self.index = opened.schema_arrow.names, _index(opened.schema_arrow)
+            names, self.index = _of_cells(opened.schema_arrow, columns), _index(opened.schema_arrow)
             self.columns = [n for n in names if (n not in self.index if columns is None else n in columns)]
-            self.texts, self.size = _texts(opened.schema_arrow), _size(opened.metadata)
+            self.texts, self.size = _texts(opened.schema_arrow), _size(opened.metadata, names)
             holes = _columns_with_holes(opened.metadata)
         with pyarrow.parquet.ParquetFile(file, read_dictionary=self.texts) as opened:
             fields = [opened.schema_arrow.field(name) for name in self.columns]
@@ -123,6 +127,27 @@ class ParquetTable:
         while skipped > 0:
             self.rest = self._next()
             self.rest, skipped = self.rest.slice(skipped), skipped - self.rest.num_rows
+
+
+def _of_cells(schema: pyarrow.Schema, columns: Collection[str] | None) -> list[str]:
+    """Names of the columns that are asked for, default all, in the order of the table.
+
+    Of lists and records it is not known how much memory they take: what all have in common is stored once.
+
+    Raises:
+        ValueError: one that is asked for holds lists or records.
+    """
+    several = []
+    for field in schema:
+        kind = getattr(field.type, "storage_type", field.type)  # of a type that somebody added
+        if pyarrow.types.is_nested(kind) or (kind is not field.type and _texts(pyarrow.schema([("", kind)]))):
+            several.append(field.name)
+    if columns is not None and (asked := [name for name in several if name in columns]):
+        raise ValueError(f"{asked[0][:40]} holds lists or records, which are no cells")
+    if columns is None and several:
+        names = ", ".join(name[:40] for name in several[:5])
+        warnings.warn(f"left out, as they hold lists or records: {names}", UnitsWarning, stacklevel=4)
+    return [name for name in schema.names if (name not in several if columns is None else name in columns)]
 
 
 def _with_holes(kind: pyarrow.DataType) -> str:

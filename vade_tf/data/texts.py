@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import IO
 
 import numpy as np
 import scipy.sparse
@@ -10,6 +11,7 @@ from vade_tf.errors import InputError
 from vade_tf.reading import each, finite, record
 
 WORDS = 2000
+LONGEST = 1 << 26  # characters of a text
 COMMON = 0.5  # share of the texts from which a word is too common to tell them apart, in any language
 RARE = 2  # texts that a word must be in
 
@@ -87,9 +89,20 @@ class Texts:
         return cls(values["column"], tuple(words), tuple(idf))
 
 
-def lines_of(stream: Iterable[str]) -> list[str]:
-    """The texts of a file of one text a line; empty lines at its end are none."""
-    lines = [line.rstrip("\r\n") for line in stream]
+def lines_of(stream: IO[str]) -> list[str]:
+    """The texts of a file of one text a line; empty lines at its end are none.
+
+    Raises:
+        ValueError: one is too long to be a text, or holds null bytes.
+    """
+    lines: list[str] = []
+    while line := stream.readline(LONGEST + len("\r\n")):
+        text = line.rstrip("\r\n")
+        if len(text) > LONGEST:
+            raise ValueError(f"line {len(lines) + 1} is longer than {LONGEST:,} characters")
+        if "\0" in text:
+            raise ValueError(f"line {len(lines) + 1} holds null bytes, so it is no text in UTF-8")
+        lines.append(text)
     while lines and not lines[-1].strip():
         lines.pop()
     return lines

@@ -48,7 +48,7 @@ def check(config) -> None:
             if type(number) is not int:  # Keras takes 1.0 and true for 1, and texts too
                 raise InputError("its configuration has a shared_object_id that is no whole number")
             shared.setdefault(number, []).append(part)
-        if not _own(part.get("registered_name")):
+        if not _registered(part):
             _check_sizes(part)
             constants += _constants(part)
     if constants > LARGEST:
@@ -81,7 +81,7 @@ def _calls(value, shared: dict[int, list[dict]], known: dict[int, int]) -> int:
     if not isinstance(value, dict):
         return 0
     nodes, number = value.get("inbound_nodes"), value.get("shared_object_id")
-    if nodes is not None and not _own(value.get("registered_name")):
+    if nodes is not None and not _registered(value):
         if _has_texts(nodes):
             raise InputError("its configuration calls a layer of Keras with a text")
         if isinstance(nodes, list) and not all(map(_has_tensors, nodes)):
@@ -110,6 +110,11 @@ def _own(name) -> bool:
     return isinstance(name, str) and keras.saving.get_registered_object(name) is not None
 
 
+def _registered(part: dict) -> bool:
+    """Whether Keras makes this object by a name that was registered: without a module it goes by the class alone."""
+    return "module" in part and _own(part.get("registered_name"))
+
+
 def _has_own_function(config) -> bool:
     """Whether a Lambda's function is one that was registered for Keras, no program in the file."""
     function = config.get("function") if isinstance(config, dict) else None
@@ -124,7 +129,7 @@ def _check_named(value: dict) -> None:
     name, module, config = value["class_name"], value.get("module"), value.get("config")
     if not isinstance(name, str):
         raise InputError("its configuration has a class whose name is no text")
-    own = "module" in value and _own(value.get("registered_name"))  # without one Keras goes by the class alone
+    own = _registered(value)
     if name in FOREIGN and not own and not (name == "Lambda" and _has_own_function(config)):
         raise InputError(f"its configuration asks for a {name}, which runs what is no network")
     if name in ("__numpy__", "__tensor__"):
@@ -137,7 +142,7 @@ def _check_named(value: dict) -> None:
     elif isinstance(module, str) and module.split(".")[0] in BRANDS:
         place = module.removeprefix("keras").removeprefix(".")
         known = not place or any(place == part or place.startswith(f"{part}.") for part in MODULES)
-        if not (known and name[:1].isupper()) and not _own(value.get("registered_name")):
+        if not (known and name[:1].isupper()) and not own:
             raise InputError(f"its configuration asks for {name[:40]!r} of {module[:40]!r}, which is in no network")
 
 

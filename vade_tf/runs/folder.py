@@ -23,6 +23,7 @@ when it is read, for it may have been altered. Who trains holds `.lock`, see `pl
 
 import csv
 import io
+import itertools
 import json
 import math
 from dataclasses import replace
@@ -40,6 +41,7 @@ from vade_tf.runs.places import CONFIG, DATA, check_empty, told
 from vade_tf.training.store import COLUMNS, TEXT_COLUMNS
 from vade_tf.writing import whole, write_whole, writing
 
+MOST_EPOCHS = 10**6
 LARGEST = 1e30  # of a finite number in a history or a table; the span of larger ones is not to be drawn
 NUMBER, MAYBE = (int, float), (int, float, type(None))
 SCORES, BOUND = ("acc", "nmi", "ari"), ("elbo", "distortion", "rate_z", "rate_c")  # of each all are there, or none
@@ -225,8 +227,10 @@ class Run:
                 raise ValueError(f"its columns are {reader.fieldnames}")
             rows = [
                 {name: text if name in TEXT_COLUMNS else float(text) for name, text in row.items() if text != ""}
-                for row in reader
+                for row in itertools.islice(reader, MOST_EPOCHS)
             ]
+            if next(reader, None) is not None:
+                raise ValueError(f"it has more than {MOST_EPOCHS:,} rows")
             if any(not {"phase", "epoch"} <= set(row) for row in rows):
                 raise ValueError("a row without a phase or an epoch")
             numbers = [cell for row in rows for cell in row.values() if isinstance(cell, float)]

@@ -7,6 +7,7 @@ step, those of an Indexed Job of Kubernetes. TensorFlow lets a process join a cl
 import functools
 import json
 import os
+import re
 import time
 
 import tensorflow as tf
@@ -111,7 +112,7 @@ def of_tf_config(text: str) -> tuple[dict[str, list[str]], str, int]:
 
 def _is_address(host) -> bool:
     name, _, port = host.rpartition(":") if isinstance(host, str) else ("", "", "")
-    return bool(name) and port.isdecimal() and 0 < int(port) < 65_536
+    return bool(name) and re.fullmatch("[0-9]{1,5}", port) is not None and 0 < int(port) < 65_536
 
 
 def of_slurm() -> tuple[dict[str, list[str]], str, int]:
