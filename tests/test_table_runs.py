@@ -10,6 +10,7 @@ import pytest
 
 import vade_tf
 from vade_tf import VaDEClusterer
+from vade_tf.cli.main import main
 from vade_tf.data.files import load_file
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, UnitsWarning
@@ -271,3 +272,31 @@ def test_a_configuration_chooses_the_columns(frame, tmp_path, more, features):
     frame.to_csv(tmp_path / "t.csv", index=False)
     config = TrainConfig(data=str(tmp_path / "t.csv"), clusters=2, **more)
     assert rows.load_rows(config).dataset.schema.features == features
+
+
+def test_an_export_takes_the_table_itself(run, frame, tmp_path):
+    folder, _ = run
+    schema, model = vade_tf.load_schema(folder), load(folder)
+    assert main(["export", str(folder), "--to", str(tmp_path)]) == 0
+    served = vade_tf.Served(tmp_path / "1")
+    assert served.schema == schema
+    table = frame.drop(columns=["id", "group"])[["colour", "ill", "age"]]  # in another order
+    np.testing.assert_allclose(served.predict(table), model.predict(schema.encode(table)[0], verbose=0), atol=1e-5)
+    with (
+        pytest.warns(UnitsWarning, match="'pink': taken as missing"),
+        pytest.raises(InputError, match="finite numbers"),
+    ):
+        served.predict(table.assign(colour="pink"))
+    bare = vade_tf.Served(vade_tf.export(model, tmp_path, 2))
+    with pytest.raises(InputError, match="^x: expected an array of features, got a table"):
+        bare.predict(table)
+    (tmp_path / "1" / "assets.extra" / "schema.json").write_text("{")
+    with pytest.raises(InputError, match="schema.json"):
+        vade_tf.Served(tmp_path / "1")
+
+
+def test_a_run_exports_its_schema(frame, tmp_path):
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    config = TrainConfig.create(data=str(tmp_path / "t.csv"), labels="group", **SMALL)
+    training.train(config, tmp_path / "run", reporter=Silent())
+    assert vade_tf.Served(tmp_path / "run" / "export" / "1").schema == vade_tf.load_schema(tmp_path / "run")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vade_tf.model.prior import GaussianMixturePrior
     from vade_tf.model.vade import VaDE
     from vade_tf.runs.config import TrainConfig
-    from vade_tf.runs.load import load
+    from vade_tf.runs.load import load, load_schema
     from vade_tf.runs.train import resume, train
     from vade_tf.serving.export import export
     from vade_tf.serving.signatures import Served
@@ -54,6 +54,7 @@ _HOMES = {
     "fit": "training.recipe",
     "guide": "training.guidance",
     "load": "runs.load",
+    "load_schema": "runs.load",
     "pretrain": "training.autoencoder",
     "resume": "runs.train",
     "settle": "training.recipe",
@@ -63,7 +64,7 @@ _HOMES = {
 __all__ = [
     "DivergedError", "Fitted", "Fitting", "FusedAdam", "GaussianMixturePrior", "InputError", "Likelihood", "Lines",
     "Memory", "Served", "Settings", "Store", "TrainConfig", "VaDE", "VaDEClusterer", "begin", "build_decoder",
-    "build_encoder", "export", "fit", "guide", "load", "pretrain", "resume", "settle", "start", "train",
+    "build_encoder", "export", "fit", "guide", "load", "load_schema", "pretrain", "resume", "settle", "start", "train",
 ]  # fmt: skip
 
 keras_names.announce()

@@ -6,6 +6,8 @@ writes models/vade/3, the layout TensorFlow Serving watches; docs/serving.md say
 version appears whole or not at all, and none is ever overwritten.
 """
 
+from pathlib import Path
+
 from vade_tf.cli.command import Parser, answer, check_single, path, starting
 from vade_tf.errors import InputError
 
@@ -21,13 +23,14 @@ def main(argv: list[str] | None = None, prog: str = "vade-tf export") -> int:
     def work() -> None:
         with starting():
             from vade_tf.model.vade import VaDE
-            from vade_tf.runs.load import load
+            from vade_tf.runs.load import load, load_schema
             from vade_tf.serving.export import export
 
         check_single(options.run)
         model = load(options.run)
         if not isinstance(model, VaDE):
             raise InputError(f"{options.run}: expected a run of VaDE, which alone can be served, got another system")
-        print(export(model, options.to, options.version))
+        schema = load_schema(options.run) if Path(options.run).is_dir() else None
+        print(export(model, options.to, options.version, schema))
 
     return answer(prog, work, paths=(options.run,))

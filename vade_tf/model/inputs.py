@@ -28,8 +28,10 @@ def check_rows(model, x) -> None:
         if table and model.likelihood.takes_missing:  # a Mixed, of columns that a schema has coded
             raise InputError(
                 "x: expected the features of a table, as its schema codes them, got a table itself; give "
-                "schema.encode(x)[0], with the schema of the fit or of the run"
+                "schema.encode(x)[0], with the schema of the fit or vade_tf.load_schema(run)"
             )
+        if hasattr(each, "toarray"):
+            raise InputError("x: expected an array, got a sparse matrix; give x.toarray(), or use VaDEClusterer")
         if not hasattr(each, "__array__"):
             continue
         if np.ma.is_masked(each):

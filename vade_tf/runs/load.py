@@ -4,10 +4,12 @@ from pathlib import Path
 
 import keras
 
+from vade_tf.data.dataset import Coded
 from vade_tf.errors import InputError, cited
 from vade_tf.model import stored
 from vade_tf.model.vade import VaDE
 from vade_tf.paths import usable
+from vade_tf.runs.folder import Run
 from vade_tf.systems import registry  # noqa: F401  layers of systems that were added are known to Keras
 from vade_tf.systems.gmvae import GMVAE
 from vade_tf.systems.models import Clustering
@@ -40,3 +42,18 @@ def load(path: str | Path) -> keras.Model:
     if not isinstance(model, SYSTEMS):
         raise InputError(f"{file}: expected a model of vade_tf, got {type(model).__name__}")
     return model
+
+
+def load_schema(path: str | Path) -> Coded | None:
+    """How the rows of a run were coded, which its model is given: `encode(table)[0]` are features, float32 [n, D].
+
+    Args:
+        path: a run folder.
+
+    Returns:
+        The schema of a table, of texts, of images or of genes; None where rows were numbers.
+
+    Raises:
+        InputError: it is no run folder, or damaged.
+    """
+    return Run.open(path).schema

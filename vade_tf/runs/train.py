@@ -318,7 +318,7 @@ def _fit(run: Run, rows: RunRows, reporter: Silent, extra, export: bool) -> dict
         save_model(fitted.model, run.path / "model.keras")
         if export and isinstance(fitted.model, VaDE):
             shutil.rmtree(run.path / "export", ignore_errors=True)  # what a kill after the export left
-            exporting.export(fitted.model, run.path / "export")
+            exporting.export(fitted.model, run.path / "export", schema=dataset.schema)
     found = scored(fitted.model, rows, strategy, run.path / "assignments.csv", reporter)
     begun = Pretrained.load(run, len(dataset.x))
     result = summarise(

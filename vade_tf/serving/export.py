@@ -5,29 +5,33 @@ it answers stands in `signatures`; docs/serving.md shows how to ask. A version a
 ever overwritten.
 """
 
+import json
 from functools import partial
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
+from vade_tf.data.dataset import Coded
 from vade_tf.errors import InputError, StorageError, cited, whole_number
 from vade_tf.model.networks import set_all
 from vade_tf.model.vade import VaDE
 from vade_tf.paths import usable
-from vade_tf.serving.signatures import build_signatures
+from vade_tf.serving.signatures import SCHEMA, build_signatures
 from vade_tf.writing import whole_path, writing
 
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"  # where TensorFlow Serving looks
 
 
-def export(model: VaDE, to: str | Path, version: int = 1) -> Path:
+def export(model: VaDE, to: str | Path, version: int = 1, schema: Coded | None = None) -> Path:
     """Write a model as version `version` under the folder `to`, in float32 whatever precision it was trained in.
 
     Args:
         model: a `VaDE`, such as `vade_tf.load("runs/mnist")` returns.
         to: folder of all versions of this model; made if it is not there.
         version: whole number from 1; a server takes the highest.
+        schema: how the rows were coded, such as the columns of a table (`load_schema`): the graph takes what comes of
+            it. It is kept beside the graph, for `Served`. Default: they were numbers.
 
     Returns:
         The folder written, `to`/`version`.
@@ -49,6 +53,8 @@ def export(model: VaDE, to: str | Path, version: int = 1) -> Path:
         with whole_path(to / name) as folder:  # a server reads folders named by a number only
             tf.saved_model.save(module, str(folder), signatures)
             (folder / WARMUP).parent.mkdir()
+            if schema is not None:
+                (folder / SCHEMA).write_text(json.dumps(schema.to_dict()), encoding="utf-8")
             with tf.io.TFRecordWriter(str(folder / WARMUP)) as writer:
                 for signature, function in signatures.items():
                     writer.write(warmup_request(signature, function.structured_input_signature[0]))

@@ -7,23 +7,29 @@
     score             x float32 [n, D]           -> elbo
     generate          cluster int64 [n], seed    -> x, one new observation each
 
-x are raw features, as in training: the scaling is inside. A row's answer depends on that row alone, never on its
-neighbours, so a server may put requests together as it likes.
+x are raw features, as in training: the scaling is inside. Of a table they are what its schema makes of it. A row's
+answer depends on that row alone, never on its neighbours, so a server may put requests together as it likes.
 """
 
 import reprlib
+import warnings
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from vade_tf.errors import InputError, cited
+from vade_tf.data.cells import as_frame
+from vade_tf.data.files import coded
+from vade_tf.data.schema import Schema
+from vade_tf.errors import InputError, UnitsWarning, cited
 from vade_tf.model import elbo
 from vade_tf.model.choice import MOST
 from vade_tf.model.prior import check_clusters
 from vade_tf.model.vade import VaDE
 from vade_tf.paths import usable
+from vade_tf.reading import json_object
 
+SCHEMA = Path("assets.extra") / "schema.json"  # in the folder of a version
 ROWS = 1024  # a call of `Served`: the widest layer of the paper's network then holds 8 MB
 
 
@@ -94,6 +100,8 @@ class Served:
 
     Attributes:
         signatures: the served functions themselves, by name: TensorFlow tensors in and out.
+        schema: of a table that was trained on, or how else its rows were coded; None where they were numbers. By that
+            of a table a DataFrame is coded, which is refused without one.
 
     Raises:
         InputError: the folder holds no readable SavedModel, or not one of a VaDE.
@@ -104,6 +112,8 @@ class Served:
         try:
             self._module = tf.saved_model.load(str(path))  # owns the weights
             self.signatures = self._module.signatures
+            schema = path / SCHEMA
+            self.schema = coded(json_object(schema, {"form": str})) if schema.exists() else None
             if not {"serving_default", "encode", "reconstruct", "score", "generate"} <= set(self.signatures):
                 raise ValueError(f"its signatures are {sorted(self.signatures)}")
         except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
@@ -148,7 +158,20 @@ class Served:
         answer = self.signatures["generate"](cluster=tf.constant(cluster), seed=tf.constant(seeds.astype(np.int64)))
         return answer["x"].numpy()
 
+    def _of_table(self, table) -> np.ndarray:
+        if not isinstance(self.schema, Schema):
+            raise InputError(
+                "x: expected an array of features, got a table, which was not trained on, or whose schema was not "
+                "exported; give an array, or export with schema="
+            )
+        x, notes = self.schema.encode(table)
+        for note in notes:
+            warnings.warn(note, UnitsWarning, stacklevel=4)
+        return x
+
     def _rows(self, name: str, x) -> dict[str, np.ndarray]:
+        if hasattr(x, "iloc") or hasattr(x, "to_pandas"):
+            x = self._of_table(as_frame(x))
         x = np.asarray(x)
         form = x.shape
         x = x.reshape(len(x), -1) if x.ndim > 2 and x.size else x  # images, as `VaDE.predict` takes them
