@@ -1,5 +1,7 @@
 """Rows from a person's own files and arrays: what is checked, the units they get, what a person reads when it fails."""
 
+import warnings
+
 import h5py
 import numpy as np
 import pandas
@@ -10,7 +12,7 @@ from vade_tf.data import checks, dataset
 from vade_tf.data.dataset import Dataset, Observations, build, observe
 from vade_tf.data.files import load_file
 from vade_tf.data.sparse import SparseRows
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model import choice
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.rows import load_rows as rows_of
@@ -319,3 +321,26 @@ def test_what_is_no_number_is_named_by_its_row_in_any_block(monkeypatch, form):
     x[6, 2] = np.nan
     with pytest.raises(InputError, match="^x: expected finite numbers below 1e30, got nan at row 6, column 2 "):
         observe(form(x))
+
+
+@pytest.mark.parametrize("kind", ["f8", "i8", "i4"])
+def test_a_column_that_float32_blurs_is_named(rng, kind):
+    """Seconds since 1970 within some minutes: float32 has steps of 128 seconds there."""
+    x = np.c_[rng.normal(size=60) * 1e4, rng.normal(size=60) * 100 + 1.7e9].astype(kind)
+    with pytest.warns(UnitsWarning, match=r"x: column 1 varies by .* beside numbers of 1.7e\+09, which float32"):
+        observe(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        observe(x - np.median(x, axis=0).astype(kind))
+        observe(np.c_[x[:, 0], np.full(60, 1.7e9) + 1e-6])  # a constant and its rounding
+        observe(pandas.DataFrame(x))
+
+
+def test_categories_as_ones_among_zeros_are_no_texts(rng):
+    """Their rows have one length, as those of words have."""
+    one_hot = np.concatenate([np.eye(5)[rng.integers(0, 5, 60)] for _ in range(4)], axis=1)
+    for form in (np.asarray, scipy.sparse.csr_array):
+        rows = observe(form(one_hot.astype("f4")))
+        assert (rows.texts, rows.standardise, choice.choose(rows).name) == (False, True, "bernoulli")
+        halves = observe(form((one_hot / 2).astype("f4")))  # of one length, and no answers
+        assert (halves.texts, halves.standardise) == (True, False)

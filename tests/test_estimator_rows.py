@@ -1,5 +1,7 @@
 """Rows in forms that people have them in: far outliers, odd arrays, odd frames; and cells that keep their type."""
 
+import warnings
+
 import numpy as np
 import pandas
 import pytest
@@ -9,7 +11,7 @@ from vade_tf import VaDEClusterer
 from vade_tf.data.dataset import observe
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import SparseRows
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model import choice
 
 pytestmark = [
@@ -258,3 +260,34 @@ def test_one_image_alone_is_told_how_to_be_given(x):
     np.testing.assert_array_equal(model.predict(images[:1]), model.labels_[:1])
     with pytest.raises(InputError, match="give n_clusters a number instead of 'auto'$"):
         clusterer(n_clusters="auto").fit(images, hints=np.full(40, -1))
+
+
+def test_one_column_of_an_array_in_other_units_is_named(rng):
+    x = rng.normal(size=(60, 4)) * [1, 10, 100, 1] + [0, 5, 500, 3]
+    model = clusterer().fit(x)
+    with pytest.warns(UnitsWarning, match="nearly all numbers of column 2 lie more than 10 standard deviations"):
+        model.predict(x * [1, 1, 1000, 1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UnitsWarning)
+        model.predict(x + rng.normal(size=x.shape))
+        model.predict(x[:20] * [1, 1, 1000, 1])  # too few to tell
+
+
+def test_few_rows_beyond_the_range_of_the_others_are_taken_with_a_warning(rng):
+    """Of rows that were scaled to [0, 1] by others' least and largest."""
+    x = (rng.random((200, 12)) < 0.5).astype("f4")
+    model = clusterer().fit(x)
+    new = x.copy()
+    new[:9, 3] = 7.0
+    with pytest.warns(UnitsWarning, match="expected values from 0 to 1, as the model was trained on, got 0 to 7"):
+        assert len(model.predict(new)) == 200
+    new[:10, 3] = 7.0
+    with pytest.raises(InputError, match="expected values from 0 to 1"):
+        model.predict(new)
+
+
+def test_the_shape_of_images_may_be_an_array(rng):
+    x = rng.integers(0, 256, (60, 30)).astype("u1")
+    model = clusterer(image_shape=np.array([5, 6])).fit(x)
+    assert model._image_shape == (5, 6)
+    np.testing.assert_array_equal(model.predict(x.reshape(60, 5, 6)), model.labels_)

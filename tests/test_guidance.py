@@ -207,6 +207,19 @@ def test_rows_with_networks_of_ones_own_are_grouped_by_their_code(x, likelihood,
     assert kinds == [read, "code"]
 
 
+@pytest.mark.parametrize(
+    ("form", "kind"),
+    [
+        (lambda x: np.tile(x, (4, 23)), "broad"),
+        (lambda x: np.tile(x, (4, 23)) / np.linalg.norm(np.tile(x, (4, 23)), axis=1, keepdims=True), "code"),
+        (lambda x: np.tile(x, (4, 25)).reshape(240, 15, 15), "code"),
+    ],
+    ids=["columns", "directions", "images"],
+)
+def test_what_many_columns_are_grouped_by(x, form, kind):
+    assert finding.kind(begin(form(x), init="landmark")) == kind
+
+
 @pytest.mark.parametrize("init", ["kmeans", "gmm"])
 def test_groups_of_a_table_that_are_found_on_the_code_are_found_anew(x, init):
     assert finding.kind(begin(x, likelihood="gaussian", init=init)) == "code"
@@ -228,16 +241,16 @@ def test_sparse_rows_that_a_start_has_not_read_stay_sparse_on_their_way_to_a_gro
 
 
 @pytest.mark.parametrize(
-    ("form", "wide"),
+    ("form", "expected"),
     [
-        (lambda x: np.tile(x, 23), True),  # 60 rows of 207 columns
-        (lambda x: np.tile(x, (4, 23)), False),  # 240 rows
-        (lambda x: np.tile(x, 8), False),  # 72 columns: more than rows, but as few as are read themselves
-        (lambda x: np.tile(x, 25).reshape(60, 15, 15), False),
+        (lambda x: np.tile(x, 23), [True]),  # 60 rows of 207 columns: kept
+        (lambda x: np.tile(x, (4, 23)), [True, 1]),  # 240 rows: found anew in epoch 1
+        (lambda x: np.tile(x, 8), [False, 1]),  # 72 columns: more than rows, but as few as are read themselves
+        (lambda x: np.tile(x, 25).reshape(60, 15, 15), [False, 1]),
     ],
-    ids=["wide", "rows", "narrow", "images"],
+    ids=["wide", "broad", "narrow", "images"],
 )
-def test_groups_of_few_wide_rows_may_be_those_of_k_means_and_are_kept(x, monkeypatch, form, wide):
+def test_groups_of_many_columns_may_be_those_of_k_means_and_of_few_rows_are_kept(x, monkeypatch, form, expected):
     seen = []
 
     def landmark(views, n_clusters, seed, tell, doubt, more):
@@ -253,7 +266,7 @@ def test_groups_of_few_wide_rows_may_be_those_of_k_means_and_are_kept(x, monkeyp
     monkeypatch.setattr(finding, "is_table", lambda fitting: False)
     fitting = begin(form(x), init="landmark", hidden=(4,))
     guidance.guide(fitting, recipe.start(fitting))
-    assert seen == ([True] if wide else [False, 1])
+    assert seen == expected
 
 
 def test_missing_cells_of_a_table_count_as_the_mean_of_their_column(x):

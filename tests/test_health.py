@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
+from sklearn.exceptions import ConvergenceWarning
 
+from vade_tf import VaDEClusterer
 from vade_tf.errors import DivergedError
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
@@ -349,3 +351,12 @@ def test_lost_epochs_stand_in_the_health_of_a_fit(rng):
     fitting = begin(rng.normal(size=(60, 4)), Settings(clusters=2, hidden=(8,), latent_dim=2))
     fitting.rows.append({"phase": "fit", "epoch": 1, "seconds": 0.0, "restored_epoch": 0})
     assert fitted(fitting, fitting.model).health[0].startswith("the loss was not finite in 1 of 1 epochs")
+
+
+def test_the_estimator_warns_of_what_is_wrong(rng, monkeypatch):
+    monkeypatch.setattr("vade_tf.training.health.silent", lambda rate: ["the code says nothing; lower learning_rate"])
+    model = VaDEClusterer(2, hidden=(8,), latent_dim=2, pretrain_epochs=1, epochs=1, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="the code says nothing"):
+        model.fit(rng.normal(size=(60, 4)))
+    assert "the code says nothing; lower learning_rate" in model.health_
+    assert model.likelihood_ == "gaussian"

@@ -1,5 +1,6 @@
 """`VaDEClusterer`: the whole recipe behind scikit-learn's verbs. Knows no run folder, no data set and no flag."""
 
+import warnings
 from dataclasses import replace
 from numbers import Integral
 from typing import Self
@@ -7,6 +8,7 @@ from typing import Self
 import numpy as np
 import pandas
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -90,7 +92,10 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         means_: mu, mean of each component in the code, [K, latent].
         covariances_: sigma2, variances of each component in the code, [K, latent].
         history_: a dict an epoch of each phase: loss, terms of the bound, learning rate, seconds.
-        health_: what is wrong with the result, a sentence each; empty if nothing was found.
+        health_: what is wrong with the result, a sentence each, also given as a `ConvergenceWarning`; empty if nothing
+            was found.
+        likelihood_: the name of p(x|z), given or chosen: "bernoulli", "gaussian", "counts", "zinb", or "mixed" of a
+            table's columns.
         remedies_: what was done about it during training, a sentence each.
         schema_: of a DataFrame: what each column was taken for, `schema_.describe()` says it; else None.
         genes_: of an AnnData: the names of the D genes that are read, text [D]; else None.
@@ -220,7 +225,14 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         self.weights_, self.means_, self.covariances_ = np.exp(log_pi), mu, np.exp(log_sigma2)
         self._n_features_out = mu.shape[1]
         self.labels_ = self._groups(data.x)
+        for each in self.health_:
+            warnings.warn(each, ConvergenceWarning, stacklevel=3)
         return self
+
+    @property
+    def likelihood_(self) -> str:
+        check_is_fitted(self)
+        return self.model_.likelihood.name
 
     def predict(self, X):
         """Most probable cluster of each row: X [n, D] -> int [n].

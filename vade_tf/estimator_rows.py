@@ -37,7 +37,7 @@ class RowReader:
 
         A DataFrame is left as it is where its schema is made; what comes after it is coded by that.
         """
-        image_shape = self.image_shape
+        image_shape = declared = self._declared()
         X = as_frame(_dense(X, "X"))
         if fitting:
             self.genes_: np.ndarray | None = None
@@ -57,8 +57,8 @@ class RowReader:
             raise InputError(f"X: expected several images, got one of shape {X.shape}; give X[None]")
         if not scipy.sparse.issparse(X) and len(getattr(X, "shape", ())) in (3, 4):
             images = np.asarray(X)
-            plain = isinstance(self.image_shape, (tuple, list)) and not self.image_shape
-            asked = self.image_shape if fitting else self._image_shape
+            plain = isinstance(declared, (tuple, list)) and not declared
+            asked = declared if fitting else self._image_shape
             own = None if plain else _told(images.shape[1:], asked) or shape_of_images(images.shape, "X")
             self._check_shape(own, fitting)
             image_shape = own if image_shape is None else image_shape
@@ -78,9 +78,14 @@ class RowReader:
             raise InputError(f"X: {' '.join(words)[:LONGEST]}") from error
         return (SparseRows(X) if scipy.sparse.issparse(X) else X), image_shape
 
+    def _declared(self):
+        """The shape of images that somebody gave, an array as a tuple."""
+        shape = self.image_shape
+        return tuple(shape.tolist()) if isinstance(shape, np.ndarray) and shape.ndim == 1 else shape
+
     def _check_shape(self, shape: tuple[int, ...] | None, fitting: bool) -> None:
         """Raises InputError if images of this shape are no images of the one that is asked for, or that was fitted."""
-        expected = self.image_shape if fitting else self._image_shape
+        expected = self._declared() if fitting else self._image_shape
         if expected == ():  # plain rows in any shape
             return
         if isinstance(expected, (tuple, list)) and shape != (expected := tuple(expected)) != (*(shape or ()), 1):

@@ -2,15 +2,18 @@
 
 import math
 import reprlib
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
 
 from vade_tf.data.sparse import Rows, SparseRows
-from vade_tf.errors import InputError, whole_number
+from vade_tf.errors import InputError, UnitsWarning, whole_number
 from vade_tf.reading import rows_together
 
 ALIKE, ALIKE_HALVES = 1e-4, 4e-3  # relative difference of squared lengths that rounding makes, also of float16
+BLURRED = 0.05  # standard deviations of a column that a step of float32 may be
+ROUNDED = 1e-12  # of a constant: the standard deviation that rounding may leave
 TURNED = 0.01  # variance of rows of one length over its square, at least; less, and one large mean makes them so long
 DARK, DARK_BYTES = 0.1, 32  # the brightest value of images, at most, that are on a scale of their own
 SIDES = range(8, 129)  # of images that are known by their pixels
@@ -133,6 +136,28 @@ def are_pixels(x: Rows, low: float, high: float) -> bool:
 def has_holes(x: Rows) -> bool:
     """Whether dense rows hold NaN."""
     return not isinstance(x, SparseRows) and any(np.isnan(block).any() for block in blocks(x))
+
+
+def check_apart(x: np.ndarray, argument: str) -> None:
+    """Warns of columns of x [n, D] that float32 blurs: numbers near one another and far from 0, as times of one day."""
+    some = np.asarray(x[:: -(-len(x) // rows_together(x.shape[1], CHECK_ROWS))], np.float64)
+    std, largest = some.std(axis=0), np.abs(some).max(axis=0)
+    steps = np.spacing(np.minimum(largest, np.finfo(np.float32).max / 2).astype(np.float32))
+    blurred = np.flatnonzero((std > ROUNDED * largest) & (steps > BLURRED * std))
+    if blurred.size:
+        column = blurred[0]
+        others = f" and {blurred.size - 1} more" if blurred.size > 1 else ""
+        warnings.warn(
+            f"{argument}: column {column}{others} varies by {std[column]:.3g} beside numbers of {largest[column]:.6g}, "
+            "which float32 does not tell apart; subtract the median of the column, or give a DataFrame",
+            UnitsWarning,
+            stacklevel=4,
+        )
+
+
+def are_answers(x: Rows, low: float, high: float) -> bool:
+    """Whether rows consist of 0 and 1, as categories that are written as one 1 among 0s: these have a length, too."""
+    return (low, high) == (0, 1) and not any((block % 1).any() for block in blocks(x))
 
 
 def common_length(x: Rows, alike: float = ALIKE) -> float:

@@ -177,20 +177,25 @@ def check_units(model, x, argument: str = "x", names: Mapping[int, str] | None =
             low, high = min(low, float(known.min())), max(high, float(known.max()))
     if len(x):
         some = x[:: math.ceil(len(x) / rows_together(x.shape[1], LOOKED_AT))]
-        columns = names is not None and model.likelihood.takes_missing  # standardised each
+        table = names is not None and model.likelihood.takes_missing
         compared = some
-        if columns:  # dates go on, and are compared with none
+        if table:  # dates go on, and are compared with none
             compared = np.where(np.isin(np.arange(x.shape[1]), list(names or ())), np.asarray(some), np.nan)
         model.likelihood.check_units(compared, low, high, model.scale, argument)
-        if names and columns and len(x) >= SEVERAL:
+        if names and table and len(x) >= SEVERAL:
             _check_columns(np.asarray(model.scale(some))[:, list(names)], list(names.values()), argument)
+        elif names is None and len(x) >= SEVERAL and model.likelihood.standardises(model.scale, x.shape[1]):
+            _check_columns(np.asarray(model.scale(some)), range(x.shape[1]), argument, x.shape[1] // 2)
 
 
-def _check_columns(scaled: np.ndarray, names: Sequence[str], argument: str) -> None:
-    """Warns where nearly all numbers of a column, standardised [n, columns], are far above or below those known."""
+def _check_columns(scaled: np.ndarray, names: Sequence[str | int], argument: str, most: float = math.inf) -> None:
+    """Warns where nearly all numbers of a column, standardised [n, columns], are far above or below those known.
+
+    Where there are more than `most` such columns nothing is said: it was, of all values.
+    """
     known = (~np.isnan(scaled)).sum(axis=0)
     far = np.maximum((scaled > FAR).sum(axis=0), (scaled < -FAR).sum(axis=0))  # NaN is neither
-    if (strange := np.flatnonzero((known >= SEVERAL) & (far >= NEARLY * known))).size:
+    if 0 < (strange := np.flatnonzero((known >= SEVERAL) & (far >= NEARLY * known))).size <= most:
         others = f" and {strange.size - 1} more" if strange.size > 1 else ""
         warnings.warn(
             f"{argument}: nearly all numbers of column {names[strange[0]]!r}{others} lie more than {FAR:g} standard "

@@ -24,6 +24,7 @@ from vade_tf.model.elbo import LOG_2PI
 
 FAR = 10.0  # standard deviations
 BEYOND = 0.5  # either way, of values that are scaled to [0, 1] and not in it
+RARELY = 0.05  # of the rows, so few of which may hold values beyond that
 
 
 class Likelihood(ABC):
@@ -85,6 +86,10 @@ class Likelihood(ABC):
         """
         return  # here nothing is known of the units
 
+    def standardises(self, scale, width: int) -> bool:
+        """Whether each of so many features of an array was brought to a mean and a variance of its own."""
+        return False
+
 
 REGISTRY: dict[str, Likelihood] = {}
 FAMILIES: dict[str, Callable[..., Likelihood]] = {}  # what a saved `config` is made from
@@ -141,7 +146,8 @@ class Bernoulli(Likelihood):
         too_small = abs(begin) < 1e-6 and (fractions or bytes_for_words)
         if begin - slack <= low and high <= end + slack and not too_small:
             return
-        if known and end <= 1 and low > -BEYOND and high < 1 + BEYOND:  # scaled by others' least and largest
+        few = np.mean(((rows <= -BEYOND) | (rows >= 1 + BEYOND)).any(axis=1)) < RARELY  # outliers
+        if known and end <= 1 and (few or (low > -BEYOND and high < 1 + BEYOND)):  # scaled by others' least and largest
             warnings.warn(
                 f"{argument}: expected values from 0 to 1, as the model was trained on, got {low:g} to {high:g}; they "
                 "are taken as they are",
@@ -214,10 +220,17 @@ class Gaussian(Likelihood):
         scale = 1.0 / divisors(mean, std)
         return scale.astype(np.float32), (-mean * scale).astype(np.float32)
 
+    def standardises(self, scale, width):
+        return not self.shared and self._is_scaled(scale, width)
+
+    def _is_scaled(self, scale, width: int) -> bool:
+        """False of rows as they are, or brought to one length each: nothing is known of their spread."""
+        zero, one = (np.asarray(scale(np.full((1, width), raw, np.float32))) for raw in (0.0, 1.0))
+        return bool(np.any(zero) or not np.allclose(one, 1.0))
+
     def check_units(self, rows, low, high, scale, argument):
-        zero, one = (np.asarray(scale(np.full((1, rows.shape[1]), raw, np.float32))) for raw in (0.0, 1.0))
-        if not np.any(zero) and np.allclose(one, 1.0):
-            return  # rows as they are, or brought to one length each: nothing is known of their spread
+        if not self._is_scaled(scale, rows.shape[1]):
+            return
         scaled = np.asarray(scale(rows))
         if far_from(scaled, low, high, argument):
             return

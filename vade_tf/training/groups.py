@@ -25,18 +25,22 @@ def read_by_start(fitting: Fitting) -> tuple[Rows, np.ndarray | None]:
 
 
 def kind(fitting: Fitting) -> str:
-    """What the groups of the start are found on, one of `start.KINDS`; all but "code" are kept throughout training.
+    """What the groups of the start are found on, one of `start.KINDS`; of "code" and "broad" they are found anew later.
 
     "counts" and "table": the rows themselves, see `counted` and `is_table`. "wide": the code, where there are more
-    features than rows, which are no images, so that the networks soon know them by heart. "code": of all else.
+    features than rows, which are no images, so that the networks soon know them by heart. "broad": the code of other
+    rows of many columns, which are neither images nor of one length. "code": of all else.
     """
     if counted(fitting):
         return "counts"
     if is_table(fitting):
         return "table"
     n, features = fitting.data.x.shape
-    wide = features > max(n, OWN_FEATURES) and fitting.data.image_shape is None and not fitting.own_networks
-    return "wide" if wide else "code"
+    if features <= OWN_FEATURES or fitting.data.image_shape is not None or fitting.own_networks:
+        return "code"
+    if features > n:
+        return "wide"
+    return "broad" if fitting.data.standardise else "code"
 
 
 def is_table(fitting: Fitting) -> bool:

@@ -39,7 +39,7 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
     done, epochs = loop.prepare(fitting, "fit", model), settings.epochs
     held = settings.guide_epochs if fitting.hints is None else epochs
     guided = min(settings.guide_epochs, epochs)
-    turns = regroup_epochs(guided, settings.regroups) if finding.kind(fitting) == "code" else []
+    turns = regroup_epochs(guided, settings.regroups) if finding.kind(fitting) in ("code", "broad") else []
     watch = Watch(x, settings.clusters, settings.seed)
     hold = keras_callbacks.Guide(settings.guide_weight, held)
     own = [

@@ -23,7 +23,7 @@ from vade_tf.training import regions
 from vade_tf.training.consensus import alike, vote
 from vade_tf.training.settings import METHODS
 
-KINDS = ("code", "wide", "table", "counts")
+KINDS = ("code", "broad", "wide", "table", "counts")
 VARIANCE_FLOOR = 1e-4  # share of the code's overall variance that every component keeps at least
 DRAWS = 8  # that vote; ...
 FIRST, SETTLED = 4, 0.97  # ... the first four alone where their mean ARI is such: further ones would change no row
@@ -68,9 +68,9 @@ def start(
         views: the spaces, [n, d] each, that "landmark" reads; default: the code alone.
         tell: called `parts` times.
         kind: how "landmark" goes about it, one of `KINDS`: of the "code" it finds regions in all views at once; of
-            "wide" rows, too, but gives way to k-means on the code where its draws find different groups; of a "table",
+            "broad" and "wide" rows, too, but gives way to k-means on the code where its draws differ; of a "table",
             whose one view are the rows themselves, see `of_table`; of "counts", see `of_counts`.
-        more: of a "code" and of "wide" rows, see `landmark`.
+        more: of all but a "table" and "counts", see `landmark`.
 
     Raises:
         ValueError: unknown method or kind, or K not in 1..n.
@@ -94,7 +94,7 @@ def start(
                 elif kind == "counts":
                     groups = of_counts(views, n_clusters, seed, tell)
                 else:
-                    groups = landmark(views, n_clusters, seed, tell=tell, doubt=kind == "wide", more=more)
+                    groups = landmark(views, n_clusters, seed, tell=tell, doubt=kind in ("broad", "wide"), more=more)
             pi, mu, sigma2 = moments(z, groups, n_clusters)
     if method != "landmark":
         tell()
@@ -242,7 +242,8 @@ def landmark(
         n_landmarks: see `regions.landmark_draw`.
         tell: called `DRAWS` times, after each draw that was made and for each that was not needed.
         doubt: whether draws that find different groups, below `FOUND_AGAIN`, are given up for k-means on the first
-            view. Texts have few draws alike, and groups that are better than those of k-means; few wide rows have not.
+            view. Texts have few draws alike, and groups that are better than those of k-means; rows of many columns
+            have not.
         more: gives the groups [n] of draws made elsewhere, which vote with these where the first ones do not agree.
             Then nothing is given up.
 
