@@ -42,7 +42,9 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
 
     Args:
         n_clusters: number of clusters K, default 8; "auto" chooses the one whose groups are found again on other rows.
-        recipe: "robust" (default) or "paper", presets of what is None below.
+        recipe: "robust" (default) or "paper", presets of what is None below; what is said there of None is that of
+            "robust". "paper": batches of 100, 50 and 300 epochs, no augmentation, "gmm", no groups that are held on to,
+            no rows set aside.
         latent_dim: width of the code, default 10.
         hidden: widths of the encoder's hidden layers; the decoder mirrors them. None: the paper's, 500, 500 and 2000,
             or less for fewer than 5,000 rows or 64 features.

@@ -33,8 +33,8 @@ def load_stl10(data_dir: str | None, require_full: bool) -> Dataset:
     """STL-10: its 13,000 labelled photographs as 2,048 features of ResNet-50, the 5,000 of the training half first.
 
     As the paper has it: ResNet-50 trained on ImageNet, its last feature map (3 x 3 for images of 96 x 96) averaged. The
-    weights are those of keras.applications, which downloads them. Features come as they are, under a Gaussian of unit
-    variance. They are computed once (a minute or two) and kept in the cache.
+    weights are those of keras.applications, which downloads them. Features come as they are, under a Gaussian whose
+    variance is learned. They are computed once (a minute or two) and kept in the cache.
 
     From data_dir: resnet50.npy and y.npy (features and labels made elsewhere), the folder stl10_binary or the archive.
     """

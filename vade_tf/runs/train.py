@@ -58,12 +58,12 @@ def train(
         export: whether to leave a SavedModel in export/1, ready to be served.
 
     Returns:
-        What metrics.json holds: dataset, source, n, n_features, n_clusters, recipe, model, seed, acc, nmi, ari (None
-        without labels), elbo, distortion, rate_z, rate_c (nats a row, over all rows; None without a bound), health
-        (what is wrong with the result, a sentence each), remedies (what was done during training, a sentence each),
-        choice (where the number of clusters was chosen: the fields of `training.choosing.Choice`), epochs by phase as
-        trained, seconds by phase, device, precision, jit, versions. Nothing on a worker that is not the chief, which
-        writes nothing, either.
+        What metrics.json holds: dataset, source, n, n_features, n_clusters, recipe, model, likelihood, seed, acc, nmi,
+        ari (None without labels), elbo, distortion, rate_z, rate_c, of GMVAE rate_w (nats a row, over all rows; None
+        without a bound), health (what is wrong with the result, a sentence each), remedies (what was done during
+        training, a sentence each), choice (where the number of clusters was chosen: the fields of
+        `training.choosing.Choice`), epochs by phase as trained, seconds by phase, device, precision, jit, versions.
+        Nothing on a worker that is not the chief, which writes nothing, either.
 
     Raises:
         InputError: data or settings that cannot be used, or a folder that cannot be written; nothing is written then.

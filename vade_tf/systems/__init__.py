@@ -15,7 +15,7 @@ class System:
     Attributes:
         pretrains: whether it starts from the autoencoder, and so whether `pretrained` means something to it.
         epochs: of its own phase where the settings do not say; an epoch of few rows is as many
-            passes as make 250 updates. 0 for a system that has no epochs.
+            passes as make 250 updates, 100 of few columns. 0 for a system that has no epochs.
         updates: instead of `epochs`, for a system whose published length is a number of updates; in whole epochs.
     """
 

@@ -112,7 +112,7 @@ class Settings:
     validation_rows: int | None = option(
         None,
         "rows without a gradient: they say when the autoencoder stops and the least variance of p(x|z) (if it has one, "
-        "a tenth of fewer than 50,000 rows, at least 20 and at most 2,000; 0: none)",
+        "a tenth of fewer than 50,000 rows, 20 to 2,000, of fewer than 100 a fifth; 0: none)",
     )
     patience: int | None = option(
         None,
