@@ -83,7 +83,7 @@ SYSTEMS: dict[str, Callable] = {
 
 
 def fit_missing(systems: dict[tuple[str, ...], Callable], data: Images, options, file: Path, command: str) -> None:
-    """Fit systems seed by seed, unless the file has the row of one; rows go there as they come.
+    """Fit systems seed by seed, unless the file has all rows of one; rows that it lacks go there as they come.
 
     Args:
         systems: functions of (data, seed, options), by the names of the groups they give (see `rivals.clustered`).
@@ -96,8 +96,10 @@ def fit_missing(systems: dict[tuple[str, ...], Callable], data: Images, options,
     done = {tuple(row[key] for key in rivals.KEY) for row in rivals.read(file)}
     for seed in range(options.seeds):
         for names, function in systems.items():
-            if (name, names[0], str(seed)) not in done:
+            missing = [each for each in names if (name, each, str(seed)) not in done]
+            if missing:
                 found = rivals.clustered(function, names, data, seed, options, limited=False)
+                found = [row for row in found if row["system"] in missing]
                 rivals.append([{"set": name, "seed": seed, **row} for row in found], file, command)
                 print(*found[0].values(), flush=True)
 

@@ -8,6 +8,7 @@ import pandas
 import pytest
 import scipy.sparse
 
+from vade_tf import VaDEClusterer
 from vade_tf.data import checks, dataset
 from vade_tf.data.dataset import Dataset, Observations, build, observe
 from vade_tf.data.files import load_file
@@ -324,16 +325,24 @@ def test_what_is_no_number_is_named_by_its_row_in_any_block(monkeypatch, form):
 
 
 @pytest.mark.parametrize("kind", ["f8", "i8", "i4"])
-def test_a_column_that_float32_blurs_is_named(rng, kind):
+def test_a_column_that_float32_blurs_is_named(rng, kind, tmp_path):
     """Seconds since 1970 within some minutes: float32 has steps of 128 seconds there."""
     x = np.c_[rng.normal(size=60) * 1e4, rng.normal(size=60) * 100 + 1.7e9].astype(kind)
-    with pytest.warns(UnitsWarning, match=r"x: column 1 varies by .* beside numbers of 1.7e\+09, which float32"):
-        observe(x)
+    np.save(tmp_path / "x.npy", x)
+    message = r"column 1 varies by .* beside numbers of 1.7e\+09, which float32"
+    for read in (
+        lambda: checks.check_apart(x, "x"),
+        lambda: load_file(str(tmp_path / "x.npy")),
+        lambda: VaDEClusterer(2, pretrain_epochs=1, epochs=1, random_state=0).fit(x),
+    ):
+        with pytest.warns(UnitsWarning, match=message):
+            read()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        observe(x - np.median(x, axis=0).astype(kind))
-        observe(np.c_[x[:, 0], np.full(60, 1.7e9) + 1e-6])  # a constant and its rounding
-        observe(pandas.DataFrame(x))
+        checks.check_apart(x - np.median(x, axis=0).astype(kind), "x")
+        checks.check_apart(np.c_[x[:, 0], np.full(60, 1.7e9) + 1e-6], "x")  # a constant and its rounding
+        checks.check_apart(np.where(x > 1e9, np.nan, x), "x")
+        load_file(str(tmp_path / "x.npy"), plain=True)  # new rows are not judged by themselves
 
 
 def test_categories_as_ones_among_zeros_are_no_texts(rng):
@@ -344,3 +353,12 @@ def test_categories_as_ones_among_zeros_are_no_texts(rng):
         assert (rows.texts, rows.standardise, choice.choose(rows).name) == (False, True, "bernoulli")
         halves = observe(form((one_hot / 2).astype("f4")))  # of one length, and no answers
         assert (halves.texts, halves.standardise) == (True, False)
+
+
+def test_the_copy_that_is_made_of_an_array_has_to_fit(monkeypatch):
+    monkeypatch.setattr("vade_tf.data.dataset.memory", lambda: 12 * 600)
+    assert observe(np.arange(600.0).reshape(60, 10)).x.shape == (60, 10)
+    monkeypatch.setattr("vade_tf.data.dataset.memory", lambda: 12 * 600 - 1)
+    assert observe(np.arange(600, dtype="f4").reshape(60, 10)).x.shape == (60, 10)
+    with pytest.raises(InputError, match="fit in memory with a copy in float32, got 4,800 bytes of float64"):
+        observe(np.arange(600.0).reshape(60, 10))

@@ -176,6 +176,8 @@ def test_records_of_texts_as_scanpy_writes_them_are_read(tmp_path):
     cells.uns["title"], cells.uns["colours"] = "one text", np.array(["red", "blue"], object)
     cells.obs["kind"] = ["a", "b"] * 10
     cells.write_h5ad(tmp_path / "a.h5ad")
+    with h5py.File(tmp_path / "a.h5ad", "r+") as file:
+        file["uns"].attrs["assay.used"] = ["RNA", "ATAC"]  # as other programs note
     assert load_file(str(tmp_path / "a.h5ad")).x.shape == (20, 3)
 
 

@@ -12,6 +12,13 @@ from vade_tf import VaDEClusterer
 from vade_tf.data.files import load_file
 from vade_tf.errors import InputError
 from vade_tf.model import networks
+from vade_tf.report import rows as report_rows
+from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.folder import Run
+from vade_tf.runs.incoming import opened
+from vade_tf.runs.load import load
+from vade_tf.runs.rows import load_rows
+from vade_tf.runs.train import train
 
 SHORT = {"n_clusters": 2, "hidden": (8,), "pretrain_epochs": 1, "epochs": 1, "regroups": 0, "random_state": 0}
 
@@ -139,3 +146,24 @@ def test_what_cannot_be_such_images_is_refused(colours, tmp_path):
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError, match="^image_shape: goes with images, .*, got none and a folder of images"):
         load_file(str(tmp_path / "folder"), declared=())
+
+
+def test_a_run_has_the_images_that_are_declared(colours, tmp_path):
+    file = str(tmp_path / "rows.npy")
+    np.save(file, colours.reshape(60, -1))
+    config = {"data": file, "clusters": 2}
+    assert load_rows(TrainConfig(**config, image_shape=(4, 5, 3))).dataset.image_shape == (4, 5, 3)
+    assert load_rows(TrainConfig(**config)).dataset.image_shape is None
+
+
+def test_new_rows_of_a_run_that_has_no_images_are_none(rng, tmp_path):
+    """Colours that come first are refused elsewhere."""
+    x, short = rng.normal(size=(60, 3, 5, 4)), {"pretrain_epochs": 1, "epochs": 1, "hidden": "8", "latent_dim": 2}
+    np.savez(tmp_path / "rows.npz", x=x)
+    config = TrainConfig.create(data=str(tmp_path / "rows.npz"), clusters=2, image_shape="none", **short)
+    train(config, tmp_path / "run", export=False)
+    run, model = Run.open(tmp_path / "run"), load(tmp_path / "run")
+    for read in (opened, report_rows.load_rows):
+        found = read(run, model, data=str(tmp_path / "rows.npz"))
+        rows = found[0].x if isinstance(found, tuple) and read is report_rows.load_rows else found.x
+        assert rows.shape == (60, 60)

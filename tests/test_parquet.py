@@ -4,7 +4,8 @@ import numpy as np
 import pandas
 import pytest
 
-from vade_tf.errors import InputError, UnitsWarning
+from vade_tf.data.files import load_file
+from vade_tf.errors import InputError
 
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("vade_tf.data.parquet")
@@ -163,8 +164,13 @@ def test_lists_and_records_are_left_out_and_named(tmp_path):
     table = pyarrow.table({"n": [1.0, 2.0, 3.0, 4.0], "list": [["x"]] * 4, "record": record, "t": ["a"] * 4})
     pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
     for read in (parquet.read, lambda file, *names: parquet.ParquetTable(file, *names)[0:4]):
-        with pytest.warns(UnitsWarning, match="left out, as they hold lists or records: list, record"):
-            assert list(read(tmp_path / "t.parquet")) == ["n", "t"]
+        assert list(read(tmp_path / "t.parquet")) == ["n", "t"]
         assert list(read(tmp_path / "t.parquet", ["n"])) == ["n"]
         with pytest.raises(ValueError, match="list holds lists or records, which are no cells"):
             read(tmp_path / "t.parquet", ["n", "list"])
+    for in_file in (False, True):
+        found = load_file(str(tmp_path / "t.parquet"), drop="list,t", in_file=in_file)
+        assert found.schema.features == ["n"]
+        assert found.schema.dropped == {"list": "as asked", "t": "as asked", "record": "it holds lists or records"}
+        with pytest.raises(InputError, match="columns: 'list' of .* holds lists or records, which are no cells"):
+            load_file(str(tmp_path / "t.parquet"), columns="n,list", in_file=in_file)

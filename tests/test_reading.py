@@ -140,11 +140,3 @@ def test_a_header_that_is_none_is_told(tmp_path, header):
     (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
     with pytest.raises(ValueError, match="its header cannot be read|expected lengths from 0 below 2"):
         reading.plain_array(tmp_path / "x.npy")
-
-
-def test_the_copy_that_is_made_of_an_array_is_counted(tmp_path, monkeypatch):
-    np.savez(tmp_path / "x.npz", double=np.zeros(1000), single=np.zeros(1000, "f4"))
-    monkeypatch.setattr(reading, "memory", lambda: 11_000)
-    assert list(reading.archive_arrays(tmp_path / "x.npz", ["single"])) == ["single"]
-    with pytest.raises(reading.TooLarge):
-        reading.archive_arrays(tmp_path / "x.npz", ["double"])

@@ -288,8 +288,17 @@ def test_an_export_takes_the_table_itself(run, frame, tmp_path):
     ):
         served.predict(table.assign(colour="pink"))
     bare = vade_tf.Served(vade_tf.export(model, tmp_path, 2))
-    with pytest.raises(InputError, match="^x: expected an array of features, got a table"):
+    with pytest.raises(InputError, match="^x: expected an array, got a table and no schema"):
         bare.predict(table)
+    with pytest.raises(InputError, match=r"^x: expected numbers of shape \(n, 5\)"):
+        served.predict(table.iloc[0])
+    arrow = pytest.importorskip("pyarrow").Table.from_pandas(table)
+    np.testing.assert_array_equal(served.predict(arrow), served.predict(table))
+    shutil.copy(folder / "model.keras", tmp_path / "alone.keras")
+    assert vade_tf.load_schema(tmp_path / "alone.keras") is None
+    assert vade_tf.load_schema(folder / "model.keras") == schema
+    with pytest.raises(InputError, match="expected a run folder, found no model.keras there"):
+        vade_tf.load_schema(tmp_path)
     (tmp_path / "1" / "assets.extra" / "schema.json").write_text("{")
     with pytest.raises(InputError, match="schema.json"):
         vade_tf.Served(tmp_path / "1")

@@ -11,13 +11,14 @@ from typing import IO
 import h5py
 import numpy as np
 
-from vade_tf.reading import check_memory, memory, with_copy
+from vade_tf.reading import check_memory, memory
 
 EXPANDED = 2000  # times what is stored of it that an array may take; zeros that gzip has packed take 1,000 times
 MOST_PACKED = 1032  # times its length that a byte of deflate can become
 CHECKSUM = 4  # bytes that may follow each part
 LITTLE = 1 << 26  # bytes that any array may take
 TEXTS = (8, 4096)  # texts that are read together: the longer the file, the fewer
+SINGLE = {"encoding-type", "encoding-version", "_index", "form", "h5sparse_format"}  # attributes that AnnData reads
 COLUMN_ORDER = "column-order"  # attribute of a table of AnnData: the names of its columns
 TOGETHER = 1 << 28  # bytes of them, if each is as long as its file; or a quarter of the memory
 
@@ -54,7 +55,7 @@ def is_array(item) -> bool:
 
 def check_size(item: h5py.Dataset, name: str) -> None:
     """Raises ValueError where an array takes more memory than this machine has, or far more than is stored of it."""
-    check_memory(with_copy(item.nbytes, item.dtype), name)
+    check_memory(item.nbytes, name)
     stored = item.id.get_storage_size()
     if item.nbytes > max(LITTLE, EXPANDED * stored):
         raise ValueError(f"{name} claims {item.nbytes:,} bytes and has {stored:,}")
@@ -161,10 +162,10 @@ def check_texts(item: h5py.Dataset, name: str, before: int = 0) -> int:
 
 
 def check_attributes(item: h5py.Group | h5py.Dataset, name: str) -> None:
-    """Raises ValueError where an attribute is a list of texts of any length: each may be as long as the file."""
-    for each in item.attrs:
+    """Raises ValueError where an attribute of one text is a list of any length: each may be as long as the file."""
+    for each in SINGLE.intersection(item.attrs):
         kind = item.attrs.get_id(each)
-        if kind.shape and each != COLUMN_ORDER and kind.dtype.hasobject and h5py.check_string_dtype(kind.dtype):
+        if math.prod(kind.shape) > 1 and kind.dtype.hasobject:
             raise ValueError(f"{each} of {name} is a list of texts")
 
 

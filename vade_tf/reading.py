@@ -204,11 +204,10 @@ def archive_arrays(file: Path | BinaryIO, names: list[str] | None = None) -> dic
         if absent := [name for name in names or () if name not in members]:
             raise ValueError(f"expected an array {absent[0][:40]!r}, got none")
         wanted = [members[name] for name in (members if names is None else names)]
-        size = 0
         for member in wanted:
             with archive.open(member) as stream:
-                size += with_copy(member.file_size, _check_size(stream, member.file_size, member.filename))
-        check_memory(size, "all that it holds")
+                _check_size(stream, member.file_size, member.filename)
+        check_memory(sum(member.file_size for member in wanted), "all that it holds")
         found = {}
         for member in wanted:
             with archive.open(member) as stream:
@@ -216,13 +215,8 @@ def archive_arrays(file: Path | BinaryIO, names: list[str] | None = None) -> dic
     return found
 
 
-def with_copy(size: int, dtype: np.dtype) -> int:
-    """Bytes of an array, and of the one of float32 that is made of most others before they can go."""
-    return size if dtype in (np.uint8, np.float32) else size + 4 * size // max(dtype.itemsize, 1)
-
-
-def _check_size(stream, size: int, name: str, mapped: bool = False) -> np.dtype:
-    """The type of an array; raises ValueError unless its header fits the bytes after it, and these fit in memory."""
+def _check_size(stream, size: int, name: str, mapped: bool = False) -> None:
+    """Raises ValueError unless an array's header fits the number of bytes that follow it, and these fit in memory."""
     shape, dtype = npy_header(stream)
     claimed = math.prod(shape) * dtype.itemsize
     if dtype.hasobject:
@@ -231,7 +225,6 @@ def _check_size(stream, size: int, name: str, mapped: bool = False) -> np.dtype:
         raise ValueError(f"{name} claims {claimed:,} bytes and has {size - stream.tell():,}")
     if not mapped:
         check_memory(claimed, name)
-    return dtype
 
 
 def npy_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:

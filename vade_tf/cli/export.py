@@ -6,8 +6,6 @@ writes models/vade/3, the layout TensorFlow Serving watches; docs/serving.md say
 version appears whole or not at all, and none is ever overwritten.
 """
 
-from pathlib import Path
-
 from vade_tf.cli.command import Parser, answer, check_single, path, starting
 from vade_tf.errors import InputError
 
@@ -30,7 +28,6 @@ def main(argv: list[str] | None = None, prog: str = "vade-tf export") -> int:
         model = load(options.run)
         if not isinstance(model, VaDE):
             raise InputError(f"{options.run}: expected a run of VaDE, which alone can be served, got another system")
-        schema = load_schema(options.run) if Path(options.run).is_dir() else None
-        print(export(model, options.to, options.version, schema))
+        print(export(model, options.to, options.version, load_schema(options.run)))
 
     return answer(prog, work, paths=(options.run,))

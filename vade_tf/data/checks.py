@@ -68,7 +68,7 @@ def checked_shape(image_shape, form: tuple[int, ...]) -> tuple[int, ...]:
     if found[2:] == (1,):
         found = found[:2]
     width, sides = math.prod(form[1:]), [side for side in form[1:] if side != 1]
-    if len(form) > 2 and sides != [side for side in found if side != 1]:
+    if len(sides) > 1 and sides != [side for side in found if side != 1]:
         raise InputError(f"image_shape: expected {wanted}, of the images of {tuple(form[1:])}, got {found}")
     if math.prod(found) != width or found[2:] not in ((), (COLOURS,)):
         raise InputError(f"image_shape: expected {wanted}, of the {width} values of a row, got {found}")
@@ -138,10 +138,18 @@ def has_holes(x: Rows) -> bool:
     return not isinstance(x, SparseRows) and any(np.isnan(block).any() for block in blocks(x))
 
 
-def check_apart(x: np.ndarray, argument: str) -> None:
-    """Warns of columns of x [n, D] that float32 blurs: numbers near one another and far from 0, as times of one day."""
+def check_apart(x, argument: str) -> None:
+    """Warns of columns of x that float32 blurs: numbers near one another and far from 0, as times of one day.
+
+    Args:
+        x: rows to be fitted, [n, D]; what is no array of such numbers is left alone.
+        argument: what the warning names.
+    """
+    if not isinstance(x, np.ndarray) or x.ndim != 2 or x.dtype.kind not in "iuf" or np.can_cast(x.dtype, np.float32):
+        return
     some = np.asarray(x[:: -(-len(x) // rows_together(x.shape[1], CHECK_ROWS))], np.float64)
-    std, largest = some.std(axis=0), np.abs(some).max(axis=0)
+    with np.errstate(all="ignore"):  # what is not finite is told elsewhere
+        std, largest = some.std(axis=0), np.abs(some).max(axis=0)
     steps = np.spacing(np.minimum(largest, np.finfo(np.float32).max / 2).astype(np.float32))
     blurred = np.flatnonzero((std > ROUNDED * largest) & (steps > BLURRED * std))
     if blurred.size:
@@ -149,7 +157,8 @@ def check_apart(x: np.ndarray, argument: str) -> None:
         others = f" and {blurred.size - 1} more" if blurred.size > 1 else ""
         warnings.warn(
             f"{argument}: column {column}{others} varies by {std[column]:.3g} beside numbers of {largest[column]:.6g}, "
-            "which float32 does not tell apart; subtract the median of the column, or give a DataFrame",
+            "which float32 does not tell apart; subtract its median, also of new rows, or give a DataFrame (a .csv or "
+            ".parquet file)",
             UnitsWarning,
             stacklevel=4,
         )
@@ -157,7 +166,11 @@ def check_apart(x: np.ndarray, argument: str) -> None:
 
 def are_answers(x: Rows, low: float, high: float) -> bool:
     """Whether rows consist of 0 and 1, as categories that are written as one 1 among 0s: these have a length, too."""
-    return (low, high) == (0, 1) and not any((block % 1).any() for block in blocks(x))
+    if (low, high) != (0, 1):
+        return False
+    if isinstance(x, SparseRows):
+        return not (x.matrix.data % 1).any()
+    return not any((block % 1).any() for block in blocks(x))
 
 
 def common_length(x: Rows, alike: float = ALIKE) -> float:

@@ -49,6 +49,11 @@ def sampled(file: Path) -> pandas.DataFrame:
     return found.set_axis(pandas.RangeIndex(0, len(found) * every, every))
 
 
+def left_out(file: Path) -> list[str]:
+    """Names of the columns of lists or records, which are not read."""
+    return ParquetTable(file).left_out
+
+
 def column(file: Path, name: str) -> pandas.Series:
     """One column of a table, as a whole."""
     return parquet.read(file, [name]).iloc[:, 0]  # which pandas may call by a number

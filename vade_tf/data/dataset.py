@@ -315,15 +315,19 @@ def observe(
     low, high = checks.finite_range(x, argument, holes=bool(families))
     alike = checks.ALIKE_HALVES if x.dtype == np.float16 else checks.ALIKE
     kind = np.uint8 if x.dtype == np.uint8 and high > 1 else np.float32  # bytes of 0 and 1 are no grey values
-    loses = isinstance(x, np.ndarray) and not np.can_cast(x.dtype, np.float32)
-    if loses and schema is None and image_shape is None:
-        checks.check_apart(x, argument)
+    if isinstance(x, np.ndarray) and x.dtype != kind and x.nbytes + x.size * np.dtype(kind).itemsize > memory():
+        raise InputError(
+            f"{argument}: expected rows that fit in memory with a copy in {np.dtype(kind)}, got {x.nbytes:,} bytes of "
+            f"{x.dtype}; save them as that"
+        )
     if x.dtype != kind:
         x = SparseRows(x.matrix.astype(kind)) if isinstance(x, SparseRows) else x.astype(kind)
     one_family = not families or {family for family, _ in families} == {"gaussian"}
     whole = not families or not checks.has_holes(x)
     one_unit = image_shape is None and one_family and whole and not _few_columns(schema)
-    length = checks.common_length(x, alike) if one_unit and not checks.are_answers(x, low, high) else 0.0
+    length = checks.common_length(x, alike) if one_unit else 0.0
+    if length and checks.are_answers(x, low, high):
+        length = 0.0
     texts = length > 0 and low >= 0
     if length and standardise:  # directions, whose features have one unit: on average each gets the square 1
         rooted = length if texts and schema is None else None  # as of words; those of `--text` are logarithms already

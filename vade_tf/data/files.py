@@ -11,7 +11,7 @@ import pandas
 import scipy.sparse
 
 from vade_tf.data import arrays, cell_files, pictures, tables
-from vade_tf.data.checks import checked_shape
+from vade_tf.data.checks import check_apart, checked_shape
 from vade_tf.data.dataset import COUNTS, Coded, Dataset, build
 from vade_tf.data.genes import Genes
 from vade_tf.data.headers import are_numbered
@@ -97,7 +97,7 @@ def load_file(
             if value is not None and (kind in (*ARRAYS, cell_files.ENDING) or kind == "folder"):
                 raise InputError(f"{argument}: goes with a table that has names of columns, got {path}; leave it out")
         named = kind == cell_files.ENDING or (kind == ".h5" and arrays.read_h5_genes(file) is not None)
-        if declared is not None and (named or (kind == "folder" and not declared)):
+        if declared is not None and not plain and (named or (kind == "folder" and not declared)):
             what = "the genes of cells" if named else "none and a folder of images"
             raise InputError(f"image_shape: goes with images, or a table or an array of numbers, got {what}, {path}")
         for argument, given in (("layer", layer), ("genes", most_genes), ("batch", batch)):
@@ -117,6 +117,8 @@ def load_file(
             check_form(getattr(x, "row_shape", x.shape[1:]), image_shape, f"data: {path}")
             if isinstance(schema, Schema):
                 x, told = _as_table(x, schema, path)
+            elif not plain and declared in (None, ()):
+                check_apart(x, f"data: {path}")
             table = schema if isinstance(schema, Schema) else None
             about: dict = {"schema": table, "notice": _notice("", told), "image_shape": declared}
             found = build(x, y, file.stem, str(path), likelihood, **about)
@@ -201,7 +203,7 @@ def _table(
         return _from_file(file, labels, likelihood, asked, declared, schema, plain)
     if kind == ".parquet":
         try:
-            table, separator, notice = tables.read_parquet(file), "", ""
+            (table, several), separator, notice = tables.read_parquet(file), "", ""
         except TooLarge:  # as it is, with objects of Python; its features may be much less
             if not codable:
                 raise
@@ -209,12 +211,12 @@ def _table(
     else:
         as_texts = [name for name in (labels, asked["id"], asked["text"]) if name is not None]
         read = [name for name in as_texts if name not in features]
-        table, separator, notice = as_coded(file, read, schema)
+        (table, separator, notice), several = as_coded(file, read, schema), []
     written = list(table)
     columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
     if separator and (columns or drop):
         tables.check_once([*columns, *drop], tables.header(file), file)
-    table, others, reasons = tables.pick(table, columns, drop, {"labels": labels, "id": asked["id"]}, file)
+    table, others, reasons = tables.pick(table, columns, drop, {"labels": labels, "id": asked["id"]}, file, several)
     y, ids = (None if others[each] is None else padded(others[each], each) for each in ("labels", "id"))
     both = [each for each in others.values() if each is not None and each.name in features]
     table = table.assign(**{str(each.name): each for each in both})  # labels that the model reads as well
@@ -286,7 +288,7 @@ def _from_file(
 
     others, coding = {"labels": labels, "id": asked["id"]}, schema
     columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
-    table, _, reasons = tables.pick(converted.sampled(file), columns, drop, others, file)
+    table, _, reasons = tables.pick(converted.sampled(file), columns, drop, others, file, converted.left_out(file))
     known = {each: None if name is None else converted.column(file, name) for each, name in others.items()}
     for each, values in known.items():
         if values is not None:
@@ -361,8 +363,10 @@ def _pictures(folder: Path, labels, likelihood: str, schema, declared) -> Datase
         known = Pictures(height, width, *(channels or [1]))
     x, names, found = pictures.read_folder(folder, known)
     y = pictures.folders(names, folder) if labels == FOLDERS else arrays.read_labels(folder, labels)
-    told = "" if schema is not None and not found.resized else _notice("", found.describe())
-    return build(x, y, folder.name, str(folder), likelihood, schema=found, notice=told, ids=names)
+    notes = [] if schema is not None and not found.resized else found.describe()
+    if known is None and found.height * found.width > pictures.LARGE:
+        notes.append("images of so many pixels train slowly; image_shape brings them to a smaller size")
+    return build(x, y, folder.name, str(folder), likelihood, schema=found, notice=_notice("", notes), ids=names)
 
 
 def _name(file: Path) -> str:

@@ -4,7 +4,6 @@ A text is held once, however many cells have it: pyarrow would write it anew for
 """
 
 import re
-import warnings
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +15,7 @@ import pyarrow.compute
 import pyarrow.parquet
 
 from vade_tf.data.shards import state
-from vade_tf.errors import InputError, UnitsWarning
+from vade_tf.errors import InputError
 from vade_tf.reading import check_memory, memory, rows_together
 
 BATCH = 65_536  # rows that are read together, at most
@@ -30,7 +29,7 @@ def read(file: Path, columns: list[str] | None = None) -> pandas.DataFrame:
 
     Args:
         file: the file.
-        columns: names of those to read; default all, but for lists and records, which is warned of.
+        columns: names of those to read; default all but those of lists and records.
 
     Raises:
         ValueError: it takes more memory than this machine has, or the texts of its cells far more than is stored, or a
@@ -56,6 +55,7 @@ class ParquetTable:
 
     Attributes:
         index: names of the columns in which pandas has written the index of a table.
+        left_out: names of the columns of lists and records, which are not read.
 
     Raises:
         ValueError: one of `columns` holds lists or records.
@@ -67,7 +67,8 @@ class ParquetTable:
         with pyarrow.parquet.ParquetFile(file) as opened:
             self.length = opened.metadata.num_rows
             names, self.index = _of_cells(opened.schema_arrow, columns), _index(opened.schema_arrow)
-            self.columns = [n for n in names if (n not in self.index if columns is None else n in columns)]
+            self.left_out = _no_cells(opened.schema_arrow)
+            self.columns = [name for name in names if columns is not None or name not in self.index]
             self.texts, self.size = _texts(opened.schema_arrow), _size(opened.metadata, names)
             holes = _columns_with_holes(opened.metadata)
         with pyarrow.parquet.ParquetFile(file, read_dictionary=self.texts) as opened:
@@ -129,25 +130,26 @@ class ParquetTable:
             self.rest, skipped = self.rest.slice(skipped), skipped - self.rest.num_rows
 
 
-def _of_cells(schema: pyarrow.Schema, columns: Collection[str] | None) -> list[str]:
-    """Names of the columns that are asked for, default all, in the order of the table.
+def _no_cells(schema: pyarrow.Schema) -> list[str]:
+    """Names of the columns of lists and records: what all have in common is stored once, so their size is not known."""
+    found = []
+    for field in schema:
+        kind = getattr(field.type, "storage_type", field.type)  # of a type that somebody added
+        if pyarrow.types.is_nested(kind) or (kind is not field.type and _texts(pyarrow.schema([("", kind)]))):
+            found.append(field.name)
+    return found
 
-    Of lists and records it is not known how much memory they take: what all have in common is stored once.
+
+def _of_cells(schema: pyarrow.Schema, columns: Collection[str] | None) -> list[str]:
+    """Names of the columns that are asked for, default all of cells, in the order of the table.
 
     Raises:
         ValueError: one that is asked for holds lists or records.
     """
-    several = []
-    for field in schema:
-        kind = getattr(field.type, "storage_type", field.type)  # of a type that somebody added
-        if pyarrow.types.is_nested(kind) or (kind is not field.type and _texts(pyarrow.schema([("", kind)]))):
-            several.append(field.name)
-    if columns is not None and (asked := [name for name in several if name in columns]):
-        raise ValueError(f"{asked[0][:40]} holds lists or records, which are no cells")
-    if columns is None and several:
-        names = ", ".join(name[:40] for name in several[:5])
-        warnings.warn(f"left out, as they hold lists or records: {names}", UnitsWarning, stacklevel=4)
-    return [name for name in schema.names if (name not in several if columns is None else name in columns)]
+    several, asked = set(_no_cells(schema)), None if columns is None else set(columns)
+    if asked is not None and (wrong := sorted(asked & several)):
+        raise ValueError(f"{wrong[0][:40]} holds lists or records, which are no cells")
+    return [name for name in schema.names if (name not in several if asked is None else name in asked)]
 
 
 def _with_holes(kind: pyarrow.DataType) -> str:
@@ -181,12 +183,12 @@ def _texts(schema: pyarrow.Schema) -> list[str]:
 
 def _size(metadata: pyarrow.parquet.FileMetaData, columns: Collection[str] | None = None) -> int:
     """Bytes of a file's columns, unpacked, and of as many numbers; of those of these names alone, default all."""
-    size = 0
+    size, wanted = 0, None if columns is None else set(columns)
     for place in range(metadata.num_columns):
         kind = metadata.schema.column(place)
         each = kind.length if kind.physical_type == "FIXED_LEN_BYTE_ARRAY" else BYTES.get(kind.physical_type, 8)
         each = max(each, OBJECTS.get(kind.logical_type.type, 0))
-        if columns is None or any(kind.path == name or kind.path.startswith(f"{name}.") for name in columns):
+        if wanted is None or kind.path in wanted:
             parts = (metadata.row_group(i).column(place) for i in range(metadata.num_row_groups))
             size += sum(max(part.total_uncompressed_size, each * part.num_values) for part in parts)
     return size

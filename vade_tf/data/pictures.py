@@ -62,10 +62,7 @@ class Pictures:
     def describe(self) -> list[str]:
         kind = "grey" if self.channels == 1 else "colour"
         told = f"{kind} images of {self.height} x {self.width} pixels"
-        notes = [told if not self.resized else f"{told}; {self.resized:,} of another size were brought to it"]
-        if self.height * self.width > LARGE:
-            notes.append("images of so many pixels train slowly; image_shape brings them to a smaller size")
-        return notes
+        return [told if not self.resized else f"{told}; {self.resized:,} of another size were brought to it"]
 
     def to_dict(self) -> dict:
         return {"form": "pictures", "height": self.height, "width": self.width, "channels": self.channels}

@@ -100,8 +100,8 @@ def check_once(names: Collection[str], columns: list[str], file: Path) -> None:
         raise InputError(f"data: expected one column {reprlib.repr(twice)} in {file}, got several; rename them")
 
 
-def read_parquet(file: Path) -> pandas.DataFrame:
-    """The table of a .parquet file.
+def read_parquet(file: Path) -> tuple[pandas.DataFrame, list[str]]:
+    """The table of a .parquet file, and the names of its columns of lists or records, which are left out.
 
     Raises:
         InputError: pyarrow is not installed.
@@ -111,7 +111,7 @@ def read_parquet(file: Path) -> pandas.DataFrame:
         from vade_tf.data import parquet
     except ImportError as error:
         raise InputError("data: .parquet needs pyarrow; pip install 'vade-tf[files]' brings it") from error
-    return parquet.read(file)
+    return parquet.read(file), parquet.ParquetTable(file).left_out
 
 
 def names_in(text: str | None, argument: str) -> list[str]:
@@ -125,7 +125,14 @@ def names_in(text: str | None, argument: str) -> list[str]:
     return names
 
 
-def pick(table: pandas.DataFrame, columns: list[str], drop: list[str], others: dict[str, str | None], file: Path):
+def pick(
+    table: pandas.DataFrame,
+    columns: list[str],
+    drop: list[str],
+    others: dict[str, str | None],
+    file: Path,
+    several: Collection[str] = (),
+):
     """The columns to cluster by, the columns that are something else, and why columns are left out.
 
     Args:
@@ -134,6 +141,7 @@ def pick(table: pandas.DataFrame, columns: list[str], drop: list[str], others: d
         drop: those to leave out.
         others: what else a column is, by argument: {"labels": name or None, "id": name or None}.
         file: what errors name.
+        several: names of columns that were not read, as they hold lists or records.
 
     Returns:
         (table, {argument: column or None}, {name: reason}).
@@ -146,7 +154,9 @@ def pick(table: pandas.DataFrame, columns: list[str], drop: list[str], others: d
     asked = [("columns", columns), ("drop", drop), *((name, [one]) for name, one in others.items() if one is not None)]
     for argument, names in asked:
         for name in names:
-            if name not in table.columns:
+            if name in several and argument != "drop":
+                raise InputError(f"{argument}: {name!r} of {file} holds lists or records, which are no cells")
+            if name not in table.columns and name not in several:
                 raise InputError(
                     f"{argument}: expected one of the columns {reprlib.repr(list(table))} of {file}, got {name!r}"
                 )
@@ -161,7 +171,8 @@ def pick(table: pandas.DataFrame, columns: list[str], drop: list[str], others: d
         if name in reasons or name in drop:
             raise InputError(f"columns: {name!r} is named as something else, too; leave it out")
     left = [name for name in table.columns if name in drop or (columns and name not in columns)]
-    reasons = {**dict.fromkeys(left, "as asked"), **reasons}
+    unread = {name: "as asked" if name in drop or columns else "it holds lists or records" for name in several}
+    reasons = {**dict.fromkeys(left, "as asked"), **unread, **reasons}
     return table[[name for name in table.columns if name not in reasons]], found, reasons
 
 

@@ -68,6 +68,23 @@ METRICS = {
 }
 
 
+def schema_of(folder: Path) -> Coded | None:
+    """How the rows of a run were coded, as schema.json of its folder says; None where there is none.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    file = folder / "schema.json"
+    if not file.exists():
+        return None
+    try:
+        return coded(json_object(file, {"form": str}))
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{file} is missing or damaged ({cited(error)}); {COPY_AGAIN}") from error
+
+
 class Run:
     """A run folder that exists, and the store of its fit (`training.store.Store`). Make one with `create` or `open`."""
 
@@ -130,15 +147,7 @@ class Run:
         Raises:
             InputError: the file is damaged.
         """
-        file = self.path / "schema.json"
-        if not file.exists():
-            return None
-        try:
-            return coded(json_object(file, {"form": str}))
-        except InputError:
-            raise
-        except ValueError as error:
-            raise InputError(f"{file} is missing or damaged ({cited(error)}); {COPY_AGAIN}") from error
+        return schema_of(self.path)
 
     @property
     def metrics(self) -> dict:

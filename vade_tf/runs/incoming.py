@@ -151,6 +151,8 @@ def _of_table(
         stored = _parquet(file)
         kept = [name for name in stored.index if name in (labels, id, usual_id, *own) or (whole and not _made_up(name))]
         columns = stored.columns + kept
+        if whole and stored.left_out:
+            _tell([f"left out, as they hold lists or records: {reprlib.repr(stored.left_out)}"])
         stored = _parquet(file, columns) if kept else stored
         table = stored[: min(len(stored), 1)]  # what there is to say of its columns
     else:

@@ -9,7 +9,7 @@ from vade_tf.errors import InputError, cited
 from vade_tf.model import stored
 from vade_tf.model.vade import VaDE
 from vade_tf.paths import usable
-from vade_tf.runs.folder import Run
+from vade_tf.runs.folder import schema_of
 from vade_tf.systems import registry  # noqa: F401  layers of systems that were added are known to Keras
 from vade_tf.systems.gmvae import GMVAE
 from vade_tf.systems.models import Clustering
@@ -45,15 +45,20 @@ def load(path: str | Path) -> keras.Model:
 
 
 def load_schema(path: str | Path) -> Coded | None:
-    """How the rows of a run were coded, which its model is given: `encode(table)[0]` are features, float32 [n, D].
+    """How the rows of a run were coded, which its model is given.
 
     Args:
-        path: a run folder.
+        path: a run folder, or the model.keras in one.
 
     Returns:
-        The schema of a table, of texts, of images or of genes; None where rows were numbers.
+        The schema of a table, whose `encode(table)[0]` are features, float32 [n, D]; of texts or genes, whose `encode`
+        gives the features; of a folder of images; None where rows were numbers.
 
     Raises:
-        InputError: it is no run folder, or damaged.
+        InputError: schema.json is damaged, or there is no run.
     """
-    return Run.open(path).schema
+    path = usable(path, "path")
+    folder = path.parent if path.name.endswith(".keras") else path
+    if folder == path and not any((folder / name).is_file() for name in ("config.json", "model.keras")):
+        raise InputError(f"{path}: expected a run folder, found no model.keras there")
+    return schema_of(folder)

@@ -16,6 +16,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas
 import tensorflow as tf
 
 from vade_tf.data.cells import as_frame
@@ -161,8 +162,8 @@ class Served:
     def _of_table(self, table) -> np.ndarray:
         if not isinstance(self.schema, Schema):
             raise InputError(
-                "x: expected an array of features, got a table, which was not trained on, or whose schema was not "
-                "exported; give an array, or export with schema="
+                "x: expected an array, got a table and no schema; give x.to_numpy() where an array was trained on, or "
+                "export with schema=load_schema(run)"
             )
         x, notes = self.schema.encode(table)
         for note in notes:
@@ -170,8 +171,8 @@ class Served:
         return x
 
     def _rows(self, name: str, x) -> dict[str, np.ndarray]:
-        if hasattr(x, "iloc") or hasattr(x, "to_pandas"):
-            x = self._of_table(as_frame(x))
+        if isinstance(table := as_frame(x), pandas.DataFrame):
+            x = self._of_table(table)
         x = np.asarray(x)
         form = x.shape
         x = x.reshape(len(x), -1) if x.ndim > 2 and x.size else x  # images, as `VaDE.predict` takes them

@@ -203,7 +203,8 @@ def network(data: Observations, settings: Settings) -> str:
     if shape is None:
         raise InputError(
             "network: conv expects images, [n, height, width] or with a last axis of 3 channels, or a folder of them, "
-            f"got rows of {data.x.shape[1]:,} features; use network='dense', or say their image_shape"
+            f"got rows of {data.x.shape[1]:,} features; use network='dense', or say by image_shape that your "
+            "own rows are images"
         )
     counted = isinstance(choice.choose(data), Counts)
     if settings.network == "auto":
