@@ -5,12 +5,12 @@ import zlib
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, Self
 
 import numpy as np
 import scipy.sparse
 
-from vade_tf.data import checks
+from vade_tf.data import checks, greys
 from vade_tf.data.genes import is_annotated
 from vade_tf.data.shards import FileRows, is_file
 from vade_tf.data.sparse import OriginRows, Rows, SparseRows, Stored, part
@@ -19,8 +19,6 @@ from vade_tf.reading import memory, rows_together
 
 COUNTS = ("counts", "zinb")  # likelihoods of numbers that are to be taken as they are
 EDGES = 10_000  # images, at even distances, whose edges are looked at
-LEAST_CONTRAST = 0.1  # of most pixels, as in `contrast`; less where one hot pixel makes the scale
-UNITS_APART, MANY_APART = 10.0, 0.05  # standard deviations from the middle, and share of pixels, of no images
 SUMS = 8  # numbers in double precision that are held of each feature together
 FEW_COLUMNS = 200  # of a table, each of which has a unit of its own
 MANY, MANY_NUMBERS = 100_000, 2**27  # rows and numbers that NumPy is given together: it makes a copy in float64
@@ -339,60 +337,16 @@ def observe(
     if not standardise:
         return rows
     if image_shape is not None:
-        return _as_images(rows, declared)
+        return greys.as_images(rows, declared)
     if not (one_family and whole):
         return rows
     if flat and not isinstance(x, SparseRows) and (side := checks.side_of_images(x, low, high)):
         images = replace(rows, image_shape=(side, side))
-        if (grey := _grey(images)) is not None:
+        if (grey := greys.grey(images)) is not None:
             return replace(grey, recognised=True)
     if x.dtype == np.uint8:
         return replace(rows, factor=checks.grey_units(x, low, high)[0])
     return replace(rows, factor=1 / 255) if checks.are_pixels(x, low, high) else rows
-
-
-R = TypeVar("R", bound=Observations)
-
-
-def asked(rows: R, likelihood: str) -> R:
-    """Rows that asked for no likelihood with one that is asked for, and its units."""
-    found = replace(rows, likelihood=likelihood)
-    return found if rows.image_shape is None or not rows.standardise else _as_images(found)
-
-
-def _as_images(rows: R, declared: bool = True) -> R:
-    """Images in the units of their likelihood; a Gaussian takes bytes and fractions as they are, unless it is told.
-
-    Those of little contrast, of which nothing is black, are standardised: each pixel has a mean and a variance. Where
-    nobody said that they are images and many pixels lie far from the others in all of them, these are numbers in
-    several units, and no images.
-    """
-    as_they_are = checks.grey_units(rows.x, rows.low, rows.high) == (1.0, 0.0) and rows.likelihood != "gaussian"
-    if as_they_are:
-        return rows
-    if (grey := _grey(rows)) is not None:
-        return grey
-    found = rows if rows.likelihood != "auto" else replace(rows, likelihood="gaussian")
-    return found if declared or not _of_several_units(rows.x) else replace(found, image_shape=None)
-
-
-def _grey(images: R) -> R | None:
-    """Images with the units that make black 0 and white 1; None where nearly all pixels have one grey then."""
-    factor, offset = checks.grey_units(images.x, images.low, images.high)
-    gaussian = images.likelihood == "gaussian"
-    if gaussian and images.x.dtype == np.uint8 and factor == 1.0:
-        factor = 1 / 255
-    standardise = (factor, offset) == (1.0, 0.0) and not gaussian
-    found = replace(images, standardise=standardise, factor=factor, offset=offset)
-    contrast = found.part(np.arange(0, len(images.x), -(-len(images.x) // checks.SEEN_IMAGES))).contrast()
-    return found if contrast.any() and np.median(contrast[contrast > 0]) >= LEAST_CONTRAST else None
-
-
-def _of_several_units(x: Stored) -> bool:
-    """Whether many features lie far from the others in all rows."""
-    some = np.asarray(x[:: -(-len(x) // rows_together(x.shape[1], checks.SEEN_IMAGES))], np.float64)
-    apart = np.abs(some.mean(axis=0) - np.median(some)) > UNITS_APART * math.sqrt(some.var(axis=0).mean())
-    return bool(apart.mean() > MANY_APART)
 
 
 def _few_columns(schema: Coded | None) -> bool:

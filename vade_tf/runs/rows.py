@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vade_tf.data.dataset import Dataset, asked
+from vade_tf.data.dataset import Dataset
 from vade_tf.data.files import load_file
+from vade_tf.data.greys import asked
 from vade_tf.data.images import BUNDLED
 from vade_tf.data.named import DATASETS
 from vade_tf.data.shards import SHARE, FileRows, stays_in_file

@@ -1,0 +1,60 @@
+"""Images -> the units of their likelihood: black is 0 and white 1, or each pixel has a mean and a variance."""
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from vade_tf.data import checks
+from vade_tf.data.sparse import Stored
+from vade_tf.reading import rows_together
+
+if TYPE_CHECKING:
+    from vade_tf.data.dataset import Observations
+
+LEAST_CONTRAST = 0.1  # of most pixels, as in `contrast`; less where one hot pixel makes the scale
+UNITS_APART, MANY_APART = 10.0, 0.05  # standard deviations from the middle, and share of pixels, of no images
+
+R = TypeVar("R", bound="Observations")
+
+
+def asked(rows: R, likelihood: str) -> R:
+    """Rows that asked for no likelihood with one that is asked for, and its units."""
+    found = replace(rows, likelihood=likelihood)
+    return found if rows.image_shape is None or not rows.standardise else as_images(found)
+
+
+def as_images(rows: R, declared: bool = True) -> R:
+    """Images in the units of their likelihood; a Gaussian takes bytes and fractions as they are, unless it is told.
+
+    Those of little contrast, of which nothing is black, are standardised: each pixel has a mean and a variance. Where
+    nobody said that they are images and many pixels lie far from the others in all of them, these are numbers in
+    several units, and no images.
+    """
+    as_they_are = checks.grey_units(rows.x, rows.low, rows.high) == (1.0, 0.0) and rows.likelihood != "gaussian"
+    if as_they_are:
+        return rows
+    if (found := grey(rows)) is not None:
+        return found
+    found = rows if rows.likelihood != "auto" else replace(rows, likelihood="gaussian")
+    return found if declared or not _of_several_units(rows.x) else replace(found, image_shape=None)
+
+
+def grey(images: R) -> R | None:
+    """Images with the units that make black 0 and white 1; None where nearly all pixels have one grey then."""
+    factor, offset = checks.grey_units(images.x, images.low, images.high)
+    gaussian = images.likelihood == "gaussian"
+    if gaussian and images.x.dtype == np.uint8 and factor == 1.0:
+        factor = 1 / 255
+    standardise = (factor, offset) == (1.0, 0.0) and not gaussian
+    found = replace(images, standardise=standardise, factor=factor, offset=offset)
+    contrast = found.part(np.arange(0, len(images.x), -(-len(images.x) // checks.SEEN_IMAGES))).contrast()
+    return found if contrast.any() and np.median(contrast[contrast > 0]) >= LEAST_CONTRAST else None
+
+
+def _of_several_units(x: Stored) -> bool:
+    """Whether many features lie far from the others in all rows."""
+    some = np.asarray(x[:: -(-len(x) // rows_together(x.shape[1], checks.SEEN_IMAGES))], np.float64)
+    apart = np.abs(some.mean(axis=0) - np.median(some)) > UNITS_APART * math.sqrt(some.var(axis=0).mean())
+    return bool(apart.mean() > MANY_APART)
