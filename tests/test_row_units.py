@@ -5,7 +5,7 @@ import pandas
 import pytest
 import scipy.sparse
 
-from vade_tf.data import checks, dataset
+from vade_tf.data import checks, greys
 from vade_tf.data.dataset import observe
 from vade_tf.data.sparse import SparseRows
 from vade_tf.model import choice
@@ -107,7 +107,7 @@ def test_images_that_are_asked_to_be_gaussian_are_grey_values_on_any_scale(rng, 
 def test_a_likelihood_that_is_asked_for_afterwards_has_the_same_units(rng):
     for x in (rng.integers(0, 256, (40, 4, 5)).astype("u1"), rng.random((40, 4, 5)), rng.random((40, 6))):
         for name in ("gaussian", "bernoulli"):
-            first, later = observe(x, name), dataset.asked(observe(x), name)
+            first, later = observe(x, name), greys.asked(observe(x), name)
             assert (later.standardise, later.factor, later.likelihood) == (first.standardise, first.factor, name)
 
 
