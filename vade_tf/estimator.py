@@ -15,7 +15,6 @@ from sklearn.utils.validation import check_is_fitted
 from vade_tf import archive
 from vade_tf.data import pipeline
 from vade_tf.data.cells import as_frame
-from vade_tf.data.checks import check_apart
 from vade_tf.data.dataset import observe
 from vade_tf.data.filling import filled
 from vade_tf.data.genes import origins_of
@@ -201,8 +200,6 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         hints = self.hints if hints is None else hints
         try:
             settings = settings_of(self)
-            if not image_shape:
-                check_apart(X, "X")
             if image_shape and self.image_shape is None:  # the form of X says so, and `observe` looks at what is in it
                 X, image_shape = X.reshape(len(X), *image_shape), None
             data = observe(X, settings.likelihood, image_shape, argument="X")

@@ -10,7 +10,7 @@ import scipy.sparse
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vade_tf.data.cells import as_frame
-from vade_tf.data.checks import shape_of_images, unmasked
+from vade_tf.data.checks import check_apart, shape_of_images, unmasked
 from vade_tf.data.genes import Genes, is_annotated
 from vade_tf.data.schema import Schema, named
 from vade_tf.data.sparse import Rows, SparseRows
@@ -76,6 +76,8 @@ class RowReader:
         except ValueError as error:  # which may hold the whole array
             words = [line for line in str(error).splitlines() if line[:1].isalpha() and not line.startswith("array=")]
             raise InputError(f"X: {' '.join(words)[:LONGEST]}") from error
+        if fitting and not image_shape:
+            check_apart(X, "X")
         return (SparseRows(X) if scipy.sparse.issparse(X) else X), image_shape
 
     def _declared(self):
