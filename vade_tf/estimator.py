@@ -26,6 +26,7 @@ from vade_tf.estimator_rows import RowReader
 from vade_tf.model.prior import check_clusters
 from vade_tf.reading import memory, rows_together
 from vade_tf.training import recipe
+from vade_tf.training.health import CLUSTER_ALONE
 from vade_tf.training.loop import model_groups
 from vade_tf.training.reporter import Lines, Silent
 from vade_tf.training.settings import Settings
@@ -94,8 +95,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         means_: mu, mean of each component in the code, [K, latent].
         covariances_: sigma2, variances of each component in the code, [K, latent].
         history_: a dict an epoch of each phase: loss, terms of the bound, learning rate, seconds.
-        health_: what is wrong with the result, a sentence each, also given as a `ConvergenceWarning`; empty if nothing
-            was found.
+        health_: what is wrong with the result, a sentence each; empty if nothing was found. What is wrong with the
+            clusters is also given as a `ConvergenceWarning`.
         likelihood_: the name of p(x|z), given or chosen: "bernoulli", "gaussian", "counts", "zinb", or "mixed" of a
             table's columns.
         remedies_: what was done about it during training, a sentence each.
@@ -228,7 +229,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         self._n_features_out = mu.shape[1]
         self.labels_ = self._groups(data.x)
         for each in self.health_:
-            warnings.warn(each, ConvergenceWarning, stacklevel=3)
+            if not each.startswith(CLUSTER_ALONE):
+                warnings.warn(each, ConvergenceWarning, stacklevel=3)
         return self
 
     @property

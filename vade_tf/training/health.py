@@ -19,6 +19,7 @@ ONE_MODE = 0.5
 ACTIVE = 0.01
 # A code of which more than half is unused is wider than the data need, or has given up.
 ACTIVE_SHARE = 0.5
+CLUSTER_ALONE = "the code says next to nothing of a row beyond its cluster"  # nor need it, if there is no more
 SILENT = 0.5  # nats of rate_z; a code that tells its rows apart has several, one that has collapsed about 0.1
 NAMED = 5  # components that a sentence names, at most
 
@@ -142,8 +143,8 @@ def silent(rate_z: float) -> list[str]:
     if rate_z >= SILENT:
         return []
     return [
-        f"the code says next to nothing of a row beyond its cluster (rate_z {rate_z:.2f} nats): samples of a cluster "
-        "are nearly alike; if its rows are not, give the columns one unit, or another likelihood"
+        f"{CLUSTER_ALONE} (rate_z {rate_z:.2f} nats): samples of a cluster are nearly alike; if its rows are not, give "
+        "the columns one unit, or another likelihood"
     ]
 
 
