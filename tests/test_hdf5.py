@@ -157,6 +157,7 @@ def attributes(file):
         (records, "the texts of what are longer than the file"),
         (single_texts, "the texts of what.* and others are longer than the file"),
         (attributes, "encoding-type of what is a list of texts"),
+        (lambda file: file.attrs.update({"encoding-type": ["anndata"] * 3}), "encoding-type of / is a list of texts"),
     ],
 )
 def test_what_is_stored_once_and_read_often_is_refused(tmp_path, write, words):

@@ -163,7 +163,6 @@ def test_new_rows_of_a_run_that_has_no_images_are_none(rng, tmp_path):
     config = TrainConfig.create(data=str(tmp_path / "rows.npz"), clusters=2, image_shape="none", **short)
     train(config, tmp_path / "run", export=False)
     run, model = Run.open(tmp_path / "run"), load(tmp_path / "run")
-    for read in (opened, report_rows.load_rows):
-        found = read(run, model, data=str(tmp_path / "rows.npz"))
-        rows = found[0].x if isinstance(found, tuple) and read is report_rows.load_rows else found.x
-        assert rows.shape == (60, 60)
+    new = str(tmp_path / "rows.npz")
+    assert opened(run, model, data=new).x.shape == (60, 60)
+    assert report_rows.load_rows(run, model, data=new)[0].x.shape == (60, 60)

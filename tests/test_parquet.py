@@ -174,3 +174,10 @@ def test_lists_and_records_are_left_out_and_named(tmp_path):
         assert found.schema.dropped == {"list": "as asked", "t": "as asked", "record": "it holds lists or records"}
         with pytest.raises(InputError, match="columns: 'list' of .* holds lists or records, which are no cells"):
             load_file(str(tmp_path / "t.parquet"), columns="n,list", in_file=in_file)
+
+
+def test_texts_of_a_type_that_somebody_added_are_left_out(tmp_path):
+    """They would be written out for every cell."""
+    texts = pyarrow.ExtensionArray.from_storage(pyarrow.json_(pyarrow.string()), pyarrow.array(['"x"'] * 4))
+    pyarrow.parquet.write_table(pyarrow.table({"n": [1.0, 2.0, 3.0, 4.0], "t": texts}), tmp_path / "t.parquet")
+    assert list(parquet.read(tmp_path / "t.parquet")) == ["n"]

@@ -19,7 +19,7 @@ from vade_tf.reading import memory, rows_together
 
 COUNTS = ("counts", "zinb")  # likelihoods of numbers that are to be taken as they are
 EDGES = 10_000  # images, at even distances, whose edges are looked at
-SUMS = 8  # numbers in double precision that are held of each feature together
+SUMS = 64  # bytes that are held of each feature together: eight sums in double precision
 FEW_COLUMNS = 200  # of a table, each of which has a unit of its own
 MANY, MANY_NUMBERS = 100_000, 2**27  # rows and numbers that NumPy is given together: it makes a copy in float64
 
@@ -304,8 +304,8 @@ def observe(
         x = FileRows(x, argument)
     elif isinstance(x, np.ndarray):
         x = x.reshape(len(x), -1)
-    several, sums = min(len(x), rows_together(x.shape[1], checks.CHECK_ROWS)), 2 * SUMS
-    if 4 * x.shape[1] * max(several, sums) > memory():
+    several = min(len(x), rows_together(x.shape[1], checks.CHECK_ROWS))
+    if x.shape[1] * max(4 * several, SUMS) > memory():
         raise InputError(f"{argument}: expected rows that fit in memory, got {x.shape[1]:,} features; choose some")
     if image_shape is not None:
         image_shape = checks.checked_shape(image_shape, form)

@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import keras
 import numpy as np
@@ -16,7 +15,7 @@ from vade_tf.model.mixed import Mixed
 from vade_tf.model.vade import VaDE
 from vade_tf.reading import COPY_AGAIN
 from vade_tf.runs.folder import Run
-from vade_tf.runs.incoming import check_rows, with_names
+from vade_tf.runs.incoming import as_in_training, check_rows, with_names
 from vade_tf.runs.rows import load_whole, numbers_of
 from vade_tf.training.settings import AUTO
 
@@ -49,9 +48,7 @@ def load_rows(
     """
     if data is not None:
         shape = run.data.get("image_shape")
-        plain_rows = () if run.config.image_shape == () else None
-        more: dict[str, Any] = {"schema": run.schema, "plain": True, "image_shape": shape, "declared": plain_rows}
-        dataset = with_names(data, run, labels, model.likelihood.name, **more)
+        dataset = with_names(data, run, labels, model.likelihood.name, **as_in_training(run))
         for note in dataset.notice.splitlines():
             warnings.warn(note, UnitsWarning, stacklevel=2)
         check_rows(run, model, dataset.x, data)

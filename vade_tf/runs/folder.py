@@ -41,7 +41,7 @@ from vade_tf.runs.places import CONFIG, DATA, check_empty, told
 from vade_tf.training.store import COLUMNS, TEXT_COLUMNS
 from vade_tf.writing import whole, write_whole, writing
 
-MOST_EPOCHS = 10**6
+MOST_EPOCHS = 10**6  # rows of a history, which are held as objects of Python and drawn
 LARGEST = 1e30  # of a finite number in a history or a table; the span of larger ones is not to be drawn
 NUMBER, MAYBE = (int, float), (int, float, type(None))
 SCORES, BOUND = ("acc", "nmi", "ari"), ("elbo", "distortion", "rate_z", "rate_c")  # of each all are there, or none

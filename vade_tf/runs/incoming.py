@@ -100,9 +100,7 @@ def opened(
         elif kind in (*tables.TEXTS, ".parquet") and (schema is None or isinstance(schema, Schema)):
             found = _of_table(schema, file, kind, labels, id, run.config.id, whole, typed)
         else:
-            shape, likelihood = run.data.get("image_shape"), model.likelihood.name
-            more: dict[str, Any] = {"schema": schema, "plain": True, "image_shape": shape, "scored": False}
-            more["declared"] = () if run.config.image_shape == () else None
+            likelihood, more = model.likelihood.name, as_in_training(run) | {"scored": False}
             if id is None and isinstance(schema, Texts) and schema.column:
                 dataset = with_names(data, run, labels, likelihood, **more)
             else:
@@ -209,6 +207,12 @@ def _streamed(table, schema: Schema, id: str | None) -> Incoming:
         return x
 
     return Incoming(TableRows(table, encode, len(schema.features)), table, id)
+
+
+def as_in_training(run: Run) -> dict[str, Any]:
+    """What `load_file` is told, so that new rows are read as those of a run."""
+    declared = () if run.config.image_shape == () else None
+    return {"schema": run.schema, "plain": True, "image_shape": run.data.get("image_shape"), "declared": declared}
 
 
 def with_names(data: str, run: Run, labels: str | None, likelihood: str, **more) -> Dataset:
