@@ -47,7 +47,7 @@ with hushed():
     from vade_tf.runs.study import finished
     from vade_tf.runs.sweep import pretrained_codes
     from vade_tf.seeding import subset
-    from vade_tf.training import loop
+    from vade_tf.training import posterior
     from vade_tf.training import start as starts
     from vade_tf.training.consensus import matched
 
@@ -223,7 +223,7 @@ def clusters(study: Study) -> str:
     said, table = [], []
     for name in ("k7", "k14"):
         model, y = load(study.run(name)), study.dataset.y
-        groups = loop.model_groups(model, study.dataset.x)
+        groups = posterior.model_groups(model, study.dataset.x)
         k = model.prior.n_components
         with matplotlib.rc_context(figures.STYLE):
             confusion = figures.confusion(y, groups, metrics.accuracy(y, groups))

@@ -45,12 +45,12 @@ def grouped(data: cells.Set, x, labs: np.ndarray | None, seed: int, fit: bool) -
     """The groups of the cells, int [cells]: those of the start, or of a fit."""
     from vade_tf import Settings, begin
     from vade_tf.data.dataset import build
-    from vade_tf.training import groups, loop, recipe, start
+    from vade_tf.training import groups, posterior, recipe, start
 
     rows = build(x, None, "cells", "labs", "counts", origins=labs).observations()
     settings = Settings(clusters=data.clusters, seed=seed)
     if fit:
-        return loop.model_groups(recipe.fit(rows, settings).model, rows.x)
+        return posterior.model_groups(recipe.fit(rows, settings).model, rows.x)
     begun = begin(rows, settings)
     return start.of_counts(groups.reader(begun, "init", rows.rows)(rows.rows)[1], data.clusters, seed)
 

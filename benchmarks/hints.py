@@ -50,7 +50,7 @@ def measure(name: str, seeds: int, data_dir: str | None) -> None:
     """Fit every case that is not in the table yet."""
     from vade_tf import Memory, Settings, fit
     from vade_tf.metrics import accuracy
-    from vade_tf.training.loop import model_groups
+    from vade_tf.training.posterior import model_groups
 
     dataset = load(name, data_dir)
     assert dataset.y is not None

@@ -34,7 +34,7 @@ def of_package(name: str):
     def system(data: Images, seed: int, options) -> np.ndarray:
         from vade_tf import Settings
         from vade_tf.systems import registry
-        from vade_tf.training.loop import model_groups
+        from vade_tf.training.posterior import model_groups
         from vade_tf.training.store import Memory
 
         store, kept = Memory(), options.out / f"seed-{seed}.npz"

@@ -177,7 +177,7 @@ def of_package(name: str) -> Callable:
         from vade_tf import Settings
         from vade_tf.data.dataset import observe
         from vade_tf.systems import registry
-        from vade_tf.training.loop import model_groups
+        from vade_tf.training.posterior import model_groups
 
         rows = observe(data.raw if hasattr(data.raw, "columns") else data.x)  # of a table what VaDE gets
         fitted = registry.fit(name, rows, Settings(clusters=data.clusters, seed=seed))

@@ -13,7 +13,7 @@ from scipy.spatial.distance import pdist
 from vade_tf.data import pipeline
 from vade_tf.errors import DivergedError, InputError
 from vade_tf.model.optimizer import FusedAdam
-from vade_tf.training import autoencoder, guidance, loop, recipe, views
+from vade_tf.training import autoencoder, guidance, posterior, recipe, views
 from vade_tf.training import groups as finding
 from vade_tf.training import start as starts
 from vade_tf.training.fitting import begin
@@ -102,7 +102,7 @@ def test_settle_leaves_a_component_without_rows_alone(trained):
 
 def test_groups_found_anew_keep_the_names_of_the_components(trained, monkeypatch):
     model, x = trained
-    by_model = loop.model_groups(model, x)
+    by_model = posterior.model_groups(model, x)
     by_regions = by_model.copy()
     by_regions[:7] = (by_regions[:7] + 1) % 4
     found = starts.Start(np.array([2, 0, 3, 1])[by_regions], *(None,) * 3)
@@ -300,9 +300,9 @@ def test_the_groups_of_many_rows_are_those_of_their_nearest_components(small_mod
     blocks = pipeline.blocks
     monkeypatch.setattr(pipeline, "blocks", lambda rows: blocks(rows, 7))
     model, x = small_model(), rng.random((40, 12)).astype("f4")
-    z = loop.codes(model, x)
+    z = posterior.codes(model, x)
     mu = z[[0, 11, 22, 33]]
     model.prior.assign(np.ones(4), mu, np.full((4, 3), z.var()))
     nearest = ((z[:, None] - mu) ** 2).sum(axis=2).argmin(axis=1)
     assert set(nearest.tolist()) == {0, 1, 2, 3}
-    np.testing.assert_array_equal(loop.model_groups(model, x), nearest)
+    np.testing.assert_array_equal(posterior.model_groups(model, x), nearest)

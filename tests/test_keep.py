@@ -10,7 +10,7 @@ from vade_tf.errors import InputError
 from vade_tf.model import networks
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import subset
-from vade_tf.training import guidance, health, keep, loop
+from vade_tf.training import guidance, health, keep, posterior
 from vade_tf.training.fitting import begin
 from vade_tf.training.settings import Settings
 from vade_tf.training.store import Memory, listed, numbered
@@ -34,7 +34,7 @@ def fitting(rng):
 
 def give(fitting, groups):
     """A mixture under which the model's clusters are these groups."""
-    z = loop.codes(fitting.model, fitting.data.x)
+    z = posterior.codes(fitting.model, fitting.data.x)
     mu = np.stack([z[groups == c].mean(axis=0) for c in range(3)])
     fitting.model.prior.assign(np.ones(3) / 3, mu, np.ones((3, 3)))
 
@@ -164,7 +164,7 @@ def test_a_group_of_one_row_is_asked_for_whichever_rows_are_drawn(fitting, monke
     one = np.zeros(60, int)
     one[next(row for row in range(60) if row not in subset(60, 20, fitting.settings.seed))] = 1
     place = {row.tobytes(): group for row, group in zip(np.asarray(fitting.data.x), one, strict=True)}
-    monkeypatch.setattr(loop, "model_groups", lambda model, x: np.array([place[row.tobytes()] for row in x]))
+    monkeypatch.setattr(posterior, "model_groups", lambda model, x: np.array([place[row.tobytes()] for row in x]))
     assert keep.agreement(fitting, one) == 1.0
 
 

@@ -307,7 +307,7 @@ def test_groups_found_anew_on_some_rows_keep_the_names_of_the_components(names, 
     fitting = recipe.begin(blobs[0], Settings(clusters=3, **{**SMALL, "pretrain_epochs": 0}))
     y, numbers = blobs[2], finding.read_by_start(fitting)[1]
     monkeypatch.setattr(finding, "found_groups", lambda *_: finding.starts.Start(y.astype("i4"), *(None,) * 3))
-    monkeypatch.setattr(finding.loop, "model_groups", lambda *_: np.array(names, "i4")[y[numbers]])
+    monkeypatch.setattr(finding.posterior, "model_groups", lambda *_: np.array(names, "i4")[y[numbers]])
     np.testing.assert_array_equal(finding.regrouped(fitting), np.array(names)[y])
 
 

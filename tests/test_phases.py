@@ -13,7 +13,7 @@ from vade_tf.errors import InputError
 from vade_tf.model import networks
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
-from vade_tf.training import autoencoder, callbacks, given, guidance, health, loop, recipe
+from vade_tf.training import autoencoder, callbacks, given, guidance, health, loop, posterior, recipe
 from vade_tf.training import start as starts
 from vade_tf.training.fitting import fitted
 from vade_tf.training.reporter import Silent
@@ -135,8 +135,8 @@ def test_the_autoencoder_gives_rows_whatever_form_its_decoder_has(rng, form):
     logits = out.numpy().astype("f8")
     want = np.sum(np.log1p(np.exp(logits)) - raw / 2 * logits, axis=1)
     np.testing.assert_allclose(autoencoder.reconstruction_loss(model)(raw, out), want, rtol=1e-5)
-    np.testing.assert_allclose(loop.codes(model, raw), m, rtol=1e-5, atol=1e-6)
-    np.testing.assert_array_equal(loop.model_groups(model, raw), model.predict(raw, verbose=0).argmax(axis=1))
+    np.testing.assert_allclose(posterior.codes(model, raw), m, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(posterior.model_groups(model, raw), model.predict(raw, verbose=0).argmax(axis=1))
 
 
 # ------------------------------------------------------------------------------------------------- the loop

@@ -18,7 +18,7 @@ from vade_tf.runs.config import TrainConfig
 from vade_tf.systems import registry
 from vade_tf.systems.gmvae import GMVAE
 from vade_tf.systems.models import Centres, Clustering
-from vade_tf.training.loop import model_groups
+from vade_tf.training.posterior import model_groups
 
 pytestmark = pytest.mark.usefixtures("eager_file")
 SMALL = {"clusters": 2, "hidden": (8,), "latent_dim": 2, "pretrain_epochs": 1, "precision": "float32"}

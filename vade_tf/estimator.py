@@ -27,7 +27,7 @@ from vade_tf.model.prior import check_clusters
 from vade_tf.reading import memory, rows_together
 from vade_tf.training import recipe
 from vade_tf.training.health import CLUSTER_ALONE
-from vade_tf.training.loop import model_groups
+from vade_tf.training.posterior import model_groups, over_rows
 from vade_tf.training.reporter import Lines, Silent
 from vade_tf.training.settings import Settings
 
@@ -386,15 +386,14 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         return tags
 
     def _each(self, rows: Rows, function) -> np.ndarray:
-        return np.concatenate([function(batch).numpy() for batch in pipeline.blocks(rows)])
+        return over_rows(lambda batch: (function(batch),), rows)[0]
 
     def _decoded(self, codes: np.ndarray) -> np.ndarray:
         size = rows_together(self.model_.n_features, pipeline.BATCH)  # as wide as what is made of them
-        return np.concatenate([self.model_.decode(part).numpy() for part in pipeline.blocks(codes, size)])
+        return over_rows(lambda part: (self.model_.decode(part),), codes, size)[0]
 
     def _groups(self, rows: Rows) -> np.ndarray:
         return model_groups(self.model_, rows).astype(np.int64)
 
     def _probabilities(self, rows: Rows) -> np.ndarray:
-        blocks = pipeline.blocks(rows)  # and no `predict` of all rows, which would copy them into a tensor
-        return np.concatenate([self.model_.predict_on_batch(block) for block in blocks])
+        return self._each(rows, self.model_.predict_on_batch)  # `predict` of all rows would copy them into a tensor

@@ -2,6 +2,7 @@
 
 import reprlib
 from collections.abc import Sequence
+from dataclasses import fields
 from numbers import Integral
 
 import keras
@@ -18,16 +19,13 @@ NAMES = {"clusters": "n_clusters", "seed": "random_state"}  # of a setting -> of
 
 def settings_of(clusterer) -> Settings:
     """The settings of its fit, with a seed where it has none."""
-    names = (
-        "recipe", "latent_dim", "hidden", "network", "likelihood", "batch_size", "pretrain_epochs", "epochs",
-        "learning_rate", "augment", "init", "guide_epochs", "guide_weight", "regroups", "self_train_epochs",
-        "validation_rows", "precision",
-    )  # fmt: skip
+    own = clusterer.get_params(deep=False)
+    named = {each.name: own[each.name] for each in fields(Settings) if each.name in own}
     random = clusterer.random_state
     seed = int(random) if isinstance(random, Integral) else int(check_random_state(random).randint(2**31 - 1))
     if 2**31 <= seed < 2**32:  # which scikit-learn takes
         seed = fold(seed)
-    return Settings(clusters=clusterer.n_clusters, seed=seed, **{name: getattr(clusterer, name) for name in names})
+    return Settings(clusters=clusterer.n_clusters, seed=seed, **named)
 
 
 def callbacks_of(clusterer) -> Sequence[keras.callbacks.Callback]:

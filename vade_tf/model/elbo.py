@@ -91,6 +91,11 @@ def rate_c(log_gamma, log_pi):
     return tf.reduce_sum(tf.exp(log_gamma) * (log_gamma - log_pi), axis=-1)
 
 
+def bound(terms):
+    """ELBO = -(distortion + rate_z + rate_c) (eq. 12): the terms by name, nats [batch] each -> [batch]."""
+    return -(terms["distortion"] + terms["rate_z"] + terms["rate_c"])
+
+
 def guidance(log_gamma, hints):
     """Cross-entropy of the responsibilities with known groups: -log gamma_hint, and 0 where there is no hint.
 

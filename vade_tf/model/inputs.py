@@ -82,7 +82,32 @@ def _without_origins(rows: np.ndarray, number: int) -> np.ndarray:
     return rows[:, :-1]
 
 
-def are_hints(y: np.ndarray) -> bool:
+def given_hints(model, y, hints):
+    """The hints that a `VaDE` is given to train on, as hints or as y, checked; None where it is given none.
+
+    Raises:
+        InputError: labels without a hint that they are to be trained on, or hints without any weight.
+    """
+    if hints is not None and not isinstance(hints, bool):
+        if y is not None:
+            raise InputError("hints: expected hints or y, got both; leave y out")
+        y = hints
+    elif y is not None and not hints and not _are_hints(np.asarray(y)):
+        raise InputError(
+            "y: expected no labels, they would make the clustering supervised, got one for every row; leave y out, "
+            "or pass it as hints= to train on it"
+        )
+    if y is None:
+        return None
+    if hints is not True and float(model.guide_weight.numpy()) == 0.0:
+        raise InputError(
+            "guide_weight: expected a weight above 0 for hints, got 0, with which they change nothing; call "
+            "model.guide_weight.assign(20.0) first"
+        )
+    return known_groups(y, model.prior.n_components)
+
+
+def _are_hints(y: np.ndarray) -> bool:
     """Whether y can only be hints: some are -1, not known, and the others are not the 1 of labels of two classes."""
     known = y[y != -1]
     return known.size < y.size and (known.size == 0 or not np.all(known == 1))

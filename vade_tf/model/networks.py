@@ -122,6 +122,17 @@ def shapes(
     return [shape for wide, narrow in layers for shape in ((wide, narrow), (narrow,))]
 
 
+def serialized(model: keras.Model, *names: str) -> dict:
+    """Networks and layers of a model by the names of its attributes, as a config holds them; None where it has none."""
+    return {name: keras.saving.serialize_keras_object(getattr(model, name)) for name in names}
+
+
+def deserialized(config: dict, custom_objects, *names: str) -> dict:
+    """A config with these networks and layers built, the inverse of `serialized`."""
+    built = {name: keras.saving.deserialize_keras_object(config[name], custom_objects) for name in names}
+    return {**config, **built}
+
+
 def fills(encoder: keras.Model) -> bool:
     """Whether an encoder takes rows with missing cells: a layer of it, or of a model in it, fills them."""
     return any(isinstance(layer, Filled) for layer in encoder._flatten_layers())

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.errors import InputError, whole_number
-from vade_tf.model import elbo, inputs
+from vade_tf.model import elbo, inputs, networks
 from vade_tf.model.observation import ObservationModel, in_half
 from vade_tf.model.prior import GaussianMixturePrior, check_clusters
 
@@ -135,7 +135,7 @@ class VaDE(ObservationModel):
         inputs.check_rows(self, x)
         if settings.get("sample_weight") is not None:
             raise InputError("sample_weight: expected none, every row counts alike; leave it out")
-        y = self._hints(y, hints)
+        y = inputs.given_hints(self, y, hints)
         if y is None and not hints:
             given = inspect.signature(super().fit).bind(x, y, *arguments, **settings).arguments
             inputs.check_validation(given.get("validation_data"))
@@ -237,8 +237,7 @@ class VaDE(ObservationModel):
         scaled, (m, log_s2) = self.scale(x), self.encode(x)
 
         def bound(draw):
-            terms = self._terms(x, scaled, m, log_s2, draw[None, :])
-            return -(terms["distortion"] + terms["rate_z"] + terms["rate_c"])
+            return elbo.bound(self._terms(x, scaled, m, log_s2, draw[None, :]))
 
         return tf.reduce_mean(tf.map_fn(bound, noise), axis=0)
 
@@ -259,33 +258,9 @@ class VaDE(ObservationModel):
 
     def train_on_batch(self, x, y=None, *arguments, hints=None, **settings):
         """As `keras.Model.train_on_batch`, on rows alone or with hints: those of this batch, as y or hints of `fit`."""
-        y = self._hints(y, hints)
+        y = inputs.given_hints(self, y, hints)
         self._expect(y is not None)
         return super().train_on_batch(x, y, *arguments, **settings)
-
-    def _hints(self, y, hints):
-        """The hints that a training is given as hints or as y, checked; None where it is given none.
-
-        Raises:
-            InputError: labels without a hint that they are to be trained on, or hints without any weight.
-        """
-        if hints is not None and not isinstance(hints, bool):
-            if y is not None:
-                raise InputError("hints: expected hints or y, got both; leave y out")
-            y = hints
-        elif y is not None and not hints and not inputs.are_hints(np.asarray(y)):
-            raise InputError(
-                "y: expected no labels, they would make the clustering supervised, got one for every row; leave y out, "
-                "or pass it as hints= to train on it"
-            )
-        if y is None:
-            return None
-        if hints is not True and float(self.guide_weight.numpy()) == 0.0:
-            raise InputError(
-                "guide_weight: expected a weight above 0 for hints, got 0, with which they change nothing; call "
-                "model.guide_weight.assign(20.0) first"
-            )
-        return inputs.known_groups(y, self.prior.n_components)
 
     def _expect(self, hints: bool) -> None:
         """Batches of (x, hints) come now, or batches of x alone."""
@@ -319,7 +294,7 @@ class VaDE(ObservationModel):
         terms = self.elbo_terms(x, noise, view, hints, training)
         if hints is not None:  # XLA drops the check of their range
             terms["guidance"] += tf.where(hints < self.prior.n_components, 0.0, math.nan)
-        bound = -(terms["distortion"] + terms["rate_z"] + terms["rate_c"])
+        bound = elbo.bound(terms)
         loss = -bound + self.guide_weight * terms["guidance"]
         for penalty in self.losses:  # of the networks' own layers, such as weight decay
             loss += tf.cast(penalty, tf.float32)
@@ -331,11 +306,9 @@ class VaDE(ObservationModel):
         frozen = [name for name in PARTS if (part := getattr(self, name)) is not None and not part.trainable]
         return {
             **super().get_config(),
-            "encoder": keras.saving.serialize_keras_object(self.encoder),
-            "decoder": keras.saving.serialize_keras_object(self.decoder),
+            **networks.serialized(self, "encoder", "decoder", "scaling"),
             "n_clusters": self.prior.n_components,
             "likelihood": self.likelihood.config(),
-            "scaling": None if self.scaling is None else keras.saving.serialize_keras_object(self.scaling),
             "origins": 0 if self.origins is None else self.origins.number,
             "guide_weight": float(keras.ops.convert_to_numpy(self.guide_weight)),
             "seed": self.seed,
@@ -344,12 +317,9 @@ class VaDE(ObservationModel):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        parts = {
-            name: keras.saving.deserialize_keras_object(config[name], custom_objects)
-            for name in ("encoder", "decoder", "scaling")
-            if config[name] is not None
-        }
-        model = cls(**{**{name: value for name, value in config.items() if name != "frozen"}, **parts})
-        for name in config.get("frozen", ()):
+        given = networks.deserialized(config, custom_objects, "encoder", "decoder", "scaling")
+        frozen = given.pop("frozen", ())
+        model = cls(**given)
+        for name in frozen:
             getattr(model, name).trainable = False
         return model

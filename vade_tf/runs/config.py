@@ -143,15 +143,7 @@ class TrainConfig(Settings):
         """The settings of the fit to n rows [n, features], with all that depends on the rows written out."""
         if self.model == "vade":
             return super().resolve(n, features, sharpens=sharpens, learns_variance=learns_variance)
-        needs = SYSTEMS[self.model]
-        return super().resolve(
-            n,
-            features,
-            epochs=needs.epochs,
-            updates=needs.updates,
-            pretrains=needs.pretrains,
-            learns_variance=learns_variance,
-        )
+        return super().resolve(n, features, learns_variance=learns_variance, **vars(SYSTEMS[self.model]))
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2)

@@ -16,7 +16,8 @@ from vade_tf.runs.folder import BOUND, SCORES
 from vade_tf.training import callbacks, cluster, device, distribute, extension
 from vade_tf.training.autoencoder import AUTOENCODER
 from vade_tf.training.fitting import Fitted
-from vade_tf.training.loop import PLAIN_VAE, model_groups
+from vade_tf.training.loop import PLAIN_VAE
+from vade_tf.training.posterior import model_groups
 
 BATCHES = 10_000  # whose bound Keras takes the mean of
 

@@ -28,7 +28,7 @@ from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 from vade_tf.runs.places import PLAN, check_outside, held, refuse_links
 from vade_tf.runs.rows import load_rows, load_whole
-from vade_tf.training.loop import model_groups
+from vade_tf.training.posterior import model_groups
 from vade_tf.training.reporter import Silent
 from vade_tf.training.setting_values import LARGEST
 from vade_tf.training.settings import AUTO

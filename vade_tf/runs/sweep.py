@@ -19,8 +19,7 @@ from vade_tf.runs.rows import load_rows, load_whole
 from vade_tf.runs.study import Study
 from vade_tf.training.autoencoder import trained_parts
 from vade_tf.training.choosing import stability
-from vade_tf.training.loop import codes
-from vade_tf.training.posterior import posterior
+from vade_tf.training.posterior import codes, posterior
 from vade_tf.training.recipe import kept_start
 from vade_tf.training.reporter import Silent
 from vade_tf.training.store import kept_weights

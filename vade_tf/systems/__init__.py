@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class System:
-    """What a system needs.
+    """What a system needs, by the names that `Settings.resolve` and `fitting.begin` have for it.
 
     Attributes:
         pretrains: whether it starts from the autoencoder, and so whether `pretrained` means something to it.

@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from vade_tf.model import elbo
 from vade_tf.model import likelihood as likelihoods
+from vade_tf.model.networks import deserialized, serialized
 from vade_tf.model.observation import bounded, scaled, within_reach
 from vade_tf.model.prior import check_clusters
 from vade_tf.seeding import fold
@@ -30,6 +31,7 @@ from vade_tf.training.fitting import Fitting
 
 CUT = 0.5  # nats a row, over a batch; the authors' code has the same default
 PRIOR_HIDDEN = 500  # units of the network from w to the components, as in the authors' code
+PARTS = ("encoder", "decoder", "scaling", "prior")
 TERMS = ("distortion", "rate_z", "rate_w", "rate_c")
 
 
@@ -191,18 +193,10 @@ class GMVAE(keras.Model):
         return loss
 
     def get_config(self):
-        parts = {
-            name: None if (part := getattr(self, name)) is None else keras.saving.serialize_keras_object(part)
-            for name in ("encoder", "decoder", "scaling", "prior")
-        }
+        parts = serialized(self, *PARTS)
         more = {"n_clusters": self.n_clusters, "likelihood": self.likelihood.config(), "seed": self.seed}
         return {**super().get_config(), **more, **parts}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        parts = {
-            name: keras.saving.deserialize_keras_object(config[name], custom_objects)
-            for name in ("encoder", "decoder", "scaling", "prior")
-            if config[name] is not None
-        }
-        return cls(**{**config, **parts})
+        return cls(**deserialized(config, custom_objects, *PARTS))

@@ -15,8 +15,11 @@ from vade_tf.errors import InputError
 from vade_tf.model import elbo, tracing
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.counts import Counts
+from vade_tf.model.networks import deserialized, serialized
 from vade_tf.model.observation import scaled, within_reach
 from vade_tf.model.prior import check_clusters
+
+PARTS = ("head", "encoder", "decoder", "scaling")  # of a `Clustering`
 
 
 def of_rows(encoder: keras.Model) -> keras.Model:
@@ -199,17 +202,9 @@ class Clustering(keras.Model):
         return self.decode(self.head.draw(clusters, noise))
 
     def get_config(self):
-        parts = {
-            name: None if (part := getattr(self, name)) is None else keras.saving.serialize_keras_object(part)
-            for name in ("head", "encoder", "decoder", "scaling")
-        }
+        parts = serialized(self, *PARTS)
         return {**super().get_config(), "system": self.system, "likelihood": self.likelihood.config(), **parts}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        parts = {
-            name: keras.saving.deserialize_keras_object(config[name], custom_objects)
-            for name in ("head", "encoder", "decoder", "scaling")
-            if config[name] is not None
-        }
-        return cls(**{**config, **parts})
+        return cls(**deserialized(config, custom_objects, *PARTS))

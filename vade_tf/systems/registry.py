@@ -51,17 +51,5 @@ def fit(
     """
     if system not in FUNCTIONS:
         raise InputError(f"system: expected one of {', '.join(FUNCTIONS)}, got {system!r}")
-    needs = SYSTEMS[system]
-    fitting = begin(
-        x,
-        settings,
-        None,
-        store,
-        reporter,
-        callbacks,
-        system=system,
-        epochs=needs.epochs,
-        updates=needs.updates,
-        pretrains=needs.pretrains,
-    )
+    fitting = begin(x, settings, None, store, reporter, callbacks, system=system, **vars(SYSTEMS[system]))
     return fitted(fitting, FUNCTIONS[system](fitting))

@@ -13,6 +13,7 @@ import numpy as np
 
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows
+from vade_tf.model import elbo
 from vade_tf.model.counts import Counts
 from vade_tf.model.observation import NOISE_RATE
 from vade_tf.model.vade import VaDE
@@ -123,8 +124,7 @@ class Noise(keras.callbacks.Callback):
             self.model.set_variance(of_both(self.model, self.x, self.trained, self.seed))
         found = []
         for rows, part in _beside(self.x, noise(self.model, len(self.x), self.seed)):
-            terms = self.model.elbo_terms(rows, part)
-            found.append(terms["distortion"] + terms["rate_z"] + terms["rate_c"])
+            found.append(-elbo.bound(self.model.elbo_terms(rows, part)))
         logs["val_loss"] = float(np.mean(np.concatenate(found)))
 
     def on_train_end(self, logs=None):

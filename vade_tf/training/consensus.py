@@ -55,6 +55,11 @@ def matched(groups: np.ndarray, reference: np.ndarray, rows: np.ndarray | slice 
         rows: their numbers; default all.
     """
     k = int(max(groups.max(), reference.max())) + 1
-    counts = np.zeros((k, k), np.int64)
-    np.add.at(counts, (groups[rows], reference), 1)
-    return linear_sum_assignment(counts, maximize=True)[1].astype(groups.dtype)[groups]
+    return naming(groups[rows], reference, k).astype(groups.dtype)[groups]
+
+
+def naming(groups: np.ndarray, reference: np.ndarray, n_clusters: int) -> np.ndarray:
+    """The one-to-one naming by which groups agree best with a reference grouping [n]: old number -> new, [K]."""
+    counts = np.zeros((n_clusters, n_clusters), np.int64)
+    np.add.at(counts, (groups, reference), 1)
+    return linear_sum_assignment(counts, maximize=True)[1]

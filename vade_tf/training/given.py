@@ -1,6 +1,5 @@
 """What a fit is given, checked: its rows and hints; and the untrained model that follows from rows and settings."""
 
-import itertools
 import math
 import reprlib
 
@@ -261,8 +260,7 @@ def check_room(n_features: int, settings: Resolved, image_shape: tuple[int, ...]
     if settings.network == "conv" and image_shape is not None:
         weights = sum(math.prod(shape) for shape in convolutional.shapes(image_shape, settings.latent_dim))
     else:
-        widths = (n_features, *settings.hidden, settings.latent_dim)
-        weights = 2 * sum(a * b for a, b in itertools.pairwise(widths))
+        weights = sum(map(math.prod, networks.shapes(n_features, settings.latent_dim, settings.hidden)))
     weights += 3 * settings.clusters * settings.latent_dim
     if A_WEIGHT * weights > memory():
         raise InputError(

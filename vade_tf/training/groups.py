@@ -8,7 +8,7 @@ import numpy as np
 
 from vade_tf.data.sparse import Rows, part
 from vade_tf.model.counts import Counts
-from vade_tf.training import distribute, extension, further, loop
+from vade_tf.training import distribute, extension, further, posterior
 from vade_tf.training import start as starts
 from vade_tf.training.consensus import matched
 from vade_tf.training.fitting import Fitting
@@ -98,7 +98,7 @@ def _start(fitting: Fitting, phase: str, rows: Rows, views: list[np.ndarray]) ->
 def regrouped(fitting: Fitting) -> np.ndarray:
     """Groups found anew on the present code, named as the model's components: int [n]."""
     found, (some, numbers) = found_groups(fitting, "regroup").groups, read_by_start(fitting)
-    present = fitting.by_chief(lambda: {"groups": loop.model_groups(fitting.model, some)})["groups"]
+    present = fitting.by_chief(lambda: {"groups": posterior.model_groups(fitting.model, some)})["groups"]
     return matched(found, present, slice(None) if numbers is None else numbers)
 
 
@@ -115,7 +115,7 @@ def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], list[np.nd
     """
     model = fitting.model
     if fitting.settings.init != "landmark":
-        return lambda rows: [within_reach(loop.codes(model, rows))]
+        return lambda rows: [within_reach(posterior.codes(model, rows))]
     of = _found_on(fitting, phase)
     if of == "table":
         own = feature_reader(model, x)
@@ -129,7 +129,7 @@ def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], list[np.nd
 def code(fitting: Fitting, phase: str, rows: Rows, views: list[np.ndarray]) -> np.ndarray:
     """The code of raw rows [n, D] whose views were read, [n, latent]: the first of these, where it is one."""
     themselves = fitting.settings.init == "landmark" and _found_on(fitting, phase) in ("table", "counts")
-    return within_reach(loop.codes(fitting.model, rows)) if themselves else views[0]
+    return within_reach(posterior.codes(fitting.model, rows)) if themselves else views[0]
 
 
 def _found_on(fitting: Fitting, phase: str) -> str:

@@ -6,7 +6,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.data.sparse import part
 from vade_tf.seeding import subset
-from vade_tf.training import loop
+from vade_tf.training import posterior
 from vade_tf.training.callbacks import all_finite
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.store import Store, kept_weights, numbered
@@ -47,7 +47,7 @@ def agreement(fitting: Fitting, groups: np.ndarray) -> float:
         absent = set(range(fitting.settings.clusters)).difference(groups[rows].tolist())
         found_there = [int(there.argmax()) for c in sorted(absent) if (there := groups == c).any()]
         rows = np.union1d(rows, np.array(found_there, int))  # a row at least of each group, however small
-        found = loop.model_groups(fitting.model, part(fitting.data.x, rows))
+        found = posterior.model_groups(fitting.model, part(fitting.data.x, rows))
         collapsed = fitting.settings.clusters > 1 and len(rows) > 1 and len(np.unique(found)) == 1
         return {"agreement": np.array(0.0 if collapsed else adjusted_rand_score(found, groups[rows]))}
 

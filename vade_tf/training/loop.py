@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from vade_tf.data import pipeline
@@ -49,22 +48,6 @@ def fit_keras(
         own = phase_callbacks(fitting, "fit", span, epochs, steady=steady)
         train_epochs(fitting, "fit", model, span, found, [*more, *own])
     model.train_function = None  # of a later training, whose steps are made one at a time
-
-
-def model_groups(model: keras.Model, x) -> np.ndarray:
-    """The most probable cluster of every raw row of x [n, D], int32 [n]; of several outputs the first is asked."""
-    groups, done = np.empty(len(x), np.int32), 0
-    for rows in pipeline.blocks(x):
-        found = model.predict_on_batch(rows)
-        gamma = found[0] if isinstance(found, list) else found  # [block, K]
-        groups[done : done + len(rows)] = gamma.argmax(axis=1)
-        done += len(rows)
-    return groups
-
-
-def codes(model: VaDE, x) -> np.ndarray:
-    """The mean code of every raw row of x [n, D] as the networks are now, [n, latent]."""
-    return np.concatenate([model.encode(rows)[0].numpy() for rows in pipeline.blocks(x)])
 
 
 def prepare(fitting: Fitting, phase: str, model: keras.Model, loss=None, optimizer=None) -> int:

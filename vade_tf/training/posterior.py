@@ -9,6 +9,7 @@ from scipy.special import logsumexp
 
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows
+from vade_tf.model import elbo
 from vade_tf.model.vade import VaDE
 
 
@@ -61,7 +62,7 @@ class Posterior(Assignments):
     @property
     def elbo(self) -> np.ndarray:
         """Evidence lower bound of each row with the one draw of its terms, nats, [n]."""
-        return -(self.distortion + self.rate_z + self.rate_c)
+        return elbo.bound(vars(self))
 
 
 def posterior(model: VaDE, x: Rows) -> Posterior:
@@ -74,15 +75,41 @@ def posterior(model: VaDE, x: Rows) -> Posterior:
         terms = model.elbo_terms(rows, noise)
         return m, model.prior(m), terms["distortion"], terms["rate_z"], terms["rate_c"], model.elbo(rows)
 
-    return Posterior(*_over_rows(of_batch, x))
+    return Posterior(*over_rows(of_batch, x))
 
 
 def assignments(model: keras.Model, x: Rows) -> Assignments:
     """What a fitted system of `systems` says about raw rows x [n, D]; it has no bound that compares with VaDE's."""
-    return Assignments(*_over_rows(tf.function(model.assignments, reduce_retracing=True, autograph=False), x))
+    return Assignments(*over_rows(tf.function(model.assignments, reduce_retracing=True, autograph=False), x))
 
 
-def _over_rows(function, x: Rows) -> list[np.ndarray]:
-    """What a function of batches says about all rows, output by output."""
-    parts = [[part.numpy() for part in function(rows)] for rows in pipeline.blocks(x)]
+def encoded(model: VaDE, x: Rows) -> list[np.ndarray]:
+    """m, log s2 and log gamma(z = m) of raw rows x [n, D]: [n, latent], [n, latent] and [n, K]."""
+
+    def of_batch(rows):
+        m, log_s2 = model.encode(rows)
+        return m, log_s2, model.prior(m)
+
+    return over_rows(of_batch, x)
+
+
+def codes(model: VaDE, x: Rows) -> np.ndarray:
+    """The mean code of every raw row of x [n, D] as the networks are now, [n, latent]."""
+    return over_rows(lambda rows: model.encode(rows)[:1], x)[0]
+
+
+def model_groups(model: keras.Model, x: Rows) -> np.ndarray:
+    """The most probable cluster of every raw row of x [n, D], int32 [n]; of several outputs the first is asked."""
+    groups, done = np.empty(len(x), np.int32), 0
+    for rows in pipeline.blocks(x):
+        found = model.predict_on_batch(rows)
+        gamma = found[0] if isinstance(found, list) else found  # [block, K]
+        groups[done : done + len(rows)] = gamma.argmax(axis=1)
+        done += len(rows)
+    return groups
+
+
+def over_rows(function, x: Rows, size: int = pipeline.BATCH) -> list[np.ndarray]:
+    """What a function of blocks of so many rows says about all rows, output by output."""
+    parts = [[np.asarray(part) for part in function(rows)] for rows in pipeline.blocks(x, size)]
     return [np.concatenate(column) for column in zip(*parts, strict=True)]

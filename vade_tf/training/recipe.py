@@ -22,7 +22,7 @@ from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import subset
-from vade_tf.training import aside, choosing, given, ladder
+from vade_tf.training import aside, choosing, given, ladder, posterior
 from vade_tf.training import groups as finding
 from vade_tf.training import start as starts
 from vade_tf.training.autoencoder import kept_weights, pretrain, set_pretrained, trained_parts
@@ -256,11 +256,7 @@ def settle(model: VaDE, x: Rows) -> None:
         model: its prior is changed in place.
         x: raw rows, [n, D].
     """
-    encoded = []
-    for rows in pipeline.blocks(x):
-        m, log_s2 = model.encode(rows)
-        encoded.append([each.numpy() for each in (m, log_s2, model.prior(m))])
-    m, log_s2, log_gamma = (np.concatenate(each).astype(np.float64) for each in zip(*encoded, strict=True))
+    m, log_s2, log_gamma = (each.astype(np.float64) for each in posterior.encoded(model, x))
     gamma = np.exp(log_gamma)  # [n, K]; m and log_s2 are [n, latent]
     weight = gamma.sum(axis=0)  # [K]
     _, mu, log_sigma2 = (each.numpy().astype(np.float64) for each in model.prior.parameters)

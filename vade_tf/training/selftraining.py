@@ -18,7 +18,7 @@ from vade_tf.seeding import fold, generator, subset
 from vade_tf.training import extension
 from vade_tf.training.callbacks import all_finite, learning_rate
 from vade_tf.training.fitting import Fitting
-from vade_tf.training.loop import model_groups
+from vade_tf.training.posterior import model_groups
 from vade_tf.training.views import SAMPLE_NUMBERS
 
 UNITS, LAYERS = 1200, 2  # of the classifier, as published; ...

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 from sklearn.mixture import GaussianMixture
@@ -20,7 +19,7 @@ from sklearn.neighbors import NearestNeighbors
 from vade_tf.seeding import generator, several
 from vade_tf.threads import one_openmp_thread, one_thread
 from vade_tf.training import regions
-from vade_tf.training.consensus import alike, vote
+from vade_tf.training.consensus import alike, naming, vote
 from vade_tf.training.settings import METHODS
 
 KINDS = ("code", "broad", "wide", "table", "counts")
@@ -115,9 +114,7 @@ def renamed(found: Start, hints: np.ndarray) -> Start:
         hints: known group of each row, -1 for none, int [n].
     """
     k, known = len(found.pi), hints >= 0
-    counts = np.zeros((k, k), np.int64)
-    np.add.at(counts, (found.groups[known], hints[known]), 1)
-    name = linear_sum_assignment(counts, maximize=True)[1]  # [K]: old number -> new
+    name = naming(found.groups[known], hints[known], k)
     place = np.argsort(name)
     return Start(name.astype(found.groups.dtype)[found.groups], found.pi[place], found.mu[place], found.sigma2[place])
 

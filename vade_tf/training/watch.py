@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 import numpy as np
+import tensorflow as tf
 
-from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows, SparseRows, part
+from vade_tf.model import elbo
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import subset
-from vade_tf.training import health
+from vade_tf.training import health, posterior
 
 
 class Watch:
@@ -23,7 +24,6 @@ class Watch:
     """
 
     MOST_ROWS, MANY_ROWS = 4000, 20_000  # the second where so many components need them
-    BATCH = 1000
 
     def __init__(self, x: Rows, n_clusters: int, seed: int):
         n = min(max(500, 50 * n_clusters, len(x) // 20), self._most(n_clusters))
@@ -37,18 +37,21 @@ class Watch:
 
     def look(self, model: VaDE) -> health.Signals:
         """The signals of the model as it is."""
-        m, log_s2, log_gamma = self._encoded(model)
+        m, log_s2, log_gamma = posterior.encoded(model, self.x)
         _, mu, log_sigma2 = model.prior.parameters
         return health.signals(log_gamma, m, log_s2, mu.numpy(), log_sigma2.numpy())
 
     def rate_z(self, model: VaDE) -> float:
         """Mean rate_z of the rows under the model as it is, in nats, at their mean codes."""
-        rates = [self._terms(model, rows)["rate_z"].numpy() for rows in pipeline.blocks(self.x, self.BATCH)]
-        return float(np.mean(np.concatenate(rates)))
+        return float(np.mean(self._over_rows(model, lambda terms: terms["rate_z"])))
 
-    def _terms(self, model: VaDE, rows: np.ndarray) -> dict:
-        """The terms of the bound of some rows at z = m, [n] each."""
-        return model.elbo_terms(rows, np.zeros((len(rows), model.prior.latent_dim), np.float32))
+    def _over_rows(self, model: VaDE, function: Callable[[dict], tf.Tensor]) -> np.ndarray:
+        """What a function of the terms of the bound at z = m says of the rows, [n]."""
+
+        def of_batch(rows):
+            return (function(model.elbo_terms(rows, np.zeros((len(rows), model.prior.latent_dim), np.float32))),)
+
+        return posterior.over_rows(of_batch, self.x)[0]
 
     def after_epoch(self, model: VaDE, rows: list[dict], last_chance: bool, say: Callable[[str], None]) -> dict:
         """Columns of the epoch's row; warns once a kind, and gives unused components a new start where that is sound.
@@ -81,20 +84,9 @@ class Watch:
                 say(f"warning: {finding.text}")
         return columns
 
-    def _encoded(self, model: VaDE) -> list[np.ndarray]:
-        """m, log s2 and log gamma(z = m) of the rows: [n, latent], [n, latent] and [n, K]."""
-        parts = []
-        for rows in pipeline.blocks(self.x, self.BATCH):
-            m, log_s2 = model.encode(rows)
-            parts.append([part.numpy() for part in (m, log_s2, model.prior(m))])
-        return [np.concatenate(part) for part in zip(*parts, strict=True)]
-
     def _reseed(self, model: VaDE, components: list[int]) -> None:
-        m, log_s2, _ = self._encoded(model)
-        misfit = []
-        for rows in pipeline.blocks(self.x, self.BATCH):
-            terms = self._terms(model, rows)
-            misfit.append((terms["distortion"] + terms["rate_z"] + terms["rate_c"]).numpy())
+        m, log_s2, _ = posterior.encoded(model, self.x)
+        misfit = -self._over_rows(model, elbo.bound)
         log_pi, mu, log_sigma2 = (part.numpy().astype(np.float64) for part in model.prior.parameters)
         mixture = np.exp(log_pi), mu, np.exp(log_sigma2)
-        model.prior.assign(*health.reseed(components, *mixture, m, np.exp(log_s2), np.concatenate(misfit)))
+        model.prior.assign(*health.reseed(components, *mixture, m, np.exp(log_s2), misfit))
