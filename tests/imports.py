@@ -33,7 +33,7 @@ MAY_READ = {
     "estimator": ("archive", "estimator_parameters", "estimator_rows", *_BELOW_SYSTEMS),
     "estimator_parameters": ("training", "model", "seeding", "errors"),
     "estimator_rows": ("model", "data", *_BOTTOM),
-    "archive": ("model", "data", *_BOTTOM),
+    "archive": ("training", "model", "data", *_BOTTOM),
     "systems": _BELOW_SYSTEMS,
     "training": ("model", "data", *_BOTTOM),
     "model": _BOTTOM,

@@ -1,11 +1,13 @@
 """A fitted clusterer as one file: a zip of its parameters (JSON), its arrays and its model. No pickle is in it."""
 
 import errno
+import inspect
 import io
 import json
 import reprlib
 import tempfile
 import zipfile
+from numbers import Integral
 from pathlib import Path
 
 import keras
@@ -17,9 +19,11 @@ from vade_tf.model import stored
 from vade_tf.model.vade import VaDE
 from vade_tf.paths import usable
 from vade_tf.reading import LARGEST_JSON, archive_arrays, check_members, each, record, size_of
+from vade_tf.training.settings import Settings
 from vade_tf.writing import write_whole, writing
 
 FITTED = ("labels_", "weights_", "means_", "covariances_")
+UNSAVED = ("encoder", "decoder", "hints", "callbacks")  # parameters: the networks are those of the model
 NAMES = ("genes_", "feature_names_in_")  # arrays of texts that are there for some rows
 ABOUT = {
     "parameters": dict,
@@ -39,10 +43,14 @@ PARAMETERS = {  # those that new rows are read by
 }
 
 
-def contents(clusterer, parameters: dict) -> tuple[dict, dict[str, np.ndarray]]:
-    """`about` and `arrays` of `write`, of a fitted `VaDEClusterer` with these parameters."""
+def save(clusterer, path) -> None:
+    """Write a fitted `VaDEClusterer`, see its `save`."""
+    given = {name: value for name, value in clusterer.get_params(deep=False).items() if name not in UNSAVED}
+    if given["hidden"] is not None:
+        given["hidden"] = list(Settings(hidden=given["hidden"]).hidden or ())
+    given["random_state"] = int(given["random_state"]) if isinstance(given["random_state"], Integral) else None
     about = {
-        "parameters": parameters,
+        "parameters": given,
         "own_networks": clusterer.encoder is not None,
         "history": clusterer.history_,
         "health": clusterer.health_,
@@ -57,17 +65,16 @@ def contents(clusterer, parameters: dict) -> tuple[dict, dict[str, np.ndarray]]:
         arrays["genes_"] = clusterer.genes_
     if hasattr(clusterer, "feature_names_in_"):
         arrays["feature_names_in_"] = clusterer.feature_names_in_.astype(str)
-    return about, arrays
+    write(path, about, arrays, clusterer.model_)
 
 
-def parameters(about: dict) -> dict:
-    """The parameters in `about`, sequences as tuples, which JSON does not have."""
-    given = dict(about["parameters"])
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-
-
-def restore(clusterer, about: dict, arrays: dict[str, np.ndarray]) -> None:
-    """The inverse of `contents`, into a clusterer that was made with its parameters; model and schema apart."""
+def load(kind: type, path):
+    """The clusterer of this class that `save` wrote, see `VaDEClusterer.load`."""
+    about, arrays, model, schema = read(path, set(inspect.signature(kind).parameters) - set(UNSAVED))
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in about["parameters"].items()}
+    networks = {"encoder": model.encoder, "decoder": model.decoder} if about["own_networks"] else {}
+    clusterer = kind(**given, **networks)
+    clusterer.model_, clusterer.schema_ = model, schema
     clusterer.history_, clusterer.health_ = about["history"], about["health"]
     clusterer.remedies_ = about.get("remedies") or []
     clusterer.n_features_in_, clusterer._columns = about["n_features_in"], about.get("columns")
@@ -77,6 +84,7 @@ def restore(clusterer, about: dict, arrays: dict[str, np.ndarray]) -> None:
         setattr(clusterer, name, value.astype(object) if name == "feature_names_in_" else value)
     clusterer.n_clusters_ = len(clusterer.weights_)
     clusterer._n_features_out = clusterer.means_.shape[1]
+    return clusterer
 
 
 def write(path, about: dict, arrays: dict[str, np.ndarray], model: VaDE) -> None:

@@ -2,7 +2,6 @@
 
 import warnings
 from dataclasses import replace
-from numbers import Integral
 from typing import Self
 
 import numpy as np
@@ -29,10 +28,8 @@ from vade_tf.training import recipe
 from vade_tf.training.health import CLUSTER_ALONE
 from vade_tf.training.posterior import model_groups, over_rows
 from vade_tf.training.reporter import Lines, Silent
-from vade_tf.training.settings import Settings
 
 HELD = 24  # bytes of each feature of a sample: as it is decoded, in the units of the rows, and as a table
-UNSAVED = ("encoder", "decoder", "hints", "callbacks")  # parameters
 
 
 class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
@@ -357,13 +354,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             vade_tf.errors.StorageError: the file cannot be written.
         """
         check_is_fitted(self)
-        parameters = {
-            name: value for name, value in self.get_params(deep=False).items() if name not in (*UNSAVED, "random_state")
-        }
-        if self.hidden is not None:
-            parameters["hidden"] = list(Settings(hidden=self.hidden).hidden or ())
-        parameters["random_state"] = int(self.random_state) if isinstance(self.random_state, Integral) else None
-        archive.write(path, *archive.contents(self, parameters), self.model_)
+        archive.save(self, path)
 
     @classmethod
     def load(cls, path) -> "VaDEClusterer":
@@ -372,12 +363,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         Raises:
             ValueError: there is none, or it is damaged.
         """
-        about, arrays, model, schema = archive.read(path, set(cls._get_param_names()) - set(UNSAVED))
-        networks = {"encoder": model.encoder, "decoder": model.decoder} if about["own_networks"] else {}
-        found = cls(**archive.parameters(about), **networks)
-        found.model_, found.schema_ = model, schema
-        archive.restore(found, about, arrays)
-        return found
+        return archive.load(cls, path)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

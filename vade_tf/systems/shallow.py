@@ -15,8 +15,9 @@ from vade_tf.model.prior import GaussianMixturePrior
 from vade_tf.model.vade import VaDE
 from vade_tf.systems.models import Centres, Clustering, FullGaussians, of_rows, to_rows
 from vade_tf.threads import one_openmp_thread
-from vade_tf.training import autoencoder, given, loop, posterior
+from vade_tf.training import autoencoder, given, loop
 from vade_tf.training.fitting import Fitting
+from vade_tf.training.posterior import codes
 
 STARTS = 3  # best of so many by the objective; a start on 70,000 x 784 takes k-means about ten seconds
 FLOOR = 0.05  # share of the mean variance added to each: a pixel that is constant in a cluster must not decide alone
@@ -42,18 +43,14 @@ def gmm(fitting: Fitting) -> Clustering:
 def ae_kmeans(fitting: Fitting) -> Clustering:
     """k-means on the code of the pretrained autoencoder."""
     autoencoder.pretrain(fitting)
-    return _clustering(
-        fitting, "ae_kmeans", _centres(fitting, posterior.codes(fitting.model, fitting.data.x)), coded=True
-    )
+    return _clustering(fitting, "ae_kmeans", _centres(fitting, codes(fitting.model, fitting.data.x)), coded=True)
 
 
 def ae_gmm(fitting: Fitting) -> Clustering:
     """A Gaussian mixture with full covariances on the code of the pretrained autoencoder."""
     _several_rows(fitting)
     autoencoder.pretrain(fitting)
-    return _clustering(
-        fitting, "ae_gmm", _gaussians(fitting, posterior.codes(fitting.model, fitting.data.x)), coded=True
-    )
+    return _clustering(fitting, "ae_gmm", _gaussians(fitting, codes(fitting.model, fitting.data.x)), coded=True)
 
 
 def vae_gmm(fitting: Fitting) -> Clustering:
@@ -72,9 +69,7 @@ def vae_gmm(fitting: Fitting) -> Clustering:
     vae.prior.mu.assign(np.zeros((1, model.prior.latent_dim)))
     vae.prior.trainable = False
     loop.fit_keras(fitting, vae, lambda span: fitting.batches("fit", span))
-    return _clustering(
-        fitting, "vae_gmm", _gaussians(fitting, posterior.codes(fitting.model, fitting.data.x)), coded=True
-    )
+    return _clustering(fitting, "vae_gmm", _gaussians(fitting, codes(fitting.model, fitting.data.x)), coded=True)
 
 
 def _several_rows(fitting: Fitting) -> None:
