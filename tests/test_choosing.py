@@ -16,7 +16,8 @@ def rows(n_groups, n=240, seed=0):
 
 def choice_of(x, method="landmark", **read):
     tried = choosing.numbers_tried(len(x))
-    return choosing.chosen(tried, *choosing.compared(x, tried, method, 0, **read))
+    found = choosing.chosen(tried, *choosing.compared(x, tried, method, 0, **read))
+    return choosing.doubted(found, choosing.borders(x, found.n_clusters, method, 0, **read))
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,17 @@ def test_clear_groups_are_counted(n_groups, read):
 def test_one_cloud_has_no_number(rng, table):
     x = rng.normal(size=(300, 6))
     assert choice_of(x, kind="table" if table else "code").sure == "not sure"
+
+
+@pytest.mark.parametrize("shape", ["long", "square"])
+def test_groups_of_a_cloud_that_are_found_again_are_doubted(rng, shape):
+    """Two columns that go together are cut across, a square is quartered: at the same places each time."""
+    one, noise = rng.normal(size=(2, 600))
+    x = np.stack([one, 0.9 * one + np.sqrt(1 - 0.9**2) * noise], axis=1) if shape == "long" else rng.random((600, 2))
+    found = choice_of(x, "kmeans")
+    assert found.sure == "not sure"
+    assert "so are those of a cloud without groups" in found.why
+    assert max(found.strength) >= choosing.STRONG  # by which alone they would be sure
 
 
 def test_rows_that_are_all_alike_are_no_groups():
@@ -102,6 +114,20 @@ def test_of_counts_the_last_view_is_cut_and_of_a_code_all(kind, read, monkeypatc
     monkeypatch.setattr(regions, "landmark_cuts", cuts)
     choosing.compared(views[0], [2, 3], "landmark", 0, views, kind)
     assert seen == [read] * (choosing.STARTS * choosing.DRAWS)
+
+
+@pytest.mark.parametrize(("kind", "steady"), [("broad", True), ("wide", True), ("code", False)])
+def test_what_a_start_would_give_up_for_k_means_is_not_what_is_judged(kind, steady, rng, monkeypatch):
+    """Draws that differ each time are no groups of rows of many columns, and k-means finds the same two each time."""
+    z = np.concatenate([rng.normal(size=(60, 2)), 20 + rng.normal(size=(60, 2))])
+    draw = np.random.default_rng(0)
+
+    def differ(views, tried, *given, **more):
+        return [draw.integers(k, size=len(views[0])) for k in tried]
+
+    monkeypatch.setattr(choosing.regions, "landmark_cuts", differ)
+    ari, _ = choosing.compared(z, [2], "landmark", 0, kind=kind)
+    assert bool(ari[0] == 1.0) is steady
 
 
 def test_few_rows_try_few_numbers():

@@ -109,11 +109,18 @@ def test_a_kill_costs_nothing(chosen_fit, x, at, monkeypatch):
 
 
 def test_a_choice_that_is_none_is_named():
-    right = {"tried": np.array(TRIED), "stability": np.ones(5), "strength": np.ones(5)}
+    right = {"tried": np.array(TRIED), "stability": np.ones(5), "strength": np.ones(5), "borders": np.array([0.1, 0.2])}
     store = Memory()
     store.save("clusters", right)
     assert choosing.kept_choice(store, FEW) == choosing.chosen(TRIED, np.ones(5), np.ones(5))
-    for wrong in ({"strength": np.ones(3)}, {"tried": np.arange(5)}, {"stability": np.full(5, np.nan)}):
+    store.save("clusters", right | {"borders": np.array([0.2, 0.2])})
+    assert choosing.kept_choice(store, FEW).sure == "not sure"
+    for wrong in (
+        {"borders": np.ones(3)},
+        {"strength": np.ones(3)},
+        {"tried": np.arange(5)},
+        {"stability": np.full(5, np.nan)},
+    ):
         store.save("clusters", {**right, **wrong})
         with pytest.raises(InputError, match="^store: clusters is damaged"):
             choosing.kept_choice(store, FEW)

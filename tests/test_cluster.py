@@ -88,6 +88,26 @@ def test_a_slurm_step_names_the_cluster(environment, rank, node):
     assert "CUDA_VISIBLE_DEVICES" not in os.environ
 
 
+def test_two_jobs_on_one_machine_listen_at_ports_of_their_own(environment):
+    ports = []
+    for job in ("700", "701"):
+        environment(**STEP, SLURM_PROCID="3", SLURM_JOB_ID=job)
+        ports.append({int(address.rpartition(":")[2]) for address in found()[0]["worker"]})
+    assert ports[0].isdisjoint(ports[1])
+    assert all(1024 < port < 32_768 for port in set().union(*ports))  # below those that a system gives away
+
+
+def test_a_port_that_is_taken_is_named(environment, monkeypatch):
+    def taken(cluster):
+        raise tf.errors.UnknownError(None, None, "Could not start gRPC server")
+
+    environment(TF_CONFIG={"cluster": TWO, "task": {"type": "worker", "index": 1}})
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", taken)
+    cluster.strategy.cache_clear()
+    with pytest.raises(InputError, match=f"^distribute: {TWO['worker'][1]} is not free on this machine"):
+        cluster.strategy("multiworker")
+
+
 @pytest.mark.parametrize(
     "given", [{"SLURM_PROCID": "2", "SLURMD_NODENAME": "n01"}, {"SLURM_PROCID": "0", "SLURM_DISTRIBUTION": "cyclic"}]
 )

@@ -9,6 +9,7 @@ import tensorflow as tf
 from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.data.dataset import observe
+from vade_tf.errors import InputError
 from vade_tf.training import device, execution, given, recipe
 from vade_tf.training.settings import Settings
 
@@ -28,6 +29,20 @@ def test_a_gpu_decides_by_its_compute_capability(monkeypatch, capability, precis
     assert device.resolve_jit("off") is False
     assert device.describe() == "Card"
     assert device.small_step() > 3.4e6 * 256  # the paper's networks, in the default batches
+
+
+def test_unlike_gpus_get_what_the_least_able_of_them_can(monkeypatch):
+    able = {"one": (8, 0), "other": (7, 5)}
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: list(able))
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: {"compute_capability": able[gpu]})
+    assert device.resolve_precision("auto") == "mixed_float16"
+
+
+def test_weights_in_bfloat16_which_no_file_gives_back_are_refused(monkeypatch):
+    monkeypatch.setattr(keras.config, "dtype_policy", lambda: keras.DTypePolicy("bfloat16"))
+    with pytest.raises(InputError, match="^precision: expected .* float32, got bfloat16.*mixed_bfloat16"):
+        device.resolve_precision("auto")
+    assert device.resolve_precision("float32") == "float32"
 
 
 @pytest.mark.parametrize(
@@ -76,9 +91,12 @@ def test_what_a_gpu_of_before_2020_is_given_runs_on_this_cpu(rng):
     x = (6 * np.repeat(np.eye(3), 3, axis=1)[groups] + rng.normal(size=(90, 9))).astype("f4")
     shape = {"clusters": 3, "hidden": (16, 8), "latent_dim": 2, "batch_size": 45, "init": "kmeans", "regroups": 0}
     lengths = {"pretrain_epochs": 4, "pretrain_passes": 5, "epochs": 4, "passes": 5, "learning_rate": 1e-2}
-    found = recipe.fit(x, Settings(**shape, **lengths, precision="mixed_float16", jit="on"))
+    compiled = set()
+    noted = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: compiled.add(noted.model.jit_compile))
+    settings = Settings(**shape, **lengths, precision="mixed_float16", jit="on")
+    found = recipe.fit(x, settings, callbacks=[noted])
     model, rows = found.model, found.history
-    assert (model.encoder.layers[1].compute_dtype, model.jit_compile) == ("float16", True)
+    assert (model.encoder.layers[1].compute_dtype, compiled, model.jit_compile) == ("float16", {True}, False)
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
     assert adjusted_rand_score(model.predict(x, verbose=0).argmax(axis=1), groups) == 1.0
     assert rows[3]["loss"] < 0.9 * rows[0]["loss"]
@@ -88,11 +106,11 @@ def test_what_a_gpu_of_before_2020_is_given_runs_on_this_cpu(rng):
     np.testing.assert_allclose(model.elbo(x), single.elbo(x), rtol=0.02)
 
 
-@pytest.mark.parametrize(("devices", "found"), [(1, "mixed_float16"), (2, "float32")])
-def test_half_precision_is_not_shared_among_devices(devices, found):
-    """Keras skips a step by what the first of them finds."""
+@pytest.mark.parametrize("devices", [1, 2])
+def test_half_precision_is_not_shared_among_devices(devices):
+    """Keras skips a step by what the first of them finds; and a fit of several may go on on one."""
     strategy = SimpleNamespace(num_replicas_in_sync=devices)
-    assert device.shared_precision("mixed_float16", strategy) == found
+    assert device.shared_precision("mixed_float16", strategy) == "float32"
     assert device.shared_precision("mixed_bfloat16", strategy) == "mixed_bfloat16"
     assert device.shared_precision("mixed_float16", None) == "mixed_float16"
 

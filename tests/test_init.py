@@ -131,17 +131,29 @@ def test_the_vote_mends_what_single_draws_get_wrong(seed, n_draws):
     np.testing.assert_array_equal(consensus.vote(draws, 4), draws[place])
 
 
+@pytest.mark.parametrize(
+    ("draws", "found"),
+    [  # by the first naming a group is left with no row: by another none is; or by every one, and a draw is taken
+        ([[0, 0, 0, 1, 2, 0, 1], [2, 1, 0, 0, 1, 0, 0], [1, 2, 1, 0, 0, 1, 1]], 3),
+        ([[0, 2, 0, 1, 0, 2], [0, 1, 1, 1, 2, 1], [1, 1, 2, 1, 1, 0]], 3),
+    ],
+)
+def test_a_vote_leaves_no_group_without_rows(draws, found):
+    assert len(np.unique(consensus.vote(list(map(np.array, draws)), 3))) == found
+
+
 def test_where_all_groups_are_to_stay_another_draw_names_them():
     twice = [1, 0, 1, 1, 0, 1, 1, 2]  # agrees best, and its last group is outvoted
     draws = [twice, twice, [1, 2, 0, 1, 2, 0, 1, 2], [2, 0, 0, 1, 2, 1, 1, 1], [1, 0, 2, 1, 0, 2, 2, 0]]
     arrays = [np.array(draw) for draw in draws]
-    assert consensus.vote(arrays, 3).tolist() == [1, 0, 1, 1, 0, 1, 1, 0]
+    assert consensus.vote(arrays, 3).tolist() == [1, 2, 0, 1, 2, 1, 1, 0]
     assert consensus.vote(arrays, 3, keep=0.5).tolist() == [1, 2, 0, 1, 2, 1, 1, 0]
 
 
-def test_where_no_draw_can_keep_its_groups_the_vote_of_one_is_taken():
+@pytest.mark.parametrize("keep", [0.0, 0.5])
+def test_where_no_vote_keeps_all_groups_a_draw_is_taken(keep):
     draws = [np.eye(6, dtype=int)[row] for row in range(6)]  # each sets another row apart
-    assert len(set(consensus.vote(draws, 2, keep=0.5).tolist())) == 1
+    np.testing.assert_array_equal(consensus.vote(draws, 2, keep=keep), draws[0])
 
 
 def test_the_nearest_landmark_weighs_most():
@@ -267,6 +279,21 @@ def test_more_groups_than_a_graph_is_cut_into_are_those_of_one_k_means(rng, monk
     monkeypatch.setattr(regions, "KMeans", lambda k, **more: pytest.fail(str(more)))
     with pytest.raises(pytest.fail.Exception, match="'n_init': 1"):
         regions.kmeans(z, 8, 3)
+
+
+@pytest.mark.parametrize("sizes", [(1850, 50, 50, 50), (1700, 100, 100, 100)])
+def test_far_groups_of_uneven_sizes_are_found(sizes):
+    """A graph has as many leading directions as groups, and cuts the largest one before it finds the smallest."""
+    centres = 9.0 * np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
+    groups = np.repeat(np.arange(4), sizes)
+    z = centres[groups] + np.random.default_rng(0).normal(size=(len(groups), 2))
+    assert metrics.accuracy(groups, starts.landmark([z], 4, 0)) == 1.0
+
+
+def test_few_rows_have_few_landmarks_and_many_groups_of_them_are_those_of_k_means(rng):
+    """A fifth of 300 rows are 60 landmarks: not three for each of 30 groups."""
+    z = rng.normal(size=(300, 10)).astype("f4")
+    np.testing.assert_array_equal(starts.landmark([z], 30, 0), regions.kmeans(z, 30, 0))
 
 
 def test_a_graph_has_some_landmarks_for_each_group(monkeypatch):

@@ -140,6 +140,19 @@ def test_what_nothing_held_what_hints_hold_and_what_is_short_has_no_rungs(x, mon
     assert fitted.health[0].startswith("the clusters are not the groups")
 
 
+def test_rows_that_are_all_alike_have_one_group_and_nothing_is_wrong_with_that(monkeypatch):
+    fitted = fit(np.ones((60, 9), "f4"), monkeypatch, [0.0, 0.0, 0.0])
+    assert len([row for row in fitted.history if row["phase"] == "fit"]) == 3
+    assert not any("groups that the start found" in text for text in fitted.health)
+
+
+def test_hints_of_one_group_that_the_start_has_as_well_hide_nothing(x, monkeypatch):
+    """One of them lies elsewhere: by the adjusted Rand index, 0 for a single group, none would agree."""
+    hints = np.where((np.arange(60) % 3 == 0) | (np.arange(60) == 1), 0, -1)
+    fitted = fit(x, monkeypatch, [0.1, 0.1], hints=hints)
+    assert fitted.health[0].startswith("the clusters are not the groups")
+
+
 @pytest.mark.parametrize("stop_at", [6, *(pytest.param(each, marks=pytest.mark.long) for each in (3, 8))])
 def test_an_interrupted_rung_goes_on_bit_for_bit(x, finished, monkeypatch, stop_at):
     whole, store = finished[0], Memory()
@@ -201,7 +214,7 @@ def test_rungs_are_held_to_the_groups_of_the_start_and_measured_by_them(x, monke
     monkeypatch.setattr(ladder, "keep_groups", lambda f, g: asked.append(("keep", g[0])) or ([], ["lost"]))
     monkeypatch.setattr(ladder, "agreement", lambda f, g: asked.append(("agree", g[0])) or 0.1)
     monkeypatch.setattr(ladder, "_train", lambda f, rung, g, *more: asked.append(("train", g[0])))
-    recipe.keep_groups(recipe.begin(x, Settings(**SMALL)), np.zeros(60, "i4"), np.ones(60, "i4"))
+    recipe.keep_groups(recipe.begin(x, Settings(**SMALL)), np.arange(60) % 3, np.arange(1, 61) % 3)
     assert asked == [("keep", 1), ("agree", 1), *2 * [("train", 0), ("agree", 0)]]
 
 
@@ -230,7 +243,7 @@ def test_a_rung_that_diverges_leaves_the_fit_as_it_was_before_it(x, monkeypatch)
     monkeypatch.setattr(recipe, "return_to_start", lambda fitting: None)
     fitting = recipe.begin(x, Settings(**SMALL))
     fitting.model.noise_rate = 0.0  # as a training leaves it that Keras did not end
-    (remedy,), _ = recipe.keep_groups(fitting, np.zeros(60, "i4"), np.ones(60, "i4"))
+    (remedy,), _ = recipe.keep_groups(fitting, np.arange(60) % 3, np.ones(60, "i4"))
     assert "0.10, 0.00, 0.30" in remedy
     assert fitting.model.get_weights()[0].max() == 2
     assert fitting.model.noise_rate == NOISE_RATE

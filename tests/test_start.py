@@ -118,9 +118,13 @@ def test_draws_that_agree_are_not_followed_by_more(rng, monkeypatch):
     assert clear < set(made)
 
 
-@pytest.mark.parametrize(("doubt", "same"), [(True, True), (False, False)])
-def test_draws_that_find_different_groups_may_be_given_up_for_k_means(rng, monkeypatch, doubt, same):
-    z = rng.normal(size=(200, 2))
+@pytest.mark.parametrize("doubt", [True, False])
+@pytest.mark.parametrize("borders", ["more", "fewer"])
+def test_draws_that_find_different_groups_may_be_given_up_for_k_means(rng, monkeypatch, doubt, borders):
+    """In doubt always; else where their vote parts more rows from their neighbours."""
+    z, same = rng.normal(size=(200, 2)), doubt or borders == "more"
+    if borders == "fewer":
+        monkeypatch.setattr(starts, "are_no_regions", lambda *given: False)
 
     def apart(views, k, seed, *more):
         return np.random.RandomState(seed).randint(k, size=200)

@@ -81,13 +81,13 @@ def test_rows_that_are_asked_are_drawn_from_all_of_a_table(monkeypatch):
 @pytest.mark.parametrize(("agreement", "kept"), [(0.74, False), (0.76, True)])
 def test_draws_have_found_the_same_regions_from_three_quarters_on(agreement, kept, monkeypatch):
     """Where they have not, k-means groups a table, though its borders are worse, and few wide rows."""
-    found, means = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
+    found, means = np.repeat([0, 0, 1, 1], 10), np.repeat([0, 1, 0, 1], 10)
     monkeypatch.setattr(starts, "alike", lambda draws: agreement)
     monkeypatch.setattr(starts.regions, "kmeans", lambda *given: means)
     monkeypatch.setattr(starts.regions, "landmark_draws", lambda views, k, seeds, *more: [found] * len(seeds))
     monkeypatch.setattr(starts, "parted", lambda rows, asked, groups: 0.4 if groups is means else 0.1)
     monkeypatch.setattr(starts, "silhouette", lambda rows, groups: 0.5)
-    rows, want = np.arange(4.0)[:, None], found if kept else means
+    rows, want = np.arange(40.0)[:, None], found if kept else means
     np.testing.assert_array_equal(starts.of_draws(rows, [found] * 3, 2, 0), want)
     np.testing.assert_array_equal(starts.landmark([rows], 2, 0, doubt=True), want)
 
@@ -103,6 +103,7 @@ def test_four_draws_settle_it_where_they_are_all_but_equal_and_all_eight_are_tol
         return [halves] * len(numbers)
 
     monkeypatch.setattr(starts, "alike", lambda draws: agreement)
+    monkeypatch.setattr(starts, "are_no_regions", lambda *given: False)
     monkeypatch.setattr(starts.regions, "landmark_draws", landmark_draws)
     found = starts.landmark([rng.normal(size=(60, 2))], 2, 0, tell=lambda: told.append(1))
     assert (len(set(seeds)), len(seeds), len(told)) == (made, made, 8)

@@ -221,6 +221,7 @@ def check_single(path: str | Path) -> None:
 def starting() -> Iterator[None]:
     """For the imports of a command: TensorFlow and what it loads say nothing unless that fails."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # a command takes what it needs of a GPU
     with hushed() as screen, at_once(screen):
         import tensorflow as tf
 

@@ -119,10 +119,11 @@ def training_batches(
     if isinstance(x, FileRows):
         own = slice(None) if numbers is None else numbers
         return _from_file(x.part(own), batch_size, seed, span, None if hints is None else hints[own], slices, seen)
-    read = None if numbers is None else tf.constant(numbers)
+    with tf.device("CPU"):  # as the rows themselves: a GPU has no room for a number of each
+        read = None if numbers is None else tf.constant(numbers)
+        groups = None if hints is None else tf.constant(hints)
     n = len(x) if numbers is None else len(numbers)
     rows, steps = _gatherer(x if held is None else held), steps_per_epoch(n, batch_size)
-    groups = None if hints is None else tf.constant(hints)
 
     @plain
     def batches_of(number):  # of a pass, counted from the first epoch on

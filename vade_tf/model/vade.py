@@ -113,8 +113,11 @@ class VaDE(ObservationModel):
         super().compile(optimizer, **settings)
 
     def compile_from_config(self, config):
-        """Compile a loaded model as it was (Keras leaves this to a model with a `compile` of its own)."""
-        super().compile(**keras.saving.deserialize_keras_object(config))
+        """Compile a loaded model as it was (Keras leaves this to a model with a `compile` of its own), but without XLA.
+
+        It may be loaded where there is no GPU; and XLA compiles for every number of rows that it is asked about.
+        """
+        super().compile(**{**keras.saving.deserialize_keras_object(config), "jit_compile": False})
         if self.built:
             self.optimizer.build(self.trainable_variables)
 

@@ -91,7 +91,9 @@ def resume(
     extra: Sequence[keras.callbacks.Callback] = (),
     export: bool = True,
 ) -> dict:
-    """Continue an unfinished run; it ends with the weights, bit for bit, that it would have had without the pause.
+    """Continue an unfinished run; it ends with the weights that it would have had without the pause.
+
+    Bit for bit on the same machine, with as many threads and without a GPU, whose sums come in any order.
 
     Args and Returns: as for `train`; the settings are those of the folder.
 

@@ -1,6 +1,6 @@
 """What an exported VaDE answers: the functions that are served, and `Served`, which calls them from Python.
 
-    serving_default   x float32 [n, D]           -> cluster, probabilities, confidence, density
+    serving_default   x float32 [n, D]           -> cluster (-1 of a row with NaN), probabilities, confidence, density
     classify_bytes    x uint8 [n, D]             -> the same, a quarter of the bytes on the wire
     encode            x float32 [n, D]           -> mean, log_variance of q(z|x)
     reconstruct       x float32 [n, D]           -> x, the mean of p(x|z = mean)
@@ -11,6 +11,7 @@ x are raw features, as in training: the scaling is inside. Of a table they are w
 answer depends on that row alone, never on its neighbours, so a server may put requests together as it likes.
 """
 
+import math
 import reprlib
 import warnings
 from pathlib import Path
@@ -51,10 +52,11 @@ def build_signatures(model: VaDE) -> tuple[tf.Module, dict]:
         log_pi = tf.repeat(log_pi[None, :], tf.shape(m)[0], axis=0)  # OpenVINO errs in sum + [K], openvino#23616
         log_joint = log_pi + elbo.log_normal(m, mu, log_sigma2)  # log p(c, z = m), [n, K]
         gamma = tf.nn.softmax(log_joint)
+        confidence, best = tf.reduce_max(gamma, axis=-1), tf.argmax(gamma, axis=-1)
         return {
-            "cluster": tf.argmax(gamma, axis=-1),
+            "cluster": tf.where(confidence >= 0, best, -tf.ones_like(best)),  # -1 of a row that holds NaN
             "probabilities": gamma,
-            "confidence": tf.reduce_max(gamma, axis=-1),
+            "confidence": confidence,
             "density": tf.reduce_logsumexp(log_joint, axis=-1),
         }
 
@@ -74,7 +76,9 @@ def build_signatures(model: VaDE) -> tuple[tf.Module, dict]:
         seeds = tf.stack([tf.broadcast_to(seed, [n]), number], axis=1)  # [n, 2]
         draws = tf.map_fn(lambda s: tf.random.stateless_normal([latent_dim], s), seeds, fn_output_signature=tf.float32)
         _, mu, log_sigma2 = model.prior.parameters
-        return {"x": model.decode(tf.gather(mu, cluster) + tf.exp(0.5 * tf.gather(log_sigma2, cluster)) * draws)}
+        x = model.decode(tf.gather(mu, cluster) + tf.exp(0.5 * tf.gather(log_sigma2, cluster)) * draws)
+        known = (cluster >= 0) & (cluster < model.prior.n_components)  # a GPU gathers zeros where there is nothing
+        return {"x": tf.where(known[:, None], x, math.nan)}
 
     def concrete(function, **inputs):
         specs = {name: tf.TensorSpec(shape, dtype, name) for name, (shape, dtype) in inputs.items()}

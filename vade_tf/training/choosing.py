@@ -8,7 +8,7 @@ time elsewhere.
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
@@ -29,6 +29,7 @@ DRAWS = 3  # of "landmark", of which each is cut into every number of groups
 RUNS = 2  # of k-means on a draw
 ASKED = 1000  # rows of a table that say whether regions or k-means describe it
 CLOSE = 0.02  # mean ARI that is as good as the highest
+CLOUDS, SPARSE = 2, 0.6  # clouds without groups, and the share of the neighbours parted there that groups part at most
 
 
 @dataclass(frozen=True)
@@ -147,8 +148,7 @@ def compared(
         Mean ARI and strength of each K, [K tried] each, see `pairwise`.
     """
     pool, parts = resampled(len(z), max(tried), seed)
-    read = [z] if views is None or method != "landmark" else views[-1:] if kind == "counts" else views
-    read = [np.asarray(view, np.float32)[pool] for view in read]
+    read = [np.asarray(view, np.float32)[pool] for view in _read(z, method, views, kind)]
 
     def groups(number: int) -> list[np.ndarray]:
         """The groups that one start finds, for each K."""
@@ -157,10 +157,15 @@ def compared(
             return [starting.start(seen[0], k, method, own_seed).groups for k in tried]
         with one_thread():
             draws = [regions.landmark_cuts(seen, tried, each, n_init=RUNS) for each in several(own_seed, DRAWS)]
-            each_k = zip(tried, zip(*draws, strict=True), strict=True)
-            if kind != "table":
-                return [consensus.vote(found, k) for k, found in each_k]
-            return [starting.of_draws(seen[0], list(found), k, own_seed, ASKED) for k, found in each_k]
+            each_k = [(k, list(found)) for k, found in zip(tried, zip(*draws, strict=True), strict=True)]
+            if kind == "table":
+                return [starting.of_draws(seen[0], found, k, own_seed, ASKED) for k, found in each_k]
+            return [voted(seen[0], found, k, own_seed) for k, found in each_k]
+
+    def voted(rows: np.ndarray, found: list[np.ndarray], k: int, own_seed: int) -> np.ndarray:
+        if kind in starting.DOUBTED and consensus.alike(found) < starting.FOUND_AGAIN:
+            return regions.kmeans(rows, k, own_seed)
+        return consensus.vote(found, k)
 
     starts = np.full((len(tried), STARTS, len(pool)), -1)
     with one_thread(), ThreadPoolExecutor(os.cpu_count()) as workers:
@@ -169,6 +174,62 @@ def compared(
             tell()
     ari, strong = np.array([pairwise(of_k, k) for k, of_k in zip(tried, starts, strict=True)]).T
     return ari, strong
+
+
+def _read(z: np.ndarray, method: str, views: Sequence[np.ndarray] | None, kind: str) -> Sequence[np.ndarray]:
+    """The views that are asked."""
+    if views is None or method != "landmark":
+        return [z]
+    return views[-1:] if kind == "counts" else views
+
+
+def borders(
+    z: np.ndarray,
+    n_clusters: int,
+    method: str,
+    seed: int,
+    views: Sequence[np.ndarray] | None = None,
+    kind: str = "code",
+) -> np.ndarray:
+    """How many neighbours the groups of rows part, and how many those of clouds that have no groups.
+
+    A long cloud is halved at the same place each time, and a flat one quartered: its groups are found again, too. But
+    its borders run where the rows are dense. So the rows are compared with clouds drawn from one Gaussian with their
+    mean and covariance, which are grouped in the same way (a reference as in Tibshirani, Walther & Hastie, 2001).
+
+    Args:
+        z, method, seed, views, kind: as for `compared`.
+        n_clusters: K.
+
+    Returns:
+        Share of the nearest neighbours that are in another group than the row: of the rows; mean of `CLOUDS`. [2]
+    """
+    view = np.asarray(_read(z, method, views, kind)[0], np.float32)
+    rows = view[generator(seed).permutation(len(view))[:START_ROWS]]
+    kind = "code" if kind == "counts" else kind
+
+    def parted(own: np.ndarray) -> float:
+        groups = starting.start(own, n_clusters, method, seed, [own], kind=kind).groups
+        return starting.parted(own, np.arange(len(own)), groups)
+
+    mean, covariance = rows.mean(axis=0), np.atleast_2d(np.cov(rows.T))
+    clouds = [
+        generator(seed, number).multivariate_normal(mean, covariance, len(rows), check_valid="ignore")
+        for number in range(1, CLOUDS + 1)
+    ]
+    return np.array([parted(rows), np.mean([parted(cloud.astype(np.float32)) for cloud in clouds])])
+
+
+def doubted(choice: Choice, borders: np.ndarray) -> Choice:
+    """A choice that is "not sure" where its groups part nearly as many neighbours as those of clouds, see `borders`."""
+    own, of_clouds = map(float, borders)
+    if choice.sure == "not sure" or own <= SPARSE * of_clouds:
+        return choice
+    why = (
+        f"its groups are found again on other rows, but so are those of a cloud without groups: their borders part "
+        f"{100 * own:.1f} % of the nearest neighbours, those of such a cloud {100 * of_clouds:.1f} %"
+    )
+    return replace(choice, sure="not sure", why=why)
 
 
 def chosen(tried: Sequence[int], stability: np.ndarray, strength: np.ndarray) -> Choice:
@@ -205,9 +266,10 @@ def kept_choice(store: Store, n: int) -> Choice | None:
     """
     tried = list(numbers_tried(n))
     shape: tuple[int, ...] = (len(tried),)
-    arrays = kept(store, "clusters", {"tried": ("i", shape), "stability": ("f", shape), "strength": ("f", shape)})
+    figures = {"stability": ("f", shape), "strength": ("f", shape), "borders": ("f", (2,))}
+    arrays = kept(store, "clusters", {"tried": ("i", shape), **figures})
     if arrays is None:
         return None
     if arrays["tried"].tolist() != tried:
         raise damaged(store, "clusters", f"expected the numbers from {tried[0]} to {tried[-1]}")
-    return chosen(tried, arrays["stability"], arrays["strength"])
+    return doubted(chosen(tried, arrays["stability"], arrays["strength"]), arrays["borders"])

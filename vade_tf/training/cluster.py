@@ -15,7 +15,8 @@ import tensorflow as tf
 from vade_tf.errors import ClusterError, InputError, cited
 
 TASKS = ("chief", "worker")  # types of task that train; of the others of TF_CONFIG there is nothing to do here
-PORT = 8888  # the first one of each machine under Slurm, and the only one under Kubernetes
+PORT = 8888  # the only one under Kubernetes; under Slurm the first one of a machine follows from the number of the job
+PORTS, JOBS = 64, 300  # of a job on a machine; jobs of consecutive numbers that have others
 DEALT = ("cyclic", "plane", "arbitrary")  # ways in which Slurm does not fill one machine after the other
 OWN_GPUS = {
     f"SLURM_{name}" for name in ("GPUS_PER_TASK", "TRES_PER_TASK", "NTASKS_PER_GPU", "GPU_BIND")
@@ -51,6 +52,12 @@ def strategy(name: str) -> tf.distribute.Strategy | None:
             "vade_tf.training.cluster.strategy('multiworker') right after the imports"
         ) from error
     except tf.errors.OpError as error:
+        if "Could not start gRPC server" in str(error):
+            own = found.cluster_spec().task_address(found.task_type, found.task_id)
+            raise InputError(
+                f"distribute: {own} is not free on this machine ({cited(error)}); end what listens there, or set "
+                "TF_CONFIG with another port"
+            ) from error
         raise ClusterError(f"distribute: the workers do not find each other ({cited(error)})") from error
 
 
@@ -116,22 +123,25 @@ def _is_address(host) -> bool:
 
 
 def of_slurm() -> tuple[dict[str, list[str]], str, int]:
-    """The same of a Slurm step: a worker a task, at the ports of its machine from `PORT` up, in the order of its list.
+    """The same of a Slurm step: a worker a task, in the order of its list.
+
+    Its ports follow from the number of the job, so that another job on the machine has others.
 
     Raises:
         InputError: variables of the step are missing or cannot be read, its tasks do not follow its machines, or
             several of one machine see all of its GPUs.
     """
     try:
+        base = PORT + PORTS * (int(os.environ.get("SLURM_JOB_ID", 0)) % JOBS)
         step = tf.distribute.cluster_resolver.SlurmClusterResolver(
-            port_base=PORT,
+            port_base=base,
             gpus_per_node=int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)),  # only bounds the ports of a machine here
             gpus_per_task=1,
             auto_set_gpu=False,
         )
         tasks = dict(step._task_configuration)  # of each machine as Slurm lists them; `cluster_spec` sorts them by name
         index = int(os.environ["SLURM_PROCID"])
-        hosts = [f"{host}:{PORT + number}" for host, several in tasks.items() for number in range(several)]
+        hosts = [f"{host}:{base + number}" for host, several in tasks.items() for number in range(several)]
         told = hosts[index].rpartition(":")[0]
     except (RuntimeError, ValueError, AssertionError, IndexError, KeyError) as error:
         raise InputError(

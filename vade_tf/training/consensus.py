@@ -21,8 +21,8 @@ def vote(draws: Sequence[np.ndarray], n_clusters: int, keep: float = 0.0) -> np.
         draws: groups of the same rows, int [n] each.
         n_clusters: K.
         keep: share of its rows that each group of the draw that names them is to keep, or the vote is not one for K
-            groups. Where one loses more, the draw that agrees next best names them; if one does with each draw, that
-            one whose poorest group keeps most. Default 0: a group may lose all of them.
+            groups. Where one loses more, or all, the draw that agrees next best names them; if one does with each
+            draw, that one whose poorest group keeps most, or, where one of each is left with none, the first draw.
 
     Returns:
         Groups, [n].
@@ -30,18 +30,19 @@ def vote(draws: Sequence[np.ndarray], n_clusters: int, keep: float = 0.0) -> np.
     agreement = np.zeros(len(draws))
     for i, j in itertools.combinations(range(len(draws)), 2):
         agreement[[i, j]] += adjusted_rand_score(draws[i], draws[j])
-    most, best = -1.0, draws[0]
-    for number in np.argsort(-agreement, kind="stable"):
+    order = np.argsort(-agreement, kind="stable")
+    most, best = 0.0, draws[order[0]]
+    for number in order:
         centre = draws[number]
         votes = np.zeros((len(centre), n_clusters), np.int32)
         for one in draws:
             votes[np.arange(len(centre)), matched(one, centre)] += 1
         found = votes.argmax(axis=1)
-        sizes = np.bincount(centre, minlength=n_clusters)
-        kept = float((np.bincount(centre[found == centre], minlength=n_clusters) / np.maximum(sizes, 1)).min())
+        named, sizes = np.unique(centre, return_counts=True)
+        kept = float((np.bincount(centre[found == centre], minlength=n_clusters)[named] / sizes).min())
         if kept > most:
             most, best = kept, found
-        if kept >= keep:
+        if kept >= keep and kept > 0:
             break
     return best
 

@@ -6,6 +6,7 @@ import pathlib
 import keras
 import tensorflow as tf
 
+from vade_tf.errors import InputError
 from vade_tf.training.settings import PRECISIONS
 
 
@@ -14,28 +15,38 @@ def resolve_precision(choice: str) -> str:
 
     Args:
         choice: "auto" or a policy. auto is the global policy, `keras.config.dtype_policy()`, unless that is float32;
-            then on a GPU: bfloat16 from compute capability 8.0, float16 from 7.0 (tensor cores), else float32; on a
-            CPU: bfloat16 where it has instructions for it, else float32 (emulated bfloat16 is slower than float32).
+            then on GPUs, by the least able of those visible: bfloat16 from compute capability 8.0, float16 from 7.0
+            (tensor cores), else float32; on a CPU: bfloat16 where it has instructions for it, else float32 (emulated
+            bfloat16 is slower than float32).
+
+    Raises:
+        InputError: the global policy keeps the weights themselves in bfloat16, which NumPy's files do not give back.
     """
     if choice != "auto":
         return choice
+    if keras.config.dtype_policy().variable_dtype == "bfloat16":
+        raise InputError(
+            "precision: expected Keras' global policy to keep weights in float32, got bfloat16, which no file of a "
+            "run gives back; call keras.config.set_dtype_policy('mixed_bfloat16')"
+        )
     if (policy := keras.config.dtype_policy().name) != "float32":
         return policy
     gpus = tf.config.get_visible_devices("GPU")
     if gpus:
-        return gpu_precision(tf.config.experimental.get_device_details(gpus[0]).get("compute_capability"))
+        details = map(tf.config.experimental.get_device_details, gpus)
+        return gpu_precision(min(each.get("compute_capability") or (0, 0) for each in details))
     return "mixed_bfloat16" if cpu_flags() & {"avx512_bf16", "amx_bf16"} else "float32"
 
 
 def shared_precision(choice: str, strategy: tf.distribute.Strategy | None) -> str:
-    """`resolve_precision` of a fit that a strategy shares among devices: float32 in place of float16 on several.
+    """`resolve_precision` of a fit that a strategy shares among devices: float32 in place of float16.
 
     Keras 3 skips a step whose gradients have overflowed by what the first device of each process finds, before they are
-    summed: the others would add theirs to the weights, or wait for it for ever.
+    summed: the others would add theirs to the weights, or wait for it for ever. On one device of a strategy, too: a
+    fit may go on there that has begun on several.
     """
     found = resolve_precision(choice)
-    several = strategy is not None and strategy.num_replicas_in_sync > 1
-    return "float32" if several and found == "mixed_float16" else found
+    return "float32" if strategy is not None and found == "mixed_float16" else found
 
 
 def pinned(choice: str) -> str:
@@ -44,9 +55,9 @@ def pinned(choice: str) -> str:
     return found if found in PRECISIONS else choice
 
 
-def gpu_precision(compute_capability: tuple[int, int] | None) -> str:
-    """The fastest safe policy of a GPU of this compute capability (None: not known)."""
-    if compute_capability is None or compute_capability < (7, 0):
+def gpu_precision(compute_capability: tuple[int, int]) -> str:
+    """The fastest safe policy of a GPU of this compute capability ((0, 0): not known)."""
+    if compute_capability < (7, 0):
         return "float32"
     return "mixed_bfloat16" if compute_capability >= (8, 0) else "mixed_float16"
 

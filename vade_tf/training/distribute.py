@@ -53,7 +53,7 @@ def check(strategy: tf.distribute.Strategy, batch_size: int) -> None:
         nearest = max(number, batch_size // number * number)
         raise InputError(
             f"batch_size: expected a multiple of the {number} devices that share a batch, got {batch_size}; use "
-            f"batch_size={nearest}"
+            f"batch_size={nearest}, or as many devices as divide it"
         )
 
 

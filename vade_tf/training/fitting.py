@@ -273,6 +273,9 @@ def fitted(fitting: Fitting, model: keras.Model, remedies: Sequence[str] = (), f
             *silent,
             *(finding.text for finding in health.findings(look.look(model))),
         ]
+    if model.compiled and model.jit_compile:  # for answers XLA would compile anew for every other number of rows
+        model.jit_compile = False
+        model.train_function = model.test_function = model.predict_function = None
     told, schema = [*health.remedies(fitting.rows), *remedies], fitting.data.schema
     schema = schema if isinstance(schema, Schema) else None
     return Fitted(model, fitting.rows, fitting.settings, seconds, found, told, schema=schema)

@@ -8,6 +8,7 @@ import numpy as np
 
 from vade_tf.data.sparse import Rows, part
 from vade_tf.model.counts import Counts
+from vade_tf.threads import one_openmp_thread
 from vade_tf.training import distribute, extension, further, posterior
 from vade_tf.training import start as starts
 from vade_tf.training.consensus import matched
@@ -71,7 +72,8 @@ def found_groups(fitting: Fitting, phase: str) -> starts.Start:
     read = reader(fitting, phase, some)
     views = read(some)
     found = starts.Start(**fitting.by_chief(lambda: vars(_start(fitting, phase, some, views))))
-    spread = extension.Extension(views, found.groups, fitting.settings.clusters, fitting.settings.start_seed)
+    with one_openmp_thread():  # sums over threads come in any order, as in `start`
+        spread = extension.Extension(views, found.groups, fitting.settings.clusters, fitting.settings.start_seed)
     own = distribute.share(fitting.strategy, n)
     groups = np.empty(len(own), np.min_scalar_type(-fitting.settings.clusters))
     for first in range(own.start, own.stop, BLOCK):

@@ -45,12 +45,13 @@ def climb(
     settings, store, model = fitting.settings, fitting.store, fitting.model
     before = store.load("rungs")
     if before is None:
+        if len(np.unique(start_groups)) == 1:  # of rows that are all alike; one cluster is what they should have
+            return [], []
         remedies, findings = keep_groups(fitting, held)
         short = settings.epochs * fitting.steps("fit") < UPDATES
         if fitting.hints is not None:  # which may ask for other groups than those of the start
             hinted = fitting.hints >= 0
-            asked = adjusted_rand_score(fitting.hints[hinted], held[hinted]) >= LEFT
-            return remedies, findings if asked else []
+            return remedies, findings if _agree(held[hinted], fitting.hints[hinted]) >= LEFT else []
         if not findings or settings.guide_epochs == 0 or short:
             return remedies, findings
         found, best = [agreement(fitting, held)], model.get_weights()
@@ -83,6 +84,13 @@ def climb(
         f"groups of the start throughout, for it had others (agreement, one training after the other: {told})"
     )
     return [remedy], left(max(found))
+
+
+def _agree(held: np.ndarray, hints: np.ndarray) -> float:
+    """Adjusted Rand index of groups and hints of the same rows; of hints of one group the share that is right."""
+    if len(np.unique(hints)) == 1:
+        return float(np.mean(held == hints))
+    return adjusted_rand_score(held, hints)
 
 
 def _train(fitting: Fitting, rung: int, groups: np.ndarray, anew: Callable[[], None], batches: Callable) -> None:

@@ -54,8 +54,7 @@ def prepare(fitting: Fitting, phase: str, model: keras.Model, loss=None, optimiz
     """Compile a model and, if an earlier process began its phase, restore it; returns the epochs done."""
     settings = fitting.settings
     optimizer = optimizer or FusedAdam(settings.learning_rate, epsilon=settings.adam_epsilon)
-    alone = fitting.strategy is None or fitting.strategy.num_replicas_in_sync == 1  # see `device.shared_precision`
-    if alone and in_half(model):  # small gradients are 0 there unless scaled
+    if fitting.strategy is None and in_half(model):  # small gradients are 0 there unless scaled
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     more = {"auto_scale_loss": False} | ({} if loss is None else {"loss": loss})
     model.compile(optimizer, **more, jit_compile=fitting.jit)
@@ -67,7 +66,9 @@ def prepare(fitting: Fitting, phase: str, model: keras.Model, loss=None, optimiz
             raise ValueError(f"{fitting.state.epoch} epochs done of {most}")
         callbacks.restore_arrays(model, fitting.state.arrays)
     except ValueError as error:
-        raise damaged(fitting.store, "state", cited(error)) from error
+        raise damaged(
+            fitting.store, "state", f"{cited(error)}, or of another version of Keras or TensorFlow"
+        ) from error
     return fitting.state.epoch
 
 

@@ -58,7 +58,8 @@ def fit(
         hints: known group of each row, int [n], -1 where it is not known: semi-supervised training. Rows without a
             hint keep the groups of the start, which are renamed to fit the hints.
         store: what is kept during the fit; with the store of an interrupted fit it goes on where that stopped, and ends
-            with the weights, bit for bit, that it would have had. Default: a new `Memory`.
+            with the weights that it would have had: on the same machine without a GPU bit for bit. That one of
+            `callbacks` has stopped a phase is not kept. Default: a new `Memory`.
         reporter: hears of the progress; default nobody (`Silent`). `Lines()` prints.
         callbacks: Keras callbacks, for every phase. They see `logs` before the history does: what they add under the
             name of a column stands in it.
@@ -122,15 +123,16 @@ def choose(fitting: Fitting) -> tuple[Fitting, choosing.Choice]:
             views = finding.reader(fitting, "init", rows)(rows)
             z = finding.code(fitting, "init", rows, views)
             text, seed = f"{settings.init}, from 2 to {tried[-1]} groups", settings.start_seed
-            found = choosing.compared(
-                z, tried, settings.init, seed, views, finding.kind(fitting), lambda: advance(1, text)
-            )
-            return dict(zip(("tried", "stability", "strength"), (np.array(tried), *found), strict=True))
+            kind = finding.kind(fitting)
+            ari, strong = choosing.compared(z, tried, settings.init, seed, views, kind, lambda: advance(1, text))
+            best = choosing.chosen(tried, ari, strong).n_clusters
+            parted = choosing.borders(z, best, settings.init, seed, views, kind)
+            return {"tried": np.array(tried), "stability": ari, "strength": strong, "borders": parted}
 
         with fitting.timed():
             found = fitting.by_chief(compare)
         store.save("clusters", found)
-        choice = choosing.chosen(tried, found["stability"], found["strength"])
+        choice = choosing.doubted(choosing.chosen(tried, found["stability"], found["strength"]), found["borders"])
     fitting.reporter.say(f"{choice.n_clusters} clusters, {choice.sure}: {choice.why}")
     settings = replace(settings, clusters=choice.n_clusters)
     before = fitting.model

@@ -22,7 +22,8 @@ from vade_tf.training import regions
 from vade_tf.training.consensus import alike, naming, vote
 from vade_tf.training.settings import METHODS
 
-KINDS = ("code", "broad", "wide", "table", "counts")
+DOUBTED = ("broad", "wide")  # kinds whose draws give way to k-means where they differ
+KINDS = ("code", *DOUBTED, "table", "counts")
 VARIANCE_FLOOR = 1e-4  # share of the code's overall variance that every component keeps at least
 DRAWS = 8  # that vote; ...
 FIRST, SETTLED = 4, 0.97  # ... the first four alone where their mean ARI is such: further ones would change no row
@@ -93,7 +94,7 @@ def start(
                 elif kind == "counts":
                     groups = of_counts(views, n_clusters, seed, tell)
                 else:
-                    groups = landmark(views, n_clusters, seed, tell=tell, doubt=kind in ("broad", "wide"), more=more)
+                    groups = landmark(views, n_clusters, seed, tell=tell, doubt=kind in DOUBTED, more=more)
             pi, mu, sigma2 = moments(z, groups, n_clusters)
     if method != "landmark":
         tell()
@@ -143,7 +144,7 @@ def of_table(rows: np.ndarray, n_clusters: int, seed: int, tell: Callable[[], No
     Returns:
         Groups, [n].
     """
-    if regions.is_beyond(n_clusters):
+    if regions.is_beyond(n_clusters, min(regions.LANDMARKS, len(rows) // 5)):
         return landmark([rows], n_clusters, seed, tell=tell)
     return of_draws(rows, regions.landmark_draws([rows], n_clusters, several(seed, DRAWS), tell=tell), n_clusters, seed)
 
@@ -230,7 +231,8 @@ def landmark(
 
     One draw is a lottery on data that is harder than digits. So several are made, each renamed to fit the one that
     agrees best with all others (adjusted Rand index), and every row goes where most of them put it. Where the first
-    ones agree already, they are all.
+    ones agree already, they are all. Where they do not, the graph may have cut a large group and joined small ones:
+    if its borders part more rows from their neighbours than those of k-means on the first view, the latter are taken.
 
     Args:
         views: the same rows in one or more spaces, [n, d] each; a row's neighbours count in all of them alike.
@@ -247,7 +249,7 @@ def landmark(
     Returns:
         Groups, [n].
     """
-    if regions.is_beyond(n_clusters, n_landmarks):
+    if regions.is_beyond(n_clusters, min(n_landmarks, len(views[0]) // 5)):
         found = regions.kmeans(np.ascontiguousarray(views[0], np.float32), n_clusters, seed)
         for _ in range(DRAWS):
             tell()
@@ -260,6 +262,22 @@ def landmark(
             return vote([*draws, *more()], n_clusters)
     for _ in seeds[len(draws) :]:
         tell()
-    if doubt and alike(draws) < FOUND_AGAIN:
+    found, agreed = vote(draws, n_clusters), alike(draws)
+    if agreed >= SETTLED:
+        return found
+    if (doubt and agreed < FOUND_AGAIN) or are_no_regions(views, found, n_clusters, seed):
         return regions.kmeans(np.ascontiguousarray(views[0], np.float32), n_clusters, seed)
-    return vote(draws, n_clusters)
+    return found
+
+
+def are_no_regions(views: Sequence[np.ndarray], groups: np.ndarray, n_clusters: int, seed: int) -> bool:
+    """Whether the borders of groups [n] part more rows from their neighbours than those of k-means on the first view.
+
+    Neighbours are those in all views, [n, d], each of which weighs as much; of `ASKED` rows at most, on which k-means
+    is run as well.
+    """
+    some = generator(seed).permutation(len(groups))[:ASKED]
+    parts, asked = [np.asarray(view[some], np.float64) for view in views], np.arange(len(some))
+    joint = np.hstack([part / max(np.sqrt(part.var(axis=0).sum()), 1e-12) for part in parts]).astype(np.float32)
+    means = regions.kmeans(np.ascontiguousarray(parts[0], np.float32), n_clusters, seed)
+    return parted(joint, asked, groups[some]) > parted(joint, asked, means)
