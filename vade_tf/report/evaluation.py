@@ -21,9 +21,9 @@ from vade_tf.data.sparse import Rows, part
 from vade_tf.model import elbo
 from vade_tf.model.vade import VaDE
 from vade_tf.report import cards
-from vade_tf.report.rows import check_clusters, check_model, load_rows
+from vade_tf.report.rows import load_rows
 from vade_tf.runs.folder import BOUND, Run
-from vade_tf.runs.load import load
+from vade_tf.runs.load import check_clusters, check_model, load
 from vade_tf.seeding import subset
 from vade_tf.training.posterior import Assignments, Posterior, assignments, posterior
 
