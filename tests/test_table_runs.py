@@ -18,6 +18,7 @@ from vade_tf.report import rows as report_rows
 from vade_tf.runs import rows, seeds
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.filled import filled
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import check_model, load
 from vade_tf.training import device, recipe
@@ -74,7 +75,7 @@ def test_a_run_is_the_fit_that_python_gives(frame, tmp_path, given):
     config = TrainConfig.create(data=str(tmp_path / "t.csv"), labels="group", clusters=2, **given)
     loaded = rows.load_rows(config)
     observed = loaded.dataset.observations()
-    of_a_run = recipe.begin(observed, training.filled(config, loaded)).settings
+    of_a_run = recipe.begin(observed, filled(config, loaded)).settings
     of_python = recipe.begin(observed, Settings(clusters=2, **given)).settings
     for name in {each.name for each in dataclasses.fields(Settings)} - {"precision"}:
         assert getattr(of_a_run, name) == getattr(of_python, name), name

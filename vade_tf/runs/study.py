@@ -24,6 +24,7 @@ from vade_tf.paths import usable
 from vade_tf.reading import json_object
 from vade_tf.runs import selection, train
 from vade_tf.runs.config import MOST, TrainConfig
+from vade_tf.runs.filled import filled
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 from vade_tf.runs.places import PLAN, check_outside, held, refuse_links
@@ -88,7 +89,7 @@ class Study:
         check_outside(out, config.data)
         out, whole = usable(out, "out"), load_whole(config) if whole is None else whole
         rows = load_rows(config, whole)
-        train.filled(rows.config, rows)
+        filled(rows.config, rows)
         study = cls(kind, out, rows.config, [int(value) for value in values], whole)
         plan = {"values": study.values, "config": json.loads(study.config.to_json())}
         with held(out, "out", new=True):
