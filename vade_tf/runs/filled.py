@@ -26,15 +26,11 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
     """The configuration with all that follows from the rows written out; says what is wrong before a folder is made.
 
     Raises:
-        InputError: the likelihood, the hints or other settings do not fit the rows, or the run named by
+        InputError: the likelihood or other settings do not fit the rows and their hints, or the run named by
             `config.pretrained` cannot lend its autoencoder.
     """
     given.check_widths(config)
     likelihood = choice.choose(rows.dataset)
-    hints = None
-    if rows.hints is not None:
-        assert isinstance(config.clusters, int)
-        hints = given.checked_hints(rows.hints, len(rows.dataset.x), config.clusters)
     if config.pretrained is not None:
         pretrained_by(config, rows.dataset)
         theirs = Run.open(config.pretrained).config
@@ -67,7 +63,7 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
     settings = config.opening().resolve(*rows.dataset.x.shape, **told)
     settings = replace(settings, network=given.network(rows.dataset, settings))
     given.check_room(rows.dataset.x.shape[1], settings, rows.dataset.image_shape)
-    given.check(rows.dataset, settings, hints)
+    given.check(rows.dataset, settings, rows.hints)
     registry.check(config.model, rows.dataset, settings)
     return replace(
         config,

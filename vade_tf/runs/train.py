@@ -31,7 +31,7 @@ from vade_tf.runs.rows import RunRows, load_rows, load_whole
 from vade_tf.runs.tensorboard import Board, Views
 from vade_tf.serving import export as exporting
 from vade_tf.systems import registry
-from vade_tf.training import cluster, distribute, given, recipe
+from vade_tf.training import cluster, distribute, recipe
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
 from vade_tf.training.store import Pretrained, listed, numbered
@@ -123,22 +123,14 @@ def _check_unfinished(run: Run) -> None:
 
 
 def identity(rows: RunRows) -> dict:
-    """What data.json holds: see `Run.data`.
-
-    Raises:
-        InputError: the hints do not fit the rows.
-    """
+    """What data.json holds: see `Run.data`."""
     shape = rows.dataset.image_shape
     facts = {
         **rows.dataset.fingerprint,
         "in_file": isinstance(rows.dataset.x, FileRows),
         "image_shape": None if shape is None else list(shape),
     }
-    if rows.hints is None:
-        return facts
-    assert isinstance(rows.config.clusters, int)
-    hints = given.checked_hints(rows.hints, len(rows.dataset.x), rows.config.clusters)
-    return {**facts, "hints": zlib.crc32(np.ascontiguousarray(hints).data)}
+    return facts if rows.hints is None else {**facts, "hints": zlib.crc32(np.ascontiguousarray(rows.hints).data)}
 
 
 def follow(strategy: tf.distribute.Strategy, reporter: Silent, extra: Sequence[keras.callbacks.Callback]) -> dict:
