@@ -17,10 +17,10 @@ from vade_tf.model.vade import VaDE
 from vade_tf.mosaic import mosaic
 from vade_tf.report.colours import chip
 from vade_tf.report.contrast import members as members_of
+from vade_tf.report.drawing import WIDTH
 from vade_tf.report.evaluation import Assignments, Posterior
 from vade_tf.seeding import subset
 
-WIDTH = 7.2  # inches; text of 9 points stays legible on a phone
 HIGHEST, LOWEST = 30.0, 0.1  # inches of a sheet, and of a line of it; longer or flatter images lose their proportions
 MEAN_ROWS = 1024  # looked at together for the mean images
 GREY = matplotlib.colormaps["gray"].with_extremes(bad="white")
