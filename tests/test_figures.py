@@ -348,7 +348,7 @@ def test_the_largest_clusters_and_the_rows_of_the_map(small_model, rng, monkeypa
 def test_the_silhouette_of_some_rows(rng, monkeypatch):
     monkeypatch.setattr(evaluation, "SILHOUETTE_ROWS", 50)
     groups = rng.permutation(np.arange(100) % 2)
-    assert evaluation.silhouette(9.0 * groups[:, None] + rng.normal(size=(100, 1)) / 9, groups, 0) > 0.9
+    assert evaluation.silhouette(9.0 * groups[:, None] + rng.normal(size=(100, 1)) / 9, groups) > 0.9
 
 
 def test_pictures_are_the_same_whatever_the_readers_own_settings_are(small_model, rng):

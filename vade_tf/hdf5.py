@@ -138,7 +138,7 @@ def values(item: h5py.Dataset, name: str) -> np.ndarray:
     return np.concatenate(found) if found else item[()]
 
 
-def check_texts(item: h5py.Dataset, name: str, before: int = 0) -> int:
+def check_texts(item: h5py.Dataset, name: str, before: int) -> int:
     """Length of the texts of an array, if it holds some of any length, and of those before.
 
     Raises:

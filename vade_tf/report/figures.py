@@ -171,15 +171,15 @@ def features(apart: Contrast, shown: np.ndarray, each: int = 4, most: int = 24) 
     return figure
 
 
-def code(dataset: Dataset, found: Assignments, seed: int = 0, names: Sequence[str] = ()) -> Figure:
+def code(dataset: Dataset, found: Assignments, names: Sequence[str] = ()) -> Figure:
     """t-SNE of the codes of a random subset, coloured by cluster, with its name, and, beside it, by label."""
-    rows = subset(len(found.m), MAP_ROWS, seed)
+    rows = subset(len(found.m), MAP_ROWS, seed=0)
     perplexity = min(30.0, max(1.0, (len(rows) - 1) / 3))
     z = found.m[rows] if found.m.shape[1] > 1 else np.repeat(found.m[rows], 2, axis=1)
     spread = float(np.abs(z - z.mean(axis=0)).max())
     init = "pca" if spread > 1e-6 * float(np.abs(z).max()) else "random"  # t-SNE divides by the spread along the first
     with one_thread():  # 3,000 points: more threads save little, and wait for each other on a busy machine
-        points = TSNE(perplexity=perplexity, init=init, random_state=seed).fit_transform(z)
+        points = TSNE(perplexity=perplexity, init=init, random_state=0).fit_transform(z)
     n_clusters = found.log_gamma.shape[1]
     views = {"coloured by cluster": (found.groups[rows], {c: c for c in range(n_clusters)})}
     if dataset.y is not None:  # a label has the colour of the cluster it is matched with

@@ -43,9 +43,9 @@ def samples(model: VaDE, shown: np.ndarray, image_shape, n: int = 10, seed: int 
     )
 
 
-def reconstructions(model: VaDE, x: Rows, image_shape, columns: int = 12, seed: int = 0) -> Figure:
+def reconstructions(model: VaDE, x: Rows, image_shape, columns: int = 12) -> Figure:
     """Pairs of rows: the data, and p(x|z)'s mean at z = m."""
-    rows = subset(len(x), 4 * columns, seed)
+    rows = subset(len(x), 4 * columns, seed=0)
     if len(rows) >= columns:
         rows = rows[: len(rows) // columns * columns]
     x = x[rows]
