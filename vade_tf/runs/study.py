@@ -205,9 +205,10 @@ class Study:
     def conclude(self, rows: list[dict], summary: dict) -> dict:
         """Write KIND.csv and summary.json, which marks the study as finished; returns the summary."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, [name for name in rows[0] if name != "shares"], lineterminator="\n")
+        columns = [name for name in rows[0] if name != "shares"]
+        writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        writer.writerows({name: value for name, value in row.items() if name != "shares"} for row in rows)
+        writer.writerows(rows)
         write_whole(self.out / f"{self.kind}.csv", text.getvalue().encode())
         write_whole(self.out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
         return summary
