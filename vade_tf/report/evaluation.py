@@ -1,6 +1,6 @@
-"""What a trained VaDE is worth, as plain numbers: scores, clusters, the bound and its gap, calibration, speed.
+"""What a fitted model is worth, as plain numbers: scores, clusters, calibration, speed, and a VaDE's bound and gap.
 
-Knows no figure, no page and no training.
+Knows no figure, no page and no phase of training.
 """
 
 import time

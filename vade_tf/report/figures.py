@@ -1,4 +1,4 @@
-"""Pictures of a fitted VaDE and of its evaluation: matplotlib figures, drawn without a display; knows no training.
+"""Pictures of a fitted model and of its evaluation: matplotlib figures, drawn without a display; knows no training.
 
 Every function returns a `matplotlib.figure.Figure`; `draw` gives those that suit the data, those of images from
 `image_figures`. A cluster has its colour from `colours` in all of them.

@@ -1,4 +1,4 @@
-"""Pictures of a fitted VaDE on images: samples, reconstructions, interpolation, and rows worth a look.
+"""Pictures of a fitted model on images: of a VaDE samples, reconstructions and interpolation; rows worth a look.
 
 Each is a sheet with one row of images a cluster (or a line), in the data's own units.
 """
