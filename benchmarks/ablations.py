@@ -39,7 +39,8 @@ with hushed():
     from vade_tf.data.dataset import Dataset
     from vade_tf.errors import InputError
     from vade_tf.report import colours, evaluation, figures
-    from vade_tf.report.image_figures import WIDTH, samples
+    from vade_tf.report.drawing import STYLE, WIDTH
+    from vade_tf.report.image_figures import samples
     from vade_tf.runs.config import TrainConfig
     from vade_tf.runs.folder import Run
     from vade_tf.runs.load import load
@@ -225,7 +226,7 @@ def clusters(study: Study) -> str:
         model, y = load(study.run(name)), study.dataset.y
         groups = posterior.model_groups(model, study.dataset.x)
         k = model.prior.n_components
-        with matplotlib.rc_context(figures.STYLE):
+        with matplotlib.rc_context(STYLE):
             confusion = figures.confusion(y, groups, metrics.accuracy(y, groups))
             confusion.suptitle(f"{study.dataset.name}: K = {k}")
             save(confusion, name)
@@ -363,7 +364,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         study = prepare(TrainConfig.create(**options), out)
         for name in parts:
-            with matplotlib.rc_context(figures.STYLE):
+            with matplotlib.rc_context(STYLE):
                 print(f"{name}: {PARTS[name](study)}", flush=True)
     except InputError as error:
         print(f"ablations.py: {error}", file=sys.stderr)

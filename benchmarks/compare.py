@@ -192,7 +192,7 @@ def chart(rows: list[dict], dataset: str):
     from matplotlib.figure import Figure
 
     from vade_tf.report.colours import COLOURS
-    from vade_tf.report.figures import STYLE
+    from vade_tf.report.drawing import STYLE
 
     systems = by_system(rows, dataset)
     with matplotlib.rc_context(STYLE):

@@ -97,7 +97,7 @@ def figure(rows: list[dict]):
     import matplotlib
     from matplotlib.figure import Figure
 
-    from vade_tf.report.figures import STYLE
+    from vade_tf.report.drawing import STYLE
 
     parts = _by_axis(rows)
     with matplotlib.rc_context(STYLE):

@@ -135,7 +135,7 @@ def figure(rows: list[dict], path: Path) -> None:
     from matplotlib.ticker import MaxNLocator
 
     from vade_tf.report.colours import COLOURS
-    from vade_tf.report.figures import STYLE
+    from vade_tf.report.drawing import STYLE
 
     studies, shown = list(dict.fromkeys(row["study"] for row in rows)), measured(rows)
     with matplotlib.rc_context(STYLE):

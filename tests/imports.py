@@ -21,15 +21,15 @@ PACKAGE = Path(__file__).resolve().parent.parent / "vade_tf"
 
 _BOTTOM = ("errors", "paths", "reading", "hdf5", "seeding", "writing", "locking", "mosaic", "printing", "threads")
 _BELOW_SYSTEMS = ("training", "model", "data", *_BOTTOM)
-_BELOW_RUNS = ("estimator", "systems", *_BELOW_SYSTEMS, "metrics")
+_BELOW_RUNS = ("systems", *_BELOW_SYSTEMS, "metrics")
 # A room is a folder or a single module of the package; here are the rooms each may read, the highest room first.
 MAY_READ = {
     "__main__": ("cli",),
     "keras_names": ("systems", "model"),
-    "cli": ("runs", "report", "serving", *_BELOW_RUNS),
-    "runs": ("report", "serving", *_BELOW_RUNS),
-    "report": ("runs", "serving", *_BELOW_RUNS),
-    "serving": ("runs", "report", *_BELOW_RUNS),
+    "cli": ("report", "runs", "serving", *_BELOW_RUNS),
+    "report": ("runs", *_BELOW_RUNS),
+    "runs": ("serving", *_BELOW_RUNS),
+    "serving": ("model", "data", *_BOTTOM),
     "estimator": ("archive", "estimator_parameters", "estimator_rows", *_BELOW_SYSTEMS),
     "estimator_parameters": ("training", "model", "seeding", "errors"),
     "estimator_rows": ("model", "data", *_BOTTOM),

@@ -11,8 +11,8 @@ from vade_tf import Settings, VaDEClusterer, fit
 from vade_tf.errors import InputError
 from vade_tf.model import convolutional
 from vade_tf.model.vade import VaDE
-from vade_tf.runs import train
 from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.filled import filled
 from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows
 from vade_tf.training import given
@@ -189,15 +189,15 @@ def test_widths_of_dense_layers_do_not_go_with_convolutions(images, tmp_path):
     np.save(tmp_path / "x.npy", images)
     rows = load_rows(TrainConfig(data=str(tmp_path / "x.npy"), hidden=(64, 64), **asked))
     with pytest.raises(InputError, match=expected):
-        train.filled(rows.config, rows)
+        filled(rows.config, rows)
     begin(images, Settings(recipe="paper", **asked))
     networks = convolutional.build_encoder((8, 8, 3)), convolutional.build_decoder((8, 8, 3))
     with pytest.raises(InputError, match=r"^hidden: goes with dense networks, got \(64,\) beside encoder and decoder"):
         begin(images, Settings(clusters=2, hidden=(64,)), networks=networks)
-    filled = train.filled(replace(rows.config, hidden=None), rows)
-    assert (filled.network, filled.hidden) == ("conv", None)
-    older = {**json.loads(filled.to_json()), "hidden": [500, 500, 2000]}  # as runs wrote it down
-    assert TrainConfig.of(older) == filled
+    whole = filled(replace(rows.config, hidden=None), rows)
+    assert (whole.network, whole.hidden) == ("conv", None)
+    older = {**json.loads(whole.to_json()), "hidden": [500, 500, 2000]}  # as runs wrote it down
+    assert TrainConfig.of(older) == whole
 
 
 def test_all_convolutions_of_the_encoder_have_a_rectifier(rng):

@@ -101,7 +101,7 @@ def test_importance_weighted_and_plain_bound_are_of_the_same_rows(rng):
     unexplained = null_space(model.decoder.get_layer("x_parameters").kernel.numpy())[:, 0]  # [D]
     x = (np.tile(x, (5, 1)) + np.linspace(0, 40, 40)[:, None] * unexplained).astype("f4")
     bound = evaluation.posterior(model, x).elbo
-    found = evaluation.importance_weighted(model, x, bound, seed=0)
+    found = evaluation.importance_weighted(model, x, bound)
     assert found["rows"] == 8
     for value in found["bounds"].values():
         assert value == pytest.approx(found["elbo"], abs=3)  # the plain one is of a single draw
@@ -211,8 +211,8 @@ def test_draws_depend_on_the_seed_only(small_model, rng):
 
 
 def test_rows_that_are_a_cluster_each_have_no_silhouette():
-    assert evaluation.silhouette(np.eye(3), np.arange(3), 0) is None
-    assert evaluation.silhouette(np.eye(4), np.array([0, 1, 2, 2]), 0) is not None
+    assert evaluation.silhouette(np.eye(3), np.arange(3)) is None
+    assert evaluation.silhouette(np.eye(4), np.array([0, 1, 2, 2])) is not None
 
 
 def test_the_surest_member_is_found_where_probabilities_round_to_one(rng, monkeypatch):

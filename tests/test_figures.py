@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb, to_rgba
 
 from vade_tf.data.dataset import build
-from vade_tf.report import cards, colours, evaluation, figures, image_figures
+from vade_tf.report import cards, colours, course_figures, drawing, evaluation, figures, image_figures
 from vade_tf.report.contrast import contrast
 from vade_tf.seeding import subset
 
@@ -119,7 +119,7 @@ def test_sheets_of_long_images_have_a_size_that_can_be_drawn(shape):
     names = [f"component {i}" for i in range(20)]
     figure = image_figures._image_rows(np.zeros((20, 12, math.prod(shape))), shape, names, "long")
     width, height = figure.get_size_inches()
-    assert (width, figure.axes[0].get_aspect()) == (image_figures.WIDTH, 1 if shape == (40, 60) else "auto")
+    assert (width, figure.axes[0].get_aspect()) == (drawing.WIDTH, 1 if shape == (40, 60) else "auto")
     assert 2 < height < 31
 
 
@@ -272,12 +272,12 @@ def test_history_and_comparison_show_every_run():
         name: {"acc": acc, "nmi": 0.5, "ari": 0.4, "purity": 0.9, "silhouette": None, "elbo": -9.0}
         for name, acc in (("runs/a", 0.9), ("runs/b", 0.7))
     }
-    figure = figures.comparison(results, dict.fromkeys(results, HISTORY))
+    figure = course_figures.comparison(results, dict.fromkeys(results, HISTORY))
     shown = texts(figure)
     for words in ("runs/a", "runs/b", "0.900", "0.700", "acc", "ELBO by epoch", "ACC by epoch"):
         assert words in shown
     assert "silhouette" not in shown
-    line = figures.epochs({"": HISTORY}).axes[1].lines[0].get_xydata()
+    line = course_figures.epochs({"": HISTORY}).axes[1].lines[0].get_xydata()
     np.testing.assert_allclose(line, [[1, 0.6], [2, 0.7], [3, 0.8]])
 
 
@@ -293,17 +293,17 @@ def test_bounds_of_other_systems_are_drawn_nowhere(small_model, rng):
     assert "history" not in [picture.name for picture in figures.draw(model, data, others, result, none)]
     scores = dict.fromkeys(("acc", "nmi", "ari", "purity", "silhouette"), 0.5)
     results = {"vade": {**scores, "elbo": -9.0}, "gmvae": {**scores, "elbo": None}}
-    _, _, bound, acc = figures.comparison(results, dict.fromkeys(results, HISTORY)).axes
+    _, _, bound, acc = course_figures.comparison(results, dict.fromkeys(results, HISTORY)).axes
     assert [len(line.get_xdata()) for line in bound.lines] == [3, 0]
     assert [len(line.get_xdata()) for line in acc.lines] == [3, 3]
     assert acc.get_xlabel() == "epoch"
-    assert len(figures.comparison({"gmvae": results["gmvae"]}, {"gmvae": none}).axes) == 2
+    assert len(course_figures.comparison({"gmvae": results["gmvae"]}, {"gmvae": none}).axes) == 2
 
 
 def test_names_of_runs_are_text_and_none_is_left_out():
     scores = {"acc": 0.5, "nmi": 0.5, "ari": 0.4, "purity": 0.9, "silhouette": None, "elbo": -9.0}
     results = dict.fromkeys(("$a^$", "_hidden", "$US_$EU", "runs/" + 50 * "long"), scores)
-    figure = figures.comparison(results, dict.fromkeys(results, HISTORY))
+    figure = course_figures.comparison(results, dict.fromkeys(results, HISTORY))
     render(figure)
     shown = [text.get_text() for text in figure.legends[0].get_texts()]
     assert shown == [name.replace("$", r"\$") for name in results]
@@ -348,7 +348,7 @@ def test_the_largest_clusters_and_the_rows_of_the_map(small_model, rng, monkeypa
 def test_the_silhouette_of_some_rows(rng, monkeypatch):
     monkeypatch.setattr(evaluation, "SILHOUETTE_ROWS", 50)
     groups = rng.permutation(np.arange(100) % 2)
-    assert evaluation.silhouette(9.0 * groups[:, None] + rng.normal(size=(100, 1)) / 9, groups, 0) > 0.9
+    assert evaluation.silhouette(9.0 * groups[:, None] + rng.normal(size=(100, 1)) / 9, groups) > 0.9
 
 
 def test_pictures_are_the_same_whatever_the_readers_own_settings_are(small_model, rng):
@@ -359,7 +359,7 @@ def test_pictures_are_the_same_whatever_the_readers_own_settings_are(small_model
 
     def drawn():
         strips = image_figures.card_images(data, found.groups, told, np.arange(40))
-        return strips, figures.png(figures.comparison(*several))
+        return strips, drawing.png(course_figures.comparison(*several))
 
     data = build(x, None, "x", "memory", image_shape=(4, 3))
     told = cards.cards(model, data, found)

@@ -8,6 +8,7 @@ import pytest
 from vade_tf.errors import InputError
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.filled import filled, pretrained_by
 from vade_tf.runs.folder import Run
 from vade_tf.runs.rows import load_rows
 from vade_tf.runs.study import Study
@@ -38,10 +39,10 @@ def borrowed(config, lender, **more) -> np.ndarray:
     """Rows set aside by a fit that goes on from the lender's autoencoder."""
     config = dataclasses.replace(config, pretrained=str(lender), **more)
     rows = load_rows(config)
-    filled = training.filled(rows.config, rows)
+    whole = filled(rows.config, rows)
     store = Memory()
-    store.save("pretrained", training.pretrained_by(filled, rows.dataset))
-    return begin(rows.dataset.observations(), filled, rows.hints, store).aside
+    store.save("pretrained", pretrained_by(whole, rows.dataset))
+    return begin(rows.dataset.observations(), whole, rows.hints, store).aside
 
 
 def test_rows_set_aside_stay_those_that_gave_the_autoencoder_no_gradient(config, lender):
@@ -116,13 +117,13 @@ def test_a_convolutional_one_goes_with_the_paper_recipe_but_not_with_widths(tmp_
     config = TrainConfig.create(network="conv", pretrain_epochs=1, guide_epochs=0, **more)
     training.train(config, tmp_path / "conv", export=False)
     paper = load_rows(TrainConfig.create(recipe="paper", pretrained=str(tmp_path / "conv"), **more))
-    assert training.filled(paper.config, paper).network == "conv"
+    assert filled(paper.config, paper).network == "conv"
     with pytest.raises(InputError, match=r"^pretrained: the networks of .* differ: expected \(8,\)"):
-        training.filled(dataclasses.replace(paper.config, hidden=(8,)), paper)
+        filled(dataclasses.replace(paper.config, hidden=(8,)), paper)
     np.save(tmp_path / "flat.npy", np.load(tmp_path / "x.npy").reshape(60, 64))
     flat = load_rows(dataclasses.replace(paper.config, data=str(tmp_path / "flat.npy")))
     with pytest.raises(InputError, match="^pretrained: the autoencoder of .* reads images, got rows of 64 features"):
-        training.filled(flat.config, flat)
+        filled(flat.config, flat)
 
 
 @pytest.mark.parametrize("drawn", [{"limit": 50}, {"held_out": 0.1}])
@@ -161,10 +162,10 @@ def test_a_setting_that_comes_to_the_same_is_no_other(tmp_path, rng):
     first = TrainConfig(**more, pretrain_epochs=2, patience=5)
     training.train(first, tmp_path / "one", export=False)
     lent = dataclasses.replace(first, pretrained=str(tmp_path / "one"), restart=1)
-    assert training.filled(lent, load_rows(lent)).pretrain_epochs == 2
+    assert filled(lent, load_rows(lent)).pretrain_epochs == 2
     other = dataclasses.replace(lent, pretrain_epochs=9)
     with pytest.raises(InputError, match="pretrain_epochs: expected none, the autoencoder of .* with 2, got 9"):
-        training.filled(other, load_rows(other))
+        filled(other, load_rows(other))
 
 
 def test_networks_of_another_kind_than_the_lender_s_are_refused(config, lender):

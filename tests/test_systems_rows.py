@@ -71,6 +71,7 @@ def test_rows_are_no_code_of_themselves(tmp_path, rng, capsys):
 
 def test_a_run_without_an_autoencoder_lends_none(tmp_path, rng):
     from vade_tf.runs import train as training
+    from vade_tf.runs.filled import filled
     from vade_tf.runs.rows import load_rows
 
     np.save(tmp_path / "x.npy", rng.normal(size=(40, 5)).astype("f4"))
@@ -79,7 +80,7 @@ def test_a_run_without_an_autoencoder_lends_none(tmp_path, rng):
     config = TrainConfig(**more, pretrained=str(tmp_path / "k"))
     rows = load_rows(config)
     with pytest.raises(InputError, match="is of kmeans, which trains no autoencoder; name another run"):
-        training.filled(config, rows)
+        filled(config, rows)
     keras.backend.clear_session()
 
 

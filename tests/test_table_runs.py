@@ -18,8 +18,9 @@ from vade_tf.report import rows as report_rows
 from vade_tf.runs import rows, seeds
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.filled import filled
 from vade_tf.runs.folder import Run
-from vade_tf.runs.load import load
+from vade_tf.runs.load import check_model, load
 from vade_tf.training import device, recipe
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings
@@ -74,7 +75,7 @@ def test_a_run_is_the_fit_that_python_gives(frame, tmp_path, given):
     config = TrainConfig.create(data=str(tmp_path / "t.csv"), labels="group", clusters=2, **given)
     loaded = rows.load_rows(config)
     observed = loaded.dataset.observations()
-    of_a_run = recipe.begin(observed, training.filled(config, loaded)).settings
+    of_a_run = recipe.begin(observed, filled(config, loaded)).settings
     of_python = recipe.begin(observed, Settings(clusters=2, **given)).settings
     for name in {each.name for each in dataclasses.fields(Settings)} - {"precision"}:
         assert getattr(of_a_run, name) == getattr(of_python, name), name
@@ -150,20 +151,20 @@ def test_a_schema_of_other_columns_than_the_model_has_is_named(run, tmp_path):
     values = json.loads((tmp_path / "run" / "schema.json").read_text())
     age, ill, colour = values["columns"]
     changed, model = Run.open(tmp_path / "run"), load(run[0])
-    report_rows.check_model(changed, model)
+    check_model(changed, model)
     for columns, message in (
         ([ill, age, colour], "expected columns of the kinds that model.keras has, in its order"),
         ([age, ill], "expected 5 features, as data.json has, got 2"),
     ):
         (tmp_path / "run" / "schema.json").write_text(json.dumps({**values, "columns": columns}))
         with pytest.raises(InputError, match=f"schema.json: {message}"):
-            report_rows.check_model(changed, model)
+            check_model(changed, model)
 
 
 def test_a_likelihood_that_was_asked_for_has_columns_of_one_kind(run, tmp_path):
     config = dataclasses.replace(Run.open(run[0]).config, likelihood="gaussian")
     training.train(config, tmp_path / "run", export=False)
-    report_rows.check_model(Run.open(tmp_path / "run"), load(tmp_path / "run"))
+    check_model(Run.open(tmp_path / "run"), load(tmp_path / "run"))
 
 
 def test_a_schema_left_by_a_kill_is_no_obstacle(run, tmp_path):

@@ -18,9 +18,9 @@ MOST_PACKED = 1032  # times its length that a byte of deflate can become
 CHECKSUM = 4  # bytes that may follow each part
 LITTLE = 1 << 26  # bytes that any array may take
 TEXTS = (8, 4096)  # texts that are read together: the longer the file, the fewer
+TOGETHER = 1 << 28  # bytes of those texts, if each is as long as its file; or a quarter of the memory
 SINGLE = {"encoding-type", "encoding-version", "_index", "form", "h5sparse_format"}  # attributes that AnnData reads
 COLUMN_ORDER = "column-order"  # attribute of a table of AnnData: the names of its columns
-TOGETHER = 1 << 28  # bytes of them, if each is as long as its file; or a quarter of the memory
 
 
 @contextmanager
@@ -138,7 +138,7 @@ def values(item: h5py.Dataset, name: str) -> np.ndarray:
     return np.concatenate(found) if found else item[()]
 
 
-def check_texts(item: h5py.Dataset, name: str, before: int = 0) -> int:
+def check_texts(item: h5py.Dataset, name: str, before: int) -> int:
     """Length of the texts of an array, if it holds some of any length, and of those before.
 
     Raises:

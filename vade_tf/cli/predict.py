@@ -130,9 +130,8 @@ def _place(options: argparse.Namespace) -> Path:
 
 def _annotated(options: argparse.Namespace, out: Path, phase: Callable) -> int:
     """Writes an .h5ad file; the number of its cells."""
-    from vade_tf.report.rows import check_clusters, check_model
     from vade_tf.runs import annotated
-    from vade_tf.runs.load import load
+    from vade_tf.runs.load import check_clusters, check_model, load
 
     for name in (*MODES, "sample", "id", "labels"):
         if getattr(options, name) not in (None, False):
@@ -161,9 +160,8 @@ def _table(options: argparse.Namespace) -> "tuple[int, int, Callable[[Callable],
     """Rows and blocks of the table that is asked for, how many, and what makes it, given what hears of each block."""
     from vade_tf.data.schema import Schema
     from vade_tf.model.vade import VaDE
-    from vade_tf.report.rows import check_model
     from vade_tf.runs import answers, assignments, incoming, output
-    from vade_tf.runs.load import load
+    from vade_tf.runs.load import check_model, load
 
     folder = _finished(options.run)
     model, schema = load(options.run), folder.schema

@@ -52,7 +52,7 @@ def augment(
     return tf.reshape(moved, tf.shape(x))
 
 
-def digits(images: tf.Tensor, u: tf.Tensor, paper: float = 0.0) -> tf.Tensor:
+def digits(images: tf.Tensor, u: tf.Tensor, paper: float) -> tf.Tensor:
     """Rotated, zoomed, shifted: images [batch, height, width, channels], u [batch, 4] from -1 to 1.
 
     Long ones are rotated less: a strip of one row would be turned out of its frame.

@@ -197,7 +197,7 @@ def common_length(x: Rows, alike: float = ALIKE) -> float:
     return math.sqrt(high) if high > 0 and mean @ mean <= (1 - TURNED) * high else 0.0
 
 
-def finite_range(x: Rows, argument: str, holes: bool = False) -> tuple[float, float]:
+def finite_range(x: Rows, argument: str, holes: bool) -> tuple[float, float]:
     """Smallest and largest value; an error that names the first place where a value is not a finite float32.
 
     Args:

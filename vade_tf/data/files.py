@@ -86,7 +86,8 @@ def load_file(
             those of a folder are brought; () says that rows are none. Default: it is seen by their values.
 
     Returns:
-        The rows; with `schema` None where the file is an array. The notice says what was done with the columns.
+        The rows; they have no schema where the file is an array and none of a table was given. The notice says what was
+        done with the columns.
 
     Raises:
         InputError: the file is missing, truncated, of another kind, or does not hold what is asked for.

@@ -77,7 +77,7 @@ class Genes:
 
     @property
     def blocks(self) -> tuple[tuple[str, int], ...]:
-        """None: these rows are an array's, whose values say what they are."""
+        """(): these rows are an array's, whose values say what they are."""
         return ()
 
     def encode(self, cells: Any, argument: str = "data") -> np.ndarray | scipy.sparse.csr_array:

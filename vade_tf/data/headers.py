@@ -30,7 +30,7 @@ def are_numbered(names: Collection[str | int]) -> bool:
     return bool(names) and all(NUMBERED.fullmatch(str(name)) for name in names)
 
 
-def has_no_header(lines: list[list[str]], known: Collection[str] = ()) -> bool:
+def has_no_header(lines: list[list[str]], known: Collection[str]) -> bool:
     """Whether the first line looks like those below it: numbers or texts that come again, a number twice, a long text.
 
     Fractions that lie among the numbers below them are no names, and eight numbers and more that go up or down all the

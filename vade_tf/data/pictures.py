@@ -80,12 +80,12 @@ class Pictures:
         return cls(values["height"], values["width"], values["channels"])
 
 
-def read_folder(folder: Path, known: Pictures | None = None) -> tuple[np.ndarray, np.ndarray, Pictures]:
+def read_folder(folder: Path, known: Pictures | None) -> tuple[np.ndarray, np.ndarray, Pictures]:
     """The images of a folder and the folders in it, in the order of their names.
 
     Args:
         folder: other files in it are left alone.
-        known: size and channels to bring them to; default: the size that all have, or the median height and width, and
+        known: size and channels to bring them to; None: the size that all have, or the median height and width, and
             grey where all are grey.
 
     Returns:

@@ -131,7 +131,7 @@ def pick(
     drop: list[str],
     others: dict[str, str | None],
     file: Path,
-    several: Collection[str] = (),
+    several: Collection[str],
 ):
     """The columns to cluster by, the columns that are something else, and why columns are left out.
 

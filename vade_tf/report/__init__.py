@@ -1,4 +1,4 @@
 """What a finished run is worth: scores, figures, the page, the tables.
 
-Knows runs and models; knows no training, and no training code reads it.
+Knows runs, models and what these say of rows (`training.posterior`); knows no phase of training and no flag.
 """

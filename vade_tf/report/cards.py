@@ -1,6 +1,6 @@
 """A card of each cluster: what sets it apart, its typical and its doubtful rows, its size and how sure the model is.
 
-Plain numbers, lists and dicts for JSON; `card_page` makes HTML of them. Knows no training.
+Plain numbers, lists and dicts for JSON; `card_page` makes HTML of them. Knows no figure and no page.
 """
 
 from collections.abc import Sequence

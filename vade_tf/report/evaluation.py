@@ -1,6 +1,6 @@
-"""What a trained VaDE is worth, as plain numbers: scores, clusters, the bound and its gap, calibration, speed.
+"""What a fitted model is worth, as plain numbers: scores, clusters, calibration, speed, and a VaDE's bound and gap.
 
-Knows no figure, no page and no training.
+Knows no figure, no page and no phase of training.
 """
 
 import time
@@ -21,9 +21,9 @@ from vade_tf.data.sparse import Rows, part
 from vade_tf.model import elbo
 from vade_tf.model.vade import VaDE
 from vade_tf.report import cards
-from vade_tf.report.rows import check_clusters, check_model, load_rows
+from vade_tf.report.rows import load_rows
 from vade_tf.runs.folder import BOUND, Run
-from vade_tf.runs.load import load
+from vade_tf.runs.load import check_clusters, check_model, load
 from vade_tf.seeding import subset
 from vade_tf.training.posterior import Assignments, Posterior, assignments, posterior
 
@@ -33,6 +33,7 @@ IWAE_ROWS = 64  # 5,000 decodings a row: 0.13 s each for MNIST and the paper's n
 SILHOUETTE_ROWS = 2000  # its cost is quadratic
 PREDICT_ROWS = 20_000
 EXAMPLES = 5  # rows named as outliers
+SEED = 0  # of the subsets and the draws
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def some_of(dataset: Dataset, width: int) -> tuple[Dataset, np.ndarray | None]:
         The rows, and their numbers where they are not all of them.
     """
     n = len(dataset.x)
-    rows = subset(n, max(MOST // width, LEAST_ROWS), seed=0)
+    rows = subset(n, max(MOST // width, LEAST_ROWS), SEED)
     return (dataset, None) if len(rows) == n else (dataset.part(rows), rows)
 
 
@@ -120,7 +121,6 @@ def evaluate(
     model: keras.Model,
     dataset: Dataset,
     found: Assignments,
-    seed: int = 0,
     *,
     numbers: Sequence[int] | np.ndarray | None = None,
     step: Callable[[str], None] = lambda name: None,
@@ -131,7 +131,6 @@ def evaluate(
         model: a trained VaDE, or another system.
         dataset: rows, with labels or without.
         found: `findings(model, dataset.x)`.
-        seed: of the subsets and the draws.
         numbers: what the result calls each row, ascending, [n]; default 0, 1, ...
         step: as for `evaluate_run`.
 
@@ -155,7 +154,7 @@ def evaluate(
     if isinstance(found, Posterior):
         step("importance-weighted bounds")
         bound = {name: _mean(getattr(found, name)) for name in BOUND}
-        bound["importance_weighted"] = importance_weighted(model, dataset.x, found.elbo, seed)
+        bound["importance_weighted"] = importance_weighted(model, dataset.x, found.elbo)
         bound["lowest_density_rows"] = [int(numbers[i]) for i in found.log_density.argsort(kind="stable")[:EXAMPLES]]
     step("silhouette, clusters and speed")
     return {
@@ -163,7 +162,7 @@ def evaluate(
         "n_features": dataset.x.shape[1],
         "n_clusters": found.log_gamma.shape[1],
         **scores,
-        "silhouette": silhouette(found.m, groups, seed),
+        "silhouette": silhouette(found.m, groups),
         "confidence": _mean(found.confidence),
         "gamma_entropy": _mean(np.sum(entr(np.exp(found.log_gamma)), axis=1)),
         **bound,
@@ -172,21 +171,20 @@ def evaluate(
     }
 
 
-def importance_weighted(model: VaDE, x: Rows, bound: np.ndarray, seed: int) -> dict:
+def importance_weighted(model: VaDE, x: Rows, bound: np.ndarray) -> dict:
     """Importance-weighted bounds on log p(x) (Burda et al., ICLR 2016), and the ELBO of the same rows.
 
     Args:
         model: a trained VaDE.
         x: raw rows, [n, D]; a random subset of IWAE_ROWS is used.
         bound: ELBO of each row, [n].
-        seed: of the subset and of the draws.
 
     Returns:
         {"rows": number of rows, "elbo": nats a row, "bounds": {"1": nats a row, "50": ..., "5000": ...}}. All are made
         of the same draws, in groups of k, so a larger k never gives less.
     """
-    rows = subset(len(x), IWAE_ROWS, seed)
-    log_w = log_weights(model, x[rows], max(IWAE_SAMPLES), seed, pipeline.together(x, 1000))
+    rows = subset(len(x), IWAE_ROWS, SEED)
+    log_w = log_weights(model, x[rows], max(IWAE_SAMPLES), SEED, pipeline.together(x, 1000))
     bounds = {str(k): _mean(importance_weighted_bound(log_w, k)) for k in IWAE_SAMPLES}
     return {"rows": len(rows), "elbo": _mean(bound[rows]), "bounds": bounds}
 
@@ -229,9 +227,9 @@ def log_weights(model: VaDE, x: np.ndarray, samples: int, seed: int, chunk: int 
     return result
 
 
-def silhouette(m: np.ndarray, groups: np.ndarray, seed: int) -> float | None:
+def silhouette(m: np.ndarray, groups: np.ndarray) -> float | None:
     """Mean silhouette of the codes on a random subset, in [-1, 1]; None where it has fewer than two clusters."""
-    rows = subset(len(m), SILHOUETTE_ROWS, seed)
+    rows = subset(len(m), SILHOUETTE_ROWS, SEED)
     if not 2 <= len(np.unique(groups[rows])) < len(rows):
         return None
     return float(silhouette_score(m[rows], groups[rows]))

@@ -1,18 +1,14 @@
-"""Pictures of a fitted VaDE and of its evaluation: matplotlib figures, drawn without a display; knows no training.
+"""Pictures of a fitted model and of its evaluation: matplotlib figures, drawn without a display; knows no training.
 
 Every function returns a `matplotlib.figure.Figure`; `draw` gives those that suit the data, those of images from
 `image_figures`. A cluster has its colour from `colours` in all of them.
 """
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
 
 import keras
-import matplotlib
-import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
@@ -24,27 +20,18 @@ from vade_tf.model.counts import Counts
 from vade_tf.model.vade import VaDE
 from vade_tf.report.colours import NEUTRAL, chip, colour, marker, of_labels
 from vade_tf.report.contrast import Contrast, feature_names
+from vade_tf.report.course_figures import drawn_columns, epochs, without_bound
+from vade_tf.report.drawing import WIDTH, plain, styled
 from vade_tf.report.evaluation import Assignments, Posterior
 from vade_tf.report.expression import compared
-from vade_tf.report.image_figures import WIDTH, interpolation, members, outliers, reconstructions, samples
+from vade_tf.report.image_figures import interpolation, members, outliers, reconstructions, samples
 from vade_tf.seeding import subset
 from vade_tf.threads import one_thread
 
 MAX_ROWS = 20  # clusters in one picture: the largest
 MAP_ROWS = 3000  # rows in the map of the code
 NAMED = 24  # features that a profile names, at most
-LONGEST = 24  # letters of a feature's name in a picture
-TALLEST = 400.0  # inches of a picture of several runs; matplotlib draws no more than 2^16 pixels
 LETTER = 0.06  # inches that a letter of the names below a profile takes
-STYLE: Any = {
-    "font.size": 9.0,
-    "axes.titlesize": 10.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "figure.dpi": 150.0,
-}
-
-
 CAPTIONS = {
     "samples": "New samples of each component of the mixture: p(x|z) with z from N(mu_c, sigma2_c). First column: the "
     "component's mean.",
@@ -66,8 +53,6 @@ CAPTIONS = {
     "after it, where there are labels. Training does not read them.",
 }
 HISTORY_OF_OTHERS = "ACC after each epoch of the system's own phase. Training does not read the labels."
-
-styled = partial(matplotlib.style.context, ["default", STYLE])  # whatever the reader's own matplotlibrc says
 
 OF_CLUSTERS = ("samples", "interpolation", "members", "profiles", "features")  # a row or a column a cluster
 
@@ -118,8 +103,8 @@ def draw(
         makers["confusion"] = lambda: confusion(y, found.groups, result["acc"])
         makers["reliability"] = lambda: reliability(result["calibration"])
     of_vade = isinstance(found, Posterior)
-    course = {"": history if of_vade else _without_bound(history)}
-    if _columns(course):
+    course = {"": history if of_vade else without_bound(history)}
+    if drawn_columns(course):
         makers["history"] = lambda: epochs(course)
     captions = CAPTIONS if of_vade else CAPTIONS | {"history": HISTORY_OF_OTHERS}
     part = "" if len(shown) == n_clusters else f" The {len(shown)} largest clusters are shown."
@@ -186,15 +171,15 @@ def features(apart: Contrast, shown: np.ndarray, each: int = 4, most: int = 24) 
     return figure
 
 
-def code(dataset: Dataset, found: Assignments, seed: int = 0, names: Sequence[str] = ()) -> Figure:
+def code(dataset: Dataset, found: Assignments, names: Sequence[str] = ()) -> Figure:
     """t-SNE of the codes of a random subset, coloured by cluster, with its name, and, beside it, by label."""
-    rows = subset(len(found.m), MAP_ROWS, seed)
+    rows = subset(len(found.m), MAP_ROWS, seed=0)
     perplexity = min(30.0, max(1.0, (len(rows) - 1) / 3))
     z = found.m[rows] if found.m.shape[1] > 1 else np.repeat(found.m[rows], 2, axis=1)
     spread = float(np.abs(z - z.mean(axis=0)).max())
     init = "pca" if spread > 1e-6 * float(np.abs(z).max()) else "random"  # t-SNE divides by the spread along the first
     with one_thread():  # 3,000 points: more threads save little, and wait for each other on a busy machine
-        points = TSNE(perplexity=perplexity, init=init, random_state=seed).fit_transform(z)
+        points = TSNE(perplexity=perplexity, init=init, random_state=0).fit_transform(z)
     n_clusters = found.log_gamma.shape[1]
     views = {"coloured by cluster": (found.groups[rows], {c: c for c in range(n_clusters)})}
     if dataset.y is not None:  # a label has the colour of the cluster it is matched with
@@ -256,90 +241,6 @@ def reliability(calibration: dict) -> Figure:
     below.bar(middles, [b["count"] for b in bins], width=0.09, color=NEUTRAL)
     below.set(xlabel="probability of the assigned cluster", ylabel="rows (log)", yscale="log", ylim=(0.8, None))
     return figure
-
-
-def epochs(histories: dict[str, list[dict]]) -> Figure:
-    """VaDE's bound, and ACC where there are labels, over the epochs: one line a run, by its name."""
-    columns = _columns(histories)
-    figure = Figure((WIDTH, 3.2), layout="constrained")
-    _epoch_lines(figure.subplots(1, len(columns), squeeze=False)[0], columns, histories)
-    return figure
-
-
-@styled()
-def comparison(results: dict[str, dict], histories: dict[str, list[dict]]) -> Figure:
-    """Several runs, by name: scores and bound of each, and their course over the epochs."""
-    scores = [s for s in ("acc", "nmi", "ari", "purity", "silhouette") if None not in [r[s] for r in results.values()]]
-    courses = {
-        name: rows if results[name]["elbo"] is not None else _without_bound(rows) for name, rows in histories.items()
-    }
-    columns = _columns(courses)
-    bars = min(0.5 + 0.24 * (len(results) + 1) * max(len(scores), 1), TALLEST)
-    heights = (bars, 3) if columns else (bars,)
-    figure = Figure((WIDTH, sum(heights) + 1.2), layout="constrained")
-    top, *below = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-    left, right = top.subplots(1, 2, width_ratios=(3, 2))
-    height = 0.84 / len(results)
-    bars_of = []
-    for i, result in enumerate(results.values()):
-        drawn = left.barh(
-            np.arange(len(scores)) + height * i, [result[s] for s in scores], 0.9 * height, color=colour(i)
-        )
-        bars_of.append(drawn)
-        left.bar_label(drawn, fmt="%.3f", padding=2, fontsize=8)
-        if result["elbo"] is None:
-            continue
-        right.plot(result["elbo"], i, marker=marker(i), color=colour(i), markersize=8)
-        right.annotate(f"{result['elbo']:.2f}", (result["elbo"], i), (0, 7), textcoords="offset points", ha="center")
-    left.set_yticks(np.arange(len(scores)) + height * (len(results) - 1) / 2, scores)
-    left.invert_yaxis()
-    left.margins(x=0.15)
-    left.set(xlabel="score (1 is best)", title="Scores")
-    right.set_yticks([])
-    right.margins(0.3)
-    right.invert_yaxis()
-    right.set(xlabel="ELBO (nats a row)", title="Bound")
-    for bottom in below:
-        _epoch_lines(bottom.subplots(1, len(columns), squeeze=False)[0], columns, courses)
-    legend = figure.legend(bars_of, [""] * len(results), loc="outside lower center", ncols=2, frameon=False)
-    for text, name in zip(legend.get_texts(), results, strict=True):  # a label that begins with _ would be left out
-        text.set_text(plain(name, len(name)))
-    return figure
-
-
-def _columns(histories: dict[str, list[dict]]) -> list[str]:
-    """Columns of metrics.csv to draw: those that a run has."""
-    return [c for c in ("elbo", "acc") if any(c in row for rows in histories.values() for row in rows)]
-
-
-def _without_bound(history: list[dict]) -> list[dict]:
-    """The history of another system than VaDE, whose bound is one of another density."""
-    return [{name: value for name, value in row.items() if name != "elbo"} for row in history]
-
-
-def _epoch_lines(axes, columns: list[str], histories: dict[str, list[dict]]) -> None:
-    labels = {"elbo": "ELBO (nats a row)", "acc": "ACC (share of rows)"}
-    time = "epoch of VaDE" if all(any("elbo" in row for row in rows) for rows in histories.values()) else "epoch"
-    for axis, column in zip(axes, columns, strict=True):
-        for i, rows in enumerate(histories.values()):
-            points = [(row["epoch"], row[column]) for row in rows if row["phase"] == "fit" and column in row]
-            look = NEUTRAL if len(histories) == 1 else colour(i)
-            axis.plot(*np.array(points).reshape(-1, 2).T, color=look, marker=marker(i), markersize=4)
-        axis.set(xlabel=time, ylabel=labels[column], title=f"{column.upper()} by epoch")
-        axis.xaxis.get_major_locator().set_params(integer=True)
-
-
-def png(figure: Figure) -> bytes:
-    """A figure as the content of a PNG file."""
-    buffer = io.BytesIO()
-    with styled():
-        figure.savefig(buffer, format="png")
-    return buffer.getvalue()
-
-
-def plain(name: str, most: int = LONGEST) -> str:
-    """The name of a feature, a file or a run as matplotlib shall write it: no mathematics, as long as there is room."""
-    return (name if len(name) <= most else name[: most - 1] + "\u2026").replace("$", r"\$").replace("\n", " ")
 
 
 def _numbers(axis, table: np.ndarray, form: str, light: np.ndarray, fontsize: float) -> None:

@@ -1,4 +1,4 @@
-"""Pictures of a fitted VaDE on images: samples, reconstructions, interpolation, and rows worth a look.
+"""Pictures of a fitted model on images: of a VaDE samples, reconstructions and interpolation; rows worth a look.
 
 Each is a sheet with one row of images a cluster (or a line), in the data's own units.
 """
@@ -17,10 +17,10 @@ from vade_tf.model.vade import VaDE
 from vade_tf.mosaic import mosaic
 from vade_tf.report.colours import chip
 from vade_tf.report.contrast import members as members_of
+from vade_tf.report.drawing import WIDTH
 from vade_tf.report.evaluation import Assignments, Posterior
 from vade_tf.seeding import subset
 
-WIDTH = 7.2  # inches; text of 9 points stays legible on a phone
 HIGHEST, LOWEST = 30.0, 0.1  # inches of a sheet, and of a line of it; longer or flatter images lose their proportions
 MEAN_ROWS = 1024  # looked at together for the mean images
 GREY = matplotlib.colormaps["gray"].with_extremes(bad="white")
@@ -43,9 +43,9 @@ def samples(model: VaDE, shown: np.ndarray, image_shape, n: int = 10, seed: int 
     )
 
 
-def reconstructions(model: VaDE, x: Rows, image_shape, columns: int = 12, seed: int = 0) -> Figure:
+def reconstructions(model: VaDE, x: Rows, image_shape, columns: int = 12) -> Figure:
     """Pairs of rows: the data, and p(x|z)'s mean at z = m."""
-    rows = subset(len(x), 4 * columns, seed)
+    rows = subset(len(x), 4 * columns, seed=0)
     if len(rows) >= columns:
         rows = rows[: len(rows) // columns * columns]
     x = x[rows]

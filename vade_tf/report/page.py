@@ -250,11 +250,12 @@ def prepare(out: Path, argument: str = "", several: bool = False) -> None:
 def write(evaluated: Evaluation, out: Path, command: str) -> Path:
     """Figures and report.html of one run into a folder, in place of earlier ones; returns the page's path."""
     from vade_tf.report import figures
+    from vade_tf.report.drawing import png
     from vade_tf.report.image_figures import card_images
 
     subject = (evaluated.model, evaluated.dataset, evaluated.found)
     drawn = figures.draw(*subject, evaluated.result, evaluated.history)
-    pictures = [(picture.name, picture.caption, figures.png(picture.figure)) for picture in drawn]
+    pictures = [(picture.name, picture.caption, png(picture.figure)) for picture in drawn]
     settings = asdict(evaluated.run.config)
     cards = card_images(evaluated.dataset, evaluated.found.groups, evaluated.result["clusters"], evaluated.numbers)
     text = page(evaluated.result, settings, evaluated.training, pictures, command, cards)
@@ -270,10 +271,11 @@ def write(evaluated: Evaluation, out: Path, command: str) -> Path:
 
 def write_comparison(results: dict[str, dict], histories: dict[str, list[dict]], out: Path) -> Path:
     """The figure of several runs, by name, into a folder; returns its path."""
-    from vade_tf.report import figures
+    from vade_tf.report.course_figures import comparison
+    from vade_tf.report.drawing import png
 
     file = out / "comparison.png"
-    write_whole(file, figures.png(figures.comparison(results, histories)))
+    write_whole(file, png(comparison(results, histories)))
     return file
 
 

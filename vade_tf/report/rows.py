@@ -1,4 +1,4 @@
-"""The rows that a finished run is evaluated on, and whether its model fits them. Never writes into a run folder."""
+"""The rows that a finished run is evaluated on. Never writes into a run folder."""
 
 import warnings
 from collections.abc import Sequence
@@ -7,17 +7,12 @@ from dataclasses import replace
 import keras
 import numpy as np
 
-from vade_tf.data.checks import checked_shape
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.named import TEST_ROWS
 from vade_tf.errors import InputError, UnitsWarning
-from vade_tf.model.mixed import Mixed
-from vade_tf.model.vade import VaDE
-from vade_tf.reading import COPY_AGAIN
 from vade_tf.runs.folder import Run
 from vade_tf.runs.incoming import as_in_training, check_rows, with_names
 from vade_tf.runs.rows import load_whole, numbers_of
-from vade_tf.training.settings import AUTO
 
 
 def load_rows(
@@ -82,41 +77,3 @@ def load_rows(
     first = len(whole.x) - size
     half = np.arange(first, len(whole.x))
     return whole.part(half), int(np.sum(np.asarray(numbers) >= first)), half
-
-
-def check_model(run: Run, model: keras.Model) -> None:
-    """Raises InputError unless the model in a run folder reads rows as the run has them: their width and kinds."""
-    width, schema = run.data["features"], run.schema
-    if model.n_features != width:
-        raise InputError(
-            f"{run.path / 'model.keras'}: expected a model of {width} features, as data.json has, got one of "
-            f"{model.n_features}; copy the run folder again"
-        )
-    if (shape := run.data.get("image_shape")) is not None:
-        try:
-            checked_shape(shape, (0, width))
-        except InputError as error:
-            raise InputError(f"{run.path / 'data.json'}: {error}; {COPY_AGAIN}") from error
-    if schema is None:
-        return
-    blocks = schema.blocks or (("gaussian", len(schema.features)),)
-    if (found := sum(size for _, size in blocks)) != width:
-        raise InputError(
-            f"{run.path / 'schema.json'}: expected {width} features, as data.json has, got {found:,}; {COPY_AGAIN}"
-        )
-    mixed = isinstance(model.likelihood, Mixed) and run.config.likelihood == AUTO
-    if mixed and model.likelihood.blocks != blocks:
-        raise InputError(
-            f"{run.path / 'schema.json'}: expected columns of the kinds that model.keras has, in its order, got "
-            f"others; {COPY_AGAIN}"
-        )
-
-
-def check_clusters(run: Run, model: keras.Model) -> None:
-    """Raises InputError unless the model in a run folder has as many clusters as the run says."""
-    mixture = model.prior if isinstance(model, VaDE) else getattr(model, "head", None)
-    said, found = run.metrics["n_clusters"], model.n_clusters if mixture is None else mixture.n_components
-    if said != found:
-        raise InputError(
-            f"{run.path / 'metrics.json'}: expected n_clusters of {found}, as model.keras has, got {said}; {COPY_AGAIN}"
-        )

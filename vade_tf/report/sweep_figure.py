@@ -6,8 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from vade_tf.report.colours import COLOURS
-from vade_tf.report.figures import plain, png, styled
-from vade_tf.report.image_figures import WIDTH
+from vade_tf.report.drawing import WIDTH, plain, png, styled
 from vade_tf.runs.selection import STRONG
 from vade_tf.writing import write_whole
 

@@ -227,7 +227,7 @@ def with_names(data: str, run: Run, labels: str | None, likelihood: str, **more)
     return load_file(data, labels, likelihood, **more)
 
 
-def columns_of(data: str, known: Collection[str] = ()) -> list[str]:
+def columns_of(data: str, known: Collection[str]) -> list[str]:
     """Names of the columns of a table's file; none where it is no table.
 
     Args:

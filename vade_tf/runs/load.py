@@ -1,18 +1,25 @@
-"""A trained model from a run folder or a file. Only Keras files, in Keras' safe mode; a SavedModel never."""
+"""A trained model from a run folder or a file, and whether it fits its folder.
+
+Only Keras files are read, in Keras' safe mode; a SavedModel never.
+"""
 
 from pathlib import Path
 
 import keras
 
+from vade_tf.data.checks import checked_shape
 from vade_tf.data.dataset import Coded
 from vade_tf.errors import InputError, cited
 from vade_tf.model import stored
+from vade_tf.model.mixed import Mixed
 from vade_tf.model.vade import VaDE
 from vade_tf.paths import usable
-from vade_tf.runs.folder import schema_of
+from vade_tf.reading import COPY_AGAIN
+from vade_tf.runs.folder import Run, schema_of
 from vade_tf.systems import registry  # noqa: F401  layers of systems that were added are known to Keras
 from vade_tf.systems.gmvae import GMVAE
 from vade_tf.systems.models import Clustering
+from vade_tf.training.settings import AUTO
 
 SYSTEMS = (VaDE, Clustering, GMVAE)
 
@@ -62,3 +69,41 @@ def load_schema(path: str | Path) -> Coded | None:
     if folder == path and not any((folder / name).is_file() for name in ("config.json", "model.keras")):
         raise InputError(f"{path}: expected a run folder, found no model.keras there")
     return schema_of(folder)
+
+
+def check_model(run: Run, model: keras.Model) -> None:
+    """Raises InputError unless the model in a run folder reads rows as the run has them: their width and kinds."""
+    width, schema = run.data["features"], run.schema
+    if model.n_features != width:
+        raise InputError(
+            f"{run.path / 'model.keras'}: expected a model of {width} features, as data.json has, got one of "
+            f"{model.n_features}; copy the run folder again"
+        )
+    if (shape := run.data.get("image_shape")) is not None:
+        try:
+            checked_shape(shape, (0, width))
+        except InputError as error:
+            raise InputError(f"{run.path / 'data.json'}: {error}; {COPY_AGAIN}") from error
+    if schema is None:
+        return
+    blocks = schema.blocks or (("gaussian", len(schema.features)),)
+    if (found := sum(size for _, size in blocks)) != width:
+        raise InputError(
+            f"{run.path / 'schema.json'}: expected {width} features, as data.json has, got {found:,}; {COPY_AGAIN}"
+        )
+    mixed = isinstance(model.likelihood, Mixed) and run.config.likelihood == AUTO
+    if mixed and model.likelihood.blocks != blocks:
+        raise InputError(
+            f"{run.path / 'schema.json'}: expected columns of the kinds that model.keras has, in its order, got "
+            f"others; {COPY_AGAIN}"
+        )
+
+
+def check_clusters(run: Run, model: keras.Model) -> None:
+    """Raises InputError unless the model in a run folder has as many clusters as the run says."""
+    mixture = model.prior if isinstance(model, VaDE) else getattr(model, "head", None)
+    said, found = run.metrics["n_clusters"], model.n_clusters if mixture is None else mixture.n_components
+    if said != found:
+        raise InputError(
+            f"{run.path / 'metrics.json'}: expected n_clusters of {found}, as model.keras has, got {said}; {COPY_AGAIN}"
+        )

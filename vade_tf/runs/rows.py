@@ -17,6 +17,7 @@ from vade_tf.reading import plain_array
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.seeding import generator, subset
+from vade_tf.training import given
 from vade_tf.training.settings import AUTO
 
 
@@ -28,7 +29,7 @@ class RunRows:
         config: the configuration with the number of clusters filled in, and where the rows were found.
         dataset: the rows that are trained on, with labels for scoring where there are any.
         aside: the rows that `config.held_out` keeps from training, or None.
-        hints: known groups, int [n], or None.
+        hints: known groups, int32 [n], -1 where none is known, or None.
         numbers: place of each row among all that were loaded, ascending, [n].
     """
 
@@ -84,8 +85,8 @@ def load_rows(config: TrainConfig, whole: Dataset | None = None, in_file: bool |
         in_file: see `load_whole`.
 
     Raises:
-        InputError: unknown name, unusable file, a K that the rows do not allow, or rows that cannot be had in the form
-            that `in_file` asks for.
+        InputError: unknown name, unusable file, a K that the rows do not allow, hints that do not fit them, or rows
+            that cannot be had in the form that `in_file` asks for.
     """
     dataset = load_whole(config, in_file=in_file) if whole is None else whole
     clusters = config.clusters
@@ -102,10 +103,14 @@ def load_rows(config: TrainConfig, whole: Dataset | None = None, in_file: bool |
         raise InputError(_other_form(dataset, bool(in_file)))
     if isinstance(clusters, int) and clusters > len(dataset.x):
         raise InputError(f"clusters: expected at most the number of rows, {len(dataset.x)}, got {clusters}")
+    hints = None
+    if config.hints is not None:
+        assert isinstance(clusters, int)  # `TrainConfig` refuses hints beside "auto"
+        hints = given.checked_hints(_load_hints(config.hints), len(dataset.x), clusters)
     # a run on the bundled digits stays with them, network or not
     where = BUNDLED if config.data is None and dataset.source == BUNDLED else config.data_dir
     config = replace(config, clusters=clusters, data_dir=where)
-    return RunRows(config, dataset, aside, _load_hints(config), numbers)
+    return RunRows(config, dataset, aside, hints, numbers)
 
 
 def held_in_memory(dataset: Dataset) -> Dataset:
@@ -147,10 +152,8 @@ def numbers_of(config: TrainConfig, n: int) -> tuple[Sequence[int] | np.ndarray,
     return numbers[~aside], numbers[aside]
 
 
-def _load_hints(config: TrainConfig) -> np.ndarray | None:
-    if config.hints is None:
-        return None
+def _load_hints(file: str) -> np.ndarray:
     try:
-        return plain_array(usable(config.hints, "hints"))
+        return plain_array(usable(file, "hints"))
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"hints: {config.hints} cannot be read as .npy ({cited(error)})") from error
+        raise InputError(f"hints: {file} cannot be read as .npy ({cited(error)})") from error

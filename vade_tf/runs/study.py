@@ -24,6 +24,7 @@ from vade_tf.paths import usable
 from vade_tf.reading import json_object
 from vade_tf.runs import selection, train
 from vade_tf.runs.config import MOST, TrainConfig
+from vade_tf.runs.filled import filled
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 from vade_tf.runs.places import PLAN, check_outside, held, refuse_links
@@ -88,7 +89,7 @@ class Study:
         check_outside(out, config.data)
         out, whole = usable(out, "out"), load_whole(config) if whole is None else whole
         rows = load_rows(config, whole)
-        train.filled(rows.config, rows)
+        filled(rows.config, rows)
         study = cls(kind, out, rows.config, [int(value) for value in values], whole)
         plan = {"values": study.values, "config": json.loads(study.config.to_json())}
         with held(out, "out", new=True):
@@ -204,9 +205,10 @@ class Study:
     def conclude(self, rows: list[dict], summary: dict) -> dict:
         """Write KIND.csv and summary.json, which marks the study as finished; returns the summary."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, [name for name in rows[0] if name != "shares"], lineterminator="\n")
+        columns = [name for name in rows[0] if name != "shares"]
+        writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        writer.writerows({name: value for name, value in row.items() if name != "shares"} for row in rows)
+        writer.writerows(rows)
         write_whole(self.out / f"{self.kind}.csv", text.getvalue().encode())
         write_whole(self.out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
         return summary

@@ -75,10 +75,8 @@ def build_signatures(model: VaDE) -> tuple[tf.Module, dict]:
         number = tf.where(tf.size(seed) == 1, tf.range(n, dtype=tf.int64), tf.zeros(n, tf.int64))
         seeds = tf.stack([tf.broadcast_to(seed, [n]), number], axis=1)  # [n, 2]
         draws = tf.map_fn(lambda s: tf.random.stateless_normal([latent_dim], s), seeds, fn_output_signature=tf.float32)
-        _, mu, log_sigma2 = model.prior.parameters
-        x = model.decode(tf.gather(mu, cluster) + tf.exp(0.5 * tf.gather(log_sigma2, cluster)) * draws)
         known = (cluster >= 0) & (cluster < model.prior.n_components)  # a GPU gathers zeros where there is nothing
-        return {"x": tf.where(known[:, None], x, math.nan)}
+        return {"x": tf.where(known[:, None], model.decode(model.prior.draw(cluster, draws)), math.nan)}
 
     def concrete(function, **inputs):
         specs = {name: tf.TensorSpec(shape, dtype, name) for name, (shape, dtype) in inputs.items()}

@@ -46,7 +46,7 @@ def fit(fitting: Fitting) -> "GMVAE":
     return model
 
 
-def build_prior(w_dim: int, n_clusters: int, latent_dim: int, seed: int = 0) -> keras.Model:
+def build_prior(w_dim: int, n_clusters: int, latent_dim: int, seed: int) -> keras.Model:
     """The K-headed network: w [n, w_dim] -> (mu, log sigma2) of p(z|w,c), both [n, K, latent] in float32."""
     w = keras.Input((w_dim,), name="w")
 

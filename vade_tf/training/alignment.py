@@ -18,19 +18,18 @@ TURNS = 40  # at most
 STILL = 0.001  # of the root mean square of the rows: an origin that moves less has arrived
 
 
-def shifts(rows: np.ndarray, origins: np.ndarray, number: int, seed: int = 0) -> np.ndarray:
+def shifts(rows: np.ndarray, origins: np.ndarray, number: int) -> np.ndarray:
     """What to take away from the rows of each origin.
 
     Args:
         rows: in directions that are compared by Euclidean distance, [n, d].
         origins: of each row, from 0 up, int [n].
         number: of the origins.
-        seed: of the rows that are asked.
 
     Returns:
         [number, d]; the mean of all rows is not moved. Origins without rows have 0.
     """
-    found, rng = np.zeros((number, rows.shape[1])), generator(seed)
+    found, rng = np.zeros((number, rows.shape[1])), generator(0)
     parts = {o: rows[rng.permutation(np.flatnonzero(origins == o))[:ASKED]] for o in np.unique(origins)}
     first, *others = sorted(parts, key=lambda o: (-len(parts[o]), o))
     together, limit = [parts[first]], STILL * np.sqrt(np.mean(rows.var(axis=0)) * rows.shape[1])

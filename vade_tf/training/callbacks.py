@@ -71,7 +71,7 @@ class Record(keras.callbacks.Callback):
         epochs: number of the phase's last epoch.
         rows: rows of the epochs before; extended in place.
         say: shows a sentence to a person.
-        watch: signals, warnings and remedies of a VaDE; default none.
+        watch: signals, warnings and remedies of a VaDE, or None.
         begun: epochs before those of this training, where the phase is trained anew.
 
     Raises:
@@ -85,8 +85,8 @@ class Record(keras.callbacks.Callback):
         epochs: int,
         rows: list[dict],
         say: Callable[[str], None],
-        watch: Watch | None = None,
-        begun: int = 0,
+        watch: Watch | None,
+        begun: int,
     ):
         super().__init__()
         self.before = begun

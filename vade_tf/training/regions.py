@@ -37,7 +37,7 @@ def landmark_draws(
     n_landmarks: int = LANDMARKS,
     tell: Callable[[], None] = lambda: None,
 ) -> list[np.ndarray]:
-    """The groups that a draw with each of the seeds finds, see `landmark`: [n] each."""
+    """The groups that a draw with each of the seeds finds, see `landmark_draw`: [n] each."""
     views = [np.ascontiguousarray(view, np.float32) for view in views]
 
     def draw(number: int) -> np.ndarray:
@@ -61,7 +61,7 @@ def landmark_draw(views: Sequence[np.ndarray], n_clusters: int, seed: int, n_lan
     counts.
 
     Args:
-        views: as for `landmark`; each has landmarks of its own.
+        views: as for `start.landmark`; each has landmarks of its own.
         n_clusters: K.
         seed: of the landmarks and of k-means.
         n_landmarks: M, of each view; at most a fifth of the rows.
