@@ -15,9 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 from vade_tf import archive
 from vade_tf.data import pipeline
 from vade_tf.data.cells import as_frame
-from vade_tf.data.dataset import observe
 from vade_tf.data.filling import filled
 from vade_tf.data.genes import origins_of
+from vade_tf.data.observing import observe
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError, whole_number

@@ -201,7 +201,7 @@ def finite_range(x: Rows, argument: str, holes: bool = False) -> tuple[float, fl
     """Smallest and largest value; an error that names the first place where a value is not a finite float32.
 
     Args:
-        x, argument: as for `observe`.
+        x, argument: as for `observing.observe`.
         holes: whether NaN is a missing cell.
     """
     low, high, size = np.inf, -np.inf, rows_together(x.shape[1], CHECK_ROWS)

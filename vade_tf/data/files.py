@@ -12,9 +12,10 @@ import scipy.sparse
 
 from vade_tf.data import arrays, cell_files, pictures, tables
 from vade_tf.data.checks import check_apart, checked_shape
-from vade_tf.data.dataset import COUNTS, Coded, Dataset, build
+from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.genes import Genes
 from vade_tf.data.headers import are_numbered
+from vade_tf.data.observing import COUNTS, build
 from vade_tf.data.pictures import Pictures
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows, stays_in_file
@@ -69,7 +70,7 @@ def load_file(
             `.h5ad`; or a folder of images.
         labels: labels for scoring: a column of a table or of an .h5ad's obs, an array of an .npz or .h5, or a .npy file
             beside others, or "folders": those images lie in. Default: "y" or "Y" of an .npz or .h5 if it is there.
-        likelihood: see `dataset.build`.
+        likelihood: see `observing.build`.
         columns, drop: names of the columns of a table to use or to leave out, with commas between them. Default: all.
         id: the column that names the rows.
         text: the column that holds texts, which are then all that is used; "lines": each line of a `.txt` is one.
