@@ -11,7 +11,8 @@ from small_tables import written
 
 from vade_tf import reading
 from vade_tf.data import cutting, stream, tables
-from vade_tf.data.files import coded, load_file
+from vade_tf.data.coding import coded
+from vade_tf.data.files import load_file
 from vade_tf.errors import InputError
 
 AGES = [round(18 + 1.7 * i, 1) for i in range(40)]

@@ -14,7 +14,8 @@ import scipy.sparse
 from vade_tf import VaDEClusterer, metrics
 from vade_tf.cli.main import main
 from vade_tf.data import genes
-from vade_tf.data.files import coded, load_file
+from vade_tf.data.coding import coded
+from vade_tf.data.files import load_file
 from vade_tf.data.genes import Genes
 from vade_tf.data.observing import build, observe
 from vade_tf.data.schema import Schema

@@ -13,7 +13,6 @@ import scipy.sparse
 from vade_tf.data import arrays, cell_files, pictures, tables
 from vade_tf.data.checks import check_apart, checked_shape
 from vade_tf.data.dataset import Coded, Dataset
-from vade_tf.data.genes import Genes
 from vade_tf.data.headers import are_numbered
 from vade_tf.data.observing import COUNTS, build
 from vade_tf.data.pictures import Pictures
@@ -34,12 +33,6 @@ KINDS = (*ARRAYS, cell_files.ENDING, *tables.TEXTS, ".parquet")
 LINES = "lines"  # --text of a .txt file of one text a line
 FOLDERS = "folders"  # --labels of images that lie in a folder of their label each
 NOTES = 5  # said of the cells of a table that is coded block by block
-FORMS: dict[str, Callable[[dict], Coded]] = {
-    "table": Schema.from_dict,
-    "texts": Texts.from_dict,
-    "pictures": Pictures.from_dict,
-    "genes": Genes.from_dict,
-}
 
 
 def load_file(
@@ -181,18 +174,6 @@ def readable(path: str) -> Iterator[tuple[Path, str]]:
         raise InputError(f"data: {path} cannot be read as {kind} ({cited(error)}); is it whole?") from error
     except Exception as error:  # zipfile.BadZipFile and zlib.error have no common base
         raise InputError(f"data: {path} is damaged ({cited(error)}); write or copy it again") from error
-
-
-def coded(values: dict) -> Coded:
-    """The schema whose `to_dict` gave these values, which may come from anywhere.
-
-    Raises:
-        ValueError: none has such values.
-    """
-    form = values.get("form")
-    if not isinstance(form, str) or form not in FORMS:
-        raise ValueError(f"form: expected one of {', '.join(FORMS)}, got {str(form)[:40]!r}")
-    return FORMS[form](values)
 
 
 def _table(
