@@ -18,7 +18,7 @@ from vade_tf.data.observing import COUNTS, build
 from vade_tf.data.pictures import Pictures
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows, stays_in_file
-from vade_tf.data.stream import NamedRows, TableRows
+from vade_tf.data.stream import NamedRows, check_columns, encoded
 from vade_tf.data.texts import Texts, lines_of
 from vade_tf.errors import InputError, cited
 from vade_tf.paths import usable
@@ -32,7 +32,6 @@ ARRAYS: dict[str, Callable] = {
 KINDS = (*ARRAYS, cell_files.ENDING, *tables.TEXTS, ".parquet")
 LINES = "lines"  # --text of a .txt file of one text a line
 FOLDERS = "folders"  # --labels of images that lie in a folder of their label each
-NOTES = 5  # said of the cells of a table that is coded block by block
 
 
 def load_file(
@@ -292,30 +291,13 @@ def _as_table(x, schema: Schema, path: str) -> tuple[np.ndarray, list[str]]:
     Images are rows of pixels.
     """
     x = x.reshape(len(x), -1) if isinstance(x, np.ndarray) and x.ndim > 2 else x
-    if len(x.shape) != 2 or x.shape[1] != len(schema.columns):
-        names = ", ".join(str(column.name)[:40] for column in schema.columns[:8])
-        raise InputError(
-            f"data: expected a table, or an array with its {len(schema.columns)} columns ({names}), got an array of "
-            f"shape {x.shape} in {path}"
-        )
+    check_columns(x.shape, schema, path)
     columns = [column.name for column in schema.columns]
     if isinstance(x, FileRows):
         told: list[str] = []
-
-        def encode(rows: pandas.DataFrame, start: int) -> np.ndarray:
-            found, notes = schema.encode(rows, counted_from(start))
-            if len(told) < NOTES:
-                told.extend(f"from row {start:,} on: {note}" if start else note for note in notes)
-            return found
-
-        return TableRows(NamedRows(x.as_stored(), columns), encode, len(schema.features)).whole(), told
+        return encoded(NamedRows(x.as_stored(), columns), schema, told.extend).whole(), told
     dense = x.toarray() if scipy.sparse.issparse(x) else x
     return schema.encode(pandas.DataFrame(dense, columns=columns), "data")
-
-
-def counted_from(start: int) -> str:
-    """What an error names that counts rows from this one on."""
-    return f"data: counting from row {start:,}" if start else "data"
 
 
 def _lines(file: Path, labels, likelihood: str, schema) -> Dataset:
