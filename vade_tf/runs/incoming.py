@@ -16,12 +16,13 @@ import pandas
 
 from vade_tf.data import tables
 from vade_tf.data.dataset import Coded, Dataset
-from vade_tf.data.files import as_coded, load_file, readable
+from vade_tf.data.files import load_file, readable
 from vade_tf.data.filling import Written
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
 from vade_tf.data.sparse import SparseRows
 from vade_tf.data.stream import NamedRows, TableRows, check_columns, encoded
+from vade_tf.data.table_files import as_coded
 from vade_tf.data.texts import Texts
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model.choice import check_units
