@@ -11,7 +11,8 @@ import pandas
 from pandas.api import types
 
 from vade_tf.data.cells import COMMA, SIGNS, THOUSANDS, as_frame, key_of, read_numbers, sign_of, without_blanks
-from vade_tf.data.columns import KINDS, MOST, Column, infer
+from vade_tf.data.columns import KINDS, MOST, Column
+from vade_tf.data.inferring import infer
 from vade_tf.data.joint import are_counts, has_decimal_commas, pixels
 from vade_tf.errors import InputError
 from vade_tf.reading import LARGEST_JSON, TooLarge, check_memory, each, finite, record
