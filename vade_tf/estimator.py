@@ -23,8 +23,8 @@ from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError, whole_number
 from vade_tf.estimator_parameters import callbacks_of, networks_of, settings_of, translated
 from vade_tf.estimator_rows import RowReader
+from vade_tf.machine import memory, rows_together
 from vade_tf.model.prior import check_clusters
-from vade_tf.reading import memory, rows_together
 from vade_tf.training import recipe
 from vade_tf.training.health import CLUSTER_ALONE
 from vade_tf.training.loop import model_groups

@@ -12,7 +12,7 @@ from vade_tf.data.genes import Genes
 from vade_tf.data.observing import build
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
-from vade_tf.reading import padded
+from vade_tf.machine import padded
 
 ENDING = ".h5ad"
 

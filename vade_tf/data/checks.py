@@ -9,7 +9,7 @@ import numpy as np
 
 from vade_tf.data.sparse import Rows, SparseRows
 from vade_tf.errors import InputError, UnitsWarning, whole_number
-from vade_tf.reading import rows_together
+from vade_tf.machine import rows_together
 
 ALIKE, ALIKE_HALVES = 1e-4, 4e-3  # relative difference of squared lengths that rounding makes, also of float16
 BLURRED = 0.05  # standard deviations of a column that a step of float32 may be

@@ -22,7 +22,7 @@ from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
 from vade_tf.errors import InputError, StorageError
 from vade_tf.locking import locked
-from vade_tf.reading import rows_together
+from vade_tf.machine import rows_together
 from vade_tf.writing import whole, writing
 
 SAMPLE = 100_000  # rows that say what the columns are

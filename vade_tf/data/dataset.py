@@ -10,7 +10,7 @@ import numpy as np
 from vade_tf.data import checks
 from vade_tf.data.shards import FileRows
 from vade_tf.data.sparse import OriginRows, Rows, SparseRows, Stored, part
-from vade_tf.reading import rows_together
+from vade_tf.machine import rows_together
 
 EDGES = 10_000  # images, at even distances, whose edges are looked at
 MANY, MANY_NUMBERS = 100_000, 2**27  # rows and numbers that NumPy is given together: it makes a copy in float64

@@ -15,9 +15,9 @@ from vade_tf.data.observing import build
 from vade_tf.data.pictures import Pictures
 from vade_tf.data.schema import Schema
 from vade_tf.data.texts import Texts
-from vade_tf.errors import InputError, cited
+from vade_tf.errors import InputError, check_form, cited
+from vade_tf.machine import TooLarge
 from vade_tf.paths import usable
-from vade_tf.reading import TooLarge, check_form
 
 ARRAYS: dict[str, Callable] = {
     ".npy": arrays.read_npy,

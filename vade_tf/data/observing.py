@@ -13,7 +13,7 @@ from vade_tf.data.genes import is_annotated
 from vade_tf.data.shards import FileRows, is_file
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError, cited
-from vade_tf.reading import memory, rows_together
+from vade_tf.machine import memory, rows_together
 
 COUNTS = ("counts", "zinb")  # likelihoods of numbers that are to be taken as they are
 SUMS = 64  # bytes that are held of each feature together: eight sums in double precision

@@ -19,7 +19,7 @@ import tensorflow as tf
 from vade_tf.data.augmentation import augment
 from vade_tf.data.shards import FileRows, Shuffle
 from vade_tf.data.sparse import Rows
-from vade_tf.reading import rows_together
+from vade_tf.machine import rows_together
 from vade_tf.seeding import fold
 
 WORKERS = min(8, os.cpu_count() or 2)  # batches that are gathered at the same time

@@ -15,7 +15,8 @@ from vade_tf.data.columns import KINDS, MOST, Column
 from vade_tf.data.inferring import infer
 from vade_tf.data.joint import are_counts, has_decimal_commas, pixels
 from vade_tf.errors import InputError
-from vade_tf.reading import LARGEST_JSON, TooLarge, check_memory, each, finite, record
+from vade_tf.machine import TooLarge, check_memory
+from vade_tf.reading import LARGEST_JSON, each, finite, record
 
 NAMED = 8  # columns that a line of `describe` names
 LAST_DAY = 1e8  # microseconds since 1970 still are a 64-bit number

@@ -10,7 +10,7 @@ import pandas
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
 from vade_tf.errors import InputError
-from vade_tf.reading import check_memory, rows_together
+from vade_tf.machine import check_memory, rows_together
 
 STRIDE = 65_536  # rows that are read together where only some of them are wanted, or one after the other all
 NOTES = 5  # said of the cells of a table

@@ -16,7 +16,7 @@ from vade_tf.data.shards import FileRows, stays_in_file
 from vade_tf.data.stream import NamedRows, check_columns, encoded
 from vade_tf.data.texts import Texts, lines_of
 from vade_tf.errors import InputError
-from vade_tf.reading import TooLarge, padded
+from vade_tf.machine import TooLarge, padded
 
 
 def load(

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from vade_tf.errors import InputError, UnitsWarning
+from vade_tf.machine import rows_together
 from vade_tf.model.counts import Counts, ZeroInflatedCounts
 from vade_tf.model.likelihood import FAR, Bernoulli, Gaussian, Likelihood, get
 from vade_tf.model.mixed import Mixed
 from vade_tf.model.networks import fills
-from vade_tf.reading import rows_together
 
 MOST = 1e30  # value of a row; float32 cannot square more
 CONTRAST = 0.4  # MNIST has 0.78, digits 0.51; TF-IDF of texts 0.18, tables scaled to [0, 1] about 0.1 to 0.3

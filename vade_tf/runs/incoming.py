@@ -24,9 +24,8 @@ from vade_tf.data.sparse import SparseRows
 from vade_tf.data.stream import NamedRows, TableRows, check_columns, encoded
 from vade_tf.data.table_files import as_coded
 from vade_tf.data.texts import Texts
-from vade_tf.errors import InputError, UnitsWarning
+from vade_tf.errors import InputError, UnitsWarning, check_form
 from vade_tf.model.choice import check_units
-from vade_tf.reading import check_form
 from vade_tf.runs.assignments import numbered
 from vade_tf.runs.folder import Run
 
