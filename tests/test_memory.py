@@ -44,3 +44,11 @@ def test_a_job_may_have_less_memory_than_its_machine(tmp_path, monkeypatch, grou
     (tmp_path / folder / "step_0").mkdir(parents=True)
     (tmp_path / folder / name).write_text("4096\n")
     assert machine.memory() == 4096 < all_of_it
+
+
+@pytest.mark.parametrize(("n", "width", "size"), [(0, 3, 4), (3, 3, 4), (8, 3, 4), (9, 3, 4), (9, 10, 2), (3, 100, 1)])
+def test_spans_hold_every_row_once_and_no_more_than_fit_together(n, width, size, monkeypatch):
+    monkeypatch.setattr(machine, "TOGETHER", 20)
+    found = [np.arange(n)[rows] for rows in machine.spans(n, width, 4)]
+    assert np.concatenate([np.zeros(0, int), *found]).tolist() == list(range(n))
+    assert [len(rows) for rows in found] == [size] * (n // size) + [n % size] * (n % size > 0)

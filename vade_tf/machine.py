@@ -53,6 +53,12 @@ def rows_together(width: int, most: int) -> int:
     return max(1, min(most, TOGETHER // width))
 
 
+def spans(n: int, width: int, most: int) -> Iterator[slice]:
+    """All of n rows in their order, so many at a time as `rows_together` says; the last span may end beyond n."""
+    size = rows_together(width, most)
+    return (slice(start, start + size) for start in range(0, n, size))
+
+
 def memory() -> float:
     """Bytes of memory of the machine, or of the container where it has less; infinite where nothing says how many."""
     try:

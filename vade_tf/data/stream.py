@@ -10,7 +10,7 @@ import pandas
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
 from vade_tf.errors import InputError
-from vade_tf.machine import check_memory, rows_together
+from vade_tf.machine import check_memory, rows_together, spans
 
 STRIDE = 65_536  # rows that are read together where only some of them are wanted, or one after the other all
 NOTES = 5  # said of the cells of a table
@@ -68,9 +68,9 @@ class TableRows:
             ValueError: this machine has too little of it.
         """
         check_memory(4 * math.prod(self.shape), f"what its {len(self):,} rows become, of {self.shape[1]:,} features,")
-        found, together = np.empty(self.shape, self.dtype), rows_together(self.shape[1], STRIDE)
-        for start in range(0, len(self), together):
-            found[start : start + together] = self[start : start + together]
+        found = np.empty(self.shape, self.dtype)
+        for rows in spans(*self.shape, STRIDE):
+            found[rows] = self[rows]
         return found
 
 
