@@ -44,7 +44,7 @@ def two_labs(data: cells.Set, strength: float, seed: int) -> tuple[np.ndarray, n
 def grouped(data: cells.Set, x, labs: np.ndarray | None, seed: int, fit: bool) -> np.ndarray:
     """The groups of the cells, int [cells]: those of the start, or of a fit."""
     from vade_tf import Settings, begin
-    from vade_tf.data.dataset import build
+    from vade_tf.data.observing import build
     from vade_tf.training import groups, posterior, recipe, start
 
     rows = build(x, None, "cells", "labs", "counts", origins=labs).observations()

@@ -21,7 +21,7 @@ COLUMNS = ("set", "n", "features", "classes", "chosen", "sure", "strength", "sec
 
 def measure(name: str, folder: Path | None, r8: Path | None) -> dict:
     """The choice for one set."""
-    from vade_tf.data.dataset import observe
+    from vade_tf.data.observing import observe
     from vade_tf.training import recipe
     from vade_tf.training.settings import Settings
 

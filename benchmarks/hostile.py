@@ -92,7 +92,7 @@ def fit(number: int, case: dict) -> dict:
     import keras
 
     from vade_tf.data import pipeline
-    from vade_tf.data.dataset import observe
+    from vade_tf.data.observing import observe
     from vade_tf.errors import DivergedError, InputError
     from vade_tf.training import recipe
     from vade_tf.training.settings import Settings

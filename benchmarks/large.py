@@ -67,11 +67,11 @@ def make(folder: Path, n: int, subset: int) -> dict[str, Path]:
     return files
 
 
-def child(command: str, data: str, out: str, hidden: str, epochs: int, machine: int) -> None:
+def child(command: str, data: str, out: str, hidden: str, epochs: int, memory: int) -> None:
     """One command in this process; prints what it took as JSON."""
-    from vade_tf import reading
+    from vade_tf import machine
 
-    reading.memory = lambda: machine  # before others import it
+    machine.memory = lambda: memory  # before others import it
     import keras
 
     from vade_tf.cli import main
@@ -145,8 +145,8 @@ def measured(command: str, file: Path, n: int, out: Path, options) -> dict:
 
 def main() -> None:
     if sys.argv[1:2] == ["--child"]:
-        *words, epochs, machine = sys.argv[2:]
-        return child(*words, int(epochs), int(machine))
+        *words, epochs, memory = sys.argv[2:]
+        return child(*words, int(epochs), int(memory))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where the files go, and stay")
     parser.add_argument("--rows", type=int, default=10_000_000)

@@ -67,7 +67,7 @@ def measure(n: int, n_features: int, steps: int) -> list[dict]:
     import tensorflow as tf
 
     from vade_tf.data import pipeline
-    from vade_tf.data.dataset import build
+    from vade_tf.data.observing import build
     from vade_tf.model.optimizer import FusedAdam
     from vade_tf.training import autoencoder, given
     from vade_tf.training import start as starts

@@ -34,7 +34,7 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.data import pipeline
-from vade_tf.data.dataset import build
+from vade_tf.data.observing import build
 from vade_tf.model import networks
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.training import autoencoder, device, execution, given

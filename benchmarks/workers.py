@@ -51,11 +51,11 @@ def make(folder: Path, n: int) -> Path:
     return file
 
 
-def child(data: str, out: str, hidden: str, machine: int, killed_at: int, again: bool) -> None:
+def child(data: str, out: str, hidden: str, memory: int, killed_at: int, again: bool) -> None:
     """One worker in this process; prints what it took as JSON."""
-    from vade_tf import reading
+    from vade_tf import machine
 
-    reading.memory = lambda: machine  # before others import it
+    machine.memory = lambda: memory  # before others import it
     import keras
 
     from vade_tf.errors import ClusterError

@@ -19,7 +19,9 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "vade_tf"
 
-_BOTTOM = ("errors", "paths", "reading", "hdf5", "seeding", "writing", "locking", "mosaic", "printing", "threads")
+_BOTTOM = (
+    "errors", "paths", "machine", "reading", "hdf5", "seeding", "writing", "locking", "mosaic", "printing", "threads",
+)  # fmt: skip
 _BELOW_SYSTEMS = ("training", "model", "data", *_BOTTOM)
 _BELOW_RUNS = ("systems", *_BELOW_SYSTEMS, "metrics")
 # A room is a folder or a single module of the package; here are the rooms each may read, the highest room first.
@@ -40,8 +42,9 @@ MAY_READ = {
     "data": _BOTTOM,
     "metrics": _BOTTOM,
     "seeding": ("errors",),
-    "hdf5": ("reading", "errors"),
-    "reading": ("errors",),
+    "hdf5": ("machine", "errors"),
+    "reading": ("machine", "errors"),
+    "machine": (),
     "paths": ("errors",),
     "writing": ("errors",),
     "locking": (),

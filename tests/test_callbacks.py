@@ -6,7 +6,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.projector import ProjectorConfig
 
-from vade_tf.data.dataset import build
+from vade_tf.data.observing import build
 from vade_tf.runs import tensorboard
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig

@@ -4,8 +4,8 @@ import re
 
 import numpy as np
 
-from vade_tf.data.dataset import build
 from vade_tf.data.genes import Genes
+from vade_tf.data.observing import build
 from vade_tf.model import networks
 from vade_tf.model.counts import Counts
 from vade_tf.model.vade import VaDE

@@ -17,7 +17,7 @@ import tensorflow as tf
 from scipy import stats
 from test_report import Outline
 
-from vade_tf.data.dataset import build
+from vade_tf.data.observing import build
 from vade_tf.report import card_page, cards, colours, contrast, figures, page
 from vade_tf.report.image_figures import card_images
 from vade_tf.training.posterior import Assignments

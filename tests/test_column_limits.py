@@ -5,7 +5,7 @@ import pandas
 import pytest
 from scipy import stats
 
-from vade_tf.data.columns import MOST_LEVELS
+from vade_tf.data.inferring import MOST_LEVELS
 from vade_tf.data.schema import Schema
 from vade_tf.data.texts import Texts
 from vade_tf.errors import InputError

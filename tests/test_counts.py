@@ -10,7 +10,7 @@ import scipy.stats
 import tensorflow as tf
 
 from vade_tf import Settings, VaDEClusterer, metrics
-from vade_tf.data.dataset import observe
+from vade_tf.data.observing import observe
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
 from vade_tf.model import choice, networks

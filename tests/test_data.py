@@ -10,8 +10,9 @@ import scipy.sparse
 
 from vade_tf import VaDEClusterer
 from vade_tf.data import checks, dataset
-from vade_tf.data.dataset import Dataset, Observations, build, observe
+from vade_tf.data.dataset import Dataset, Observations
 from vade_tf.data.files import load_file
+from vade_tf.data.observing import build, observe
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model import choice
@@ -356,9 +357,9 @@ def test_categories_as_ones_among_zeros_are_no_texts(rng):
 
 
 def test_the_copy_that_is_made_of_an_array_has_to_fit(monkeypatch):
-    monkeypatch.setattr("vade_tf.data.dataset.memory", lambda: 12 * 600)
+    monkeypatch.setattr("vade_tf.data.observing.memory", lambda: 12 * 600)
     assert observe(np.arange(600.0).reshape(60, 10)).x.shape == (60, 10)
-    monkeypatch.setattr("vade_tf.data.dataset.memory", lambda: 12 * 600 - 1)
+    monkeypatch.setattr("vade_tf.data.observing.memory", lambda: 12 * 600 - 1)
     assert observe(np.arange(600, dtype="f4").reshape(60, 10)).x.shape == (60, 10)
     with pytest.raises(InputError, match="fit in memory with a copy in float32, got 4,800 bytes of float64"):
         observe(np.arange(600.0).reshape(60, 10))

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import adjusted_rand_score
 
-from vade_tf.data.dataset import observe
+from vade_tf.data.observing import observe
 from vade_tf.errors import InputError
 from vade_tf.training import device, execution, given, recipe
 from vade_tf.training.settings import Settings

@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse
 
 from vade_tf import VaDEClusterer
-from vade_tf.data.dataset import observe
+from vade_tf.data.observing import observe
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError, UnitsWarning

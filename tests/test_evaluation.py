@@ -9,7 +9,7 @@ import tensorflow as tf
 from scipy import stats
 from scipy.linalg import null_space
 
-from vade_tf.data.dataset import build
+from vade_tf.data.observing import build
 from vade_tf.data.pipeline import ordered_batches
 from vade_tf.model import networks
 from vade_tf.model.vade import VaDE

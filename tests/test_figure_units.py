@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from test_figures import HISTORY, sheet, subject
 
-from vade_tf.data.dataset import build
+from vade_tf.data.observing import build
 from vade_tf.errors import StorageError
 from vade_tf.report import evaluation, figures, image_figures, page, sweep_figure
 from vade_tf.report.contrast import Contrast

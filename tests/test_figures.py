@@ -13,7 +13,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb, to_rgba
 
-from vade_tf.data.dataset import build
+from vade_tf.data.observing import build
 from vade_tf.report import cards, colours, course_figures, drawing, evaluation, figures, image_figures
 from vade_tf.report.contrast import contrast
 from vade_tf.seeding import subset

@@ -14,7 +14,8 @@ import scipy.sparse
 from PIL import Image
 from small_tables import written
 
-from vade_tf.data.files import coded, load_file
+from vade_tf.data.coding import coded
+from vade_tf.data.files import load_file
 from vade_tf.data.genes import Genes
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError

@@ -9,9 +9,10 @@ import pandas
 import pytest
 from small_tables import written
 
-from vade_tf import reading
+from vade_tf import machine
 from vade_tf.data import cutting, stream, tables
-from vade_tf.data.files import coded, load_file
+from vade_tf.data.coding import coded
+from vade_tf.data.files import load_file
 from vade_tf.errors import InputError
 
 AGES = [round(18 + 1.7 * i, 1) for i in range(40)]
@@ -251,7 +252,7 @@ def test_a_table_in_another_encoding_or_cut_off_is_named(tmp_path):
 
 @pytest.mark.parametrize("memory", [1_000, 80_000])
 def test_a_packed_table_whose_cells_need_more_than_the_memory_is_refused(tmp_path, monkeypatch, memory):
-    monkeypatch.setattr("vade_tf.reading.memory", lambda: memory)
+    monkeypatch.setattr("vade_tf.machine.memory", lambda: memory)
     with pytest.raises(
         InputError,
         match=r"^data: .*t.csv.gz does not fit in memory \(.* this machine has .*; save it as",
@@ -260,7 +261,7 @@ def test_a_packed_table_whose_cells_need_more_than_the_memory_is_refused(tmp_pat
 
 
 def test_a_packed_table_that_fits_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("vade_tf.reading.memory", lambda: 90_000)
+    monkeypatch.setattr("vade_tf.machine.memory", lambda: 90_000)
     assert len(load_file(written(tmp_path, "a,b\n" + "1.5,2.5\n2,7\n" * 500, "t.csv.gz")).x) == 1000
 
 
@@ -311,7 +312,7 @@ def test_an_array_of_new_rows_for_a_table_may_be_large(tmp_path, monkeypatch):
     want = load_file(str(tmp_path / "new.npy"), schema=schema).x
     np.testing.assert_array_equal(load_file(str(tmp_path / "new.npy"), schema=schema, in_file=True).x, want)
     assert len(np.unique(want[:, 0])) == 20
-    monkeypatch.setattr(reading, "memory", lambda: 100)
+    monkeypatch.setattr(machine, "memory", lambda: 100)
     with pytest.raises(InputError, match="what its 20 rows become, of 2 features, needs"):
         load_file(str(tmp_path / "new.npy"), schema=schema, in_file=True)
 

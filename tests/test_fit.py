@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from vade_tf import Lines, Memory, Settings, VaDE, begin, fit, guide, pretrain, settle, start
 from vade_tf.data import pipeline
-from vade_tf.data.dataset import build
+from vade_tf.data.observing import build
 from vade_tf.errors import InputError
 from vade_tf.training import callbacks, execution, recipe
 from vade_tf.training.reporter import Silent

@@ -8,7 +8,7 @@ import scipy.sparse
 from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import normalize
 
-from vade_tf.data.dataset import observe
+from vade_tf.data.observing import observe
 from vade_tf.data.texts import Texts
 from vade_tf.errors import InputError
 from vade_tf.training import further, recipe, regions

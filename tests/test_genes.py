@@ -14,9 +14,10 @@ import scipy.sparse
 from vade_tf import VaDEClusterer, metrics
 from vade_tf.cli.main import main
 from vade_tf.data import genes
-from vade_tf.data.dataset import build, observe
-from vade_tf.data.files import coded, load_file
+from vade_tf.data.coding import coded
+from vade_tf.data.files import load_file
 from vade_tf.data.genes import Genes
+from vade_tf.data.observing import build, observe
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError

@@ -7,8 +7,8 @@ import scipy.ndimage
 import scipy.sparse
 from sklearn.preprocessing import normalize
 
-from vade_tf.data.dataset import observe
 from vade_tf.data.files import load_file
+from vade_tf.data.observing import observe
 from vade_tf.errors import InputError
 from vade_tf.model import choice
 from vade_tf.training import given

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from vade_tf.data.dataset import Dataset, build
+from vade_tf.data.dataset import Dataset
+from vade_tf.data.observing import build
 from vade_tf.runs import restarts, seeds, selection, sweep, tensorboard
 from vade_tf.runs import train as training
 from vade_tf.runs.config import MODELS, TrainConfig

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from vade_tf.cli import train
-from vade_tf.data.dataset import build
+from vade_tf.data.observing import build
 from vade_tf.errors import InputError, StorageError
 from vade_tf.model.vade import VaDE
 from vade_tf.report import page

@@ -15,8 +15,8 @@ from scipy.spatial.distance import cdist
 
 from vade_tf import load
 from vade_tf.data import converted, shards
-from vade_tf.data.dataset import build
 from vade_tf.data.files import load_file
+from vade_tf.data.observing import build
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
 from vade_tf.errors import InputError, StorageError

@@ -14,9 +14,9 @@ from sklearn.metrics import adjusted_rand_score
 
 from vade_tf import Settings, TrainConfig, VaDEClusterer
 from vade_tf.cli.main import main
-from vade_tf.data.dataset import build
 from vade_tf.data.files import load_file
 from vade_tf.data.genes import origins_of
+from vade_tf.data.observing import build
 from vade_tf.data.sparse import OriginRows, SparseRows
 from vade_tf.errors import InputError
 from vade_tf.model import networks

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vade_tf.data import checks
-from vade_tf.data import dataset as datasets
+from vade_tf.data import checks, observing
 from vade_tf.errors import InputError
 from vade_tf.report import rows as report
 from vade_tf.runs import train as training
@@ -99,7 +98,7 @@ def test_every_value_of_every_row_counts(row, column, swap):
         other[row, column] = np.nextafter(other[row, column], np.float32(9))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checks, "CHECK_ROWS", 6)
-        one, again, changed = (datasets.build(x, None, "x", "here").fingerprint for x in (X, X.copy(), other))
+        one, again, changed = (observing.build(x, None, "x", "here").fingerprint for x in (X, X.copy(), other))
     assert one == again
     assert {**one, "crc32": 0} == {**changed, "crc32": 0}
     assert one["crc32"] != changed["crc32"]

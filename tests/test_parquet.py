@@ -104,7 +104,7 @@ def test_a_small_file_of_very_many_equal_numbers_is_refused(tmp_path, monkeypatc
     table = pyarrow.table({"x": pyarrow.array(np.zeros(1_000_000))})
     pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
     assert (tmp_path / "t.parquet").stat().st_size < 100_000
-    monkeypatch.setattr("vade_tf.reading.memory", lambda: 4_000_000)
+    monkeypatch.setattr("vade_tf.machine.memory", lambda: 4_000_000)
     with pytest.raises(ValueError, match="t.parquet needs"):
         parquet.read(tmp_path / "t.parquet")
 
@@ -124,7 +124,7 @@ def test_texts_of_every_type_are_held_once(tmp_path, monkeypatch, kind):
 def test_bytes_of_one_length_count_with_it(tmp_path, monkeypatch):
     table = pyarrow.table({"t": pyarrow.array([b"x" * 10_000] * 300, pyarrow.binary(10_000))})
     pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
-    monkeypatch.setattr("vade_tf.reading.memory", lambda: 2_000_000)
+    monkeypatch.setattr("vade_tf.machine.memory", lambda: 2_000_000)
     with pytest.raises(ValueError, match="t.parquet needs"):
         parquet.read(tmp_path / "t.parquet")
 
@@ -139,7 +139,7 @@ def test_a_name_with_a_dot_has_a_size(tmp_path, monkeypatch):
 
 def test_of_wide_tables_fewer_rows_are_read_together(tmp_path, monkeypatch):
     pandas.DataFrame(np.zeros((50, 100)), columns=[f"x{i}" for i in range(100)]).to_parquet(tmp_path / "t.parquet")
-    monkeypatch.setattr("vade_tf.reading.TOGETHER", 1000)
+    monkeypatch.setattr("vade_tf.machine.TOGETHER", 1000)
     sizes, own = [], pyarrow.parquet.ParquetFile.iter_batches
 
     def spy(self, batch, **more):

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from vade_tf.data.dataset import observe
+from vade_tf.data.observing import observe
 from vade_tf.errors import InputError
 from vade_tf.model import choice, networks
 from vade_tf.model import likelihood as likelihoods

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vade_tf import reading
+from vade_tf import machine, reading
 from vade_tf.errors import InputError
 
 READERS = {
@@ -50,52 +50,12 @@ def test_arrays_are_read_that_are_asked_for_and_fit_together(tmp_path, monkeypat
     file = tmp_path / "x.npz"
     np.savez(file, a=np.arange(100), b=np.ones(100), c=np.array([{}], object))
     assert list(reading.archive_arrays(file, ["b"])) == ["b"]
-    monkeypatch.setattr(reading, "memory", lambda: 1500)
+    monkeypatch.setattr(machine, "memory", lambda: 1500)
     assert list(reading.archive_arrays(file, ["a"])) == ["a"]
     with pytest.raises(ValueError, match="all that it holds needs"):
         reading.archive_arrays(file, ["a", "b"])
     with pytest.raises(ValueError, match="expected an array 'd', got none"):
         reading.archive_arrays(file, ["d"])
-
-
-def test_texts_are_as_wide_as_the_longest_where_that_is_not_far_more_than_they_are_long(monkeypatch):
-    short, long = ["a"] * 99 + ["bb"], ["a"] * 99 + ["b" * 1000]
-    kept = np.array([*long[98:], 3, None, b"c"], object)
-    assert reading.padded(kept, "id").tolist() == kept.astype(str).tolist()
-    monkeypatch.setattr(reading, "memory", lambda: 8 * 1000)
-    assert reading.padded(np.array(short, object), "id").tolist() == short
-    assert reading.padded(["b" * 1000] * 100, "id").dtype == "U1000"
-    with pytest.raises(ValueError, match="id holds a text of 1,000 characters among shorter ones"):
-        reading.padded(np.array(long, object), "id")
-
-
-@pytest.mark.parametrize(("limit", "expected"), [("4096\n", 4096), ("max\n", None), (None, None), (f"{2**62}", None)])
-def test_a_container_may_have_less_memory_than_the_machine(tmp_path, monkeypatch, limit, expected):
-    if limit is not None:
-        (tmp_path / "memory.max").write_text(limit)
-    monkeypatch.setattr(reading, "CONTAINER", ())
-    monkeypatch.setattr(reading, "GROUPS", tmp_path / "not there")
-    machine = reading.memory()
-    monkeypatch.setattr(reading, "CONTAINER", (tmp_path / "memory.max", tmp_path / "not there"))
-    assert reading.memory() == (machine if expected is None else expected)
-    assert machine > 2**28
-
-
-@pytest.mark.parametrize(
-    ("groups", "folder", "name"),
-    [
-        ("0::/system.slice/job_7/step_0\n", "system.slice/job_7", "memory.max"),  # as Slurm limits a job
-        ("5:cpu:/x\n4:memory:/slurm/job_7/step_0\n", "memory/slurm/job_7", "memory.limit_in_bytes"),
-    ],
-)
-def test_a_job_may_have_less_memory_than_its_machine(tmp_path, monkeypatch, groups, folder, name):
-    (tmp_path / "groups").write_text(groups)
-    monkeypatch.setattr(reading, "GROUP", tmp_path)
-    monkeypatch.setattr(reading, "GROUPS", tmp_path / "groups")
-    machine = reading.memory()
-    (tmp_path / folder / "step_0").mkdir(parents=True)
-    (tmp_path / folder / name).write_text("4096\n")
-    assert reading.memory() == 4096 < machine
 
 
 def test_a_long_header_is_not_read(tmp_path):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from vade_tf.data.dataset import build
+from vade_tf.data.observing import build
 from vade_tf.report import evaluation, figures
 from vade_tf.report.page import about, cluster_rows, score_rows, show_comparison, versions, write
 from vade_tf.report.page import page as page_of

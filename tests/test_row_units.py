@@ -6,7 +6,7 @@ import pytest
 import scipy.sparse
 
 from vade_tf.data import checks, greys
-from vade_tf.data.dataset import observe
+from vade_tf.data.observing import observe
 from vade_tf.data.sparse import SparseRows
 from vade_tf.model import choice
 

@@ -9,9 +9,10 @@ import pytest
 from small_tables import NUMBERS, many
 
 from vade_tf.data.cells import number_key
-from vade_tf.data.columns import MOST_LEVELS, Column
-from vade_tf.data.dataset import observe
+from vade_tf.data.columns import Column
 from vade_tf.data.filling import filled
+from vade_tf.data.inferring import MOST_LEVELS
+from vade_tf.data.observing import observe
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
 from vade_tf.model import choice

@@ -14,8 +14,9 @@ from vade_tf.data import converted, parquet
 from vade_tf.data.cells import read_dates, read_numbers
 from vade_tf.data.files import load_file
 from vade_tf.data.schema import Schema
+from vade_tf.data.stream import encoded
 from vade_tf.errors import InputError, UnitsWarning
-from vade_tf.runs.incoming import _of_table, _streamed
+from vade_tf.runs.incoming import Incoming, _of_table
 
 COLUMNS = {  # cells as they are written in a file
     "decimal comma": ["8,5", "2.683", "700", "0,25", "-1,125", "1.000,5", "3,000"],
@@ -72,7 +73,8 @@ def test_a_row_is_coded_alike_in_any_block(schema, tmp_path, monkeypatch, size):
     monkeypatch.setattr(converted, "BLOCK", size)
     blocks = list(converted._coded(parquet.ParquetTable(tmp_path / "t.parquet"), schema))
     np.testing.assert_array_equal(np.concatenate(blocks), expected)
-    streamed = _streamed(parquet.ParquetTable(tmp_path / "t.parquet"), schema, None)
+    table = parquet.ParquetTable(tmp_path / "t.parquet")
+    streamed = Incoming(encoded(table, schema, list), table)
     np.testing.assert_array_equal(np.concatenate([block.x for block in streamed.blocks(size)]), expected)
 
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_tables import NUMBERS, many
 
-from vade_tf.data.dataset import observe
 from vade_tf.data.filling import Written
+from vade_tf.data.observing import observe
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
 

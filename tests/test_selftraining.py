@@ -13,7 +13,7 @@ from scipy.stats import entropy
 from small_fits import begin
 
 from vade_tf.cli.main import main
-from vade_tf.data.dataset import observe
+from vade_tf.data.observing import observe
 from vade_tf.errors import InputError
 from vade_tf.training import extension, given, guidance, selftraining
 from vade_tf.training import groups as finding

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from vade_tf.data import images, text
-from vade_tf.data.dataset import build
 from vade_tf.data.named import DATASETS, TEST_ROWS
+from vade_tf.data.observing import build
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError, StorageError
 from vade_tf.model import choice

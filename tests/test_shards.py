@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vade_tf.data import pipeline, shards
-from vade_tf.data.dataset import observe
+from vade_tf.data.observing import observe
 from vade_tf.data.shards import FileRows, Shuffle
 from vade_tf.errors import InputError
 from vade_tf.runs.config import TrainConfig

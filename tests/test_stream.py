@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vade_tf.data import parquet, stream
-from vade_tf.data.columns import MOST_LEVELS, Column
+from vade_tf.data.columns import Column
 from vade_tf.data.filling import Written, filled
+from vade_tf.data.inferring import MOST_LEVELS
 from vade_tf.data.parquet import ParquetTable
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows

@@ -10,7 +10,7 @@ import scipy.sparse
 
 from vade_tf import Settings
 from vade_tf.cli.main import main
-from vade_tf.data.dataset import observe
+from vade_tf.data.observing import observe
 from vade_tf.errors import InputError
 from vade_tf.model import networks
 from vade_tf.runs import assignments

@@ -142,10 +142,10 @@ def test_cells_are_counted_before_memory_is_taken(tmp_path, monkeypatch):
     spaced = Path(written(tmp_path, "a b\n" + "0      1\n" * 50_000, "spaced.txt"))
     monkeypatch.setattr(cutting, "CHUNK", 1000)
     for asked, separator in ((file, ","), (spaced, " ")):
-        monkeypatch.setattr("vade_tf.reading.memory", lambda: 40 * 100_000 - 1)
+        monkeypatch.setattr("vade_tf.machine.memory", lambda: 40 * 100_000 - 1)
         with pytest.raises(ValueError, match="needs"):
             cutting.check_cells(asked, separator)
-        monkeypatch.setattr("vade_tf.reading.memory", lambda: 41 * 100_010 + 600_000)
+        monkeypatch.setattr("vade_tf.machine.memory", lambda: 41 * 100_010 + 600_000)
         cutting.check_cells(asked, separator)
 
 

@@ -1,8 +1,9 @@
-"""The errors that a user is meant to read."""
+"""The errors that a user is meant to read, and checks of what several rooms are given."""
 
 import operator
 import reprlib
 import unicodedata
+from collections.abc import Sequence
 
 LONGEST = 300  # characters of another library's message that are cited
 JOINERS = "\u200c\u200d"  # of letters and of emoji, in names of files, too
@@ -51,6 +52,22 @@ def whole_number(value, argument: str, least: int, most: int) -> int:
         bounds = f"of at least {least}" if number is None or number < least else f"of at most {most:,}"
         raise InputError(f"{argument}: expected a whole number {bounds}, got {reprlib.repr(value)}")
     return number
+
+
+def check_form(found: Sequence[int], expected: Sequence[int] | None, argument: str) -> None:
+    """Raises InputError where new images have another form than those that a model was trained on.
+
+    Args:
+        found: shape of a row; one number says nothing of images.
+        expected: shape of the images trained on, (height, width) or with channels; None where they were none.
+        argument: what the error names.
+    """
+    if expected is None or len(found) < 2:
+        return
+    if [side for side in found if side != 1] != [side for side in expected if side != 1]:
+        raise InputError(
+            f"{argument}: expected images of {tuple(expected)}, as in training, got {tuple(found)} in each row"
+        )
 
 
 def cited(error: BaseException) -> str:

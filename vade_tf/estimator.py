@@ -14,16 +14,16 @@ from sklearn.utils.validation import check_is_fitted
 from vade_tf import archive
 from vade_tf.data import pipeline
 from vade_tf.data.cells import as_frame
-from vade_tf.data.dataset import observe
 from vade_tf.data.filling import filled
 from vade_tf.data.genes import origins_of
+from vade_tf.data.observing import observe
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError, whole_number
 from vade_tf.estimator_parameters import callbacks_of, networks_of, settings_of, translated
 from vade_tf.estimator_rows import RowReader
+from vade_tf.machine import memory, rows_together
 from vade_tf.model.prior import check_clusters
-from vade_tf.reading import memory, rows_together
 from vade_tf.training import recipe
 from vade_tf.training.health import CLUSTER_ALONE
 from vade_tf.training.posterior import model_groups, over_rows

@@ -11,7 +11,7 @@ from typing import IO
 import h5py
 import numpy as np
 
-from vade_tf.reading import check_memory, memory
+from vade_tf.machine import check_memory, memory
 
 EXPANDED = 2000  # times what is stored of it that an array may take; zeros that gzip has packed take 1,000 times
 MOST_PACKED = 1032  # times its length that a byte of deflate can become

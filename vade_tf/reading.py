@@ -6,30 +6,21 @@ Every error is an InputError that names the file; nothing in a file is ever run.
 import io
 import json
 import math
-import os
 import stat
 import tokenize
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
 from vade_tf.errors import InputError, cited
+from vade_tf.machine import check_memory
 
 LARGEST_JSON = 1 << 26  # bytes; the largest that a run folder holds are a few hundred kilobytes
 LARGEST = 1e300  # of a number, also of a whole one, which Python lets grow and no array holds
-PADDED = 1 / 8  # of the machine's memory, which texts that are made as wide as the longest may take
-GROUP, GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")  # limits of processes, and those of this one
-CONTAINER = (
-    GROUP / "memory.max",
-    GROUP / "memory" / "memory.limit_in_bytes",
-)  # of a container, which sees itself alone
-SPARSEST = 4  # times their own length that they may take in any case
 LONGEST_HEADER = 65_535  # bytes of that of a .npy; as long as one of version 1.0 can be
-TOGETHER = 1 << 24  # numbers of rows that are made dense together
 COPY_AGAIN = "copy the run folder again"
 
 
@@ -249,80 +240,6 @@ def npy_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
     if not all(0 <= length < 2**63 for length in shape):
         raise ValueError(f"expected lengths from 0 below 2^63, got shape {str(shape)[:40]}")
     return shape, dtype
-
-
-class TooLarge(ValueError):
-    """More memory is needed than this machine has."""
-
-
-def check_memory(size: int, name: str) -> None:
-    """Raises TooLarge where so many bytes are more than this machine has."""
-    most = memory()
-    if size > most:
-        raise TooLarge(f"{name} needs {size / 2**30:,.1f} GiB, this machine has {most / 2**30:,.1f} GiB")
-
-
-def padded(values, name: str) -> np.ndarray:
-    """Values as texts, [n]: NumPy makes each as wide as the longest.
-
-    Args:
-        values: an array, a column of a table or an index.
-        name: what an error names.
-
-    Raises:
-        ValueError: one is so long that all take far more memory than they are long.
-    """
-    values = np.asarray(values)
-    if values.dtype == object:
-        lengths = [len(value) if isinstance(value, (str, bytes)) else len(str(value)) for value in values.flat]
-        longest, most = max(lengths, default=0), max(PADDED * memory(), 4 * SPARSEST * sum(lengths))
-        if 4 * longest * len(lengths) > most:
-            raise ValueError(f"{name} holds a text of {longest:,} characters among shorter ones; leave it out")
-    return values.astype(str)
-
-
-def rows_together(width: int, most: int) -> int:
-    """How many rows of so many numbers are made dense together, `most` of them or fewer: 64 MB of float32."""
-    return max(1, min(most, TOGETHER // width))
-
-
-def memory() -> float:
-    """Bytes of memory of the machine, or of the container where it has less; infinite where nothing says how many."""
-    try:
-        found: float = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        found = math.inf
-    for file in (*CONTAINER, *_own_limits()):
-        with suppress(OSError, ValueError):  # it is not there, or says "max"
-            found = min(found, int(file.read_text()))
-    return found
-
-
-def _own_limits() -> Iterator[Path]:
-    """Files that say how much memory the control group of this process may take, and those above it."""
-    with suppress(OSError, ValueError):
-        for line in GROUPS.read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            if controllers in ("", "memory"):  # all of them in version 2
-                root, name = (GROUP, "memory.max") if not controllers else (GROUP / "memory", "memory.limit_in_bytes")
-                place = root / path.lstrip("/")
-                yield from (folder / name for folder in (place, *place.parents) if folder.is_relative_to(root))
-
-
-def check_form(found: Sequence[int], expected: Sequence[int] | None, argument: str) -> None:
-    """Raises InputError where new images have another form than those that a model was trained on.
-
-    Args:
-        found: shape of a row; one number says nothing of images.
-        expected: shape of the images trained on, (height, width) or with channels; None where they were none.
-        argument: what the error names.
-    """
-    if expected is None or len(found) < 2:
-        return
-    if [side for side in found if side != 1] != [side for side in expected if side != 1]:
-        raise InputError(
-            f"{argument}: expected images of {tuple(expected)}, as in training, got {tuple(found)} in each row"
-        )
 
 
 class _Counted(io.RawIOBase):

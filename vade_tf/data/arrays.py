@@ -10,8 +10,9 @@ import scipy.sparse
 
 from vade_tf.data.shards import SHARE, FileRows, as_read, stays_in_file
 from vade_tf.errors import InputError
+from vade_tf.machine import memory, padded
 from vade_tf.paths import usable
-from vade_tf.reading import archive_arrays, memory, padded, plain_array
+from vade_tf.reading import archive_arrays, plain_array
 
 SPARSE_ARRAYS = {"format", "shape", "data"}  # what every .npz of scipy.sparse.save_npz holds
 SPARSE_PARTS = {"data", "indices", "indptr"}  # what the group of a sparse matrix in HDF5 holds

@@ -7,11 +7,12 @@ import numpy as np
 import pandas
 
 from vade_tf.data import arrays, genes, tables
-from vade_tf.data.dataset import Coded, Dataset, build
+from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.genes import Genes
+from vade_tf.data.observing import build
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
-from vade_tf.reading import padded
+from vade_tf.machine import padded
 
 ENDING = ".h5ad"
 

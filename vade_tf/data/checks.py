@@ -9,7 +9,7 @@ import numpy as np
 
 from vade_tf.data.sparse import Rows, SparseRows
 from vade_tf.errors import InputError, UnitsWarning, whole_number
-from vade_tf.reading import rows_together
+from vade_tf.machine import rows_together, spans
 
 ALIKE, ALIKE_HALVES = 1e-4, 4e-3  # relative difference of squared lengths that rounding makes, also of float16
 BLURRED = 0.05  # standard deviations of a column that a step of float32 may be
@@ -77,9 +77,7 @@ def checked_shape(image_shape, form: tuple[int, ...]) -> tuple[int, ...]:
 
 def blocks(x: Rows) -> Iterator[np.ndarray]:
     """Dense rows, a few at a time, in their order."""
-    size = rows_together(x.shape[1], CHECK_ROWS)
-    for start in range(0, len(x), size):
-        yield x[start : start + size]
+    return (x[rows] for rows in spans(len(x), x.shape[1], CHECK_ROWS))
 
 
 def grey_units(x: Rows, low: float, high: float) -> tuple[float, float]:
@@ -179,9 +177,7 @@ def common_length(x: Rows, alike: float = ALIKE) -> float:
     Rows that hardly differ beside their mean, like the years of a table, are as good as equally long by that alone.
     """
     low, high, total = np.inf, 0.0, np.zeros(x.shape[1])
-    size = rows_together(x.shape[1], CHECK_ROWS)
-    for start in range(0, len(x), size):
-        rows = slice(start, start + size)
+    for rows in spans(len(x), x.shape[1], CHECK_ROWS):
         if isinstance(x, SparseRows):
             matrix = x.matrix[rows]
             square = matrix.power(2, dtype=np.float64).sum(axis=1)
@@ -201,12 +197,11 @@ def finite_range(x: Rows, argument: str, holes: bool) -> tuple[float, float]:
     """Smallest and largest value; an error that names the first place where a value is not a finite float32.
 
     Args:
-        x, argument: as for `observe`.
+        x, argument: as for `observing.observe`.
         holes: whether NaN is a missing cell.
     """
-    low, high, size = np.inf, -np.inf, rows_together(x.shape[1], CHECK_ROWS)
-    for start in range(0, len(x), size):
-        rows = slice(start, start + size)
+    low, high = np.inf, -np.inf
+    for rows in spans(len(x), x.shape[1], CHECK_ROWS):
         part = x.stored(rows) if isinstance(x, SparseRows) else x[rows]
         if holes:
             part = part[~np.isnan(part)]
@@ -216,7 +211,7 @@ def finite_range(x: Rows, argument: str, holes: bool) -> tuple[float, float]:
             hole = not holes and bool(np.isnan(block[row, column]))
             table = ", or give a DataFrame (a .csv or .parquet file), in which NaN is a missing cell" if hole else ""
             raise InputError(
-                f"{argument}: expected finite numbers below 1e30, got {block[row, column]} at row {start + row}, "
+                f"{argument}: expected finite numbers below 1e30, got {block[row, column]} at row {rows.start + row}, "
                 f"column {column} ({int(unusable.sum())} such values nearby); drop or impute these rows{table}"
             )
         if part.size:

@@ -22,7 +22,7 @@ from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
 from vade_tf.errors import InputError, StorageError
 from vade_tf.locking import locked
-from vade_tf.reading import rows_together
+from vade_tf.machine import rows_together, spans
 from vade_tf.writing import whole, writing
 
 SAMPLE = 100_000  # rows that say what the columns are
@@ -114,6 +114,5 @@ def _check_room(file: Path, folder: Path, size: int) -> None:
 
 
 def _coded(table: ParquetTable, schema: Schema) -> Iterator[np.ndarray]:
-    together = rows_together(len(schema.features), BLOCK)
-    for start in range(0, len(table), together):
-        yield schema.encode(table[start : start + together], f"data: counting from row {start:,}")[0]
+    for rows in spans(len(table), len(schema.features), BLOCK):
+        yield schema.encode(table[rows], f"data: counting from row {rows.start:,}")[0]

@@ -17,7 +17,7 @@ import numpy as np
 
 from vade_tf.data.cells import MISSING, are_numbers
 from vade_tf.errors import InputError
-from vade_tf.reading import check_memory
+from vade_tf.machine import check_memory
 
 SEPARATORS = ("\t", ";", "|", ",", " ")  # the first that cuts every line alike; a comma may be within numbers
 LOOKED_AT = 1 << 18  # characters of a file that say how it is written

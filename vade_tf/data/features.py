@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vade_tf.data.dataset import Dataset, build
+from vade_tf.data.dataset import Dataset
 from vade_tf.data.fetch import Remote, cache_folder, provide
+from vade_tf.data.observing import build
 from vade_tf.errors import InputError
 from vade_tf.reading import bounded, plain_array, size_of
 from vade_tf.writing import whole

@@ -7,22 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas
-import scipy.sparse
 
-from vade_tf.data import arrays, cell_files, pictures, tables
+from vade_tf.data import arrays, cell_files, pictures, table_files, tables
 from vade_tf.data.checks import check_apart, checked_shape
-from vade_tf.data.dataset import COUNTS, Coded, Dataset, build
-from vade_tf.data.genes import Genes
-from vade_tf.data.headers import are_numbered
+from vade_tf.data.dataset import Coded, Dataset
+from vade_tf.data.observing import build
 from vade_tf.data.pictures import Pictures
 from vade_tf.data.schema import Schema
-from vade_tf.data.shards import FileRows, stays_in_file
-from vade_tf.data.stream import NamedRows, TableRows
-from vade_tf.data.texts import Texts, lines_of
-from vade_tf.errors import InputError, cited
+from vade_tf.data.texts import Texts
+from vade_tf.errors import InputError, check_form, cited
+from vade_tf.machine import TooLarge
 from vade_tf.paths import usable
-from vade_tf.reading import TooLarge, check_form, padded
 
 ARRAYS: dict[str, Callable] = {
     ".npy": arrays.read_npy,
@@ -32,13 +27,6 @@ ARRAYS: dict[str, Callable] = {
 KINDS = (*ARRAYS, cell_files.ENDING, *tables.TEXTS, ".parquet")
 LINES = "lines"  # --text of a .txt file of one text a line
 FOLDERS = "folders"  # --labels of images that lie in a folder of their label each
-NOTES = 5  # said of the cells of a table that is coded block by block
-FORMS: dict[str, Callable[[dict], Coded]] = {
-    "table": Schema.from_dict,
-    "texts": Texts.from_dict,
-    "pictures": Pictures.from_dict,
-    "genes": Genes.from_dict,
-}
 
 
 def load_file(
@@ -69,7 +57,7 @@ def load_file(
             `.h5ad`; or a folder of images.
         labels: labels for scoring: a column of a table or of an .h5ad's obs, an array of an .npz or .h5, or a .npy file
             beside others, or "folders": those images lie in. Default: "y" or "Y" of an .npz or .h5 if it is there.
-        likelihood: see `dataset.build`.
+        likelihood: see `observing.build`.
         columns, drop: names of the columns of a table to use or to leave out, with commas between them. Default: all.
         id: the column that names the rows.
         text: the column that holds texts, which are then all that is used; "lines": each line of a `.txt` is one.
@@ -117,11 +105,11 @@ def load_file(
             told: list[str] = []
             check_form(getattr(x, "row_shape", x.shape[1:]), image_shape, f"data: {path}")
             if isinstance(schema, Schema):
-                x, told = _as_table(x, schema, path)
+                x, told = table_files.coded_array(x, schema, path)
             elif not plain and declared in (None, ()):
                 check_apart(x, f"data: {path}")
             table = schema if isinstance(schema, Schema) else None
-            about: dict = {"schema": table, "notice": _notice("", told), "image_shape": declared}
+            about: dict = {"schema": table, "notice": "\n".join(told), "image_shape": declared}
             found = build(x, y, file.stem, str(path), likelihood, **about)
             return as_images(found, image_shape if x.dtype == np.uint8 else None)
         if isinstance(schema, Texts):
@@ -130,9 +118,9 @@ def load_file(
             for argument in ("columns", "drop", "id"):
                 if asked[argument] is not None:
                     raise InputError(f"{argument}: goes with a table that has columns, got lines of text; leave it out")
-            return _lines(file, labels, likelihood, schema)
+            return table_files.load_lines(file, labels, likelihood, schema)
         how = asked | {"text": text}
-        return _table(file, kind, labels, likelihood, how, declared, schema, plain, in_file)
+        return table_files.load(file, kind, labels, likelihood, how, declared, schema, plain, in_file)
 
 
 def as_images(dataset: Dataset, image_shape: Sequence[int] | None) -> Dataset:
@@ -140,17 +128,6 @@ def as_images(dataset: Dataset, image_shape: Sequence[int] | None) -> Dataset:
     if image_shape is None or not isinstance(dataset.x, np.ndarray):
         return dataset
     return replace(dataset, x=dataset.x.astype(np.uint8))
-
-
-def as_coded(file: Path, texts: list[str] | None, schema: Coded | None) -> tuple[pandas.DataFrame, str, str]:
-    """`tables.read_text` of rows that are coded as those of a run: what was text then is text, like numbers or not."""
-    if not isinstance(schema, Schema):
-        return tables.read_text(
-            file, texts, known=[schema.column] if isinstance(schema, Texts) and schema.column else ()
-        )
-    columns = [str(column.name) for column in schema.columns]
-    made_up = are_numbered(columns) and not are_numbered([*columns, *schema.dropped])
-    return tables.read_text(file, texts, schema.written, () if made_up else columns)
 
 
 @contextmanager
@@ -183,178 +160,6 @@ def readable(path: str) -> Iterator[tuple[Path, str]]:
         raise InputError(f"data: {path} is damaged ({cited(error)}); write or copy it again") from error
 
 
-def coded(values: dict) -> Coded:
-    """The schema whose `to_dict` gave these values, which may come from anywhere.
-
-    Raises:
-        ValueError: none has such values.
-    """
-    form = values.get("form")
-    if not isinstance(form, str) or form not in FORMS:
-        raise ValueError(f"form: expected one of {', '.join(FORMS)}, got {str(form)[:40]!r}")
-    return FORMS[form](values)
-
-
-def _table(
-    file: Path, kind: str, labels, likelihood: str, asked: dict, declared, schema, plain: bool, in_file: bool
-) -> Dataset:
-    codable = kind == ".parquet" and asked["text"] is None and isinstance(schema, Schema | None)
-    features = {str(column.name) for column in schema.columns} if isinstance(schema, Schema) else set()
-    if codable and (in_file or _is_large(file, schema)):
-        return _from_file(file, labels, likelihood, asked, declared, schema, plain)
-    if kind == ".parquet":
-        try:
-            (table, several), separator, notice = tables.read_parquet(file), "", ""
-        except TooLarge:  # as it is, with objects of Python; its features may be much less
-            if not codable:
-                raise
-            return _from_file(file, labels, likelihood, asked, declared, schema, plain)
-    else:
-        as_texts = [name for name in (labels, asked["id"], asked["text"]) if name is not None]
-        read = [name for name in as_texts if name not in features]
-        (table, separator, notice), several = as_coded(file, read, schema), []
-    written = list(table)
-    columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
-    if separator and (columns or drop):
-        tables.check_once([*columns, *drop], tables.header(file), file)
-    table, others, reasons = tables.pick(table, columns, drop, {"labels": labels, "id": asked["id"]}, file, several)
-    y, ids = (None if others[each] is None else padded(others[each], each) for each in ("labels", "id"))
-    both = [each for each in others.values() if each is not None and each.name in features]
-    table = table.assign(**{str(each.name): each for each in both})  # labels that the model reads as well
-    about: dict = {"name": _name(file), "source": str(file), "likelihood": likelihood, "ids": ids}
-    if asked["text"] is not None:
-        if asked["text"] not in table:
-            argument = "text" if schema is None else "data"
-            names = list(table)[:20]
-            raise InputError(f"{argument}: expected one of the columns {names} of {file}, got {asked['text']!r}")
-        texts = table[asked["text"]].astype(object).fillna("").astype(str)  # of categories, too
-        return _texts(texts, asked["text"], y, schema, notice, about)
-    if plain and schema is None:
-        x, _ = Schema.numbers(table, "data").encode(table, "data")
-        return build(x, y, notice=notice, image_shape=declared, **about)
-    if isinstance(schema, Schema):
-        x, notes = schema.encode(table, "data")
-    elif schema is not None:
-        raise InputError(f"data: expected {schema.describe()[0]}, as in training, got the table {file}")
-    else:
-        schema = _inferred(table, likelihood, declared, separator == ";")
-        if codable and stays_in_file(len(table), len(schema.features), "float32"):
-            return _from_file(file, labels, likelihood, asked, declared, None, plain)
-        if separator and (rest := schema.plain_beside_commas):
-            written = tables.read_text(file, as_texts, [str(name) for name in rest])[0]
-            table = table.assign(**{str(name): written[name] for name in rest})
-            schema = _inferred(table, likelihood, declared, separator == ";")
-        x, _ = schema.encode(table, "data")
-        schema = replace(schema, dropped={**schema.dropped, **reasons})
-        notes = [*(_twice(tables.header(file), written) if separator else ()), *schema.describe()]
-    return build(x, y, schema=schema, notice=_notice(notice, notes), image_shape=declared, **about)
-
-
-def _twice(header: list[str], names: list) -> list[str]:
-    """A sentence where columns of a header are called alike, which pandas names anew: [D] each."""
-    seen: set[str] = set()
-    for name, told_apart in zip(header, names, strict=False):
-        if name and name in seen and len(names) == len(header):
-            return [f"columns called alike are told apart by their order: {name!r} and {told_apart!r}"]
-        seen.add(name)
-    return []
-
-
-def _inferred(
-    table: pandas.DataFrame, likelihood: str, declared: tuple[int, ...] | None, commas: bool = False
-) -> Schema:
-    """The schema of a table; of one that is said to hold counts or images, columns are numbers as they are."""
-    if declared:
-        return Schema.numbers(table, "data")
-    if likelihood in COUNTS:
-        return Schema.counted(table, "data", commas)
-    return Schema.infer(table, "data", commas, images=declared is None)
-
-
-def _is_large(file: Path, schema: Schema | None) -> bool:
-    """Whether the features of a .parquet table are to stay in a file; without a schema a column is taken for one."""
-    try:
-        from vade_tf.data.converted import rows_and_columns
-    except ImportError:  # said by what reads it
-        return False
-    rows, columns = rows_and_columns(file)
-    return stays_in_file(rows, columns if schema is None else len(schema.features), "float32")
-
-
-def _from_file(
-    file: Path, labels, likelihood: str, asked: dict, declared, schema: Schema | None, plain: bool
-) -> Dataset:
-    """`_table` of a .parquet file that does not fit in memory."""
-    from vade_tf.data import converted
-
-    others, coding = {"labels": labels, "id": asked["id"]}, schema
-    columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
-    table, _, reasons = tables.pick(converted.sampled(file), columns, drop, others, file, converted.left_out(file))
-    known = {each: None if name is None else converted.column(file, name) for each, name in others.items()}
-    for each, values in known.items():
-        if values is not None:
-            tables.check_complete(values, each, file)  # what was picked is of some rows
-    y, ids = (None if values is None else padded(values, each) for each, values in known.items())
-    notes: list[str] = []
-    if coding is None and not plain:
-        coding = schema = _inferred(table, likelihood, declared)
-        schema = replace(schema, dropped={**schema.dropped, **reasons})
-        notes = [*schema.describe(), f"what the columns are was seen on {len(table):,} of the rows"]
-    x, told = converted.converted(file, coding or Schema.numbers(table, "data"))
-    about: dict = {"name": _name(file), "source": str(file), "likelihood": likelihood, "ids": ids}
-    return build(x, y, schema=schema, notice=_notice(told, notes), image_shape=declared, **about)
-
-
-def _as_table(x, schema: Schema, path: str) -> tuple[np.ndarray, list[str]]:
-    """An array with a column for each of a run's columns, coded like these; and what there is to say of its cells.
-
-    Images are rows of pixels.
-    """
-    x = x.reshape(len(x), -1) if isinstance(x, np.ndarray) and x.ndim > 2 else x
-    if len(x.shape) != 2 or x.shape[1] != len(schema.columns):
-        names = ", ".join(str(column.name)[:40] for column in schema.columns[:8])
-        raise InputError(
-            f"data: expected a table, or an array with its {len(schema.columns)} columns ({names}), got an array of "
-            f"shape {x.shape} in {path}"
-        )
-    columns = [column.name for column in schema.columns]
-    if isinstance(x, FileRows):
-        told: list[str] = []
-
-        def encode(rows: pandas.DataFrame, start: int) -> np.ndarray:
-            found, notes = schema.encode(rows, counted_from(start))
-            if len(told) < NOTES:
-                told.extend(f"from row {start:,} on: {note}" if start else note for note in notes)
-            return found
-
-        return TableRows(NamedRows(x.as_stored(), columns), encode, len(schema.features)).whole(), told
-    dense = x.toarray() if scipy.sparse.issparse(x) else x
-    return schema.encode(pandas.DataFrame(dense, columns=columns), "data")
-
-
-def counted_from(start: int) -> str:
-    """What an error names that counts rows from this one on."""
-    return f"data: counting from row {start:,}" if start else "data"
-
-
-def _lines(file: Path, labels, likelihood: str, schema) -> Dataset:
-    with tables.opened(file) as stream:
-        texts = pandas.Series(lines_of(stream), dtype=object)
-    about: dict = {"name": _name(file), "source": str(file), "likelihood": likelihood}
-    return _texts(texts, "", arrays.read_labels(file, labels), schema, "", about)
-
-
-def _texts(texts: pandas.Series, column: str, y, schema, notice: str, about: dict) -> Dataset:
-    if texts.empty:
-        raise InputError(f"data: expected texts in {about['source']}, got none")
-    if schema is None:
-        schema = Texts.infer(texts, column)
-        notice = _notice(notice, schema.describe())
-    elif not isinstance(schema, Texts):
-        raise InputError(f"text: {about['source']} is to be coded as the rows of the run, which are no texts")
-    return build(schema.encode(texts), y, schema=schema, notice=notice, **about)
-
-
 def _pictures(folder: Path, labels, likelihood: str, schema, declared) -> Dataset:
     if schema is not None and not isinstance(schema, Pictures):
         raise InputError(f"data: expected a table as in training, got the folder {folder}")
@@ -367,12 +172,4 @@ def _pictures(folder: Path, labels, likelihood: str, schema, declared) -> Datase
     notes = [] if schema is not None and not found.resized else found.describe()
     if known is None and found.height * found.width > pictures.LARGE:
         notes.append("images of so many pixels train slowly; image_shape brings them to a smaller size")
-    return build(x, y, folder.name, str(folder), likelihood, schema=found, notice=_notice("", notes), ids=names)
-
-
-def _name(file: Path) -> str:
-    return file.name[: len(file.name) - len(tables.ending(file))]
-
-
-def _notice(first: str, lines: list[str]) -> str:
-    return "\n".join([first, *lines] if first else lines)
+    return build(x, y, folder.name, str(folder), likelihood, schema=found, notice="\n".join(notes), ids=names)

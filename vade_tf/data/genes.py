@@ -15,7 +15,8 @@ import numpy as np
 import scipy.sparse
 
 from vade_tf.errors import InputError, cited
-from vade_tf.reading import check_memory, each, padded, record
+from vade_tf.machine import check_memory, padded
+from vade_tf.reading import each, record
 
 THETA = 100.0  # of the negative binomial that genes are held against
 BLOCK = 2**22  # numbers looked at together

@@ -2,21 +2,19 @@
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from vade_tf.data import checks
+from vade_tf.data.dataset import Observations
 from vade_tf.data.sparse import Stored
-from vade_tf.reading import rows_together
-
-if TYPE_CHECKING:
-    from vade_tf.data.dataset import Observations
+from vade_tf.machine import rows_together
 
 LEAST_CONTRAST = 0.1  # of most pixels, as in `contrast`; less where one hot pixel makes the scale
 UNITS_APART, MANY_APART = 10.0, 0.05  # standard deviations from the middle, and share of pixels, of no images
 
-R = TypeVar("R", bound="Observations")
+R = TypeVar("R", bound=Observations)
 
 
 def asked(rows: R, likelihood: str) -> R:

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from vade_tf.data.dataset import Dataset, build
+from vade_tf.data.dataset import Dataset
 from vade_tf.data.fetch import Remote, provide
+from vade_tf.data.observing import build
 from vade_tf.errors import InputError, StorageError
-from vade_tf.reading import archive_arrays, bounded, check_memory
+from vade_tf.machine import check_memory
+from vade_tf.reading import archive_arrays, bounded
 
 IDX_FILES = (
     ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),

@@ -16,7 +16,7 @@ import pyarrow.parquet
 
 from vade_tf.data.shards import state
 from vade_tf.errors import InputError
-from vade_tf.reading import check_memory, memory, rows_together
+from vade_tf.machine import check_memory, memory, rows_together
 
 BATCH = 65_536  # rows that are read together, at most
 BYTES = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4}  # of a value in memory; of all others 8 at least

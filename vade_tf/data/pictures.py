@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from vade_tf.errors import InputError, cited
-from vade_tf.reading import check_memory, record
+from vade_tf.machine import check_memory
+from vade_tf.reading import record
 
 KINDS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # by content; of others, some start programs

@@ -19,7 +19,7 @@ import tensorflow as tf
 from vade_tf.data.augmentation import augment
 from vade_tf.data.shards import FileRows, Shuffle
 from vade_tf.data.sparse import Rows
-from vade_tf.reading import rows_together
+from vade_tf.machine import rows_together, spans
 from vade_tf.seeding import fold
 
 WORKERS = min(8, os.cpu_count() or 2)  # batches that are gathered at the same time
@@ -238,9 +238,7 @@ def ordered_batches(x: Rows, batch_size: int | None = None) -> tf.data.Dataset:
 
 def blocks(x: Rows, size: int = BATCH) -> Iterator[np.ndarray]:
     """All rows once, in their order, as dense arrays: for a function of tensors; making no tf.data costs no tracing."""
-    size = together(x, size)
-    for start in range(0, len(x), size):
-        yield np.asarray(x[start : start + size])
+    return (np.asarray(x[rows]) for rows in spans(len(x), x.shape[1], size))
 
 
 def hold(x: Rows) -> tf.Tensor | None:

@@ -10,14 +10,15 @@ import numpy as np
 import pandas
 from pandas.api import types
 
-from vade_tf.data.cells import COMMA, SIGNS, THOUSANDS, as_frame, key_of, read_numbers, sign_of, without_blanks
-from vade_tf.data.columns import KINDS, MOST, Column, infer
+from vade_tf.data.cells import COMMA, SIGNS, THOUSANDS, as_frame, key_of, read_numbers, short, sign_of, without_blanks
+from vade_tf.data.columns import KINDS, MOST, Column
+from vade_tf.data.inferring import infer
 from vade_tf.data.joint import are_counts, has_decimal_commas, pixels
 from vade_tf.errors import InputError
-from vade_tf.reading import LARGEST_JSON, TooLarge, check_memory, each, finite, record
+from vade_tf.machine import TooLarge, check_memory
+from vade_tf.reading import LARGEST_JSON, each, finite, record
 
 NAMED = 8  # columns that a line of `describe` names
-NAME = 40  # characters of each
 LAST_DAY = 1e8  # microseconds since 1970 still are a 64-bit number
 DATES = {  # forms that could be taken for one another
     "%m/%d/%Y": "months first, as 12/31/2020",
@@ -94,7 +95,7 @@ class Schema:
         columns = tuple(column for column in found.values() if isinstance(column, Column))
         dropped = {name: column for name, column in found.items() if isinstance(column, str)}
         if not columns:
-            reasons = "; ".join(f"{_short(name)}: {reason}" for name, reason in list(dropped.items())[:3])
+            reasons = "; ".join(f"{short(name)}: {reason}" for name, reason in list(dropped.items())[:3])
             texts = "; text=COLUMN clusters texts" if argument == "data" and " different texts in " in reasons else ""
             raise InputError(
                 f"{argument}: expected a column of numbers or categories that differ from row to row, got none "
@@ -290,7 +291,7 @@ def named(frame: pandas.DataFrame, argument: str) -> list[str | int]:
         else None
     )
     if twice is not None:
-        raise InputError(f"{argument}: expected columns with different names, got {_short(twice)!r} twice; rename one")
+        raise InputError(f"{argument}: expected columns with different names, got {short(twice)!r} twice; rename one")
     return names
 
 
@@ -304,7 +305,7 @@ def _number(columns: list) -> str:
 
 
 def _shown(column: Column) -> str:
-    name = str(_short(column.name))
+    name = str(short(column.name))
     name = name if name.isprintable() else repr(name)
     if column.kind == "category":
         return f"{name}, {column.width} levels{', the last for rarer ones' if column.rest else ''}"
@@ -312,9 +313,5 @@ def _shown(column: Column) -> str:
 
 
 def _listed(names: list, form: Callable = repr) -> str:
-    shown = ", ".join(form(_short(name)) for name in names[:NAMED])
+    shown = ", ".join(form(short(name)) for name in names[:NAMED])
     return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED:,} more"
-
-
-def _short(name):
-    return name if isinstance(name, int) or len(name) <= NAME else name[:NAME] + "..."

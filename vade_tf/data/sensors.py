@@ -10,8 +10,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from vade_tf.data.dataset import Dataset, build
+from vade_tf.data.dataset import Dataset
 from vade_tf.data.fetch import Remote, provide
+from vade_tf.data.observing import build
 from vade_tf.errors import InputError
 from vade_tf.reading import bounded, size_of
 

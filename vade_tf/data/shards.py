@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from vade_tf.errors import InputError
-from vade_tf.reading import memory, plain_array
+from vade_tf.machine import memory
+from vade_tf.reading import plain_array
 from vade_tf.seeding import generator
 
 SHARE = 0.5  # of the memory: rows that take more than this as uint8 or float32 stay in their file

@@ -1,15 +1,19 @@
-"""Rows of a table that stay in their file: read in order, a block at a time, as often as asked."""
+"""Rows of a table that stay in their file: read and coded in order, a block at a time, as often as asked."""
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas
 
+from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
-from vade_tf.reading import check_memory, rows_together
+from vade_tf.errors import InputError
+from vade_tf.machine import check_memory, rows_together, spans
 
 STRIDE = 65_536  # rows that are read together where only some of them are wanted, or one after the other all
+NOTES = 5  # said of the cells of a table
 
 
 class NamedRows:
@@ -64,7 +68,39 @@ class TableRows:
             ValueError: this machine has too little of it.
         """
         check_memory(4 * math.prod(self.shape), f"what its {len(self):,} rows become, of {self.shape[1]:,} features,")
-        found, together = np.empty(self.shape, self.dtype), rows_together(self.shape[1], STRIDE)
-        for start in range(0, len(self), together):
-            found[start : start + together] = self[start : start + together]
+        found = np.empty(self.shape, self.dtype)
+        for rows in spans(*self.shape, STRIDE):
+            found[rows] = self[rows]
         return found
+
+
+def encoded(table, schema: Schema, tell: Callable[[list[str]], object]) -> TableRows:
+    """The features of a table, each block coded by a schema when it is asked for.
+
+    Args:
+        table: as for `TableRows`.
+        schema: how it is coded.
+        tell: is given what there is to say of the cells of a block when this is first read, until NOTES are said.
+    """
+    reached = said = 0
+
+    def encode(rows: pandas.DataFrame, start: int) -> np.ndarray:
+        nonlocal reached, said
+        x, notes = schema.encode(rows, f"data: counting from row {start:,}" if start else "data")
+        if start >= reached and said < NOTES:
+            tell([f"from row {start:,} on: {note}" if start else note for note in notes])
+            said += len(notes)
+        reached = max(reached, start + len(rows))
+        return x
+
+    return TableRows(table, encode, len(schema.features))
+
+
+def check_columns(shape: tuple[int, ...], schema: Schema, file: Path | str) -> None:
+    """Raises InputError unless the array of a file has a column for each of a schema's."""
+    if len(shape) != 2 or shape[1] != len(schema.columns):
+        names = ", ".join(str(column.name)[:40] for column in schema.columns[:8])
+        raise InputError(
+            f"data: expected a table, or an array with its {len(schema.columns)} columns ({names}), got an array of "
+            f"shape {shape} in {file}"
+        )

@@ -107,11 +107,21 @@ def read_parquet(file: Path) -> tuple[pandas.DataFrame, list[str]]:
         InputError: pyarrow is not installed.
         Exception: whatever pyarrow raises for what is damaged.
     """
+    parquet = parquet_reader()
+    return parquet.read(file), parquet.ParquetTable(file).left_out
+
+
+def parquet_reader():
+    """The module that reads .parquet files.
+
+    Raises:
+        InputError: pyarrow is not installed.
+    """
     try:
         from vade_tf.data import parquet
     except ImportError as error:
         raise InputError("data: .parquet needs pyarrow; pip install 'vade-tf[files]' brings it") from error
-    return parquet.read(file), parquet.ParquetTable(file).left_out
+    return parquet
 
 
 def names_in(text: str | None, argument: str) -> list[str]:

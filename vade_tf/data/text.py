@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse
 
-from vade_tf.data.dataset import Dataset, build
+from vade_tf.data.dataset import Dataset
 from vade_tf.data.fetch import Remote, provide
+from vade_tf.data.observing import build
 from vade_tf.errors import InputError
 from vade_tf.reading import bounded
 from vade_tf.seeding import subset

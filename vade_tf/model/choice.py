@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from vade_tf.errors import InputError, UnitsWarning
+from vade_tf.machine import rows_together, spans
 from vade_tf.model.counts import Counts, ZeroInflatedCounts
 from vade_tf.model.likelihood import FAR, Bernoulli, Gaussian, Likelihood, get
 from vade_tf.model.mixed import Mixed
 from vade_tf.model.networks import fills
-from vade_tf.reading import rows_together
 
 MOST = 1e30  # value of a row; float32 cannot square more
 CONTRAST = 0.4  # MNIST has 0.78, digits 0.51; TF-IDF of texts 0.18, tables scaled to [0, 1] about 0.1 to 0.3
@@ -84,15 +84,13 @@ def _size(observations) -> float | None:
         return None
     sums, filled, total, step = [], 0, 0.0, -(-len(x) // SUMS)
     largest, seen = np.zeros(x.shape[1]), np.zeros(x.shape[1])
-    size = rows_together(x.shape[1], BLOCK)
-    for start in range(0, len(x), size):
-        some = slice(start, start + size)
+    for some in spans(len(x), x.shape[1], BLOCK):
         rows = x.matrix[some] if observations.is_sparse else np.asarray(x[some])
         numbers = x.stored(some) if observations.is_sparse else rows
         if not np.array_equal(numbers, np.round(numbers)):  # NaN is not equal either
             return None
         of_rows = np.ravel(rows.sum(axis=1, dtype=np.float64))
-        sums.append(of_rows[-start % step :: step].copy())  # no view of all
+        sums.append(of_rows[-some.start % step :: step].copy())  # no view of all
         filled, total = filled + int(np.count_nonzero(numbers)), total + float(of_rows.sum())
         tops = rows.max(axis=0)
         largest = np.maximum(largest, tops.toarray().ravel() if observations.is_sparse else tops)
@@ -123,8 +121,8 @@ def _of_columns(observations, about) -> Mixed:
 
 def _are_weights(observations) -> bool:
     """Whether rows are the weights of words in texts, which are few where a text is short, and then large."""
-    x, size = observations.x, rows_together(observations.x.shape[1], BLOCK)
-    parts = (slice(start, start + size) for start in range(0, len(x), size))
+    x = observations.x
+    parts = spans(len(x), x.shape[1], BLOCK)
     numbers = (x.stored(rows) if hasattr(x, "stored") else np.asarray(x[rows]) for rows in parts)
     return observations.texts and any((each % 1 != 0).any() for each in numbers)
 
@@ -149,7 +147,7 @@ def check_units(model, x, argument: str = "x", names: Mapping[int, str] | None =
         InputError: a value is not finite, or the rows are in other units.
     """
     low, high = math.inf, -math.inf
-    encoder, size = getattr(model, "encoder", None), rows_together(x.shape[1], BLOCK)
+    encoder = getattr(model, "encoder", None)
     missing = model.likelihood.takes_missing and (encoder is None or fills(encoder))
 
     def single(numbers) -> np.ndarray:
@@ -158,8 +156,7 @@ def check_units(model, x, argument: str = "x", names: Mapping[int, str] | None =
     def usable(numbers) -> np.ndarray:
         return (np.abs(numbers) <= MOST) | (missing & np.isnan(numbers))
 
-    for start in range(0, len(x), size):
-        rows = slice(start, start + size)
+    for rows in spans(len(x), x.shape[1], BLOCK):
         numbers = x.stored(rows) if hasattr(x, "stored") else np.asarray(x[rows])  # of a sparse matrix those it stores
         if numbers.dtype.kind not in "biuf":
             raise InputError(f"{argument}: expected numbers, got {numbers.dtype}; encode text and categories first")
@@ -169,8 +166,8 @@ def check_units(model, x, argument: str = "x", names: Mapping[int, str] | None =
             value = block[row, column]
             hole = ", or fit a DataFrame that has some (NaN) as well" if np.isnan(value) else ""
             raise InputError(
-                f"{argument}: expected finite numbers below 1e30, got {value} at row {start + row}, column {column}; "
-                f"drop or impute such rows{hole}"
+                f"{argument}: expected finite numbers below 1e30, got {value} at row {rows.start + row}, column "
+                f"{column}; drop or impute such rows{hole}"
             )
         known = numbers[~np.isnan(numbers)] if missing else numbers
         if known.size:

@@ -6,9 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, check_form
 from vade_tf.model import choice
-from vade_tf.reading import check_form
 
 
 def check_rows(model, x) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas
 
 from vade_tf.data import cell_files, genes
-from vade_tf.data.dataset import observe
 from vade_tf.data.files import readable
 from vade_tf.data.genes import Genes
+from vade_tf.data.observing import observe
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, UnitsWarning, cited
 from vade_tf.runs.assignments import Advance, asked, block, blocks, clusters, codes, has_code

@@ -31,8 +31,8 @@ from pathlib import Path
 
 import numpy as np
 
+from vade_tf.data.coding import coded
 from vade_tf.data.dataset import Coded
-from vade_tf.data.files import coded
 from vade_tf.errors import InputError, cited
 from vade_tf.paths import usable
 from vade_tf.reading import COPY_AGAIN, each, json_object, record, stored_arrays, text_of

@@ -16,16 +16,16 @@ import pandas
 
 from vade_tf.data import tables
 from vade_tf.data.dataset import Coded, Dataset
-from vade_tf.data.files import NOTES, as_coded, counted_from, load_file, readable
+from vade_tf.data.files import load_file, readable
 from vade_tf.data.filling import Written
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
 from vade_tf.data.sparse import SparseRows
-from vade_tf.data.stream import NamedRows, TableRows
+from vade_tf.data.stream import NamedRows, TableRows, check_columns, encoded
+from vade_tf.data.table_files import as_coded
 from vade_tf.data.texts import Texts
-from vade_tf.errors import InputError, UnitsWarning
+from vade_tf.errors import InputError, UnitsWarning, check_form
 from vade_tf.model.choice import check_units
-from vade_tf.reading import check_form
 from vade_tf.runs.assignments import numbered
 from vade_tf.runs.folder import Run
 
@@ -125,13 +125,9 @@ def _of_array(schema: Coded | None, file: Path, image_shape: list[int] | None) -
     check_form(rows.row_shape, image_shape, f"data: {file}")
     if not isinstance(schema, Schema):
         return Incoming(rows)
-    names = [column.name for column in schema.columns]
-    if rows.shape[1] != len(names):
-        raise InputError(
-            f"data: expected a table, or an array with its {len(names)} columns ({reprlib.repr(names)}), got one of "
-            f"{rows.shape[1]} columns in {file}"
-        )
-    return _streamed(NamedRows(rows.as_stored(), names), schema, None)
+    check_columns(rows.shape, schema, file)
+    table = NamedRows(rows.as_stored(), [column.name for column in schema.columns])
+    return Incoming(encoded(table, schema, _tell), table)
 
 
 def _of_table(
@@ -146,12 +142,13 @@ def _of_table(
 ) -> Incoming:
     own = [str(column.name) for column in schema.columns] if schema else []
     if kind == ".parquet":
-        stored = _parquet(file)
+        read = tables.parquet_reader().ParquetTable
+        stored = read(file)
         kept = [name for name in stored.index if name in (labels, id, usual_id, *own) or (whole and not _made_up(name))]
         columns = stored.columns + kept
         if whole and stored.left_out:
             _tell([f"left out, as they hold lists or records: {reprlib.repr(stored.left_out)}"])
-        stored = _parquet(file, columns) if kept else stored
+        stored = read(file, columns) if kept else stored
         table = stored[: min(len(stored), 1)]  # what there is to say of its columns
     else:
         table, _, notice = as_coded(file, [name for name in (labels, id, usual_id) if name is not None], schema)
@@ -175,7 +172,8 @@ def _of_table(
         return Incoming(x, table, id)
     needed = columns if whole else [str(column.name) for column in schema.columns] + ([id] if id else [])
     exact = tuple(name for name in needed if name not in own) if whole else () if id is None else (id,)
-    return _streamed(_parquet(file, needed, exact), schema, id)
+    stored = tables.parquet_reader().ParquetTable(file, needed, exact)
+    return Incoming(encoded(stored, schema, _tell), stored, id)
 
 
 def _with_types(cells: pandas.DataFrame, table: pandas.DataFrame, own: list[str]) -> pandas.DataFrame:
@@ -191,22 +189,6 @@ def _with_types(cells: pandas.DataFrame, table: pandas.DataFrame, own: list[str]
 def _made_up(name: str) -> bool:
     """Whether pandas has given this name to an index that had none."""
     return re.fullmatch(r"__index_level_\d+__", name) is not None
-
-
-def _streamed(table, schema: Schema, id: str | None) -> Incoming:
-    """Rows of a table that is read and coded when they are asked for; what there is to say of them is said once."""
-    reached = said = 0
-
-    def encode(rows: pandas.DataFrame, start: int) -> np.ndarray:
-        nonlocal reached, said
-        x, notes = schema.encode(rows, counted_from(start))
-        if start >= reached and said < NOTES:
-            _tell([f"from row {start:,} on: {note}" if start else note for note in notes])
-            said += len(notes)
-        reached = max(reached, start + len(rows))
-        return x
-
-    return Incoming(TableRows(table, encode, len(schema.features)), table, id)
 
 
 def as_in_training(run: Run) -> dict[str, Any]:
@@ -239,16 +221,8 @@ def columns_of(data: str, known: Collection[str]) -> list[str]:
     """
     with readable(data) as (file, kind):
         if kind == ".parquet":
-            return _parquet(file).columns
+            return tables.parquet_reader().ParquetTable(file).columns
         return tables.header(file, known) if kind in tables.TEXTS else []
-
-
-def _parquet(file: Path, columns: list[str] | None = None, exact: tuple[str, ...] = ()):
-    try:
-        from vade_tf.data.parquet import ParquetTable
-    except ImportError as error:
-        raise InputError("data: .parquet needs pyarrow; pip install 'vade-tf[files]' brings it") from error
-    return ParquetTable(file, columns, exact)
 
 
 def _tell(notes: list[str]) -> None:

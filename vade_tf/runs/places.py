@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from vade_tf.data.files import coded
+from vade_tf.data.coding import coded
 from vade_tf.errors import InputError
 from vade_tf.locking import Busy, locked
 from vade_tf.paths import usable

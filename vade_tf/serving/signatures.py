@@ -21,7 +21,7 @@ import pandas
 import tensorflow as tf
 
 from vade_tf.data.cells import as_frame
-from vade_tf.data.files import coded
+from vade_tf.data.coding import coded
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, UnitsWarning, cited
 from vade_tf.model import elbo

@@ -8,14 +8,15 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.data import pipeline
-from vade_tf.data.dataset import Observations, observe
+from vade_tf.data.dataset import Observations
 from vade_tf.data.greys import asked
+from vade_tf.data.observing import observe
 from vade_tf.errors import InputError, cited
+from vade_tf.machine import memory
 from vade_tf.model import choice, convolutional, networks
 from vade_tf.model.counts import Counts, LogCounts, log_counts
 from vade_tf.model.likelihood import Gaussian, Likelihood
 from vade_tf.model.vade import VaDE
-from vade_tf.reading import memory
 from vade_tf.training import cluster, distribute
 from vade_tf.training.settings import AUTO, MANY_ROWS, RECIPES, Resolved, Settings
 

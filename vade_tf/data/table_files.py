@@ -1,0 +1,193 @@
+"""Files of tables, and of texts of one line each -> a data set. New rows are coded as the first."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas
+import scipy.sparse
+
+from vade_tf.data import arrays, tables
+from vade_tf.data.dataset import Coded, Dataset
+from vade_tf.data.headers import are_numbered
+from vade_tf.data.observing import COUNTS, build
+from vade_tf.data.schema import Schema
+from vade_tf.data.shards import FileRows, stays_in_file
+from vade_tf.data.stream import NamedRows, check_columns, encoded
+from vade_tf.data.texts import Texts, lines_of
+from vade_tf.errors import InputError
+from vade_tf.machine import TooLarge, padded
+
+
+def load(
+    file: Path, kind: str, labels, likelihood: str, asked: dict, declared, schema, plain: bool, in_file: bool
+) -> Dataset:
+    """The rows of a table's file.
+
+    Args:
+        file: of a kind of `tables.TEXTS`, or .parquet.
+        kind: the ending of its name.
+        labels, likelihood, declared, schema, plain, in_file: as for `files.load_file`.
+        asked: what else it is told of the columns: {"columns", "drop", "id", "text"}.
+
+    Raises:
+        InputError: the table does not hold what is asked for, or its cells cannot be coded as `schema` says.
+    """
+    codable = kind == ".parquet" and asked["text"] is None and isinstance(schema, Schema | None)
+    features = {str(column.name) for column in schema.columns} if isinstance(schema, Schema) else set()
+    if codable and (in_file or _is_large(file, schema)):
+        return _from_file(file, labels, likelihood, asked, declared, schema, plain)
+    if kind == ".parquet":
+        try:
+            (table, several), separator, notice = tables.read_parquet(file), "", ""
+        except TooLarge:  # as it is, with objects of Python; its features may be much less
+            if not codable:
+                raise
+            return _from_file(file, labels, likelihood, asked, declared, schema, plain)
+    else:
+        as_texts = [name for name in (labels, asked["id"], asked["text"]) if name is not None]
+        read = [name for name in as_texts if name not in features]
+        (table, separator, notice), several = as_coded(file, read, schema), []
+    written = list(table)
+    columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
+    if separator and (columns or drop):
+        tables.check_once([*columns, *drop], tables.header(file), file)
+    table, others, reasons = tables.pick(table, columns, drop, {"labels": labels, "id": asked["id"]}, file, several)
+    y, ids = (None if others[each] is None else padded(others[each], each) for each in ("labels", "id"))
+    both = [each for each in others.values() if each is not None and each.name in features]
+    table = table.assign(**{str(each.name): each for each in both})  # labels that the model reads as well
+    about: dict = {"name": _name(file), "source": str(file), "likelihood": likelihood, "ids": ids}
+    if asked["text"] is not None:
+        if asked["text"] not in table:
+            argument = "text" if schema is None else "data"
+            names = list(table)[:20]
+            raise InputError(f"{argument}: expected one of the columns {names} of {file}, got {asked['text']!r}")
+        texts = table[asked["text"]].astype(object).fillna("").astype(str)  # of categories, too
+        return _texts(texts, asked["text"], y, schema, notice, about)
+    if plain and schema is None:
+        x, _ = Schema.numbers(table, "data").encode(table, "data")
+        return build(x, y, notice=notice, image_shape=declared, **about)
+    if isinstance(schema, Schema):
+        x, notes = schema.encode(table, "data")
+    elif schema is not None:
+        raise InputError(f"data: expected {schema.describe()[0]}, as in training, got the table {file}")
+    else:
+        schema = _inferred(table, likelihood, declared, separator == ";")
+        if codable and stays_in_file(len(table), len(schema.features), "float32"):
+            return _from_file(file, labels, likelihood, asked, declared, None, plain)
+        if separator and (rest := schema.plain_beside_commas):
+            written = tables.read_text(file, as_texts, [str(name) for name in rest])[0]
+            table = table.assign(**{str(name): written[name] for name in rest})
+            schema = _inferred(table, likelihood, declared, separator == ";")
+        x, _ = schema.encode(table, "data")
+        schema = replace(schema, dropped={**schema.dropped, **reasons})
+        notes = [*(_twice(tables.header(file), written) if separator else ()), *schema.describe()]
+    return build(x, y, schema=schema, notice=_notice(notice, notes), image_shape=declared, **about)
+
+
+def load_lines(file: Path, labels, likelihood: str, schema) -> Dataset:
+    """The texts of a file, one a line. Args and Raises: as for `load`."""
+    with tables.opened(file) as stream:
+        texts = pandas.Series(lines_of(stream), dtype=object)
+    about: dict = {"name": _name(file), "source": str(file), "likelihood": likelihood}
+    return _texts(texts, "", arrays.read_labels(file, labels), schema, "", about)
+
+
+def as_coded(file: Path, texts: list[str] | None, schema: Coded | None) -> tuple[pandas.DataFrame, str, str]:
+    """`tables.read_text` of rows that are coded as those of a run: what was text then is text, like numbers or not."""
+    if not isinstance(schema, Schema):
+        return tables.read_text(
+            file, texts, known=[schema.column] if isinstance(schema, Texts) and schema.column else ()
+        )
+    columns = [str(column.name) for column in schema.columns]
+    made_up = are_numbered(columns) and not are_numbered([*columns, *schema.dropped])
+    return tables.read_text(file, texts, schema.written, () if made_up else columns)
+
+
+def coded_array(x, schema: Schema, path: str) -> tuple[np.ndarray, list[str]]:
+    """An array with a column for each of a run's columns, coded like these; and what there is to say of its cells.
+
+    Images are rows of pixels.
+    """
+    x = x.reshape(len(x), -1) if isinstance(x, np.ndarray) and x.ndim > 2 else x
+    check_columns(x.shape, schema, path)
+    columns = [column.name for column in schema.columns]
+    if isinstance(x, FileRows):
+        told: list[str] = []
+        return encoded(NamedRows(x.as_stored(), columns), schema, told.extend).whole(), told
+    dense = x.toarray() if scipy.sparse.issparse(x) else x
+    return schema.encode(pandas.DataFrame(dense, columns=columns), "data")
+
+
+def _twice(header: list[str], names: list) -> list[str]:
+    """A sentence where columns of a header are called alike, which pandas names anew: [D] each."""
+    seen: set[str] = set()
+    for name, told_apart in zip(header, names, strict=False):
+        if name and name in seen and len(names) == len(header):
+            return [f"columns called alike are told apart by their order: {name!r} and {told_apart!r}"]
+        seen.add(name)
+    return []
+
+
+def _inferred(
+    table: pandas.DataFrame, likelihood: str, declared: tuple[int, ...] | None, commas: bool = False
+) -> Schema:
+    """The schema of a table; of one that is said to hold counts or images, columns are numbers as they are."""
+    if declared:
+        return Schema.numbers(table, "data")
+    if likelihood in COUNTS:
+        return Schema.counted(table, "data", commas)
+    return Schema.infer(table, "data", commas, images=declared is None)
+
+
+def _is_large(file: Path, schema: Schema | None) -> bool:
+    """Whether the features of a .parquet table are to stay in a file; without a schema a column is taken for one."""
+    try:
+        from vade_tf.data.converted import rows_and_columns
+    except ImportError:  # said by what reads it
+        return False
+    rows, columns = rows_and_columns(file)
+    return stays_in_file(rows, columns if schema is None else len(schema.features), "float32")
+
+
+def _from_file(
+    file: Path, labels, likelihood: str, asked: dict, declared, schema: Schema | None, plain: bool
+) -> Dataset:
+    """`load` of a .parquet file that does not fit in memory."""
+    from vade_tf.data import converted
+
+    others, coding = {"labels": labels, "id": asked["id"]}, schema
+    columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
+    table, _, reasons = tables.pick(converted.sampled(file), columns, drop, others, file, converted.left_out(file))
+    known = {each: None if name is None else converted.column(file, name) for each, name in others.items()}
+    for each, values in known.items():
+        if values is not None:
+            tables.check_complete(values, each, file)  # what was picked is of some rows
+    y, ids = (None if values is None else padded(values, each) for each, values in known.items())
+    notes: list[str] = []
+    if coding is None and not plain:
+        coding = schema = _inferred(table, likelihood, declared)
+        schema = replace(schema, dropped={**schema.dropped, **reasons})
+        notes = [*schema.describe(), f"what the columns are was seen on {len(table):,} of the rows"]
+    x, told = converted.converted(file, coding or Schema.numbers(table, "data"))
+    about: dict = {"name": _name(file), "source": str(file), "likelihood": likelihood, "ids": ids}
+    return build(x, y, schema=schema, notice=_notice(told, notes), image_shape=declared, **about)
+
+
+def _texts(texts: pandas.Series, column: str, y, schema, notice: str, about: dict) -> Dataset:
+    if texts.empty:
+        raise InputError(f"data: expected texts in {about['source']}, got none")
+    if schema is None:
+        schema = Texts.infer(texts, column)
+        notice = _notice(notice, schema.describe())
+    elif not isinstance(schema, Texts):
+        raise InputError(f"text: {about['source']} is to be coded as the rows of the run, which are no texts")
+    return build(schema.encode(texts), y, schema=schema, notice=notice, **about)
+
+
+def _name(file: Path) -> str:
+    return file.name[: len(file.name) - len(tables.ending(file))]
+
+
+def _notice(first: str, lines: list[str]) -> str:
+    return "\n".join([first, *lines] if first else lines)
