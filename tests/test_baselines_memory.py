@@ -172,7 +172,7 @@ def test_on_the_code_is_on_that_of_the_pretrained_encoder(name, x):
 
 def test_a_flat_direction_of_the_code_gets_a_ten_thousandth_of_the_mean_variance(x, monkeypatch):
     flat = np.stack([np.linspace(0, 20, 60), np.zeros(60)], axis=1).astype("f4")
-    monkeypatch.setattr(loop, "codes", lambda model, rows: flat)
+    monkeypatch.setattr(shallow, "codes", lambda model, rows: flat)
     _, _, covariances = full(shallow.ae_gmm(fitting_of(x, clusters=1)).head)
     np.testing.assert_allclose(covariances[0], np.diag([flat[:, 0].var(), 1e-4 * flat[:, 0].var() / 2]), rtol=2e-3)
 

@@ -127,6 +127,24 @@ def test_the_bound_names_the_smallest_k_within_its_error():
     assert selection.recommend(rows).named["held-out bound"] == 4
 
 
+def test_one_group_for_all_is_found_again_on_any_rows_and_says_nothing():
+    figures = [(1, 1.0), (2, 0.4), (3, 0.5), (4, 0.7), (5, 0.6)]
+    rows = [
+        {"n_clusters": k, "behind": abs(k - 4), "behind_se": 0.1, "bic": abs(k - 4), "stability": s, "strength": s}
+        for k, s in figures
+    ]
+    choice = selection.recommend(rows)
+    assert (choice.n_clusters, choice.sure, choice.named["stability"]) == (4, "not sure", 4)
+
+
+def test_runs_that_collapsed_agree_with_nothing():
+    """Not with one another either: three of five would be the ones that others agree with most."""
+    one, good = np.zeros(12, int), np.arange(12) % 3
+    found = selection.agreement([one, good, one, np.roll(good, 1), one])
+    np.testing.assert_allclose(found, [0, 0.25, 0, 0.25, 0])
+    np.testing.assert_array_equal(selection.agreement([one, one]), [1, 1])  # where one cluster was asked for
+
+
 def test_disagreement_is_said():
     rows = [row(2), row(4, strength=0.9), row(6), row(8, behind=0, bic=-1), row(10)]
     choice = selection.recommend(rows)

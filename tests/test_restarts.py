@@ -75,7 +75,7 @@ def test_the_kept_run_is_the_one_the_others_agree_with(config, data, tmp_path):
     assert [row["acc"] for row in rows] == [str(json.loads((f / "metrics.json").read_text())["acc"]) for f in folders]
     kept = selection.most_agreed(result["restarts"])
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
-    assert summary == {"restarts": result["restarts"], "selected": kept}
+    assert summary == {"restarts": result["restarts"], "selected": kept, "diverged": []}
     assert Run.open(tmp_path / "run").config == Run.open(folders[kept]).config
     for mine, theirs in zip(weights(tmp_path / "run"), weights(folders[kept]), strict=True):
         np.testing.assert_array_equal(mine, theirs)
@@ -156,6 +156,16 @@ def test_where_no_run_can_be_left_out_the_one_that_diverged_is_named(config, dat
             study(config, tmp_path / study.__name__ / "study", more)
 
 
+def test_of_runs_that_share_an_autoencoder_the_others_are_concluded(config, tmp_path, diverges):
+    """One K of a sweep, or one restart, that diverges leaves the others with their summary."""
+    diverges += ["restart-1", "k-4"]
+    kept = restarts.train_restarts(config, tmp_path / "restarts", 3, export=False)
+    assert ([row["restart"] for row in kept["restarts"]], kept["diverged"]) == ([0, 2], [1])
+    summary = sweep.train_sweep(config, tmp_path / "sweep", (3, 4, 5), export=False)
+    assert ([row["n_clusters"] for row in summary["rows"]], summary["diverged"]) == ([3, 5], [4])
+    assert sweep.finished_sweep(tmp_path / "sweep") == summary
+
+
 def test_where_the_first_seed_diverges_the_next_one_chooses_k(config, data, tmp_path, diverges, monkeypatch):
     diverges.append("seed-0")
     monkeypatch.setattr(choosing, "numbers_tried", lambda n: [3, 4])
@@ -196,16 +206,11 @@ def test_a_guessed_number_of_clusters_is_said_of_any_restart_that_is_kept(config
     """The first run has guessed it; the others were given its number."""
     study = Study.begin("restarts", config, tmp_path / "run", range(2))
     guess = {"n_clusters": 5, "sure": "not sure", "why": "it is unclear", "tried": [], "stability": [], "strength": []}
-    runs = [
-        {
-            "choice": guess,
-            "health": ["5 clusters are a guess: it is unclear"],
-            "agreement": 0.5,
-            "elbo": -2.0,
-            "acc": None,
-        },
-        {"choice": None, "health": ["component 1 is empty"], "agreement": 0.5, "elbo": -1.0, "acc": None},
-    ]
+    guessed = ["5 clusters are a guess: it is unclear"]
+    runs = {
+        0: {"choice": guess, "health": guessed, "agreement": 0.5, "elbo": -2.0, "acc": None},
+        1: {"choice": None, "health": ["component 1 is empty"], "agreement": 0.5, "elbo": -1.0, "acc": None},
+    }
     monkeypatch.setattr(Study, "run", lambda *a: runs)
     monkeypatch.setattr(restarts, "_copy", lambda *a: None)
     result = restarts._conclude(study, Silent(), False)
@@ -280,10 +285,10 @@ def test_of_the_faults_of_the_first_restart_the_guess_alone_is_said_of_another(
     """And of the first itself it is said once."""
     study = Study.begin("restarts", config, tmp_path / "run", range(2))
     choice = {"n_clusters": 5, "sure": sure, "why": "it is", "tried": [], "stability": [], "strength": []}
-    runs = [
-        {"choice": choice, "health": [first], "agreement": 0.5, "elbo": bounds[0], "acc": None},
-        {"choice": None, "health": ["component 1 is empty"], "agreement": 0.5, "elbo": bounds[1], "acc": None},
-    ]
+    runs = {
+        0: {"choice": choice, "health": [first], "agreement": 0.5, "elbo": bounds[0], "acc": None},
+        1: {"choice": None, "health": ["component 1 is empty"], "agreement": 0.5, "elbo": bounds[1], "acc": None},
+    }
     monkeypatch.setattr(Study, "run", lambda *a: runs)
     monkeypatch.setattr(restarts, "_copy", lambda *a: None)
     assert restarts._conclude(study, Silent(), False)["health"] == expected

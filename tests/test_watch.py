@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from vade_tf.data import pipeline
 from vade_tf.training import health
 from vade_tf.training.watch import Watch
 
@@ -165,7 +166,7 @@ def emptied(small_model, rng):
 
 
 def test_the_signals_are_those_of_the_model_read_in_batches(emptied, monkeypatch):
-    monkeypatch.setattr(Watch, "BATCH", 7)
+    monkeypatch.setattr(pipeline, "blocks", lambda rows, size, blocks=pipeline.blocks: blocks(rows, 7))
     model, x = emptied
     m, log_s2 = (part.numpy() for part in model.encode(x))
     _, mu, log_sigma2 = (part.numpy() for part in model.prior.parameters)
@@ -184,7 +185,7 @@ def test_a_new_start_goes_to_the_rows_of_the_lowest_bound(emptied, monkeypatch):
     """Against the reseeding of the arrays, with the bound at z = m by the model's own terms."""
     model, x = emptied
     model.prior.assign([0.1, 0.2, 0.3, 0.4], model.prior.mu.numpy(), np.linspace(0.2, 3, 12).reshape(4, 3))
-    monkeypatch.setattr(Watch, "BATCH", 7)
+    monkeypatch.setattr(pipeline, "blocks", lambda rows, size, blocks=pipeline.blocks: blocks(rows, 7))
     terms = model.elbo_terms(x, np.zeros((60, 3), "f4"))
     misfit = sum(terms[name].numpy() for name in ("distortion", "rate_z", "rate_c"))
     m, log_s2 = (part.numpy() for part in model.encode(x))

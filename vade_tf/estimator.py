@@ -331,8 +331,9 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
     def score_samples(self, X):
         """Evidence lower bound of each row, nats, in the units of the likelihood: X [n, D] -> [n].
 
-        The lower, the rarer. The same draws of the noise for every row, so a row's score depends on it alone. Raises as
-        `predict` does.
+        The lower, the rarer. The same draws of the noise for every row, so a row's score depends on it alone. Missing
+        cells, and levels that were not seen, add nothing: compare rows that lack the same cells. Raises as `predict`
+        does.
         """
         return self._each(self._known(X), self.model_.elbo)
 

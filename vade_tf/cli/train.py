@@ -145,7 +145,7 @@ def run(
         from vade_tf.runs import train as training
         from vade_tf.runs.folder import Run
         from vade_tf.runs.places import free_folder, reserved
-        from vade_tf.runs.study import kind_of
+        from vade_tf.runs.study import KINDS, kind_of
         from vade_tf.training import cluster
 
         if resume is not None:
@@ -189,7 +189,7 @@ def run(
         show: dict[str | None, Callable] = {"clusters": terminal.sweep, "seeds": terminal.seeds}
         show.get(kind, terminal.result)(result, str(folder))
     if result.get("diverged"):
-        runs = ", ".join(str(folder / f"seed-{seed}") for seed in result["diverged"])
+        runs = ", ".join(str(folder / f"{KINDS[str(kind)].prefix}{value}") for value in result["diverged"])
         raise DivergedError(f"{runs}: training diverged, the others are finished; lower learning_rate")
 
 

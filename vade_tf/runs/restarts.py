@@ -29,7 +29,7 @@ def train_restarts(
 
     Returns:
         metrics.json of the kept run, with `restarts`: for each its number, agreement, elbo and, where there are labels,
-        acc (reported, used for nothing).
+        acc (reported, used for nothing); and `diverged`, the numbers of those that are left out.
 
     Raises:
         InputError: as for `train.train`.
@@ -56,22 +56,24 @@ def _conclude(study: Study, reporter: Silent, export: bool) -> dict:
         runs = study.run(reporter, export)
         rows = [
             {"restart": number, **{name: run[name] for name in ("agreement", "elbo", "acc")}}
-            for number, run in enumerate(runs)
+            for number, run in runs.items()
         ]
-        kept = selection.most_agreed(rows)
+        best = rows[selection.most_agreed(rows)]
+        kept, first = best["restart"], next(iter(runs.values()))
         reporter.say(
-            f"kept restart {kept} of {len(rows)}: mean ARI with the others {rows[kept]['agreement']:.3f} "
-            f"(least {min(row['agreement'] for row in rows):.3f}), ELBO {rows[kept]['elbo']:.2f}"
+            f"kept restart {kept} of {len(rows)}: mean ARI with the others {best['agreement']:.3f} "
+            f"(least {min(row['agreement'] for row in rows):.3f}), ELBO {best['elbo']:.2f}"
         )
         _copy(study.folders[kept], study.out)
-        study.conclude(rows, {"restarts": rows, "selected": kept})
+        diverged = study.diverged(runs)
+        study.conclude(rows, {"restarts": rows, "selected": kept, "diverged": diverged})
         result = {**{name: value for name, value in runs[kept].items() if name != "agreement"}, "restarts": rows}
-        if runs[0].get("choice") is not None:  # of K, for all, and so is what it says of itself
-            result["choice"] = runs[0]["choice"]
-            if kept != 0 and runs[0]["choice"]["sure"] == "not sure":
-                result["health"] = [runs[0]["health"][0], *result["health"]]
+        if first.get("choice") is not None:  # of K, for all, and so is what it says of itself
+            result["choice"] = first["choice"]
+            if runs[kept] is not first and first["choice"]["sure"] == "not sure":
+                result["health"] = [first["health"][0], *result["health"]]
         write_whole(study.out / "metrics.json", (json.dumps(result, indent=2) + "\n").encode())
-        return result
+        return {**result, "diverged": diverged}
 
 
 def _copy(folder: Path, to: Path) -> None:

@@ -62,12 +62,13 @@ def resume_seeds(out: str | Path, *, reporter: Silent | None = None, export: boo
 
 def _conclude(study: Study, reporter: Silent, export: bool) -> dict:
     with study.held():
-        runs = study.run(reporter, export)
+        results = study.run(reporter, export)
+        runs = list(results.values())
         selected = runs[selection.most_agreed(runs)]["seed"]
         names = ("seed", "agreement", "elbo", "acc", "nmi", "ari")
         rows = [{name: run[name] for name in names} for run in runs]
-        diverged = [seed for seed in study.values if seed not in {run["seed"] for run in runs}]
-        return study.conclude(rows, {"runs": runs, **spread(runs), "selected": selected, "diverged": diverged})
+        summary = {"runs": runs, **spread(runs), "selected": selected, "diverged": study.diverged(results)}
+        return study.conclude(rows, summary)
 
 
 def spread(runs: list[dict]) -> dict:

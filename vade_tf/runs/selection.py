@@ -45,11 +45,15 @@ def bic(z: np.ndarray, start: starting.Start) -> float:
 
 
 def agreement(partitions: list[np.ndarray]) -> np.ndarray:
-    """Mean ARI of each of R partitions of the same rows with all others, [R]; 1 where there is a single one."""
-    ari = np.eye(len(partitions))
+    """Mean ARI of each of R partitions of the same rows with all others, [R]; 1 where there is a single one.
+
+    Where some have several groups, those of a single one, which have collapsed, agree with nothing.
+    """
+    ari, several = np.eye(len(partitions)), [len(np.unique(one)) > 1 for one in partitions]
     for i, one in enumerate(partitions):
         for j, other in enumerate(partitions[:i]):
-            ari[i, j] = ari[j, i] = adjusted_rand_score(one, other)
+            if several[i] or several[j] or not any(several):
+                ari[i, j] = ari[j, i] = adjusted_rand_score(one, other)
     return (ari.sum(axis=1) - 1) / (len(ari) - 1) if len(ari) > 1 else np.ones(1)
 
 
@@ -91,17 +95,19 @@ def recommend(rows: list[dict]) -> Choice:
     The held-out bound names the smallest K within one standard error of the best, BIC the lowest, stability the largest
     K with a strength of at least STRONG. Stability's K is recommended if there is one: the other two rise with every
     component that a group's shape can use. Where there is none, no K gives groups that are found again on other rows:
-    then stability names the K of the highest mean ARI, and the middle one of the three is taken.
+    then stability names the K of the highest mean ARI, and the middle one of the three is taken. K = 1, whose one group
+    is found again on any rows, is named by the other two alone.
 
     Args:
         rows: for each K, ascending: n_clusters, behind, behind_se, bic, stability (mean ARI) and strength.
     """
     tried = [row["n_clusters"] for row in rows]
-    strong = [row["n_clusters"] for row in rows if row["strength"] >= STRONG]
+    split = [row for row in rows if row["n_clusters"] > 1] or rows  # a single group is found again on any rows
+    strong = [row["n_clusters"] for row in split if row["strength"] >= STRONG]
     named = {
         "held-out bound": next(row["n_clusters"] for row in rows if row["behind"] <= row["behind_se"]),
         "BIC": min(rows, key=lambda row: row["bic"])["n_clusters"],
-        "stability": strong[-1] if strong else max(rows, key=lambda row: row["stability"])["n_clusters"],
+        "stability": strong[-1] if strong else max(split, key=lambda row: row["stability"])["n_clusters"],
     }
     best = named["stability"] if strong else sorted(named.values())[1]
     places = [tried.index(k) for k in named.values()]

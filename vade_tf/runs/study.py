@@ -163,29 +163,39 @@ class Study:
         refuse_links(self.folders.values(), "resume")
         return held(self.out, "resume" if self._whole is None else "out")  # a new one has its rows
 
-    def run(self, reporter: Silent, export: bool) -> list[dict]:
-        """metrics.json of every run, each trained or continued where it is not finished; with its agreement.
+    def run(self, reporter: Silent, export: bool) -> dict[int, dict]:
+        """metrics.json of every run, by its value, each trained or continued where it is not finished.
 
-        The agreement is the mean adjusted Rand index of its groups with those of the other runs on the same rows.
+        Where all have as many clusters also its agreement: the mean adjusted Rand index of its groups with those of
+        the other runs on the same rows.
 
         Raises:
-            DivergedError: a run, or, of seeds, which stand alone, every run; one of several is said and left out.
+            DivergedError: every run, or the autoencoder that they share; one of several is said and left out.
         """
-        results, last = [], None
+        results, last = {}, None
         for value in self.values:
             try:
-                results.append(self.finished(value, reporter, export))
+                results[value] = self.finished(value, reporter, export)
             except DivergedError as error:
-                if KINDS[self.kind].shared:
+                if KINDS[self.kind].shared and self.config.pretrained is None and not self._lent():
                     raise
                 reporter.say(str(error))
                 last = error
         if last is not None and not results:
             raise last
         if KINDS[self.kind].setting != "clusters":  # other K have other groups
-            for result, ari in zip(results, self.agreement(), strict=True):
+            for result, ari in zip(results.values(), self.agreement(), strict=True):
                 result["agreement"] = float(ari)
         return results
+
+    def _lent(self) -> bool:
+        """Whether the first run has the autoencoder that all share."""
+        first = self.folders[self.values[0]]
+        return (first / "config.json").exists() and Run.open(first).load("pretrained") is not None
+
+    def diverged(self, results: dict[int, dict]) -> list[int]:
+        """The values whose runs `run` has left out."""
+        return [value for value in self.values if value not in results]
 
     def finished(self, value: int, reporter: Silent, export: bool) -> dict:
         """metrics.json of one run, which is trained, or continued, unless it is finished."""

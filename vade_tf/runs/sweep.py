@@ -67,7 +67,8 @@ def train_sweep(
 
     Returns:
         What summary.json holds: rows (one dict a K: n_clusters, held_out_elbo, behind, behind_se, bic, stability,
-        strength, components_used, shares, elbo, acc, nmi, ari), dataset, n, n_held_out, and `selection.Choice`.
+        strength, components_used, shares, elbo, acc, nmi, ari), dataset, n, n_held_out, `selection.Choice`, and
+        `diverged`, the K that are left out of all this.
 
     Raises:
         InputError: data or settings that cannot be used, hints (they name groups of one K), or a folder in use.
@@ -97,9 +98,9 @@ def resume_sweep(out: str | Path, *, reporter: Silent | None = None, export: boo
 
 def _conclude(study: Study, reporter: Silent, export: bool) -> dict:
     with study.held():
-        results = dict(zip(study.values, study.run(reporter, export), strict=True))
+        results = study.run(reporter, export)
         reporter.say("comparing them")
-        summary = compare(study, results)
+        summary = {**compare(study, results), "diverged": study.diverged(results)}
         rows = [{**row, "least_share": row["shares"][-1]} for row in summary["rows"]]
         return study.conclude(rows, summary)
 
@@ -135,9 +136,9 @@ def compare(study: Study, results: dict[int, dict]) -> dict:
 
     Args:
         study: the sweep.
-        results: metrics.json of each K.
+        results: metrics.json of each K that is compared.
     """
-    config, folders = study.config, study.folders
+    config, folders = study.config, {k: study.folders[k] for k in results}
     cut = load_rows(config, study.whole)
     dataset, aside = cut.dataset, cut.aside
     assert aside is not None

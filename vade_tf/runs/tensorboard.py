@@ -165,7 +165,8 @@ def write_projector(folder: Path, m: np.ndarray, groups: np.ndarray, y, thumbnai
     if y is None:
         lines = [str(c) for c in groups]  # a single column has no header
     else:
-        lines = ["cluster\tlabel", *(f"{c}\t{label}" for c, label in zip(groups, y, strict=True))]
+        labels = (" ".join(str(label).split()) for label in y)  # a cell of a table may hold tabs and lines
+        lines = ["cluster\tlabel", *(f"{c}\t{label}" for c, label in zip(groups, labels, strict=True))]
     write_whole(folder / "metadata.tsv", ("\n".join(lines) + "\n").encode())
     config = ['tensor_name: "code"', 'tensor_path: "tensors.tsv"', 'metadata_path: "metadata.tsv"']
     if thumbnails is not None:

@@ -6,7 +6,7 @@ import reprlib
 import shutil
 import zlib
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import tensorflow as tf
 from vade_tf import metrics
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.shards import FileRows
-from vade_tf.errors import InputError
+from vade_tf.errors import ClusterError, InputError
 from vade_tf.model import choice
 from vade_tf.model.vade import VaDE
 from vade_tf.runs import assignments, output
@@ -101,8 +101,8 @@ def resume(
         InputError: no run there, a finished one, a damaged file, or data or hints that are not those it began with.
     """
     run = Run.open(out)
+    _check_unfinished(run)  # on every worker, and before it waits for others, which have ended
     strategy = cluster.strategy(run.config.distribute)
-    _check_unfinished(run)  # on every worker
     if not distribute.chief(strategy):
         return follow(strategy, reporter or Silent(), extra)
     with ExitStack() as stack:
@@ -208,7 +208,8 @@ def _fit(run: Run, rows: RunRows, reporter: Silent, extra, export: bool) -> dict
     )
     run.save_rows(fitted.history)  # also where a system has no epochs
     run.finish(result)
-    distribute.from_chief(strategy, dict)
+    with suppress(ClusterError):  # a worker that is lost now has nothing more to give
+        distribute.from_chief(strategy, dict)
     return result
 
 

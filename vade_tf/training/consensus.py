@@ -21,8 +21,9 @@ def vote(draws: Sequence[np.ndarray], n_clusters: int, keep: float = 0.0) -> np.
         draws: groups of the same rows, int [n] each.
         n_clusters: K.
         keep: share of its rows that each group of the draw that names them is to keep, or the vote is not one for K
-            groups. Where one loses more, or all, the draw that agrees next best names them; if one does with each
-            draw, that one whose poorest group keeps most, or, where one of each is left with none, the first draw.
+            groups. Where one loses more, the draw that agrees next best names them; if one does with each draw, that
+            one whose poorest group keeps most. Default 0: it may lose nearly all of them. Those of a group that has
+            lost all are given back to it.
 
     Returns:
         Groups, [n].
@@ -30,21 +31,21 @@ def vote(draws: Sequence[np.ndarray], n_clusters: int, keep: float = 0.0) -> np.
     agreement = np.zeros(len(draws))
     for i, j in itertools.combinations(range(len(draws)), 2):
         agreement[[i, j]] += adjusted_rand_score(draws[i], draws[j])
-    order = np.argsort(-agreement, kind="stable")
-    most, best = 0.0, draws[order[0]]
-    for number in order:
+    most, best, names = -1.0, draws[0], draws[0]
+    for number in np.argsort(-agreement, kind="stable"):
         centre = draws[number]
         votes = np.zeros((len(centre), n_clusters), np.int32)
         for one in draws:
             votes[np.arange(len(centre)), matched(one, centre)] += 1
         found = votes.argmax(axis=1)
-        named, sizes = np.unique(centre, return_counts=True)
-        kept = float((np.bincount(centre[found == centre], minlength=n_clusters)[named] / sizes).min())
+        sizes = np.bincount(centre, minlength=n_clusters)
+        kept = float((np.bincount(centre[found == centre], minlength=n_clusters) / np.maximum(sizes, 1)).min())
         if kept > most:
-            most, best = kept, found
-        if kept >= keep and kept > 0:
+            most, best, names = kept, found, centre
+        if kept >= keep:
             break
-    return best
+    lost = np.isin(names, np.setdiff1d(names, best))
+    return np.where(lost, names, best)
 
 
 def matched(groups: np.ndarray, reference: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:

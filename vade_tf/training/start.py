@@ -16,7 +16,7 @@ from sklearn.metrics import silhouette_score
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 
-from vade_tf.seeding import generator, several
+from vade_tf.seeding import generator, several, subset
 from vade_tf.threads import one_openmp_thread, one_thread
 from vade_tf.training import regions
 from vade_tf.training.consensus import alike, naming, vote
@@ -29,6 +29,7 @@ DRAWS = 8  # that vote; ...
 FIRST, SETTLED = 4, 0.97  # ... the first four alone where their mean ARI is such: further ones would change no row
 FOUND_AGAIN = 0.75  # mean ARI of the draws on a table from which on they have found the same regions
 NEIGHBOURS, ASKED = 10, 5000  # of so many rows at most
+FEWER = 0.8  # of the neighbours that regions part: k-means that parts less has found what they have not
 KEEP = 0.5  # share of its rows that a group of counts keeps in a vote: the draws agree on it, by majority
 WIDTHS, RUNS = (15, 25, 50), 3  # leading directions of each view of counts, and runs of k-means on each of them
 
@@ -271,13 +272,13 @@ def landmark(
 
 
 def are_no_regions(views: Sequence[np.ndarray], groups: np.ndarray, n_clusters: int, seed: int) -> bool:
-    """Whether the borders of groups [n] part more rows from their neighbours than those of k-means on the first view.
+    """Whether groups [n] part clearly more rows from their neighbours than those of k-means on the first view.
 
     Neighbours are those in all views, [n, d], each of which weighs as much; of `ASKED` rows at most, on which k-means
     is run as well.
     """
-    some = generator(seed).permutation(len(groups))[:ASKED]
+    some = subset(len(groups), ASKED, seed)
     parts, asked = [np.asarray(view[some], np.float64) for view in views], np.arange(len(some))
     joint = np.hstack([part / max(np.sqrt(part.var(axis=0).sum()), 1e-12) for part in parts]).astype(np.float32)
     means = regions.kmeans(np.ascontiguousarray(parts[0], np.float32), n_clusters, seed)
-    return parted(joint, asked, groups[some]) > parted(joint, asked, means)
+    return FEWER * parted(joint, asked, groups[some]) > parted(joint, asked, means)
