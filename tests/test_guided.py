@@ -298,7 +298,7 @@ def test_settle_asks_for_few_rows_together(trained, monkeypatch):
 def test_the_groups_of_many_rows_are_those_of_their_nearest_components(small_model, rng, eager, monkeypatch):
     """Components of one width and weight; the model is asked of seven rows at a time."""
     blocks = pipeline.blocks
-    monkeypatch.setattr(pipeline, "blocks", lambda rows, size: blocks(rows, 7))
+    monkeypatch.setattr(pipeline, "blocks", lambda rows, size=None: blocks(rows, 7))
     model, x = small_model(), rng.random((40, 12)).astype("f4")
     z = posterior.codes(model, x)
     mu = z[[0, 11, 22, 33]]

@@ -337,7 +337,7 @@ def test_another_restart_is_another_seed_and_the_first_is_the_fits_own(x):
 def test_a_component_of_a_single_row_is_settled_and_an_empty_one_weighs_a_millionth(x, monkeypatch):
     """Blocks of 7: every row counts. Component 0 holds row 0 alone, component 2 none."""
     blocks = pipeline.blocks
-    monkeypatch.setattr(pipeline, "blocks", lambda rows, size: blocks(rows, 7))
+    monkeypatch.setattr(pipeline, "blocks", lambda rows, size=None: blocks(rows, 7))
     fitting = begin(x)
     model = fitting.model
     m, log_s2 = np.zeros((60, 2), "f4"), np.full((60, 2), -2.0, "f4")
