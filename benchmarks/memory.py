@@ -68,6 +68,7 @@ def measure(n: int, n_features: int, steps: int) -> list[dict]:
 
     from vade_tf.data import pipeline
     from vade_tf.data.observing import build
+    from vade_tf.model import choice
     from vade_tf.model.optimizer import FusedAdam
     from vade_tf.training import autoencoder, given
     from vade_tf.training import start as starts
@@ -83,7 +84,7 @@ def measure(n: int, n_features: int, steps: int) -> list[dict]:
     print(f"fingerprint {dataset.fingerprint['crc32']:08x}")
     note("check and fingerprint")
     settings = Settings(clusters=4).resolve(n)
-    model = given.build_model(dataset, settings, "float32")
+    model = given.build_model(dataset, choice.choose(dataset), settings, "float32")
     reads = autoencoder.build_autoencoder(model)
     reads.compile(FusedAdam(1e-3), autoencoder.reconstruction_loss(model))
     batches = pipeline.training_batches(dataset.x, settings.batch_size, 0, range(1))

@@ -56,7 +56,7 @@ def test_images_of_any_range_are_grey_values(rng, form, black, white):
     grey[0, 0, :2] = 0, 1
     data = observe(form(grey))
     found = choice.choose(data)
-    model = given.build_model(data, Settings(clusters=2).resolve(40, 20), "float32")
+    model = given.build_model(data, choice.choose(data), Settings(clusters=2).resolve(40, 20), "float32")
     ends = np.outer([black, white], np.ones(20)).astype("f4")
     np.testing.assert_allclose(model.scale(ends), [[0] * 20, [1] * 20], atol=1e-6)
     np.testing.assert_allclose(model.unscale(model.scale(ends)), ends, rtol=1e-5, atol=1e-5 * (white - black))
@@ -209,7 +209,7 @@ def test_new_images_may_be_a_little_brighter_where_white_is_not_known(rng, train
     grey = rng.random((40, 4, 5))
     grey[0, 0, :2] = 0, 1
     data = observe(low + (high - low) * grey)
-    model = given.build_model(data, Settings(clusters=2).resolve(40, 20), "float32")
+    model = given.build_model(data, choice.choose(data), Settings(clusters=2).resolve(40, 20), "float32")
     rows = (new[0] + (new[1] - new[0]) * grey).reshape(40, 20).astype("f4")
     if fits:
         choice.check_units(model, rows)

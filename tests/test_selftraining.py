@@ -15,6 +15,7 @@ from small_fits import begin
 from vade_tf.cli.main import main
 from vade_tf.data.observing import observe
 from vade_tf.errors import InputError
+from vade_tf.model import choice
 from vade_tf.training import extension, given, guidance, selftraining
 from vade_tf.training import groups as finding
 from vade_tf.training import settings as lengths
@@ -256,12 +257,13 @@ def test_the_last_groups_found_anew_are_moved_and_weigh_more_or_stay_as_they_are
     ],
 )
 def test_small_grey_images_are_sharpened_by_default(shape, values, expected):
-    assert given.sharpens(observe(np.ones((3, *shape), values), "auto")) is expected
+    data = observe(np.ones((3, *shape), values), "auto")
+    assert given.sharpens(data, choice.choose(data)) is expected
 
 
 def test_images_that_are_counts_are_not_sharpened():
     counted = observe(np.arange(27, dtype=np.float32).reshape(3, 3, 3), "counts")
-    assert not given.sharpens(counted)
+    assert not given.sharpens(counted, choice.choose(counted))
 
 
 @pytest.mark.long

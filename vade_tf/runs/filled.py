@@ -59,11 +59,11 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
         )
     if config.clusters == AUTO:
         numbers_tried(len(rows.dataset.x))
-    told = {"sharpens": given.sharpens(rows.dataset), "learns_variance": likelihood.learns_variance}
+    told = {"sharpens": given.sharpens(rows.dataset, likelihood), "learns_variance": likelihood.learns_variance}
     settings = config.opening().resolve(*rows.dataset.x.shape, **told)
-    settings = replace(settings, network=given.network(rows.dataset, settings))
+    settings = replace(settings, network=given.network(rows.dataset, likelihood, settings))
     given.check_room(rows.dataset.x.shape[1], settings, rows.dataset.image_shape)
-    given.check(rows.dataset, settings, rows.hints)
+    given.check(rows.dataset, likelihood, settings, rows.hints)
     registry.check(config.model, rows.dataset, settings)
     return replace(
         config,

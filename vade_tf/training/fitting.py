@@ -210,11 +210,11 @@ def begin(
         epochs=epochs,
         updates=updates,
         pretrains=pretrains,
-        sharpens=system == "vade" and given.sharpens(data),
+        sharpens=system == "vade" and given.sharpens(data, likelihood),
         learns_variance=likelihood.learns_variance,
     )
     if networks is None:
-        resolved = replace(resolved, network=given.network(data, resolved))
+        resolved = replace(resolved, network=given.network(data, likelihood, resolved))
     elif settings.network != "auto":
         raise InputError(
             f"network: expected 'auto' beside networks of your own, got {settings.network!r}; give one of the two"
@@ -222,9 +222,9 @@ def begin(
     if not isinstance(settings, Resolved):
         given.check_widths(settings, own=networks is not None)
     known = None if hints is None else given.checked_hints(hints, len(data.x), resolved.clusters)
-    given.check(data, resolved, known)
+    given.check(data, likelihood, resolved, known)
     precision = device.shared_precision(resolved.precision, strategy)
-    model = given.build_model(data, resolved, precision, networks)
+    model = given.build_model(data, likelihood, resolved, precision, networks)
     store, reporter = Memory() if store is None else store, reporter or Silent()
     if strategy is not None:
         if distribute.workers(strategy) > 1:

@@ -13,7 +13,7 @@ from vade_tf.data.greys import asked
 from vade_tf.data.observing import observe
 from vade_tf.errors import InputError, cited
 from vade_tf.machine import memory
-from vade_tf.model import choice, convolutional, networks
+from vade_tf.model import convolutional, networks
 from vade_tf.model.counts import Counts, LogCounts, log_counts
 from vade_tf.model.likelihood import Gaussian, Likelihood
 from vade_tf.model.vade import VaDE
@@ -60,12 +60,12 @@ def read_data_set(batches: tf.data.Dataset) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def sharpens(data: Observations) -> bool:
+def sharpens(data: Observations, likelihood: Likelihood) -> bool:
     """Whether rows are images whose groups a classifier sharpens by default: small grey ones, that are no counts."""
     shape = data.image_shape
     if shape is None or shape[2:] not in ((), (1,)) or max(shape[:2]) > SHARPENED_SIDE:
         return False
-    return not isinstance(choice.choose(data), Counts)
+    return not isinstance(likelihood, Counts)
 
 
 def check_widths(settings: Settings, own: bool = False) -> None:
@@ -77,15 +77,14 @@ def check_widths(settings: Settings, own: bool = False) -> None:
         raise InputError(f"hidden: goes with dense networks, got {settings.hidden} beside {beside}; give one of them")
 
 
-def check(data: Observations, settings: Resolved, hints: np.ndarray | None) -> None:
+def check(data: Observations, likelihood: Likelihood, settings: Resolved, hints: np.ndarray | None) -> None:
     """Raises InputError where rows, settings and known groups cannot be used together.
 
     Args:
-        data: the rows.
+        data, likelihood: the rows, and theirs.
         settings: resolved for them.
         hints: known group of each row, as `checked_hints` returns them, or None.
     """
-    likelihood = choice.choose(data)
     check_self_training(data, settings, likelihood)
     if hints is not None and (hints >= 0).any() and settings.guide_weight == 0:
         raise InputError(
@@ -140,16 +139,16 @@ def checked_hints(hints, n: int, clusters: int) -> np.ndarray:
     return hints.astype(np.int32)
 
 
-def build_model(data: Observations, settings: Resolved, precision: str, own=None) -> VaDE:
+def build_model(data: Observations, likelihood: Likelihood, settings: Resolved, precision: str, own=None) -> VaDE:
     """The untrained model of a fit, its weights a pure function of the seed.
 
     Args:
-        data: its rows.
+        data, likelihood: its rows, and theirs.
         settings: `network` is "dense" or "conv", as `network` says.
         precision: of the hidden layers.
         own: the caller's networks instead.
     """
-    n_features, likelihood = data.x.shape[1], choice.choose(data)
+    n_features = data.x.shape[1]
     if own is None:
         check_room(n_features, settings, data.image_shape)
         own = (
@@ -192,7 +191,7 @@ def build_decoder(data: Observations, settings: Resolved, likelihood: Likelihood
     return networks.build_decoder(data.x.shape[1], hidden=settings.hidden, outputs=likelihood.outputs, **more)
 
 
-def network(data: Observations, settings: Settings) -> str:
+def network(data: Observations, likelihood: Likelihood, settings: Settings) -> str:
     """The networks that these rows get, "dense" or "conv".
 
     Raises:
@@ -207,7 +206,7 @@ def network(data: Observations, settings: Settings) -> str:
             f"got rows of {data.x.shape[1]:,} features; use network='dense', or say by image_shape that your "
             "own rows are images"
         )
-    counted = isinstance(choice.choose(data), Counts)
+    counted = isinstance(likelihood, Counts)
     if settings.network == "auto":
         sized = all(side in CONVOLVED_SIDES for side in shape[:2])
         return "conv" if len(data.x) < MANY_ROWS and sized and not counted else "dense"

@@ -136,7 +136,8 @@ def choose(fitting: Fitting) -> tuple[Fitting, choosing.Choice]:
     fitting.reporter.say(f"{choice.n_clusters} clusters, {choice.sure}: {choice.why}")
     settings = replace(settings, clusters=choice.n_clusters)
     before = fitting.model
-    model = given.build_model(fitting.data, settings, fitting.precision, (before.encoder, before.decoder))
+    networks = before.encoder, before.decoder
+    model = given.build_model(fitting.data, before.likelihood, settings, fitting.precision, networks)
     if model.origins is not None and before.origins is not None:
         model.origins.set_weights(before.origins.get_weights())
     return replace(fitting, settings=settings, model=model), choice
