@@ -68,6 +68,16 @@ def test_settings_decide(rows):
         begun(validation_rows=300)
 
 
+def test_the_variance_is_measured_on_the_rows_set_aside_and_on_others():
+    """Each once, where there are few; the first number of a row is its own."""
+    x = np.random.default_rng(0).normal(size=(300, 4)).astype("f4")
+    x[:, 0] = np.arange(300)
+    fitting = begin(x, Settings(**SMALL))
+    apart, trained = (rows[:, 0].astype(int) for rows in fitting.measured)
+    np.testing.assert_array_equal(apart, fitting.aside)
+    np.testing.assert_array_equal(np.sort([*apart, *trained]), np.arange(300))
+
+
 def test_an_epoch_of_few_rows_makes_as_many_updates_with_rows_set_aside():
     x = np.random.default_rng(0).normal(size=(270, 70)).astype("f4")
     for of in (x, (x > 0).astype("f4")):

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from vade_tf.training import choosing, regions
+from vade_tf.errors import InputError
+from vade_tf.training import choosing, recipe, regions
+from vade_tf.training.settings import Settings
 
 
 def rows(n_groups, n=240, seed=0):
@@ -80,7 +82,7 @@ def test_the_rule():
 
     assert of({4: 0.99}, {2: 0.9, 4: 0.8}) == (4, "sure")
     assert of({2: 1.0, 4: 0.985}, {2: 0.9, 4: 0.8}) == (4, "sure")  # as good as the highest
-    assert of({2: 1.0, 4: 0.9}, {2: 0.9, 4: 0.8}) == (4, "fairly sure")
+    assert of({2: 1.0, 4: 0.97}, {2: 0.9, 4: 0.8}) == (4, "fairly sure")
     assert of({20: 1.0}, {20: 0.9}) == (20, "fairly sure")  # more might be better
     assert of({7: 0.6}, {9: 0.79}) == (7, "not sure")
 
@@ -89,6 +91,12 @@ def test_the_last_of_a_short_range_is_not_sure():
     found = choosing.chosen(range(2, 11), np.linspace(0.5, 1, 9), np.linspace(0, 0.9, 9))
     assert (found.n_clusters, found.sure) == (10, "fairly sure")
     assert "it is the largest that was tried" in found.why
+
+
+def test_a_strength_that_is_not_enough_is_not_rounded_up_to_what_would_be():
+    found = choosing.chosen([2, 3], np.array([0.9, 0.8]), np.array([0.797, 0.5]))
+    assert found.sure == "not sure"
+    assert found.why.endswith("(strength 0.79, of at least 0.8)")
 
 
 def test_one_graph_is_cut_as_a_graph_for_each_number():
@@ -136,6 +144,12 @@ def test_few_rows_try_few_numbers():
     assert choosing.numbers_tried(10_000) == range(2, 21)
 
 
+def test_that_there_are_too_few_rows_is_said_before_an_autoencoder_is_trained(rng, monkeypatch):
+    monkeypatch.setattr(recipe, "pretrain", lambda fitting: pytest.fail("of which nothing would be left"))
+    with pytest.raises(InputError, match="^clusters: 'auto' needs at least 10 rows, got 9; give a number"):
+        recipe.fit(rng.normal(size=(9, 3)), Settings(clusters="auto", hidden=(4,)))
+
+
 def test_starts_read_rows_from_all_over_a_large_file():
     """Which may have one group after the other. Of a pool of 6,250 rows each start reads 5,000."""
     pool, parts = choosing.resampled(20_000, 3, 0)
@@ -146,6 +160,27 @@ def test_starts_read_rows_from_all_over_a_large_file():
     assert [len(np.unique(part)) for part in parts] == [5000] * choosing.STARTS
     assert max(part.max() for part in parts) < 6250
     assert len({part.tobytes() for part in parts}) == choosing.STARTS
+
+
+@pytest.mark.parametrize(
+    "compare",
+    [choosing.stability, lambda z, k, *how: choosing.compared(z, [k], *how)],
+    ids=["one number", "several numbers"],
+)
+def test_what_a_start_is_given_are_these_rows_and_not_the_first_of_the_file(compare, monkeypatch):
+    seen = []
+
+    def start(z, k, method, seed):
+        seen.append(z[:, 0].astype(int))
+        return choosing.starting.Start(np.arange(len(z)) % k, *(None,) * 3)
+
+    monkeypatch.setattr(choosing, "START_ROWS", 80)
+    monkeypatch.setattr(choosing.starting, "start", start)
+    compare(np.arange(1000.0)[:, None], 2, "kmeans", 0)
+    assert len(seen) == choosing.STARTS
+    for rows in seen:
+        assert len(np.unique(rows)) == 80
+        assert np.bincount(rows // 250, minlength=4).min() > 8  # of each quarter
 
 
 def test_each_start_has_seeds_of_its_own(rng, monkeypatch):
@@ -159,3 +194,19 @@ def test_each_start_has_seeds_of_its_own(rng, monkeypatch):
     monkeypatch.setattr(regions, "landmark_cuts", cuts)
     choosing.compared(rng.normal(size=(60, 2)), [2, 3], "landmark", 0)
     assert len(set(seeds)) == len(seeds) == choosing.STARTS * choosing.DRAWS
+
+
+@pytest.mark.parametrize("kind", ["table", "code"])
+def test_where_draws_find_other_regions_each_time_k_means_groups_a_table_and_not_a_code(kind, monkeypatch):
+    """Its groups are the same on any rows here."""
+
+    def cuts(views, tried, seed, **more):
+        return [np.random.default_rng(seed).integers(k, size=len(views[0])) for k in tried]
+
+    monkeypatch.setattr(regions, "landmark_cuts", cuts)
+    monkeypatch.setattr(regions, "kmeans", lambda rows, k, seed: rows[:, 0].astype(int) % k)
+    ari, strength = choosing.compared(np.arange(200.0)[:, None], [2, 3], "landmark", 0, kind=kind)
+    if kind == "table":
+        assert (ari.tolist(), strength.tolist()) == ([1, 1], [1, 1])
+    else:
+        assert ari.max() < 0.2

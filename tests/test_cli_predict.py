@@ -251,6 +251,21 @@ def test_a_table_without_holes_is_imputed_with_itself(things, tabled, capsys):
         pandas.testing.assert_frame_equal(found, pandas.read_csv(things / "new.csv"))
 
 
+def test_columns_of_lists_are_left_out_of_a_table_that_is_imputed_and_named(things, tabled, tmp_path, capsys):
+    table = pandas.read_csv(things / "new.csv").drop(columns="more")
+    table.assign(tags=[["a", "b"]] * 50).to_parquet(tmp_path / "t.parquet")
+    told = "left out, as they hold lists or records: ['tags']"
+    found = printed(capsys, tabled, "--data", tmp_path / "t.parquet", "--impute", notes=(told,))
+    pandas.testing.assert_frame_equal(found, table)
+
+
+def test_what_an_array_holds_that_no_column_knows_is_told(tabled, tmp_path, capsys):
+    """Its columns are those of the run: a size, a colour, a weight."""
+    np.savez(tmp_path / "x.npz", x=np.ones((4, 3)))
+    told = "4 cells of 'colour' hold a value that training did not see: '1': taken as missing"
+    assert len(printed(capsys, tabled, "--data", tmp_path / "x.npz", notes=(told,))) == 4
+
+
 def test_cells_that_are_not_missing_are_written_as_they_came(things, tabled, tmp_path, capsys):
     text = (
         "size,zip,colour,acct,weight,note\n1,01234,red,12345678901234567,170.10,NA\n"

@@ -145,6 +145,13 @@ def test_counts_that_are_none_are_refused(cells):
         choice.choose(observe(pd.DataFrame(cells[0] / 2), "counts"))
 
 
+@pytest.mark.parametrize(("likelihood", "parameters"), [("counts", 1), ("zinb", 2)])
+def test_counts_get_the_likelihood_that_is_asked_for_and_a_decoder_of_its_parameters(cells, likelihood, parameters):
+    model = begun(cells[0], likelihood=likelihood).model
+    assert model.likelihood.name == likelihood
+    assert model.decoder.output_shape == (None, 40 * parameters)
+
+
 def test_new_counts_below_0_are_refused_though_they_are_whole():
     with pytest.raises(InputError, match="^x: expected counts, whole numbers from 0 up, .* from -2 to 3"):
         Counts(9.0).check_units(np.array([[3.0, -2.0]]), -2.0, 3.0, None, "x")
@@ -283,6 +290,24 @@ def test_a_leading_direction_is_found_on_some_of_the_rows(cells, monkeypatch):
     found = views.count_reader(model, x)(x)[2]
     assert found.shape == (200, 2)
     assert abs(np.corrcoef(found[:, 0], whole[:, 0])[0, 1]) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("reader", "solver", "width"),
+    [(views.count_reader, "randomized_svd", 40), (views.view_reader, "_leading_directions", 8)],
+)
+def test_directions_of_many_numbers_are_found_on_fewer_rows(cells, monkeypatch, reader, solver, width):
+    """Of rows that are counts, and of a last hidden layer."""
+    seen, own = set(), getattr(views, solver)
+
+    def noted(sample, *more, **settings):
+        seen.add(sample.shape)
+        return own(sample, *more, **settings)
+
+    monkeypatch.setattr(views, solver, noted)
+    monkeypatch.setattr(views, "SAMPLE_NUMBERS", 80 * width)
+    reader(begun(cells[0]).model, cells[0])
+    assert seen == {(80, width)}
 
 
 def test_groups_of_counts_are_not_found_anew(cells, monkeypatch):

@@ -7,6 +7,7 @@ import numpy as np
 import pandas
 import pytest
 import scipy.sparse
+import scipy.stats
 
 from vade_tf import VaDEClusterer
 from vade_tf.data import checks, dataset
@@ -344,6 +345,17 @@ def test_a_column_that_float32_blurs_is_named(rng, kind, tmp_path):
         checks.check_apart(np.c_[x[:, 0], np.full(60, 1.7e9) + 1e-6], "x")  # a constant and its rounding
         checks.check_apart(np.where(x > 1e9, np.nan, x), "x")
         load_file(str(tmp_path / "x.npy"), plain=True)  # new rows are not judged by themselves
+
+
+@pytest.mark.parametrize(("spread", "blurred"), [(3200, False), (1280, True)])
+def test_a_column_is_blurred_where_a_step_of_float32_is_a_twentieth_of_its_spread(spread, blurred):
+    """Seconds since 1970: its steps are of 128 there."""
+    x = 1.7e9 + spread * scipy.stats.zscore(np.arange(60.0))[:, None]
+    assert np.spacing(np.float32(x.max())) == 128
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        checks.check_apart(x, "x")
+    assert len(told) == blurred
 
 
 def test_categories_as_ones_among_zeros_are_no_texts(rng):

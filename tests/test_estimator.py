@@ -141,6 +141,13 @@ def test_samples_come_from_pi_and_a_seed_repeats_them(fitted):
     np.testing.assert_array_equal(own, [2, 2])
 
 
+def test_a_sample_that_takes_more_than_the_memory_is_refused(fitted, monkeypatch):
+    monkeypatch.setattr("vade_tf.estimator.memory", lambda: 10_000.0)
+    assert len(fitted.sample(5)[0]) == 5
+    with pytest.raises(InputError, match="^n_samples: expected a whole number of at most .*, got 1000"):
+        fitted.sample(1000)  # of five numbers of four bytes
+
+
 @pytest.mark.parametrize("cluster", [3, -1, 0.5, "a"])
 def test_a_cluster_that_is_not_there_is_named(fitted, cluster):
     with pytest.raises(ValueError, match="cluster: expected"):

@@ -1,11 +1,14 @@
 """`VaDEClusterer`: its parameters reach the fit, its seed the samples; tables of other libraries; rows of a schema."""
 
+import dataclasses
+
 import anndata
 import keras
 import numpy as np
 import pandas
 import pyarrow
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
 import vade_tf
 from vade_tf import VaDEClusterer, estimator
@@ -32,6 +35,10 @@ def test_every_parameter_is_the_setting_of_its_name():
     }  # fmt: skip
     found = settings_of(VaDEClusterer(4, random_state=7, **given))
     assert found == vade_tf.Settings(clusters=4, seed=7, **given)
+
+
+def test_what_is_not_given_is_as_in_the_settings():
+    assert settings_of(VaDEClusterer(3, random_state=0)) == vade_tf.Settings(clusters=3, seed=0)
 
 
 def test_callbacks_hear_both_phases_and_samples_are_of_the_estimators_seed(frame):
@@ -140,3 +147,26 @@ def test_what_is_printed_has_the_names_of_the_parameters(monkeypatch, capsys, rn
     with pytest.raises(ValueError, match="^n_clusters: expected fewer"):
         VaDEClusterer(3, verbose=1).fit(rng.normal(size=(20, 3)))
     assert capsys.readouterr().out == "if so few groups are enough, use n_clusters=2\n"
+
+
+def test_what_is_wrong_with_a_fit_is_said_with_the_names_of_the_parameters(monkeypatch, rng):
+    own = estimator.recipe.fit
+
+    def fit(*given, **more):
+        return dataclasses.replace(own(*given, **more), health=["component 1 is empty; use clusters=2"])
+
+    monkeypatch.setattr(estimator.recipe, "fit", fit)
+    with pytest.warns(ConvergenceWarning, match="^component 1 is empty; use n_clusters=2$"):
+        fitted = VaDEClusterer(3, init="kmeans", regroups=0, **SHORT).fit(rng.normal(size=(20, 3)))
+    assert fitted.health_ == ["component 1 is empty; use n_clusters=2"]
+
+
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_what_was_made_of_the_columns_is_printed_where_it_is_asked_for(frame, monkeypatch, capsys, verbose):
+    def fit(*given, **more):
+        raise Enough
+
+    monkeypatch.setattr(estimator.recipe, "fit", fit)
+    with pytest.raises(Enough):
+        VaDEClusterer(3, verbose=verbose, **SHORT).fit(frame.assign(same="always"))
+    assert ("same" in capsys.readouterr().out) == bool(verbose)

@@ -82,6 +82,18 @@ def test_a_gene_may_be_called_by_its_sequence_but_not_by_nothing():
         Genes.infer(genes.Named(np.ones((3, 2)), ["a", ""], {}))
 
 
+def test_cells_that_are_still_in_their_file_are_read_as_others(tmp_path):
+    import anndata
+
+    annotated(20).write_h5ad(tmp_path / "cells.h5ad")
+    backed = anndata.read_h5ad(tmp_path / "cells.h5ad", backed="r")
+    assert backed.isbacked
+    found = Genes.infer(backed, most=12).encode(backed)
+    expected = Genes.infer(annotated(20), most=12).encode(annotated(20))
+    np.testing.assert_array_equal(found.toarray(), expected.toarray())
+    backed.file.close()
+
+
 @pytest.mark.parametrize("form", ["csr", "csc"])
 @pytest.mark.parametrize(("part", "number"), [("indices", 30), ("indices", -1), ("indptr", 2**31 - 1)])
 def test_a_matrix_with_an_index_beyond_its_end_is_refused(form, part, number):

@@ -93,6 +93,22 @@ def test_square_images_are_known_by_their_pixels(rng, side, form):
     assert (images.grey, images.recognised, observe(x).recognised) == (observe(x).grey, False, True)
 
 
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [((64,), ["rows are taken for images of 8 x 8 pixels, which they look like"]), ((8, 8), [])],
+    ids=["rows", "images"],
+)
+def test_rows_that_are_taken_for_images_are_told(rng, form, said):
+    told: list[str] = []
+
+    class Told(Silent):
+        def say(self, text):
+            told.append(text)
+
+    begin(scenes(rng, 80, 8, 8).reshape(80, *form), Settings(clusters=2), reporter=Told())
+    assert told == said
+
+
 def test_a_table_of_pixels_is_one_of_images_and_keeps_those_that_are_always_black(rng, tmp_path):
     """As sets of digits are offered: a label, then 784 columns."""
     grey = np.round(255 * scenes(rng, 80, 20, 20))
@@ -202,6 +218,9 @@ def test_outside_of_images_is_what_most_have_at_their_edges(rng, ink, paper, kin
         ((0, 255), (0, 300), False),
         ((0, 255), (0, 1), False),
         ((0, 1000), (0, 1), False),
+        ((0, 16), (0, 22), True),
+        ((0, 16), (0, 48), False),
+        ((0, 16), (0, 1), False),
     ],
 )
 def test_new_images_may_be_a_little_brighter_where_white_is_not_known(rng, trained, new, fits):
@@ -216,6 +235,16 @@ def test_new_images_may_be_a_little_brighter_where_white_is_not_known(rng, train
     else:
         with pytest.raises(InputError, match="expected values from"):
             choice.check_units(model, rows)
+
+
+def test_bytes_are_no_images_of_sixteen_bits(rng):
+    """Their white is a sixteenth of what is white there."""
+    images = rng.integers(0, 4096, (40, 4, 5), dtype="u2")
+    images[0, 0, :2] = 0, 4095
+    model = given.build_model(observe(images), Settings(clusters=2).resolve(40, 20), "float32")
+    choice.check_units(model, images.reshape(40, 20))
+    with pytest.raises(InputError, match="^x: expected values from 0 to 4095, as the model was trained on, got uint8"):
+        choice.check_units(model, (images // 16).astype("u1").reshape(40, 20))
 
 
 def test_series_of_several_units_are_no_images(rng):

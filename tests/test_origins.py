@@ -1,6 +1,7 @@
 """Batches of cells, called origins: offsets of the decoder, rows brought together for the start, fits and commands."""
 
 import json
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -24,7 +25,7 @@ from vade_tf.model.counts import Counts, LogCounts
 from vade_tf.model.observation import LEAST_NOISE
 from vade_tf.model.origins import Origins
 from vade_tf.model.vade import VaDE
-from vade_tf.training import alignment, aside, recipe
+from vade_tf.training import alignment, aside, recipe, views
 from vade_tf.training.autoencoder import build_autoencoder, reconstruction_loss
 from vade_tf.training.store import Memory
 
@@ -192,6 +193,19 @@ def test_origins_without_rows_or_alike_are_not_moved(rng):
     assert found.shape == (4, 3)
 
 
+def test_in_each_view_of_counts_what_the_labs_add_is_taken_away():
+    _, y, lab = cells(600)
+    fitting = recipe.begin(observed(600), Settings(clusters=3, **SMALL))
+
+    def apart(rows):
+        """How far the means of the two labs are from one another, in each view and for each type: [3, 3]."""
+        found = views.count_reader(fitting.model, rows)(rows)
+        means = [[[view[(y == kind) & (lab == o)].mean(axis=0) for o in (0, 1)] for kind in range(3)] for view in found]
+        return np.linalg.norm(np.diff(np.array(means), axis=2)[:, :, 0], axis=-1)
+
+    assert (apart(fitting.data.rows) < 0.6 * apart(fitting.data.x)).all()
+
+
 @pytest.mark.long
 def test_cells_are_grouped_by_type_and_not_by_lab():
     adata, y, _ = annotated(600)
@@ -304,6 +318,34 @@ def test_batches_are_numbered_by_their_names():
     adata, _, lab = annotated(40)
     np.testing.assert_array_equal(origins_of(adata, "lab"), lab)  # Leiden, Oslo
     assert origins_of(adata, None) is None
+
+
+def test_a_column_of_thousands_of_values_names_no_batches_though_each_has_two_cells():
+    def cells_of(donors):
+        return SimpleNamespace(obs=pandas.DataFrame({"donor": [f"d{i}" for i in range(donors)] * 2}))
+
+    assert len(np.unique(origins_of(cells_of(500), "donor"))) == 500
+    with pytest.raises(InputError, match="^batch: expected a column of few values, .* got 2,002 .* in 'donor'"):
+        origins_of(cells_of(2002), "donor")
+
+
+class Enough(Exception):
+    """A fit would begin."""
+
+
+@pytest.mark.parametrize("batch", ["lab", None])
+def test_a_clusterer_tells_the_fit_of_the_batches_that_it_was_asked_for(monkeypatch, batch):
+    adata, _, lab = annotated(40)
+    seen = []
+
+    def fit(data, *given, **more):
+        seen.append(data.origins)
+        raise Enough
+
+    monkeypatch.setattr(recipe, "fit", fit)
+    with pytest.raises(Enough):
+        VaDEClusterer(3, batch=batch, **SMALL).fit(adata)
+    np.testing.assert_array_equal(seen[0], None if batch is None else lab)
 
 
 def test_batch_goes_with_annotated_cells_alone(tmp_path):

@@ -317,6 +317,23 @@ def test_components_start_at_least_as_wide_as_the_mean_noise_but_never_above_one
     np.testing.assert_allclose(np.exp(fitting.model.prior.log_sigma2), np.tile(want, (3, 1)), rtol=1e-4)
 
 
+def test_the_noise_that_components_start_with_is_that_of_rows_from_all_of_the_file(monkeypatch):
+    """Which may have all rows of little noise first. A row's own number is in it."""
+    fitting = begin(np.arange(60, dtype="f4")[:, None] * np.ones(9, "f4"))
+
+    def encode(rows, training=False):
+        noise = np.where(np.asarray(rows)[:, :2] < 30, 0.2, 0.8).astype("f4")
+        return tf.zeros_like(noise), tf.math.log(noise)
+
+    monkeypatch.setattr(recipe, "NOISE_ROWS", 20)
+    monkeypatch.setattr(fitting.model, "encode", encode)
+    mixture = np.ones(3), np.zeros((3, 2)), np.full((3, 2), 1e-9)
+    fitting.store.save("start", vars(starts.Start(np.zeros(60, "i4"), *mixture)))
+    recipe.start(fitting)
+    assert np.exp(fitting.model.prior.log_sigma2).min() > 0.3
+    assert np.exp(fitting.model.prior.log_sigma2).max() < 0.7
+
+
 def test_hints_name_the_groups_of_the_start(x):
     plain = recipe.start(begin(x))
     names = np.array([2, 0, 1])[plain]

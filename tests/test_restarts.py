@@ -294,6 +294,20 @@ def test_of_the_faults_of_the_first_restart_the_guess_alone_is_said_of_another(
     assert restarts._conclude(study, Silent(), False)["health"] == expected
 
 
+def test_how_well_the_kept_restart_agrees_is_told_and_how_little_the_least(config, tmp_path, monkeypatch):
+    study = Study.begin("restarts", config, tmp_path / "run", range(3))
+    runs = [
+        {"choice": None, "health": [], "agreement": agreement, "elbo": -1.0, "acc": None}
+        for agreement in (0.5, 0.9, 0.75)
+    ]
+    said, reporter = [], Silent()
+    monkeypatch.setattr(Study, "run", lambda *a: runs)
+    monkeypatch.setattr(restarts, "_copy", lambda *a: None)
+    monkeypatch.setattr(reporter, "say", said.append)
+    restarts._conclude(study, reporter, False)
+    assert "kept restart 1 of 3: mean ARI with the others 0.900 (least 0.500), ELBO -1.00" in said
+
+
 def test_as_many_restarts_are_trained_as_are_asked_for(data, tmp_path, monkeypatch):
     asked = []
 

@@ -153,6 +153,15 @@ def test_groups_of_one_byte_are_taught_like_others_and_are_compared_on_some_rows
     np.testing.assert_array_equal(found, sharpened(begin(images, **SETTINGS), groups))
 
 
+@pytest.mark.parametrize("kind", ["i1", "i4"])
+def test_groups_of_any_number_of_bytes_are_taught_by_their_cross_entropy(rng, kind):
+    classifier = Classifier(lambda x: x, np.full(3, 1 / 3), 0.5, 0, "float32")
+    classifier.log_answers = lambda x, training=True: tf.nn.log_softmax(x)
+    view, groups = rng.normal(size=(20, 3)).astype("f4"), rng.integers(0, 3, 20)
+    expected = -np.log(softmax(view, axis=1)[np.arange(20), groups]).mean()
+    assert float(classifier._taught(view, groups.astype(kind))) == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.parametrize("rate", [1e30, 30.0], ids=["not finite", "other groups"])
 def test_groups_that_the_classifier_loses_stay_as_they_were(bars, monkeypatch, rate):
     said = []
@@ -170,6 +179,15 @@ def test_groups_of_which_many_images_would_move_stay_as_they_were(bars, rng):
     images, kind = bars
     groups = np.where(rng.random(300) < 0.15, (kind + 1) % 3, kind).astype("i4")
     assert sharpened(begin(images, **SETTINGS), groups) is None
+
+
+@pytest.mark.parametrize(("agreement", "taken"), [(0.89, False), (0.91, True)])
+def test_groups_are_taken_that_agree_with_those_before_by_nine_tenths(bars, monkeypatch, agreement, taken):
+    images, groups = bars[0][:60], bars[1][:60].astype("i4")
+    monkeypatch.setattr(Classifier, "fit", lambda *given, **more: None)
+    monkeypatch.setattr(selftraining, "model_groups", lambda model, x: groups)
+    monkeypatch.setattr(selftraining, "adjusted_rand_score", lambda *given: agreement)
+    assert (sharpened(begin(images, **SETTINGS), groups) is not None) == taken
 
 
 def test_a_change_of_pixels_is_of_its_length_and_matters_more_than_another(rng):
@@ -219,6 +237,23 @@ def test_it_is_the_tenth_neighbour_and_no_other(rng):
     fitting = begin(rows.reshape(60, 3, 3), **{**SETTINGS, "likelihood": "bernoulli"})
     want = 0.25 * np.median(np.sort(cdist(rows, rows), axis=1)[:, 10])
     assert selftraining.radius_of(fitting) == pytest.approx(want, rel=1e-3)
+
+
+def test_of_large_images_fewer_are_measured(rng, monkeypatch):
+    """So many numbers at most, for memory; but as many rows as the neighbour asks for."""
+    measured = []
+
+    class Noted(selftraining.NearestNeighbors):
+        def fit(self, rows):
+            measured.append(rows.shape)
+            return super().fit(rows)
+
+    monkeypatch.setattr(selftraining, "NearestNeighbors", Noted)
+    fitting = begin(rng.random((60, 3, 3)).astype("f4"), **{**SETTINGS, "likelihood": "bernoulli"})
+    for numbers in (9 * 20, 9):
+        monkeypatch.setattr(selftraining, "SAMPLE_NUMBERS", numbers)
+        selftraining.radius_of(fitting)
+    assert measured == [(20, 9), (11, 9)]
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["moved", "lost"])
@@ -290,9 +325,10 @@ def test_a_run_writes_down_that_it_sharpens_and_how_long(tmp_path, monkeypatch):
         (lambda x: x, {"augment": "none"}, "it needs images and their augmentation, got 12"),
         (lambda x: x, {"likelihood": "counts"}, "the groups of counts are not found anew, got 12"),
         (lambda x: x, {"regroups": 0}, "expected regroups of at least 1, whose last groups it moves, got 0"),
+        (lambda x: x, {"epochs": 1}, "expected at least 2 epochs that hold on to groups, .*, got 1"),
         (lambda x: x, {"distribute": "mirrored"}, "its classifier is trained on one device, got 12"),
     ],
-    ids=["rows", "no augmentation", "counts", "no regroups", "devices"],
+    ids=["rows", "no augmentation", "counts", "no regroups", "one epoch", "devices"],
 )
 def test_a_fit_that_cannot_train_itself_is_refused(bars, form, settings, words):
     with pytest.raises(InputError, match=f"^self_train_epochs: .*{words}"):

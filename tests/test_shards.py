@@ -163,6 +163,12 @@ def test_rows_far_apart_in_a_file_come_into_one_batch(small):
         assert len(np.unique(batch % 2)) == 2  # each of the 32 lots of two rows is in an order of its own
 
 
+def test_the_rows_that_are_mixed_take_at_most_64_mb_and_are_of_many_shards():
+    shuffle = Shuffle(10**6, 4000, 256, 0)
+    assert shuffle.buffer * 4000 <= 64e6
+    assert shuffle.buffer >= 64 * shuffle.shard
+
+
 def batches_of(x, epochs, **more):
     return list(pipeline.training_batches(x, 32, 3, epochs, **more).as_numpy_iterator())
 

@@ -66,6 +66,19 @@ def test_names_follow_the_rows_shared(groups, reference, renamed):
         assert found.dtype == kind
 
 
+def test_groups_may_be_as_many_as_a_byte_can_number(rng):
+    reference = rng.permutation(128).astype("i1")
+    np.testing.assert_array_equal(consensus.matched(np.arange(128, dtype="i1"), reference), reference)
+
+
+def test_a_group_without_rows_does_not_end_a_vote():
+    """Each of three draws is wrong about another row, and none has rows in its last group."""
+    truth = np.repeat([0, 1], 6)
+    draws = [np.where(np.arange(12) == row, 1 - truth, truth) for row in (0, 5, 9)]
+    with np.errstate(all="raise"):
+        np.testing.assert_array_equal(consensus.vote(draws, 3), truth)
+
+
 def test_a_tell_for_each_draw_or_one(rng):
     z, told = rng.normal(size=(60, 2)), []
     for method, number in (("landmark", starts.DRAWS), ("gmm", 1), ("kmeans", 1)):
@@ -259,3 +272,11 @@ def test_a_table_of_one_row_is_one_group_without_a_word():
         warnings.simplefilter("error")
         found = starts.start(np.zeros((1, 2)), 1, "landmark", 0, views=[np.zeros((1, 5), "f4")], kind="table")
     np.testing.assert_array_equal(found.groups, [0])
+
+
+@pytest.mark.parametrize("k", [2, 8])
+def test_a_table_of_fewer_rows_than_a_row_has_neighbours_is_grouped(k):
+    """Into two clear groups of four, or as many as rows."""
+    rows = np.stack([20.0 * (np.arange(8) % 2), np.arange(8)], axis=1).astype("f4")
+    found = starts.start(rows, k, "landmark", 0, views=[rows], kind="table")
+    assert adjusted_rand_score(np.arange(8) % k, found.groups) == 1
