@@ -301,7 +301,7 @@ def test_how_well_the_kept_restart_agrees_is_told_and_how_little_the_least(confi
         for agreement in (0.5, 0.9, 0.75)
     ]
     said, reporter = [], Silent()
-    monkeypatch.setattr(Study, "run", lambda *a: runs)
+    monkeypatch.setattr(Study, "run", lambda *a: dict(enumerate(runs)))
     monkeypatch.setattr(restarts, "_copy", lambda *a: None)
     monkeypatch.setattr(reporter, "say", said.append)
     restarts._conclude(study, reporter, False)
