@@ -241,7 +241,8 @@ def test_bytes_are_no_images_of_sixteen_bits(rng):
     """Their white is a sixteenth of what is white there."""
     images = rng.integers(0, 4096, (40, 4, 5), dtype="u2")
     images[0, 0, :2] = 0, 4095
-    model = given.build_model(observe(images), Settings(clusters=2).resolve(40, 20), "float32")
+    data = observe(images)
+    model = given.build_model(data, choice.choose(data), Settings(clusters=2).resolve(40, 20), "float32")
     choice.check_units(model, images.reshape(40, 20))
     with pytest.raises(InputError, match="^x: expected values from 0 to 4095, as the model was trained on, got uint8"):
         choice.check_units(model, (images // 16).astype("u1").reshape(40, 20))
