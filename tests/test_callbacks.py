@@ -174,6 +174,12 @@ def test_rows_that_are_no_images_have_no_pictures(small_model, rng, tmp_path):
     assert set(lines) <= set("0123")
 
 
+def test_a_label_of_several_lines_is_one_cell_of_the_projector(tmp_path):
+    tensorboard.write_projector(tmp_path, np.zeros((2, 2)), np.array([0, 1]), np.array(["a\tb", "c\nd e"]), None)
+    lines = (tmp_path / "metadata.tsv").read_text().splitlines()
+    assert lines == ["cluster\tlabel", "0\ta b", "1\tc d e"]
+
+
 def test_a_long_run_is_shown_a_few_times_and_at_its_end(small_model, rng, tmp_path):
     data = build(rng.uniform(size=(9, 12)).astype("f4"), None, "x", "memory")
     board = tensorboard.Board(Run(tmp_path, TrainConfig(clusters=4)))

@@ -61,6 +61,12 @@ def test_groups_of_a_cloud_that_are_found_again_are_doubted(rng, shape):
     assert max(found.strength) >= choosing.STRONG  # by which alone they would be sure
 
 
+@pytest.mark.parametrize(("own", "sure"), [(0.059, "sure"), (0.061, "not sure")])
+def test_groups_may_part_three_fifths_of_the_neighbours_that_those_of_clouds_part(own, sure):
+    found = choosing.chosen([2, 3, 4], [0.9, 0.9, 0.5], [0.9, 0.9, 0.5])
+    assert choosing.doubted(found, np.array([own, 0.1])).sure == sure
+
+
 def test_rows_that_are_all_alike_are_no_groups():
     """Every start puts them into one group, and that one is found again each time."""
     with pytest.warns(UserWarning, match="distinct clusters"):  # scikit-learn's

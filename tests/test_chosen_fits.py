@@ -113,6 +113,8 @@ def test_a_choice_that_is_none_is_named():
     store = Memory()
     store.save("clusters", right)
     assert choosing.kept_choice(store, FEW) == choosing.chosen(TRIED, np.ones(5), np.ones(5))
+    store.save("clusters", {name: value for name, value in right.items() if name != "borders"})  # of an older version
+    assert choosing.kept_choice(store, FEW) == choosing.chosen(TRIED, np.ones(5), np.ones(5))
     store.save("clusters", right | {"borders": np.array([0.2, 0.2])})
     assert choosing.kept_choice(store, FEW).sure == "not sure"
     for wrong in (

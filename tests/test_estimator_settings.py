@@ -41,6 +41,19 @@ def test_what_is_not_given_is_as_in_the_settings():
     assert settings_of(VaDEClusterer(3, random_state=0)) == vade_tf.Settings(clusters=3, seed=0)
 
 
+def test_what_a_subclass_fixes_is_a_setting_too(tmp_path, rng):
+    class Short(VaDEClusterer):
+        def __init__(self, n_clusters=3, random_state=None):
+            super().__init__(n_clusters, epochs=2, hidden=(4, 4), pretrain_epochs=1, random_state=random_state)
+
+    clusterer = Short(random_state=5)
+    settings = settings_of(clusterer)
+    assert (settings.clusters, settings.epochs, settings.hidden, settings.seed) == (3, 2, (4, 4), 5)
+    x = rng.normal(size=(40, 4)).astype("f4")
+    clusterer.fit(x).save(tmp_path / "short.vade")
+    np.testing.assert_array_equal(Short.load(tmp_path / "short.vade").predict(x), clusterer.labels_)
+
+
 def test_callbacks_hear_both_phases_and_samples_are_of_the_estimators_seed(frame):
     heard = []
     hear = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: heard.append(epoch))

@@ -38,6 +38,23 @@ def test_every_signature_answers_as_the_model(folder, asked, answers):
     assert answers["serving_default"]["probabilities"].std() > 0.1  # not the same answer to everything
 
 
+@pytest.mark.parametrize("hole", [np.nan, np.inf])
+def test_a_row_that_cannot_be_read_has_no_cluster(tmp_path, hole):
+    """A layer may make 0 of NaN; the rows beside it are answered as without it."""
+    shape = {"hidden": (8,), "latent_dim": 2}
+    model = VaDE(networks.build_encoder(12, **shape), networks.build_decoder(12, **shape), 3)
+    served = Served(export(model, tmp_path))
+    x = np.random.default_rng(0).random((3, 12)).astype("f4")
+    whole = {name: value.numpy() for name, value in served.signatures["serving_default"](x=tf.constant(x)).items()}
+    x[1, 4] = hole
+    found = {name: value.numpy() for name, value in served.signatures["serving_default"](x=tf.constant(x)).items()}
+    assert found["cluster"].tolist() == [whole["cluster"][0], -1, whole["cluster"][2]]
+    for name in ("probabilities", "confidence", "density"):
+        assert np.isnan(found[name][1]).all()
+        np.testing.assert_allclose(found[name][[0, 2]], whole[name][[0, 2]], rtol=1e-5)
+    assert np.isnan(served.signatures["score"](x=tf.constant(x))["elbo"].numpy()).tolist() == [False, True, False]
+
+
 @pytest.mark.filterwarnings("error")
 def test_numbers_of_half_precision_are_served_unless_they_are_infinite(folder):
     served, x = Served(folder), np.linspace(0, 1, 24).reshape(2, 12)

@@ -142,6 +142,14 @@ def test_a_vote_leaves_no_group_without_rows(draws, found):
     assert len(np.unique(consensus.vote(list(map(np.array, draws)), 3))) == found
 
 
+def test_rows_that_are_given_back_leave_no_other_group_without_any():
+    """The draw that names has groups of 1, 11 and 45; the others join its first row with its second group's."""
+    names = np.repeat([0, 1, 2], [1, 11, 45])
+    others = [np.repeat([1, 2, 0, 2], [1, 11, 3 + i, 42 - i]) for i in range(5)]
+    for draws in ([names, *others], [names, names, *others]):
+        assert len(np.unique(consensus.vote(draws, 3))) == 3
+
+
 def test_where_all_groups_are_to_stay_another_draw_names_them():
     twice = [1, 0, 1, 1, 0, 1, 1, 2]  # agrees best, and its last group is outvoted
     draws = [twice, twice, [1, 2, 0, 1, 2, 0, 1, 2], [2, 0, 0, 1, 2, 1, 1, 1], [1, 0, 2, 1, 0, 2, 2, 0]]

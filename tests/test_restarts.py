@@ -18,7 +18,7 @@ from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 from vade_tf.runs.places import LOCK
 from vade_tf.runs.study import Study
-from vade_tf.training import choosing
+from vade_tf.training import choosing, recipe
 from vade_tf.training.reporter import Silent
 
 pytestmark = pytest.mark.usefixtures("eager_file")
@@ -164,6 +164,25 @@ def test_of_runs_that_share_an_autoencoder_the_others_are_concluded(config, tmp_
     summary = sweep.train_sweep(config, tmp_path / "sweep", (3, 4, 5), export=False)
     assert ([row["n_clusters"] for row in summary["rows"]], summary["diverged"]) == ([3, 5], [4])
     assert sweep.finished_sweep(tmp_path / "sweep") == summary
+    diverges.clear()  # and they may be tried again
+    again = sweep.resume_sweep(tmp_path / "sweep", export=False)
+    assert ([row["n_clusters"] for row in again["rows"]], again["diverged"]) == ([3, 4, 5], [])
+    assert restarts.resume_restarts(tmp_path / "restarts", export=False)["diverged"] == []
+    for resume, folder in ((sweep.resume_sweep, "sweep"), (restarts.resume_restarts, "restarts")):
+        with pytest.raises(InputError, match="nothing is left to do"):
+            resume(tmp_path / folder)
+
+
+def test_where_the_first_run_diverges_after_its_autoencoder_the_others_go_on_from_that(config, tmp_path, monkeypatch):
+    def guide(fitting, groups):
+        if fitting.settings.restart == 0:
+            raise DivergedError("fit: the loss became nan in epoch 1; lower learning_rate")
+        return real(fitting, groups)
+
+    real = recipe.guide
+    monkeypatch.setattr(recipe, "guide", guide)
+    kept = restarts.train_restarts(config, tmp_path / "restarts", 3, export=False)
+    assert ([row["restart"] for row in kept["restarts"]], kept["diverged"]) == ([1, 2], [0])
 
 
 def test_where_the_first_seed_diverges_the_next_one_chooses_k(config, data, tmp_path, diverges, monkeypatch):

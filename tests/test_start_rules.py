@@ -92,6 +92,24 @@ def test_draws_have_found_the_same_regions_from_three_quarters_on(agreement, kep
     np.testing.assert_array_equal(starts.landmark([rows], 2, 0, doubt=True), want)
 
 
+@pytest.mark.parametrize(("theirs", "kept"), [(0.079, False), (0.081, True)])
+def test_k_means_must_part_a_fifth_fewer_neighbours_in_all_views(theirs, kept, monkeypatch):
+    """Of groups whose draws differ; a tenth of the neighbours are parted by these."""
+    found, means, widths = np.repeat([0, 1], 20), np.arange(40) % 2, []
+    monkeypatch.setattr(starts, "alike", lambda draws: 0.9)
+    monkeypatch.setattr(starts.regions, "kmeans", lambda *given: means)
+    monkeypatch.setattr(starts.regions, "landmark_draws", lambda views, k, seeds, *more: [found] * len(seeds))
+
+    def parted(rows, asked, groups):
+        widths.append(rows.shape[1])
+        return theirs if groups is means else 0.1
+
+    monkeypatch.setattr(starts, "parted", parted)
+    views = [np.random.default_rng(0).normal(size=(40, width)) for width in (2, 3)]
+    np.testing.assert_array_equal(starts.landmark(views, 2, 0), found if kept else means)
+    assert widths == [5, 5]
+
+
 @pytest.mark.parametrize(("agreement", "made"), [(0.96, 8), (0.98, 4)])
 def test_four_draws_settle_it_where_they_are_all_but_equal_and_all_eight_are_told_of(agreement, made, rng, monkeypatch):
     seeds, told, halves = [], [], np.arange(60) % 2

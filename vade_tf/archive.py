@@ -46,9 +46,9 @@ PARAMETERS = {  # those that new rows are read by
 def save(clusterer, path) -> None:
     """Write a fitted `VaDEClusterer`, see its `save`."""
     given = {name: value for name, value in clusterer.get_params(deep=False).items() if name not in UNSAVED}
-    if given["hidden"] is not None:
+    if given.get("hidden") is not None:
         given["hidden"] = list(Settings(hidden=given["hidden"]).hidden or ())
-    given["random_state"] = int(given["random_state"]) if isinstance(given["random_state"], Integral) else None
+    given["random_state"] = int(clusterer.random_state) if isinstance(clusterer.random_state, Integral) else None
     about = {
         "parameters": given,
         "own_networks": clusterer.encoder is not None,

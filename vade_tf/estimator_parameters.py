@@ -19,8 +19,8 @@ NAMES = {"clusters": "n_clusters", "seed": "random_state"}  # of a setting -> of
 
 def settings_of(clusterer) -> Settings:
     """The settings of its fit, with a seed where it has none."""
-    own = clusterer.get_params(deep=False)
-    named = {each.name: own[each.name] for each in fields(Settings) if each.name in own}
+    names = [each.name for each in fields(Settings) if hasattr(clusterer, each.name)]  # a subclass may fix some
+    named = {name: getattr(clusterer, name) for name in names}
     random = clusterer.random_state
     seed = int(random) if isinstance(random, Integral) else int(check_random_state(random).randint(2**31 - 1))
     if 2**31 <= seed < 2**32:  # which scikit-learn takes

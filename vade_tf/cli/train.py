@@ -150,7 +150,11 @@ def run(
 
         if resume is not None:
             kind = kind_of(resume)
-            single = None if kind else Run.open(resume).config
+            single = None
+            if kind is None:
+                run = Run.open(resume)
+                training.check_unfinished(run)  # before a worker waits for others, which have ended
+                single = run.config
         else:
             kind = "clusters" if len(several) > 1 else "seeds" if seeds > 1 else "restarts" if restarts > 1 else None
             single = None if kind else config
@@ -195,12 +199,13 @@ def run(
 
 def finished(path: Path, kind: str | None) -> bool:
     """Whether nothing is left for --resume in the folder of a run, or of several of a kind of `study.KINDS`."""
-    if kind == "clusters":
-        return (path / "summary.json").exists() and not undrawn(path)
-    if kind == "seeds":
-        runs = [folder for folder in path.glob("seed-*") if folder.is_dir()]
-        return (path / "summary.json").exists() and all((folder / "metrics.json").exists() for folder in runs)
-    return (path / "metrics.json").exists()
+    if kind is None:
+        return (path / "metrics.json").exists()
+    from vade_tf.runs.study import KINDS
+
+    runs = [folder for folder in path.glob(f"{KINDS[kind].prefix}*") if folder.is_dir()]
+    whole = (path / "summary.json").exists() and all((folder / "metrics.json").exists() for folder in runs)
+    return whole and not (kind == "clusters" and undrawn(path))
 
 
 def undrawn(path: Path) -> bool:

@@ -46,9 +46,10 @@ def train_restarts(
 
 def resume_restarts(out: str | Path, *, reporter: Silent | None = None, export: bool = True) -> dict:
     """What a folder of `train_restarts` still lacks; Returns as there."""
-    if (Path(out) / "metrics.json").exists():
+    study = Study.open(out)
+    if study.concluded and (study.out / "metrics.json").exists():
         raise InputError(f"resume: {out} holds a finished run; nothing is left to do")
-    return _conclude(Study.open(out), reporter or Silent(), export)
+    return _conclude(study, reporter or Silent(), export)
 
 
 def _conclude(study: Study, reporter: Silent, export: bool) -> dict:

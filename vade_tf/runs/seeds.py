@@ -55,7 +55,7 @@ def train_seeds(
 def resume_seeds(out: str | Path, *, reporter: Silent | None = None, export: bool = True) -> dict:
     """The seeds that a folder of `train_seeds` still lacks; Returns as there."""
     study = Study.open(out)
-    if (study.out / "summary.json").exists() and all((f / "metrics.json").exists() for f in study.folders.values()):
+    if study.concluded:
         raise InputError(f"resume: {out} holds finished runs; nothing is left to do")
     return _conclude(study, reporter or Silent(), export)
 

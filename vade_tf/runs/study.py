@@ -128,6 +128,11 @@ class Study:
         """The folders of the runs that are finished."""
         return [folder for folder in self.folders.values() if (folder / "metrics.json").exists()]
 
+    @property
+    def concluded(self) -> bool:
+        """Whether every run is finished, and with them the study: one that diverged may be tried again."""
+        return (self.out / "summary.json").exists() and len(self.done) == len(self.values)
+
     @cached_property
     def whole(self) -> Dataset:
         """All rows: loaded and looked at once."""

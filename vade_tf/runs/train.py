@@ -101,14 +101,14 @@ def resume(
         InputError: no run there, a finished one, a damaged file, or data or hints that are not those it began with.
     """
     run = Run.open(out)
-    _check_unfinished(run)  # on every worker, and before it waits for others, which have ended
+    check_unfinished(run)  # on every worker, and before it waits for others, which have ended
     strategy = cluster.strategy(run.config.distribute)
     if not distribute.chief(strategy):
         return follow(strategy, reporter or Silent(), extra)
     with ExitStack() as stack:
         with distribute.telling(strategy):
             stack.enter_context(held(out, "resume"))
-            _check_unfinished(run)  # before it was held, another process may have ended it
+            check_unfinished(run)  # before it was held, another process may have ended it
             if not (run.path / "checkpoints").is_dir():
                 raise InputError(
                     f"resume: {run.path / 'checkpoints'} is not there, nor what the run goes on from; copy it again"
@@ -119,7 +119,8 @@ def resume(
         return _fit(run, rows, reporter or Silent(), extra, export)
 
 
-def _check_unfinished(run: Run) -> None:
+def check_unfinished(run: Run) -> None:
+    """Raises InputError where a run is finished."""
     if run.finished:
         raise InputError(f"resume: {run.path} holds a finished run; nothing is left to do")
 

@@ -1,6 +1,6 @@
 """What an exported VaDE answers: the functions that are served, and `Served`, which calls them from Python.
 
-    serving_default   x float32 [n, D]           -> cluster (-1 of a row with NaN), probabilities, confidence, density
+    serving_default   x float32 [n, D]           -> cluster (-1: not readable), probabilities, confidence, density
     classify_bytes    x uint8 [n, D]             -> the same, a quarter of the bytes on the wire
     encode            x float32 [n, D]           -> mean, log_variance of q(z|x)
     reconstruct       x float32 [n, D]           -> x, the mean of p(x|z = mean)
@@ -24,7 +24,7 @@ from vade_tf.data.cells import as_frame
 from vade_tf.data.coding import coded
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, UnitsWarning, cited
-from vade_tf.model import elbo
+from vade_tf.model import elbo, networks
 from vade_tf.model.choice import MOST
 from vade_tf.model.prior import check_clusters
 from vade_tf.model.vade import VaDE
@@ -46,18 +46,25 @@ def build_signatures(model: VaDE) -> tuple[tf.Module, dict]:
     """
     n_features, latent_dim = model.n_features, model.prior.latent_dim
 
+    fills = model.likelihood.takes_missing and networks.fills(model.encoder)
+
+    def whole(x):
+        """Whether each row can be read, [n]: a processor may make 0 of NaN in a layer, and answer as if it could."""
+        x = tf.cast(x, tf.float32)
+        return tf.reduce_all((tf.abs(x) <= MOST) | (fills & tf.math.is_nan(x)), axis=-1)
+
     def classify(x):
         m, _ = model.encode(x)
         log_pi, mu, log_sigma2 = model.prior.parameters
         log_pi = tf.repeat(log_pi[None, :], tf.shape(m)[0], axis=0)  # OpenVINO errs in sum + [K], openvino#23616
         log_joint = log_pi + elbo.log_normal(m, mu, log_sigma2)  # log p(c, z = m), [n, K]
         gamma = tf.nn.softmax(log_joint)
-        confidence, best = tf.reduce_max(gamma, axis=-1), tf.argmax(gamma, axis=-1)
+        best, known = tf.argmax(gamma, axis=-1), whole(x)
         return {
-            "cluster": tf.where(confidence >= 0, best, -tf.ones_like(best)),  # -1 of a row that holds NaN
-            "probabilities": gamma,
-            "confidence": confidence,
-            "density": tf.reduce_logsumexp(log_joint, axis=-1),
+            "cluster": tf.where(known, best, -tf.ones_like(best)),
+            "probabilities": tf.where(known[:, None], gamma, math.nan),
+            "confidence": tf.where(known, tf.reduce_max(gamma, axis=-1), math.nan),
+            "density": tf.where(known, tf.reduce_logsumexp(log_joint, axis=-1), math.nan),
         }
 
     def encode(x):
@@ -68,7 +75,7 @@ def build_signatures(model: VaDE) -> tuple[tf.Module, dict]:
         return {"x": model.decode(model.encode(x)[0])}
 
     def score(x):
-        return {"elbo": model.elbo(x)}
+        return {"elbo": tf.where(whole(x), model.elbo(x), math.nan)}
 
     def generate(cluster, seed):
         n = tf.shape(cluster)[0]

@@ -266,10 +266,13 @@ def kept_choice(store: Store, n: int) -> Choice | None:
     """
     tried = list(numbers_tried(n))
     shape: tuple[int, ...] = (len(tried),)
-    figures = {"stability": ("f", shape), "strength": ("f", shape), "borders": ("f", (2,))}
+    figures = {"stability": ("f", shape), "strength": ("f", shape)}
+    if "borders" in (store.load("clusters") or {}):  # which runs of older versions have not
+        figures["borders"] = ("f", (2,))
     arrays = kept(store, "clusters", {"tried": ("i", shape), **figures})
     if arrays is None:
         return None
     if arrays["tried"].tolist() != tried:
         raise damaged(store, "clusters", f"expected the numbers from {tried[0]} to {tried[-1]}")
-    return doubted(chosen(tried, arrays["stability"], arrays["strength"]), arrays["borders"])
+    found = chosen(tried, arrays["stability"], arrays["strength"])
+    return doubted(found, arrays["borders"]) if "borders" in arrays else found

@@ -44,8 +44,9 @@ def vote(draws: Sequence[np.ndarray], n_clusters: int, keep: float = 0.0) -> np.
             most, best, names = kept, found, centre
         if kept >= keep:
             break
-    lost = np.isin(names, np.setdiff1d(names, best))
-    return np.where(lost, names, best)
+    while (lost := np.setdiff1d(names, best)).size:  # what gets its rows back may take the last ones of another
+        best = np.where(np.isin(names, lost), names, best)
+    return best
 
 
 def matched(groups: np.ndarray, reference: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:

@@ -18,6 +18,7 @@ from vade_tf.data.sparse import Rows, part
 from vade_tf.errors import InputError
 from vade_tf.model import choice
 from vade_tf.model.counts import Counts
+from vade_tf.model.observation import in_half
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import subset
 from vade_tf.training import aside, cluster, device, distribute, given, health
@@ -225,6 +226,11 @@ def begin(
     given.check(data, likelihood, resolved, known)
     precision = device.shared_precision(resolved.precision, strategy)
     model = given.build_model(data, likelihood, resolved, precision, networks)
+    if strategy is not None and in_half(model):
+        raise InputError(
+            "encoder and decoder: expected float32 or mixed_bfloat16 with distribute, got float16, whose gradients are "
+            "not scaled there; give networks of another precision"
+        )
     store, reporter = Memory() if store is None else store, reporter or Silent()
     if strategy is not None:
         if distribute.workers(strategy) > 1:

@@ -45,7 +45,7 @@ def climb(
     settings, store, model = fitting.settings, fitting.store, fitting.model
     before = store.load("rungs")
     if before is None:
-        if len(np.unique(start_groups)) == 1:  # of rows that are all alike; one cluster is what they should have
+        if len(np.unique(start_groups)) == 1:  # as of rows that are all alike: there are no groups to lose
             return [], []
         remedies, findings = keep_groups(fitting, held)
         short = settings.epochs * fitting.steps("fit") < UPDATES
