@@ -96,9 +96,10 @@ def answer(
     except ClusterError as error:
         message, code = _then(error_in_flags(str(error)), stopped()), AGAIN
     except ModuleNotFoundError as error:
-        if error.name not in EXTRAS:
+        missing = (error.name or "").partition(".")[0]  # of matplotlib.figure it is matplotlib
+        if missing not in EXTRAS:
             raise
-        message, code = f"{error.name} is not installed; pip install 'vade-tf[{EXTRAS[error.name]}]' brings it", 2
+        message, code = f"{missing} is not installed; pip install 'vade-tf[{EXTRAS[missing]}]' brings it", 2
     except Terminated:
         message, code = _then("terminated", stopped()), 128 + signal.SIGTERM
     except KeyboardInterrupt:
