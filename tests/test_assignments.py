@@ -202,3 +202,15 @@ def test_an_evaluation_of_some_rows_says_how_many_of_them_were_seen_and_of_how_m
     monkeypatch.setattr(evaluation, "evaluate", lambda *given, **more: {"n": 40})
     result = evaluation.evaluate_run(partial[0]).result
     assert (result["seen_in_training"], result["drawn_from"]) == (40, 80)
+
+
+def test_as_many_rows_are_evaluated_as_keep_what_a_system_without_a_code_says_of_them_in_memory(
+    rows, tmp_path, monkeypatch
+):
+    training.train(TrainConfig.create(data=str(rows), model="kmeans", clusters=3), tmp_path / "run")
+    monkeypatch.setattr(evaluation, "MOST", 40 * (6 + 3))  # its features and its three clusters
+    monkeypatch.setattr(evaluation, "LEAST_ROWS", 1)
+    monkeypatch.setattr(evaluation, "evaluate", lambda *given, **more: {})
+    some = evaluation.evaluate_run(tmp_path / "run")
+    assert some.found.m.size + some.found.log_gamma.size == evaluation.MOST
+    assert len(some.dataset.x) == 40

@@ -13,7 +13,7 @@ from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 from vade_tf.runs.result import Scores
-from vade_tf.training import callbacks
+from vade_tf.training import callbacks, extension
 
 SETTINGS = {
     "pretrain_epochs": 1,
@@ -156,6 +156,24 @@ def test_the_last_epoch_of_each_training_is_scored(small_model, rng, monkeypatch
     for epoch in logs:
         scores.on_epoch_end(epoch - 1, logs[epoch])
     assert [epoch for epoch in logs if "acc" in logs[epoch]] == [2, 4, 5, 6, 8, 10, 12, 14, 15]
+
+
+def test_of_many_rows_some_are_scored_with_their_labels(rng, monkeypatch):
+    monkeypatch.setattr(extension, "READ", 20)
+    x, y = rng.uniform(size=(100, 12)).astype("f4"), np.arange(100) % 3
+    x[:, 0] = y / 2
+    scores = Scores(build(x, y, "x", "memory"), epochs=1)
+    assert scores.x.shape == (20, 12)
+    np.testing.assert_array_equal(scores.y, 2 * scores.x[:, 0])
+
+
+def test_of_many_rows_some_of_all_are_shown(monkeypatch):
+    monkeypatch.setattr(tensorboard.Views, "PROJECTOR_ROWS", 40)
+    x = np.repeat(np.arange(200.0)[:, None], 12, axis=1)
+    views = tensorboard.Views(None, build(x, np.arange(200) // 50, "x", "memory"), seed=0, epochs=1)
+    assert len(np.unique(views.x[:, 0])) == len(views.x) == 40
+    np.testing.assert_array_equal(views.y, views.x[:, 0] // 50)
+    assert set(views.y) == {0, 1, 2, 3}
 
 
 def test_rows_that_are_no_images_have_no_pictures(small_model, rng, tmp_path):

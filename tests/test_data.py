@@ -286,6 +286,16 @@ def test_moments_of_many_rows_are_those_of_few(rng, monkeypatch, holes):
     assert many.observations().moments() is many.moments()  # they are not counted again
 
 
+def test_moments_of_wide_rows_are_made_a_few_rows_at_a_time(rng, monkeypatch):
+    x = rng.normal(3, 2, (300, 3)).astype("f4")
+    data, seen, blocks = observe(x), [], checks.blocks
+    monkeypatch.setattr(dataset, "MANY_NUMBERS", 899)
+    monkeypatch.setattr(checks, "CHECK_ROWS", 64)
+    monkeypatch.setattr(checks, "blocks", lambda rows: (seen.append(len(block)) or block for block in blocks(rows)))
+    np.testing.assert_allclose(data.moments(), [x.mean(0, "f8"), x.std(0, "f8")], rtol=1e-9)
+    assert (sum(seen), max(seen)) == (2 * 300, 64)  # for the mean, and for the deviations from it
+
+
 @pytest.mark.parametrize("labels", [np.full(3, -1), np.array([0, np.nan, 1]), np.arange(2)])
 def test_labels_that_nobody_asks_for_are_not_looked_at(tmp_path, labels):
     np.savez(tmp_path / "new.npz", x=np.eye(3), y=labels)

@@ -9,6 +9,7 @@ import tensorflow as tf
 from scipy import stats
 from scipy.linalg import null_space
 
+from vade_tf import machine
 from vade_tf.data.observing import build
 from vade_tf.data.pipeline import ordered_batches
 from vade_tf.model import networks
@@ -223,3 +224,28 @@ def test_the_surest_member_is_found_where_probabilities_round_to_one(rng, monkey
     assert found.confidence.tolist() == [1.0] * 5
     data = build(rng.normal(size=(5, 3)), np.array([1, 0, 0, 1, 1]), "x", "memory")
     assert evaluation.evaluate(SimpleNamespace(), data, found)["most_confident_acc"] == 4 / 5
+
+
+def test_the_silhouette_of_rows_that_stand_group_by_group_is_of_all_groups(rng, monkeypatch):
+    monkeypatch.setattr(evaluation, "SILHOUETTE_ROWS", 50)
+    groups = np.repeat([0, 1], 100)
+    assert evaluation.silhouette(30 * groups[:, None] + rng.normal(size=(200, 2)), groups) > 0.9
+
+
+@pytest.mark.parametrize(("width", "together"), [(12, 1000), (120, 100), (20_000, 1)])
+def test_of_wide_rows_fewer_draws_are_decoded_together(rng, monkeypatch, width, together):
+    def log_weights(model, x, samples, seed, chunk=1000):
+        assert chunk == together
+        return np.zeros((len(x), samples))
+
+    monkeypatch.setattr(machine, "TOGETHER", 12_000)  # numbers
+    monkeypatch.setattr(evaluation, "log_weights", log_weights)
+    assert evaluation.importance_weighted(None, np.zeros((3, width), "f4"), np.zeros(3))["rows"] == 3
+
+
+def test_the_speed_is_measured_on_some_of_many_rows(rng, monkeypatch):
+    monkeypatch.setattr(evaluation, "PREDICT_ROWS", 30)
+    asked = []
+    model = SimpleNamespace(predict=lambda batches, verbose: asked.append(sum(len(batch) for batch in batches)))
+    assert evaluation.throughput(model, rng.normal(size=(200, 3)).astype("f4")) > 0
+    assert max(asked) == 30

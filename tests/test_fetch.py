@@ -51,7 +51,7 @@ def test_a_file_is_downloaded_once_and_kept_in_the_cache(server, tmp_path):
     assert (server.asked, pauses) == (["rows.bin"], [])
 
 
-@pytest.mark.parametrize("trouble", ["cut", "reset", "429", "500", "503", "mute", "stall"])
+@pytest.mark.parametrize("trouble", ["cut", "reset", "408", "429", "500", "503", "mute", "stall"])
 def test_a_passing_trouble_is_tried_again_after_longer_and_longer_pauses(server, trouble, capsys):
     patience, pauses = SimpleNamespace(timeout=20, clock=time.monotonic), []
     if trouble in ("mute", "stall"):

@@ -27,6 +27,12 @@ def test_each_line_of_rows_stands_above_their_reconstructions(small_model, rng):
     assert len(pixels) == 4 * 4 - 1
 
 
+def test_rows_that_are_shown_with_their_reconstructions_are_of_all_the_data(small_model):
+    x = np.repeat(np.arange(400, dtype="f4")[:, None] / 400, 12, axis=1)
+    shown = sheet(image_figures.reconstructions(small_model(), x, (3, 4)))[::8]  # a line of pixels of each line of rows
+    assert set(np.floor(4 * shown[~np.isnan(shown)])) == {0, 1, 2, 3}
+
+
 def test_the_mean_image_of_a_cluster_is_of_all_its_rows(rng, monkeypatch):
     """They are read a few at a time."""
     x = rng.integers(0, 256, (10, 2, 3)).astype("u1")

@@ -1,5 +1,8 @@
 """Cells of a run, by its configuration and block by block; what new ones must be to be given groups."""
 
+import warnings
+from types import SimpleNamespace
+
 import anndata
 import h5py
 import numpy as np
@@ -9,11 +12,16 @@ from test_genes import GENES, annotated, bare, cells, run
 from vade_tf.cli.main import main
 from vade_tf.data.files import load_file
 from vade_tf.data.genes import Genes
-from vade_tf.errors import InputError
+from vade_tf.data.observing import observe
+from vade_tf.errors import InputError, UnitsWarning
+from vade_tf.model import choice
 from vade_tf.runs import assignments
+from vade_tf.runs.annotated import write
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows
+from vade_tf.training import given
+from vade_tf.training.settings import Settings
 
 __all__ = ["run"]  # a fixture
 
@@ -67,3 +75,21 @@ def test_a_large_file_that_holds_what_it_claims_is_read(tmp_path, monkeypatch):
     annotated(60).write_h5ad(tmp_path / "cells.h5ad")
     monkeypatch.setattr("vade_tf.hdf5.LITTLE", 100)
     np.testing.assert_array_equal(load_file(str(tmp_path / "cells.h5ad")).x[:], cells(60)[0].toarray())
+
+
+def test_a_value_that_the_table_of_a_run_did_not_have_is_said_to_count_as_missing(tmp_path):
+    table = np.sqrt(annotated(60).to_df().iloc[:, :12])  # no counts, among which two values are no answer
+    table["gene0"] = np.arange(60, dtype="f4") % 2 + 3
+    rows = observe(table)
+    settings = Settings(clusters=2, hidden=(4,)).resolve(*rows.x.shape)
+    model = given.build_model(rows, choice.choose(rows), settings, "float32")
+    trained = {"schema": rows.schema, "data": {"features": rows.x.shape[1]}, "metrics": {"n_clusters": 2}}
+    run, told = SimpleNamespace(config=TrainConfig(clusters=2), **trained), []
+    for value in (4, 5):
+        table.iloc[0, 0] = value
+        anndata.AnnData(table).write_h5ad(tmp_path / "new.h5ad")
+        with warnings.catch_warnings(record=True) as said:
+            write(run, model, str(tmp_path / "new.h5ad"), tmp_path / "out.h5ad", lambda n: lambda *done: None)
+        told.append([str(each.message) for each in said if each.category is UnitsWarning])
+    assert told[0] == []
+    assert "taken as missing" in " ".join(told[1])

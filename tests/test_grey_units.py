@@ -7,6 +7,7 @@ import scipy.ndimage
 import scipy.sparse
 from sklearn.preprocessing import normalize
 
+from vade_tf.data import checks, dataset, joint
 from vade_tf.data.files import load_file
 from vade_tf.data.observing import observe
 from vade_tf.errors import InputError
@@ -268,3 +269,35 @@ def test_series_of_several_units_are_no_images(rng):
 ])  # fmt: skip
 def test_a_few_numbers_at_each_of_many_times_are_no_image(rng, form, shape):
     assert observe(rng.uniform(size=(20, *form))).image_shape == shape
+
+
+# What is seen of images is seen on some of all of them, whatever stands first.
+
+
+def test_the_contrast_of_images_is_not_that_of_the_first(rng, monkeypatch):
+    monkeypatch.setattr(checks, "SEEN_IMAGES", 60)
+    x = rng.integers(0, 17, (300, 4, 5)).astype("f4")
+    x[:60] = 8
+    assert [choice.choose(observe(images)).name for images in (x, x[::-1])] == ["bernoulli"] * 2
+
+
+def test_units_of_series_are_not_those_of_the_first(rng, monkeypatch):
+    monkeypatch.setattr(checks, "SEEN_IMAGES", 30)
+    series = rng.normal(size=(900, 40, 5))
+    series[30:] += [0, 20, 101_300, 5, -3]
+    assert [observe(rows).image_shape for rows in (series, series[::-1])] == [None] * 2
+
+
+def test_a_table_of_images_is_known_where_the_first_are_blank(rng, monkeypatch):
+    monkeypatch.setattr(joint, "SEEN_IMAGES", 60)
+    x = scenes(rng, 300, 8, 8).reshape(300, 64)
+    x[:, :3] = x[:60] = 0  # three pixels are always black
+    assert [observe(pandas.DataFrame(rows)).image_shape for rows in (x, x[::-1])] == [(8, 8)] * 2
+
+
+def test_outside_of_images_is_not_what_the_first_have_at_their_edges(monkeypatch):
+    monkeypatch.setattr(dataset, "EDGES", 20)
+    x = np.zeros((200, 6, 7), "u1")
+    x[:, 2:4, 2:5] = 255
+    x[:20] = 200
+    assert [observe(images).paper for images in (x, x[::-1])] == [0, 0]

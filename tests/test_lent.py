@@ -172,3 +172,11 @@ def test_networks_of_another_kind_than_the_lender_s_are_refused(config, lender):
     """The lender's would be trained without a word instead of those that were asked for."""
     with pytest.raises(InputError, match="^pretrained: the networks of .* differ: expected conv; use network=dense$"):
         borrowed(config, lender, network="conv", hidden=None)
+
+
+@pytest.mark.parametrize("more", [{"pretrain_passes": 3}, {"patience": 7}])
+def test_another_length_of_a_training_that_is_over_is_refused(config, lender, more):
+    rows = load_rows(dataclasses.replace(config, pretrained=str(lender), **more))
+    ((name, value),) = more.items()
+    with pytest.raises(InputError, match=f"^{name}: expected none, the autoencoder of .* with .*, got {value};"):
+        filled(rows.config, rows)

@@ -20,6 +20,7 @@ from vade_tf.data.observing import build
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
 from vade_tf.errors import InputError, StorageError
+from vade_tf.locking import Busy, locked
 from vade_tf.report import evaluation
 from vade_tf.report import rows as report_rows
 from vade_tf.runs.config import TrainConfig
@@ -230,6 +231,29 @@ def test_what_the_columns_are_is_seen_on_some_of_the_rows(table, monkeypatch):
     np.testing.assert_array_equal(seen.index, range(0, 900, 9))
     seen["counter"], seen["twice"] = 1 + np.arange(0, 900, 9), 2 * np.arange(0, 900, 9)
     assert Schema.infer(seen[["a", "counter", "twice"]]).dropped == {"counter": "it counts the rows from 1"}
+
+
+def test_what_was_done_with_the_columns_of_a_large_table_is_told(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(converted, "SAMPLE", 100)
+    pandas.read_parquet(table[0]).assign(same=1.5).to_parquet(tmp_path / "u.parquet")
+    told = load_file(str(tmp_path / "u.parquet"), "y", id="name").notice
+    assert "what the columns are was seen on 100 of the rows" in told
+    assert [line for line in told.splitlines() if "left out" in line and "same" in line]
+
+
+def test_a_copy_is_written_while_no_other_process_sweeps_or_writes(table, monkeypatch):
+    write, held = converted._write, []
+
+    def watched(file, schema, target):
+        with pytest.raises(Busy), locked(target.parent / ".lock"):
+            pass
+        held.append(target)
+        write(file, schema, target)
+
+    monkeypatch.setattr(converted, "_write", watched)
+    found = load_file(str(table[0]), "y", id="name").x
+    with locked(found.file.parent / ".lock"):
+        assert held == [found.file]
 
 
 def test_a_large_array_stays_in_its_file_unless_a_part_of_it_is_asked_for(tmp_path, rng, monkeypatch):

@@ -1,5 +1,8 @@
 """Tables in .parquet: a text that many cells share is held once, and what comes of it is as it was written."""
 
+import sys
+from decimal import Decimal
+
 import numpy as np
 import pandas
 import pytest
@@ -181,3 +184,13 @@ def test_texts_of_a_type_that_somebody_added_are_left_out(tmp_path):
     texts = pyarrow.ExtensionArray.from_storage(pyarrow.json_(pyarrow.string()), pyarrow.array(['"x"'] * 4))
     pyarrow.parquet.write_table(pyarrow.table({"n": [1.0, 2.0, 3.0, 4.0], "t": texts}), tmp_path / "t.parquet")
     assert list(parquet.read(tmp_path / "t.parquet")) == ["n"]
+
+
+def test_cells_that_become_objects_of_python_take_what_these_take(tmp_path, monkeypatch):
+    cells = [Decimal(i) / 4 for i in range(1000)]
+    monkeypatch.setattr("vade_tf.machine.memory", lambda: sum(map(sys.getsizeof, cells)))
+    pyarrow.parquet.write_table(pyarrow.table({"x": cells}), tmp_path / "t.parquet")
+    with pytest.raises(ValueError, match="t.parquet needs"):
+        parquet.read(tmp_path / "t.parquet")
+    pyarrow.parquet.write_table(pyarrow.table({"x": list(map(float, cells))}), tmp_path / "t.parquet")
+    assert parquet.read(tmp_path / "t.parquet")["x"].tolist() == cells

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vade_tf.data import pictures
 from vade_tf.data.files import load_file
 from vade_tf.errors import InputError
 from vade_tf.model import choice
@@ -135,3 +136,23 @@ def test_images_are_brought_to_the_size_that_is_asked_for(tmp_path, rng, declare
 def test_large_images_are_said_to_train_slowly(tmp_path):
     Image.new("L", (160, 120)).save(tmp_path / "a.png")
     assert "train slowly; image_shape brings them to a smaller size" in load_file(str(tmp_path)).notice
+
+
+def test_images_that_do_not_fit_in_memory_together_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("vade_tf.machine.memory", lambda: 500)
+    for number in range(10):
+        Image.new("L", (8, 8), number).save(tmp_path / f"{number}.png")
+    with pytest.raises(InputError, match=r"10 images of 8 x 8 needs .*; make them smaller$"):
+        load_file(str(tmp_path))
+    for number in range(5):
+        (tmp_path / f"{number}.png").unlink()
+    assert len(load_file(str(tmp_path)).x) == 5
+
+
+def test_an_image_of_too_many_pixels_is_named_and_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "LARGEST", 100)
+    Image.new("L", (10, 10)).save(tmp_path / "a.png")
+    assert len(load_file(str(tmp_path)).x) == 1
+    Image.new("L", (11, 10)).save(tmp_path / "b.png")
+    with pytest.raises(InputError, match=r"images of at most 100 pixels, got \(11, 10\) in .*b.png; remove it"):
+        load_file(str(tmp_path))

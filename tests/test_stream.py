@@ -17,7 +17,7 @@ from vade_tf.data.inferring import MOST_LEVELS
 from vade_tf.data.parquet import ParquetTable
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
-from vade_tf.data.stream import NamedRows, TableRows
+from vade_tf.data.stream import NamedRows, TableRows, encoded
 from vade_tf.runs import incoming
 
 N = 23
@@ -308,3 +308,40 @@ def test_among_days_a_day_is_filled_in_without_a_time_and_is_the_nearest():
     texts = pandas.DataFrame({"at": [cells[0], ""], "w": ["1", "2"]})
     read = pandas.DataFrame({"at": [cells[0], None], "w": [1, 2]})
     assert Written(texts, read, schema).filled(0, x)["at"].tolist() == [cells[0], "2021-03-06"]
+
+
+@pytest.fixture
+def strange():
+    """Features of a table that has an unknown level in each five rows, and what is told as they are read."""
+    frame = pandas.DataFrame({"c": list("xyzzy") * 20, "n": np.arange(100) ** 2 % 17 / 4})
+    schema, told = Schema.infer(frame, "data"), []
+    frame.loc[::5, "c"] = [f"new {i}" for i in range(20)]
+    return encoded(frame, schema, told.extend), told
+
+
+def read(x, blocks):
+    for start in range(0, 5 * blocks, 5):
+        x[start : start + 5]
+
+
+def test_cells_of_a_block_are_told_by_the_row_where_it_begins(strange):
+    x, told = strange
+    read(x, 3)
+    assert [text.split(":")[0] for text in told[1:]] == ["from row 5 on", "from row 10 on"]
+    assert "new 0" in told[0]
+    assert "from row" not in told[0]
+    assert "new 2" in told[2]
+
+
+def test_cells_of_a_table_are_told_once_however_often_it_is_read(strange):
+    x, told = strange
+    read(x, 3)
+    first = list(told)
+    read(x, 3)
+    assert told == first
+
+
+def test_of_very_many_blocks_a_few_are_told(strange):
+    x, told = strange
+    read(x, 20)
+    assert len(told) == stream.NOTES < 20
