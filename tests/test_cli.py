@@ -23,6 +23,7 @@ from vade_tf.cli.main import COMMANDS, main
 from vade_tf.cli.speech import KINDS, flag
 from vade_tf.errors import DivergedError, InputError, visible
 from vade_tf.model.optimizer import FusedAdam
+from vade_tf.runs.config import TrainConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 WITH_ROOT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -260,7 +261,11 @@ def test_a_sweep_that_was_killed_before_its_picture_gets_it(tmp_path, capsys):
     rows = [{**row, "n_clusters": k, "components_used": k, "shares": [1 / k] * k} for k in (2, 3)]
     choice = {"n_clusters": 2, "named": {"BIC": 2}, "sure": "sure", "why": "it is"}
     summary = {"dataset": "rows", "n": 50, "n_held_out": 10, "rows": rows, **choice}
-    (tmp_path / "clusters.json").write_text("{}")
+    plan = {"values": [2, 3], "config": json.loads(TrainConfig(data="rows.npy", clusters=3).to_json())}
+    (tmp_path / "clusters.json").write_text(json.dumps(plan))
+    for folder in ("k-2", "k-3"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "metrics.json").touch()
     (tmp_path / "summary.json").write_text(json.dumps(summary))
     assert train.main(["--resume", str(tmp_path)]) == 0
     assert (tmp_path / "clusters.png").stat().st_size > 10_000
@@ -349,8 +354,13 @@ def test_several_runs_are_finished_when_nothing_is_left_of_them(tmp_path):
         folder.mkdir()
         for name in (f"{kind}.json", "config.json", "summary.json"):
             (folder / name).touch()
-    (seeds / "seed-1").mkdir()
-    for folder, last in ((sweep, "clusters.png"), (seeds, "seed-1/metrics.json"), (restarts, "metrics.json")):
+    for run in (seeds / "seed-1", sweep / "k-3", restarts / "restart-1"):
+        run.mkdir()
+    for folder, last in ((sweep, "clusters.png"), (restarts, "metrics.json")):  # last but a run that diverged
+        assert said(folder).endswith(f"--resume {folder} continues it")
+        (folder / last).touch()
+    for folder, last in ((sweep, "k-3"), (seeds, "seed-1"), (restarts, "restart-1")):
+        last += "/metrics.json"
         assert said(folder).endswith(f"--resume {folder} continues it")
         (folder / last).touch()
         assert said(folder) == f"{folder} is finished"

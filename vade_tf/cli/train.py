@@ -199,8 +199,10 @@ def run(
 
 def finished(path: Path, kind: str | None) -> bool:
     """Whether nothing is left for --resume in the folder of a run, or of several of a kind of `study.KINDS`."""
+    if kind in (None, "restarts") and not (path / "metrics.json").exists():
+        return False
     if kind is None:
-        return (path / "metrics.json").exists()
+        return True
     from vade_tf.runs.study import KINDS
 
     runs = [folder for folder in path.glob(f"{KINDS[kind].prefix}*") if folder.is_dir()]
