@@ -18,7 +18,7 @@ import pytest
 import tensorflow as tf
 
 from vade_tf.cli import entry, train
-from vade_tf.cli.command import answer, check_single, hushed, starting
+from vade_tf.cli.command import answer, check_single, hushed
 from vade_tf.cli.main import COMMANDS, main
 from vade_tf.cli.speech import KINDS, flag
 from vade_tf.errors import DivergedError, InputError, visible
@@ -234,25 +234,6 @@ def test_a_warning_is_one_line_in_flags_and_said_once(capsys):
 
     assert answer("vade-tf predict", work) == 0
     assert capsys.readouterr().err == "vade-tf predict: warning: --data: far away; lower --learning-rate\n"
-
-
-def test_what_is_said_to_the_makers_of_a_library_is_not_said_to_its_users(capsys):
-    def work():
-        warnings.simplefilter("default", append=True)
-        warnings.warn("old", DeprecationWarning, stacklevel=1)
-        warnings.warn("new", UserWarning, stacklevel=1)
-
-    assert answer("vade-tf predict", work) == 0
-    assert capsys.readouterr().err == "vade-tf predict: warning: new\n"
-
-
-@pytest.mark.parametrize("own", [None, "false"])
-def test_a_command_takes_what_it_needs_of_a_gpu_unless_its_user_says_otherwise(monkeypatch, own):
-    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", own or "")
-    if own is None:
-        monkeypatch.delenv("TF_FORCE_GPU_ALLOW_GROWTH")
-    with starting():
-        assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == (own or "true")
 
 
 def test_a_sweep_that_was_killed_before_its_picture_gets_it(tmp_path, capsys):

@@ -259,13 +259,6 @@ def test_columns_of_lists_are_left_out_of_a_table_that_is_imputed_and_named(thin
     pandas.testing.assert_frame_equal(found, table)
 
 
-def test_what_an_array_holds_that_no_column_knows_is_told(tabled, tmp_path, capsys):
-    """Its columns are those of the run: a size, a colour, a weight."""
-    np.savez(tmp_path / "x.npz", x=np.ones((4, 3)))
-    told = "4 cells of 'colour' hold a value that training did not see: '1': taken as missing"
-    assert len(printed(capsys, tabled, "--data", tmp_path / "x.npz", notes=(told,))) == 4
-
-
 def test_cells_that_are_not_missing_are_written_as_they_came(things, tabled, tmp_path, capsys):
     text = (
         "size,zip,colour,acct,weight,note\n1,01234,red,12345678901234567,170.10,NA\n"

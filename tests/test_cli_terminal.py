@@ -2,12 +2,15 @@
 
 import contextlib
 import io
+import os
 import sys
+import warnings
 
 import pytest
 from rich.table import Table
 
 from vade_tf.cli import steps as module
+from vade_tf.cli.command import answer, starting
 from vade_tf.cli.steps import Steps
 from vade_tf.cli.terminal import Terminal
 from vade_tf.printing import Plain
@@ -235,3 +238,22 @@ def test_the_end_is_told_also_where_its_text_is_that_of_the_beginning():
         lines.advance(1, "landmark, 10 groups")
     lines.flush()
     assert [line.split()[-2] for line in written] == ["6", "12"]
+
+
+def test_what_is_said_to_the_makers_of_a_library_is_not_said_to_its_users(capsys):
+    def work():
+        warnings.simplefilter("default", append=True)
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+        warnings.warn("new", UserWarning, stacklevel=1)
+
+    assert answer("vade-tf predict", work) == 0
+    assert capsys.readouterr().err == "vade-tf predict: warning: new\n"
+
+
+@pytest.mark.parametrize("own", [None, "false"])
+def test_a_command_takes_what_it_needs_of_a_gpu_unless_its_user_says_otherwise(monkeypatch, own):
+    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", own or "")
+    if own is None:
+        monkeypatch.delenv("TF_FORCE_GPU_ALLOW_GROWTH")
+    with starting():
+        assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == (own or "true")

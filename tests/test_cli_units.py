@@ -42,3 +42,10 @@ def test_an_array_is_coded_by_its_own_numbers_as_the_table_is(tmp_path, capsys):
     columns = [printed(capsys, tmp_path / "run", "--data", tmp_path / f"t.{end}", notes=()) for end in ("csv", "npy")]
     names = ["cluster", "confidence"]
     pandas.testing.assert_frame_equal(columns[0][names], columns[1][names])
+
+
+def test_what_an_array_holds_that_no_column_knows_is_told(tabled, tmp_path, capsys):
+    """Its columns are those of the run: a size, a colour, a weight."""
+    np.savez(tmp_path / "x.npz", x=np.ones((4, 3)))
+    told = "4 cells of 'colour' hold a value that training did not see: '1': taken as missing"
+    assert len(printed(capsys, tabled, "--data", tmp_path / "x.npz", notes=(told,))) == 4

@@ -210,25 +210,6 @@ def test_directions_of_another_length_are_warned_of(rng):
         choice.check_units(model, 30 * rows)
 
 
-def test_images_far_brighter_than_white_was_are_warned_of_though_most_of_them_is_black(rng):
-    images = np.where(rng.random((60, 4, 5)) < 0.3, rng.uniform(0.5, 1, (60, 4, 5)), 0).astype("f4")
-    model, rows = model_of(images, "gaussian"), images.reshape(60, 20)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        choice.check_units(model, 2 * rows)
-    with pytest.warns(UnitsWarning, match="^x: expected values in the units of the training, .* beyond what was white"):
-        choice.check_units(model, 40 * rows)
-
-
-def test_units_are_compared_on_rows_from_all_of_the_file(rng, monkeypatch):
-    x = rng.normal(5, 2, (1000, 4)).astype("f4")
-    model = model_of(x)
-    monkeypatch.setattr(choice, "LOOKED_AT", 100)
-    x[250:] *= 1000
-    with pytest.warns(UnitsWarning, match="^x: 7[0-9]% of the values lie more than 10 standard deviations"):
-        choice.check_units(model, x)
-
-
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_values_that_are_no_numbers_are_named(value):
     x = np.zeros((9000, 6), "f4")

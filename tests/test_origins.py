@@ -25,7 +25,7 @@ from vade_tf.model.counts import Counts, LogCounts
 from vade_tf.model.observation import LEAST_NOISE
 from vade_tf.model.origins import Origins
 from vade_tf.model.vade import VaDE
-from vade_tf.training import alignment, aside, recipe, views
+from vade_tf.training import alignment, aside, recipe
 from vade_tf.training.autoencoder import build_autoencoder, reconstruction_loss
 from vade_tf.training.store import Memory
 
@@ -191,19 +191,6 @@ def test_origins_without_rows_or_alike_are_not_moved(rng):
     found = alignment.shifts(rows, np.arange(400) % 2 * 2, 4)
     assert np.abs(found).max() < 0.3
     assert found.shape == (4, 3)
-
-
-def test_in_each_view_of_counts_what_the_labs_add_is_taken_away():
-    _, y, lab = cells(600)
-    fitting = recipe.begin(observed(600), Settings(clusters=3, **SMALL))
-
-    def apart(rows):
-        """How far the means of the two labs are from one another, in each view and for each type: [3, 3]."""
-        found = views.count_reader(fitting.model, rows)(rows)
-        means = [[[view[(y == kind) & (lab == o)].mean(axis=0) for o in (0, 1)] for kind in range(3)] for view in found]
-        return np.linalg.norm(np.diff(np.array(means), axis=2)[:, :, 0], axis=-1)
-
-    assert (apart(fitting.data.rows) < 0.6 * apart(fitting.data.x)).all()
 
 
 @pytest.mark.long

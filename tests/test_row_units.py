@@ -1,13 +1,17 @@
 """What rows say of their units: the scale of grey values, whether they have one length, and where that says nothing."""
 
+import warnings
+
 import numpy as np
 import pandas
 import pytest
 import scipy.sparse
+from test_likelihood import model_of
 
 from vade_tf.data import checks, greys
 from vade_tf.data.observing import observe
 from vade_tf.data.sparse import SparseRows
+from vade_tf.errors import UnitsWarning
 from vade_tf.model import choice
 
 
@@ -118,3 +122,22 @@ def test_rows_have_one_length_where_all_blocks_have_the_same(monkeypatch, form):
     assert checks.common_length(form(x)) == 1
     x[4:] *= 2
     assert checks.common_length(form(x)) == 0
+
+
+def test_images_far_brighter_than_white_was_are_warned_of_though_most_of_them_is_black(rng):
+    images = np.where(rng.random((60, 4, 5)) < 0.3, rng.uniform(0.5, 1, (60, 4, 5)), 0).astype("f4")
+    model, rows = model_of(images, "gaussian"), images.reshape(60, 20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        choice.check_units(model, 2 * rows)
+    with pytest.warns(UnitsWarning, match="^x: expected values in the units of the training, .* beyond what was white"):
+        choice.check_units(model, 40 * rows)
+
+
+def test_units_are_compared_on_rows_from_all_of_the_file(rng, monkeypatch):
+    x = rng.normal(5, 2, (1000, 4)).astype("f4")
+    model = model_of(x)
+    monkeypatch.setattr(choice, "LOOKED_AT", 100)
+    x[250:] *= 1000
+    with pytest.warns(UnitsWarning, match="^x: 7[0-9]% of the values lie more than 10 standard deviations"):
+        choice.check_units(model, x)
