@@ -27,7 +27,7 @@ def test_the_recipe_is_filled_in_whichever_way_a_configuration_is_made():
     assert paper == TrainConfig.create(recipe="paper")
     assert (paper.pretrain_epochs, paper.epochs, paper.init, paper.adam_epsilon) == (50, 300, "gmm", 1e-4)
     assert TrainConfig() == TrainConfig.create(recipe="robust", dataset="mnist")
-    assert (TrainConfig().batch_size, TrainConfig().init, TrainConfig().augment) == (256, "landmark", "digits")
+    assert (TrainConfig().batch_size, TrainConfig().init, TrainConfig().augment) == (None, "landmark", "digits")
 
 
 def test_json_round_trip():
@@ -158,6 +158,17 @@ def test_an_epoch_makes_its_updates_of_the_rows_that_it_is_trained_on(n, size, f
         passes, steps = found.pretrain_passes if phase == "pretrain" else found.passes, -(-rows // size)
         assert (passes - 1) * steps < least
         assert passes * steps >= least
+
+
+def test_convolutions_get_half_a_batch_and_the_same_updates_unless_a_batch_is_given():
+    """A step of theirs takes as much longer as it has more rows."""
+    dense, conv = (Settings(clusters=3).resolve(5000, 784, convolves=convolves) for convolves in (False, True))
+    assert (dense.batch_size, conv.batch_size) == (256, 128)
+    steps = [(each.passes * -(-4500 // each.batch_size), each.epochs) for each in (dense, conv)]
+    assert steps == [(252, 10), (252, 10)]
+    assert Settings(clusters=3, batch_size=200).resolve(5000, 784, convolves=True).batch_size == 200
+    assert Settings(clusters=3, recipe="paper").resolve(5000, 784, convolves=True).batch_size == 100
+    assert TrainConfig(clusters=3, model="dec").resolve(5000, 784, convolves=True).batch_size == 256  # as published
 
 
 def lengths(n=50_000, sharpens=True, **settings):

@@ -135,12 +135,21 @@ def test_few_images_of_middle_size_get_convolutions(side, asked, many, taken, mo
     fitting = begin(rng.integers(0, 256, (60, side, 30, 3)).astype("u1"), Settings(clusters=2, **asked))
     assert fitting.settings.network == taken
     assert len(fitting.model.encoder.input_shape) == (4 if taken == "conv" else 2)
+    assert fitting.settings.batch_size == (128 if taken == "conv" else 100 if "recipe" in asked else 256)
 
 
 def test_counts_of_the_shape_of_images_and_rows_get_dense_ones(rng):
     counts = rng.negative_binomial(0.1, 0.01, (60, 28, 28))
     assert begin(counts, Settings(clusters=2, likelihood="counts")).settings.network == "dense"
     assert begin(rng.normal(size=(60, 784)), Settings(clusters=2)).settings.network == "dense"
+
+
+def test_other_systems_and_networks_of_the_callers_own_keep_their_batch(rng):
+    images = rng.integers(0, 256, (60, 28, 28)).astype("u1")
+    of_dec = begin(images, Settings(clusters=2), system="dec", pretrains=True, epochs=1).settings
+    own = convolutional.build_encoder((28, 28), 2), convolutional.build_decoder((28, 28), 2)
+    of_own = begin(images, Settings(clusters=2), networks=own).settings
+    assert (of_dec.network, of_dec.batch_size, of_own.batch_size) == ("conv", 256, 256)
 
 
 @pytest.mark.long

@@ -118,6 +118,9 @@ def test_a_convolutional_one_goes_with_the_paper_recipe_but_not_with_widths(tmp_
     training.train(config, tmp_path / "conv", export=False)
     paper = load_rows(TrainConfig.create(recipe="paper", pretrained=str(tmp_path / "conv"), **more))
     assert filled(paper.config, paper).network == "conv"
+    assert Run.open(tmp_path / "conv").config.batch_size == 64
+    alone = load_rows(TrainConfig.create(network="conv", **{**more, "batch_size": None}))
+    assert filled(alone.config, alone).batch_size == 128
     with pytest.raises(InputError, match=r"^pretrained: the networks of .* differ: expected \(8,\)"):
         filled(dataclasses.replace(paper.config, hidden=(8,)), paper)
     np.save(tmp_path / "flat.npy", np.load(tmp_path / "x.npy").reshape(60, 64))

@@ -138,11 +138,19 @@ class TrainConfig(Settings):
             raise InputError(f"pretrained: {self.model} does not start from an autoencoder; leave it out")
 
     def resolve(
-        self, n: int, features: int = NARROW, *, sharpens: bool = False, learns_variance: bool = True, **more
+        self,
+        n: int,
+        features: int = NARROW,
+        *,
+        sharpens: bool = False,
+        convolves: bool = False,
+        learns_variance: bool = True,
+        **more,
     ) -> Resolved:
         """The settings of the fit to n rows [n, features], with all that depends on the rows written out."""
         if self.model == "vade":
-            return super().resolve(n, features, sharpens=sharpens, learns_variance=learns_variance)
+            told = {"sharpens": sharpens, "convolves": convolves, "learns_variance": learns_variance}
+            return super().resolve(n, features, **told)
         return super().resolve(n, features, learns_variance=learns_variance, **vars(SYSTEMS[self.model]))
 
     def to_json(self) -> str:

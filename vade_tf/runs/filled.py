@@ -59,9 +59,10 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
         )
     if config.clusters == AUTO:
         numbers_tried(len(rows.dataset.x))
+    network = given.network(rows.dataset, likelihood, config)
     told = {"sharpens": given.sharpens(rows.dataset, likelihood), "learns_variance": likelihood.learns_variance}
-    settings = config.opening().resolve(*rows.dataset.x.shape, **told)
-    settings = replace(settings, network=given.network(rows.dataset, likelihood, settings))
+    settings = config.opening().resolve(*rows.dataset.x.shape, convolves=network == "conv", **told)
+    settings = replace(settings, network=network)
     given.check_room(rows.dataset.x.shape[1], settings, rows.dataset.image_shape)
     given.check(rows.dataset, likelihood, settings, rows.hints)
     registry.check(config.model, rows.dataset, settings)
@@ -76,6 +77,7 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
         guide_epochs=settings.guide_epochs,
         regroups=settings.regroups,
         self_train_epochs=settings.self_train_epochs,
+        batch_size=settings.batch_size,
         pretrain_passes=settings.pretrain_passes,
         passes=settings.passes,
     )

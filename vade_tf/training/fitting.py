@@ -206,16 +206,18 @@ def begin(
         reporter.say("rows are taken for counts; likelihood='gaussian' takes them for numbers")
     if data.origins is not None and system != "vade":
         raise InputError(f"batch: expected VaDE, which alone is told of batches, got {system}; leave it out")
+    network = settings.network if networks is not None else given.network(data, likelihood, settings)
     resolved = settings.resolve(
         *data.x.shape,
         epochs=epochs,
         updates=updates,
         pretrains=pretrains,
         sharpens=system == "vade" and given.sharpens(data, likelihood),
+        convolves=system == "vade" and networks is None and network == "conv",
         learns_variance=likelihood.learns_variance,
     )
     if networks is None:
-        resolved = replace(resolved, network=given.network(data, likelihood, resolved))
+        resolved = replace(resolved, network=network)
     elif settings.network != "auto":
         raise InputError(
             f"network: expected 'auto' beside networks of your own, got {settings.network!r}; give one of the two"

@@ -31,12 +31,12 @@ UPDATES, NARROW_UPDATES = 250, 100  # the second of rows of few features, whose 
 # Fewer rows than this are learned by heart: then a tenth of them, within these bounds, say when that begins
 MANY_ROWS, FEWEST_ASIDE, MOST_ASIDE = 50_000, 20, 2000
 PATIENCE = 4  # epochs of the autoencoder
+BATCH, CONVOLVED_BATCH = 256, 128  # rows a step; a convolution takes twice as long for twice the rows
 GUIDED = 0.9  # share of VaDE's epochs that hold on to groups
 RATES = (1.0, 0.1)  # share of the learning rate each time that VaDE begins anew, where it has lost the groups
 
 RECIPES: dict[str, dict] = {
     "robust": {
-        "batch_size": 256,
         "schedule": "cosine",
         "decay": 0.9,
         "decay_epochs": 10,
@@ -96,7 +96,9 @@ class Settings:
         "p(x|z); auto: bernoulli for images in [0, 1] and the like, counts for what is counted, else gaussian",
         choices=("auto", "bernoulli", "counts", "zinb", "gaussian"),
     )
-    batch_size: int = option(None, "rows a step", least=1)
+    batch_size: int | None = option(
+        None, "rows a step (256; VaDE with convolutional networks: 128; recipe paper: 100)", least=1
+    )
     pretrain_epochs: int | None = option(None, "epochs of the autoencoder (30; recipe paper: 50; 0: none)")
     epochs: int | None = option(None, "epochs of VaDE (10, 20 with self_train_epochs; recipe paper: 300)", least=1)
     pretrain_passes: int | None = option(
@@ -187,6 +189,7 @@ class Settings:
         updates: int = 0,
         pretrains: bool = True,
         sharpens: bool = False,
+        convolves: bool = False,
         learns_variance: bool = True,
     ) -> "Resolved":
         """These settings with all that depends on the rows written out.
@@ -201,6 +204,7 @@ class Settings:
             updates: of that phase, in whole epochs, for a system whose length is counted so; 0: `epochs` says it.
             pretrains: whether there is an autoencoder's phase.
             sharpens: whether VaDE trains on images whose groups a classifier sharpens where the settings do not say.
+            convolves: whether VaDE has convolutional networks.
             learns_variance: whether the likelihood has a variance, for which rows are set aside where the settings do
                 not say how many.
 
@@ -216,11 +220,12 @@ class Settings:
             aside = set_aside(n) if learns_variance else 0
             patience = patience if learns_variance else 0
         self._check_number(self.clusters, aside, n)
+        batch_size = self.batch_size or (CONVOLVED_BATCH if convolves else BATCH)
         if patience is None:
             patience = PATIENCE if self.pretrain_epochs is None else 0
         pretraining = self.pretrain_epochs if pretrains else 0
         pretrain_passes = self.pretrain_passes or (
-            1 if pretraining is not None else math.ceil(PRETRAIN_UPDATES / self._steps(n - aside))
+            1 if pretraining is not None else math.ceil(PRETRAIN_UPDATES / math.ceil((n - aside) / batch_size))
         )
         pretraining = PRETRAIN_EPOCHS if pretraining is None else pretraining
         least = NARROW_UPDATES if features < NARROW else UPDATES
@@ -230,7 +235,8 @@ class Settings:
             alone = self.augment == "digits" and self.distribute == "none"
             guides = self.guide_weight > 0
             sharpening = SELF_TRAIN_EPOCHS if sharpens and n >= SELF_TRAINED and left_open and alone and guides else 0
-        steps = self._steps(n - aside if epochs is None else n)  # VaDE alone leaves out the rows that are set aside
+        read = n - aside if epochs is None else n  # VaDE alone leaves out the rows that are set aside
+        steps = math.ceil(read / batch_size)  # of one pass
         if epochs is None:
             epochs = SHARPENED_EPOCHS if sharpening else EPOCHS
         passes = self.passes or (1 if self.epochs is not None else math.ceil(least / steps))
@@ -250,9 +256,7 @@ class Settings:
         lengths = {"pretrain_epochs": pretraining, "epochs": epochs, "guide_epochs": guided}
         lengths |= {"regroups": regroups, "self_train_epochs": sharpening}
         lengths |= {"pretrain_passes": pretrain_passes, "passes": passes}
-        lengths |= {"validation_rows": aside, "patience": patience}
-        if self.network == "auto" and self.hidden is not None:
-            values["network"] = "dense"  # which has these widths
+        lengths |= {"validation_rows": aside, "patience": patience, "batch_size": batch_size}
         return Resolved(**{**values, **lengths, "hidden": self.hidden or widths(n, features)})
 
     def _check_number(self, clusters: int, aside: int, n: int) -> None:
@@ -262,10 +266,6 @@ class Settings:
         if aside >= n:
             raise InputError(f"validation_rows: expected fewer than the rows, {n}, got {aside}")
 
-    def _steps(self, n: int) -> int:
-        """Batches of one pass over n rows."""
-        return math.ceil(n / self.batch_size)
-
 
 @dataclass(frozen=True)
 class Resolved(Settings):
@@ -273,6 +273,7 @@ class Resolved(Settings):
 
     clusters: int = option(1, "number of clusters K", least=1)
     hidden: tuple[int, ...] = option(HIDDEN, "widths of the encoder's hidden layers", example="500,500,2000")
+    batch_size: int = option(BATCH, "rows a step", least=1)
     pretrain_epochs: int = option(0, "epochs of the autoencoder")
     epochs: int = option(0, "epochs of the phase after it", least=0)
     guide_epochs: int = option(0, "epochs that hold on to the starting groups")
