@@ -9,17 +9,23 @@ import tensorflow as tf
 from vade_tf.errors import InputError, check_form
 from vade_tf.model import choice
 
+FAIL = 2  # of what a data set depends on besides itself, as tf.data numbers what to do about it
+
 
 def check_rows(model, x) -> None:
-    """Check rows given as an array, or as a pair of arrays: their width and their units. Data sets go unseen.
+    """Check rows given as an array, a pair of arrays, or a data set: their width and their units.
 
     Args:
         model: a `VaDE`.
-        x: what its `fit`, `evaluate` or `predict` got.
+        x: what its `fit`, `evaluate` or `predict` got. Of a data set the first batch is looked at, see `first_batch`.
 
     Raises:
         InputError: no rows of the model's width, or values that are not finite or not in its units.
     """
+    if isinstance(x, (tf.data.Dataset, keras.utils.PyDataset)):
+        x = first_batch(x)
+        if x is None:
+            return
     for each in x if isinstance(x, (tuple, list)) else (x,):
         if each is None or isinstance(each, (str, dict, int, float, list)):
             raise InputError(f"x: expected an array of rows [n, {model.n_features}], got {type(x).__name__}")
@@ -45,6 +51,50 @@ def check_rows(model, x) -> None:
         if sides == expected:  # perhaps in another order
             check_form(rows.shape[1:], shape, "x")
         choice.check_units(model, rows.reshape(len(rows), model.n_features))
+
+
+def first_batch(batches: tf.data.Dataset | keras.utils.PyDataset):
+    """The x of the first batch of a data set: an array or a pair of them; None where it cannot be looked at.
+
+    A `tf.data.Dataset` that depends on something outside (a Python generator or function, random numbers without a seed
+    for each) may not give the same rows twice, and none of it is read.
+    """
+    if isinstance(batches, keras.utils.PyDataset):
+        return keras.utils.unpack_x_y_sample_weight(batches[0])[0] if batches.num_batches != 0 else None
+    specs = tf.nest.flatten(batches.element_spec)
+    if not tf.executing_eagerly() or not all(isinstance(spec, tf.TensorSpec) for spec in specs):
+        return None
+    form = {"output_types": [spec.dtype for spec in specs], "output_shapes": [spec.shape for spec in specs]}
+    with tf.device("CPU"):
+        try:
+            iterator = tf.raw_ops.AnonymousIteratorV3(**form)
+            tf.raw_ops.MakeIterator(dataset=tf.data.experimental.to_variant(_plain(batches)), iterator=iterator)
+            tf.raw_ops.SerializeIterator(resource_handle=iterator, external_state_policy=FAIL)
+            parts = tf.raw_ops.IteratorGetNext(iterator=iterator, **form)
+        except tf.errors.OpError:  # it depends on such a thing, is empty, or fails, of which Keras will say more
+            return None
+    return keras.utils.unpack_x_y_sample_weight(tf.nest.pack_sequence_as(batches.element_spec, parts))[0]
+
+
+def _plain(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """A data set that is read as it stands: to make a few batches faster takes longer than one of them."""
+    options = tf.data.Options()
+    options.experimental_optimization.apply_default_optimizations = False
+    options.autotune.enabled = False
+    return batches.with_options(options)
+
+
+def check_unweighted(sample_weight, validation, class_weight=None) -> None:
+    """Raises InputError where rows, of a training or those to validate with, are to count more or less than others."""
+    if sample_weight is not None:
+        raise InputError("sample_weight: expected none, every row counts alike; leave it out")
+    if class_weight is not None:
+        raise InputError("class_weight: expected none, every row counts alike; leave it out")
+    if isinstance(validation, (tuple, list)) and len(validation) > 2 and validation[2] is not None:
+        raise InputError(
+            "validation_data: expected rows without sample_weight, every row counts alike, got three parts; leave the "
+            "third out"
+        )
 
 
 def check_validation(validation) -> None:
@@ -113,15 +163,20 @@ def _are_hints(y: np.ndarray) -> bool:
 
 
 def known_groups(hints, n_clusters: int) -> np.ndarray:
-    """Hints given as an array, checked: whole numbers from -1 to K - 1."""
+    """Hints given as an array [n] or [n, 1], checked: whole numbers from -1 to K - 1, [n]."""
     found = np.asarray(hints)
+    if found.shape[1:] not in ((), (1,)) or found.ndim == 0:
+        raise InputError(
+            f"hints: expected the number of each row's group, of shape (n,), got shape {found.shape}; of one-hot hints "
+            "give hints.argmax(axis=1)"
+        )
     if not np.issubdtype(found.dtype, np.integer):
         raise InputError(f"hints: expected whole numbers from -1 (unknown) to {n_clusters - 1}, got {found.dtype}")
     if found.size and not -1 <= found.min() <= found.max() < n_clusters:
         raise InputError(
             f"hints: expected groups from 0 to {n_clusters - 1}, or -1 for unknown, got {found.min()} to {found.max()}"
         )
-    return found
+    return found.reshape(-1)
 
 
 def hints_of_batch(hints, n_clusters: int) -> tf.Tensor:

@@ -125,24 +125,31 @@ class VaDE(ObservationModel):
         """As `keras.Model.fit`, on x alone or with hints. Labels for scoring have no place here.
 
         Args:
-            x: rows, as arrays or as what gives batches of them (see above).
+            x: rows, as arrays or as what gives batches of them (see above). All rows of arrays are looked at, and the
+                first batch of a data set, which is read once more for it. Unseen go data sets that depend on Python
+                or on random numbers without a seed for each, distributed ones, and generators and other iterables.
             y: the same as hints, if it holds a -1 and not only 1 besides; other labels are refused.
             hints: group of each row, int [n], -1 where it is not known. True: x gives batches of (x, hints), or y is
                 meant as hints. Default: none.
-            arguments, settings: as for `keras.Model.fit`.
+            arguments, settings: as for `keras.Model.fit`, without weights of rows.
 
         Raises:
             ValueError: labels without a hint that they are to be trained on, or in validation_data; hints while
-                guide_weight is 0, or that name no component; rows that are not finite or not in the units of the model.
+                guide_weight is 0, or that name no component; weights of rows; rows that are not finite or not in the
+                units of the model.
         """
         inputs.check_rows(self, x)
-        if settings.get("sample_weight") is not None:
-            raise InputError("sample_weight: expected none, every row counts alike; leave it out")
+        given = inspect.signature(super().fit).bind(x, y, *arguments, **settings).arguments
+        validation = given.get("validation_data")
+        inputs.check_unweighted(given.get("sample_weight"), validation, given.get("class_weight"))
         y = inputs.given_hints(self, y, hints)
         if y is None and not hints:
-            given = inspect.signature(super().fit).bind(x, y, *arguments, **settings).arguments
-            inputs.check_validation(given.get("validation_data"))
-        self._expect(hints is True or y is not None)
+            inputs.check_validation(validation)
+        return self.fit_unseen(x, y, *arguments, hints=hints is True or y is not None, **settings)
+
+    def fit_unseen(self, x, y=None, *arguments, hints: bool, **settings):
+        """As `fit`, of rows and hints that need no look, as they had one; `hints`: whether there are any."""
+        self._expect(hints)
         built = all(layer.built for layer in self._flatten_layers(include_self=False))  # of a subclass some may not be
         if self.compiled and built and not self.optimizer.built:
             with self.distribute_strategy.scope():
@@ -153,16 +160,20 @@ class VaDE(ObservationModel):
         """As `keras.Model.evaluate`: the mean bound and its terms, with fixed noise; y are hints.
 
         Raises:
-            ValueError: rows that are not finite or not in the units of the model.
+            ValueError: rows that are not finite or not in the units of the model, as far as `fit` sees them; hints that
+                name no component; weights of rows.
         """
         inputs.check_rows(self, x)
+        given = inspect.signature(super().evaluate).bind(x, y, *arguments, **settings).arguments
+        inputs.check_unweighted(given.get("sample_weight"), None)
+        y = None if y is None else inputs.known_groups(y, self.prior.n_components)
         return super().evaluate(x, y, *arguments, **settings)
 
     def predict(self, x, *arguments, **settings):
         """Responsibilities at the posterior mean, gamma(z = m): raw x [n, D] -> [n, K]; as `keras.Model.predict`.
 
         Raises:
-            ValueError: rows that are not finite or not in the units of the model.
+            ValueError: rows that are not finite or not in the units of the model, as far as `fit` sees them.
         """
         inputs.check_rows(self, x)
         return super().predict(x, *arguments, **settings)
@@ -296,7 +307,7 @@ class VaDE(ObservationModel):
             hints = inputs.hints_of_batch(hints, self.prior.n_components)
         terms = self.elbo_terms(x, noise, view, hints, training)
         if hints is not None:  # XLA drops the check of their range
-            terms["guidance"] += tf.where(hints < self.prior.n_components, 0.0, math.nan)
+            terms["guidance"] += 0.0 / tf.cast(hints < self.prior.n_components, tf.float32)  # NaN where it is not
         bound = elbo.bound(terms)
         loss = -bound + self.guide_weight * terms["guidance"]
         for penalty in self.losses:  # of the networks' own layers, such as weight decay

@@ -1,6 +1,7 @@
 """What every system's training is made of: epochs that are recorded and can be gone on from."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import keras
 import tensorflow as tf
@@ -114,8 +115,9 @@ def train_epochs(fitting: Fitting, phase: str, model: keras.Model, span: range, 
             fitting.replicas[phase].train(span, steps, batches, own)
         return not model.stop_training
     ends: dict = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
-    if isinstance(model, VaDE) and isinstance(batches.element_spec, tuple):
-        ends["hints"] = True
+    train = model.fit
+    if isinstance(model, VaDE):
+        train = partial(model.fit_unseen, hints=isinstance(batches.element_spec, tuple))
     with pipeline.reading(fitting.data.x), execution.several_at_once(fitting.settings, model, steps, own):
-        model.fit(batches, **ends, shuffle=False, verbose=0, callbacks=own)
+        train(batches, **ends, shuffle=False, verbose=0, callbacks=own)
     return not model.stop_training
