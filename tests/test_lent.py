@@ -42,7 +42,7 @@ def borrowed(config, lender, **more) -> np.ndarray:
     whole = filled(rows.config, rows)
     store = Memory()
     store.save("pretrained", pretrained_by(whole, rows.dataset))
-    return begin(rows.dataset.observations(), whole, rows.hints, store).aside
+    return begin(rows.dataset.observations(), whole.plain(), rows.hints, store).aside
 
 
 def test_rows_set_aside_stay_those_that_gave_the_autoencoder_no_gradient(config, lender):

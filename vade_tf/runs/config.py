@@ -153,6 +153,15 @@ class TrainConfig(Settings):
             return super().resolve(n, features, **told)
         return super().resolve(n, features, learns_variance=learns_variance, **vars(SYSTEMS[self.model]))
 
+    def of_runs(self) -> str:
+        found = {name: getattr(self, name) for name in ("hints", "pretrained", "limit", "held_out")}
+        found = {"model": self.model, **found} if self.model != "vade" else found
+        return ", ".join(f"{name}={value!r}" for name, value in found.items() if value)
+
+    def plain(self) -> Settings:
+        """The settings of the fit alone, whose rows, hints and autoencoder are given apart."""
+        return Settings(**{each.name: getattr(self, each.name) for each in fields(Settings)})
+
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2)
 

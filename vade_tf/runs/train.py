@@ -165,7 +165,7 @@ def follow(strategy: tf.distribute.Strategy, reporter: Silent, extra: Sequence[k
 
     config, rows = distribute.all_can(strategy, own_rows)
     reporter.say(f"one of {distribute.workers(strategy)} workers; the chief tells of the training and writes the run")
-    model = recipe.fit(rows.dataset.observations(), config, rows.hints, callbacks=extra).model
+    model = recipe.fit(rows.dataset.observations(), config.plain(), rows.hints, callbacks=extra).model
     scored(model, rows, strategy)
     distribute.from_chief(strategy, dict)  # until the chief has written everything: who leaves early stops the others
     return {}
@@ -191,7 +191,8 @@ def _fit(run: Run, rows: RunRows, reporter: Silent, extra, export: bool) -> dict
     shown: list[keras.callbacks.Callback] = [] if dataset.y is None else [Scores(dataset, settings.epochs)]
     if config.model == "vade":
         views = Views(board, dataset, settings.seed, settings.epochs)
-        fitted = recipe.fit(dataset.observations(), config, rows.hints, board, reporter, [*shown, views, *extra])
+        shown += [views, *extra]
+        fitted = recipe.fit(dataset.observations(), config.plain(), rows.hints, board, reporter, shown)
         with distribute.telling(strategy):
             views.project(fitted.model)
     else:

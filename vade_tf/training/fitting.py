@@ -1,8 +1,7 @@
 """A fit under way, how it begins, and its result: what every phase of every system works with."""
 
-import reprlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,7 +20,7 @@ from vade_tf.model.counts import Counts
 from vade_tf.model.observation import in_half
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import subset
-from vade_tf.training import aside, cluster, device, distribute, given, health
+from vade_tf.training import arguments, aside, cluster, device, distribute, given, health
 from vade_tf.training.choosing import Choice
 from vade_tf.training.replicas import Replicas
 from vade_tf.training.reporter import Silent
@@ -184,16 +183,8 @@ def begin(
     Raises:
         InputError: rows, settings, hints or networks that cannot be used; it names the argument.
     """
-    if not isinstance(settings, Settings):
-        raise InputError(f"settings: expected Settings(clusters=...), got {reprlib.repr(settings)}")
-    if not isinstance(store, Store | None):
-        raise InputError(f"store: expected an object with save, load, place and save_rows, got {reprlib.repr(store)}")
-    callbacks = () if callbacks is None else callbacks
-    if isinstance(callbacks, str) or not isinstance(callbacks, Iterable):
-        raise InputError(f"callbacks: expected a list of them, got {reprlib.repr(callbacks)}")
-    callbacks = list(callbacks)  # a generator would be used up by the check
-    if not all(isinstance(each, keras.callbacks.Callback) for each in callbacks):
-        raise InputError(f"callbacks: expected keras.callbacks.Callback objects, got {reprlib.repr(callbacks)}")
+    arguments.check(settings, store, reporter)
+    callbacks = arguments.checked_callbacks(callbacks)
     if settings.distribute != "none" and system != "vade":
         raise InputError(f"distribute: expected 'none', several devices train VaDE alone, got {settings.distribute!r}")
     strategy = cluster.strategy(settings.distribute)
@@ -228,6 +219,8 @@ def begin(
     given.check(data, likelihood, resolved, known)
     precision = device.shared_precision(resolved.precision, strategy)
     model = given.build_model(data, likelihood, resolved, precision, networks)
+    if networks is not None:
+        arguments.check_beside_networks(settings, model)
     if strategy is not None and in_half(model):
         raise InputError(
             "encoder and decoder: expected float32 or mixed_bfloat16 with distribute, got float16, whose gradients are "

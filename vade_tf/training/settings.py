@@ -180,6 +180,10 @@ class Settings:
         """These settings, with one cluster where K is not chosen yet: the autoencoder needs no K."""
         return dataclasses.replace(self, clusters=1) if self.clusters == AUTO else self
 
+    def of_runs(self) -> str:
+        """The settings that say something of how a run is made of files, as NAME=VALUE; "": there are none."""
+        return ""
+
     def resolve(
         self,
         n: int,
