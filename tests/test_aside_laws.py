@@ -52,7 +52,9 @@ def test_twenty_are_enough_of_however_many_were_asked_for(known, found):
 def test_devices_leave_the_variance_to_the_rows_set_aside_as_well(small_model, rng):
     model, x = small_model("gaussian"), 3 * rng.normal(size=(8, 12)).astype("f4")
     model.noise_rate = 0.0
-    Replicas(tf.distribute.MirroredStrategy(["CPU:0"]), model).train(range(1), 1, tf.data.Dataset.from_tensors(x), [])
+    Replicas(tf.distribute.MirroredStrategy(["CPU:0"]), model).train(
+        range(1), 1, tf.data.Dataset.from_tensors(x), keras.callbacks.CallbackList(model=model)
+    )
     np.testing.assert_array_equal(model.log_sigma2_x, np.zeros(12))
 
 
@@ -73,7 +75,9 @@ def test_devices_hear_of_the_rows_set_aside_before_their_first_step(small_model,
     model, x, seen = small_model("gaussian"), 3 * rng.normal(size=(30, 12)).astype("f4"), []
     see = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(model.log_sigma2_x.numpy()))
     own, batches = [see, aside.Noise(x[:10], x[10:], 0)], tf.data.Dataset.from_tensors(x[10:])
-    Replicas(tf.distribute.MirroredStrategy(["CPU:0"]), model).train(range(1), 1, batches, own)
+    Replicas(tf.distribute.MirroredStrategy(["CPU:0"]), model).train(
+        range(1), 1, batches, keras.callbacks.CallbackList(own, model=model)
+    )
     np.testing.assert_array_equal(seen, np.zeros((1, 12)))
     assert np.abs(model.log_sigma2_x).min() > 0
 

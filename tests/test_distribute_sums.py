@@ -114,6 +114,7 @@ def test_a_training_on_devices_ends_after_the_epoch_in_which_a_callback_stops_it
         model.stop_training = epoch == 1
 
     own = [keras.callbacks.LambdaCallback(on_epoch_end=end)]
-    Replicas(tf.distribute.MirroredStrategy(["CPU:0"]), model).train(range(5), 1, tf.data.Dataset.from_tensors(x), own)
+    calls, batches = keras.callbacks.CallbackList(own, model=model), tf.data.Dataset.from_tensors(x)
+    Replicas(tf.distribute.MirroredStrategy(["CPU:0"]), model).train(range(5), 1, batches, calls)
     assert epochs == [0, 1]
     assert model.stop_training

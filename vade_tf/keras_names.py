@@ -17,6 +17,7 @@ HOMES = {
     "LogCounts": "vade_tf.model.counts",
     "Origins": "vade_tf.model.origins",
     "FusedAdam": "vade_tf.model.optimizer",
+    "Reconstruction": "vade_tf.model.reconstruction",
     "Clustering": "vade_tf.systems.models",
     "Roots": "vade_tf.model.networks",
     "Centres": "vade_tf.systems.models",

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from vade_tf.data.sparse import part
 from vade_tf.errors import InputError
+from vade_tf.model.reconstruction import Reconstruction
 from vade_tf.model.vade import VaDE
 from vade_tf.training import aside
 from vade_tf.training.fitting import Fitting
@@ -104,9 +104,9 @@ def build_autoencoder(model: VaDE) -> keras.Model:
     return keras.Model(told, flat, name=AUTOENCODER)
 
 
-def reconstruction_loss(model: VaDE):
-    """The autoencoder's Keras loss: raw target [batch, D], decoder output [batch, D] -> nats [batch]."""
-    return lambda x, out: model.likelihood.distortion(model.scale(x), tf.cast(out, tf.float32))
+def reconstruction_loss(model: VaDE) -> Reconstruction:
+    """The loss of the autoencoder made of a VaDE; of a class that is known, so that a file of the autoencoder loads."""
+    return Reconstruction(model.likelihood, model.scaling, model.n_features)
 
 
 def mean_encoder(model: VaDE) -> keras.Model:

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import keras
 import numpy as np
@@ -108,10 +109,11 @@ class Record(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.begun = time.perf_counter()
+        self.rate = float(self.model.optimizer.learning_rate)  # that a callback sets after the epoch is of the next
 
     def on_epoch_end(self, epoch, logs=None):
         seconds = time.perf_counter() - self.begun
-        columns: dict = {"learning_rate": float(self.model.optimizer.learning_rate)}
+        columns: dict = {"learning_rate": self.rate}
         last = epoch + 1 == self.params["epochs"] or self.model.stop_training
         kept = (epoch + 1) % self.every == 0 or last
         if np.isfinite(logs["loss"]) and (not kept or all_finite(self.model)):
@@ -185,6 +187,59 @@ class Advance(keras.callbacks.Callback):
     def flush(self):
         self.advance(self.pending, self.text)
         self.pending = 0
+
+
+class Calls(keras.callbacks.CallbackList):
+    """The callbacks of one span of a training: those of the caller hear of one begin and one end of all its spans.
+
+    Args:
+        callbacks: all of them.
+        heard: those of the caller among them.
+        bests: what is set back at the begin of the training: callbacks with the `best` that they had before the fit. A
+            training has another model than the one before, whose loss says nothing of its own.
+        first, last: whether the span is the training's first, or last but for a stop.
+        model: that is trained.
+        ends: number of the span's last epoch.
+        steps: of an epoch.
+    """
+
+    callbacks: list[keras.callbacks.Callback]
+
+    def __init__(
+        self,
+        callbacks: Sequence[keras.callbacks.Callback],
+        heard: Sequence[keras.callbacks.Callback],
+        bests: Sequence[tuple[keras.callbacks.ModelCheckpoint, float | None]],
+        *,
+        first: bool,
+        last: bool,
+        model: keras.Model,
+        ends: int,
+        steps: int,
+    ):
+        self.apart = {id(each) for each in heard}
+        self.bests, self.first, self.last = bests, first, last
+        super().__init__(list(callbacks), add_history=True, model=model, epochs=ends, steps=steps, verbose=0)
+
+    def on_train_begin(self, logs=None):
+        if self.first:
+            for callback, best in self.bests:
+                callback.best = best
+        with self._without_callers(not self.first):
+            super().on_train_begin(logs)
+
+    def on_train_end(self, logs=None):
+        with self._without_callers(not (self.last or self.model.stop_training)):
+            super().on_train_end(logs)
+
+    @contextmanager
+    def _without_callers(self, without: bool) -> Iterator[None]:
+        """Inside, the caller's callbacks are not called, if so."""
+        every = self.callbacks
+        if without:
+            self.callbacks = [each for each in every if id(each) not in self.apart]
+        yield
+        self.callbacks = every
 
 
 def state_arrays(model: keras.Model) -> list[np.ndarray]:

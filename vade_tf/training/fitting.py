@@ -46,6 +46,8 @@ class Fitting:
         state: where an earlier process stopped, or None.
         rows: the history, a dict an epoch.
         aside: numbers of the rows that get no gradient, int [m].
+        extra: the caller's callbacks.
+        bests: those of them that keep the best model, with what they held for the best before the fit.
         system: name of what is trained, for the reporter.
         strategy: of the devices that share every batch; None: one device.
     """
@@ -61,6 +63,7 @@ class Fitting:
     aside: np.ndarray
     reporter: Silent
     extra: Sequence[keras.callbacks.Callback]
+    bests: Sequence[tuple[keras.callbacks.ModelCheckpoint, float | None]]
     jit: bool
     precision: str
     system: str = "vade"
@@ -248,6 +251,7 @@ def begin(
         out,
         reporter,
         callbacks,
+        [(each, each.best) for each in callbacks if isinstance(each, keras.callbacks.ModelCheckpoint)],
         device.resolve_jit(resolved.jit) and strategy is None,
         precision,
         system,

@@ -64,7 +64,8 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
             hold.sharp = False
         target = groups if fitting.hints is None else np.where(fitting.hints >= 0, fitting.hints, groups)
         span = range(max(first, done), end)
-        if not loop.train_epochs(fitting, "fit", model, span, guided_batches(fitting, span, target), own):
+        batches = guided_batches(fitting, span, target)
+        if not loop.train_epochs(fitting, "fit", model, span, batches, own, range(done, epochs)):
             break
     model.guide_weight.assign(settings.guide_weight)  # for hints in a later training of the model
     model.train_function = None  # for that, too: its steps are made one at a time

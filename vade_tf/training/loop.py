@@ -105,19 +105,31 @@ def phase_callbacks(
     ]
 
 
-def train_epochs(fitting: Fitting, phase: str, model: keras.Model, span: range, batches, own: list) -> bool:
-    """Train the epochs of a span; returns whether all were trained, or a callback stopped the training."""
-    steps = fitting.steps(phase)
+def train_epochs(
+    fitting: Fitting, phase: str, model: keras.Model, span: range, batches, own: list, whole: range | None = None
+) -> bool:
+    """Train the epochs of a span; returns whether all were trained, or a callback stopped the training.
+
+    Args:
+        fitting, phase, model: whose.
+        span: the epochs.
+        batches: of them, a `tf.data.Dataset`.
+        own: callbacks, as `phase_callbacks` gives them and others.
+        whole: the epochs of the training that the span is a part of; default: it is all of it.
+    """
+    steps, whole = fitting.steps(phase), whole or span
+    ends: dict = {"first": span.start == whole.start, "last": span.stop == whole.stop}
+    calls = callbacks.Calls(own, fitting.extra, fitting.bests, **ends, model=model, ends=span.stop, steps=steps)
     if fitting.strategy is not None:
         if phase not in fitting.replicas:
             fitting.replicas[phase] = Replicas(fitting.strategy, model)
         with pipeline.reading(fitting.data.x):
-            fitting.replicas[phase].train(span, steps, batches, own)
+            fitting.replicas[phase].train(span, steps, batches, calls)
         return not model.stop_training
-    ends: dict = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
     train = model.fit
     if isinstance(model, VaDE):
         train = partial(model.fit_unseen, hints=isinstance(batches.element_spec, tuple))
+    epochs = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
     with pipeline.reading(fitting.data.x), execution.several_at_once(fitting.settings, model, steps, own):
-        train(batches, **ends, shuffle=False, verbose=0, callbacks=own)
+        train(batches, **epochs, shuffle=False, verbose=0, callbacks=calls)
     return not model.stop_training

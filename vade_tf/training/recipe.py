@@ -62,7 +62,10 @@ def fit(
             `callbacks` has stopped a phase is not kept. Default: a new `Memory`.
         reporter: hears of the progress; default nobody (`Silent`). `Lines()` prints.
         callbacks: Keras callbacks, for every phase. They see `logs` before the history does: what they add under the
-            name of a column stands in it.
+            name of a column stands in it. The autoencoder's phase and VaDE's are two trainings, each with a begin, an
+            end and another model, and so is each time that VaDE begins anew (`ladder`): `ModelCheckpoint` finds the
+            best epoch of each, so let its file have {epoch} or be of the last, and `CSVLogger` needs append=True. The
+            schedule sets the rate at each begin of an epoch, a `LearningRateScheduler` of yours after it.
         networks: the caller's own (encoder, decoder), functional Keras models: encoder from x [batch, D], or images of
             any shape of that size, to (m, log s2), [batch, latent] each; decoder from [batch, latent] to the parameters
             of p(x|z), of the size of x. They are trained in place. Default: the paper's, `Settings.hidden` wide.

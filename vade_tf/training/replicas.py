@@ -8,8 +8,6 @@ computes by itself cannot lead it astray.
 A batch is the same as on one device, in rows, augmentation and noise; each replica takes its slice of it.
 """
 
-from collections.abc import Sequence
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -45,7 +43,7 @@ class Replicas:
         found = self.strategy.run(self.copy.train_step, args=(batch,))
         return {name: self.strategy.experimental_local_results(value)[0] for name, value in found.items()}
 
-    def train(self, span: range, steps: int, batches: tf.data.Dataset, own: Sequence[keras.callbacks.Callback]) -> None:
+    def train(self, span: range, steps: int, batches: tf.data.Dataset, calls: keras.callbacks.CallbackList) -> None:
         """As `keras.Model.fit` of the model: its epochs, with the callbacks and their logs.
 
         The logs of an epoch are means over all rows, those of a batch over the slices of the first device here. Between
@@ -55,15 +53,12 @@ class Replicas:
             span: the epochs.
             steps: of an epoch.
             batches: this worker's slices of the batches, one for each device after the other.
-            own: callbacks, on every worker; what they do to model and optimizer counts on the chief.
+            calls: callbacks, on every worker; what they do to model and optimizer counts on the chief.
 
         Raises:
             ClusterError: a worker is gone.
         """
         model, logs = self.model, {}
-        calls = keras.callbacks.CallbackList(
-            list(own), add_history=True, model=model, epochs=span.stop, steps=steps, verbose=0
-        )
         slices = iter(self.strategy.distribute_datasets_from_function(lambda context: batches.repeat()))
         model.stop_training = False
         calls.on_train_begin()
