@@ -122,6 +122,9 @@ def test_weights_of_rows_are_refused_wherever_they_stand(small_model, rng):
             model.evaluate(x, *given)
     with pytest.raises(InputError, match="^sample_weight: expected none"):
         model.evaluate(x, sample_weight=w, **QUIET)
+    for name, weights in (("sample_weight", w), ("class_weight", {0: 1.0})):
+        with pytest.raises(InputError, match=f"^{name}: expected none, every row counts alike"):
+            model.train_on_batch(x, hints=np.zeros(8, int), **{name: weights})
     for more in ({}, {"hints": np.zeros(8, int)}):
         with pytest.raises(InputError, match="^validation_data: expected rows without sample_weight"):
             model.fit(x, validation_data=(x, None, w), **more, **QUIET)

@@ -80,7 +80,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             learns a variance; 0: none.
         precision: of the hidden layers: "float32", "mixed_bfloat16" or "mixed_float16"; "auto" (default): Keras' global
             policy if one was set, else what is fastest on this processor.
-        callbacks: Keras callbacks for every phase, default None.
+        callbacks: Keras callbacks for every phase, each a training of its own (see `fit`), default None.
         random_state: an int gives the same result at every fit; default None.
         verbose: 1 prints the progress; default 0, nothing.
 

@@ -272,6 +272,8 @@ class VaDE(ObservationModel):
 
     def train_on_batch(self, x, y=None, *arguments, hints=None, **settings):
         """As `keras.Model.train_on_batch`, on rows alone or with hints: those of this batch, as y or hints of `fit`."""
+        given = inspect.signature(super().train_on_batch).bind(x, y, *arguments, **settings).arguments
+        inputs.check_unweighted(given.get("sample_weight"), None, given.get("class_weight"))
         y = inputs.given_hints(self, y, hints)
         self._expect(y is not None)
         return super().train_on_batch(x, y, *arguments, **settings)
