@@ -1,6 +1,7 @@
 """A fit under way, how it begins, and its result: what every phase of every system works with."""
 
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from vade_tf.model.counts import Counts
 from vade_tf.model.observation import in_half
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import subset
-from vade_tf.training import arguments, aside, cluster, device, distribute, given, health
+from vade_tf.training import arguments, aside, begun, cluster, device, distribute, given, health
 from vade_tf.training.choosing import Choice
 from vade_tf.training.replicas import Replicas
 from vade_tf.training.reporter import Silent
@@ -229,13 +230,18 @@ def begin(
             "encoder and decoder: expected float32 or mixed_bfloat16 with distribute, got float16, whose gradients are "
             "not scaled there; give networks of another precision"
         )
-    store, reporter = Memory() if store is None else store, reporter or Silent()
+    own = store = Memory() if store is None else store
+    reporter = reporter or Silent()
     if strategy is not None:
         if distribute.workers(strategy) > 1:
             store = distribute.Shared(strategy, store)
         if strategy.num_replicas_in_sync == 1:
             reporter.say(f"distribute: {settings.distribute} found one device")
-    state, spent = State.load(store), kept(store, "seconds", {"init": ("f", ())})
+    state = State.load(store)
+    hinted = "none" if known is None else f"{zlib.crc32(known.data):08x}"
+    about = {"system": system, "likelihood": likelihood.name, "hints": hinted}
+    distribute.from_chief(strategy, lambda: begun.check(own, data.rows, resolved, about, goes_on=state is not None))
+    spent = kept(store, "seconds", {"init": ("f", ())})
     out = aside.lent(store, len(data.x), known) if resolved.validation_rows else None
     if out is None:
         out = aside.set_aside(len(data.x), resolved.validation_rows, resolved.seed, known)

@@ -58,7 +58,8 @@ def fit(
         hints: known group of each row, int [n], -1 where it is not known: semi-supervised training. Rows without a
             hint keep the groups of the start, which are renamed to fit the hints.
         store: what is kept during the fit; with the store of an interrupted fit it goes on where that stopped, and ends
-            with the weights that it would have had: on the same machine without a GPU bit for bit. That one of
+            with the weights that it would have had: on the same machine without a GPU bit for bit. A store is for one
+            fit, perhaps of more epochs: other rows, seed, clusters, likelihood or hints are refused. That one of
             `callbacks` has stopped a phase is not kept. Default: a new `Memory`.
         reporter: hears of the progress; default nobody (`Silent`). `Lines()` prints.
         callbacks: Keras callbacks, for every phase. They see `logs` before the history does: what they add under the

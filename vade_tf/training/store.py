@@ -2,6 +2,7 @@
 
 A fit keeps arrays under these names:
 
+    begun        what the fit is one of: rows and settings, see `begun`
     seconds      of what has no epochs
     state        weights, optimizer and history after a whole epoch
     best         those of the autoencoder after the epoch with the lowest loss of the rows set aside
@@ -52,7 +53,10 @@ class Store(Protocol):
 
 
 class Memory:
-    """A store that keeps everything in memory: a fit that was interrupted goes on if it is given the same one."""
+    """A store that keeps everything in memory: a fit that was interrupted goes on if it is given the same one.
+
+    It is for one fit: a fit to other rows, or with other seed, clusters, likelihood or hints, is refused.
+    """
 
     def __init__(self):
         self.kept: dict[str, dict[str, np.ndarray]] = {}
