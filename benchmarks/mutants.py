@@ -58,7 +58,7 @@ MODULES = [
 ]
 # Tests that are slow, work in processes of their own, and are about other modules.
 LEFT_OUT = re.compile(
-    "test_(baselines_adding|cli|compare|config|data|device|docs|estimator|evaluate_cli|export|fetch|figures|hostile|"
+    "test_(baselines_adding|benchmarks|cli|compare|config|data|device|docs|estimator|evaluate_cli|export|fetch|figures|hostile|"
     "imports|keras_names|machine|mosaic|named|pipeline|readme|report|sparse|sweep|training|writing)"
 )
 PRELOADED = (
@@ -196,13 +196,14 @@ def drawn(file: str, number: int, seed: int) -> list[Mutant]:
 def table() -> str:
     """For each module: mutants that there are, those drawn, what became of them, and the share killed."""
     rows, equivalent, reasons = read(RESULTS), read(EQUIVALENT), read(SURVIVORS)
+    present = {file: [one.identity for one in mutants(file)] for file in MODULES}
     lines = ["| module | mutants | drawn | equivalent | killed | survived | killed of the others |", "|---" * 7 + "|"]
     total = [0] * 5
-    for file in MODULES:
-        mine = [identity for identity in mutants(file) if identity in rows]  # others are of older code
+    for file, every in present.items():
+        mine = [identity for identity in every if identity in rows]  # others are of older code
         alive = [identity for identity in mine if rows[identity]["outcome"] == "survived"]
         same = sum(identity in equivalent for identity in alive)
-        counts = [len(mutants(file)), len(mine), same, len(mine) - len(alive), len(alive) - same]
+        counts = [len(every), len(mine), same, len(mine) - len(alive), len(alive) - same]
         total = [a + b for a, b in zip(total, counts, strict=True)]
         lines.append(f"| {file} | " + " | ".join(map(str, counts)) + f" | {share(counts)} |")
     lines.append("| all | " + " | ".join(map(str, total)) + f" | {share(total)} |")
@@ -210,7 +211,7 @@ def table() -> str:
         f"\n{row['file']}:{row['line']} {row['function']}\n- {row['original']}\n+ {row['mutated']}\n"
         + reasons.get(identity, {"reason": "not yet explained"})["reason"]
         for identity, row in rows.items()
-        if row["outcome"] == "survived" and identity not in equivalent and identity in mutants(row["file"])
+        if row["outcome"] == "survived" and identity not in equivalent and identity in present.get(row["file"], ())
     ]
     return "\n".join(lines)
 

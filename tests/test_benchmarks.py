@@ -1,0 +1,34 @@
+"""Commands of benchmarks/ that have no file of tests of their own: what they take, keep apart, refuse and print."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+sys.path.insert(0, str(ROOT / "benchmarks"))  # where the commands have their own modules
+
+
+def test_the_table_of_mutants_counts_those_of_the_present_code(tmp_path, monkeypatch):
+    import mutants
+
+    module = "vade_tf/seeding.py"
+    monkeypatch.setattr(mutants, "MODULES", [module])
+    for name in ("RESULTS", "EQUIVALENT", "SURVIVORS"):
+        monkeypatch.setattr(mutants, name, tmp_path / f"{name}.csv")
+    drawn = mutants.drawn(module, 4, 0)
+    rows = {
+        one.identity: dict.fromkeys(mutants.COLUMNS, "1")
+        | dict(zip(mutants.IDENTITY, one.identity, strict=True))
+        | {"outcome": outcome}
+        for one, outcome in zip(drawn, ("killed", "timeout", "survived", "survived"), strict=True)
+    }
+    older = {**rows[drawn[2].identity], "original": "of older code"}
+    mutants.write({**rows, ("older",): older}, "a command")
+    mutants.EQUIVALENT.write_text((tmp_path / "RESULTS.csv").read_text().splitlines()[1] + "\n")
+    with mutants.EQUIVALENT.open("a") as file:
+        mutants.csv.DictWriter(file, mutants.COLUMNS).writerow(rows[drawn[3].identity])
+    printed = mutants.table()
+    every = len(mutants.mutants(module))
+    assert f"| {module} | {every} | 4 | 1 | 2 | 1 | 66.7% |\n| all | {every} | 4 | 1 | 2 | 1 | 66.7% |" in printed
+    assert printed.count("not yet explained") == 1
+    assert f"- {drawn[2].original}\n+ {drawn[2].mutated}\nnot yet explained" in printed
