@@ -10,7 +10,6 @@ the same data, system and seed. Flags of train.py that are not named here are gi
 """
 
 import argparse
-import csv
 import json
 import os
 import sys
@@ -19,12 +18,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import csv_rows
 from begun import has_images, trained
 
 from vade_tf.runs.config import MODELS
 from vade_tf.systems import SYSTEMS
 
 RESULTS = Path(__file__).parent / "results"
+COMMAND = "python benchmarks/compare.py --dataset DATASET --seeds N --data-dir FOLDER"
 KEY = ("dataset", "rows", "system")
 COLUMNS = (
     *KEY, "seed", "acc", "gmvae_acc", "nmi", "ari", "seconds", "pretrain_epochs", "epochs", "source", "device",
@@ -110,27 +111,16 @@ def row_of(path: Path, data_dir: str | None, pretrain_seconds: float) -> dict:
     }
 
 
-def read(file: Path) -> list[dict]:
-    if not file.exists():
-        return []
-    with file.open(newline="") as lines:
-        return list(csv.DictReader(line for line in lines if not line.startswith("#")))
-
-
 def add(file: Path, new: dict) -> list[dict]:
     """Write `new` into the file in place of an older row of the same run; returns all rows."""
     same = (*KEY, "seed")
-    rows = [row for row in read(file) if any(str(row[name]) != str(new[name]) for name in same)]
+    rows = [row for row in csv_rows.read(file) if any(str(row[name]) != str(new[name]) for name in same)]
     rows.append({name: "" if new[name] is None else str(new[name]) for name in COLUMNS})
     order = {name: place for place, name in enumerate(MODELS)}  # last what is no longer registered
     rows.sort(
         key=lambda row: (row["dataset"], int(row["rows"]), order.get(row["system"], len(order)), int(row["seed"]))
     )
-    with file.open("w", newline="") as lines:
-        lines.write("# python benchmarks/compare.py --dataset DATASET --seeds N --data-dir FOLDER\n")
-        writer = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    csv_rows.write(rows, file, COLUMNS, COMMAND)
     return rows
 
 
@@ -226,7 +216,7 @@ def main(argv: list[str] | None = None, results: Path = RESULTS) -> None:
     parser.add_argument("--table", action="store_true", help="train nothing")
     parser.add_argument("more", nargs="*", help="further flags of train.py, after --")
     options = parser.parse_args(argv)
-    rows, dataset = read(results / "compare.csv"), options.dataset or "mnist"
+    rows, dataset = csv_rows.read(results / "compare.csv"), options.dataset or "mnist"
     data = ["--data-dir", options.data_dir] if options.data_dir else []
     for seed in [] if options.table else range(options.seeds):
         settings = ["--dataset", dataset, "--recipe", "robust", "--seed", str(seed), *data]  # as seeds.py has them

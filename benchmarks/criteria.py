@@ -9,7 +9,6 @@ Restarts lie in --out/DATASET; rows go to benchmarks/results/criteria.csv, the s
 """
 
 import argparse
-import csv
 import json
 import os
 import sys
@@ -18,11 +17,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import csv_rows
 import numpy as np
 from scipy.special import logsumexp
 from scipy.stats import spearmanr
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parent / "results" / "criteria.csv"
+COMMAND = "python benchmarks/criteria.py --dataset DATASET --restarts N | --runs FOLDER"
 CRITERIA = {
     "elbo": "ELBO (nats a row)",
     "held_out_elbo": "ELBO of held-out rows",
@@ -77,22 +78,6 @@ def measure(study: str, folders: list[Path]) -> list[dict]:
     for row, ari in zip(rows, selection.agreement(partitions), strict=True):
         row["agreement"] = ari
     return [{name: row[name] if isinstance(row[name], str) else f"{row[name]:.6g}" for name in COLUMNS} for row in rows]
-
-
-def read() -> list[dict]:
-    file = RESULTS / "criteria.csv"
-    if not file.exists():
-        return []
-    with file.open(newline="") as lines:
-        return list(csv.DictReader(line for line in lines if not line.startswith("#")))
-
-
-def write(rows: list[dict]) -> None:
-    with (RESULTS / "criteria.csv").open("w", newline="") as file:
-        file.write("# python benchmarks/criteria.py --dataset DATASET --restarts N | --runs FOLDER\n")
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def columns(rows: list[dict], study: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -179,13 +164,13 @@ def main() -> None:
             if code != 0:
                 sys.exit(code)
         studies[f"{options.dataset}, restarts"] = out
-    rows = read()
+    rows = csv_rows.read(RESULTS)
     for study, folder in studies.items():
         folders = sorted((file.parent for file in folder.glob("*/metrics.json")), key=lambda path: path.name)
         rows = [row for row in rows if row["study"] != study] + measure(study, folders)
-        write(rows)
+        csv_rows.write(rows, RESULTS, COLUMNS, COMMAND)
     print(table(rows))
-    figure(rows, RESULTS / "criteria.png")
+    figure(rows, RESULTS.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -15,10 +15,8 @@ benchmarks/results/large.csv.
 """
 
 import argparse
-import csv
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -27,7 +25,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import csv_rows
 import numpy as np
+from peak_memory import peak
 
 RESULTS = Path(__file__).parent / "results" / "large.csv"  # of the rows by default; of others with their number
 FEATURES, GROUPS, PART, BATCH = 100, 10, 100_000, 1024
@@ -109,11 +109,6 @@ def child(command: str, data: str, out: str, hidden: str, epochs: int, memory: i
     print("\n" + json.dumps(took))
 
 
-def peak() -> float:
-    """Largest resident memory of this process so far, MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-
-
 def measured(command: str, file: Path, n: int, out: Path, options) -> dict:
     """A row of the table."""
     if hasattr(os, "posix_fadvise"):
@@ -165,24 +160,16 @@ def main() -> None:
     for name in ("subset.npy", "rows.npy", "subset.npy", "rows.parquet", "subset.npy"):
         n = options.subset if name == "subset.npy" else options.rows
         table.append(measured("train", files[name], n, runs / str(len(table)), options))
-        write(table, typed)
+        csv_rows.write(table, RESULTS, COLUMNS, f"python benchmarks/large.py FOLDER{typed}")
     for command in ("predict", "evaluate"):
         table.append(measured(command, files["rows.npy"], options.rows, runs / "1", options))
-        write(table, typed)
+        csv_rows.write(table, RESULTS, COLUMNS, f"python benchmarks/large.py FOLDER{typed}")
     within = [row for row in table if row["file"] != "in memory"]
     for measure in ("fit_rows_s", "fit_rows_cpu_s"):
         memory = np.median([row[measure] for row in table if row["file"] == "in memory"])
         shares = [f"{row[measure] / memory:.2f} for .{row['file']}" for row in within if measure in row]
         print(f"{measure}: {', '.join(shares)} of the rate in memory; at least {SHARE}")
     print(f"peak {max(row['peak_mib'] for row in within):,} MiB; below {LIMIT:,}")
-
-
-def write(table: list[dict], typed: str) -> None:
-    with RESULTS.open("w", newline="") as file:
-        file.write(f"# python benchmarks/large.py FOLDER{typed}\n")
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
 
 
 if __name__ == "__main__":

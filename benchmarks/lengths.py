@@ -19,6 +19,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import csv_rows
 import rivals
 from whole import Images, fit_missing, load
 
@@ -64,7 +65,7 @@ def main() -> None:
         options.out.mkdir(parents=True, exist_ok=True)
         data = load(options.data_dir, options.rows)
         fit_missing({(system,): of_package(system) for system in NAMES}, data, options, RESULTS, COMMAND)
-    if rows := rivals.read(RESULTS):
+    if rows := csv_rows.read(RESULTS):
         print(rivals.tables(rows, NAMES))
 
 

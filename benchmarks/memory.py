@@ -11,9 +11,7 @@ step (ru_maxrss, which includes Python and TensorFlow) and writes it to benchmar
 """
 
 import argparse
-import csv
 import os
-import resource
 import sys
 import time
 from pathlib import Path
@@ -21,18 +19,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import csv_rows
 import numpy as np
 import scipy.sparse
+from peak_memory import peak
 
 RESULTS = Path(__file__).parent / "results" / "memory.csv"
 LIMIT = 2048  # MiB
 PER_ROW = 60  # numbers drawn a row; some fall on one column
-
-
-def peak() -> float:
-    """Largest resident memory of this process so far, MiB."""
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-    return kilobytes / 1024
 
 
 def words(n: int, n_features: int, seed: int = 0) -> scipy.sparse.csr_array:
@@ -115,12 +109,7 @@ def main() -> None:
     rows = measure(options.rows, options.features, options.steps)
     print(f"peak {rows[-1]['peak_mib']} MiB, below {LIMIT}: {'yes' if rows[-1]['peak_mib'] < LIMIT else 'no'}")
     if options.rows == parser.get_default("rows") and options.features == parser.get_default("features"):
-        RESULTS.parent.mkdir(exist_ok=True)
-        with RESULTS.open("w", newline="") as file:
-            file.write("# python benchmarks/memory.py\n")
-            table = csv.DictWriter(file, ["step", "peak_mib"], lineterminator="\n")
-            table.writeheader()
-            table.writerows(rows)
+        csv_rows.write(rows, RESULTS, ("step", "peak_mib"), "python benchmarks/memory.py")
 
 
 if __name__ == "__main__":

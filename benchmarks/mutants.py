@@ -18,7 +18,6 @@ original code. Needs Linux or macOS.
 """
 
 import argparse
-import csv
 import functools
 import hashlib
 import importlib
@@ -38,6 +37,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import csv_rows
 from mutants_edits import IDENTITY, ROOT, Mutant, mutants
 from mutants_tests import Tally, concerned, learn, run_pytest
 
@@ -170,21 +170,12 @@ def meet(mutant: Mutant, tests: list[str], verdict: Path) -> int:
 
 def read(file: Path) -> dict[tuple[str, ...], dict]:
     """Rows of a CSV file by the identity of the mutant."""
-    if not file.exists():
-        return {}
-    with file.open(newline="") as lines:
-        rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
-    return {tuple(row[name] for name in IDENTITY): row for row in rows}
+    return {tuple(row[name] for name in IDENTITY): row for row in csv_rows.read(file)}
 
 
 def write(rows: dict[tuple[str, ...], dict], command: str) -> None:
-    draft = RESULTS.with_suffix(".draft")
-    with draft.open("w", newline="") as file:
-        file.write(f"# {command}\n")
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(sorted(rows.values(), key=lambda row: (MODULES.index(row["file"]), int(row["line"]))))
-    draft.replace(RESULTS)
+    ordered = sorted(rows.values(), key=lambda row: (MODULES.index(row["file"]), int(row["line"])))
+    csv_rows.write(ordered, RESULTS, COLUMNS, command)
 
 
 def drawn(file: str, number: int, seed: int) -> list[Mutant]:

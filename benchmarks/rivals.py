@@ -1,14 +1,12 @@
-"""What the comparisons of systems share: a CSV that is gone on with, a fit in a process of its own, tables in Markdown.
+"""What the comparisons of systems share: columns of a CSV, a fit in a process of its own, tables in Markdown.
 
 Knows no system and no data set; `anomaly.py`, `cells.py` and `tables.py` have these.
 """
 
-import csv
 import multiprocessing
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,25 +14,6 @@ import numpy as np
 KEY = ("set", "system", "seed")
 COLUMNS = (*KEY, "n", "features", "clusters", "found", "acc", "ari", "nmi", "seconds")
 LIMIT = 3600  # seconds of a fit; one that takes longer is ended, and its row has no scores
-
-
-def read(file: Path) -> list[dict]:
-    """The rows that are there already."""
-    if not file.exists():
-        return []
-    with file.open(newline="") as lines:
-        return list(csv.DictReader(line for line in lines if not line.startswith("#")))
-
-
-def append(rows: list[dict], file: Path, command: str, columns: tuple[str, ...] = COLUMNS) -> None:
-    """Add rows to a file; a new one begins with the command that makes it."""
-    new = not file.exists()
-    with file.open("a", newline="") as lines:
-        writer = csv.DictWriter(lines, columns, restval="", lineterminator="\n")
-        if new:
-            lines.write(f"# {command}\n")
-            writer.writeheader()
-        writer.writerows(rows)
 
 
 def clustered(system: Callable, names: tuple[str, ...], data, seed: int, options, limited: bool = True) -> list[dict]:

@@ -10,7 +10,6 @@ Flags of train.py that are not named here are given after "--", e.g. -- --epochs
 """
 
 import argparse
-import csv
 import json
 import os
 import sys
@@ -18,11 +17,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import csv_rows
 from begun import trained
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 RESULTS = Path(__file__).parent / "results" / "seeds.csv"
+COMMAND = "python benchmarks/seeds.py --dataset DATASET --recipe RECIPE --seeds N --data-dir FOLDER"
 KEY = ("dataset", "rows", "recipe", "pretrain_epochs", "epochs")
 COLUMNS = (
     *KEY, "seed", "acc", "nmi", "ari", "elbo", "agreement", "seconds", "source", "device", "precision",
@@ -48,21 +49,6 @@ def row_of(metrics: dict) -> dict:
         "tensorflow": metrics["versions"]["tensorflow"],
         "keras": metrics["versions"]["keras"],
     }
-
-
-def read() -> list[dict]:
-    if not RESULTS.exists():
-        return []
-    with RESULTS.open(newline="") as file:
-        return list(csv.DictReader(line for line in file if not line.startswith("#")))
-
-
-def write(rows: list[dict]) -> None:
-    with RESULTS.open("w", newline="") as file:
-        file.write("# python benchmarks/seeds.py --dataset DATASET --recipe RECIPE --seeds N --data-dir FOLDER\n")
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def add(rows: list[dict], new: dict) -> list[dict]:
@@ -118,7 +104,7 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="train nothing, print the table")
     parser.add_argument("more", nargs="*", help="further flags of train.py, after --")
     options = parser.parse_args()
-    rows = read()
+    rows = csv_rows.read(RESULTS)
     if not options.table:
         folder = Path(options.out) / f"{options.dataset}-{options.recipe}"
         runs = [folder / f"seed-{seed}" for seed in range(options.seeds)]
@@ -126,9 +112,9 @@ def main() -> None:
             flags = ["--dataset", options.dataset, "--recipe", options.recipe, "--seed", str(seed)]
             trained(run, flags + (["--data-dir", options.data_dir] if options.data_dir else []) + options.more)
             rows = add(rows, row_of(json.loads((run / "metrics.json").read_text())))
-            write(rows)
+            csv_rows.write(rows, RESULTS, COLUMNS, COMMAND)
         rows = with_agreement(rows, runs)
-        write(rows)
+        csv_rows.write(rows, RESULTS, COLUMNS, COMMAND)
     print(table(rows))
 
 

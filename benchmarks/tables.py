@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import csv_rows
 import rivals
 
 RESULTS = Path(__file__).parent / "results" / "tables.csv"
@@ -237,7 +238,7 @@ def main() -> None:
             parser.error("--r8: expected the file of the texts, got none")
         if options.clustpy is None and "clustpy" in systems:
             parser.error("--clustpy: expected the Python of an environment with ClustPy, got none")
-        done = {tuple(row[name] for name in rivals.KEY) for row in rivals.read(RESULTS)}
+        done = {tuple(row[name] for name in rivals.KEY) for row in csv_rows.read(RESULTS)}
         for seed in range(options.seeds):
             for name in wanted:
                 todo = [each for each in systems if (name, each, str(seed)) not in done and not (seed and each in ONCE)]
@@ -245,9 +246,9 @@ def main() -> None:
                 for system in todo:
                     found = rivals.clustered(SYSTEMS[system], (system,), data, seed, options)
                     rows = [{"set": name, "seed": seed, **row} for row in found]
-                    rivals.append(rows, RESULTS, COMMAND)
+                    csv_rows.append(rows, RESULTS, rivals.COLUMNS, COMMAND)
                     print(*rows[0].values(), flush=True)
-    if rows := rivals.read(RESULTS):
+    if rows := csv_rows.read(RESULTS):
         print(rivals.tables(rows, NAMES))
 
 

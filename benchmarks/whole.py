@@ -22,6 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import csv_rows
 import rivals
 
 RESULTS = Path(__file__).parent / "results" / "whole.csv"
@@ -93,14 +94,14 @@ def fit_missing(systems: dict[tuple[str, ...], Callable], data: Images, options,
         command: that makes the file.
     """
     name = f"mnist, {len(data.x):,} rows"
-    done = {tuple(row[key] for key in rivals.KEY) for row in rivals.read(file)}
+    done = {tuple(row[key] for key in rivals.KEY) for row in csv_rows.read(file)}
     for seed in range(options.seeds):
         for names, function in systems.items():
             missing = [each for each in names if (name, each, str(seed)) not in done]
             if missing:
                 found = rivals.clustered(function, names, data, seed, options, limited=False)
                 found = [row for row in found if row["system"] in missing]
-                rivals.append([{"set": name, "seed": seed, **row} for row in found], file, command)
+                csv_rows.append([{"set": name, "seed": seed, **row} for row in found], file, rivals.COLUMNS, command)
                 print(*found[0].values(), flush=True)
 
 
@@ -120,7 +121,7 @@ def main() -> None:
         data = load(options.data_dir, options.rows)
         fits = {(name,) if name == "vade" else (name, f"{name}_own"): SYSTEMS[name] for name in systems}
         fit_missing(fits, data, options, RESULTS, COMMAND)
-    if rows := rivals.read(RESULTS):
+    if rows := csv_rows.read(RESULTS):
         print(rivals.tables(rows, NAMES))
 
 

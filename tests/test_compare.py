@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))  # where the command has its own mo
 specification = importlib.util.spec_from_file_location("compare", ROOT / "benchmarks" / "compare.py")
 compare = importlib.util.module_from_spec(specification)
 specification.loader.exec_module(compare)
+csv_rows = compare.csv_rows
 
 
 def row(system, seed, acc, n=70000, dataset="mnist", **more):
@@ -37,7 +38,7 @@ def test_a_row_takes_the_place_of_the_one_of_the_same_run(tmp_path):
         ("dec", "2", "0.7"),
         ("dec", "10", "0.6"),
     ]
-    assert rows == compare.read(file)
+    assert rows == csv_rows.read(file)
     with file.open() as lines:
         assert next(lines).startswith("# python benchmarks/compare.py")
         assert tuple(next(csv.reader(lines))) == compare.COLUMNS
@@ -82,12 +83,12 @@ def test_two_systems_from_the_command_to_the_picture(tmp_path, capsys):
     assert "| AE + k-means | 1 |" in printed
     assert "| VaDE (robust) | 1 |" in printed
     assert (tmp_path / "compare-digits.png").stat().st_size > 10_000
-    rows = compare.read(tmp_path / "compare.csv")
+    rows = csv_rows.read(tmp_path / "compare.csv")
     assert [r["system"] for r in rows] == ["vade", "ae_kmeans"]
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("metrics.json")}
     compare.main([*arguments, *more], results=tmp_path)  # everything is there: nothing is trained again
     assert before == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("metrics.json")}
-    assert compare.read(tmp_path / "compare.csv") == rows
+    assert csv_rows.read(tmp_path / "compare.csv") == rows
     (tmp_path / "compare-digits.png").unlink()
     compare.main(["--table"], results=tmp_path)
     assert (tmp_path / "compare-digits.png").exists()
@@ -119,7 +120,7 @@ def test_gmvae_is_trained_as_its_authors_do(tmp_path, monkeypatch):
     rate = learning_rate(config.schedule, config.learning_rate, 100, config.decay, config.decay_epochs)
     assert {rate(epoch) for epoch in range(100)} == {1e-4}
     assert vars(parse(started["dec"]))["pretrained"] == str(folder)
-    assert {r["system"]: float(r["seconds"]) for r in compare.read(tmp_path / "compare.csv")} == {"gmvae": 0, "dec": 1}
+    assert {r["system"]: float(r["seconds"]) for r in csv_rows.read(tmp_path / "compare.csv")} == {"gmvae": 0, "dec": 1}
 
 
 def test_runs_that_seeds_left_are_taken(tmp_path, monkeypatch):

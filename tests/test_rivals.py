@@ -20,7 +20,7 @@ def module(name: str):
 
 
 anomaly, tables = module("anomaly"), module("tables")
-rivals = tables.rivals
+csv_rows, rivals = tables.csv_rows, tables.rivals
 scores = module("anomaly_scores")
 
 
@@ -122,8 +122,8 @@ def result(name, system, seed, value, module=anomaly):
 def test_rows_are_kept_as_they_come_and_the_table_is_the_mean_of_the_sets_means(tmp_path):
     rows = [result("ALOI", "knn", 0, "60"), result("ALOI", "knn", 1, "70"), result("Pima", "knn", 0, "85")]
     for some in (rows[:1], rows[1:]):
-        rivals.append(some, tmp_path / "a.csv", "a command", anomaly.COLUMNS)
-    assert rivals.read(tmp_path / "a.csv") == rows
+        csv_rows.append(some, tmp_path / "a.csv", anomaly.COLUMNS, "a command")
+    assert csv_rows.read(tmp_path / "a.csv") == rows
     assert (tmp_path / "a.csv").read_text().startswith("# a command\nprotocol,set,")
     (tmp_path / "published_clean.csv").write_text("dataset,KNN\naloi,64\npima,72\n")
     last = anomaly.summary(rows, anomaly.published(tmp_path, "clean")).splitlines()[-1]
