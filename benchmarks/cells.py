@@ -204,7 +204,7 @@ def main() -> None:
         for name in systems:
             if given.get(name, True) is None:
                 parser.error(f"--{name}: expected the Python of an environment of its own, got none")
-        done = {tuple(row[name] for name in rivals.KEY) for row in csv_rows.read(RESULTS)}
+        done = rivals.done(csv_rows.read(RESULTS))
         for seed in range(options.seeds):
             for system in systems:
                 for file in files:

@@ -238,7 +238,7 @@ def main() -> None:
             parser.error("--r8: expected the file of the texts, got none")
         if options.clustpy is None and "clustpy" in systems:
             parser.error("--clustpy: expected the Python of an environment with ClustPy, got none")
-        done = {tuple(row[name] for name in rivals.KEY) for row in csv_rows.read(RESULTS)}
+        done = rivals.done(csv_rows.read(RESULTS))
         for seed in range(options.seeds):
             for name in wanted:
                 todo = [each for each in systems if (name, each, str(seed)) not in done and not (seed and each in ONCE)]

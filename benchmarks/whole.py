@@ -94,7 +94,7 @@ def fit_missing(systems: dict[tuple[str, ...], Callable], data: Images, options,
         command: that makes the file.
     """
     name = f"mnist, {len(data.x):,} rows"
-    done = {tuple(row[key] for key in rivals.KEY) for row in csv_rows.read(file)}
+    done = rivals.done(csv_rows.read(file))
     for seed in range(options.seeds):
         for names, function in systems.items():
             missing = [each for each in names if (name, each, str(seed)) not in done]

@@ -145,6 +145,18 @@ def test_the_last_line_counts_only_sets_that_every_system_has():
     assert lines[2:] == ["| iris | 0.700 | 0.500 |", "| wine |  | 0.900 |", "| **mean of 1 sets** | 0.700 | 0.500 |"]
 
 
+def test_a_fit_without_scores_is_made_again_and_the_table_says_that_it_is_missing():
+    cases = [("iris", "vade", 0, "0.8"), ("iris", "vade", 1, ""), ("iris", "kmeans", 0, "0.5"), ("wine", "vade", 0, "")]
+    rows = [result(*case, rivals) for case in cases]
+    assert rivals.done(rows) == {("iris", "vade", "0"), ("iris", "kmeans", "0")}
+    for column, mean in (("ari", "0.800"), ("seconds", "1.0")):
+        lines = rivals.table(rows, column, tables.NAMES).splitlines()
+        assert lines[2].startswith(f"| iris | {mean} (1 of 2 seeds) | ")
+        assert lines[3] == "| wine | (0 of 1 seeds) |  |"
+    again = rivals.table([*rows, result("iris", "vade", 1, "0.6", rivals)], "ari", tables.NAMES)
+    assert again.splitlines()[2] == "| iris | 0.700 | 0.500 |"
+
+
 def test_a_fit_that_fails_or_takes_too_long_has_a_row_without_scores(monkeypatch, capfd):
     data = tables.Set(None, np.zeros((4, 2)), np.array([0, 0, 1, 1]), 2)
 
