@@ -137,6 +137,30 @@ def test_rivals_get_numbers_imputed_and_standardised_and_text_one_hot():
     np.testing.assert_allclose(tables.numbers(frame), expected, rtol=1e-6)
 
 
+def test_no_seed_is_added_to_rows_of_systems_that_were_given_something_else():
+    older = set(tables.NAMES) - set(tables.SYSTEMS)
+    assert older == {"ae_gmm", "dec"}  # were given numbers
+    assert {row["system"] for row in csv_rows.read(tables.RESULTS)} <= set(tables.NAMES)
+
+
+def test_the_packages_systems_are_given_a_table_as_it_is(monkeypatch):
+    from vade_tf.systems import registry
+
+    class Given(Exception):
+        pass
+
+    def fit(name, rows, settings):
+        raise Given(name, rows.schema is not None)
+
+    monkeypatch.setattr(registry, "fit", fit)
+    frame = pd.DataFrame({"a": [1.0, np.nan, 2.0], "b": ["x", "y", None]})
+    for raw, is_table in ((frame, True), (tables.numbers(frame), False)):
+        data = tables.Set(raw, tables.numbers(frame), np.zeros(3, int), 2)
+        with pytest.raises(Given) as given:
+            tables.SYSTEMS["dec_table"](data, 0, None)
+        assert given.value.args == ("dec", is_table)
+
+
 def test_the_last_line_counts_only_sets_that_every_system_has():
     cases = [("iris", "vade", 0, "0.8"), ("iris", "vade", 1, "0.6"), ("iris", "kmeans", 0, "0.5")]
     rows = [result(*case, rivals) for case in [*cases, ("wine", "kmeans", 0, "0.9")]]
