@@ -38,7 +38,8 @@ def of_package(name: str):
         from vade_tf.training.posterior import model_groups
         from vade_tf.training.store import Memory
 
-        store, kept = Memory(), options.out / f"seed-{seed}.npz"
+        rows = data.name.replace(",", "").replace(" ", "-")
+        store, kept = Memory(), options.out / f"{rows}-{EPOCHS}-epochs-seed-{seed}.npz"
         if kept.exists():
             with np.load(kept) as arrays:
                 store.save("pretrained", dict(arrays))

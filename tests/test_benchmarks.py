@@ -2,7 +2,9 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))  # where the commands have their modules
@@ -41,3 +43,57 @@ def test_results_that_cannot_be_written_leave_the_older_ones(tmp_path):
         csv_rows.write([{"a": 2}, {"c": 3}], file, ("a", "b"))
     assert file.read_text() == "# a command\n# a remark\na,b\n1,\n"
     assert csv_rows.read(file) == [{"a": "1", "b": ""}]
+
+
+def digits(n: int) -> SimpleNamespace:
+    """So many images as `load_mnist` gives them."""
+    return SimpleNamespace(x=np.arange(n * 784, dtype=np.uint8).reshape(n, 784), y=np.arange(n) % 2)
+
+
+def test_images_drawn_from_more_have_another_name_than_as_many_that_are_all(monkeypatch):
+    import whole
+
+    from vade_tf.data import images
+
+    monkeypatch.setattr(images, "load_mnist", lambda data_dir, require_full: digits(50 if require_full else 7))
+    assert whole.load("a folder", None).name == whole.load("a folder", 50).name == "mnist, 50 rows"
+    some = whole.load("a folder", 20)
+    assert (some.name, some.x.shape, some.raw.shape) == ("mnist, 20 rows of 50", (20, 784), (20, 28, 28))
+
+
+def test_all_scores_of_a_fit_are_written_together_or_none(tmp_path):
+    import whole
+
+    file, names, asked = tmp_path / "whole.csv", ("labels", "own"), digits(4)
+    data = whole.Images("mnist, 4 rows", asked.x, asked.x, asked.y, 2)
+    of_another_fit = {"set": data.name, "system": "labels", "seed": 0, "ari": "0.5"}
+    failed = {"set": data.name, "system": "own", "seed": 1}
+    csv_rows.append([of_another_fit, failed], file, whole.rivals.COLUMNS)
+    groups = {"labels": asked.y, "own": np.array([0, 0, 1, 1])}
+    whole.fit_missing({names: lambda *_: (groups, 1.0)}, data, SimpleNamespace(seeds=3), file, "a command")
+    new = [(row["system"], row["seed"], row["acc"]) for row in csv_rows.read(file)[2:]]
+    assert new == [(name, seed, acc) for seed in "12" for name, acc in (("labels", "1.0000"), ("own", "0.5000"))]
+
+
+def test_an_autoencoder_is_not_taken_for_one_of_other_rows_or_epochs(tmp_path, monkeypatch):
+    import lengths
+    import whole
+
+    from vade_tf.systems import registry
+
+    trained = []
+
+    def fit(name, rows, settings, store):
+        if "pretrained" not in store.kept:
+            trained.append((len(rows), settings.pretrain_epochs))
+            store.save("pretrained", {"weights": np.zeros(1)})
+        return SimpleNamespace(model=None)
+
+    monkeypatch.setattr(registry, "fit", fit)
+    monkeypatch.setattr("vade_tf.training.posterior.model_groups", lambda model, x: np.zeros(len(x), int))
+    for n, epochs in ((4, 300), (3, 300), (3, 30), (4, 300)):
+        monkeypatch.setattr(lengths, "EPOCHS", epochs)
+        x = digits(n).x
+        data = whole.Images(f"mnist, {n} rows", x, x, digits(n).y, 2)
+        lengths.of_package("dec")(data, 0, SimpleNamespace(out=tmp_path))
+    assert trained == [(4, 300), (3, 300), (3, 30)]
