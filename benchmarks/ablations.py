@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import csv_rows
+from begun import claim
 
 from vade_tf.cli.command import hushed
 from vade_tf.cli.terminal import Terminal
@@ -103,16 +104,17 @@ class Study:
     rows: np.ndarray
 
     def run(self, name: str) -> Path:
-        """The folder of a finished run."""
+        """The folder of a finished run; the program ends where it was begun with other settings."""
         folder = self.folder / name
-        if (folder / "metrics.json").exists():
-            return folder
         given = {**self.given, "self_train_epochs": 0, **RUNS[name]}  # what its classifier does is no part of these
         if name != "robust":
             first = Run.open(self.run("robust")).config
             for setting in ("epochs", "passes", "hidden", "network"):  # the paper's 300 epochs would take hours
                 given[setting] = getattr(first, setting)
             given["pretrained"] = None if name == "unpretrained" else str(self.run("robust"))
+        claim(folder, " ".join(f"{setting}={value}" for setting, value in given.items()))
+        if (folder / "metrics.json").exists():
+            return folder
         keep = KeepCodes(folder, self.dataset.x[self.rows])
         with Terminal() as reporter:
             finished(TrainConfig.create(**given), folder, name, reporter=reporter, extra=[keep], export=False)

@@ -5,7 +5,8 @@ python benchmarks/criteria.py --dataset reuters_r8 --data-dir FOLDER --restarts 
 python benchmarks/criteria.py --runs runs/seeds/mnist-robust            finished runs of benchmarks/seeds.py instead
 python benchmarks/criteria.py                                            table and figure of all that was measured
 
-Restarts lie in --out/DATASET; rows go to benchmarks/results/criteria.csv, the scatter to criteria.png beside it.
+Restarts lie in --out/DATASET; rows go to benchmarks/results/criteria.csv, the scatter to criteria.png beside it. The
+last two parts of its folder name a study, in older rows the last one.
 """
 
 import argparse
@@ -19,6 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import csv_rows
 import numpy as np
+from begun import trained
 from scipy.special import logsumexp
 from scipy.stats import spearmanr
 
@@ -152,20 +154,14 @@ def main() -> None:
     parser.add_argument("--out", default="runs/criteria", help="folder of the restarts")
     parser.add_argument("more", nargs="*", help="further flags of train.py, after --")
     options = parser.parse_args()
-    studies = {Path(folder).name: Path(folder) for folder in options.runs}
+    studies = [Path(folder) for folder in options.runs]
     if options.dataset:
-        from vade_tf.cli import train
-
-        out = Path(options.out) / options.dataset
-        if not (out / "metrics.json").exists():
-            new = ["--dataset", options.dataset, "--restarts", str(options.restarts), "--out", str(out), "--no-export"]
-            new += ["--data-dir", options.data_dir] if options.data_dir else []
-            code = train.main(["--resume", str(out)] if (out / "restarts.json").exists() else [*new, *options.more])
-            if code != 0:
-                sys.exit(code)
-        studies[f"{options.dataset}, restarts"] = out
+        flags = ["--dataset", options.dataset, "--restarts", str(options.restarts)]
+        flags += ["--data-dir", options.data_dir] if options.data_dir else []
+        studies.append(trained(Path(options.out) / options.dataset, flags + options.more))
     rows = csv_rows.read(RESULTS)
-    for study, folder in studies.items():
+    for folder in studies:
+        study = "/".join(folder.absolute().parts[-2:])
         folders = sorted((file.parent for file in folder.glob("*/metrics.json")), key=lambda path: path.name)
         rows = [row for row in rows if row["study"] != study] + measure(study, folders)
         csv_rows.write(rows, RESULTS, COLUMNS, COMMAND)

@@ -97,3 +97,72 @@ def test_an_autoencoder_is_not_taken_for_one_of_other_rows_or_epochs(tmp_path, m
         data = whole.Images(f"mnist, {n} rows", x, x, digits(n).y, 2)
         lengths.of_package("dec")(data, 0, SimpleNamespace(out=tmp_path))
     assert trained == [(4, 300), (3, 300), (3, 30)]
+
+
+def test_finished_runs_of_other_flags_are_not_taken_for_restarts(tmp_path, monkeypatch):
+    import criteria
+
+    asked, measured = [], []
+
+    def train(flags):
+        asked.append(flags)
+        out = Path(flags[flags.index("--out") + 1])
+        out.mkdir()
+        for name in ("restarts.json", "metrics.json"):
+            (out / name).write_text("{}")
+        return 0
+
+    def command(*words):
+        monkeypatch.setattr("sys.argv", ["criteria.py", "--dataset", "digits", "--out", str(tmp_path / "out"), *words])
+        criteria.main()
+
+    monkeypatch.setattr("vade_tf.cli.train.main", train)
+    monkeypatch.setattr(criteria, "RESULTS", tmp_path / "criteria.csv")
+    monkeypatch.setattr(criteria, "measure", lambda study, folders: measured.append(study) or [])
+    monkeypatch.setattr(criteria, "figure", lambda rows, path: None)
+    command("--restarts", "2")
+    command("--restarts", "2")
+    assert [flags[:4] for flags in asked] == [["--dataset", "digits", "--restarts", "2"]]
+    with pytest.raises(SystemExit, match="digits is of other flags"):
+        command("--restarts", "2", "--", "--epochs", "3")
+    assert measured == ["out/digits"] * 2
+
+
+def test_studies_of_one_name_in_two_folders_are_two(tmp_path, monkeypatch):
+    import criteria
+
+    older = dict.fromkeys(criteria.COLUMNS, "0.5") | {"study": "mnist-robust"}
+    monkeypatch.setattr(criteria, "RESULTS", tmp_path / "criteria.csv")
+    csv_rows.write([older], criteria.RESULTS, criteria.COLUMNS)
+    monkeypatch.setattr(criteria, "measure", lambda study, folders: [older | {"study": study}])
+    monkeypatch.setattr(criteria, "figure", lambda rows, path: None)
+    folders = [str(tmp_path / "seeds" / "mnist-robust"), str(tmp_path / "seeds-without" / "mnist-robust")]
+    monkeypatch.setattr("sys.argv", ["criteria.py", "--runs", *folders])
+    criteria.main()
+    names = [row["study"] for row in csv_rows.read(criteria.RESULTS)]
+    assert names == ["mnist-robust", "seeds/mnist-robust", "seeds-without/mnist-robust"]
+
+
+def test_an_ablation_does_not_take_a_finished_run_of_other_settings(tmp_path, monkeypatch):
+    import ablations
+
+    from vade_tf.runs.config import TrainConfig
+
+    trained = []
+
+    def finished(config, folder, name, **more):
+        trained.append(config.limit)
+        folder.mkdir()
+        for file in ("config.json", "metrics.json"):
+            (folder / file).write_text("{}")
+
+    def study(**settings):
+        config = TrainConfig.create(dataset="digits", **settings)
+        return ablations.Study(config, tmp_path, SimpleNamespace(x=np.zeros((4, 2))), np.arange(2))
+
+    monkeypatch.setattr(ablations, "finished", finished)
+    for _ in range(2):  # the second time it is there
+        assert study(limit=100).run("robust") == tmp_path / "robust"
+    assert trained == [100]
+    with pytest.raises(SystemExit, match=r"robust is of other flags \(.*limit=100 .*\); remove it"):
+        study().run("robust")
