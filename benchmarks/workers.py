@@ -160,7 +160,8 @@ def main() -> None:
     one, other = (vade_tf.load(runs / name).get_weights() for name in ("whole", "cut"))
     equal = all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
     print(f"weights of both runs: {'equal' if equal else 'NOT equal'}")
-    print(f"peak {max(row.get('peak_mib', 0) for row in table):,} MiB; below {LIMIT:,}")
+    most = max(row.get("peak_mib", 0) for row in table)
+    print(f"peak {most:,} MiB, below {LIMIT:,}: {'yes' if most < LIMIT else 'no'}")
     shutil.rmtree(runs)
 
 

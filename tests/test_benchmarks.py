@@ -166,3 +166,28 @@ def test_an_ablation_does_not_take_a_finished_run_of_other_settings(tmp_path, mo
     assert trained == [100]
     with pytest.raises(SystemExit, match=r"robust is of other flags \(.*limit=100 .*\); remove it"):
         study().run("robust")
+
+
+def test_files_larger_than_memory_are_measured_against_the_limits(tmp_path, monkeypatch, capsys):
+    import large
+
+    rates = {"in memory": 1000, "npy": 800, "parquet": 650}
+
+    def measured(command, file, n, out, options):
+        kind = "in memory" if n == 500 else file.suffix[1:]
+        row = {"command": command, "file": kind, "rows": n, "peak_mib": 2600 if kind == "npy" else 9000}
+        return row | ({"fit_rows_s": rates[kind], "fit_rows_cpu_s": 2 * rates[kind]} if command == "train" else {})
+
+    monkeypatch.setattr(large, "measured", measured)
+    monkeypatch.setattr(large, "RESULTS", tmp_path / "large.csv")
+    monkeypatch.setattr("sys.argv", ["large.py", str(tmp_path), "--rows", "4000", "--subset", "500"])
+    large.main()
+    assert capsys.readouterr().out.splitlines() == [
+        "fit_rows_s: 0.80 for .npy, 0.65 for .parquet of the rate in memory, at least 0.7: no",
+        "fit_rows_cpu_s: 0.80 for .npy, 0.65 for .parquet of the rate in memory, at least 0.7: no",
+        "peak 9,000 MiB, below 2,560: no",
+    ]
+    assert [file.name for file in tmp_path.glob("*.csv")] == ["large_4000.csv"]  # not in place of 10 million rows
+    good = {"file": "npy", "fit_rows_s": 1.4, "fit_rows_cpu_s": 1.4, "peak_mib": 2559}
+    in_memory = {"file": "in memory", "fit_rows_s": 2, "fit_rows_cpu_s": 2, "peak_mib": 9000}
+    assert [line[-3:] for line in large.verdict([in_memory, good]).splitlines()] == ["yes"] * 3
