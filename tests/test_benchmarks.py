@@ -191,3 +191,21 @@ def test_files_larger_than_memory_are_measured_against_the_limits(tmp_path, monk
     good = {"file": "npy", "fit_rows_s": 1.4, "fit_rows_cpu_s": 1.4, "peak_mib": 2559}
     in_memory = {"file": "in memory", "fit_rows_s": 2, "fit_rows_cpu_s": 2, "peak_mib": 9000}
     assert [line[-3:] for line in large.verdict([in_memory, good]).splitlines()] == ["yes"] * 3
+
+
+def test_the_start_whose_memory_is_measured_is_that_of_a_fit(monkeypatch):
+    import memory
+
+    from vade_tf.training import extension, start
+
+    read, begin = [], start.start
+    monkeypatch.setattr(extension, "READ", 40)
+    monkeypatch.setattr(start, "start", lambda z, *more: read.append(len(z)) or begin(z, *more))
+    steps = [row["step"] for row in memory.measure(60, 8, 1)]
+    assert read == [40]  # not all rows
+    assert steps[-4:] == [
+        "autoencoder, 1 steps",
+        "start, groups of all rows",
+        "VaDE, 1 steps",
+        "bound and groups, 1 batches",
+    ]
