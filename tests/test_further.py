@@ -84,6 +84,7 @@ def test_images_are_read_whole_and_their_start_is_what_most_say(monkeypatch):
         known = len(read) > 0
         return landmark_draws(views, n_clusters, seeds) if known else [r.integers(0, 2, 120) for _ in seeds]
 
+    monkeypatch.setattr(further, "WORDS", 5)
     monkeypatch.setattr(further, "begin", begin)
     monkeypatch.setattr(regions, "landmark_draws", mostly_noise)
     found = finding.found_groups(fitting, "init").groups
