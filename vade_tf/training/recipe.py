@@ -209,7 +209,7 @@ def quieten(model: VaDE, x: Rows) -> None:
 
     The head was not trained with the autoencoder, and the noise of a usual initialisation, s2 around 1, wrecks the
     pretrained code in the first epoch. Where the mean s2 is more than `NOISY` of the code's variance, a dense head is
-    shrunk to a tenth with its bias at the log of half of that share.
+    shrunk to a tenth with its bias at the log of half of that share. A frozen one stays as the caller made it.
 
     Args:
         model: its encoder is changed in place.
@@ -218,7 +218,8 @@ def quieten(model: VaDE, x: Rows) -> None:
     m, log_s2 = (each.numpy() for each in model.encode(x))
     limit = NOISY * float(m.var(axis=0).mean())
     head = next((layer for layer in model.encoder.layers if layer.output is model.encoder.outputs[1]), None)
-    if float(np.exp(log_s2).mean()) > limit > 0 and isinstance(head, keras.layers.Dense) and head.use_bias:
+    wide = float(np.exp(log_s2).mean()) > limit > 0
+    if wide and isinstance(head, keras.layers.Dense) and head.use_bias and head.trainable:
         head.kernel.assign(0.1 * head.kernel)
         head.bias.assign(np.full(head.bias.shape, np.log(0.5 * limit), np.float32))
 
