@@ -26,7 +26,7 @@ def pair():
 @pytest.mark.usefixtures("eager_file")
 @pytest.mark.parametrize("frozen", ["encoder", "head", "nothing"])
 def test_frozen_weights_stay_as_they_were(rows, frozen):
-    """The head of log s2 is shrunk where it is wide, as a usual initialisation is; but not against the caller's word."""
+    """The head of log s2 is shrunk where it is wide, as a usual initialisation is, but not against the caller."""
     encoder, decoder = pair()
     part = {"encoder": encoder, "head": encoder.layers[-1], "nothing": layers.ReLU()}[frozen]
     part.trainable = False

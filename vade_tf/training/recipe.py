@@ -65,7 +65,10 @@ def fit(
             name of a column stands in it.
         networks: the caller's own (encoder, decoder), functional Keras models: encoder from x [batch, D], or images of
             any shape of that size, to (m, log s2), [batch, latent] each; decoder from [batch, latent] to the parameters
-            of p(x|z), of the size of x. They are trained in place. Default: the paper's, `Settings.hidden` wide.
+            of p(x|z), of the size of x: logits, or means of standardised values, without a sigmoid. The encoder reads x
+            as p(x|z) has it, scaled from 0 to 1 or to variance 1 already (counts as they are): a `Rescaling(1 / 255)`
+            or a `Normalization` of raw rows is refused. They are trained in place, but for what is frozen. Default: the
+            paper's, `Settings.hidden` wide.
 
     Returns:
         The fitted model, its history, and what is wrong with it, if anything (`Fitted`).
