@@ -204,7 +204,7 @@ def _as_written(cells: pandas.Series, form: str) -> np.ndarray:
         plain_texts = plain_texts.str.replace(",", ".", regex=False)
         cells = cells.copy()
         cells[texts.index] = plain_texts.where(texts.str.fullmatch(_COMMAS.get(form, "")).astype(bool), "")
-    return pandas.to_numeric(cells, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    return pandas.to_numeric(cells, errors="coerce").to_numpy(np.float64, copy=True, na_value=np.nan)
 
 
 def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarray, str] | None:

@@ -39,7 +39,7 @@ def load(
         return _from_file(file, labels, likelihood, asked, declared, schema, plain)
     if kind == ".parquet":
         try:
-            (table, several), separator, notice = tables.read_parquet(file), "", ""
+            (table, several), separator, notice, header = tables.read_parquet(file), "", "", []
         except TooLarge:  # as it is, with objects of Python; its features may be much less
             if not codable:
                 raise
@@ -47,11 +47,10 @@ def load(
     else:
         as_texts = [name for name in (labels, asked["id"], asked["text"]) if name is not None]
         read = [name for name in as_texts if name not in features]
-        (table, separator, notice), several = as_coded(file, read, schema), []
+        (table, separator, notice, header), several = as_coded(file, read, schema), []
     written = list(table)
     columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
-    if separator and (columns or drop):
-        tables.check_once([*columns, *drop], tables.header(file), file)
+    tables.check_once([*columns, *drop], header, file)
     table, others, reasons = tables.pick(table, columns, drop, {"labels": labels, "id": asked["id"]}, file, several)
     y, ids = (None if others[each] is None else padded(others[each], each) for each in ("labels", "id"))
     both = [each for each in others.values() if each is not None and each.name in features]
@@ -76,12 +75,12 @@ def load(
         if codable and stays_in_file(len(table), len(schema.features), "float32"):
             return _from_file(file, labels, likelihood, asked, declared, None, plain)
         if separator and (rest := schema.plain_beside_commas):
-            written = tables.read_text(file, as_texts, [str(name) for name in rest])[0]
-            table = table.assign(**{str(name): written[name] for name in rest})
+            texts = tables.read_text(file, as_texts, [str(name) for name in rest]).table
+            table = table.assign(**{str(name): texts[name] for name in rest})
             schema = _inferred(table, likelihood, declared, separator == ";")
         x, _ = schema.encode(table, "data")
         schema = replace(schema, dropped={**schema.dropped, **reasons})
-        notes = [*(_twice(tables.header(file), written) if separator else ()), *schema.describe()]
+        notes = [*_twice(header, written), *schema.describe()]
     return build(x, y, schema=schema, notice=_notice(notice, notes), image_shape=declared, **about)
 
 
@@ -93,7 +92,7 @@ def load_lines(file: Path, labels, likelihood: str, schema) -> Dataset:
     return _texts(texts, "", arrays.read_labels(file, labels), schema, "", about)
 
 
-def as_coded(file: Path, texts: list[str] | None, schema: Coded | None) -> tuple[pandas.DataFrame, str, str]:
+def as_coded(file: Path, texts: list[str] | None, schema: Coded | None) -> tables.TextTable:
     """`tables.read_text` of rows that are coded as those of a run: what was text then is text, like numbers or not."""
     if not isinstance(schema, Schema):
         return tables.read_text(

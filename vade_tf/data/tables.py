@@ -9,6 +9,7 @@ import reprlib
 import warnings
 from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas
 
@@ -27,23 +28,37 @@ def ending(file: Path) -> str:
     return Path(file.stem).suffix.lower() + last if last == ".gz" else last
 
 
+class TextTable(NamedTuple):
+    """The table of a text file.
+
+    Attributes:
+        table: its rows, in columns that have different names.
+        separator: what is between its cells.
+        notice: what a person has to know of how it was read, or "".
+        header: the names that its first line gives, some of which may be alike; none where it has no header.
+    """
+
+    table: pandas.DataFrame
+    separator: str
+    notice: str
+    header: list[str]
+
+
 def read_text(
     file: Path, texts: list[str] | None, coded: Collection[str] = (), known: Collection[str] = ()
-) -> tuple[pandas.DataFrame, str, str]:
+) -> TextTable:
     """The table of a text file.
 
     Args:
         file: UTF-8; cells are separated by tabs, semicolons, bars, commas or spaces.
         texts: names of columns whose cells stay as they are written, and are missing only where they are empty; None:
             all do, and none of them is missing.
-        coded: names of further columns whose cells stay as they are written, unless one of `MISSING` is.
+        coded: names of further such columns, of which a file may have none or several.
         known: names of the columns that the file is to have; a first line with all of them is a header, and where they
             are column_0, column_1, ..., no other line is. Default: the lines say whether there is one.
 
-    Returns:
-        The table, its separator, and what a person has to know of how it was read, or "".
-
     Raises:
+        InputError: one of `texts`, or any column of a header that leaves out the names of the rows, is there twice.
         ValueError, OSError: as pandas raises them for what is damaged; a row of another length than the first.
     """
     cells = cut(file)
@@ -52,13 +67,7 @@ def read_text(
         raise ValueError("it is empty")
     check_cells(file, separator)
     bare = not named and has_no_header(lines, known)
-    check_once(() if bare else texts or (), lines[0], file)
-    if texts is None:
-        how: dict = {"dtype": str, "na_filter": False}
-    else:
-        how = {"dtype": dict.fromkeys(set(coded).difference(texts), str)}
-        how["converters"] = dict.fromkeys(texts, lambda cell: cell or None)  # a row may be called NA, a class None
-        how["na_values"] = sorted(MISSING)  # besides those that pandas knows
+    check_once(() if bare else lines[0] if named else texts or (), lines[0], file)
     names = numbered(len(lines[0])) if bare else lines[0] if named else None
     alone, before, after, begun = len(lines[0]) == 1, skipped, 0, bare
     with opened(file) as stream:  # an empty line is an empty cell of an only column, unless it comes before its name
@@ -66,16 +75,24 @@ def read_text(
             begun = begun or line.strip() != ""
             before += not begun
             after = 0 if line.strip() else after + 1
+    how: dict = {"sep": r"\s+" if separator == " " else separator, "quoting": quoting}
     how |= {"encoding": "utf-8-sig", "index_col": False, "skipinitialspace": True, "low_memory": False}
     how |= {"header": None if bare else 0, "names": names, "skip_blank_lines": not alone, "skiprows": before}
-    how |= {"quoting": quoting}
+    as_written = {*coded, *(texts or ())}
+    if texts is None:
+        first = {"dtype": str, "na_filter": False}
+    else:
+        first = {"dtype": dict.fromkeys(as_written, str), "keep_default_na": False, "na_values": sorted(MISSING)}
     with warnings.catch_warnings():
         warnings.simplefilter("error", pandas.errors.ParserWarning)  # rows longer than the header
         try:
-            table = pandas.read_csv(file, sep=r"\s+" if separator == " " else separator, **how)
+            table = pandas.read_csv(file, **how, **first)
         except pandas.errors.ParserWarning:
             check_lengths(file, cells, len(lines[0]), bare)
             raise
+    if own := [name for name in table.columns if name in as_written]:  # a row may be called NA, a class None
+        again = pandas.read_csv(file, **how, usecols=own, dtype=str, keep_default_na=False, na_values=[""])
+        table[own] = again[own]
     told = [f"{file.name} has no header: its columns are called column_0 to column_{len(lines[0]) - 1}"] if bare else []
     if len(table) and all(pandas.isna(cell) or str(cell).strip() == "" for cell in table.iloc[-1]) and not alone:
         after = empty_at_end(file, cells)
@@ -83,7 +100,7 @@ def read_text(
     table = table.iloc[: len(table) - after]  # empty lines that end the file are no rows
     if table.iloc[:, -1].isna().any():  # pandas fills up short rows
         check_lengths(file, cells, len(table.columns), bare)
-    return table, separator, "\n".join(told)
+    return TextTable(table, separator, "\n".join(told), [] if bare else lines[0])
 
 
 def header(file: Path, known: Collection[str] = ()) -> list[str]:

@@ -151,7 +151,7 @@ def _of_table(
         stored = read(file, columns) if kept else stored
         table = stored[: min(len(stored), 1)]  # what there is to say of its columns
     else:
-        table, _, notice = as_coded(file, [name for name in (labels, id, usual_id) if name is not None], schema)
+        table, _, notice, _ = as_coded(file, [name for name in (labels, id, usual_id) if name is not None], schema)
         _tell(notice.splitlines())
     table = table.rename(columns=str)
     for argument, name in (("labels", labels), ("id", id)):
@@ -164,7 +164,7 @@ def _of_table(
     x, notes = schema.encode(features, "data")
     _tell(notes)
     if kind != ".parquet" and whole:
-        cells = as_coded(file, None, schema)[0].rename(columns=str)
+        cells = as_coded(file, None, schema).table.rename(columns=str)
         if typed:
             return Incoming(x, _with_types(cells, table, own), id)
         return Incoming(x, cells, id, Written(cells, table, schema))
