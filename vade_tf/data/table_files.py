@@ -1,5 +1,6 @@
 """Files of tables, and of texts of one line each -> a data set. New rows are coded as the first."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import pandas
 import scipy.sparse
 
 from vade_tf.data import arrays, tables
+from vade_tf.data.cells import COMMA
 from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.headers import are_numbered
+from vade_tf.data.joint import may_have_dots
 from vade_tf.data.observing import COUNTS, build
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows, stays_in_file
@@ -39,7 +42,7 @@ def load(
         return _from_file(file, labels, likelihood, asked, declared, schema, plain)
     if kind == ".parquet":
         try:
-            (table, several), separator, notice, header = tables.read_parquet(file), "", "", []
+            (table, several), separator, notice, header = tables.read_parquet(file), "", "", list[str]()
         except TooLarge:  # as it is, with objects of Python; its features may be much less
             if not codable:
                 raise
@@ -64,20 +67,22 @@ def load(
         texts = table[asked["text"]].astype(object).fillna("").astype(str)  # of categories, too
         return _texts(texts, asked["text"], y, schema, notice, about)
     if plain and schema is None:
-        x, _ = Schema.numbers(table, "data").encode(table, "data")
+        table, numbers = as_numbers(file, table, separator)
+        x, _ = numbers.encode(table, "data")
         return build(x, y, notice=notice, image_shape=declared, **about)
     if isinstance(schema, Schema):
         x, notes = schema.encode(table, "data")
     elif schema is not None:
         raise InputError(f"data: expected {schema.describe()[0]}, as in training, got the table {file}")
     else:
-        schema = _inferred(table, likelihood, declared, separator == ";")
+
+        def found(table: pandas.DataFrame) -> Schema:
+            return _inferred(table, likelihood, declared, separator == ";")
+
+        schema = found(table)
         if codable and stays_in_file(len(table), len(schema.features), "float32"):
             return _from_file(file, labels, likelihood, asked, declared, None, plain)
-        if separator and (rest := schema.plain_beside_commas):
-            texts = tables.read_text(file, as_texts, [str(name) for name in rest]).table
-            table = table.assign(**{str(name): texts[name] for name in rest})
-            schema = _inferred(table, likelihood, declared, separator == ";")
+        table, schema = _as_written(file, table, separator, schema, found)
         x, _ = schema.encode(table, "data")
         schema = replace(schema, dropped={**schema.dropped, **reasons})
         notes = [*_twice(header, written), *schema.describe()]
@@ -128,15 +133,47 @@ def _twice(header: list[str], names: list) -> list[str]:
     return []
 
 
+def as_numbers(file: Path, table: pandas.DataFrame, separator: str) -> tuple[pandas.DataFrame, Schema]:
+    """A table whose columns are all numbers, read as its file writes them, and a schema that takes them as they are.
+
+    Args:
+        file: where it comes from.
+        table: as it was read, or some of its columns.
+        separator: between the cells of a text file, else "".
+    """
+
+    def found(table: pandas.DataFrame) -> Schema:
+        return Schema.numbers(table, "data", separator == ";")
+
+    return _as_written(file, table, separator, found(table), found)
+
+
+def _as_written(
+    file: Path, table: pandas.DataFrame, separator: str, schema: Schema, found: Callable[[pandas.DataFrame], Schema]
+) -> tuple[pandas.DataFrame, Schema]:
+    """A table and its schema, both anew where numbers with a dot may be thousands, whose texts say it.
+
+    found: what gave this schema of the table.
+    """
+    dotted = [table.columns[place] for place in may_have_dots(table)] if separator == ";" else []
+    if not separator or not (names := [str(name) for name in schema.plain_beside_commas or dotted]):
+        return table, schema
+    again = table.copy(deep=False)
+    again[names] = tables.read_text(file, [], names).table[names]
+    anew = found(again)
+    read = any(column.name in names and column.form.endswith(COMMA) for column in anew.columns)
+    return (again, anew) if read else (table, schema)
+
+
 def _inferred(
-    table: pandas.DataFrame, likelihood: str, declared: tuple[int, ...] | None, commas: bool = False
+    table: pandas.DataFrame, likelihood: str, declared: tuple[int, ...] | None, semicolons: bool = False
 ) -> Schema:
     """The schema of a table; of one that is said to hold counts or images, columns are numbers as they are."""
     if declared:
-        return Schema.numbers(table, "data")
+        return Schema.numbers(table, "data", semicolons)
     if likelihood in COUNTS:
-        return Schema.counted(table, "data", commas)
-    return Schema.infer(table, "data", commas, images=declared is None)
+        return Schema.counted(table, "data", semicolons)
+    return Schema.infer(table, "data", semicolons, images=declared is None)
 
 
 def _is_large(file: Path, schema: Schema | None) -> bool:
