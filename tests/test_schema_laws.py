@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from small_tables import many, written
 
 from vade_tf.data import converted, parquet
-from vade_tf.data.cells import read_dates, read_numbers
+from vade_tf.data.cells import read_numbers
+from vade_tf.data.dates import read_dates
 from vade_tf.data.files import load_file
 from vade_tf.data.schema import Schema
 from vade_tf.data.stream import encoded

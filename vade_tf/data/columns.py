@@ -11,16 +11,15 @@ import numpy as np
 import pandas
 
 from vade_tf.data.cells import (
-    DAY,
     Level,
     factorized,
     key_of,
     number_key,
-    read_dates,
     read_numbers,
     short,
     without_blanks,
 )
+from vade_tf.data.dates import DAY, ISO, read_dates
 from vade_tf.errors import InputError
 
 KINDS = ("number", "ordered", "category", "boolean", "date")
@@ -135,7 +134,7 @@ class Column:
         found = read_dates(values, self.form) if self.kind == "date" else read_numbers(values, self.form)
         if found is None:
             row, cell = self._stranger(values)
-            what, form = ("a date", _day_as(self.form)) if self.kind == "date" else ("a number", self.form)
+            what, form = ("a date", day_as(self.form)) if self.kind == "date" else ("a number", self.form)
             what += f" (as {form})" if form else ""
             raise InputError(
                 f"{argument}: expected {what} or an empty cell in every row of column {self.name!r}, got {cell!r} at "
@@ -176,7 +175,7 @@ class Column:
     def places(self, cells: Sequence) -> list[int]:
         """The number of each cell's level, -1 where it is none; of two levels 0 and 1 the first is false, too."""
         known = {key_of(level): code for code, level in enumerate(self.levels)}
-        numbers = not any(isinstance(level, str) for level in self.levels)
+        numbers = not any(isinstance(level, str) for level in self.levels[: len(self.levels) - self.rest])
         if set(known) in ({"false", "true"}, {"0", "1"}):
             numbers = True
             for word, digit in (("false", "0"), ("true", "1")):
@@ -200,9 +199,9 @@ def _is_fraction(value) -> bool:
     return isinstance(value, (float, np.floating)) and abs(float(value)) < MOST and float(value) % 1 != 0
 
 
-def _day_as(form: str) -> str:
+def day_as(form: str) -> str:
     """A day as dates of this form are written."""
-    return datetime(2020, 12, 31, 23, 59).strftime("%Y-%m-%d" if form == "ISO8601" else form)
+    return datetime(2020, 12, 31, 23, 59).strftime("%Y-%m-%d" if form == ISO else form)
 
 
 def _cells(number: int) -> str:

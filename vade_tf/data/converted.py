@@ -29,7 +29,7 @@ SAMPLE = 100_000  # rows that say what the columns are
 BLOCK = 65_536  # rows coded together, at most
 RESERVE = 1 << 26  # bytes of a disk that a copy leaves free
 LARGEST, DENSEST = 10**9, 10_000  # bytes of a copy, in all or for each byte of the file: one of these has to do
-CODING = 2  # of the rules by which a schema codes rows; copies that were made by others are not used
+CODING = 3  # of the rules by which a schema codes rows; copies that were made by others are not used
 
 
 def rows_and_columns(file: Path) -> tuple[int, int]:

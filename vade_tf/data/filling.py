@@ -6,8 +6,9 @@ import numpy as np
 import pandas
 from pandas.api import types
 
-from vade_tf.data.cells import COMMA, DAY, is_duration, key_of, read_dates, read_numbers, sign_of, without_blanks
+from vade_tf.data.cells import COMMA, key_of, read_numbers, sign_of, without_blanks
 from vade_tf.data.columns import Column
+from vade_tf.data.dates import DAY, is_duration, read_dates
 from vade_tf.data.schema import Schema
 
 ZONED = r"(?:[+-]\d\d:?\d\d|[Zz])\s*$"  # a date with a time zone
