@@ -17,6 +17,7 @@ from vade_tf.data.cells import (
     number_key,
     read_numbers,
     short,
+    sign_of,
     without_blanks,
 )
 from vade_tf.data.dates import DAY, ISO, read_dates
@@ -80,14 +81,15 @@ class Column:
             argument: what an error names.
 
         Returns:
-            float32 [n, width], NaN in all of a missing cell; and a note about cells that were taken as missing, or "".
+            float32 [n, width], NaN in all of a missing cell; and a note about cells that were taken as missing, or that
+            may be in another unit, or "".
 
         Raises:
             InputError: a cell that is no number where there should be one, or too large a number.
         """
         values = without_blanks(values, self.levels)
         if self.kind in ("number", "date"):
-            return self._measured(values, argument), ""
+            return self._measured(values, argument), self._may_be_fractions(values)
         codes, unknown = self._codes(values, argument)
         note = ""
         if len(unknown) and not self.rest:
@@ -149,6 +151,16 @@ class Column:
             )
         v = np.sign(v) * np.log1p(np.abs(v) / self.scale) if self.log else v - self.offset
         return v.astype(np.float32)[:, None]
+
+    def _may_be_fractions(self, values: pandas.Series) -> str:
+        """A note where numbers are percent, and these have no sign of it and lie between -1 and 1; else ""."""
+        if sign_of(self.form) != "%" or any(isinstance(cell, str) and "%" in cell for cell in values):
+            return ""
+        numbers = read_numbers(values, self.form)
+        v = np.nan_to_num(numbers[0]) if numbers is not None else np.zeros(1)
+        if not v.any() or np.abs(v).max() > 1:
+            return ""
+        return f"numbers of {self.name!r} lie between -1 and 1 and have no %, as those of training had: read as percent"
 
     def _stranger(self, values: pandas.Series) -> tuple[int, object]:
         """The first cell that is of no use, and its row."""

@@ -38,11 +38,15 @@ def load(
     """
     codable = kind == ".parquet" and asked["text"] is None and isinstance(schema, Schema | None)
     features = {str(column.name) for column in schema.columns} if isinstance(schema, Schema) else set()
+    columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
     if codable and (in_file or _is_large(file, schema)):
         return _from_file(file, labels, likelihood, asked, declared, schema, plain)
+    index: list[str] = []
     if kind == ".parquet":
+        separator, notice, header = "", "", list[str]()
+        wanted = {labels, asked["id"], asked["text"], *columns, *drop, *features} - {None}
         try:
-            (table, several), separator, notice, header = tables.read_parquet(file), "", "", list[str]()
+            table, several, index = tables.read_parquet(file, wanted)
         except TooLarge:  # as it is, with objects of Python; its features may be much less
             if not codable:
                 raise
@@ -52,7 +56,6 @@ def load(
         read = [name for name in as_texts if name not in features]
         (table, separator, notice, header), several = as_coded(file, read, schema), []
     written = list(table)
-    columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
     tables.check_once([*columns, *drop], header, file)
     table, others, reasons = tables.pick(table, columns, drop, {"labels": labels, "id": asked["id"]}, file, several)
     y, ids = (None if others[each] is None else padded(others[each], each) for each in ("labels", "id"))
@@ -83,8 +86,11 @@ def load(
         if codable and stays_in_file(len(table), len(schema.features), "float32"):
             return _from_file(file, labels, likelihood, asked, declared, None, plain)
         table, schema = _as_written(file, table, separator, schema, found)
-        x, _ = schema.encode(table, "data")
-        schema = replace(schema, dropped={**schema.dropped, **reasons})
+        try:
+            x, _ = schema.encode(table, "data")
+        except InputError as error:  # of texts among what was said to be counts or pixels
+            raise InputError(f"{error}, or leave the column out (drop)") from error
+        schema = replace(schema, dropped={**schema.dropped, **dict.fromkeys(index, "an index of pandas"), **reasons})
         notes = [*_twice(header, written), *schema.describe()]
     return build(x, y, schema=schema, notice=_notice(notice, notes), image_shape=declared, **about)
 
@@ -194,7 +200,8 @@ def _from_file(
 
     others, coding = {"labels": labels, "id": asked["id"]}, schema
     columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
-    table, _, reasons = tables.pick(converted.sampled(file), columns, drop, others, file, converted.left_out(file))
+    table = converted.sampled(file, {labels, asked["id"], *columns, *drop} - {None})
+    table, _, reasons = tables.pick(table, columns, drop, others, file, converted.left_out(file))
     known = {each: None if name is None else converted.column(file, name) for each, name in others.items()}
     for each, values in known.items():
         if values is not None:

@@ -15,7 +15,7 @@ import pandas
 
 from vade_tf.data.cells import MISSING, row_of
 from vade_tf.data.cutting import check_cells, check_lengths, cut, empty_at_end, opened
-from vade_tf.data.headers import are_numbered, has_no_header, numbered
+from vade_tf.data.headers import are_numbered, has_no_header, numbered, repeated
 from vade_tf.errors import InputError
 
 _PLAIN = (".csv", ".tsv", ".txt", ".data", ".dat")  # the last two as UCI has them
@@ -58,7 +58,8 @@ def read_text(
             are column_0, column_1, ..., no other line is. Default: the lines say whether there is one.
 
     Raises:
-        InputError: one of `texts`, or any column of a header that leaves out the names of the rows, is there twice.
+        InputError: one of `texts`, or any column of a header that leaves out the names of the rows, is there twice; or
+            the header is.
         ValueError, OSError: as pandas raises them for what is damaged; a row of another length than the first.
     """
     cells = cut(file)
@@ -100,6 +101,8 @@ def read_text(
     table = table.iloc[: len(table) - after]  # empty lines that end the file are no rows
     if table.iloc[:, -1].isna().any():  # pandas fills up short rows
         check_lengths(file, cells, len(table.columns), bare)
+    if not bare and (row := repeated(lines[0], table)) is not None:
+        raise InputError(f"data: expected one header in {file}, got it again as row {row}; remove that line")
     return TextTable(table, separator, "\n".join(told), [] if bare else lines[0])
 
 
@@ -117,15 +120,21 @@ def check_once(names: Collection[str], columns: list[str], file: Path) -> None:
         raise InputError(f"data: expected one column {reprlib.repr(twice)} in {file}, got several; rename them")
 
 
-def read_parquet(file: Path) -> tuple[pandas.DataFrame, list[str]]:
-    """The table of a .parquet file, and the names of its columns of lists or records, which are left out.
+def read_parquet(file: Path, asked: Collection[str]) -> tuple[pandas.DataFrame, list[str], list[str]]:
+    """The table of a .parquet file, and the names of what is left out: columns of lists or records, and an index.
+
+    asked: names of columns that are used even where pandas has written its index in them.
 
     Raises:
         InputError: pyarrow is not installed.
         Exception: whatever pyarrow raises for what is damaged.
     """
     parquet = parquet_reader()
-    return parquet.read(file), parquet.ParquetTable(file).left_out
+    table, several = parquet.read(file), parquet.ParquetTable(file).left_out
+    columns = set(map(str, table.columns))
+    index = [name for name in table.index.names if name is not None and str(name) not in columns]
+    table = table.reset_index([name for name in index if str(name) in asked])
+    return table, several, [str(name) for name in index if str(name) not in asked]
 
 
 def parquet_reader():
