@@ -4,7 +4,7 @@ Knows no column: what a cell is to be, the caller says.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import pandas
@@ -20,6 +20,7 @@ MISSING = {  # and "-" without a "+"
     *("#DIV/0!", "#VALUE!", "#REF!", "#NUM!", "#NAME?", "#NULL!"),  # what Excel cannot calculate
 }
 PLAIN = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_DIGITS, _CODE = re.compile("[0-9]+"), re.compile("0[0-9]{2}")  # 07 may be an hour
 COMMA, THOUSANDS = "1.000,5", "1,000.5"  # the forms of numbers with commas
 SIGNS = "%$€£"  # that numbers may have in front or behind; the first character of their form then
 SIGNED = 0.9  # of the cells, at least, have it
@@ -165,6 +166,12 @@ def _add_unambiguous(numbers: np.ndarray, cells: pandas.Series) -> str:
 def are_numbers(texts: list[str]) -> list[bool]:
     """Whether each text is a number in any form."""
     return [bool(any(of_forms)) for of_forms in in_forms(texts).T]
+
+
+def are_codes(texts: Iterable) -> bool:
+    """Whether all are digits alone and one has a 0 in front of two more, as 01067: names of something, no amounts."""
+    cells = [text.strip() if isinstance(text, str) else "" for text in texts]
+    return any(map(_CODE.match, cells)) and all(map(_DIGITS.fullmatch, cells))
 
 
 def unsigned(value):

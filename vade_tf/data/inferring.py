@@ -15,6 +15,7 @@ from vade_tf.data.cells import (
     COMPLEX,
     PLAIN,
     Level,
+    are_codes,
     are_numbers,
     factorized,
     in_forms,
@@ -78,6 +79,7 @@ def infer(
     if len(levels) < 2:
         return f"its value is always {examples(levels.values())}"
     categories = isinstance(values.dtype, pandas.CategoricalDtype)
+    named = categories or are_codes(found)
     measured = None if categories else read_numbers(values, commas=commas)
     held = len(values) - missing
     step = values.index.step if isinstance(values.index, pandas.RangeIndex) else 1  # of rows at even distances
@@ -85,17 +87,17 @@ def infer(
         return reason
     if len(levels) == 2 and not types.is_datetime64_any_dtype(values.dtype):
         return Column(name, "boolean", tuple(_in_order(levels.values())), missing)
-    if measured is not None:
+    if measured is not None and not named:
         number = Column(name, "number", missing=missing, form=measured[1])
         tailed = _with_tail(number, measured[0])
         return tailed if tailed.log else _with_offset(number, measured[0])
-    if not categories and (dates := read_dates(values)) is not None:
+    if not named and (dates := read_dates(values)) is not None:
         return Column(name, "date", missing=missing, offset=float(np.nanmedian(dates[0])), form=dates[1])
-    if not categories:
+    if not named:
         _check_nearly_numbers(name, values, found, argument)
         _check_nearly_dates(name, values, found, argument)
     if len(levels) > max(MANY_TEXTS, held / 2):
-        kind = "categories" if categories else "texts"
+        kind = "categories" if categories else "codes with a 0 in front" if named else "texts"
         return f"{len(levels):,} different {kind} in {held:,} rows{_like(levels.values())}"
     if len(levels) <= MOST_LEVELS:
         return Column(name, "category", tuple(_in_order(levels.values())), missing)

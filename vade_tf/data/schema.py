@@ -9,7 +9,18 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas
 
-from vade_tf.data.cells import COMMA, SIGNS, THOUSANDS, as_frame, key_of, read_numbers, short, sign_of, without_blanks
+from vade_tf.data.cells import (
+    COMMA,
+    SIGNS,
+    THOUSANDS,
+    are_codes,
+    as_frame,
+    key_of,
+    read_numbers,
+    short,
+    sign_of,
+    without_blanks,
+)
 from vade_tf.data.columns import KINDS, MOST, Column
 from vade_tf.data.inferring import infer
 from vade_tf.data.joint import alike, are_counts, pixels
@@ -229,6 +240,8 @@ class Schema:
                 lines.append(f"{_number(of_kind)}: {SAID[kind]} ({_listed([_shown(c) for c in of_kind], str)})")
         if logs := [column.name for column in self.columns if column.log]:
             lines.append(f"heavy tails, so the logarithm is taken: {_listed(logs)}")
+        if codes := [c.name for c in self.columns if are_codes(c.levels[: len(c.levels) - c.rest])]:
+            lines.append(f"digits with a 0 in front are codes, no amounts: {_listed(codes)}")
         numbers = [column for column in self.columns if column.kind == "number"]
         for form, how in ((COMMA, "with a decimal comma"), (THOUSANDS, "with commas between thousands")):
             if names := [column.name for column in numbers if column.form.endswith(form)]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pandas
 
-from vade_tf.data.cells import MISSING, row_of
+from vade_tf.data.cells import MISSING, are_codes, row_of
 from vade_tf.data.cutting import check_cells, check_lengths, cut, empty_at_end, opened
 from vade_tf.data.headers import are_numbered, has_no_header, numbered, repeated
 from vade_tf.errors import InputError
@@ -91,7 +91,8 @@ def read_text(
         except pandas.errors.ParserWarning:
             check_lengths(file, cells, len(lines[0]), bare)
             raise
-    if own := [name for name in table.columns if name in as_written]:  # a row may be called NA, a class None
+    codes = set() if texts is None else _codes(lines if bare else lines[1:], table)
+    if own := [name for name in table.columns if name in as_written | codes]:  # a row may be called NA, a class None
         again = pandas.read_csv(file, **how, usecols=own, dtype=str, keep_default_na=False, na_values=[""])
         table[own] = again[own]
     told = [f"{file.name} has no header: its columns are called column_0 to column_{len(lines[0]) - 1}"] if bare else []
@@ -104,6 +105,16 @@ def read_text(
     if not bare and (row := repeated(lines[0], table)) is not None:
         raise InputError(f"data: expected one header in {file}, got it again as row {row}; remove that line")
     return TextTable(table, separator, "\n".join(told), [] if bare else lines[0])
+
+
+def _codes(lines: list[list[str]], table: pandas.DataFrame) -> set[str]:
+    """Names of a table's columns of whole numbers that its first lines write as codes; none where most columns are."""
+    found = set()
+    for place, name in enumerate(table.columns):
+        cells = {line[place].strip() for line in lines if place < len(line)} - MISSING
+        if table.dtypes.iloc[place].kind in "iuf" and are_codes(cells):
+            found.add(name)
+    return found if 2 * len(found) <= len(table.columns) else set()
 
 
 def header(file: Path, known: Collection[str] = ()) -> list[str]:
