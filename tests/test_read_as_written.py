@@ -29,7 +29,7 @@ def test_columns_that_are_lent_to_be_read_alone_are_not_written_to(cells, read):
 
 
 def test_levels_that_say_that_there_is_none_are_levels_in_a_text_file_too(tmp_path):
-    levels = ["None", "NA", "null", "paved", ""]
+    levels = ["None", "NA", "null", "paved", None]
     frame = pandas.DataFrame({"a": NUMBERS, "alley": pandas.Categorical(many(levels), levels[:4])})
     schema = Schema.infer(frame)
     x, _ = schema.encode(frame)

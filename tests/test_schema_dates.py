@@ -1,6 +1,7 @@
 """Dates in a table: what is one, in any form, and how near and how far apart they may be."""
 
 import re
+import warnings
 from datetime import datetime
 
 import numpy as np
@@ -175,3 +176,16 @@ def test_a_category_of_pandas_stays_one_though_its_levels_look_like_days():
     cells = pandas.Categorical(many(["2020-01-01", "2021-01-01", "2023-06-01"]))
     (column,) = Schema.infer(pandas.DataFrame({"season": cells})).columns
     assert (column.kind, column.levels) == ("category", ("2020-01-01", "2021-01-01", "2023-06-01"))
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [pandas.period_range("2020-01", periods=60, freq="M"), pandas.date_range("2020-01-01", periods=60, tz="UTC")],
+)
+def test_days_and_periods_among_objects_are_dates(cells):
+    frame = pandas.DataFrame({"v": cells})
+    schema, among_objects = Schema.infer(frame), frame.astype(object)
+    assert Schema.infer(among_objects) == schema
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(schema.encode(among_objects)[0], schema.encode(frame)[0])

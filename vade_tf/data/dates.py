@@ -45,14 +45,14 @@ def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarr
     held = values.notna().to_numpy()
     if not held.any():
         return np.full(len(values), np.nan), ""
+    if types.is_object_dtype(values.dtype) or types.is_string_dtype(values.dtype):
+        values = values.map(_bare, na_action="ignore")  # among objects pandas sees days and periods here
     if types.is_datetime64_any_dtype(values.dtype):
         return _days(values), ""
     if types.is_numeric_dtype(values.dtype):
         return None
     if isinstance(values.dtype, pandas.PeriodDtype):
         return _days(values.dt.to_timestamp()), ""
-    if types.is_object_dtype(values.dtype) or types.is_string_dtype(values.dtype):
-        values = values.map(_bare, na_action="ignore")
     first = values[held].iloc[0]
     if not isinstance(first, str):
         if types.infer_dtype(values, skipna=True) not in ("date", "datetime", "datetime64"):

@@ -182,8 +182,8 @@ def _with_types(cells: pandas.DataFrame, table: pandas.DataFrame, own: list[str]
     """The texts of a table with what pandas read in place of those that lose nothing by it, and of the model's own."""
     found = table.copy(deep=False)
     for place, name in enumerate(table.columns):
-        as_read = table.iloc[:, place].astype(object).map(str, na_action="ignore").fillna("")
-        if name not in own and not as_read.astype(object).equals(cells.iloc[:, place].astype(object)):
+        as_read = table.iloc[:, place].astype(object).map(str, na_action="ignore").astype(object).fillna("")
+        if name not in own and not as_read.equals(cells.iloc[:, place].astype(object)):
             found.isetitem(place, cells.iloc[:, place])
     return found
 
