@@ -189,3 +189,19 @@ def test_days_and_periods_among_objects_are_dates(cells):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         np.testing.assert_array_equal(schema.encode(among_objects)[0], schema.encode(frame)[0])
+
+
+def test_days_as_iso_8601_has_them_are_known_in_a_column_of_any_form():
+    schema = Schema.infer(pandas.DataFrame({"v": pandas.date_range("2020-01-20", periods=60).strftime("%d.%m.%Y")}))
+    x = [schema.encode(pandas.DataFrame({"v": cells}))[0][:, 0] for cells in (["03.02.2020"] * 2, ["2020-02-03"] * 2)]
+    np.testing.assert_array_equal(*x)
+
+
+def test_numbers_among_days_are_no_days():
+    def table(numbers: int) -> pandas.DataFrame:
+        cells = [*range(numbers), *pandas.date_range("2020-01-01", periods=60 - numbers)]
+        return pandas.DataFrame({"v": pandas.Series(cells, dtype=object), "w": many([1, 2, 4, 9])})
+
+    assert "v" in Schema.infer(table(1)).dropped
+    with pytest.raises(InputError, match="expected a number in every row of column 'v', .* got '2020-01-01 00:00:00'"):
+        Schema.infer(table(59))

@@ -47,6 +47,8 @@ def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarr
         return np.full(len(values), np.nan), ""
     if types.is_object_dtype(values.dtype) or types.is_string_dtype(values.dtype):
         values = values.map(_bare, na_action="ignore")  # among objects pandas sees days and periods here
+        if values[held].isna().any():
+            return None
     if types.is_datetime64_any_dtype(values.dtype):
         return _days(values), ""
     if types.is_numeric_dtype(values.dtype):
@@ -98,7 +100,7 @@ def _forms_of(text: str) -> tuple[str, ...]:
 
 
 def _in_form(values: pandas.Series, form: str) -> np.ndarray:
-    """Cells as days, NaN where they are missing or no dates of this form."""
+    """Cells as days, NaN where they are missing, or no dates of this form or of ISO 8601, which has one meaning."""
     stamps = pandas.to_datetime(values, format=form, errors="coerce", utc=True)
     days = _days(stamps)
     strange = (stamps.isna() & values.notna()).to_numpy()  # pandas 2 counts nanoseconds, to the year 2262
@@ -108,14 +110,12 @@ def _in_form(values: pandas.Series, form: str) -> np.ndarray:
 
 
 def _far(cell, form: str) -> float:
-    """A date of this form, in whatever year, as days; NaN where it is none."""
+    """A date of this form, or of ISO 8601, in whatever year, as days; NaN where it is none."""
     try:
-        if isinstance(cell, str) and form != ISO:
-            cell = datetime.strptime(cell, form)
-        elif isinstance(cell, str):
+        if isinstance(cell, str) and _FAR_DATE.fullmatch(cell.removesuffix("Z")):
             cell = cell.removesuffix("Z")
-            if not _FAR_DATE.fullmatch(cell):  # NumPy takes "12" for a year and "Today" for today
-                return np.nan
+        elif isinstance(cell, str):  # NumPy takes "12" for a year and "Today" for today
+            cell = datetime.strptime(cell, form)
         return float(in_days(np.array([cell], "M8[us]").astype("m8[us]"))[0])
     except (TypeError, ValueError):
         return np.nan
