@@ -87,8 +87,8 @@ def _columns(lines: list[list[str]], width: int) -> list[set[str]]:
 def repeated(header: list[str], table: pandas.DataFrame) -> int | None:
     """The first row that is the header of its table once more, as where files were joined; None: there is none."""
     again = np.ones(len(table), bool)
-    for place, name in enumerate(header):
-        if len(header) == 1 or not again.any() or table.dtypes.iloc[place].kind in "biufc":
+    for place, (name, dtype) in enumerate(zip(header, table.dtypes, strict=False)):
+        if len(header) == 1 or not again.any() or dtype.kind in "biufc":
             return None
         again &= (table.iloc[:, place].astype(object) == name).to_numpy(bool)
     return int(again.argmax()) if again.any() else None

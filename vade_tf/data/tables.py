@@ -110,9 +110,9 @@ def read_text(
 def _codes(lines: list[list[str]], table: pandas.DataFrame) -> set[str]:
     """Names of a table's columns of whole numbers that its first lines write as codes; none where most columns are."""
     found = set()
-    for place, name in enumerate(table.columns):
+    for place, (name, dtype) in enumerate(table.dtypes.items()):
         cells = {line[place].strip() for line in lines if place < len(line)} - MISSING
-        if table.dtypes.iloc[place].kind in "iuf" and are_codes(cells):
+        if dtype.kind in "iuf" and are_codes(cells):
             found.add(name)
     return found if 2 * len(found) <= len(table.columns) else set()
 
