@@ -12,7 +12,6 @@ Parts: terms, prior, pretraining, clusters, tsne, recipes (docs/ablations.md sho
 """
 
 import argparse
-import csv
 import os
 import shlex
 import sys
@@ -21,6 +20,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import csv_rows
+from begun import claim
 
 from vade_tf.cli.command import hushed
 from vade_tf.cli.terminal import Terminal
@@ -102,16 +104,17 @@ class Study:
     rows: np.ndarray
 
     def run(self, name: str) -> Path:
-        """The folder of a finished run."""
+        """The folder of a finished run; the program ends where it was begun with other settings."""
         folder = self.folder / name
-        if (folder / "metrics.json").exists():
-            return folder
         given = {**self.given, "self_train_epochs": 0, **RUNS[name]}  # what its classifier does is no part of these
         if name != "robust":
             first = Run.open(self.run("robust")).config
             for setting in ("epochs", "passes", "hidden", "network"):  # the paper's 300 epochs would take hours
                 given[setting] = getattr(first, setting)
             given["pretrained"] = None if name == "unpretrained" else str(self.run("robust"))
+        claim(folder, " ".join(f"{setting}={value}" for setting, value in given.items()))
+        if (folder / "metrics.json").exists():
+            return folder
         keep = KeepCodes(folder, self.dataset.x[self.rows])
         with Terminal() as reporter:
             finished(TrainConfig.create(**given), folder, name, reporter=reporter, extra=[keep], export=False)
@@ -326,12 +329,9 @@ def lines(axis, histories: dict[str, list[dict]], column: str) -> None:
 
 def write(name: str, rows: list[dict]) -> None:
     """A CSV of the results folder, numbers with six digits."""
-    with (RESULTS / f"{name}.csv").open("w", newline="") as file:
-        file.write(f"# {shlex.join(['python', 'benchmarks/ablations.py', *sys.argv[1:]])}\n")
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+    shown = [{k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows]
+    command = shlex.join(["python", "benchmarks/ablations.py", *sys.argv[1:]])
+    csv_rows.write(shown, RESULTS / f"{name}.csv", rows[0], command)
 
 
 def save(figure: Figure, name: str, colours: int | None = None) -> None:

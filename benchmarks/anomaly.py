@@ -16,7 +16,6 @@ standardised on the training rows. Labels are read by the split and by the final
 """
 
 import argparse
-import csv
 import os
 import re
 import sys
@@ -31,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import rivals
+import csv_rows
 from anomaly_scores import SYSTEMS
 
 RESULTS = Path(__file__).parent / "results" / "anomaly.csv"
@@ -110,11 +109,7 @@ def rows_of(file: Path, name: str, protocol: str, system: str, seed: int) -> Ite
 
 def published(folder: Path | None, protocol: str) -> dict[str, dict[str, float]]:
     """The published figures of a protocol, by the name of the set in small letters; empty where there are none."""
-    file = folder / f"published_{protocol}.csv" if folder else None
-    if file is None or not file.exists():
-        return {}
-    with file.open(newline="") as lines:
-        table = list(csv.DictReader(lines))
+    table = csv_rows.read(folder / f"published_{protocol}.csv") if folder else []
     return {row.pop("dataset").lower(): {name: float(value) for name, value in row.items()} for row in table}
 
 
@@ -179,7 +174,7 @@ def main() -> None:
         wanted = DECIDE if options.sets == ["decide"] else options.sets or tuple(files)
         if unknown := [name for name in wanted if name not in files]:
             parser.error(f"--sets: {', '.join(unknown)}: not in {options.folder}; it has {', '.join(files)}")
-        done = {tuple(row[name] for name in ("protocol", "set", "system", "seed")) for row in rivals.read(RESULTS)}
+        done = {tuple(row[name] for name in ("protocol", "set", "system", "seed")) for row in csv_rows.read(RESULTS)}
         for seed in range(options.seeds):
             for system in options.systems:
                 for protocol in options.protocols:
@@ -187,10 +182,10 @@ def main() -> None:
                         if (protocol, name, system, str(seed)) in done:
                             continue
                         rows = list(rows_of(files[name], name, protocol, system, seed))
-                        rivals.append(rows, RESULTS, COMMAND, COLUMNS)
+                        csv_rows.append(rows, RESULTS, COLUMNS, COMMAND)
                         print(*(f"{row['score']} {row['auroc']}" for row in rows), *rows[0].values(), flush=True)
     for protocol in options.protocols:
-        rows = [row for row in rivals.read(RESULTS) if row["protocol"] == protocol]
+        rows = [row for row in csv_rows.read(RESULTS) if row["protocol"] == protocol]
         if rows:
             known = published(options.folder, protocol)
             print(f"\n{protocol}\n\n{summary(rows, known)}\n\n{details(rows, known, protocol)}")

@@ -5,23 +5,29 @@ import shlex
 import sys
 from pathlib import Path
 
+BEGUN = ("config.json", "restarts.json")  # of a run, of several that one is chosen from
 
-def trained(run: Path, flags: list[str]) -> Path:
-    """A finished run folder: as it is there, continued, or trained with these flags of train.py.
 
-    The flags are kept beside it. Where it was begun with others the program ends.
+def claim(run: Path, typed: str) -> bool:
+    """Whether a run folder was begun already; how it is begun is kept beside it.
+
+    Where it was begun otherwise the program ends.
     """
-    from vade_tf.cli import train
-
-    beside, typed = run.with_name(f".{run.name}.flags"), shlex.join(flags)
-    if (run / "config.json").exists():
-        if beside.exists() and beside.read_text() != typed:
-            sys.exit(f"{run} is of other flags ({beside.read_text()}); remove it, or choose another --out")
-    else:
+    beside, begun = run.with_name(f".{run.name}.flags"), any((run / name).exists() for name in BEGUN)
+    if begun and beside.exists() and beside.read_text() != typed:
+        sys.exit(f"{run} is of other flags ({beside.read_text()}); remove it, or choose another --out")
+    if not begun:
         run.parent.mkdir(parents=True, exist_ok=True)
         beside.write_text(typed)
+    return begun
+
+
+def trained(run: Path, flags: list[str]) -> Path:
+    """A finished run folder: as it is there, continued, or trained with these flags of train.py, see `claim`."""
+    from vade_tf.cli import train
+
+    begun = claim(run, shlex.join(flags))
     if not (run / "metrics.json").exists():
-        begun = (run / "config.json").exists()
         code = train.main(["--resume", str(run)] if begun else [*flags, "--out", str(run), "--no-export"])
         if code != 0:
             sys.exit(code)

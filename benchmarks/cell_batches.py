@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import cells
+import csv_rows
 import rivals
 
 RESULTS = Path(__file__).parent / "results" / "cell_batches.csv"
@@ -67,7 +68,7 @@ def main() -> None:
 
         if options.folder is None or not (files := sorted(options.folder.glob("*.h5"))):
             parser.error("--folder: expected a folder of .h5 files, got none")
-        done = {tuple(row[name] for name in KEY) for row in rivals.read(RESULTS)}
+        done = {tuple(row[name] for name in KEY) for row in csv_rows.read(RESULTS)}
         for seed, strength, file in itertools.product(range(1 if options.fit else 3), STRENGTHS, files):
             data = cells.load(file)
             caught, labs = two_labs(data, strength, seed)
@@ -79,9 +80,9 @@ def main() -> None:
                 groups = grouped(data, x, labs if system == "batch" else None, seed, options.fit)
                 found = {name: f"{adjusted_rand_score(y, groups):.4f}" for name, y in (("ari", data.y), ("lab", labs))}
                 print(*key, *found.values(), flush=True)
-                rivals.append([dict(zip(KEY, key, strict=True)) | found], RESULTS, COMMAND, (*KEY, "ari", "lab"))
+                csv_rows.append([dict(zip(KEY, key, strict=True)) | found], RESULTS, (*KEY, "ari", "lab"), COMMAND)
     for strength, measure in itertools.product(STRENGTHS, ("ari", "lab")):
-        rows = [row for row in rivals.read(RESULTS) if (row["what"], row["strength"]) == (what, str(strength))]
+        rows = [row for row in csv_rows.read(RESULTS) if (row["what"], row["strength"]) == (what, str(strength))]
         print(f"\n{what}, s = {strength}, {measure}\n{rivals.table(rows, measure, {name: name for name in SYSTEMS})}")
 
 

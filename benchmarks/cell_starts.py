@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import cells
+import csv_rows
 import rivals
 
 RESULTS = Path(__file__).parent / "results" / "cell_starts.csv"
@@ -53,7 +54,7 @@ def main() -> None:
 
         if options.folder is None or not (files := sorted(options.folder.glob("*.h5"))):
             parser.error("--folder: expected a folder of .h5 files, got none")
-        done = {(row["set"], row["seed"]) for row in rivals.read(RESULTS)}
+        done = {(row["set"], row["seed"]) for row in csv_rows.read(RESULTS)}
         for seed in SEEDS:
             for file in files:
                 if (file.stem, str(seed)) in done:
@@ -63,8 +64,8 @@ def main() -> None:
                     ari = f"{adjusted_rand_score(data.y, groups):.4f}"
                     rows.append({"set": file.stem, "system": name, "seed": seed, "ari": ari})
                     print(*rows[-1].values(), flush=True)
-                rivals.append(rows, RESULTS, COMMAND, (*rivals.KEY, "ari"))
-    rows = rivals.read(RESULTS)
+                csv_rows.append(rows, RESULTS, (*rivals.KEY, "ari"), COMMAND)
+    rows = csv_rows.read(RESULTS)
     print(rivals.table(rows, "ari", {row["system"]: row["system"] for row in rows}))
 
 

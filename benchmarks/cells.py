@@ -16,9 +16,7 @@ types, except for Leiden (resolution 1, scanpy's default, on 15 neighbours in sc
 """
 
 import argparse
-import csv
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -33,7 +31,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import csv_rows
 import rivals
+from peak_memory import peak
 
 RESULTS = Path(__file__).parent / "results" / "cells.csv"
 COMMAND = "python benchmarks/cells.py --folder FOLDER --scvi PYTHON --desc PYTHON"
@@ -166,25 +166,21 @@ def large(options) -> None:
     from vade_tf import VaDEClusterer, metrics
 
     data = made(*LARGE)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    before = peak()
     begun = time.perf_counter()
     groups = VaDEClusterer(n_clusters=data.clusters, random_state=0, verbose=1).fit_predict(data.x)
     seconds = time.perf_counter() - begun
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    after = peak()
     row = {
         **dict(zip(("n", "features", "clusters"), LARGE, strict=True)),
         "stored_mib": round((data.x.data.nbytes + data.x.indices.nbytes) / 2**20),
         "before_mib": round(before),
-        "peak_mib": round(peak),
+        "peak_mib": round(after),
         "minutes": f"{seconds / 60:.1f}",
         "ari": f"{metrics.scores(data.y, groups)['ari']:.4f}",
         "rare_f1": f"{rare_found(data.y, groups):.4f}",
     }
-    with LARGE_RESULTS.open("w", newline="") as lines:
-        lines.write("# python benchmarks/cells.py --large\n")
-        writer = csv.DictWriter(lines, list(row), lineterminator="\n")
-        writer.writeheader()
-        writer.writerow(row)
+    csv_rows.write([row], LARGE_RESULTS, row, "python benchmarks/cells.py --large")
     print(row)
 
 
@@ -208,7 +204,7 @@ def main() -> None:
         for name in systems:
             if given.get(name, True) is None:
                 parser.error(f"--{name}: expected the Python of an environment of its own, got none")
-        done = {tuple(row[name] for name in rivals.KEY) for row in rivals.read(RESULTS)}
+        done = rivals.done(csv_rows.read(RESULTS))
         for seed in range(options.seeds):
             for system in systems:
                 for file in files:
@@ -217,10 +213,10 @@ def main() -> None:
                         continue
                     found = rivals.clustered(SYSTEMS[system], systems_of(system), load(file), seed, options)
                     rows = [{"set": name, "seed": seed, **row} for row in found]
-                    rivals.append(rows, RESULTS, COMMAND)
+                    csv_rows.append(rows, RESULTS, rivals.COLUMNS, COMMAND)
                     for row in rows:
                         print(*row.values(), flush=True)
-    if rows := rivals.read(RESULTS):
+    if rows := csv_rows.read(RESULTS):
         print(rivals.tables(rows, NAMES))
 
 

@@ -10,10 +10,10 @@ tables.py there are four clouds of 1,000 rows, which have no groups: of one clas
 """
 
 import argparse
-import csv
 import time
 from pathlib import Path
 
+import csv_rows
 import numpy as np
 from tables import BUNDLED, SYNTHETIC, TABLES, load
 
@@ -64,17 +64,12 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", help="these alone")
     parser.add_argument("--table", action="store_true", help="print what was measured, and measure nothing")
     given = parser.parse_args()
-    lines = RESULTS.read_text().splitlines()[1:] if RESULTS.exists() else []  # the first is the command
-    rows = list(csv.DictReader(lines))
+    rows = csv_rows.read(RESULTS)
     names = [*(TABLES if given.folder else ()), *BUNDLED, *SYNTHETIC, *CLOUDS, *(["r8"] if given.r8 else [])]
     for name in () if given.table else given.sets or names:
         rows = [row for row in rows if row["set"] != name] + [measure(name, given.folder, given.r8)]
         print(rows[-1], flush=True)
-        with RESULTS.open("w", newline="") as file:
-            file.write("# python benchmarks/clusters.py --folder FOLDER\n")
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        csv_rows.write(rows, RESULTS, COLUMNS, "python benchmarks/clusters.py --folder FOLDER")
     print(table(rows))
 
 

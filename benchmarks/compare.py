@@ -6,29 +6,33 @@ python benchmarks/compare.py --table    the tables and charts of all that was me
 The VaDE of a seed is the run --vade/DATASET-robust/seed-N, as benchmarks/seeds.py leaves it, and is trained there if it
 is not there; the others start from its autoencoder and lie in --out/DATASET/SYSTEM/seed-N. What is finished is taken as
 it is, what was interrupted continues. Rows go to benchmarks/results/compare.csv as they come, in place of older rows of
-the same data, system and seed. Flags of train.py that are not named here are given after "--", e.g. -- --limit 5000.
+the same data, system and seed, but not beside seeds of other flags or epochs, which the table would take for the same.
+Flags of train.py that are not named here are given after "--", e.g. -- --limit 5000; rows without any may be of a time
+when the file did not say them.
 """
 
 import argparse
-import csv
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import csv_rows
 from begun import has_images, trained
 
 from vade_tf.runs.config import MODELS
 from vade_tf.systems import SYSTEMS
 
 RESULTS = Path(__file__).parent / "results"
+COMMAND = "python benchmarks/compare.py --dataset DATASET --seeds N --data-dir FOLDER"
 KEY = ("dataset", "rows", "system")
 COLUMNS = (
     *KEY, "seed", "acc", "gmvae_acc", "nmi", "ari", "seconds", "pretrain_epochs", "epochs", "source", "device",
-    "precision", "tensorflow", "keras",
+    "precision", "tensorflow", "keras", "flags",
 )  # fmt: skip
 
 SCORES = {"acc": "acc", "gmvae_acc": "most_confident_acc", "nmi": "nmi", "ari": "ari"}
@@ -110,27 +114,31 @@ def row_of(path: Path, data_dir: str | None, pretrain_seconds: float) -> dict:
     }
 
 
-def read(file: Path) -> list[dict]:
-    if not file.exists():
-        return []
-    with file.open(newline="") as lines:
-        return list(csv.DictReader(line for line in lines if not line.startswith("#")))
+def check_alike(rows: list[dict], new: dict) -> None:
+    """Ends the program where other seeds have other flags, or other epochs and the system does not end by itself."""
+    system = new["system"]
+    alike = ("flags",) if system in SYSTEMS and SYSTEMS[system].updates else ("flags", "epochs")
+    for row in rows:
+        other = [f"{name} {row[name] or 'none'}, not {new[name] or 'none'}" for name in alike if row[name] != new[name]]
+        if other and all(row[name] == new[name] for name in KEY):
+            sys.exit(
+                f"{system} on {new['dataset']}, seed {new['seed']}: there is a row of seed {row['seed']} with "
+                f"{' and '.join(other)}; remove the rows of one kind"
+            )
 
 
 def add(file: Path, new: dict) -> list[dict]:
     """Write `new` into the file in place of an older row of the same run; returns all rows."""
-    same = (*KEY, "seed")
-    rows = [row for row in read(file) if any(str(row[name]) != str(new[name]) for name in same)]
-    rows.append({name: "" if new[name] is None else str(new[name]) for name in COLUMNS})
+    new = {name: "" if new[name] is None else str(new[name]) for name in COLUMNS}
+    rows = [dict.fromkeys(COLUMNS, "") | row for row in csv_rows.read(file)]
+    rows = [row for row in rows if any(row[name] != new[name] for name in (*KEY, "seed"))]
+    check_alike(rows, new)
+    rows.append(new)
     order = {name: place for place, name in enumerate(MODELS)}  # last what is no longer registered
     rows.sort(
         key=lambda row: (row["dataset"], int(row["rows"]), order.get(row["system"], len(order)), int(row["seed"]))
     )
-    with file.open("w", newline="") as lines:
-        lines.write("# python benchmarks/compare.py --dataset DATASET --seeds N --data-dir FOLDER\n")
-        writer = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    csv_rows.write(rows, file, COLUMNS, COMMAND)
     return rows
 
 
@@ -226,7 +234,7 @@ def main(argv: list[str] | None = None, results: Path = RESULTS) -> None:
     parser.add_argument("--table", action="store_true", help="train nothing")
     parser.add_argument("more", nargs="*", help="further flags of train.py, after --")
     options = parser.parse_args(argv)
-    rows, dataset = read(results / "compare.csv"), options.dataset or "mnist"
+    rows, dataset = csv_rows.read(results / "compare.csv"), options.dataset or "mnist"
     data = ["--data-dir", options.data_dir] if options.data_dir else []
     for seed in [] if options.table else range(options.seeds):
         settings = ["--dataset", dataset, "--recipe", "robust", "--seed", str(seed), *data]  # as seeds.py has them
@@ -241,7 +249,8 @@ def main(argv: list[str] | None = None, results: Path = RESULTS) -> None:
                 if SYSTEMS[name].pretrains:
                     flags, shared = [*flags, "--pretrained", str(vade)], pretrain_seconds
                 run = trained(Path(options.out) / dataset / name / f"seed-{seed}", [*flags, *options.more])
-            rows = add(results / "compare.csv", row_of(run, options.data_dir, shared))
+            new = row_of(run, options.data_dir, shared) | {"flags": shlex.join(options.more)}
+            rows = add(results / "compare.csv", new)
     shown = [dataset]
     if options.table and options.dataset is None:
         shown = list(dict.fromkeys(row["dataset"] for row in rows))

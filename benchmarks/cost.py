@@ -15,7 +15,6 @@ where what every fit costs no longer counts.
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -24,8 +23,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import csv_rows
 import numpy as np
-import rivals
+from peak_memory import peak
 
 RESULTS = Path(__file__).parent / "results" / "cost.csv"
 COMMAND = "python benchmarks/cost.py"
@@ -60,8 +60,7 @@ def child(n: int, k: int, d: int) -> None:
     settings = Settings(clusters=k, hidden=(32, 32), batch_size=1024, precision="float32", **lengths)
     found = fit(rows_of(n, k, d), settings)
     seconds = {row["phase"]: row["seconds"] for row in found.history}  # of the last epoch of each
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    print("\n" + json.dumps({**seconds, "start": found.seconds["init"], "peak_mib": most}))
+    print("\n" + json.dumps({**seconds, "start": found.seconds["init"], "peak_mib": peak()}))
 
 
 def measured(axis: str, point: dict[str, int]) -> dict:
@@ -127,15 +126,15 @@ def main() -> None:
     options = parser.parse_args()
     if options.child:
         return child(*options.child)
-    done = {(row["axis"], *(int(row[each]) for each in STAY)) for row in rivals.read(RESULTS)}
+    done = {(row["axis"], *(int(row[each]) for each in STAY)) for row in csv_rows.read(RESULTS)}
     for axis in [] if options.table else options.axes:
         for size in AXES[axis]:
             point = {**STAY, axis: size}
             if size <= options.most and (axis, *point.values()) not in done:
                 row = measured(axis, point)
-                rivals.append([row], RESULTS, COMMAND, COLUMNS)
+                csv_rows.append([row], RESULTS, COLUMNS, COMMAND)
                 print(row, flush=True)
-    rows = rivals.read(RESULTS)
+    rows = csv_rows.read(RESULTS)
     print(table(rows))
     figure(rows).savefig(RESULTS.with_suffix(".png"), dpi=120)
 

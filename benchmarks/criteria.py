@@ -5,11 +5,11 @@ python benchmarks/criteria.py --dataset reuters_r8 --data-dir FOLDER --restarts 
 python benchmarks/criteria.py --runs runs/seeds/mnist-robust            finished runs of benchmarks/seeds.py instead
 python benchmarks/criteria.py                                            table and figure of all that was measured
 
-Restarts lie in --out/DATASET; rows go to benchmarks/results/criteria.csv, the scatter to criteria.png beside it.
+Restarts lie in --out/DATASET; rows go to benchmarks/results/criteria.csv, the scatter to criteria.png beside it. The
+last two parts of its folder name a study, in older rows the last one.
 """
 
 import argparse
-import csv
 import json
 import os
 import sys
@@ -18,11 +18,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import csv_rows
 import numpy as np
+from begun import trained
 from scipy.special import logsumexp
 from scipy.stats import spearmanr
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parent / "results" / "criteria.csv"
+COMMAND = "python benchmarks/criteria.py --dataset DATASET --restarts N | --runs FOLDER"
 CRITERIA = {
     "elbo": "ELBO (nats a row)",
     "held_out_elbo": "ELBO of held-out rows",
@@ -77,22 +80,6 @@ def measure(study: str, folders: list[Path]) -> list[dict]:
     for row, ari in zip(rows, selection.agreement(partitions), strict=True):
         row["agreement"] = ari
     return [{name: row[name] if isinstance(row[name], str) else f"{row[name]:.6g}" for name in COLUMNS} for row in rows]
-
-
-def read() -> list[dict]:
-    file = RESULTS / "criteria.csv"
-    if not file.exists():
-        return []
-    with file.open(newline="") as lines:
-        return list(csv.DictReader(line for line in lines if not line.startswith("#")))
-
-
-def write(rows: list[dict]) -> None:
-    with (RESULTS / "criteria.csv").open("w", newline="") as file:
-        file.write("# python benchmarks/criteria.py --dataset DATASET --restarts N | --runs FOLDER\n")
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def columns(rows: list[dict], study: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -167,25 +154,19 @@ def main() -> None:
     parser.add_argument("--out", default="runs/criteria", help="folder of the restarts")
     parser.add_argument("more", nargs="*", help="further flags of train.py, after --")
     options = parser.parse_args()
-    studies = {Path(folder).name: Path(folder) for folder in options.runs}
+    studies = [Path(folder) for folder in options.runs]
     if options.dataset:
-        from vade_tf.cli import train
-
-        out = Path(options.out) / options.dataset
-        if not (out / "metrics.json").exists():
-            new = ["--dataset", options.dataset, "--restarts", str(options.restarts), "--out", str(out), "--no-export"]
-            new += ["--data-dir", options.data_dir] if options.data_dir else []
-            code = train.main(["--resume", str(out)] if (out / "restarts.json").exists() else [*new, *options.more])
-            if code != 0:
-                sys.exit(code)
-        studies[f"{options.dataset}, restarts"] = out
-    rows = read()
-    for study, folder in studies.items():
+        flags = ["--dataset", options.dataset, "--restarts", str(options.restarts)]
+        flags += ["--data-dir", options.data_dir] if options.data_dir else []
+        studies.append(trained(Path(options.out) / options.dataset, flags + options.more))
+    rows = csv_rows.read(RESULTS)
+    for folder in studies:
+        study = "/".join(folder.absolute().parts[-2:])
         folders = sorted((file.parent for file in folder.glob("*/metrics.json")), key=lambda path: path.name)
         rows = [row for row in rows if row["study"] != study] + measure(study, folders)
-        write(rows)
+        csv_rows.write(rows, RESULTS, COLUMNS, COMMAND)
     print(table(rows))
-    figure(rows, RESULTS / "criteria.png")
+    figure(rows, RESULTS.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import rivals
+import csv_rows
 
 RESULTS = Path(__file__).parent / "results" / "distribute.csv"
 WAYS = {"one device": "none", "two logical CPUs": "mirrored", "two processes": "multiworker"}
@@ -119,7 +119,7 @@ def main() -> None:
             for way in ("one device", "two processes"):
                 more = ["--accuracy", "--data-dir", options.data_dir, "--seed", str(seed)]
                 row = {"way": way, "seed": seed, **run(WAYS[way], more)}
-                rivals.append([row], RESULTS.with_name("distribute_mnist.csv"), COMMAND, tuple(row))
+                csv_rows.append([row], RESULTS.with_name("distribute_mnist.csv"), row, COMMAND)
                 print(*row.values(), flush=True)
         return
     found: dict[str, list] = {way: [] for way in WAYS}

@@ -11,10 +11,10 @@ benchmarks/speed.py. Results go to benchmarks/results/gpu.csv, where the rows of
 """
 
 import argparse
-import csv
 import time
 from pathlib import Path
 
+import csv_rows
 import speed
 
 from vade_tf.training import device
@@ -35,15 +35,6 @@ def seconds(phase: str, batch_size: int, precision: str, jit: bool, rows: int) -
     return (time.perf_counter() - begun) * share, (time.process_time() - begun_cpu) * share
 
 
-def table() -> list[dict]:
-    """The figures measured so far."""
-    if not RESULTS.exists():
-        return []
-    with RESULTS.open(newline="") as lines:
-        next(lines)
-        return list(csv.DictReader(lines))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=speed.MNIST_ROWS, help="rows of an epoch (default: 70000)")
@@ -54,7 +45,7 @@ def main() -> None:
     name, precision = device.describe(), device.resolve_precision(options.precision)
     jit = device.resolve_jit(options.jit)
     print(f"{name}; precision {precision}, XLA {'on' if jit else 'off'}; seconds an epoch of 70,000 rows")
-    mine, others = [], [row for row in table() if row["device"] != name]
+    mine, others = [], [row for row in csv_rows.read(RESULTS) if row["device"] != name]
     for phase in ("pretrain", "fit"):
         for batch in options.batches:
             found, cpu = seconds(phase, batch, precision, jit, options.rows)
@@ -65,11 +56,7 @@ def main() -> None:
                 if (row["phase"], row["batch"]) == (phase, str(batch)):
                     beside = "{epoch_seconds:>8} s, {cpu_seconds:>8} s on {device} ({precision})".format(**row)
                     print(f"{'':>24}  {beside}")
-    with RESULTS.open("w", newline="") as lines:
-        lines.write("# python benchmarks/gpu.py\n")
-        writer = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([*others, *mine])
+    csv_rows.write([*others, *mine], RESULTS, COLUMNS, "python benchmarks/gpu.py")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ with and without hints is read on the same rows, those without a hint.
 """
 
 import argparse
-import csv
 import sys
 import time
 from collections import defaultdict
@@ -19,7 +18,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import csv_rows
+
 RESULTS = Path(__file__).parent / "results" / "hints.csv"
+COMMAND = "python benchmarks/hints.py --data digits mnist5k --seeds 3 --data-dir FOLDER"
 COLUMNS = ("data", "rows", "seed", "hints", "wrong", "acc_others", "acc_others_without", "seconds")
 CASES = ((0, 0.0), (10, 0.0), (100, 0.0), (1000, 0.0), (100, 0.1), (1000, 0.1))  # (hints, share of them wrong)
 
@@ -56,7 +58,7 @@ def measure(name: str, seeds: int, data_dir: str | None) -> None:
     assert dataset.y is not None
     clusters = int(dataset.y.max()) + 1
     for seed in range(seeds):
-        done = {(row["data"], row["seed"], row["hints"], row["wrong"]) for row in read()}
+        done = {(row["data"], row["seed"], row["hints"], row["wrong"]) for row in csv_rows.read(RESULTS)}
         cases = [case for case in CASES if (name, str(seed), str(case[0]), str(case[1])) not in done]
         if not cases:
             continue
@@ -84,29 +86,13 @@ def measure(name: str, seeds: int, data_dir: str | None) -> None:
             }
             print(row, flush=True)
             if (n_hints, wrong) in cases:
-                append(row)
-
-
-def read() -> list[dict]:
-    if not RESULTS.exists():
-        return []
-    with RESULTS.open() as file:
-        return list(csv.DictReader(line for line in file if not line.startswith("#")))
-
-
-def append(row: dict) -> None:
-    new = not RESULTS.exists()
-    with RESULTS.open("a") as file:
-        if new:
-            file.write("# python benchmarks/hints.py --data digits mnist5k --seeds 3 --data-dir FOLDER\n")
-            file.write(",".join(COLUMNS) + "\n")
-        file.write(",".join(str(row[name]) for name in COLUMNS) + "\n")
+                csv_rows.append([row], RESULTS, COLUMNS, COMMAND)
 
 
 def table() -> None:
     """Mean over seeds in Markdown."""
     groups = defaultdict(list)
-    for row in read():
+    for row in csv_rows.read(RESULTS):
         groups[row["data"], int(row["hints"]), float(row["wrong"])].append(row)
     print("| data | hints | wrong | seeds | ACC of the other rows | the same rows without hints | least gain |")
     print("|---|---|---|---|---|---|---|")

@@ -9,7 +9,6 @@ is meant to read.
 """
 
 import argparse
-import csv
 import gc
 import os
 import sys
@@ -22,6 +21,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import csv_rows
 
 RESULTS = Path(__file__).parent / "results" / "hostile.csv"
 CASES = 200
@@ -127,10 +128,7 @@ def main() -> int:
     options = parser.parse_args()
 
     warnings.filterwarnings("ignore", category=ConvergenceWarning)  # more clusters than rows that differ
-    done = {}
-    if RESULTS.exists():
-        with RESULTS.open(newline="") as file:
-            done = {int(row["case"]): row for row in csv.DictReader(line for line in file if not line.startswith("#"))}
+    done = {int(row["case"]): row for row in csv_rows.read(RESULTS)}
     for number in options.cases or [i for i in range(CASES) if i not in done]:
         try:
             done[number] = fit(number, case(number))
@@ -139,11 +137,7 @@ def main() -> int:
             plain = {name: value for name, value in case(number).items() if name in COLUMNS}
             done[number] = {**plain, "case": number, "traits": " ".join(plain["traits"]), "outcome": f"fails: {kind}"}
         print(number, done[number]["outcome"], done[number].get("seconds"), flush=True)
-        with RESULTS.open("w", newline="") as file:
-            file.write("# python benchmarks/hostile.py\n")
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(done[i] for i in sorted(done))
+        csv_rows.write((done[i] for i in sorted(done)), RESULTS, COLUMNS, "python benchmarks/hostile.py")
     bad = [number for number, row in done.items() if not row["outcome"].startswith(("fits", "stops"))]
     fits = sum(row["outcome"] == "fits" for row in done.values())
     print(f"{len(done)} cases: {fits} fit, {len(done) - fits - len(bad)} stop with a reason, {len(bad)} fail: {bad}")

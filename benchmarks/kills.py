@@ -16,7 +16,6 @@ again.
 """
 
 import argparse
-import csv
 import os
 import random
 import shutil
@@ -29,8 +28,11 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import csv_rows
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
 RESULTS = ROOT / "benchmarks" / "results" / "kills.csv"
 COLUMNS = ("test", "case", "number", "moment", "outcome")
 SMALL = ["--clusters", "3", "--hidden", "16,8", "--pretrain-epochs", "3", "--epochs", "4", "--batch-size", "64"]
@@ -91,11 +93,7 @@ class Table:
     """The results so far; a row that is there is not done again."""
 
     def __init__(self):
-        self.rows = []
-        if RESULTS.exists():
-            with RESULTS.open(newline="") as lines:
-                next(lines)
-                self.rows = list(csv.DictReader(lines))
+        self.rows = csv_rows.read(RESULTS)
 
     def has(self, test: str, case: str, number: int) -> bool:
         return any((r["test"], r["case"], r["number"]) == (test, case, str(number)) for r in self.rows)
@@ -103,11 +101,7 @@ class Table:
     def add(self, *row) -> None:
         self.rows.append(dict(zip(COLUMNS, map(str, row), strict=True)))
         print(*row, flush=True)
-        with RESULTS.open("w", newline="") as lines:
-            lines.write("# python benchmarks/kills.py\n")
-            writer = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.rows)
+        csv_rows.write(self.rows, RESULTS, COLUMNS, "python benchmarks/kills.py")
 
 
 def kills(table: Table, data: list[str], folder: Path, number: int) -> None:

@@ -11,14 +11,12 @@ evaluate. Before a file is used, the system is asked to forget what it has read 
 Prints for each the peak of its resident memory (ru_maxrss, Python and TensorFlow included) and the rows a second of the
 phases, by the clock and by processor time: the fastest epoch counts, for the first one compiles. The clock tells
 nothing while others use the machine; processor time does not see a wait for the disk. Writes
-benchmarks/results/large.csv.
+benchmarks/results/large.csv, or large_ROWS.csv where a flag is given.
 """
 
 import argparse
-import csv
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -27,9 +25,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import csv_rows
 import numpy as np
+from peak_memory import peak
 
-RESULTS = Path(__file__).parent / "results" / "large.csv"  # of the rows by default; of others with their number
+RESULTS = Path(__file__).parent / "results" / "large.csv"  # by default; else with the number of rows
 FEATURES, GROUPS, PART, BATCH = 100, 10, 100_000, 1024
 LIMIT = 2560  # MiB
 SHARE = 0.7  # of the rate in memory
@@ -109,11 +109,6 @@ def child(command: str, data: str, out: str, hidden: str, epochs: int, memory: i
     print("\n" + json.dumps(took))
 
 
-def peak() -> float:
-    """Largest resident memory of this process so far, MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-
-
 def measured(command: str, file: Path, n: int, out: Path, options) -> dict:
     """A row of the table."""
     if hasattr(os, "posix_fadvise"):
@@ -161,28 +156,29 @@ def main() -> None:
         name for name in ("rows", "subset", "hidden", "epochs") if options.__dict__[name] != parser.get_default(name)
     ]
     typed = "".join(f" --{name} {options.__dict__[name]}" for name in names)
+    results = RESULTS.with_stem(f"{RESULTS.stem}_{options.rows}") if typed else RESULTS
     table: list[dict] = []
     for name in ("subset.npy", "rows.npy", "subset.npy", "rows.parquet", "subset.npy"):
         n = options.subset if name == "subset.npy" else options.rows
         table.append(measured("train", files[name], n, runs / str(len(table)), options))
-        write(table, typed)
+        csv_rows.write(table, results, COLUMNS, f"python benchmarks/large.py FOLDER{typed}")
     for command in ("predict", "evaluate"):
         table.append(measured(command, files["rows.npy"], options.rows, runs / "1", options))
-        write(table, typed)
-    within = [row for row in table if row["file"] != "in memory"]
+        csv_rows.write(table, results, COLUMNS, f"python benchmarks/large.py FOLDER{typed}")
+    print(verdict(table))
+
+
+def verdict(table: list[dict]) -> str:
+    """The rates as shares of those in memory, and the peak, each beside its limit."""
+    within, lines = [row for row in table if row["file"] != "in memory"], []
     for measure in ("fit_rows_s", "fit_rows_cpu_s"):
         memory = np.median([row[measure] for row in table if row["file"] == "in memory"])
-        shares = [f"{row[measure] / memory:.2f} for .{row['file']}" for row in within if measure in row]
-        print(f"{measure}: {', '.join(shares)} of the rate in memory; at least {SHARE}")
-    print(f"peak {max(row['peak_mib'] for row in within):,} MiB; below {LIMIT:,}")
-
-
-def write(table: list[dict], typed: str) -> None:
-    with RESULTS.open("w", newline="") as file:
-        file.write(f"# python benchmarks/large.py FOLDER{typed}\n")
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
+        shares = {row["file"]: row[measure] / memory for row in within if measure in row}
+        said = ", ".join(f"{share:.2f} for .{file}" for file, share in shares.items())
+        met = "yes" if min(shares.values()) >= SHARE else "no"
+        lines.append(f"{measure}: {said} of the rate in memory, at least {SHARE}: {met}")
+    most = max(row["peak_mib"] for row in within)
+    return "\n".join([*lines, f"peak {most:,} MiB, below {LIMIT:,}: {'yes' if most < LIMIT else 'no'}"])
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import csv_rows
 import rivals
 from whole import Images, fit_missing, load
 
@@ -37,7 +38,8 @@ def of_package(name: str):
         from vade_tf.training.posterior import model_groups
         from vade_tf.training.store import Memory
 
-        store, kept = Memory(), options.out / f"seed-{seed}.npz"
+        rows = data.name.replace(",", "").replace(" ", "-")
+        store, kept = Memory(), options.out / f"{rows}-{EPOCHS}-epochs-seed-{seed}.npz"
         if kept.exists():
             with np.load(kept) as arrays:
                 store.save("pretrained", dict(arrays))
@@ -64,7 +66,7 @@ def main() -> None:
         options.out.mkdir(parents=True, exist_ok=True)
         data = load(options.data_dir, options.rows)
         fit_missing({(system,): of_package(system) for system in NAMES}, data, options, RESULTS, COMMAND)
-    if rows := rivals.read(RESULTS):
+    if rows := csv_rows.read(RESULTS):
         print(rivals.tables(rows, NAMES))
 
 

@@ -5,15 +5,14 @@ python benchmarks/memory.py                     some minutes on 2 cores
 Makes a CSR matrix of 685,071 x 2,000 with some 55 numbers a row, whose columns are as unequal as words are (Zipf), and
 takes it the way of `train.py --dataset reuters`: check and fingerprint, model and optimizer, autoencoder, starting
 mixture, VaDE held to groups, evaluation of the bound. What grows with the rows is done in full: the check, the
-fingerprint, the order of an epoch, the two views of all rows and the starting mixture. What only takes time is cut
-short: --steps batches of an epoch and as many of the evaluation. Prints the peak of the process's memory after each
-step (ru_maxrss, which includes Python and TensorFlow) and writes it to benchmarks/results/memory.csv.
+fingerprint, the order of an epoch, and the start, which reads 100,000 rows at most and gives all rows their groups.
+What only takes time is cut short: --steps batches of an epoch and as many of the evaluation. Prints the peak of the
+process's memory after each step (ru_maxrss, which includes Python and TensorFlow) and writes it to
+benchmarks/results/memory.csv.
 """
 
 import argparse
-import csv
 import os
-import resource
 import sys
 import time
 from pathlib import Path
@@ -21,18 +20,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import csv_rows
 import numpy as np
 import scipy.sparse
+from peak_memory import peak
 
 RESULTS = Path(__file__).parent / "results" / "memory.csv"
 LIMIT = 2048  # MiB
 PER_ROW = 60  # numbers drawn a row; some fall on one column
-
-
-def peak() -> float:
-    """Largest resident memory of this process so far, MiB."""
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-    return kilobytes / 1024
 
 
 def words(n: int, n_features: int, seed: int = 0) -> scipy.sparse.csr_array:
@@ -68,12 +63,9 @@ def measure(n: int, n_features: int, steps: int) -> list[dict]:
 
     from vade_tf.data import pipeline
     from vade_tf.data.observing import build
-    from vade_tf.model import choice
     from vade_tf.model.optimizer import FusedAdam
-    from vade_tf.training import autoencoder, given
-    from vade_tf.training import start as starts
+    from vade_tf.training import autoencoder, recipe
     from vade_tf.training.settings import Settings
-    from vade_tf.training.views import view_reader
 
     tf.constant(0)
     note("Python and TensorFlow")
@@ -83,21 +75,17 @@ def measure(n: int, n_features: int, steps: int) -> list[dict]:
     del matrix
     print(f"fingerprint {dataset.fingerprint['crc32']:08x}")
     note("check and fingerprint")
-    settings = Settings(clusters=4).resolve(n)
-    model = given.build_model(dataset, choice.choose(dataset), settings, "float32")
+    fitting = recipe.begin(dataset.observations(), Settings(clusters=4, precision="float32"))
+    model, batch_size = fitting.model, fitting.settings.batch_size
     reads = autoencoder.build_autoencoder(model)
     reads.compile(FusedAdam(1e-3), autoencoder.reconstruction_loss(model))
-    batches = pipeline.training_batches(dataset.x, settings.batch_size, 0, range(1))
+    batches = pipeline.training_batches(dataset.x, batch_size, 0, range(1))
     reads.fit(batches.map(lambda x: (x, x)), steps_per_epoch=steps, shuffle=False, verbose=0)
     note(f"autoencoder, {steps} steps")
-    z, hidden = view_reader(model, dataset.x)(dataset.x)
-    note("code and hidden layer, all rows")
-    start = starts.start(z, 4, "landmark", 0, [z, hidden])
-    del z, hidden
-    model.prior.assign(start.pi, start.mu, start.sigma2)
-    note("starting mixture, all rows")
+    groups = recipe.start(fitting)
+    note("start, groups of all rows")
     model.compile(FusedAdam(1e-3))
-    batches = pipeline.training_batches(dataset.x, settings.batch_size, 0, range(1), hints=start.groups)
+    batches = pipeline.training_batches(dataset.x, batch_size, 0, range(1), hints=groups)
     model.fit(batches, hints=True, steps_per_epoch=steps, shuffle=False, verbose=0)
     note(f"VaDE, {steps} steps")
     model.evaluate(pipeline.ordered_batches(dataset.x).take(steps), verbose=0)
@@ -115,12 +103,7 @@ def main() -> None:
     rows = measure(options.rows, options.features, options.steps)
     print(f"peak {rows[-1]['peak_mib']} MiB, below {LIMIT}: {'yes' if rows[-1]['peak_mib'] < LIMIT else 'no'}")
     if options.rows == parser.get_default("rows") and options.features == parser.get_default("features"):
-        RESULTS.parent.mkdir(exist_ok=True)
-        with RESULTS.open("w", newline="") as file:
-            file.write("# python benchmarks/memory.py\n")
-            table = csv.DictWriter(file, ["step", "peak_mib"], lineterminator="\n")
-            table.writeheader()
-            table.writerows(rows)
+        csv_rows.write(rows, RESULTS, ("step", "peak_mib"), "python benchmarks/memory.py")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ original code. Needs Linux or macOS.
 """
 
 import argparse
-import csv
 import functools
 import hashlib
 import importlib
@@ -38,6 +37,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import csv_rows
 from mutants_edits import IDENTITY, ROOT, Mutant, mutants
 from mutants_tests import Tally, concerned, learn, run_pytest
 
@@ -58,7 +58,7 @@ MODULES = [
 ]
 # Tests that are slow, work in processes of their own, and are about other modules.
 LEFT_OUT = re.compile(
-    "test_(baselines_adding|cli|compare|config|data|device|docs|estimator|evaluate_cli|export|fetch|figures|hostile|"
+    "test_(baselines_adding|benchmarks|cli|compare|config|data|device|docs|estimator|evaluate_cli|export|fetch|figures|hostile|"
     "imports|keras_names|machine|mosaic|named|pipeline|readme|report|sparse|sweep|training|writing)"
 )
 PRELOADED = (
@@ -170,21 +170,12 @@ def meet(mutant: Mutant, tests: list[str], verdict: Path) -> int:
 
 def read(file: Path) -> dict[tuple[str, ...], dict]:
     """Rows of a CSV file by the identity of the mutant."""
-    if not file.exists():
-        return {}
-    with file.open(newline="") as lines:
-        rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
-    return {tuple(row[name] for name in IDENTITY): row for row in rows}
+    return {tuple(row[name] for name in IDENTITY): row for row in csv_rows.read(file)}
 
 
 def write(rows: dict[tuple[str, ...], dict], command: str) -> None:
-    draft = RESULTS.with_suffix(".draft")
-    with draft.open("w", newline="") as file:
-        file.write(f"# {command}\n")
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(sorted(rows.values(), key=lambda row: (MODULES.index(row["file"]), int(row["line"]))))
-    draft.replace(RESULTS)
+    ordered = sorted(rows.values(), key=lambda row: (MODULES.index(row["file"]), int(row["line"])))
+    csv_rows.write(ordered, RESULTS, COLUMNS, command)
 
 
 def drawn(file: str, number: int, seed: int) -> list[Mutant]:
@@ -196,13 +187,14 @@ def drawn(file: str, number: int, seed: int) -> list[Mutant]:
 def table() -> str:
     """For each module: mutants that there are, those drawn, what became of them, and the share killed."""
     rows, equivalent, reasons = read(RESULTS), read(EQUIVALENT), read(SURVIVORS)
+    present = {file: [one.identity for one in mutants(file)] for file in MODULES}
     lines = ["| module | mutants | drawn | equivalent | killed | survived | killed of the others |", "|---" * 7 + "|"]
     total = [0] * 5
-    for file in MODULES:
-        mine = [identity for identity in mutants(file) if identity in rows]  # others are of older code
+    for file, every in present.items():
+        mine = [identity for identity in every if identity in rows]  # others are of older code
         alive = [identity for identity in mine if rows[identity]["outcome"] == "survived"]
         same = sum(identity in equivalent for identity in alive)
-        counts = [len(mutants(file)), len(mine), same, len(mine) - len(alive), len(alive) - same]
+        counts = [len(every), len(mine), same, len(mine) - len(alive), len(alive) - same]
         total = [a + b for a, b in zip(total, counts, strict=True)]
         lines.append(f"| {file} | " + " | ".join(map(str, counts)) + f" | {share(counts)} |")
     lines.append("| all | " + " | ".join(map(str, total)) + f" | {share(total)} |")
@@ -210,7 +202,7 @@ def table() -> str:
         f"\n{row['file']}:{row['line']} {row['function']}\n- {row['original']}\n+ {row['mutated']}\n"
         + reasons.get(identity, {"reason": "not yet explained"})["reason"]
         for identity, row in rows.items()
-        if row["outcome"] == "survived" and identity not in equivalent and identity in mutants(row["file"])
+        if row["outcome"] == "survived" and identity not in equivalent and identity in present.get(row["file"], ())
     ]
     return "\n".join(lines)
 

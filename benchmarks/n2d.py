@@ -45,7 +45,7 @@ def row_of(path: Path, data_dir: str | None, pretrain_seconds: float) -> dict:
     seconds = round(float(row["seconds"]) + time.perf_counter() - begun, 1)
     scores = metrics.all_scores(dataset.y, found.groups, found.log_odds)
     figures = {name: round(scores[key], 6) for name, key in compare.SCORES.items()}
-    return row | figures | {"system": "n2d", "seconds": seconds}
+    return row | figures | {"system": "n2d", "seconds": seconds, "flags": ""}
 
 
 def main() -> None:

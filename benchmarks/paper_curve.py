@@ -16,8 +16,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import csv_rows
 import matplotlib
-import rivals
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -33,7 +33,7 @@ PAPER = 94.46  # per cent, the best of its runs (Jiang et al. 2017, table 2)
 def rows_of(run: Path) -> list[dict]:
     """The history of a run, numbers in six digits."""
     seed = json.loads((run / "config.json").read_text())["seed"]
-    rows = [{**row, "seed": seed} for row in rivals.read(run / "metrics.csv")]
+    rows = [{**row, "seed": seed} for row in csv_rows.read(run / "metrics.csv")]
     return [{name: shortened(row.get(name, "")) for name in COLUMNS} for row in rows]
 
 
@@ -71,13 +71,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="*", type=Path, help="finished runs; default: none, draw what is there")
     options = parser.parse_args()
-    rows = rivals.read(RESULTS)
+    rows = csv_rows.read(RESULTS)
     for run in options.runs:
         new = rows_of(run)
         rows = [row for row in rows if row["seed"] != new[0]["seed"]] + new
     rows.sort(key=lambda row: int(row["seed"]))  # stable: phases and epochs keep their order
-    RESULTS.unlink(missing_ok=True)
-    rivals.append(rows, RESULTS, COMMAND, COLUMNS)
+    csv_rows.write(rows, RESULTS, COLUMNS, COMMAND)
     draw(rows).savefig(RESULTS.with_suffix(".png"))
 
 

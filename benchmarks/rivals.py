@@ -1,14 +1,12 @@
-"""What the comparisons of systems share: a CSV that is gone on with, a fit in a process of its own, tables in Markdown.
+"""What the comparisons of systems share: columns of a CSV, a fit in a process of its own, tables in Markdown.
 
 Knows no system and no data set; `anomaly.py`, `cells.py` and `tables.py` have these.
 """
 
-import csv
 import multiprocessing
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,23 +16,9 @@ COLUMNS = (*KEY, "n", "features", "clusters", "found", "acc", "ari", "nmi", "sec
 LIMIT = 3600  # seconds of a fit; one that takes longer is ended, and its row has no scores
 
 
-def read(file: Path) -> list[dict]:
-    """The rows that are there already."""
-    if not file.exists():
-        return []
-    with file.open(newline="") as lines:
-        return list(csv.DictReader(line for line in lines if not line.startswith("#")))
-
-
-def append(rows: list[dict], file: Path, command: str, columns: tuple[str, ...] = COLUMNS) -> None:
-    """Add rows to a file; a new one begins with the command that makes it."""
-    new = not file.exists()
-    with file.open("a", newline="") as lines:
-        writer = csv.DictWriter(lines, columns, restval="", lineterminator="\n")
-        if new:
-            lines.write(f"# {command}\n")
-            writer.writeheader()
-        writer.writerows(rows)
+def done(rows: list[dict]) -> set[tuple[str, ...]]:
+    """Keys of the rows that have scores: a fit that failed, or took too long, is made again."""
+    return {tuple(row[name] for name in KEY) for row in rows if row["ari"]}
 
 
 def clustered(system: Callable, names: tuple[str, ...], data, seed: int, options, limited: bool = True) -> list[dict]:
@@ -92,7 +76,8 @@ def tables(rows: list[dict], names: dict[str, str]) -> str:
 def table(rows: list[dict], column: str, names: dict[str, str]) -> str:
     """A line a set: mean of the column over the seeds, by system; the last line is the mean of the sets.
 
-    The mean, of seconds the median, is over the sets that every system has, which are counted beside it.
+    A cell of fewer seeds than were fitted says so. The mean, of seconds the median, is over the sets that every system
+    has, which are counted beside it.
 
     Args:
         rows: of the CSV.
@@ -100,14 +85,17 @@ def table(rows: list[dict], column: str, names: dict[str, str]) -> str:
         names: of the systems in the CSV, as they are shown, in their order.
     """
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    seeds: dict[tuple[str, str], set[str]] = defaultdict(set)
     for row in rows:
-        if row[column] != "":
-            found[row["set"]][row["system"]].append(float(row[column]))
+        seeds[row["set"], row["system"]].add(row["seed"])
+        own = found[row["set"]]
+        if row["ari"] and row[column]:
+            own[row["system"]].append(float(row[column]))
     systems = [name for name in names if any(row["system"] == name for row in rows)]
     digits = 1 if column == "seconds" else 3
     lines = ["| set | " + " | ".join(names[name] for name in systems) + " |", "|---" * (1 + len(systems)) + "|"]
     for name, own in found.items():
-        cells = [f"{np.mean(own[system]):.{digits}f}" if system in own else "" for system in systems]
+        cells = [_cell(own.get(system, []), len(seeds[name, system]), digits) for system in systems]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     shared = [own for own in found.values() if all(system in own for system in systems)]
     if shared:
@@ -115,3 +103,8 @@ def table(rows: list[dict], column: str, names: dict[str, str]) -> str:
         cells = [f"{mean([np.mean(own[system]) for own in shared]):.{digits}f}" for system in systems]
         lines.append(f"| **{word} of {len(shared)} sets** | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _cell(values: list[float], fitted: int, digits: int) -> str:
+    mean = [f"{np.mean(values):.{digits}f}"] if values else []
+    return " ".join([*mean, f"({len(values)} of {fitted} seeds)"] if len(values) < fitted else mean)

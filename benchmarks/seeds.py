@@ -4,26 +4,30 @@ python benchmarks/seeds.py --dataset mnist --recipe robust --seeds 3 --data-dir 
 python benchmarks/seeds.py --table                     the table of all that was measured so far
 
 Runs lie in --out/DATASET-RECIPE/seed-N; what is finished there is taken as it is, what was interrupted continues. Rows
-go to benchmarks/results/seeds.csv as they come, in place of older rows of the same data, recipe, lengths and seed; at
-the end each gets its agreement (mean adjusted Rand index with the others), by which one is chosen without labels.
-Flags of train.py that are not named here are given after "--", e.g. -- --epochs 20.
+go to benchmarks/results/seeds.csv as they come, in place of older rows of the same data, recipe, lengths, flags and
+seed. At the end each gets its agreement (mean adjusted Rand index with the others), by which one is chosen without
+labels; where older rows of other seeds stand beside new ones none has it, for it would not be of the same runs. Flags
+of train.py that are not named here are given after "--", e.g. -- --epochs 20; rows without any may be of a time when
+the file did not say them.
 """
 
 import argparse
-import csv
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import csv_rows
 from begun import trained
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 RESULTS = Path(__file__).parent / "results" / "seeds.csv"
-KEY = ("dataset", "rows", "recipe", "pretrain_epochs", "epochs")
+COMMAND = "python benchmarks/seeds.py --dataset DATASET --recipe RECIPE --seeds N --data-dir FOLDER"
+KEY = ("dataset", "rows", "recipe", "pretrain_epochs", "epochs", "flags")  # of a line of the table
 COLUMNS = (
     *KEY, "seed", "acc", "nmi", "ari", "elbo", "agreement", "seconds", "source", "device", "precision",
     "tensorflow", "keras",
@@ -34,11 +38,13 @@ PUBLISHED = {
 }
 
 
-def row_of(metrics: dict) -> dict:
-    """A row of the CSV from a run's metrics.json."""
+def row_of(run: Path, flags: str) -> dict:
+    """A row of the CSV from a finished run."""
+    metrics = json.loads((run / "metrics.json").read_text())
     same = ("dataset", "recipe", "seed", "acc", "nmi", "ari", "elbo", "device", "precision")
-    return {
+    row = {
         **{name: metrics[name] for name in same},
+        "flags": flags,
         "rows": metrics["n"],
         "agreement": "",
         "pretrain_epochs": metrics["epochs"]["pretrain"],
@@ -48,37 +54,42 @@ def row_of(metrics: dict) -> dict:
         "tensorflow": metrics["versions"]["tensorflow"],
         "keras": metrics["versions"]["keras"],
     }
+    return {name: "" if row[name] is None else str(row[name]) for name in COLUMNS}
 
 
-def read() -> list[dict]:
-    if not RESULTS.exists():
-        return []
-    with RESULTS.open(newline="") as file:
-        return list(csv.DictReader(line for line in file if not line.startswith("#")))
-
-
-def write(rows: list[dict]) -> None:
-    with RESULTS.open("w", newline="") as file:
-        file.write("# python benchmarks/seeds.py --dataset DATASET --recipe RECIPE --seeds N --data-dir FOLDER\n")
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+def key(row: dict, *more: str) -> tuple[str, ...]:
+    return tuple(row[name] for name in (*KEY, *more))
 
 
 def add(rows: list[dict], new: dict) -> list[dict]:
-    """rows with `new` in place of an older row of the same run."""
-    same = (*KEY, "seed")
-    kept = [row for row in rows if any(str(row[name]) != str(new[name]) for name in same)]
-    return sorted([*kept, new], key=lambda row: tuple(str(row[name]) for name in same))
+    """rows with `new` in place of an older row of the same run, unless that says the same and has an agreement."""
+    if any(row | {"agreement": ""} == new for row in rows):
+        return rows
+    kept = [row for row in rows if key(row, "seed") != key(new, "seed")]
+    return sorted([*kept, new], key=lambda row: key(row, "seed"))
 
 
-def with_agreement(rows: list[dict], runs: list[Path]) -> list[dict]:
-    """rows with the mean ARI of each of these finished runs with the others."""
+def with_agreement(rows: list[dict], runs: dict[tuple[str, ...], Path]) -> list[dict]:
+    """rows with the mean ARI of each finished run with the others, if these are all rows of their line of the table.
+
+    If they are not, and not all rows of the line have one from before, none has.
+
+    Args:
+        rows: of the CSV.
+        runs: folders, by the key and the seed of their rows.
+    """
     from vade_tf.runs import study
 
-    for run, ari in zip(runs, study.agreement(runs), strict=True):
-        rows = add(rows, {**row_of(json.loads((run / "metrics.json").read_text())), "agreement": f"{ari:.6f}"})
-    return rows
+    line = {row[:-1] for row in runs}
+    own = [row for row in rows if key(row) in line]
+    if len(own) == len(runs):
+        found = dict(zip(runs, study.agreement(list(runs.values())), strict=True))
+        agreement = {name: f"{ari:.6f}" for name, ari in found.items()}
+    elif all(row["agreement"] for row in own):
+        return rows
+    else:
+        agreement = {key(row, "seed"): "" for row in own}
+    return [row | {"agreement": agreement.get(key(row, "seed"), row["agreement"])} for row in rows]
 
 
 def table(rows: list[dict]) -> str:
@@ -91,18 +102,19 @@ def table(rows: list[dict]) -> str:
         "| data | recipe (epochs) | seeds | ACC mean ± std | worst | best | chosen without labels | NMI | published |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for key in dict.fromkeys(tuple(str(row[name]) for name in KEY) for row in rows):
-        runs = [row for row in rows if tuple(str(row[name]) for name in KEY) == key]
+    for line in dict.fromkeys(map(key, rows)):
+        runs = [row for row in rows if key(row) == line]
         acc = 100 * np.array([float(row["acc"]) for row in runs])
         nmi = 100 * np.mean([float(row["nmi"]) for row in runs])
         chosen = ""
         if all(row["agreement"] for row in runs):
             best = selection.most_agreed([{name: float(row[name]) for name in ("agreement", "elbo")} for row in runs])
             chosen = f"{acc[best]:.2f}"
-        dataset, n, recipe, pretrain, epochs = key
+        dataset, n, recipe, pretrain, epochs, flags = line
+        shown = f"{recipe} ({pretrain} + {epochs})" + (f" `{flags}`" if flags else "")
         std = f" ± {acc.std(ddof=1):.2f}" if len(acc) > 1 else ""
         lines.append(
-            f"| {dataset}, {int(n):,} rows | {recipe} ({pretrain} + {epochs}) | {len(acc)} | {acc.mean():.2f}{std} "
+            f"| {dataset}, {int(n):,} rows | {shown} | {len(acc)} | {acc.mean():.2f}{std} "
             f"| {acc.min():.2f} | {acc.max():.2f} | {chosen} | {nmi:.1f} | {PUBLISHED.get((dataset, n), '')} |"
         )
     return "\n".join(lines)
@@ -118,17 +130,20 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="train nothing, print the table")
     parser.add_argument("more", nargs="*", help="further flags of train.py, after --")
     options = parser.parse_args()
-    rows = read()
+    rows = [dict.fromkeys(COLUMNS, "") | row for row in csv_rows.read(RESULTS)]
     if not options.table:
         folder = Path(options.out) / f"{options.dataset}-{options.recipe}"
-        runs = [folder / f"seed-{seed}" for seed in range(options.seeds)]
-        for seed, run in enumerate(runs):
+        runs = {}
+        for seed in range(options.seeds):
+            run = folder / f"seed-{seed}"
             flags = ["--dataset", options.dataset, "--recipe", options.recipe, "--seed", str(seed)]
             trained(run, flags + (["--data-dir", options.data_dir] if options.data_dir else []) + options.more)
-            rows = add(rows, row_of(json.loads((run / "metrics.json").read_text())))
-            write(rows)
+            new = row_of(run, shlex.join(options.more))
+            runs[key(new, "seed")] = run
+            rows = add(rows, new)
+            csv_rows.write(rows, RESULTS, COLUMNS, COMMAND)
         rows = with_agreement(rows, runs)
-        write(rows)
+        csv_rows.write(rows, RESULTS, COLUMNS, COMMAND)
     print(table(rows))
 
 

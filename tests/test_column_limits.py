@@ -115,3 +115,21 @@ def test_a_column_without_a_name_is_an_index_where_it_is_the_first_alone():
     frame = pandas.DataFrame({"v": np.arange(60) % 7, "Unnamed: 1": 7 * np.arange(60) ** 2})
     assert Schema.infer(frame).features == ["v", "Unnamed: 1"]
     assert list(Schema.infer(frame.iloc[:, ::-1]).dropped) == ["Unnamed: 1"]
+
+
+def test_a_number_that_is_a_level_among_many_is_known_however_it_is_written():
+    frame = pandas.DataFrame({"c": pandas.Categorical(np.arange(600) % 150), "w": np.arange(600) % 7})
+    column = Schema.infer(frame).columns[0]
+    assert column.rest
+    assert len(set(column.places([5, 5.0, "5", "5.0", "05"]))) == 1
+    assert column.places(["5.0", "5.5", "other"]) == [column.levels.index(5), -1, 99]
+
+
+@pytest.mark.parametrize("cells", [[1 + 5j, 2 + 1j], [1.5, 2 + 1j]])
+def test_complex_numbers_among_objects_are_no_real_ones(cells):
+    complex_ones = pandas.Series(cells * 30, dtype=object)
+    with pytest.raises(InputError, match="^x: expected real numbers in column 'a', got complex ones; give their parts"):
+        Schema.infer(pandas.DataFrame({"a": complex_ones, "b": range(3, 63)}))
+    schema = Schema.infer(pandas.DataFrame({"a": np.arange(60) / 7}))
+    with pytest.raises(InputError, match=r"expected a number or an empty cell .* column 'a', got '\(.*j\)' at row"):
+        schema.encode(pandas.DataFrame({"a": complex_ones}))

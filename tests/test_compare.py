@@ -19,12 +19,22 @@ sys.path.insert(0, str(ROOT / "benchmarks"))  # where the command has its own mo
 specification = importlib.util.spec_from_file_location("compare", ROOT / "benchmarks" / "compare.py")
 compare = importlib.util.module_from_spec(specification)
 specification.loader.exec_module(compare)
+csv_rows = compare.csv_rows
 
 
 def row(system, seed, acc, n=70000, dataset="mnist", **more):
     return {
         **dict.fromkeys(compare.COLUMNS, "1"),
-        **{"dataset": dataset, "rows": n, "system": system, "seed": seed, "acc": acc, "gmvae_acc": acc, **more},
+        **{
+            "flags": "",
+            "dataset": dataset,
+            "rows": n,
+            "system": system,
+            "seed": seed,
+            "acc": acc,
+            "gmvae_acc": acc,
+            **more,
+        },
     }
 
 
@@ -37,10 +47,28 @@ def test_a_row_takes_the_place_of_the_one_of_the_same_run(tmp_path):
         ("dec", "2", "0.7"),
         ("dec", "10", "0.6"),
     ]
-    assert rows == compare.read(file)
+    assert rows == csv_rows.read(file)
     with file.open() as lines:
         assert next(lines).startswith("# python benchmarks/compare.py")
         assert tuple(next(csv.reader(lines))) == compare.COLUMNS
+
+
+def test_a_row_is_not_written_beside_seeds_of_other_flags_or_epochs(tmp_path):
+    file = tmp_path / "compare.csv"
+    older = [column for column in compare.COLUMNS if column != "flags"]
+    csv_rows.write([{name: row("vade", 0, 0.9)[name] for name in older}], file, older)
+    for more, said in (
+        ({"flags": "--network dense"}, "flags none, not --network dense"),
+        ({"epochs": 20}, "epochs 1, not 20"),
+    ):
+        with pytest.raises(
+            SystemExit, match=f"vade on mnist, seed 1: .* of seed 0 with {said}; remove the rows of one"
+        ):
+            compare.add(file, row("vade", 1, 0.9, **more))
+        compare.add(file, row("vade", 1, 0.9, n=5000, **more))  # other rows: another table
+    assert len(compare.add(file, row("vade", 1, 0.9))) == 3
+    compare.add(file, row("dec", 0, 0.8, epochs=24))  # ends by itself
+    assert len(compare.add(file, row("dec", 1, 0.8, epochs=29))) == 5
 
 
 def test_the_table_sets_mean_and_deviation_beside_the_published_figure():
@@ -82,12 +110,12 @@ def test_two_systems_from_the_command_to_the_picture(tmp_path, capsys):
     assert "| AE + k-means | 1 |" in printed
     assert "| VaDE (robust) | 1 |" in printed
     assert (tmp_path / "compare-digits.png").stat().st_size > 10_000
-    rows = compare.read(tmp_path / "compare.csv")
+    rows = csv_rows.read(tmp_path / "compare.csv")
     assert [r["system"] for r in rows] == ["vade", "ae_kmeans"]
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("metrics.json")}
     compare.main([*arguments, *more], results=tmp_path)  # everything is there: nothing is trained again
     assert before == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("metrics.json")}
-    assert compare.read(tmp_path / "compare.csv") == rows
+    assert csv_rows.read(tmp_path / "compare.csv") == rows
     (tmp_path / "compare-digits.png").unlink()
     compare.main(["--table"], results=tmp_path)
     assert (tmp_path / "compare-digits.png").exists()
@@ -119,7 +147,46 @@ def test_gmvae_is_trained_as_its_authors_do(tmp_path, monkeypatch):
     rate = learning_rate(config.schedule, config.learning_rate, 100, config.decay, config.decay_epochs)
     assert {rate(epoch) for epoch in range(100)} == {1e-4}
     assert vars(parse(started["dec"]))["pretrained"] == str(folder)
-    assert {r["system"]: float(r["seconds"]) for r in compare.read(tmp_path / "compare.csv")} == {"gmvae": 0, "dec": 1}
+    assert {r["system"]: float(r["seconds"]) for r in csv_rows.read(tmp_path / "compare.csv")} == {"gmvae": 0, "dec": 1}
+
+
+def finished(folder, seed, acc=0.9):
+    """A run as seeds.py reads it."""
+    run = folder / f"seed-{seed}"
+    run.mkdir(parents=True, exist_ok=True)
+    known = {"dataset": "digits", "recipe": "robust", "seed": seed, "acc": acc, "nmi": 0.8, "ari": 0.7, "elbo": -1.0}
+    known |= {"device": "CPU", "precision": "float32", "n": 100, "epochs": {"pretrain": 30, "fit": 10}, "source": "s"}
+    known |= {"seconds": {"total": 1.0}, "versions": {"tensorflow": "2", "keras": "3"}}
+    (run / "metrics.json").write_text(json.dumps(known))
+    return run
+
+
+def test_the_agreements_of_a_line_are_of_all_its_runs_or_there_are_none(tmp_path, monkeypatch, capsys):
+    import seeds
+
+    monkeypatch.setattr(seeds, "RESULTS", tmp_path / "seeds.csv")
+    monkeypatch.setattr(seeds, "trained", lambda run, flags: run)
+    monkeypatch.setattr("vade_tf.runs.study.agreement", lambda runs: [len(runs) / 10] * len(runs))
+
+    def agreements(number, *more):
+        arguments = ["seeds.py", "--dataset", "digits", "--seeds", str(number), "--out", str(tmp_path), "--", *more]
+        monkeypatch.setattr(sys, "argv", arguments)
+        seeds.main()
+        return [row["agreement"] for row in csv_rows.read(seeds.RESULTS)]
+
+    for seed in range(3):
+        finished(tmp_path / "digits-robust", seed)
+    assert agreements(3) == ["0.300000"] * 3
+    assert agreements(2) == ["0.300000"] * 3  # the same runs: of three still
+    finished(tmp_path / "digits-robust", 1, acc=0.8)
+    assert agreements(2) == [""] * 3  # seed 1 is another run than the one that seed 2 was compared with
+    assert agreements(3) == ["0.300000"] * 3
+    assert agreements(2, "--network", "dense") == [*["0.300000"] * 3, *["0.200000"] * 2]
+    last = capsys.readouterr().out.splitlines()[-2:]
+    assert [line.split(" | ")[1:3] for line in last] == [
+        ["robust (30 + 10)", "3"],
+        ["robust (30 + 10) `--network dense`", "2"],
+    ]
 
 
 def test_runs_that_seeds_left_are_taken(tmp_path, monkeypatch):

@@ -157,7 +157,7 @@ def test_rows_of_separators_at_the_end_are_left_out(tmp_path, separator, header)
     file = written(tmp_path, "\n".join([*lines, *empty, "", ""]))
     column = "colour" if header else "column_2"
     for texts in ([], [column], None):
-        table, _, notice = tables.read_text(Path(file), texts)
+        table, _, notice, _ = tables.read_text(Path(file), texts)
         assert len(table) == 42
         assert notice.endswith("empty rows at the end of t.csv are left out: 3")
     assert load_file(file).x.shape == (42, 5)

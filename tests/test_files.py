@@ -396,5 +396,5 @@ def test_slips_among_numbers_with_decimal_commas_are_named(tmp_path):
     ],
 )
 def test_an_empty_line_of_an_only_column_is_a_cell_wherever_it_stands(tmp_path, text, known):
-    table, _, _ = tables.read_text(Path(written(tmp_path, text, "x.csv")), [])
+    table, _, _, _ = tables.read_text(Path(written(tmp_path, text, "x.csv")), [])
     np.testing.assert_array_equal(table.iloc[:, 0].to_numpy(float), np.array(known, float))

@@ -1,4 +1,4 @@
-"""Further autoencoders of texts: who has them, what they read, that they vote, and that a pause is harmless."""
+"""Further autoencoders of texts and few images: who has them, what they read, that they vote, and a harmless pause."""
 
 import dataclasses
 
@@ -46,14 +46,53 @@ class Listens(Silent):
         self.said.append(text)
 
 
-def test_few_texts_have_them_and_nothing_else(texts, monkeypatch):
-    assert further.wanted(begun(texts))
-    assert further.wanted(begun(texts.toarray()))
+def test_few_texts_have_them_and_other_rows_do_not(texts, monkeypatch):
+    assert further.wanted(begun(texts), "init")
+    assert further.wanted(begun(texts.toarray()), "regroup")
     for other in (texts * 2 + texts.max(axis=1).toarray()[:, None] * 0.1 + 1, texts.toarray() > 0, -texts.toarray()):
         x = np.asarray(other.toarray() if scipy.sparse.issparse(other) else other, "f4")
-        assert not further.wanted(begun(x))
+        assert not further.wanted(begun(x), "init")
     monkeypatch.setattr(further, "MOST_ROWS", 119)
-    assert not further.wanted(begun(texts))
+    assert not further.wanted(begun(texts), "init")
+
+
+@pytest.mark.parametrize(
+    ("side", "asked", "rows", "wanted"),
+    [(8, {}, 60, True), (8, {}, 59, False), (28, {}, 60, False), (8, {"network": "conv"}, 60, False)],
+)
+def test_few_images_have_them_at_their_start_where_dense_networks_read_them(side, asked, rows, wanted, monkeypatch):
+    """What VaDE's code says of images later is better than what they said."""
+    monkeypatch.setattr(further, "MOST_IMAGES", rows)
+    x = np.random.default_rng(0).integers(0, 256, (60, side, side)).astype("u1")
+    fitting = recipe.begin(x, Settings(**{**SHORT, "hidden": None, **asked}))
+    assert (further.wanted(fitting, "init"), further.wanted(fitting, "regroup")) == (wanted, False)
+
+
+def test_images_are_read_whole_and_their_start_is_what_most_say(monkeypatch):
+    """Both kinds are bars; the first autoencoder sees noise."""
+    r = np.random.default_rng(0)
+    x = r.integers(0, 60, (120, 8, 8)).astype("u1")
+    x[::2, 2, :], x[1::2, :, 5] = 250, 250
+    read, heard, landmark_draws = [], Listens(), regions.landmark_draws
+    fitting = begun(x, reporter=heard, clusters=2, pretrain_epochs=20, hidden=(32, 16))
+
+    def begin(data, settings, **more):
+        read.append(data.x.shape)
+        return recipe.begin(data, settings, **more)
+
+    def mostly_noise(views, n_clusters, seeds, *more):
+        known = len(read) > 0
+        return landmark_draws(views, n_clusters, seeds) if known else [r.integers(0, 2, 120) for _ in seeds]
+
+    monkeypatch.setattr(further, "WORDS", 5)
+    monkeypatch.setattr(further, "begin", begin)
+    monkeypatch.setattr(regions, "landmark_draws", mostly_noise)
+    found = finding.found_groups(fitting, "init").groups
+    assert read == [(120, 64)] * 2
+    assert adjusted_rand_score(found, np.arange(120) % 2) > 0.9
+    assert [text for text in heard.said if text.startswith("autoencoder")] == [
+        f"autoencoder {i} of 3: all vote on the groups" for i in (2, 3)
+    ]
 
 
 def test_texts_that_come_as_logarithms_have_them_too(rng):
@@ -66,10 +105,10 @@ def test_texts_that_come_as_logarithms_have_them_too(rng):
     ):
         fitting = begun(data)
         assert (data.texts, data.length) == (True, None)
-        assert further.wanted(fitting)
+        assert further.wanted(fitting, "regroup")
         assert np.shape(further.draws(fitting)) == ((further.AUTOENCODERS - 1) * DRAWS, 120)
     wide = observe(normalize(rng.normal(size=(120, 30))))  # directions of something else
-    assert (wide.texts, further.wanted(begun(wide))) == (False, False)
+    assert (wide.texts, further.wanted(begun(wide), "init")) == (False, False)
 
 
 def test_they_read_the_words_that_most_texts_have(texts, monkeypatch):
@@ -142,11 +181,21 @@ def test_where_the_first_draws_agree_nobody_else_is_asked(rng):
     assert adjusted_rand_score(found, TOPICS) == 1.0
 
 
-def test_wide_rows_whose_draws_disagree_are_not_given_to_k_means_where_others_vote(rng, monkeypatch):
+def test_texts_whose_draws_disagree_are_not_given_to_k_means(rng, monkeypatch):
     monkeypatch.setattr(regions, "kmeans", lambda *arguments: pytest.fail("k-means"))
     z = rng.normal(size=(300, 8))
-    found = landmark([z], 5, 0, doubt=True, more=lambda: [np.arange(300) % 5] * 40)
+    found = landmark([z], 5, 0, holds=True, more=lambda: [np.arange(300) % 5] * 40)
     assert adjusted_rand_score(found, np.arange(300) % 5) == 1.0
+
+
+def test_a_vote_of_images_gives_way_to_k_means_that_parts_fewer_neighbours(rng):
+    z = 9 * np.eye(3)[TOPICS] + rng.normal(size=(120, 3))
+    differ = [rng.integers(0, 3, 120) for _ in range(40)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(regions, "landmark_draws", lambda views, k, seeds, *more: differ[: len(seeds)])
+        found, held = (landmark([z], 3, 0, holds=holds, more=lambda: differ) for holds in (False, True))
+    assert adjusted_rand_score(found, TOPICS) == 1.0
+    assert adjusted_rand_score(held, TOPICS) < 0.5
 
 
 def test_a_fit_says_what_it_trains_and_has_no_epochs_of_theirs(texts):
@@ -159,4 +208,4 @@ def test_a_fit_says_what_it_trains_and_has_no_epochs_of_theirs(texts):
 
 @pytest.mark.parametrize("other", [{"own_networks": True}, {"strategy": object()}])
 def test_texts_with_own_networks_or_on_several_devices_have_none(texts, other):
-    assert not further.wanted(dataclasses.replace(begun(texts), **other))
+    assert not further.wanted(dataclasses.replace(begun(texts), **other), "init")

@@ -57,7 +57,7 @@ ECOLI = [
 
 def test_fractions_over_numbers_are_no_names(tmp_path):
     """All differ in the first line of UCI's ecoli, beside a name that none below has."""
-    rows, _, notice = tables.read_text(Path(written(tmp_path, "\n".join(ECOLI) + "\n")), [])
+    rows, _, notice, _ = tables.read_text(Path(written(tmp_path, "\n".join(ECOLI) + "\n")), [])
     assert (rows.shape, rows.iloc[0, 1]) == ((5, 9), 0.49)
     assert "has no header" in notice
 
@@ -108,7 +108,7 @@ ROWS = {
 
 @pytest.mark.parametrize("rows", ROWS)
 def test_a_first_row_is_kept_though_it_has_texts_that_no_other_has(tmp_path, rows):
-    table, _, notice = tables.read_text(Path(written(tmp_path, below(ROWS[rows]))), [])
+    table, _, notice, _ = tables.read_text(Path(written(tmp_path, below(ROWS[rows]))), [])
     assert len(table) == 60
     assert "has no header" in notice
 
@@ -127,7 +127,7 @@ def test_a_first_row_is_kept_though_it_has_texts_that_no_other_has(tmp_path, row
     ],
 )
 def test_names_stay_names(tmp_path, header, row):
-    table, _, notice = tables.read_text(Path(written(tmp_path, f"{header}\n{below(row)}")), [])
+    table, _, notice, _ = tables.read_text(Path(written(tmp_path, f"{header}\n{below(row)}")), [])
     assert (len(table), notice) == (60, "")
 
 
@@ -136,7 +136,7 @@ def test_seven_numbers_in_order_may_be_a_row_by_chance(tmp_path):
     first = [0.25, 1, 2.25, 3.5, 4, 5.25, 6.5]
     rows = [first, *([(3 * j + i) % 7 + 0.5 for j in range(7)] for i in range(14))]
     text = "".join(",".join(map(str, row)) + "\n" for row in rows)
-    table, _, notice = tables.read_text(Path(written(tmp_path, text)), [])
+    table, _, notice, _ = tables.read_text(Path(written(tmp_path, text)), [])
     assert table.shape == (15, 7)
     assert table.iloc[0].tolist() == first
     assert "has no header" in notice

@@ -178,6 +178,7 @@ def test_samples_are_in_the_units_of_the_rows(small_model):
 
 DAYS = [datetime.date(2020, 1, 1) + datetime.timedelta(int(i)) for i in np.random.default_rng(0).integers(0, 300, 60)]
 ZONED = pd.Series(pd.date_range("2020-03-28", periods=60, freq="31min", tz="Europe/Berlin"))
+HOURS = pd.to_timedelta(pd.Series(range(60)), unit="h")
 
 
 @pytest.mark.parametrize(
@@ -185,10 +186,10 @@ ZONED = pd.Series(pd.date_range("2020-03-28", periods=60, freq="31min", tz="Euro
     [
         (pd.Series(DAYS).astype("date32[pyarrow]"), "date32[day][pyarrow]"),
         (pd.Series(DAYS), "datetime64[us]"),
-        (ZONED, "datetime64[ns, Europe/Berlin]"),
+        (ZONED, str(ZONED.dtype)),
         (ZONED.astype(object), "object"),
-        (pd.to_timedelta(pd.Series(range(60)), unit="h"), "timedelta64[ns]"),
-        (pd.to_timedelta(pd.Series(range(60)), unit="h").astype(object), "timedelta64[ns]"),
+        (HOURS, str(HOURS.dtype)),
+        (HOURS.astype(object), str(pd.to_timedelta(HOURS.astype(object)).dtype)),
         (
             pd.Series([decimal.Decimal(i) / 4 for i in range(60)]).astype(pd.ArrowDtype(pyarrow.decimal128(10, 2))),
             "float64",

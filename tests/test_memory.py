@@ -1,6 +1,7 @@
 """The memory of a machine: how much there is, and what is refused that would take more."""
 
 import numpy as np
+import pandas
 import pytest
 
 from vade_tf import machine
@@ -52,3 +53,9 @@ def test_spans_hold_every_row_once_and_no_more_than_fit_together(n, width, size,
     found = [np.arange(n)[rows] for rows in machine.spans(n, width, 4)]
     assert np.concatenate([np.zeros(0, int), *found]).tolist() == list(range(n))
     assert [len(rows) for rows in found] == [size] * (n // size) + [n % size] * (n % size > 0)
+
+
+def test_durations_are_texts_as_pandas_writes_them():
+    """NumPy cuts them off."""
+    spans = pandas.Series(pandas.to_timedelta([1, 5_400_000], unit="s"))
+    assert machine.padded(spans, "id").tolist() == ["0 days 00:00:01", "62 days 12:00:00"]

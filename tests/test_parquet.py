@@ -36,6 +36,7 @@ def shared(file, text: str, cells: int):
 def test_a_table_is_as_pyarrow_reads_it(tmp_path):
     TABLE.to_parquet(tmp_path / "t.parquet", index=False)
     expected = pyarrow.parquet.read_table(tmp_path / "t.parquet").to_pandas()
+    expected = expected.assign(text=pandas.Series(["a", None, "b", "a"], dtype=object))  # in pandas 3, too
     for found in (parquet.read(tmp_path / "t.parquet"), parquet.ParquetTable(tmp_path / "t.parquet")[0:4]):
         pandas.testing.assert_frame_equal(found, expected, check_dtype=True)
         assert found["text"].tolist() == ["a", None, "b", "a"]

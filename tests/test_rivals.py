@@ -20,7 +20,7 @@ def module(name: str):
 
 
 anomaly, tables = module("anomaly"), module("tables")
-rivals = tables.rivals
+csv_rows, rivals = tables.csv_rows, tables.rivals
 scores = module("anomaly_scores")
 
 
@@ -122,8 +122,8 @@ def result(name, system, seed, value, module=anomaly):
 def test_rows_are_kept_as_they_come_and_the_table_is_the_mean_of_the_sets_means(tmp_path):
     rows = [result("ALOI", "knn", 0, "60"), result("ALOI", "knn", 1, "70"), result("Pima", "knn", 0, "85")]
     for some in (rows[:1], rows[1:]):
-        rivals.append(some, tmp_path / "a.csv", "a command", anomaly.COLUMNS)
-    assert rivals.read(tmp_path / "a.csv") == rows
+        csv_rows.append(some, tmp_path / "a.csv", anomaly.COLUMNS, "a command")
+    assert csv_rows.read(tmp_path / "a.csv") == rows
     assert (tmp_path / "a.csv").read_text().startswith("# a command\nprotocol,set,")
     (tmp_path / "published_clean.csv").write_text("dataset,KNN\naloi,64\npima,72\n")
     last = anomaly.summary(rows, anomaly.published(tmp_path, "clean")).splitlines()[-1]
@@ -137,12 +137,48 @@ def test_rivals_get_numbers_imputed_and_standardised_and_text_one_hot():
     np.testing.assert_allclose(tables.numbers(frame), expected, rtol=1e-6)
 
 
+def test_no_seed_is_added_to_rows_of_systems_that_were_given_something_else():
+    older = set(tables.NAMES) - set(tables.SYSTEMS)
+    assert older == {"ae_gmm", "dec"}  # were given numbers
+    assert {row["system"] for row in csv_rows.read(tables.RESULTS)} <= set(tables.NAMES)
+
+
+def test_the_packages_systems_are_given_a_table_as_it_is(monkeypatch):
+    from vade_tf.systems import registry
+
+    class Given(Exception):
+        pass
+
+    def fit(name, rows, settings):
+        raise Given(name, rows.schema is not None)
+
+    monkeypatch.setattr(registry, "fit", fit)
+    frame = pd.DataFrame({"a": [1.0, np.nan, 2.0], "b": ["x", "y", None]})
+    for raw, is_table in ((frame, True), (tables.numbers(frame), False)):
+        data = tables.Set(raw, tables.numbers(frame), np.zeros(3, int), 2)
+        with pytest.raises(Given) as given:
+            tables.SYSTEMS["dec_table"](data, 0, None)
+        assert given.value.args == ("dec", is_table)
+
+
 def test_the_last_line_counts_only_sets_that_every_system_has():
     cases = [("iris", "vade", 0, "0.8"), ("iris", "vade", 1, "0.6"), ("iris", "kmeans", 0, "0.5")]
     rows = [result(*case, rivals) for case in [*cases, ("wine", "kmeans", 0, "0.9")]]
     lines = rivals.table(rows, "ari", tables.NAMES).splitlines()
     assert lines[0] == "| set | VaDE | k-means |"
     assert lines[2:] == ["| iris | 0.700 | 0.500 |", "| wine |  | 0.900 |", "| **mean of 1 sets** | 0.700 | 0.500 |"]
+
+
+def test_a_fit_without_scores_is_made_again_and_the_table_says_that_it_is_missing():
+    cases = [("iris", "vade", 0, "0.8"), ("iris", "vade", 1, ""), ("iris", "kmeans", 0, "0.5"), ("wine", "vade", 0, "")]
+    rows = [result(*case, rivals) for case in cases]
+    assert rivals.done(rows) == {("iris", "vade", "0"), ("iris", "kmeans", "0")}
+    for column, mean in (("ari", "0.800"), ("seconds", "1.0")):
+        lines = rivals.table(rows, column, tables.NAMES).splitlines()
+        assert lines[2].startswith(f"| iris | {mean} (1 of 2 seeds) | ")
+        assert lines[3] == "| wine | (0 of 1 seeds) |  |"
+    again = rivals.table([*rows, result("iris", "vade", 1, "0.6", rivals)], "ari", tables.NAMES)
+    assert again.splitlines()[2] == "| iris | 0.700 | 0.500 |"
 
 
 def test_a_fit_that_fails_or_takes_too_long_has_a_row_without_scores(monkeypatch, capfd):

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from small_tables import many, written
 
 from vade_tf.data import converted, parquet
-from vade_tf.data.cells import read_dates, read_numbers
+from vade_tf.data.cells import read_numbers
+from vade_tf.data.dates import read_dates
 from vade_tf.data.files import load_file
 from vade_tf.data.schema import Schema
 from vade_tf.data.stream import encoded
@@ -144,7 +145,10 @@ def test_numbers_among_texts_stay_as_they_are():
         ('w,s\n"8,090",7\n"7,250",5\n', [8090, 7, 7250, 5]),
         ('w,s\n"8,090","0,5"\n"7,250",5\n', [8.09, 0.5, 7.25, 5]),
         ("w;s\n2.683;0,5\n7.250;5\n", [2683, 0.5, 7250, 5]),  # pandas reads 2.683
-        ("w;s\n2.683;5\n7.250;6\n", [2.683, 5, 7.25, 6]),
+        ("w;s\n2.683;5\n7.250;6\n", [2683, 5, 7250, 6]),  # beside 3 and 4, which have three digits at most
+        ("w;s\n2.683;5\n7.25;6\n", [2.683, 5, 7.25, 6]),
+        ("w;s\n2.683;5.5\n7.250;6\n", [2.683, 5.5, 7.25, 6]),
+        ("w,s\n2.683,5\n7.250,6\n", [2.683, 5, 7.25, 6]),
     ],
 )
 def test_three_digits_after_a_comma(tmp_path, text, values):

@@ -52,7 +52,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             these do, "counts" for whole numbers that are mostly 0 and have a long tail (`model.choice.choose`), else
             "gaussian". A DataFrame gets one for each kind of its columns. Images of other ranges are brought to [0, 1].
         encoder, decoder: networks of your own instead, functional Keras models, see `vade_tf.fit`; each fit trains a
-            copy of them. Default: None.
+            copy of them. The encoder reads rows that are scaled already, from 0 to 1 or to variance 1, so it needs no
+            `Rescaling` or `Normalization`; the decoder gives logits, or means of standardised values. Default: None.
         image_shape: (height, width) where rows are grey images, (height, width, 3) where they are in colour, so that
             they are augmented. Default: None; X of three or four dimensions gives it itself, unless it holds a few
             numbers at each of many times, or several units, and so do square grey images that stand in rows

@@ -1,5 +1,6 @@
 """What the parameters of a clusterer say to a fit: settings, callbacks and networks; and errors with their names."""
 
+import re
 import reprlib
 from collections.abc import Sequence
 from dataclasses import fields
@@ -8,8 +9,8 @@ from numbers import Integral
 import keras
 from sklearn.utils import check_random_state
 
-from vade_tf.errors import InputError
-from vade_tf.model.networks import set_all
+from vade_tf.errors import InputError, cited
+from vade_tf.model.networks import check_apart, set_all
 from vade_tf.seeding import fold
 from vade_tf.training.settings import Settings
 
@@ -44,16 +45,35 @@ def networks_of(clusterer, seed: int) -> tuple[keras.Model, keras.Model] | None:
         raise InputError("encoder and decoder: expected both or none of them, got one")
     if clusterer.encoder is None:
         return None
-    copies = []
     for name, network in (("encoder", clusterer.encoder), ("decoder", clusterer.decoder)):
         if not isinstance(network, keras.Model):
             raise InputError(f"{name}: expected a functional keras.Model, got {reprlib.repr(network)}")
-        copies.append(keras.models.clone_model(network))
-        set_all(copies[-1], network.get_weights())
+    check_apart(clusterer.encoder, clusterer.decoder)
+    copies = []
+    for name, network in (("encoder", clusterer.encoder), ("decoder", clusterer.decoder)):
+        copies.append(copied(network, name))
         states = [each for each in copies[-1].variables if each.path.endswith("seed_generator_state")]
         for number, state in enumerate(states):
             state.assign([fold(seed, STREAM, len(copies), number), 0])
     return copies[0], copies[1]
+
+
+def copied(network: keras.Model, argument: str) -> keras.Model:
+    """A copy of a network, with its weights.
+
+    Raises:
+        InputError: Keras cannot copy a layer of it; what it advises then is about files, and left out.
+    """
+    try:
+        copy = keras.models.clone_model(network)
+        set_all(copy, network.get_weights())
+    except Exception as error:  # also of the caller's own layers
+        why = re.split(r"\. | using config=", cited(error))[0]
+        raise InputError(
+            f"{argument}: expected a network that Keras can copy, which fails ({why}); give its layers a get_config, a "
+            "registered function for a lambda, or use vade_tf.fit(networks=), which trains the network itself"
+        ) from error
+    return copy
 
 
 def translated(message: str) -> str:

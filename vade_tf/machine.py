@@ -39,7 +39,8 @@ def padded(values, name: str) -> np.ndarray:
     Raises:
         ValueError: one is so long that all take far more memory than they are long.
     """
-    values = np.asarray(values)
+    durations = getattr(getattr(values, "dtype", None), "kind", "") == "m"  # which NumPy cuts off
+    values = np.asarray(values.astype(object) if durations else values)
     if values.dtype == object:
         lengths = [len(value) if isinstance(value, (str, bytes)) else len(str(value)) for value in values.flat]
         longest, most = max(lengths, default=0), max(PADDED * memory(), 4 * SPARSEST * sum(lengths))

@@ -1,15 +1,16 @@
-"""Cells of a table as numbers, days or levels, whatever type pandas or a person gave them.
+"""Cells of a table as numbers or levels, whatever type pandas or a person gave them.
 
 Knows no column: what a cell is to be, the caller says.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import pandas
 from pandas.api import types
 
+from vade_tf.data.dates import in_days, is_duration
 from vade_tf.errors import InputError
 
 MISSING = {  # and "-" without a "+"
@@ -18,27 +19,8 @@ MISSING = {  # and "-" without a "+"
     *("na", "n.a.", "N.A.", "NaT", ".", "..", "\\N"),  # "." is that of SAS and Stata, the last MySQL's
     *("#DIV/0!", "#VALUE!", "#REF!", "#NUM!", "#NAME?", "#NULL!"),  # what Excel cannot calculate
 }
-DAY = np.timedelta64(1, "D") / np.timedelta64(1, "us")  # microseconds
-_DAY_FORMS = {  # what the first text of a column begins with -> the forms that are tried, in this order
-    r"\d{4}-\d{1,2}-\d{1,2}": ("%Y-%m-%d",),
-    r"\d{4}/\d{1,2}/\d{1,2}": ("%Y/%m/%d",),
-    r"\d{1,2}\.\d{1,2}\.\d{4}": ("%d.%m.%Y",),
-    r"\d{1,2}/\d{1,2}/\d{4}": ("%m/%d/%Y", "%d/%m/%Y"),
-    r"\d{1,2}-\d{1,2}-\d{4}": ("%d-%m-%Y", "%m-%d-%Y"),
-    r"\d{1,2}-[A-Za-z]{3}-\d{4}": ("%d-%b-%Y",),
-    r"\d{1,2} [A-Za-z]{3} \d{4}": ("%d %b %Y",),
-    r"[A-Za-z]{3,9} \d{1,2}, \d{4}": ("%B %d, %Y", "%b %d, %Y"),
-}
-_TIME_FORMS = {  # what may follow
-    "": "",
-    r" \d{1,2}:\d{2}": " %H:%M",
-    r" \d{1,2}:\d{2}:\d{2}": " %H:%M:%S",
-    r" \d{1,2}:\d{2} [AaPp][Mm]": " %I:%M %p",
-    r" \d{1,2}:\d{2}:\d{2} [AaPp][Mm]": " %I:%M:%S %p",
-}
-_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
-_FAR_DATE = re.compile(r"[+-]?[0-9]{4,5}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}(:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?)?)?")
 PLAIN = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_DIGITS, _CODE = re.compile("[0-9]+"), re.compile("0[0-9]{2}")  # 07 may be an hour
 COMMA, THOUSANDS = "1.000,5", "1,000.5"  # the forms of numbers with commas
 SIGNS = "%$€£"  # that numbers may have in front or behind; the first character of their form then
 SIGNED = 0.9  # of the cells, at least, have it
@@ -47,6 +29,7 @@ _COMMAS = {  # what a text of each looks like
     COMMA: r"[+-]?([0-9]+|[1-9][0-9]{0,2}(\.[0-9]{3})+|([0-9]{1,3}(\.[0-9]{3})*|[0-9]*),[0-9]+)([eE][+-]?[0-9]+)?",
 }
 
+COMPLEX = complex, np.complexfloating
 Level = str | int | float | bool
 
 
@@ -119,7 +102,7 @@ def read_numbers(values: pandas.Series, form: str | None = None, commas: bool = 
     if types.is_datetime64_any_dtype(values.dtype) or (form is None and types.is_bool_dtype(values.dtype)):
         return None
     if is_duration(values):
-        return _in_days(values.to_numpy("m8[us]")), ""
+        return in_days(values.to_numpy("m8[us]")), ""
     if types.is_complex_dtype(values.dtype):
         return None
     if types.is_numeric_dtype(values.dtype):
@@ -185,6 +168,12 @@ def are_numbers(texts: list[str]) -> list[bool]:
     return [bool(any(of_forms)) for of_forms in in_forms(texts).T]
 
 
+def are_codes(texts: Iterable) -> bool:
+    """Whether all are digits alone and one has a 0 in front of two more, as 01067: names of something, no amounts."""
+    cells = [text.strip() if isinstance(text, str) else "" for text in texts]
+    return any(map(_CODE.match, cells)) and all(map(_DIGITS.fullmatch, cells))
+
+
 def unsigned(value):
     """A text without the sign of `SIGNS` that its number may have; what is no text stays."""
     return next((_without(sign, value) for sign in SIGNS if isinstance(value, str) and sign in value), value)
@@ -204,78 +193,9 @@ def _as_written(cells: pandas.Series, form: str) -> np.ndarray:
         plain_texts = plain_texts.str.replace(",", ".", regex=False)
         cells = cells.copy()
         cells[texts.index] = plain_texts.where(texts.str.fullmatch(_COMMAS.get(form, "")).astype(bool), "")
-    return pandas.to_numeric(cells, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-
-
-def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarray, str] | None:
-    """Cells as days since 1970-01-01, float64 [n], NaN where they are missing, and how they are written; or None.
-
-    Args:
-        values: dates, or texts of dates.
-        form: how they were written when the column was inferred, see `Column`; "" where they were no texts: then texts
-            may have a form that has one meaning only. Default: found here.
-    """
-    held = values.notna()
-    if types.is_object_dtype(values.dtype) or types.is_string_dtype(values.dtype):
-        values = values.map(lambda cell: cell.strip() if isinstance(cell, str) else cell, na_action="ignore")
-    if types.is_datetime64_any_dtype(values.dtype):
-        return _days(values), ""
-    if types.is_numeric_dtype(values.dtype):
-        return None if held.any() else (np.full(len(values), np.nan), "")
-    if not held.any():
-        return np.full(len(values), np.nan), ""
-    first = values[held].iloc[0]
-    if isinstance(values.dtype, pandas.PeriodDtype):
-        return _days(values.dt.to_timestamp()), ""
-    if not isinstance(first, str):
-        if types.infer_dtype(values, skipna=True) not in ("date", "datetime", "datetime64"):
-            return None
-        forms: tuple[str, ...] = ("ISO8601",)
-    else:
-        forms = (form,) if form else _forms_of(first.strip())
-        forms = () if form == "" and len(forms) > 1 and forms[0] != "ISO8601" else forms
-    if values.isin(("now", "today")).any():  # pandas would take the day on which it reads them
-        return None
-    for name in forms:
-        stamps = pandas.to_datetime(values, format=name, errors="coerce", utc=True)
-        days, far = _days(stamps), (stamps.isna() & held).to_numpy()  # pandas counts nanoseconds, to the year 2262
-        if far.any():
-            cells = [cell.strip().removesuffix("Z") if isinstance(cell, str) else cell for cell in values[far]]
-            if any(isinstance(cell, str) and not _FAR_DATE.fullmatch(cell) for cell in cells):
-                continue  # NumPy takes "12" for a year and "Today" for today
-            try:
-                days[far] = _in_days(np.array(cells, "M8[us]").astype("m8[us]"))
-            except (TypeError, ValueError):
-                continue
-        return days, name if isinstance(first, str) else ""
-    return None
-
-
-def _forms_of(text: str) -> tuple[str, ...]:
-    """The forms that a text of a date may have."""
-    found: tuple[str, ...] = ("ISO8601",) if _ISO.fullmatch(text) else ()
-    for day, forms in _DAY_FORMS.items():
-        for time, clock in _TIME_FORMS.items():
-            if re.fullmatch(day + time, text):
-                found += tuple(form + clock for form in forms)
-    return found
-
-
-def _days(stamps: pandas.Series) -> np.ndarray:
-    if getattr(stamps.dtype, "tz", None) is not None:
-        stamps = stamps.dt.tz_convert("UTC").dt.tz_localize(None)
-    if str(stamps.dtype).startswith("date32"):  # of Arrow, whose empty cells NumPy does not know
-        stamps = stamps.astype("datetime64[us]")
-    return _in_days(stamps.to_numpy("M8[us]").astype("m8[us]"))
-
-
-def is_duration(values: pandas.Series) -> bool:
-    """Whether cells are spans of time, which count as days."""
-    return getattr(values.dtype, "kind", "") == "m"
-
-
-def _in_days(micros: np.ndarray) -> np.ndarray:
-    return np.where(np.isnat(micros), np.nan, micros.astype("int64") / DAY)
+    if any(isinstance(cell, COMPLEX) for cell in cells):
+        cells = cells.map(lambda cell: None if isinstance(cell, COMPLEX) else cell)
+    return pandas.to_numeric(cells, errors="coerce").to_numpy(np.float64, copy=True, na_value=np.nan)
 
 
 def key_of(value) -> str:

@@ -11,16 +11,16 @@ import numpy as np
 import pandas
 
 from vade_tf.data.cells import (
-    DAY,
     Level,
     factorized,
     key_of,
     number_key,
-    read_dates,
     read_numbers,
     short,
+    sign_of,
     without_blanks,
 )
+from vade_tf.data.dates import DAY, ISO, read_dates
 from vade_tf.errors import InputError
 
 KINDS = ("number", "ordered", "category", "boolean", "date")
@@ -81,14 +81,15 @@ class Column:
             argument: what an error names.
 
         Returns:
-            float32 [n, width], NaN in all of a missing cell; and a note about cells that were taken as missing, or "".
+            float32 [n, width], NaN in all of a missing cell; and a note about cells that were taken as missing, or that
+            may be in another unit, or "".
 
         Raises:
             InputError: a cell that is no number where there should be one, or too large a number.
         """
         values = without_blanks(values, self.levels)
         if self.kind in ("number", "date"):
-            return self._measured(values, argument), ""
+            return self._measured(values, argument), self._may_be_fractions(values)
         codes, unknown = self._codes(values, argument)
         note = ""
         if len(unknown) and not self.rest:
@@ -135,7 +136,7 @@ class Column:
         found = read_dates(values, self.form) if self.kind == "date" else read_numbers(values, self.form)
         if found is None:
             row, cell = self._stranger(values)
-            what, form = ("a date", _day_as(self.form)) if self.kind == "date" else ("a number", self.form)
+            what, form = ("a date", day_as(self.form)) if self.kind == "date" else ("a number", self.form)
             what += f" (as {form})" if form else ""
             raise InputError(
                 f"{argument}: expected {what} or an empty cell in every row of column {self.name!r}, got {cell!r} at "
@@ -150,6 +151,16 @@ class Column:
             )
         v = np.sign(v) * np.log1p(np.abs(v) / self.scale) if self.log else v - self.offset
         return v.astype(np.float32)[:, None]
+
+    def _may_be_fractions(self, values: pandas.Series) -> str:
+        """A note where numbers are percent, and these have no sign of it and lie between -1 and 1; else ""."""
+        if sign_of(self.form) != "%" or any(isinstance(cell, str) and "%" in cell for cell in values):
+            return ""
+        numbers = read_numbers(values, self.form)
+        v = np.nan_to_num(numbers[0]) if numbers is not None else np.zeros(1)
+        if not v.any() or np.abs(v).max() > 1:
+            return ""
+        return f"numbers of {self.name!r} lie between -1 and 1 and have no %, as those of training had: read as percent"
 
     def _stranger(self, values: pandas.Series) -> tuple[int, object]:
         """The first cell that is of no use, and its row."""
@@ -176,7 +187,7 @@ class Column:
     def places(self, cells: Sequence) -> list[int]:
         """The number of each cell's level, -1 where it is none; of two levels 0 and 1 the first is false, too."""
         known = {key_of(level): code for code, level in enumerate(self.levels)}
-        numbers = not any(isinstance(level, str) for level in self.levels)
+        numbers = not any(isinstance(level, str) for level in self.levels[: len(self.levels) - self.rest])
         if set(known) in ({"false", "true"}, {"0", "1"}):
             numbers = True
             for word, digit in (("false", "0"), ("true", "1")):
@@ -200,9 +211,9 @@ def _is_fraction(value) -> bool:
     return isinstance(value, (float, np.floating)) and abs(float(value)) < MOST and float(value) % 1 != 0
 
 
-def _day_as(form: str) -> str:
+def day_as(form: str) -> str:
     """A day as dates of this form are written."""
-    return datetime(2020, 12, 31, 23, 59).strftime("%Y-%m-%d" if form == "ISO8601" else form)
+    return datetime(2020, 12, 31, 23, 59).strftime("%Y-%m-%d" if form == ISO else form)
 
 
 def _cells(number: int) -> str:

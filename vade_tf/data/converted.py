@@ -6,7 +6,7 @@ The columns are looked at on rows at even distances (`SAMPLE` of them), then the
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -29,7 +29,7 @@ SAMPLE = 100_000  # rows that say what the columns are
 BLOCK = 65_536  # rows coded together, at most
 RESERVE = 1 << 26  # bytes of a disk that a copy leaves free
 LARGEST, DENSEST = 10**9, 10_000  # bytes of a copy, in all or for each byte of the file: one of these has to do
-CODING = 2  # of the rules by which a schema codes rows; copies that were made by others are not used
+CODING = 3  # of the rules by which a schema codes rows; copies that were made by others are not used
 
 
 def rows_and_columns(file: Path) -> tuple[int, int]:
@@ -38,9 +38,14 @@ def rows_and_columns(file: Path) -> tuple[int, int]:
     return about.num_rows, about.num_columns
 
 
-def sampled(file: Path) -> pandas.DataFrame:
-    """Rows of a table at even distances, at most SAMPLE; their index says which they are."""
+def sampled(file: Path, asked: Collection[str] = ()) -> pandas.DataFrame:
+    """Rows of a table at even distances, at most SAMPLE; their index says which they are.
+
+    asked: names of columns that are read even where pandas has written its index in them.
+    """
     table = ParquetTable(file)
+    if asked and (index := [name for name in table.index if name in asked]):
+        table = ParquetTable(file, [*table.columns, *index])
     every = -(-len(table) // SAMPLE)
     together = rows_together(len(table.columns) or 1, BLOCK)
     starts = range(0, len(table), max(together // every, 1) * every)
@@ -56,7 +61,7 @@ def left_out(file: Path) -> list[str]:
 
 def column(file: Path, name: str) -> pandas.Series:
     """One column of a table, as a whole."""
-    return parquet.read(file, [name]).iloc[:, 0]  # which pandas may call by a number
+    return parquet.read(file, [name]).reset_index().iloc[:, -1]  # pandas may call it by a number, or it is its index
 
 
 def converted(file: Path, schema: Schema) -> tuple[FileRows, str]:

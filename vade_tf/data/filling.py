@@ -1,13 +1,15 @@
 """A table with its missing cells filled in; every other cell stays as it came."""
 
+import re
 from collections.abc import Callable
 
 import numpy as np
 import pandas
 from pandas.api import types
 
-from vade_tf.data.cells import COMMA, DAY, is_duration, key_of, read_dates, read_numbers, sign_of, without_blanks
+from vade_tf.data.cells import COMMA, key_of, read_numbers, sign_of, without_blanks
 from vade_tf.data.columns import Column
+from vade_tf.data.dates import DAY, ISO, is_duration, read_dates
 from vade_tf.data.schema import Schema
 
 ZONED = r"(?:[+-]\d\d:?\d\d|[Zz])\s*$"  # a date with a time zone
@@ -52,14 +54,12 @@ def _filled(column: Column, cells: pandas.Series, means: pandas.Series) -> panda
     if not empty.any() and not texts:
         return cells
     if column.kind == "number" and loose:
-        values = read_numbers(cells, column.form)
-        assert values is not None  # it was encoded before
-        return pandas.Series(np.where(empty, means, values[0]))
+        return pandas.Series(np.where(empty, means, _read(column, cells)[0]))
     if column.kind == "date" and (texts or (loose and _zone(cells) is None)):
-        days = read_dates(cells, column.form)
-        assert days is not None
-        stamps = np.round(np.nan_to_num(days[0]) * DAY).astype("int64").astype("M8[us]")
-        return pandas.Series(np.where(empty, means.to_numpy("M8[us]"), stamps))
+        stamps = np.round(np.nan_to_num(_read(column, cells)[0]) * DAY).astype("int64").astype("M8[us]")
+        days = pandas.Series(np.where(empty, means.to_numpy("M8[us]"), stamps))
+        zoned = texts and cells.map(lambda cell: isinstance(cell, str) and bool(re.search(ZONED, cell))).any()
+        return days.dt.tz_localize("UTC") if zoned else days
     if not empty.any():
         return cells
     if column.kind == "number" and is_duration(cells):
@@ -71,12 +71,21 @@ def _filled(column: Column, cells: pandas.Series, means: pandas.Series) -> panda
     if column.levels:
         means = _own(column, cells, means)
     whole = cells.astype(object).where(~empty, means.astype(object).set_axis(cells.index))
+    measured = column.kind == "number" and not is_duration(cells)
+    if measured and types.is_integer_dtype(cells.dtype) and (means[empty] % 1 != 0).any():  # Arrow would cut it off
+        return whole.astype("float64")
     try:
         typed = whole.astype(cells.dtype)
-    except (TypeError, ValueError, NotImplementedError):  # such as a mean between whole numbers; the last is Arrow's
-        measured = column.kind == "number" and not is_duration(cells)
+    except (TypeError, ValueError, NotImplementedError):  # such as a mean between decimals; the last is Arrow's
         return whole.astype("float64") if measured else whole.infer_objects()
     return whole.infer_objects() if typed.isna().any() else typed  # a category that is none of the column's own
+
+
+def _read(column: Column, cells: pandas.Series) -> tuple[np.ndarray, str]:
+    """Cells of a column of numbers or dates, which were encoded before, as such, and how they are written."""
+    found = (read_dates if column.kind == "date" else read_numbers)(cells, column.form)
+    assert found is not None
+    return found[0], column.form or found[1]
 
 
 def _zone(cells: pandas.Series):
@@ -127,15 +136,12 @@ class Written:
 
 def _writer(column: Column, values: pandas.Series, texts: pandas.Series) -> Callable[[pandas.Series], list[str]]:
     """What writes cells of a column as its file does, whose cells were read as `values` and are `texts` there."""
+    form = _read(column, values)[1] if column.kind in ("number", "date") else ""
     if column.kind == "number":
-        numbers = read_numbers(values, column.form)
-        form = column.form or (numbers[1] if numbers is not None else "")
         signed = _signed(sign_of(form), texts[values.notna()])
         return lambda means: [signed(_number(float(mean), form)) for mean in means]
     if column.kind == "date":
-        dates = read_dates(values, column.form)
-        form = column.form or (dates[1] if dates is not None else "")
-        if form in ("", "ISO8601"):
+        if form in ("", ISO):
             days = texts[values.notna()].str.strip().str.len().le(10).all()
             zoned = texts[values.notna()].str.contains(ZONED).any()  # means are in UTC
             form = "%Y-%m-%d" if days else "%Y-%m-%d %H:%M:%S" + ("+00:00" if zoned else "")

@@ -39,7 +39,8 @@ def has_no_header(lines: list[list[str]], known: Collection[str]) -> bool:
     numbered for want of names, only such names are one.
 
     A line without a text over numbers is a row also where half of its texts come again, or are written as those below:
-    the rest may be the name of that row. A cell that says that there is no value is neither a text nor a name.
+    the rest may be the name of that row. A cell that says that there is no value is neither a text nor a name. A first
+    line with a text over numbers is a header also where it comes once more, as where files were joined.
     """
     first, below = lines[0], lines[1:]
     if are_numbered(known):
@@ -52,12 +53,15 @@ def has_no_header(lines: list[list[str]], known: Collection[str]) -> bool:
     if numbers is not None and len(first) > 1 and numbers[0][0] in (0, 1) and (np.diff(numbers[0]) == 1).all():
         return False
     of_numbers = are_numbers(first)
-    columns = [{line[place].strip() for line in below if place < len(line)} for place in range(len(first))]
+    columns = _columns(below, len(first))
     over = [not number and cell.strip() not in MISSING for cell, number in zip(first, of_numbers, strict=True)]
+    others = _columns([line for line in below if line != first], len(first)) if first in below else columns
     texts_over_numbers = any(
         text and held and all(are_numbers(sorted(held)))
-        for text, held in itertools.islice(zip(over, ({*column} - MISSING for column in columns), strict=True), SEEN)
+        for text, held in itertools.islice(zip(over, ({*column} - MISSING for column in others), strict=True), SEEN)
     )
+    if first in below and texts_over_numbers:
+        return False
     long = [any(place < len(line) and len(line[place]) > LONGEST_NAME for line in below) for place in range(len(first))]
     if (
         any(len(cell) > LONGEST_NAME and more for cell, more in zip(first, long, strict=True))
@@ -73,6 +77,21 @@ def has_no_header(lines: list[list[str]], known: Collection[str]) -> bool:
     alike = [not text or cell.strip() in column for text, cell, column in zip(over, first, columns, strict=True)]
     named = first[0].strip() != "" or "" in columns[0]  # an index has no name
     return any(first) and ((named and all(alike)) or len(set(values)) < len(values))
+
+
+def _columns(lines: list[list[str]], width: int) -> list[set[str]]:
+    """The different cells of each column."""
+    return [{line[place].strip() for line in lines if place < len(line)} for place in range(width)]
+
+
+def repeated(header: list[str], table: pandas.DataFrame) -> int | None:
+    """The first row that is the header of its table once more, as where files were joined; None: there is none."""
+    again = np.ones(len(table), bool)
+    for place, (name, dtype) in enumerate(zip(header, table.dtypes, strict=False)):
+        if len(header) == 1 or not again.any() or dtype.kind in "biufc":
+            return None
+        again &= (table.iloc[:, place].astype(object) == name).to_numpy(bool)
+    return int(again.argmax()) if again.any() else None
 
 
 def _come_again(first: list[str], over: list[bool], columns: list[set[str]]) -> bool:

@@ -12,21 +12,23 @@ import pandas
 from pandas.api import types
 
 from vade_tf.data.cells import (
+    COMPLEX,
     PLAIN,
     Level,
+    are_codes,
     are_numbers,
     factorized,
     in_forms,
     key_of,
     plain,
-    read_dates,
     read_numbers,
     row_of,
     short,
     unsigned,
     without_blanks,
 )
-from vade_tf.data.columns import MOST, Column, examples
+from vade_tf.data.columns import MOST, Column, day_as, examples
+from vade_tf.data.dates import among, read_dates
 from vade_tf.errors import InputError
 
 MOST_LEVELS = 100  # of a category; the rarer ones are joined
@@ -67,16 +69,17 @@ def infer(
     missing = int(values.isna().sum())
     if missing == len(values):
         return "it has no value"
-    if types.is_complex_dtype(values.dtype):
-        raise InputError(f"{argument}: expected real numbers in column {name!r}, got complex ones; give their parts")
     if isinstance(values.dtype, pandas.CategoricalDtype) and values.dtype.ordered and values.nunique() > 1:
         ranks = {key_of(level): plain(level) for level in values.dtype.categories}
         return Column(name, "ordered", tuple(ranks.values()), missing)
     numbers, found = factorized(values, f"{argument}: column {name!r}")
+    if types.is_complex_dtype(values.dtype) or any(isinstance(value, COMPLEX) for value in found):
+        raise InputError(f"{argument}: expected real numbers in column {name!r}, got complex ones; give their parts")
     levels = {key_of(value): plain(value) for value in found}
     if len(levels) < 2:
         return f"its value is always {examples(levels.values())}"
     categories = isinstance(values.dtype, pandas.CategoricalDtype)
+    named = categories or are_codes(found)
     measured = None if categories else read_numbers(values, commas=commas)
     held = len(values) - missing
     step = values.index.step if isinstance(values.index, pandas.RangeIndex) else 1  # of rows at even distances
@@ -84,16 +87,17 @@ def infer(
         return reason
     if len(levels) == 2 and not types.is_datetime64_any_dtype(values.dtype):
         return Column(name, "boolean", tuple(_in_order(levels.values())), missing)
-    if measured is not None:
+    if measured is not None and not named:
         number = Column(name, "number", missing=missing, form=measured[1])
         tailed = _with_tail(number, measured[0])
         return tailed if tailed.log else _with_offset(number, measured[0])
-    if (dates := read_dates(values)) is not None:
+    if not named and (dates := read_dates(values)) is not None:
         return Column(name, "date", missing=missing, offset=float(np.nanmedian(dates[0])), form=dates[1])
-    if not categories:
+    if not named:
         _check_nearly_numbers(name, values, found, argument)
+        _check_nearly_dates(name, values, found, argument)
     if len(levels) > max(MANY_TEXTS, held / 2):
-        kind = "categories" if categories else "texts"
+        kind = "categories" if categories else "codes with a 0 in front" if named else "texts"
         return f"{len(levels):,} different {kind} in {held:,} rows{_like(levels.values())}"
     if len(levels) <= MOST_LEVELS:
         return Column(name, "category", tuple(_in_order(levels.values())), missing)
@@ -135,13 +139,27 @@ def _check_nearly_numbers(name, values: pandas.Series, found: list, argument: st
             f"{argument}: expected numbers with one sign, in nine of ten cells, or without any in column {name!r}, got "
             f"{short(with_sign)!r} beside others; write them in one way, or leave the column out"
         )
-    strange = values.isin([value for value, number in zip(found, numbers, strict=True) if not number])
-    words = [str(value) for value, number in zip(found, numbers, strict=True) if not number]
-    unknown = len(words) <= FEW_WORDS and numbers.sum() > MANY_NUMBERS and not re.search(r"\d", "".join(words))
-    if (unknown and strange.sum() <= values.notna().sum() / 2) or strange.sum() <= (1 - NEARLY) * values.notna().sum():
+    words = [value for value, number in zip(found, numbers, strict=True) if not number]
+    digits = re.search(r"\d", "".join(map(str, words)))
+    unknown = len(words) <= FEW_WORDS and numbers.sum() > MANY_NUMBERS and not digits
+    _check_few(name, values, words, argument, "a number", share=0.5 if unknown else 1 - NEARLY)
+
+
+def _check_nearly_dates(name, values: pandas.Series, found: list, argument: str) -> None:
+    """Raises InputError where a column of dates has a few other cells, such as days that there are not."""
+    dates, form = among(found)
+    if dates.sum() > FEW_NUMBERS:
+        others = [value for value, date in zip(found, dates, strict=True) if not date]
+        _check_few(name, values, others, argument, f"a date (as {day_as(form)})", share=1 - NEARLY)
+
+
+def _check_few(name, values: pandas.Series, others: list, argument: str, what: str, share: float) -> None:
+    """Raises InputError where at most this share of the cells are these others, which are not what the rest is."""
+    strange = values.isin(others)
+    if strange.sum() <= share * values.notna().sum():
         place = int(strange.to_numpy().argmax())
         raise InputError(
-            f"{argument}: expected a number in every row of column {name!r}, as in most of them, got "
+            f"{argument}: expected {what} in every row of column {name!r}, as in most of them, got "
             f"{short(values.iloc[place])!r} at row {row_of(values, place)} ({int(strange.sum()):,} such cells); "
             "correct them, leave them empty, or leave the column out"
         )

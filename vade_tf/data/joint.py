@@ -1,39 +1,91 @@
-"""What the columns of a table say of one another: whether all are counts, or pixels, and whether commas are decimal.
+"""What the columns of a table say of one another: whether all are counts, or pixels, and how numbers are written.
 
 Knows no file; every rule reads the values alone, never a label.
 """
 
 import math
+import re
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import pandas
+from pandas.api import types
 
-from vade_tf.data.cells import COMMA, THOUSANDS, read_numbers, sign_of, without_blanks
+from vade_tf.data.cells import COMMA, THOUSANDS, read_numbers, sign_of, unsigned, without_blanks
 from vade_tf.data.checks import SEEN_IMAGES, SIDES, side_of_images
 from vade_tf.data.columns import Column
 
 COUNTS = 0.5  # share of cells that are 0 in a table of counts
 COUNTED, TAIL, MOST_OF_ALL = 20, 10.0, 0.2  # columns of counts that say that all are; see `are_counts`
+SMALL, DOTTED = re.compile(r"[+-]?[0-9]{1,3}"), re.compile(r"[+-]?[1-9][0-9]{0,2}(\.[0-9]{3})+")  # whole numbers
+Read = TypeVar("Read")
 
 
-def has_decimal_commas(frame: pandas.DataFrame, found: dict, semicolons: bool) -> bool:
-    """Whether a table's numbers have decimal commas, so that "8,090" in one of its columns is 8.09.
+def alike(
+    frame: pandas.DataFrame, read: Callable[[int, bool], Read], form_of: Callable[[Read], str | None], semicolons: bool
+) -> list[Read]:
+    """What the columns of a table are read as: each by itself, and once more where the numbers of others say how.
 
     Args:
         frame: the table.
-        found: what its columns were taken for, each by itself.
+        read: (place of a column, whether its texts rather have decimal commas) -> what it is.
+        form_of: how the numbers of a column are written, see `Column`; None where it holds none.
         semicolons: whether its file is cut by semicolons.
     """
-    numbers = {i: c for i, c in enumerate(found.values()) if isinstance(c, Column) and c.kind == "number"}
-    if any(column.form.endswith(COMMA) for column in numbers.values()):
+    found = [read(i, False) for i in range(frame.shape[1])]
+    forms = {i: form for i, one in enumerate(found) if (form := form_of(one)) is not None}
+    if _has_decimal_commas(frame, forms, semicolons):
+        for i in filter(lambda i: _holds_texts(frame.iloc[:, i]), forms):
+            found[i] = read(i, True)
+    return found
+
+
+def _has_decimal_commas(frame: pandas.DataFrame, forms: dict[int, str], semicolons: bool) -> bool:
+    """Whether a table's numbers have decimal commas, so that "8,090" is 8.09, or dots between thousands.
+
+    forms: of the numbers, each by itself, by the places of their columns.
+    """
+    if any(form.endswith(COMMA) for form in forms.values()):
         return True
-    for i, column in numbers.items() if semicolons else ():
-        sign = sign_of(column.form)
-        commas = column.form != sign
-        read = read_numbers(without_blanks(frame.iloc[:, i]), sign + (COMMA if commas else ""))
+    dots = False
+    for i, form in forms.items() if semicolons else ():
+        values, sign = without_blanks(frame.iloc[:, i]), sign_of(form)
+        commas = form != sign
+        read = read_numbers(values, sign + (COMMA if commas else ""))
         if read is None or not (commas or bool(np.all(np.nan_to_num(read[0]) % 1 == 0))):
-            return False  # decimal points
-    return semicolons and any(column.form.endswith(THOUSANDS) for column in numbers.values())
+            if commas or not _have_dotted_thousands(values):
+                return False  # decimal points
+            dots = True
+    return semicolons and (dots or any(form.endswith(THOUSANDS) for form in forms.values()))
+
+
+def _have_dotted_thousands(values: pandas.Series) -> bool:
+    """Whether texts are whole numbers: "987" and others below 1,000, and "4.854", with dots between thousands."""
+    texts = {str(unsigned(cell)).strip() for cell in values.dropna() if isinstance(cell, str)}
+    dotted = {text for text in texts if "." in text}
+    whole = texts - dotted
+    return bool(dotted and whole) and all(map(DOTTED.fullmatch, dotted)) and all(map(SMALL.fullmatch, whole))
+
+
+def may_have_dots(frame: pandas.DataFrame) -> list[int]:
+    """Places of the columns of fractions, if all of these may be whole numbers with a dot between thousands."""
+    places = []
+    for i, dtype in enumerate(frame.dtypes):
+        v = frame.iloc[:, i].dropna().to_numpy() if dtype.kind == "f" else np.zeros(0)
+        whole = v % 1 == 0
+        if whole.all():
+            continue
+        thousand = 1000 * v
+        if not whole.any() or np.abs(v).max() >= 1000 or np.abs(thousand - np.rint(thousand)).max() > 1e-6:
+            return []
+        places.append(i)
+    return places
+
+
+def _holds_texts(values: pandas.Series) -> bool:
+    texts = types.is_object_dtype(values.dtype) or types.is_string_dtype(values.dtype)
+    return texts and any(isinstance(cell, str) for cell in values)
 
 
 def pixels(frame: pandas.DataFrame, names: list, found: dict) -> list:

@@ -4,16 +4,26 @@ Knows no file and no model; every rule reads the values alone, never a label.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas
-from pandas.api import types
 
-from vade_tf.data.cells import COMMA, SIGNS, THOUSANDS, as_frame, key_of, read_numbers, short, sign_of, without_blanks
+from vade_tf.data.cells import (
+    COMMA,
+    SIGNS,
+    THOUSANDS,
+    are_codes,
+    as_frame,
+    key_of,
+    read_numbers,
+    short,
+    sign_of,
+    without_blanks,
+)
 from vade_tf.data.columns import KINDS, MOST, Column
 from vade_tf.data.inferring import infer
-from vade_tf.data.joint import are_counts, has_decimal_commas, pixels
+from vade_tf.data.joint import alike, are_counts, pixels
 from vade_tf.errors import InputError
 from vade_tf.machine import TooLarge, check_memory
 from vade_tf.reading import LARGEST_JSON, each, finite, record
@@ -80,18 +90,22 @@ class Schema:
             frame: the table, [n, any number of columns].
             argument: what an error names.
             semicolons: whether its file is cut by semicolons. A text "8,090" is then 8.09, unless other columns have
-                decimal points; otherwise it is 8090, unless another column has decimal commas.
+                decimal points; otherwise it is 8090, unless another column has decimal commas. A text "8.090" is then
+                8090 in a column of such texts and whole numbers below 1,000.
             images: whether its columns may be the pixels of images.
 
         Raises:
             InputError: no rows, a name twice, a cell of no known type, or no column of use.
         """
         names = named(frame, argument)
-        found = {name: infer(name, frame.iloc[:, i], argument, i == 0) for i, name in enumerate(names)}
-        if has_decimal_commas(frame, found, semicolons):
-            for i, (name, column) in enumerate(found.items()):
-                if isinstance(column, Column) and column.kind == "number" and _holds_texts(frame.iloc[:, i]):
-                    found[name] = infer(name, frame.iloc[:, i], argument, i == 0, commas=True)
+
+        def read(i: int, commas: bool) -> Column | str:
+            return infer(names[i], frame.iloc[:, i], argument, i == 0, commas)
+
+        def form_of(column: Column | str) -> str | None:
+            return column.form if isinstance(column, Column) and column.kind == "number" else None
+
+        found = dict(zip(names, alike(frame, read, form_of, semicolons), strict=True))
         columns = tuple(column for column in found.values() if isinstance(column, Column))
         dropped = {name: column for name, column in found.items() if isinstance(column, str)}
         if not columns:
@@ -109,20 +123,23 @@ class Schema:
         return cls(columns, dropped)
 
     @classmethod
-    def numbers(cls, frame: pandas.DataFrame, argument: str = "x") -> "Schema":
-        """A schema that takes every column as a number, as it is, written as in this table."""
-        found = [read_numbers(without_blanks(frame.iloc[:, i])) for i in range(frame.shape[1])]
-        forms = ["" if numbers is None else numbers[1] for numbers in found]
-        names = named(frame, argument)
-        return cls(tuple(Column(n, "number", form=form) for n, form in zip(names, forms, strict=True)), {})
+    def numbers(cls, frame: pandas.DataFrame, argument: str = "x", semicolons: bool = False) -> "Schema":
+        """A schema that takes every column as a number, as it is, written as in this table; for `infer`'s arguments."""
+
+        def read(i: int, commas: bool) -> str | None:
+            numbers = read_numbers(without_blanks(frame.iloc[:, i]), commas=commas)
+            return None if numbers is None else numbers[1]
+
+        names, forms = named(frame, argument), alike(frame, read, lambda form: form, semicolons)
+        return cls(tuple(Column(n, "number", form=form or "") for n, form in zip(names, forms, strict=True)), {})
 
     @classmethod
-    def counted(cls, frame: pandas.DataFrame, argument: str = "x", commas: bool = False) -> "Schema":
-        """A schema that takes every column as a number, as it is, but for those that only say which row it is."""
-        found = cls.infer(frame, argument, commas)
+    def counted(cls, frame: pandas.DataFrame, argument: str = "x", semicolons: bool = False) -> "Schema":
+        """`numbers`, but for the columns that only say which row it is."""
+        found = cls.infer(frame, argument, semicolons)
         kept = {column.name for column in found.columns}
-        inside = [name in kept for name in named(frame, argument)]
-        return replace(cls.numbers(frame.loc[:, inside], argument), dropped=found.dropped)
+        numbers = cls.numbers(frame, argument, semicolons).columns
+        return cls(tuple(column for column in numbers if column.name in kept), found.dropped)
 
     @property
     def written(self) -> list[str]:
@@ -223,6 +240,8 @@ class Schema:
                 lines.append(f"{_number(of_kind)}: {SAID[kind]} ({_listed([_shown(c) for c in of_kind], str)})")
         if logs := [column.name for column in self.columns if column.log]:
             lines.append(f"heavy tails, so the logarithm is taken: {_listed(logs)}")
+        if codes := [c.name for c in self.columns if are_codes(c.levels[: len(c.levels) - c.rest])]:
+            lines.append(f"digits with a 0 in front are codes, no amounts: {_listed(codes)}")
         numbers = [column for column in self.columns if column.kind == "number"]
         for form, how in ((COMMA, "with a decimal comma"), (THOUSANDS, "with commas between thousands")):
             if names := [column.name for column in numbers if column.form.endswith(form)]:
@@ -293,11 +312,6 @@ def named(frame: pandas.DataFrame, argument: str) -> list[str | int]:
     if twice is not None:
         raise InputError(f"{argument}: expected columns with different names, got {short(twice)!r} twice; rename one")
     return names
-
-
-def _holds_texts(values: pandas.Series) -> bool:
-    texts = types.is_object_dtype(values.dtype) or types.is_string_dtype(values.dtype)
-    return texts and any(isinstance(cell, str) for cell in values)
 
 
 def _number(columns: list) -> str:

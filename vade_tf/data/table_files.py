@@ -1,5 +1,6 @@
 """Files of tables, and of texts of one line each -> a data set. New rows are coded as the first."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import pandas
 import scipy.sparse
 
 from vade_tf.data import arrays, tables
+from vade_tf.data.cells import COMMA
 from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.headers import are_numbered
+from vade_tf.data.joint import may_have_dots
 from vade_tf.data.observing import COUNTS, build
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows, stays_in_file
@@ -35,11 +38,15 @@ def load(
     """
     codable = kind == ".parquet" and asked["text"] is None and isinstance(schema, Schema | None)
     features = {str(column.name) for column in schema.columns} if isinstance(schema, Schema) else set()
+    columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
     if codable and (in_file or _is_large(file, schema)):
         return _from_file(file, labels, likelihood, asked, declared, schema, plain)
+    index: list[str] = []
     if kind == ".parquet":
+        separator, notice, header = "", "", list[str]()
+        wanted = {labels, asked["id"], asked["text"], *columns, *drop, *features} - {None}
         try:
-            (table, several), separator, notice = tables.read_parquet(file), "", ""
+            table, several, index = tables.read_parquet(file, wanted)
         except TooLarge:  # as it is, with objects of Python; its features may be much less
             if not codable:
                 raise
@@ -47,11 +54,9 @@ def load(
     else:
         as_texts = [name for name in (labels, asked["id"], asked["text"]) if name is not None]
         read = [name for name in as_texts if name not in features]
-        (table, separator, notice), several = as_coded(file, read, schema), []
+        (table, separator, notice, header), several = as_coded(file, read, schema), []
     written = list(table)
-    columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
-    if separator and (columns or drop):
-        tables.check_once([*columns, *drop], tables.header(file), file)
+    tables.check_once([*columns, *drop], header, file)
     table, others, reasons = tables.pick(table, columns, drop, {"labels": labels, "id": asked["id"]}, file, several)
     y, ids = (None if others[each] is None else padded(others[each], each) for each in ("labels", "id"))
     both = [each for each in others.values() if each is not None and each.name in features]
@@ -65,23 +70,28 @@ def load(
         texts = table[asked["text"]].astype(object).fillna("").astype(str)  # of categories, too
         return _texts(texts, asked["text"], y, schema, notice, about)
     if plain and schema is None:
-        x, _ = Schema.numbers(table, "data").encode(table, "data")
+        table, numbers = as_numbers(file, table, separator)
+        x, _ = numbers.encode(table, "data")
         return build(x, y, notice=notice, image_shape=declared, **about)
     if isinstance(schema, Schema):
         x, notes = schema.encode(table, "data")
     elif schema is not None:
         raise InputError(f"data: expected {schema.describe()[0]}, as in training, got the table {file}")
     else:
-        schema = _inferred(table, likelihood, declared, separator == ";")
+
+        def found(table: pandas.DataFrame) -> Schema:
+            return _inferred(table, likelihood, declared, separator == ";")
+
+        schema = found(table)
         if codable and stays_in_file(len(table), len(schema.features), "float32"):
             return _from_file(file, labels, likelihood, asked, declared, None, plain)
-        if separator and (rest := schema.plain_beside_commas):
-            written = tables.read_text(file, as_texts, [str(name) for name in rest])[0]
-            table = table.assign(**{str(name): written[name] for name in rest})
-            schema = _inferred(table, likelihood, declared, separator == ";")
-        x, _ = schema.encode(table, "data")
-        schema = replace(schema, dropped={**schema.dropped, **reasons})
-        notes = [*(_twice(tables.header(file), written) if separator else ()), *schema.describe()]
+        table, schema = _as_written(file, table, separator, schema, found)
+        try:
+            x, _ = schema.encode(table, "data")
+        except InputError as error:  # of texts among what was said to be counts or pixels
+            raise InputError(f"{error}, or leave the column out (drop)") from error
+        schema = replace(schema, dropped={**schema.dropped, **dict.fromkeys(index, "an index of pandas"), **reasons})
+        notes = [*_twice(header, written), *schema.describe()]
     return build(x, y, schema=schema, notice=_notice(notice, notes), image_shape=declared, **about)
 
 
@@ -93,7 +103,7 @@ def load_lines(file: Path, labels, likelihood: str, schema) -> Dataset:
     return _texts(texts, "", arrays.read_labels(file, labels), schema, "", about)
 
 
-def as_coded(file: Path, texts: list[str] | None, schema: Coded | None) -> tuple[pandas.DataFrame, str, str]:
+def as_coded(file: Path, texts: list[str] | None, schema: Coded | None) -> tables.TextTable:
     """`tables.read_text` of rows that are coded as those of a run: what was text then is text, like numbers or not."""
     if not isinstance(schema, Schema):
         return tables.read_text(
@@ -129,15 +139,47 @@ def _twice(header: list[str], names: list) -> list[str]:
     return []
 
 
+def as_numbers(file: Path, table: pandas.DataFrame, separator: str) -> tuple[pandas.DataFrame, Schema]:
+    """A table whose columns are all numbers, read as its file writes them, and a schema that takes them as they are.
+
+    Args:
+        file: where it comes from.
+        table: as it was read, or some of its columns.
+        separator: between the cells of a text file, else "".
+    """
+
+    def found(table: pandas.DataFrame) -> Schema:
+        return Schema.numbers(table, "data", separator == ";")
+
+    return _as_written(file, table, separator, found(table), found)
+
+
+def _as_written(
+    file: Path, table: pandas.DataFrame, separator: str, schema: Schema, found: Callable[[pandas.DataFrame], Schema]
+) -> tuple[pandas.DataFrame, Schema]:
+    """A table and its schema, both anew where numbers with a dot may be thousands, whose texts say it.
+
+    found: what gave this schema of the table.
+    """
+    dotted = [table.columns[place] for place in may_have_dots(table)] if separator == ";" else []
+    if not separator or not (names := [str(name) for name in schema.plain_beside_commas or dotted]):
+        return table, schema
+    again = table.copy(deep=False)
+    again[names] = tables.read_text(file, [], names).table[names]
+    anew = found(again)
+    read = any(column.name in names and column.form.endswith(COMMA) for column in anew.columns)
+    return (again, anew) if read else (table, schema)
+
+
 def _inferred(
-    table: pandas.DataFrame, likelihood: str, declared: tuple[int, ...] | None, commas: bool = False
+    table: pandas.DataFrame, likelihood: str, declared: tuple[int, ...] | None, semicolons: bool = False
 ) -> Schema:
     """The schema of a table; of one that is said to hold counts or images, columns are numbers as they are."""
     if declared:
-        return Schema.numbers(table, "data")
+        return Schema.numbers(table, "data", semicolons)
     if likelihood in COUNTS:
-        return Schema.counted(table, "data", commas)
-    return Schema.infer(table, "data", commas, images=declared is None)
+        return Schema.counted(table, "data", semicolons)
+    return Schema.infer(table, "data", semicolons, images=declared is None)
 
 
 def _is_large(file: Path, schema: Schema | None) -> bool:
@@ -158,7 +200,8 @@ def _from_file(
 
     others, coding = {"labels": labels, "id": asked["id"]}, schema
     columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
-    table, _, reasons = tables.pick(converted.sampled(file), columns, drop, others, file, converted.left_out(file))
+    table = converted.sampled(file, {labels, asked["id"], *columns, *drop} - {None})
+    table, _, reasons = tables.pick(table, columns, drop, others, file, converted.left_out(file))
     known = {each: None if name is None else converted.column(file, name) for each, name in others.items()}
     for each, values in known.items():
         if values is not None:

@@ -9,12 +9,13 @@ import reprlib
 import warnings
 from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas
 
-from vade_tf.data.cells import MISSING, row_of
+from vade_tf.data.cells import MISSING, are_codes, row_of
 from vade_tf.data.cutting import check_cells, check_lengths, cut, empty_at_end, opened
-from vade_tf.data.headers import are_numbered, has_no_header, numbered
+from vade_tf.data.headers import are_numbered, has_no_header, numbered, repeated
 from vade_tf.errors import InputError
 
 _PLAIN = (".csv", ".tsv", ".txt", ".data", ".dat")  # the last two as UCI has them
@@ -27,23 +28,38 @@ def ending(file: Path) -> str:
     return Path(file.stem).suffix.lower() + last if last == ".gz" else last
 
 
+class TextTable(NamedTuple):
+    """The table of a text file.
+
+    Attributes:
+        table: its rows, in columns that have different names.
+        separator: what is between its cells.
+        notice: what a person has to know of how it was read, or "".
+        header: the names that its first line gives, some of which may be alike; none where it has no header.
+    """
+
+    table: pandas.DataFrame
+    separator: str
+    notice: str
+    header: list[str]
+
+
 def read_text(
     file: Path, texts: list[str] | None, coded: Collection[str] = (), known: Collection[str] = ()
-) -> tuple[pandas.DataFrame, str, str]:
+) -> TextTable:
     """The table of a text file.
 
     Args:
         file: UTF-8; cells are separated by tabs, semicolons, bars, commas or spaces.
         texts: names of columns whose cells stay as they are written, and are missing only where they are empty; None:
             all do, and none of them is missing.
-        coded: names of further columns whose cells stay as they are written, unless one of `MISSING` is.
+        coded: names of further such columns, of which a file may have none or several.
         known: names of the columns that the file is to have; a first line with all of them is a header, and where they
             are column_0, column_1, ..., no other line is. Default: the lines say whether there is one.
 
-    Returns:
-        The table, its separator, and what a person has to know of how it was read, or "".
-
     Raises:
+        InputError: one of `texts`, or any column of a header that leaves out the names of the rows, is there twice; or
+            the header is.
         ValueError, OSError: as pandas raises them for what is damaged; a row of another length than the first.
     """
     cells = cut(file)
@@ -52,13 +68,7 @@ def read_text(
         raise ValueError("it is empty")
     check_cells(file, separator)
     bare = not named and has_no_header(lines, known)
-    check_once(() if bare else texts or (), lines[0], file)
-    if texts is None:
-        how: dict = {"dtype": str, "na_filter": False}
-    else:
-        how = {"dtype": dict.fromkeys(set(coded).difference(texts), str)}
-        how["converters"] = dict.fromkeys(texts, lambda cell: cell or None)  # a row may be called NA, a class None
-        how["na_values"] = sorted(MISSING)  # besides those that pandas knows
+    check_once(() if bare else lines[0] if named else texts or (), lines[0], file)
     names = numbered(len(lines[0])) if bare else lines[0] if named else None
     alone, before, after, begun = len(lines[0]) == 1, skipped, 0, bare
     with opened(file) as stream:  # an empty line is an empty cell of an only column, unless it comes before its name
@@ -66,16 +76,25 @@ def read_text(
             begun = begun or line.strip() != ""
             before += not begun
             after = 0 if line.strip() else after + 1
+    how: dict = {"sep": r"\s+" if separator == " " else separator, "quoting": quoting}
     how |= {"encoding": "utf-8-sig", "index_col": False, "skipinitialspace": True, "low_memory": False}
     how |= {"header": None if bare else 0, "names": names, "skip_blank_lines": not alone, "skiprows": before}
-    how |= {"quoting": quoting}
+    as_written = {*coded, *(texts or ())}
+    if texts is None:
+        first = {"dtype": str, "na_filter": False}
+    else:
+        first = {"dtype": dict.fromkeys(as_written, str), "keep_default_na": False, "na_values": sorted(MISSING)}
     with warnings.catch_warnings():
         warnings.simplefilter("error", pandas.errors.ParserWarning)  # rows longer than the header
         try:
-            table = pandas.read_csv(file, sep=r"\s+" if separator == " " else separator, **how)
+            table = pandas.read_csv(file, **how, **first)
         except pandas.errors.ParserWarning:
             check_lengths(file, cells, len(lines[0]), bare)
             raise
+    codes = set() if texts is None else _codes(lines if bare else lines[1:], table)
+    if own := [name for name in table.columns if name in as_written | codes]:  # a row may be called NA, a class None
+        again = pandas.read_csv(file, **how, usecols=own, dtype=str, keep_default_na=False, na_values=[""])
+        table[own] = again[own]
     told = [f"{file.name} has no header: its columns are called column_0 to column_{len(lines[0]) - 1}"] if bare else []
     if len(table) and all(pandas.isna(cell) or str(cell).strip() == "" for cell in table.iloc[-1]) and not alone:
         after = empty_at_end(file, cells)
@@ -83,7 +102,19 @@ def read_text(
     table = table.iloc[: len(table) - after]  # empty lines that end the file are no rows
     if table.iloc[:, -1].isna().any():  # pandas fills up short rows
         check_lengths(file, cells, len(table.columns), bare)
-    return table, separator, "\n".join(told)
+    if not bare and (row := repeated(lines[0], table)) is not None:
+        raise InputError(f"data: expected one header in {file}, got it again as row {row}; remove that line")
+    return TextTable(table, separator, "\n".join(told), [] if bare else lines[0])
+
+
+def _codes(lines: list[list[str]], table: pandas.DataFrame) -> set[str]:
+    """Names of a table's columns of whole numbers that its first lines write as codes; none where most columns are."""
+    found = set()
+    for place, (name, dtype) in enumerate(table.dtypes.items()):
+        cells = {line[place].strip() for line in lines if place < len(line)} - MISSING
+        if dtype.kind in "iuf" and are_codes(cells):
+            found.add(name)
+    return found if 2 * len(found) <= len(table.columns) else set()
 
 
 def header(file: Path, known: Collection[str] = ()) -> list[str]:
@@ -100,15 +131,21 @@ def check_once(names: Collection[str], columns: list[str], file: Path) -> None:
         raise InputError(f"data: expected one column {reprlib.repr(twice)} in {file}, got several; rename them")
 
 
-def read_parquet(file: Path) -> tuple[pandas.DataFrame, list[str]]:
-    """The table of a .parquet file, and the names of its columns of lists or records, which are left out.
+def read_parquet(file: Path, asked: Collection[str]) -> tuple[pandas.DataFrame, list[str], list[str]]:
+    """The table of a .parquet file, and the names of what is left out: columns of lists or records, and an index.
+
+    asked: names of columns that are used even where pandas has written its index in them.
 
     Raises:
         InputError: pyarrow is not installed.
         Exception: whatever pyarrow raises for what is damaged.
     """
     parquet = parquet_reader()
-    return parquet.read(file), parquet.ParquetTable(file).left_out
+    table, several = parquet.read(file), parquet.ParquetTable(file).left_out
+    columns = set(map(str, table.columns))
+    index = [name for name in table.index.names if name is not None and str(name) not in columns]
+    table = table.reset_index([name for name in index if str(name) in asked])
+    return table, several, [str(name) for name in index if str(name) not in asked]
 
 
 def parquet_reader():

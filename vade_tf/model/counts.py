@@ -28,6 +28,7 @@ class Counts(Likelihood):
     """
 
     name = "counts"
+    unbounded = "logarithms of shares, up to a constant"
     learns_variance = True
     compares_columns = False
 

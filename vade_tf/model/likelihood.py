@@ -34,6 +34,7 @@ class Likelihood(ABC):
     learns_variance = False  # whether `distortion` and `distribution` take log sigma2 [D], which VaDE keeps and learns
     compares_columns = True  # whether rows of scaled x are near one another where they are alike
     outputs = 1  # parameters of each feature: the decoder gives [batch, D * outputs], one of all D after the other
+    unbounded = ""  # what the parameters are, where each may be any number; "" of those that may have bounds
     takes_missing = False  # whether a NaN in x is a cell that is not known
 
     @abstractmethod
@@ -112,6 +113,7 @@ class Bernoulli(Likelihood):
     """x in [0, 1], the parameters are logits. Takes values in [0, 1] as they are, and bytes as grey values."""
 
     name = "bernoulli"
+    unbounded = "logits of p(x|z)"
 
     def distribution(self, parameters):
         return tfd.Independent(tfd.Bernoulli(logits=parameters, dtype=parameters.dtype), reinterpreted_batch_ndims=1)
@@ -179,6 +181,7 @@ class Gaussian(Likelihood):
     """
 
     name = "gaussian"
+    unbounded = "means of scaled values, which may be any number"
     learns_variance = True
 
     def __init__(self, shared: bool = False):

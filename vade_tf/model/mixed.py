@@ -38,6 +38,7 @@ class Mixed(Likelihood):
     """
 
     name = "mixed"
+    unbounded = "means of standardised numbers, and logits"
     learns_variance = True
     takes_missing = True
 

@@ -201,23 +201,47 @@ def check(encoder: keras.Model, decoder: keras.Model, each: int = 1) -> None:
             f"encoder: expected one input and two outputs (m, log s2), both (batch, latent), got inputs of shape "
             f"{inputs} and outputs of shape {outputs} a row"
         )
+    form = _form(encoder)
+    if not isinstance(form, (list, tuple)) or any(isinstance(part, (list, tuple, dict)) for part in form):
+        got = "one inside of another" if isinstance(form, (list, tuple)) else f"a {type(form).__name__}"
+        raise InputError(f"encoder: expected a list [m, log s2] of two outputs, got {got}; write it as this list")
     (row,), code = inputs, outputs[0]
     inputs, outputs = _shapes(decoder, "decoder")
     if inputs != [code]:
         raise InputError(f"decoder: expected one input of shape {code} a row, as the encoder's outputs, got {inputs}")
+    if isinstance(form := _form(decoder), (list, tuple, dict)):
+        kind = type(form).__name__
+        raise InputError(
+            f"decoder: expected one output by itself, got a {kind} of {len(form)}; give the model its tensor"
+        )
     values = each * math.prod(row)
     if len(outputs) != 1 or math.prod(outputs[0]) != values:
         times = "" if each == 1 else f"{each} times "
         raise InputError(
             f"decoder: expected one output of {values} values a row, {times}as the encoder's input {row}, got {outputs}"
         )
+    check_apart(encoder, decoder)
+
+
+def check_apart(encoder: keras.Model, decoder: keras.Model) -> None:
+    """Raises InputError where two networks share weights: a copy has them twice, and Keras cannot load their file."""
+    theirs = {id(layer) for layer in encoder._flatten_layers()}
+    shared = [layer.name for layer in decoder._flatten_layers() if id(layer) in theirs and layer.weights]
+    if shared:
+        raise InputError(f"encoder and decoder: expected no layer in both, got {shared[0]!r}; give each one of its own")
+
+
+def _form(network: keras.Model):
+    """The outputs of a functional model as it returns them: a tensor, or a list, tuple or dict of them."""
+    return (getattr(network, "_functional", None) or network)._outputs_struct
 
 
 def _shapes(network: keras.Model, argument: str) -> tuple[list[tuple], list[tuple]]:
     """Shapes of inputs and outputs without the batch."""
     ends = [getattr(network, name, None) or [] for name in ("inputs", "outputs")]
-    if not all(ends):
-        raise InputError(f"{argument}: expected a functional keras.Model, whose shapes are known, got {network!r}")
+    if not all(ends) or not isinstance(network, keras.Model):  # tf_keras has models of its own
+        old = "; make it with keras 3, not tf_keras" if type(network).__module__.startswith("tf_keras") else ""
+        raise InputError(f"{argument}: expected a functional keras.Model, whose shapes are known, got {network!r}{old}")
     shapes = [[tuple(tensor.shape[1:]) for tensor in end] for end in ends]
     if any(size is None for end in shapes for shape in end for size in shape):
         raise InputError(f"{argument}: expected a fixed number of values a row, got shapes {shapes}")

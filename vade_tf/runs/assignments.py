@@ -128,7 +128,7 @@ def numbered(rows: Sequence[int] | np.ndarray) -> pandas.Index:
 def beside(names: pandas.Series | pandas.Index, columns: dict[str, np.ndarray]) -> pandas.DataFrame:
     """A block of a table: what its rows are called, then what was found; a name that is taken becomes id."""
     first = names.name if names.name not in columns else "id"
-    return pandas.DataFrame({first: names.to_numpy(), **columns})
+    return pandas.DataFrame({first: names.array, **columns})  # NumPy has no whole number for a missing one
 
 
 def ranks(log_density: np.ndarray, ascending: np.ndarray) -> np.ndarray:

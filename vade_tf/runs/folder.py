@@ -13,7 +13,7 @@
     checkpoints/pretrained.npz  the autoencoder's weights, for other runs to start from
     checkpoints/clusters.npz what was found for each number of clusters, where the number is chosen
     checkpoints/start.npz    groups and mixture of the start
-    checkpoints/further.npz  of texts: the groups that further autoencoders found
+    checkpoints/further.npz  of texts and few images: the groups that further autoencoders found
     checkpoints/groups.npz   the groups as last found anew during the VaDE phase
     checkpoints/             best.npz, held.npz, rungs.npz, seconds.npz: see `training.store`
 

@@ -22,7 +22,7 @@ from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
 from vade_tf.data.sparse import SparseRows
 from vade_tf.data.stream import NamedRows, TableRows, check_columns, encoded
-from vade_tf.data.table_files import as_coded
+from vade_tf.data.table_files import as_coded, as_numbers
 from vade_tf.data.texts import Texts
 from vade_tf.errors import InputError, UnitsWarning, check_form
 from vade_tf.model.choice import check_units
@@ -149,9 +149,10 @@ def _of_table(
         if whole and stored.left_out:
             _tell([f"left out, as they hold lists or records: {reprlib.repr(stored.left_out)}"])
         stored = read(file, columns) if kept else stored
-        table = stored[: min(len(stored), 1)]  # what there is to say of its columns
+        table, separator = stored[: min(len(stored), 1)], ""  # what there is to say of its columns
     else:
-        table, _, notice = as_coded(file, [name for name in (labels, id, usual_id) if name is not None], schema)
+        texts = [name for name in (labels, id, usual_id) if name is not None]
+        table, separator, notice, _ = as_coded(file, texts, schema)
         _tell(notice.splitlines())
     table = table.rename(columns=str)
     for argument, name in (("labels", labels), ("id", id)):
@@ -160,11 +161,12 @@ def _of_table(
             raise InputError(f"{argument}: expected one of the columns {names} of {file}, got {name!r}")
     id = usual_id if id is None and usual_id in table else id
     features = table.drop(columns={labels, id} - {None} - set(own))
-    schema = schema or Schema.numbers(features, "data")
+    if schema is None:
+        features, schema = as_numbers(file, features, separator)
     x, notes = schema.encode(features, "data")
     _tell(notes)
     if kind != ".parquet" and whole:
-        cells = as_coded(file, None, schema)[0].rename(columns=str)
+        cells = as_coded(file, None, schema).table.rename(columns=str)
         if typed:
             return Incoming(x, _with_types(cells, table, own), id)
         return Incoming(x, cells, id, Written(cells, table, schema))
@@ -180,7 +182,7 @@ def _with_types(cells: pandas.DataFrame, table: pandas.DataFrame, own: list[str]
     """The texts of a table with what pandas read in place of those that lose nothing by it, and of the model's own."""
     found = table.copy(deep=False)
     for place, name in enumerate(table.columns):
-        as_read = table.iloc[:, place].astype(object).map(str, na_action="ignore").fillna("")
+        as_read = table.iloc[:, place].astype(object).map(str, na_action="ignore").astype(object).fillna("")
         if name not in own and not as_read.equals(cells.iloc[:, place].astype(object)):
             found.isetitem(place, cells.iloc[:, place])
     return found

@@ -1,5 +1,6 @@
 """The autoencoder made of a VaDE's own networks, and the phase that trains it."""
 
+import warnings
 from collections.abc import Sequence
 
 import keras
@@ -50,7 +51,9 @@ def pretrain(fitting: Fitting) -> None:
         batches = fitting.batches("pretrain", span, **seen)
         targets = batches if seen else batches.map(lambda x: (x, x))  # the rows as they are are the target
         if not aside.worn(aside.losses(fitting.rows), settings.patience):
-            train_epochs(fitting, "pretrain", autoencoder, span, targets, own)
+            with warnings.catch_warnings():  # of a model inside of the encoder, log s2 is in the autoencoder, too
+                warnings.filterwarnings("ignore", "Gradients do not exist for variables")
+                train_epochs(fitting, "pretrain", autoencoder, span, targets, own)
         best = kept_weights(fitting.store, "best", networks) if aside.losses(fitting.rows) else None
         if settings.patience and best is not None:
             set_pretrained(networks, best)

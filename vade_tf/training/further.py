@@ -1,8 +1,8 @@
-"""Further autoencoders of texts, which vote on the groups together with the first. No labels.
+"""Further autoencoders of texts and of few images, which vote on the groups together with the first. No labels.
 
-Texts leave an autoencoder much room: each finds another code, and one folds together what the next keeps apart. So each
-of them is asked for its groups, and every text goes where most put it. The further ones read the commonest words alone:
-these say as much of the groups, and are less work.
+Such rows leave an autoencoder much room: each finds another code, and one folds together what the next keeps apart. So
+each of them is asked for its groups, and every row goes where most put it. Of texts the further ones read the commonest
+words alone: these say as much of the groups, and are less work.
 """
 
 from dataclasses import replace
@@ -21,14 +21,21 @@ from vade_tf.training.views import view_reader
 
 AUTOENCODERS = 3  # with the first
 WORDS = 2000  # that a further one reads
-MOST_ROWS = 20_000  # of more, the first takes long enough
+MOST_ROWS = 20_000  # texts; of more, the first takes long enough
+MOST_IMAGES = 5000
 STREAM = 6  # of the seed
 
 
-def wanted(fitting: Fitting) -> bool:
-    """Whether there are further autoencoders: few texts, on one device, and none of the caller's own networks."""
-    texts = fitting.data.texts and len(fitting.data.x) <= MOST_ROWS
-    return texts and not fitting.own_networks and fitting.strategy is None
+def wanted(fitting: Fitting, phase: str) -> bool:
+    """Whether further autoencoders vote in a phase: on one device, where none of the networks is the caller's own.
+
+    Those of few texts vote in each phase, and those of few images that dense networks read on the start alone: of
+    images VaDE's code has better groups as it is trained, which what was found before it would hold back.
+    """
+    n, data = len(fitting.data.x), fitting.data
+    images = data.image_shape is not None and fitting.settings.network == "dense" and n <= MOST_IMAGES
+    few = (data.texts and n <= MOST_ROWS) or (images and phase == "init")
+    return few and not fitting.own_networks and fitting.strategy is None
 
 
 def draws(fitting: Fitting) -> list[np.ndarray]:
@@ -43,7 +50,7 @@ def draws(fitting: Fitting) -> list[np.ndarray]:
     if found is not None and not 0 <= found["draws"].min() <= found["draws"].max() < clusters:
         raise damaged(fitting.store, "further", f"groups beyond the {clusters} clusters")
     if found is None:
-        data = _commonest(fitting.data)
+        data = _commonest(fitting.data) if fitting.data.texts else fitting.data
         found = {"draws": np.concatenate([_found_by(fitting, data, which) for which in range(1, AUTOENCODERS)])}
         fitting.store.save("further", found)
     return list(found["draws"])
@@ -51,7 +58,8 @@ def draws(fitting: Fitting) -> list[np.ndarray]:
 
 def _found_by(fitting: Fitting, data: Observations, which: int) -> np.ndarray:
     """The groups that draws on one of them, which reads `data`, find, int32 [DRAWS, n]."""
-    fitting.reporter.say(f"autoencoder {which + 1} of {AUTOENCODERS}, of the commonest words: all vote on the groups")
+    read = ", of the commonest words" if fitting.data.texts else ""
+    fitting.reporter.say(f"autoencoder {which + 1} of {AUTOENCODERS}{read}: all vote on the groups")
     seed = fold(fitting.settings.seed, STREAM, which)
     settings = replace(fitting.settings, seed=seed)
     own = begin(data, settings, reporter=fitting.reporter)

@@ -13,15 +13,18 @@ from vade_tf.data.greys import asked
 from vade_tf.data.observing import observe
 from vade_tf.errors import InputError, cited
 from vade_tf.machine import memory
-from vade_tf.model import convolutional, networks
+from vade_tf.model import convolutional, networks, own_networks
 from vade_tf.model.counts import Counts, LogCounts, log_counts
 from vade_tf.model.likelihood import Gaussian, Likelihood
 from vade_tf.model.vade import VaDE
+from vade_tf.seeding import subset
 from vade_tf.training import cluster, distribute
 from vade_tf.training.settings import AUTO, MANY_ROWS, RECIPES, Resolved, Settings
 
 A_WEIGHT = 48  # bytes: itself, a gradient, Adam's two moments, and copies to go back to and to write; measured 45 to 65
 SHARPENED_SIDE = 32  # pixels; the classifier's first layer has 1,200 weights for each number
+READ_ROWS = 1000  # on which the first layers of an encoder are looked at
+STREAM = 10  # of the seed: of these
 CONVOLVED_SIDES = range(28, 33)  # pixels: digits of 16 are better read as rows, and larger images take long
 
 
@@ -170,7 +173,12 @@ def build_model(data: Observations, likelihood: Likelihood, settings: Resolved, 
         )
     origins = 0 if data.origins is None else int(data.origins.max()) + 1
     more: dict = {"scaling": scaling, "origins": origins, "seed": settings.seed}
-    return VaDE(encoder, decoder, settings.clusters, likelihood, **more)
+    model = VaDE(encoder, decoder, settings.clusters, likelihood, **more)
+    own_networks.check(encoder, decoder, likelihood)
+    if likelihood.compares_columns and own_networks.scales(encoder):  # counts are read as they are
+        some = subset(len(data.x), pipeline.together(data.x, READ_ROWS), settings.seed, STREAM)
+        own_networks.check_reading(model, data.x[some])
+    return model
 
 
 def build_encoder(

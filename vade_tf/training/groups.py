@@ -93,7 +93,8 @@ def _start(fitting: Fitting, phase: str, rows: Rows, views: list[np.ndarray]) ->
     def tell() -> None:
         advance(1, f"{settings.init}, {settings.clusters} groups")
 
-    more = partial(further.draws, fitting) if further.wanted(fitting) else None
+    more = partial(further.draws, fitting) if further.wanted(fitting, phase) else None
+    of = "texts" if more is not None and fitting.data.texts else of
     return starts.start(z, settings.clusters, settings.init, settings.start_seed, views, tell, of, more)
 
 

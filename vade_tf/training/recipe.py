@@ -69,7 +69,10 @@ def fit(
             schedule sets the rate at each begin of an epoch, a `LearningRateScheduler` of yours after it.
         networks: the caller's own (encoder, decoder), functional Keras models: encoder from x [batch, D], or images of
             any shape of that size, to (m, log s2), [batch, latent] each; decoder from [batch, latent] to the parameters
-            of p(x|z), of the size of x. They are trained in place. Default: the paper's, `Settings.hidden` wide.
+            of p(x|z), of the size of x: logits, or means of standardised values, without a sigmoid. The encoder reads x
+            as p(x|z) has it, scaled from 0 to 1 or to variance 1 already (counts as they are): a `Rescaling(1 / 255)`
+            or a `Normalization` of raw rows is refused. They are trained in place, but for what is frozen. Default: the
+            paper's, `Settings.hidden` wide.
 
     Returns:
         The fitted model, its history, and what is wrong with it, if anything (`Fitted`).
@@ -213,7 +216,7 @@ def quieten(model: VaDE, x: Rows) -> None:
 
     The head was not trained with the autoencoder, and the noise of a usual initialisation, s2 around 1, wrecks the
     pretrained code in the first epoch. Where the mean s2 is more than `NOISY` of the code's variance, a dense head is
-    shrunk to a tenth with its bias at the log of half of that share.
+    shrunk to a tenth with its bias at the log of half of that share. A frozen one stays as the caller made it.
 
     Args:
         model: its encoder is changed in place.
@@ -222,7 +225,8 @@ def quieten(model: VaDE, x: Rows) -> None:
     m, log_s2 = (each.numpy() for each in model.encode(x))
     limit = NOISY * float(m.var(axis=0).mean())
     head = next((layer for layer in model.encoder.layers if layer.output is model.encoder.outputs[1]), None)
-    if float(np.exp(log_s2).mean()) > limit > 0 and isinstance(head, keras.layers.Dense) and head.use_bias:
+    wide = float(np.exp(log_s2).mean()) > limit > 0
+    if wide and isinstance(head, keras.layers.Dense) and head.use_bias and head.trainable:
         head.kernel.assign(0.1 * head.kernel)
         head.bias.assign(np.full(head.bias.shape, np.log(0.5 * limit), np.float32))
 

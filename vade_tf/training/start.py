@@ -23,7 +23,7 @@ from vade_tf.training.consensus import alike, naming, vote
 from vade_tf.training.settings import METHODS
 
 DOUBTED = ("broad", "wide")  # kinds whose draws give way to k-means where they differ
-KINDS = ("code", *DOUBTED, "table", "counts")
+KINDS = ("code", "texts", *DOUBTED, "table", "counts")
 VARIANCE_FLOOR = 1e-4  # share of the code's overall variance that every component keeps at least
 DRAWS = 8  # that vote; ...
 FIRST, SETTLED = 4, 0.97  # ... the first four alone where their mean ARI is such: further ones would change no row
@@ -69,8 +69,9 @@ def start(
         views: the spaces, [n, d] each, that "landmark" reads; default: the code alone.
         tell: called `parts` times.
         kind: how "landmark" goes about it, one of `KINDS`: of the "code" it finds regions in all views at once; of
-            "broad" and "wide" rows, too, but gives way to k-means on the code where its draws differ; of a "table",
-            whose one view are the rows themselves, see `of_table`; of "counts", see `of_counts`.
+            "texts", too, and holds to them; of "broad" and "wide" rows, too, but gives way to k-means on the code where
+            its draws differ; of a "table", whose one view are the rows themselves, see `of_table`; of "counts", see
+            `of_counts`.
         more: of all but a "table" and "counts", see `landmark`.
 
     Raises:
@@ -95,7 +96,8 @@ def start(
                 elif kind == "counts":
                     groups = of_counts(views, n_clusters, seed, tell)
                 else:
-                    groups = landmark(views, n_clusters, seed, tell=tell, doubt=kind in DOUBTED, more=more)
+                    doubt, holds = kind in DOUBTED, kind == "texts"
+                    groups = landmark(views, n_clusters, seed, tell=tell, doubt=doubt, holds=holds, more=more)
             pi, mu, sigma2 = moments(z, groups, n_clusters)
     if method != "landmark":
         tell()
@@ -224,6 +226,7 @@ def landmark(
     n_landmarks: int = regions.LANDMARKS,
     tell: Callable[[], None] = lambda: None,
     doubt: bool = False,
+    holds: bool = False,
     more: Callable[[], Sequence[np.ndarray]] | None = None,
 ) -> np.ndarray:
     """Groups that draws of landmark spectral clustering agree on.
@@ -242,10 +245,9 @@ def landmark(
         n_landmarks: see `regions.landmark_draw`.
         tell: called `DRAWS` times, after each draw that was made and for each that was not needed.
         doubt: whether draws that find different groups, below `FOUND_AGAIN`, are given up for k-means on the first
-            view. Texts have few draws alike, and groups that are better than those of k-means; rows of many columns
-            have not.
+            view: rows of many columns have no better.
+        holds: whether nothing is given up, as texts have few draws alike, and groups better than those of k-means.
         more: gives the groups [n] of draws made elsewhere, which vote with these where the first ones do not agree.
-            Then nothing is given up.
 
     Returns:
         Groups, [n].
@@ -256,15 +258,14 @@ def landmark(
             tell()
         return found
     seeds = several(seed, DRAWS)
-    draws = regions.landmark_draws(views, n_clusters, seeds[:FIRST], n_landmarks, tell)
+    draws, others = regions.landmark_draws(views, n_clusters, seeds[:FIRST], n_landmarks, tell), []
     if alike(draws) < SETTLED:
         draws += regions.landmark_draws(views, n_clusters, seeds[FIRST:], n_landmarks, tell)
-        if more is not None:
-            return vote([*draws, *more()], n_clusters)
+        others = [] if more is None else list(more())
     for _ in seeds[len(draws) :]:
         tell()
-    found, agreed = vote(draws, n_clusters), alike(draws)
-    if agreed >= SETTLED:
+    found, agreed = vote([*draws, *others], n_clusters), alike(draws)
+    if agreed >= SETTLED or holds:
         return found
     if (doubt and agreed < FOUND_AGAIN) or are_no_regions(views, found, n_clusters, seed):
         return regions.kmeans(np.ascontiguousarray(views[0], np.float32), n_clusters, seed)

@@ -1,0 +1,139 @@
+"""Cells of a table as days, whatever type pandas gave them, or however a person wrote them.
+
+Knows no column: what a cell is to be, the caller says.
+"""
+
+import re
+from datetime import datetime
+
+import numpy as np
+import pandas
+from pandas.api import types
+
+DAY = np.timedelta64(1, "D") / np.timedelta64(1, "us")  # microseconds
+_DAY_FORMS = {  # what the first text of a column begins with -> the forms that are tried, in this order
+    r"\d{4}-\d{1,2}-\d{1,2}": ("%Y-%m-%d",),
+    r"\d{4}/\d{1,2}/\d{1,2}": ("%Y/%m/%d",),
+    r"\d{1,2}\.\d{1,2}\.\d{4}": ("%d.%m.%Y",),
+    r"\d{1,2}/\d{1,2}/\d{4}": ("%m/%d/%Y", "%d/%m/%Y"),
+    r"\d{1,2}-\d{1,2}-\d{4}": ("%d-%m-%Y", "%m-%d-%Y"),
+    r"\d{1,2}-[A-Za-z]{3}-\d{4}": ("%d-%b-%Y",),
+    r"\d{1,2} [A-Za-z]{3} \d{4}": ("%d %b %Y",),
+    r"[A-Za-z]{3,9} \d{1,2}, \d{4}": ("%B %d, %Y", "%b %d, %Y"),
+}
+_TIME_FORMS = {  # what may follow
+    "": "",
+    r" \d{1,2}:\d{2}": " %H:%M",
+    r" \d{1,2}:\d{2}:\d{2}": " %H:%M:%S",
+    r" \d{1,2}:\d{2} [AaPp][Mm]": " %I:%M %p",
+    r" \d{1,2}:\d{2}:\d{2} [AaPp][Mm]": " %I:%M:%S %p",
+}
+ISO = "ISO8601"  # the form of dates as ISO 8601 has them, as pandas calls it
+FIRST = 10  # values of which one says what form the others may have
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
+_FAR_DATE = re.compile(r"[+-]?[0-9]{4,5}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}(:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?)?)?")
+
+
+def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarray, str] | None:
+    """Cells as days since 1970-01-01, float64 [n], NaN where they are missing, and how they are written; or None.
+
+    Args:
+        values: dates, or texts of dates.
+        form: how they were written when the column was inferred, see `Column`; "" where they were no texts: then texts
+            may have a form that has one meaning only. Default: found here.
+    """
+    held = values.notna().to_numpy()
+    if not held.any():
+        return np.full(len(values), np.nan), ""
+    if types.is_object_dtype(values.dtype) or types.is_string_dtype(values.dtype):
+        values = values.map(_bare, na_action="ignore")  # among objects pandas sees days and periods here
+        if values[held].isna().any():
+            return None
+    if types.is_datetime64_any_dtype(values.dtype):
+        return _days(values), ""
+    if types.is_numeric_dtype(values.dtype):
+        return None
+    if isinstance(values.dtype, pandas.PeriodDtype):
+        return _days(values.dt.to_timestamp()), ""
+    first = values[held].iloc[0]
+    if not isinstance(first, str):
+        if types.infer_dtype(values, skipna=True) not in ("date", "datetime", "datetime64"):
+            return None
+        forms: tuple[str, ...] = (ISO,)
+    else:
+        forms = (form,) if form else _forms_of(first)
+        forms = () if form == "" and len(forms) > 1 and forms[0] != ISO else forms
+    if values.isin(("now", "today")).any():  # pandas would take the day on which it reads them
+        return None
+    for name in forms:
+        days = _in_form(values, name)
+        if not np.isnan(days[held]).any():
+            return days, name if isinstance(first, str) else ""
+    return None
+
+
+def _bare(cell):
+    """A text without spaces around it; no number, which pandas would take for a text or for seconds."""
+    return cell.strip() if isinstance(cell, str) else None if isinstance(cell, (int, float, np.number)) else cell
+
+
+def among(values: list) -> tuple[np.ndarray, str]:
+    """Which of these values are dates in one form, bool [n], and this form: that of one of the first.
+
+    Where this may have several forms, it is the one that most have; "" where none of the first looks like a date.
+    """
+    texts = pandas.Series([value.strip() if isinstance(value, str) else None for value in values], dtype=object)
+    forms = next((forms for text in texts.dropna()[:FIRST] if (forms := _forms_of(text))), ())
+    texts = texts.mask(texts.isin(("now", "today")))
+    read = [(~np.isnan(_in_form(texts, form)), form) for form in forms]
+    return max(read, key=lambda one: one[0].sum(), default=(np.zeros(len(values), bool), ""))
+
+
+def _forms_of(text: str) -> tuple[str, ...]:
+    """The forms that a text of a date may have."""
+    found: tuple[str, ...] = (ISO,) if _ISO.fullmatch(text) else ()
+    for day, forms in _DAY_FORMS.items():
+        for time, clock in _TIME_FORMS.items():
+            if re.fullmatch(day + time, text):
+                found += tuple(form + clock for form in forms)
+    return found
+
+
+def _in_form(values: pandas.Series, form: str) -> np.ndarray:
+    """Cells as days, NaN where they are missing, or no dates of this form or of ISO 8601, which has one meaning."""
+    stamps = pandas.to_datetime(values, format=form, errors="coerce", utc=True)
+    days = _days(stamps)
+    strange = (stamps.isna() & values.notna()).to_numpy()  # pandas 2 counts nanoseconds, to the year 2262
+    numbers, found = pandas.factorize(values[strange])
+    days[strange] = np.array([_far(cell, form) for cell in found], np.float64)[numbers]
+    return days
+
+
+def _far(cell, form: str) -> float:
+    """A date of this form, or of ISO 8601, in whatever year, as days; NaN where it is none."""
+    try:
+        if isinstance(cell, str) and _FAR_DATE.fullmatch(cell.removesuffix("Z")):
+            cell = cell.removesuffix("Z")
+        elif isinstance(cell, str):  # NumPy takes "12" for a year and "Today" for today
+            cell = datetime.strptime(cell, form)
+        return float(in_days(np.array([cell], "M8[us]").astype("m8[us]"))[0])
+    except (TypeError, ValueError):
+        return np.nan
+
+
+def _days(stamps: pandas.Series) -> np.ndarray:
+    if getattr(stamps.dtype, "tz", None) is not None:
+        stamps = stamps.dt.tz_convert("UTC").dt.tz_localize(None)
+    if str(stamps.dtype).startswith(("date32", "date64")):  # of Arrow, whose empty cells NumPy does not know
+        stamps = stamps.astype("datetime64[us]")
+    return in_days(stamps.to_numpy("M8[us]").astype("m8[us]"))
+
+
+def is_duration(values: pandas.Series) -> bool:
+    """Whether cells are spans of time, which count as days."""
+    return getattr(values.dtype, "kind", "") == "m"
+
+
+def in_days(micros: np.ndarray) -> np.ndarray:
+    """Spans of time, m8[us], as days, float64; NaN where they are missing."""
+    return np.where(np.isnat(micros), np.nan, micros.astype("int64") / DAY)
