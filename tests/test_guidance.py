@@ -253,7 +253,8 @@ def test_sparse_rows_that_a_start_has_not_read_stay_sparse_on_their_way_to_a_gro
 def test_groups_of_many_columns_may_be_those_of_k_means_and_of_few_rows_are_kept(x, monkeypatch, form, expected):
     seen = []
 
-    def landmark(views, n_clusters, seed, tell, doubt, more):
+    def landmark(views, n_clusters, seed, tell, doubt, holds, more):
+        assert not holds
         seen.append(doubt)
         return np.zeros(len(views[0]), "i4")
 

@@ -254,7 +254,8 @@ def test_networks_of_images_take_rows_and_images(rng, tmp_path, scaling):
 def test_networks_that_do_not_fit_are_named():
     def dense(width, *heads):
         x = keras.Input((width,))
-        return keras.Model(x, [keras.layers.Dense(head)(x) for head in heads])
+        ends = [keras.layers.Dense(head)(x) for head in heads]
+        return keras.Model(x, ends if len(ends) > 1 else ends[0])
 
     class Own(keras.Model):
         pass
@@ -266,7 +267,7 @@ def test_networks_that_do_not_fit_are_named():
         (Own(), good[1], "encoder: expected a functional keras.Model"),
         (good[0], dense(2, 12), r"decoder: expected one input of shape \(3,\) a row, .* got \[\(2,\)\]"),
         (good[0], dense(3, 11), r"decoder: expected one output of 12 values a row, .* got \[\(11,\)\]"),
-        (good[0], dense(3, 12, 12), "decoder: expected one output of 12 values"),
+        (good[0], dense(3, 12, 12), "decoder: expected one output by itself, got a list of 2"),
         (good[0], keras.Sequential([keras.layers.Dense(12)]), "decoder: expected a functional keras.Model"),
     ):
         with pytest.raises(ValueError, match=message):
