@@ -51,7 +51,7 @@ CHANGED = {
 @pytest.mark.parametrize("case", CHANGED)
 def test_another_fit_is_refused_and_leaves_the_store_as_it_was(x, store, kept, case):
     change, settings, more, name = CHANGED[case]
-    message = f"^store: holds a fit to other rows or settings, with {name} .* instead of .*; give a new Memory"
+    message = f"^store: .* is of a fit to other rows or settings, with {name} .* instead of .*; give a new Memory"
     with pytest.raises(InputError, match=message):
         fit(change(x), dataclasses.replace(SETTINGS, **settings), store=store, **more)
     assert {name: list(arrays) for name, arrays in store.kept.items()} == {n: list(a) for n, a in kept.items()}

@@ -27,18 +27,41 @@ def test_codes_are_categories_and_new_ones_are_read_alike(tmp_path, as_file, hol
     assert (column.kind, column.levels, column.missing) == ("category", tuple(sorted(POSTCODES)), 1)
 
 
-@pytest.mark.parametrize("cells", [["00", "07", "23", "12"], ["007.5", "012.5", "1", "3"], ["0", "100", "250", "30"]])
-def test_padded_hours_and_fractions_are_numbers(tmp_path, cells):
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["00", "07", "23", "12"],
+        ["007.5", "012.5", "1", "3"],
+        ["0", "100", "250", "30"],
+        ["0800", "1730", "2359", "0005"],
+        ["0012", "0345", "1871", "9999"],
+        ["080000", "173059", "235959", "000500"],
+    ],
+)
+def test_padded_times_readings_and_fractions_are_numbers(tmp_path, cells):
     frame = pandas.DataFrame({"a": NUMBERS, "v": many(cells)})
     for schema in (Schema.infer(frame), load_file(written(tmp_path, frame.to_csv(index=False))).schema):
         assert schema.columns[1].kind == "number"
 
 
 def test_a_table_that_is_padded_throughout_holds_numbers(tmp_path):
-    """As numpy.savetxt writes grey values with fmt="%03d"."""
+    """As numpy.savetxt writes grey values with fmt="%05d"."""
     x = np.random.default_rng(0).integers(0, 255, (40, 6))
-    np.savetxt(tmp_path / "t.csv", x, "%03d", ",", header="a,b,c,d,e,f", comments="")
+    np.savetxt(tmp_path / "t.csv", x, "%05d", ",", header="a,b,c,d,e,f", comments="")
     np.testing.assert_array_equal(load_file(str(tmp_path / "t.csv")).x, x)
+
+
+def test_codes_beside_one_amount_are_codes_and_most_of_many_columns_are_padded(tmp_path):
+    lines = [f"0{1067 + i % 3},0171{i % 3:03d},{7 * i % 60}" for i in range(60)]
+    schema = load_file(written(tmp_path, "\n".join(["zip,phone,amount", *lines]))).schema
+    assert [column.kind for column in schema.columns] == ["category", "category", "number"]
+    x = np.random.default_rng(0).integers(0, 255, (40, 12))
+    names = ",".join(f"p{i}" for i in range(12))
+    table = "\n".join(
+        [f"{names},kind", *(",".join([*(f"{v:05d}" for v in row), "ab"[i % 2]]) for i, row in enumerate(x))]
+    )
+    found = load_file(written(tmp_path, table)).schema
+    assert {column.kind for column in found.columns[:12]} == {"number"}
 
 
 def test_numbers_in_a_run_of_before_and_in_plain_tables_stay_numbers(tmp_path):
@@ -53,6 +76,6 @@ def test_codes_of_which_nearly_all_differ_are_left_out():
     left = Schema.infer(
         pandas.DataFrame({"a": NUMBERS, "part": [f"{7919 * i % 99991:06d}" for i in range(60)]})
     ).dropped
-    assert left["part"] == "60 different codes with a 0 in front in 60 rows"
+    assert left["part"] == "60 different codes with a 0 in front in 60 rows (amounts? write them without the 0)"
     counted = pandas.DataFrame({"a": NUMBERS, "no": [f"{i:05d}" for i in range(60)]})
     assert Schema.infer(counted).dropped == {"no": "it counts the rows from 0"}

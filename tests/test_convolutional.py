@@ -138,6 +138,13 @@ def test_few_images_of_middle_size_get_convolutions(side, asked, many, taken, mo
     assert fitting.settings.batch_size == (128 if taken == "conv" else 100 if "recipe" in asked else 256)
 
 
+def test_settings_that_were_resolved_before_give_images_convolutions_as_well(rng):
+    images = rng.integers(0, 256, (60, 28, 28)).astype("u1")
+    for asked, taken in (({}, "conv"), ({"hidden": (8,)}, "dense")):
+        resolved = Settings(clusters=2, **asked).resolve(60, 784)
+        assert begin(images, resolved).settings.network == taken
+
+
 def test_counts_of_the_shape_of_images_and_rows_get_dense_ones(rng):
     counts = rng.negative_binomial(0.1, 0.01, (60, 28, 28))
     assert begin(counts, Settings(clusters=2, likelihood="counts")).settings.network == "dense"

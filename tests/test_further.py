@@ -58,7 +58,13 @@ def test_few_texts_have_them_and_other_rows_do_not(texts, monkeypatch):
 
 @pytest.mark.parametrize(
     ("side", "asked", "rows", "wanted"),
-    [(8, {}, 60, True), (8, {}, 59, False), (28, {}, 60, False), (8, {"network": "conv"}, 60, False)],
+    [
+        (8, {}, 60, True),
+        (8, {"pretrain_epochs": 0}, 60, False),
+        (8, {}, 59, False),
+        (28, {}, 60, False),
+        (8, {"network": "conv"}, 60, False),
+    ],
 )
 def test_few_images_have_them_at_their_start_where_dense_networks_read_them(side, asked, rows, wanted, monkeypatch):
     """What VaDE's code says of images later is better than what they said."""
@@ -93,6 +99,16 @@ def test_images_are_read_whole_and_their_start_is_what_most_say(monkeypatch):
     assert [text for text in heard.said if text.startswith("autoencoder")] == [
         f"autoencoder {i} of 3: all vote on the groups" for i in (2, 3)
     ]
+
+
+def test_that_rows_look_like_images_is_said_once():
+    r = np.random.default_rng(0)
+    x = np.repeat(np.repeat(r.integers(0, 200, (120, 4, 4)), 2, axis=1), 2, axis=2) + r.integers(0, 40, (120, 8, 8))
+    heard = Listens()
+    fitting = begun(x.reshape(120, 64).astype("u1"), reporter=heard)
+    assert fitting.data.recognised
+    further.draws(fitting)
+    assert len([text for text in heard.said if "taken for images" in text]) == 1
 
 
 def test_texts_that_come_as_logarithms_have_them_too(rng):

@@ -102,6 +102,11 @@ def test_layers_made_for_raw_rows_are_refused_for_tables_of_any_unit(table, unit
         VaDEClusterer(3, encoder=(own := pair((6,), [adapted(unit * table)]))[0], decoder=own[1]).fit(unit * table)
 
 
+def test_a_layer_that_changes_nothing_is_taken_where_few_pixels_are_on():
+    x = (np.random.default_rng(0).random((400, 4, 4, 1)) < 0.004).astype("f4")
+    begin(x, SETTINGS, networks=pair((4, 4, 1), [layers.Normalization(mean=0.0, variance=1.0)]))
+
+
 def test_counts_are_read_as_they_are(rng):
     """Nothing has scaled them, so that the first layer may."""
     x = rng.poisson(50, (60, 6)).astype("f4")

@@ -192,6 +192,14 @@ def test_it_finds_groups_that_are_there(data, tmp_path):
     assert training.train(TrainConfig.create(data=data, **settings), tmp_path / "run", export=False)["acc"] > 0.98
 
 
+def test_a_callback_that_is_refused_leaves_no_folder(data, tmp_path):
+    with pytest.raises(InputError, match="^callbacks: .*ReduceLROnPlateau"):
+        training.train(
+            TrainConfig.create(data=data, **SMALL), tmp_path / "run", extra=[keras.callbacks.ReduceLROnPlateau()]
+        )
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.long
 def test_a_pretrained_autoencoder_can_be_shared(data, whole, tmp_path):
     """A run that takes another's autoencoder goes on exactly as that one did."""

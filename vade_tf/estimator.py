@@ -63,7 +63,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         batch: of an AnnData that is fitted: column of its `obs` with the experiment, donor or lane of each cell, by
             which cells are then not grouped (`model.origins`). New cells need none. Default None: all alike.
         hints: known group of each row, int [n], -1 where it is not known; default None. `fit` takes them, too.
-        batch_size: rows a step; None: 256, with convolutional networks 128.
+        batch_size: rows a step; None: 256, with convolutional networks 128; recipe "paper": 100.
         pretrain_epochs, epochs: of the autoencoder and of VaDE; None: 30 and 10 (of VaDE 20 with `self_train_epochs`),
             and an epoch of few rows is several passes over them.
         learning_rate: Adam's at the start of each phase, default 0.002.

@@ -20,7 +20,8 @@ MISSING = {  # and "-" without a "+"
     *("#DIV/0!", "#VALUE!", "#REF!", "#NUM!", "#NAME?", "#NULL!"),  # what Excel cannot calculate
 }
 PLAIN = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_DIGITS, _CODE = re.compile("[0-9]+"), re.compile("0[0-9]{2}")  # 07 may be an hour
+_DIGITS, _CODE = re.compile("[0-9]+"), re.compile("0[0-9]{4}")  # of fewer digits are hours and padded readings
+_CLOCK = re.compile("([01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]")
 COMMA, THOUSANDS = "1.000,5", "1,000.5"  # the forms of numbers with commas
 SIGNS = "%$€£"  # that numbers may have in front or behind; the first character of their form then
 SIGNED = 0.9  # of the cells, at least, have it
@@ -169,9 +170,13 @@ def are_numbers(texts: list[str]) -> list[bool]:
 
 
 def are_codes(texts: Iterable) -> bool:
-    """Whether all are digits alone and one has a 0 in front of two more, as 01067: names of something, no amounts."""
+    """Whether all are digits alone and one has a 0 in front of four more, as 01067: names of something, no amounts.
+
+    Times of a day, such as 080000, are amounts.
+    """
     cells = [text.strip() if isinstance(text, str) else "" for text in texts]
-    return any(map(_CODE.match, cells)) and all(map(_DIGITS.fullmatch, cells))
+    codes = any(map(_CODE.match, cells)) and all(map(_DIGITS.fullmatch, cells))
+    return codes and not all(map(_CLOCK.fullmatch, cells))
 
 
 def unsigned(value):

@@ -89,7 +89,8 @@ class Column:
         """
         values = without_blanks(values, self.levels)
         if self.kind in ("number", "date"):
-            return self._measured(values, argument), self._may_be_fractions(values)
+            note = self._may_be_fractions(values) if self.kind == "number" else ""
+            return self._measured(values, argument), note
         codes, unknown = self._codes(values, argument)
         note = ""
         if len(unknown) and not self.rest:

@@ -98,7 +98,8 @@ def infer(
         _check_nearly_dates(name, values, found, argument)
     if len(levels) > max(MANY_TEXTS, held / 2):
         kind = "categories" if categories else "codes with a 0 in front" if named else "texts"
-        return f"{len(levels):,} different {kind} in {held:,} rows{_like(levels.values())}"
+        hint = "" if categories or not named else " (amounts? write them without the 0)"
+        return f"{len(levels):,} different {kind} in {held:,} rows{hint or _like(levels.values())}"
     if len(levels) <= MOST_LEVELS:
         return Column(name, "category", tuple(_in_order(levels.values())), missing)
     if not categories and (like := _like(levels.values(), unread=True)):

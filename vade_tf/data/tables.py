@@ -20,6 +20,7 @@ from vade_tf.errors import InputError
 
 _PLAIN = (".csv", ".tsv", ".txt", ".data", ".dat")  # the last two as UCI has them
 TEXTS = (*_PLAIN, *(f"{name}.gz" for name in _PLAIN))
+MANY_CODES = 10  # columns; of more than so many most are no codes
 
 
 def ending(file: Path) -> str:
@@ -108,13 +109,17 @@ def read_text(
 
 
 def _codes(lines: list[list[str]], table: pandas.DataFrame) -> set[str]:
-    """Names of a table's columns of whole numbers that its first lines write as codes; none where most columns are."""
+    """Names of a table's columns of whole numbers that its first lines write as codes.
+
+    None where all columns are, or most of many: padded numbers, such as grey values.
+    """
     found = set()
     for place, (name, dtype) in enumerate(table.dtypes.items()):
         cells = {line[place].strip() for line in lines if place < len(line)} - MISSING
         if dtype.kind in "iuf" and are_codes(cells):
             found.add(name)
-    return found if 2 * len(found) <= len(table.columns) else set()
+    padded = len(found) == len(table.columns) or len(found) > max(MANY_CODES, len(table.columns) / 2)
+    return set() if padded else found
 
 
 def header(file: Path, known: Collection[str] = ()) -> list[str]:

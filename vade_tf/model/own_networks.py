@@ -60,7 +60,8 @@ def check_reading(model: VaDE, x) -> None:
     (away, before), (mean, std) = _moments(rows), _moments(read)
     least = 1.0 if isinstance(last, keras.layers.Normalization) else min(1.0, before)
     kept = least / TIMES <= std <= TIMES * max(1.0, before)
-    if kept and mean <= max(1.0, FAR * std, 2.0 * away * std / before):
+    same = abs(std - before) <= before / TIMES and abs(mean - away) <= before / TIMES
+    if same or (kept and mean <= max(1.0, FAR * std, 2.0 * away * std / before)):
         return
     raise InputError(
         f"encoder: expected to read rows that are scaled already, from 0 to 1 or to variance 1, got {last.name!r}, "

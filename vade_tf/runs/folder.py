@@ -12,6 +12,7 @@
     checkpoints/state.npz    weights, optimizer and history after an epoch
     checkpoints/pretrained.npz  the autoencoder's weights, for other runs to start from
     checkpoints/clusters.npz what was found for each number of clusters, where the number is chosen
+    checkpoints/begun.npz    of which rows and settings the fit is
     checkpoints/start.npz    groups and mixture of the start
     checkpoints/further.npz  of texts and few images: the groups that further autoencoders found
     checkpoints/groups.npz   the groups as last found anew during the VaDE phase

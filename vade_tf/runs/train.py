@@ -31,7 +31,7 @@ from vade_tf.runs.rows import RunRows, load_rows, load_whole
 from vade_tf.runs.tensorboard import Board, Views
 from vade_tf.serving import export as exporting
 from vade_tf.systems import registry
-from vade_tf.training import cluster, distribute, recipe
+from vade_tf.training import arguments, cluster, distribute, recipe
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
 from vade_tf.training.store import Pretrained, listed, numbered
@@ -71,6 +71,7 @@ def train(
     """
     if not isinstance(config, TrainConfig):
         raise InputError(f"config: expected TrainConfig(...), got {reprlib.repr(config)}")
+    arguments.checked_callbacks(extra)
     if not distribute.chief(strategy := cluster.strategy(config.distribute)):
         return follow(strategy, reporter or Silent(), extra)
     with ExitStack() as stack:
@@ -100,6 +101,7 @@ def resume(
     Raises:
         InputError: no run there, a finished one, a damaged file, or data or hints that are not those it began with.
     """
+    arguments.checked_callbacks(extra)
     run = Run.open(out)
     check_unfinished(run)  # on every worker, and before it waits for others, which have ended
     strategy = cluster.strategy(run.config.distribute)

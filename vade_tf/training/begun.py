@@ -48,6 +48,6 @@ def check(store: Store, rows: Rows, settings: Resolved, about: dict[str, str], g
     if other := [name for name in said if str(before[name]) != said[name]]:
         name = other[0]
         raise InputError(
-            f"store: holds a fit to other rows or settings, with {name} {before[name]} instead of {said[name]}; give a "
-            "new Memory()"
+            f"store: {store.place(NAME)} is of a fit to other rows or settings, with {name} {before[name]} instead of "
+            f"{said[name]}; give a new Memory(), or another folder"
         )

@@ -34,7 +34,8 @@ def wanted(fitting: Fitting, phase: str) -> bool:
     """
     n, data = len(fitting.data.x), fitting.data
     images = data.image_shape is not None and fitting.settings.network == "dense" and n <= MOST_IMAGES
-    few = (data.texts and n <= MOST_ROWS) or (images and phase == "init")
+    trained = phase == "init" and fitting.settings.pretrain_epochs > 0
+    few = (data.texts and n <= MOST_ROWS) or (images and trained)
     return few and not fitting.own_networks and fitting.strategy is None
 
 
@@ -50,7 +51,7 @@ def draws(fitting: Fitting) -> list[np.ndarray]:
     if found is not None and not 0 <= found["draws"].min() <= found["draws"].max() < clusters:
         raise damaged(fitting.store, "further", f"groups beyond the {clusters} clusters")
     if found is None:
-        data = _commonest(fitting.data) if fitting.data.texts else fitting.data
+        data = _commonest(fitting.data) if fitting.data.texts else replace(fitting.data, recognised=False)  # it is said
         found = {"draws": np.concatenate([_found_by(fitting, data, which) for which in range(1, AUTOENCODERS)])}
         fitting.store.save("further", found)
     return list(found["draws"])

@@ -206,8 +206,9 @@ def network(data: Observations, likelihood: Likelihood, settings: Settings) -> s
         InputError: convolutions are asked for, and the rows are no images, or counts.
     """
     shape = data.image_shape
-    if settings.network == "dense" or (settings.network == "auto" and (shape is None or settings.hidden is not None)):
-        return "dense"  # which alone has widths
+    widths = settings.hidden is not None and not isinstance(settings, Resolved)  # which dense networks alone have
+    if settings.network == "dense" or (settings.network == "auto" and (shape is None or widths)):
+        return "dense"
     if shape is None:
         raise InputError(
             "network: conv expects images, [n, height, width] or with a last axis of 3 channels, or a folder of them, "

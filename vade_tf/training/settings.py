@@ -261,6 +261,8 @@ class Settings:
         lengths |= {"regroups": regroups, "self_train_epochs": sharpening}
         lengths |= {"pretrain_passes": pretrain_passes, "passes": passes}
         lengths |= {"validation_rows": aside, "patience": patience, "batch_size": batch_size}
+        if self.network == "auto" and self.hidden is not None:
+            values["network"] = "dense"  # which has these widths
         return Resolved(**{**values, **lengths, "hidden": self.hidden or widths(n, features)})
 
     def _check_number(self, clusters: int, aside: int, n: int) -> None:
