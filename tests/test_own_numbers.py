@@ -168,7 +168,7 @@ def test_no_likelihood_of_the_package_is_one_of_numbers_from_0_to_1(rng, name):
 def test_a_likelihood_of_the_callers_may_ask_for_what_has_bounds():
     class Own(likelihood.Likelihood):
         def distribution(self, parameters):
-            raise NotImplementedError
+            raise NotImplementedError  # nothing asks for it
 
     own_networks.check(*pair((6,), last=[layers.Activation("sigmoid")]), Own())
 
