@@ -11,8 +11,6 @@ from vade_tf.model.vade import VaDE
 from vade_tf.training.settings import Settings
 from vade_tf.training.store import Store
 
-COMPUTE = {"float32": "float32", "mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}  # by precision
-
 
 def check(settings, store, reporter) -> None:
     """Raises InputError where one of them is of another kind, or where the fit stands among devices of the caller's."""
@@ -67,7 +65,7 @@ def check_beside_networks(settings: Settings, model: VaDE) -> None:
             "leave it out"
         )
     found = {layer.compute_dtype for network in (model.encoder, model.decoder) for layer in network._flatten_layers()}
-    if settings.precision != "auto" and COMPUTE[settings.precision] not in found:
+    if settings.precision != "auto" and keras.DTypePolicy(settings.precision).compute_dtype not in found:
         raise InputError(
             f"precision: expected 'auto' beside networks of your own, which compute in {', '.join(sorted(found))}, got "
             f"{settings.precision!r}; leave it out"
