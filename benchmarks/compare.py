@@ -6,9 +6,9 @@ python benchmarks/compare.py --table    the tables and charts of all that was me
 The VaDE of a seed is the run --vade/DATASET-robust/seed-N, as benchmarks/seeds.py leaves it, and is trained there if it
 is not there; the others start from its autoencoder and lie in --out/DATASET/SYSTEM/seed-N. What is finished is taken as
 it is, what was interrupted continues. Rows go to benchmarks/results/compare.csv as they come, in place of older rows of
-the same data, system and seed, but not beside seeds of other flags or epochs, which the table would take for the same.
-Flags of train.py that are not named here are given after "--", e.g. -- --limit 5000; rows without any may be of a time
-when the file did not say them.
+the same data, system, lengths, flags and seed. Rows of other lengths or flags make another line of the table. Flags of
+train.py that are not named here are given after "--", e.g. -- --limit 5000; rows without any may be of a time when the
+file did not say them.
 """
 
 import argparse
@@ -114,30 +114,25 @@ def row_of(path: Path, data_dir: str | None, pretrain_seconds: float) -> dict:
     }
 
 
-def check_alike(rows: list[dict], new: dict) -> None:
-    """Ends the program where other seeds have other flags, or other epochs and the system does not end by itself."""
-    system = new["system"]
-    alike = ("flags",) if system in SYSTEMS and SYSTEMS[system].updates else ("flags", "epochs")
-    for row in rows:
-        other = [f"{name} {row[name] or 'none'}, not {new[name] or 'none'}" for name in alike if row[name] != new[name]]
-        if other and all(row[name] == new[name] for name in KEY):
-            sys.exit(
-                f"{system} on {new['dataset']}, seed {new['seed']}: there is a row of seed {row['seed']} with "
-                f"{' and '.join(other)}; remove the rows of one kind"
-            )
+def line_of(row: dict) -> tuple[str, ...]:
+    """What the seeds of a line of the table share; the epochs not where a system ends by itself."""
+    ends = row["system"] in SYSTEMS and SYSTEMS[row["system"]].updates
+    names = (*KEY, "flags", "pretrain_epochs", *(() if ends else ("epochs",)))
+    return tuple(str(row.get(name) or "") for name in names)
 
 
 def add(file: Path, new: dict) -> list[dict]:
     """Write `new` into the file in place of an older row of the same run; returns all rows."""
     new = {name: "" if new[name] is None else str(new[name]) for name in COLUMNS}
     rows = [dict.fromkeys(COLUMNS, "") | row for row in csv_rows.read(file)]
-    rows = [row for row in rows if any(row[name] != new[name] for name in (*KEY, "seed"))]
-    check_alike(rows, new)
+    rows = [row for row in rows if (line_of(row), row["seed"]) != (line_of(new), new["seed"])]
     rows.append(new)
     order = {name: place for place, name in enumerate(MODELS)}  # last what is no longer registered
-    rows.sort(
-        key=lambda row: (row["dataset"], int(row["rows"]), order.get(row["system"], len(order)), int(row["seed"]))
-    )
+
+    def place(row: dict) -> tuple:
+        return row["dataset"], int(row["rows"]), order.get(row["system"], len(order)), line_of(row), int(row["seed"])
+
+    rows.sort(key=place)
     csv_rows.write(rows, file, COLUMNS, COMMAND)
     return rows
 
@@ -147,13 +142,22 @@ def in_order() -> list[str]:
     return [*NAMES, *(name for name in MODELS if name not in NAMES)]
 
 
-def by_system(rows: list[dict], dataset: str) -> dict[str, list[dict]]:
-    """Rows of the data set at its largest size, by system, in their order."""
+def by_line(rows: list[dict], dataset: str) -> dict[str, list[dict]]:
+    """Rows of the data set at its largest size, by system and, of several lengths or flags, by these; in order."""
     rows = [row for row in rows if row["dataset"] == dataset]
     largest = max((int(row["rows"]) for row in rows), default=0)
     rows = [row for row in rows if int(row["rows"]) == largest]
-    found = {name: [row for row in rows if row["system"] == name] for name in in_order()}
-    return {name: own for name, own in found.items() if own}
+    found = {}
+    for system in in_order():
+        lines: dict[tuple[str, ...], list[dict]] = {}
+        for row in rows:
+            if row["system"] == system:
+                lines.setdefault(line_of(row), []).append(row)
+        for own in lines.values():
+            lengths = " + ".join(own[0][name] for name in ("pretrain_epochs", "epochs") if own[0][name])
+            kind = " ".join(filter(None, (lengths, own[0].get("flags") and f"`{own[0]['flags']}`")))
+            found[NAMES.get(system, system) + (f", {kind}" if len(lines) > 1 else "")] = own
+    return found
 
 
 def percent(own: list[dict], column: str) -> str:
@@ -172,24 +176,25 @@ def table(rows: list[dict], dataset: str) -> str:
         "| system | seeds | ACC, % | ACC by GMVAE's rule, % | NMI, % | seconds a run | published ACC, % | source |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for name, own in by_system(rows, dataset).items():
-        figure, source = PUBLISHED.get(dataset, {}).get(name, ("", ""))
+    for name, own in by_line(rows, dataset).items():
+        figure, source = PUBLISHED.get(dataset, {}).get(own[0]["system"], ("", ""))
         seconds = sum(float(row["seconds"]) for row in own) / len(own)
         figures = " | ".join(percent(own, column) for column in ("acc", "gmvae_acc", "nmi"))
-        lines.append(f"| {NAMES.get(name, name)} | {len(own)} | {figures} | {seconds:,.0f} | {figure} | {source} |")
+        lines.append(f"| {name} | {len(own)} | {figures} | {seconds:,.0f} | {figure} | {source} |")
     lines += [f"| {name} | | | | | | {figure} | {source} |" for name, figure, source in NOT_HERE.get(dataset, [])]
     return "\n".join(lines)
 
 
 def overview(rows: list[dict]) -> str:
-    """Mean ACC of every system on every data set in Markdown; in brackets, how many seeds."""
-    found = {name: by_system(rows, name) for name in dict.fromkeys(row["dataset"] for row in rows)}
+    """Mean ACC of every system on every data set in Markdown; in brackets, how many seeds. A cell may have several."""
+    found = {name: by_line(rows, name) for name in dict.fromkeys(row["dataset"] for row in rows)}
     sizes = [f"{name}, {int(next(iter(own.values()))[0]['rows']):,} rows" for name, own in found.items()]
     lines = ["| ACC, % | " + " | ".join(sizes) + " |", "|---" * (1 + len(sizes)) + "|"]
-    for name in in_order():
-        cells = [f"{percent(own[name], 'acc')} ({len(own[name])})" if name in own else "" for own in found.values()]
+    for system in in_order():
+        own = [[line for line in each.values() if line[0]["system"] == system] for each in found.values()]
+        cells = ["; ".join(f"{percent(line, 'acc')} ({len(line)})" for line in each) for each in own]
         if any(cells):
-            lines.append(f"| {NAMES.get(name, name)} | " + " | ".join(cells) + " |")
+            lines.append(f"| {NAMES.get(system, system)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -202,11 +207,12 @@ def chart(rows: list[dict], dataset: str):
     from vade_tf.report.colours import COLOURS
     from vade_tf.report.drawing import STYLE
 
-    systems = by_system(rows, dataset)
+    lines = by_line(rows, dataset)
     with matplotlib.rc_context(STYLE):
-        figure = Figure((7.2, 1.6 + 0.42 * len(systems)), layout="constrained")
+        figure = Figure((7.2, 1.6 + 0.42 * len(lines)), layout="constrained")
         axis = figure.subplots()
-        for place, (name, own) in enumerate(systems.items()):
+        for place, own in enumerate(lines.values()):
+            name = own[0]["system"]
             acc = 100 * np.array([float(row["acc"]) for row in own])
             axis.barh(place, acc.mean(), height=0.62, color=COLOURS[1 if name == "vade" else 0])
             axis.plot(acc, np.full(len(acc), place), "o", color="black", markersize=3.5, label="one seed", zorder=3)
@@ -214,9 +220,9 @@ def chart(rows: list[dict], dataset: str):
             if name in PUBLISHED.get(dataset, {}):
                 figure_of = float(PUBLISHED[dataset][name][0].split()[0])
                 axis.plot(figure_of, place, "D", color="white", markeredgecolor="black", label="published")
-        axis.set_yticks(range(len(systems)), [NAMES.get(name, name) for name in systems])
+        axis.set_yticks(range(len(lines)), list(lines))
         axis.invert_yaxis()
-        n = int(next(iter(systems.values()))[0]["rows"])
+        n = int(next(iter(lines.values()))[0]["rows"])
         axis.set(xlim=(0, 100), xlabel="ACC, % of rows (best one-to-one match)", title=f"{dataset}, {n:,} rows")
         handles = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
         figure.legend(handles.values(), handles.keys(), loc="outside lower right", ncols=2, frameon=False)
@@ -254,7 +260,7 @@ def main(argv: list[str] | None = None, results: Path = RESULTS) -> None:
     shown = [dataset]
     if options.table and options.dataset is None:
         shown = list(dict.fromkeys(row["dataset"] for row in rows))
-    if not any(by_system(rows, each) for each in shown):
+    if not any(by_line(rows, each) for each in shown):
         sys.exit(f"compare.py: nothing was measured on {dataset if shown else 'any data set'} yet")
     if len(shown) > 1:
         print(overview(rows))

@@ -53,22 +53,26 @@ def test_a_row_takes_the_place_of_the_one_of_the_same_run(tmp_path):
         assert tuple(next(csv.reader(lines))) == compare.COLUMNS
 
 
-def test_a_row_is_not_written_beside_seeds_of_other_flags_or_epochs(tmp_path):
+def test_seeds_of_other_flags_or_epochs_are_another_line(tmp_path):
     file = tmp_path / "compare.csv"
     older = [column for column in compare.COLUMNS if column != "flags"]
     csv_rows.write([{name: row("vade", 0, 0.9)[name] for name in older}], file, older)
-    for more, said in (
-        ({"flags": "--network dense"}, "flags none, not --network dense"),
-        ({"epochs": 20}, "epochs 1, not 20"),
-    ):
-        with pytest.raises(
-            SystemExit, match=f"vade on mnist, seed 1: .* of seed 0 with {said}; remove the rows of one"
-        ):
-            compare.add(file, row("vade", 1, 0.9, **more))
-        compare.add(file, row("vade", 1, 0.9, n=5000, **more))  # other rows: another table
-    assert len(compare.add(file, row("vade", 1, 0.9))) == 3
-    compare.add(file, row("dec", 0, 0.8, epochs=24))  # ends by itself
-    assert len(compare.add(file, row("dec", 1, 0.8, epochs=29))) == 5
+    compare.add(file, row("vade", 1, 0.92))
+    for seed, more in ((0, {"epochs": 20}), (1, {"epochs": 20}), (0, {"flags": "--network dense"})):
+        rows = compare.add(file, row("vade", seed, 0.5, **more))
+    for seed, epochs in ((0, 24), (1, 29)):
+        rows = compare.add(file, row("dec", seed, 0.8, epochs=epochs))  # ends by itself: one line
+    assert len(rows) == 7
+    lines = [line.split(" | ")[:3] for line in compare.table(rows, "mnist").splitlines()[2:-2]]
+    assert lines == [
+        ["| DEC", "2", "80.00 ± 0.00"],
+        ["| VaDE (robust), 1 + 1", "2", "91.00 ± 1.41"],
+        ["| VaDE (robust), 1 + 20", "2", "50.00 ± 0.00"],
+        ["| VaDE (robust), 1 + 1 `--network dense`", "1", "50.00"],
+    ]
+    assert (
+        compare.overview(rows).splitlines()[-1] == "| VaDE (robust) | 91.00 ± 1.41 (2); 50.00 ± 0.00 (2); 50.00 (1) |"
+    )
 
 
 def test_the_table_sets_mean_and_deviation_beside_the_published_figure():
