@@ -26,12 +26,16 @@ from vade_tf.cli.command import Parser, answer, path, starting, typed
 from vade_tf.cli.speech import flag, in_flags
 from vade_tf.errors import DivergedError, InputError, whole_number
 from vade_tf.runs.config import MOST, TrainConfig, cluster_counts
-from vade_tf.training.settings import AUTO, RECIPES
+from vade_tf.training.settings import AUTO, RECIPES, Settings
+
+TRAINING = {field.name for field in dataclasses.fields(Settings)} | {"model", "pretrained"}  # the others are of rows
 
 
 def parse(argv: list[str] | None, prog: str = "vade-tf train") -> argparse.Namespace:
     """The flags: one for each field of TrainConfig, and those that say where and how to run."""
     parser = Parser(prog, __doc__)
+    parser.usage = "%(prog)s [--dataset NAME | --data FILE --clusters K] [option ...]"
+    rows, training = parser.add_argument_group("rows"), parser.add_argument_group("model and training")
     kinds = typing.get_type_hints(TrainConfig)
     for field in dataclasses.fields(TrainConfig):
         options: dict = {"default": argparse.SUPPRESS, "help": described(field)}
@@ -40,12 +44,12 @@ def parse(argv: list[str] | None, prog: str = "vade-tf train") -> argparse.Names
         else:
             options["type"], options["metavar"] = typed_as(kinds[field.name])
             if field.metadata.get("path"):
-                options["type"] = path
+                options["type"], options["metavar"] = path, "PATH"
             options["metavar"] = "|".join(field.metadata.get("choices", ())) or options["metavar"]
         if field.name == "clusters":
             options |= {"type": str, "metavar": "K|LOW:HIGH[:STEP]|auto"}
             options["help"] += "; a range trains one model per K and recommends one"
-        parser.add_argument(flag(field.name), **options)
+        (training if field.name in TRAINING else rows).add_argument(flag(field.name), **options)
     where = parser.add_argument_group("where and how to run")
     where.add_argument("--out", type=path, help="run folder (default: runs/NAME, or the next free runs/NAME-2, ...)")
     where.add_argument(
@@ -75,7 +79,7 @@ def typed_as(kind) -> tuple[type, str]:
     found = next(t for t in (typing.get_args(kind) or (kind,)) if t is not type(None))
     if typing.get_origin(found) is tuple:
         return str, "N,N,..."
-    return found, found.__name__.upper()
+    return found, {int: "N", float: "X", str: "NAME"}[found]
 
 
 def main(argv: list[str] | None = None, prog: str = "vade-tf train") -> int:

@@ -82,7 +82,7 @@ class Settings:
     latent_dim: int = option(10, "width of the code", least=1)
     hidden: tuple[int, ...] | None = option(
         None,
-        "widths of the encoder's hidden layers, mirrored by the decoder (500,500,2000, less for few rows or columns)",
+        "widths of the encoder's hidden layers, mirrored by the decoder (500,500,2000; less for few rows or columns)",
         example="500,500,2000",
     )
     network: str = option(
@@ -93,7 +93,7 @@ class Settings:
     )
     likelihood: str = option(
         "auto",
-        "p(x|z); auto: bernoulli for images in [0, 1] and the like, counts for what is counted, else gaussian",
+        "p(x|z); auto: bernoulli for images and the like, counts for whole numbers with a long tail, else gaussian",
         choices=("auto", "bernoulli", "counts", "zinb", "gaussian"),
     )
     batch_size: int | None = option(
@@ -103,23 +103,23 @@ class Settings:
     epochs: int | None = option(None, "epochs of VaDE (10, 20 with self_train_epochs; recipe paper: 300)", least=1)
     pretrain_passes: int | None = option(
         None,
-        "passes over the rows in an epoch of the autoencoder (as make 50 updates; 1 where epochs are given)",
+        "passes over the rows in an epoch of the autoencoder (enough for 50 updates; 1 if their number is given)",
         least=1,
     )
     passes: int | None = option(
         None,
-        "passes over the rows in an epoch of VaDE (as make 250 updates, 100 of few columns; 1 where epochs are given)",
+        "passes over the rows in an epoch of VaDE (enough for 250 updates, 100 of few columns; 1 if epochs are given)",
         least=1,
     )
     validation_rows: int | None = option(
         None,
-        "rows without a gradient: they say when the autoencoder stops and the least variance of p(x|z) (if it has one, "
-        "a tenth of fewer than 50,000 rows, 20 to 2,000, of fewer than 100 a fifth; 0: none)",
+        "rows set aside, without a gradient, to measure when the autoencoder stops and the variance of p(x|z) (a tenth "
+        "of fewer than 50,000 rows, 20 to 2,000, or a fifth of fewer than 100; none without a variance; 0: none)",
     )
     patience: int | None = option(
         None,
-        "epochs without a lower loss of these rows after which the autoencoder stops (4; 0, which is never, where its "
-        "epochs are given)",
+        "epochs without a lower loss of these rows after which the autoencoder stops (4; 0 if pretrain_epochs is "
+        "given; 0: never)",
     )
     learning_rate: float = option(2e-3, "Adam's learning rate at the start of each phase")
     schedule: str = option(None, "cosine to 5 %, or step: times decay every decay_epochs", choices=("cosine", "step"))
@@ -128,29 +128,28 @@ class Settings:
     adam_epsilon: float = option(None, "Adam's epsilon")
     augment: str = option(
         None,
-        "what is done to the images that the encoder reads, of a dense one in the VaDE phase alone; digits: rotated, "
-        "zoomed and shifted, photos: mirrored, cropped and with other colours, none: nothing",
+        "augmentation of the images that the encoder reads, in the VaDE phase and for a convolutional autoencoder; "
+        "digits: rotate, zoom and shift; photos: mirror, crop and change colours; none",
         choices=("digits", "photos", "none"),
     )
     init: str = option(None, "starting mixture", choices=METHODS)
     guide_epochs: int | None = option(
-        None, "epochs that hold on to the starting groups (nine tenths of the epochs, all with self_train_epochs)"
+        None, "epochs in which a cross-entropy ties each row to its target group (90 %; all with self_train_epochs)"
     )
     regroups: int | None = option(
-        None, "how often the target groups are recomputed while they are held on to (3, once with self_train_epochs)"
+        None, "how often the target groups are recomputed during these epochs (3; 1 with self_train_epochs)"
     )
     self_train_epochs: int | None = option(
         None,
-        "epochs of a classifier of augmented images that moves the last of these groups to where its answers stay the "
-        "same (20 of 50,000 grey images and more, of at most 32 pixels a side, where epochs, guide_epochs and regroups "
-        "are left open; 0: none)",
+        "epochs of a classifier of augmented images that sharpens the target groups (20 for 50,000 grey images and "
+        "more, of at most 32 pixels a side, unless epochs, guide_epochs or regroups is given; 0: none)",
     )
-    guide_weight: float = option(20.0, "weight of the target groups and of hints in the loss", least=0.0)
+    guide_weight: float = option(20.0, "weight of that cross-entropy, and of hints, in the loss", least=0.0)
     seed: int = option(0, "seed of everything random")
     restart: int = option(0, "number of the start on that seed's autoencoder: another start and order of the rows")
     precision: str = option(
         "auto",
-        "of the hidden layers; auto: what the device is fast at",
+        "precision of the hidden layers; auto: the fastest that the device has instructions for",
         choices=PRECISIONS,
     )
     jit: str = option("auto", "compile the step with XLA; auto: on a GPU", choices=("auto", "on", "off"))
