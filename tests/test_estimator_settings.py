@@ -153,13 +153,13 @@ def test_tables_of_other_libraries_are_tables_also_after_the_fit(frame, read):
 
 def test_what_is_printed_has_the_names_of_the_parameters(monkeypatch, capsys, rng):
     def fit(*given, reporter, **more):
-        reporter.say("if so few groups are enough, use clusters=2")
+        reporter.say("use clusters=2 if so few are enough")
         raise InputError("clusters: expected fewer")
 
     monkeypatch.setattr(estimator.recipe, "fit", fit)
     with pytest.raises(ValueError, match="^n_clusters: expected fewer"):
         VaDEClusterer(3, verbose=1).fit(rng.normal(size=(20, 3)))
-    assert capsys.readouterr().out == "if so few groups are enough, use n_clusters=2\n"
+    assert capsys.readouterr().out == "use n_clusters=2 if so few are enough\n"
 
 
 def test_what_is_wrong_with_a_fit_is_said_with_the_names_of_the_parameters(monkeypatch, rng):

@@ -44,7 +44,7 @@ def asked(monkeypatch):
 
 @pytest.fixture
 def regrouped(monkeypatch):
-    """Groups found anew are told by their number: 2 for all rows."""
+    """Recomputed groups are told by their number: 2 for all rows."""
     monkeypatch.setattr(finding, "regrouped", lambda fitting: np.full(60, 2, np.int32))
 
 
@@ -177,7 +177,7 @@ def test_a_table_starts_from_its_own_columns_and_keeps_these_groups(x, asked, mo
     ((own,), kind), *_ = seen
     assert kind == "table"
     np.testing.assert_allclose(own, (x - x.mean(axis=0)) / x.std(axis=0), atol=1e-4)
-    monkeypatch.setattr(finding, "regrouped", lambda fitting: pytest.fail("a table's groups are not found anew"))
+    monkeypatch.setattr(finding, "regrouped", lambda fitting: pytest.fail("a table's groups are not recomputed"))
     guidance.guide(fitting, np.zeros(60, "i4"))
 
 

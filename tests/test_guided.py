@@ -1,4 +1,4 @@
-"""What happens between epochs: groups found anew, and the mixture's last word."""
+"""What happens between epochs: recomputed groups, and the mixture's last word."""
 
 import dataclasses
 

@@ -163,7 +163,7 @@ def test_of_many_epochs_one_in_so_many_is_looked_at_and_the_last(record, epochs,
 
 
 def test_the_end_of_a_span_is_kept_before_the_end_of_the_phase(record):
-    one = record(epochs=75, ends=4)  # the groups are found anew after the fourth
+    one = record(epochs=75, ends=4)  # the groups are recomputed after the fourth
     for number in (1, 2, 3, 4):
         epoch(one, number)
     assert [state.epoch for state in one.store.states] == [3, 4]

@@ -323,9 +323,9 @@ def test_a_run_writes_down_that_it_sharpens_and_how_long(tmp_path, monkeypatch):
     [
         (lambda x: x.reshape(300, -1), {}, "it needs images and their augmentation, got 12"),
         (lambda x: x, {"augment": "none"}, "it needs images and their augmentation, got 12"),
-        (lambda x: x, {"likelihood": "counts"}, "the groups of counts are not found anew, got 12"),
+        (lambda x: x, {"likelihood": "counts"}, "the groups of counts are not recomputed, got 12"),
         (lambda x: x, {"regroups": 0}, "expected regroups of at least 1, whose last groups it moves, got 0"),
-        (lambda x: x, {"epochs": 1}, "expected at least 2 epochs that hold on to groups, .*, got 1"),
+        (lambda x: x, {"epochs": 1}, "expected at least 2 guide_epochs, .*, got 1"),
         (lambda x: x, {"distribute": "mirrored"}, "its classifier is trained on one device, got 12"),
     ],
     ids=["rows", "no augmentation", "counts", "no regroups", "one epoch", "devices"],
@@ -350,7 +350,7 @@ def test_a_classifier_whose_loss_nobody_scales_has_no_float16(bars, monkeypatch,
 
 
 def test_a_group_without_images_leaves_the_loss_finite(rng):
-    """Groups found anew may be fewer than K."""
+    """Recomputed groups may be fewer than K."""
     classifier = Classifier(lambda x: x, np.array([0.5, 0.5, 0.0]), 0.5, 0, "float32")
     classifier.compile(keras.optimizers.Adam())
     classifier.log_answers = lambda x, training=True: tf.nn.log_softmax(x)

@@ -97,7 +97,7 @@ def test_at_most_five_components_are_named():
     assert found(k=9, share=unused)["empty"].text.startswith("components 0, 1, 2, 3, 4 of 9 hold almost no rows")
     unused[1:] = 1 / 8
     finding = found(k=9, share=unused)["empty"]
-    assert finding.text.startswith("component 0 of 9 holds almost no rows; if so few groups are enough, use clusters=8")
+    assert finding.text.startswith("component 0 of 9 holds almost no rows; use clusters=8 if so few are enough")
 
 
 def test_where_one_component_is_left_no_smaller_k_is_advised():
@@ -220,8 +220,8 @@ def test_remedies_are_told_by_phase_and_epoch():
     ]
     assert health.remedies(rows) == [
         "pretrain, epoch 2: the loss was not finite; back to the weights of epoch 1, at half the learning rate",
-        "fit, epoch 3: components 0, 2 held almost no rows; started anew at the rows explained worst",
-        "fit, epoch 4: component 1 held almost no rows; started anew at the rows explained worst",
+        "fit, epoch 3: components 0, 2 held almost no rows; re-initialised at the rows with the lowest likelihood",
+        "fit, epoch 4: component 1 held almost no rows; re-initialised at the rows with the lowest likelihood",
     ]
 
 

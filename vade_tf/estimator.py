@@ -70,14 +70,15 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         augment: how the encoder reads images in training: "digits", rotated, zoomed and shifted a little, "photos",
             mirrored, cropped and with other colours, or "none"; None: "digits".
         init: starting mixture, "landmark", "gmm" or "kmeans"; None: "landmark".
-        guide_epochs: epochs that hold on to groups; None: nine tenths, with `self_train_epochs` all.
-        guide_weight: weight of these groups and of hints in the loss, default 20.
-        regroups: how often the groups are recomputed while they are held on to; None: 3, with `self_train_epochs` 1.
-        self_train_epochs: of images: epochs of a classifier that moves the last of these groups to where its answers
-            about augmented images stay the same (`training.selftraining`); 0: none. None: 20 of 50,000 grey images and
-            more, of at most 32 pixels a side, where `epochs`, `guide_epochs` and `regroups` are None.
-        validation_rows: rows without a gradient, which say when the autoencoder stops, and the variance that p(x|z) has
-            at least. Default: of fewer than 50,000 rows a tenth, 20 to 2,000 (of fewer than 100 a fifth), where p(x|z)
+        guide_epochs: epochs in which a cross-entropy ties each row to its target group; None: nine tenths, with
+            `self_train_epochs` all.
+        guide_weight: weight of that cross-entropy, and of hints, in the loss, default 20.
+        regroups: how often the target groups are recomputed during these epochs; None: 3, with `self_train_epochs` 1.
+        self_train_epochs: of images: epochs of a classifier of augmented images that sharpens the target groups
+            (`training.selftraining`); 0: none. None: 20 for 50,000 grey images and more, of at most 32 pixels a side,
+            where `epochs`, `guide_epochs` and `regroups` are None.
+        validation_rows: rows set aside, without a gradient, to measure when the autoencoder stops and the variance of
+            p(x|z). Default: a tenth of fewer than 50,000 rows, 20 to 2,000 (a fifth of fewer than 100), where p(x|z)
             learns a variance; 0: none.
         precision: of the hidden layers: "float32", "mixed_bfloat16" or "mixed_float16"; "auto" (default): Keras' global
             policy if one was set, else what is fastest on this processor.

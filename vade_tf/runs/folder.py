@@ -15,7 +15,7 @@
     checkpoints/begun.npz    of which rows and settings the fit is
     checkpoints/start.npz    groups and mixture of the start
     checkpoints/further.npz  of texts and few images: the groups that further autoencoders found
-    checkpoints/groups.npz   the groups as last found anew during the VaDE phase
+    checkpoints/groups.npz   the groups as last recomputed during the VaDE phase
     checkpoints/             best.npz, held.npz, rungs.npz, seconds.npz: see `training.store`
 
 Files are written under another name and then renamed, so each is whole or not there. What a folder holds is checked

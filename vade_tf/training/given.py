@@ -113,12 +113,12 @@ def check_self_training(data: Observations, settings: Resolved, likelihood: Like
     if data.image_shape is None or settings.augment == "none":
         raise InputError(f"{name}: expected 0, it needs images and their augmentation, got {asked}; leave it out")
     if isinstance(likelihood, Counts):
-        raise InputError(f"{name}: expected 0, the groups of counts are not found anew, got {asked}; leave it out")
+        raise InputError(f"{name}: expected 0, the groups of counts are not recomputed, got {asked}; leave it out")
     if settings.regroups == 0:
         raise InputError(f"{name}: expected regroups of at least 1, whose last groups it moves, got 0; leave it out")
     if (guided := min(settings.guide_epochs, settings.epochs)) < 2:
         raise InputError(
-            f"{name}: expected at least 2 epochs that hold on to groups, between which it moves them, got {guided}; "
+            f"{name}: expected at least 2 guide_epochs, between which it moves the groups, got {guided}; "
             "take more epochs, or leave it out"
         )
     if settings.distribute != "none":

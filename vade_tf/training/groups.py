@@ -26,7 +26,7 @@ def read_by_start(fitting: Fitting) -> tuple[Rows, np.ndarray | None]:
 
 
 def kind(fitting: Fitting) -> str:
-    """What the groups of the start are found on, one of `start.KINDS`; of "code" and "broad" they are found anew later.
+    """What the groups of the start are found on, one of `start.KINDS`; of "code" and "broad" they are recomputed later.
 
     "counts" and "table": the rows themselves, see `counted` and `is_table`. "wide": the code, where there are more
     features than rows, which are no images, so that the networks soon know them by heart. "broad": the code of other
@@ -99,7 +99,7 @@ def _start(fitting: Fitting, phase: str, rows: Rows, views: list[np.ndarray]) ->
 
 
 def regrouped(fitting: Fitting) -> np.ndarray:
-    """Groups found anew on the present code, named as the model's components: int [n]."""
+    """Recomputed groups on the present code, named as the model's components: int [n]."""
     found, (some, numbers) = found_groups(fitting, "regroup").groups, read_by_start(fitting)
     present = fitting.by_chief(lambda: {"groups": posterior.model_groups(fitting.model, some)})["groups"]
     return matched(found, present, slice(None) if numbers is None else numbers)

@@ -1,4 +1,4 @@
-"""VaDE's training while it is held to groups, which are found anew as the code gets better."""
+"""VaDE's training while it is held to groups, which are recomputed as the code gets better."""
 
 import itertools
 
@@ -15,12 +15,12 @@ from vade_tf.training.watch import Watch
 
 
 def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
-    """Train VaDE on its bound, at first held to groups: those of the start, found anew as the code gets better.
+    """Train VaDE on its bound, at first held to groups: those of the start, recomputed as the code gets better.
 
-    Those of a table and of counts are not found anew: they do not come from the code. Nor are those of few wide rows,
+    Those of a table and of counts are not recomputed: they do not come from the code. Nor are those of few wide rows,
     whose code is that of rows known by heart by then.
 
-    The last that are found anew may be sharpened by self-augmented training (`selftraining`).
+    The last that are recomputed may be sharpened by self-augmented training (`selftraining`).
 
     For `settings.guide_epochs` epochs the loss has guide_weight * -log gamma_group added (`elbo.guidance`), then the
     bound is trained alone. Rows with a hint are held to it throughout.
@@ -78,13 +78,13 @@ def guided_batches(fitting: Fitting, span: range, groups: np.ndarray) -> tf.data
 
 
 def regroup_epochs(guide_epochs: int, regroups: int) -> list[int]:
-    """Epochs done when the held groups are found anew: at even distances while VaDE is guided, at most one an epoch."""
+    """Epochs done when the held groups are recomputed: at even distances while VaDE is guided, at most one an epoch."""
     turns = {guide_epochs * i // (regroups + 1) for i in range(1, regroups + 1)}
     return sorted(turns - {0, guide_epochs})
 
 
 def _held_groups(fitting: Fitting, epoch: int, last: bool) -> tuple[np.ndarray, bool]:
-    """The groups found anew after so many epochs, the last time or not, and whether a classifier sharpened them.
+    """The recomputed groups after so many epochs, the last time or not, and whether a classifier sharpened them.
 
     They are kept by the store, or found now.
     """

@@ -111,7 +111,7 @@ def _uniform(found: Signals) -> Finding | None:
         "uniform",
         tuple(np.flatnonzero(found.used).tolist()),
         f"the responsibilities are nearly the same for every row (entropy {found.entropy:.2f} of at most {most:.2f} "
-        "nats); pretrain longer, or hold on to the start for more epochs (guide_epochs)",
+        "nats); pretrain longer, or raise guide_epochs",
     )
 
 
@@ -150,7 +150,7 @@ def silent(rate_z: float) -> list[str]:
 
 def _fewer(k: int) -> str:
     """What to do where only k groups can be told apart."""
-    enough = f"if so few groups are enough, use clusters={k}; else " if k > 1 else ""
+    enough = f"use clusters={k} if so few are enough; else " if k > 1 else ""
     return f"{enough}pretrain longer (pretrain_epochs) or try another seed"
 
 
@@ -224,5 +224,7 @@ def remedies(rows: list[dict]) -> list[str]:
             )
         if "reseeded" in row:
             components = _names(row["reseeded"].split())
-            said.append(f"{where}: {components} held almost no rows; started anew at the rows explained worst")
+            said.append(
+                f"{where}: {components} held almost no rows; re-initialised at the rows with the lowest likelihood"
+            )
     return said

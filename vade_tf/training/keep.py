@@ -38,7 +38,7 @@ def agreement(fitting: Fitting, groups: np.ndarray) -> float:
     """Adjusted Rand index of the model's clusters and groups of the rows, int [n], on some of the rows.
 
     Of several workers the chief says it for all, since processors round differently and what is done next hangs on it.
-    A model that has one cluster for all, where it should have several, agrees with nothing: groups that were found anew
+    A model that has one cluster for all, where it should have several, agrees with nothing: groups that were recomputed
     on its code may have collapsed with it.
     """
 
@@ -90,4 +90,4 @@ def left(found: float) -> list[str]:
     if found >= LEFT:
         return []
     others = f"the clusters are not the groups that the start found (agreement {found:.2f} of 1)"
-    return [f"{others}; hold on to them for more epochs (guide_epochs), or lower learning_rate"]
+    return [f"{others}; raise guide_epochs, or lower learning_rate"]

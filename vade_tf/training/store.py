@@ -10,7 +10,7 @@ A fit keeps arrays under these names:
     clusters     what was found for each number of clusters, where the number is chosen
     start        groups and mixture of the start
     further      of texts and few images: the groups that further autoencoders found
-    groups       the groups as last found anew during the VaDE phase
+    groups       the groups as last recomputed during the VaDE phase
     held         weights after the last epoch that was held to groups
     rungs        where VaDE was trained anew: agreement with the groups after each training, and the best weights
 
