@@ -177,9 +177,23 @@ def test_a_row_of_a_slice_has_the_map_that_it_has_in_the_batch(kind, rng):
 @pytest.mark.parametrize("kind", ["digits", "photos"])
 def test_images_with_a_black_of_their_own_are_moved_as_those_from_0_up(rng, kind):
     x = rng.random((50, 6 * 7 * 3)).astype("f4")
-    moved = augmentation.augment(x, (6, 7, 3), (1, 2), kind=kind).numpy()
-    other = augmentation.augment(x - 3, (6, 7, 3), (1, 2), kind=kind, paper=-3.0, black=-3.0).numpy()
+    moved = augmentation.augment(x, (6, 7, 3), (1, 2), kind=kind, ends=(0.0, 1.0)).numpy()
+    other = augmentation.augment(x - 3, (6, 7, 3), (1, 2), kind=kind, paper=-3.0, ends=(-3.0, -2.0)).numpy()
     np.testing.assert_allclose(other + 3, moved, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["digits", "photos"])
+@pytest.mark.parametrize("white", [3, 16, 255])
+def test_bytes_are_moved_as_the_same_numbers(rng, kind, white):
+    """Cut off instead of rounded, images of few grey values would be a tenth darker in training than they are."""
+    x = rng.integers(0, white + 1, (60, 8 * 9 * 3)).astype("u1")
+    more = {"kind": kind, "ends": (0.0, float(white))}
+    moved = augmentation.augment(x, (8, 9, 3), (1, 2), **more).numpy()
+    exact = augmentation.augment(x.astype("f4"), (8, 9, 3), (1, 2), **more).numpy()
+    assert (moved.dtype, exact.dtype) == (np.uint8, np.float32)
+    np.testing.assert_allclose(moved.astype("f4"), exact, atol=0.5 + 1e-4)
+    assert abs(moved.mean() - exact.mean()) < 0.02
+    assert exact.max() <= white
 
 
 def test_outside_of_digits_is_paper(rng):

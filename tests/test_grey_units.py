@@ -61,7 +61,7 @@ def test_images_of_any_range_are_grey_values(rng, form, black, white):
     ends = np.outer([black, white], np.ones(20)).astype("f4")
     np.testing.assert_allclose(model.scale(ends), [[0] * 20, [1] * 20], atol=1e-6)
     np.testing.assert_allclose(model.unscale(model.scale(ends)), ends, rtol=1e-5, atol=1e-5 * (white - black))
-    assert (found.name, data.black) == ("bernoulli", pytest.approx(black, abs=1e-6))
+    assert (found.name, data.ends) == ("bernoulli", pytest.approx((black, white), abs=1e-6))
     rows = observe(form(grey).reshape(40, 20))  # no images
     assert rows.grey == ((1 / 16, 0.0) if rows.x.dtype == "u1" else (1.0, 0.0))
 
@@ -179,17 +179,26 @@ def test_other_whole_numbers_are_no_pixels(rng, form):
 
 
 @pytest.mark.parametrize(
-    "form",
+    ("form", "ends"),
     [
-        lambda x: x + 1000,
-        lambda x: np.where(np.arange(20).reshape(4, 5) + 100 * np.arange(40)[:, None, None] == 7, 0.08, 0.001 * x),
-        lambda x: np.where(np.arange(20).reshape(4, 5) + 100 * np.arange(40)[:, None, None] == 7, 1e4, x),
+        (lambda x: x + 1000, (1000, np.inf)),
+        (
+            lambda x: np.where(np.arange(20).reshape(4, 5) + 100 * np.arange(40)[:, None, None] == 7, 0.08, x / 1000),
+            (0, 1),
+        ),
+        (
+            lambda x: np.where(np.arange(20).reshape(4, 5) + 100 * np.arange(40)[:, None, None] == 7, 1e4, x),
+            (0, np.inf),
+        ),
     ],
 )
-def test_images_of_little_contrast_are_standardised(rng, form):
-    """Where everything but a hot pixel has nearly one grey, a scale from black to white says nothing."""
+def test_images_of_little_contrast_are_standardised(rng, form, ends):
+    """Where everything but a hot pixel has nearly one grey, a scale from black to white says nothing.
+
+    The light of photos is counted from their least value then: from 0 thermal images would leave their range.
+    """
     data = observe(form(rng.random((40, 4, 5))))
-    assert (choice.choose(data).name, data.black) == ("gaussian", 0)
+    assert (choice.choose(data).name, data.ends) == ("gaussian", pytest.approx(ends, abs=1))
     assert np.ndim(choice.choose(data).units(data)[0]) == 1
 
 
@@ -204,7 +213,17 @@ def test_outside_of_images_is_what_most_have_at_their_edges(rng, ink, paper, kin
     fitting = begin(data, Settings(clusters=2, augment="digits"), reporter=Silent())
     views = np.concatenate([view for view, _ in fitting.batches("fit", range(1), **fitting.seen("fit"))])
     corners = views.reshape(-1, 8, 9)[:, -1, [0, -1]]
-    np.testing.assert_allclose(corners.astype(float), paper, atol=1 if kind == "u1" else 1e-4)  # bytes are cut off
+    np.testing.assert_allclose(corners.astype(float), paper, atol=1e-4)
+
+
+def test_outside_of_images_in_colour_is_the_colour_at_their_edges(rng):
+    """Red has a median of its own: that of all channels would be a grey that no image has."""
+    x = np.tile(np.array([250, 20, 20], "u1"), (60, 8, 8, 1))
+    x[:, 3:5, 3:5] = rng.integers(0, 256, (60, 2, 2, 3))
+    fitting = begin(observe(x), Settings(clusters=2, augment="digits"), reporter=Silent())
+    views = np.concatenate([view for view, _ in fitting.batches("fit", range(1), **fitting.seen("fit"))])
+    corners = views.reshape(-1, 8, 8, 3)[:, [0, 0, -1, -1], [0, -1, 0, -1]].reshape(-1, 3)
+    np.testing.assert_array_equal(np.unique(corners, axis=0), [[250, 20, 20]])
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ def augment(
     number=0,
     of: int = 1,
     kind: str = "digits",
-    paper: float = 0.0,
-    black: float = 0.0,
+    paper=0.0,
+    ends: tuple[float, float] = (0.0, math.inf),
 ) -> tf.Tensor:
     """A random map of each row.
 
@@ -33,66 +33,67 @@ def augment(
         number, of: where the rows are only a slice of a batch: its number, and that of all slices. Each row gets the
             map that it has in the whole batch.
         kind: "digits" or "photos", see the functions of these names.
-        paper: what lies outside of digits.
-        black: what the light of photos is counted from.
+        paper: what lies outside of digits, a number or one a channel.
+        ends: black, which the light of photos is counted from, and white, beyond which nothing becomes brighter.
 
     Returns:
-        Rows of the same shape and type.
+        Rows of the same shape and type. Bytes are rounded: cut off, they would lose half a grey value on average.
     """
     size = tf.shape(x)[0]
     u = tf.random.stateless_uniform((of * size, DRAWS[kind]), seed, minval=-1.0, maxval=1.0)
     if of > 1:
         u = u[tf.cast(number, tf.int32) * size :][:size]
     channels = image_shape[2] if len(image_shape) == 3 else 1
-    images = tf.reshape(x, (-1, image_shape[0], image_shape[1], channels))
+    images = tf.reshape(tf.cast(x, tf.float32), (-1, image_shape[0], image_shape[1], channels))
     if kind == "digits":
-        moved = digits(images, u, paper)
+        moved = digits(images - paper, u) + paper
     else:
-        moved = photos(images - black, u) + black if black else photos(images, u)
+        black, white = ends
+        moved = tf.clip_by_value(photos(images - black, u) + black, black, white)
+    if x.dtype == tf.uint8:
+        moved = tf.cast(tf.clip_by_value(tf.round(moved), 0, 255), tf.uint8)
     return tf.reshape(moved, tf.shape(x))
 
 
-def digits(images: tf.Tensor, u: tf.Tensor, paper: float) -> tf.Tensor:
-    """Rotated, zoomed, shifted: images [batch, height, width, channels], u [batch, 4] from -1 to 1.
+def digits(images: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
+    """Rotated, zoomed, shifted, 0 outside: images [batch, height, width, channels], u [batch, 4] from -1 to 1.
 
     Long ones are rotated less: a strip of one row would be turned out of its frame.
     """
     long = max(images.shape[1:3]) / max(min(images.shape[1:3]), 1)
     angle, zoom = u[:, 0] * (ROTATION * math.pi / 180 / long), 1.0 + ZOOM * u[:, 1]
     cos, sin = zoom * tf.cos(angle), zoom * tf.sin(angle)
-    return _moved(images, [[cos, -sin], [sin, cos]], SHIFT * u[:, 2], SHIFT * u[:, 3], "CONSTANT", paper)
+    return _moved(images, [[cos, -sin], [sin, cos]], SHIFT * u[:, 2], SHIFT * u[:, 3], "CONSTANT")
 
 
 def photos(images: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
     """Half of them mirrored, all cropped, and with other light, contrast and saturation: u [batch, 7] from -1 to 1.
 
-    A crop is brought back to the size of the image. Nothing becomes brighter than a byte can be.
+    Black is 0. A crop is brought back to the size of the image.
     """
     side = 1.0 - CROP * (0.5 + 0.5 * u[:, 0])  # of what is left, from 1 - CROP to 1
     mirrored = tf.where(u[:, 1] < 0, -side, side)
     zero, room = tf.zeros_like(side), 0.5 * (1.0 - side)
-    moved = _moved(images, [[mirrored, zero], [zero, side]], room * u[:, 2], room * u[:, 3], "REFLECT")
-    found = tf.cast(moved, tf.float32)
+    found = _moved(images, [[mirrored, zero], [zero, side]], room * u[:, 2], room * u[:, 3], "REFLECT")
     light, contrast, saturation = (
         (1.0 + width * u[:, i])[:, None, None, None] for i, width in ((4, LIGHT), (5, CONTRAST), (6, SATURATION))
     )
     grey = tf.reduce_mean(found, axis=3, keepdims=True)
     found = grey + saturation * (found - grey)
     mean = tf.reduce_mean(found, axis=(1, 2), keepdims=True)
-    found = light * (mean + contrast * (found - mean))
-    return tf.cast(tf.clip_by_value(tf.round(found), 0, 255), tf.uint8) if images.dtype == tf.uint8 else found
+    return light * (mean + contrast * (found - mean))
 
 
 DRAWS = {"digits": 4, "photos": 7}  # random numbers that a map takes
 
 
-def _moved(images: tf.Tensor, matrix, right: tf.Tensor, down: tf.Tensor, outside: str, paper: float = 0.0) -> tf.Tensor:
+def _moved(images: tf.Tensor, matrix, right: tf.Tensor, down: tf.Tensor, outside: str) -> tf.Tensor:
     """Images [batch, height, width, channels] under an affine map about their middle, bilinear.
 
     Args:
         matrix: from places in the result to places in the image, two rows (x, y) of two numbers an image [batch].
         right, down: share of the width and of the height that places are moved by, [batch].
-        outside, paper: what is there, a fill_mode of TensorFlow, and the value of a constant one.
+        outside: what is there, a fill_mode of TensorFlow; a constant is 0.
     """
     height, width = images.shape[1:3]
     x, y = (width - 1) / 2, (height - 1) / 2
@@ -103,7 +104,7 @@ def _moved(images: tf.Tensor, matrix, right: tf.Tensor, down: tf.Tensor, outside
         images=images,
         transforms=tf.stack(rows, axis=1),  # [batch, 8]
         output_shape=tf.constant([height, width]),
-        fill_value=paper,
+        fill_value=0.0,
         interpolation="BILINEAR",
         fill_mode=outside,
     )

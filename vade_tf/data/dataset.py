@@ -1,5 +1,6 @@
 """`Observations`: unlabelled rows with what a fit needs to know of them. `Dataset`: the same with names and labels."""
 
+import math
 import zlib
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -90,18 +91,22 @@ class Observations:
         return (1 / 255, 0.0) if self.x.dtype == np.uint8 and own == (1.0, 0.0) else own
 
     @property
-    def black(self) -> float:
-        """The value that is black in images; 0 where none is known to be."""
-        return 0.0 - self.offset / self.factor
+    def ends(self) -> tuple[float, float]:
+        """The values that are black and white in images; the least, and no end, where neither is known."""
+        scale, offset = self.grey
+        if (scale, offset) == (1.0, 0.0) and not 0 <= self.low <= self.high <= 1 + checks.TINY:
+            return self.low, math.inf
+        return 0.0 - offset / scale, (1.0 - offset) / scale
 
     @cached_property
-    def paper(self) -> float:
-        """The value that most images have at their edges: what lies outside of them."""
+    def paper(self) -> np.ndarray:
+        """The value of each channel that most images have at their edges, which lies outside of them: [channels]."""
         assert self.image_shape is not None
         some = np.asarray(self.x[:: -(-len(self.x) // rows_together(self.x.shape[1], EDGES))])
-        images = some.reshape(len(some), *self.image_shape)
-        sides = images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]
-        return float(np.median(np.concatenate([side.ravel() for side in sides])))
+        height, width, *channels = self.image_shape
+        images = some.reshape(len(some), height, width, *(channels or [1]))
+        sides = np.concatenate((images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]), axis=1)
+        return np.median(sides, axis=(0, 1)).astype(np.float32)
 
     def contrast(self) -> np.ndarray:
         """Variance of values in [0, 1], or brought there, as a share of that of on and off, m (1 - m): [D]."""

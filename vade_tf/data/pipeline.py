@@ -80,8 +80,8 @@ def training_batches(
     hints: np.ndarray | None = None,
     image_shape: tuple[int, ...] | None = None,
     kind: str = "digits",
-    paper: float = 0.0,
-    black: float = 0.0,
+    paper=0.0,
+    ends: tuple[float, float] = (0.0, math.inf),
     passes: int = 1,
     numbers: np.ndarray | None = None,
     slices: Slices | None = None,
@@ -97,7 +97,7 @@ def training_batches(
         hints: known group of each row, -1 for none, int [n]; default no hints.
         image_shape: (height, width) to augment rows as grey images, (height, width, 3) as colour ones, None for no
             augmentation.
-        kind, paper, black: of the augmentation, see `augmentation.augment`.
+        kind, paper, ends: of the augmentation, see `augmentation.augment`.
         passes: how often an epoch reads all rows, each time in another order.
         numbers: of the rows that are read, int [m]; default all.
         slices: of each batch, where several devices share it. The first rows of a batch that cannot be shared evenly
@@ -114,7 +114,7 @@ def training_batches(
         if image_shape is None:
             return batch
         two = tf.stack([tf.cast(moved, tf.int64), step])
-        return augment(batch, image_shape, two, number, slices.of, kind, paper, black), batch
+        return augment(batch, image_shape, two, number, slices.of, kind, paper, ends), batch
 
     if isinstance(x, FileRows):
         own = slice(None) if numbers is None else numbers

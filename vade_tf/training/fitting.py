@@ -119,7 +119,8 @@ class Fitting:
         settings, shape = self.settings, self.data.image_shape
         if settings.augment == "none" or shape is None or (phase == "pretrain" and settings.network != "conv"):
             return {}
-        return {"image_shape": shape, "kind": settings.augment, "paper": self.data.paper, "black": self.data.black}
+        units = {"paper": self.data.paper, "ends": self.data.ends}
+        return {"image_shape": shape, "kind": settings.augment, **units}
 
     def batches(self, phase: str, span: range, seed: int | None = None, **more) -> tf.data.Dataset:
         """Batches of the epochs of a span, see `pipeline.training_batches`; seed: of their order, default the fit's."""
