@@ -155,7 +155,7 @@ def test_who_hears_of_it(chosen_fit, rng):
 
 
 def test_what_does_not_go_with_it(x):
-    with pytest.raises(InputError, match="^hints: name groups of a known number of clusters; give clusters a number"):
+    with pytest.raises(InputError, match="^hints: name groups of a known number of clusters; use clusters=K"):
         vade_tf.fit(x, Settings(clusters="auto"), hints=np.zeros(len(x), int))
     with pytest.raises(InputError, match="^hints: name groups"):
         TrainConfig(clusters="auto", hints="hints.npy")

@@ -258,7 +258,7 @@ def test_one_image_alone_is_told_how_to_be_given(x):
     with pytest.raises(InputError, match=r"^X: expected several images, got one of shape \(3, 2\); give X\[None\]$"):
         model.predict(images[0])
     np.testing.assert_array_equal(model.predict(images[:1]), model.labels_[:1])
-    with pytest.raises(InputError, match="give n_clusters a number instead of 'auto'$"):
+    with pytest.raises(InputError, match="use n_clusters=K instead of 'auto'$"):
         clusterer(n_clusters="auto").fit(images, hints=np.full(40, -1))
 
 

@@ -80,7 +80,7 @@ def test_a_folder_of_grey_images(tmp_path, rng):
     np.testing.assert_array_equal(data.x, images[::-1].reshape(5, 24))
     assert (data.x.dtype, data.image_shape, data.has_holes) == (np.uint8, (6, 4), False)
     assert data.ids.tolist() == ["5.png", "6.png", "7.png", "8.png", "9.png"]
-    assert data.notice == "grey images of 6 x 4 pixels"
+    assert data.notice == "grey images of 6 x 4 pixels; files of other kinds were left out: .txt"
     assert len(data.schema.features) == sum(width for _, width in data.schema.blocks) == 24
 
 
@@ -151,7 +151,7 @@ def test_images_of_several_sizes_are_brought_to_one_and_new_ones_too(tmp_path):
         Image.new("L", size, 40 * i).save(tmp_path / f"{i}.png")
     data = load_file(str(tmp_path))
     assert data.image_shape == (6, 9)
-    assert "4 of another size were brought to it" in data.notice
+    assert "4 of another size were brought to 6 x 9" in data.notice
     np.testing.assert_array_equal(data.x.min(axis=1), [0, 40, 80, 120])
     new = tmp_path / "new"
     new.mkdir()

@@ -10,6 +10,7 @@ from sklearn.metrics import adjusted_rand_score
 import vade_tf
 from vade_tf import VaDEClusterer
 from vade_tf.data.files import load_file
+from vade_tf.data.observing import observe
 from vade_tf.errors import InputError
 from vade_tf.model import networks
 from vade_tf.report import rows as report_rows
@@ -59,6 +60,9 @@ def test_images_in_other_units_are_told(rng):
     words = vade_tf.VaDEClusterer(2, **short).fit((65535 * images).astype("u2"))
     with pytest.raises(ValueError, match="X: expected values from 0 to .*scale them as those"):
         words.predict((255 * images).astype("u1"))
+    for kind in ("i8", "f4"):  # or images that are nearly black
+        with pytest.warns(UserWarning, match="X: expected values up to 6.554e.04.*if they are bytes, multiply"):
+            words.predict((255 * images).astype("u1").astype(kind))
 
 
 def test_an_encoder_whose_sides_stand_in_another_order_is_refused(rng):
@@ -166,3 +170,37 @@ def test_new_rows_of_a_run_that_has_no_images_are_none(rng, tmp_path):
     new = str(tmp_path / "rows.npz")
     assert opened(run, model, data=new).x.shape == (60, 60)
     assert report_rows.load_rows(run, model, data=new)[0].x.shape == (60, 60)
+
+
+@pytest.mark.parametrize(("channels", "advice"), [(4, r"x\[\.\.\., :3\]"), (2, r"x\[\.\.\., :1\]")])
+def test_images_with_a_channel_more_are_no_rows_of_numbers(rng, channels, advice):
+    """Without a word they would be, and be neither moved nor brought to one scale."""
+    images = rng.random((6, 9, 9, channels))
+    with pytest.raises(
+        InputError, match=rf"X: expected images of 1 or 3 .* got some of shape \(9, 9, {channels}\); give {advice}"
+    ):
+        observe(images, argument="X")
+    assert observe(images, image_shape=()).image_shape is None
+    assert observe(rng.random((6, 2, 2, channels))).image_shape is None
+
+
+def test_of_images_nobody_is_sent_to_tables_for_empty_cells(rng):
+    for form, sent in (((6, 9, 9), False), ((6, 81), True)):
+        x = rng.random(form)
+        x.flat[5] = np.nan
+        with pytest.raises(InputError, match="drop or impute these rows") as caught:
+            observe(x)
+        assert ("DataFrame" in str(caught.value)) == sent
+
+
+def test_video_is_told_how_to_become_rows(rng):
+    with pytest.raises(
+        ValueError, match=r"X: expected rows .* got shape \(6, 2, 3, 4, 3\); give X.reshape\(len\(X\), -1\)"
+    ):
+        VaDEClusterer(**SHORT).fit(rng.random((6, 2, 3, 4, 3)))
+
+
+def test_photos_are_images(rng):
+    """Asked for of rows that are none, nothing would be done, and nobody would know."""
+    with pytest.raises(ValueError, match="augment: expected images for 'photos', got rows of 5 features"):
+        VaDEClusterer(augment="photos", **SHORT).fit(rng.random((40, 5)))

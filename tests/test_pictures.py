@@ -49,6 +49,44 @@ def test_every_orientation_is_that_of_pillow(tmp_path, rng, orientation):
     np.testing.assert_array_equal(found.x.reshape(found.image_shape), expected)
 
 
+def test_what_is_left_out_or_changed_is_said(tmp_path, rng):
+    """Folders behind links are read, once each; files of no known kind, further pages and lost colours are named."""
+    folder, elsewhere = tmp_path / "images", tmp_path / "elsewhere"
+    for where in (folder, elsewhere):
+        where.mkdir()
+    pages = [Image.fromarray(rng.integers(0, 256, (8, 8)).astype("u1")) for _ in range(3)]
+    pages[0].save(folder / "a.png")
+    pages[0].save(folder / "b.tif", save_all=True, append_images=pages[1:])
+    pages[1].save(folder / "c.jfif", "JPEG")
+    pages[2].save(elsewhere / "d.png")
+    (folder / "e.heic").write_bytes(b"no kind that is read")
+    (folder / "linked").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(folder)
+    data = load_file(str(folder))
+    assert data.ids.tolist() == ["a.png", "b.tif", "c.jfif", "linked/d.png"]
+    said = "grey images of 8 x 8 pixels; of 1 that hold several images the first one was read; "
+    assert data.notice == said + "files of other kinds were left out: .heic"
+    new = tmp_path / "new"
+    new.mkdir()
+    pages[0].save(new / "a.png")
+    assert load_file(str(new), schema=data.schema).notice == ""
+    Image.new("RGB", (8, 8), (200, 20, 20)).save(new / "b.png")
+    assert load_file(str(new), schema=data.schema).notice == "1 stored in colour were made grey"
+    assert load_file(str(new), image_shape=(8, 8), declared=(8, 8)).notice == "1 stored in colour were made grey"
+
+
+def test_the_folders_that_are_labels_are_named(tmp_path):
+    for name in ("train/cat/a.png", "train/dog/b.png", "test/cat/c.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 9).save(tmp_path / name)
+    assert load_file(str(tmp_path), "folders").notice.splitlines()[-1] == "labels: 2 folders, test, train"
+
+
+def test_colours_of_a_kind_of_their_own_are_not_taken_for_grey(tmp_path, rng):
+    Image.fromarray(rng.integers(0, 256, (8, 8, 3)).astype("u1"), "LAB").save(tmp_path / "a.tif")
+    assert load_file(str(tmp_path)).image_shape == (8, 8, 3)
+
+
 def test_hidden_files_are_no_images(tmp_path, rng):
     """As other systems leave them beside their images."""
     folder = tmp_path / "images"

@@ -63,6 +63,11 @@ class RowReader:
             self._check_shape(own, fitting)
             image_shape = own if image_shape is None else image_shape
             X = images.reshape(len(images), math.prod(images.shape[1:]))
+        if len(getattr(X, "shape", ())) > 4:
+            raise InputError(
+                f"X: expected rows [n, D] or images [n, height, width] or [n, height, width, 3], got shape {X.shape}; "
+                "give X.reshape(len(X), -1)"
+            )
         try:
             least, finite = 2 if fitting else 1, False  # what is not finite is told by `observe` and `check_units`
             how = {"accept_sparse": "csr", "ensure_min_samples": least, "ensure_all_finite": finite}

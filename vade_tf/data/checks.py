@@ -23,6 +23,7 @@ GREYS = 16  # levels of whole numbers, at least: marks and ratings have fewer
 TINY = 1e-6  # that rounding may add to white
 PIXELS = 64  # of a row at least, that is taken for an image though nothing says so
 COLOURS = 3  # channels of a colour image
+OTHER_CHANNELS = (2, 4)  # of images with transparency, or with light that nobody sees
 NARROWEST = 4  # pixels of the shorter side of an image that is so many times as long
 CHECK_ROWS = 8192  # rows looked at together, at most: keeps the check of a large memory-mapped file small
 
@@ -39,8 +40,13 @@ def shape_of_images(form: tuple[int, ...], argument: str) -> tuple[int, ...] | N
     pixels and so many times as long is a series of them, and no image.
 
     Raises:
-        InputError: the colours are the first axis of an image.
+        InputError: the colours are the first axis of an image, or there are two or four channels.
     """
+    if len(form) == 4 and form[3] in OTHER_CHANNELS and min(form[1:3]) >= NARROWEST:
+        raise InputError(
+            f"{argument}: expected images of 1 or 3 channels, got some of shape {tuple(form[1:])}; give "
+            f"x[..., :{form[3] - 1}], or image_shape=() if they are no images"
+        )
     if len(form) == 4 and form[1] == COLOURS and form[3] not in (1, COLOURS):
         raise InputError(
             f"{argument}: expected the colours of an image in its last axis, got images of shape {tuple(form[1:])}; "
@@ -193,12 +199,13 @@ def common_length(x: Rows, alike: float = ALIKE) -> float:
     return math.sqrt(high) if high > 0 and mean @ mean <= (1 - TURNED) * high else 0.0
 
 
-def finite_range(x: Rows, argument: str, holes: bool) -> tuple[float, float]:
+def finite_range(x: Rows, argument: str, holes: bool, images: bool = False) -> tuple[float, float]:
     """Smallest and largest value; an error that names the first place where a value is not a finite float32.
 
     Args:
         x, argument: as for `observing.observe`.
         holes: whether NaN is a missing cell.
+        images: whether rows are images, of which no cell may be missing in a DataFrame either.
     """
     low, high = np.inf, -np.inf
     for rows in spans(len(x), x.shape[1], CHECK_ROWS):
@@ -208,7 +215,7 @@ def finite_range(x: Rows, argument: str, holes: bool) -> tuple[float, float]:
         if (unusable := _unusable(part)).any():
             block = x[rows]
             row, column = np.argwhere(_unusable(block) & ~(np.isnan(block) & holes))[0]
-            hole = not holes and bool(np.isnan(block[row, column]))
+            hole = not (holes or images) and bool(np.isnan(block[row, column]))
             table = ", or give a DataFrame (a .csv or .parquet file), in which NaN is a missing cell" if hole else ""
             raise InputError(
                 f"{argument}: expected finite numbers below 1e30, got {block[row, column]} at row {rows.start + row}, "

@@ -27,6 +27,7 @@ ARRAYS: dict[str, Callable] = {
 KINDS = (*ARRAYS, cell_files.ENDING, *tables.TEXTS, ".parquet")
 LINES = "lines"  # --text of a .txt file of one text a line
 FOLDERS = "folders"  # --labels of images that lie in a folder of their label each
+NAMED = 5  # of these that the notice names
 
 
 def load_file(
@@ -96,7 +97,8 @@ def load_file(
             how: dict = {"layer": layer, "most": most_genes, "batch": batch, "scored": scored}
             return cell_files.load(file, labels, likelihood, schema, plain, **how)
         if kind == "folder":
-            found = _pictures(file, labels, likelihood, schema, declared)
+            new = schema is not None or image_shape is not None
+            found = _pictures(file, labels, likelihood, schema, declared, new)
             check_form(found.image_shape or (), image_shape, f"data: {path}")
             return as_images(found, image_shape)
         if kind in ARRAYS:
@@ -160,16 +162,21 @@ def readable(path: str) -> Iterator[tuple[Path, str]]:
         raise InputError(f"data: {path} is damaged ({cited(error)}); write or copy it again") from error
 
 
-def _pictures(folder: Path, labels, likelihood: str, schema, declared) -> Dataset:
+def _pictures(folder: Path, labels, likelihood: str, schema, declared, new: bool) -> Dataset:
+    """The images of a folder; of new ones the notice says only what was changed."""
     if schema is not None and not isinstance(schema, Pictures):
         raise InputError(f"data: expected a table as in training, got the folder {folder}")
     known = schema
     if schema is None and declared:
         height, width, *channels = checked_shape(declared, (0, math.prod(declared)))
-        known = Pictures(height, width, *(channels or [1]))
+        known = Pictures(height, width, channels[0] if channels else 1)
     x, names, found = pictures.read_folder(folder, known)
     y = pictures.folders(names, folder) if labels == FOLDERS else arrays.read_labels(folder, labels)
-    notes = [] if schema is not None and not found.resized else found.describe()
+    notes = list(found.changes) if new else found.describe()
+    if labels == FOLDERS:
+        kinds = list(dict.fromkeys(y.tolist()))
+        more = ", ..." if len(kinds) > NAMED else ""
+        notes.append(f"labels: {len(kinds):,} folders, {', '.join(kinds[:NAMED])}{more}")
     if known is None and found.height * found.width > pictures.LARGE:
         notes.append("images of so many pixels train slowly; image_shape brings them to a smaller size")
     return build(x, y, folder.name, str(folder), likelihood, schema=found, notice="\n".join(notes), ids=names)

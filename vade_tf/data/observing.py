@@ -83,8 +83,8 @@ def observe(
     """Check raw rows.
 
     Args:
-        x: features, [n, D], or images, [n, height, width] or [n, height, width, channels]; any number type. Images of
-            other than one or three channels become plain rows. A SciPy sparse matrix stays sparse, and what a
+        x: features, [n, D], or images, [n, height, width] or [n, height, width, channels]; any number type. Images
+            have one or three channels. A SciPy sparse matrix stays sparse, and what a
             `numpy.memmap` maps stays in its file. The columns of a DataFrame may hold numbers, categories, truth values
             and dates, and empty cells: see `schema.Schema`.
         likelihood: what the rows ask for, see `Observations`.
@@ -141,7 +141,7 @@ def observe(
     if image_shape is not None:
         image_shape = checks.checked_shape(image_shape, form)
     families = () if schema is None else schema.blocks
-    low, high = checks.finite_range(x, argument, holes=bool(families))
+    low, high = checks.finite_range(x, argument, holes=bool(families), images=image_shape is not None)
     alike = checks.ALIKE_HALVES if x.dtype == np.float16 else checks.ALIKE
     kind = np.uint8 if x.dtype == np.uint8 and high > 1 else np.float32  # bytes of 0 and 1 are no grey values
     if isinstance(x, np.ndarray) and x.dtype != kind and x.nbytes + x.size * np.dtype(kind).itemsize > memory():

@@ -13,9 +13,10 @@ from vade_tf.errors import InputError, cited
 from vade_tf.machine import check_memory
 from vade_tf.reading import record
 
-KINDS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+KINDS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".jfif")
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # by content; of others, some start programs
-GREY = ("1", "L", "I", "F")  # what the modes of grey images begin with: LA, I;16, ...
+GREY = ("1", "L", "LA", "La")  # modes of grey images; so are those that begin with
+DEEP = ("I", "F")  # these: I;16, ...
 LARGEST = 1 << 26  # pixels of an image
 LARGE = 1 << 14  # pixels of images that had better be smaller
 RUN_LENGTHS = (1, 2)  # how a .bmp may be packed; Pillow takes its word for how many rows are left out
@@ -39,13 +40,13 @@ class Pictures:
     Attributes:
         height, width: in pixels.
         channels: 1 for grey, 3 for colour.
-        resized: how many were of another size.
+        changes: what was done to bring the images of a folder there, or left out, a sentence each.
     """
 
     height: int
     width: int
     channels: int
-    resized: int = 0
+    changes: tuple[str, ...] = ()
 
     @property
     def features(self) -> list[str]:
@@ -62,8 +63,7 @@ class Pictures:
 
     def describe(self) -> list[str]:
         kind = "grey" if self.channels == 1 else "colour"
-        told = f"{kind} images of {self.height} x {self.width} pixels"
-        return [told if not self.resized else f"{told}; {self.resized:,} of another size were brought to it"]
+        return ["; ".join([f"{kind} images of {self.height} x {self.width} pixels", *self.changes])]
 
     def to_dict(self) -> dict:
         return {"form": "pictures", "height": self.height, "width": self.width, "channels": self.channels}
@@ -85,7 +85,7 @@ def read_folder(folder: Path, known: Pictures | None) -> tuple[np.ndarray, np.nd
     """The images of a folder and the folders in it, in the order of their names.
 
     Args:
-        folder: other files in it are left alone.
+        folder: with all folders in it, also those that links lead to; other files in it are left alone.
         known: size and channels to bring them to; None: the size that all have, or the median height and width, and
             grey where all are grey.
 
@@ -104,16 +104,19 @@ def read_folder(folder: Path, known: Pictures | None) -> tuple[np.ndarray, np.nd
         raise InputError(
             f"data: expected rows, got {folder}, which holds a run and its figures; give the run's own data"
         )
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in KINDS and file.is_file())
-    files = [file for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
+    there = sorted(_files(folder))
+    files = [file for file in there if file.suffix.lower() in KINDS]
+    others = sorted({file.suffix.lower() for file in there} - set(KINDS))
     if not files:
         raise InputError(f"data: expected images ({', '.join(KINDS)}) in {folder}, found none{_instead(folder)}")
-    sizes, grey = [], True
+    sizes, grey, coloured, several = [], True, 0, 0
     for file in files:
         with _opened(Image, file) as image:
             sides = (image.height, image.width)
             sizes.append(sides[::-1] if _orientation(image) in TURNED else sides)
-            grey = grey and image.mode.startswith(GREY)
+            plain = image.mode in GREY or image.mode.startswith(DEEP)
+            grey, coloured = grey and plain, coloured + (not plain)
+            several += getattr(image, "n_frames", 1) > 1
     height, width = (int(side) for side in np.median(sizes, axis=0))
     size = (height, width) if known is None else (known.height, known.width)
     channels = known.channels if known is not None else 1 if grey else 3
@@ -130,7 +133,27 @@ def read_folder(folder: Path, known: Pictures | None) -> tuple[np.ndarray, np.nd
     if known is None and channels == 3 and (x == x[..., :1]).all():  # grey, stored as colour
         x, channels = x[..., :1], 1
     names = np.array([_printable(file.relative_to(folder).as_posix()) for file in files])
-    return x, names, Pictures(*size, channels, sum(one != size for one in sizes))
+    resized = sum(one != size for one in sizes)
+    changes = (
+        (resized, f"{resized:,} of another size were brought to {size[0]} x {size[1]}"),
+        (known is not None and channels == 1 and coloured, f"{coloured:,} stored in colour were made grey"),
+        (several, f"of {several:,} that hold several images the first one was read"),
+        (others, f"files of other kinds were left out: {', '.join(others)}"),
+    )
+    return x, names, Pictures(*size, channels, tuple(text for done, text in changes if done))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All files of a folder and of those in it, each folder once, wherever links lead; none that is hidden."""
+    been = set()
+    for root, inside, names in os.walk(folder, followlinks=True):
+        here = Path(root).stat()
+        if (here.st_dev, here.st_ino) in been:
+            inside.clear()
+            continue
+        been.add((here.st_dev, here.st_ino))
+        inside[:] = sorted(name for name in inside if not name.startswith("."))
+        yield from (Path(root) / name for name in names if not name.startswith(".") and (Path(root) / name).is_file())
 
 
 def _instead(folder: Path) -> str:
@@ -221,7 +244,7 @@ def _orientation(image) -> int:
 
 def _pixels(pillow, image, size: tuple[int, int], channels: int, file: Path) -> np.ndarray:
     """An image as bytes [height, width, channels]."""
-    if image.mode.startswith(("I", "F")):
+    if image.mode.startswith(DEEP):
         image = pillow.fromarray(_deep(image, file))
     if "A" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")

@@ -144,8 +144,15 @@ class Bernoulli(Likelihood):
         known = abs(begin) < 1e-6 and (abs(end - 1) < 0.01 or abs(end - 255) < 1)
         slack = (1e-3 if known else 0.5) * (end - begin)  # other scales end where the values trained on do
         fractions = end > 10 and 0 < high <= 1 and not np.issubdtype(rows.dtype, np.integer)
-        bytes_for_words = end > 2550 and high > 0 and rows.dtype == np.uint8
-        too_small = abs(begin) < 1e-6 and (fractions or bytes_for_words)
+        bytes_for_words = end > 2550 and 0 < high <= 255
+        too_small = abs(begin) < 1e-6 and (fractions or (bytes_for_words and rows.dtype == np.uint8))
+        if abs(begin) < 1e-6 and bytes_for_words and not too_small:  # or very dark ones
+            warnings.warn(
+                f"{argument}: expected values up to {end:.4g}, which is white, as the model was trained on, got none "
+                f"above {high:g}; if they are bytes, multiply them by {end / 255:.4g}",
+                UnitsWarning,
+                stacklevel=4,
+            )
         if begin - slack <= low and high <= end + slack and not too_small:
             return
         few = np.mean(((rows <= -BEYOND) | (rows >= 1 + BEYOND)).any(axis=1)) < RARELY  # outliers

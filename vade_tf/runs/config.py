@@ -118,7 +118,7 @@ class TrainConfig(Settings):
         if self.batch is not None and self.model != "vade":
             raise InputError(f"batch: expected model='vade', which alone is told of batches, got {self.model!r}")
         if self.clusters == AUTO and self.hints is not None:
-            raise InputError("hints: name groups of a known number of clusters; give clusters a number, not 'auto'")
+            raise InputError("hints: name groups of a known number of clusters; use clusters=K, not 'auto'")
         if self.restart and self.model != "vade":
             raise InputError(
                 f"restart: expected model='vade', which alone has another start, got {self.model!r}; take another seed"

@@ -93,6 +93,11 @@ def check(data: Observations, likelihood: Likelihood, settings: Resolved, hints:
         raise InputError(
             "guide_weight: expected a weight above 0 for hints, got 0, with which they change nothing; leave it open"
         )
+    if settings.augment == "photos" and data.image_shape is None:
+        raise InputError(
+            f"augment: expected images for 'photos', got rows of {data.x.shape[1]} features; say image_shape, or leave "
+            "augment out"
+        )
     if data.origins is not None and not isinstance(likelihood, Counts):
         raise InputError(
             f"batch: goes with counts, got rows that are taken as {likelihood.name}; say likelihood='counts' if they "

@@ -85,7 +85,7 @@ def fit(
     """
     auto = isinstance(settings, Settings) and settings.clusters == AUTO
     if auto and hints is not None:
-        raise InputError("hints: name groups of a known number of clusters; give clusters a number instead of 'auto'")
+        raise InputError("hints: name groups of a known number of clusters; use clusters=K instead of 'auto'")
     opening = settings.opening() if auto else settings
     fitting = begin(x, opening, hints, store, reporter, callbacks, networks=networks)
     choice = None
@@ -100,7 +100,10 @@ def fit(
     if fitting.settings.augment != "none" and fitting.data.image_shape is not None:
         settle(fitting.model, finding.read_by_start(fitting)[0])
     if choice is not None and choice.sure == "not sure":
-        found = [f"{choice.n_clusters} clusters are a guess: {choice.why}; give clusters a number you know", *found]
+        found = [
+            f"{choice.n_clusters} clusters are a guess: {choice.why}; use clusters=K if you know the number",
+            *found,
+        ]
     return replace(fitted(fitting, fitting.model, remedies, found), choice=choice)
 
 
