@@ -114,6 +114,8 @@ def load_file(
             return as_images(found, image_shape if x.dtype == np.uint8 else None)
         if isinstance(schema, Texts):
             text = schema.column or LINES
+            if kind.startswith(".txt") and not table_files.has_column(file, text):
+                text = LINES
         if text == LINES and kind.startswith(".txt"):
             for argument in ("columns", "drop", "id"):
                 if asked[argument] is not None:
