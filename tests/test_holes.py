@@ -185,7 +185,7 @@ HOURS = pd.to_timedelta(pd.Series(range(60)), unit="h")
     ("cells", "kind"),
     [
         (pd.Series(DAYS).astype("date32[pyarrow]"), "date32[day][pyarrow]"),
-        (pd.Series(DAYS), "datetime64[us]"),
+        (pd.Series(DAYS), "object"),
         (ZONED, str(ZONED.dtype)),
         (ZONED.astype(object), "object"),
         (HOURS, str(HOURS.dtype)),

@@ -259,7 +259,7 @@ def test_numbers_and_days_are_filled_in_as_training_had_them_where_new_rows_have
         (
             [f"2020-01-{i + 1:02}T10:00:00+02:00" for i in range(30)],
             "2020-02-03T12:30:00+02:00",
-            "2020-02-03 10:30:00+00:00",
+            "2020-02-03T12:30:00+02:00",
         ),
     ],
 )
