@@ -1,16 +1,17 @@
 """A table with its missing cells filled in; every other cell stays as it came."""
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas
 from pandas.api import types
 
-from vade_tf.data.cells import COMMA, key_of, read_numbers, sign_of, without_blanks
+from vade_tf.data.cells import COMMA, key_of, read_numbers, short, sign_of, without_blanks
 from vade_tf.data.columns import Column
 from vade_tf.data.dates import DAY, ISO, are_iso, is_duration, iso_writer, read_dates
-from vade_tf.data.schema import Schema
+from vade_tf.data.schema import NAMED, Schema
 
 ZONED = r"(?:[+-]\d\d:?\d\d|[Zz])\s*$"  # a date with a time zone
 
@@ -34,6 +35,19 @@ def filled(table: pandas.DataFrame, schema: Schema, x: np.ndarray) -> pandas.Dat
         cells = _filled(column, without_blanks(table.iloc[:, place], column.levels), means[column.name])
         whole.isetitem(place, cells.set_axis(table.index))
     return whole
+
+
+def left_empty(blocks: Iterable[pandas.DataFrame], schema: Schema) -> list[str]:
+    """A sentence where rows of a table lack cells in columns that training left out, which nothing fills; else none."""
+    dropped, empty = {str(name) for name in schema.dropped}, Counter[str]()
+    for block in blocks:
+        for name, place in _places(block).items():
+            if name in dropped:
+                empty[name] += int(without_blanks(block.iloc[:, place]).isna().sum())
+    found = [f"{short(name)!r} ({count:,})" for name, count in empty.items() if count]
+    more = f" and {len(found) - NAMED:,} more" if len(found) > NAMED else ""
+    listed = ", ".join(found[:NAMED])
+    return [f"missing cells stay in columns that training left out: {listed}{more}"] if found else []
 
 
 def _places(table: pandas.DataFrame) -> dict[str, int]:
