@@ -12,6 +12,7 @@ import scipy.sparse
 from vade_tf.data import arrays, tables
 from vade_tf.data.cells import COMMA
 from vade_tf.data.dataset import Coded, Dataset
+from vade_tf.data.genes import Genes
 from vade_tf.data.headers import are_numbered
 from vade_tf.data.joint import may_have_dots
 from vade_tf.data.observing import COUNTS, build
@@ -83,6 +84,8 @@ def load(
         return build(x, y, notice=notice, image_shape=declared, **about)
     if isinstance(schema, Schema):
         x, notes = schema.encode(table, "data")
+    elif isinstance(schema, Genes):
+        x, notes = schema.of_table(table), []
     elif schema is not None:
         raise InputError(f"data: expected {schema.describe()[0]}, as in training, got the table {file}")
     else:
@@ -124,9 +127,8 @@ def has_column(file: Path, name: str) -> bool:
 def as_coded(file: Path, texts: list[str] | None, schema: Coded | None) -> tables.TextTable:
     """`tables.read_text` of rows that are coded as those of a run: what was text then is text, like numbers or not."""
     if not isinstance(schema, Schema):
-        return tables.read_text(
-            file, texts, known=[schema.column] if isinstance(schema, Texts) and schema.column else ()
-        )
+        of_texts = [schema.column] if isinstance(schema, Texts) and schema.column else []
+        return tables.read_text(file, texts, known=schema.names if isinstance(schema, Genes) else of_texts)
     columns = [str(column.name) for column in schema.columns]
     made_up = are_numbered(columns) and not are_numbered([*columns, *schema.dropped])
     return tables.read_text(file, texts, schema.written, () if made_up else columns)
