@@ -2,12 +2,13 @@
 
 import pandas
 import pytest
-from test_cli_predict import printed, tabled, things
+from test_cli_predict import data, printed, tabled, things, trained
 from test_estimator_rows import clusterer, x
 
+from vade_tf.cli.main import main
 from vade_tf.errors import UnitsWarning
 
-__all__ = ["tabled", "things", "x"]  # fixtures
+__all__ = ["data", "tabled", "things", "trained", "x"]  # fixtures
 
 pytestmark = pytest.mark.usefixtures("eager_file")
 
@@ -40,3 +41,19 @@ def test_holes_of_a_column_that_a_fit_left_out_stay_and_are_told(x):
 def test_the_names_of_the_rows_are_not_told_to_be_ignored(things, tabled, capsys, kind):
     found = printed(capsys, tabled, "--data", things / f"new.{kind}", "--id", "more", notes=())
     assert found["more"].tolist() == [1] * 50
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_column_of_texts_beside_those_of_an_array_is_told_what_it_may_be(data, trained, tmp_path, capsys, kind):
+    table = pandas.read_csv(data / "new.csv")
+    file = tmp_path / f"new.{kind}"
+    table.to_csv(file, index=False) if kind == "csv" else table.to_parquet(file)
+    assert main(["predict", str(trained), "--data", str(file)]) == 2
+    said = capsys.readouterr().err
+    assert "in every row of column 'kind', got 'a' at row 0" in said
+    assert said.endswith("; if the column names the rows or holds labels, say --id COLUMN or --labels COLUMN\n")
+    for flag in ("--id", "--labels"):
+        assert len(printed(capsys, trained, "--data", file, flag, "kind", notes=())) == len(table)
+    table.drop(columns="kind").assign(a=1e31).to_csv(tmp_path / "far.csv", index=False)
+    assert main(["predict", str(trained), "--data", str(tmp_path / "far.csv")]) == 2
+    assert "--id" not in capsys.readouterr().err

@@ -15,6 +15,8 @@ import numpy as np
 import pandas
 
 from vade_tf.data import tables
+from vade_tf.data.cells import read_numbers, without_blanks
+from vade_tf.data.checks import check_several
 from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.files import load_file, readable
 from vade_tf.data.filling import Written, left_empty
@@ -122,6 +124,7 @@ def check_rows(run: Run, model: keras.Model, x, data: str) -> None:
 
 def _of_array(schema: Coded | None, file: Path, image_shape: list[int] | None) -> Incoming:
     rows = FileRows.open(file)
+    check_several((len(rows), *rows.row_shape), image_shape, f"data: {file}")
     check_form(rows.row_shape, image_shape, f"data: {file}")
     if not isinstance(schema, Schema):
         return Incoming(rows)
@@ -164,7 +167,9 @@ def _of_table(
     features = table.drop(columns=others)
     if schema is None:
         features, schema = as_numbers(file, features, separator)
-    x, notes = schema.encode(features, "data")
+        x, notes = _numbers(features, schema)
+    else:
+        x, notes = schema.encode(features, "data")
     _tell(notes)
     if kind != ".parquet" and whole:
         _tell(left_empty([table], schema))
@@ -181,6 +186,17 @@ def _of_table(
     exact = tuple(name for name in needed if name not in own) if whole else () if id is None else (id,)
     stored = tables.parquet_reader().ParquetTable(file, needed, exact)
     return Incoming(encoded(stored, schema, _tell, others), stored, id)
+
+
+def _numbers(table: pandas.DataFrame, schema: Schema) -> tuple[np.ndarray, list[str]]:
+    """`Schema.encode` of a table that is all numbers; what an error tells to do where a column of it holds texts."""
+    try:
+        return schema.encode(table, "data")
+    except InputError as error:
+        if all(read_numbers(without_blanks(cells)) is not None for _, cells in table.items()):
+            raise
+        todo = "if the column names the rows or holds labels, say id=COLUMN or labels=COLUMN"
+        raise InputError(f"{error}; {todo}") from error
 
 
 def _with_types(cells: pandas.DataFrame, table: pandas.DataFrame, own: list[str]) -> pandas.DataFrame:
