@@ -16,7 +16,7 @@ from small_tables import written
 
 from vade_tf.data.coding import coded
 from vade_tf.data.files import load_file
-from vade_tf.data.genes import Genes
+from vade_tf.data.pictures import Pictures
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError
 from vade_tf.runs.incoming import columns_of
@@ -302,10 +302,10 @@ def test_of_what_has_no_columns_none_are_chosen(tmp_path, name, argument):
         load_file(str(tmp_path / name), **{argument: "a"})
 
 
-def test_a_table_for_a_run_on_cells_is_not_coded_by_itself(tmp_path):
+def test_a_table_for_a_run_on_images_is_refused(tmp_path):
     file = written(tmp_path, "a,b\n" + "".join(f"{i * i},{i % 5}\n" for i in range(30)))
-    with pytest.raises(InputError, match="^data: expected 2 genes, from X, as in training, got the table .*t.csv"):
-        load_file(file, schema=Genes(("a", "b")))
+    with pytest.raises(InputError, match="^data: expected grey images of 1 x 2 pixels, as in training, got"):
+        load_file(file, schema=Pictures(1, 2, 1))
 
 
 @pytest.mark.parametrize("names", ["ab", "abcd"])

@@ -366,7 +366,7 @@ def test_names_of_columns_on_several_lines_are_no_damage_of_the_file(tmp_path, n
 
 def test_new_texts_without_their_column_blame_the_file(tmp_path):
     first = load_file(written(tmp_path, "words,n\n" + "red apple,1\ngreen tree,2\n" * 9), text="words")
-    with pytest.raises(InputError, match=r"^data: expected one of the columns \['n'\] of .*, got 'words'"):
+    with pytest.raises(InputError, match=r"^data: expected the column 'words' of .*, got the columns \['n'\] of"):
         load_file(written(tmp_path, "n\n1\n", "new.csv"), schema=first.schema)
 
 

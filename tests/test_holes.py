@@ -13,12 +13,15 @@ import tensorflow as tf
 from vade_tf import Settings, VaDEClusterer, fit, metrics
 from vade_tf.data.filling import Written, filled
 from vade_tf.data.schema import Schema
+from vade_tf.errors import InputError
 from vade_tf.model import networks
 from vade_tf.runs import answers, assignments
 from vade_tf.runs import train as training
 from vade_tf.runs.config import MODELS, TrainConfig
 from vade_tf.runs.incoming import Incoming
 from vade_tf.runs.load import load
+from vade_tf.serving.export import export
+from vade_tf.serving.signatures import Served
 from vade_tf.training import views
 from vade_tf.training.fitting import begin
 
@@ -68,6 +71,16 @@ def test_rows_with_holes_find_their_group(fitted, table):
     assert metrics.accuracy(y[holes], fitted.labels_[holes]) > 0.9
     np.testing.assert_array_equal(fitted.predict(frame), fitted.labels_)
     assert np.isfinite(fitted.score_samples(frame)).all()
+
+
+def test_an_export_answers_rows_with_holes_as_the_clusterer(fitted, table, tmp_path):
+    frame = table[0]
+    served = Served(export(fitted.model_, tmp_path, schema=fitted.schema_))
+    np.testing.assert_allclose(served.predict(frame), fitted.predict_proba(frame), atol=1e-5)
+    np.testing.assert_array_equal(served.classify(frame)["cluster"], fitted.predict(frame))
+    assert np.isfinite(served.score(frame)).all()
+    with pytest.raises(InputError, match="^x: expected finite numbers below 1e30"):
+        served.predict(np.full((2, fitted.model_.n_features), np.inf))
 
 
 def test_new_rows_and_samples_are_of_the_columns(fitted):
@@ -185,7 +198,7 @@ HOURS = pd.to_timedelta(pd.Series(range(60)), unit="h")
     ("cells", "kind"),
     [
         (pd.Series(DAYS).astype("date32[pyarrow]"), "date32[day][pyarrow]"),
-        (pd.Series(DAYS), "datetime64[us]"),
+        (pd.Series(DAYS), "object"),
         (ZONED, str(ZONED.dtype)),
         (ZONED.astype(object), "object"),
         (HOURS, str(HOURS.dtype)),

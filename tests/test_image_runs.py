@@ -107,6 +107,16 @@ def test_images_of_another_form_are_refused(run, tmp_path, capsys):
         load(run).predict(channels_first, verbose=0)
 
 
+def test_a_single_image_is_told_how_to_be_saved(run, tmp_path, capsys):
+    np.save(tmp_path / "x.npy", np.zeros((SIDE, SIDE, 3), "u1"))
+    np.savez(tmp_path / "x.npz", x=np.zeros((SIDE, SIDE, 3), "u1"))
+    for words in (["predict", str(run)], ["evaluate", str(run), "--out", str(tmp_path / "out")]):
+        for name in ("x.npy", "x.npz"):
+            assert main([*words, "--data", str(tmp_path / name), "--quiet"]) == 2
+            told = f"{tmp_path}/{name}: expected several images, got one of shape (28, 28, 3); save x[None]"
+            assert told in capsys.readouterr().err
+
+
 def test_nearly_black_images_are_bytes_all_the_same(run, tmp_path, capsys):
     dark = np.zeros((2, SIDE, SIDE, 3), "u1")
     dark[:, ::2] = 1

@@ -319,8 +319,8 @@ def test_the_density_of_rows_is_at_the_variance_that_a_model_has(small_model, rn
     np.testing.assert_allclose(model.elbo_terms(x, np.zeros((6, 3), "f4"))["distortion"], want, rtol=1e-4)
 
 
-@pytest.mark.parametrize("far", [-34.0, 34.0])
-def test_a_column_far_below_is_named_as_one_far_above(far):
+@pytest.mark.parametrize("far", [-34.0, 34.0, np.resize([-34.0, 34.0], 40)], ids=["below", "above", "both"])
+def test_a_column_far_below_is_named_as_one_far_above_and_one_in_a_smaller_unit(far):
     scaled = np.zeros((40, 2))
     scaled[:, 1] = far
     with pytest.warns(UserWarning, match="^x: nearly all numbers of column 'height'"):

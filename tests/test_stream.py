@@ -18,6 +18,7 @@ from vade_tf.data.parquet import ParquetTable
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
 from vade_tf.data.stream import NamedRows, TableRows, encoded
+from vade_tf.errors import InputError
 from vade_tf.runs import incoming
 
 N = 23
@@ -115,8 +116,9 @@ def test_a_large_array_file_takes_the_memory_of_a_block(tmp_path):
 @pytest.mark.parametrize("x", [np.zeros(3), np.zeros((0, 2)), np.array([["a"]])])
 def test_what_holds_no_rows_of_numbers_is_refused(tmp_path, x):
     np.save(tmp_path / "x.npy", x)
-    with pytest.raises(ValueError, match="expected numbers, n rows of D features"):
+    with pytest.raises(InputError, match="^data: expected numbers, n rows of D features") as raised:
         FileRows.open(tmp_path / "x.npy")
+    assert str(raised.value).endswith("; of a single row save x[None]") == (x.shape == (3,))
 
 
 def test_coded_rows_with_a_stride(tmp_path, monkeypatch):
@@ -259,7 +261,7 @@ def test_numbers_and_days_are_filled_in_as_training_had_them_where_new_rows_have
         (
             [f"2020-01-{i + 1:02}T10:00:00+02:00" for i in range(30)],
             "2020-02-03T12:30:00+02:00",
-            "2020-02-03 10:30:00+00:00",
+            "2020-02-03T12:30:00+02:00",
         ),
     ],
 )

@@ -14,12 +14,12 @@ from sklearn.utils.validation import check_is_fitted
 from vade_tf import archive
 from vade_tf.data import pipeline
 from vade_tf.data.cells import as_frame
-from vade_tf.data.filling import filled
+from vade_tf.data.filling import filled, left_empty
 from vade_tf.data.genes import origins_of
 from vade_tf.data.observing import observe
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import Rows
-from vade_tf.errors import InputError, whole_number
+from vade_tf.errors import InputError, UnitsWarning, whole_number
 from vade_tf.estimator_parameters import callbacks_of, networks_of, settings_of, translated
 from vade_tf.estimator_rows import RowReader
 from vade_tf.machine import memory, rows_together
@@ -280,7 +280,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             X: a DataFrame with the columns of the one that was fitted, [n, columns].
 
         Returns:
-            The same rows and columns; cells that are not missing stay as they are.
+            The same rows and columns; cells that are not missing stay as they are, and those of columns that the fit
+            left out (`schema_.dropped`) stay missing, which is said.
 
         Raises:
             ValueError: what was fitted was no DataFrame, so that none of its cells can be missing; or as for `predict`.
@@ -294,6 +295,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         if not isinstance(X, pandas.DataFrame):
             raise InputError("X: expected a DataFrame, as was fitted, got an array; give it the columns of that")
         means = self._each(self._known(X), lambda rows: self.model_.decode(self.model_.encode(rows)[0]))
+        for note in left_empty([X], self.schema_):
+            warnings.warn(note, UnitsWarning, stacklevel=2)
         return filled(X, self.schema_, self.model_.unscale(means))
 
     def sample(self, n_samples=1, cluster=None, random_state=None):

@@ -3,7 +3,7 @@
 import math
 import reprlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -59,6 +59,12 @@ def shape_of_images(form: tuple[int, ...], argument: str) -> tuple[int, ...] | N
     if len(form) == 3 and NARROWEST * min(form[1:]) <= max(form[1:]) and min(form[1:]) < NARROWEST:
         return None
     return tuple(form[1:3]) if len(form) == 3 or (len(form) == 4 and form[3] == 1) else None
+
+
+def check_several(form: tuple[int, ...], image_shape: Sequence[int] | None, argument: str) -> None:
+    """Raises InputError where the array of a file, of this form, is a single image of those that were trained on."""
+    if image_shape and image_shape[0] > 1 and form == tuple(image_shape):
+        raise InputError(f"{argument}: expected several images, got one of shape {form}; save x[None]")
 
 
 def checked_shape(image_shape, form: tuple[int, ...]) -> tuple[int, ...]:

@@ -4,7 +4,9 @@ Knows no column: what a cell is to be, the caller says.
 """
 
 import re
-from datetime import datetime
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas
@@ -31,6 +33,7 @@ _TIME_FORMS = {  # what may follow
 ISO = "ISO8601"  # the form of dates as ISO 8601 has them, as pandas calls it
 FIRST = 10  # values of which one says what form the others may have
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
+_PARTS = re.compile(r"\d{4}-\d\d-\d\d(?:([T ])\d\d:\d\d(:\d\d(?:\.(\d+))?)?(\s?[Zz]|[+-]\d\d(?::?\d\d)?)?)?")
 _FAR_DATE = re.compile(r"[+-]?[0-9]{4,5}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}(:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?)?)?")
 
 
@@ -137,3 +140,41 @@ def is_duration(values: pandas.Series) -> bool:
 def in_days(micros: np.ndarray) -> np.ndarray:
     """Spans of time, m8[us], as days, float64; NaN where they are missing."""
     return np.where(np.isnat(micros), np.nan, micros.astype("int64") / DAY)
+
+
+def are_iso(texts: Iterable[str]) -> bool:
+    """Whether most of these texts, which are dates, are such of ISO 8601."""
+    found = [_PARTS.fullmatch(text.strip()) is not None for text in texts]
+    return 2 * sum(found) > len(found)
+
+
+def iso_writer(texts: Iterable[str]) -> Callable[[pandas.Series], list[str]]:
+    """What writes stamps in UTC, M8[us] [n], as the dates of a column in ISO 8601 are written.
+
+    Args:
+        texts: these dates: days where none has a time; else with the letter between day and time that most of them
+            have, seconds where one has them, the most digits of a fraction, and the zone of the first that has one.
+    """
+    parts = [match.groups() for text in texts if (match := _PARTS.fullmatch(text.strip())) and match[1]]
+    if not parts:
+        return lambda stamps: stamps.dt.round("D").dt.strftime("%Y-%m-%d").tolist()
+    letter = Counter(part[0] for part in parts).most_common(1)[0][0]
+    clock, digits = "%H:%M:%S" if any(part[1] for part in parts) else "%H:%M", max(len(part[2] or "") for part in parts)
+    zone = next((part[3] for part in parts if part[3]), "")
+    step = f"{10 ** max(6 - digits, 0)}us" if "%S" in clock else "min"
+
+    def write(stamps: pandas.Series) -> list[str]:
+        stamps = stamps.dt.round(step) + _ahead(zone)
+        whole = stamps.dt.strftime(f"%Y-%m-%d{letter}{clock}")
+        if digits:
+            whole += "." + stamps.dt.microsecond.map("{:06}".format).str[:digits].str.ljust(digits, "0")
+        return (whole + zone).tolist()
+
+    return write
+
+
+def _ahead(zone: str) -> timedelta:
+    """How far a zone as "+05:30" is ahead of UTC."""
+    digits = re.sub(r"\D", "", zone).ljust(4, "0")
+    ahead = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    return -ahead if zone.startswith("-") else ahead

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from vade_tf.data import arrays, cell_files, pictures, table_files, tables
-from vade_tf.data.checks import check_apart, checked_shape
+from vade_tf.data.checks import check_apart, check_several, checked_shape
 from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.observing import build
 from vade_tf.data.pictures import Pictures
@@ -105,7 +105,9 @@ def load_file(
             own = {"in_file": in_file} if kind == ".npy" else {"own": scored}
             x, y = ARRAYS[kind](file, labels, **own)
             told: list[str] = []
-            check_form(getattr(x, "row_shape", x.shape[1:]), image_shape, f"data: {path}")
+            row_shape = getattr(x, "row_shape", x.shape[1:])
+            check_several((*x.shape[:1], *row_shape), image_shape, f"data: {path}")
+            check_form(row_shape, image_shape, f"data: {path}")
             if isinstance(schema, Schema):
                 x, told = table_files.coded_array(x, schema, path)
             elif not plain and declared in (None, ()):
@@ -116,6 +118,8 @@ def load_file(
             return as_images(found, image_shape if x.dtype == np.uint8 else None)
         if isinstance(schema, Texts):
             text = schema.column or LINES
+            if kind.startswith(".txt") and not table_files.has_column(file, text):
+                text = LINES
         if text == LINES and kind.startswith(".txt"):
             for argument in ("columns", "drop", "id"):
                 if asked[argument] is not None:

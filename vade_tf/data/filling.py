@@ -1,16 +1,17 @@
 """A table with its missing cells filled in; every other cell stays as it came."""
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas
 from pandas.api import types
 
-from vade_tf.data.cells import COMMA, key_of, read_numbers, sign_of, without_blanks
+from vade_tf.data.cells import COMMA, key_of, read_numbers, short, sign_of, without_blanks
 from vade_tf.data.columns import Column
-from vade_tf.data.dates import DAY, ISO, is_duration, read_dates
-from vade_tf.data.schema import Schema
+from vade_tf.data.dates import DAY, ISO, are_iso, is_duration, iso_writer, read_dates
+from vade_tf.data.schema import NAMED, Schema
 
 ZONED = r"(?:[+-]\d\d:?\d\d|[Zz])\s*$"  # a date with a time zone
 
@@ -36,6 +37,19 @@ def filled(table: pandas.DataFrame, schema: Schema, x: np.ndarray) -> pandas.Dat
     return whole
 
 
+def left_empty(blocks: Iterable[pandas.DataFrame], schema: Schema) -> list[str]:
+    """A sentence where rows of a table lack cells in columns that training left out, which nothing fills; else none."""
+    dropped, empty = {str(name) for name in schema.dropped}, Counter[str]()
+    for block in blocks:
+        for name, place in _places(block).items():
+            if name in dropped:
+                empty[name] += int(without_blanks(block.iloc[:, place]).isna().sum())
+    found = [f"{short(name)!r} ({count:,})" for name, count in empty.items() if count]
+    more = f" and {len(found) - NAMED:,} more" if len(found) > NAMED else ""
+    listed = ", ".join(found[:NAMED])
+    return [f"missing cells stay in columns that training left out: {listed}{more}"] if found else []
+
+
 def _places(table: pandas.DataFrame) -> dict[str, int]:
     """Where each column is, by its name as a text; of those called alike the first."""
     return {str(name): place for place, name in reversed(list(enumerate(table.columns)))}
@@ -55,6 +69,8 @@ def _filled(column: Column, cells: pandas.Series, means: pandas.Series) -> panda
         return cells
     if column.kind == "number" and loose:
         return pandas.Series(np.where(empty, means, _read(column, cells)[0]))
+    if column.kind == "date" and types.is_object_dtype(cells.dtype) and types.infer_dtype(cells, skipna=True) == "date":
+        return cells.astype(object).where(~empty, means.dt.round("D").dt.date.set_axis(cells.index))
     if column.kind == "date" and (texts or (loose and _zone(cells) is None)):
         stamps = np.round(np.nan_to_num(_read(column, cells)[0]) * DAY).astype("int64").astype("M8[us]")
         days = pandas.Series(np.where(empty, means.to_numpy("M8[us]"), stamps))
@@ -141,14 +157,13 @@ def _writer(column: Column, values: pandas.Series, texts: pandas.Series) -> Call
         signed = _signed(sign_of(form), texts[values.notna()])
         return lambda means: [signed(_number(float(mean), form)) for mean in means]
     if column.kind == "date":
-        if form in ("", ISO):
-            days = texts[values.notna()].str.strip().str.len().le(10).all()
-            zoned = texts[values.notna()].str.contains(ZONED).any()  # means are in UTC
-            form = "%Y-%m-%d" if days else "%Y-%m-%d %H:%M:%S" + ("+00:00" if zoned else "")
+        known = texts[values.notna()]
+        if form in ("", ISO) or are_iso(known):  # which other forms may stand in for
+            return iso_writer(known)
         step = "s" if "%S" in form else "min" if "%M" in form else "D"
         return lambda means: means.dt.round(step).dt.strftime(form).tolist()
-    known = values.drop_duplicates().dropna()
-    written = dict(zip(column.places(known.tolist()), texts.loc[known.index], strict=True))
+    levels = values.drop_duplicates().dropna()
+    written = dict(zip(column.places(levels.tolist()), texts.loc[levels.index], strict=True))
     return lambda means: [
         written.get(place, key_of(level)) for place, level in zip(column.places(list(means)), means, strict=True)
     ]

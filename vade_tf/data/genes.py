@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas
 import scipy.sparse
+from pandas.api.types import is_numeric_dtype
 
 from vade_tf.errors import InputError, cited
 from vade_tf.machine import check_memory, padded
@@ -98,6 +100,20 @@ class Genes:
                 f"of them: {reprlib.repr(absent)}"
             )
         return numbers[:, [place[name] for name in self.names]]
+
+    def of_table(self, table: pandas.DataFrame, argument: str = "data") -> np.ndarray:
+        """The numbers of a table with a column for each of these genes, [cells, D]; other columns are ignored.
+
+        Raises:
+            InputError: a gene is not there, or its column holds no numbers.
+        """
+        known = set(self.names)
+        table = table.loc[:, [str(name) in known for name in table.columns]]
+        if texts := [str(name) for name, kind in table.dtypes.items() if not is_numeric_dtype(kind)]:
+            raise InputError(f"{argument}: expected numbers in the column of each gene, got others in {texts[0]!r}")
+        numbers = table.to_numpy()
+        cells = Named(numbers, [str(name) for name in table.columns], {self.layer: numbers} if self.layer else {})
+        return np.asarray(self.encode(cells, argument))
 
     def describe(self) -> list[str]:
         where = f"layer {self.layer[:40]!r}" if self.layer else "X"

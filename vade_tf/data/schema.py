@@ -110,7 +110,8 @@ class Schema:
         dropped = {name: column for name, column in found.items() if isinstance(column, str)}
         if not columns:
             reasons = "; ".join(f"{short(name)}: {reason}" for name, reason in list(dropped.items())[:3])
-            texts = "; text=COLUMN clusters texts" if argument == "data" and " different texts in " in reasons else ""
+            several = argument == "data" and " different texts in " in reasons
+            texts = "; text=COLUMN clusters texts, text=lines those of a .txt, one a line" if several else ""
             raise InputError(
                 f"{argument}: expected a column of numbers or categories that differ from row to row, got none "
                 f"({reasons}){texts}"

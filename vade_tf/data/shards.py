@@ -41,12 +41,12 @@ class FileRows:
         argument: what an error names.
 
     Raises:
-        ValueError: it holds no rows of numbers.
+        InputError: it holds no rows of numbers.
     """
 
     def __init__(self, found: np.memmap, argument: str = "data"):
         if found.ndim < 2 or 0 in found.shape or found.dtype.kind not in "biuf":
-            raise ValueError(f"expected numbers, n rows of D features, got {found.dtype} of shape {found.shape}")
+            raise _no_rows(found, argument)
         assert found.filename is not None
         self.file, self.argument = Path(found.filename), argument
         self.shape = (len(found), math.prod(found.shape[1:]))
@@ -62,11 +62,12 @@ class FileRows:
         """The rows of a .npy file.
 
         Raises:
-            ValueError, OSError: as `reading.plain_array`; or it holds no rows of numbers.
+            InputError: it holds no rows of numbers.
+            ValueError, OSError: as `reading.plain_array`.
         """
         found = plain_array(file, mmap_mode="r")
         if not isinstance(found, np.memmap):
-            raise ValueError(f"expected numbers, n rows of D features, got shape {found.shape}")
+            raise _no_rows(found, "data")
         return cls(found)
 
     def __len__(self) -> int:
@@ -164,6 +165,14 @@ class FileRows:
                     found[at : at + length] = rows
                 at += length
         return found
+
+
+def _no_rows(found: np.ndarray, argument: str) -> InputError:
+    todo = "; of a single row save x[None]" if found.ndim == 1 and found.size and found.dtype.kind in "biuf" else ""
+    return InputError(
+        f"{argument}: expected numbers, n rows of D features, got {found.dtype} of shape {found.shape} in "
+        f"{getattr(found, 'filename', 'the file')}{todo}"
+    )
 
 
 def is_file(x) -> bool:

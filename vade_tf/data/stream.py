@@ -1,7 +1,7 @@
 """Rows of a table that stay in their file: read and coded in order, a block at a time, as often as asked."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -74,18 +74,23 @@ class TableRows:
         return found
 
 
-def encoded(table, schema: Schema, tell: Callable[[list[str]], object]) -> TableRows:
+def encoded(
+    table, schema: Schema, tell: Callable[[list[str]], object], others: Collection[str | None] = ()
+) -> TableRows:
     """The features of a table, each block coded by a schema when it is asked for.
 
     Args:
         table: as for `TableRows`.
         schema: how it is coded.
         tell: is given what there is to say of the cells of a block when this is first read, until NOTES are said.
+        others: names of columns that are no features and are not told of, such as the names of the rows.
     """
     reached = said = 0
 
     def encode(rows: pandas.DataFrame, start: int) -> np.ndarray:
         nonlocal reached, said
+        if others:
+            rows = rows.loc[:, [str(name) not in others for name in rows.columns]]
         x, notes = schema.encode(rows, f"data: counting from row {start:,}" if start else "data")
         if start >= reached and said < NOTES:
             tell([f"from row {start:,} on: {note}" if start else note for note in notes])

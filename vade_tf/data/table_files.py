@@ -1,5 +1,6 @@
 """Files of tables, and of texts of one line each -> a data set. New rows are coded as the first."""
 
+import csv
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import scipy.sparse
 from vade_tf.data import arrays, tables
 from vade_tf.data.cells import COMMA
 from vade_tf.data.dataset import Coded, Dataset
+from vade_tf.data.genes import Genes
 from vade_tf.data.headers import are_numbered
 from vade_tf.data.joint import may_have_dots
 from vade_tf.data.observing import COUNTS, build
@@ -64,9 +66,16 @@ def load(
     about: dict = {"name": _name(file), "source": str(file), "likelihood": likelihood, "ids": ids}
     if asked["text"] is not None:
         if asked["text"] not in table:
-            argument = "text" if schema is None else "data"
             names = list(table)[:20]
-            raise InputError(f"{argument}: expected one of the columns {names} of {file}, got {asked['text']!r}")
+            if schema is None:
+                raise InputError(f"text: expected one of the columns {names} of {file}, got {asked['text']!r}")
+            column = schema.column if isinstance(schema, Texts) else ""
+            expected = f"the column {column!r} of texts, or " if column else ""
+            todo = "rename the column of the texts" if column else "write the texts to such a file"
+            raise InputError(
+                f"data: expected {expected}a .txt with a text a line, as in training, got the columns {names} of "
+                f"{file}; {todo}"
+            )
         texts = table[asked["text"]].astype(object).fillna("").astype(str)  # of categories, too
         return _texts(texts, asked["text"], y, schema, notice, about)
     if plain and schema is None:
@@ -75,6 +84,8 @@ def load(
         return build(x, y, notice=notice, image_shape=declared, **about)
     if isinstance(schema, Schema):
         x, notes = schema.encode(table, "data")
+    elif isinstance(schema, Genes):
+        x, notes = schema.of_table(table), []
     elif schema is not None:
         raise InputError(f"data: expected {schema.describe()[0]}, as in training, got the table {file}")
     else:
@@ -100,15 +111,24 @@ def load_lines(file: Path, labels, likelihood: str, schema) -> Dataset:
     with tables.opened(file) as stream:
         texts = pandas.Series(lines_of(stream), dtype=object)
     about: dict = {"name": _name(file), "source": str(file), "likelihood": likelihood}
-    return _texts(texts, "", arrays.read_labels(file, labels), schema, "", about)
+    column = schema.column if isinstance(schema, Texts) else ""
+    told = f"each line of {file.name} is taken for a text, as it has no column {column!r}" if column else ""
+    return _texts(texts, "", arrays.read_labels(file, labels), schema, told, about)
+
+
+def has_column(file: Path, name: str) -> bool:
+    """Whether a text file is a table with a column of this name."""
+    try:
+        return name in tables.header(file, [name])
+    except (ValueError, csv.Error):  # it is no table
+        return False
 
 
 def as_coded(file: Path, texts: list[str] | None, schema: Coded | None) -> tables.TextTable:
     """`tables.read_text` of rows that are coded as those of a run: what was text then is text, like numbers or not."""
     if not isinstance(schema, Schema):
-        return tables.read_text(
-            file, texts, known=[schema.column] if isinstance(schema, Texts) and schema.column else ()
-        )
+        of_texts = [schema.column] if isinstance(schema, Texts) and schema.column else []
+        return tables.read_text(file, texts, known=schema.names if isinstance(schema, Genes) else of_texts)
     columns = [str(column.name) for column in schema.columns]
     made_up = are_numbered(columns) and not are_numbered([*columns, *schema.dropped])
     return tables.read_text(file, texts, schema.written, () if made_up else columns)
@@ -220,12 +240,14 @@ def _from_file(
 def _texts(texts: pandas.Series, column: str, y, schema, notice: str, about: dict) -> Dataset:
     if texts.empty:
         raise InputError(f"data: expected texts in {about['source']}, got none")
+    known = schema
     if schema is None:
         schema = Texts.infer(texts, column)
-        notice = _notice(notice, schema.describe())
     elif not isinstance(schema, Texts):
         raise InputError(f"text: {about['source']} is to be coded as the rows of the run, which are no texts")
-    return build(schema.encode(texts), y, schema=schema, notice=notice, **about)
+    x = schema.encode(texts)
+    notice = _notice(notice, schema.describe() if known is None else schema.unknown(x))
+    return build(x, y, schema=schema, notice=notice, **about)
 
 
 def _name(file: Path) -> str:

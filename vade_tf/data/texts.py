@@ -11,6 +11,7 @@ from vade_tf.errors import InputError
 from vade_tf.reading import each, finite, record
 
 WORDS = 2000
+NAMED = 5  # rows that a sentence names
 LONGEST = 1 << 26  # characters of a text
 COMMON = 0.5  # share of the texts from which a word is too common to tell them apart, in any language
 RARE = 2  # texts that a word must be in
@@ -64,6 +65,17 @@ class Texts:
         vectorizer = TfidfVectorizer(vocabulary=list(self.words), sublinear_tf=True, dtype=np.float32)
         vectorizer.idf_ = np.asarray(self.idf, np.float32)
         return scipy.sparse.csr_array(vectorizer.transform(texts))
+
+    def unknown(self, x: scipy.sparse.csr_array) -> list[str]:
+        """A sentence where rows of `encode` [n, D] are texts without any of the words; else none."""
+        rows = np.flatnonzero(np.diff(x.indptr) == 0)
+        if not rows.size:
+            return []
+        named, more = ", ".join(map(str, rows[:NAMED].tolist())), f" and {rows.size - NAMED:,} more"
+        return [
+            f"{rows.size:,} of {x.shape[0]:,} texts have none of the {len(self.words):,} words of the training (row "
+            f"{named}{more if rows.size > NAMED else ''}): their cluster and density say nothing"
+        ]
 
     def describe(self) -> list[str]:
         where = f"column {self.column[:40]!r}" if self.column else "each line"

@@ -186,12 +186,12 @@ def check_units(model, x, argument: str = "x", names: Mapping[int, str] | None =
 
 
 def _check_columns(scaled: np.ndarray, names: Sequence[str | int], argument: str, most: float = math.inf) -> None:
-    """Warns where nearly all numbers of a column, standardised [n, columns], are far above or below those known.
+    """Warns where nearly all numbers of a column, standardised [n, columns], are far from the mean of those known.
 
     Where there are more than `most` such columns nothing is said: it was, of all values.
     """
     known = (~np.isnan(scaled)).sum(axis=0)
-    far = np.maximum((scaled > FAR).sum(axis=0), (scaled < -FAR).sum(axis=0))  # NaN is neither
+    far = (np.abs(scaled) > FAR).sum(axis=0)  # NaN is not
     if 0 < (strange := np.flatnonzero((known >= SEVERAL) & (far >= NEARLY * known))).size <= most:
         others = f" and {strange.size - 1} more" if strange.size > 1 else ""
         warnings.warn(

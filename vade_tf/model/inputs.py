@@ -37,6 +37,11 @@ def check_rows(model, x) -> None:
             )
         if hasattr(each, "toarray"):
             raise InputError("x: expected an array, got a sparse matrix; give x.toarray(), or use VaDEClusterer")
+        if hasattr(each, "var_names") and hasattr(each, "obsm"):
+            raise InputError(
+                "x: expected an array, got an AnnData; give vade_tf.load_schema(run).encode(x), dense, or use "
+                "VaDEClusterer"
+            )
         if not hasattr(each, "__array__"):
             continue
         if np.ma.is_masked(each):

@@ -15,13 +15,15 @@ import numpy as np
 import pandas
 
 from vade_tf.data import tables
+from vade_tf.data.cells import read_numbers, without_blanks
+from vade_tf.data.checks import check_several
 from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.files import load_file, readable
-from vade_tf.data.filling import Written
+from vade_tf.data.filling import Written, left_empty
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
 from vade_tf.data.sparse import SparseRows
-from vade_tf.data.stream import NamedRows, TableRows, check_columns, encoded
+from vade_tf.data.stream import STRIDE, NamedRows, TableRows, check_columns, encoded
 from vade_tf.data.table_files import as_coded, as_numbers
 from vade_tf.data.texts import Texts
 from vade_tf.errors import InputError, UnitsWarning, check_form
@@ -122,6 +124,7 @@ def check_rows(run: Run, model: keras.Model, x, data: str) -> None:
 
 def _of_array(schema: Coded | None, file: Path, image_shape: list[int] | None) -> Incoming:
     rows = FileRows.open(file)
+    check_several((len(rows), *rows.row_shape), image_shape, f"data: {file}")
     check_form(rows.row_shape, image_shape, f"data: {file}")
     if not isinstance(schema, Schema):
         return Incoming(rows)
@@ -160,22 +163,40 @@ def _of_table(
             names = reprlib.repr(list(table))
             raise InputError(f"{argument}: expected one of the columns {names} of {file}, got {name!r}")
     id = usual_id if id is None and usual_id in table else id
-    features = table.drop(columns={labels, id} - {None} - set(own))
+    others = {labels, id} - {None} - set(own)
+    features = table.drop(columns=others)
     if schema is None:
         features, schema = as_numbers(file, features, separator)
-    x, notes = schema.encode(features, "data")
+        x, notes = _numbers(features, schema)
+    else:
+        x, notes = schema.encode(features, "data")
     _tell(notes)
     if kind != ".parquet" and whole:
+        _tell(left_empty([table], schema))
         cells = as_coded(file, None, schema).table.rename(columns=str)
         if typed:
             return Incoming(x, _with_types(cells, table, own), id)
         return Incoming(x, cells, id, Written(cells, table, schema))
     if kind != ".parquet":
         return Incoming(x, table, id)
+    if whole and (out := [name for name in columns if name in {str(each) for each in schema.dropped}]):
+        unused = read(file, out)
+        _tell(left_empty((unused[i : i + STRIDE] for i in range(0, len(unused), STRIDE)), schema))
     needed = columns if whole else [str(column.name) for column in schema.columns] + ([id] if id else [])
     exact = tuple(name for name in needed if name not in own) if whole else () if id is None else (id,)
     stored = tables.parquet_reader().ParquetTable(file, needed, exact)
-    return Incoming(encoded(stored, schema, _tell), stored, id)
+    return Incoming(encoded(stored, schema, _tell, others), stored, id)
+
+
+def _numbers(table: pandas.DataFrame, schema: Schema) -> tuple[np.ndarray, list[str]]:
+    """`Schema.encode` of a table that is all numbers; what an error tells to do where a column of it holds texts."""
+    try:
+        return schema.encode(table, "data")
+    except InputError as error:
+        if all(read_numbers(without_blanks(cells)) is not None for _, cells in table.items()):
+            raise
+        todo = "if the column names the rows or holds labels, say id=COLUMN or labels=COLUMN"
+        raise InputError(f"{error}; {todo}") from error
 
 
 def _with_types(cells: pandas.DataFrame, table: pandas.DataFrame, own: list[str]) -> pandas.DataFrame:

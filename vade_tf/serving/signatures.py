@@ -13,23 +13,20 @@ answer depends on that row alone, never on its neighbours, so a server may put r
 
 import math
 import reprlib
-import warnings
 from pathlib import Path
 
 import numpy as np
-import pandas
 import tensorflow as tf
 
-from vade_tf.data.cells import as_frame
 from vade_tf.data.coding import coded
-from vade_tf.data.schema import Schema
-from vade_tf.errors import InputError, UnitsWarning, cited
+from vade_tf.errors import InputError, cited
 from vade_tf.model import elbo, networks
 from vade_tf.model.choice import MOST
 from vade_tf.model.prior import check_clusters
 from vade_tf.model.vade import VaDE
 from vade_tf.paths import usable
 from vade_tf.reading import json_object
+from vade_tf.serving.taken import features, version_in
 
 SCHEMA = Path("assets.extra") / "schema.json"  # in the folder of a version
 ROWS = 1024  # a call of `Served`: the widest layer of the paper's network then holds 8 MB
@@ -110,8 +107,8 @@ class Served:
 
     Attributes:
         signatures: the served functions themselves, by name: TensorFlow tensors in and out.
-        schema: of a table that was trained on, or how else its rows were coded; None where they were numbers. By that
-            of a table a DataFrame is coded, which is refused without one.
+        schema: of a table that was trained on, or how else its rows were coded; None where they were numbers. By it a
+            DataFrame, an AnnData or texts are coded, which are refused without one.
 
     Raises:
         InputError: the folder holds no readable SavedModel, or not one of a VaDE.
@@ -127,7 +124,7 @@ class Served:
             if not {"serving_default", "encode", "reconstruct", "score", "generate"} <= set(self.signatures):
                 raise ValueError(f"its signatures are {sorted(self.signatures)}")
         except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
-            raise InputError(f"{path} is damaged or no export of a VaDE ({cited(error)})") from error
+            raise InputError(f"{path} is damaged or no export of a VaDE ({cited(error)}){version_in(path)}") from error
 
     def classify(self, x) -> dict[str, np.ndarray]:
         """x [n, D] -> cluster [n], probabilities [n, K], confidence (the highest of them) [n], density log p(z) [n]."""
@@ -168,30 +165,19 @@ class Served:
         answer = self.signatures["generate"](cluster=tf.constant(cluster), seed=tf.constant(seeds.astype(np.int64)))
         return answer["x"].numpy()
 
-    def _of_table(self, table) -> np.ndarray:
-        if not isinstance(self.schema, Schema):
-            raise InputError(
-                "x: expected an array, got a table and no schema; give x.to_numpy() where an array was trained on, or "
-                "export with schema=load_schema(run)"
-            )
-        x, notes = self.schema.encode(table)
-        for note in notes:
-            warnings.warn(note, UnitsWarning, stacklevel=4)
-        return x
-
     def _rows(self, name: str, x) -> dict[str, np.ndarray]:
-        if isinstance(table := as_frame(x), pandas.DataFrame):
-            x = self._of_table(table)
-        x = np.asarray(x)
-        form = x.shape
-        x = x.reshape(len(x), -1) if x.ndim > 2 and x.size else x  # images, as `VaDE.predict` takes them
         width = self.signatures[name].structured_input_signature[1]["x"].shape[1]
-        if x.dtype.kind not in "biuf" or x.ndim != 2 or x.shape[1] != width:
-            raise InputError(f"x: expected numbers of shape (n, {width}), got {x.dtype} of shape {form}")
-        x = x.astype(np.float32) if x.dtype == np.float16 else x  # in which 1e30 is a number
-        if not (np.abs(x) <= MOST).all():
-            raise InputError("x: expected finite numbers below 1e30, got others; drop or impute such rows")
-        parts = [
-            self.signatures[name](x=tf.constant(x[i : i + ROWS], tf.float32)) for i in range(0, max(len(x), 1), ROWS)
-        ]
-        return {key: np.concatenate([part[key].numpy() for part in parts]) for key in parts[0]}
+        x = features(x, self.schema, width)
+        if (holes := np.isnan(x.sum(axis=1, dtype=np.float64))).any():
+            row = int(holes.argmax())
+            if self._block("serving_default", x[row : row + 1])["cluster"][0] < 0:
+                raise InputError(
+                    f"x: expected finite numbers, got NaN in row {row}; the model was trained without missing cells: "
+                    "drop or impute such rows"
+                )
+        parts = [self._block(name, x[i : i + ROWS]) for i in range(0, max(x.shape[0], 1), ROWS)]
+        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+    def _block(self, name: str, x) -> dict[str, np.ndarray]:
+        rows = x if isinstance(x, np.ndarray) else x.toarray()
+        return {key: value.numpy() for key, value in self.signatures[name](x=tf.constant(rows, tf.float32)).items()}
