@@ -114,11 +114,15 @@ def row_of(path: Path, data_dir: str | None, pretrain_seconds: float) -> dict:
     }
 
 
-def line_of(row: dict) -> tuple[str, ...]:
-    """What the seeds of a line of the table share; the epochs not where a system ends by itself."""
+def lengths(row: dict) -> tuple[str, ...]:
+    """Epochs of the autoencoder and of what follows, where there are any; not of a system that ends by itself."""
     ends = row["system"] in SYSTEMS and SYSTEMS[row["system"]].updates
-    names = (*KEY, "flags", "pretrain_epochs", *(() if ends else ("epochs",)))
-    return tuple(str(row.get(name) or "") for name in names)
+    return tuple(str(row[name]) for name in ("pretrain_epochs", *(() if ends else ("epochs",))) if row[name])
+
+
+def line_of(row: dict) -> tuple[str, ...]:
+    """What the seeds of a line of the table share."""
+    return *(str(row[name]) for name in KEY), row.get("flags") or "", *lengths(row)
 
 
 def add(file: Path, new: dict) -> list[dict]:
@@ -154,8 +158,8 @@ def by_line(rows: list[dict], dataset: str) -> dict[str, list[dict]]:
             if row["system"] == system:
                 lines.setdefault(line_of(row), []).append(row)
         for own in lines.values():
-            lengths = " + ".join(own[0][name] for name in ("pretrain_epochs", "epochs") if own[0][name])
-            kind = " ".join(filter(None, (lengths, own[0].get("flags") and f"`{own[0]['flags']}`")))
+            flags = own[0].get("flags")
+            kind = " ".join(filter(None, (" + ".join(lengths(own[0])), flags and f"`{flags}`")))
             found[NAMES.get(system, system) + (f", {kind}" if len(lines) > 1 else "")] = own
     return found
 
