@@ -54,7 +54,7 @@ def load(
         found = schema if isinstance(schema, Genes) else Genes.infer(cells, layer, most)
         x = found.encode(cells)
         if schema is None and not plain:
-            coding, notes = found, found.describe()
+            coding, notes = found, found.describe() + (found.describe_numbers(cells) if likelihood == "auto" else [])
     origins = genes.origins_of(cells, batch, str(file))
     if origins is not None and not plain:
         notes = [*notes, f"{origins.max() + 1} batches, from obs column {str(batch)[:40]!r}"]

@@ -72,8 +72,14 @@ def _size(observations) -> float | None:
 
     Counts are whole numbers from 0 up, mostly 0, with a long tail: so grey values, ranks and marks are none. Nor are
     levels and answers of a table, which are mostly 0 as well, beside a few numbers of it, which are a long tail.
+    Of genes of cells their schema says whether they are counts, however many are kept, and how few of them are 0.
     """
     x, asked = observations.x, observations.likelihood != "auto"
+    counted = getattr(observations.schema, "are_counts", None)
+    if counted is not None and not asked:
+        if not counted or observations.image_shape is not None:
+            return None
+        asked = True
     families = () if observations.schema is None else observations.schema.blocks
     if not asked and any(family != "gaussian" for family, _ in families):
         return None
