@@ -222,8 +222,10 @@ def _texts(texts: pandas.Series, column: str, y, schema, notice: str, about: dic
         raise InputError(f"data: expected texts in {about['source']}, got none")
     if schema is None:
         schema = Texts.infer(texts, column)
-        notice = _notice(notice, schema.describe())
-    elif not isinstance(schema, Texts):
+        rows = schema.encode(texts)
+        notice = _notice(notice, schema.describe() + schema.describe_wordless(rows))
+        return build(rows, y, schema=schema, notice=notice, **about)
+    if not isinstance(schema, Texts):
         raise InputError(f"text: {about['source']} is to be coded as the rows of the run, which are no texts")
     return build(schema.encode(texts), y, schema=schema, notice=notice, **about)
 
