@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from vade_tf.data.files import load_file
 from vade_tf.data.genes import Genes, tail_of
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model.choice import choose
+from vade_tf.runs.annotated import write
 
 SHORT = {"pretrain_epochs": 1, "epochs": 1, "batch_size": 64, "random_state": 0, **SMALL}
 
@@ -123,6 +125,18 @@ def test_new_cells_in_other_units_are_told_and_the_same_are_not(tmp_path, counte
             data = str(tmp_path / f"{name}.h5ad")
             assert main([*predict, data, "--out", str(tmp_path / f"{name}_out.{out}")]) == 0
             assert (f"{name}.h5ad: expected {expected}" in (error := capsys.readouterr().err)) is told, error
+
+
+def test_cells_are_no_rows_of_a_run_on_texts(tmp_path):
+    """Though they have as many genes as it has words."""
+    (tmp_path / "t.txt").write_text("\n".join(f"w{i % 30} w{(i + 1) % 30}" for i in range(60)))
+    words = load_file(str(tmp_path / "t.txt"), text="lines").schema
+    annotated(12).write_h5ad(tmp_path / "cells.h5ad")
+    assert len(words.features) == len(GENES)
+    with pytest.raises(InputError, match=r"^data: expected each line is a text: .*, as in training, got the cells of "):
+        load_file(str(tmp_path / "cells.h5ad"), schema=words, plain=True)
+    with pytest.raises(InputError, match=r"^data: expected each line is a text: .*, as in training, got the cells of "):
+        write(SimpleNamespace(schema=words), None, str(tmp_path / "cells.h5ad"), tmp_path / "out.h5ad", len)
 
 
 def test_a_gene_of_the_training_that_stands_twice_is_refused():

@@ -336,8 +336,8 @@ def test_rows_of_other_files_do_not_become_cells(run, capsys):
 
 def test_layers_and_genes_go_with_cells(tmp_path, run):
     np.save(tmp_path / "rows.npy", np.eye(4))
-    for name, value in (("layer", "counts"), ("most_genes", 3)):
-        with pytest.raises(InputError, match=rf"{name.split('_')[-1]}: goes with an .h5ad file"):
+    for name, value, also in (("layer", "counts", ","), ("most_genes", 3, ", or an .h5 with the names")):
+        with pytest.raises(InputError, match=rf"{name.split('_')[-1]}: goes with an .h5ad file{also}"):
             load_file(str(tmp_path / "rows.npy"), **{name: value})
     data = load_file(str(run / "cells.h5ad"), layer="counts", most_genes=5)
     assert data.x.shape == (240, 5)

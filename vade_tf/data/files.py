@@ -90,8 +90,9 @@ def load_file(
             what = "the genes of cells" if named else "none and a folder of images"
             raise InputError(f"image_shape: goes with images, or a table or an array of numbers, got {what}, {path}")
         for argument, given in (("layer", layer), ("genes", most_genes), ("batch", batch)):
-            if given is not None and (kind != cell_files.ENDING if argument == "batch" else not named):
-                raise InputError(f"{argument}: goes with an .h5ad file, got {path}; leave it out")
+            if given is not None and not (named if argument == "genes" else kind == cell_files.ENDING):
+                also = ", or an .h5 with the names of its genes" if argument == "genes" else ""
+                raise InputError(f"{argument}: goes with an .h5ad file{also}, got {path}; leave it out")
         if named:
             how: dict = {"layer": layer, "most": most_genes, "batch": batch, "scored": scored}
             return cell_files.load(file, labels, likelihood, schema, plain, **how)
