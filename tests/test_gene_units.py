@@ -127,6 +127,26 @@ def test_new_cells_in_other_units_are_told_and_the_same_are_not(tmp_path, counte
             assert (f"{name}.h5ad: expected {expected}" in (error := capsys.readouterr().err)) is told, error
 
 
+def test_counts_in_raw_get_into_a_layer_as_is_said():
+    adata = logged(annotated(30))
+    counts = adata.layers.pop("counts")
+    adata.raw = annotated(30)
+    adata = adata[:, :20].copy()
+    with pytest.raises(InputError, match=r"^X: expected a layer 'raw', got no layer at all; \.raw is not read") as said:
+        Genes.infer(adata, "raw", argument="X")
+    exec(str(said.value).partition("put it into one: ")[2], {"adata": adata})
+    np.testing.assert_array_equal(Genes.infer(adata, "counts").encode(adata).toarray(), counts[:, :20].toarray())
+    with pytest.raises(InputError, match="name one that is there"):
+        Genes.infer(adata, "spliced")
+
+
+def test_batches_of_no_counts_are_told_of_layers():
+    data = logged(annotated(60))
+    data.obs["lab"] = ["a", "b"] * 30
+    with pytest.raises(ValueError, match="^batch: goes with counts, .* name the layer that has counts with layer, say"):
+        VaDEClusterer(3, batch="lab", **SHORT).fit(data)
+
+
 def test_cells_are_no_rows_of_a_run_on_texts(tmp_path):
     """Though they have as many genes as it has words."""
     (tmp_path / "t.txt").write_text("\n".join(f"w{i % 30} w{(i + 1) % 30}" for i in range(60)))

@@ -189,7 +189,7 @@ def test_a_cell_without_a_label_is_named(tmp_path):
     data = annotated(90)
     data.obs["kind"] = ["a", None, *["b"] * 88]
     data.write_h5ad(tmp_path / "cells.h5ad")
-    with pytest.raises(InputError, match=r"^labels: expected a value for every cell in 'kind' of .*, got 1 without"):
+    with pytest.raises(InputError, match=r"^labels: expected a value for every cell in 'kind' of .* 1 without; leave"):
         load_file(str(tmp_path / "cells.h5ad"), "kind")
 
 

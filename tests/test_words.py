@@ -84,6 +84,23 @@ def test_texts_without_any_of_the_words_are_counted(tmp_path, none):
     )
 
 
+@pytest.mark.parametrize("other", ["labels", "id"])
+def test_a_column_of_texts_is_nothing_else(tmp_path, other):
+    (tmp_path / "t.csv").write_text("kind,body\n" + "".join(f"a,{text}\n" for text in sentences(FRENCH)))
+    with pytest.raises(InputError, match=f"^text and {other}: expected different columns, got 'body' for both$"):
+        load_file(str(tmp_path / "t.csv"), text="body", **{other: "body"})
+    assert load_file(str(tmp_path / "t.csv"), text="body", **{other: "kind"}).x.shape == (40, 6)
+
+
+def test_lines_go_with_a_text_file(tmp_path):
+    (tmp_path / "t.csv").write_text("kind,body\n" + "".join(f"a,{text}\n" for text in sentences(FRENCH)))
+    said = r"^text: expected one of the columns \['kind', 'body'\] of .*, got 'lines'; lines goes with a \.txt of"
+    with pytest.raises(InputError, match=said):
+        load_file(str(tmp_path / "t.csv"), text="lines")
+    (tmp_path / "t.csv").write_text("kind,lines\n" + "".join(f"a,{text}\n" for text in sentences(FRENCH)))
+    assert load_file(str(tmp_path / "t.csv"), text="lines").schema.column == "lines"
+
+
 def test_texts_without_spaces_are_told_what_to_do():
     with pytest.raises(InputError, match=f"{WAY_OUT}$"):
         Texts.infer([f"今日は天気が{i}いいです" for i in range(30)])

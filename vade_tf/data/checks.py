@@ -193,12 +193,13 @@ def common_length(x: Rows, alike: float = ALIKE) -> float:
     return math.sqrt(high) if high > 0 and mean @ mean <= (1 - TURNED) * high else 0.0
 
 
-def finite_range(x: Rows, argument: str, holes: bool) -> tuple[float, float]:
+def finite_range(x: Rows, argument: str, holes: bool, counted: bool = False) -> tuple[float, float]:
     """Smallest and largest value; an error that names the first place where a value is not a finite float32.
 
     Args:
         x, argument: as for `observing.observe`.
         holes: whether NaN is a missing cell.
+        counted: whether counts are asked for, of which none may be missing.
     """
     low, high = np.inf, -np.inf
     for rows in spans(len(x), x.shape[1], CHECK_ROWS):
@@ -208,7 +209,7 @@ def finite_range(x: Rows, argument: str, holes: bool) -> tuple[float, float]:
         if (unusable := _unusable(part)).any():
             block = x[rows]
             row, column = np.argwhere(_unusable(block) & ~(np.isnan(block) & holes))[0]
-            hole = not holes and bool(np.isnan(block[row, column]))
+            hole = not (holes or counted) and bool(np.isnan(block[row, column]))
             table = ", or give a DataFrame (a .csv or .parquet file), in which NaN is a missing cell" if hole else ""
             raise InputError(
                 f"{argument}: expected finite numbers below 1e30, got {block[row, column]} at row {rows.start + row}, "

@@ -14,7 +14,7 @@ from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.observing import build
 from vade_tf.data.pictures import Pictures
 from vade_tf.data.schema import Schema
-from vade_tf.data.texts import Texts
+from vade_tf.data.texts import LINES, Texts
 from vade_tf.errors import InputError, check_form, cited
 from vade_tf.machine import TooLarge
 from vade_tf.paths import usable
@@ -25,7 +25,6 @@ ARRAYS: dict[str, Callable] = {
     ".h5": arrays.read_h5,
 }
 KINDS = (*ARRAYS, cell_files.ENDING, *tables.TEXTS, ".parquet")
-LINES = "lines"  # --text of a .txt file of one text a line
 FOLDERS = "folders"  # --labels of images that lie in a folder of their label each
 
 

@@ -254,7 +254,8 @@ def labels_of(cells: Any, labels: str | None, file: Path) -> np.ndarray | None:
         )
     if (missing := cells.obs[labels].isna()).any():
         raise InputError(
-            f"labels: expected a value for every cell in {labels!r} of {file}, got {int(missing.sum()):,} without"
+            f"labels: expected a value for every cell in {labels!r} of {file}, got {int(missing.sum()):,} without; "
+            "leave those cells out, or labels"
         )
     return padded(cells.obs[labels], labels)
 
@@ -274,7 +275,8 @@ def origins_of(cells: Any, column: str | None, argument: str = "data") -> np.nda
     values = cells.obs[column]
     if values.isna().any():
         raise InputError(
-            f"batch: expected a value for every cell in {column!r}, got {int(values.isna().sum()):,} without"
+            f"batch: expected a value for every cell in {column!r}, got {int(values.isna().sum()):,} without; give "
+            "them one, or leave those cells out"
         )
     levels, origins = np.unique(padded(values, column), return_inverse=True)
     if not 2 <= len(levels) <= min(MOST_ORIGINS, len(values) // 2):
@@ -328,10 +330,13 @@ def _numbers(cells: Any, layer: str, argument: str) -> np.ndarray | scipy.sparse
     cells = cells.to_memory() if getattr(cells, "isbacked", False) else cells
     if layer and layer not in cells.layers:
         there = f"the layers {reprlib.repr(list(cells.layers))}" if len(cells.layers) else "no layer at all"
-        raise InputError(
-            f"{argument}: expected a layer {layer!r}, got {there}; name one that is there, or put the counts of new "
-            f"cells where those of the training were: layers[{layer!r}] = X"
+        todo = (
+            "name one that is there, or put the counts of new cells where those of the training were: "
+            f"layers[{layer!r}] = X"
         )
+        if layer == "raw" and getattr(cells, "raw", None) is not None:
+            todo = ".raw is not read, so put it into one: adata.layers['counts'] = adata.raw[:, adata.var_names].X"
+        raise InputError(f"{argument}: expected a layer {layer!r}, got {there}; {todo}")
     found = cells.layers[layer] if layer else cells.X
     if found is None:
         raise InputError(f"{argument}: expected a matrix X, got none; name a layer, one of {list(cells.layers)}")

@@ -17,7 +17,7 @@ from vade_tf.data.observing import COUNTS, build
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows, stays_in_file
 from vade_tf.data.stream import NamedRows, check_columns, encoded
-from vade_tf.data.texts import Texts, lines_of
+from vade_tf.data.texts import LINES, Texts, lines_of
 from vade_tf.errors import InputError
 from vade_tf.machine import TooLarge, padded
 
@@ -36,6 +36,9 @@ def load(
     Raises:
         InputError: the table does not hold what is asked for, or its cells cannot be coded as `schema` says.
     """
+    for argument, name in (("labels", labels), ("id", asked["id"])):
+        if name is not None and name == asked["text"]:
+            raise InputError(f"text and {argument}: expected different columns, got {name!r} for both")
     codable = kind == ".parquet" and asked["text"] is None and isinstance(schema, Schema | None)
     features = {str(column.name) for column in schema.columns} if isinstance(schema, Schema) else set()
     columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
@@ -66,7 +69,8 @@ def load(
         if asked["text"] not in table:
             argument = "text" if schema is None else "data"
             names = list(table)[:20]
-            raise InputError(f"{argument}: expected one of the columns {names} of {file}, got {asked['text']!r}")
+            lines = f"; {LINES} goes with a .txt of one text a line" if (schema, asked["text"]) == (None, LINES) else ""
+            raise InputError(f"{argument}: expected one of the columns {names} of {file}, got {asked['text']!r}{lines}")
         texts = table[asked["text"]].astype(object).fillna("").astype(str)  # of categories, too
         return _texts(texts, asked["text"], y, schema, notice, about)
     if plain and schema is None:

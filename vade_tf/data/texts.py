@@ -14,6 +14,7 @@ import scipy.sparse
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.reading import each, finite, record
 
+LINES = "lines"  # --text of a .txt file of one text a line
 WORDS = 2000
 LONGEST = 1 << 26  # characters of a text
 COMMON = 0.5  # share of the texts from which a word is too common to tell them apart, in any language
