@@ -145,6 +145,22 @@ def test_counts_that_are_none_are_refused(cells):
         choice.choose(observe(pd.DataFrame(cells[0] / 2), "counts"))
 
 
+@pytest.mark.parametrize("likelihood", ["counts", "zinb"])
+def test_the_first_value_that_is_no_count_is_named(cells, likelihood, monkeypatch):
+    monkeypatch.setattr(choice, "BLOCK", 32)
+    x = cells[0].astype("f4")
+    for value, said in ((0.5, "0.5"), (-3.0, "-3"), (np.nan, "a missing value")):
+        wrong = x.copy()
+        wrong[41, 7], wrong[50, 3] = value, 0.25
+        named = pd.DataFrame(wrong).add_prefix("gene ")
+        more = [] if np.isnan(value) else [(wrong, "7"), (scipy.sparse.csr_array(wrong), "7")]
+        for rows, column in [*more, (named, "'gene 7'")]:
+            with pytest.raises(InputError, match=f"from 0 up, got {said} at row 41, column {column}; give them as"):
+                choice.choose(observe(rows, likelihood))
+    with pytest.raises(InputError, match=r"got nan at row 41, column 7 .*; drop or impute these rows$"):
+        observe(wrong, likelihood)
+
+
 @pytest.mark.parametrize(("likelihood", "parameters"), [("counts", 1), ("zinb", 2)])
 def test_counts_get_the_likelihood_that_is_asked_for_and_a_decoder_of_its_parameters(cells, likelihood, parameters):
     model = begun(cells[0], likelihood=likelihood).model

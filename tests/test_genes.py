@@ -104,7 +104,7 @@ def test_a_matrix_with_an_index_beyond_its_end_is_refused(form, part, number):
 
 
 def test_genes_come_back_from_json_and_damaged_ones_are_refused():
-    found = Genes(("a", "b"), "counts")
+    found = Genes(("a", "b"), "counts", 12.5)
     values = json.loads(json.dumps(found.to_dict()))
     assert coded(values) == found
     for damage in ({"names": []}, {"names": ["a", "a"]}, {"names": ["a", 1]}, {"layer": 3}, {"names": ["a", ""]}):
@@ -189,7 +189,7 @@ def test_a_cell_without_a_label_is_named(tmp_path):
     data = annotated(90)
     data.obs["kind"] = ["a", None, *["b"] * 88]
     data.write_h5ad(tmp_path / "cells.h5ad")
-    with pytest.raises(InputError, match=r"^labels: expected a value for every cell in 'kind' of .*, got 1 without"):
+    with pytest.raises(InputError, match=r"^labels: expected a value for every cell in 'kind' of .* 1 without; leave"):
         load_file(str(tmp_path / "cells.h5ad"), "kind")
 
 
@@ -336,8 +336,8 @@ def test_rows_of_other_files_do_not_become_cells(run, capsys):
 
 def test_layers_and_genes_go_with_cells(tmp_path, run):
     np.save(tmp_path / "rows.npy", np.eye(4))
-    for name, value in (("layer", "counts"), ("most_genes", 3)):
-        with pytest.raises(InputError, match=rf"{name.split('_')[-1]}: goes with an .h5ad file"):
+    for name, value, also in (("layer", "counts", ","), ("most_genes", 3, ", or an .h5 with the names")):
+        with pytest.raises(InputError, match=rf"{name.split('_')[-1]}: goes with an .h5ad file{also}"):
             load_file(str(tmp_path / "rows.npy"), **{name: value})
     data = load_file(str(run / "cells.h5ad"), layer="counts", most_genes=5)
     assert data.x.shape == (240, 5)

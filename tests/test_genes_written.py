@@ -7,11 +7,10 @@ import anndata
 import h5py
 import numpy as np
 import pytest
-from test_genes import GENES, annotated, bare, cells, run
+from test_genes import GENES, annotated, cells, run
 
 from vade_tf.cli.main import main
 from vade_tf.data.files import load_file
-from vade_tf.data.genes import Genes
 from vade_tf.data.observing import observe
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model import choice
@@ -53,8 +52,6 @@ def test_many_cells_come_in_blocks_without_a_seam(run, monkeypatch):
 
 
 def test_of_genes_called_alike_the_first_has_the_name(tmp_path):
-    found = Genes(("a", "b")).encode(bare(np.arange(6.0).reshape(2, 3), ["a", "b", "a"]))
-    np.testing.assert_array_equal(found, [[0, 1], [3, 4]])
     data = annotated(12)
     data.var_names = ["gene0", "gene0", *GENES[2:]]
     data.write_h5ad(tmp_path / "twice.h5ad")

@@ -258,22 +258,33 @@ def test_texts_that_lie_in_a_table_or_in_many_arrays_take_no_more_either(tmp_pat
             hdf5.check_texts(stored["names0"], "names", most)
 
 
-def test_the_matrix_of_cell_ranger_is_cells_by_genes(tmp_path):
+@pytest.mark.parametrize(
+    ("place", "names", "ids"),
+    [("matrix", "features/name", "features/id"), ("GRCh38", "gene_names", "genes"), ("mm10", "genes", "ids")],
+    ids=["version 3", "version 2", "without gene_names"],
+)
+def test_the_matrix_of_cell_ranger_is_cells_by_genes(tmp_path, place, names, ids):
     """Genes by cells, packed by cell; square, too, where nothing else would tell."""
     for n in (4, 3):
         counts = np.random.default_rng(0).poisson(0.5, (n, 3))
         packed = scipy.sparse.csc_array(counts.T)
         with h5py.File(tmp_path / f"{n}.h5", "w") as file:
-            group = file.create_group("matrix")
+            group = file.create_group(place)
             for name in ("data", "indices", "indptr"):
                 group[name] = getattr(packed, name)
             group["shape"], group["barcodes"] = (3, n), np.array([f"AAC-{i}" for i in range(n)], "S")
-            group["features/name"] = np.array(["TP53", "MATR3", "MATR3"], "S")
-            group["features/id"] = np.array(["E1", "E2", "E3"], "S")
+            group[names] = np.array(["TP53", "MATR3", "MATR3"], "S")
+            group[ids] = np.array(["E1", "E2", "E3"], "S")
         found = load_file(str(tmp_path / f"{n}.h5"))
         np.testing.assert_array_equal(np.asarray(found.x), counts)
         assert found.schema.names == ("TP53", "MATR3", "MATR3-1")
         assert found.ids.tolist() == [f"AAC-{i}" for i in range(n)]
+        kept = load_file(str(tmp_path / f"{n}.h5"), most_genes=2)
+        np.testing.assert_array_equal(
+            np.asarray(kept.x), counts[:, [found.schema.names.index(name) for name in kept.schema.names]]
+        )
+        with pytest.raises(InputError, match=r"^layer: goes with an \.h5ad file, got .*; leave it out$"):
+            load_file(str(tmp_path / f"{n}.h5"), layer="counts")
 
 
 @pytest.mark.parametrize(

@@ -290,7 +290,7 @@ def test_batches_of_rows_that_are_no_counts_are_refused(rng):
         ("donor", "batch: expected one of the columns .*'lab'.*, got 'donor'"),
         ("one", "batch: expected a column of few values, as of donors or lanes, got 1 different ones for 40 cells"),
         ("all", "batch: expected a column of few values, as of donors or lanes, got 40 different ones for 40 cells"),
-        ("holes", "batch: expected a value for every cell in 'holes', got 1 without"),
+        ("holes", "batch: expected a value for every cell in 'holes', got 1 without; give them one, or leave"),
     ],
 )
 def test_a_column_that_names_no_batches_is_refused(column, message):

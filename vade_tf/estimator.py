@@ -205,6 +205,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             data = observe(X, settings.likelihood, image_shape, argument="X")
             if self.batch is not None:
                 data = replace(data, origins=origins_of(annotated, self.batch, "X"))
+            if self.genes_ is not None:
+                data = replace(data, schema=self._read)
             self.schema_ = data.schema if isinstance(data.schema, Schema) else None
             for line in self.schema_.describe() if self.schema_ else ():
                 reporter.say(line)

@@ -11,17 +11,19 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vade_tf.data.cells import as_frame
 from vade_tf.data.checks import check_apart, shape_of_images, unmasked
-from vade_tf.data.genes import Genes, is_annotated
+from vade_tf.data.genes import Genes, check_different, is_annotated
 from vade_tf.data.schema import Schema, named
 from vade_tf.data.sparse import Rows, SparseRows
 from vade_tf.errors import LONGEST, InputError, KindError, UnitsWarning, cited, whole_number
 from vade_tf.model import choice
+from vade_tf.model.counts import Counts
 
 
 class RowReader:
     """The part of `VaDEClusterer` that reads X; the attributes are its parameters and what `fit` has found."""
 
     image_shape: Any
+    likelihood: Any
     layer: Any
     genes: Any
     batch: Any
@@ -30,6 +32,7 @@ class RowReader:
     _columns: list[str | int] | None
     _image_shape: tuple[int, ...] | None
     genes_: np.ndarray | None
+    _tail: float | None
     model_: Any
 
     def _rows(self, X, fitting: bool = False) -> tuple[Rows | pandas.DataFrame, tuple[int, ...] | None]:
@@ -41,6 +44,7 @@ class RowReader:
         X = as_frame(_dense(X, "X"))
         if fitting:
             self.genes_: np.ndarray | None = None
+            self._tail: float | None = None
             self._columns: list[str | int] | None = None
         if is_annotated(X):
             X = self._counts(X, fitting)
@@ -103,9 +107,11 @@ class RowReader:
         if fitting:
             most = None if self.genes is None else whole_number(self.genes, "genes", 1, 2**31 - 1)
             found = Genes.infer(X, self.layer, most, "X")
-            self.genes_ = np.array(found.names)
+            self.genes_, self._tail = np.array(found.names), found.tail
+            for note in found.describe_numbers(X) if self.likelihood == "auto" else ():
+                warnings.warn(note, UnitsWarning, stacklevel=5)
         elif self.genes_ is not None:
-            found = Genes(tuple(self.genes_.tolist()), self.layer or "")
+            found = self._read
         elif self._columns is not None and all(isinstance(name, str) for name in self._columns):
             used = self._columns if self.schema_ is None else [column.name for column in self.schema_.columns]
             found = Genes(tuple(map(str, used)), self.layer or "")
@@ -117,11 +123,18 @@ class RowReader:
         cells = counts if isinstance(counts, np.ndarray) else counts.toarray()
         return pandas.DataFrame(cells, columns=list(found.names))
 
+    @property
+    def _read(self) -> Genes:
+        """The genes of the AnnData that was fitted."""
+        assert self.genes_ is not None
+        return Genes(tuple(self.genes_.tolist()), self.layer or "", self._tail)
+
     def _named(self, X: pandas.DataFrame) -> pandas.DataFrame:
         """The columns that are called as the genes of what was fitted; all, where columns have no names."""
         names = [] if self.genes_ is None else self.genes_.tolist()
         if not all(isinstance(name, str) for name in (*names, *X.columns)):
             return X
+        check_different(np.array([name for name in X.columns if name in set(names)], str), "X")
         if absent := [name for name in names if name not in X.columns]:
             raise InputError(
                 f"X: expected the features that were fitted, got none of the name {absent[0]!r}, and {len(absent)} of "
@@ -166,6 +179,8 @@ class RowReader:
         check_is_fitted(self)
         rows, _ = self._rows(X)
         choice.check_units(self.model_, rows, "X", None if self.schema_ is None else self.schema_.measured)
+        if self.genes_ is not None and not isinstance(self.model_.likelihood, Counts):
+            self._read.check_alike(rows, "X")
         return rows
 
     def _raw(self, x: np.ndarray) -> np.ndarray | pandas.DataFrame:

@@ -7,7 +7,7 @@ vade-tf predict runs/table --data new.csv --id customer --score     customer,log
 vade-tf predict runs/table --data new.csv --encode                  row,z0,z1,...: the mean code
 vade-tf predict runs/table --data holes.csv --impute --out full.csv the table, its missing cells filled
 vade-tf predict runs/cells --data new.h5ad --out named.h5ad         cells, with cluster, confidence and code added
-vade-tf predict runs/table --sample 100 --cluster 2 --seed 1        100 new rows of cluster 2, as training rows look
+vade-tf predict runs/table --sample 100 --cluster 2 --seed 1        100 new rows of cluster 2: means of p(x|z)
 
 row counts from 0; cluster is the most probable one, and confidence its probability; log_density is the evidence lower
 bound of the row, nats in the units of the likelihood. A .npy or .parquet file may be larger than the memory.

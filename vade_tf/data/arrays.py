@@ -20,7 +20,7 @@ SPARSE_INDICES = {"indices", "indptr", "row", "col", "coords", "offsets", "_is_a
 LITTLE = 1 << 26  # bytes that any matrix may take
 EMPTY = 20  # times the stored bytes that the rows of a sparse matrix may take
 GENES = "genes"  # names of the features in HDF5
-CELL_RANGER = "matrix"  # the group of filtered_feature_bc_matrix.h5 of 10x Genomics
+CELL_RANGER = "matrix"  # the group of filtered_feature_bc_matrix.h5 of 10x Genomics, of version 3 and later
 ROWS, LABELS = ("x", "X"), ("y", "Y")  # names of the arrays in files of several
 
 
@@ -99,8 +99,10 @@ def read_h5_genes(file: Path) -> list[str] | None:
     from vade_tf import hdf5
 
     with hdf5.opened(file) as stored:
-        name = GENES if hdf5.is_array(stored.get(GENES)) else f"{CELL_RANGER}/features/name"
-        if not hdf5.is_array(stored.get(name)):
+        group = _cell_ranger(stored)
+        places = (GENES, f"{group}/features/name", f"{group}/gene_names", f"{group}/genes")
+        name = next((place for place in places if hdf5.is_array(stored.get(place))), None)
+        if name is None:
             return None
         names = _texts(hdf5.values(stored[name], name))
     return names if name == GENES else _made_different(names)
@@ -111,8 +113,17 @@ def read_h5_cells(file: Path) -> list[str] | None:
     from vade_tf import hdf5
 
     with hdf5.opened(file) as stored:
-        name = f"{CELL_RANGER}/barcodes"
+        name = f"{_cell_ranger(stored)}/barcodes"
         return _texts(hdf5.values(stored[name], name)) if hdf5.is_array(stored.get(name)) else None
+
+
+def _cell_ranger(stored) -> str:
+    """The group of Cell Ranger's matrix; of a version before 3 it is called as the genome, and alone there."""
+    from vade_tf import hdf5
+
+    parts = {*SPARSE_PARTS, "barcodes"}
+    others = [name for name, item in stored.items() if not hdf5.is_array(item) and parts <= set(item)]
+    return others[0] if CELL_RANGER not in stored and len(others) == 1 else CELL_RANGER
 
 
 def _texts(values: np.ndarray) -> list[str]:

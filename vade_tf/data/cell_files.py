@@ -38,6 +38,7 @@ def load(
     Raises:
         InputError: the file does not hold what is asked for, or its cells cannot be coded as `schema` says.
     """
+    check_kind(schema, file)
     if tables.ending(file) == ENDING:
         cells: Any = genes.read(file)
         y = genes.labels_of(cells, labels, file)
@@ -54,12 +55,18 @@ def load(
         found = schema if isinstance(schema, Genes) else Genes.infer(cells, layer, most)
         x = found.encode(cells)
         if schema is None and not plain:
-            coding, notes = found, found.describe()
+            coding, notes = found, found.describe() + (found.describe_numbers(cells) if likelihood == "auto" else [])
     origins = genes.origins_of(cells, batch, str(file))
     if origins is not None and not plain:
         notes = [*notes, f"{origins.max() + 1} batches, from obs column {str(batch)[:40]!r}"]
     about: dict = {"schema": coding, "notice": "\n".join(notes), "ids": ids, "origins": origins}
     return build(x, y, file.stem, str(file), likelihood, **about)
+
+
+def check_kind(schema: Coded | None, file: Path) -> None:
+    """Raises InputError where the cells of a file are to be coded as texts or pictures."""
+    if schema is not None and not isinstance(schema, (Genes, Schema)):
+        raise InputError(f"data: expected {schema.describe()[0]}, as in training, got the cells of {file}")
 
 
 def by_names(cells: Any, layer: str, schema: Schema) -> tuple[np.ndarray, list[str]]:

@@ -205,13 +205,13 @@ def common_length(x: Rows, alike: float = ALIKE) -> float:
     return math.sqrt(high) if high > 0 and mean @ mean <= (1 - TURNED) * high else 0.0
 
 
-def finite_range(x: Rows, argument: str, holes: bool, images: bool = False) -> tuple[float, float]:
+def finite_range(x: Rows, argument: str, holes: bool, table: bool = True) -> tuple[float, float]:
     """Smallest and largest value; an error that names the first place where a value is not a finite float32.
 
     Args:
         x, argument: as for `observing.observe`.
         holes: whether NaN is a missing cell.
-        images: whether rows are images, of which no cell may be missing in a DataFrame either.
+        table: whether such rows may have missing cells where they come as a table.
     """
     low, high = np.inf, -np.inf
     for rows in spans(len(x), x.shape[1], CHECK_ROWS):
@@ -221,11 +221,11 @@ def finite_range(x: Rows, argument: str, holes: bool, images: bool = False) -> t
         if (unusable := _unusable(part)).any():
             block = x[rows]
             row, column = np.argwhere(_unusable(block) & ~(np.isnan(block) & holes))[0]
-            hole = not (holes or images) and bool(np.isnan(block[row, column]))
-            table = ", or give a DataFrame (a .csv or .parquet file), in which NaN is a missing cell" if hole else ""
+            hole = table and not holes and bool(np.isnan(block[row, column]))
+            more = ", or give a DataFrame (a .csv or .parquet file), in which NaN is a missing cell" if hole else ""
             raise InputError(
                 f"{argument}: expected finite numbers below 1e30, got {block[row, column]} at row {rows.start + row}, "
-                f"column {column} ({int(unusable.sum())} such values nearby); drop or impute these rows{table}"
+                f"column {column} ({int(unusable.sum())} such values nearby); drop or impute these rows{more}"
             )
         if part.size:
             low, high = min(low, float(part.min())), max(high, float(part.max()))

@@ -14,7 +14,7 @@ from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.observing import build
 from vade_tf.data.pictures import Pictures
 from vade_tf.data.schema import Schema
-from vade_tf.data.texts import Texts
+from vade_tf.data.texts import LINES, Texts
 from vade_tf.errors import InputError, check_form, cited
 from vade_tf.machine import TooLarge
 from vade_tf.paths import usable
@@ -25,7 +25,6 @@ ARRAYS: dict[str, Callable] = {
     ".h5": arrays.read_h5,
 }
 KINDS = (*ARRAYS, cell_files.ENDING, *tables.TEXTS, ".parquet")
-LINES = "lines"  # --text of a .txt file of one text a line
 FOLDERS = "folders"  # --labels of images that lie in a folder of their label each
 NAMED = 5  # of these that the notice names
 
@@ -91,8 +90,9 @@ def load_file(
             what = "the genes of cells" if named else "none and a folder of images"
             raise InputError(f"image_shape: goes with images, or a table or an array of numbers, got {what}, {path}")
         for argument, given in (("layer", layer), ("genes", most_genes), ("batch", batch)):
-            if given is not None and (kind != cell_files.ENDING if argument == "batch" else not named):
-                raise InputError(f"{argument}: goes with an .h5ad file, got {path}; leave it out")
+            if given is not None and not (named if argument == "genes" else kind == cell_files.ENDING):
+                also = ", or an .h5 with the names of its genes" if argument == "genes" else ""
+                raise InputError(f"{argument}: goes with an .h5ad file{also}, got {path}; leave it out")
         if named:
             how: dict = {"layer": layer, "most": most_genes, "batch": batch, "scored": scored}
             return cell_files.load(file, labels, likelihood, schema, plain, **how)

@@ -6,6 +6,7 @@ An AnnData is known by its parts: X or `layers` hold the numbers [cells, genes],
 
 import math
 import reprlib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +17,14 @@ import pandas
 import scipy.sparse
 from pandas.api.types import is_numeric_dtype
 
-from vade_tf.errors import InputError, cited
+from vade_tf.errors import InputError, UnitsWarning, cited
 from vade_tf.machine import check_memory, padded
-from vade_tf.reading import each, record
+from vade_tf.reading import each, finite, record
 
 THETA = 100.0  # of the negative binomial that genes are held against
 BLOCK = 2**22  # numbers looked at together
 MOST_ORIGINS = 1000  # batches of cells
+LONG = 10.0  # the largest count, at least, over the mean of those that are not 0
 
 
 class Named(NamedTuple):
@@ -41,10 +43,12 @@ class Genes:
     Attributes:
         names: of the D genes, all different.
         layer: the layer of an AnnData that holds the numbers; "": its X.
+        tail: how far the numbers that it was made of go, all genes together, see `tail_of`; None: it is not known.
     """
 
     names: tuple[str, ...]
     layer: str = ""
+    tail: float | None = None
 
     @classmethod
     def infer(cls, cells: Any, layer: str | None = None, most: int | None = None, argument: str = "data") -> "Genes":
@@ -60,19 +64,15 @@ class Genes:
             InputError: no such layer, no numbers, two genes of one name, or fewer genes than are to be kept.
         """
         names = padded(cells.var_names, "var_names")
-        different, counts = np.unique(names, return_counts=True)
-        if len(different) < len(names):
-            raise InputError(
-                f"{argument}: expected genes with different names, got {str(different[counts.argmax()])!r} twice; give "
-                "each its own, as var_names_make_unique() of an AnnData does"
-            )
-        if "" in different:
+        check_different(names, argument)
+        if "" in names:
             raise InputError(f"{argument}: expected a name for every gene, got none of gene {names.tolist().index('')}")
+        numbers = _numbers(cells, layer or "", argument)
         if most is not None:
             if not 1 <= most <= len(names):
                 raise InputError(f"genes: expected a number from 1 to that of the genes, {len(names):,}, got {most}")
-            names = names[variable(_numbers(cells, layer or "", argument), most)]
-        return cls(tuple(names.tolist()), layer or "")
+            names = names[variable(numbers, most)]
+        return cls(tuple(names.tolist()), layer or "", tail_of(numbers))
 
     @property
     def features(self) -> list[str]:
@@ -83,16 +83,22 @@ class Genes:
         """(): these rows are an array's, whose values say what they are."""
         return ()
 
+    @property
+    def are_counts(self) -> bool | None:
+        """Whether the numbers are counts, however many genes are kept: whole, from 0 up, with a long tail."""
+        return None if self.tail is None else self.tail >= LONG
+
     def encode(self, cells: Any, argument: str = "data") -> np.ndarray | scipy.sparse.csr_array:
         """The numbers of these genes, [cells, D], sparse where they are; other genes are ignored.
 
         Raises:
-            InputError: a gene or the layer is not there.
+            InputError: a gene or the layer is not there, or a gene stands there twice.
         """
         numbers, names = _numbers(cells, self.layer, argument), padded(cells.var_names, "var_names")
         if tuple(names.tolist()) == self.names:
             return numbers
-        place = {name: i for i, name in reversed(list(enumerate(names.tolist())))}
+        check_different(names[np.isin(names, self.names)], argument)
+        place = {name: i for i, name in enumerate(names.tolist())}
         absent = [name for name in self.names if name not in place]
         if absent:
             raise InputError(
@@ -119,8 +125,38 @@ class Genes:
         where = f"layer {self.layer[:40]!r}" if self.layer else "X"
         return [f"{len(self.names):,} genes, from {where}"]
 
+    def describe_numbers(self, cells: Any) -> list[str]:
+        """A sentence where nothing says what cells hold, and they are no counts: which layers may have them."""
+        if self.are_counts:
+            return []
+        layers = sorted((name for name in cells.layers if name != self.layer), key=lambda name: name != "counts")
+        where = f"layer {self.layer[:40]!r}" if self.layer else "X"
+        todo = "give counts if there are any, or say likelihood='gaussian'"
+        if layers:
+            todo = f"layer={layers[0]!r} reads another layer of {reprlib.repr(layers)}"
+        return [f"{where} holds no counts, so its values are taken for numbers; {todo}"]
+
+    def check_alike(self, x: Any, argument: str) -> None:
+        """Warns where new numbers are counts and those of the training were none, or the other way round.
+
+        Args:
+            x: of these genes, [cells, D], as a model reads them.
+            argument: what the warning names.
+        """
+        if self.tail is None:
+            return
+        tail = tail_of(getattr(x, "matrix", x))
+        if (tail >= LONG) if self.tail == 0 else tail == 0:
+            what = ("other numbers", "counts") if self.tail == 0 else ("whole numbers from 0 up", "others")
+            warnings.warn(
+                f"{argument}: expected {what[0]}, as the model was trained on, got {what[1]}; give cells in the units "
+                "of the training",
+                UnitsWarning,
+                stacklevel=4,
+            )
+
     def to_dict(self) -> dict:
-        return {"form": "genes", "names": list(self.names), "layer": self.layer}
+        return {"form": "genes", "names": list(self.names), "layer": self.layer, "tail": self.tail}
 
     @classmethod
     def from_dict(cls, values: dict) -> "Genes":
@@ -130,11 +166,44 @@ class Genes:
             ValueError: no `Genes` has such values.
         """
         named = each(list, lambda name: isinstance(name, str) and name != "")
-        if not record({"names": named, "layer": str})(values) or not values["names"]:
+        known = {"names": named, "layer": str, "tail": lambda tail: tail is None or (finite(tail) and tail >= 0)}
+        values = {"tail": None, **values}  # of which older runs have none
+        if not record(known)(values) or not values["names"]:
             raise ValueError("expected names of genes and a layer")
         if len(set(values["names"])) < len(values["names"]):
             raise ValueError("a gene stands there twice")
-        return cls(tuple(values["names"]), values["layer"])
+        return cls(tuple(values["names"]), values["layer"], values["tail"])
+
+
+def check_different(names: np.ndarray, argument: str) -> None:
+    """Raises InputError where two genes have one name."""
+    different, counts = np.unique(names, return_counts=True)
+    if len(different) < len(names):
+        raise InputError(
+            f"{argument}: expected genes with different names, got {str(different[counts.argmax()])!r} twice; give "
+            "each its own, as var_names_make_unique() of an AnnData does"
+        )
+
+
+def tail_of(numbers: Any) -> float:
+    """The largest of whole numbers from 0 up over the mean of those not 0, 1.0 where all are 0; 0.0: not all are such.
+
+    Of counts it is large, of ranks, marks and copies of genes it is not.
+
+    Args:
+        numbers: [cells, genes], dense or CSR.
+    """
+    if numbers.dtype.kind not in "biuf":
+        return 0.0
+    largest, total, filled, rows = 0.0, 0.0, 0, max(1, BLOCK // max(numbers.shape[1], 1))
+    for start in range(0, numbers.shape[0], rows):
+        part = numbers[start : start + rows]
+        part = np.asarray(part.data if scipy.sparse.issparse(part) else part)
+        if not (np.isfinite(part) & (part >= 0) & (part == np.round(part))).all():
+            return 0.0
+        largest = max(largest, float(part.max(initial=0)))
+        total, filled = total + float(part.sum(dtype=np.float64)), filled + int(np.count_nonzero(part))
+    return largest * filled / total if total else 1.0
 
 
 def is_annotated(x: Any) -> bool:
@@ -201,7 +270,8 @@ def labels_of(cells: Any, labels: str | None, file: Path) -> np.ndarray | None:
         )
     if (missing := cells.obs[labels].isna()).any():
         raise InputError(
-            f"labels: expected a value for every cell in {labels!r} of {file}, got {int(missing.sum()):,} without"
+            f"labels: expected a value for every cell in {labels!r} of {file}, got {int(missing.sum()):,} without; "
+            "leave those cells out, or labels"
         )
     return padded(cells.obs[labels], labels)
 
@@ -221,7 +291,8 @@ def origins_of(cells: Any, column: str | None, argument: str = "data") -> np.nda
     values = cells.obs[column]
     if values.isna().any():
         raise InputError(
-            f"batch: expected a value for every cell in {column!r}, got {int(values.isna().sum()):,} without"
+            f"batch: expected a value for every cell in {column!r}, got {int(values.isna().sum()):,} without; give "
+            "them one, or leave those cells out"
         )
     levels, origins = np.unique(padded(values, column), return_inverse=True)
     if not 2 <= len(levels) <= min(MOST_ORIGINS, len(values) // 2):
@@ -275,10 +346,13 @@ def _numbers(cells: Any, layer: str, argument: str) -> np.ndarray | scipy.sparse
     cells = cells.to_memory() if getattr(cells, "isbacked", False) else cells
     if layer and layer not in cells.layers:
         there = f"the layers {reprlib.repr(list(cells.layers))}" if len(cells.layers) else "no layer at all"
-        raise InputError(
-            f"{argument}: expected a layer {layer!r}, got {there}; name one that is there, or put the counts of new "
-            f"cells where those of the training were: layers[{layer!r}] = X"
+        todo = (
+            "name one that is there, or put the counts of new cells where those of the training were: "
+            f"layers[{layer!r}] = X"
         )
+        if layer == "raw" and getattr(cells, "raw", None) is not None:
+            todo = ".raw is not read, so put it into one: adata.layers['counts'] = adata.raw[:, adata.var_names].X"
+        raise InputError(f"{argument}: expected a layer {layer!r}, got {there}; {todo}")
     found = cells.layers[layer] if layer else cells.X
     if found is None:
         raise InputError(f"{argument}: expected a matrix X, got none; name a layer, one of {list(cells.layers)}")

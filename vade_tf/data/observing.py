@@ -141,7 +141,8 @@ def observe(
     if image_shape is not None:
         image_shape = checks.checked_shape(image_shape, form)
     families = () if schema is None else schema.blocks
-    low, high = checks.finite_range(x, argument, holes=bool(families), images=image_shape is not None)
+    table = image_shape is None and likelihood not in COUNTS
+    low, high = checks.finite_range(x, argument, holes=bool(families), table=table)
     alike = checks.ALIKE_HALVES if x.dtype == np.float16 else checks.ALIKE
     kind = np.uint8 if x.dtype == np.uint8 and high > 1 else np.float32  # bytes of 0 and 1 are no grey values
     if isinstance(x, np.ndarray) and x.dtype != kind and x.nbytes + x.size * np.dtype(kind).itemsize > memory():

@@ -19,7 +19,7 @@ from vade_tf.data.observing import COUNTS, build
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows, stays_in_file
 from vade_tf.data.stream import NamedRows, check_columns, encoded
-from vade_tf.data.texts import Texts, lines_of
+from vade_tf.data.texts import LINES, Texts, lines_of
 from vade_tf.errors import InputError
 from vade_tf.machine import TooLarge, padded
 
@@ -38,6 +38,9 @@ def load(
     Raises:
         InputError: the table does not hold what is asked for, or its cells cannot be coded as `schema` says.
     """
+    for argument, name in (("labels", labels), ("id", asked["id"])):
+        if name is not None and name == asked["text"]:
+            raise InputError(f"text and {argument}: expected different columns, got {name!r} for both")
     codable = kind == ".parquet" and asked["text"] is None and isinstance(schema, Schema | None)
     features = {str(column.name) for column in schema.columns} if isinstance(schema, Schema) else set()
     columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
@@ -68,7 +71,8 @@ def load(
         if asked["text"] not in table:
             names = list(table)[:20]
             if schema is None:
-                raise InputError(f"text: expected one of the columns {names} of {file}, got {asked['text']!r}")
+                lines = f"; {LINES} goes with a .txt of one text a line" if asked["text"] == LINES else ""
+                raise InputError(f"text: expected one of the columns {names} of {file}, got {asked['text']!r}{lines}")
             column = schema.column if isinstance(schema, Texts) else ""
             expected = f"the column {column!r} of texts, or " if column else ""
             todo = "rename the column of the texts" if column else "write the texts to such a file"
@@ -240,14 +244,16 @@ def _from_file(
 def _texts(texts: pandas.Series, column: str, y, schema, notice: str, about: dict) -> Dataset:
     if texts.empty:
         raise InputError(f"data: expected texts in {about['source']}, got none")
-    known = schema
     if schema is None:
         schema = Texts.infer(texts, column)
-    elif not isinstance(schema, Texts):
+        x = schema.encode(texts)
+        told = schema.describe() + schema.describe_wordless(x)
+    elif isinstance(schema, Texts):
+        x = schema.encode(texts)
+        told = schema.unknown(x)
+    else:
         raise InputError(f"text: {about['source']} is to be coded as the rows of the run, which are no texts")
-    x = schema.encode(texts)
-    notice = _notice(notice, schema.describe() if known is None else schema.unknown(x))
-    return build(x, y, schema=schema, notice=notice, **about)
+    return build(x, y, schema=schema, notice=_notice(notice, told), **about)
 
 
 def _name(file: Path) -> str:

@@ -1,20 +1,27 @@
 """Texts -> rows of weighted words (TF-IDF), and the vocabulary that turns new texts into the same features."""
 
+import sys
+import unicodedata
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import IO
 
 import numpy as np
 import scipy.sparse
 
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.reading import each, finite, record
 
+LINES = "lines"  # --text of a .txt file of one text a line
 WORDS = 2000
 NAMED = 5  # rows that a sentence names
 LONGEST = 1 << 26  # characters of a text
 COMMON = 0.5  # share of the texts from which a word is too common to tell them apart, in any language
 RARE = 2  # texts that a word must be in
+MANY = 0.1  # share of texts without any of the words that is warned of
+WITHOUT_MARKS = r"\b\w\w+\b"  # words as scikit-learn finds them
 
 
 @dataclass(frozen=True)
@@ -25,11 +32,13 @@ class Texts:
         column: of a table that holds the texts; "": each line of a file is one.
         words: the features, D of them.
         idf: the weight of each.
+        marks: whether marks such as vowels of Hindi and Thai are parts of words; in older runs they end them.
     """
 
     column: str
     words: tuple[str, ...]
     idf: tuple[float, ...]
+    marks: bool = True
 
     @classmethod
     def infer(cls, texts: Iterable[str], column: str = "") -> "Texts":
@@ -40,13 +49,14 @@ class Texts:
         """
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        vectorizer = TfidfVectorizer(max_features=WORDS, sublinear_tf=True, min_df=RARE, max_df=COMMON)
+        how = {"min_df": RARE, "max_df": COMMON, "token_pattern": word_pattern()}
+        vectorizer = TfidfVectorizer(max_features=WORDS, sublinear_tf=True, **how)
         try:
             vectorizer.fit(texts)
         except ValueError as error:
             raise InputError(
                 f"text: expected texts that share words of two letters and more, got none that at least {RARE} "
-                f"and at most {COMMON:.0%} of them have"
+                f"and at most {COMMON:.0%} of them have; spaces separate words: split Chinese, Japanese or Thai first"
             ) from error
         return cls(column, tuple(vectorizer.get_feature_names_out().tolist()), tuple(vectorizer.idf_.tolist()))
 
@@ -62,7 +72,8 @@ class Texts:
         """Texts -> rows, float32 [n, D], sparse; a text without any of the words is a row of zeros."""
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        vectorizer = TfidfVectorizer(vocabulary=list(self.words), sublinear_tf=True, dtype=np.float32)
+        how = {"dtype": np.float32, "token_pattern": word_pattern() if self.marks else WITHOUT_MARKS}
+        vectorizer = TfidfVectorizer(vocabulary=list(self.words), sublinear_tf=True, **how)
         vectorizer.idf_ = np.asarray(self.idf, np.float32)
         return scipy.sparse.csr_array(vectorizer.transform(texts))
 
@@ -81,8 +92,25 @@ class Texts:
         where = f"column {self.column[:40]!r}" if self.column else "each line"
         return [f"{where} is a text: TF-IDF of its {len(self.words):,} most frequent words that few texts share"]
 
+    def describe_wordless(self, rows: scipy.sparse.csr_array) -> list[str]:
+        """A sentence where some of the texts that the words were found in have none of them, as rows [n, D]."""
+        none = int((np.diff(rows.indptr) == 0).sum())
+        if not none:
+            return []
+        told = [f"{none:,} of {rows.shape[0]:,} texts have none of these words, so they are all alike"]
+        if none > MANY * rows.shape[0]:
+            warnings.warn(
+                f"text: {told[0]}; spaces separate words: split Chinese, Japanese or Thai first, and leave out what is "
+                "empty",
+                UnitsWarning,
+                stacklevel=4,
+            )
+            return []
+        return told
+
     def to_dict(self) -> dict:
-        return {"form": "texts", "column": self.column, "words": list(self.words), "idf": list(self.idf)}
+        listed = {"words": list(self.words), "idf": list(self.idf)}
+        return {"form": "texts", "column": self.column, **listed, "marks": self.marks}
 
     @classmethod
     def from_dict(cls, values: dict) -> "Texts":
@@ -92,13 +120,21 @@ class Texts:
             ValueError: no `Texts` has such values.
         """
         short = each(list, lambda word: isinstance(word, str) and word != "")
-        kinds = {"column": str, "words": short, "idf": each(list, lambda weight: finite(weight) and weight > 0)}
-        if not record(kinds)(values):
+        weights = each(list, lambda weight: finite(weight) and weight > 0)
+        values = {"marks": False, **values}  # of which older runs say nothing
+        if not record({"column": str, "words": short, "idf": weights, "marks": bool})(values):
             raise ValueError("expected a column, words and their idf")
         words, idf = values["words"], values["idf"]
         if not words or len(set(words)) < len(words) or len(idf) != len(words):
             raise ValueError(f"{len(words)} words with {len(idf)} weights, or a word twice")
-        return cls(values["column"], tuple(words), tuple(idf))
+        return cls(values["column"], tuple(words), tuple(idf), values["marks"])
+
+
+@cache
+def word_pattern() -> str:
+    """Words of two characters and more, as scikit-learn finds them, but for marks (Unicode's category M) inside."""
+    marks = "".join(mark for mark in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(mark)[0] == "M")
+    return rf"\w(?:\w+|(?=[^\x00-\x7f])[{marks}])+"  # what is ASCII is no mark: looked at first it takes a sixth
 
 
 def lines_of(stream: IO[str]) -> list[str]:

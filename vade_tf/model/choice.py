@@ -42,7 +42,8 @@ def choose(observations) -> Likelihood:
         return counted(size)
     if counted is not None and observations.likelihood != "auto":
         raise InputError(
-            f"likelihood: {counted.name} expects whole numbers from 0 up, got others; give them as they were counted"
+            f"likelihood: {counted.name} expects whole numbers from 0 up, got {_no_count(observations)}; give them as "
+            "they were counted"
         )
     scale, offset = observations.grey
     low, high = (value * scale + offset for value in (observations.low, observations.high))
@@ -72,8 +73,14 @@ def _size(observations) -> float | None:
 
     Counts are whole numbers from 0 up, mostly 0, with a long tail: so grey values, ranks and marks are none. Nor are
     levels and answers of a table, which are mostly 0 as well, beside a few numbers of it, which are a long tail.
+    Of genes of cells their schema says whether they are counts, however many are kept, and how few of them are 0.
     """
     x, asked = observations.x, observations.likelihood != "auto"
+    counted = getattr(observations.schema, "are_counts", None)
+    if counted is not None and not asked:
+        if not counted or observations.image_shape is not None:
+            return None
+        asked = True
     families = () if observations.schema is None else observations.schema.blocks
     if not asked and any(family != "gaussian" for family, _ in families):
         return None
@@ -103,6 +110,18 @@ def _size(observations) -> float | None:
     if not asked and (tail < TAIL * total or (few and seen[above].mean() > (1 - MOSTLY) * len(x))):
         return None
     return max(float(np.median(np.concatenate(sums))), 1.0)
+
+
+def _no_count(observations) -> str:
+    """The first value that is no count, and where it stands."""
+    x = observations.x
+    for rows in spans(len(x), x.shape[1], BLOCK):
+        block = np.asarray(x[rows])
+        for row, column in np.argwhere(~((block >= 0) & (block == np.round(block))))[:1]:
+            value = "a missing value" if np.isnan(block[row, column]) else f"{block[row, column]:g}"
+            name = column if observations.schema is None else repr(observations.schema.features[column])
+            return f"{value} at row {rows.start + row}, column {name}"
+    return "others"
 
 
 def _gaussian(observations) -> Gaussian:

@@ -43,6 +43,7 @@ def write(run: Run, model: keras.Model, data: str, out: Path, phase: Callable[[i
     with readable(data) as (file, kind):
         if kind != cell_files.ENDING:
             raise InputError(f"data: expected an .h5ad file to go with out={str(out)!r}, got {data}")
+        cell_files.check_kind(run.schema, file)
         cells, schema = genes.read(file), run.schema
         if isinstance(schema, Schema):
             rows, notes = cell_files.by_names(cells, run.config.layer or "", schema)

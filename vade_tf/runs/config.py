@@ -46,7 +46,11 @@ class TrainConfig(Settings):
         None, "with data=FILE: column of texts, which are clustered by their words; lines: each line of a .txt is one"
     )
     layer: str | None = option(None, "with data=FILE.h5ad: layer that holds the counts (X)")
-    genes: int | None = option(None, "with data=FILE.h5ad: keep so many genes, those that vary most (all)", least=1)
+    genes: int | None = option(
+        None,
+        "with data=FILE.h5ad, or an .h5 with names of genes: keep so many genes, those that vary most (all)",
+        least=1,
+    )
     batch: str | None = option(
         None, "with data=FILE.h5ad: column of obs with the experiment or donor of each cell, which the decoder is told"
     )

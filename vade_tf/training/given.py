@@ -100,8 +100,8 @@ def check(data: Observations, likelihood: Likelihood, settings: Resolved, hints:
         )
     if data.origins is not None and not isinstance(likelihood, Counts):
         raise InputError(
-            f"batch: goes with counts, got rows that are taken as {likelihood.name}; say likelihood='counts' if they "
-            "are counts, or leave batch out"
+            f"batch: goes with counts, got rows that are taken as {likelihood.name}; name the layer that has counts "
+            "with layer, say likelihood='counts' if these are counts, or leave batch out"
         )
     if settings.init == "gmm" and len(data.x) < 2:
         raise InputError("x: expected at least 2 rows, to which init='gmm' fits a Gaussian mixture, got 1")
