@@ -11,10 +11,11 @@ from test_genes import GENES, SMALL, annotated, bare, cells
 
 from vade_tf import VaDEClusterer
 from vade_tf.cli.main import main
-from vade_tf.data import genes
+from vade_tf.data import gene_counts
 from vade_tf.data.coding import coded
 from vade_tf.data.files import load_file
-from vade_tf.data.genes import Genes, tail_of
+from vade_tf.data.gene_counts import tail_of
+from vade_tf.data.genes import Genes
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model.choice import choose
 from vade_tf.runs.annotated import write
@@ -38,7 +39,7 @@ def logged(data):
 
 @pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_array, scipy.sparse.csc_array])
 def test_the_tail_is_the_largest_over_the_mean_of_what_is_not_0(form, monkeypatch):
-    monkeypatch.setattr(genes, "BLOCK", 7 * 30)  # a few cells at a time
+    monkeypatch.setattr(gene_counts, "BLOCK", 7 * 30)  # a few cells at a time
     x = cells(50)[0].toarray()
     rows = form(x) if form is np.asarray else scipy.sparse.csr_array(form(x))
     assert tail_of(rows) == pytest.approx(x.max() / x[x > 0].mean())

@@ -13,7 +13,7 @@ import scipy.sparse
 
 from vade_tf import VaDEClusterer, metrics
 from vade_tf.cli.main import main
-from vade_tf.data import genes
+from vade_tf.data import gene_counts, genes
 from vade_tf.data.coding import coded
 from vade_tf.data.files import load_file
 from vade_tf.data.genes import Genes
@@ -119,11 +119,11 @@ def test_the_most_variable_genes_by_the_variance_of_pearson_residuals(form, monk
     mu = np.outer(x.sum(axis=1), x.sum(axis=0)) / x.sum()
     residual = np.clip((x - mu) / np.sqrt(mu + mu**2 / 100), -np.sqrt(50), np.sqrt(50))
     expected = np.sort(residual.var(axis=0).argsort()[::-1][:12])
-    monkeypatch.setattr(genes, "BLOCK", 7 * 30)  # a few cells at a time
-    np.testing.assert_array_equal(genes.variable(form(x), 12), expected)
+    monkeypatch.setattr(gene_counts, "BLOCK", 7 * 30)  # a few cells at a time
+    np.testing.assert_array_equal(gene_counts.variable(form(x), 12), expected)
     assert 4 not in expected
     with pytest.raises(InputError, match="genes: expected counts, whole numbers from 0 up"):
-        genes.variable(form(x / 2), 12)
+        gene_counts.variable(form(x / 2), 12)
     with pytest.raises(InputError, match="genes: expected a number from 1 to that of the genes, 30, got 31"):
         Genes.infer(bare(form(x)), most=31)
 

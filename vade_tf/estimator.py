@@ -59,7 +59,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             numbers at each of many times, or several units, and so do square grey images that stand in rows
             (`data.checks.side_of_images`). () says that rows are no images.
         layer, genes: of an AnnData: the layer that holds the counts, default None, its X; and how many genes to keep,
-            those that vary most (`data.genes.variable`), default None, all.
+            those that vary most (`data.gene_counts.variable`), default None, all.
         batch: of an AnnData that is fitted: column of its `obs` with the experiment, donor or lane of each cell, by
             which cells are then not grouped (`model.origins`). New cells need none. Default None: all alike.
         hints: known group of each row, int [n], -1 where it is not known; default None. `fit` takes them, too.

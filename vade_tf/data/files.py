@@ -63,7 +63,7 @@ def load_file(
         text: the column that holds texts, which are then all that is used; "lines": each line of a `.txt` is one.
         layer: layer of an .h5ad that holds the numbers. Default: its X.
         most_genes: of an .h5ad, or an .h5 with the names of its genes, keep so many genes, those that vary most
-            (`genes.variable`). Default: all.
+            (`gene_counts.variable`). Default: all.
         batch: column of an .h5ad's obs that says which experiment, donor or lane each cell comes from. Default: none.
         schema: how the rows of a run were coded, which these then are as well; default: found here.
         plain: without a schema, take every column of a table as a number as it is, as runs did that have none.
