@@ -103,7 +103,8 @@ def test_pictures_on_cards_are_looked_up_by_what_the_rows_are_called(tmp_path, m
     monkeypatch.setattr(figures, "draw", lambda *parts: iter(()))
     monkeypatch.setattr(image_figures, "card_images", lambda *given: asked.append(given))
     monkeypatch.setattr(page, "page", lambda *told: "text")
-    run, data = SimpleNamespace(config=TrainConfig(data="x.npy", clusters=4)), SimpleNamespace(x=np.zeros((3, 2)))
+    run = SimpleNamespace(path=tmp_path, config=TrainConfig(data="x.npy", clusters=4))
+    data = SimpleNamespace(x=np.zeros((3, 2)))
     found, result = SimpleNamespace(groups=[0, 1, 0]), {"clusters": ["a card"]}
     page.write(evaluation.Evaluation(run, None, data, [3, 5, 8], found, {}, [], result), tmp_path, "command")
     assert asked == [(data, [0, 1, 0], ["a card"], [3, 5, 8])]

@@ -135,19 +135,25 @@ def test_every_row_is_in_the_table_of_clusters(result):
     assert "7 of them seen in training" in about(some)
 
 
-def test_no_figure_of_an_earlier_evaluation_stays(small_model, rng, result, tmp_path, monkeypatch):
+@pytest.mark.parametrize("place", ["the run folder", "a report of ours", "somebody's"])
+def test_no_figure_of_an_earlier_evaluation_stays(small_model, rng, result, tmp_path, monkeypatch, place):
     """Of rows without labels there is no table of them, and that of others would be taken for theirs."""
     (tmp_path / "figures").mkdir()
     for name in ("confusion.png", "code.png", "own.png"):
         (tmp_path / "figures" / name).write_bytes(b"old")
+    if place != "the run folder":
+        text = page_of(result, {}, TRAINING, [], "") if place == "a report of ours" else "<p>My report.</p>"
+        (tmp_path / "report.html").write_text(text)
     picture = figures.Picture("code", "A map.", Figure((1, 1)))
     monkeypatch.setattr(figures, "draw", lambda *subject: iter([picture]))
     model, data = small_model(), build(rng.uniform(size=(40, 12)).astype("f4"), None, "x", "memory")
-    run = SimpleNamespace(config=TrainConfig(data="x.npy", clusters=4))
+    path = tmp_path if place == "the run folder" else tmp_path / "run"
+    run = SimpleNamespace(path=path, config=TrainConfig(data="x.npy", clusters=4))
     found = evaluation.posterior(model, data.x)
     subject = (run, model, data, range(40), found, TRAINING, [], {**result, "health": [], "remedies": []})
     write(evaluation.Evaluation(*subject), tmp_path, "command")
-    assert sorted(file.name for file in (tmp_path / "figures").iterdir()) == ["code.png", "own.png"]
+    stay = ["confusion.png"] if place == "somebody's" else []
+    assert sorted(file.name for file in (tmp_path / "figures").iterdir()) == ["code.png", *stay, "own.png"]
     assert (tmp_path / "figures" / "code.png").read_bytes() != b"old"
 
 

@@ -62,7 +62,7 @@ def run(options: argparse.Namespace, command: str) -> None:
         from vade_tf.report import evaluation, page
         from vade_tf.runs import seeds
         from vade_tf.runs.folder import Run
-        from vade_tf.runs.places import check_outside
+        from vade_tf.runs.places import check_outside, check_report
 
     folders = [folder for name in options.runs for folder in seeds.run_folders(name)]
     paths = list({os.path.realpath(folder): folder for folder in folders}.values())  # named twice: evaluated once
@@ -75,6 +75,7 @@ def run(options: argparse.Namespace, command: str) -> None:
             check_outside(out, opened.config.data)
     if not options.no_figures:
         check_outside(out, options.data)
+        check_report(out, paths)
         page.prepare(out, "out" if options.out else "", several)  # what cannot be written is found out before the work
     where = {name: getattr(options, name) for name in ("data_dir", "data", "labels", "test")}
     evaluated = {}

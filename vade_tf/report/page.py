@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.table import Table
 
 from vade_tf import __version__
-from vade_tf.errors import StorageError
+from vade_tf.errors import InputError, StorageError
 from vade_tf.printing import Plain
 from vade_tf.report.evaluation import Evaluation
 from vade_tf.report.style import STYLE
@@ -229,12 +229,15 @@ def prepare(out: Path, argument: str = "", several: bool = False) -> None:
         several: whether runs are to be compared.
 
     Raises:
+        InputError: it is a file.
         StorageError: it cannot be made, or nothing can be written into it.
         ModuleNotFoundError: matplotlib, which draws, is not installed.
     """
     from vade_tf.report import figures  # noqa: F401  said before the work, and not where nothing is drawn
 
     with writing(out, argument):
+        if out.is_file():
+            raise InputError(f"out: {out} is a file; choose a folder")
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
             pass
@@ -248,7 +251,7 @@ def prepare(out: Path, argument: str = "", several: bool = False) -> None:
 
 
 def write(evaluated: Evaluation, out: Path, command: str) -> Path:
-    """Figures and report.html of one run into a folder, in place of earlier ones; returns the page's path."""
+    """Figures and report.html of one run into a folder, in place of earlier ones of ours; returns the page's path."""
     from vade_tf.report import figures
     from vade_tf.report.drawing import png
     from vade_tf.report.image_figures import card_images
@@ -261,12 +264,19 @@ def write(evaluated: Evaluation, out: Path, command: str) -> Path:
     text = page(evaluated.result, settings, evaluated.training, pictures, command, cards)
     with writing(out / "figures"):
         (out / "figures").mkdir(exist_ok=True)
-        for name in figures.CAPTIONS:  # of other rows perhaps, and not all of them are drawn now
+        old = figures.CAPTIONS if _ours(out, evaluated.run.path) else ()
+        for name in old:  # of other rows perhaps, and not all of them are drawn now
             (out / "figures" / f"{name}.png").unlink(missing_ok=True)
     for name, _, content in pictures:
         write_whole(out / "figures" / f"{name}.png", content)
     write_whole(out / "report.html", text.encode())
     return out / "report.html"
+
+
+def _ours(out: Path, run: Path) -> bool:
+    """Whether the figures in a folder are those of an earlier report, and not somebody's own of the same names."""
+    file = out / "report.html"
+    return out.resolve() == run.resolve() or (file.exists() and b"Made with vade_tf " in file.read_bytes())
 
 
 def write_comparison(results: dict[str, dict], histories: dict[str, list[dict]], out: Path) -> Path:
