@@ -70,7 +70,7 @@ def test_a_normal_run_shows_progress_and_a_table_and_nothing_else(
         (["--dataset", "imagenet"], "--dataset: expected one of"),
         (["--data", "rows.mat", "--clusters", "3"], "--data: expected a file ending in .npy"),
         (["--clusters", "0"], "--clusters: expected a whole number of at least 1, got 0"),
-        (["--resume", "none"], "none: expected a run folder"),
+        (["--resume", "none"], "--resume: none: expected a run folder"),
         (["--resume", "runs/a", "--epochs", "3"], "--resume: takes every setting from the run folder"),
         (["--seeds", "0"], "--seeds: expected a whole number of at least 1"),
     ],

@@ -91,7 +91,9 @@ def check_empty(path: Path) -> None:
     if (path / "metrics.json").exists():
         raise InputError(f"out: {path} holds a finished run; choose another folder or remove this one")
     if (path / "config.json").exists():
-        raise InputError(f"out: {path} holds an unfinished run; continue it with resume={str(path)!r}")
+        raise InputError(
+            f"out: {path} holds an unfinished run; continue it with resume={str(path)!r}, or choose another folder"
+        )
     if path.exists() and not path.is_dir():
         raise InputError(f"out: {path} is a file; choose another folder")
     foreign = [file for file in path.iterdir() if not _left_by_a_kill(file)] if path.is_dir() else []
