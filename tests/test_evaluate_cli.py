@@ -334,3 +334,13 @@ def test_json_is_all_that_is_printed_where_a_report_is_written_too(trained, tmp_
     monkeypatch.setattr(page, "write", lambda evaluated, out, command: written.append(out) or out / "report.html")
     code, out, err = call(capsys, trained, "--json", "--out", tmp_path / "look", "--quiet")
     assert (code, json.loads(out), err, written) == (0, {"n": 36}, "", [tmp_path / "look"])
+
+
+@pytest.mark.parametrize("other", [{"source": "a.npy", "n_features": 4}, {"source": "b.npy", "n_features": 3}, None])
+def test_runs_of_different_data_are_said_to_be_such(trained, copy, capsys, monkeypatch, other):
+    results = [{"source": "a.npy", "n_features": 3}, other or {"source": "./a.npy", "n_features": 3}]
+    found = (SimpleNamespace(result=result, history=[]) for result in results)
+    monkeypatch.setattr(evaluation, "evaluate_run", lambda *_, **more: next(found))
+    code, _, err = call(capsys, trained, copy, "--json", "--no-figures", "--quiet")
+    told = "the runs are of different data; scores and bounds compare within the same data alone"
+    assert (code, err) == (0, f"evaluate.py: warning: {told}\n" if other else "")

@@ -22,6 +22,8 @@ from vade_tf.runs.config import TrainConfig
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 TRAINING = {
+    "likelihood": "bernoulli",
+    "epochs": {"pretrain": 30, "fit": 10},
     "seconds": {"pretrain": 61.0, "init": 2.0, "fit": 30.0, "total": 93.0},
     "device": "CPU",
     "precision": "float32",
@@ -106,6 +108,8 @@ def test_the_page_says_everything(page, result):
         f"{result['importance_weighted']['bounds']['5000']:.2f}",
         "A caption with <angle> brackets & more.",
         "batch_size | 256",
+        "likelihood | bernoulli",
+        "epochs | pretrain 30, fit 10",
         "pretrain 61",
         "keras 3.99",
         "matplotlib 3.",

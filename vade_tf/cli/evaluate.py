@@ -13,6 +13,7 @@ import json
 import os
 import shlex
 import sys
+import warnings
 from pathlib import Path
 
 from vade_tf.cli.command import Parser, answer, check_single, path, starting, typed
@@ -85,6 +86,9 @@ def run(options: argparse.Namespace, command: str) -> None:
             evaluated[str(folder)] = evaluation.evaluate_run(folder, step=step, **where)
 
     results = {name: each.result for name, each in evaluated.items()}
+    if several and len({(os.path.realpath(one["source"]), one["n_features"]) for one in results.values()}) > 1:
+        told = "the runs are of different data; scores and bounds compare within the same data alone"
+        warnings.warn(told, UserWarning, stacklevel=1)
     if options.json:
         print(json.dumps(list(results.values()) if several else results[str(paths[0])], indent=2))
     elif several:

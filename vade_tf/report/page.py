@@ -181,6 +181,8 @@ def page(
         _html_table(
             None,
             [
+                ("likelihood", training.get("likelihood") or "none"),  # not there in older folders
+                ("epochs", ", ".join(f"{name} {n}" for name, n in training["epochs"].items() if n) or "none"),
                 ("seconds", ", ".join(f"{name} {value:,.0f}" for name, value in seconds.items())),
                 ("device", training["device"]),
                 ("precision", training["precision"]),
@@ -253,12 +255,14 @@ def prepare(out: Path, argument: str = "", several: bool = False) -> None:
 def write(evaluated: Evaluation, out: Path, command: str) -> Path:
     """Figures and report.html of one run into a folder, in place of earlier ones of ours; returns the page's path."""
     from vade_tf.report import figures
-    from vade_tf.report.drawing import png
+    from vade_tf.report.contrast import feature_names
+    from vade_tf.report.drawing import png, unshown
     from vade_tf.report.image_figures import card_images
 
     subject = (evaluated.model, evaluated.dataset, evaluated.found)
     drawn = figures.draw(*subject, evaluated.result, evaluated.history)
-    pictures = [(picture.name, picture.caption, png(picture.figure)) for picture in drawn]
+    with unshown(feature_names(evaluated.dataset), "report.html has them"):
+        pictures = [(picture.name, picture.caption, png(picture.figure)) for picture in drawn]
     settings = asdict(evaluated.run.config)
     cards = card_images(evaluated.dataset, evaluated.found.groups, evaluated.result["clusters"], evaluated.numbers)
     text = page(evaluated.result, settings, evaluated.training, pictures, command, cards)
@@ -282,10 +286,11 @@ def _ours(out: Path, run: Path) -> bool:
 def write_comparison(results: dict[str, dict], histories: dict[str, list[dict]], out: Path) -> Path:
     """The figure of several runs, by name, into a folder; returns its path."""
     from vade_tf.report.course_figures import comparison
-    from vade_tf.report.drawing import png
+    from vade_tf.report.drawing import png, unshown
 
     file = out / "comparison.png"
-    write_whole(file, png(comparison(results, histories)))
+    with unshown(list(results), "the table has them"):
+        write_whole(file, png(comparison(results, histories)))
     return file
 
 
