@@ -72,7 +72,7 @@ def test_an_autoencoder_is_lent_to_its_own_rows_alone(run, tmp_path):
     np.save(wide, np.ones((20, 5)))
     rows, here = "expected 20 rows of 4 features from .*x.npy, got ", "held_out=0.1, limit=None and seed=0, as here"
     for changed, told in (
-        ({"held_out": 0.1}, f"{rows}18 rows of 4 features; train {run.path} with {here}"),
+        ({"held_out": 0.1}, f"{rows}18 rows of 4 features; name a run that was trained with {here}"),
         ({"data": str(wide)}, f"{rows}20 rows of 5 features from .*wide.npy; give the same labels, columns and drop"),
     ):
         with pytest.raises(InputError, match=f"^pretrained: .* began with other data: {told}$"):

@@ -97,7 +97,7 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray
         todo = "give the same labels, columns and drop"
     elif data["source"] == before["source"]:
         drawn = f"held_out={config.held_out}, limit={config.limit} and seed={config.seed}"
-        todo = f"train {run.path} with {drawn}, as here"
+        todo = f"name a run that was trained with {drawn}, as here"
     run.check_data(data, "pretrained", todo)
     kept = run.load("pretrained")
     if run.config.model != "vade" and not SYSTEMS[run.config.model].pretrains:
