@@ -52,8 +52,9 @@ CHANGED = {
 def test_another_fit_is_refused_and_leaves_the_store_as_it_was(x, store, kept, case):
     change, settings, more, name = CHANGED[case]
     message = f"^store: .* is of a fit to other rows or settings, with {name} .* instead of .*; give a new Memory"
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as refused:
         fit(change(x), dataclasses.replace(SETTINGS, **settings), store=store, **more)
+    assert "store: store:" not in str(refused.value)
     assert {name: list(arrays) for name, arrays in store.kept.items()} == {n: list(a) for n, a in kept.items()}
 
 

@@ -70,7 +70,7 @@ def test_a_normal_run_shows_progress_and_a_table_and_nothing_else(
         (["--dataset", "imagenet"], "--dataset: expected one of"),
         (["--data", "rows.mat", "--clusters", "3"], "--data: expected a file ending in .npy"),
         (["--clusters", "0"], "--clusters: expected a whole number of at least 1, got 0"),
-        (["--resume", "none"], "none: expected a run folder"),
+        (["--resume", "none"], "--resume: none: expected a run folder"),
         (["--resume", "runs/a", "--epochs", "3"], "--resume: takes every setting from the run folder"),
         (["--seeds", "0"], "--seeds: expected a whole number of at least 1"),
     ],
@@ -124,8 +124,8 @@ def test_help_needs_no_tensorflow_and_names_the_program_as_typed(program):
         line.split("|")[-1].strip() for line in done.stderr.splitlines()
     }
     name = program[-1]
-    typed = f"python {name} " if name.endswith(".py") else f"vade-tf {name} " if name in COMMANDS else "vade-tf train"
-    assert typed in done.stdout
+    typed = f"vade-tf {name} " if name in COMMANDS else "vade-tf train"
+    assert (typed if program[0] == "-c" else f"python {' '.join(program)} ") in done.stdout
 
 
 def test_help_of_train_names_every_setting(capsys):
@@ -383,13 +383,11 @@ def test_the_kept_run_of_restarts_is_a_run(tmp_path):
     check_single(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("name", "given"), [("main", {}), ("train", {"prog": "train.py"}), ("evaluate", {"prog": "evaluate.py"})]
-)
-def test_a_program_ends_with_the_code_of_its_command(name, given, monkeypatch):
+@pytest.mark.parametrize(("name", "prog"), [("main", "vade-tf"), ("train", "train.py"), ("evaluate", "evaluate.py")])
+def test_a_program_ends_with_the_code_of_its_command(name, prog, monkeypatch):
     seen = []
     monkeypatch.setattr(f"vade_tf.cli.{name}.main", lambda **more: seen.append(more) or 2)
-    assert (getattr(entry, name)(), seen) == (2, [given])
+    assert (getattr(entry, name)(), seen) == (2, [{"prog": prog}])
     if name != "main":
         with pytest.raises(SystemExit) as ended:
             runpy.run_path(str(ROOT / f"{name}.py"), run_name="__main__")

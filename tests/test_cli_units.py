@@ -49,3 +49,21 @@ def test_what_an_array_holds_that_no_column_knows_is_told(tabled, tmp_path, caps
     np.savez(tmp_path / "x.npz", x=np.ones((4, 3)))
     told = "4 cells of 'colour' hold a value that training did not see: '1': taken as missing"
     assert len(printed(capsys, tabled, "--data", tmp_path / "x.npz", notes=(told,))) == 4
+
+
+@pytest.mark.parametrize(("study", "told"), [(True, "holds several runs; give one"), (False, "expected a run folder")])
+def test_a_folder_that_lends_no_autoencoder_is_told_with_its_flag(study, told, tmp_path, capsys):
+    rows, folder = tmp_path / "x.npy", tmp_path / "lent"
+    np.save(rows, np.eye(9))
+    folder.mkdir()
+    if study:
+        (folder / "seeds.json").touch()
+    given = ["--data", str(rows), "--clusters", "2", "--pretrained", str(folder), "--out", str(tmp_path / "run")]
+    assert main(["train", *given]) == 2
+    assert capsys.readouterr().err.startswith(f"vade-tf train: --pretrained: {folder}: {told}")
+
+
+def test_help_says_which_rows_need_a_number_of_clusters(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    assert "--data needs one of these" in " ".join(capsys.readouterr().out.split())

@@ -69,6 +69,7 @@ def test_the_paper_recipe_knows_its_settings_for_a_data_set():
         ({"learning_rate": "0.1"}, "^learning_rate: expected a positive number, got '0.1'"),
         ({"guide_weight": -1.0}, "^guide_weight: expected a number of at least 0, got -1.0"),
         ({"model": "dec", "self_train_epochs": 4}, "^self_train_epochs: .* VaDE's groups alone are sharpened, got 4"),
+        ({"decay": 1.01}, "^decay: expected a number above 0 and at most 1, got 1.01"),
         ({"data": 3}, "^data: expected text, got 3"),
         ({"data": ""}, "^data: expected text that is not empty"),
         ({"recipe": ["paper"]}, r"^recipe: expected text, got \['paper'\]"),

@@ -157,10 +157,14 @@ def test_a_study_over_seeds_stands_for_its_runs(trained, tmp_path):
     for number in (10, 9):
         shutil.copytree(trained, tmp_path / f"seed-{number}")
     assert seeds.run_folders(tmp_path) == [tmp_path]  # not a study yet
-    (tmp_path / "seeds.json").write_text("{}")
+    config = json.loads((trained / "config.json").read_text())
+    (tmp_path / "seeds.json").write_text(json.dumps({"values": [9, 10], "config": config}))
     assert seeds.run_folders(tmp_path) == [tmp_path / "seed-9", tmp_path / "seed-10"]
-    for number in (10, 9):
-        (tmp_path / f"seed-{number}" / "metrics.json").unlink()
+    (tmp_path / "seed-10" / "metrics.json").unlink()
+    told = re.escape(f"{tmp_path}: seed 10 is not finished and left out; resume={str(tmp_path)!r} continues the study")
+    with pytest.warns(UserWarning, match=f"^{told}$"):
+        assert seeds.run_folders(tmp_path) == [tmp_path / "seed-9"]
+    (tmp_path / "seed-9" / "metrics.json").unlink()
     with pytest.raises(InputError, match="no seed of it is finished"):
         seeds.run_folders(tmp_path)
 
@@ -192,15 +196,20 @@ def test_a_damaged_file_is_named(copy, name, damage, capsys):
         (["{run}", "--data", "{tmp}/x.npy"], "--data: expected an existing file"),
         (["{run}", "--test"], "--test: expected a run on the full mnist or fashion_mnist"),
         (["{run}", "--out", "{tmp}", "--no-figures"], "--out: names the folder of figures and report"),
-        (["{run}", "--out", "{run}/config.json"], "config.json cannot be written (File exists)"),
+        (["{run}", "--out", "{run}/config.json"], "config.json is a file; choose a folder"),
+        (["{run}", "--out", "{tmp}/other"], "other, another run than is evaluated; choose another folder"),
+        (["{run}", "--out", "{tmp}/other/figures"], "other, another run than is evaluated; choose another folder"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(trained, tmp_path, capsys, arguments, message):
+    (tmp_path / "other").mkdir()
+    shutil.copy(trained / "config.json", tmp_path / "other")
     code, out, err = call(capsys, *(a.format(run=trained, tmp=tmp_path) for a in arguments))
     assert (code, out) == (2, "")
     assert message in err
     assert len(err.splitlines()) == 1
-    assert not (tmp_path / "nowhere").exists()
+    assert [file.name for file in tmp_path.iterdir()] == ["other"]
+    assert [file.name for file in (tmp_path / "other").iterdir()] == ["config.json"]
 
 
 def test_help_does_not_load_tensorflow():
@@ -325,3 +334,13 @@ def test_json_is_all_that_is_printed_where_a_report_is_written_too(trained, tmp_
     monkeypatch.setattr(page, "write", lambda evaluated, out, command: written.append(out) or out / "report.html")
     code, out, err = call(capsys, trained, "--json", "--out", tmp_path / "look", "--quiet")
     assert (code, json.loads(out), err, written) == (0, {"n": 36}, "", [tmp_path / "look"])
+
+
+@pytest.mark.parametrize("other", [{"source": "a.npy", "n_features": 4}, {"source": "b.npy", "n_features": 3}, None])
+def test_runs_of_different_data_are_said_to_be_such(trained, copy, capsys, monkeypatch, other):
+    results = [{"source": "a.npy", "n_features": 3}, other or {"source": "./a.npy", "n_features": 3}]
+    found = (SimpleNamespace(result=result, history=[]) for result in results)
+    monkeypatch.setattr(evaluation, "evaluate_run", lambda *_, **more: next(found))
+    code, _, err = call(capsys, trained, copy, "--json", "--no-figures", "--quiet")
+    told = "the runs are of different data; scores and bounds compare within the same data alone"
+    assert (code, err) == (0, f"evaluate.py: warning: {told}\n" if other else "")

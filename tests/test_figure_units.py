@@ -2,16 +2,19 @@
 
 import dataclasses
 import io
+import warnings
 from types import SimpleNamespace
 
 import matplotlib.image
 import numpy as np
 import pytest
-from test_figures import HISTORY, sheet, subject
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from test_figures import HISTORY, render, sheet, subject
 
 from vade_tf.data.observing import build
 from vade_tf.errors import StorageError
-from vade_tf.report import evaluation, figures, image_figures, page, sweep_figure
+from vade_tf.report import colours, course_figures, drawing, evaluation, figures, image_figures, page, sweep_figure
 from vade_tf.report.contrast import Contrast
 from vade_tf.runs.config import TrainConfig
 
@@ -103,7 +106,8 @@ def test_pictures_on_cards_are_looked_up_by_what_the_rows_are_called(tmp_path, m
     monkeypatch.setattr(figures, "draw", lambda *parts: iter(()))
     monkeypatch.setattr(image_figures, "card_images", lambda *given: asked.append(given))
     monkeypatch.setattr(page, "page", lambda *told: "text")
-    run, data = SimpleNamespace(config=TrainConfig(data="x.npy", clusters=4)), SimpleNamespace(x=np.zeros((3, 2)))
+    run = SimpleNamespace(path=tmp_path, config=TrainConfig(data="x.npy", clusters=4))
+    data = build(np.zeros((3, 2), "f4"), None, "x", "memory")
     found, result = SimpleNamespace(groups=[0, 1, 0]), {"clusters": ["a card"]}
     page.write(evaluation.Evaluation(run, None, data, [3, 5, 8], found, {}, [], result), tmp_path, "command")
     assert asked == [(data, [0, 1, 0], ["a card"], [3, 5, 8])]
@@ -131,3 +135,78 @@ def test_what_an_earlier_evaluation_left_is_replaced_and_a_folder_is_not(tmp_pat
     (tmp_path / name).mkdir()
     with pytest.raises(StorageError, match=f"{name} cannot be written .it is a folder.; move it away"):
         page.prepare(tmp_path, several=several)
+
+
+def inside(figure):
+    """Whether all that a figure holds is within its borders."""
+    box = figure.get_tightbbox(render(figure).get_renderer())
+    (width, height), (left, low, right, high) = figure.get_size_inches(), box.extents
+    return min(left, low) > -0.01 and right < width + 0.01 and high < height + 0.01
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 5])
+def test_few_features_have_room_for_the_label_of_their_colours(number):
+    effect = np.linspace(-1, 1, 2 * number).reshape(2, number)
+    apart = Contrast([f"x{j}" for j in range(number)], ["number"] * number, np.arange(number), effect, effect, effect)
+    assert inside(figures.features(apart, np.arange(2)))
+
+
+@pytest.mark.parametrize("n_clusters", [1, 2, 3])
+def test_few_profiles_keep_their_label_off_the_edges(small_model, rng, n_clusters):
+    data = build(rng.uniform(size=(60, 12)).astype("f4"), None, "x", "memory")
+    figure = figures.profiles(small_model(n_clusters=n_clusters), data, np.arange(n_clusters))
+    assert inside(figure)
+    label = figure._supylabel.get_window_extent(render(figure).get_renderer())
+    assert 20 < label.y0 < label.y1 < figure.bbox.height - 20  # pixels
+
+
+def test_beyond_ten_runs_the_bars_differ_by_a_hatch_and_the_legend_has_bars_and_lines():
+    score = {"acc": 0.5, "nmi": 0.5, "ari": 0.4, "purity": 0.9, "silhouette": None, "elbo": -9.0}
+    results = {f"runs/{i}": score for i in range(23)}
+    figure = course_figures.comparison(results, dict.fromkeys(results, HISTORY))
+    bars = [container[0] for container in figure.axes[0].containers]
+    assert len({(bar.get_facecolor(), bar.get_hatch()) for bar in bars}) == 23
+    shown = [(patch.get_facecolor(), patch.get_hatch()) for patch in figure.legends[0].findobj(Rectangle)]
+    assert {(bar.get_facecolor(), bar.get_hatch()) for bar in bars} <= set(shown)
+    assert inside(figure)
+
+
+def test_where_no_run_has_a_bound_there_is_no_panel_for_it():
+    score = {"acc": 0.5, "nmi": 0.5, "ari": 0.4, "purity": 0.9, "silhouette": None}
+    titles = {
+        bound: [axis.get_title() for axis in course_figures.comparison({"a": {**score, "elbo": bound}}, {"a": []}).axes]
+        for bound in (None, -9.0)
+    }
+    assert titles == {None: ["Scores"], -9.0: ["Scores", "Bound"]}
+
+
+@pytest.mark.parametrize("number", [15, 16])
+def test_many_groups_of_a_map_have_small_numbers_in_their_colours(number):
+    m = np.repeat(np.arange(number), 3)[:, None] + np.zeros(4)
+    found = evaluation.Assignments(m, np.log(np.eye(number)[np.repeat(np.arange(number), 3)] + 1e-9))
+    shown = figures.code(build(m.astype("f4"), None, "x", "memory"), found).axes[0].texts
+    expected = {"black"} if number == 15 else {colours.colour(c) for c in range(number)}
+    assert {text.get_color() for text in shown} == expected
+    assert {text.get_fontsize() < 8 for text in shown} == {number > 15}
+
+
+@pytest.mark.parametrize("number", [24, 25])
+def test_the_title_tells_of_counts_where_they_are_written(number):
+    y = np.arange(number)
+    axis = figures.confusion(y, y, 1.0).axes[0]
+    told = "Clusters and labels (rows; ACC 1.0000)" if number == 24 else "Clusters and labels (ACC 1.0000)"
+    assert (axis.get_title(), len(axis.texts)) == (told, 576 if number == 24 else 0)
+
+
+def test_of_letters_that_the_font_lacks_one_warning_names_the_names():
+    figure = Figure((2, 2))
+    figure.text(0.1, 0.1, "\u6e29\u5ea6, \u4e2d")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with drawing.unshown(["\u6e29\u5ea6", "size", "\u4e2d"], "the table has them"):
+            drawing.png(figure)
+            warnings.warn("another", UserWarning, stacklevel=1)
+        with drawing.unshown(["size"], "the table has them"):
+            drawing.png(Figure((2, 2)))
+    last = "the font of the figures has not all letters of \u6e29\u5ea6, \u4e2d; the table has them"
+    assert [str(each.message) for each in told] == ["another", last]

@@ -297,7 +297,7 @@ def test_bounds_of_other_systems_are_drawn_nowhere(small_model, rng):
     assert [len(line.get_xdata()) for line in bound.lines] == [3, 0]
     assert [len(line.get_xdata()) for line in acc.lines] == [3, 3]
     assert acc.get_xlabel() == "epoch"
-    assert len(course_figures.comparison({"gmvae": results["gmvae"]}, {"gmvae": none}).axes) == 2
+    assert len(course_figures.comparison({"gmvae": results["gmvae"]}, {"gmvae": none}).axes) == 1
 
 
 def test_names_of_runs_are_text_and_none_is_left_out():

@@ -34,7 +34,7 @@ STOPS = {
     ),
     "steps too long": (
         {"learning_rate": 1e30},
-        r"stops: (pretrain: .* in epoch 3, after 2 steps back .*|init: the code reaches .*); lower learning_rate",
+        r"stops: (pretrain: .* in epoch 3, after 2 steps back|training diverged: the code) .*lower learning_rate",
     ),
 }
 

@@ -32,9 +32,8 @@ def run(tmp_path):
 
 
 def test_a_run_goes_on_with_its_own_rows_alone(run):
-    with pytest.raises(
-        InputError, match="^resume: .* began with other data: expected .*'rows': 20, .* got .*'rows': 20"
-    ):
+    told = "expected 20 rows of 4 features from .*x.npy, got other 20 rows of 4 features; restore that file$"
+    with pytest.raises(InputError, match=f"^resume: .* began with other data: {told}"):
         training.resume(run.path)
 
 
@@ -69,9 +68,29 @@ def test_a_run_goes_on_with_what_its_rows_were_taken_for(tmp_path):
 
 def test_an_autoencoder_is_lent_to_its_own_rows_alone(run, tmp_path):
     config = dataclasses.replace(run.config, pretrained=str(run.path))
-    with pytest.raises(InputError, match="^pretrained: .* began with other data"):
-        training.train(config, tmp_path / "other")
+    wide = tmp_path / "wide.npy"
+    np.save(wide, np.ones((20, 5)))
+    rows, here = "expected 20 rows of 4 features from .*x.npy, got ", "held_out=0.1, limit=None and seed=0, as here"
+    for changed, told in (
+        ({"held_out": 0.1}, f"{rows}18 rows of 4 features; name a run that was trained with {here}"),
+        ({"data": str(wide)}, f"{rows}20 rows of 5 features from .*wide.npy; give the same labels, columns and drop"),
+    ):
+        with pytest.raises(InputError, match=f"^pretrained: .* began with other data: {told}$"):
+            training.train(dataclasses.replace(config, **changed), tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def test_a_run_and_a_study_say_where_their_file_has_to_be(run, tmp_path):
+    study = Study.begin("seeds", run.config, tmp_path / "study", [0, 1])
+    (tmp_path / "x.npy").unlink()
+    for go_on, folder in ((lambda: training.resume(run.path), run.path), (lambda: study_of(study.out), study.out)):
+        with pytest.raises(InputError, match=f"^resume: {folder} began with .*x.npy, which is not there now; put"):
+            go_on()
+
+
+def study_of(out):
+    """All rows of a study."""
+    return Study.open(out).whole
 
 
 def test_a_run_is_evaluated_on_its_own_rows_alone(run):
@@ -113,8 +132,8 @@ def test_a_study_goes_on_with_its_own_rows_alone(tmp_path):
     Run.create(study.folders[0], study.of(0), training.identity(load_rows(study.config, study.whole)))
     assert len(Study.open(out).whole.x) == 20
     np.save(file, X + 1)
-    with pytest.raises(InputError, match="^resume: .* began with other data: expected .*'rows': 20, .* got .*'rows'"):
-        _ = Study.open(out).whole
+    with pytest.raises(InputError, match="^resume: .* began with other data: expected 20 rows .*, got other 20 rows"):
+        study_of(out)
 
 
 def test_a_run_that_another_process_trains_is_left_to_it(run):

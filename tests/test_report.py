@@ -22,6 +22,8 @@ from vade_tf.runs.config import TrainConfig
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 TRAINING = {
+    "likelihood": "bernoulli",
+    "epochs": {"pretrain": 30, "fit": 10},
     "seconds": {"pretrain": 61.0, "init": 2.0, "fit": 30.0, "total": 93.0},
     "device": "CPU",
     "precision": "float32",
@@ -106,6 +108,8 @@ def test_the_page_says_everything(page, result):
         f"{result['importance_weighted']['bounds']['5000']:.2f}",
         "A caption with <angle> brackets & more.",
         "batch_size | 256",
+        "likelihood | bernoulli",
+        "epochs | pretrain 30, fit 10",
         "pretrain 61",
         "keras 3.99",
         "matplotlib 3.",
@@ -135,19 +139,25 @@ def test_every_row_is_in_the_table_of_clusters(result):
     assert "7 of them seen in training" in about(some)
 
 
-def test_no_figure_of_an_earlier_evaluation_stays(small_model, rng, result, tmp_path, monkeypatch):
+@pytest.mark.parametrize("place", ["the run folder", "a report of ours", "somebody's"])
+def test_no_figure_of_an_earlier_evaluation_stays(small_model, rng, result, tmp_path, monkeypatch, place):
     """Of rows without labels there is no table of them, and that of others would be taken for theirs."""
     (tmp_path / "figures").mkdir()
     for name in ("confusion.png", "code.png", "own.png"):
         (tmp_path / "figures" / name).write_bytes(b"old")
+    if place != "the run folder":
+        text = page_of(result, {}, TRAINING, [], "") if place == "a report of ours" else "<p>My report.</p>"
+        (tmp_path / "report.html").write_text(text)
     picture = figures.Picture("code", "A map.", Figure((1, 1)))
     monkeypatch.setattr(figures, "draw", lambda *subject: iter([picture]))
     model, data = small_model(), build(rng.uniform(size=(40, 12)).astype("f4"), None, "x", "memory")
-    run = SimpleNamespace(config=TrainConfig(data="x.npy", clusters=4))
+    path = tmp_path if place == "the run folder" else tmp_path / "run"
+    run = SimpleNamespace(path=path, config=TrainConfig(data="x.npy", clusters=4))
     found = evaluation.posterior(model, data.x)
     subject = (run, model, data, range(40), found, TRAINING, [], {**result, "health": [], "remedies": []})
     write(evaluation.Evaluation(*subject), tmp_path, "command")
-    assert sorted(file.name for file in (tmp_path / "figures").iterdir()) == ["code.png", "own.png"]
+    stay = ["confusion.png"] if place == "somebody's" else []
+    assert sorted(file.name for file in (tmp_path / "figures").iterdir()) == ["code.png", *stay, "own.png"]
     assert (tmp_path / "figures" / "code.png").read_bytes() != b"old"
 
 

@@ -252,7 +252,7 @@ def test_a_code_beyond_the_limit_on_either_side_is_refused(far):
     near = np.array([[0.0, 9e17], [-9e17, 1.0]])
     assert views.within_reach(near) is near
     for code in (np.array([[far, 0.0]]), np.array([[0.0, 1.0], [2.0, far]])):
-        with pytest.raises(DivergedError, match="^init: the code reaches"):
+        with pytest.raises(DivergedError, match="^training diverged: the code reaches"):
             views.within_reach(code)
 
 

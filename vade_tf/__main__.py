@@ -5,4 +5,4 @@ import sys
 from vade_tf.cli.entry import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("python -m vade_tf"))

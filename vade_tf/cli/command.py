@@ -7,14 +7,13 @@ import re
 import signal
 import sys
 import tempfile
-import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from vade_tf.cli.signals import at_once
+from vade_tf.cli.signals import Terminated, at_once, stoppable
 from vade_tf.cli.speech import error_in_flags, in_flags
 from vade_tf.errors import ClusterError, DivergedError, InputError, StorageError, cited, visible
 from vade_tf.paths import usable
@@ -29,14 +28,13 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line.
 
     Args:
-        prog: the program as typed, "train.py" or "vade-tf train".
+        prog: the program as typed, "train.py", "vade-tf train" or "python -m vade_tf train".
         text: what it is for; the examples in it begin with "vade-tf" and are shown as this program is typed.
         more: as for `argparse.ArgumentParser`.
     """
 
     def __init__(self, prog: str, text: str | None, **more):
-        if prog.endswith(".py"):
-            text = (text or "").replace(f"vade-tf {prog.removesuffix('.py')}", typed(prog))
+        text = (text or "").replace(f"vade-tf {prog.removesuffix('.py').rpartition(' ')[2]}", typed(prog))
         form = argparse.RawDescriptionHelpFormatter
         super().__init__(prog=prog, description=text, formatter_class=form, allow_abbrev=False, **more)
 
@@ -61,7 +59,12 @@ def typed(prog: str, command: str | None = None) -> str:
     """What a person types to start a program, or another command of the same kind: "python train.py"."""
     if prog.endswith(".py"):
         return f"python {command}.py" if command else f"python {prog}"
-    return f"vade-tf {command}" if command else prog
+    return f"{prog.rpartition(' ')[0]} {command}" if command else prog
+
+
+def trains(prog: str) -> bool:
+    """Whether a program trains, which alone has --resume and --batch-size."""
+    return prog == "train.py" or prog.endswith(" train")
 
 
 def answer(
@@ -81,7 +84,7 @@ def answer(
     """
     _take_streams()
     try:
-        with _warnings_as_lines(prog), _terminable():
+        with _warnings_as_lines(prog), stoppable():
             work()
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -89,7 +92,7 @@ def answer(
         message, code = _then(error_in_flags(str(error), paths), stopped()), 2
     except InputError as error:
         message, code = error_in_flags(str(error), paths), 2
-        if prog not in ("train.py", "vade-tf train"):  # the only one that has this flag
+        if not trains(prog):
             message = message.replace("with --resume ", f"with {typed(prog, 'train')} --resume ")
     except DivergedError as error:
         message, code = in_flags(str(error)), 1
@@ -120,7 +123,7 @@ def answer(
         tensor = _no_room_for(error)
         if tensor is None:
             raise
-        advice = "; a smaller --batch-size takes less" if prog in ("train.py", "vade-tf train") else ""
+        advice = "; a smaller --batch-size takes less" if trains(prog) else ""
         message, code = _then(f"not enough memory ({tensor}){advice}", stopped()), 2
     else:
         return 0
@@ -170,27 +173,6 @@ def _then(message: str, more: str) -> str:
     return f"{message}; {more}" if more else message
 
 
-class Terminated(KeyboardInterrupt):
-    """A scheduler or an operator has sent SIGTERM."""
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends the work as Ctrl-C does, so that nothing half written is left; in the main thread, which gets it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def terminate(number, frame):
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 @contextmanager
 def _warnings_as_lines(prog: str) -> Iterator[None]:
     """A warning is a line, once, after work that went well: what went wrong is one line."""
@@ -209,13 +191,18 @@ def _warnings_as_lines(prog: str) -> Iterator[None]:
         print(text, file=sys.stderr)
 
 
-def check_single(path: str | Path) -> None:
-    """Raises InputError, which says what to give instead, if a folder holds several runs and is none itself."""
+def check_single(path: str | Path, named: str = "") -> None:
+    """Raises InputError, which says what to give instead, if a folder holds several runs and is none itself.
+
+    Args:
+        path: the folder.
+        named: what the error begins with.
+    """
     from vade_tf.runs.study import KINDS, kind_of
 
     kind = kind_of(path)
     if kind is not None and not (Path(path) / "config.json").exists():
-        raise InputError(f"{path}: holds several runs; give one of them, such as {path}/{KINDS[kind].prefix}N")
+        raise InputError(f"{named}{path}: holds several runs; give one of them, such as {path}/{KINDS[kind].prefix}N")
 
 
 @contextmanager

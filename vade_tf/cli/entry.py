@@ -3,11 +3,11 @@
 from vade_tf.cli.signals import at_once, left
 
 
-def main() -> int:
-    """The program `vade-tf`; returns the exit code."""
+def main(prog: str = "vade-tf") -> int:
+    """The program `vade-tf`, as typed; returns the exit code."""
     with at_once():
         from vade_tf.cli.main import main as command
-    return left(command())
+    return left(command(prog=prog))
 
 
 def train() -> int:

@@ -13,6 +13,7 @@ import json
 import os
 import shlex
 import sys
+import warnings
 from pathlib import Path
 
 from vade_tf.cli.command import Parser, answer, check_single, path, starting, typed
@@ -62,7 +63,7 @@ def run(options: argparse.Namespace, command: str) -> None:
         from vade_tf.report import evaluation, page
         from vade_tf.runs import seeds
         from vade_tf.runs.folder import Run
-        from vade_tf.runs.places import check_outside
+        from vade_tf.runs.places import check_outside, check_report
 
     folders = [folder for name in options.runs for folder in seeds.run_folders(name)]
     paths = list({os.path.realpath(folder): folder for folder in folders}.values())  # named twice: evaluated once
@@ -75,6 +76,7 @@ def run(options: argparse.Namespace, command: str) -> None:
             check_outside(out, opened.config.data)
     if not options.no_figures:
         check_outside(out, options.data)
+        check_report(out, paths)
         page.prepare(out, "out" if options.out else "", several)  # what cannot be written is found out before the work
     where = {name: getattr(options, name) for name in ("data_dir", "data", "labels", "test")}
     evaluated = {}
@@ -84,6 +86,9 @@ def run(options: argparse.Namespace, command: str) -> None:
             evaluated[str(folder)] = evaluation.evaluate_run(folder, step=step, **where)
 
     results = {name: each.result for name, each in evaluated.items()}
+    if several and len({(os.path.realpath(one["source"]), one["n_features"]) for one in results.values()}) > 1:
+        told = "the runs are of different data; scores and bounds compare within the same data alone"
+        warnings.warn(told, UserWarning, stacklevel=1)
     if options.json:
         print(json.dumps(list(results.values()) if several else results[str(paths[0])], indent=2))
     elif several:

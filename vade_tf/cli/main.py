@@ -17,12 +17,12 @@ from vade_tf.cli.command import Parser
 COMMANDS = {"train": train.main, "evaluate": evaluate.main, "predict": predict.main, "export": export.main}
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
+def main(argv: list[str] | None = None, prog: str = "vade-tf") -> int:
+    """Run one command of the program as typed; returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
     if argv and argv[0] in COMMANDS:
-        return COMMANDS[argv[0]](argv[1:], f"vade-tf {argv[0]}")
-    parser = Parser("vade-tf", __doc__, usage="vade-tf COMMAND ...")
+        return COMMANDS[argv[0]](argv[1:], f"{prog} {argv[0]}")
+    parser = Parser(prog, (__doc__ or "").replace("vade-tf ", f"{prog} "), usage=f"{prog} COMMAND ...")
     parser.add_argument("--version", action="version", version=f"vade-tf {__version__}")
     parser.add_argument("command", metavar="COMMAND", nargs="?", choices=COMMANDS, help=", ".join(COMMANDS))
     parser.parse_args(argv)

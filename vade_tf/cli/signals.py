@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while nothing is written yet: one line and the end, whatever is being imported; and how to leave.
+"""Ctrl-C and SIGTERM: the end with a line while nothing is written, an exception during the work; and how to leave.
 
 Imports nothing of the package: NumPy, SciPy and TensorFlow take seconds, and make other errors of Ctrl-C.
 """
@@ -12,6 +12,60 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
+class Terminated(KeyboardInterrupt):
+    """A scheduler or an operator has sent SIGTERM."""
+
+
+STOPS: dict[int, type[KeyboardInterrupt]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+AGAIN = 1.0  # seconds after which a stop that was lost is raised again
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the work by an exception, so that nothing half written is left.
+
+    Where C++ code or a callback of a weak reference runs, what a handler raises is dropped or becomes another error. So
+    it is raised again each second until the work has ended, and any error after a signal counts as the stop.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C.
+        Terminated: SIGTERM.
+    """
+    if threading.current_thread() is not threading.main_thread():  # which alone hears of signals
+        yield
+        return
+    came: list[int] = []
+
+    def stop(number, frame) -> None:
+        came.append(number)
+        signal.setitimer(signal.ITIMER_REAL, AGAIN, AGAIN)
+        raise STOPS[came[0]]
+
+    def again(number, frame) -> None:
+        if not isinstance(sys.exception(), KeyboardInterrupt):  # on its way; what clears up is not disturbed
+            raise STOPS[came[0]]
+
+    def dropped(what) -> None:
+        if not isinstance(what.exc_value, KeyboardInterrupt):  # which comes again
+            hook(what)
+
+    handlers = {number: stop for number in STOPS if signal.getsignal(number) != signal.SIG_IGN}  # such as by nohup
+    before = {number: signal.signal(number, own) for number, own in {**handlers, signal.SIGALRM: again}.items()}
+    hook, sys.unraisablehook = sys.unraisablehook, dropped
+    try:
+        yield
+    except Exception:
+        if not came:
+            raise
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = hook
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        raise STOPS[came[0]]
+
+
 @contextmanager
 def at_once(screen: int = 2) -> Iterator[None]:
     """While nothing is written yet, Ctrl-C and SIGTERM end the process with a line.
@@ -22,7 +76,8 @@ def at_once(screen: int = 2) -> Iterator[None]:
 
     def leave(number, frame) -> None:
         word = "stopped" if number == signal.SIGINT else "terminated"
-        os.write(screen, f"{Path(sys.argv[0]).name}: {word} before anything was written\n".encode(errors="replace"))
+        name = Path(sys.argv[0]).name.replace("__main__.py", "python -m vade_tf")
+        os.write(screen, f"{name}: {word} before anything was written\n".encode(errors="replace"))
         os._exit(128 + number)
 
     if threading.current_thread() is not threading.main_thread():  # which alone hears of signals

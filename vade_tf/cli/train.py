@@ -22,7 +22,7 @@ import typing
 from collections.abc import Callable
 from pathlib import Path
 
-from vade_tf.cli.command import Parser, answer, path, starting, typed
+from vade_tf.cli.command import Parser, answer, check_single, path, starting, typed
 from vade_tf.cli.speech import flag, in_flags
 from vade_tf.errors import DivergedError, InputError, whole_number
 from vade_tf.runs.config import MOST, TrainConfig, cluster_counts
@@ -48,7 +48,7 @@ def parse(argv: list[str] | None, prog: str = "vade-tf train") -> argparse.Names
             options["metavar"] = "|".join(field.metadata.get("choices", ())) or options["metavar"]
         if field.name == "clusters":
             options |= {"type": str, "metavar": "K|LOW:HIGH[:STEP]|auto"}
-            options["help"] += "; a range trains one model per K and recommends one"
+            options["help"] += "; a range trains one model per K and recommends one; --data needs one of these"
         (training if field.name in TRAINING else rows).add_argument(flag(field.name), **options)
     where = parser.add_argument_group("where and how to run")
     where.add_argument("--out", type=path, help="run folder (default: runs/NAME, or the next free runs/NAME-2, ...)")
@@ -156,10 +156,12 @@ def run(
             kind = kind_of(resume)
             single = None
             if kind is None:
-                run = Run.open(resume)
+                run = Run.open(resume, "resume")
                 training.check_unfinished(run)  # before a worker waits for others, which have ended
                 single = run.config
         else:
+            if config is not None and config.pretrained is not None:
+                check_single(config.pretrained, "pretrained: ")
             kind = "clusters" if len(several) > 1 else "seeds" if seeds > 1 else "restarts" if restarts > 1 else None
             single = None if kind else config
         if kind == "clusters":

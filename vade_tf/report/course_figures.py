@@ -1,11 +1,17 @@
 """Pictures of the course of training, epoch by epoch: of one run, and of several side by side with their scores."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.legend_handler import HandlerTuple
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
-from vade_tf.report.colours import NEUTRAL, colour, marker
+from vade_tf.report.colours import COLOURS, NEUTRAL, colour, marker
 from vade_tf.report.drawing import WIDTH, plain, styled
 
+HATCHES = ("", "////", "....", "xxxx", "----", "oooo")  # of bars, by tens of runs: each ten has the same colours
 TALLEST = 400.0  # inches of a picture of several runs; matplotlib draws no more than 2^16 pixels
 
 
@@ -29,30 +35,36 @@ def comparison(results: dict[str, dict], histories: dict[str, list[dict]]) -> Fi
     heights = (bars, 3) if columns else (bars,)
     figure = Figure((WIDTH, sum(heights) + 1.2), layout="constrained")
     top, *below = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-    left, right = top.subplots(1, 2, width_ratios=(3, 2))
+    bounded = any(result["elbo"] is not None for result in results.values())
+    left, *right = top.subplots(1, 1 + bounded, width_ratios=(3, 2)[: 1 + bounded], squeeze=False)[0]
     height = 0.84 / len(results)
-    bars_of = []
+    looks: list[Any] = []  # pairs of artists, which the legend's handler takes
     for i, result in enumerate(results.values()):
-        drawn = left.barh(
-            np.arange(len(scores)) + height * i, [result[s] for s in scores], 0.9 * height, color=colour(i)
-        )
-        bars_of.append(drawn)
+        hatch = HATCHES[i // len(COLOURS) % len(HATCHES)]
+        filled: dict[str, Any] = {"facecolor": colour(i), "hatch": hatch, "edgecolor": "white"}
+        places, values = np.arange(len(scores)) + height * i, [result[s] for s in scores]
+        drawn = left.barh(places, values, 0.9 * height, linewidth=0, **filled)
+        looks.append((Patch(linewidth=0, **filled), Line2D([], [], marker=marker(i), color=colour(i))))
         left.bar_label(drawn, fmt="%.3f", padding=2, fontsize=8)
         if result["elbo"] is None:
             continue
-        right.plot(result["elbo"], i, marker=marker(i), color=colour(i), markersize=8)
-        right.annotate(f"{result['elbo']:.2f}", (result["elbo"], i), (0, 7), textcoords="offset points", ha="center")
+        (bound,) = right
+        bound.plot(result["elbo"], i, marker=marker(i), color=colour(i), markersize=8)
+        bound.annotate(f"{result['elbo']:.2f}", (result["elbo"], i), (0, 7), textcoords="offset points", ha="center")
     left.set_yticks(np.arange(len(scores)) + height * (len(results) - 1) / 2, scores)
     left.invert_yaxis()
     left.margins(x=0.15)
     left.set(xlabel="score (1 is best)", title="Scores")
-    right.set_yticks([])
-    right.margins(0.3)
-    right.invert_yaxis()
-    right.set(xlabel="ELBO (nats a row)", title="Bound")
+    for axis in right:
+        axis.set_yticks([])
+        axis.margins(0.3)
+        axis.invert_yaxis()
+        axis.set(xlabel="ELBO (nats a row)", title="Bound")
     for bottom in below:
         _epoch_lines(bottom.subplots(1, len(columns), squeeze=False)[0], columns, courses)
-    legend = figure.legend(bars_of, [""] * len(results), loc="outside lower center", ncols=2, frameon=False)
+    side = {tuple: HandlerTuple(ndivide=None)}  # the look of a run's bars, and beside it that of its lines
+    where: dict[str, Any] = {"loc": "outside lower center", "ncols": 2, "frameon": False, "handlelength": 3}
+    legend = figure.legend(looks, [""] * len(results), handler_map=side, **where)
     for text, name in zip(legend.get_texts(), results, strict=True):  # a label that begins with _ would be left out
         text.set_text(plain(name, len(name)))
     return figure

@@ -30,6 +30,8 @@ from vade_tf.threads import one_thread
 
 MAX_ROWS = 20  # clusters in one picture: the largest
 MAP_ROWS = 3000  # rows in the map of the code
+CROWDED = 15  # groups in a map whose numbers are smaller, and in their colours, if there are more
+LABELLED = 3.6  # inches of height in which the longest label along an axis has room
 NAMED = 24  # features that a profile names, at most
 LETTER = 0.06  # inches that a letter of the names below a profile takes
 CAPTIONS = {
@@ -133,7 +135,7 @@ def profiles(model: VaDE, dataset: Dataset, shown: np.ndarray) -> Figure:
     names = [plain(name) for name in feature_names(dataset)] if decoded.shape[1] <= NAMED else []
     below = 2 if len(shown) % columns else 1  # lines of panels with names below them
     room = below * LETTER * max(map(len, names), default=0)
-    figure = Figure((WIDTH, 1.0 + 1.25 * lines + room), layout="constrained")
+    figure = Figure((WIDTH, max(1.0 + 1.25 * lines, LABELLED) + room), layout="constrained")
     axes = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for axis, c, profile in zip(axes, shown, decoded, strict=False):
         axis.axhline(0, color="0.75", linewidth=0.8)
@@ -158,7 +160,7 @@ def features(apart: Contrast, shown: np.ndarray, each: int = 4, most: int = 24) 
     leading = np.unique(np.abs(effect).argsort(axis=1)[:, ::-1][:, :each])
     leading = np.sort(leading[np.abs(effect[:, leading]).max(axis=0).argsort()[::-1][:most]])
     table = effect[:, leading].round(1) + 0.0  # no "-0.0"
-    figure = Figure((WIDTH, 1.6 + 0.3 * len(leading)), layout="constrained")
+    figure = Figure((WIDTH, max(1.6 + 0.3 * len(leading), LABELLED)), layout="constrained")
     axis = figure.subplots()
     reach = max(np.abs(table).max(), 1e-9)
     image = axis.imshow(table.T, cmap="PuOr_r", vmin=-reach, vmax=reach, aspect="auto")
@@ -193,7 +195,8 @@ def code(dataset: Dataset, found: Assignments, names: Sequence[str] = ()) -> Fig
             axis.scatter(*own.T, s=10, linewidth=0, alpha=0.8, color=colour(look), marker=marker(look))
             middle = own[np.linalg.norm(own - np.median(own, axis=0), axis=1).argmin()]
             outline = [withStroke(linewidth=2.5, foreground="white")]
-            axis.text(*middle, str(c), weight="bold", ha="center", va="center", path_effects=outline)
+            many = {"fontsize": 7, "color": colour(look)} if len(looks) > CROWDED else {}
+            axis.text(*middle, str(c), weight="bold", ha="center", va="center", path_effects=outline, **many)
             if called and called[c]:
                 place = {"xy": middle, "xytext": (0, -6), "textcoords": "offset points"}
                 text = plain(called[c].split(", ")[0])
@@ -216,12 +219,12 @@ def confusion(y: np.ndarray, groups: np.ndarray, acc: float) -> Figure:
     figure = Figure((WIDTH, max(2.5, 1.3 + 0.42 * min(len(order), 24))), layout="constrained")
     axis = figure.subplots()
     image = axis.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    if table.size <= 600:
+    if counted := table.size <= 600:
         _numbers(axis, table, "{:d}", share > 0.5, fontsize=8 if table.shape[1] <= 12 else 6)
     axis.set_xticks(range(len(labels)), [str(label) for label in labels])
     for tick, c in zip(axis.set_yticks(range(len(order)), [str(c) for c in order]), order, strict=True):
         chip(tick.label1, c)
-    axis.set(xlabel="label", ylabel="cluster", title=f"Clusters and labels (rows; ACC {acc:.4f})")
+    axis.set(xlabel="label", ylabel="cluster", title=f"Clusters and labels ({'rows; ' * counted}ACC {acc:.4f})")
     figure.colorbar(image, label="share of the cluster")
     return figure
 

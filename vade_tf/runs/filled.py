@@ -33,7 +33,7 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
     likelihood = choice.choose(rows.dataset)
     if config.pretrained is not None:
         pretrained_by(config, rows.dataset)
-        theirs = Run.open(config.pretrained).config
+        theirs = Run.open(config.pretrained, "pretrained").config
         if config.validation_rows not in (None, 0, theirs.validation_rows):
             raise InputError(
                 f"validation_rows: expected 0 or none, they are the rows that {config.pretrained} has set aside, got "
@@ -90,8 +90,15 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray
         InputError: no such run, not pretrained yet, on other data, or of other networks.
     """
     assert config.pretrained is not None
-    run = Run.open(config.pretrained)
-    run.check_data(dataset.fingerprint, "pretrained")
+    run = Run.open(config.pretrained, "pretrained")
+    before, data = run.data, dataset.fingerprint
+    todo = "name a run on these rows"
+    if data["features"] != before["features"]:
+        todo = "give the same labels, columns and drop"
+    elif data["source"] == before["source"]:
+        drawn = f"held_out={config.held_out}, limit={config.limit} and seed={config.seed}"
+        todo = f"name a run that was trained with {drawn}, as here"
+    run.check_data(data, "pretrained", todo)
     kept = run.load("pretrained")
     if run.config.model != "vade" and not SYSTEMS[run.config.model].pretrains:
         raise InputError(

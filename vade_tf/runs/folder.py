@@ -113,8 +113,12 @@ class Run:
         return cls(path, config)
 
     @classmethod
-    def open(cls, path: str | Path) -> "Run":
+    def open(cls, path: str | Path, argument: str = "") -> "Run":
         """The run in an existing folder.
+
+        Args:
+            path: the folder.
+            argument: that gave its name, if one did.
 
         Raises:
             InputError: there is no run in it, or its config.json is damaged.
@@ -122,7 +126,8 @@ class Run:
         path = usable(path, "run")
         file = path / "config.json"
         if not file.is_file():
-            raise InputError(f"{path}: expected a run folder, found no config.json in it")
+            named = f"{argument}: " if argument else ""
+            raise InputError(f"{named}{path}: expected a run folder, found no config.json in it")
         try:
             return cls(path, TrainConfig.of(json_object(file, CONFIG)))
         except InputError as error:  # no JSON, or a setting out of range
@@ -167,16 +172,23 @@ class Run:
                 raise InputError(f"{file} is damaged ({absent[0]}: expected a number, got none); {COPY_AGAIN}")
         return found
 
-    def check_data(self, data: dict, argument: str) -> None:
+    def check_data(self, data: dict, argument: str, todo: str = "restore that file") -> None:
         """Raises InputError that blames `argument` unless the run began with these data.
 
         Args:
             data: as data.json has it. Hints are compared where both have them: older folders have none.
             argument: what the error names.
+            todo: what the error advises.
         """
         before = self.data
         if any(data[name] != before[name] for name in ("rows", "features", "crc32")):
-            raise InputError(f"{argument}: {self.path} began with other data: expected {before}, got {data}")
+            expected, got = (f"{each['rows']:,} rows of {each['features']:,} features" for each in (before, data))
+            got = got if got != expected else f"other {got}"
+            got += "" if data["source"] == before["source"] else f" from {data['source']}"
+            raise InputError(
+                f"{argument}: {self.path} began with other data: expected {expected} from {before['source']}, got {got}"
+                f"; {todo}"
+            )
         both = "image_shape" in before and "image_shape" in data
         if both and before["image_shape"] != data["image_shape"]:
             raise InputError(

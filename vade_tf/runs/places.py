@@ -57,7 +57,7 @@ def _holds(file: Path, kinds: dict) -> bool:
     """Whether a JSON file holds such values, as another program's config.json does not; a damaged one may have."""
     try:
         return record(kinds)(parsed(text_of(file)))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     except (OSError, ValueError, RecursionError):
         return True
@@ -71,12 +71,29 @@ def check_outside(out: str | Path, data: str | None) -> None:
         raise InputError(f"out: {out} lies in {data}, whose images the run's pictures would become; choose another")
 
 
+def check_report(out: str | Path, runs: Iterable[str | Path]) -> None:
+    """Raises InputError where a report would lie in what another run or study has of its own.
+
+    Args:
+        out: folder of the report.
+        runs: folders of the runs that it is about; their own are free for it, and those of their studies.
+    """
+    place = Path(os.path.realpath(usable(out, "out")))
+    about = [Path(os.path.realpath(run)) for run in runs]
+    for folder in (place, *place.parents):
+        names, inside = _own(folder), place.relative_to(folder).parts
+        if names and (not inside or inside[0] in names) and not any(run.is_relative_to(folder) for run in about):
+            raise InputError(f"out: {out} belongs to {folder}, another run than is evaluated; choose another folder")
+
+
 def check_empty(path: Path) -> None:
     """Raises InputError, which says what it holds, unless a folder for a new run is not there yet or empty."""
     if (path / "metrics.json").exists():
         raise InputError(f"out: {path} holds a finished run; choose another folder or remove this one")
     if (path / "config.json").exists():
-        raise InputError(f"out: {path} holds an unfinished run; continue it with resume={str(path)!r}")
+        raise InputError(
+            f"out: {path} holds an unfinished run; continue it with resume={str(path)!r}, or choose another folder"
+        )
     if path.exists() and not path.is_dir():
         raise InputError(f"out: {path} is a file; choose another folder")
     foreign = [file for file in path.iterdir() if not _left_by_a_kill(file)] if path.is_dir() else []

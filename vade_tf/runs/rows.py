@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -74,6 +75,12 @@ def load_whole(config: TrainConfig, before: Run | None = None, in_file: bool | N
         raise InputError(f"dataset: expected one of {', '.join(sorted(DATASETS))}, got {config.dataset!r}")
     dataset = DATASETS[config.dataset].load(config.data_dir, config.require_full)
     return dataset if config.likelihood == AUTO else asked(dataset, config.likelihood)
+
+
+def check_there(config: TrainConfig, folder: Path) -> None:
+    """Raises InputError where the file that the runs in a folder began with is not at its place any more."""
+    if config.data is not None and not Path(config.data).exists():
+        raise InputError(f"resume: {folder} began with {config.data}, which is not there now; put it back at that path")
 
 
 def load_rows(config: TrainConfig, whole: Dataset | None = None, in_file: bool | None = None) -> RunRows:

@@ -1,5 +1,6 @@
 """One configuration over several seeds: their spread, and a choice that reads no label."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,10 @@ from vade_tf.training.reporter import Silent
 
 
 def run_folders(path: str | Path) -> list[Path]:
-    """The finished runs of a folder made by `train_seeds`, by seed; of any other folder, itself."""
+    """The finished runs of a folder made by `train_seeds`, by seed; of any other folder, itself.
+
+    Warns of seeds that are not finished.
+    """
     path = Path(path)
     if kind_of(path) != "seeds":
         return [path]
@@ -22,6 +26,15 @@ def run_folders(path: str | Path) -> list[Path]:
     for run in runs:
         if not run.name.removeprefix("seed-").isdecimal():
             raise InputError(f"{run}: expected a name such as seed-3; name it so, or put it elsewhere")
+    study = Study.open(path)
+    missing = [str(seed) for seed, folder in study.folders.items() if folder not in study.done]
+    if missing and not (path / "summary.json").exists():  # else they have diverged, which a summary says
+        which = f"seed {missing[0]} is" if len(missing) == 1 else f"seeds {', '.join(missing)} are"
+        warnings.warn(
+            f"{path}: {which} not finished and left out; resume={str(path)!r} continues the study",
+            UserWarning,
+            stacklevel=2,
+        )
     return sorted(runs, key=lambda folder: int(folder.name.removeprefix("seed-")))
 
 

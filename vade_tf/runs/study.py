@@ -28,7 +28,7 @@ from vade_tf.runs.filled import filled
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 from vade_tf.runs.places import PLAN, check_outside, held, refuse_links
-from vade_tf.runs.rows import load_rows, load_whole
+from vade_tf.runs.rows import check_there, load_rows, load_whole
 from vade_tf.training.posterior import model_groups
 from vade_tf.training.reporter import Silent
 from vade_tf.training.setting_values import LARGEST
@@ -138,6 +138,7 @@ class Study:
         """All rows: loaded and looked at once."""
         if self._whole is not None:
             return self._whole
+        check_there(self.config, self.out)
         begun = next((folder for folder in self.folders.values() if (folder / "config.json").exists()), None)
         if begun is None:
             return load_whole(self.config)

@@ -27,7 +27,7 @@ from vade_tf.runs.filled import filled, pretrained_by
 from vade_tf.runs.folder import Run
 from vade_tf.runs.places import check_outside, held
 from vade_tf.runs.result import Scores, means, summarise
-from vade_tf.runs.rows import RunRows, load_rows, load_whole
+from vade_tf.runs.rows import RunRows, check_there, load_rows, load_whole
 from vade_tf.runs.tensorboard import Board, Views
 from vade_tf.serving import export as exporting
 from vade_tf.systems import registry
@@ -102,7 +102,7 @@ def resume(
         InputError: no run there, a finished one, a damaged file, or data or hints that are not those it began with.
     """
     arguments.checked_callbacks(extra)
-    run = Run.open(out)
+    run = Run.open(out, "resume")
     check_unfinished(run)  # on every worker, and before it waits for others, which have ended
     strategy = cluster.strategy(run.config.distribute)
     if not distribute.chief(strategy):
@@ -115,6 +115,8 @@ def resume(
                 raise InputError(
                     f"resume: {run.path / 'checkpoints'} is not there, nor what the run goes on from; copy it again"
                 )
+            if whole is None:
+                check_there(run.config, run.path)
             in_file = run.data.get("in_file")
             rows = load_rows(run.config, load_whole(run.config, run, in_file) if whole is None else whole, in_file)
             run.check_data(identity(rows), "resume")

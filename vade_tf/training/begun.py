@@ -9,7 +9,7 @@ from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError
 from vade_tf.seeding import subset
 from vade_tf.training.settings import Resolved
-from vade_tf.training.store import Store, damaged
+from vade_tf.training.store import Memory, Store, damaged
 
 NAME = "begun"
 ROWS = 256  # that are looked at: of rows in a file each is a read
@@ -47,7 +47,8 @@ def check(store: Store, rows: Rows, settings: Resolved, about: dict[str, str], g
         raise damaged(store, NAME, f"expected {', '.join(said)}, in words")
     if other := [name for name in said if str(before[name]) != said[name]]:
         name = other[0]
+        todo = "give a new Memory()" if isinstance(store, Memory) else "restore these, or train into another folder"
         raise InputError(
-            f"store: {store.place(NAME)} is of a fit to other rows or settings, with {name} {before[name]} instead of "
-            f"{said[name]}; give a new Memory(), or another folder"
+            f"{store.place(NAME)} is of a fit to other rows or settings, with {name} {before[name]} instead of "
+            f"{said[name]}; {todo}"
         )

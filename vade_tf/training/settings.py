@@ -123,7 +123,7 @@ class Settings:
     )
     learning_rate: float = option(2e-3, "Adam's learning rate at the start of each phase")
     schedule: str = option(None, "cosine to 5 %, or step: times decay every decay_epochs", choices=("cosine", "step"))
-    decay: float = option(None, "factor of the step schedule, down to a tenth of the rate")
+    decay: float = option(None, "factor of the step schedule, at most 1, down to a tenth of the rate")
     decay_epochs: int = option(None, "epochs of a step of the step schedule", least=1)
     adam_epsilon: float = option(None, "Adam's epsilon")
     augment: str = option(
@@ -168,6 +168,8 @@ class Settings:
         for each in fields(self):
             value = checked(each.name, getattr(self, each.name), hints[each.name], each.metadata)
             object.__setattr__(self, each.name, value)
+        if self.decay > 1:
+            raise InputError(f"decay: expected a number above 0 and at most 1, got {self.decay}")
         if self.jit == "on" and self.distribute != "none":
             raise InputError("jit: XLA cannot compile a step that devices share; use jit='off' or distribute='none'")
 

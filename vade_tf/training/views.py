@@ -190,5 +190,8 @@ def within_reach(code: np.ndarray) -> np.ndarray:
     """The code itself, if it is finite and its squared distances are."""
     furthest = max(code.max(), -code.min())
     if not furthest < CODE_LIMIT:  # NaN is not either
-        raise DivergedError(f"init: the code reaches {furthest:.3g}, too far for a mixture; lower learning_rate")
+        raise DivergedError(
+            f"training diverged: the code reaches {furthest:.3g}, too far for a mixture; train anew with a lower "
+            "learning_rate, a run into another folder"
+        )
     return code
