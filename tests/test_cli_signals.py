@@ -89,11 +89,53 @@ def test_handlers_and_the_clock_are_as_before(capsys):
         assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
+def test_the_clock_of_somebody_else_runs_on():
+    """As that of a test runner, or of a program that calls the command."""
+    rung = []
+    before = signal.signal(signal.SIGALRM, lambda number, frame: rung.append(number))
+    try:
+        assert answer("p", lambda: signal.raise_signal(signal.SIGALRM) or 0) == 0
+        signal.setitimer(signal.ITIMER_REAL, 30)
+        assert answer("p", lambda: 0) == 0
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 20
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert rung == [signal.SIGALRM]
+
+
+@BOTH
+def test_where_there_is_no_such_clock_a_stop_is_raised_once(number, word, capsys, monkeypatch):
+    monkeypatch.setattr(signals, "ALARM", None)
+    monkeypatch.delattr(signal, "setitimer")
+    assert answer("p", lambda: os.kill(os.getpid(), number)) == 128 + number
+    assert capsys.readouterr().err == f"p: {word}\n"
+
+
+def test_a_stop_at_the_very_end_leaves_no_handler_behind(monkeypatch):
+    """It comes while the handlers are put back."""
+    before = [signal.getsignal(number) for number in signals.STOPS]
+    put_back = signal.signal
+
+    def interrupted(number, handler):
+        if handler in before:
+            os.kill(os.getpid(), signal.SIGINT)
+            monkeypatch.setattr(signals.signal, "signal", put_back)
+        return put_back(number, handler)
+
+    monkeypatch.setattr(signals.signal, "signal", interrupted)
+    with pytest.raises(KeyboardInterrupt), signals.stoppable():
+        pass
+    assert [signal.getsignal(number) for number in signals.STOPS] == before
+
+
 def test_a_signal_that_is_ignored_stays_so(capsys):
     """As Ctrl-C is in the background of a script."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         assert answer("p", lambda: os.kill(os.getpid(), signal.SIGINT)) == 0
+        with signals.at_once():
+            os.kill(os.getpid(), signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
 

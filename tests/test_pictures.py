@@ -60,19 +60,22 @@ def test_what_is_left_out_or_changed_is_said(tmp_path, rng):
     pages[1].save(folder / "c.jfif", "JPEG")
     pages[2].save(elsewhere / "d.png")
     (folder / "e.heic").write_bytes(b"no kind that is read")
+    (folder / "LICENSE").write_text("of nobody")
     (folder / "linked").symlink_to(elsewhere)
     (elsewhere / "back").symlink_to(folder)
     data = load_file(str(folder))
     assert data.ids.tolist() == ["a.png", "b.tif", "c.jfif", "linked/d.png"]
     said = "grey images of 8 x 8 pixels; of 1 that hold several images the first one was read; "
-    assert data.notice == said + "files of other kinds were left out: .heic"
+    assert data.notice == said + "files of other kinds were left out: .heic, LICENSE"
     new = tmp_path / "new"
     new.mkdir()
     pages[0].save(new / "a.png")
+    pages[1].convert("RGB").save(new / "stored.png")
+    pages[2].convert("P").save(new / "palette.png")
     assert load_file(str(new), schema=data.schema).notice == ""
     Image.new("RGB", (8, 8), (200, 20, 20)).save(new / "b.png")
-    assert load_file(str(new), schema=data.schema).notice == "1 stored in colour were made grey"
-    assert load_file(str(new), image_shape=(8, 8), declared=(8, 8)).notice == "1 stored in colour were made grey"
+    assert load_file(str(new), schema=data.schema).notice == "1 in colour were made grey"
+    assert load_file(str(new), image_shape=(8, 8), declared=(8, 8)).notice == "1 in colour were made grey"
 
 
 def test_the_folders_that_are_labels_are_named(tmp_path):

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 
 class Terminated(KeyboardInterrupt):
@@ -18,6 +19,7 @@ class Terminated(KeyboardInterrupt):
 
 STOPS: dict[int, type[KeyboardInterrupt]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
 AGAIN = 1.0  # seconds after which a stop that was lost is raised again
+ALARM: int | None = getattr(signal, "SIGALRM", None)  # there is none on Windows
 
 
 @contextmanager
@@ -35,22 +37,28 @@ def stoppable() -> Iterator[None]:
         yield
         return
     came: list[int] = []
+    over = False
 
     def stop(number, frame) -> None:
         came.append(number)
-        signal.setitimer(signal.ITIMER_REAL, AGAIN, AGAIN)
+        if over:
+            return
+        if len(came) == 1 and ALARM is not None:
+            before[ALARM] = signal.signal(ALARM, again)
+            signal.setitimer(signal.ITIMER_REAL, AGAIN, AGAIN)
         raise STOPS[came[0]]
 
     def again(number, frame) -> None:
-        if not isinstance(sys.exception(), KeyboardInterrupt):  # on its way; what clears up is not disturbed
+        if not over and not isinstance(
+            sys.exception(), KeyboardInterrupt
+        ):  # on its way; what clears up is not disturbed
             raise STOPS[came[0]]
 
     def dropped(what) -> None:
         if not isinstance(what.exc_value, KeyboardInterrupt):  # which comes again
             hook(what)
 
-    handlers = {number: stop for number in STOPS if signal.getsignal(number) != signal.SIG_IGN}  # such as by nohup
-    before = {number: signal.signal(number, own) for number, own in {**handlers, signal.SIGALRM: again}.items()}
+    before: dict[int, Any] = {number: signal.signal(number, stop) for number in _heard()}
     hook, sys.unraisablehook = sys.unraisablehook, dropped
     try:
         yield
@@ -58,12 +66,19 @@ def stoppable() -> Iterator[None]:
         if not came:
             raise
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        over = True
         sys.unraisablehook = hook
-        for number, handler in before.items():
+        if ALARM in before:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in reversed(before.items()):  # Ctrl-C last: once it is back, it may end this loop
             signal.signal(number, handler)
     if came:
         raise STOPS[came[0]]
+
+
+def _heard() -> list[int]:
+    """Those of the signals that the caller has not switched off, as a script does for what it starts by `&`."""
+    return [number for number in STOPS if signal.getsignal(number) != signal.SIG_IGN]
 
 
 @contextmanager
@@ -83,7 +98,7 @@ def at_once(screen: int = 2) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # which alone hears of signals
         yield
         return
-    before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, leave) for number in _heard()}
     try:
         yield
     finally:

@@ -23,7 +23,6 @@ GREYS = 16  # levels of whole numbers, at least: marks and ratings have fewer
 TINY = 1e-6  # that rounding may add to white
 PIXELS = 64  # of a row at least, that is taken for an image though nothing says so
 COLOURS = 3  # channels of a colour image
-OTHER_CHANNELS = (2, 4)  # of images with transparency, or with light that nobody sees
 NARROWEST = 4  # pixels of the shorter side of an image that is so many times as long
 CHECK_ROWS = 8192  # rows looked at together, at most: keeps the check of a large memory-mapped file small
 
@@ -36,17 +35,13 @@ def unmasked(x: np.ma.MaskedArray) -> np.ndarray:
 def shape_of_images(form: tuple[int, ...], argument: str) -> tuple[int, ...] | None:
     """(height, width) of grey images [n, height, width], also with an axis of 1, (height, width, 3) of colour ones.
 
-    None of an array of any other form, and of a few numbers at each of many times: what is narrower than `NARROWEST`
-    pixels and so many times as long is a series of them, and no image.
+    None of an array of any other form, with a warning where these may be images of other channels, and of a few numbers
+    at each of many times: what is narrower than `NARROWEST` pixels and so many times as long is a series of them, and
+    no image.
 
     Raises:
-        InputError: the colours are the first axis of an image, or there are two or four channels.
+        InputError: the colours are the first axis of an image.
     """
-    if len(form) == 4 and form[3] in OTHER_CHANNELS and min(form[1:3]) >= NARROWEST:
-        raise InputError(
-            f"{argument}: expected images of 1 or 3 channels, got some of shape {tuple(form[1:])}; give "
-            f"x[..., :{form[3] - 1}], or image_shape=() if they are no images"
-        )
     if len(form) == 4 and form[1] == COLOURS and form[3] not in (1, COLOURS):
         raise InputError(
             f"{argument}: expected the colours of an image in its last axis, got images of shape {tuple(form[1:])}; "
@@ -58,6 +53,13 @@ def shape_of_images(form: tuple[int, ...], argument: str) -> tuple[int, ...] | N
         return tuple(form[2:])
     if len(form) == 3 and NARROWEST * min(form[1:]) <= max(form[1:]) and min(form[1:]) < NARROWEST:
         return None
+    if len(form) == 4 and form[3] != 1 and min(form[1:3]) >= NARROWEST:
+        warnings.warn(
+            f"{argument}: expected images of 1 or 3 channels, got {form[3]}, in {tuple(form[1:])}: they are taken for "
+            f"plain rows; of images give x[..., :{3 if form[3] > 3 else 1}]",
+            UnitsWarning,
+            stacklevel=4,
+        )
     return tuple(form[1:3]) if len(form) == 3 or (len(form) == 4 and form[3] == 1) else None
 
 

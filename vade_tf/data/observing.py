@@ -83,10 +83,10 @@ def observe(
     """Check raw rows.
 
     Args:
-        x: features, [n, D], or images, [n, height, width] or [n, height, width, channels]; any number type. Images
-            have one or three channels. A SciPy sparse matrix stays sparse, and what a
-            `numpy.memmap` maps stays in its file. The columns of a DataFrame may hold numbers, categories, truth values
-            and dates, and empty cells: see `schema.Schema`.
+        x: features, [n, D], or images, [n, height, width] or [n, height, width, channels]; any number type. Images of
+            other than one or three channels become plain rows, with a warning. A SciPy sparse matrix stays sparse, and
+            what a `numpy.memmap` maps stays in its file. The columns of a DataFrame may hold numbers, categories, truth
+            values and dates, and empty cells: see `schema.Schema`.
         likelihood: what the rows ask for, see `Observations`.
         image_shape: (height, width) of rows that are grey images, (height, width, 3) of colour images, whose channels
             stand together; x of three or four dimensions gives it itself, unless it holds series

@@ -106,7 +106,7 @@ def read_folder(folder: Path, known: Pictures | None) -> tuple[np.ndarray, np.nd
         )
     there = sorted(_files(folder))
     files = [file for file in there if file.suffix.lower() in KINDS]
-    others = sorted({file.suffix.lower() for file in there} - set(KINDS))
+    others = sorted({file.suffix.lower() or file.name for file in there} - set(KINDS))
     if not files:
         raise InputError(f"data: expected images ({', '.join(KINDS)}) in {folder}, found none{_instead(folder)}")
     sizes, grey, coloured, several = [], True, 0, 0
@@ -114,8 +114,7 @@ def read_folder(folder: Path, known: Pictures | None) -> tuple[np.ndarray, np.nd
         with _opened(Image, file) as image:
             sides = (image.height, image.width)
             sizes.append(sides[::-1] if _orientation(image) in TURNED else sides)
-            plain = image.mode in GREY or image.mode.startswith(DEEP)
-            grey, coloured = grey and plain, coloured + (not plain)
+            grey = grey and (image.mode in GREY or image.mode.startswith(DEEP))
             several += getattr(image, "n_frames", 1) > 1
     height, width = (int(side) for side in np.median(sizes, axis=0))
     size = (height, width) if known is None else (known.height, known.width)
@@ -130,13 +129,14 @@ def read_folder(folder: Path, known: Pictures | None) -> tuple[np.ndarray, np.nd
             turn = UPRIGHT.get(_orientation(image))
             upright = image if turn is None else image.transpose(Image.Transpose[turn])
             x[row] = _pixels(Image, upright, size, channels, file)
+            coloured += known is not None and channels == 1 and _in_colour(upright)
     if known is None and channels == 3 and (x == x[..., :1]).all():  # grey, stored as colour
         x, channels = x[..., :1], 1
     names = np.array([_printable(file.relative_to(folder).as_posix()) for file in files])
     resized = sum(one != size for one in sizes)
     changes = (
         (resized, f"{resized:,} of another size were brought to {size[0]} x {size[1]}"),
-        (known is not None and channels == 1 and coloured, f"{coloured:,} stored in colour were made grey"),
+        (coloured, f"{coloured:,} in colour were made grey"),
         (several, f"of {several:,} that hold several images the first one was read"),
         (others, f"files of other kinds were left out: {', '.join(others)}"),
     )
@@ -225,6 +225,14 @@ def _deep(image, file: Path) -> np.ndarray:
             f"{'real' if real else 'whole'} numbers from {low:g} to {high:g} in {file}; save it with 8 or 16 bits"
         )
     return (np.clip(values, 0, white) * (255 / white)).astype(np.uint8)
+
+
+def _in_colour(image) -> bool:
+    """Whether an image has colours; one of grey values may be stored with three channels or a palette, too."""
+    if image.mode in GREY or image.mode.startswith(DEEP):
+        return False
+    colours = np.asarray(image.convert("RGB"))
+    return bool((colours != colours[..., :1]).any())
 
 
 def _orientation(image) -> int:

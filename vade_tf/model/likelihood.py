@@ -23,6 +23,7 @@ from vade_tf.errors import InputError, UnitsWarning, cited
 from vade_tf.model.elbo import LOG_2PI
 
 FAR = 10.0  # standard deviations
+SEVERAL = 30  # images, at least, of which none is bright, that may be bytes
 BEYOND = 0.5  # either way, of values that are scaled to [0, 1] and not in it
 RARELY = 0.05  # of the rows, so few of which may hold values beyond that
 
@@ -145,8 +146,9 @@ class Bernoulli(Likelihood):
         slack = (1e-3 if known else 0.5) * (end - begin)  # other scales end where the values trained on do
         fractions = end > 10 and 0 < high <= 1 and not np.issubdtype(rows.dtype, np.integer)
         bytes_for_words = end > 2550 and 0 < high <= 255
-        too_small = abs(begin) < 1e-6 and (fractions or (bytes_for_words and rows.dtype == np.uint8))
-        if abs(begin) < 1e-6 and bytes_for_words and not too_small:  # or very dark ones
+        from_zero = abs(begin) < 1e-6
+        too_small = from_zero and (fractions or (bytes_for_words and rows.dtype == np.uint8))
+        if from_zero and bytes_for_words and not too_small and len(rows) >= SEVERAL:  # one alone may be dark
             warnings.warn(
                 f"{argument}: expected values up to {end:.4g}, which is white, as the model was trained on, got none "
                 f"above {high:g}; if they are bytes, multiply them by {end / 255:.4g}",

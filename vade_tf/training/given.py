@@ -95,8 +95,8 @@ def check(data: Observations, likelihood: Likelihood, settings: Resolved, hints:
         )
     if settings.augment == "photos" and data.image_shape is None:
         raise InputError(
-            f"augment: expected images for 'photos', got rows of {data.x.shape[1]} features; say image_shape, or leave "
-            "augment out"
+            f"augment: expected images for 'photos', got rows of {data.x.shape[1]} features; say image_shape, or use "
+            "augment='none'"
         )
     if data.origins is not None and not isinstance(likelihood, Counts):
         raise InputError(
