@@ -188,6 +188,7 @@ def test_many_groups_of_a_map_have_small_numbers_in_their_colours(number):
     expected = {"black"} if number == 15 else {colours.colour(c) for c in range(number)}
     assert {text.get_color() for text in shown} == expected
     assert {text.get_fontsize() < 8 for text in shown} == {number > 15}
+    assert {text.get_position()[1] > 0 for text in shown} == {number > 15}  # a number would hide a small group
 
 
 @pytest.mark.parametrize("number", [24, 25])

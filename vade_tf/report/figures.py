@@ -196,11 +196,13 @@ def code(dataset: Dataset, found: Assignments, names: Sequence[str] = ()) -> Fig
             middle = own[np.linalg.norm(own - np.median(own, axis=0), axis=1).argmin()]
             outline = [withStroke(linewidth=2.5, foreground="white")]
             many = {"fontsize": 7, "color": colour(look)} if len(looks) > CROWDED else {}
-            axis.text(*middle, str(c), weight="bold", ha="center", va="center", path_effects=outline, **many)
+            place = {"xy": middle, "xytext": (0, 7 if many else 0), "textcoords": "offset points"}  # beside small ones
+            axis.annotate(str(c), **place, weight="bold", ha="center", va="center", path_effects=outline, **many)
             if called and called[c]:
-                place = {"xy": middle, "xytext": (0, -6), "textcoords": "offset points"}
                 text = plain(called[c].split(", ")[0])
-                axis.annotate(text, **place, ha="center", va="top", fontsize=7, path_effects=outline)
+                axis.annotate(
+                    text, **place | {"xytext": (0, -6)}, ha="center", va="top", fontsize=7, path_effects=outline
+                )
         axis.set(title=title, xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)", xticks=[], yticks=[])
     figure.suptitle(f"The code in two dimensions, {len(rows):,} rows")
     return figure
