@@ -32,7 +32,7 @@ class RowReader:
     _columns: list[str | int] | None
     _image_shape: tuple[int, ...] | None
     genes_: np.ndarray | None
-    _tail: float | None
+    _tail: float | None = None  # of pickles from before it was known
     model_: Any
 
     def _rows(self, X, fitting: bool = False) -> tuple[Rows | pandas.DataFrame, tuple[int, ...] | None]:
@@ -44,7 +44,7 @@ class RowReader:
         X = as_frame(_dense(X, "X"))
         if fitting:
             self.genes_: np.ndarray | None = None
-            self._tail: float | None = None
+            self._tail = None
             self._columns: list[str | int] | None = None
         if is_annotated(X):
             X = self._counts(X, fitting)
