@@ -134,7 +134,8 @@ class RowReader:
         names = [] if self.genes_ is None else self.genes_.tolist()
         if not all(isinstance(name, str) for name in (*names, *X.columns)):
             return X
-        check_different(np.array([name for name in X.columns if name in set(names)], str), "X")
+        known = set(names)
+        check_different(np.array([name for name in X.columns if name in known], str), "X")
         if absent := [name for name in names if name not in X.columns]:
             raise InputError(
                 f"X: expected the features that were fitted, got none of the name {absent[0]!r}, and {len(absent)} of "
