@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vade_tf.data.cells import as_frame
 from vade_tf.data.checks import check_apart, shape_of_images, unmasked
+from vade_tf.data.gene_counts import check_alike
 from vade_tf.data.genes import Genes, check_different, is_annotated
 from vade_tf.data.schema import Schema, named
 from vade_tf.data.sparse import Rows, SparseRows
@@ -108,8 +109,6 @@ class RowReader:
             most = None if self.genes is None else whole_number(self.genes, "genes", 1, 2**31 - 1)
             found = Genes.infer(X, self.layer, most, "X")
             self.genes_, self._tail = np.array(found.names), found.tail
-            for note in found.describe_numbers(X) if self.likelihood == "auto" else ():
-                warnings.warn(note, UnitsWarning, stacklevel=5)
         elif self.genes_ is not None:
             found = self._read
         elif self._columns is not None and all(isinstance(name, str) for name in self._columns):
@@ -181,7 +180,7 @@ class RowReader:
         rows, _ = self._rows(X)
         choice.check_units(self.model_, rows, "X", None if self.schema_ is None else self.schema_.measured)
         if self.genes_ is not None and not isinstance(self.model_.likelihood, Counts):
-            self._read.check_alike(rows, "X")
+            check_alike(rows, self._tail, "X")
         return rows
 
     def _raw(self, x: np.ndarray) -> np.ndarray | pandas.DataFrame:
