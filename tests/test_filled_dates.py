@@ -17,7 +17,7 @@ def as_iso(timespec: str, letter: str = "T", end: str = "") -> list[str]:
 
 
 FORMS = {
-    "days": as_iso("minutes"),
+    "days": [f"{stamp:%Y-%m-%d}" for stamp in STAMPS],
     "T": as_iso("seconds"),
     "midnights": [f"{stamp:%Y-%m-%d}T00:00:00" for stamp in STAMPS],
     "Z": as_iso("seconds", end="Z"),
@@ -31,7 +31,7 @@ FORMS = {
     "nanoseconds": as_iso("microseconds", end="000Z"),
     "tenths": [text[:-5] for text in as_iso("microseconds")],
     "days with points": [f"{stamp:%d.%m.%Y %H:%M:%S}" for stamp in STAMPS],
-} | {"days": [f"{stamp:%Y-%m-%d}" for stamp in STAMPS]}
+}
 
 
 def holes_filled(texts, schema, values):

@@ -11,10 +11,11 @@ from test_genes import GENES, SMALL, annotated, bare, cells
 
 from vade_tf import VaDEClusterer
 from vade_tf.cli.main import main
+from vade_tf.cli.speech import in_flags
 from vade_tf.data import gene_counts
 from vade_tf.data.coding import coded
 from vade_tf.data.files import load_file
-from vade_tf.data.gene_counts import tail_of
+from vade_tf.data.gene_counts import check_alike, tail_of
 from vade_tf.data.genes import Genes
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model.choice import choose
@@ -73,28 +74,58 @@ def test_of_an_older_run_nothing_is_known_of_the_numbers():
     assert older == Genes(("a", "b"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        older.check_alike(np.array([[0.0, 90.0]] * 9), "x")
+        check_alike(np.array([[0.0, 90.0]] * 9), older.tail, "x")
     for damage in (-1, "1", True):
         with pytest.raises(ValueError, match="names of genes and a layer"):
             coded({**values, "tail": damage})
 
 
-def test_a_layer_with_counts_is_named_where_x_holds_none(tmp_path):
-    data = logged(annotated(60))
-    data.layers["a"] = data.X
-    data.write_h5ad(tmp_path / "cells.h5ad")
-    said = "X holds no counts, so its values are taken for numbers; layer='counts' reads another layer of ['counts', "
-    said += "'a']"
-    assert said in load_file(str(tmp_path / "cells.h5ad")).notice
-    assert "no counts" not in load_file(str(tmp_path / "cells.h5ad"), layer="counts").notice
-    assert "no counts" not in load_file(str(tmp_path / "cells.h5ad"), likelihood="gaussian").notice
-    with pytest.warns(UnitsWarning) as told:
-        VaDEClusterer(3, **SHORT).fit(data)
-    assert any(str(each.message) == said and each.filename == __file__ for each in told)
-    assert Genes.infer(bare(data.X)).describe_numbers(bare(data.X)) == [
-        "X holds no counts, so its values are taken for numbers; give counts if there are any, or say "
-        "likelihood='gaussian'"
-    ]
+def told(data, folder, **more):
+    """What is said of the numbers of cells, the same of a file as of an AnnData that is fitted."""
+    data.write_h5ad(folder / "cells.h5ad")
+    notice = load_file(str(folder / "cells.h5ad"), **more).notice
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always", UnitsWarning)
+        model = VaDEClusterer(3, **SHORT, **more).fit(data)
+    said = [str(each.message) for each in warned if each.filename == __file__ and each.category is UnitsWarning]
+    assert notice.splitlines()[1:] == said
+    return said, model.likelihood_
+
+
+def test_layers_with_counts_are_named_where_x_holds_none(tmp_path):
+    data = annotated(60)
+    data.layers["a"] = data.X.log1p()
+    data.layers["b"], data.layers["counts"] = data.X.tocsc(), data.X.toarray()
+    data.X = data.X.log1p()
+    none = "X holds no counts, so its values are taken for numbers; "
+    said = none + "layer='counts' reads counts, or say likelihood='gaussian'"
+    assert told(data, tmp_path) == ([said], "gaussian")
+    assert in_flags(said).endswith("; --layer counts reads counts, or say --likelihood gaussian")
+    assert told(data, tmp_path, layer="counts") == ([], "counts")
+    assert told(data, tmp_path, likelihood="gaussian") == ([], "gaussian")
+    del data.layers["counts"]
+    assert told(data, tmp_path) == ([said.replace("layer='counts'", "layer='b'")], "gaussian")
+    del data.layers["b"]
+    said = none + "give counts if there are any, or say likelihood='gaussian'"
+    assert told(data, tmp_path) == ([said], "gaussian")
+    assert told(data, tmp_path, layer="a") == ([said.replace("X", "layer 'a'")], "gaussian")
+
+
+def test_whole_numbers_without_a_long_tail_may_be_counts(tmp_path, rng):
+    data = annotated(60)
+    data.X = rng.poisson(0.3, (60, 30)).astype("f4")
+    data.layers["logs"] = np.log1p(data.X)
+    said = "X holds whole numbers without a long tail, so its values are taken for numbers; say likelihood='counts' if "
+    said += "they are counts, or likelihood='gaussian' if not"
+    assert told(data, tmp_path) == ([said], "gaussian")
+    assert told(data, tmp_path, likelihood="counts") == ([], "counts")
+    assert told(data, tmp_path, likelihood="gaussian") == ([], "gaussian")
+
+
+def test_cells_that_are_on_or_off_are_not_said_to_be_numbers(tmp_path):
+    data = annotated(60)
+    data.X = (data.X > 0).astype("f4")
+    assert told(data, tmp_path) == ([], "bernoulli")
 
 
 @pytest.mark.parametrize("counted", [False, True])

@@ -10,6 +10,7 @@ import scipy.sparse
 from exported import build
 from test_genes import annotated, bare, cells
 
+from vade_tf.data.files import load_file
 from vade_tf.data.genes import Genes
 from vade_tf.data.pictures import Pictures
 from vade_tf.data.texts import Texts
@@ -55,6 +56,30 @@ def test_texts_are_coded_as_those_of_the_training(of_texts):
         of_texts.predict(pandas.Series([None, TEXTS[0], "quux"]))
     with pytest.raises(InputError, match="^x: expected texts, a list or a Series of them, got a table; give its col"):
         of_texts.predict(pandas.DataFrame({"said": TEXTS}))
+
+
+@pytest.mark.parametrize("cell", [None, np.nan, pandas.NA, pandas.NaT, 7, 2.5, True])
+def test_cells_among_texts_are_coded_as_those_of_a_file(of_texts, tmp_path, cell):
+    table = pandas.DataFrame({"saying": pandas.Series([TEXTS[0], cell, TEXTS[3]], dtype=object)})
+    table.to_parquet(tmp_path / "t.parquet") if pandas.isna(cell) else table.to_csv(tmp_path / "t.csv", index=False)
+    coded = load_file(str(next(tmp_path.iterdir())), schema=of_texts.schema).x
+    assert (np.asarray(coded).any(axis=1) == [True, False, True]).all()
+    want = of_texts.predict(np.asarray(coded))
+    for given in (table, table["saying"], list(table["saying"]), table["saying"].to_numpy()):
+        with pytest.warns(UnitsWarning, match=r"^1 of 3 texts have none .* \(row 1\)"):
+            np.testing.assert_array_equal(of_texts.predict(given), want)
+
+
+def test_what_holds_no_texts_is_refused_by_name(of_texts):
+    for none in ([], (), np.array([]), pandas.Series([], dtype=object), pandas.DataFrame({"saying": []})):
+        with pytest.raises(InputError, match="^x: expected texts, got none$"):
+            of_texts.predict(none)
+    for ragged in ([["cat"], ["dog", "purrs"]], [[1, 2], [3]], ["cat", ["dog"]]):
+        with pytest.raises(InputError, match=r"^x: expected numbers of shape \(n, 8\), got rows of different lengths$"):
+            of_texts.predict(ragged)
+    with pytest.raises(InputError, match=r"^x: expected numbers of shape \(n, 8\), got float64 of shape \(8,\)$"):
+        of_texts.predict(np.ones(8))
+    assert of_texts.predict(np.zeros((0, 8))).shape[0] == 0
 
 
 def test_cells_are_found_by_their_genes(of_genes):

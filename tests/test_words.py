@@ -84,6 +84,19 @@ def test_texts_without_any_of_the_words_are_counted(tmp_path, none):
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "unspaced"),
+    [("天気", True), ("てんき", True), ("テンキ", True), ("อากาศ", True), ("날씨", False), ("฿ ・ é", False)],
+)
+def test_only_of_scripts_without_spaces_it_is_said_to_split_them(tmp_path, text, unspaced):
+    texts = sentences(["apple", "pear", "plum", "grape"], 30) + [f"{text}{i} zork{i}" for i in range(10)]
+    (tmp_path / "t.csv").write_text("n,body\n" + "".join(f"{i},{each}\n" for i, each in enumerate(texts)), "utf-8")
+    with pytest.warns(UnitsWarning, match="^text: 10 of 40 texts have none of these .* leave out what is") as told:
+        load_file(str(tmp_path / "t.csv"), text="body")
+    assert (WAY_OUT in str(told[0].message)) is unspaced
+    assert told[0].filename == __file__
+
+
 @pytest.mark.parametrize("other", ["labels", "id"])
 def test_a_column_of_texts_is_nothing_else(tmp_path, other):
     (tmp_path / "t.csv").write_text("kind,body\n" + "".join(f"a,{text}\n" for text in sentences(FRENCH)))

@@ -15,6 +15,7 @@ from vade_tf import archive
 from vade_tf.data import pipeline
 from vade_tf.data.cells import as_frame
 from vade_tf.data.filling import filled, left_empty
+from vade_tf.data.gene_counts import describe_numbers
 from vade_tf.data.genes import origins_of
 from vade_tf.data.observing import observe
 from vade_tf.data.schema import Schema
@@ -207,6 +208,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
                 data = replace(data, origins=origins_of(annotated, self.batch, "X"))
             if self.genes_ is not None:
                 data = replace(data, schema=self._read)
+                for note in describe_numbers(data, self._tail, self.layer or "", annotated.layers):
+                    warnings.warn(note, UnitsWarning, stacklevel=3)
             self.schema_ = data.schema if isinstance(data.schema, Schema) else None
             for line in self.schema_.describe() if self.schema_ else ():
                 reporter.say(line)

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vade_tf.data.cells import as_frame
 from vade_tf.data.checks import check_apart, shape_of_images, unmasked
+from vade_tf.data.gene_counts import check_alike
 from vade_tf.data.genes import Genes, check_different, is_annotated
 from vade_tf.data.schema import Schema, named
 from vade_tf.data.sparse import Rows, SparseRows
@@ -32,7 +33,7 @@ class RowReader:
     _columns: list[str | int] | None
     _image_shape: tuple[int, ...] | None
     genes_: np.ndarray | None
-    _tail: float | None
+    _tail: float | None = None  # of pickles from before it was known
     model_: Any
 
     def _rows(self, X, fitting: bool = False) -> tuple[Rows | pandas.DataFrame, tuple[int, ...] | None]:
@@ -44,7 +45,7 @@ class RowReader:
         X = as_frame(_dense(X, "X"))
         if fitting:
             self.genes_: np.ndarray | None = None
-            self._tail: float | None = None
+            self._tail = None
             self._columns: list[str | int] | None = None
         if is_annotated(X):
             X = self._counts(X, fitting)
@@ -108,8 +109,6 @@ class RowReader:
             most = None if self.genes is None else whole_number(self.genes, "genes", 1, 2**31 - 1)
             found = Genes.infer(X, self.layer, most, "X")
             self.genes_, self._tail = np.array(found.names), found.tail
-            for note in found.describe_numbers(X) if self.likelihood == "auto" else ():
-                warnings.warn(note, UnitsWarning, stacklevel=5)
         elif self.genes_ is not None:
             found = self._read
         elif self._columns is not None and all(isinstance(name, str) for name in self._columns):
@@ -134,7 +133,8 @@ class RowReader:
         names = [] if self.genes_ is None else self.genes_.tolist()
         if not all(isinstance(name, str) for name in (*names, *X.columns)):
             return X
-        check_different(np.array([name for name in X.columns if name in set(names)], str), "X")
+        known = set(names)
+        check_different(np.array([name for name in X.columns if name in known], str), "X")
         if absent := [name for name in names if name not in X.columns]:
             raise InputError(
                 f"X: expected the features that were fitted, got none of the name {absent[0]!r}, and {len(absent)} of "
@@ -180,7 +180,7 @@ class RowReader:
         rows, _ = self._rows(X)
         choice.check_units(self.model_, rows, "X", None if self.schema_ is None else self.schema_.measured)
         if self.genes_ is not None and not isinstance(self.model_.likelihood, Counts):
-            self._read.check_alike(rows, "X")
+            check_alike(rows, self._tail, "X")
         return rows
 
     def _raw(self, x: np.ndarray) -> np.ndarray | pandas.DataFrame:

@@ -1,5 +1,6 @@
 """Files of cells: .h5ad, and .h5 with the names of genes -> a data set. New cells are coded as the first."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pandas
 
 from vade_tf.data import arrays, genes, tables
 from vade_tf.data.dataset import Coded, Dataset
+from vade_tf.data.gene_counts import describe_numbers
 from vade_tf.data.genes import Genes
 from vade_tf.data.observing import build
 from vade_tf.data.schema import Schema
@@ -55,12 +57,14 @@ def load(
         found = schema if isinstance(schema, Genes) else Genes.infer(cells, layer, most)
         x = found.encode(cells)
         if schema is None and not plain:
-            coding, notes = found, found.describe() + (found.describe_numbers(cells) if likelihood == "auto" else [])
+            coding, notes = found, found.describe()
     origins = genes.origins_of(cells, batch, str(file))
     if origins is not None and not plain:
         notes = [*notes, f"{origins.max() + 1} batches, from obs column {str(batch)[:40]!r}"]
-    about: dict = {"schema": coding, "notice": "\n".join(notes), "ids": ids, "origins": origins}
-    return build(x, y, file.stem, str(file), likelihood, **about)
+    dataset = build(x, y, file.stem, str(file), likelihood, schema=coding, ids=ids, origins=origins)
+    if schema is None and isinstance(coding, Genes):
+        notes += describe_numbers(dataset, coding.tail, coding.layer, cells.layers)
+    return replace(dataset, notice="\n".join(notes))
 
 
 def check_kind(schema: Coded | None, file: Path) -> None:

@@ -1,12 +1,17 @@
-"""Numbers of genes in cells: whether they are counts, and of which genes these vary most."""
+"""Numbers of genes in cells: whether they are counts, what to say where they are none, which genes vary most."""
 
+import math
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 
-from vade_tf.errors import InputError
+from vade_tf.data.dataset import Observations
+from vade_tf.errors import InputError, UnitsWarning
 
+LONG = 10.0  # the largest count, at least, over the mean of those that are not 0
 THETA = 100.0  # of the negative binomial that genes are held against
 BLOCK = 2**22  # numbers looked at together
 
@@ -17,19 +22,65 @@ def tail_of(numbers: Any) -> float:
     Of counts it is large, of ranks, marks and copies of genes it is not.
 
     Args:
-        numbers: [cells, genes], dense or CSR.
+        numbers: [cells, genes], dense or sparse.
     """
     if numbers.dtype.kind not in "biuf":
         return 0.0
-    largest, total, filled, rows = 0.0, 0.0, 0, max(1, BLOCK // max(numbers.shape[1], 1))
-    for start in range(0, numbers.shape[0], rows):
-        part = numbers[start : start + rows]
-        part = np.asarray(part.data if scipy.sparse.issparse(part) else part)
+    stored = numbers.data if scipy.sparse.issparse(numbers) else numbers
+    largest, total, filled, rows = 0.0, 0.0, 0, max(1, BLOCK // max(math.prod(stored.shape[1:]), 1))
+    for start in range(0, stored.shape[0], rows):
+        part = np.asarray(stored[start : start + rows])
         if not (np.isfinite(part) & (part >= 0) & (part == np.round(part))).all():
             return 0.0
         largest = max(largest, float(part.max(initial=0)))
         total, filled = total + float(part.sum(dtype=np.float64)), filled + int(np.count_nonzero(part))
     return largest * filled / total if total else 1.0
+
+
+def describe_numbers(rows: Observations, tail: float | None, layer: str, layers: Mapping[str, Any]) -> list[str]:
+    """A sentence where cells are taken for numbers though nothing says that they are: what to do if there are counts.
+
+    Args:
+        rows: of the genes that are read.
+        tail: of all numbers in the layer that is read, see `tail_of`.
+        layer: its name; "": X.
+        layers: all of them, [cells, genes] each.
+    """
+    scale, offset = rows.grey
+    on_and_off = 0 <= rows.low * scale + offset <= rows.high * scale + offset <= 1
+    if rows.likelihood != "auto" or tail is None or tail >= LONG or on_and_off:
+        return []
+    counted = [name for name in layers if name != layer and tail_of(layers[name]) >= LONG]
+    where = f"layer {layer[:40]!r}" if layer else "X"
+    holds = "whole numbers without a long tail" if tail else "no counts"
+    if counted:
+        todo = f"layer={max(counted, key='counts'.__eq__)!r} reads counts, or say likelihood='gaussian'"
+    elif tail:
+        todo = "say likelihood='counts' if they are counts, or likelihood='gaussian' if not"
+    else:
+        todo = "give counts if there are any, or say likelihood='gaussian'"
+    return [f"{where} holds {holds}, so its values are taken for numbers; {todo}"]
+
+
+def check_alike(x: Any, known: float | None, argument: str) -> None:
+    """Warns where new numbers are counts and those of the training were none, or the other way round.
+
+    Args:
+        x: new numbers [cells, genes], as a model reads them.
+        known: `tail_of` the numbers of the training; None: it is not known.
+        argument: what the warning names.
+    """
+    if known is None:
+        return
+    tail = tail_of(getattr(x, "matrix", x))
+    if (tail >= LONG) if known == 0 else tail == 0:
+        what = ("other numbers", "counts") if known == 0 else ("whole numbers from 0 up", "others")
+        warnings.warn(
+            f"{argument}: expected {what[0]}, as the model was trained on, got {what[1]}; give cells in the units of "
+            "the training",
+            UnitsWarning,
+            stacklevel=4,
+        )
 
 
 def variable(counts: np.ndarray | scipy.sparse.csr_array, most: int) -> np.ndarray:

@@ -6,7 +6,6 @@ An AnnData is known by its parts: X or `layers` hold the numbers [cells, genes],
 
 import math
 import reprlib
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +16,12 @@ import pandas
 import scipy.sparse
 from pandas.api.types import is_numeric_dtype
 
-from vade_tf.data.gene_counts import tail_of, variable
-from vade_tf.errors import InputError, UnitsWarning, cited
+from vade_tf.data.gene_counts import LONG, tail_of, variable
+from vade_tf.errors import InputError, cited
 from vade_tf.machine import check_memory, padded
 from vade_tf.reading import each, finite, record
 
 MOST_ORIGINS = 1000  # batches of cells
-LONG = 10.0  # the largest count, at least, over the mean of those that are not 0
 
 
 class Named(NamedTuple):
@@ -124,36 +122,6 @@ class Genes:
     def describe(self) -> list[str]:
         where = f"layer {self.layer[:40]!r}" if self.layer else "X"
         return [f"{len(self.names):,} genes, from {where}"]
-
-    def describe_numbers(self, cells: Any) -> list[str]:
-        """A sentence where nothing says what cells hold, and they are no counts: which layers may have them."""
-        if self.are_counts:
-            return []
-        layers = sorted((name for name in cells.layers if name != self.layer), key=lambda name: name != "counts")
-        where = f"layer {self.layer[:40]!r}" if self.layer else "X"
-        todo = "give counts if there are any, or say likelihood='gaussian'"
-        if layers:
-            todo = f"layer={layers[0]!r} reads another layer of {reprlib.repr(layers)}"
-        return [f"{where} holds no counts, so its values are taken for numbers; {todo}"]
-
-    def check_alike(self, x: Any, argument: str) -> None:
-        """Warns where new numbers are counts and those of the training were none, or the other way round.
-
-        Args:
-            x: of these genes, [cells, D], as a model reads them.
-            argument: what the warning names.
-        """
-        if self.tail is None:
-            return
-        tail = tail_of(getattr(x, "matrix", x))
-        if (tail >= LONG) if self.tail == 0 else tail == 0:
-            what = ("other numbers", "counts") if self.tail == 0 else ("whole numbers from 0 up", "others")
-            warnings.warn(
-                f"{argument}: expected {what[0]}, as the model was trained on, got {what[1]}; give cells in the units "
-                "of the training",
-                UnitsWarning,
-                stacklevel=4,
-            )
 
     def to_dict(self) -> dict:
         return {"form": "genes", "names": list(self.names), "layer": self.layer, "tail": self.tail}

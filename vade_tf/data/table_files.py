@@ -1,6 +1,7 @@
 """Files of tables, and of texts of one line each -> a data set. New rows are coded as the first."""
 
 import csv
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +20,8 @@ from vade_tf.data.observing import COUNTS, build
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows, stays_in_file
 from vade_tf.data.stream import NamedRows, check_columns, encoded
-from vade_tf.data.texts import LINES, Texts, lines_of
-from vade_tf.errors import InputError
+from vade_tf.data.texts import LINES, MANY, UNSPACED, Texts, lines_of, texts_of, wordless
+from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.machine import TooLarge, padded
 
 
@@ -80,8 +81,7 @@ def load(
                 f"data: expected {expected}a .txt with a text a line, as in training, got the columns {names} of "
                 f"{file}; {todo}"
             )
-        texts = table[asked["text"]].astype(object).fillna("").astype(str)  # of categories, too
-        return _texts(texts, asked["text"], y, schema, notice, about)
+        return _texts(texts_of(table[asked["text"]]), asked["text"], y, schema, notice, about)
     if plain and schema is None:
         table, numbers = as_numbers(file, table, separator)
         x, _ = numbers.encode(table, "data")
@@ -247,7 +247,14 @@ def _texts(texts: pandas.Series, column: str, y, schema, notice: str, about: dic
     if schema is None:
         schema = Texts.infer(texts, column)
         x = schema.encode(texts)
-        told = schema.describe() + schema.describe_wordless(x)
+        told, none = schema.describe(), wordless(x)
+        if none.size <= MANY * len(texts):
+            told += schema.describe_wordless(x)
+        else:
+            unspaced = texts.iloc[none].str.contains(UNSPACED).any()
+            split = "spaces separate words: split Chinese, Japanese or Thai first, and " if unspaced else ""
+            said = f"text: {schema.describe_wordless(x)[0]}; {split}leave out what is empty"
+            warnings.warn(said, UnitsWarning, stacklevel=4)
     elif isinstance(schema, Texts):
         x = schema.encode(texts)
         told = schema.unknown(x)

@@ -1,17 +1,18 @@
 """Texts -> rows of weighted words (TF-IDF), and the vocabulary that turns new texts into the same features."""
 
+import re
 import sys
 import unicodedata
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import IO
 
 import numpy as np
+import pandas
 import scipy.sparse
 
-from vade_tf.errors import InputError, UnitsWarning
+from vade_tf.errors import InputError
 from vade_tf.reading import each, finite, record
 
 LINES = "lines"  # --text of a .txt file of one text a line
@@ -22,6 +23,9 @@ COMMON = 0.5  # share of the texts from which a word is too common to tell them 
 RARE = 2  # texts that a word must be in
 MANY = 0.1  # share of texts without any of the words that is warned of
 WITHOUT_MARKS = r"\b\w\w+\b"  # words as scikit-learn finds them
+UNSPACED = re.compile(  # letters of Thai, Japanese and Chinese, whose words stand together
+    "[\u0e01-\u0e2e\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9d\U00020000-\U0003ffff]"
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class Texts:
 
     def unknown(self, x: scipy.sparse.csr_array) -> list[str]:
         """A sentence where rows of `encode` [n, D] are texts without any of the words; else none."""
-        rows = np.flatnonzero(np.diff(x.indptr) == 0)
+        rows = wordless(x)
         if not rows.size:
             return []
         named, more = ", ".join(map(str, rows[:NAMED].tolist())), f" and {rows.size - NAMED:,} more"
@@ -94,19 +98,8 @@ class Texts:
 
     def describe_wordless(self, rows: scipy.sparse.csr_array) -> list[str]:
         """A sentence where some of the texts that the words were found in have none of them, as rows [n, D]."""
-        none = int((np.diff(rows.indptr) == 0).sum())
-        if not none:
-            return []
-        told = [f"{none:,} of {rows.shape[0]:,} texts have none of these words, so they are all alike"]
-        if none > MANY * rows.shape[0]:
-            warnings.warn(
-                f"text: {told[0]}; spaces separate words: split Chinese, Japanese or Thai first, and leave out what is "
-                "empty",
-                UnitsWarning,
-                stacklevel=4,
-            )
-            return []
-        return told
+        none = wordless(rows).size
+        return [f"{none:,} of {rows.shape[0]:,} texts have none of these words, so they are all alike"] if none else []
 
     def to_dict(self) -> dict:
         listed = {"words": list(self.words), "idf": list(self.idf)}
@@ -128,6 +121,16 @@ class Texts:
         if not words or len(set(words)) < len(words) or len(idf) != len(words):
             raise ValueError(f"{len(words)} words with {len(idf)} weights, or a word twice")
         return cls(values["column"], tuple(words), tuple(idf), values["marks"])
+
+
+def texts_of(column: pandas.Series) -> pandas.Series:
+    """The cells of a column of any type as texts, "" where one is missing."""
+    return column.astype(object).fillna("").astype(str)
+
+
+def wordless(rows: scipy.sparse.csr_array) -> np.ndarray:
+    """The numbers of the rows of `Texts.encode` that are texts without any of the words."""
+    return np.flatnonzero(np.diff(rows.indptr) == 0)
 
 
 @cache

@@ -20,6 +20,7 @@ from vade_tf.data.checks import check_several
 from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.files import load_file, readable
 from vade_tf.data.filling import Written, left_empty
+from vade_tf.data.gene_counts import check_alike
 from vade_tf.data.genes import Genes
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
@@ -123,7 +124,7 @@ def check_rows(run: Run, model: keras.Model, x, data: str) -> None:
         raise InputError(f"data: expected {width} features, as {run.path} has, got {x.shape[1]} in {data}")
     check_units(model, x, f"data: {data}", schema.measured if isinstance(schema, Schema) else None)
     if isinstance(schema, Genes) and not isinstance(model.likelihood, Counts):  # which tell it of every value
-        schema.check_alike(x, f"data: {data}")
+        check_alike(x, schema.tail, f"data: {data}")
 
 
 def _of_array(schema: Coded | None, file: Path, image_shape: list[int] | None) -> Incoming:

@@ -1,6 +1,5 @@
 """What `Served` takes, a table, texts, cells or an array -> features, checked as far as the graph does not."""
 
-import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -8,12 +7,13 @@ from typing import Any
 import numpy as np
 import pandas
 import scipy.sparse
+from pandas.api.types import is_list_like
 
 from vade_tf.data.cells import as_frame
 from vade_tf.data.dataset import Coded
 from vade_tf.data.genes import Genes, is_annotated
 from vade_tf.data.schema import Schema
-from vade_tf.data.texts import Texts
+from vade_tf.data.texts import Texts, texts_of
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model.choice import MOST
 
@@ -68,7 +68,7 @@ def _of_table(table: pandas.DataFrame, schema: Coded | None) -> Any:
     if isinstance(schema, Genes):
         return schema.of_table(table, "x")
     if isinstance(schema, Texts) and schema.column in table:
-        return _encoded(_texts(table[schema.column]) or [], schema)
+        return _encoded(texts_of(table[schema.column]), schema)
     if isinstance(schema, Texts):
         raise InputError("x: expected texts, a list or a Series of them, got a table; give its column of texts")
     raise InputError(
@@ -82,15 +82,19 @@ def _coding(schema: Coded | None) -> str:
     return "no schema" if schema is None else f"a schema of the form {schema.to_dict()['form']!r}"
 
 
-def _texts(x) -> list[str] | None:
-    """The texts of a list, a Series or an array, "" for a missing one; None where x holds anything else."""
-    if not isinstance(x, (list, tuple, pandas.Series, np.ndarray)) or np.ndim(x) != 1:
+def _texts(x) -> pandas.Series | None:
+    """A list, a Series or an array with texts as a column of a table is coded; None where x holds others alone."""
+    if not isinstance(x, (list, tuple, pandas.Series, np.ndarray)) or getattr(x, "ndim", 1) != 1:
         return None
-    texts = ["" if cell is None or (isinstance(cell, float) and math.isnan(cell)) else cell for cell in x]
-    return texts if all(isinstance(text, str) for text in texts) else None
+    cells = pandas.Series(list(x), dtype=object)
+    known = cells[cells.notna()]
+    others = known.size > 0 and not any(isinstance(cell, str) for cell in known)
+    return None if others or known.map(is_list_like).any() else texts_of(cells)
 
 
-def _encoded(texts: list[str], schema: Texts) -> scipy.sparse.csr_array:
+def _encoded(texts: pandas.Series, schema: Texts) -> scipy.sparse.csr_array:
+    if texts.empty:
+        raise InputError("x: expected texts, got none")
     x = schema.encode(texts)
     _tell(schema.unknown(x))
     return x
