@@ -136,7 +136,7 @@ def test_each_collapse_is_found_alone_and_says_what_to_do():
     inactive["m"][:, :2] = 5.0
     want = {
         "empty": (empty, (3,), "component 3 of 4 hold"),
-        "uniform": (uniform, (0, 1, 2, 3), "(guide_epochs)"),
+        "uniform": (uniform, (0, 1, 2, 3), "or raise guide_epochs"),
         "one_mode": (one_mode, (0, 1), "use clusters=3"),
         "inactive": (inactive, (), "uses 1 of its 3 dimensions"),
     }
