@@ -157,8 +157,10 @@ def test_a_study_over_seeds_stands_for_its_runs(trained, tmp_path):
     for number in (10, 9):
         shutil.copytree(trained, tmp_path / f"seed-{number}")
     assert seeds.run_folders(tmp_path) == [tmp_path]  # not a study yet
-    config = json.loads((trained / "config.json").read_text())
-    (tmp_path / "seeds.json").write_text(json.dumps({"values": [9, 10], "config": config}))
+    plan, config = tmp_path / "seeds.json", json.loads((trained / "config.json").read_text())
+    plan.write_text("{}")  # of another version
+    assert seeds.run_folders(tmp_path) == [tmp_path / "seed-9", tmp_path / "seed-10"]
+    plan.write_text(json.dumps({"values": [9, 10], "config": config}))
     assert seeds.run_folders(tmp_path) == [tmp_path / "seed-9", tmp_path / "seed-10"]
     (tmp_path / "seed-10" / "metrics.json").unlink()
     told = re.escape(f"{tmp_path}: seed 10 is not finished and left out; resume={str(tmp_path)!r} continues the study")
