@@ -120,6 +120,13 @@ def test_the_page_says_everything(page, result):
     assert page.count("<tr>") >= 4 + len(score_rows(result))
 
 
+def test_of_an_older_run_the_page_says_no_likelihood(result):
+    older = {name: value for name, value in TRAINING.items() if name != "likelihood"}
+    words = Outline(page_of(result, {}, older, [], "")).text
+    assert "precision" in words
+    assert "likelihood" not in words
+
+
 def test_without_labels_no_row_needs_them(result):
     names = ("acc", "nmi", "ari", "purity", "most_confident_acc", "homogeneity", "completeness", "calibration")
     bare = {**result, **dict.fromkeys(names), "seen_in_training": None}

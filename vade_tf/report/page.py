@@ -181,7 +181,7 @@ def page(
         _html_table(
             None,
             [
-                ("likelihood", training.get("likelihood") or "none"),  # not there in older folders
+                *([("likelihood", name)] if (name := training.get("likelihood")) else []),  # older folders have none
                 ("epochs", ", ".join(f"{name} {n}" for name, n in training["epochs"].items() if n) or "none"),
                 ("seconds", ", ".join(f"{name} {value:,.0f}" for name, value in seconds.items())),
                 ("device", training["device"]),
