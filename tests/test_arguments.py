@@ -1,5 +1,7 @@
 """What a fit is given besides its rows, and is refused before anything is trained."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from keras import layers
 
 from vade_tf import Lines, Memory, Settings, TrainConfig, VaDE, fit
 from vade_tf.errors import InputError
+from vade_tf.training.fitting import begin
 
 SMALL = Settings(**{**small_fits.SMALL, "epochs": 1, "regroups": 0, "guide_epochs": 0})
 
@@ -38,6 +41,12 @@ def pair(dtype="float32"):
 def test_what_would_end_later_or_do_nothing_is_refused(x, given, message):
     with pytest.raises(InputError, match=message):
         fit(x, SMALL, **given)
+
+
+def test_a_rate_that_would_rise_is_refused_and_one_that_stays_is_not(x):
+    with pytest.raises(InputError, match="^decay: expected a number above 0 and at most 1, got 1.01$"):
+        fit(x, dataclasses.replace(SMALL, decay=1.01))
+    begin(x, dataclasses.replace(SMALL, decay=1.0))
 
 
 @pytest.mark.parametrize(

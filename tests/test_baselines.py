@@ -12,7 +12,7 @@ from sklearn.mixture import GaussianMixture
 from vade_tf import metrics, systems
 from vade_tf.data.files import load_file
 from vade_tf.errors import InputError
-from vade_tf.report import evaluation, page
+from vade_tf.report import evaluation, files, page
 from vade_tf.runs import train as training
 from vade_tf.runs.config import MODELS, TrainConfig
 from vade_tf.runs.folder import Run
@@ -110,7 +110,7 @@ def test_evaluate_works_on_other_systems(name, trained, tmp_path):
     assert result["elbo"] is None
     assert np.isfinite(result["gamma_entropy"])  # k-means has log probabilities of -inf
     page.show(result)
-    page.write(evaluated, tmp_path, "command")
+    files.write(evaluated, tmp_path, "command")
     assert {"code", "confusion", "features"} <= {file.stem for file in (tmp_path / "figures").iterdir()}
     assert name in (tmp_path / "report.html").read_text().lower()
 
@@ -119,7 +119,7 @@ def test_systems_stand_beside_vade_in_one_comparison(trained, vade_run, tmp_path
     evaluated = {str(p): evaluation.evaluate_run(p) for p in (vade_run, trained / "dec")}
     results = {name: each.result for name, each in evaluated.items()}
     page.show_comparison(results)
-    assert page.write_comparison(results, {n: e.history for n, e in evaluated.items()}, tmp_path).exists()
+    assert files.write_comparison(results, {n: e.history for n, e in evaluated.items()}, tmp_path).exists()
     assert results[str(vade_run)]["elbo"] is not None
 
 

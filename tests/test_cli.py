@@ -377,8 +377,8 @@ def test_a_name_is_shown_as_it_is_and_what_steers_the_terminal_is_not(name):
 
 def test_the_kept_run_of_restarts_is_a_run(tmp_path):
     (tmp_path / "restarts.json").touch()
-    with pytest.raises(InputError, match="holds several runs; give one of them, such as .*/restart-N"):
-        check_single(tmp_path)
+    with pytest.raises(InputError, match="^pretrained: .*: holds several runs; give one of them, such as .*/restart-N"):
+        check_single(tmp_path, "pretrained")
     (tmp_path / "config.json").touch()
     check_single(tmp_path)
 

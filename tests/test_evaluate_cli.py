@@ -15,7 +15,7 @@ import pytest
 
 from vade_tf.cli import evaluate
 from vade_tf.errors import InputError
-from vade_tf.report import evaluation, page
+from vade_tf.report import evaluation, files
 from vade_tf.report.rows import load_rows
 from vade_tf.runs import seeds
 from vade_tf.runs import train as training
@@ -157,8 +157,10 @@ def test_a_study_over_seeds_stands_for_its_runs(trained, tmp_path):
     for number in (10, 9):
         shutil.copytree(trained, tmp_path / f"seed-{number}")
     assert seeds.run_folders(tmp_path) == [tmp_path]  # not a study yet
-    config = json.loads((trained / "config.json").read_text())
-    (tmp_path / "seeds.json").write_text(json.dumps({"values": [9, 10], "config": config}))
+    plan, config = tmp_path / "seeds.json", json.loads((trained / "config.json").read_text())
+    plan.write_text("{}")  # of another version
+    assert seeds.run_folders(tmp_path) == [tmp_path / "seed-9", tmp_path / "seed-10"]
+    plan.write_text(json.dumps({"values": [9, 10], "config": config}))
     assert seeds.run_folders(tmp_path) == [tmp_path / "seed-9", tmp_path / "seed-10"]
     (tmp_path / "seed-10" / "metrics.json").unlink()
     told = re.escape(f"{tmp_path}: seed 10 is not finished and left out; resume={str(tmp_path)!r} continues the study")
@@ -331,9 +333,18 @@ def test_nor_among_the_images_that_the_run_was_trained_on(copy, tmp_path, capsys
 def test_json_is_all_that_is_printed_where_a_report_is_written_too(trained, tmp_path, capsys, monkeypatch):
     found, written = SimpleNamespace(result={"n": 36}, history=[]), []
     monkeypatch.setattr(evaluation, "evaluate_run", lambda folder, **more: found)
-    monkeypatch.setattr(page, "write", lambda evaluated, out, command: written.append(out) or out / "report.html")
+    monkeypatch.setattr(files, "write", lambda evaluated, out, command: written.append(out) or out / "report.html")
     code, out, err = call(capsys, trained, "--json", "--out", tmp_path / "look", "--quiet")
     assert (code, json.loads(out), err, written) == (0, {"n": 36}, "", [tmp_path / "look"])
+
+
+def test_figures_of_somebody_else_are_left_alone(trained, tmp_path, capsys):
+    own = tmp_path / "mine" / "figures" / "code.png"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"mine")
+    code, out, err = call(capsys, trained, "--out", tmp_path / "mine", "--quiet")
+    assert (code, out, own.read_bytes()) == (2, "", b"mine")
+    assert err.startswith(f"evaluate.py: --out: {own} is there, and of no report of vade_tf; choose another")
 
 
 @pytest.mark.parametrize("other", [{"source": "a.npy", "n_features": 4}, {"source": "b.npy", "n_features": 3}, None])

@@ -14,7 +14,17 @@ from test_figures import HISTORY, render, sheet, subject
 
 from vade_tf.data.observing import build
 from vade_tf.errors import StorageError
-from vade_tf.report import colours, course_figures, drawing, evaluation, figures, image_figures, page, sweep_figure
+from vade_tf.report import (
+    colours,
+    course_figures,
+    drawing,
+    evaluation,
+    figures,
+    files,
+    image_figures,
+    page,
+    sweep_figure,
+)
 from vade_tf.report.contrast import Contrast
 from vade_tf.runs.config import TrainConfig
 
@@ -109,7 +119,7 @@ def test_pictures_on_cards_are_looked_up_by_what_the_rows_are_called(tmp_path, m
     run = SimpleNamespace(path=tmp_path, config=TrainConfig(data="x.npy", clusters=4))
     data = build(np.zeros((3, 2), "f4"), None, "x", "memory")
     found, result = SimpleNamespace(groups=[0, 1, 0]), {"clusters": ["a card"]}
-    page.write(evaluation.Evaluation(run, None, data, [3, 5, 8], found, {}, [], result), tmp_path, "command")
+    files.write(evaluation.Evaluation(run, None, data, [3, 5, 8], found, {}, [], result), tmp_path, "command")
     assert asked == [(data, [0, 1, 0], ["a card"], [3, 5, 8])]
     assert (tmp_path / "report.html").read_text() == "text"
 
@@ -129,12 +139,13 @@ def test_a_comparison_has_each_figure_below_its_name(capsys):
 
 @pytest.mark.parametrize(("name", "several"), [("report.html", False), ("comparison.png", True)])
 def test_what_an_earlier_evaluation_left_is_replaced_and_a_folder_is_not(tmp_path, name, several):
-    (tmp_path / name).write_bytes(b"of before")
-    page.prepare(tmp_path, several=several)
+    (tmp_path / name).write_bytes(b"Made with vade_tf 0.1.0, of before")
+    runs = [tmp_path / "run"] * (2 if several else 1)
+    files.prepare(tmp_path, runs)
     (tmp_path / name).unlink()
     (tmp_path / name).mkdir()
     with pytest.raises(StorageError, match=f"{name} cannot be written .it is a folder.; move it away"):
-        page.prepare(tmp_path, several=several)
+        files.prepare(tmp_path, runs)
 
 
 def inside(figure):

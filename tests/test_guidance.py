@@ -79,7 +79,7 @@ def test_images_are_augmented_where_they_are_to_be(x, asked, regrouped):
         guidance.guide(begin(images, augment=augment, epochs=1), np.zeros(60, "i4"))
         assert [image_shape for *_, image_shape in asked] == [shape]
     asked.clear()
-    guidance.guide(begin(x, augment="photos", epochs=1, seed=3, restart=2), np.zeros(60, "i4"))
+    guidance.guide(begin(x, augment="digits", epochs=1, seed=3, restart=2), np.zeros(60, "i4"))
     assert asked[0][1] == begin(x, seed=3, restart=2).settings.start_seed
     assert asked[0][3] is None
 

@@ -16,7 +16,7 @@ from vade_tf.cli import train
 from vade_tf.data.observing import build
 from vade_tf.errors import InputError, StorageError
 from vade_tf.model.vade import VaDE
-from vade_tf.report import page
+from vade_tf.report import files
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
@@ -189,7 +189,7 @@ def test_nothing_is_written_or_cleared_where_a_link_in_a_run_leads(tmp_path, pla
     assert list(other.iterdir()) == [other / f".mine{UNFINISHED}"]
     if place == "figures":
         with pytest.raises(InputError, match="figures cannot be written .it is a link.; move it away"):
-            page.prepare(tmp_path / "run")
+            files.prepare(tmp_path / "run", [tmp_path / "run"])
 
 
 def test_of_two_that_make_a_folder_at_once_one_wins(tmp_path):

@@ -71,13 +71,27 @@ def test_an_autoencoder_is_lent_to_its_own_rows_alone(run, tmp_path):
     wide = tmp_path / "wide.npy"
     np.save(wide, np.ones((20, 5)))
     rows, here = "expected 20 rows of 4 features from .*x.npy, got ", "held_out=0.1, limit=None and seed=0, as here"
+    restore = f"{rows}other 20 rows of 4 features; restore that file, or give the same labels, columns and drop"
     for changed, told in (
+        ({}, restore),
+        ({"seed": 1}, restore),  # which draws no rows where all are trained on
         ({"held_out": 0.1}, f"{rows}18 rows of 4 features; name a run that was trained with {here}"),
         ({"data": str(wide)}, f"{rows}20 rows of 5 features from .*wide.npy; give the same labels, columns and drop"),
     ):
         with pytest.raises(InputError, match=f"^pretrained: .* began with other data: {told}$"):
             training.train(dataclasses.replace(config, **changed), tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def test_an_autoencoder_of_other_rows_is_refused_though_they_were_drawn_alike(tmp_path):
+    file = tmp_path / "x.npy"
+    np.save(file, X)
+    config = TrainConfig.create(data=str(file), clusters=2, hidden=(8,), limit=10, seed=3)
+    lent = Run.create(tmp_path / "run", config, training.identity(load_rows(config)))
+    for content, seed, told in ((X, 4, "name a run .* seed=4, as here"), (X + 1, 3, "restore that file, or")):
+        np.save(file, content)
+        with pytest.raises(InputError, match=f"^pretrained: .* got other 10 rows of 4 features; {told}"):
+            training.train(dataclasses.replace(config, seed=seed, pretrained=str(lent.path)), tmp_path / "other")
 
 
 def test_a_run_and_a_study_say_where_their_file_has_to_be(run, tmp_path):

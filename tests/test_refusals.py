@@ -46,7 +46,7 @@ def test_where_one_cannot_use_what_it_was_given_all_stop(monkeypatch, wrong):
 
 def test_a_finished_run_is_one_for_every_worker(tmp_path, monkeypatch):
     run = SimpleNamespace(finished=True, path=tmp_path, config=TrainConfig(data="x.npy", clusters=2))
-    monkeypatch.setattr(training.Run, "open", lambda out: run)
+    monkeypatch.setattr(training.Run, "open", lambda out, argument: run)
     monkeypatch.setattr(distribute, "chief", lambda strategy: False)
     monkeypatch.setattr(training, "follow", lambda *_: pytest.fail("it was followed"))
     with pytest.raises(InputError, match="^resume: .* holds a finished run; nothing is left to do"):

@@ -15,8 +15,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from vade_tf.data.observing import build
-from vade_tf.report import evaluation, figures
-from vade_tf.report.page import about, cluster_rows, score_rows, show_comparison, versions, write
+from vade_tf.errors import InputError
+from vade_tf.report import evaluation, figures, files
+from vade_tf.report.page import about, cluster_rows, score_rows, show_comparison, versions
 from vade_tf.report.page import page as page_of
 from vade_tf.runs.config import TrainConfig
 
@@ -120,6 +121,13 @@ def test_the_page_says_everything(page, result):
     assert page.count("<tr>") >= 4 + len(score_rows(result))
 
 
+def test_of_an_older_run_the_page_says_no_likelihood(result):
+    older = {name: value for name, value in TRAINING.items() if name != "likelihood"}
+    words = Outline(page_of(result, {}, older, [], "")).text
+    assert "precision" in words
+    assert "likelihood" not in words
+
+
 def test_without_labels_no_row_needs_them(result):
     names = ("acc", "nmi", "ari", "purity", "most_confident_acc", "homogeneity", "completeness", "calibration")
     bare = {**result, **dict.fromkeys(names), "seen_in_training": None}
@@ -139,26 +147,61 @@ def test_every_row_is_in_the_table_of_clusters(result):
     assert "7 of them seen in training" in about(some)
 
 
-@pytest.mark.parametrize("place", ["the run folder", "a report of ours", "somebody's"])
-def test_no_figure_of_an_earlier_evaluation_stays(small_model, rng, result, tmp_path, monkeypatch, place):
-    """Of rows without labels there is no table of them, and that of others would be taken for theirs."""
-    (tmp_path / "figures").mkdir()
-    for name in ("confusion.png", "code.png", "own.png"):
-        (tmp_path / "figures" / name).write_bytes(b"old")
-    if place != "the run folder":
-        text = page_of(result, {}, TRAINING, [], "") if place == "a report of ours" else "<p>My report.</p>"
-        (tmp_path / "report.html").write_text(text)
+@pytest.fixture
+def evaluated(small_model, rng, result, tmp_path, monkeypatch):
+    """Of a run in another folder, whose one figure is a map of its code."""
     picture = figures.Picture("code", "A map.", Figure((1, 1)))
     monkeypatch.setattr(figures, "draw", lambda *subject: iter([picture]))
     model, data = small_model(), build(rng.uniform(size=(40, 12)).astype("f4"), None, "x", "memory")
-    path = tmp_path if place == "the run folder" else tmp_path / "run"
-    run = SimpleNamespace(path=path, config=TrainConfig(data="x.npy", clusters=4))
+    run = SimpleNamespace(path=tmp_path / "run", config=TrainConfig(data="x.npy", clusters=4))
     found = evaluation.posterior(model, data.x)
-    subject = (run, model, data, range(40), found, TRAINING, [], {**result, "health": [], "remedies": []})
-    write(evaluation.Evaluation(*subject), tmp_path, "command")
-    stay = ["confusion.png"] if place == "somebody's" else []
-    assert sorted(file.name for file in (tmp_path / "figures").iterdir()) == ["code.png", *stay, "own.png"]
-    assert (tmp_path / "figures" / "code.png").read_bytes() != b"old"
+    told = {**result, "health": [], "remedies": []}
+    return evaluation.Evaluation(run, model, data, range(40), found, TRAINING, [], told)
+
+
+def prepare_and_write(evaluated, out):
+    files.prepare(out, [evaluated.run.path], "out")
+    files.write(evaluated, out, "command")
+
+
+@pytest.mark.parametrize("place", ["run", "look"])
+def test_no_figure_of_an_earlier_evaluation_stays(evaluated, result, tmp_path, place):
+    """Of rows without labels there is no table of them, and that of others would be taken for theirs."""
+    out = tmp_path / place
+    (out / "figures").mkdir(parents=True)
+    for name in ("confusion.png", "code.png", "own.png"):
+        (out / "figures" / name).write_bytes(b"old")
+    if place == "look":
+        (out / "report.html").write_text(page_of(result, {}, TRAINING, [], ""))
+    prepare_and_write(evaluated, out)
+    assert sorted(file.name for file in (out / "figures").iterdir()) == ["code.png", "own.png"]
+    assert (out / "figures" / "code.png").read_bytes() != b"old"
+
+
+@pytest.mark.parametrize("name", ["figures/code.png", "figures/confusion.png", "report.html"])
+def test_what_somebody_else_calls_as_a_report_does_is_left_alone(evaluated, tmp_path, name):
+    own = tmp_path / "mine" / name
+    own.parent.mkdir(parents=True)
+    own.write_text("<p>Mine.</p>")
+    with pytest.raises(InputError, match=f"^out: {own} is there, and of no report of vade_tf; choose another"):
+        prepare_and_write(evaluated, tmp_path / "mine")
+    assert [file for file in (tmp_path / "mine").rglob("*") if file.is_file()] == [own]
+    assert own.read_text() == "<p>Mine.</p>"
+    files.prepare(tmp_path / "mine", [tmp_path / "run", tmp_path / "other"], "out")  # a comparison has no such files
+
+
+def test_a_report_that_was_stopped_is_written_anew(evaluated, tmp_path, monkeypatch):
+    def killed(path, content):
+        path.write_bytes(content)
+        if path.suffix == ".png":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopped:
+        stopped.setattr(files, "write_whole", killed)
+        with pytest.raises(KeyboardInterrupt):
+            prepare_and_write(evaluated, tmp_path / "look")
+    prepare_and_write(evaluated, tmp_path / "look")
+    assert (tmp_path / "look" / "figures" / "code.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_runs_side_by_side_are_named_in_full(result, capsys):

@@ -326,7 +326,8 @@ def test_resume_refuses_other_data_and_damaged_folders(whole, data, tmp_path):
 
 
 def test_divergence_stops_the_run_with_a_reason(data, tmp_path):
-    with pytest.raises(DivergedError, match=r"pretrain: .* in epoch 3, after 2 steps back .*; lower learning_rate"):
+    told = "pretrain: .* in epoch 3, after 2 steps back .*; train anew with a lower learning_rate, .* another folder$"
+    with pytest.raises(DivergedError, match=told):
         training.train(TrainConfig.create(data=data, **{**SMALL, "learning_rate": 1e30}), tmp_path / "run")
 
 

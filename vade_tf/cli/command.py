@@ -191,17 +191,18 @@ def _warnings_as_lines(prog: str) -> Iterator[None]:
         print(text, file=sys.stderr)
 
 
-def check_single(path: str | Path, named: str = "") -> None:
+def check_single(path: str | Path, argument: str = "") -> None:
     """Raises InputError, which says what to give instead, if a folder holds several runs and is none itself.
 
     Args:
         path: the folder.
-        named: what the error begins with.
+        argument: that gave its name, if one did.
     """
     from vade_tf.runs.study import KINDS, kind_of
 
     kind = kind_of(path)
     if kind is not None and not (Path(path) / "config.json").exists():
+        named = f"{argument}: " if argument else ""
         raise InputError(f"{named}{path}: holds several runs; give one of them, such as {path}/{KINDS[kind].prefix}N")
 
 

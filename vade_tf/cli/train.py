@@ -161,7 +161,7 @@ def run(
                 single = run.config
         else:
             if config is not None and config.pretrained is not None:
-                check_single(config.pretrained, "pretrained: ")
+                check_single(config.pretrained, "pretrained")
             kind = "clusters" if len(several) > 1 else "seeds" if seeds > 1 else "restarts" if restarts > 1 else None
             single = None if kind else config
         if kind == "clusters":

@@ -5,21 +5,15 @@ The page needs no network and no second file: pictures are inside it as base64 P
 
 import base64
 import platform
-import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from html import escape
-from pathlib import Path
 
 from rich.table import Table
 
 from vade_tf import __version__
-from vade_tf.errors import InputError, StorageError
 from vade_tf.printing import Plain
-from vade_tf.report.evaluation import Evaluation
 from vade_tf.report.style import STYLE
 from vade_tf.runs.result import version
-from vade_tf.writing import write_whole, writing
 
 PACKAGES = ("tensorflow", "tensorflow-probability", "keras", "numpy", "scikit-learn", "matplotlib")
 SCORES = {
@@ -181,7 +175,7 @@ def page(
         _html_table(
             None,
             [
-                ("likelihood", training.get("likelihood") or "none"),  # not there in older folders
+                *([("likelihood", name)] if (name := training.get("likelihood")) else []),  # older folders have none
                 ("epochs", ", ".join(f"{name} {n}" for name, n in training["epochs"].items() if n) or "none"),
                 ("seconds", ", ".join(f"{name} {value:,.0f}" for name, value in seconds.items())),
                 ("device", training["device"]),
@@ -220,78 +214,6 @@ def versions() -> str:
     """This package, Python and the libraries whose versions can change a figure."""
     libraries = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return f"vade_tf {__version__}, Python {platform.python_version()}, {libraries}"
-
-
-def prepare(out: Path, argument: str = "", several: bool = False) -> None:
-    """Make a folder for what `write`, or `write_comparison` of several runs, is to write.
-
-    Args:
-        out: the folder.
-        argument: that gave its name, if one did.
-        several: whether runs are to be compared.
-
-    Raises:
-        InputError: it is a file.
-        StorageError: it cannot be made, or nothing can be written into it.
-        ModuleNotFoundError: matplotlib, which draws, is not installed.
-    """
-    from vade_tf.report import figures  # noqa: F401  said before the work, and not where nothing is drawn
-
-    with writing(out, argument):
-        if out.is_file():
-            raise InputError(f"out: {out} is a file; choose a folder")
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    file = out / ("comparison.png" if several else "report.html")
-    if file.is_dir():
-        raise StorageError(f"{file} cannot be written (it is a folder); move it away")
-    place = out / "figures"
-    if not several and (place.is_symlink() or (place.exists() and not place.is_dir())):
-        kind = "it is a link" if place.is_symlink() else "it is no folder"
-        raise StorageError(f"{place} cannot be written ({kind}); move it away")
-
-
-def write(evaluated: Evaluation, out: Path, command: str) -> Path:
-    """Figures and report.html of one run into a folder, in place of earlier ones of ours; returns the page's path."""
-    from vade_tf.report import figures
-    from vade_tf.report.contrast import feature_names
-    from vade_tf.report.drawing import png, unshown
-    from vade_tf.report.image_figures import card_images
-
-    subject = (evaluated.model, evaluated.dataset, evaluated.found)
-    drawn = figures.draw(*subject, evaluated.result, evaluated.history)
-    with unshown(feature_names(evaluated.dataset), "report.html has them"):
-        pictures = [(picture.name, picture.caption, png(picture.figure)) for picture in drawn]
-    settings = asdict(evaluated.run.config)
-    cards = card_images(evaluated.dataset, evaluated.found.groups, evaluated.result["clusters"], evaluated.numbers)
-    text = page(evaluated.result, settings, evaluated.training, pictures, command, cards)
-    with writing(out / "figures"):
-        (out / "figures").mkdir(exist_ok=True)
-        old = figures.CAPTIONS if _ours(out, evaluated.run.path) else ()
-        for name in old:  # of other rows perhaps, and not all of them are drawn now
-            (out / "figures" / f"{name}.png").unlink(missing_ok=True)
-    for name, _, content in pictures:
-        write_whole(out / "figures" / f"{name}.png", content)
-    write_whole(out / "report.html", text.encode())
-    return out / "report.html"
-
-
-def _ours(out: Path, run: Path) -> bool:
-    """Whether the figures in a folder are those of an earlier report, and not somebody's own of the same names."""
-    file = out / "report.html"
-    return out.resolve() == run.resolve() or (file.exists() and b"Made with vade_tf " in file.read_bytes())
-
-
-def write_comparison(results: dict[str, dict], histories: dict[str, list[dict]], out: Path) -> Path:
-    """The figure of several runs, by name, into a folder; returns its path."""
-    from vade_tf.report.course_figures import comparison
-    from vade_tf.report.drawing import png, unshown
-
-    file = out / "comparison.png"
-    with unshown(list(results), "the table has them"):
-        write_whole(file, png(comparison(results, histories)))
-    return file
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

@@ -95,9 +95,11 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray
     todo = "name a run on these rows"
     if data["features"] != before["features"]:
         todo = "give the same labels, columns and drop"
-    elif data["source"] == before["source"]:
+    elif data["source"] == before["source"] and _drawn(config) != _drawn(run.config):
         drawn = f"held_out={config.held_out}, limit={config.limit} and seed={config.seed}"
         todo = f"name a run that was trained with {drawn}, as here"
+    elif data["source"] == before["source"]:
+        todo = "restore that file, or give the same labels, columns and drop"
     run.check_data(data, "pretrained", todo)
     kept = run.load("pretrained")
     if run.config.model != "vade" and not SYSTEMS[run.config.model].pretrains:
@@ -137,3 +139,9 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray
     if forms != [(shape, "float32") for shape in expected] or not all(np.isfinite(weight).all() for weight in weights):
         raise InputError(f"pretrained: {run.place('pretrained')} is damaged; name another run")
     return kept
+
+
+def _drawn(config: TrainConfig) -> tuple:
+    """What decides which rows of a file are trained on; () where all are, whatever the seed."""
+    some = config.held_out > 0 or config.limit is not None
+    return (config.held_out, config.limit, config.seed) if some else ()

@@ -26,9 +26,8 @@ def run_folders(path: str | Path) -> list[Path]:
     for run in runs:
         if not run.name.removeprefix("seed-").isdecimal():
             raise InputError(f"{run}: expected a name such as seed-3; name it so, or put it elsewhere")
-    study = Study.open(path)
-    missing = [str(seed) for seed, folder in study.folders.items() if folder not in study.done]
-    if missing and not (path / "summary.json").exists():  # else they have diverged, which a summary says
+    missing = [] if (path / "summary.json").exists() else _unfinished(path)  # it says which have diverged
+    if missing:
         which = f"seed {missing[0]} is" if len(missing) == 1 else f"seeds {', '.join(missing)} are"
         warnings.warn(
             f"{path}: {which} not finished and left out; resume={str(path)!r} continues the study",
@@ -36,6 +35,16 @@ def run_folders(path: str | Path) -> list[Path]:
             stacklevel=2,
         )
     return sorted(runs, key=lambda folder: int(folder.name.removeprefix("seed-")))
+
+
+def _unfinished(path: Path) -> list[str]:
+    """The seeds of a study that are not finished; none where its plan cannot be read, as that of another version."""
+    try:
+        study = Study.open(path)
+    except InputError:
+        return []
+    done = study.done
+    return [str(seed) for seed, folder in study.folders.items() if folder not in done]
 
 
 def train_seeds(

@@ -152,7 +152,8 @@ class Record(keras.callbacks.Callback):
             what = "a weight became NaN or infinite" if np.isfinite(loss) else f"the loss became {loss}"
             tried = f", after {done} steps back at half the learning rate each" if done else ""
             raise DivergedError(
-                f"{self.phase}: {what} in epoch {epoch}{tried}; lower learning_rate, or use precision='float32'"
+                f"{self.phase}: {what} in epoch {epoch}{tried}; train anew with a lower learning_rate, or with "
+                "precision='float32', a run into another folder"
             )
         restore_arrays(self.model, self.good)
         return self.good_epoch

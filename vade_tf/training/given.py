@@ -93,6 +93,8 @@ def check(data: Observations, likelihood: Likelihood, settings: Resolved, hints:
         raise InputError(
             "guide_weight: expected a weight above 0 for hints, got 0, with which they change nothing; leave it open"
         )
+    if settings.decay > 1:  # here, for a run that was made with it can still be read
+        raise InputError(f"decay: expected a number above 0 and at most 1, got {settings.decay}")
     if settings.augment == "photos" and data.image_shape is None:
         raise InputError(
             f"augment: expected images for 'photos', got rows of {data.x.shape[1]} features; say image_shape, or use "

@@ -168,8 +168,6 @@ class Settings:
         for each in fields(self):
             value = checked(each.name, getattr(self, each.name), hints[each.name], each.metadata)
             object.__setattr__(self, each.name, value)
-        if self.decay > 1:
-            raise InputError(f"decay: expected a number above 0 and at most 1, got {self.decay}")
         if self.jit == "on" and self.distribute != "none":
             raise InputError("jit: XLA cannot compile a step that devices share; use jit='off' or distribute='none'")
 
