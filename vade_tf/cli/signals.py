@@ -62,7 +62,7 @@ def stoppable() -> Iterator[None]:
     hook, sys.unraisablehook = sys.unraisablehook, dropped
     try:
         yield
-    except Exception:
+    except Exception:  # perhaps what a stop became, which is raised below
         if not came:
             raise
     finally:
