@@ -304,7 +304,7 @@ def test_of_what_has_no_columns_none_are_chosen(tmp_path, name, argument):
 
 def test_a_table_for_a_run_on_images_is_refused(tmp_path):
     file = written(tmp_path, "a,b\n" + "".join(f"{i * i},{i % 5}\n" for i in range(30)))
-    with pytest.raises(InputError, match="^data: expected grey images of 1 x 2 pixels, as in training, got"):
+    with pytest.raises(InputError, match=r"^data: expected rows as in training \(grey images of 1 x 2 pixels\), got"):
         load_file(file, schema=Pictures(1, 2, 1))
 
 

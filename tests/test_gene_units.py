@@ -185,9 +185,13 @@ def test_cells_are_no_rows_of_a_run_on_texts(tmp_path):
     words = load_file(str(tmp_path / "t.txt"), text="lines").schema
     annotated(12).write_h5ad(tmp_path / "cells.h5ad")
     assert len(words.features) == len(GENES)
-    with pytest.raises(InputError, match=r"^data: expected each line is a text: .*, as in training, got the cells of "):
+    with pytest.raises(
+        InputError, match=r"^data: expected rows as in training \(each line is a text: .*\), got the cells of "
+    ):
         load_file(str(tmp_path / "cells.h5ad"), schema=words, plain=True)
-    with pytest.raises(InputError, match=r"^data: expected each line is a text: .*, as in training, got the cells of "):
+    with pytest.raises(
+        InputError, match=r"^data: expected rows as in training \(each line is a text: .*\), got the cells of "
+    ):
         write(SimpleNamespace(schema=words), None, str(tmp_path / "cells.h5ad"), tmp_path / "out.h5ad", len)
 
 

@@ -49,9 +49,8 @@ def stoppable() -> Iterator[None]:
         raise STOPS[came[0]]
 
     def again(number, frame) -> None:
-        if not over and not isinstance(
-            sys.exception(), KeyboardInterrupt
-        ):  # on its way; what clears up is not disturbed
+        under_way = isinstance(sys.exception(), KeyboardInterrupt)  # what clears up after it is not disturbed
+        if not over and not under_way:
             raise STOPS[came[0]]
 
     def dropped(what) -> None:

@@ -70,7 +70,7 @@ def load(
 def check_kind(schema: Coded | None, file: Path) -> None:
     """Raises InputError where the cells of a file are to be coded as texts or pictures."""
     if schema is not None and not isinstance(schema, (Genes, Schema)):
-        raise InputError(f"data: expected {schema.describe()[0]}, as in training, got the cells of {file}")
+        raise InputError(f"data: expected rows as in training ({schema.describe()[0]}), got the cells of {file}")
 
 
 def by_names(cells: Any, layer: str, schema: Schema) -> tuple[np.ndarray, list[str]]:

@@ -91,7 +91,7 @@ def load(
     elif isinstance(schema, Genes):
         x, notes = schema.of_table(table), []
     elif schema is not None:
-        raise InputError(f"data: expected {schema.describe()[0]}, as in training, got the table {file}")
+        raise InputError(f"data: expected rows as in training ({schema.describe()[0]}), got the table {file}")
     else:
 
         def found(table: pandas.DataFrame) -> Schema:
