@@ -52,6 +52,9 @@ def test_few_texts_have_them_and_other_rows_do_not(texts, monkeypatch):
     for other in (texts * 2 + texts.max(axis=1).toarray()[:, None] * 0.1 + 1, texts.toarray() > 0, -texts.toarray()):
         x = np.asarray(other.toarray() if scipy.sparse.issparse(other) else other, "f4")
         assert not further.wanted(begun(x), "init")
+    untrained = begun(texts, pretrain_epochs=0)  # whose codes would be those of random weights
+    assert not further.wanted(untrained, "init")
+    assert not further.wanted(untrained, "regroup")
     monkeypatch.setattr(further, "MOST_ROWS", 119)
     assert not further.wanted(begun(texts), "init")
 
@@ -184,7 +187,7 @@ def test_each_is_another_autoencoder_read_in_two_places_with_draws_of_its_own(te
 def test_texts_go_where_most_of_all_draws_put_them(phase, texts, monkeypatch):
     """The first autoencoder sees noise, in which draws disagree; the others know the topics."""
     monkeypatch.setattr(further, "draws", lambda fitting: [TOPICS] * 2 * DRAWS)
-    fitting = begun(texts, pretrain_epochs=0)
+    fitting = begun(texts, pretrain_epochs=1)
     noise = np.random.default_rng(1)
     for weight in fitting.model.encoder.weights:
         weight.assign(noise.normal(size=weight.shape))

@@ -69,6 +69,30 @@ def test_outputs_of_half_precision_are_compared_in_single(rows):
     assert all(np.isfinite(row["val_loss"]) for row in fitted.history)
 
 
+def test_devices_train_what_the_model_itself_is_also_where_a_layer_computes_with_copies_of_its_weights(rows, adapted):
+    """One device's training of mirrored networks is that of none, but for rounding."""
+    found = []
+    for distribute in ("none", "mirrored"):
+        keras.utils.set_random_seed(0)
+        settings = Settings(clusters=3, **{**SMALL, "validation_rows": 0}, distribute=distribute)
+        copy = layers.Normalization()
+        copy.adapt(adapted.variance.numpy() ** 0.5 * [[1.0], [-1.0]] + adapted.mean.numpy())
+        found.append(fit(rows, settings, networks=pair(first=[copy])).history)
+    for alone, shared in zip(*found, strict=True):
+        assert shared["loss"] == pytest.approx(alone["loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "layer", [layers.Lambda(lambda x: 2 * x), type("Own", (layers.Layer,), {"call": lambda _, x: x})()]
+)
+def test_layers_that_no_config_gives_back_are_trained_on_one_device_alone(rows, layer):
+    with pytest.raises(
+        InputError, match="has a class or a function that devices cannot have copies of, .*register_keras"
+    ):
+        begin(rows, Settings(clusters=3, distribute="mirrored"), networks=pair(first=[layer]))
+    begin(rows, Settings(clusters=3), networks=pair(first=[layer]))
+
+
 def test_rows_of_another_width_are_refused_by_name(rows):
     with pytest.raises(InputError, match=r"^encoder: expected one of 6 values a row, as x has, got one of \(8,\)"):
         begin(rows, Settings(clusters=3), networks=pair(8))

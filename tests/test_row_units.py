@@ -11,8 +11,9 @@ from test_likelihood import model_of
 from vade_tf.data import checks, greys
 from vade_tf.data.observing import observe
 from vade_tf.data.sparse import SparseRows
-from vade_tf.errors import UnitsWarning
+from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model import choice
+from vade_tf.model.networks import Roots
 
 
 @pytest.mark.parametrize(
@@ -122,6 +123,23 @@ def test_rows_have_one_length_where_all_blocks_have_the_same(monkeypatch, form):
     assert checks.common_length(form(x)) == 1
     x[4:] *= 2
     assert checks.common_length(form(x)) == 0
+
+
+@pytest.mark.parametrize("form", [np.asarray, lambda x: SparseRows(scipy.sparse.csr_array(x))], ids=["dense", "sparse"])
+def test_new_texts_have_the_length_of_those_trained_on_and_no_number_below_0(small_model, rng, form):
+    """Others would be brought to it: a negative number becomes 0, and counts are no weights of words."""
+    weights = rng.random((60, 12)) * (rng.random((60, 12)) < 0.4)
+    weights[:3] = 0  # no known word
+    weights[3:] /= np.linalg.norm(weights[3:], axis=1, keepdims=True)
+    model = small_model("gaussian", scaling=Roots(1.0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for rows in (weights, weights[:3], np.where(np.arange(60)[:, None] % 3, weights, 2 * weights)):
+            choice.check_units(model, form(rows.astype("f4")))
+    with pytest.warns(UnitsWarning, match=r"^x: expected rows of the length 1, as those trained on, got such as"):
+        choice.check_units(model, form(np.round(9 * weights).astype("f4")))
+    with pytest.raises(InputError, match="^x: expected no number below 0, .* got -0"):
+        choice.check_units(model, form((weights - weights.mean(axis=0)).astype("f4")))
 
 
 def test_images_far_brighter_than_white_was_are_warned_of_though_most_of_them_is_black(rng):

@@ -4,18 +4,16 @@ import errno
 import inspect
 import io
 import json
-import reprlib
 import tempfile
 import zipfile
 from numbers import Integral
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, cited
-from vade_tf.model import stored
+from vade_tf.model import own_networks, stored
 from vade_tf.model.vade import VaDE
 from vade_tf.paths import usable
 from vade_tf.reading import LARGEST_JSON, archive_arrays, check_members, each, finite, record, size_of
@@ -102,7 +100,7 @@ def write(path, about: dict, arrays: dict[str, np.ndarray], model: VaDE) -> None
         InputError: no file would give the model back.
         StorageError: it cannot be written.
     """
-    _check_layers(model)
+    own_networks.check_layers(model, "no file gives back")
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("clusterer.json", json.dumps(about, default=lambda value: value.tolist()))
@@ -115,20 +113,6 @@ def write(path, about: dict, arrays: dict[str, np.ndarray], model: VaDE) -> None
         if not place.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, "its folder is not there")
     write_whole(place, content.getbuffer())
-
-
-def _check_layers(model: VaDE) -> None:
-    """Raises InputError where a file would not give the model back: Keras makes known classes and functions alone."""
-    for layer in model._flatten_layers():
-        runs = isinstance(layer, keras.layers.Lambda)
-        kind = layer.function if runs else type(layer)
-        name = getattr(kind, "__name__", "")
-        known = name and keras.saving.get_registered_object(keras.saving.get_registered_name(kind)) is kind
-        if not known and (runs or kind.__module__.partition(".")[0] not in ("keras", "vade_tf")):
-            raise InputError(
-                f"encoder and decoder: layer {layer.name!r} has a class or a function that no file gives back, "
-                f"{name or reprlib.repr(kind)}; put @keras.saving.register_keras_serializable() above it"
-            )
 
 
 def read(path, parameters: set[str]) -> tuple[dict, dict[str, np.ndarray], VaDE, Schema | None]:

@@ -11,7 +11,7 @@ from vade_tf.machine import rows_together, spans
 from vade_tf.model.counts import Counts, ZeroInflatedCounts
 from vade_tf.model.likelihood import FAR, Bernoulli, Gaussian, Likelihood, get
 from vade_tf.model.mixed import Mixed
-from vade_tf.model.networks import fills
+from vade_tf.model.networks import Roots, fills
 
 MOST = 1e30  # value of a row; float32 cannot square more
 CONTRAST = 0.4  # MNIST has 0.78, digits 0.51; TF-IDF of texts 0.18, tables scaled to [0, 1] about 0.1 to 0.3
@@ -21,6 +21,7 @@ COUNTED_BY = {"auto": Counts, Counts.name: Counts, ZeroInflatedCounts.name: Zero
 LOOKED_AT = 10_000  # rows, at most, whose values are compared with those of the training
 SUMS = 100_000  # rows, at even distances, of whose sums the median is taken
 SEVERAL, NEARLY = 30, 0.95  # known cells of a column, at least, of which such a share says that it is in other units
+ALIKE = 0.01  # of its length, which a row may be longer or shorter than those trained on
 BLOCK = 8192  # rows checked together, at most: keeps the check of a large memory-mapped file small
 
 
@@ -193,6 +194,8 @@ def check_units(model, x, argument: str = "x", names: Mapping[int, str] | None =
             low, high = min(low, float(known.min())), max(high, float(known.max()))
     if len(x):
         some = x[:: math.ceil(len(x) / rows_together(x.shape[1], LOOKED_AT))]
+        if isinstance(getattr(model, "scaling", None), Roots):
+            _check_lengths(np.asarray(some), low, model.scaling.length, argument)
         table = names is not None and model.likelihood.takes_missing
         compared = some
         if table:  # dates go on, and are compared with none
@@ -202,6 +205,28 @@ def check_units(model, x, argument: str = "x", names: Mapping[int, str] | None =
             _check_columns(np.asarray(model.scale(some))[:, list(names)], list(names.values()), argument)
         elif names is None and len(x) >= SEVERAL and model.likelihood.standardises(model.scale, x.shape[1]):
             _check_columns(np.asarray(model.scale(some)), range(x.shape[1]), argument, x.shape[1] // 2)
+
+
+def _check_lengths(rows: np.ndarray, low: float, length: float, argument: str) -> None:
+    """Looks at rows [n, D] as a model takes them that was trained on rows of one length, never below 0.
+
+    Raises:
+        InputError: the least number is below 0, which would be read as 0.
+    """
+    if low < 0:
+        raise InputError(
+            f"{argument}: expected no number below 0, as in the rows trained on, got {low:g}; give such rows as their "
+            "vectorizer makes them, neither centred nor standardised"
+        )
+    lengths = np.linalg.norm(rows.astype(np.float64), axis=1)
+    lengths = lengths[lengths > 0]
+    if lengths.size and np.mean(np.abs(lengths / length - 1) > ALIKE) > 0.5:
+        warnings.warn(
+            f"{argument}: expected rows of the length {length:.4g}, as those trained on, got such as {lengths[0]:.4g}; "
+            "they are brought to it, so give the values that their vectorizer makes, not counts",
+            UnitsWarning,
+            stacklevel=4,
+        )
 
 
 def _check_columns(scaled: np.ndarray, names: Sequence[str | int], argument: str, most: float = math.inf) -> None:

@@ -139,9 +139,14 @@ def fills(encoder: keras.Model) -> bool:
 
 
 def set_all(network: keras.Model, weights: Sequence[np.ndarray]) -> None:
-    """Set the weights of a network, and what layers such as `Normalization` have computed from theirs."""
+    """Set the weights of a network, and what its layers have computed from theirs."""
     network.set_weights(weights)
-    for layer in network._flatten_layers():
+    take_up(network)
+
+
+def take_up(model: keras.Model) -> None:
+    """Let layers such as `Normalization`, which compute with copies of their weights, copy them anew."""
+    for layer in model._flatten_layers():
         if hasattr(layer, "finalize_state"):
             layer.finalize_state()
 

@@ -4,6 +4,8 @@ What `networks.check` refuses cannot be trained. This can, and the clusters are 
 networks are given to a fit, but not where a model is loaded.
 """
 
+import reprlib
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -67,6 +69,25 @@ def check_reading(model: VaDE, x) -> None:
         f"encoder: expected to read rows that are scaled already, from 0 to 1 or to variance 1, got {last.name!r}, "
         f"which brings them {mean:.2g} away from 0 with a standard deviation of {std:.2g}; leave this layer out"
     )
+
+
+def check_layers(model: keras.Model, why: str) -> None:
+    """Raises InputError where a config would not give a model back: Keras makes known classes and functions alone.
+
+    Args:
+        model: with the caller's networks.
+        why: what is the matter with such a class or function.
+    """
+    for layer in model._flatten_layers():
+        runs = isinstance(layer, keras.layers.Lambda)
+        kind = layer.function if runs else type(layer)
+        name = getattr(kind, "__name__", "")
+        known = name and keras.saving.get_registered_object(keras.saving.get_registered_name(kind)) is kind
+        if not known and (runs or kind.__module__.partition(".")[0] not in ("keras", "vade_tf")):
+            raise InputError(
+                f"encoder and decoder: layer {layer.name!r} has a class or a function that {why}, "
+                f"{name or reprlib.repr(kind)}; put @keras.saving.register_keras_serializable() above it"
+            )
 
 
 def _moments(rows) -> tuple[float, float]:

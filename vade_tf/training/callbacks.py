@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from vade_tf.errors import DivergedError
+from vade_tf.model import networks
 from vade_tf.training import health
 from vade_tf.training.store import COLUMNS, State, Store
 from vade_tf.training.watch import Watch
@@ -282,6 +283,7 @@ def assign(model: keras.Model, arrays: list[np.ndarray]) -> None:
     """As `restore_arrays`, of what is known to be of such a model, also where it is not finite."""
     for variable, array in zip(_variables(model), arrays, strict=True):
         variable.assign(array)
+    networks.take_up(model)
 
 
 def build_optimizer(model: keras.Model) -> None:

@@ -16,7 +16,7 @@ from vade_tf.data.dataset import Observations
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import Rows, part
 from vade_tf.errors import InputError
-from vade_tf.model import choice
+from vade_tf.model import choice, own_networks
 from vade_tf.model.counts import Counts
 from vade_tf.model.observation import in_half
 from vade_tf.model.vade import VaDE
@@ -231,6 +231,8 @@ def begin(
             "encoder and decoder: expected float32 or mixed_bfloat16 with distribute, got float16, whose gradients are "
             "not scaled there; give networks of another precision"
         )
+    if strategy is not None and networks is not None:
+        own_networks.check_layers(model, "devices cannot have copies of")
     own = store = Memory() if store is None else store
     reporter = reporter or Silent()
     if strategy is not None:

@@ -34,9 +34,9 @@ def wanted(fitting: Fitting, phase: str) -> bool:
     """
     n, data = len(fitting.data.x), fitting.data
     images = data.image_shape is not None and fitting.settings.network == "dense" and n <= MOST_IMAGES
-    trained = phase == "init" and fitting.settings.pretrain_epochs > 0
-    few = (data.texts and n <= MOST_ROWS) or (images and trained)
-    return few and not fitting.own_networks and fitting.strategy is None
+    few = (data.texts and n <= MOST_ROWS) or (images and phase == "init")
+    trained = fitting.settings.pretrain_epochs > 0
+    return few and trained and not fitting.own_networks and fitting.strategy is None
 
 
 def draws(fitting: Fitting) -> list[np.ndarray]:
