@@ -7,6 +7,7 @@ import csv
 import itertools
 import reprlib
 import warnings
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
@@ -92,8 +93,9 @@ def read_text(
         except pandas.errors.ParserWarning:
             check_lengths(file, cells, len(lines[0]), bare)
             raise
-    codes = set() if texts is None else _codes(lines if bare else lines[1:], table)
-    if own := [name for name in table.columns if name in as_written | codes]:  # a row may be called NA, a class None
+    if texts is not None:
+        as_written |= _codes(lines if bare else lines[1:], table)
+    if own := [name for name in table.columns if name in as_written]:  # a row may be called NA, a class None
         again = pandas.read_csv(file, **how, usecols=own, dtype=str, keep_default_na=False, na_values=[""])
         table[own] = again[own]
     told = [f"{file.name} has no header: its columns are called column_0 to column_{len(lines[0]) - 1}"] if bare else []
@@ -132,7 +134,8 @@ def header(file: Path, known: Collection[str] = ()) -> list[str]:
 
 def check_once(names: Collection[str], columns: list[str], file: Path) -> None:
     """Raises InputError where one of these names is that of several columns of a file."""
-    if (twice := next((name for name in names if columns.count(name) > 1), None)) is not None:
+    number = Counter(columns)
+    if (twice := next((name for name in names if number[name] > 1), None)) is not None:
         raise InputError(f"data: expected one column {reprlib.repr(twice)} in {file}, got several; rename them")
 
 
