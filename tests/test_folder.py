@@ -2,12 +2,17 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
+from vade_tf.data.columns import Column
+from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
+from vade_tf.runs import train
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.folder import Run
+from vade_tf.runs.folder import Run, check_schema
+from vade_tf.runs.study import Study
 
 CHOICE = {
     "n_clusters": 3,
@@ -72,12 +77,38 @@ def test_what_was_not_measured_is_none(run):
         ("dec", {"acc": None, "nmi": None}, "acc: expected a number, got none"),
         *(("vade", {"choice": {**CHOICE, name: CHOICE[name][:1]}}, "choice: got") for name in ("tried", "strength")),
         *(("vade", {name: ["x" * 150_000] * 2}, f"{name}: got") for name in ("health", "remedies")),
-        ("vade", {"source": "x" * 200_001}, "source: got"),
+        *(("vade", {name: "x" * 200_001}, f"{name}: got") for name in ("dataset", "source", "device", "precision")),
+        *(("vade", {"choice": {**CHOICE, name: "x" * 200_001}}, "choice: got") for name in ("sure", "why")),
+        *(("vade", {name: {"x" * 200_001: 1}}, f"{name}: got") for name in ("epochs", "seconds")),
+        ("vade", {"versions": {"keras": "x" * 200_001}}, "versions: got"),
     ],
 )
 def test_figures_that_no_run_writes_are_refused(run, model, values, message):
     with pytest.raises(InputError, match=rf"metrics.json is (missing or )?damaged \({message}.*\); copy the run"):
         _ = run({**METRICS, **values}, model).metrics
+
+
+@pytest.mark.parametrize(
+    ("name", "levels"), [("n" * 700_000, ["a", "b"] * 50), ("n", ["a" * 2_000_000, "b" * 2_000_000] * 20)]
+)
+def test_what_a_run_could_not_read_again_is_refused_before_it_is_written(tmp_path, name, levels):
+    """A name that each of many levels has, and long levels; `schema` reads up to 64 MiB."""
+    column = Column(name, "category", tuple(f"{i}{level}" for i, level in enumerate(levels)))
+    with pytest.raises(InputError, match=r"data: expected names and levels .*leave out the column"):
+        check_schema(Schema((column,), {}))
+    short = Schema((replace(column, name="n" * 1000, levels=("a" * 20_000, "b")),), {})
+    check_schema(short)
+    about = {"source": "x.csv", "rows": 3, "features": 3, "crc32": 1}
+    assert Run.create(tmp_path / "run", TrainConfig(data="x.csv", clusters=3), about, short).schema == short
+
+
+@pytest.mark.parametrize("begin", [train.train, lambda config, out: Study.begin("seeds", config, out, [0, 1])])
+def test_nothing_is_written_of_what_could_not_be_read_again(tmp_path, begin):
+    rows = "".join(f"l{i % 100},{i % 7}.5\n" for i in range(300))
+    (tmp_path / "x.csv").write_text(f"{'n' * 700_000},b\n{rows}")
+    with pytest.raises(InputError, match=r"data: expected names and levels .*leave out the column"):
+        begin(TrainConfig(data=str(tmp_path / "x.csv"), clusters=2), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("value", [1e308, -1e308, 1.1e30])

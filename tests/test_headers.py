@@ -1,5 +1,6 @@
 """Whether the first line of a text file is a header: what looks like names, and what like the rows below."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from small_tables import written
 
 from vade_tf.data import tables
 from vade_tf.data.files import load_file
+from vade_tf.data.schema import named
 from vade_tf.errors import InputError
 
 
@@ -69,6 +71,19 @@ def test_fractions_beyond_what_is_below_them_may_be_names(tmp_path, line, rng):
         f"{name},{','.join(map(str, row))}\n" for name, row in zip("abcdef", 50 + rng.random((6, 3)), strict=True)
     )
     assert list(tables.read_text(Path(written(tmp_path, f"{line}\n{below}")), [])[0]) == line.split(",")
+
+
+def test_the_time_for_names_grows_with_their_number(tmp_path):
+    """Also where the last two are called alike: not with its square, which takes half a minute."""
+    names = [f"gene_{i:05d}" for i in range(40_000)]
+    file = Path(written(tmp_path, ",".join(names) + "\n" + 2 * (",".join(["r", *names]) + "\n")))
+    begun = time.process_time()
+    tables.check_once(names, names, file)
+    with pytest.raises(InputError, match="one column 'gene_39999' in"):
+        tables.check_once(names, [*names, names[-1]], file)
+    with pytest.raises(InputError, match="different names, got 'gene_39999' twice"):
+        named(pandas.DataFrame(np.zeros((1, 40_001)), columns=[*names, names[-1]]), "x")
+    assert time.process_time() - begun < 5
 
 
 @pytest.mark.parametrize("first", ["AAT,0.49,0.29,cp", "AAT,0.29,0.49,cp"])

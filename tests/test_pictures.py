@@ -1,7 +1,10 @@
 """Images in a folder that are damaged, or say odd things of themselves."""
 
+import errno
+import os
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,6 +79,41 @@ def test_what_is_left_out_or_changed_is_said(tmp_path, rng):
     Image.new("RGB", (8, 8), (200, 20, 20)).save(new / "b.png")
     assert load_file(str(new), schema=data.schema).notice == "1 in colour were made grey"
     assert load_file(str(new), image_shape=(8, 8), declared=(8, 8)).notice == "1 in colour were made grey"
+
+
+def test_of_many_other_files_some_are_named(tmp_path):
+    Image.new("L", (8, 8), 9).save(tmp_path / "a.png")
+    for number in range(3000):
+        (tmp_path / f"frame.{number:04d}").touch()
+    said = load_file(str(tmp_path)).notice
+    assert ".0000, .0001" in said
+    assert said.endswith(" more")
+    assert int(said.split()[-2].replace(",", "")) + said.count(", .") + 1 == 3000
+
+
+@pytest.mark.parametrize(
+    ("lost", "words"),
+    [("b", "cannot look into .*/images/b .*denied.*; make it readable"), ("3.png", "/images/3.png cannot be read as")],
+)
+def test_what_cannot_be_reached_is_not_left_out(tmp_path, monkeypatch, lost, words):
+    """A folder that is closed, to root as well, and a link that leads nowhere."""
+    folder, scandir = tmp_path / "images", os.scandir
+    for name in ("a/1.png", "b/2.png"):
+        (folder / name).parent.mkdir(parents=True)
+        Image.new("L", (8, 8), 9).save(folder / name)
+    assert len(load_file(str(folder)).x) == 2
+
+    def closed(path):
+        if Path(path).name == "b":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    if lost == "b":
+        monkeypatch.setattr(os, "scandir", closed)
+    else:
+        (folder / lost).symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(InputError, match=words):
+        load_file(str(folder))
 
 
 def test_the_folders_that_are_labels_are_named(tmp_path):

@@ -217,8 +217,17 @@ def test_a_summary_that_no_sweep_writes_is_refused(whole, change, tmp_path):
         sweep.finished_sweep(tmp_path)
 
 
-@pytest.mark.parametrize("values", [{"n": 0}, {"n_clusters": 0}, {"n_clusters": 3}])
-def test_a_summary_that_recommends_what_was_not_tried_is_refused(whole, values, tmp_path):
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"n": 0},
+        {"n_clusters": 0},
+        {"n_clusters": 3},
+        *({name: "x" * 200_001} for name in ("dataset", "sure", "why")),
+        {"named": {"x" * 200_001: 2}},
+    ],
+)
+def test_a_summary_of_what_was_not_tried_or_nobody_reads_is_refused(whole, values, tmp_path):
     (tmp_path / "summary.json").write_text(json.dumps({**whole[1], **values}))
     with pytest.raises(InputError, match="summary.json is .*damaged .*; remove it to compare the runs anew"):
         sweep.finished_sweep(tmp_path)

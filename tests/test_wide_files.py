@@ -79,6 +79,39 @@ def test_a_lone_quote_is_a_character_and_swallows_no_lines(tmp_path):
     assert table["length"].tolist() == list(range(60))
 
 
+@pytest.mark.parametrize("last", [22, 3019])
+@pytest.mark.parametrize("order", ["name,a,b", "a,b,name"])
+def test_quotes_far_below_the_first_lines_swallow_no_rows(tmp_path, order, last):
+    """As they do where they are among these; the line is counted as an editor does."""
+    rows = [{"a": f"{i % 97}.5", "b": f"{i % 89}.25", "name": f"n{i}"} for i in range(25_000)]
+    for place in (20_000, 20_000 + last):
+        rows[place]["name"] = '"' + rows[place]["name"]
+    text = "\n".join([order, *(",".join(row[name] for name in order.split(",")) for row in rows)]) + "\n"
+    with pytest.raises(
+        InputError, match=rf"a quote in line 20002 takes {last:,} further rows into its cell; remove it"
+    ):
+        load_file(written(tmp_path, text))
+
+
+def test_long_texts_far_below_the_first_lines_stay_cells(tmp_path):
+    """Letters of many lines, with commas in some of them; and quotes that end within a cell of one line."""
+    letter = "Dear all,\n" + "this is so\n" * 400 + 'he said ""no"", too, \nand goodbye'
+    names = [f'"{letter}"' if i % 100 == 99 else f'"n" {i}' if i > 20_000 else f"n{i}" for i in range(25_000)]
+    text = "a,b,name\n" + "".join(f"{i % 97}.5,{i % 89}.25,{name}\n" for i, name in enumerate(names))
+    table = tables.read_text(Path(written(tmp_path, text)), ["name"])[0]
+    assert table["name"][::100].tolist() == [name.replace('"', "") for name in names[::100]]
+    assert set(table["name"][99::100]) == {letter.replace('""', '"')}
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
+def test_a_null_byte_far_below_the_first_lines_cuts_no_cell_off(tmp_path, name):
+    rows = [f"{i % 97}.5,{i % 89}.25" for i in range(40_000)]
+    assert len(load_file(written(tmp_path, "\n".join(["a,b", *rows]), name)).x) == 40_000
+    rows[39_000] = "12\x0034,7.25"
+    with pytest.raises(InputError, match="it holds null bytes, so it is no text in UTF-8"):
+        load_file(written(tmp_path, "\n".join(["a,b", *rows]), name))
+
+
 @pytest.mark.parametrize("last", [False, True])
 def test_cells_of_several_lines_stay_such(tmp_path, last):
     """Also where each of their lines has as many separators as a row."""

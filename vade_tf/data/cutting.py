@@ -33,6 +33,7 @@ TIME = re.compile(r"[0-2]?[0-9]:[0-5][0-9]")
 PAIR = re.compile(r"[0-9]+\s+[+-]?[0-9]*")  # what is between two decimal commas, where spaces are between numbers
 UNNAMED = "Unnamed: 0"  # what pandas calls a first column without a name
 EXCEL = re.compile(r'"?sep=([\t;|,])"?[\t;|,]*(\r\n|\r|\n)')  # a first line that names the separator
+NULLS = "it holds null bytes, so it is no text in UTF-8"
 Quoting = Literal[0, 3]  # of `csv`: QUOTE_MINIMAL, QUOTE_NONE
 
 
@@ -66,7 +67,7 @@ def cut(file: Path) -> Cut:
         sample = more = stream.read(LOOKED_AT)
         while more:
             if "\0" in more:
-                raise ValueError("it holds null bytes, so it is no text in UTF-8")
+                raise ValueError(NULLS)
             if max(sample.count("\n"), sample.count("\r")) >= WHOLE_LINES:
                 break
             if len(sample) >= LONGEST_LINES:
@@ -231,12 +232,13 @@ def opened(file: Path) -> IO[str]:
 
 
 def check_cells(file: Path, separator: str) -> None:
-    """Raises ValueError where the cells of a file that is not packed would not fit in memory."""
-    size, cells = file.stat().st_size, 0
-    if file.suffix.lower() == ".gz" or size * (1 + CELL) < LOOKED_AT:  # see `opened`; no cell is shorter than a byte
-        return
-    with file.open("rb") as stream:
+    """Raises ValueError where cells of a file would not fit in memory, or have null bytes, at which pandas ends one."""
+    size = cells = 0
+    with gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb") as stream:
         while piece := stream.read(CHUNK):
+            if b"\0" in piece:
+                raise ValueError(NULLS)
+            size += len(piece)
             if separator == " ":  # any run of spaces and tabs
                 blank = np.isin(np.frombuffer(piece, np.uint8), (9, 32))
                 cells += int(np.count_nonzero(blank[1:] & ~blank[:-1])) + _ends(piece)
@@ -265,6 +267,36 @@ def check_lengths(file: Path, how: Cut, width: int, bare: bool) -> None:
         for number, line in itertools.islice(rest, how.named, None):
             if len(line) < width - spare or any(map(str.strip, line[width:])):
                 raise ValueError(f"line {how.skipped + number} has {len(line)} cells where the first has {width}")
+
+
+def check_quotes(file: Path, how: Cut) -> None:
+    """Raises ValueError, which names the line, where a cell of several lines is rows that a lone quote swallows.
+
+    That is a cell whose lines all are as wide as a row, and whose quote ends within another cell, or after many lines.
+    """
+    width, taken = len(how.lines[-1]), list[str]()
+
+    def kept(stream: Iterable[str]) -> Iterator[str]:
+        for line in stream:
+            taken.append(line)
+            yield line
+
+    with opened(file) as stream:
+        rest = kept(itertools.islice(stream, how.skipped, None))
+        reader = csv.reader(rest, delimiter=how.separator, skipinitialspace=True, strict=True)
+        while True:
+            taken.clear()
+            most = ENOUGH
+            try:
+                if next(reader, None) is None:
+                    return
+            except csv.Error:  # the next line is read as if none were above it
+                most = 1
+            if len(taken) > most and {len(line) for line in _lines(taken, how.separator, csv.QUOTE_NONE)} == {width}:
+                first = how.skipped + reader.line_num - len(taken) + 1
+                raise ValueError(
+                    f"a quote in line {first} takes {len(taken) - 1:,} further rows into its cell; remove it"
+                )
 
 
 def empty_at_end(file: Path, how: Cut) -> int:

@@ -18,6 +18,7 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # by content; of
 GREY = ("1", "L", "LA", "La")  # modes of grey images; so are those that begin with
 DEEP = ("I", "F")  # these: I;16, ...
 LARGEST = 1 << 26  # pixels of an image
+NAMED = 8  # kinds of other files
 LARGE = 1 << 14  # pixels of images that had better be smaller
 RUN_LENGTHS = (1, 2)  # how a .bmp may be packed; Pillow takes its word for how many rows are left out
 ORIENTATION = 0x0112  # of EXIF: how a camera was held
@@ -107,6 +108,7 @@ def read_folder(folder: Path, known: Pictures | None) -> tuple[np.ndarray, np.nd
     there = sorted(_files(folder))
     files = [file for file in there if file.suffix.lower() in KINDS]
     others = sorted({file.suffix.lower() or file.name for file in there} - set(KINDS))
+    more = f" and {len(others) - NAMED:,} more" if len(others) > NAMED else ""
     if not files:
         raise InputError(f"data: expected images ({', '.join(KINDS)}) in {folder}, found none{_instead(folder)}")
     sizes, grey, coloured, several = [], True, 0, 0
@@ -138,22 +140,30 @@ def read_folder(folder: Path, known: Pictures | None) -> tuple[np.ndarray, np.nd
         (resized, f"{resized:,} of another size were brought to {size[0]} x {size[1]}"),
         (coloured, f"{coloured:,} in colour were made grey"),
         (several, f"of {several:,} that hold several images the first one was read"),
-        (others, f"files of other kinds were left out: {', '.join(others)}"),
+        (others, f"files of other kinds were left out: {', '.join(others[:NAMED])}{more}"),
     )
     return x, names, Pictures(*size, channels, tuple(text for done, text in changes if done))
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """All files of a folder and of those in it, each folder once, wherever links lead; none that is hidden."""
+    """All files of a folder and of those in it, each folder once, wherever links lead; none that is hidden.
+
+    Links that lead nowhere are among them: what reads an image refuses one by its name.
+    """
     been = set()
-    for root, inside, names in os.walk(folder, followlinks=True):
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"data: cannot look into {error.filename} ({cited(error)}); make it readable, or move it away")
+
+    for root, inside, names in os.walk(folder, onerror=refuse, followlinks=True):
         here = Path(root).stat()
         if (here.st_dev, here.st_ino) in been:
             inside.clear()
             continue
         been.add((here.st_dev, here.st_ino))
         inside[:] = sorted(name for name in inside if not name.startswith("."))
-        yield from (Path(root) / name for name in names if not name.startswith(".") and (Path(root) / name).is_file())
+        files = (Path(root) / name for name in names if not name.startswith("."))
+        yield from (file for file in files if file.is_file() or not file.exists())
 
 
 def _instead(folder: Path) -> str:

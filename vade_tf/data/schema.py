@@ -3,6 +3,7 @@
 Knows no file and no model; every rule reads the values alone, never a label.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
@@ -305,11 +306,7 @@ def named(frame: pandas.DataFrame, argument: str) -> list[str | int]:
     if 0 in frame.shape:
         raise InputError(f"{argument}: expected a table with rows and columns, got shape {frame.shape}")
     names = [int(n) if isinstance(n, (int, np.integer)) and not isinstance(n, bool) else str(n) for n in frame.columns]
-    twice = (
-        next((name for i, name in enumerate(names) if name in names[:i]), None)
-        if len(set(names)) < len(names)
-        else None
-    )
+    twice = next((name for name, number in Counter(names).items() if number > 1), None)
     if twice is not None:
         raise InputError(f"{argument}: expected columns with different names, got {short(twice)!r} twice; rename one")
     return names

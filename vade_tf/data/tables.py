@@ -7,6 +7,7 @@ import csv
 import itertools
 import reprlib
 import warnings
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from typing import NamedTuple
 import pandas
 
 from vade_tf.data.cells import MISSING, are_codes, row_of
-from vade_tf.data.cutting import check_cells, check_lengths, cut, empty_at_end, opened
+from vade_tf.data.cutting import check_cells, check_lengths, check_quotes, cut, empty_at_end, opened
 from vade_tf.data.headers import are_numbered, has_no_header, numbered, repeated
 from vade_tf.errors import InputError
 
@@ -92,8 +93,11 @@ def read_text(
         except pandas.errors.ParserWarning:
             check_lengths(file, cells, len(lines[0]), bare)
             raise
-    codes = set() if texts is None else _codes(lines if bare else lines[1:], table)
-    if own := [name for name in table.columns if name in as_written | codes]:  # a row may be called NA, a class None
+    if quoting == csv.QUOTE_MINIMAL and separator != " " and not alone and _have_lines(table):
+        check_quotes(file, cells)
+    if texts is not None:
+        as_written |= _codes(lines if bare else lines[1:], table)
+    if own := [name for name in table.columns if name in as_written]:  # a row may be called NA, a class None
         again = pandas.read_csv(file, **how, usecols=own, dtype=str, keep_default_na=False, na_values=[""])
         table[own] = again[own]
     told = [f"{file.name} has no header: its columns are called column_0 to column_{len(lines[0]) - 1}"] if bare else []
@@ -106,6 +110,13 @@ def read_text(
     if not bare and (row := repeated(lines[0], table)) is not None:
         raise InputError(f"data: expected one header in {file}, got it again as row {row}; remove that line")
     return TextTable(table, separator, "\n".join(told), [] if bare else lines[0])
+
+
+def _have_lines(table: pandas.DataFrame) -> bool:
+    """Whether a cell of a table has several lines."""
+    texts = table.select_dtypes(exclude=["number", "bool"])
+    cells = (cell for place in range(texts.shape[1]) for cell in texts.iloc[:, place] if isinstance(cell, str))
+    return any("\n" in cell or "\r" in cell for cell in cells)
 
 
 def _codes(lines: list[list[str]], table: pandas.DataFrame) -> set[str]:
@@ -132,7 +143,8 @@ def header(file: Path, known: Collection[str] = ()) -> list[str]:
 
 def check_once(names: Collection[str], columns: list[str], file: Path) -> None:
     """Raises InputError where one of these names is that of several columns of a file."""
-    if (twice := next((name for name in names if columns.count(name) > 1), None)) is not None:
+    number = Counter(columns)
+    if (twice := next((name for name in names if number[name] > 1), None)) is not None:
         raise InputError(f"data: expected one column {reprlib.repr(twice)} in {file}, got several; rename them")
 
 

@@ -13,7 +13,7 @@ from vade_tf.data.dataset import Dataset
 from vade_tf.errors import InputError
 from vade_tf.model import choice, convolutional, networks
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.folder import Run
+from vade_tf.runs.folder import Run, check_schema
 from vade_tf.runs.rows import RunRows
 from vade_tf.systems import SYSTEMS, registry
 from vade_tf.training import device, given
@@ -26,10 +26,12 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
     """The configuration with all that follows from the rows written out; says what is wrong before a folder is made.
 
     Raises:
-        InputError: the likelihood or other settings do not fit the rows and their hints, or the run named by
-            `config.pretrained` cannot lend its autoencoder.
+        InputError: the likelihood or other settings do not fit the rows and their hints, the run named by
+            `config.pretrained` cannot lend its autoencoder, or the rows have a schema that no run could read again.
     """
     given.check_widths(config)
+    if rows.dataset.schema is not None:
+        check_schema(rows.dataset.schema)
     likelihood = choice.choose(rows.dataset)
     if config.pretrained is not None:
         pretrained_by(config, rows.dataset)

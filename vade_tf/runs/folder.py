@@ -36,9 +36,9 @@ from vade_tf.data.coding import coded
 from vade_tf.data.dataset import Coded
 from vade_tf.errors import InputError, cited
 from vade_tf.paths import usable
-from vade_tf.reading import COPY_AGAIN, each, json_object, record, stored_arrays, text_of
+from vade_tf.reading import COPY_AGAIN, LARGEST_JSON, each, json_object, parsed, record, stored_arrays, text_of
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.places import CONFIG, DATA, check_empty, told
+from vade_tf.runs.places import CONFIG, DATA, by_name, check_empty, list_told, told
 from vade_tf.training.store import COLUMNS, TEXT_COLUMNS
 from vade_tf.writing import whole, write_whole, writing
 
@@ -50,22 +50,21 @@ COMPARED = ("tried", "stability", "strength")  # a value each for every number o
 CHOICE = record(
     {
         "n_clusters": int,
-        **dict.fromkeys(("sure", "why"), str),
+        **dict.fromkeys(("sure", "why"), told),
         "tried": each(list, int),
         **dict.fromkeys(("stability", "strength"), each(list, NUMBER)),
     }
 )
 METRICS = {
-    **dict.fromkeys(("dataset", "device", "precision"), str),
-    "source": DATA["source"],
+    **dict.fromkeys(("dataset", "source", "device", "precision"), told),
     **dict.fromkeys(("n", "n_features", "n_clusters", "seed"), int),
     **dict.fromkeys((*SCORES, *BOUND, "rate_w"), MAYBE),
-    "likelihood": lambda value: value is None or isinstance(value, str),
+    "likelihood": lambda value: value is None or told(value),
     "choice": lambda value: value is None or (CHOICE(value) and len({len(value[name]) for name in COMPARED}) == 1),
-    **dict.fromkeys(("health", "remedies"), lambda value: isinstance(value, list) and told(value)),
-    "epochs": each(dict, MAYBE),
-    "seconds": each(dict, NUMBER),
-    "versions": each(dict, str),
+    **dict.fromkeys(("health", "remedies"), list_told),
+    "epochs": by_name(MAYBE),
+    "seconds": by_name(NUMBER),
+    "versions": by_name(told),
 }
 
 
@@ -84,6 +83,20 @@ def schema_of(folder: Path) -> Coded | None:
         raise
     except ValueError as error:
         raise InputError(f"{file} is missing or damaged ({cited(error)}); {COPY_AGAIN}") from error
+
+
+def check_schema(schema: Coded) -> None:
+    """Raises InputError where `schema_of` would refuse what `Run.create` writes of a schema."""
+    text = json.dumps(schema.to_dict())
+    try:
+        if len(text) > LARGEST_JSON:
+            raise ValueError(f"more than {LARGEST_JSON:,} bytes")
+        coded(parsed(text))
+    except ValueError as error:
+        raise InputError(
+            f"data: expected names and levels of columns that schema.json can hold, got {cited(error)}; leave out the "
+            "column where they are longest"
+        ) from error
 
 
 class Run:

@@ -2,8 +2,9 @@
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from vade_tf.data.coding import coded
 from vade_tf.errors import InputError
@@ -24,13 +25,22 @@ MOST = 200_000  # characters of what is told of a run; some thousands are the mo
 
 
 def told(value) -> bool:
-    """The kind of a text, or of a list of texts, that a person could read."""
-    found = value if isinstance(value, list) else [value]
-    return all(isinstance(one, str) for one in found) and sum(map(len, found)) <= MOST
+    """The kind of a text that a person could read."""
+    return isinstance(value, str) and len(value) <= MOST
+
+
+def list_told(value) -> bool:
+    """The kind of a list of texts that a person could read."""
+    return isinstance(value, list) and all(map(told, value)) and sum(map(len, value)) <= MOST
+
+
+def by_name(kind) -> Callable[[Any], bool]:
+    """The kind of an object whose values are all of a kind, and whose keys a person could read."""
+    return lambda value: each(dict, kind)(value) and list_told(list(value))
 
 
 DATA = {
-    "source": lambda value: isinstance(value, str) and told(value),
+    "source": told,
     "rows": int,
     "features": int,
     "crc32": int,

@@ -15,6 +15,7 @@ from vade_tf.runs import selection
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import LARGEST, MAYBE, SCORES, Run
 from vade_tf.runs.load import load
+from vade_tf.runs.places import by_name, told
 from vade_tf.runs.rows import load_rows, load_whole
 from vade_tf.runs.study import Study
 from vade_tf.training.autoencoder import trained_parts
@@ -42,9 +43,9 @@ ROW = {
     "shares": each(list, _numbers(0)),
 }
 SUMMARY = {
-    **dict.fromkeys(("dataset", "sure", "why"), str),
+    **dict.fromkeys(("dataset", "sure", "why"), told),
     **dict.fromkeys(("n", "n_held_out", "n_clusters"), _numbers(1, whole=True)),
-    "named": each(dict, int),
+    "named": by_name(int),
     "rows": each(list, record(ROW)),
 }
 
