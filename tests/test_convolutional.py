@@ -32,11 +32,20 @@ def test_images_of_any_size_come_back_in_their_size(shape, rng):
     assert nets[1](m).shape == x.shape
 
 
-def test_an_image_is_halved_until_its_shorter_side_is_small():
-    assert convolutional.sides((28, 28)) == [(28, 28), (14, 14), (7, 7), (4, 4)]
-    assert convolutional.sides((16, 16)) == [(16, 16), (8, 8), (4, 4), (4, 4)]
-    assert convolutional.sides((7, 100)) == [(7, 100), (4, 50), (4, 50), (4, 50)]
-    assert convolutional.sides((20, 24)) == [(20, 24), (10, 12), (5, 6), (5, 6)]
+@pytest.mark.parametrize(
+    ("shape", "after"),
+    [
+        ((28, 28), [(28, 28), (14, 14), (7, 7), (4, 4)]),
+        ((16, 16), [(16, 16), (16, 16), (8, 8), (4, 4)]),
+        ((8, 8, 3), [(8, 8), (8, 8), (8, 8), (4, 4)]),
+        ((7, 100), [(7, 100), (7, 100), (7, 100), (4, 50)]),
+        ((5, 6), [(5, 6)] * 4),
+        ((96, 40), [(96, 40), (48, 20), (24, 10), (12, 5)]),
+        ((64, 64), [(64, 64), (32, 32), (16, 16), (8, 8), (4, 4)]),
+    ],
+)
+def test_the_last_layers_halve_an_image_until_its_shorter_side_is_small(shape, after):
+    assert convolutional.sides(shape) == after
 
 
 def test_the_log_variance_starts_small_and_alike(rng):

@@ -48,7 +48,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         hidden: widths of the encoder's hidden layers; the decoder mirrors them. None: the paper's, 500, 500 and 2000,
             or less for fewer than 5,000 rows or 64 features.
         network: of images: "dense" or "conv", convolutional layers; default "auto": "conv" for fewer than 50,000 images
-            of 28 to 32 pixels a side, unless `hidden` is given.
+            of 12 to 32 pixels a side, unless `hidden` is given.
         likelihood: of p(x|z): "auto" (default) takes "bernoulli" for uint8, for images in [0, 1] and what varies as
             these do, "counts" for whole numbers that are mostly 0 and have a long tail (`model.choice.choose`), else
             "gaussian". A DataFrame gets one for each kind of its columns. Images of other ranges are brought to [0, 1].

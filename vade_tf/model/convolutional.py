@@ -1,7 +1,8 @@
 """Convolutional networks of images as functional Keras models: strided convolutions, a dense code, and the way back.
 
 In the spirit of DEC-DA (Guo et al., ACML 2018): 5x5, 5x5 and 3x3 kernels with 32, 64 and 128 filters, each halving the
-image while its shorter side has more than `SMALL` pixels. Larger images get further layers as the last one.
+image, until its shorter side has at most `SMALL` pixels. Images that need more halvings get further layers as the last
+one; of those that need fewer, the first layers keep the size, so that the first strokes are seen at full resolution.
 """
 
 import itertools
@@ -15,12 +16,12 @@ SMALL = 6  # pixels of the shorter side, at which an image is no longer halved: 
 
 
 def sides(shape: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Height and width of an image before the first convolution and after each: 28, 14, 7, 4 and 16, 8, 4, 4."""
+    """Height and width of an image before the first convolution and after each: 28, 14, 7, 4 and 16, 16, 8, 4."""
     found = [(shape[0], shape[1])]
-    while min(found[-1]) > SMALL or len(found) <= len(FILTERS):
+    while min(found[-1]) > SMALL:
         height, width = found[-1]
-        found.append((-(-height // 2), -(-width // 2)) if min(height, width) > SMALL else (height, width))
-    return found
+        found.append((-(-height // 2), -(-width // 2)))
+    return [found[0]] * (len(FILTERS) + 1 - len(found)) + found
 
 
 def build_encoder(

@@ -87,7 +87,7 @@ class Settings:
     )
     network: str = option(
         "auto",
-        "networks of images, dense or convolutional (auto: conv for fewer than 50,000 images of 28 to 32 pixels a "
+        "networks of images, dense or convolutional (auto: conv for fewer than 50,000 images of 12 to 32 pixels a "
         "side, unless hidden is given)",
         choices=("auto", "dense", "conv"),
     )
