@@ -34,6 +34,7 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.data import pipeline
+from vade_tf.data.augmentation import Augmentation
 from vade_tf.data.observing import build
 from vade_tf.model import choice, networks
 from vade_tf.model.optimizer import FusedAdam
@@ -70,8 +71,8 @@ def our_phase(phase: str, rows: int, batch_size: int, precision: str, jit: bool 
     else:
         trained, hints = model, np.arange(rows, dtype=np.int32) % 10
         trained.compile(FusedAdam(1e-4), jit_compile=jit)
-    image_shape = (28, 28) if phase == "fit" else None  # augmented
-    batches = pipeline.training_batches(dataset.x, batch_size, 0, range(1), hints=hints, image_shape=image_shape)
+    moved = Augmentation((28, 28)) if phase == "fit" else None
+    batches = pipeline.training_batches(dataset.x, batch_size, 0, range(1), hints=hints, augmentation=moved)
     if phase == "pretrain":
         batches = batches.map(lambda x: (x, x))
     more = {} if hints is None else {"hints": True}
