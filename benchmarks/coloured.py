@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
-    digits = load_mnist(BUNDLED, require_full=False)
+    digits = load_mnist(BUNDLED)
     for row, (image, label) in enumerate(zip(coloured(digits.x.reshape(-1, 28, 28)), digits.y, strict=True)):
         file = folder / str(label) / f"{row}.png"
         file.parent.mkdir(parents=True, exist_ok=True)

