@@ -9,13 +9,11 @@ FOLDER gets a folder a digit with PNG files of 28 x 28 pixels.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
+import here  # noqa: F401
 import numpy as np
 from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from vade_tf.data.images import BUNDLED, load_mnist
 

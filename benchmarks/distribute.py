@@ -22,14 +22,11 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import csv_rows
+import here
 
-RESULTS = Path(__file__).parent / "results" / "distribute.csv"
+RESULTS = here.RESULTS / "distribute.csv"
 WAYS = {"one device": "none", "two logical CPUs": "mirrored", "two processes": "multiworker"}
 PHASES = ("pretrain", "fit")
 COMMAND = "python benchmarks/distribute.py --accuracy --data-dir FOLDER"

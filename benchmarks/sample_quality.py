@@ -11,13 +11,10 @@ Results go to benchmarks/results/sample_quality.csv.
 
 import argparse
 import csv
-import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
+import here
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.decomposition import PCA
@@ -31,7 +28,7 @@ from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows
 
-RESULTS = Path(__file__).parent / "results" / "sample_quality.csv"
+RESULTS = here.RESULTS / "sample_quality.csv"
 JUDGE_ROWS = 30_000  # 98 % on MNIST in 12 seconds; all rows would take minutes for half a percent
 NEEDED = 0.97  # accuracy a judge must have on real rows
 

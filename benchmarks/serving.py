@@ -21,9 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
+import here
 import numpy as np
 import tensorflow as tf
 
@@ -32,7 +30,7 @@ from vade_tf.runs.load import load
 from vade_tf.serving.export import export
 from vade_tf.training import device
 
-RESULTS = Path(__file__).parent / "results" / "serving.csv"
+RESULTS = here.RESULTS / "serving.csv"
 BATCH, ROWS = 256, 8192
 COLD = """
 import os, sys, time

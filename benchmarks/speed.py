@@ -26,9 +26,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
+import here
 import keras
 import numpy as np
 import tensorflow as tf
@@ -42,7 +40,7 @@ from vade_tf.training import autoencoder, device, execution, given
 from vade_tf.training.settings import Settings
 
 UNMOVED = "fit without augmentation"
-RESULTS = Path(__file__).parent / "results" / "speed.csv"
+RESULTS = here.RESULTS / "speed.csv"
 MNIST_ROWS = 70_000
 SIDE = 2048  # of the matrices whose product gives the peak
 

@@ -16,24 +16,18 @@ ae_gmm_table and dec_table, get a DataFrame as it is, too; the rows of ae_gmm an
 """
 
 import argparse
-import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import csv_rows
+import here
+import numpy as np
 import rivals
 
-RESULTS = Path(__file__).parent / "results" / "tables.csv"
+RESULTS = here.RESULTS / "tables.csv"
 COMMAND = "python benchmarks/tables.py --folder FOLDER --r8 FILE --clustpy PYTHON"
 TABLES = {  # of the folder: column of the label, clusters
     "BreastCancer": ("Class", 2),

@@ -12,20 +12,17 @@ benchmarks/results/whole.csv as they come; what is there is not fitted again, no
 
 import argparse
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import csv_rows
+import here
+import numpy as np
 import rivals
 
-RESULTS = Path(__file__).parent / "results" / "whole.csv"
+RESULTS = here.RESULTS / "whole.csv"
 COMMAND = "python benchmarks/whole.py --clustpy PYTHON --seeds 3"
 NAMES = {
     "vade": "VaDE",

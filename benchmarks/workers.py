@@ -23,14 +23,12 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import csv_rows
+import here
 import numpy as np
 from peak_memory import peak
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = here.RESULTS
 FEATURES, GROUPS, PART, BATCH = 32, 10, 1_000_000, 4096
 LIMIT = 2048  # MiB a worker
 COLUMNS = ("run", "worker", "rows", "exit", "peak_mib", "seconds", "pretrain_seconds", "fit_seconds")
