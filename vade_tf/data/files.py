@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from vade_tf.data import arrays, cell_files, pictures, table_files, tables
-from vade_tf.data.checks import check_apart, check_several, checked_shape
+from vade_tf.data.checks import check_apart, check_images, checked_shape
 from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.observing import build
 from vade_tf.data.pictures import Pictures
@@ -107,8 +107,7 @@ def load_file(
             x, y = ARRAYS[kind](file, labels, **own)
             told: list[str] = []
             row_shape = getattr(x, "row_shape", x.shape[1:])
-            check_several((*x.shape[:1], *row_shape), image_shape, f"data: {path}")
-            check_form(row_shape, image_shape, f"data: {path}")
+            check_images((*x.shape[:1], *row_shape), image_shape, f"data: {path}")
             if isinstance(schema, Schema):
                 x, told = table_files.coded_array(x, schema, path)
             elif not plain and declared in (None, ()):

@@ -32,7 +32,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vade_tf.data.coding import coded
+from vade_tf.data import coding
 from vade_tf.data.dataset import Coded
 from vade_tf.errors import InputError, cited
 from vade_tf.paths import usable
@@ -79,7 +79,7 @@ def schema_of(folder: Path) -> Coded | None:
     if not file.exists():
         return None
     try:
-        return coded(json_object(file, {"form": str}))
+        return coding.read(file)
     except InputError:
         raise
     except ValueError as error:

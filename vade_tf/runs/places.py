@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vade_tf.data.coding import coded
+from vade_tf.data import coding
 from vade_tf.errors import InputError
 from vade_tf.locking import Busy, locked
 from vade_tf.paths import usable
@@ -135,7 +135,7 @@ def _left_by_a_kill(file: Path) -> bool:
     try:
         if file.name == "data.json":
             return set(json_object(file, DATA)) <= set(DATA)
-        coded(json_object(file, {"form": str}))
+        coding.read(file)
     except ValueError:
         return False
     return True
