@@ -10,7 +10,6 @@ benchmarks/results/predict.csv.
 """
 
 import argparse
-import csv
 import json
 import os
 import subprocess
@@ -19,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import csv_rows
 import here
 import numpy as np
 import pandas
@@ -113,15 +113,13 @@ def main() -> None:
             print(f".{kind}: {found['said']}; {found['seconds']:.0f} s and {found['mib']:,.0f} MiB in all", end="")
             print(f" ({'below' if found['mib'] < LIMIT else 'ABOVE'} {LIMIT:,}); as predict: {right}", flush=True)
             speed = found["said"].split(", ")[-1].split()[0].replace(",", "")
-            table.append((kind, options.rows, FEATURES, round(found["mib"]), speed, round(found["seconds"]), right))
+            row = {"file": kind, "rows": options.rows, "features": FEATURES, "peak_mib": round(found["mib"])}
+            row |= {"rows_per_second": speed, "process_seconds": round(found["seconds"]), "as_predict": right}
+            table.append(row)
     usual = options.rows == parser.get_default("rows")
     results = RESULTS if usual else RESULTS.with_stem(f"{RESULTS.stem}_{options.rows}")
-    with results.open("w", newline="") as file:
-        typed = "" if usual else f" --rows {options.rows}"
-        file.write(f"# python benchmarks/predict.py{typed}\n")
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("file", "rows", "features", "peak_mib", "rows_per_second", "process_seconds", "as_predict"))
-        writer.writerows(table)
+    typed = "" if usual else f" --rows {options.rows}"
+    csv_rows.write(table, results, table[0], f"python benchmarks/predict.py{typed}")
 
 
 if __name__ == "__main__":

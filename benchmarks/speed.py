@@ -16,7 +16,6 @@ benchmarks/results/speed.csv.
 """
 
 import argparse
-import csv
 import itertools
 import json
 import os
@@ -26,6 +25,7 @@ import sys
 import time
 from pathlib import Path
 
+import csv_rows
 import here
 import keras
 import numpy as np
@@ -171,12 +171,9 @@ def main() -> None:
     print(about + "\n")
     for row in (header, *table):
         print("{:<25} {:>6} {:<15} {:>14} {:>16} {:>18} {:>14} {:>12} {:>22}".format(*map(str, row)))
-    with RESULTS.open("w", newline="") as file:
-        more = "" if options.clustpy is None else " --clustpy PYTHON"
-        file.write(f"# python benchmarks/speed.py --rows {options.rows} --rounds {options.rounds}{more}\n# {about}\n")
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(table)
+    more = "" if options.clustpy is None else " --clustpy PYTHON"
+    command = f"python benchmarks/speed.py --rows {options.rows} --rounds {options.rounds}{more}"
+    csv_rows.write([dict(zip(header, row, strict=True)) for row in table], RESULTS, header, command, about)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,6 @@ ae_gmm_table and dec_table, get a DataFrame as it is, too; the rows of ae_gmm an
 """
 
 import argparse
-import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -190,14 +188,9 @@ def clustpy(data: Set, seed: int, options) -> tuple[np.ndarray, float]:
     from sklearn.preprocessing import minmax_scale
 
     x = data.x.toarray() if scipy.sparse.issparse(data.x) else data.x
-    with tempfile.TemporaryDirectory() as folder:
-        rows, groups = Path(folder) / "rows.npz", Path(folder) / "groups.npz"
-        scaled = np.clip(minmax_scale(x), 0, 1).astype(np.float32)
-        np.savez(rows, x=scaled, k=data.clusters, seed=seed)
-        script = Path(__file__).parent / "clustpy_fit.py"
-        subprocess.run([options.clustpy, script, "VaDE", rows, groups], check=True, capture_output=True)
-        with np.load(groups) as found:
-            return found["groups"], float(found["seconds"])
+    scaled = np.clip(minmax_scale(x), 0, 1).astype(np.float32)
+    groups, _, seconds = rivals.clustpy(options.clustpy, "VaDE", scaled, data.clusters, seed)
+    return groups, seconds
 
 
 SYSTEMS: dict[str, Callable] = {

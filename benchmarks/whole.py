@@ -11,8 +11,6 @@ benchmarks/results/whole.csv as they come; what is there is not fitted again, no
 """
 
 import argparse
-import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -64,13 +62,9 @@ def clustpy(algorithm: str, name: str) -> Callable:
     """A system of ClustPy: function of (data, seed, options) to groups by name, and seconds without imports."""
 
     def system(data: Images, seed: int, options) -> tuple[dict[str, np.ndarray], float]:
-        with tempfile.TemporaryDirectory() as folder:
-            rows, groups = Path(folder) / "rows.npz", Path(folder) / "groups.npz"
-            np.savez(rows, x=data.x.astype(np.float32) / 255, k=data.clusters, seed=seed)
-            script = Path(__file__).parent / "clustpy_fit.py"
-            subprocess.run([options.clustpy, script, algorithm, rows, groups], check=True, capture_output=True)
-            with np.load(groups) as found:
-                return {name: found["groups"], f"{name}_own": found["own"]}, float(found["seconds"])
+        scaled = data.x.astype(np.float32) / 255
+        groups, own, seconds = rivals.clustpy(options.clustpy, algorithm, scaled, data.clusters, seed)
+        return {name: groups, f"{name}_own": own}, seconds
 
     return system
 
