@@ -16,10 +16,10 @@ def rows(n_groups, n=240, seed=0):
     return (8 * np.eye(n_groups, 6)[y] + r.normal(size=(n, 6))).astype("f4"), y
 
 
-def choice_of(x, method="landmark", **read):
+def choice_of(x, method="landmark", views=None, kind="code"):
     tried = choosing.numbers_tried(len(x))
-    found = choosing.chosen(tried, *choosing.compared(x, tried, method, 0, **read))
-    return choosing.doubted(found, choosing.borders(x, found.n_clusters, method, 0, **read))
+    found = choosing.chosen(tried, *choosing.compared(x, tried, method, 0, views, kind))
+    return choosing.doubted(found, choosing.borders(x, found.n_clusters, method, 0, views, kind))
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,7 @@ def are_answers(x: Rows, low: float, high: float) -> bool:
     return not any((block % 1).any() for block in blocks(x))
 
 
-def common_length(x: Rows, alike: float = ALIKE) -> float:
+def common_length(x: Rows, alike: float) -> float:
     """The Euclidean length that all rows share which are not zero, as text vectorizers leave them; 0.0: they have none.
 
     Rows that hardly differ beside their mean, like the years of a table, are as good as equally long by that alone.
