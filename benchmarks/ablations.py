@@ -12,16 +12,13 @@ Parts: terms, prior, pretraining, clusters, tsne, recipes (docs/ablations.md sho
 """
 
 import argparse
-import os
 import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import csv_rows
+import here
 from begun import claim
 
 from vade_tf.cli.command import hushed
@@ -57,7 +54,7 @@ with hushed():
     tf.constant(0)  # the device speaks up when first used
 tf.get_logger().setLevel("ERROR")
 
-RESULTS = Path(__file__).parent / "results" / "ablations"
+RESULTS = here.RESULTS / "ablations"
 ROWS = 2000  # rows whose code is kept after every epoch
 TERMS = {"distortion": "distortion", "rate_z": "rate_z (code)", "rate_c": "rate_c (cluster)"}
 # Settings of each run over those of the command line. All but "unpretrained" take the autoencoder of "robust".

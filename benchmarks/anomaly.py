@@ -16,24 +16,18 @@ standardised on the training rows. Labels are read by the split and by the final
 """
 
 import argparse
-import os
 import re
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import csv_rows
+import here
+import numpy as np
 from anomaly_scores import SYSTEMS
 
-RESULTS = Path(__file__).parent / "results" / "anomaly.csv"
+RESULTS = here.RESULTS / "anomaly.csv"
 COMMAND = "python benchmarks/anomaly.py --folder FOLDER"
 KEY = ("protocol", "set", "system", "score", "seed")
 COLUMNS = (*KEY, "train", "test", "features", "auroc", "seconds")

@@ -12,21 +12,15 @@ not 0 even for the types themselves. Rows go to benchmarks/results/cell_batches.
 
 import argparse
 import itertools
-import os
-import sys
 from pathlib import Path
-
-import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import cells
 import csv_rows
+import here
+import numpy as np
 import rivals
 
-RESULTS = Path(__file__).parent / "results" / "cell_batches.csv"
+RESULTS = here.RESULTS / "cell_batches.csv"
 COMMAND = "python benchmarks/cell_batches.py --folder FOLDER"
 STRENGTHS = (1, 2)
 SYSTEMS = ("batch", "no batch", "whole")

@@ -10,21 +10,15 @@ is the k-means of benchmarks/cells.py. Rows go to benchmarks/results/cell_starts
 """
 
 import argparse
-import os
-import sys
 from pathlib import Path
-
-import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import cells
 import csv_rows
+import here
+import numpy as np
 import rivals
 
-RESULTS = Path(__file__).parent / "results" / "cell_starts.csv"
+RESULTS = here.RESULTS / "cell_starts.csv"
 COMMAND = "python benchmarks/cell_starts.py --folder FOLDER"
 SEEDS = range(3)
 

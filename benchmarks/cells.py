@@ -16,26 +16,20 @@ types, except for Leiden (resolution 1, scanpy's default, on 15 neighbours in sc
 """
 
 import argparse
-import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import csv_rows
+import here
+import numpy as np
 import rivals
 from peak_memory import peak
 
-RESULTS = Path(__file__).parent / "results" / "cells.csv"
+RESULTS = here.RESULTS / "cells.csv"
 COMMAND = "python benchmarks/cells.py --folder FOLDER --scvi PYTHON --desc PYTHON"
 COMPONENTS = 50
 NAMES = {

@@ -14,11 +14,12 @@ import time
 from pathlib import Path
 
 import csv_rows
+import here
 import numpy as np
 from tables import BUNDLED, SYNTHETIC, TABLES, load
 
 CLOUDS = ("round", "square", "two_alike", "six_alike")
-RESULTS = Path(__file__).parent / "results" / "clusters.csv"
+RESULTS = here.RESULTS / "clusters.csv"
 COLUMNS = ("set", "n", "features", "classes", "chosen", "sure", "strength", "seconds")
 
 

@@ -1,4 +1,4 @@
-"""ClustPy's VaDE or DEC on a matrix, in an environment of its own: called by benchmarks/tables.py and whole.py.
+"""ClustPy's VaDE or DEC on a matrix, in an environment of its own: called by benchmarks/rivals.py.
 
 pip install clustpy torch; python benchmarks/clustpy_fit.py VaDE|DEC ROWS.npz GROUPS.npz
 

@@ -9,13 +9,11 @@ FOLDER gets a folder a digit with PNG files of 28 x 28 pixels.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
+import here  # noqa: F401
 import numpy as np
 from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from vade_tf.data.images import BUNDLED, load_mnist
 
@@ -31,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
-    digits = load_mnist(BUNDLED, require_full=False)
+    digits = load_mnist(BUNDLED)
     for row, (image, label) in enumerate(zip(coloured(digits.x.reshape(-1, 28, 28)), digits.y, strict=True)):
         file = folder / str(label) / f"{row}.png"
         file.parent.mkdir(parents=True, exist_ok=True)

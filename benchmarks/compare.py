@@ -13,21 +13,18 @@ file did not say them.
 
 import argparse
 import json
-import os
 import shlex
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import csv_rows
+import here
 from begun import has_images, trained
 
 from vade_tf.runs.config import MODELS
 from vade_tf.systems import SYSTEMS
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = here.RESULTS
 COMMAND = "python benchmarks/compare.py --dataset DATASET --seeds N --data-dir FOLDER"
 KEY = ("dataset", "rows", "system")
 COLUMNS = (

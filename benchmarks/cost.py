@@ -14,20 +14,15 @@ where what every fit costs no longer counts.
 
 import argparse
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import csv_rows
+import here
 import numpy as np
 from peak_memory import peak
 
-RESULTS = Path(__file__).parent / "results" / "cost.csv"
+RESULTS = here.RESULTS / "cost.csv"
 COMMAND = "python benchmarks/cost.py"
 STAY = {"n": 20_000, "k": 10, "d": 32}
 AXES = {

@@ -11,20 +11,16 @@ last two parts of its folder name a study, in older rows the last one.
 
 import argparse
 import json
-import os
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import csv_rows
+import here
 import numpy as np
 from begun import trained
 from scipy.special import logsumexp
 from scipy.stats import spearmanr
 
-RESULTS = Path(__file__).parent / "results" / "criteria.csv"
+RESULTS = here.RESULTS / "criteria.csv"
 COMMAND = "python benchmarks/criteria.py --dataset DATASET --restarts N | --runs FOLDER"
 CRITERIA = {
     "elbo": "ELBO (nats a row)",

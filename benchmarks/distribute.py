@@ -14,22 +14,18 @@ as they come, and are added to what is there.
 """
 
 import argparse
-import csv
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import csv_rows
+import here
+import workers
 
-RESULTS = Path(__file__).parent / "results" / "distribute.csv"
+RESULTS = here.RESULTS / "distribute.csv"
 WAYS = {"one device": "none", "two logical CPUs": "mirrored", "two processes": "multiworker"}
 PHASES = ("pretrain", "fit")
 COMMAND = "python benchmarks/distribute.py --accuracy --data-dir FOLDER"
@@ -70,7 +66,7 @@ def accuracy(distribute: str, data_dir: str, seed: int) -> dict[str, float]:
     from vade_tf.data import pipeline
     from vade_tf.data.images import load_mnist
 
-    data = load_mnist(data_dir, True)
+    data = load_mnist(data_dir, require_full=True)
     begun = time.perf_counter()
     settings = vade_tf.Settings(clusters=10, seed=seed, self_train_epochs=0, distribute=distribute)
     model = vade_tf.fit(data.observations(), settings).model
@@ -85,12 +81,7 @@ def run(distribute: str, arguments: list[str]) -> dict[str, float]:
     one = [sys.executable, __file__, *arguments, "--one", distribute]
     places = [dict(os.environ)]
     if distribute == "multiworker":
-        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-        hosts = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
-        for each in sockets:
-            each.close()
-        tasks = [{"cluster": {"worker": hosts}, "task": {"type": "worker", "index": index}} for index in range(2)]
-        places = [{**os.environ, "TF_CONFIG": json.dumps(task)} for task in tasks]
+        places = [{**os.environ, "TF_CONFIG": config} for config in workers.configs()]
     begun = [subprocess.Popen(one, env=place, stdout=subprocess.PIPE, text=True) for place in places]
     said = [process.communicate()[0] for process in begun]
     assert not any(process.returncode for process in begun)
@@ -131,12 +122,10 @@ def main() -> None:
         for way in WAYS
         for phase in PHASES
     ]
-    with RESULTS.open("w", newline="") as lines:
-        lines.write(f"# python benchmarks/distribute.py --rows {options.rows} --batch {options.batch}")
-        lines.write(f" --rounds {options.rounds}\n# {os.cpu_count()} cores\n")
-        writer = csv.writer(lines, lineterminator="\n")
-        writer.writerow(("way", "phase", "batch", "epoch_seconds"))
-        writer.writerows(table)
+    command = f"python benchmarks/distribute.py --rows {options.rows} --batch {options.batch} --rounds {options.rounds}"
+    columns = ("way", "phase", "batch", "epoch_seconds")
+    rows = [dict(zip(columns, row, strict=True)) for row in table]
+    csv_rows.write(rows, RESULTS, columns, command, f"{os.cpu_count()} cores")
     for row in table:
         print("{:<18} {:<10} batch {:>5}  {:>7} s".format(*row))
 

@@ -12,15 +12,15 @@ benchmarks/speed.py. Results go to benchmarks/results/gpu.csv, where the rows of
 
 import argparse
 import time
-from pathlib import Path
 
 import csv_rows
+import here
 import speed
 
 from vade_tf.training import device
 from vade_tf.training.settings import PRECISIONS
 
-RESULTS = Path(__file__).parent / "results" / "gpu.csv"
+RESULTS = here.RESULTS / "gpu.csv"
 COLUMNS = ("device", "phase", "batch", "precision", "jit", "rows", "epoch_seconds", "cpu_seconds")
 BATCHES = (256, 1024, 4096, 16_384)
 

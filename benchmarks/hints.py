@@ -9,18 +9,14 @@ with and without hints is read on the same rows, those without a hint.
 """
 
 import argparse
-import sys
 import time
 from collections import defaultdict
-from pathlib import Path
-
-import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import csv_rows
+import here
+import numpy as np
 
-RESULTS = Path(__file__).parent / "results" / "hints.csv"
+RESULTS = here.RESULTS / "hints.csv"
 COMMAND = "python benchmarks/hints.py --data digits mnist5k --seeds 3 --data-dir FOLDER"
 COLUMNS = ("data", "rows", "seed", "hints", "wrong", "acc_others", "acc_others_without", "seconds")
 CASES = ((0, 0.0), (10, 0.0), (100, 0.0), (1000, 0.0), (100, 0.1), (1000, 0.1))  # (hints, share of them wrong)

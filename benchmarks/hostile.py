@@ -10,21 +10,16 @@ is meant to read.
 
 import argparse
 import gc
-import os
 import sys
 import time
 import warnings
-from pathlib import Path
 
+import csv_rows
+import here
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import csv_rows
-
-RESULTS = Path(__file__).parent / "results" / "hostile.csv"
+RESULTS = here.RESULTS / "hostile.csv"
 CASES = 200
 SCALES = ("1", "1e-6", "1e6", "mixed")
 TRAITS = {

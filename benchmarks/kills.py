@@ -26,14 +26,11 @@ import tempfile
 import time
 from pathlib import Path
 
+import csv_rows
+import here
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-import csv_rows
-
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks" / "results" / "kills.csv"
+RESULTS = here.RESULTS / "kills.csv"
 COLUMNS = ("test", "case", "number", "moment", "outcome")
 SMALL = ["--clusters", "3", "--hidden", "16,8", "--pretrain-epochs", "3", "--epochs", "4", "--batch-size", "64"]
 SYSTEMS = ("vade", "kmeans", "gmm", "ae_kmeans", "ae_gmm", "vae_gmm", "dec", "idec", "gmvae")
@@ -48,11 +45,11 @@ MEGABYTES = [0.02 * i for i in range(1, 17)]
 
 
 def command(*flags: str) -> list[str]:
-    return [sys.executable, str(ROOT / "train.py"), *flags, "--quiet"]
+    return [sys.executable, str(here.ROOT / "train.py"), *flags, "--quiet"]
 
 
 def run(*flags: str) -> subprocess.CompletedProcess:
-    return subprocess.run(command(*flags), cwd=ROOT, capture_output=True, text=True)
+    return subprocess.run(command(*flags), cwd=here.ROOT, capture_output=True, text=True)
 
 
 def weights(out: Path) -> dict[str, list[np.ndarray]]:
@@ -82,7 +79,7 @@ def finished(flags: list[str], out: Path) -> str:
 
 
 def kill(flags: list[str], out: Path, seconds: float) -> None:
-    with subprocess.Popen(command(*flags, "--out", str(out)), cwd=ROOT, stderr=subprocess.DEVNULL) as running:
+    with subprocess.Popen(command(*flags, "--out", str(out)), cwd=here.ROOT, stderr=subprocess.DEVNULL) as running:
         try:
             running.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -153,7 +150,9 @@ def writers(table: Table, data: list[str], folder: Path, number: int = 5) -> Non
             continue
         out = folder / f"both-{i}"
         both = [
-            subprocess.Popen(command(*data, *SMALL, "--out", str(out)), cwd=ROOT, stderr=subprocess.PIPE, text=True)
+            subprocess.Popen(
+                command(*data, *SMALL, "--out", str(out)), cwd=here.ROOT, stderr=subprocess.PIPE, text=True
+            )
             for _ in range(2)
         ]
         said = [process.communicate()[1] for process in both]

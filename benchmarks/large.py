@@ -22,14 +22,12 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import csv_rows
+import here
 import numpy as np
 from peak_memory import peak
 
-RESULTS = Path(__file__).parent / "results" / "large.csv"  # by default; else with the number of rows
+RESULTS = here.RESULTS / "large.csv"  # by default; else with the number of rows
 FEATURES, GROUPS, PART, BATCH = 100, 10, 100_000, 1024
 LIMIT = 2560  # MiB
 SHARE = 0.7  # of the rate in memory

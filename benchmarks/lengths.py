@@ -10,20 +10,15 @@ come; what is there is not fitted again.
 """
 
 import argparse
-import os
-import sys
 from pathlib import Path
 
-import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import csv_rows
+import here
+import numpy as np
 import rivals
 from whole import Images, fit_missing, load
 
-RESULTS = Path(__file__).parent / "results" / "lengths.csv"
+RESULTS = here.RESULTS / "lengths.csv"
 COMMAND = "python benchmarks/lengths.py --data-dir FOLDER --seeds 3"
 NAMES = {"ae_kmeans": "AE + k-means", "dec": "DEC", "idec": "IDEC"}  # the first trains the autoencoder
 EPOCHS = 300  # of the autoencoder

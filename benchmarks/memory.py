@@ -12,20 +12,15 @@ benchmarks/results/memory.csv.
 """
 
 import argparse
-import os
-import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import csv_rows
+import here
 import numpy as np
 import scipy.sparse
 from peak_memory import peak
 
-RESULTS = Path(__file__).parent / "results" / "memory.csv"
+RESULTS = here.RESULTS / "memory.csv"
 LIMIT = 2048  # MiB
 PER_ROW = 60  # numbers drawn a row; some fall on one column
 

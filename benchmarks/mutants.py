@@ -35,8 +35,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
 import csv_rows
 from mutants_edits import IDENTITY, ROOT, Mutant, mutants
 from mutants_tests import Tally, concerned, learn, run_pytest

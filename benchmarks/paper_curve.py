@@ -9,19 +9,15 @@ beside it. Labels are read for the curves alone.
 
 import argparse
 import json
-import os
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import csv_rows
+import here
 import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-RESULTS = Path(__file__).parent / "results" / "paper_curve.csv"
+RESULTS = here.RESULTS / "paper_curve.csv"
 COMMAND = "python benchmarks/paper_curve.py runs/seeds/mnist-paper/seed-*"
 COLUMNS = (
     "seed", "phase", "epoch", "learning_rate", "loss", "elbo", "distortion", "rate_z", "rate_c", "acc", "nmi", "ari",

@@ -10,7 +10,6 @@ benchmarks/results/predict.csv.
 """
 
 import argparse
-import csv
 import json
 import os
 import subprocess
@@ -19,16 +18,14 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
+import csv_rows
+import here
 import numpy as np
 import pandas
 import pyarrow
 import pyarrow.parquet
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = Path(__file__).parent / "results" / "predict.csv"  # of the rows by default; of others with their number
+RESULTS = here.RESULTS / "predict.csv"  # of the rows by default; of others with their number
 FEATURES, GROUPS, TRAINED = 50, 10, 20_000
 PART = 100_000  # rows made together
 COMPARED = 10_000
@@ -72,7 +69,7 @@ def measure(run: Path, file: Path, out: Path) -> dict:
     command = [sys.executable, "-c", PROGRAM, "predict", run, "--data", file, "--out", out]
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, *map(str, command)],
-        check=True, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(here.ROOT)},
     )  # fmt: skip
     found = json.loads(done.stdout)
     if found["code"] != 0:
@@ -106,8 +103,8 @@ def main() -> None:
         np.save(folder / "train.npy", rows_of(0, TRAINED))
         print(f"files made in {time.perf_counter() - begun:.0f} s", flush=True)
         train = ["--clusters", GROUPS, "--pretrain-epochs", 2, "--epochs", 2, "--precision", "float32", "--no-export"]
-        command = [sys.executable, ROOT / "train.py", "--data", folder / "train.npy", "--out", folder / "run", *train]
-        subprocess.run([str(each) for each in command], check=True, stdout=subprocess.DEVNULL)
+        command = [sys.executable, here.ROOT / "train.py", "--data", folder / "train.npy", "--out", folder / "run"]
+        subprocess.run([str(each) for each in [*command, *train]], check=True, stdout=subprocess.DEVNULL)
         table = []
         for kind, file in files.items():
             out = folder / f"{kind}.csv"
@@ -116,15 +113,13 @@ def main() -> None:
             print(f".{kind}: {found['said']}; {found['seconds']:.0f} s and {found['mib']:,.0f} MiB in all", end="")
             print(f" ({'below' if found['mib'] < LIMIT else 'ABOVE'} {LIMIT:,}); as predict: {right}", flush=True)
             speed = found["said"].split(", ")[-1].split()[0].replace(",", "")
-            table.append((kind, options.rows, FEATURES, round(found["mib"]), speed, round(found["seconds"]), right))
+            row = {"file": kind, "rows": options.rows, "features": FEATURES, "peak_mib": round(found["mib"])}
+            row |= {"rows_per_second": speed, "process_seconds": round(found["seconds"]), "as_predict": right}
+            table.append(row)
     usual = options.rows == parser.get_default("rows")
     results = RESULTS if usual else RESULTS.with_stem(f"{RESULTS.stem}_{options.rows}")
-    with results.open("w", newline="") as file:
-        typed = "" if usual else f" --rows {options.rows}"
-        file.write(f"# python benchmarks/predict.py{typed}\n")
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("file", "rows", "features", "peak_mib", "rows_per_second", "process_seconds", "as_predict"))
-        writer.writerows(table)
+    typed = "" if usual else f" --rows {options.rows}"
+    csv_rows.write(table, results, table[0], f"python benchmarks/predict.py{typed}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """What the comparisons of systems share: columns of a CSV, a fit in a process of its own, tables in Markdown.
 
-Knows no system and no data set; `anomaly.py`, `cells.py` and `tables.py` have these.
+Knows no data set and, but for ClustPy, no system; `anomaly.py`, `cells.py`, `tables.py` and `whole.py` have these.
 """
 
 import multiprocessing
+import subprocess
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,6 +68,23 @@ def _fit(system: Callable, data, seed: int, options, pipe) -> None:
     begun = time.perf_counter()
     found = system(data, seed, options)
     pipe.send(found if isinstance(found, tuple) else (np.asarray(found), time.perf_counter() - begun))
+
+
+def clustpy(python: str, name: str, x: np.ndarray, clusters: int, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """ClustPy's VaDE or DEC on rows x [n, D] in [0, 1]: both groups of `clustpy_fit.py`, int [n], and its seconds.
+
+    Args:
+        python: of an environment that has ClustPy.
+        name: "VaDE" or "DEC".
+        x, clusters, seed: what is fitted.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        rows, groups = Path(folder) / "rows.npz", Path(folder) / "groups.npz"
+        np.savez(rows, x=x, k=clusters, seed=seed)
+        script = Path(__file__).parent / "clustpy_fit.py"
+        subprocess.run([python, script, name, rows, groups], check=True, capture_output=True)
+        with np.load(groups) as found:
+            return found["groups"], found["own"], float(found["seconds"])
 
 
 def tables(rows: list[dict], names: dict[str, str]) -> str:

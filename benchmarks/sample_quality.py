@@ -10,14 +10,11 @@ Results go to benchmarks/results/sample_quality.csv.
 """
 
 import argparse
-import csv
-import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
+import csv_rows
+import here
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.decomposition import PCA
@@ -31,7 +28,7 @@ from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows
 
-RESULTS = Path(__file__).parent / "results" / "sample_quality.csv"
+RESULTS = here.RESULTS / "sample_quality.csv"
 JUDGE_ROWS = 30_000  # 98 % on MNIST in 12 seconds; all rows would take minutes for half a percent
 NEEDED = 0.97  # accuracy a judge must have on real rows
 
@@ -76,16 +73,14 @@ def main() -> int:
         print(f"  component {component:>2}  label {label:>2}  {each.mean():7.1%}")
     print(f"  all                     {right.mean():7.1%}")
 
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("w", newline="") as file:
-        file.write(f"# python benchmarks/sample_quality.py {arguments.run} --samples {arguments.samples} ")
-        file.write(f"--seed {arguments.seed}\n# {dataset.name}, {len(x)} rows from {Path(dataset.source).name}; ")
-        file.write(f"ACC of the run {metrics.accuracy(dataset.y, groups):.4f}; judge right on {accuracy:.4f}\n")
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("component", "label", "share_read_as_label"))
-        rows = zip(components, labels, right.mean(axis=1), strict=True)
-        writer.writerows((component, label, round(share, 4)) for component, label, share in rows)
-        writer.writerow(("all", "", round(right.mean(), 4)))
+    shares = [*zip(components, labels, right.mean(axis=1), strict=True), ("all", "", right.mean())]
+    rows = [
+        {"component": each, "label": label, "share_read_as_label": round(share, 4)} for each, label, share in shares
+    ]
+    about = f"{dataset.name}, {len(x)} rows from {Path(dataset.source).name}; ACC of the run "
+    about += f"{metrics.accuracy(dataset.y, groups):.4f}; judge right on {accuracy:.4f}"
+    typed = f"{arguments.run} --samples {arguments.samples} --seed {arguments.seed}"
+    csv_rows.write(rows, RESULTS, rows[0], f"python benchmarks/sample_quality.py {typed}", about)
     return 0
 
 

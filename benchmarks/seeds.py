@@ -13,19 +13,14 @@ the file did not say them.
 
 import argparse
 import json
-import os
 import shlex
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import csv_rows
+import here
 from begun import trained
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-RESULTS = Path(__file__).parent / "results" / "seeds.csv"
+RESULTS = here.RESULTS / "seeds.csv"
 COMMAND = "python benchmarks/seeds.py --dataset DATASET --recipe RECIPE --seeds N --data-dir FOLDER"
 KEY = ("dataset", "rows", "recipe", "pretrain_epochs", "epochs", "flags")  # of a line of the table
 COLUMNS = (

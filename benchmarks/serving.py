@@ -12,7 +12,6 @@ the rounds. Results go to benchmarks/results/serving.csv.
 """
 
 import argparse
-import csv
 import os
 import statistics
 import subprocess
@@ -21,9 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
+import csv_rows
+import here
 import numpy as np
 import tensorflow as tf
 
@@ -32,7 +30,7 @@ from vade_tf.runs.load import load
 from vade_tf.serving.export import export
 from vade_tf.training import device
 
-RESULTS = Path(__file__).parent / "results" / "serving.csv"
+RESULTS = here.RESULTS / "serving.csv"
 BATCH, ROWS = 256, 8192
 COLD = """
 import os, sys, time
@@ -127,13 +125,10 @@ def main() -> int:
     print(f"{about}, the export in float32\n")
     for what, value, unit in table:
         print(f"{what:<40} {value:>12,.3f} {unit}" if value < 1000 else f"{what:<40} {value:>12,.0f} {unit}")
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("w", newline="") as file:
-        file.write(f"# python benchmarks/serving.py {arguments.run} --rounds {arguments.rounds} ")
-        file.write(f"--calls {arguments.calls}\n# {about}, the export in float32\n")
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("what", "value", "unit"))
-        writer.writerows(table)
+    columns = ("what", "value", "unit")
+    rows = [dict(zip(columns, row, strict=True)) for row in table]
+    command = f"python benchmarks/serving.py {arguments.run} --rounds {arguments.rounds} --calls {arguments.calls}"
+    csv_rows.write(rows, RESULTS, columns, command, f"{about}, the export in float32")
     return 0
 
 

@@ -11,18 +11,15 @@ not fitted again. Labels are read by the table alone.
 """
 
 import argparse
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import csv_rows
+import here
+import numpy as np
 import rivals
 
-RESULTS = Path(__file__).parent / "results" / "sizes.csv"
+RESULTS = here.RESULTS / "sizes.csv"
 COMMAND = "python benchmarks/sizes.py --sides 8 14 16 20 24 28 32 --seeds 0"
 NAMES = {"conv": "convolutional", "dense": "dense"}
 FIRST = 20_000  # rows of MNIST, whose labels may be looked at

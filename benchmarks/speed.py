@@ -16,7 +16,6 @@ benchmarks/results/speed.csv.
 """
 
 import argparse
-import csv
 import itertools
 import json
 import os
@@ -26,14 +25,14 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
+import csv_rows
+import here
 import keras
 import numpy as np
 import tensorflow as tf
 
 from vade_tf.data import pipeline
+from vade_tf.data.augmentation import Augmentation
 from vade_tf.data.observing import build
 from vade_tf.model import choice, networks
 from vade_tf.model.optimizer import FusedAdam
@@ -41,7 +40,7 @@ from vade_tf.training import autoencoder, device, execution, given
 from vade_tf.training.settings import Settings
 
 UNMOVED = "fit without augmentation"
-RESULTS = Path(__file__).parent / "results" / "speed.csv"
+RESULTS = here.RESULTS / "speed.csv"
 MNIST_ROWS = 70_000
 SIDE = 2048  # of the matrices whose product gives the peak
 
@@ -70,8 +69,8 @@ def our_phase(phase: str, rows: int, batch_size: int, precision: str, jit: bool 
     else:
         trained, hints = model, np.arange(rows, dtype=np.int32) % 10
         trained.compile(FusedAdam(1e-4), jit_compile=jit)
-    image_shape = (28, 28) if phase == "fit" else None  # augmented
-    batches = pipeline.training_batches(dataset.x, batch_size, 0, range(1), hints=hints, image_shape=image_shape)
+    moved = Augmentation((28, 28)) if phase == "fit" else None
+    batches = pipeline.training_batches(dataset.x, batch_size, 0, range(1), hints=hints, augmentation=moved)
     if phase == "pretrain":
         batches = batches.map(lambda x: (x, x))
     more = {} if hints is None else {"hints": True}
@@ -172,12 +171,9 @@ def main() -> None:
     print(about + "\n")
     for row in (header, *table):
         print("{:<25} {:>6} {:<15} {:>14} {:>16} {:>18} {:>14} {:>12} {:>22}".format(*map(str, row)))
-    with RESULTS.open("w", newline="") as file:
-        more = "" if options.clustpy is None else " --clustpy PYTHON"
-        file.write(f"# python benchmarks/speed.py --rows {options.rows} --rounds {options.rounds}{more}\n# {about}\n")
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(table)
+    more = "" if options.clustpy is None else " --clustpy PYTHON"
+    command = f"python benchmarks/speed.py --rows {options.rows} --rounds {options.rounds}{more}"
+    csv_rows.write([dict(zip(header, row, strict=True)) for row in table], RESULTS, header, command, about)
 
 
 if __name__ == "__main__":

@@ -16,24 +16,16 @@ ae_gmm_table and dec_table, get a DataFrame as it is, too; the rows of ae_gmm an
 """
 
 import argparse
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import csv_rows
+import here
+import numpy as np
 import rivals
 
-RESULTS = Path(__file__).parent / "results" / "tables.csv"
+RESULTS = here.RESULTS / "tables.csv"
 COMMAND = "python benchmarks/tables.py --folder FOLDER --r8 FILE --clustpy PYTHON"
 TABLES = {  # of the folder: column of the label, clusters
     "BreastCancer": ("Class", 2),
@@ -196,14 +188,9 @@ def clustpy(data: Set, seed: int, options) -> tuple[np.ndarray, float]:
     from sklearn.preprocessing import minmax_scale
 
     x = data.x.toarray() if scipy.sparse.issparse(data.x) else data.x
-    with tempfile.TemporaryDirectory() as folder:
-        rows, groups = Path(folder) / "rows.npz", Path(folder) / "groups.npz"
-        scaled = np.clip(minmax_scale(x), 0, 1).astype(np.float32)
-        np.savez(rows, x=scaled, k=data.clusters, seed=seed)
-        script = Path(__file__).parent / "clustpy_fit.py"
-        subprocess.run([options.clustpy, script, "VaDE", rows, groups], check=True, capture_output=True)
-        with np.load(groups) as found:
-            return found["groups"], float(found["seconds"])
+    scaled = np.clip(minmax_scale(x), 0, 1).astype(np.float32)
+    groups, _, seconds = rivals.clustpy(options.clustpy, "VaDE", scaled, data.clusters, seed)
+    return groups, seconds
 
 
 SYSTEMS: dict[str, Callable] = {

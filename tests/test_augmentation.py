@@ -5,13 +5,14 @@ import pytest
 import tensorflow as tf
 
 from vade_tf.data import augmentation
+from vade_tf.data.augmentation import Augmentation
 
 BATCH = 400
 
 
 def photos(images, seed=(0, 1), **more):
     shape = images.shape[1:]
-    out = augmentation.augment(images.reshape(len(images), -1), shape, seed, kind="photos", **more).numpy()
+    out = augmentation.augment(images.reshape(len(images), -1), Augmentation(shape, "photos", **more), seed).numpy()
     return out.reshape(len(images), *shape)
 
 
@@ -29,7 +30,7 @@ def test_a_small_image_is_shifted_by_the_same_share_of_its_side(side, monkeypatc
     x = np.broadcast_to(np.arange(side, dtype="f4"), (400, side, side)).reshape(
         400, -1
     )  # a pixel's value is its column
-    moved = augmentation.augment(x, (side, side), seed=(0, 1)).numpy().reshape(400, side, side)
+    moved = augmentation.augment(x, Augmentation((side, side)), seed=(0, 1)).numpy().reshape(400, side, side)
     shift = np.abs(moved[:, side // 2, side // 2] - side // 2) / side
     assert 0.9 / 14 < shift.max() <= 1 / 14 + 1e-4
 
@@ -40,7 +41,10 @@ def test_augmentation_moves_a_blob_a_little_and_keeps_it(dtype):
     images = np.zeros((500, 29, 29), dtype)
     images[:, 13:16, 21:24] = 200
     moved = (
-        augmentation.augment(images.reshape(500, -1), (29, 29), seed=(1, 2)).numpy().reshape(500, 29, 29).astype("f8")
+        augmentation.augment(images.reshape(500, -1), Augmentation((29, 29)), seed=(1, 2))
+        .numpy()
+        .reshape(500, 29, 29)
+        .astype("f8")
     )
     weight = moved.sum(axis=(1, 2))
     rows = (moved.sum(axis=2) @ np.arange(29)) / weight - 14  # centre of the dot, relative to the image's
@@ -64,7 +68,12 @@ def test_each_image_is_turned_zoomed_and_shifted_by_so_much():
     height, width = 28, 42
     down, right = np.mgrid[:height, :width].astype("f4")
     rows = np.broadcast_to(np.stack([right, down], axis=2), (BATCH, height, width, 2)).reshape(BATCH, -1)
-    out = augmentation.augment(rows, (height, width, 2), (0, 1)).numpy().reshape(BATCH, height, width, 2).astype("f8")
+    out = (
+        augmentation.augment(rows, Augmentation((height, width, 2)), (0, 1))
+        .numpy()
+        .reshape(BATCH, height, width, 2)
+        .astype("f8")
+    )
     y, x = height // 2, width // 2
     at = out[:, y, x]
     matrix = np.stack([out[:, y, x + 1] - at, out[:, y + 1, x] - at], axis=2)
@@ -81,15 +90,15 @@ def test_each_image_is_turned_zoomed_and_shifted_by_so_much():
 
 def test_each_row_has_an_affine_map_of_its_own():
     images = np.tile(np.arange(64, dtype="f4"), (5, 1))
-    out = augmentation.augment(images, (8, 8), seed=(0, 0)).numpy()
+    out = augmentation.augment(images, Augmentation((8, 8)), seed=(0, 0)).numpy()
     assert len(np.unique(out, axis=0)) == 5
 
 
 def test_the_channels_of_a_pixel_move_together(rng):
     grey = rng.integers(0, 256, (20, 9, 7, 1)).astype("u1")
     coloured = np.concatenate([grey, 255 - grey, grey // 2], axis=3)
-    out = augmentation.augment(coloured.reshape(20, -1), (9, 7, 3), (3, 4)).numpy().reshape(20, 9, 7, 3)
-    alone = augmentation.augment(grey.reshape(20, -1), (9, 7), (3, 4)).numpy().reshape(20, 9, 7)
+    out = augmentation.augment(coloured.reshape(20, -1), Augmentation((9, 7, 3)), (3, 4)).numpy().reshape(20, 9, 7, 3)
+    alone = augmentation.augment(grey.reshape(20, -1), Augmentation((9, 7)), (3, 4)).numpy().reshape(20, 9, 7)
     np.testing.assert_array_equal(out[..., 0], alone)
     assert not np.array_equal(out[..., 1], out[..., 0])
 
@@ -167,18 +176,18 @@ def test_bytes_stay_bytes_and_do_not_wrap():
 @pytest.mark.parametrize("kind", ["digits", "photos"])
 def test_a_row_of_a_slice_has_the_map_that_it_has_in_the_batch(kind, rng):
     rows = rng.uniform(size=(12, 5 * 4 * 3)).astype("f4")
-    whole = augmentation.augment(rows, (5, 4, 3), (1, 2), kind=kind).numpy()
+    whole = augmentation.augment(rows, Augmentation((5, 4, 3), kind), (1, 2)).numpy()
     for number in range(3):
         part = slice(4 * number, 4 * number + 4)
-        found = augmentation.augment(rows[part], (5, 4, 3), (1, 2), number, 3, kind).numpy()
+        found = augmentation.augment(rows[part], Augmentation((5, 4, 3), kind), (1, 2), number, 3).numpy()
         np.testing.assert_array_equal(found, whole[part])
 
 
 @pytest.mark.parametrize("kind", ["digits", "photos"])
 def test_images_with_a_black_of_their_own_are_moved_as_those_from_0_up(rng, kind):
     x = rng.random((50, 6 * 7 * 3)).astype("f4")
-    moved = augmentation.augment(x, (6, 7, 3), (1, 2), kind=kind, ends=(0.0, 1.0)).numpy()
-    other = augmentation.augment(x - 3, (6, 7, 3), (1, 2), kind=kind, paper=-3.0, ends=(-3.0, -2.0)).numpy()
+    moved = augmentation.augment(x, Augmentation((6, 7, 3), kind, ends=(0.0, 1.0)), (1, 2)).numpy()
+    other = augmentation.augment(x - 3, Augmentation((6, 7, 3), kind, -3.0, (-3.0, -2.0)), (1, 2)).numpy()
     np.testing.assert_allclose(other + 3, moved, atol=1e-5)
 
 
@@ -187,9 +196,9 @@ def test_images_with_a_black_of_their_own_are_moved_as_those_from_0_up(rng, kind
 def test_bytes_are_moved_as_the_same_numbers(rng, kind, white):
     """Cut off instead of rounded, images of few grey values would be a tenth darker in training than they are."""
     x = rng.integers(0, white + 1, (60, 8 * 9 * 3)).astype("u1")
-    more = {"kind": kind, "ends": (0.0, float(white))}
-    moved = augmentation.augment(x, (8, 9, 3), (1, 2), **more).numpy()
-    exact = augmentation.augment(x.astype("f4"), (8, 9, 3), (1, 2), **more).numpy()
+    how = Augmentation((8, 9, 3), kind, ends=(0.0, float(white)))
+    moved = augmentation.augment(x, how, (1, 2)).numpy()
+    exact = augmentation.augment(x.astype("f4"), how, (1, 2)).numpy()
     assert (moved.dtype, exact.dtype) == (np.uint8, np.float32)
     np.testing.assert_allclose(moved.astype("f4"), exact, atol=0.5 + 1e-4)
     assert abs(moved.mean() - exact.mean()) < 0.02
@@ -199,15 +208,15 @@ def test_bytes_are_moved_as_the_same_numbers(rng, kind, white):
 def test_outside_of_digits_is_paper(rng):
     """Turning black into white and back makes no difference."""
     x = rng.integers(0, 256, (50, 42)).astype("f4")
-    moved = augmentation.augment(x, (6, 7), (1, 2)).numpy()
-    other = augmentation.augment(255 - x, (6, 7), (1, 2), paper=255.0).numpy()
+    moved = augmentation.augment(x, Augmentation((6, 7)), (1, 2)).numpy()
+    other = augmentation.augment(255 - x, Augmentation((6, 7), paper=255.0), (1, 2)).numpy()
     np.testing.assert_allclose(255 - other, moved, atol=1e-3)
 
 
 @pytest.mark.parametrize("shape", [(1, 128), (128, 1)])
 def test_a_strip_is_not_turned_out_of_its_frame(shape):
     x = np.ones((300, 128), "f4")
-    moved = augmentation.augment(x, shape, (1, 2)).numpy()
+    moved = augmentation.augment(x, Augmentation(shape), (1, 2)).numpy()
     assert moved[:, 20:108].mean() > 0.8
 
 

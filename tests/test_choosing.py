@@ -16,10 +16,10 @@ def rows(n_groups, n=240, seed=0):
     return (8 * np.eye(n_groups, 6)[y] + r.normal(size=(n, 6))).astype("f4"), y
 
 
-def choice_of(x, method="landmark", **read):
+def choice_of(x, method="landmark", views=None, kind="code"):
     tried = choosing.numbers_tried(len(x))
-    found = choosing.chosen(tried, *choosing.compared(x, tried, method, 0, **read))
-    return choosing.doubted(found, choosing.borders(x, found.n_clusters, method, 0, **read))
+    found = choosing.chosen(tried, *choosing.compared(x, tried, method, 0, views, kind))
+    return choosing.doubted(found, choosing.borders(x, found.n_clusters, method, 0, views, kind))
 
 
 @pytest.mark.parametrize(
@@ -107,14 +107,14 @@ def test_a_strength_that_is_not_enough_is_not_rounded_up_to_what_would_be():
 
 def test_one_graph_is_cut_as_a_graph_for_each_number():
     x, y = rows(4)
-    groups = regions.landmark_cuts([x], [2, 4, 6], 3)
+    groups = regions.landmark_cuts([x], [2, 4, 6], 3, 5)
     assert [len(np.unique(each)) for each in groups] == [2, 4, 6]
-    for four in (groups[1], regions.landmark_draw([x], 4, 3, 1000)):
+    for four in (groups[1], regions.landmark_draw([x], 4, 3)):
         assert adjusted_rand_score(four, y) == 1.0
     few = x[:60]  # 12 landmarks: enough for a graph of 4 groups, not of 12
-    four, twelve = regions.landmark_cuts([few], [4, 12], 3)
+    four, twelve = regions.landmark_cuts([few], [4, 12], 3, 5)
     np.testing.assert_array_equal(twelve, regions.kmeans(few, 12, 3))
-    np.testing.assert_array_equal(four, regions.landmark_cuts([few], [4], 3)[0])
+    np.testing.assert_array_equal(four, regions.landmark_cuts([few], [4], 3, 5)[0])
 
 
 @pytest.mark.parametrize(("kind", "read"), [("counts", [2]), ("code", [0, 1, 2]), ("wide", [0, 1, 2])])

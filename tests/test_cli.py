@@ -252,7 +252,7 @@ def test_a_sweep_that_was_killed_before_its_picture_gets_it(tmp_path, capsys):
     assert (tmp_path / "clusters.png").stat().st_size > 10_000
     assert "* recommended, sure: 2 clusters, it is" in capsys.readouterr().out
     assert train.main(["--resume", str(tmp_path)]) == 2
-    assert "holds a finished sweep; nothing is left to do" in capsys.readouterr().err
+    assert "holds finished runs; nothing is left to do" in capsys.readouterr().err
 
 
 def test_ctrl_c_says_how_to_go_on_as_typed(monkeypatch, capsys):

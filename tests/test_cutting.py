@@ -53,7 +53,7 @@ def test_the_line_of_excel_that_names_the_separator_is_no_header(tmp_path, separ
     assert (list(table), table.shape) == (["age", "size", "colour"], (40, 3))
     with pytest.raises(InputError, match="line 3 has 2 cells where the first has 3"):
         load_file(written(tmp_path, f"{line}\n" + text_of(separator).replace(f"{separator}red", "", 1)))
-    assert tables.header(Path(written(tmp_path, f"{line}\nsize\n1.5\n2.5\n"))) == ["size"]
+    assert tables.header(Path(written(tmp_path, f"{line}\nsize\n1.5\n2.5\n")), []) == ["size"]
     assert read(tmp_path, f"{line}\n\nsize\n1.5\n\n2.5\n\n").iloc[:, 0].fillna(0).tolist() == [1.5, 0, 2.5]
 
 
@@ -67,7 +67,7 @@ def test_names_of_rows_that_the_header_leaves_out_are_an_index(tmp_path, separat
     assert data.schema.features == ["mpg", "cyl"]
     assert data.x.shape == (30, 2)
     assert list(data.schema.dropped) == ["Unnamed: 0", "kind"]
-    assert tables.header(Path(file)) == ["Unnamed: 0", "mpg", "cyl", "kind"]
+    assert tables.header(Path(file), []) == ["Unnamed: 0", "mpg", "cyl", "kind"]
     whole = tables.read_text(Path(file), None)[0]
     assert whole.iloc[4].tolist() == [name(4).strip('"'), "16.33", "8", "auto"]
 

@@ -61,7 +61,7 @@ def test_with_the_exact_posterior_every_draw_gives_the_exact_density(rng):
 
 def test_with_another_posterior_the_bound_climbs_to_the_exact_density(rng):
     model, x, log_p = exact(rng, orthogonal=False)
-    log_w = evaluation.log_weights(model, x, samples=5000, seed=0)
+    log_w = evaluation.log_weights(model, x, samples=5000, seed=0, chunk=1000)
     bounds = {k: evaluation.importance_weighted_bound(log_w, k) for k in (1, 50, 5000)}
     assert np.all(bounds[1] < bounds[50])
     assert np.all(bounds[50] < bounds[5000] + 1e-9)
@@ -74,7 +74,7 @@ def test_one_draw_is_the_bound_through_the_mixture(small_model, rng):
     model = small_model()
     model.prior.assign([0.1, 0.2, 0.3, 0.4], rng.normal(size=(4, 3)), rng.uniform(0.2, 2, (4, 3)))
     x = rng.uniform(size=(3, 12)).astype("f4")
-    got = evaluation.importance_weighted_bound(evaluation.log_weights(model, x, 20_000, seed=1), 1)
+    got = evaluation.importance_weighted_bound(evaluation.log_weights(model, x, 20_000, seed=1, chunk=1000), 1)
     m, log_s2 = (part.numpy() for part in model.encode(x))
     for i in range(3):
         z = m[i] + np.exp(log_s2[i] / 2) * rng.normal(size=(20_000, 3))
@@ -205,7 +205,7 @@ def test_one_cluster_has_no_silhouette(small_model, rng):
 def test_draws_depend_on_the_seed_only(small_model, rng):
     model = small_model()
     x = tf.constant(rng.uniform(size=(4, 12)), tf.float32).numpy()
-    first, again, other = (evaluation.log_weights(model, x, 10, seed) for seed in (0, 0, 1))
+    first, again, other = (evaluation.log_weights(model, x, 10, seed, chunk=1000) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
     np.testing.assert_allclose(first, evaluation.log_weights(model, x, 10, 0, chunk=3), rtol=1e-5)
@@ -234,7 +234,7 @@ def test_the_silhouette_of_rows_that_stand_group_by_group_is_of_all_groups(rng, 
 
 @pytest.mark.parametrize(("width", "together"), [(12, 1000), (120, 100), (20_000, 1)])
 def test_of_wide_rows_fewer_draws_are_decoded_together(rng, monkeypatch, width, together):
-    def log_weights(model, x, samples, seed, chunk=1000):
+    def log_weights(model, x, samples, seed, chunk):
         assert chunk == together
         return np.zeros((len(x), samples))
 

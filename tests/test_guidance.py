@@ -30,12 +30,12 @@ def x(rng):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """What each span of VaDE is trained on: (epochs, seed, target groups, image shape)."""
+    """What each span of VaDE is trained on: (epochs, seed, target groups, augmentation)."""
     seen, made = [], pipeline.training_batches
 
-    def training_batches(x, batch_size, seed, epochs, *, hints=None, image_shape=None, **more):
-        seen.append(((epochs.start, epochs.stop), seed, hints, image_shape))
-        return made(x, batch_size, seed, epochs, hints=hints, image_shape=image_shape, **more)
+    def training_batches(x, batch_size, seed, epochs, *, hints=None, augmentation=None, **more):
+        seen.append(((epochs.start, epochs.stop), seed, hints, augmentation))
+        return made(x, batch_size, seed, epochs, hints=hints, augmentation=augmentation, **more)
 
     monkeypatch.setattr(recipe.pipeline, "training_batches", training_batches)
     monkeypatch.setattr(finding, "is_table", lambda fitting: False)
@@ -77,7 +77,7 @@ def test_images_are_augmented_where_they_are_to_be(x, asked, regrouped):
     for augment, shape in (("digits", (3, 3)), ("none", None)):
         asked.clear()
         guidance.guide(begin(images, augment=augment, epochs=1), np.zeros(60, "i4"))
-        assert [image_shape for *_, image_shape in asked] == [shape]
+        assert [how and how.image_shape for *_, how in asked] == [shape]
     asked.clear()
     guidance.guide(begin(x, augment="digits", epochs=1, seed=3, restart=2), np.zeros(60, "i4"))
     assert asked[0][1] == begin(x, seed=3, restart=2).settings.start_seed
@@ -86,7 +86,7 @@ def test_images_are_augmented_where_they_are_to_be(x, asked, regrouped):
 
 @pytest.mark.parametrize("kind", ["digits", "photos"])
 def test_a_fit_moves_its_images_in_the_way_that_is_asked_for(x, kind):
-    assert begin(x.reshape(60, 3, 3), augment=kind).seen("fit")["kind"] == kind
+    assert begin(x.reshape(60, 3, 3), augment=kind).seen("fit").kind == kind
 
 
 @pytest.mark.parametrize("done", [1, 2, 3])

@@ -11,7 +11,7 @@ import pytest
 import scipy.sparse
 
 from vade_tf import hdf5
-from vade_tf.data.arrays import _made_different, read_h5, read_h5_genes
+from vade_tf.data.arrays import _made_different, read_h5, read_h5_names
 from vade_tf.data.files import load_file
 from vade_tf.errors import InputError
 
@@ -97,7 +97,7 @@ def test_an_array_of_cells_of_which_nothing_is_stored_is_refused(tmp_path):
 
 
 def test_texts_take_no_more_than_the_file_is_long(tmp_path):
-    for name, read in (("y", lambda file: read_h5(file, None)), ("genes", read_h5_genes)):
+    for name, read in (("y", lambda file: read_h5(file, None)), ("genes", read_h5_names)):
         with h5py.File(tmp_path / "a.h5", "w") as file:
             file["x"] = X
             shared_texts(file, name)
@@ -190,7 +190,7 @@ def test_honest_files_are_read(tmp_path, monkeypatch):
         file["genes"] = ["one", "two", "three"]
     x, y = read_h5(tmp_path / "a.h5", None)
     np.testing.assert_array_equal(x, X)
-    assert (y.tolist(), read_h5_genes(tmp_path / "a.h5")) == (list("abcabc"), ["one", "two", "three"])
+    assert (y.tolist(), read_h5_names(tmp_path / "a.h5")) == (list("abcabc"), (["one", "two", "three"], None))
     with h5py.File(tmp_path / "zeros.h5", "w") as file:
         file.create_dataset("x", data=np.zeros((2000, 500), "f4"), compression="gzip", compression_opts=9)
     assert read_h5(tmp_path / "zeros.h5", None)[0].shape == (2000, 500)

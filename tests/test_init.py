@@ -30,12 +30,13 @@ def test_landmark_follows_the_shape_of_the_classes(moons):
     assert metrics.accuracy(y, starts.start(z, 3, "kmeans", 0).groups) < 0.9  # the data are hard for a Gaussian
 
 
-def test_landmark_joins_what_each_view_tells(rng):
+def test_landmark_joins_what_each_view_tells(rng, monkeypatch):
     """Four groups; one view tells 0, 1 from 2, 3 and the other 0, 2 from 1, 3."""
+    monkeypatch.setattr(regions, "LANDMARKS", 100)
     y = np.repeat(np.arange(4), 250)
     views = [rng.normal(0, 0.3, (1000, 10)) + 4 * bit[:, None] for bit in (y // 2, y % 2)]
-    assert metrics.accuracy(y, starts.landmark(views, 4, 0, n_landmarks=100)) > 0.99
-    assert all(metrics.accuracy(y, starts.landmark([view], 4, 0, n_landmarks=100)) < 0.8 for view in views)
+    assert metrics.accuracy(y, starts.landmark(views, 4, 0)) > 0.99
+    assert all(metrics.accuracy(y, starts.landmark([view], 4, 0)) < 0.8 for view in views)
     assert metrics.accuracy(y, starts.start(views[0], 4, "landmark", 0, views).groups) > 0.9
 
 
@@ -197,7 +198,8 @@ def test_rows_stand_where_a_random_walk_between_them_leads(moons, monkeypatch):
 
     z = moons[0][::5].astype("f4")
     monkeypatch.setattr(regions, "KMeans", Caught)
-    regions.landmark_draw([z], 3, 7, n_landmarks=40)
+    monkeypatch.setattr(regions, "LANDMARKS", 40)
+    regions.landmark_draw([z], 3, 7)
     ties = regions.landmark_ties(z, 7, 40).toarray()
     values, vectors = np.linalg.eigh(ties / ties.sum(axis=0) @ ties.T)
     position = vectors[:, -4:] * values[-4:] ** 4.5  # 1.3 K of them
@@ -283,7 +285,8 @@ def test_the_neighbours_that_a_border_parts(rng):
 
 def test_more_groups_than_a_graph_is_cut_into_are_those_of_one_k_means(rng, monkeypatch):
     z, told = rng.normal(size=(200, 3)).astype("f4"), []
-    found = starts.landmark([z, -z], 8, 3, n_landmarks=10, tell=lambda: told.append(1))
+    monkeypatch.setattr(regions, "LANDMARKS", 10)
+    found = starts.landmark([z, -z], 8, 3, tell=lambda: told.append(1))
     np.testing.assert_array_equal(found, regions.kmeans(z, 8, 3))
     assert told == [1] * starts.DRAWS  # after the work, as many as a bar waits for
     monkeypatch.setattr(regions, "MANY", 7)
@@ -307,5 +310,5 @@ def test_few_rows_have_few_landmarks_and_many_groups_of_them_are_those_of_k_mean
     np.testing.assert_array_equal(starts.landmark([z], 30, 0), regions.kmeans(z, 30, 0))
 
 
-def test_a_graph_has_some_landmarks_for_each_group(monkeypatch):
-    assert [regions.is_beyond(k) for k in (1, 20, 333, 334, 1000)] == [False, False, False, True, True]
+def test_a_graph_has_some_landmarks_for_each_group():
+    assert [regions.is_beyond(k, 5000) for k in (1, 20, 333, 334, 1000)] == [False, False, False, True, True]

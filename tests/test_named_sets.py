@@ -71,7 +71,7 @@ def uci_zip(x, y, nested):
 def test_hhar(server, monkeypatch, rng, nested):
     x, y = rng.uniform(-1, 1, (9, 561)), np.array([5, 4, 6, 1, 3, 2, 2, 5, 1])
     served(server, monkeypatch, sensors, "HHAR_FILES", {sensors.HHAR_FILES[0].name: uci_zip(x, y, nested)})
-    data = sensors.load_hhar(None, False)
+    data = sensors.load_hhar(None)
     np.testing.assert_allclose(data.x, x, atol=1e-6)
     np.testing.assert_array_equal(data.y, y - 1)
     scale, offset = choice.choose(data).units(data)
@@ -82,15 +82,15 @@ def test_hhar(server, monkeypatch, rng, nested):
 def test_hhar_from_the_unpacked_folder_and_from_a_damaged_zip(server, tmp_path, rng):
     archive = uci_zip(rng.uniform(-1, 1, (9, 561)), np.arange(9) % 6 + 1, nested=False)
     zipfile.ZipFile(io.BytesIO(archive)).extractall(tmp_path)
-    assert sensors.load_hhar(str(tmp_path), False).x.shape == (9, 561)
+    assert sensors.load_hhar(str(tmp_path)).x.shape == (9, 561)
     (tmp_path / "UCI HAR Dataset" / "test" / "X_test.txt").unlink()
     with pytest.raises(InputError, match="UCI HAR Dataset cannot be read .*X_test.txt"):
-        sensors.load_hhar(str(tmp_path), False)
+        sensors.load_hhar(str(tmp_path))
     other = tmp_path / "other"
     other.mkdir()
     (other / sensors.HHAR_FILES[0].name).write_bytes(archive[:-30])
     with pytest.raises(InputError, match=r"^dataset=hhar: .* is damaged"):
-        sensors.load_hhar(str(other), False)
+        sensors.load_hhar(str(other))
 
 
 def test_usps(server, monkeypatch, rng):
@@ -102,7 +102,7 @@ def test_usps(server, monkeypatch, rng):
     bodies = {"usps.bz2": lines[:5], "usps.t.bz2": lines[5:]}
     bodies = {name: bz2.compress(("\n".join(part) + "\n").encode()) for name, part in bodies.items()}
     served(server, monkeypatch, images, "USPS_FILES", bodies)
-    data = images.load_usps(None, False)
+    data = images.load_usps(None)
     np.testing.assert_allclose(data.x, (x + 1) / 2, atol=1e-6)
     np.testing.assert_array_equal(data.y, np.unique(y, return_inverse=True)[1])
     assert (choice.choose(data).name, data.image_shape) == ("bernoulli", (16, 16))
@@ -125,7 +125,7 @@ def test_mnist_and_fashion_mnist(server, monkeypatch, rng, tmp_path):
     bodies = {name: gzip.compress(idx(part)) for name, part in zip(names, parts, strict=True)}
     served(server, monkeypatch, images, "FASHION_MNIST_FILES", bodies)
     for load in (images.load_mnist, images.load_fashion_mnist):
-        data = load(None, True)
+        data = load(None)
         np.testing.assert_array_equal(data.x, x.reshape(9, 784))
         np.testing.assert_array_equal(data.y, y)
         assert (data.source, data.notice) == ("keras", "")
@@ -140,7 +140,7 @@ def test_where_mnist_cannot_be_had_the_bundled_digits_stand_in_unless_all_are_re
     checksum = None if plan == "404" else "sha256:" + 64 * "0"
     remote = server.remote("mnist.npz", BODY, *(["404"] * 2 if plan == "404" else []), checksum=checksum)
     monkeypatch.setattr(images, "MNIST_FILES", (remote,))
-    assert images.load_mnist(None, False).source == images.BUNDLED
+    assert images.load_mnist(None).source == images.BUNDLED
     with pytest.raises(InputError, match=rf"mnist.npz could not be downloaded .*{remote.address} as mnist.npz by hand"):
         images.load_mnist(None, True)
 
@@ -177,13 +177,13 @@ def test_reuters(server, monkeypatch, rng):
     assert len({*counts.values()}) > 4  # no tie decides
     dense = np.array([[words.get(stem, 0) for stem in chosen] for _, words in kept])
     length = np.linalg.norm(dense, axis=1, keepdims=True)
-    data = text.load_reuters(None, False)
+    data = text.load_reuters(None)
     assert isinstance(data.x, SparseRows)
     np.testing.assert_allclose(data.x[:], 2 * dense / np.where(length == 0, 1, length), rtol=1e-5)
     np.testing.assert_array_equal(data.y, [sorted(text.ROOTS).index(root) for root, _ in kept])
     assert (choice.choose(data).units(data), data.x.dtype) == ((1.0, 0.0), np.float32)
     assert data.likelihood == "gaussian"
-    small, again = text.load_reuters10k(None, False), text.load_reuters10k(None, False)
+    small, again = text.load_reuters10k(None), text.load_reuters10k(None)
     assert (small.name, len(small.x)) == ("reuters10k", 6)
     np.testing.assert_array_equal(small.x[:], again.x[:])
     rows = {tuple(row) for row in data.x[:]}
@@ -213,46 +213,46 @@ def test_stl10(server, monkeypatch, rng, tmp_path):
     archive = stl10_archive(photographs, y, 3)
     served(server, monkeypatch, features, "STL10_FILES", {"stl10_binary.tar.gz": archive})
     monkeypatch.setattr(features, "extract", lambda seen: seen[:, 7, 90].astype("f4"))
-    data = features.load_stl10(None, False)
+    data = features.load_stl10(None)
     np.testing.assert_array_equal(data.x, photographs[:, 7, 90])  # row 7, column 90
     np.testing.assert_array_equal(data.y, [2, 0, 1, 1, 0])
     assert (data.likelihood, data.image_shape) == ("gaussian", None)
     assert choice.choose(data).units(data) == (1.0, 0.0)
     monkeypatch.delattr(features, "extract")
     (tmp_path / "cache" / "stl10" / "stl10_binary.tar.gz").write_bytes(b"")  # not looked at again, nor its checksum
-    np.testing.assert_array_equal(features.load_stl10(None, False).x, data.x)  # now from the cache
+    np.testing.assert_array_equal(features.load_stl10(None).x, data.x)  # now from the cache
     assert server.asked == ["stl10_binary.tar.gz"]
     (tmp_path / "stl10_binary.tar.gz").write_bytes(archive)
     monkeypatch.setattr(features, "extract", lambda seen: seen[:, 8, 90].astype("f4"), raising=False)
-    own = features.load_stl10(str(tmp_path), False)
+    own = features.load_stl10(str(tmp_path))
     np.testing.assert_array_equal(own.x, photographs[:, 8, 90])
     monkeypatch.delattr(features, "extract")  # a minute or two for all of them: not twice
-    np.testing.assert_array_equal(features.load_stl10(str(tmp_path), False).x, own.x)
-    np.testing.assert_array_equal(features.load_stl10(None, False).x, data.x)
+    np.testing.assert_array_equal(features.load_stl10(str(tmp_path)).x, own.x)
+    np.testing.assert_array_equal(features.load_stl10(None).x, data.x)
     (tmp_path / "stl10_binary.tar.gz").write_bytes(archive[: len(archive) // 2])
     with pytest.raises(InputError, match="stl10_binary.tar.gz cannot be read"):
-        features.load_stl10(str(tmp_path), False)
+        features.load_stl10(str(tmp_path))
 
 
 def test_stl10_where_the_cache_cannot_be_used(server, monkeypatch, rng, tmp_path):
     archive = stl10_archive(rng.integers(0, 256, (5, 96, 96, 3)).astype("u1"), np.array([10, 1, 2, 2, 1], "u1"), 3)
     served(server, monkeypatch, features, "STL10_FILES", {"stl10_binary.tar.gz": archive})
     monkeypatch.setattr(features, "extract", lambda seen: seen[:, 7, 90].astype("f4"))
-    features.load_stl10(None, False)
+    features.load_stl10(None)
     (tmp_path / "cache" / "stl10" / "resnet50.npy").write_bytes(b"")
     with pytest.raises(InputError, match=r"^dataset=stl10: .*stl10 cannot be used .*; delete it and try again"):
-        features.load_stl10(None, False)
+        features.load_stl10(None)
     (tmp_path / "stl10_binary.tar.gz").write_bytes(archive)
     for home in (tmp_path / "stl10_binary.tar.gz", tmp_path / ("x" * 300)):
         monkeypatch.setenv("VADE_TF_HOME", str(home))
         for data_dir in (None, str(tmp_path)):
             with pytest.raises(InputError, match=r"^dataset=stl10: .* cannot be (used|kept).*VADE_TF_HOME$"):
-                features.load_stl10(data_dir, False)
+                features.load_stl10(data_dir)
     served(server, monkeypatch, features, "STL10_FILES", {"stl10_binary.tar.gz": archive})
     server.plans["stl10_binary.tar.gz"] = ["404"]
     monkeypatch.setenv("VADE_TF_HOME", str(tmp_path / "new"))
     with pytest.raises(InputError, match=r"^dataset=stl10: stl10_binary.tar.gz could not be downloaded"):
-        features.load_stl10(None, False)
+        features.load_stl10(None)
 
 
 def test_resnet_gives_an_average_over_its_last_map(rng):
@@ -281,7 +281,7 @@ def test_what_unpacks_to_more_than_the_set_has_is_refused(tmp_path, monkeypatch,
         (tmp_path / name).write_bytes(content)
     monkeypatch.setattr(module, limit, 10_000)
     with pytest.raises(InputError, match="it unpacks to far more than the data set has"):
-        load(str(tmp_path), False)
+        load(str(tmp_path))
 
 
 def test_photographs_are_given_as_the_network_was_trained(monkeypatch, rng):
@@ -303,7 +303,7 @@ def test_features_are_kept_for_their_photographs_and_labels(monkeypatch, tmp_pat
     images = np.zeros((4, 2, 2, 3), "u1")
     for y in (np.arange(4), np.arange(4)[::-1]):
         monkeypatch.setattr(features, "_read_stl10", lambda folder, data_dir, y=y: (images, y))
-        assert features.load_stl10(str(tmp_path), False).y.tolist() == y.tolist()
+        assert features.load_stl10(str(tmp_path)).y.tolist() == y.tolist()
 
 
 @pytest.mark.parametrize("name", ["mnist.npz", "UCI HAR Dataset/train/X_train.txt", "stl10_binary/train_X.bin"])
@@ -312,7 +312,7 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path, name):
     os.mkfifo(tmp_path / name)
     load = {"m": images.load_mnist, "U": sensors.load_hhar, "s": features.load_stl10}[name[0]]
     with pytest.raises(InputError, match="regular file|found neither"):
-        load(str(tmp_path), True)
+        load(str(tmp_path))
 
 
 def test_features_are_averages_of_a_network_that_was_trained_on_imagenet(monkeypatch):

@@ -104,7 +104,7 @@ def test_a_run_and_a_study_say_where_their_file_has_to_be(run, tmp_path):
 
 def study_of(out):
     """All rows of a study."""
-    return Study.open(out).whole
+    return Study.open(out, "seeds").whole
 
 
 def test_a_run_is_evaluated_on_its_own_rows_alone(run):
@@ -144,7 +144,7 @@ def test_a_study_goes_on_with_its_own_rows_alone(tmp_path):
     config = TrainConfig.create(data=str(file), clusters=2, hidden=(8,), pretrain_epochs=1, epochs=1)
     study = Study.begin("seeds", config, out, [0, 1])
     Run.create(study.folders[0], study.of(0), training.identity(load_rows(study.config, study.whole)))
-    assert len(Study.open(out).whole.x) == 20
+    assert len(Study.open(out, "seeds").whole.x) == 20
     np.save(file, X + 1)
     with pytest.raises(InputError, match="^resume: .* began with other data: expected 20 rows .*, got other 20 rows"):
         study_of(out)

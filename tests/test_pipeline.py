@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vade_tf.data import augmentation, pipeline
+from vade_tf.data.augmentation import Augmentation
 from vade_tf.data.shards import FileRows
 from vade_tf.data.sparse import SparseRows
 from vade_tf.seeding import fold
@@ -39,8 +40,8 @@ def test_every_row_once_an_epoch_in_an_order_of_its_own(n, batch_size, seed):
 def test_an_epoch_is_the_same_wherever_the_run_began(rng):
     images = rng.integers(0, 256, (30, 64)).astype("u1")
     hints = np.arange(30, dtype="i4")
-    whole = epochs_of(images, 8, 3, range(4), hints=hints, image_shape=(8, 8))
-    resumed = epochs_of(images, 8, 3, range(2, 4), hints=hints, image_shape=(8, 8))
+    whole = epochs_of(images, 8, 3, range(4), hints=hints, augmentation=Augmentation((8, 8)))
+    resumed = epochs_of(images, 8, 3, range(2, 4), hints=hints, augmentation=Augmentation((8, 8)))
     for a, b in zip(whole[2] + whole[3], resumed[0] + resumed[1], strict=True):
         for one, other in zip((*a[0], a[1]), (*b[0], b[1]), strict=True):
             np.testing.assert_array_equal(one, other)
@@ -48,7 +49,7 @@ def test_an_epoch_is_the_same_wherever_the_run_began(rng):
 
 def test_hints_and_the_unchanged_rows_stay_beside_each_other(rng):
     images = rng.integers(0, 256, (30, 64)).astype("u1")
-    for batch in epochs_of(images, 8, 3, range(1), hints=np.arange(30), image_shape=(8, 8))[0]:
+    for batch in epochs_of(images, 8, 3, range(1), hints=np.arange(30), augmentation=Augmentation((8, 8)))[0]:
         (view, x), hints = batch
         np.testing.assert_array_equal(x, images[hints])
         assert view.dtype == x.dtype
@@ -58,7 +59,7 @@ def test_hints_and_the_unchanged_rows_stay_beside_each_other(rng):
 
 def test_a_row_is_seen_anew_every_epoch(rng):
     row = rng.integers(0, 256, (1, 64)).astype("u1")
-    views = [epoch[0][0] for epoch in epochs_of(row, 8, 3, range(4), image_shape=(8, 8))]
+    views = [epoch[0][0] for epoch in epochs_of(row, 8, 3, range(4), augmentation=Augmentation((8, 8)))]
     assert len(np.unique(np.concatenate(views), axis=0)) == 4
 
 
@@ -78,7 +79,7 @@ def sparse_and_dense(rng):
 
 
 def test_sparse_rows_come_in_the_batches_of_their_dense_copy(sparse_and_dense):
-    more = {"hints": np.arange(37, dtype="i4"), "image_shape": (8, 8)}
+    more = {"hints": np.arange(37, dtype="i4"), "augmentation": Augmentation((8, 8))}
     one, other = (epochs_of(x, 8, 3, range(1, 3), **more) for x in sparse_and_dense)
     for a, b in zip(one[0] + one[1], other[0] + other[1], strict=True):
         for left, right in zip((*a[0], a[1]), (*b[0], b[1]), strict=True):
@@ -128,8 +129,8 @@ def test_the_end_of_batches_is_not_waited_for(sparse_and_dense, tmp_path):
 
 def test_the_maps_of_images_and_the_noise_of_a_step_share_no_random_numbers(monkeypatch):
     """Noise is drawn by (seed, step): were the maps, too, it would be a function of what the encoder reads."""
-    monkeypatch.setattr(pipeline, "augment", lambda batch, shape, seed, *more: tf.stack([seed]))
-    batches = pipeline.training_batches(np.zeros((8, 4), "u1"), 4, 3, range(2), image_shape=(2, 2))
+    monkeypatch.setattr(pipeline, "augment", lambda batch, how, seed, *more: tf.stack([seed]))
+    batches = pipeline.training_batches(np.zeros((8, 4), "u1"), 4, 3, range(2), augmentation=Augmentation((2, 2)))
     seeds = [tuple(seed[0]) for seed, _ in batches.as_numpy_iterator()]
     assert [step for _, step in seeds] == [0, 1, 2, 3]
     assert {first for first, _ in seeds} != {3}
@@ -157,10 +158,11 @@ def test_rows_of_a_fit_are_not_held_by_a_gpu(rng):
 @pytest.mark.parametrize("kind", ["digits", "photos"])
 def test_images_are_moved_in_the_way_that_is_asked_for(kind, rng):
     x = rng.integers(0, 256, (8, 6 * 6 * 3)).astype("u1")
-    batches = pipeline.training_batches(x, 4, 3, range(1), image_shape=(6, 6, 3), kind=kind)
+    how = Augmentation((6, 6, 3), kind)
+    batches = pipeline.training_batches(x, 4, 3, range(1), augmentation=how)
     for step, (view, rows) in enumerate(batches.as_numpy_iterator()):
         seed = tf.constant([fold(3, pipeline.STREAM), step], tf.int64)
-        expected = augmentation.augment(rows, (6, 6, 3), seed, kind=kind)
+        expected = augmentation.augment(rows, how, seed)
         np.testing.assert_allclose(view.astype(int), np.asarray(expected, int), atol=1)
 
 

@@ -9,10 +9,9 @@ from vade_tf.data.pictures import Pictures
 from vade_tf.errors import InputError
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
-from vade_tf.runs.places import OF_STUDIES, free_folder, held, owned, reserved
+from vade_tf.runs.places import KINDS, free_folder, held, owned, reserved
 from vade_tf.runs.restarts import resume_restarts
 from vade_tf.runs.seeds import resume_seeds
-from vade_tf.runs.study import KINDS
 from vade_tf.runs.sweep import resume_sweep
 from vade_tf.writing import UNFINISHED, write_whole
 
@@ -84,6 +83,15 @@ def test_nothing_is_written_where_a_run_of_a_study_is_a_link(kind, names, resume
     assert not list(other.iterdir())
 
 
+@pytest.mark.parametrize(("kind", "resume"), zip(KINDS, (resume_restarts, resume_sweep, resume_seeds), strict=True))
+def test_a_study_is_not_continued_as_one_of_another_kind(kind, resume, tmp_path):
+    plan = {"values": [2, 3], "config": json.loads(CONFIG.to_json())}
+    (tmp_path / f"{kind}.json").write_text(json.dumps(plan))
+    with pytest.raises(InputError, match=r"^resume: expected a folder of several runs, with \w+\.json in it, got "):
+        resume(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == [f"{kind}.json"]
+
+
 def test_free_folder_takes_the_next_name(tmp_path):
     assert free_folder(tmp_path, "a") == tmp_path / "a"
     for name in ("a", "a-2"):
@@ -115,7 +123,6 @@ def test_the_files_of_runs_and_studies_are_theirs(tmp_path):
     assert owned(other / "metrics.csv")
     (tmp_path / "link").symlink_to(run)
     assert owned(tmp_path / "link" / "metrics.csv")
-    assert {f"{kind}.{end}" for kind in KINDS for end in ("json", "csv")} <= set(OF_STUDIES)
 
 
 def test_a_reserved_folder_is_no_other_process_s_and_is_gone_if_nothing_came_of_it(tmp_path):

@@ -100,3 +100,10 @@ def test_a_header_that_is_none_is_told(tmp_path, header):
     (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
     with pytest.raises(ValueError, match="its header cannot be read|expected lengths from 0 below 2"):
         reading.plain_array(tmp_path / "x.npy")
+
+
+def test_what_is_read_up_to_a_bound_is_closed_with_its_reader():
+    stream = io.BytesIO(b"abc")
+    with reading.bounded(stream, 3) as found:
+        assert found.read() == b"abc"
+    assert stream.closed

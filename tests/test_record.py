@@ -230,10 +230,10 @@ def test_it_gives_up_in_the_last_epoch_if_none_was_good(record):
 
 def test_steps_back_of_another_phase_do_not_count(record):
     rows = [{"phase": "pretrain", "epoch": e, "restored_epoch": 0} for e in (1, 2, 3)]
-    assert callbacks.steps_back(rows, "pretrain") == 3
+    assert callbacks.steps_back(rows, "pretrain", 0) == 3
     one = record(rows=rows)
     assert epoch(one, 1, loss=math.nan)["restored_epoch"] == 0
-    assert (callbacks.steps_back(one.rows, "pretrain"), callbacks.steps_back(one.rows, "fit")) == (3, 1)
+    assert (callbacks.steps_back(one.rows, "pretrain", 0), callbacks.steps_back(one.rows, "fit", 0)) == (3, 1)
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_the_kept_run_is_the_one_the_others_agree_with(config, data, tmp_path):
     assert Run.open(tmp_path / "run").config == Run.open(folders[kept]).config
     for mine, theirs in zip(weights(tmp_path / "run"), weights(folders[kept]), strict=True):
         np.testing.assert_array_equal(mine, theirs)
-    with pytest.raises(InputError, match="holds a finished run"):
+    with pytest.raises(InputError, match="holds finished runs"):
         restarts.resume_restarts(tmp_path / "run")
     with pytest.raises(InputError, match="holds a finished run"):
         restarts.train_restarts(config, tmp_path / "run", 3)

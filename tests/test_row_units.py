@@ -59,14 +59,14 @@ def test_grey_values_have_a_tenth_of_the_contrast_of_black_and_white(contrast, n
 def test_rows_are_as_long_as_one_another_to_a_ten_thousandth_of_the_square(shorter, length):
     x = np.eye(8)
     x[3] *= 1 - shorter
-    assert checks.common_length(x) == length
+    assert checks.common_length(x, checks.ALIKE) == length
 
 
 @pytest.mark.parametrize(("variance", "length"), [(0.012, 1.0), (0.008, 0.0)])
 def test_rows_of_which_the_mean_is_all_but_a_hundredth_have_no_length(variance, length):
     x = np.sqrt(variance) * np.concatenate([np.eye(9)[1:], -np.eye(9)[1:]])
     x[:, 0] = np.sqrt(1 - variance)
-    assert checks.common_length(x) == pytest.approx(length)
+    assert checks.common_length(x, checks.ALIKE) == pytest.approx(length)
 
 
 @pytest.mark.parametrize("kind", ["u1", "f4"])
@@ -120,9 +120,9 @@ def test_a_likelihood_that_is_asked_for_afterwards_has_the_same_units(rng):
 def test_rows_have_one_length_where_all_blocks_have_the_same(monkeypatch, form):
     monkeypatch.setattr(checks, "CHECK_ROWS", 4)
     x = np.eye(8)
-    assert checks.common_length(form(x)) == 1
+    assert checks.common_length(form(x), checks.ALIKE) == 1
     x[4:] *= 2
-    assert checks.common_length(form(x)) == 0
+    assert checks.common_length(form(x), checks.ALIKE) == 0
 
 
 @pytest.mark.parametrize("form", [np.asarray, lambda x: SparseRows(scipy.sparse.csr_array(x))], ids=["dense", "sparse"])

@@ -49,7 +49,7 @@ def test_mnist_from_a_folder_in_every_form(tmp_path, halves, form):
         np.savez(tmp_path / "mnist.npz", **dict(zip(names, halves, strict=True)))
     else:
         write_idx(tmp_path, halves, pack=form == "idx.gz")
-    data = images.load_mnist(str(tmp_path), require_full=False)
+    data = images.load_mnist(str(tmp_path))
     np.testing.assert_array_equal(data.x, np.concatenate([halves[0], halves[2]]).reshape(50, 784))
     np.testing.assert_array_equal(data.y, np.concatenate([halves[1], halves[3]]))
     found = choice.choose(data)
@@ -59,7 +59,7 @@ def test_mnist_from_a_folder_in_every_form(tmp_path, halves, form):
 
 def test_fashion_mnist_from_idx_files(tmp_path, halves):
     write_idx(tmp_path, halves, pack=True)
-    assert images.load_fashion_mnist(str(tmp_path), False).x.shape == (50, 784)
+    assert images.load_fashion_mnist(str(tmp_path)).x.shape == (50, 784)
 
 
 def offline(*args, **kwargs):
@@ -80,7 +80,7 @@ def write_npz(file, halves):
 
 
 def test_offline_mnist_is_the_bundled_digits_and_says_so(no_cache):
-    data = images.load_mnist(None, require_full=False)
+    data = images.load_mnist(None)
     assert data.x.shape == (5000, 784)
     assert data.x.dtype == np.uint8
     np.testing.assert_array_equal(np.bincount(data.y), np.full(10, 500))
@@ -114,7 +114,7 @@ def test_several_seeds_on_the_bundled_digits_stay_with_them(no_cache, tmp_path, 
 
 def test_fashion_mnist_without_a_network_says_what_to_do(no_cache):
     with pytest.raises(InputError, match="could not be downloaded"):
-        images.load_fashion_mnist(None, False)
+        images.load_fashion_mnist(None)
 
 
 def test_what_keras_keeps_is_taken(no_cache, tmp_path, halves):
@@ -124,17 +124,17 @@ def test_what_keras_keeps_is_taken(no_cache, tmp_path, halves):
     folder = tmp_path / "keras" / "datasets" / "fashion-mnist"
     folder.mkdir()
     write_idx(folder, halves, pack=True)
-    assert images.load_fashion_mnist(None, False).x.shape == (50, 784)
+    assert images.load_fashion_mnist(None).x.shape == (50, 784)
 
 
 def test_damaged_files_are_named(tmp_path, halves):
     with pytest.raises(InputError, match=r"expected mnist.npz or train-images-idx3-ubyte\[.gz\]"):
-        images.load_mnist(str(tmp_path), False)
+        images.load_mnist(str(tmp_path))
     write_idx(tmp_path, halves, pack=False)
     file = tmp_path / "train-images-idx3-ubyte"
     file.write_bytes(file.read_bytes()[:-5])
     with pytest.raises(InputError, match="train-images-idx3-ubyte cannot be read .expected 31,360 .* got 31,355"):
-        images.load_mnist(str(tmp_path), False)
+        images.load_mnist(str(tmp_path))
     packed = tmp_path / "t10k-images-idx3-ubyte.gz"
     write_idx(tmp_path, halves, pack=True)
     for name in (tmp_path / "train-images-idx3-ubyte", tmp_path / "t10k-images-idx3-ubyte"):
@@ -143,17 +143,17 @@ def test_damaged_files_are_named(tmp_path, halves):
     body[20] ^= 0xFF
     packed.write_bytes(bytes(body))
     with pytest.raises(InputError, match="t10k-images-idx3-ubyte.gz cannot be read"):
-        images.load_mnist(str(tmp_path), False)
+        images.load_mnist(str(tmp_path))
     file.write_bytes(b"<html>not found</html>")
     with pytest.raises(InputError, match="no idx file of bytes"):
-        images.load_mnist(str(tmp_path), False)
+        images.load_mnist(str(tmp_path))
     file.unlink()
     file.with_suffix(".gz").write_bytes(gzip.compress(idx(halves[0]))[:-20])
     with pytest.raises(InputError, match=r"train-images-idx3-ubyte.gz cannot be read"):
-        images.load_mnist(str(tmp_path), False)
+        images.load_mnist(str(tmp_path))
     (tmp_path / "mnist.npz").write_bytes(b"PK\x03\x04 half a zip")
     with pytest.raises(InputError, match=r"mnist.npz cannot be read"):
-        images.load_mnist(str(tmp_path), False)
+        images.load_mnist(str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_other_idx_files_are_named(tmp_path, halves, name, content, pack):
     write_idx(tmp_path, halves, pack)
     (tmp_path / f"{name}.gz" if pack else tmp_path / name).write_bytes(gzip.compress(content) if pack else content)
     with pytest.raises(InputError, match="^data_dir: .*(idx|of one size)"):
-        images.load_mnist(str(tmp_path), False)
+        images.load_mnist(str(tmp_path))
 
 
 def test_what_unpacks_without_end_is_read_no_further_than_it_says(tmp_path, halves, monkeypatch):
@@ -180,7 +180,7 @@ def test_what_unpacks_without_end_is_read_no_further_than_it_says(tmp_path, halv
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(bomb)
     tracemalloc.start()
     with pytest.raises(InputError, match="expected 31,360 values after its header, got more"):
-        images.load_mnist(str(tmp_path), False)
+        images.load_mnist(str(tmp_path))
     assert tracemalloc.get_traced_memory()[1] < 5_000_000
     tracemalloc.stop()
 
@@ -196,7 +196,7 @@ def test_a_named_set_has_the_likelihood_that_is_asked_for(halves, tmp_path, aske
 def test_reuters_documents_become_word_vectors_of_one_length(tmp_path):
     lines = ["earn\tprofit profit rose", "acq\tcompany bought the shares", "earn\tprofit fell", "earn\tthe and of"]
     (tmp_path / "reuters_r8.tsv").write_text("\n".join(lines) + "\n")
-    data = text.load_reuters_r8(str(tmp_path), False)
+    data = text.load_reuters_r8(str(tmp_path))
     words = ["bought", "company", "fell", "profit", "rose", "shares"]  # "the" is a stop word
     assert data.x.shape == (4, len(words))
     found = choice.choose(data)
@@ -213,13 +213,13 @@ def test_reuters_documents_become_word_vectors_of_one_length(tmp_path):
 def test_reuters_without_its_file_says_what_to_do(tmp_path):
     for folder in (None, str(tmp_path)):
         with pytest.raises(InputError, match=r"^dataset=reuters_r8: expected reuters_r8.tsv.*data_dir"):
-            text.load_reuters_r8(folder, False)
+            text.load_reuters_r8(folder)
     (tmp_path / "reuters_r8.tsv").write_text("earn\tprofit\nno label here\n")
     with pytest.raises(InputError, match=r"reuters_r8.tsv is damaged"):
-        text.load_reuters_r8(str(tmp_path), False)
+        text.load_reuters_r8(str(tmp_path))
     (tmp_path / "reuters_r8.tsv").write_text("earn\tthe\nacq\tof\n")  # stop words alone
     with pytest.raises(InputError, match=r"reuters_r8.tsv is damaged"):
-        text.load_reuters_r8(str(tmp_path), False)
+        text.load_reuters_r8(str(tmp_path))
 
 
 def test_every_named_set_stands_in_the_table_of_the_documents():
@@ -240,7 +240,7 @@ def test_every_named_set_stands_in_the_table_of_the_documents():
 
 
 def test_the_digits_are_what_the_table_says():
-    data = DATASETS["digits"].load(None, False)
+    data = DATASETS["digits"].load(None)
     assert data.x.shape == (DATASETS["digits"].rows, DATASETS["digits"].features)
     assert len(np.unique(data.y)) == DATASETS["digits"].clusters
 
@@ -257,7 +257,7 @@ def test_a_cache_that_cannot_be_written_is_the_reason_that_is_told(tmp_path, mon
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "nowhere"))
     with pytest.raises(StorageError, match="cannot be kept in the cache .*VADE_TF_HOME"):
         images.load_mnist(None, True)
-    found = images.load_mnist(None, False)
+    found = images.load_mnist(None)
     assert len(found.x) == 5000
     assert "cannot be kept in the cache" in found.notice
 
@@ -272,9 +272,9 @@ def test_test_halves_and_the_papers_settings_are_those_that_were_published():
 def test_of_two_sets_in_one_folder_each_is_read_by_its_name(tmp_path, halves):
     write_npz(tmp_path / "mnist.npz", halves)
     write_npz(tmp_path / "fashion_mnist.npz", (255 - halves[0], halves[1], 255 - halves[2], halves[3]))
-    digits = images.load_mnist(str(tmp_path), False).x
+    digits = images.load_mnist(str(tmp_path)).x
     np.testing.assert_array_equal(digits[:40], halves[0].reshape(40, 784))
-    np.testing.assert_array_equal(images.load_fashion_mnist(str(tmp_path), False).x, 255 - digits)
+    np.testing.assert_array_equal(images.load_fashion_mnist(str(tmp_path)).x, 255 - digits)
 
 
 def test_debians_fashion_mnist_is_read_unless_a_folder_is_named(tmp_path, halves, monkeypatch):
@@ -284,22 +284,22 @@ def test_debians_fashion_mnist_is_read_unless_a_folder_is_named(tmp_path, halves
     write_idx(tmp_path, halves, pack=True)
     monkeypatch.setattr(images, "DEBIAN_FASHION_MNIST", tmp_path)
     for folder, first in ((None, halves[0]), (str(own), 255 - halves[0])):
-        data = images.load_fashion_mnist(folder, False)
+        data = images.load_fashion_mnist(folder)
         np.testing.assert_array_equal(data.x[:40], first.reshape(40, 784))
         assert data.source == (folder or str(tmp_path))
 
 
 def test_the_label_of_a_bundled_digit_is_none_of_its_pixels():
     """The corners of all its images are paper."""
-    x = images.load_mnist(images.BUNDLED, False).x.reshape(-1, 28, 28)
+    x = images.load_mnist(images.BUNDLED).x.reshape(-1, 28, 28)
     assert not x[:, [0, 0, -1, -1], [0, -1, 0, -1]].any()
 
 
 def test_reuters_10k_has_no_document_twice_and_is_always_the_same(monkeypatch):
     whole = build(np.arange(40.0)[:, None], np.arange(40) % 4, "reuters", "here", "gaussian", standardise=False)
-    monkeypatch.setattr(text, "load_reuters", lambda data_dir, require_full: whole)
+    monkeypatch.setattr(text, "load_reuters", lambda data_dir: whole)
     monkeypatch.setattr(text, "REUTERS_10K", 30)
-    first, again = (text.load_reuters10k(None, False) for _ in range(2))
+    first, again = (text.load_reuters10k(None) for _ in range(2))
     assert first.x.shape == (30, 1)
     assert (np.diff(first.x[:, 0]) > 0).all()
     np.testing.assert_array_equal(first.x, again.x)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vade_tf.data import pipeline, shards
+from vade_tf.data.augmentation import Augmentation
 from vade_tf.data.observing import observe
 from vade_tf.data.shards import FileRows, Shuffle
 from vade_tf.errors import InputError
@@ -200,7 +201,7 @@ def test_images_of_a_file_are_augmented_anew_in_every_epoch(tmp_path, rng):
     x = rng.integers(0, 256, (40, 8, 8)).astype("u1")
     np.save(tmp_path / "x.npy", x)
     found = FileRows.open(tmp_path / "x.npy")
-    batches = batches_of(found, range(2), hints=np.arange(40), image_shape=(8, 8))
+    batches = batches_of(found, range(2), hints=np.arange(40), augmentation=Augmentation((8, 8)))
     seen = np.concatenate([view[np.argsort(numbers)] for (view, _), numbers in batches[::2]])
     for (view, rows), numbers in batches:
         np.testing.assert_array_equal(rows, x[numbers].reshape(-1, 64))

@@ -185,7 +185,7 @@ def test_a_draw_of_many_regions_runs_k_means_once(rng, monkeypatch, k, runs):
         return own(*arguments, **{**settings, "n_init": 1})
 
     monkeypatch.setattr(regions, "KMeans", noted)
-    groups = regions.landmark_draw([rng.normal(size=(800, 2)).astype("f4")], k, 0, 150)
+    groups = regions.landmark_draw([rng.normal(size=(800, 2)).astype("f4")], k, 0)
     assert (asked, groups.shape) == ([runs], (800,))
 
 

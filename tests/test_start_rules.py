@@ -114,7 +114,7 @@ def test_k_means_must_part_a_fifth_fewer_neighbours_in_all_views(theirs, kept, m
 def test_four_draws_settle_it_where_they_are_all_but_equal_and_all_eight_are_told_of(agreement, made, rng, monkeypatch):
     seeds, told, halves = [], [], np.arange(60) % 2
 
-    def landmark_draws(views, n_clusters, numbers, n_landmarks, tell):
+    def landmark_draws(views, n_clusters, numbers, tell):
         for number in numbers:
             seeds.append(number)
             tell()
@@ -128,21 +128,22 @@ def test_four_draws_settle_it_where_they_are_all_but_equal_and_all_eight_are_tol
     np.testing.assert_array_equal(found, halves)
 
 
-@pytest.mark.parametrize("more", [{"doubt": True}, {"n_landmarks": 5}])
-def test_k_means_instead_of_regions_is_on_the_code_and_not_on_the_layer_before_it(more, rng, monkeypatch):
+@pytest.mark.parametrize(("most", "doubt"), [(1000, True), (5, False)])
+def test_k_means_instead_of_regions_is_on_the_code_and_not_on_the_layer_before_it(most, doubt, rng, monkeypatch):
     """Where draws find different groups, and where there are more of them than a graph is cut into."""
     code, hidden = rng.normal(size=(2, 60, 2))
+    monkeypatch.setattr(starts.regions, "LANDMARKS", most)
     monkeypatch.setattr(starts, "alike", lambda draws: 0.0)
     monkeypatch.setattr(
         starts.regions, "landmark_draws", lambda views, k, seeds, *others: [np.arange(60) % k] * len(seeds)
     )
     monkeypatch.setattr(starts.regions, "kmeans", lambda view, k, seed: view)
-    np.testing.assert_array_equal(starts.landmark([code, hidden], 3, 0, **more), code.astype("f4"))
+    np.testing.assert_array_equal(starts.landmark([code, hidden], 3, 0, doubt=doubt), code.astype("f4"))
 
 
 @pytest.mark.parametrize(("n", "k"), [(10, 1), (19, 1), (15, 2), (19, 2)])
 def test_rows_too_few_for_the_ties_of_a_graph_are_grouped_by_k_means(n, k, rng):
     """A fifth of them are landmarks: at most three, and a row is tied to three and measured by the fourth."""
     z = rng.normal(size=(n, 2)).astype("f4")
-    found = starts.regions.landmark_draw([z], k, 0, 1000)
+    found = starts.regions.landmark_draw([z], k, 0)
     np.testing.assert_array_equal(found, starts.regions.kmeans(z, k, 0))

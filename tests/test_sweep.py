@@ -152,7 +152,7 @@ def test_a_comparison_with_damaged_starts_and_autoencoders_is_refused(whole, tmp
         kept = run.load(name)
         run.save(name, {**kept, part: change(kept[part])})
     with pytest.raises(InputError, match=rf"k-[24]/checkpoints/{name}.npz is damaged \({message}"):
-        sweep.compare(Study.open(out), {k: run.metrics for k, run in runs.items()})
+        sweep.compare(Study.open(out, "clusters"), {k: run.metrics for k, run in runs.items()})
 
 
 @pytest.mark.long
@@ -165,7 +165,7 @@ def test_a_sweep_continues_and_comes_to_the_same(whole, tmp_path):
     kept = (again / "k-2" / "model.keras").stat().st_mtime_ns
     assert sweep.resume_sweep(again, export=False) == summary
     assert (again / "k-2" / "model.keras").stat().st_mtime_ns == kept
-    with pytest.raises(InputError, match="holds a finished sweep; nothing is left to do"):
+    with pytest.raises(InputError, match="holds finished runs; nothing is left to do"):
         sweep.resume_sweep(again)
 
 
@@ -262,4 +262,4 @@ def test_each_number_of_clusters_is_trained_once_in_ascending_order(config, tmp_
     monkeypatch.setattr(sweep, "_conclude", lambda study, *_: study)
     study = sweep.train_sweep(config, tmp_path / "out", (4, 2, 4))
     assert (study.values, study.config.clusters) == ([2, 4], 4)
-    assert Study.open(tmp_path / "out").values == [2, 4]
+    assert Study.open(tmp_path / "out", "clusters").values == [2, 4]

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from sklearn.datasets import load_digits
 
-from vade_tf.data.augmentation import augment
+from vade_tf.data.augmentation import Augmentation, augment
 from vade_tf.errors import InputError
 from vade_tf.model import convolutional
 from vade_tf.runs import train as training
@@ -22,7 +22,7 @@ SMALL = {"clusters": 10, "latent_dim": 4, "hidden": (32, 16), "precision": "floa
 def moved(images):
     """Images [n, 8, 8], moved at random, as rows [n, 64]."""
     flat = tf.constant(images.reshape(len(images), 64))
-    return augment(flat, (8, 8), tf.constant([7, 7], tf.int64), 0, 1, "digits").numpy()
+    return augment(flat, Augmentation((8, 8)), tf.constant([7, 7], tf.int64)).numpy()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,8 @@
 import operator
 import reprlib
 import unicodedata
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 
 LONGEST = 300  # characters of another library's message that are cited
 JOINERS = "\u200c\u200d"  # of letters and of emoji, in names of files, too
@@ -31,6 +32,12 @@ class ClusterError(RuntimeError):
 
 class UnitsWarning(UserWarning):
     """Rows are in other units than those a model was trained on, or hold what it has not seen."""
+
+
+def tell(notes: Iterable[str], stacklevel: int) -> None:
+    """Warns of what a person has to know of rows, at a level as of `warnings.warn`; 1 is the function that calls."""
+    for note in notes:
+        warnings.warn(note, UnitsWarning, stacklevel=stacklevel + 1)
 
 
 def whole_number(value, argument: str, least: int, most: int) -> int:

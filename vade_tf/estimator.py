@@ -20,7 +20,7 @@ from vade_tf.data.genes import origins_of
 from vade_tf.data.observing import observe
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import Rows
-from vade_tf.errors import InputError, UnitsWarning, whole_number
+from vade_tf.errors import InputError, tell, whole_number
 from vade_tf.estimator_parameters import callbacks_of, networks_of, settings_of, translated
 from vade_tf.estimator_rows import RowReader
 from vade_tf.machine import memory, rows_together
@@ -208,8 +208,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
                 data = replace(data, origins=origins_of(annotated, self.batch, "X"))
             if self.genes_ is not None:
                 data = replace(data, schema=self._read)
-                for note in describe_numbers(data, self._tail, self.layer or "", annotated.layers):
-                    warnings.warn(note, UnitsWarning, stacklevel=3)
+                tell(describe_numbers(data, self._tail, self.layer or "", annotated.layers), 3)
             self.schema_ = data.schema if isinstance(data.schema, Schema) else None
             for line in self.schema_.describe() if self.schema_ else ():
                 reporter.say(line)
@@ -300,8 +299,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         if not isinstance(X, pandas.DataFrame):
             raise InputError("X: expected a DataFrame, as was fitted, got an array; give it the columns of that")
         means = self._each(self._known(X), lambda rows: self.model_.decode(self.model_.encode(rows)[0]))
-        for note in left_empty([X], self.schema_):
-            warnings.warn(note, UnitsWarning, stacklevel=2)
+        tell(left_empty([X], self.schema_), 2)
         return filled(X, self.schema_, self.model_.unscale(means))
 
     def sample(self, n_samples=1, cluster=None, random_state=None):

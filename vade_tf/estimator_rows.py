@@ -1,7 +1,6 @@
 """What X may be: an array, a sparse matrix, images, a DataFrame or an AnnData -> rows, as scikit-learn reads them."""
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from vade_tf.data.gene_counts import check_alike
 from vade_tf.data.genes import Genes, check_different, is_annotated
 from vade_tf.data.schema import Schema, named
 from vade_tf.data.sparse import Rows, SparseRows
-from vade_tf.errors import LONGEST, InputError, KindError, UnitsWarning, cited, whole_number
+from vade_tf.errors import LONGEST, InputError, KindError, cited, tell, whole_number
 from vade_tf.model import choice
 from vade_tf.model.counts import Counts
 
@@ -170,8 +169,7 @@ class RowReader:
             return X
         assert self.schema_ is not None
         x, notes = self.schema_.encode(X, "X")
-        for note in notes:
-            warnings.warn(note, UnitsWarning, stacklevel=5)
+        tell(notes, 5)
         return x
 
     def _known(self, X) -> Rows:

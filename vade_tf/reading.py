@@ -242,24 +242,33 @@ def npy_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
     return shape, dtype
 
 
-class _Counted(io.RawIOBase):
-    """What a stream gives, up to so many bytes: then a ValueError."""
+class Counted(io.RawIOBase):
+    """A stream that tells how many bytes each read gives, to a function that raises where it ends."""
 
-    def __init__(self, stream, most: int):
-        self.stream, self.left = stream, most
+    def __init__(self, stream, count: Callable[[int], None]):
+        self.stream, self.count = stream, count
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer) -> int:
-        content = self.stream.read(len(buffer))
-        self.left -= len(content)
-        if self.left < 0:
-            raise ValueError("it unpacks to far more than the data set has")
-        buffer[: len(content)] = content
-        return len(content)
+    def readinto(self, buffer) -> int | None:
+        size = self.stream.readinto(buffer)
+        self.count(size or 0)
+        return size
+
+    def close(self) -> None:
+        self.stream.close()
+        super().close()
 
 
 def bounded(stream, most: int) -> io.BufferedReader:
     """A stream of bytes that raises ValueError where it gives more than so many, as what was packed to harm does."""
-    return io.BufferedReader(_Counted(stream, most))
+    left = most
+
+    def count(size: int) -> None:
+        nonlocal left
+        left -= size
+        if left < 0:
+            raise ValueError("it unpacks to far more than the data set has")
+
+    return io.BufferedReader(Counted(stream, count))

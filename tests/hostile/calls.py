@@ -257,7 +257,7 @@ def of_files() -> Iterator[Call]:
             "load": vade_tf.load,
             "Served": vade_tf.Served,
             "Run.open": Run.open,
-            "Study.open": Study.open,
+            "Study.open": lambda path: Study.open(path, "seeds"),
             "resume": vade_tf.resume,
         }.items():
             yield Call(

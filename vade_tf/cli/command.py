@@ -198,7 +198,7 @@ def check_single(path: str | Path, argument: str = "") -> None:
         path: the folder.
         argument: that gave its name, if one did.
     """
-    from vade_tf.runs.study import KINDS, kind_of
+    from vade_tf.runs.places import KINDS, kind_of
 
     kind = kind_of(path)
     if kind is not None and not (Path(path) / "config.json").exists():

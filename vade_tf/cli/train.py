@@ -102,7 +102,7 @@ def going_on(begun: list[Path], prog: str) -> str:
         begun: the run folder, once it is known.
         prog: the program as typed.
     """
-    from vade_tf.runs.study import KINDS, kind_of
+    from vade_tf.runs.places import KINDS, kind_of
 
     plans = ("config.json", *(f"{kind}.json" for kind in KINDS))
     folders = [folder for folder in begun if any((folder / plan).exists() for plan in plans)]
@@ -148,8 +148,7 @@ def run(
         from vade_tf.runs import sweep
         from vade_tf.runs import train as training
         from vade_tf.runs.folder import Run
-        from vade_tf.runs.places import free_folder, reserved
-        from vade_tf.runs.study import KINDS, kind_of
+        from vade_tf.runs.places import KINDS, free_folder, kind_of, reserved
         from vade_tf.training import cluster
 
         if resume is not None:
@@ -204,12 +203,12 @@ def run(
 
 
 def finished(path: Path, kind: str | None) -> bool:
-    """Whether nothing is left for --resume in the folder of a run, or of several of a kind of `study.KINDS`."""
+    """Whether nothing is left for --resume in the folder of a run, or of several of a kind of `places.KINDS`."""
     if kind in (None, "restarts") and not (path / "metrics.json").exists():
         return False
     if kind is None:
         return True
-    from vade_tf.runs.study import KINDS
+    from vade_tf.runs.places import KINDS
 
     runs = [folder for folder in path.glob(f"{KINDS[kind].prefix}*") if folder.is_dir()]
     whole = (path / "summary.json").exists() and all((folder / "metrics.json").exists() for folder in runs)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse
 
+from vade_tf import hdf5
 from vade_tf.data.shards import SHARE, FileRows, as_read, stays_in_file
 from vade_tf.errors import InputError
 from vade_tf.machine import memory, padded
@@ -78,8 +79,6 @@ def read_h5(file: Path, labels: str | None, own: bool = True):
 
     Args: as for `read_npz`.
     """
-    from vade_tf import hdf5
-
     with hdf5.opened(file) as stored:
         names = [name for name, item in stored.items() if hdf5.is_array(item) or set(item) >= SPARSE_PARTS]
         rows, key = _chosen(file, [name for name in names if name != GENES], labels, own)
@@ -91,43 +90,35 @@ def read_h5(file: Path, labels: str | None, own: bool = True):
     return x, y
 
 
-def read_h5_genes(file: Path) -> list[str] | None:
-    """What the features of an HDF5 file are called, its array `genes`, or those of Cell Ranger; None where it has none.
+def read_h5_names(file: Path) -> tuple[list[str], list[str] | None] | None:
+    """What the features and, perhaps, the rows of an HDF5 file are called; None where it has no names of features.
 
-    Of genes that are called alike all but the first get a number, as anndata's `var_names_make_unique` does it.
+    Those are its array `genes`, or what Cell Ranger wrote. Of genes that are called alike all but the first get a
+    number, as anndata's `var_names_make_unique` does it. Cell Ranger's rows are called by their barcodes.
     """
-    from vade_tf import hdf5
-
     with hdf5.opened(file) as stored:
         group = _cell_ranger(stored)
-        places = (GENES, f"{group}/features/name", f"{group}/gene_names", f"{group}/genes")
-        name = next((place for place in places if hdf5.is_array(stored.get(place))), None)
-        if name is None:
-            return None
-        names = _texts(hdf5.values(stored[name], name))
-    return names if name == GENES else _made_different(names)
-
-
-def read_h5_cells(file: Path) -> list[str] | None:
-    """What the rows of an HDF5 file are called, where Cell Ranger wrote it: their barcodes."""
-    from vade_tf import hdf5
-
-    with hdf5.opened(file) as stored:
-        name = f"{_cell_ranger(stored)}/barcodes"
-        return _texts(hdf5.values(stored[name], name)) if hdf5.is_array(stored.get(name)) else None
+        genes = _texts(stored, GENES)
+        if genes is None:
+            genes = _texts(stored, f"{group}/features/name", f"{group}/gene_names", f"{group}/genes")
+            genes = None if genes is None else _made_different(genes)
+        return None if genes is None else (genes, _texts(stored, f"{group}/barcodes"))
 
 
 def _cell_ranger(stored) -> str:
     """The group of Cell Ranger's matrix; of a version before 3 it is called as the genome, and alone there."""
-    from vade_tf import hdf5
-
     parts = {*SPARSE_PARTS, "barcodes"}
     others = [name for name, item in stored.items() if not hdf5.is_array(item) and parts <= set(item)]
     return others[0] if CELL_RANGER not in stored and len(others) == 1 else CELL_RANGER
 
 
-def _texts(values: np.ndarray) -> list[str]:
-    return [value.decode() if isinstance(value, bytes) else str(value) for value in np.ravel(values)]
+def _texts(stored, *names: str) -> list[str] | None:
+    """Those of the first array of these names that an HDF5 file has; None where it has none."""
+    name = next((name for name in names if hdf5.is_array(stored.get(name))), None)
+    if name is None:
+        return None
+    found = np.ravel(hdf5.values(stored[name], name))
+    return [value.decode() if isinstance(value, bytes) else str(value) for value in found]
 
 
 def _made_different(names: list[str]) -> list[str]:
@@ -150,8 +141,6 @@ def _rows(item, name: str):
 
     That of anndata says how it is packed; that of Cell Ranger has genes by cells, packed by cell.
     """
-    from vade_tf import hdf5
-
     if hdf5.is_array(item):
         return hdf5.numbers(item, name)
     parts = tuple(hdf5.numbers(item[part], f"{name}/{part}") for part in ("data", "indices", "indptr"))

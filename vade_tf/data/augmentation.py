@@ -4,7 +4,9 @@ Every map is a pure function of a seed, and that of a row does not depend on how
 """
 
 import math
+from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 
 ROTATION = 10.0  # degrees either way
@@ -14,41 +16,46 @@ CROP = 0.2  # of a photo: share of the side that may be cut off, all in all
 LIGHT, CONTRAST, SATURATION = 0.2, 0.2, 0.4  # share either way
 
 
-def augment(
-    x: tf.Tensor,
-    image_shape: tuple[int, ...],
-    seed,
-    number=0,
-    of: int = 1,
-    kind: str = "digits",
-    paper=0.0,
-    ends: tuple[float, float] = (0.0, math.inf),
-) -> tf.Tensor:
+@dataclass(frozen=True)
+class Augmentation:
+    """How images are moved.
+
+    Attributes:
+        image_shape: (height, width), or (height, width, channels).
+        kind: "digits" or "photos", see the functions of these names.
+        paper: what lies outside of digits, a number or one a channel.
+        ends: black, which the light of photos is counted from, and white, beyond which nothing becomes brighter.
+    """
+
+    image_shape: tuple[int, ...]
+    kind: str = "digits"
+    paper: float | np.ndarray = 0.0
+    ends: tuple[float, float] = (0.0, math.inf)
+
+
+def augment(x: tf.Tensor, how: Augmentation, seed, number=0, of: int = 1) -> tf.Tensor:
     """A random map of each row.
 
     Args:
         x: images as rows, [batch, height * width * channels], uint8 or float32.
-        image_shape: (height, width), or (height, width, channels).
+        how: they are moved.
         seed: two integers; same seed, same maps.
         number, of: where the rows are only a slice of a batch: its number, and that of all slices. Each row gets the
             map that it has in the whole batch.
-        kind: "digits" or "photos", see the functions of these names.
-        paper: what lies outside of digits, a number or one a channel.
-        ends: black, which the light of photos is counted from, and white, beyond which nothing becomes brighter.
 
     Returns:
         Rows of the same shape and type. Bytes are rounded: cut off, they would lose half a grey value on average.
     """
     size = tf.shape(x)[0]
-    u = tf.random.stateless_uniform((of * size, DRAWS[kind]), seed, minval=-1.0, maxval=1.0)
+    u = tf.random.stateless_uniform((of * size, DRAWS[how.kind]), seed, minval=-1.0, maxval=1.0)
     if of > 1:
         u = u[tf.cast(number, tf.int32) * size :][:size]
-    channels = image_shape[2] if len(image_shape) == 3 else 1
-    images = tf.reshape(tf.cast(x, tf.float32), (-1, image_shape[0], image_shape[1], channels))
-    if kind == "digits":
-        moved = digits(images - paper, u) + paper
+    height, width, channels = (*how.image_shape, 1)[:3]
+    images = tf.reshape(tf.cast(x, tf.float32), (-1, height, width, channels))
+    if how.kind == "digits":
+        moved = digits(images - how.paper, u) + how.paper
     else:
-        black, white = ends
+        black, white = how.ends
         moved = tf.clip_by_value(photos(images - black, u) + black, black, white)
     if x.dtype == tf.uint8:
         moved = tf.cast(tf.clip_by_value(tf.round(moved), 0, 255), tf.uint8)

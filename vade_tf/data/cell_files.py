@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas
 
-from vade_tf.data import arrays, genes, tables
+from vade_tf.data import arrays, genes
 from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.gene_counts import describe_numbers
 from vade_tf.data.genes import Genes
@@ -26,6 +26,7 @@ def load(
     schema: Coded | None,
     plain: bool,
     *,
+    names: tuple[list[str], list[str] | None] | None,
     layer: str | None,
     most: int | None,
     batch: str | None,
@@ -35,18 +36,19 @@ def load(
 
     Args:
         file, labels, likelihood, schema, plain, layer, batch, scored: as for `files.load_file`.
+        names: of the genes and cells of an `.h5`; None: it is an `.h5ad`.
         most: keep so many genes, those that vary most. Default: all.
 
     Raises:
         InputError: the file does not hold what is asked for, or its cells cannot be coded as `schema` says.
     """
     check_kind(schema, file)
-    if tables.ending(file) == ENDING:
+    if names is None:
         cells: Any = genes.read(file)
         y = genes.labels_of(cells, labels, file)
     else:
         x, y = arrays.read_h5(file, labels, scored)
-        cells = genes.Named(x, arrays.read_h5_genes(file) or [], {}, arrays.read_h5_cells(file))
+        cells = genes.Named(x, names[0], {}, names[1])
         if len(cells.var_names) != x.shape[1]:
             raise InputError(f"data: expected {x.shape[1]} names in genes of {file}, got {len(cells.var_names)}")
     ids = None if cells.obs_names is None else padded(cells.obs_names, "obs_names")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from vade_tf.data.sparse import Rows, SparseRows
-from vade_tf.errors import InputError, UnitsWarning, whole_number
+from vade_tf.errors import InputError, UnitsWarning, check_form, whole_number
 from vade_tf.machine import rows_together, spans
 
 ALIKE, ALIKE_HALVES = 1e-4, 4e-3  # relative difference of squared lengths that rounding makes, also of float16
@@ -63,10 +63,11 @@ def shape_of_images(form: tuple[int, ...], argument: str) -> tuple[int, ...] | N
     return tuple(form[1:3]) if len(form) == 3 or (len(form) == 4 and form[3] == 1) else None
 
 
-def check_several(form: tuple[int, ...], image_shape: Sequence[int] | None, argument: str) -> None:
-    """Raises InputError where the array of a file, of this form, is a single image of those that were trained on."""
+def check_images(form: tuple[int, ...], image_shape: Sequence[int] | None, argument: str) -> None:
+    """Raises InputError where the array of a file, of this form, holds other images than were trained on, or one."""
     if image_shape and image_shape[0] > 1 and form == tuple(image_shape):
         raise InputError(f"{argument}: expected several images, got one of shape {form}; save x[None]")
+    check_form(form[1:], image_shape, argument)
 
 
 def checked_shape(image_shape, form: tuple[int, ...]) -> tuple[int, ...]:
@@ -185,7 +186,7 @@ def are_answers(x: Rows, low: float, high: float) -> bool:
     return not any((block % 1).any() for block in blocks(x))
 
 
-def common_length(x: Rows, alike: float = ALIKE) -> float:
+def common_length(x: Rows, alike: float) -> float:
     """The Euclidean length that all rows share which are not zero, as text vectorizers leave them; 0.0: they have none.
 
     Rows that hardly differ beside their mean, like the years of a table, are as good as equally long by that alone.

@@ -1,15 +1,17 @@
 """How rows were coded, as JSON holds it -> the schema that codes others alike: of tables, texts, pictures or genes.
 
-Reads no rows and no file.
+Reads no rows.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 from vade_tf.data.dataset import Coded
 from vade_tf.data.genes import Genes
 from vade_tf.data.pictures import Pictures
 from vade_tf.data.schema import Schema
 from vade_tf.data.texts import Texts
+from vade_tf.reading import json_object
 
 FORMS: dict[str, Callable[[dict], Coded]] = {
     "table": Schema.from_dict,
@@ -17,6 +19,15 @@ FORMS: dict[str, Callable[[dict], Coded]] = {
     "pictures": Pictures.from_dict,
     "genes": Genes.from_dict,
 }
+
+
+def read(file: Path) -> Coded:
+    """The schema that a JSON file holds.
+
+    Raises:
+        ValueError: it holds none; an InputError where it is no object.
+    """
+    return coded(json_object(file, {"form": str}))
 
 
 def coded(values: dict) -> Coded:

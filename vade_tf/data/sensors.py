@@ -31,7 +31,7 @@ MOST = 10**9  # bytes of a file, unpacked; the largest has a tenth of that
 HHAR_WEIGHT = 5  # of the squared error in the authors' code, where a Gaussian of unit variance has 1/2
 
 
-def load_hhar(data_dir: str | None, require_full: bool) -> Dataset:
+def load_hhar(data_dir: str | None) -> Dataset:
     """What the paper calls HHAR: 10,299 windows of smartphone signals, 561 features in [-1, 1], 6 activities.
 
     The authors' code reads 561 features, which is UCI's set 240, "Human Activity Recognition Using Smartphones"

@@ -133,7 +133,7 @@ def _codes(lines: list[list[str]], table: pandas.DataFrame) -> set[str]:
     return set() if padded else found
 
 
-def header(file: Path, known: Collection[str] = ()) -> list[str]:
+def header(file: Path, known: Collection[str]) -> list[str]:
     """Names of the columns of a text file's table; without a header those it gets where such are known, else none."""
     _, lines, _, named, _ = cut(file)
     if named or (lines and not has_no_header(lines, known)):

@@ -46,7 +46,7 @@ RCV1_VECTORS = tuple(
 RCV1_FEATURES = 47_236
 
 
-def load_reuters(data_dir: str | None, require_full: bool) -> Dataset:
+def load_reuters(data_dir: str | None) -> Dataset:
     """The paper's REUTERS: the 685,071 documents of RCV1-v2 with exactly one of its four root topics, kept sparse.
 
     The files are those of scikit-learn's `fetch_rcv1`, read one after the other in float32, since `fetch_rcv1` needs
@@ -65,12 +65,12 @@ def load_reuters(data_dir: str | None, require_full: bool) -> Dataset:
     return build(x, y, "reuters", data_dir or "rcv1", "gaussian", standardise=False)
 
 
-def load_reuters10k(data_dir: str | None, require_full: bool) -> Dataset:
+def load_reuters10k(data_dir: str | None) -> Dataset:
     """The paper's REUTERS-10K: a random subset of 10,000 documents of REUTERS, always the same one.
 
     The papers do not say which documents theirs has, so figures can differ by the sample.
     """
-    whole = load_reuters(data_dir, require_full)
+    whole = load_reuters(data_dir)
     return replace(whole.part(subset(len(whole.x), REUTERS_10K, 0)), name="reuters10k")
 
 
@@ -122,7 +122,7 @@ def _of_one_length(x: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
     return x
 
 
-def load_reuters_r8(data_dir: str | None, require_full: bool) -> Dataset:
+def load_reuters_r8(data_dir: str | None) -> Dataset:
     """Reuters-21578 R8: all 7,674 documents of the eight largest single-topic classes, from data_dir/reuters_r8.tsv.
 
     The file holds a document a line, `label TAB words`. Features: log-TF-IDF of the 2,000 most frequent words that are

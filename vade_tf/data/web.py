@@ -14,6 +14,8 @@ from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from urllib.parse import urlsplit
 
+from vade_tf.reading import Counted
+
 CHUNK = 1 << 18  # most bytes of one read
 HEAD = 1 << 20  # most bytes of all headers and of the redirects before the body
 WINDOW = 60.0  # seconds over which the rate is measured
@@ -136,29 +138,6 @@ class Watch:
             self.came, self.since = 0, self.clock()
 
 
-class _WatchedStream(io.RawIOBase):
-    """A socket's stream under a watch.
-
-    Below http.client, since a server can keep that busy for ever before the body (headers byte by byte, "100 Continue"
-    without end) and after it (trailers).
-    """
-
-    def __init__(self, raw: io.RawIOBase, watch: Watch):
-        self.raw, self.watch = raw, watch
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer) -> int | None:
-        size = self.raw.readinto(buffer)  # type: ignore[attr-defined]
-        self.watch.count(size or 0)
-        return size
-
-    def close(self) -> None:
-        self.raw.close()
-        super().close()
-
-
 class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
     """Opens http and https with every answer under a watch."""
 
@@ -179,7 +158,9 @@ class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
 
     def _response(self, sock, *args, **more) -> HTTPResponse:
         response = HTTPResponse(sock, *args, **more)
-        response.fp = io.BufferedReader(_WatchedStream(response.fp.detach(), self.watch))
+        # below http.client, since a server can keep that busy for ever before the body (headers byte by byte, "100
+        # Continue" without end) and after it (trailers)
+        response.fp = io.BufferedReader(Counted(response.fp.detach(), self.watch.count))
         return response
 
 

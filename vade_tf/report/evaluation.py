@@ -195,7 +195,7 @@ def importance_weighted_bound(log_w: np.ndarray, k: int) -> np.ndarray:
     return (logsumexp(grouped, axis=2) - np.log(k)).mean(axis=1)
 
 
-def log_weights(model: VaDE, x: np.ndarray, samples: int, seed: int, chunk: int = 1000) -> np.ndarray:
+def log_weights(model: VaDE, x: np.ndarray, samples: int, seed: int, chunk: int) -> np.ndarray:
     """log p(x|z) + log p(z) - log q(z|x) of draws z from q(z|x), p(z) the whole mixture.
 
     Args:

@@ -1,6 +1,5 @@
 """The rows that a finished run is evaluated on. Never writes into a run folder."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,7 +8,7 @@ import numpy as np
 
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.named import TEST_ROWS
-from vade_tf.errors import InputError, UnitsWarning
+from vade_tf.errors import InputError, tell
 from vade_tf.runs.folder import Run
 from vade_tf.runs.incoming import as_in_training, check_rows, with_names
 from vade_tf.runs.rows import load_whole, numbers_of
@@ -44,8 +43,7 @@ def load_rows(
     if data is not None:
         shape = run.data.get("image_shape")
         dataset = with_names(data, run, labels, model.likelihood.name, **as_in_training(run))
-        for note in dataset.notice.splitlines():
-            warnings.warn(note, UnitsWarning, stacklevel=2)
+        tell(dataset.notice.splitlines(), 2)
         check_rows(run, model, dataset.x, data)
         dataset = replace(dataset, image_shape=None if shape is None else tuple(shape))  # as those trained on
         return dataset, None, range(len(dataset.x))

@@ -1,6 +1,5 @@
 """What a finished run says of the cells of an .h5ad file, written back beside what the file has: AnnData in and out."""
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from vade_tf.data.files import readable
 from vade_tf.data.genes import Genes
 from vade_tf.data.observing import observe
 from vade_tf.data.schema import Schema
-from vade_tf.errors import InputError, UnitsWarning, cited
+from vade_tf.errors import InputError, cited, tell
 from vade_tf.runs.assignments import Advance, asked, block, blocks, clusters, codes, has_code
 from vade_tf.runs.folder import Run
 from vade_tf.runs.incoming import check_rows
@@ -47,8 +46,7 @@ def write(run: Run, model: keras.Model, data: str, out: Path, phase: Callable[[i
         cells, schema = genes.read(file), run.schema
         if isinstance(schema, Schema):
             rows, notes = cell_files.by_names(cells, run.config.layer or "", schema)
-            for note in notes:
-                warnings.warn(note, UnitsWarning, stacklevel=2)
+            tell(notes, 2)
         else:
             rows = (schema if isinstance(schema, Genes) else Genes.infer(cells, run.config.layer)).encode(cells)
         x = observe(rows, argument=f"data: {data}", schema=schema if isinstance(schema, Schema) else None).x

@@ -32,7 +32,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vade_tf.data.coding import coded
+from vade_tf.data import coding
 from vade_tf.data.dataset import Coded
 from vade_tf.errors import InputError, cited
 from vade_tf.paths import usable
@@ -78,7 +78,7 @@ def schema_of(folder: Path) -> Coded | None:
     if not file.exists():
         return None
     try:
-        return coded(json_object(file, {"form": str}))
+        return coding.read(file)
     except InputError:
         raise
     except ValueError as error:
@@ -91,7 +91,7 @@ def check_schema(schema: Coded) -> None:
     try:
         if len(text) > LARGEST_JSON:
             raise ValueError(f"more than {LARGEST_JSON:,} bytes")
-        coded(parsed(text))
+        coding.coded(parsed(text))
     except ValueError as error:
         raise InputError(
             f"data: expected names and levels of columns that schema.json can hold, got {cited(error)}; leave out the "

@@ -5,8 +5,8 @@ A .npy or a .parquet file is never in memory as a whole; what other files hold i
 
 import re
 import reprlib
-import warnings
 from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ import pandas
 
 from vade_tf.data import tables
 from vade_tf.data.cells import read_numbers, without_blanks
-from vade_tf.data.checks import check_several
+from vade_tf.data.checks import check_images
 from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.files import load_file, readable
 from vade_tf.data.filling import Written, left_empty
@@ -28,11 +28,13 @@ from vade_tf.data.sparse import SparseRows
 from vade_tf.data.stream import STRIDE, NamedRows, TableRows, check_columns, encoded
 from vade_tf.data.table_files import as_coded, as_numbers
 from vade_tf.data.texts import Texts
-from vade_tf.errors import InputError, UnitsWarning, check_form
+from vade_tf.errors import InputError, tell
 from vade_tf.model.choice import check_units
 from vade_tf.model.counts import Counts
 from vade_tf.runs.assignments import numbered
 from vade_tf.runs.folder import Run
+
+_tell = partial(tell, stacklevel=2)  # of who calls the function that calls it
 
 
 class Block(NamedTuple):
@@ -129,8 +131,7 @@ def check_rows(run: Run, model: keras.Model, x, data: str) -> None:
 
 def _of_array(schema: Coded | None, file: Path, image_shape: list[int] | None) -> Incoming:
     rows = FileRows.open(file)
-    check_several((len(rows), *rows.row_shape), image_shape, f"data: {file}")
-    check_form(rows.row_shape, image_shape, f"data: {file}")
+    check_images((len(rows), *rows.row_shape), image_shape, f"data: {file}")
     if not isinstance(schema, Schema):
         return Incoming(rows)
     check_columns(rows.shape, schema, file)
@@ -251,8 +252,3 @@ def columns_of(data: str, known: Collection[str]) -> list[str]:
         if kind == ".parquet":
             return tables.parquet_reader().ParquetTable(file).columns
         return tables.header(file, known) if kind in tables.TEXTS else []
-
-
-def _tell(notes: list[str]) -> None:
-    for note in notes:
-        warnings.warn(note, UnitsWarning, stacklevel=3)

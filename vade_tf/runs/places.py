@@ -3,10 +3,11 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vade_tf.data.coding import coded
+from vade_tf.data import coding
 from vade_tf.errors import InputError
 from vade_tf.locking import Busy, locked
 from vade_tf.paths import usable
@@ -17,11 +18,32 @@ LOCK = ".lock"
 FOLDERS = ("checkpoints", "export", "tensorboard", "figures")  # in that of a run
 FILES = ("config.json", "data.json", "schema.json", "metrics.csv", "metrics.json", "model.keras", "assignments.csv")
 OWN = (*FILES, *FOLDERS, "report.html")
-STUDIES = ("seeds", "restarts", "clusters")  # of several runs, see `study`: STUDY.json marks the folder of one
-OF_STUDIES = ("summary.json", "clusters.png", *(f"{study}{end}" for study in STUDIES for end in (".json", ".csv")))
 CONFIG = {"recipe": str, "seed": int}  # which every config.json holds
 PLAN = {"values": each(list, int), "config": record(CONFIG)}
 MOST = 200_000  # characters of what is told of a run; some thousands are the most that were
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What varies in a study: a setting, from `least` up; the folders' prefix; whether runs share an autoencoder."""
+
+    setting: str
+    prefix: str
+    shared: bool = True
+    least: int = 0
+
+
+KINDS = {  # of studies, which are several runs; KIND.json marks the folder of one
+    "seeds": Kind("seed", "seed-", False),
+    "restarts": Kind("restart", "restart-"),
+    "clusters": Kind("clusters", "k-", least=1),
+}
+OF_STUDIES = ("summary.json", "clusters.png", *(f"{kind}{end}" for kind in KINDS for end in (".json", ".csv")))
+
+
+def kind_of(path: str | Path) -> str | None:
+    """The kind of study that a folder holds, or None."""
+    return next((kind for kind in KINDS if (Path(path) / f"{kind}.json").exists()), None)
 
 
 def told(value) -> bool:
@@ -59,7 +81,7 @@ def owned(file: Path) -> bool:
 def _own(folder: Path) -> tuple[str, ...]:
     """What a folder has of its own by these names, if it is that of a run or of a study."""
     of_run = OWN if _holds(folder / "config.json", CONFIG) else ()
-    studied = any(_holds(folder / f"{study}.json", PLAN) for study in STUDIES)
+    studied = any(_holds(folder / f"{kind}.json", PLAN) for kind in KINDS)
     return of_run + OF_STUDIES if studied else of_run
 
 
@@ -123,7 +145,7 @@ def _left_by_a_kill(file: Path) -> bool:
     try:
         if file.name == "data.json":
             return set(json_object(file, DATA)) <= set(DATA)
-        coded(json_object(file, {"form": str}))
+        coding.read(file)
     except ValueError:
         return False
     return True

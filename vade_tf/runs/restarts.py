@@ -46,10 +46,7 @@ def train_restarts(
 
 def resume_restarts(out: str | Path, *, reporter: Silent | None = None, export: bool = True) -> dict:
     """What a folder of `train_restarts` still lacks; Returns as there."""
-    study = Study.open(out)
-    if study.concluded and (study.out / "metrics.json").exists():
-        raise InputError(f"resume: {out} holds a finished run; nothing is left to do")
-    return _conclude(study, reporter or Silent(), export)
+    return _conclude(Study.resume(out, "restarts"), reporter or Silent(), export)
 
 
 def _conclude(study: Study, reporter: Silent, export: bool) -> dict:

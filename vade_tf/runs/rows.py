@@ -9,7 +9,7 @@ import numpy as np
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.files import load_file
 from vade_tf.data.greys import asked
-from vade_tf.data.images import BUNDLED
+from vade_tf.data.images import BUNDLED, load_mnist
 from vade_tf.data.named import DATASETS
 from vade_tf.data.shards import SHARE, FileRows, stays_in_file
 from vade_tf.errors import InputError, cited
@@ -73,7 +73,10 @@ def load_whole(config: TrainConfig, before: Run | None = None, in_file: bool | N
         )
     if config.dataset not in DATASETS:
         raise InputError(f"dataset: expected one of {', '.join(sorted(DATASETS))}, got {config.dataset!r}")
-    dataset = DATASETS[config.dataset].load(config.data_dir, config.require_full)
+    if config.dataset == "mnist" and config.require_full:
+        dataset = load_mnist(config.data_dir, require_full=True)
+    else:
+        dataset = DATASETS[config.dataset].load(config.data_dir)
     return dataset if config.likelihood == AUTO else asked(dataset, config.likelihood)
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from vade_tf.errors import InputError, whole_number
 from vade_tf.runs import selection
 from vade_tf.runs.config import MOST, TrainConfig
-from vade_tf.runs.study import Study, kind_of
+from vade_tf.runs.places import kind_of
+from vade_tf.runs.study import Study
 from vade_tf.training.reporter import Silent
 
 
@@ -40,7 +41,7 @@ def run_folders(path: str | Path) -> list[Path]:
 def _unfinished(path: Path) -> list[str]:
     """The seeds of a study that are not finished; none where its plan cannot be read, as that of another version."""
     try:
-        study = Study.open(path)
+        study = Study.open(path, "seeds")
     except InputError:
         return []
     done = study.done
@@ -76,10 +77,7 @@ def train_seeds(
 
 def resume_seeds(out: str | Path, *, reporter: Silent | None = None, export: bool = True) -> dict:
     """The seeds that a folder of `train_seeds` still lacks; Returns as there."""
-    study = Study.open(out)
-    if study.concluded:
-        raise InputError(f"resume: {out} holds finished runs; nothing is left to do")
-    return _conclude(study, reporter or Silent(), export)
+    return _conclude(Study.resume(out, "seeds"), reporter or Silent(), export)
 
 
 def _conclude(study: Study, reporter: Silent, export: bool) -> dict:

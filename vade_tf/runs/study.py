@@ -27,7 +27,7 @@ from vade_tf.runs.config import MOST, TrainConfig
 from vade_tf.runs.filled import filled
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
-from vade_tf.runs.places import PLAN, check_outside, held, refuse_links
+from vade_tf.runs.places import KINDS, PLAN, check_outside, held, refuse_links
 from vade_tf.runs.rows import check_there, load_rows, load_whole
 from vade_tf.training.posterior import model_groups
 from vade_tf.training.reporter import Silent
@@ -36,29 +36,12 @@ from vade_tf.training.settings import AUTO
 from vade_tf.writing import write_whole
 
 
-@dataclass(frozen=True)
-class Kind:
-    """What varies in a study: a setting, from `least` up; the folders' prefix; whether runs share an autoencoder."""
-
-    setting: str
-    prefix: str
-    shared: bool = True
-    least: int = 0
-
-
-KINDS = {
-    "seeds": Kind("seed", "seed-", False),
-    "restarts": Kind("restart", "restart-"),
-    "clusters": Kind("clusters", "k-", least=1),
-}
-
-
 @dataclass
 class Study:
     """A folder of several runs.
 
     Attributes:
-        kind: one of `KINDS`.
+        kind: one of `places.KINDS`.
         out: the folder.
         config: what the runs have in common.
         values: of the setting that varies.
@@ -97,17 +80,16 @@ class Study:
         return study
 
     @classmethod
-    def open(cls, out: str | Path) -> "Study":
-        """The study in an existing folder.
+    def open(cls, out: str | Path, kind: str) -> "Study":
+        """The study of a kind in an existing folder.
 
         Raises:
-            InputError: there is none, or its plan is damaged.
+            InputError: there is none of this kind, or its plan is damaged.
         """
         out = usable(out, "resume")
-        kind = kind_of(out)
-        if kind is None:
-            raise InputError(f"{out}: expected a folder of several runs, found none of {', '.join(KINDS)}.json in it")
         file = out / f"{kind}.json"
+        if not file.exists():
+            raise InputError(f"resume: expected a folder of several runs, with {file.name} in it, got {out}")
         plan = json_object(file, PLAN)
         try:
             config, values = TrainConfig.of(plan["config"]), plan["values"]
@@ -118,6 +100,19 @@ class Study:
             raise InputError(f"{file} is damaged or of another version ({error})") from error
         return cls(kind, out, config, values)
 
+    @classmethod
+    def resume(cls, out: str | Path, kind: str) -> "Study":
+        """As `open`, to go on with it: one whose runs are not all finished, and with them the study.
+
+        Raises:
+            InputError: as `open`, or nothing is left to do; a run that diverged may be tried again.
+        """
+        study = cls.open(out, kind)
+        last = ("summary.json", "metrics.json") if kind == "restarts" else ("summary.json",)
+        if all((study.out / name).exists() for name in last) and len(study.done) == len(study.values):
+            raise InputError(f"resume: {out} holds finished runs; nothing is left to do")
+        return study
+
     @property
     def folders(self) -> dict[int, Path]:
         """The run folder of each value."""
@@ -127,11 +122,6 @@ class Study:
     def done(self) -> list[Path]:
         """The folders of the runs that are finished."""
         return [folder for folder in self.folders.values() if (folder / "metrics.json").exists()]
-
-    @property
-    def concluded(self) -> bool:
-        """Whether every run is finished, and with them the study: one that diverged may be tried again."""
-        return (self.out / "summary.json").exists() and len(self.done) == len(self.values)
 
     @cached_property
     def whole(self) -> Dataset:
@@ -178,10 +168,13 @@ class Study:
         Raises:
             DivergedError: every run, or the autoencoder that they share; one of several is said and left out.
         """
-        results, last = {}, None
-        for value in self.values:
+        results, last, varied = {}, None, KINDS[self.kind].setting
+        for value, folder in self.folders.items():
+            whole = self.whole if value == self.values[0] else self._told
             try:
-                results[value] = self.finished(value, reporter, export)
+                results[value] = finished(
+                    self.of(value), folder, f"{varied} {value}", whole=whole, reporter=reporter, export=export
+                )
             except DivergedError as error:
                 if KINDS[self.kind].shared and self.config.pretrained is None and not self._lent():
                     raise
@@ -189,8 +182,8 @@ class Study:
                 last = error
         if last is not None and not results:
             raise last
-        if KINDS[self.kind].setting != "clusters":  # other K have other groups
-            for result, ari in zip(results.values(), self.agreement(), strict=True):
+        if varied != "clusters":  # other K have other groups
+            for result, ari in zip(results.values(), agreement(self.done, self.whole), strict=True):
                 result["agreement"] = float(ari)
         return results
 
@@ -203,21 +196,6 @@ class Study:
         """The values whose runs `run` has left out."""
         return [value for value in self.values if value not in results]
 
-    def finished(self, value: int, reporter: Silent, export: bool) -> dict:
-        """metrics.json of one run, which is trained, or continued, unless it is finished."""
-        return finished(
-            self.of(value),
-            self.folders[value],
-            f"{KINDS[self.kind].setting} {value}",
-            whole=self.whole if value == self.values[0] else self._told,
-            reporter=reporter,
-            export=export,
-        )
-
-    def agreement(self) -> np.ndarray:
-        """Mean adjusted Rand index of each finished run's groups with those of all others, [runs]."""
-        return agreement(self.done, self.whole)
-
     def conclude(self, rows: list[dict], summary: dict) -> dict:
         """Write KIND.csv and summary.json, which marks the study as finished; returns the summary."""
         text = io.StringIO()
@@ -228,11 +206,6 @@ class Study:
         write_whole(self.out / f"{self.kind}.csv", text.getvalue().encode())
         write_whole(self.out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
         return summary
-
-
-def kind_of(path: str | Path) -> str | None:
-    """The kind of study that a folder holds, or None."""
-    return next((kind for kind in KINDS if (Path(path) / f"{kind}.json").exists()), None)
 
 
 def finished(config: TrainConfig, folder: Path, name: str, *, reporter, whole=None, extra=(), export=True) -> dict:

@@ -92,10 +92,7 @@ def train_sweep(
 
 def resume_sweep(out: str | Path, *, reporter: Silent | None = None, export: bool = True) -> dict:
     """What a folder of `train_sweep` still lacks; Returns as there."""
-    study = Study.open(out)
-    if study.concluded:
-        raise InputError(f"resume: {out} holds a finished sweep; nothing is left to do")
-    return _conclude(study, reporter or Silent(), export)
+    return _conclude(Study.resume(out, "clusters"), reporter or Silent(), export)
 
 
 def _conclude(study: Study, reporter: Silent, export: bool) -> dict:

@@ -19,7 +19,6 @@ from vade_tf import metrics
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.shards import FileRows
 from vade_tf.errors import ClusterError, InputError
-from vade_tf.model import choice
 from vade_tf.model.vade import VaDE
 from vade_tf.runs import assignments, output
 from vade_tf.runs.config import TrainConfig
@@ -186,21 +185,20 @@ def _fit(run: Run, rows: RunRows, reporter: Silent, extra, export: bool) -> dict
             run.save("pretrained", pretrained_by(config, dataset))
         if run.load("clusters") is not None:  # it was chosen, and config.json may have it already
             config = replace(config, clusters=AUTO)
-        learns_variance = choice.choose(dataset).learns_variance
-        settings = config.opening().resolve(*dataset.x.shape, learns_variance=learns_variance)
+        epochs = config.opening().resolve(*dataset.x.shape).epochs
         told = {"config": config.to_json(), "data": json.dumps(identity(rows))}
     distribute.from_chief(strategy, lambda: {name: np.array(text) for name, text in told.items()})
     distribute.all_can(strategy, lambda: None)
     board = Board(run)
-    shown: list[keras.callbacks.Callback] = [] if dataset.y is None else [Scores(dataset, settings.epochs)]
+    shown: list[keras.callbacks.Callback] = [] if dataset.y is None else [Scores(dataset, epochs)]
     if config.model == "vade":
-        views = Views(board, dataset, settings.seed, settings.epochs)
+        views = Views(board, dataset, config.seed, epochs)
         shown += [views, *extra]
         fitted = recipe.fit(dataset.observations(), config.plain(), rows.hints, board, reporter, shown)
         with distribute.telling(strategy):
             views.project(fitted.model)
     else:
-        fitted = registry.fit(config.model, dataset.observations(), settings, board, reporter, [*shown, *extra])
+        fitted = registry.fit(config.model, dataset.observations(), config.plain(), board, reporter, [*shown, *extra])
     with distribute.telling(strategy):
         run.choose(fitted.settings.clusters)
         save_model(fitted.model, run.path / "model.keras")

@@ -18,14 +18,13 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from vade_tf.data.coding import coded
+from vade_tf.data import coding
 from vade_tf.errors import InputError, cited
 from vade_tf.model import elbo, networks
 from vade_tf.model.choice import MOST
 from vade_tf.model.prior import check_clusters
 from vade_tf.model.vade import VaDE
 from vade_tf.paths import usable
-from vade_tf.reading import json_object
 from vade_tf.serving.taken import features, version_in
 
 SCHEMA = Path("assets.extra") / "schema.json"  # in the folder of a version
@@ -120,7 +119,7 @@ class Served:
             self._module = tf.saved_model.load(str(path))  # owns the weights
             self.signatures = self._module.signatures
             schema = path / SCHEMA
-            self.schema = coded(json_object(schema, {"form": str})) if schema.exists() else None
+            self.schema = coding.read(schema) if schema.exists() else None
             if not {"serving_default", "encode", "reconstruct", "score", "generate"} <= set(self.signatures):
                 raise ValueError(f"its signatures are {sorted(self.signatures)}")
         except (OSError, ValueError, KeyError, tf.errors.OpError) as error:

@@ -1,6 +1,5 @@
 """What `Served` takes, a table, texts, cells or an array -> features, checked as far as the graph does not."""
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from vade_tf.data.dataset import Coded
 from vade_tf.data.genes import Genes, is_annotated
 from vade_tf.data.schema import Schema
 from vade_tf.data.texts import Texts, texts_of
-from vade_tf.errors import InputError, UnitsWarning
+from vade_tf.errors import InputError, tell
 from vade_tf.model.choice import MOST
 
 
@@ -63,7 +62,7 @@ def features(x, schema: Coded | None, width: int) -> np.ndarray | scipy.sparse.c
 def _of_table(table: pandas.DataFrame, schema: Coded | None) -> Any:
     if isinstance(schema, Schema):
         x, notes = schema.encode(table)
-        _tell(notes)
+        tell(notes, 5)
         return x
     if isinstance(schema, Genes):
         return schema.of_table(table, "x")
@@ -96,13 +95,8 @@ def _encoded(texts: pandas.Series, schema: Texts) -> scipy.sparse.csr_array:
     if texts.empty:
         raise InputError("x: expected texts, got none")
     x = schema.encode(texts)
-    _tell(schema.unknown(x))
+    tell(schema.unknown(x), 5)
     return x
-
-
-def _tell(notes: list[str]) -> None:
-    for note in notes:
-        warnings.warn(note, UnitsWarning, stacklevel=6)
 
 
 def version_in(path: Path) -> str:

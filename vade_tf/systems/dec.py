@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.data import pipeline
+from vade_tf.data.augmentation import Augmentation
 from vade_tf.data.dataset import Observations
 from vade_tf.errors import InputError
 from vade_tf.model.optimizer import FusedAdam
@@ -45,7 +46,7 @@ def target(q: np.ndarray) -> np.ndarray:
 
 def dec(fitting: Fitting) -> Clustering:
     """DEC: the KL term alone."""
-    return _dec(fitting, _descent(), {})
+    return _dec(fitting, _descent(), None)
 
 
 def dec_da(fitting: Fitting) -> Clustering:
@@ -67,7 +68,7 @@ def check_images(data: Observations, settings: Settings) -> None:
         raise InputError(f"model: dec_da reads augmented images, got {kind}; use dec")
 
 
-def _dec(fitting: Fitting, optimizer: keras.optimizers.Optimizer, seen: dict) -> Clustering:
+def _dec(fitting: Fitting, optimizer: keras.optimizers.Optimizer, seen: Augmentation | None) -> Clustering:
     """DEC, whose network reads images as `Fitting.seen` says."""
     clustering, x = _start(fitting, fitting.system), _rows(fitting)
     model = SelfTraining(x, clustering(x), n=len(fitting.data.x), form=lambda x, p: p)
@@ -89,7 +90,7 @@ def idec(fitting: Fitting) -> Clustering:
         lambda p, q: GAMMA * keras.losses.kl_divergence(p, q),
         lambda x, out: vade.likelihood.reconstruction(vade.scale(x), out),
     ]
-    _train(fitting, clustering, model, {}, loss=losses, optimizer=FusedAdam(ADAM_RATE))
+    _train(fitting, clustering, model, None, loss=losses, optimizer=FusedAdam(ADAM_RATE))
     return clustering
 
 
@@ -172,7 +173,9 @@ def _start(fitting: Fitting, system: str, decoder=None) -> Clustering:
     return Clustering(system, head, **networks, likelihood=model.likelihood, scaling=model.scaling)
 
 
-def _train(fitting: Fitting, clustering: Clustering, model: SelfTraining, seen: dict, **compiled) -> None:
+def _train(
+    fitting: Fitting, clustering: Clustering, model: SelfTraining, seen: Augmentation | None, **compiled
+) -> None:
     """Train `model` towards targets made from `clustering`'s assignments, which has the same weights.
 
     The targets are of the rows as they are, whatever the model reads (`seen`, see `Fitting.seen`).
@@ -186,7 +189,7 @@ def _train(fitting: Fitting, clustering: Clustering, model: SelfTraining, seen: 
         numbers = np.arange(len(x), dtype=np.int32)
         if model.still.numpy():  # an earlier process stopped here
             return None
-        rows = fitting.batches("fit", span, hints=numbers, **seen)
-        return rows.map(lambda pair, number: (pair[0], number)) if seen else rows
+        rows = fitting.batches("fit", span, hints=numbers, augmentation=seen)
+        return rows.map(lambda pair, number: (pair[0], number)) if seen is not None else rows
 
     loop.fit_keras(fitting, model, batches, more=[targets], **compiled)

@@ -21,10 +21,9 @@ import tensorflow as tf
 
 from vade_tf.model import elbo
 from vade_tf.model import likelihood as likelihoods
-from vade_tf.model.networks import deserialized, serialized
+from vade_tf.model.networks import dense, deserialized, serialized
 from vade_tf.model.observation import bounded, scaled, within_reach
 from vade_tf.model.prior import check_clusters
-from vade_tf.seeding import fold
 from vade_tf.systems.models import check_parts, of_rows, to_rows
 from vade_tf.training import given, loop
 from vade_tf.training.fitting import Fitting
@@ -49,15 +48,10 @@ def fit(fitting: Fitting) -> "GMVAE":
 def build_prior(w_dim: int, n_clusters: int, latent_dim: int, seed: int) -> keras.Model:
     """The K-headed network: w [n, w_dim] -> (mu, log sigma2) of p(z|w,c), both [n, K, latent] in float32."""
     w = keras.Input((w_dim,), name="w")
-
-    def dense(width: int, number: int, **more):
-        glorot = keras.initializers.GlorotUniform(fold(seed, 2, number))
-        return keras.layers.Dense(width, kernel_initializer=glorot, dtype="float32", **more)
-
-    h = dense(PRIOR_HIDDEN, 1, activation="tanh")(w)
+    h = dense(PRIOR_HIDDEN, "h", (seed, 2, 1), activation="tanh")(w)
     shape = keras.layers.Reshape((n_clusters, latent_dim), dtype="float32")
-    mu, log_sigma2 = (shape(dense(n_clusters * latent_dim, number)(h)) for number in (2, 3))
-    return keras.Model(w, [mu, log_sigma2], name="prior")
+    heads = (dense(n_clusters * latent_dim, name, (seed, 2, i))(h) for i, name in ((2, "mu"), (3, "log_sigma2")))
+    return keras.Model(w, [shape(head) for head in heads], name="prior")
 
 
 def terms(x, out, z, z_posterior, w_posterior, components, distortion) -> dict:

@@ -47,9 +47,11 @@ def pretrain(fitting: Fitting) -> None:
         if len(fitting.aside):
             kept = part(fitting.data.rows, fitting.aside)
             own.insert(0, aside.Stop(kept, loss, networks, fitting.store, fitting.rows, settings.patience))
-        seen = fitting.seen("pretrain")
-        batches = fitting.batches("pretrain", span, **seen)
-        targets = batches if seen else batches.map(lambda x: (x, x))  # the rows as they are are the target
+        augmentation = fitting.seen("pretrain")
+        batches = fitting.batches("pretrain", span, augmentation=augmentation)
+        targets = (
+            batches if augmentation is not None else batches.map(lambda x: (x, x))
+        )  # the rows as they are are the target
         if not aside.worn(aside.losses(fitting.rows), settings.patience):
             with warnings.catch_warnings():  # of a model inside of the encoder, log s2 is in the autoencoder, too
                 warnings.filterwarnings("ignore", "Gradients do not exist for variables")

@@ -24,7 +24,7 @@ def learning_rate(
     return lambda epoch: initial * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * (epoch + 0.5) / epochs)))
 
 
-def steps_back(rows: list[dict], phase: str, begun: int = 0) -> int:
+def steps_back(rows: list[dict], phase: str, begun: int) -> int:
     """How often a phase had to return to earlier weights after epoch `begun`; each time halves its learning rate."""
     return sum(row["phase"] == phase and row["epoch"] > begun and "restored_epoch" in row for row in rows)
 

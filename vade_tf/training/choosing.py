@@ -188,8 +188,8 @@ def borders(
     n_clusters: int,
     method: str,
     seed: int,
-    views: Sequence[np.ndarray] | None = None,
-    kind: str = "code",
+    views: Sequence[np.ndarray] | None,
+    kind: str,
 ) -> np.ndarray:
     """How many neighbours the groups of rows part, and how many those of clouds that have no groups.
 

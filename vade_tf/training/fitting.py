@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.data import pipeline
+from vade_tf.data.augmentation import Augmentation
 from vade_tf.data.dataset import Observations
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import Rows, part
@@ -114,13 +115,12 @@ class Fitting:
         trained[self.aside] = False
         return np.flatnonzero(trained)
 
-    def seen(self, phase: str) -> dict:
-        """How the encoder reads images in a phase, as `batches` takes it; empty where it reads them as they are."""
+    def seen(self, phase: str) -> Augmentation | None:
+        """How the encoder reads images in a phase, as `batches` takes it; None where it reads them as they are."""
         settings, shape = self.settings, self.data.image_shape
         if settings.augment == "none" or shape is None or (phase == "pretrain" and settings.network != "conv"):
-            return {}
-        units = {"paper": self.data.paper, "ends": self.data.ends}
-        return {"image_shape": shape, "kind": settings.augment, **units}
+            return None
+        return Augmentation(shape, settings.augment, self.data.paper, self.data.ends)
 
     def batches(self, phase: str, span: range, seed: int | None = None, **more) -> tf.data.Dataset:
         """Batches of the epochs of a span, see `pipeline.training_batches`; seed: of their order, default the fit's."""

@@ -74,7 +74,7 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
 
 def guided_batches(fitting: Fitting, span: range, groups: np.ndarray) -> tf.data.Dataset:
     """The batches of VaDE in the epochs of a span: rows as the encoder reads them, and the group each is held to."""
-    return fitting.batches("fit", span, fitting.settings.start_seed, hints=groups, **fitting.seen("fit"))
+    return fitting.batches("fit", span, fitting.settings.start_seed, hints=groups, augmentation=fitting.seen("fit"))
 
 
 def regroup_epochs(guide_epochs: int, regroups: int) -> list[int]:

@@ -25,16 +25,20 @@ def kmeans(z: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
     return KMeans(n_clusters, n_init=10 if n_clusters <= MANY else 1, random_state=seed).fit(z).labels_
 
 
-def is_beyond(n_clusters: int, n_landmarks: int = LANDMARKS) -> bool:
-    """Whether so many groups are more than a graph of landmarks is cut into: each has some of them."""
-    return EACH * n_clusters > n_landmarks
+def is_beyond(n_clusters: int, n_rows: int) -> bool:
+    """Whether so many groups are more than a graph of rows' landmarks is cut into: each has some of them."""
+    return EACH * n_clusters > most_landmarks(n_rows)
+
+
+def most_landmarks(n_rows: int) -> int:
+    """Landmarks of a draw in each view: at most a fifth of the rows."""
+    return min(LANDMARKS, n_rows // 5)
 
 
 def landmark_draws(
     views: Sequence[np.ndarray],
     n_clusters: int,
     seeds: Sequence[int],
-    n_landmarks: int = LANDMARKS,
     tell: Callable[[], None] = lambda: None,
 ) -> list[np.ndarray]:
     """The groups that a draw with each of the seeds finds, see `landmark_draw`: [n] each."""
@@ -42,7 +46,7 @@ def landmark_draws(
 
     def draw(number: int) -> np.ndarray:
         with one_openmp_thread():
-            return landmark_draw(views, n_clusters, number, n_landmarks)
+            return landmark_draw(views, n_clusters, number)
 
     with one_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
         draws = []
@@ -52,7 +56,7 @@ def landmark_draws(
     return draws
 
 
-def landmark_draw(views: Sequence[np.ndarray], n_clusters: int, seed: int, n_landmarks: int) -> np.ndarray:
+def landmark_draw(views: Sequence[np.ndarray], n_clusters: int, seed: int) -> np.ndarray:
     """Groups by landmark spectral clustering: regions of a neighbourhood graph, in time linear in n.
 
     The rows' similarities go through landmarks (an anchor graph: Liu et al., ICML 2010; Chen & Cai, AAAI 2011), so the
@@ -64,30 +68,23 @@ def landmark_draw(views: Sequence[np.ndarray], n_clusters: int, seed: int, n_lan
         views: as for `start.landmark`; each has landmarks of its own.
         n_clusters: K.
         seed: of the landmarks and of k-means.
-        n_landmarks: M, of each view; at most a fifth of the rows.
 
     Returns:
         Groups, [n].
     """
     runs = RUNS if n_clusters < MANY_REGIONS else 1
-    return landmark_cuts(views, [n_clusters], seed, n_landmarks, runs)[0]
+    return landmark_cuts(views, [n_clusters], seed, runs)[0]
 
 
-def landmark_cuts(
-    views: Sequence[np.ndarray],
-    counts: Sequence[int],
-    seed: int,
-    n_landmarks: int = LANDMARKS,
-    n_init: int = RUNS,
-) -> list[np.ndarray]:
+def landmark_cuts(views: Sequence[np.ndarray], counts: Sequence[int], seed: int, n_init: int) -> list[np.ndarray]:
     """One graph of landmarks, cut into each of several numbers of groups: [n] for each of `counts`.
 
     Args:
-        views, seed, n_landmarks: as for `landmark_draw`.
+        views, seed: as for `landmark_draw`.
         counts: the K.
         n_init: runs of k-means on the eigenvectors, of which the best by inertia counts.
     """
-    n_landmarks = min(n_landmarks, len(views[0]) // 5)
+    n_landmarks = most_landmarks(len(views[0]))
     widths = [round(EIGENVECTORS * k) for k in counts]
     possible = [m for m in widths if n_landmarks > max(m, NEAREST)]
     if possible:

@@ -143,7 +143,7 @@ def sharpened(fitting: Fitting, groups: np.ndarray) -> np.ndarray | None:
         own: list[keras.callbacks.Callback] = [keras.callbacks.LambdaCallback(on_epoch_end=tell)]
         if not taught:
             own.append(keras.callbacks.LearningRateScheduler(lambda epoch: rate(epoch - TAUGHT)))
-        batches = fitting.batches("fit", span, seed, hints=groups, **fitting.seen("fit"))
+        batches = fitting.batches("fit", span, seed, hints=groups, augmentation=fitting.seen("fit"))
         ends: dict = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
         with pipeline.reading(fitting.data.x):
             classifier.fit(batches, **ends, shuffle=False, verbose=0, callbacks=own)

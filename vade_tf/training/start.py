@@ -147,7 +147,7 @@ def of_table(rows: np.ndarray, n_clusters: int, seed: int, tell: Callable[[], No
     Returns:
         Groups, [n].
     """
-    if regions.is_beyond(n_clusters, min(regions.LANDMARKS, len(rows) // 5)):
+    if regions.is_beyond(n_clusters, len(rows)):
         return landmark([rows], n_clusters, seed, tell=tell)
     return of_draws(rows, regions.landmark_draws([rows], n_clusters, several(seed, DRAWS), tell=tell), n_clusters, seed)
 
@@ -223,7 +223,6 @@ def landmark(
     views: Sequence[np.ndarray],
     n_clusters: int,
     seed: int,
-    n_landmarks: int = regions.LANDMARKS,
     tell: Callable[[], None] = lambda: None,
     doubt: bool = False,
     holds: bool = False,
@@ -242,7 +241,6 @@ def landmark(
         views: the same rows in one or more spaces, [n, d] each; a row's neighbours count in all of them alike.
         n_clusters: K.
         seed: of the draws.
-        n_landmarks: see `regions.landmark_draw`.
         tell: called `DRAWS` times, after each draw that was made and for each that was not needed.
         doubt: whether draws that find different groups, below `FOUND_AGAIN`, are given up for k-means on the first
             view: rows of many columns have no better.
@@ -252,15 +250,15 @@ def landmark(
     Returns:
         Groups, [n].
     """
-    if regions.is_beyond(n_clusters, min(n_landmarks, len(views[0]) // 5)):
+    if regions.is_beyond(n_clusters, len(views[0])):
         found = regions.kmeans(np.ascontiguousarray(views[0], np.float32), n_clusters, seed)
         for _ in range(DRAWS):
             tell()
         return found
     seeds = several(seed, DRAWS)
-    draws, others = regions.landmark_draws(views, n_clusters, seeds[:FIRST], n_landmarks, tell), []
+    draws, others = regions.landmark_draws(views, n_clusters, seeds[:FIRST], tell), []
     if alike(draws) < SETTLED:
-        draws += regions.landmark_draws(views, n_clusters, seeds[FIRST:], n_landmarks, tell)
+        draws += regions.landmark_draws(views, n_clusters, seeds[FIRST:], tell)
         others = [] if more is None else list(more())
     for _ in seeds[len(draws) :]:
         tell()
