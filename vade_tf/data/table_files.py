@@ -102,11 +102,11 @@ def load(
             return _from_file(file, labels, likelihood, asked, declared, None, plain)
         table, schema = _as_written(file, table, separator, schema, found)
         try:
-            x, _ = schema.encode(table, "data")
+            x, told = schema.encode(table, "data")
         except InputError as error:  # of texts among what was said to be counts or pixels
             raise InputError(f"{error}, or leave the column out (drop)") from error
         schema = replace(schema, dropped={**schema.dropped, **dict.fromkeys(index, "an index of pandas"), **reasons})
-        notes = [*_twice(header, written), *schema.describe()]
+        notes = [*_twice(header, written), *schema.describe(), *told]
     return build(x, y, schema=schema, notice=_notice(notice, notes), image_shape=declared, **about)
 
 
