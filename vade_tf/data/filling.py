@@ -119,6 +119,14 @@ def _own(column: Column, cells: pandas.Series, means: pandas.Series) -> pandas.S
     return pandas.Series([own.get(place, level) for place, level in zip(places, levels, strict=True)], dtype=object)
 
 
+def as_written(table: pandas.DataFrame, schema: Schema) -> pandas.DataFrame:
+    """What `Schema.decode` gives, its numbers with decimal commas where new ones are read so: 2.683 would be 2683."""
+    for column in schema.columns:
+        if column.kind == "number" and column.form.endswith(COMMA):
+            table[column.name] = [_number(value, column.form) for value in table[column.name]]
+    return table
+
+
 class Written:
     """The cells of a table as they are written in its file, to be filled where they are missing.
 
