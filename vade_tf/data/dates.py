@@ -48,6 +48,7 @@ def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarr
     held = values.notna().to_numpy()
     if not held.any():
         return np.full(len(values), np.nan), ""
+    values = without_categories(values)
     if types.is_object_dtype(values.dtype) or types.is_string_dtype(values.dtype):
         values = values.map(_bare, na_action="ignore")  # among objects pandas sees days and periods here
         if values[held].isna().any():
@@ -73,6 +74,12 @@ def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarr
         if not np.isnan(days[held]).any():
             return days, name if isinstance(first, str) else ""
     return None
+
+
+def without_categories(values: pandas.Series) -> pandas.Series:
+    """A column of pandas' categories as one of what these are; any other as it is."""
+    categories = isinstance(values.dtype, pandas.CategoricalDtype)
+    return values.astype(values.dtype.categories.dtype) if categories else values
 
 
 def _bare(cell):

@@ -10,7 +10,7 @@ from pandas.api import types
 
 from vade_tf.data.cells import COMMA, key_of, read_numbers, short, sign_of, without_blanks
 from vade_tf.data.columns import Column
-from vade_tf.data.dates import DAY, ISO, are_iso, is_duration, iso_writer, read_dates
+from vade_tf.data.dates import DAY, ISO, are_iso, is_duration, iso_writer, read_dates, without_categories
 from vade_tf.data.schema import NAMED, Schema
 
 ZONED = r"(?:[+-]\d\d:?\d\d|[Zz])\s*$"  # a date with a time zone
@@ -63,6 +63,7 @@ def _means(schema: Schema, x: np.ndarray) -> pandas.DataFrame:
 
 
 def _filled(column: Column, cells: pandas.Series, means: pandas.Series) -> pandas.Series:
+    cells = without_categories(cells) if column.kind == "date" else cells
     empty, loose = cells.isna().to_numpy(), types.is_object_dtype(cells.dtype) or types.is_string_dtype(cells.dtype)
     texts = loose and any(isinstance(cell, str) for cell in cells)
     if not empty.any() and not texts:

@@ -44,6 +44,7 @@ BLURRED = 1e-3  # between two numbers of float32, as a share of a column's stand
 
 _LIKE_A_NUMBER = re.compile(r"\W{0,2}\d[\d\s.,:/'-]*\D{0,4}")
 _BOUND = re.compile(r"[<>≤≥]=?\s*[0-9]*[.,]?[0-9]+")  # of what is measured: below what can be detected, say
+_DATES = ("datetime64", "datetime", "date", "period")  # as pandas calls the types of an index
 _IDENTIFIER = re.compile(r"([iI][dD]|(?i:index|row_?id)|.*([_. -][iI][dD]|[a-z](Id|ID)))")
 
 
@@ -80,6 +81,7 @@ def infer(
     if len(levels) < 2:
         return f"its value is always {examples(levels.values())}"
     categories = isinstance(values.dtype, pandas.CategoricalDtype)
+    categories = categories and values.dtype.categories.inferred_type not in _DATES  # which are dates in any form
     named = categories or are_codes(found)
     measured = None if categories else read_numbers(values, commas=commas)
     held = len(values) - missing
