@@ -162,6 +162,27 @@ def test_texts_are_plain_where_columns_were_numbered(tmp_path):
     assert found.iloc[:, 0].tolist() == ["7", "6", "?"]
 
 
+NAMES = {
+    "levels": pandas.MultiIndex.from_product([["a", "b"], ["mean", "std"]]),
+    "categories": pandas.CategoricalIndex(list("abcd")),
+    "periods": pandas.period_range("2020-01", periods=4, freq="M"),
+    "spans": pandas.to_timedelta([1, 2, 3, 4], unit="s"),
+    "days": pandas.date_range("2020-01-01", periods=4),
+    "numbers": pandas.Index([3, 1, 2, 0]),
+}
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_columns_of_any_names_are_asked_for_by_those_that_are_stored(tmp_path, rng, kind):
+    frame = pandas.DataFrame(rng.normal(size=(60, 4)), columns=NAMES[kind])
+    frame.rename_axis("at").to_parquet(tmp_path / "t.parquet")
+    names = pyarrow.parquet.read_schema(tmp_path / "t.parquet").names[:4]
+    data = load_file(str(tmp_path / "t.parquet"), drop=f'"{names[1]}"', labels=names[2])
+    assert [str(column.name) for column in data.schema.columns] == [names[0], names[3]] == data.schema.features
+    np.testing.assert_array_equal(data.x, frame.iloc[:, [0, 3]].astype("f4"))
+    assert data.schema.dropped["at"] == "an index of pandas"
+
+
 def test_lists_and_records_are_left_out_and_named(tmp_path):
     """A text that all of them have is stored once, and would be read as often as there are rows."""
     record = pyarrow.array([{"a": "x"}] * 4)
