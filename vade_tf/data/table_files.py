@@ -21,7 +21,7 @@ from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows, stays_in_file
 from vade_tf.data.stream import NamedRows, check_columns, encoded
 from vade_tf.data.texts import LINES, MANY, UNSPACED, Texts, lines_of, texts_of, wordless
-from vade_tf.errors import InputError, UnitsWarning
+from vade_tf.errors import InputError, UnitsWarning, cited
 from vade_tf.machine import TooLarge, padded
 
 
@@ -60,7 +60,14 @@ def load(
     else:
         as_texts = [name for name in (labels, asked["id"], asked["text"]) if name is not None]
         read = [name for name in as_texts if name not in features]
-        (table, separator, notice, header), several = as_coded(file, read, schema), []
+        try:
+            (table, separator, notice, header), several = as_coded(file, read, schema), []
+        except ValueError as error:
+            if isinstance(error, InputError) or "line " not in str(error):  # rows of different lengths name one
+                raise
+            of_lines = kind.startswith(".txt") and schema is None
+            todo = f"of one text a line, say text={LINES}" if of_lines else "cells with separators in them need quotes"
+            raise InputError(f"data: {file} cannot be read as {kind} ({cited(error)}); is it whole? {todo}") from error
     written = list(table)
     tables.check_once([*columns, *drop], header, file)
     table, others, reasons = tables.pick(table, columns, drop, {"labels": labels, "id": asked["id"]}, file, several)
