@@ -6,7 +6,7 @@ import pytest
 from small_tables import NUMBERS, many, written
 
 from vade_tf.data.files import load_file
-from vade_tf.data.filling import filled
+from vade_tf.data.filling import Written, filled
 from vade_tf.data.observing import observe
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, UnitsWarning
@@ -95,3 +95,18 @@ def test_rows_of_no_known_cell_are_told_when_they_are_fitted_and_when_they_are_n
     with pytest.warns(UnitsWarning, match=f"^{note}$"):
         observe(frame)
     assert load_file(written(tmp_path, frame.to_csv(index=False))).notice.splitlines()[-1] == note
+
+
+@pytest.mark.parametrize("step", [4397, 4397.25, 86400, -7200])
+def test_spans_of_time_as_pandas_writes_them_are_days(step):
+    spans = pandas.Series(pandas.to_timedelta(step * (np.arange(60) ** 2 % 61), unit="s"))
+    frames = [table(spans), table(spans.astype(str)), table(spans.where(W > 0).astype(str))]
+    schema = Schema.infer(frames[0])
+    assert [Schema.infer(frame).columns[0].kind for frame in frames] == ["number"] * 3
+    x = schema.encode(frames[0])[0]
+    np.testing.assert_array_equal(schema.encode(frames[1])[0], x)
+    whole = Written(frames[2].replace("NaT", ""), frames[2], schema).filled(0, x.astype("f8"))["v"]
+    assert (pandas.to_timedelta(whole) - spans).abs().max() < pandas.Timedelta("1s")
+    assert whole[W > 0].tolist() == frames[1]["v"][W > 0].tolist()
+    with pytest.raises(InputError, match="expected a number .* got 'soon' at row 1"):
+        schema.encode(table(["0 days 00:00:01", "soon"]))

@@ -10,7 +10,7 @@ import numpy as np
 import pandas
 from pandas.api import types
 
-from vade_tf.data.dates import in_days, is_duration
+from vade_tf.data.dates import in_days, is_duration, read_spans
 from vade_tf.errors import InputError
 
 MISSING = {  # and "-" without a "+"
@@ -118,6 +118,10 @@ def read_numbers(values: pandas.Series, form: str | None = None, commas: bool = 
     others = ("boolean", "datetime", "date", "datetime64")
     if form is None and (types.infer_dtype(cells, skipna=True) in others or _are_addresses(cells)):
         return None
+    if not form and (spans := read_spans(cells)) is not None:
+        found = np.full(len(values), np.nan)
+        found[held] = spans
+        return found, ""
     if sign := _common_sign(cells) if form is None else sign_of(form):
         unsigned = read_numbers(values.astype(object).map(lambda cell: _without(sign, cell)), form and form[1:], commas)
         return unsigned and (unsigned[0], sign + unsigned[1])
