@@ -201,6 +201,19 @@ def test_lists_and_records_are_left_out_and_named(tmp_path):
             load_file(str(tmp_path / "t.parquet"), columns="n,list", in_file=in_file)
 
 
+@pytest.mark.parametrize("in_file", [False, True])
+def test_a_table_of_lists_alone_is_told_how_to_be_rows(tmp_path, rng, in_file):
+    """Vectors of texts, say; to be saved as numpy.stack(table['emb'])."""
+    codes = rng.normal(size=(60, 8))
+    pandas.DataFrame({"emb": list(codes), "id": range(60)}).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(
+        InputError, match=r"got lists or records in emb, .* numpy.save\('x.npy', numpy.stack\(table\['emb'\]\)\)"
+    ):
+        load_file(str(tmp_path / "t.parquet"), id="id", in_file=in_file)
+    np.save(tmp_path / "x.npy", np.stack(pandas.read_parquet(tmp_path / "t.parquet")["emb"]))
+    np.testing.assert_allclose(load_file(str(tmp_path / "x.npy")).x, codes, rtol=1e-6)
+
+
 def test_texts_of_a_type_that_somebody_added_are_left_out(tmp_path):
     """They would be written out for every cell."""
     texts = pyarrow.ExtensionArray.from_storage(pyarrow.json_(pyarrow.string()), pyarrow.array(['"x"'] * 4))

@@ -102,7 +102,7 @@ def load(
     else:
 
         def found(table: pandas.DataFrame) -> Schema:
-            return _inferred(table, likelihood, declared, separator == ";")
+            return _inferred(table, likelihood, declared, several, separator == ";")
 
         schema = found(table)
         if codable and stays_in_file(len(table), len(schema.features), "float32"):
@@ -203,9 +203,21 @@ def _as_written(
 
 
 def _inferred(
-    table: pandas.DataFrame, likelihood: str, declared: tuple[int, ...] | None, semicolons: bool = False
+    table: pandas.DataFrame,
+    likelihood: str,
+    declared: tuple[int, ...] | None,
+    several: list[str],
+    semicolons: bool = False,
 ) -> Schema:
-    """The schema of a table; of one that is said to hold counts or images, columns are numbers as they are."""
+    """The schema of a table; of one that is said to hold counts or images, columns are numbers as they are.
+
+    several: names of columns that were left out, as they hold lists or records.
+    """
+    if several and not len(table.columns):
+        raise InputError(
+            f"data: expected a table with columns of cells, got lists or records in {', '.join(several)[:40]}, which "
+            f"are left out; give the .npy that numpy.save('x.npy', numpy.stack(table[{several[0][:40]!r}])) writes"
+        )
     if declared:
         return Schema.numbers(table, "data", semicolons)
     if likelihood in COUNTS:
@@ -232,7 +244,8 @@ def _from_file(
     others, coding = {"labels": labels, "id": asked["id"]}, schema
     columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
     table = converted.sampled(file, {labels, asked["id"], *columns, *drop} - {None})
-    table, _, reasons = tables.pick(table, columns, drop, others, file, converted.left_out(file))
+    several = converted.left_out(file)
+    table, _, reasons = tables.pick(table, columns, drop, others, file, several)
     known = {each: None if name is None else converted.column(file, name) for each, name in others.items()}
     for each, values in known.items():
         if values is not None:
@@ -240,7 +253,7 @@ def _from_file(
     y, ids = (None if values is None else padded(values, each) for each, values in known.items())
     notes: list[str] = []
     if coding is None and not plain:
-        coding = schema = _inferred(table, likelihood, declared)
+        coding = schema = _inferred(table, likelihood, declared, several)
         schema = replace(schema, dropped={**schema.dropped, **reasons})
         notes = [*schema.describe(), f"what the columns are was seen on {len(table):,} of the rows"]
     x, told = converted.converted(file, coding or Schema.numbers(table, "data"))
