@@ -110,3 +110,11 @@ def test_spans_of_time_as_pandas_writes_them_are_days(step):
     assert whole[W > 0].tolist() == frames[1]["v"][W > 0].tolist()
     with pytest.raises(InputError, match="expected a number .* got 'soon' at row 1"):
         schema.encode(table(["0 days 00:00:01", "soon"]))
+
+
+def test_a_column_of_texts_beside_counts_is_to_be_left_out(rng):
+    """Emptied, it would be a column of missing counts."""
+    frame = pandas.DataFrame(rng.poisson(0.4, (60, 25))).add_prefix("g").assign(kind=many(["B", "T", "NK"]))
+    with pytest.raises(InputError, match=r"of column 'kind', got 'B' at row 0; .* or leave the column out \(drop\)$"):
+        observe(frame, "counts")
+    assert observe(frame.drop(columns="kind"), "counts").x.shape == (60, 25)

@@ -114,7 +114,10 @@ def observe(
 
         more = {} if likelihood in COUNTS else {"images": image_shape is None}
         schema = (Schema.counted if likelihood in COUNTS else Schema.infer)(x, argument, **more)
-        x, notes = schema.encode(x, argument)
+        try:
+            x, notes = schema.encode(x, argument)
+        except InputError as error:  # of texts among what was said to be counts
+            raise InputError(f"{error}, or leave the column out (drop)") from error
         for note in notes:
             warnings.warn(note, UnitsWarning, stacklevel=3)
     if scipy.sparse.issparse(x):
