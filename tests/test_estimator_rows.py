@@ -1,5 +1,6 @@
 """Rows in forms that people have them in: far outliers, odd arrays, odd frames; and cells that keep their type."""
 
+import re
 import warnings
 
 import numpy as np
@@ -284,6 +285,24 @@ def test_few_rows_beyond_the_range_of_the_others_are_taken_with_a_warning(rng):
     new[:10, 3] = 7.0
     with pytest.raises(InputError, match="expected values from 0 to 1"):
         model.predict(new)
+
+
+TEXTS = ["a good room", "bad food"]
+SAID = {"TfidfVectorizer().fit_transform(texts)": "texts", "a DataFrame": "(texts|dates|spans of time)"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "todo"),
+    [
+        *((kind(TEXTS), "TfidfVectorizer().fit_transform(texts)") for kind in (list, np.array, pandas.Series)),
+        *((np.array([TEXTS, TEXTS], kind), "a DataFrame") for kind in ("U", "S", object)),
+        *((np.arange(6).reshape(2, 3).astype(kind), "a DataFrame") for kind in ("M8[D]", "m8[s]")),
+        (pandas.Series(np.arange(6).astype("M8[s]")), "a DataFrame"),
+    ],
+)
+def test_who_has_texts_or_dates_is_told_what_takes_them(rows, todo):
+    with pytest.raises(InputError, match=f"^X: expected numbers, got {SAID[todo]}; give {re.escape(todo)}, "):
+        clusterer().fit(rows)
 
 
 def test_the_shape_of_images_may_be_an_array(rng):

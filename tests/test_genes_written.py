@@ -58,6 +58,20 @@ def test_of_genes_called_alike_the_first_has_the_name(tmp_path):
     assert load_file(str(tmp_path / "twice.h5ad")).schema.names[:2] == ("gene0", "gene0-1")
 
 
+def test_genes_are_written_back_by_the_names_that_they_had(run):
+    """As one symbol has several genes; those of the run are found by their names, the others are not looked at."""
+    new = annotated(30)
+    twice = anndata.AnnData(np.zeros((30, 3), "f4"), obs=new.obs)
+    twice.var_names = ["MATR3", "MATR3", "TBCE"]
+    both = anndata.concat([new, twice], axis=1)
+    both.layers["counts"] = both.X
+    both.write_h5ad(run / "doubled.h5ad")
+    assert predict(run, "doubled.h5ad", "named.h5ad") == 0
+    found = anndata.read_h5ad(run / "named.h5ad")
+    assert found.var_names.tolist() == [*GENES, "MATR3", "MATR3", "TBCE"]
+    assert "vade_cluster" in found.obs
+
+
 def test_a_column_that_is_named_again_and_again_is_refused(tmp_path):
     """pandas would make as many copies of it."""
     annotated(12).write_h5ad(tmp_path / "cells.h5ad")

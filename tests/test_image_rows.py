@@ -192,6 +192,16 @@ def test_images_of_other_channels_are_not_taken_for_plain_rows_in_silence(rng, c
         assert observe(images[..., :1]).image_shape == (9, 9)
 
 
+@pytest.mark.parametrize("channels", [2, 4])
+def test_what_is_told_of_images_whose_channels_come_first_keeps_them_whole(rng, channels):
+    x = rng.random((60, channels, 16, 12))
+    with pytest.warns(UserWarning, match=f"got {channels}, in .*plain rows; of images give ") as told:
+        observe(x)
+    kept = eval(str(told[0].message).rpartition(" give ")[2], {"x": x})
+    np.testing.assert_array_equal(kept[..., 0], x[:, 0])
+    assert observe(kept).image_shape == ((16, 12, 3) if channels == 4 else (16, 12))
+
+
 def test_of_images_nobody_is_sent_to_tables_for_empty_cells(rng):
     for form, sent in (((6, 9, 9), False), ((6, 81), True)):
         x = rng.random(form)

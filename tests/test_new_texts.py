@@ -73,3 +73,16 @@ def test_a_file_of_lines_is_told_how_texts_are_clustered(tmp_path):
     lines = [f"{text} beside{i}" + " or so" * (i % 3) for i, text in enumerate(3 * SAYINGS)]
     with pytest.raises(InputError, match="text=COLUMN clusters texts, text=lines those of a .txt, one a line$"):
         loaded(tmp_path, "new.txt", "\n".join(lines), None)
+
+
+@pytest.mark.parametrize("first", ["a cat, purrs", "one, two, three, and four", "a cat purrs"])
+def test_lines_with_commas_that_are_no_table_are_told_how_to_be_read(tmp_path, first):
+    texts = [first, "the dog, barks", "a cat, a dog, barks", "the cat", "barks, and barks, and barks"] * 6
+    for name, todo in (
+        ("t.txt", "of one text a line, say text=lines"),
+        ("t.csv", "cells with separators in them need quotes"),
+    ):
+        (tmp_path / name).write_text("\n".join(texts))
+        with pytest.raises(InputError, match=f"^data: .*{name} cannot be read as .* is it whole[?] {todo}$"):
+            load_file(str(tmp_path / name))
+    assert len(load_file(str(tmp_path / "t.txt"), text="lines").x) == 30

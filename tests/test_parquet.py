@@ -162,6 +162,27 @@ def test_texts_are_plain_where_columns_were_numbered(tmp_path):
     assert found.iloc[:, 0].tolist() == ["7", "6", "?"]
 
 
+NAMES = {
+    "levels": pandas.MultiIndex.from_product([["a", "b"], ["mean", "std"]]),
+    "categories": pandas.CategoricalIndex(list("abcd")),
+    "periods": pandas.period_range("2020-01", periods=4, freq="M"),
+    "spans": pandas.to_timedelta([1, 2, 3, 4], unit="s"),
+    "days": pandas.date_range("2020-01-01", periods=4),
+    "numbers": pandas.Index([3, 1, 2, 0]),
+}
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_columns_of_any_names_are_asked_for_by_those_that_are_stored(tmp_path, rng, kind):
+    frame = pandas.DataFrame(rng.normal(size=(60, 4)), columns=NAMES[kind])
+    frame.rename_axis("at").to_parquet(tmp_path / "t.parquet")
+    names = pyarrow.parquet.read_schema(tmp_path / "t.parquet").names[:4]
+    data = load_file(str(tmp_path / "t.parquet"), drop=f'"{names[1]}"', labels=names[2])
+    assert [str(column.name) for column in data.schema.columns] == [names[0], names[3]] == data.schema.features
+    np.testing.assert_array_equal(data.x, frame.iloc[:, [0, 3]].astype("f4"))
+    assert data.schema.dropped["at"] == "an index of pandas"
+
+
 def test_lists_and_records_are_left_out_and_named(tmp_path):
     """A text that all of them have is stored once, and would be read as often as there are rows."""
     record = pyarrow.array([{"a": "x"}] * 4)
@@ -178,6 +199,19 @@ def test_lists_and_records_are_left_out_and_named(tmp_path):
         assert found.schema.dropped == {"list": "as asked", "t": "as asked", "record": "it holds lists or records"}
         with pytest.raises(InputError, match="columns: 'list' of .* holds lists or records, which are no cells"):
             load_file(str(tmp_path / "t.parquet"), columns="n,list", in_file=in_file)
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+def test_a_table_of_lists_alone_is_told_how_to_be_rows(tmp_path, rng, in_file):
+    """Vectors of texts, say; to be saved as numpy.stack(table['emb'])."""
+    codes = rng.normal(size=(60, 8))
+    pandas.DataFrame({"emb": list(codes), "id": range(60)}).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(
+        InputError, match=r"got lists or records in emb, .* numpy.save\('x.npy', numpy.stack\(table\['emb'\]\)\)"
+    ):
+        load_file(str(tmp_path / "t.parquet"), id="id", in_file=in_file)
+    np.save(tmp_path / "x.npy", np.stack(pandas.read_parquet(tmp_path / "t.parquet")["emb"]))
+    np.testing.assert_allclose(load_file(str(tmp_path / "x.npy")).x, codes, rtol=1e-6)
 
 
 def test_texts_of_a_type_that_somebody_added_are_left_out(tmp_path):

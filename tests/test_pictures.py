@@ -235,3 +235,24 @@ def test_an_image_of_too_many_pixels_is_named_and_not_unpacked(tmp_path, monkeyp
     Image.new("L", (11, 10)).save(tmp_path / "b.png")
     with pytest.raises(InputError, match=r"images of at most 100 pixels, got \(11, 10\) in .*b.png; remove it"):
         load_file(str(tmp_path))
+
+
+@pytest.mark.parametrize("brightest", [200, 4095, 65535])
+def test_dark_images_of_16_bits_are_told(tmp_path, rng, brightest):
+    """Of 12 bits in 16, as cameras save them, 16 grey levels are left; the scale stays that of every other image."""
+    for i in range(6):
+        Image.fromarray(rng.permuted(np.linspace(0, brightest, 400)).reshape(20, 20).astype("u2")).save(
+            tmp_path / f"{i}.tif"
+        )
+    if brightest < 257:
+        with pytest.raises(
+            InputError, match="^data: expected images of 16 bits that are not black.*multiply the values"
+        ):
+            load_file(str(tmp_path))
+    new = load_file(str(tmp_path), schema=pictures.Pictures(20, 20, 1))
+    levels = len(np.unique(new.x))
+    assert levels == brightest // 257 + 1
+    told = f"6 of more than 8 bits are dark: at most {levels} grey levels are left of them; to keep more, "
+    assert (told in new.notice) == (brightest < 65535)
+    if brightest > 257:
+        assert (told in load_file(str(tmp_path)).notice) == (brightest < 65535)

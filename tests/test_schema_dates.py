@@ -10,6 +10,7 @@ import pytest
 from small_tables import many
 
 from vade_tf.data.columns import day_as
+from vade_tf.data.filling import filled
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
 
@@ -205,3 +206,22 @@ def test_numbers_among_days_are_no_days():
     assert "v" in Schema.infer(table(1)).dropped
     with pytest.raises(InputError, match="expected a number in every row of column 'v', .* got '2020-01-01 00:00:00'"):
         Schema.infer(table(59))
+
+
+DAYS = pandas.Series(pandas.date_range("2021-01-01", periods=60, freq="D"))
+
+
+@pytest.mark.parametrize(
+    "cells", [DAYS, DAYS.dt.date, DAYS.dt.to_period("D"), DAYS.dt.tz_localize("UTC")], ids=["M", "date", "D", "UTC"]
+)
+def test_dates_in_categories_of_pandas_are_those_dates(cells):
+    """As .parquet gives columns that are stored as a dictionary; texts are read where dates are expected."""
+    frames = [pandas.DataFrame({"d": each, "w": np.arange(60) % 7}) for each in (cells, cells.astype("category"))]
+    frames.append(frames[1].assign(d=DAYS.dt.strftime("%Y-%m-%d").astype("category")))
+    schemas = [Schema.infer(frame) for frame in frames[:2]]
+    assert schemas[0] == schemas[1]
+    for frame in frames:
+        np.testing.assert_array_equal(schemas[0].encode(frame)[0], schemas[0].encode(frames[0])[0])
+    holes = [frame.assign(d=frame["d"].where(np.arange(60) != 7)) for frame in frames[:2]]
+    plain, whole = (filled(frame, schemas[0], np.zeros((60, 2)))["d"] for frame in holes)
+    pandas.testing.assert_series_equal(whole, plain)

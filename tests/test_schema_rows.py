@@ -292,7 +292,9 @@ def test_any_table_comes_back(frame):
         assert all(frame[name].nunique() < 2 for name in frame)
         return
     x, notes = schema.encode(frame)
-    assert notes == []
+    known = frame[[column.name for column in schema.columns]].notna().any(axis=1)
+    told = [] if known.all() else [f"rows without one known cell: {(~known).sum()}"]
+    assert [note.split(";")[0] for note in notes] == told
     assert sum(width for _, width in schema.blocks) == x.shape[1] == len(set(schema.features))
     assert Schema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
     back = schema.decode(x)

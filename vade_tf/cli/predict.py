@@ -171,14 +171,14 @@ def _table(options: argparse.Namespace) -> "tuple[int, int, Callable[[Callable],
         raise InputError(f"--{mode}: expected a run of VaDE, got one of {folder.config.model}, which has no density")
     if mode == "encode" and not assignments.has_code(model):
         raise InputError(f"--encode: expected a run with a code, got one of {folder.config.model}, which has none")
+    typed = Path(options.out).suffix.lower() == output.PARQUET
     if mode == "sample":
         n, seed = options.sample, options.seed or 0
         answers.check_sample(model, n, options.cluster, seed)
         parts = math.ceil(n / assignments.BLOCK)
-        return n, parts, lambda advance: answers.sampled(model, schema, n, options.cluster, seed, advance)
+        return n, parts, lambda advance: answers.sampled(model, schema, n, options.cluster, seed, advance, not typed)
     if mode == "impute" and not isinstance(schema, Schema):
         raise InputError(f"--impute: expected a run on a table, got {options.run}, whose rows have no missing cells")
-    typed = Path(options.out).suffix.lower() == output.PARQUET
     rows = incoming.opened(folder, model, options.data, options.labels, options.id, mode == "impute", typed)
     if mode == "impute" and rows.table is None:
         raise InputError(f"--impute: expected a table, or a .npy file of its columns, got {options.data}")

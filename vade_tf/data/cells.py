@@ -10,7 +10,7 @@ import numpy as np
 import pandas
 from pandas.api import types
 
-from vade_tf.data.dates import in_days, is_duration
+from vade_tf.data.dates import in_days, is_duration, read_spans
 from vade_tf.errors import InputError
 
 MISSING = {  # and "-" without a "+"
@@ -22,6 +22,9 @@ MISSING = {  # and "-" without a "+"
 PLAIN = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _DIGITS, _CODE = re.compile("[0-9]+"), re.compile("0[0-9]{4}")  # of fewer digits are hours and padded readings
 _CLOCK = re.compile("([01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]")
+_ADDRESS = re.compile(
+    r"(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})(?:\.(?!$)|$)){4}"
+)  # 192.168.178.121: no 192,168,178,121
 COMMA, THOUSANDS = "1.000,5", "1,000.5"  # the forms of numbers with commas
 SIGNS = "%$€£"  # that numbers may have in front or behind; the first character of their form then
 SIGNED = 0.9  # of the cells, at least, have it
@@ -35,7 +38,7 @@ Level = str | int | float | bool
 
 
 def without_blanks(values: pandas.Series, levels: Collection[Level] | None = None) -> pandas.Series:
-    """Cells with a text that says that there is no value, one of `MISSING`, as missing ones; sparse columns dense.
+    """Cells with a text that says that there is no value, one of `MISSING`, or with NaN, as missing; sparse ones dense.
 
     Bytes, as `scipy.io.arff.loadarff` gives them, become texts, durations among objects a column of them, and a column
     of empty dates, as pandas makes one of `NaT` alone, one of empty cells.
@@ -47,6 +50,8 @@ def without_blanks(values: pandas.Series, levels: Collection[Level] | None = Non
     """
     if isinstance(values.dtype, pandas.SparseDtype):
         values = values.sparse.to_dense()
+    if types.is_float_dtype(values.dtype) and types.is_extension_array_dtype(values.dtype):
+        values = values.mask(np.isnan(values.to_numpy(np.float64, na_value=np.nan)))  # 0 / 0 is a value to pandas
     if types.is_datetime64_any_dtype(values.dtype) and not values.notna().any():
         return pandas.Series(np.full(len(values), None, object), values.index, name=values.name)
     kind = types.infer_dtype(values, skipna=True)
@@ -110,8 +115,13 @@ def read_numbers(values: pandas.Series, form: str | None = None, commas: bool = 
         return values.to_numpy(np.float64, na_value=np.nan), ""
     held = values.notna().to_numpy()
     cells = values[held].astype(object).reset_index(drop=True)
-    if form is None and types.infer_dtype(cells, skipna=True) in ("boolean", "datetime", "date", "datetime64"):
+    others = ("boolean", "datetime", "date", "datetime64")
+    if form is None and (types.infer_dtype(cells, skipna=True) in others or _are_addresses(cells)):
         return None
+    if not form and (spans := read_spans(cells)) is not None:
+        found = np.full(len(values), np.nan)
+        found[held] = spans
+        return found, ""
     if sign := _common_sign(cells) if form is None else sign_of(form):
         unsigned = read_numbers(values.astype(object).map(lambda cell: _without(sign, cell)), form and form[1:], commas)
         return unsigned and (unsigned[0], sign + unsigned[1])
@@ -179,6 +189,13 @@ def are_codes(texts: Iterable) -> bool:
     return codes and not all(map(_CLOCK.fullmatch, cells))
 
 
+def _are_addresses(cells: pandas.Series) -> bool:
+    """Whether most cells are addresses of IP, all of which may look like numbers with dots between thousands."""
+    return (
+        sum(isinstance(cell, str) and _ADDRESS.fullmatch(cell.strip()) is not None for cell in cells) > len(cells) / 2
+    )
+
+
 def unsigned(value):
     """A text without the sign of `SIGNS` that its number may have; what is no text stays."""
     return next((_without(sign, value) for sign in SIGNS if isinstance(value, str) and sign in value), value)
@@ -187,6 +204,8 @@ def unsigned(value):
 def in_forms(values: list) -> np.ndarray:
     """Whether each value is a number in a form, [3, n]: plain, commas between thousands, a decimal comma."""
     cells = pandas.Series(values, dtype=object)
+    if _are_addresses(cells):
+        return np.zeros((1 + len(_COMMAS), len(cells)), bool)
     return np.stack([~np.isnan(_as_written(cells, form)) for form in ("", *_COMMAS)])
 
 

@@ -53,10 +53,12 @@ def shape_of_images(form: tuple[int, ...], argument: str) -> tuple[int, ...] | N
         return tuple(form[2:])
     if len(form) == 3 and NARROWEST * min(form[1:]) <= max(form[1:]) and min(form[1:]) < NARROWEST:
         return None
-    if len(form) == 4 and form[3] != 1 and min(form[1:3]) >= NARROWEST:
+    first = len(form) == 4 and form[1] <= COLOURS + 1 < form[3] and form[2] >= NARROWEST  # as PyTorch has channels
+    if first or (len(form) == 4 and form[3] != 1 and min(form[1:3]) >= NARROWEST):
+        channels, moved = (form[1], ".transpose(0, 2, 3, 1)") if first else (form[3], "")
         warnings.warn(
-            f"{argument}: expected images of 1 or 3 channels, got {form[3]}, in {tuple(form[1:])}: they are taken for "
-            f"plain rows; of images give x[..., :{3 if form[3] > 3 else 1}]",
+            f"{argument}: expected images of 1 or 3 channels, got {channels}, in {tuple(form[1:])}: they are taken for "
+            f"plain rows; of images give x{moved}[..., :{3 if channels > 3 else 1}]",
             UnitsWarning,
             stacklevel=4,
         )

@@ -34,6 +34,7 @@ ISO = "ISO8601"  # the form of dates as ISO 8601 has them, as pandas calls it
 FIRST = 10  # values of which one says what form the others may have
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
 _PARTS = re.compile(r"\d{4}-\d\d-\d\d(?:([T ])\d\d:\d\d(:\d\d(?:\.(\d+))?)?(\s?[Zz]|[+-]\d\d(?::?\d\d)?)?)?")
+_SPAN = re.compile(r"-?[0-9]{1,5} days?( \+?[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?)?")
 _FAR_DATE = re.compile(r"[+-]?[0-9]{4,5}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}(:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?)?)?")
 
 
@@ -48,6 +49,7 @@ def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarr
     held = values.notna().to_numpy()
     if not held.any():
         return np.full(len(values), np.nan), ""
+    values = without_categories(values)
     if types.is_object_dtype(values.dtype) or types.is_string_dtype(values.dtype):
         values = values.map(_bare, na_action="ignore")  # among objects pandas sees days and periods here
         if values[held].isna().any():
@@ -73,6 +75,12 @@ def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarr
         if not np.isnan(days[held]).any():
             return days, name if isinstance(first, str) else ""
     return None
+
+
+def without_categories(values: pandas.Series) -> pandas.Series:
+    """A column of pandas' categories as one of what these are; any other as it is."""
+    categories = isinstance(values.dtype, pandas.CategoricalDtype)
+    return values.astype(values.dtype.categories.dtype) if categories else values
 
 
 def _bare(cell):
@@ -135,6 +143,13 @@ def _days(stamps: pandas.Series) -> np.ndarray:
 def is_duration(values: pandas.Series) -> bool:
     """Whether cells are spans of time, which count as days."""
     return getattr(values.dtype, "kind", "") == "m"
+
+
+def read_spans(values: pandas.Series) -> np.ndarray | None:
+    """Texts of spans of time, as pandas writes them ("0 days 01:13:17"), as days, float64 [n]; None: one is none."""
+    if not len(values) or not all(isinstance(cell, str) and _SPAN.fullmatch(cell.strip()) for cell in values):
+        return None
+    return in_days(pandas.to_timedelta(values.str.strip()).to_numpy("m8[us]"))
 
 
 def in_days(micros: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from pandas.api import types
 
 from vade_tf.data.cells import COMMA, key_of, read_numbers, short, sign_of, without_blanks
 from vade_tf.data.columns import Column
-from vade_tf.data.dates import DAY, ISO, are_iso, is_duration, iso_writer, read_dates
+from vade_tf.data.dates import DAY, ISO, are_iso, is_duration, iso_writer, read_dates, read_spans, without_categories
 from vade_tf.data.schema import NAMED, Schema
 
 ZONED = r"(?:[+-]\d\d:?\d\d|[Zz])\s*$"  # a date with a time zone
@@ -63,6 +63,7 @@ def _means(schema: Schema, x: np.ndarray) -> pandas.DataFrame:
 
 
 def _filled(column: Column, cells: pandas.Series, means: pandas.Series) -> pandas.Series:
+    cells = without_categories(cells) if column.kind == "date" else cells
     empty, loose = cells.isna().to_numpy(), types.is_object_dtype(cells.dtype) or types.is_string_dtype(cells.dtype)
     texts = loose and any(isinstance(cell, str) for cell in cells)
     if not empty.any() and not texts:
@@ -119,6 +120,14 @@ def _own(column: Column, cells: pandas.Series, means: pandas.Series) -> pandas.S
     return pandas.Series([own.get(place, level) for place, level in zip(places, levels, strict=True)], dtype=object)
 
 
+def as_written(table: pandas.DataFrame, schema: Schema) -> pandas.DataFrame:
+    """What `Schema.decode` gives, its numbers with decimal commas where new ones are read so: 2.683 would be 2683."""
+    for column in schema.columns:
+        if column.kind == "number" and column.form.endswith(COMMA):
+            table[column.name] = [_number(value, column.form) for value in table[column.name]]
+    return table
+
+
 class Written:
     """The cells of a table as they are written in its file, to be filled where they are missing.
 
@@ -153,6 +162,8 @@ class Written:
 def _writer(column: Column, values: pandas.Series, texts: pandas.Series) -> Callable[[pandas.Series], list[str]]:
     """What writes cells of a column as its file does, whose cells were read as `values` and are `texts` there."""
     form = _read(column, values)[1] if column.kind in ("number", "date") else ""
+    if column.kind == "number" and read_spans(texts[values.notna()]) is not None:
+        return lambda means: [str(pandas.Timedelta(float(mean), "D").round("us")) for mean in means]
     if column.kind == "number":
         signed = _signed(sign_of(form), texts[values.notna()])
         return lambda means: [signed(_number(float(mean), form)) for mean in means]

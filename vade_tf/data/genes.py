@@ -158,8 +158,12 @@ def is_annotated(x: Any) -> bool:
     return all(hasattr(x, name) for name in ("X", "layers", "obs", "obsm", "obs_names", "var_names"))
 
 
-def read(file: Path) -> Any:
-    """The AnnData of an .h5ad file, its genes with different names; sparse numbers stay sparse.
+def read(file: Path, renamed: bool = True) -> Any:
+    """The AnnData of an .h5ad file; sparse numbers stay sparse.
+
+    Args:
+        file: the file.
+        renamed: genes that are called alike get different names.
 
     Raises:
         InputError: anndata is not installed.
@@ -198,7 +202,7 @@ def read(file: Path) -> Any:
         raise ValueError(f"it claims {total:,} bytes and has {size:,}")
     check_memory(total, file.name)
     cells = anndata.read_h5ad(file)
-    if not cells.var_names.is_unique:
+    if renamed and not cells.var_names.is_unique:
         cells.var_names_make_unique()
     return cells
 

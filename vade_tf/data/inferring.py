@@ -43,6 +43,8 @@ HEAVY = 12.0  # kurtosis of a heavy tail: a Gaussian has 3, an exponential distr
 BLURRED = 1e-3  # between two numbers of float32, as a share of a column's standard deviation: more is too much
 
 _LIKE_A_NUMBER = re.compile(r"\W{0,2}\d[\d\s.,:/'-]*\D{0,4}")
+_BOUND = re.compile(r"[<>≤≥]=?\s*[0-9]*[.,]?[0-9]+")  # of what is measured: below what can be detected, say
+_DATES = ("datetime64", "datetime", "date", "period")  # as pandas calls the types of an index
 _IDENTIFIER = re.compile(r"([iI][dD]|(?i:index|row_?id)|.*([_. -][iI][dD]|[a-z](Id|ID)))")
 
 
@@ -79,6 +81,7 @@ def infer(
     if len(levels) < 2:
         return f"its value is always {examples(levels.values())}"
     categories = isinstance(values.dtype, pandas.CategoricalDtype)
+    categories = categories and values.dtype.categories.inferred_type not in _DATES  # which are dates in any form
     named = categories or are_codes(found)
     measured = None if categories else read_numbers(values, commas=commas)
     held = len(values) - missing
@@ -141,9 +144,11 @@ def _check_nearly_numbers(name, values: pandas.Series, found: list, argument: st
             f"{short(with_sign)!r} beside others; write them in one way, or leave the column out"
         )
     words = [value for value, number in zip(found, numbers, strict=True) if not number]
-    digits = re.search(r"\d", "".join(map(str, words)))
-    unknown = len(words) <= FEW_WORDS and numbers.sum() > MANY_NUMBERS and not digits
-    _check_few(name, values, words, argument, "a number", share=0.5 if unknown else 1 - NEARLY)
+    others = [word for word in words if not _BOUND.fullmatch(str(unsigned(word)).strip())]
+    digits = re.search(r"\d", "".join(map(str, others)))
+    bounds, few = len(others) < len(words), len(others) <= FEW_WORDS and not digits
+    unknown = 1.0 if bounds else 0.5 if numbers.sum() > MANY_NUMBERS else 0.0
+    _check_few(name, values, words, argument, "a number", share=max(unknown if few else 0.0, 1 - NEARLY))
 
 
 def _check_nearly_dates(name, values: pandas.Series, found: list, argument: str) -> None:

@@ -18,7 +18,7 @@ from vade_tf.data.columns import Column
 
 COUNTS = 0.5  # share of cells that are 0 in a table of counts
 COUNTED, TAIL, MOST_OF_ALL = 20, 10.0, 0.2  # columns of counts that say that all are; see `are_counts`
-SMALL, DOTTED = re.compile(r"[+-]?[0-9]{1,3}"), re.compile(r"[+-]?[1-9][0-9]{0,2}(\.[0-9]{3})+")  # whole numbers
+SMALL = re.compile("[+-]?[0-9]{1,3}")  # whole numbers below 1,000
 Read = TypeVar("Read")
 
 
@@ -36,8 +36,10 @@ def alike(
     found = [read(i, False) for i in range(frame.shape[1])]
     forms = {i: form for i, one in enumerate(found) if (form := form_of(one)) is not None}
     if _has_decimal_commas(frame, forms, semicolons):
-        for i in filter(lambda i: _holds_texts(frame.iloc[:, i]), forms):
-            found[i] = read(i, True)
+        for i in forms:
+            values = frame.iloc[:, i]
+            if _holds_texts(values) and not _have_thousands(without_blanks(values), ",", 3):
+                found[i] = read(i, True)
     return found
 
 
@@ -54,18 +56,23 @@ def _has_decimal_commas(frame: pandas.DataFrame, forms: dict[int, str], semicolo
         commas = form != sign
         read = read_numbers(values, sign + (COMMA if commas else ""))
         if read is None or not (commas or bool(np.all(np.nan_to_num(read[0]) % 1 == 0))):
-            if commas or not _have_dotted_thousands(values):
+            if commas or not _have_thousands(values, "."):
                 return False  # decimal points
             dots = True
     return semicolons and (dots or any(form.endswith(THOUSANDS) for form in forms.values()))
 
 
-def _have_dotted_thousands(values: pandas.Series) -> bool:
-    """Whether texts are whole numbers: "987" and others below 1,000, and "4.854", with dots between thousands."""
+def _have_thousands(values: pandas.Series, mark: str, digits: int = 1) -> bool:
+    """Whether texts are whole numbers: "4.854", with a mark between thousands, and others below 1,000, as "987".
+
+    digits: that one of these others has, at least.
+    """
     texts = {str(unsigned(cell)).strip() for cell in values.dropna() if isinstance(cell, str)}
-    dotted = {text for text in texts if "." in text}
-    whole = texts - dotted
-    return bool(dotted and whole) and all(map(DOTTED.fullmatch, dotted)) and all(map(SMALL.fullmatch, whole))
+    marked = {text for text in texts if mark in text}
+    whole, thousands = texts - marked, re.compile(rf"[+-]?[1-9][0-9]{{0,2}}(\{mark}[0-9]{{3}})+")
+    if not marked or not any(len(text.lstrip("+-")) >= digits for text in whole):
+        return False
+    return all(map(thousands.fullmatch, marked)) and all(map(SMALL.fullmatch, whole))
 
 
 def may_have_dots(frame: pandas.DataFrame) -> list[int]:

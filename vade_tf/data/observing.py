@@ -1,6 +1,7 @@
 """Raw rows, checked -> `Observations` in the units of their likelihood; with labels and a name a `Dataset`."""
 
 import math
+import warnings
 from contextlib import suppress
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from vade_tf.data.dataset import Coded, Dataset, Observations, as_kind
 from vade_tf.data.genes import is_annotated
 from vade_tf.data.shards import FileRows, is_file
 from vade_tf.data.sparse import SparseRows
-from vade_tf.errors import InputError, cited
+from vade_tf.errors import InputError, UnitsWarning, cited
 from vade_tf.machine import memory, rows_together
 
 COUNTS = ("counts", "zinb")  # likelihoods of numbers that are to be taken as they are
@@ -113,7 +114,12 @@ def observe(
 
         more = {} if likelihood in COUNTS else {"images": image_shape is None}
         schema = (Schema.counted if likelihood in COUNTS else Schema.infer)(x, argument, **more)
-        x, _ = schema.encode(x, argument)
+        try:
+            x, notes = schema.encode(x, argument)
+        except InputError as error:  # of texts among what was said to be counts
+            raise InputError(f"{error}, or leave the column out (drop)") from error
+        for note in notes:
+            warnings.warn(note, UnitsWarning, stacklevel=3)
     if scipy.sparse.issparse(x):
         x = SparseRows(x)
     elif not isinstance(x, (np.ndarray, SparseRows, FileRows)):

@@ -3,6 +3,7 @@
 A text is held once, however many cells have it: pyarrow would write it anew for each of them.
 """
 
+import json
 import re
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -201,12 +202,27 @@ def _frame(table: pyarrow.Table, texts: Collection[str], stored: int, **how) -> 
     length = sum(_length(chunk) for column in columns for chunk in column.chunks)
     if length > max(TEXTS * memory(), stored):
         raise ValueError(f"the texts of its cells take {length:,} bytes, and {stored:,} are stored")
-    frame = table.to_pandas(**how)
+    frame = _with_texts(table).to_pandas(**how)
     for place, name in enumerate(frame.columns):
         if str(name) in texts:  # pandas had noted that names are whole numbers
             cells = frame.iloc[:, place]
             frame.isetitem(place, cells.astype(object).where(cells.notna(), None))
     return frame
+
+
+def _with_texts(table: pyarrow.Table) -> pyarrow.Table:
+    """A table whose columns are called by the texts that are stored, unless pandas has noted that these are numbers.
+
+    Other notes it cannot read, as of periods, or makes tuples of several levels, which no one can ask for.
+    """
+    try:
+        noted = table.schema.pandas_metadata or {}
+        kinds = [level["pandas_type"] for level in noted.get("column_indexes", ())]
+    except (ValueError, AttributeError, TypeError, KeyError):  # a damaged note
+        return table
+    if not kinds or (len(kinds) == 1 and str(kinds[0]).startswith(("int", "uint"))):
+        return table
+    return table.replace_schema_metadata({b"pandas": json.dumps({**noted, "column_indexes": []})})
 
 
 def _length(cells: pyarrow.DictionaryArray) -> int:

@@ -17,6 +17,7 @@ KINDS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pg
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # by content; of others, some start programs
 GREY = ("1", "L", "LA", "La")  # modes of grey images; so are those that begin with
 DEEP = ("I", "F")  # these: I;16, ...
+DIM = 64  # grey levels of 256: if images of more bits have fewer left, what is on them may be lost
 LARGEST = 1 << 26  # pixels of an image
 NAMED = 8  # kinds of other files
 LARGE = 1 << 14  # pixels of images that had better be smaller
@@ -111,7 +112,7 @@ def read_folder(folder: Path, known: Pictures | None) -> tuple[np.ndarray, np.nd
     more = f" and {len(others) - NAMED:,} more" if len(others) > NAMED else ""
     if not files:
         raise InputError(f"data: expected images ({', '.join(KINDS)}) in {folder}, found none{_instead(folder)}")
-    sizes, grey, coloured, several = [], True, 0, 0
+    sizes, grey, coloured, several, deep, brightest = [], True, 0, 0, 0, 0
     for file in files:
         with _opened(Image, file) as image:
             sides = (image.height, image.width)
@@ -132,6 +133,13 @@ def read_folder(folder: Path, known: Pictures | None) -> tuple[np.ndarray, np.nd
             upright = image if turn is None else image.transpose(Image.Transpose[turn])
             x[row] = _pixels(Image, upright, size, channels, file)
             coloured += known is not None and channels == 1 and _in_colour(upright)
+            if image.mode.startswith(DEEP):
+                deep, brightest = deep + 1, max(brightest, int(x[row].max()))
+    if known is None and deep == len(files) and brightest == 0:
+        raise InputError(
+            f"data: expected images of 16 bits that are not black, got {folder}, whose values are below 257, which is "
+            "no grey of 256 levels; multiply the values of all by one number, so that the brightest are near 65,535"
+        )
     if known is None and channels == 3 and (x == x[..., :1]).all():  # grey, stored as colour
         x, channels = x[..., :1], 1
     names = np.array([_printable(file.relative_to(folder).as_posix()) for file in files])
@@ -139,6 +147,11 @@ def read_folder(folder: Path, known: Pictures | None) -> tuple[np.ndarray, np.nd
     changes = (
         (resized, f"{resized:,} of another size were brought to {size[0]} x {size[1]}"),
         (coloured, f"{coloured:,} in colour were made grey"),
+        (
+            deep if brightest + 1 < DIM else 0,
+            f"{deep:,} of more than 8 bits are dark: at most {brightest + 1} grey levels are left of them; to keep "
+            "more, multiply the values of all by one number first, and those of new images by the same",
+        ),
         (several, f"of {several:,} that hold several images the first one was read"),
         (others, f"files of other kinds were left out: {', '.join(others[:NAMED])}{more}"),
     )

@@ -92,7 +92,7 @@ class Schema:
             argument: what an error names.
             semicolons: whether its file is cut by semicolons. A text "8,090" is then 8.09, unless other columns have
                 decimal points; otherwise it is 8090, unless another column has decimal commas. A text "8.090" is then
-                8090 in a column of such texts and whole numbers below 1,000.
+                8090 in a column of such texts and whole numbers below 1,000; "8,090" always, if one has three digits.
             images: whether its columns may be the pixels of images.
 
         Raises:
@@ -189,7 +189,8 @@ class Schema:
             argument: what an error names.
 
         Returns:
-            x, float32 [n, D], NaN in all features of a missing cell; and notes: what was ignored or taken as missing.
+            x, float32 [n, D], NaN in all features of a missing cell; and notes: what was ignored or taken as missing,
+            and of how many rows nothing is known.
 
         Raises:
             InputError: a column is not there, or a cell cannot be that column's; it names column, row and value.
@@ -211,12 +212,15 @@ class Schema:
             check_memory(4 * len(frame) * width, f"{len(frame):,} rows of {width:,} features")
         except TooLarge as error:
             raise InputError(f"{argument}: expected what fits in memory, got more ({error}); choose columns") from error
-        x, at = np.empty((len(frame), width), np.float32), 0
+        x, at, unknown = np.empty((len(frame), width), np.float32), 0, np.ones(len(frame), bool)
         for column in self.columns:
             coded, note = column.encode(frame.iloc[:, places[column.name]], argument)
             x[:, at : at + column.width] = coded
             at += column.width
+            unknown &= np.isnan(coded[:, 0])
             notes += [note] if note else []
+        if unknown.any():
+            notes.append(f"rows without one known cell: {unknown.sum():,}; their cluster and density say nothing")
         return x, notes
 
     def decode(self, x: np.ndarray) -> pandas.DataFrame:

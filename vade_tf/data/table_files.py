@@ -21,7 +21,7 @@ from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows, stays_in_file
 from vade_tf.data.stream import NamedRows, check_columns, encoded
 from vade_tf.data.texts import LINES, MANY, UNSPACED, Texts, lines_of, texts_of, wordless
-from vade_tf.errors import InputError, UnitsWarning
+from vade_tf.errors import InputError, UnitsWarning, cited
 from vade_tf.machine import TooLarge, padded
 
 
@@ -60,7 +60,14 @@ def load(
     else:
         as_texts = [name for name in (labels, asked["id"], asked["text"]) if name is not None]
         read = [name for name in as_texts if name not in features]
-        (table, separator, notice, header), several = as_coded(file, read, schema), []
+        try:
+            (table, separator, notice, header), several = as_coded(file, read, schema), []
+        except ValueError as error:
+            if isinstance(error, InputError) or "line " not in str(error):  # rows of different lengths name one
+                raise
+            of_lines = kind.startswith(".txt") and schema is None
+            todo = f"of one text a line, say text={LINES}" if of_lines else "cells with separators in them need quotes"
+            raise InputError(f"data: {file} cannot be read as {kind} ({cited(error)}); is it whole? {todo}") from error
     written = list(table)
     tables.check_once([*columns, *drop], header, file)
     table, others, reasons = tables.pick(table, columns, drop, {"labels": labels, "id": asked["id"]}, file, several)
@@ -95,18 +102,18 @@ def load(
     else:
 
         def found(table: pandas.DataFrame) -> Schema:
-            return _inferred(table, likelihood, declared, separator == ";")
+            return _inferred(table, likelihood, declared, several, separator == ";")
 
         schema = found(table)
         if codable and stays_in_file(len(table), len(schema.features), "float32"):
             return _from_file(file, labels, likelihood, asked, declared, None, plain)
         table, schema = _as_written(file, table, separator, schema, found)
         try:
-            x, _ = schema.encode(table, "data")
+            x, told = schema.encode(table, "data")
         except InputError as error:  # of texts among what was said to be counts or pixels
             raise InputError(f"{error}, or leave the column out (drop)") from error
         schema = replace(schema, dropped={**schema.dropped, **dict.fromkeys(index, "an index of pandas"), **reasons})
-        notes = [*_twice(header, written), *schema.describe()]
+        notes = [*_twice(header, written), *schema.describe(), *told]
     return build(x, y, schema=schema, notice=_notice(notice, notes), image_shape=declared, **about)
 
 
@@ -196,9 +203,21 @@ def _as_written(
 
 
 def _inferred(
-    table: pandas.DataFrame, likelihood: str, declared: tuple[int, ...] | None, semicolons: bool = False
+    table: pandas.DataFrame,
+    likelihood: str,
+    declared: tuple[int, ...] | None,
+    several: list[str],
+    semicolons: bool = False,
 ) -> Schema:
-    """The schema of a table; of one that is said to hold counts or images, columns are numbers as they are."""
+    """The schema of a table; of one that is said to hold counts or images, columns are numbers as they are.
+
+    several: names of columns that were left out, as they hold lists or records.
+    """
+    if several and not len(table.columns):
+        raise InputError(
+            f"data: expected a table with columns of cells, got lists or records in {', '.join(several)[:40]}, which "
+            f"are left out; give the .npy that numpy.save('x.npy', numpy.stack(table[{several[0][:40]!r}])) writes"
+        )
     if declared:
         return Schema.numbers(table, "data", semicolons)
     if likelihood in COUNTS:
@@ -225,7 +244,8 @@ def _from_file(
     others, coding = {"labels": labels, "id": asked["id"]}, schema
     columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
     table = converted.sampled(file, {labels, asked["id"], *columns, *drop} - {None})
-    table, _, reasons = tables.pick(table, columns, drop, others, file, converted.left_out(file))
+    several = converted.left_out(file)
+    table, _, reasons = tables.pick(table, columns, drop, others, file, several)
     known = {each: None if name is None else converted.column(file, name) for each, name in others.items()}
     for each, values in known.items():
         if values is not None:
@@ -233,7 +253,7 @@ def _from_file(
     y, ids = (None if values is None else padded(values, each) for each, values in known.items())
     notes: list[str] = []
     if coding is None and not plain:
-        coding = schema = _inferred(table, likelihood, declared)
+        coding = schema = _inferred(table, likelihood, declared, several)
         schema = replace(schema, dropped={**schema.dropped, **reasons})
         notes = [*schema.describe(), f"what the columns are was seen on {len(table):,} of the rows"]
     x, told = converted.converted(file, coding or Schema.numbers(table, "data"))

@@ -43,7 +43,9 @@ def write(run: Run, model: keras.Model, data: str, out: Path, phase: Callable[[i
         if kind != cell_files.ENDING:
             raise InputError(f"data: expected an .h5ad file to go with out={str(out)!r}, got {data}")
         cell_files.check_kind(run.schema, file)
-        cells, schema = genes.read(file), run.schema
+        cells, schema = genes.read(file, renamed=False), run.schema
+        named = cells.var_names
+        cells.var_names_make_unique()
         if isinstance(schema, Schema):
             rows, notes = cell_files.by_names(cells, run.config.layer or "", schema)
             tell(notes, 2)
@@ -66,6 +68,7 @@ def write(run: Run, model: keras.Model, data: str, out: Path, phase: Callable[[i
         cells.obsm["X_vade"] = np.stack(list(columns.values()), axis=1)
     if cells.obs.index.name in cells.obs:
         cells.obs.index.name = None
+    cells.var_names = named
     with whole_path(out) as temporary:
         try:
             cells.write_h5ad(temporary)

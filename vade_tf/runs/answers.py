@@ -8,7 +8,7 @@ import pandas
 import tensorflow as tf
 
 from vade_tf.data.dataset import Coded
-from vade_tf.data.filling import filled
+from vade_tf.data.filling import as_written, filled
 from vade_tf.data.schema import Schema
 from vade_tf.errors import whole_number
 from vade_tf.model.vade import VaDE
@@ -62,7 +62,7 @@ def check_sample(model: VaDE, n: int, cluster: int | None, seed: int) -> None:
 
 
 def sampled(
-    model: VaDE, schema: Coded | None, n: int, cluster: int | None, seed: int, advance: Advance
+    model: VaDE, schema: Coded | None, n: int, cluster: int | None, seed: int, advance: Advance, texts: bool = False
 ) -> Iterator[pandas.DataFrame]:
     """New rows in the units and names of those trained on: a cluster by its weight, a code of it, the mean of p(x|z).
 
@@ -73,6 +73,7 @@ def sampled(
         cluster: of this one only; default any.
         seed: same seed, same rows.
         advance: hears of each block.
+        texts: numbers have the decimal commas of those trained on, to be written into a file of texts.
     """
     share = np.exp(model.prior.parameters[0].numpy().astype(np.float64))
     for number, start in enumerate(range(0, n, BLOCK)):
@@ -80,5 +81,6 @@ def sampled(
         chosen = random.choice(len(share), size, p=share / share.sum()) if cluster is None else np.full(size, cluster)
         x = model.unscale(model.sample(chosen, seed=int(random.integers(2**31 - 1))))
         names = [f"x{i}" for i in range(x.shape[1])] if schema is None else schema.features
-        yield schema.decode(x) if isinstance(schema, Schema) else pandas.DataFrame(x, columns=names)
+        table = schema.decode(x) if isinstance(schema, Schema) else pandas.DataFrame(x, columns=names)
+        yield as_written(table, schema) if texts and isinstance(schema, Schema) else table
         advance(1, "")
