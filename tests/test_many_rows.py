@@ -14,7 +14,7 @@ import tensorflow as tf
 from scipy.spatial.distance import cdist
 
 from vade_tf import load
-from vade_tf.data import converted, shards
+from vade_tf.data import converted, shards, table_files
 from vade_tf.data.files import load_file
 from vade_tf.data.observing import build
 from vade_tf.data.schema import Schema
@@ -160,6 +160,7 @@ def table(tmp_path, monkeypatch):
     monkeypatch.setenv("VADE_TF_HOME", str(tmp_path / "cache"))
     whole = load_file(str(tmp_path / "t.parquet"), "y", id="name")
     monkeypatch.setattr(shards, "memory", lambda: 5000)
+    monkeypatch.setattr(table_files, "memory", lambda: 5000)
     return tmp_path / "t.parquet", whole
 
 
@@ -192,6 +193,7 @@ def test_no_copy_is_written_that_fills_the_disk_or_is_far_larger_than_its_file(t
     with monkeypatch.context() as other:
         other.setattr(converted, "LARGEST", 1000)
         other.setattr(converted, "DENSEST", 0.1)
+        other.setattr(converted, "ParquetTable", lambda *_: pytest.fail("its rows were read"))
         with pytest.raises(InputError, match="^data: expected a table of at most 0.0 GB in float32, as .* choose col"):
             load_file(str(file), "y", id="name")
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=converted.RESERVE + 1000))
@@ -380,9 +382,8 @@ def test_a_copy_may_be_as_large_as_either_bound_allows(tmp_path, monkeypatch, st
     """A thousand bytes here, or ten for each byte of the file."""
     monkeypatch.setattr(converted, "LARGEST", 1000)
     monkeypatch.setattr(converted, "DENSEST", 10)
-    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10**12))
     file = tmp_path / "t.parquet"
     file.write_bytes(bytes(stored))
-    converted._check_room(file, tmp_path, most)
+    converted.check_size(file, most)
     with pytest.raises(InputError, match="^data: expected a table of at most .*; choose columns"):
-        converted._check_room(file, tmp_path, most + 1)
+        converted.check_size(file, most + 1)

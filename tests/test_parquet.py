@@ -1,12 +1,14 @@
 """Tables in .parquet: a text that many cells share is held once, and what comes of it is as it was written."""
 
 import sys
+import tracemalloc
 from decimal import Decimal
 
 import numpy as np
 import pandas
 import pytest
 
+from vade_tf.data import shards, table_files
 from vade_tf.data.files import load_file
 from vade_tf.errors import InputError
 
@@ -60,6 +62,43 @@ def test_what_pandas_has_noted_may_be_damaged(tmp_path, noted):
     assert parquet.ParquetTable(tmp_path / "t.parquet")[0:2]["a"].tolist() == [1.0, 2.0]
 
 
+@pytest.mark.parametrize("times", [2, 7])
+def test_a_table_takes_less_than_the_memory_or_is_read_in_parts(tmp_path, monkeypatch, times):
+    """While it is read and coded as a whole it is there several times; its features fit either way."""
+    n = 400_000
+    table = pandas.DataFrame({f"c{i}": np.arange(n) % (7 + i) / 2 for i in range(9)})
+    table.to_parquet(tmp_path / "t.parquet")
+    limit = times * 8 * n * 9
+    for module in (shards, table_files):
+        monkeypatch.setattr(module, "memory", lambda: limit)
+    monkeypatch.setenv("VADE_TF_HOME", str(tmp_path / "cache"))
+    pool, before = pyarrow.proxy_memory_pool(pyarrow.default_memory_pool()), pyarrow.default_memory_pool()
+    pyarrow.set_memory_pool(pool)
+    tracemalloc.start()
+    try:
+        found = load_file(str(tmp_path / "t.parquet"))
+        assert tracemalloc.get_traced_memory()[1] + pool.max_memory() < limit
+    finally:
+        tracemalloc.stop()
+        pyarrow.set_memory_pool(before)
+    assert isinstance(found.x, np.ndarray)
+    np.testing.assert_allclose(found.schema.decode(found.x[-9:])["c8"], table["c8"].iloc[-9:], rtol=1e-6)
+
+
+def test_what_a_file_says_of_its_columns_is_asked_for_as_often_however_many_they_are(tmp_path, monkeypatch):
+    """It is made anew each time, in a time that grows with the columns: 50,000 of them took hours."""
+    asked, schema = [], pyarrow.parquet.ParquetFile.schema_arrow
+    found = property(lambda self: asked.append(1) or schema.__get__(self))
+    monkeypatch.setattr(pyarrow.parquet.ParquetFile, "schema_arrow", found)
+    times = []
+    for width in (3, 300):
+        pandas.DataFrame(np.ones((2, width))).rename(columns=str).to_parquet(tmp_path / "t.parquet")
+        asked.clear()
+        assert len(parquet.ParquetTable(tmp_path / "t.parquet").columns) == width
+        times.append(len(asked))
+    assert times[0] == times[1]
+
+
 def test_a_text_is_held_once(tmp_path):
     found = parquet.read(shared(tmp_path / "t.parquet", "x" * 1000, 50))["t"]
     assert found.iloc[0] == "x" * 1000
@@ -83,8 +122,6 @@ def test_texts_that_are_all_stored_are_read_however_long(tmp_path, monkeypatch):
 
 
 def test_the_refusal_names_the_file(tmp_path, monkeypatch):
-    from vade_tf.data.files import load_file
-
     shared(tmp_path / "t.parquet", "x" * 10_000, 50)
     monkeypatch.setattr(parquet, "memory", lambda: 100)
     with pytest.raises(InputError, match="data: .*t.parquet cannot be read as .parquet .the texts of its cells"):

@@ -2,9 +2,13 @@
 
 import errno
 import json
+import struct
 
+import numpy as np
 import pytest
 
+from vade_tf import archive
+from vade_tf.data.observing import build
 from vade_tf.data.pictures import Pictures
 from vade_tf.errors import InputError
 from vade_tf.runs.config import TrainConfig
@@ -13,6 +17,7 @@ from vade_tf.runs.places import KINDS, free_folder, held, owned, reserved
 from vade_tf.runs.restarts import resume_restarts
 from vade_tf.runs.seeds import resume_seeds
 from vade_tf.runs.sweep import resume_sweep
+from vade_tf.runs.train import train
 from vade_tf.writing import UNFINISHED, write_whole
 
 DATA = {"source": "x.npy", "rows": 60, "features": 5, "crc32": 1}
@@ -44,6 +49,22 @@ def test_a_folder_with_a_file_of_somebody_is_not_empty(name, content, tmp_path):
         pass
     assert (tmp_path / name).read_text() == content
     assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("year", [1970, 2110])
+def test_nothing_is_trained_or_saved_by_a_clock_whose_times_no_model_can_hold(year, tmp_path, monkeypatch, small_model):
+    """The clock of a board without a battery begins at 1970: Keras would fail after the whole training."""
+    model, rows = small_model(compiled=False), np.random.default_rng(0).normal(size=(60, 5))
+    monkeypatch.setattr("time.time", lambda: (year - 1970) * 365.25 * 86400 + 1e6)
+    with pytest.raises((ValueError, struct.error)):
+        model.save(tmp_path / "m.keras")
+    for write in (
+        lambda: train(CONFIG, tmp_path / "run", whole=build(rows, None, "x", "x.npy")),
+        lambda: archive.write(tmp_path / "groups.vade", {}, {}, model),
+    ):
+        with pytest.raises(InputError, match=f"^the clock of this machine is in the year {year}, .*; set the clock$"):
+            write()
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_a_kill_leaves_before_there_is_a_run_is_empty_and_hidden_files_stay(tmp_path):

@@ -1,5 +1,6 @@
 """What a row becomes does not hang on the rows beside it: in a table, in a file of a few of them, block by block."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_tables import many, written
 
-from vade_tf.data import converted, parquet
+from vade_tf.data import converted, inferring, parquet
 from vade_tf.data.cells import read_numbers
 from vade_tf.data.dates import read_dates
 from vade_tf.data.files import load_file
@@ -247,3 +248,34 @@ def test_blanks_around_numbers_with_commas_do_not_count(form):
     schema = Schema.infer(padded)
     assert (schema.columns[0].kind, schema.columns[0].form) == ("number", "1.000,5")
     np.testing.assert_array_equal(schema.encode(padded)[0], schema.encode(pandas.DataFrame({"v": cells}))[0])
+
+
+@pytest.mark.parametrize("name", ["x", "id", "Unnamed: 0"])
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [7.5],
+        [0.0, -0.0],
+        [1, 0],
+        [np.nan, 2.5, -1.0],
+        [1.0, np.inf, -np.inf],
+        range(1, 13),
+        np.arange(60) / 8,
+        [8] * 9 + [2],
+    ],
+    ids=str,
+)
+def test_numbers_make_the_column_that_the_same_objects_make(name, cells):
+    numbers = pandas.Series(list(cells) * 3 if len(cells) < 12 else cells)
+    expected = inferring.infer(name, numbers.astype(object), "x", first=True)
+    assert inferring.infer(name, numbers, "x", first=True) == expected
+
+
+def test_a_column_of_different_numbers_takes_a_few_times_their_bytes():
+    """Each as an object of Python took twenty times as many: 5 GB for 30 million rows."""
+    numbers = pandas.Series(np.random.default_rng(0).normal(size=100_000))
+    tracemalloc.start()
+    inferring.infer("x", numbers, "x")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 * numbers.nbytes

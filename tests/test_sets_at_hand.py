@@ -1,14 +1,16 @@
 """The data sets known by name, from files that are here already: a folder, Keras' cache, the bundled digits."""
 
 import gzip
+import io
 import struct
+import tarfile
 import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vade_tf.data import images, text
+from vade_tf.data import features, images, text
 from vade_tf.data.named import DATASETS, TEST_ROWS
 from vade_tf.data.observing import build
 from vade_tf.data.sparse import SparseRows
@@ -183,6 +185,37 @@ def test_what_unpacks_without_end_is_read_no_further_than_it_says(tmp_path, halv
         images.load_mnist(str(tmp_path))
     assert tracemalloc.get_traced_memory()[1] < 5_000_000
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize("form", ["npz", "idx", "idx.gz"])
+def test_a_named_set_is_not_far_larger_than_it_is(tmp_path, halves, monkeypatch, form):
+    """A file of zeros takes a thousandth of them."""
+    if form == "npz":
+        names = ("x_train", "y_train", "x_test", "y_test")
+        np.savez_compressed(tmp_path / "mnist.npz", **dict(zip(names, halves, strict=True)))
+    else:
+        write_idx(tmp_path, halves, pack=form == "idx.gz")
+    images.load_mnist(str(tmp_path), False)
+    monkeypatch.setattr(images, "MNIST_MOST", 40 * 28 * 28 - 1)
+    with pytest.raises(InputError, match="^data_dir: .* far more than the data set has"):
+        images.load_mnist(str(tmp_path), False)
+
+
+def test_holes_in_the_archive_of_stl10_are_not_read(tmp_path):
+    """They take no bytes of it."""
+    sizes = {"train_X.bin": 3 * 96 * 96 * 3, "test_X.bin": 3 * 96 * 96 * 3, "train_y.bin": 3, "test_y.bin": 3}
+    with tarfile.open(tmp_path / "stl10_binary.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as archive:
+        for name, size in sizes.items():
+            member, content = tarfile.TarInfo(f"stl10_binary/{name}"), bytes(size)
+            if name == "train_X.bin":
+                about = {"map": "0,1", "size": str(size), "name": member.name}
+                member.pax_headers, content = {f"GNU.sparse.{key}": value for key, value in about.items()}, b"x"
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    with tarfile.open(tmp_path / "stl10_binary.tar.gz") as archive:
+        assert archive.getmembers()[0].size == sizes["train_X.bin"]
+    with pytest.raises(InputError, match="^dataset=stl10: .* cannot be read"):
+        features._read_stl10(tmp_path, str(tmp_path))
 
 
 @pytest.mark.parametrize(("asked", "found"), [("auto", "bernoulli"), ("counts", "counts"), ("gaussian", "gaussian")])

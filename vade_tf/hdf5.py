@@ -4,7 +4,7 @@ import math
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -14,7 +14,6 @@ import numpy as np
 from vade_tf.machine import check_memory, memory
 
 EXPANDED = 2000  # times what is stored of it that an array may take; zeros that gzip has packed take 1,000 times
-MOST_PACKED = 1032  # times its length that a byte of deflate can become
 CHECKSUM = 4  # bytes that may follow each part
 LITTLE = 1 << 26  # bytes that any array may take
 TEXTS = (8, 4096)  # texts that are read together: the longer the file, the fewer
@@ -59,35 +58,79 @@ def check_size(item: h5py.Dataset, name: str) -> None:
     stored = item.id.get_storage_size()
     if item.nbytes > max(LITTLE, EXPANDED * stored):
         raise ValueError(f"{name} claims {item.nbytes:,} bytes and has {stored:,}")
-    _check_packed(item, name)
+    _check_parts(item, name)
 
 
-def _check_packed(item: h5py.Dataset, name: str) -> None:
-    """Raises ValueError where a part of an array unpacks to more than it is: HDF5 goes on to the end of its stream."""
+def _check_parts(item: h5py.Dataset, name: str) -> None:
+    """Raises ValueError where a part of an array unpacks to another length than it has, or cannot be looked at.
+
+    HDF5 goes on to the end of what is packed, and where that is shorter takes for the rest what lies in memory.
+    """
+    if item.chunks is None:  # HDF5 compares it itself
+        return
     how = item.id.get_create_plist()
     filters = [how.get_filter(place)[0] for place in range(how.get_nfilters())]
-    if h5py.h5z.FILTER_DEFLATE not in filters:
-        return
-    if filters.count(h5py.h5z.FILTER_DEFLATE) > 1 or filters[-1] not in (
-        h5py.h5z.FILTER_DEFLATE,
-        h5py.h5z.FILTER_FLETCHER32,
-    ):
-        raise ValueError(f"{name} is packed more than once")
-    each = item.dtype.itemsize * (2 if item.dtype.hasobject else 1)  # the place of a text takes 16 bytes in a file
-    size = math.prod(item.chunks) * each + CHECKSUM
+    if tuple(each for each in filters if each != h5py.h5z.FILTER_FLETCHER32) not in PACKED:
+        raise ValueError(f'{name} is packed in a way that cannot be checked; write it again with compression="gzip"')
+    size = math.prod(item.chunks) * _in_file(item.id.get_type(), item.file.id.get_create_plist().get_sizes()[0])
+    check_memory(size, f"a part of {name}")
     parts: list[h5py.h5d.StoreInfo] = []
     if hasattr(item.id, "chunk_iter"):
         item.id.chunk_iter(parts.append)
     else:  # HDF5 before 1.12.3, where each costs as much as all
         parts = [item.id.get_chunk_info(place) for place in range(item.id.get_num_chunks())]
     for part in parts:
-        skipped = part.filter_mask >> filters.index(h5py.h5z.FILTER_DEFLATE) & 1
-        if skipped or part.size * MOST_PACKED <= size:  # as much as deflate can pack is no more than the part
-            continue
-        content = item.id.read_direct_chunk(part.chunk_offset)[1]
-        with suppress(zlib.error):  # HDF5 says so itself
-            if len(zlib.decompressobj().decompress(content, size + 1)) > size:
-                raise ValueError(f"a part of {name} unpacks to more than it is")
+        length = part.size
+        for place in reversed(range(len(filters))):
+            if part.filter_mask >> place & 1:  # left out for this part
+                continue
+            if filters[place] == h5py.h5z.FILTER_FLETCHER32:
+                length = max(length - CHECKSUM, 0)
+            elif filters[place] in UNPACKED:
+                content = item.id.read_direct_chunk(part.chunk_offset)[1][:length]
+                length = UNPACKED[filters[place]](content, size + CHECKSUM)
+        if length != size:
+            raise ValueError(f"a part of {name} unpacks to another length than the {size:,} bytes that it is to have")
+
+
+def _in_file(kind: h5py.h5t.TypeID, address: int) -> int:
+    """Bytes of a value in a file with addresses of this length: of a text of any length, those of its place."""
+    if isinstance(kind, h5py.h5t.TypeCompoundID):
+        members = [kind.get_member_type(i) for i in range(kind.get_nmembers())]
+        return kind.get_size() + sum(_in_file(member, address) - member.get_size() for member in members)
+    if isinstance(kind, h5py.h5t.TypeArrayID):
+        return math.prod(kind.get_array_dims()) * _in_file(kind.get_super(), address)
+    of_any_length = isinstance(kind, h5py.h5t.TypeVlenID) or (
+        isinstance(kind, h5py.h5t.TypeStringID) and kind.is_variable_str()
+    )
+    return 8 + address if of_any_length else kind.get_size()
+
+
+def _inflated(content: bytes, most: int) -> int:
+    """Bytes that deflate unpacks to, up to one more than so many; 0 where it cannot."""
+    try:
+        return len(zlib.decompressobj().decompress(content, most + 1))
+    except zlib.error:
+        return 0
+
+
+def _expanded(content: bytes, _: int) -> int:
+    """Bytes that LZF unpacks to: 1 to 32 as they stand, or 3 to 264 that came before, in turn; 0 where it cannot."""
+    place = length = 0
+    while place < len(content) - 1:
+        first = content[place]
+        if first < 32:
+            length, place = length + first + 1, place + first + 2
+        elif first < 224:
+            length, place = length + (first >> 5) + 2, place + 2
+        else:
+            length, place = length + content[place + 1] + 9, place + 3
+    return length if place == len(content) else 0
+
+
+UNPACKED = {h5py.h5z.FILTER_DEFLATE: _inflated, h5py.h5z.FILTER_LZF: _expanded}
+SHUFFLED: tuple[tuple[int, ...], ...] = ((), (h5py.h5z.FILTER_SHUFFLE,))
+PACKED = {(*first, *then) for first in SHUFFLED for then in ((), *((each,) for each in UNPACKED))}  # how a part may be
 
 
 def check_attribute(item, attribute: str, name: str) -> None:

@@ -11,6 +11,7 @@ import re
 import secrets
 import shutil
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from vade_tf.errors import StorageError
 
 UNFINISHED = ".unfinished"
 LEFT = re.compile(rf"\.[0-9a-f]{{16}}{re.escape(UNFINISHED)}")  # the names that `_unfinished` gives
+YEARS = range(1980, 2108)  # of a zip
 FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
@@ -119,6 +121,18 @@ def writing(path: Path, argument: str = "") -> Iterator[None]:
     except OSError as error:
         named = f"{argument}: " if argument else ""
         raise StorageError(f"{named}{path} cannot be written ({reason(error, path)})") from error
+
+
+def check_clock() -> None:
+    """Raises StorageError where the clock says what no zip can hold, into which Keras writes a model.
+
+    A board without a battery begins at 1970 and may have no network that tells it the time.
+    """
+    if (year := time.localtime(time.time()).tm_year) not in YEARS:
+        raise StorageError(
+            f"the clock of this machine is in the year {year}, and a model's file holds times from {YEARS[0]} to "
+            f"{YEARS[-1]}; set the clock"
+        )
 
 
 def reason(error: OSError, path: Path) -> str:

@@ -95,7 +95,8 @@ def converted(file: Path, schema: Schema) -> tuple[FileRows, str]:
 def _write(file: Path, schema: Schema, target: Path) -> None:
     table = ParquetTable(file, [str(column.name) for column in schema.columns])
     shape = (len(table), len(schema.features))
-    _check_room(file, target.parent, 4 * shape[0] * shape[1])
+    check_size(file, size := 4 * shape[0] * shape[1])
+    _check_room(file, target.parent, size)
     header = {"descr": "<f4", "fortran_order": False, "shape": shape}
     with whole(target) as stream:
         np.lib.format.write_array_header_1_0(stream, header)
@@ -103,14 +104,19 @@ def _write(file: Path, schema: Schema, target: Path) -> None:
             stream.write(np.ascontiguousarray(block, "<f4").data)
 
 
-def _check_room(file: Path, folder: Path, size: int) -> None:
-    """Raises an error where a copy of so many bytes would be far more than its file holds, or fill the disk."""
-    most, free = max(LARGEST, DENSEST * file.stat().st_size), shutil.disk_usage(folder).free
-    if size > most:
+def check_size(file: Path, size: int) -> None:
+    """Raises InputError where a copy of so many bytes would be far more than its file holds."""
+    stored = file.stat().st_size
+    if size > (most := max(LARGEST, DENSEST * stored)):
         raise InputError(
-            f"data: expected a table of at most {most / 1e9:,.1f} GB in float32, as {file} has "
-            f"{file.stat().st_size:,} bytes, got one of {size / 1e9:,.1f} GB; choose columns"
+            f"data: expected a table of at most {most / 1e9:,.1f} GB in float32, as {file} has {stored:,} bytes, "
+            f"got one of {size / 1e9:,.1f} GB; choose columns"
         )
+
+
+def _check_room(file: Path, folder: Path, size: int) -> None:
+    """Raises StorageError where a copy of so many bytes would fill the disk."""
+    free = shutil.disk_usage(folder).free
     if size > free - RESERVE:
         raise StorageError(
             f"data: {file} takes {size / 1e9:,.1f} GB as float32 in {folder}, where {free / 1e9:,.1f} GB are free; "

@@ -120,7 +120,9 @@ def _unpack(archive: Path) -> dict[str, bytes]:
     ):
         for member in members:
             name = Path(member.name).name
-            if name in STL10_PARTS and (content := members.extractfile(member)) is not None:
+            if name not in STL10_PARTS or member.issparse():  # holes of any size take no bytes
+                continue
+            if (content := members.extractfile(member)) is not None:
                 parts[name] = content.read()
             if len(parts) == len(STL10_PARTS):
                 break

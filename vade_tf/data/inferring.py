@@ -74,7 +74,9 @@ def infer(
     if isinstance(values.dtype, pandas.CategoricalDtype) and values.dtype.ordered and values.nunique() > 1:
         ranks = {key_of(level): plain(level) for level in values.dtype.categories}
         return Column(name, "ordered", tuple(ranks.values()), missing)
-    numbers, found = factorized(values, f"{argument}: column {name!r}")
+    measures = isinstance(values.dtype, np.dtype) and values.dtype.kind in "iuf"  # millions of levels, which none reads
+    shown = values.dropna().drop_duplicates().iloc[:3] if measures else values
+    numbers, found = factorized(shown, f"{argument}: column {name!r}")
     if types.is_complex_dtype(values.dtype) or any(isinstance(value, COMPLEX) for value in found):
         raise InputError(f"{argument}: expected real numbers in column {name!r}, got complex ones; give their parts")
     levels = {key_of(value): plain(value) for value in found}
@@ -86,7 +88,8 @@ def infer(
     measured = None if categories else read_numbers(values, commas=commas)
     held = len(values) - missing
     step = values.index.step if isinstance(values.index, pandas.RangeIndex) else 1  # of rows at even distances
-    if reason := _identifier(name, None if measured is None else measured[0], len(levels), held, first, step):
+    different = values.nunique() if measures else len(levels)
+    if reason := _identifier(name, None if measured is None else measured[0], different, held, first, step):
         return reason
     if len(levels) == 2 and not types.is_datetime64_any_dtype(values.dtype):
         return Column(name, "boolean", tuple(_in_order(levels.values())), missing)

@@ -41,7 +41,7 @@ def read(file: Path, columns: list[str] | None = None) -> pandas.DataFrame:
         columns = _of_cells(opened.schema_arrow, columns)
         texts, size = _texts(opened.schema_arrow), _size(opened.metadata, columns)
     check_memory(size, file.name)
-    table = pyarrow.parquet.read_table(file, columns=columns, read_dictionary=texts)
+    table = pyarrow.parquet.read_table(file, columns=columns, read_dictionary=texts, pre_buffer=False)
     return _frame(table, texts, size)
 
 
@@ -73,7 +73,8 @@ class ParquetTable:
             self.texts, self.size = _texts(opened.schema_arrow), _size(opened.metadata, names)
             holes = _columns_with_holes(opened.metadata)
         with pyarrow.parquet.ParquetFile(file, read_dictionary=self.texts) as opened:
-            fields = [opened.schema_arrow.field(name) for name in self.columns]
+            schema = opened.schema_arrow  # which is made anew each time
+        fields = [schema.field(name) for name in self.columns]
         # pandas makes whole numbers real ones where a cell is missing: in every block, if in any
         holed = [field for field in fields if pyarrow.types.is_integer(field.type) and field.name in holes]
         self.exact = {f.name: _with_holes(f.type) for f in holed if f.name in exact}

@@ -22,7 +22,9 @@ from vade_tf.data.shards import FileRows, stays_in_file
 from vade_tf.data.stream import NamedRows, check_columns, encoded
 from vade_tf.data.texts import LINES, MANY, UNSPACED, Texts, lines_of, texts_of, wordless
 from vade_tf.errors import InputError, UnitsWarning, cited
-from vade_tf.machine import TooLarge, padded
+from vade_tf.machine import TooLarge, memory, padded
+
+CELL = 48  # bytes that a number takes, at most, while a .parquet table is read and coded: it was measured
 
 
 def load(
@@ -46,7 +48,7 @@ def load(
     features = {str(column.name) for column in schema.columns} if isinstance(schema, Schema) else set()
     columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
     if codable and (in_file or _is_large(file, schema)):
-        return _from_file(file, labels, likelihood, asked, declared, schema, plain)
+        return _from_file(file, labels, likelihood, asked, declared, schema, plain, in_file)
     index: list[str] = []
     if kind == ".parquet":
         separator, notice, header = "", "", list[str]()
@@ -56,7 +58,7 @@ def load(
         except TooLarge:  # as it is, with objects of Python; its features may be much less
             if not codable:
                 raise
-            return _from_file(file, labels, likelihood, asked, declared, schema, plain)
+            return _from_file(file, labels, likelihood, asked, declared, schema, plain, in_file)
     else:
         as_texts = [name for name in (labels, asked["id"], asked["text"]) if name is not None]
         read = [name for name in as_texts if name not in features]
@@ -73,7 +75,8 @@ def load(
     table, others, reasons = tables.pick(table, columns, drop, {"labels": labels, "id": asked["id"]}, file, several)
     y, ids = (None if others[each] is None else padded(others[each], each) for each in ("labels", "id"))
     both = [each for each in others.values() if each is not None and each.name in features]
-    table = table.assign(**{str(each.name): each for each in both})  # labels that the model reads as well
+    if both:
+        table = table.assign(**{str(each.name): each for each in both})  # labels that the model reads as well
     about: dict = {"name": _name(file), "source": str(file), "likelihood": likelihood, "ids": ids}
     if asked["text"] is not None:
         if asked["text"] not in table:
@@ -106,7 +109,7 @@ def load(
 
         schema = found(table)
         if codable and stays_in_file(len(table), len(schema.features), "float32"):
-            return _from_file(file, labels, likelihood, asked, declared, None, plain)
+            return _from_file(file, labels, likelihood, asked, declared, None, plain, in_file)
         table, schema = _as_written(file, table, separator, schema, found)
         try:
             x, told = schema.encode(table, "data")
@@ -226,23 +229,27 @@ def _inferred(
 
 
 def _is_large(file: Path, schema: Schema | None) -> bool:
-    """Whether the features of a .parquet table are to stay in a file; without a schema a column is taken for one."""
+    """Whether a .parquet table takes too much memory while it is read and coded, or its features do afterwards."""
     try:
         from vade_tf.data.converted import rows_and_columns
     except ImportError:  # said by what reads it
         return False
     rows, columns = rows_and_columns(file)
-    return stays_in_file(rows, columns if schema is None else len(schema.features), "float32")
+    if CELL * rows * columns > memory():
+        return True
+    return schema is not None and stays_in_file(rows, len(schema.features), "float32")
 
 
 def _from_file(
-    file: Path, labels, likelihood: str, asked: dict, declared, schema: Schema | None, plain: bool
+    file: Path, labels, likelihood: str, asked: dict, declared, schema: Schema | None, plain: bool, in_file: bool
 ) -> Dataset:
-    """`load` of a .parquet file that does not fit in memory."""
+    """`load` of a .parquet file that is read in parts, as it does not fit in memory as a whole; its features may."""
     from vade_tf.data import converted
 
     others, coding = {"labels": labels, "id": asked["id"]}, schema
     columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
+    n, width = converted.rows_and_columns(file)
+    converted.check_size(file, 4 * n * (len(columns) or width - len(drop)))  # before all of them are read
     table = converted.sampled(file, {labels, asked["id"], *columns, *drop} - {None})
     several = converted.left_out(file)
     table, _, reasons = tables.pick(table, columns, drop, others, file, several)
@@ -256,7 +263,8 @@ def _from_file(
         coding = schema = _inferred(table, likelihood, declared, several)
         schema = replace(schema, dropped={**schema.dropped, **reasons})
         notes = [*schema.describe(), f"what the columns are was seen on {len(table):,} of the rows"]
-    x, told = converted.converted(file, coding or Schema.numbers(table, "data"))
+    rows, told = converted.converted(file, coding or Schema.numbers(table, "data"))
+    x = rows if in_file or stays_in_file(*rows.shape, "float32") else rows[:]
     about: dict = {"name": _name(file), "source": str(file), "likelihood": likelihood, "ids": ids}
     return build(x, y, schema=schema, notice=_notice(told, notes), image_shape=declared, **about)
 

@@ -213,7 +213,9 @@ def pick(
     Raises:
         InputError: there is no such column, or one is to be two things.
     """
-    table = table.rename(columns=str)
+    names = table.iloc[:0].rename(columns=str).columns  # of the whole table it would copy every cell
+    table = table.copy(deep=False)
+    table.columns = names
     columns, drop = ([_called(name, list(table)) for name in names] for names in (columns, drop))
     asked = [("columns", columns), ("drop", drop), *((name, [one]) for name, one in others.items() if one is not None)]
     for argument, names in asked:
@@ -237,7 +239,8 @@ def pick(
     left = [name for name in table.columns if name in drop or (columns and name not in columns)]
     unread = {name: "as asked" if name in drop or columns else "it holds lists or records" for name in several}
     reasons = {**dict.fromkeys(left, "as asked"), **unread, **reasons}
-    return table[[name for name in table.columns if name not in reasons]], found, reasons
+    kept = [name for name in table.columns if name not in reasons]
+    return table if len(kept) == len(table.columns) else table[kept], found, reasons
 
 
 def _called(name: str, columns: list[str]) -> str:

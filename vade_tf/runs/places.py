@@ -12,7 +12,7 @@ from vade_tf.errors import InputError
 from vade_tf.locking import Busy, locked
 from vade_tf.paths import usable
 from vade_tf.reading import each, json_object, parsed, record, text_of
-from vade_tf.writing import sweep, writing
+from vade_tf.writing import check_clock, sweep, writing
 
 LOCK = ".lock"
 FOLDERS = ("checkpoints", "export", "tensorboard", "figures")  # in that of a run
@@ -196,8 +196,9 @@ def held(path: str | Path, argument: str, new: bool = False) -> Iterator[Path]:
         new: make the folder first, and refuse one that is in use.
 
     Raises:
-        InputError: another process holds it, or it cannot be written.
+        InputError: another process holds it, it cannot be written, or the clock allows no model to be saved.
     """
+    check_clock()
     folder = usable(path, argument)
     if new:
         check_empty(folder)
