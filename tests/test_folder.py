@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from vade_tf import VaDEClusterer, archive, export
+from vade_tf.data import coding
 from vade_tf.data.columns import Column
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
 from vade_tf.runs import train
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.folder import Run, check_schema
+from vade_tf.runs.folder import Run
 from vade_tf.runs.study import Study
 
 CHOICE = {
@@ -95,11 +97,22 @@ def test_what_a_run_could_not_read_again_is_refused_before_it_is_written(tmp_pat
     """A name that each of many levels has, and long levels; `schema` reads up to 64 MiB."""
     column = Column(name, "category", tuple(f"{i}{level}" for i, level in enumerate(levels)))
     with pytest.raises(InputError, match=r"data: expected names and levels .*leave out the column"):
-        check_schema(Schema((column,), {}))
+        coding.check(Schema((column,), {}), "data")
     short = Schema((replace(column, name="n" * 1000, levels=("a" * 20_000, "b")),), {})
-    check_schema(short)
+    coding.check(short, "data")
     about = {"source": "x.csv", "rows": 3, "features": 3, "crc32": 1}
     assert Run.create(tmp_path / "run", TrainConfig(data="x.csv", clusters=3), about, short).schema == short
+
+
+def test_no_export_and_no_saved_clusterer_has_what_could_not_be_read_again(tmp_path, small_model):
+    schema = Schema((Column("n" * 700_000, "category", tuple(f"{i}" for i in range(100))),), {})
+    with pytest.raises(InputError, match=r"schema: expected names and levels .*leave out the column"):
+        export(small_model(), tmp_path / "served", schema=schema)
+    clusterer = VaDEClusterer(2)
+    clusterer.schema_ = schema
+    with pytest.raises(InputError, match=r"X: expected names and levels .*leave out the column"):
+        archive.save(clusterer, tmp_path / "c.keras")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("begin", [train.train, lambda config, out: Study.begin("seeds", config, out, [0, 1])])

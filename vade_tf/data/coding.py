@@ -3,6 +3,7 @@
 Reads no rows.
 """
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from vade_tf.data.genes import Genes
 from vade_tf.data.pictures import Pictures
 from vade_tf.data.schema import Schema
 from vade_tf.data.texts import Texts
-from vade_tf.reading import json_object
+from vade_tf.errors import InputError, cited
+from vade_tf.reading import LARGEST_JSON, json_object, parsed
 
 FORMS: dict[str, Callable[[dict], Coded]] = {
     "table": Schema.from_dict,
@@ -28,6 +30,25 @@ def read(file: Path) -> Coded:
         ValueError: it holds none; an InputError where it is no object.
     """
     return coded(json_object(file, {"form": str}))
+
+
+def check(schema: Coded, argument: str) -> None:
+    """Raises InputError where a file would hold a schema that `coded` refuses.
+
+    Args:
+        schema: which is to be written.
+        argument: what the error names.
+    """
+    text = json.dumps(schema.to_dict())
+    try:
+        if len(text) > LARGEST_JSON:
+            raise ValueError(f"more than {LARGEST_JSON:,} bytes")
+        coded(parsed(text))
+    except ValueError as error:
+        raise InputError(
+            f"{argument}: expected names and levels of columns that a file can hold, got {cited(error)}; leave out the "
+            "column where they are longest"
+        ) from error
 
 
 def coded(values: dict) -> Coded:

@@ -9,11 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from vade_tf.data import coding
 from vade_tf.data.dataset import Dataset
 from vade_tf.errors import InputError
 from vade_tf.model import choice, convolutional, networks
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.folder import Run, check_schema
+from vade_tf.runs.folder import Run
 from vade_tf.runs.rows import RunRows
 from vade_tf.systems import SYSTEMS, registry
 from vade_tf.training import device, given
@@ -31,7 +32,7 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
     """
     given.check_widths(config)
     if rows.dataset.schema is not None:
-        check_schema(rows.dataset.schema)
+        coding.check(rows.dataset.schema, "data")
     likelihood = choice.choose(rows.dataset)
     if config.pretrained is not None:
         pretrained_by(config, rows.dataset)

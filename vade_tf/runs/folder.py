@@ -36,7 +36,7 @@ from vade_tf.data import coding
 from vade_tf.data.dataset import Coded
 from vade_tf.errors import InputError, cited
 from vade_tf.paths import usable
-from vade_tf.reading import COPY_AGAIN, LARGEST_JSON, each, json_object, parsed, record, stored_arrays, text_of
+from vade_tf.reading import COPY_AGAIN, each, json_object, record, stored_arrays, text_of
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.places import CONFIG, DATA, by_name, check_empty, list_told, told
 from vade_tf.training.store import COLUMNS, TEXT_COLUMNS
@@ -83,20 +83,6 @@ def schema_of(folder: Path) -> Coded | None:
         raise
     except ValueError as error:
         raise InputError(f"{file} is missing or damaged ({cited(error)}); {COPY_AGAIN}") from error
-
-
-def check_schema(schema: Coded) -> None:
-    """Raises InputError where `schema_of` would refuse what `Run.create` writes of a schema."""
-    text = json.dumps(schema.to_dict())
-    try:
-        if len(text) > LARGEST_JSON:
-            raise ValueError(f"more than {LARGEST_JSON:,} bytes")
-        coding.coded(parsed(text))
-    except ValueError as error:
-        raise InputError(
-            f"data: expected names and levels of columns that schema.json can hold, got {cited(error)}; leave out the "
-            "column where they are longest"
-        ) from error
 
 
 class Run:
