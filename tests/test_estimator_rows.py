@@ -7,6 +7,7 @@ import numpy as np
 import pandas
 import pytest
 import scipy.sparse
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from vade_tf import VaDEClusterer
 from vade_tf.data.observing import observe
@@ -303,6 +304,15 @@ SAID = {"TfidfVectorizer().fit_transform(texts)": "texts", "a DataFrame": "(text
 def test_who_has_texts_or_dates_is_told_what_takes_them(rows, todo):
     with pytest.raises(InputError, match=f"^X: expected numbers, got {SAID[todo]}; give {re.escape(todo)}, "):
         clusterer().fit(rows)
+
+
+def test_texts_for_a_fitted_model_become_rows_as_those_that_were_fitted(rng):
+    """Of a vectorizer that is fitted anew each column is another word."""
+    vectorizer = TfidfVectorizer().fit(TEXTS)
+    model = clusterer().fit(np.abs(rng.normal(size=(60, len(vectorizer.vocabulary_)))))
+    with pytest.raises(InputError, match="^X: expected numbers, got texts; give transform") as caught:
+        model.predict(TEXTS)
+    assert "fit_transform" not in str(caught.value)
 
 
 def test_the_shape_of_images_may_be_an_array(rng):

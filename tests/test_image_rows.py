@@ -189,6 +189,7 @@ def test_images_of_other_channels_are_not_taken_for_plain_rows_in_silence(rng, c
         warnings.simplefilter("error")
         assert observe(images, image_shape=()).image_shape is None
         assert observe(rng.random((6, 2, 2, channels))).image_shape is None
+        assert observe(rng.random((6, 2, 5, 100))).image_shape is None  # two signals
         assert observe(images[..., :1]).image_shape == (9, 9)
 
 

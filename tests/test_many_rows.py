@@ -250,7 +250,7 @@ def test_a_copy_is_written_while_no_other_process_sweeps_or_writes(table, monkey
         with pytest.raises(Busy), locked(target.parent / ".lock"):
             pass
         held.append(target)
-        write(file, schema, target)
+        return write(file, schema, target)
 
     monkeypatch.setattr(converted, "_write", watched)
     found = load_file(str(table[0]), "y", id="name").x

@@ -14,6 +14,7 @@ from vade_tf.errors import InputError
 
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("vade_tf.data.parquet")
+converted = pytest.importorskip("vade_tf.data.converted")
 
 TABLE = pandas.DataFrame(
     {
@@ -266,3 +267,22 @@ def test_cells_that_become_objects_of_python_take_what_these_take(tmp_path, monk
         parquet.read(tmp_path / "t.parquet")
     pyarrow.parquet.write_table(pyarrow.table({"x": list(map(float, cells))}), tmp_path / "t.parquet")
     assert parquet.read(tmp_path / "t.parquet")["x"].tolist() == cells
+
+
+def test_cells_that_were_not_looked_at_are_told_each_time_their_copy_is_used(tmp_path, monkeypatch):
+    frame = pandas.DataFrame(
+        {"c": np.random.default_rng(0).choice(list("xyz"), 900), "n": np.arange(900) ** 2 % 17 / 4}
+    )
+    frame.loc[[5, 500, 899]] = None
+    frame.loc[13, "c"] = "rare"
+    frame.to_parquet(tmp_path / "t.parquet")
+    monkeypatch.setenv("VADE_TF_HOME", str(tmp_path / "cache"))
+    for module, name, value in ((converted, "SAMPLE", 100), (converted, "BLOCK", 128), (table_files, "memory", int)):
+        monkeypatch.setattr(module, name, value)
+    first, again = (load_file(str(tmp_path / "t.parquet")).notice for _ in range(2))
+    assert first == again
+    assert "'rare': taken as missing" in first
+    assert "rows without one known cell: 3; " in first
+    (copy,) = (tmp_path / "cache").rglob("*.npy")
+    copy.unlink()  # by hand
+    assert load_file(str(tmp_path / "t.parquet")).notice == first

@@ -129,9 +129,9 @@ def test_colours_of_a_kind_of_their_own_are_not_taken_for_grey(tmp_path, rng):
 
 
 def test_hidden_files_are_no_images(tmp_path, rng):
-    """As other systems leave them beside their images."""
+    """As systems and other programs leave them beside images, at the root of a disk as well."""
     folder = tmp_path / "images"
-    for name in ("a.png", "b.png", ".ipynb_checkpoints/a-checkpoint.png"):
+    for name in ("a.png", "b.png", ".ipynb_checkpoints/a-checkpoint.png", "lost+found/c.png", "$RECYCLE.BIN/d.png"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (8, 8)).astype("u1")).save(folder / name)
     (folder / "._a.png").write_bytes(b"no image")
@@ -252,7 +252,7 @@ def test_dark_images_of_16_bits_are_told(tmp_path, rng, brightest):
     new = load_file(str(tmp_path), schema=pictures.Pictures(20, 20, 1))
     levels = len(np.unique(new.x))
     assert levels == brightest // 257 + 1
-    told = f"6 of more than 8 bits are dark: at most {levels} grey levels are left of them; to keep more, "
+    told = f"6 of more than 8 bits are dark: at most {levels} grey levels are left of them; to keep more, train on "
     assert (told in new.notice) == (brightest < 65535)
     if brightest > 257:
         assert (told in load_file(str(tmp_path)).notice) == (brightest < 65535)

@@ -1,6 +1,7 @@
 """Rows that stay in their file are those of the file, however they are asked for; a table filled where it has holes."""
 
 import tracemalloc
+import warnings
 
 import numpy as np
 import pandas
@@ -348,3 +349,24 @@ def test_of_very_many_blocks_a_few_are_told(strange):
     x, told = strange
     read(x, 20)
     assert len(told) == stream.NOTES < 20
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_many_blocks_have_in_common_is_told_once(tmp_path, whole):
+    """The rows of which nothing is known, as a number of all, and further columns; the cells of the first row, too."""
+    frame = pandas.DataFrame({"c": list("xyzzy") * 20, "n": np.arange(100) ** 2 % 17 / 4, "id": np.arange(100)})
+    schema = Schema.infer(frame[["c", "n"]], "data")
+    frame.loc[[i for i in range(1, 100) if i % 5 < 3], ["c", "n"]] = None
+    frame.loc[[0, 97]] = [["first", 1.0, 0], ["last", 1.0, 97]]
+    frame.assign(more=1).to_parquet(tmp_path / "new.parquet")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        found = incoming._of_table(schema, tmp_path / "new.parquet", ".parquet", None, "id", None, whole, False)
+        assert len([*found.blocks(5)]) == 20
+    said = [str(each.message) for each in told]
+    number = int(frame[["c", "n"]].isna().all(axis=1).sum())
+    assert [len([1 for note in said if words in note]) for words in ("'first'", "'last'", "more", "without one")] == [
+        1
+    ] * 4
+    assert said[-1].startswith(f"rows without one known cell: {number};")
+    assert len(said) == 4

@@ -84,7 +84,7 @@ class RowReader:
             raise KindError(f"X: {cited(error)}; give numbers, or a DataFrame with its columns") from error
         except ValueError as error:  # which may hold the whole array
             words = [line for line in str(error).splitlines() if line[:1].isalpha() and not line.startswith("array=")]
-            raise InputError(f"X: {_instead(X) or ' '.join(words)[:LONGEST]}") from error
+            raise InputError(f"X: {_instead(X, fitting) or ' '.join(words)[:LONGEST]}") from error
         if fitting and not image_shape:
             check_apart(X, "X")
         return (SparseRows(X) if scipy.sparse.issparse(X) else X), image_shape
@@ -187,7 +187,7 @@ class RowReader:
         return raw if self.schema_ is None else self.schema_.decode(raw)
 
 
-def _instead(X) -> str:
+def _instead(X, fitting: bool) -> str:
     """What to give in the place of texts, dates or spans of time; "" of all else."""
     try:
         cells = np.asarray(X)
@@ -195,7 +195,9 @@ def _instead(X) -> str:
         return ""
     texts = cells.dtype == object and cells.size > 0 and all(isinstance(cell, str) for cell in cells.flat)
     if (texts or cells.dtype.kind in "US") and cells.ndim == 1:
-        return "expected numbers, got texts; give TfidfVectorizer().fit_transform(texts), of scikit-learn"
+        new = "transform(texts) of the vectorizer whose rows were fitted"
+        todo = "TfidfVectorizer().fit_transform(texts), of scikit-learn" if fitting else new
+        return f"expected numbers, got texts; give {todo}"
     kinds = {"U": "texts", "S": "texts", "M": "dates", "m": "spans of time"}
     kind = kinds.get("U" if texts else cells.dtype.kind)
     return f"expected numbers, got {kind}; give a DataFrame, whose columns may hold them" if kind else ""

@@ -6,7 +6,7 @@ The columns are looked at on rows at even distances (`SAMPLE` of them), then the
 import hashlib
 import json
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,10 +20,11 @@ from vade_tf.data.fetch import cache_folder, sweep
 from vade_tf.data.parquet import ParquetTable
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
+from vade_tf.data.stream import encoded
 from vade_tf.errors import InputError, StorageError
 from vade_tf.locking import locked
 from vade_tf.machine import rows_together, spans
-from vade_tf.writing import whole, writing
+from vade_tf.writing import whole, write_whole, writing
 
 SAMPLE = 100_000  # rows that say what the columns are
 BLOCK = 65_536  # rows coded together, at most
@@ -64,8 +65,8 @@ def column(file: Path, name: str) -> pandas.Series:
     return parquet.read(file, [name]).reset_index().iloc[:, -1]  # pandas may call it by a number, or it is its index
 
 
-def converted(file: Path, schema: Schema) -> tuple[FileRows, str]:
-    """The features of a table, and a line that says where they are.
+def converted(file: Path, schema: Schema) -> tuple[FileRows, list[str]]:
+    """The features of a table, and what there is to say: first where they are, then of its cells.
 
     Args:
         file: the .parquet file.
@@ -79,29 +80,39 @@ def converted(file: Path, schema: Schema) -> tuple[FileRows, str]:
     facts = [CODING, str(file.resolve()), found.st_size, found.st_mtime_ns, schema.to_dict()["columns"]]
     name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
     target = cache_folder() / "converted" / f"{name}.npy"
-    if not target.is_file():
+    beside = target.with_suffix(".json")  # what was said of the cells when they were coded
+
+    def is_there() -> bool:
+        return target.is_file() and beside.is_file()
+
+    if not is_there():
         with ExitStack() as stack:
             with writing(target.parent):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(locked(target.parent / ".lock", wait=True))  # or one sweeps another's work away
             sweep(target.parent)
-            if not target.is_file():
-                _write(file, schema, target)
+            if not is_there():
+                write_whole(beside, json.dumps(_write(file, schema, target)).encode())
     rows = FileRows.open(target)
     size = target.stat().st_size / 1e9
-    return rows, f"{file.name}: its {len(rows):,} rows are read from a copy in float32, {target} ({size:.1f} GB)"
+    told = f"{file.name}: its {len(rows):,} rows are read from a copy in float32, {target} ({size:.1f} GB)"
+    return rows, [told, *json.loads(beside.read_bytes())]
 
 
-def _write(file: Path, schema: Schema, target: Path) -> None:
+def _write(file: Path, schema: Schema, target: Path) -> list[str]:
+    """Writes the features of a table; what there is to say of its cells."""
     table = ParquetTable(file, [str(column.name) for column in schema.columns])
     shape = (len(table), len(schema.features))
     check_size(file, size := 4 * shape[0] * shape[1])
     _check_room(file, target.parent, size)
     header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    notes: list[str] = []
+    x = encoded(table, schema, notes.extend)
     with whole(target) as stream:
         np.lib.format.write_array_header_1_0(stream, header)
-        for block in _coded(table, schema):
-            stream.write(np.ascontiguousarray(block, "<f4").data)
+        for rows in spans(*shape, BLOCK):
+            stream.write(np.ascontiguousarray(x[rows], "<f4").data)
+    return notes
 
 
 def check_size(file: Path, size: int) -> None:
@@ -122,8 +133,3 @@ def _check_room(file: Path, folder: Path, size: int) -> None:
             f"data: {file} takes {size / 1e9:,.1f} GB as float32 in {folder}, where {free / 1e9:,.1f} GB are free; "
             "make room there, or name another folder by VADE_TF_HOME"
         )
-
-
-def _coded(table: ParquetTable, schema: Schema) -> Iterator[np.ndarray]:
-    for rows in spans(len(table), len(schema.features), BLOCK):
-        yield schema.encode(table[rows], f"data: counting from row {rows.start:,}")[0]

@@ -19,6 +19,7 @@ GREY = ("1", "L", "LA", "La")  # modes of grey images; so are those that begin w
 DEEP = ("I", "F")  # these: I;16, ...
 DIM = 64  # grey levels of 256: if images of more bits have fewer left, what is on them may be lost
 LARGEST = 1 << 26  # pixels of an image
+SYSTEMS = ("lost+found", "System Volume Information", "$RECYCLE.BIN")  # folders at the root of a disk, mostly closed
 NAMED = 8  # kinds of other files
 LARGE = 1 << 14  # pixels of images that had better be smaller
 RUN_LENGTHS = (1, 2)  # how a .bmp may be packed; Pillow takes its word for how many rows are left out
@@ -150,7 +151,7 @@ def read_folder(folder: Path, known: Pictures | None) -> tuple[np.ndarray, np.nd
         (
             deep if brightest + 1 < DIM else 0,
             f"{deep:,} of more than 8 bits are dark: at most {brightest + 1} grey levels are left of them; to keep "
-            "more, multiply the values of all by one number first, and those of new images by the same",
+            "more, train on images whose values were all multiplied by one number, and multiply new ones by the same",
         ),
         (several, f"of {several:,} that hold several images the first one was read"),
         (others, f"files of other kinds were left out: {', '.join(others[:NAMED])}{more}"),
@@ -159,7 +160,7 @@ def read_folder(folder: Path, known: Pictures | None) -> tuple[np.ndarray, np.nd
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """All files of a folder and of those in it, each folder once, wherever links lead; none that is hidden.
+    """All files of a folder and of those in it, each folder once, wherever links lead; none hidden or of a system.
 
     Links that lead nowhere are among them: what reads an image refuses one by its name.
     """
@@ -174,7 +175,7 @@ def _files(folder: Path) -> Iterator[Path]:
             inside.clear()
             continue
         been.add((here.st_dev, here.st_ino))
-        inside[:] = sorted(name for name in inside if not name.startswith("."))
+        inside[:] = sorted(name for name in inside if not name.startswith(".") and name not in SYSTEMS)
         files = (Path(root) / name for name in names if not name.startswith("."))
         yield from (file for file in files if file.is_file() or not file.exists())
 

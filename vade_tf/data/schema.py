@@ -196,6 +196,17 @@ class Schema:
             InputError: a column is not there, or a cell cannot be that column's; it names column, row and value.
         """
         frame = as_frame(frame)
+        x, notes, unknown = self.coded(frame, argument)
+        return x, [*self.ignored(named(frame, argument)), *notes, *unknown_rows(unknown)]
+
+    def ignored(self, names: list[str | int]) -> list[str]:
+        """What there is to say of a table whose columns have these names, all different: at most a sentence."""
+        used = {column.name for column in self.columns} | set(self.dropped)
+        extra = [name for name in names if name not in used]
+        return [f"columns that training did not have are ignored: {_listed(extra)}"] if extra else []
+
+    def coded(self, frame: pandas.DataFrame, argument: str = "x") -> tuple[np.ndarray, list[str], int]:
+        """`encode` of some rows of a table: notes of their cells alone, and the number of rows without a known cell."""
         names = named(frame, argument)
         places = {name: i for i, name in enumerate(names)}
         absent = [column.name for column in self.columns if column.name not in places]
@@ -204,10 +215,7 @@ class Schema:
                 f"{argument}: expected the columns that training had, got a table without {_listed(absent)}; its "
                 f"columns are {_listed(names)}"
             )
-        used = {column.name for column in self.columns} | set(self.dropped)
-        extra = [name for name in names if name not in used]
-        notes = [f"columns that training did not have are ignored: {_listed(extra)}"] if extra else []
-        width = sum(column.width for column in self.columns)
+        notes, width = list[str](), sum(column.width for column in self.columns)
         try:
             check_memory(4 * len(frame) * width, f"{len(frame):,} rows of {width:,} features")
         except TooLarge as error:
@@ -219,9 +227,7 @@ class Schema:
             at += column.width
             unknown &= np.isnan(coded[:, 0])
             notes += [note] if note else []
-        if unknown.any():
-            notes.append(f"rows without one known cell: {unknown.sum():,}; their cluster and density say nothing")
-        return x, notes
+        return x, notes, int(unknown.sum())
 
     def decode(self, x: np.ndarray) -> pandas.DataFrame:
         """Features -> rows in the names, units and categories that came in: [n, D] -> a table of n rows.
@@ -299,6 +305,11 @@ class Schema:
         if len({column.name for column in columns}) < len(columns) or any(len(pair) != 2 for pair in values["dropped"]):
             raise ValueError("a column stands there twice, or one that is dropped has no reason")
         return cls(columns, {name: str(reason) for name, reason in values["dropped"]})
+
+
+def unknown_rows(number: int) -> list[str]:
+    """What there is to say of so many rows without one known cell: at most a sentence."""
+    return [f"rows without one known cell: {number:,}; their cluster and density say nothing"] if number else []
 
 
 def named(frame: pandas.DataFrame, argument: str) -> list[str | int]:

@@ -1,13 +1,13 @@
 """Rows of a table that stay in their file: read and coded in order, a block at a time, as often as asked."""
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas
 
-from vade_tf.data.schema import Schema
+from vade_tf.data.schema import Schema, unknown_rows
 from vade_tf.data.shards import FileRows
 from vade_tf.errors import InputError
 from vade_tf.machine import check_memory, rows_together, spans
@@ -74,28 +74,28 @@ class TableRows:
         return found
 
 
-def encoded(
-    table, schema: Schema, tell: Callable[[list[str]], object], others: Collection[str | None] = ()
-) -> TableRows:
+def encoded(table, schema: Schema, tell: Callable[[list[str]], object]) -> TableRows:
     """The features of a table, each block coded by a schema when it is asked for.
 
     Args:
         table: as for `TableRows`.
         schema: how it is coded.
-        tell: is given what there is to say of the cells of a block when this is first read, until NOTES are said.
-        others: names of columns that are no features and are not told of, such as the names of the rows.
+        tell: is given what there is to say of the cells of a block when this is first read, until NOTES are said, and
+            of how many rows nothing is known when the last one is.
     """
-    reached = said = 0
+    reached = said = unknown = 0
 
     def encode(rows: pandas.DataFrame, start: int) -> np.ndarray:
-        nonlocal reached, said
-        if others:
-            rows = rows.loc[:, [str(name) not in others for name in rows.columns]]
-        x, notes = schema.encode(rows, f"data: counting from row {start:,}" if start else "data")
-        if start >= reached and said < NOTES:
+        nonlocal reached, said, unknown
+        x, notes, without = schema.coded(rows, f"data: counting from row {start:,}" if start else "data")
+        if start < reached:
+            return x
+        reached, unknown = start + len(rows), unknown + without
+        if said < NOTES:
             tell([f"from row {start:,} on: {note}" if start else note for note in notes])
             said += len(notes)
-        reached = max(reached, start + len(rows))
+        if reached == len(table):
+            tell(unknown_rows(unknown))
         return x
 
     return TableRows(table, encode, len(schema.features))

@@ -263,10 +263,10 @@ def _from_file(
         coding = schema = _inferred(table, likelihood, declared, several)
         schema = replace(schema, dropped={**schema.dropped, **reasons})
         notes = [*schema.describe(), f"what the columns are was seen on {len(table):,} of the rows"]
-    rows, told = converted.converted(file, coding or Schema.numbers(table, "data"))
+    rows, (told, *of_cells) = converted.converted(file, coding or Schema.numbers(table, "data"))
     x = rows if in_file or stays_in_file(*rows.shape, "float32") else rows[:]
     about: dict = {"name": _name(file), "source": str(file), "likelihood": likelihood, "ids": ids}
-    return build(x, y, schema=schema, notice=_notice(told, notes), image_shape=declared, **about)
+    return build(x, y, schema=schema, notice=_notice(told, notes + of_cells), image_shape=declared, **about)
 
 
 def _texts(texts: pandas.Series, column: str, y, schema, notice: str, about: dict) -> Dataset:

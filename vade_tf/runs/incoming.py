@@ -176,7 +176,7 @@ def _of_table(
         x, notes = _numbers(features, schema)
     else:
         x, notes = schema.encode(features, "data")
-    _tell(notes)
+    _tell(schema.ignored(list(features)) if kind == ".parquet" else notes)  # of its cells, when they are read
     if kind != ".parquet" and whole:
         _tell(left_empty([table], schema))
         cells = as_coded(file, None, schema).table.rename(columns=str)
@@ -191,7 +191,7 @@ def _of_table(
     needed = columns if whole else [str(column.name) for column in schema.columns] + ([id] if id else [])
     exact = tuple(name for name in needed if name not in own) if whole else () if id is None else (id,)
     stored = tables.parquet_reader().ParquetTable(file, needed, exact)
-    return Incoming(encoded(stored, schema, _tell, others), stored, id)
+    return Incoming(encoded(stored, schema, _tell), stored, id)
 
 
 def _numbers(table: pandas.DataFrame, schema: Schema) -> tuple[np.ndarray, list[str]]:
