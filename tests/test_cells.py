@@ -5,6 +5,7 @@ import pandas
 import pytest
 from small_tables import NUMBERS, many, written
 
+from vade_tf import VaDEClusterer
 from vade_tf.data.files import load_file
 from vade_tf.data.filling import Written, filled
 from vade_tf.data.observing import observe
@@ -77,7 +78,9 @@ def test_bounds_beside_many_numbers_are_told_however_often_they_come(bound):
     cells = [bound if i % every == 0 else f"{i / 10}".replace(".", mark) for i in range(300)]
     for words in ([], ["n.d."] * 10):
         with pytest.raises(
-            InputError, match=rf"^x: expected a number in every row of column 'v'.* got '{bound}' at row 0"
+            InputError,
+            match=rf"^x: expected a number in every row of column 'v'.* got '{bound}' at row 0 .* or "
+            f"leave the column out; give a bound such as '{bound}' a value$",
         ):
             Schema.infer(table(cells + words))
     few = [bound if i % 3 == 0 else str(i % 20) for i in range(300)]
@@ -92,8 +95,9 @@ def test_rows_of_no_known_cell_are_told_when_they_are_fitted_and_when_they_are_n
     schema = Schema.infer(frame)
     assert schema.encode(frame)[1] == [note]
     assert schema.encode(frame.drop([2, 5]))[1] == []
-    with pytest.warns(UnitsWarning, match=f"^{note}$"):
-        observe(frame)
+    with pytest.warns(UnitsWarning, match=f"^{note}$") as told, pytest.raises(InputError, match="^hints: "):
+        VaDEClusterer(2, hints=[9]).fit(frame)
+    assert [each.filename for each in told] == [__file__]
     assert load_file(written(tmp_path, frame.to_csv(index=False))).notice.splitlines()[-1] == note
 
 
@@ -115,6 +119,6 @@ def test_spans_of_time_as_pandas_writes_them_are_days(step):
 def test_a_column_of_texts_beside_counts_is_to_be_left_out(rng):
     """Emptied, it would be a column of missing counts."""
     frame = pandas.DataFrame(rng.poisson(0.4, (60, 25))).add_prefix("g").assign(kind=many(["B", "T", "NK"]))
-    with pytest.raises(InputError, match=r"of column 'kind', got 'B' at row 0; .* or leave the column out \(drop\)$"):
+    with pytest.raises(InputError, match=r"of column 'kind', got 'B' at row 0; .*, or give x.drop\(columns=...\)$"):
         observe(frame, "counts")
     assert observe(frame.drop(columns="kind"), "counts").x.shape == (60, 25)

@@ -155,3 +155,13 @@ def test_seven_numbers_in_order_may_be_a_row_by_chance(tmp_path):
     assert table.shape == (15, 7)
     assert table.iloc[0].tolist() == first
     assert "has no header" in notice
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_number_beside_addresses_is_one(tmp_path, named):
+    """A file without a header keeps its first row, and one of R's the names of its rows."""
+    rows = [f"10.{i % 3}.0.{i % 9},10.0.{i % 4}.0,192.168.178.{100 + i % 5},{37 * i}" for i in range(60)]
+    text = "\n".join(["a,b,c,d", *(f'"{i + 101}",{row}' for i, row in enumerate(rows))] if named else rows) + "\n"
+    table = tables.read_text(Path(written(tmp_path, text)), []).table
+    assert list(table.columns[-4:]) == (list("abcd") if named else [f"column_{i}" for i in range(4)])
+    assert [",".join(map(str, row)) for row in table.iloc[:, -4:].to_numpy()] == rows

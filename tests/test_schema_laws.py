@@ -30,6 +30,7 @@ COLUMNS = {  # cells as they are written in a file
     "german days": ["1.2.2021", "13.2.2021", "02.12.2021", ""],
     "american days": ["1/2/2021", "1/13/2021", "12/2/2021"],
     "iso": ["2021-02-01", "2021-02-13", "9999-01-01"],
+    "spans": ["0 days 01:13:17", "4 days", "-1 days +23:00:00.5", ""],
     "truth": ["True", "False", "TRUE"],
     "signs": ["-", "+", "0"],
     "whole": ["0", "1"],
@@ -54,6 +55,7 @@ def test_the_columns_of_the_law_are_of_all_kinds(schema):
     kinds = {column.name: (column.kind, column.form) for column in schema.columns}
     assert kinds["decimal comma"] == ("number", "1.000,5")
     assert kinds["thousands"] == ("number", "1,000.5")
+    assert kinds["spans"] == ("number", "0 days 01:13:17")
     assert kinds["german days"] == ("date", "%d.%m.%Y")
     assert [kind for kind, _ in kinds.values()].count("category") == 4
     assert set(COLUMNS) == set(kinds)
@@ -196,22 +198,58 @@ def test_truth_values_and_numbers_of_two_levels_in_any_writing(levels, zeros, on
 CELLS = st.one_of(
     st.from_regex(r"[+-]?[0-9]{0,4}([.,][0-9]{0,3}){0,2}(e[0-9]{1,3})?", fullmatch=True),
     st.from_regex(r"[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}( [0-9]{1,2}:[0-9]{2})?", fullmatch=True),
-    st.sampled_from(["now", " today", "NaT", "inf", "1e400", "2021", "20210305", "10000-01-01T12:00", "x"]),
+    st.sampled_from(
+        [
+            "3 days",
+            "0 days 01:13:17",
+            "-1 days +23:00:00",
+            "now",
+            " today",
+            "NaT",
+            "inf",
+            "1e400",
+            "2021",
+            "20210305",
+            "10000-01-01T12:00",
+            "x",
+        ]
+    ),
     st.floats(-1e3, 1e3),
     st.none(),
 )
 
 
 @settings(max_examples=300, deadline=None)
-@given(cells=st.lists(CELLS, min_size=1, max_size=3), form=st.sampled_from(["", "1.000,5", "1,000.5"]))
+@given(
+    cells=st.lists(CELLS, min_size=1, max_size=3), form=st.sampled_from(["", "1.000,5", "1,000.5", "0 days 01:13:17"])
+)
 def test_what_is_read_together_is_read_alike_alone(cells, form):
     values = pandas.Series(cells, dtype=object)
     dates = {"": "", "1.000,5": "%d.%m.%Y", "1,000.5": "ISO8601"}
-    for read, how in ((read_numbers, form), (read_dates, dates[form])):
+    for read, how in ((read_numbers, form), (read_dates, dates.get(form, ""))):
         if (found := read(values, how)) is None:
             continue
         alone = [read(values.iloc[[row]], how) for row in range(len(values))]
         np.testing.assert_array_equal(np.concatenate([one[0] for one in alone]), found[0])
+
+
+def test_cells_that_are_read_alone_are_read_together():
+    """A number in a column of spans is one of days, as `Schema.decode` gives them; plain numbers have no spans."""
+    spans = Schema.infer(pandas.DataFrame({"v": pandas.to_timedelta(many(range(9)), unit="h")}))
+    texts = Schema.infer(pandas.DataFrame({"v": [f"{i} days" for i in many(range(9))]}))
+    for schema in (spans, texts):
+        x = schema.encode(pandas.DataFrame({"v": ["3", "4 days", None, "0 days 06:00:00"]}))[0]
+        np.testing.assert_array_equal(x.ravel(), [3, 4, np.nan, 0.25])
+    plain = Schema.infer(pandas.DataFrame({"v": [i / 4 for i in range(30)]}))
+    for cells in (["3 days", "4 days"], ["3 days"], ["3 days", "4"]):
+        with pytest.raises(InputError, match="^x: expected a number .* column 'v', got '3 days' at row 0"):
+            plain.encode(pandas.DataFrame({"v": cells}))
+
+
+def test_spans_say_nothing_of_the_commas_of_other_columns(tmp_path):
+    """As fractions of days they would be decimal points."""
+    text = "w;t\n" + "".join(f"{i % 9 + 1},{i * 37 % 900 + 100};{i % 8} days 01:13:17\n" for i in range(30))
+    assert load_file(written(tmp_path, text)).x[:2, 0].tolist() == pytest.approx([1.1, 2.137])
 
 
 @pytest.mark.parametrize("dtype", [object, "string", "string[pyarrow]", pandas.ArrowDtype(pyarrow.string())])

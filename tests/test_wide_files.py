@@ -79,18 +79,18 @@ def test_a_lone_quote_is_a_character_and_swallows_no_lines(tmp_path):
     assert table["length"].tolist() == list(range(60))
 
 
-@pytest.mark.parametrize("last", [22, 3019])
+@pytest.mark.parametrize(("last", "name"), [(22, "t.csv"), (3019, "t.txt")])
 @pytest.mark.parametrize("order", ["name,a,b", "a,b,name"])
-def test_quotes_far_below_the_first_lines_swallow_no_rows(tmp_path, order, last):
+def test_quotes_far_below_the_first_lines_swallow_no_rows(tmp_path, order, last, name):
     """As they do where they are among these; the line is counted as an editor does."""
     rows = [{"a": f"{i % 97}.5", "b": f"{i % 89}.25", "name": f"n{i}"} for i in range(25_000)]
     for place in (20_000, 20_000 + last):
         rows[place]["name"] = '"' + rows[place]["name"]
     text = "\n".join([order, *(",".join(row[name] for name in order.split(",")) for row in rows)]) + "\n"
     with pytest.raises(
-        InputError, match=rf"a quote in line 20002 takes {last:,} further rows into its cell; remove it"
+        InputError, match=rf"^data: a quote in line 20002 of .*{name} takes {last:,} further .* cell; remove it$"
     ):
-        load_file(written(tmp_path, text))
+        load_file(written(tmp_path, text, name))
 
 
 def test_long_texts_far_below_the_first_lines_stay_cells(tmp_path):
@@ -168,6 +168,14 @@ def test_an_index_that_starts_again_is_an_index(tmp_path):
 def test_a_column_is_found_without_the_blanks_around_its_name(tmp_path, asked):
     text = '"load ",b,c\n' + "".join(f"{i % 7},{i % 5},{i % 3}\n" for i in range(40))
     assert names(tmp_path, text, drop=asked.strip("'")).features == ["b", "c"]
+
+
+@pytest.mark.parametrize("name", ["online retail.csv", "line 3.csv"])
+def test_a_table_that_does_not_fit_in_memory_is_whole_whatever_it_is_called(tmp_path, monkeypatch, name):
+    file = written(tmp_path, "a,b\n" + "1.5,2.5\n" * 1000, name)
+    monkeypatch.setattr("vade_tf.machine.memory", lambda: 1000)
+    with pytest.raises(InputError, match=f"^data: .*{name} does not fit in memory .*; save it as .npy or .parquet"):
+        load_file(file)
 
 
 def test_cells_are_counted_before_memory_is_taken(tmp_path, monkeypatch):

@@ -67,6 +67,14 @@ def test_whole_numbers_may_have_dots_between_thousands(tmp_path, cells, numbers)
         np.testing.assert_allclose(load_file(written(tmp_path, text, "n.csv"), drop="town", plain=True).x, data.x)
 
 
+def test_beside_decimal_commas_in_a_file_with_semicolons_three_digits_are_behind_a_comma(tmp_path):
+    cells, halves = ["1,250", "12,500", "100", "2,375"], ["3,5", "2,1", "4"]
+    text = "w;h\n" + "".join(f"{cells[i % 4]};{halves[i % 3]}\n" for i in range(24))
+    assert load_file(written(tmp_path, text)).x[:4, 0].tolist() == [1.25, 12.5, 100, 2.375]
+    alone = "w;h\n" + "".join(f"{cells[i % 4]};{i % 3}\n" for i in range(24))  # where the column itself says it
+    assert load_file(written(tmp_path, alone)).x[:4, 0].tolist() == [1250, 12500, 100, 2375]
+
+
 def test_what_is_sampled_is_read_as_it_was_meant(tmp_path):
     """By a run on decimal commas, to which 2.683 is 2683: as texts like the numbers of a .parquet, of the same seed."""
     text = "a;b;c\n" + "".join(f"{i % 9},{i % 7}5;{i % 5},{i % 3}1 %;{i % 4}\n" for i in range(64))

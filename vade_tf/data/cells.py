@@ -10,7 +10,7 @@ import numpy as np
 import pandas
 from pandas.api import types
 
-from vade_tf.data.dates import in_days, is_duration, read_spans
+from vade_tf.data.dates import SPANS, in_days, is_duration, read_spans
 from vade_tf.errors import InputError
 
 MISSING = {  # and "-" without a "+"
@@ -108,7 +108,7 @@ def read_numbers(values: pandas.Series, form: str | None = None, commas: bool = 
     if types.is_datetime64_any_dtype(values.dtype) or (form is None and types.is_bool_dtype(values.dtype)):
         return None
     if is_duration(values):
-        return in_days(values.to_numpy("m8[us]")), ""
+        return in_days(values.to_numpy("m8[us]")), SPANS
     if types.is_complex_dtype(values.dtype):
         return None
     if types.is_numeric_dtype(values.dtype):
@@ -116,12 +116,10 @@ def read_numbers(values: pandas.Series, form: str | None = None, commas: bool = 
     held = values.notna().to_numpy()
     cells = values[held].astype(object).reset_index(drop=True)
     others = ("boolean", "datetime", "date", "datetime64")
-    if form is None and (types.infer_dtype(cells, skipna=True) in others or _are_addresses(cells)):
+    if form is None and (types.infer_dtype(cells, skipna=True) in others or _addresses(cells).any()):
         return None
-    if not form and (spans := read_spans(cells)) is not None:
-        found = np.full(len(values), np.nan)
-        found[held] = spans
-        return found, ""
+    if form is None and len(cells) and not np.isnan(read_spans(cells)).any():
+        form = SPANS
     if sign := _common_sign(cells) if form is None else sign_of(form):
         unsigned = read_numbers(values.astype(object).map(lambda cell: _without(sign, cell)), form and form[1:], commas)
         return unsigned and (unsigned[0], sign + unsigned[1])
@@ -189,11 +187,10 @@ def are_codes(texts: Iterable) -> bool:
     return codes and not all(map(_CLOCK.fullmatch, cells))
 
 
-def _are_addresses(cells: pandas.Series) -> bool:
-    """Whether most cells are addresses of IP, all of which may look like numbers with dots between thousands."""
-    return (
-        sum(isinstance(cell, str) and _ADDRESS.fullmatch(cell.strip()) is not None for cell in cells) > len(cells) / 2
-    )
+def _addresses(cells: pandas.Series) -> np.ndarray:
+    """Which cells are addresses of IP, bool [n], if most are: one alone is a number with dots between thousands."""
+    found = [isinstance(cell, str) and _ADDRESS.fullmatch(cell.strip()) is not None for cell in cells]
+    return np.array(found, bool) & (2 * sum(found) > len(found))
 
 
 def unsigned(value):
@@ -204,14 +201,13 @@ def unsigned(value):
 def in_forms(values: list) -> np.ndarray:
     """Whether each value is a number in a form, [3, n]: plain, commas between thousands, a decimal comma."""
     cells = pandas.Series(values, dtype=object)
-    if _are_addresses(cells):
-        return np.zeros((1 + len(_COMMAS), len(cells)), bool)
-    return np.stack([~np.isnan(_as_written(cells, form)) for form in ("", *_COMMAS)])
+    forms = np.stack([~np.isnan(_as_written(cells, form)) for form in ("", *_COMMAS)])
+    return forms & ~_addresses(cells)
 
 
 def _as_written(cells: pandas.Series, form: str) -> np.ndarray:
     """Cells as numbers, float64 [n], where texts have a form; NaN: it is no such text."""
-    if form:
+    if form not in ("", SPANS):
         texts = cells[np.array([isinstance(cell, str) for cell in cells], bool)].str.strip()
         plain_texts = texts.str.replace("," if form == THOUSANDS else ".", "", regex=False)
         plain_texts = plain_texts.str.replace(",", ".", regex=False)
@@ -219,7 +215,8 @@ def _as_written(cells: pandas.Series, form: str) -> np.ndarray:
         cells[texts.index] = plain_texts.where(texts.str.fullmatch(_COMMAS.get(form, "")).astype(bool), "")
     if any(isinstance(cell, COMPLEX) for cell in cells):
         cells = cells.map(lambda cell: None if isinstance(cell, COMPLEX) else cell)
-    return pandas.to_numeric(cells, errors="coerce").to_numpy(np.float64, copy=True, na_value=np.nan)
+    numbers = pandas.to_numeric(cells, errors="coerce").to_numpy(np.float64, copy=True, na_value=np.nan)
+    return np.where(np.isnan(numbers), read_spans(cells), numbers) if form == SPANS else numbers
 
 
 def key_of(value) -> str:

@@ -270,7 +270,7 @@ def check_lengths(file: Path, how: Cut, width: int, bare: bool) -> None:
 
 
 def check_quotes(file: Path, how: Cut) -> None:
-    """Raises ValueError, which names the line, where a cell of several lines is rows that a lone quote swallows.
+    """Raises InputError, which names the line, where a cell of several lines is rows that a lone quote swallows.
 
     That is a cell whose lines all are as wide as a row, and whose quote ends within another cell, or after many lines.
     """
@@ -294,8 +294,9 @@ def check_quotes(file: Path, how: Cut) -> None:
                 most = 1
             if len(taken) > most and {len(line) for line in _lines(taken, how.separator, csv.QUOTE_NONE)} == {width}:
                 first = how.skipped + reader.line_num - len(taken) + 1
-                raise ValueError(
-                    f"a quote in line {first} takes {len(taken) - 1:,} further rows into its cell; remove it"
+                raise InputError(
+                    f"data: a quote in line {first} of {file} takes {len(taken) - 1:,} further rows into its cell; "
+                    "remove it"
                 )
 
 

@@ -31,6 +31,7 @@ _TIME_FORMS = {  # what may follow
     r" \d{1,2}:\d{2}:\d{2} [AaPp][Mm]": " %I:%M:%S %p",
 }
 ISO = "ISO8601"  # the form of dates as ISO 8601 has them, as pandas calls it
+SPANS = "0 days 01:13:17"  # the form of numbers that are spans of time, which may come as a number of days
 FIRST = 10  # values of which one says what form the others may have
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?")
 _PARTS = re.compile(r"\d{4}-\d\d-\d\d(?:([T ])\d\d:\d\d(:\d\d(?:\.(\d+))?)?(\s?[Zz]|[+-]\d\d(?::?\d\d)?)?)?")
@@ -145,11 +146,10 @@ def is_duration(values: pandas.Series) -> bool:
     return getattr(values.dtype, "kind", "") == "m"
 
 
-def read_spans(values: pandas.Series) -> np.ndarray | None:
-    """Texts of spans of time, as pandas writes them ("0 days 01:13:17"), as days, float64 [n]; None: one is none."""
-    if not len(values) or not all(isinstance(cell, str) and _SPAN.fullmatch(cell.strip()) for cell in values):
-        return None
-    return in_days(pandas.to_timedelta(values.str.strip()).to_numpy("m8[us]"))
+def read_spans(values: pandas.Series) -> np.ndarray:
+    """Texts of spans of time, as pandas writes them (see `SPANS`), as days, float64 [n]; NaN: it is none."""
+    spans = [cell.strip() if isinstance(cell, str) and _SPAN.fullmatch(cell.strip()) else None for cell in values]
+    return in_days(pandas.to_timedelta(pandas.Series(spans, dtype=object)).to_numpy("m8[us]"))
 
 
 def in_days(micros: np.ndarray) -> np.ndarray:

@@ -10,7 +10,17 @@ from pandas.api import types
 
 from vade_tf.data.cells import COMMA, key_of, read_numbers, short, sign_of, without_blanks
 from vade_tf.data.columns import Column
-from vade_tf.data.dates import DAY, ISO, are_iso, is_duration, iso_writer, read_dates, read_spans, without_categories
+from vade_tf.data.dates import (
+    DAY,
+    ISO,
+    SPANS,
+    are_iso,
+    is_duration,
+    iso_writer,
+    read_dates,
+    read_spans,
+    without_categories,
+)
 from vade_tf.data.schema import NAMED, Schema
 
 ZONED = r"(?:[+-]\d\d:?\d\d|[Zz])\s*$"  # a date with a time zone
@@ -162,7 +172,7 @@ class Written:
 def _writer(column: Column, values: pandas.Series, texts: pandas.Series) -> Callable[[pandas.Series], list[str]]:
     """What writes cells of a column as its file does, whose cells were read as `values` and are `texts` there."""
     form = _read(column, values)[1] if column.kind in ("number", "date") else ""
-    if column.kind == "number" and read_spans(texts[values.notna()]) is not None:
+    if form == SPANS and not np.isnan(read_spans(texts[values.notna()])).any():
         return lambda means: [str(pandas.Timedelta(float(mean), "D").round("us")) for mean in means]
     if column.kind == "number":
         signed = _signed(sign_of(form), texts[values.notna()])

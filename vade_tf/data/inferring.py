@@ -148,10 +148,11 @@ def _check_nearly_numbers(name, values: pandas.Series, found: list, argument: st
         )
     words = [value for value, number in zip(found, numbers, strict=True) if not number]
     others = [word for word in words if not _BOUND.fullmatch(str(unsigned(word)).strip())]
-    digits = re.search(r"\d", "".join(map(str, others)))
-    bounds, few = len(others) < len(words), len(others) <= FEW_WORDS and not digits
-    unknown = 1.0 if bounds else 0.5 if numbers.sum() > MANY_NUMBERS else 0.0
-    _check_few(name, values, words, argument, "a number", share=max(unknown if few else 0.0, 1 - NEARLY))
+    bound = next((word for word in words if word not in others), None)
+    few = len(others) <= FEW_WORDS and not re.search(r"\d", "".join(map(str, others)))
+    unknown = 1.0 if bound is not None else 0.5 if numbers.sum() > MANY_NUMBERS else 0.0
+    todo = "" if bound is None else f"; give a bound such as {short(bound)!r} a value"
+    _check_few(name, values, words, argument, "a number", share=max(unknown if few else 0.0, 1 - NEARLY), todo=todo)
 
 
 def _check_nearly_dates(name, values: pandas.Series, found: list, argument: str) -> None:
@@ -162,7 +163,9 @@ def _check_nearly_dates(name, values: pandas.Series, found: list, argument: str)
         _check_few(name, values, others, argument, f"a date (as {day_as(form)})", share=1 - NEARLY)
 
 
-def _check_few(name, values: pandas.Series, others: list, argument: str, what: str, share: float) -> None:
+def _check_few(
+    name, values: pandas.Series, others: list, argument: str, what: str, share: float, todo: str = ""
+) -> None:
     """Raises InputError where at most this share of the cells are these others, which are not what the rest is."""
     strange = values.isin(others)
     if strange.sum() <= share * values.notna().sum():
@@ -170,7 +173,7 @@ def _check_few(name, values: pandas.Series, others: list, argument: str, what: s
         raise InputError(
             f"{argument}: expected {what} in every row of column {name!r}, as in most of them, got "
             f"{short(values.iloc[place])!r} at row {row_of(values, place)} ({int(strange.sum()):,} such cells); "
-            "correct them, leave them empty, or leave the column out"
+            f"correct them, leave them empty, or leave the column out{todo}"
         )
 
 

@@ -15,6 +15,7 @@ from pandas.api import types
 from vade_tf.data.cells import COMMA, THOUSANDS, read_numbers, sign_of, unsigned, without_blanks
 from vade_tf.data.checks import SEEN_IMAGES, SIDES, side_of_images
 from vade_tf.data.columns import Column
+from vade_tf.data.dates import SPANS
 
 COUNTS = 0.5  # share of cells that are 0 in a table of counts
 COUNTED, TAIL, MOST_OF_ALL = 20, 10.0, 0.2  # columns of counts that say that all are; see `are_counts`
@@ -34,11 +35,12 @@ def alike(
         semicolons: whether its file is cut by semicolons.
     """
     found = [read(i, False) for i in range(frame.shape[1])]
-    forms = {i: form for i, one in enumerate(found) if (form := form_of(one)) is not None}
+    forms = {i: form for i, one in enumerate(found) if (form := form_of(one)) not in (None, SPANS)}
     if _has_decimal_commas(frame, forms, semicolons):
+        sure = semicolons and any(form.endswith(COMMA) for form in forms.values())
         for i in forms:
             values = frame.iloc[:, i]
-            if _holds_texts(values) and not _have_thousands(without_blanks(values), ",", 3):
+            if _holds_texts(values) and (sure or not _have_thousands(without_blanks(values), ",", 3)):
                 found[i] = read(i, True)
     return found
 

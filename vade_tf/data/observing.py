@@ -1,7 +1,6 @@
 """Raw rows, checked -> `Observations` in the units of their likelihood; with labels and a name a `Dataset`."""
 
 import math
-import warnings
 from contextlib import suppress
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from vade_tf.data.dataset import Coded, Dataset, Observations, as_kind
 from vade_tf.data.genes import is_annotated
 from vade_tf.data.shards import FileRows, is_file
 from vade_tf.data.sparse import SparseRows
-from vade_tf.errors import InputError, UnitsWarning, cited
+from vade_tf.errors import InputError, cited, tell
 from vade_tf.machine import memory, rows_together
 
 COUNTS = ("counts", "zinb")  # likelihoods of numbers that are to be taken as they are
@@ -116,10 +115,11 @@ def observe(
         schema = (Schema.counted if likelihood in COUNTS else Schema.infer)(x, argument, **more)
         try:
             x, notes = schema.encode(x, argument)
-        except InputError as error:  # of texts among what was said to be counts
-            raise InputError(f"{error}, or leave the column out (drop)") from error
-        for note in notes:
-            warnings.warn(note, UnitsWarning, stacklevel=3)
+        except InputError as error:
+            if likelihood not in COUNTS:
+                raise
+            raise InputError(f"{error}, or give {argument}.drop(columns=...)") from error  # of texts beside counts
+        tell(notes, 4)
     if scipy.sparse.issparse(x):
         x = SparseRows(x)
     elif not isinstance(x, (np.ndarray, SparseRows, FileRows)):

@@ -92,7 +92,8 @@ class Schema:
             argument: what an error names.
             semicolons: whether its file is cut by semicolons. A text "8,090" is then 8.09, unless other columns have
                 decimal points; otherwise it is 8090, unless another column has decimal commas. A text "8.090" is then
-                8090 in a column of such texts and whole numbers below 1,000; "8,090" always, if one has three digits.
+                8090 in a column of such texts and whole numbers below 1,000; "8,090" always, if one has three digits,
+                unless semicolons and decimal commas of another column say otherwise.
             images: whether its columns may be the pixels of images.
 
         Raises:

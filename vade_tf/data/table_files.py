@@ -1,6 +1,7 @@
 """Files of tables, and of texts of one line each -> a data set. New rows are coded as the first."""
 
 import csv
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -65,7 +66,8 @@ def load(
         try:
             (table, separator, notice, header), several = as_coded(file, read, schema), []
         except ValueError as error:
-            if isinstance(error, InputError) or "line " not in str(error):  # rows of different lengths name one
+            # rows of different lengths name a line
+            if isinstance(error, InputError | TooLarge) or not re.search(r"\bline \d", str(error)):
                 raise
             of_lines = kind.startswith(".txt") and schema is None
             todo = f"of one text a line, say text={LINES}" if of_lines else "cells with separators in them need quotes"
