@@ -1,6 +1,6 @@
 """Images of several sizes: default fits of MNIST's images at other sizes, by dense and by convolutional networks.
 
-python benchmarks/sizes.py --sides 14 16 20 24 28 32 --seeds 0
+python benchmarks/sizes.py --sides 12 16 20 24 --seeds 0 1
 python benchmarks/sizes.py --sides 8 --seeds 0 1 2           scikit-learn's digits, which have 8 pixels a side
 python benchmarks/sizes.py --sides 16 --rows 9000 --data-dir FOLDER
 python benchmarks/sizes.py --table                         prints what was measured so far
@@ -20,7 +20,7 @@ import numpy as np
 import rivals
 
 RESULTS = here.RESULTS / "sizes.csv"
-COMMAND = "python benchmarks/sizes.py --sides 8 14 16 20 24 28 32 --seeds 0"
+COMMAND = "python benchmarks/sizes.py --sides 8 12 16 20 24 --networks conv --seeds 0 1"
 NAMES = {"conv": "convolutional", "dense": "dense"}
 FIRST = 20_000  # rows of MNIST, whose labels may be looked at
 
