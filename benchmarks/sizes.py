@@ -20,7 +20,7 @@ import numpy as np
 import rivals
 
 RESULTS = here.RESULTS / "sizes.csv"
-COMMAND = "python benchmarks/sizes.py --sides 8 12 16 20 24 --networks conv --seeds 0 1"
+COMMAND = "python benchmarks/sizes.py --sides 8 12 16 20 24 --seeds 0 1"
 NAMES = {"conv": "convolutional", "dense": "dense"}
 FIRST = 20_000  # rows of MNIST, whose labels may be looked at
 

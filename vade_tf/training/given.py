@@ -25,7 +25,7 @@ A_WEIGHT = 48  # bytes: itself, a gradient, Adam's two moments, and copies to go
 SHARPENED_SIDE = 32  # pixels; the classifier's first layer has 1,200 weights for each number
 READ_ROWS = 1000  # on which the first layers of an encoder are looked at
 STREAM = 10  # of the seed: of these
-CONVOLVED_SIDES = range(12, 33)  # pixels: smaller images take dense networks a third of the time, larger take long
+CONVOLVED_SIDES = range(12, 33)  # pixels: smaller images are fitted faster by dense networks, larger ones take long
 
 
 def as_observations(x, likelihood: str) -> Observations:
