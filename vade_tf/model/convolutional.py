@@ -2,7 +2,7 @@
 
 In the spirit of DEC-DA (Guo et al., ACML 2018): 5x5, 5x5 and 3x3 kernels with 32, 64 and 128 filters, each halving the
 image, until its shorter side has at most `SMALL` pixels. Images that need more halvings get further layers as the last
-one; of those that need fewer, the first layers keep the size, so that the first strokes are seen at full resolution.
+one; of those that need fewer, the first layers keep the size, which was seen to give better groups.
 """
 
 import itertools

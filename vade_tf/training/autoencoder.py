@@ -49,9 +49,8 @@ def pretrain(fitting: Fitting) -> None:
             own.insert(0, aside.Stop(kept, loss, networks, fitting.store, fitting.rows, settings.patience))
         augmentation = fitting.seen("pretrain")
         batches = fitting.batches("pretrain", span, augmentation=augmentation)
-        targets = (
-            batches if augmentation is not None else batches.map(lambda x: (x, x))
-        )  # the rows as they are are the target
+        # the rows as they are are the target
+        targets = batches.map(lambda x: (x, x)) if augmentation is None else batches
         if not aside.worn(aside.losses(fitting.rows), settings.patience):
             with warnings.catch_warnings():  # of a model inside of the encoder, log s2 is in the autoencoder, too
                 warnings.filterwarnings("ignore", "Gradients do not exist for variables")
