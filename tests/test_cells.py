@@ -122,3 +122,35 @@ def test_a_column_of_texts_beside_counts_is_to_be_left_out(rng):
     with pytest.raises(InputError, match=r"of column 'kind', got 'B' at row 0; .*, or give x.drop\(columns=...\)$"):
         observe(frame, "counts")
     assert observe(frame.drop(columns="kind"), "counts").x.shape == (60, 25)
+
+
+def test_truth_values_are_numbers_where_training_had_numbers():
+    schema = Schema.infer(table([i % 4 for i in range(60)]))
+    assert schema.encode(table([True, False]))[0][:, 0].tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_of_rows_at_even_distances_a_cell_is_named_by_its_row_in_the_file(step):
+    frame = table([*map(str, range(200, 259)), "V45"]).set_axis(pandas.RangeIndex(0, 60 * step, step))
+    with pytest.raises(InputError, match=rf"got 'V45' at row {59 * step} "):
+        Schema.infer(frame)
+
+
+def test_spans_that_come_as_days_are_filled_as_days():
+    schema = Schema.infer(table(pandas.to_timedelta(range(60), unit="h").astype(str)))
+    texts, read = table(["0.25", "2.5", ""]), table([0.25, 2.5, None])
+    x = schema.encode(table([0.25, 2.5, 1.5]))[0]
+    assert Written(texts, read, schema).filled(0, x)["v"].tolist() == ["0.25", "2.5", "1.5"]
+
+
+@pytest.mark.parametrize("form", ["{:,}", "{}%"])
+def test_a_small_number_that_is_filled_in_is_read_again(form):
+    """Python writes it as 2e-05, which is no number with commas between thousands."""
+    cells = [form.format(i**3 / 2) for i in range(60)]
+    schema = Schema.infer(table(cells))
+    texts, read = table([cells[30], ""]), table([cells[30], None])
+    x = schema.encode(table([cells[30], form.format(0.5)]))[0].astype("f8")
+    x[1, 0] *= 2e-5 / 0.5
+    found = Written(texts, read, schema).filled(0, x)["v"].tolist()
+    assert found[0] == cells[30]
+    np.testing.assert_allclose(schema.encode(table(found))[0][1, 0], x[1, 0], rtol=1e-5)

@@ -5,6 +5,7 @@ import pandas
 import pytest
 from scipy import stats
 
+from vade_tf.data.columns import Column
 from vade_tf.data.inferring import MOST_LEVELS
 from vade_tf.data.schema import Schema
 from vade_tf.data.texts import Texts
@@ -133,3 +134,37 @@ def test_complex_numbers_among_objects_are_no_real_ones(cells):
     schema = Schema.infer(pandas.DataFrame({"a": np.arange(60) / 7}))
     with pytest.raises(InputError, match=r"expected a number or an empty cell .* column 'a', got '\(.*j\)' at row"):
         schema.encode(pandas.DataFrame({"a": complex_ones}))
+
+
+def test_an_ordered_category_of_one_level_is_constant():
+    """pandas keeps the levels that no row has."""
+    grades = pandas.Categorical(["low"] * 60, ["low", "high"], ordered=True)
+    schema = Schema.infer(pandas.DataFrame({"grade": grades, "v": np.arange(60) % 7}))
+    assert schema.dropped == {"grade": "its value is always 'low'"}
+
+
+@pytest.mark.parametrize("name", ["ID", ""])
+def test_fractions_name_no_rows_whatever_their_column_is_called(name):
+    """An inner diameter, or a first column without a name; whole numbers would be names."""
+    v = np.arange(60) ** 2 * 7
+    for cells, left in ((v + 0.5, []), (v, [name])):
+        assert list(Schema.infer(pandas.DataFrame({name: cells, "v": np.arange(60) % 7})).dropped) == left
+
+
+def test_of_a_hundred_levels_none_is_joined_with_others():
+    for number, rest in ((MOST_LEVELS, False), (MOST_LEVELS + 1, True)):
+        found = column_of([f"l{i}" for i in range(number)] * 3)
+        assert (found.width, found.rest) == (MOST_LEVELS, rest)
+
+
+@pytest.mark.parametrize(("sizes", "left"), [(59, False), (61, True)])
+def test_levels_are_left_out_as_unread_numbers_where_most_look_like_these(sizes, left):
+    cells = [f"{i} mm" if i < sizes else f"type {i}" for i in range(120)] * 3
+    schema = Schema.infer(pandas.DataFrame({"c": cells, "v": np.arange(360) % 7}))
+    assert ("c" in schema.dropped) == left
+
+
+def test_a_fraction_that_single_precision_takes_for_two_levels_is_neither():
+    column = Column("c", "category", (0.1, 0.1 + 1e-12, 7))
+    assert column.places([0.1, 0.1 + 1e-12, np.float32(0.1)]) == [0, 1, -1]
+    assert Column("c", "category", (0.1, 0.2, 7)).places([np.float32(0.1)]) == [0]

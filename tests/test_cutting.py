@@ -207,3 +207,19 @@ def test_lines_that_are_no_texts_are_refused(tmp_path, monkeypatch, line, words)
     with pytest.raises(InputError, match=words):
         load_file(written(tmp_path, f"one text\n{line}\nanother text\n", "t.txt"), text="lines")
     assert lines_of(io.StringIO("a" * 50 + "\r\n\nb\n\n")) == ["a" * 50, "", "b"]
+
+
+@pytest.mark.parametrize("name", ["T.TSV", "t.tsv.gz"])
+def test_a_column_alone_keeps_its_commas_however_the_ending_is_written(tmp_path, name):
+    cells = [f"well, {i}" if i % 3 else f"well, {i}, and so on" for i in range(30)]
+    assert read(tmp_path, "\n".join(["saying", *cells]) + "\n", name).iloc[:, 0].tolist() == cells
+
+
+@pytest.mark.parametrize("above", ["", "sep=,\n"])
+def test_the_line_of_a_lone_quote_is_counted_as_an_editor_does(tmp_path, monkeypatch, above):
+    monkeypatch.setattr(cutting, "LOOKED_AT", 64)
+    names = [f'"n{i}' if i in (40, 45) else f"n{i}" for i in range(60)]
+    rows = [f"{i}.5,{name},{i % 7}" for i, name in enumerate(names)]
+    line = 42 + above.count("\n")
+    with pytest.raises(InputError, match=f"a quote in line {line} of .* takes 5 further rows into its cell"):
+        load_file(written(tmp_path, above + "\n".join(["a,name,b", *rows]) + "\n"))

@@ -1,6 +1,7 @@
 """Dates that are filled in stand as the others of their column do, so that pandas reads the column again."""
 
 import datetime
+import re
 
 import numpy as np
 import pandas
@@ -71,3 +72,21 @@ def test_days_of_python_stay_such():
     found = filled(table, schema, x)["at"]
     assert {type(day) for day in found} == {datetime.date}
     assert found.tolist() == days
+
+
+MIXED = {  # Python writes no fraction of 0; some programs no seconds, or another letter by hand
+    "letter": (as_iso("seconds", " ")[:1] + as_iso("seconds")[1:], r"[\d-]{10}T[\d:]{8}"),
+    "seconds": (as_iso("minutes")[:1] + as_iso("seconds")[1:], r"[\d-]{10}T[\d:]{8}"),
+    "fraction": (as_iso("seconds")[:1] + as_iso("milliseconds")[1:], r"[\d-]{10}T[\d:]{8}\.\d{3}"),
+    "zone": (as_iso("seconds")[:1] + as_iso("seconds", end="+05:30")[1:], r"[\d-]{10}T[\d:]{8}\+05:30"),
+}
+
+
+@pytest.mark.parametrize("kind", MIXED)
+def test_dates_are_filled_as_most_of_a_column_are_written_and_not_as_its_first(kind):
+    texts, form = MIXED[kind]
+    schema = Schema.infer(pandas.DataFrame({"at": texts, "w": np.arange(60) % 7}))
+    found, holes = holes_filled(texts, schema, texts)
+    assert [text for text in found[holes] if not re.fullmatch(form, text)] == []
+    again, want = (pandas.to_datetime(pandas.Series(each)[holes], utc=True) for each in (found.tolist(), texts))
+    assert (again - want).abs().max() < pandas.Timedelta("1min 1s")  # of float32

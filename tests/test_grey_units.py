@@ -320,3 +320,10 @@ def test_outside_of_images_is_not_what_the_first_have_at_their_edges(monkeypatch
     x[:, 2:4, 2:5] = 255
     x[:20] = 200
     assert [observe(images).paper for images in (x, x[::-1])] == [0, 0]
+
+
+@pytest.mark.parametrize(("white", "shape"), [(15, (8, 8)), (14, None)])
+def test_whole_numbers_of_sixteen_levels_may_be_images(rng, white, shape):
+    """Of four bits; marks have fewer."""
+    x = np.round(white * scenes(rng, 80, 8, 8)).reshape(80, -1)
+    assert observe(x).image_shape == shape

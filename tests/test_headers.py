@@ -1,5 +1,6 @@
 """Whether the first line of a text file is a header: what looks like names, and what like the rows below."""
 
+import string
 import time
 from pathlib import Path
 
@@ -165,3 +166,18 @@ def test_a_number_beside_addresses_is_one(tmp_path, named):
     table = tables.read_text(Path(written(tmp_path, text)), []).table
     assert list(table.columns[-4:]) == (list("abcd") if named else [f"column_{i}" for i in range(4)])
     assert [",".join(map(str, row)) for row in table.iloc[:, -4:].to_numpy()] == rows
+
+
+def test_a_number_that_stands_twice_in_the_first_line_is_no_name(tmp_path):
+    """Beside the name of a row, which comes once in all."""
+    rows = [f"person {letter},{3 + i % 4},{3 + i % 3}" for i, letter in enumerate(string.ascii_lowercase)]
+    for first, number in (("person of no letter,3,3", 27), ("name,3,4", 26)):
+        table = tables.read_text(Path(written(tmp_path, "\n".join([first, *rows]) + "\n")), []).table
+        assert len(table) == number
+
+
+def test_a_name_that_two_columns_have_but_for_blanks_is_that_of_neither(tmp_path):
+    file = written(tmp_path, "age ,age  ,b\n" + "".join(f"{i % 4},{9 - i},{i % 3}\n" for i in range(9)))
+    with pytest.raises(InputError, match="^columns: expected one of the columns .*, got 'age'"):
+        load_file(file, columns="age")
+    assert load_file(file, columns="b ").schema.features == ["b"]

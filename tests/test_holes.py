@@ -11,7 +11,9 @@ import pytest
 import tensorflow as tf
 
 from vade_tf import Settings, VaDEClusterer, fit, metrics
+from vade_tf.data import checks
 from vade_tf.data.filling import Written, filled
+from vade_tf.data.observing import observe
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
 from vade_tf.model import networks
@@ -274,3 +276,12 @@ def test_another_seed_draws_another_sample(small_model, cluster):
     )
     pd.testing.assert_frame_equal(first, again)
     assert not first.equals(other)
+
+
+def test_a_hole_behind_the_first_rows_that_are_looked_at_is_one(rng, monkeypatch):
+    monkeypatch.setattr(checks, "CHECK_ROWS", 100)
+    frame = pd.DataFrame(rng.normal(50, 5, (300, 2)), columns=["a", "b"])
+    frame.loc[290, "b"] = np.nan
+    data = observe(frame)
+    assert data.has_holes
+    np.testing.assert_allclose(data.moments()[0], frame.mean(), rtol=1e-5)

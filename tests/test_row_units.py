@@ -159,3 +159,9 @@ def test_units_are_compared_on_rows_from_all_of_the_file(rng, monkeypatch):
     x[250:] *= 1000
     with pytest.warns(UnitsWarning, match="^x: 7[0-9]% of the values lie more than 10 standard deviations"):
         choice.check_units(model, x)
+
+
+def test_answers_that_rounding_has_left_a_little_above_one_are_answers(rng):
+    x = rng.integers(0, 2, (60, 20)).astype("f4")
+    for scale, name in ((1 + 5e-6, "bernoulli"), (1.01, "gaussian")):
+        assert choice.choose(observe(scale * x)).name == name
