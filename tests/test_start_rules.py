@@ -2,33 +2,61 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.training import start as starts
 
 
 @pytest.mark.parametrize(
-    ("borders", "theirs", "compact", "round_", "regions"),
+    ("borders", "theirs", "regions"),
     [
-        (0.1, 0.4, 0.2, 0.5, True),  # a quarter of the borders for two fifths of the silhouette
-        (0.3, 0.4, 0.2, 0.5, False),
-        (0.4, 0.4, 0.5, 0.5, False),
-        (0.0, 0.4, -0.1, 0.5, True),  # rings
-        (0.0, 0.0, 0.5, 0.5, False),
+        (
+            0.1,
+            0.2,
+            True,
+        ),  # of groups of 50 and 50, beside such of 90 and 10: at random 0.5 and 0.18
+        (0.1, 0.05, True),
+        (0.1, 0.03, False),
+        (0.0, 0.03, True),  # rings in one another
+        (0.0, 0.0, False),
     ],
 )
-def test_regions_must_gain_more_borders_than_they_lose_silhouette(
-    borders, theirs, compact, round_, regions, monkeypatch
+def test_regions_must_have_fewer_borders_than_groups_of_such_sizes_have_at_random(
+    borders, theirs, regions, monkeypatch
 ):
-    found, means = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
-
-    def of_regions(rows, groups):
-        return np.array_equal(groups, found[rows[:, 0].astype(int)])
-
+    found, means = np.arange(100) // 50, np.arange(100) // 90
     monkeypatch.setattr(starts.regions, "kmeans", lambda *given: means)
-    monkeypatch.setattr(starts, "parted", lambda rows, asked, g: borders if of_regions(rows, g) else theirs)
-    monkeypatch.setattr(starts, "silhouette", lambda rows, g: compact if of_regions(rows, g) else round_)
-    taken = starts.of_draws(np.arange(4.0)[:, None], [found] * 3, 2, 0)
+    monkeypatch.setattr(starts, "parted", lambda rows, asked, groups: theirs if groups is means else borders)
+    taken = starts.of_draws(np.arange(100.0)[:, None], [found] * 3, 2, 0)
     np.testing.assert_array_equal(taken, found if regions else means)
+
+
+def test_the_borders_at_random_are_those_of_shuffled_groups(rng):
+    """Law: rows that lie anywhere are parted from as many neighbours as there are pairs in different groups."""
+    rows, groups = rng.normal(size=(4000, 3)), rng.choice(4, 4000, p=[0.7, 0.15, 0.1, 0.05])
+    np.testing.assert_allclose(starts.parted(rows, np.arange(4000), groups), starts.mixed(groups), rtol=0.03)
+
+
+def blobs_with_far_rows(rng):
+    """Four round groups, and 12 of 600 rows far from all: k-means has these for groups."""
+    y = np.arange(600) % 4
+    x = np.eye(4)[y] * 6 + rng.normal(size=(600, 4))
+    x[:12] = rng.normal(size=(12, 4)) * 300
+    return x, y
+
+
+def stretched(rng):
+    """Three long groups side by side, which k-means cuts across."""
+    y = np.arange(600) % 3
+    return rng.normal(size=(600, 2)) * [1.0, 0.1] + np.outer(y, [0.0, 0.7]), y
+
+
+@pytest.mark.parametrize("drawn", [blobs_with_far_rows, stretched])
+def test_far_rows_and_long_groups_do_not_bring_k_means_back(drawn, rng):
+    x, y = drawn(rng)
+    rows, k = x / x.std(axis=0), len(set(y))
+    assert adjusted_rand_score(y, starts.of_table(rows, k, 0)) > 0.9
+    assert adjusted_rand_score(y, starts.regions.kmeans(rows, k, 0)) < 0.6
 
 
 def test_each_group_of_counts_keeps_half_of_its_rows_in_the_vote_of_27(rng, monkeypatch):
@@ -64,15 +92,10 @@ def test_rows_that_are_asked_are_drawn_from_all_of_a_table(monkeypatch):
         asked.append(numbers)
         return 0.1
 
-    def silhouette(rows, groups):
-        asked.append(rows[:, 0])
-        return 0.5
-
     monkeypatch.setattr(starts.regions, "kmeans", lambda *given: np.arange(400) % 2)
     monkeypatch.setattr(starts, "parted", parted)
-    monkeypatch.setattr(starts, "silhouette", silhouette)
     starts.of_draws(np.arange(400.0)[:, None], [halves] * 3, 2, 0, 100)
-    assert len(asked) == 4
+    assert len(asked) == 2
     for numbers in asked:
         assert len(np.unique(numbers)) == 100
         assert 30 < np.sum(numbers < 200) < 70
@@ -86,7 +109,6 @@ def test_draws_have_found_the_same_regions_from_three_quarters_on(agreement, kep
     monkeypatch.setattr(starts.regions, "kmeans", lambda *given: means)
     monkeypatch.setattr(starts.regions, "landmark_draws", lambda views, k, seeds, *more: [found] * len(seeds))
     monkeypatch.setattr(starts, "parted", lambda rows, asked, groups: 0.4 if groups is means else 0.1)
-    monkeypatch.setattr(starts, "silhouette", lambda rows, groups: 0.5)
     rows, want = np.arange(40.0)[:, None], found if kept else means
     np.testing.assert_array_equal(starts.of_draws(rows, [found] * 3, 2, 0), want)
     np.testing.assert_array_equal(starts.landmark([rows], 2, 0, doubt=True), want)

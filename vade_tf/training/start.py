@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.cluster import KMeans
-from sklearn.metrics import silhouette_score
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 
@@ -142,7 +141,8 @@ def of_table(rows: np.ndarray, n_clusters: int, seed: int, tell: Callable[[], No
 
     Regions are there if the draws find the same ones: columns of few values leave many rows at equal distances, and
     then every draw finds others. And they are more than pieces of one cloud if their borders part fewer rows from
-    their neighbours than those of k-means, by more than they lose in silhouette (Rousseeuw 1987).
+    their neighbours than those of k-means, each measured by what groups of these sizes would part at random: one
+    large group beside a few outlying rows has next to no borders, whatever it joins.
 
     Returns:
         Groups, [n].
@@ -199,10 +199,7 @@ def of_draws(rows: np.ndarray, draws: list[np.ndarray], n_clusters: int, seed: i
         return means
     asked = generator(seed).permutation(len(rows))[:most]
     borders, theirs = parted(rows, asked, found), parted(rows, asked, means)
-    if borders == 0.0 < theirs:
-        return found  # rings in one another have no borders, and no silhouette either
-    compact = silhouette(rows[asked], found[asked])
-    return found if borders * silhouette(rows[asked], means[asked]) < theirs * compact else means
+    return found if borders * mixed(means) < theirs * mixed(found) else means
 
 
 def parted(rows: np.ndarray, asked: np.ndarray, groups: np.ndarray) -> float:
@@ -214,9 +211,9 @@ def parted(rows: np.ndarray, asked: np.ndarray, groups: np.ndarray) -> float:
     return float(np.mean(groups[nearest] != groups[asked, None]))
 
 
-def silhouette(rows: np.ndarray, groups: np.ndarray) -> float:
-    """Mean silhouette of rows [n, D] in groups [n], from -1 to 1; 0 where there is one group, or one row in each."""
-    return float(silhouette_score(rows, groups)) if 1 < len(np.unique(groups)) < len(rows) else 0.0
+def mixed(groups: np.ndarray) -> float:
+    """Share of the pairs of rows that are in different groups [n], a row beside itself included."""
+    return 1.0 - float(np.sum((np.bincount(groups) / len(groups)) ** 2))
 
 
 def landmark(
