@@ -331,12 +331,12 @@ def test_several_runs_are_finished_when_nothing_is_left_of_them(tmp_path):
         return train.going_on([folder], "vade-tf train")
 
     sweep, seeds, restarts = (tmp_path / name for name in ("sweep", "seeds", "restarts"))
-    for folder, kind in ((sweep, "clusters"), (seeds, "seeds"), (restarts, "restarts")):
-        folder.mkdir()
-        for name in (f"{kind}.json", "config.json", "summary.json"):
-            (folder / name).touch()
-    for run in (seeds / "seed-1", sweep / "k-3", restarts / "restart-1"):
-        run.mkdir()
+    for run, kind in ((sweep / "k-3", "clusters"), (seeds / "seed-1", "seeds"), (restarts / "restart-1", "restarts")):
+        run.mkdir(parents=True)
+        plan = {"values": [int(run.name[-1])], "config": json.loads(TrainConfig(dataset="digits").to_json())}
+        (run.parent / f"{kind}.json").write_text(json.dumps(plan))
+        (run.parent / "config.json").touch()
+        (run.parent / "summary.json").touch()
     for folder, last in ((sweep, "clusters.png"), (restarts, "metrics.json")):  # last but a run that diverged
         assert said(folder).endswith(f"--resume {folder} continues it")
         (folder / last).touch()
@@ -345,6 +345,8 @@ def test_several_runs_are_finished_when_nothing_is_left_of_them(tmp_path):
         assert said(folder).endswith(f"--resume {folder} continues it")
         (folder / last).touch()
         assert said(folder) == f"{folder} is finished"
+    (seeds / "seeds.json").write_text("{")
+    assert said(seeds).endswith(f"--resume {seeds} continues it")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")

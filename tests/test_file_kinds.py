@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import zipfile
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -14,12 +15,12 @@ import scipy.sparse
 from PIL import Image
 from small_tables import written
 
+from vade_tf.data import tables
 from vade_tf.data.coding import coded
 from vade_tf.data.files import load_file
 from vade_tf.data.pictures import Pictures
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError
-from vade_tf.runs.incoming import columns_of
 
 
 @pytest.mark.parametrize("names", [("x", "y"), ("X", "y"), ("X", "Y")])
@@ -206,7 +207,7 @@ def test_new_texts_of_a_run_without_a_header_need_none_either(tmp_path):
     new = written(tmp_path, f"other\t{SAYINGS[3]}\n", "new.tsv")
     found = load_file(new, schema=first.schema)
     np.testing.assert_allclose(np.asarray(found.x), np.asarray(first.x)[3:4], rtol=1e-6)
-    assert columns_of(new, ["column_0"]) == ["column_0", "column_1"]
+    assert tables.header(Path(new), ["column_0"]) == ["column_0", "column_1"]
 
 
 def test_a_file_of_one_text_a_line(tmp_path):

@@ -49,7 +49,7 @@ def test_where_the_groups_are_lost_the_weights_that_had_them_are_kept(fitting):
     had = fitting.model.get_weights()
     fitting.store.save("held", numbered(had))
     merged(fitting)
-    remedies, findings = keep.keep_groups(fitting, GROUPS)
+    remedies, findings = keep.back_to_held(fitting, GROUPS)
     for found, expected in zip(fitting.model.get_weights(), had, strict=True):
         np.testing.assert_array_equal(found, expected)
     (sentence,) = remedies
@@ -63,7 +63,7 @@ def test_where_they_are_not_lost_the_last_weights_stay(fitting):
     fitting.store.save("held", numbered(fitting.model.get_weights()))
     give(fitting, GROUPS)
     had = fitting.model.get_weights()
-    assert keep.keep_groups(fitting, GROUPS) == ([], [])
+    assert keep.back_to_held(fitting, GROUPS) == ([], [])
     for found, expected in zip(fitting.model.get_weights(), had, strict=True):
         np.testing.assert_array_equal(found, expected)
 
@@ -82,7 +82,7 @@ def test_where_they_are_not_lost_the_last_weights_stay(fitting):
 def test_weights_of_another_model_are_refused(fitting, edit):
     fitting.store.save("held", {"q": np.zeros(1), **numbered(edit(fitting.model.get_weights()))})
     with pytest.raises(InputError, match="^store: held is damaged .expected the weights of this model"):
-        keep.keep_groups(fitting, GROUPS)
+        keep.back_to_held(fitting, GROUPS)
 
 
 @pytest.mark.parametrize(("lost", "back"), [(0.09, False), (0.11, True)])
@@ -91,13 +91,13 @@ def test_a_tenth_of_the_agreement_may_be_lost(fitting, monkeypatch, lost, back):
     agreements = iter([0.9 - lost, 0.9])
     monkeypatch.setattr(keep, "agreement", lambda fitting, groups: next(agreements))
     fitting.store.save("held", numbered(fitting.model.get_weights()))
-    remedies, _ = keep.keep_groups(fitting, GROUPS)
+    remedies, _ = keep.back_to_held(fitting, GROUPS)
     assert bool(remedies) == back
 
 
 def test_other_groups_than_those_of_the_start_are_said(fitting):
     merged(fitting)
-    remedies, (finding,) = keep.keep_groups(fitting, GROUPS)
+    remedies, (finding,) = keep.back_to_held(fitting, GROUPS)
     assert remedies == []
     assert finding.startswith("the clusters are not the groups that the start found (agreement 0.00 of 1)")
 
@@ -148,7 +148,7 @@ def test_the_weight_of_a_classifiers_groups_does_not_come_back(fitting):
     fitting.model.guide_weight.assign(100.0)
     fitting.store.save("held", numbered(fitting.model.get_weights()))
     merged(fitting)
-    keep.keep_groups(fitting, GROUPS)
+    keep.back_to_held(fitting, GROUPS)
     assert float(fitting.model.guide_weight) == fitting.settings.guide_weight
 
 

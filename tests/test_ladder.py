@@ -211,7 +211,7 @@ def test_rungs_without_their_autoencoder_are_refused(x, monkeypatch):
 
 def test_rungs_are_held_to_the_groups_of_the_start_and_measured_by_them(x, monkeypatch):
     asked = []
-    monkeypatch.setattr(ladder, "keep_groups", lambda f, g: asked.append(("keep", g[0])) or ([], ["lost"]))
+    monkeypatch.setattr(ladder, "back_to_held", lambda f, g: asked.append(("keep", g[0])) or ([], ["lost"]))
     monkeypatch.setattr(ladder, "agreement", lambda f, g: asked.append(("agree", g[0])) or 0.1)
     monkeypatch.setattr(ladder, "_train", lambda f, rung, g, *more: asked.append(("train", g[0])))
     recipe.keep_groups(recipe.begin(x, Settings(**SMALL)), np.arange(60) % 3, np.arange(1, 61) % 3)
@@ -231,7 +231,7 @@ def test_a_fit_asks_for_the_groups_of_its_start_and_those_held_last(x, monkeypat
 def test_a_rung_that_diverges_leaves_the_fit_as_it_was_before_it(x, monkeypatch):
     """Its rate was too high; the next has another, and the first training is finite."""
     found = iter([0.1, 0.3])
-    monkeypatch.setattr(ladder, "keep_groups", lambda f, g: ([], ["lost"]))
+    monkeypatch.setattr(ladder, "back_to_held", lambda f, g: ([], ["lost"]))
     monkeypatch.setattr(ladder, "agreement", lambda f, g: next(found))
 
     def train(fitting, rung, *more):

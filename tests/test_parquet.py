@@ -8,6 +8,7 @@ import numpy as np
 import pandas
 import pytest
 
+import vade_tf.data
 from vade_tf.data import shards, table_files
 from vade_tf.data.files import load_file
 from vade_tf.errors import InputError
@@ -286,3 +287,14 @@ def test_cells_that_were_not_looked_at_are_told_each_time_their_copy_is_used(tmp
     (copy,) = (tmp_path / "cache").rglob("*.npy")
     copy.unlink()  # by hand
     assert load_file(str(tmp_path / "t.parquet")).notice == first
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+def test_without_pyarrow_it_is_said_what_brings_it(tmp_path, monkeypatch, in_file):
+    TABLE.to_parquet(tmp_path / "t.parquet")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    for name in ("parquet", "converted"):
+        monkeypatch.delitem(sys.modules, f"vade_tf.data.{name}")
+        monkeypatch.delattr(vade_tf.data, name)
+    with pytest.raises(InputError, match=r"^data: \.parquet needs pyarrow; pip install 'vade-tf\[files\]' brings it$"):
+        load_file(str(tmp_path / "t.parquet"), in_file=in_file)

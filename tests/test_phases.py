@@ -58,16 +58,16 @@ def test_hints_of_any_integers_in_a_row_or_a_column(hints):
 @pytest.mark.parametrize(
     ("hints", "message"),
     [
-        ([-2, 0, 2], "numbers from -2 to 2"),
-        ([-1, 0, 3], "numbers from -1 to 3"),
-        ([-2, 0, 3], "numbers from -2 to 3"),
-        ([0, 1], r"int64 of shape \(2,\)"),
-        ([[0, 1], [0, 1], [0, 1]], r"int64 of shape \(3, 2\)"),
-        ([0.0, 1.0, 2.0], r"float64 of shape \(3,\)"),
+        ([-2, 0, 2], "groups from 0 to 2, or -1 .* got -2 to 2"),
+        ([-1, 0, 3], "groups from 0 to 2, or -1 .* got -1 to 3"),
+        ([0, 1], "3 whole numbers, .* got 2"),
+        ([0, 1, 2, 0], "3 whole numbers, .* got 4"),
+        ([[0, 1], [0, 1], [0, 1]], r"the number .* got shape \(3, 2\); .*"),
+        ([0.0, 1.0, 2.0], "whole numbers from -1 .* got float64"),
     ],
 )
 def test_hints_that_name_no_group_of_no_row(hints, message):
-    with pytest.raises(InputError, match=rf"^hints: expected 3 whole numbers from -1 \(unknown\) to 2, got {message}$"):
+    with pytest.raises(InputError, match=f"^hints: expected {message}$"):
         given.checked_hints(hints, 3, 3)
 
 

@@ -22,7 +22,7 @@ def test_hints_that_name_other_groups_than_the_start_are_no_fault(rng, monkeypat
     from vade_tf.training import ladder, recipe
 
     monkeypatch.setattr(ladder, "UPDATES", 1)
-    monkeypatch.setattr(ladder, "keep_groups", lambda fitting, held: ([], ["the clusters are not the groups"]))
+    monkeypatch.setattr(ladder, "back_to_held", lambda fitting, held: ([], ["the clusters are not the groups"]))
     x, hints = rng.normal(size=(60, 4)).astype("f4"), np.arange(60) % 2
     fitting = begin(x, Settings(clusters=2, hidden=(4,), latent_dim=2, precision="float32"), hints)
     others = np.arange(60, dtype="i4") // 30

@@ -32,7 +32,7 @@ class RowReader:
     _columns: list[str | int] | None
     _image_shape: tuple[int, ...] | None
     genes_: np.ndarray | None
-    _tail: float | None = None  # of pickles from before it was known
+    _tail: float | None
     model_: Any
 
     def _rows(self, X, fitting: bool = False) -> tuple[Rows | pandas.DataFrame, tuple[int, ...] | None]:

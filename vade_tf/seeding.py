@@ -1,7 +1,8 @@
-"""From one seed to all random numbers: each use names a stream by numbers of its own, its path.
+"""From one seed to all random numbers: each use names a stream by numbers, its path.
 
 Noise of a training step is a pure function of (seed, step), see `model.vade`, and the order of a pass over the rows of
-(seed, pass), see `data.pipeline`; everything else has a stream of its own.
+(seed, pass), see `data.pipeline`; everything else draws from the stream of its path. Uses that only choose rows to
+look at may share one.
 """
 
 import numpy as np

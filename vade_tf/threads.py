@@ -1,10 +1,15 @@
 """One thread for OpenMP and BLAS: sums over several come in any order, and a fit that is done again must be equal."""
 
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 import threadpoolctl
+
+T = TypeVar("T")
 
 _entering = threading.Lock()
 _limits: list = []  # one for each fit inside `one_thread`; the first of them holds the limit
@@ -43,6 +48,24 @@ def one_thread() -> Iterator[None]:
                     _let_any_thread()
                     limit.restore_original_limits()
                     _let_any_thread()
+
+
+def in_threads(function: Callable[[int], T], numbers: Iterable[int], tell: Callable[[], None]) -> list[T]:
+    """What a function gives for each of some numbers: several at once, each on one thread; `tell` is called after each.
+
+    Found is the same however many run at once, and stands in the order of the numbers.
+    """
+
+    def alone(number: int) -> T:
+        with one_openmp_thread():
+            return function(number)
+
+    found = []
+    with one_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        for each in pool.map(alone, numbers):
+            found.append(each)
+            tell()
+    return found
 
 
 def _let_any_thread() -> None:

@@ -204,15 +204,14 @@ def run(
 
 def finished(path: Path, kind: str | None) -> bool:
     """Whether nothing is left for --resume in the folder of a run, or of several of a kind of `places.KINDS`."""
-    if kind in (None, "restarts") and not (path / "metrics.json").exists():
-        return False
     if kind is None:
-        return True
-    from vade_tf.runs.places import KINDS
+        return (path / "metrics.json").exists()
+    from vade_tf.runs.study import Study
 
-    runs = [folder for folder in path.glob(f"{KINDS[kind].prefix}*") if folder.is_dir()]
-    whole = (path / "summary.json").exists() and all((folder / "metrics.json").exists() for folder in runs)
-    return whole and not (kind == "clusters" and undrawn(path))
+    try:
+        return Study.open(path, kind).finished and not (kind == "clusters" and undrawn(path))
+    except InputError:  # its plan is damaged: --resume says so
+        return False
 
 
 def undrawn(path: Path) -> bool:

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas
-import pyarrow
-import pyarrow.parquet
 
 from vade_tf.data import parquet
 from vade_tf.data.fetch import cache_folder, sweep
@@ -33,12 +31,6 @@ LARGEST, DENSEST = 10**9, 10_000  # bytes of a copy, in all or for each byte of 
 CODING = 3  # of the rules by which a schema codes rows; copies that were made by others are not used
 
 
-def rows_and_columns(file: Path) -> tuple[int, int]:
-    """How many of each a .parquet file has."""
-    about = pyarrow.parquet.read_metadata(file)
-    return about.num_rows, about.num_columns
-
-
 def sampled(file: Path, asked: Collection[str] = ()) -> pandas.DataFrame:
     """Rows of a table at even distances, at most SAMPLE; their index says which they are.
 
@@ -53,11 +45,6 @@ def sampled(file: Path, asked: Collection[str] = ()) -> pandas.DataFrame:
     parts = [table[i : i + starts.step].iloc[::every].copy() for i in starts]  # a view would keep the whole block
     found = pandas.concat(parts, ignore_index=True)
     return found.set_axis(pandas.RangeIndex(0, len(found) * every, every))
-
-
-def left_out(file: Path) -> list[str]:
-    """Names of the columns of lists or records, which are not read."""
-    return ParquetTable(file).left_out
 
 
 def column(file: Path, name: str) -> pandas.Series:

@@ -6,7 +6,6 @@ A text is held once, however many cells have it: pyarrow would write it anew for
 import json
 import re
 from collections.abc import Collection, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,7 @@ import pyarrow
 import pyarrow.compute
 import pyarrow.parquet
 
-from vade_tf.data.shards import state
-from vade_tf.errors import InputError
+from vade_tf.data.shards import check_unchanged, state
 from vade_tf.machine import check_memory, memory, rows_together
 
 BATCH = 65_536  # rows that are read together, at most
@@ -43,6 +41,12 @@ def read(file: Path, columns: list[str] | None = None) -> pandas.DataFrame:
     check_memory(size, file.name)
     table = pyarrow.parquet.read_table(file, columns=columns, read_dictionary=texts, pre_buffer=False)
     return _frame(table, texts, size)
+
+
+def rows_and_columns(file: Path) -> tuple[int, int]:
+    """How many of each a .parquet file has."""
+    about = pyarrow.parquet.read_metadata(file)
+    return about.num_rows, about.num_columns
 
 
 class ParquetTable:
@@ -105,21 +109,13 @@ class ParquetTable:
             frame[name] = frame[name].astype(kind)
         return frame
 
-    def _check(self) -> None:
-        """Raises InputError where the file is no longer what it was."""
-        found = None
-        with suppress(OSError):
-            found = state(self.file.stat())
-        if found != self._found:
-            raise InputError(f"data: {self.file} has changed since its rows were first read; begin anew with it")
-
     def _next(self) -> pyarrow.RecordBatch:
-        self._check()
+        check_unchanged(self.file, self._found)
         return next(self.batches)
 
     def _begin(self, row: int) -> None:
         """Go to a row: the next batch begins there."""
-        self._check()
+        check_unchanged(self.file, self._found)
         how = {"read_dictionary": self.texts, "pre_buffer": False, "buffer_size": 1 << 20}
         opened = pyarrow.parquet.ParquetFile(self.file, **how)
         sizes = [opened.metadata.row_group(i).num_rows for i in range(opened.num_row_groups)]

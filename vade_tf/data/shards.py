@@ -14,6 +14,7 @@ import math
 import mmap
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,25 +125,14 @@ class FileRows:
 
     def check(self) -> None:
         """Raises InputError where the file is no longer what it was when it was opened."""
-        try:
-            found = state(self.file.stat())
-        except OSError:
-            found = None
-        if found != self._found:
-            raise self._changed()
-
-    def _changed(self) -> InputError:
-        return InputError(
-            f"{self.argument}: {self.file} has changed since its rows were first read; begin anew with it"
-        )
+        check_unchanged(self.file, self._found, self.argument)
 
     def _read(self, runs: list[tuple[int, int]]) -> np.ndarray:
         """Rows that follow one another in the file, run by run: (number of the first, how many) of each."""
         width, size = self.shape[1], self._stored.itemsize
         found = np.empty((sum(length for _, length in runs), width), self.dtype)
         with self.file.open("rb", buffering=0) as stream:
-            if state(os.fstat(stream.fileno())) != self._found:
-                raise self._changed()
+            check_unchanged(self.file, self._found, self.argument)
 
             def values(place: int, count: int) -> np.ndarray:
                 content = np.empty(count * size, np.uint8)
@@ -150,7 +140,7 @@ class FileRows:
                 done = 0
                 while done < len(content):
                     if not (more := stream.readinto(content.data[done:])):
-                        raise self._changed()
+                        raise changed(self.file, self.argument)
                     done += more
                 return content.view(self._stored)
 
@@ -193,6 +183,19 @@ def stays_in_file(n: int, width: int, dtype) -> bool:
 def state(stat: os.stat_result) -> tuple[int, int]:
     """What changes where a file is written anew: its size in bytes, and when it was written."""
     return stat.st_size, stat.st_mtime_ns
+
+
+def check_unchanged(file: Path, found: tuple[int, int], argument: str = "data") -> None:
+    """Raises InputError where the `state` of a file is no longer that which was found when it was opened."""
+    now = None
+    with suppress(OSError):
+        now = state(file.stat())
+    if now != found:
+        raise changed(file, argument)
+
+
+def changed(file: Path, argument: str) -> InputError:
+    return InputError(f"{argument}: {file} has changed since its rows were first read; begin anew with it")
 
 
 @dataclass(frozen=True)

@@ -232,11 +232,7 @@ def _inferred(
 
 def _is_large(file: Path, schema: Schema | None) -> bool:
     """Whether a .parquet table takes too much memory while it is read and coded, or its features do afterwards."""
-    try:
-        from vade_tf.data.converted import rows_and_columns
-    except ImportError:  # said by what reads it
-        return False
-    rows, columns = rows_and_columns(file)
+    rows, columns = tables.parquet_reader().rows_and_columns(file)
     if CELL * rows * columns > memory():
         return True
     return schema is not None and stays_in_file(rows, len(schema.features), "float32")
@@ -246,14 +242,15 @@ def _from_file(
     file: Path, labels, likelihood: str, asked: dict, declared, schema: Schema | None, plain: bool, in_file: bool
 ) -> Dataset:
     """`load` of a .parquet file that is read in parts, as it does not fit in memory as a whole; its features may."""
+    parquet = tables.parquet_reader()
     from vade_tf.data import converted
 
     others, coding = {"labels": labels, "id": asked["id"]}, schema
     columns, drop = (tables.names_in(asked[name], name) for name in ("columns", "drop"))
-    n, width = converted.rows_and_columns(file)
+    n, width = parquet.rows_and_columns(file)
     converted.check_size(file, 4 * n * (len(columns) or width - len(drop)))  # before all of them are read
     table = converted.sampled(file, {labels, asked["id"], *columns, *drop} - {None})
-    several = converted.left_out(file)
+    several = parquet.ParquetTable(file).left_out
     table, _, reasons = tables.pick(table, columns, drop, others, file, several)
     known = {each: None if name is None else converted.column(file, name) for each, name in others.items()}
     for each, values in known.items():

@@ -5,7 +5,7 @@ A .npy or a .parquet file is never in memory as a whole; what other files hold i
 
 import re
 import reprlib
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -228,27 +228,17 @@ def as_in_training(run: Run) -> dict[str, Any]:
 
 def with_names(data: str, run: Run, labels: str | None, likelihood: str, **more) -> Dataset:
     """`load_file`, with the names that the run's column of them gives, where the file has it and it is complete."""
-    usual = run.config.id
-    if usual is not None and usual in columns_of(data, [usual]):
+    usual, columns = run.config.id, list[str]()
+    if usual is not None:
+        with readable(data) as (file, kind):
+            if kind == ".parquet":
+                columns = tables.parquet_reader().ParquetTable(file).columns
+            elif kind in tables.TEXTS:
+                columns = tables.header(file, [usual])
+    if usual in columns:
         try:
             return load_file(data, labels, likelihood, id=usual, **more)
         except InputError as error:
             if not str(error).startswith("id: "):
                 raise
     return load_file(data, labels, likelihood, **more)
-
-
-def columns_of(data: str, known: Collection[str]) -> list[str]:
-    """Names of the columns of a table's file; none where it is no table.
-
-    Args:
-        data: the file.
-        known: as for `tables.read_text`.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    with readable(data) as (file, kind):
-        if kind == ".parquet":
-            return tables.parquet_reader().ParquetTable(file).columns
-        return tables.header(file, known) if kind in tables.TEXTS else []

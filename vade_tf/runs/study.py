@@ -108,8 +108,7 @@ class Study:
             InputError: as `open`, or nothing is left to do; a run that diverged may be tried again.
         """
         study = cls.open(out, kind)
-        last = ("summary.json", "metrics.json") if kind == "restarts" else ("summary.json",)
-        if all((study.out / name).exists() for name in last) and len(study.done) == len(study.values):
+        if study.finished:
             raise InputError(f"resume: {out} holds finished runs; nothing is left to do")
         return study
 
@@ -122,6 +121,12 @@ class Study:
     def done(self) -> list[Path]:
         """The folders of the runs that are finished."""
         return [folder for folder in self.folders.values() if (folder / "metrics.json").exists()]
+
+    @property
+    def finished(self) -> bool:
+        """Whether all runs are, and what is made of them."""
+        last = ("summary.json", "metrics.json") if self.kind == "restarts" else ("summary.json",)
+        return all((self.out / name).exists() for name in last) and len(self.done) == len(self.values)
 
     @cached_property
     def whole(self) -> Dataset:

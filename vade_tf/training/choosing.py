@@ -5,9 +5,7 @@ found again by starts on other rows. Up to the number of groups that are there, 
 time elsewhere.
 """
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +13,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.errors import InputError
 from vade_tf.seeding import fold, generator, several
-from vade_tf.threads import one_thread
+from vade_tf.threads import in_threads
 from vade_tf.training import consensus, regions
 from vade_tf.training import start as starting
 from vade_tf.training.store import Store, damaged, kept
@@ -155,12 +153,11 @@ def compared(
         seen, own_seed = [view[parts[number]] for view in read], fold(seed, number)
         if method != "landmark":
             return [starting.start(seen[0], k, method, own_seed).groups for k in tried]
-        with one_thread():
-            draws = [regions.landmark_cuts(seen, tried, each, n_init=RUNS) for each in several(own_seed, DRAWS)]
-            each_k = [(k, list(found)) for k, found in zip(tried, zip(*draws, strict=True), strict=True)]
-            if kind == "table":
-                return [starting.of_draws(seen[0], found, k, own_seed, ASKED) for k, found in each_k]
-            return [voted(seen[0], found, k, own_seed) for k, found in each_k]
+        draws = [regions.landmark_cuts(seen, tried, each, n_init=RUNS) for each in several(own_seed, DRAWS)]
+        each_k = [(k, list(found)) for k, found in zip(tried, zip(*draws, strict=True), strict=True)]
+        if kind == "table":
+            return [starting.of_draws(seen[0], found, k, own_seed, ASKED) for k, found in each_k]
+        return [voted(seen[0], found, k, own_seed) for k, found in each_k]
 
     def voted(rows: np.ndarray, found: list[np.ndarray], k: int, own_seed: int) -> np.ndarray:
         if kind in starting.DOUBTED and consensus.alike(found) < starting.FOUND_AGAIN:
@@ -168,10 +165,8 @@ def compared(
         return consensus.vote(found, k)
 
     starts = np.full((len(tried), STARTS, len(pool)), -1)
-    with one_thread(), ThreadPoolExecutor(os.cpu_count()) as workers:
-        for number, found in enumerate(workers.map(groups, range(STARTS))):
-            starts[:, number, parts[number]] = found
-            tell()
+    for number, found in enumerate(in_threads(groups, range(STARTS), tell)):
+        starts[:, number, parts[number]] = found
     ari, strong = np.array([pairwise(of_k, k) for k, of_k in zip(tried, starts, strict=True)]).T
     return ari, strong
 

@@ -15,6 +15,7 @@ from vade_tf.errors import InputError, cited
 from vade_tf.machine import memory
 from vade_tf.model import convolutional, networks, own_networks
 from vade_tf.model.counts import Counts, LogCounts, log_counts
+from vade_tf.model.inputs import known_groups
 from vade_tf.model.likelihood import Gaussian, Likelihood
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import subset
@@ -138,15 +139,10 @@ def checked_hints(hints, n: int, clusters: int) -> np.ndarray:
     Raises:
         InputError: no whole numbers from -1 to K - 1, one for each row.
     """
-    hints = np.asarray(hints)
-    expected = f"hints: expected {n} whole numbers from -1 (unknown) to {clusters - 1}, got"
-    if hints.shape == (n, 1):
-        hints = hints[:, 0]
-    if hints.shape != (n,) or not np.issubdtype(hints.dtype, np.integer):
-        raise InputError(f"{expected} {hints.dtype} of shape {hints.shape}")
-    if hints.min() < -1 or hints.max() >= clusters:
-        raise InputError(f"{expected} numbers from {hints.min()} to {hints.max()}")
-    return hints.astype(np.int32)
+    found = known_groups(hints, clusters)
+    if len(found) != n:
+        raise InputError(f"hints: expected {n:,} whole numbers, the group of each row, got {len(found):,}")
+    return found.astype(np.int32)
 
 
 def build_model(data: Observations, likelihood: Likelihood, settings: Resolved, precision: str, own=None) -> VaDE:

@@ -52,10 +52,9 @@ class Signals:
 
 @dataclass(frozen=True)
 class Finding:
-    """A kind ("empty", "uniform", "one_mode", "inactive"), the components concerned, a sentence with the remedy."""
+    """A kind ("empty", "uniform", "one_mode", "inactive"), and a sentence with the components and the remedy."""
 
     kind: str
-    components: tuple[int, ...]
     text: str
 
 
@@ -99,7 +98,7 @@ def _empty(found: Signals) -> Finding | None:
     if not len(unused):
         return None
     text = f"{_names(unused)} of {k} {'hold' if len(unused) > 1 else 'holds'} almost no rows; {_fewer(k - len(unused))}"
-    return Finding("empty", tuple(unused.tolist()), text)
+    return Finding("empty", text)
 
 
 def _uniform(found: Signals) -> Finding | None:
@@ -109,7 +108,6 @@ def _uniform(found: Signals) -> Finding | None:
         return None
     return Finding(
         "uniform",
-        tuple(np.flatnonzero(found.used).tolist()),
         f"the responsibilities are nearly the same for every row (entropy {found.entropy:.2f} of at most {most:.2f} "
         "nats); pretrain longer, or raise guide_epochs",
     )
@@ -123,7 +121,7 @@ def _one_mode(found: Signals) -> Finding | None:
         return None
     shared = used[np.bincount(mode, minlength=modes)[mode] > 1]
     text = f"{_names(shared)} overlap; {_fewer(modes)}"
-    return Finding("one_mode", tuple(shared.tolist()), text)
+    return Finding("one_mode", text)
 
 
 def _inactive(found: Signals) -> Finding | None:
@@ -132,7 +130,6 @@ def _inactive(found: Signals) -> Finding | None:
         return None
     return Finding(
         "inactive",
-        (),
         f"the code uses {found.active_units} of its {width} dimensions; pretrain longer or lower learning_rate, or "
         "give a smaller latent_dim",
     )

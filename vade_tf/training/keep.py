@@ -54,7 +54,7 @@ def agreement(fitting: Fitting, groups: np.ndarray) -> float:
     return float(fitting.by_chief(by_chief)["agreement"])
 
 
-def keep_groups(fitting: Fitting, groups: np.ndarray) -> tuple[list[str], list[str]]:
+def back_to_held(fitting: Fitting, groups: np.ndarray) -> tuple[list[str], list[str]]:
     """Go back to the weights that still had the groups, where the epochs after them lost these.
 
     Args:

@@ -17,7 +17,8 @@ from vade_tf.model.observation import NOISE_RATE
 from vade_tf.training import aside, loop
 from vade_tf.training import callbacks as keras_callbacks
 from vade_tf.training.fitting import Fitting
-from vade_tf.training.keep import LEFT, agreement, keep_groups, left
+from vade_tf.training.guidance import guided_batches
+from vade_tf.training.keep import LEFT, agreement, back_to_held, left
 from vade_tf.training.settings import RATES
 from vade_tf.training.store import damaged, kept_weights, numbered
 from vade_tf.training.watch import Watch
@@ -26,9 +27,9 @@ UPDATES = 300  # of VaDE; fewer were too short to follow any groups, and would b
 
 
 def climb(
-    fitting: Fitting, start_groups: np.ndarray, held: np.ndarray, anew: Callable[[], None], batches: Callable
+    fitting: Fitting, start_groups: np.ndarray, held: np.ndarray, anew: Callable[[], None]
 ) -> tuple[list[str], list[str]]:
-    """Keep the groups that training was held to (`keep_groups`); where it has others, climb.
+    """Keep the groups that training was held to (`back_to_held`); where it has others, climb.
 
     A fit with hints, one that nothing holds, and one of fewer than `UPDATES` have no rungs.
 
@@ -37,7 +38,6 @@ def climb(
         start_groups: those of the start, int [n]; a rung is held to these.
         held: those that the model was held to last, int [n].
         anew: gives the model the weights, mixture and variance of the start.
-        batches: function of epochs (a range) and groups to the batches that VaDE is trained on.
 
     Returns:
         What was done about it, and what is wrong with the result, a sentence each or none.
@@ -47,7 +47,7 @@ def climb(
     if before is None:
         if len(np.unique(start_groups)) == 1:  # as of rows that are all alike: there are no groups to lose
             return [], []
-        remedies, findings = keep_groups(fitting, held)
+        remedies, findings = back_to_held(fitting, held)
         short = settings.epochs * fitting.steps("fit") < UPDATES
         if fitting.hints is not None:  # which may ask for other groups than those of the start
             hinted = fitting.hints >= 0
@@ -64,7 +64,7 @@ def climb(
             f"held to these throughout, at {RATES[rung - 1]:g} of the learning rate"
         )
         try:
-            _train(fitting, rung, start_groups, anew, batches)
+            _train(fitting, rung, start_groups, anew)
         except DivergedError as error:  # what was trained before is the result, or the next rung, whose rate is lower
             fitting.reporter.say(f"warning: {error}")
             anew()
@@ -93,7 +93,7 @@ def _agree(held: np.ndarray, hints: np.ndarray) -> float:
     return adjusted_rand_score(held, hints)
 
 
-def _train(fitting: Fitting, rung: int, groups: np.ndarray, anew: Callable[[], None], batches: Callable) -> None:
+def _train(fitting: Fitting, rung: int, groups: np.ndarray, anew: Callable[[], None]) -> None:
     """Train a rung, or what an earlier process left of it."""
     settings, model, state = fitting.settings, fitting.model, fitting.state
     span = range(rung * settings.epochs, (rung + 1) * settings.epochs)
@@ -111,7 +111,7 @@ def _train(fitting: Fitting, rung: int, groups: np.ndarray, anew: Callable[[], N
         *loop.phase_callbacks(fitting, "fit", rest, span.stop, watch=watch, begun=span.start, share=RATES[rung - 1]),
     ]
     if len(rest):
-        loop.train_epochs(fitting, "fit", model, rest, batches(rest, groups), own)
+        loop.train_epochs(fitting, "fit", model, rest, guided_batches(fitting, rest, groups), own)
     model.train_function = None  # as at the end of `guide`
 
 

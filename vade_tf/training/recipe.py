@@ -27,7 +27,7 @@ from vade_tf.training import groups as finding
 from vade_tf.training import start as starts
 from vade_tf.training.autoencoder import kept_weights, pretrain, set_pretrained, trained_parts
 from vade_tf.training.fitting import Fitted, Fitting, begin, fitted
-from vade_tf.training.guidance import guide, guided_batches
+from vade_tf.training.guidance import guide
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO, Settings
 from vade_tf.training.store import Store, damaged, kept_groups
@@ -245,9 +245,7 @@ def keep_groups(fitting: Fitting, start_groups: np.ndarray, held: np.ndarray) ->
     Returns:
         What was done about it, and what is wrong with the result, a sentence each or none.
     """
-    return ladder.climb(
-        fitting, start_groups, held, partial(return_to_start, fitting), partial(guided_batches, fitting)
-    )
+    return ladder.climb(fitting, start_groups, held, partial(return_to_start, fitting))
 
 
 def return_to_start(fitting: Fitting) -> None:

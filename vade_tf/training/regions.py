@@ -1,8 +1,6 @@
 """Rows -> groups, one draw of it: by k-means, or as regions of a neighbourhood graph. No labels, no TensorFlow."""
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import scipy.linalg
@@ -10,7 +8,7 @@ import scipy.sparse
 from sklearn.cluster import KMeans, MiniBatchKMeans, kmeans_plusplus
 from sklearn.neighbors import NearestNeighbors
 
-from vade_tf.threads import one_openmp_thread, one_thread
+from vade_tf.threads import in_threads
 
 EIGENVECTORS = 1.3  # of the landmark graph, in multiples of K; with K alone two classes can share a direction
 DIFFUSION = 4
@@ -43,17 +41,7 @@ def landmark_draws(
 ) -> list[np.ndarray]:
     """The groups that a draw with each of the seeds finds, see `landmark_draw`: [n] each."""
     views = [np.ascontiguousarray(view, np.float32) for view in views]
-
-    def draw(number: int) -> np.ndarray:
-        with one_openmp_thread():
-            return landmark_draw(views, n_clusters, number)
-
-    with one_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        draws = []
-        for found in pool.map(draw, seeds):
-            draws.append(found)
-            tell()
-    return draws
+    return in_threads(lambda seed: landmark_draw(views, n_clusters, seed), seeds, tell)
 
 
 def landmark_draw(views: Sequence[np.ndarray], n_clusters: int, seed: int) -> np.ndarray:

@@ -17,7 +17,7 @@ class Silent:
         """One sentence a person should read."""
 
     def phase(self, name: str, steps: int) -> Callable[[int, str], None]:
-        """A phase ("pretrain", "clusters", "init", "regroup", "self-training" or the system) of so many steps begins.
+        """A phase of so many steps begins: one of `PHASES`, or another system by its name.
 
         Returns:
             What hears of (steps done since the last call, a text).

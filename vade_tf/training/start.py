@@ -5,9 +5,7 @@ A Gaussian is the wrong shape for a class in an autoencoder's code, so a mixture
 neighbourhood graph of the codes, and training then bends the regions into Gaussians.
 """
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +14,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 
 from vade_tf.seeding import generator, several, subset
-from vade_tf.threads import one_openmp_thread, one_thread
+from vade_tf.threads import in_threads, one_openmp_thread
 from vade_tf.training import regions
 from vade_tf.training.consensus import alike, naming, vote
 from vade_tf.training.settings import METHODS
@@ -173,15 +171,10 @@ def of_counts(
     runs = RUNS if n_clusters <= regions.MANY else 1
 
     def run(number: int) -> list[np.ndarray]:
-        with one_openmp_thread():
-            own = [KMeans(n_clusters, n_init=runs, random_state=each) for each in several(seed, runs, number)]
-            return [each.fit(spaces[number]).labels_ for each in own]
+        own = [KMeans(n_clusters, n_init=runs, random_state=each) for each in several(seed, runs, number)]
+        return [each.fit(spaces[number]).labels_ for each in own]
 
-    with one_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        draws = []
-        for found in pool.map(run, range(len(spaces))):
-            draws += found
-            tell()
+    draws = [draw for found in in_threads(run, range(len(spaces)), tell) for draw in found]
     return vote(draws, n_clusters, KEEP)
 
 
