@@ -53,8 +53,10 @@ def shape_of_images(form: tuple[int, ...], argument: str) -> tuple[int, ...] | N
         return tuple(form[2:])
     if len(form) == 3 and NARROWEST * min(form[1:]) <= max(form[1:]) and min(form[1:]) < NARROWEST:
         return None
-    first = len(form) == 4 and form[1] <= COLOURS + 1 < form[3] and form[2] >= SIDES.start  # as PyTorch has channels
-    if first or (len(form) == 4 and form[3] != 1 and min(form[1:3]) >= NARROWEST):
+    first = len(form) == 4 and form[2] >= SIDES.start  # as PyTorch has channels: few, or of square images
+    first = first and (form[1] <= COLOURS + 1 < form[3] or form[1] != form[2] == form[3])
+    volume = len(set(form[1:])) == 1
+    if first or (len(form) == 4 and form[3] != 1 and min(form[1:3]) >= NARROWEST and not volume):
         channels, moved = (form[1], ".transpose(0, 2, 3, 1)") if first else (form[3], "")
         warnings.warn(
             f"{argument}: expected images of 1 or 3 channels, got {channels}, in {tuple(form[1:])}: they are taken for "
