@@ -27,6 +27,18 @@ def test_codes_are_categories_and_new_ones_are_read_alike(tmp_path, as_file, hol
     assert (column.kind, column.levels, column.missing) == ("category", tuple(sorted(POSTCODES)), 1)
 
 
+def test_codes_that_pandas_has_read_as_numbers_are_those_of_training(tmp_path):
+    """Nobody tells `pandas.read_csv` of their type."""
+    schema = Schema.infer(pandas.DataFrame({"a": NUMBERS, "zip": many(POSTCODES)}))
+    file = written(tmp_path, "a,zip\n1,01067\n2,53111\n3,\n4,89073\n5,04109\n6,4110\n")
+    found, notes = schema.encode(pandas.read_csv(file))
+    np.testing.assert_array_equal(found, schema.encode(pandas.read_csv(file, dtype={"zip": str}))[0])
+    assert not np.isnan(found[[0, 1, 3, 4], 1:]).any()
+    assert notes == ["1 cell of 'zip' holds a value that training did not see: '4110': taken as missing"]
+    alike = Schema.infer(pandas.DataFrame({"a": NUMBERS, "zip": many(["01067", "0001067", "53111"])}))
+    assert np.isnan(alike.encode(pandas.DataFrame({"a": [1.0], "zip": [1067]}))[0][0, 1:]).all()
+
+
 @pytest.mark.parametrize(
     "cells",
     [

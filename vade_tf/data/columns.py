@@ -12,6 +12,7 @@ import pandas
 
 from vade_tf.data.cells import (
     Level,
+    are_codes,
     factorized,
     key_of,
     number_key,
@@ -186,14 +187,24 @@ class Column:
         return codes[numbers], pandas.Series(unknown, dtype=int)
 
     def places(self, cells: Sequence) -> list[int]:
-        """The number of each cell's level, -1 where it is none; of two levels 0 and 1 the first is false, too."""
+        """The number of each cell's level, -1 where it is none; of two levels 0 and 1 the first is false, too.
+
+        A number is a code that is one without its 0s in front, as pandas reads 01067 where nobody tells it otherwise.
+        """
         known = {key_of(level): code for code, level in enumerate(self.levels)}
-        numbers = not any(isinstance(level, str) for level in self.levels[: len(self.levels) - self.rest])
+        listed = self.levels[: len(self.levels) - self.rest]
+        numbers = not any(isinstance(level, str) for level in listed)
         if set(known) in ({"false", "true"}, {"0", "1"}):
             numbers = True
             for word, digit in (("false", "0"), ("true", "1")):
                 known[word] = known[digit] = known[word] if word in known else known[digit]
         codes = [known.get(key_of(cell), -1) for cell in cells]
+        short_codes = {number_key(level): code for code, level in enumerate(listed)} if are_codes(listed) else {}
+        if len(short_codes) == len(listed):
+            codes = [
+                short_codes.get(key_of(cell), -1) if code < 0 and not isinstance(cell, str) else code
+                for cell, code in zip(cells, codes, strict=True)
+            ]
         if numbers:  # "1.0" is 1 then
             codes = [
                 known.get(number_key(cell), -1) if code < 0 else code for cell, code in zip(cells, codes, strict=True)
