@@ -30,7 +30,7 @@ SIGNS = "%$€£"  # that numbers may have in front or behind; the first charact
 SIGNED = 0.9  # of the cells, at least, have it
 _COMMAS = {  # what a text of each looks like
     THOUSANDS: r"[+-]?([0-9]+|[1-9][0-9]{0,2}(,[0-9]{3})+)(\.[0-9]*)?",
-    COMMA: r"[+-]?([0-9]+|[1-9][0-9]{0,2}(\.[0-9]{3})+|([0-9]{1,3}(\.[0-9]{3})*|[0-9]*),[0-9]+)([eE][+-]?[0-9]+)?",
+    COMMA: r"[+-]?([1-9][0-9]{0,2}(\.[0-9]{3})+|([0-9]+|([0-9]{1,3}(\.[0-9]{3})*|[0-9]*),[0-9]+)([eE][+-]?[0-9]+)?)",
 }
 
 COMPLEX = complex, np.complexfloating
