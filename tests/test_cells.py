@@ -6,6 +6,7 @@ import pytest
 from small_tables import NUMBERS, many, written
 
 from vade_tf import VaDEClusterer
+from vade_tf.data.cells import read_numbers
 from vade_tf.data.files import load_file
 from vade_tf.data.filling import Written, filled
 from vade_tf.data.observing import observe
@@ -154,3 +155,25 @@ def test_a_small_number_that_is_filled_in_is_read_again(form):
     found = Written(texts, read, schema).filled(0, x)["v"].tolist()
     assert found[0] == cells[30]
     np.testing.assert_allclose(schema.encode(table(found))[0][1, 0], x[1, 0], rtol=1e-5)
+
+
+def test_a_number_with_an_exponent_has_no_marks_between_thousands():
+    """3.185e-01 is 0.3185 whatever stands beside it, and never 318.5."""
+    assert read_numbers(pandas.Series(["3.185e-01", "50,3"])) is None
+    for cells, values in ((["3e-01", "50,3"], [0.3, 50.3]), (["1.234,5e3", "1.234"], [1234500, 1234])):
+        np.testing.assert_allclose(read_numbers(pandas.Series(cells))[0], values)
+    with pytest.raises(InputError, match=r"expected a number in every row of column 'v', .* got '3.185e-01' at row 2"):
+        Schema.infer(table(["1,3", "2,3", "3.185e-01", *(f"{i},5" for i in range(60))]))
+
+
+def test_a_span_that_is_written_otherwise_is_named():
+    cells = [f"{i % 45} days" for i in range(100)]
+    assert Schema.infer(table(cells)).columns[0].kind == "number"
+    with pytest.raises(InputError, match=r"expected a span of time \(as 0 days .* got '2 weeks' at row 100 "):
+        Schema.infer(table([*cells, "2 weeks"]))
+
+
+@pytest.mark.parametrize("cell", ["2.{}.1.{}", "00:1{}:44:11:30:{:02}"])
+def test_nobody_is_told_to_write_versions_and_addresses_as_numbers(cell):
+    left = Schema.infer(table([cell.format(i % 10, i) for i in range(90)])).dropped["v"]
+    assert left == "90 different texts in 90 rows"

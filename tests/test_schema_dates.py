@@ -150,6 +150,29 @@ def test_a_slip_among_dates_is_named(form, cell, example, place):
     assert Schema.infer(pandas.DataFrame({"d": many(few, 200), "w": np.arange(200) % 7})).columns[0].kind == "category"
 
 
+def test_words_among_dates_are_named_and_no_date_is_cited_as_one_to_be_written_anew():
+    cells = pandas.date_range("2019-01-01", periods=500).strftime("%Y/%m/%d").tolist()
+    frame = pandas.DataFrame({"d": 3 * [*150 * ["unknown"], *cells[150:]], "w": np.arange(1500) % 7})
+    with pytest.raises(InputError, match=r"a date \(as 2020/12/31\) .* got 'unknown' at row 0 \(450 such cells\)"):
+        Schema.infer(frame)
+    often = Schema.infer(frame.assign(d=3 * [*300 * ["unknown"], *cells[300:]])).dropped["d"]
+    assert often.endswith(" (dates beside 'unknown'? write it as 2020/12/31, or leave such cells empty)")
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%d.%m.%Y"])
+def test_days_as_texts_and_as_cells_of_a_spreadsheet_may_stand_in_one_column(form):
+    """As openpyxl reads them; whichever comes first."""
+    stamps = pandas.Series(pandas.date_range("2021-01-25", periods=60, freq="D"))
+    mixed = stamps.astype(object).where(np.arange(60) % 4 != 1, stamps.dt.strftime(form))
+    frame = pandas.DataFrame({"v": mixed})
+    schema = Schema.infer(frame)
+    assert schema.columns[0].kind == "date"
+    for first in range(4):
+        x = schema.encode(frame.iloc[first:])[0][:, 0]
+        np.testing.assert_array_equal(x - x[-1], np.arange(first, 60) - 59)
+        assert Schema.infer(frame.iloc[first:]).columns[0].form == schema.columns[0].form
+
+
 @pytest.mark.parametrize(
     ("form", "cell"), [("%d.%m.%Y", "31.12.9999"), ("%m/%d/%Y", "12/31/9999"), ("%Y/%m/%d", "9999/12/31")]
 )

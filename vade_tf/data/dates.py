@@ -61,7 +61,10 @@ def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarr
         return None
     if isinstance(values.dtype, pandas.PeriodDtype):
         return _days(values.dt.to_timestamp()), ""
-    first = values[held].iloc[0]
+    cells = values[held]
+    first = next(
+        (cell for cell in cells if isinstance(cell, str)), cells.iloc[0]
+    )  # other cells may be days of openpyxl
     if not isinstance(first, str):
         if types.infer_dtype(values, skipna=True) not in ("date", "datetime", "datetime64"):
             return None

@@ -28,7 +28,7 @@ from vade_tf.data.cells import (
     without_blanks,
 )
 from vade_tf.data.columns import MOST, Column, day_as, examples
-from vade_tf.data.dates import among, read_dates
+from vade_tf.data.dates import SPANS, among, read_dates, read_spans
 from vade_tf.errors import InputError
 
 MOST_LEVELS = 100  # of a category; the rarer ones are joined
@@ -40,6 +40,7 @@ NEARLY = 0.9  # share of numbers in a column of numbers with slips, ...
 FEW_WORDS, MANY_NUMBERS = 2, 40  # words such as "unknown", whatever their share, beside more different numbers
 FEW_NUMBERS = 20  # ... which holds more different ones than a category such as 0, 1, 2, 3+
 HEAVY = 12.0  # kurtosis of a heavy tail: a Gaussian has 3, an exponential distribution 9
+PARTS = 3  # dots or colons of a text at least that is an address or a version, and nobody's number or date
 BLURRED = 1e-3  # between two numbers of float32, as a share of a column's standard deviation: more is too much
 
 _LIKE_A_NUMBER = re.compile(r"\W{0,2}\d[\d\s.,:/'-]*\D{0,4}")
@@ -101,7 +102,7 @@ def infer(
         return Column(name, "date", missing=missing, offset=float(np.nanmedian(dates[0])), form=dates[1])
     if not named:
         _check_nearly_numbers(name, values, found, argument)
-        _check_nearly_dates(name, values, found, argument)
+        _check_nearly_times(name, values, found, argument)
     if len(levels) > max(MANY_TEXTS, held / 2):
         kind = "categories" if categories else "codes with a 0 in front" if named else "texts"
         hint = "" if categories or not named else " (amounts? write them without the 0)"
@@ -149,18 +150,28 @@ def _check_nearly_numbers(name, values: pandas.Series, found: list, argument: st
     words = [value for value, number in zip(found, numbers, strict=True) if not number]
     others = [word for word in words if not _BOUND.fullmatch(str(unsigned(word)).strip())]
     bound = next((word for word in words if word not in others), None)
-    few = len(others) <= FEW_WORDS and not re.search(r"\d", "".join(map(str, others)))
-    unknown = 1.0 if bound is not None else 0.5 if numbers.sum() > MANY_NUMBERS else 0.0
+    share = 1.0 if bound is not None and _are_few_words(others) else _share(others, numbers)
     todo = "" if bound is None else f"; give a bound such as {short(bound)!r} a value"
-    _check_few(name, values, words, argument, "a number", share=max(unknown if few else 0.0, 1 - NEARLY), todo=todo)
+    _check_few(name, values, words, argument, "a number", share, todo)
 
 
-def _check_nearly_dates(name, values: pandas.Series, found: list, argument: str) -> None:
-    """Raises InputError where a column of dates has a few other cells, such as days that there are not."""
+def _check_nearly_times(name, values: pandas.Series, found: list, argument: str) -> None:
+    """Raises InputError where a column of dates or spans of time has a few other cells, as days that there are not."""
     dates, form = among(found)
-    if dates.sum() > FEW_NUMBERS:
-        others = [value for value, date in zip(found, dates, strict=True) if not date]
-        _check_few(name, values, others, argument, f"a date (as {day_as(form)})", share=1 - NEARLY)
+    spans = ~np.isnan(read_spans(found))
+    for times, what in ((dates, f"a date (as {day_as(form)})"), (spans, f"a span of time (as {SPANS})")):
+        if times.sum() > FEW_NUMBERS:
+            others = [value for value, time in zip(found, times, strict=True) if not time]
+            _check_few(name, values, others, argument, what, _share(others, times))
+
+
+def _share(others: list, read: np.ndarray) -> float:
+    """The share of cells, at most, which these others are beside those that are read, bool [n], if they are slips."""
+    return 0.5 if _are_few_words(others) and read.sum() > MANY_NUMBERS else 1 - NEARLY
+
+
+def _are_few_words(cells: list) -> bool:
+    return len(cells) <= FEW_WORDS and not re.search(r"\d", "".join(map(str, cells)))
 
 
 def _check_few(
@@ -182,7 +193,12 @@ def _like(levels: Collection, unread: bool = False) -> str:
 
     unread: those that are numbers, in whatever form, do not count.
     """
+    dates, form = among(list(levels))
+    if len(levels) / 2 < dates.sum() < len(levels):
+        other = next(level for level, date in zip(levels, dates, strict=True) if not date)
+        return f" (dates beside {short(other)!r}? write it as {day_as(form)}, or leave such cells empty)"
     like = [level for level in levels if isinstance(level, str) and _LIKE_A_NUMBER.fullmatch(level)]
+    like = [level for level in like if max(map(level.count, ".:")) < PARTS]
     if unread and like:
         like = [level for level, number in zip(like, are_numbers(like), strict=True) if not number]
     strange = next((level for level in like if not PLAIN.fullmatch(level.strip())), None)
