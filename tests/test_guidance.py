@@ -211,10 +211,11 @@ def test_rows_with_networks_of_ones_own_are_grouped_by_their_code(x, likelihood,
     ("form", "kind"),
     [
         (lambda x: np.tile(x, (4, 23)), "broad"),
-        (lambda x: np.tile(x, (4, 23)) / np.linalg.norm(np.tile(x, (4, 23)), axis=1, keepdims=True), "code"),
+        (lambda x: np.tile(x, (4, 23)) / np.linalg.norm(np.tile(x, (4, 23)), axis=1, keepdims=True), "broad"),
+        (lambda x: abs(np.tile(x, (4, 23))) / np.linalg.norm(np.tile(x, (4, 23)), axis=1, keepdims=True), "code"),
         (lambda x: np.tile(x, (4, 25)).reshape(240, 15, 15), "code"),
     ],
-    ids=["columns", "directions", "images"],
+    ids=["columns", "directions", "texts", "images"],
 )
 def test_what_many_columns_are_grouped_by(x, form, kind):
     assert finding.kind(begin(form(x), init="landmark")) == kind
@@ -243,26 +244,26 @@ def test_sparse_rows_that_a_start_has_not_read_stay_sparse_on_their_way_to_a_gro
 @pytest.mark.parametrize(
     ("form", "expected"),
     [
-        (lambda x: np.tile(x, 23), [True]),  # 60 rows of 207 columns: kept
-        (lambda x: np.tile(x, (4, 23)), [True, 1]),  # 240 rows: found anew in epoch 1
-        (lambda x: np.tile(x, 8), [False, 1]),  # 72 columns: more than rows, but as few as are read themselves
-        (lambda x: np.tile(x, 25).reshape(60, 15, 15), [False, 1]),
+        (lambda x: np.tile(x, 23), [3]),  # 60 rows of 207 columns: kept
+        (lambda x: np.tile(x, (4, 23)), [3, 1]),  # 240 rows: found anew in epoch 1
+        (lambda x: np.tile(x, 8), [2, 1]),  # 72 columns: more than rows, but as few as are read themselves
+        (lambda x: np.tile(x, 25).reshape(60, 15, 15), [2, 1]),
     ],
     ids=["wide", "broad", "narrow", "images"],
 )
-def test_groups_of_many_columns_may_be_those_of_k_means_and_of_few_rows_are_kept(x, monkeypatch, form, expected):
+def test_many_columns_are_read_beside_the_code_and_the_groups_of_few_rows_are_kept(x, monkeypatch, form, expected):
     seen = []
 
-    def landmark(views, n_clusters, seed, tell, doubt, holds, more):
-        assert not holds
-        seen.append(doubt)
+    def of_views(views, *given):
+        seen.append(len(views))
         return np.zeros(len(views[0]), "i4")
 
     def held(fitting, epoch, last):
         seen.append(epoch)
         return np.zeros(len(fitting.data.x), "i4"), False
 
-    monkeypatch.setattr(starts, "landmark", landmark)
+    monkeypatch.setattr(starts, "landmark", of_views)
+    monkeypatch.setattr(starts, "of_either", of_views)
     monkeypatch.setattr(guidance, "_held_groups", held)
     monkeypatch.setattr(finding, "is_table", lambda fitting: False)
     fitting = begin(form(x), init="landmark", hidden=(4,))

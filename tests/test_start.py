@@ -131,11 +131,9 @@ def test_draws_that_agree_are_not_followed_by_more(rng, monkeypatch):
     assert clear < set(made)
 
 
-@pytest.mark.parametrize("doubt", [True, False])
 @pytest.mark.parametrize("borders", ["more", "fewer"])
-def test_draws_that_find_different_groups_may_be_given_up_for_k_means(rng, monkeypatch, doubt, borders):
-    """In doubt always; else where their vote parts more rows from their neighbours."""
-    z, same = rng.normal(size=(200, 2)), doubt or borders == "more"
+def test_draws_that_find_different_groups_are_given_up_where_their_vote_has_more_borders(rng, monkeypatch, borders):
+    z = rng.normal(size=(200, 2))
     if borders == "fewer":
         monkeypatch.setattr(starts, "are_no_regions", lambda *given: False)
 
@@ -143,14 +141,8 @@ def test_draws_that_find_different_groups_may_be_given_up_for_k_means(rng, monke
         return np.random.RandomState(seed).randint(k, size=200)
 
     monkeypatch.setattr(regions, "landmark_draw", apart)
-    found = starts.landmark([z], 3, 5, doubt=doubt)
-    assert (adjusted_rand_score(found, regions.kmeans(z.astype("f4"), 3, 5)) == 1) == same
-
-
-def test_draws_that_agree_are_taken_in_doubt(rng, monkeypatch):
-    z, halves = rng.normal(size=(200, 2)), np.arange(200) % 2
-    monkeypatch.setattr(regions, "landmark_draw", lambda views, k, seed, *more: halves)
-    np.testing.assert_array_equal(starts.landmark([z], 2, 5, doubt=True), halves)
+    found = starts.landmark([z], 3, 5)
+    assert (adjusted_rand_score(found, regions.kmeans(z.astype("f4"), 3, 5)) == 1) == (borders == "more")
 
 
 def test_k_means_is_the_best_of_ten(rng, monkeypatch):

@@ -103,15 +103,13 @@ def test_rows_that_are_asked_are_drawn_from_all_of_a_table(monkeypatch):
 
 @pytest.mark.parametrize(("agreement", "kept"), [(0.74, False), (0.76, True)])
 def test_draws_have_found_the_same_regions_from_three_quarters_on(agreement, kept, monkeypatch):
-    """Where they have not, k-means groups a table, though its borders are worse, and few wide rows."""
+    """Where they have not, k-means groups a table, though its borders are worse."""
     found, means = np.repeat([0, 0, 1, 1], 10), np.repeat([0, 1, 0, 1], 10)
     monkeypatch.setattr(starts, "alike", lambda draws: agreement)
     monkeypatch.setattr(starts.regions, "kmeans", lambda *given: means)
-    monkeypatch.setattr(starts.regions, "landmark_draws", lambda views, k, seeds, *more: [found] * len(seeds))
     monkeypatch.setattr(starts, "parted", lambda rows, asked, groups: 0.4 if groups is means else 0.1)
-    rows, want = np.arange(40.0)[:, None], found if kept else means
-    np.testing.assert_array_equal(starts.of_draws(rows, [found] * 3, 2, 0), want)
-    np.testing.assert_array_equal(starts.landmark([rows], 2, 0, doubt=True), want)
+    taken = starts.of_draws(np.arange(40.0)[:, None], [found] * 3, 2, 0)
+    np.testing.assert_array_equal(taken, found if kept else means)
 
 
 @pytest.mark.parametrize(("theirs", "kept"), [(0.079, False), (0.081, True)])
@@ -150,17 +148,51 @@ def test_four_draws_settle_it_where_they_are_all_but_equal_and_all_eight_are_tol
     np.testing.assert_array_equal(found, halves)
 
 
-@pytest.mark.parametrize(("most", "doubt"), [(1000, True), (5, False)])
-def test_k_means_instead_of_regions_is_on_the_code_and_not_on_the_layer_before_it(most, doubt, rng, monkeypatch):
+@pytest.mark.parametrize("most", [1000, 5])
+def test_k_means_instead_of_regions_is_on_the_code_and_not_on_the_layer_before_it(most, rng, monkeypatch):
     """Where draws find different groups, and where there are more of them than a graph is cut into."""
     code, hidden = rng.normal(size=(2, 60, 2))
     monkeypatch.setattr(starts.regions, "LANDMARKS", most)
     monkeypatch.setattr(starts, "alike", lambda draws: 0.0)
+    monkeypatch.setattr(starts, "are_no_regions", lambda *given: True)
     monkeypatch.setattr(
         starts.regions, "landmark_draws", lambda views, k, seeds, *others: [np.arange(60) % k] * len(seeds)
     )
     monkeypatch.setattr(starts.regions, "kmeans", lambda view, k, seed: view)
-    np.testing.assert_array_equal(starts.landmark([code, hidden], 3, 0, doubt=doubt), code.astype("f4"))
+    np.testing.assert_array_equal(starts.landmark([code, hidden], 3, 0), code.astype("f4"))
+
+
+def two_places(rng, shown):
+    """Four groups of 400 rows that one place shows, beside what the other makes of them: a quarter of the distance."""
+    y = np.arange(400) % 4
+    far, near = (np.eye(4)[y] * size + rng.normal(size=(400, 4)) for size in (8, 2))
+    code, columns = (far, near) if shown == "code" else (near, far)
+    return y, [code, code @ rng.normal(size=(4, 6)), columns]
+
+
+@pytest.mark.parametrize("shown", ["code", "columns"])
+@pytest.mark.parametrize("kind", starts.COLUMNS)
+def test_rows_of_many_columns_get_the_groups_that_the_code_or_the_columns_show(shown, kind, rng):
+    y, views = two_places(rng, shown)
+    found = starts.start(views[0], 4, "landmark", 0, views, kind=kind).groups
+    assert adjusted_rand_score(y, found) > 0.95
+    assert (adjusted_rand_score(y, starts.landmark(views[:2], 4, 0)) > 0.8) == (shown == "code")
+
+
+def test_groups_are_judged_where_they_were_not_found(rng):
+    """Both groupings have no borders where they were found. The other place shows half of the second's groups."""
+    y, n = np.arange(400) % 4, np.arange(400)
+    code, columns = np.eye(4)[rng.permutation(y)] * 50, np.eye(4)[y] * 50
+    found, others = code.argmax(axis=1), columns.argmax(axis=1)
+    half = np.where(n[:, None] < 200, columns, code) + rng.normal(size=(400, 4))
+    for coded, own, taken in (([half], columns, others), ([code], half, found)):
+        np.testing.assert_array_equal(starts.clearer(coded, own, found, others, 0), taken)
+
+
+def test_a_start_on_two_places_tells_of_the_draws_of_both(rng):
+    told, (_, views) = [], two_places(rng, "code")
+    starts.start(views[0], 4, "landmark", 0, views, lambda: told.append(1), "broad")
+    assert len(told) == starts.parts("landmark", "broad", 3) == 2 * starts.DRAWS
 
 
 @pytest.mark.parametrize(("n", "k"), [(10, 1), (19, 1), (15, 2), (19, 2)])

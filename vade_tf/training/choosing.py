@@ -5,7 +5,7 @@ found again by starts on other rows. Up to the number of groups that are there, 
 time elsewhere.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +25,7 @@ MOST = 20  # clusters that are tried where the number is chosen, and ...
 EACH = 5  # ... so many rows for each of them at least
 DRAWS = 3  # of "landmark", of which each is cut into every number of groups
 RUNS = 2  # of k-means on a draw
-ASKED = 1000  # rows of a table that say whether regions or k-means describe it
+ASKED = 1000  # rows that say which of two groupings describes them
 CLOSE = 0.02  # mean ARI that is as good as the highest
 CLOUDS, SPARSE = 2, 0.6  # clouds without groups, and the share of the neighbours parted there that groups part at most
 
@@ -153,16 +153,21 @@ def compared(
         seen, own_seed = [view[parts[number]] for view in read], fold(seed, number)
         if method != "landmark":
             return [starting.start(seen[0], k, method, own_seed).groups for k in tried]
-        draws = [regions.landmark_cuts(seen, tried, each, n_init=RUNS) for each in several(own_seed, DRAWS)]
-        each_k = [(k, list(found)) for k, found in zip(tried, zip(*draws, strict=True), strict=True)]
         if kind == "table":
-            return [starting.of_draws(seen[0], found, k, own_seed, ASKED) for k, found in each_k]
-        return [voted(seen[0], found, k, own_seed) for k, found in each_k]
+            return [starting.of_draws(seen[0], drawn, k, own_seed, ASKED) for k, drawn in cuts(seen, own_seed)]
+        if kind not in starting.COLUMNS:
+            return [consensus.vote(drawn, k) for k, drawn in cuts(seen, own_seed)]
+        *coded, columns = seen
+        chosen = []
+        for (k, drawn), (_, others) in zip(cuts(coded, own_seed), cuts([columns], own_seed), strict=True):
+            two = consensus.vote(drawn, k), starting.of_draws(columns, others, k, own_seed, ASKED)
+            chosen.append(starting.clearer(coded, columns, *two, own_seed, ASKED))
+        return chosen
 
-    def voted(rows: np.ndarray, found: list[np.ndarray], k: int, own_seed: int) -> np.ndarray:
-        if kind in starting.DOUBTED and consensus.alike(found) < starting.FOUND_AGAIN:
-            return regions.kmeans(rows, k, own_seed)
-        return consensus.vote(found, k)
+    def cuts(seen: Sequence[np.ndarray], own_seed: int) -> Iterator[tuple[int, list[np.ndarray]]]:
+        """Each K, and the groups of each draw."""
+        draws = [regions.landmark_cuts(seen, tried, each, n_init=RUNS) for each in several(own_seed, DRAWS)]
+        return zip(tried, map(list, zip(*draws, strict=True)), strict=True)
 
     starts = np.full((len(tried), STARTS, len(pool)), -1)
     for number, found in enumerate(in_threads(groups, range(STARTS), tell)):
@@ -199,9 +204,10 @@ def borders(
     Returns:
         Share of the nearest neighbours that are in another group than the row: of the rows; mean of `CLOUDS`. [2]
     """
-    view = np.asarray(_read(z, method, views, kind)[0], np.float32)
+    place = -1 if kind in starting.COLUMNS else 0  # of these the columns
+    view = np.asarray(_read(z, method, views, kind)[place], np.float32)
     rows = view[generator(seed).permutation(len(view))[:START_ROWS]]
-    kind = "code" if kind == "counts" else kind
+    kind = "table" if kind in ("table", *starting.COLUMNS) else "code"
 
     def parted(own: np.ndarray) -> float:
         groups = starting.start(own, n_clusters, method, seed, [own], kind=kind).groups

@@ -13,7 +13,14 @@ from vade_tf.training import distribute, extension, further, posterior
 from vade_tf.training import start as starts
 from vade_tf.training.consensus import matched
 from vade_tf.training.fitting import Fitting
-from vade_tf.training.views import OWN_FEATURES, count_reader, feature_reader, view_reader, within_reach
+from vade_tf.training.views import (
+    OWN_FEATURES,
+    count_reader,
+    direction_reader,
+    feature_reader,
+    view_reader,
+    within_reach,
+)
 
 BLOCK = 16_384  # rows that get their groups together
 
@@ -30,7 +37,8 @@ def kind(fitting: Fitting) -> str:
 
     "counts" and "table": the rows themselves, see `counted` and `is_table`. "wide": the code, where there are more
     features than rows, which are no images, so that the networks soon know them by heart. "broad": the code of other
-    rows of many columns, which are neither images nor of one length. "code": of all else.
+    rows of many columns, which are neither images nor texts. Both may be found in the columns as well, see
+    `start.of_either`. "code": of all else.
     """
     if counted(fitting):
         return "counts"
@@ -41,7 +49,7 @@ def kind(fitting: Fitting) -> str:
         return "code"
     if features > n:
         return "wide"
-    return "broad" if fitting.data.standardise else "code"
+    return "code" if fitting.data.texts else "broad"
 
 
 def is_table(fitting: Fitting) -> bool:
@@ -87,14 +95,13 @@ def found_groups(fitting: Fitting, phase: str) -> starts.Start:
 
 def _start(fitting: Fitting, phase: str, rows: Rows, views: list[np.ndarray]) -> starts.Start:
     """The start on raw rows [n, D] whose views were read."""
-    settings, of, z = fitting.settings, _found_on(fitting, phase), code(fitting, phase, rows, views)
+    settings, of, z = fitting.settings, found_on(fitting, phase), code(fitting, phase, rows, views)
     advance = fitting.reporter.phase(phase, starts.parts(settings.init, of, len(views)))
 
     def tell() -> None:
         advance(1, f"{settings.init}, {settings.clusters} groups")
 
     more = partial(further.draws, fitting) if further.wanted(fitting, phase) else None
-    of = "texts" if more is not None and fitting.data.texts else of
     return starts.start(z, settings.clusters, settings.init, settings.start_seed, views, tell, of, more)
 
 
@@ -119,22 +126,25 @@ def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], list[np.nd
     model = fitting.model
     if fitting.settings.init != "landmark":
         return lambda rows: [within_reach(posterior.codes(model, rows))]
-    of = _found_on(fitting, phase)
+    of = found_on(fitting, phase)
     if of == "table":
         own = feature_reader(model, x)
         return lambda rows: [own(rows)]
     if of == "counts":
         return count_reader(model, x)
     both = view_reader(model, x)
-    return lambda rows: [view for view in both(rows) if view is not None]
+    columns = [direction_reader(model, x)] if of in starts.COLUMNS else []
+    return lambda rows: [*(view for view in both(rows) if view is not None), *(read(rows) for read in columns)]
 
 
 def code(fitting: Fitting, phase: str, rows: Rows, views: list[np.ndarray]) -> np.ndarray:
     """The code of raw rows [n, D] whose views were read, [n, latent]: the first of these, where it is one."""
-    themselves = fitting.settings.init == "landmark" and _found_on(fitting, phase) in ("table", "counts")
+    themselves = fitting.settings.init == "landmark" and found_on(fitting, phase) in ("table", "counts")
     return within_reach(posterior.codes(fitting.model, rows)) if themselves else views[0]
 
 
-def _found_on(fitting: Fitting, phase: str) -> str:
-    """What the groups of a phase are found on, one of `start.KINDS`."""
-    return kind(fitting) if phase == "init" else "code"
+def found_on(fitting: Fitting, phase: str) -> str:
+    """What the groups of a phase are found on, one of `start.KINDS`; further autoencoders vote on those of "texts"."""
+    of = kind(fitting) if phase == "init" else "code"
+    voted = of not in ("table", "counts") and fitting.data.texts and further.wanted(fitting, phase)
+    return "texts" if voted else of

@@ -133,7 +133,7 @@ def choose(fitting: Fitting) -> tuple[Fitting, choosing.Choice]:
             views = finding.reader(fitting, "init", rows)(rows)
             z = finding.code(fitting, "init", rows, views)
             text, seed = f"{settings.init}, from 2 to {tried[-1]} groups", settings.start_seed
-            kind = finding.kind(fitting)
+            kind = finding.found_on(fitting, "init")
             ari, strong = choosing.compared(z, tried, settings.init, seed, views, kind, lambda: advance(1, text))
             best = choosing.chosen(tried, ari, strong).n_clusters
             parted = choosing.borders(z, best, settings.init, seed, views, kind)

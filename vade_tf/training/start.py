@@ -19,8 +19,8 @@ from vade_tf.training import regions
 from vade_tf.training.consensus import alike, naming, vote
 from vade_tf.training.settings import METHODS
 
-DOUBTED = ("broad", "wide")  # kinds whose draws give way to k-means where they differ
-KINDS = ("code", "texts", *DOUBTED, "table", "counts")
+COLUMNS = ("broad", "wide")  # kinds whose columns are read beside the code
+KINDS = ("code", "texts", *COLUMNS, "table", "counts")
 VARIANCE_FLOOR = 1e-4  # share of the code's overall variance that every component keeps at least
 DRAWS = 8  # that vote; ...
 FIRST, SETTLED = 4, 0.97  # ... the first four alone where their mean ARI is such: further ones would change no row
@@ -66,10 +66,9 @@ def start(
         views: the spaces, [n, d] each, that "landmark" reads; default: the code alone.
         tell: called `parts` times.
         kind: how "landmark" goes about it, one of `KINDS`: of the "code" it finds regions in all views at once; of
-            "texts", too, and holds to them; of "broad" and "wide" rows, too, but gives way to k-means on the code where
-            its draws differ; of a "table", whose one view are the rows themselves, see `of_table`; of "counts", see
-            `of_counts`.
-        more: of all but a "table" and "counts", see `landmark`.
+            "texts", too, and holds to them; of "broad" and "wide" rows, whose last view are the rows themselves, see
+            `of_either`; of a "table", whose one view these are, see `of_table`; of "counts", see `of_counts`.
+        more: of "code" and "texts", see `landmark`.
 
     Raises:
         ValueError: unknown method or kind, or K not in 1..n.
@@ -92,9 +91,10 @@ def start(
                     groups = of_table(views[0], n_clusters, seed, tell)
                 elif kind == "counts":
                     groups = of_counts(views, n_clusters, seed, tell)
+                elif kind in COLUMNS:
+                    groups = of_either(views, n_clusters, seed, tell)
                 else:
-                    doubt, holds = kind in DOUBTED, kind == "texts"
-                    groups = landmark(views, n_clusters, seed, tell=tell, doubt=doubt, holds=holds, more=more)
+                    groups = landmark(views, n_clusters, seed, tell, kind == "texts", more)
             pi, mu, sigma2 = moments(z, groups, n_clusters)
     if method != "landmark":
         tell()
@@ -150,6 +150,48 @@ def of_table(rows: np.ndarray, n_clusters: int, seed: int, tell: Callable[[], No
     return of_draws(rows, regions.landmark_draws([rows], n_clusters, several(seed, DRAWS), tell=tell), n_clusters, seed)
 
 
+def of_either(
+    views: Sequence[np.ndarray], n_clusters: int, seed: int, tell: Callable[[], None] = lambda: None
+) -> np.ndarray:
+    """Groups of rows of many columns: those that are found on the code, or those that are found in the columns.
+
+    Where most columns say nothing of the groups, an autoencoder of few rows may leave out what does; where groups are
+    bent, the code has unfolded them. See `clearer` for which are taken.
+
+    Args:
+        views: the code and the layer before it, and last the rows in their principal directions, [n, d] each.
+        n_clusters, seed: as for `start`.
+        tell: called 2 * DRAWS times.
+
+    Returns:
+        Groups, [n].
+    """
+    *coded, columns = views
+    found, others = landmark(coded, n_clusters, seed, tell), of_table(columns, n_clusters, seed, tell)
+    return clearer(coded, columns, found, others, seed)
+
+
+def clearer(
+    coded: Sequence[np.ndarray],
+    columns: np.ndarray,
+    found: np.ndarray,
+    others: np.ndarray,
+    seed: int,
+    most: int = ASKED,
+) -> np.ndarray:
+    """Of groups found on the code and others found in the columns, int [n] each, those that the other place shows more.
+
+    Every grouping has few borders where it was found, of noise as well. So the first are judged in the columns, the
+    others on the code, each by its borders as a share of what groups of these sizes part at random; at most so many
+    rows are asked.
+    """
+    some = subset(len(found), most, seed)
+    asked = np.arange(len(some))
+    in_columns = parted(columns[some], asked, found[some]) * mixed(others)
+    in_code = parted(joint(coded, some), asked, others[some]) * mixed(found)
+    return others if in_code < in_columns else found
+
+
 def of_counts(
     views: Sequence[np.ndarray], n_clusters: int, seed: int, tell: Callable[[], None] = lambda: None
 ) -> np.ndarray:
@@ -182,7 +224,9 @@ def parts(method: str, kind: str, n_views: int) -> int:
     """How often a start tells that a part of it is done."""
     if method != "landmark":
         return 1
-    return n_views * len(WIDTHS) if kind == "counts" else DRAWS
+    if kind == "counts":
+        return n_views * len(WIDTHS)
+    return 2 * DRAWS if kind in COLUMNS else DRAWS
 
 
 def of_draws(rows: np.ndarray, draws: list[np.ndarray], n_clusters: int, seed: int, most: int = ASKED) -> np.ndarray:
@@ -214,7 +258,6 @@ def landmark(
     n_clusters: int,
     seed: int,
     tell: Callable[[], None] = lambda: None,
-    doubt: bool = False,
     holds: bool = False,
     more: Callable[[], Sequence[np.ndarray]] | None = None,
 ) -> np.ndarray:
@@ -232,8 +275,6 @@ def landmark(
         n_clusters: K.
         seed: of the draws.
         tell: called `DRAWS` times, after each draw that was made and for each that was not needed.
-        doubt: whether draws that find different groups, below `FOUND_AGAIN`, are given up for k-means on the first
-            view: rows of many columns have no better.
         holds: whether nothing is given up, as texts have few draws alike, and groups better than those of k-means.
         more: gives the groups [n] of draws made elsewhere, which vote with these where the first ones do not agree.
 
@@ -255,7 +296,7 @@ def landmark(
     found, agreed = vote([*draws, *others], n_clusters), alike(draws)
     if agreed >= SETTLED or holds:
         return found
-    if (doubt and agreed < FOUND_AGAIN) or are_no_regions(views, found, n_clusters, seed):
+    if are_no_regions(views, found, n_clusters, seed):
         return regions.kmeans(np.ascontiguousarray(views[0], np.float32), n_clusters, seed)
     return found
 
@@ -267,7 +308,12 @@ def are_no_regions(views: Sequence[np.ndarray], groups: np.ndarray, n_clusters: 
     is run as well.
     """
     some = subset(len(groups), ASKED, seed)
-    parts, asked = [np.asarray(view[some], np.float64) for view in views], np.arange(len(some))
-    joint = np.hstack([part / max(np.sqrt(part.var(axis=0).sum()), 1e-12) for part in parts]).astype(np.float32)
-    means = regions.kmeans(np.ascontiguousarray(parts[0], np.float32), n_clusters, seed)
-    return FEWER * parted(joint, asked, groups[some]) > parted(joint, asked, means)
+    rows, asked = joint(views, some), np.arange(len(some))
+    means = regions.kmeans(np.ascontiguousarray(views[0][some], np.float32), n_clusters, seed)
+    return FEWER * parted(rows, asked, groups[some]) > parted(rows, asked, means)
+
+
+def joint(views: Sequence[np.ndarray], some: np.ndarray) -> np.ndarray:
+    """Some rows, by their numbers, of views [n, d] side by side, each of which weighs as much: float32 [m, all d]."""
+    parts = [np.asarray(view[some], np.float64) for view in views]
+    return np.hstack([part / max(np.sqrt(part.var(axis=0).sum()), 1e-12) for part in parts]).astype(np.float32)

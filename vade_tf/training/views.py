@@ -23,6 +23,7 @@ YES_AND_NO = 0.5**0.5  # what the column of an answer is divided by: two levels,
 BLURRED = 0.02  # standard deviation of a feature that float32 blurs, at most; see `likelihood.divisors`
 DIRECTIONS = 40  # of the last hidden layer; on MNIST they hold nine tenths of its variance
 SAMPLE = 10_000  # rows on which they are found
+COLUMN_DIRECTIONS = 50  # of rows of many columns; groups in further ones are lost in their noise
 COUNT_DIRECTIONS = 50  # of counts, as many as the usual pipelines for cells take
 POWERS = (0.5, 0.75, 1.0)  # of the standard deviation of a feature's logarithms, in a view of counts each
 CLIPPED = 10.0  # standard deviations from the mean beyond which the logarithm of a count tells nothing more
@@ -123,6 +124,22 @@ def feature_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
         return (np.where(np.isnan(rows), 0, rows - mean) / spread).astype(np.float32)
 
     return read
+
+
+def direction_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
+    """How rows of many columns are compared themselves: as those of a table, in their principal directions.
+
+    Args:
+        model, x: as for `feature_reader`.
+
+    Returns:
+        Function of raw rows [m, D] to float32 [m, at most COLUMN_DIRECTIONS].
+    """
+    some = _sample(x, max(min(SAMPLE, SAMPLE_NUMBERS // x.shape[1]), COLUMN_DIRECTIONS), model.seed)
+    own = feature_reader(model, some)
+    sample = own(some)
+    axes = randomized_svd(sample, min(COLUMN_DIRECTIONS, *sample.shape), random_state=0)[2].T  # [D, directions]
+    return lambda rows: np.concatenate([own(block) @ axes for block in pipeline.blocks(rows)])
 
 
 def count_reader(model: VaDE, x: Rows) -> Callable[[Rows], list[np.ndarray]]:
