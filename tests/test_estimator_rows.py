@@ -2,12 +2,16 @@
 
 import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas
 import pytest
 import scipy.sparse
+import tensorflow as tf
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from vade_tf import VaDEClusterer
 from vade_tf.data.observing import observe
@@ -286,6 +290,40 @@ def test_few_rows_beyond_the_range_of_the_others_are_taken_with_a_warning(rng):
     new[:10, 3] = 7.0
     with pytest.raises(InputError, match="expected values from 0 to 1"):
         model.predict(new)
+
+
+def columns(x):
+    return {"a": x[:, 0], "b": x[:, 1]}
+
+
+NO_ARRAYS = [
+    (lambda x: tf.data.Dataset.from_tensor_slices(x).batch(8), "_BatchDataset; use vade_tf.fit, which takes one"),
+    (lambda x: (row for row in x), r"generator; give numpy.stack\(list\(X\)\)"),
+    (iter, r"iterator; give numpy.stack\(list\(X\)\)"),
+    (columns, r"dict of columns; give pandas.DataFrame\(X\)"),
+    (lambda x: pandas.DataFrame(columns(x)).to_records(), r"recarray of columns; give pandas.DataFrame\(X\)"),
+    (lambda x: Path("x.csv"), "PosixPath; read the file first, .* vade-tf train --data FILE"),
+    (lambda x: "x.csv", "str; read the file first, .* vade-tf train --data FILE"),
+    (lambda x: None, "NoneType$"),
+]
+
+
+@pytest.mark.parametrize(("form", "said"), NO_ARRAYS)
+def test_who_gives_no_array_is_told_what_to_give(x, fitted, form, said):
+    with pytest.raises(InputError, match=f"^X: expected an array, a sparse matrix, .* or an AnnData, got {said}"):
+        clusterer().fit(form(x))
+    said = said.replace("vade_tf.fit", "model_.predict").replace(", .* vade-tf train --data FILE", r", [^:]*$")
+    with pytest.raises(InputError, match=f"^X: expected an array, a sparse matrix, .* or an AnnData, got {said}"):
+        fitted.predict(form(x))
+    with pytest.raises(InputError, match=f"^X: expected a DataFrame, or an array of all its columns, got {said}"):
+        clusterer().fit(pandas.DataFrame(x)).predict(form(x))
+
+
+def test_a_fitted_clusterer_can_be_shown(fitted):
+    """`dir` and the form for notebooks ask for each attribute by its name."""
+    assert "genes_" in dir(fitted)
+    for each in (fitted, make_pipeline(StandardScaler(), fitted)):
+        assert "VaDEClusterer" in each._repr_html_()
 
 
 TEXTS = ["a good room", "bad food"]

@@ -2,7 +2,9 @@
 
 import numpy as np
 import oracles
+import pandas
 import pytest
+import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -133,6 +135,45 @@ def test_labels_of_bytes_are_counted_and_unknown_ones_refused():
     assert metrics.accuracy(y, groups) == 1.0
     with pytest.raises(InputError, match="^y: expected whole numbers from 0, got -1"):
         metrics.accuracy(np.array([-1, 0, 1]), np.array([2, 0, 1]))
+
+
+@pytest.mark.parametrize("form", [list, tf.constant, pandas.Series, lambda y: y.astype("f4"), lambda y: y.astype("u1")])
+def test_labels_may_come_in_any_form(form):
+    y, groups, confidence = by_hand()
+    index = form(y).set_axis(range(9, 0, -1)) if form is pandas.Series else form(y)
+    assert metrics.all_scores(index, form(groups), confidence) == metrics.all_scores(y, groups, confidence)
+    assert metrics.accuracy(y > 0, (groups > 0).tolist()) == 8 / 9
+
+
+@pytest.mark.parametrize(
+    ("y", "groups", "expected"),
+    [
+        ([[0], [1]], [0, 1], r"y and groups: .* got shapes \(2, 1\) and \(2,\)"),
+        ([0, 1], [[0], [1]], r"y and groups: .* got shapes \(2,\) and \(2, 1\)"),
+        ([0], [0, 1], r"y and groups: .* got shapes \(1,\) and \(2,\)"),
+        ([], [], r"y and groups: .* at least 1 row"),
+        ([0, np.nan], [0, 1], "y: expected whole numbers from 0, got nan"),
+        ([0, 1], [0, 0.5], "groups: expected whole numbers from 0, got 0.5"),
+        ([0, 1], [0, np.inf], "groups: expected whole numbers from 0, got inf"),
+        (["a", "b"], [0, 1], "y: expected whole numbers from 0, got a .* numpy.unique"),
+    ],
+)
+def test_what_is_not_one_number_a_row_is_refused(y, groups, expected):
+    """Columns and single numbers were spread over all rows: of five rows a purity of 2."""
+    for score in (metrics.accuracy, metrics.purity, metrics.matching, metrics.scores):
+        with pytest.raises(InputError, match=f"^{expected}"):
+            score(y, groups)
+    with pytest.raises(InputError, match=f"^{expected}"):
+        metrics.all_scores(y, groups, np.arange(2))
+
+
+@pytest.mark.parametrize("confidence", [[], [0.5, np.nan], [[0.5], [0.6]], [0.5]])
+def test_a_confidence_that_is_not_one_number_a_row_is_refused(confidence):
+    right = np.ones(min(len(confidence), 1) * 2, bool)
+    with pytest.raises(InputError, match="^confidence: expected a number"):
+        metrics.calibration(right, confidence)
+    with pytest.raises(InputError, match="^confidence: expected a number"):
+        metrics.most_confident_accuracy(np.array([0, 1]), np.array([0, 0]), confidence)
 
 
 def test_a_confidence_that_rounding_took_above_one_is_in_the_last_bin():

@@ -13,6 +13,7 @@ from vade_tf.data.observing import observe
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model import choice
+from vade_tf.model.likelihood import Gaussian
 from vade_tf.model.networks import Roots
 
 
@@ -67,6 +68,22 @@ def test_rows_of_which_the_mean_is_all_but_a_hundredth_have_no_length(variance, 
     x = np.sqrt(variance) * np.concatenate([np.eye(9)[1:], -np.eye(9)[1:]])
     x[:, 0] = np.sqrt(1 - variance)
     assert checks.common_length(x, checks.ALIKE) == pytest.approx(length)
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+def test_a_column_that_counts_as_constant_though_it_varies_is_named(rng, kind):
+    """The likelihood divides it by 1, though it is a copy of another column, but for a factor."""
+    x = rng.normal(size=(60, 1)) * np.array([1, 1e-29, 1e-31])
+    x = np.c_[x, np.full(60, 1e-31)].astype(kind)  # a constant is not named
+    scale = Gaussian().units(observe(x, "gaussian"))[0]
+    assert scale[0] / scale[1] == pytest.approx(1e-29, rel=1e-3)
+    assert scale[2] == 1
+    with pytest.warns(UnitsWarning, match="^x: column 2 varies by .*e-3[12] .* counts as constant; multiply it"):
+        checks.check_apart(x, "x")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        checks.check_apart(x[:, [0, 1, 3]], "x")
+        checks.check_apart(x * np.array([1, 1, 1e9, 1], kind), "x")
 
 
 @pytest.mark.parametrize("kind", ["u1", "f4"])

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from vade_tf.errors import InputError
 from vade_tf.model import networks
 from vade_tf.model.counts import Counts
 from vade_tf.model.optimizer import FusedAdam
@@ -77,6 +78,31 @@ def test_a_part_that_is_not_trained_stays_so_in_a_file(x, tmp_path):
     assert not found.prior.trainable
     for ours, theirs in zip(found.optimizer.variables, model.optimizer.variables, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", ["m.h5", "m.hdf5", "m", "m.weights.h5"])
+def test_a_model_is_saved_as_keras_or_not_at_all(x, tmp_path, name):
+    """Keras' older format failed halfway, and took the optimizer from what was saved after it."""
+    model = VaDE(*parts(), 4)
+    model.compile("adam")
+    model.fit(x, batch_size=8, verbose=0)
+    with pytest.raises(InputError, match=r"^filepath: expected a name that ends in \.keras, got "):
+        model.save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+    model.save(tmp_path / "m.keras")
+    loaded = keras.models.load_model(tmp_path / "m.keras")
+    assert (type(loaded.optimizer), int(loaded.optimizer.iterations)) == (keras.optimizers.Adam, 2)
+    model.save(tmp_path / "folder", zipped=False)
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "folder").predict(x), loaded.predict(x))
+
+
+def test_a_model_without_an_optimizer_is_measured_and_not_trained(x):
+    model = VaDE(*parts(), 4)
+    model.compile(optimizer=None)
+    assert np.isfinite(model.evaluate(x, verbose=0)).all()
+    for train in (model.fit, model.train_on_batch):
+        with pytest.raises(InputError, match="^optimizer: expected one"):
+            train(x)
 
 
 @pytest.mark.parametrize("seed", [3, np.int64(3), np.uint8(3)])

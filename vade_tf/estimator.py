@@ -207,7 +207,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             if self.batch is not None:
                 data = replace(data, origins=origins_of(annotated, self.batch, "X"))
             if self.genes_ is not None:
-                data = replace(data, schema=self._read)
+                data = replace(data, schema=self._read())
                 tell(describe_numbers(data, self._tail, self.layer or "", annotated.layers), 3)
             self.schema_ = data.schema if isinstance(data.schema, Schema) else None
             for line in self.schema_.describe() if self.schema_ else ():

@@ -1,6 +1,7 @@
 """What X may be: an array, a sparse matrix, images, a DataFrame or an AnnData -> rows, as scikit-learn reads them."""
 
 import math
+import os
 from typing import Any
 
 import numpy as np
@@ -109,7 +110,7 @@ class RowReader:
             found = Genes.infer(X, self.layer, most, "X")
             self.genes_, self._tail = np.array(found.names), found.tail
         elif self.genes_ is not None:
-            found = self._read
+            found = self._read()
         elif self._columns is not None and all(isinstance(name, str) for name in self._columns):
             used = self._columns if self.schema_ is None else [column.name for column in self.schema_.columns]
             found = Genes(tuple(map(str, used)), self.layer or "")
@@ -121,7 +122,6 @@ class RowReader:
         cells = counts if isinstance(counts, np.ndarray) else counts.toarray()
         return pandas.DataFrame(cells, columns=list(found.names))
 
-    @property
     def _read(self) -> Genes:
         """The genes of the AnnData that was fitted."""
         assert self.genes_ is not None
@@ -156,9 +156,10 @@ class RowReader:
                 if fitting:
                     self._columns = names
             else:
-                X = X.toarray() if scipy.sparse.issparse(X) else np.asarray(X)
+                given, X = X, X.toarray() if scipy.sparse.issparse(X) else np.asarray(X)
                 if X.ndim != 2:
-                    raise ValueError(f"expected a DataFrame, or an array of all its columns, got shape {X.shape}")
+                    found = _no_array(given, X, fitting) or f"shape {X.shape}"
+                    raise ValueError(f"expected a DataFrame, or an array of all its columns, got {found}")
                 validate_data(self, X, reset=False, skip_check_array=True)
                 X = pandas.DataFrame(X, columns=self._columns)
         except (TypeError, ValueError) as error:
@@ -188,11 +189,13 @@ class RowReader:
 
 
 def _instead(X, fitting: bool) -> str:
-    """What to give in the place of texts, dates or spans of time; "" of all else."""
+    """What to give in the place of what is no array, or one of texts, dates or spans of time; "" of all else."""
     try:
         cells = np.asarray(X)
     except ValueError:  # lists of different lengths
         return ""
+    if found := _no_array(X, cells, fitting):
+        return f"expected an array, a sparse matrix, a DataFrame or an AnnData, got {found}"
     texts = cells.dtype == object and cells.size > 0 and all(isinstance(cell, str) for cell in cells.flat)
     if (texts or cells.dtype.kind in "US") and cells.ndim == 1:
         new = "transform(texts) of the vectorizer whose rows were fitted"
@@ -201,6 +204,21 @@ def _instead(X, fitting: bool) -> str:
     kinds = {"U": "texts", "S": "texts", "M": "dates", "m": "spans of time"}
     kind = kinds.get("U" if texts else cells.dtype.kind)
     return f"expected numbers, got {kind}; give a DataFrame, whose columns may hold them" if kind else ""
+
+
+def _no_array(X, cells: np.ndarray, fitting: bool) -> str:
+    """What X is, and what to give in its place, where NumPy makes one cell of it, or rows of named fields; else ""."""
+    kind = type(X).__name__
+    if cells.dtype.names or isinstance(X, dict):
+        return f"{kind} of columns; give pandas.DataFrame(X)"
+    if cells.ndim or cells.dtype.kind in "biufc":
+        return ""
+    if isinstance(X, (str, bytes, os.PathLike)):
+        command = ", or use the command: vade-tf train --data FILE" if fitting else ""
+        return f"{kind}; read the file first, as by pandas.read_csv or numpy.load{command}"
+    if hasattr(X, "as_numpy_iterator"):
+        return f"{kind}; use {'vade_tf.fit' if fitting else 'model_.predict'}, which takes one"
+    return f"{kind}; give numpy.stack(list(X)) of single rows" if hasattr(X, "__next__") else kind
 
 
 def _told(form: tuple[int, ...], asked) -> tuple[int, ...] | None:

@@ -7,17 +7,46 @@ from sklearn.metrics import adjusted_rand_score, homogeneity_completeness_v_meas
 from vade_tf.errors import InputError
 
 
+def _checked(y, groups) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and groups as int64 [n], of any arrays or lists of whole numbers; raises as `contingency` does."""
+    given = {"y": np.asarray(y), "groups": np.asarray(groups)}
+    form, other = (each.shape for each in given.values())
+    if form != other or len(form) != 1 or not form[0]:
+        raise InputError(
+            f"y and groups: expected one number each for every row, [n] of at least 1 row, got shapes {form} and "
+            f"{other}; give columns [n, 1] as y.ravel()"
+        )
+    for name, numbers in given.items():
+        with np.errstate(invalid="ignore"):  # NaN becomes some number
+            whole = numbers.astype(np.int64) if numbers.dtype.kind in "biuf" else np.full(numbers.shape, -1)
+        wrong = (whole < 0) | (whole != numbers)
+        if wrong.any():
+            raise InputError(
+                f"{name}: expected whole numbers from 0, got {numbers[wrong][0]} ({numbers.dtype}); leave out rows "
+                "without a label, and number other labels by numpy.unique(labels, return_inverse=True)[1]"
+            )
+        given[name] = whole
+    return given["y"], given["groups"]
+
+
+def _sure(confidence, n: int) -> np.ndarray:
+    """How sure each of n rows is, as an array [n]; InputError where there are none, or one is NaN."""
+    confidence = np.asarray(confidence)
+    if confidence.shape != (n,) or not n or np.isnan(confidence).any():
+        raise InputError(
+            f"confidence: expected a number, and no NaN, for each of at least 1 row, got shape {confidence.shape} "
+            f"for {n} rows, with {np.isnan(confidence).sum()} NaN; leave out rows without one"
+        )
+    return confidence
+
+
 def contingency(y: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Counts of rows in group g with label c: [n_groups, n_labels], from integers that start at 0.
 
     Raises:
-        InputError: a number is below 0, as -1 for a label that is not known.
+        InputError: these are not one of each a row, or a number is no whole one from 0, as -1 for an unknown label.
     """
-    for name, numbers in (("y", y), ("groups", groups)):
-        if numbers.min() < 0:
-            raise InputError(
-                f"{name}: expected whole numbers from 0, got {numbers.min()}; leave out rows without a label"
-            )
+    y, groups = _checked(y, groups)
     counts = np.zeros((int(groups.max()) + 1, int(y.max()) + 1), np.int64)
     np.add.at(counts, (groups, y), 1)
     return counts
@@ -36,7 +65,8 @@ def accuracy(y: np.ndarray, groups: np.ndarray) -> float:
     Returns:
         Accuracy in [0, 1].
     """
-    return float(np.mean(matching(y, groups)[groups] == y))
+    counts = contingency(y, groups)
+    return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / counts.sum())
 
 
 def matching(y: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -50,7 +80,8 @@ def matching(y: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 def purity(y: np.ndarray, groups: np.ndarray) -> float:
     """Share of rows that have the commonest label of their group; many groups can share a label."""
-    return float(contingency(y, groups).max(axis=1).sum() / len(y))
+    counts = contingency(y, groups)
+    return float(counts.max(axis=1).sum() / counts.sum())
 
 
 def most_confident_accuracy(y: np.ndarray, groups: np.ndarray, confidence: np.ndarray) -> float | None:
@@ -66,6 +97,8 @@ def most_confident_accuracy(y: np.ndarray, groups: np.ndarray, confidence: np.nd
     Returns:
         Accuracy in [0, 1]; None if all rows are equally sure, as those of k-means are: no member is the surest.
     """
+    y, groups = _checked(y, groups)
+    confidence = _sure(confidence, len(y))
     if len(y) > 1 and np.all(confidence == confidence[0]):
         return None
     right = 0
@@ -87,6 +120,8 @@ def calibration(correct: np.ndarray, confidence: np.ndarray, n_bins: int = 10) -
         "ece", sum over bins of count / n * |share correct - mean confidence| (Guo et al., ICML 2017), and "bins", one
         {"low", "high", "count", "confidence", "accuracy"} for each bin that holds a row.
     """
+    correct = np.asarray(correct)
+    confidence = _sure(confidence, len(correct))
     place = np.clip(np.ceil(confidence * n_bins).astype(int) - 1, 0, n_bins - 1)
     bins = []
     for b in np.unique(place):
@@ -106,6 +141,7 @@ def calibration(correct: np.ndarray, confidence: np.ndarray, n_bins: int = 10) -
 
 def scores(y: np.ndarray, groups: np.ndarray) -> dict[str, float]:
     """{"acc", "nmi", "ari"}: accuracy, normalised mutual information (arithmetic mean), adjusted Rand index."""
+    y, groups = _checked(y, groups)
     return {
         "acc": accuracy(y, groups),
         "nmi": float(normalized_mutual_info_score(y, groups)),
@@ -115,6 +151,7 @@ def scores(y: np.ndarray, groups: np.ndarray) -> dict[str, float]:
 
 def all_scores(y: np.ndarray, groups: np.ndarray, confidence: np.ndarray) -> dict[str, float | None]:
     """`scores` and "purity", "most_confident_acc", "homogeneity", "completeness"; arguments as above."""
+    y, groups = _checked(y, groups)
     homogeneity, completeness, _ = homogeneity_completeness_v_measure(y, groups)
     return {
         **scores(y, groups),

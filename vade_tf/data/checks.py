@@ -13,6 +13,7 @@ from vade_tf.machine import rows_together, spans
 
 ALIKE, ALIKE_HALVES = 1e-4, 4e-3  # relative difference of squared lengths that rounding makes, also of float16
 BLURRED = 0.05  # standard deviations of a column that a step of float32 may be
+FAINT = 1e-30  # standard deviation that float32 cannot divide by, see `likelihood.divisors`
 ROUNDED = 1e-12  # of a constant: the standard deviation that rounding may leave
 TURNED = 0.01  # variance of rows of one length over its square, at least; less, and one large mean makes them so long
 DARK, DARK_BYTES = 0.1, 32  # the brightest value of images, at most, that are on a scale of their own
@@ -156,29 +157,44 @@ def has_holes(x: Rows) -> bool:
 
 
 def check_apart(x, argument: str) -> None:
-    """Warns of columns of x that float32 blurs: numbers near one another and far from 0, as times of one day.
+    """Warns of columns of x that are constant to float32: their numbers differ by next to nothing, or are blurred.
+
+    Blurred are numbers near one another and far from 0, as times of one day.
 
     Args:
         x: rows to be fitted, [n, D]; what is no array of such numbers is left alone.
         argument: what the warning names.
     """
-    if not isinstance(x, np.ndarray) or x.ndim != 2 or x.dtype.kind not in "iuf" or np.can_cast(x.dtype, np.float32):
+    if not isinstance(x, np.ndarray) or x.ndim != 2 or x.dtype.kind not in "iuf" or x.dtype.itemsize < 4:
         return
     some = np.asarray(x[:: -(-len(x) // rows_together(x.shape[1], CHECK_ROWS))], np.float64)
     with np.errstate(all="ignore"):  # what is not finite is told elsewhere
         std, largest = some.std(axis=0), np.abs(some).max(axis=0)
     steps = np.spacing(np.minimum(largest, np.finfo(np.float32).max / 2).astype(np.float32))
-    blurred = np.flatnonzero((std > ROUNDED * largest) & (steps > BLURRED * std))
-    if blurred.size:
-        column = blurred[0]
-        others = f" and {blurred.size - 1} more" if blurred.size > 1 else ""
-        warnings.warn(
-            f"{argument}: column {column}{others} varies by {std[column]:.3g} beside numbers of {largest[column]:.6g}, "
-            "which float32 does not tell apart; subtract its median, also of new rows, or give a DataFrame (a .csv or "
-            ".parquet file)",
-            UnitsWarning,
-            stacklevel=4,
-        )
+    varied = std > ROUNDED * largest
+    faint = varied & (std < FAINT)
+    blurred = varied & ~faint & (steps > BLURRED * std) & (x.dtype != np.float32)
+    for found, why, todo in (
+        (
+            faint,
+            "too little for float32, so that it counts as constant",
+            "multiply it, also in new rows, or leave it out",
+        ),
+        (
+            blurred,
+            "which float32 does not tell apart",
+            "subtract its median, also of new rows, or give a DataFrame (a .csv or .parquet file)",
+        ),
+    ):
+        if found.any():
+            column = found.argmax()
+            others = f" and {found.sum() - 1} more" if found.sum() > 1 else ""
+            warnings.warn(
+                f"{argument}: column {column}{others} varies by {std[column]:.3g} beside numbers of "
+                f"{largest[column]:.6g}, {why}; {todo}",
+                UnitsWarning,
+                stacklevel=4,
+            )
 
 
 def are_answers(x: Rows, low: float, high: float) -> bool:

@@ -49,7 +49,8 @@ class VaDE(ObservationModel):
         guide_weight: weight of the hints, nats per nat; a weight of the model, so a callback can change it.
         origins: number of experiments or donors that rows come from; where it is not 0, rows may have one more column,
             the number of theirs, and `Origins` learns an offset for each. Default 0.
-        seed: noise of step t is a pure function of (seed, t); two runs with one seed are equal, on one device or many.
+        seed: noise of step t is a pure function of (seed, t), with XLA (jit_compile=True) another one; two runs with
+            one seed are equal, on one device or many.
 
     Raises:
         ValueError: unknown likelihood, networks that do not fit, or K below 1.
@@ -279,7 +280,9 @@ class VaDE(ObservationModel):
         return super().train_on_batch(x, y, *arguments, **settings)
 
     def _expect(self, hints: bool) -> None:
-        """Batches of (x, hints) come now, or batches of x alone."""
+        """Batches of (x, hints) come now, or batches of x alone; InputError where nothing can be trained on them."""
+        if self.compiled and self.optimizer is None:
+            raise InputError("optimizer: expected one, as training needs it, got None; compile(optimizer='adam') first")
         if hints != self._takes_hints:
             self.train_function = None  # compiled for batches of another form
         self._takes_hints = hints
@@ -317,6 +320,17 @@ class VaDE(ObservationModel):
         for name, value in {"loss": loss, "elbo": bound, **terms}.items():
             self._trackers[name].update_state(value)
         return tf.reduce_mean(loss)
+
+    def save(self, filepath, overwrite=True, zipped=None, **settings):
+        """As `keras.Model.save`, in the format .keras alone: of a VaDE its older one, HDF5, is a part and no more.
+
+        Raises:
+            ValueError: the name of the file does not end in .keras.
+        """
+        folder = zipped is False or str(filepath).startswith("hf://")
+        if not folder and not str(filepath).endswith(".keras"):
+            raise InputError(f"filepath: expected a name that ends in .keras, got {str(filepath)!r}; save it as .keras")
+        return super().save(filepath, overwrite, zipped, **settings)
 
     def get_config(self):
         frozen = [name for name in PARTS if (part := getattr(self, name)) is not None and not part.trainable]

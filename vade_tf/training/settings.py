@@ -72,7 +72,8 @@ class Settings:
     """Settings of a fit. What is left at None follows from the recipe or, where the text says so, from the rows.
 
     Raises:
-        InputError: a setting of the wrong type or out of range; it names the setting.
+        InputError: a setting of the wrong type or out of range; it names the setting. What hangs on others or on the
+            rows, and a `decay` above 1, which older runs may have, is refused by the fit.
     """
 
     recipe: str = option("robust", "preset of the settings below", choices=tuple(RECIPES))
