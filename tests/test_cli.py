@@ -71,7 +71,10 @@ def test_a_normal_run_shows_progress_and_a_table_and_nothing_else(
         (["--data", "rows.mat", "--clusters", "3"], "--data: expected a file ending in .npy"),
         (["--clusters", "0"], "--clusters: expected a whole number of at least 1, got 0"),
         (["--resume", "none"], "--resume: none: expected a run folder"),
-        (["--resume", "runs/a", "--epochs", "3"], "--resume: takes every setting from the run folder"),
+        *(
+            (["--resume", "runs/a", *more], "--resume: takes every setting from the run folder")
+            for more in (["--epochs", "3"], ["--seeds", "2"], ["--restarts", "2"], ["--out", "b"])
+        ),
         (["--seeds", "0"], "--seeds: expected a whole number of at least 1"),
     ],
 )
