@@ -233,6 +233,16 @@ def test_what_many_columns_are_grouped_by(x, form, kind):
     assert finding.kind(begin(form(x), init="landmark")) == kind
 
 
+def test_groups_that_are_found_anew_are_those_of_a_code(x, monkeypatch):
+    """Those of the start may be of other kinds: then k-means on the code has a say, which is not trained yet."""
+    seen, start = [], finding.starts.start
+    monkeypatch.setattr(finding.starts, "start", lambda *given: (seen.append(given[6]), start(*given))[1])
+    fitting = begin(np.tile(x, (4, 23)), init="landmark")
+    for phase in ("init", "regroup"):
+        finding.found_groups(fitting, phase)
+    assert seen == ["broad", "code"]
+
+
 @pytest.mark.parametrize("init", ["kmeans", "gmm"])
 def test_groups_of_a_table_that_are_found_on_the_code_are_found_anew(x, init):
     assert finding.kind(begin(x, likelihood="gaussian", init=init)) == "code"
