@@ -234,7 +234,7 @@ def test_what_many_columns_are_grouped_by(x, form, kind):
 
 
 def test_groups_that_are_found_anew_are_those_of_a_code(x, monkeypatch):
-    """Those of the start may be of other kinds: then k-means on the code has a say, which is not trained yet."""
+    """Where the draws of a start on broad rows differ, k-means on the code decides; not once VaDE is trained."""
     seen, start = [], finding.starts.start
     monkeypatch.setattr(finding.starts, "start", lambda *given: (seen.append(given[6]), start(*given))[1])
     fitting = begin(np.tile(x, (4, 23)), init="landmark")
