@@ -27,6 +27,16 @@ def test_the_largest_origin_is_the_one_that_others_are_held_against(rng):
     np.testing.assert_allclose(found - found[2], moved, atol=1)
 
 
+def test_from_an_origin_without_rows_nothing_is_taken_away_and_the_mean_of_all_rows_stays(rng):
+    """A start reads some of many rows, among which a small origin may be missing."""
+    origins = np.repeat([0, 2], [300, 100])
+    rows = (rng.normal(size=(400, 3)) + np.where(origins == 2, 1.5, 0)[:, None]).astype("f4")
+    found = alignment.shifts(rows, origins, 4)
+    assert np.abs(found[[0, 2]]).min() > 0.1
+    np.testing.assert_array_equal(found[[1, 3]], np.zeros((2, 3)))
+    np.testing.assert_allclose((rows - found[origins]).mean(axis=0), rows.mean(axis=0), atol=1e-5)
+
+
 def test_an_origin_of_few_rows_is_brought_together_too(rng):
     rows, origins = rng.normal(size=(205, 3)).astype("f4"), np.repeat([0, 1], [200, 5])
     assert np.isfinite(alignment.shifts(rows, origins, 2)).all()

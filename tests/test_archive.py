@@ -135,6 +135,9 @@ ALTERED = {
     "a schema in a list": about(schema=[1]),
     "a schema without columns": about(schema=TABLE),
     "a schema of one column": about(schema={**TABLE, "columns": [COLUMN]}),
+    "a schema of a column less": about(
+        schema={**TABLE, "columns": [{**COLUMN, "name": f"x{i}"} for i in range(FEATURES)]}, n_features_in=FEATURES + 1
+    ),
     "JSON that is a list": lambda members: {**members, "clusterer.json": b"[]"},
     "no weights": arrays(weights_=...),
     "an array named predict": arrays(predict=np.zeros(3)),
@@ -143,9 +146,12 @@ ALTERED = {
     "weights that are a number": arrays(weights_=np.float32(1)),
     "weights of NaN": arrays(weights_=np.full(K, np.nan, "f4")),
     "weights below 0": arrays(weights_=np.array([-1, 1, 1, 1], "f4")),
+    "weights of 0": arrays(weights_=np.zeros(K, "f4")),
+    "means that are whole numbers": arrays(means_=np.zeros((K, WIDTH), int)),
     "means of one dimension": arrays(means_=np.zeros(K, "f4")),
     "covariances of another width": arrays(covariances_=np.ones((K, WIDTH + 1), "f4")),
     "labels beyond": arrays(labels_=np.array([K])),
+    "labels below": arrays(labels_=np.array([0, -1])),
     "labels of text": arrays(labels_=np.array(["a"])),
     "names that are numbers": arrays(feature_names_in_=np.zeros(FEATURES)),
     "too few names": arrays(genes_=np.array(["a", "b"])),

@@ -2,9 +2,13 @@
 
 import keras
 import numpy as np
+import pandas
 import pytest
+import small_fits
 import tensorflow as tf
 
+from vade_tf.data.observing import observe
+from vade_tf.model.counts import Counts
 from vade_tf.model.observation import NOISE_RATE
 from vade_tf.training import aside
 from vade_tf.training.replicas import Replicas
@@ -92,3 +96,44 @@ def test_a_loss_of_the_rows_set_aside_that_is_no_number_does_not_count(value):
     stop.set_model(model)
     stop.on_epoch_end(1, logs)
     assert (logs, store.kept) == ({}, {})
+
+
+def test_rows_that_are_asked_in_blocks_have_noise_of_their_own_and_count_alike(noisy, rng, monkeypatch):
+    """A last block of a single row weighs no more than that row, and a later one has not the noise of the first."""
+    x = rng.normal(size=(50, 12)).astype("f4") * np.linspace(0.1, 9, 50)[:, None].astype("f4")
+    draw = aside.noise(noisy, 50, 5)
+    terms = noisy.elbo_terms(x, draw)
+    loss = np.mean(terms["distortion"] + terms["rate_z"] + terms["rate_c"])
+    expected = aside.variance(noisy, x, draw)
+    monkeypatch.setattr(aside.pipeline, "blocks", lambda rows: (rows[i : i + 7] for i in range(0, len(rows), 7)))
+    np.testing.assert_allclose(aside.variance(noisy, x, draw), expected, rtol=1e-5)
+    noise, logs = aside.Noise(x, x, 5), {}
+    noise.set_model(noisy)
+    monkeypatch.setattr(noisy, "set_variance", lambda found: None)
+    noise.on_epoch_end(0, logs)
+    assert logs["val_loss"] == pytest.approx(loss, rel=1e-5)
+    stop = aside.Stop(x, lambda rows, out: np.sum(rows**2, axis=1), [noisy], Memory(), [], 0)
+    stop.set_model(lambda rows, training: rows)
+    stop.on_epoch_end(0, logs)
+    assert logs["val_loss"] == pytest.approx(np.mean(np.sum(x**2, axis=1)), rel=1e-5)
+
+
+def test_the_dispersion_of_counts_is_by_the_rows_set_aside_alone(small_model, rng):
+    model = small_model(Counts(60.0))
+    apart, trained = rng.poisson(5, (40, 12)).astype("f4"), rng.negative_binomial(0.3, 0.06, (90, 12)).astype("f4")
+    alone, own = (aside.variance(model, rows, aside.noise(model, len(rows), 3)) for rows in (apart, trained))
+    assert (own > alone).all()
+    np.testing.assert_array_equal(aside.of_both(model, apart, trained, 3), alone)
+
+
+def test_a_column_that_no_row_set_aside_knows_has_the_variance_of_the_others(rng):
+    """What nobody knows is NaN, and one NaN in the variance would be the end of the fit."""
+    table = pandas.DataFrame(rng.normal(size=(60, 4)), columns=list("abcd"))
+    table.loc[:29, "c"] = np.nan
+    data = observe(table, "auto")
+    model = small_fits.begin(data, init="landmark").model
+    apart, trained = data.x[:30], data.x[30:]
+    alone, own = (aside.variance(model, rows, aside.noise(model, 30, 3)) for rows in (apart, trained))
+    assert np.flatnonzero(np.isnan(alone)).tolist() == [2]
+    found = aside.of_both(model, apart, trained, 3)
+    assert (np.isfinite(found).all(), found[2]) == (True, own[2])

@@ -8,12 +8,13 @@ import pytest
 import tensorflow as tf
 
 from vade_tf.cli.main import main
+from vade_tf.errors import InputError
 from vade_tf.report import evaluation
 from vade_tf.runs import assignments, output
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.load import load
-from vade_tf.runs.rows import numbers_of
+from vade_tf.runs.rows import load_rows, numbers_of
 from vade_tf.systems.models import Clustering, StudentT
 
 SMALL = {"pretrain_epochs": 1, "epochs": 1, "clusters": 3, "hidden": (16, 8), "precision": "float32"}
@@ -194,6 +195,15 @@ def test_another_seed_draws_other_rows_of_a_limit():
     np.testing.assert_array_equal(first, again)
     assert len(set(first)) == len(set(other)) == 50
     assert set(first) != set(other)
+
+
+def test_a_share_that_leaves_no_row_to_train_on_is_refused(rows):
+    for share, n in ((0.99, 10), (0.02, 10)):
+        with pytest.raises(InputError, match=f"^held_out: {share} of {n} rows leaves one side empty"):
+            numbers_of(TrainConfig(data="x.npy", clusters=3, held_out=share), n)
+    trained, aside = numbers_of(TrainConfig(data="x.npy", clusters=3, held_out=0.9), 10)
+    assert (len(trained), len(aside)) == (1, 9)
+    assert load_rows(TrainConfig(data=str(rows), clusters=120)).config.clusters == 120  # a cluster for each row
 
 
 def test_an_evaluation_of_some_rows_says_how_many_of_them_were_seen_and_of_how_many_they_are(partial, monkeypatch):

@@ -156,6 +156,9 @@ def test_the_last_epoch_of_each_training_is_scored(small_model, rng, monkeypatch
     for epoch in logs:
         scores.on_epoch_end(epoch - 1, logs[epoch])
     assert [epoch for epoch in logs if "acc" in logs[epoch]] == [2, 4, 5, 6, 8, 10, 12, 14, 15]
+    for logs in ({"loss": np.nan}, {"loss": np.inf}):  # of an epoch that is done again
+        scores.on_epoch_end(4, logs)
+        assert set(logs) == {"loss"}
 
 
 def test_of_many_rows_some_are_scored_with_their_labels(rng, monkeypatch):

@@ -7,6 +7,7 @@ from sklearn.metrics import adjusted_rand_score
 from vade_tf.errors import InputError
 from vade_tf.training import choosing, recipe, regions
 from vade_tf.training.settings import Settings
+from vade_tf.training.store import Memory
 
 
 def rows(n_groups, n=240, seed=0):
@@ -219,3 +220,14 @@ def test_where_draws_find_other_regions_each_time_k_means_groups_a_table_and_not
         assert (ari.tolist(), strength.tolist()) == ([1, 1], [1, 1])
     else:
         assert ari.max() < 0.2
+
+
+def test_what_was_found_for_other_numbers_is_no_choice():
+    """One that was kept by a version that tried others would name the wrong number."""
+    store, tried = Memory(), np.arange(2, 7)
+    found = {"stability": np.linspace(0.5, 0.9, 5), "strength": np.array([0.9, 0.95, 0.7, 0.6, 0.5])}
+    store.save("clusters", {"tried": tried, **found})
+    assert choosing.kept_choice(store, 30).n_clusters == 3
+    store.save("clusters", {"tried": tried + 1, **found})
+    with pytest.raises(InputError, match="^store: clusters is damaged .expected the numbers from 2 to 6.; remove it"):
+        choosing.kept_choice(store, 30)

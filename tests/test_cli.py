@@ -71,7 +71,10 @@ def test_a_normal_run_shows_progress_and_a_table_and_nothing_else(
         (["--data", "rows.mat", "--clusters", "3"], "--data: expected a file ending in .npy"),
         (["--clusters", "0"], "--clusters: expected a whole number of at least 1, got 0"),
         (["--resume", "none"], "--resume: none: expected a run folder"),
-        (["--resume", "runs/a", "--epochs", "3"], "--resume: takes every setting from the run folder"),
+        *(
+            (["--resume", "runs/a", *more], "--resume: takes every setting from the run folder")
+            for more in (["--epochs", "3"], ["--seeds", "2"], ["--restarts", "2"], ["--out", "b"])
+        ),
         (["--seeds", "0"], "--seeds: expected a whole number of at least 1"),
     ],
 )
@@ -165,7 +168,7 @@ def test_a_mistyped_flag_is_one_line_and_exit_code_2(arguments, message, capsys)
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
-        (InputError("batch_size: expected\na number"), 2, "vade-tf train: --batch-size: expected a number\n"),
+        (InputError("batch_size: no\na \x1b[2Jnumber"), 2, "vade-tf train: --batch-size: no a \\x1b[2Jnumber\n"),
         (InputError("model: expected a run folder"), 2, "vade-tf train: model: expected a run folder\n"),
         (
             DivergedError("init: too far; lower learning_rate"),
@@ -229,8 +232,8 @@ def test_only_train_resumes_and_the_others_say_so(capsys):
 
 def test_a_warning_is_one_line_in_flags_and_said_once(capsys):
     def work():
-        for _ in range(2):
-            warnings.warn("data: far away;\nlower learning_rate", UserWarning, stacklevel=1)
+        for kind in (UserWarning, RuntimeWarning):  # the same from another place
+            warnings.warn("data: far away;\nlower learning_rate", kind, stacklevel=1)
 
     assert answer("vade-tf predict", work) == 0
     assert capsys.readouterr().err == "vade-tf predict: warning: --data: far away; lower --learning-rate\n"

@@ -282,9 +282,9 @@ def test_a_parquet_holds_numbers_as_such_and_none_that_lost_something(tabled, tm
     out = tmp_path / "out"
     for kind, acct in (("csv", ["12345678901234567", ""]), ("parquet", table["acct"].tolist())):
         assert (
-            main(["predict", str(tabled), "--data", f"{tmp_path}/t.{kind}", "--impute", "--out", f"{out}.parquet"]) == 0
+            main(["predict", str(tabled), "--data", f"{tmp_path}/t.{kind}", "--impute", "--out", f"{out}.Parquet"]) == 0
         )
-        found = pandas.read_parquet(f"{out}.parquet", dtype_backend="numpy_nullable")
+        found = pandas.read_parquet(f"{out}.Parquet", dtype_backend="numpy_nullable")
         assert found["acct"].tolist()[0] == acct[0]
         assert found["zip"].tolist() == ["0123", "NA"]
         assert [found[name].dtype.kind for name in ("size", "weight", "more")] == ["f", "f", "i"]

@@ -1,5 +1,8 @@
 """Single columns of new rows in other units: each way to give rows says which."""
 
+import json
+import shutil
+
 import numpy as np
 import pandas
 import pytest
@@ -67,3 +70,16 @@ def test_help_says_which_rows_need_a_number_of_clusters(capsys):
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     assert "--data needs one of these" in " ".join(capsys.readouterr().out.split())
+
+
+def test_no_table_is_read_by_columns_that_the_model_does_not_have(things, tabled, tmp_path, capsys):
+    """Its numbers would be taken for answers, and each row would get a cluster nevertheless."""
+    run = shutil.copytree(tabled, tmp_path / "run")
+    schema = json.loads((run / "schema.json").read_text())
+    schema["columns"].sort(key=lambda column: column["kind"])
+    (run / "schema.json").write_text(json.dumps(schema))
+    for rows in (["--data", str(things / "new.csv")], ["--sample", "3"]):
+        assert main(["predict", str(run), *rows]) == 2
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert "schema.json: expected columns of the kinds that model.keras has, in its order, got others" in told.err

@@ -16,8 +16,8 @@ from vade_tf.errors import InputError
 from vade_tf.model import choice, networks
 from vade_tf.model.counts import Counts, LogCounts, ZeroInflatedCounts, log_counts
 from vade_tf.model.vade import VaDE
+from vade_tf.training import given, guidance, recipe, views
 from vade_tf.training import groups as finding
-from vade_tf.training import guidance, recipe, views
 from vade_tf.training.fitting import begin
 from vade_tf.training.reporter import Silent
 
@@ -92,6 +92,14 @@ def test_the_encoder_reads_logarithms_of_rows_of_one_size(cells):
     np.testing.assert_allclose(np.asarray(layer(x)).std(axis=0)[x.any(axis=0)], 1, atol=1e-3)
     np.testing.assert_allclose(layer(7 * x), layer(x), atol=1e-4)  # how much there is in a row is not read
     np.testing.assert_array_equal(log_counts(np.zeros((1, 4), "f4"), 100.0), np.zeros((1, 4)))
+
+
+def test_what_is_the_same_in_all_rows_is_read_as_0(rng):
+    """Sums round: the variance of what does not vary may come out below 0, and its root as no number."""
+    x = np.repeat(rng.integers(1, 90, (1, 60)), 211, axis=0).astype("f4")
+    layer = given.first_layer(observe(x, "counts"), Counts(float(x[0].sum())))
+    assert layer.std == [1.0] * 60
+    np.testing.assert_allclose(layer(x), np.zeros((211, 60)), atol=1e-5)
 
 
 NAMES = {

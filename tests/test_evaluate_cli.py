@@ -195,6 +195,7 @@ def test_a_damaged_file_is_named(copy, name, damage, capsys):
         (["{tmp}/nowhere"], "expected a run folder"),
         (["{run}", "--labels", "y"], "--labels: goes with --data"),
         (["{run}", "--data", "x.npy", "--test"], "--data: names the rows itself"),
+        (["{run}", "--data", "x.npy", "--data-dir", "{tmp}"], "--data: names the rows itself"),
         (["{run}", "--data", "{tmp}/x.npy"], "--data: expected an existing file"),
         (["{run}", "--test"], "--test: expected a run on the full mnist or fashion_mnist"),
         (["{run}", "--out", "{tmp}", "--no-figures"], "--out: names the folder of figures and report"),

@@ -244,6 +244,12 @@ def test_warm_up_asks_every_signature_once(folder, asked):
     assert sorted(seen) == sorted(asked)
 
 
+@pytest.mark.parametrize("length", [0, 1, 127, 128, 255, 300, 2**14, 2**21 + 5])
+def test_a_field_of_any_length_is_the_protobuf_of_tensorflow(length):
+    content = bytes(length)
+    assert exporting._field(1, content) == tf.train.BytesList(value=[content]).SerializeToString()
+
+
 def test_a_damaged_or_foreign_savedmodel_is_named(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "1")
     (tmp_path / "1" / "saved_model.pb").write_bytes((folder / "saved_model.pb").read_bytes()[:1000])
@@ -278,6 +284,8 @@ def test_no_rows_get_no_answers(folder):
     assert {name: each.shape for name, each in found.items()} == {
         "cluster": (0,), "probabilities": (0, 4), "confidence": (0,), "density": (0,)
     }  # fmt: skip
+    with pytest.raises(InputError, match=r"^x: expected numbers of shape \(n, 12\), got float64 of shape \(0, 3, 4\)$"):
+        Served(folder).classify(np.zeros((0, 3, 4)))
 
 
 def test_a_seed_of_served_samples_is_a_whole_number_or_one_for_each(folder):

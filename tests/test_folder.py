@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from vade_tf import VaDEClusterer, archive, export
@@ -147,3 +148,20 @@ def test_a_history_of_more_epochs_than_any_run_makes_is_refused(run, monkeypatch
     one.save_rows(rows)
     with pytest.raises(InputError, match=r"metrics.csv is .*damaged \(it has more than 2 rows\)"):
         one.load_rows()
+
+
+@pytest.mark.parametrize("row", ["fit,,-9.0", ",1,-9.0"])
+def test_a_history_whose_epochs_are_not_told_is_refused(run, row):
+    one = run()
+    (one.path / "metrics.csv").write_text(f"phase,epoch,elbo\nfit,1,-9.5\n{row}\n")
+    with pytest.raises(InputError, match=r"metrics.csv is .*damaged \(a row without a phase or an epoch\)"):
+        one.load_rows()
+
+
+def test_what_only_a_resume_needs_goes_and_what_others_may_ask_for_stays(run):
+    one = run()
+    for name in ("state", "pretrained", "start"):
+        one.save(name, {"groups": np.arange(3)})
+    one.finish(METRICS)
+    assert one.finished
+    assert [one.load(name) is None for name in ("state", "pretrained", "start")] == [True, False, False]

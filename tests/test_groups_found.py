@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+from sklearn.neighbors import NearestNeighbors
 from small_fits import begin, sixty
 from test_origins import SMALL, observed
 
@@ -46,3 +47,11 @@ def test_rows_that_were_not_read_are_tied_to_some_landmarks_for_each_of_many_gro
     for k in (3, 12, 30):
         extension.Extension([view], np.arange(300) % k, k, 0)
     assert asked == [20, 48, 60]
+
+
+def test_a_row_that_lies_on_all_landmarks_is_tied_to_them_alike():
+    """As many rows of one kind do, such as cells without counts: a distance of 0 is no width to divide by."""
+    search = NearestNeighbors(n_neighbors=4).fit(np.ones((6, 2), "f4"))
+    ties = regions.tied(np.ones((5, 2), "f4"), search)
+    np.testing.assert_allclose(ties.data, 1 / 3, rtol=1e-6)
+    np.testing.assert_allclose(ties.sum(axis=1), 1, rtol=1e-6)

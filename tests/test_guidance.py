@@ -112,6 +112,19 @@ def test_kept_groups_of_another_epoch_are_found_anew(x, asked, monkeypatch):
     assert targets(asked) == [((0, 1), [0]), ((1, 4), [1])]
 
 
+def test_a_resumed_phase_does_not_take_the_groups_of_the_turn_before(x, asked, monkeypatch):
+    """A kill came after the epoch at which they are found anew, and before they were kept."""
+    monkeypatch.setattr(finding, "regrouped", lambda fitting: np.full(60, 1, np.int32))
+    fitting = begin(x, regroups=2, guide_epochs=3)
+    loop.prepare(fitting, "fit", fitting.model)
+    callbacks.build_optimizer(fitting.model)
+    rows = [{"phase": "fit", "epoch": e, "loss": 1.0, "seconds": 0.0} for e in (1, 2)]
+    state = State("fit", 2, callbacks.state_arrays(fitting.model), rows)
+    fitting.store.save("groups", {"epoch": np.array(1), "sharp": np.array(0), "groups": np.full(60, 2, np.int32)})
+    guidance.guide(dataclasses.replace(fitting, state=state, rows=rows), np.zeros(60, "i4"))
+    assert targets(asked) == [((2, 4), [1])]
+
+
 def test_a_callback_that_stops_ends_the_phase(x, asked, regrouped):
     class Enough(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -219,6 +232,16 @@ def test_rows_with_networks_of_ones_own_are_grouped_by_their_code(x, likelihood,
 )
 def test_what_many_columns_are_grouped_by(x, form, kind):
     assert finding.kind(begin(form(x), init="landmark")) == kind
+
+
+def test_groups_that_are_found_anew_are_those_of_a_code(x, monkeypatch):
+    """Where the draws of a start on broad rows differ, k-means on the code decides; not once VaDE is trained."""
+    seen, start = [], finding.starts.start
+    monkeypatch.setattr(finding.starts, "start", lambda *given: (seen.append(given[6]), start(*given))[1])
+    fitting = begin(np.tile(x, (4, 23)), init="landmark")
+    for phase in ("init", "regroup"):
+        finding.found_groups(fitting, phase)
+    assert seen == ["broad", "code"]
 
 
 @pytest.mark.parametrize("init", ["kmeans", "gmm"])

@@ -1,6 +1,7 @@
 """An autoencoder that another run has trained: what it must have been trained for, and which rows it has not seen."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -52,6 +53,16 @@ def test_rows_set_aside_stay_those_that_gave_the_autoencoder_no_gradient(config,
     other = begin(load_rows(config).dataset.observations(), dataclasses.replace(config, seed=5)).aside
     assert set(other) != set(first)
     np.testing.assert_array_equal(borrowed(config, lender, seed=5), first)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_lent_to_nobody(config, lender, value, tmp_path):
+    run = Run.open(shutil.copytree(lender, tmp_path / "lender"))
+    arrays = run.load("pretrained")
+    arrays["array_002"].flat[-1] = value
+    run.save("pretrained", arrays)
+    with pytest.raises(InputError, match=r"^pretrained: .*pretrained.npz is damaged; name another run$"):
+        borrowed(config, run.path)
 
 
 def test_none_of_them_has_a_hint(config, lender, tmp_path):

@@ -102,6 +102,16 @@ def test_a_run_and_a_study_say_where_their_file_has_to_be(run, tmp_path):
             go_on()
 
 
+def test_a_study_goes_on_with_the_rows_of_its_runs_alone(run, tmp_path):
+    """Else a seed that has not begun would be trained on other rows, and compared with those that have."""
+    study = Study.begin("seeds", run.config, tmp_path / "study", [0, 1])
+    begun = Run.create(study.folders[0], run.config, training.identity(load_rows(run.config)))
+    assert len(study_of(study.out).x) == 20
+    np.save(tmp_path / "x.npy", X + 1)
+    with pytest.raises(InputError, match=f"^resume: {begun.path} began with other data: .*; restore that file$"):
+        study_of(study.out)
+
+
 def study_of(out):
     """All rows of a study."""
     return Study.open(out, "seeds").whole

@@ -13,7 +13,7 @@ from vade_tf.data.pictures import Pictures
 from vade_tf.errors import InputError
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
-from vade_tf.runs.places import KINDS, free_folder, held, owned, reserved
+from vade_tf.runs.places import KINDS, check_report, free_folder, held, owned, reserved
 from vade_tf.runs.restarts import resume_restarts
 from vade_tf.runs.seeds import resume_seeds
 from vade_tf.runs.sweep import resume_sweep
@@ -144,6 +144,18 @@ def test_the_files_of_runs_and_studies_are_theirs(tmp_path):
     assert owned(other / "metrics.csv")
     (tmp_path / "link").symlink_to(run)
     assert owned(tmp_path / "link" / "metrics.csv")
+
+
+def test_a_report_may_lie_in_a_folder_of_somebody_in_a_run_and_in_none_of_the_run(tmp_path):
+    study, run, other = (tmp_path / name for name in ("study", "study/restart-0", "other"))
+    for folder in (study, run, other):
+        folder.mkdir()
+        (folder / "config.json").write_text(CONFIG.to_json())
+    for out, about in ((other / "notes", run), (other / "figures", other), (study, run), (tmp_path / "new", run)):
+        check_report(out, [about])
+    for out, about in ((other, run), (other / "figures", run), (other / "export" / "1", run), (run, other)):
+        with pytest.raises(InputError, match=f"^out: {out} belongs to .*, another run than is evaluated; choose"):
+            check_report(out, [about])
 
 
 def test_a_reserved_folder_is_no_other_process_s_and_is_gone_if_nothing_came_of_it(tmp_path):

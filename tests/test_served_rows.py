@@ -1,6 +1,7 @@
 """What `Served` takes: the texts, cells and sparse rows that a run was trained on, and what it refuses by name."""
 
 import re
+import shutil
 
 import exported
 import numpy as np
@@ -121,7 +122,7 @@ def test_a_row_with_a_hole_is_named_where_none_was_trained_on(folder):
 def test_the_folder_of_a_run_or_of_versions_names_the_version_in_it(model, tmp_path):
     for version in (2, 10):
         export(model, tmp_path / "run" / "export", version=version)
-    (tmp_path / "run" / "export" / "old-11").mkdir()
+    shutil.copytree(tmp_path / "run" / "export" / "2", tmp_path / "run" / "export" / "old-11")
     for given in (tmp_path / "run", tmp_path / "run" / "export"):
         with pytest.raises(InputError, match=rf"; give {re.escape(str(tmp_path))}/run/export/10$"):
             Served(given)

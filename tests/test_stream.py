@@ -337,6 +337,13 @@ def test_cells_of_a_block_are_told_by_the_row_where_it_begins(strange):
     assert "new 2" in told[2]
 
 
+def test_what_predict_reads_tells_of_the_cells_of_its_later_blocks_too(strange):
+    x, told = strange
+    blocks = list(incoming.Incoming(x, x.table).blocks(5))
+    assert [text.split(":")[0] for text in told[1:3]] == ["from row 5 on", "from row 10 on"]
+    np.testing.assert_array_equal(np.concatenate([block.x for block in blocks]), x[:])
+
+
 def test_cells_of_a_table_are_told_once_however_often_it_is_read(strange):
     x, told = strange
     read(x, 3)

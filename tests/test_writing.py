@@ -35,10 +35,14 @@ def test_a_link_that_lies_there_is_not_followed(name, tmp_path):
     assert (tmp_path / "a").read_bytes() == b"new"
 
 
-def test_a_file_has_the_rights_of_any_new_file(tmp_path):
+@pytest.mark.parametrize("there", ["nothing", "a link"])
+def test_a_file_has_the_rights_of_any_new_file(tmp_path, there):
+    """A link has all rights, of which a file in its place would be anybody's to write."""
     (tmp_path / "usual").touch()
+    if there == "a link":
+        (tmp_path / "a").symlink_to(tmp_path / "usual")
     write_whole(tmp_path / "a", b"")
-    assert (tmp_path / "a").stat().st_mode == (tmp_path / "usual").stat().st_mode
+    assert (tmp_path / "a").lstat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, 0o666])
@@ -54,6 +58,13 @@ def test_a_file_that_is_replaced_keeps_its_rights(mode, tmp_path):
     for name in ("a", "b"):
         assert (tmp_path / name).read_bytes() == b"new"
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == mode
+
+
+def test_a_program_that_runs_as_its_owner_is_not_replaced_by_another_that_does(tmp_path):
+    (tmp_path / "a").write_bytes(b"old")
+    (tmp_path / "a").chmod(0o4755)
+    write_whole(tmp_path / "a", b"new")
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o755
 
 
 @pytest.mark.parametrize("index", [9, -1, 2**31 - 1])
