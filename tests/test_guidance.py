@@ -281,7 +281,7 @@ def test_many_columns_are_read_beside_the_code_and_the_groups_of_few_rows_are_ke
         seen.append(len(views))
         return np.zeros(len(views[0]), "i4")
 
-    def held(fitting, epoch, last):
+    def held(fitting, epoch, last, before):
         seen.append(epoch)
         return np.zeros(len(fitting.data.x), "i4"), False
 
@@ -292,6 +292,17 @@ def test_many_columns_are_read_beside_the_code_and_the_groups_of_few_rows_are_ke
     fitting = begin(form(x), init="landmark", hidden=(4,))
     guidance.guide(fitting, recipe.start(fitting))
     assert seen == expected
+
+
+@pytest.mark.parametrize(("form", "taken"), [(np.tile, False), (lambda x, n: np.tile(x, 8), True)])
+def test_new_groups_that_many_columns_show_less_than_those_held_are_refused(x, form, taken):
+    """Of a code, or of few columns that are read themselves, they are what training goes on with."""
+    y = np.arange(240) % 2
+    rows = form(np.tile(x, (4, 1)) + 3.0 * y[:, None], 23)
+    fitting = begin(rows.astype("f4"), init="landmark", hidden=(4,))
+    mixed = np.random.default_rng(0).permutation(y)
+    np.testing.assert_array_equal(finding.accepted(fitting, mixed, y), mixed if taken else y)
+    np.testing.assert_array_equal(finding.accepted(fitting, y, mixed), y)
 
 
 def test_missing_cells_of_a_table_count_as_the_mean_of_their_column(x):

@@ -275,7 +275,7 @@ def test_the_last_groups_found_anew_are_moved_and_weigh_more_or_stay_as_they_are
     assert seen.weights == [20.0, 20.0, 20.0 if lost else 100.0, 20.0 if hinted else 0.0]
     assert int(fitting.store.load("groups")["epoch"]) == 2
     resumed = dataclasses.replace(fitting, state=State.load(fitting.store))
-    again, sharp = guidance._held_groups(resumed, 2, True)
+    again, sharp = guidance._held_groups(resumed, 2, True, None)
     np.testing.assert_array_equal(again, held)
     assert (sharp, len(moved)) == (not lost, 1)
 

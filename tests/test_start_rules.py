@@ -189,6 +189,17 @@ def test_groups_are_judged_where_they_were_not_found(rng):
         np.testing.assert_array_equal(starts.clearer(coded, own, found, others, 0), taken)
 
 
+def test_groups_are_worse_than_those_before_where_they_have_a_quarter_more_borders_beyond_chance():
+    """Two groups along a line: ten neighbours of each of the rows at the border are parted, and nowhere else."""
+    line, y = np.arange(400.0)[:, None], np.arange(400) // 200
+    fewer, more = (np.arange(400) // 200, (np.arange(400) // 40) % 2)
+    assert starts.is_worse(line, more, fewer, 0)
+    assert not starts.is_worse(line, fewer, more, 0)
+    assert not starts.is_worse(line, y, fewer, 0)
+    small = (np.arange(400) // 390).astype(int)  # one border as well, of a group that has next to none at random
+    assert starts.is_worse(line, small, fewer, 0)
+
+
 def test_a_start_on_two_places_tells_of_the_draws_of_both(rng):
     told, (_, views) = [], two_places(rng, "code")
     starts.start(views[0], 4, "landmark", 0, views, lambda: told.append(1), "broad")

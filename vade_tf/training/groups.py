@@ -112,6 +112,23 @@ def regrouped(fitting: Fitting) -> np.ndarray:
     return matched(found, present, slice(None) if numbers is None else numbers)
 
 
+def accepted(fitting: Fitting, groups: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Recomputed groups, int [n], or those held before, where rows of many columns show them clearly less.
+
+    The code may never have had groups that the start has found in the columns; held to them, it is not yet theirs.
+    """
+    if kind(fitting) not in starts.COLUMNS:
+        return groups
+    some, numbers = read_by_start(fitting)
+    of_some = slice(None) if numbers is None else numbers
+
+    def compare() -> dict[str, np.ndarray]:
+        columns = direction_reader(fitting.model, some)(some)
+        return {"worse": starts.is_worse(columns, groups[of_some], before[of_some], fitting.settings.start_seed)}
+
+    return before if fitting.by_chief(compare)["worse"] else groups
+
+
 def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], list[np.ndarray]]:
     """What a start reads: function of raw rows to the views in which "landmark" compares them.
 

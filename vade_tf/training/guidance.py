@@ -51,13 +51,13 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
     cuts = {0, *turns, epochs} if fitting.hints is None else {0, *turns, guided, epochs}
     groups = last = start_groups
     if turns and done > turns[-1]:  # by an earlier process, which may have trained all epochs
-        last, hold.sharp = _held_groups(fitting, turns[-1], True)
+        last, hold.sharp = _held_groups(fitting, turns[-1], True, last)
         groups = last
     for first, end in itertools.pairwise(sorted(cuts)):
         if end <= done:
             continue
         if first in turns:
-            groups, hold.sharp = _held_groups(fitting, first, first == turns[-1])
+            groups, hold.sharp = _held_groups(fitting, first, first == turns[-1], last)
             last = groups
         elif first == guided and fitting.hints is not None:
             groups = np.full_like(groups, -1)  # those of the start are let go, the hints are not
@@ -83,8 +83,10 @@ def regroup_epochs(guide_epochs: int, regroups: int) -> list[int]:
     return sorted(turns - {0, guide_epochs})
 
 
-def _held_groups(fitting: Fitting, epoch: int, last: bool) -> tuple[np.ndarray, bool]:
+def _held_groups(fitting: Fitting, epoch: int, last: bool, before: np.ndarray) -> tuple[np.ndarray, bool]:
     """The recomputed groups after so many epochs, the last time or not, and whether a classifier sharpened them.
+
+    They may be those held before.
 
     They are kept by the store, or found now.
     """
@@ -94,7 +96,7 @@ def _held_groups(fitting: Fitting, epoch: int, last: bool) -> tuple[np.ndarray, 
     if kept is not None and int(kept["epoch"]) == epoch:
         return kept["groups"], bool(kept["sharp"])
     with fitting.timed():
-        groups, sharper = finding.regrouped(fitting), None
+        groups, sharper = finding.accepted(fitting, finding.regrouped(fitting), before), None
         if last and fitting.settings.self_train_epochs:
             sharper = selftraining.sharpened(fitting, groups)
     sharp = sharper is not None

@@ -26,7 +26,7 @@ DRAWS = 8  # that vote; ...
 FIRST, SETTLED = 4, 0.97  # ... the first four alone where their mean ARI is such: further ones would change no row
 FOUND_AGAIN = 0.75  # mean ARI of the draws on a table from which on they have found the same regions
 NEIGHBOURS, ASKED = 10, 5000  # of so many rows at most
-FEWER = 0.8  # of the neighbours that regions part: k-means that parts less has found what they have not
+FEWER = 0.8  # of the neighbours that groups part: others that part less have found what these have not
 KEEP = 0.5  # share of its rows that a group of counts keeps in a vote: the draws agree on it, by majority
 WIDTHS, RUNS = (15, 25, 50), 3  # leading directions of each view of counts, and runs of k-means on each of them
 
@@ -190,6 +190,14 @@ def clearer(
     in_columns = parted(columns[some], asked, found[some]) * mixed(others)
     in_code = parted(joint(coded, some), asked, others[some]) * mixed(found)
     return others if in_code < in_columns else found
+
+
+def is_worse(columns: np.ndarray, groups: np.ndarray, before: np.ndarray, seed: int) -> np.ndarray:
+    """Whether groups [n] have clearly more borders beyond chance in columns [n, d] than those before them: bool []."""
+    some = subset(len(groups), ASKED, seed)
+    asked = np.arange(len(some))
+    now, then = (parted(columns[some], asked, each[some]) for each in (groups, before))
+    return np.array(FEWER * now * mixed(before) > then * mixed(groups))
 
 
 def of_counts(
