@@ -35,21 +35,21 @@ def read_by_start(fitting: Fitting) -> tuple[Rows, np.ndarray | None]:
 def kind(fitting: Fitting) -> str:
     """What the groups of the start are found on, one of `start.KINDS`; of "code" and "broad" they are recomputed later.
 
-    "counts" and "table": the rows themselves, see `counted` and `is_table`. "wide": the code, where there are more
-    features than rows, which are no images, so that the networks soon know them by heart. "broad": the code of other
-    rows of many columns, which are neither images nor texts. Both may be found in the columns as well, see
-    `start.of_either`. "code": of all else.
+    "counts" and "table": the rows themselves, see `counted` and `is_table`. "broad": the code or the columns, see
+    `start.of_either`, of rows of many columns, or of one length, that are neither images nor texts. "wide": the same
+    where there are more features than rows, so that the networks soon know them by heart. "code": of all else.
     """
     if counted(fitting):
         return "counts"
     if is_table(fitting):
         return "table"
-    n, features = fitting.data.x.shape
-    if features <= OWN_FEATURES or fitting.data.image_shape is not None or fitting.own_networks:
+    data, (n, features) = fitting.data, fitting.data.x.shape
+    few = features <= OWN_FEATURES and (data.standardise or data.texts)
+    if few or data.image_shape is not None or fitting.own_networks:
         return "code"
     if features > n:
         return "wide"
-    return "code" if fitting.data.texts else "broad"
+    return "code" if data.texts else "broad"
 
 
 def is_table(fitting: Fitting) -> bool:
