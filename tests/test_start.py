@@ -13,7 +13,7 @@ from vade_tf.data import pipeline
 from vade_tf.errors import DivergedError
 from vade_tf.model import networks
 from vade_tf.model.vade import VaDE
-from vade_tf.training import consensus, regions, views
+from vade_tf.training import consensus, parting, regions, views
 from vade_tf.training import start as starts
 
 
@@ -135,7 +135,7 @@ def test_draws_that_agree_are_not_followed_by_more(rng, monkeypatch):
 def test_draws_that_find_different_groups_are_given_up_where_their_vote_has_more_borders(rng, monkeypatch, borders):
     z = rng.normal(size=(200, 2))
     if borders == "fewer":
-        monkeypatch.setattr(starts, "are_no_regions", lambda *given: False)
+        monkeypatch.setattr(parting, "are_no_regions", lambda *given: False)
 
     def apart(views, k, seed, *more):
         return np.random.RandomState(seed).randint(k, size=200)

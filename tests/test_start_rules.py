@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
+from vade_tf.training import parting
 from vade_tf.training import start as starts
 
 
@@ -26,7 +27,7 @@ def test_regions_must_have_fewer_borders_than_groups_of_such_sizes_have_at_rando
 ):
     found, means = np.arange(100) // 50, np.arange(100) // 90
     monkeypatch.setattr(starts.regions, "kmeans", lambda *given: means)
-    monkeypatch.setattr(starts, "parted", lambda rows, asked, groups: theirs if groups is means else borders)
+    monkeypatch.setattr(parting, "parted", lambda rows, asked, groups: theirs if groups is means else borders)
     taken = starts.of_draws(np.arange(100.0)[:, None], [found] * 3, 2, 0)
     np.testing.assert_array_equal(taken, found if regions else means)
 
@@ -34,7 +35,7 @@ def test_regions_must_have_fewer_borders_than_groups_of_such_sizes_have_at_rando
 def test_the_borders_at_random_are_those_of_shuffled_groups(rng):
     """Law: rows that lie anywhere are parted from as many neighbours as there are pairs in different groups."""
     rows, groups = rng.normal(size=(4000, 3)), rng.choice(4, 4000, p=[0.7, 0.15, 0.1, 0.05])
-    np.testing.assert_allclose(starts.parted(rows, np.arange(4000), groups), starts.mixed(groups), rtol=0.03)
+    np.testing.assert_allclose(parting.parted(rows, np.arange(4000), groups), parting.mixed(groups), rtol=0.03)
 
 
 def blobs_with_far_rows(rng):
@@ -93,7 +94,7 @@ def test_rows_that_are_asked_are_drawn_from_all_of_a_table(monkeypatch):
         return 0.1
 
     monkeypatch.setattr(starts.regions, "kmeans", lambda *given: np.arange(400) % 2)
-    monkeypatch.setattr(starts, "parted", parted)
+    monkeypatch.setattr(parting, "parted", parted)
     starts.of_draws(np.arange(400.0)[:, None], [halves] * 3, 2, 0, 100)
     assert len(asked) == 2
     for numbers in asked:
@@ -107,7 +108,7 @@ def test_draws_have_found_the_same_regions_from_three_quarters_on(agreement, kep
     found, means = np.repeat([0, 0, 1, 1], 10), np.repeat([0, 1, 0, 1], 10)
     monkeypatch.setattr(starts, "alike", lambda draws: agreement)
     monkeypatch.setattr(starts.regions, "kmeans", lambda *given: means)
-    monkeypatch.setattr(starts, "parted", lambda rows, asked, groups: 0.4 if groups is means else 0.1)
+    monkeypatch.setattr(parting, "parted", lambda rows, asked, groups: 0.4 if groups is means else 0.1)
     taken = starts.of_draws(np.arange(40.0)[:, None], [found] * 3, 2, 0)
     np.testing.assert_array_equal(taken, found if kept else means)
 
@@ -124,7 +125,7 @@ def test_k_means_must_part_a_fifth_fewer_neighbours_in_all_views(theirs, kept, m
         widths.append(rows.shape[1])
         return theirs if groups is means else 0.1
 
-    monkeypatch.setattr(starts, "parted", parted)
+    monkeypatch.setattr(parting, "parted", parted)
     views = [np.random.default_rng(0).normal(size=(40, width)) for width in (2, 3)]
     np.testing.assert_array_equal(starts.landmark(views, 2, 0), found if kept else means)
     assert widths == [5, 5]
@@ -141,7 +142,7 @@ def test_four_draws_settle_it_where_they_are_all_but_equal_and_all_eight_are_tol
         return [halves] * len(numbers)
 
     monkeypatch.setattr(starts, "alike", lambda draws: agreement)
-    monkeypatch.setattr(starts, "are_no_regions", lambda *given: False)
+    monkeypatch.setattr(parting, "are_no_regions", lambda *given: False)
     monkeypatch.setattr(starts.regions, "landmark_draws", landmark_draws)
     found = starts.landmark([rng.normal(size=(60, 2))], 2, 0, tell=lambda: told.append(1))
     assert (len(set(seeds)), len(seeds), len(told)) == (made, made, 8)
@@ -154,7 +155,7 @@ def test_k_means_instead_of_regions_is_on_the_code_and_not_on_the_layer_before_i
     code, hidden = rng.normal(size=(2, 60, 2))
     monkeypatch.setattr(starts.regions, "LANDMARKS", most)
     monkeypatch.setattr(starts, "alike", lambda draws: 0.0)
-    monkeypatch.setattr(starts, "are_no_regions", lambda *given: True)
+    monkeypatch.setattr(parting, "are_no_regions", lambda *given: True)
     monkeypatch.setattr(
         starts.regions, "landmark_draws", lambda views, k, seeds, *others: [np.arange(60) % k] * len(seeds)
     )
@@ -186,18 +187,18 @@ def test_groups_are_judged_where_they_were_not_found(rng):
     found, others = code.argmax(axis=1), columns.argmax(axis=1)
     half = np.where(n[:, None] < 200, columns, code) + rng.normal(size=(400, 4))
     for coded, own, taken in (([half], columns, others), ([code], half, found)):
-        np.testing.assert_array_equal(starts.clearer(coded, own, found, others, 0), taken)
+        np.testing.assert_array_equal(parting.clearer(coded, own, found, others, 0), taken)
 
 
 def test_groups_are_worse_than_those_before_where_they_have_a_quarter_more_borders_beyond_chance():
     """Two groups along a line: ten neighbours of each of the rows at the border are parted, and nowhere else."""
     line, y = np.arange(400.0)[:, None], np.arange(400) // 200
     fewer, more = (np.arange(400) // 200, (np.arange(400) // 40) % 2)
-    assert starts.is_worse(line, more, fewer, 0)
-    assert not starts.is_worse(line, fewer, more, 0)
-    assert not starts.is_worse(line, y, fewer, 0)
+    assert parting.is_worse(line, more, fewer, 0)
+    assert not parting.is_worse(line, fewer, more, 0)
+    assert not parting.is_worse(line, y, fewer, 0)
     small = (np.arange(400) // 390).astype(int)  # one border as well, of a group that has next to none at random
-    assert starts.is_worse(line, small, fewer, 0)
+    assert parting.is_worse(line, small, fewer, 0)
 
 
 def test_a_start_on_two_places_tells_of_the_draws_of_both(rng):

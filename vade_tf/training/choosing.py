@@ -14,7 +14,7 @@ from sklearn.metrics import adjusted_rand_score
 from vade_tf.errors import InputError
 from vade_tf.seeding import fold, generator, several
 from vade_tf.threads import in_threads
-from vade_tf.training import consensus, regions
+from vade_tf.training import consensus, parting, regions
 from vade_tf.training import start as starting
 from vade_tf.training.store import Store, damaged, kept
 
@@ -161,7 +161,7 @@ def compared(
         chosen = []
         for (k, drawn), (_, others) in zip(cuts(coded, own_seed), cuts([columns], own_seed), strict=True):
             two = consensus.vote(drawn, k), starting.of_draws(columns, others, k, own_seed, ASKED)
-            chosen.append(starting.clearer(coded, columns, *two, own_seed, ASKED))
+            chosen.append(parting.clearer(coded, columns, *two, own_seed, ASKED))
         return chosen
 
     def cuts(seen: Sequence[np.ndarray], own_seed: int) -> Iterator[tuple[int, list[np.ndarray]]]:
@@ -211,7 +211,7 @@ def borders(
 
     def parted(own: np.ndarray) -> float:
         groups = starting.start(own, n_clusters, method, seed, [own], kind=kind).groups
-        return starting.parted(own, np.arange(len(own)), groups)
+        return parting.parted(own, np.arange(len(own)), groups)
 
     mean, covariance = rows.mean(axis=0), np.atleast_2d(np.cov(rows.T))
     clouds = [

@@ -9,7 +9,7 @@ import numpy as np
 from vade_tf.data.sparse import Rows, part
 from vade_tf.model.counts import Counts
 from vade_tf.threads import one_openmp_thread
-from vade_tf.training import distribute, extension, further, posterior
+from vade_tf.training import distribute, extension, further, parting, posterior
 from vade_tf.training import start as starts
 from vade_tf.training.consensus import matched
 from vade_tf.training.fitting import Fitting
@@ -124,7 +124,7 @@ def accepted(fitting: Fitting, groups: np.ndarray, before: np.ndarray) -> np.nda
 
     def compare() -> dict[str, np.ndarray]:
         columns = direction_reader(fitting.model, some)(some)
-        return {"worse": starts.is_worse(columns, groups[of_some], before[of_some], fitting.settings.start_seed)}
+        return {"worse": parting.is_worse(columns, groups[of_some], before[of_some], fitting.settings.start_seed)}
 
     return before if fitting.by_chief(compare)["worse"] else groups
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
-from sklearn.neighbors import NearestNeighbors
 
-from vade_tf.seeding import generator, several, subset
+from vade_tf.seeding import generator, several
 from vade_tf.threads import in_threads, one_openmp_thread
-from vade_tf.training import regions
+from vade_tf.training import parting, regions
 from vade_tf.training.consensus import alike, naming, vote
 from vade_tf.training.settings import METHODS
 
@@ -25,8 +24,6 @@ VARIANCE_FLOOR = 1e-4  # share of the code's overall variance that every compone
 DRAWS = 8  # that vote; ...
 FIRST, SETTLED = 4, 0.97  # ... the first four alone where their mean ARI is such: further ones would change no row
 FOUND_AGAIN = 0.75  # mean ARI of the draws on a table from which on they have found the same regions
-NEIGHBOURS, ASKED = 10, 5000  # of so many rows at most
-FEWER = 0.8  # of the neighbours that groups part: others that part less have found what these have not
 KEEP = 0.5  # share of its rows that a group of counts keeps in a vote: the draws agree on it, by majority
 WIDTHS, RUNS = (15, 25, 50), 3  # leading directions of each view of counts, and runs of k-means on each of them
 
@@ -156,7 +153,7 @@ def of_either(
     """Groups of rows of many columns: those that are found on the code, or those that are found in the columns.
 
     Where most columns say nothing of the groups, an autoencoder of few rows may leave out what does; where groups are
-    bent, the code has unfolded them. See `clearer` for which are taken.
+    bent, the code has unfolded them. See `parting.clearer` for which are taken.
 
     Args:
         views: the code and the layer before it, and last the rows in their principal directions, [n, d] each.
@@ -168,36 +165,7 @@ def of_either(
     """
     *coded, columns = views
     found, others = landmark(coded, n_clusters, seed, tell), of_table(columns, n_clusters, seed, tell)
-    return clearer(coded, columns, found, others, seed)
-
-
-def clearer(
-    coded: Sequence[np.ndarray],
-    columns: np.ndarray,
-    found: np.ndarray,
-    others: np.ndarray,
-    seed: int,
-    most: int = ASKED,
-) -> np.ndarray:
-    """Of groups found on the code and others found in the columns, int [n] each, those that the other place shows more.
-
-    Every grouping has few borders where it was found, of noise as well. So the first are judged in the columns, the
-    others on the code, each by its borders as a share of what groups of these sizes part at random; at most so many
-    rows are asked.
-    """
-    some = subset(len(found), most, seed)
-    asked = np.arange(len(some))
-    in_columns = parted(columns[some], asked, found[some]) * mixed(others)
-    in_code = parted(joint(coded, some), asked, others[some]) * mixed(found)
-    return others if in_code < in_columns else found
-
-
-def is_worse(columns: np.ndarray, groups: np.ndarray, before: np.ndarray, seed: int) -> np.ndarray:
-    """Whether groups [n] have clearly more borders beyond chance in columns [n, d] than those before them: bool []."""
-    some = subset(len(groups), ASKED, seed)
-    asked = np.arange(len(some))
-    now, then = (parted(columns[some], asked, each[some]) for each in (groups, before))
-    return np.array(FEWER * now * mixed(before) > then * mixed(groups))
+    return parting.clearer(coded, columns, found, others, seed)
 
 
 def of_counts(
@@ -237,28 +205,16 @@ def parts(method: str, kind: str, n_views: int) -> int:
     return 2 * DRAWS if kind in COLUMNS else DRAWS
 
 
-def of_draws(rows: np.ndarray, draws: list[np.ndarray], n_clusters: int, seed: int, most: int = ASKED) -> np.ndarray:
+def of_draws(
+    rows: np.ndarray, draws: list[np.ndarray], n_clusters: int, seed: int, most: int = parting.ASKED
+) -> np.ndarray:
     """As `of_table`, with the groups [n] that draws of `landmark` found; at most so many rows are asked."""
     found, means = vote(draws, n_clusters), regions.kmeans(rows, n_clusters, seed)
     if alike(draws) < FOUND_AGAIN:
         return means
     asked = generator(seed).permutation(len(rows))[:most]
-    borders, theirs = parted(rows, asked, found), parted(rows, asked, means)
-    return found if borders * mixed(means) < theirs * mixed(found) else means
-
-
-def parted(rows: np.ndarray, asked: np.ndarray, groups: np.ndarray) -> float:
-    """Share of the nearest neighbours of some rows, by their numbers, that are in another group than the row."""
-    if len(rows) == 1:
-        return 0.0
-    near = min(NEIGHBOURS + 1, len(rows))
-    nearest = NearestNeighbors(n_neighbors=near).fit(rows).kneighbors(rows[asked], return_distance=False)[:, 1:]
-    return float(np.mean(groups[nearest] != groups[asked, None]))
-
-
-def mixed(groups: np.ndarray) -> float:
-    """Share of the pairs of rows that are in different groups [n], a row beside itself included."""
-    return 1.0 - float(np.sum((np.bincount(groups) / len(groups)) ** 2))
+    borders, theirs = parting.parted(rows, asked, found), parting.parted(rows, asked, means)
+    return found if borders * parting.mixed(means) < theirs * parting.mixed(found) else means
 
 
 def landmark(
@@ -304,24 +260,6 @@ def landmark(
     found, agreed = vote([*draws, *others], n_clusters), alike(draws)
     if agreed >= SETTLED or holds:
         return found
-    if are_no_regions(views, found, n_clusters, seed):
+    if parting.are_no_regions(views, found, n_clusters, seed):
         return regions.kmeans(np.ascontiguousarray(views[0], np.float32), n_clusters, seed)
     return found
-
-
-def are_no_regions(views: Sequence[np.ndarray], groups: np.ndarray, n_clusters: int, seed: int) -> bool:
-    """Whether groups [n] part clearly more rows from their neighbours than those of k-means on the first view.
-
-    Neighbours are those in all views, [n, d], each of which weighs as much; of `ASKED` rows at most, on which k-means
-    is run as well.
-    """
-    some = subset(len(groups), ASKED, seed)
-    rows, asked = joint(views, some), np.arange(len(some))
-    means = regions.kmeans(np.ascontiguousarray(views[0][some], np.float32), n_clusters, seed)
-    return FEWER * parted(rows, asked, groups[some]) > parted(rows, asked, means)
-
-
-def joint(views: Sequence[np.ndarray], some: np.ndarray) -> np.ndarray:
-    """Some rows, by their numbers, of views [n, d] side by side, each of which weighs as much: float32 [m, all d]."""
-    parts = [np.asarray(view[some], np.float64) for view in views]
-    return np.hstack([part / max(np.sqrt(part.var(axis=0).sum()), 1e-12) for part in parts]).astype(np.float32)

@@ -1,0 +1,78 @@
+"""How clear groups of rows are: the neighbours that their borders part, beside what chance would. No labels.
+
+Every grouping is judged by the nearest neighbours of some rows that are in another group than the row. One large group
+beside small ones has few of these whatever it joins; so where sizes differ, the share is divided by that of random
+groups of the same sizes.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+
+from vade_tf.seeding import subset
+from vade_tf.training import regions
+
+NEIGHBOURS, ASKED = 10, 5000  # of so many rows at most
+FEWER = 0.8  # of the neighbours that groups part: others that part less have found what these have not
+
+
+def parted(rows: np.ndarray, asked: np.ndarray, groups: np.ndarray) -> float:
+    """Share of the nearest neighbours of some rows, by their numbers, that are in another group than the row."""
+    if len(rows) == 1:
+        return 0.0
+    near = min(NEIGHBOURS + 1, len(rows))
+    nearest = NearestNeighbors(n_neighbors=near).fit(rows).kneighbors(rows[asked], return_distance=False)[:, 1:]
+    return float(np.mean(groups[nearest] != groups[asked, None]))
+
+
+def mixed(groups: np.ndarray) -> float:
+    """Share of the pairs of rows that are in different groups [n], a row beside itself included."""
+    return 1.0 - float(np.sum((np.bincount(groups) / len(groups)) ** 2))
+
+
+def joint(views: Sequence[np.ndarray], some: np.ndarray) -> np.ndarray:
+    """Some rows, by their numbers, of views [n, d] side by side, each of which weighs as much: float32 [m, all d]."""
+    parts = [np.asarray(view[some], np.float64) for view in views]
+    return np.hstack([part / max(np.sqrt(part.var(axis=0).sum()), 1e-12) for part in parts]).astype(np.float32)
+
+
+def are_no_regions(views: Sequence[np.ndarray], groups: np.ndarray, n_clusters: int, seed: int) -> bool:
+    """Whether groups [n] part clearly more rows from their neighbours than those of k-means on the first view.
+
+    Neighbours are those in all views, [n, d], each of which weighs as much; of `ASKED` rows at most, on which k-means
+    is run as well.
+    """
+    some = subset(len(groups), ASKED, seed)
+    rows, asked = joint(views, some), np.arange(len(some))
+    means = regions.kmeans(np.ascontiguousarray(views[0][some], np.float32), n_clusters, seed)
+    return FEWER * parted(rows, asked, groups[some]) > parted(rows, asked, means)
+
+
+def clearer(
+    coded: Sequence[np.ndarray],
+    columns: np.ndarray,
+    found: np.ndarray,
+    others: np.ndarray,
+    seed: int,
+    most: int = ASKED,
+) -> np.ndarray:
+    """Of groups found on the code and others found in the columns, int [n] each, those that the other place shows more.
+
+    Every grouping has few borders where it was found, of noise as well. So the first are judged in the columns, the
+    others on the code, each by its borders as a share of what groups of these sizes part at random; at most so many
+    rows are asked.
+    """
+    some = subset(len(found), most, seed)
+    asked = np.arange(len(some))
+    in_columns = parted(columns[some], asked, found[some]) * mixed(others)
+    in_code = parted(joint(coded, some), asked, others[some]) * mixed(found)
+    return others if in_code < in_columns else found
+
+
+def is_worse(columns: np.ndarray, groups: np.ndarray, before: np.ndarray, seed: int) -> np.ndarray:
+    """Whether groups [n] have clearly more borders beyond chance in columns [n, d] than those before them: bool []."""
+    some = subset(len(groups), ASKED, seed)
+    asked = np.arange(len(some))
+    now, then = (parted(columns[some], asked, each[some]) for each in (groups, before))
+    return np.array(FEWER * now * mixed(before) > then * mixed(groups))
