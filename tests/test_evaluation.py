@@ -12,7 +12,7 @@ from scipy.linalg import null_space
 from vade_tf import machine
 from vade_tf.data.observing import build
 from vade_tf.data.pipeline import ordered_batches
-from vade_tf.model import networks
+from vade_tf.model import convolutional, networks
 from vade_tf.model.vade import VaDE
 from vade_tf.report import evaluation
 from vade_tf.runs import result as results
@@ -240,7 +240,23 @@ def test_of_wide_rows_fewer_draws_are_decoded_together(rng, monkeypatch, width, 
 
     monkeypatch.setattr(machine, "TOGETHER", 12_000)  # numbers
     monkeypatch.setattr(evaluation, "log_weights", log_weights)
-    assert evaluation.importance_weighted(None, np.zeros((3, width), "f4"), np.zeros(3))["rows"] == 3
+    model = SimpleNamespace(decoder=networks.build_decoder(4, 2, (3,)))
+    assert evaluation.importance_weighted(model, np.zeros((3, width), "f4"), np.zeros(3))["rows"] == 3
+
+
+def test_of_images_that_take_long_to_decode_fewer_rows_are_asked(monkeypatch):
+    """The paper's network of MNIST keeps its 64; convolutions of as many pixels take several times as long."""
+    monkeypatch.setattr(evaluation, "IWAE_ROWS", 64)
+    monkeypatch.setattr(evaluation, "log_weights", lambda model, x, samples, *more: np.zeros((len(x), samples)))
+
+    def asked(decoder, width):
+        model = SimpleNamespace(decoder=decoder)
+        return evaluation.importance_weighted(model, np.zeros((100, width), "f4"), np.zeros(100))["rows"]
+
+    assert asked(networks.build_decoder(784), 784) == 64
+    assert 8 < asked(convolutional.build_decoder((16, 16, 3)), 768) < 32
+    assert 1 <= asked(networks.build_decoder(128 * 128 * 3), 128 * 128 * 3) < 8
+    assert asked(networks.build_decoder(10**6, hidden=(1,)), 10**6) == 1
 
 
 def test_the_speed_is_measured_on_some_of_many_rows(rng, monkeypatch):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import itertools
 import warnings
 from types import SimpleNamespace
 
@@ -97,7 +98,10 @@ def test_the_picture_of_a_sweep_shows_its_table_and_marks_the_number_recommended
         for k in (2, 3, 5)
     ]  # fmt: skip
     summary = {"dataset": "x", "n": 50, "n_held_out": 10, "rows": rows, "n_clusters": 3, "sure": "sure"}
-    bound, information, agreement, weights = axes = sweep_figure.draw(summary).axes
+    figure = sweep_figure.draw(summary)
+    assert inside(figure)
+    bound, information, agreement, weights = axes = figure.axes
+    assert not bound.texts  # which would lie on the bars
     line, _, (bars,) = bound.containers[0]
     np.testing.assert_allclose(line.get_xydata(), [[2, -7], [3, -6], [5, -4]])
     np.testing.assert_allclose(np.ptp(bars.get_segments(), axis=1)[:, 1] / 2, [0.2, 0.3, 0.5])
@@ -169,6 +173,39 @@ def test_few_profiles_keep_their_label_off_the_edges(small_model, rng, n_cluster
     assert inside(figure)
     label = figure._supylabel.get_window_extent(render(figure).get_renderer())
     assert 20 < label.y0 < label.y1 < figure.bbox.height - 20  # pixels
+
+
+@pytest.mark.parametrize("n_clusters", [1, 2, 3, 4])
+def test_named_profiles_stand_below_one_another_with_the_names_below_them(small_model, rng, n_clusters):
+    """A feature has one place across, so its name stands below it in each panel, and no panel is left empty."""
+    names = SimpleNamespace(features=[f"name {i}" for i in range(12)])
+    rows = dataclasses.replace(build(rng.uniform(size=(60, 12)).astype("f4"), None, "", ""), schema=names)
+    figure = figures.profiles(small_model(n_clusters=n_clusters), rows, np.arange(n_clusters))
+    render(figure)
+    boxes = [axis.get_position() for axis in figure.axes]
+    assert len(boxes) == n_clusters
+    assert len({round(box.x0, 6) for box in boxes}) == 1
+    for above, below in itertools.pairwise(boxes):
+        assert above.y0 > below.y1
+    shown = [any(tick.label1.get_visible() for tick in axis.xaxis.get_major_ticks()) for axis in figure.axes]
+    assert shown == [*[False] * (n_clusters - 1), True]
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_the_axis_of_a_share_ends_at_one_and_marks_at_the_ends_are_whole(share):
+    """Of shares that are far below 1 the axis ends sooner."""
+    rows = [{"phase": "fit", "epoch": float(e), "elbo": 9.0 * e, "acc": share - 0.3 / e} for e in (1, 10**6)]
+    bound, acc = course_figures.epochs({"": rows}).axes
+    assert bound.get_ylim()[1] > 9e6
+    assert share - 1e-6 <= acc.get_ylim()[1] <= (1 if share == 1 else 0.6)
+    assert not acc.lines[0].get_clip_on()
+
+
+def test_marks_of_bins_that_are_all_wrong_or_all_right_are_whole():
+    names = ("low", "high", "count", "confidence", "accuracy")
+    bins = [dict(zip(names, (0.5, 0.6, 4, 0.55, right), strict=True)) for right in (0.0, 1.0)]
+    low, high = figures.reliability({"ece": 0.1, "bins": bins}).axes[0].get_ylim()
+    assert low < -0.01 < 1.01 < high
 
 
 def test_beyond_ten_runs_the_bars_differ_by_a_hatch_and_the_legend_has_bars_and_lines():

@@ -213,7 +213,8 @@ def test_new_texts_of_a_run_without_a_header_need_none_either(tmp_path):
 def test_a_file_of_one_text_a_line(tmp_path):
     data = load_file(written(tmp_path, "\n".join(SAYINGS) + "\n\n", "t.txt"), text="lines")
     assert data.x.shape == (20, 8)
-    assert data.notice.startswith("each line is a text: TF-IDF of its 8 most frequent words")
+    words = "8 most frequent words that at least 2 and at most 50% of the texts have"
+    assert data.notice.startswith(f"each line is a text: TF-IDF of its {words}")
     new = load_file(written(tmp_path, "the dog barks\n", "new.txt"), schema=data.schema)
     assert sorted(np.asarray(data.schema.features)[np.asarray(new.x)[0] > 0]) == ["barks", "dog"]
     with pytest.raises(InputError, match="text: expected texts that share words"):

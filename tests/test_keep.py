@@ -95,11 +95,18 @@ def test_a_tenth_of_the_agreement_may_be_lost(fitting, monkeypatch, lost, back):
     assert bool(remedies) == back
 
 
-def test_other_groups_than_those_of_the_start_are_said(fitting):
+@pytest.mark.parametrize(
+    ("epochs", "advice"),
+    [(4, " after only 4 updates; raise epochs or passes"), (300, "; raise guide_epochs, or lower learning_rate")],
+)
+def test_other_groups_than_those_of_the_start_are_said(fitting, epochs, advice):
+    """60 rows are a batch, so an epoch is an update."""
     merged(fitting)
-    remedies, (finding,) = keep.back_to_held(fitting, GROUPS)
-    assert remedies == []
-    assert finding.startswith("the clusters are not the groups that the start found (agreement 0.00 of 1)")
+    longer = dataclasses.replace(fitting, settings=dataclasses.replace(fitting.settings, epochs=epochs))
+    assert keep.back_to_held(longer, GROUPS) == (
+        [],
+        [f"the clusters are not the groups that the start found (agreement 0.00 of 1){advice}"],
+    )
 
 
 def test_one_cluster_for_all_agrees_with_nothing(fitting):

@@ -40,7 +40,7 @@ def finished(x):
 def short():
     """Fits of six updates have rungs."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(ladder, "UPDATES", 6)
+        monkeypatch.setattr(keep, "UPDATES", 6)
         yield
 
 

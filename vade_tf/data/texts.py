@@ -94,7 +94,8 @@ class Texts:
 
     def describe(self) -> list[str]:
         where = f"column {self.column[:40]!r}" if self.column else "each line"
-        return [f"{where} is a text: TF-IDF of its {len(self.words):,} most frequent words that few texts share"]
+        shared = f"that at least {RARE} and at most {COMMON:.0%} of the texts have"
+        return [f"{where} is a text: TF-IDF of its {len(self.words):,} most frequent words {shared}"]
 
     def describe_wordless(self, rows: scipy.sparse.csr_array) -> list[str]:
         """A sentence where some of the texts that the words were found in have none of them, as rows [n, D]."""

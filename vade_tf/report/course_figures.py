@@ -87,6 +87,8 @@ def _epoch_lines(axes, columns: list[str], histories: dict[str, list[dict]]) -> 
         for i, rows in enumerate(histories.values()):
             points = [(row["epoch"], row[column]) for row in rows if row["phase"] == "fit" and column in row]
             look = NEUTRAL if len(histories) == 1 else colour(i)
-            axis.plot(*np.array(points).reshape(-1, 2).T, color=look, marker=marker(i), markersize=4)
+            axis.plot(*np.array(points).reshape(-1, 2).T, color=look, marker=marker(i), markersize=4, clip_on=False)
+        if column == "acc":
+            axis.set_ylim(top=min(axis.get_ylim()[1], 1))  # no share is above
         axis.set(xlabel=time, ylabel=labels[column], title=f"{column.upper()} by epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)

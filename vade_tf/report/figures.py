@@ -52,7 +52,8 @@ CAPTIONS = {
     "reliability": "How often an assignment is right, by the probability the model gave it. Below the diagonal the "
     "model is too sure of itself.",
     "history": "The bound in each epoch of VaDE as training sees it, so with augmented rows where it augments, and ACC "
-    "after it, where there are labels. Training does not read them.",
+    "after it, where there are labels; of augmented images it is that before the mixture is, at the end, set to its "
+    "optimum for images without augmentation. Training does not read the labels.",
 }
 HISTORY_OF_OTHERS = "ACC after each epoch of the system's own phase. Training does not read the labels."
 
@@ -130,11 +131,10 @@ def profiles(model: VaDE, dataset: Dataset, shown: np.ndarray) -> Figure:
     if isinstance(model.likelihood, Counts):  # decoded for a row of the median size
         raw = raw * (mean.sum() / np.maximum(raw.sum(axis=1, keepdims=True), 1e-30))
     decoded = (raw - mean) / std
-    columns = 2 if len(shown) > 1 else 1
-    lines = -(-len(shown) // columns)
     names = [plain(name) for name in feature_names(dataset)] if decoded.shape[1] <= NAMED else []
-    below = 2 if len(shown) % columns else 1  # lines of panels with names below them
-    room = below * LETTER * max(map(len, names), default=0)
+    columns = 1 if names or len(shown) == 1 else 2  # names stand below the last panel, for all above it
+    lines = -(-len(shown) // columns)
+    room = LETTER * max(map(len, names), default=0)
     figure = Figure((WIDTH, max(1.0 + 1.25 * lines, LABELLED) + room), layout="constrained")
     axes = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for axis, c, profile in zip(axes, shown, decoded, strict=False):
@@ -148,6 +148,7 @@ def profiles(model: VaDE, dataset: Dataset, shown: np.ndarray) -> Figure:
     if names:
         for axis in axes:
             axis.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
+            axis.grid(axis="x", color="0.92")
     figure.suptitle("Component means")
     figure.supxlabel("feature" if names else "feature (column number from 0)", fontsize=9)
     figure.supylabel("standard deviations from the mean", fontsize=9)
@@ -239,7 +240,7 @@ def reliability(calibration: dict) -> Figure:
     above.plot([0, 1], [0, 1], color="0.5", linestyle="--", label="perfectly calibrated")
     where = [b["confidence"] for b in bins]
     above.plot(where, [b["accuracy"] for b in bins], "o-", color=NEUTRAL, label="this model")
-    above.set(ylabel="share right after matching", xlim=(0, 1.02), ylim=(0, 1.02))
+    above.set(ylabel="share right after matching", xlim=(0, 1.02), ylim=(-0.02, 1.02))
     above.set_title(f"Calibration (expected error {calibration['ece']:.4f})")
     above.legend(frameon=False, loc="upper left")
     middles = [(b["low"] + b["high"]) / 2 for b in bins]

@@ -25,8 +25,8 @@ def draw(summary: dict) -> Figure:
     (bound, information), (agreement, weights) = figure.subplots(2, 2, sharex=True)
     errors = [row["behind_se"] for row in rows]
     bound.errorbar(k, column["held_out_elbo"], errors, color=COLOURS[0], marker="o", markersize=4, capsize=3)
-    bound.set(title="Bound on held-out rows", ylabel="ELBO (nats a row)")
-    bound.annotate("bars: standard error of the distance to the best", (0.02, 0.02), xycoords="axes fraction", size=7)
+    bars = "ELBO (nats a row), bars: standard\nerror of the distance to the best"
+    bound.set(title="Bound on held-out rows", ylabel=bars)
     information.plot(k, column["bic"] / summary["n"], color=COLOURS[0], marker="o", markersize=4)
     information.set(title="BIC of the starting mixture", ylabel="BIC / n (nats; lower is better)")
     agreement.plot(k, column["stability"], color=COLOURS[0], marker="o", markersize=4, label="mean ARI")

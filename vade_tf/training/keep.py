@@ -14,6 +14,7 @@ from vade_tf.training.store import Store, kept_weights, numbered
 ROWS = 5000  # that are asked, at most
 LOST = 0.1  # of the agreement with the groups that the model may lose once it is let go
 LEFT = 0.5  # agreement below which the groups found are others than those it was held to
+UPDATES = 300  # of VaDE; fewer are too short to follow any groups
 
 
 class Held(keras.callbacks.Callback):
@@ -82,12 +83,19 @@ def back_to_held(fitting: Fitting, groups: np.ndarray) -> tuple[list[str], list[
             found = before
         else:
             model.set_weights(after)
-    return remedies, left(found)
+    return remedies, left(found, fitting)
 
 
-def left(found: float) -> list[str]:
+def updates(fitting: Fitting) -> int:
+    """Updates of a training of VaDE."""
+    return fitting.settings.epochs * fitting.steps("fit")
+
+
+def left(found: float, fitting: Fitting) -> list[str]:
     """What is wrong with a model of so much agreement with the groups it was held to, a sentence or none."""
     if found >= LEFT:
         return []
     others = f"the clusters are not the groups that the start found (agreement {found:.2f} of 1)"
+    if (made := updates(fitting)) < UPDATES:
+        return [f"{others} after only {made} updates; raise epochs or passes"]
     return [f"{others}; raise guide_epochs, or lower learning_rate"]

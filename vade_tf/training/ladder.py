@@ -14,7 +14,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.errors import DivergedError
 from vade_tf.model.observation import NOISE_RATE
-from vade_tf.training import aside, loop
+from vade_tf.training import aside, keep, loop
 from vade_tf.training import callbacks as keras_callbacks
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.guidance import guided_batches
@@ -23,15 +23,13 @@ from vade_tf.training.settings import RATES
 from vade_tf.training.store import damaged, kept_weights, numbered
 from vade_tf.training.watch import Watch
 
-UPDATES = 300  # of VaDE; fewer were too short to follow any groups, and would be once more
-
 
 def climb(
     fitting: Fitting, start_groups: np.ndarray, held: np.ndarray, anew: Callable[[], None]
 ) -> tuple[list[str], list[str]]:
     """Keep the groups that training was held to (`back_to_held`); where it has others, climb.
 
-    A fit with hints, one that nothing holds, and one of fewer than `UPDATES` have no rungs.
+    A fit with hints, one that nothing holds, and one of fewer than `keep.UPDATES`, too short once more, have no rungs.
 
     Args:
         fitting: its model, trained, is changed in place.
@@ -48,7 +46,7 @@ def climb(
         if len(np.unique(start_groups)) == 1:  # as of rows that are all alike: there are no groups to lose
             return [], []
         remedies, findings = back_to_held(fitting, held)
-        short = settings.epochs * fitting.steps("fit") < UPDATES
+        short = keep.updates(fitting) < keep.UPDATES
         if fitting.hints is not None:  # which may ask for other groups than those of the start
             hinted = fitting.hints >= 0
             return remedies, findings if _agree(held[hinted], fitting.hints[hinted]) >= LEFT else []
@@ -83,7 +81,7 @@ def climb(
         f"fit, epochs {settings.epochs + 1} to {len(found) * settings.epochs}: VaDE began anew and was held to the "
         f"groups of the start throughout, for it had others (agreement, one training after the other: {told})"
     )
-    return [remedy], left(max(found))
+    return [remedy], left(max(found), fitting)
 
 
 def _agree(held: np.ndarray, hints: np.ndarray) -> float:
