@@ -148,6 +148,15 @@ def test_of_many_columns_groups_that_these_alone_show_are_judged(kind, steady, r
     assert bool(ari[0] == 1.0) is steady
 
 
+@pytest.mark.parametrize("clear", [0, 1])
+def test_borders_of_many_columns_are_those_of_the_place_that_shows_the_groups(clear, rng):
+    """The other place is one cloud; of it alone the borders are as many as those of clouds."""
+    views = [rng.normal(size=(300, 2)) for _ in range(2)]
+    views[clear] = np.eye(3)[np.arange(300) % 3] * 30 + rng.normal(size=(300, 3))
+    own, of_clouds = choosing.borders(views[0], 3, "landmark", 0, views, "broad")
+    assert own == 0.0 < of_clouds
+
+
 def test_few_rows_try_few_numbers():
     assert choosing.numbers_tried(10) == range(2, 3)
     assert choosing.numbers_tried(37) == range(2, 8)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vade_tf.errors import InputError
 from vade_tf.runs.config import TrainConfig, cluster_counts
-from vade_tf.training import ladder
+from vade_tf.training import keep
 from vade_tf.training.callbacks import learning_rate
 from vade_tf.training.settings import Settings
 
@@ -236,7 +236,7 @@ def test_the_default_recipe_is_what_the_pages_say():
     assert (found.schedule, found.learning_rate, found.adam_epsilon) == ("cosine", 2e-3, 1e-7)
     assert (found.pretrain_epochs, found.epochs, found.guide_epochs, found.regroups) == (30, 10, 9, 3)
     assert Settings(clusters=2).resolve(1000, 100).patience == 4
-    assert ladder.UPDATES == 300
+    assert keep.UPDATES == 300
 
 
 def test_the_papers_learning_rate_falls_by_a_tenth_every_ten_epochs():

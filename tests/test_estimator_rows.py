@@ -358,3 +358,9 @@ def test_the_shape_of_images_may_be_an_array(rng):
     model = clusterer(image_shape=np.array([5, 6])).fit(x)
     assert model._image_shape == (5, 6)
     np.testing.assert_array_equal(model.predict(x.reshape(60, 5, 6)), model.labels_)
+
+
+def test_sparse_rows_of_another_width_are_told_so(rng):
+    model = clusterer().fit(scipy.sparse.csr_matrix(np.abs(rng.normal(size=(60, 8)))))
+    with pytest.raises(ValueError, match="5 features.*expecting 8 features"):
+        model.predict(scipy.sparse.csr_matrix(np.ones((3, 5))))

@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse
 from small_fits import Steps, begin, sixty
 
-from vade_tf.data import pipeline
+from vade_tf.data import observing, pipeline
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError
 from vade_tf.model import networks
@@ -112,9 +112,11 @@ def test_kept_groups_of_another_epoch_are_found_anew(x, asked, monkeypatch):
     assert targets(asked) == [((0, 1), [0]), ((1, 4), [1])]
 
 
-def test_a_resumed_phase_does_not_take_the_groups_of_the_turn_before(x, asked, monkeypatch):
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_resumed_phase_takes_the_groups_of_the_turn_before_where_new_ones_are_refused(x, asked, monkeypatch, refused):
     """A kill came after the epoch at which they are found anew, and before they were kept."""
     monkeypatch.setattr(finding, "regrouped", lambda fitting: np.full(60, 1, np.int32))
+    monkeypatch.setattr(finding, "accepted", lambda fitting, groups, before: before if refused else groups)
     fitting = begin(x, regroups=2, guide_epochs=3)
     loop.prepare(fitting, "fit", fitting.model)
     callbacks.build_optimizer(fitting.model)
@@ -122,7 +124,7 @@ def test_a_resumed_phase_does_not_take_the_groups_of_the_turn_before(x, asked, m
     state = State("fit", 2, callbacks.state_arrays(fitting.model), rows)
     fitting.store.save("groups", {"epoch": np.array(1), "sharp": np.array(0), "groups": np.full(60, 2, np.int32)})
     guidance.guide(dataclasses.replace(fitting, state=state, rows=rows), np.zeros(60, "i4"))
-    assert targets(asked) == [((2, 4), [1])]
+    assert targets(asked) == [((2, 4), [2 if refused else 1])]
 
 
 def test_a_callback_that_stops_ends_the_phase(x, asked, regrouped):
@@ -235,13 +237,21 @@ def test_what_many_columns_are_grouped_by(x, form, kind):
 
 
 def test_groups_that_are_found_anew_are_those_of_a_code(x, monkeypatch):
-    """Where the draws of a start on broad rows differ, k-means on the code decides; not once VaDE is trained."""
+    """The columns of broad rows are read for the start; once VaDE is trained, only the code is."""
     seen, start = [], finding.starts.start
     monkeypatch.setattr(finding.starts, "start", lambda *given: (seen.append(given[6]), start(*given))[1])
     fitting = begin(np.tile(x, (4, 23)), init="landmark")
     for phase in ("init", "regroup"):
         finding.found_groups(fitting, phase)
     assert seen == ["broad", "code"]
+
+
+def test_columns_of_few_texts_are_not_read_and_not_scaled_against_the_callers_will(x):
+    texts = abs(np.tile(x, 23)) / np.linalg.norm(np.tile(x, 23), axis=1, keepdims=True)
+    fitting = begin(texts, init="landmark", pretrain_epochs=0)  # so that no further autoencoders vote
+    assert (finding.kind(fitting), finding.found_on(fitting, "init")) == ("wide", "code")
+    unscaled = observing.observe(np.abs(x), standardise=False)
+    assert finding.kind(begin(unscaled, init="landmark", likelihood="gaussian")) == "code"
 
 
 @pytest.mark.parametrize("init", ["kmeans", "gmm"])

@@ -192,13 +192,34 @@ def test_groups_are_judged_where_they_were_not_found(rng):
 
 def test_groups_are_worse_than_those_before_where_they_have_a_quarter_more_borders_beyond_chance():
     """Two groups along a line: ten neighbours of each of the rows at the border are parted, and nowhere else."""
-    line, y = np.arange(400.0)[:, None], np.arange(400) // 200
-    fewer, more = (np.arange(400) // 200, (np.arange(400) // 40) % 2)
-    assert parting.is_worse(line, more, fewer, 0)
-    assert not parting.is_worse(line, fewer, more, 0)
-    assert not parting.is_worse(line, y, fewer, 0)
-    small = (np.arange(400) // 390).astype(int)  # one border as well, of a group that has next to none at random
-    assert parting.is_worse(line, small, fewer, 0)
+    line, fewer, more = np.arange(400.0)[:, None], np.arange(400) // 200, (np.arange(400) // 40) % 2
+    assert parting.is_worse(line, more, fewer)
+    assert not parting.is_worse(line, fewer, more)
+    assert not parting.is_worse(line, fewer, fewer)
+    assert parting.is_worse(
+        line, np.arange(400) // 390, fewer
+    )  # one border, of a group that has next to none at random
+    assert parting.is_worse(line, np.zeros(400, int), fewer)  # collapsed
+
+
+def test_far_rows_that_are_not_asked_do_not_make_one_group_of_all_others(rng):
+    """Of 20,000 rows 5,000 are asked; none of the three may be among them, and then k-means has no border at all."""
+    y = np.arange(20_000) % 4
+    rows, means = np.eye(4)[y] * 6 + rng.normal(size=(20_000, 4)), np.zeros(20_000, int)
+    for seed in range(3):
+        asked = starts.generator(seed).permutation(20_000)
+        means[:] = 0
+        means[asked[-3:]] = 1, 2, 3
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(starts.regions, "kmeans", lambda *given: means)
+            np.testing.assert_array_equal(starts.of_draws(rows, [y] * 3, 4, seed), y)
+
+
+def test_one_group_for_all_is_not_taken_for_clear_ones(rng):
+    y, views = two_places(rng, "columns")
+    constant = [np.zeros_like(view) for view in views[:2]]
+    found = starts.start(constant[0], 4, "landmark", 0, [*constant, views[2]], kind="broad").groups
+    assert adjusted_rand_score(y, found) > 0.95
 
 
 def test_a_start_on_two_places_tells_of_the_draws_of_both(rng):

@@ -21,7 +21,6 @@ def test_hints_that_name_other_groups_than_the_start_are_no_fault(rng, monkeypat
     """They are what was asked for; the start's groups are not, and advice to hold on to these would work against it."""
     from vade_tf.training import ladder, recipe
 
-    monkeypatch.setattr(ladder, "UPDATES", 1)
     monkeypatch.setattr(ladder, "back_to_held", lambda fitting, held: ([], ["the clusters are not the groups"]))
     x, hints = rng.normal(size=(60, 4)).astype("f4"), np.arange(60) % 2
     fitting = begin(x, Settings(clusters=2, hidden=(4,), latent_dim=2, precision="float32"), hints)

@@ -211,7 +211,7 @@ def _no_array(X, cells: np.ndarray, fitting: bool) -> str:
     kind = type(X).__name__
     if cells.dtype.names or isinstance(X, dict):
         return f"{kind} of columns; give pandas.DataFrame(X)"
-    if cells.ndim or cells.dtype.kind in "biufc":
+    if cells.ndim or cells.dtype.kind in "biufc" or scipy.sparse.issparse(X):
         return ""
     if isinstance(X, (str, bytes, os.PathLike)):
         command = ", or use the command: vade-tf train --data FILE" if fitting else ""

@@ -193,7 +193,7 @@ def importance_weighted(model: VaDE, x: Rows, bound: np.ndarray) -> dict:
 
 
 def decoded(model: VaDE) -> int:
-    """Numbers that the decoder's layers make of a code; the time of a draw goes with these, whatever the layers are."""
+    """Numbers that the decoder's layers make of a code, a model inside as one layer; a draw's time goes with these."""
     outputs = keras.tree.flatten([layer.output for layer in model.decoder.layers])
     return sum(math.prod(side or 1 for side in output.shape[1:]) for output in outputs)  # None: not known beforehand
 

@@ -204,10 +204,18 @@ def borders(
     Returns:
         Share of the nearest neighbours that are in another group than the row: of the rows; mean of `CLOUDS`. [2]
     """
-    place = -1 if kind in starting.COLUMNS else 0  # of these the columns
-    view = np.asarray(_read(z, method, views, kind)[place], np.float32)
+    read = _read(z, method, views, kind)
+    places = [(read[0], "code")] if kind != "table" else [(read[0], "table")]
+    if kind in starting.COLUMNS:  # the groups may be of either place: of that which shows them more
+        places.append((read[-1], "table"))
+    own, of_clouds = min((_borders(*place, n_clusters, method, seed) for place in places), key=lambda of: of[0] / of[1])
+    return np.array([own, of_clouds])
+
+
+def _borders(view: np.ndarray, kind: str, n_clusters: int, method: str, seed: int) -> tuple[float, float]:
+    """`borders` in one view, [n, d]."""
+    view = np.asarray(view, np.float32)
     rows = view[generator(seed).permutation(len(view))[:START_ROWS]]
-    kind = "table" if kind in ("table", *starting.COLUMNS) else "code"
 
     def parted(own: np.ndarray) -> float:
         groups = starting.start(own, n_clusters, method, seed, [own], kind=kind).groups
@@ -218,7 +226,7 @@ def borders(
         generator(seed, number).multivariate_normal(mean, covariance, len(rows), check_valid="ignore")
         for number in range(1, CLOUDS + 1)
     ]
-    return np.array([parted(rows), np.mean([parted(cloud.astype(np.float32)) for cloud in clouds])])
+    return parted(rows), max(float(np.mean([parted(cloud.astype(np.float32)) for cloud in clouds])), 1e-12)
 
 
 def doubted(choice: Choice, borders: np.ndarray) -> Choice:

@@ -8,6 +8,7 @@ import numpy as np
 
 from vade_tf.data.sparse import Rows, part
 from vade_tf.model.counts import Counts
+from vade_tf.seeding import subset
 from vade_tf.threads import one_openmp_thread
 from vade_tf.training import distribute, extension, further, parting, posterior
 from vade_tf.training import start as starts
@@ -44,12 +45,14 @@ def kind(fitting: Fitting) -> str:
     if is_table(fitting):
         return "table"
     data, (n, features) = fitting.data, fitting.data.x.shape
-    few = features <= OWN_FEATURES and (data.standardise or data.texts)
-    if few or data.image_shape is not None or fitting.own_networks:
+    alike = data.standardise or (data.factor != 1.0 and not data.texts)  # columns of one scale: rows of one length
+    if data.image_shape is not None or fitting.own_networks:
+        return "code"
+    if features <= OWN_FEATURES and (data.standardise or not alike):
         return "code"
     if features > n:
         return "wide"
-    return "code" if data.texts else "broad"
+    return "broad" if alike else "code"
 
 
 def is_table(fitting: Fitting) -> bool:
@@ -119,12 +122,12 @@ def accepted(fitting: Fitting, groups: np.ndarray, before: np.ndarray) -> np.nda
     """
     if kind(fitting) not in starts.COLUMNS:
         return groups
-    some, numbers = read_by_start(fitting)
-    of_some = slice(None) if numbers is None else numbers
+    asked = subset(len(groups), parting.ASKED, fitting.settings.start_seed)
 
     def compare() -> dict[str, np.ndarray]:
+        some = part(fitting.data.rows, asked)
         columns = direction_reader(fitting.model, some)(some)
-        return {"worse": parting.is_worse(columns, groups[of_some], before[of_some], fitting.settings.start_seed)}
+        return {"worse": np.array(parting.is_worse(columns, groups[asked], before[asked]))}
 
     return before if fitting.by_chief(compare)["worse"] else groups
 
@@ -163,5 +166,6 @@ def code(fitting: Fitting, phase: str, rows: Rows, views: list[np.ndarray]) -> n
 def found_on(fitting: Fitting, phase: str) -> str:
     """What the groups of a phase are found on, one of `start.KINDS`; further autoencoders vote on those of "texts"."""
     of = kind(fitting) if phase == "init" else "code"
-    voted = of not in ("table", "counts") and fitting.data.texts and further.wanted(fitting, phase)
-    return "texts" if voted else of
+    if of in ("table", "counts") or not fitting.data.texts:
+        return of
+    return "texts" if further.wanted(fitting, phase) else "code"

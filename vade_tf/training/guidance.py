@@ -86,15 +86,15 @@ def regroup_epochs(guide_epochs: int, regroups: int) -> list[int]:
 def _held_groups(fitting: Fitting, epoch: int, last: bool, before: np.ndarray) -> tuple[np.ndarray, bool]:
     """The recomputed groups after so many epochs, the last time or not, and whether a classifier sharpened them.
 
-    They may be those held before.
-
-    They are kept by the store, or found now.
+    They are kept by the store, or found now; they may be those held before.
     """
     more: dict = {"epoch": ("i", ()), "sharp": ("i", ())}
     begun = fitting.state is not None  # by an earlier process; what is kept is else that of the turn before
     kept = kept_groups(fitting.store, "groups", len(fitting.data.x), fitting.settings.clusters, more) if begun else None
     if kept is not None and int(kept["epoch"]) == epoch:
         return kept["groups"], bool(kept["sharp"])
+    if kept is not None and int(kept["epoch"]) < epoch:  # of the turn before, which this process has not seen
+        before = kept["groups"]
     with fitting.timed():
         groups, sharper = finding.accepted(fitting, finding.regrouped(fitting), before), None
         if last and fitting.settings.self_train_epochs:

@@ -31,6 +31,12 @@ def mixed(groups: np.ndarray) -> float:
     return 1.0 - float(np.sum((np.bincount(groups) / len(groups)) ** 2))
 
 
+def beyond_chance(rows: np.ndarray, asked: np.ndarray, groups: np.ndarray) -> float:
+    """`parted`, divided by what groups of the sizes that the asked rows have part at random; of one group infinite."""
+    chance = mixed(groups[asked])
+    return parted(rows, asked, groups) / chance if chance else np.inf
+
+
 def joint(views: Sequence[np.ndarray], some: np.ndarray) -> np.ndarray:
     """Some rows, by their numbers, of views [n, d] side by side, each of which weighs as much: float32 [m, all d]."""
     parts = [np.asarray(view[some], np.float64) for view in views]
@@ -65,14 +71,12 @@ def clearer(
     """
     some = subset(len(found), most, seed)
     asked = np.arange(len(some))
-    in_columns = parted(columns[some], asked, found[some]) * mixed(others)
-    in_code = parted(joint(coded, some), asked, others[some]) * mixed(found)
+    in_columns = beyond_chance(columns[some], asked, found[some])
+    in_code = beyond_chance(joint(coded, some), asked, others[some])
     return others if in_code < in_columns else found
 
 
-def is_worse(columns: np.ndarray, groups: np.ndarray, before: np.ndarray, seed: int) -> np.ndarray:
-    """Whether groups [n] have clearly more borders beyond chance in columns [n, d] than those before them: bool []."""
-    some = subset(len(groups), ASKED, seed)
-    asked = np.arange(len(some))
-    now, then = (parted(columns[some], asked, each[some]) for each in (groups, before))
-    return np.array(FEWER * now * mixed(before) > then * mixed(groups))
+def is_worse(columns: np.ndarray, groups: np.ndarray, before: np.ndarray) -> bool:
+    """Whether groups of rows [n, d] have clearly more borders beyond chance than those before them, int [n] each."""
+    asked = np.arange(len(columns))
+    return FEWER * beyond_chance(columns, asked, groups) > beyond_chance(columns, asked, before)

@@ -213,8 +213,8 @@ def of_draws(
     if alike(draws) < FOUND_AGAIN:
         return means
     asked = generator(seed).permutation(len(rows))[:most]
-    borders, theirs = parting.parted(rows, asked, found), parting.parted(rows, asked, means)
-    return found if borders * parting.mixed(means) < theirs * parting.mixed(found) else means
+    borders, theirs = (parting.beyond_chance(rows, asked, groups) for groups in (found, means))
+    return found if borders < theirs else means
 
 
 def landmark(
