@@ -6,8 +6,8 @@ python benchmarks/columns.py --table                              prints what wa
 
 Scores are the adjusted Rand index of groups and classes, which nothing but this table reads; k-means is that of
 standardised columns, the better by inertia of ten. Settings are the defaults, with seed 0. Draws 1 to 3 of these sets
-were looked at when the rule was made; others were not. Rows go to benchmarks/results/columns.csv as they come; what is
-there is not measured again.
+and the embeddings of draw 12 were looked at when the rule was made. Rows go to benchmarks/results/columns.csv as they
+come; what is there is not measured again.
 """
 
 import argparse

@@ -202,6 +202,19 @@ def test_groups_are_worse_than_those_before_where_they_have_a_quarter_more_borde
     assert parting.is_worse(line, np.zeros(400, int), fewer)  # collapsed
 
 
+@pytest.mark.parametrize(("code", "columns", "taken"), [(0.74, 0.76, 1), (0.76, 0.76, 0), (0.74, 0.74, 0)])
+def test_groups_that_the_draws_on_the_columns_alone_find_again_are_taken(code, columns, taken, rng, monkeypatch):
+    """Though the code shows nothing of them, where it has lost them."""
+    views, halves, others = [rng.normal(size=(60, 2))] * 3, np.arange(60) % 2, np.arange(60) // 30
+    agreement = iter([code, code, columns])  # of the first four draws, of all eight, and of those on the columns
+    monkeypatch.setattr(starts, "alike", lambda draws: next(agreement))
+    monkeypatch.setattr(starts, "of_draws", lambda *given: others)
+    monkeypatch.setattr(starts, "vote", lambda *given: halves)
+    monkeypatch.setattr(parting, "are_no_regions", lambda *given: False)
+    monkeypatch.setattr(parting, "clearer", lambda coded, columns, found, others, seed: found)
+    np.testing.assert_array_equal(starts.of_either(views, 2, 0), others if taken else halves)
+
+
 def test_far_rows_that_are_not_asked_do_not_make_one_group_of_all_others(rng):
     """Of 20,000 rows 5,000 are asked; none of the three may be among them, and then k-means has no border at all."""
     y = np.arange(20_000) % 4
