@@ -250,7 +250,7 @@ def test_data_that_moved_or_changed(copy, data, tmp_path):
         load_rows(Run.open(copy), model)
     with np.load(data) as arrays:
         np.savez(tmp_path / "gone.npz", x=arrays["x"][::-1], y=arrays["y"])
-    with pytest.raises(InputError, match="began with other data: expected 36 rows .*bars.npz, got other 36 rows"):
+    with pytest.raises(InputError, match="expected the data it was trained on, 36 rows from .*bars.npz, got 36 other"):
         load_rows(Run.open(copy), model)
 
 

@@ -111,7 +111,7 @@ def test_the_rules_of_today_do_not_change_a_run_of_before(run, tmp_path):
     old = Run.open(tmp_path / "run")
     before, now = rows.load_whole(old.config, old), rows.load_whole(old.config)
     np.testing.assert_allclose(before.x[:, 0], np.log1p(now.x[:, 0] / 2), rtol=1e-6)
-    with pytest.raises(InputError, match="began with other data"):
+    with pytest.raises(InputError, match="expected the data it was trained on"):
         report_rows.load_rows(old, load(old.path))
 
 

@@ -57,7 +57,13 @@ def load_rows(
         raise InputError(f"{run.path}: its data cannot be loaded; say where they are with {ways} ({error})") from error
     numbers = numbers_of(run.config, len(whole.x))[0]
     trained = whole if len(numbers) == len(whole.x) else whole.part(np.asarray(numbers))
-    run.check_data(trained.fingerprint, "data", f"name them with {ways}")
+    expected = run.data
+    facts = ("rows", "features", "crc32")
+    if any(trained.fingerprint[name] != expected[name] for name in facts):
+        raise InputError(
+            f"{run.path}: expected the data it was trained on, {expected['rows']} rows from "
+            f"{expected['source']}, got {len(trained.x)} other rows from {trained.source}; name them with {ways}"
+        )
     if not test:
         return trained, len(trained.x), numbers
     size = TEST_ROWS.get(config.dataset or "", 0)
