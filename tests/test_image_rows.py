@@ -13,7 +13,7 @@ import vade_tf
 from vade_tf import VaDEClusterer
 from vade_tf.data.files import load_file
 from vade_tf.data.observing import observe
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model import networks
 from vade_tf.report import rows as report_rows
 from vade_tf.runs.config import TrainConfig
