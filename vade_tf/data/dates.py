@@ -62,9 +62,8 @@ def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarr
     if isinstance(values.dtype, pandas.PeriodDtype):
         return _days(values.dt.to_timestamp()), ""
     cells = values[held]
-    first = next(
-        (cell for cell in cells if isinstance(cell, str)), cells.iloc[0]
-    )  # other cells may be days of openpyxl
+    texts = (cell for cell in cells if isinstance(cell, str))  # other cells may be days, as openpyxl gives them
+    first = next(texts, cells.iloc[0])
     if not isinstance(first, str):
         if types.infer_dtype(values, skipna=True) not in ("date", "datetime", "datetime64"):
             return None

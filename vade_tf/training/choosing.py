@@ -205,7 +205,7 @@ def borders(
         Share of the nearest neighbours that are in another group than the row: of the rows; mean of `CLOUDS`. [2]
     """
     read = _read(z, method, views, kind)
-    places = [(read[0], "code")] if kind != "table" else [(read[0], "table")]
+    places = [(read[0], "table" if kind == "table" else "code")]
     if kind in starting.COLUMNS:  # the groups may be of either place: of that which shows them more
         places.append((read[-1], "table"))
     own, of_clouds = min((_borders(*place, n_clusters, method, seed) for place in places), key=lambda of: of[0] / of[1])

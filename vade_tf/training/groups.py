@@ -45,14 +45,12 @@ def kind(fitting: Fitting) -> str:
     if is_table(fitting):
         return "table"
     data, (n, features) = fitting.data, fitting.data.x.shape
-    alike = data.standardise or (data.factor != 1.0 and not data.texts)  # columns of one scale: rows of one length
-    if data.image_shape is not None or fitting.own_networks:
-        return "code"
-    if features <= OWN_FEATURES and (data.standardise or not alike):
+    one_length = data.factor != 1.0 and not data.standardise and not data.texts  # a factor scales them
+    if data.image_shape is not None or fitting.own_networks or not (features > OWN_FEATURES or one_length):
         return "code"
     if features > n:
         return "wide"
-    return "broad" if alike else "code"
+    return "broad" if data.standardise or one_length else "code"
 
 
 def is_table(fitting: Fitting) -> bool:

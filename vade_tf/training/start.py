@@ -257,12 +257,7 @@ def landmark(
 
 
 def _voted(
-    views: Sequence[np.ndarray],
-    n_clusters: int,
-    seed: int,
-    tell: Callable[[], None] = lambda: None,
-    holds: bool = False,
-    more: Callable[[], Sequence[np.ndarray]] | None = None,
+    views: Sequence[np.ndarray], n_clusters: int, seed: int, tell: Callable, holds=False, more: Callable | None = None
 ) -> tuple[np.ndarray, float]:
     """As `landmark`: its groups, and the mean ARI of its own draws; 1 of k-means in their place."""
     if regions.is_beyond(n_clusters, len(views[0])):
