@@ -223,9 +223,11 @@ def test_far_rows_that_are_not_asked_do_not_make_one_group_of_all_others(rng):
         asked = starts.generator(seed).permutation(20_000)
         means[:] = 0
         means[asked[-3:]] = 1, 2, 3
+        far = rows.copy()
+        far[asked[-3:]] += [[1e3], [2e3], [3e3]]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(starts.regions, "kmeans", lambda *given: means)
-            np.testing.assert_array_equal(starts.of_draws(rows, [y] * 3, 4, seed), y)
+            np.testing.assert_array_equal(starts.of_draws(far, [y] * 3, 4, seed), y)
 
 
 def test_one_group_for_all_is_not_taken_for_clear_ones(rng):
