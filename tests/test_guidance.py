@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import scipy.sparse
+from scipy.spatial.distance import pdist
 from small_fits import Steps, begin, sixty
 
 from vade_tf.data import observing, pipeline
@@ -246,10 +247,19 @@ def test_groups_that_are_found_anew_are_those_of_a_code(x, monkeypatch):
     assert seen == ["broad", "code"]
 
 
+def test_principal_directions_of_columns_keep_their_distances_and_stand_by_their_spread(x):
+    fitting = begin(np.tile(x, 23), init="landmark")  # 9 columns that differ, so 50 directions hold all
+    columns = finding.reader(fitting, "init", fitting.data.x)(fitting.data.x)[-1]
+    np.testing.assert_allclose(pdist(columns), pdist(np.tile(x / x.std(axis=0), 23)), rtol=1e-3)
+    assert np.all(np.diff(columns.std(axis=0)) < 1e-3)
+
+
 def test_columns_of_few_texts_are_not_read_and_not_scaled_against_the_callers_will(x):
     texts = abs(np.tile(x, 23)) / np.linalg.norm(np.tile(x, 23), axis=1, keepdims=True)
     fitting = begin(texts, init="landmark", pretrain_epochs=0)  # so that no further autoencoders vote
     assert (finding.kind(fitting), finding.found_on(fitting, "init")) == ("wide", "code")
+    directions = x / np.linalg.norm(x, axis=1, keepdims=True)  # few columns of one length, which are no texts
+    assert finding.kind(begin(directions, init="landmark")) == "broad"
     unscaled = observing.observe(np.abs(x), standardise=False)
     assert finding.kind(begin(unscaled, init="landmark", likelihood="gaussian")) == "code"
 
