@@ -84,6 +84,16 @@ def test_a_convolutional_autoencoder_reads_augmented_rows_and_reconstructs_them_
     assert np.all(last > first)
 
 
+@pytest.mark.parametrize(("augment", "whole"), [(None, False), ("none", True)])
+def test_both_phases_read_rows_of_many_columns_with_hidden_ones(augment, whole, monkeypatch, rng):
+    """Where all that the encoder reads is 0, the mean of these columns, its kernel has no gradient."""
+    monkeypatch.setattr(pipeline, "augment", lambda x, *_: tf.zeros_like(x))
+    x, look = rng.integers(-8, 9, (30, 201)) / 4, Look()
+    settings = Settings(clusters=2, pretrain_epochs=2, epochs=3, guide_epochs=2, augment=augment, **SMALL)
+    recipe.fit(np.concatenate([x, -x]), settings, callbacks=[look])
+    assert [look.moved(phase, "encoder_0/kernel") for phase in ("pretrain", "fit")] == [whole, whole]
+
+
 def test_the_encoder_reads_the_view_and_the_decoder_explains_x(images):
     """One step of `fit` down the gradient: logits 0, that is 1/2, move by the mean of x - 1/2; the view is black."""
     view, x = np.zeros((60, 36), "f4"), images.reshape(60, 36).astype("f4") / 255

@@ -68,8 +68,9 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         pretrain_epochs, epochs: of the autoencoder and of VaDE; None: 30 and 10 (of VaDE 20 with `self_train_epochs`),
             and an epoch of few rows is several passes over them.
         learning_rate: Adam's at the start of each phase, default 0.002.
-        augment: how the encoder reads images in training: "digits", rotated, zoomed and shifted a little, "photos",
-            mirrored, cropped and with other colours, or "none"; None: "digits".
+        augment: how the encoder reads rows in training: images as "digits", rotated, zoomed and shifted a little, or as
+            "photos", mirrored, cropped and with other colours; other rows with hidden "columns"; or as they are,
+            "none". None: "digits", and "columns" for fewer than 50,000 rows of more than 200 columns.
         init: starting mixture, "landmark", "gmm" or "kmeans"; None: "landmark".
         guide_epochs: epochs in which a cross-entropy ties each row to its target group; None: nine tenths, with
             `self_train_epochs` all.

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from vade_tf.data.augmentation import Augmentation, augment
+from vade_tf.data.augmentation import Augmentation, Hiding, augment
 from vade_tf.data.shards import FileRows, Shuffle
 from vade_tf.data.sparse import Rows
 from vade_tf.machine import rows_together, spans
@@ -78,7 +78,7 @@ def training_batches(
     epochs: range,
     *,
     hints: np.ndarray | None = None,
-    augmentation: Augmentation | None = None,
+    augmentation: Augmentation | Hiding | None = None,
     passes: int = 1,
     numbers: np.ndarray | None = None,
     slices: Slices | None = None,

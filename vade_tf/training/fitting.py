@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.data import pipeline
-from vade_tf.data.augmentation import Augmentation
+from vade_tf.data.augmentation import Augmentation, Hiding
 from vade_tf.data.dataset import Observations
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import Rows, part
@@ -115,9 +115,11 @@ class Fitting:
         trained[self.aside] = False
         return np.flatnonzero(trained)
 
-    def seen(self, phase: str) -> Augmentation | None:
-        """How the encoder reads images in a phase, as `batches` takes it; None where it reads them as they are."""
+    def seen(self, phase: str) -> Augmentation | Hiding | None:
+        """How the encoder reads rows in a phase, as `batches` takes it; None where it reads them as they are."""
         settings, shape = self.settings, self.data.image_shape
+        if settings.augment == "columns":
+            return Hiding(self.data.moments()[0])
         if settings.augment == "none" or shape is None or (phase == "pretrain" and settings.network != "conv"):
             return None
         return Augmentation(shape, settings.augment, self.data.paper, self.data.ends)
@@ -211,6 +213,7 @@ def begin(
         sharpens=system == "vade" and given.sharpens(data, likelihood),
         convolves=system == "vade" and networks is None and network == "conv",
         learns_variance=likelihood.learns_variance,
+        hides=system == "vade" and networks is None and given.hides(data, likelihood),
     )
     if networks is None:
         resolved = replace(resolved, network=network)

@@ -20,7 +20,7 @@ from vade_tf.model.likelihood import Gaussian, Likelihood
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import subset
 from vade_tf.training import cluster, distribute
-from vade_tf.training.settings import AUTO, MANY_ROWS, RECIPES, Resolved, Settings
+from vade_tf.training.settings import AUTO, MANY_ROWS, OWN_FEATURES, RECIPES, Resolved, Settings
 
 A_WEIGHT = 48  # bytes: itself, a gradient, Adam's two moments, and copies to go back to and to write; measured 45 to 65
 SHARPENED_SIDE = 32  # pixels; the classifier's first layer has 1,200 weights for each number
@@ -72,6 +72,22 @@ def sharpens(data: Observations, likelihood: Likelihood) -> bool:
     return not isinstance(likelihood, Counts)
 
 
+def many_columns(data: Observations) -> bool:
+    """Whether rows have more columns than distances tell apart, or are of one length, and are no images."""
+    return data.image_shape is None and (data.x.shape[1] > OWN_FEATURES or of_one_length(data))
+
+
+def of_one_length(data: Observations) -> bool:
+    """Whether rows are of one Euclidean length, by which they are scaled, and no texts."""
+    return data.factor != 1.0 and not data.standardise and not data.texts
+
+
+def hides(data: Observations, likelihood: Likelihood) -> bool:
+    """Whether the encoder reads rows with hidden columns by default: few rows of many, that are no texts, no counts."""
+    many = many_columns(data) and len(data.x) < MANY_ROWS
+    return many and not data.texts and likelihood.compares_columns
+
+
 def check_widths(settings: Settings, own: bool = False) -> None:
     """Raises InputError where widths of dense layers are asked for beside convolutions, or networks of the caller's."""
     if settings.hidden in (None, RECIPES[settings.recipe].get("hidden")):
@@ -100,6 +116,10 @@ def check(data: Observations, likelihood: Likelihood, settings: Resolved, hints:
         raise InputError(
             f"augment: expected images for 'photos', got rows of {data.x.shape[1]} features; say image_shape, or use "
             "augment='none'"
+        )
+    if settings.augment == "columns" and data.image_shape is not None:
+        raise InputError(
+            "augment: expected rows that are no images for 'columns', got images; use 'digits' or 'photos'"
         )
     if data.origins is not None and not isinstance(likelihood, Counts):
         raise InputError(

@@ -10,18 +10,12 @@ from vade_tf.data.sparse import Rows, part
 from vade_tf.model.counts import Counts
 from vade_tf.seeding import subset
 from vade_tf.threads import one_openmp_thread
-from vade_tf.training import distribute, extension, further, parting, posterior
+from vade_tf.training import distribute, extension, further, given, parting, posterior
 from vade_tf.training import start as starts
 from vade_tf.training.consensus import matched
 from vade_tf.training.fitting import Fitting
-from vade_tf.training.views import (
-    OWN_FEATURES,
-    count_reader,
-    direction_reader,
-    feature_reader,
-    view_reader,
-    within_reach,
-)
+from vade_tf.training.settings import OWN_FEATURES
+from vade_tf.training.views import count_reader, direction_reader, feature_reader, view_reader, within_reach
 
 BLOCK = 16_384  # rows that get their groups together
 
@@ -45,12 +39,11 @@ def kind(fitting: Fitting) -> str:
     if is_table(fitting):
         return "table"
     data, (n, features) = fitting.data, fitting.data.x.shape
-    one_length = data.factor != 1.0 and not data.standardise and not data.texts  # a factor scales them
-    if data.image_shape is not None or fitting.own_networks or not (features > OWN_FEATURES or one_length):
+    if fitting.own_networks or not given.many_columns(data):
         return "code"
     if features > n:
         return "wide"
-    return "broad" if data.standardise or one_length else "code"
+    return "broad" if data.standardise or given.of_one_length(data) else "code"
 
 
 def is_table(fitting: Fitting) -> bool:

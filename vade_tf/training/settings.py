@@ -30,6 +30,7 @@ PRETRAIN_UPDATES = 50
 UPDATES, NARROW_UPDATES = 250, 100  # the second of rows of few features, whose groups do not come from the code
 # Fewer rows than this are learned by heart: then a tenth of them, within these bounds, say when that begins
 MANY_ROWS, FEWEST_ASIDE, MOST_ASIDE = 50_000, 20, 2000
+OWN_FEATURES = 200  # of a table at most; more than that, and distances between its rows are all alike
 PATIENCE = 4  # epochs of the autoencoder
 BATCH, CONVOLVED_BATCH = 256, 128  # rows a step; a convolution takes twice as long for twice the rows
 GUIDED = 0.9  # share of VaDE's epochs that hold on to groups
@@ -129,9 +130,10 @@ class Settings:
     adam_epsilon: float = option(None, "Adam's epsilon")
     augment: str = option(
         None,
-        "augmentation of the images that the encoder reads, in the VaDE phase and for a convolutional autoencoder; "
-        "digits: rotate, zoom and shift; photos: mirror, crop and change colours; none",
-        choices=("digits", "photos", "none"),
+        "augmentation of what the encoder reads; of images, in the VaDE phase and for a convolutional autoencoder, "
+        "digits: rotate, zoom and shift, or photos: mirror, crop and change colours; columns: hide half of each row's "
+        "(taken for fewer than 50,000 rows of more than 200 columns); none",
+        choices=("digits", "photos", "columns", "none"),
     )
     init: str = option(None, "starting mixture", choices=METHODS)
     guide_epochs: int | None = option(
@@ -195,6 +197,7 @@ class Settings:
         sharpens: bool = False,
         convolves: bool = False,
         learns_variance: bool = True,
+        hides: bool = False,
     ) -> "Resolved":
         """These settings with all that depends on the rows written out.
 
@@ -211,6 +214,8 @@ class Settings:
             convolves: whether VaDE has convolutional networks.
             learns_variance: whether the likelihood has a variance, for which rows are set aside where the settings do
                 not say how many.
+
+            hides: whether the encoder reads rows that are no images with hidden columns, unless augment is "none".
 
         Raises:
             InputError: no number of clusters, one that is still to be chosen, or more clusters than rows.
@@ -261,6 +266,8 @@ class Settings:
         lengths |= {"regroups": regroups, "self_train_epochs": sharpening}
         lengths |= {"pretrain_passes": pretrain_passes, "passes": passes}
         lengths |= {"validation_rows": aside, "patience": patience, "batch_size": batch_size}
+        if hides and self.augment == "digits":
+            values["augment"] = "columns"
         if self.network == "auto" and self.hidden is not None:
             values["network"] = "dense"  # which has these widths
         return Resolved(**{**values, **lengths, "hidden": self.hidden or widths(n, features)})

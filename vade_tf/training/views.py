@@ -18,7 +18,6 @@ from vade_tf.seeding import subset
 from vade_tf.threads import one_thread
 from vade_tf.training import alignment
 
-OWN_FEATURES = 200  # of a table at most; more than that, and distances between its rows are all alike
 YES_AND_NO = 0.5**0.5  # what the column of an answer is divided by: two levels, 0 and 1, are this much farther apart
 BLURRED = 0.02  # standard deviation of a feature that float32 blurs, at most; see `likelihood.divisors`
 DIRECTIONS = 40  # of the last hidden layer; on MNIST they hold nine tenths of its variance

@@ -1,0 +1,73 @@
+"""Rows of many columns: networks read half of those of a row, so that new rows get the groups of those trained on."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.metrics import adjusted_rand_score
+
+from vade_tf import Settings, VaDEClusterer, begin
+from vade_tf.data import augmentation
+from vade_tf.data.augmentation import Hiding
+from vade_tf.errors import InputError
+
+
+def resolved(x, **more) -> str:
+    return begin(x, Settings(clusters=2, **more)).settings.augment
+
+
+def test_half_of_the_cells_are_hidden_behind_their_means_others_in_each_row(rng):
+    x, mean = rng.normal(size=(300, 200)).astype("f4"), np.arange(200.0)
+    seen = augmentation.augment(x, Hiding(mean), (1, 2)).numpy()
+    hidden = seen != x
+    np.testing.assert_array_equal(seen, np.where(hidden, mean, x))
+    assert abs(hidden.mean() - 0.5) < 0.01
+    assert np.abs(hidden.mean(axis=0) - 0.5).max() < 0.15  # 5 standard deviations of 300 draws
+    assert np.abs(np.corrcoef(hidden)[~np.eye(300, dtype=bool)]).max() < 0.5
+    assert (augmentation.augment(x, Hiding(mean), (1, 3)).numpy() != seen).mean() > 0.4
+
+
+def test_missing_cells_stay_missing_and_bytes_bytes(rng):
+    x = rng.normal(size=(50, 40)).astype("f4")
+    x[:, ::3] = np.nan
+    seen = augmentation.augment(x, Hiding(np.zeros(40)), (0, 0)).numpy()
+    np.testing.assert_array_equal(np.isnan(seen), np.isnan(x))
+    seen = augmentation.augment(np.zeros((50, 40), "u1"), Hiding(np.full(40, 1.6)), (0, 0)).numpy()
+    assert seen.dtype == np.uint8
+    assert set(seen.ravel()) == {0, 2}
+
+
+def test_a_row_of_a_slice_hides_what_it_hides_in_the_batch(rng):
+    x, how = rng.normal(size=(12, 30)).astype("f4"), Hiding(np.zeros(30))
+    whole = augmentation.augment(x, how, (1, 2)).numpy()
+    for number in range(3):
+        part = slice(4 * number, 4 * number + 4)
+        np.testing.assert_array_equal(augmentation.augment(x[part], how, (1, 2), number, 3).numpy(), whole[part])
+
+
+def test_columns_are_hidden_where_few_rows_have_many_that_are_no_images_texts_or_counts(rng):
+    x = rng.normal(size=(60, 201)).astype("f4")
+    assert resolved(x) == "columns"
+    assert resolved(x[:, :200]) == "digits"  # which changes nothing in rows that are no images
+    assert resolved(x, augment="none") == resolved(x, recipe="paper") == "none"
+    assert resolved(x[:, :50] / np.linalg.norm(x[:, :50], axis=1, keepdims=True)) == "columns"
+    assert resolved(rng.uniform(size=(60, 16, 16)).astype("f4")) == "digits"
+    assert resolved(rng.negative_binomial(1, 0.02, (60, 300)), likelihood="counts") == "digits"
+    words = sp.random(60, 300, 0.05, "csr", rng=rng)
+    assert resolved(words.multiply(1 / sp.linalg.norm(words, axis=1)[:, None]).tocsr()) == "digits"
+    assert resolved(np.broadcast_to(x[:1], (50_000, 201))) == "digits"
+
+
+def test_images_have_no_columns_to_hide(rng):
+    with pytest.raises(InputError, match="^augment: expected rows that are no images for 'columns', got images"):
+        begin(rng.uniform(size=(60, 16, 16)), Settings(clusters=2, augment="columns"))
+
+
+@pytest.mark.long
+def test_new_rows_get_the_groups_of_those_trained_on(rng):
+    """Sixty of 600 columns tell; where all are read, 200 rows are known by heart, and new ones reach 0.7."""
+    y = rng.choice(4, 400)
+    x = rng.normal(size=(400, 600))
+    x[:, :60] += rng.normal(size=(4, 60))[y]
+    fitted = VaDEClusterer(n_clusters=4, random_state=0).fit(x[:200])
+    assert adjusted_rand_score(y[:200], fitted.labels_) > 0.9
+    assert adjusted_rand_score(y[200:], fitted.predict(x[200:])) > 0.9
