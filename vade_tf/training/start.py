@@ -78,7 +78,7 @@ def start(
     with one_openmp_thread():  # sums over threads come in any order; a resumed run must be equal
         if method == "gmm":
             mixture = GaussianMixture(n_clusters, covariance_type="diag", n_init=3, random_state=seed).fit(z)
-            groups, pi, mu, sigma2 = mixture.predict(z), mixture.weights_, mixture.means_, mixture.covariances_
+            found = mixture.predict(z), mixture.weights_, mixture.means_, mixture.covariances_
         else:
             if method == "kmeans":
                 groups = regions.kmeans(z, n_clusters, seed)
@@ -92,9 +92,19 @@ def start(
                     groups = of_either(views, n_clusters, seed, tell)
                 else:
                     groups = landmark(views, n_clusters, seed, tell, kind == "texts", more)
-            pi, mu, sigma2 = moments(z, groups, n_clusters)
+            found = groups, *moments(z, groups, n_clusters)
     if method != "landmark":
         tell()
+    return _start(z, *found)
+
+
+def of_groups(z: np.ndarray, groups: np.ndarray, n_clusters: int) -> Start:
+    """The start whose groups, int [n], are known, on codes z [n, latent]."""
+    z = np.asarray(z, np.float64)
+    return _start(z, groups, *moments(z, groups, n_clusters))
+
+
+def _start(z: np.ndarray, groups: np.ndarray, pi: np.ndarray, mu: np.ndarray, sigma2: np.ndarray) -> Start:
     floor = VARIANCE_FLOOR * z.var(axis=0).mean() + 1e-12
     return Start(
         groups.astype(np.int32),

@@ -1,0 +1,81 @@
+"""Groups of rows of many columns that either half of the columns shows, in the columns' own units. No labels.
+
+Where columns have one unit, as the logarithms of a thousand genes have, those that vary more say more. Divided by its
+deviation each would weigh as much, and noise is most of them; an autoencoder of few rows finds other things as well.
+"""
+
+import numpy as np
+from sklearn.metrics import adjusted_rand_score
+from sklearn.utils.extmath import randomized_svd
+
+from vade_tf.data import pipeline
+from vade_tf.data.sparse import Rows, part
+from vade_tf.model.vade import VaDE
+from vade_tf.seeding import generator, subset
+from vade_tf.threads import one_openmp_thread
+from vade_tf.training import parting, regions
+from vade_tf.training.views import SAMPLE_NUMBERS, view_reader
+
+WIDTH = 10  # leading directions; noise that columns share by chance lies in further ones
+SPLITS = 3  # of the columns into two halves
+SURE = 0.9  # mean ARI of the groups that halves show, from which on nearly all rows are in the same
+STREAM = 11  # of the seed: of the splits
+
+
+def groups(model: VaDE, x: Rows, n_clusters: int, seed: int) -> np.ndarray | None:
+    """Groups by k-means in the leading directions of the columns, if halves of the columns have the same groups.
+
+    The noise of one half is not that of the other, so what both show is in the rows. The code is asked as well, of rows
+    whose other columns are hidden; where its groups come back as surely, there is nothing to put right.
+
+    Args:
+        model: a pretrained VaDE.
+        x: raw rows, [n, D].
+        n_clusters: K.
+        seed: of the splits and of k-means.
+
+    Returns:
+        Groups, int [n], or None: those of the halves differ, or the code's do no more.
+    """
+    n, features = x.shape
+    asked = subset(n, max(min(parting.ASKED, SAMPLE_NUMBERS // features), n_clusters), seed, STREAM)
+    some = np.concatenate(list(pipeline.blocks(part(x, asked))))
+    if features < 2 * WIDTH or n_clusters > len(some):
+        return None
+    known = ~np.isnan(some)
+    mean = np.where(known, some, 0).sum(axis=0, dtype=np.float64) / np.maximum(known.sum(axis=0), 1)
+    filled = np.where(known, some - mean, 0).astype(np.float32)  # centred
+    splits = [generator(seed, STREAM, number).permutation(features) for number in range(SPLITS)]
+    halves = [(order[: features // 2], order[features // 2 :]) for order in splits]
+    with one_openmp_thread():
+        own = _alike([[_kmeans(filled[:, half], n_clusters, seed) for half in both] for both in halves])
+        if own < SURE:
+            return None
+        read = view_reader(model, x)
+
+        def coded(half: np.ndarray) -> np.ndarray:
+            seen = np.where(known, mean, np.nan)
+            seen[:, half] = some[:, half]
+            views = [view for view in read(seen.astype(some.dtype)) if view is not None]
+            return regions.landmark_draw(views, n_clusters, seed)
+
+        if own <= _alike([[coded(half) for half in both] for both in halves]):
+            return None
+        axes = _axes(filled)
+        leading = [np.where(np.isnan(block), 0, block - mean) @ axes for block in pipeline.blocks(x)]
+        return regions.kmeans(np.concatenate(leading).astype(np.float32), n_clusters, seed)
+
+
+def _axes(centred: np.ndarray) -> np.ndarray:
+    """The leading directions of centred rows [n, D]: [D, at most WIDTH]."""
+    return randomized_svd(centred, min(WIDTH, *centred.shape), random_state=0)[2].T
+
+
+def _kmeans(centred: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
+    """Groups [n] of centred rows [n, D] in their leading directions."""
+    return regions.kmeans(centred @ _axes(centred), n_clusters, seed)
+
+
+def _alike(pairs: list[list[np.ndarray]]) -> float:
+    """Mean ARI of pairs of groupings [n]."""
+    return float(np.mean([adjusted_rand_score(*pair) for pair in pairs]))
