@@ -45,6 +45,14 @@ def test_clear_groups_are_counted(n_groups, read):
     assert choice.strength[n_groups - 2] == max(choice.strength[n_groups - 2 :]) >= choosing.STRONG
 
 
+def test_rows_far_out_are_no_clusters_of_one_row_each(rng):
+    """No start loses a group of one row, so each had been one: seven groups of three and four rows."""
+    x, _ = rows(3)
+    x[:4] += 60 * abs(rng.normal(size=(4, 6)))
+    choice = choice_of(x, views=[x], kind="table")
+    assert (choice.n_clusters, choice.sure) == (4, "sure")  # those far out together
+
+
 @pytest.mark.parametrize("table", [False, True])
 def test_one_cloud_has_no_number(rng, table):
     x = rng.normal(size=(300, 6))

@@ -40,7 +40,8 @@ def test_strength_of_the_worst_group():
     assert choosing.strength(np.arange(8), groups) == 0.0  # no pair at all
     pairs = np.array([0, 0, 1, 1, 2])
     assert choosing.strength(pairs, np.array([0, 0, 1, 2, 3])) == 0.0  # a pair is torn apart
-    assert choosing.strength(pairs, np.array([0, 0, 1, 1, 0])) == 1.0  # a single row has no pair to lose
+    assert choosing.strength(pairs, np.array([0, 0, 1, 1, 2])) == 0.0  # one row is no group that is found again ...
+    assert choosing.strength(2 * pairs[:4], pairs[:4]) == 1.0  # ... and a name without rows no group
 
 
 def test_pairs_of_starts_are_compared_both_ways_on_the_rows_that_both_have_read(rng):

@@ -7,8 +7,10 @@ import pandas
 import pytest
 
 from vade_tf import VaDEClusterer
+from vade_tf.data.observing import observe
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
+from vade_tf.training import given
 
 
 @pytest.mark.parametrize("mark", ["na", ".", "n.a.", "NaT", "\\N", "#DIV/0!"])
@@ -36,6 +38,23 @@ def test_a_column_that_looks_like_numbers_is_left_out_with_a_hint(form):
     left = Schema.infer(pandas.DataFrame({"v": cells, "w": np.arange(90) % 7})).dropped["v"]
     assert left.startswith("90 different texts in 90 rows")
     assert ("(numbers or dates? write '10 100' as 1234.5 or 2020-12-31)" in left) == (cells[0] == "10 100")
+
+
+def test_python_warns_of_columns_left_out_that_seem_to_hold_numbers(rng):
+    """Not of those that say which row it is, or are always the same."""
+    frame = pandas.DataFrame({"w": rng.normal(size=120), "id": [f"C{i}" for i in range(120)], "land": "CH"})
+    frame["name"] = [f"{'abcdefghijkl'[i // 10]}{'abcdefghij'[i % 10]} Muster" for i in range(120)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        observe(frame)
+    price = pandas.DataFrame({f"price {i}": [f"{j}.5{i} EUR" for j in range(120)] for i in range(5)})
+    left = r"120 different texts in 120 rows \(numbers or dates\? write '0.50 EUR' as 1234.5 or 2020-12-31\): 'price 0'"
+    with pytest.warns(UserWarning, match=f"^X: left out, {left}$") as told:
+        VaDEClusterer(2, pretrain_epochs=1, epochs=1, hidden=(8,), latent_dim=2).fit(frame.join(price[["price 0"]]))
+    assert len([each for each in told if "left out" in str(each.message)]) == 1
+    with pytest.warns(UserWarning, match=rf"^x: left out, {left}; .*'price 2'; and 2 more such columns$") as told:
+        given.as_observations(frame.join(price), "auto")
+    assert len(told) == 1
 
 
 def test_a_column_in_other_units_is_named_and_days_that_go_on_are_not(rng):

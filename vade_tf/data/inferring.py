@@ -43,6 +43,7 @@ HEAVY = 12.0  # kurtosis of a heavy tail: a Gaussian has 3, an exponential distr
 PARTS = 3  # dots or colons of a text at least that is an address or a version, and nobody's number or date
 BLURRED = 1e-3  # between two numbers of float32, as a share of a column's standard deviation: more is too much
 
+UNREAD = re.compile(r"[\d,]+ different texts in [\d,]+ rows \(")  # of a reason that goes on with how to write them
 _LIKE_A_NUMBER = re.compile(r"\W{0,2}\d[\d\s.,:/'-]*\D{0,4}")
 _BOUND = re.compile(r"[<>≤≥]=?\s*[0-9]*[.,]?[0-9]+")  # of what is measured: below what can be detected, say
 _DATES = ("datetime64", "datetime", "date", "period")  # as pandas calls the types of an index

@@ -119,7 +119,7 @@ def observe(
             if likelihood not in COUNTS:
                 raise
             raise InputError(f"{error}, or give {argument}.drop(columns=...)") from error  # of texts beside counts
-        tell(notes, 4)
+        tell([*(f"{argument}: {line}" for line in schema.unread), *notes], 4)
     if scipy.sparse.issparse(x):
         x = SparseRows(x)
     elif not isinstance(x, (np.ndarray, SparseRows, FileRows)):

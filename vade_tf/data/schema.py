@@ -23,13 +23,14 @@ from vade_tf.data.cells import (
     without_blanks,
 )
 from vade_tf.data.columns import KINDS, MOST, Column
-from vade_tf.data.inferring import infer
+from vade_tf.data.inferring import UNREAD, infer
 from vade_tf.data.joint import alike, are_counts, pixels
 from vade_tf.errors import InputError
 from vade_tf.machine import TooLarge, check_memory
 from vade_tf.reading import LARGEST_JSON, each, finite, record
 
 NAMED = 8  # columns that a line of `describe` names
+CITED = 3  # and of columns with advice each, a warning
 LAST_DAY = 1e8  # microseconds since 1970 still are a 64-bit number
 DATES = {  # forms that could be taken for one another
     "%m/%d/%Y": "months first, as 12/31/2020",
@@ -271,11 +272,15 @@ class Schema:
         if holes := [column for column in self.columns if column.missing]:
             cells = sum(column.missing for column in holes)
             lines.append(f"{cells:,} empty cells are taken as missing, in {_listed([c.name for c in holes])}")
-        reasons: dict[str, list] = {}
-        for name, reason in self.dropped.items():
-            reasons.setdefault(reason, []).append(name)
-        lines += [f"left out, {reason}: {_listed(names)}" for reason, names in reasons.items()]
-        return lines
+        return [*lines, *_left_out(self.dropped)]
+
+    @property
+    def unread(self) -> list[str]:
+        """What there is to say of columns of texts that seem to hold numbers or dates, and are left out: a sentence."""
+        names = [name for name, reason in self.dropped.items() if UNREAD.match(reason)]
+        lines = _left_out({name: self.dropped[name] for name in names[:CITED]})
+        more = [f"and {len(names) - CITED:,} more such columns"] if len(names) > CITED else []
+        return ["; ".join([*lines, *more])] if names else []
 
     def to_dict(self) -> dict:
         """The schema as JSON can hold it; `from_dict` reads it."""
@@ -326,6 +331,14 @@ def named(frame: pandas.DataFrame, argument: str) -> list[str | int]:
     if twice is not None:
         raise InputError(f"{argument}: expected columns with different names, got {short(twice)!r} twice; rename one")
     return names
+
+
+def _left_out(dropped: dict) -> list[str]:
+    """A line for each reason why columns are left out: {name: reason}."""
+    reasons: dict[str, list] = {}
+    for name, reason in dropped.items():
+        reasons.setdefault(reason, []).append(name)
+    return [f"left out, {reason}: {_listed(names)}" for reason, names in reasons.items()]
 
 
 def _number(columns: list) -> str:

@@ -53,16 +53,18 @@ class Choice:
 def strength(groups: np.ndarray, again: np.ndarray) -> float:
     """Of the group that fares worst: the share of its pairs of rows that another grouping keeps together, in [0, 1].
 
+    A group of one row fares as one that is torn apart. Else each outlier would be a group that cannot be lost, and the
+    largest K would be that with an outlier for each further group.
+
     Args:
         groups, again: two groupings of the same rows, integers from 0, [n].
     """
     counts = np.zeros((groups.max() + 1, again.max() + 1))
     np.add.at(counts, (groups, again), 1)
+    counts = counts[counts.any(axis=1)]
     sizes = counts.sum(axis=1)
-    counts, sizes = counts[sizes > 1], sizes[sizes > 1]
-    if not len(sizes):
-        return 0.0
-    return float(np.min((counts * (counts - 1)).sum(axis=1) / (sizes * (sizes - 1))))
+    pairs = np.maximum(sizes * (sizes - 1), 1)  # a row alone has none, so nothing says that its group is found again: 0
+    return float(np.min((counts * (counts - 1)).sum(axis=1) / pairs))
 
 
 def stability(z: np.ndarray, n_clusters: int, method: str, seed: int) -> tuple[float, float]:
