@@ -17,6 +17,7 @@ from vade_tf.model.vade import VaDE
 from vade_tf.seeding import subset
 from vade_tf.threads import one_thread
 from vade_tf.training import alignment
+from vade_tf.training.settings import OWN_FEATURES
 
 YES_AND_NO = 0.5**0.5  # what the column of an answer is divided by: two levels, 0 and 1, are this much farther apart
 BLURRED = 0.02  # standard deviation of a feature that float32 blurs, at most; see `likelihood.divisors`
@@ -93,7 +94,8 @@ def feature_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
     """How rows of a table are compared themselves: function of raw rows [m, D] to float32 [m, D].
 
     Numbers have variance 1, the levels of a category stay 0 and 1, and an answer of yes and no weighs as much as the
-    two levels of one. A missing cell has the mean of its column.
+    two levels of one; more answers than a table has columns have variance 1, too. A missing cell has the mean of its
+    column.
 
     Args:
         model: scales the rows.
@@ -115,7 +117,7 @@ def feature_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
     if isinstance(model.likelihood, Mixed):
         spread[model.likelihood.levels] = 1.0
         spread[model.likelihood.answers] = YES_AND_NO
-    elif isinstance(model.likelihood, Bernoulli):
+    elif isinstance(model.likelihood, Bernoulli) and x.shape[1] <= OWN_FEATURES:  # of many, the rare ones tell more
         spread[answers] = YES_AND_NO
 
     def read(rows: Rows) -> np.ndarray:
