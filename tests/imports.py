@@ -21,6 +21,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "vade_tf"
 
 _BOTTOM = (
     "errors", "paths", "machine", "reading", "hdf5", "seeding", "writing", "locking", "mosaic", "printing", "threads",
+    "counting",
 )  # fmt: skip
 _BELOW_SYSTEMS = ("training", "model", "data", *_BOTTOM)
 _BELOW_RUNS = ("systems", *_BELOW_SYSTEMS, "metrics")
@@ -50,6 +51,7 @@ MAY_READ = {
     "locking": (),
     "mosaic": (),
     "threads": (),
+    "counting": (),
     "printing": ("errors",),
     "errors": (),
 }

@@ -50,7 +50,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         network: of images: "dense" or "conv", convolutional layers; default "auto": "conv" for fewer than 50,000 images
             of 12 to 32 pixels a side, unless `hidden` is given.
         likelihood: of p(x|z): "auto" (default) takes "bernoulli" for uint8, for images in [0, 1] and what varies as
-            these do, "counts" for whole numbers that are mostly 0 and have a long tail (`model.choice.choose`), else
+            these do, "counts" for whole numbers with a long tail, mostly 0 or all of one kind (`counting.Tally`), else
             "gaussian". A DataFrame gets one for each kind of its columns. Images of other ranges are brought to [0, 1].
         encoder, decoder: networks of your own instead, functional Keras models, see `vade_tf.fit`; each fit trains a
             copy of them. The encoder reads rows that are scaled already, from 0 to 1 or to variance 1, so it needs no
@@ -174,7 +174,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         """Find the clusters of rows.
 
         Args:
-            X: [n, D], an array or a sparse matrix; or images, [n, height, width] or with a last axis of channels, where
+            X: [n, D], an array or a sparse matrix, of which no logarithm is taken (give amounts with a heavy tail as a
+                DataFrame, or `np.log1p` of them); or images, [n, height, width] or with a last axis of channels, where
                 uint8 counts as grey values from 0 to 255 (of at most 32, to what they seem to end at); or a DataFrame,
                 whose columns may hold numbers, categories, truth values and dates, and empty cells: see
                 `data.schema.Schema`; or an AnnData.

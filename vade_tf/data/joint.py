@@ -12,13 +12,13 @@ import numpy as np
 import pandas
 from pandas.api import types
 
+from vade_tf.counting import COUNTED, MOSTLY, Tally
 from vade_tf.data.cells import COMMA, THOUSANDS, read_numbers, sign_of, unsigned, without_blanks
 from vade_tf.data.checks import SEEN_IMAGES, SIDES, side_of_images
 from vade_tf.data.columns import Column
 from vade_tf.data.dates import SPANS
 
-COUNTS = 0.5  # share of cells that are 0 in a table of counts
-COUNTED, TAIL, MOST_OF_ALL = 20, 10.0, 0.2  # columns of counts that say that all are; see `are_counts`
+MOST_OF_ALL = 0.2  # of what was counted, in one column; see `are_counts`
 SMALL = re.compile("[+-]?[0-9]{1,3}")  # whole numbers below 1,000
 Read = TypeVar("Read")
 
@@ -119,11 +119,12 @@ def pixels(frame: pandas.DataFrame, names: list, found: dict) -> list:
     return [names[i] for i in places]
 
 
-def are_counts(frame: pandas.DataFrame, names: list, columns: tuple[Column, ...]) -> bool:
+def are_counts(frame: pandas.DataFrame, names: list, columns: tuple[Column, ...]) -> bool | None:
     """Whether a table holds counts or grey values: whole numbers from 0 up, mostly 0, many columns beyond 0 and 1.
 
     These are half of all; or COUNTED that are mostly 0 themselves, with a long tail, and no column has much of what was
-    counted: most genes of few cells are seen once or never. Such columns belong together: none of them gets another
+    counted: most genes of few cells are seen once or never. With fewer zeros they have to be counts by what all columns
+    say together, see `counting.Tally`; None: they may be. Such columns belong together: none of them gets another
     family or a logarithm of its own.
     """
     many = sum(column.kind == "number" for column in columns)
@@ -131,7 +132,7 @@ def are_counts(frame: pandas.DataFrame, names: list, columns: tuple[Column, ...]
         return False
     if any(column.kind not in ("number", "boolean") for column in columns):
         return False
-    zeros, rare, largest, total = 0, 0, 0.0, np.zeros(len(columns))
+    rare, tally = 0, Tally(len(frame), len(columns))
     places = {name: i for i, name in enumerate(names)}
     for number, column in enumerate(columns):
         values = frame.iloc[:, places[column.name]]
@@ -140,11 +141,9 @@ def are_counts(frame: pandas.DataFrame, names: list, columns: tuple[Column, ...]
         v = values.to_numpy()
         if column.missing or (v < 0).any() or (v.dtype.kind == "f" and (v % 1 != 0).any()):
             return False
-        none = int((v == 0).sum())
-        zeros, rare = zeros + none, rare + (column.kind == "number" and none > COUNTS * len(frame))
-        largest, total[number] = max(largest, float(v.max())), float(v.sum(dtype=np.float64))
-    if 2 * many < len(columns):  # unless counted, most of these columns are answers
-        filled = len(frame) * len(columns) - zeros
-        if rare < COUNTED or largest * filled < TAIL * total.sum() or total.max() > MOST_OF_ALL * total.sum():
-            return False
-    return zeros > COUNTS * len(frame) * len(columns)
+        tally.add(v[:, None], slice(number, number + 1))
+        rare += column.kind == "number" and tally.zeros[number] > MOSTLY * len(frame)
+    spread = tally.has_tail and tally.sums.max() <= MOST_OF_ALL * tally.sums.sum()
+    if 2 * many < len(columns) and (rare < COUNTED or not spread):  # unless counted, most of these are answers
+        return False
+    return True if tally.empty > MOSTLY else tally.are_counts()

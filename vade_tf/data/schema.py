@@ -5,7 +5,7 @@ Knows no file and no model; every rule reads the values alone, never a label.
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import pandas
@@ -73,10 +73,12 @@ class Schema:
     Attributes:
         columns: those that are used, at least one.
         dropped: name -> reason, of the others.
+        may_be_counts: whether the table that it was made of may hold counts, which is not kept.
     """
 
     columns: tuple[Column, ...]
     dropped: dict[str | int, str]
+    may_be_counts: bool = field(default=False, compare=False)
 
     @classmethod
     def infer(
@@ -122,9 +124,9 @@ class Schema:
         if images and (seen := pixels(frame, names, found)):
             rest = {name: why for name, why in dropped.items() if name not in seen}
             return cls(tuple(Column(name, "number") for name in seen), rest)
-        if are_counts(frame, names, columns):
+        if counted := are_counts(frame, names, columns):
             columns = tuple(Column(c.name, "number", missing=c.missing, form=c.form) for c in columns)
-        return cls(columns, dropped)
+        return cls(columns, dropped, may_be_counts=counted is None)
 
     @classmethod
     def numbers(cls, frame: pandas.DataFrame, argument: str = "x", semicolons: bool = False) -> "Schema":

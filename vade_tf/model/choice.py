@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from vade_tf.errors import InputError, UnitsWarning
+from vade_tf.counting import Tally
+from vade_tf.errors import InputError, UnitsWarning, tell
 from vade_tf.machine import rows_together, spans
 from vade_tf.model.counts import Counts, ZeroInflatedCounts
 from vade_tf.model.likelihood import FAR, Bernoulli, Gaussian, Likelihood, get
@@ -16,8 +17,11 @@ from vade_tf.model.networks import Roots, fills
 MOST = 1e30  # value of a row; float32 cannot square more
 CONTRAST = 0.4  # MNIST has 0.78, digits 0.51; TF-IDF of texts 0.18, tables scaled to [0, 1] about 0.1 to 0.3
 ROUNDING = 1e-5  # of the range of all values, which a pixel may lie below 0 or above 1
-COUNTED, MOSTLY, TAIL = 20, 0.5, 10.0  # counts: features at least, share of zeros, largest over mean of what is not 0
 COUNTED_BY = {"auto": Counts, Counts.name: Counts, ZeroInflatedCounts.name: ZeroInflatedCounts}
+DOUBTFUL = (
+    "likelihood: rows are taken for numbers, but look like counts, whole numbers from 0 up with a long tail; say "
+    "likelihood='counts' if they are, or likelihood='gaussian' if not"
+)
 LOOKED_AT = 10_000  # rows, at most, whose values are compared with those of the training
 SUMS = 100_000  # rows, at even distances, of whose sums the median is taken
 SEVERAL, NEARLY = 30, 0.95  # known cells of a column, at least, of which such a share says that it is in other units
@@ -72,9 +76,10 @@ def choose(observations) -> Likelihood:
 def _size(observations) -> float | None:
     """The median sum of rows that are counts; None where they are none, or are not asked for and do not look like it.
 
-    Counts are whole numbers from 0 up, mostly 0, with a long tail: so grey values, ranks and marks are none. Nor are
-    levels and answers of a table, which are mostly 0 as well, beside a few numbers of it, which are a long tail.
-    Of genes of cells their schema says whether they are counts, however many are kept, and how few of them are 0.
+    Counts are whole numbers from 0 up with a long tail, and mostly 0 or all of one kind (`counting.Tally`): so grey
+    values, ranks and marks are none. Nor are levels and answers of a table, which are mostly 0 as well, beside a few
+    numbers of it, which are a long tail. Of genes of cells their schema says whether they are counts, however many are
+    kept, and how few of them are 0.
     """
     x, asked = observations.x, observations.likelihood != "auto"
     counted = getattr(observations.schema, "are_counts", None)
@@ -82,33 +87,28 @@ def _size(observations) -> float | None:
         if not counted or observations.image_shape is not None:
             return None
         asked = True
+    if not asked and getattr(observations.schema, "may_be_counts", False):
+        tell([DOUBTFUL], 1)
+        return None
     families = () if observations.schema is None else observations.schema.blocks
     if not asked and any(family != "gaussian" for family, _ in families):
         return None
     grey = x.dtype == np.uint8 and not observations.is_sparse  # bytes of a dense array are said to be grey values
     if observations.low < 0 or (grey and not asked):
         return None
-    if not asked and (observations.image_shape is not None or x.shape[1] < COUNTED):
+    if not asked and observations.image_shape is not None:
         return None
-    sums, filled, total, step = [], 0, 0.0, -(-len(x) // SUMS)
-    largest, seen = np.zeros(x.shape[1]), np.zeros(x.shape[1])
+    sums, tally, step = [], Tally(*x.shape), -(-len(x) // SUMS)
     for some in spans(len(x), x.shape[1], BLOCK):
         rows = x.matrix[some] if observations.is_sparse else np.asarray(x[some])
         numbers = x.stored(some) if observations.is_sparse else rows
         if not np.array_equal(numbers, np.round(numbers)):  # NaN is not equal either
             return None
-        of_rows = np.ravel(rows.sum(axis=1, dtype=np.float64))
-        sums.append(of_rows[-some.start % step :: step].copy())  # no view of all
-        filled, total = filled + int(np.count_nonzero(numbers)), total + float(of_rows.sum())
-        tops = rows.max(axis=0)
-        largest = np.maximum(largest, tops.toarray().ravel() if observations.is_sparse else tops)
-        seen += np.ravel((rows != 0).sum(axis=0))
-        if not asked and filled > (1 - MOSTLY) * len(x) * x.shape[1]:
-            return None
-    tail = observations.high * filled  # the largest against the mean of what is not 0, times the sum of it
-    above = largest > 1
-    few = above.sum() < min(COUNTED, x.shape[1] / 2)
-    if not asked and (tail < TAIL * total or (few and seen[above].mean() > (1 - MOSTLY) * len(x))):
+        sums.append(np.ravel(rows.sum(axis=1, dtype=np.float64))[-some.start % step :: step].copy())  # no view of all
+        if not asked:
+            tally.add(rows)
+    if not asked and not (counted := tally.are_counts()):
+        tell([DOUBTFUL] if counted is None else [], 1)
         return None
     return max(float(np.median(np.concatenate(sums))), 1.0)
 
