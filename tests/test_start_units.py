@@ -17,6 +17,15 @@ def test_yes_and_no_lie_as_far_apart_in_an_array_as_in_a_table(rng, form):
     np.testing.assert_allclose(np.ptp(rows, axis=0), 1 / views.YES_AND_NO, rtol=1e-5)
 
 
+@pytest.mark.parametrize("form", [np.asarray, pandas.DataFrame])
+def test_answers_of_more_columns_than_a_table_has_are_of_variance_1(rng, form):
+    """Else the items that most baskets hold are all that the leading directions of 300 items show."""
+    answers = (rng.random((400, 201)) < rng.uniform(0.05, 0.5, 201)).astype("u1")
+    fitting = begin(form(answers), Settings(clusters=2, hidden=(4,), latent_dim=2, precision="float32"))
+    rows = views.feature_reader(fitting.model, fitting.data.x)(fitting.data.x)
+    np.testing.assert_allclose(rows.std(axis=0), 1, rtol=1e-4)
+
+
 def test_hints_that_name_other_groups_than_the_start_are_no_fault(rng, monkeypatch):
     """They are what was asked for; the start's groups are not, and advice to hold on to these would work against it."""
     from vade_tf.training import ladder, recipe

@@ -116,8 +116,10 @@ def feature_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
     spread[spread < (BLURRED if isinstance(model.likelihood, Gaussian) else 1e-12)] = 1.0
     if isinstance(model.likelihood, Mixed):
         spread[model.likelihood.levels] = 1.0
-        spread[model.likelihood.answers] = YES_AND_NO
-    elif isinstance(model.likelihood, Bernoulli) and x.shape[1] <= OWN_FEATURES:  # of many, the rare ones tell more
+        answers = model.likelihood.answers
+    elif not isinstance(model.likelihood, Bernoulli):
+        answers = np.zeros_like(answers)
+    if x.shape[1] <= OWN_FEATURES:  # of more, the rare ones tell more
         spread[answers] = YES_AND_NO
 
     def read(rows: Rows) -> np.ndarray:
