@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import pdist
 from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.errors import InputError
 from vade_tf.training import choosing, recipe, regions
 from vade_tf.training.settings import Settings
 from vade_tf.training.store import Memory
+from vade_tf.training.views import YES_AND_NO
 
 
 def rows(n_groups, n=240, seed=0):
@@ -51,6 +53,15 @@ def test_rows_far_out_are_no_clusters_of_one_row_each(rng):
     x[:4] += 60 * abs(rng.normal(size=(4, 6)))
     choice = choice_of(x, views=[x], kind="table")
     assert (choice.n_clusters, choice.sure) == (4, "sure")  # those far out together
+
+
+def test_an_answer_that_tells_nothing_does_not_double_the_groups_of_a_table():
+    r = np.random.default_rng(3)
+    y, means = r.integers(4, size=800), r.normal(size=(4, 6))
+    x = 4 * means[y] / pdist(means).min() + r.normal(size=(800, 6))
+    x = np.hstack([x / x.std(axis=0), (r.random((800, 1)) < 0.5) / YES_AND_NO]).astype("f4")
+    tried = [2, 3, 4, 5, 8]
+    assert choosing.chosen(tried, *choosing.compared(x, tried, "landmark", 0, [x], "table")).n_clusters == 4
 
 
 @pytest.mark.parametrize("table", [False, True])

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import pdist
+from sklearn.datasets import make_moons
 from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.training import parting
 from vade_tf.training import start as starts
+from vade_tf.training.views import YES_AND_NO
 
 
 @pytest.mark.parametrize(
@@ -28,7 +31,7 @@ def test_regions_must_have_fewer_borders_than_groups_of_such_sizes_have_at_rando
     found, means = np.arange(100) // 50, np.arange(100) // 90
     monkeypatch.setattr(starts.regions, "kmeans", lambda *given: means)
     monkeypatch.setattr(parting, "parted", lambda rows, asked, groups: theirs if groups is means else borders)
-    taken = starts.of_draws(np.arange(100.0)[:, None], [found] * 3, 2, 0)
+    taken = starts.of_draws(np.arange(100.0)[:, None], [[found] * 3], 2, 0)
     np.testing.assert_array_equal(taken, found if regions else means)
 
 
@@ -58,6 +61,58 @@ def test_far_rows_and_long_groups_do_not_bring_k_means_back(drawn, rng):
     rows, k = x / x.std(axis=0), len(set(y))
     assert adjusted_rand_score(y, starts.of_table(rows, k, 0)) > 0.9
     assert adjusted_rand_score(y, starts.regions.kmeans(rows, k, 0)) < 0.6
+
+
+def columns_of_few_values(r, n, which):
+    """Columns that tell nothing of the groups, as a start reads them."""
+    levels = np.eye(3)[r.integers(3, size=n)]
+    answer = r.random((n, 1)) < 0.5
+    return {"answer": answer / YES_AND_NO, "category": levels, "levels as answers": levels / YES_AND_NO}[which]
+
+
+@pytest.mark.parametrize(
+    ("shape", "which"),
+    [
+        *(("moons", each) for each in ("answer", "category", "levels as answers")),
+        *(("round", each) for each in ("answer", "levels as answers")),
+        ("long", "answer"),
+        ("uneven", "answer"),
+    ],
+)
+def test_the_gap_along_a_column_of_few_values_is_no_border_of_groups(shape, which):
+    r = np.random.default_rng(3)
+    if shape == "moons":
+        x, y = make_moons(1000, noise=0.06, random_state=0)
+    elif shape == "long":
+        y = r.integers(3, size=1000)
+        x = r.normal(size=(1000, 2)) * [1, 0.1] + np.outer(y, [0, 0.7])
+    else:
+        y = r.choice(4, 1500, p=[0.5, 0.3, 0.15, 0.05] if shape == "uneven" else None)
+        x, means = r.normal(size=(1500, 6)), r.normal(size=(4, 6))
+        x += 4 * means[y] / pdist(means).min()
+    rows = np.hstack([x / x.std(axis=0), columns_of_few_values(r, len(x), which)]).astype("f4")
+    assert adjusted_rand_score(y, starts.of_table(rows, y.max() + 1, 0)) > 0.9
+
+
+def test_groups_that_categories_show_are_found_beside_numbers_that_say_nothing():
+    """These k-means cuts instead."""
+    r = np.random.default_rng(11)
+    y = r.integers(4, size=1000)
+    shares = r.dirichlet(np.full(4, 0.3), (6, 4))  # of the levels of each category in each group
+    level = (r.random((6, 1000, 1)) > shares[:, y].cumsum(axis=2)[..., :3]).sum(axis=2)
+    rows = np.hstack([r.normal(size=(1000, 3)), *np.eye(4)[level]]).astype("f4")
+    assert adjusted_rand_score(y, starts.of_table(rows, 4, 0)) > 0.7
+    assert adjusted_rand_score(y, starts.regions.kmeans(rows, 4, 0)) < 0.3
+
+
+def test_a_table_of_numbers_alone_and_one_of_answers_alone_are_read_in_one_place(rng):
+    numbers, answers = rng.normal(size=(60, 2)), rng.integers(2, size=(60, 3)) * 1.0
+    grades = np.arange(60.0)[:, None] % [10, 11]
+    for rows in (numbers, answers):
+        assert [place is rows for place in parting.places(rows)] == [True]
+    first, every = parting.places(np.hstack([answers, grades, numbers]))
+    np.testing.assert_array_equal(first, np.hstack([grades[:, 1:], numbers]))
+    assert every.shape == (60, 7)
 
 
 def test_each_group_of_counts_keeps_half_of_its_rows_in_the_vote_of_27(rng, monkeypatch):
@@ -95,7 +150,7 @@ def test_rows_that_are_asked_are_drawn_from_all_of_a_table(monkeypatch):
 
     monkeypatch.setattr(starts.regions, "kmeans", lambda *given: np.arange(400) % 2)
     monkeypatch.setattr(parting, "parted", parted)
-    starts.of_draws(np.arange(400.0)[:, None], [halves] * 3, 2, 0, 100)
+    starts.of_draws(np.arange(400.0)[:, None], [[halves] * 3], 2, 0, 100)
     assert len(asked) == 2
     for numbers in asked:
         assert len(np.unique(numbers)) == 100
@@ -109,7 +164,7 @@ def test_draws_have_found_the_same_regions_from_three_quarters_on(agreement, kep
     monkeypatch.setattr(starts, "alike", lambda draws: agreement)
     monkeypatch.setattr(starts.regions, "kmeans", lambda *given: means)
     monkeypatch.setattr(parting, "parted", lambda rows, asked, groups: 0.4 if groups is means else 0.1)
-    taken = starts.of_draws(np.arange(40.0)[:, None], [found] * 3, 2, 0)
+    taken = starts.of_draws(np.arange(40.0)[:, None], [[found] * 3], 2, 0)
     np.testing.assert_array_equal(taken, found if kept else means)
 
 
@@ -227,7 +282,7 @@ def test_far_rows_that_are_not_asked_do_not_make_one_group_of_all_others(rng):
         far[asked[-3:]] += [[1e3], [2e3], [3e3]]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(starts.regions, "kmeans", lambda *given: means)
-            np.testing.assert_array_equal(starts.of_draws(far, [y] * 3, 4, seed), y)
+            np.testing.assert_array_equal(starts.of_draws(far, [[y] * 3], 4, seed), y)
 
 
 def test_one_group_for_all_is_not_taken_for_clear_ones(rng):

@@ -156,20 +156,21 @@ def compared(
         if method != "landmark":
             return [starting.start(seen[0], k, method, own_seed).groups for k in tried]
         if kind == "table":
-            return [starting.of_draws(seen[0], drawn, k, own_seed, ASKED) for k, drawn in cuts(seen, own_seed)]
+            each = zip(*(cuts([place], own_seed) for place in parting.places(seen[0])), strict=True)
+            return [starting.of_draws(seen[0], drawn, k, own_seed, ASKED) for k, drawn in zip(tried, each, strict=True)]
         if kind not in starting.COLUMNS:
-            return [consensus.vote(drawn, k) for k, drawn in cuts(seen, own_seed)]
+            return [consensus.vote(drawn, k) for k, drawn in zip(tried, cuts(seen, own_seed), strict=True)]
         *coded, columns = seen
         chosen = []
-        for (k, drawn), (_, others) in zip(cuts(coded, own_seed), cuts([columns], own_seed), strict=True):
-            two = consensus.vote(drawn, k), starting.of_draws(columns, others, k, own_seed, ASKED)
+        for k, drawn, others in zip(tried, cuts(coded, own_seed), cuts([columns], own_seed), strict=True):
+            two = consensus.vote(drawn, k), starting.of_draws(columns, [others], k, own_seed, ASKED)
             chosen.append(parting.clearer(coded, columns, *two, own_seed, ASKED))
         return chosen
 
-    def cuts(seen: Sequence[np.ndarray], own_seed: int) -> Iterator[tuple[int, list[np.ndarray]]]:
-        """Each K, and the groups of each draw."""
+    def cuts(seen: Sequence[np.ndarray], own_seed: int) -> Iterator[list[np.ndarray]]:
+        """For each K the groups of each draw."""
         draws = [regions.landmark_cuts(seen, tried, each, n_init=RUNS) for each in several(own_seed, DRAWS)]
-        return zip(tried, map(list, zip(*draws, strict=True)), strict=True)
+        return map(list, zip(*draws, strict=True))
 
     starts = np.full((len(tried), STARTS, len(pool)), -1)
     for number, found in enumerate(in_threads(groups, range(STARTS), tell)):

@@ -14,6 +14,7 @@ from vade_tf.seeding import subset
 from vade_tf.training import regions
 
 NEIGHBOURS, ASKED = 10, 5000  # of so many rows at most
+FEW = 10  # different values of a column, at most, where the gaps between them may say nothing of the rows
 FEWER = 0.8  # of the neighbours that groups part: others that part less have found what these have not
 
 
@@ -35,6 +36,31 @@ def beyond_chance(rows: np.ndarray, asked: np.ndarray, groups: np.ndarray) -> fl
     """`parted`, divided by what groups of the sizes that the asked rows have part at random; of one group infinite."""
     chance = mixed(groups[asked])
     return parted(rows, asked, groups) / chance if chance else np.inf
+
+
+def are_many(rows: np.ndarray) -> np.ndarray:
+    """Which columns of rows [n, D] have more than a `FEW` values, as categories and answers have not: bool [D]."""
+    return np.array([len(np.unique(column)) > FEW for column in rows.T])
+
+
+def places(rows: np.ndarray) -> list[np.ndarray]:
+    """Where regions of a table's rows [n, D] are sought: among its numbers, if it has other columns, too; in all."""
+    many = are_many(rows)
+    return [rows[:, many], rows] if 0 < many.sum() < len(many) else [rows]
+
+
+def are_of_gaps(rows: np.ndarray, groups: np.ndarray, means: np.ndarray) -> bool:
+    """Whether groups of a table's rows [n, D] follow one of its columns of few values, and those of k-means do not.
+
+    Then they have clearly more borders than the latter among the numbers alone. So have groups of categories beside
+    numbers that say nothing, but these each half of the categories shows.
+    """
+    few = np.flatnonzero(~are_many(rows))
+    if not 0 < len(few) < rows.shape[1]:
+        return False
+    left_out = few, *np.array_split(few, 2)
+    alone, *halved = (is_worse(np.delete(rows, columns, axis=1), groups, means) for columns in left_out)
+    return alone and any(halved)
 
 
 def joint(views: Sequence[np.ndarray], some: np.ndarray) -> np.ndarray:

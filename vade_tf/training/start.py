@@ -5,7 +5,7 @@ A Gaussian is the wrong shape for a class in an autoencoder's code, so a mixture
 neighbourhood graph of the codes, and training then bends the regions into Gaussians.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -149,12 +149,21 @@ def of_table(rows: np.ndarray, n_clusters: int, seed: int, tell: Callable[[], No
     their neighbours than those of k-means, each measured by what groups of these sizes would part at random: one
     large group beside a few outlying rows has next to no borders, whatever it joins.
 
+    A column of few values, like a yes or no that says nothing of the groups, has gaps between these, along which the
+    graph falls apart. So regions are sought among the numbers alone first, see `parting.places`, and none are taken
+    that are those of such gaps, see `parting.are_of_gaps`.
+
     Returns:
         Groups, [n].
     """
     if regions.is_beyond(n_clusters, len(rows)):
         return landmark([rows], n_clusters, seed, tell=tell)
-    return of_draws(rows, regions.landmark_draws([rows], n_clusters, several(seed, DRAWS), tell=tell), n_clusters, seed)
+    places, seeds = parting.places(rows), several(seed, DRAWS)
+    draws = (  # in all columns only where those among the numbers are not taken; a bar waits for the first ones
+        regions.landmark_draws([place], n_clusters, seeds, tell if place is places[0] else lambda: None)
+        for place in places
+    )
+    return of_draws(rows, draws, n_clusters, seed)
 
 
 def of_either(
@@ -180,7 +189,7 @@ def of_either(
         others, theirs = landmark([columns], n_clusters, seed, tell), agreed
     else:
         draws = regions.landmark_draws([columns], n_clusters, several(seed, DRAWS), tell)
-        others, theirs = of_draws(columns, draws, n_clusters, seed), alike(draws)
+        others, theirs = of_draws(columns, [draws], n_clusters, seed), alike(draws)
     if agreed < FOUND_AGAIN <= theirs:
         return others
     return parting.clearer(coded, columns, found, others, seed)
@@ -224,15 +233,22 @@ def parts(method: str, kind: str, n_views: int) -> int:
 
 
 def of_draws(
-    rows: np.ndarray, draws: list[np.ndarray], n_clusters: int, seed: int, most: int = parting.ASKED
+    rows: np.ndarray,
+    draws: Iterable[list[np.ndarray]],
+    n_clusters: int,
+    seed: int,
+    most: int = parting.ASKED,
 ) -> np.ndarray:
-    """As `of_table`, with the groups [n] that draws of `landmark` found; at most so many rows are asked."""
-    found, means = vote(draws, n_clusters), regions.kmeans(rows, n_clusters, seed)
-    if alike(draws) < FOUND_AGAIN:
-        return means
-    asked = generator(seed).permutation(len(rows))[:most]
-    borders, theirs = (parting.beyond_chance(rows, asked, groups) for groups in (found, means))
-    return found if borders < theirs else means
+    """As `of_table`, with the groups [n] that draws in each of its places found; at most so many rows are asked."""
+    means, asked = regions.kmeans(rows, n_clusters, seed), generator(seed).permutation(len(rows))[:most]
+    for drawn in draws:
+        if alike(drawn) < FOUND_AGAIN:
+            continue
+        found = vote(drawn, n_clusters)
+        borders, theirs = (parting.beyond_chance(rows, asked, groups) for groups in (found, means))
+        if borders < theirs and not parting.are_of_gaps(rows[asked], found[asked], means[asked]):
+            return found
+    return means
 
 
 def landmark(
