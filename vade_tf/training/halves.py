@@ -13,11 +13,12 @@ from vade_tf.data.sparse import Rows, part
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import generator, subset
 from vade_tf.threads import one_openmp_thread
-from vade_tf.training import parting, regions
+from vade_tf.training import regions
 from vade_tf.training.views import SAMPLE_NUMBERS, view_reader
 
 WIDTH = 10  # leading directions; noise that columns share by chance lies in further ones
 SPLITS = 3  # of the columns into two halves
+ASKED = 2000  # rows, at most, that these are tried on
 SURE = 0.9  # mean ARI of the groups that halves show, from which on nearly all rows are in the same
 STREAM = 11  # of the seed: of the splits
 
@@ -38,13 +39,14 @@ def groups(model: VaDE, x: Rows, n_clusters: int, seed: int) -> np.ndarray | Non
         Groups, int [n], or None: those of the halves differ, or the code's do no more.
     """
     n, features = x.shape
-    asked = subset(n, max(min(parting.ASKED, SAMPLE_NUMBERS // features), n_clusters), seed, STREAM)
+    asked = subset(n, max(min(ASKED, SAMPLE_NUMBERS // features), n_clusters), seed, STREAM)
     some = np.concatenate(list(pipeline.blocks(part(x, asked))))
     if features < 2 * WIDTH or n_clusters > len(some):
         return None
     known = ~np.isnan(some)
     mean = np.where(known, some, 0).sum(axis=0, dtype=np.float64) / np.maximum(known.sum(axis=0), 1)
-    filled = np.where(known, some - mean, 0).astype(np.float32)  # centred
+    mean = mean.astype(np.float32)
+    filled = np.where(known, some - mean, np.float32(0))  # centred
     splits = [generator(seed, STREAM, number).permutation(features) for number in range(SPLITS)]
     halves = [(order[: features // 2], order[features // 2 :]) for order in splits]
     with one_openmp_thread():
@@ -54,9 +56,9 @@ def groups(model: VaDE, x: Rows, n_clusters: int, seed: int) -> np.ndarray | Non
         read = view_reader(model, x)
 
         def coded(half: np.ndarray) -> np.ndarray:
-            seen = np.where(known, mean, np.nan)
+            seen = np.where(known, mean, np.float32(np.nan))
             seen[:, half] = some[:, half]
-            views = [view for view in read(seen.astype(some.dtype)) if view is not None]
+            views = [view for view in read(seen) if view is not None]
             return regions.landmark_draw(views, n_clusters, seed)
 
         if own <= _alike([[coded(half) for half in both] for both in halves]):
