@@ -20,7 +20,7 @@ from vade_tf.model.likelihood import Gaussian, Likelihood
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import subset
 from vade_tf.training import cluster, distribute
-from vade_tf.training.settings import AUTO, MANY_ROWS, OWN_FEATURES, RECIPES, Resolved, Settings
+from vade_tf.training.settings import AUTO, MANY_ROWS, NARROW, OWN_FEATURES, RECIPES, Resolved, Settings
 
 A_WEIGHT = 48  # bytes: itself, a gradient, Adam's two moments, and copies to go back to and to write; measured 45 to 65
 SHARPENED_SIDE = 32  # pixels; the classifier's first layer has 1,200 weights for each number
@@ -84,7 +84,7 @@ def of_one_length(data: Observations) -> bool:
 
 def hides(data: Observations, likelihood: Likelihood) -> bool:
     """Whether the encoder reads rows with hidden columns by default: few rows of many, that are no texts, no counts."""
-    many = many_columns(data) and len(data.x) < MANY_ROWS
+    many = many_columns(data) and data.x.shape[1] >= NARROW and len(data.x) < MANY_ROWS
     return many and not data.texts and likelihood.compares_columns
 
 
