@@ -135,7 +135,13 @@ def test_help_of_train_names_every_setting(capsys):
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     shown = capsys.readouterr().out
-    for words in ("--pretrain-epochs", "default: 0.002", "robust", "--augment digits|photos|none", *map(flag, KINDS)):
+    for words in (
+        "--pretrain-epochs",
+        "default: 0.002",
+        "robust",
+        "--augment digits|photos|columns|none",
+        *map(flag, KINDS),
+    ):
         assert words in shown
 
 

@@ -149,7 +149,7 @@ def test_groups_are_found_anew_after_equal_parts(guided, regroups, turns):
 def test_each_way_to_start_reads_the_code_and_landmark_the_layer_before_it(x, monkeypatch):
     seen = {}
 
-    def start(z, n_clusters, method, seed, views, tell, kind, more):
+    def start(z, n_clusters, method, seed, views, tell, kind, *more):
         assert kind == "code"
         seen[method] = (z, n_clusters, seed, views)
         return starts.Start(np.zeros(60, "i4"), *(None,) * 3)
@@ -182,7 +182,7 @@ def test_a_table_starts_from_its_own_columns_and_keeps_these_groups(x, asked, mo
     monkeypatch.undo()
     seen = []
 
-    def start(z, n_clusters, method, seed, views, tell, kind, more):
+    def start(z, n_clusters, method, seed, views, tell, kind, *more):
         seen.append((views, kind))
         return starts.Start(np.zeros(60, "i4"), *(None,) * 3)
 

@@ -7,7 +7,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from vade_tf import Settings, begin
 from vade_tf.data.observing import observe
-from vade_tf.training import groups, halves
+from vade_tf.training import groups, halves, start
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +60,11 @@ def test_missing_cells_are_like_their_columns(expressed, rng):
     assert adjusted_rand_score(y, halves.groups(fit.model, fit.data.rows, 3, 0)) > 0.95
 
 
-def test_a_start_takes_them_and_describes_them_on_the_code(expressed):
+def test_a_start_takes_them_where_draws_in_the_columns_differ(expressed, monkeypatch):
+    """And describes them on the code."""
     x, y = expressed
     fit = fitting(x)
+    monkeypatch.setattr(start, "FOUND_AGAIN", 1.1)
     found = groups.found_groups(fit, "init")
     assert adjusted_rand_score(y, found.groups) > 0.95
     z = fit.model.encode(fit.data.x)[0].numpy()
@@ -70,6 +72,40 @@ def test_a_start_takes_them_and_describes_them_on_the_code(expressed):
         members = z[found.groups == c]
         np.testing.assert_allclose(found.pi[c], len(members) / 90, rtol=1e-5)
         np.testing.assert_allclose(found.mu[c], members.mean(axis=0), rtol=1e-3, atol=1e-4)
+
+
+def test_columns_whose_draws_agree_are_not_asked_for_more(rng, monkeypatch):
+    """Columns of another unit may rule the leading directions, where all of one weight show other groups."""
+    y = rng.choice(4, 300)
+    x = rng.normal(size=(300, 400)) + rng.normal(0, 1, (4, 400))[y]
+    size = rng.lognormal(10, 1.2, 300)
+    x = np.column_stack([x, size[:, None] * rng.lognormal(0, 0.1, (300, 12))])
+    monkeypatch.setattr(halves, "groups", lambda *_: pytest.fail("asked"))
+    fit = begin(x, Settings(clusters=4, hidden=(16,), latent_dim=2))
+    assert adjusted_rand_score(y, groups.found_groups(fit, "init").groups) > 0.95
+
+
+def test_rows_far_out_are_no_groups(expressed):
+    """Each half has them as surely as the other."""
+    x = expressed[0].copy()
+    x[:2] *= 20
+    fit = fitting(x)
+    assert halves.groups(fit.model, fit.data.rows, 3, 0) is None
+
+
+@pytest.mark.parametrize("unit", [1e20, 1e-20])
+def test_groups_are_the_same_in_any_unit(expressed, unit):
+    x, y = expressed
+    fit = fitting(x * unit)
+    assert adjusted_rand_score(y, halves.groups(fit.model, fit.data.rows, 3, 0)) > 0.95
+
+
+def test_halves_have_to_agree_on_nearly_all_rows(expressed, monkeypatch):
+    fit = fitting(expressed[0])
+    for ari, taken in ((0.89, False), (0.91, True)):
+        scores = iter([ari] * halves.SPLITS + [0.5] * halves.SPLITS)
+        monkeypatch.setattr(halves, "adjusted_rand_score", lambda *_, scores=scores: next(scores))
+        assert (halves.groups(fit.model, fit.data.rows, 3, 0) is not None) == taken
 
 
 @pytest.mark.parametrize("more", [{"init": "kmeans"}, {"init": "gmm"}])

@@ -1,5 +1,6 @@
 """Rows of many columns: networks read half of those of a row, so that new rows get the groups of those trained on."""
 
+import keras
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -57,6 +58,27 @@ def test_columns_are_hidden_where_few_rows_have_many_that_are_no_images_texts_or
     words = sp.random(60, 300, 0.05, "csr", rng=rng)
     assert resolved(words.multiply(1 / sp.linalg.norm(words, axis=1)[:, None]).tocsr()) == "digits"
     assert resolved(np.broadcast_to(x[:1], (50_000, 201))) == "digits"
+
+
+def test_other_systems_and_networks_of_ones_own_read_whole_rows(rng):
+    x, layers = rng.normal(size=(60, 201)).astype("f4"), keras.layers
+    assert begin(x, Settings(clusters=2), system="dec").settings.augment == "digits"
+    code, z = keras.Input((201,)), keras.Input((2,))
+    own = keras.Model(code, [layers.Dense(2)(code), layers.Dense(2)(code)]), keras.Model(z, layers.Dense(201)(z))
+    assert begin(x, Settings(clusters=2), networks=own).settings.augment == "digits"
+
+
+def test_what_stands_for_a_column_is_its_mean(rng):
+    x = rng.normal(rng.normal(0, 9, 201), 1, (60, 201))
+    fitting = begin(x, Settings(clusters=2))
+    for phase in ("pretrain", "fit"):
+        np.testing.assert_allclose(fitting.seen(phase).mean, x.mean(axis=0), rtol=1e-4, atol=1e-4)
+
+
+def test_counts_have_no_columns_to_hide(rng):
+    """A row's size is the sum of all of them."""
+    with pytest.raises(InputError, match="^augment: expected rows that are no counts for 'columns', got counts"):
+        begin(rng.poisson(3, (60, 30)), Settings(clusters=2, augment="columns", likelihood="counts"))
 
 
 def test_images_have_no_columns_to_hide(rng):

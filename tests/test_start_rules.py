@@ -106,13 +106,47 @@ def test_groups_that_categories_show_are_found_beside_numbers_that_say_nothing()
 
 
 def test_a_table_of_numbers_alone_and_one_of_answers_alone_are_read_in_one_place(rng):
-    numbers, answers = rng.normal(size=(60, 2)), rng.integers(2, size=(60, 3)) * 1.0
-    grades = np.arange(60.0)[:, None] % [10, 11]
+    numbers, answers = rng.normal(size=(220, 2)), rng.integers(2, size=(220, 3)) * 1.0
+    grades = np.arange(220.0)[:, None] % [10, 22]
     for rows in (numbers, answers):
         assert [place is rows for place in parting.places(rows)] == [True]
     first, every = parting.places(np.hstack([answers, grades, numbers]))
     np.testing.assert_array_equal(first, np.hstack([grades[:, 1:], numbers]))
-    assert every.shape == (60, 7)
+    assert every.shape == (220, 7)
+
+
+def test_numbers_of_which_many_are_the_same_are_no_place_of_their_own(rng):
+    """As those of missing cells: around their mean the graph has gaps as well."""
+    rows = np.hstack([rng.normal(size=(100, 2)), rng.integers(2, size=(100, 1))])
+    for same, number in ((5, 2), (6, 1)):
+        rows[:same, 0] = 0
+        assert len(parting.places(rows)) == number
+
+
+def gaps(rng):
+    """Rows of two numbers that show two groups, beside an answer and a level that tell nothing; groups and answer."""
+    y, answer, level = rng.integers(2, size=(3, 300))
+    return np.column_stack([rng.normal(4 * y, 1), rng.normal(4 * y, 1), 3 * answer, 0.1 * level]), y, answer
+
+
+def test_groups_that_follow_an_answer_are_those_of_its_gap(rng):
+    rows, y, answer = gaps(rng)
+    assert parting.are_of_gaps(rows, answer, y)
+    assert not parting.are_of_gaps(rows, y, answer)
+    assert parting.are_of_gaps(rows[:, :3], answer, y)
+    assert not parting.are_of_gaps(rows[:, :2], answer, y)  # has no such column
+
+
+def test_groups_of_a_gap_are_not_taken_however_few_their_borders(rng, monkeypatch):
+    """Draws that agree on the answer in both places, as where the numbers have hardly any regions."""
+    rows, y, answer = gaps(rng)
+    for of_gaps, expected in ((True, y), (False, answer)):
+        monkeypatch.setattr(parting, "are_of_gaps", lambda *_, of_gaps=of_gaps: of_gaps)
+        monkeypatch.setattr(starts.regions, "kmeans", lambda *_: y)
+        monkeypatch.setattr(parting, "beyond_chance", lambda rows, asked, groups: float(groups is not answer))
+        monkeypatch.setattr(starts, "vote", lambda drawn, k: answer)
+        found = starts.of_draws(rows, [[answer] * 8], 2, 0)
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_each_group_of_counts_keeps_half_of_its_rows_in_the_vote_of_27(rng, monkeypatch):

@@ -92,7 +92,7 @@ def training_batches(
         seed: of the order and of the augmentation.
         epochs: numbers of the epochs to deliver; epoch e is the same whichever epoch the range starts with.
         hints: known group of each row, -1 for none, int [n]; default no hints.
-        augmentation: how rows that are images are moved; None: they are read as they are.
+        augmentation: how images are moved, or columns are hidden; None: rows are read as they are.
         passes: how often an epoch reads all rows, each time in another order.
         numbers: of the rows that are read, int [m]; default all.
         slices: of each batch, where several devices share it. The first rows of a batch that cannot be shared evenly

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from vade_tf.counting import Tally
+from vade_tf.counting import DOUBTED, Tally
 from vade_tf.errors import InputError, UnitsWarning, tell
 from vade_tf.machine import rows_together, spans
 from vade_tf.model.counts import Counts, ZeroInflatedCounts
@@ -96,7 +96,7 @@ def _size(observations) -> float | None:
     grey = x.dtype == np.uint8 and not observations.is_sparse  # bytes of a dense array are said to be grey values
     if observations.low < 0 or (grey and not asked):
         return None
-    if not asked and observations.image_shape is not None:
+    if not asked and (observations.image_shape is not None or x.shape[1] < DOUBTED):
         return None
     sums, tally, step = [], Tally(*x.shape), -(-len(x) // SUMS)
     for some in spans(len(x), x.shape[1], BLOCK):

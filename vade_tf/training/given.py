@@ -117,6 +117,8 @@ def check(data: Observations, likelihood: Likelihood, settings: Resolved, hints:
             f"augment: expected images for 'photos', got rows of {data.x.shape[1]} features; say image_shape, or use "
             "augment='none'"
         )
+    if settings.augment == "columns" and isinstance(likelihood, Counts):
+        raise InputError("augment: expected rows that are no counts for 'columns', got counts; leave it out")
     if settings.augment == "columns" and data.image_shape is not None:
         raise InputError(
             "augment: expected rows that are no images for 'columns', got images; use 'digits' or 'photos'"

@@ -90,19 +90,14 @@ def found_groups(fitting: Fitting, phase: str) -> starts.Start:
 def _start(fitting: Fitting, phase: str, rows: Rows, views: list[np.ndarray]) -> starts.Start:
     """The start on raw rows [n, D] whose views were read."""
     settings, of, z = fitting.settings, found_on(fitting, phase), code(fitting, phase, rows, views)
-    parts = starts.parts(settings.init, of, len(views))
-    advance = fitting.reporter.phase(phase, parts)
+    advance = fitting.reporter.phase(phase, starts.parts(settings.init, of, len(views)))
 
-    def tell(done: int = 1) -> None:
-        advance(done, f"{settings.init}, {settings.clusters} groups")
+    def tell() -> None:
+        advance(1, f"{settings.init}, {settings.clusters} groups")
 
-    if of in starts.COLUMNS and settings.init == "landmark":
-        sure = halves.groups(fitting.model, rows, settings.clusters, settings.start_seed)
-        if sure is not None:
-            tell(parts)
-            return starts.of_groups(z, sure, settings.clusters)
     more = partial(further.draws, fitting) if further.wanted(fitting, phase) else None
-    return starts.start(z, settings.clusters, settings.init, settings.start_seed, views, tell, of, more)
+    sure = partial(halves.groups, fitting.model, rows, settings.clusters, settings.start_seed)
+    return starts.start(z, settings.clusters, settings.init, settings.start_seed, views, tell, of, more, sure)
 
 
 def regrouped(fitting: Fitting) -> np.ndarray:

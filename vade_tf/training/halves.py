@@ -20,6 +20,7 @@ WIDTH = 10  # leading directions; noise that columns share by chance lies in fur
 SPLITS = 3  # of the columns into two halves
 ASKED = 2000  # rows, at most, that these are tried on
 SURE = 0.9  # mean ARI of the groups that halves show, from which on nearly all rows are in the same
+FEWEST = 3  # rows of a group among these: fewer are rows that lie far out in any half
 STREAM = 11  # of the seed: of the splits
 
 
@@ -36,22 +37,27 @@ def groups(model: VaDE, x: Rows, n_clusters: int, seed: int) -> np.ndarray | Non
         seed: of the splits and of k-means.
 
     Returns:
-        Groups, int [n], or None: those of the halves differ, or the code's do no more.
+        Groups, int [n], or None: those of the halves differ, or some are of hardly any rows, or the code's are as sure.
     """
     n, features = x.shape
-    asked = subset(n, max(min(ASKED, SAMPLE_NUMBERS // features), n_clusters), seed, STREAM)
-    some = np.concatenate(list(pipeline.blocks(part(x, asked))))
-    if features < 2 * WIDTH or n_clusters > len(some):
+    if features < 2 * WIDTH:
         return None
+    some = np.concatenate(
+        list(pipeline.blocks(part(x, subset(n, max(min(ASKED, SAMPLE_NUMBERS // features), n_clusters), seed, STREAM))))
+    )
     known = ~np.isnan(some)
     mean = np.where(known, some, 0).sum(axis=0, dtype=np.float64) / np.maximum(known.sum(axis=0), 1)
     mean = mean.astype(np.float32)
-    filled = np.where(known, some - mean, np.float32(0))  # centred
+    centred = np.where(known, some - mean, np.float32(0))
+    unit = np.float32(2.0 ** -int(np.frexp(np.abs(centred).max())[1]))  # exact; squares of large numbers overflow
+    centred *= unit
     splits = [generator(seed, STREAM, number).permutation(features) for number in range(SPLITS)]
     halves = [(order[: features // 2], order[features // 2 :]) for order in splits]
     with one_openmp_thread():
-        own = _alike([[_kmeans(filled[:, half], n_clusters, seed) for half in both] for both in halves])
-        if own < SURE:
+        found = [[_kmeans(centred[:, half], n_clusters, seed) for half in both] for both in halves]
+        least = min(np.bincount(groups, minlength=n_clusters).min() for both in found for groups in both)
+        own = _alike(found)
+        if least < FEWEST or own < SURE:
             return None
         read = view_reader(model, x)
 
@@ -63,8 +69,8 @@ def groups(model: VaDE, x: Rows, n_clusters: int, seed: int) -> np.ndarray | Non
 
         if own <= _alike([[coded(half) for half in both] for both in halves]):
             return None
-        axes = _axes(filled)
-        leading = [np.where(np.isnan(block), 0, block - mean) @ axes for block in pipeline.blocks(x)]
+        axes = _axes(centred)
+        leading = [np.where(np.isnan(block), 0, block - mean) * unit @ axes for block in pipeline.blocks(x)]
         return regions.kmeans(np.concatenate(leading).astype(np.float32), n_clusters, seed)
 
 

@@ -15,6 +15,7 @@ from vade_tf.training import regions
 
 NEIGHBOURS, ASKED = 10, 5000  # of so many rows at most
 FEW = 10  # different values of a column, at most, where the gaps between them may say nothing of the rows
+SAME = 0.05  # share of the rows with one value of a column, from which on it lies apart as well
 FEWER = 0.8  # of the neighbours that groups part: others that part less have found what these have not
 
 
@@ -44,9 +45,13 @@ def are_many(rows: np.ndarray) -> np.ndarray:
 
 
 def places(rows: np.ndarray) -> list[np.ndarray]:
-    """Where regions of a table's rows [n, D] are sought: among its numbers, if it has other columns, too; in all."""
+    """Where regions of a table's rows [n, D] are sought: among its numbers, if it has other columns, too; in all.
+
+    Not among numbers of which many rows have the same, as where missing cells have the mean: it has gaps around, too.
+    """
     many = are_many(rows)
-    return [rows[:, many], rows] if 0 < many.sum() < len(many) else [rows]
+    same = [np.unique(column, return_counts=True)[1].max() for column in rows[:, many].T]
+    return [rows[:, many], rows] if 0 < len(same) < len(many) and max(same) <= SAME * len(rows) else [rows]
 
 
 def are_of_gaps(rows: np.ndarray, groups: np.ndarray, means: np.ndarray) -> bool:
@@ -58,9 +63,9 @@ def are_of_gaps(rows: np.ndarray, groups: np.ndarray, means: np.ndarray) -> bool
     few = np.flatnonzero(~are_many(rows))
     if not 0 < len(few) < rows.shape[1]:
         return False
-    left_out = few, *np.array_split(few, 2)
+    left_out = few, *(np.array_split(few, 2) if len(few) > 1 else [])
     alone, *halved = (is_worse(np.delete(rows, columns, axis=1), groups, means) for columns in left_out)
-    return alone and any(halved)
+    return alone and (not halved or any(halved))
 
 
 def joint(views: Sequence[np.ndarray], some: np.ndarray) -> np.ndarray:

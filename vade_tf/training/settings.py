@@ -214,7 +214,6 @@ class Settings:
             convolves: whether VaDE has convolutional networks.
             learns_variance: whether the likelihood has a variance, for which rows are set aside where the settings do
                 not say how many.
-
             hides: whether the encoder reads rows that are no images with hidden columns, unless augment is "none".
 
         Raises:

@@ -52,6 +52,7 @@ def start(
     tell: Callable[[], None] = lambda: None,
     kind: str = "code",
     more: Callable[[], Sequence[np.ndarray]] | None = None,
+    sure: Callable[[], np.ndarray | None] = lambda: None,
 ) -> Start:
     """Group codes and describe the groups as a mixture.
 
@@ -66,6 +67,7 @@ def start(
             "texts", too, and holds to them; of "broad" and "wide" rows, whose last view are the rows themselves, see
             `of_either`; of a "table", whose one view these are, see `of_table`; of "counts", see `of_counts`.
         more: of "code" and "texts", see `landmark`.
+        sure: of "broad" and "wide" rows, see `of_either`.
 
     Raises:
         ValueError: unknown method or kind, or K not in 1..n.
@@ -78,7 +80,7 @@ def start(
     with one_openmp_thread():  # sums over threads come in any order; a resumed run must be equal
         if method == "gmm":
             mixture = GaussianMixture(n_clusters, covariance_type="diag", n_init=3, random_state=seed).fit(z)
-            found = mixture.predict(z), mixture.weights_, mixture.means_, mixture.covariances_
+            groups, pi, mu, sigma2 = mixture.predict(z), mixture.weights_, mixture.means_, mixture.covariances_
         else:
             if method == "kmeans":
                 groups = regions.kmeans(z, n_clusters, seed)
@@ -89,22 +91,12 @@ def start(
                 elif kind == "counts":
                     groups = of_counts(views, n_clusters, seed, tell)
                 elif kind in COLUMNS:
-                    groups = of_either(views, n_clusters, seed, tell)
+                    groups = of_either(views, n_clusters, seed, tell, sure)
                 else:
                     groups = landmark(views, n_clusters, seed, tell, kind == "texts", more)
-            found = groups, *moments(z, groups, n_clusters)
+            pi, mu, sigma2 = moments(z, groups, n_clusters)
     if method != "landmark":
         tell()
-    return _start(z, *found)
-
-
-def of_groups(z: np.ndarray, groups: np.ndarray, n_clusters: int) -> Start:
-    """The start whose groups, int [n], are known, on codes z [n, latent]."""
-    z = np.asarray(z, np.float64)
-    return _start(z, groups, *moments(z, groups, n_clusters))
-
-
-def _start(z: np.ndarray, groups: np.ndarray, pi: np.ndarray, mu: np.ndarray, sigma2: np.ndarray) -> Start:
     floor = VARIANCE_FLOOR * z.var(axis=0).mean() + 1e-12
     return Start(
         groups.astype(np.int32),
@@ -167,7 +159,11 @@ def of_table(rows: np.ndarray, n_clusters: int, seed: int, tell: Callable[[], No
 
 
 def of_either(
-    views: Sequence[np.ndarray], n_clusters: int, seed: int, tell: Callable[[], None] = lambda: None
+    views: Sequence[np.ndarray],
+    n_clusters: int,
+    seed: int,
+    tell: Callable[[], None] = lambda: None,
+    sure: Callable[[], np.ndarray | None] = lambda: None,
 ) -> np.ndarray:
     """Groups of rows of many columns: those that are found on the code, or those that are found in the columns.
 
@@ -179,6 +175,8 @@ def of_either(
         views: the code and the layer before it, and last the rows in their principal directions, [n, d] each.
         n_clusters, seed: as for `start`.
         tell: called 2 * DRAWS times.
+        sure: gives groups that each half of the columns shows in their own units, or None (`halves.groups`); they are
+            taken, where the draws in the columns have not found the same regions.
 
     Returns:
         Groups, [n].
@@ -190,6 +188,8 @@ def of_either(
     else:
         draws = regions.landmark_draws([columns], n_clusters, several(seed, DRAWS), tell)
         others, theirs = of_draws(columns, [draws], n_clusters, seed), alike(draws)
+        if theirs < FOUND_AGAIN and (shown := sure()) is not None:
+            return shown
     if agreed < FOUND_AGAIN <= theirs:
         return others
     return parting.clearer(coded, columns, found, others, seed)
