@@ -1,4 +1,4 @@
-"""Rows of many columns: networks read half of those of a row, so that new rows get the groups of those trained on."""
+"""Rows of many columns: some of each row are hidden, so that new rows get the groups of those trained on."""
 
 import keras
 import numpy as np
@@ -16,15 +16,15 @@ def resolved(x, **more) -> str:
     return begin(x, Settings(clusters=2, **more)).settings.augment
 
 
-def test_half_of_the_cells_are_hidden_behind_their_means_others_in_each_row(rng):
+def test_three_tenths_of_the_cells_are_hidden_behind_their_means_others_in_each_row(rng):
     x, mean = rng.normal(size=(300, 200)).astype("f4"), np.arange(200.0)
     seen = augmentation.augment(x, Hiding(mean), (1, 2)).numpy()
     hidden = seen != x
     np.testing.assert_array_equal(seen, np.where(hidden, mean, x))
-    assert abs(hidden.mean() - 0.5) < 0.01
-    assert np.abs(hidden.mean(axis=0) - 0.5).max() < 0.15  # 5 standard deviations of 300 draws
+    assert abs(hidden.mean() - 0.3) < 0.01
+    assert np.abs(hidden.mean(axis=0) - 0.3).max() < 0.15  # 5 standard deviations of 300 draws
     assert np.abs(np.corrcoef(hidden)[~np.eye(300, dtype=bool)]).max() < 0.5
-    assert (augmentation.augment(x, Hiding(mean), (1, 3)).numpy() != seen).mean() > 0.4
+    assert (augmentation.augment(x, Hiding(mean), (1, 3)).numpy() != seen).mean() > 0.35
 
 
 def test_missing_cells_stay_missing_and_bytes_bytes(rng):
@@ -58,6 +58,13 @@ def test_columns_are_hidden_where_few_rows_have_many_that_are_no_images_texts_or
     words = sp.random(60, 300, 0.05, "csr", rng=rng)
     assert resolved(words.multiply(1 / sp.linalg.norm(words, axis=1)[:, None]).tocsr()) == "digits"
     assert resolved(np.broadcast_to(x[:1], (50_000, 201))) == "digits"
+
+
+def test_columns_that_repeat_one_another_are_read_whole(rng):
+    """As points of a curve do: what networks could know by heart is not in them."""
+    of_few = rng.normal(size=(60, 8)) @ rng.normal(size=(8, 201))
+    assert resolved(of_few + 0.1 * rng.normal(size=(60, 201))) == "digits"
+    assert resolved(of_few + 3.0 * rng.normal(size=(60, 201))) == "columns"
 
 
 def test_other_systems_and_networks_of_ones_own_read_whole_rows(rng):

@@ -70,7 +70,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         learning_rate: Adam's at the start of each phase, default 0.002.
         augment: how the encoder reads rows in training: images as "digits", rotated, zoomed and shifted a little, or as
             "photos", mirrored, cropped and with other colours; other rows with hidden "columns"; or as they are,
-            "none". None: "digits"; "columns" for fewer than 50,000 rows of more than 200, or of one length.
+            "none". None: "digits"; "columns" for fewer than 50,000 rows of more than 200 (see docs/training.md).
         init: starting mixture, "landmark", "gmm" or "kmeans"; None: "landmark".
         guide_epochs: epochs in which a cross-entropy ties each row to its target group; None: nine tenths, with
             `self_train_epochs` all.

@@ -6,6 +6,7 @@ import reprlib
 import keras
 import numpy as np
 import tensorflow as tf
+from sklearn.utils.extmath import randomized_svd
 
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Observations
@@ -26,6 +27,7 @@ A_WEIGHT = 48  # bytes: itself, a gradient, Adam's two moments, and copies to go
 SHARPENED_SIDE = 32  # pixels; the classifier's first layer has 1,200 weights for each number
 READ_ROWS = 1000  # on which the first layers of an encoder are looked at
 STREAM = 10  # of the seed: of these
+REPEATED = 0.75  # share of the variance in ten directions, from which on columns repeat one another: spectra, curves
 CONVOLVED_SIDES = range(12, 33)  # pixels: smaller images are fitted faster by dense networks, larger ones take long
 
 
@@ -83,9 +85,22 @@ def of_one_length(data: Observations) -> bool:
 
 
 def hides(data: Observations, likelihood: Likelihood) -> bool:
-    """Whether the encoder reads rows with hidden columns by default: few rows of many, that are no texts, no counts."""
+    """Whether the encoder reads rows with hidden columns by default: few rows of many, that are no texts, no counts.
+
+    And whose columns do not repeat one another: of such rows networks know no more by heart than there is in them.
+    """
     many = many_columns(data) and data.x.shape[1] >= NARROW and len(data.x) < MANY_ROWS
-    return many and not data.texts and likelihood.compares_columns
+    return many and not data.texts and likelihood.compares_columns and _in_ten_directions(data) <= REPEATED
+
+
+def _in_ten_directions(data: Observations) -> float:
+    """Share of the variance of some rows, each column of variance 1, that lies in ten directions."""
+    some = np.asarray(data.x[subset(len(data.x), pipeline.together(data.x, READ_ROWS), 0, STREAM)], np.float64)
+    mean, std = data.moments()
+    scaled = np.nan_to_num((some - mean) / np.where(std > 0, std, 1.0), posinf=0.0, neginf=0.0)
+    scaled -= scaled.mean(axis=0)
+    found = randomized_svd(scaled, min(10, *scaled.shape), random_state=0)[1]
+    return float((found**2).sum() / max((scaled**2).sum(), 1e-30))
 
 
 def check_widths(settings: Settings, own: bool = False) -> None:

@@ -131,8 +131,8 @@ class Settings:
     augment: str = option(
         None,
         "augmentation of what the encoder reads; of images, in the VaDE phase and for a convolutional autoencoder, "
-        "digits: rotate, zoom and shift, or photos: mirror, crop and change colours; columns: hide half of each row's "
-        "(taken for fewer than 50,000 rows of more than 200 columns, or of one length); none",
+        "digits: rotate, zoom and shift, or photos: mirror, crop and change colours; columns: hide three tenths of "
+        "each row's (taken for fewer than 50,000 rows of more than 200 columns, or of one length); none",
         choices=("digits", "photos", "columns", "none"),
     )
     init: str = option(None, "starting mixture", choices=METHODS)
