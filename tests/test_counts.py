@@ -285,7 +285,7 @@ def test_a_start_reads_principal_directions_of_logs_in_which_rare_genes_count_mo
     cut -= cut.mean(axis=0)
     seen = []
 
-    def start(z, k, method, seed, views, tell, kind, more):
+    def start(z, k, method, seed, views, tell, kind, *more):
         seen.append((views, kind))
         return finding.starts.Start(np.zeros(200, "i4"), *(None,) * 3)
 
