@@ -3,8 +3,8 @@
 A second fit, to two thirds of the rows, gives clusters to the others, which are new to it; a third one does so whose
 encoder has read all columns (augment="none").
 
-python benchmarks/columns.py --draws 11 12                        some thirty minutes on one core
-python benchmarks/columns.py --draws 11 12 --data-dir FOLDER      and pixels of MNIST in any order, from mnist.npz there
+python benchmarks/columns.py --draws 11                           some ten minutes on one core
+python benchmarks/columns.py --draws 11 --data-dir FOLDER         and pixels of MNIST in any order, from mnist.npz there
 python benchmarks/columns.py --table                              prints what was measured so far
 
 Scores are the adjusted Rand index of groups and classes, which nothing but this table reads; k-means is that of
@@ -23,7 +23,7 @@ import here
 import numpy as np
 
 RESULTS = here.RESULTS / "columns.csv"
-COMMAND = "python benchmarks/columns.py --draws 11 12 --data-dir FOLDER"
+COMMAND = "python benchmarks/columns.py --draws 11 --data-dir FOLDER"
 COLUMNS = (
     "set",
     "draw",
