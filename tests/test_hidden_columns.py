@@ -1,5 +1,8 @@
 """Rows of many columns: some of each row are hidden, so that new rows get the groups of those trained on."""
 
+import dataclasses
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -7,9 +10,11 @@ import scipy.sparse as sp
 from sklearn.metrics import adjusted_rand_score
 
 from vade_tf import Settings, VaDEClusterer, begin
-from vade_tf.data import augmentation
+from vade_tf.data import augmentation, pipeline
 from vade_tf.data.augmentation import Hiding
 from vade_tf.errors import InputError
+from vade_tf.runs import train as training
+from vade_tf.runs.config import TrainConfig
 
 
 def resolved(x, **more) -> str:
@@ -102,3 +107,17 @@ def test_new_rows_get_the_groups_of_those_trained_on(rng):
     fitted = VaDEClusterer(n_clusters=4, random_state=0).fit(x[:200])
     assert adjusted_rand_score(y[:200], fitted.labels_) > 0.9
     assert adjusted_rand_score(y[200:], fitted.predict(x[200:])) > 0.9
+
+
+def test_a_run_says_that_columns_are_hidden_and_an_older_one_goes_on_with_what_it_read(rng, tmp_path, monkeypatch):
+    np.save(tmp_path / "rows.npy", rng.normal(size=(60, 201)))
+    small = {"clusters": 2, "hidden": (8,), "latent_dim": 2, "pretrain_epochs": 1, "epochs": 1, "batch_size": 60}
+    config = TrainConfig.create(data=str(tmp_path / "rows.npy"), **small)
+    asked, augment = [], pipeline.augment
+    monkeypatch.setattr(pipeline, "augment", lambda x, how, *more: (asked.append(how), augment(x, how, *more))[1])
+    training.train(config, tmp_path / "run")
+    saved = tmp_path / "run" / "config.json"
+    assert json.loads(saved.read_text())["augment"] == "columns"
+    assert {type(how) for how in asked} == {Hiding}
+    older = dataclasses.replace(config, augment="digits")  # what a run of the version before says
+    assert begin(np.load(tmp_path / "rows.npy"), older).settings.augment == "digits"

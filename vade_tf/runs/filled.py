@@ -62,6 +62,8 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
         )
     if config.clusters == AUTO:
         numbers_tried(len(rows.dataset.x))
+    if config.model == "vade" and config.augment == "digits" and given.hides(rows.dataset, likelihood):
+        config = replace(config, augment="columns")  # here, so that an older run goes on with what it has read
     network = given.network(rows.dataset, likelihood, config)
     told = {"sharpens": given.sharpens(rows.dataset, likelihood), "learns_variance": likelihood.learns_variance}
     settings = config.opening().resolve(*rows.dataset.x.shape, convolves=network == "conv", **told)
