@@ -135,13 +135,8 @@ def test_help_of_train_names_every_setting(capsys):
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     shown = capsys.readouterr().out
-    for words in (
-        "--pretrain-epochs",
-        "default: 0.002",
-        "robust",
-        "--augment digits|photos|columns|none",
-        *map(flag, KINDS),
-    ):
+    kinds = "--augment digits|photos|columns|none"
+    for words in ("--pretrain-epochs", "default: 0.002", "robust", kinds, *map(flag, KINDS)):
         assert words in shown
 
 
