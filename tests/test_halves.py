@@ -1,4 +1,4 @@
-"""Groups that either half of many columns shows, in their own units: taken where the code has none so sure."""
+"""Groups that either half of many columns shows: taken where the code has none so sure, or rows are few."""
 
 import numpy as np
 import pandas as pd
@@ -74,6 +74,31 @@ def test_a_start_takes_them_where_draws_in_the_columns_differ(expressed, monkeyp
         np.testing.assert_allclose(found.mu[c], members.mean(axis=0), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize(("n", "agreed", "taken"), [(60, 0.74, True), (60, 0.76, False), (20, 0.76, True)])
+def test_they_are_asked_where_draws_differ_and_where_rows_are_too_few_for_draws(n, agreed, taken, rng, monkeypatch):
+    views, shown = [rng.normal(size=(n, 2))] * 3, np.arange(n) % 2
+    monkeypatch.setattr(start, "alike", lambda draws: agreed)
+    assert np.array_equal(start.of_either(views, 2, 0, sure=lambda: shown), shown) == taken
+
+
+def test_few_rows_have_the_groups_that_halves_show_however_surely():
+    """The autoencoder is untrained; of 40 rows an eighth of the columns tells a little."""
+    r = np.random.default_rng(1)
+    y = np.arange(40) % 3
+    x = r.normal(size=(40, 400))
+    x[:, :50] += r.normal(0, 1, (3, 50))[y]
+    fit = fitting(x)
+    assert adjusted_rand_score(y, groups.found_groups(fit, "init").groups) > 0.95
+
+
+def test_columns_of_another_unit_do_not_hide_what_most_columns_show(expressed, rng):
+    """Twelve have three levels far apart, which either half has as surely."""
+    x, y = expressed
+    other = 1e3 * (rng.permutation(y)[:, None] + 0.1 * rng.normal(size=(90, 12)))
+    fit = fitting(np.column_stack([x, other]))
+    assert adjusted_rand_score(y, halves.groups(fit.model, fit.data.rows, 3, 0)) > 0.95
+
+
 def test_columns_whose_draws_agree_are_not_asked_for_more(rng, monkeypatch):
     """Columns of another unit may rule the leading directions, where all of one weight show other groups."""
     y = rng.choice(4, 300)
@@ -103,7 +128,7 @@ def test_groups_are_the_same_in_any_unit(expressed, unit):
 def test_halves_have_to_agree_on_nearly_all_rows(expressed, monkeypatch):
     fit = fitting(expressed[0])
     for ari, taken in ((0.89, False), (0.91, True)):
-        scores = iter([ari] * halves.SPLITS + [0.5] * halves.SPLITS)
+        scores = iter([ari] * 2 * halves.SPLITS + [0.5] * halves.SPLITS)  # in two units, and of the code
         monkeypatch.setattr(halves, "adjusted_rand_score", lambda *_, scores=scores: next(scores))
         assert (halves.groups(fit.model, fit.data.rows, 3, 0) is not None) == taken
 

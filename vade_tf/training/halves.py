@@ -1,7 +1,8 @@
-"""Groups of rows of many columns that either half of the columns shows, in the columns' own units. No labels.
+"""Groups of rows of many columns that either half of the columns shows. No labels.
 
 Where columns have one unit, as the logarithms of a thousand genes have, those that vary more say more. Divided by its
 deviation each would weigh as much, and noise is most of them; an autoencoder of few rows finds other things as well.
+Where some have a unit of their own, it is these that vary more, and they may say nothing. Either way is tried.
 """
 
 import numpy as np
@@ -20,6 +21,7 @@ WIDTH = 10  # leading directions; noise that columns share by chance lies in fur
 SPLITS = 3  # of the columns into two halves
 ASKED = 2000  # rows, at most, that these are tried on
 SURE = 0.9  # mean ARI of the groups that halves show, from which on nearly all rows are in the same
+MOST = 2  # times the median deviation that a column's own may weigh; one that varies more has another unit
 FEWEST = 3  # rows of a group among these: fewer are rows that lie far out in any half
 STREAM = 11  # of the seed: of the splits
 
@@ -27,8 +29,11 @@ STREAM = 11  # of the seed: of the splits
 def groups(model: VaDE, x: Rows, n_clusters: int, seed: int) -> np.ndarray | None:
     """Groups by k-means in the leading directions of the columns, if halves of the columns have the same groups.
 
-    The noise of one half is not that of the other, so what both show is in the rows. The code is asked as well, of rows
-    whose other columns are hidden; where its groups come back as surely, there is nothing to put right.
+    The noise of one half is not that of the other, so what both show is in the rows. Columns are as they are, but none
+    varies more than `MOST` times as much as the usual one; or all have variance 1, if halves agree as well or better
+    then. The code is asked as well, of rows whose other columns are hidden; where its groups come back as surely, there
+    is nothing to put right. But rows too few for a graph have the groups on which halves agree more, however surely:
+    their code is that of an autoencoder that knows them by heart.
 
     Args:
         model: a pretrained VaDE.
@@ -46,32 +51,39 @@ def groups(model: VaDE, x: Rows, n_clusters: int, seed: int) -> np.ndarray | Non
         list(pipeline.blocks(part(x, subset(n, max(min(ASKED, SAMPLE_NUMBERS // features), n_clusters), seed, STREAM))))
     )
     known = ~np.isnan(some)
-    mean = np.where(known, some, 0).sum(axis=0, dtype=np.float64) / np.maximum(known.sum(axis=0), 1)
-    mean = mean.astype(np.float32)
+    number = np.maximum(known.sum(axis=0), 1)
+    mean = (np.where(known, some, 0).sum(axis=0, dtype=np.float64) / number).astype(np.float32)
     centred = np.where(known, some - mean, np.float32(0))
-    unit = np.float32(2.0 ** -int(np.frexp(np.abs(centred).max())[1]))  # exact; squares of large numbers overflow
-    centred *= unit
-    splits = [generator(seed, STREAM, number).permutation(features) for number in range(SPLITS)]
+    squares = np.einsum("ij,ij->j", centred, centred, dtype=np.float64)  # in float32 those of large numbers overflow
+    spread = np.sqrt(squares / number).astype(np.float32)
+    usual = np.median(spread[spread > 0]) if spread.any() else np.float32(1)
+    splits = [generator(seed, STREAM, split).permutation(features) for split in range(SPLITS)]
     halves = [(order[: features // 2], order[features // 2 :]) for order in splits]
     with one_openmp_thread():
-        found = [[_kmeans(centred[:, half], n_clusters, seed) for half in both] for both in halves]
-        least = min(np.bincount(groups, minlength=n_clusters).min() for both in found for groups in both)
-        own = _alike(found)
-        if least < FEWEST or own < SURE:
+        best, chosen = -1.0, None
+        for divisor in (np.where(spread > 0, spread, usual), np.maximum(spread, MOST * usual)):
+            scaled = centred / divisor
+            found = [[_kmeans(scaled[:, half], n_clusters, seed) for half in both] for both in halves]
+            least = min(np.bincount(groups, minlength=n_clusters).min() for both in found for groups in both)
+            if least >= FEWEST and (agreed := _alike(found)) > best:
+                best, chosen = agreed, (divisor, _axes(scaled))
+        few = regions.is_beyond(n_clusters, n)
+        if chosen is None or (best < SURE and not few):
             return None
-        read = view_reader(model, x)
+        if not few:
+            read = view_reader(model, x)
 
-        def coded(half: np.ndarray) -> np.ndarray:
-            seen = np.where(known, mean, np.float32(np.nan))
-            seen[:, half] = some[:, half]
-            views = [view for view in read(seen) if view is not None]
-            return regions.landmark_draw(views, n_clusters, seed)
+            def coded(half: np.ndarray) -> np.ndarray:
+                seen = np.where(known, mean, np.float32(np.nan))
+                seen[:, half] = some[:, half]
+                views = [view for view in read(seen) if view is not None]
+                return regions.landmark_draw(views, n_clusters, seed)
 
-        if own <= _alike([[coded(half) for half in both] for both in halves]):
-            return None
-        axes = _axes(centred)
-        leading = [np.where(np.isnan(block), 0, block - mean) * unit @ axes for block in pipeline.blocks(x)]
-        return regions.kmeans(np.concatenate(leading).astype(np.float32), n_clusters, seed)
+            if best <= _alike([[coded(half) for half in both] for both in halves]):
+                return None
+        divisor, axes = chosen
+        leading = [np.where(np.isnan(block), 0, block - mean) / divisor @ axes for block in pipeline.blocks(x)]
+        return regions.kmeans(np.concatenate(leading), n_clusters, seed)
 
 
 def _axes(centred: np.ndarray) -> np.ndarray:

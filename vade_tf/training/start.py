@@ -175,8 +175,8 @@ def of_either(
         views: the code and the layer before it, and last the rows in their principal directions, [n, d] each.
         n_clusters, seed: as for `start`.
         tell: called 2 * DRAWS times.
-        sure: gives groups that each half of the columns shows in their own units, or None (`halves.groups`); they are
-            taken, where the draws in the columns have not found the same regions.
+        sure: gives groups that each half of the columns shows, or None (`halves.groups`); they are taken, where the
+            rows are too few for draws or those in the columns have not found the same regions.
 
     Returns:
         Groups, [n].
@@ -184,12 +184,12 @@ def of_either(
     *coded, columns = views
     found, agreed = _voted(coded, n_clusters, seed, tell)
     if regions.is_beyond(n_clusters, len(columns)):
-        others, theirs = landmark([columns], n_clusters, seed, tell), agreed
+        others, theirs = landmark([columns], n_clusters, seed, tell), 0.0
     else:
         draws = regions.landmark_draws([columns], n_clusters, several(seed, DRAWS), tell)
         others, theirs = of_draws(columns, [draws], n_clusters, seed), alike(draws)
-        if theirs < FOUND_AGAIN and (shown := sure()) is not None:
-            return shown
+    if theirs < FOUND_AGAIN and (shown := sure()) is not None:
+        return shown
     if agreed < FOUND_AGAIN <= theirs:
         return others
     return parting.clearer(coded, columns, found, others, seed)
