@@ -1,15 +1,11 @@
 """Commands of benchmarks/ that have no file of tests of their own: what they take, keep apart, refuse and print."""
 
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import csv_rows
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))  # where the commands have their modules
-
-import csv_rows
 
 
 def test_the_table_of_mutants_counts_those_of_the_present_code(tmp_path, monkeypatch):

@@ -2,24 +2,15 @@
 
 import csv
 import dataclasses
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
+import compare
+import csv_rows
 import pytest
 
 from vade_tf.cli.train import parse
 from vade_tf.runs.config import TrainConfig
 from vade_tf.training.callbacks import learning_rate
-
-ROOT = Path(__file__).resolve().parent.parent
-
-sys.path.insert(0, str(ROOT / "benchmarks"))  # where the command has its own modules
-specification = importlib.util.spec_from_file_location("compare", ROOT / "benchmarks" / "compare.py")
-compare = importlib.util.module_from_spec(specification)
-specification.loader.exec_module(compare)
-csv_rows = compare.csv_rows
 
 
 def row(system, seed, acc, n=70000, dataset="mnist", **more):
@@ -174,7 +165,7 @@ def test_the_agreements_of_a_line_are_of_all_its_runs_or_there_are_none(tmp_path
 
     def agreements(number, *more):
         arguments = ["seeds.py", "--dataset", "digits", "--seeds", str(number), "--out", str(tmp_path), "--", *more]
-        monkeypatch.setattr(sys, "argv", arguments)
+        monkeypatch.setattr("sys.argv", arguments)
         seeds.main()
         return [row["agreement"] for row in csv_rows.read(seeds.RESULTS)]
 
@@ -205,7 +196,7 @@ def test_runs_that_seeds_left_are_taken(tmp_path, monkeypatch):
 
     monkeypatch.setattr(compare, "trained", trained)
     monkeypatch.setattr(seeds, "trained", trained)
-    monkeypatch.setattr(sys, "argv", ["seeds.py", "--dataset", "digits", "--data-dir", "here"])
+    monkeypatch.setattr("sys.argv", ["seeds.py", "--dataset", "digits", "--data-dir", "here"])
     with pytest.raises(Asked) as left:
         seeds.main()
     with pytest.raises(Asked) as taken:

@@ -2,14 +2,13 @@
 
 import importlib.util
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.usefixtures("eager_file")
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))  # where the command has its own modules
+# by its path: the folder of tests has a package of this name
 spec = importlib.util.spec_from_file_location("hostile", Path(__file__).parent.parent / "benchmarks" / "hostile.py")
 hostile = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(hostile)

@@ -1,27 +1,16 @@
 """benchmarks/anomaly.py and tables.py: the protocols' splits, their scores against known cases, and their tables."""
 
-import importlib.util
 import re
-from pathlib import Path
 
+import anomaly
+import anomaly_scores as scores
+import csv_rows
 import numpy as np
 import pandas as pd
 import pytest
+import rivals
+import tables
 from scipy.spatial.distance import cdist
-
-ROOT = Path(__file__).resolve().parent.parent
-
-
-def module(name: str):
-    specification = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
-    loaded = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(loaded)
-    return loaded
-
-
-anomaly, tables = module("anomaly"), module("tables")
-csv_rows, rivals = tables.csv_rows, tables.rivals
-scores = module("anomaly_scores")
 
 
 def numbered(n: int, anomalies: int):
