@@ -22,7 +22,7 @@ from vade_tf.model.counts import Counts
 from vade_tf.model.observation import in_half
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import subset
-from vade_tf.training import arguments, aside, begun, cluster, device, distribute, given, health
+from vade_tf.training import arguments, aside, begun, cluster, device, distribute, given, health, remarks
 from vade_tf.training.choosing import Choice
 from vade_tf.training.replicas import Replicas
 from vade_tf.training.reporter import Silent
@@ -286,6 +286,7 @@ def fitted(fitting: Fitting, model: keras.Model, remedies: Sequence[str] = (), f
         silent = health.silent(look.rate_z(model)) if trained else []
         found = [
             *findings,
+            *remarks.of_rows(fitting.data, model.likelihood),
             *health.lost(fitting.rows),
             *silent,
             *(finding.text for finding in health.findings(look.look(model))),

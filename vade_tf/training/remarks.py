@@ -1,0 +1,99 @@
+"""What the rows of a fit say against its groups before any model: shares of a whole, copies of columns, rows far out.
+
+Each is looked for in the columns of a table, and said in a sentence with what to do. No labels.
+"""
+
+import numpy as np
+
+from vade_tf.data.dataset import Observations
+from vade_tf.data.schema import Schema
+from vade_tf.model.likelihood import Likelihood
+from vade_tf.seeding import subset
+from vade_tf.training.parting import are_many
+
+LOOKED_AT = 10_000  # rows at most
+NAMED = 5  # rows or columns that a sentence names, at most
+PARTS = 5  # columns of shares, at least
+ROUNDED = 1e-3  # of their sum, that shares may lack or have too much: they are printed with a few digits
+MOST_COLUMNS = 2000  # that are compared with one another; of more of them a copy weighs next to nothing
+SAME = 1e-6  # that the correlation of copies may lack
+DEVIATION = 1.349  # interquartile range of a Gaussian, in standard deviations
+FAR, FEW = 20.0, 0.1  # robust deviations beyond which a number is far out, and the share of the rows that may have some
+SQUASHED = 5.0  # times the standard deviation without these rows: the groups among the others are as much smaller
+
+
+def of_rows(data: Observations, likelihood: Likelihood) -> list[str]:
+    """What is to be said of rows whose columns are brought to one variance, a sentence each; none of all others."""
+    standardised = data.standardise and likelihood.learns_variance and likelihood.compares_columns
+    if data.image_shape is not None or data.is_sparse or not standardised:
+        return []
+    numbers = subset(len(data.x), LOOKED_AT, 0)
+    x = np.asarray(data.x[numbers], np.float64)
+    schema = data.schema if isinstance(data.schema, Schema) else None
+    many = np.flatnonzero(are_many(x))  # answers and levels have neither copies worth a word nor anything far out
+    names = [f"{i}" for i in many] if schema is None else [repr(schema.features[i]) for i in many]
+    raw = x if schema is None else schema.decode(x).select_dtypes("number").to_numpy(np.float64)
+    return [*shares(raw), *copies(x[:, many], names), *far_out(x[:, many], numbers, len(data.x))]
+
+
+def shares(x: np.ndarray) -> list[str]:
+    """Of rows [n, D] that are shares of a whole: where one grows, all others have to shrink."""
+    if x.shape[1] < PARTS or not (x >= 0).all() or not (x % 1).any():
+        return []
+    sums = x.sum(axis=1)
+    whole = np.median(sums)
+    if not np.all(np.abs(sums - whole) <= ROUNDED * whole):
+        return []
+    return [
+        f"each row adds up to {whole:.4g}, as shares of a whole do, the largest of which hide the others; give their "
+        "centred log-ratios (docs/data.md has the formula)"
+    ]
+
+
+def copies(x: np.ndarray, names: list[str]) -> list[str]:
+    """Of columns [n, D] that repeat another one, in its unit or in another."""
+    if not 1 < x.shape[1] <= MOST_COLUMNS:
+        return []
+    apart = np.nan_to_num(x - np.nanmean(x, axis=0))
+    apart /= np.maximum(np.linalg.norm(apart, axis=0), np.finfo(float).tiny)
+    first = (apart.T @ apart >= 1 - SAME).argmax(axis=0)  # of the columns that are the same
+    repeated = np.flatnonzero(first < np.arange(len(first)))
+    if not len(repeated):
+        return []
+    told = _listed([f"{names[i]} (as {names[first[i]]})" for i in repeated])
+    which = "a column repeats" if len(repeated) == 1 else f"{len(repeated)} columns repeat"
+    return [f"{which} the numbers of another, which so weigh more than once: {told}; leave out what repeats"]
+
+
+def far_out(x: np.ndarray, numbers: np.ndarray, n: int) -> list[str]:
+    """Of a few rows so far out, in half of the columns [n, D] or more, that all others look alike beside them.
+
+    Args:
+        x: some rows.
+        numbers: theirs, [n].
+        n: all rows.
+    """
+    if not x.shape[1]:
+        return []
+    low, middle, high = np.nanquantile(x, (0.25, 0.5, 0.75), axis=0)
+    unit = (high - low) / DEVIATION
+    known = unit > 0  # of a column that is mostly one number nothing is far out
+    with np.errstate(invalid="ignore"):  # missing cells
+        far = (np.abs(x - middle) > FAR * unit)[:, known].any(axis=1)
+    if not 0 < far.sum() <= FEW * len(x):
+        return []
+    squashed = np.nanstd(x, axis=0) > SQUASHED * np.nanstd(x[~far], axis=0)
+    if squashed.sum() < len(squashed) / 2:
+        return []
+    share = "" if len(x) == n else f" of {len(x):,} that were looked at"
+    found = [str(i) for i in numbers[far]]
+    one, lie = ("row", "lies") if len(found) == 1 else ("rows", "lie")
+    return [
+        f"{len(found):,} {one}{share} {lie} so far out that all others look alike, and may take clusters: {one} "
+        f"{_listed(found)} (counted from 0); correct their numbers, bound them, or leave the {one} out"
+    ]
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
