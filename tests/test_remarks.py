@@ -87,3 +87,12 @@ def test_the_health_of_a_fit_has_it():
     x[3] = 1e5
     settings = Settings(clusters=2, hidden=(4,), latent_dim=2, pretrain_epochs=1, epochs=1)
     assert any(each.startswith("1 row lies") and "row 3 " in each for each in vade_tf.fit(x, settings).health)
+
+
+@pytest.mark.parametrize(("kind", "told"), [("noise", True), ("groups", False), ("uneven", False)])
+def test_a_given_number_of_groups_that_no_draw_finds_again_is_doubted(kind, told):
+    r = np.random.default_rng(2)
+    y = r.choice(4, 600, p=(0.7, 0.2, 0.07, 0.03) if kind == "uneven" else (0.25,) * 4)
+    x = 9 * r.normal(size=(4, 6))[y] * (kind != "noise") + r.normal(size=(600, 6))
+    settings = Settings(clusters=4, hidden=(4,), latent_dim=2, pretrain_epochs=1, epochs=1)
+    assert any("from draw to draw" in each for each in vade_tf.fit(x, settings).health) == told

@@ -8,16 +8,18 @@ import numpy as np
 
 from vade_tf.data.sparse import Rows, part
 from vade_tf.model.counts import Counts
-from vade_tf.seeding import subset
+from vade_tf.seeding import several, subset
 from vade_tf.threads import one_openmp_thread
-from vade_tf.training import distribute, extension, further, given, halves, parting, posterior
+from vade_tf.training import distribute, extension, further, given, halves, parting, posterior, regions
 from vade_tf.training import start as starts
-from vade_tf.training.consensus import matched
+from vade_tf.training.consensus import alike, matched
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.settings import OWN_FEATURES
 from vade_tf.training.views import count_reader, direction_reader, feature_reader, view_reader, within_reach
 
 BLOCK = 16_384  # rows that get their groups together
+OTHERS, FIRM = 0.7, 0.8  # mean ARI of a table's draws below which they find other groups; of the first above which not
+CLEAR = 0.02  # borders, as a share of what chance would part, of groups that lie apart whatever draws find
 
 
 def read_by_start(fitting: Fitting) -> tuple[Rows, np.ndarray | None]:
@@ -98,6 +100,36 @@ def _start(fitting: Fitting, phase: str, rows: Rows, views: list[np.ndarray]) ->
     more = partial(further.draws, fitting) if further.wanted(fitting, phase) else None
     sure = partial(halves.groups, fitting.model, rows, settings.clusters, settings.start_seed)
     return starts.start(z, settings.clusters, settings.init, settings.start_seed, views, tell, of, more, sure)
+
+
+def doubts(fitting: Fitting, groups: np.ndarray) -> list[str]:
+    """What speaks against the groups of the start of a table, int [n], a sentence or none.
+
+    Where the draws find other regions each time, the rows have none, or not so many: their mean ARI is 0.04 to 0.7 on
+    noise, and 0.8 or more on tables whose groups were found. But draws have too few landmarks in small groups beside a
+    large one, which k-means then finds: such groups have next to no borders.
+    """
+    rows, numbers = read_by_start(fitting)
+    clusters, seed = fitting.settings.clusters, fitting.settings.start_seed
+    if not is_table(fitting) or clusters == 1 or regions.is_beyond(clusters, len(rows)):
+        return []
+    own, found = feature_reader(fitting.model, rows)(rows), groups if numbers is None else groups[numbers]
+    asked = subset(len(own), parting.ASKED, seed)
+    if parting.beyond_chance(own, asked, found) <= CLEAR:
+        return []
+    most, seeds = 0.0, several(seed, starts.DRAWS)
+    with one_openmp_thread():
+        for place in parting.places(own):
+            draws = regions.landmark_draws([place], clusters, seeds[: starts.FIRST])
+            if alike(draws) < FIRM:
+                draws += regions.landmark_draws([place], clusters, seeds[starts.FIRST :])
+            most = max(most, alike(draws))
+            if most >= OTHERS:
+                return []
+    return [
+        f"the start finds other groups from draw to draw (mean ARI {most:.2f} of 1), so the rows may have none, or not "
+        "so many; compare the clusters of several seeds, or of other numbers of clusters"
+    ]
 
 
 def regrouped(fitting: Fitting) -> np.ndarray:

@@ -99,7 +99,9 @@ def fit(
     remedies, found = keep_groups(fitting, begun, held)
     if fitting.settings.augment != "none" and fitting.data.image_shape is not None:
         settle(fitting.model, finding.read_by_start(fitting)[0])
-    if choice is not None and choice.sure == "not sure":
+    if choice is None and hints is None:
+        found = [*found, *finding.doubts(fitting, begun)]
+    elif choice is not None and choice.sure == "not sure":
         found = [
             f"{choice.n_clusters} clusters are a guess: {choice.why}; use clusters=K if you know the number",
             *found,
