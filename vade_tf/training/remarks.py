@@ -11,7 +11,7 @@ from vade_tf.model.likelihood import Likelihood
 from vade_tf.seeding import subset
 from vade_tf.training.parting import are_many
 
-LOOKED_AT = 10_000  # rows at most
+LOOKED_AT, NUMBERS, LEAST = 10_000, 2**22, 100  # rows at most, fewer where these are more numbers, but so many
 NAMED = 5  # rows or columns that a sentence names, at most
 PARTS = 5  # columns of shares, at least
 ROUNDED = 1e-3  # of their sum, that shares may lack or have too much: they are printed with a few digits
@@ -27,7 +27,7 @@ def of_rows(data: Observations, likelihood: Likelihood) -> list[str]:
     standardised = data.standardise and likelihood.learns_variance and likelihood.compares_columns
     if data.image_shape is not None or data.is_sparse or not standardised:
         return []
-    numbers = subset(len(data.x), LOOKED_AT, 0)
+    numbers = subset(len(data.x), max(min(LOOKED_AT, NUMBERS // data.x.shape[1]), LEAST), 0)
     x = np.asarray(data.x[numbers], np.float64)
     schema = data.schema if isinstance(data.schema, Schema) else None
     many = np.flatnonzero(are_many(x))  # answers and levels have neither copies worth a word nor anything far out
