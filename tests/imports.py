@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "vade_tf"
 
 _BOTTOM = (
     "errors", "paths", "machine", "reading", "hdf5", "seeding", "writing", "locking", "mosaic", "printing", "threads",
-    "counting",
+    "counting", "amounts",
 )  # fmt: skip
 _BELOW_SYSTEMS = ("training", "model", "data", *_BOTTOM)
 _BELOW_RUNS = ("systems", *_BELOW_SYSTEMS, "metrics")
@@ -50,6 +50,7 @@ MAY_READ = {
     "writing": ("errors",),
     "locking": (),
     "mosaic": (),
+    "amounts": ("threads",),
     "threads": (),
     "counting": (),
     "printing": ("errors",),

@@ -16,12 +16,41 @@ def column_of(cells, name="c"):
     return Schema.infer(pandas.DataFrame({name: cells})).columns[0]
 
 
-@pytest.mark.parametrize(("shape", "kurtosis", "heavy"), [(0.89, 11, False), (0.81, 14, True)])
+def at_quantiles(distribution, rows=300):
+    return distribution.ppf((np.arange(rows) + 0.5) / rows)
+
+
+@pytest.mark.parametrize(("shape", "kurtosis", "heavy"), [(0.89, 10.4, False), (0.81, 13, True)])
 def test_a_tail_is_heavy_from_a_kurtosis_of_twelve_on(shape, kurtosis, heavy):
-    """Of Weibull distributions: an exponential one has the shape 1 and a kurtosis of 9."""
-    amounts = stats.weibull_min(shape).ppf((np.arange(2000) + 0.5) / 2000)
-    assert stats.kurtosis(amounts, fisher=False) == pytest.approx(kurtosis, abs=0.5)
-    assert column_of(amounts).log == heavy
+    """Of whole numbers up to 19, by Weibull distributions: an exponential one has the shape 1 and a kurtosis of 9."""
+    amounts = at_quantiles(stats.weibull_min(shape), 2000)
+    whole = np.round(19 * amounts / amounts.max())
+    assert stats.kurtosis(whole, fisher=False) == pytest.approx(kurtosis, abs=0.2)
+    assert column_of(whole).log == heavy
+
+
+def groups(*parts):
+    """Values of groups of (percent, mean, standard deviation): three for each percent."""
+    return np.concatenate([at_quantiles(stats.norm(mean, std), 3 * share) for share, mean, std in parts])
+
+
+@pytest.mark.parametrize(
+    ("amounts", "logarithm"),
+    [
+        (at_quantiles(stats.lognorm(0.6)), True),
+        (np.exp(groups((60, 3, 0.3), (40, 4.5, 0.3))), True),
+        (at_quantiles(stats.halfnorm), False),
+        (groups((50, 100, 10), (50, 160, 10)), False),
+        (groups((60, 5, 1), (30, 20, 1), (10, 60, 1)), False),
+        (np.repeat(np.arange(1, 11), [150, 30, 25, 20, 15, 10, 10, 10, 10, 20]), False),
+    ],
+    ids=["laboratory", "two groups of it", "distances", "two groups", "groups far apart", "marks"],
+)
+def test_amounts_that_spread_by_their_size_get_a_logarithm_whatever_their_kurtosis(amounts, logarithm):
+    """One that depends on the few largest cells of a sample. Of groups far apart any column is skewed."""
+    assert stats.kurtosis(amounts, fisher=False) < 12
+    found = [column_of(factor * amounts) for factor in (1, 1e6)]
+    assert [column.log for column in found] == [logarithm] * 2
 
 
 def test_no_logarithm_is_taken_that_leaves_more_than_half_of_the_kurtosis():

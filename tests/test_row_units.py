@@ -182,3 +182,26 @@ def test_answers_that_rounding_has_left_a_little_above_one_are_answers(rng):
     x = rng.integers(0, 2, (60, 20)).astype("f4")
     for scale, name in ((1 + 5e-6, "bernoulli"), (1.01, "gaussian")):
         assert choice.choose(observe(scale * x)).name == name
+
+
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        (lambda x: x, True),
+        (lambda x: np.concatenate([x[:, :2], -np.log(x[:, 2:]).clip(-9, 0) + 2], axis=1), False),
+        (lambda x: x - x.mean(axis=0), False),
+        (lambda x: x / x.max(), False),
+        (np.log1p, False),
+        (pandas.DataFrame, False),
+    ],
+    ids=["most columns", "two of five", "centred", "shares", "logarithms", "a table"],
+)
+def test_amounts_in_an_array_are_told_once_with_what_to_do(rng, form, told):
+    amounts = form(rng.lognormal(3, 0.8, (300, 5)))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        choice.choose(observe(amounts))
+        choice.choose(observe(amounts, "gaussian"))
+    found = [str(each.message) for each in said if each.category is UnitsWarning]
+    assert len(found) == told
+    assert all("give a DataFrame" in each and "np.log1p(x)" in each for each in found)

@@ -40,7 +40,7 @@ class Column:
             "category" one feature of 0 and 1 for each level.
         levels: of an ordered, category or boolean column, in the order of their codes; else ().
         missing: number of cells without a value when it was inferred.
-        log: an amount with a heavy tail, coded as sign(v) log(1 + |v| / scale).
+        log: an amount, see `amounts`, coded as sign(v) log(1 + |v| / scale).
         scale: see `log`.
         offset: of a date: what counts as 0, in days since 1970-01-01; of a number: what is taken away from it.
         form: of numbers or dates that came as text: how they are written, "" for the usual way; a sign comes first.

@@ -11,6 +11,7 @@ import numpy as np
 import pandas
 from pandas.api import types
 
+from vade_tf.amounts import scale_of
 from vade_tf.data.cells import (
     COMPLEX,
     PLAIN,
@@ -39,7 +40,6 @@ IDENTIFYING = 0.9  # share of different values that a column called an identifie
 NEARLY = 0.9  # share of numbers in a column of numbers with slips, ...
 FEW_WORDS, MANY_NUMBERS = 2, 40  # words such as "unknown", whatever their share, beside more different numbers
 FEW_NUMBERS = 20  # ... which holds more different ones than a category such as 0, 1, 2, 3+
-HEAVY = 12.0  # kurtosis of a heavy tail: a Gaussian has 3, an exponential distribution 9
 PARTS = 3  # dots or colons of a text at least that is an address or a version, and nobody's number or date
 BLURRED = 1e-3  # between two numbers of float32, as a share of a column's standard deviation: more is too much
 
@@ -97,8 +97,9 @@ def infer(
         return Column(name, "boolean", tuple(_in_order(levels.values())), missing)
     if measured is not None and not named:
         number = Column(name, "number", missing=missing, form=measured[1])
-        tailed = _with_tail(number, measured[0])
-        return tailed if tailed.log else _with_offset(number, measured[0])
+        cells = measured[0][np.isfinite(measured[0]) & (np.abs(measured[0]) <= MOST)]
+        scale = scale_of(cells)
+        return _with_offset(number, cells) if scale is None else replace(number, log=True, scale=scale)
     if not named and (dates := read_dates(values)) is not None:
         return Column(name, "date", missing=missing, offset=float(np.nanmedian(dates[0])), form=dates[1])
     if not named:
@@ -208,32 +209,11 @@ def _like(levels: Collection, unread: bool = False) -> str:
     return f" (numbers or dates? write {short(strange)!r} as 1234.5 or 2020-12-31)"
 
 
-def _with_tail(number: Column, v: np.ndarray) -> Column:
-    """The column with a log where it holds amounts, never below 0, whose tail is heavy and with a log much less so."""
-    v = v[np.isfinite(v)]
-    if len(v) < COUNTED_ROWS or v.min() < 0 or not (kurtosis := _kurtosis(v)) > HEAVY:
-        return number
-    scale = float(np.median(np.abs(v[v != 0])))
-    if not np.finfo(np.float32).tiny < scale < MOST:
-        return number
-    if _kurtosis(np.sign(v) * np.log1p(np.abs(v) / scale)) > kurtosis / 2:
-        return number
-    return Column(number.name, "number", missing=number.missing, log=True, scale=scale, form=number.form)
-
-
 def _with_offset(number: Column, v: np.ndarray) -> Column:
     """The column as it is, or counted from its median where float32 would blur values: times in milliseconds, say."""
-    v = v[np.isfinite(v) & (np.abs(v) <= MOST)]
     if not len(v) or np.spacing(np.float32(np.abs(v).max())) <= BLURRED * v.std():
         return number
     return replace(number, offset=float(np.median(v)))
-
-
-def _kurtosis(v: np.ndarray) -> float:
-    spread = v / max(np.abs(v).max(), np.finfo(float).tiny)
-    spread = spread - spread.mean()
-    square = float(np.mean(spread**2))
-    return float(np.mean(spread**4)) / square**2 if square**2 > 0 else 0.0
 
 
 def _in_order(levels) -> list[Level]:

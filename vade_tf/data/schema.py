@@ -86,8 +86,8 @@ class Schema:
     ) -> "Schema":
         """The schema of a table.
 
-        Numbers, also as text with decimal commas, are numbers, with a logarithm where their tail is heavy; two values
-        are 0 and 1; texts are categories of at most 100 levels; ordered categories their rank; dates days. Columns that
+        Numbers, also as text with decimal commas, are numbers, with a logarithm as `amounts` finds it; two values are 0
+        and 1; texts are categories of at most 100 levels; ordered categories their rank; dates days. Columns that
         are empty, constant, an index, an identifier or different texts are left out. Pixels of images are numbers, all.
 
         Args:
@@ -255,7 +255,7 @@ class Schema:
             if of_kind:
                 lines.append(f"{_number(of_kind)}: {SAID[kind]} ({_listed([_shown(c) for c in of_kind], str)})")
         if logs := [column.name for column in self.columns if column.log]:
-            lines.append(f"heavy tails, so the logarithm is taken: {_listed(logs)}")
+            lines.append(f"amounts that spread by their size, so the logarithm is taken: {_listed(logs)}")
         if codes := [c.name for c in self.columns if are_codes(c.levels[: len(c.levels) - c.rest])]:
             lines.append(f"digits with a 0 in front are codes, no amounts: {_listed(codes)}")
         numbers = [column for column in self.columns if column.kind == "number"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from vade_tf.amounts import scale_of
 from vade_tf.counting import DOUBTED, Tally
 from vade_tf.errors import InputError, UnitsWarning, tell
 from vade_tf.machine import rows_together, spans
@@ -22,6 +23,12 @@ DOUBTFUL = (
     "likelihood: rows are taken for numbers, but look like counts, whole numbers from 0 up with a long tail; say "
     "likelihood='counts' if they are, or likelihood='gaussian' if not"
 )
+AMOUNTS = (
+    "x: most columns hold amounts that spread the more the larger they are, as prices do, and arrays get no logarithm; "
+    "give a DataFrame (a .csv or .parquet file), whose columns do, or np.log1p(x), or say "
+    "likelihood='gaussian' if x is right as it is"
+)
+COLUMNS = 20  # at even distances, at most, that are looked at for it
 LOOKED_AT = 10_000  # rows, at most, whose values are compared with those of the training
 SUMS = 100_000  # rows, at even distances, of whose sums the median is taken
 SEVERAL, NEARLY = 30, 0.95  # known cells of a column, at least, of which such a share says that it is in other units
@@ -125,8 +132,22 @@ def _no_count(observations) -> str:
     return "others"
 
 
+def _are_amounts(observations) -> bool:
+    """Whether a table would take the logarithm of most columns of an array that holds no images, shares or texts."""
+    x, asked = observations.x, observations.likelihood != "auto"
+    units = not observations.standardise or observations.image_shape is not None or observations.schema is not None
+    if asked or units or observations.is_sparse or x.dtype == np.uint8:
+        return False
+    if observations.low < 0 or observations.high <= 1:
+        return False
+    some = np.asarray(x[:: math.ceil(len(x) / rows_together(x.shape[1], LOOKED_AT))], np.float64)
+    some = some[:, :: math.ceil(x.shape[1] / COLUMNS)]
+    return sum(scale_of(column) is not None for column in some.T) > some.shape[1] / 2
+
+
 def _gaussian(observations) -> Gaussian:
-    """One variance a feature, or one for all where they have one unit."""
+    """One variance a feature, or one for all where they have one unit; a warning of amounts that come as an array."""
+    tell([AMOUNTS] if _are_amounts(observations) else [], 1)
     return Gaussian(shared=not observations.standardise)
 
 
