@@ -1,5 +1,7 @@
 """Images as rows: what is black and white in them, whether flattened ones are known, and what lies outside."""
 
+import dataclasses
+
 import numpy as np
 import pandas
 import pytest
@@ -81,8 +83,19 @@ def scenes(rng, n: int, height: int, width: int) -> np.ndarray:
 
 @pytest.mark.parametrize(
     "form",
-    [lambda x: x, lambda x: np.round(255 * x), lambda x: np.round(255 * x).astype("u1"), lambda x: np.round(16 * x)],
-    ids=["fractions", "whole", "bytes", "few greys"],
+    [
+        lambda x: x,
+        lambda x: np.round(255 * x),
+        lambda x: np.round(255 * x).astype("u1"),
+        lambda x: np.round(16 * x),
+        lambda x: 2 * x - 1,
+        lambda x: (2 * x - 1).astype("f4"),
+        lambda x: (0.1307 - x) / 0.3081,
+        lambda x: 99.9 * x,
+        lambda x: np.round(65535 * x).astype("u2"),
+        lambda x: 2 * (x > 0.5),
+    ],
+    ids=["fractions", "whole", "bytes", "few greys", "-1 to 1", "single", "inverted", "percent", "words", "two greys"],
 )
 @pytest.mark.parametrize("side", [8, 13, 20])
 def test_square_images_are_known_by_their_pixels(rng, side, form):
@@ -90,8 +103,11 @@ def test_square_images_are_known_by_their_pixels(rng, side, form):
     assert observe(x).image_shape == (side, side)
     assert observe(x, image_shape=()).image_shape is None
     assert observe(x[:40]).image_shape is None  # too few to tell
-    images = observe(x.reshape(80, side, side))
-    assert (images.grey, images.recognised, observe(x).recognised) == (observe(x).grey, False, True)
+    images, rows = observe(x.reshape(80, side, side)), observe(x)
+    assert rows == dataclasses.replace(images, x=rows.x, recognised=True)
+    np.testing.assert_array_equal(rows.x, images.x)
+    table = observe(pandas.DataFrame(x))
+    assert (table.image_shape, table.grey) == (images.image_shape, pytest.approx(images.grey))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +146,7 @@ def test_a_table_of_pixels_is_one_of_images_and_keeps_those_that_are_always_blac
     [
         lambda x, rng: x.reshape(80, -1)[:, rng.permutation(400)],  # pixels in another order
         lambda x, rng: x.reshape(80, 10, 40).swapaxes(1, 2).reshape(80, -1),  # images of another shape
-        lambda x, rng: x.reshape(80, -1) - 0.5,
+        lambda x, rng: np.arctanh(1.96 * x.reshape(80, -1) - 0.98) ** 3,  # in one unit, with few that are far out
         lambda x, rng: scipy.ndimage.gaussian_filter(rng.normal(size=(80, 400)), (0, 12)) + 0.5,  # curves
         lambda x, rng: (rng.random((80, 400)) < 0.5).astype("f4"),
         lambda x, rng: pandas.DataFrame(x.reshape(80, -1)).assign(more=1.5 * np.arange(80)),
@@ -139,6 +155,12 @@ def test_a_table_of_pixels_is_one_of_images_and_keeps_those_that_are_always_blac
         lambda x, rng: np.tile(rng.integers(0, 200, (80, 20)), 20),  # twenty measures, again and again
         lambda x, rng: pandas.DataFrame(np.round(255 * x).reshape(80, -1)).mask(lambda t: t.index.to_series() == 1),
         lambda x, rng: np.round(5 * x).reshape(80, -1),  # ratings
+        lambda x, rng: np.round(5 * x).reshape(80, -1) - 3,
+        lambda x, rng: np.clip(
+            rng.normal(size=(80, 1, 20)).repeat(20, 1) + rng.normal(size=(80, 20, 20)), -1, 1
+        ).reshape(80, -1),
+        lambda x, rng: np.maximum(rng.normal(size=(80, 400)).cumsum(axis=1), 0) - 1,  # walks, and none below 0
+        lambda x, rng: np.tanh(rng.normal(size=(80, 9)) @ rng.normal(size=(9, 400))),  # codes
         lambda x, rng: 0.5 + 0.3 * np.sin(np.arange(400) * 2 * np.pi / 20 + rng.uniform(0, 6, (80, 1))),  # seasons
         lambda x, rng: visits(rng) - visits(rng).min(),
         lambda x, rng: normalize(np.round(16 * x).reshape(80, -1)),  # rows of one length

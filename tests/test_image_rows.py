@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pandas
 import pytest
+import scipy.ndimage
 from sklearn.datasets import load_digits
 from sklearn.metrics import adjusted_rand_score
 
@@ -69,6 +70,22 @@ def test_images_in_other_units_are_told(rng):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             words.predict(dark[:20])  # few images may be dark
+
+
+def test_rows_in_a_scale_of_their_own_end_as_the_images_that_they_are(rng, tmp_path):
+    """Nothing is white among the new ones: black and white are those of the fit."""
+    smooth = scipy.ndimage.gaussian_filter(rng.normal(size=(80, 8, 8)), (0, 1, 1))
+    images = np.clip(2 * smooth, -1, 1)
+    of_images, of_rows = (VaDEClusterer(**SHORT).fit(x) for x in (images, images.reshape(80, 64)))
+    of_rows.save(tmp_path / "model")
+    dark = np.minimum(images[:9], 0)
+    expected = of_images.predict_proba(dark)
+    for fitted in (of_rows, VaDEClusterer.load(tmp_path / "model")):
+        assert fitted.health_ == of_images.health_
+        np.testing.assert_array_equal(fitted.labels_, of_images.labels_)
+        np.testing.assert_allclose(fitted.predict_proba(dark.reshape(9, 64)), expected, atol=1e-6)
+        with pytest.raises(InputError, match="X: expected values from -1 to 1, as the model was trained on"):
+            fitted.predict(np.round(127.5 * (images + 1)).reshape(80, 64))
 
 
 def test_an_encoder_whose_sides_stand_in_another_order_is_refused(rng):

@@ -58,7 +58,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         image_shape: (height, width) where rows are grey images, (height, width, 3) where they are in colour, so that
             they are augmented. Default: None; X of three or four dimensions gives it itself, unless it holds a few
             numbers at each of many times, or several units, and so do square grey images that stand in rows
-            (`data.checks.side_of_images`). () says that rows are no images.
+            (`data.greys.recognised`). () says that rows are no images.
         layer, genes: of an AnnData: the layer that holds the counts, default None, its X; and how many genes to keep,
             those that vary most (`data.gene_counts.variable`), default None, all.
         batch: of an AnnData that is fitted: column of its `obs` with the experiment, donor or lane of each cell, by

@@ -119,15 +119,15 @@ def grey_units(x: Rows, low: float, high: float) -> tuple[float, float]:
 def side_of_images(x: Rows, low: float, high: float) -> int | None:
     """The side of square grey images that stand in rows, their lines one after the other; None where rows are none.
 
-    Their values are in [0, 1], or bytes or other whole numbers to 255, of 16 levels or more. A pixel is like the one
-    beside it and like the one below it, a whole side away; it is less like one that is half a side away, and the end of
-    a line is less like the begin of the next: measures again and again, and years of months, are no images.
+    A pixel is like the one beside it and like the one below it, a whole side away; it is less like one that is half a
+    side away, and the end of a line is less like the begin of the next: measures again and again, and years of months,
+    are no images. Nor are a few whole numbers, unless they are but two.
     """
     side, size = math.isqrt(x.shape[1]), min(len(x), rows_together(x.shape[1], SEEN_IMAGES))
-    if side**2 != x.shape[1] or side not in SIDES or size < FEWEST or low < 0 or high > 255 * (1 + TINY):
+    if side**2 != x.shape[1] or side not in SIDES or size < FEWEST:
         return None
     rows = np.asarray(x[:: -(-len(x) // size)], np.float64)
-    if high > 1 + TINY and (high < GREYS - 1 or (rows % 1 != 0).any()):
+    if high - low < GREYS - 1 and not (rows % 1).any() and ((low < rows) & (rows < high)).any():
         return None
     rows = rows - rows.mean(axis=0)
     std = rows.std(axis=0)

@@ -51,6 +51,16 @@ def grey(images: R) -> R | None:
     return found if contrast.any() and np.median(contrast[contrast > 0]) >= LEAST_CONTRAST else None
 
 
+def recognised(rows: R) -> R | None:
+    """Rows of an array as the square images that they look like, in any unit; None where they look like none.
+
+    They have to differ as black and white do: a thermal map, and waves of an EEG at places side by side, hardly do.
+    """
+    side = checks.side_of_images(rows.x, rows.low, rows.high)
+    found = grey(replace(rows, image_shape=(side, side))) if side else None
+    return None if found is None else replace(found, recognised=True)
+
+
 def _of_several_units(x: Stored) -> bool:
     """Whether many features lie far from the others in all rows."""
     some = np.asarray(x[:: -(-len(x) // rows_together(x.shape[1], checks.SEEN_IMAGES))], np.float64)

@@ -14,9 +14,11 @@ from pandas.api import types
 
 from vade_tf.counting import COUNTED, MOSTLY, Tally
 from vade_tf.data.cells import COMMA, THOUSANDS, read_numbers, sign_of, unsigned, without_blanks
-from vade_tf.data.checks import SEEN_IMAGES, SIDES, side_of_images
+from vade_tf.data.checks import SEEN_IMAGES, SIDES
 from vade_tf.data.columns import Column
+from vade_tf.data.dataset import Observations
 from vade_tf.data.dates import SPANS
+from vade_tf.data.greys import recognised
 
 MOST_OF_ALL = 0.2  # of what was counted, in one column; see `are_counts`
 SMALL = re.compile("[+-]?[0-9]{1,3}")  # whole numbers below 1,000
@@ -114,7 +116,7 @@ def pixels(frame: pandas.DataFrame, names: list, found: dict) -> list:
     if side**2 != len(places) or side not in SIDES or not all(numeric[i] for i in places):
         return []
     some = frame.iloc[:: -(-len(frame) // SEEN_IMAGES), places].to_numpy(np.float32)
-    if np.isnan(some).any() or side_of_images(some, float(some.min()), float(some.max())) is None:
+    if not np.isfinite(some).all() or recognised(Observations(some, float(some.min()), float(some.max()))) is None:
         return []
     return [names[i] for i in places]
 

@@ -91,7 +91,7 @@ def observe(
         image_shape: (height, width) of rows that are grey images, (height, width, 3) of colour images, whose channels
             stand together; x of three or four dimensions gives it itself, unless it holds series
             (`checks.shape_of_images`) or several units, and so does an array of square grey images that stand in rows
-            (`checks.side_of_images`). () says that rows are no images.
+            (`greys.recognised`). () says that rows are no images.
         standardise: False leaves Gaussian features, but for pixels, in the units they come in.
         argument: what an error names.
         schema: how x was coded already; x may then hold NaN, in missing cells.
@@ -178,10 +178,8 @@ def observe(
         return greys.as_images(rows, declared)
     if not (one_family and whole):
         return rows
-    if flat and not isinstance(x, SparseRows) and (side := checks.side_of_images(x, low, high)):
-        images = replace(rows, image_shape=(side, side))
-        if (grey := greys.grey(images)) is not None:
-            return replace(grey, recognised=True)
+    if flat and not isinstance(x, SparseRows) and (images := greys.recognised(rows)) is not None:
+        return images
     if x.dtype == np.uint8:
         return replace(rows, factor=checks.grey_units(x, low, high)[0])
     return replace(rows, factor=1 / 255) if checks.are_pixels(x, low, high) else rows
