@@ -30,7 +30,7 @@ def test_regions_must_have_fewer_borders_than_groups_of_such_sizes_have_at_rando
 ):
     found, means = np.arange(100) // 50, np.arange(100) // 90
     monkeypatch.setattr(starts.regions, "kmeans", lambda *given: means)
-    monkeypatch.setattr(parting, "parted", lambda rows, asked, groups: theirs if groups is means else borders)
+    monkeypatch.setattr(parting, "parted", lambda near, asked, groups: theirs if groups is means else borders)
     taken = starts.of_draws(np.arange(100.0)[:, None], [[found] * 3], 2, 0)
     np.testing.assert_array_equal(taken, found if regions else means)
 
@@ -38,7 +38,9 @@ def test_regions_must_have_fewer_borders_than_groups_of_such_sizes_have_at_rando
 def test_the_borders_at_random_are_those_of_shuffled_groups(rng):
     """Law: rows that lie anywhere are parted from as many neighbours as there are pairs in different groups."""
     rows, groups = rng.normal(size=(4000, 3)), rng.choice(4, 4000, p=[0.7, 0.15, 0.1, 0.05])
-    np.testing.assert_allclose(parting.parted(rows, np.arange(4000), groups), parting.mixed(groups), rtol=0.03)
+    asked = np.arange(4000)
+    shown = parting.parted(parting.nearest(rows, asked), asked, groups)
+    np.testing.assert_allclose(shown, parting.mixed(groups), rtol=0.03)
 
 
 def blobs_with_far_rows(rng):
@@ -143,7 +145,7 @@ def test_groups_of_a_gap_are_not_taken_however_few_their_borders(rng, monkeypatc
     for of_gaps, expected in ((True, y), (False, answer)):
         monkeypatch.setattr(parting, "are_of_gaps", lambda *_, of_gaps=of_gaps: of_gaps)
         monkeypatch.setattr(starts.regions, "kmeans", lambda *_: y)
-        monkeypatch.setattr(parting, "beyond_chance", lambda rows, asked, groups: float(groups is not answer))
+        monkeypatch.setattr(parting, "beyond_chance", lambda near, asked, groups: float(groups is not answer))
         monkeypatch.setattr(starts, "vote", lambda drawn, k: answer)
         found = starts.of_draws(rows, [[answer] * 8], 2, 0)
         np.testing.assert_array_equal(found, expected)
@@ -178,7 +180,7 @@ def test_rows_that_are_asked_are_drawn_from_all_of_a_table(monkeypatch):
     """A file may have one group after the other, and of the first alone no border says anything."""
     asked, halves = [], np.arange(400) // 200
 
-    def parted(rows, numbers, groups):
+    def parted(near, numbers, groups):
         asked.append(numbers)
         return 0.1
 
@@ -197,27 +199,68 @@ def test_draws_have_found_the_same_regions_from_three_quarters_on(agreement, kep
     found, means = np.repeat([0, 0, 1, 1], 10), np.repeat([0, 1, 0, 1], 10)
     monkeypatch.setattr(starts, "alike", lambda draws: agreement)
     monkeypatch.setattr(starts.regions, "kmeans", lambda *given: means)
-    monkeypatch.setattr(parting, "parted", lambda rows, asked, groups: 0.4 if groups is means else 0.1)
+    monkeypatch.setattr(parting, "parted", lambda near, asked, groups: 0.29 if groups is means else 0.1)
     taken = starts.of_draws(np.arange(40.0)[:, None], [[found] * 3], 2, 0)
     np.testing.assert_array_equal(taken, found if kept else means)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "equal", "taken"),
+    [(0.31, 5, True), (0.29, 5, False), (0.31, 6, False)],  # of a hundred rows six have the same number
+)
+def test_of_draws_that_differ_one_counts_whose_borders_are_a_third_of_those_of_k_means(
+    theirs, equal, taken, monkeypatch
+):
+    means, *drawn = np.random.default_rng(0).permuted(np.tile(np.arange(100) % 2, (4, 1)), axis=1)
+    clear, rows = drawn[1], np.maximum(np.arange(100.0), equal - 1)[:, None]
+    monkeypatch.setattr(starts.regions, "kmeans", lambda *given: means)
+    shares = {id(means): theirs, id(clear): 0.1}
+    monkeypatch.setattr(parting, "parted", lambda near, asked, groups: shares.get(id(groups), 0.2))
+    np.testing.assert_array_equal(starts.of_draws(rows, [drawn], 2, 0), clear if taken else means)
+
+
+@pytest.mark.parametrize(("beside", "seed"), [("nothing", 1), ("a category", 2)])
+def test_small_groups_far_from_a_large_one_are_found_though_most_draws_cut_the_large_one(beside, seed):
+    r = np.random.default_rng(seed)
+    y = r.choice(4, 900, p=[0.9, 0.05, 0.03, 0.02])
+    means = r.normal(size=(4, 8))
+    x = 7 * (means / np.linalg.norm(means, axis=1, keepdims=True))[y] + r.normal(size=(900, 8))
+    numbers = (x / x.std(axis=0)).astype("f4")
+    rows = numbers if beside == "nothing" else np.hstack([numbers, np.eye(3, dtype="f4")[r.integers(3, size=900)]])
+    draws = starts.regions.landmark_draws([numbers], 4, starts.several(0, starts.DRAWS))
+    assert starts.alike(draws) < 0.75
+    assert adjusted_rand_score(y, starts.of_table(rows, 4, 0)) > 0.95
+    assert adjusted_rand_score(y, starts.regions.kmeans(rows, 4, 0)) < 0.6
+
+
+@pytest.mark.parametrize(("n", "far"), [(800, 10), (3000, 40)])
+def test_a_cloud_that_k_means_has_in_one_group_beside_far_rows_is_not_cut_by_chance(n, far):
+    r = np.random.default_rng(0)
+    rows, away = r.normal(size=(n, 2)), r.normal(size=(far, 2))
+    rows[:far] = 20 * away / np.linalg.norm(away, axis=1, keepdims=True) * r.uniform(0.6, 1.5, (far, 1))
+    rows = (rows / rows.std(axis=0)).astype("f4")
+    means = starts.regions.kmeans(rows, 4, 0)
+    assert np.bincount(means).max() >= n - far
+    np.testing.assert_array_equal(starts.of_table(rows, 4, 0), means)
 
 
 @pytest.mark.parametrize(("theirs", "kept"), [(0.079, False), (0.081, True)])
 def test_k_means_must_part_a_fifth_fewer_neighbours_in_all_views(theirs, kept, monkeypatch):
     """Of groups whose draws differ; a tenth of the neighbours are parted by these."""
-    found, means, widths = np.repeat([0, 1], 20), np.arange(40) % 2, []
+    found, means, widths, nearest = np.repeat([0, 1], 20), np.arange(40) % 2, [], parting.nearest
     monkeypatch.setattr(starts, "alike", lambda draws: 0.9)
     monkeypatch.setattr(starts.regions, "kmeans", lambda *given: means)
     monkeypatch.setattr(starts.regions, "landmark_draws", lambda views, k, seeds, *more: [found] * len(seeds))
 
-    def parted(rows, asked, groups):
+    def noted(rows, asked):
         widths.append(rows.shape[1])
-        return theirs if groups is means else 0.1
+        return nearest(rows, asked)
 
-    monkeypatch.setattr(parting, "parted", parted)
+    monkeypatch.setattr(parting, "nearest", noted)
+    monkeypatch.setattr(parting, "parted", lambda near, asked, groups: theirs if groups is means else 0.1)
     views = [np.random.default_rng(0).normal(size=(40, width)) for width in (2, 3)]
     np.testing.assert_array_equal(starts.landmark(views, 2, 0), found if kept else means)
-    assert widths == [5, 5]
+    assert widths == [5]
 
 
 @pytest.mark.parametrize(("agreement", "made"), [(0.96, 8), (0.98, 4)])

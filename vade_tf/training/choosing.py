@@ -222,7 +222,8 @@ def _borders(view: np.ndarray, kind: str, n_clusters: int, method: str, seed: in
 
     def parted(own: np.ndarray) -> float:
         groups = starting.start(own, n_clusters, method, seed, [own], kind=kind).groups
-        return parting.parted(own, np.arange(len(own)), groups)
+        asked = np.arange(len(own))
+        return parting.parted(parting.nearest(own, asked), asked, groups)
 
     mean, covariance = rows.mean(axis=0), np.atleast_2d(np.cov(rows.T))
     clouds = [

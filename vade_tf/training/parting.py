@@ -19,13 +19,15 @@ SAME = 0.05  # share of the rows with one value of a column, from which on it li
 FEWER = 0.8  # of the neighbours that groups part: others that part less have found what these have not
 
 
-def parted(rows: np.ndarray, asked: np.ndarray, groups: np.ndarray) -> float:
-    """Share of the nearest neighbours of some rows, by their numbers, that are in another group than the row."""
-    if len(rows) == 1:
-        return 0.0
+def nearest(rows: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """The nearest neighbours among rows [n, d] of some of them, by their numbers [m]: int [m, `NEIGHBOURS` at most]."""
     near = min(NEIGHBOURS + 1, len(rows))
-    nearest = NearestNeighbors(n_neighbors=near).fit(rows).kneighbors(rows[asked], return_distance=False)[:, 1:]
-    return float(np.mean(groups[nearest] != groups[asked, None]))
+    return NearestNeighbors(n_neighbors=near).fit(rows).kneighbors(rows[asked], return_distance=False)[:, 1:]
+
+
+def parted(near: np.ndarray, asked: np.ndarray, groups: np.ndarray) -> float:
+    """Share of the `nearest` neighbours of some rows, by their numbers, that are in another group than the row."""
+    return float(np.mean(groups[near] != groups[asked, None])) if near.size else 0.0
 
 
 def mixed(groups: np.ndarray) -> float:
@@ -33,10 +35,10 @@ def mixed(groups: np.ndarray) -> float:
     return 1.0 - float(np.sum((np.bincount(groups) / len(groups)) ** 2))
 
 
-def beyond_chance(rows: np.ndarray, asked: np.ndarray, groups: np.ndarray) -> float:
+def beyond_chance(near: np.ndarray, asked: np.ndarray, groups: np.ndarray) -> float:
     """`parted`, divided by what groups of the sizes that the asked rows have part at random; of one group infinite."""
     chance = mixed(groups[asked])
-    return parted(rows, asked, groups) / chance if chance else np.inf
+    return parted(near, asked, groups) / chance if chance else np.inf
 
 
 def are_many(rows: np.ndarray) -> np.ndarray:
@@ -50,8 +52,12 @@ def places(rows: np.ndarray) -> list[np.ndarray]:
     Not among numbers of which many rows have the same, as where missing cells have the mean: it has gaps around, too.
     """
     many = are_many(rows)
-    same = [np.unique(column, return_counts=True)[1].max() for column in rows[:, many].T]
-    return [rows[:, many], rows] if 0 < len(same) < len(many) and max(same) <= SAME * len(rows) else [rows]
+    return [rows[:, many], rows] if 0 < many.sum() < len(many) and not repeat(rows[:, many]) else [rows]
+
+
+def repeat(rows: np.ndarray) -> bool:
+    """Whether a column of rows [n, D] has one value in more than `SAME` of them."""
+    return any(np.unique(column, return_counts=True)[1].max() > SAME * len(rows) for column in rows.T)
 
 
 def are_of_gaps(rows: np.ndarray, groups: np.ndarray, means: np.ndarray) -> bool:
@@ -83,7 +89,8 @@ def are_no_regions(views: Sequence[np.ndarray], groups: np.ndarray, n_clusters: 
     some = subset(len(groups), ASKED, seed)
     rows, asked = joint(views, some), np.arange(len(some))
     means = regions.kmeans(np.ascontiguousarray(views[0][some], np.float32), n_clusters, seed)
-    return FEWER * parted(rows, asked, groups[some]) > parted(rows, asked, means)
+    near = nearest(rows, asked)
+    return FEWER * parted(near, asked, groups[some]) > parted(near, asked, means)
 
 
 def clearer(
@@ -102,12 +109,13 @@ def clearer(
     """
     some = subset(len(found), most, seed)
     asked = np.arange(len(some))
-    in_columns = beyond_chance(columns[some], asked, found[some])
-    in_code = beyond_chance(joint(coded, some), asked, others[some])
+    in_columns = beyond_chance(nearest(columns[some], asked), asked, found[some])
+    in_code = beyond_chance(nearest(joint(coded, some), asked), asked, others[some])
     return others if in_code < in_columns else found
 
 
 def is_worse(columns: np.ndarray, groups: np.ndarray, before: np.ndarray) -> bool:
     """Whether groups of rows [n, d] have clearly more borders beyond chance than those before them, int [n] each."""
     asked = np.arange(len(columns))
-    return FEWER * beyond_chance(columns, asked, groups) > beyond_chance(columns, asked, before)
+    near = nearest(columns, asked)
+    return FEWER * beyond_chance(near, asked, groups) > beyond_chance(near, asked, before)

@@ -24,6 +24,8 @@ VARIANCE_FLOOR = 1e-4  # share of the code's overall variance that every compone
 DRAWS = 8  # that vote; ...
 FIRST, SETTLED = 4, 0.97  # ... the first four alone where their mean ARI is such: further ones would change no row
 FOUND_AGAIN = 0.75  # mean ARI of the draws on a table from which on they have found the same regions
+CLEAR = 1 / 3  # of the borders of k-means; draws that differ count if one has fewer
+STRAY = 0.1  # of the largest group of k-means: where all others have fewer rows, it has cut nothing
 KEEP = 0.5  # share of its rows that a group of counts keeps in a vote: the draws agree on it, by majority
 WIDTHS, RUNS = (15, 25, 50), 3  # leading directions of each view of counts, and runs of k-means on each of them
 
@@ -141,6 +143,11 @@ def of_table(rows: np.ndarray, n_clusters: int, seed: int, tell: Callable[[], No
     their neighbours than those of k-means, each measured by what groups of these sizes would part at random: one
     large group beside a few outlying rows has next to no borders, whatever it joins.
 
+    Where a small group stands beside a large one, some draws find both and others cut the large one. So of draws that
+    differ the one with the fewest borders is taken, if these are less than `CLEAR` of those of k-means, as no cut
+    of a made cloud had; but not in a place with many equal numbers, see `parting.repeat`: between them are gaps. Nor
+    where k-means has one group beside far rows, see `STRAY`: these have more borders than a cloud cut by chance.
+
     A column of few values, like a yes or no that says nothing of the groups, has gaps between these, along which the
     graph falls apart. So regions are sought among the numbers alone first, see `parting.places`, and none are taken
     that are those of such gaps, see `parting.are_of_gaps`.
@@ -241,12 +248,20 @@ def of_draws(
 ) -> np.ndarray:
     """As `of_table`, with the groups [n] that draws in each of its places found; at most so many rows are asked."""
     means, asked = regions.kmeans(rows, n_clusters, seed), generator(seed).permutation(len(rows))[:most]
-    for drawn in draws:
-        if alike(drawn) < FOUND_AGAIN:
+    near = parting.nearest(rows, asked)
+    theirs = parting.beyond_chance(near, asked, means)
+    second, first = np.sort(np.bincount(means, minlength=2))[-2:]
+    for place, drawn in zip(parting.places(rows), draws, strict=False):  # draws may be of the first place alone
+        limit = theirs
+        if alike(drawn) >= FOUND_AGAIN:
+            found = vote(drawn, n_clusters)
+        elif second < STRAY * first or parting.repeat(place):
             continue
-        found = vote(drawn, n_clusters)
-        borders, theirs = (parting.beyond_chance(rows, asked, groups) for groups in (found, means))
-        if borders < theirs and not parting.are_of_gaps(rows[asked], found[asked], means[asked]):
+        else:
+            found = min(drawn, key=lambda groups: parting.beyond_chance(near, asked, groups))
+            limit = CLEAR * theirs
+        fewer = parting.beyond_chance(near, asked, found) < limit
+        if fewer and not parting.are_of_gaps(rows[asked], found[asked], means[asked]):
             return found
     return means
 
