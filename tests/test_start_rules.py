@@ -137,6 +137,8 @@ def test_groups_that_follow_an_answer_are_those_of_its_gap(rng):
     assert not parting.are_of_gaps(rows, y, answer)
     assert parting.are_of_gaps(rows[:, :3], answer, y)
     assert not parting.are_of_gaps(rows[:, :2], answer, y)  # has no such column
+    often = np.where(answer, 3 + rng.random(300), 0)  # an amount that half of the rows do not have
+    assert parting.are_of_gaps(np.column_stack([rows[:, :2], often]), answer, y)
 
 
 def test_groups_of_a_gap_are_not_taken_however_few_their_borders(rng, monkeypatch):

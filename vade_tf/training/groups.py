@@ -115,7 +115,7 @@ def doubts(fitting: Fitting, groups: np.ndarray) -> list[str]:
         return []
     own, found = feature_reader(fitting.model, rows)(rows), groups if numbers is None else groups[numbers]
     asked = subset(len(own), parting.ASKED, seed)
-    if parting.beyond_chance(own, asked, found) <= CLEAR:
+    if parting.beyond_chance(parting.nearest(own, asked), asked, found) <= CLEAR:
         return []
     most, seeds = 0.0, several(seed, starts.DRAWS)
     with one_openmp_thread():

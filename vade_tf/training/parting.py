@@ -52,21 +52,22 @@ def places(rows: np.ndarray) -> list[np.ndarray]:
     Not among numbers of which many rows have the same, as where missing cells have the mean: it has gaps around, too.
     """
     many = are_many(rows)
-    return [rows[:, many], rows] if 0 < many.sum() < len(many) and not repeat(rows[:, many]) else [rows]
+    return [rows[:, many], rows] if 0 < many.sum() < len(many) and not repeat(rows[:, many]).any() else [rows]
 
 
-def repeat(rows: np.ndarray) -> bool:
-    """Whether a column of rows [n, D] has one value in more than `SAME` of them."""
-    return any(np.unique(column, return_counts=True)[1].max() > SAME * len(rows) for column in rows.T)
+def repeat(rows: np.ndarray) -> np.ndarray:
+    """Which columns of rows [n, D] have one value in more than `SAME` of them: bool [D]."""
+    return np.array([np.unique(column, return_counts=True)[1].max() > SAME * len(rows) for column in rows.T])
 
 
 def are_of_gaps(rows: np.ndarray, groups: np.ndarray, means: np.ndarray) -> bool:
-    """Whether groups of a table's rows [n, D] follow one of its columns of few values, and those of k-means do not.
+    """Whether groups of a table's rows [n, D] follow one of its columns with gaps, and those of k-means do not.
 
-    Then they have clearly more borders than the latter among the numbers alone. So have groups of categories beside
-    numbers that say nothing, but these each half of the categories shows.
+    Such a column has few values, or one value in many rows, as an amount that most do not have. Then the groups have
+    clearly more borders than those of k-means among the others alone. So have groups of categories beside numbers that
+    say nothing, but these each half of the categories shows.
     """
-    few = np.flatnonzero(~are_many(rows))
+    few = np.flatnonzero(~are_many(rows) | repeat(rows))
     if not 0 < len(few) < rows.shape[1]:
         return False
     left_out = few, *(np.array_split(few, 2) if len(few) > 1 else [])

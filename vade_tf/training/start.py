@@ -255,7 +255,7 @@ def of_draws(
         limit = theirs
         if alike(drawn) >= FOUND_AGAIN:
             found = vote(drawn, n_clusters)
-        elif second < STRAY * first or parting.repeat(place):
+        elif second < STRAY * first or parting.repeat(place).any():
             continue
         else:
             found = min(drawn, key=lambda groups: parting.beyond_chance(near, asked, groups))
