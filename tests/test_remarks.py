@@ -3,12 +3,15 @@
 import numpy as np
 import pandas
 import pytest
+import scipy.sparse
 
 import vade_tf
 from vade_tf.data.observing import observe
 from vade_tf.model.choice import choose
 from vade_tf.training import remarks
 from vade_tf.training.settings import Settings
+
+SHORT = Settings(clusters=4, hidden=(4,), latent_dim=2, pretrain_epochs=1, epochs=1)
 
 
 def said(x):
@@ -57,11 +60,40 @@ def test_copies_are_named_in_any_unit():
 
 def test_rows_far_out_are_counted_and_numbered():
     x, r = groups(), np.random.default_rng(5)
-    faults = [7, 20, 77, 123, 222, 301]
-    x[faults] = 1e4 * r.normal(size=(len(faults), x.shape[1]))
+    faults = [222, 7, 123, 20, 301, 77]
+    x[faults] = np.geomspace(1e6, 1e4, 6)[:, None] * r.uniform(0.9, 1, (6, x.shape[1]))
     (told,) = said(x)
     assert told.startswith("6 rows lie")
-    assert "7, 20, 77, 123, 222 and 1 more" in told
+    assert "222, 7, 123, 20, 301 and 1 more" in told
+
+
+def test_a_row_far_out_makes_no_copies_of_columns_that_are_none_and_hides_none_that_are():
+    x = groups()
+    x[33] = 999999
+    (told,) = said(x)
+    assert told.startswith("1 row lies")
+    x = np.hstack([x, 3 * x[:, [1]] + 1])
+    assert [each[:20] for each in said(x)] == ["a column repeats the", "1 row lies so far ou"]
+    assert "6 (as 1)" in said(x)[0]
+
+
+def test_a_row_far_out_of_a_large_table_has_its_own_number():
+    """Of so many rows some are looked at."""
+    x = groups(12_000)
+    x[5000:5200] = 1e5
+    (told,) = said(x)
+    found = [int(word) for word in told.split("rows ")[2].split(" and")[0].split(", ")]
+    assert len(found) == 5
+    assert all(5000 <= number < 5200 for number in found)
+
+
+def test_a_column_known_in_rows_far_out_alone_raises_no_warning(recwarn):
+    x = groups()
+    x[:15] = 1e5 * np.random.default_rng(0).normal(size=(15, 6))
+    x[15:, 5] = np.nan
+    data = observe(pandas.DataFrame(x, columns=list("abcdef")))
+    assert remarks.of_rows(data, choose(data))[-1].startswith("15 rows lie")
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize(
@@ -75,8 +107,25 @@ def test_rows_far_out_are_counted_and_numbered():
         groups() + 300.0 * (np.arange(400) % 3 == 0)[:, None],
         np.random.default_rng(0).standard_t(4, (500, 5)),
         np.random.default_rng(0).lognormal(0, 1.5, (500, 5)),
+        np.hstack([groups(), 5.9e6 + 9e3 * np.random.default_rng(0).random((400, 1))]) + 30,
+        np.random.default_rng(0).poisson(0.2, (300, 40)),
+        np.tile(groups(300, 8)[:, :, None], (1, 1, 8)) / 40 + 0.5,
+        scipy.sparse.csr_array(shares()),
     ],
-    ids=["groups", "four", "no whole", "levels", "alike", "a group far out", "tails", "long tails"],
+    ids=[
+        "groups",
+        "four",
+        "no whole",
+        "levels",
+        "alike",
+        "a group far out",
+        "tails",
+        "long tails",
+        "places on a map",
+        "counts",
+        "images",
+        "sparse",
+    ],
 )
 def test_nothing_is_said_of_rows_in_order(x):
     assert said(x) == []
@@ -85,14 +134,27 @@ def test_nothing_is_said_of_rows_in_order(x):
 def test_the_health_of_a_fit_has_it():
     x = groups(60)
     x[3] = 1e5
-    settings = Settings(clusters=2, hidden=(4,), latent_dim=2, pretrain_epochs=1, epochs=1)
-    assert any(each.startswith("1 row lies") and "row 3 " in each for each in vade_tf.fit(x, settings).health)
+    assert any(each.startswith("1 row lies") and "row 3 " in each for each in vade_tf.fit(x, SHORT).health)
 
 
-@pytest.mark.parametrize(("kind", "told"), [("noise", True), ("groups", False), ("uneven", False)])
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [("noise", True), ("noise, hinted", False), ("noise, many", False), ("groups", False), ("uneven", False)],
+)
 def test_a_given_number_of_groups_that_no_draw_finds_again_is_doubted(kind, told):
+    """Unless some groups are known, or the rows are compared on their code."""
     r = np.random.default_rng(2)
     y = r.choice(4, 600, p=(0.7, 0.2, 0.07, 0.03) if kind == "uneven" else (0.25,) * 4)
-    x = 9 * r.normal(size=(4, 6))[y] * (kind != "noise") + r.normal(size=(600, 6))
-    settings = Settings(clusters=4, hidden=(4,), latent_dim=2, pretrain_epochs=1, epochs=1)
-    assert any("from draw to draw" in each for each in vade_tf.fit(x, settings).health) == told
+    columns = 201 if kind == "noise, many" else 6
+    x = 9 * r.normal(size=(4, columns))[y] * ("noise" not in kind) + r.normal(size=(600, columns))
+    hints = np.where(np.arange(600) < 8, y, -1) if kind == "noise, hinted" else None
+    assert any("from draw to draw" in each for each in vade_tf.fit(x, SHORT, hints=hints).health) == told
+
+
+def test_small_groups_that_one_draw_finds_are_not_doubted():
+    """Draws differ, and the groups do not lie so far apart that they have no borders."""
+    r = np.random.default_rng(4)
+    y = r.choice(4, 900, p=(0.9, 0.05, 0.03, 0.02))
+    means = r.normal(size=(4, 8))
+    x = 6 * (means / np.linalg.norm(means, axis=1, keepdims=True))[y] + r.normal(size=(900, 8))
+    assert not any("from draw to draw" in each for each in vade_tf.fit(x, SHORT).health)

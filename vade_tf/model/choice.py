@@ -138,10 +138,10 @@ def _are_amounts(observations) -> bool:
     units = not observations.standardise or observations.image_shape is not None or observations.schema is not None
     if asked or units or observations.is_sparse or x.dtype == np.uint8:
         return False
-    if observations.low < 0 or observations.high <= 1:
+    if observations.low < 0 or observations.high <= 1 or observations.factor != 1:
         return False
-    some = np.asarray(x[:: math.ceil(len(x) / rows_together(x.shape[1], LOOKED_AT))], np.float64)
-    some = some[:, :: math.ceil(x.shape[1] / COLUMNS)]
+    some = x[:: math.ceil(len(x) / rows_together(x.shape[1], LOOKED_AT))]
+    some = np.asarray(some[:, :: math.ceil(x.shape[1] / COLUMNS)], np.float64)
     return sum(scale_of(column) is not None for column in some.T) > some.shape[1] / 2
 
 

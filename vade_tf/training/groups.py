@@ -107,18 +107,24 @@ def doubts(fitting: Fitting, groups: np.ndarray) -> list[str]:
 
     Where the draws find other regions each time, the rows have none, or not so many: their mean ARI is 0.04 to 0.7 on
     noise, and 0.8 or more on tables whose groups were found. But draws have too few landmarks in small groups beside a
-    large one, which k-means then finds: such groups have next to no borders.
+    large one, which k-means then finds: such groups have next to no borders. Or one draw found them, see
+    `start.of_draws`: then they have far fewer borders than those of k-means. At most `parting.ASKED` rows are asked.
     """
     rows, numbers = read_by_start(fitting)
     clusters, seed = fitting.settings.clusters, fitting.settings.start_seed
     if not is_table(fitting) or clusters == 1 or regions.is_beyond(clusters, len(rows)):
         return []
     own, found = feature_reader(fitting.model, rows)(rows), groups if numbers is None else groups[numbers]
-    asked = subset(len(own), parting.ASKED, seed)
-    if parting.beyond_chance(parting.nearest(own, asked), asked, found) <= CLEAR:
-        return []
+    some = subset(len(own), parting.ASKED, seed)
+    own, found = own[some], found[some]
+    asked = np.arange(len(own))
+    near = parting.nearest(own, asked)
     most, seeds = 0.0, several(seed, starts.DRAWS)
-    with one_openmp_thread():
+    with fitting.timed(), one_openmp_thread():
+        borders = parting.beyond_chance(near, asked, found)
+        means = regions.kmeans(own, clusters, seed)
+        if borders <= max(CLEAR, starts.CLEAR * parting.beyond_chance(near, asked, means)):
+            return []
         for place in parting.places(own):
             draws = regions.landmark_draws([place], clusters, seeds[: starts.FIRST])
             if alike(draws) < FIRM:

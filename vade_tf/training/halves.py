@@ -63,9 +63,8 @@ def groups(model: VaDE, x: Rows, n_clusters: int, seed: int) -> np.ndarray | Non
         best, chosen = -1.0, None
         for divisor in (np.where(spread > 0, spread, usual), np.maximum(spread, MOST * usual)):
             scaled = centred / divisor
-            found = [[_kmeans(scaled[:, half], n_clusters, seed) for half in both] for both in halves]
-            least = min(np.bincount(groups, minlength=n_clusters).min() for both in found for groups in both)
-            if least >= FEWEST and (agreed := _alike(found)) > best:
+            found = _of_halves(scaled, halves, n_clusters, seed)
+            if found is not None and (agreed := _alike(found)) > best:
                 best, chosen = agreed, (divisor, _axes(scaled))
         few = regions.is_beyond(n_clusters, n)
         if chosen is None or (best < SURE and not few):
@@ -89,6 +88,16 @@ def groups(model: VaDE, x: Rows, n_clusters: int, seed: int) -> np.ndarray | Non
 def _axes(centred: np.ndarray) -> np.ndarray:
     """The leading directions of centred rows [n, D]: [D, at most WIDTH]."""
     return randomized_svd(centred, min(WIDTH, *centred.shape), random_state=0)[2].T
+
+
+def _of_halves(scaled: np.ndarray, halves: list, n_clusters: int, seed: int) -> list[list[np.ndarray]] | None:
+    """Groups [n] that k-means finds in each half of the columns; None as soon as one has hardly any rows."""
+    found = []
+    for both in halves:
+        found.append([_kmeans(scaled[:, half], n_clusters, seed) for half in both])
+        if min(np.bincount(groups, minlength=n_clusters).min() for groups in found[-1]) < FEWEST:
+            return None
+    return found
 
 
 def _kmeans(centred: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:

@@ -15,6 +15,7 @@ LOOKED_AT, NUMBERS, LEAST = 10_000, 2**22, 100  # rows at most, fewer where thes
 NAMED = 5  # rows or columns that a sentence names, at most
 PARTS = 5  # columns of shares, at least
 ROUNDED = 1e-3  # of their sum, that shares may lack or have too much: they are printed with a few digits
+STEADY = 0.1  # standard deviation of that sum, at most, as a share of what columns that know nothing of each other have
 MOST_COLUMNS = 2000  # that are compared with one another; of more of them a copy weighs next to nothing
 SAME = 1e-6  # that the correlation of copies may lack
 DEVIATION = 1.349  # interquartile range of a Gaussian, in standard deviations
@@ -33,7 +34,21 @@ def of_rows(data: Observations, likelihood: Likelihood) -> list[str]:
     many = np.flatnonzero(are_many(x))  # answers and levels have neither copies worth a word nor anything far out
     names = [f"{i}" for i in many] if schema is None else [repr(schema.features[i]) for i in many]
     raw = x if schema is None else schema.decode(x).select_dtypes("number").to_numpy(np.float64)
-    return [*shares(raw), *copies(x[:, many], names), *far_out(x[:, many], numbers, len(data.x))]
+    deviations, known = _deviations(x[:, many])
+    return [*shares(raw), *copies(deviations, names), *far_out(x[:, many], deviations, known, numbers, len(data.x))]
+
+
+def _deviations(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers [n, D] less the median of their column, in robust standard deviations; NaN and 0 as they are.
+
+    Also whether a column has such a deviation, bool [D]: of one that is mostly one number nothing is far out.
+    """
+    filled = ~np.isnan(x).all(axis=0)
+    quantiles = np.zeros((3, x.shape[1]))
+    quantiles[:, filled] = np.nanquantile(x[:, filled], (0.25, 0.5, 0.75), axis=0)
+    unit = (quantiles[2] - quantiles[0]) / DEVIATION
+    known = unit > 0
+    return (x - quantiles[1]) / np.where(known, unit, 1.0), known
 
 
 def shares(x: np.ndarray) -> list[str]:
@@ -41,8 +56,8 @@ def shares(x: np.ndarray) -> list[str]:
     if x.shape[1] < PARTS or not (x >= 0).all() or not (x % 1).any():
         return []
     sums = x.sum(axis=1)
-    whole = np.median(sums)
-    if not np.all(np.abs(sums - whole) <= ROUNDED * whole):
+    whole, apart = np.median(sums), np.sqrt(x.var(axis=0).sum())  # a large number in all rows hides what the others add
+    if not np.all(np.abs(sums - whole) <= ROUNDED * whole) or sums.std() > STEADY * apart:
         return []
     return [
         f"each row adds up to {whole:.4g}, as shares of a whole do, the largest of which hide the others; give their "
@@ -50,11 +65,12 @@ def shares(x: np.ndarray) -> list[str]:
     ]
 
 
-def copies(x: np.ndarray, names: list[str]) -> list[str]:
-    """Of columns [n, D] that repeat another one, in its unit or in another."""
-    if not 1 < x.shape[1] <= MOST_COLUMNS:
+def copies(deviations: np.ndarray, names: list[str]) -> list[str]:
+    """Of columns [n, D] that repeat another one, in its unit or in another; rows far out are no farther than `FAR`."""
+    if not 1 < deviations.shape[1] <= MOST_COLUMNS:
         return []
-    apart = np.nan_to_num(x - np.nanmean(x, axis=0))
+    near = np.clip(deviations, -FAR, FAR)  # or two columns were one to a row that lies far out in both
+    apart = np.where(np.isnan(near), 0.0, near - np.nansum(near, axis=0) / np.maximum((~np.isnan(near)).sum(axis=0), 1))
     apart /= np.maximum(np.linalg.norm(apart, axis=0), np.finfo(float).tiny)
     first = (apart.T @ apart >= 1 - SAME).argmax(axis=0)  # of the columns that are the same
     repeated = np.flatnonzero(first < np.arange(len(first)))
@@ -65,32 +81,31 @@ def copies(x: np.ndarray, names: list[str]) -> list[str]:
     return [f"{which} the numbers of another, which so weigh more than once: {told}; leave out what repeats"]
 
 
-def far_out(x: np.ndarray, numbers: np.ndarray, n: int) -> list[str]:
+def far_out(x: np.ndarray, deviations: np.ndarray, known: np.ndarray, numbers: np.ndarray, n: int) -> list[str]:
     """Of a few rows so far out, in half of the columns [n, D] or more, that all others look alike beside them.
 
     Args:
         x: some rows.
+        deviations, known: of these, see `_deviations`.
         numbers: theirs, [n].
         n: all rows.
     """
-    if not x.shape[1]:
-        return []
-    low, middle, high = np.nanquantile(x, (0.25, 0.5, 0.75), axis=0)
-    unit = (high - low) / DEVIATION
-    known = unit > 0  # of a column that is mostly one number nothing is far out
     with np.errstate(invalid="ignore"):  # missing cells
-        far = (np.abs(x - middle) > FAR * unit)[:, known].any(axis=1)
+        far = (np.abs(deviations[:, known]) > FAR).any(axis=1)
     if not 0 < far.sum() <= FEW * len(x):
         return []
-    squashed = np.nanstd(x, axis=0) > SQUASHED * np.nanstd(x[~far], axis=0)
-    if squashed.sum() < len(squashed) / 2:
+    both = ((~np.isnan(x[far])).any(axis=0)) & ((~np.isnan(x[~far])).any(axis=0))
+    squashed = np.nanstd(x[:, both], axis=0) > SQUASHED * np.nanstd(x[~far][:, both], axis=0)
+    if squashed.sum() < x.shape[1] / 2:
         return []
+    worst = np.flatnonzero(far)[np.argsort(-np.nansum(np.abs(deviations[far][:, known]), axis=1), kind="stable")]
     share = "" if len(x) == n else f" of {len(x):,} that were looked at"
-    found = [str(i) for i in numbers[far]]
+    found = [str(i) for i in numbers[worst]]
     one, lie = ("row", "lies") if len(found) == 1 else ("rows", "lie")
     return [
         f"{len(found):,} {one}{share} {lie} so far out that all others look alike, and may take clusters: {one} "
-        f"{_listed(found)} (counted from 0); correct their numbers, bound them, or leave the {one} out"
+        f"{_listed(found)} (counted from 0, of the rows of the fit, the farthest first); correct their numbers, bound "
+        f"them, or leave the {one} out"
     ]
 
 
