@@ -99,6 +99,16 @@ def test_columns_of_another_unit_do_not_hide_what_most_columns_show(expressed, r
     assert adjusted_rand_score(y, halves.groups(fit.model, fit.data.rows, 3, 0)) > 0.95
 
 
+def test_the_unit_counts_in_which_halves_agree_more():
+    """Sixty columns of a large unit have groups of their own, and lead where columns keep their unit."""
+    r = np.random.default_rng(0)
+    y, other = r.choice(3, (2, 90))
+    x = r.normal(size=(90, 300)) + r.normal(0, 0.7, (3, 300))[y]
+    x[:, :60] = 100 * (r.normal(0, 0.6, (3, 60))[other] + r.normal(0, 0.5, (90, 60)))
+    fit = fitting(x)
+    assert adjusted_rand_score(y, halves.groups(fit.model, fit.data.rows, 3, 0)) > 0.95
+
+
 def test_columns_whose_draws_agree_are_not_asked_for_more(rng, monkeypatch):
     """Columns of another unit may rule the leading directions, where all of one weight show other groups."""
     y = rng.choice(4, 300)

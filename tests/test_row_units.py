@@ -193,8 +193,9 @@ def test_answers_that_rounding_has_left_a_little_above_one_are_answers(rng):
         (lambda x: x / x.max(), False),
         (np.log1p, False),
         (pandas.DataFrame, False),
+        (lambda x: np.tile(np.round(np.append(x.clip(0, 254), [[0] * 5, [255] * 5], axis=0)), 100), False),
     ],
-    ids=["most columns", "two of five", "centred", "shares", "logarithms", "a table"],
+    ids=["most columns", "two of five", "centred", "shares", "logarithms", "a table", "grey values"],
 )
 def test_amounts_in_an_array_are_told_once_with_what_to_do(rng, form, told):
     amounts = form(rng.lognormal(3, 0.8, (300, 5)))
