@@ -137,3 +137,22 @@ def test_a_column_that_no_row_set_aside_knows_has_the_variance_of_the_others(rng
     assert np.flatnonzero(np.isnan(alone)).tolist() == [2]
     found = aside.of_both(model, apart, trained, 3)
     assert (np.isfinite(found).all(), found[2]) == (True, own[2])
+
+
+@pytest.mark.parametrize(("patience", "kept"), [(0, set()), (3, {"best"})])
+def test_weights_are_written_for_who_goes_back_to_them_alone(patience, kept):
+    """An autoencoder that never stops keeps its last ones."""
+    model, store = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]), Memory()
+    stop = aside.Stop(np.ones((4, 2), "f4"), lambda x, out: np.ones(len(x)), [model], store, [], patience)
+    stop.set_model(model)
+    stop.on_epoch_end(0, logs := {})
+    assert (logs, set(store.kept)) == ({"val_loss": 1.0}, kept)
+
+
+def test_a_later_training_is_traced_anew_and_learns_the_variance_by_its_batches(small_model, rng):
+    """The step that was traced beside rows set aside leaves it as it is."""
+    model, x = small_model("gaussian"), 3 * rng.normal(size=(20, 12)).astype("f4")
+    model.fit(x, batch_size=10, verbose=0, callbacks=[aside.Noise(x[:10], x[10:], 0)])
+    before = model.log_sigma2_x.numpy()
+    model.fit(x, batch_size=10, verbose=0)
+    assert (model.log_sigma2_x.numpy() != before).all()

@@ -259,3 +259,10 @@ def test_what_was_found_for_other_numbers_is_no_choice():
     store.save("clusters", {"tried": tried + 1, **found})
     with pytest.raises(InputError, match="^store: clusters is damaged .expected the numbers from 2 to 6.; remove it"):
         choosing.kept_choice(store, 30)
+
+
+def test_a_table_of_one_column_has_clouds_to_be_compared_with(rng):
+    """Two far groups of one column have next to no borders, and a cloud that is cut in two has some."""
+    x = (9.0 * (np.arange(200) % 2) + rng.normal(size=200))[:, None]
+    own, of_clouds = choosing.borders(x, 2, "kmeans", 0, None, "code")
+    assert 0 <= own < 0.01 < of_clouds < 0.2

@@ -15,6 +15,7 @@ from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
 from vade_tf.model import choice, networks
 from vade_tf.model.counts import Counts, LogCounts, ZeroInflatedCounts, log_counts
+from vade_tf.model.origins import Origins
 from vade_tf.model.vade import VaDE
 from vade_tf.training import given, guidance, recipe, views
 from vade_tf.training import groups as finding
@@ -367,3 +368,22 @@ def test_rows_that_are_taken_for_counts_are_told(cells):
     for likelihood in ("auto", "counts"):
         begin(cells[0], Settings(clusters=3, likelihood=likelihood), reporter=Said())
     assert said == ["rows are taken for counts; likelihood='gaussian' takes them for numbers"]
+
+
+def test_counts_are_read_in_float32_whatever_the_policy_of_all_layers_is():
+    """A count beyond 65,504 is none in half precision. So are offsets, which are added up over an epoch."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        read, origins = LogCounts(1e5, np.zeros(2), np.ones(2)), Origins(2, 3)
+        found = read(np.array([[200_000, 100_000]], "f4"))
+    finally:
+        keras.config.set_dtype_policy(before)
+    np.testing.assert_allclose(found, np.log1p([[2e5 / 3, 1e5 / 3]]), rtol=1e-5)
+    assert origins.compute_dtype == "float32"
+
+
+@pytest.mark.parametrize("size", [0, -1, np.inf, np.nan])
+def test_a_row_adds_up_to_a_number_above_0(size):
+    with pytest.raises(ValueError, match="a size of"):
+        Counts(size)

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 from sklearn.neighbors import NearestNeighbors
 from small_fits import begin, sixty
 from test_origins import SMALL, observed
@@ -55,3 +56,66 @@ def test_a_row_that_lies_on_all_landmarks_is_tied_to_them_alike():
     ties = regions.tied(np.ones((5, 2), "f4"), search)
     np.testing.assert_allclose(ties.data, 1 / 3, rtol=1e-6)
     np.testing.assert_allclose(ties.sum(axis=1), 1, rtol=1e-6)
+
+
+def asked_of_noise(monkeypatch, agreed, borders=0.5, n=120):
+    """What is said of noise whose draws agree so far and whose groups have such borders, and how many were made."""
+    made, means = [], np.arange(n) % 3
+
+    def draws(places, clusters, seeds):
+        made.append(len(seeds))
+        return [means] * len(seeds)
+
+    x = np.random.default_rng(0).normal(size=(n, 6)).astype("f4")
+    fitting = begin(x, init="landmark", likelihood="gaussian")
+    monkeypatch.setattr(finding.regions, "kmeans", lambda *given: means)
+    monkeypatch.setattr(finding.regions, "landmark_draws", draws)
+    monkeypatch.setattr(finding, "alike", lambda drawn: agreed)
+    monkeypatch.setattr(finding.parting, "beyond_chance", lambda near, some, of: 0.0 if of is means else borders)
+    return finding.doubts(fitting, np.roll(means, 1)), made
+
+
+@pytest.mark.parametrize(
+    ("agreed", "told", "made"), [(0.69, True, [4, 4]), (0.71, False, [4, 4]), (0.79, False, [4, 4]), (0.81, False, [4])]
+)
+def test_groups_are_doubted_whose_draws_agree_to_less_than_seven_tenths(agreed, told, made, monkeypatch):
+    """All eight are made where the first four do not agree to eight tenths."""
+    said, drawn = asked_of_noise(monkeypatch, agreed)
+    assert (len(said), drawn) == (told, made)
+
+
+@pytest.mark.parametrize(("borders", "told"), [(0.019, False), (0.021, True)])
+def test_groups_with_a_fiftieth_of_the_borders_of_chance_are_not_doubted(borders, told, monkeypatch):
+    assert len(asked_of_noise(monkeypatch, 0.1, borders)[0]) == told
+
+
+def test_groups_of_rows_too_few_for_a_graph_are_not_doubted(monkeypatch):
+    """There are no draws of it to compare."""
+    assert asked_of_noise(monkeypatch, 0.1, n=40) == ([], [])
+
+
+@pytest.mark.parametrize(("read", "asked"), [(150, 5000), (240, 100), (150, 100)])
+def test_groups_that_lie_apart_are_not_doubted_whichever_rows_are_asked(read, asked, rng, monkeypatch):
+    """Some rows are read of many, and some of these asked: each goes with its own group, in any order of the file."""
+    y = rng.permutation(np.arange(240) % 3)
+    x = (20 * np.eye(6)[y] + rng.normal(size=(240, 6))).astype("f4")
+    fitting = begin(x, init="landmark", likelihood="gaussian")
+    monkeypatch.setattr(finding.extension, "READ", read)
+    monkeypatch.setattr(finding.parting, "ASKED", asked)
+    monkeypatch.setattr(finding.regions, "landmark_draws", lambda *given: pytest.fail("doubted"))
+    assert finding.doubts(fitting, y) == []
+
+
+def test_new_groups_are_compared_with_those_before_on_the_rows_that_are_asked(rng, monkeypatch):
+    y = rng.permutation(np.arange(240) % 2)
+    x = rng.normal(size=(240, 230)) + 3.0 * y[:, None]
+    fitting = begin(x.astype("f4"), init="landmark", hidden=(4,))
+    monkeypatch.setattr(finding.parting, "ASKED", 100)
+    for other in (np.roll(y, 1), rng.permutation(y)):
+        np.testing.assert_array_equal(finding.accepted(fitting, other, y), y)
+        np.testing.assert_array_equal(finding.accepted(fitting, y, other), y)
+
+
+@pytest.mark.parametrize(("rows", "kind"), [(229, "wide"), (230, "broad")])
+def test_rows_are_wide_that_have_more_features_than_there_are_rows(rows, kind, rng):
+    assert finding.kind(begin(rng.normal(size=(rows, 230)).astype("f4"), init="landmark", hidden=(4,))) == kind

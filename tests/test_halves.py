@@ -147,3 +147,51 @@ def test_halves_have_to_agree_on_nearly_all_rows(expressed, monkeypatch):
 def test_other_starts_do_not_ask_them(expressed, more, monkeypatch):
     monkeypatch.setattr(halves, "groups", lambda *_: pytest.fail("asked"))
     groups.found_groups(fitting(expressed[0], **more), "init")
+
+
+def test_columns_that_are_the_same_in_all_rows_change_nothing(expressed):
+    """Most are, as genes that no cell expresses."""
+    x, y = expressed
+    fit = fitting(np.column_stack([x, np.full((90, 700), 5.0)]))
+    assert adjusted_rand_score(y, halves.groups(fit.model, fit.data.rows, 3, 0)) > 0.95
+
+
+def test_of_few_rows_the_groups_of_halves_are_taken_though_the_code_has_them_as_surely(expressed, monkeypatch):
+    """Networks know so few by heart, and groups of a code that does are no groups of the rows."""
+    x, y = expressed[0][:40], expressed[1][:40]
+    fit = fitting(x)
+    monkeypatch.setattr(
+        halves, "view_reader", lambda *_: lambda rows: (np.eye(3, dtype="f4")[y] + 0 * rows[:, :3], None)
+    )
+    assert adjusted_rand_score(y, halves.groups(fit.model, fit.data.rows, 3, 0)) > 0.95
+
+
+@pytest.mark.parametrize(("few", "taken"), [(2, False), (3, True)])
+def test_three_rows_are_a_group_and_two_are_rows_far_out(few, taken):
+    r = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], [50, 40 - few, few])
+    x = r.normal(5, 0.5, (90, 600))
+    x[:, :40] += r.normal(0, 4, (3, 40))[y]
+    fit = fitting(x)
+    found = halves.groups(fit.model, fit.data.rows, 3, 0)
+    assert (found is not None and adjusted_rand_score(y, found) > 0.95) == taken
+
+
+def test_rows_of_two_kinds_alone_have_no_three_groups(expressed):
+    """Either half shows two, and a third without rows."""
+    fit = fitting(np.repeat(expressed[0][:2], 20, axis=0))
+    assert halves.groups(fit.model, fit.data.rows, 3, 0) is None
+
+
+def test_more_groups_than_rows_that_are_tried_are_not_shown(expressed, monkeypatch):
+    monkeypatch.setattr(halves, "ASKED", 2)
+    fit = fitting(expressed[0])
+    assert halves.groups(fit.model, fit.data.rows, 3, 0) is None
+
+
+def test_columns_fewer_than_two_halves_have_directions_are_not_asked(rng):
+    y = np.arange(90) % 3
+    x = 9 * rng.normal(size=(3, 20))[y] + rng.normal(size=(90, 20))
+    for columns, taken in ((19, False), (20, True)):
+        fit = fitting(x[:, :columns])
+        assert (halves.groups(fit.model, fit.data.rows, 3, 0) is not None) == taken

@@ -191,3 +191,11 @@ def test_weights_that_are_not_finite_are_not_kept(fitting):
     fitting.model.prior.mu.assign(np.zeros((3, 3)))
     hold.on_epoch_end(1)
     assert fitting.store.load("held") is not None
+
+
+@pytest.mark.parametrize(("epochs", "short"), [(299, True), (300, False)])
+def test_fewer_than_three_hundred_updates_are_too_short(fitting, epochs, short):
+    """60 rows are a batch, so an epoch is an update."""
+    longer = dataclasses.replace(fitting, settings=dataclasses.replace(fitting.settings, epochs=epochs))
+    (sentence,) = keep.left(0.0, longer)
+    assert ("updates; raise epochs" in sentence) == short

@@ -266,3 +266,14 @@ def test_the_reconstruction_of_a_number_is_its_squared_error_as_in_an_array(rng)
 def test_no_row_has_no_distortion():
     kind = Mixed([("gaussian", 2), ("categorical", 3)])
     assert kind.distortion(tf.zeros((0, 5)), tf.zeros((0, 5)), tf.zeros(5)).shape == (0,)
+
+
+def test_levels_of_narrow_categories_are_not_padded_to_the_widest():
+    """A thousand levels beside five hundred answers would be half a million numbers a row."""
+    kind = Mixed([("categorical", 1000), *[("categorical", 2 + i % 3) for i in range(500)]])
+    assert sum(features.size for features, _ in kind._categories) < 2 * kind.width
+
+
+def test_ten_million_features_are_the_most():
+    with pytest.raises(InputError, match="^blocks: expected at most 10,000,000 features, got 10,000,001"):
+        Mixed([("categorical", 10**7 + 1)])

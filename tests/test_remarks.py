@@ -158,3 +158,92 @@ def test_small_groups_that_one_draw_finds_are_not_doubted():
     means = r.normal(size=(4, 8))
     x = 6 * (means / np.linalg.norm(means, axis=1, keepdims=True))[y] + r.normal(size=(900, 8))
     assert not any("from draw to draw" in each for each in vade_tf.fit(x, SHORT).health)
+
+
+@pytest.mark.parametrize(("far", "told"), [(40, True), (41, False)])
+def test_more_than_a_tenth_of_the_rows_are_a_group_however_far_they_lie(far, told):
+    x = groups()
+    x[:far] = 1e5 * np.random.default_rng(0).normal(size=(far, 6))
+    assert [each[:12] for each in said(x)] == [f"{far} rows lie "[:12]] * told
+
+
+@pytest.mark.parametrize(("deviations", "told"), [(19, False), (21, True)])
+def test_a_number_is_far_out_from_twenty_robust_deviations_on(deviations, told):
+    """Of ten rows, so that the others look alike beside one of them: quartiles -1 and 1 are 2 / 1.349 deviations."""
+    column = np.array([-1.2, -1.1, -1.0, -0.9, 0.0, 0.0, 0.9, 1.0, 1.1, 0.0])
+    quartiles = np.quantile(np.append(column[:9], 9e9), (0.25, 0.5, 0.75))
+    column[9] = quartiles[1] + deviations * (quartiles[2] - quartiles[0]) / 1.349
+    x = np.tile(column, (4, 1)).T * [1, 2, 30, 4] + np.random.default_rng(0).normal(0, 1e-3, (10, 4))
+    deviated, known = remarks._deviations(x)
+    assert bool(remarks.far_out(x, deviated, known, np.arange(10), 10)) == told
+
+
+@pytest.mark.parametrize(("columns", "told"), [(2, False), (3, True)])
+def test_a_row_far_out_is_told_from_half_of_the_columns_on(columns, told):
+    """Where all others still differ in most columns, it takes no cluster from them."""
+    x = groups()
+    x[33, :columns] = 1e6
+    assert bool(said(x)) == told
+
+
+def test_rows_that_do_not_squash_the_others_are_not_told_however_far_they_lie():
+    """Twenty-five deviations in one of 400 rows leave the standard deviation of the others what it is."""
+    x = groups(4000)
+    x[33] = np.median(x, axis=0) + 60 * np.subtract(*np.quantile(x, (0.75, 0.25), axis=0))
+    assert said(x) == []
+
+
+def test_of_columns_that_are_mostly_one_number_nothing_is_far_out():
+    """As of a cost that few rows have: it has no deviation to be measured by."""
+    x, r = groups(), np.random.default_rng(0)
+    rare = np.zeros((400, 8))
+    rare[:40] = r.uniform(1e3, 1e4, (40, 8)) * (r.random((40, 8)) < 0.5)
+    assert said(np.hstack([x[:, :3], rare])) == []
+
+
+def test_parts_below_0_are_no_shares(rng):
+    """They add up to a whole and have no logarithm."""
+    x = rng.normal(0.125, 0.3, (300, 8))
+    assert said(x + (1 - x.sum(axis=1, keepdims=True)) / 8) == []
+
+
+@pytest.mark.parametrize(("lost", "told"), [(0.0009, True), (0.002, False)])
+def test_shares_may_lack_a_thousandth_of_their_sum(lost, told):
+    x = shares()
+    x[7] *= 1 - lost
+    assert bool(said(x)) == told
+
+
+def test_it_is_said_of_how_many_rows_some_are():
+    x = groups(12_000)
+    x[5000:5200] = 1e5
+    assert " rows of 10,000 that were looked at lie so far out" in said(x)[0]
+    x = groups()
+    x[33] = 1e6
+    assert "looked at" not in said(x)[0]
+
+
+def test_a_hundred_rows_of_very_many_columns_are_looked_at(monkeypatch):
+    monkeypatch.setattr(remarks, "NUMBERS", 6)
+    x = groups()
+    assert "6 (as 2)" in said(np.hstack([x, x[:, [2]]]))[0]
+    x[:, 0] = x[:, 1] + 1e-3 * groups()[:, 0]  # equal in a row or two, by chance
+    assert said(x) == []
+
+
+@pytest.mark.parametrize("likelihood", ["counts", "bernoulli", "gaussian"])
+def test_copies_are_told_where_columns_get_one_variance_alone(likelihood):
+    """Of counts and probabilities a copy has the weight of its own numbers, as any column."""
+    x = np.random.default_rng(0).poisson(30, (300, 8)).astype("f4")
+    x = np.hstack([x, x[:, :1]]) if likelihood == "counts" else np.hstack([x, x[:, :1]]) / 64
+    data = observe(x, likelihood)
+    assert len(remarks.of_rows(data, choose(data))) == (likelihood == "gaussian")
+
+
+def test_amounts_that_few_rows_have_are_no_copies_though_the_same_rows_have_them():
+    """As the costs of an accident beside drivers without one."""
+    x, r = groups(600), np.random.default_rng(0)
+    has = r.random(600) < 0.15
+    costs = np.where(has[:, None], r.uniform(1e3, 9e3, (600, 3)), 0.0)
+    assert said(np.hstack([x, costs])) == []
+    assert "9 (as 7)" in said(np.hstack([x, costs, 2 * costs[:, [1]]]))[0]

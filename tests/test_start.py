@@ -272,3 +272,44 @@ def test_a_table_of_fewer_rows_than_a_row_has_neighbours_is_grouped(k):
     rows = np.stack([20.0 * (np.arange(8) % 2), np.arange(8)], axis=1).astype("f4")
     found = starts.start(rows, k, "landmark", 0, views=[rows], kind="table")
     assert adjusted_rand_score(np.arange(8) % k, found.groups) == 1
+
+
+def test_each_view_weighs_as_much_however_many_directions_it_has(rng):
+    """Law: squared distances between rows, on average, are the same in each."""
+    views = [rng.normal(size=(300, 2)) * [9, 1], 1e-3 * rng.normal(size=(300, 40))]
+    some = np.arange(0, 300, 2)
+    both = parting.joint(views, some)
+    spread = both.var(axis=0)
+    np.testing.assert_allclose([spread[:2].sum(), spread[2:].sum()], 1, rtol=1e-4)
+    np.testing.assert_allclose(np.corrcoef(both[:, 0], views[0][some, 0])[0, 1], 1, rtol=1e-6)
+
+
+def test_groups_that_are_shown_alike_are_those_of_the_code(rng):
+    z, found = rng.normal(size=(200, 2)), np.arange(200) % 3
+    np.testing.assert_array_equal(parting.clearer([z], z, found, 2 - found, 0), found)
+
+
+@pytest.mark.parametrize(("second", "taken"), [(7, True), (6, False)])
+def test_k_means_that_has_cut_off_less_than_a_tenth_of_its_largest_group_stands(second, taken, monkeypatch):
+    """Its others are far rows then, and one draw's few borders may be those of a cloud cut by chance."""
+    means = np.repeat(np.arange(100), [70, second, *[1] * (30 - second), *[0] * (68 + second)])
+    clear, *drawn = np.random.default_rng(0).permuted(np.tile(np.arange(100) % 2, (3, 1)), axis=1)
+    monkeypatch.setattr(starts.regions, "kmeans", lambda *given: means)
+    monkeypatch.setattr(parting, "beyond_chance", lambda near, asked, groups: 0.01 if groups is clear else 0.5)
+    found = starts.of_draws(np.arange(100.0)[:, None], [[*drawn, clear]], 2, 0)
+    np.testing.assert_array_equal(found, clear if taken else means)
+
+
+@pytest.mark.parametrize(("most", "runs"), [(500, 3), (1, 1)])
+def test_counts_are_grouped_in_fifteen_twenty_five_and_fifty_directions(most, runs, rng, monkeypatch):
+    """Of many groups once in each of these."""
+    asked, own = [], starts.KMeans.fit
+
+    def fit(kmeans, z):
+        asked.append(z.shape[1])
+        return own(kmeans, z)
+
+    monkeypatch.setattr(starts.KMeans, "fit", fit)
+    monkeypatch.setattr(starts.regions, "MANY", most)
+    starts.of_counts([rng.normal(size=(60, 60))], 2, 0)
+    assert sorted(asked) == [15] * runs + [25] * runs + [50] * runs

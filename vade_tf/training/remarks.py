@@ -41,14 +41,18 @@ def of_rows(data: Observations, likelihood: Likelihood) -> list[str]:
 def _deviations(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Numbers [n, D] less the median of their column, in robust standard deviations; NaN and 0 as they are.
 
-    Also whether a column has such a deviation, bool [D]: of one that is mostly one number nothing is far out.
+    Also whether a column has such a deviation, bool [D]: of one that is mostly one number nothing is far out, and its
+    others are in units of their own median.
     """
     filled = ~np.isnan(x).all(axis=0)
     quantiles = np.zeros((3, x.shape[1]))
     quantiles[:, filled] = np.nanquantile(x[:, filled], (0.25, 0.5, 0.75), axis=0)
     unit = (quantiles[2] - quantiles[0]) / DEVIATION
     known = unit > 0
-    return (x - quantiles[1]) / np.where(known, unit, 1.0), known
+    others = np.where(x == quantiles[1], np.nan, np.abs(x - quantiles[1]))
+    rare = ~known & ~np.isnan(others).all(axis=0)
+    unit[rare] = np.nanmedian(others[:, rare], axis=0)
+    return (x - quantiles[1]) / np.where(unit > 0, unit, 1.0), known
 
 
 def shares(x: np.ndarray) -> list[str]:
