@@ -204,3 +204,19 @@ def test_components_that_depend_on_the_row_are_taken_one_by_one_however_many(rng
     gamma = rng.dirichlet(np.ones(16), 40)
     want = [oracles.rate_z(*row) for row in zip(gamma, z, np.exp(log_s2), mu, np.exp(log_sigma2), strict=True)]
     np.testing.assert_allclose(elbo.rate_z(np.log(gamma), z, log_s2, mu, log_sigma2), want, rtol=1e-9)
+
+
+@pytest.mark.parametrize("latent", [1, 2, 7, 10])
+def test_draws_of_an_expectation_have_the_moments_of_noise(latent):
+    """Of N(0, I): mean 0, mean square I, and third moments 0."""
+    draws = elbo.cubature(latent).astype("f8")
+    np.testing.assert_allclose(draws.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(draws.T @ draws / len(draws), np.eye(latent), atol=1e-6)
+    np.testing.assert_array_equal(draws, elbo.cubature(latent))
+
+
+def test_draws_of_a_wide_code_are_twenty_of_the_length_of_noise():
+    draws = elbo.cubature(64)
+    assert draws.shape == (20, 64)
+    np.testing.assert_allclose((draws**2).sum(axis=1), 64, rtol=1e-5)
+    np.testing.assert_allclose(draws.mean(axis=0), 0, atol=1e-6)

@@ -80,7 +80,7 @@ def test_a_row_far_out_makes_no_copies_of_columns_that_are_none_and_hides_none_t
 def test_a_row_far_out_of_a_large_table_has_its_own_number():
     """Of so many rows some are looked at."""
     x = groups(12_000)
-    x[5000:5200] = 1e5
+    x[5000:5200] = 1e5 * np.random.default_rng(0).normal(size=(200, 6))
     (told,) = said(x)
     found = [int(word) for word in told.split("rows ")[2].split(" and")[0].split(", ")]
     assert len(found) == 5
@@ -216,7 +216,7 @@ def test_shares_may_lack_a_thousandth_of_their_sum(lost, told):
 
 def test_it_is_said_of_how_many_rows_some_are():
     x = groups(12_000)
-    x[5000:5200] = 1e5
+    x[5000:5200] = 1e5 * np.random.default_rng(0).normal(size=(200, 6))
     assert " rows of 10,000 that were looked at lie so far out" in said(x)[0]
     x = groups()
     x[33] = 1e6
@@ -247,3 +247,31 @@ def test_amounts_that_few_rows_have_are_no_copies_though_the_same_rows_have_them
     costs = np.where(has[:, None], r.uniform(1e3, 9e3, (600, 3)), 0.0)
     assert said(np.hstack([x, costs])) == []
     assert "9 (as 7)" in said(np.hstack([x, costs, 2 * costs[:, [1]]]))[0]
+
+
+def test_a_number_for_no_value_is_named_with_its_column_as_it_came_in():
+    """As of a data logger, and the first date of a database; of an array the column has a number."""
+    x, r = groups(600), np.random.default_rng(0)
+    table = pandas.DataFrame(50 + 8 * x, columns=[f"s{i}" for i in range(6)])
+    table["built"] = pandas.Timestamp("2020-01-01") + pandas.to_timedelta(r.integers(0, 900, 600), unit="D")
+    table.loc[:19, "s1"], table.loc[10:39, "built"] = -9999, pandas.Timestamp("1753-01-01")
+    fitting = vade_tf.begin(table, Settings(clusters=3))
+    (told,) = remarks.of_rows(fitting.data, fitting.model.likelihood)
+    assert "-9999 in 20 rows of column 's1', 1753-01-01 00:00:00 in 30 rows of column 'built';" in told
+    x[:20, 2] = -9999
+    assert "-9999 in 20 rows of column 2;" in said(x)[0]
+    assert said(pandas.DataFrame(np.where(x == -9999, np.nan, x), columns=list("abcdef"))) == []  # as it says
+
+
+@pytest.mark.parametrize("others", [1, 2, 20])
+def test_numbers_far_out_that_differ_or_are_single_stand_for_none(others):
+    x = groups(600)
+    x[:others, 2] = -9999 - np.arange(others)
+    assert said(x) == []
+
+
+def test_a_number_that_leaves_the_others_their_spread_is_no_sentinel():
+    """Two cells of thirty deviations, of a thousand rows."""
+    x = groups(1000)
+    x[:2, 2] = np.median(x[:, 2]) + 30 * np.subtract(*np.quantile(x[:, 2], (0.75, 0.25))) / remarks.DEVIATION
+    assert said(x) == []

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from vade_tf.errors import InputError
-from vade_tf.model import inputs, networks, vade
+from vade_tf.model import inputs, networks
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
 from vade_tf.systems.gmvae import GMVAE
@@ -110,8 +110,23 @@ def test_the_bound_of_a_row_is_that_of_its_expectation_to_the_first_order(small_
 
     monkeypatch.setattr(model, "_terms", linear)
     np.testing.assert_allclose(model.elbo(x), -7 * x.sum(axis=1), rtol=1e-5)
-    assert len(seen) == vade.SCORE_DRAWS == 4  # passes through the decoder, as its comment says
-    assert len({draw.tobytes() for draw in seen}) == 4
+    assert len({draw.tobytes() for draw in seen}) == len(seen) == 6  # passes through the decoder
+
+
+@pytest.mark.parametrize("latent", [2, 6])
+def test_the_bound_of_a_row_is_exact_where_its_terms_are_quadratic_in_the_noise(latent, rng):
+    """Oracle: the closed form for a linear decoder and one component, whatever the width of the code."""
+    code, x = keras.Input((latent,)), rng.normal(size=(8, 5)).astype("f4")
+    decoder = keras.Model(code, keras.layers.Dense(5)(code))
+    model = VaDE(networks.build_encoder(5, latent, hidden=(4,)), decoder, 1, "gaussian")
+    model.prior.assign([1.0], rng.normal(size=(1, latent)), rng.uniform(0.5, 2, (1, latent)))
+    (m, log_s2), (kernel, bias) = (part.numpy().astype("f8") for part in model.encode(x)), decoder.get_weights()
+    _, mu, log_sigma2 = (part.numpy().astype("f8") for part in model.prior.parameters)
+    s2, var = np.exp(log_s2), np.exp(model.log_sigma2_x.numpy().astype("f8"))
+    squared = (x - m @ kernel - bias) ** 2 + s2 @ kernel**2  # E_q of it, [8, 5]
+    distortion = 0.5 * (squared / var + np.log(2 * np.pi * var)).sum(axis=1)
+    kl = 0.5 * (log_sigma2 - log_s2 + (s2 + (m - mu) ** 2) / np.exp(log_sigma2) - 1).sum(axis=1)
+    np.testing.assert_allclose(model.elbo(x), -(distortion + kl), rtol=1e-4)
 
 
 def test_the_weight_of_the_hints_is_a_weight_that_no_step_trains(small_model, x, eager):

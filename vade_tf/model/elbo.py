@@ -16,9 +16,11 @@ Every function works in the dtype it is given; the model gives float32, the test
 
 import math
 
+import numpy as np
 import tensorflow as tf
 
 LOG_2PI = math.log(2.0 * math.pi)
+DIRECTIONS = 10  # of the code, at most, along which `cubature` goes both ways
 WIDE = 4096  # numbers of the components' means, K times latent, from which on sums over them are matrix products
 
 
@@ -108,3 +110,18 @@ def guidance(log_gamma, hints):
     """
     picked = tf.one_hot(hints, log_gamma.shape[-1], dtype=log_gamma.dtype)  # a row of zeros where the hint is -1
     return -tf.reduce_sum(picked * log_gamma, axis=-1)
+
+
+def cubature(latent: int) -> np.ndarray:
+    """Draws that stand for N(0, I) in an expectation: both ways along orthogonal directions, sqrt(latent) far.
+
+    Their mean is 0, and their mean square I where there are as many directions as the code has dimensions, which is
+    exact for all that is quadratic in the noise (spherical-radial rule: Arasaratnam and Haykin, IEEE TAC 2009). A
+    wider code has the right length of the noise, and some of its directions.
+
+    Returns:
+        float32 [2 min(latent, DIRECTIONS), latent], always the same.
+    """
+    turned, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((latent, latent)))
+    half = math.sqrt(latent) * turned[:DIRECTIONS]
+    return np.concatenate([half, -half]).astype(np.float32)

@@ -1,9 +1,13 @@
-"""What the rows of a fit say against its groups before any model: shares of a whole, copies of columns, rows far out.
+"""What the rows of a fit say against its groups before any model: shares, copies, numbers for no value, rows far out.
 
 Each is looked for in the columns of a table, and said in a sentence with what to do. No labels.
 """
 
+from collections.abc import Sequence
+from numbers import Real
+
 import numpy as np
+import pandas
 
 from vade_tf.data.dataset import Observations
 from vade_tf.data.schema import Schema
@@ -32,10 +36,16 @@ def of_rows(data: Observations, likelihood: Likelihood) -> list[str]:
     x = np.asarray(data.x[numbers], np.float64)
     schema = data.schema if isinstance(data.schema, Schema) else None
     many = np.flatnonzero(are_many(x))  # answers and levels have neither copies worth a word nor anything far out
-    names = [f"{i}" for i in many] if schema is None else [repr(schema.features[i]) for i in many]
-    raw = x if schema is None else schema.decode(x).select_dtypes("number").to_numpy(np.float64)
+    features = range(x.shape[1]) if schema is None else schema.features
+    cells = pandas.DataFrame(x) if schema is None else schema.decode(x)
+    names = [repr(features[i]) for i in many]
     deviations, known = _deviations(x[:, many])
-    return [*shares(raw), *copies(deviations, names), *far_out(x[:, many], deviations, known, numbers, len(data.x))]
+    return [
+        *shares(cells.select_dtypes("number").to_numpy(np.float64)),
+        *copies(deviations, names),
+        *sentinels(x[:, many], deviations, [cells.get(features[i]) for i in many], names),
+        *far_out(x[:, many], deviations, known, numbers, len(data.x)),
+    ]
 
 
 def _deviations(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -83,6 +93,32 @@ def copies(deviations: np.ndarray, names: list[str]) -> list[str]:
     told = _listed([f"{names[i]} (as {names[first[i]]})" for i in repeated])
     which = "a column repeats" if len(repeated) == 1 else f"{len(repeated)} columns repeat"
     return [f"{which} the numbers of another, which so weigh more than once: {told}; leave out what repeats"]
+
+
+def sentinels(
+    x: np.ndarray, deviations: np.ndarray, cells: Sequence[pandas.Series | None], names: list[str]
+) -> list[str]:
+    """Of columns [n, D] whose numbers far out are all the same one, as -9999 where a sensor gave none.
+
+    Args:
+        x, deviations: some rows, and these numbers in robust deviations, see `_deviations`.
+        cells: the columns as they came in, D of them; None of one that is not among these.
+        names: of the columns.
+    """
+    found = []
+    for column, far in enumerate((np.abs(deviations) > FAR).T):  # NaN is not
+        v = x[:, column]
+        if far.sum() > 1 and np.ptp(v[far]) == 0 and np.nanstd(v) > SQUASHED * np.nanstd(v[~far]):
+            own = cells[column]
+            one = v[far][0] if own is None else own[far].iloc[0]
+            shown = f"{one:.6g}" if isinstance(one, Real) else one  # else a date
+            found.append(f"{shown} in {far.sum():,} rows of column {names[column]}")
+    if not found:
+        return []
+    return [
+        f"one number stands far from all others of its column, as one does that says there is none: {_listed(found)}; "
+        "if so, leave these cells empty (NaN, in a DataFrame or a file)"
+    ]
 
 
 def far_out(x: np.ndarray, deviations: np.ndarray, known: np.ndarray, numbers: np.ndarray, n: int) -> list[str]:
