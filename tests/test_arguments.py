@@ -11,6 +11,7 @@ from keras import layers
 
 from vade_tf import Lines, Memory, Settings, TrainConfig, VaDE, fit
 from vade_tf.errors import InputError
+from vade_tf.training import given
 from vade_tf.training.fitting import begin
 
 SMALL = Settings(**{**small_fits.SMALL, "epochs": 1, "regroups": 0, "guide_epochs": 0})
@@ -102,3 +103,10 @@ def test_a_fit_inside_of_a_strategy_is_refused_and_on_one_device_it_is_the_same(
     with tf.distribute.OneDeviceStrategy("CPU:0").scope():
         found = fit(x, SMALL).model.predict(x, verbose=0)
     np.testing.assert_array_equal(found, fit(x, SMALL).model.predict(x, verbose=0))
+
+
+def test_a_data_set_of_rows_whose_length_is_not_told_is_one_of_rows():
+    """As `from_generator` of a signature without it makes them: one axis is that of a row, not of a batch."""
+    rows = np.arange(12, dtype="f4").reshape(4, 3)
+    made = tf.data.Dataset.from_generator(lambda: rows, output_signature=tf.TensorSpec((None,), tf.float32))
+    np.testing.assert_array_equal(given.read_data_set(made), rows)

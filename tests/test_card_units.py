@@ -1,17 +1,21 @@
 """Cards by hand: the facts, the bars, what a cluster is called, and fold changes of many rows."""
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
+import pandas
+import scipy.sparse
 
 from vade_tf.data.genes import Genes
 from vade_tf.data.observing import build
 from vade_tf.model import networks
 from vade_tf.model.counts import Counts
 from vade_tf.model.vade import VaDE
-from vade_tf.report import card_page
-from vade_tf.report.contrast import FOLD, Contrast
+from vade_tf.report import card_page, cards
+from vade_tf.report.contrast import FOLD, Contrast, contrast
 from vade_tf.report.expression import expression
+from vade_tf.training.posterior import Assignments
 
 CARD = {
     "cluster": 0, "name": "", "rows": 4, "share": 0.5, "pi": 0.25, "confidence": 0.75, "label": 2, "purity": 0.625,
@@ -53,3 +57,43 @@ def test_fold_changes_are_of_all_rows_however_many(rng):
     ratio = (mean[groups == 0].mean(axis=0) + 1) / (mean[groups == 1].mean(axis=0) + 1)
     effect = expression(model, data, groups, 2).effect
     np.testing.assert_allclose(effect, [np.log2(ratio), -np.log2(ratio)], atol=1e-3)
+
+
+def test_a_probability_is_called_next_to_one_only_where_three_digits_would_say_one():
+    row = {"row": 7, "id": None, "values": {}}
+    told = ((0.95, "0.950"), (0.9986, "0.999"), (0.9996, "&gt; 0.999"), (0.0004, "&lt; 0.001"), (0.0016, "0.002"))
+    for value, text in told:
+        card = {**CARD, "doubtful": [{**row, "confidence": value, "other": {"cluster": 1, "confidence": 0.25}}]}
+        assert f" {text} here, 0.250 in " in card_page.section([card], None)
+
+
+def test_a_stored_feature_of_zeros_ones_and_missing_cells_is_a_share(rng):
+    x = rng.choice([0.0, 1.0, np.nan], size=(40, 3))
+    x[:, 2] = 2 * x[:, 2]
+    data = build(scipy.sparse.csr_array(np.ones((40, 3))), None, "x", "memory")
+    data.x.matrix.data[:] = x.ravel()
+    assert contrast(data, np.arange(40) % 2, 2).kinds == ["share", "share", "number"]
+
+
+def test_mean_days_of_clusters_that_lie_days_apart_have_no_time_of_day():
+    """The hour of a mean of days is nobody's."""
+    passed = np.repeat([0, 10], 20) + np.tile([0, 1], 20)
+    days = pandas.Timestamp("2024-03-01 09:30") + pandas.to_timedelta(passed, "D")
+    data = build(pandas.DataFrame({"day": days, "size": np.arange(40.0)}), None, "x", "memory")
+    apart = contrast(data, np.repeat([0, 1], 20), 2)
+    j = apart.names.index("day")
+    assert [apart.in_units(j, apart.inside[c, j]) for c in (0, 1)] == ["2024-03-01", "2024-03-11"]
+
+
+def test_a_row_is_told_by_what_sets_its_cluster_apart_most():
+    """Of ten features that do the six of the largest effects, the largest first."""
+    groups = np.repeat([0, 1], 50)
+    noise = np.random.default_rng(1).normal(size=(100, 10)) * np.arange(1, 11)
+    x = 10.0 * groups[:, None] + noise  # the first feature varies least beside the step
+    log_gamma = np.log(np.where(np.arange(2) == groups[:, None], 0.9, 0.1))
+    data = build(x, None, "x", "memory", "gaussian")
+    card = cards.cards(SimpleNamespace(), data, Assignments(x[:, :2], log_gamma))[1]
+    effects = {each["name"]: abs(each["effect"]) for each in card["features"]}
+    told = list(card["typical"][0]["values"])
+    assert told == sorted(effects, key=effects.get, reverse=True)[: len(told)]
+    assert len(told) > 3

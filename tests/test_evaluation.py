@@ -265,3 +265,11 @@ def test_the_speed_is_measured_on_some_of_many_rows(rng, monkeypatch):
     model = SimpleNamespace(predict=lambda batches, verbose: asked.append(sum(len(batch) for batch in batches)))
     assert evaluation.throughput(model, rng.normal(size=(200, 3)).astype("f4")) > 0
     assert max(asked) == 30
+
+
+def test_every_row_has_draws_of_its_own(small_model, rng):
+    """With the same ones for all rows, the error of their mean would not fall with their number."""
+    x = np.repeat(rng.uniform(size=(1, 12)), 3, axis=0).astype("f4")
+    log_w = evaluation.log_weights(small_model(), x, 400, seed=0, chunk=400)
+    assert np.abs(np.corrcoef(log_w)[np.triu_indices(3, 1)]).max() < 0.3
+    np.testing.assert_allclose(log_w.mean(axis=1), log_w.mean(), atol=6 * log_w.std() / 20)

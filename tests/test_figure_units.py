@@ -15,6 +15,9 @@ from test_figures import HISTORY, render, sheet, subject
 
 from vade_tf.data.observing import build
 from vade_tf.errors import StorageError
+from vade_tf.model import networks
+from vade_tf.model.counts import Counts
+from vade_tf.model.vade import VaDE
 from vade_tf.report import (
     colours,
     course_figures,
@@ -259,3 +262,31 @@ def test_of_letters_that_the_font_lacks_one_warning_names_the_names():
             drawing.png(Figure((2, 2)))
     last = "the font of the figures has not all letters of \u6e29\u5ea6, \u4e2d; the table has them"
     assert [str(each.message) for each in told] == ["another", last]
+
+
+def test_of_images_that_fill_no_last_line_the_least_likely_are_shown_in_whole_lines(rng):
+    density = rng.permutation(20.0 * np.arange(20))
+    found, x = SimpleNamespace(log_density=density), np.arange(1.0, 21)[:, None]
+    for columns, shown in ((12, 12), (8, 16), (30, 20)):
+        pixels = sheet(image_figures.outliers(x, (1, 1), found, columns=columns))
+        np.testing.assert_array_equal(pixels[~np.isnan(pixels)], 1 + density.argsort()[:shown])
+
+
+def test_the_profile_of_a_column_that_never_varies_is_a_number(small_model, rng):
+    x = rng.normal(size=(50, 12))
+    x[:, 3] = 5
+    figure = figures.profiles(small_model("gaussian"), build(x, None, "x", "memory"), np.array([0, 2]))
+    for axis in figure.axes:
+        assert np.isfinite(axis.lines[1].get_ydata()).all()
+
+
+def test_the_profiles_of_counts_are_of_rows_as_large_as_those_of_the_data(rng):
+    """A component has shares alone; its counts together are those of a row of the data on average."""
+    shape = {"n_features": 6, "latent_dim": 2, "hidden": (8,)}
+    model = VaDE(networks.build_encoder(**shape), networks.build_decoder(**shape), 2, Counts(7.0))
+    x = rng.poisson(rng.uniform(1, 9, 6), (80, 6)).astype("f4")
+    figure = figures.profiles(model, build(x, None, "cells", "here", likelihood="counts"), np.arange(2))
+    decoded = model.decode(model.prior.mu.numpy()).numpy()
+    for axis, share in zip(figure.axes, decoded / decoded.sum(axis=1, keepdims=True), strict=True):
+        drawn = axis.lines[1].get_ydata() * x.std(axis=0) + x.mean(axis=0)
+        np.testing.assert_allclose(drawn, share * x.sum() / 80, rtol=1e-3)

@@ -349,3 +349,25 @@ def test_whole_numbers_of_sixteen_levels_may_be_images(rng, white, shape):
     """Of four bits; marks have fewer."""
     x = np.round(white * scenes(rng, 80, 8, 8)).reshape(80, -1)
     assert observe(x).image_shape == shape
+
+
+def test_rows_whose_neighbours_are_hardly_alike_are_no_images_whatever_lies_half_a_side_away(rng):
+    """A slow wave in noise: neighbours correlate by 0.17, numbers half a side away by less than 0."""
+    turns = 0.7 * np.tile(np.arange(16) / 16, 16)
+    wave = np.sqrt(2) * np.cos(2 * np.pi * (turns + rng.random((2000, 1))))
+    rows = np.sqrt(0.17) * wave + np.sqrt(0.83) * rng.normal(size=(2000, 256))
+    assert observe(np.clip(rows, -3, 3)).image_shape is None
+
+
+def test_a_faint_border_that_flickers_is_one_of_images(rng):
+    """As a scanner leaves it: the end of a line is like the begin of the next, but hardly varies."""
+    x = scenes(rng, 80, 12, 12)
+    x[:, :, [0, -1]] = 0.05 * rng.random((80, 1, 1))
+    assert observe(x.reshape(80, -1)).image_shape == (12, 12)
+
+
+def test_images_in_rows_are_known_whatever_the_first_are(rng, monkeypatch):
+    monkeypatch.setattr(checks, "SEEN_IMAGES", 60)
+    x = scenes(rng, 300, 8, 8).reshape(300, 64)
+    x[:60] = 0
+    assert [observe(rows).image_shape for rows in (x, x[::-1])] == [(8, 8)] * 2

@@ -15,6 +15,8 @@ from vade_tf.data.augmentation import Hiding
 from vade_tf.errors import InputError
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.filled import filled
+from vade_tf.runs.rows import load_rows
 
 
 def resolved(x, **more) -> str:
@@ -121,3 +123,13 @@ def test_a_run_says_that_columns_are_hidden_and_an_older_one_goes_on_with_what_i
     assert {type(how) for how in asked} == {Hiding}
     older = dataclasses.replace(config, augment="digits")  # what a run of the version before says
     assert begin(np.load(tmp_path / "rows.npy"), older).settings.augment == "digits"
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"), [({}, "columns"), ({"augment": "none"}, "none"), ({"recipe": "paper"}, "none")]
+)
+def test_a_run_writes_down_that_it_hides_columns_unless_it_was_told_not_to(tmp_path, rng, asked, found):
+    """What it writes down is what every later process of it does."""
+    np.save(tmp_path / "x.npy", rng.normal(size=(60, 201)).astype("f4"))
+    rows = load_rows(TrainConfig.create(data=str(tmp_path / "x.npy"), clusters=2, **asked))
+    assert filled(rows.config, rows).augment == found

@@ -133,3 +133,25 @@ def test_networks_are_refused_whose_weights_gradients_and_moments_take_the_memor
     monkeypatch.setattr(given, "memory", lambda: 0.8 * 48 * numbers)
     with pytest.raises(InputError, match="^hidden, latent_dim and clusters: expected a model that fits in"):
         given.check_room(144, settings, (12, 12))
+
+
+def test_networks_may_share_a_layer_that_has_no_weights_and_no_other():
+    """A copy of an activation is the activation; of a dense layer it would be a second one."""
+    for shared, allowed in ((keras.layers.ReLU(), True), (keras.layers.Dense(3), False)):
+        x, z = keras.Input((3,)), keras.Input((3,))
+        h = shared(x)
+        encoder = keras.Model(x, [keras.layers.Dense(3)(h), keras.layers.Dense(3)(h)])
+        decoder = keras.Model(z, keras.layers.Dense(3)(shared(z)))
+        if allowed:
+            networks.check(encoder, decoder)
+        else:
+            with pytest.raises(InputError, match="^encoder and decoder: expected no layer in both"):
+                networks.check(encoder, decoder)
+
+
+def test_very_many_components_are_refused_that_take_the_memory_by_themselves(monkeypatch):
+    """pi, mean and variance of a million: 48 bytes of a number, with its gradient and moments, are over a gigabyte."""
+    monkeypatch.setattr(given, "memory", lambda: 2**30)
+    settings = Settings(clusters=1_000_000, hidden=(4,)).resolve(2_000_000, 6)
+    with pytest.raises(InputError, match="^hidden, latent_dim and clusters: expected a model that fits in"):
+        given.check_room(6, settings, None)

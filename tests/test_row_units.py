@@ -15,6 +15,8 @@ from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model import choice
 from vade_tf.model.likelihood import Gaussian
 from vade_tf.model.networks import Roots
+from vade_tf.training import given
+from vade_tf.training.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -206,3 +208,35 @@ def test_amounts_in_an_array_are_told_once_with_what_to_do(rng, form, told):
     found = [str(each.message) for each in said if each.category is UnitsWarning]
     assert len(found) == told
     assert all("give a DataFrame" in each and "np.log1p(x)" in each for each in found)
+
+
+def test_images_that_are_mostly_black_are_grey_values(rng):
+    """The contrast of pixels that are always black says nothing of the others: here a sixth of them varies."""
+    x = np.zeros((60, 12, 12))
+    x[:, 4:9, 4:9] = rng.integers(0, 17, (60, 5, 5))
+    data = observe(x)
+    assert (choice.choose(data).name, data.grey) == ("bernoulli", (1 / 16, 0.0))
+
+
+def test_white_is_at_most_ten_where_hardly_a_pixel_varies(rng):
+    """Of the spread of all pixels alone it would be about forty here, and its squared error all of the loss."""
+    x = np.zeros((60, 20, 20), "u1")
+    x[:, 7, 8] = 255 * (rng.random(60) < 0.5)
+    data = observe(x, "gaussian")
+    scale, offset = choice.choose(data).units(data)
+    assert (scale * 255, offset) == (pytest.approx(10), 0)
+
+
+@pytest.mark.parametrize(
+    ("white", "kind", "brightest", "number"), [(3, "f4", 1, 40), (1023, "u2", 250, 40), (65535, "u2", 200, 1)]
+)
+def test_dark_images_of_the_same_camera_are_taken_as_they_are(rng, white, kind, brightest, number):
+    """Fractions beside whites of hundreds, and many as dark as bytes beside 16 bits, are in other units."""
+    x = rng.uniform(0, white, (40, 4, 5)).astype(kind)
+    x[0, 0, :2] = 0, white
+    data = observe(x)
+    model = given.build_model(data, choice.choose(data), Settings(clusters=2).resolve(40, 20), "float32")
+    dark = (x[:number] * (brightest / white)).astype(kind).reshape(number, 20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        choice.check_units(model, dark)

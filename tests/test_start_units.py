@@ -36,3 +36,23 @@ def test_hints_that_name_other_groups_than_the_start_are_no_fault(rng, monkeypat
     others = np.arange(60, dtype="i4") // 30
     assert recipe.keep_groups(fitting, others, others) == ([], [])
     assert recipe.keep_groups(fitting, hints, hints) == ([], ["the clusters are not the groups"])
+
+
+@pytest.mark.parametrize("number", [60, 15])
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+def test_directions_do_not_hang_on_the_size_of_a_layer(rng, number, scale):
+    """float32 holds a layer of 1e25, as one that diverges is, but not its square, nor that of 1e-25."""
+    sample = (rng.normal(size=(number, 30)) * np.geomspace(1, 9, 30)).astype("f4")
+    found = views._leading_directions(sample.copy())
+    scaled = views._leading_directions((scale * sample).astype("f4"))
+    assert np.isfinite(scaled).all()
+    leading = np.abs(np.sum(scaled[:, :5] * found[:, :5], axis=0))  # a direction has no sign
+    np.testing.assert_allclose(leading, 1, atol=1e-3)
+
+
+@pytest.mark.parametrize("group", [np.arange(1000) // 100, np.arange(1000) % 10], ids=["in blocks", "in turn"])
+def test_directions_are_found_on_rows_of_all_groups_however_these_stand(group):
+    found = views._sample(group[:, None], 100, 0)
+    assert len(found) == 100
+    counts = np.bincount(found[:, 0], minlength=10)
+    assert 1 < counts.min() <= counts.max() < 25
