@@ -1,5 +1,7 @@
 """What rows say against a fit: planted shares, copies and faulty rows are told, and nothing of rows in order."""
 
+import re
+
 import numpy as np
 import pandas
 import pytest
@@ -254,10 +256,11 @@ def test_a_number_for_no_value_is_named_with_its_column_as_it_came_in():
     x, r = groups(600), np.random.default_rng(0)
     table = pandas.DataFrame(50 + 8 * x, columns=[f"s{i}" for i in range(6)])
     table["built"] = pandas.Timestamp("2020-01-01") + pandas.to_timedelta(r.integers(0, 900, 600), unit="D")
+    table["built"] += pandas.Timedelta(hours=8, minutes=26)
     table.loc[:19, "s1"], table.loc[10:39, "built"] = -9999, pandas.Timestamp("1753-01-01")
     fitting = vade_tf.begin(table, Settings(clusters=3))
     (told,) = remarks.of_rows(fitting.data, fitting.model.likelihood)
-    assert "-9999 in 20 rows of column 's1', 1753-01-01 00:00:00 in 30 rows of column 'built';" in told
+    assert "-9999 in 20 rows of column 's1', 1753-01-01 in 30 rows of column 'built';" in told
     x[:20, 2] = -9999
     assert "-9999 in 20 rows of column 2;" in said(x)[0]
     assert said(pandas.DataFrame(np.where(x == -9999, np.nan, x), columns=list("abcdef"))) == []  # as it says
@@ -275,3 +278,29 @@ def test_a_number_that_leaves_the_others_their_spread_is_no_sentinel():
     x = groups(1000)
     x[:2, 2] = np.median(x[:, 2]) + 30 * np.subtract(*np.quantile(x[:, 2], (0.75, 0.25))) / remarks.DEVIATION
     assert said(x) == []
+
+
+@pytest.mark.parametrize(("number", "exact"), [("-9999", True), ("999.5", True), ("2147483647", False)])
+def test_a_number_for_no_value_is_written_as_in_the_file_whatever_the_column_is_called(number, exact):
+    """As far as features of seven digits have it."""
+    table = pandas.DataFrame(50 + 8 * groups(300))
+    table.loc[:19, 5] = float(number)
+    about, written = re.search("is none: (about )?([-0-9.e]+) in 20 rows of column 5;", said(table)[-1]).groups()
+    assert (about is None, written == number) == (exact, exact)
+    assert float(written) == pytest.approx(float(number), rel=1e-6)
+
+
+def test_a_number_for_no_value_is_counted_among_the_rows_that_were_looked_at():
+    x = groups(12_000)
+    x[:, 3] = np.where(np.arange(12_000) % 10 == 0, -999, x[:, 3])
+    (told,) = said(x)
+    counted = int(told.split("-999 in ")[1].split(" ")[0].replace(",", ""))
+    assert 900 < counted < 1100
+    assert "column 3 (of 10,000 rows that were looked at);" in told
+
+
+def test_rows_without_a_value_in_any_column_are_told_as_such_alone():
+    """To bound their numbers would be no help."""
+    x = groups()
+    x[:20] = -9999
+    assert [each[:18] for each in said(x)] == ["one number stands "]

@@ -122,6 +122,6 @@ def cubature(latent: int) -> np.ndarray:
     Returns:
         float32 [2 min(latent, DIRECTIONS), latent], always the same.
     """
-    turned, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((latent, latent)))
-    half = math.sqrt(latent) * turned[:DIRECTIONS]
+    drawn = np.random.default_rng(0).standard_normal((latent, min(latent, DIRECTIONS)))
+    half = math.sqrt(latent) * np.linalg.qr(drawn)[0].T
     return np.concatenate([half, -half]).astype(np.float32)

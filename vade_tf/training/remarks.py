@@ -36,15 +36,19 @@ def of_rows(data: Observations, likelihood: Likelihood) -> list[str]:
     x = np.asarray(data.x[numbers], np.float64)
     schema = data.schema if isinstance(data.schema, Schema) else None
     many = np.flatnonzero(are_many(x))  # answers and levels have neither copies worth a word nor anything far out
-    features = range(x.shape[1]) if schema is None else schema.features
+    columns: list[str | int] = list(range(x.shape[1]))  # of each feature
+    if schema is not None:
+        columns = [column.name for column in schema.columns for _ in range(column.width)]
     cells = pandas.DataFrame(x) if schema is None else schema.decode(x)
-    names = [repr(features[i]) for i in many]
+    names, own = [repr(columns[i]) for i in many], [cells[columns[i]] for i in many]
     deviations, known = _deviations(x[:, many])
+    none = _stand_alone(x[:, many], deviations)
+    others, their_deviations = (np.where(none, np.nan, part) for part in (x[:, many], deviations))
     return [
         *shares(cells.select_dtypes("number").to_numpy(np.float64)),
         *copies(deviations, names),
-        *sentinels(x[:, many], deviations, [cells.get(features[i]) for i in many], names),
-        *far_out(x[:, many], deviations, known, numbers, len(data.x)),
+        *sentinels(none, own, names, len(data.x)),
+        *far_out(others, their_deviations, known, numbers, len(data.x)),
     ]
 
 
@@ -95,30 +99,49 @@ def copies(deviations: np.ndarray, names: list[str]) -> list[str]:
     return [f"{which} the numbers of another, which so weigh more than once: {told}; leave out what repeats"]
 
 
-def sentinels(
-    x: np.ndarray, deviations: np.ndarray, cells: Sequence[pandas.Series | None], names: list[str]
-) -> list[str]:
-    """Of columns [n, D] whose numbers far out are all the same one, as -9999 where a sensor gave none.
+def _stand_alone(x: np.ndarray, deviations: np.ndarray) -> np.ndarray:
+    """Which cells [n, D] hold the one number that is far out in their column: in two rows or more, and squashing it."""
+    found = np.abs(deviations) > FAR  # NaN is not
+    for column, far in enumerate(found.T):
+        v = x[:, column]
+        far &= far.sum() > 1 and np.ptp(v[far]) == 0 and np.nanstd(v) > SQUASHED * np.nanstd(v[~far])
+    return found
+
+
+def sentinels(none: np.ndarray, cells: Sequence[pandas.Series], names: list[str], n: int) -> list[str]:
+    """Of columns in which one number, as -9999 of a sensor, may say that there is none.
 
     Args:
-        x, deviations: some rows, and these numbers in robust deviations, see `_deviations`.
-        cells: the columns as they came in, D of them; None of one that is not among these.
+        none: whether a cell of some rows holds it, bool [rows, D].
+        cells: the columns as they came in, D of them.
         names: of the columns.
+        n: all rows.
     """
-    found = []
-    for column, far in enumerate((np.abs(deviations) > FAR).T):  # NaN is not
-        v = x[:, column]
-        if far.sum() > 1 and np.ptp(v[far]) == 0 and np.nanstd(v) > SQUASHED * np.nanstd(v[~far]):
-            own = cells[column]
-            one = v[far][0] if own is None else own[far].iloc[0]
-            shown = f"{one:.6g}" if isinstance(one, Real) else one  # else a date
-            found.append(f"{shown} in {far.sum():,} rows of column {names[column]}")
+    found = [
+        f"{_written(own[cells_of_it].iloc[0])} in {cells_of_it.sum():,} rows of column {name}"
+        for cells_of_it, own, name in zip(none.T, cells, names, strict=True)
+        if cells_of_it.any()
+    ]
     if not found:
         return []
     return [
-        f"one number stands far from all others of its column, as one does that says there is none: {_listed(found)}; "
-        "if so, leave these cells empty (NaN, in a DataFrame or a file)"
+        f"one number stands far from all others of its column, as one does that says there is none: {_listed(found)}"
+        f"{_looked_at(len(none), n)}; if so, leave these cells empty (NaN, in a DataFrame or a file)"
     ]
+
+
+def _written(cell) -> str:
+    """A number as a file has it, as far as features of seven digits do; of a date the day, for the minutes are lost."""
+    if isinstance(cell, pandas.Timestamp):
+        return str(cell.round("D").date())
+    if not isinstance(cell, Real):
+        return str(cell)
+    number = float(cell)
+    return f"{number:.6g}" if abs(number) < 1e5 else f"about {number:.0f}"
+
+
+def _looked_at(some: int, n: int) -> str:
+    return "" if some == n else f" (of {some:,} rows that were looked at)"
 
 
 def far_out(x: np.ndarray, deviations: np.ndarray, known: np.ndarray, numbers: np.ndarray, n: int) -> list[str]:
