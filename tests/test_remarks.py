@@ -255,6 +255,7 @@ def test_a_number_for_no_value_is_named_with_its_column_as_it_came_in():
     """As of a data logger, and the first date of a database; of an array the column has a number."""
     x, r = groups(600), np.random.default_rng(0)
     table = pandas.DataFrame(50 + 8 * x, columns=[f"s{i}" for i in range(6)])
+    table.insert(0, "site", np.array(["north", "south", "west"])[np.arange(600) % 3])  # a feature for each level
     table["built"] = pandas.Timestamp("2020-01-01") + pandas.to_timedelta(r.integers(0, 900, 600), unit="D")
     table["built"] += pandas.Timedelta(hours=8, minutes=26)
     table.loc[:19, "s1"], table.loc[10:39, "built"] = -9999, pandas.Timestamp("1753-01-01")
