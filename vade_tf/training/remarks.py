@@ -118,9 +118,9 @@ def sentinels(none: np.ndarray, cells: Sequence[pandas.Series], names: list[str]
         n: all rows.
     """
     found = [
-        f"{_written(own[cells_of_it].iloc[0])} in {cells_of_it.sum():,} rows of column {name}"
-        for cells_of_it, own, name in zip(none.T, cells, names, strict=True)
-        if cells_of_it.any()
+        f"{_written(own[held].iloc[0])} in {held.sum():,} rows of column {name}"
+        for held, own, name in zip(none.T, cells, names, strict=True)
+        if held.any()
     ]
     if not found:
         return []
