@@ -249,6 +249,9 @@ def test_a_table_of_lists_alone_is_told_how_to_be_rows(tmp_path, rng, in_file):
         InputError, match=r"got lists or records in emb, .* numpy.save\('x.npy', numpy.stack\(table\['emb'\]\)\)"
     ):
         load_file(str(tmp_path / "t.parquet"), id="id", in_file=in_file)
+    pandas.DataFrame({"key": [f"a{i}" for i in range(60)], "emb": list(codes)}).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(InputError, match=r"got lists or records in emb, .* numpy.stack\(table\['emb'\]\)\)"):
+        load_file(str(tmp_path / "t.parquet"), in_file=in_file)  # names of rows are no columns to cluster by
     np.save(tmp_path / "x.npy", np.stack(pandas.read_parquet(tmp_path / "t.parquet")["emb"]))
     np.testing.assert_allclose(load_file(str(tmp_path / "x.npy")).x, codes, rtol=1e-6)
 

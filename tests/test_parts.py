@@ -55,6 +55,7 @@ def test_a_single_cluster_that_is_not_there_is_refused(clusters):
 def test_features_are_standardised_unless_they_are_constant_to_rounding(mean, std, scale):
     class Moments:
         standardise = True
+        components = False
 
         @staticmethod
         def moments():

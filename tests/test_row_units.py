@@ -14,8 +14,9 @@ from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model import choice
 from vade_tf.model.likelihood import Gaussian
-from vade_tf.model.networks import Roots
+from vade_tf.model.networks import Directions, Roots
 from vade_tf.training import given
+from vade_tf.training.fitting import begin
 from vade_tf.training.settings import Settings
 
 
@@ -159,6 +160,39 @@ def test_new_texts_have_the_length_of_those_trained_on_and_no_number_below_0(sma
         choice.check_units(model, form(np.round(9 * weights).astype("f4")))
     with pytest.raises(InputError, match="^x: expected no number below 0, .* got -0"):
         choice.check_units(model, form((weights - weights.mean(axis=0)).astype("f4")))
+
+
+@pytest.mark.parametrize("form", [np.asarray, lambda x: SparseRows(scipy.sparse.csr_array(x))], ids=["dense", "sparse"])
+def test_new_rows_of_another_length_than_embeddings_had_are_told_so(small_model, rng, form):
+    """At eight times the length every row looks like those at the edge, and its cluster is as sure as it is wrong."""
+    x = rng.normal(size=(60, 12))
+    x *= 3 / np.linalg.norm(x, axis=1, keepdims=True)
+    x[:5] = 0  # without a direction
+    model = small_model("gaussian", scaling=Directions(3.0, 12))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for rows in (x, np.where(np.arange(60)[:, None] % 3, x, 2 * x), x[:5]):
+            choice.check_units(model, form(rows.astype("f4")))
+    for factor in (0.5, 1.02, 8):
+        with pytest.warns(
+            UnitsWarning, match=r"^x: expected rows of the length 3, .*; divide each by its length, as was"
+        ):
+            choice.check_units(model, form((factor * x).astype("f4")))
+
+
+@pytest.mark.parametrize(("zeros", "texts"), [(0.4, False), (0.6, True)])
+@pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_array], ids=["dense", "sparse"])
+def test_rows_of_one_length_are_texts_where_most_numbers_are_zero(rng, zeros, texts, form):
+    """A text has few of all words; what a network computes with rectified units has no number below 0 either."""
+    x = rng.uniform(0.2, 1, (200, 30)) * (rng.random((200, 30)) > zeros)
+    x[:, 0] = 0.2
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    rows = observe(form(x.astype("f4")))
+    assert (rows.length, rows.texts, rows.standardise) == (pytest.approx(1), texts, False)
+    settings = Settings(clusters=2, hidden=(4,), latent_dim=2, precision="float32", augment="none")
+    scaling = begin(rows, settings).model.scaling
+    assert isinstance(scaling, Roots if texts else Directions)
+    np.testing.assert_allclose((np.asarray(scaling(x)) ** 2).mean(), 1, rtol=1e-4)
 
 
 def test_images_far_brighter_than_white_was_are_warned_of_though_most_of_them_is_black(rng):

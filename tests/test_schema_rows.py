@@ -139,7 +139,7 @@ def test_tables_that_cannot_be_used():
         (pandas.DataFrame({"a": []}), r"^t: expected a table with rows and columns, got shape \(0, 1\)"),
         (
             pandas.DataFrame({"a": [1, 1]}),
-            r"^t: expected a column .* got none \(a: its value is always 1\)$",
+            r"^t: expected a column .* got none \('a': its value is always 1\)$",
         ),
         (pandas.DataFrame([[1, 2], [3, 4]], columns=["a", "a"]), "^t: expected columns with different names, got 'a'"),
         (pandas.DataFrame({"a": [[1], [2]]}), "^t: column 'a': expected numbers, texts, truth values or dates"),

@@ -19,6 +19,7 @@ HOMES = {
     "FusedAdam": "vade_tf.model.optimizer",
     "Reconstruction": "vade_tf.model.reconstruction",
     "Clustering": "vade_tf.systems.models",
+    "Directions": "vade_tf.model.networks",
     "Roots": "vade_tf.model.networks",
     "Centres": "vade_tf.systems.models",
     "StudentT": "vade_tf.systems.models",

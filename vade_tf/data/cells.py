@@ -83,8 +83,10 @@ def factorized(values: pandas.Series, argument: str) -> tuple[np.ndarray, list]:
     try:
         numbers, found = pandas.factorize(values)
     except (TypeError, NotImplementedError) as error:  # cells that are lists; the second is Arrow's word for that
+        cell = values.dropna().iloc[0]
+        todo = "; of vectors of one length give numpy.stack(column)" if np.ndim(cell) == 1 else ""
         raise InputError(
-            f"{argument}: expected numbers, texts, truth values or dates, got {short(values.dropna().iloc[0])}"
+            f"{argument}: expected numbers, texts, truth values or dates, got {short(cell)}{todo}"
         ) from error
     return numbers, list(found)
 

@@ -206,6 +206,14 @@ def are_answers(x: Rows, low: float, high: float) -> bool:
     return not any((block % 1).any() for block in blocks(x))
 
 
+def are_mostly_zero(x: Rows) -> bool:
+    """Whether more than half of all numbers are 0, as the weights of words in texts: each has few of the words."""
+    numbers = (
+        x.stored(rows) if isinstance(x, SparseRows) else x[rows] for rows in spans(len(x), x.shape[1], CHECK_ROWS)
+    )
+    return 2 * sum(np.count_nonzero(part) for part in numbers) < len(x) * x.shape[1]
+
+
 def common_length(x: Rows, alike: float) -> float:
     """The Euclidean length that all rows share which are not zero, as text vectorizers leave them; 0.0: they have none.
 

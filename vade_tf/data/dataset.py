@@ -47,10 +47,12 @@ class Observations:
         standardise: whether a Gaussian likelihood gives every feature mean 0 and variance 1.
         factor, offset: what it multiplies them with where it does not, e.g. sqrt(10) for a variance of 1/10, and what
             it then adds; of images, also flattened ones, what makes black 0 and white 1 for a Bernoulli.
-        length: Euclidean length that all rows share which are read by their square roots (`networks.Roots`); else None.
-        texts: whether rows are like those of texts: of one length, and never below 0.
+        length: Euclidean length that all rows share, which new ones should have (`networks.Directions`); texts are read
+            by their square roots (`networks.Roots`). None of all others, and of texts of a schema, which keeps to it.
+        texts: whether rows are like those of texts: of one length, mostly 0, and never below.
         schema: how a table became these features, or None. Only with one may x hold NaN: in missing cells.
         recognised: whether they are images by the look of their pixels alone.
+        components: whether the columns are principal components, which share one unit: the first are the widest.
         origins: the experiment or donor that each row comes from, as a number from 0 up, int32 [n]; None: all alike.
     """
 
@@ -67,6 +69,7 @@ class Observations:
     schema: Coded | None = None
     origins: np.ndarray | None = None
     recognised: bool = False
+    components: bool = False
 
     @property
     def rows(self) -> Rows:

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse
 
 from vade_tf.data import checks, greys
+from vade_tf.data.components import are_components
 from vade_tf.data.dataset import Coded, Dataset, Observations, as_kind
 from vade_tf.data.genes import is_annotated
 from vade_tf.data.shards import FileRows, is_file
@@ -164,11 +165,11 @@ def observe(
     length = checks.common_length(x, alike) if one_unit else 0.0
     if length and checks.are_answers(x, low, high):
         length = 0.0
-    texts = length > 0 and low >= 0
+    texts = length > 0 and low >= 0 and checks.are_mostly_zero(x)  # features of a network may be above 0, too
     if length and standardise:  # directions, whose features have one unit: on average each gets the square 1
-        rooted = length if texts and schema is None else None  # as of words; those of `--text` are logarithms already
+        own = None if texts and schema is not None else length  # weights of `--text` are logarithms already
         factor = math.sqrt(x.shape[1]) / length
-        return Observations(x, low, high, image_shape, likelihood, False, factor, 0.0, rooted, texts, schema)
+        return Observations(x, low, high, image_shape, likelihood, False, factor, 0.0, own, texts, schema)
     rows = Observations(x, low, high, image_shape, likelihood, standardise, texts=texts, schema=schema)
     if image_shape is not None and not whole:
         raise InputError(f"{argument}: expected images without empty cells; fill them, or leave their rows out")
@@ -182,7 +183,9 @@ def observe(
         return images
     if x.dtype == np.uint8:
         return replace(rows, factor=checks.grey_units(x, low, high)[0])
-    return replace(rows, factor=1 / 255) if checks.are_pixels(x, low, high) else rows
+    if checks.are_pixels(x, low, high):
+        return replace(rows, factor=1 / 255)
+    return replace(rows, components=table and not isinstance(x, SparseRows) and are_components(x))
 
 
 def _few_columns(schema: Coded | None) -> bool:

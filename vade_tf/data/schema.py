@@ -114,7 +114,7 @@ class Schema:
         columns = tuple(column for column in found.values() if isinstance(column, Column))
         dropped = {name: column for name, column in found.items() if isinstance(column, str)}
         if not columns:
-            reasons = "; ".join(f"{short(name)}: {reason}" for name, reason in list(dropped.items())[:3])
+            reasons = "; ".join(f"{short(name)!r}: {reason}" for name, reason in list(dropped.items())[:3])
             several = argument == "data" and " different texts in " in reasons
             texts = "; text=COLUMN clusters texts, text=lines those of a .txt, one a line" if several else ""
             raise InputError(

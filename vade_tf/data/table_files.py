@@ -16,6 +16,7 @@ from vade_tf.data.cells import COMMA
 from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.genes import Genes
 from vade_tf.data.headers import are_numbered
+from vade_tf.data.inferring import infer
 from vade_tf.data.joint import may_have_dots
 from vade_tf.data.observing import COUNTS, build
 from vade_tf.data.schema import Schema
@@ -218,7 +219,7 @@ def _inferred(
 
     several: names of columns that were left out, as they hold lists or records.
     """
-    if several and not len(table.columns):
+    if several and all(isinstance(infer(name, table[name], "data", name == table.columns[0]), str) for name in table):
         raise InputError(
             f"data: expected a table with columns of cells, got lists or records in {', '.join(several)[:40]}, which "
             f"are left out; give the .npy that numpy.save('x.npy', numpy.stack(table[{several[0][:40]!r}])) writes"

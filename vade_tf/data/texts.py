@@ -73,7 +73,14 @@ class Texts:
         return (("gaussian", len(self.words)),)
 
     def encode(self, texts: Iterable[str]) -> scipy.sparse.csr_array:
-        """Texts -> rows, float32 [n, D], sparse; a text without any of the words is a row of zeros."""
+        """Texts -> rows, float32 [n, D], sparse; a text without any of the words is a row of zeros.
+
+        Raises:
+            InputError: a table, which would give its names, or a single text, which would give its letters.
+        """
+        if isinstance(texts, (pandas.DataFrame, str)):
+            got = "a table; give its column" if isinstance(texts, pandas.DataFrame) else "one text; give [text]"
+            raise InputError(f"texts: expected several texts, one a row, got {got}")
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         how = {"dtype": np.float32, "token_pattern": word_pattern() if self.marks else WITHOUT_MARKS}

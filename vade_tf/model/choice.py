@@ -13,7 +13,7 @@ from vade_tf.machine import rows_together, spans
 from vade_tf.model.counts import Counts, ZeroInflatedCounts
 from vade_tf.model.likelihood import FAR, Bernoulli, Gaussian, Likelihood, get
 from vade_tf.model.mixed import Mixed
-from vade_tf.model.networks import Roots, fills
+from vade_tf.model.networks import Directions, Roots, fills
 
 MOST = 1e30  # value of a row; float32 cannot square more
 CONTRAST = 0.4  # MNIST has 0.78, digits 0.51; TF-IDF of texts 0.18, tables scaled to [0, 1] about 0.1 to 0.3
@@ -65,7 +65,8 @@ def choose(observations) -> Likelihood:
     families = observations.image_shape is None and observations.schema is not None and observations.schema.blocks
     asked = observations.likelihood == "bernoulli"
     pixels = observations.grey != (1.0, 0.0) and (asked or _contrasts(observations))
-    if families and observations.standardise and observations.x.dtype != np.uint8 and not pixels:
+    own_units = observations.standardise and not observations.components
+    if families and own_units and observations.x.dtype != np.uint8 and not pixels:
         return _of_columns(observations, about)  # of a table; texts have one unit, and pictures are bytes
     if observations.likelihood == "auto":
         try:
@@ -148,7 +149,7 @@ def _are_amounts(observations) -> bool:
 def _gaussian(observations) -> Gaussian:
     """One variance a feature, or one for all where they have one unit; a warning of amounts that come as an array."""
     tell([AMOUNTS] if _are_amounts(observations) else [], 1)
-    return Gaussian(shared=not observations.standardise)
+    return Gaussian(shared=not observations.standardise or observations.components)
 
 
 def _of_columns(observations, about) -> Mixed:
@@ -215,8 +216,10 @@ def check_units(model, x, argument: str = "x", names: Mapping[int, str] | None =
             low, high = min(low, float(known.min())), max(high, float(known.max()))
     if len(x):
         some = x[:: math.ceil(len(x) / rows_together(x.shape[1], LOOKED_AT))]
-        if isinstance(getattr(model, "scaling", None), Roots):
-            _check_lengths(np.asarray(some), low, model.scaling.length, argument)
+        if isinstance(scaling := getattr(model, "scaling", None), Roots):
+            _check_weights(low, argument)
+        if isinstance(scaling, (Directions, Roots)):
+            _check_lengths(np.asarray(some), scaling, argument)
         table = names is not None and model.likelihood.takes_missing
         compared = some
         if table:  # dates go on, and are compared with none
@@ -228,23 +231,26 @@ def check_units(model, x, argument: str = "x", names: Mapping[int, str] | None =
             _check_columns(np.asarray(model.scale(some)), range(x.shape[1]), argument, x.shape[1] // 2)
 
 
-def _check_lengths(rows: np.ndarray, low: float, length: float, argument: str) -> None:
-    """Looks at rows [n, D] as a model takes them that was trained on rows of one length, never below 0.
-
-    Raises:
-        InputError: the least number is below 0, which would be read as 0.
-    """
+def _check_weights(low: float, argument: str) -> None:
+    """Raises InputError where the least number is below 0, which a model of weights of words would read as 0."""
     if low < 0:
         raise InputError(
             f"{argument}: expected no number below 0, as in the rows trained on, got {low:g}; give such rows as their "
             "vectorizer makes them, neither centred nor standardised"
         )
+
+
+def _check_lengths(rows: np.ndarray, scaling: Directions | Roots, argument: str) -> None:
+    """Warns where half of the rows [n, D] are longer or shorter than those trained on, which had one length."""
     lengths = np.linalg.norm(rows.astype(np.float64), axis=1)
     lengths = lengths[lengths > 0]
-    if lengths.size and np.mean(np.abs(lengths / length - 1) > ALIKE) > 0.5:
+    todo = "divide each by its length, as was done before the training"
+    if isinstance(scaling, Roots):
+        todo = "they are brought to it, so give the values that their vectorizer makes, not counts"
+    if lengths.size and np.mean(np.abs(lengths / scaling.length - 1) > ALIKE) > 0.5:
         warnings.warn(
-            f"{argument}: expected rows of the length {length:.4g}, as those trained on, got such as {lengths[0]:.4g}; "
-            "they are brought to it, so give the values that their vectorizer makes, not counts",
+            f"{argument}: expected rows of the length {scaling.length:.4g}, as those trained on, got such as "
+            f"{lengths[0]:.4g}; {todo}",
             UnitsWarning,
             stacklevel=4,
         )

@@ -160,6 +160,24 @@ def build_scaling(scale, offset) -> keras.layers.Rescaling | None:
 
 
 @keras.saving.register_keras_serializable("vade_tf")
+class Directions(keras.layers.Rescaling):
+    """Rows of one length, which on average get the square 1 a feature, whatever is hidden of them.
+
+    Args:
+        length: Euclidean length of the raw rows.
+        width: features D.
+    """
+
+    def __init__(self, length: float, width: int, **kwargs):
+        super().__init__(math.sqrt(width) / length, **{**kwargs, "dtype": "float32"})
+        self.length, self.width = float(length), int(width)
+
+    def get_config(self):
+        shared = {name: value for name, value in super().get_config().items() if name not in ("scale", "offset")}
+        return {**shared, "length": self.length, "width": self.width}
+
+
+@keras.saving.register_keras_serializable("vade_tf")
 class Roots(keras.layers.Layer):
     """Rows of one length whose values are never below 0, by their square roots, which get the length sqrt(D).
 

@@ -81,7 +81,7 @@ def many_columns(data: Observations) -> bool:
 
 def of_one_length(data: Observations) -> bool:
     """Whether rows are of one Euclidean length, by which they are scaled, and no texts."""
-    return data.factor != 1.0 and not data.standardise and not data.texts
+    return data.length is not None and not data.texts
 
 
 def hides(data: Observations, likelihood: Likelihood) -> bool:
@@ -97,6 +97,8 @@ def _in_ten_directions(data: Observations) -> float:
     """Share of the variance of some rows, each column of variance 1, that lies in ten directions."""
     some = np.asarray(data.x[subset(len(data.x), pipeline.together(data.x, READ_ROWS), 0, STREAM)], np.float64)
     mean, std = data.moments()
+    if data.components:
+        std = np.full_like(std, np.sqrt(np.mean(std**2)))
     scaled = np.nan_to_num((some - mean) / np.where(std > 0, std, 1.0), posinf=0.0, neginf=0.0)
     scaled -= scaled.mean(axis=0)
     found = randomized_svd(scaled, min(10, *scaled.shape), random_state=0)[1]
@@ -200,7 +202,7 @@ def build_model(data: Observations, likelihood: Likelihood, settings: Resolved, 
         )
     scaling = networks.build_scaling(*likelihood.units(data))
     if data.length is not None and isinstance(likelihood, Gaussian):
-        scaling = networks.Roots(data.length)
+        scaling = networks.Roots(data.length) if data.texts else networks.Directions(data.length, n_features)
     if not isinstance(own, (tuple, list)) or len(own) != 2:
         raise InputError(f"networks: expected a pair (encoder, decoder), got {reprlib.repr(own)}")
     encoder, decoder = own

@@ -114,7 +114,8 @@ def doubts(fitting: Fitting, groups: np.ndarray) -> list[str]:
     clusters, seed = fitting.settings.clusters, fitting.settings.start_seed
     if not is_table(fitting) or clusters == 1 or regions.is_beyond(clusters, len(rows)):
         return []
-    own, found = feature_reader(fitting.model, rows)(rows), groups if numbers is None else groups[numbers]
+    own = feature_reader(fitting.model, rows, fitting.data.components)(rows)
+    found = groups if numbers is None else groups[numbers]
     some = subset(len(own), parting.ASKED, seed)
     own, found = own[some], found[some]
     asked = np.arange(len(own))
@@ -156,7 +157,7 @@ def accepted(fitting: Fitting, groups: np.ndarray, before: np.ndarray) -> np.nda
 
     def compare() -> dict[str, np.ndarray]:
         some = part(fitting.data.rows, asked)
-        columns = direction_reader(fitting.model, some)(some)
+        columns = direction_reader(fitting.model, some, fitting.data.components)(some)
         return {"worse": np.array(parting.is_worse(columns, groups[asked], before[asked]))}
 
     return before if fitting.by_chief(compare)["worse"] else groups
@@ -178,12 +179,12 @@ def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], list[np.nd
         return lambda rows: [within_reach(posterior.codes(model, rows))]
     of = found_on(fitting, phase)
     if of == "table":
-        own = feature_reader(model, x)
+        own = feature_reader(model, x, fitting.data.components)
         return lambda rows: [own(rows)]
     if of == "counts":
         return count_reader(model, x)
     both = view_reader(model, x)
-    columns = [direction_reader(model, x)] if of in starts.COLUMNS else []
+    columns = [direction_reader(model, x, fitting.data.components)] if of in starts.COLUMNS else []
     return lambda rows: [*(view for view in both(rows) if view is not None), *(read(rows) for read in columns)]
 
 

@@ -90,16 +90,17 @@ def view_reader(model: VaDE, x: Rows) -> Callable[[Rows], tuple[np.ndarray, np.n
     return read
 
 
-def feature_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
+def feature_reader(model: VaDE, x: Rows, one_unit: bool = False) -> Callable[[Rows], np.ndarray]:
     """How rows of a table are compared themselves: function of raw rows [m, D] to float32 [m, D].
 
     Numbers have variance 1, the levels of a category stay 0 and 1, and an answer of yes and no weighs as much as the
     two levels of one; more answers than a table has columns have variance 1, too. A missing cell has the mean of its
-    column.
+    column. Columns of one unit keep it.
 
     Args:
         model: scales the rows.
         x: raw rows, [n, D], from which means and variances are taken.
+        one_unit: whether columns are principal components, which the model brings to variance 1 together.
     """
 
     def scaled(rows: Rows) -> np.ndarray:
@@ -121,6 +122,8 @@ def feature_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
         answers = np.zeros_like(answers)
     if x.shape[1] <= OWN_FEATURES:  # of more, the rare ones tell more
         spread[answers] = YES_AND_NO
+    if one_unit:
+        spread[:] = 1.0
 
     def read(rows: Rows) -> np.ndarray:
         rows = scaled(rows)
@@ -129,17 +132,17 @@ def feature_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
     return read
 
 
-def direction_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray]:
+def direction_reader(model: VaDE, x: Rows, one_unit: bool = False) -> Callable[[Rows], np.ndarray]:
     """How rows of many columns are compared themselves: as those of a table, in their principal directions.
 
     Args:
-        model, x: as for `feature_reader`.
+        model, x, one_unit: as for `feature_reader`.
 
     Returns:
         Function of raw rows [m, D] to float32 [m, at most COLUMN_DIRECTIONS].
     """
     some = _sample(x, max(min(SAMPLE, SAMPLE_NUMBERS // x.shape[1]), COLUMN_DIRECTIONS), model.seed)
-    own = feature_reader(model, some)
+    own = feature_reader(model, some, one_unit)
     sample = own(some)
     axes = randomized_svd(sample, min(COLUMN_DIRECTIONS, *sample.shape), random_state=0)[2].T  # [D, directions]
     return lambda rows: np.concatenate([own(block) @ axes for block in pipeline.blocks(rows)])
