@@ -5,9 +5,9 @@ python benchmarks/components.py --data-dir FOLDER --seeds 3     some minutes on 
 python benchmarks/components.py --table                         prints what was measured so far
 
 1,800 rows of each set (or all) are drawn; the components are those of two thirds of them, on which everything is
-fitted, and the rest are new rows. Texts are TF-IDF and have a truncated SVD. "whitened" is how every component was treated
-before they were told from other columns. Scores are adjusted Rand indices; nothing but the scores reads labels. Rows
-that are in benchmarks/results/components.csv are not measured again.
+fitted, and the rest are new rows. Texts are TF-IDF and have a truncated SVD. "whitened" is how every component was
+treated before they were told from other columns. Scores are adjusted Rand indices; nothing but the scores reads labels.
+Rows that are in benchmarks/results/components.csv are not measured again.
 """
 
 import argparse
