@@ -194,6 +194,19 @@ def test_levels_are_left_out_as_unread_numbers_where_most_look_like_these(sizes,
     assert ("c" in schema.dropped) == left
 
 
+@pytest.mark.parametrize("tick", [1, "yes", True])
+def test_what_is_ticked_or_empty_is_left_out_with_a_word(tick):
+    """As surveys export it: empty may mean no, or that nobody asked."""
+    ticks = {f"tick {i}": pandas.Series([tick, None] * 30, dtype=object) for i in range(5)}
+    schema = Schema.infer(pandas.DataFrame({**ticks, "all": 1, "v": np.arange(60) % 7}))
+    assert set(schema.dropped) == {*ticks, "all"}
+    (told,) = schema.unread
+    assert "write 0 there: 'tick 0', 'tick 1', 'tick 2'; and 2 more such columns" in told
+    assert "'all'" not in told
+    filled = pandas.DataFrame(ticks).notna().astype(int)
+    assert [column.kind for column in Schema.infer(filled).columns] == ["boolean"] * 5
+
+
 def test_a_fraction_that_single_precision_takes_for_two_levels_is_neither():
     column = Column("c", "category", (0.1, 0.1 + 1e-12, 7))
     assert column.places([0.1, 0.1 + 1e-12, np.float32(0.1)]) == [0, 1, -1]

@@ -76,5 +76,14 @@ def test_what_may_be_counts_is_told_unless_something_is_asked_for(rng, form, d, 
             choice.choose(observe(x, likelihood))
 
 
+@pytest.mark.parametrize("form", ["array", "frame"])
+@pytest.mark.parametrize("d", [14, 24])
+def test_ratings_with_a_code_for_no_answer_are_no_counts(rng, form, d):
+    """The tail is that of the code; counts end at another number in each column."""
+    x = rng.integers(1, 8, (900, d))
+    x[rng.random(x.shape) < 0.03] = 99
+    assert chosen(FORMS[form](x)) == ("mixed" if form == "frame" else "gaussian", False)
+
+
 def test_fewer_columns_say_nothing_of_counts(rng):
     assert chosen(FORMS["frame"](abundances(rng, d=8))) == ("mixed", False)

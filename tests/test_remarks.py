@@ -58,6 +58,7 @@ def test_copies_are_named_in_any_unit():
     assert "'degrees' (as 'b')" in " ".join(said(frame))
     assert "5 columns repeat" in said(np.hstack([x, *[x[:, [2]]] * 5]))[0]
     assert "6 (as 2)" in said(np.hstack([x, x[:, [2]]]))[0]
+    assert "6 (minus 2)" in said(np.hstack([x, 1 - x[:, [2]]]))[0]  # the rest of a share tells the same
 
 
 def test_rows_far_out_are_counted_and_numbered():
@@ -105,7 +106,7 @@ def test_a_column_known_in_rows_far_out_alone_raises_no_warning(recwarn):
         shares(d=4),
         shares() * np.random.default_rng(0).uniform(1, 1.1, (300, 1)),
         levels(),
-        np.hstack([groups(), -groups(), groups() + 0.1 * groups(seed=1)]),
+        np.hstack([groups(), groups() + 0.1 * groups(seed=1)]),
         groups() + 300.0 * (np.arange(400) % 3 == 0)[:, None],
         np.random.default_rng(0).standard_t(4, (500, 5)),
         np.random.default_rng(0).lognormal(0, 1.5, (500, 5)),
@@ -267,11 +268,54 @@ def test_a_number_for_no_value_is_named_with_its_column_as_it_came_in():
     assert said(pandas.DataFrame(np.where(x == -9999, np.nan, x), columns=list("abcdef"))) == []  # as it says
 
 
-@pytest.mark.parametrize("others", [1, 2, 20])
-def test_numbers_far_out_that_differ_or_are_single_stand_for_none(others):
+@pytest.mark.parametrize(("others", "each"), [(1, 1), (2, 1), (20, 1), (4, 5)])
+def test_numbers_far_out_that_differ_or_are_single_stand_for_none(others, each):
     x = groups(600)
-    x[:others, 2] = -9999 - np.arange(others)
+    x[: others * each, 2] = np.repeat(-9999 - np.arange(others), each)
     assert said(x) == []
+
+
+def ratings(r, *codes):
+    """Answers from 1 to 7 to twelve questions, and a yes or no; a tenth of each answer is one of the codes."""
+    x = r.integers(1, 8, (600, 12)).astype("f4")
+    x[r.random(x.shape) < 0.1] = 0
+    x[x == 0] = r.choice(codes, int((x == 0).sum()))
+    return np.hstack([x, r.integers(0, 2, (600, 1))])
+
+
+@pytest.mark.parametrize("codes", [(99,), (98, 99), (97, 98, 99)])
+def test_the_codes_for_no_answer_are_named_among_ratings(rng, codes):
+    frame = pandas.DataFrame(ratings(rng, *codes)).add_prefix("q")
+    (told,) = said(frame)
+    listed = told.split("is none: ")[1].split(" in ")[0].split(" and ")
+    assert sorted(map(int, listed)) == sorted(codes)
+    assert "rows of column 'q0'" in told
+    assert "7 more" in told  # of twelve questions, and never of the yes or no
+    assert said(frame.where(frame < 97)) == []
+
+
+@pytest.mark.parametrize("codes", [(8,), (0, 9), (-1,), (96, 97, 98, 99)])
+def test_codes_near_the_answers_and_many_ones_are_ratings_like_others(rng, codes):
+    assert said(pandas.DataFrame(ratings(rng, *codes)).add_prefix("q")) == []
+
+
+def test_levels_between_whole_numbers_are_no_ratings_with_a_code():
+    """As of standardised columns: the rarest of three lies far from the others."""
+    x = groups(600)
+    x[:, 2] = np.repeat([0.0, 0.1, 5.5], [300, 280, 20])
+    assert said(x) == []
+
+
+def test_an_answer_and_its_reverse_are_no_copies_worth_a_word(rng):
+    answer = rng.integers(0, 2, (400, 1))
+    assert said(pandas.DataFrame(np.hstack([groups(), answer, 1 - answer])).add_prefix("q")) == []
+
+
+def test_rounding_is_no_spread_that_makes_a_rare_level_stand_far_out():
+    x = groups(600)
+    x[:, 2] = 1 + np.arange(600) % 12 * np.spacing(np.float32(1))
+    x[:30, 2] = 5
+    assert said(x.astype("f4")) == []
 
 
 def test_a_number_that_leaves_the_others_their_spread_is_no_sentinel():

@@ -64,7 +64,7 @@ def test_what_a_column_is_taken_for(cells, kind):
     ("name", "cells", "reason"),
     [
         ("c", [7] * 60, "its value is always 7"),
-        ("c", many([7, None]), "its value is always 7"),
+        ("c", many([7, None]), "its only value is 7"),
         ("c", [None] * 60, "it has no value"),
         ("c", [" "] * 60, "it has no value"),
         ("c", range(60), "it counts the rows from 0"),

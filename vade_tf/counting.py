@@ -57,13 +57,16 @@ class Tally:
 
         The variances of such counts lie on one curve over their means m: m + r m^2, as a negative binomial's. Levels,
         marks and years vary less than their mean, columns in several units lie on no one curve, and of amounts, such as
-        prices, there are zeros without ones.
+        prices, there are zeros without ones. The tails of counts end anywhere: where most columns have the same largest
+        number, it is a code, such as 99 for no answer.
         """
         mean = self.sums / self.rows
         variance = self.squares / self.rows - mean**2
         varied = variance > CONSTANT * mean**2
         m, v = mean[varied], variance[varied]
         if not len(m) or (v >= m).mean() < VARYING:
+            return False
+        if np.unique(self.largest[varied], return_counts=True)[1].max() > len(m) / 2:
             return False
         excess = max(float(np.median((v - m) / m**2)), 0.0)
         if np.sqrt(np.mean(np.log(v / (m + excess * m**2)) ** 2)) > APART:

@@ -43,7 +43,8 @@ FEW_NUMBERS = 20  # ... which holds more different ones than a category such as 
 PARTS = 3  # dots or colons of a text at least that is an address or a version, and nobody's number or date
 BLURRED = 1e-3  # between two numbers of float32, as a share of a column's standard deviation: more is too much
 
-UNREAD = re.compile(r"[\d,]+ different texts in [\d,]+ rows \(")  # of a reason that goes on with how to write them
+# Of a reason that goes on with how to write them
+UNREAD = re.compile(r"[\d,]+ different texts in [\d,]+ rows \(|its only value is .* are empty; ")
 _LIKE_A_NUMBER = re.compile(r"\W{0,2}\d[\d\s.,:/'-]*\D{0,4}")
 _BOUND = re.compile(r"[<>≤≥]=?\s*[0-9]*[.,]?[0-9]+")  # of what is measured: below what can be detected, say
 _DATES = ("datetime64", "datetime", "date", "period")  # as pandas calls the types of an index
@@ -82,6 +83,8 @@ def infer(
     if types.is_complex_dtype(values.dtype) or any(isinstance(value, COMPLEX) for value in found):
         raise InputError(f"{argument}: expected real numbers in column {name!r}, got complex ones; give their parts")
     levels = {key_of(value): plain(value) for value in found}
+    if len(levels) < 2 and missing:  # as of what is ticked
+        return f"its only value is {examples(levels.values())}, the others are empty; if that means no, write 0 there"
     if len(levels) < 2:
         return f"its value is always {examples(levels.values())}"
     categories = isinstance(values.dtype, pandas.CategoricalDtype)

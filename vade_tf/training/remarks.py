@@ -21,9 +21,11 @@ PARTS = 5  # columns of shares, at least
 ROUNDED = 1e-3  # of their sum, that shares may lack or have too much: they are printed with a few digits
 STEADY = 0.1  # standard deviation of that sum, at most, as a share of what columns that know nothing of each other have
 MOST_COLUMNS = 2000  # that are compared with one another; of more of them a copy weighs next to nothing
+ROUNDING = 2.0**-22  # of the largest number, that float32 may have added to one
 SAME = 1e-6  # that the correlation of copies may lack
 DEVIATION = 1.349  # interquartile range of a Gaussian, in standard deviations
 FAR, FEW = 20.0, 0.1  # robust deviations beyond which a number is far out, and the share of the rows that may have some
+CODES = 3  # numbers of a column, at most, that say why there is no value, such as 97, 98 and 99 of a survey
 SQUASHED = 5.0  # times the standard deviation without these rows: the groups among the others are as much smaller
 
 
@@ -35,20 +37,21 @@ def of_rows(data: Observations, likelihood: Likelihood) -> list[str]:
     numbers = subset(len(data.x), max(min(LOOKED_AT, NUMBERS // data.x.shape[1]), LEAST), 0)
     x = np.asarray(data.x[numbers], np.float64)
     schema = data.schema if isinstance(data.schema, Schema) else None
-    many = np.flatnonzero(are_many(x))  # answers and levels have neither copies worth a word nor anything far out
+    several = np.flatnonzero(are_many(x) | ~(np.nan_to_num(x) % 1).any(axis=0))
     columns: list[str | int] = list(range(x.shape[1]))  # of each feature
     if schema is not None:
         columns = [column.name for column in schema.columns for _ in range(column.width)]
     cells = pandas.DataFrame(x) if schema is None else schema.decode(x)
-    names, own = [repr(columns[i]) for i in many], [cells[columns[i]] for i in many]
-    deviations, known = _deviations(x[:, many])
-    none = _stand_alone(x[:, many], deviations)
-    others, their_deviations = (np.where(none, np.nan, part) for part in (x[:, many], deviations))
+    names, own = [repr(columns[i]) for i in several], [cells[columns[i]] for i in several]
+    deviations, known = _deviations(x[:, several])
+    none = _stand_alone(x[:, several], deviations)
+    many = are_many(x[:, several]).astype(bool)  # ratings and answers have neither copies worth a word nor rows far out
+    others, their_deviations = (np.where(none, np.nan, part)[:, many] for part in (x[:, several], deviations))
     return [
         *shares(cells.select_dtypes("number").to_numpy(np.float64)),
-        *copies(deviations, names),
+        *copies(deviations[:, many], [name for name, one in zip(names, many, strict=True) if one]),
         *sentinels(none, own, names, len(data.x)),
-        *far_out(others, their_deviations, known, numbers, len(data.x)),
+        *far_out(others, their_deviations, known[many], numbers, len(data.x)),
     ]
 
 
@@ -62,8 +65,11 @@ def _deviations(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     quantiles = np.zeros((3, x.shape[1]))
     quantiles[:, filled] = np.nanquantile(x[:, filled], (0.25, 0.5, 0.75), axis=0)
     unit = (quantiles[2] - quantiles[0]) / DEVIATION
+    apart = np.abs(x - quantiles[1])
+    rounded = ROUNDING * np.maximum(np.nanmax(apart, axis=0, initial=0.0), np.abs(quantiles[1]))  # [D]
+    unit[unit <= rounded] = 0.0
     known = unit > 0
-    others = np.where(x == quantiles[1], np.nan, np.abs(x - quantiles[1]))
+    others = np.where(apart <= rounded, np.nan, apart)
     rare = ~known & ~np.isnan(others).all(axis=0)
     unit[rare] = np.nanmedian(others[:, rare], axis=0)
     return (x - quantiles[1]) / np.where(unit > 0, unit, 1.0), known
@@ -84,32 +90,34 @@ def shares(x: np.ndarray) -> list[str]:
 
 
 def copies(deviations: np.ndarray, names: list[str]) -> list[str]:
-    """Of columns [n, D] that repeat another one, in its unit or in another; rows far out are no farther than `FAR`."""
+    """Of columns [n, D] that repeat another one, in any unit, or turned round; none is farther out than `FAR`."""
     if not 1 < deviations.shape[1] <= MOST_COLUMNS:
         return []
     near = np.clip(deviations, -FAR, FAR)  # or two columns were one to a row that lies far out in both
     apart = np.where(np.isnan(near), 0.0, near - np.nansum(near, axis=0) / np.maximum((~np.isnan(near)).sum(axis=0), 1))
     apart /= np.maximum(np.linalg.norm(apart, axis=0), np.finfo(float).tiny)
-    first = (apart.T @ apart >= 1 - SAME).argmax(axis=0)  # of the columns that are the same
+    r = apart.T @ apart
+    first = (np.abs(r) >= 1 - SAME).argmax(axis=0)  # of the columns that are the same
     repeated = np.flatnonzero(first < np.arange(len(first)))
     if not len(repeated):
         return []
-    told = _listed([f"{names[i]} (as {names[first[i]]})" for i in repeated])
+    told = _listed([f"{names[i]} ({'as' if r[i, first[i]] > 0 else 'minus'} {names[first[i]]})" for i in repeated])
     which = "a column repeats" if len(repeated) == 1 else f"{len(repeated)} columns repeat"
     return [f"{which} the numbers of another, which so weigh more than once: {told}; leave out what repeats"]
 
 
 def _stand_alone(x: np.ndarray, deviations: np.ndarray) -> np.ndarray:
-    """Which cells [n, D] hold the one number that is far out in their column: in two rows or more, and squashing it."""
+    """Which cells [n, D] hold the few numbers that are far out in their column: each in several rows, squashing it."""
     found = np.abs(deviations) > FAR  # NaN is not
     for column, far in enumerate(found.T):
         v = x[:, column]
-        far &= far.sum() > 1 and np.ptp(v[far]) == 0 and np.nanstd(v) > SQUASHED * np.nanstd(v[~far])
+        times = np.unique(v[far], return_counts=True)[1]
+        far &= 0 < len(times) <= CODES and times.min() > 1 and np.nanstd(v) > SQUASHED * np.nanstd(v[~far])
     return found
 
 
 def sentinels(none: np.ndarray, cells: Sequence[pandas.Series], names: list[str], n: int) -> list[str]:
-    """Of columns in which one number, as -9999 of a sensor, may say that there is none.
+    """Of columns in which a number, as -9999 of a sensor, or a few may say that there is none.
 
     Args:
         none: whether a cell of some rows holds it, bool [rows, D].
@@ -118,7 +126,7 @@ def sentinels(none: np.ndarray, cells: Sequence[pandas.Series], names: list[str]
         n: all rows.
     """
     found = [
-        f"{_written(own[held].iloc[0])} in {held.sum():,} rows of column {name}"
+        f"{' and '.join(dict.fromkeys(map(_written, own[held])))} in {held.sum():,} rows of column {name}"
         for held, own, name in zip(none.T, cells, names, strict=True)
         if held.any()
     ]
