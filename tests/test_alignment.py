@@ -1,6 +1,7 @@
 """Origins brought together one after the other: each is held against all that were moved before it."""
 
 import numpy as np
+from scipy.spatial.distance import cdist
 from test_origins import SMALL, cells, observed
 
 from vade_tf import Settings
@@ -74,3 +75,15 @@ def test_in_each_view_of_counts_what_the_labs_add_is_taken_away():
         return np.linalg.norm(np.diff(np.array(means), axis=2)[:, :, 0], axis=-1)
 
     assert (apart(fitting.data.rows) < 0.6 * apart(fitting.data.x)).all()
+
+
+def test_an_origin_has_arrived_where_its_pairs_of_mutual_neighbours_no_longer_differ(rng):
+    """Law: with the shifts taken away, their mean difference is a thousandth of the spread of the rows at most."""
+    origins = np.repeat([0, 1], [300, 200])
+    rows = (rng.normal(size=(500, 3)) + 1.5 * origins[:, None]).astype("f4")
+    moved = rows - alignment.shifts(rows, origins, 2)[origins]
+    apart = cdist(moved[300:], moved[:300])
+    near, back = apart.argsort(axis=1).argsort(axis=1) < 20, apart.argsort(axis=0).argsort(axis=0) < 20
+    mine, theirs = np.nonzero(near & back)
+    step = (moved[300 + mine] - moved[theirs]).mean(axis=0)
+    assert np.linalg.norm(step) < 0.0015 * np.sqrt(rows.var(axis=0).sum())

@@ -1,6 +1,7 @@
 """What happens between epochs: recomputed groups, and the mixture's last word."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -307,3 +308,9 @@ def test_the_groups_of_many_rows_are_those_of_their_nearest_components(small_mod
     nearest = ((z[:, None] - mu) ** 2).sum(axis=2).argmin(axis=1)
     assert set(nearest.tolist()) == {0, 1, 2, 3}
     np.testing.assert_array_equal(posterior.model_groups(model, x), nearest)
+
+
+def test_of_several_outputs_the_first_one_tells_the_groups(rng):
+    x = rng.random((9, 4)).astype("f4")
+    model = SimpleNamespace(predict_on_batch=lambda rows: [rows, -rows])
+    np.testing.assert_array_equal(posterior.model_groups(model, x), x.argmax(axis=1))

@@ -313,3 +313,21 @@ def test_few_rows_have_few_landmarks_and_many_groups_of_them_are_those_of_k_mean
 
 def test_a_graph_has_some_landmarks_for_each_group():
     assert [regions.is_beyond(k, 5000) for k in (1, 20, 333, 334, 1000)] == [False, False, False, True, True]
+
+
+def test_a_single_grouping_agrees_with_itself_and_others_by_the_mean_of_their_pairs():
+    """Of three, two are equal and the third crosses both: its adjusted Rand index with them is below 0."""
+    halves, turns = np.repeat([0, 1], 4), np.arange(8) % 2
+    assert consensus.alike([halves]) == 1.0
+    crossed = consensus.alike([halves, turns])
+    assert crossed < 0
+    assert consensus.alike([halves, turns, halves]) == pytest.approx((1 + 2 * crossed) / 3)
+
+
+@pytest.mark.parametrize("first", range(5))
+def test_a_vote_has_the_names_of_the_draw_that_agrees_best_wherever_it_stands(first):
+    """Its last group is outvoted and given back, to the rows that it has in this draw and in no other."""
+    twice = [1, 0, 1, 1, 0, 1, 1, 2]
+    draws = [twice, twice, [1, 2, 0, 1, 2, 0, 1, 2], [2, 0, 0, 1, 2, 1, 1, 1], [1, 0, 2, 1, 0, 2, 2, 0]]
+    arrays = [np.array(draw) for draw in (*draws[first:], *draws[:first])]
+    assert consensus.vote(arrays, 3).tolist() == twice

@@ -199,3 +199,30 @@ def test_fewer_than_three_hundred_updates_are_too_short(fitting, epochs, short):
     longer = dataclasses.replace(fitting, settings=dataclasses.replace(fitting.settings, epochs=epochs))
     (sentence,) = keep.left(0.0, longer)
     assert ("updates; raise epochs" in sentence) == short
+
+
+def test_a_code_is_silent_below_half_a_nat():
+    assert [len(health.silent(rate)) for rate in (0.49, 0.5)] == [1, 0]
+
+
+def test_a_code_without_any_variance_tells_no_rows_apart():
+    """Neither between the rows nor in q(z|x), whose variance is too small for a float."""
+    with np.errstate(all="raise", under="ignore"):
+        found = health.signals(np.zeros((4, 1)), np.ones((4, 2)), np.full((4, 2), -1e3), *np.zeros((2, 1, 2)))
+    assert found.activity.tolist() == [0, 0]
+    assert found.active_units == 0
+
+
+def of_shares(share, entropy):
+    """Kinds of findings about components of these shares, far apart, and an active code."""
+    k = len(share)
+    found = health.Signals(np.array(share), entropy, 10 - 10 * np.eye(k), np.ones(2))
+    return [finding.kind for finding in health.findings(found)]
+
+
+def test_responsibilities_are_compared_with_the_entropy_of_the_shares_of_used_components():
+    """Shares of 0.9 and 0.1 have 0.325 nats; a component that holds nothing has none of them."""
+    assert of_shares([0.9, 0.1], 0.3) == ["uniform"]
+    assert of_shares([0.9, 0.1], 0.28) == []
+    with np.errstate(all="raise"):
+        assert of_shares([0.9, 0.1, 0.0], 0.28) == ["empty"]

@@ -9,7 +9,7 @@ import pytest
 
 from vade_tf.errors import DivergedError, InputError
 from vade_tf.model.observation import NOISE_RATE
-from vade_tf.training import keep, ladder, recipe
+from vade_tf.training import callbacks, keep, ladder, loop, recipe
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings
 from vade_tf.training.store import Memory, listed, numbered
@@ -254,3 +254,37 @@ def test_a_rung_is_measured_by_rows_set_aside_and_looked_at_like_the_first_train
     assert len(rows) == 9
     for row in rows:
         assert {"val_loss", "components_used"} <= set(row)
+
+
+@pytest.mark.parametrize(("start", "held", "told"), [(1, 0, True), (0, 1, False)])
+def test_hints_are_compared_with_the_groups_held_last(x, monkeypatch, start, held, told):
+    """Ten rows are known to be of group 0: where the groups held last have them in another, others were asked for."""
+    monkeypatch.setattr(ladder, "back_to_held", lambda f, g: ([], ["lost"]))
+    hints, groups = np.where(np.arange(60) < 10, 0, -1), np.arange(60) % 3
+    of_start, of_last = (np.where(hints == 0, first, groups) for first in (start, held))
+    fitting = recipe.begin(x, Settings(**SMALL), hints)
+    assert recipe.keep_groups(fitting, of_start, of_last) == ([], ["lost"] if told else [])
+
+
+def test_what_agrees_best_is_kept_for_a_fit_that_is_interrupted_on_the_last_rung(x, monkeypatch):
+    """The first training here: the rung between them agreed less."""
+    store = Memory()
+    fitted = fit(x, monkeypatch, [0.4, 0.1, 0.3], store=store)
+    for found, expected in zip(listed(store.load("rungs")), fitted.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_last_rung_that_diverges_leaves_nothing_of_it_in_the_optimizer(x, monkeypatch):
+    def train(fitting, *more):
+        fitting.model.optimizer.iterations.assign(7)
+        raise DivergedError("not finite")
+
+    monkeypatch.setattr(ladder, "back_to_held", lambda f, g: ([], ["lost"]))
+    monkeypatch.setattr(ladder, "agreement", lambda f, g: 0.1)
+    monkeypatch.setattr(ladder, "_train", train)
+    monkeypatch.setattr(recipe, "return_to_start", lambda fitting: None)
+    fitting = recipe.begin(x, Settings(**SMALL))
+    loop.prepare(fitting, "fit", fitting.model)
+    callbacks.build_optimizer(fitting.model)
+    recipe.keep_groups(fitting, np.arange(60) % 3, np.ones(60, "i4"))
+    assert int(fitting.model.optimizer.iterations) == 0

@@ -4,7 +4,7 @@ import numpy as np
 import pandas
 import pytest
 
-from vade_tf.training import views
+from vade_tf.training import parting, regions, views
 from vade_tf.training.fitting import begin
 from vade_tf.training.settings import Settings
 
@@ -56,3 +56,31 @@ def test_directions_are_found_on_rows_of_all_groups_however_these_stand(group):
     assert len(found) == 100
     counts = np.bincount(found[:, 0], minlength=10)
     assert 1 < counts.min() <= counts.max() < 25
+
+
+def test_a_column_of_ten_values_has_few_and_one_of_eleven_many():
+    np.testing.assert_array_equal(parting.are_many(np.arange(220)[:, None] % [10, 11]), [False, True])
+
+
+def test_a_row_alone_is_parted_from_no_neighbour():
+    alone = np.zeros(1, int)
+    assert parting.parted(parting.nearest(np.zeros((1, 2)), alone), alone, alone) == 0
+
+
+def test_one_number_beside_answers_is_a_place_of_its_own(rng):
+    rows = np.hstack([rng.integers(2, size=(220, 3)), np.arange(220)[:, None] % 22]) * 1.0
+    assert [place.shape for place in parting.places(rows)] == [(220, 1), (220, 4)]
+
+
+def test_groups_without_a_border_are_no_worse_than_others_without_one():
+    """Far groups, or one group for all rows, which at random would have none either."""
+    far, one = 100.0 * (np.arange(60) // 30) + np.arange(60), np.zeros(60, int)
+    for groups in (np.arange(60) // 30, one):
+        assert not parting.is_worse(far[:, None], groups, groups)
+
+
+@pytest.mark.parametrize(("k", "runs"), [(500, 10), (501, 1)])
+def test_k_means_of_more_than_five_hundred_groups_runs_once(k, runs, monkeypatch):
+    monkeypatch.setattr(regions, "KMeans", lambda k, **more: pytest.fail(str(more)))
+    with pytest.raises(pytest.fail.Exception, match=f"'n_init': {runs},"):
+        regions.kmeans(np.zeros((600, 1)), k, 0)
