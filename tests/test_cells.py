@@ -24,7 +24,7 @@ def table(cells) -> pandas.DataFrame:
 def test_nan_of_a_type_that_has_missing_cells_is_one(dtype):
     """0 / 0 is NaN to IEEE 754, and no missing cell to pandas 2."""
     one = pandas.Series(np.arange(60) % 4, dtype=dtype)
-    assert Schema.infer(table(one / one)).dropped == {"v": "its value is always 1.0"}
+    assert Schema.infer(table(one / one)).dropped["v"].startswith("its only value is 1.0")
     frame = table(one * one / one)
     schema = Schema.infer(frame)
     assert (schema.columns[0].kind, schema.columns[0].missing) == ("number", 15)

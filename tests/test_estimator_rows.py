@@ -161,7 +161,7 @@ def test_two_numbers_of_half_the_digits_are_found_again(kind):
 def test_an_order_of_one_level_is_left_out_as_any_constant_is():
     cells = pandas.Categorical(["a", None] * 10, categories=["a"], ordered=True)
     schema = Schema.infer(pandas.DataFrame({"v": cells, "w": range(0, 40, 2)}))
-    assert schema.dropped == {"v": "its value is always 'a'"}
+    assert schema.dropped["v"].startswith("its only value is 'a'")
 
 
 @pytest.mark.parametrize("far", ["9999-12-31", "1066-10-14"])

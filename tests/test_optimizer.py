@@ -1,12 +1,15 @@
 """FusedAdam takes Keras' Adam's steps."""
 
 import functools
+import gc
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework.func_graph import FuncGraph
 
+from vade_tf.model.observation import NARROWEST, WIDEST, bounded
 from vade_tf.model.optimizer import FusedAdam
 
 
@@ -60,3 +63,29 @@ def test_follows_a_schedule_and_survives_its_config(rng):
 def test_refuses_amsgrad():
     with pytest.raises(ValueError, match="does not support amsgrad"):
         FusedAdam(amsgrad=True)
+
+
+def graphs() -> int:
+    """Graphs that are held by somebody."""
+    gc.collect()
+    return sum(isinstance(each, FuncGraph) for each in gc.get_objects())
+
+
+def test_a_model_that_is_gone_leaves_no_graph_of_its_steps(small_model, rng):
+    """A search trains hundreds of them in one process; TensorFlow keeps graphs with gradients of somebody's own."""
+    x, before = rng.random((40, 12)).astype("f4"), graphs()
+    model = small_model()
+    model.fit(x, batch_size=20, verbose=0)
+    model.predict(x, verbose=0)
+    assert graphs() > before
+    del model
+    assert graphs() <= before
+
+
+def test_the_log_variance_of_a_code_is_bounded_and_its_gradient_is_not():
+    log_s2 = tf.constant([-1e30, NARROWEST - 1, -3.0, 0.0, 5.0, WIDEST + 1, 1e30, np.inf])
+    with tf.GradientTape() as tape:
+        tape.watch(log_s2)
+        found = bounded(log_s2)
+    np.testing.assert_array_equal(found, np.clip(log_s2, NARROWEST, WIDEST))
+    np.testing.assert_array_equal(tape.gradient(found, log_s2)[:-1], np.ones(7))

@@ -161,8 +161,12 @@ def scaled(x, scaling, likelihood):
 
 
 def bounded(log_s2):
-    """log s2 of q(z|x) from `NARROWEST` to `WIDEST`; the gradient goes on, or a row beyond would stay there."""
-    return tf.grad_pass_through(lambda each: tf.clip_by_value(each, NARROWEST, WIDEST))(log_s2)
+    """log s2 of q(z|x) from `NARROWEST` to `WIDEST`; the gradient goes on, or a row beyond would stay there.
+
+    By a difference of 0 that has it: TensorFlow keeps the graph of every `tf.grad_pass_through` for ever.
+    """
+    finite = tf.clip_by_value(log_s2, log_s2.dtype.min, log_s2.dtype.max)
+    return tf.clip_by_value(tf.stop_gradient(log_s2), NARROWEST, WIDEST) + (finite - tf.stop_gradient(finite))
 
 
 def within_reach(network, x):
