@@ -59,6 +59,7 @@ def test_what_is_left_of_as_many_components_as_rows_says_nothing(rng):
     assert not are_components(noise)
     assert are_components(np.pad(x, ((0, 0), (0, 4))))
     assert not are_components(np.zeros((30, 5), "f4"))
+    assert not are_components(np.pad(x, ((0, 0), (0, 1971))))  # 2,001 columns, whose products take memory
 
 
 @pytest.mark.parametrize("load", [load_wine, load_breast_cancer])

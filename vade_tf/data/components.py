@@ -6,7 +6,7 @@ from scipy.stats import chi2, rankdata
 from vade_tf.data import checks
 from vade_tf.data.sparse import Rows
 
-FEWEST = 3  # columns; two have one correlation, which is small by chance often enough
+FEWEST, MOST = 3, 2000  # columns: the one cosine of two is small by chance often enough; more take much memory
 CHANCE = 1e-6  # that columns which know nothing of one another are as little correlated as these
 ORDERED = 0.9  # rank correlation of the place of a column with its size, the widest first
 
@@ -20,7 +20,7 @@ def are_components(x: Rows) -> bool:
     components were found on.
     """
     n, width = x.shape
-    if width < FEWEST:
+    if not FEWEST <= width <= MOST:
         return False
     squares = sum(np.einsum("nd,nd->d", rows, rows, dtype=np.float64) for rows in checks.blocks(x))
     place = rankdata(-squares)
