@@ -139,13 +139,17 @@ def test_rows_of_one_length_are_read_by_their_roots_and_come_back(small_model, r
     np.testing.assert_array_equal(model.scale(np.zeros((2, 12), "f4")), np.zeros((2, 12)))
 
 
-def test_roots_are_saved_with_their_model(small_model, tmp_path, rng):
-    model = small_model("gaussian", scaling=networks.Roots(1.0))
+@pytest.mark.parametrize("kind", [networks.Roots, networks.Directions])
+def test_what_scales_rows_of_one_length_is_saved_with_the_model(small_model, tmp_path, rng, kind):
+    model = small_model("gaussian", scaling=kind(2.0))
     model.save(tmp_path / "model.keras")
     again = load(tmp_path / "model.keras")
     x = rng.uniform(size=(5, 12)).astype("f4")
     np.testing.assert_array_equal(again.scale(x), model.scale(x))
     np.testing.assert_array_equal(again.unscale(x), model.unscale(x))
+    x *= 2 / np.linalg.norm(x, axis=1, keepdims=True)
+    np.testing.assert_allclose(again.unscale(again.scale(x)), x, atol=1e-5)
+    np.testing.assert_allclose((np.asarray(again.scale(x)) ** 2).mean(axis=1), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

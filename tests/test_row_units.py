@@ -6,8 +6,10 @@ import numpy as np
 import pandas
 import pytest
 import scipy.sparse
+import tensorflow as tf
 from test_likelihood import model_of
 
+from vade_tf import VaDEClusterer
 from vade_tf.data import checks, greys
 from vade_tf.data.observing import observe
 from vade_tf.data.sparse import SparseRows
@@ -15,6 +17,7 @@ from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model import choice
 from vade_tf.model.likelihood import Gaussian
 from vade_tf.model.networks import Directions, Roots
+from vade_tf.serving.export import export
 from vade_tf.training import given
 from vade_tf.training.fitting import begin
 from vade_tf.training.settings import Settings
@@ -168,7 +171,7 @@ def test_new_rows_of_another_length_than_embeddings_had_are_told_so(small_model,
     x = rng.normal(size=(60, 12))
     x *= 3 / np.linalg.norm(x, axis=1, keepdims=True)
     x[:5] = 0  # without a direction
-    model = small_model("gaussian", scaling=Directions(3.0, 12))
+    model = small_model("gaussian", scaling=Directions(3.0))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for rows in (x, np.where(np.arange(60)[:, None] % 3, x, 2 * x), x[:5]):
@@ -178,6 +181,26 @@ def test_new_rows_of_another_length_than_embeddings_had_are_told_so(small_model,
             UnitsWarning, match=r"^x: expected rows of the length 3, .*; divide each by its length, as was"
         ):
             choice.check_units(model, form((factor * x).astype("f4")))
+
+
+def test_a_model_of_embeddings_is_exported_kept_and_samples_rows_of_their_length(rng, tmp_path):
+    """And takes its own samples for such rows."""
+    x = rng.normal(size=(3, 20))[np.arange(120) % 3] + 0.3 * rng.normal(size=(120, 20))
+    x = (2 * x / np.linalg.norm(x, axis=1, keepdims=True)).astype("f4")
+    fitted = VaDEClusterer(3, hidden=(16,), epochs=3, pretrain_epochs=3, random_state=0, precision="float32").fit(x)
+    fitted.save(tmp_path / "x.vade")
+    again = VaDEClusterer.load(tmp_path / "x.vade")
+    np.testing.assert_array_equal(again.predict_proba(x), fitted.predict_proba(x))
+    export(fitted.model_, tmp_path / "export")
+    served = tf.saved_model.load(tmp_path / "export" / "1").signatures["serving_default"](tf.constant(x))
+    assert any(
+        np.allclose(answer, fitted.predict_proba(x), atol=1e-4) for answer in served.values() if answer.ndim == 2
+    )
+    drawn, _ = again.sample(20, random_state=0)
+    np.testing.assert_allclose(np.linalg.norm(drawn, axis=1), 2, rtol=1e-5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UnitsWarning)
+        again.predict(drawn)
 
 
 @pytest.mark.parametrize(("zeros", "texts"), [(0.4, False), (0.6, True)])

@@ -160,21 +160,30 @@ def build_scaling(scale, offset) -> keras.layers.Rescaling | None:
 
 
 @keras.saving.register_keras_serializable("vade_tf")
-class Directions(keras.layers.Rescaling):
-    """Rows of one length, which on average get the square 1 a feature, whatever is hidden of them.
+class Directions(keras.layers.Layer):
+    """Rows of one length, which get the length sqrt(D); others stay as much longer or shorter.
 
     Args:
         length: Euclidean length of the raw rows.
-        width: features D.
     """
 
-    def __init__(self, length: float, width: int, **kwargs):
-        super().__init__(math.sqrt(width) / length, **{**kwargs, "dtype": "float32"})
-        self.length, self.width = float(length), int(width)
+    def __init__(self, length: float, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.length = float(length)
+
+    def call(self, x):
+        return keras.ops.cast(x, "float32") * (math.sqrt(x.shape[-1]) / self.length)
+
+    def inverse(self, x) -> np.ndarray:
+        """Rows of this length in the directions of x, [n, D]: a mean of several is shorter than each."""
+        x = np.asarray(x, np.float64)
+        return self.length * x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), TINY)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
 
     def get_config(self):
-        shared = {name: value for name, value in super().get_config().items() if name not in ("scale", "offset")}
-        return {**shared, "length": self.length, "width": self.width}
+        return {**super().get_config(), "length": self.length}
 
 
 @keras.saving.register_keras_serializable("vade_tf")

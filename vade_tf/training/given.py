@@ -202,7 +202,7 @@ def build_model(data: Observations, likelihood: Likelihood, settings: Resolved, 
         )
     scaling = networks.build_scaling(*likelihood.units(data))
     if data.length is not None and isinstance(likelihood, Gaussian):
-        scaling = networks.Roots(data.length) if data.texts else networks.Directions(data.length, n_features)
+        scaling = (networks.Roots if data.texts else networks.Directions)(data.length)
     if not isinstance(own, (tuple, list)) or len(own) != 2:
         raise InputError(f"networks: expected a pair (encoder, decoder), got {reprlib.repr(own)}")
     encoder, decoder = own
