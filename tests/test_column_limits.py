@@ -201,7 +201,7 @@ def test_what_is_ticked_or_empty_is_left_out_with_a_word(tick):
     schema = Schema.infer(pandas.DataFrame({**ticks, "all": 1, "v": np.arange(60) % 7}))
     assert set(schema.dropped) == {*ticks, "all"}
     (told,) = schema.unread
-    assert "write 0 there: 'tick 0', 'tick 1', 'tick 2'; and 2 more such columns" in told
+    assert "write 0: 'tick 0', 'tick 1', 'tick 2'; and 2 more such columns" in told
     assert "'all'" not in told
     filled = pandas.DataFrame(ticks).notna().astype(int)
     assert [column.kind for column in Schema.infer(filled).columns] == ["boolean"] * 5

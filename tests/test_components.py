@@ -9,12 +9,14 @@ from sklearn.datasets import load_breast_cancer, load_wine, make_blobs
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.metrics import adjusted_rand_score
 
+from vade_tf.amounts import scale_of
 from vade_tf.data import checks
 from vade_tf.data.components import are_components
 from vade_tf.data.observing import observe
 from vade_tf.model import choice
-from vade_tf.training import recipe, views
+from vade_tf.training import groups, recipe, views
 from vade_tf.training.fitting import begin
+from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings
 
 
@@ -60,6 +62,43 @@ def test_what_is_left_of_as_many_components_as_rows_says_nothing(rng):
     assert are_components(np.pad(x, ((0, 0), (0, 4))))
     assert not are_components(np.zeros((30, 5), "f4"))
     assert not are_components(np.pad(x, ((0, 0), (0, 1971))))  # 2,001 columns, whose products take memory
+
+
+def test_the_first_column_of_a_truncated_svd_gets_no_logarithm_in_a_table(rng):
+    """All its numbers are above 0, with a long tail, as those of amounts."""
+    found = TruncatedSVD(12, random_state=0).fit_transform(
+        rng.lognormal(0, 1, (300, 30)) * rng.lognormal(0, 1, (300, 1))
+    )
+    found *= np.sign(found[0, 0])
+    assert scale_of(found[:, 0]) is not None
+    rows, amounts = (observe(pandas.DataFrame(x).add_prefix("c")) for x in (found, found[:, [0, 2, 1]][::-1] ** 2))
+    assert rows.components
+    np.testing.assert_allclose(rows.x, found, rtol=1e-5, atol=1e-5)
+    assert not amounts.components
+    assert any(column.log for column in amounts.schema.columns)
+
+
+def test_rows_that_hold_one_number_each_are_no_components(rng):
+    """One amount a row, in the column of its kind: no two columns have a row in common."""
+    kind = np.sort(rng.integers(0, 6, 300) * rng.integers(0, 2, 300))
+    x = np.eye(6)[kind] * rng.uniform(1, 2, (300, 1)) * np.arange(7, 1, -1)
+    assert not are_components(x.astype("f4"))
+
+
+@pytest.mark.parametrize("whiten", [False, True])
+def test_more_columns_than_a_table_has_are_read_in_one_unit_as_well(rng, whiten):
+    """By the start, in their leading directions; and few of them tell the most, so none is hidden. It is said."""
+    found = PCA(210).fit_transform(rng.normal(size=(300, 250)) * np.geomspace(100, 1e-6, 250))
+    said = []
+    reporter = Silent()
+    reporter.say = said.append
+    x = found / found.std(axis=0) if whiten else found
+    fitting = begin(x, Settings(clusters=2, hidden=(4,), latent_dim=2, precision="float32"), reporter=reporter)
+    columns = groups.reader(fitting, "init", fitting.data.x)(fitting.data.x)[-1]
+    expected = np.ones(50) if whiten else found[:, :50].std(axis=0) / np.sqrt(found.var(axis=0).mean())
+    np.testing.assert_allclose(columns.std(axis=0), expected, rtol=0.02)
+    assert fitting.settings.augment == ("columns" if whiten else "digits")  # which moves images alone
+    assert ["columns are taken for principal components" in " ".join(said)] == [not whiten or fitting.data.components]
 
 
 @pytest.mark.parametrize("load", [load_wine, load_breast_cancer])

@@ -287,8 +287,9 @@ def ratings(r, *codes):
 def test_the_codes_for_no_answer_are_named_among_ratings(rng, codes):
     frame = pandas.DataFrame(ratings(rng, *codes)).add_prefix("q")
     (told,) = said(frame)
+    assert told.startswith("one number stands" if len(codes) == 1 else "a few numbers stand")
     listed = told.split("is none: ")[1].split(" in ")[0].split(" and ")
-    assert sorted(map(int, listed)) == sorted(codes)
+    assert tuple(map(int, listed)) == codes
     assert "rows of column 'q0'" in told
     assert "7 more" in told  # of twelve questions, and never of the yes or no
     assert said(frame.where(frame < 97)) == []
@@ -323,6 +324,17 @@ def test_a_number_that_leaves_the_others_their_spread_is_no_sentinel():
     x = groups(1000)
     x[:2, 2] = np.median(x[:, 2]) + 30 * np.subtract(*np.quantile(x[:, 2], (0.75, 0.25))) / remarks.DEVIATION
     assert said(x) == []
+
+
+@pytest.mark.parametrize("number", [99999999, -2147483648])
+def test_a_number_for_no_value_may_be_as_large_as_it_likes(number):
+    x = 15 + 5 * groups(600)
+    x[:30, 2] = x[20:50, 3] = number
+    (told,) = said(x)
+    assert told.count("in 30 rows of column") == 2
+    x = 1e9 * groups(600)
+    x[:5] *= 1e6
+    assert said(x)[0].startswith("5 rows lie so far out")
 
 
 @pytest.mark.parametrize(("number", "exact"), [("-9999", True), ("999.5", True), ("2147483647", False)])

@@ -177,10 +177,13 @@ def test_new_rows_of_another_length_than_embeddings_had_are_told_so(small_model,
         for rows in (x, np.where(np.arange(60)[:, None] % 3, x, 2 * x), x[:5]):
             choice.check_units(model, form(rows.astype("f4")))
     for factor in (0.5, 1.02, 8):
-        with pytest.warns(
-            UnitsWarning, match=r"^x: expected rows of the length 3, .*; divide each by its length, as was"
-        ):
-            choice.check_units(model, form((factor * x).astype("f4")))
+        rows = np.where(np.arange(60)[:, None] < 9, x, factor * x)  # the first are right
+        said = rf"^x: expected rows of the length 3, .* such as {3 * factor:.4g}; divide each by its length, and mul"
+        with pytest.warns(UnitsWarning, match=said):
+            choice.check_units(model, form(rows.astype("f4")))
+    unit = small_model("gaussian", scaling=Directions(1.0))
+    with pytest.warns(UnitsWarning, match="got such as 3; divide each by its length$"):
+        choice.check_units(unit, form(x.astype("f4")))
 
 
 def test_a_model_of_embeddings_is_exported_kept_and_samples_rows_of_their_length(rng, tmp_path):
@@ -224,7 +227,7 @@ def test_images_far_brighter_than_white_was_are_warned_of_though_most_of_them_is
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         choice.check_units(model, 2 * rows)
-    with pytest.warns(UnitsWarning, match="^x: expected values in the units of the training, .* beyond what was white"):
+    with pytest.warns(UnitsWarning, match="^x: expected values in the units of the training, .* far beyond those"):
         choice.check_units(model, 40 * rows)
 
 

@@ -142,7 +142,14 @@ def test_tables_that_cannot_be_used():
             r"^t: expected a column .* got none \('a': its value is always 1\)$",
         ),
         (pandas.DataFrame([[1, 2], [3, 4]], columns=["a", "a"]), "^t: expected columns with different names, got 'a'"),
-        (pandas.DataFrame({"a": [[1], [2]]}), "^t: column 'a': expected numbers, texts, truth values or dates"),
+        (
+            pandas.DataFrame({"a": [[1], [2]]}),
+            "^t: column 'a': expected numbers, .*; of vectors of one length give",
+        ),
+        (
+            pandas.DataFrame({"a": [[[1], [2, 3]]] * 2}),
+            r"^t: column 'a': expected numbers, .* \[\[1\], \[2, 3\]\]$",
+        ),
     ):
         with pytest.raises(InputError, match=message):
             Schema.infer(frame, "t")

@@ -84,7 +84,8 @@ def factorized(values: pandas.Series, argument: str) -> tuple[np.ndarray, list]:
         numbers, found = pandas.factorize(values)
     except (TypeError, NotImplementedError) as error:  # cells that are lists; the second is Arrow's word for that
         cell = values.dropna().iloc[0]
-        todo = "; of vectors of one length give numpy.stack(column)" if np.ndim(cell) == 1 else ""
+        vector = types.is_list_like(cell) and not any(map(types.is_list_like, cell))
+        todo = "; of vectors of one length give numpy.stack(column)" if vector else ""
         raise InputError(
             f"{argument}: expected numbers, texts, truth values or dates, got {short(cell)}{todo}"
         ) from error

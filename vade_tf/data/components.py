@@ -14,14 +14,16 @@ ORDERED = 0.9  # rank correlation of the place of a column with its size, the wi
 def are_components(x: Rows) -> bool:
     """Whether the columns of dense rows [n, D] are principal components, of PCA or of a truncated SVD.
 
-    They are orthogonal (about 0, where those of PCA have their mean), and the widest stands first. With r the cosine of
-    two columns that know nothing of one another, the sum of n r^2 over all M pairs is distributed as chi-squared with M
-    degrees of freedom; that of components is 0, and still far below M where the rows are most of those that the
-    components were found on.
+    They are orthogonal (about 0, where those of PCA have their mean), so some numbers are below 0, and the widest
+    stands first. With r the cosine of two columns that know nothing of one another, the sum of n r^2 over M pairs is
+    distributed as chi-squared with M degrees of freedom; that of components is 0, and still far below M where the rows
+    are most of those that the components were found on.
     """
     n, width = x.shape
     if not FEWEST <= width <= MOST:
         return False
+    if not any((rows < 0).any() for rows in checks.blocks(x)):
+        return False  # rows that hold one number each are orthogonal, too
     squares = sum(np.einsum("nd,nd->d", rows, rows, dtype=np.float64) for rows in checks.blocks(x))
     place = rankdata(-squares)
     if not np.ptp(place) or np.corrcoef(place, np.arange(width))[0, 1] < ORDERED:

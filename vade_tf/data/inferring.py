@@ -84,7 +84,7 @@ def infer(
         raise InputError(f"{argument}: expected real numbers in column {name!r}, got complex ones; give their parts")
     levels = {key_of(value): plain(value) for value in found}
     if len(levels) < 2 and missing:  # as of what is ticked
-        return f"its only value is {examples(levels.values())}, the others are empty; if that means no, write 0 there"
+        return f"its only value is {examples(levels.values())}, the others are empty; where that means no, write 0"
     if len(levels) < 2:
         return f"its value is always {examples(levels.values())}"
     categories = isinstance(values.dtype, pandas.CategoricalDtype)

@@ -16,6 +16,7 @@ from vade_tf.counting import COUNTED, MOSTLY, Tally
 from vade_tf.data.cells import COMMA, THOUSANDS, read_numbers, sign_of, unsigned, without_blanks
 from vade_tf.data.checks import SEEN_IMAGES, SIDES
 from vade_tf.data.columns import Column
+from vade_tf.data.components import are_components
 from vade_tf.data.dataset import Observations
 from vade_tf.data.dates import SPANS
 from vade_tf.data.greys import recognised
@@ -119,6 +120,15 @@ def pixels(frame: pandas.DataFrame, names: list, found: dict) -> list:
     if not np.isfinite(some).all() or recognised(Observations(some, float(some.min()), float(some.max()))) is None:
         return []
     return [names[i] for i in places]
+
+
+def components(frame: pandas.DataFrame, names: list, columns: tuple[Column, ...]) -> bool:
+    """Whether a table of numbers alone holds principal components, of which none has a logarithm of its own."""
+    if not any(c.log for c in columns) or any(c.kind != "number" or c.missing for c in columns):
+        return False
+    places = {name: i for i, name in enumerate(names)}
+    x = frame.iloc[:, [places[column.name] for column in columns]]
+    return all(dtype.kind == "f" for dtype in x.dtypes) and are_components(x.to_numpy(np.float64))
 
 
 def are_counts(frame: pandas.DataFrame, names: list, columns: tuple[Column, ...]) -> bool | None:

@@ -24,7 +24,7 @@ from vade_tf.data.cells import (
 )
 from vade_tf.data.columns import KINDS, MOST, Column
 from vade_tf.data.inferring import UNREAD, infer
-from vade_tf.data.joint import alike, are_counts, pixels
+from vade_tf.data.joint import alike, are_counts, components, pixels
 from vade_tf.errors import InputError
 from vade_tf.machine import TooLarge, check_memory
 from vade_tf.reading import LARGEST_JSON, each, finite, record
@@ -124,7 +124,8 @@ class Schema:
         if images and (seen := pixels(frame, names, found)):
             rest = {name: why for name, why in dropped.items() if name not in seen}
             return cls(tuple(Column(name, "number") for name in seen), rest)
-        if counted := are_counts(frame, names, columns):
+        counted = are_counts(frame, names, columns)
+        if counted or components(frame, names, columns):
             columns = tuple(Column(c.name, "number", missing=c.missing, form=c.form) for c in columns)
         return cls(columns, dropped, may_be_counts=counted is None)
 
@@ -278,7 +279,7 @@ class Schema:
 
     @property
     def unread(self) -> list[str]:
-        """What there is to say of columns of texts that seem to hold numbers or dates, and are left out: a sentence."""
+        """What there is to say of columns that are left out, of texts like numbers or of one value: a sentence."""
         names = [name for name, reason in self.dropped.items() if UNREAD.match(reason)]
         lines = _left_out({name: self.dropped[name] for name in names[:CITED]})
         more = [f"and {len(names) - CITED:,} more such columns"] if len(names) > CITED else []

@@ -244,13 +244,17 @@ def _check_lengths(rows: np.ndarray, scaling: Directions | Roots, argument: str)
     """Warns where half of the rows [n, D] are longer or shorter than those trained on, which had one length."""
     lengths = np.linalg.norm(rows.astype(np.float64), axis=1)
     lengths = lengths[lengths > 0]
-    todo = "divide each by its length, as was done before the training"
     if isinstance(scaling, Roots):
         todo = "they are brought to it, so give the values that their vectorizer makes, not counts"
-    if lengths.size and np.mean(np.abs(lengths / scaling.length - 1) > ALIKE) > 0.5:
+    else:
+        todo = "divide each by its length" + (
+            "" if abs(scaling.length - 1) <= ALIKE else ", and multiply it by this one"
+        )
+    others = lengths[np.abs(lengths / scaling.length - 1) > ALIKE]
+    if 2 * others.size > lengths.size:
         warnings.warn(
             f"{argument}: expected rows of the length {scaling.length:.4g}, as those trained on, got such as "
-            f"{lengths[0]:.4g}; {todo}",
+            f"{others[0]:.4g}; {todo}",
             UnitsWarning,
             stacklevel=4,
         )

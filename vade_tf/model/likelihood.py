@@ -251,7 +251,7 @@ class Gaussian(Likelihood):
         if self.shared and np.sqrt(np.mean(np.square(scaled, dtype=np.float64))) > 2 * FAR:  # white is 10 at most
             warnings.warn(
                 f"{argument}: expected values in the units of the training, got such from {low:g} to {high:g}, far "
-                "beyond what was white there; scale them as those it was trained on",
+                "beyond those; scale them as these were",
                 UnitsWarning,
                 stacklevel=4,
             )

@@ -8,8 +8,19 @@ import keras
 import tensorflow as tf
 
 
+class Adam(keras.optimizers.Adam):
+    """`keras.optimizers.Adam` that leaves no graph in memory when a model is gone."""
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        """As Keras has it, but for one replica as they are: TensorFlow keeps the graph of every sum for ever."""
+        context = tf.distribute.get_replica_context()
+        if context is not None and context.num_replicas_in_sync == 1:
+            return list(grads_and_vars)
+        return super()._all_reduce_sum_gradients(grads_and_vars)
+
+
 @keras.saving.register_keras_serializable("vade_tf")
-class FusedAdam(keras.optimizers.Adam):
+class FusedAdam(Adam):
     """`keras.optimizers.Adam` whose update is TensorFlow's `ResourceApplyAdam`. Same arguments, but no `amsgrad`.
 
     Raises:
@@ -20,13 +31,6 @@ class FusedAdam(keras.optimizers.Adam):
         super().__init__(*args, **kwargs)
         if self.amsgrad:
             raise ValueError("FusedAdam does not support amsgrad; use keras.optimizers.Adam. Received: amsgrad=True")
-
-    def _all_reduce_sum_gradients(self, grads_and_vars):
-        """As Keras has it, but for one replica as they are: TensorFlow keeps the graph of every sum for ever."""
-        context = tf.distribute.get_replica_context()
-        if context is not None and context.num_replicas_in_sync == 1:
-            return list(grads_and_vars)
-        return super()._all_reduce_sum_gradients(grads_and_vars)
 
     def update_step(self, gradient, variable, learning_rate):
         if variable.dtype != "float32":  # the kernel would end the process; mixed precision has float32 variables

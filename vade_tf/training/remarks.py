@@ -21,7 +21,7 @@ PARTS = 5  # columns of shares, at least
 ROUNDED = 1e-3  # of their sum, that shares may lack or have too much: they are printed with a few digits
 STEADY = 0.1  # standard deviation of that sum, at most, as a share of what columns that know nothing of each other have
 MOST_COLUMNS = 2000  # that are compared with one another; of more of them a copy weighs next to nothing
-ROUNDING = 2.0**-22  # of the largest number, that float32 may have added to one
+ROUNDING = 2.0**-20  # of the usual numbers of a column, that float32 may have added to them
 SAME = 1e-6  # that the correlation of copies may lack
 DEVIATION = 1.349  # interquartile range of a Gaussian, in standard deviations
 FAR, FEW = 20.0, 0.1  # robust deviations beyond which a number is far out, and the share of the rows that may have some
@@ -66,7 +66,7 @@ def _deviations(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     quantiles[:, filled] = np.nanquantile(x[:, filled], (0.25, 0.5, 0.75), axis=0)
     unit = (quantiles[2] - quantiles[0]) / DEVIATION
     apart = np.abs(x - quantiles[1])
-    rounded = ROUNDING * np.maximum(np.nanmax(apart, axis=0, initial=0.0), np.abs(quantiles[1]))  # [D]
+    rounded = ROUNDING * np.abs(quantiles).max(axis=0)  # [D]
     unit[unit <= rounded] = 0.0
     known = unit > 0
     others = np.where(apart <= rounded, np.nan, apart)
@@ -126,14 +126,16 @@ def sentinels(none: np.ndarray, cells: Sequence[pandas.Series], names: list[str]
         n: all rows.
     """
     found = [
-        f"{' and '.join(dict.fromkeys(map(_written, own[held])))} in {held.sum():,} rows of column {name}"
+        f"{' and '.join(map(_written, sorted(own[held].unique())))} in {held.sum():,} rows of column {name}"
         for held, own, name in zip(none.T, cells, names, strict=True)
         if held.any()
     ]
     if not found:
         return []
+    several = any(" and " in each.split(" in ")[0] for each in found)
+    stand = "a few numbers stand" if several else "one number stands"
     return [
-        f"one number stands far from all others of its column, as one does that says there is none: {_listed(found)}"
+        f"{stand} far from all others of the column, as one does that says there is none: {_listed(found)}"
         f"{_looked_at(len(none), n)}; if so, leave these cells empty (NaN, in a DataFrame or a file)"
     ]
 

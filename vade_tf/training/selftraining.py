@@ -14,6 +14,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import part
+from vade_tf.model.optimizer import Adam
 from vade_tf.seeding import fold, generator, subset
 from vade_tf.training import extension
 from vade_tf.training.callbacks import all_finite, learning_rate
@@ -139,7 +140,7 @@ def sharpened(fitting: Fitting, groups: np.ndarray) -> np.ndarray | None:
     rate = learning_rate("cosine", RATE, epochs)
     for taught, span in ((True, range(TAUGHT)), (False, range(TAUGHT, TAUGHT + epochs))):
         classifier.taught = taught
-        classifier.compile(keras.optimizers.Adam(RATE), jit_compile=fitting.jit)
+        classifier.compile(Adam(RATE), jit_compile=fitting.jit)
         own: list[keras.callbacks.Callback] = [keras.callbacks.LambdaCallback(on_epoch_end=tell)]
         if not taught:
             own.append(keras.callbacks.LearningRateScheduler(lambda epoch: rate(epoch - TAUGHT)))
