@@ -71,6 +71,8 @@ def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarr
     else:
         forms = (form,) if form else _forms_of(first)
         forms = () if form == "" and len(forms) > 1 and forms[0] != ISO else forms
+        if form == "" and _FAR_DATE.fullmatch(first.removesuffix("Z")):  # beside others it is read as one, too
+            forms = (ISO,)
     if values.isin(("now", "today")).any():  # pandas would take the day on which it reads them
         return None
     for name in forms:
