@@ -217,7 +217,7 @@ def test_rows_of_one_length_are_texts_where_most_numbers_are_zero(rng, zeros, te
     assert (rows.length, rows.texts, rows.standardise) == (pytest.approx(1), texts, False)
     settings = Settings(clusters=2, hidden=(4,), latent_dim=2, precision="float32", augment="none")
     scaling = begin(rows, settings).model.scaling
-    assert isinstance(scaling, Roots if texts else Directions)
+    assert type(scaling) is (Roots if texts else Directions)
     np.testing.assert_allclose((np.asarray(scaling(x)) ** 2).mean(), 1, rtol=1e-4)
 
 

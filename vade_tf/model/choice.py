@@ -218,7 +218,7 @@ def check_units(model, x, argument: str = "x", names: Mapping[int, str] | None =
         some = x[:: math.ceil(len(x) / rows_together(x.shape[1], LOOKED_AT))]
         if isinstance(scaling := getattr(model, "scaling", None), Roots):
             _check_weights(low, argument)
-        if isinstance(scaling, (Directions, Roots)):
+        if isinstance(scaling, Directions):
             _check_lengths(np.asarray(some), scaling, argument)
         table = names is not None and model.likelihood.takes_missing
         compared = some
@@ -240,7 +240,7 @@ def _check_weights(low: float, argument: str) -> None:
         )
 
 
-def _check_lengths(rows: np.ndarray, scaling: Directions | Roots, argument: str) -> None:
+def _check_lengths(rows: np.ndarray, scaling: Directions, argument: str) -> None:
     """Warns where half of the rows [n, D] are longer or shorter than those trained on, which had one length."""
     lengths = np.linalg.norm(rows.astype(np.float64), axis=1)
     lengths = lengths[lengths > 0]

@@ -187,7 +187,7 @@ class Directions(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("vade_tf")
-class Roots(keras.layers.Layer):
+class Roots(Directions):
     """Rows of one length whose values are never below 0, by their square roots, which get the length sqrt(D).
 
     A few words that a text repeats are most of the length of its row, and would be most of the squared error. The
@@ -196,10 +196,6 @@ class Roots(keras.layers.Layer):
     Args:
         length: Euclidean length of the raw rows.
     """
-
-    def __init__(self, length: float, **kwargs):
-        super().__init__(**{**kwargs, "dtype": "float32"})
-        self.length = float(length)
 
     def call(self, x):
         root = keras.ops.sqrt(keras.ops.maximum(keras.ops.cast(x, "float32"), 0.0))
@@ -210,12 +206,6 @@ class Roots(keras.layers.Layer):
         """Rows of this length whose roots, brought to one length, are x, [n, D]; below 0 there are none."""
         square = np.maximum(np.asarray(x, np.float64), 0.0) ** 2
         return self.length * square / np.maximum(np.linalg.norm(square, axis=1, keepdims=True), TINY)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def get_config(self):
-        return {**super().get_config(), "length": self.length}
 
 
 def check(encoder: keras.Model, decoder: keras.Model, each: int = 1) -> None:

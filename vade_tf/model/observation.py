@@ -144,7 +144,7 @@ class ObservationModel(keras.Model):
         """
         if self.scaling is None:
             return np.asarray(x)
-        if isinstance(self.scaling, (networks.Directions, networks.Roots)):
+        if isinstance(self.scaling, networks.Directions):
             return self.scaling.inverse(x)
         if not isinstance(self.scaling, keras.layers.Rescaling):
             raise InputError(f"scaling: expected keras.layers.Rescaling, whose inverse is known, got {self.scaling}")
