@@ -67,6 +67,19 @@ def test_another_likelihood_and_another_system_are_another_fit(rng, x, store):
         registry.fit("vae_gmm", x, SETTINGS, store=store)
 
 
+def test_rows_that_were_taken_for_something_else_are_another_fit(x, store):
+    store.kept["begun"]["kind"] = np.array("principal components")
+    with pytest.raises(InputError, match="^store: .* with kind principal components instead of columns"):
+        fit(x, SETTINGS, store=store)
+
+
+def test_a_note_of_an_older_version_does_not_say_what_rows_were_taken_for(x, store):
+    del store.kept["begun"]["kind"]
+    assert len(fit(x, SETTINGS, store=store).history) == 3
+    with pytest.raises(InputError, match="^store: .* with seed 0 instead of 4"):
+        fit(x, dataclasses.replace(SETTINGS, seed=4), store=store)
+
+
 def test_the_same_fit_may_go_on_for_more_epochs(x, store):
     again = fit(x, SETTINGS, store=store)
     assert len(again.history) == 3

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import normalize
 
 from vade_tf.data import checks, observing
 from vade_tf.errors import InputError
@@ -64,6 +66,28 @@ def test_a_run_goes_on_with_what_its_rows_were_taken_for(tmp_path):
     run = Run.create(tmp_path / "run", config, {**facts, "image_shape": None})
     with pytest.raises(InputError, match=r"^resume: .* for images of shape None, not \[6, 6\]; train it anew"):
         training.resume(run.path)
+
+
+KINDS = {
+    "columns": lambda rng: rng.normal(size=(60, 4)),
+    "images": lambda rng: np.outer(np.arange(60), np.ones(36)).reshape(60, 6, 6),
+    "principal components": lambda rng: PCA(5).fit_transform(rng.normal(size=(60, 8)) * np.arange(1, 9)),
+    "rows of one length": lambda rng: normalize(rng.normal(size=(60, 4))),
+    "texts": lambda rng: normalize(np.eye(4)[rng.integers(4, size=60)] + np.eye(4)[0]),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_says_what_its_rows_were_taken_for_and_goes_on_with_it_alone(rng, tmp_path, kind):
+    np.save(tmp_path / "x.npy", KINDS[kind](rng))
+    config = TrainConfig.create(data=str(tmp_path / "x.npy"), clusters=2, hidden=(8,), pretrain_epochs=1, epochs=1)
+    facts = training.identity(load_rows(config))
+    assert facts["kind"] == kind
+    run = Run.create(tmp_path / "run", config, {**facts, "kind": "something else"})
+    with pytest.raises(InputError, match=f"^resume: .* took its rows for something else, not {kind}; train it anew"):
+        training.resume(run.path)
+    older = {name: value for name, value in facts.items() if name != "kind"}
+    Run.create(tmp_path / "older", config, older).check_data(facts, "resume")
 
 
 def test_an_autoencoder_is_lent_to_its_own_rows_alone(run, tmp_path):

@@ -77,6 +77,17 @@ class Observations:
         return self.x if self.origins is None else OriginRows(self.x, self.origins)
 
     @property
+    def kind(self) -> str:
+        """What rows are taken for, which decides how they are read: what goes on with a fit must take them so, too."""
+        if self.image_shape is not None:
+            return "images"
+        if self.texts:
+            return "texts"
+        if self.components:
+            return "principal components"
+        return "columns" if self.length is None else "rows of one length"
+
+    @property
     def is_sparse(self) -> bool:
         """Whether x stands as a sparse matrix."""
         return isinstance(self.x, SparseRows)

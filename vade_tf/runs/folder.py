@@ -175,7 +175,7 @@ class Run:
         """Raises InputError that blames `argument` unless the run began with these data.
 
         Args:
-            data: as data.json has it. Hints are compared where both have them: older folders have none.
+            data: as data.json has it. Hints and kinds are compared where both have them: older folders have none.
             argument: what the error names.
             todo: what the error advises.
         """
@@ -188,12 +188,12 @@ class Run:
                 f"{argument}: {self.path} began with other data: expected {expected} from {before['source']}, got {got}"
                 f"; {todo}"
             )
-        both = "image_shape" in before and "image_shape" in data
-        if both and before["image_shape"] != data["image_shape"]:
-            raise InputError(
-                f"{argument}: {self.path} began with a version of vade_tf that took its rows for images of shape "
-                f"{before['image_shape']}, not {data['image_shape']}; train it anew"
-            )
+        for name, of in (("image_shape", "images of shape "), ("kind", "")):
+            if name in before and name in data and before[name] != data[name]:
+                raise InputError(
+                    f"{argument}: {self.path} began with a version of vade_tf that took its rows for "
+                    f"{of}{before[name]}, not {data[name]}; train it anew"
+                )
         theirs, mine = before.get("hints"), data.get("hints")
         if None not in (theirs, mine) and theirs != mine:
             raise InputError(

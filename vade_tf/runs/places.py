@@ -69,6 +69,7 @@ DATA = {
     "hints": (int, type(None)),
     "in_file": (bool, type(None)),
     "image_shape": lambda value: value is None or each(list, int)(value),
+    "kind": lambda value: value is None or told(value),
 }
 
 

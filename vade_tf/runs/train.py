@@ -135,6 +135,7 @@ def identity(rows: RunRows) -> dict:
         **rows.dataset.fingerprint,
         "in_file": isinstance(rows.dataset.x, FileRows),
         "image_shape": None if shape is None else list(shape),
+        "kind": rows.dataset.kind,
     }
     return facts if rows.hints is None else {**facts, "hints": zlib.crc32(np.ascontiguousarray(rows.hints).data)}
 

@@ -21,7 +21,7 @@ def check(store: Store, rows: Rows, settings: Resolved, about: dict[str, str], g
     """Note in a store what a fit is one of, or compare it with the fit whose state the store has.
 
     More epochs than before are no other fit, nor is any other setting of how it is trained. A state without such a
-    note, of an older version, is taken as it is.
+    note, of an older version, is taken as it is, and so is what a note of an older version does not say.
 
     Args:
         store: of the fit; not asked of several workers but the chief's.
@@ -43,9 +43,10 @@ def check(store: Store, rows: Rows, settings: Resolved, about: dict[str, str], g
         store.save(NAME, {name: np.array(value) for name, value in said.items()})
         return
     assert before is not None
-    if set(before) != set(said) or any(value.shape or value.dtype.kind != "U" for value in before.values()):
+    words = all(value.shape == () and value.dtype.kind == "U" for value in before.values())
+    if not (words and {*SAID, "rows"} <= set(before) <= set(said)):
         raise damaged(store, NAME, f"expected {', '.join(said)}, in words")
-    if other := [name for name in said if str(before[name]) != said[name]]:
+    if other := [name for name in said if name in before and str(before[name]) != said[name]]:
         name = other[0]
         todo = "give a new Memory()" if isinstance(store, Memory) else "restore these, or train into another folder"
         raise InputError(

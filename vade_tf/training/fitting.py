@@ -249,7 +249,7 @@ def begin(
             reporter.say(f"distribute: {settings.distribute} found one device")
     state = State.load(store)
     hinted = "none" if known is None else f"{zlib.crc32(known.data):08x}"
-    about = {"system": system, "likelihood": likelihood.name, "hints": hinted}
+    about = {"system": system, "likelihood": likelihood.name, "hints": hinted, "kind": data.kind}
     distribute.from_chief(strategy, lambda: begun.check(own, data.rows, resolved, about, goes_on=state is not None))
     spent = kept(store, "seconds", {"init": ("f", ())})
     out = aside.lent(store, len(data.x), known) if resolved.validation_rows else None
