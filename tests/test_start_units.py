@@ -3,7 +3,9 @@
 import numpy as np
 import pandas
 import pytest
+from scipy.spatial.distance import pdist
 
+from vade_tf.training import groups as finding
 from vade_tf.training import parting, regions, views
 from vade_tf.training.fitting import begin
 from vade_tf.training.settings import Settings
@@ -24,6 +26,17 @@ def test_answers_of_more_columns_than_a_table_has_are_of_variance_1(rng, form):
     fitting = begin(form(answers), Settings(clusters=2, hidden=(4,), latent_dim=2, precision="float32"))
     rows = views.feature_reader(fitting.model, fitting.data.x)(fitting.data.x)
     np.testing.assert_allclose(rows.std(axis=0), 1, rtol=1e-4)
+
+
+def test_groups_found_anew_are_judged_by_how_far_apart_rows_of_one_length_are(rng, monkeypatch):
+    """In columns of variance 1 each, the least of the directions of an embedding would weigh as much as the first."""
+    rows = rng.normal(size=(300, 20)) * np.geomspace(1, 0.01, 20)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    fitting = begin(rows, Settings(clusters=2, hidden=(4,), latent_dim=2, precision="float32"))
+    judged = []
+    monkeypatch.setattr(parting, "is_worse", lambda columns, *of: judged.append(pdist(columns)) or False)
+    finding.accepted(fitting, np.zeros(300, int), np.zeros(300, int))
+    np.testing.assert_allclose(np.sort(judged[0]), np.sort(np.sqrt(20) * pdist(rows)), rtol=1e-3)
 
 
 def test_hints_that_name_other_groups_than_the_start_are_no_fault(rng, monkeypatch):

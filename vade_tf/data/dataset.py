@@ -88,6 +88,16 @@ class Observations:
         return "columns" if self.length is None else "rows of one length"
 
     @property
+    def of_one_length(self) -> bool:
+        """Whether rows are of one Euclidean length, by which they are scaled, and no texts."""
+        return self.length is not None and not self.texts
+
+    @property
+    def one_unit(self) -> bool:
+        """Whether rows are compared in a unit that all columns share, as their likelihood has one variance for all."""
+        return self.components or self.of_one_length
+
+    @property
     def is_sparse(self) -> bool:
         """Whether x stands as a sparse matrix."""
         return isinstance(self.x, SparseRows)

@@ -76,12 +76,7 @@ def sharpens(data: Observations, likelihood: Likelihood) -> bool:
 
 def many_columns(data: Observations) -> bool:
     """Whether rows have more columns than distances tell apart, or are of one length, and are no images."""
-    return data.image_shape is None and (data.x.shape[1] > OWN_FEATURES or of_one_length(data))
-
-
-def of_one_length(data: Observations) -> bool:
-    """Whether rows are of one Euclidean length, by which they are scaled, and no texts."""
-    return data.length is not None and not data.texts
+    return data.image_shape is None and (data.x.shape[1] > OWN_FEATURES or data.of_one_length)
 
 
 def hides(data: Observations, likelihood: Likelihood) -> bool:

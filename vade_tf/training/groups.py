@@ -45,7 +45,7 @@ def kind(fitting: Fitting) -> str:
         return "code"
     if features > n:
         return "wide"
-    return "broad" if data.standardise or given.of_one_length(data) else "code"
+    return "broad" if data.standardise or data.of_one_length else "code"
 
 
 def is_table(fitting: Fitting) -> bool:
@@ -157,7 +157,7 @@ def accepted(fitting: Fitting, groups: np.ndarray, before: np.ndarray) -> np.nda
 
     def compare() -> dict[str, np.ndarray]:
         some = part(fitting.data.rows, asked)
-        columns = direction_reader(fitting.model, some, fitting.data.components)(some)
+        columns = direction_reader(fitting.model, some, fitting.data.one_unit)(some)
         return {"worse": np.array(parting.is_worse(columns, groups[asked], before[asked]))}
 
     return before if fitting.by_chief(compare)["worse"] else groups
@@ -184,7 +184,8 @@ def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], list[np.nd
     if of == "counts":
         return count_reader(model, x)
     both = view_reader(model, x)
-    columns = [direction_reader(model, x, fitting.data.components)] if of in starts.COLUMNS else []
+    units = {"broad": (fitting.data.components,), "wide": (fitting.data.components,), "directions": (False, True)}
+    columns = [direction_reader(model, x, one_unit) for one_unit in units.get(of, ())]
     return lambda rows: [*(view for view in both(rows) if view is not None), *(read(rows) for read in columns)]
 
 
@@ -197,6 +198,8 @@ def code(fitting: Fitting, phase: str, rows: Rows, views: list[np.ndarray]) -> n
 def found_on(fitting: Fitting, phase: str) -> str:
     """What the groups of a phase are found on, one of `start.KINDS`; further autoencoders vote on those of "texts"."""
     of = kind(fitting) if phase == "init" else "code"
+    if of in starts.COLUMNS and fitting.data.of_one_length:
+        return "directions"
     if of in ("table", "counts") or not fitting.data.texts:
         return of
     return "texts" if further.wanted(fitting, phase) else "code"

@@ -19,7 +19,7 @@ from vade_tf.training.consensus import alike, naming, vote
 from vade_tf.training.settings import METHODS
 
 COLUMNS = ("broad", "wide")  # kinds whose columns are read beside the code
-KINDS = ("code", "texts", *COLUMNS, "table", "counts")
+KINDS = ("code", "texts", *COLUMNS, "directions", "table", "counts")
 VARIANCE_FLOOR = 1e-4  # share of the code's overall variance that every component keeps at least
 DRAWS = 8  # that vote; ...
 FIRST, SETTLED = 4, 0.97  # ... the first four alone where their mean ARI is such: further ones would change no row
@@ -67,9 +67,10 @@ def start(
         tell: called `parts` times.
         kind: how "landmark" goes about it, one of `KINDS`: of the "code" it finds regions in all views at once; of
             "texts", too, and holds to them; of "broad" and "wide" rows, whose last view are the rows themselves, see
-            `of_either`; of a "table", whose one view these are, see `of_table`; of "counts", see `of_counts`.
+            `of_either`; of "directions", see `of_directions`; of a "table", whose one view these are, see `of_table`;
+            of "counts", see `of_counts`.
         more: of "code" and "texts", see `landmark`.
-        sure: of "broad" and "wide" rows, see `of_either`.
+        sure: of "broad" and "wide" rows and "directions", see `of_either`.
 
     Raises:
         ValueError: unknown method or kind, or K not in 1..n.
@@ -92,6 +93,8 @@ def start(
                     groups = of_table(views[0], n_clusters, seed, tell)
                 elif kind == "counts":
                     groups = of_counts(views, n_clusters, seed, tell)
+                elif kind == "directions":
+                    groups = of_directions(views, n_clusters, seed, tell, sure)
                 elif kind in COLUMNS:
                     groups = of_either(views, n_clusters, seed, tell, sure)
                 else:
@@ -202,6 +205,41 @@ def of_either(
     return parting.clearer(coded, columns, found, others, seed)
 
 
+def of_directions(
+    views: Sequence[np.ndarray],
+    n_clusters: int,
+    seed: int,
+    tell: Callable[[], None] = lambda: None,
+    sure: Callable[[], np.ndarray | None] = lambda: None,
+) -> np.ndarray:
+    """Groups of rows of one length: of the rows themselves, where all draws find the same there; else of all views.
+
+    Whether the columns that vary most say most, or each as much as the others, differs from one embedding to the next,
+    and the code's neighbours are others again. So a row's neighbours count in all of these places alike.
+
+    Args:
+        views: the code and the layer before it, and last the rows in their principal directions, [n, d] each: with
+            each column of variance 1, and in one unit.
+        n_clusters, seed: as for `start`.
+        tell: called 2 * DRAWS times.
+        sure: as for `of_either`.
+
+    Returns:
+        Groups, [n].
+    """
+    *coded, _, rows = views
+    if regions.is_beyond(n_clusters, len(rows)):
+        return of_either([*coded, rows], n_clusters, seed, tell, sure)
+    draws = regions.landmark_draws([rows], n_clusters, several(seed, DRAWS), tell)
+    agreed = alike(draws)
+    if agreed < SETTLED:
+        shown = sure() if agreed < FOUND_AGAIN else None
+        return landmark(views, n_clusters, seed, tell) if shown is None else shown
+    for _ in range(DRAWS):
+        tell()
+    return of_draws(rows, [draws], n_clusters, seed)
+
+
 def of_counts(
     views: Sequence[np.ndarray], n_clusters: int, seed: int, tell: Callable[[], None] = lambda: None
 ) -> np.ndarray:
@@ -236,7 +274,7 @@ def parts(method: str, kind: str, n_views: int) -> int:
         return 1
     if kind == "counts":
         return n_views * len(WIDTHS)
-    return 2 * DRAWS if kind in COLUMNS else DRAWS
+    return 2 * DRAWS if kind in (*COLUMNS, "directions") else DRAWS
 
 
 def of_draws(

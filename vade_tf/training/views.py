@@ -100,7 +100,7 @@ def feature_reader(model: VaDE, x: Rows, one_unit: bool = False) -> Callable[[Ro
     Args:
         model: scales the rows.
         x: raw rows, [n, D], from which means and variances are taken.
-        one_unit: whether columns are principal components, which the model brings to variance 1 together.
+        one_unit: whether columns share a unit, by which the model brings them to variance 1 together.
     """
 
     def scaled(rows: Rows) -> np.ndarray:
