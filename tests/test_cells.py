@@ -88,6 +88,19 @@ def test_bounds_beside_many_numbers_are_told_however_often_they_come(bound):
     assert [Schema.infer(table(each)).columns[0].kind for each in (few, coded)] == ["category", "category"]
 
 
+def test_a_few_codes_with_a_letter_beside_others_that_are_numbers_are_told_what_makes_them_codes():
+    """Diagnoses of ICD-9: 250.01 beside V45.8. As numbers the first would be ordered, and near to one another."""
+    cells = [f"V4{i % 7}.8" if i % 30 == 0 else f"{250 + i % 40}.{i % 3}" for i in range(300)]
+    with pytest.raises(
+        InputError, match=r"'V40\.8' at row 0 .* column out; if all are codes, write a letter before the"
+    ):
+        Schema.infer(table(cells))
+    lettered = [cell if cell.startswith("V") else f"D{cell}" for cell in cells]
+    assert Schema.infer(table(lettered)).columns[0].kind == "category"
+    with pytest.raises(InputError, match="or leave the column out$"):
+        Schema.infer(table(["broken" if i % 30 == 0 else str(i) for i in range(300)]))
+
+
 def test_rows_of_no_known_cell_are_told_when_they_are_fitted_and_when_they_are_new(tmp_path):
     frame = pandas.DataFrame({"a": NUMBERS, "colour": many(["red", "green", None]), "w": W})
     frame.loc[[2, 5, 7], ["a", "w"]] = None  # row 7 is green

@@ -217,6 +217,15 @@ def test_shares_may_lack_a_thousandth_of_their_sum(lost, told):
     assert bool(said(x)) == told
 
 
+@pytest.mark.parametrize(("digits", "percent"), [(2, 1), (3, 1), (4, 1), (1, 100)])
+def test_shares_are_told_however_few_digits_they_have(digits, percent):
+    """Each may lack half of the last one, and rows so add up to 0.99 or 1.01."""
+    x = np.round(percent * shares(), digits)
+    assert "log-ratios" in said(x)[0]
+    x[7] *= 1 + (len(x[7]) + 1) * 10.0**-digits / (2 * percent)
+    assert digits == 4 or said(x) == []
+
+
 def test_it_is_said_of_how_many_rows_some_are():
     x = groups(12_000)
     x[5000:5200] = 1e5 * np.random.default_rng(0).normal(size=(200, 6))
@@ -273,6 +282,17 @@ def test_numbers_far_out_that_differ_or_are_single_stand_for_none(others, each):
     x = groups(600)
     x[: others * each, 2] = np.repeat(-9999 - np.arange(others), each)
     assert said(x) == []
+
+
+@pytest.mark.parametrize("number", [99.0, -99.0])
+@pytest.mark.parametrize(("cells", "told"), [(3, True), (38, True), (42, False)])
+def test_a_number_for_no_value_is_named_where_two_fifths_of_a_column_hold_it(number, cells, told):
+    """As magnitudes in the faintest band; more of them are a group, and so are numbers that are not far out."""
+    x = groups(600)
+    x[:, 2] = np.where(np.arange(600) % 100 < cells, number, x[:, 2] / 5)
+    assert [f"{number:g} in {6 * cells} rows of column 2;" in line for line in said(x)] == [True] * told
+    near = np.where(x[:, 2] == number, np.sign(number) * 15, x[:, 2])
+    assert said(np.hstack([x[:, :2], near[:, None]])) == []
 
 
 def ratings(r, *codes):

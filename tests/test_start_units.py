@@ -4,6 +4,7 @@ import numpy as np
 import pandas
 import pytest
 from scipy.spatial.distance import pdist
+from sklearn.decomposition import PCA
 
 from vade_tf.training import groups as finding
 from vade_tf.training import parting, regions, views
@@ -28,15 +29,20 @@ def test_answers_of_more_columns_than_a_table_has_are_of_variance_1(rng, form):
     np.testing.assert_allclose(rows.std(axis=0), 1, rtol=1e-4)
 
 
-def test_groups_found_anew_are_judged_by_how_far_apart_rows_of_one_length_are(rng, monkeypatch):
-    """In columns of variance 1 each, the least of the directions of an embedding would weigh as much as the first."""
-    rows = rng.normal(size=(300, 20)) * np.geomspace(1, 0.01, 20)
+@pytest.mark.parametrize("kind", ["rows of one length", "principal components"])
+def test_groups_found_anew_are_judged_by_how_far_apart_rows_of_one_unit_are(kind, rng, monkeypatch):
+    """In columns of variance 1 each, the last of these directions would weigh as much as the first."""
+    rows, unit = rng.normal(size=(300, 20)) * np.geomspace(1, 0.01, 20), np.sqrt(20)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    if kind == "principal components":
+        rows = PCA(210).fit_transform(rng.normal(size=(300, 250)) * np.geomspace(100, 1e-6, 250))
+        unit = 1 / np.sqrt(rows.var(axis=0).mean())
     fitting = begin(rows, Settings(clusters=2, hidden=(4,), latent_dim=2, precision="float32"))
+    assert fitting.data.kind == kind
     judged = []
     monkeypatch.setattr(parting, "is_worse", lambda columns, *of: judged.append(pdist(columns)) or False)
     finding.accepted(fitting, np.zeros(300, int), np.zeros(300, int))
-    np.testing.assert_allclose(np.sort(judged[0]), np.sort(np.sqrt(20) * pdist(rows)), rtol=1e-3)
+    np.testing.assert_allclose(np.sort(judged[0]), np.sort(unit * pdist(rows)), rtol=2e-2)
 
 
 def test_hints_that_name_other_groups_than_the_start_are_no_fault(rng, monkeypatch):

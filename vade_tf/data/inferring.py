@@ -47,6 +47,7 @@ BLURRED = 1e-3  # between two numbers of float32, as a share of a column's stand
 UNREAD = re.compile(r"[\d,]+ different texts in [\d,]+ rows \(|its only value is .* are empty; ")
 _LIKE_A_NUMBER = re.compile(r"\W{0,2}\d[\d\s.,:/'-]*\D{0,4}")
 _BOUND = re.compile(r"[<>≤≥]=?\s*[0-9]*[.,]?[0-9]+")  # of what is measured: below what can be detected, say
+_CODE = re.compile(r"[A-Za-z]{1,3}[0-9][0-9.]*")  # as V45.1 among the diagnoses of ICD-9
 _DATES = ("datetime64", "datetime", "date", "period")  # as pandas calls the types of an index
 _IDENTIFIER = re.compile(r"([iI][dD]|(?i:index|row_?id)|.*([_. -][iI][dD]|[a-z](Id|ID)))")
 
@@ -157,6 +158,8 @@ def _check_nearly_numbers(name, values: pandas.Series, found: list, argument: st
     bound = next((word for word in words if word not in others), None)
     share = 1.0 if bound is not None and _are_few_words(others) else _share(others, numbers)
     todo = "" if bound is None else f"; give a bound such as {short(bound)!r} a value"
+    if any(_CODE.fullmatch(str(word).strip()) for word in words):
+        todo = f"{todo}; if all are codes, write a letter before the others, too"
     _check_few(name, values, words, argument, "a number", share, todo)
 
 

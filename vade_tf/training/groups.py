@@ -184,8 +184,8 @@ def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], list[np.nd
     if of == "counts":
         return count_reader(model, x)
     both = view_reader(model, x)
-    units = {"broad": (fitting.data.components,), "wide": (fitting.data.components,), "directions": (False, True)}
-    columns = [direction_reader(model, x, one_unit) for one_unit in units.get(of, ())]
+    units = (False, True) if of == "directions" else (fitting.data.components,) if of in starts.COLUMNS else ()
+    columns = [direction_reader(model, x, one_unit) for one_unit in units]
     return lambda rows: [*(view for view in both(rows) if view is not None), *(read(rows) for read in columns)]
 
 

@@ -3,6 +3,7 @@
 Each is looked for in the columns of a table, and said in a sentence with what to do. No labels.
 """
 
+import math
 from collections.abc import Sequence
 from numbers import Real
 
@@ -18,13 +19,15 @@ from vade_tf.training.parting import are_many
 LOOKED_AT, NUMBERS, LEAST = 10_000, 2**22, 100  # rows at most, fewer where these are more numbers, but so many
 NAMED = 5  # rows or columns that a sentence names, at most
 PARTS = 5  # columns of shares, at least
-ROUNDED = 1e-3  # of their sum, that shares may lack or have too much: they are printed with a few digits
+ROUNDED = 1e-3  # of their sum, that shares may lack or have too much, ...
+DIGITS = range(1, 7)  # ... or what they lose where they are printed with so many digits after the point
 STEADY = 0.1  # standard deviation of that sum, at most, as a share of what columns that know nothing of each other have
 MOST_COLUMNS = 2000  # that are compared with one another; of more of them a copy weighs next to nothing
 ROUNDING = 2.0**-20  # of the usual numbers of a column, that float32 may have added to them
 SAME = 1e-6  # that the correlation of copies may lack
 DEVIATION = 1.349  # interquartile range of a Gaussian, in standard deviations
 FAR, FEW = 20.0, 0.1  # robust deviations beyond which a number is far out, and the share of the rows that may have some
+MOST = 0.4  # share of the cells of a column that one number for no value may hold
 CODES = 3  # numbers of a column, at most, that say why there is no value, such as 97, 98 and 99 of a survey
 SQUASHED = 5.0  # times the standard deviation without these rows: the groups among the others are as much smaller
 
@@ -81,7 +84,9 @@ def shares(x: np.ndarray) -> list[str]:
         return []
     sums = x.sum(axis=1)
     whole, apart = np.median(sums), np.sqrt(x.var(axis=0).sum())  # a large number in all rows hides what the others add
-    if not np.all(np.abs(sums - whole) <= ROUNDED * whole) or sums.std() > STEADY * apart:
+    digits = next((k for k in DIGITS if np.allclose(x, np.round(x, k), rtol=0, atol=1e-6 * whole)), math.inf)
+    lacking = max(ROUNDED * whole, x.shape[1] * 10.0**-digits / 2)  # each may lack half of its last digit
+    if not np.all(np.abs(sums - whole) <= lacking) or sums.std() > STEADY * apart:
         return []
     return [
         f"each row adds up to {whole:.4g}, as shares of a whole do, the largest of which hide the others; give their "
@@ -113,7 +118,25 @@ def _stand_alone(x: np.ndarray, deviations: np.ndarray) -> np.ndarray:
         v = x[:, column]
         times = np.unique(v[far], return_counts=True)[1]
         far &= 0 < len(times) <= CODES and times.min() > 1 and np.nanstd(v) > SQUASHED * np.nanstd(v[~far])
+        if not far.any():
+            far |= _at_an_end(v)
     return found
+
+
+def _at_an_end(v: np.ndarray) -> np.ndarray:
+    """Which cells [n] of a column hold its least or largest number, where that is far out by the others' quartiles.
+
+    If a quarter do, a quartile of all cells is that number itself, and nothing is far out by it.
+    """
+    for end in () if np.isnan(v).all() else (np.nanmin(v), np.nanmax(v)):
+        held = v == end
+        others = v[~held & ~np.isnan(v)]
+        if FEW < held.sum() / (held.sum() + len(others)) <= MOST:
+            low, middle, high = np.quantile(others, (0.25, 0.5, 0.75))
+            far = abs(end - middle) > FAR * (high - low) / DEVIATION > 0
+            if far and np.nanstd(v) > SQUASHED * others.std():
+                return held
+    return np.zeros(len(v), bool)
 
 
 def sentinels(none: np.ndarray, cells: Sequence[pandas.Series], names: list[str], n: int) -> list[str]:
