@@ -1,6 +1,6 @@
 """Embeddings, rows of length 1: k-means and the default fit, on the rows themselves and on new ones.
 
-python benchmarks/embeddings.py --data-dir FOLDER --draws 6 7     some twenty minutes on one core; FOLDER holds
+python benchmarks/embeddings.py --data-dir FOLDER --draws 6 7 8   some twenty minutes on one core; FOLDER holds
                                                                   reuters_r8.tsv and mnist.npz
 python benchmarks/embeddings.py --table                           prints what was measured so far
 
@@ -22,7 +22,7 @@ import here
 import numpy as np
 
 RESULTS = here.RESULTS / "embeddings.csv"
-COMMAND = "python benchmarks/embeddings.py --data-dir FOLDER --draws 6 7"
+COMMAND = "python benchmarks/embeddings.py --data-dir FOLDER --draws 6 7 8"
 SCORES = ("kmeans", "kmeans_new", "fit", "fit_new")
 COLUMNS = ("set", "draw", "commit", *SCORES)
 SETS = ("words 300", "words 384", "lsa 300", "lsa 100", "features")
@@ -107,7 +107,7 @@ def measured(x: np.ndarray, y: np.ndarray, draw: int) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path, default=Path(), help="folder of the data")
-    parser.add_argument("--draws", type=int, nargs="+", default=[6, 7], help="default: 6 7")
+    parser.add_argument("--draws", type=int, nargs="+", default=[6, 7, 8], help="default: 6 7 8")
     parser.add_argument("--table", action="store_true", help="print the table and measure nothing")
     options = parser.parse_args()
     if not options.table:
