@@ -69,10 +69,9 @@ def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarr
             return None
         forms: tuple[str, ...] = (ISO,)
     else:
-        forms = (form,) if form else _forms_of(first)
-        forms = () if form == "" and len(forms) > 1 and forms[0] != ISO else forms
-        if form == "" and _FAR_DATE.fullmatch(first.removesuffix("Z")):  # beside others it is read as one, too
-            forms = (ISO,)
+        forms = (form,) if form else _alone(first) if form == "" else _forms_of(first)
+        if form == "" and not all(_alone(cell) for cell in cells.unique() if isinstance(cell, str)):
+            return None
     if values.isin(("now", "today")).any():  # pandas would take the day on which it reads them
         return None
     for name in forms:
@@ -113,6 +112,14 @@ def _forms_of(text: str) -> tuple[str, ...]:
             if re.fullmatch(day + time, text):
                 found += tuple(form + clock for form in forms)
     return found
+
+
+def _alone(text: str) -> tuple[str, ...]:
+    """The form of a text of a date that has one meaning only, whatever stands beside it; () of any other."""
+    forms = _forms_of(text)
+    if _FAR_DATE.fullmatch(text.removesuffix("Z")) or ISO in forms:
+        return (ISO,)
+    return forms if len(forms) == 1 else ()
 
 
 def _in_form(values: pandas.Series, form: str) -> np.ndarray:

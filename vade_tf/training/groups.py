@@ -33,8 +33,9 @@ def kind(fitting: Fitting) -> str:
     """What the groups of the start are found on, one of `start.KINDS`; of "code" and "broad" they are recomputed later.
 
     "counts" and "table": the rows themselves, see `counted` and `is_table`. "broad": the code or the columns, see
-    `start.of_either`, of rows of many columns, or of one length, that are neither images nor texts. "wide": the same
-    where there are more features than rows, so that the networks soon know them by heart. "code": of all else.
+    `start.of_either` and, of one length, `start.of_directions`, of rows of many columns, or of one length, that are
+    neither images nor texts. "wide": the same where there are more features than rows, so that the networks soon know
+    them by heart. "code": of all else.
     """
     if counted(fitting):
         return "counts"
