@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from vade_tf.cli import predict
+from vade_tf.cli.main import main
 from vade_tf.cli.speech import KINDS, LONGEST, NAMES, error_in_flags, flag, in_flags
 
 
@@ -95,3 +96,22 @@ def test_a_text_that_no_library_says_stays_as_it_is():
 def test_seconds_are_numbers_as_people_write_them(seconds, shown, capsys):
     predict._tell(10, seconds, Path("out.csv"))
     assert capsys.readouterr().out.startswith(f"10 rows in {shown} s, ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["predict", "run", "new.csv"], "; did you mean --data new.csv?"),
+        (["train", "new.csv"], "; did you mean --data new.csv?"),
+        (["predict", "run", "gone.csv"], ""),
+        (["predict", "run", "w" * 300], ""),
+        (["predict", "run", "--data", "new.csv", "new.csv"], ""),
+        (["export", "run", "--to", "out", "new.csv"], ""),
+    ],
+)
+def test_a_file_of_rows_without_its_flag_is_told_the_flag(arguments, meant, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "new.csv").touch()
+    with pytest.raises(SystemExit, match="^2$"):
+        main(arguments)
+    assert capsys.readouterr().err.endswith(f"unrecognized arguments: {arguments[-1]}{meant}; see --help\n")

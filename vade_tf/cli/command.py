@@ -38,6 +38,15 @@ class Parser(argparse.ArgumentParser):
         form = argparse.RawDescriptionHelpFormatter
         super().__init__(prog=prog, description=text, formatter_class=form, allow_abbrev=False, **more)
 
+    def parse_args(self, args=None, namespace=None):
+        found, others = self.parse_known_args(args, namespace)
+        if others:
+            takes = "--data " in self.format_usage() and not getattr(found, "data", None)
+            rows = takes and len(others) == 1 and os.path.lexists(others[0])  # False of what is no name, too
+            meant = f"; did you mean --data {others[0]}?" if rows else ""
+            self.error(f"unrecognized arguments: {' '.join(others)}{meant}")
+        return found
+
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {_one_line(message)}; see --help\n")
 
