@@ -226,6 +226,7 @@ CELLS = st.one_of(
 @example(["1.1.0001", "10000-01-01T12:00"], "")
 @example(["10000-01-01T12:00", "2021"], "")
 @example(["2020-01-01", "2021"], "")
+@example(["1/2/2020", "13/2/2020"], "")
 def test_what_is_read_together_is_read_alike_alone(cells, form):
     values = pandas.Series(cells, dtype=object)
     dates = {"": "", "1.000,5": "%d.%m.%Y", "1,000.5": "ISO8601"}
