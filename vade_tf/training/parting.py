@@ -10,12 +10,14 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from vade_tf.seeding import subset
+from vade_tf.seeding import generator, subset
 from vade_tf.training import regions
 
 NEIGHBOURS, ASKED = 10, 5000  # of so many rows at most
 FEW = 10  # different values of a column, at most, where the gaps between them may say nothing of the rows
 SAME = 0.05  # share of the rows with one value of a column, from which on it lies apart as well
+FOLLOWED, MOSTLY = 3, 0.5  # columns that groups may follow, and the share of the variance that then lies between them
+CLEAR = 1 / 3  # of the borders of groups that follow a column: with fewer the other columns have others
 FEWER = 0.8  # of the neighbours that groups part: others that part less have found what these have not
 
 
@@ -73,6 +75,59 @@ def are_of_gaps(rows: np.ndarray, groups: np.ndarray, means: np.ndarray) -> bool
     left_out = few, *(np.array_split(few, 2) if len(few) > 1 else [])
     alone, *halved = (is_worse(np.delete(rows, columns, axis=1), groups, means) for columns in left_out)
     return alone and (not halved or any(halved))
+
+
+def beside_one(rows: np.ndarray, groups: np.ndarray) -> np.ndarray | None:
+    """Where groups of a table's rows [n, D] follow one column, the others if they have clearer groups of their own.
+
+    Such a column was measured in two units, or by two devices: the graph falls apart along it. It is left out with
+    those that go with it. K-means among the others has far fewer borders than the groups then, and fewer than in a
+    cloud without groups. Of several such columns that one is left out without which these borders are the fewest.
+
+    Returns:
+        Which columns are the others, bool [D]; or None.
+    """
+    between, k = _shares_between(rows, groups), int(groups.max()) + 1
+    fewest, best = np.inf, None
+    for column in np.argsort(-between)[:FOLLOWED]:
+        others = _shared(rows, rows[:, column]) < MOSTLY
+        if between[column] < MOSTLY or others.sum() < max(2, len(others) / 2):
+            continue
+        alone = np.ascontiguousarray(rows[:, others], np.float32)
+        own = _own_borders(alone, k)
+        if own < min(fewest, CLEAR * _borders(alone, groups)) and own < FEWER * _own_borders(_cloud(alone), k):
+            fewest, best = own, others
+    return best
+
+
+def _shares_between(rows: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Share of each column's variance that lies between the means of groups [n]: [D], the correlation ratio."""
+    sizes = np.bincount(groups)
+    means = np.stack([np.bincount(groups, column) for column in rows.T]) / np.maximum(sizes, 1)  # [D, K]
+    around = (means - rows.mean(axis=0)[:, None]) ** 2
+    return around @ sizes / (len(rows) * np.maximum(rows.var(axis=0), 1e-12))
+
+
+def _shared(rows: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """Squared correlation of each column of rows [n, D] with one, [n]: [D]; 1 with itself."""
+    rows, column = rows - rows.mean(axis=0), column - column.mean()
+    return (column @ rows) ** 2 / np.maximum((rows**2).sum(axis=0) * (column @ column), 1e-12)
+
+
+def _borders(rows: np.ndarray, groups: np.ndarray) -> float:
+    asked = np.arange(len(rows))
+    return beyond_chance(nearest(rows, asked), asked, groups)
+
+
+def _own_borders(rows: np.ndarray, n_clusters: int) -> float:
+    return _borders(rows, regions.kmeans(rows, n_clusters, 0))
+
+
+def _cloud(rows: np.ndarray) -> np.ndarray:
+    """Rows [n, d] without groups: each column has its own values, in the order of Gaussian ones of their covariance."""
+    n, width = rows.shape
+    ranks = generator(0).multivariate_normal(np.zeros(width), np.cov(rows.T), n).argsort(axis=0).argsort(axis=0)
+    return np.take_along_axis(np.sort(rows, axis=0), ranks, axis=0)
 
 
 def joint(views: Sequence[np.ndarray], some: np.ndarray) -> np.ndarray:

@@ -153,7 +153,8 @@ def of_table(rows: np.ndarray, n_clusters: int, seed: int, tell: Callable[[], No
 
     A column of few values, like a yes or no that says nothing of the groups, has gaps between these, along which the
     graph falls apart. So regions are sought among the numbers alone first, see `parting.places`, and none are taken
-    that are those of such gaps, see `parting.are_of_gaps`.
+    that are those of such gaps, see `parting.are_of_gaps`. A number of two humps has such a gap, too: where the other
+    columns have groups that it does not follow, k-means finds these without it, see `parting.beside_one`.
 
     Returns:
         Groups, [n].
@@ -299,8 +300,10 @@ def of_draws(
             found = min(drawn, key=lambda groups: parting.beyond_chance(near, asked, groups))
             limit = CLEAR * theirs
         fewer = parting.beyond_chance(near, asked, found) < limit
-        if fewer and not parting.are_of_gaps(rows[asked], found[asked], means[asked]):
-            return found
+        if not fewer or parting.are_of_gaps(rows[asked], found[asked], means[asked]):
+            continue
+        others = parting.beside_one(rows[asked], found[asked])
+        return found if others is None else regions.kmeans(rows[:, others], n_clusters, seed)
     return means
 
 
