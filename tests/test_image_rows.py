@@ -207,19 +207,22 @@ def test_images_of_other_channels_are_not_taken_for_plain_rows_in_silence(rng, c
         assert observe(images, image_shape=()).image_shape is None
         assert observe(rng.random((6, 2, 2, channels))).image_shape is None
         assert observe(rng.random((6, 2, 5, 100))).image_shape is None  # two signals
+        assert observe(rng.random((6, 3, 3, 4))).image_shape is None  # windows of a scene in four bands
         assert observe(rng.random((6, 8, 8, 8))).image_shape is None  # volumes, which no channel is a picture of
         assert observe(images[..., :1]).image_shape == (9, 9)
 
 
-@pytest.mark.parametrize(("channels", "width"), [(2, 12), (4, 12), (5, 16), (13, 16), (64, 16)])
-def test_what_is_told_of_images_whose_channels_come_first_keeps_them_whole(rng, channels, width):
-    x = rng.random((60, channels, 16, width))
+@pytest.mark.parametrize(
+    ("channels", "height", "width"), [(2, 16, 12), (4, 7, 7), (4, 16, 12), (5, 16, 16), (13, 16, 16), (64, 16, 16)]
+)
+def test_what_is_told_of_images_whose_channels_come_first_keeps_them_whole(rng, channels, height, width):
+    x = rng.random((60, channels, height, width))
     with pytest.warns(UserWarning, match=f"got {channels}, in .*plain rows; of images give ") as told:
         observe(x)
     (said,) = (each for each in told if each.category is UnitsWarning)
     kept = eval(str(said.message).rpartition(" give ")[2], {"x": x})
     np.testing.assert_array_equal(kept[..., 0], x[:, 0])
-    assert observe(kept).image_shape == ((16, width, 3) if channels > 3 else (16, width))
+    assert observe(kept).image_shape == ((height, width, 3) if channels > 3 else (height, width))
 
 
 def test_of_images_nobody_is_sent_to_tables_for_empty_cells(rng):

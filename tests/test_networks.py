@@ -10,6 +10,7 @@ from scipy import stats
 from vade_tf.errors import InputError
 from vade_tf.model import convolutional, networks
 from vade_tf.training import given
+from vade_tf.training.fitting import begin
 from vade_tf.training.settings import Settings
 
 SQUARE = {"n_features": 8, "latent_dim": 8, "hidden": (8, 8)}  # every kernel is 8 x 8, so that they can be compared
@@ -155,3 +156,22 @@ def test_very_many_components_are_refused_that_take_the_memory_by_themselves(mon
     settings = Settings(clusters=1_000_000, hidden=(4,)).resolve(2_000_000, 6)
     with pytest.raises(InputError, match="^hidden, latent_dim and clusters: expected a model that fits in"):
         given.check_room(6, settings, None)
+
+
+@pytest.mark.parametrize("colours", [(), (3,)])
+def test_dense_networks_read_images_on_white_as_negatives(rng, colours):
+    """With the weights of a seed, those of x as the negatives of x: and so only images on white."""
+    x = np.zeros((40, 8, 8, *colours), "u1")
+    x[:, 2:6, 2:6] = rng.integers(0, 256, (40, 4, 4, *colours))
+    seen = rng.random((5, x[0].size)).astype("f4")
+
+    def code(images, read, likelihood="auto"):
+        model = begin(images, Settings(clusters=2, network="dense", likelihood=likelihood)).model
+        return model.encoder(read)[0].numpy()
+
+    np.testing.assert_allclose(code(255 - x, 1 - seen), code(x, seen), rtol=1e-4, atol=1e-5)
+    assert np.abs(code(255 - x, seen) - code(x, seen)).max() > 0.01
+    np.testing.assert_array_equal(code(255 - x, seen, "gaussian"), code(x, seen, "gaussian"))
+    for paper, negative in ((120, False), (135, True)):  # nearer to black, nearer to white
+        same = np.allclose(code(np.where(x, x, paper).astype("u1"), seen), code(x, seen), rtol=1e-4, atol=1e-5)
+        assert same != negative

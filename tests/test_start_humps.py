@@ -109,3 +109,12 @@ def test_of_the_columns_that_groups_follow_that_one_is_left_out_without_which_th
     rows = of_variance_one(np.column_stack([x, 8 * (rng.random(900) < 0.4) + rng.normal(size=900)]))
     groups = starts.vote(regions.landmark_draws([rows], 5, starts.several(0, 8)), 5)
     assert parting.beside_one(rows, groups).tolist() == [True] * 5 + [False]
+
+
+def test_regions_that_k_means_finds_in_all_columns_as_well_follow_no_gap(rng, monkeypatch):
+    """K-means is not drawn to gaps as a graph is, so nothing is left out."""
+    x, y = blobs(rng, 300, 3, 4, 12.0)
+    means = np.where(np.arange(300) < 15, 0, y)  # nearly the same
+    monkeypatch.setattr(parting, "beside_one", lambda *_: np.array([True, False, False, False]))
+    monkeypatch.setattr(starts.regions, "kmeans", lambda *_: means)
+    np.testing.assert_array_equal(starts.of_draws(of_variance_one(x), [[y] * 3], 3, 0), y)

@@ -43,7 +43,7 @@ def shape_of_images(form: tuple[int, ...], argument: str) -> tuple[int, ...] | N
     Raises:
         InputError: the colours are the first axis of an image.
     """
-    if len(form) == 4 and form[1] == COLOURS and form[3] not in (1, COLOURS):
+    if len(form) == 4 and form[1] == COLOURS and form[3] not in (1, COLOURS) and min(form[2:]) >= NARROWEST:
         raise InputError(
             f"{argument}: expected the colours of an image in its last axis, got images of shape {tuple(form[1:])}; "
             "give x.transpose(0, 2, 3, 1)"
@@ -54,8 +54,8 @@ def shape_of_images(form: tuple[int, ...], argument: str) -> tuple[int, ...] | N
         return tuple(form[2:])
     if len(form) == 3 and NARROWEST * min(form[1:]) <= max(form[1:]) and min(form[1:]) < NARROWEST:
         return None
-    first = len(form) == 4 and form[2] >= SIDES.start  # as PyTorch has channels: few, or of square images
-    first = first and (form[1] <= COLOURS + 1 < form[3] or form[1] != form[2] == form[3])
+    few = len(form) == 4 and form[2] >= SIDES.start and form[1] <= COLOURS + 1 < form[3]
+    first = few or (len(form) == 4 and form[1] != form[2] == form[3] > NARROWEST)  # as PyTorch has channels
     volume = len(set(form[1:])) == 1
     if first or (len(form) == 4 and form[3] != 1 and min(form[1:3]) >= NARROWEST and not volume):
         channels, moved = (form[1], ".transpose(0, 2, 3, 1)") if first else (form[3], "")

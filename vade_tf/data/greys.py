@@ -12,6 +12,7 @@ from vade_tf.data.sparse import Stored
 from vade_tf.machine import rows_together
 
 LEAST_CONTRAST = 0.1  # of most pixels, as in `contrast`; less where one hot pixel makes the scale
+FEW = 0.05  # share of pixels with such a contrast from which on bytes and fractions are no pale images
 UNITS_APART, MANY_APART = 10.0, 0.05  # standard deviations from the middle, and share of pixels, of no images
 
 R = TypeVar("R", bound=Observations)
@@ -26,12 +27,12 @@ def asked(rows: R, likelihood: str) -> R:
 def as_images(rows: R, declared: bool = True) -> R:
     """Images in the units of their likelihood; a Gaussian takes bytes and fractions as they are, unless it is told.
 
-    Those of little contrast, of which nothing is black, are standardised: each pixel has a mean and a variance. Where
-    nobody said that they are images and many pixels lie far from the others in all of them, these are numbers in
-    several units, and no images.
+    Those of little contrast, as pale ones, are standardised: each pixel has a mean and a variance. Where nobody said
+    that they are images and many pixels lie far from the others in all of them, these are numbers in several units,
+    and no images.
     """
     as_they_are = checks.grey_units(rows.x, rows.low, rows.high) == (1.0, 0.0) and rows.likelihood != "gaussian"
-    if as_they_are:
+    if as_they_are and contrasts(rows, FEW):
         return rows
     if (found := grey(rows)) is not None:
         return found
@@ -47,8 +48,13 @@ def grey(images: R) -> R | None:
         factor = 1 / 255
     standardise = (factor, offset) == (1.0, 0.0) and not gaussian
     found = replace(images, standardise=standardise, factor=factor, offset=offset)
-    contrast = found.part(np.arange(0, len(images.x), -(-len(images.x) // checks.SEEN_IMAGES))).contrast()
-    return found if contrast.any() and np.median(contrast[contrast > 0]) >= LEAST_CONTRAST else None
+    return found if contrasts(found) else None
+
+
+def contrasts(images: R, share: float = 0.5) -> bool:
+    """Whether such a share of the pixels that differ from image to image do so at all as black and white do."""
+    contrast = images.part(np.arange(0, len(images.x), -(-len(images.x) // checks.SEEN_IMAGES))).contrast()
+    return bool(contrast.any() and np.quantile(contrast[contrast > 0], 1 - share) >= LEAST_CONTRAST)
 
 
 def recognised(rows: R) -> R | None:

@@ -262,7 +262,10 @@ def network(data: Observations, likelihood: Likelihood, settings: Settings) -> s
 
 
 def first_layer(data: Observations, likelihood: Likelihood) -> keras.layers.Layer | None:
-    """What the encoder reads rows with, where it does not take them as the likelihood does."""
+    """What the encoder reads rows with, where it does not take them as the likelihood does.
+
+    Images on white are read as negatives: dense networks find fewer of their groups where nearly all inputs are 1.
+    """
     if isinstance(likelihood, Counts):
         total, squares = np.zeros((2, data.x.shape[1]))
         for rows in pipeline.blocks(data.x):
@@ -271,6 +274,10 @@ def first_layer(data: Observations, likelihood: Likelihood) -> keras.layers.Laye
         mean = total / len(data.x)
         std = np.sqrt(np.maximum(squares / len(data.x) - mean**2, 0))
         return LogCounts(likelihood.size, mean, np.where(std < 1e-6, 1.0, std))
+    if likelihood.name == "bernoulli" and data.image_shape is not None:
+        scale, offset = data.grey
+        if np.mean(data.paper) * scale + offset > 0.5:  # nearer to white than to black
+            return keras.layers.Rescaling(-1.0, 1.0, name="negative")
     return filled(data, likelihood)
 
 

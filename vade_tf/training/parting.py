@@ -17,7 +17,7 @@ NEIGHBOURS, ASKED = 10, 5000  # of so many rows at most
 FEW = 10  # different values of a column, at most, where the gaps between them may say nothing of the rows
 SAME = 0.05  # share of the rows with one value of a column, from which on it lies apart as well
 FOLLOWED, MOSTLY = 3, 0.5  # columns that groups may follow, and the share of the variance that then lies between them
-CLEAR = 1 / 3  # of the borders of groups that follow a column: with fewer the other columns have others
+CLEAR = 1 / 3  # of the borders of groups that follow a column, below which the others have groups of their own
 FEWER = 0.8  # of the neighbours that groups part: others that part less have found what these have not
 
 
@@ -82,21 +82,25 @@ def beside_one(rows: np.ndarray, groups: np.ndarray) -> np.ndarray | None:
 
     Such a column was measured in two units, or by two devices: the graph falls apart along it. It is left out with
     those that go with it. K-means among the others has far fewer borders than the groups then, and fewer than in a
-    cloud without groups. Of several such columns that one is left out without which these borders are the fewest.
+    cloud without groups; columns of few values are not asked, as there are gaps between these as well. Of several such
+    columns that one is left out without which these borders are the fewest.
 
     Returns:
         Which columns are the others, bool [D]; or None.
     """
-    between, k = _shares_between(rows, groups), int(groups.max()) + 1
+    between, many, k = _shares_between(rows, groups), are_many(rows), int(groups.max()) + 1
     fewest, best = np.inf, None
     for column in np.argsort(-between)[:FOLLOWED]:
         others = _shared(rows, rows[:, column]) < MOSTLY
-        if between[column] < MOSTLY or others.sum() < max(2, len(others) / 2):
+        if between[column] < MOSTLY or (others & many).sum() < max(2, many.sum() / 2):
             continue
-        alone = np.ascontiguousarray(rows[:, others], np.float32)
-        own = _own_borders(alone, k)
-        if own < min(fewest, CLEAR * _borders(alone, groups)) and own < FEWER * _own_borders(_cloud(alone), k):
-            fewest, best = own, others
+        alone = np.ascontiguousarray(rows[:, others & many], np.float32)
+        borders = _borders(alone, regions.kmeans(alone, k, 0))
+        if borders >= min(fewest, CLEAR * _borders(alone, groups)):
+            continue
+        cloud = _cloud(alone)
+        if borders < FEWER * _borders(cloud, regions.kmeans(cloud, k, 0)):
+            fewest, best = borders, others
     return best
 
 
@@ -117,10 +121,6 @@ def _shared(rows: np.ndarray, column: np.ndarray) -> np.ndarray:
 def _borders(rows: np.ndarray, groups: np.ndarray) -> float:
     asked = np.arange(len(rows))
     return beyond_chance(nearest(rows, asked), asked, groups)
-
-
-def _own_borders(rows: np.ndarray, n_clusters: int) -> float:
-    return _borders(rows, regions.kmeans(rows, n_clusters, 0))
 
 
 def _cloud(rows: np.ndarray) -> np.ndarray:

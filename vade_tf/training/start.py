@@ -302,7 +302,8 @@ def of_draws(
         fewer = parting.beyond_chance(near, asked, found) < limit
         if not fewer or parting.are_of_gaps(rows[asked], found[asked], means[asked]):
             continue
-        others = parting.beside_one(rows[asked], found[asked])
+        same = alike([found, means]) >= FOUND_AGAIN  # k-means, too, which no gap brings to these alone
+        others = None if same else parting.beside_one(rows[asked], found[asked])
         return found if others is None else regions.kmeans(rows[:, others], n_clusters, seed)
     return means
 
