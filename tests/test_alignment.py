@@ -87,3 +87,18 @@ def test_an_origin_has_arrived_where_its_pairs_of_mutual_neighbours_no_longer_di
     mine, theirs = np.nonzero(near & back)
     step = (moved[300 + mine] - moved[theirs]).mean(axis=0)
     assert np.linalg.norm(step) < 0.0015 * np.sqrt(rows.var(axis=0).sum())
+
+
+def test_the_mean_of_all_rows_stays_however_many_rows_an_origin_has(rng):
+    origins = np.repeat([0, 1, 2], [300, 150, 50])
+    rows = (rng.normal(size=(500, 3)) + np.array([0, 1.5, -1.5])[origins, None]).astype("f4")
+    found = alignment.shifts(rows, origins, 3)
+    assert np.abs(found).min() > 0.1
+    np.testing.assert_allclose((rows - found[origins]).mean(axis=0), rows.mean(axis=0), atol=1e-5)
+
+
+def test_what_is_taken_away_does_not_hang_on_where_all_rows_lie(rng):
+    origins = np.repeat([0, 1], [300, 200])
+    rows = rng.normal(size=(500, 3)) + 1.5 * origins[:, None]
+    found, far = (alignment.shifts(rows + place, origins, 2) for place in (0.0, 1000.0))
+    np.testing.assert_allclose(far, found, atol=1e-4)

@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 import pytest
+from scipy.spatial.distance import pdist
+from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 from small_fits import begin, sixty
 from test_origins import SMALL, observed
@@ -10,6 +12,7 @@ from test_origins import SMALL, observed
 from vade_tf.model import networks
 from vade_tf.training import extension, recipe, regions
 from vade_tf.training import groups as finding
+from vade_tf.training import start as starts
 from vade_tf.training.settings import Settings
 
 
@@ -119,3 +122,81 @@ def test_new_groups_are_compared_with_those_before_on_the_rows_that_are_asked(rn
 @pytest.mark.parametrize(("rows", "kind"), [(229, "wide"), (230, "broad")])
 def test_rows_are_wide_that_have_more_features_than_there_are_rows(rows, kind, rng):
     assert finding.kind(begin(rng.normal(size=(rows, 230)).astype("f4"), init="landmark", hidden=(4,))) == kind
+
+
+def test_a_landmark_that_stands_for_no_row_has_no_say(monkeypatch):
+    """A row that has it nearest is of the group of the next ones."""
+    places = np.array([[0, 0], [0, 1], [50, 0], [50, 1], [1000, 0]], "f4")
+    monkeypatch.setattr(regions, "landmarks", lambda rows, seed, most: places)
+    rows, groups = np.repeat([[0.0, 0.5], [50, 0.5]], 30, axis=0), np.repeat([1, 2], 30)
+    found = extension.Extension([rows], groups, 3, 0)
+    np.testing.assert_array_equal(found.groups([np.array([[900.0, 0], [1, 0], [49, 0]])]), [2, 1, 2])
+
+
+def test_another_seed_reads_other_rows(monkeypatch):
+    """Else the starts of several seeds were no draws of their own."""
+    monkeypatch.setattr(extension, "READ", 100)
+    first, again, other = (extension.read_rows(1000, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert len(np.intersect1d(first, other)) < 30
+
+
+def test_images_are_no_table_whatever_their_likelihood(rng):
+    x = sixty(rng)
+    for likelihood in ("gaussian", "bernoulli"):
+        grey = x if likelihood == "gaussian" else (x > 3) * np.float32(1)
+        assert finding.kind(begin(grey, init="landmark", likelihood=likelihood)) == "table"
+        assert finding.kind(begin(grey.reshape(60, 3, 3), init="landmark", likelihood=likelihood)) == "code"
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The places and the seeds of draws whose groups are doubted; these have half of the borders of chance."""
+    found, means = [], np.arange(120) % 3
+
+    def draws(places, clusters, seeds):
+        found.append((places[0], seeds))
+        return [means] * len(seeds)
+
+    monkeypatch.setattr(finding.regions, "kmeans", lambda *given: means)
+    monkeypatch.setattr(finding.regions, "landmark_draws", draws)
+    monkeypatch.setattr(finding.parting, "beyond_chance", lambda near, some, of: 0.0 if of is means else 0.5)
+    return found
+
+
+def test_the_place_whose_draws_agree_best_is_told_of(drawn, rng, monkeypatch):
+    """Among the numbers and in all columns."""
+    x = np.hstack([rng.normal(size=(120, 3)), rng.integers(2, size=(120, 3))]).astype("f4")
+    agreed = iter([0.62, 0.62, 0.31, 0.31])
+    monkeypatch.setattr(finding, "alike", lambda draws: next(agreed))
+    (told,) = finding.doubts(begin(x, init="landmark", likelihood="gaussian"), np.roll(np.arange(120) % 3, 1))
+    assert "(mean ARI 0.62 of 1)" in told
+    assert [place.shape[1] for place, _ in drawn] == [3, 3, 6, 6]
+
+
+def test_draws_that_are_compared_are_of_a_seed_each(drawn, rng, monkeypatch):
+    monkeypatch.setattr(finding, "alike", lambda draws: 0.1)
+    x = rng.normal(size=(120, 6)).astype("f4")
+    finding.doubts(begin(x, init="landmark", likelihood="gaussian"), np.roll(np.arange(120) % 3, 1))
+    assert len({seed for _, seeds in drawn for seed in seeds}) == starts.DRAWS
+
+
+def test_principal_components_are_doubted_in_the_unit_in_which_they_were_grouped(drawn, rng, monkeypatch):
+    """In columns of variance 1 each, the last direction would weigh as much as the first."""
+    monkeypatch.setattr(finding, "alike", lambda draws: 0.1)
+    x = PCA(20).fit_transform(rng.normal(size=(120, 20)) * np.geomspace(100, 0.1, 20)).astype("f4")
+    fitting = begin(x, init="landmark", likelihood="gaussian")
+    assert fitting.data.kind == "principal components"
+    finding.doubts(fitting, np.roll(np.arange(120) % 3, 1))
+    apart = pdist(drawn[0][0]) / pdist(x)
+    np.testing.assert_allclose(apart, apart.mean(), rtol=1e-3)
+
+
+def test_texts_without_further_autoencoders_are_found_as_all_else_on_the_code(rng):
+    """Whose draws are given up where they differ: no others vote with them."""
+    x = rng.random((120, 40)) * (rng.random((120, 40)) < 0.15) + 0.3 * np.eye(40)[np.arange(120) % 40]
+    x = (x / np.linalg.norm(x, axis=1, keepdims=True)).astype("f4")
+    for pretrain, expected in ((1, "texts"), (0, "code")):
+        fitting = begin(x, init="landmark", pretrain_epochs=pretrain)
+        assert fitting.data.texts
+        assert finding.found_on(fitting, "init") == expected

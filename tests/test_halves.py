@@ -195,3 +195,78 @@ def test_columns_fewer_than_two_halves_have_directions_are_not_asked(rng):
     for columns, taken in ((19, False), (20, True)):
         fit = fitting(x[:, :columns])
         assert (halves.groups(fit.model, fit.data.rows, 3, 0) is not None) == taken
+
+
+def with_holes(x, share, rng):
+    return observe(pd.DataFrame(np.where(rng.random(x.shape) < share, np.nan, x)).add_prefix("gene "))
+
+
+def test_missing_cells_are_like_their_columns_wherever_these_lie(expressed, rng):
+    x, y = expressed
+    fit = fitting(with_holes(x + 1000, 0.1, rng))
+    assert adjusted_rand_score(y, halves.groups(fit.model, fit.data.rows, 3, 0)) > 0.95
+
+
+@pytest.fixture
+def tried(monkeypatch):
+    """The rows that halves of columns are tried on, in each unit; no groups are found there."""
+    seen = []
+    monkeypatch.setattr(halves, "_of_halves", lambda scaled, *more: seen.append(scaled))
+    return seen
+
+
+def test_known_cells_have_variance_1_or_their_unit_up_to_twice_the_usual_one(expressed, rng, tried):
+    """However many cells of a column are missing."""
+    x = expressed[0] * np.geomspace(1, 30, 600)
+    fit = fitting(with_holes(x, np.linspace(0, 0.8, 600), rng))
+    assert halves.groups(fit.model, fit.data.rows, 3, 0) is None
+    known = ~np.isnan(fit.data.x)
+    each, own = (np.nanstd(np.where(known, scaled, np.nan), axis=0) for scaled in tried)
+    np.testing.assert_allclose(each, 1, rtol=1e-3)
+    deviation = np.nanstd(fit.data.x, axis=0) / np.median(np.nanstd(fit.data.x, axis=0))
+    assert deviation.max() > 2.5
+    np.testing.assert_allclose(own / np.median(own), np.minimum(deviation, 2), rtol=1e-2)
+
+
+def test_of_very_many_columns_as_many_rows_are_tried_as_fit_in_memory(expressed, tried, monkeypatch):
+    fit = fitting(expressed[0])
+    for numbers, rows in ((600 * 50 + 1, 50), (600, 3)):  # as many as groups at least
+        tried.clear()
+        monkeypatch.setattr(halves, "SAMPLE_NUMBERS", numbers)
+        halves.groups(fit.model, fit.data.rows, 3, 0)
+        assert {scaled.shape for scaled in tried} == {(rows, 600)}
+
+
+def test_rows_are_few_by_all_of_them_and_not_by_those_that_are_tried(expressed, monkeypatch):
+    """Forty are too few for a graph, and 90 are not: what halves agree on to a half alone is not taken."""
+    monkeypatch.setattr(halves, "ASKED", 40)
+    monkeypatch.setattr(halves, "adjusted_rand_score", lambda *_: 0.5)
+    fit = fitting(expressed[0])
+    assert halves.groups(fit.model, fit.data.rows, 3, 0) is None
+
+
+def test_eight_groups_are_shown_as_well(rng):
+    """Each has columns of its own, so seven directions are as wide as one another."""
+    y = np.arange(240) % 8
+    x = rng.normal(5, 0.5, (240, 600))
+    x[:, :320] += 1.2 * np.repeat(np.eye(8), 40, axis=1)[y]
+    fit = fitting(x)
+    assert adjusted_rand_score(y, halves.groups(fit.model, fit.data.rows, 8, 0)) > 0.95
+
+
+def test_the_code_is_asked_of_rows_whose_other_columns_are_as_usual(expressed, rng, monkeypatch):
+    """Missing cells stay missing; two places are asked, as the start does."""
+    fit, seen, asked = fitting(with_holes(expressed[0], 0.1, rng)), [], []
+    x = fit.data.x
+    monkeypatch.setattr(halves, "view_reader", lambda *_: lambda rows: seen.append(rows) or (rows[:, :2], rows[:, 2:5]))
+    monkeypatch.setattr(
+        halves.regions, "landmark_draw", lambda views, *_: asked.append(len(views)) or np.arange(90) % 3
+    )
+    halves.groups(fit.model, fit.data.rows, 3, 0)
+    assert asked == [2] * 2 * halves.SPLITS
+    for rows in seen:
+        np.testing.assert_array_equal(np.isnan(rows), np.isnan(x))
+        shown = ((rows == x) | np.isnan(x)).all(axis=0)
+        assert shown.sum() == 300
+        expected = np.where(np.isnan(x), np.nan, np.nanmean(x, axis=0, dtype=np.float64))
+        np.testing.assert_allclose(rows[:, ~shown], expected[:, ~shown], rtol=1e-5)

@@ -313,3 +313,19 @@ def test_counts_are_grouped_in_fifteen_twenty_five_and_fifty_directions(most, ru
     monkeypatch.setattr(starts.regions, "MANY", most)
     starts.of_counts([rng.normal(size=(60, 60))], 2, 0)
     assert sorted(asked) == [15] * runs + [25] * runs + [50] * runs
+
+
+def test_one_graph_is_cut_into_several_numbers_of_groups_as_into_each_alone(rng):
+    """Four clouds in two pairs."""
+    y = np.arange(400) % 4
+    z = (np.column_stack([40.0 * (y // 2), 8.0 * (y % 2)]) + rng.normal(size=(400, 2))).astype("f4")
+    two, four = regions.landmark_cuts([z], [2, 4], 0, 3)
+    assert adjusted_rand_score(y // 2, two) == adjusted_rand_score(y, four) == 1
+
+
+@pytest.mark.parametrize("n", [12, 40])
+def test_rows_too_few_for_a_graph_are_grouped_by_their_code(n, rng):
+    y = np.arange(n) % 4
+    code, hidden = (20 * np.eye(4)[y] + rng.normal(size=(n, 4))).astype("f4"), rng.normal(size=(n, 6)).astype("f4")
+    (found,) = regions.landmark_cuts([code, hidden], [4 if n == 12 else 8], 0, 1)
+    np.testing.assert_array_equal(found, regions.kmeans(code, found.max() + 1, 0))

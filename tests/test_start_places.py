@@ -1,0 +1,96 @@
+"""A start on several places, the code and the columns or numbers and all columns: whose groups are taken."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from vade_tf.training import parting
+from vade_tf.training import start as starts
+
+
+@pytest.mark.parametrize("shown", ["code", "columns"])
+def test_of_rows_too_few_for_a_graph_the_clearer_place_says_the_groups(shown, rng):
+    y = np.arange(40) % 4
+    noise, clear = rng.normal(size=(40, 4)), 20 * np.eye(4)[y] + rng.normal(size=(40, 4))
+    code, columns = (clear, noise) if shown == "code" else (noise, clear)
+    assert starts.regions.is_beyond(4, 40)
+    assert adjusted_rand_score(y, starts.of_either([code, code, columns], 4, 0)) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "shown", "taken"),
+    [(0.9, 0.5, True, "halves"), (0.8, 0.9, True, "clearer"), (0.4, 0.7, False, "clearer")],
+)
+def test_whose_draws_agree_says_whose_groups_are_taken(code, columns, shown, taken, rng, monkeypatch):
+    """Halves are asked where those on the columns differ, whatever the code's do; else the clearer groups count."""
+    groups = {name: np.full(60, number) for number, name in enumerate(("columns", "halves", "clearer"))}
+    monkeypatch.setattr(starts, "_voted", lambda *given: (np.zeros(60, int), code))
+    monkeypatch.setattr(starts.regions, "landmark_draws", lambda *given: [])
+    monkeypatch.setattr(starts, "alike", lambda draws: columns)
+    monkeypatch.setattr(starts, "of_draws", lambda *given: groups["columns"])
+    monkeypatch.setattr(parting, "clearer", lambda *given: groups["clearer"])
+    found = starts.of_either([np.zeros((60, 2))] * 3, 2, 0, sure=lambda: groups["halves"] if shown else None)
+    np.testing.assert_array_equal(found, groups[taken])
+
+
+def test_no_two_draws_in_a_place_are_of_one_seed(rng, monkeypatch):
+    asked, own = {2: [], 5: []}, starts.regions.landmark_draws
+
+    def noted(views, n_clusters, seeds, *more):
+        asked[views[0].shape[1]].extend(seeds)
+        return own(views, n_clusters, seeds, *more)
+
+    monkeypatch.setattr(starts.regions, "landmark_draws", noted)
+    starts.of_either([*rng.normal(size=(2, 60, 2)), rng.normal(size=(60, 5))], 2, 0)
+    assert [len(set(seeds)) for seeds in asked.values()] == [starts.DRAWS, starts.DRAWS]
+
+
+def test_a_table_of_one_group_is_one_group(rng):
+    np.testing.assert_array_equal(starts.of_table(rng.normal(size=(60, 2)), 1, 0), np.zeros(60))
+
+
+def test_far_rows_among_the_numbers_do_not_hide_groups_that_all_columns_show(rng, monkeypatch):
+    """k-means has one of them for a group, and draws among the numbers differ; those in all columns agree."""
+    groups, means = np.arange(100) % 2, (np.arange(100) == 0).astype(int)
+    rows = np.column_stack([rng.normal(size=(100, 2)), 3 * groups, 3 * groups])
+    monkeypatch.setattr(starts.regions, "kmeans", lambda *given: means)
+    differing = list(rng.permuted(np.tile(groups, (8, 1)), axis=1))
+    np.testing.assert_array_equal(starts.of_draws(rows, [differing, [groups] * 8], 2, 0), groups)
+
+
+@pytest.mark.parametrize(("agreement", "taken"), [(0.98, "regions"), (0.96, "k-means")])
+def test_regions_that_all_draws_find_are_not_given_up_for_fewer_borders(agreement, taken, rng, monkeypatch):
+    found, means = np.arange(60) % 2, np.arange(60) // 30
+    monkeypatch.setattr(starts, "alike", lambda draws: agreement)
+    monkeypatch.setattr(starts.regions, "landmark_draws", lambda views, k, seeds, *more: [found] * len(seeds))
+    monkeypatch.setattr(starts.regions, "kmeans", lambda *given: means)
+    monkeypatch.setattr(parting, "are_no_regions", lambda *given: True)
+    taken = {"regions": found, "k-means": means}[taken]
+    np.testing.assert_array_equal(starts.landmark([rng.normal(size=(60, 2))], 2, 0), taken)
+
+
+def test_of_two_answers_both_have_to_show_groups_that_the_numbers_do_not(rng):
+    y, other = rng.integers(2, size=(2, 300))
+    numbers = rng.normal(size=(300, 2))
+    means = (numbers[:, 0] > 0).astype(int)
+    assert not parting.are_of_gaps(np.column_stack([numbers, 3 * y, 3 * y]), y, means)
+    assert parting.are_of_gaps(np.column_stack([numbers, 3 * y, 3 * other]), y, means)
+
+
+def test_regions_are_held_against_k_means_of_the_code_which_is_taken_in_their_place(rng):
+    y, n = np.arange(400) % 4, 400
+    code, hidden = 20 * np.eye(4)[y] + rng.normal(size=(n, 4)), rng.normal(size=(n, 20))
+    mostly = np.where(rng.random(n) < 0.7, y, rng.permutation(y))
+    assert parting.are_no_regions([code, hidden], mostly, 4, 0)
+    assert not parting.are_no_regions([hidden, code], mostly, 4, 0)
+    assert not parting.are_no_regions([code, hidden], y, 4, 0)
+
+
+def test_groups_of_the_columns_are_judged_by_the_layer_before_the_code_as_well(rng):
+    """It alone shows all of them, and the columns half of those of the code."""
+    n = np.arange(400)
+    y, found = n % 4, rng.permutation(n % 4)
+    columns = np.where(n[:, None] < 200, 50 * np.eye(4)[found], 0) + rng.normal(size=(400, 4))
+    coded = [rng.normal(size=(400, 2)), 50 * np.eye(4)[y] + rng.normal(size=(400, 4))]
+    np.testing.assert_array_equal(parting.clearer(coded, columns, found, y, 0), y)
+    np.testing.assert_array_equal(parting.clearer(coded[:1], columns, found, y, 0), found)
