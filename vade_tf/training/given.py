@@ -224,7 +224,7 @@ def build_encoder(
     """The untrained encoder of a fit, of the kind that `settings.network` says, with a code of this width."""
     more: dict = {"latent_dim": latent_dim, "precision": precision, "seed": settings.seed}
     if settings.network == "conv" and data.image_shape is not None:
-        return convolutional.build_encoder(data.image_shape, **more)
+        return convolutional.build_encoder(data.image_shape, first=negative(data, likelihood), **more)
     return networks.build_encoder(data.x.shape[1], hidden=settings.hidden, first=first_layer(data, likelihood), **more)
 
 
@@ -262,10 +262,7 @@ def network(data: Observations, likelihood: Likelihood, settings: Settings) -> s
 
 
 def first_layer(data: Observations, likelihood: Likelihood) -> keras.layers.Layer | None:
-    """What the encoder reads rows with, where it does not take them as the likelihood does.
-
-    Images on white are read as negatives: dense networks find fewer of their groups where nearly all inputs are 1.
-    """
+    """What a dense encoder reads rows with, where it does not take them as the likelihood does."""
     if isinstance(likelihood, Counts):
         total, squares = np.zeros((2, data.x.shape[1]))
         for rows in pipeline.blocks(data.x):
@@ -274,11 +271,20 @@ def first_layer(data: Observations, likelihood: Likelihood) -> keras.layers.Laye
         mean = total / len(data.x)
         std = np.sqrt(np.maximum(squares / len(data.x) - mean**2, 0))
         return LogCounts(likelihood.size, mean, np.where(std < 1e-6, 1.0, std))
-    if likelihood.name == "bernoulli" and data.image_shape is not None:
-        scale, offset = data.grey
-        if np.mean(data.paper) * scale + offset > 0.5:  # nearer to white than to black
-            return keras.layers.Rescaling(-1.0, 1.0, name="negative")
-    return filled(data, likelihood)
+    layer = negative(data, likelihood)
+    return filled(data, likelihood) if layer is None else layer
+
+
+def negative(data: Observations, likelihood: Likelihood) -> keras.layers.Layer | None:
+    """What the encoder reads images on white with: their negatives; of others None.
+
+    Networks find fewer of their groups where nearly all inputs are 1, and convolutions have 0 around an image.
+    """
+    if data.image_shape is None or likelihood.name != "bernoulli":
+        return None
+    scale, offset = data.grey
+    white = np.mean(data.paper) * scale + offset > 0.5  # or nearer to it than to black
+    return keras.layers.Rescaling(-1.0, 1.0, name="negative", dtype="float32") if white else None
 
 
 def filled(data: Observations, likelihood: Likelihood) -> networks.Filled | None:
