@@ -224,25 +224,6 @@ def test_images_of_little_contrast_are_standardised(rng, form, ends):
     assert np.ndim(choice.choose(data).units(data)[0]) == 1
 
 
-@pytest.mark.parametrize("form", [lambda x: (115 + 20 * x).astype("u1"), lambda x: 0.45 + 0.08 * x])
-def test_pale_images_are_standardised_unless_a_likelihood_is_asked_for(rng, form):
-    pale = form(rng.random((40, 10, 10)))
-    data = observe(pale)
-    assert choice.choose(data).name == "gaussian"
-    assert np.ndim(choice.choose(data).units(data)[0]) == 1
-    assert choice.choose(observe(pale, "bernoulli")).name == "bernoulli"
-
-
-@pytest.mark.parametrize(("bright", "name"), [(4, "gaussian"), (6, "bernoulli")])
-@pytest.mark.parametrize("kind", ["u1", "f4"])
-def test_images_are_not_pale_where_one_pixel_in_twenty_is_black_or_white(rng, bright, name, kind):
-    """Standardised, the noise around a small bright spot would be as loud as the spot."""
-    images = rng.integers(100, 110, (40, 100))
-    images[:, :bright] = 255 * rng.integers(0, 2, (40, bright))
-    images = images.reshape(40, 10, 10).astype(kind)
-    assert choice.choose(observe(images if kind == "u1" else images / 255)).name == name
-
-
 @pytest.mark.parametrize(("ink", "paper"), [(255, 0), (0, 255), (200, 30)])
 @pytest.mark.parametrize("kind", ["u1", "f4"])
 def test_outside_of_images_is_what_most_have_at_their_edges(rng, ink, paper, kind):

@@ -152,3 +152,12 @@ def test_dec_da_has_the_updates_of_dec_and_the_plain_vae_thirty_epochs():
     for name, epochs in (("dec_da", 73), ("vae_gmm", 30)):
         settings = TrainConfig(model=name, clusters=10).resolve(70_000)
         assert settings.epochs * settings.passes == epochs
+
+
+@pytest.mark.parametrize("system", ["kmeans", "gmm"])
+def test_centres_of_images_on_white_are_white(system, images):
+    """Networks read their negatives; these systems have none."""
+    white = 255 - images
+    settings = Settings(clusters=3, **{name: value for name, value in SMALL.items() if name != "clusters"})
+    model = registry.fit(system, white, settings).model
+    np.testing.assert_allclose(model.decode(model.head.mu).numpy().mean(), white.mean() / 255, atol=0.1)

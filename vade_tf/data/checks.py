@@ -55,7 +55,7 @@ def shape_of_images(form: tuple[int, ...], argument: str) -> tuple[int, ...] | N
     if len(form) == 3 and NARROWEST * min(form[1:]) <= max(form[1:]) and min(form[1:]) < NARROWEST:
         return None
     few = len(form) == 4 and form[2] >= SIDES.start and form[1] <= COLOURS + 1 < form[3]
-    first = few or (len(form) == 4 and form[1] != form[2] == form[3] > NARROWEST)  # as PyTorch has channels
+    first = few or (len(form) == 4 and form[1] != form[2] == form[3] >= NARROWEST)  # as PyTorch has channels
     volume = len(set(form[1:])) == 1
     if first or (len(form) == 4 and form[3] != 1 and min(form[1:3]) >= NARROWEST and not volume):
         channels, moved = (form[1], ".transpose(0, 2, 3, 1)") if first else (form[3], "")

@@ -80,7 +80,7 @@ class Observations:
     def kind(self) -> str:
         """What rows are taken for, which decides how they are read: what goes on with a fit must take them so, too."""
         if self.image_shape is not None:
-            return "images"
+            return "images on white" if self.on_white else "images"
         if self.texts:
             return "texts"
         if self.components:
@@ -131,6 +131,12 @@ class Observations:
         images = some.reshape(len(some), height, width, *(channels or [1]))
         sides = np.concatenate((images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]), axis=1)
         return np.median(sides, axis=(0, 1)).astype(np.float32)
+
+    @property
+    def on_white(self) -> bool:
+        """Whether what lies outside of images is nearer to white than to black."""
+        scale, offset = self.grey
+        return bool(np.mean(self.paper) * scale + offset > 0.5)
 
     def contrast(self) -> np.ndarray:
         """Variance of values in [0, 1], or brought there, as a share of that of on and off, m (1 - m): [D]."""

@@ -28,16 +28,16 @@ def as_images(rows: R, declared: bool = True) -> R:
     """Images in the units of their likelihood; a Gaussian takes bytes and fractions as they are, unless it is told.
 
     Those of little contrast, as pale ones, are standardised: each pixel has a mean and a variance. Where nobody said
-    that they are images and many pixels lie far from the others in all of them, these are numbers in several units,
-    and no images.
+    that they are images, black and white are not known, and many pixels lie far from the others in all of them, these
+    are numbers in several units, and no images.
     """
-    as_they_are = checks.grey_units(rows.x, rows.low, rows.high) == (1.0, 0.0) and rows.likelihood != "gaussian"
-    if as_they_are and contrasts(rows, FEW):
+    known = checks.grey_units(rows.x, rows.low, rows.high) == (1.0, 0.0)
+    if known and rows.likelihood != "gaussian" and not _pale(rows):
         return rows
     if (found := grey(rows)) is not None:
         return found
     found = rows if rows.likelihood != "auto" else replace(rows, likelihood="gaussian")
-    return found if declared or not _of_several_units(rows.x) else replace(found, image_shape=None)
+    return found if declared or known or not _of_several_units(rows.x) else replace(found, image_shape=None)
 
 
 def grey(images: R) -> R | None:
@@ -48,13 +48,18 @@ def grey(images: R) -> R | None:
         factor = 1 / 255
     standardise = (factor, offset) == (1.0, 0.0) and not gaussian
     found = replace(images, standardise=standardise, factor=factor, offset=offset)
-    return found if contrasts(found) else None
+    return found if _contrast(found, 0.5) >= LEAST_CONTRAST else None
 
 
-def contrasts(images: R, share: float = 0.5) -> bool:
-    """Whether such a share of the pixels that differ from image to image do so at all as black and white do."""
+def _pale(images: R) -> bool:
+    """Whether pixels differ, but next to none of them as black and white do."""
+    return 0.0 < _contrast(images, FEW) < LEAST_CONTRAST
+
+
+def _contrast(images: R, share: float) -> float:
+    """The contrast that such a share of the pixels that differ from image to image have at least; 0 if none differs."""
     contrast = images.part(np.arange(0, len(images.x), -(-len(images.x) // checks.SEEN_IMAGES))).contrast()
-    return bool(contrast.any() and np.quantile(contrast[contrast > 0], 1 - share) >= LEAST_CONTRAST)
+    return float(np.quantile(contrast[contrast > 0], 1 - share)) if contrast.any() else 0.0
 
 
 def recognised(rows: R) -> R | None:

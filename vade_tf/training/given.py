@@ -223,9 +223,11 @@ def build_encoder(
 ) -> keras.Model:
     """The untrained encoder of a fit, of the kind that `settings.network` says, with a code of this width."""
     more: dict = {"latent_dim": latent_dim, "precision": precision, "seed": settings.seed}
+    first = negative(data, likelihood)
     if settings.network == "conv" and data.image_shape is not None:
-        return convolutional.build_encoder(data.image_shape, first=negative(data, likelihood), **more)
-    return networks.build_encoder(data.x.shape[1], hidden=settings.hidden, first=first_layer(data, likelihood), **more)
+        return convolutional.build_encoder(data.image_shape, first=first, **more)
+    first = first_layer(data, likelihood) if first is None else first
+    return networks.build_encoder(data.x.shape[1], hidden=settings.hidden, first=first, **more)
 
 
 def build_decoder(data: Observations, settings: Resolved, likelihood: Likelihood, precision: str) -> keras.Model:
@@ -262,7 +264,7 @@ def network(data: Observations, likelihood: Likelihood, settings: Settings) -> s
 
 
 def first_layer(data: Observations, likelihood: Likelihood) -> keras.layers.Layer | None:
-    """What a dense encoder reads rows with, where it does not take them as the likelihood does."""
+    """What rows are read with that are no images, where they are not taken as the likelihood does."""
     if isinstance(likelihood, Counts):
         total, squares = np.zeros((2, data.x.shape[1]))
         for rows in pipeline.blocks(data.x):
@@ -271,8 +273,7 @@ def first_layer(data: Observations, likelihood: Likelihood) -> keras.layers.Laye
         mean = total / len(data.x)
         std = np.sqrt(np.maximum(squares / len(data.x) - mean**2, 0))
         return LogCounts(likelihood.size, mean, np.where(std < 1e-6, 1.0, std))
-    layer = negative(data, likelihood)
-    return filled(data, likelihood) if layer is None else layer
+    return filled(data, likelihood)
 
 
 def negative(data: Observations, likelihood: Likelihood) -> keras.layers.Layer | None:
@@ -280,11 +281,9 @@ def negative(data: Observations, likelihood: Likelihood) -> keras.layers.Layer |
 
     Networks find fewer of their groups where nearly all inputs are 1, and convolutions have 0 around an image.
     """
-    if data.image_shape is None or likelihood.name != "bernoulli":
+    if data.image_shape is None or likelihood.name != "bernoulli" or not data.on_white:
         return None
-    scale, offset = data.grey
-    white = np.mean(data.paper) * scale + offset > 0.5  # or nearer to it than to black
-    return keras.layers.Rescaling(-1.0, 1.0, name="negative", dtype="float32") if white else None
+    return keras.layers.Rescaling(-1.0, 1.0, name="negative", dtype="float32")
 
 
 def filled(data: Observations, likelihood: Likelihood) -> networks.Filled | None:
