@@ -112,9 +112,10 @@ def test_of_the_columns_that_groups_follow_that_one_is_left_out_without_which_th
 
 
 def test_regions_that_k_means_finds_in_all_columns_as_well_follow_no_gap(rng, monkeypatch):
-    """K-means is not drawn to gaps as a graph is, so nothing is left out."""
+    """It is not drawn to gaps as a graph is, so nothing is left out."""
     x, y = blobs(rng, 300, 3, 4, 12.0)
     means = np.where(np.arange(300) < 15, 0, y)  # nearly the same
     monkeypatch.setattr(parting, "beside_one", lambda *_: np.array([True, False, False, False]))
     monkeypatch.setattr(starts.regions, "kmeans", lambda *_: means)
-    np.testing.assert_array_equal(starts.of_draws(of_variance_one(x), [[y] * 3], 3, 0), y)
+    monkeypatch.setattr(starts.regions, "landmark_draws", lambda *_: [y] * 8)
+    np.testing.assert_array_equal(starts.of_table(of_variance_one(x), 3, 0), y)

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 
-from vade_tf.seeding import generator, several
+from vade_tf.seeding import generator, several, subset
 from vade_tf.threads import in_threads, one_openmp_thread
 from vade_tf.training import parting, regions
 from vade_tf.training.consensus import alike, naming, vote
@@ -166,7 +166,12 @@ def of_table(rows: np.ndarray, n_clusters: int, seed: int, tell: Callable[[], No
         regions.landmark_draws([place], n_clusters, seeds, tell if place is places[0] else lambda: None)
         for place in places
     )
-    return of_draws(rows, draws, n_clusters, seed)
+    found = of_draws(rows, draws, n_clusters, seed)
+    asked = subset(len(rows), parting.ASKED, seed)
+    others = parting.beside_one(rows[asked], found[asked])
+    if others is None or alike([found, regions.kmeans(rows, n_clusters, seed)]) >= FOUND_AGAIN:
+        return found  # k-means is not drawn to a gap as a graph is
+    return regions.kmeans(rows[:, others], n_clusters, seed)
 
 
 def of_either(
@@ -300,11 +305,8 @@ def of_draws(
             found = min(drawn, key=lambda groups: parting.beyond_chance(near, asked, groups))
             limit = CLEAR * theirs
         fewer = parting.beyond_chance(near, asked, found) < limit
-        if not fewer or parting.are_of_gaps(rows[asked], found[asked], means[asked]):
-            continue
-        same = alike([found, means]) >= FOUND_AGAIN  # k-means, too, which no gap brings to these alone
-        others = None if same else parting.beside_one(rows[asked], found[asked])
-        return found if others is None else regions.kmeans(rows[:, others], n_clusters, seed)
+        if fewer and not parting.are_of_gaps(rows[asked], found[asked], means[asked]):
+            return found
     return means
 
 
