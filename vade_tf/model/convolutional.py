@@ -25,11 +25,7 @@ def sides(shape: tuple[int, ...]) -> list[tuple[int, int]]:
 
 
 def build_encoder(
-    shape: tuple[int, ...],
-    latent_dim: int = 10,
-    precision: str | None = None,
-    seed: int = 0,
-    first: keras.layers.Layer | None = None,
+    shape: tuple[int, ...], latent_dim: int = 10, precision: str | None = None, seed: int = 0
 ) -> keras.Model:
     """Convolutional encoder of q(z|x) = N(m, diag s2); its heads are those of `networks.build_encoder`.
 
@@ -38,14 +34,11 @@ def build_encoder(
         latent_dim: width of the code.
         precision: Keras dtype policy of the convolutions; default the global one.
         seed: of the initial weights; same seed, same weights.
-        first: layer that x goes through first; default none.
 
     Returns:
         Model from x [batch, height, width, channels] to (m, log s2), both [batch, latent_dim] in float32.
     """
     x = h = keras.Input((*shape[:2], _channels(shape)), name="x")
-    if first is not None:
-        h = first(x)
     for i, stride in enumerate(_strides(shape)):
         h = _strided(keras.layers.Conv2D, i, stride, _filters(i), f"encoder_{i}", glorot(seed, 0, i), precision)(h)
     h = keras.layers.Flatten(dtype=precision)(h)

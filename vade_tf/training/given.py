@@ -223,9 +223,9 @@ def build_encoder(
 ) -> keras.Model:
     """The untrained encoder of a fit, of the kind that `settings.network` says, with a code of this width."""
     more: dict = {"latent_dim": latent_dim, "precision": precision, "seed": settings.seed}
-    first = negative(data, likelihood)
     if settings.network == "conv" and data.image_shape is not None:
-        return convolutional.build_encoder(data.image_shape, first=first, **more)
+        return convolutional.build_encoder(data.image_shape, **more)
+    first = negative(data, likelihood)
     first = first_layer(data, likelihood) if first is None else first
     return networks.build_encoder(data.x.shape[1], hidden=settings.hidden, first=first, **more)
 
@@ -277,9 +277,9 @@ def first_layer(data: Observations, likelihood: Likelihood) -> keras.layers.Laye
 
 
 def negative(data: Observations, likelihood: Likelihood) -> keras.layers.Layer | None:
-    """What the encoder reads images on white with: their negatives; of others None.
+    """What a dense encoder reads images on white with: their negatives; of others None.
 
-    Networks find fewer of their groups where nearly all inputs are 1, and convolutions have 0 around an image.
+    It has found fewer of their groups where nearly all of what it reads is 1. Convolutions have not.
     """
     if data.image_shape is None or likelihood.name != "bernoulli" or not data.on_white:
         return None
