@@ -89,17 +89,18 @@ def beside_one(rows: np.ndarray, groups: np.ndarray) -> np.ndarray | None:
         Which columns are the others, bool [D]; or None.
     """
     between, many, k = _shares_between(rows, groups), are_many(rows), int(groups.max()) + 1
-    fewest, best = np.inf, None
+    fewest, best, asked = np.inf, None, np.arange(len(rows))
     for column in np.argsort(-between)[:FOLLOWED]:
         others = _shared(rows, rows[:, column]) < MOSTLY
         if between[column] < MOSTLY or (others & many).sum() < max(2, many.sum() / 2):
             continue
         alone = np.ascontiguousarray(rows[:, others & many], np.float32)
-        borders = _borders(alone, regions.kmeans(alone, k, 0))
-        if borders >= min(fewest, CLEAR * _borders(alone, groups)):
+        near = nearest(alone, asked)
+        borders = beyond_chance(near, asked, regions.kmeans(alone, k, 0))
+        if borders >= min(fewest, CLEAR * beyond_chance(near, asked, groups)):
             continue
         cloud = _cloud(alone)
-        if borders < FEWER * _borders(cloud, regions.kmeans(cloud, k, 0)):
+        if borders < FEWER * beyond_chance(nearest(cloud, asked), asked, regions.kmeans(cloud, k, 0)):
             fewest, best = borders, others
     return best
 
@@ -116,11 +117,6 @@ def _shared(rows: np.ndarray, column: np.ndarray) -> np.ndarray:
     """Squared correlation of each column of rows [n, D] with one, [n]: [D]; 1 with itself."""
     rows, column = rows - rows.mean(axis=0), column - column.mean()
     return (column @ rows) ** 2 / np.maximum((rows**2).sum(axis=0) * (column @ column), 1e-12)
-
-
-def _borders(rows: np.ndarray, groups: np.ndarray) -> float:
-    asked = np.arange(len(rows))
-    return beyond_chance(nearest(rows, asked), asked, groups)
 
 
 def _cloud(rows: np.ndarray) -> np.ndarray:
