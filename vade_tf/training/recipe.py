@@ -22,7 +22,7 @@ from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import subset
-from vade_tf.training import aside, choosing, given, ladder, posterior
+from vade_tf.training import aside, choosing, following, given, ladder, posterior
 from vade_tf.training import groups as finding
 from vade_tf.training import start as starts
 from vade_tf.training.autoencoder import kept_weights, pretrain, set_pretrained, trained_parts
@@ -106,6 +106,8 @@ def fit(
             f"{choice.n_clusters} clusters are a guess: {choice.why}; use clusters=K if you know the number",
             *found,
         ]
+    if hints is None:
+        found = [*found, *following.one_column(fitting)]
     return replace(fitted(fitting, fitting.model, remedies, found), choice=choice)
 
 

@@ -1,0 +1,96 @@
+"""Clusters that follow one column are told by its name, and no others are."""
+
+import warnings
+
+import numpy as np
+import pandas
+import pytest
+
+from vade_tf import VaDEClusterer
+from vade_tf.training.following import followed
+
+GROUPS = np.arange(300) % 3
+
+
+def noise(columns=5):
+    return np.random.default_rng(0).normal(size=(300, columns))
+
+
+def planted(deviations, places=(2,), columns=5):
+    """Noise of variance 1, and in some places the number of the group, so many deviations apart."""
+    x = noise(columns)
+    for i in places:
+        x[:, i] += deviations * GROUPS
+    return x
+
+
+def test_a_column_that_alone_has_the_groups_is_told_with_the_share_of_its_variance():
+    x = planted(4.0)
+    (told,) = followed(x, list("abcde"), GROUPS)
+    within = pandas.DataFrame(x).groupby(GROUPS).transform("var", ddof=0).mean()
+    shares = 1 - within / x.var(axis=0)
+    assert f"follow column 'c': {shares[2]:.0%}" in told
+    assert f"of others at most {shares.drop(2).max():.0%}" in told
+    assert "leave it out" in told
+
+
+def test_groups_that_several_columns_show_are_not_told():
+    assert followed(planted(4.0) + 1.2 * np.outer(GROUPS, [0, 1, 0, 0, 0]), list("abcde"), GROUPS) == []
+    assert followed(planted(1.0), list("abcde"), GROUPS) == []  # nor those that it hardly shows
+    assert followed(noise(), list("abcde"), GROUPS) == []
+    assert followed(planted(4.0), list("abcde"), np.zeros(300, int)) == []  # of one cluster there is nothing to say
+
+
+def test_an_unused_cluster_changes_nothing():
+    assert followed(planted(4.0), list("abcde"), 2 * GROUPS) == followed(planted(4.0), list("abcde"), GROUPS)
+
+
+def test_columns_that_go_with_it_are_named_and_of_many_nothing_is_said():
+    (told,) = followed(planted(6.0, (1, 3)), list("abcde"), GROUPS)
+    assert "column 'b' and, with it, 'd'" in told or "column 'd' and, with it, 'b'" in told
+    assert "leave them out" in told
+    turned = planted(6.0, (1, 3)) * [1, 1, 1, -1, 1]
+    assert len(followed(turned, list("abcde"), GROUPS)) == 1
+    assert followed(planted(6.0, (0, 1, 2, 3), 8), list("abcdefgh"), GROUPS) == []
+
+
+@pytest.mark.parametrize(("columns", "told"), [(2, 0), (3, 1)])
+def test_two_others_are_the_least_beside_which_a_column_is_one(columns, told):
+    assert len(followed(planted(4.0, (0,), columns), list(range(columns)), GROUPS)) == told
+
+
+def test_a_category_is_one_column_of_all_its_levels():
+    levels = np.eye(3)[(GROUPS + (np.arange(300) % 10 == 0)) % 3]
+    (told,) = followed(np.hstack([noise(3), levels]), ["a", "b", "c", "kind", "kind", "kind"], GROUPS)
+    assert "follow column 'kind': 7" in told
+
+
+def test_a_missing_cell_says_nothing():
+    x = planted(4.0)
+    x[np.arange(300) % 7 == 0, 0] = np.nan
+    x[:2, 2] = np.nan
+    (told,) = followed(x, list("abcde"), GROUPS)
+    assert "column 'c'" in told
+
+
+def rows(n=200):
+    """Two faint groups, the number of a device that has nothing to do with them, and its maker."""
+    r = np.random.default_rng(0)
+    frame = pandas.DataFrame(r.normal(size=(n, 4)) + 0.5 * (np.arange(n) % 2)[:, None], columns=list("abcd"))
+    new = r.random(n) < 0.45
+    return frame.assign(device=9 * new + r.normal(size=n), maker=np.where(new, "new", "old"))
+
+
+def test_a_fit_tells_of_the_column_but_not_where_hints_chose_the_groups():
+    short = VaDEClusterer(2, hidden=(8,), latent_dim=2, pretrain_epochs=2, epochs=2, random_state=0)
+    with pytest.warns(UserWarning, match="the clusters follow column 'maker' and, with it, 'device'"):
+        short.fit(rows())
+    hints = np.where(rows()["maker"] == "new", 1, 0)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        short.fit(rows(), hints=hints)
+    assert not any("follow column" in str(each.message) for each in told)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        short.fit(rows()[["a", "b", "c", "d"]])
+    assert not any("follow column" in str(each.message) for each in told)
