@@ -1,13 +1,18 @@
 """Clusters that follow one column are told by its name, and no others are."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas
 import pytest
+import scipy.sparse
 
 from vade_tf import VaDEClusterer
-from vade_tf.training.following import followed
+from vade_tf.data.observing import observe
+from vade_tf.model.choice import choose
+from vade_tf.training.following import followed, one_column
+from vade_tf.training.settings import Settings
 
 GROUPS = np.arange(300) % 3
 
@@ -41,6 +46,32 @@ def test_groups_that_several_columns_show_are_not_told():
     assert followed(planted(4.0), list("abcde"), np.zeros(300, int)) == []  # of one cluster there is nothing to say
 
 
+def column(share, seed):
+    """Noise, and the number of the group, between which just such a share of the variance lies."""
+    within = pandas.Series(np.random.default_rng(seed).normal(size=300))
+    within -= within.groupby(GROUPS).transform("mean")
+    between = (GROUPS - 1) / np.std(GROUPS)
+    return np.sqrt(share) * between + np.sqrt(1 - share) * within.to_numpy() / within.std(ddof=0)
+
+
+@pytest.mark.parametrize(
+    ("shares", "told"),
+    [
+        ([0.75, 0.0, 0.0], True),
+        ([0.65, 0.0, 0.0], False),
+        ([0.9, 0.2, 0.0], True),
+        ([0.9, 0.3, 0.0], False),
+        ([0.9, 0.8, 0.0, 0.0], True),  # the second goes with the first: their squared correlation is 0.7
+        ([0.9, 0.5, 0.0, 0.0], False),
+        ([0.9, 0.9, 0.9, 0.0, 0.0], True),
+        ([0.9, 0.9, 0.9, 0.9, 0.0, 0.0], False),
+    ],
+)
+def test_shares_of_the_variance_decide(shares, told):
+    x = np.stack([column(share, seed) for seed, share in enumerate(shares)], axis=1)
+    assert len(followed(x, list(range(len(shares))), GROUPS)) == told
+
+
 def test_an_unused_cluster_changes_nothing():
     assert followed(planted(4.0), list("abcde"), 2 * GROUPS) == followed(planted(4.0), list("abcde"), GROUPS)
 
@@ -65,12 +96,49 @@ def test_a_category_is_one_column_of_all_its_levels():
     assert "follow column 'kind': 7" in told
 
 
+def test_what_goes_with_one_level_of_a_category_goes_with_it():
+    first = (GROUPS == 1)[:, None] + 1e-3 * noise(1)
+    (told,) = followed(np.hstack([noise(3), np.eye(3)[GROUPS], first]), ["a", "b", "c", *["kind"] * 3, "one"], GROUPS)
+    assert "'kind'" in told
+    assert "'one'" in told
+
+
 def test_a_missing_cell_says_nothing():
     x = planted(4.0)
     x[np.arange(300) % 7 == 0, 0] = np.nan
     x[:2, 2] = np.nan
     (told,) = followed(x, list("abcde"), GROUPS)
     assert "column 'c'" in told
+
+
+class AlongTheFirst:
+    """A model whose two clusters are cut along the first column."""
+
+    def __init__(self, likelihood):
+        self.likelihood = likelihood
+
+    def predict_on_batch(self, x):
+        return np.eye(2)[(x[:, 0] > x[:, 0].mean()).astype(int)]
+
+
+def cut(n=200):
+    return np.hstack([9.0 * (np.arange(n) % 2)[:, None], np.zeros((n, 3))]) + np.random.default_rng(0).random((n, 4))
+
+
+@pytest.mark.parametrize(
+    ("x", "told"),
+    [
+        (cut(), True),
+        (np.random.default_rng(0).poisson(np.hstack([5 * cut(), np.ones((200, 16))])), False),  # counts
+        (np.round(10 * cut()).astype(np.uint8).reshape(-1, 2, 2), False),
+        (scipy.sparse.csr_matrix(cut()), False),
+    ],
+    ids=["table", "counts", "images", "sparse"],
+)
+def test_pixels_counts_and_sparse_columns_have_no_names_to_tell(x, told):
+    data = observe(x)
+    fitting = SimpleNamespace(data=data, model=AlongTheFirst(choose(data)), settings=Settings(clusters=2))
+    assert len(one_column(fitting)) == told
 
 
 def rows(n=200):

@@ -23,7 +23,7 @@ def one_column(fitting: Fitting) -> list[str]:
     As a number of two units or devices does, or a yes or no that lies farther apart than all numbers do.
     """
     data, model = fitting.data, fitting.model
-    if data.image_shape is not None or data.is_sparse or data.texts or not model.likelihood.compares_columns:
+    if data.image_shape is not None or data.is_sparse or not model.likelihood.compares_columns:
         return []
     x = data.x[subset(len(data.x), min(ASKED, len(data.x)), fitting.settings.seed)]
     features = np.asarray(x, np.float64)
