@@ -97,7 +97,10 @@ def test_a_tenth_of_the_agreement_may_be_lost(fitting, monkeypatch, lost, back):
 
 @pytest.mark.parametrize(
     ("epochs", "advice"),
-    [(4, " after only 4 updates; raise epochs or passes"), (300, "; raise guide_epochs, or lower learning_rate")],
+    [
+        (4, " after only 4 updates, by epochs=4 and passes=1; raise one of these"),
+        (300, "; raise guide_epochs, or lower learning_rate"),
+    ],
 )
 def test_other_groups_than_those_of_the_start_are_said(fitting, epochs, advice):
     """60 rows are a batch, so an epoch is an update."""
@@ -198,7 +201,7 @@ def test_fewer_than_three_hundred_updates_are_too_short(fitting, epochs, short):
     """60 rows are a batch, so an epoch is an update."""
     longer = dataclasses.replace(fitting, settings=dataclasses.replace(fitting.settings, epochs=epochs))
     (sentence,) = keep.left(0.0, longer)
-    assert ("updates; raise epochs" in sentence) == short
+    assert ("only 299 updates, by epochs=299" in sentence) == short
 
 
 def test_a_code_is_silent_below_half_a_nat():

@@ -97,5 +97,6 @@ def left(found: float, fitting: Fitting) -> list[str]:
         return []
     others = f"the clusters are not the groups that the start found (agreement {found:.2f} of 1)"
     if (made := updates(fitting)) < UPDATES:
-        return [f"{others} after only {made} updates; raise epochs or passes"]
+        had = f"epochs={fitting.settings.epochs} and passes={fitting.settings.passes}"
+        return [f"{others} after only {made} updates, by {had}; raise one of these"]
     return [f"{others}; raise guide_epochs, or lower learning_rate"]
