@@ -156,8 +156,8 @@ def compared(
         if method != "landmark":
             return [starting.start(seen[0], k, method, own_seed).groups for k in tried]
         if kind == "table":
-            each = zip(*(cuts([place], own_seed) for place in parting.places(seen[0])), strict=True)
-            return [starting.of_draws(seen[0], drawn, k, own_seed, ASKED) for k, drawn in zip(tried, each, strict=True)]
+            found = [of_table(view, own_seed) for view in seen]
+            return [parting.fewest(seen, of_k, own_seed, ASKED) for of_k in zip(*found, strict=True)]
         if kind not in starting.COLUMNS:
             return [consensus.vote(drawn, k) for k, drawn in zip(tried, cuts(seen, own_seed), strict=True)]
         *coded, columns = seen
@@ -166,6 +166,11 @@ def compared(
             two = consensus.vote(drawn, k), starting.of_draws(columns, [others], k, own_seed, ASKED)
             chosen.append(parting.clearer(coded, columns, *two, own_seed, ASKED))
         return chosen
+
+    def of_table(view: np.ndarray, own_seed: int) -> list[np.ndarray]:
+        """For each K the groups in one view of a table."""
+        each = zip(*(cuts([place], own_seed) for place in parting.places(view)), strict=True)
+        return [starting.of_draws(view, drawn, k, own_seed, ASKED) for k, drawn in zip(tried, each, strict=True)]
 
     def cuts(seen: Sequence[np.ndarray], own_seed: int) -> Iterator[list[np.ndarray]]:
         """For each K the groups of each draw."""
@@ -209,7 +214,9 @@ def borders(
     """
     read = _read(z, method, views, kind)
     places = [(read[0], "table" if kind == "table" else "code")]
-    if kind in (*starting.COLUMNS, "directions"):  # the groups may be of either place: of that which shows them more
+    if kind in (*starting.COLUMNS, "directions") or (
+        kind == "table" and len(read) > 1
+    ):  # the groups may be of either place: of that which shows them more
         places.append((read[-1], "table"))
     own, of_clouds = min((_borders(*place, n_clusters, method, seed) for place in places), key=lambda of: of[0] / of[1])
     return np.array([own, of_clouds])

@@ -15,7 +15,14 @@ from vade_tf.training import start as starts
 from vade_tf.training.consensus import alike, matched
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.settings import OWN_FEATURES
-from vade_tf.training.views import count_reader, direction_reader, feature_reader, view_reader, within_reach
+from vade_tf.training.views import (
+    count_reader,
+    direction_reader,
+    feature_reader,
+    profile_reader,
+    view_reader,
+    within_reach,
+)
 
 BLOCK = 16_384  # rows that get their groups together
 OTHERS, FIRM = 0.7, 0.8  # mean ARI of a table's draws below which they find other groups; of the first above which not
@@ -115,25 +122,23 @@ def doubts(fitting: Fitting, groups: np.ndarray) -> list[str]:
     clusters, seed = fitting.settings.clusters, fitting.settings.start_seed
     if not is_table(fitting) or clusters == 1 or regions.is_beyond(clusters, len(rows)):
         return []
-    own = feature_reader(fitting.model, rows, fitting.data.components)(rows)
     found = groups if numbers is None else groups[numbers]
-    some = subset(len(own), parting.ASKED, seed)
-    own, found = own[some], found[some]
-    asked = np.arange(len(own))
-    near = parting.nearest(own, asked)
-    most, seeds = 0.0, several(seed, starts.DRAWS)
+    some = subset(len(found), parting.ASKED, seed)
+    asked, most, seeds = np.arange(len(some)), 0.0, several(seed, starts.DRAWS)
     with fitting.timed(), one_openmp_thread():
-        borders = parting.beyond_chance(near, asked, found)
-        means = regions.kmeans(own, clusters, seed)
-        if borders <= max(CLEAR, starts.CLEAR * parting.beyond_chance(near, asked, means)):
-            return []
-        for place in parting.places(own):
-            draws = regions.landmark_draws([place], clusters, seeds[: starts.FIRST])
-            if alike(draws) < FIRM:
-                draws += regions.landmark_draws([place], clusters, seeds[starts.FIRST :])
-            most = max(most, alike(draws))
-            if most >= OTHERS:
+        for own in (view[some] for view in reader(fitting, "init", rows)(rows)):
+            near = parting.nearest(own, asked)
+            means = regions.kmeans(own, clusters, seed)
+            borders = parting.beyond_chance(near, asked, found[some])
+            if borders <= max(CLEAR, starts.CLEAR * parting.beyond_chance(near, asked, means)):
                 return []
+            for place in parting.places(own):
+                draws = regions.landmark_draws([place], clusters, seeds[: starts.FIRST])
+                if alike(draws) < FIRM:
+                    draws += regions.landmark_draws([place], clusters, seeds[starts.FIRST :])
+                most = max(most, alike(draws))
+                if most >= OTHERS:
+                    return []
     return [
         f"the start finds other groups from draw to draw (mean ARI {most:.2f} of 1), so the rows may have none, or not "
         "so many; compare the clusters of several seeds, or of other numbers of clusters"
@@ -180,8 +185,8 @@ def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], list[np.nd
         return lambda rows: [within_reach(posterior.codes(model, rows))]
     of = found_on(fitting, phase)
     if of == "table":
-        own = feature_reader(model, x, fitting.data.components)
-        return lambda rows: [own(rows)]
+        own, profiles = feature_reader(model, x, fitting.data.components), profile_reader(model, x)
+        return lambda rows: [own(rows)] if profiles is None else [own(rows), profiles(rows)]
     if of == "counts":
         return count_reader(model, x)
     both = view_reader(model, x)

@@ -166,6 +166,16 @@ def clearer(
     return others if in_code < in_columns else found
 
 
+def fewest(views: Sequence[np.ndarray], found: Sequence[np.ndarray], seed: int, most: int = ASKED) -> np.ndarray:
+    """Of several groupings [n] that with the fewest borders in all views [n, d] together, beyond chance each."""
+    if len(found) == 1:
+        return found[0]
+    some = subset(len(found[0]), most, seed)
+    asked = np.arange(len(some))
+    near = [nearest(view[some], asked) for view in views]
+    return min(found, key=lambda groups: sum(beyond_chance(each, asked, groups[some]) for each in near))
+
+
 def is_worse(columns: np.ndarray, groups: np.ndarray, before: np.ndarray) -> bool:
     """Whether groups of rows [n, d] have clearly more borders beyond chance than those before them, int [n] each."""
     asked = np.arange(len(columns))

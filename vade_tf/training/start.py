@@ -67,8 +67,8 @@ def start(
         tell: called `parts` times.
         kind: how "landmark" goes about it, one of `KINDS`: of the "code" it finds regions in all views at once; of
             "texts", too, and holds to them; of "broad" and "wide" rows, whose last view are the rows themselves, see
-            `of_either`; of "directions", see `of_directions`; of a "table", whose one view these are, see `of_table`;
-            of "counts", see `of_counts`.
+            `of_either`; of "directions", see `of_directions`; of a "table", whose views these are, see `of_table`
+            and `of_answers`; of "counts", see `of_counts`.
         more: of "code" and "texts", see `landmark`.
         sure: of "broad" and "wide" rows and "directions", see `of_either`.
 
@@ -90,7 +90,7 @@ def start(
             else:
                 views = [z] if views is None else views
                 if kind == "table":
-                    groups = of_table(views[0], n_clusters, seed, tell)
+                    groups = of_answers(views, n_clusters, seed, tell)
                 elif kind == "counts":
                     groups = of_counts(views, n_clusters, seed, tell)
                 elif kind == "directions":
@@ -172,6 +172,25 @@ def of_table(rows: np.ndarray, n_clusters: int, seed: int, tell: Callable[[], No
     if others is None or alike([found, regions.kmeans(rows, n_clusters, seed)]) >= FOUND_AGAIN:
         return found  # k-means is not drawn to a gap as a graph is
     return regions.kmeans(rows[:, others], n_clusters, seed)
+
+
+def of_answers(
+    views: Sequence[np.ndarray], n_clusters: int, seed: int, tell: Callable[[], None] = lambda: None
+) -> np.ndarray:
+    """As `of_table`, of rows [n, D] that may have a second view: answers, which are compared by their correlation, too.
+
+    Where some people say yes more often than others, whatever they are asked, these are the groups among the answers
+    themselves; correlation knows nothing of it, nor of groups that differ in nothing else. So those are taken whose
+    borders part fewer neighbours in both views together.
+
+    Returns:
+        Groups, [n].
+    """
+    found = of_table(views[0], n_clusters, seed, tell)
+    if len(views) == 1 or regions.is_beyond(n_clusters, len(found)):
+        return found
+    draws = regions.landmark_draws([views[1]], n_clusters, several(seed, DRAWS))
+    return parting.fewest(views, (found, of_draws(views[1], [draws], n_clusters, seed)), seed)
 
 
 def of_either(

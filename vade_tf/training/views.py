@@ -20,6 +20,7 @@ from vade_tf.training import alignment
 from vade_tf.training.settings import OWN_FEATURES
 
 YES_AND_NO = 0.5**0.5  # what the column of an answer is divided by: two levels, 0 and 1, are this much farther apart
+ANSWERS = 15  # of yes or no, from which on their number says less than which they are
 BLURRED = 0.02  # standard deviation of a feature that float32 blurs, at most; see `likelihood.divisors`
 DIRECTIONS = 40  # of the last hidden layer; on MNIST they hold nine tenths of its variance
 SAMPLE = 10_000  # rows on which they are found
@@ -90,6 +91,11 @@ def view_reader(model: VaDE, x: Rows) -> Callable[[Rows], tuple[np.ndarray, np.n
     return read
 
 
+def scaled_rows(model: VaDE, x: Rows) -> np.ndarray:
+    """Raw rows [n, D] as the model scales them."""
+    return np.concatenate([np.asarray(model.scale(block)) for block in pipeline.blocks(x)])
+
+
 def feature_reader(model: VaDE, x: Rows, one_unit: bool = False) -> Callable[[Rows], np.ndarray]:
     """How rows of a table are compared themselves: function of raw rows [m, D] to float32 [m, D].
 
@@ -102,14 +108,10 @@ def feature_reader(model: VaDE, x: Rows, one_unit: bool = False) -> Callable[[Ro
         x: raw rows, [n, D], from which means and variances are taken.
         one_unit: whether columns share a unit, by which the model brings them to variance 1 together.
     """
-
-    def scaled(rows: Rows) -> np.ndarray:
-        return np.concatenate([np.asarray(model.scale(block)) for block in pipeline.blocks(rows)])
-
-    rows = scaled(x)
+    rows = scaled_rows(model, x)
     known = ~np.isnan(rows)
     share = known.mean(axis=0, dtype=np.float64)
-    answers = ((rows == 0) | (rows == 1)).all(axis=0)
+    answers = are_answers(model, rows)
     rows[~known] = 0
     mean = rows.mean(axis=0, dtype=np.float64) / np.maximum(share, 1e-12)
     squares = (np.where(known, rows - mean, 0) ** 2).mean(axis=0, dtype=np.float64)
@@ -117,17 +119,50 @@ def feature_reader(model: VaDE, x: Rows, one_unit: bool = False) -> Callable[[Ro
     spread[spread < (BLURRED if isinstance(model.likelihood, Gaussian) else 1e-12)] = 1.0
     if isinstance(model.likelihood, Mixed):
         spread[model.likelihood.levels] = 1.0
-        answers = model.likelihood.answers
-    elif not isinstance(model.likelihood, Bernoulli):
-        answers = np.zeros_like(answers)
     if x.shape[1] <= OWN_FEATURES:  # of more, the rare ones tell more
         spread[answers] = YES_AND_NO
     if one_unit:
         spread[:] = 1.0
 
     def read(rows: Rows) -> np.ndarray:
-        rows = scaled(rows)
+        rows = scaled_rows(model, rows)
         return (np.where(np.isnan(rows), 0, rows - mean) / spread).astype(np.float32)
+
+    return read
+
+
+def are_answers(model: VaDE, rows: np.ndarray) -> np.ndarray:
+    """Which features of scaled rows [n, D] are answers of yes or no, 1 and 0: bool [D]."""
+    if isinstance(model.likelihood, Mixed):
+        return model.likelihood.answers
+    if isinstance(model.likelihood, Bernoulli):
+        return ((rows == 0) | (rows == 1)).all(axis=0)
+    return np.zeros(rows.shape[1], bool)
+
+
+def profile_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray] | None:
+    """How rows of answers, yes or no, are compared by which are yes, however many are.
+
+    Each is centred and brought to length 1, so that the distance of two is that of their correlation: how much a
+    person buys, or how readily one says yes, is not in it.
+
+    Args:
+        model: scales the rows.
+        x: raw rows, [n, D], from which the means are taken that stand for missing answers.
+
+    Returns:
+        Function of raw rows [m, D] to float32 [m, D]; None where they are not answers alone, or fewer than `ANSWERS`.
+    """
+    rows = scaled_rows(model, x)
+    if rows.shape[1] < ANSWERS or not are_answers(model, rows).all():
+        return None
+    mean = np.nanmean(rows, axis=0, dtype=np.float64)
+
+    def read(rows: Rows) -> np.ndarray:
+        known = scaled_rows(model, rows)
+        filled = np.where(np.isnan(known), mean, known)
+        filled -= filled.mean(axis=1, keepdims=True)
+        return (filled / np.maximum(np.linalg.norm(filled, axis=1, keepdims=True), 1e-12)).astype(np.float32)
 
     return read
 
