@@ -65,7 +65,8 @@ def test_answers_beside_a_number_have_none_nor_have_shares():
     x = people()[0]
     assert len(seen(pandas.DataFrame(x))) == 2
     assert len(seen(pandas.DataFrame(x).assign(age=np.random.default_rng(0).normal(40, 9, len(x))))) == 1
-    assert len(seen(np.random.default_rng(0).random(x.shape).astype("f4"))) == 1
+    x[:9, 3] = 0.5
+    assert len(seen(x)) == 1
 
 
 def test_people_who_say_yes_more_often_are_no_group():
@@ -81,6 +82,11 @@ def test_groups_that_differ_in_their_number_of_yes_stay():
     found = start.of_answers(both, 3, 0)
     np.testing.assert_array_equal(found, start.of_table(both[0], 3, 0))
     assert adjusted_rand_score(group, found) > 0.9
+
+
+def test_more_groups_than_a_graph_is_cut_into_are_those_of_a_table():
+    both = seen(people()[0])
+    np.testing.assert_array_equal(start.of_answers(both, 25, 0), start.of_table(both[0], 25, 0))
 
 
 def test_the_fewest_borders_in_all_views_together_decide():
