@@ -13,7 +13,7 @@ from vade_tf.model import networks
 from vade_tf.model.counts import Counts
 from vade_tf.model.vade import VaDE
 from vade_tf.report import card_page, cards
-from vade_tf.report.contrast import FOLD, Contrast, contrast
+from vade_tf.report.contrast import FOLD, Contrast, contrast, feature_names, plain_value
 from vade_tf.report.expression import expression
 from vade_tf.training.posterior import Assignments
 
@@ -97,3 +97,34 @@ def test_a_row_is_told_by_what_sets_its_cluster_apart_most():
     told = list(card["typical"][0]["values"])
     assert told == sorted(effects, key=effects.get, reverse=True)[: len(told)]
     assert len(told) > 3
+
+
+def test_what_sets_clusters_apart_does_not_hang_on_the_unit(rng):
+    """In metres or in light years."""
+    groups = np.arange(60) % 2
+    x = groups[:, None] * np.arange(1.0, 4) + rng.normal(size=(60, 3))
+    large, small = (contrast(build(scale * x, None, "x", "memory", "gaussian"), groups, 2) for scale in (1, 1e-9))
+    np.testing.assert_allclose(small.effect, large.effect, rtol=1e-4)
+    assert (np.abs(large.effect) > 0.1).all()
+
+
+def test_an_answer_is_named_with_its_level_but_for_true_and_one():
+    table = pandas.DataFrame({"smokes": ["no", "yes"] * 20, "ill": ["0", "1"] * 20, "old": [False, True] * 20})
+    data = build(table, None, "x", "memory")
+    assert [column.kind for column in data.schema.columns] == ["boolean"] * 3
+    assert feature_names(data) == ["smokes = yes", "ill", "old"]
+
+
+def test_of_numbers_beyond_a_million_three_digits_behind_the_point_stay():
+    assert plain_value(12_345_678.12345) == 12_345_678.123
+    assert plain_value(-12_345_678.12345) == -12_345_678.123
+
+
+def test_a_cluster_of_all_rows_has_a_share_without_a_digit_behind_the_point():
+    assert "(100 %)" in card_page.section([{**CARD, "share": 1.0}], None)
+    assert "(0 %)" in card_page.section([{**CARD, "share": 0.0}], None)
+
+
+def test_all_typical_rows_are_named():
+    rows = [{"row": 10 * i, "id": None, "values": {}, "confidence": 0.9, "other": None} for i in range(5)]
+    assert ">row 0, row 10, row 20, row 30, row 40<" in card_page.section([{**CARD, "typical": rows}], None)

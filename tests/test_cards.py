@@ -317,7 +317,7 @@ def test_a_card_says_what_its_numbers_are(rng):
     ("value", "text"),
     [(0, "0"), (13.7449, "13.74"), (1115.7, "1,116"), (-0.27, "-0.27"), (123456.7, "123,457"), (3.0, "3"),
      (2.5e-7, "2.5e-07"), (1e12, "1,000,000,000,000"), (1e15, "1e+15"), (None, "missing"),
-     ("a<b", "a&lt;b"), (0.00123, "0.00123")],
+     ("a<b", "a&lt;b"), (0.00123, "0.00123"), (-1115.7, "-1,116")],
 )  # fmt: skip
 def test_numbers_are_written_for_people(value, text):
     assert card_page.number(value) == text

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import sys
 import warnings
 
@@ -257,3 +258,30 @@ def test_a_command_takes_what_it_needs_of_a_gpu_unless_its_user_says_otherwise(m
         monkeypatch.delenv("TF_FORCE_GPU_ALLOW_GROWTH")
     with starting():
         assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == (own or "true")
+
+
+def test_the_last_step_about_one_thing_is_done_where_another_thing_begins(capsys):
+    with Steps() as steps:
+        for run in "ab":
+            steps.about(f"runs/{run}: ")("encoding")
+    assert re.findall(r"runs/. *: encoding", capsys.readouterr().err) == ["runs/a: encoding", "runs/b: encoding"]
+
+
+def test_a_star_marks_the_number_recommended_alone():
+    row = {"held_out_elbo": -9.0, "behind": 1.0, "behind_se": 0.1, "bic": 5.0, "stability": 0.8, "strength": 0.7}
+    rows = [{**row, "n_clusters": k, "components_used": k, "shares": [0.5], "acc": None} for k in (2, 3, 4)]
+    reporter = on(terminal=False)
+    more = {"n_clusters": 3, "named": {"BIC": 4}, "sure": "sure", "why": "w"}
+    reporter.sweep({"n": 9, "n_held_out": 3, "rows": rows, **more}, "a")
+    lines = map(str.split, reporter.console.file.getvalue().splitlines())
+    assert [line[:2] for line in lines if line[:1] in (["2"], ["3"], ["4"])] == [
+        ["2", "-9.00"],
+        ["3", "*"],
+        ["4", "-9.00"],
+    ]
+
+
+def test_a_term_of_nought_is_a_term():
+    reporter = on(terminal=False)
+    reporter.result({**METRICS, "elbo": -8.0, "distortion": 8.0, "rate_z": 0.0, "rate_c": 0.0}, "a")
+    assert "(distortion 8.00, rate_z 0.00, rate_c 0.00)\n" in reporter.console.file.getvalue()

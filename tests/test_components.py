@@ -143,3 +143,11 @@ def test_groups_of_the_leading_components_are_found_among_many_that_are_noise(rn
     found = PCA(55).fit_transform(x)
     fit = recipe.fit(found, Settings(clusters=4, hidden=(32,), epochs=10, pretrain_epochs=10, precision="float32"))
     assert adjusted_rand_score(labels, fit.model.predict(found.astype("f4"), verbose=0).argmax(axis=1)) > 0.9
+
+
+def test_components_in_another_order_are_told_where_the_widest_still_stand_first_by_and_large(rng):
+    """Neighbours may have changed places; halves may not."""
+    found = PCA(16).fit_transform(mixed(rng)).astype("f4")
+    assert are_components(found[:, np.arange(16) ^ 1])
+    assert not are_components(found[:, np.arange(16) ^ 4])
+    assert not are_components(found[:, ::-1])

@@ -223,3 +223,24 @@ def test_the_line_of_a_lone_quote_is_counted_as_an_editor_does(tmp_path, monkeyp
     line = 42 + above.count("\n")
     with pytest.raises(InputError, match=f"a quote in line {line} of .* takes 5 further rows into its cell"):
         load_file(written(tmp_path, above + "\n".join(["a,name,b", *rows]) + "\n"))
+
+
+def test_names_of_rows_that_come_twice_are_none(tmp_path):
+    """Then the header lacks a name, which is said."""
+    rows = [f"{name};{i};{i / 7:.3f}" for i, name in enumerate("abcdefgh")]
+    table = read(tmp_path, "\n".join(["age;size", *rows]) + "\n")
+    assert (len(table), {"age", "size"} <= set(table)) == (8, True)
+    with pytest.raises(InputError, match="expected 3 cells in the first line of .*, as in most others, got 2"):
+        read(tmp_path, "\n".join(["age;size", *rows, "a;9;1.5"]) + "\n")
+
+
+def test_a_first_line_is_short_where_three_of_five_lines_are_longer(tmp_path):
+    with pytest.raises(InputError, match="expected 3 cells in the first line of .*, as in most others, got 2"):
+        read(tmp_path, "age;size\n1;2;3\n4;5;6\n7;8;9\n7;8\n")
+
+
+@pytest.mark.parametrize("separator", [";", "|"])
+def test_texts_of_which_half_have_one_character_are_a_column(tmp_path, separator):
+    texts = ["hello", f"good{separator} day", f"so{separator} long"]
+    table = read(tmp_path, "\n".join(["said", *texts]) + "\n")
+    assert (list(table), table["said"].tolist()) == (["said"], texts)

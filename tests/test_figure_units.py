@@ -290,3 +290,72 @@ def test_the_profiles_of_counts_are_of_rows_as_large_as_those_of_the_data(rng):
     for axis, share in zip(figure.axes, decoded / decoded.sum(axis=1, keepdims=True), strict=True):
         drawn = axis.lines[1].get_ydata() * x.std(axis=0) + x.mean(axis=0)
         np.testing.assert_allclose(drawn, share * x.sum() / 80, rtol=1e-3)
+
+
+@pytest.mark.parametrize("number", [5, 7])
+def test_a_warning_lists_five_names_and_counts_the_others(number):
+    figure = Figure((2, 2))
+    figure.text(0.1, 0.1, "\u6e29")
+    names = [f"\u6e29{i}" for i in range(number)]
+    listed = ", ".join(names[:5]) + (" and 2 more" if number == 7 else "")
+    with pytest.warns(UserWarning, match=f"letters of {listed}; elsewhere$"), drawing.unshown(names, "elsewhere"):
+        drawing.png(figure)
+
+
+@pytest.mark.parametrize("length", [23, 24, 25, 80])
+def test_a_name_is_as_long_as_there_is_room(length):
+    assert len(drawing.plain("a" * length)) == min(length, drawing.LONGEST)
+
+
+def test_labels_without_a_cluster_have_colours_of_their_own():
+    y, groups = np.arange(20) % 5, np.arange(20) % 5 % 2
+    of = colours.of_labels(y, groups, 2)
+    assert sorted(of) == sorted(of.values()) == list(range(5))
+
+
+def test_a_cluster_without_a_label_stands_below_those_on_the_diagonal():
+    y = np.repeat([0, 1, 0], [5, 5, 1])
+    axis = figures.confusion(y, np.repeat([1, 2, 0], [5, 5, 1]), 10 / 11).axes[0]
+    counts = np.array([int(text.get_text()) for text in axis.texts]).reshape(3, 2)
+    np.testing.assert_array_equal(counts, [[5, 0], [0, 5], [1, 0]])
+    assert [tick.get_text() for tick in axis.get_yticklabels()] == ["1", "2", "0"]
+
+
+def test_the_bar_of_a_bin_stands_in_its_middle():
+    one = {"low": 0.5, "high": 0.6, "count": 4, "confidence": 0.58, "accuracy": 0.25}
+    (bar,) = figures.reliability({"ece": 0.1, "bins": [one]}).axes[1].patches
+    assert bar.get_x() + bar.get_width() / 2 == pytest.approx(0.55)
+
+
+def test_a_group_of_a_map_has_its_first_name_alone(small_model, rng, monkeypatch):
+    monkeypatch.setattr(figures, "TSNE", lambda **how: SimpleNamespace(fit_transform=lambda z: z[:, :2]))
+    _, data, found, _ = subject(small_model(), rng.uniform(size=(20, 12)).astype("f4"), None)
+    shown = [text.get_text() for text in figures.code(data, found, ["a, b", "a, b", "a, b", "a, b"]).axes[0].texts]
+    assert shown.count("a") == len(shown) / 2 == len(np.unique(found.groups))
+
+
+def test_the_course_has_the_epochs_of_the_fit_alone():
+    before = [
+        {"phase": phase, "epoch": e, "elbo": -20.0, "acc": 0.1} for phase in ("pretrain", "guide") for e in (1, 2)
+    ]
+    for axis in course_figures.epochs({"": before + HISTORY}).axes:
+        assert [len(line.get_xdata()) for line in axis.lines] == [3]
+
+
+def test_runs_are_compared_by_the_scores_that_all_of_them_have():
+    scores = dict.fromkeys(("nmi", "ari", "purity", "silhouette"), 0.5) | {"elbo": None}
+    results = {"a": {**scores, "acc": 0.9}, "b": {**scores, "acc": None}}
+    axis = course_figures.comparison(results, {"a": [], "b": []}).axes[0]
+    assert [tick.get_text() for tick in axis.get_yticklabels()] == ["nmi", "ari", "purity", "silhouette"]
+
+
+def test_heads_of_members_stand_in_the_middle_of_their_images():
+    log_gamma = np.log(np.tile([0.75, 0.25, 1e-9], (20, 1)))
+    log_gamma[0] = log_gamma[0, [1, 0, 2]]  # alone in its cluster; nobody is in the third
+    found = evaluation.Assignments(log_gamma, log_gamma)
+    figure = image_figures.members(np.ones((20, 4)), (2, 2), found, np.arange(3), n=4)
+    there = np.flatnonzero(~np.isnan(sheet(figure)[0]))  # columns of pixels of eight images
+    ticks = figure.axes[0].get_xticks()
+    np.testing.assert_allclose(ticks, [there[:8].mean(), there[8:].mean()])
+    names = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    assert names == ["cluster 0 (0.75)", "cluster 1 (0.75)", "cluster 2 (empty)"]

@@ -207,3 +207,13 @@ def test_a_gene_of_the_training_that_stands_twice_is_refused():
     for new in (data, data.to_df()):
         with pytest.raises(ValueError, match="^X: expected genes with different names, got 'gene0' twice"):
             model.predict(new)
+
+
+@pytest.mark.parametrize("known", [None, 0.0, 20.0], ids=["unknown", "others", "counts"])
+@pytest.mark.parametrize("given", ["counts", "ranks", "logarithms"])
+def test_new_cells_are_doubted_where_one_of_both_is_counts_and_the_other_is_none(known, given):
+    x = {"counts": dense_counts(), "ranks": np.arange(60.0).reshape(10, 6), "logarithms": dense_counts().log1p()}[given]
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        check_alike(x, known, "data")
+    assert bool(told) == ((known, given) in ((0.0, "counts"), (20.0, "logarithms")))

@@ -34,6 +34,7 @@ def test_a_container_may_have_less_memory_than_the_machine(tmp_path, monkeypatch
     ("groups", "folder", "name"),
     [
         ("0::/system.slice/job_7/step_0\n", "system.slice/job_7", "memory.max"),  # as Slurm limits a job
+        ("0::/job:7/step_0\n", "job:7", "memory.max"),
         ("5:cpu:/x\n4:memory:/slurm/job_7/step_0\n", "memory/slurm/job_7", "memory.limit_in_bytes"),
     ],
 )
@@ -59,3 +60,16 @@ def test_durations_are_texts_as_pandas_writes_them():
     """NumPy cuts them off."""
     spans = pandas.Series(pandas.to_timedelta([1, 5_400_000], unit="s"))
     assert machine.padded(spans, "id").tolist() == ["0 days 00:00:01", "62 days 12:00:00"]
+
+
+@pytest.mark.parametrize(("others", "fits"), [(25, True), (24, False)])
+def test_texts_may_be_four_times_as_wide_as_they_are_long_however_little_memory_there_is(others, fits, monkeypatch):
+    """A hundred as wide as the longest, of 100 letters, beside all letters together."""
+    texts = np.array(["b" * 100, *["a" * others] * 99], object)
+    assert (4 * sum(map(len, texts)) >= 100 * 100) == fits
+    monkeypatch.setattr(machine, "memory", lambda: 0)
+    if fits:
+        assert machine.padded(texts, "id").tolist() == texts.tolist()
+        return
+    with pytest.raises(ValueError, match="id holds a text of 100 characters"):
+        machine.padded(texts, "id")

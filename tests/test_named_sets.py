@@ -330,3 +330,33 @@ def test_features_are_averages_of_a_network_that_was_trained_on_imagenet(monkeyp
     monkeypatch.setattr(keras.applications, "ResNet50", network)
     assert features.extract(np.zeros((3, 96, 96, 3), "u1")).shape == (3, 2048)
     assert asked == [{"include_top": False, "weights": "imagenet", "pooling": "avg"}]
+
+
+def test_photographs_that_are_far_more_than_the_set_has_are_refused(monkeypatch, tmp_path, rng):
+    (tmp_path / "stl10_binary").mkdir()
+    monkeypatch.setenv("VADE_TF_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(features, "extract", lambda images: images[:, 0, 0].astype("f4"))
+    y = np.array([1, 2, 1, 2], "u1")
+    for half in ("train", "test"):
+        (tmp_path / "stl10_binary" / f"{half}_X.bin").write_bytes(
+            rng.integers(0, 256, 4 * 27648).astype("u1").tobytes()
+        )
+        (tmp_path / "stl10_binary" / f"{half}_y.bin").write_bytes(y.tobytes())
+    size = 2 * (4 * 27648 + 4)
+    monkeypatch.setattr(features, "STL10_MOST", size)
+    assert len(features.load_stl10(str(tmp_path)).x) == 8
+    monkeypatch.setattr(features, "STL10_MOST", size - 1)
+    with pytest.raises(InputError, match="it holds far more than the data set has"):
+        features.load_stl10(str(tmp_path))
+
+
+def test_a_file_of_holes_in_an_archive_is_not_read(tmp_path):
+    """It may claim any size, and takes no bytes."""
+    with tarfile.open(tmp_path / "stl10_binary.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as archive:
+        for name in features.STL10_PARTS:
+            member = tarfile.TarInfo(f"stl10_binary/{name}")
+            member.size = 1
+            if name == "test_X.bin":
+                member.pax_headers = {"GNU.sparse.map": "0,1", "GNU.sparse.size": "27648"}
+            archive.addfile(member, io.BytesIO(b"1"))
+    assert set(features._unpack(tmp_path / "stl10_binary.tar.gz")) == set(features.STL10_PARTS) - {"test_X.bin"}

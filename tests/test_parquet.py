@@ -3,6 +3,7 @@
 import sys
 import tracemalloc
 from decimal import Decimal
+from types import SimpleNamespace
 
 import numpy as np
 import pandas
@@ -11,6 +12,7 @@ import pytest
 import vade_tf.data
 from vade_tf.data import shards, table_files
 from vade_tf.data.files import load_file
+from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
 
 pyarrow = pytest.importorskip("pyarrow")
@@ -301,3 +303,35 @@ def test_without_pyarrow_it_is_said_what_brings_it(tmp_path, monkeypatch, in_fil
         monkeypatch.delattr(vade_tf.data, name)
     with pytest.raises(InputError, match=r"^data: \.parquet needs pyarrow; pip install 'vade-tf\[files\]' brings it$"):
         load_file(str(tmp_path / "t.parquet"), in_file=in_file)
+
+
+@pytest.mark.parametrize("ending", ["npy", "json"])
+def test_a_copy_of_which_a_file_is_missing_is_made_anew(tmp_path, monkeypatch, ending):
+    pandas.DataFrame({"a": np.arange(60) ** 2 / 7, "b": np.arange(60) % 7 / 3}).to_parquet(tmp_path / "t.parquet")
+    monkeypatch.setenv("VADE_TF_HOME", str(tmp_path / "cache"))
+    schema = Schema.infer(pandas.read_parquet(tmp_path / "t.parquet"))
+    first = converted.converted(tmp_path / "t.parquet", schema)[0]
+    expected = first[:]
+    first.file.with_suffix(f".{ending}").unlink()
+    np.testing.assert_array_equal(converted.converted(tmp_path / "t.parquet", schema)[0][:], expected)
+
+
+@pytest.mark.parametrize("n", [1, 99, 100, 101, 150, 199, 201])
+def test_a_hundred_rows_at_most_are_looked_at_from_the_first_to_the_end(tmp_path, monkeypatch, n):
+    pandas.DataFrame({"a": np.arange(n) / 7}).to_parquet(tmp_path / "t.parquet")
+    monkeypatch.setattr(converted, "SAMPLE", 100)
+    seen = converted.sampled(tmp_path / "t.parquet")
+    assert min(n, 50) <= len(seen) <= 100
+    assert seen.index[0] == 0
+    assert seen.index[-1] >= n - seen.index.step
+    np.testing.assert_array_equal(seen["a"], seen.index.to_numpy() / 7)
+
+
+def test_a_column_of_which_no_missing_cells_are_counted_may_lack_some():
+    def column(name, counted):
+        return SimpleNamespace(path_in_schema=name, statistics=counted and SimpleNamespace(null_count=counted[0]))
+
+    columns = [column("none", (0,)), column("some", (3,)), column("not counted", (None,)), column("unknown", None)]
+    group = SimpleNamespace(num_rows=5, num_columns=4, column=lambda j: columns[j])
+    found = parquet._columns_with_holes(SimpleNamespace(num_row_groups=1, row_group=lambda i: group))
+    assert found == {"some", "not counted", "unknown"}

@@ -171,7 +171,13 @@ def test_a_reserved_folder_is_no_other_process_s_and_is_gone_if_nothing_came_of_
 
 
 @pytest.mark.parametrize(
-    "said", [OSError(errno.ENOLCK, "no locks"), OSError(errno.ENOSYS, "none"), NotImplementedError()]
+    "said",
+    [
+        OSError(errno.ENOLCK, "no locks"),
+        OSError(errno.ENOSYS, "none"),
+        OSError(errno.EOPNOTSUPP, "none"),
+        NotImplementedError(),
+    ],
 )
 def test_a_file_system_without_locks_holds_runs_nevertheless(tmp_path, monkeypatch, said):
     def fail(*arguments, **more):

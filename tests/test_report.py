@@ -245,3 +245,17 @@ def test_the_page_says_what_is_wrong_and_what_was_done(result):
     assert places == sorted(places)
     assert "No problem was found." in page_of(result, {}, TRAINING, [], "")
     assert "Not checked." in page_of({**result, "model": "kmeans"}, {}, TRAINING, [], "")
+
+
+def test_the_page_names_the_epochs_that_were_and_the_numbers_that_were_compared(result):
+    def told(epochs):
+        text = page_of(result, {}, {**TRAINING, "epochs": epochs}, [], "")
+        return re.search(r"<td>epochs</td><td>(.*?)</td>", text)[1]
+
+    assert told({"pretrain": None, "fit": 7}) == "fit 7"
+    assert told({"pretrain": None, "fit": None}) == "none"
+    choice = {"n_clusters": 3, "sure": "sure", "why": "it was", "tried": [2, 3]}
+    choice |= {"stability": [0.25, 0.75], "strength": [0.125, 0.5]}  # which of the worst group stands last
+    text = page_of({**result, "choice": choice}, {}, TRAINING, [], "")
+    for line in (("2", "0.250", "0.125"), ("3", "0.750", "0.500")):
+        assert "".join(f'<td class="number">{cell}</td>' for cell in line) in text

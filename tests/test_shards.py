@@ -274,3 +274,15 @@ def test_a_file_is_cut_open_elsewhere_by_every_seed_and_in_every_pass():
     assert len(left(0, 0)) == 200 % 32
     assert len({left(seed, 0) for seed in range(5)}) > 1
     assert len({left(0, number) for number in range(5)}) > 1
+
+
+def test_every_buffer_has_an_order_of_its_own_and_so_has_the_rest(small):
+    (_, first), (_, second), (_, rest) = Shuffle(158, 20, 32, 0).buffers(0)
+    assert (first != second).any()
+    assert (np.diff(rest.ravel()) != 1).any()
+
+
+@pytest.mark.parametrize(("kind", "stays"), [("u1", False), ("f4", True)])
+def test_rows_stay_in_their_file_by_the_memory_that_they_take(monkeypatch, kind, stays):
+    monkeypatch.setattr(shards, "memory", lambda: 1000)
+    assert shards.stays_in_file(20, 10, kind) == stays  # 200 bytes, or 800

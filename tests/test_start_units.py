@@ -103,3 +103,34 @@ def test_k_means_of_more_than_five_hundred_groups_runs_once(k, runs, monkeypatch
     monkeypatch.setattr(regions, "KMeans", lambda k, **more: pytest.fail(str(more)))
     with pytest.raises(pytest.fail.Exception, match=f"'n_init': {runs},"):
         regions.kmeans(np.zeros((600, 1)), k, 0)
+
+
+@pytest.mark.parametrize(("k", "runs"), [(2, 5), (99, 5), (100, 1)])
+def test_k_means_on_eigenvectors_runs_once_from_a_hundred_groups_on(k, runs, rng, monkeypatch):
+    asked = []
+    monkeypatch.setattr(regions, "landmark_cuts", lambda views, counts, seed, n_init: asked.append(n_init) or [None])
+    regions.landmark_draw([rng.normal(size=(40, 2))], k, 0)
+    assert asked == [runs]
+
+
+def test_the_share_of_a_column_between_groups_is_what_is_not_within_them(rng):
+    groups = np.repeat([0, 1, 2], (300, 90, 10))
+    rows = np.column_stack([groups, rng.normal(size=400), groups + rng.normal(size=400), np.full(400, 5.0)])
+    within = sum(rows[groups == c].var(axis=0) * np.sum(groups == c) for c in range(3)) / 400
+    expected = [*(1 - within[:3] / rows[:, :3].var(axis=0)), 0]
+    np.testing.assert_allclose(parting._shares_between(rows, groups), expected, atol=1e-12)
+
+
+def test_levels_of_a_category_stay_as_far_apart_however_rare_they_are(rng):
+    table = pandas.DataFrame({"kind": np.repeat(["a", "b", "c"], (300, 90, 10)), "size": 50 * rng.normal(size=400)})
+    fitting = begin(table, Settings(clusters=2, hidden=(4,), latent_dim=2, precision="float32"))
+    rows = views.feature_reader(fitting.model, fitting.data.x)(fitting.data.x)
+    assert [len(np.unique(column)) for column in rows.T] == [2, 2, 2, 400]
+    np.testing.assert_allclose(np.ptp(rows[:, :3], axis=0), 1, rtol=1e-5)
+    np.testing.assert_allclose(rows[:, 3].std(), 1, rtol=1e-4)
+
+
+def test_three_landmarks_for_each_group_are_enough():
+    """Those of a draw are a fifth of the rows, a thousand at most."""
+    assert [regions.is_beyond(k, 45) for k in (3, 4)] == [False, True]  # nine landmarks
+    assert [regions.is_beyond(k, 10**6) for k in (333, 334)] == [False, True]

@@ -1,5 +1,6 @@
 """Words of texts: those of scikit-learn, but marks such as vowels of Hindi are parts of them; texts that have none."""
 
+import io
 import json
 import pkgutil
 import re
@@ -12,7 +13,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from vade_tf.data.coding import coded
 from vade_tf.data.files import load_file
-from vade_tf.data.texts import COMMON, RARE, WORDS, Texts, word_pattern
+from vade_tf.data.texts import COMMON, RARE, WORDS, Texts, lines_of, word_pattern
 from vade_tf.errors import InputError, UnitsWarning
 
 HINDI = ["किताब", "कलम", "घर", "सूरज", "चाँद", "तारा", "समुद्र", "हिन्दी"]
@@ -118,3 +119,18 @@ def test_lines_go_with_a_text_file(tmp_path):
 def test_texts_without_spaces_are_told_what_to_do():
     with pytest.raises(InputError, match=f"{WAY_OUT}$"):
         Texts.infer([f"今日は天気が{i}いいです" for i in range(30)])
+
+
+@pytest.mark.parametrize("number", [1, 5, 6, 1007])
+def test_five_texts_without_a_word_are_named_and_the_others_counted(number):
+    texts = Texts("", ("red", "green"), (1.0, 1.0))
+    (told,) = texts.unknown(texts.encode(["red", *["blue"] * number]))
+    named = ", ".join(map(str, range(1, min(number, 5) + 1))) + {6: " and 1 more", 1007: " and 1,002 more"}.get(
+        number, ""
+    )
+    assert f"{number:,} of {number + 1:,} texts" in told
+    assert f"(row {named})" in told
+
+
+def test_lines_without_a_letter_at_the_end_are_no_texts():
+    assert lines_of(io.StringIO("red\n \n\ngreen\r\n  \n\t\n\n")) == ["red", " ", "", "green"]

@@ -8,8 +8,8 @@ import pytest
 import scipy.sparse
 
 from vade_tf.data.files import load_file
-from vade_tf.errors import InputError
-from vade_tf.writing import whole, whole_path, write_whole
+from vade_tf.errors import InputError, StorageError
+from vade_tf.writing import sweep, whole, whole_path, write_whole, writing
 
 
 def test_what_is_interrupted_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -96,3 +96,18 @@ def test_nobody_else_looks_into_a_folder_that_is_being_written(tmp_path):
         assert stat.S_IMODE(place.parent.stat().st_mode) & 0o077 == 0
         place.write_bytes(b"mine")
     assert (tmp_path / "a").read_bytes() == b"mine"
+
+
+def test_a_pipe_whose_reader_has_seen_enough_is_no_fault_of_a_file(tmp_path):
+    for error, raised in ((BrokenPipeError(), BrokenPipeError), (PermissionError(), StorageError)):
+        with pytest.raises(raised), writing(tmp_path / "a"):
+            raise error
+
+
+def test_what_is_only_called_like_something_unfinished_is_not_swept_away(tmp_path):
+    left = ".0123456789abcdef.unfinished"
+    own = {f"{left}.unfinished", ".notes.unfinished", f".0{left[1:]}", left[1:], left.upper()}
+    for name in (left, *own):
+        (tmp_path / name).touch()
+    sweep(tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == own
