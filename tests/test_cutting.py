@@ -244,3 +244,11 @@ def test_texts_of_which_half_have_one_character_are_a_column(tmp_path, separator
     texts = ["hello", f"good{separator} day", f"so{separator} long"]
     table = read(tmp_path, "\n".join(["said", *texts]) + "\n")
     assert (list(table), table["said"].tolist()) == (["said"], texts)
+
+
+def test_a_quote_that_opens_no_cell_swallows_no_rows_of_a_long_file(tmp_path, monkeypatch):
+    """Where what is looked at ends within a cell, the cell may be one of several lines, but not of a hundred."""
+    monkeypatch.setattr(cutting, "LOOKED_AT", 2000)
+    rows = [('"' if i == 9 else "") + f"name {i};{i / 7:.3f}" for i in range(400)]
+    table = read(tmp_path, "\n".join(["name;size", *rows]) + "\n")
+    assert (table.shape, table["name"][9], table["name"][399]) == ((400, 2), '"name 9', "name 399")

@@ -104,3 +104,15 @@ def test_a_value_that_the_table_of_a_run_did_not_have_is_said_to_count_as_missin
         told.append([str(each.message) for each in said if each.category is UnitsWarning])
     assert told[0] == []
     assert "taken as missing" in " ".join(told[1])
+
+
+def test_cells_whose_names_are_called_as_what_is_added_are_written_too(run):
+    """An index that is called like a column of other values is none that anndata writes."""
+    new = annotated(30)
+    new.layers["counts"] = new.X
+    new.obs.index.name = "vade_cluster"
+    new.write_h5ad(run / "called.h5ad")
+    assert predict(run, "called.h5ad", "added.h5ad") == 0
+    found = anndata.read_h5ad(run / "added.h5ad")
+    assert found.obs_names.tolist() == new.obs_names.tolist()
+    assert set(found.obs["vade_cluster"]) <= {"0", "1", "2"}

@@ -1,7 +1,9 @@
 """An autoencoder that another run has trained: what it must have been trained for, and which rows it has not seen."""
 
 import dataclasses
+import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -194,3 +196,12 @@ def test_another_length_of_a_training_that_is_over_is_refused(config, lender, mo
     ((name, value),) = more.items()
     with pytest.raises(InputError, match=f"^{name}: expected none, the autoencoder of .* with .*, got {value};"):
         filled(rows.config, rows)
+
+
+def test_rows_that_another_seed_has_drawn_are_told_by_it(config, lender, tmp_path):
+    run = Path(shutil.copytree(lender, tmp_path / "lender"))
+    told = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**told, "held_out": 0.1}))
+    mine = dataclasses.replace(config, pretrained=str(run), held_out=0.1, seed=1)
+    with pytest.raises(InputError, match="a run that was trained with held_out=0.1, limit=None and seed=1, as here"):
+        pretrained_by(mine, load_rows(mine).dataset)

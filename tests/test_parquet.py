@@ -335,3 +335,10 @@ def test_a_column_of_which_no_missing_cells_are_counted_may_lack_some():
     group = SimpleNamespace(num_rows=5, num_columns=4, column=lambda j: columns[j])
     found = parquet._columns_with_holes(SimpleNamespace(num_row_groups=1, row_group=lambda i: group))
     assert found == {"some", "not counted", "unknown"}
+
+
+@pytest.mark.parametrize("names", [["a", "b"], [0, 1], [2020, 1999], ["0", "1"]], ids=str)
+def test_columns_are_called_as_pandas_calls_them(tmp_path, names):
+    """By numbers, or by texts that look like some."""
+    pandas.DataFrame([[1.5, "x"], [2.5, "y"]], columns=names).to_parquet(tmp_path / "t.parquet")
+    assert list(parquet.read(tmp_path / "t.parquet")) == list(pandas.read_parquet(tmp_path / "t.parquet")) == names

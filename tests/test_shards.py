@@ -286,3 +286,13 @@ def test_every_buffer_has_an_order_of_its_own_and_so_has_the_rest(small):
 def test_rows_stay_in_their_file_by_the_memory_that_they_take(monkeypatch, kind, stays):
     monkeypatch.setattr(shards, "memory", lambda: 1000)
     assert shards.stays_in_file(20, 10, kind) == stays  # 200 bytes, or 800
+
+
+@pytest.mark.parametrize("kind", ["<f8", ">f8", ">i2"])
+def test_rows_as_a_file_has_them_are_in_the_order_of_bytes_of_the_machine(tmp_path, kind):
+    """Which pandas asks for."""
+    x = np.arange(12).reshape(4, 3)
+    np.save(tmp_path / "x.npy", x.astype(kind))
+    rows = FileRows.open(tmp_path / "x.npy").as_stored()[1:]
+    assert rows.dtype == np.dtype(kind[1:])
+    np.testing.assert_array_equal(rows, x[1:])

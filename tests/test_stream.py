@@ -377,3 +377,10 @@ def test_what_many_blocks_have_in_common_is_told_once(tmp_path, whole):
     ] * 4
     assert said[-1].startswith(f"rows without one known cell: {number};")
     assert len(said) == 4
+
+
+@pytest.mark.parametrize("size", [1, 4, 10, 11])
+def test_rows_without_names_are_numbered_from_the_first_block_to_the_last(size):
+    blocks = list(incoming.Incoming(np.zeros((10, 2), "f4")).blocks(size))
+    assert [number for block in blocks for number in block.names] == list(range(10))
+    assert [len(block.names) for block in blocks] == [len(block.x) for block in blocks]
