@@ -207,6 +207,7 @@ def test_tables_genes_and_names_come_back(model, tmp_path):
     found = VaDEClusterer.load(tmp_path / "table.vade")
     assert (found.schema_, found._columns) == (schema, changes["_columns"])
     assert found.feature_names_in_.tolist() == names
+    assert found.feature_names_in_.dtype == object  # as scikit-learn has them
 
     clusterer(model, genes_=np.array(names[:FEATURES])).save(tmp_path / "genes.vade")
     assert VaDEClusterer.load(tmp_path / "genes.vade").genes_.tolist() == names[:FEATURES]

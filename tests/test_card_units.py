@@ -128,3 +128,10 @@ def test_a_cluster_of_all_rows_has_a_share_without_a_digit_behind_the_point():
 def test_all_typical_rows_are_named():
     rows = [{"row": 10 * i, "id": None, "values": {}, "confidence": 0.9, "other": None} for i in range(5)]
     assert ">row 0, row 10, row 20, row 30, row 40<" in card_page.section([{**CARD, "typical": rows}], None)
+
+
+def test_a_difference_below_one_has_no_bar_as_long_as_one():
+    feature = {"name": "a", "kind": "number", "inside": 1.0, "outside": 0.0}
+    effects = [{**feature, "effect": effect} for effect in (0.5, -0.2)]
+    bars = re.findall(r"left:([\d.]+)%;width:([\d.]+)%", card_page.section([{**CARD, "features": effects}], None))
+    assert [(float(left), float(width)) for left, width in bars] == [(50, 25), (40, 10)]

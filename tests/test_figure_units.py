@@ -359,3 +359,11 @@ def test_heads_of_members_stand_in_the_middle_of_their_images():
     np.testing.assert_allclose(ticks, [there[:8].mean(), there[8:].mean()])
     names = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
     assert names == ["cluster 0 (0.75)", "cluster 1 (0.75)", "cluster 2 (empty)"]
+
+
+def test_the_first_ten_runs_have_no_hatch_and_the_next_ten_have_one():
+    scores = dict.fromkeys(("acc", "nmi", "ari", "purity", "silhouette"), 0.5) | {"elbo": None}
+    results = {f"run {i}": scores for i in range(12)}
+    axis = course_figures.comparison(results, {name: [] for name in results}).axes[0]
+    hatches = [{bar.get_hatch() or "" for bar in bars} for bars in axis.containers]
+    assert hatches == [{""}] * 10 + [{"////"}] * 2

@@ -247,13 +247,17 @@ def test_the_page_says_what_is_wrong_and_what_was_done(result):
     assert "Not checked." in page_of({**result, "model": "kmeans"}, {}, TRAINING, [], "")
 
 
-def test_the_page_names_the_epochs_that_were_and_the_numbers_that_were_compared(result):
+def test_the_page_names_epochs_and_settings_that_were_and_numbers_that_were_compared(result):
     def told(epochs):
         text = page_of(result, {}, {**TRAINING, "epochs": epochs}, [], "")
         return re.search(r"<td>epochs</td><td>(.*?)</td>", text)[1]
 
     assert told({"pretrain": None, "fit": 7}) == "fit 7"
     assert told({"pretrain": None, "fit": None}) == "none"
+    text = page_of(result, {"limit": None, "held_out": 0.0, "export": False}, TRAINING, [], "")
+    assert "<td>held_out</td><td>0.0</td>" in text
+    assert "<td>export</td><td>False</td>" in text
+    assert "<td>limit</td>" not in text
     choice = {"n_clusters": 3, "sure": "sure", "why": "it was", "tried": [2, 3]}
     choice |= {"stability": [0.25, 0.75], "strength": [0.125, 0.5]}  # which of the worst group stands last
     text = page_of({**result, "choice": choice}, {}, TRAINING, [], "")
