@@ -3,8 +3,10 @@
 import numpy as np
 import pandas
 import pytest
-from scipy.spatial.distance import pdist
+from scipy.spatial.distance import cdist, pdist
+from scipy.stats import norm
 from sklearn.decomposition import PCA
+from sklearn.neighbors import NearestNeighbors
 
 from vade_tf.training import groups as finding
 from vade_tf.training import parting, regions, views
@@ -134,3 +136,12 @@ def test_three_landmarks_for_each_group_are_enough():
     """Those of a draw are a fifth of the rows, a thousand at most."""
     assert [regions.is_beyond(k, 45) for k in (3, 4)] == [False, True]  # nine landmarks
     assert [regions.is_beyond(k, 10**6) for k in (333, 334)] == [False, True]
+
+
+def test_ties_fall_off_as_a_gaussian_of_half_the_distance_to_the_next_landmark(rng):
+    rows, marks = rng.normal(size=(2, 30, 2))
+    apart = np.sort(cdist(rows, marks), axis=1)[:, :4]
+    expected = norm.pdf(apart[:, :3], scale=apart[:, 3:] / 2)
+    ties = regions.tied(rows, NearestNeighbors(n_neighbors=4).fit(marks))
+    found = np.sort(ties.toarray(), axis=1)[:, :-4:-1]
+    np.testing.assert_allclose(found, expected / expected.sum(axis=1, keepdims=True), rtol=1e-6)
