@@ -384,3 +384,14 @@ def test_rows_without_names_are_numbered_from_the_first_block_to_the_last(size):
     blocks = list(incoming.Incoming(np.zeros((10, 2), "f4")).blocks(size))
     assert [number for block in blocks for number in block.names] == list(range(10))
     assert [len(block.names) for block in blocks] == [len(block.x) for block in blocks]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_columns_of_lists_are_told_where_the_whole_table_is_given_back(tmp_path, whole):
+    rows = pandas.DataFrame({"a": np.arange(9.0) ** 2, "tags": [[1, 2]] * 9})
+    rows.to_parquet(tmp_path / "t.parquet")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        schema = Schema.infer(rows[["a"]])
+        incoming._of_table(schema, tmp_path / "t.parquet", ".parquet", None, None, None, whole, typed=False)
+    assert ["left out, as they hold lists or records: ['tags']" in str(each.message) for each in told] == [True] * whole
