@@ -42,3 +42,20 @@ def test_images_are_not_pale_where_one_pixel_in_twenty_is_black_or_white(rng, br
     images[:, :bright] = 255 * rng.integers(0, 2, (40, bright))
     images = images.reshape(40, 10, 10).astype(kind)
     assert choice.choose(observe(images if kind == "u1" else images / 255)).name == name
+
+
+def test_bytes_in_rows_of_next_to_no_contrast_are_numbers_as_those_of_other_types_are(rng):
+    pale = (115 + 20 * rng.random((40, 7))).astype("u1")
+    data, wider = observe(pale), observe(pale.astype("i2"))
+    assert data.x.dtype == np.uint8
+    assert choice.choose(data).name == choice.choose(wider).name == "gaussian"
+    for own, theirs in zip(choice.choose(data).units(data), choice.choose(wider).units(wider), strict=True):
+        np.testing.assert_allclose(own, theirs, rtol=1e-6)
+    assert choice.choose(observe(pale, "bernoulli")).name == "bernoulli"
+
+
+@pytest.mark.parametrize("high", [7, 255])
+def test_bytes_in_rows_that_go_from_black_to_white_are_grey_values(rng, high):
+    data = observe(rng.integers(0, high + 1, (40, 7)).astype("u1"))
+    assert choice.choose(data).name == "bernoulli"
+    assert data.grey == pytest.approx((1 / high, 0.0))

@@ -32,7 +32,7 @@ def as_images(rows: R, declared: bool = True) -> R:
     are numbers in several units, and no images.
     """
     known = checks.grey_units(rows.x, rows.low, rows.high) == (1.0, 0.0)
-    if known and rows.likelihood != "gaussian" and not _pale(rows):
+    if known and rows.likelihood != "gaussian" and not pale(rows):
         return rows
     if (found := grey(rows)) is not None:
         return found
@@ -51,8 +51,8 @@ def grey(images: R) -> R | None:
     return found if _contrast(found, 0.5) >= LEAST_CONTRAST else None
 
 
-def _pale(images: R) -> bool:
-    """Whether pixels differ, but next to none of them as black and white do."""
+def pale(images: Observations) -> bool:
+    """Whether pixels, or bytes of any kind, differ, but next to none of them as black and white do."""
     return 0.0 < _contrast(images, FEW) < LEAST_CONTRAST
 
 
@@ -70,6 +70,38 @@ def recognised(rows: R) -> R | None:
     side = checks.side_of_images(rows.x, rows.low, rows.high)
     found = grey(replace(rows, image_shape=(side, side))) if side else None
     return None if found is None else replace(found, recognised=True)
+
+
+def but_one(x: np.ndarray) -> int | None:
+    """Which column of rows [n, D] stands beside square images, as labels do: the first, the last (-1), or none.
+
+    Images that lack their first pixel look like images, too: it is the column that is less like the one beside it.
+    """
+    some = np.asarray(x[:: -(-len(x) // checks.SEEN_IMAGES)], np.float64)
+    side = math.isqrt(max(some.shape[1] - 1, 0))
+    if side**2 != some.shape[1] - 1 or side not in checks.SIDES:
+        return None
+    for column, _ in sorted(((0, 1), (-1, -2)), key=lambda pair: _alike(*some[:, pair].T)):
+        others = np.delete(some, column, axis=1).astype(np.float32)
+        if np.isfinite(others).all() and recognised(Observations(others, others.min(), others.max())) is not None:
+            return column
+    return None
+
+
+def _alike(one: np.ndarray, other: np.ndarray) -> float:
+    """Squared correlation of two columns [n]; 1 of a constant one, which is no label, and 0 of one without numbers."""
+    if not (np.isfinite(one).all() and np.isfinite(other).all()):
+        return 0.0
+    return float(np.corrcoef(one, other)[0, 1] ** 2) if one.std() > 0 < other.std() else float(one.std() == 0)
+
+
+def beside(column: str, width: int, without: str) -> str:
+    """What is said of such a column, by its name: without it the rows are images."""
+    side = math.isqrt(width - 1)
+    return (
+        f"all columns but {column} look like grey images of {side} x {side} pixels, which are plain numbers beside it; "
+        f"leave it out ({without})"
+    )
 
 
 def _of_several_units(x: Stored) -> bool:

@@ -19,7 +19,7 @@ from vade_tf.data.columns import Column
 from vade_tf.data.components import are_components
 from vade_tf.data.dataset import Observations
 from vade_tf.data.dates import SPANS
-from vade_tf.data.greys import recognised
+from vade_tf.data.greys import but_one, recognised
 
 MOST_OF_ALL = 0.2  # of what was counted, in one column; see `are_counts`
 SMALL = re.compile("[+-]?[0-9]{1,3}")  # whole numbers below 1,000
@@ -120,6 +120,15 @@ def pixels(frame: pandas.DataFrame, names: list, found: dict) -> list:
     if not np.isfinite(some).all() or recognised(Observations(some, float(some.min()), float(some.max()))) is None:
         return []
     return [names[i] for i in places]
+
+
+def beside_pixels(frame: pandas.DataFrame) -> str | int | None:
+    """The name of the first or the last column of a table of numbers, where all others are pixels; else None."""
+    if not all(dtype.kind in "biuf" for dtype in frame.dtypes[1:-1]):
+        return None
+    numbers = frame.iloc[:: -(-len(frame) // SEEN_IMAGES)].apply(pandas.to_numeric, errors="coerce")
+    column = but_one(numbers.to_numpy(np.float32))
+    return None if column is None else frame.columns[column]
 
 
 def components(frame: pandas.DataFrame, names: list, columns: tuple[Column, ...]) -> bool:

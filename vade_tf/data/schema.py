@@ -3,6 +3,7 @@
 Knows no file and no model; every rule reads the values alone, never a label.
 """
 
+import shlex
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -23,9 +24,10 @@ from vade_tf.data.cells import (
     without_blanks,
 )
 from vade_tf.data.columns import KINDS, MOST, Column
+from vade_tf.data.greys import beside
 from vade_tf.data.inferring import UNREAD, infer
-from vade_tf.data.joint import alike, are_counts, components, pixels
-from vade_tf.errors import InputError
+from vade_tf.data.joint import alike, are_counts, beside_pixels, components, pixels
+from vade_tf.errors import InputError, tell
 from vade_tf.machine import TooLarge, check_memory
 from vade_tf.reading import LARGEST_JSON, each, finite, record
 
@@ -124,6 +126,10 @@ class Schema:
         if images and (seen := pixels(frame, names, found)):
             rest = {name: why for name, why in dropped.items() if name not in seen}
             return cls(tuple(Column(name, "number") for name in seen), rest)
+        if images and (column := beside_pixels(frame)) is not None:
+            flag = f"--labels {shlex.quote(short(column))}, or --drop"
+            without = flag if argument == "data" else f"{argument}.drop(columns={short(column)!r})"
+            tell([f"{argument}: {beside(repr(short(column)), frame.shape[1], without)}"], 5)
         counted = are_counts(frame, names, columns)
         if counted or components(frame, names, columns):
             columns = tuple(Column(c.name, "number", missing=c.missing, form=c.form) for c in columns)
