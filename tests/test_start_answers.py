@@ -35,25 +35,21 @@ def seen(x):
     return groups.reader(fitting, "init", rows)(rows)
 
 
-def test_a_profile_is_as_far_from_another_as_their_correlation_says():
-    x = people(n=40, moods=0.5)[0]
-    profiles = views.profile_reader(begun(x).model, x)(x)
-    apart = ((profiles[:, None] - profiles[None]) ** 2).sum(axis=2)
-    np.testing.assert_allclose(apart, 2 - 2 * np.corrcoef(x), atol=1e-5)
+def raters(n=300, columns=30, levels=5, moods=1.3, seed=0):
+    """Ratings from 1 up of three groups of people, each of whom rates higher or lower, whatever it is."""
+    r = np.random.default_rng(seed)
+    group = np.arange(n) % 3
+    liked = 0.7 * r.normal(size=(3, columns))[group] + moods * r.normal(size=(n, 1)) + r.normal(size=(n, columns))
+    return np.clip(np.round(liked + (levels + 1) / 2), 1, levels), group
 
 
-def test_a_row_of_one_answer_throughout_has_no_profile_and_a_missing_answer_is_the_mean():
-    x = people(n=40, moods=0.5)[0]
-    x[0], x[1] = 0, 1
-    profiles = views.profile_reader(begun(x).model, x)(x)
-    np.testing.assert_allclose(profiles[:2], 0, atol=1e-6)
-    answers = pandas.DataFrame(x)
-    answers.iloc[5, 7] = np.nan
-    fitting = begun(answers)
-    filled = x[5].copy()
-    filled[7] = np.delete(x[:, 7], 5).mean()
-    found = views.profile_reader(fitting.model, fitting.data.x)(fitting.data.x)
-    np.testing.assert_allclose(found[5] @ found[6], np.corrcoef(filled, x[6])[0, 1], atol=1e-5)
+@pytest.mark.parametrize("x", [people(n=40)[0], raters(n=40)[0]], ids=["answers", "ratings"])
+def test_two_profiles_are_as_alike_as_their_rows_are_correlated(x):
+    own, profiles = seen(x)
+    lengths = np.linalg.norm(profiles, axis=1)
+    np.testing.assert_allclose(lengths, lengths[0], rtol=1e-4)
+    np.testing.assert_allclose(profiles @ profiles.T / lengths[0] ** 2, np.corrcoef(own), atol=1e-4)
+    assert profiles.var(axis=0).sum() == pytest.approx(own.var(axis=0).sum(), rel=1e-4)
 
 
 @pytest.mark.parametrize(("columns", "places"), [(14, 1), (15, 2)])
@@ -61,16 +57,46 @@ def test_few_answers_have_no_profile(columns, places):
     assert len(seen(people(columns=columns)[0])) == places
 
 
-def test_answers_beside_a_number_have_none_nor_have_shares():
+def test_answers_and_ratings_have_a_profile_each_and_other_columns_stay_as_they_are():
+    answers, ratings = people()[0], raters()[0]
+    r = np.random.default_rng(0)
+    frame = pandas.concat(
+        [pandas.DataFrame(answers).add_prefix("a"), pandas.DataFrame(ratings).add_prefix("r")], axis=1
+    )
+    frame = frame.assign(age=r.normal(40, 9, 300), town=np.array(list("xyz"))[r.integers(0, 3, 300)])
+    own, profiles = seen(frame)
+    np.testing.assert_array_equal(own[:, 90:], profiles[:, 90:])
+    for block in (slice(0, 60), slice(60, 90)):
+        lengths = np.linalg.norm(profiles[:, block], axis=1)
+        np.testing.assert_allclose(lengths, lengths[0], rtol=1e-4)
+
+
+def test_shares_and_numbers_have_no_profile():
     x = people()[0]
-    assert len(seen(pandas.DataFrame(x))) == 2
-    assert len(seen(pandas.DataFrame(x).assign(age=np.random.default_rng(0).normal(40, 9, len(x))))) == 1
-    x[:9, 3] = 0.5
+    x[0] = 0.5  # of each column one
     assert len(seen(x)) == 1
+    assert len(seen(np.random.default_rng(0).random((300, 30)).astype("f4"))) == 1
+    assert len(seen(raters(levels=11)[0])) == 1
+    assert len(seen(raters()[0] + 0.5)) == 1
+
+
+def test_ratings_are_those_on_the_scale_that_most_columns_have():
+    x = np.hstack([raters()[0], raters(columns=3, levels=9)[0], np.arange(300)[:, None] % 2])
+    x[:, 4] = np.clip(x[:, 4], 2, 4)  # nobody took the least or the largest
+    x[:7, 5] = np.nan
+    np.testing.assert_array_equal(views.are_ratings(x.astype("f4")), [True] * 30 + [False] * 4)
+    assert not views.are_ratings(np.zeros((9, 4), "f4")).any()
 
 
 def test_people_who_say_yes_more_often_are_no_group():
     x, group = people()
+    both = seen(x)
+    assert adjusted_rand_score(group, start.of_table(both[0], 3, 0)) < 0.5
+    assert adjusted_rand_score(group, start.start(x, 3, "landmark", 0, both, kind="table").groups) > 0.9
+
+
+def test_people_who_rate_higher_are_no_group():
+    x, group = raters()
     both = seen(x)
     assert adjusted_rand_score(group, start.of_table(both[0], 3, 0)) < 0.5
     assert adjusted_rand_score(group, start.start(x, 3, "landmark", 0, both, kind="table").groups) > 0.9
@@ -99,6 +125,13 @@ def test_the_fewest_borders_in_all_views_together_decide():
     opposite = r.normal(size=(200, 2)) + 9 * other[:, None]
     assert parting.fewest([clear, opposite, faint], (other, group), 0) is group
     assert parting.fewest([clear, opposite, opposite], (other, group), 0) is other
+
+
+@pytest.mark.parametrize(("borders", "taken"), [(0.79, 1), (0.81, 0)])
+def test_others_are_taken_only_where_they_have_clearly_fewer_borders(monkeypatch, borders, taken):
+    first, other = np.zeros(50, int), np.ones(50, int)
+    monkeypatch.setattr(parting, "beyond_chance", lambda near, asked, groups: borders if groups[0] else 1.0)
+    assert parting.fewest([np.zeros((50, 2))] * 2, (first, other), 0)[0] == taken
 
 
 def test_the_number_of_groups_is_sought_among_profiles_too():

@@ -185,7 +185,8 @@ def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], list[np.nd
         return lambda rows: [within_reach(posterior.codes(model, rows))]
     of = found_on(fitting, phase)
     if of == "table":
-        own, profiles = feature_reader(model, x, fitting.data.components), profile_reader(model, x)
+        own = feature_reader(model, x, fitting.data.components)
+        profiles = profile_reader(model, x, own)
         return lambda rows: [own(rows)] if profiles is None else [own(rows), profiles(rows)]
     if of == "counts":
         return count_reader(model, x)

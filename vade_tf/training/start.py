@@ -177,20 +177,19 @@ def of_table(rows: np.ndarray, n_clusters: int, seed: int, tell: Callable[[], No
 def of_answers(
     views: Sequence[np.ndarray], n_clusters: int, seed: int, tell: Callable[[], None] = lambda: None
 ) -> np.ndarray:
-    """As `of_table`, of rows [n, D] that may have a second view: answers, which are compared by their correlation, too.
+    """As `of_table`, of rows [n, D] that may have a second view: many answers or ratings, compared by their profile.
 
-    Where some people say yes more often than others, whatever they are asked, these are the groups among the answers
-    themselves; correlation knows nothing of it, nor of groups that differ in nothing else. So those are taken whose
-    borders part fewer neighbours in both views together.
+    Where some people say yes or rate highly more often than others, whatever they are asked, these are the groups among
+    the answers themselves; the profile knows nothing of it, nor of groups that differ in nothing else. So its groups
+    are taken only where their borders part clearly fewer neighbours in both views together.
 
     Returns:
         Groups, [n].
     """
-    found = of_table(views[0], n_clusters, seed, tell)
-    if len(views) == 1 or regions.is_beyond(n_clusters, len(found)):
-        return found
-    draws = regions.landmark_draws([views[1]], n_clusters, several(seed, DRAWS))
-    return parting.fewest(views, (found, of_draws(views[1], [draws], n_clusters, seed)), seed)
+    found = [of_table(views[0], n_clusters, seed, tell)]
+    if not regions.is_beyond(n_clusters, len(views[0])):
+        found += [of_table(view, n_clusters, seed) for view in views[1:]]
+    return parting.fewest(views, found, seed)
 
 
 def of_either(

@@ -1,5 +1,6 @@
 """Where rows are compared: the code and the layer before it, a table's own columns, counts in leading directions."""
 
+import math
 from collections.abc import Callable
 
 import keras
@@ -20,7 +21,7 @@ from vade_tf.training import alignment
 from vade_tf.training.settings import OWN_FEATURES
 
 YES_AND_NO = 0.5**0.5  # what the column of an answer is divided by: two levels, 0 and 1, are this much farther apart
-ANSWERS = 15  # of yes or no, from which on their number says less than which they are
+ANSWERS, LEVELS = 15, 10  # columns from which on how high they are says less than which of them are; levels of a rating
 BLURRED = 0.02  # standard deviation of a feature that float32 blurs, at most; see `likelihood.divisors`
 DIRECTIONS = 40  # of the last hidden layer; on MNIST they hold nine tenths of its variance
 SAMPLE = 10_000  # rows on which they are found
@@ -140,31 +141,58 @@ def are_answers(model: VaDE, rows: np.ndarray) -> np.ndarray:
     return np.zeros(rows.shape[1], bool)
 
 
-def profile_reader(model: VaDE, x: Rows) -> Callable[[Rows], np.ndarray] | None:
-    """How rows of answers, yes or no, are compared by which are yes, however many are.
+def profile_reader(model: VaDE, x: Rows, own: Callable[[Rows], np.ndarray]) -> Callable[[Rows], np.ndarray] | None:
+    """How rows of many answers are compared by which are higher than others, however high they all are.
 
-    Each is centred and brought to length 1, so that the distance of two is that of their correlation: how much a
-    person buys, or how readily one says yes, is not in it.
+    Answers of yes and no, and ratings on one scale, are each less their mean over the row, and of one length: how
+    readily somebody says yes, rates highly or buys is not in it. What other columns there are stay as they are.
 
     Args:
         model: scales the rows.
-        x: raw rows, [n, D], from which the means are taken that stand for missing answers.
+        x: raw rows, [n, D], by which columns are known.
+        own: how they are compared by each column, see `feature_reader`.
 
     Returns:
-        Function of raw rows [m, D] to float32 [m, D]; None where they are not answers alone, or fewer than `ANSWERS`.
+        Function of raw rows [m, D] to float32 [m, D]; None where there are fewer than `ANSWERS` of either.
     """
-    rows = scaled_rows(model, x)
-    if rows.shape[1] < ANSWERS or not are_answers(model, rows).all():
+    blocks = [block for block in (are_answers(model, scaled_rows(model, x)), are_ratings(x)) if block.sum() >= ANSWERS]
+    if not blocks:
         return None
-    mean = np.nanmean(rows, axis=0, dtype=np.float64)
+
+    def profiles(block: np.ndarray) -> np.ndarray:
+        apart = block - block.mean(axis=1, keepdims=True)
+        return apart / np.maximum(np.linalg.norm(apart, axis=1, keepdims=True), 1e-12)
+
+    def spread(block: np.ndarray) -> float:
+        return math.sqrt(block.var(axis=0, dtype=np.float64).sum())
+
+    rows = own(x)
+    weights = [spread(rows[:, block]) / max(spread(profiles(rows[:, block])), 1e-12) for block in blocks]
 
     def read(rows: Rows) -> np.ndarray:
-        known = scaled_rows(model, rows)
-        filled = np.where(np.isnan(known), mean, known)
-        filled -= filled.mean(axis=1, keepdims=True)
-        return (filled / np.maximum(np.linalg.norm(filled, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+        found = own(rows)
+        for block, weight in zip(blocks, weights, strict=True):
+            found[:, block] = weight * profiles(found[:, block])
+        return found
 
     return read
+
+
+def are_ratings(x: Rows) -> np.ndarray:
+    """Which columns of raw rows [n, D] are ratings on one scale, 3 to `LEVELS` whole numbers: bool [D].
+
+    It is the scale that most such columns have; where nobody took the least or the largest, they still are on it.
+    """
+    found, ends = np.zeros(x.shape[1], bool), np.zeros((x.shape[1], 2))
+    for i, column in enumerate(np.concatenate(list(pipeline.blocks(x))).T):
+        levels = np.unique(column[~np.isnan(column)])
+        if 3 <= len(levels) <= LEVELS and not (levels % 1).any():
+            found[i], ends[i] = True, (levels[0], levels[-1])
+    if not found.any():
+        return found
+    scales, times = np.unique(ends[found], axis=0, return_counts=True)
+    low, high = scales[times.argmax()]
+    return found & (ends[:, 0] >= low) & (ends[:, 1] <= high)
 
 
 def direction_reader(model: VaDE, x: Rows, one_unit: bool = False) -> Callable[[Rows], np.ndarray]:
