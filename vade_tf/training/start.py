@@ -186,9 +186,7 @@ def of_answers(
     Returns:
         Groups, [n].
     """
-    found = [of_table(views[0], n_clusters, seed, tell)]
-    if not regions.is_beyond(n_clusters, len(views[0])):
-        found += [of_table(view, n_clusters, seed) for view in views[1:]]
+    found = [of_table(view, n_clusters, seed, tell if view is views[0] else lambda: None) for view in views]
     return parting.fewest(views, found, seed)
 
 
