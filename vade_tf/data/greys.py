@@ -77,15 +77,20 @@ def but_one(x: np.ndarray) -> int | None:
 
     Images that lack their first pixel look like images, too: it is the column that is less like the one beside it.
     """
-    some = np.asarray(x[:: -(-len(x) // checks.SEEN_IMAGES)], np.float64)
-    side = math.isqrt(max(some.shape[1] - 1, 0))
-    if side**2 != some.shape[1] - 1 or side not in checks.SIDES:
+    if side_beside(x.shape[1]) is None:
         return None
+    some = np.asarray(x[:: -(-len(x) // checks.SEEN_IMAGES)], np.float64)
     for column, _ in sorted(((0, 1), (-1, -2)), key=lambda pair: _alike(*some[:, pair].T)):
         others = np.delete(some, column, axis=1).astype(np.float32)
         if np.isfinite(others).all() and recognised(Observations(others, others.min(), others.max())) is not None:
             return column
     return None
+
+
+def side_beside(width: int) -> int | None:
+    """The side of square images that all but one of so many columns may be, or None."""
+    side = math.isqrt(max(width - 1, 0))
+    return side if side**2 == width - 1 and side in checks.SIDES else None
 
 
 def _alike(one: np.ndarray, other: np.ndarray) -> float:
@@ -97,7 +102,7 @@ def _alike(one: np.ndarray, other: np.ndarray) -> float:
 
 def beside(column: str, width: int, without: str) -> str:
     """What is said of such a column, by its name: without it the rows are images."""
-    side = math.isqrt(width - 1)
+    side = side_beside(width)
     return (
         f"all columns but {column} look like grey images of {side} x {side} pixels, which are plain numbers beside it; "
         f"leave it out ({without})"

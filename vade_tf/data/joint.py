@@ -19,7 +19,7 @@ from vade_tf.data.columns import Column
 from vade_tf.data.components import are_components
 from vade_tf.data.dataset import Observations
 from vade_tf.data.dates import SPANS
-from vade_tf.data.greys import but_one, recognised
+from vade_tf.data.greys import but_one, recognised, side_beside
 
 MOST_OF_ALL = 0.2  # of what was counted, in one column; see `are_counts`
 SMALL = re.compile("[+-]?[0-9]{1,3}")  # whole numbers below 1,000
@@ -124,7 +124,7 @@ def pixels(frame: pandas.DataFrame, names: list, found: dict) -> list:
 
 def beside_pixels(frame: pandas.DataFrame) -> str | int | None:
     """The name of the first or the last column of a table of numbers, where all others are pixels; else None."""
-    if not all(dtype.kind in "biuf" for dtype in frame.dtypes[1:-1]):
+    if side_beside(frame.shape[1]) is None or not all(dtype.kind in "biuf" for dtype in frame.dtypes.iloc[1:-1]):
         return None
     numbers = frame.iloc[:: -(-len(frame) // SEEN_IMAGES)].apply(pandas.to_numeric, errors="coerce")
     column = but_one(numbers.to_numpy(np.float32))
