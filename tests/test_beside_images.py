@@ -62,6 +62,31 @@ def test_the_column_of_a_table_is_named_however_its_labels_are_written(pixels, l
     assert told(lambda: load_file(tmp_path / "x.csv", labels="kind of it")) == []
 
 
+@pytest.mark.parametrize(("place", "written"), [(0, "[:, 1:]"), (144, "[:, :-1]")])
+def test_a_constant_that_no_pixel_beside_it_has_is_the_column(pixels, place, written):
+    (said,) = told(lambda: observe(np.insert(pixels, place, -1, axis=1)))
+    assert said.endswith(f"leave it out (x{written})")
+
+
+def test_names_may_be_numbers_and_long(pixels):
+    rows = np.insert(pixels, 144, LABELS, axis=1)
+    for names, name in (
+        (range(145), "144"),
+        (np.arange(145) / 2, "72.0"),
+        ([f"{i:060}" for i in range(145)], f"{144:060}"),
+    ):
+        (said,) = told(lambda names=names: observe(pandas.DataFrame(rows, columns=list(names))))
+        assert f"x.drop(columns={name if len(name) < 60 else repr(name)})" in said
+
+
+def test_rows_that_stay_in_their_file_are_told_as_those_in_memory_are(pixels, tmp_path):
+    np.save(tmp_path / "x.npy", np.insert(pixels, 0, LABELS, axis=1).astype("f4"))
+    (said,) = told(lambda: observe(np.load(tmp_path / "x.npy", mmap_mode="r")))
+    assert "all columns but 0 look like grey images" in said
+    (said,) = told(lambda: load_file(tmp_path / "x.npy"))
+    assert said.endswith("(save the file without it)")
+
+
 def test_of_rows_that_are_said_to_be_none_or_look_like_none_nothing_is_told(pixels, rng):
     rows = np.insert(pixels, 0, LABELS, axis=1)
     assert told(lambda: observe(rows, image_shape=())) == []

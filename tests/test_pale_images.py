@@ -44,7 +44,7 @@ def test_images_are_not_pale_where_one_pixel_in_twenty_is_black_or_white(rng, br
     assert choice.choose(observe(images if kind == "u1" else images / 255)).name == name
 
 
-def test_bytes_in_rows_of_next_to_no_contrast_are_numbers_as_those_of_other_types_are(rng):
+def test_bytes_in_rows_of_next_to_no_contrast_are_numbers_as_those_of_other_types_are(rng, tmp_path):
     pale = (115 + 20 * rng.random((40, 7))).astype("u1")
     data, wider = observe(pale), observe(pale.astype("i2"))
     assert data.x.dtype == np.uint8
@@ -52,6 +52,8 @@ def test_bytes_in_rows_of_next_to_no_contrast_are_numbers_as_those_of_other_type
     for own, theirs in zip(choice.choose(data).units(data), choice.choose(wider).units(wider), strict=True):
         np.testing.assert_allclose(own, theirs, rtol=1e-6)
     assert choice.choose(observe(pale, "bernoulli")).name == "bernoulli"
+    np.save(tmp_path / "x.npy", pale)
+    assert choice.choose(observe(np.load(tmp_path / "x.npy", mmap_mode="r"))).name == "gaussian"
 
 
 @pytest.mark.parametrize("high", [7, 255])

@@ -86,6 +86,8 @@ def test_ratings_are_those_on_the_scale_that_most_columns_have():
     x[:7, 5] = np.nan
     np.testing.assert_array_equal(views.are_ratings(x.astype("f4")), [True] * 30 + [False] * 4)
     assert not views.are_ratings(np.zeros((9, 4), "f4")).any()
+    x[:, :16] = np.clip(x[:, :16], 2, 5)  # nor in most columns
+    np.testing.assert_array_equal(views.are_ratings(x.astype("f4")), [True] * 30 + [False] * 4)
 
 
 def test_people_who_say_yes_more_often_are_no_group():
@@ -120,18 +122,18 @@ def test_the_fewest_borders_in_all_views_together_decide():
     r = np.random.default_rng(0)
     group, other = np.arange(200) % 2, np.arange(200) // 100
     clear, faint = (r.normal(size=(200, 2)) + shift * group[:, None] for shift in (9, 2))
-    assert parting.fewest([clear, faint], (other, group), 0) is group
-    assert parting.fewest([clear, faint], (group, other), 0) is group
+    assert parting.fewest((other, group), *parting.looked_up([clear, faint], 0)) is group
+    assert parting.fewest((group, other), *parting.looked_up([clear, faint], 0)) is group
     opposite = r.normal(size=(200, 2)) + 9 * other[:, None]
-    assert parting.fewest([clear, opposite, faint], (other, group), 0) is group
-    assert parting.fewest([clear, opposite, opposite], (other, group), 0) is other
+    assert parting.fewest((other, group), *parting.looked_up([clear, opposite, faint], 0)) is group
+    assert parting.fewest((other, group), *parting.looked_up([clear, opposite, opposite], 0)) is other
 
 
 @pytest.mark.parametrize(("borders", "taken"), [(0.79, 1), (0.81, 0)])
 def test_others_are_taken_only_where_they_have_clearly_fewer_borders(monkeypatch, borders, taken):
     first, other = np.zeros(50, int), np.ones(50, int)
     monkeypatch.setattr(parting, "beyond_chance", lambda near, asked, groups: borders if groups[0] else 1.0)
-    assert parting.fewest([np.zeros((50, 2))] * 2, (first, other), 0)[0] == taken
+    assert parting.fewest((first, other), np.arange(50), [np.zeros((50, 1), int)])[0] == taken
 
 
 def test_the_number_of_groups_is_sought_among_profiles_too():

@@ -8,6 +8,7 @@ import numpy as np
 
 from vade_tf.data import checks
 from vade_tf.data.dataset import Observations
+from vade_tf.data.shards import FileRows
 from vade_tf.data.sparse import Stored
 from vade_tf.machine import rows_together
 
@@ -72,14 +73,15 @@ def recognised(rows: R) -> R | None:
     return None if found is None else replace(found, recognised=True)
 
 
-def but_one(x: np.ndarray) -> int | None:
+def but_one(x: np.ndarray | FileRows) -> int | None:
     """Which column of rows [n, D] stands beside square images, as labels do: the first, the last (-1), or none.
 
     Images that lack their first pixel look like images, too: it is the column that is less like the one beside it.
     """
     if side_beside(x.shape[1]) is None:
         return None
-    some = np.asarray(x[:: -(-len(x) // checks.SEEN_IMAGES)], np.float64)
+    step = -(-len(x) // rows_together(x.shape[1], checks.SEEN_IMAGES))
+    some = np.asarray(x[np.arange(0, len(x), step)], np.float64)
     for column, _ in sorted(((0, 1), (-1, -2)), key=lambda pair: _alike(*some[:, pair].T)):
         others = np.delete(some, column, axis=1).astype(np.float32)
         if np.isfinite(others).all() and recognised(Observations(others, others.min(), others.max())) is not None:
@@ -94,10 +96,12 @@ def side_beside(width: int) -> int | None:
 
 
 def _alike(one: np.ndarray, other: np.ndarray) -> float:
-    """Squared correlation of two columns [n]; 1 of a constant one, which is no label, and 0 of one without numbers."""
+    """Squared correlation of two columns [n]; 1 of a constant one where the other has its value, too, as pixels do."""
     if not (np.isfinite(one).all() and np.isfinite(other).all()):
         return 0.0
-    return float(np.corrcoef(one, other)[0, 1] ** 2) if one.std() > 0 < other.std() else float(one.std() == 0)
+    if one.std() > 0 < other.std():
+        return float(np.corrcoef(one, other)[0, 1] ** 2)
+    return float(one.std() == 0 and (other == one[0]).any())
 
 
 def beside(column: str, width: int, without: str) -> str:

@@ -128,7 +128,7 @@ def beside_pixels(frame: pandas.DataFrame) -> str | int | None:
         return None
     numbers = frame.iloc[:: -(-len(frame) // SEEN_IMAGES)].apply(pandas.to_numeric, errors="coerce")
     column = but_one(numbers.to_numpy(np.float32))
-    return None if column is None else frame.columns[column]
+    return None if column is None else frame.columns.tolist()[column]
 
 
 def components(frame: pandas.DataFrame, names: list, columns: tuple[Column, ...]) -> bool:

@@ -181,12 +181,13 @@ def observe(
         return rows
     if flat and not isinstance(x, SparseRows) and (images := greys.recognised(rows)) is not None:
         return images
-    if flat and isinstance(x, np.ndarray) and schema is None and (column := greys.but_one(x)) is not None:
+    if flat and not isinstance(x, SparseRows) and schema is None and (column := greys.but_one(x)) is not None:
         without = f"{argument}[:, 1:]" if column == 0 else f"{argument}[:, :-1]"
+        without = without if argument.isidentifier() else "save the file without it"
         tell([f"{argument}: {greys.beside(str(column % x.shape[1]), x.shape[1], without)}"], 4)
     if x.dtype == np.uint8:
         found = replace(rows, factor=checks.grey_units(x, low, high)[0])
-        pale = likelihood == "auto" and isinstance(x, np.ndarray) and greys.pale(found)
+        pale = likelihood == "auto" and not isinstance(x, SparseRows) and greys.pale(found)
         return replace(rows, likelihood="gaussian") if pale else found
     if checks.are_pixels(x, low, high):
         return replace(rows, factor=1 / 255)

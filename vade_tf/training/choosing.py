@@ -157,7 +157,10 @@ def compared(
             return [starting.start(seen[0], k, method, own_seed).groups for k in tried]
         if kind == "table":
             found = [of_table(view, own_seed) for view in seen]
-            return [parting.fewest(seen, of_k, own_seed, ASKED) for of_k in zip(*found, strict=True)]
+            if len(seen) == 1:
+                return found[0]
+            near = parting.looked_up(seen, own_seed, ASKED)
+            return [parting.fewest(of_k, *near) for of_k in zip(*found, strict=True)]
         if kind not in starting.COLUMNS:
             return [consensus.vote(drawn, k) for k, drawn in zip(tried, cuts(seen, own_seed), strict=True)]
         *coded, columns = seen

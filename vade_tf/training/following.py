@@ -4,6 +4,7 @@ import numpy as np
 import pandas
 
 from vade_tf.data.dataset import Observations
+from vade_tf.data.pipeline import together
 from vade_tf.data.schema import Schema
 from vade_tf.seeding import subset
 from vade_tf.training.fitting import Fitting
@@ -25,7 +26,7 @@ def one_column(fitting: Fitting) -> list[str]:
     data, model = fitting.data, fitting.model
     if data.image_shape is not None or data.is_sparse or not model.likelihood.compares_columns:
         return []
-    x = data.x[subset(len(data.x), min(ASKED, len(data.x)), fitting.settings.seed)]
+    x = data.x[subset(len(data.x), together(data.x, ASKED), fitting.settings.seed)]
     features = np.asarray(x, np.float64)
     return followed(features, columns_of(data), model_groups(model, x))
 
@@ -43,7 +44,9 @@ def followed(x: np.ndarray, columns: list, groups: np.ndarray) -> list[str]:
     The share of a column's variance that lies between the means of clusters is its correlation ratio; that of a
     category is over all its levels.
     """
-    apart = np.where(np.isnan(x), 0.0, x - np.nanmean(x, axis=0))  # a missing cell is as the mean
+    known = ~np.isnan(x)
+    mean = np.where(known, x, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    apart = np.where(known, x - mean, 0.0)  # a missing cell is as the mean
     names = list(dict.fromkeys(columns))
     own = pandas.Index(names).get_indexer(columns)  # [D]
     sizes = np.bincount(groups)

@@ -166,16 +166,21 @@ def clearer(
     return others if in_code < in_columns else found
 
 
-def fewest(views: Sequence[np.ndarray], found: Sequence[np.ndarray], seed: int, most: int = ASKED) -> np.ndarray:
-    """The first of several groupings [n], or that with clearly fewer borders in all views [n, d] together.
-
-    They are those beyond chance in each view, of so many rows at most.
-    """
-    if len(found) == 1:
-        return found[0]
-    some = subset(len(found[0]), most, seed)
+def looked_up(views: Sequence[np.ndarray], seed: int, most: int = ASKED) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Some rows, by their numbers, and their `nearest` among these in each view [n, d]."""
+    some = subset(len(views[0]), most, seed)
     asked = np.arange(len(some))
-    near = [nearest(view[some], asked) for view in views]
+    return some, [nearest(view[some], asked) for view in views]
+
+
+def fewest(found: Sequence[np.ndarray], some: np.ndarray, near: Sequence[np.ndarray]) -> np.ndarray:
+    """The first of several groupings [n], or that with clearly fewer borders beyond chance, in all views together.
+
+    Args:
+        found: the groupings.
+        some, near: as `looked_up` gives them.
+    """
+    asked = np.arange(len(some))
     borders = [sum(beyond_chance(each, asked, groups[some]) for each in near) for groups in found]
     best = int(np.argmin(borders))
     return found[best if borders[best] < FEWER * borders[0] else 0]

@@ -187,7 +187,7 @@ def of_answers(
         Groups, [n].
     """
     found = [of_table(view, n_clusters, seed, tell if view is views[0] else lambda: None) for view in views]
-    return parting.fewest(views, found, seed)
+    return found[0] if len(views) == 1 else parting.fewest(found, *parting.looked_up(views, seed))
 
 
 def of_either(

@@ -22,6 +22,7 @@ from vade_tf.training.settings import OWN_FEATURES
 
 YES_AND_NO = 0.5**0.5  # what the column of an answer is divided by: two levels, 0 and 1, are this much farther apart
 ANSWERS, LEVELS = 15, 10  # columns from which on how high they are says less than which of them are; levels of a rating
+MOST = 0.9  # of the columns that the fullest scale of ratings holds, at least, on the one that is taken
 BLURRED = 0.02  # standard deviation of a feature that float32 blurs, at most; see `likelihood.divisors`
 DIRECTIONS = 40  # of the last hidden layer; on MNIST they hold nine tenths of its variance
 SAMPLE = 10_000  # rows on which they are found
@@ -181,7 +182,8 @@ def profile_reader(model: VaDE, x: Rows, own: Callable[[Rows], np.ndarray]) -> C
 def are_ratings(x: Rows) -> np.ndarray:
     """Which columns of raw rows [n, D] are ratings on one scale, 3 to `LEVELS` whole numbers: bool [D].
 
-    It is the scale that most such columns have; where nobody took the least or the largest, they still are on it.
+    It is the narrowest scale that holds nearly as many such columns as any; where nobody took the least or the largest
+    level of one, it still is on it.
     """
     found, ends = np.zeros(x.shape[1], bool), np.zeros((x.shape[1], 2))
     for i, column in enumerate(np.concatenate(list(pipeline.blocks(x))).T):
@@ -190,9 +192,10 @@ def are_ratings(x: Rows) -> np.ndarray:
             found[i], ends[i] = True, (levels[0], levels[-1])
     if not found.any():
         return found
-    scales, times = np.unique(ends[found], axis=0, return_counts=True)
-    low, high = scales[times.argmax()]
-    return found & (ends[:, 0] >= low) & (ends[:, 1] <= high)
+    scales = np.unique(ends[found], axis=0)
+    on = found & (ends[:, 0] >= scales[:, :1]) & (ends[:, 1] <= scales[:, 1:])  # [scales, D]
+    many = np.flatnonzero(on.sum(axis=1) >= MOST * on.sum(axis=1).max())
+    return on[many[np.ptp(scales[many], axis=1).argmin()]]
 
 
 def direction_reader(model: VaDE, x: Rows, one_unit: bool = False) -> Callable[[Rows], np.ndarray]:
