@@ -127,8 +127,9 @@ class Schema:
             rest = {name: why for name, why in dropped.items() if name not in seen}
             return cls(tuple(Column(name, "number") for name in seen), rest)
         if images and (column := beside_pixels(frame)) is not None:
-            flag = f"--labels {shlex.quote(str(column))}, or --drop"
-            without = flag if argument == "data" else f"{argument}.drop(columns={column!r})"
+            name = shlex.quote(str(column))
+            flags = f"--labels {name}, or --drop {name}"
+            without = flags if argument == "data" else f"{argument}.drop(columns={column!r})"
             tell([f"{argument}: {beside(repr(short(column)), frame.shape[1], without)}"], 5)
         counted = are_counts(frame, names, columns)
         if counted or components(frame, names, columns):

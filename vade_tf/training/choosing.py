@@ -217,9 +217,8 @@ def borders(
     """
     read = _read(z, method, views, kind)
     places = [(read[0], "table" if kind == "table" else "code")]
-    if kind in (*starting.COLUMNS, "directions") or (
-        kind == "table" and len(read) > 1
-    ):  # the groups may be of either place: of that which shows them more
+    answers = kind == "table" and len(read) > 1
+    if answers or kind in (*starting.COLUMNS, "directions"):  # found in either place: in that which shows them more
         places.append((read[-1], "table"))
     own, of_clouds = min((_borders(*place, n_clusters, method, seed) for place in places), key=lambda of: of[0] / of[1])
     return np.array([own, of_clouds])
