@@ -118,22 +118,26 @@ def test_more_groups_than_a_graph_is_cut_into_are_those_of_a_table(monkeypatch):
     np.testing.assert_array_equal(start.of_answers(both, 25, 0), start.of_table(both[0], 25, 0))
 
 
-def test_the_fewest_borders_in_all_views_together_decide():
+def test_borders_count_in_all_views_together():
     r = np.random.default_rng(0)
     group, other = np.arange(200) % 2, np.arange(200) // 100
     clear, faint = (r.normal(size=(200, 2)) + shift * group[:, None] for shift in (9, 2))
-    assert parting.fewest((other, group), *parting.looked_up([clear, faint], 0)) is group
-    assert parting.fewest((group, other), *parting.looked_up([clear, faint], 0)) is group
     opposite = r.normal(size=(200, 2)) + 9 * other[:, None]
-    assert parting.fewest((other, group), *parting.looked_up([clear, opposite, faint], 0)) is group
-    assert parting.fewest((other, group), *parting.looked_up([clear, opposite, opposite], 0)) is other
+    for seen, fewer, more in (
+        ([clear, faint], group, other),
+        ([clear, opposite, faint], group, other),
+        ([clear, opposite, opposite], other, group),
+    ):
+        asked = parting.looked_up(seen, 0)
+        assert parting.in_all(fewer, *asked) < parting.in_all(more, *asked)
+        alone = [parting.in_all(fewer, *parting.looked_up([view], 0)) for view in seen]
+        assert parting.in_all(fewer, *asked) == pytest.approx(sum(alone))
 
 
-@pytest.mark.parametrize(("borders", "taken"), [(0.79, 1), (0.81, 0)])
-def test_others_are_taken_only_where_they_have_clearly_fewer_borders(monkeypatch, borders, taken):
-    first, other = np.zeros(50, int), np.ones(50, int)
-    monkeypatch.setattr(parting, "beyond_chance", lambda near, asked, groups: borders if groups[0] else 1.0)
-    assert parting.fewest((first, other), np.arange(50), [np.zeros((50, 1), int)])[0] == taken
+def test_others_are_taken_only_where_they_have_clearly_fewer_borders():
+    """Than the first: 0.8 times as many."""
+    assert [parting.clearly_fewer([1.0, fewer]) for fewer in (0.79, 0.81, 1.5)] == [1, 0, 0]
+    assert parting.clearly_fewer([1.0, 0.7, 0.6]) == 2
 
 
 def test_the_number_of_groups_is_sought_among_profiles_too():

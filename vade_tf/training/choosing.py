@@ -159,8 +159,8 @@ def compared(
             found = [of_table(view, own_seed) for view in seen]
             if len(seen) == 1:
                 return found[0]
-            near = parting.looked_up(seen, own_seed, ASKED)
-            return [parting.fewest(of_k, *near) for of_k in zip(*found, strict=True)]
+            asked = parting.looked_up(seen, own_seed, ASKED)  # one view for all K, by the K that shows most in each
+            return found[parting.clearly_fewer([min(parting.in_all(each, *asked) for each in of) for of in found])]
         if kind not in starting.COLUMNS:
             return [consensus.vote(drawn, k) for k, drawn in zip(tried, cuts(seen, own_seed), strict=True)]
         *coded, columns = seen

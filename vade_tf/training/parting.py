@@ -173,17 +173,15 @@ def looked_up(views: Sequence[np.ndarray], seed: int, most: int = ASKED) -> tupl
     return some, [nearest(view[some], asked) for view in views]
 
 
-def fewest(found: Sequence[np.ndarray], some: np.ndarray, near: Sequence[np.ndarray]) -> np.ndarray:
-    """The first of several groupings [n], or that with clearly fewer borders beyond chance, in all views together.
+def in_all(groups: np.ndarray, some: np.ndarray, near: Sequence[np.ndarray]) -> float:
+    """Borders of groups [n] beyond chance, in all views together; some, near: as `looked_up` gives them."""
+    return sum(beyond_chance(each, np.arange(len(some)), groups[some]) for each in near)
 
-    Args:
-        found: the groupings.
-        some, near: as `looked_up` gives them.
-    """
-    asked = np.arange(len(some))
-    borders = [sum(beyond_chance(each, asked, groups[some]) for each in near) for groups in found]
+
+def clearly_fewer(borders: Sequence[float]) -> int:
+    """Number of the least of these, where it is clearly less than the first; else 0."""
     best = int(np.argmin(borders))
-    return found[best if borders[best] < FEWER * borders[0] else 0]
+    return best if borders[best] < FEWER * borders[0] else 0
 
 
 def is_worse(columns: np.ndarray, groups: np.ndarray, before: np.ndarray) -> bool:

@@ -187,7 +187,10 @@ def of_answers(
         Groups, [n].
     """
     found = [of_table(view, n_clusters, seed, tell if view is views[0] else lambda: None) for view in views]
-    return found[0] if len(views) == 1 else parting.fewest(found, *parting.looked_up(views, seed))
+    if len(views) == 1:
+        return found[0]
+    asked = parting.looked_up(views, seed)
+    return found[parting.clearly_fewer([parting.in_all(groups, *asked) for groups in found])]
 
 
 def of_either(
