@@ -3,13 +3,12 @@
 import numpy as np
 import pandas
 
-from vade_tf.data.dataset import Observations
 from vade_tf.data.pipeline import together
-from vade_tf.data.schema import Schema
 from vade_tf.seeding import subset
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.parting import ASKED
 from vade_tf.training.posterior import model_groups
+from vade_tf.training.remarks import columns_of
 
 FOLLOWED = 0.7  # share of a column's variance that lies between clusters which follow it
 LITTLE = 0.25  # share of it in every other column, at most
@@ -29,13 +28,6 @@ def one_column(fitting: Fitting) -> list[str]:
     x = data.x[subset(len(data.x), together(data.x, ASKED), fitting.settings.seed)]
     features = np.asarray(x, np.float64)
     return followed(features, columns_of(data), model_groups(model, x))
-
-
-def columns_of(data: Observations) -> list:
-    """The column of each feature: its name, or number, [D]."""
-    if isinstance(data.schema, Schema):
-        return [column.name for column in data.schema.columns for _ in range(column.width)]
-    return list(range(data.x.shape[1]))
 
 
 def followed(x: np.ndarray, columns: list, groups: np.ndarray) -> list[str]:

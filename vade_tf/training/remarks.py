@@ -41,9 +41,7 @@ def of_rows(data: Observations, likelihood: Likelihood) -> list[str]:
     x = np.asarray(data.x[numbers], np.float64)
     schema = data.schema if isinstance(data.schema, Schema) else None
     several = np.flatnonzero(are_many(x) | ~(np.nan_to_num(x) % 1).any(axis=0))
-    columns: list[str | int] = list(range(x.shape[1]))  # of each feature
-    if schema is not None:
-        columns = [column.name for column in schema.columns for _ in range(column.width)]
+    columns = columns_of(data)
     cells = pandas.DataFrame(x) if schema is None else schema.decode(x)
     names, own = [repr(columns[i]) for i in several], [cells[columns[i]] for i in several]
     deviations, known = _deviations(x[:, several])
@@ -56,6 +54,13 @@ def of_rows(data: Observations, likelihood: Likelihood) -> list[str]:
         *sentinels(none, own, names, len(data.x)),
         *far_out(others, their_deviations, known[many], numbers, len(data.x)),
     ]
+
+
+def columns_of(data: Observations) -> list:
+    """The column of each feature: its name, or number, [D]."""
+    if isinstance(data.schema, Schema):
+        return [column.name for column in data.schema.columns for _ in range(column.width)]
+    return list(range(data.x.shape[1]))
 
 
 def _deviations(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
