@@ -220,7 +220,9 @@ def test_what_is_told_of_images_whose_channels_come_first_keeps_them_whole(rng, 
     with pytest.warns(UserWarning, match=f"got {channels}, in .*plain rows; of images give ") as told:
         observe(x)
     (said,) = (each for each in told if each.category is UnitsWarning)
-    kept = eval(str(said.message).rpartition(" give ")[2], {"x": x})
+    command, _, laid = str(said.message).rpartition(" give ")[2].partition(", laid on white")
+    assert bool(laid) == (channels == 4)  # of the other kinds none is a transparency
+    kept = eval(command, {"x": x})
     np.testing.assert_array_equal(kept[..., 0], x[:, 0])
     assert observe(kept).image_shape == ((height, width, 3) if channels > 3 else (height, width))
 

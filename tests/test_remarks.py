@@ -8,6 +8,7 @@ import pytest
 import scipy.sparse
 
 import vade_tf
+from vade_tf.data import checks
 from vade_tf.data.observing import observe
 from vade_tf.model.choice import choose
 from vade_tf.training import remarks
@@ -381,3 +382,15 @@ def test_rows_without_a_value_in_any_column_are_told_as_such_alone():
     x = groups()
     x[:20] = -9999
     assert [each[:18] for each in said(x)] == ["one number stands "]
+
+
+@pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_matrix])
+def test_of_rows_that_are_all_the_same_nothing_else_is_told(form):
+    rows = np.tile(np.array([0.1, 0.0, 2.3], "f4"), (9000, 1))
+    found = vade_tf.fit(form(rows), SHORT).health
+    assert len(found) == 1
+    assert "all the same" in found[0]
+    rows[-1, 1] = np.nan
+    assert not checks.all_alike(rows)
+    rows[:, 1] = np.nan
+    assert checks.all_alike(rows)

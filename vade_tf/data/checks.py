@@ -59,9 +59,10 @@ def shape_of_images(form: tuple[int, ...], argument: str) -> tuple[int, ...] | N
     volume = len(set(form[1:])) == 1
     if first or (len(form) == 4 and form[3] != 1 and min(form[1:3]) >= NARROWEST and not volume):
         channels, moved = (form[1], ".transpose(0, 2, 3, 1)") if first else (form[3], "")
+        laid = ", laid on white where the fourth is a transparency" if channels == 4 else ""
         warnings.warn(
             f"{argument}: expected images of 1 or 3 channels, got {channels}, in {tuple(form[1:])}: they are taken for "
-            f"plain rows; of images give x{moved}[..., :{3 if channels > 3 else 1}]",
+            f"plain rows; of images give x{moved}[..., :{3 if channels > 3 else 1}]{laid}",
             UnitsWarning,
             stacklevel=4,
         )
@@ -98,6 +99,12 @@ def checked_shape(image_shape, form: tuple[int, ...]) -> tuple[int, ...]:
 def blocks(x: Rows) -> Iterator[np.ndarray]:
     """Dense rows, a few at a time, in their order."""
     return (x[rows] for rows in spans(len(x), x.shape[1], CHECK_ROWS))
+
+
+def all_alike(x: Rows) -> bool:
+    """Whether every row is the same as the first. No more are read than until one is not."""
+    first = x[slice(1)]
+    return all(np.array_equal(rows, np.broadcast_to(first, rows.shape), equal_nan=True) for rows in blocks(x))
 
 
 def grey_units(x: Rows, low: float, high: float) -> tuple[float, float]:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vade_tf.data import pipeline
+from vade_tf.data import checks, pipeline
 from vade_tf.data.augmentation import Augmentation, Hiding
 from vade_tf.data.dataset import Observations
 from vade_tf.data.schema import Schema
@@ -284,7 +284,9 @@ def fitted(fitting: Fitting, model: keras.Model, remedies: Sequence[str] = (), f
     seconds = {"pretrain": seconds["pretrain"], "init": fitting.seconds["init"], "fit": seconds["fit"]}
     seconds["total"] = sum(seconds.values())
     found = []
-    if isinstance(model, VaDE):
+    if len(fitting.data.x) > 1 and checks.all_alike(fitting.data.x):
+        found = ["the rows are all the same, and there are no groups to find; look at how they are read"]
+    elif isinstance(model, VaDE):
         look = Watch(fitting.data.x, fitting.settings.clusters, fitting.settings.seed)
         trained = any(row["phase"] == "fit" and "rate_z" in row for row in fitting.rows)
         silent = health.silent(look.rate_z(model)) if trained else []
