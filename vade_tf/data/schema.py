@@ -31,7 +31,7 @@ from vade_tf.errors import InputError, tell
 from vade_tf.machine import TooLarge, check_memory
 from vade_tf.reading import LARGEST_JSON, each, finite, record
 
-NAMED = 8  # columns that a line of `describe` names
+NAMED = 8  # columns that a line names, or whose cells a line each tells of
 CITED = 3  # and of columns with advice each, a warning
 LAST_DAY = 1e8  # microseconds since 1970 still are a 64-bit number
 DATES = {  # forms that could be taken for one another
@@ -239,7 +239,8 @@ class Schema:
             at += column.width
             unknown &= np.isnan(coded[:, 0])
             notes += [note] if note else []
-        return x, notes, int(unknown.sum())
+        more = [f"there are such cells in {_number(notes[NAMED:])} more"] if len(notes) > NAMED else []
+        return x, [*notes[:NAMED], *more], int(unknown.sum())
 
     def decode(self, x: np.ndarray) -> pandas.DataFrame:
         """Features -> rows in the names, units and categories that came in: [n, D] -> a table of n rows.
