@@ -5,13 +5,17 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import scipy.linalg
 import scipy.sparse
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import eigsh
 from sklearn.cluster import KMeans, MiniBatchKMeans, kmeans_plusplus
 from sklearn.neighbors import NearestNeighbors
 
+from vade_tf.seeding import generator
 from vade_tf.threads import in_threads
 
 EIGENVECTORS = 1.3  # of the landmark graph, in multiples of K; with K alone two classes can share a direction
 DIFFUSION = 4
+DENSE = 10  # times the eigenvectors that are asked for: a graph of fewer landmarks is solved as a dense matrix
 MANY = 500  # groups, from which on k-means runs once; ...
 RUNS, MANY_REGIONS = 5, 100  # ... and on eigenvectors, where it runs so often: from so many groups on once
 EACH = 3  # landmarks for each group at least: with 2, k-means found more of 500 groups, with 3.3 fewer of 300
@@ -79,9 +83,8 @@ def landmark_cuts(views: Sequence[np.ndarray], counts: Sequence[int], seed: int,
         ties = scipy.sparse.hstack([landmark_ties(view, seed, n_landmarks) for view in views], format="csr")
         degree = np.asarray(ties.sum(axis=0)).ravel()
         ties = ties @ scipy.sparse.diags_array(1 / np.sqrt(np.maximum(degree, 1e-12)))
-        between = (ties.T @ ties).toarray() / len(views)  # its largest eigenvalue is 1
-        size = len(between)
-        values, vectors = scipy.linalg.eigh(between, subset_by_index=(size - max(possible), size - 1))
+        between = (ties.T @ ties).tocsr() / len(views)  # its largest eigenvalue is 1
+        values, vectors = largest(between, max(possible), seed)
         embedding = ties @ (vectors * np.maximum(values, 0) ** DIFFUSION)  # [n, most], the leading ones last
     found = []
     for k, m in zip(counts, widths, strict=True):
@@ -92,6 +95,21 @@ def landmark_cuts(views: Sequence[np.ndarray], counts: Sequence[int], seed: int,
         leading = leading / np.maximum(np.linalg.norm(leading, axis=1, keepdims=True), 1e-12)
         found.append(KMeans(k, n_init=n_init, random_state=seed).fit(leading.astype(np.float32)).labels_)
     return found
+
+
+def largest(between: scipy.sparse.csr_matrix, m: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The largest eigenvalues [m] and their eigenvectors [M, m] of a graph of landmarks [M, M], the largest one last.
+
+    Lanczos' method takes a twentieth of the time or less where few of them are asked for. Of equal eigenvalues it may
+    find one alone, and each part of a graph that is not tied to the others has a 1.
+    """
+    size = between.shape[0]
+    parts = connected_components(between, directed=False)[0] - np.sum(between.diagonal() == 0)  # some have no rows
+    if parts > 1 or size < DENSE * m:
+        return scipy.linalg.eigh(between.toarray(), subset_by_index=(size - m, size - 1))
+    values, vectors = eigsh(between, m, which="LA", v0=generator(seed).normal(size=size))
+    order = np.argsort(values)
+    return values[order], vectors[:, order]
 
 
 def landmark_ties(z: np.ndarray, seed: int, n_landmarks: int) -> scipy.sparse.csr_matrix:
