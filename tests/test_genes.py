@@ -130,7 +130,7 @@ def test_the_most_variable_genes_by_the_variance_of_pearson_residuals(form, monk
 
 def test_the_groups_of_an_annotated_data_set(tmp_path):
     data = annotated(240)
-    model = VaDEClusterer(3, pretrain_epochs=30, epochs=30, batch_size=64, random_state=0, genes=24, **SMALL).fit(data)
+    model = VaDEClusterer(3, pretrain_epochs=15, epochs=15, batch_size=64, random_state=0, genes=24, **SMALL).fit(data)
     assert metrics.accuracy(cells(240)[1], model.labels_) > 0.95
     assert len(model.genes_) == 24
     model.save(tmp_path / "c.vade")
