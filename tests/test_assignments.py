@@ -17,7 +17,7 @@ from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows, numbers_of
 from vade_tf.systems.models import Clustering, StudentT
 
-SMALL = {"pretrain_epochs": 1, "epochs": 1, "clusters": 3, "hidden": (16, 8), "precision": "float32"}
+SMALL = {"pretrain_epochs": 1, "epochs": 1, "clusters": 3, "hidden": (16, 8), "precision": "float32", "init": "kmeans"}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def rows(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def partial(rows, tmp_path_factory):
+def partial(rows, tmp_path_factory, eager_file):
     """A run on some of these rows: fewer by a limit, and others held out."""
     out = tmp_path_factory.mktemp("partial") / "run"
     config = TrainConfig.create(data=str(rows), limit=100, held_out=0.2, **SMALL)

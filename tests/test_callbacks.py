@@ -67,7 +67,7 @@ def test_training_is_the_same_to_the_bit_without_it(trained, tmp_path, monkeypat
     assert not (tmp_path / "run" / "tensorboard" / "fit" / "tensors.tsv").exists()
 
 
-def test_every_row_of_many_short_epochs_is_shown(tmp_path, monkeypatch):
+def test_every_row_of_many_short_epochs_is_shown(tmp_path, monkeypatch, eager):
     monkeypatch.setattr(callbacks, "KEPT", 5)
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(20, 4)).astype("f4"))
     short = {**SETTINGS, "pretrain_epochs": 12, "epochs": 17, "init": "kmeans", "regroups": 0}

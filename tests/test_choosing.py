@@ -25,6 +25,12 @@ def choice_of(x, method="landmark", views=None, kind="code"):
     return choosing.doubted(found, choosing.borders(x, found.n_clusters, method, 0, views, kind))
 
 
+@pytest.fixture
+def fewer(monkeypatch):
+    """Fewer numbers are tried, where those beyond ask the same again."""
+    monkeypatch.setattr(choosing, "MOST", 10)
+
+
 @pytest.mark.parametrize(
     ("n_groups", "read"),
     [
@@ -47,7 +53,7 @@ def test_clear_groups_are_counted(n_groups, read):
     assert choice.strength[n_groups - 2] == max(choice.strength[n_groups - 2 :]) >= choosing.STRONG
 
 
-def test_rows_far_out_are_no_clusters_of_one_row_each(rng):
+def test_rows_far_out_are_no_clusters_of_one_row_each(rng, fewer):
     """No start loses a group of one row, so each had been one: seven groups of three and four rows."""
     x, _ = rows(3)
     x[:4] += 60 * abs(rng.normal(size=(4, 6)))
@@ -65,13 +71,13 @@ def test_an_answer_that_tells_nothing_does_not_double_the_groups_of_a_table():
 
 
 @pytest.mark.parametrize("table", [False, True])
-def test_one_cloud_has_no_number(rng, table):
+def test_one_cloud_has_no_number(rng, fewer, table):
     x = rng.normal(size=(300, 6))
     assert choice_of(x, kind="table" if table else "code").sure == "not sure"
 
 
 @pytest.mark.parametrize("shape", ["long", "square"])
-def test_groups_of_a_cloud_that_are_found_again_are_doubted(rng, shape):
+def test_groups_of_a_cloud_that_are_found_again_are_doubted(rng, fewer, shape):
     """Two columns that go together are cut across, a square is quartered: at the same places each time."""
     one, noise = rng.normal(size=(2, 600))
     x = np.stack([one, 0.9 * one + np.sqrt(1 - 0.9**2) * noise], axis=1) if shape == "long" else rng.random((600, 2))

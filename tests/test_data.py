@@ -336,7 +336,7 @@ def test_what_is_no_number_is_named_by_its_row_in_any_block(monkeypatch, form):
 
 
 @pytest.mark.parametrize("kind", ["f8", "i8", "i4"])
-def test_a_column_that_float32_blurs_is_named(rng, kind, tmp_path):
+def test_a_column_that_float32_blurs_is_named(rng, kind, tmp_path, eager):
     """Seconds since 1970 within some minutes: float32 has steps of 128 seconds there."""
     x = np.c_[rng.normal(size=60) * 1e4, rng.normal(size=60) * 100 + 1.7e9].astype(kind)
     np.save(tmp_path / "x.npy", x)
@@ -344,7 +344,7 @@ def test_a_column_that_float32_blurs_is_named(rng, kind, tmp_path):
     for read in (
         lambda: checks.check_apart(x, "x"),
         lambda: load_file(str(tmp_path / "x.npy")),
-        lambda: VaDEClusterer(2, pretrain_epochs=1, epochs=1, random_state=0).fit(x),
+        lambda: VaDEClusterer(2, pretrain_epochs=1, epochs=1, hidden=(8,), init="kmeans", random_state=0).fit(x),
     ):
         with pytest.warns(UnitsWarning, match=message):
             read()

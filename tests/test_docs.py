@@ -15,6 +15,8 @@ from pathlib import Path
 import grpc
 import pytest
 import tensorflow as tf
+from sklearn import datasets
+from sklearn.utils import Bunch
 from tensorflow_serving.apis.predict_pb2 import PredictResponse
 from tensorflow_serving.apis.prediction_service_pb2_grpc import (
     PredictionServiceServicer,
@@ -42,12 +44,19 @@ RUN = [
 
 
 # What a page needs in the folder it runs in: fixtures.
-NEEDED = {"docs/serving.md": ["served_model"]}
+NEEDED = {"docs/serving.md": ["served_model"], "docs/index.md": ["few_digits"]}
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def few_digits(monkeypatch):
+    """The first 150 of scikit-learn's digits: that the page runs is what is asked, and not how well."""
+    digits = datasets.load_digits()
+    monkeypatch.setattr(datasets, "load_digits", lambda: Bunch(images=digits.images[:150]))
 
 
 @pytest.fixture

@@ -15,7 +15,10 @@ from vade_tf import VaDEClusterer, estimator
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.estimator_parameters import settings_of
 
-SHORT = {"pretrain_epochs": 1, "epochs": 1, "hidden": (8,), "latent_dim": 2, "precision": "float32", "random_state": 0}
+SHORT = {
+    "pretrain_epochs": 1, "epochs": 1, "hidden": (8,), "latent_dim": 2, "precision": "float32", "init": "kmeans",
+    "random_state": 0,
+}  # fmt: skip
 pytestmark = pytest.mark.usefixtures("eager")
 
 
@@ -170,7 +173,7 @@ def test_what_is_wrong_with_a_fit_is_said_with_the_names_of_the_parameters(monke
 
     monkeypatch.setattr(estimator.recipe, "fit", fit)
     with pytest.warns(ConvergenceWarning, match="^component 1 is empty; use n_clusters=2$"):
-        fitted = VaDEClusterer(3, init="kmeans", regroups=0, **SHORT).fit(rng.normal(size=(20, 3)))
+        fitted = VaDEClusterer(3, regroups=0, **SHORT).fit(rng.normal(size=(20, 3)))
     assert fitted.health_ == ["component 1 is empty; use n_clusters=2"]
 
 

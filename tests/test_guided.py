@@ -139,7 +139,7 @@ def targets(monkeypatch):
 LENGTHS = {"pretrain_epochs": 0, "epochs": 20, "guide_weight": 7.0, "init": "kmeans"}
 
 
-def test_hints_hold_throughout_and_groups_of_the_start_to_the_last_tenth(learned, targets):
+def test_hints_hold_throughout_and_groups_of_the_start_to_the_last_tenth(learned, targets, eager):
     """Rows without a hint are held to a group for 18 of 20 epochs, those with one in all of them, to it."""
     x, hints, weights = learned[1], np.full(200, -1), Weights()
     hints[::10] = np.arange(20) % 4
@@ -153,7 +153,7 @@ def test_hints_hold_throughout_and_groups_of_the_start_to_the_last_tenth(learned
     assert float(fitted.model.guide_weight.numpy()) == 7.0
 
 
-def test_without_hints_the_groups_are_held_to_until_the_last_tenth(learned, targets):
+def test_without_hints_the_groups_are_held_to_until_the_last_tenth(learned, targets, eager):
     weights = Weights()
     fitted = recipe.fit(learned[1], Settings(**SMALL, **LENGTHS), callbacks=[weights])
     assert len(targets) == 20
@@ -162,7 +162,7 @@ def test_without_hints_the_groups_are_held_to_until_the_last_tenth(learned, targ
     assert float(fitted.model.guide_weight.numpy()) == 7.0  # for hints in a later training
 
 
-def test_hints_alone_where_nothing_is_held_to_the_start(learned, targets):
+def test_hints_alone_where_nothing_is_held_to_the_start(learned, targets, eager):
     x, hints, weights = learned[1], np.full(200, -1), Weights()
     hints[:8] = np.arange(8) % 4
     recipe.fit(x, Settings(**SMALL, **{**LENGTHS, "epochs": 3, "guide_epochs": 0}), hints, callbacks=[weights])

@@ -255,6 +255,7 @@ SMALL = {
     "clusters": 2,
     "schedule": "step",
     "hidden": (16, 8),
+    "init": "kmeans",
 }
 
 
@@ -275,7 +276,7 @@ class Said(Silent):
         self.texts.append(text)
 
 
-def test_nan_steps_back_halves_the_rate_and_goes_on(data, tmp_path):
+def test_nan_steps_back_halves_the_rate_and_goes_on(data, tmp_path, eager):
     """Epochs 2 and 4 go wrong: each starts over from the arrays its forerunner ended with, at half the rate."""
     poison, said = Poison({2, 4}), Said()
     result = training.train(
@@ -295,7 +296,7 @@ def test_nan_steps_back_halves_the_rate_and_goes_on(data, tmp_path):
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["remedies"] == result["remedies"]
 
 
-def test_it_gives_up_after_three_steps_back(data, tmp_path):
+def test_it_gives_up_after_three_steps_back(data, tmp_path, eager):
     with pytest.raises(DivergedError, match="fit: .* in epoch 5, after 3 steps back .*; .* a lower learning_rate, or"):
         training.train(
             TrainConfig.create(data=data, **SMALL), tmp_path / "run", extra=[Poison({2, 3, 4, 5})], export=False
@@ -355,11 +356,11 @@ def test_lost_epochs_stand_in_the_health_of_a_fit(rng):
     assert fitted(fitting, fitting.model).health[0].startswith("the loss was not finite in 1 of 1 epochs")
 
 
-def test_the_estimator_warns_of_what_is_wrong(rng, monkeypatch):
+def test_the_estimator_warns_of_what_is_wrong(rng, monkeypatch, eager):
     said, (silent,) = "components 0, 1 overlap", health.silent(0.1)
     monkeypatch.setattr("vade_tf.training.health.lost", lambda rows: [said])
     monkeypatch.setattr("vade_tf.training.health.silent", lambda rate: [silent])
-    model = VaDEClusterer(2, hidden=(8,), latent_dim=2, pretrain_epochs=1, epochs=1, random_state=0)
+    model = VaDEClusterer(2, hidden=(8,), latent_dim=2, pretrain_epochs=1, epochs=1, init="kmeans", random_state=0)
     with pytest.warns(ConvergenceWarning) as warned:
         model.fit(rng.normal(size=(60, 4)))
     texts = [str(each.message) for each in warned]

@@ -111,13 +111,15 @@ def test_new_rows_get_the_groups_of_those_trained_on(rng):
     assert adjusted_rand_score(y[200:], fitted.predict(x[200:])) > 0.9
 
 
-def test_a_run_says_that_columns_are_hidden_and_an_older_one_goes_on_with_what_it_read(rng, tmp_path, monkeypatch):
+def test_a_run_says_that_columns_are_hidden_and_an_older_one_goes_on_with_what_it_read(
+    rng, tmp_path, monkeypatch, eager
+):
     np.save(tmp_path / "rows.npy", rng.normal(size=(60, 201)))
-    small = {"clusters": 2, "hidden": (8,), "latent_dim": 2, "pretrain_epochs": 1, "epochs": 1, "batch_size": 60}
+    small = {"clusters": 2, "hidden": (8,), "latent_dim": 2, "pretrain_epochs": 1, "epochs": 1, "init": "kmeans"}
     config = TrainConfig.create(data=str(tmp_path / "rows.npy"), **small)
     asked, augment = [], pipeline.augment
     monkeypatch.setattr(pipeline, "augment", lambda x, how, *more: (asked.append(how), augment(x, how, *more))[1])
-    training.train(config, tmp_path / "run")
+    training.train(config, tmp_path / "run", export=False)
     saved = tmp_path / "run" / "config.json"
     assert json.loads(saved.read_text())["augment"] == "columns"
     assert {type(how) for how in asked} == {Hiding}

@@ -24,7 +24,12 @@ from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows
 from vade_tf.runs.train import train
 
-SHORT = {"n_clusters": 2, "hidden": (8,), "pretrain_epochs": 1, "epochs": 1, "regroups": 0, "random_state": 0}
+pytestmark = pytest.mark.usefixtures("eager_file")
+
+SHORT = {
+    "n_clusters": 2, "hidden": (8,), "pretrain_epochs": 1, "epochs": 1, "regroups": 0, "init": "kmeans",
+    "random_state": 0,
+}  # fmt: skip
 
 
 def test_a_table_that_is_no_table_of_images_stays_a_table(rng):
@@ -56,11 +61,11 @@ def test_images_may_be_plain_rows(rng):
 def test_images_in_other_units_are_told(rng):
     """Ink is a fifth of a digit's pixels, so most values of bytes are where those of fractions were."""
     images = np.where(rng.random((60, 12, 12)) < 0.2, rng.random((60, 12, 12)), 0).astype("f4")
-    short = {"pretrain_epochs": 1, "epochs": 1, "hidden": (8,), "latent_dim": 2, "network": "dense", "random_state": 0}
-    fitted = vade_tf.VaDEClusterer(2, likelihood="gaussian", **short).fit(images)
+    short = {**SHORT, "latent_dim": 2, "network": "dense"}
+    fitted = vade_tf.VaDEClusterer(likelihood="gaussian", **short).fit(images)
     with pytest.warns(UserWarning, match="expected values in the units of the training"):
         fitted.predict((255 * images).astype("u1"))
-    words = vade_tf.VaDEClusterer(2, **short).fit((65535 * images).astype("u2"))
+    words = vade_tf.VaDEClusterer(**short).fit((65535 * images).astype("u2"))
     with pytest.raises(ValueError, match="X: expected values from 0 to .*scale them as those"):
         words.predict((255 * images).astype("u1"))
     for kind in ("i8", "f4"):
@@ -185,7 +190,8 @@ def test_a_run_has_the_images_that_are_declared(colours, tmp_path):
 
 def test_new_rows_of_a_run_that_has_no_images_are_none(rng, tmp_path):
     """Colours that come first are refused elsewhere."""
-    x, short = rng.normal(size=(60, 3, 5, 4)), {"pretrain_epochs": 1, "epochs": 1, "hidden": "8", "latent_dim": 2}
+    x = rng.normal(size=(60, 3, 5, 4))
+    short = {"pretrain_epochs": 1, "epochs": 1, "hidden": "8", "latent_dim": 2, "init": "kmeans"}
     np.savez(tmp_path / "rows.npz", x=x)
     config = TrainConfig.create(data=str(tmp_path / "rows.npz"), clusters=2, image_shape="none", **short)
     train(config, tmp_path / "run", export=False)

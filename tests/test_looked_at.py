@@ -50,13 +50,13 @@ def test_rows_of_a_data_set_in_other_units_are_refused(small_model, rng, verb, f
     more = {"steps_per_epoch": 1} if verb == "fit" else {"steps": 1}
     hinted = {"hints": True} if verb == "fit" and "hints" in form else {}
     x = rng.random((8, 12)).astype("f4")
+    model = small_model()
+    before = model.get_weights()
     for wrong, message in (
         ((255 * x).astype("u1"), "^x: expected values from 0 to 1, .* got uint8"),
         (np.where(x > 0.5, np.nan, x), "^x: expected finite numbers"),
         (x[:, :7], "^x: expected rows of 12 values, got shape"),
     ):
-        model = small_model()
-        before = model.get_weights()
         with pytest.raises(InputError, match=message):
             getattr(model, verb)(FORMS[form](wrong), **more, **hinted, **QUIET)
         for mine, theirs in zip(model.get_weights(), before, strict=True):
@@ -107,7 +107,7 @@ def test_a_data_set_that_is_empty_or_fails_is_for_keras_to_tell(small_model):
         small_model().predict(failing, **QUIET)
 
 
-def test_a_fit_of_the_package_looks_at_no_batches_of_its_own(monkeypatch, rng):
+def test_a_fit_of_the_package_looks_at_no_batches_of_its_own(monkeypatch, rng, eager):
     monkeypatch.setattr(inputs, "first_batch", lambda batches: pytest.fail("it was looked at"))
     x = (6 * np.eye(3, 9)[np.arange(60) % 3] + rng.normal(size=(60, 9))).astype("f4")
     settings = Settings(clusters=3, hidden=(8, 8), latent_dim=2, pretrain_epochs=1, epochs=2, init="kmeans")

@@ -46,14 +46,14 @@ def test_masked_and_infinite_rows_are_refused(small_model, rng):
             choice.check_units(small_model(), half)
 
 
-def test_hints_in_a_column_are_hints(small_model, rng):
+def test_hints_in_a_column_are_hints(small_model, rng, eager):
     x, y = rng.random((32, 12)).astype("f4"), np.arange(32) % 4
     settings = {"batch_size": 8, "shuffle": False, "verbose": 0}
     losses = [small_model().fit(x, hints=each, **settings).history for each in (y, y[:, None])]
     assert losses[0] == losses[1]
 
 
-def test_labels_are_no_hints_unless_one_says_so(small_model, rng):
+def test_labels_are_no_hints_unless_one_says_so(small_model, rng, eager):
     """Labels of every row would make a clustering supervised; an array with a -1 can only be hints."""
     x, y = rng.random((32, 12)).astype("f4"), np.arange(32) % 4
     known = np.where(np.arange(32) < 5, y, -1)
@@ -70,7 +70,7 @@ def test_labels_are_no_hints_unless_one_says_so(small_model, rng):
     assert small_model().fit(x, y, hints=True, **settings).history == small_model().fit(x, hints=y, **settings).history
 
 
-def test_labels_of_two_classes_are_no_hints_either(small_model, rng):
+def test_labels_of_two_classes_are_no_hints_either(small_model, rng, eager):
     x, y = rng.random((32, 12)).astype("f4"), np.where(np.arange(32) % 2, 1, -1)
     with pytest.raises(ValueError, match="y: expected no labels"):
         small_model().fit(x, y, verbose=0)
@@ -112,7 +112,7 @@ class Pairs(keras.utils.PyDataset):
         return self.pair
 
 
-def test_labels_to_validate_with_are_refused_in_every_form(small_model, rng):
+def test_labels_to_validate_with_are_refused_in_every_form(small_model, rng, eager):
     x, y = rng.random((8, 12)).astype("f4"), np.arange(8) % 4
     with pytest.raises(ValueError, match="validation_data: expected rows alone"):
         small_model().fit(x, validation_data=Pairs(x, y), verbose=0)
@@ -137,7 +137,7 @@ def test_keras_must_be_set_to_what_the_model_is_written_for(small_model, monkeyp
         small_model()
 
 
-def test_hints_of_which_none_is_known_are_hints(small_model, rng):
+def test_hints_of_which_none_is_known_are_hints(small_model, rng, eager):
     x = rng.random((32, 12)).astype("f4")
     assert small_model().fit(x, np.full(32, -1), batch_size=32, verbose=0).history["guidance"] == [0.0]
 

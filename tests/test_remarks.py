@@ -135,7 +135,7 @@ def test_nothing_is_said_of_rows_in_order(x):
     assert said(x) == []
 
 
-def test_the_health_of_a_fit_has_it():
+def test_the_health_of_a_fit_has_it(eager):
     x = groups(60)
     x[3] = 1e5
     assert any(each.startswith("1 row lies") and "row 3 " in each for each in vade_tf.fit(x, SHORT).health)
@@ -145,7 +145,7 @@ def test_the_health_of_a_fit_has_it():
     ("kind", "told"),
     [("noise", True), ("noise, hinted", False), ("noise, many", False), ("groups", False), ("uneven", False)],
 )
-def test_a_given_number_of_groups_that_no_draw_finds_again_is_doubted(kind, told):
+def test_a_given_number_of_groups_that_no_draw_finds_again_is_doubted(kind, told, eager):
     """Unless some groups are known, or the rows are compared on their code."""
     r = np.random.default_rng(2)
     y = r.choice(4, 600, p=(0.7, 0.2, 0.07, 0.03) if kind == "uneven" else (0.25,) * 4)
@@ -155,7 +155,7 @@ def test_a_given_number_of_groups_that_no_draw_finds_again_is_doubted(kind, told
     assert any("from draw to draw" in each for each in vade_tf.fit(x, SHORT, hints=hints).health) == told
 
 
-def test_small_groups_that_one_draw_finds_are_not_doubted():
+def test_small_groups_that_one_draw_finds_are_not_doubted(eager):
     """Draws differ, and the groups do not lie so far apart that they have no borders."""
     r = np.random.default_rng(4)
     y = r.choice(4, 900, p=(0.9, 0.05, 0.03, 0.02))

@@ -25,10 +25,11 @@ pytestmark = pytest.mark.usefixtures("eager_file")
 
 SMALL = {
     "clusters": 5,
-    "pretrain_epochs": 2,
-    "epochs": 3,
+    "pretrain_epochs": 1,
+    "epochs": 1,
     "batch_size": 64,
     "hidden": (16, 8),
+    "latent_dim": 2,
     "init": "kmeans",
     "limit": 150,
 }

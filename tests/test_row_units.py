@@ -190,7 +190,9 @@ def test_a_model_of_embeddings_is_exported_kept_and_samples_rows_of_their_length
     """And takes its own samples for such rows."""
     x = rng.normal(size=(3, 20))[np.arange(120) % 3] + 0.3 * rng.normal(size=(120, 20))
     x = (2 * x / np.linalg.norm(x, axis=1, keepdims=True)).astype("f4")
-    fitted = VaDEClusterer(3, hidden=(16,), epochs=3, pretrain_epochs=3, random_state=0, precision="float32").fit(x)
+    fitted = VaDEClusterer(
+        3, hidden=(16,), epochs=1, pretrain_epochs=1, init="kmeans", random_state=0, precision="float32"
+    ).fit(x)
     fitted.save(tmp_path / "x.vade")
     again = VaDEClusterer.load(tmp_path / "x.vade")
     np.testing.assert_array_equal(again.predict_proba(x), fitted.predict_proba(x))

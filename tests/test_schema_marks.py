@@ -12,6 +12,8 @@ from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
 from vade_tf.training import given
 
+SHORT = {"pretrain_epochs": 1, "epochs": 1, "hidden": (8,), "latent_dim": 2, "init": "kmeans"}
+
 
 @pytest.mark.parametrize("mark", ["na", ".", "n.a.", "NaT", "\\N", "#DIV/0!"])
 def test_marks_of_other_programs_are_missing_cells(mark):
@@ -40,7 +42,7 @@ def test_a_column_that_looks_like_numbers_is_left_out_with_a_hint(form):
     assert ("(numbers or dates? write '10 100' as 1234.5 or 2020-12-31)" in left) == (cells[0] == "10 100")
 
 
-def test_python_warns_of_columns_left_out_that_seem_to_hold_numbers(rng):
+def test_python_warns_of_columns_left_out_that_seem_to_hold_numbers(rng, eager):
     """Not of those that say which row it is, or are always the same."""
     frame = pandas.DataFrame({"w": rng.normal(size=120), "id": [f"C{i}" for i in range(120)], "land": "CH"})
     frame["name"] = [f"{'abcdefghijkl'[i // 10]}{'abcdefghij'[i % 10]} Muster" for i in range(120)]
@@ -50,17 +52,17 @@ def test_python_warns_of_columns_left_out_that_seem_to_hold_numbers(rng):
     price = pandas.DataFrame({f"price {i}": [f"{j}.5{i} EUR" for j in range(120)] for i in range(5)})
     left = r"120 different texts in 120 rows \(numbers or dates\? write '0.50 EUR' as 1234.5 or 2020-12-31\): 'price 0'"
     with pytest.warns(UserWarning, match=f"^X: left out, {left}$") as told:
-        VaDEClusterer(2, pretrain_epochs=1, epochs=1, hidden=(8,), latent_dim=2).fit(frame.join(price[["price 0"]]))
+        VaDEClusterer(2, **SHORT).fit(frame.join(price[["price 0"]]))
     assert len([each for each in told if "left out" in str(each.message)]) == 1
     with pytest.warns(UserWarning, match=rf"^x: left out, {left}; .*'price 2'; and 2 more such columns$") as told:
         given.as_observations(frame.join(price), "auto")
     assert len(told) == 1
 
 
-def test_a_column_in_other_units_is_named_and_days_that_go_on_are_not(rng):
+def test_a_column_in_other_units_is_named_and_days_that_go_on_are_not(rng, eager):
     frame = pandas.DataFrame(rng.normal(50, 5, (100, 4)), columns=["age", "height", "income", "size"])
     frame["when"] = pandas.date_range("2020-01-01", periods=100, freq="h")
-    model = VaDEClusterer(2, pretrain_epochs=1, epochs=1, hidden=(8,), latent_dim=2, random_state=0).fit(frame)
+    model = VaDEClusterer(2, random_state=0, **SHORT).fit(frame)
     later = frame.assign(when=frame["when"] + pandas.Timedelta("900D"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")

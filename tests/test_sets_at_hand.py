@@ -92,8 +92,9 @@ def test_offline_mnist_is_the_bundled_digits_and_says_so(no_cache):
         images.load_mnist(None, require_full=True)
 
 
-def test_a_run_on_the_bundled_digits_stays_with_them_when_the_network_is_back(no_cache, tmp_path, halves):
-    config = TrainConfig.create(dataset="mnist", limit=60, pretrain_epochs=1, epochs=1, hidden=(16, 8))
+def test_a_run_on_the_bundled_digits_stays_with_them_when_the_network_is_back(no_cache, tmp_path, halves, eager):
+    small = {"pretrain_epochs": 1, "epochs": 1, "hidden": (16, 8), "init": "kmeans"}
+    config = TrainConfig.create(dataset="mnist", limit=60, **small)
     training.train(config, tmp_path / "run", export=False)
     write_npz(tmp_path / "keras" / "datasets" / "mnist.npz", halves)
     dataset, trained_on, _ = load_rows(Run.open(tmp_path / "run"), load(tmp_path / "run"))

@@ -27,7 +27,10 @@ from vade_tf.training.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("eager_file")
 
-SMALL = {"pretrain_epochs": 1, "epochs": 1, "clusters": 2, "hidden": (8, 8), "latent_dim": 2, "precision": "float32"}
+SMALL = {
+    "pretrain_epochs": 1, "epochs": 1, "clusters": 2, "hidden": (8, 8), "latent_dim": 2, "precision": "float32",
+    "init": "kmeans",
+}  # fmt: skip
 
 
 class Heard(Silent):

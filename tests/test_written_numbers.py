@@ -75,10 +75,10 @@ def test_beside_decimal_commas_in_a_file_with_semicolons_three_digits_are_behind
     assert load_file(written(tmp_path, alone)).x[:4, 0].tolist() == [1250, 12500, 100, 2375]
 
 
-def test_what_is_sampled_is_read_as_it_was_meant(tmp_path):
+def test_what_is_sampled_is_read_as_it_was_meant(tmp_path, eager):
     """By a run on decimal commas, to which 2.683 is 2683: as texts like the numbers of a .parquet, of the same seed."""
     text = "a;b;c\n" + "".join(f"{i % 9},{i % 7}5;{i % 5},{i % 3}1 %;{i % 4}\n" for i in range(64))
-    small = {"clusters": 2, "pretrain_epochs": 1, "epochs": 1, "hidden": (8,), "latent_dim": 2}
+    small = {"clusters": 2, "pretrain_epochs": 1, "epochs": 1, "hidden": (8,), "latent_dim": 2, "init": "kmeans"}
     training.train(TrainConfig.create(data=written(tmp_path, text), **small), tmp_path / "run", export=False)
     schema, found = load_schema(str(tmp_path / "run")), []
     for name in ("s.csv", "s.parquet"):
