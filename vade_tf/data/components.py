@@ -1,7 +1,6 @@
 """Principal components given as features: told by their columns, so that each keeps its share of the variance."""
 
 import numpy as np
-from scipy.stats import chi2, rankdata
 
 from vade_tf.data import checks
 from vade_tf.data.sparse import Rows
@@ -19,6 +18,8 @@ def are_components(x: Rows) -> bool:
     distributed as chi-squared with M degrees of freedom; that of components is 0, and still far below M where the rows
     are most of those that the components were found on.
     """
+    from scipy.stats import chi2, rankdata  # takes half of the time of `vade-tf --help` to load
+
     n, width = x.shape
     if not FEWEST <= width <= MOST:
         return False

@@ -128,8 +128,7 @@ class Noise(keras.callbacks.Callback):
         logs["val_loss"] = float(np.mean(np.concatenate(found)))
 
     def on_train_end(self, logs=None):
-        self.model.noise_rate = NOISE_RATE
-        self.model.train_function = None  # of a later training, which learns the variance by its batches
+        self.model.noise_rate = NOISE_RATE  # of a later training, which learns the variance by its batches
 
 
 def noise(model: VaDE, n: int, seed: int) -> np.ndarray:
