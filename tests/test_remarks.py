@@ -385,9 +385,9 @@ def test_rows_without_a_value_in_any_column_are_told_as_such_alone():
 
 
 @pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_matrix])
-def test_of_rows_that_are_all_the_same_nothing_else_is_told(form):
+def test_of_rows_that_are_all_the_same_nothing_else_is_told(form, eager):
     rows = np.tile(np.array([0.1, 0.0, 2.3], "f4"), (9000, 1))
-    found = vade_tf.fit(form(rows), SHORT).health
+    found = vade_tf.fit(form(rows[:300]), SHORT).health
     assert len(found) == 1
     assert "all the same" in found[0]
     rows[-1, 1] = np.nan
