@@ -10,7 +10,8 @@ import tensorflow as tf
 from vade_tf.data.observing import observe
 from vade_tf.model.counts import Counts
 from vade_tf.model.observation import NOISE_RATE
-from vade_tf.training import aside
+from vade_tf.training import aside, ladder
+from vade_tf.training.guidance import guide
 from vade_tf.training.replicas import Replicas
 from vade_tf.training.store import Memory
 
@@ -149,10 +150,13 @@ def test_weights_are_written_for_who_goes_back_to_them_alone(patience, kept):
     assert (logs, set(store.kept)) == ({"val_loss": 1.0}, kept)
 
 
-def test_a_later_training_is_traced_anew_and_learns_the_variance_by_its_batches(small_model, rng):
+@pytest.mark.parametrize("train", [guide, lambda fitting, groups: ladder._train(fitting, 1, groups, lambda: None)])
+def test_a_later_training_is_traced_anew_and_learns_the_variance_by_its_batches(rng, train):
     """The step that was traced beside rows set aside leaves it as it is."""
-    model, x = small_model("gaussian"), 3 * rng.normal(size=(20, 12)).astype("f4")
-    model.fit(x, batch_size=10, verbose=0, callbacks=[aside.Noise(x[:10], x[10:], 0)])
-    before = model.log_sigma2_x.numpy()
-    model.fit(x, batch_size=10, verbose=0)
-    assert (model.log_sigma2_x.numpy() != before).all()
+    x = small_fits.sixty(rng)
+    fitting = small_fits.begin(x, validation_rows=20, epochs=2)
+    assert len(fitting.aside)
+    train(fitting, np.arange(60) % 3)
+    before = fitting.model.log_sigma2_x.numpy()
+    fitting.model.fit(x, batch_size=30, verbose=0)
+    assert (fitting.model.log_sigma2_x.numpy() != before).all()
