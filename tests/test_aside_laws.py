@@ -153,10 +153,10 @@ def test_weights_are_written_for_who_goes_back_to_them_alone(patience, kept):
 @pytest.mark.parametrize("train", [guide, lambda fitting, groups: ladder._train(fitting, 1, groups, lambda: None)])
 def test_a_later_training_is_traced_anew_and_learns_the_variance_by_its_batches(rng, train):
     """The step that was traced beside rows set aside leaves it as it is."""
-    x = small_fits.sixty(rng)
+    x, groups = small_fits.sixty(rng), np.arange(60, dtype="i4") % 3
     fitting = small_fits.begin(x, validation_rows=20, epochs=2)
     assert len(fitting.aside)
-    train(fitting, np.arange(60) % 3)
+    train(fitting, groups)
     before = fitting.model.log_sigma2_x.numpy()
-    fitting.model.fit(x, batch_size=30, verbose=0)
+    fitting.model.fit(x, groups, hints=True, batch_size=30, verbose=0)  # batches of the same form
     assert (fitting.model.log_sigma2_x.numpy() != before).all()
