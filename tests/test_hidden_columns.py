@@ -119,7 +119,7 @@ def test_a_run_says_that_columns_are_hidden_and_an_older_one_goes_on_with_what_i
     config = TrainConfig.create(data=str(tmp_path / "rows.npy"), **small)
     asked, augment = [], pipeline.augment
     monkeypatch.setattr(pipeline, "augment", lambda x, how, *more: (asked.append(how), augment(x, how, *more))[1])
-    training.train(config, tmp_path / "run", export=False)
+    training.train(config, tmp_path / "run")
     saved = tmp_path / "run" / "config.json"
     assert json.loads(saved.read_text())["augment"] == "columns"
     assert {type(how) for how in asked} == {Hiding}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
+from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.training import regions
 
@@ -24,7 +25,7 @@ def graph(rng, parts=1, each=240, without_rows=0):
 @pytest.mark.parametrize("without_rows", [0, 7])
 def test_they_are_the_largest_ones_of_the_dense_matrix(rng, parts, m, without_rows):
     between = graph(rng, parts, 240 // parts, without_rows)
-    values, vectors = regions.largest(between, m, 0)
+    values, vectors = regions.largest(between, m, 0, 1)
     dense = between.toarray()
     np.testing.assert_allclose(values, np.linalg.eigvalsh(dense)[-m:], atol=1e-12)
     np.testing.assert_allclose(dense @ vectors, vectors * values, atol=1e-12)
@@ -38,5 +39,13 @@ def test_a_graph_in_one_piece_of_which_few_are_asked_is_not_made_dense(rng, monk
     between, made = graph(rng, parts, 240 // parts, without_rows), []
     to_dense = scipy.linalg.eigh
     monkeypatch.setattr(scipy.linalg, "eigh", lambda *given, **more: made.append(1) or to_dense(*given, **more))
-    regions.largest(between, m, 0)
+    regions.largest(between, m, 0, 1)
     assert bool(made) == dense
+
+
+def test_a_view_in_parts_beside_one_that_ties_all_is_solved_whole(rng):
+    """All rows are one in that view, so the graph is in one piece; the parts of the other still have equal values."""
+    groups = np.arange(1200) % 12
+    parted = (40 * np.eye(12)[groups] + rng.normal(size=(1200, 12))).astype("f4")
+    found = regions.landmark_draw([parted, np.zeros((1200, 3), "f4")], 12, 0)
+    assert adjusted_rand_score(groups, found) == 1

@@ -92,9 +92,10 @@ def test_levels_that_training_did_not_see_are_missing_and_said(mixed):
 
 def test_of_cells_in_many_columns_a_few_are_told(rng):
     frame = pandas.DataFrame(rng.integers(0, 2, (40, 12))).add_prefix("item ")
-    new = dict.fromkeys(frame.columns[:11], 7)
-    notes = Schema.infer(frame).encode(frame.assign(**new))[1]
-    assert [note.split("'")[1] for note in notes[:-1]] == list(new)[:8]
+    frame["rate"] = [f"{share} %" for share in rng.integers(1, 90, 40)]
+    new, rate = dict.fromkeys(frame.columns[:11], 7), rng.random(40)
+    notes = Schema.infer(frame).encode(frame.assign(**new, rate=rate))[1]
+    assert [note.split("'")[1] for note in notes[:-1]] == ["rate", *list(new)[:8]]  # that of numbers is always told
     assert notes[-1] == "there are such cells in 3 columns more"
     assert len(Schema.infer(frame).encode(frame.assign(**dict(list(new.items())[:8])))[1]) == 8
 

@@ -31,6 +31,42 @@ def test_answers_of_more_columns_than_a_table_has_are_of_variance_1(rng, form):
     np.testing.assert_allclose(rows.std(axis=0), 1, rtol=1e-4)
 
 
+def molecules(rng, n=400, width=400):
+    """Three scaffolds of twenty bits, and three bits of its own for each two rows: these are what is rare."""
+    groups = np.arange(n) % 3
+    bits = np.zeros((n, width), "u1")
+    bits[:, :60] = (np.arange(60) // 20 == groups[:, None]) & (rng.random((n, 60)) < 0.6)
+    for i in range(n):
+        bits[i, 60 + (i // 2 * 3 + np.arange(3)) % (width - 60)] = 1
+    return bits, groups
+
+
+def baskets(rng, n=400, width=250):
+    """Three groups that buy sixty rare things each, among forty that half of all baskets hold."""
+    groups, share = np.arange(n) % 3, np.full((3, width), 0.01)
+    share[:, :40] = 0.5
+    for group in range(3):
+        share[group, 40 + 60 * group : 100 + 60 * group] = 0.15
+    return (rng.random((n, width)) < share[groups]).astype("u1"), groups
+
+
+@pytest.mark.parametrize("form", [np.asarray, pandas.DataFrame])
+@pytest.mark.parametrize(("made", "shared"), [(molecules, True), (baskets, False)])
+def test_many_answers_have_the_unit_in_which_draws_agree_more(made, shared, form, rng):
+    rows, _ = made(rng)
+    fitting = begin(form(rows), Settings(clusters=3, hidden=(4,), latent_dim=2, precision="float32"))
+    assert finding.shares_unit(fitting, fitting.data.x) == shared
+    reader = views.direction_reader(fitting.model, fitting.data.x, shared)
+    columns = finding.reader(fitting, "init", fitting.data.x)(fitting.data.x)[-1]
+    np.testing.assert_array_equal(columns, reader(fitting.data.x))
+
+
+def test_answers_beside_numbers_have_no_unit_of_their_own(rng):
+    rows = pandas.DataFrame(molecules(rng)[0]).assign(size=rng.normal(size=400))
+    fitting = begin(rows, Settings(clusters=3, hidden=(4,), latent_dim=2, precision="float32"))
+    assert not finding.shares_unit(fitting, fitting.data.x)
+
+
 @pytest.mark.parametrize("kind", ["rows of one length", "principal components"])
 def test_groups_found_anew_are_judged_by_how_far_apart_rows_of_one_unit_are(kind, rng, monkeypatch):
     """In columns of variance 1 each, the last of these directions would weigh as much as the first."""

@@ -227,7 +227,7 @@ class Schema:
                 f"{argument}: expected the columns that training had, got a table without {_listed(absent)}; its "
                 f"columns are {_listed(names)}"
             )
-        notes, width = list[str](), sum(column.width for column in self.columns)
+        notes, unseen, width = list[str](), list[str](), sum(column.width for column in self.columns)
         try:
             check_memory(4 * len(frame) * width, f"{len(frame):,} rows of {width:,} features")
         except TooLarge as error:
@@ -238,9 +238,10 @@ class Schema:
             x[:, at : at + column.width] = coded
             at += column.width
             unknown &= np.isnan(coded[:, 0])
-            notes += [note] if note else []
-        more = [f"there are such cells in {_number(notes[NAMED:])} more"] if len(notes) > NAMED else []
-        return x, [*notes[:NAMED], *more], int(unknown.sum())
+            told = notes if column.kind in ("number", "date") else unseen
+            told += [note] if note else []
+        more = [f"there are such cells in {_number(unseen[NAMED:])} more"] if len(unseen) > NAMED else []
+        return x, [*notes, *unseen[:NAMED], *more], int(unknown.sum())
 
     def decode(self, x: np.ndarray) -> pandas.DataFrame:
         """Features -> rows in the names, units and categories that came in: [n, D] -> a table of n rows.

@@ -293,6 +293,7 @@ def fitted(fitting: Fitting, model: keras.Model, remedies: Sequence[str] = (), f
         found = [
             *findings,
             *remarks.of_rows(fitting.data, model.likelihood),
+            *remarks.unlike_sizes(fitting.data, model),
             *health.lost(fitting.rows),
             *silent,
             *(finding.text for finding in health.findings(look.look(model))),

@@ -16,6 +16,7 @@ from vade_tf.training.consensus import alike, matched
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.settings import OWN_FEATURES
 from vade_tf.training.views import (
+    answers_alone,
     count_reader,
     direction_reader,
     feature_reader,
@@ -24,6 +25,7 @@ from vade_tf.training.views import (
     within_reach,
 )
 
+ANYTHING = 0.25  # mean ARI of draws, below which they have found nothing that is there
 BLOCK = 16_384  # rows that get their groups together
 OTHERS, FIRM = 0.7, 0.8  # mean ARI of a table's draws below which they find other groups; of the first above which not
 CLEAR = 0.02  # borders, as a share of what chance would part, of groups that lie apart whatever draws find
@@ -163,10 +165,26 @@ def accepted(fitting: Fitting, groups: np.ndarray, before: np.ndarray) -> np.nda
 
     def compare() -> dict[str, np.ndarray]:
         some = part(fitting.data.rows, asked)
-        columns = direction_reader(fitting.model, some, fitting.data.one_unit)(some)
+        columns = direction_reader(fitting.model, some, shares_unit(fitting, some))(some)
         return {"worse": np.array(parting.is_worse(columns, groups[asked], before[asked]))}
 
     return before if fitting.by_chief(compare)["worse"] else groups
+
+
+def shares_unit(fitting: Fitting, x: Rows) -> bool:
+    """Whether the columns of raw rows [n, D], more than a table has, are compared in a unit that they share.
+
+    Answers of yes and no alone do where draws of landmarks agree more then, and have found anything. With variance 1
+    for each, what few rows have weighs most: that parts baskets most of which hold the same, and hides the groups of
+    molecules, whose rare bits are those of one or two of them.
+    """
+    model, clusters, seed = fitting.model, fitting.settings.clusters, fitting.settings.start_seed
+    if fitting.data.one_unit or regions.is_beyond(clusters, len(x)) or not answers_alone(model, x):
+        return fitting.data.one_unit
+    places = [direction_reader(model, x, shared)(x) for shared in (False, True)]
+    seeds = several(seed, starts.DRAWS)
+    each, shared = (alike(regions.landmark_draws([place], clusters, seeds)) for place in places)
+    return shared > max(each, ANYTHING)
 
 
 def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], list[np.ndarray]]:
@@ -191,7 +209,7 @@ def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], list[np.nd
     if of == "counts":
         return count_reader(model, x)
     both = view_reader(model, x)
-    units = (False, True) if of == "directions" else (fitting.data.components,) if of in starts.COLUMNS else ()
+    units = (False, True) if of == "directions" else (shares_unit(fitting, x),) if of in starts.COLUMNS else ()
     columns = [direction_reader(model, x, one_unit) for one_unit in units]
     return lambda rows: [*(view for view in both(rows) if view is not None), *(read(rows) for read in columns)]
 

@@ -84,7 +84,7 @@ def landmark_cuts(views: Sequence[np.ndarray], counts: Sequence[int], seed: int,
         degree = np.asarray(ties.sum(axis=0)).ravel()
         ties = ties @ scipy.sparse.diags_array(1 / np.sqrt(np.maximum(degree, 1e-12)))
         between = (ties.T @ ties).tocsr() / len(views)  # its largest eigenvalue is 1
-        values, vectors = largest(between, max(possible), seed)
+        values, vectors = largest(between, max(possible), seed, len(views))
         embedding = ties @ (vectors * np.maximum(values, 0) ** DIFFUSION)  # [n, most], the leading ones last
     found = []
     for k, m in zip(counts, widths, strict=True):
@@ -97,19 +97,31 @@ def landmark_cuts(views: Sequence[np.ndarray], counts: Sequence[int], seed: int,
     return found
 
 
-def largest(between: scipy.sparse.csr_matrix, m: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def largest(between: scipy.sparse.csr_matrix, m: int, seed: int, n_views: int) -> tuple[np.ndarray, np.ndarray]:
     """The largest eigenvalues [m] and their eigenvectors [M, m] of a graph of landmarks [M, M], the largest one last.
 
-    Lanczos' method takes a twentieth of the time or less where few of them are asked for. Of equal eigenvalues it may
-    find one alone, and each part of a graph that is not tied to the others has a 1.
+    Lanczos' method takes a twentieth of the time where few are asked for of a graph of several views. Of equal
+    eigenvalues it may find one alone, and each part of a view that is not tied to its others can have the same.
+
+    Args:
+        between: similarities of landmarks, those of a view side by side.
+        m: how many.
+        seed: of the first vector.
+        n_views: of as many landmarks each.
     """
     size = between.shape[0]
-    parts = connected_components(between, directed=False)[0] - np.sum(between.diagonal() == 0)  # some have no rows
-    if parts > 1 or size < DENSE * m:
+    own = size // n_views
+    apart = any(_in_pieces(between[at : at + own, at : at + own]) for at in range(0, size, own))
+    if apart or size < DENSE * m:
         return scipy.linalg.eigh(between.toarray(), subset_by_index=(size - m, size - 1))
     values, vectors = eigsh(between, m, which="LA", v0=generator(seed).normal(size=size))
     order = np.argsort(values)
     return values[order], vectors[:, order]
+
+
+def _in_pieces(between: scipy.sparse.csr_matrix) -> bool:
+    """Whether landmarks [M, M] are in parts that nothing ties; those without a row, whose diagonal is 0, are none."""
+    return connected_components(between, directed=False)[0] - np.sum(between.diagonal() == 0) > 1
 
 
 def landmark_ties(z: np.ndarray, seed: int, n_landmarks: int) -> scipy.sparse.csr_matrix:

@@ -13,8 +13,11 @@ import pandas
 from vade_tf.data.dataset import Observations
 from vade_tf.data.schema import Schema
 from vade_tf.model.likelihood import Likelihood
+from vade_tf.model.vade import VaDE
 from vade_tf.seeding import subset
 from vade_tf.training.parting import are_many
+from vade_tf.training.settings import OWN_FEATURES
+from vade_tf.training.views import are_answers
 
 LOOKED_AT, NUMBERS, LEAST = 10_000, 2**22, 100  # rows at most, fewer where these are more numbers, but so many
 NAMED = 5  # rows or columns that a sentence names, at most
@@ -29,6 +32,7 @@ DEVIATION = 1.349  # interquartile range of a Gaussian, in standard deviations
 FAR, FEW = 20.0, 0.1  # robust deviations beyond which a number is far out, and the share of the rows that may have some
 MOST = 0.4  # share of the cells of a column that one number for no value may hold
 CODES = 3  # numbers of a column, at most, that say why there is no value, such as 97, 98 and 99 of a survey
+UNLIKE = 3.0  # times as many ones as another that a set has, which so weighs more than what both hold
 SQUASHED = 5.0  # times the standard deviation without these rows: the groups among the others are as much smaller
 
 
@@ -53,6 +57,22 @@ def of_rows(data: Observations, likelihood: Likelihood) -> list[str]:
         *copies(deviations[:, many], [name for name, one in zip(names, many, strict=True) if one]),
         *sentinels(none, own, names, len(data.x)),
         *far_out(others, their_deviations, known[many], numbers, len(data.x)),
+    ]
+
+
+def unlike_sizes(data: Observations, model: VaDE) -> list[str]:
+    """Of rows of many columns that are all 0 and 1, so sets: whether some have several times as many ones as others."""
+    if data.image_shape is not None or data.x.shape[1] <= OWN_FEATURES:
+        return []
+    x = np.asarray(data.x[subset(len(data.x), max(NUMBERS // data.x.shape[1], LEAST), 0)])
+    if not are_answers(model, x).all():
+        return []
+    few, many = np.quantile(np.nansum(x, axis=1), (0.1, 0.9))
+    if many < UNLIKE * max(few, 1):
+        return []
+    return [
+        f"a tenth of the rows have {few:.0f} ones or fewer and a tenth {many:.0f} or more, so clusters may be those of "
+        "small and of large sets; divide rows by the root of their number of ones (docs/data.md: sets of unlike size)"
     ]
 
 

@@ -142,6 +142,12 @@ def are_answers(model: VaDE, rows: np.ndarray) -> np.ndarray:
     return np.zeros(rows.shape[1], bool)
 
 
+def answers_alone(model: VaDE, x: Rows) -> bool:
+    """Whether all columns of raw rows [n, D] are answers of yes or no, by some of the rows."""
+    some = _sample(x, max(min(SAMPLE, SAMPLE_NUMBERS // x.shape[1]), 1), model.seed)
+    return bool(are_answers(model, scaled_rows(model, some)).all())
+
+
 def profile_reader(model: VaDE, x: Rows, own: Callable[[Rows], np.ndarray]) -> Callable[[Rows], np.ndarray] | None:
     """How rows of many answers are compared by which are higher than others, however high they all are.
 
