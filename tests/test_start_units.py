@@ -46,7 +46,7 @@ def baskets(rng, n=400, width=250):
     groups, share = np.arange(n) % 3, np.full((3, width), 0.01)
     share[:, :40] = 0.5
     for group in range(3):
-        share[group, 40 + 60 * group : 100 + 60 * group] = 0.15
+        share[group, 40 + 60 * group : 100 + 60 * group] = 0.18
     return (rng.random((n, width)) < share[groups]).astype("u1"), groups
 
 
@@ -59,6 +59,13 @@ def test_many_answers_have_the_unit_in_which_draws_agree_more(made, shared, form
     reader = views.direction_reader(fitting.model, fitting.data.x, shared)
     columns = finding.reader(fitting, "init", fitting.data.x)(fitting.data.x)[-1]
     np.testing.assert_array_equal(columns, reader(fitting.data.x))
+
+
+def test_draws_that_find_nothing_choose_no_unit(rng):
+    """Whichever of the two agrees more then does so by chance."""
+    for noise in rng.random((5, 200, 250)) < 0.1:
+        fitting = begin(noise, Settings(clusters=3, hidden=(4,), latent_dim=2, precision="float32"))
+        assert not finding.shares_unit(fitting, fitting.data.x)
 
 
 def test_answers_beside_numbers_have_no_unit_of_their_own(rng):
