@@ -74,7 +74,7 @@ def test_answers_beside_numbers_have_no_unit_of_their_own(rng):
     assert not finding.shares_unit(fitting, fitting.data.x)
 
 
-@pytest.mark.parametrize("kind", ["rows of one length", "principal components"])
+@pytest.mark.parametrize("kind", ["rows of one length", "principal components", "columns"])
 def test_groups_found_anew_are_judged_by_how_far_apart_rows_of_one_unit_are(kind, rng, monkeypatch):
     """In columns of variance 1 each, the last of these directions would weigh as much as the first."""
     rows, unit = rng.normal(size=(300, 20)) * np.geomspace(1, 0.01, 20), np.sqrt(20)
@@ -82,6 +82,9 @@ def test_groups_found_anew_are_judged_by_how_far_apart_rows_of_one_unit_are(kind
     if kind == "principal components":
         rows = PCA(210).fit_transform(rng.normal(size=(300, 250)) * np.geomspace(100, 1e-6, 250))
         unit = 1 / np.sqrt(rows.var(axis=0).mean())
+    if kind == "columns":  # of bits
+        rows, unit = molecules(rng, 300, 220)[0].astype(float), 1
+        monkeypatch.setattr(views, "COLUMN_DIRECTIONS", 220)
     fitting = begin(rows, Settings(clusters=2, hidden=(4,), latent_dim=2, precision="float32"))
     assert fitting.data.kind == kind
     judged = []
