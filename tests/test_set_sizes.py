@@ -7,6 +7,7 @@ import pandas
 import pytest
 import scipy.sparse
 
+import vade_tf
 from vade_tf.training import remarks
 from vade_tf.training.fitting import begin
 from vade_tf.training.settings import Settings
@@ -37,3 +38,11 @@ def test_nothing_is_told_of_sets_of_like_size_of_few_columns_or_of_other_rows(rn
     assert not said(pandas.DataFrame(sets(rng)).assign(size=rng.normal(size=120)))
     assert not said(sets(rng), likelihood="gaussian")
     assert not said(sets(rng, width=400).reshape(120, 20, 20))
+
+
+def test_the_health_of_a_fit_has_it(rng, eager):
+    settings = Settings(
+        clusters=2, hidden=(4,), latent_dim=2, precision="float32", init="kmeans", pretrain_epochs=1, epochs=1
+    )
+    (told,) = (each for each in vade_tf.fit(sets(rng), settings).health if "ones" in each)
+    assert told == said(sets(np.random.default_rng(0)))[0]
