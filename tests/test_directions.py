@@ -50,9 +50,9 @@ def test_how_far_draws_on_the_rows_agree_says_whose_groups_are_taken(views, agre
     monkeypatch.setattr(starts, "alike", lambda draws: agreed)
     monkeypatch.setattr(starts, "of_draws", lambda rows, *more: asked.append(rows) or groups["rows"])
     monkeypatch.setattr(starts, "landmark", lambda views, *more: asked.extend(views) or groups["all"])
-    found = starts.of_directions(views, 4, 0, sure=lambda: groups["halves"] if shown else None)
+    found = starts.of_directions(views, 4, 0, shown=lambda found: groups["halves"] if shown else found)
     np.testing.assert_array_equal(found, groups[taken])
-    for one, other in zip(asked, {"rows": views[3:], "all": views, "halves": []}[taken], strict=True):
+    for one, other in zip(asked, {"rows": views[3:], "all": views, "halves": views}[taken], strict=True):
         assert one is other
 
 

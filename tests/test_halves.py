@@ -1,4 +1,4 @@
-"""Groups that either half of many columns shows: taken where the code has none so sure, or rows are few."""
+"""Groups that halves of many columns show of one another: taken where others are less clear, or rows are few."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,8 @@ from sklearn.metrics import adjusted_rand_score
 
 from vade_tf import Settings, begin
 from vade_tf.data.observing import observe
-from vade_tf.training import groups, halves, start
+from vade_tf.training import groups, halves, regions, start
+from vade_tf.training.views import direction_reader
 
 
 @pytest.fixture(scope="module")
@@ -24,40 +25,54 @@ def fitting(x, **more):
     return begin(x, Settings(clusters=3, hidden=(16,), latent_dim=2, **more))
 
 
+def shown(fit, given=None, n_clusters=3):
+    """The groups that halves show, or those given, one after the other where none are."""
+    return halves.shown(fit.data.rows, np.arange(len(fit.data.x)) % 3 if given is None else given, n_clusters, 0)
+
+
 def test_groups_are_those_of_the_columns_that_vary_most(expressed):
-    """The autoencoder is untrained, so its code has none."""
     x, y = expressed
-    fit = fitting(x)
-    assert adjusted_rand_score(y, halves.groups(fit.model, fit.data.rows, 3, 0)) > 0.95
+    assert adjusted_rand_score(y, shown(fitting(x))) > 0.95
 
 
 def test_noise_has_no_groups(rng):
+    """Those found in all of its columns part few neighbours there, and in a half that did not know the other all."""
     fit = fitting(rng.normal(size=(90, 600)))
-    assert halves.groups(fit.model, fit.data.rows, 3, 0) is None
+    seen = regions.kmeans(direction_reader(fit.model, fit.data.rows)(fit.data.rows)[:, : halves.WIDTH], 3, 0)
+    assert shown(fit, seen) is seen
 
 
-def test_groups_that_half_of_the_columns_shows_alone_are_not_sure(expressed, rng):
+def test_groups_that_half_of_the_columns_shows_alone_are_not_shown(expressed, rng):
     """One column has three far levels: one half shows these, the other half noise."""
     x = rng.normal(size=(90, 600))
     x[:, 0] += 30 * expressed[1]
-    fit = fitting(x)
-    assert halves.groups(fit.model, fit.data.rows, 3, 0) is None
+    assert shown(fitting(x), expressed[1]) is expressed[1]
 
 
-def test_groups_that_the_code_has_as_surely_are_left_to_it(expressed, monkeypatch):
+@pytest.mark.parametrize(("wrong", "taken"), [(0, False), (9, True)])
+def test_those_given_stay_unless_they_part_more_neighbours(expressed, wrong, taken):
     x, y = expressed
-    fit = fitting(x)
-    monkeypatch.setattr(
-        halves, "view_reader", lambda *_: lambda rows: (np.eye(3, dtype="f4")[y] + 0 * rows[:, :3], None)
-    )
-    assert halves.groups(fit.model, fit.data.rows, 3, 0) is None
+    given = np.concatenate([(y[:wrong] + 1) % 3, y[wrong:]])
+    found = shown(fitting(x), given)
+    assert (found is not given) == taken
+    assert adjusted_rand_score(y, found) > 0.95
+
+
+def test_bent_groups_that_were_found_otherwise_stay():
+    """k-means cuts two crescents across, in the one half as in the other, and where each begins it parts neighbours."""
+    r = np.random.default_rng(0)
+    y, t = np.arange(300) % 2, r.uniform(0, np.pi, 300)
+    z = np.stack([np.cos(t + np.pi * y) + y, np.sin(t + np.pi * y) + 0.5 * y], 1) + r.normal(0, 0.05, (300, 2))
+    x = z @ r.normal(size=(2, 40)) + r.normal(0, 0.05, (300, 40))
+    assert shown(fitting(x), y, 2) is y
+    assert adjusted_rand_score(y, shown(fitting(x), np.repeat([0, 1], 150), 2)) < 0.6  # those of k-means
 
 
 def test_missing_cells_are_like_their_columns(expressed, rng):
     x, y = expressed
     fit = fitting(observe(pd.DataFrame(np.where(rng.random(x.shape) < 0.1, np.nan, x)).add_prefix("gene ")))
     assert np.isnan(fit.data.x).any()
-    assert adjusted_rand_score(y, halves.groups(fit.model, fit.data.rows, 3, 0)) > 0.95
+    assert adjusted_rand_score(y, shown(fit)) > 0.95
 
 
 def test_a_start_takes_them_where_draws_in_the_columns_differ(expressed, monkeypatch):
@@ -76,9 +91,9 @@ def test_a_start_takes_them_where_draws_in_the_columns_differ(expressed, monkeyp
 
 @pytest.mark.parametrize(("n", "agreed", "taken"), [(60, 0.74, True), (60, 0.76, False), (20, 0.76, True)])
 def test_they_are_asked_where_draws_differ_and_where_rows_are_too_few_for_draws(n, agreed, taken, rng, monkeypatch):
-    views, shown = [rng.normal(size=(n, 2))] * 3, np.arange(n) % 2
+    views, theirs = [rng.normal(size=(n, 2))] * 3, np.arange(n) % 2
     monkeypatch.setattr(start, "alike", lambda draws: agreed)
-    assert np.array_equal(start.of_either(views, 2, 0, sure=lambda: shown), shown) == taken
+    assert np.array_equal(start.of_either(views, 2, 0, shown=lambda _: theirs), theirs) == taken
 
 
 def test_few_rows_have_the_groups_that_halves_show_however_surely():
@@ -96,7 +111,7 @@ def test_columns_of_another_unit_do_not_hide_what_most_columns_show(expressed, r
     x, y = expressed
     other = 1e3 * (rng.permutation(y)[:, None] + 0.1 * rng.normal(size=(90, 12)))
     fit = fitting(np.column_stack([x, other]))
-    assert adjusted_rand_score(y, halves.groups(fit.model, fit.data.rows, 3, 0)) > 0.95
+    assert adjusted_rand_score(y, shown(fit)) > 0.95
 
 
 def test_the_unit_counts_in_which_halves_agree_more():
@@ -106,7 +121,7 @@ def test_the_unit_counts_in_which_halves_agree_more():
     x = r.normal(size=(90, 300)) + r.normal(0, 0.7, (3, 300))[y]
     x[:, :60] = 100 * (r.normal(0, 0.6, (3, 60))[other] + r.normal(0, 0.5, (90, 60)))
     fit = fitting(x)
-    assert adjusted_rand_score(y, halves.groups(fit.model, fit.data.rows, 3, 0)) > 0.95
+    assert adjusted_rand_score(y, shown(fit)) > 0.95
 
 
 def test_columns_whose_draws_agree_are_not_asked_for_more(rng, monkeypatch):
@@ -115,37 +130,28 @@ def test_columns_whose_draws_agree_are_not_asked_for_more(rng, monkeypatch):
     x = rng.normal(size=(300, 400)) + rng.normal(0, 1, (4, 400))[y]
     size = rng.lognormal(10, 1.2, 300)
     x = np.column_stack([x, size[:, None] * rng.lognormal(0, 0.1, (300, 12))])
-    monkeypatch.setattr(halves, "groups", lambda *_: pytest.fail("asked"))
+    monkeypatch.setattr(halves, "shown", lambda *_, **more: pytest.fail("asked"))
     fit = begin(x, Settings(clusters=4, hidden=(16,), latent_dim=2))
     assert adjusted_rand_score(y, groups.found_groups(fit, "init").groups) > 0.95
 
 
 def test_rows_far_out_are_no_groups(expressed):
     """Each half has them as surely as the other."""
-    x = expressed[0].copy()
+    x, given = expressed[0].copy(), np.arange(90) % 3
     x[:2] *= 20
-    fit = fitting(x)
-    assert halves.groups(fit.model, fit.data.rows, 3, 0) is None
+    assert shown(fitting(x), given) is given
 
 
 @pytest.mark.parametrize("unit", [1e20, 1e-20])
 def test_groups_are_the_same_in_any_unit(expressed, unit):
     x, y = expressed
     fit = fitting(x * unit)
-    assert adjusted_rand_score(y, halves.groups(fit.model, fit.data.rows, 3, 0)) > 0.95
-
-
-def test_halves_have_to_agree_on_nearly_all_rows(expressed, monkeypatch):
-    fit = fitting(expressed[0])
-    for ari, taken in ((0.89, False), (0.91, True)):
-        scores = iter([ari] * 2 * halves.SPLITS + [0.5] * halves.SPLITS)  # in two units, and of the code
-        monkeypatch.setattr(halves, "adjusted_rand_score", lambda *_, scores=scores: next(scores))
-        assert (halves.groups(fit.model, fit.data.rows, 3, 0) is not None) == taken
+    assert adjusted_rand_score(y, shown(fit)) > 0.95
 
 
 @pytest.mark.parametrize("more", [{"init": "kmeans"}, {"init": "gmm"}])
 def test_other_starts_do_not_ask_them(expressed, more, monkeypatch):
-    monkeypatch.setattr(halves, "groups", lambda *_: pytest.fail("asked"))
+    monkeypatch.setattr(halves, "shown", lambda *_, **more: pytest.fail("asked"))
     groups.found_groups(fitting(expressed[0], **more), "init")
 
 
@@ -153,17 +159,16 @@ def test_columns_that_are_the_same_in_all_rows_change_nothing(expressed):
     """Most are, as genes that no cell expresses."""
     x, y = expressed
     fit = fitting(np.column_stack([x, np.full((90, 700), 5.0)]))
-    assert adjusted_rand_score(y, halves.groups(fit.model, fit.data.rows, 3, 0)) > 0.95
+    assert adjusted_rand_score(y, shown(fit)) > 0.95
 
 
-def test_of_few_rows_the_groups_of_halves_are_taken_though_the_code_has_them_as_surely(expressed, monkeypatch):
+def test_of_few_rows_the_groups_of_halves_are_taken_though_the_code_has_clearer_ones(expressed):
     """Networks know so few by heart, and groups of a code that does are no groups of the rows."""
     x, y = expressed[0][:40], expressed[1][:40]
-    fit = fitting(x)
-    monkeypatch.setattr(
-        halves, "view_reader", lambda *_: lambda rows: (np.eye(3, dtype="f4")[y] + 0 * rows[:, :3], None)
-    )
-    assert adjusted_rand_score(y, halves.groups(fit.model, fit.data.rows, 3, 0)) > 0.95
+    given = y.copy()
+    found = shown(fitting(x), given)
+    assert found is not given
+    assert adjusted_rand_score(y, found) > 0.95
 
 
 @pytest.mark.parametrize(("few", "taken"), [(2, False), (3, True)])
@@ -173,28 +178,26 @@ def test_three_rows_are_a_group_and_two_are_rows_far_out(few, taken):
     x = r.normal(5, 0.5, (90, 600))
     x[:, :40] += r.normal(0, 4, (3, 40))[y]
     fit = fitting(x)
-    found = halves.groups(fit.model, fit.data.rows, 3, 0)
-    assert (found is not None and adjusted_rand_score(y, found) > 0.95) == taken
+    assert (adjusted_rand_score(y, shown(fit)) > 0.95) == taken
 
 
 def test_rows_of_two_kinds_alone_have_no_three_groups(expressed):
     """Either half shows two, and a third without rows."""
-    fit = fitting(np.repeat(expressed[0][:2], 20, axis=0))
-    assert halves.groups(fit.model, fit.data.rows, 3, 0) is None
+    given = np.arange(40) % 3
+    assert shown(fitting(np.repeat(expressed[0][:2], 20, axis=0)), given) is given
 
 
 def test_more_groups_than_rows_that_are_tried_are_not_shown(expressed, monkeypatch):
     monkeypatch.setattr(halves, "ASKED", 2)
-    fit = fitting(expressed[0])
-    assert halves.groups(fit.model, fit.data.rows, 3, 0) is None
+    given = np.arange(90) % 3
+    assert shown(fitting(expressed[0]), given) is given
 
 
 def test_columns_fewer_than_two_halves_have_directions_are_not_asked(rng):
     y = np.arange(90) % 3
-    x = 9 * rng.normal(size=(3, 20))[y] + rng.normal(size=(90, 20))
+    x, given = 9 * rng.normal(size=(3, 20))[y] + rng.normal(size=(90, 20)), np.repeat([0, 1, 2], 30)
     for columns, taken in ((19, False), (20, True)):
-        fit = fitting(x[:, :columns])
-        assert (halves.groups(fit.model, fit.data.rows, 3, 0) is not None) == taken
+        assert (shown(fitting(x[:, :columns]), given) is not given) == taken
 
 
 def with_holes(x, share, rng):
@@ -204,14 +207,14 @@ def with_holes(x, share, rng):
 def test_missing_cells_are_like_their_columns_wherever_these_lie(expressed, rng):
     x, y = expressed
     fit = fitting(with_holes(x + 1000, 0.1, rng))
-    assert adjusted_rand_score(y, halves.groups(fit.model, fit.data.rows, 3, 0)) > 0.95
+    assert adjusted_rand_score(y, shown(fit)) > 0.95
 
 
 @pytest.fixture
 def tried(monkeypatch):
     """The rows that halves of columns are tried on, in each unit; no groups are found there."""
     seen = []
-    monkeypatch.setattr(halves, "_of_halves", lambda scaled, *more: seen.append(scaled))
+    monkeypatch.setattr(halves, "_borders", lambda scaled, *more: seen.append(scaled) or (np.inf, np.inf))
     return seen
 
 
@@ -219,7 +222,7 @@ def test_known_cells_have_variance_1_or_their_unit_up_to_twice_the_usual_one(exp
     """However many cells of a column are missing."""
     x = expressed[0] * np.geomspace(1, 30, 600)
     fit = fitting(with_holes(x, np.linspace(0, 0.8, 600), rng))
-    assert halves.groups(fit.model, fit.data.rows, 3, 0) is None
+    shown(fit)
     known = ~np.isnan(fit.data.x)
     each, own = (np.nanstd(np.where(known, scaled, np.nan), axis=0) for scaled in tried)
     np.testing.assert_allclose(each, 1, rtol=1e-3)
@@ -233,16 +236,14 @@ def test_of_very_many_columns_as_many_rows_are_tried_as_fit_in_memory(expressed,
     for numbers, rows in ((600 * 50 + 1, 50), (600, 3)):  # as many as groups at least
         tried.clear()
         monkeypatch.setattr(halves, "SAMPLE_NUMBERS", numbers)
-        halves.groups(fit.model, fit.data.rows, 3, 0)
+        shown(fit)
         assert {scaled.shape for scaled in tried} == {(rows, 600)}
 
 
 def test_rows_are_few_by_all_of_them_and_not_by_those_that_are_tried(expressed, monkeypatch):
-    """Forty are too few for a graph, and 90 are not: what halves agree on to a half alone is not taken."""
+    """Forty are too few for a graph, and 90 are not: of these clear groups stay."""
     monkeypatch.setattr(halves, "ASKED", 40)
-    monkeypatch.setattr(halves, "adjusted_rand_score", lambda *_: 0.5)
-    fit = fitting(expressed[0])
-    assert halves.groups(fit.model, fit.data.rows, 3, 0) is None
+    assert shown(fitting(expressed[0]), expressed[1]) is expressed[1]
 
 
 def test_eight_groups_are_shown_as_well(rng):
@@ -251,22 +252,4 @@ def test_eight_groups_are_shown_as_well(rng):
     x = rng.normal(5, 0.5, (240, 600))
     x[:, :320] += 1.2 * np.repeat(np.eye(8), 40, axis=1)[y]
     fit = fitting(x)
-    assert adjusted_rand_score(y, halves.groups(fit.model, fit.data.rows, 8, 0)) > 0.95
-
-
-def test_the_code_is_asked_of_rows_whose_other_columns_are_as_usual(expressed, rng, monkeypatch):
-    """Missing cells stay missing; two places are asked, as the start does."""
-    fit, seen, asked = fitting(with_holes(expressed[0], 0.1, rng)), [], []
-    x = fit.data.x
-    monkeypatch.setattr(halves, "view_reader", lambda *_: lambda rows: seen.append(rows) or (rows[:, :2], rows[:, 2:5]))
-    monkeypatch.setattr(
-        halves.regions, "landmark_draw", lambda views, *_: asked.append(len(views)) or np.arange(90) % 3
-    )
-    halves.groups(fit.model, fit.data.rows, 3, 0)
-    assert asked == [2] * 2 * halves.SPLITS
-    for rows in seen:
-        np.testing.assert_array_equal(np.isnan(rows), np.isnan(x))
-        shown = ((rows == x) | np.isnan(x)).all(axis=0)
-        assert shown.sum() == 300
-        expected = np.where(np.isnan(x), np.nan, np.nanmean(x, axis=0, dtype=np.float64))
-        np.testing.assert_allclose(rows[:, ~shown], expected[:, ~shown], rtol=1e-5)
+    assert adjusted_rand_score(y, shown(fit, n_clusters=8)) > 0.95

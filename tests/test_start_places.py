@@ -29,7 +29,7 @@ def test_whose_draws_agree_says_whose_groups_are_taken(code, columns, shown, tak
     monkeypatch.setattr(starts, "alike", lambda draws: columns)
     monkeypatch.setattr(starts, "of_draws", lambda *given: groups["columns"])
     monkeypatch.setattr(parting, "clearer", lambda *given: groups["clearer"])
-    found = starts.of_either([np.zeros((60, 2))] * 3, 2, 0, sure=lambda: groups["halves"] if shown else None)
+    found = starts.of_either([np.zeros((60, 2))] * 3, 2, 0, shown=lambda found: groups["halves"] if shown else found)
     np.testing.assert_array_equal(found, groups[taken])
 
 

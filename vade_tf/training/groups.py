@@ -108,8 +108,9 @@ def _start(fitting: Fitting, phase: str, rows: Rows, views: list[np.ndarray]) ->
         advance(1, f"{settings.init}, {settings.clusters} groups")
 
     more = partial(further.draws, fitting) if further.wanted(fitting, phase) else None
-    sure = partial(halves.groups, fitting.model, rows, settings.clusters, settings.start_seed)
-    return starts.start(z, settings.clusters, settings.init, settings.start_seed, views, tell, of, more, sure)
+    k, seed = settings.clusters, settings.start_seed
+    shown = partial(halves.shown, rows, n_clusters=k, seed=seed)
+    return starts.start(z, k, settings.init, seed, views, tell, of, more, shown)
 
 
 def doubts(fitting: Fitting, groups: np.ndarray) -> list[str]:

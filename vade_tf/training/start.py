@@ -54,7 +54,7 @@ def start(
     tell: Callable[[], None] = lambda: None,
     kind: str = "code",
     more: Callable[[], Sequence[np.ndarray]] | None = None,
-    sure: Callable[[], np.ndarray | None] = lambda: None,
+    shown: Callable[[np.ndarray], np.ndarray] = lambda groups: groups,
 ) -> Start:
     """Group codes and describe the groups as a mixture.
 
@@ -70,7 +70,7 @@ def start(
             `of_either`; of "directions", see `of_directions`; of a "table", whose views these are, see `of_table`
             and `of_answers`; of "counts", see `of_counts`.
         more: of "code" and "texts", see `landmark`.
-        sure: of "broad" and "wide" rows and "directions", see `of_either`.
+        shown: of "broad" and "wide" rows and "directions", see `of_either`.
 
     Raises:
         ValueError: unknown method or kind, or K not in 1..n.
@@ -94,9 +94,9 @@ def start(
                 elif kind == "counts":
                     groups = of_counts(views, n_clusters, seed, tell)
                 elif kind == "directions":
-                    groups = of_directions(views, n_clusters, seed, tell, sure)
+                    groups = of_directions(views, n_clusters, seed, tell, shown)
                 elif kind in COLUMNS:
-                    groups = of_either(views, n_clusters, seed, tell, sure)
+                    groups = of_either(views, n_clusters, seed, tell, shown)
                 else:
                     groups = landmark(views, n_clusters, seed, tell, kind == "texts", more)
             pi, mu, sigma2 = moments(z, groups, n_clusters)
@@ -198,7 +198,7 @@ def of_either(
     n_clusters: int,
     seed: int,
     tell: Callable[[], None] = lambda: None,
-    sure: Callable[[], np.ndarray | None] = lambda: None,
+    shown: Callable[[np.ndarray], np.ndarray] = lambda groups: groups,
 ) -> np.ndarray:
     """Groups of rows of many columns: those that are found on the code, or those that are found in the columns.
 
@@ -210,8 +210,9 @@ def of_either(
         views: the code and the layer before it, and last the rows in their principal directions, [n, d] each.
         n_clusters, seed: as for `start`.
         tell: called 2 * DRAWS times.
-        sure: gives groups that each half of the columns shows, or None (`halves.groups`); they are taken, where the
-            rows are too few for draws or those in the columns have not found the same regions.
+        shown: gives groups that halves of the columns show in the place of those found, if these are less clear
+            (`halves.shown`); asked where the rows are too few for draws, or those in the columns have not found the
+            same regions.
 
     Returns:
         Groups, [n].
@@ -223,11 +224,10 @@ def of_either(
     else:
         draws = regions.landmark_draws([columns], n_clusters, several(seed, DRAWS), tell)
         others, theirs = of_draws(columns, [draws], n_clusters, seed), alike(draws)
-    if theirs < FOUND_AGAIN and (shown := sure()) is not None:
-        return shown
     if agreed < FOUND_AGAIN <= theirs:
         return others
-    return parting.clearer(coded, columns, found, others, seed)
+    chosen = parting.clearer(coded, columns, found, others, seed)
+    return chosen if theirs >= FOUND_AGAIN else shown(chosen)
 
 
 def of_directions(
@@ -235,7 +235,7 @@ def of_directions(
     n_clusters: int,
     seed: int,
     tell: Callable[[], None] = lambda: None,
-    sure: Callable[[], np.ndarray | None] = lambda: None,
+    shown: Callable[[np.ndarray], np.ndarray] = lambda groups: groups,
 ) -> np.ndarray:
     """Groups of rows of one length: of the rows themselves, where all draws find the same there; else of all views.
 
@@ -247,19 +247,19 @@ def of_directions(
             each column of variance 1, and in one unit.
         n_clusters, seed: as for `start`.
         tell: called 2 * DRAWS times.
-        sure: as for `of_either`.
+        shown: as for `of_either`.
 
     Returns:
         Groups, [n].
     """
     *coded, _, rows = views
     if regions.is_beyond(n_clusters, len(rows)):
-        return of_either([*coded, rows], n_clusters, seed, tell, sure)
+        return of_either([*coded, rows], n_clusters, seed, tell, shown)
     draws = regions.landmark_draws([rows], n_clusters, several(seed, DRAWS), tell)
     agreed = alike(draws)
     if agreed < SETTLED:
-        shown = sure() if agreed < FOUND_AGAIN else None
-        return landmark(views, n_clusters, seed, tell) if shown is None else shown
+        found = landmark(views, n_clusters, seed, tell)
+        return found if agreed >= FOUND_AGAIN else shown(found)
     for _ in range(DRAWS):
         tell()
     return of_draws(rows, [draws], n_clusters, seed)
