@@ -19,10 +19,15 @@ def test_of_rows_too_few_for_a_graph_the_clearer_place_says_the_groups(shown, rn
 
 @pytest.mark.parametrize(
     ("code", "columns", "shown", "taken"),
-    [(0.9, 0.5, True, "halves"), (0.8, 0.9, True, "clearer"), (0.4, 0.7, False, "clearer")],
+    [
+        (0.9, 0.5, True, "halves"),
+        (0.8, 0.9, False, "clearer"),
+        (0.4, 0.7, False, "clearer"),
+        (0.4, 0.8, False, "columns"),
+    ],
 )
 def test_whose_draws_agree_says_whose_groups_are_taken(code, columns, shown, taken, rng, monkeypatch):
-    """Halves are asked where those on the columns differ, whatever the code's do; else the clearer groups count."""
+    """Those on the columns, if theirs alone do, else the clearer ones; or what halves show in their place."""
     groups = {name: np.full(60, number) for number, name in enumerate(("columns", "halves", "clearer"))}
     monkeypatch.setattr(starts, "_voted", lambda *given: (np.zeros(60, int), code))
     monkeypatch.setattr(starts.regions, "landmark_draws", lambda *given: [])

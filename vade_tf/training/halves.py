@@ -2,8 +2,13 @@
 
 Where columns have one unit, as the logarithms of a thousand genes have, those that vary more say more. Divided by its
 deviation each would weigh as much, and noise is most of them; an autoencoder of few rows finds other things as well.
-Where some have a unit of their own, it is these that vary more, and they may say nothing. Either way is tried.
+Where some have a unit of their own, it is these that vary more, and they may say nothing. Where some rows are higher
+than others in all columns, as darker spectra and samples of more protein are, that drowns the rest; or it is what tells
+them apart. Each way is tried.
 """
+
+from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 from sklearn.utils.extmath import randomized_svd
@@ -19,6 +24,7 @@ WIDTH = 10  # leading directions; noise that columns share by chance lies in fur
 SPLITS = 3  # of the columns into two halves
 ASKED = 2000  # rows, at most, that these are tried on
 MOST = 2  # times the median deviation that a column's own may weigh; one that varies more has another unit
+FAR = 1.5  # times the median distance from the mean at which a row stands at most
 FEWEST = 3  # rows of a group among these: fewer are rows that lie far out in any half
 STREAM = 11  # of the seed: of the splits
 
@@ -28,9 +34,10 @@ def shown(x: Rows, groups: np.ndarray, n_clusters: int, seed: int) -> np.ndarray
 
     The noise of one half is not that of the other, so what one shows of the other is in the rows: groups found in one
     half part few of the neighbours in the other. Columns are as they are, but none varies more than `MOST` times as
-    much as the usual one; or all have variance 1, if halves show more of one another then. They take the place of the
-    groups given where they part fewer neighbours than these, to which no column was hidden. But rows too few for a
-    graph have them in any case: an autoencoder knows such rows by heart.
+    much as the usual one, or all have variance 1; and rows are as they are, or each less its mean: the way in which
+    halves show most of one another counts. A row far out is brought nearer. These groups take the place of those given
+    where they part clearly fewer neighbours than these do, to which no column was hidden, in any of the ways. But rows
+    too few for a graph have them in any case: an autoencoder knows such rows by heart.
 
     Args:
         x: raw rows, [n, D].
@@ -56,41 +63,65 @@ def shown(x: Rows, groups: np.ndarray, n_clusters: int, seed: int) -> np.ndarray
     usual = np.median(spread[spread > 0]) if spread.any() else np.float32(1)
     splits = [generator(seed, STREAM, split).permutation(features) for split in range(SPLITS)]
     halves = [(order[: features // 2], order[features // 2 :]) for order in splits]
+    units = np.where(spread > 0, spread, usual), np.maximum(spread, MOST * usual)
+    ways = list(product(units, (False, True)))
     with one_openmp_thread():
-        fewest, chosen = np.inf, None
-        for divisor in (np.where(spread > 0, spread, usual), np.maximum(spread, MOST * usual)):
-            scaled = centred / divisor
-            borders, theirs = _borders(scaled, halves, groups[asked], n_clusters, seed)
-            if borders < fewest:
-                fewest, chosen = borders, (theirs, divisor, _axes(scaled))
-        if chosen is None:
+        borders = [
+            _borders((some - mean) / unit, profile, halves, groups[asked], n_clusters, seed) for unit, profile in ways
+        ]
+        fewest, given = (min(each) for each in zip(*borders, strict=True))
+        taken = fewest < parting.FEWER * given or regions.is_beyond(n_clusters, n)
+        if not taken or np.isinf(fewest):
             return groups
-        theirs, divisor, axes = chosen
-        if fewest >= theirs and not regions.is_beyond(n_clusters, n):
-            return groups
-        leading = [np.where(np.isnan(block), 0, block - mean) / divisor @ axes for block in pipeline.blocks(x)]
+        unit, profile = ways[[found for found, _ in borders].index(fewest)]
+        read = _directions((some - mean) / unit, profile)
+        leading = [read((block - mean) / unit) for block in pipeline.blocks(x)]
         return regions.kmeans(np.concatenate(leading), n_clusters, seed)
 
 
-def _axes(centred: np.ndarray) -> np.ndarray:
-    """The leading directions of centred rows [n, D]: [D, at most WIDTH]."""
-    return randomized_svd(centred, min(WIDTH, *centred.shape), random_state=0)[2].T
+def _directions(some: np.ndarray, profile: bool) -> Callable[[np.ndarray], np.ndarray]:
+    """How scaled rows are compared: function of rows [m, D], NaN where missing, to their leading directions, [m, d].
+
+    Args:
+        some: rows [n, D] that say which these are.
+        profile: whether each row is less its mean.
+    """
+
+    def whole(rows: np.ndarray) -> np.ndarray:
+        known = ~np.isnan(rows)
+        rows = np.where(known, rows, np.float32(0))
+        if profile:
+            level = rows.sum(axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
+            rows = np.where(known, rows - level, np.float32(0))
+        return rows
+
+    def length(rows: np.ndarray) -> np.ndarray:
+        return np.linalg.norm(rows, axis=1, keepdims=True)
+
+    some = whole(some)
+    reach = np.float32(FAR * np.median(length(some))) or np.float32(np.inf)
+
+    def read(rows: np.ndarray) -> np.ndarray:
+        return rows * np.minimum(1, reach / np.maximum(length(rows), 1e-12))
+
+    axes = randomized_svd(read(some), min(WIDTH, *some.shape), random_state=0)[2].T
+    return lambda rows: read(whole(rows)) @ axes
 
 
-def _borders(scaled: np.ndarray, halves: list, groups: np.ndarray, n_clusters: int, seed: int) -> tuple[float, float]:
+def _borders(
+    scaled: np.ndarray, profile: bool, halves: list, groups: np.ndarray, n_clusters: int, seed: int
+) -> tuple[float, float]:
     """Borders beyond chance, in halves of the columns, of k-means in the other half, and of groups given, int [n].
 
-    Means over all halves; the first is infinite as soon as a group has hardly any rows.
+    Means over all halves; the first is infinite where a group has hardly any rows.
     """
-    found, given = [], []
+    found, given, every = [], [], np.arange(len(scaled))
     for both in halves:
-        leading = [scaled[:, half] @ _axes(scaled[:, half]) for half in both]
+        leading = [_directions(scaled[:, half], profile)(scaled[:, half]) for half in both]
         drawn = [regions.kmeans(rows, n_clusters, seed) for rows in leading]
-        if min(np.bincount(each, minlength=n_clusters).min() for each in drawn) < FEWEST:
-            return np.inf, np.inf
-        every = np.arange(len(scaled))
         for rows, other in zip(leading, reversed(drawn), strict=True):
             near = parting.nearest(rows, every)
-            found.append(parting.beyond_chance(near, every, other))
+            hardly = np.bincount(other, minlength=n_clusters).min() < FEWEST
+            found.append(np.inf if hardly else parting.beyond_chance(near, every, other))
             given.append(parting.beyond_chance(near, every, groups))
     return float(np.mean(found)), float(np.mean(given))

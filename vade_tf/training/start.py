@@ -204,15 +204,14 @@ def of_either(
 
     Where most columns say nothing of the groups, an autoencoder of few rows may leave out what does; where groups are
     bent, the code has unfolded them. Those of the columns are taken where their draws have found the same regions and
-    those of the code have not; else see `parting.clearer`.
+    those of the code have not; else see `parting.clearer`. In their place are those that halves of the columns show,
+    where these are clearer still.
 
     Args:
         views: the code and the layer before it, and last the rows in their principal directions, [n, d] each.
         n_clusters, seed: as for `start`.
         tell: called 2 * DRAWS times.
-        shown: gives groups that halves of the columns show in the place of those found, if these are less clear
-            (`halves.shown`); asked where the rows are too few for draws, or those in the columns have not found the
-            same regions.
+        shown: gives groups that halves of the columns show for those found, or the latter (`halves.shown`).
 
     Returns:
         Groups, [n].
@@ -225,9 +224,8 @@ def of_either(
         draws = regions.landmark_draws([columns], n_clusters, several(seed, DRAWS), tell)
         others, theirs = of_draws(columns, [draws], n_clusters, seed), alike(draws)
     if agreed < FOUND_AGAIN <= theirs:
-        return others
-    chosen = parting.clearer(coded, columns, found, others, seed)
-    return chosen if theirs >= FOUND_AGAIN else shown(chosen)
+        return shown(others)
+    return shown(parting.clearer(coded, columns, found, others, seed))
 
 
 def of_directions(
@@ -258,8 +256,7 @@ def of_directions(
     draws = regions.landmark_draws([rows], n_clusters, several(seed, DRAWS), tell)
     agreed = alike(draws)
     if agreed < SETTLED:
-        found = landmark(views, n_clusters, seed, tell)
-        return found if agreed >= FOUND_AGAIN else shown(found)
+        return shown(landmark(views, n_clusters, seed, tell))
     for _ in range(DRAWS):
         tell()
     return of_draws(rows, [draws], n_clusters, seed)
