@@ -12,9 +12,10 @@ import pytest
 import tensorflow as tf
 from hypothesis import settings
 
-from vade_tf.model import networks
+from vade_tf.model import networks, stored
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
+from vade_tf.report import drawing
 
 
 def rewrite_graphs(on: bool) -> None:
@@ -25,6 +26,8 @@ def rewrite_graphs(on: bool) -> None:
 rewrite_graphs(False)  # a fifth of a tiny fit
 gc.freeze()  # the million objects of the imports are not searched for garbage again and again
 gc.set_threshold(5000, 20, 50)  # and the rest less often
+
+drawing.STYLE["figure.dpi"] = 50.0  # a ninth of the pixels of every picture
 
 settings.register_profile("any_machine", deadline=None)  # a busy or slow machine fails nothing
 settings.load_profile("any_machine")
@@ -63,6 +66,23 @@ def untraced():
 # the fits of its fixtures
 eager = pytest.fixture(untraced, name="eager")
 eager_file = pytest.fixture(untraced, name="eager_file", scope="module")
+
+
+@pytest.fixture(scope="module")
+def loaded_once():
+    """The file of a model that nobody changes is loaded for its first reader alone: for tests of what comes after."""
+    found, load = {}, stored.load
+
+    def once(file):
+        about = file.stat()
+        key = (about.st_dev, about.st_ino, about.st_mtime_ns, about.st_size)
+        if key not in found:
+            found[key] = load(file)
+        return found[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stored, "load", once)
+        yield
 
 
 @pytest.fixture(scope="session")

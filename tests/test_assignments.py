@@ -17,6 +17,8 @@ from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows, numbers_of
 from vade_tf.systems.models import Clustering, StudentT
 
+pytestmark = pytest.mark.usefixtures("loaded_once")
+
 SMALL = {"pretrain_epochs": 1, "epochs": 1, "clusters": 3, "hidden": (16, 8), "precision": "float32", "init": "kmeans"}
 
 

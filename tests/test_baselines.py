@@ -22,13 +22,15 @@ from vade_tf.training import posterior
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings
 
+pytestmark = pytest.mark.usefixtures("loaded_once")
+
 OTHERS = [name for name in systems.SYSTEMS if name != "dec_da"]  # which is of images alone: test_systems_images.py
 GENERATIVE = {"gmm", "ae_gmm", "vae_gmm", "gmvae"}
 SMALL = {
     "clusters": 3,
     "batch_size": 64,
-    "pretrain_epochs": 30,
-    "epochs": 30,
+    "pretrain_epochs": 15,
+    "epochs": 10,
     "latent_dim": 3,
     "hidden": (64, 32),
     "learning_rate": 1e-2,
@@ -80,7 +82,7 @@ def test_a_system_finds_the_groups_and_its_run_folder_gives_it_back(name, traine
     kept = json.loads((trained / name / "metrics.json").read_text())
     assert kept["model"] == name
     assert kept["acc"] == metrics.accuracy(dataset.y, probabilities.argmax(axis=1))
-    if name != "gmvae":  # nothing makes 120 updates of a GMVAE find groups
+    if name != "gmvae":  # nothing makes 40 updates of a GMVAE find groups
         assert kept["acc"] == 1
     assert (kept["elbo"] is not None) == (name == "gmvae")
     assert not (trained / name / "export").exists()
@@ -311,7 +313,7 @@ def test_dec_and_idec_keep_the_rate_of_their_own_optimizer(name, rate, trained):
     """The run's own begins at SMALL's 0.01 and falls to a twentieth."""
     with (trained / name / "metrics.csv").open(newline="") as lines:
         rates = [float(row["learning_rate"]) for row in csv.DictReader(lines)]
-    assert rates == pytest.approx([rate] * 30)
+    assert rates == pytest.approx([rate] * 10)
 
 
 def test_dec_assigns_by_a_student_t_kernel(rng):

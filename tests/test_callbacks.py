@@ -22,9 +22,12 @@ SETTINGS = {
     "batch_size": 32,
     "clusters": 3,
     "hidden": (16, 8),
+    "init": "kmeans",
     "augment": "none",
     "precision": "float32",  # in half precision a row depends a little on its batch
 }
+
+pytestmark = pytest.mark.usefixtures("eager_file", "loaded_once")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +36,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("views")
     x = np.random.default_rng(0).integers(0, 256, (40, 6, 8)).astype("u1")
     np.savez(folder / "x.npz", x=x, y=np.arange(40) % 3)
-    training.train(TrainConfig.create(data=str(folder / "x.npz"), **SETTINGS), folder / "run")
+    training.train(TrainConfig.create(data=str(folder / "x.npz"), **SETTINGS), folder / "run", export=False)
     return folder / "run", folder / "x.npz"
 
 
@@ -60,17 +63,17 @@ def test_training_is_the_same_to_the_bit_without_it(trained, tmp_path, monkeypat
     folder, data = trained
     for name in ("write", "project"):
         monkeypatch.setattr(tensorboard.Views, name, lambda *a: None)
-    training.train(TrainConfig.create(data=str(data), **SETTINGS), tmp_path / "run")
+    training.train(TrainConfig.create(data=str(data), **SETTINGS), tmp_path / "run", export=False)
     mine, theirs = load(folder), load(tmp_path / "run")
     for a, b in zip(mine.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert not (tmp_path / "run" / "tensorboard" / "fit" / "tensors.tsv").exists()
 
 
-def test_every_row_of_many_short_epochs_is_shown(tmp_path, monkeypatch, eager):
+def test_every_row_of_many_short_epochs_is_shown(tmp_path, monkeypatch):
     monkeypatch.setattr(callbacks, "KEPT", 5)
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(20, 4)).astype("f4"))
-    short = {**SETTINGS, "pretrain_epochs": 12, "epochs": 17, "init": "kmeans", "regroups": 0}
+    short = {**SETTINGS, "pretrain_epochs": 12, "epochs": 17, "regroups": 0}
     training.train(TrainConfig.create(data=str(tmp_path / "x.npy"), **short), tmp_path / "run", export=False)
     for phase, epochs in (("pretrain", 12), ("fit", 17)):
         folder = str(tmp_path / "run" / "tensorboard" / phase)
@@ -141,7 +144,7 @@ def test_the_projector_shows_the_model_that_is_kept(tmp_path, rng, monkeypatch):
     monkeypatch.setattr(training.recipe, "fit", other)
     x = rng.normal(size=(20, 4)).astype("f4")
     np.save(tmp_path / "x.npy", x)
-    few = {**SETTINGS, "pretrain_epochs": 0, "epochs": 1, "init": "kmeans", "regroups": 0}
+    few = {**SETTINGS, "pretrain_epochs": 0, "epochs": 1, "regroups": 0}
     training.train(TrainConfig.create(data=str(tmp_path / "x.npy"), **few), tmp_path / "run", export=False)
     codes = np.loadtxt(tmp_path / "run" / "tensorboard" / "fit" / "tensors.tsv", delimiter="\t")
     kept = load(tmp_path / "run").encode(x)[0].numpy()[np.random.default_rng(0).permutation(20)]

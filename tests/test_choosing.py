@@ -41,11 +41,11 @@ def fewer(monkeypatch):
     ],
 )
 def test_clear_groups_are_counted(n_groups, read):
-    x, _ = rows(n_groups)
+    x, _ = rows(n_groups, 160)
     more = {
         "two views": {"views": [x, np.tanh(x @ np.random.default_rng(1).normal(size=(6, 8)) / 9)]},
         "table": {"views": [x], "kind": "table"},
-        "counts": {"views": [rows(7, seed=5)[0], rows(8, seed=6)[0], x], "kind": "counts"},
+        "counts": {"views": [rows(7, 160, 5)[0], rows(8, 160, 6)[0], x], "kind": "counts"},
     }.get(read, {})
     choice = choice_of(x, "kmeans" if read == "kmeans" else "landmark", **more)
     assert (choice.n_clusters, choice.sure) == (n_groups, "sure")

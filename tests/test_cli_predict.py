@@ -24,9 +24,9 @@ from vade_tf.runs.folder import Run
 from vade_tf.runs.load import check_clusters, load
 from vade_tf.systems import SYSTEMS
 
-pytestmark = pytest.mark.usefixtures("eager_file")
+pytestmark = pytest.mark.usefixtures("eager_file", "loaded_once")
 
-SMALL = {"pretrain_epochs": 1, "epochs": 1, "clusters": 3, "hidden": (16, 8)}
+SMALL = {"pretrain_epochs": 1, "epochs": 1, "clusters": 3, "hidden": (8,)}
 
 
 @pytest.fixture(scope="module")

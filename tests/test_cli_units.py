@@ -15,7 +15,7 @@ from vade_tf.runs.config import TrainConfig
 
 __all__ = ["tabled", "things"]  # fixtures
 
-pytestmark = pytest.mark.usefixtures("eager_file")
+pytestmark = pytest.mark.usefixtures("eager_file", "loaded_once")
 
 
 @pytest.mark.parametrize("command", [["predict"], ["evaluate", "--no-figures"]])

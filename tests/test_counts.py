@@ -184,7 +184,7 @@ def test_new_counts_below_0_are_refused_though_they_are_whole():
 
 def test_a_fit_finds_the_groups_and_gives_counts_back(cells):
     x, y = cells
-    small = {"latent_dim": 3, "hidden": (24,), "pretrain_epochs": 60, "epochs": 60, "precision": "float32"}
+    small = {"latent_dim": 3, "hidden": (24,), "pretrain_epochs": 30, "epochs": 30, "precision": "float32"}
     model = VaDEClusterer(3, random_state=0, batch_size=64, **small).fit(x)
     assert model.model_.likelihood.name == "counts"
     assert metrics.accuracy(y, model.labels_) > 0.95

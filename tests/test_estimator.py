@@ -53,10 +53,12 @@ def expected_failures(estimator):
 
 @pytest.mark.usefixtures("eager")
 @parametrize_with_checks(
-    [VaDEClusterer(n_clusters=3, random_state=0, **SHORTEST)],
+    [VaDEClusterer(n_clusters=3, random_state=0, **{**SHORTEST, "pretrain_epochs": 0})],
     expected_failed_checks=expected_failures,
 )
 def test_scikit_learns_contract(estimator, check):
+    if reason := expected_failures(estimator).get(check.func.__name__):
+        pytest.xfail(reason)  # without the fits that it would make
     check(estimator)
 
 
@@ -69,7 +71,7 @@ def blobs():
 
 @pytest.fixture(scope="module")
 def fitted(blobs):
-    longer = {**QUICK, "hidden": (32, 32), "pretrain_epochs": 60, "epochs": 20, "learning_rate": 5e-3}
+    longer = {**QUICK, "hidden": (32, 32), "pretrain_epochs": 40, "epochs": 20, "learning_rate": 5e-3}
     return VaDEClusterer(n_clusters=3, random_state=0, **longer).fit(blobs[0])
 
 
@@ -186,16 +188,18 @@ def test_labels_are_ignored(blobs):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.usefixtures("eager")
 def test_in_a_pipeline(blobs):
     x, y = blobs
-    pipe = make_pipeline(StandardScaler(), VaDEClusterer(n_clusters=3, random_state=0, **QUICK))
+    pipe = make_pipeline(StandardScaler(), VaDEClusterer(n_clusters=3, random_state=0, **SHORTEST))
     assert adjusted_rand_score(y, pipe.fit_predict(x)) > 0.9
 
 
 @pytest.mark.usefixtures("eager")
 def test_in_a_search(blobs):
     x, _ = blobs
-    search = GridSearchCV(VaDEClusterer(n_clusters=3, random_state=0, **SHORTEST), {"latent_dim": [1, 2]}, cv=2)
+    halves = [(np.arange(120), np.arange(120, 240))]
+    search = GridSearchCV(VaDEClusterer(n_clusters=3, random_state=0, **SHORTEST), {"latent_dim": [1, 2]}, cv=halves)
     search.set_params(refit=False).fit(x)
     assert np.all(np.isfinite(search.cv_results_["mean_test_score"]))
 

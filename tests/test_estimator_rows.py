@@ -27,7 +27,7 @@ pytestmark = [
 ]
 
 SHORTEST = {
-    "n_clusters": 2, "hidden": (8,), "latent_dim": 2, "pretrain_epochs": 2, "epochs": 1, "precision": "float32",
+    "n_clusters": 2, "hidden": (8,), "latent_dim": 2, "pretrain_epochs": 0, "epochs": 1, "precision": "float32",
     "init": "kmeans", "regroups": 0, "validation_rows": 0, "random_state": 0,
 }  # fmt: skip
 
@@ -45,6 +45,12 @@ def x():
 @pytest.fixture(scope="module")
 def fitted(x):
     return clusterer().fit(x)
+
+
+@pytest.fixture(scope="module")
+def tabled(x):
+    """A fit to the same rows as a table."""
+    return clusterer().fit(pandas.DataFrame(x, columns=list("abc")))
 
 
 @pytest.mark.parametrize("value", [5e3, -999_999, 1e22, -1e30])
@@ -86,9 +92,7 @@ def test_a_sparse_matrix_of_the_caller_is_not_touched():
     np.testing.assert_array_equal(matrix.indices, parts[1])
 
 
-@pytest.mark.parametrize(
-    "names", [["b", 1, "c"], [2, 0, 1], [10, 20, 30], [("a", 1), ("a", 2), ("b", 1)], [True, "b", 0.5]]
-)
+@pytest.mark.parametrize("names", [["b", 1, "c"], [2, 0, 1], [("a", 1), ("a", 2), ("b", 1)], [True, "b", 0.5]])
 def test_an_array_is_read_in_the_order_of_the_columns_whatever_they_are_called(x, names, tmp_path):
     frame = pandas.DataFrame(x * [1, 50, 0.01])
     frame.columns = pandas.MultiIndex.from_tuples(names) if isinstance(names[0], tuple) else names
@@ -107,9 +111,9 @@ def test_an_array_is_read_in_the_order_of_the_columns_whatever_they_are_called(x
         (np.ones((2, 4)), "^X: X has 4 features, but VaDEClusterer is expecting 3"),
     ],
 )
-def test_what_is_no_table_is_said_to_be_none(x, given, expected):
+def test_what_is_no_table_is_said_to_be_none(tabled, given, expected):
     with pytest.raises(InputError, match=expected):
-        clusterer().fit(pandas.DataFrame(x, columns=list("abc"))).predict(given)
+        tabled.predict(given)
 
 
 def test_odd_arrays(x, fitted):
@@ -230,12 +234,12 @@ def test_rows_that_are_said_to_be_no_images_may_have_any_shape(x):
     np.testing.assert_array_equal(clusterer(image_shape=()).fit(blocks).predict(blocks), flat.labels_)
 
 
-def test_cells_are_filled_where_a_table_was_fitted(x, fitted):
+def test_cells_are_filled_where_a_table_was_fitted(x, fitted, tabled):
     frame = pandas.DataFrame(x, columns=list("abc"))
     with pytest.raises(InputError, match="^impute: expected a fit to a DataFrame, got one to an array"):
         fitted.impute(frame)
     with pytest.raises(InputError, match="^X: expected a DataFrame, as was fitted, got an array"):
-        clusterer().fit(frame).impute(x)
+        tabled.impute(x)
 
 
 def test_every_seed_that_scikit_learn_takes_is_one(x):
@@ -309,14 +313,14 @@ NO_ARRAYS = [
 
 
 @pytest.mark.parametrize(("form", "said"), NO_ARRAYS)
-def test_who_gives_no_array_is_told_what_to_give(x, fitted, form, said):
+def test_who_gives_no_array_is_told_what_to_give(x, fitted, tabled, form, said):
     with pytest.raises(InputError, match=f"^X: expected an array, a sparse matrix, .* or an AnnData, got {said}"):
         clusterer().fit(form(x))
     said = said.replace("vade_tf.fit", "model_.predict").replace(", .* vade-tf train --data FILE", r", [^:]*$")
     with pytest.raises(InputError, match=f"^X: expected an array, a sparse matrix, .* or an AnnData, got {said}"):
         fitted.predict(form(x))
     with pytest.raises(InputError, match=f"^X: expected a DataFrame, or an array of all its columns, got {said}"):
-        clusterer().fit(pandas.DataFrame(x)).predict(form(x))
+        tabled.predict(form(x))
 
 
 def test_a_fitted_clusterer_can_be_shown(fitted):

@@ -23,6 +23,8 @@ from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 
+pytestmark = pytest.mark.usefixtures("eager_file", "loaded_once")
+
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = {
     "pretrain_epochs": 1,
@@ -31,7 +33,7 @@ SMALL = {
     "batch_size": 32,
     "clusters": 3,
     "augment": "none",
-    "hidden": (16, 8),
+    "hidden": (8,),
 }
 STEPS = ["loading data", "encoding 36 rows", "importance-weighted bounds", "silhouette, clusters and speed"]
 FIGURES = {"samples", "reconstructions", "interpolation", "members", "outliers", "code", "confusion", "reliability"}

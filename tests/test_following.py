@@ -154,7 +154,7 @@ def rows(n=200):
     return frame.assign(device=9 * new + r.normal(size=n), maker=np.where(new, "new", "old"))
 
 
-def test_a_fit_tells_of_the_column_but_not_where_hints_chose_the_groups():
+def test_a_fit_tells_of_the_column_but_not_where_hints_chose_the_groups(eager):
     short = VaDEClusterer(2, hidden=(8,), latent_dim=2, pretrain_epochs=2, epochs=2, random_state=0)
     with pytest.warns(UserWarning, match="the clusters follow column 'maker' and, with it, 'device'"):
         short.fit(rows())

@@ -19,7 +19,7 @@ from vade_tf.training.start import DRAWS, landmark
 from vade_tf.training.store import Memory
 
 TOPICS = np.arange(120) % 3
-SHORT = {"clusters": 3, "hidden": (16, 8), "latent_dim": 2, "pretrain_epochs": 2, "epochs": 2, "precision": "float32"}
+SHORT = {"clusters": 3, "hidden": (16, 8), "latent_dim": 2, "pretrain_epochs": 1, "epochs": 1, "precision": "float32"}
 pytestmark = pytest.mark.usefixtures("eager_file")
 
 
@@ -83,7 +83,7 @@ def test_images_are_read_whole_and_their_start_is_what_most_say(monkeypatch):
     x = r.integers(0, 60, (120, 8, 8)).astype("u1")
     x[::2, 2, :], x[1::2, :, 5] = 250, 250
     read, heard, landmark_draws = [], Listens(), regions.landmark_draws
-    fitting = begun(x, reporter=heard, clusters=2, pretrain_epochs=20, hidden=(32, 16))
+    fitting = begun(x, reporter=heard, clusters=2, pretrain_epochs=12, hidden=(32, 16))
 
     def begin(data, settings, **more):
         read.append(data.x.shape)
@@ -222,7 +222,7 @@ def test_a_fit_says_what_it_trains_and_has_no_epochs_of_theirs(texts):
     found = recipe.fit(texts, Settings(**SHORT), reporter=heard)
     said = [text for text in heard.said if text.startswith("autoencoder")]
     assert said == [f"autoencoder {i} of 3, of the commonest words: all vote on the groups" for i in (2, 3)]
-    assert [row["phase"] for row in found.history] == ["pretrain"] * 2 + ["fit"] * 2
+    assert [row["phase"] for row in found.history] == ["pretrain", "fit"]
 
 
 @pytest.mark.parametrize("other", [{"own_networks": True}, {"strategy": object()}])

@@ -29,6 +29,8 @@ from vade_tf.report.evaluation import findings
 from vade_tf.report.expression import expression
 from vade_tf.runs.folder import Run
 
+pytestmark = pytest.mark.usefixtures("loaded_once")
+
 GENES = [f"gene{j}" for j in range(30)]
 TYPES = np.array(["B", "T", "NK"])
 SMALL = {"latent_dim": 3, "hidden": (24,), "precision": "float32"}
@@ -235,10 +237,8 @@ def test_a_sparse_h5_file_with_wrong_numbers_is_refused(tmp_path):
         load_file(str(tmp_path / "a.h5"))
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A folder with cells.h5ad (counts in a layer, 240 cells) and a run on it."""
-    folder = tmp_path_factory.mktemp("cells")
+def run_on_cells(folder, epochs):
+    """In a folder cells.h5ad (counts in a layer, 240 cells), and a run on it of so many epochs a phase."""
     data = annotated(240)
     data.layers["counts"], data.X = data.X, data.X.log1p()
     data.write_h5ad(folder / "cells.h5ad")
@@ -254,8 +254,13 @@ def run(tmp_path_factory):
         "3",
     ]
     command += ["--out", str(folder / "run"), "--hidden", "24", "--latent-dim", "3", "--batch-size", "64", "--quiet"]
-    assert main([*command, "--pretrain-epochs", "30", "--epochs", "30", "--no-export"]) == 0
+    assert main([*command, "--pretrain-epochs", epochs, "--epochs", epochs, "--no-export"]) == 0
     return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return run_on_cells(tmp_path_factory.mktemp("cells"), "20")
 
 
 def test_a_run_knows_its_genes_and_its_layer(run):

@@ -7,7 +7,7 @@ import anndata
 import h5py
 import numpy as np
 import pytest
-from test_genes import GENES, annotated, cells, run
+from test_genes import GENES, annotated, cells, run_on_cells
 
 from vade_tf.cli.main import main
 from vade_tf.data.files import load_file
@@ -22,7 +22,13 @@ from vade_tf.runs.rows import load_rows
 from vade_tf.training import given
 from vade_tf.training.settings import Settings
 
-__all__ = ["run"]  # a fixture
+pytestmark = pytest.mark.usefixtures("eager_file", "loaded_once")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Whose groups nobody looks at."""
+    return run_on_cells(tmp_path_factory.mktemp("cells"), "1")
 
 
 def predict(run, data, out):

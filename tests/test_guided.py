@@ -136,7 +136,7 @@ def targets(monkeypatch):
     return seen
 
 
-LENGTHS = {"pretrain_epochs": 0, "epochs": 20, "guide_weight": 7.0, "init": "kmeans"}
+LENGTHS = {"pretrain_epochs": 0, "epochs": 20, "regroups": 1, "guide_weight": 7.0, "init": "kmeans"}
 
 
 def test_hints_hold_throughout_and_groups_of_the_start_to_the_last_tenth(learned, targets, eager):

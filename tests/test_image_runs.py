@@ -15,6 +15,8 @@ from vade_tf.report import evaluation
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 
+pytestmark = pytest.mark.usefixtures("loaded_once")
+
 SIDE = 28
 WORDS = [
     *("--clusters", "2", "--batch-size", "16", "--quiet"),
@@ -98,11 +100,10 @@ def test_images_of_another_form_are_refused(run, tmp_path, capsys):
     channels_first = np.zeros((2, 3, SIDE, SIDE), "u1")
     np.save(tmp_path / "x.npy", channels_first)
     np.savez(tmp_path / "x.npz", x=channels_first)
-    for name in ("x.npy", "x.npz"):
-        for words in (["predict", str(run)], ["evaluate", str(run), "--out", str(tmp_path / "out")]):
-            assert main([*words, "--data", str(tmp_path / name), "--quiet"]) == 2
-            said = capsys.readouterr().err
-            assert "expected images of (28, 28, 3), as in training, got (3, 28, 28) in each row" in said
+    for name, words in (("x.npy", ["predict"]), ("x.npz", ["evaluate", "--out", str(tmp_path / "out")])):
+        assert main([*words, str(run), "--data", str(tmp_path / name), "--quiet"]) == 2
+        said = capsys.readouterr().err
+        assert "expected images of (28, 28, 3), as in training, got (3, 28, 28) in each row" in said
     with pytest.raises(ValueError, match=r"^x: expected images of \(28, 28, 3\), as in training, got \(3, 28, 28\)"):
         load(run).predict(channels_first, verbose=0)
 
@@ -110,11 +111,10 @@ def test_images_of_another_form_are_refused(run, tmp_path, capsys):
 def test_a_single_image_is_told_how_to_be_saved(run, tmp_path, capsys):
     np.save(tmp_path / "x.npy", np.zeros((SIDE, SIDE, 3), "u1"))
     np.savez(tmp_path / "x.npz", x=np.zeros((SIDE, SIDE, 3), "u1"))
-    for words in (["predict", str(run)], ["evaluate", str(run), "--out", str(tmp_path / "out")]):
-        for name in ("x.npy", "x.npz"):
-            assert main([*words, "--data", str(tmp_path / name), "--quiet"]) == 2
-            told = f"{tmp_path}/{name}: expected several images, got one of shape (28, 28, 3); save x[None]"
-            assert told in capsys.readouterr().err
+    for name, words in (("x.npz", ["predict"]), ("x.npy", ["evaluate", "--out", str(tmp_path / "out")])):
+        assert main([*words, str(run), "--data", str(tmp_path / name), "--quiet"]) == 2
+        told = f"{tmp_path}/{name}: expected several images, got one of shape (28, 28, 3); save x[None]"
+        assert told in capsys.readouterr().err
 
 
 def test_nearly_black_images_are_bytes_all_the_same(run, tmp_path, capsys):

@@ -121,12 +121,11 @@ def test_one_cluster_for_all_agrees_with_nothing(fitting):
 
 
 @pytest.mark.parametrize(("guided", "kept"), [(2, True), (4, False), (1, False), (0, False)])
-def test_the_weights_are_those_after_the_last_epoch_that_is_held(rng, guided, kept):
+def test_the_weights_are_those_after_the_last_epoch_that_is_held(rng, guided, kept, eager):
     """Where something comes after it, and no more than was held."""
     x = (9.0 * np.eye(3)[GROUPS] + rng.normal(size=(60, 3))).astype("f4")
-    settings = Settings(
-        clusters=3, latent_dim=2, hidden=(4,), pretrain_epochs=0, epochs=4, guide_epochs=guided, precision="float32"
-    )
+    short = {"pretrain_epochs": 0, "epochs": 4, "regroups": 0, "precision": "float32"}
+    settings = Settings(clusters=3, latent_dim=2, hidden=(4,), guide_epochs=guided, **short)
     store, seen = Memory(), {}
 
     class See(tf.keras.callbacks.Callback):

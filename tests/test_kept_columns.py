@@ -10,7 +10,7 @@ from vade_tf.errors import UnitsWarning
 
 __all__ = ["data", "tabled", "things", "trained", "x"]  # fixtures
 
-pytestmark = pytest.mark.usefixtures("eager_file")
+pytestmark = pytest.mark.usefixtures("eager_file", "loaded_once")
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])

@@ -34,7 +34,7 @@ def flags(tmp_path_factory):
     """A run of a second: its flags without --out."""
     file = tmp_path_factory.mktemp("rows") / "x.npy"
     np.save(file, np.random.default_rng(0).normal(size=(60, 5)).astype("f4"))
-    small = ["--hidden", "8,8", "--pretrain-epochs", "1", "--epochs", "2", "--init", "kmeans"]
+    small = ["--hidden", "8", "--pretrain-epochs", "1", "--epochs", "2", "--init", "kmeans"]
     return ["--data", str(file), "--clusters", "3", "--quiet", *small]
 
 

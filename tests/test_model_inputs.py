@@ -13,7 +13,7 @@ from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
 
 
-def test_errors_say_what_to_do(small_model):
+def test_errors_say_what_to_do(small_model, eager):
     x = np.zeros((4, 12), "f4")
     with pytest.raises(ValueError, match="likelihood: expected one of .*got 'poisson'"):
         small_model("poisson")
@@ -77,7 +77,7 @@ def test_labels_of_two_classes_are_no_hints_either(small_model, rng, eager):
     assert small_model().fit(x, hints=y, batch_size=32, verbose=0).history["guidance"][0] > 0
 
 
-def test_a_model_that_was_never_fitted_takes_no_labels_batch_by_batch(small_model, rng):
+def test_a_model_that_was_never_fitted_takes_no_labels_batch_by_batch(small_model, rng, eager):
     model, x = small_model(), rng.random((8, 12)).astype("f4")
     with pytest.raises(ValueError, match="y: expected no labels"):
         model.train_on_batch(x, np.arange(8) % 4)
@@ -142,7 +142,7 @@ def test_hints_of_which_none_is_known_are_hints(small_model, rng, eager):
     assert small_model().fit(x, np.full(32, -1), batch_size=32, verbose=0).history["guidance"] == [0.0]
 
 
-def test_images_of_other_sides_are_told_from_rows_that_an_encoder_reads_as_it_likes(rng):
+def test_images_of_other_sides_are_told_from_rows_that_an_encoder_reads_as_it_likes(rng, eager):
     x, z = keras.Input((4, 6, 1)), keras.Input((2,))
     h = keras.layers.Flatten()(x)
     model = VaDE(keras.Model(x, [keras.layers.Dense(2)(h)] * 2), keras.Model(z, keras.layers.Dense(24)(z)), 2)
@@ -176,7 +176,7 @@ def test_pairs_of_a_data_set_are_refused_unless_they_are_hints(small_model, rng)
     model.fit(generator(), hints=True, steps_per_epoch=4, **settings)
 
 
-def test_hints_of_no_weight_are_refused(small_model, rng, tmp_path):
+def test_hints_of_no_weight_are_refused(small_model, rng, tmp_path, eager):
     """A model that was trained by the recipe has let go of its hints, and keeps that weight in its file."""
     x, known = rng.random((8, 12)).astype("f4"), np.array([0, 1, -1, -1, 2, 3, -1, -1])
     trained = small_model(guide_weight=0.0)
@@ -200,7 +200,7 @@ def test_a_loss_of_ones_own_is_refused(small_model, name, value):
         small_model().compile("adam", **{name: value})
 
 
-def test_rows_and_clusters_that_cannot_be_used_are_named(small_model):
+def test_rows_and_clusters_that_cannot_be_used_are_named(small_model, eager):
     model, x = small_model(), np.zeros((4, 12), "f4")
     x[2, 3] = np.nan
     for verb in (model.fit, model.evaluate, model.predict):
@@ -227,7 +227,7 @@ def convolutional():
 
 
 @pytest.mark.parametrize("scaling", [None, keras.layers.Rescaling([1 / 255] * 24, [0.0] * 24, dtype="float32")])
-def test_networks_of_images_take_rows_and_images(rng, tmp_path, scaling):
+def test_networks_of_images_take_rows_and_images(rng, tmp_path, scaling, eager):
     """Against the networks themselves, which read images: rows are the same numbers in the same order."""
     raw = rng.integers(0, 256, (16, 4, 6)).astype("u1") if scaling else rng.random((16, 4, 6)).astype("f4")
     x = (raw / 255 if scaling else raw).astype("f4")

@@ -14,7 +14,7 @@ from vade_tf.model.choice import choose
 from vade_tf.training import remarks
 from vade_tf.training.settings import Settings
 
-SHORT = Settings(clusters=4, hidden=(4,), latent_dim=2, pretrain_epochs=1, epochs=1)
+SHORT = Settings(clusters=4, hidden=(4,), latent_dim=2, pretrain_epochs=0, epochs=1)
 
 
 def said(x):

@@ -133,7 +133,7 @@ def model_of(middle) -> VaDE:
 
 
 @pytest.mark.parametrize("middle", OWN.values(), ids=OWN.keys())
-def test_networks_of_ones_own_are_loaded(middle, tmp_path):
+def test_networks_of_ones_own_are_loaded(middle, tmp_path, eager):
     model = model_of(middle)
     model.save(tmp_path / "m.keras")
     again = load(tmp_path / "m.keras")

@@ -26,7 +26,7 @@ from vade_tf.training import choosing
 pytestmark = pytest.mark.usefixtures("eager_file")
 
 ROOT = Path(__file__).resolve().parent.parent
-SMALL = {"pretrain_epochs": 2, "epochs": 2, "batch_size": 64, "hidden": (16, 8), "precision": "float32", "seed": 3}
+SMALL = {"pretrain_epochs": 1, "epochs": 1, "batch_size": 64, "hidden": (16,), "precision": "float32", "seed": 3}
 
 
 @pytest.fixture(scope="module")

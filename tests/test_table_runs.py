@@ -25,10 +25,10 @@ from vade_tf.training import device, recipe
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings
 
-pytestmark = pytest.mark.usefixtures("eager_file")
+pytestmark = pytest.mark.usefixtures("eager_file", "loaded_once")
 
 SMALL = {
-    "pretrain_epochs": 1, "epochs": 1, "clusters": 2, "hidden": (8, 8), "latent_dim": 2, "precision": "float32",
+    "pretrain_epochs": 0, "epochs": 1, "clusters": 2, "hidden": (8,), "latent_dim": 2, "precision": "float32",
     "init": "kmeans",
 }  # fmt: skip
 

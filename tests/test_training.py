@@ -188,7 +188,7 @@ def test_tensorboard_has_every_column(whole):
 
 
 def test_it_finds_groups_that_are_there(data, tmp_path):
-    settings = {**SMALL, "pretrain_epochs": 60, "epochs": 40, "guide_epochs": 30, "augment": "none"}
+    settings = {**SMALL, "pretrain_epochs": 30, "epochs": 16, "guide_epochs": 12, "augment": "none"}
     assert training.train(TrainConfig.create(data=data, **settings), tmp_path / "run", export=False)["acc"] > 0.98
 
 

@@ -80,14 +80,14 @@ def test_a_part_that_is_not_trained_stays_so_in_a_file(x, tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("name", ["m.h5", "m.hdf5", "m", "m.weights.h5"])
-def test_a_model_is_saved_as_keras_or_not_at_all(x, tmp_path, name):
+def test_a_model_is_saved_as_keras_or_not_at_all(x, tmp_path, eager):
     """Keras' older format failed halfway, and took the optimizer from what was saved after it."""
     model = VaDE(*parts(), 4)
     model.compile("adam")
     model.fit(x, batch_size=8, verbose=0)
-    with pytest.raises(InputError, match=r"^filepath: expected a name that ends in \.keras, got "):
-        model.save(tmp_path / name)
+    for name in ("m.h5", "m.hdf5", "m", "m.weights.h5"):
+        with pytest.raises(InputError, match=r"^filepath: expected a name that ends in \.keras, got "):
+            model.save(tmp_path / name)
     assert not list(tmp_path.iterdir())
     model.save(tmp_path / "m.keras")
     loaded = keras.models.load_model(tmp_path / "m.keras")
