@@ -42,20 +42,37 @@ def rows(tmp_path):
     return tmp_path / "rows.npz"
 
 
-def test_a_normal_run_shows_progress_and_a_table_and_nothing_else(
-    rows, tmp_path, monkeypatch, capsys, as_a_fresh_process
-):
-    settings = ("--data", rows, "--clusters", 3, "--pretrain-epochs", 2, "--epochs", 2, "--hidden", "16,8")
-    done = command(*settings, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+def check_shown(out):
     for words in ("Autoencoder", "Starting mixture", "VaDE", "ACC   NMI   ARI", "nats a row", "next", "runs/rows"):
-        assert words in done.stdout
-    assert "VaDE              epoch 2/2" in done.stdout  # no bars where stdout is no terminal
-    assert "python evaluate.py runs/rows" in done.stdout
-    assert len(done.stdout.splitlines()) <= 12
+        assert words in out
+    assert "VaDE              epoch 2/2" in out  # no bars where stdout is no terminal
+    assert "python evaluate.py runs/rows" in out
+    assert len(out.splitlines()) <= 12
+
+
+SETTINGS = ("--clusters", "3", "--pretrain-epochs", "2", "--epochs", "2", "--hidden", "16,8")
+
+
+@pytest.mark.long
+def test_a_normal_run_in_a_fresh_process_shows_no_more_and_ends_the_same(
+    rows, tmp_path, monkeypatch, as_a_fresh_process
+):
+    done = command("--data", rows, *SETTINGS, "--no-export", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    check_shown(done.stdout)
     monkeypatch.chdir(tmp_path)
-    assert train.main([*map(str, settings), "--quiet", "--no-export"]) == 0
+    assert train.main(["--data", str(rows), *SETTINGS, "--quiet", "--no-export"]) == 0
+    first, second = (json.loads((tmp_path / "runs" / n / "metrics.json").read_text()) for n in ("rows", "rows-2"))
+    assert first["elbo"] == second["elbo"]
+
+
+def test_a_normal_run_shows_progress_and_a_table_and_nothing_else(rows, tmp_path, monkeypatch, capsys, eager):
+    monkeypatch.chdir(tmp_path)
+    assert train.main(["--data", str(rows), *SETTINGS], "train.py") == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    check_shown(shown.out)
+    assert train.main(["--data", str(rows), *SETTINGS, "--quiet", "--no-export"]) == 0
     assert capsys.readouterr() == ("", "")
     first, second = (json.loads((tmp_path / "runs" / n / "metrics.json").read_text()) for n in ("rows", "rows-2"))
     assert (tmp_path / "runs" / "rows" / "export" / "1" / "saved_model.pb").exists()
@@ -327,29 +344,6 @@ def test_a_command_that_was_stopped_leaves_before_python_is_taken_down(code):
         [sys.executable, "-c", f"{text}; raise SystemExit(left({code}))"], capture_output=True, text=True
     )
     assert (done.returncode, done.stdout.split()) == (code, ["said", "late"] if code in (0, 2) else ["said"])
-
-
-def test_several_runs_are_finished_when_nothing_is_left_of_them(tmp_path):
-    def said(folder):
-        return train.going_on([folder], "vade-tf train")
-
-    sweep, seeds, restarts = (tmp_path / name for name in ("sweep", "seeds", "restarts"))
-    for run, kind in ((sweep / "k-3", "clusters"), (seeds / "seed-1", "seeds"), (restarts / "restart-1", "restarts")):
-        run.mkdir(parents=True)
-        plan = {"values": [int(run.name[-1])], "config": json.loads(TrainConfig(dataset="digits").to_json())}
-        (run.parent / f"{kind}.json").write_text(json.dumps(plan))
-        (run.parent / "config.json").touch()
-        (run.parent / "summary.json").touch()
-    for folder, last in ((sweep, "clusters.png"), (restarts, "metrics.json")):  # last but a run that diverged
-        assert said(folder).endswith(f"--resume {folder} continues it")
-        (folder / last).touch()
-    for folder, last in ((sweep, "k-3"), (seeds, "seed-1"), (restarts, "restart-1")):
-        last += "/metrics.json"
-        assert said(folder).endswith(f"--resume {folder} continues it")
-        (folder / last).touch()
-        assert said(folder) == f"{folder} is finished"
-    (seeds / "seeds.json").write_text("{")
-    assert said(seeds).endswith(f"--resume {seeds} continues it")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")

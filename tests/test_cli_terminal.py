@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import re
 import sys
@@ -11,11 +12,13 @@ import pytest
 from rich.table import Table
 
 from vade_tf.cli import steps as module
+from vade_tf.cli import train
 from vade_tf.cli.command import answer, starting
 from vade_tf.cli.steps import Steps
 from vade_tf.cli.terminal import Terminal
 from vade_tf.printing import Plain
 from vade_tf.runs import seeds
+from vade_tf.runs.config import TrainConfig
 from vade_tf.training.reporter import PhaseLines
 
 METRICS = {
@@ -285,3 +288,26 @@ def test_a_term_of_nought_is_a_term():
     reporter = on(terminal=False)
     reporter.result({**METRICS, "elbo": -8.0, "distortion": 8.0, "rate_z": 0.0, "rate_c": 0.0}, "a")
     assert "(distortion 8.00, rate_z 0.00, rate_c 0.00)\n" in reporter.console.file.getvalue()
+
+
+def test_several_runs_are_finished_when_nothing_is_left_of_them(tmp_path):
+    def said(folder):
+        return train.going_on([folder], "vade-tf train")
+
+    sweep, seeds, restarts = (tmp_path / name for name in ("sweep", "seeds", "restarts"))
+    for run, kind in ((sweep / "k-3", "clusters"), (seeds / "seed-1", "seeds"), (restarts / "restart-1", "restarts")):
+        run.mkdir(parents=True)
+        plan = {"values": [int(run.name[-1])], "config": json.loads(TrainConfig(dataset="digits").to_json())}
+        (run.parent / f"{kind}.json").write_text(json.dumps(plan))
+        (run.parent / "config.json").touch()
+        (run.parent / "summary.json").touch()
+    for folder, last in ((sweep, "clusters.png"), (restarts, "metrics.json")):  # last but a run that diverged
+        assert said(folder).endswith(f"--resume {folder} continues it")
+        (folder / last).touch()
+    for folder, last in ((sweep, "k-3"), (seeds, "seed-1"), (restarts, "restart-1")):
+        last += "/metrics.json"
+        assert said(folder).endswith(f"--resume {folder} continues it")
+        (folder / last).touch()
+        assert said(folder) == f"{folder} is finished"
+    (seeds / "seeds.json").write_text("{")
+    assert said(seeds).endswith(f"--resume {seeds} continues it")

@@ -25,15 +25,8 @@ from vade_tf.errors import InputError
 from vade_tf.metrics import accuracy
 
 QUICK = {"hidden": (16,), "latent_dim": 2, "pretrain_epochs": 15, "epochs": 4, "batch_size": 32, "precision": "float32"}
-SHORTEST = {
-    **QUICK,
-    "pretrain_epochs": 1,
-    "epochs": 1,
-    "batch_size": 80,
-    "init": "kmeans",
-    "regroups": 0,
-    "validation_rows": 0,
-}
+SHORT = {"pretrain_epochs": 1, "epochs": 1, "batch_size": 80, "init": "kmeans", "regroups": 0, "validation_rows": 0}
+SHORTEST = {**QUICK, **SHORT}
 
 
 SPARSE = "scikit-learn asks for the tags of a classifier wherever there is predict_proba; sparse rows are tested below"

@@ -242,17 +242,8 @@ def run_on_cells(folder, epochs):
     data = annotated(240)
     data.layers["counts"], data.X = data.X, data.X.log1p()
     data.write_h5ad(folder / "cells.h5ad")
-    command = [
-        "train",
-        "--data",
-        str(folder / "cells.h5ad"),
-        "--layer",
-        "counts",
-        "--labels",
-        "kind",
-        "--clusters",
-        "3",
-    ]
+    command = ["train", "--data", str(folder / "cells.h5ad"), "--layer", "counts", "--clusters", "3"]
+    command += ["--labels", "kind"]
     command += ["--out", str(folder / "run"), "--hidden", "24", "--latent-dim", "3", "--batch-size", "64", "--quiet"]
     assert main([*command, "--pretrain-epochs", epochs, "--epochs", epochs, "--no-export"]) == 0
     return folder

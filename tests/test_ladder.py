@@ -18,7 +18,8 @@ pytestmark = pytest.mark.usefixtures("eager_file")
 
 SMALL = {
     "clusters": 3, "hidden": (8,), "latent_dim": 2, "batch_size": 30, "pretrain_epochs": 0, "epochs": 3, "passes": 1,
-    "precision": "float32", "init": "kmeans", "guide_epochs": 2, "regroups": 0, "learning_rate": 0.01, "validation_rows": 6,
+    "precision": "float32", "init": "kmeans", "guide_epochs": 2, "regroups": 0,
+    "learning_rate": 0.01, "validation_rows": 6,
 }  # fmt: skip
 
 

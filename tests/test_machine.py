@@ -231,7 +231,20 @@ def test_a_signal_in_the_first_second_is_one_line(number, word):
     assert ended.stderr == f"-c: {word} before anything was written\n"
 
 
-def test_sigterm_names_the_folder_and_the_run_goes_on(flags, undisturbed, tmp_path):
+def test_sigterm_names_the_folder_and_the_run_goes_on(flags, undisturbed, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(Views, "on_epoch_end", lambda *_: signal.raise_signal(signal.SIGTERM))
+        assert train.main([*flags, "--out", str(out)], "train.py") == 143
+    assert capsys.readouterr().err == f"train.py: terminated; python train.py --resume {out} continues it\n"
+    assert not list(out.rglob(f"*{UNFINISHED}"))
+    assert train.main(["--resume", str(out), "--quiet"]) == 0
+    for mine, theirs in zip(load(out).get_weights(), undisturbed[0], strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.long
+def test_sigterm_ends_a_process_of_its_own_at_any_moment(flags, tmp_path):
     out = tmp_path / "run"
     loud = [flag for flag in flags if flag != "--quiet"]
     endless = [*loud, "--out", str(out), "--epochs", "100000", "--guide-epochs", "0"]

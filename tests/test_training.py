@@ -187,8 +187,9 @@ def test_tensorboard_has_every_column(whole):
     assert [event.step for event in events.Tensors("elbo")] == [1, 2, 3, 4]
 
 
+@pytest.mark.long
 def test_it_finds_groups_that_are_there(data, tmp_path):
-    settings = {**SMALL, "pretrain_epochs": 30, "epochs": 16, "guide_epochs": 12, "augment": "none"}
+    settings = {**SMALL, "pretrain_epochs": 60, "epochs": 40, "guide_epochs": 30, "augment": "none"}
     assert training.train(TrainConfig.create(data=data, **settings), tmp_path / "run", export=False)["acc"] > 0.98
 
 
