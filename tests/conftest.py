@@ -1,6 +1,7 @@
 """Shared fixtures: small models and data that every test can afford."""
 
 import gc
+import hashlib
 import os
 from collections import Counter
 
@@ -70,15 +71,14 @@ eager_file = pytest.fixture(untraced, name="eager_file", scope="module")
 
 @pytest.fixture(scope="module")
 def loaded_once():
-    """The file of a model that nobody changes is loaded for its first reader alone: for tests of what comes after."""
+    """The same file of a model is loaded for its first reader alone: for tests of what comes after."""
     found, load = {}, stored.load
 
     def once(file):
-        about = file.stat()
-        key = (about.st_dev, about.st_ino, about.st_mtime_ns, about.st_size)
-        if key not in found:
-            found[key] = load(file)
-        return found[key]
+        content = hashlib.sha256(file.read_bytes()).digest()
+        if content not in found:
+            found[content] = load(file)
+        return found[content]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stored, "load", once)

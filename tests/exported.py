@@ -27,6 +27,10 @@ def folder(model, tmp_path_factory):
     return export(model, tmp_path_factory.mktemp("models") / "vade", version=2)
 
 
+def served(folder):
+    return Served(folder)
+
+
 def asked():
     """What each signature is asked: {signature: {input: array}}, seven rows."""
     x = np.random.default_rng(1).integers(0, 256, (7, 12)).astype("u1")
@@ -34,9 +38,8 @@ def asked():
     return {**rows, "classify_bytes": {"x": x}, "generate": {"cluster": np.arange(7) % 4, "seed": 10 + np.arange(7)}}
 
 
-def answers(model, folder, asked):
+def answers(model, served, asked):
     """What each has to answer: the model's own, and for score and generate, which it has not, TensorFlow's reading."""
-    served = Served(folder)
     return {
         **expected(model, asked["classify_bytes"]["x"]),
         "score": {"elbo": served.score(asked["score"]["x"])},

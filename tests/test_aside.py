@@ -181,7 +181,7 @@ def test_the_variance_is_that_of_new_rows(rows):
     assert share(validation_rows=0) > 10.0
 
 
-def test_their_loss_is_in_the_history_and_a_later_training_learns_the_variance_again(rows):
+def test_their_loss_is_in_the_history_and_a_later_training_learns_the_variance_again(rows, eager):
     fitted = vade_tf.fit(rows[:200], Settings(**SMALL, pretrain_epochs=2, epochs=2))
     assert all("val_loss" in row for row in fitted.history)
     model, kept = fitted.model, rows[:200][aside.set_aside(200, 20, 3, None)]
@@ -194,8 +194,8 @@ def test_their_loss_is_in_the_history_and_a_later_training_learns_the_variance_a
 
 
 @pytest.mark.parametrize(("given", "aside"), [(None, True), (0, False)])
-def test_the_estimator_passes_them_on(rows, given, aside):
-    small = {"pretrain_epochs": 1, "epochs": 1, "hidden": (8,), "validation_rows": given}
+def test_the_estimator_passes_them_on(rows, given, aside, eager):
+    small = {"pretrain_epochs": 1, "epochs": 1, "hidden": (8,), "init": "kmeans", "validation_rows": given}
     history = vade_tf.VaDEClusterer(2, **small).fit(rows[:60]).history_
     assert {("val_loss" in row) for row in history} == {aside}
 

@@ -30,7 +30,7 @@ TRIED = range(2, 5)
 
 
 @pytest.fixture(autouse=True, scope="module")
-def few_numbers(eager_file):
+def few_numbers(eager_file, loaded_once):
     """Fewer numbers are tried than would be: what is done with the one that is chosen is asked here."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(choosing, "MOST", TRIED[-1])

@@ -25,12 +25,12 @@ from vade_tf.systems.models import Clustering, FullGaussians
 
 model = pytest.fixture(exported.model, scope="module")
 folder = pytest.fixture(exported.folder, scope="module")
+served = pytest.fixture(exported.served, scope="module")
 asked = pytest.fixture(exported.asked, scope="module")
 answers = pytest.fixture(exported.answers, scope="module")
 
 
-def test_every_signature_answers_as_the_model(folder, asked, answers):
-    served = Served(folder)
+def test_every_signature_answers_as_the_model(served, asked, answers):
     assert set(served.signatures) == set(asked) == set(answers)
     for name, inputs in asked.items():
         got = served.signatures[name](**{key: tf.constant(value) for key, value in inputs.items()})
@@ -58,8 +58,8 @@ def test_a_row_that_cannot_be_read_has_no_cluster(tmp_path, hole):
 
 
 @pytest.mark.filterwarnings("error")
-def test_numbers_of_half_precision_are_served_unless_they_are_infinite(folder):
-    served, x = Served(folder), np.linspace(0, 1, 24).reshape(2, 12)
+def test_numbers_of_half_precision_are_served_unless_they_are_infinite(served):
+    x = np.linspace(0, 1, 24).reshape(2, 12)
     np.testing.assert_allclose(served.predict(x.astype("f2")), served.predict(x.astype("f2").astype("f4")))
     with pytest.raises(InputError, match="^x: expected finite numbers"):
         served.predict(np.where(x > 0.9, np.inf, x).astype("f2"))
@@ -119,18 +119,18 @@ def test_keras_own_export_and_tflite_take_a_model_that_was_never_called(make, tm
     np.testing.assert_allclose(lite.get_tensor(gives["index"]), want, rtol=1e-4, atol=1e-5)
 
 
-def test_density_is_the_mixture_of_scipy(model, folder, asked):
+def test_density_is_the_mixture_of_scipy(model, served, asked):
     x = asked["classify_bytes"]["x"]
     log_pi, mu, log_sigma2 = (t.numpy().astype("f8") for t in model.prior.parameters)
     want = [logsumexp(log_pi + oracles.log_normal(m, mu, np.exp(log_sigma2))) for m in model.encode(x)[0].numpy()]
-    np.testing.assert_allclose(Served(folder).classify(x)["density"], want, rtol=1e-5)
+    np.testing.assert_allclose(served.classify(x)["density"], want, rtol=1e-5)
 
 
-def test_score_is_the_bound_and_does_not_depend_on_the_neighbours(model, folder, asked):
+def test_score_is_the_bound_and_does_not_depend_on_the_neighbours(model, folder, served, asked):
     x = asked["score"]["x"]
-    score = Served(folder).score(x)
+    score = served.score(x)
     np.testing.assert_array_equal(score, Served(folder).score(x))
-    np.testing.assert_allclose(score[3:4], Served(folder).score(x[3:4]), rtol=1e-6)
+    np.testing.assert_allclose(score[3:4], served.score(x[3:4]), rtol=1e-6)
     many = np.repeat(x, 4000, axis=0)
     terms = model.elbo_terms(many, np.random.default_rng(2).standard_normal((len(many), 3)).astype("f4"))
     bound = -np.reshape(terms["distortion"] + terms["rate_z"] + terms["rate_c"], (7, 4000))
@@ -232,9 +232,9 @@ def test_a_version_is_whole_or_not_there_and_never_overwritten(model, folder, tm
         export(model, tmp_path / "file")
 
 
-def test_warm_up_asks_every_signature_once(folder, asked):
+def test_warm_up_asks_every_signature_once(folder, served, asked):
     prediction_log_pb2 = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
-    served, seen = Served(folder), []
+    seen = []
     for record in tf.data.TFRecordDataset(str(folder / WARMUP)):
         request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
         inputs = {name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()}
@@ -273,23 +273,22 @@ def test_load_refuses_a_savedmodel_and_names_what_takes_it(folder, tmp_path, cap
     assert list(tmp_path.iterdir()) == []
 
 
-def test_images_are_served_as_they_are_predicted(folder, model):
+def test_images_are_served_as_they_are_predicted(served, model):
     x = np.linspace(0, 255, 36, dtype="f4").reshape(3, 4, 3)
-    np.testing.assert_allclose(Served(folder).predict(x), model.predict(x, verbose=0), atol=1e-5)
+    np.testing.assert_allclose(served.predict(x), model.predict(x, verbose=0), atol=1e-5)
 
 
-def test_no_rows_get_no_answers(folder):
-    found = Served(folder).classify(np.zeros((0, 12)))
+def test_no_rows_get_no_answers(served):
+    found = served.classify(np.zeros((0, 12)))
     assert {name: each.shape for name, each in found.items()} == {
         "cluster": (0,), "probabilities": (0, 4), "confidence": (0,), "density": (0,)
     }  # fmt: skip
     with pytest.raises(InputError, match=r"^x: expected numbers of shape \(n, 12\), got float64 of shape \(0, 3, 4\)$"):
-        Served(folder).classify(np.zeros((0, 3, 4)))
+        served.classify(np.zeros((0, 3, 4)))
 
 
-def test_a_seed_of_served_samples_is_a_whole_number_or_one_for_each(folder):
+def test_a_seed_of_served_samples_is_a_whole_number_or_one_for_each(served):
     """Others would be cut off to one, and two of them draw the same."""
-    served = Served(folder)
     for seed in (1.5, [1.0, 2.0], [1, 2, 3], "1"):
         with pytest.raises(InputError, match="^seed: expected a whole number, or one for each row, got "):
             served.sample([0, 1], seed=seed)

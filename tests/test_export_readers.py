@@ -25,6 +25,7 @@ HERE = Path(__file__).resolve().parent
 
 model = pytest.fixture(exported.model, scope="module")
 folder = pytest.fixture(exported.folder, scope="module")
+served = pytest.fixture(exported.served, scope="module")
 asked = pytest.fixture(exported.asked, scope="module")
 answers = pytest.fixture(exported.answers, scope="module")
 

@@ -19,7 +19,7 @@ from vade_tf.training.fitting import begin
 from vade_tf.training.settings import Settings
 from vade_tf.training.store import Memory, Pretrained, numbered
 
-pytestmark = pytest.mark.usefixtures("eager_file")
+pytestmark = pytest.mark.usefixtures("eager_file", "loaded_once")
 SMALL = {"clusters": 2, "hidden": (8,), "latent_dim": 2, "epochs": 1, "regroups": 0, "init": "kmeans", "batch_size": 64}
 
 

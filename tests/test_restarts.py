@@ -21,7 +21,7 @@ from vade_tf.runs.study import Study
 from vade_tf.training import choosing, recipe
 from vade_tf.training.reporter import Silent
 
-pytestmark = pytest.mark.usefixtures("eager_file")
+pytestmark = pytest.mark.usefixtures("eager_file", "loaded_once")
 
 SMALL = {
     "clusters": 5,

@@ -21,6 +21,7 @@ from vade_tf.serving.signatures import Served
 
 model = pytest.fixture(exported.model, scope="module")
 folder = pytest.fixture(exported.folder, scope="module")
+served = pytest.fixture(exported.served, scope="module")
 
 TEXTS = [f"{('cat purrs', 'dog barks')[i % 2]} number{i % 4} the the alone{i}" for i in range(20)]
 
@@ -37,8 +38,8 @@ def of_genes(tmp_path_factory):
     return Served(export(build(30), tmp_path_factory.mktemp("genes"), schema=schema))
 
 
-def test_sparse_rows_are_answered_as_dense_ones(folder):
-    served, x = Served(folder), np.random.default_rng(0).integers(0, 3, (2000, 12))
+def test_sparse_rows_are_answered_as_dense_ones(served):
+    x = np.random.default_rng(0).integers(0, 3, (2000, 12))
     want = served.predict(x)
     for kind in (scipy.sparse.csr_array, scipy.sparse.csc_matrix, scipy.sparse.coo_array):
         np.testing.assert_array_equal(served.predict(kind(x)), want)
@@ -95,8 +96,8 @@ def test_cells_are_found_by_their_genes(of_genes):
         of_genes.predict(table.assign(gene3="many"))
 
 
-def test_rows_that_no_schema_codes_say_what_is_there(folder, model, tmp_path):
-    bare, table = Served(folder), pandas.DataFrame(np.zeros((3, 12)))
+def test_rows_that_no_schema_codes_say_what_is_there(served, model, tmp_path):
+    bare, table = served, pandas.DataFrame(np.zeros((3, 12)))
     of_images = Served(export(model, tmp_path, schema=Pictures(3, 4, 1)))
     with pytest.raises(InputError, match=r"got a table and no schema; .* export with schema=load_schema\(run\)$"):
         bare.predict(table)
@@ -110,10 +111,9 @@ def test_rows_that_no_schema_codes_say_what_is_there(folder, model, tmp_path):
         model.predict(annotated(20))
 
 
-def test_a_row_with_a_hole_is_named_where_none_was_trained_on(folder):
+def test_a_row_with_a_hole_is_named_where_none_was_trained_on(served):
     x = np.zeros((3, 12))
     x[1, 4] = np.nan
-    served = Served(folder)
     for ask in (served.predict, served.encode, served.score, served.reconstruct):
         with pytest.raises(InputError, match="^x: expected finite numbers, got NaN in row 1; the model was trained w"):
             ask(x)

@@ -76,6 +76,7 @@ def test_every_system_takes_convolutional_networks(system, images, tmp_path):
         assert model.decode(np.zeros((2, 4), "f4")).shape == (2, 64)
 
 
+@pytest.mark.long
 def test_images_that_are_moved_stay_in_their_groups_more_often_than_by_dec(images, pretrained, monkeypatch):
     monkeypatch.setattr(dec, "TOLERANCE", 0.0)
     stay = {}
@@ -88,7 +89,7 @@ def test_images_that_are_moved_stay_in_their_groups_more_often_than_by_dec(image
 
 
 @pytest.mark.usefixtures("eager")
-def test_the_network_reads_moved_images_and_the_target_is_of_those_as_they_are(images, pretrained, monkeypatch):
+def test_the_network_reads_moved_images_and_the_target_is_of_those_as_they_are(images, monkeypatch):
     """At a rate of 0 a batch is all there is to see."""
     seen, aims = [], []
 
@@ -105,7 +106,7 @@ def test_the_network_reads_moved_images_and_the_target_is_of_those_as_they_are(i
     monkeypatch.setattr(dec, "SGD_RATE", 0.0)
     monkeypatch.setattr(dec.SelfTraining, "compute_loss", read)
     monkeypatch.setattr(dec.SelfTraining, "aim", aimed)
-    model = fitted("dec_da", images, pretrained, epochs=1).model
+    model = registry.fit("dec_da", images, Settings(batch_size=50, pretrain_epochs=0, epochs=1, **SMALL)).model
     x, numbers = (np.concatenate(part) for part in zip(*seen, strict=True))
     rows = images.reshape(600, 64)
     np.testing.assert_array_equal(np.sort(numbers), np.arange(600))
@@ -129,6 +130,7 @@ def test_dense_networks_descend_by_sgd_and_convolutional_ones_by_adam(network, k
     assert getattr(optimizer, "momentum", 0.9) == 0.9
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_run_folder_gives_the_fitted_model_back(images, tmp_path):
     np.save(tmp_path / "images.npy", images[:200])
     config = TrainConfig.create(

@@ -11,7 +11,7 @@ from .made import Made
 
 
 @pytest.fixture(autouse=True)
-def few_draws(monkeypatch, eager):
+def few_draws(monkeypatch, eager, loaded_once):
     """Bounds by importance weights of 2 rows, the longest part of an evaluation; no tracing, that of tiny fits."""
     monkeypatch.setattr(evaluation, "IWAE_ROWS", 2)
 
