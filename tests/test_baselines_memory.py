@@ -19,7 +19,7 @@ from vade_tf.training.settings import Settings
 
 SMALL = {
     "clusters": 3,
-    "hidden": (8, 8),
+    "hidden": (8,),
     "latent_dim": 2,
     "pretrain_epochs": 0,
     "epochs": 2,

@@ -177,7 +177,7 @@ def test_the_estimator_takes_them_and_finds_two_kinds_of_image(images):
 
 
 def test_a_stopped_fit_goes_on_bit_for_bit(images, eager):
-    once = {**SHORT, "pretrain_epochs": 1, "epochs": 1, "init": "kmeans"}
+    once = {**SHORT, "pretrain_epochs": 1, "init": "kmeans", "guide_epochs": 1, "regroups": 0}
     settings, store = Settings(clusters=2, network="conv", **once), Memory()
     whole = fit(images, settings).model.get_weights()
 

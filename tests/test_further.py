@@ -33,7 +33,12 @@ def texts(rng):
 
 
 def begun(x, store=None, reporter=None, **more):
-    fitting = recipe.begin(x, Settings(**{**SHORT, **more}), store=store, reporter=reporter)
+    """A fit whose own autoencoder is not trained, as nobody asks what it says."""
+    return recipe.begin(x, Settings(**{**SHORT, **more}), store=store, reporter=reporter)
+
+
+def pretrained(x, **more):
+    fitting = begun(x, **more)
     recipe.pretrain(fitting)
     return fitting
 
@@ -83,7 +88,7 @@ def test_images_are_read_whole_and_their_start_is_what_most_say(monkeypatch):
     x = r.integers(0, 60, (120, 8, 8)).astype("u1")
     x[::2, 2, :], x[1::2, :, 5] = 250, 250
     read, heard, landmark_draws = [], Listens(), regions.landmark_draws
-    fitting = begun(x, reporter=heard, clusters=2, pretrain_epochs=12, hidden=(32, 16))
+    fitting = pretrained(x, reporter=heard, clusters=2, pretrain_epochs=12, hidden=(32, 16))
 
     def begin(data, settings, **more):
         read.append(data.x.shape)
@@ -187,7 +192,7 @@ def test_each_is_another_autoencoder_read_in_two_places_with_draws_of_its_own(te
 def test_texts_go_where_most_of_all_draws_put_them(phase, texts, monkeypatch):
     """The first autoencoder sees noise, in which draws disagree; the others know the topics."""
     monkeypatch.setattr(further, "draws", lambda fitting: [TOPICS] * 2 * DRAWS)
-    fitting = begun(texts, pretrain_epochs=1)
+    fitting = pretrained(texts)
     noise = np.random.default_rng(1)
     for weight in fitting.model.encoder.weights:
         weight.assign(noise.normal(size=weight.shape))
