@@ -14,6 +14,8 @@ from vade_tf.errors import InputError
 from vade_tf.training import given
 from vade_tf.training.fitting import begin
 
+pytestmark = pytest.mark.usefixtures("eager_file")
+
 SMALL = Settings(**{**small_fits.SMALL, "epochs": 1, "regroups": 0, "guide_epochs": 0})
 
 

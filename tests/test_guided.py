@@ -250,7 +250,7 @@ def test_directions_of_a_layer_near_the_limit_are_those_of_the_layer(rng):
 
 
 @pytest.mark.parametrize("hinted", [False, True])
-def test_a_fit_killed_after_its_last_epoch_knows_which_groups_it_was_held_to(trained, monkeypatch, hinted):
+def test_a_fit_killed_after_its_last_epoch_knows_which_groups_it_was_held_to(trained, monkeypatch, hinted, eager):
     model, x = trained
     start, anew = np.arange(200, dtype="i4") % 4, np.repeat(np.arange(4, dtype="i4"), 50)
     monkeypatch.setattr(finding, "kind", lambda fitting: "code")

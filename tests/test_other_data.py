@@ -19,6 +19,8 @@ from vade_tf.runs.places import held
 from vade_tf.runs.rows import load_rows
 from vade_tf.runs.study import Study
 
+pytestmark = pytest.mark.usefixtures("eager_file")
+
 X = np.random.default_rng(0).normal(size=(20, 4)).astype("f4")
 
 

@@ -14,7 +14,7 @@ from vade_tf.serving.signatures import Served
 from vade_tf.training.fitting import begin
 
 pytestmark = pytest.mark.usefixtures("eager_file")
-SMALL = {"pretrain_epochs": 2, "epochs": 1, "regroups": 0, "init": "kmeans", "batch_size": 32, "precision": "float32"}
+SMALL = {"pretrain_epochs": 1, "epochs": 1, "regroups": 0, "init": "kmeans", "batch_size": 32, "precision": "float32"}
 
 
 def pair(width=6, first=(), dtype="float32"):

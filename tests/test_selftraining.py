@@ -262,21 +262,22 @@ def test_of_large_images_fewer_are_measured(rng, monkeypatch):
     assert measured == [(20, 9), (11, 9)]
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("lost", [False, True], ids=["moved", "lost"])
 @pytest.mark.parametrize("hinted", [False, True], ids=["", "hints"])
 def test_the_last_groups_found_anew_are_moved_and_weigh_more_or_stay_as_they_are(bars, monkeypatch, lost, hinted):
-    images, kind = bars
+    images, kind = (each[:60] for each in bars)
     seen, moved = Weights(), []
-    hints = np.where(np.arange(300) < 9, kind, -1) if hinted else None
+    hints = np.where(np.arange(60) < 9, kind, -1) if hinted else None
     fitting = begin(images, hints, **{**SETTINGS, "epochs": 4, "guide_epochs": 3}, callbacks=[seen])
 
     def sharpen(fitting, groups):
         moved.append(groups)
         return None if lost else (groups + 1) % 3
 
-    monkeypatch.setattr(finding, "regrouped", lambda fitting: np.zeros(300, "i4"))
+    monkeypatch.setattr(finding, "regrouped", lambda fitting: np.zeros(60, "i4"))
     monkeypatch.setattr(selftraining, "sharpened", sharpen)
-    held = guidance.guide(fitting, np.full(300, 2, "i4"))
+    held = guidance.guide(fitting, np.full(60, 2, "i4"))
     assert (len(moved), np.unique(held).tolist()) == (1, [0 if lost else 1])
     assert seen.weights == [20.0, 20.0, 20.0 if lost else 100.0, 20.0 if hinted else 0.0]
     assert int(fitting.store.load("groups")["epoch"]) == 2
