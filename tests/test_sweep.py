@@ -23,7 +23,7 @@ from vade_tf.runs.rows import load_rows
 from vade_tf.runs.study import Study
 from vade_tf.training import choosing
 
-pytestmark = pytest.mark.usefixtures("eager_file", "loaded_once")
+pytestmark = pytest.mark.usefixtures("eager_file")
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = {"pretrain_epochs": 1, "epochs": 1, "batch_size": 64, "hidden": (16,), "precision": "float32", "seed": 3}
