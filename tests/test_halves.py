@@ -153,6 +153,30 @@ def test_how_high_a_row_is_does_not_drown_the_groups_among_its_columns(expressed
     assert adjusted_rand_score(y, shown(fitting(holes), by_level)) > 0.95
 
 
+def test_profiles_are_the_same_however_high_a_row_is(rng):
+    """Of its known cells, half of which or none are missing."""
+    x = rng.normal(size=(60, 40)).astype("f4")
+    x[rng.random(x.shape) < rng.choice([0, 0.5], (60, 1))] = np.nan
+    found, again = (np.abs(halves._directions(rows, True)(rows)) for rows in (x, x + 4 * rng.normal(size=(60, 1))))
+    np.testing.assert_allclose(again.astype("f4"), found, atol=1e-3)
+
+
+def test_rows_most_of_which_have_no_cell_are_compared_by_the_others(rng):
+    """As where a form was left out by most; these stand in the middle, and no distance to it is the usual one."""
+    x = rng.normal(size=(90, 40)).astype("f4")
+    x[30:] = np.nan
+    found = halves._directions(x, False)(x)
+    np.testing.assert_array_equal(found[30:], 0)
+    assert (np.linalg.norm(found[:30], axis=1) > 0.5).all()
+
+
+@pytest.mark.parametrize(("share", "stay"), [(0.85, True), (0.75, False)])
+def test_those_given_stay_unless_halves_part_clearly_fewer(expressed, share, stay, monkeypatch):
+    x, y = expressed
+    monkeypatch.setattr(halves, "_borders", lambda *_: (0.5 * share, 0.5))
+    assert (shown(fitting(x), y) is y) == stay
+
+
 def test_rows_that_are_high_or_low_are_groups_where_nothing_else_tells_them(rng):
     y = np.arange(90) % 3
     x = rng.normal(size=(90, 600)) + 0.8 * y[:, None]
