@@ -301,3 +301,34 @@ def test_eight_groups_are_shown_as_well(rng):
     x[:, :320] += 1.2 * np.repeat(np.eye(8), 40, axis=1)[y]
     fit = fitting(x)
     assert adjusted_rand_score(y, shown(fit, n_clusters=8)) > 0.95
+
+
+def test_of_noise_the_start_is_doubted_and_of_groups_it_is_not(expressed, rng):
+    noise, told = fitting(rng.normal(size=(150, 400))), fitting(expressed[0])
+    (told_of_noise,) = groups.doubts(noise, rng.integers(0, 3, 150))
+    assert "from draw to draw" in told_of_noise
+    assert groups.doubts(told, expressed[1]) == []
+
+
+@pytest.mark.parametrize(("nothing", "agreed", "doubted"), [(True, 0.69, 1), (True, 0.71, 0), (False, 0.1, 0)])
+def test_draws_that_differ_are_doubted_where_halves_show_nothing(nothing, agreed, doubted, rng, monkeypatch):
+    """Where each column tells a little, draws differ, and k-means or the code still has the groups."""
+    monkeypatch.setattr(halves, "show_nothing", lambda *_: nothing)
+    monkeypatch.setattr(groups, "alike", lambda draws: agreed)
+    assert len(groups.doubts(fitting(rng.normal(size=(90, 300))), np.arange(90) % 3)) == doubted
+
+
+def test_halves_show_nothing_of_noise_and_something_where_each_column_tells_a_little(rng):
+    """Or where they have a few rows alone as groups: nothing is known of the others then."""
+    y = np.arange(600) % 3
+    noise = rng.normal(size=(600, 300)).astype("f4")
+    assert halves.show_nothing(noise, 3, 0)
+    assert not halves.show_nothing(noise + rng.normal(0, 0.35, (3, 300))[y].astype("f4"), 3, 0)
+    assert not halves.show_nothing(np.repeat(noise[:2], 20, axis=0), 3, 0)
+
+
+@pytest.mark.parametrize("more", [{"init": "kmeans"}, {"clusters": 1}])
+def test_where_no_draws_are_made_none_are_doubted(more, rng, monkeypatch):
+    monkeypatch.setattr(halves, "show_nothing", lambda *_: pytest.fail("asked"))
+    fit = begin(rng.normal(size=(90, 300)), Settings(**{"clusters": 3, "hidden": (16,), "latent_dim": 2, **more}))
+    assert groups.doubts(fit, np.zeros(90, int)) == []

@@ -27,7 +27,7 @@ from vade_tf.training.views import (
 
 ANYTHING = 0.25  # mean ARI of draws, below which they have found nothing that is there
 BLOCK = 16_384  # rows that get their groups together
-OTHERS, FIRM = 0.7, 0.8  # mean ARI of a table's draws below which they find other groups; of the first above which not
+OTHERS, FIRM = 0.7, 0.8  # mean ARI of draws below which they find other groups; of the first above which not
 CLEAR = 0.02  # borders, as a share of what chance would part, of groups that lie apart whatever draws find
 
 
@@ -114,38 +114,67 @@ def _start(fitting: Fitting, phase: str, rows: Rows, views: list[np.ndarray]) ->
 
 
 def doubts(fitting: Fitting, groups: np.ndarray) -> list[str]:
-    """What speaks against the groups of the start of a table, int [n], a sentence or none.
+    """What speaks against the groups of the start, int [n], of a table or of many columns: a sentence or none.
 
     Where the draws find other regions each time, the rows have none, or not so many: their mean ARI is 0.04 to 0.7 on
     noise, and 0.8 or more on tables whose groups were found. But draws have too few landmarks in small groups beside a
     large one, which k-means then finds: such groups have next to no borders. Or one draw found them, see
-    `start.of_draws`: then they have far fewer borders than those of k-means. At most `parting.ASKED` rows are asked.
+    `start.of_draws`: then they have far fewer borders than those of k-means. Of many columns draws differ where each
+    tells a little, too; but then halves show something of one another. At most `parting.ASKED` rows are asked.
     """
+    if fitting.settings.clusters == 1 or fitting.settings.init != "landmark":
+        return []
+    with fitting.timed(), one_openmp_thread():
+        agreed = _agreed(fitting, groups) if is_table(fitting) else _agreed_on_nothing(fitting)
+    if agreed is None or agreed >= OTHERS:
+        return []
+    return [
+        f"the start finds other groups from draw to draw (mean ARI {agreed:.2f} of 1), so the rows may have none, or "
+        "not so many; compare the clusters of several seeds, or of other numbers of clusters"
+    ]
+
+
+def _agreed(fitting: Fitting, groups: np.ndarray) -> float | None:
+    """Mean ARI of draws on a table, where they agree most; None where groups of the start, int [n], lie apart."""
     rows, numbers = read_by_start(fitting)
     clusters, seed = fitting.settings.clusters, fitting.settings.start_seed
-    if not is_table(fitting) or clusters == 1 or regions.is_beyond(clusters, len(rows)):
-        return []
+    if regions.is_beyond(clusters, len(rows)):
+        return None
     found = groups if numbers is None else groups[numbers]
     some = subset(len(found), parting.ASKED, seed)
-    asked, most, seeds = np.arange(len(some)), 0.0, several(seed, starts.DRAWS)
-    with fitting.timed(), one_openmp_thread():
-        for own in (view[some] for view in reader(fitting, "init", rows)(rows)):
-            near = parting.nearest(own, asked)
-            means = regions.kmeans(own, clusters, seed)
-            borders = parting.beyond_chance(near, asked, found[some])
-            if borders <= max(CLEAR, starts.CLEAR * parting.beyond_chance(near, asked, means)):
-                return []
-            for place in parting.places(own):
-                draws = regions.landmark_draws([place], clusters, seeds[: starts.FIRST])
-                if alike(draws) < FIRM:
-                    draws += regions.landmark_draws([place], clusters, seeds[starts.FIRST :])
-                most = max(most, alike(draws))
-                if most >= OTHERS:
-                    return []
-    return [
-        f"the start finds other groups from draw to draw (mean ARI {most:.2f} of 1), so the rows may have none, or not "
-        "so many; compare the clusters of several seeds, or of other numbers of clusters"
-    ]
+    asked, most = np.arange(len(some)), 0.0
+    for own in (view[some] for view in reader(fitting, "init", rows)(rows)):
+        near = parting.nearest(own, asked)
+        means = regions.kmeans(own, clusters, seed)
+        borders = parting.beyond_chance(near, asked, found[some])
+        if borders <= max(CLEAR, starts.CLEAR * parting.beyond_chance(near, asked, means)):
+            return None
+        for place in parting.places(own):
+            most = max(most, _alike(place, clusters, seed))
+            if most >= OTHERS:
+                return most
+    return most
+
+
+def _agreed_on_nothing(fitting: Fitting) -> float | None:
+    """Mean ARI of draws in many columns whose halves show nothing of one another; None of all other rows."""
+    rows, _ = read_by_start(fitting)
+    clusters, seed = fitting.settings.clusters, fitting.settings.start_seed
+    if kind(fitting) not in starts.COLUMNS or regions.is_beyond(clusters, len(rows)):
+        return None
+    if not halves.show_nothing(rows, clusters, seed):
+        return None
+    some = part(rows, subset(len(rows), parting.ASKED, seed))
+    return _alike(direction_reader(fitting.model, some, shares_unit(fitting, some))(some), clusters, seed)
+
+
+def _alike(place: np.ndarray, clusters: int, seed: int) -> float:
+    """Mean ARI of draws of landmarks in rows [n, d]; of the first alone, where these agree."""
+    seeds = several(seed, starts.DRAWS)
+    draws = regions.landmark_draws([place], clusters, seeds[: starts.FIRST])
+    if alike(draws) < FIRM:
+        draws += regions.landmark_draws([place], clusters, seeds[starts.FIRST :])
+    return alike(draws)
 
 
 def regrouped(fitting: Fitting) -> np.ndarray:

@@ -25,6 +25,7 @@ SPLITS = 3  # of the columns into two halves
 ASKED = 2000  # rows, at most, that these are tried on
 MOST = 2  # times the median deviation that a column's own may weigh; one that varies more has another unit
 FAR = 1.5  # times the median distance from the mean at which a row stands at most
+NOTHING = 0.9  # of the borders that chance would have: with more, halves show nothing of one another
 FEWEST = 3  # rows of a group among these: fewer are rows that lie far out in any half
 STREAM = 11  # of the seed: of the splits
 
@@ -52,19 +53,7 @@ def shown(x: Rows, groups: np.ndarray, n_clusters: int, seed: int) -> np.ndarray
     n, features = x.shape
     if features < 2 * WIDTH:
         return groups
-    asked = subset(n, max(min(ASKED, SAMPLE_NUMBERS // features), n_clusters), seed, STREAM)
-    some = np.concatenate(list(pipeline.blocks(part(x, asked))))
-    known = ~np.isnan(some)
-    number = np.maximum(known.sum(axis=0), 1)
-    mean = (np.where(known, some, 0).sum(axis=0, dtype=np.float64) / number).astype(np.float32)
-    centred = np.where(known, some - mean, np.float32(0))
-    squares = np.einsum("ij,ij->j", centred, centred, dtype=np.float64)  # in float32 those of large numbers overflow
-    spread = np.sqrt(squares / number).astype(np.float32)
-    usual = np.median(spread[spread > 0]) if spread.any() else np.float32(1)
-    splits = [generator(seed, STREAM, split).permutation(features) for split in range(SPLITS)]
-    halves = [(order[: features // 2], order[features // 2 :]) for order in splits]
-    units = np.where(spread > 0, spread, usual), np.maximum(spread, MOST * usual)
-    ways = list(product(units, (False, True)))
+    asked, some, mean, ways, halves = _asked(x, n_clusters, seed)
     with one_openmp_thread():
         borders = [
             _borders((some - mean) / unit, profile, halves, groups[asked], n_clusters, seed) for unit, profile in ways
@@ -77,6 +66,40 @@ def shown(x: Rows, groups: np.ndarray, n_clusters: int, seed: int) -> np.ndarray
         read = _directions((some - mean) / unit, profile)
         leading = [read((block - mean) / unit) for block in pipeline.blocks(x)]
         return regions.kmeans(np.concatenate(leading), n_clusters, seed)
+
+
+def show_nothing(x: Rows, n_clusters: int, seed: int) -> bool:
+    """Whether halves of the columns part nearly as many neighbours of one another as chance would, in each way.
+
+    Args:
+        x, n_clusters, seed: as for `shown`.
+    """
+    _, some, mean, ways, halves = _asked(x, n_clusters, seed)
+    none = np.zeros(len(some), int)
+    with one_openmp_thread():
+        found = [_borders((some - mean) / unit, way, halves, none, n_clusters, seed)[0] for unit, way in ways]
+    return NOTHING < min(found) < np.inf
+
+
+def _asked(x: Rows, n_clusters: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, list, list]:
+    """Numbers of some rows, these rows [m, D], the mean of each column, four ways to compare them, and the halves.
+
+    A way is the unit of each column, [D], and whether rows are less their mean; halves are the numbers of columns.
+    """
+    n, features = x.shape
+    asked = subset(n, max(min(ASKED, SAMPLE_NUMBERS // features), n_clusters), seed, STREAM)
+    some = np.concatenate(list(pipeline.blocks(part(x, asked))))
+    known = ~np.isnan(some)
+    number = np.maximum(known.sum(axis=0), 1)
+    mean = (np.where(known, some, 0).sum(axis=0, dtype=np.float64) / number).astype(np.float32)
+    centred = np.where(known, some - mean, np.float32(0))
+    squares = np.einsum("ij,ij->j", centred, centred, dtype=np.float64)  # in float32 those of large numbers overflow
+    spread = np.sqrt(squares / number).astype(np.float32)
+    usual = np.median(spread[spread > 0]) if spread.any() else np.float32(1)
+    units = np.where(spread > 0, spread, usual), np.maximum(spread, MOST * usual)
+    splits = [generator(seed, STREAM, split).permutation(features) for split in range(SPLITS)]
+    halves = [(order[: features // 2], order[features // 2 :]) for order in splits]
+    return asked, some, mean, list(product(units, (False, True))), halves
 
 
 def _directions(some: np.ndarray, profile: bool) -> Callable[[np.ndarray], np.ndarray]:
