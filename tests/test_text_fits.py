@@ -32,7 +32,7 @@ def texts():
 @pytest.mark.parametrize(
     "vectorizer",
     [
-        pytest.param(TfidfVectorizer(), marks=pytest.mark.long),
+        TfidfVectorizer(),
         pytest.param(TfidfVectorizer(sublinear_tf=True, use_idf=False), marks=pytest.mark.long),
         pytest.param(TfidfVectorizer(norm=None), marks=pytest.mark.long),
         pytest.param(CountVectorizer(), marks=pytest.mark.long),

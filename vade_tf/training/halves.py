@@ -37,8 +37,8 @@ def shown(x: Rows, groups: np.ndarray, n_clusters: int, seed: int) -> np.ndarray
     half part few of the neighbours in the other. Columns are as they are, but none varies more than `MOST` times as
     much as the usual one, or all have variance 1; and rows are as they are, or each less its mean: the way in which
     halves show most of one another counts. A row far out is brought nearer. These groups take the place of those given
-    where they part clearly fewer neighbours than these do, to which no column was hidden, in any of the ways. But rows
-    too few for a graph have them in any case: an autoencoder knows such rows by heart.
+    where they part clearly fewer neighbours than these, to which no column was hidden. But rows too few for a graph
+    have them in any case: an autoencoder knows such rows by heart.
 
     Args:
         x: raw rows, [n, D].
@@ -58,11 +58,12 @@ def shown(x: Rows, groups: np.ndarray, n_clusters: int, seed: int) -> np.ndarray
         borders = [
             _borders((some - mean) / unit, profile, halves, groups[asked], n_clusters, seed) for unit, profile in ways
         ]
-        fewest, given = (min(each) for each in zip(*borders, strict=True))
+        way = min(range(len(ways)), key=lambda number: borders[number][0])
+        fewest, given = borders[way]
         taken = fewest < parting.FEWER * given or regions.is_beyond(n_clusters, n)
         if not taken or np.isinf(fewest):
             return groups
-        unit, profile = ways[[found for found, _ in borders].index(fewest)]
+        unit, profile = ways[way]
         read = _directions((some - mean) / unit, profile)
         leading = [read((block - mean) / unit) for block in pipeline.blocks(x)]
         return regions.kmeans(np.concatenate(leading), n_clusters, seed)
