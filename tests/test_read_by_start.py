@@ -73,7 +73,9 @@ def test_what_many_columns_are_grouped_by(x, form, kind):
 def test_groups_that_are_found_anew_are_those_of_a_code(x, monkeypatch):
     """The columns of broad rows are read for the start; once VaDE is trained, only the code is."""
     seen, start = [], finding.starts.start
-    monkeypatch.setattr(finding.halves, "groups", lambda *_: None)  # copies of columns have the same groups
+    monkeypatch.setattr(
+        finding.halves, "shown", lambda _, groups, **more: groups
+    )  # copies of columns have the same groups
     monkeypatch.setattr(finding.starts, "start", lambda *given: (seen.append(given[6]), start(*given))[1])
     fitting = begin(np.tile(x, (4, 23)), init="landmark")
     for phase in ("init", "regroup"):
@@ -140,7 +142,7 @@ def test_many_columns_are_read_beside_the_code_and_the_groups_of_few_rows_are_ke
         seen.append(epoch)
         return np.zeros(len(fitting.data.x), "i4"), False
 
-    monkeypatch.setattr(finding.halves, "groups", lambda *_: None)
+    monkeypatch.setattr(finding.halves, "shown", lambda _, groups, **more: groups)
     monkeypatch.setattr(starts, "landmark", of_views)
     monkeypatch.setattr(starts, "of_either", of_views)
     monkeypatch.setattr(guidance, "_held_groups", held)

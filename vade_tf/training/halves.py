@@ -1,4 +1,4 @@
-"""Groups of rows of many columns that either half of the columns shows. No labels, no TensorFlow.
+"""Groups of rows of many columns that halves of the columns show of one another. No labels.
 
 Where columns have one unit, as the logarithms of a thousand genes have, those that vary more say more. Divided by its
 deviation each would weigh as much, and noise is most of them; an autoencoder of few rows finds other things as well.
