@@ -173,7 +173,7 @@ def test_rows_most_of_which_have_no_cell_are_compared_by_the_others(rng):
 @pytest.mark.parametrize(("share", "stay"), [(0.85, True), (0.75, False)])
 def test_those_given_stay_unless_halves_part_clearly_fewer(expressed, share, stay, monkeypatch):
     x, y = expressed
-    monkeypatch.setattr(halves, "_borders", lambda *_: (0.5 * share, 0.5))
+    monkeypatch.setattr(halves, "_borders", lambda *_: (0.5 * share, [0.5]))
     assert (shown(fitting(x), y) is y) == stay
 
 
@@ -251,7 +251,7 @@ def test_missing_cells_are_like_their_columns_wherever_these_lie(expressed, rng)
 def tried(monkeypatch):
     """The rows that halves of columns are tried on, in each unit; no groups are found there."""
     seen = []
-    monkeypatch.setattr(halves, "_borders", lambda scaled, *more: seen.append(scaled) or (np.inf, 1.0))
+    monkeypatch.setattr(halves, "_borders", lambda scaled, *more: seen.append(scaled) or (np.inf, [1.0]))
     return seen
 
 
@@ -297,6 +297,19 @@ def test_of_noise_the_start_is_doubted_and_of_groups_it_is_not(expressed, rng):
     (told_of_noise,) = groups.doubts(noise, rng.integers(0, 3, 150))
     assert "from draw to draw" in told_of_noise
     assert groups.doubts(told, expressed[1]) == []
+
+
+@pytest.mark.parametrize(("wrong", "worse"), [(2, False), (30, True)])
+def test_groups_found_anew_are_refused_where_the_profiles_show_them_clearly_less(wrong, worse, rng):
+    """Columns as they are show the height of a row alone, by which neither of the two was made."""
+    y = np.arange(300) % 3
+    x = rng.normal(size=(300, 400)) + rng.normal(0, 0.2, (3, 400))[y] + rng.normal(0, 3, (300, 1))
+    anew = np.concatenate([(y[:wrong] + 1) % 3, y[wrong:]])
+    fit = fitting(x)
+    assert halves.is_worse(fit.data.rows, anew, y, 3, 0) == worse
+    assert not halves.is_worse(fit.data.rows, y, anew, 3, 0)
+    assert (groups.accepted(fit, anew, y) is y) == worse
+    assert not halves.is_worse(fit.data.rows[:, :19], anew, y, 3, 0)  # fewer columns than halves have directions
 
 
 @pytest.mark.parametrize(("nothing", "agreed", "doubted"), [(True, 0.69, 1), (True, 0.71, 0), (False, 0.1, 0)])

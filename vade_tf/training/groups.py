@@ -191,12 +191,13 @@ def accepted(fitting: Fitting, groups: np.ndarray, before: np.ndarray) -> np.nda
     """
     if kind(fitting) not in starts.COLUMNS:
         return groups
-    asked = subset(len(groups), parting.ASKED, fitting.settings.start_seed)
+    k, seed = fitting.settings.clusters, fitting.settings.start_seed
+    asked = subset(len(groups), parting.ASKED, seed)
 
     def compare() -> dict[str, np.ndarray]:
-        some = part(fitting.data.rows, asked)
+        some, both = part(fitting.data.rows, asked), (groups[asked], before[asked])
         columns = direction_reader(fitting.model, some, shares_unit(fitting, some))(some)
-        return {"worse": np.array(parting.is_worse(columns, groups[asked], before[asked]))}
+        return {"worse": np.array(parting.is_worse(columns, *both) or halves.is_worse(some, *both, k, seed))}
 
     return before if fitting.by_chief(compare)["worse"] else groups
 

@@ -8,6 +8,7 @@ them apart. Each way is tried.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -53,20 +54,28 @@ def shown(x: Rows, groups: np.ndarray, n_clusters: int, seed: int) -> np.ndarray
     n, features = x.shape
     if features < 2 * WIDTH:
         return groups
-    asked, some, mean, ways, halves = _asked(x, n_clusters, seed)
     with one_openmp_thread():
-        borders = [
-            _borders((some - mean) / unit, profile, halves, groups[asked], n_clusters, seed) for unit, profile in ways
-        ]
-        way = min(range(len(ways)), key=lambda number: borders[number][0])
-        fewest, given = borders[way]
-        taken = fewest < parting.FEWER * given or regions.is_beyond(n_clusters, n)
-        if not taken or np.isinf(fewest):
+        most = _most_shown(x, [groups], n_clusters, seed)
+        taken = most.fewest < parting.FEWER * most.given[0] or regions.is_beyond(n_clusters, n)
+        if not taken or np.isinf(most.fewest):
             return groups
-        unit, profile = ways[way]
-        read = _directions((some - mean) / unit, profile)
-        leading = [read((block - mean) / unit) for block in pipeline.blocks(x)]
+        read = most.reader()
+        leading = [read(block) for block in pipeline.blocks(x)]
         return regions.kmeans(np.concatenate(leading), n_clusters, seed)
+
+
+def is_worse(x: Rows, groups: np.ndarray, before: np.ndarray, n_clusters: int, seed: int) -> bool:
+    """Whether groups part clearly more neighbours than those before them in the way in which halves show most.
+
+    Args:
+        x, n_clusters, seed: as for `shown`.
+        groups, before: int [n] each.
+    """
+    if x.shape[1] < 2 * WIDTH:
+        return False
+    with one_openmp_thread():
+        theirs, own = _most_shown(x, [groups, before], n_clusters, seed).given
+    return parting.FEWER * theirs > own
 
 
 def show_nothing(x: Rows, n_clusters: int, seed: int) -> bool:
@@ -75,18 +84,27 @@ def show_nothing(x: Rows, n_clusters: int, seed: int) -> bool:
     Args:
         x, n_clusters, seed: as for `shown`.
     """
-    _, some, mean, ways, halves = _asked(x, n_clusters, seed)
-    none = np.zeros(len(some), int)
     with one_openmp_thread():
-        found = [_borders((some - mean) / unit, way, halves, none, n_clusters, seed)[0] for unit, way in ways]
-    return NOTHING < min(found) < np.inf
+        return NOTHING < _most_shown(x, [], n_clusters, seed).fewest < np.inf
 
 
-def _asked(x: Rows, n_clusters: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, list, list]:
-    """Numbers of some rows, these rows [m, D], the mean of each column, four ways to compare them, and the halves.
+@dataclass(frozen=True)
+class _Way:
+    """The way in which halves of the columns show most of one another.
 
-    A way is the unit of each column, [D], and whether rows are less their mean; halves are the numbers of columns.
+    Attributes:
+        fewest: borders beyond chance of k-means of one half in the other; infinite where groups have hardly any rows.
+        given: those of other groups.
+        reader: makes the function of raw rows [m, D] to their leading directions in it, [m, d].
     """
+
+    fewest: float
+    given: list[float]
+    reader: Callable[[], Callable[[np.ndarray], np.ndarray]]
+
+
+def _most_shown(x: Rows, given: list[np.ndarray], n_clusters: int, seed: int) -> _Way:
+    """The way that counts for raw rows [n, D], and the borders in it of groups given, int [n] each."""
     n, features = x.shape
     asked = subset(n, max(min(ASKED, SAMPLE_NUMBERS // features), n_clusters), seed, STREAM)
     some = np.concatenate(list(pipeline.blocks(part(x, asked))))
@@ -97,10 +115,20 @@ def _asked(x: Rows, n_clusters: int, seed: int) -> tuple[np.ndarray, np.ndarray,
     squares = np.einsum("ij,ij->j", centred, centred, dtype=np.float64)  # in float32 those of large numbers overflow
     spread = np.sqrt(squares / number).astype(np.float32)
     usual = np.median(spread[spread > 0]) if spread.any() else np.float32(1)
-    units = np.where(spread > 0, spread, usual), np.maximum(spread, MOST * usual)
     splits = [generator(seed, STREAM, split).permutation(features) for split in range(SPLITS)]
     halves = [(order[: features // 2], order[features // 2 :]) for order in splits]
-    return asked, some, mean, list(product(units, (False, True))), halves
+    given = [groups[asked] for groups in given]
+
+    def tried(unit: np.ndarray, profile: bool) -> _Way:
+        def reader() -> Callable[[np.ndarray], np.ndarray]:
+            read = _directions((some - mean) / unit, profile)
+            return lambda rows: read((rows - mean) / unit)
+
+        return _Way(*_borders((some - mean) / unit, profile, halves, given, n_clusters, seed), reader)
+
+    units = np.where(spread > 0, spread, usual), np.maximum(spread, MOST * usual)
+    ways = [tried(unit, profile) for unit, profile in product(units, (False, True))]
+    return min(ways, key=lambda way: way.fewest)
 
 
 def _directions(some: np.ndarray, profile: bool) -> Callable[[np.ndarray], np.ndarray]:
@@ -133,13 +161,13 @@ def _directions(some: np.ndarray, profile: bool) -> Callable[[np.ndarray], np.nd
 
 
 def _borders(
-    scaled: np.ndarray, profile: bool, halves: list, groups: np.ndarray, n_clusters: int, seed: int
-) -> tuple[float, float]:
-    """Borders beyond chance, in halves of the columns, of k-means in the other half, and of groups given, int [n].
+    scaled: np.ndarray, profile: bool, halves: list, given: list[np.ndarray], n_clusters: int, seed: int
+) -> tuple[float, list[float]]:
+    """Borders beyond chance, in halves of the columns, of k-means in the other half, and of groups given, int [n] each.
 
     Means over all halves; the first is infinite where a group has hardly any rows.
     """
-    found, given, every = [], [], np.arange(len(scaled))
+    found, theirs, every = [], [], np.arange(len(scaled))
     for both in halves:
         leading = [_directions(scaled[:, half], profile)(scaled[:, half]) for half in both]
         drawn = [regions.kmeans(rows, n_clusters, seed) for rows in leading]
@@ -147,5 +175,5 @@ def _borders(
             near = parting.nearest(rows, every)
             hardly = np.bincount(other, minlength=n_clusters).min() < FEWEST
             found.append(np.inf if hardly else parting.beyond_chance(near, every, other))
-            given.append(parting.beyond_chance(near, every, groups))
-    return float(np.mean(found)), float(np.mean(given))
+            theirs.append([parting.beyond_chance(near, every, groups) for groups in given])
+    return float(np.mean(found)), np.mean(theirs, axis=0).tolist()
