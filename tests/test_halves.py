@@ -325,8 +325,16 @@ def test_halves_show_nothing_of_noise_and_something_where_each_column_tells_a_li
     y = np.arange(600) % 3
     noise = rng.normal(size=(600, 300)).astype("f4")
     assert halves.show_nothing(noise, 3, 0)
-    assert not halves.show_nothing(noise + rng.normal(0, 0.35, (3, 300))[y].astype("f4"), 3, 0)
+    assert not halves.show_nothing(noise + rng.normal(0, 0.2, (3, 300))[y].astype("f4"), 3, 0)
     assert not halves.show_nothing(np.repeat(noise[:2], 20, axis=0), 3, 0)
+
+
+def test_texts_are_not_doubted_by_draws_that_their_start_does_not_make(rng, monkeypatch):
+    monkeypatch.setattr(halves, "show_nothing", lambda *_: pytest.fail("asked"))
+    words = np.maximum(rng.normal(-1.5, 1, (90, 300)), 0)
+    fit = fitting(words / np.maximum(np.linalg.norm(words, axis=1, keepdims=True), 1e-9))
+    assert fit.data.texts
+    assert groups.doubts(fit, np.arange(90) % 3) == []
 
 
 @pytest.mark.parametrize("more", [{"init": "kmeans"}, {"clusters": 1}])

@@ -160,7 +160,7 @@ def _agreed_on_nothing(fitting: Fitting) -> float | None:
     """Mean ARI of draws in many columns whose halves show nothing of one another; None of all other rows."""
     rows, _ = read_by_start(fitting)
     clusters, seed = fitting.settings.clusters, fitting.settings.start_seed
-    if kind(fitting) not in starts.COLUMNS or regions.is_beyond(clusters, len(rows)):
+    if fitting.data.texts or kind(fitting) not in starts.COLUMNS or regions.is_beyond(clusters, len(rows)):
         return None
     if not halves.show_nothing(rows, clusters, seed):
         return None

@@ -7,7 +7,7 @@ than others in all columns, as darker spectra and samples of more protein are, t
 them apart. Each way is tried.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -85,12 +85,17 @@ def show_nothing(x: Rows, n_clusters: int, seed: int) -> bool:
         x, n_clusters, seed: as for `shown`.
     """
     with one_openmp_thread():
-        return NOTHING < _most_shown(x, [], n_clusters, seed).fewest < np.inf
+        least = np.inf
+        for way in _ways(x, [], n_clusters, seed):
+            if way.fewest <= NOTHING:
+                return False
+            least = min(least, way.fewest)
+    return least < np.inf
 
 
 @dataclass(frozen=True)
 class _Way:
-    """The way in which halves of the columns show most of one another.
+    """A way to compare rows, and what halves of the columns show of one another in it.
 
     Attributes:
         fewest: borders beyond chance of k-means of one half in the other; infinite where groups have hardly any rows.
@@ -104,7 +109,12 @@ class _Way:
 
 
 def _most_shown(x: Rows, given: list[np.ndarray], n_clusters: int, seed: int) -> _Way:
-    """The way that counts for raw rows [n, D], and the borders in it of groups given, int [n] each."""
+    """The way in which halves of the columns of raw rows [n, D] show most, and the borders in it of groups given."""
+    return min(_ways(x, given, n_clusters, seed), key=lambda way: way.fewest)
+
+
+def _ways(x: Rows, given: list[np.ndarray], n_clusters: int, seed: int) -> Iterator[_Way]:
+    """Four ways to compare raw rows [n, D], each with the borders in it of groups given, int [n] each."""
     n, features = x.shape
     asked = subset(n, max(min(ASKED, SAMPLE_NUMBERS // features), n_clusters), seed, STREAM)
     some = np.concatenate(list(pipeline.blocks(part(x, asked))))
@@ -127,8 +137,8 @@ def _most_shown(x: Rows, given: list[np.ndarray], n_clusters: int, seed: int) ->
         return _Way(*_borders((some - mean) / unit, profile, halves, given, n_clusters, seed), reader)
 
     units = np.where(spread > 0, spread, usual), np.maximum(spread, MOST * usual)
-    ways = [tried(unit, profile) for unit, profile in product(units, (False, True))]
-    return min(ways, key=lambda way: way.fewest)
+    for unit, profile in product(units, (False, True)):
+        yield tried(unit, profile)
 
 
 def _directions(some: np.ndarray, profile: bool) -> Callable[[np.ndarray], np.ndarray]:
@@ -143,7 +153,7 @@ def _directions(some: np.ndarray, profile: bool) -> Callable[[np.ndarray], np.nd
         known = ~np.isnan(rows)
         rows = np.where(known, rows, np.float32(0))
         if profile:
-            level = rows.sum(axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
+            level = rows.sum(axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True, dtype=rows.dtype), 1)
             rows = np.where(known, rows - level, np.float32(0))
         return rows
 
