@@ -21,7 +21,7 @@ def rows(n_groups, n=240, seed=0):
 
 def choice_of(x, method="landmark", views=None, kind="code"):
     tried = choosing.numbers_tried(len(x))
-    found = choosing.chosen(tried, *choosing.compared(x, tried, method, 0, views, kind))
+    found = choosing.chosen(tried, *choosing.compared(x, tried, method, 0, views, kind)[:2])
     return choosing.doubted(found, choosing.borders(x, found.n_clusters, method, 0, views, kind))
 
 
@@ -69,7 +69,7 @@ def test_an_answer_that_tells_nothing_does_not_double_the_groups_of_a_table():
     x = 4 * means[y] / pdist(means).min() + r.normal(size=(800, 6))
     x = np.hstack([x / x.std(axis=0), (r.random((800, 1)) < 0.5) / YES_AND_NO]).astype("f4")
     tried = [2, 3, 4, 5, 8]
-    assert choosing.chosen(tried, *choosing.compared(x, tried, "landmark", 0, [x], "table")).n_clusters == 4
+    assert choosing.chosen(tried, *choosing.compared(x, tried, "landmark", 0, [x], "table")[:2]).n_clusters == 4
 
 
 @pytest.mark.parametrize("table", [False, True])
@@ -171,7 +171,7 @@ def test_of_many_columns_groups_that_these_alone_show_are_judged(kind, steady, r
         return [draw.integers(k, size=len(views[0])) for k in tried]
 
     monkeypatch.setattr(choosing.regions, "landmark_cuts", differ)
-    ari, _ = choosing.compared(z, [2], "landmark", 0, [z, columns], kind)
+    ari, _, _ = choosing.compared(z, [2], "landmark", 0, [z, columns], kind)
     assert bool(ari[0] == 1.0) is steady
 
 
@@ -251,7 +251,7 @@ def test_where_draws_find_other_regions_each_time_k_means_groups_a_table_and_not
 
     monkeypatch.setattr(regions, "landmark_cuts", cuts)
     monkeypatch.setattr(regions, "kmeans", lambda rows, k, seed: rows[:, 0].astype(int) % k)
-    ari, strength = choosing.compared(np.arange(200.0)[:, None], [2, 3], "landmark", 0, kind=kind)
+    ari, strength, _ = choosing.compared(np.arange(200.0)[:, None], [2, 3], "landmark", 0, kind=kind)
     if kind == "table":
         assert (ari.tolist(), strength.tolist()) == ([1, 1], [1, 1])
     else:

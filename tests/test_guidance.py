@@ -211,9 +211,9 @@ def test_numbers_of_clusters_are_compared_on_the_rows_that_a_start_reads(x, monk
     """Codes of all rows, where there are very many, would not fit in memory."""
     seen = []
 
-    def compared(z, tried, method, seed, views, kind, tell):
+    def compared(z, tried, method, seed, views, kind, tell, shown):
         seen.append([len(part) for part in (z, *views)])
-        return np.ones(len(tried)), np.ones(len(tried))
+        return np.ones(len(tried)), np.ones(len(tried)), [None] * len(tried)
 
     monkeypatch.setattr(extension, "READ", 40)
     monkeypatch.setattr(recipe.choosing, "compared", compared)

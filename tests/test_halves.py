@@ -1,5 +1,7 @@
 """Groups that halves of many columns show of one another: taken where others are less clear, or rows are few."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -173,7 +175,8 @@ def test_rows_most_of_which_have_no_cell_are_compared_by_the_others(rng):
 @pytest.mark.parametrize(("share", "stay"), [(0.85, True), (0.75, False)])
 def test_those_given_stay_unless_halves_part_clearly_fewer(expressed, share, stay, monkeypatch):
     x, y = expressed
-    monkeypatch.setattr(halves, "_borders", lambda *_: (0.5 * share, [0.5]))
+    monkeypatch.setattr(halves._Way, "fewest", lambda *_: 0.5 * share)
+    monkeypatch.setattr(halves._Way, "borders", lambda *_: 0.5)
     assert (shown(fitting(x), y) is y) == stay
 
 
@@ -249,9 +252,16 @@ def test_missing_cells_are_like_their_columns_wherever_these_lie(expressed, rng)
 
 @pytest.fixture
 def tried(monkeypatch):
-    """The rows that halves of columns are tried on, in each unit; no groups are found there."""
-    seen = []
-    monkeypatch.setattr(halves, "_borders", lambda scaled, *more: seen.append(scaled) or (np.inf, [1.0]))
+    """The rows that each of three splits is tried on, in each way; columns keep their places, no groups are found."""
+    seen, half = [], halves._half
+
+    def parted(scaled, profile):
+        seen.append(scaled)
+        return half(scaled, profile)
+
+    monkeypatch.setattr(halves, "generator", lambda *_: SimpleNamespace(permutation=np.arange))
+    monkeypatch.setattr(halves, "_half", parted)
+    monkeypatch.setattr(halves._Way, "fewest", lambda *_: np.inf)
     return seen
 
 
@@ -261,7 +271,8 @@ def test_known_cells_have_variance_1_or_their_unit_up_to_twice_the_usual_one(exp
     fit = fitting(with_holes(x, np.linspace(0, 0.8, 600), rng))
     shown(fit)
     known = ~np.isnan(fit.data.x)
-    each, own = (np.nanstd(np.where(known, scaled, np.nan), axis=0) for scaled in tried[::2])  # with their profiles
+    scaled = [np.hstack(both) for both in zip(tried[::2], tried[1::2], strict=True)][:: halves.SPLITS]
+    each, own = (np.nanstd(np.where(known, rows, np.nan), axis=0) for rows in scaled[::2])  # with their profiles
     np.testing.assert_allclose(each, 1, rtol=1e-3)
     deviation = np.nanstd(fit.data.x, axis=0) / np.median(np.nanstd(fit.data.x, axis=0))
     assert deviation.max() > 2.5
@@ -274,7 +285,7 @@ def test_of_very_many_columns_as_many_rows_are_tried_as_fit_in_memory(expressed,
         tried.clear()
         monkeypatch.setattr(halves, "SAMPLE_NUMBERS", numbers)
         shown(fit)
-        assert {scaled.shape for scaled in tried} == {(rows, 600)}
+        assert {scaled.shape for scaled in tried} == {(rows, 300)}
 
 
 def test_rows_are_few_by_all_of_them_and_not_by_those_that_are_tried(expressed, monkeypatch):

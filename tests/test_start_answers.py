@@ -145,7 +145,7 @@ def test_the_number_of_groups_is_sought_among_profiles_too():
     both = seen(x)
 
     def found(read):
-        ari, strong = choosing.compared(x, [2, 3, 4, 5], "landmark", 0, read, "table")
+        ari, strong, _ = choosing.compared(x, [2, 3, 4, 5], "landmark", 0, read, "table")
         return choosing.chosen([2, 3, 4, 5], ari, strong)
 
     assert found(both).n_clusters == 3

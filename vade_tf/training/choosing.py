@@ -13,7 +13,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.errors import InputError
 from vade_tf.seeding import fold, generator, several
-from vade_tf.threads import in_threads
+from vade_tf.threads import in_threads, one_openmp_thread
 from vade_tf.training import consensus, parting, regions
 from vade_tf.training import start as starting
 from vade_tf.training.store import Store, damaged, kept
@@ -26,8 +26,10 @@ EACH = 5  # ... so many rows for each of them at least
 DRAWS = 3  # of "landmark", of which each is cut into every number of groups
 RUNS = 2  # of k-means on a draw
 ASKED = 1000  # rows that say which of two groupings describes them
-CLOSE = 0.02  # mean ARI that is as good as the highest
+CLOSE = 0.02  # mean ARI that is as good as the highest, and borders beyond chance that are as few as the fewest
 CLOUDS, SPARSE = 2, 0.6  # clouds without groups, and the share of the neighbours parted there that groups part at most
+
+Shown = Callable[[np.ndarray, np.ndarray], tuple[list[np.ndarray | None], np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -136,16 +138,23 @@ def compared(
     views: Sequence[np.ndarray] | None = None,
     kind: str = "code",
     tell: Callable[[], None] = lambda: None,
-) -> tuple[np.ndarray, np.ndarray]:
+    shown: Shown | None = None,
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray | None]]:
     """`stability` of each of several numbers of clusters, all of them found on one graph for each draw of "landmark".
+
+    Where halves of the columns show groups more clearly, these are compared, as a start takes them. k-means cuts rows
+    into more groups than there are at the same place each time, too; but then one half parts more neighbours of the
+    other. So the strength of a number of them is 0 where they part clearly more than with another.
 
     Args:
         z, method, seed, views, kind: as for `start.start`; of counts the graph in the last view is asked.
         tried: the K.
         tell: called STARTS times.
+        shown: gives what halves of the columns show more clearly than starts on some rows (`halves.places`).
 
     Returns:
-        Mean ARI and strength of each K, [K tried] each, see `pairwise`.
+        Mean ARI and strength of each K, [K tried] each, see `pairwise`; and for each the rows where halves show its
+        groups, or None.
     """
     pool, parts = resampled(len(z), max(tried), seed)
     read = [np.asarray(view, np.float32)[pool] for view in _read(z, method, views, kind)]
@@ -183,8 +192,19 @@ def compared(
     starts = np.full((len(tried), STARTS, len(pool)), -1)
     for number, found in enumerate(in_threads(groups, range(STARTS), tell)):
         starts[:, number, parts[number]] = found
+    places: list[np.ndarray | None] = [None] * len(tried)
+    parted = np.zeros(len(tried))
+    if shown is not None:
+        places, parted = shown(pool, starts)
+    for of_k, k, place in zip(starts, tried, places, strict=True):
+        if place is not None:
+            with one_openmp_thread():
+                for number, rows in enumerate(parts):
+                    of_k[number, rows] = regions.kmeans(place[rows], k, fold(seed, number))
     ari, strong = np.array([pairwise(of_k, k) for k, of_k in zip(tried, starts, strict=True)]).T
-    return ari, strong
+    clearly_more = parted > parted.min() + CLOSE
+    strong[[place is not None and more for place, more in zip(places, clearly_more, strict=True)]] = 0.0
+    return ari, strong, places
 
 
 def _read(z: np.ndarray, method: str, views: Sequence[np.ndarray] | None, kind: str) -> Sequence[np.ndarray]:
@@ -201,6 +221,7 @@ def borders(
     seed: int,
     views: Sequence[np.ndarray] | None,
     kind: str,
+    place: np.ndarray | None = None,
 ) -> np.ndarray:
     """How many neighbours the groups of rows part, and how many those of clouds that have no groups.
 
@@ -211,10 +232,13 @@ def borders(
     Args:
         z, method, seed, views, kind: as for `compared`.
         n_clusters: K.
+        place: the rows where halves of the columns show its groups, if they do, see `compared`.
 
     Returns:
         Share of the nearest neighbours that are in another group than the row: of the rows; mean of `CLOUDS`. [2]
     """
+    if place is not None:
+        return np.array(_borders(place, "code", n_clusters, "kmeans", seed))
     read = _read(z, method, views, kind)
     places = [(read[0], "table" if kind == "table" else "code")]
     answers = kind == "table" and len(read) > 1

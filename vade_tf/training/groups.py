@@ -1,6 +1,6 @@
 """What the groups of a fit's rows are found on, the rows themselves or their code, and finding them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -111,6 +111,18 @@ def _start(fitting: Fitting, phase: str, rows: Rows, views: list[np.ndarray]) ->
     k, seed = settings.clusters, settings.start_seed
     shown = partial(halves.shown, rows, n_clusters=k, seed=seed)
     return starts.start(z, k, settings.init, seed, views, tell, of, more, shown)
+
+
+def asks_halves(fitting: Fitting) -> bool:
+    """Whether the start asks halves of the columns what they show of one another."""
+    return fitting.settings.init == "landmark" and found_on(fitting, "init") in (*starts.COLUMNS, "directions")
+
+
+def shown_by_halves(
+    fitting: Fitting, rows: Rows, tried: Sequence[int], pool: np.ndarray, found: np.ndarray
+) -> tuple[list[np.ndarray | None], np.ndarray]:
+    """`halves.places` of raw rows [n, D], by their numbers `pool`, of which starts have found groups."""
+    return halves.places(part(rows, pool), found, tried, fitting.settings.start_seed)
 
 
 def doubts(fitting: Fitting, groups: np.ndarray) -> list[str]:

@@ -7,9 +7,10 @@ than others in all columns, as darker spectra and samples of more protein are, t
 them apart. Each way is tried.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from functools import partial
+from itertools import chain, product
 
 import numpy as np
 from sklearn.utils.extmath import randomized_svd
@@ -55,13 +56,38 @@ def shown(x: Rows, groups: np.ndarray, n_clusters: int, seed: int) -> np.ndarray
     if features < 2 * WIDTH:
         return groups
     with one_openmp_thread():
-        most = _most_shown(x, [groups], n_clusters, seed)
-        taken = most.fewest < parting.FEWER * most.given[0] or regions.is_beyond(n_clusters, n)
-        if not taken or np.isinf(most.fewest):
+        most, fewest = _most_shown(list(_ways(x, n_clusters, seed)), n_clusters, seed)
+        taken = fewest < parting.FEWER * most.borders(groups) or regions.is_beyond(n_clusters, n)
+        if not taken or np.isinf(fewest):
             return groups
-        read = most.reader()
-        leading = [read(block) for block in pipeline.blocks(x)]
-        return regions.kmeans(np.concatenate(leading), n_clusters, seed)
+        return regions.kmeans(most.leading(x), n_clusters, seed)
+
+
+def places(x: Rows, starts: np.ndarray, tried: Sequence[int], seed: int) -> tuple[list[np.ndarray | None], np.ndarray]:
+    """Where halves show groups more clearly than starts on some of the rows each have them, see `shown`.
+
+    Args:
+        x, seed: as for `shown`.
+        starts: the groups of each start with each number of clusters, -1 of rows not read, int [K tried, starts, n].
+        tried: the K.
+
+    Returns:
+        For each K the rows in the leading directions of the way in which halves show most, [n, d], or None where those
+        of the starts stay; and the borders beyond chance of what one half shows of the other, [K tried].
+    """
+    found: list[np.ndarray | None] = [None] * len(tried)
+    if x.shape[1] < 2 * WIDTH:
+        return found, np.zeros(len(tried))
+    with one_openmp_thread():
+        ways = list(_ways(x, max(tried), seed))
+        most = [_most_shown(ways, k, seed) for k in tried]
+        leading: dict[int, np.ndarray] = {}
+        for number, (way, fewest) in enumerate(most):
+            if fewest < parting.FEWER * np.mean([way.borders(groups) for groups in starts[number]]):
+                if id(way) not in leading:
+                    leading[id(way)] = way.leading(x)
+                found[number] = leading[id(way)]
+    return found, np.array([fewest for _, fewest in most])
 
 
 def is_worse(x: Rows, groups: np.ndarray, before: np.ndarray, n_clusters: int, seed: int) -> bool:
@@ -74,8 +100,8 @@ def is_worse(x: Rows, groups: np.ndarray, before: np.ndarray, n_clusters: int, s
     if x.shape[1] < 2 * WIDTH:
         return False
     with one_openmp_thread():
-        theirs, own = _most_shown(x, [groups, before], n_clusters, seed).given
-    return parting.FEWER * theirs > own
+        most, _ = _most_shown(list(_ways(x, n_clusters, seed)), n_clusters, seed)
+        return parting.FEWER * most.borders(groups) > most.borders(before)
 
 
 def show_nothing(x: Rows, n_clusters: int, seed: int) -> bool:
@@ -86,10 +112,11 @@ def show_nothing(x: Rows, n_clusters: int, seed: int) -> bool:
     """
     with one_openmp_thread():
         least = np.inf
-        for way in _ways(x, [], n_clusters, seed):
-            if way.fewest <= NOTHING:
+        for way in _ways(x, n_clusters, seed):
+            fewest = way.fewest(n_clusters, seed)
+            if fewest <= NOTHING:
                 return False
-            least = min(least, way.fewest)
+            least = min(least, fewest)
     return least < np.inf
 
 
@@ -98,25 +125,54 @@ class _Way:
     """A way to compare rows, and what halves of the columns show of one another in it.
 
     Attributes:
-        fewest: borders beyond chance of k-means of one half in the other; infinite where groups have hardly any rows.
-        given: those of other groups.
-        reader: makes the function of raw rows [m, D] to their leading directions in it, [m, d].
+        asked: numbers of the rows that it is tried on, [m].
+        splits: of each split both halves, each as these rows in its leading directions, [m, d], and the numbers among
+            them of their nearest neighbours there.
+        reader: makes the function of raw rows [b, D] to their leading directions in all columns, [b, d].
     """
 
-    fewest: float
-    given: list[float]
+    asked: np.ndarray
+    splits: list[list[tuple[np.ndarray, np.ndarray]]]
     reader: Callable[[], Callable[[np.ndarray], np.ndarray]]
 
+    def fewest(self, n_clusters: int, seed: int) -> float:
+        """Borders beyond chance in each half of k-means in the other: their mean; infinite with hardly any rows."""
+        shares, every = [], np.arange(len(self.asked))
+        for halves in self.splits:
+            drawn = [regions.kmeans(rows, n_clusters, seed) for rows, _ in halves]
+            for (_, near), other in zip(halves, reversed(drawn), strict=True):
+                if np.bincount(other, minlength=n_clusters).min() < FEWEST:
+                    return np.inf
+                shares.append(parting.beyond_chance(near, every, other))
+        return float(np.mean(shares))
 
-def _most_shown(x: Rows, given: list[np.ndarray], n_clusters: int, seed: int) -> _Way:
-    """The way in which halves of the columns of raw rows [n, D] show most, and the borders in it of groups given."""
-    return min(_ways(x, given, n_clusters, seed), key=lambda way: way.fewest)
+    def borders(self, groups: np.ndarray) -> float:
+        """Borders beyond chance of groups of all rows, int [n], in the halves: their mean; -1: of rows without one."""
+        groups = groups[self.asked]
+        known = np.flatnonzero(groups >= 0)
+        chance = parting.mixed(groups[known])
+        shares = []
+        for _, near in chain(*self.splits):
+            pairs = groups[near[known]] >= 0
+            shares.append(np.mean((groups[near[known]] != groups[known, None])[pairs]) / chance if chance else np.inf)
+        return float(np.mean(shares))
+
+    def leading(self, x: Rows) -> np.ndarray:
+        """Raw rows [n, D] in their leading directions in all columns, [n, d]."""
+        read = self.reader()
+        return np.concatenate([read(block) for block in pipeline.blocks(x)])
 
 
-def _ways(x: Rows, given: list[np.ndarray], n_clusters: int, seed: int) -> Iterator[_Way]:
-    """Four ways to compare raw rows [n, D], each with the borders in it of groups given, int [n] each."""
+def _most_shown(ways: list[_Way], n_clusters: int, seed: int) -> tuple[_Way, float]:
+    """The way in which halves of the columns show most, and the borders of what they show."""
+    shown = [way.fewest(n_clusters, seed) for way in ways]
+    return ways[int(np.argmin(shown))], min(shown)
+
+
+def _ways(x: Rows, most_clusters: int, seed: int) -> Iterator[_Way]:
+    """Four ways to compare raw rows [n, D], of which as many are asked as there are clusters, at least."""
     n, features = x.shape
-    asked = subset(n, max(min(ASKED, SAMPLE_NUMBERS // features), n_clusters), seed, STREAM)
+    asked = subset(n, max(min(ASKED, SAMPLE_NUMBERS // features), most_clusters), seed, STREAM)
     some = np.concatenate(list(pipeline.blocks(part(x, asked))))
     known = ~np.isnan(some)
     number = np.maximum(known.sum(axis=0), 1)
@@ -125,20 +181,24 @@ def _ways(x: Rows, given: list[np.ndarray], n_clusters: int, seed: int) -> Itera
     squares = np.einsum("ij,ij->j", centred, centred, dtype=np.float64)  # in float32 those of large numbers overflow
     spread = np.sqrt(squares / number).astype(np.float32)
     usual = np.median(spread[spread > 0]) if spread.any() else np.float32(1)
-    splits = [generator(seed, STREAM, split).permutation(features) for split in range(SPLITS)]
-    halves = [(order[: features // 2], order[features // 2 :]) for order in splits]
-    given = [groups[asked] for groups in given]
+    orders = [generator(seed, STREAM, split).permutation(features) for split in range(SPLITS)]
+    splits = [np.array_split(order, [features // 2]) for order in orders]
 
-    def tried(unit: np.ndarray, profile: bool) -> _Way:
-        def reader() -> Callable[[np.ndarray], np.ndarray]:
-            read = _directions((some - mean) / unit, profile)
-            return lambda rows: read((rows - mean) / unit)
-
-        return _Way(*_borders((some - mean) / unit, profile, halves, given, n_clusters, seed), reader)
+    def reader(unit: np.ndarray, profile: bool) -> Callable[[np.ndarray], np.ndarray]:
+        read = _directions((some - mean) / unit, profile)
+        return lambda rows: read((rows - mean) / unit)
 
     units = np.where(spread > 0, spread, usual), np.maximum(spread, MOST * usual)
     for unit, profile in product(units, (False, True)):
-        yield tried(unit, profile)
+        scaled = (some - mean) / unit
+        halved = [[_half(scaled[:, columns], profile) for columns in both] for both in splits]
+        yield _Way(asked, halved, partial(reader, unit, profile))
+
+
+def _half(scaled: np.ndarray, profile: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Scaled rows [m, D / 2] in their leading directions, [m, d], and their nearest neighbours there."""
+    leading = _directions(scaled, profile)(scaled)
+    return leading, parting.nearest(leading, np.arange(len(scaled)))
 
 
 def _directions(some: np.ndarray, profile: bool) -> Callable[[np.ndarray], np.ndarray]:
@@ -168,22 +228,3 @@ def _directions(some: np.ndarray, profile: bool) -> Callable[[np.ndarray], np.nd
 
     axes = randomized_svd(read(some), min(WIDTH, *some.shape), random_state=0)[2].T
     return lambda rows: read(whole(rows)) @ axes
-
-
-def _borders(
-    scaled: np.ndarray, profile: bool, halves: list, given: list[np.ndarray], n_clusters: int, seed: int
-) -> tuple[float, list[float]]:
-    """Borders beyond chance, in halves of the columns, of k-means in the other half, and of groups given, int [n] each.
-
-    Means over all halves; the first is infinite where a group has hardly any rows.
-    """
-    found, theirs, every = [], [], np.arange(len(scaled))
-    for both in halves:
-        leading = [_directions(scaled[:, half], profile)(scaled[:, half]) for half in both]
-        drawn = [regions.kmeans(rows, n_clusters, seed) for rows in leading]
-        for rows, other in zip(leading, reversed(drawn), strict=True):
-            near = parting.nearest(rows, every)
-            hardly = np.bincount(other, minlength=n_clusters).min() < FEWEST
-            found.append(np.inf if hardly else parting.beyond_chance(near, every, other))
-            theirs.append([parting.beyond_chance(near, every, groups) for groups in given])
-    return float(np.mean(found)), np.mean(theirs, axis=0).tolist()

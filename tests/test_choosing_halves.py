@@ -1,0 +1,125 @@
+"""How many clusters rows of many columns have: where halves of the columns show groups more clearly, by these."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from vade_tf import Settings, begin
+from vade_tf.training import choosing, groups, halves, recipe
+
+K = 3
+
+
+@pytest.fixture(scope="module")
+def samples():
+    """Rows whose height differs more than their three groups do, as the protein of samples: [120, 400], [120]."""
+    r = np.random.default_rng(2)
+    y = np.arange(120) % K
+    x = r.normal(size=(120, 400)) + r.normal(0, 0.5, (K, 400))[y] + r.normal(0, 3, (120, 1))
+    return x.astype("f4"), y
+
+
+def fitting(x, **more):
+    return begin(x, Settings(clusters=1, hidden=(16,), latent_dim=2, **more))
+
+
+def starts(groups, tried=(K,)):
+    """Six starts on three quarters of the rows each, which all find the same."""
+    found = np.tile(groups, (len(tried), choosing.STARTS, 1))
+    for number in range(choosing.STARTS):
+        found[:, number, number % 4 :: 4] = -1
+    return found
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_places_are_those_that_show_what_starts_have_not_found(samples, share):
+    x, y = samples
+    found = np.where(np.random.default_rng(0).random(120) < share, 0, y)
+    (place,), (parted,) = halves.places(x, starts(found), [K], 0)
+    assert 0 < parted < 0.3
+    assert (place is not None) == (share > 0)
+    if share:
+        assert place.shape == (120, halves.WIDTH)
+        assert adjusted_rand_score(y, halves.regions.kmeans(place, K, 0)) > 0.95
+
+
+def test_noise_shows_nothing_that_starts_have_not_found(rng):
+    tried = [2, 3, 5]
+    found, parted = halves.places(rng.normal(size=(120, 400)).astype("f4"), starts(np.arange(120) % 2, tried), tried, 0)
+    assert found == [None] * 3
+    assert parted == pytest.approx(1, abs=0.1)
+
+
+def test_few_columns_are_not_asked(rng):
+    found, parted = halves.places(rng.normal(size=(120, 19)).astype("f4"), starts(np.arange(120) % 2), [K], 0)
+    assert (found, parted.tolist()) == ([None], [0])
+
+
+def test_rows_that_a_start_has_not_read_count_neither_as_rows_nor_as_neighbours(samples, rng):
+    x, y = samples
+    given = np.where(rng.random(120) < 0.3, -1, rng.permutation(y))
+    way = next(halves._ways(x, K, 0))
+    shares = []
+    for one, near in (half for both in way.splits for half in both):
+        own = given[way.asked]
+        pairs = [(own[i], own[j]) for i in range(len(one)) for j in near[i] if own[i] >= 0 and own[j] >= 0]
+        known = own[own >= 0]
+        chance = np.mean([a != b for a in known for b in known])
+        shares.append(np.mean([a != b for a, b in pairs]) / chance)
+    assert way.borders(given) == pytest.approx(np.mean(shares))
+    assert way.borders(np.where(given < 0, -1, 0)) == np.inf  # one group parts nothing, whatever it holds
+
+
+def test_strength_is_that_of_the_groups_in_the_place_and_0_where_halves_part_more(rng):
+    """Starts draw lots; of two and three groups halves show as much, of four and six less."""
+    y = np.arange(240) % K
+    place = 9 * np.eye(K)[y] + rng.normal(size=(240, K))
+    x = rng.normal(size=(240, 2))
+
+    def shown(pool, found):
+        np.testing.assert_array_equal(np.sort(pool), np.arange(240))
+        assert found.shape == (5, choosing.STARTS, 240)
+        own = place[pool]
+        return [own, own, own, None, own], np.array([0.3, 0.31, 0.33, 0.9, 0.5])
+
+    tried = [2, 3, 4, 5, 6]
+    ari, strong, places = choosing.compared(x, tried, "kmeans", 0, shown=shown)
+    assert [at is None for at in places] == [False, False, False, True, False]
+    assert (ari[1], strong[1]) == (1, 1)
+    assert (strong[2], strong[4]) == (0, 0)
+    assert 0 < strong[3] < choosing.STRONG  # those of the starts themselves
+    assert choosing.chosen(tried, ari, strong).n_clusters == K
+
+
+def test_borders_are_those_of_the_place(rng):
+    """The rows themselves are one cloud; a place that is one cloud, too, has as many as clouds have."""
+    x, y = rng.normal(size=(300, 2)), np.arange(300) % K
+    of = partial(choosing.borders, x, K, "landmark", 0, [x, x], "broad")
+    own, of_clouds = of(30 * np.eye(K)[y] + rng.normal(size=(300, K)))
+    assert own == 0 < of_clouds
+    own, of_clouds = of(rng.normal(size=(300, 2)) * [9, 1])
+    assert own > choosing.SPARSE * of_clouds
+
+
+def test_the_number_is_that_of_the_groups_that_halves_show(samples):
+    x, y = samples
+    fit = fitting(x)
+    chosen, choice = recipe.choose(fit)
+    assert (choice.n_clusters, choice.sure) == (K, "sure")
+    assert adjusted_rand_score(y, groups.found_groups(chosen, "init").groups) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("columns", "more", "asked"), [(400, {}, True), (400, {"init": "kmeans"}, False), (30, {}, False)]
+)
+def test_where_the_start_asks_no_halves_none_are_asked(columns, more, asked, rng):
+    assert groups.asks_halves(fitting(rng.normal(size=(60, columns)), **more)) == asked
+
+
+def test_texts_ask_no_halves(rng):
+    words = np.maximum(rng.normal(-1.5, 1, (90, 300)), 0)
+    words /= np.maximum(np.linalg.norm(words, axis=1, keepdims=True), 1e-9)
+    assert fitting(words).data.texts
+    assert not groups.asks_halves(fitting(words))
