@@ -37,8 +37,7 @@ def starts(groups, tried=(K,)):
 def test_places_are_those_that_show_what_starts_have_not_found(samples, share):
     x, y = samples
     found = np.where(np.random.default_rng(0).random(120) < share, 0, y)
-    (place,), (parted,) = halves.places(x, starts(found), [K], 0)
-    assert 0 < parted < 0.3
+    (place,) = halves.places(x, starts(found), [K], 0)
     assert (place is not None) == (share > 0)
     if share:
         assert place.shape == (120, halves.WIDTH)
@@ -47,14 +46,28 @@ def test_places_are_those_that_show_what_starts_have_not_found(samples, share):
 
 def test_noise_shows_nothing_that_starts_have_not_found(rng):
     tried = [2, 3, 5]
-    found, parted = halves.places(rng.normal(size=(120, 400)).astype("f4"), starts(np.arange(120) % 2, tried), tried, 0)
-    assert found == [None] * 3
-    assert parted == pytest.approx(1, abs=0.1)
+    x, lots = rng.normal(size=(120, 400)).astype("f4"), starts(rng.integers(0, 2, 120), tried)
+    assert halves.places(x, lots, tried, 0) == [None] * 3
 
 
-def test_few_columns_are_not_asked(rng):
-    found, parted = halves.places(rng.normal(size=(120, 19)).astype("f4"), starts(np.arange(120) % 2), [K], 0)
-    assert (found, parted.tolist()) == ([None], [0])
+def test_few_columns_are_not_asked(samples, rng):
+    _, y = samples
+    for columns, asked in ((19, False), (20, True)):
+        (place,) = halves.places(
+            9 * np.eye(K, columns)[y] + rng.normal(size=(120, columns)), starts(rng.permutation(y)), [K], 0
+        )
+        assert (place is not None) == asked
+
+
+@pytest.mark.parametrize(
+    ("fewest", "counts"), [([0.1, 0.119, 0.3], [True, True, False]), ([0.1, 0.121, 0.9], [True, False, False])]
+)
+def test_a_number_of_groups_counts_if_no_other_has_clearly_fewer_borders(samples, fewest, counts, monkeypatch):
+    tried = [2, 3, 4]
+    monkeypatch.setattr(halves._Way, "fewest", lambda way, k, seed: fewest[tried.index(k)])
+    monkeypatch.setattr(halves._Way, "borders", lambda *_: 1.0)
+    found = halves.places(samples[0], starts(samples[1], tried), tried, 0)
+    assert [place is not None for place in found] == counts
 
 
 def test_rows_that_a_start_has_not_read_count_neither_as_rows_nor_as_neighbours(samples, rng):
@@ -72,24 +85,21 @@ def test_rows_that_a_start_has_not_read_count_neither_as_rows_nor_as_neighbours(
     assert way.borders(np.where(given < 0, -1, 0)) == np.inf  # one group parts nothing, whatever it holds
 
 
-def test_strength_is_that_of_the_groups_in_the_place_and_0_where_halves_part_more(rng):
-    """Starts draw lots; of two and three groups halves show as much, of four and six less."""
+def test_strength_is_that_of_the_groups_in_the_places(rng):
+    """k-means of the rows alone finds other groups on other rows."""
     y = np.arange(240) % K
-    place = 9 * np.eye(K)[y] + rng.normal(size=(240, K))
-    x = rng.normal(size=(240, 2))
+    place, x, tried = 9 * np.eye(K)[y] + rng.normal(size=(240, K)), rng.normal(size=(240, 2)), [2, 3, 4]
 
     def shown(pool, found):
         np.testing.assert_array_equal(np.sort(pool), np.arange(240))
-        assert found.shape == (5, choosing.STARTS, 240)
-        own = place[pool]
-        return [own, own, own, None, own], np.array([0.3, 0.31, 0.33, 0.9, 0.5])
+        assert found.shape == (3, choosing.STARTS, 240)
+        return [None, place[pool], None]
 
-    tried = [2, 3, 4, 5, 6]
-    ari, strong, places = choosing.compared(x, tried, "kmeans", 0, shown=shown)
-    assert [at is None for at in places] == [False, False, False, True, False]
+    alone, (ari, strong, places) = (choosing.compared(x, tried, "kmeans", 0, shown=each) for each in (None, shown))
+    assert [at is None for at in places] == [True, False, True]
     assert (ari[1], strong[1]) == (1, 1)
-    assert (strong[2], strong[4]) == (0, 0)
-    assert 0 < strong[3] < choosing.STRONG  # those of the starts themselves
+    for own, with_places in zip(alone[:2], (ari, strong), strict=True):
+        assert (own == with_places).tolist() == [True, False, True]
     assert choosing.chosen(tried, ari, strong).n_clusters == K
 
 

@@ -26,10 +26,10 @@ EACH = 5  # ... so many rows for each of them at least
 DRAWS = 3  # of "landmark", of which each is cut into every number of groups
 RUNS = 2  # of k-means on a draw
 ASKED = 1000  # rows that say which of two groupings describes them
-CLOSE = 0.02  # mean ARI that is as good as the highest, and borders beyond chance that are as few as the fewest
+CLOSE = 0.02  # mean ARI that is as good as the highest
 CLOUDS, SPARSE = 2, 0.6  # clouds without groups, and the share of the neighbours parted there that groups part at most
 
-Shown = Callable[[np.ndarray, np.ndarray], tuple[list[np.ndarray | None], np.ndarray]]
+Shown = Callable[[np.ndarray, np.ndarray], list[np.ndarray | None]]
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,7 @@ def compared(
 ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray | None]]:
     """`stability` of each of several numbers of clusters, all of them found on one graph for each draw of "landmark".
 
-    Where halves of the columns show groups more clearly, these are compared, as a start takes them. k-means cuts rows
-    into more groups than there are at the same place each time, too; but then one half parts more neighbours of the
-    other. So the strength of a number of them is 0 where they part clearly more than with another.
+    Where halves of the columns show groups more clearly, these are compared, as a start takes them.
 
     Args:
         z, method, seed, views, kind: as for `start.start`; of counts the graph in the last view is asked.
@@ -192,18 +190,13 @@ def compared(
     starts = np.full((len(tried), STARTS, len(pool)), -1)
     for number, found in enumerate(in_threads(groups, range(STARTS), tell)):
         starts[:, number, parts[number]] = found
-    places: list[np.ndarray | None] = [None] * len(tried)
-    parted = np.zeros(len(tried))
-    if shown is not None:
-        places, parted = shown(pool, starts)
+    places: list[np.ndarray | None] = [None] * len(tried) if shown is None else shown(pool, starts)
     for of_k, k, place in zip(starts, tried, places, strict=True):
         if place is not None:
             with one_openmp_thread():
                 for number, rows in enumerate(parts):
                     of_k[number, rows] = regions.kmeans(place[rows], k, fold(seed, number))
     ari, strong = np.array([pairwise(of_k, k) for k, of_k in zip(tried, starts, strict=True)]).T
-    clearly_more = parted > parted.min() + CLOSE
-    strong[[place is not None and more for place, more in zip(places, clearly_more, strict=True)]] = 0.0
     return ari, strong, places
 
 

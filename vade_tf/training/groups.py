@@ -120,7 +120,7 @@ def asks_halves(fitting: Fitting) -> bool:
 
 def shown_by_halves(
     fitting: Fitting, rows: Rows, tried: Sequence[int], pool: np.ndarray, found: np.ndarray
-) -> tuple[list[np.ndarray | None], np.ndarray]:
+) -> list[np.ndarray | None]:
     """`halves.places` of raw rows [n, D], by their numbers `pool`, of which starts have found groups."""
     return halves.places(part(rows, pool), found, tried, fitting.settings.start_seed)
 

@@ -9,7 +9,7 @@ them apart. Each way is tried.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import chain, product
 
 import numpy as np
@@ -28,6 +28,7 @@ ASKED = 2000  # rows, at most, that these are tried on
 MOST = 2  # times the median deviation that a column's own may weigh; one that varies more has another unit
 FAR = 1.5  # times the median distance from the mean at which a row stands at most
 NOTHING = 0.9  # of the borders that chance would have: with more, halves show nothing of one another
+CLOSE = 0.02  # borders beyond chance that are as few as the fewest of any number of groups
 FEWEST = 3  # rows of a group among these: fewer are rows that lie far out in any half
 STREAM = 11  # of the seed: of the splits
 
@@ -63,8 +64,11 @@ def shown(x: Rows, groups: np.ndarray, n_clusters: int, seed: int) -> np.ndarray
         return regions.kmeans(most.leading(x), n_clusters, seed)
 
 
-def places(x: Rows, starts: np.ndarray, tried: Sequence[int], seed: int) -> tuple[list[np.ndarray | None], np.ndarray]:
+def places(x: Rows, starts: np.ndarray, tried: Sequence[int], seed: int) -> list[np.ndarray | None]:
     """Where halves show groups more clearly than starts on some of the rows each have them, see `shown`.
+
+    k-means cuts rows into more groups than there are at the same places each time, too. But then what one half shows
+    parts more neighbours in the other; so those of a number of groups count if no other number has clearly fewer.
 
     Args:
         x, seed: as for `shown`.
@@ -73,21 +77,20 @@ def places(x: Rows, starts: np.ndarray, tried: Sequence[int], seed: int) -> tupl
 
     Returns:
         For each K the rows in the leading directions of the way in which halves show most, [n, d], or None where those
-        of the starts stay; and the borders beyond chance of what one half shows of the other, [K tried].
+        of the starts stay.
     """
-    found: list[np.ndarray | None] = [None] * len(tried)
     if x.shape[1] < 2 * WIDTH:
-        return found, np.zeros(len(tried))
+        return [None] * len(tried)
     with one_openmp_thread():
         ways = list(_ways(x, max(tried), seed))
         most = [_most_shown(ways, k, seed) for k in tried]
-        leading: dict[int, np.ndarray] = {}
-        for number, (way, fewest) in enumerate(most):
-            if fewest < parting.FEWER * np.mean([way.borders(groups) for groups in starts[number]]):
-                if id(way) not in leading:
-                    leading[id(way)] = way.leading(x)
-                found[number] = leading[id(way)]
-    return found, np.array([fewest for _, fewest in most])
+        least, leading = min(fewest for _, fewest in most), cache(lambda way: way.leading(x))
+
+        def place(way: _Way, fewest: float, of_k: np.ndarray) -> np.ndarray | None:
+            clearer = fewest < parting.FEWER * np.mean([way.borders(groups) for groups in of_k])
+            return leading(way) if clearer and fewest <= least + CLOSE else None
+
+        return [place(*shown, of_k) for shown, of_k in zip(most, starts, strict=True)]
 
 
 def is_worse(x: Rows, groups: np.ndarray, before: np.ndarray, n_clusters: int, seed: int) -> bool:
@@ -120,7 +123,7 @@ def show_nothing(x: Rows, n_clusters: int, seed: int) -> bool:
     return least < np.inf
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Way:
     """A way to compare rows, and what halves of the columns show of one another in it.
 
