@@ -50,6 +50,11 @@ def test_noise_shows_nothing_that_starts_have_not_found(rng):
     assert halves.places(x, lots, tried, 0) == [None] * 3
 
 
+def test_as_many_rows_are_tried_as_the_largest_number_of_groups(samples, monkeypatch):
+    monkeypatch.setattr(halves, "ASKED", 2)
+    assert halves.places(samples[0], starts(samples[1], [2, 5]), [2, 5], 0) == [None] * 2
+
+
 def test_few_columns_are_not_asked(samples, rng):
     _, y = samples
     for columns, asked in ((19, False), (20, True)):
@@ -85,7 +90,7 @@ def test_rows_that_a_start_has_not_read_count_neither_as_rows_nor_as_neighbours(
     assert way.borders(np.where(given < 0, -1, 0)) == np.inf  # one group parts nothing, whatever it holds
 
 
-def test_strength_is_that_of_the_groups_in_the_places(rng):
+def test_strength_is_that_of_the_groups_in_the_places(rng, monkeypatch):
     """k-means of the rows alone finds other groups on other rows."""
     y = np.arange(240) % K
     place, x, tried = 9 * np.eye(K)[y] + rng.normal(size=(240, K)), rng.normal(size=(240, 2)), [2, 3, 4]
@@ -95,9 +100,17 @@ def test_strength_is_that_of_the_groups_in_the_places(rng):
         assert found.shape == (3, choosing.STARTS, 240)
         return [None, place[pool], None]
 
-    alone, (ari, strong, places) = (choosing.compared(x, tried, "kmeans", 0, shown=each) for each in (None, shown))
+    def kmeans(rows, k, seed):
+        seeds.append(seed)
+        return means(rows, k, seed)
+
+    seeds, means = [], choosing.regions.kmeans
+    alone = choosing.compared(x, tried, "kmeans", 0)
+    monkeypatch.setattr(choosing.regions, "kmeans", kmeans)
+    ari, strong, places = choosing.compared(x, tried, "kmeans", 0, shown=shown)
     assert [at is None for at in places] == [True, False, True]
     assert (ari[1], strong[1]) == (1, 1)
+    assert len(set(seeds)) == choosing.STARTS  # each has its own there as well
     for own, with_places in zip(alone[:2], (ari, strong), strict=True):
         assert (own == with_places).tolist() == [True, False, True]
     assert choosing.chosen(tried, ari, strong).n_clusters == K
