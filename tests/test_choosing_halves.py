@@ -98,7 +98,7 @@ def test_strength_is_that_of_the_groups_in_the_places(rng, monkeypatch):
     def shown(pool, found):
         np.testing.assert_array_equal(np.sort(pool), np.arange(240))
         assert found.shape == (3, choosing.STARTS, 240)
-        return [None, place[pool], None]
+        return [place[pool], place[pool], None]
 
     def kmeans(rows, k, seed):
         seeds.append(seed)
@@ -108,11 +108,12 @@ def test_strength_is_that_of_the_groups_in_the_places(rng, monkeypatch):
     alone = choosing.compared(x, tried, "kmeans", 0)
     monkeypatch.setattr(choosing.regions, "kmeans", kmeans)
     ari, strong, places = choosing.compared(x, tried, "kmeans", 0, shown=shown)
-    assert [at is None for at in places] == [True, False, True]
+    assert [at is None for at in places] == [False, False, True]
     assert (ari[1], strong[1]) == (1, 1)
+    assert strong[0] > 0  # two groups, neither empty
     assert len(set(seeds)) == choosing.STARTS  # each has its own there as well
     for own, with_places in zip(alone[:2], (ari, strong), strict=True):
-        assert (own == with_places).tolist() == [True, False, True]
+        assert (own == with_places).tolist() == [False, False, True]
     assert choosing.chosen(tried, ari, strong).n_clusters == K
 
 
