@@ -59,20 +59,54 @@ def test_few_columns_are_not_asked(samples, rng):
     _, y = samples
     for columns, asked in ((19, False), (20, True)):
         (place,) = halves.places(
-            9 * np.eye(K, columns)[y] + rng.normal(size=(120, columns)), starts(rng.permutation(y)), [K], 0
+            9 * rng.normal(size=(K, columns))[y] + rng.normal(size=(120, columns)), starts(rng.permutation(y)), [K], 0
         )
         assert (place is not None) == asked
 
 
-@pytest.mark.parametrize(
-    ("fewest", "counts"), [([0.1, 0.119, 0.3], [True, True, False]), ([0.1, 0.121, 0.9], [True, False, False])]
-)
-def test_a_number_of_groups_counts_if_no_other_has_clearly_fewer_borders(samples, fewest, counts, monkeypatch):
-    tried = [2, 3, 4]
-    monkeypatch.setattr(halves._Way, "fewest", lambda way, k, seed: fewest[tried.index(k)])
-    monkeypatch.setattr(halves._Way, "borders", lambda *_: 1.0)
-    found = halves.places(samples[0], starts(samples[1], tried), tried, 0)
-    assert [place is not None for place in found] == counts
+@pytest.mark.parametrize(("wrong", "clearer"), [([0, 1, 2, 3], True), ([0, 1], False), ([4, 5], False)])
+def test_half_of_the_starts_say_what_they_have_not_found(samples, rng, wrong, clearer):
+    """One of them may have one group alone, with as many borders as there are."""
+    x, y = samples
+    found = np.tile(y, (1, choosing.STARTS, 1))
+    found[0, wrong] = rng.permutation(y)
+    found[0, wrong[0]] = 0
+    (place,) = halves.places(x, found, [K], 0)
+    assert (place is not None) == clearer
+
+
+@pytest.mark.parametrize(("borders", "counts"), [(0.11, True), (0.13, False)])
+def test_a_group_that_is_a_piece_of_another_does_not_count(samples, borders, counts, monkeypatch):
+    monkeypatch.setattr(halves._Way, "least_apart", lambda *_: borders)
+    (place,) = halves.places(samples[0], starts(np.arange(120) % 2), [K], 0)
+    assert (place is not None) == counts
+
+
+@pytest.mark.parametrize(("n", "asked"), [(40, True), (60, False)])
+def test_few_rows_are_asked_however_surely_their_groups_are_found(n, asked, rng):
+    """As a start takes those that halves show of fewer than fifteen for each group."""
+    y = np.arange(n) % K
+    x = rng.normal(size=(n, 400)) + rng.normal(size=(K, 400))[y]
+    (place,) = halves.places(x.astype("f4"), starts(y), [K], 0)
+    assert (place is not None) == asked
+
+
+def way_of(halved):
+    return halves._Way(np.arange(len(halved[0][0])), [halved], lambda: None)
+
+
+def test_the_group_least_apart_counts_with_as_many_neighbours_as_it_has_rows(rng):
+    """Five rows far from all others have four neighbours among them; a piece of a cloud has many in the rest of it."""
+    far = np.concatenate([rng.normal(size=(60, 2)), 50 + rng.normal(size=(5, 2)), -50 + rng.normal(size=(60, 2))])
+    near = halves.parting.nearest(far, np.arange(125))
+    both = way_of([(far, near), (far + 0.01 * rng.normal(size=far.shape), near)])
+    assert both.least_apart(3, 0) == 0 < both.held_out(3, 0)
+    assert both.least_apart(4, 0) > 0.12  # a piece of one of the clouds
+    groups = halves.regions.kmeans(far, 4, 0)
+    cut = [c for c in range(4) if 5 < np.sum(groups == c) < 60]
+    own = max(np.mean(groups[near[groups == c]] != c) / np.mean(groups != c) for c in cut)
+    assert both.least_apart(4, 0) == pytest.approx(own, rel=0.3)
+    assert both.least_apart(70, 0) == both.held_out(70, 0) == np.inf
 
 
 def test_rows_that_a_start_has_not_read_count_neither_as_rows_nor_as_neighbours(samples, rng):
@@ -107,7 +141,7 @@ def test_strength_is_that_of_the_groups_in_the_places(rng, monkeypatch):
     seeds, means = [], choosing.regions.kmeans
     alone = choosing.compared(x, tried, "kmeans", 0)
     monkeypatch.setattr(choosing.regions, "kmeans", kmeans)
-    ari, strong, places = choosing.compared(x, tried, "kmeans", 0, shown=shown)
+    ari, strong, places = choosing.compared(x, tried, "kmeans", 0, places=shown)
     assert [at is None for at in places] == [False, False, True]
     assert (ari[1], strong[1]) == (1, 1)
     assert strong[0] > 0  # two groups, neither empty
@@ -117,12 +151,18 @@ def test_strength_is_that_of_the_groups_in_the_places(rng, monkeypatch):
     assert choosing.chosen(tried, ari, strong).n_clusters == K
 
 
-def test_borders_are_those_of_the_place(rng):
+def test_borders_are_those_of_the_place(rng, monkeypatch):
     """The rows themselves are one cloud; a place that is one cloud, too, has as many as clouds have."""
-    x, y = rng.normal(size=(300, 2)), np.arange(300) % K
+    x, y, methods, start = rng.normal(size=(300, 2)), np.arange(300) % K, [], choosing.starting.start
+    monkeypatch.setattr(
+        choosing.starting,
+        "start",
+        lambda z, k, method, *more, **kind: methods.append(method) or start(z, k, method, *more, **kind),
+    )
     of = partial(choosing.borders, x, K, "landmark", 0, [x, x], "broad")
     own, of_clouds = of(30 * np.eye(K)[y] + rng.normal(size=(300, K)))
     assert own == 0 < of_clouds
+    assert set(methods) == {"kmeans"}  # as a start groups them there
     own, of_clouds = of(rng.normal(size=(300, 2)) * [9, 1])
     assert own > choosing.SPARSE * of_clouds
 
@@ -140,6 +180,21 @@ def test_the_number_is_that_of_the_groups_that_halves_show(samples):
 )
 def test_where_the_start_asks_no_halves_none_are_asked(columns, more, asked, rng):
     assert groups.asks_halves(fitting(rng.normal(size=(60, columns)), **more)) == asked
+
+
+def test_rows_of_one_length_ask_no_halves(rng):
+    """Of these a start does not either, where all draws find the same."""
+    x = rng.normal(size=(60, 300))
+    fit = fitting(x / np.linalg.norm(x, axis=1, keepdims=True))
+    assert fit.data.of_one_length
+    assert not groups.asks_halves(fit)
+
+
+def test_rows_are_asked_as_they_stand_in_the_pool(samples, rng):
+    """Else those of the starts are others."""
+    x, y = samples
+    fit, pool = fitting(x), rng.permutation(120)
+    assert groups.shown_by_halves(fit, fit.data.rows, [K], pool, starts(y[pool])) == [None]
 
 
 def test_texts_ask_no_halves(rng):

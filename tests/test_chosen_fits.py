@@ -83,9 +83,9 @@ def test_the_fit_is_the_one_of_that_number(chosen_fit, x):
 def test_numbers_are_compared_on_what_the_start_will_read(x, monkeypatch, likelihood, kind, views):
     asked = []
 
-    def compared(z, tried, method, seed, read, kind, tell, shown):
+    def compared(z, tried, method, seed, read, kind, tell, places):
         asked.append((method, len(read), kind))
-        assert shown is None
+        assert places is None
         return np.ones(len(tried)), np.ones(len(tried)), [None] * len(tried)
 
     monkeypatch.setattr(choosing, "compared", compared)

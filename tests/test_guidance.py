@@ -211,7 +211,7 @@ def test_numbers_of_clusters_are_compared_on_the_rows_that_a_start_reads(x, monk
     """Codes of all rows, where there are very many, would not fit in memory."""
     seen = []
 
-    def compared(z, tried, method, seed, views, kind, tell, shown):
+    def compared(z, tried, method, seed, views, kind, tell, places):
         seen.append([len(part) for part in (z, *views)])
         return np.ones(len(tried)), np.ones(len(tried)), [None] * len(tried)
 

@@ -175,7 +175,7 @@ def test_rows_most_of_which_have_no_cell_are_compared_by_the_others(rng):
 @pytest.mark.parametrize(("share", "stay"), [(0.85, True), (0.75, False)])
 def test_those_given_stay_unless_halves_part_clearly_fewer(expressed, share, stay, monkeypatch):
     x, y = expressed
-    monkeypatch.setattr(halves._Way, "fewest", lambda *_: 0.5 * share)
+    monkeypatch.setattr(halves._Way, "held_out", lambda *_: 0.5 * share)
     monkeypatch.setattr(halves._Way, "borders", lambda *_: 0.5)
     assert (shown(fitting(x), y) is y) == stay
 
@@ -261,7 +261,7 @@ def tried(monkeypatch):
 
     monkeypatch.setattr(halves, "generator", lambda *_: SimpleNamespace(permutation=np.arange))
     monkeypatch.setattr(halves, "_half", parted)
-    monkeypatch.setattr(halves._Way, "fewest", lambda *_: np.inf)
+    monkeypatch.setattr(halves._Way, "held_out", lambda *_: np.inf)
     return seen
 
 

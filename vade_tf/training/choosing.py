@@ -29,7 +29,7 @@ ASKED = 1000  # rows that say which of two groupings describes them
 CLOSE = 0.02  # mean ARI that is as good as the highest
 CLOUDS, SPARSE = 2, 0.6  # clouds without groups, and the share of the neighbours parted there that groups part at most
 
-Shown = Callable[[np.ndarray, np.ndarray], list[np.ndarray | None]]
+Places = Callable[[np.ndarray, np.ndarray], list[np.ndarray | None]]
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def compared(
     views: Sequence[np.ndarray] | None = None,
     kind: str = "code",
     tell: Callable[[], None] = lambda: None,
-    shown: Shown | None = None,
+    places: Places | None = None,
 ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray | None]]:
     """`stability` of each of several numbers of clusters, all of them found on one graph for each draw of "landmark".
 
@@ -148,7 +148,8 @@ def compared(
         z, method, seed, views, kind: as for `start.start`; of counts the graph in the last view is asked.
         tried: the K.
         tell: called STARTS times.
-        shown: gives what halves of the columns show more clearly than starts on some rows (`halves.places`).
+        places: gives, for a pool of rows and starts on parts of it, where halves of the columns show groups more
+            clearly than these, see `halves.places`.
 
     Returns:
         Mean ARI and strength of each K, [K tried] each, see `pairwise`; and for each the rows where halves show its
@@ -190,14 +191,14 @@ def compared(
     starts = np.full((len(tried), STARTS, len(pool)), -1)
     for number, found in enumerate(in_threads(groups, range(STARTS), tell)):
         starts[:, number, parts[number]] = found
-    places: list[np.ndarray | None] = [None] * len(tried) if shown is None else shown(pool, starts)
-    for of_k, k, place in zip(starts, tried, places, strict=True):
+    where: list[np.ndarray | None] = [None] * len(tried) if places is None else places(pool, starts)
+    for of_k, k, place in zip(starts, tried, where, strict=True):
         if place is not None:
             with one_openmp_thread():
                 for number, rows in enumerate(parts):
                     of_k[number, rows] = regions.kmeans(place[rows], k, fold(seed, number))
     ari, strong = np.array([pairwise(of_k, k) for k, of_k in zip(tried, starts, strict=True)]).T
-    return ari, strong, places
+    return ari, strong, where
 
 
 def _read(z: np.ndarray, method: str, views: Sequence[np.ndarray] | None, kind: str) -> Sequence[np.ndarray]:
@@ -214,7 +215,7 @@ def borders(
     seed: int,
     views: Sequence[np.ndarray] | None,
     kind: str,
-    place: np.ndarray | None = None,
+    where: np.ndarray | None = None,
 ) -> np.ndarray:
     """How many neighbours the groups of rows part, and how many those of clouds that have no groups.
 
@@ -225,13 +226,13 @@ def borders(
     Args:
         z, method, seed, views, kind: as for `compared`.
         n_clusters: K.
-        place: the rows where halves of the columns show its groups, if they do, see `compared`.
+        where: the rows where halves of the columns show its groups, if they do, see `compared`.
 
     Returns:
         Share of the nearest neighbours that are in another group than the row: of the rows; mean of `CLOUDS`. [2]
     """
-    if place is not None:
-        return np.array(_borders(place, "code", n_clusters, "kmeans", seed))
+    if where is not None:
+        return np.array(_borders(where, "code", n_clusters, "kmeans", seed))
     read = _read(z, method, views, kind)
     places = [(read[0], "table" if kind == "table" else "code")]
     answers = kind == "table" and len(read) > 1

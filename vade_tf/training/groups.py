@@ -114,8 +114,8 @@ def _start(fitting: Fitting, phase: str, rows: Rows, views: list[np.ndarray]) ->
 
 
 def asks_halves(fitting: Fitting) -> bool:
-    """Whether the start asks halves of the columns what they show of one another."""
-    return fitting.settings.init == "landmark" and found_on(fitting, "init") in (*starts.COLUMNS, "directions")
+    """Whether the start asks halves of the columns what they show of one another, however surely draws agree."""
+    return fitting.settings.init == "landmark" and found_on(fitting, "init") in starts.COLUMNS
 
 
 def shown_by_halves(

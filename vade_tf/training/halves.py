@@ -28,7 +28,7 @@ ASKED = 2000  # rows, at most, that these are tried on
 MOST = 2  # times the median deviation that a column's own may weigh; one that varies more has another unit
 FAR = 1.5  # times the median distance from the mean at which a row stands at most
 NOTHING = 0.9  # of the borders that chance would have: with more, halves show nothing of one another
-CLOSE = 0.02  # borders beyond chance that are as few as the fewest of any number of groups
+PIECE = 0.12  # borders beyond chance of a group with more of them, which may be a piece of another
 FEWEST = 3  # rows of a group among these: fewer are rows that lie far out in any half
 STREAM = 11  # of the seed: of the splits
 
@@ -65,10 +65,10 @@ def shown(x: Rows, groups: np.ndarray, n_clusters: int, seed: int) -> np.ndarray
 
 
 def places(x: Rows, starts: np.ndarray, tried: Sequence[int], seed: int) -> list[np.ndarray | None]:
-    """Where halves show groups more clearly than starts on some of the rows each have them, see `shown`.
+    """Where halves show groups more clearly than starts on some of the rows each have them, as `shown` asks of one.
 
-    k-means cuts rows into more groups than there are at the same places each time, too. But then what one half shows
-    parts more neighbours in the other; so those of a number of groups count if no other number has clearly fewer.
+    k-means cuts rows into more groups than there are at the same places each time, too. But then one group is a piece
+    of another, and has many of its neighbours there. So a number of groups counts where none has.
 
     Args:
         x, seed: as for `shown`.
@@ -79,18 +79,19 @@ def places(x: Rows, starts: np.ndarray, tried: Sequence[int], seed: int) -> list
         For each K the rows in the leading directions of the way in which halves show most, [n, d], or None where those
         of the starts stay.
     """
-    if x.shape[1] < 2 * WIDTH:
+    n, features = x.shape
+    if features < 2 * WIDTH:
         return [None] * len(tried)
     with one_openmp_thread():
-        ways = list(_ways(x, max(tried), seed))
-        most = [_most_shown(ways, k, seed) for k in tried]
-        least, leading = min(fewest for _, fewest in most), cache(lambda way: way.leading(x))
+        ways, leading = list(_ways(x, max(tried), seed)), cache(lambda way: way.leading(x))
 
-        def place(way: _Way, fewest: float, of_k: np.ndarray) -> np.ndarray | None:
-            clearer = fewest < parting.FEWER * np.mean([way.borders(groups) for groups in of_k])
-            return leading(way) if clearer and fewest <= least + CLOSE else None
+        def place(n_clusters: int, of_k: np.ndarray) -> np.ndarray | None:
+            most, fewest = _most_shown(ways, n_clusters, seed)
+            theirs = np.median([most.borders(groups) for groups in of_k])
+            taken = fewest < parting.FEWER * theirs or regions.is_beyond(n_clusters, n)
+            return leading(most) if taken and most.least_apart(n_clusters, seed) <= PIECE else None
 
-        return [place(*shown, of_k) for shown, of_k in zip(most, starts, strict=True)]
+        return [place(k, of_k) for k, of_k in zip(tried, starts, strict=True)]
 
 
 def is_worse(x: Rows, groups: np.ndarray, before: np.ndarray, n_clusters: int, seed: int) -> bool:
@@ -116,7 +117,7 @@ def show_nothing(x: Rows, n_clusters: int, seed: int) -> bool:
     with one_openmp_thread():
         least = np.inf
         for way in _ways(x, n_clusters, seed):
-            fewest = way.fewest(n_clusters, seed)
+            fewest = way.held_out(n_clusters, seed)
             if fewest <= NOTHING:
                 return False
             least = min(least, fewest)
@@ -138,16 +139,33 @@ class _Way:
     splits: list[list[tuple[np.ndarray, np.ndarray]]]
     reader: Callable[[], Callable[[np.ndarray], np.ndarray]]
 
-    def fewest(self, n_clusters: int, seed: int) -> float:
+    def held_out(self, n_clusters: int, seed: int) -> float:
         """Borders beyond chance in each half of k-means in the other: their mean; infinite with hardly any rows."""
-        shares, every = [], np.arange(len(self.asked))
+        every, drawn = np.arange(len(self.asked)), self._drawn(n_clusters, seed)
+        if min(np.bincount(groups, minlength=n_clusters).min() for _, groups in drawn) < FEWEST:
+            return np.inf
+        return float(np.mean([parting.beyond_chance(near, every, groups) for near, groups in drawn]))
+
+    def least_apart(self, n_clusters: int, seed: int) -> float:
+        """`held_out` of the group that has most, of as many neighbours as it has rows beside each: mean over halves."""
+        worst = []
+        for near, groups in self._drawn(n_clusters, seed):
+            sizes = np.bincount(groups, minlength=n_clusters)
+            if sizes.min() < FEWEST:
+                return np.inf
+            number = np.minimum(near.shape[1], sizes[groups] - 1)
+            parted = (groups[near] != groups[:, None]) & (np.arange(near.shape[1]) < number[:, None])
+            shares = np.bincount(groups, parted.sum(axis=1) / number) / sizes
+            worst.append(np.max(shares / (1 - sizes / len(groups))))
+        return float(np.mean(worst))
+
+    def _drawn(self, n_clusters: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Of each half the nearest neighbours, and the groups that k-means finds in the other."""
+        found = []
         for halves in self.splits:
-            drawn = [regions.kmeans(rows, n_clusters, seed) for rows, _ in halves]
-            for (_, near), other in zip(halves, reversed(drawn), strict=True):
-                if np.bincount(other, minlength=n_clusters).min() < FEWEST:
-                    return np.inf
-                shares.append(parting.beyond_chance(near, every, other))
-        return float(np.mean(shares))
+            groups = [regions.kmeans(rows, n_clusters, seed) for rows, _ in halves]
+            found += [(near, other) for (_, near), other in zip(halves, reversed(groups), strict=True)]
+        return found
 
     def borders(self, groups: np.ndarray) -> float:
         """Borders beyond chance of groups of all rows, int [n], in the halves: their mean; -1: of rows without one."""
@@ -168,7 +186,7 @@ class _Way:
 
 def _most_shown(ways: list[_Way], n_clusters: int, seed: int) -> tuple[_Way, float]:
     """The way in which halves of the columns show most, and the borders of what they show."""
-    shown = [way.fewest(n_clusters, seed) for way in ways]
+    shown = [way.held_out(n_clusters, seed) for way in ways]
     return ways[int(np.argmin(shown))], min(shown)
 
 

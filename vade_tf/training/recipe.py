@@ -138,12 +138,12 @@ def choose(fitting: Fitting) -> tuple[Fitting, choosing.Choice]:
             z = finding.code(fitting, "init", rows, views)
             text, seed = f"{settings.init}, from 2 to {tried[-1]} groups", settings.start_seed
             kind = finding.found_on(fitting, "init")
-            shown = partial(finding.shown_by_halves, fitting, rows, tried) if finding.asks_halves(fitting) else None
-            ari, strong, places = choosing.compared(
-                z, tried, settings.init, seed, views, kind, lambda: advance(1, text), shown
+            places = partial(finding.shown_by_halves, fitting, rows, tried) if finding.asks_halves(fitting) else None
+            ari, strong, where = choosing.compared(
+                z, tried, settings.init, seed, views, kind, lambda: advance(1, text), places
             )
             best = choosing.chosen(tried, ari, strong).n_clusters
-            parted = choosing.borders(z, best, settings.init, seed, views, kind, places[tried.index(best)])
+            parted = choosing.borders(z, best, settings.init, seed, views, kind, where[tried.index(best)])
             return {"tried": np.array(tried), "stability": ari, "strength": strong, "borders": parted}
 
         with fitting.timed():
