@@ -75,6 +75,15 @@ def test_half_of_the_starts_say_what_they_have_not_found(samples, rng, wrong, cl
     assert (place is not None) == clearer
 
 
+@pytest.mark.parametrize(("share", "clearer"), [(0.75, True), (0.85, False)])
+def test_starts_stay_unless_halves_part_clearly_fewer(samples, share, clearer, monkeypatch):
+    monkeypatch.setattr(halves._Way, "held_out", lambda *_: 0.5 * share)
+    monkeypatch.setattr(halves._Way, "borders", lambda *_: 0.5)
+    monkeypatch.setattr(halves._Way, "least_apart", lambda *_: 0.0)
+    (place,) = halves.places(samples[0], starts(samples[1]), [K], 0)
+    assert (place is not None) == clearer
+
+
 @pytest.mark.parametrize(("borders", "counts"), [(0.11, True), (0.13, False)])
 def test_a_group_that_is_a_piece_of_another_does_not_count(samples, borders, counts, monkeypatch):
     monkeypatch.setattr(halves._Way, "least_apart", lambda *_: borders)
