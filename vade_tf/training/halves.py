@@ -28,7 +28,7 @@ ASKED = 2000  # rows, at most, that these are tried on
 MOST = 2  # times the median deviation that a column's own may weigh; one that varies more has another unit
 FAR = 1.5  # times the median distance from the mean at which a row stands at most
 NOTHING = 0.9  # of the borders that chance would have: with more, halves show nothing of one another
-PIECE = 0.12  # borders beyond chance of a group with more of them, which may be a piece of another
+PIECE, JUMP = 0.15, 3  # borders beyond chance of a group that is a piece of another; times those before it was one
 FEWEST = 3  # rows of a group among these: fewer are rows that lie far out in any half
 STREAM = 11  # of the seed: of the splits
 
@@ -68,7 +68,8 @@ def places(x: Rows, starts: np.ndarray, tried: Sequence[int], seed: int) -> list
     """Where halves show groups more clearly than starts on some of the rows each have them, as `shown` asks of one.
 
     k-means cuts rows into more groups than there are at the same places each time, too. But then one group is a piece
-    of another, and has many of its neighbours there. So a number of groups counts where none has.
+    of another, and has many of its neighbours there. So a number of groups counts where none has, and one of the next
+    number has far more.
 
     Args:
         x, seed: as for `shown`.
@@ -83,13 +84,17 @@ def places(x: Rows, starts: np.ndarray, tried: Sequence[int], seed: int) -> list
     if features < 2 * WIDTH:
         return [None] * len(tried)
     with one_openmp_thread():
-        ways, leading = list(_ways(x, max(tried), seed)), cache(lambda way: way.leading(x))
+        ways, leading = list(_ways(x, max(tried) + 1, seed)), cache(lambda way: way.leading(x))
 
         def place(n_clusters: int, of_k: np.ndarray) -> np.ndarray | None:
             most, fewest = _most_shown(ways, n_clusters, seed)
             theirs = np.median([most.borders(groups) for groups in of_k])
             taken = fewest < parting.FEWER * theirs or regions.is_beyond(n_clusters, n)
-            return leading(most) if taken and most.least_apart(n_clusters, seed) <= PIECE else None
+            if not taken:
+                return None
+            apart = most.least_apart(n_clusters, seed)
+            pieces = apart > PIECE or most.least_apart(n_clusters + 1, seed) <= JUMP * apart
+            return None if pieces else leading(most)
 
         return [place(k, of_k) for k, of_k in zip(tried, starts, strict=True)]
 
