@@ -188,12 +188,22 @@ def test_borders_are_those_of_the_place(rng, monkeypatch):
     assert own > choosing.SPARSE * of_clouds
 
 
-def test_the_number_is_that_of_the_groups_that_halves_show(samples):
+def test_the_number_is_that_of_the_groups_that_halves_show(samples, monkeypatch):
     x, y = samples
+    monkeypatch.setattr(choosing, "MOST", 5)
     fit = fitting(x)
     chosen, choice = recipe.choose(fit)
     assert (choice.n_clusters, choice.sure) == (K, "sure")
     assert adjusted_rand_score(y, groups.found_groups(chosen, "init").groups) > 0.95
+
+
+def test_borders_are_asked_where_the_number_that_is_chosen_was_found(samples, monkeypatch):
+    asked, found = [], (np.array([0.5, 0.9, 0.6]), np.array([0.5, 0.9, 0.6]), ["two", "three", "four"])
+    monkeypatch.setattr(choosing, "numbers_tried", lambda n: range(2, 5))
+    monkeypatch.setattr(choosing, "compared", lambda *_: found)
+    monkeypatch.setattr(choosing, "borders", lambda *given: asked.append(given[-1]) or np.array([0.0, 1.0]))
+    recipe.choose(fitting(samples[0]))
+    assert asked == ["three"]
 
 
 @pytest.mark.parametrize(
