@@ -46,14 +46,30 @@ def test_groups_that_the_rows_alone_show_clearly_are_taken_whatever_the_code_sho
 )
 def test_how_far_draws_on_the_rows_agree_says_whose_groups_are_taken(views, agreed, shown, taken, monkeypatch):
     groups = {name: np.full(400, number) for number, name in enumerate(("rows", "all", "halves"))}
-    asked = []
     monkeypatch.setattr(starts, "alike", lambda draws: agreed)
-    monkeypatch.setattr(starts, "of_draws", lambda rows, *more: asked.append(rows) or groups["rows"])
-    monkeypatch.setattr(starts, "landmark", lambda views, *more: asked.extend(views) or groups["all"])
+    monkeypatch.setattr(starts, "of_draws", lambda rows, *more: groups["rows"] if rows is views[3] else None)
+    monkeypatch.setattr(starts, "landmark", lambda given, *more: groups["all"] if given is views else Y)
+    monkeypatch.setattr(starts.parting, "stand_out", lambda *given: False)
     found = starts.of_directions(views, 4, 0, shown=lambda found: groups["halves"] if shown else found)
     np.testing.assert_array_equal(found, groups[taken])
-    for one, other in zip(asked, {"rows": views[3:], "all": views, "halves": views}[taken], strict=True):
-        assert one is other
+
+
+@pytest.mark.parametrize(("width", "apart"), [(5, 3), (200, 0.27)], ids=["on a graph", "by k-means"])
+def test_groups_of_the_columns_are_taken_where_the_code_hides_them(width, apart, rng):
+    """An autoencoder of few rows learns their noise: its neighbours are others, which count in all views together."""
+    centres = apart * (np.eye(5)[:4] if width == 5 else rng.normal(size=(4, width)))
+    rows = centres[Y] + rng.normal(size=(400, width))
+    code = rng.normal(size=(400, 3)) @ rng.normal(size=(3, 6))
+    views = [code, code, rows @ rng.normal(size=(width, width)) if width == 5 else rows, rows]
+    assert adjusted_rand_score(Y, starts.landmark(views, 4, 0)) < 0.5
+    assert adjusted_rand_score(Y, starts.start(code, 4, "landmark", 0, views, kind="directions").groups) > 0.75
+
+
+def test_groups_that_the_columns_show_as_little_as_others_do_are_not_taken_for_them(views, rng):
+    """The code has groups, the columns none: those found there part hardly fewer neighbours in them."""
+    views[0] = views[1] = 20 * np.eye(4)[Y] + views[0]
+    views[2] = views[3] = rng.normal(size=(400, 60))
+    assert adjusted_rand_score(Y, starts.start(views[0], 4, "landmark", 0, views, kind="directions").groups) > 0.95
 
 
 @pytest.mark.parametrize("clear", [True, False])
@@ -61,7 +77,7 @@ def test_a_bar_is_told_of_as_many_parts_as_it_has(views, clear):
     views[3][:, :4] += 20 * clear * np.eye(4)[Y]
     told = []
     starts.start(views[0], 4, "landmark", 0, views, lambda: told.append(1), "directions")
-    assert len(told) == starts.parts("landmark", "directions", 4) == 2 * starts.DRAWS
+    assert len(told) == starts.parts("landmark", "directions", 4) == 4 * starts.DRAWS
 
 
 def test_of_rows_too_few_for_a_graph_the_code_or_the_rows_in_one_unit_say_the_groups(views, monkeypatch):

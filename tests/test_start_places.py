@@ -99,3 +99,27 @@ def test_groups_of_the_columns_are_judged_by_the_layer_before_the_code_as_well(r
     coded = [rng.normal(size=(400, 2)), 50 * np.eye(4)[y] + rng.normal(size=(400, 4))]
     np.testing.assert_array_equal(parting.clearer(coded, columns, found, y, 0), y)
     np.testing.assert_array_equal(parting.clearer(coded[:1], columns, found, y, 0), found)
+
+
+@pytest.mark.parametrize("shown", ["columns", "code", None])
+def test_groups_of_the_columns_stand_out_where_they_are_clearer_than_those_of_the_code_on_the_code(shown, rng):
+    """Each beside those of k-means in a cloud, which are hardly fewer on a narrow code of noise."""
+    y = np.arange(600) % 4
+    code, columns = rng.normal(size=(600, 3)), rng.normal(size=(600, 60)) * np.geomspace(3, 0.3, 60)
+    if shown == "columns":
+        columns += 1.2 * rng.normal(size=(4, 60))[y]
+    if shown == "code":
+        code += 20 * np.eye(4)[y, :3]
+    on_code, others = (starts.regions.kmeans(rows, 4, 0) for rows in (code, columns))
+    assert parting.stand_out([columns], others, [code], on_code, 0) == (shown == "columns")
+
+
+@pytest.mark.parametrize("clear", [True, False])
+def test_groups_that_stand_out_in_the_columns_are_taken_though_draws_differ_there_as_well(clear, rng):
+    """Each column says little, and the code knows nothing of them."""
+    y = np.arange(400) % 4
+    columns = 0.3 * clear * rng.normal(size=(4, 100))[y] + rng.normal(size=(400, 100))
+    views = [*rng.normal(size=(2, 400, 5)), columns]
+    draws = starts.regions.landmark_draws([columns], 4, starts.several(0, starts.DRAWS))
+    assert starts.alike(draws) < starts.FOUND_AGAIN
+    assert (adjusted_rand_score(y, starts.of_either(views, 4, 0)) > 0.75) == clear

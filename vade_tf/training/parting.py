@@ -99,8 +99,7 @@ def beside_one(rows: np.ndarray, groups: np.ndarray) -> np.ndarray | None:
         borders = beyond_chance(near, asked, regions.kmeans(alone, k, 0))
         if borders >= min(fewest, CLEAR * beyond_chance(near, asked, groups)):
             continue
-        cloud = _cloud(alone)
-        if borders < FEWER * beyond_chance(nearest(cloud, asked), asked, regions.kmeans(cloud, k, 0)):
+        if borders < FEWER * _of_cloud(alone, k):
             fewest, best = borders, others
     return best
 
@@ -124,6 +123,12 @@ def _cloud(rows: np.ndarray) -> np.ndarray:
     n, width = rows.shape
     ranks = generator(0).multivariate_normal(np.zeros(width), np.cov(rows.T), n).argsort(axis=0).argsort(axis=0)
     return np.take_along_axis(np.sort(rows, axis=0), ranks, axis=0)
+
+
+def _of_cloud(rows: np.ndarray, n_clusters: int) -> float:
+    """Borders beyond chance of k-means in a cloud that has the columns of rows [n, d], but no groups."""
+    cloud, asked = _cloud(rows), np.arange(len(rows))
+    return beyond_chance(nearest(cloud, asked), asked, regions.kmeans(cloud, n_clusters, 0))
 
 
 def joint(views: Sequence[np.ndarray], some: np.ndarray) -> np.ndarray:
@@ -164,6 +169,34 @@ def clearer(
     in_columns = beyond_chance(nearest(columns[some], asked), asked, found[some])
     in_code = beyond_chance(nearest(joint(coded, some), asked), asked, others[some])
     return others if in_code < in_columns else found
+
+
+def stand_out(
+    columns: Sequence[np.ndarray],
+    groups: np.ndarray,
+    coded: Sequence[np.ndarray],
+    found: np.ndarray,
+    seed: int,
+    most: int = ASKED,
+) -> bool:
+    """Whether groups found in the columns are clearer there than those found on the code are on the code.
+
+    Each has few borders where it was found, of noise as well. But k-means in a cloud that has no groups has hardly more
+    than those of noise, where it is cut in the same place: the code of few rows, whose noise it has learnt.
+
+    Args:
+        columns, coded: the rows in the spaces of each place, [n, d] each.
+        groups, found: int [n] each.
+        seed, most: of the rows that are asked, and their number.
+    """
+    some = subset(len(groups), most, seed)
+    asked = np.arange(len(some))
+
+    def beside_cloud(views: Sequence[np.ndarray], groups: np.ndarray) -> float:
+        rows = joint(views, some)
+        return beyond_chance(nearest(rows, asked), asked, groups[some]) / _of_cloud(rows, int(groups.max()) + 1)
+
+    return beside_cloud(columns, groups) < FEWER * beside_cloud(coded, found)
 
 
 def looked_up(views: Sequence[np.ndarray], seed: int, most: int = ASKED) -> tuple[np.ndarray, list[np.ndarray]]:

@@ -204,8 +204,8 @@ def of_either(
 
     Where most columns say nothing of the groups, an autoencoder of few rows may leave out what does; where groups are
     bent, the code has unfolded them. Those of the columns are taken where their draws have found the same regions and
-    those of the code have not; else see `parting.clearer`. In their place are those that halves of the columns show,
-    where these are clearer still.
+    those of the code have not, or they are clearer there than the latter on the code, see `parting.stand_out`; else see
+    `parting.clearer`. In their place are those that halves of the columns show, where these are clearer still.
 
     Args:
         views: the code and the layer before it, and last the rows in their principal directions, [n, d] each.
@@ -223,7 +223,7 @@ def of_either(
     else:
         draws = regions.landmark_draws([columns], n_clusters, several(seed, DRAWS), tell)
         others, theirs = of_draws(columns, [draws], n_clusters, seed), alike(draws)
-    if agreed < FOUND_AGAIN <= theirs:
+    if agreed < FOUND_AGAIN <= theirs or parting.stand_out([columns], others, coded, found, seed):
         return shown(others)
     return shown(parting.clearer(coded, columns, found, others, seed))
 
@@ -238,28 +238,42 @@ def of_directions(
     """Groups of rows of one length: of the rows themselves, where all draws find the same there; else of all views.
 
     Whether the columns that vary most say most, or each as much as the others, differs from one embedding to the next,
-    and the code's neighbours are others again. So a row's neighbours count in all of these places alike.
+    and the code's neighbours are others again. So a row's neighbours count in all of these places alike. But the code
+    of few rows has learnt their noise: those in both kinds of columns count alone where groups are clearer there than
+    others on the code, see `parting.stand_out`, found on a graph or, where these part less of them, by k-means.
 
     Args:
         views: the code and the layer before it, and last the rows in their principal directions, [n, d] each: with
             each column of variance 1, and in one unit.
         n_clusters, seed: as for `start`.
-        tell: called 2 * DRAWS times.
+        tell: called 4 * DRAWS times.
         shown: as for `of_either`.
 
     Returns:
         Groups, [n].
     """
-    *coded, _, rows = views
+    *coded, scaled, rows = views
     if regions.is_beyond(n_clusters, len(rows)):
+        _tell_all(tell, 2)
         return of_either([*coded, rows], n_clusters, seed, tell, shown)
     draws = regions.landmark_draws([rows], n_clusters, several(seed, DRAWS), tell)
-    agreed = alike(draws)
-    if agreed < SETTLED:
-        return shown(landmark(views, n_clusters, seed, tell))
-    for _ in range(DRAWS):
+    if alike(draws) >= SETTLED:
+        _tell_all(tell, 3)
+        return of_draws(rows, [draws], n_clusters, seed)
+    columns = [rows, scaled]
+    on_code, in_columns = (landmark(each, n_clusters, seed, tell) for each in (coded, columns))
+    asked = parting.looked_up(columns, seed)
+    others = min(in_columns, regions.kmeans(rows, n_clusters, seed), key=lambda each: parting.in_all(each, *asked))
+    if parting.stand_out(columns, others, coded, on_code, seed):
+        _tell_all(tell)
+        return shown(others)
+    return shown(landmark(views, n_clusters, seed, tell))
+
+
+def _tell_all(tell: Callable[[], None], times: int = 1) -> None:
+    """Of the draws in so many places, which are not made."""
+    for _ in range(times * DRAWS):
         tell()
-    return of_draws(rows, [draws], n_clusters, seed)
 
 
 def of_counts(
@@ -296,7 +310,7 @@ def parts(method: str, kind: str, n_views: int) -> int:
         return 1
     if kind == "counts":
         return n_views * len(WIDTHS)
-    return 2 * DRAWS if kind in (*COLUMNS, "directions") else DRAWS
+    return DRAWS * (4 if kind == "directions" else 2 if kind in COLUMNS else 1)
 
 
 def of_draws(
@@ -363,8 +377,7 @@ def _voted(
     """As `landmark`: its groups, and the mean ARI of its own draws; 1 of k-means in their place."""
     if regions.is_beyond(n_clusters, len(views[0])):
         found = regions.kmeans(np.ascontiguousarray(views[0], np.float32), n_clusters, seed)
-        for _ in range(DRAWS):
-            tell()
+        _tell_all(tell)
         return found, 1.0
     seeds = several(seed, DRAWS)
     draws, others = regions.landmark_draws(views, n_clusters, seeds[:FIRST], tell), []
