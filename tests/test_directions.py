@@ -56,7 +56,7 @@ def test_how_far_draws_on_the_rows_agree_says_whose_groups_are_taken(views, agre
 
 @pytest.mark.parametrize(("width", "apart"), [(5, 3), (200, 0.27)], ids=["on a graph", "by k-means"])
 def test_groups_of_the_columns_are_taken_where_the_code_hides_them(width, apart, rng):
-    """An autoencoder of few rows learns their noise: its neighbours are others, which count in all views together."""
+    """The code shows noise: its neighbours are others, which count in all views together."""
     centres = apart * (np.eye(5)[:4] if width == 5 else rng.normal(size=(4, width)))
     rows = centres[Y] + rng.normal(size=(400, width))
     code = rng.normal(size=(400, 3)) @ rng.normal(size=(3, 6))
@@ -65,8 +65,7 @@ def test_groups_of_the_columns_are_taken_where_the_code_hides_them(width, apart,
     assert adjusted_rand_score(Y, starts.start(code, 4, "landmark", 0, views, kind="directions").groups) > 0.75
 
 
-def test_groups_that_the_columns_show_as_little_as_others_do_are_not_taken_for_them(views, rng):
-    """The code has groups, the columns none: those found there part hardly fewer neighbours in them."""
+def test_groups_of_noise_in_the_columns_are_not_taken_though_those_of_the_code_part_more_there(views, rng):
     views[0] = views[1] = 20 * np.eye(4)[Y] + views[0]
     views[2] = views[3] = rng.normal(size=(400, 60))
     assert adjusted_rand_score(Y, starts.start(views[0], 4, "landmark", 0, views, kind="directions").groups) > 0.95

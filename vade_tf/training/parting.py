@@ -181,8 +181,9 @@ def stand_out(
 ) -> bool:
     """Whether groups found in the columns are clearer there than those found on the code are on the code.
 
-    Each has few borders where it was found, of noise as well. But k-means in a cloud that has no groups has hardly more
-    than those of noise, where it is cut in the same place: the code of few rows, whose noise it has learnt.
+    Each has few borders where it was found, of noise as well. But k-means in a cloud without groups, which has the
+    columns of that place, has hardly more than groups of noise, as the code of few rows may show. So each place is
+    held against such a cloud.
 
     Args:
         columns, coded: the rows in the spaces of each place, [n, d] each.

@@ -239,8 +239,8 @@ def of_directions(
 
     Whether the columns that vary most say most, or each as much as the others, differs from one embedding to the next,
     and the code's neighbours are others again. So a row's neighbours count in all of these places alike. But the code
-    of few rows has learnt their noise: those in both kinds of columns count alone where groups are clearer there than
-    others on the code, see `parting.stand_out`, found on a graph or, where these part less of them, by k-means.
+    of few rows may show noise: those in both kinds of columns count alone where groups are clearer there than others
+    on the code, see `parting.stand_out`, found on a graph or, where these part less of them, by k-means.
 
     Args:
         views: the code and the layer before it, and last the rows in their principal directions, [n, d] each: with
