@@ -71,10 +71,23 @@ def test_groups_of_noise_in_the_columns_are_not_taken_though_those_of_the_code_p
     assert adjusted_rand_score(Y, starts.start(views[0], 4, "landmark", 0, views, kind="directions").groups) > 0.95
 
 
-@pytest.mark.parametrize("clear", [True, False])
-def test_a_bar_is_told_of_as_many_parts_as_it_has(views, clear):
-    views[3][:, :4] += 20 * clear * np.eye(4)[Y]
-    told = []
+def test_columns_of_variance_1_count_beside_the_others_where_the_code_shows_noise():
+    r, seen = np.random.default_rng(3), []
+    scaled = 20 * np.eye(5)[Y] + r.normal(size=(400, 5))
+    code, rows = r.normal(size=(400, 3)), r.normal(size=(400, 5))
+    found = starts.of_directions([code, code, scaled, rows], 4, 0, shown=lambda groups: seen.append(groups) or groups)
+    assert adjusted_rand_score(Y, found) > 0.9
+    assert seen[0] is found  # halves are asked of these, too
+
+
+@pytest.mark.parametrize(("rows", "columns", "settled"), [(400, 20, 1), (400, 20, 0), (400, 0, 0), (30, 20, 0)])
+def test_a_bar_is_told_of_as_many_parts_as_it_has(views, rows, columns, settled, monkeypatch):
+    """Whichever way it goes: draws that settle it, columns that stand out, all views, rows too few for a graph."""
+    for view in views[2:]:
+        view[:, :4] += columns * np.eye(4)[Y]
+    if not settled:
+        monkeypatch.setattr(starts, "SETTLED", 2.0)
+    told, views = [], [view[:rows] for view in views]
     starts.start(views[0], 4, "landmark", 0, views, lambda: told.append(1), "directions")
     assert len(told) == starts.parts("landmark", "directions", 4) == 4 * starts.DRAWS
 
