@@ -101,17 +101,40 @@ def test_groups_of_the_columns_are_judged_by_the_layer_before_the_code_as_well(r
     np.testing.assert_array_equal(parting.clearer(coded[:1], columns, found, y, 0), found)
 
 
-@pytest.mark.parametrize("shown", ["columns", "code", None])
-def test_groups_of_the_columns_stand_out_where_they_are_clearer_than_those_of_the_code_on_the_code(shown, rng):
-    """Each beside those of k-means in a cloud, which are hardly fewer on a narrow code of noise."""
+@pytest.mark.parametrize("shown", ["columns", "code", "both", None])
+def test_groups_of_the_columns_stand_out_where_the_code_shows_none_beside_a_cloud(shown, rng):
+    """k-means in a cloud has hardly more borders than groups of noise, on a narrow code few in number."""
     y = np.arange(600) % 4
     code, columns = rng.normal(size=(600, 3)), rng.normal(size=(600, 60)) * np.geomspace(3, 0.3, 60)
-    if shown == "columns":
+    if shown in ("columns", "both"):
         columns += 1.2 * rng.normal(size=(4, 60))[y]
-    if shown == "code":
-        code += 20 * np.eye(4)[y, :3]
+    if shown in ("code", "both"):
+        code += 6 * np.eye(4)[rng.permutation(y), :3]
     on_code, others = (starts.regions.kmeans(rows, 4, 0) for rows in (code, columns))
     assert parting.stand_out([columns], others, [code], on_code, 0) == (shown == "columns")
+
+
+@pytest.mark.parametrize("k", [2, 3, 4])
+def test_few_groups_far_apart_in_both_places_start_as_they_are(k, rng):
+    """They part no neighbours, and columns with their gaps between them next to none whatever is drawn."""
+    y = np.arange(200) % k
+    rows = rng.normal(size=(200, 40)) + 3 * rng.normal(size=(k, 40))[y]
+    code = rows[:, :5]
+    assert adjusted_rand_score(y, starts.of_either([code, code, rows], k, 0)) == 1
+    assert not parting.stand_out([rows], y, [code], y, 0)
+
+
+@pytest.mark.parametrize(("rows", "k"), [(1, 1), (40, 4), (40, 40), (400, 1)])
+def test_nothing_stands_out_among_rows_too_few_for_a_graph_or_in_one_group(rows, k, rng):
+    y, columns, code = np.arange(rows) % k, rng.normal(size=(rows, 30)), rng.normal(size=(rows, 1))
+    columns += 20 * rng.normal(size=(k, 30))[y]
+    assert not parting.stand_out([columns], y, [code], rng.permutation(y), 0)
+
+
+def test_columns_stand_out_beside_a_code_of_one_dimension(rng):
+    y, code = np.arange(400) % 4, rng.normal(size=(400, 1))
+    columns = 20 * np.eye(4)[y] + rng.normal(size=(400, 4))
+    assert parting.stand_out([columns], y, [code], starts.regions.kmeans(code, 4, 0), 0)
 
 
 @pytest.mark.parametrize("clear", [True, False])

@@ -345,6 +345,7 @@ def test_groups_that_the_draws_on_the_columns_alone_find_again_are_taken(code, c
     monkeypatch.setattr(starts, "of_draws", lambda *given: others)
     monkeypatch.setattr(starts, "vote", lambda *given: halves)
     monkeypatch.setattr(parting, "are_no_regions", lambda *given: False)
+    monkeypatch.setattr(parting, "stand_out", lambda *given: False)
     monkeypatch.setattr(parting, "clearer", lambda coded, columns, found, others, seed: found)
     np.testing.assert_array_equal(starts.of_either(views, 2, 0), others if taken else halves)
 

@@ -18,6 +18,7 @@ FEW = 10  # different values of a column, at most, where the gaps between them m
 SAME = 0.05  # share of the rows with one value of a column, from which on it lies apart as well
 FOLLOWED, MOSTLY = 3, 0.5  # columns that groups may follow, and the share of the variance that then lies between them
 CLEAR = 1 / 3  # of the borders of groups that follow a column, below which the others have groups of their own
+UNCLEAR = 0.5  # of the borders that a cloud without groups has: a code with fewer shows groups of its own
 FEWER = 0.8  # of the neighbours that groups part: others that part less have found what these have not
 
 
@@ -99,7 +100,7 @@ def beside_one(rows: np.ndarray, groups: np.ndarray) -> np.ndarray | None:
         borders = beyond_chance(near, asked, regions.kmeans(alone, k, 0))
         if borders >= min(fewest, CLEAR * beyond_chance(near, asked, groups)):
             continue
-        if borders < FEWER * _of_cloud(alone, k):
+        if borders < FEWER * _of_k_means(_cloud(alone), k):
             fewest, best = borders, others
     return best
 
@@ -120,15 +121,20 @@ def _shared(rows: np.ndarray, column: np.ndarray) -> np.ndarray:
 
 def _cloud(rows: np.ndarray) -> np.ndarray:
     """Rows [n, d] without groups: each column has its own values, in the order of Gaussian ones of their covariance."""
-    n, width = rows.shape
-    ranks = generator(0).multivariate_normal(np.zeros(width), np.cov(rows.T), n).argsort(axis=0).argsort(axis=0)
+    ranks = _gaussian(rows).argsort(axis=0).argsort(axis=0)
     return np.take_along_axis(np.sort(rows, axis=0), ranks, axis=0)
 
 
-def _of_cloud(rows: np.ndarray, n_clusters: int) -> float:
-    """Borders beyond chance of k-means in a cloud that has the columns of rows [n, d], but no groups."""
-    cloud, asked = _cloud(rows), np.arange(len(rows))
-    return beyond_chance(nearest(cloud, asked), asked, regions.kmeans(cloud, n_clusters, 0))
+def _gaussian(rows: np.ndarray) -> np.ndarray:
+    """As many Gaussian rows of the covariance of rows [n, d], around 0."""
+    n, width = rows.shape
+    return generator(0).multivariate_normal(np.zeros(width), np.atleast_2d(np.cov(rows.T)), n)
+
+
+def _of_k_means(rows: np.ndarray, n_clusters: int) -> float:
+    """Borders beyond chance of k-means in rows [n, d]."""
+    asked = np.arange(len(rows))
+    return beyond_chance(nearest(rows, asked), asked, regions.kmeans(rows, n_clusters, 0))
 
 
 def joint(views: Sequence[np.ndarray], some: np.ndarray) -> np.ndarray:
@@ -179,25 +185,34 @@ def stand_out(
     seed: int,
     most: int = ASKED,
 ) -> bool:
-    """Whether groups found in the columns are clearer there than those found on the code are on the code.
+    """Whether groups found in the columns are clearer there than those found on the code are on it, where it shows few.
 
-    Each has few borders where it was found, of noise as well. But k-means in a cloud without groups, which has the
-    columns of that place, has hardly more than groups of noise, as the code of few rows may show. So each place is
-    held against such a cloud.
+    Each has few borders where it was found, of noise as well. But k-means in a cloud, which has the covariance of that
+    place and no groups, has hardly more than groups of noise, as the code of few rows may show. So each place is held
+    against a Gaussian cloud, or one that has the values of its columns, whichever is parted more.
 
     Args:
         columns, coded: the rows in the spaces of each place, [n, d] each.
         groups, found: int [n] each.
         seed, most: of the rows that are asked, and their number.
+
+    Returns:
+        Whether they are; not of one group, nor of more than a graph of these rows is cut into.
     """
-    some = subset(len(groups), most, seed)
+    some, k = subset(len(groups), most, seed), int(groups.max()) + 1
+    if k == 1 or regions.is_beyond(k, len(some)):
+        return False
     asked = np.arange(len(some))
 
     def beside_cloud(views: Sequence[np.ndarray], groups: np.ndarray) -> float:
         rows = joint(views, some)
-        return beyond_chance(nearest(rows, asked), asked, groups[some]) / _of_cloud(rows, int(groups.max()) + 1)
+        near = nearest(rows, asked)
+        clouds = _gaussian(rows).astype(np.float32), _cloud(rows)  # of few groups the gaps part the latter as well
+        most_parted = max(_of_k_means(cloud, k) for cloud in clouds)
+        return beyond_chance(near, asked, groups[some]) / max(most_parted, 1 / near.size)
 
-    return beside_cloud(columns, groups) < FEWER * beside_cloud(coded, found)
+    on_code = beside_cloud(coded, found)
+    return on_code > UNCLEAR and beside_cloud(columns, groups) < FEWER * on_code
 
 
 def looked_up(views: Sequence[np.ndarray], seed: int, most: int = ASKED) -> tuple[np.ndarray, list[np.ndarray]]:
