@@ -200,7 +200,7 @@ def stand_out(
         Whether they are; not of one group, nor of more than a graph of these rows is cut into.
     """
     some, k = subset(len(groups), most, seed), int(groups.max()) + 1
-    if k == 1 or regions.is_beyond(k, len(some)):
+    if regions.is_beyond(k, len(some)):
         return False
     asked = np.arange(len(some))
 
