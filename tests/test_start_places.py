@@ -114,12 +114,13 @@ def test_groups_of_the_columns_stand_out_where_the_code_shows_none_beside_a_clou
     assert parting.stand_out([columns], others, [code], on_code, 0) == (shown == "columns")
 
 
-@pytest.mark.parametrize(("apart", "stands_out"), [(0.25, False), (0.7, True)])
-def test_two_groups_stand_out_though_the_gap_between_them_parts_a_cloud_of_their_values_as_well(apart, stands_out):
+@pytest.mark.parametrize(("gap", "apart", "stands_out"), [(0, 0.25, False), (8, 0, True)])
+def test_two_groups_stand_out_though_the_gap_between_them_parts_a_cloud_of_their_values_as_well(gap, apart, stands_out):
     """Where they hardly do beside noise they are not taken: these have 0.91 of the borders of a cloud."""
     r = np.random.default_rng(1)
     y, columns, code = np.arange(600) % 2, r.normal(size=(600, 60)), r.normal(size=(600, 3))
     columns += apart * r.normal(size=(2, 60))[y]
+    columns[:, 0] += gap * y
     others, on_code = (starts.regions.kmeans(rows, 2, 0) for rows in (columns, code))
     assert parting.stand_out([columns], others, [code], on_code, 0) == stands_out
 
