@@ -331,6 +331,15 @@ def test_draws_that_differ_are_doubted_where_halves_show_nothing(nothing, agreed
     assert len(groups.doubts(fitting(rng.normal(size=(90, 300))), np.arange(90) % 3)) == doubted
 
 
+def test_groups_that_stand_out_beside_clouds_are_not_doubted_though_halves_show_nothing(rng, monkeypatch):
+    monkeypatch.setattr(halves, "show_nothing", lambda *_: True)
+    monkeypatch.setattr(groups, "alike", lambda draws: 0.1)
+    y = np.arange(300) % 3
+    fit = fitting(rng.normal(size=(300, 400)) + rng.normal(0, 0.4, (3, 400))[y])
+    assert groups.doubts(fit, y) == []
+    assert len(groups.doubts(fit, rng.permutation(y))) == 1
+
+
 def test_halves_show_nothing_of_noise_and_something_where_each_column_tells_a_little(rng):
     """Or where they have a few rows alone as groups: nothing is known of the others then."""
     y = np.arange(600) % 3

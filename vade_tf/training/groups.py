@@ -132,12 +132,13 @@ def doubts(fitting: Fitting, groups: np.ndarray) -> list[str]:
     noise, and 0.8 or more on tables whose groups were found. But draws have too few landmarks in small groups beside a
     large one, which k-means then finds: such groups have next to no borders. Or one draw found them, see
     `start.of_draws`: then they have far fewer borders than those of k-means. Of many columns draws differ where each
-    tells a little, too; but then halves show something of one another. At most `parting.ASKED` rows are asked.
+    tells a little, too; but then halves show something of one another, or groups stand out beside clouds. At most
+    `parting.ASKED` rows are asked.
     """
     if fitting.settings.clusters == 1 or fitting.settings.init != "landmark":
         return []
     with fitting.timed(), one_openmp_thread():
-        agreed = _agreed(fitting, groups) if is_table(fitting) else _agreed_on_nothing(fitting)
+        agreed = _agreed(fitting, groups) if is_table(fitting) else _agreed_on_nothing(fitting, groups)
     if agreed is None or agreed >= OTHERS:
         return []
     return [
@@ -168,16 +169,23 @@ def _agreed(fitting: Fitting, groups: np.ndarray) -> float | None:
     return most
 
 
-def _agreed_on_nothing(fitting: Fitting) -> float | None:
-    """Mean ARI of draws in many columns whose halves show nothing of one another; None of all other rows."""
-    rows, _ = read_by_start(fitting)
+def _agreed_on_nothing(fitting: Fitting, groups: np.ndarray) -> float | None:
+    """Mean ARI of draws in many columns whose halves show nothing of one another; None of all other rows.
+
+    Nor where groups of the start, int [n], part clearly fewer neighbours there than clouds without groups would.
+    """
+    rows, numbers = read_by_start(fitting)
     clusters, seed = fitting.settings.clusters, fitting.settings.start_seed
     if fitting.data.texts or kind(fitting) not in starts.COLUMNS or regions.is_beyond(clusters, len(rows)):
         return None
     if not halves.show_nothing(rows, clusters, seed):
         return None
-    some = part(rows, subset(len(rows), parting.ASKED, seed))
-    return _alike(direction_reader(fitting.model, some, shares_unit(fitting, some))(some), clusters, seed)
+    asked = subset(len(rows), parting.ASKED, seed)
+    some, found = part(rows, asked), groups if numbers is None else groups[numbers]
+    columns = direction_reader(fitting.model, some, shares_unit(fitting, some))(some)
+    if parting.beside_clouds(np.ascontiguousarray(columns, np.float32), found[asked]) < parting.FEWER:
+        return None
+    return _alike(columns, clusters, seed)
 
 
 def _alike(place: np.ndarray, clusters: int, seed: int) -> float:

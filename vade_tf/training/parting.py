@@ -187,9 +187,8 @@ def stand_out(
 ) -> bool:
     """Whether groups found in the columns are clearer there than those found on the code are on it, where it shows few.
 
-    Each has few borders where it was found, of noise as well. But k-means in a cloud, which has the covariance of that
-    place and no groups, has hardly more than groups of noise, as the code of few rows may show. So each place is held
-    against a Gaussian cloud, or one that has the values of its columns, whichever is parted more.
+    Each has few borders where it was found, of noise as well. But k-means in a cloud that has no groups has hardly more
+    than groups of noise, as the code of few rows may show. So each place is held against such clouds.
 
     Args:
         columns, coded: the rows in the spaces of each place, [n, d] each.
@@ -199,20 +198,24 @@ def stand_out(
     Returns:
         Whether they are; not of one group, nor of more than a graph of these rows is cut into.
     """
-    some, k = subset(len(groups), most, seed), int(groups.max()) + 1
-    if regions.is_beyond(k, len(some)):
+    some = subset(len(groups), most, seed)
+    if regions.is_beyond(int(groups.max()) + 1, len(some)):
         return False
-    asked = np.arange(len(some))
+    on_code = beside_clouds(joint(coded, some), found[some])
+    return on_code > UNCLEAR and beside_clouds(joint(columns, some), groups[some]) < FEWER * on_code
 
-    def beside_cloud(views: Sequence[np.ndarray], groups: np.ndarray) -> float:
-        rows = joint(views, some)
-        near = nearest(rows, asked)
-        clouds = _gaussian(rows).astype(np.float32), _cloud(rows)  # of few groups the gaps part the latter as well
-        most_parted = max(_of_k_means(cloud, k) for cloud in clouds)
-        return beyond_chance(near, asked, groups[some]) / max(most_parted, 1 / near.size)
 
-    on_code = beside_cloud(coded, found)
-    return on_code > UNCLEAR and beside_cloud(columns, groups) < FEWER * on_code
+def beside_clouds(rows: np.ndarray, groups: np.ndarray) -> float:
+    """Borders of groups of rows [n, d] beyond chance, divided by those of k-means in clouds of their covariance.
+
+    The clouds have no groups: one is Gaussian, one has the values of each column, and that which is parted more counts.
+    Groups of noise have about 1.
+    """
+    asked, n_clusters = np.arange(len(rows)), int(groups.max()) + 1
+    near = nearest(rows, asked)
+    clouds = _gaussian(rows).astype(np.float32), _cloud(rows)  # of few groups the gaps part the latter as well
+    most_parted = max(_of_k_means(cloud, n_clusters) for cloud in clouds)
+    return beyond_chance(near, asked, groups) / max(most_parted, 1 / near.size)
 
 
 def looked_up(views: Sequence[np.ndarray], seed: int, most: int = ASKED) -> tuple[np.ndarray, list[np.ndarray]]:
