@@ -183,7 +183,6 @@ def stand_out(
     coded: Sequence[np.ndarray],
     found: np.ndarray,
     seed: int,
-    most: int = ASKED,
 ) -> bool:
     """Whether groups found in the columns are clearer there than those found on the code are on it, where it shows few.
 
@@ -193,12 +192,12 @@ def stand_out(
     Args:
         columns, coded: the rows in the spaces of each place, [n, d] each.
         groups, found: int [n] each.
-        seed, most: of the rows that are asked, and their number.
+        seed: of the rows that are asked, `ASKED` at most.
 
     Returns:
         Whether they are; not of one group, nor of more than a graph of these rows is cut into.
     """
-    some = subset(len(groups), most, seed)
+    some = subset(len(groups), ASKED, seed)
     if regions.is_beyond(int(groups.max()) + 1, len(some)):
         return False
     on_code = beside_clouds(joint(coded, some), found[some])
