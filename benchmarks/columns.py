@@ -3,7 +3,7 @@
 A second fit, to two thirds of the rows, gives clusters to the others, which are new to it; a third one does so whose
 encoder has read all columns (augment="none").
 
-python benchmarks/columns.py --draws 11                           some ten minutes on one core
+python benchmarks/columns.py --draws 11                           some fifteen minutes
 python benchmarks/columns.py --draws 11 --data-dir FOLDER         and pixels of MNIST in any order, from mnist.npz there
 python benchmarks/columns.py --table                              prints what was measured so far
 

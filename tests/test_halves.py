@@ -338,6 +338,9 @@ def test_groups_that_stand_out_beside_clouds_are_not_doubted_though_halves_show_
     fit = fitting(rng.normal(size=(300, 400)) + rng.normal(0, 0.4, (3, 400))[y])
     assert groups.doubts(fit, y) == []
     assert len(groups.doubts(fit, rng.permutation(y))) == 1
+    some = rng.permutation(300)[:150]
+    monkeypatch.setattr(groups, "read_by_start", lambda fitting: (fitting.data.rows[some], some))
+    assert groups.doubts(fit, y) == []
 
 
 def test_halves_show_nothing_of_noise_and_something_where_each_column_tells_a_little(rng):
