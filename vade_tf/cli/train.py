@@ -7,7 +7,7 @@ vade-tf train --data my.npy --clusters 12              your own rows
 vade-tf train --dataset mnist --seeds 5                five runs: mean, spread, and one chosen without labels
 vade-tf train --dataset mnist --restarts 5             five starts on one autoencoder; one is kept, without labels
 vade-tf train --dataset mnist --clusters 5:20          one model per K, and a recommended K
-vade-tf train --data my.npy --clusters auto            K is chosen on the autoencoder, then one model is trained
+vade-tf train --data my.npy --clusters auto            K is chosen first, then one model is trained
 vade-tf train --dataset mnist --model dec              a system that VaDE is compared with
 vade-tf train --dataset mnist --distribute mirrored    on all GPUs of this machine
 vade-tf train --resume runs/mnist                      continue after a kill

@@ -54,7 +54,7 @@ def fit(
             matrix [n, D], which stays sparse, a finite `tf.data.Dataset` of rows or batches of rows, which is read
             once (its batches have an open first axis: with `drop_remainder=True` each would be one image), or
             `data.dataset.Observations`. uint8 counts as grey values from 0 to 255 (of at most 32: to what they end at).
-        settings: `Settings(clusters=K, ...)`; with clusters="auto", K is chosen on the autoencoder (`choose`).
+        settings: `Settings(clusters=K, ...)`; with clusters="auto", K is chosen before the training (`choose`).
         hints: known group of each row, int [n], -1 where it is not known: semi-supervised training. Rows without a
             hint keep the groups of the start, which are renamed to fit the hints.
         store: what is kept during the fit; with the store of an interrupted fit it goes on where that stopped, and ends
