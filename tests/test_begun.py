@@ -95,9 +95,17 @@ def test_a_state_of_an_older_version_has_no_note_and_goes_on(x, store):
 
 def test_without_a_state_what_was_noted_is_noted_anew(x, store):
     """An autoencoder may be lent to a fit with another seed."""
-    del store.kept["state"]
+    store.kept = {"pretrained": store.kept["pretrained"], "begun": store.kept["begun"]}
     recipe.begin(x, dataclasses.replace(SETTINGS, seed=4), store=store)
     assert str(store.load("begun")["seed"]) == "4"
+
+
+@pytest.mark.parametrize("found", ["clusters", "further", "start"])
+def test_what_a_fit_has_found_before_its_first_state_is_of_that_fit(x, store, found):
+    """Without it, the groups of one fit would be those of another to as many rows."""
+    store.kept = {"begun": store.kept["begun"], found: store.kept["start"]}
+    with pytest.raises(InputError, match="^store: .* with seed 0 instead of 4"):
+        recipe.begin(x, dataclasses.replace(SETTINGS, seed=4), store=store)
 
 
 @pytest.mark.parametrize("note", [{}, {"seed": np.array(3)}])

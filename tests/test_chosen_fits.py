@@ -12,6 +12,7 @@ from test_choosing import rows
 import vade_tf
 from vade_tf import VaDEClusterer
 from vade_tf.cli import train as command
+from vade_tf.data import pipeline
 from vade_tf.errors import InputError
 from vade_tf.report import evaluation, page
 from vade_tf.runs import restarts, seeds, train
@@ -56,6 +57,13 @@ class Dying(Memory):
 
 
 SETTINGS = Settings(clusters="auto", seed=1, guide_epochs=1, **SMALL)
+
+
+def test_the_rows_are_copied_once_for_the_fit_before_the_choice_and_after_it(monkeypatch):
+    copies, hold = [], pipeline.hold
+    monkeypatch.setattr(pipeline, "hold", lambda x: copies.append(len(x)) or hold(x))
+    vade_tf.fit(rows(3, FEW)[0], SETTINGS)
+    assert copies == [FEW]
 
 
 @pytest.fixture(scope="module")

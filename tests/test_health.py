@@ -46,8 +46,12 @@ def healthy(n=400, k=4, latent=3):
     }
 
 
+def signals(log_gamma, **rows):
+    return health.signals(*health.summed(log_gamma), **rows)
+
+
 def kinds(rows):
-    return [finding.kind for finding in health.findings(health.signals(**rows))]
+    return [finding.kind for finding in health.findings(signals(**rows))]
 
 
 @laws
@@ -93,7 +97,7 @@ def test_entropy_and_share_keep_their_laws(n, k, seed):
     r = np.random.default_rng(seed)
     logits = 10 * r.normal(size=(n, k))
     log_gamma = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
-    found = health.signals(log_gamma, r.normal(size=(n, 2)), r.normal(size=(n, 2)), *mixture(k, 2, seed))
+    found = health.signals(*health.summed(log_gamma), *r.normal(size=(2, n, 2)), *mixture(k, 2, seed))
     assert found.share.sum() == pytest.approx(1)
     assert -1e-9 <= found.entropy <= -np.sum(found.share * np.log(np.maximum(found.share, 1e-300))) + 1e-9
     assert np.all((found.activity >= 0) & (found.activity <= 1))
@@ -107,14 +111,14 @@ def test_findings_follow_the_names_and_no_scale(order, scale):
     rows = healthy()
     rows["log_gamma"] = np.log(np.array([0.5, 0.5 - 2e-6, 1e-6, 1e-6])) + np.zeros((400, 1))
     rows["mu"][1] = rows["mu"][0]
-    before = health.findings(health.signals(**rows))
+    before = health.findings(signals(**rows))
     assert [f.kind for f in before] == ["empty", "uniform", "one_mode"]
     renamed = {name: rows[name][order] for name in ("mu", "log_sigma2")}
     renamed = {**rows, **renamed, "log_gamma": rows["log_gamma"][:, order]}
     renamed["mu"], renamed["m"] = renamed["mu"] * scale, renamed["m"] * scale
     renamed["log_s2"] = renamed["log_s2"] + 2 * np.log(scale)
     renamed["log_sigma2"] = renamed["log_sigma2"] + 2 * np.log(scale)
-    after = health.findings(health.signals(**renamed))
+    after = health.findings(signals(**renamed))
     for found, names in ((before, range(4)), (after, order)):
         silent, close = (", ".join(str(c) for c in range(4) if names[c] in old) for old in ((2, 3), (0, 1)))
         assert found[0].text.startswith(f"components {silent} of 4 hold almost no rows")
@@ -143,7 +147,7 @@ def test_each_collapse_is_found_alone_and_says_what_to_do():
         "inactive": (inactive, "uses 1 of its 3 dimensions"),
     }
     for kind, (rows, text) in want.items():
-        (finding,) = health.findings(health.signals(**rows))
+        (finding,) = health.findings(signals(**rows))
         assert finding.kind == kind
         assert text in finding.text
         assert "\n" not in finding.text

@@ -50,6 +50,13 @@ def test_rows_with_networks_of_ones_own_are_grouped_by_their_code(x, likelihood,
     assert kinds == [read, "code"]
 
 
+@pytest.mark.parametrize(("rows", "kind"), [(4, "code"), (1, "wide")])
+def test_columns_of_counts_are_not_compared_where_the_start_is_on_the_code(x, rows, kind):
+    """How much of it there is would say most of a row."""
+    counts = np.tile(np.abs(x).round(), (rows, 23))
+    assert finding.kind(begin(counts, likelihood="counts", init="kmeans")) == kind
+
+
 def as_texts(x):
     """Rows of length 1, never below 0, and mostly 0."""
     large = np.where(abs(x) > np.quantile(abs(x), 0.6), abs(x), 0)

@@ -28,7 +28,9 @@ def test_signals_by_hand():
     """Two rows, two components, one dimension: q(z|x) = N(0, 1) and N(2, 3), gamma (1, 0) and (1/2, 1/2)."""
     with np.errstate(divide="ignore"):
         log_gamma = np.log([[1.0, 0.0], [0.5, 0.5]])
-    got = health.signals(log_gamma, [[0.0], [2.0]], np.log([[1.0], [3.0]]), [[0.0], [2.0]], [[0.0], [0.0]])
+    got = health.signals(
+        *health.summed(log_gamma), [[0.0], [2.0]], np.log([[1.0], [3.0]]), [[0.0], [2.0]], [[0.0], [0.0]]
+    )
     np.testing.assert_allclose(got.share, [0.75, 0.25])
     assert got.entropy == pytest.approx(np.log(2) / 2)
     np.testing.assert_allclose(got.activity, [1 / (1 + 2)])  # variance of the mean 1, mean variance 2
@@ -169,7 +171,7 @@ def test_the_signals_are_those_of_the_model_read_in_batches(emptied, monkeypatch
     model, x = emptied
     m, log_s2 = (part.numpy() for part in model.encode(x))
     _, mu, log_sigma2 = (part.numpy() for part in model.prior.parameters)
-    got, want = Watch(x, 4, 0).look(model), health.signals(model.prior(m).numpy(), m, log_s2, mu, log_sigma2)
+    got, want = Watch(x, 4, 0).look(model), health.signals(*health.summed(model.prior(m)), m, log_s2, mu, log_sigma2)
     for name in ("share", "entropy", "distance", "activity"):
         np.testing.assert_allclose(getattr(got, name), getattr(want, name), rtol=1e-4, atol=1e-6)
     columns = Watch(x, 4, 0).after_epoch(model, [], True, lambda text: None)

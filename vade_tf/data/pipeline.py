@@ -217,9 +217,9 @@ def together(x: Rows, size: int = BATCH) -> int:
     return rows_together(x.shape[1], size)
 
 
-def ordered_batches(x: Rows, batch_size: int | None = None) -> tf.data.Dataset:
-    """All rows once, in their order: for predict and evaluate. Default: as `blocks`."""
-    rows, n, batch_size = _gatherer(x), len(x), batch_size or together(x)
+def ordered_batches(x: Rows, batch_size: int | None = None, held: tf.Tensor | None = None) -> tf.data.Dataset:
+    """All rows once, in their order: for predict and evaluate. Default: as `blocks`; held: as for training batches."""
+    rows, n, batch_size = _gatherer(x if held is None else held), len(x), batch_size or together(x)
     steps = tf.data.Dataset.range(steps_per_epoch(n, batch_size))
 
     @plain

@@ -117,7 +117,8 @@ def contrast(dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Contrast:
     with np.errstate(divide="ignore", invalid="ignore"):
         inside, outside = total / count, (all_total - total) / (all_count - count)
         variance = square / all_count - (all_total / all_count) ** 2
-        constant = ~(variance > 1e-12 * np.maximum(about**2, square / all_count))
+        middle = about + all_total / all_count  # float32 hardly tells 1e-7 of it from a constant, as in `divisors`
+        constant = ~(variance > np.maximum(1e-14 * middle**2, 1e-12 * square / all_count))
         effect = (inside - outside) / np.sqrt(np.where(constant, 1.0, variance))
     effect = np.where(constant | ~np.isfinite(effect), 0.0, effect)
     names, means = feature_names(dataset), (inside + about, outside + about, effect)

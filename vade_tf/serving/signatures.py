@@ -55,7 +55,7 @@ def build_signatures(model: VaDE) -> tuple[tf.Module, dict]:
         log_pi = tf.repeat(log_pi[None, :], tf.shape(m)[0], axis=0)  # OpenVINO errs in sum + [K], openvino#23616
         log_joint = log_pi + elbo.log_normal(m, mu, log_sigma2)  # log p(c, z = m), [n, K]
         gamma = tf.nn.softmax(log_joint)
-        best, known = tf.argmax(gamma, axis=-1), whole(x)
+        best, known = tf.argmax(gamma, axis=-1), whole(x) & tf.math.is_finite(tf.reduce_max(log_joint, axis=-1))
         return {
             "cluster": tf.where(known, best, -tf.ones_like(best)),
             "probabilities": tf.where(known[:, None], gamma, math.nan),

@@ -133,7 +133,7 @@ class Targets(keras.callbacks.Callback):
 
     def __init__(self, fitting: Fitting, clustering: Clustering):
         super().__init__()
-        self.rows = pipeline.ordered_batches(fitting.data.x)
+        self.rows = pipeline.ordered_batches(fitting.data.rows, held=fitting.held)
         self.steps = fitting.steps("fit")
         self.clustering = clustering
         self.say = fitting.reporter.say

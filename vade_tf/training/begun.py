@@ -15,6 +15,11 @@ NAME = "begun"
 ROWS = 256  # that are looked at: of rows in a file each is a read
 STREAM = 10  # of the seed: of these
 SAID = ("seed", "restart", "clusters")
+FOUND = (
+    "clusters",
+    "further",
+    "start",
+)  # in a store, of one fit: a pretrained autoencoder alone may be lent to another
 
 
 def check(store: Store, rows: Rows, settings: Resolved, about: dict[str, str], goes_on: bool) -> None:
@@ -37,6 +42,7 @@ def check(store: Store, rows: Rows, settings: Resolved, about: dict[str, str], g
     said = {name: str(getattr(settings, name)) for name in SAID}
     said |= {"rows": f"{tuple(rows.shape)}, {zlib.crc32(np.ascontiguousarray(some).data):08x}", **about}
     before = store.load(NAME)
+    goes_on = goes_on or any(store.load(name) is not None for name in FOUND)
     if goes_on and before is None:
         return
     if not goes_on:

@@ -5,7 +5,6 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import keras
 import numpy as np
@@ -50,6 +49,7 @@ class Fitting:
         aside: numbers of the rows that get no gradient, int [m].
         extra: the caller's callbacks.
         bests: those of them that keep the best model, with what they held for the best before the fit.
+        held: the rows from which the batches of all phases are gathered, see `pipeline.hold`.
         system: name of what is trained, for the reporter.
         strategy: of the devices that share every batch; None: one device.
     """
@@ -68,6 +68,7 @@ class Fitting:
     bests: Sequence[tuple[keras.callbacks.ModelCheckpoint, float | None]]
     jit: bool
     precision: str
+    held: tf.Tensor | None
     system: str = "vade"
     strategy: tf.distribute.Strategy | None = None
     replicas: dict[str, Replicas] = field(default_factory=dict)  # by phase
@@ -80,11 +81,6 @@ class Fitting:
         yield
         self.seconds["init"] += time.perf_counter() - begun
         self.store.save("seconds", {name: np.array(value) for name, value in self.seconds.items()})
-
-    @cached_property
-    def held(self) -> tf.Tensor | None:
-        """The rows of all phases' batches, see `pipeline.hold`."""
-        return pipeline.hold(self.data.rows)
 
     @property
     def measured(self) -> tuple[Rows, Rows]:
@@ -270,6 +266,7 @@ def begin(
         [(each, each.best) for each in callbacks if isinstance(each, keras.callbacks.ModelCheckpoint)],
         device.resolve_jit(resolved.jit) and strategy is None,
         precision,
+        pipeline.hold(data.rows),
         system,
         strategy,
         seconds={"init": 0.0 if spent is None else float(spent["init"])},

@@ -55,7 +55,8 @@ def kind(fitting: Fitting) -> str:
         return "code"
     if features > n:
         return "wide"
-    return "broad" if data.standardise or data.of_one_length else "code"
+    compared = fitting.model.likelihood.compares_columns  # else, of counts, their depth would say most
+    return "broad" if (data.standardise or data.of_one_length) and compared else "code"
 
 
 def is_table(fitting: Fitting) -> bool:

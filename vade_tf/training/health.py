@@ -58,20 +58,26 @@ class Finding:
     text: str
 
 
-def signals(log_gamma, m, log_s2, mu, log_sigma2) -> Signals:
+def summed(log_gamma) -> tuple[np.ndarray, np.ndarray]:
+    """Of log responsibilities [n, K] the sum of each component's, [K], and the entropy of each row's, nats [n]."""
+    log_gamma = np.asarray(log_gamma, np.float64)
+    gamma = np.exp(log_gamma)
+    return gamma.sum(axis=0), -np.sum(gamma * np.where(gamma > 0, log_gamma, 0.0), axis=1)
+
+
+def signals(weight, entropy, m, log_s2, mu, log_sigma2) -> Signals:
     """The signals of rows under a mixture.
 
     Args:
-        log_gamma: log responsibilities, [n, K].
+        weight, entropy: of their responsibilities, as `summed` gives them, [K] and [n].
         m, log_s2: mean and log variance of q(z|x), [n, latent].
         mu, log_sigma2: mean and log variance of the components, [K, latent].
     """
-    log_gamma, m, log_s2 = (np.asarray(part, np.float64) for part in (log_gamma, m, log_s2))
-    gamma = np.exp(log_gamma)
+    m, log_s2 = (np.asarray(part, np.float64) for part in (m, log_s2))
     between, within = m.var(axis=0), np.exp(log_s2).mean(axis=0)  # [latent], variance of the mean and of the noise
     return Signals(
-        share=gamma.mean(axis=0),
-        entropy=float(-np.sum(gamma * np.where(gamma > 0, log_gamma, 0.0), axis=1).mean()),
+        share=weight / len(entropy),
+        entropy=float(np.mean(entropy)),
         distance=bhattacharyya(mu, log_sigma2),
         activity=between / np.maximum(between + within, np.finfo(float).tiny),
     )

@@ -37,9 +37,15 @@ class Watch:
 
     def look(self, model: VaDE) -> health.Signals:
         """The signals of the model as it is."""
-        m, log_s2, log_gamma = posterior.encoded(model, self.x)
+
+        def of_batch(rows):  # block by block, for [n, K] is large for a K of thousands
+            m, log_s2 = model.encode(rows)
+            weight, entropy = health.summed(model.prior(m))
+            return m, log_s2, weight[None], entropy
+
+        m, log_s2, weight, entropy = posterior.over_rows(of_batch, self.x)
         _, mu, log_sigma2 = model.prior.parameters
-        return health.signals(log_gamma, m, log_s2, mu.numpy(), log_sigma2.numpy())
+        return health.signals(weight.sum(axis=0), entropy, m, log_s2, mu.numpy(), log_sigma2.numpy())
 
     def rate_z(self, model: VaDE) -> float:
         """Mean rate_z of the rows under the model as it is, in nats, at their mean codes."""
@@ -85,7 +91,7 @@ class Watch:
         return columns
 
     def _reseed(self, model: VaDE, components: list[int]) -> None:
-        m, log_s2, _ = posterior.encoded(model, self.x)
+        m, log_s2 = posterior.over_rows(model.encode, self.x)
         misfit = -self._over_rows(model, elbo.bound)
         log_pi, mu, log_sigma2 = (part.numpy().astype(np.float64) for part in model.prior.parameters)
         mixture = np.exp(log_pi), mu, np.exp(log_sigma2)
