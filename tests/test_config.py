@@ -53,6 +53,7 @@ def test_the_paper_recipe_knows_its_settings_for_a_data_set():
         ({"init": "umap"}, "^init: expected one of landmark, gmm, kmeans, got 'umap'"),
         ({"recipe": "best"}, "^recipe: expected one of robust, paper, got 'best'"),
         ({"data": "a.npy", "dataset": "mnist"}, "^data and dataset: expected one of them"),
+        ({"dataset": "data/my.csv"}, "^dataset: expected one of digits, .* got 'data/my.csv'; a file .* is data=FILE"),
         ({"data": "a.npy", "data_dir": "b"}, "^data_dir: goes with a named data set, got data='a.npy', too; leave"),
         ({"data": "a.npy", "require_full": True}, "^require_full: goes with a named data set, got data='a.npy', too"),
         ({"labels": "y.npy"}, "^labels: goes with data"),

@@ -210,7 +210,9 @@ def test_a_code_is_silent_below_half_a_nat():
 def test_a_code_without_any_variance_tells_no_rows_apart():
     """Neither between the rows nor in q(z|x), whose variance is too small for a float."""
     with np.errstate(all="raise", under="ignore"):
-        found = health.signals(np.array([4.0]), np.zeros(4), np.ones((4, 2)), np.full((4, 2), -1e3), *np.zeros((2, 1, 2)))
+        found = health.signals(
+            np.array([4.0]), np.zeros(4), np.ones((4, 2)), np.full((4, 2), -1e3), *np.zeros((2, 1, 2))
+        )
     assert found.activity.tolist() == [0, 0]
     assert found.active_units == 0
 

@@ -270,7 +270,7 @@ def test_names_times_levels_are_bounded():
 
 def test_a_whole_number_that_single_precision_takes_for_another_is_unknown():
     column = Column("c", "category", (123456789, 223456789, 323456789))
-    x, note = column.encode(pandas.Series([123456790, 223456789]), "x")
+    x, note, _ = column.encode(pandas.Series([123456790, 223456789]), "x")
     assert np.isnan(x[0]).all()
     assert "123456790" in note
     assert x[1].tolist() == [0, 1, 0]

@@ -264,6 +264,15 @@ def test_a_file_that_changes_while_it_is_read_is_named(small, blobs, tmp_path, d
     assert "\n" not in str(error.value)
 
 
+def test_a_file_that_is_gone_has_changed(tmp_path):
+    """Or what writes the answers would say that they cannot be written."""
+    np.save(tmp_path / "x.npy", np.ones((20, 2), "f4"))
+    rows = FileRows(np.load(tmp_path / "x.npy", mmap_mode="r"), "x")
+    (tmp_path / "x.npy").unlink()
+    with pytest.raises(InputError, match=r"^x: .*x\.npy has changed since its rows were first read"):
+        rows[:5]
+
+
 def test_a_file_is_cut_open_elsewhere_by_every_seed_and_in_every_pass():
     """So the rows that are left for the last batch are others each time."""
 

@@ -352,10 +352,12 @@ def test_cells_of_a_table_are_told_once_however_often_it_is_read(strange):
     assert told == first
 
 
-def test_of_very_many_blocks_a_few_are_told(strange):
+def test_of_very_many_blocks_a_few_are_told_and_then_how_many_cells_there_were_in_all(strange):
     x, told = strange
-    read(x, 20)
+    read(x, 19)
     assert len(told) == stream.NOTES < 20
+    read(x, 20)
+    assert told[stream.NOTES :] == ["cells of values that training did not see, in all: 20 of 'c': taken as missing"]
 
 
 @pytest.mark.parametrize("whole", [True, False])

@@ -91,9 +91,10 @@ class RowReader:
         return (SparseRows(X) if scipy.sparse.issparse(X) else X), image_shape
 
     def _declared(self):
-        """The shape of images that somebody gave, an array as a tuple."""
+        """The shape of images that somebody gave, an array or a list as a tuple."""
         shape = self.image_shape
-        return tuple(shape.tolist()) if isinstance(shape, np.ndarray) and shape.ndim == 1 else shape
+        shape = shape.tolist() if isinstance(shape, np.ndarray) and shape.ndim == 1 else shape
+        return tuple(shape) if isinstance(shape, list) else shape
 
     def _check_shape(self, shape: tuple[int, ...] | None, fitting: bool) -> None:
         """Raises InputError if images of this shape are no images of the one that is asked for, or that was fitted."""

@@ -5,6 +5,7 @@ Knows no column: what a cell is to be, the caller says.
 
 import re
 from collections.abc import Collection, Iterable
+from decimal import Decimal
 
 import numpy as np
 import pandas
@@ -34,6 +35,7 @@ _COMMAS = {  # what a text of each looks like
 }
 
 COMPLEX = complex, np.complexfloating
+_NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal")  # as pandas calls cells that are such alone
 Level = str | int | float | bool
 
 
@@ -56,7 +58,8 @@ def without_blanks(values: pandas.Series, levels: Collection[Level] | None = Non
         return pandas.Series(np.full(len(values), None, object), values.index, name=values.name)
     kind = types.infer_dtype(values, skipna=True)
     if kind in ("timedelta", "timedelta64") and types.is_object_dtype(values.dtype):
-        return pandas.to_timedelta(values)
+        spans = [None if pandas.isna(cell) else cell for cell in values]  # `pandas.to_timedelta` ends after 292 years
+        return pandas.Series(np.array(spans, "m8[us]"), values.index, name=values.name)
     if kind == "bytes":
         values = values.map(lambda cell: cell.decode(errors="backslashreplace"), na_action="ignore")
     if types.is_object_dtype(values.dtype) or types.is_string_dtype(values.dtype):
@@ -76,6 +79,18 @@ def as_frame(x):
         raise InputError(
             "X: a table of Polars needs pyarrow; pip install 'vade-tf[files]' brings it, or give X.to_numpy()"
         ) from error
+
+
+def numeric(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """A table whose columns of objects are numbers where all of their cells are, as after a transposition.
+
+    Decimals, which databases give, are such numbers.
+    """
+    found = frame.copy(deep=False)
+    for place, dtype in enumerate(frame.dtypes):
+        if types.is_object_dtype(dtype) and types.infer_dtype(frame.iloc[:, place], skipna=True) in _NUMBERS:
+            found.isetitem(place, pandas.to_numeric(frame.iloc[:, place]))
+    return found
 
 
 def factorized(values: pandas.Series, argument: str) -> tuple[np.ndarray, list]:
@@ -226,7 +241,8 @@ def key_of(value) -> str:
     """What two cells have in common that hold the same level: "1" for 1, 1.0 and "1 ", "true" for True."""
     if isinstance(value, (bool, np.bool_)):
         return str(bool(value)).lower()
-    value = float(value) if isinstance(value, np.floating) else value  # float32's text is shorter than its value
+    # float32's text is shorter than its value, that of 1.10 as a Decimal longer
+    value = float(value) if isinstance(value, (np.floating, Decimal)) else value
     if isinstance(value, float) and float(value).is_integer() and abs(float(value)) < 2**53:
         return str(int(value))
     text = str(value).strip()
@@ -240,7 +256,7 @@ def number_key(value) -> str:
 
 def plain(value) -> Level:
     """A level as JSON can hold it."""
-    value = value.item() if isinstance(value, np.generic) else value
+    value = value.item() if isinstance(value, np.generic) else float(value) if isinstance(value, Decimal) else value
     if isinstance(value, float) and not np.isfinite(value):
         return str(value)
     if isinstance(value, (bool, int, float)):

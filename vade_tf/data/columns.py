@@ -74,7 +74,7 @@ class Column:
         """The family of its features: "gaussian", "bernoulli" or "categorical"."""
         return {"boolean": "bernoulli", "category": "categorical"}.get(self.kind, "gaussian")
 
-    def encode(self, values: pandas.Series, argument: str) -> tuple[np.ndarray, str]:
+    def encode(self, values: pandas.Series, argument: str) -> tuple[np.ndarray, str, int]:
         """Cells -> features.
 
         Args:
@@ -82,8 +82,8 @@ class Column:
             argument: what an error names.
 
         Returns:
-            float32 [n, width], NaN in all of a missing cell; and a note about cells that were taken as missing, or that
-            may be in another unit, or "".
+            float32 [n, width], NaN in all of a missing cell; a note about cells that were taken as missing, or that may
+            be in another unit, or ""; and how many were taken as missing.
 
         Raises:
             InputError: a cell that is no number where there should be one, or too large a number.
@@ -91,11 +91,10 @@ class Column:
         values = without_blanks(values, self.levels)
         if self.kind in ("number", "date"):
             note = self._may_be_fractions(values) if self.kind == "number" else ""
-            return self._measured(values, argument), note
+            return self._measured(values, argument), note, 0
         codes, unknown = self._codes(values, argument)
-        note = ""
-        if len(unknown) and not self.rest:
-            cells = int(unknown.sum())
+        note, cells = "", 0 if self.rest else int(unknown.sum())
+        if cells:
             note = (
                 f"{_cells(cells)} of {self.name!r} hold{'s' if cells == 1 else ''} "
                 f"{'a value' if unknown.size == 1 else 'values'} that training did not see: {examples(unknown.index)}: "
@@ -107,7 +106,7 @@ class Column:
             coded = np.zeros((len(values), self.width), np.float32)
             coded[np.arange(len(values)), codes] = 1.0
             coded[codes < 0] = np.nan
-        return coded.astype(np.float32), note
+        return coded.astype(np.float32), note, cells
 
     def decode(self, x: np.ndarray) -> pandas.Series:
         """Features -> cells in the units and categories that came in: [n, width] -> [n]; NaN gives a missing cell."""
@@ -194,7 +193,7 @@ class Column:
         known = {key_of(level): code for code, level in enumerate(self.levels)}
         listed = self.levels[: len(self.levels) - self.rest]
         numbers = not any(isinstance(level, str) for level in listed)
-        if set(known) in ({"false", "true"}, {"0", "1"}):
+        if len(known) == 2 and known.keys() & {"false", "0"} and known.keys() & {"true", "1"}:  # also True beside 0
             numbers = True
             for word, digit in (("false", "0"), ("true", "1")):
                 known[word] = known[digit] = known[word] if word in known else known[digit]

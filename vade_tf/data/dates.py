@@ -60,7 +60,7 @@ def read_dates(values: pandas.Series, form: str | None = None) -> tuple[np.ndarr
     if types.is_numeric_dtype(values.dtype):
         return None
     if isinstance(values.dtype, pandas.PeriodDtype):
-        return _days(values.dt.to_timestamp()), ""
+        return _first_days(values), ""
     cells = values[held]
     texts = (cell for cell in cells if isinstance(cell, str))  # other cells may be days, as openpyxl gives them
     first = next(texts, cells.iloc[0])
@@ -150,6 +150,15 @@ def _days(stamps: pandas.Series) -> np.ndarray:
     if str(stamps.dtype).startswith(("date32", "date64")):  # of Arrow, whose empty cells NumPy does not know
         stamps = stamps.astype("datetime64[us]")
     return in_days(stamps.to_numpy("M8[us]").astype("m8[us]"))
+
+
+def _first_days(periods: pandas.Series) -> np.ndarray:
+    """Where each period begins; by the day, if nanoseconds do not reach it, as the year 9999 for what has no end."""
+    try:
+        return _days(periods.dt.to_timestamp())
+    except pandas.errors.OutOfBoundsDatetime:
+        days = periods.dt.asfreq("D", how="start")
+        return np.array([np.nan if pandas.isna(day) else float(day.ordinal) for day in days])
 
 
 def is_duration(values: pandas.Series) -> bool:

@@ -76,7 +76,8 @@ def _filled(column: Column, cells: pandas.Series, means: pandas.Series) -> panda
     cells = without_categories(cells) if column.kind == "date" else cells
     empty, loose = cells.isna().to_numpy(), types.is_object_dtype(cells.dtype) or types.is_string_dtype(cells.dtype)
     texts = loose and any(isinstance(cell, str) for cell in cells)
-    if not empty.any() and not texts:
+    decimals = loose and types.infer_dtype(cells, skipna=True) == "decimal"  # real numbers, also where none is missing
+    if not empty.any() and not (texts or decimals):
         return cells
     if column.kind == "number" and loose:
         return pandas.Series(np.where(empty, means, _read(column, cells)[0]))

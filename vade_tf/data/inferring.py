@@ -97,7 +97,13 @@ def infer(
     different = values.nunique() if measures else len(levels)
     if reason := _identifier(name, None if measured is None else measured[0], different, held, first, step):
         return reason
-    if len(levels) == 2 and not types.is_datetime64_any_dtype(values.dtype):
+    if len(levels) == 2 and measured is not None and np.isinf(measured[0]).any():
+        place = int(np.isinf(measured[0]).argmax())
+        raise InputError(
+            f"{argument}: expected finite numbers below 1e30 in column {name!r}, got {measured[0][place]} at row "
+            f"{row_of(values, place)}; drop the row, or leave the cell empty"
+        )
+    if len(levels) == 2 and (measured is not None or named or read_dates(values) is None):
         return Column(name, "boolean", tuple(_in_order(levels.values())), missing)
     if measured is not None and not named:
         number = Column(name, "number", missing=missing, form=measured[1])

@@ -18,6 +18,7 @@ from vade_tf.data.cells import (
     are_codes,
     as_frame,
     key_of,
+    numeric,
     read_numbers,
     short,
     sign_of,
@@ -104,7 +105,7 @@ class Schema:
         Raises:
             InputError: no rows, a name twice, a cell of no known type, or no column of use.
         """
-        names = named(frame, argument)
+        names, frame = named(frame, argument), numeric(frame)
 
         def read(i: int, commas: bool) -> Column | str:
             return infer(names[i], frame.iloc[:, i], argument, i == 0, commas)
@@ -208,7 +209,7 @@ class Schema:
             InputError: a column is not there, or a cell cannot be that column's; it names column, row and value.
         """
         frame = as_frame(frame)
-        x, notes, unknown = self.coded(frame, argument)
+        x, notes, unknown, _ = self.coded(frame, argument)
         return x, [*self.ignored(named(frame, argument)), *notes, *unknown_rows(unknown)]
 
     def ignored(self, names: list[str | int]) -> list[str]:
@@ -217,8 +218,10 @@ class Schema:
         extra = [name for name in names if name not in used]
         return [f"columns that training did not have are ignored: {_listed(extra)}"] if extra else []
 
-    def coded(self, frame: pandas.DataFrame, argument: str = "x") -> tuple[np.ndarray, list[str], int]:
-        """`encode` of some rows of a table: notes of their cells alone, and the number of rows without a known cell."""
+    def coded(self, frame: pandas.DataFrame, argument: str = "x") -> tuple[np.ndarray, list[str], int, Counter]:
+        """`encode` of some rows of a table: notes of their cells alone; how many rows have no known cell; and how many
+        cells of each column hold what training did not see.
+        """
         names = named(frame, argument)
         places = {name: i for i, name in enumerate(names)}
         absent = [column.name for column in self.columns if column.name not in places]
@@ -233,15 +236,17 @@ class Schema:
         except TooLarge as error:
             raise InputError(f"{argument}: expected what fits in memory, got more ({error}); choose columns") from error
         x, at, unknown = np.empty((len(frame), width), np.float32), 0, np.ones(len(frame), bool)
+        strange = Counter[str]()
         for column in self.columns:
-            coded, note = column.encode(frame.iloc[:, places[column.name]], argument)
+            coded, note, cells = column.encode(frame.iloc[:, places[column.name]], argument)
+            strange[str(column.name)] += cells
             x[:, at : at + column.width] = coded
             at += column.width
             unknown &= np.isnan(coded[:, 0])
             told = notes if column.kind in ("number", "date") else unseen
             told += [note] if note else []
         more = [f"there are such cells in {_number(unseen[NAMED:])} more"] if len(unseen) > NAMED else []
-        return x, [*notes, *unseen[:NAMED], *more], int(unknown.sum())
+        return x, [*notes, *unseen[:NAMED], *more], int(unknown.sum()), strange
 
     def decode(self, x: np.ndarray) -> pandas.DataFrame:
         """Features -> rows in the names, units and categories that came in: [n, D] -> a table of n rows.
@@ -330,6 +335,14 @@ def unknown_rows(number: int) -> list[str]:
     return [f"rows without one known cell: {number:,}; their cluster and density say nothing"] if number else []
 
 
+def unseen_cells(strange: Counter) -> list[str]:
+    """What there is to say of cells that were taken as missing, by column: a sentence."""
+    found = [f"{count:,} of {short(name)!r}" for name, count in strange.most_common() if count]
+    more = f" and of {_number(found[NAMED:])} more" if len(found) > NAMED else ""
+    listed = ", ".join(found[:NAMED])
+    return [f"cells of values that training did not see, in all: {listed}{more}: taken as missing"] if found else []
+
+
 def named(frame: pandas.DataFrame, argument: str) -> list[str | int]:
     """The names of a table's columns, as texts or whole numbers.
 
@@ -358,8 +371,7 @@ def _number(columns: list) -> str:
 
 
 def _shown(column: Column) -> str:
-    name = str(short(column.name))
-    name = name if name.isprintable() else repr(name)
+    name = repr(short(column.name))  # in quotes it is no setting, whatever it is called
     if column.kind == "category":
         return f"{name}, {column.width} levels{', the last for rarer ones' if column.rest else ''}"
     return name

@@ -131,8 +131,9 @@ class FileRows:
         """Rows that follow one another in the file, run by run: (number of the first, how many) of each."""
         width, size = self.shape[1], self._stored.itemsize
         found = np.empty((sum(length for _, length in runs), width), self.dtype)
+        self.check()  # one that is gone cannot be opened
         with self.file.open("rb", buffering=0) as stream:
-            check_unchanged(self.file, self._found, self.argument)
+            self.check()
 
             def values(place: int, count: int) -> np.ndarray:
                 content = np.empty(count * size, np.uint8)

@@ -1,13 +1,14 @@
 """Rows of a table that stay in their file: read and coded in order, a block at a time, as often as asked."""
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas
 
-from vade_tf.data.schema import Schema, unknown_rows
+from vade_tf.data.schema import Schema, unknown_rows, unseen_cells
 from vade_tf.data.shards import FileRows
 from vade_tf.errors import InputError
 from vade_tf.machine import check_memory, rows_together, spans
@@ -80,22 +81,27 @@ def encoded(table, schema: Schema, tell: Callable[[list[str]], object]) -> Table
     Args:
         table: as for `TableRows`.
         schema: how it is coded.
-        tell: is given what there is to say of the cells of a block when this is first read, until NOTES are said, and
-            of how many rows nothing is known when the last one is.
+        tell: is given what there is to say of the cells of a block when this is first read, until NOTES are said; and
+            when the last one is, how many cells were taken as missing, if more was to be said, and of how many rows
+            nothing is known.
     """
     reached = said = unknown = 0
+    unsaid, strange = False, Counter[str]()
 
     def encode(rows: pandas.DataFrame, start: int) -> np.ndarray:
-        nonlocal reached, said, unknown
-        x, notes, without = schema.coded(rows, f"data: counting from row {start:,}" if start else "data")
+        nonlocal reached, said, unsaid, unknown
+        x, notes, without, unseen = schema.coded(rows, f"data: counting from row {start:,}" if start else "data")
         if start < reached:
             return x
         reached, unknown = start + len(rows), unknown + without
+        strange.update(unseen)
         if said < NOTES:
             tell([f"from row {start:,} on: {note}" if start else note for note in notes])
             said += len(notes)
+        else:
+            unsaid = unsaid or bool(notes)
         if reached == len(table):
-            tell(unknown_rows(unknown))
+            tell([*(unseen_cells(strange) if unsaid else []), *unknown_rows(unknown)])
         return x
 
     return TableRows(table, encode, len(schema.features))

@@ -98,6 +98,9 @@ class TrainConfig(Settings):
         super().__post_init__()
         if self.data is not None and self.dataset is not None:
             raise InputError(f"data and dataset: expected one of them, got {self.data!r} and {self.dataset!r}")
+        if self.dataset is not None and self.dataset not in DATASETS:
+            names = ", ".join(sorted(DATASETS))
+            raise InputError(f"dataset: expected one of {names}, got {self.dataset!r}; a file of your own is data=FILE")
         if self.labels is not None and self.data is None:
             raise InputError("labels: goes with data=FILE; named data sets bring their own labels")
         for name in ("data_dir", "require_full"):

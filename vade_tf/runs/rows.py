@@ -71,8 +71,7 @@ def load_whole(config: TrainConfig, before: Run | None = None, in_file: bool | N
             in_file=bool(in_file),
             declared=config.image_shape,
         )
-    if config.dataset not in DATASETS:
-        raise InputError(f"dataset: expected one of {', '.join(sorted(DATASETS))}, got {config.dataset!r}")
+    assert config.dataset is not None
     if config.dataset == "mnist" and config.require_full:
         dataset = load_mnist(config.data_dir, require_full=True)
     else:

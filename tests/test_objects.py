@@ -1,0 +1,94 @@
+"""Numbers, truth values and dates that a table holds as objects are those of columns of their own type."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import numpy as np
+import pandas
+import pytest
+from sklearn.datasets import load_digits
+
+from vade_tf.data.filling import filled
+from vade_tf.data.schema import Schema
+from vade_tf.errors import InputError
+
+OTHER = np.arange(6) ** 2 / 4  # a column beside the one that is asked for
+FORMS = {
+    "objects": lambda frame: frame.astype(object),
+    "turned": lambda frame: frame.T.assign(name="g").T.iloc[: len(frame)],  # a column of names, transposed away
+    "decimals": lambda frame: frame.map(lambda cell: Decimal(str(cell))),
+}
+
+
+def beside(cells, dtype=object):
+    return pandas.DataFrame({"c": pandas.Series(cells, dtype=dtype), "n": OTHER[: len(cells)]})
+
+
+def coded(schema, cells, dtype=object):
+    return schema.encode(beside(cells, dtype))[0][:, 0].tolist()
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_counts_and_pixels_among_objects_are_counts_and_pixels(rng, form):
+    counts = pandas.DataFrame(rng.negative_binomial(0.3, 0.05, (80, 30)))
+    digits = pandas.DataFrame(load_digits().data[:200].astype(int))
+    for frame in (counts, digits, counts.assign(amount=rng.lognormal(3, 2, 80))):
+        want, got = Schema.infer(frame), Schema.infer(form(frame))
+        assert got == want
+        np.testing.assert_array_equal(got.encode(form(frame))[0], want.encode(frame)[0])
+    assert not any(column.log for column in Schema.infer(form(counts)).columns)
+    assert len(Schema.infer(form(digits)).columns) == 64
+
+
+@pytest.mark.parametrize(
+    "cells", [[0.0, 1.0], [Decimal("0.00"), Decimal("1.00")], [False, 1], [0, True], [False, True]]
+)
+def test_no_and_yes_are_the_same_in_any_type(cells):
+    schema = Schema.infer(beside(cells * 3))
+    assert schema.columns[0].kind == "boolean"
+    for new in (cells, [0, 1], [0.0, 1.0], [False, True], ["0", "1"], [Decimal(0), Decimal("1.000")]):
+        assert coded(schema, new) == [0, 1]
+    assert coded(schema, [False, True], bool) == [0, 1]
+    assert coded(schema, [False], object) == [0]  # alone, too
+
+
+def test_a_decimal_is_known_by_its_value():
+    schema = Schema.infer(beside([Decimal("1.1"), Decimal("2.5")] * 3))
+    assert coded(schema, [Decimal("1.10"), 2.5, Decimal("2.500")]) == [0, 1, 1]
+
+
+def test_two_days_as_texts_are_days_as_two_stamps_are():
+    texts = ["2020-01-01", "2021-01-01"]
+    schema = Schema.infer(beside(texts * 3))
+    assert schema.columns[0].kind == Schema.infer(beside(pandas.to_datetime(texts * 3), None)).columns[0].kind == "date"
+    assert coded(schema, pandas.to_datetime(texts), None) == coded(schema, texts) == [-183, 183]
+
+
+@pytest.mark.parametrize("infinite", [np.inf, -np.inf])
+def test_no_number_is_infinite_in_a_column_of_two_values_either(infinite):
+    with pytest.raises(InputError, match=rf"^x: expected finite numbers .* column 'c', got {infinite} at row 1; drop"):
+        Schema.infer(beside([2.0, infinite] * 3, float))
+
+
+def test_spans_and_periods_may_lie_beyond_what_nanoseconds_reach():
+    spans = Schema.infer(beside([timedelta(days=200_000 + i) for i in range(5)] + [None]))
+    assert spans.columns[0].kind == "number"
+    found = coded(spans, [timedelta(days=200_001), timedelta(days=200_003, hours=12), None])
+    assert found[1] - found[0] == 2.5
+    assert np.isnan(found[2])
+    months = Schema.infer(beside(pandas.PeriodIndex(["9999-12", "2000-01", "2000-03"] * 2, freq="M"), None))
+    found = coded(months, pandas.PeriodIndex(["9999-12", "2000-02", None], freq="M"), None)
+    assert found[0] - found[1] == 2932866 - 10988  # days since 1970-01-01
+    assert np.isnan(found[2])
+
+
+def test_decimals_are_filled_as_real_numbers_in_blocks_without_a_missing_cell_too():
+    """The blocks of a file are written into one column, which has one type."""
+    frame = beside([Decimal("1.50"), Decimal("2.25"), Decimal("4.00"), Decimal("8.00"), None, Decimal("3.00")])
+    schema = Schema.infer(frame)
+    x = schema.encode(frame)[0]
+    x[4, 0] = x[0, 0]
+    for rows in (slice(0, 4), slice(4, 6), slice(0, 6)):
+        found = filled(frame.iloc[rows], schema, x[rows])["c"]
+        assert found.dtype == np.float64
+        np.testing.assert_allclose(found, np.array([1.5, 2.25, 4, 8, 1.5, 3])[rows])
