@@ -38,9 +38,9 @@ def test_a_masked_cell_is_no_number(rng):
     np.testing.assert_array_equal(observe(whole).x, np.asarray(whole, "f4"))
 
 
-@pytest.mark.parametrize(("columns", "one_unit"), [(2, False), (300, True)])
+@pytest.mark.parametrize(("columns", "one_unit"), [(2, False), (30, False), (31, True), (300, True)])
 def test_few_columns_of_one_length_keep_their_units_and_may_have_holes(columns, one_unit, rng):
-    """The sine and the cosine of an hour are two columns of a table; words are many."""
+    """The sine and the cosine of an hour are two columns of a table; an embedding has many."""
     x = rng.normal(size=(200, columns))
     data = observe(pandas.DataFrame(x / np.linalg.norm(x, axis=1, keepdims=True)).add_prefix("c"))
     assert data.standardise is not one_unit

@@ -58,8 +58,11 @@ def without_blanks(values: pandas.Series, levels: Collection[Level] | None = Non
         return pandas.Series(np.full(len(values), None, object), values.index, name=values.name)
     kind = types.infer_dtype(values, skipna=True)
     if kind in ("timedelta", "timedelta64") and types.is_object_dtype(values.dtype):
-        spans = [None if pandas.isna(cell) else cell for cell in values]  # `pandas.to_timedelta` ends after 292 years
-        return pandas.Series(np.array(spans, "m8[us]"), values.index, name=values.name)
+        try:
+            return pandas.to_timedelta(values)
+        except pandas.errors.OutOfBoundsTimedelta:  # nanoseconds reach 292 years
+            spans = [None if pandas.isna(cell) else cell for cell in values]
+            return pandas.Series(np.array(spans, "m8[us]"), values.index, name=values.name)
     if kind == "bytes":
         values = values.map(lambda cell: cell.decode(errors="backslashreplace"), na_action="ignore")
     if types.is_object_dtype(values.dtype) or types.is_string_dtype(values.dtype):

@@ -18,7 +18,7 @@ from vade_tf.machine import memory, rows_together
 
 COUNTS = ("counts", "zinb")  # likelihoods of numbers that are to be taken as they are
 SUMS = 64  # bytes that are held of each feature together: eight sums in double precision
-FEW_COLUMNS = 200  # of a table, each of which has a unit of its own
+FEW_COLUMNS = 30  # of a table, that may have one length by the way they are made: sines and cosines of times
 
 
 def build(
@@ -195,7 +195,7 @@ def observe(
 
 
 def _few_columns(schema: Coded | None) -> bool:
-    """Whether rows are those of a table of few columns: a sine and a cosine are no words of a text."""
+    """Whether rows are those of a table of few columns: a sine and a cosine are no embedding."""
     if schema is None:
         return False
     from vade_tf.data.schema import Schema
