@@ -47,6 +47,16 @@ def test_few_columns_of_one_length_keep_their_units_and_may_have_holes(columns, 
     assert choice.choose(data).takes_missing is not one_unit
 
 
+@pytest.mark.parametrize(("columns", "one_length"), [(30, False), (31, True)])
+def test_an_embedding_above_0_has_one_length_in_a_table_too(columns, one_length, rng):
+    """By itself each of its columns would be an amount, and have a logarithm."""
+    x = rng.lognormal(0, 1.5, (300, columns))
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    data = observe(pandas.DataFrame(x).add_prefix("c"))
+    assert any(column.log for column in data.schema.columns) is not one_length
+    assert data.of_one_length is one_length
+
+
 def test_counts_of_a_table_are_counted_as_they_are(rng):
     counts = rng.poisson(4, (50, 6))
     counts[:, 0] = np.where(rng.random(50) < 0.5, 2, 7)  # else it would be an answer of yes and no

@@ -11,6 +11,7 @@ from vade_tf.data.sparse import Rows, SparseRows
 from vade_tf.errors import InputError, UnitsWarning, check_form, whole_number
 from vade_tf.machine import rows_together, spans
 
+FEW_COLUMNS = 30  # of a table, which may have one length by the way they are made: sines and cosines of times
 ALIKE, ALIKE_HALVES = 1e-4, 4e-3  # relative difference of squared lengths that rounding makes, also of float16
 BLURRED = 0.05  # standard deviations of a column that a step of float32 may be
 FAINT = 1e-30  # standard deviation that float32 cannot divide by, see `likelihood.divisors`

@@ -14,7 +14,7 @@ from pandas.api import types
 
 from vade_tf.counting import COUNTED, MOSTLY, Tally
 from vade_tf.data.cells import COMMA, THOUSANDS, read_numbers, sign_of, unsigned, without_blanks
-from vade_tf.data.checks import SEEN_IMAGES, SIDES
+from vade_tf.data.checks import ALIKE, FEW_COLUMNS, SEEN_IMAGES, SIDES, common_length
 from vade_tf.data.columns import Column
 from vade_tf.data.components import are_components
 from vade_tf.data.dataset import Observations
@@ -131,13 +131,19 @@ def beside_pixels(frame: pandas.DataFrame) -> str | int | None:
     return None if column is None else frame.columns.tolist()[column]
 
 
-def components(frame: pandas.DataFrame, names: list, columns: tuple[Column, ...]) -> bool:
-    """Whether a table of numbers alone holds principal components, of which none has a logarithm of its own."""
+def have_one_unit(frame: pandas.DataFrame, names: list, columns: tuple[Column, ...]) -> bool:
+    """Whether a table of numbers alone, of which some would have a logarithm, needs none of them.
+
+    It holds principal components, or an embedding, whose rows have one length.
+    """
     if not any(c.log for c in columns) or any(c.kind != "number" or c.missing for c in columns):
         return False
     places = {name: i for i, name in enumerate(names)}
     x = frame.iloc[:, [places[column.name] for column in columns]]
-    return all(dtype.kind == "f" for dtype in x.dtypes) and are_components(x.to_numpy(np.float64))
+    if not all(dtype.kind == "f" for dtype in x.dtypes):
+        return False
+    numbers = x.to_numpy(np.float64)
+    return are_components(numbers) or (len(columns) > FEW_COLUMNS and common_length(numbers, ALIKE) > 0)
 
 
 def are_counts(frame: pandas.DataFrame, names: list, columns: tuple[Column, ...]) -> bool | None:

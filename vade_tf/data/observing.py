@@ -18,7 +18,6 @@ from vade_tf.machine import memory, rows_together
 
 COUNTS = ("counts", "zinb")  # likelihoods of numbers that are to be taken as they are
 SUMS = 64  # bytes that are held of each feature together: eight sums in double precision
-FEW_COLUMNS = 30  # of a table, that may have one length by the way they are made: sines and cosines of times
 
 
 def build(
@@ -200,4 +199,4 @@ def _few_columns(schema: Coded | None) -> bool:
         return False
     from vade_tf.data.schema import Schema
 
-    return isinstance(schema, Schema) and len(schema.features) <= FEW_COLUMNS
+    return isinstance(schema, Schema) and len(schema.features) <= checks.FEW_COLUMNS

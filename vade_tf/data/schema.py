@@ -27,7 +27,7 @@ from vade_tf.data.cells import (
 from vade_tf.data.columns import KINDS, MOST, Column
 from vade_tf.data.greys import beside
 from vade_tf.data.inferring import UNREAD, infer
-from vade_tf.data.joint import alike, are_counts, beside_pixels, components, pixels
+from vade_tf.data.joint import alike, are_counts, beside_pixels, have_one_unit, pixels
 from vade_tf.errors import InputError, tell
 from vade_tf.machine import TooLarge, check_memory
 from vade_tf.reading import LARGEST_JSON, each, finite, record
@@ -133,7 +133,7 @@ class Schema:
             without = flags if argument == "data" else f"{argument}.drop(columns={column!r})"
             tell([f"{argument}: {beside(repr(short(column)), frame.shape[1], without)}"], 5)
         counted = are_counts(frame, names, columns)
-        if counted or components(frame, names, columns):
+        if counted or have_one_unit(frame, names, columns):
             columns = tuple(Column(c.name, "number", missing=c.missing, form=c.form) for c in columns)
         return cls(columns, dropped, may_be_counts=counted is None)
 

@@ -118,7 +118,7 @@ def contrast(dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Contrast:
         inside, outside = total / count, (all_total - total) / (all_count - count)
         variance = square / all_count - (all_total / all_count) ** 2
         middle = about + all_total / all_count  # float32 hardly tells 1e-7 of it from a constant, as in `divisors`
-        constant = ~(variance > np.maximum(1e-14 * middle**2, 1e-12 * square / all_count))
+        constant = ~(variance > 1e-14 * middle**2)
         effect = (inside - outside) / np.sqrt(np.where(constant, 1.0, variance))
     effect = np.where(constant | ~np.isfinite(effect), 0.0, effect)
     names, means = feature_names(dataset), (inside + about, outside + about, effect)
