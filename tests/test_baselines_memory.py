@@ -232,6 +232,13 @@ def test_dec_and_idec_have_the_published_numbers():
     assert (dec.ADAM_RATE, dec.GAMMA) == (0.001, 0.1)
 
 
+def test_dec_makes_its_target_of_the_copy_of_the_rows_that_its_batches_are_from(x, monkeypatch):
+    copies, hold = [], pipeline.hold
+    monkeypatch.setattr(pipeline, "hold", lambda rows: copies.append(len(rows)) or hold(rows))
+    registry.fit("dec", x, Settings(**SMALL))
+    assert copies == [60]
+
+
 def test_dec_starts_at_the_centres_of_k_means(x, monkeypatch):
     monkeypatch.setattr(loop, "fit_keras", lambda *arguments, **more: None)
     start, model = shallow.ae_kmeans(fitting_of(x)), dec.dec(fitting_of(x, system="dec"))

@@ -1,5 +1,6 @@
 """Rows that are images, or are not, as the estimator is told."""
 
+import itertools
 import warnings
 
 import keras
@@ -258,7 +259,7 @@ def test_photos_are_images(rng):
 def test_square_images_that_are_said_to_be_plain_rows_are_plain_rows_however_they_come(rng):
     """By their pixels alone they would be known as images, flattened or not."""
     images = scipy.ndimage.gaussian_filter(rng.normal(size=(80, 8, 8)), (0, 1, 1))
-    for x in (images, images[..., None], images.reshape(80, 64)):
-        rows, shape = VaDEClusterer(2, image_shape=())._rows(x, fitting=True)
+    for x, said in itertools.product((images, images[..., None], images.reshape(80, 64)), ((), [])):
+        rows, shape = VaDEClusterer(2, image_shape=said)._rows(x, fitting=True)
         np.testing.assert_array_equal(rows, images.reshape(80, 64))
         assert shape == ()
