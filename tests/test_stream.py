@@ -360,6 +360,14 @@ def test_of_very_many_blocks_a_few_are_told_and_then_how_many_cells_there_were_i
     assert told[stream.NOTES :] == ["cells of values that training did not see, in all: 20 of 'c': taken as missing"]
 
 
+def test_cells_that_have_all_been_told_are_not_counted_at_the_end(strange):
+    x, told = strange
+    x.table.loc[5 * stream.NOTES :, "c"] = "x"
+    read(x, 20)
+    assert len(told) == stream.NOTES
+    assert "in all" not in " ".join(told)
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_what_many_blocks_have_in_common_is_told_once(tmp_path, whole):
     """The rows of which nothing is known, as a number of all, and further columns; the cells of the first row, too."""
