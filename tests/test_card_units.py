@@ -109,9 +109,9 @@ def test_what_sets_clusters_apart_does_not_hang_on_the_unit(rng):
 
 
 def test_a_feature_far_from_zero_sets_clusters_apart_as_long_as_float32_tells_its_values(rng):
-    """Seconds since 1970, which are 128 apart in float32, of clusters twenty minutes apart and of one moment."""
+    """Seconds since 1970, which are 128 apart in float32, of clusters a quarter of an hour apart and of one moment."""
     groups = np.repeat([0, 1], 100)
-    x = np.stack([1.7e9 + 1200.0 * groups + rng.normal(0, 200, 200), 1.7e9 + rng.normal(0, 40, 200)], axis=1)
+    x = np.stack([1.7e9 + 900.0 * groups + rng.normal(0, 200, 200), 1.7e9 + 100.0 * groups], axis=1)
     found = contrast(build(x, None, "x", "memory", "gaussian"), groups, 2).effect
     means = x[:, 0].reshape(2, 100).mean(axis=1)
     np.testing.assert_allclose(found[1], [(means[1] - means[0]) / x[:, 0].std(), 0], rtol=0.05)

@@ -16,7 +16,8 @@ OTHER = np.arange(6) ** 2 / 4  # a column beside the one that is asked for
 FORMS = {
     "objects": lambda frame: frame.astype(object),
     "turned": lambda frame: frame.T.assign(name="g").T.iloc[: len(frame)],  # a column of names, transposed away
-    "decimals": lambda frame: frame.map(lambda cell: Decimal(str(cell))),
+    "decimals": lambda frame: frame.map(lambda cell: cell if isinstance(cell, bool) else Decimal(str(cell))),
+    "some decimals": lambda frame: frame.map(lambda cell: Decimal(cell) if cell == 1 else cell).astype(object),
 }
 
 
@@ -32,12 +33,33 @@ def coded(schema, cells, dtype=object):
 def test_counts_and_pixels_among_objects_are_counts_and_pixels(rng, form):
     counts = pandas.DataFrame(rng.negative_binomial(0.3, 0.05, (80, 30)))
     digits = pandas.DataFrame(load_digits().data[:200].astype(int))
-    for frame in (counts, digits, counts.assign(amount=rng.lognormal(3, 2, 80))):
+    for frame in (counts, digits, counts.assign(amount=rng.lognormal(3, 2, 80), seen=counts[0] > 0)):
         want, got = Schema.infer(frame), Schema.infer(form(frame))
-        assert got == want
+        assert [(c.kind, c.log) for c in got.columns] == [(c.kind, c.log) for c in want.columns]
         np.testing.assert_array_equal(got.encode(form(frame))[0], want.encode(frame)[0])
-    assert not any(column.log for column in Schema.infer(form(counts)).columns)
+    for frame in (counts, counts.assign(seen=counts[0] > 0)):
+        assert not any(column.log for column in Schema.infer(form(frame)).columns)
     assert len(Schema.infer(form(digits)).columns) == 64
+
+
+BIG = [10155208888888887, 10155208888888889, 12345678901234567890, 10**25]
+
+
+@pytest.mark.parametrize("kind", [int, Decimal])
+@pytest.mark.parametrize("cells", [BIG[:2], [*BIG[:2], None], BIG[2:]])
+def test_whole_numbers_that_a_float_does_not_tell_apart_are_two_values_all_the_same(cells, kind):
+    frame = beside([None if cell is None else kind(cell) for cell in cells] * 2)
+    schema = Schema.infer(frame)
+    assert schema.columns[0].kind == "boolean"
+    x, notes = schema.encode(frame)
+    assert not notes
+    assert [None if np.isnan(value) else value for value in x[: len(cells), 0]] == [0, 1, None][: len(cells)]
+
+
+def test_a_third_level_beside_no_and_yes_leaves_them_what_they_are_written():
+    schema = Schema.infer(beside([0, True, "maybe"] * 2))
+    assert coded(schema, [0, True, "maybe"]) == [1, 0, 0]
+    assert np.isnan(coded(schema, [False])).all()
 
 
 @pytest.mark.parametrize(
@@ -46,6 +68,7 @@ def test_counts_and_pixels_among_objects_are_counts_and_pixels(rng, form):
 def test_no_and_yes_are_the_same_in_any_type(cells):
     schema = Schema.infer(beside(cells * 3))
     assert schema.columns[0].kind == "boolean"
+    assert all(isinstance(level, (bool, int, float)) for level in schema.columns[0].levels)  # as JSON can hold them
     for new in (cells, [0, 1], [0.0, 1.0], [False, True], ["0", "1"], [Decimal(0), Decimal("1.000")]):
         assert coded(schema, new) == [0, 1]
     assert coded(schema, [False, True], bool) == [0, 1]
@@ -64,10 +87,18 @@ def test_two_days_as_texts_are_days_as_two_stamps_are():
     assert coded(schema, pandas.to_datetime(texts), None) == coded(schema, texts) == [-183, 183]
 
 
+def test_one_moment_in_two_writings_and_categories_are_no_two_days():
+    for cells in (["2020-01-01", "2020-01-01T00:00"], pandas.Categorical(["2020-01-01", "2021-01-01"])):
+        frame = pandas.DataFrame({"c": cells, "n": OTHER[:2]})
+        assert Schema.infer(frame.loc[[0, 1, 0, 1]]).columns[0].kind == "boolean"
+
+
 @pytest.mark.parametrize("infinite", [np.inf, -np.inf])
 def test_no_number_is_infinite_in_a_column_of_two_values_either(infinite):
     with pytest.raises(InputError, match=rf"^x: expected finite numbers .* column 'c', got {infinite} at row 1; drop"):
         Schema.infer(beside([2.0, infinite] * 3, float))
+    with pytest.raises(InputError, match=rf"got {infinite} at row 4; drop"):  # of rows at even distances
+        Schema.infer(beside([2.0, 3.0, 2.0, 3.0, infinite, 3.0], float).iloc[::2])
 
 
 def test_spans_and_periods_may_lie_beyond_what_nanoseconds_reach():

@@ -97,7 +97,9 @@ def test_an_autoencoder_is_lent_to_its_own_rows_alone(run, tmp_path):
     wide = tmp_path / "wide.npy"
     np.save(wide, np.ones((20, 5)))
     rows, here = "expected 20 rows of 4 features from .*x.npy, got ", "held_out=0.1, limit=None and seed=0, as here"
-    restore = f"{rows}other 20 rows of 4 features; restore that file, or give the same labels, columns and drop"
+    restore = (
+        f"{rows}other 20 rows of 4 features; restore that file, or give the same labels, columns and drop; a run of .*"
+    )
     for changed, told in (
         ({}, restore),
         ({"seed": 1}, restore),  # which draws no rows where all are trained on

@@ -1,13 +1,14 @@
 """What is said of the cells of a table that is read block by block: where, once, and how many in all."""
 
 import warnings
+from collections import Counter
 
 import numpy as np
 import pandas
 import pytest
 
 from vade_tf.data import stream
-from vade_tf.data.schema import Schema
+from vade_tf.data.schema import NAMED, Schema, unseen_cells
 from vade_tf.data.stream import encoded
 from vade_tf.runs import incoming
 
@@ -85,3 +86,13 @@ def test_what_many_blocks_have_in_common_is_told_once(tmp_path, whole):
     ] * 4
     assert said[-1].startswith(f"rows without one known cell: {number};")
     assert len(said) == 4
+
+
+def test_of_very_many_columns_a_few_are_named_with_their_cells(strange):
+    """Those with most first; a column that has a number as its name is told by it."""
+    some = Counter({"all": 0, 7: 9, **{f"c{i}": 8 - i % 2 for i in range(20)}})
+    (told,) = unseen_cells(some)
+    assert told.startswith("cells of values that training did not see, in all: 9 of 7, 8 of 'c0', 8 of 'c2'")
+    assert told.endswith(f" and of {21 - NAMED} columns more: taken as missing")
+    assert unseen_cells(Counter({"a": 2})) == [f"{told.split(' 9 of')[0]} 2 of 'a': taken as missing"]
+    assert unseen_cells(Counter({"a": 0})) == []

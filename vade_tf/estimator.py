@@ -286,9 +286,9 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             X: a DataFrame with the columns of the one that was fitted, [n, columns].
 
         Returns:
-            The same rows and columns; cells that are not missing stay as they are (numbers among objects become floats
-            where one of their column is missing, decimals always), and those of columns that the fit left out
-            (`schema_.dropped`) stay missing, which is said.
+            The same rows and columns; cells that are not missing stay as they are (but numbers among objects become
+            floats where one of their column is missing, measured decimals always), and those of columns that the fit
+            left out (`schema_.dropped`) stay missing, which is said.
 
         Raises:
             ValueError: what was fitted was no DataFrame, so that none of its cells can be missing; or as for `predict`.

@@ -6,6 +6,7 @@ Knows no column: what a cell is to be, the caller says.
 import re
 from collections.abc import Collection, Iterable
 from decimal import Decimal
+from numbers import Real
 
 import numpy as np
 import pandas
@@ -35,7 +36,6 @@ _COMMAS = {  # what a text of each looks like
 }
 
 COMPLEX = complex, np.complexfloating
-_NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal")  # as pandas calls cells that are such alone
 Level = str | int | float | bool
 
 
@@ -85,14 +85,17 @@ def as_frame(x):
 
 
 def numeric(frame: pandas.DataFrame) -> pandas.DataFrame:
-    """A table whose columns of objects are numbers where all of their cells are, as after a transposition.
+    """A table whose columns of objects are float64 where all of their cells are real numbers or truth values.
 
-    Decimals, which databases give, are such numbers.
+    So they are after a transposition, and databases give decimals. What float64 cannot tell apart becomes the same.
     """
     found = frame.copy(deep=False)
     for place, dtype in enumerate(frame.dtypes):
-        if types.is_object_dtype(dtype) and types.infer_dtype(frame.iloc[:, place], skipna=True) in _NUMBERS:
-            found.isetitem(place, pandas.to_numeric(frame.iloc[:, place]))
+        if not types.is_object_dtype(dtype):
+            continue
+        cells = frame.iloc[:, place]
+        if all(isinstance(cell, (Real, Decimal)) for cell in cells.dropna()):
+            found.isetitem(place, cells.map(float, na_action="ignore").astype(np.float64))
     return found
 
 
@@ -244,12 +247,17 @@ def key_of(value) -> str:
     """What two cells have in common that hold the same level: "1" for 1, 1.0 and "1 ", "true" for True."""
     if isinstance(value, (bool, np.bool_)):
         return str(bool(value)).lower()
-    # float32's text is shorter than its value, that of 1.10 as a Decimal longer
-    value = float(value) if isinstance(value, (np.floating, Decimal)) else value
+    value = float(value) if isinstance(value, np.floating) else value  # float32's text is shorter than its value
+    value = _by_value(value) if isinstance(value, Decimal) else value
     if isinstance(value, float) and float(value).is_integer() and abs(float(value)) < 2**53:
         return str(int(value))
     text = str(value).strip()
     return text.lower() if text in ("True", "TRUE", "False", "FALSE") else text
+
+
+def _by_value(number: Decimal) -> float | str:
+    """A float where its text says all of a decimal, as of 1.10; else the digits."""
+    return float(number) if Decimal(repr(float(number))) == number else format(number.normalize(), "f")
 
 
 def number_key(value) -> str:
@@ -259,7 +267,8 @@ def number_key(value) -> str:
 
 def plain(value) -> Level:
     """A level as JSON can hold it."""
-    value = value.item() if isinstance(value, np.generic) else float(value) if isinstance(value, Decimal) else value
+    value = value.item() if isinstance(value, np.generic) else value
+    value = _by_value(value) if isinstance(value, Decimal) else value
     if isinstance(value, float) and not np.isfinite(value):
         return str(value)
     if isinstance(value, (bool, int, float)):

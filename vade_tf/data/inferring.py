@@ -103,7 +103,7 @@ def infer(
             f"{argument}: expected finite numbers below 1e30 in column {name!r}, got {measured[0][place]} at row "
             f"{row_of(values, place)}; drop the row, or leave the cell empty"
         )
-    if len(levels) == 2 and (measured is not None or named or read_dates(values) is None):
+    if len(levels) == 2 and (measured is not None or named or not _are_two_times(values)):
         return Column(name, "boolean", tuple(_in_order(levels.values())), missing)
     if measured is not None and not named:
         number = Column(name, "number", missing=missing, form=measured[1])
@@ -127,6 +127,12 @@ def infer(
     common = list(counts.groupby(level=0).sum().sort_values(ascending=False, kind="stable").index)
     kept = [levels[key] for key in common[: MOST_LEVELS - 1] if key != REST]
     return Column(name, "category", (*_in_order(kept), REST), missing, rest=True)
+
+
+def _are_two_times(values: pandas.Series) -> bool:
+    """Whether two different cells are two points in time, between which there are others, and not one."""
+    dates = read_dates(values)
+    return dates is not None and len(np.unique(dates[0][~np.isnan(dates[0])])) == 2
 
 
 def _identifier(name, v: np.ndarray | None, different: int, held: int, first: bool, step: int) -> str:

@@ -89,9 +89,10 @@ class Schema:
     ) -> "Schema":
         """The schema of a table.
 
-        Numbers, also as text with decimal commas, are numbers, with a logarithm as `amounts` finds it; two values are 0
-        and 1; texts are categories of at most 100 levels; ordered categories their rank; dates days. Columns that
-        are empty, constant, an index, an identifier or different texts are left out. Pixels of images are numbers, all.
+        Numbers, also as text with decimal commas, are numbers, with a logarithm as `amounts` finds it; two values,
+        but for dates, are 0 and 1; texts are categories of at most 100 levels; ordered categories their rank; dates
+        days. Columns that are empty, constant, an index, an identifier or different texts are left out. Pixels of
+        images are numbers, all.
 
         Args:
             frame: the table, [n, any number of columns].
@@ -105,7 +106,7 @@ class Schema:
         Raises:
             InputError: no rows, a name twice, a cell of no known type, or no column of use.
         """
-        names, frame = named(frame, argument), numeric(frame)
+        names = named(frame, argument)
 
         def read(i: int, commas: bool) -> Column | str:
             return infer(names[i], frame.iloc[:, i], argument, i == 0, commas)
@@ -124,6 +125,7 @@ class Schema:
                 f"{argument}: expected a column of numbers or categories that differ from row to row, got none "
                 f"({reasons}){texts}"
             )
+        frame = numeric(frame)
         if images and (seen := pixels(frame, names, found)):
             rest = {name: why for name, why in dropped.items() if name not in seen}
             return cls(tuple(Column(name, "number") for name in seen), rest)
@@ -236,10 +238,10 @@ class Schema:
         except TooLarge as error:
             raise InputError(f"{argument}: expected what fits in memory, got more ({error}); choose columns") from error
         x, at, unknown = np.empty((len(frame), width), np.float32), 0, np.ones(len(frame), bool)
-        strange = Counter[str]()
+        strange = Counter[str | int]()
         for column in self.columns:
             coded, note, cells = column.encode(frame.iloc[:, places[column.name]], argument)
-            strange[str(column.name)] += cells
+            strange[column.name] += cells
             x[:, at : at + column.width] = coded
             at += column.width
             unknown &= np.isnan(coded[:, 0])

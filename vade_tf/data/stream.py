@@ -86,7 +86,7 @@ def encoded(table, schema: Schema, tell: Callable[[list[str]], object]) -> Table
             nothing is known.
     """
     reached = said = unknown = 0
-    unsaid, strange = False, Counter[str]()
+    unsaid, strange = False, Counter[str | int]()
 
     def encode(rows: pandas.DataFrame, start: int) -> np.ndarray:
         nonlocal reached, said, unsaid, unknown
@@ -99,7 +99,7 @@ def encoded(table, schema: Schema, tell: Callable[[list[str]], object]) -> Table
             tell([f"from row {start:,} on: {note}" if start else note for note in notes])
             said += len(notes)
         else:
-            unsaid = unsaid or bool(notes)
+            unsaid = unsaid or any(unseen.values())
         if reached == len(table):
             tell([*(unseen_cells(strange) if unsaid else []), *unknown_rows(unknown)])
         return x

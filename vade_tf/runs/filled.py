@@ -22,6 +22,8 @@ from vade_tf.training.choosing import numbers_tried
 from vade_tf.training.settings import AUTO, RECIPES
 from vade_tf.training.store import Pretrained, listed
 
+OLDER = "a run of an older version may have taken its columns otherwise: pretrain anew then"
+
 
 def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
     """The configuration with all that follows from the rows written out; says what is wrong before a folder is made.
@@ -104,7 +106,7 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray
         drawn = f"held_out={config.held_out}, limit={config.limit} and seed={config.seed}"
         todo = f"name a run that was trained with {drawn}, as here"
     elif data["source"] == before["source"]:
-        todo = "restore that file, or give the same labels, columns and drop"
+        todo = f"restore that file, or give the same labels, columns and drop; {OLDER}"
     run.check_data(data, "pretrained", todo)
     kept = run.load("pretrained")
     if run.config.model != "vade" and not SYSTEMS[run.config.model].pretrains:
@@ -131,7 +133,7 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray
     if told is not None and told.likelihood != (mine := json.loads(json.dumps(likelihood.config()))):
         raise InputError(
             f"pretrained: the autoencoder of {run.path} was trained for another likelihood: expected "
-            f"{reprlib.repr(mine)}, got {reprlib.repr(told.likelihood)}; use the same likelihood"
+            f"{reprlib.repr(mine)}, got {reprlib.repr(told.likelihood)}; use the same likelihood; {OLDER}"
         )
     first, outputs = given.filled(dataset.observations(), likelihood), likelihood.outputs
     flags = 0 if first is None else len(first.flagged)

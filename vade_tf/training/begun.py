@@ -15,11 +15,8 @@ NAME = "begun"
 ROWS = 256  # that are looked at: of rows in a file each is a read
 STREAM = 10  # of the seed: of these
 SAID = ("seed", "restart", "clusters")
-FOUND = (
-    "clusters",
-    "further",
-    "start",
-)  # in a store, of one fit: a pretrained autoencoder alone may be lent to another
+# What a store has of one fit; a pretrained autoencoder alone may be lent to another
+FOUND = ("clusters", "further", "start")
 
 
 def check(store: Store, rows: Rows, settings: Resolved, about: dict[str, str], goes_on: bool) -> None:
