@@ -55,6 +55,8 @@ def test_an_embedding_above_0_has_one_length_in_a_table_too(columns, one_length,
     data = observe(pandas.DataFrame(x).add_prefix("c"))
     assert any(column.log for column in data.schema.columns) is not one_length
     assert data.of_one_length is one_length
+    amounts = observe(pandas.DataFrame(rng.lognormal(0, 1.5, (300, columns))).add_prefix("c"))
+    assert any(column.log for column in amounts.schema.columns)
 
 
 def test_counts_of_a_table_are_counted_as_they_are(rng):

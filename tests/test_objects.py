@@ -75,6 +75,10 @@ def test_no_and_yes_are_the_same_in_any_type(cells):
     assert coded(schema, [False], object) == [0]  # alone, too
 
 
+def test_nothing_and_another_number_are_no_answer_of_no_and_yes():
+    assert coded(Schema.infer(beside([0, 5] * 3)), [0, 5]) == [0, 1]
+
+
 def test_a_decimal_is_known_by_its_value():
     schema = Schema.infer(beside([Decimal("1.1"), Decimal("2.5")] * 3))
     assert coded(schema, [Decimal("1.10"), 2.5, Decimal("2.500")]) == [0, 1, 1]
