@@ -235,6 +235,8 @@ def test_dec_and_idec_have_the_published_numbers():
 def test_dec_makes_its_target_of_the_copy_of_the_rows_that_its_batches_are_from(x, monkeypatch):
     copies, hold = [], pipeline.hold
     monkeypatch.setattr(pipeline, "hold", lambda rows: copies.append(len(rows)) or hold(rows))
+    registry.fit("kmeans", x, Settings(**SMALL))
+    assert not copies  # it has no batches
     registry.fit("dec", x, Settings(**SMALL))
     assert copies == [60]
 

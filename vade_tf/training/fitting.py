@@ -49,7 +49,6 @@ class Fitting:
         aside: numbers of the rows that get no gradient, int [m].
         extra: the caller's callbacks.
         bests: those of them that keep the best model, with what they held for the best before the fit.
-        held: the rows from which the batches of all phases are gathered, see `pipeline.hold`.
         system: name of what is trained, for the reporter.
         strategy: of the devices that share every batch; None: one device.
     """
@@ -68,11 +67,11 @@ class Fitting:
     bests: Sequence[tuple[keras.callbacks.ModelCheckpoint, float | None]]
     jit: bool
     precision: str
-    held: tf.Tensor | None
     system: str = "vade"
     strategy: tf.distribute.Strategy | None = None
     replicas: dict[str, Replicas] = field(default_factory=dict)  # by phase
     seconds: dict[str, float] = field(default_factory=lambda: {"init": 0.0})  # of what has no epochs
+    copies: list[tf.Tensor | None] = field(default_factory=list)  # `held`, once it was asked for
 
     @contextmanager
     def timed(self) -> Iterator[None]:
@@ -81,6 +80,13 @@ class Fitting:
         yield
         self.seconds["init"] += time.perf_counter() - begun
         self.store.save("seconds", {name: np.array(value) for name, value in self.seconds.items()})
+
+    @property
+    def held(self) -> tf.Tensor | None:
+        """The rows of all phases' batches, see `pipeline.hold`: one copy, also after K was chosen."""
+        if not self.copies:
+            self.copies.append(pipeline.hold(self.data.rows))
+        return self.copies[0]
 
     @property
     def measured(self) -> tuple[Rows, Rows]:
@@ -266,7 +272,6 @@ def begin(
         [(each, each.best) for each in callbacks if isinstance(each, keras.callbacks.ModelCheckpoint)],
         device.resolve_jit(resolved.jit) and strategy is None,
         precision,
-        pipeline.hold(data.rows),
         system,
         strategy,
         seconds={"init": 0.0 if spent is None else float(spent["init"])},
