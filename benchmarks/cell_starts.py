@@ -4,9 +4,9 @@ python benchmarks/cell_starts.py --folder FOLDER         all .h5 files (counts X
 python benchmarks/cell_starts.py --table                 the means of what was measured
 
 "vote" is the start (`training.start.of_counts`): k-means in nine spaces, three views by three widths. "k-means" and
-"graph" are a k-means (10 starts) and the regions of a graph (`training.start.landmark`) in one of the views alone: log
-counts in 50 principal directions, each gene divided by its standard deviation to the power of 0.5, 0.75 or 1; with 0 it
-is the k-means of benchmarks/cells.py. Rows go to benchmarks/results/cell_starts.csv as they come.
+"graph" are a k-means (10 starts) and the regions of a graph (`training.landmark_starts.landmark`) in one of the views
+alone: log counts in 50 principal directions, each gene divided by its standard deviation to the power of 0.5, 0.75 or
+1; with 0 it is the k-means of benchmarks/cells.py. Rows go to benchmarks/results/cell_starts.csv as they come.
 """
 
 import argparse
@@ -26,7 +26,7 @@ SEEDS = range(3)
 def starts(data: cells.Set, seed: int) -> dict[str, np.ndarray]:
     """The groups that each way finds, int [cells]."""
     from vade_tf import Settings, begin
-    from vade_tf.training import groups, regions, start, views
+    from vade_tf.training import groups, landmark_starts, regions, start, views
 
     fitting, k = begin(data.x, Settings(clusters=data.clusters, seed=seed)), data.clusters
     spaces = dict(zip(views.POWERS, groups.reader(fitting, "init", fitting.data.x)(fitting.data.x)[1], strict=True))
@@ -34,7 +34,7 @@ def starts(data: cells.Set, seed: int) -> dict[str, np.ndarray]:
     found["k-means, 0"] = regions.kmeans(cells.components(data.x, seed), k, seed)
     for power, space in spaces.items():
         found[f"k-means, {power:g}"] = regions.kmeans(space, k, seed)
-        found[f"graph, {power:g}"] = start.landmark([space], k, seed)
+        found[f"graph, {power:g}"] = landmark_starts.landmark([space], k, seed)
     return found
 
 

@@ -133,7 +133,7 @@ def measured(x: np.ndarray, y: np.ndarray) -> dict:
     from sklearn.preprocessing import StandardScaler
 
     from vade_tf import Settings, VaDEClusterer, begin, fit, pretrain
-    from vade_tf.training import groups, posterior, start
+    from vade_tf.training import groups, landmark_starts, posterior, table_starts
 
     clusters = len(np.unique(y))
     fitting = begin(x, Settings(clusters=clusters))
@@ -144,8 +144,8 @@ def measured(x: np.ndarray, y: np.ndarray) -> dict:
     fitted = fit(x, Settings(clusters=clusters))
     seconds = time.perf_counter() - begun
     found = {
-        "code": start.landmark(coded, clusters, 0),
-        "columns": start.of_table(columns, clusters, 0),
+        "code": landmark_starts.landmark(coded, clusters, 0),
+        "columns": table_starts.of_table(columns, clusters, 0),
         "start": groups.found_groups(fitting, "init").groups,
         "vade": posterior.model_groups(fitted.model, fitting.data.rows),
         "kmeans": KMeans(clusters, n_init=10, random_state=0).fit_predict(StandardScaler().fit_transform(x)),

@@ -53,17 +53,17 @@ def measured(x: np.ndarray, y: np.ndarray, seed: int) -> dict:
 
     from vade_tf import Settings, begin, pretrain
     from vade_tf.seeding import several
-    from vade_tf.training import consensus, groups, regions, start
+    from vade_tf.training import consensus, groups, landmark_starts, regions
 
     clusters = len(np.unique(y))
     fitting = begin(x, Settings(clusters=clusters, seed=seed, network="dense"))
     pretrain(fitting)
     views = groups.reader(fitting, "init", fitting.data.rows)(fitting.data.rows)
-    draws = regions.landmark_draws(views, clusters, several(seed, start.DRAWS))
+    draws = regions.landmark_draws(views, clusters, several(seed, landmark_starts.DRAWS))
     found = {
         "vote": consensus.vote(draws, clusters),
         "kmeans": regions.kmeans(np.ascontiguousarray(views[0], np.float32), clusters, seed),
-        "taken": start.landmark(views, clusters, seed),
+        "taken": landmark_starts.landmark(views, clusters, seed),
     }
     scores = {name: round(adjusted_rand_score(y, each), 4) for name, each in found.items()}
     return {"seed": seed, "rows": len(x), "classes": clusters, "alike": round(consensus.alike(draws), 4), **scores}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from vade_tf.training import choosing, regions
+from vade_tf.training import choosing, landmark_starts, regions
 from vade_tf.training import groups as finding
 from vade_tf.training import start as starts
 from vade_tf.training.fitting import begin
@@ -61,7 +61,7 @@ def test_groups_of_the_columns_are_taken_where_the_code_hides_them(width, apart,
     rows = centres[Y] + rng.normal(size=(400, width))
     code = rng.normal(size=(400, 3)) @ rng.normal(size=(3, 6))
     views = [code, code, rows @ rng.normal(size=(width, width)) if width == 5 else rows, rows]
-    assert adjusted_rand_score(Y, starts.landmark(views, 4, 0)) < 0.5
+    assert adjusted_rand_score(Y, landmark_starts.landmark(views, 4, 0)) < 0.5
     assert adjusted_rand_score(Y, starts.start(code, 4, "landmark", 0, views, kind="directions").groups) > 0.75
 
 
@@ -89,7 +89,7 @@ def test_a_bar_is_told_of_as_many_parts_as_it_has(views, rows, columns, settled,
         monkeypatch.setattr(starts, "SETTLED", 2.0)
     told, views = [], [view[:rows] for view in views]
     starts.start(views[0], 4, "landmark", 0, views, lambda: told.append(1), "directions")
-    assert len(told) == starts.parts("landmark", "directions", 4) == 4 * starts.DRAWS
+    assert len(told) == starts.parts("landmark", "directions", 4) == 4 * landmark_starts.DRAWS
 
 
 def test_of_rows_too_few_for_a_graph_the_code_or_the_rows_in_one_unit_say_the_groups(views, monkeypatch):

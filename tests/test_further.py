@@ -13,9 +13,9 @@ from vade_tf.data.texts import Texts
 from vade_tf.errors import InputError
 from vade_tf.training import further, recipe, regions
 from vade_tf.training import groups as finding
+from vade_tf.training.landmark_starts import DRAWS, landmark
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings
-from vade_tf.training.start import DRAWS, landmark
 from vade_tf.training.store import Memory
 
 TOPICS = np.arange(120) % 3

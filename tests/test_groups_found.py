@@ -10,9 +10,8 @@ from small_fits import begin, sixty
 from test_origins import SMALL, observed
 
 from vade_tf.model import networks
-from vade_tf.training import extension, recipe, regions
+from vade_tf.training import extension, landmark_starts, recipe, regions
 from vade_tf.training import groups as finding
-from vade_tf.training import start as starts
 from vade_tf.training.settings import Settings
 
 
@@ -178,7 +177,7 @@ def test_draws_that_are_compared_are_of_a_seed_each(drawn, rng, monkeypatch):
     monkeypatch.setattr(finding, "alike", lambda draws: 0.1)
     x = rng.normal(size=(120, 6)).astype("f4")
     finding.doubts(begin(x, init="landmark", likelihood="gaussian"), np.roll(np.arange(120) % 3, 1))
-    assert len({seed for _, seeds in drawn for seed in seeds}) == starts.DRAWS
+    assert len({seed for _, seeds in drawn for seed in seeds}) == landmark_starts.DRAWS
 
 
 def test_principal_components_are_doubted_in_the_unit_in_which_they_were_grouped(drawn, rng, monkeypatch):

@@ -10,7 +10,7 @@ from small_fits import Steps, begin, sixty
 from vade_tf.data import pipeline
 from vade_tf.errors import InputError
 from vade_tf.model import networks
-from vade_tf.training import callbacks, extension, guidance, loop, recipe
+from vade_tf.training import callbacks, extension, guidance, landmark_starts, loop, recipe
 from vade_tf.training import groups as finding
 from vade_tf.training import start as starts
 from vade_tf.training.store import State
@@ -159,7 +159,7 @@ def test_each_way_to_start_reads_the_code_and_landmark_the_layer_before_it(x, mo
         assert (n_clusters, seed) == (3, fitting.settings.start_seed)
         assert len(views) == (2 if method == "landmark" else 1)
         assert views[0] is z
-        assert reporter.phases == [("init", starts.DRAWS if method == "landmark" else 1)]
+        assert reporter.phases == [("init", landmark_starts.DRAWS if method == "landmark" else 1)]
 
 
 @pytest.mark.parametrize("network", ["conv", "dense"])

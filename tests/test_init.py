@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import make_moons
 
 from vade_tf import metrics
-from vade_tf.training import consensus, parting, regions
+from vade_tf.training import consensus, landmark_starts, parting, regions, table_starts
 from vade_tf.training import start as starts
 
 
@@ -35,8 +35,8 @@ def test_landmark_joins_what_each_view_tells(rng, monkeypatch):
     monkeypatch.setattr(regions, "LANDMARKS", 100)
     y = np.repeat(np.arange(4), 250)
     views = [rng.normal(0, 0.3, (1000, 10)) + 4 * bit[:, None] for bit in (y // 2, y % 2)]
-    assert metrics.accuracy(y, starts.landmark(views, 4, 0)) > 0.99
-    assert all(metrics.accuracy(y, starts.landmark([view], 4, 0)) < 0.8 for view in views)
+    assert metrics.accuracy(y, landmark_starts.landmark(views, 4, 0)) > 0.99
+    assert all(metrics.accuracy(y, landmark_starts.landmark([view], 4, 0)) < 0.8 for view in views)
     assert metrics.accuracy(y, starts.start(views[0], 4, "landmark", 0, views).groups) > 0.9
 
 
@@ -226,7 +226,7 @@ def test_landmark_weighs_the_draws(moons, monkeypatch):
         return np.roll(y, 250) if call % 3 == 0 else (y + call) % 3
 
     monkeypatch.setattr(regions, "landmark_draw", draw)
-    assert metrics.accuracy(y, starts.landmark([z], 3, 0)) == 1.0
+    assert metrics.accuracy(y, landmark_starts.landmark([z], 3, 0)) == 1.0
     assert len(set(seeds)) == len(seeds) == 8
 
 
@@ -264,11 +264,11 @@ def test_errors(k, method, message):
 def test_a_table_gets_regions_where_there_are_some_and_else_k_means(rng):
     """Two moons have regions; one cloud of normal rows, or answers by chance, have none, and k-means cuts them."""
     moons = make_moons(400, noise=0.05, random_state=0)
-    assert metrics.accuracy(moons[1], starts.of_table(moons[0].astype("f4"), 2, 0)) == 1.0
+    assert metrics.accuracy(moons[1], table_starts.of_table(moons[0].astype("f4"), 2, 0)) == 1.0
     cloud = rng.normal(size=(600, 3)).astype("f4") * [4, 1, 1]
     answers = rng.integers(2, size=(400, 60)).astype("f4")
     for rows in (cloud.astype("f4"), answers):
-        np.testing.assert_array_equal(starts.of_table(rows, 3, 0), regions.kmeans(rows, 3, 0))
+        np.testing.assert_array_equal(table_starts.of_table(rows, 3, 0), regions.kmeans(rows, 3, 0))
 
 
 def test_the_neighbours_that_a_border_parts(rng):
@@ -287,9 +287,9 @@ def test_the_neighbours_that_a_border_parts(rng):
 def test_more_groups_than_a_graph_is_cut_into_are_those_of_one_k_means(rng, monkeypatch):
     z, told = rng.normal(size=(200, 3)).astype("f4"), []
     monkeypatch.setattr(regions, "LANDMARKS", 10)
-    found = starts.landmark([z, -z], 8, 3, tell=lambda: told.append(1))
+    found = landmark_starts.landmark([z, -z], 8, 3, tell=lambda: told.append(1))
     np.testing.assert_array_equal(found, regions.kmeans(z, 8, 3))
-    assert told == [1] * starts.DRAWS  # after the work, as many as a bar waits for
+    assert told == [1] * landmark_starts.DRAWS  # after the work, as many as a bar waits for
     monkeypatch.setattr(regions, "MANY", 7)
     monkeypatch.setattr(regions, "KMeans", lambda k, **more: pytest.fail(str(more)))
     with pytest.raises(pytest.fail.Exception, match="'n_init': 1"):
@@ -302,13 +302,13 @@ def test_far_groups_of_uneven_sizes_are_found(sizes):
     centres = 9.0 * np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
     groups = np.repeat(np.arange(4), sizes)
     z = centres[groups] + np.random.default_rng(0).normal(size=(len(groups), 2))
-    assert metrics.accuracy(groups, starts.landmark([z], 4, 0)) == 1.0
+    assert metrics.accuracy(groups, landmark_starts.landmark([z], 4, 0)) == 1.0
 
 
 def test_few_rows_have_few_landmarks_and_many_groups_of_them_are_those_of_k_means(rng):
     """A fifth of 300 rows are 60 landmarks: not three for each of 30 groups."""
     z = rng.normal(size=(300, 10)).astype("f4")
-    np.testing.assert_array_equal(starts.landmark([z], 30, 0), regions.kmeans(z, 30, 0))
+    np.testing.assert_array_equal(landmark_starts.landmark([z], 30, 0), regions.kmeans(z, 30, 0))
 
 
 def test_a_graph_has_some_landmarks_for_each_group():

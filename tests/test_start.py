@@ -13,7 +13,7 @@ from vade_tf.data import pipeline
 from vade_tf.errors import DivergedError
 from vade_tf.model import networks
 from vade_tf.model.vade import VaDE
-from vade_tf.training import consensus, parting, regions, views
+from vade_tf.training import consensus, landmark_starts, parting, regions, table_starts, views
 from vade_tf.training import start as starts
 
 
@@ -81,7 +81,7 @@ def test_a_group_without_rows_does_not_end_a_vote():
 
 def test_a_tell_for_each_draw_or_one(rng):
     z, told = rng.normal(size=(60, 2)), []
-    for method, number in (("landmark", starts.DRAWS), ("gmm", 1), ("kmeans", 1)):
+    for method, number in (("landmark", landmark_starts.DRAWS), ("gmm", 1), ("kmeans", 1)):
         told.clear()
         starts.start(z, 2, method, 0, tell=lambda: told.append(1))
         assert len(told) == number
@@ -121,13 +121,13 @@ def test_draws_that_agree_are_not_followed_by_more(rng, monkeypatch):
 
     monkeypatch.setattr(regions, "landmark_draw", noted)
     y, noise = np.repeat(np.arange(4), 100), rng.normal(size=(400, 3))
-    found = starts.landmark([noise + 20 * np.eye(4, 3)[y]], 4, 0)
+    found = landmark_starts.landmark([noise + 20 * np.eye(4, 3)[y]], 4, 0)
     assert len(made) == 4
     assert metrics.accuracy(y, found) == 1.0
     clear, told = set(made), []
     made.clear()
-    starts.landmark([noise], 4, 0, tell=lambda: told.append(1))
-    assert len(set(made)) == len(told) == starts.DRAWS
+    landmark_starts.landmark([noise], 4, 0, tell=lambda: told.append(1))
+    assert len(set(made)) == len(told) == landmark_starts.DRAWS
     assert clear < set(made)
 
 
@@ -141,7 +141,7 @@ def test_draws_that_find_different_groups_are_given_up_where_their_vote_has_more
         return np.random.RandomState(seed).randint(k, size=200)
 
     monkeypatch.setattr(regions, "landmark_draw", apart)
-    found = starts.landmark([z], 3, 5)
+    found = landmark_starts.landmark([z], 3, 5)
     assert (adjusted_rand_score(found, regions.kmeans(z.astype("f4"), 3, 5)) == 1) == (borders == "more")
 
 
@@ -255,7 +255,7 @@ def test_rings_in_one_another_are_groups(number):
     groups, angle = np.repeat(np.arange(number), 400), r.uniform(0, 2 * np.pi, 400 * number)
     radius = 1.0 + 2 * groups + r.normal(0, 0.05, len(groups))
     rows = (radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)).astype("f4")
-    found = starts.of_table(rows, number, 0)
+    found = table_starts.of_table(rows, number, 0)
     assert adjusted_rand_score(groups, found) > 0.99
 
 
@@ -296,7 +296,7 @@ def test_k_means_that_has_cut_off_less_than_a_tenth_of_its_largest_group_stands(
     clear, *drawn = np.random.default_rng(0).permuted(np.tile(np.arange(100) % 2, (3, 1)), axis=1)
     monkeypatch.setattr(starts.regions, "kmeans", lambda *given: means)
     monkeypatch.setattr(parting, "beyond_chance", lambda near, asked, groups: 0.01 if groups is clear else 0.5)
-    found = starts.of_draws(np.arange(100.0)[:, None], [[*drawn, clear]], 2, 0)
+    found = table_starts.of_draws(np.arange(100.0)[:, None], [[*drawn, clear]], 2, 0)
     np.testing.assert_array_equal(found, clear if taken else means)
 
 

@@ -5,7 +5,7 @@ import pandas
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from vade_tf.training import choosing, groups, parting, regions, start, views
+from vade_tf.training import choosing, groups, parting, regions, start, table_starts, views
 from vade_tf.training.recipe import begin
 from vade_tf.training.settings import Settings
 
@@ -93,29 +93,29 @@ def test_ratings_are_those_on_the_scale_that_most_columns_have():
 def test_people_who_say_yes_more_often_are_no_group():
     x, group = people()
     both = seen(x)
-    assert adjusted_rand_score(group, start.of_table(both[0], 3, 0)) < 0.5
+    assert adjusted_rand_score(group, table_starts.of_table(both[0], 3, 0)) < 0.5
     assert adjusted_rand_score(group, start.start(x, 3, "landmark", 0, both, kind="table").groups) > 0.9
 
 
 def test_people_who_rate_higher_are_no_group():
     x, group = raters()
     both = seen(x)
-    assert adjusted_rand_score(group, start.of_table(both[0], 3, 0)) < 0.5
+    assert adjusted_rand_score(group, table_starts.of_table(both[0], 3, 0)) < 0.5
     assert adjusted_rand_score(group, start.start(x, 3, "landmark", 0, both, kind="table").groups) > 0.9
 
 
 def test_groups_that_differ_in_their_number_of_yes_stay():
     x, group = degrees()
     both = seen(x)
-    found = start.of_answers(both, 3, 0)
-    np.testing.assert_array_equal(found, start.of_table(both[0], 3, 0))
+    found = table_starts.of_answers(both, 3, 0)
+    np.testing.assert_array_equal(found, table_starts.of_table(both[0], 3, 0))
     assert adjusted_rand_score(group, found) > 0.9
 
 
 def test_more_groups_than_a_graph_is_cut_into_are_those_of_a_table(monkeypatch):
     both = seen(people()[0])
     monkeypatch.setattr(regions, "landmark_draws", lambda *arguments: pytest.fail("a graph was made"))
-    np.testing.assert_array_equal(start.of_answers(both, 25, 0), start.of_table(both[0], 25, 0))
+    np.testing.assert_array_equal(table_starts.of_answers(both, 25, 0), table_starts.of_table(both[0], 25, 0))
 
 
 def test_borders_count_in_all_views_together():

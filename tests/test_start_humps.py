@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import pdist
 from sklearn.metrics import adjusted_rand_score
 
-from vade_tf.training import parting, regions
+from vade_tf.training import parting, regions, table_starts
 from vade_tf.training import start as starts
 
 
@@ -36,7 +36,7 @@ def test_groups_are_found_though_a_number_has_two_humps_of_its_own(how, seed):
     x, y = blobs(rng, 900, 4, 6, 4.0)
     other = rng.random(900) < 0.4
     rows = of_variance_one(two_units(x, other) if how == "units" else two_devices(x, other, rng))
-    found = starts.of_table(rows, 4, 0)
+    found = table_starts.of_table(rows, 4, 0)
     agreed = adjusted_rand_score(y, found)
     assert agreed > (0.75 if how == "units" else 0.9)
     assert agreed > adjusted_rand_score(y, regions.kmeans(rows, 4, 0)) + 0.02
@@ -50,7 +50,7 @@ def test_groups_that_two_humps_part_are_kept(rng):
     rows[:, 1:] += 5 * rng.normal(size=(4, 5))[y]
     rows = of_variance_one(rows)
     assert parting.beside_one(rows, y) is None
-    assert adjusted_rand_score(y, starts.of_table(rows, 4, 0)) > 0.9
+    assert adjusted_rand_score(y, table_starts.of_table(rows, 4, 0)) > 0.9
 
 
 @pytest.fixture
@@ -118,4 +118,4 @@ def test_regions_that_k_means_finds_in_all_columns_as_well_follow_no_gap(rng, mo
     monkeypatch.setattr(parting, "beside_one", lambda *_: np.array([True, False, False, False]))
     monkeypatch.setattr(starts.regions, "kmeans", lambda *_: means)
     monkeypatch.setattr(starts.regions, "landmark_draws", lambda *_: [y] * 8)
-    np.testing.assert_array_equal(starts.of_table(of_variance_one(x), 3, 0), y)
+    np.testing.assert_array_equal(table_starts.of_table(of_variance_one(x), 3, 0), y)

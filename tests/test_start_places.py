@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from vade_tf.training import parting
+from vade_tf.training import landmark_starts, parting, table_starts
 from vade_tf.training import start as starts
 
 
@@ -29,7 +29,7 @@ def test_of_rows_too_few_for_a_graph_the_clearer_place_says_the_groups(shown, rn
 def test_whose_draws_agree_says_whose_groups_are_taken(code, columns, shown, taken, rng, monkeypatch):
     """Those on the columns, if theirs alone do, else the clearer ones; or what halves show in their place."""
     groups = {name: np.full(60, number) for number, name in enumerate(("columns", "halves", "clearer"))}
-    monkeypatch.setattr(starts, "_voted", lambda *given: (np.zeros(60, int), code))
+    monkeypatch.setattr(starts, "voted", lambda *given: (np.zeros(60, int), code))
     monkeypatch.setattr(starts.regions, "landmark_draws", lambda *given: [])
     monkeypatch.setattr(starts, "alike", lambda draws: columns)
     monkeypatch.setattr(starts, "of_draws", lambda *given: groups["columns"])
@@ -47,11 +47,11 @@ def test_no_two_draws_in_a_place_are_of_one_seed(rng, monkeypatch):
 
     monkeypatch.setattr(starts.regions, "landmark_draws", noted)
     starts.of_either([*rng.normal(size=(2, 60, 2)), rng.normal(size=(60, 5))], 2, 0)
-    assert [len(set(seeds)) for seeds in asked.values()] == [starts.DRAWS, starts.DRAWS]
+    assert [len(set(seeds)) for seeds in asked.values()] == [landmark_starts.DRAWS, landmark_starts.DRAWS]
 
 
 def test_a_table_of_one_group_is_one_group(rng):
-    np.testing.assert_array_equal(starts.of_table(rng.normal(size=(60, 2)), 1, 0), np.zeros(60))
+    np.testing.assert_array_equal(table_starts.of_table(rng.normal(size=(60, 2)), 1, 0), np.zeros(60))
 
 
 def test_far_rows_among_the_numbers_do_not_hide_groups_that_all_columns_show(rng, monkeypatch):
@@ -60,18 +60,18 @@ def test_far_rows_among_the_numbers_do_not_hide_groups_that_all_columns_show(rng
     rows = np.column_stack([rng.normal(size=(100, 2)), 3 * groups, 3 * groups])
     monkeypatch.setattr(starts.regions, "kmeans", lambda *given: means)
     differing = list(rng.permuted(np.tile(groups, (8, 1)), axis=1))
-    np.testing.assert_array_equal(starts.of_draws(rows, [differing, [groups] * 8], 2, 0), groups)
+    np.testing.assert_array_equal(table_starts.of_draws(rows, [differing, [groups] * 8], 2, 0), groups)
 
 
 @pytest.mark.parametrize(("agreement", "taken"), [(0.98, "regions"), (0.96, "k-means")])
 def test_regions_that_all_draws_find_are_not_given_up_for_fewer_borders(agreement, taken, rng, monkeypatch):
     found, means = np.arange(60) % 2, np.arange(60) // 30
-    monkeypatch.setattr(starts, "alike", lambda draws: agreement)
+    monkeypatch.setattr(landmark_starts, "alike", lambda draws: agreement)
     monkeypatch.setattr(starts.regions, "landmark_draws", lambda views, k, seeds, *more: [found] * len(seeds))
     monkeypatch.setattr(starts.regions, "kmeans", lambda *given: means)
     monkeypatch.setattr(parting, "are_no_regions", lambda *given: True)
     taken = {"regions": found, "k-means": means}[taken]
-    np.testing.assert_array_equal(starts.landmark([rng.normal(size=(60, 2))], 2, 0), taken)
+    np.testing.assert_array_equal(landmark_starts.landmark([rng.normal(size=(60, 2))], 2, 0), taken)
 
 
 def test_of_two_answers_both_have_to_show_groups_that_the_numbers_do_not(rng):
@@ -154,6 +154,6 @@ def test_groups_that_stand_out_in_the_columns_are_taken_though_draws_differ_ther
     y = np.arange(400) % 4
     columns = 0.3 * clear * rng.normal(size=(4, 100))[y] + rng.normal(size=(400, 100))
     views = [*rng.normal(size=(2, 400, 5)), columns]
-    draws = starts.regions.landmark_draws([columns], 4, starts.several(0, starts.DRAWS))
-    assert starts.alike(draws) < starts.FOUND_AGAIN
+    draws = starts.regions.landmark_draws([columns], 4, starts.several(0, landmark_starts.DRAWS))
+    assert starts.alike(draws) < table_starts.FOUND_AGAIN
     assert (adjusted_rand_score(y, starts.of_either(views, 4, 0)) > 0.75) == clear

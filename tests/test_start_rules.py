@@ -6,7 +6,7 @@ from scipy.spatial.distance import pdist
 from sklearn.datasets import make_moons
 from sklearn.metrics import adjusted_rand_score
 
-from vade_tf.training import parting
+from vade_tf.training import landmark_starts, parting, table_starts
 from vade_tf.training import start as starts
 from vade_tf.training.views import YES_AND_NO
 
@@ -31,7 +31,7 @@ def test_regions_must_have_fewer_borders_than_groups_of_such_sizes_have_at_rando
     found, means = np.arange(100) // 50, np.arange(100) // 90
     monkeypatch.setattr(starts.regions, "kmeans", lambda *given: means)
     monkeypatch.setattr(parting, "parted", lambda near, asked, groups: theirs if groups is means else borders)
-    taken = starts.of_draws(np.arange(100.0)[:, None], [[found] * 3], 2, 0)
+    taken = table_starts.of_draws(np.arange(100.0)[:, None], [[found] * 3], 2, 0)
     np.testing.assert_array_equal(taken, found if regions else means)
 
 
@@ -61,7 +61,7 @@ def stretched(rng):
 def test_far_rows_and_long_groups_do_not_bring_k_means_back(drawn, rng):
     x, y = drawn(rng)
     rows, k = x / x.std(axis=0), len(set(y))
-    assert adjusted_rand_score(y, starts.of_table(rows, k, 0)) > 0.9
+    assert adjusted_rand_score(y, table_starts.of_table(rows, k, 0)) > 0.9
     assert adjusted_rand_score(y, starts.regions.kmeans(rows, k, 0)) < 0.6
 
 
@@ -93,7 +93,7 @@ def test_the_gap_along_a_column_of_few_values_is_no_border_of_groups(shape, whic
         x, means = r.normal(size=(1500, 6)), r.normal(size=(4, 6))
         x += 4 * means[y] / pdist(means).min()
     rows = np.hstack([x / x.std(axis=0), columns_of_few_values(r, len(x), which)]).astype("f4")
-    assert adjusted_rand_score(y, starts.of_table(rows, y.max() + 1, 0)) > 0.9
+    assert adjusted_rand_score(y, table_starts.of_table(rows, y.max() + 1, 0)) > 0.9
 
 
 def test_groups_that_categories_show_are_found_beside_numbers_that_say_nothing():
@@ -103,7 +103,7 @@ def test_groups_that_categories_show_are_found_beside_numbers_that_say_nothing()
     shares = r.dirichlet(np.full(4, 0.3), (6, 4))  # of the levels of each category in each group
     level = (r.random((6, 1000, 1)) > shares[:, y].cumsum(axis=2)[..., :3]).sum(axis=2)
     rows = np.hstack([r.normal(size=(1000, 3)), *np.eye(4)[level]]).astype("f4")
-    assert adjusted_rand_score(y, starts.of_table(rows, 4, 0)) > 0.7
+    assert adjusted_rand_score(y, table_starts.of_table(rows, 4, 0)) > 0.7
     assert adjusted_rand_score(y, starts.regions.kmeans(rows, 4, 0)) < 0.3
 
 
@@ -148,8 +148,8 @@ def test_groups_of_a_gap_are_not_taken_however_few_their_borders(rng, monkeypatc
         monkeypatch.setattr(parting, "are_of_gaps", lambda *_, of_gaps=of_gaps: of_gaps)
         monkeypatch.setattr(starts.regions, "kmeans", lambda *_: y)
         monkeypatch.setattr(parting, "beyond_chance", lambda near, asked, groups: float(groups is not answer))
-        monkeypatch.setattr(starts, "vote", lambda drawn, k: answer)
-        found = starts.of_draws(rows, [[answer] * 8], 2, 0)
+        monkeypatch.setattr(table_starts, "vote", lambda drawn, k: answer)
+        found = table_starts.of_draws(rows, [[answer] * 8], 2, 0)
         np.testing.assert_array_equal(found, expected)
 
 
@@ -188,7 +188,7 @@ def test_rows_that_are_asked_are_drawn_from_all_of_a_table(monkeypatch):
 
     monkeypatch.setattr(starts.regions, "kmeans", lambda *given: np.arange(400) % 2)
     monkeypatch.setattr(parting, "parted", parted)
-    starts.of_draws(np.arange(400.0)[:, None], [[halves] * 3], 2, 0, 100)
+    table_starts.of_draws(np.arange(400.0)[:, None], [[halves] * 3], 2, 0, 100)
     assert len(asked) == 2
     for numbers in asked:
         assert len(np.unique(numbers)) == 100
@@ -199,10 +199,10 @@ def test_rows_that_are_asked_are_drawn_from_all_of_a_table(monkeypatch):
 def test_draws_have_found_the_same_regions_from_three_quarters_on(agreement, kept, monkeypatch):
     """Where they have not, k-means groups a table, though its borders are worse."""
     found, means = np.repeat([0, 0, 1, 1], 10), np.repeat([0, 1, 0, 1], 10)
-    monkeypatch.setattr(starts, "alike", lambda draws: agreement)
+    monkeypatch.setattr(table_starts, "alike", lambda draws: agreement)
     monkeypatch.setattr(starts.regions, "kmeans", lambda *given: means)
     monkeypatch.setattr(parting, "parted", lambda near, asked, groups: 0.29 if groups is means else 0.1)
-    taken = starts.of_draws(np.arange(40.0)[:, None], [[found] * 3], 2, 0)
+    taken = table_starts.of_draws(np.arange(40.0)[:, None], [[found] * 3], 2, 0)
     np.testing.assert_array_equal(taken, found if kept else means)
 
 
@@ -218,7 +218,7 @@ def test_of_draws_that_differ_one_counts_whose_borders_are_a_third_of_those_of_k
     monkeypatch.setattr(starts.regions, "kmeans", lambda *given: means)
     shares = {id(means): theirs, id(clear): 0.1}
     monkeypatch.setattr(parting, "parted", lambda near, asked, groups: shares.get(id(groups), 0.2))
-    np.testing.assert_array_equal(starts.of_draws(rows, [drawn], 2, 0), clear if taken else means)
+    np.testing.assert_array_equal(table_starts.of_draws(rows, [drawn], 2, 0), clear if taken else means)
 
 
 @pytest.mark.parametrize(("beside", "seed"), [("nothing", 1), ("a category", 2)])
@@ -229,9 +229,9 @@ def test_small_groups_far_from_a_large_one_are_found_though_most_draws_cut_the_l
     x = 7 * (means / np.linalg.norm(means, axis=1, keepdims=True))[y] + r.normal(size=(900, 8))
     numbers = (x / x.std(axis=0)).astype("f4")
     rows = numbers if beside == "nothing" else np.hstack([numbers, np.eye(3, dtype="f4")[r.integers(3, size=900)]])
-    draws = starts.regions.landmark_draws([numbers], 4, starts.several(0, starts.DRAWS))
+    draws = starts.regions.landmark_draws([numbers], 4, starts.several(0, landmark_starts.DRAWS))
     assert starts.alike(draws) < 0.75
-    assert adjusted_rand_score(y, starts.of_table(rows, 4, 0)) > 0.95
+    assert adjusted_rand_score(y, table_starts.of_table(rows, 4, 0)) > 0.95
     assert adjusted_rand_score(y, starts.regions.kmeans(rows, 4, 0)) < 0.6
 
 
@@ -243,14 +243,14 @@ def test_a_cloud_that_k_means_has_in_one_group_beside_far_rows_is_not_cut_by_cha
     rows = (rows / rows.std(axis=0)).astype("f4")
     means = starts.regions.kmeans(rows, 4, 0)
     assert np.bincount(means).max() >= n - far
-    np.testing.assert_array_equal(starts.of_table(rows, 4, 0), means)
+    np.testing.assert_array_equal(table_starts.of_table(rows, 4, 0), means)
 
 
 @pytest.mark.parametrize(("theirs", "kept"), [(0.079, False), (0.081, True)])
 def test_k_means_must_part_a_fifth_fewer_neighbours_in_all_views(theirs, kept, monkeypatch):
     """Of groups whose draws differ; a tenth of the neighbours are parted by these."""
     found, means, widths, nearest = np.repeat([0, 1], 20), np.arange(40) % 2, [], parting.nearest
-    monkeypatch.setattr(starts, "alike", lambda draws: 0.9)
+    monkeypatch.setattr(landmark_starts, "alike", lambda draws: 0.9)
     monkeypatch.setattr(starts.regions, "kmeans", lambda *given: means)
     monkeypatch.setattr(starts.regions, "landmark_draws", lambda views, k, seeds, *more: [found] * len(seeds))
 
@@ -261,7 +261,7 @@ def test_k_means_must_part_a_fifth_fewer_neighbours_in_all_views(theirs, kept, m
     monkeypatch.setattr(parting, "nearest", noted)
     monkeypatch.setattr(parting, "parted", lambda near, asked, groups: theirs if groups is means else 0.1)
     views = [np.random.default_rng(0).normal(size=(40, width)) for width in (2, 3)]
-    np.testing.assert_array_equal(starts.landmark(views, 2, 0), found if kept else means)
+    np.testing.assert_array_equal(landmark_starts.landmark(views, 2, 0), found if kept else means)
     assert widths == [5]
 
 
@@ -275,10 +275,10 @@ def test_four_draws_settle_it_where_they_are_all_but_equal_and_all_eight_are_tol
             tell()
         return [halves] * len(numbers)
 
-    monkeypatch.setattr(starts, "alike", lambda draws: agreement)
+    monkeypatch.setattr(landmark_starts, "alike", lambda draws: agreement)
     monkeypatch.setattr(parting, "are_no_regions", lambda *given: False)
     monkeypatch.setattr(starts.regions, "landmark_draws", landmark_draws)
-    found = starts.landmark([rng.normal(size=(60, 2))], 2, 0, tell=lambda: told.append(1))
+    found = landmark_starts.landmark([rng.normal(size=(60, 2))], 2, 0, tell=lambda: told.append(1))
     assert (len(set(seeds)), len(seeds), len(told)) == (made, made, 8)
     np.testing.assert_array_equal(found, halves)
 
@@ -288,13 +288,13 @@ def test_k_means_instead_of_regions_is_on_the_code_and_not_on_the_layer_before_i
     """Where draws find different groups, and where there are more of them than a graph is cut into."""
     code, hidden = rng.normal(size=(2, 60, 2))
     monkeypatch.setattr(starts.regions, "LANDMARKS", most)
-    monkeypatch.setattr(starts, "alike", lambda draws: 0.0)
+    monkeypatch.setattr(landmark_starts, "alike", lambda draws: 0.0)
     monkeypatch.setattr(parting, "are_no_regions", lambda *given: True)
     monkeypatch.setattr(
         starts.regions, "landmark_draws", lambda views, k, seeds, *others: [np.arange(60) % k] * len(seeds)
     )
     monkeypatch.setattr(starts.regions, "kmeans", lambda view, k, seed: view)
-    np.testing.assert_array_equal(starts.landmark([code, hidden], 3, 0), code.astype("f4"))
+    np.testing.assert_array_equal(landmark_starts.landmark([code, hidden], 3, 0), code.astype("f4"))
 
 
 def two_places(rng, shown):
@@ -311,7 +311,7 @@ def test_rows_of_many_columns_get_the_groups_that_the_code_or_the_columns_show(s
     y, views = two_places(rng, shown)
     found = starts.start(views[0], 4, "landmark", 0, views, kind=kind).groups
     assert adjusted_rand_score(y, found) > 0.95
-    assert (adjusted_rand_score(y, starts.landmark(views[:2], 4, 0)) > 0.8) == (shown == "code")
+    assert (adjusted_rand_score(y, landmark_starts.landmark(views[:2], 4, 0)) > 0.8) == (shown == "code")
 
 
 def test_groups_are_judged_where_they_were_not_found(rng):
@@ -341,9 +341,10 @@ def test_groups_that_the_draws_on_the_columns_alone_find_again_are_taken(code, c
     """Though the code shows nothing of them, where it has lost them."""
     views, halves, others = [rng.normal(size=(60, 2))] * 3, np.arange(60) % 2, np.arange(60) // 30
     agreement = iter([code, code, columns])  # of the first four draws, of all eight, and of those on the columns
-    monkeypatch.setattr(starts, "alike", lambda draws: next(agreement))
+    for module in (landmark_starts, starts):
+        monkeypatch.setattr(module, "alike", lambda draws: next(agreement))
     monkeypatch.setattr(starts, "of_draws", lambda *given: others)
-    monkeypatch.setattr(starts, "vote", lambda *given: halves)
+    monkeypatch.setattr(landmark_starts, "vote", lambda *given: halves)
     monkeypatch.setattr(parting, "are_no_regions", lambda *given: False)
     monkeypatch.setattr(parting, "stand_out", lambda *given: False)
     monkeypatch.setattr(parting, "clearer", lambda coded, columns, found, others, seed: found)
@@ -355,14 +356,14 @@ def test_far_rows_that_are_not_asked_do_not_make_one_group_of_all_others(rng):
     y = np.arange(20_000) % 4
     rows, means = np.eye(4)[y] * 6 + rng.normal(size=(20_000, 4)), np.zeros(20_000, int)
     for seed in range(3):
-        asked = starts.generator(seed).permutation(20_000)
+        asked = table_starts.generator(seed).permutation(20_000)
         means[:] = 0
         means[asked[-3:]] = 1, 2, 3
         far = rows.copy()
         far[asked[-3:]] += [[1e3], [2e3], [3e3]]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(starts.regions, "kmeans", lambda given, *_: means[: len(given)])
-            np.testing.assert_array_equal(starts.of_draws(far, [[y] * 3], 4, seed), y)
+            np.testing.assert_array_equal(table_starts.of_draws(far, [[y] * 3], 4, seed), y)
 
 
 def test_one_group_for_all_is_not_taken_for_clear_ones(rng):
@@ -375,7 +376,7 @@ def test_one_group_for_all_is_not_taken_for_clear_ones(rng):
 def test_a_start_on_two_places_tells_of_the_draws_of_both(rng):
     told, (_, views) = [], two_places(rng, "code")
     starts.start(views[0], 4, "landmark", 0, views, lambda: told.append(1), "broad")
-    assert len(told) == starts.parts("landmark", "broad", 3) == 2 * starts.DRAWS
+    assert len(told) == starts.parts("landmark", "broad", 3) == 2 * landmark_starts.DRAWS
 
 
 @pytest.mark.parametrize(("n", "k"), [(10, 1), (19, 1), (15, 2), (19, 2)])

@@ -14,7 +14,7 @@ from sklearn.metrics import adjusted_rand_score
 from vade_tf.errors import InputError
 from vade_tf.seeding import fold, generator, several
 from vade_tf.threads import in_threads, one_openmp_thread
-from vade_tf.training import consensus, parting, regions
+from vade_tf.training import consensus, parting, regions, table_starts
 from vade_tf.training import start as starting
 from vade_tf.training.store import Store, damaged, kept
 
@@ -174,14 +174,14 @@ def compared(
         *coded, columns = seen
         chosen = []
         for k, drawn, others in zip(tried, cuts(coded, own_seed), cuts([columns], own_seed), strict=True):
-            two = consensus.vote(drawn, k), starting.of_draws(columns, [others], k, own_seed, ASKED)
+            two = consensus.vote(drawn, k), table_starts.of_draws(columns, [others], k, own_seed, ASKED)
             chosen.append(parting.clearer(coded, columns, *two, own_seed, ASKED))
         return chosen
 
     def of_table(view: np.ndarray, own_seed: int) -> list[np.ndarray]:
         """For each K the groups in one view of a table."""
         each = zip(*(cuts([place], own_seed) for place in parting.places(view)), strict=True)
-        return [starting.of_draws(view, drawn, k, own_seed, ASKED) for k, drawn in zip(tried, each, strict=True)]
+        return [table_starts.of_draws(view, drawn, k, own_seed, ASKED) for k, drawn in zip(tried, each, strict=True)]
 
     def cuts(seen: Sequence[np.ndarray], own_seed: int) -> Iterator[list[np.ndarray]]:
         """For each K the groups of each draw."""

@@ -15,7 +15,7 @@ from vade_tf.data.sparse import SparseRows
 from vade_tf.seeding import fold, several
 from vade_tf.training import autoencoder, regions
 from vade_tf.training.fitting import Fitting, begin
-from vade_tf.training.start import DRAWS
+from vade_tf.training.landmark_starts import DRAWS
 from vade_tf.training.store import damaged, kept
 from vade_tf.training.views import view_reader
 

@@ -10,10 +10,11 @@ from vade_tf.data.sparse import Rows, part
 from vade_tf.model.counts import Counts
 from vade_tf.seeding import several, subset
 from vade_tf.threads import one_openmp_thread
-from vade_tf.training import distribute, extension, further, given, halves, parting, posterior, regions
+from vade_tf.training import distribute, extension, further, given, halves, parting, posterior, regions, table_starts
 from vade_tf.training import start as starts
 from vade_tf.training.consensus import alike, matched
 from vade_tf.training.fitting import Fitting
+from vade_tf.training.landmark_starts import DRAWS, FIRST
 from vade_tf.training.settings import OWN_FEATURES
 from vade_tf.training.views import (
     answers_alone,
@@ -132,8 +133,8 @@ def doubts(fitting: Fitting, groups: np.ndarray) -> list[str]:
     Where the draws find other regions each time, the rows have none, or not so many: their mean ARI is 0.04 to 0.7 on
     noise, and 0.8 or more on tables whose groups were found. But draws have too few landmarks in small groups beside a
     large one, which k-means then finds: such groups have next to no borders. Or one draw found them, see
-    `start.of_draws`: then they have far fewer borders than those of k-means. Of many columns draws differ where each
-    tells a little, too; but then halves show something of one another, or groups stand out beside clouds. At most
+    `table_starts.of_draws`: then they have far fewer borders than those of k-means. Of many columns draws differ where
+    each tells a little, too; but then halves show something of one another, or groups stand out beside clouds. At most
     `parting.ASKED` rows are asked.
     """
     if fitting.settings.clusters == 1 or fitting.settings.init != "landmark":
@@ -161,7 +162,7 @@ def _agreed(fitting: Fitting, groups: np.ndarray) -> float | None:
         near = parting.nearest(own, asked)
         means = regions.kmeans(own, clusters, seed)
         borders = parting.beyond_chance(near, asked, found[some])
-        if borders <= max(CLEAR, starts.CLEAR * parting.beyond_chance(near, asked, means)):
+        if borders <= max(CLEAR, table_starts.CLEAR * parting.beyond_chance(near, asked, means)):
             return None
         for place in parting.places(own):
             most = max(most, _alike(place, clusters, seed))
@@ -191,10 +192,10 @@ def _agreed_on_nothing(fitting: Fitting, groups: np.ndarray) -> float | None:
 
 def _alike(place: np.ndarray, clusters: int, seed: int) -> float:
     """Mean ARI of draws of landmarks in rows [n, d]; of the first alone, where these agree."""
-    seeds = several(seed, starts.DRAWS)
-    draws = regions.landmark_draws([place], clusters, seeds[: starts.FIRST])
+    seeds = several(seed, DRAWS)
+    draws = regions.landmark_draws([place], clusters, seeds[:FIRST])
     if alike(draws) < FIRM:
-        draws += regions.landmark_draws([place], clusters, seeds[starts.FIRST :])
+        draws += regions.landmark_draws([place], clusters, seeds[FIRST:])
     return alike(draws)
 
 
@@ -234,7 +235,7 @@ def shares_unit(fitting: Fitting, x: Rows) -> bool:
     if fitting.data.one_unit or regions.is_beyond(clusters, len(x)) or not answers_alone(model, x):
         return fitting.data.one_unit
     places = [direction_reader(model, x, shared)(x) for shared in (False, True)]
-    seeds = several(seed, starts.DRAWS)
+    seeds = several(seed, DRAWS)
     each, shared = (alike(regions.landmark_draws([place], clusters, seeds)) for place in places)
     return shared > max(each, ANYTHING)
 

@@ -57,7 +57,7 @@ def landmark_draw(views: Sequence[np.ndarray], n_clusters: int, seed: int) -> np
     counts.
 
     Args:
-        views: as for `start.landmark`; each has landmarks of its own.
+        views: as for `landmark_starts.landmark`; each has landmarks of its own.
         n_clusters: K.
         seed: of the landmarks and of k-means.
 

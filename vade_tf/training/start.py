@@ -5,27 +5,24 @@ A Gaussian is the wrong shape for a class in an autoencoder's code, so a mixture
 neighbourhood graph of the codes, and training then bends the regions into Gaussians.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 
-from vade_tf.seeding import generator, several, subset
+from vade_tf.seeding import several
 from vade_tf.threads import in_threads, one_openmp_thread
 from vade_tf.training import parting, regions
 from vade_tf.training.consensus import alike, naming, vote
+from vade_tf.training.landmark_starts import DRAWS, SETTLED, landmark, tell_skipped, voted
 from vade_tf.training.settings import METHODS
+from vade_tf.training.table_starts import FOUND_AGAIN, of_answers, of_draws
 
 COLUMNS = ("broad", "wide")  # kinds whose columns are read beside the code
 KINDS = ("code", "texts", *COLUMNS, "directions", "table", "counts")
 VARIANCE_FLOOR = 1e-4  # share of the code's overall variance that every component keeps at least
-DRAWS = 8  # that vote; ...
-FIRST, SETTLED = 4, 0.97  # ... the first four alone where their mean ARI is such: further ones would change no row
-FOUND_AGAIN = 0.75  # mean ARI of the draws on a table from which on they have found the same regions
-CLEAR = 1 / 3  # of the borders of k-means; draws that differ count if one has fewer
-STRAY = 0.1  # of the largest group of k-means: where all others have fewer rows, it has cut nothing
 KEEP = 0.5  # share of its rows that a group of counts keeps in a vote: the draws agree on it, by majority
 WIDTHS, RUNS = (15, 25, 50), 3  # leading directions of each view of counts, and runs of k-means on each of them
 
@@ -138,61 +135,6 @@ def moments(z: np.ndarray, groups: np.ndarray, n_clusters: int) -> tuple[np.ndar
     return pi / pi.sum(), mu, sigma2
 
 
-def of_table(rows: np.ndarray, n_clusters: int, seed: int, tell: Callable[[], None] = lambda: None) -> np.ndarray:
-    """Groups of a table's rows [n, D], each column of variance 1: by `landmark` where there are regions, else k-means.
-
-    Regions are there if the draws find the same ones: columns of few values leave many rows at equal distances, and
-    then every draw finds others. And they are more than pieces of one cloud if their borders part fewer rows from
-    their neighbours than those of k-means, each measured by what groups of these sizes would part at random: one
-    large group beside a few outlying rows has next to no borders, whatever it joins.
-
-    Where a small group stands beside a large one, some draws find both and others cut the large one. So of draws that
-    differ the one with the fewest borders is taken, if these are less than `CLEAR` of those of k-means, as no cut
-    of a made cloud had; but not in a place with many equal numbers, see `parting.repeat`: between them are gaps. Nor
-    where k-means has one group beside far rows, see `STRAY`: these have more borders than a cloud cut by chance.
-
-    A column of few values, like a yes or no that says nothing of the groups, has gaps between these, along which the
-    graph falls apart. So regions are sought among the numbers alone first, see `parting.places`, and none are taken
-    that are those of such gaps, see `parting.are_of_gaps`. A number of two humps has such a gap, too: where the other
-    columns have groups that it does not follow, k-means finds these without it, see `parting.beside_one`.
-
-    Returns:
-        Groups, [n].
-    """
-    if regions.is_beyond(n_clusters, len(rows)):
-        return landmark([rows], n_clusters, seed, tell=tell)
-    places, seeds = parting.places(rows), several(seed, DRAWS)
-    draws = (  # in all columns only where those among the numbers are not taken; a bar waits for the first ones
-        regions.landmark_draws([place], n_clusters, seeds, tell if place is places[0] else lambda: None)
-        for place in places
-    )
-    found = of_draws(rows, draws, n_clusters, seed)
-    asked = subset(len(rows), parting.ASKED, seed)
-    others = parting.beside_one(rows[asked], found[asked])
-    if others is None or alike([found, regions.kmeans(rows, n_clusters, seed)]) >= FOUND_AGAIN:
-        return found  # k-means is not drawn to a gap as a graph is
-    return regions.kmeans(rows[:, others], n_clusters, seed)
-
-
-def of_answers(
-    views: Sequence[np.ndarray], n_clusters: int, seed: int, tell: Callable[[], None] = lambda: None
-) -> np.ndarray:
-    """As `of_table`, of rows [n, D] that may have a second view: many answers or ratings, compared by their profile.
-
-    Where some people say yes or rate highly more often than others, whatever they are asked, these are the groups among
-    the answers themselves; the profile knows nothing of it, nor of groups that differ in nothing else. So its groups
-    are taken only where their borders part clearly fewer neighbours in both views together.
-
-    Returns:
-        Groups, [n].
-    """
-    found = [of_table(view, n_clusters, seed, tell if view is views[0] else lambda: None) for view in views]
-    if len(views) == 1:
-        return found[0]
-    asked = parting.looked_up(views, seed)
-    return found[parting.clearly_fewer([parting.in_all(groups, *asked) for groups in found])]
-
-
 def of_either(
     views: Sequence[np.ndarray],
     n_clusters: int,
@@ -217,7 +159,7 @@ def of_either(
         Groups, [n].
     """
     *coded, columns = views
-    found, agreed = _voted(coded, n_clusters, seed, tell)
+    found, agreed = voted(coded, n_clusters, seed, tell)
     if regions.is_beyond(n_clusters, len(columns)):
         others, theirs = landmark([columns], n_clusters, seed, tell), 0.0
     else:
@@ -254,26 +196,20 @@ def of_directions(
     """
     *coded, scaled, rows = views
     if regions.is_beyond(n_clusters, len(rows)):
-        _tell_all(tell, 2)
+        tell_skipped(tell, 2)
         return of_either([*coded, rows], n_clusters, seed, tell, shown)
     draws = regions.landmark_draws([rows], n_clusters, several(seed, DRAWS), tell)
     if alike(draws) >= SETTLED:
-        _tell_all(tell, 3)
+        tell_skipped(tell, 3)
         return of_draws(rows, [draws], n_clusters, seed)
     columns = [rows, scaled]
     on_code, in_columns = (landmark(each, n_clusters, seed, tell) for each in (coded, columns))
     asked = parting.looked_up(columns, seed)
     others = min(in_columns, regions.kmeans(rows, n_clusters, seed), key=lambda each: parting.in_all(each, *asked))
     if parting.stand_out(columns, others, coded, on_code, seed):
-        _tell_all(tell)
+        tell_skipped(tell)
         return shown(others)
     return shown(landmark(views, n_clusters, seed, tell))
-
-
-def _tell_all(tell: Callable[[], None], times: int = 1) -> None:
-    """Of the draws in so many places, which are not made."""
-    for _ in range(times * DRAWS):
-        tell()
 
 
 def of_counts(
@@ -311,84 +247,3 @@ def parts(method: str, kind: str, n_views: int) -> int:
     if kind == "counts":
         return n_views * len(WIDTHS)
     return DRAWS * (4 if kind == "directions" else 2 if kind in COLUMNS else 1)
-
-
-def of_draws(
-    rows: np.ndarray,
-    draws: Iterable[list[np.ndarray]],
-    n_clusters: int,
-    seed: int,
-    most: int = parting.ASKED,
-) -> np.ndarray:
-    """As `of_table`, with the groups [n] that draws in each of its places found; at most so many rows are asked."""
-    means, asked = regions.kmeans(rows, n_clusters, seed), generator(seed).permutation(len(rows))[:most]
-    near = parting.nearest(rows, asked)
-    theirs = parting.beyond_chance(near, asked, means)
-    second, first = np.sort(np.bincount(means, minlength=2))[-2:]
-    for place, drawn in zip(parting.places(rows), draws, strict=False):  # draws may be of the first place alone
-        limit = theirs
-        if alike(drawn) >= FOUND_AGAIN:
-            found = vote(drawn, n_clusters)
-        elif second < STRAY * first or parting.repeat(place).any():
-            continue
-        else:
-            found = min(drawn, key=lambda groups: parting.beyond_chance(near, asked, groups))
-            limit = CLEAR * theirs
-        fewer = parting.beyond_chance(near, asked, found) < limit
-        if fewer and not parting.are_of_gaps(rows[asked], found[asked], means[asked]):
-            return found
-    return means
-
-
-def landmark(
-    views: Sequence[np.ndarray],
-    n_clusters: int,
-    seed: int,
-    tell: Callable[[], None] = lambda: None,
-    holds: bool = False,
-    more: Callable[[], Sequence[np.ndarray]] | None = None,
-) -> np.ndarray:
-    """Groups that draws of landmark spectral clustering agree on.
-
-    Groups that are more than a graph of so many landmarks is cut into are those of k-means on the first view.
-
-    One draw is a lottery on data that is harder than digits. So several are made, each renamed to fit the one that
-    agrees best with all others (adjusted Rand index), and every row goes where most of them put it. Where the first
-    ones agree already, they are all. Where they do not, the graph may have cut a large group and joined small ones:
-    if its borders part more rows from their neighbours than those of k-means on the first view, the latter are taken.
-
-    Args:
-        views: the same rows in one or more spaces, [n, d] each; a row's neighbours count in all of them alike.
-        n_clusters: K.
-        seed: of the draws.
-        tell: called `DRAWS` times, after each draw that was made and for each that was not needed.
-        holds: whether nothing is given up, as texts have few draws alike, and groups better than those of k-means.
-        more: gives the groups [n] of draws made elsewhere, which vote with these where the first ones do not agree.
-
-    Returns:
-        Groups, [n].
-    """
-    return _voted(views, n_clusters, seed, tell, holds, more)[0]
-
-
-def _voted(
-    views: Sequence[np.ndarray], n_clusters: int, seed: int, tell: Callable, holds=False, more: Callable | None = None
-) -> tuple[np.ndarray, float]:
-    """As `landmark`: its groups, and the mean ARI of its own draws; 1 of k-means in their place."""
-    if regions.is_beyond(n_clusters, len(views[0])):
-        found = regions.kmeans(np.ascontiguousarray(views[0], np.float32), n_clusters, seed)
-        _tell_all(tell)
-        return found, 1.0
-    seeds = several(seed, DRAWS)
-    draws, others = regions.landmark_draws(views, n_clusters, seeds[:FIRST], tell), []
-    if alike(draws) < SETTLED:
-        draws += regions.landmark_draws(views, n_clusters, seeds[FIRST:], tell)
-        others = [] if more is None else list(more())
-    for _ in seeds[len(draws) :]:
-        tell()
-    found, agreed = vote([*draws, *others], n_clusters), alike(draws)
-    if agreed >= SETTLED or holds:
-        return found, agreed
-    if parting.are_no_regions(views, found, n_clusters, seed):
-        found = regions.kmeans(np.ascontiguousarray(views[0], np.float32), n_clusters, seed)
-    return found, agreed
