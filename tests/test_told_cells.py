@@ -8,7 +8,8 @@ import pandas
 import pytest
 
 from vade_tf.data import stream
-from vade_tf.data.schema import NAMED, Schema, unseen_cells
+from vade_tf.data.schema import Schema
+from vade_tf.data.schema_words import NAMED, unseen_cells
 from vade_tf.data.stream import encoded
 from vade_tf.runs import incoming
 

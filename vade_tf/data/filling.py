@@ -21,7 +21,8 @@ from vade_tf.data.dates import (
     read_spans,
     without_categories,
 )
-from vade_tf.data.schema import NAMED, Schema
+from vade_tf.data.schema import Schema
+from vade_tf.data.schema_words import NAMED
 
 ZONED = r"(?:[+-]\d\d:?\d\d|[Zz])\s*$"  # a date with a time zone
 

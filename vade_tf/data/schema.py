@@ -11,43 +11,17 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import pandas
 
-from vade_tf.data.cells import (
-    COMMA,
-    SIGNS,
-    THOUSANDS,
-    are_codes,
-    as_frame,
-    key_of,
-    numeric,
-    read_numbers,
-    short,
-    sign_of,
-    without_blanks,
-)
+from vade_tf.data.cells import COMMA, as_frame, key_of, numeric, read_numbers, short, without_blanks
 from vade_tf.data.columns import KINDS, MOST, Column
 from vade_tf.data.greys import beside
-from vade_tf.data.inferring import UNREAD, infer
+from vade_tf.data.inferring import infer
 from vade_tf.data.joint import alike, are_counts, beside_pixels, have_one_unit, pixels
+from vade_tf.data.schema_words import NAMED, described, how_many, listed, unknown_rows, unread
 from vade_tf.errors import InputError, tell
 from vade_tf.machine import TooLarge, check_memory
 from vade_tf.reading import LARGEST_JSON, each, finite, record
 
-NAMED = 8  # columns that a line names, or whose cells a line each tells of
-CITED = 3  # and of columns with advice each, a warning
 LAST_DAY = 1e8  # microseconds since 1970 still are a 64-bit number
-DATES = {  # forms that could be taken for one another
-    "%m/%d/%Y": "months first, as 12/31/2020",
-    "%d/%m/%Y": "days first, as 31/12/2020",
-    "%m-%d-%Y": "months first, as 12-31-2020",
-    "%d-%m-%Y": "days first, as 31-12-2020",
-}
-SAID = {
-    "number": "a number each",
-    "ordered": "ordered levels, the rank as a number",
-    "category": "a category each, one feature a level",
-    "boolean": "two values each, as 0 and 1",
-    "date": "dates, as days from their median",
-}
 
 _LEVELS: dict[str, Callable[[tuple], bool]] = {
     "number": lambda levels: not levels,
@@ -218,7 +192,7 @@ class Schema:
         """What there is to say of a table whose columns have these names, all different: at most a sentence."""
         used = {column.name for column in self.columns} | set(self.dropped)
         extra = [name for name in names if name not in used]
-        return [f"columns that training did not have are ignored: {_listed(extra)}"] if extra else []
+        return [f"columns that training did not have are ignored: {listed(extra)}"] if extra else []
 
     def coded(self, frame: pandas.DataFrame, argument: str = "x") -> tuple[np.ndarray, list[str], int, Counter]:
         """`encode` of some rows of a table: notes of their cells alone; how many rows have no known cell; and how many
@@ -229,8 +203,8 @@ class Schema:
         absent = [column.name for column in self.columns if column.name not in places]
         if absent:
             raise InputError(
-                f"{argument}: expected the columns that training had, got a table without {_listed(absent)}; its "
-                f"columns are {_listed(names)}"
+                f"{argument}: expected the columns that training had, got a table without {listed(absent)}; its "
+                f"columns are {listed(names)}"
             )
         notes, unseen, width = list[str](), list[str](), sum(column.width for column in self.columns)
         try:
@@ -247,7 +221,7 @@ class Schema:
             unknown &= np.isnan(coded[:, 0])
             told = notes if column.kind in ("number", "date") else unseen
             told += [note] if note else []
-        more = [f"there are such cells in {_number(unseen[NAMED:])} more"] if len(unseen) > NAMED else []
+        more = [f"there are such cells in {how_many(unseen[NAMED:])} more"] if len(unseen) > NAMED else []
         return x, [*notes, *unseen[:NAMED], *more], int(unknown.sum()), strange
 
     def decode(self, x: np.ndarray) -> pandas.DataFrame:
@@ -266,40 +240,12 @@ class Schema:
 
     def describe(self) -> list[str]:
         """What is done with the columns, a line a kind."""
-        lines = []
-        for kind in KINDS:
-            of_kind = [column for column in self.columns if column.kind == kind]
-            if of_kind:
-                lines.append(f"{_number(of_kind)}: {SAID[kind]} ({_listed([_shown(c) for c in of_kind], str)})")
-        if logs := [column.name for column in self.columns if column.log]:
-            lines.append(f"amounts that spread by their size, so the logarithm is taken: {_listed(logs)}")
-        if codes := [c.name for c in self.columns if are_codes(c.levels[: len(c.levels) - c.rest])]:
-            lines.append(f"digits with a 0 in front are codes, no amounts: {_listed(codes)}")
-        numbers = [column for column in self.columns if column.kind == "number"]
-        for form, how in ((COMMA, "with a decimal comma"), (THOUSANDS, "with commas between thousands")):
-            if names := [column.name for column in numbers if column.form.endswith(form)]:
-                lines.append(f"numbers are written {how}, as {form}: {_listed(names)}")
-        for sign in SIGNS:
-            if names := [column.name for column in numbers if sign_of(column.form) == sign]:
-                lines.append(f"numbers are read without their {sign}: {_listed(names)}")
-        dates = [column for column in self.columns if column.kind == "date"]
-        for form, how in DATES.items():
-            if names := [column.name for column in dates if column.form.startswith(form)]:
-                lines.append(f"dates are read with {how}: {_listed(names)}")
-        if far := [column.name for column in self.columns if column.kind == "number" and column.offset]:
-            lines.append(f"far from 0 and near one another, so counted from their median: {_listed(far)}")
-        if holes := [column for column in self.columns if column.missing]:
-            cells = sum(column.missing for column in holes)
-            lines.append(f"{cells:,} empty cells are taken as missing, in {_listed([c.name for c in holes])}")
-        return [*lines, *_left_out(self.dropped)]
+        return described(self.columns, self.dropped)
 
     @property
     def unread(self) -> list[str]:
         """What there is to say of columns that are left out, of texts like numbers or of one value: a sentence."""
-        names = [name for name, reason in self.dropped.items() if UNREAD.match(reason)]
-        lines = _left_out({name: self.dropped[name] for name in names[:CITED]})
-        more = [f"and {len(names) - CITED:,} more such columns"] if len(names) > CITED else []
-        return ["; ".join([*lines, *more])] if names else []
+        return unread(self.dropped)
 
     def to_dict(self) -> dict:
         """The schema as JSON can hold it; `from_dict` reads it."""
@@ -332,19 +278,6 @@ class Schema:
         return cls(columns, {name: str(reason) for name, reason in values["dropped"]})
 
 
-def unknown_rows(number: int) -> list[str]:
-    """What there is to say of so many rows without one known cell: at most a sentence."""
-    return [f"rows without one known cell: {number:,}; their cluster and density say nothing"] if number else []
-
-
-def unseen_cells(strange: Counter) -> list[str]:
-    """What there is to say of cells that were taken as missing, by column: a sentence."""
-    found = [f"{count:,} of {short(name)!r}" for name, count in strange.most_common() if count]
-    more = f" and of {_number(found[NAMED:])} more" if len(found) > NAMED else ""
-    listed = ", ".join(found[:NAMED])
-    return [f"cells of values that training did not see, in all: {listed}{more}: taken as missing"] if found else []
-
-
 def named(frame: pandas.DataFrame, argument: str) -> list[str | int]:
     """The names of a table's columns, as texts or whole numbers.
 
@@ -358,27 +291,3 @@ def named(frame: pandas.DataFrame, argument: str) -> list[str | int]:
     if twice is not None:
         raise InputError(f"{argument}: expected columns with different names, got {short(twice)!r} twice; rename one")
     return names
-
-
-def _left_out(dropped: dict) -> list[str]:
-    """A line for each reason why columns are left out: {name: reason}."""
-    reasons: dict[str, list] = {}
-    for name, reason in dropped.items():
-        reasons.setdefault(reason, []).append(name)
-    return [f"left out, {reason}: {_listed(names)}" for reason, names in reasons.items()]
-
-
-def _number(columns: list) -> str:
-    return "1 column" if len(columns) == 1 else f"{len(columns):,} columns"
-
-
-def _shown(column: Column) -> str:
-    name = repr(short(column.name))  # in quotes it is no setting, whatever it is called
-    if column.kind == "category":
-        return f"{name}, {column.width} levels{', the last for rarer ones' if column.rest else ''}"
-    return name
-
-
-def _listed(names: list, form: Callable = repr) -> str:
-    shown = ", ".join(form(short(name)) for name in names[:NAMED])
-    return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED:,} more"

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas
 
-from vade_tf.data.schema import Schema, unknown_rows, unseen_cells
+from vade_tf.data.schema import Schema
+from vade_tf.data.schema_words import unknown_rows, unseen_cells
 from vade_tf.data.shards import FileRows
 from vade_tf.errors import InputError
 from vade_tf.machine import check_memory, rows_together, spans
