@@ -4,7 +4,7 @@ import math
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO
 
@@ -16,6 +16,8 @@ from vade_tf.machine import check_memory, memory
 EXPANDED = 2000  # times what is stored of it that an array may take; zeros that gzip has packed take 1,000 times
 CHECKSUM = 4  # bytes that may follow each part
 LITTLE = 1 << 26  # bytes that any array may take
+HEAP, LEAST = b"GCOL\1\0\0\0", 4096  # how a heap of texts begins, and its least length in bytes
+BLOCK = 1 << 24  # bytes of a file that are searched together
 TEXTS = (8, 4096)  # texts that are read together: the longer the file, the fewer
 TOGETHER = 1 << 28  # bytes of those texts, if each is as long as its file; or a quarter of the memory
 SINGLE = {"encoding-type", "encoding-version", "_index", "form", "h5sparse_format"}  # attributes that AnnData reads
@@ -27,14 +29,57 @@ def opened(file: Path | IO[bytes]) -> Iterator[h5py.File]:
     """A file that holds all that is in it.
 
     Raises:
-        ValueError: it leads to another file, by a link or by an array whose values are kept there.
+        ValueError: it leads to another file, by a link or by an array whose values are kept there; or its texts have
+            no end.
         OSError: it cannot be read.
     """
     with h5py.File(file, "r") as stored:
+        with Path(file).open("rb") if isinstance(file, (str, os.PathLike)) else nullcontext(file) as content:
+            _check_heaps(content, stored.id.get_create_plist().get_sizes()[1])
         if (name := stored.id.links.visit(_leads_out, info=True)) is not None:
             raise ValueError(f"{_text(name)} is a link to another file")
         stored.visititems(_check_home)
         yield stored
+
+
+def _check_heaps(content: IO[bytes], length: int) -> None:
+    """Raises ValueError where the texts of a heap do not lie one behind the other: HDF5 may then never end.
+
+    A heap is its length and its texts, each behind a number and a length of its own; 0 is the number of what is free.
+
+    Args:
+        content: the file.
+        length: bytes of a length.
+    """
+    head, whole = 8 + -(-length // 8) * 8, content.seek(0, os.SEEK_END)  # of a heap, and of each text in it
+    left = whole
+
+    def long(of: bytes, place: int) -> int:
+        return int.from_bytes(of[place + 8 : place + 8 + length], "little")
+
+    for at in _heaps(content, whole):
+        content.seek(at)
+        begin = content.read(head)
+        size, place = long(begin, 0), head
+        left -= max(size, LEAST)
+        if at + size > whole or left < 0:
+            raise ValueError("a heap of texts in it is damaged")
+        heap = begin + content.read(size - head)
+        while place + head <= size:
+            text = long(heap, place)
+            step = head + -(-text // 8) * 8 if heap[place : place + 2] != b"\0\0" else text
+            place += step
+            if step < head or place > size:
+                raise ValueError("a heap of texts in it is damaged")
+
+
+def _heaps(content: IO[bytes], size: int) -> Iterator[int]:
+    """Where in a file of so many bytes something begins as heaps do."""
+    for start in range(0, size, BLOCK):
+        content.seek(start)
+        block, at = content.read(BLOCK + len(HEAP) - 1), -1
+        while (at := block.find(HEAP, at + 1)) >= 0:
+            yield start + at
 
 
 def _leads_out(name, link) -> str | bytes | None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import io
 import math
 import zipfile
 from collections.abc import Iterator
@@ -42,7 +43,7 @@ def load(file: Path) -> keras.Model:
         if members[CONFIG].file_size > LARGEST_JSON:
             raise ValueError("its configuration is too long")
         stored_config.check(parsed(archive.read(CONFIG).decode()))
-        with archive.open(WEIGHTS) as stored, hdf5.opened(stored) as weights:
+        with hdf5.opened(io.BytesIO(archive.read(WEIGHTS))) as weights:
             weights.visititems(_check_whole)
         stored_bytes = members[WEIGHTS].file_size
     with _no_more_than(SPARE * stored_bytes, stored_bytes):
