@@ -252,3 +252,25 @@ def test_a_quote_that_opens_no_cell_swallows_no_rows_of_a_long_file(tmp_path, mo
     rows = [('"' if i == 9 else "") + f"name {i};{i / 7:.3f}" for i in range(400)]
     table = read(tmp_path, "\n".join(["name;size", *rows]) + "\n")
     assert (table.shape, table["name"][9], table["name"][399]) == ((400, 2), '"name 9', "name 399")
+
+
+@pytest.mark.parametrize("memory", [1_000, 80_000])
+def test_a_packed_table_whose_cells_need_more_than_the_memory_is_refused(tmp_path, monkeypatch, memory):
+    monkeypatch.setattr("vade_tf.machine.memory", lambda: memory)
+    with pytest.raises(
+        InputError,
+        match=r"^data: .*t.csv.gz does not fit in memory \(.* this machine has .*; save it as",
+    ):
+        load_file(written(tmp_path, "a,b\n" + "1.5,2.5\n" * 1000, "t.csv.gz"))  # 8,004 bytes
+
+
+@pytest.mark.parametrize(("name", "takes"), [("a", 2), ("ä", 2), ("ł", 3), ("日", 3), ("\U0001f600", 5)])
+def test_a_packed_table_that_fits_is_read(tmp_path, monkeypatch, name, takes):
+    """Python holds a text in one, two or four bytes a character, by the largest, and it stands there twice."""
+    file = written(tmp_path, f"{name},b\n" + "1.5,2.5\n2,7\n" * 500, "t.csv.gz")
+    needed = takes * (6003 + len(name.encode())) + 40 * 2002
+    monkeypatch.setattr("vade_tf.machine.memory", lambda: needed)
+    assert len(load_file(file).x) == 1000
+    monkeypatch.setattr("vade_tf.machine.memory", lambda: needed - 1)
+    with pytest.raises(InputError, match="does not fit in memory"):
+        load_file(file)

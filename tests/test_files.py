@@ -250,21 +250,6 @@ def test_a_table_in_another_encoding_or_cut_off_is_named(tmp_path):
         load_file(str(file))
 
 
-@pytest.mark.parametrize("memory", [1_000, 80_000])
-def test_a_packed_table_whose_cells_need_more_than_the_memory_is_refused(tmp_path, monkeypatch, memory):
-    monkeypatch.setattr("vade_tf.machine.memory", lambda: memory)
-    with pytest.raises(
-        InputError,
-        match=r"^data: .*t.csv.gz does not fit in memory \(.* this machine has .*; save it as",
-    ):
-        load_file(written(tmp_path, "a,b\n" + "1.5,2.5\n" * 1000, "t.csv.gz"))  # 8,004 bytes
-
-
-def test_a_packed_table_that_fits_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("vade_tf.machine.memory", lambda: 90_000)
-    assert len(load_file(written(tmp_path, "a,b\n" + "1.5,2.5\n2,7\n" * 500, "t.csv.gz")).x) == 1000
-
-
 def test_new_rows_of_a_table_are_coded_as_those_before(tmp_path):
     first = load_file(written(tmp_path, lines()), "group")
     again = coded(json.loads(json.dumps(first.schema.to_dict())))

@@ -113,10 +113,25 @@ def test_a_text_is_held_once(tmp_path):
 def test_texts_far_longer_than_the_file_are_refused(read, tmp_path, monkeypatch):
     file = shared(tmp_path / "t.parquet", "x" * 10_000, 50)
     monkeypatch.setattr(parquet, "memory", lambda: 8 * 499_999)
-    with pytest.raises(ValueError, match="the texts of its cells take 500,000 bytes, and 10,... are stored"):
+    with pytest.raises(
+        ValueError, match="the texts of its cells take 500,000 bytes, expected 499,999 at most by its length"
+    ):
         read(file)
     monkeypatch.setattr(parquet, "memory", lambda: 8 * 500_000)
     assert len(read(file)) == 50
+
+
+def test_texts_far_longer_than_the_file_are_refused_whatever_memory_there_is(tmp_path, monkeypatch):
+    file = shared(tmp_path / "t.parquet", "x" * 10_000, 2000)
+    monkeypatch.setattr(parquet, "memory", lambda: 1 << 40)
+    size = file.stat().st_size
+    assert 2000 * size > 20_000_000
+    assert len(parquet.read(file)) == 2000
+    monkeypatch.setattr(parquet, "EXPANDED", 20_000_000 // size)
+    assert len(parquet.read(file)) == 2000  # so many are little
+    monkeypatch.setattr(parquet, "LITTLE", 1000)
+    with pytest.raises(ValueError, match="take 20,000,000 bytes, expected 19,.* at most by its length"):
+        parquet.read(file)
 
 
 def test_texts_that_are_all_stored_are_read_however_long(tmp_path, monkeypatch):

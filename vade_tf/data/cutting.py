@@ -25,7 +25,8 @@ WHOLE_LINES = 3  # of them at least, however long: a header, a row, and one that
 LONGEST_CELL = 1 << 26  # characters
 LONGEST_LINES = 1 << 27  # characters of the first ones, which are looked at as a whole
 CHUNK = 1 << 20
-CELL = 40  # bytes that a cell takes while pandas reads it
+CELL = 40  # bytes that a cell takes while pandas reads it, beside ...
+WIDE = ((0xF0, 5), (0xC4, 3), (0, 2))  # ... so many for each of its text: the largest byte says how Python holds it
 ENOUGH = 100  # rows that say whether they have cells like this, ...
 SEVERAL = 3  # ... numbers with spaces between them, at least
 NUMBERED = re.compile(r"[0-9]+:[-+.0-9eE]+")  # a feature as svmlight writes it
@@ -221,30 +222,39 @@ def opened(file: Path) -> IO[str]:
     if file.suffix.lower() != ".gz":
         check_memory(file.stat().st_size, file.name)
         return file.open(encoding="utf-8-sig", newline="")
-    size, cells = 0, dict.fromkeys(SEPARATORS, 0)
+    size, widest, cells = 0, 0, dict.fromkeys(SEPARATORS, 0)
     with gzip.open(file) as stream:
         while piece := stream.read(CHUNK):
-            size += len(piece)
+            size, widest = size + len(piece), max(widest, _largest(piece))
             for separator in cells:
                 cells[separator] += piece.count(separator.encode()) + _ends(piece)
-            check_memory(size + CELL * max(cells.values()), file.name)
+            check_memory(_held(size, widest) + CELL * max(cells.values()), file.name)
     return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
 
 
 def check_cells(file: Path, separator: str) -> None:
     """Raises ValueError where cells of a file would not fit in memory, or have null bytes, at which pandas ends one."""
-    size = cells = 0
+    size = widest = cells = 0
     with gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb") as stream:
         while piece := stream.read(CHUNK):
             if b"\0" in piece:
                 raise ValueError(NULLS)
-            size += len(piece)
+            size, widest = size + len(piece), max(widest, _largest(piece))
             if separator == " ":  # any run of spaces and tabs
                 blank = np.isin(np.frombuffer(piece, np.uint8), (9, 32))
                 cells += int(np.count_nonzero(blank[1:] & ~blank[:-1])) + _ends(piece)
             else:
                 cells += piece.count(separator.encode()) + _ends(piece)
-    check_memory(size + CELL * cells, file.name)
+    check_memory(_held(size, widest) + CELL * cells, file.name)
+
+
+def _largest(piece: bytes) -> int:
+    return int(np.frombuffer(piece, np.uint8).max())
+
+
+def _held(size: int, widest: int) -> int:
+    """Bytes that so long a text takes while it is read, by the largest byte in it."""
+    return next(factor for least, factor in WIDE if widest >= least) * size
 
 
 def _ends(piece: bytes) -> int:

@@ -20,7 +20,8 @@ from vade_tf.machine import check_memory, memory, rows_together
 BATCH = 65_536  # rows that are read together, at most
 BYTES = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4}  # of a value in memory; of all others 8 at least
 OBJECTS = {"DECIMAL": 112, "DATE": 16, "TIME": 16}  # bytes of a cell for which pandas has an object of Python
-TEXTS = 1 / 8  # of the machine's memory, which the texts of all cells may take
+TEXTS = 1 / 8  # of the machine's memory, which the texts of all cells may take, ...
+LITTLE, EXPANDED = 1 << 26, 2000  # ... but no more than so many bytes, or times the length of the file
 
 
 def read(file: Path, columns: list[str] | None = None) -> pandas.DataFrame:
@@ -40,7 +41,7 @@ def read(file: Path, columns: list[str] | None = None) -> pandas.DataFrame:
         texts, size = _texts(opened.schema_arrow), _size(opened.metadata, columns)
     check_memory(size, file.name)
     table = pyarrow.parquet.read_table(file, columns=columns, read_dictionary=texts, pre_buffer=False)
-    return _frame(table, texts, size)
+    return _frame(table, texts, _most(file, size))
 
 
 def rows_and_columns(file: Path) -> tuple[int, int]:
@@ -74,7 +75,7 @@ class ParquetTable:
             names, self.index = _of_cells(opened.schema_arrow, columns), _index(opened.schema_arrow)
             self.left_out = _no_cells(opened.schema_arrow)
             self.columns = [name for name in names if columns is not None or name not in self.index]
-            self.texts, self.size = _texts(opened.schema_arrow), _size(opened.metadata, names)
+            self.texts, self.most = _texts(opened.schema_arrow), _most(file, _size(opened.metadata, names))
             holes = _columns_with_holes(opened.metadata)
         with pyarrow.parquet.ParquetFile(file, read_dictionary=self.texts) as opened:
             schema = opened.schema_arrow  # which is made anew each time
@@ -104,7 +105,7 @@ class ParquetTable:
             wanted -= parts[-1].num_rows
         self.at = max(start, stop)
         read = pyarrow.Table.from_batches(parts, None if parts else self.schema)
-        frame = _frame(read.cast(self.schema, safe=False), self.texts, self.size, integer_object_nulls=True)
+        frame = _frame(read.cast(self.schema, safe=False), self.texts, self.most, integer_object_nulls=True)
         for name, kind in self.exact.items():
             frame[name] = frame[name].astype(kind)
         return frame
@@ -192,13 +193,18 @@ def _size(metadata: pyarrow.parquet.FileMetaData, columns: Collection[str] | Non
     return size
 
 
-def _frame(table: pyarrow.Table, texts: Collection[str], stored: int, **how) -> pandas.DataFrame:
-    """A table of pyarrow, whose texts were read as numbers of different ones, with plain texts."""
+def _most(file: Path, unpacked: int) -> int:
+    """Bytes that the texts of all cells may take, of a file whose columns take so many unpacked."""
+    return min(max(int(TEXTS * memory()), unpacked), max(LITTLE, EXPANDED * file.stat().st_size))
+
+
+def _frame(table: pyarrow.Table, texts: Collection[str], most: int, **how) -> pandas.DataFrame:
+    """A table of pyarrow, whose texts were read as numbers of different ones, with plain texts of so many bytes."""
     texts = set(texts)
     columns = [table.column(i) for i, name in enumerate(table.column_names) if name in texts]
     length = sum(_length(chunk) for column in columns for chunk in column.chunks)
-    if length > max(TEXTS * memory(), stored):
-        raise ValueError(f"the texts of its cells take {length:,} bytes, and {stored:,} are stored")
+    if length > most:
+        raise ValueError(f"the texts of its cells take {length:,} bytes, expected {most:,} at most by its length")
     frame = _with_texts(table).to_pandas(**how)
     for place, name in enumerate(frame.columns):
         if str(name) in texts:  # pandas had noted that names are whole numbers
