@@ -53,6 +53,13 @@ def model(small_model):
     return small_model(compiled=False)
 
 
+class Fixed(VaDEClusterer):
+    """A subclass that lets its user choose the number of clusters alone."""
+
+    def __init__(self, n_clusters=K):
+        super().__init__(n_clusters, hidden=(16, 8), latent_dim=WIDTH)
+
+
 @pytest.fixture(scope="module")
 def whole(model, tmp_path_factory) -> Members:
     """The members of a file that is whole."""
@@ -260,3 +267,15 @@ def test_a_layer_that_no_file_gives_back_is_named_before_one_is_written(small_mo
         with pytest.raises(InputError, match=f"^encoder and decoder: {message}"):
             archive.write(tmp_path / "model.vade", {}, {}, model)
         assert not (tmp_path / "model.vade").exists()
+
+
+def test_a_subclass_that_fixes_the_seed_is_given_back(model, tmp_path):
+    found = Fixed()
+    found.__dict__ |= {
+        name: value for name, value in vars(clusterer(model)).items() if name[-1] == "_" or name[0] == "_"
+    }
+    found.n_features_in_ = FEATURES
+    found.save(tmp_path / "groups.vade")
+    again = Fixed.load(tmp_path / "groups.vade")
+    assert type(again) is Fixed
+    np.testing.assert_array_equal(again.means_, found.means_)

@@ -16,6 +16,7 @@ from vade_tf.cli import train
 from vade_tf.cli.command import answer, starting
 from vade_tf.cli.steps import Steps
 from vade_tf.cli.terminal import Terminal
+from vade_tf.errors import InputError
 from vade_tf.printing import Plain
 from vade_tf.runs import seeds
 from vade_tf.runs.config import TrainConfig
@@ -261,6 +262,18 @@ def test_a_command_takes_what_it_needs_of_a_gpu_unless_its_user_says_otherwise(m
         monkeypatch.delenv("TF_FORCE_GPU_ALLOW_GROWTH")
     with starting():
         assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == (own or "true")
+
+
+def test_what_keras_and_matplotlib_are_set_to_ends_no_command_in_a_traceback(monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "module://no_such_notebook")
+    with starting():
+        assert os.environ["MPLBACKEND"] == "agg"
+    monkeypatch.setitem(sys.modules, "keras", None)  # as where KERAS_BACKEND names what is not installed
+    with (
+        pytest.raises(InputError, match=r"^Keras cannot be loaded .*; look at its settings: KERAS_BACKEND"),
+        starting(),
+    ):
+        pass
 
 
 def test_the_last_step_about_one_thing_is_done_where_another_thing_begins(capsys):

@@ -186,3 +186,13 @@ def test_what_was_made_of_the_columns_is_printed_where_it_is_asked_for(frame, mo
     with pytest.raises(Enough):
         VaDEClusterer(3, verbose=verbose, **SHORT).fit(frame.assign(same="always"))
     assert ("same" in capsys.readouterr().out) == bool(verbose)
+
+
+@pytest.mark.parametrize("network", ["conv", "dense"])
+def test_images_with_their_channels_first_in_keras_are_refused_before_a_network_is_built(network, rng):
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(InputError, match="image_data_format of Keras: expected channels_last, got channels_first"):
+            VaDEClusterer(3, **{**SHORT, "hidden": None, "network": network}).fit(rng.random((40, 12, 12)))
+    finally:
+        keras.config.set_image_data_format("channels_last")

@@ -161,6 +161,25 @@ def test_rows_a_little_beyond_those_of_the_training_are_taken_as_they_are(given)
         choice.check_units(model_of(GREY / 255), given)
 
 
+@pytest.mark.parametrize("n", [1, 10, 29, 60])
+def test_a_row_that_lies_far_out_is_taken_whatever_stands_beside_it(n, rng):
+    """Of 40 columns one holds an income 2.5 times the largest in training; as bytes or standardised all are refused."""
+    model, rows = model_of(rng.random((200, 40)), "bernoulli"), rng.random((n, 40))
+    far = rows.copy()
+    far[0, 3] = 2.5
+    with pytest.warns(UnitsWarning, match="x: expected values from 0 to 1, .* got .* to 2.5; they are taken as they"):
+        choice.check_units(model, far)
+    far[0, 3] = 150
+    for wrong in (
+        255 * rows,
+        rng.normal(size=(n, 40)),
+        np.where(rows < 0.1, 255 * rows, 0),
+        *((far,) if n < 20 else ()),
+    ):
+        with pytest.raises(InputError, match="x: expected values from 0 to 1"):
+            choice.check_units(model, wrong)
+
+
 @pytest.mark.parametrize("given", [BYTES.astype("f4"), np.zeros((3, 6)), np.zeros((3, 6), "u1"), BYTES[:0]])
 def test_bytes_may_come_as_floats_and_images_may_be_black(given):
     choice.check_units(model_of(BYTES), given)

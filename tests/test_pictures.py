@@ -69,6 +69,7 @@ def test_what_is_left_out_or_changed_is_said(tmp_path, rng):
     data = load_file(str(folder))
     assert data.ids.tolist() == ["a.png", "b.tif", "c.jfif", "linked/d.png"]
     said = "grey images of 8 x 8 pixels; of 1 that hold several images the first one was read; "
+    said += "1 are read by links from other folders, as d.png; "
     assert data.notice == said + "files of other kinds were left out: .heic, LICENSE"
     new = tmp_path / "new"
     new.mkdir()
@@ -79,6 +80,14 @@ def test_what_is_left_out_or_changed_is_said(tmp_path, rng):
     Image.new("RGB", (8, 8), (200, 20, 20)).save(new / "b.png")
     assert load_file(str(new), schema=data.schema).notice == "1 in colour were made grey"
     assert load_file(str(new), image_shape=(8, 8), declared=(8, 8)).notice == "1 in colour were made grey"
+
+
+def test_the_pages_of_an_image_are_not_counted(tmp_path, monkeypatch):
+    """Pillow walks to the end of them, each time past all before."""
+    pages = [Image.new("L", (8, 8), 9)] * 2
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    monkeypatch.setattr("PIL.TiffImagePlugin.TiffImageFile.n_frames", property(lambda image: 1 / 0))
+    assert "of 1 that hold several images" in load_file(str(tmp_path)).notice
 
 
 def test_of_many_other_files_some_are_named(tmp_path):

@@ -50,7 +50,8 @@ def save(clusterer, path) -> None:
     given = {name: value for name, value in clusterer.get_params(deep=False).items() if name not in UNSAVED}
     if given.get("hidden") is not None:
         given["hidden"] = list(Settings(hidden=given["hidden"]).hidden or ())
-    given["random_state"] = int(clusterer.random_state) if isinstance(clusterer.random_state, Integral) else None
+    if "random_state" in given:  # a subclass may fix it
+        given["random_state"] = int(clusterer.random_state) if isinstance(clusterer.random_state, Integral) else None
     about = {
         "parameters": given,
         "own_networks": clusterer.encoder is not None,

@@ -119,7 +119,7 @@ def read_folder(folder: Path, known: Pictures | None) -> tuple[np.ndarray, np.nd
             sides = (image.height, image.width)
             sizes.append(sides[::-1] if _orientation(image) in TURNED else sides)
             grey = grey and (image.mode in GREY or image.mode.startswith(DEEP))
-            several += getattr(image, "n_frames", 1) > 1
+            several += bool(getattr(image, "is_animated", False))  # to count them costs the square of them
     height, width = (int(side) for side in np.median(sizes, axis=0))
     size = (height, width) if known is None else (known.height, known.width)
     channels = known.channels if known is not None else 1 if grey else 3
@@ -145,6 +145,8 @@ def read_folder(folder: Path, known: Pictures | None) -> tuple[np.ndarray, np.nd
         x, channels = x[..., :1], 1
     names = np.array([_printable(file.relative_to(folder).as_posix()) for file in files])
     resized = sum(one != size for one in sizes)
+    home = os.path.realpath(folder)
+    away = [file for file in files if not Path(os.path.realpath(file)).is_relative_to(home)]
     changes = (
         (resized, f"{resized:,} of another size were brought to {size[0]} x {size[1]}"),
         (coloured, f"{coloured:,} in colour were made grey"),
@@ -154,6 +156,7 @@ def read_folder(folder: Path, known: Pictures | None) -> tuple[np.ndarray, np.nd
             "more, train on images whose values were all multiplied by one number, and multiply new ones by the same",
         ),
         (several, f"of {several:,} that hold several images the first one was read"),
+        (away, f"{len(away):,} are read by links from other folders, as {_printable(away[0].name) if away else ''}"),
         (others, f"files of other kinds were left out: {', '.join(others[:NAMED])}{more}"),
     )
     return x, names, Pictures(*size, channels, tuple(text for done, text in changes if done))

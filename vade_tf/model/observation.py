@@ -30,7 +30,7 @@ class ObservationModel(keras.Model):
     """
 
     def __init__(self, encoder, decoder, likelihood, scaling, origins, **kwargs):
-        _check_keras()
+        check_keras()
         super().__init__(**{**kwargs, "dtype": "float32"})  # raw x and the bound, whatever the global policy
         self.likelihood = likelihoods.get(likelihood)
         networks.check(encoder, decoder, self.likelihood.outputs)
@@ -179,7 +179,7 @@ def in_half(network) -> bool:
     return any(getattr(layer, "compute_dtype", "") == "float16" for layer in network._flatten_layers())
 
 
-def _check_keras() -> None:
+def check_keras() -> None:
     """Raises InputError where Keras is set to what this model is not written for."""
     if (backend := keras.config.backend()) != "tensorflow":
         raise InputError(

@@ -257,8 +257,11 @@ def _variables(model: keras.Model) -> list[keras.Variable]:
 
 
 def all_finite(model: keras.Model) -> bool:
-    """Whether every weight is a finite number."""
-    return all(np.isfinite(weight).all() for weight in model.get_weights())
+    """Whether every weight is a finite number, and every variance that a weight is the logarithm of."""
+    weights = [(weight.path.rsplit("/", 1)[-1], np.asarray(weight)) for weight in model.weights]
+    with np.errstate(over="ignore"):
+        variances = [np.exp(weight) for name, weight in weights if name.startswith("log_sigma2")]
+    return all(np.isfinite(values).all() for values in (*variances, *(weight for _, weight in weights)))
 
 
 def restore_arrays(model: keras.Model, arrays: list[np.ndarray]) -> None:

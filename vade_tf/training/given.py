@@ -18,6 +18,7 @@ from vade_tf.model import convolutional, networks, own_networks
 from vade_tf.model.counts import Counts, LogCounts, log_counts
 from vade_tf.model.inputs import known_groups
 from vade_tf.model.likelihood import Gaussian, Likelihood
+from vade_tf.model.observation import check_keras
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import subset
 from vade_tf.training import cluster, distribute
@@ -188,6 +189,7 @@ def build_model(data: Observations, likelihood: Likelihood, settings: Resolved, 
         precision: of the hidden layers.
         own: the caller's networks instead.
     """
+    check_keras()
     n_features = data.x.shape[1]
     if own is None:
         check_room(n_features, settings, data.image_shape)
@@ -323,5 +325,5 @@ def check_room(n_features: int, settings: Resolved, image_shape: tuple[int, ...]
     if A_WEIGHT * weights > memory():
         raise InputError(
             f"hidden, latent_dim and clusters: expected a model that fits in {memory() / 2**30:,.1f} GiB, got one of "
-            f"{weights:,} weights; narrow its layers, or make images smaller"
+            f"{weights:,} weights; narrow its layers, make images smaller, or give fewer columns"
         )
