@@ -357,3 +357,15 @@ def test_columns_are_called_as_pandas_calls_them(tmp_path, names):
     """By numbers, or by texts that look like some."""
     pandas.DataFrame([[1.5, "x"], [2.5, "y"]], columns=names).to_parquet(tmp_path / "t.parquet")
     assert list(parquet.read(tmp_path / "t.parquet")) == list(pandas.read_parquet(tmp_path / "t.parquet")) == names
+
+
+@pytest.mark.parametrize("read", [parquet.read, parquet.ParquetTable], ids=["whole", "part"])
+@pytest.mark.parametrize("kind", ["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"])
+def test_texts_that_cannot_be_held_once_are_refused_by_their_column(tmp_path, kind, read):
+    """Two thousand texts of a megabyte are 414 bytes so, and pyarrow would make gigabytes of them."""
+    table = pyarrow.table({"n": [1.5, 2.5], "t": ["a", "b"], "u": ["c", "d"]})
+    packed = {"n": "PLAIN", "t": "PLAIN", "u": kind}
+    pyarrow.parquet.write_table(table, tmp_path / "t.parquet", use_dictionary=False, column_encoding=packed)
+    with pytest.raises(ValueError, match=f"texts of 'u' are packed as {kind}, which is not read; write the file again"):
+        read(tmp_path / "t.parquet")
+    assert len(read(tmp_path / "t.parquet", ["n", "t"])) == 2

@@ -70,7 +70,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         learning_rate: Adam's at the start of each phase, default 0.002.
         augment: how the encoder reads rows in training: images as "digits", rotated, zoomed and shifted a little, or as
             "photos", mirrored, cropped and with other colours; other rows with hidden "columns"; or as they are,
-            "none". None: "digits"; "columns" for fewer than 50,000 rows of more than 200 (see docs/training.md).
+            "none". None and "digits": "digits" for images, "columns" for fewer than 50,000 rows of more than 200 (see
+            docs/training.md), "none" for other rows.
         init: starting mixture, "landmark", "gmm" or "kmeans"; None: "landmark".
         guide_epochs: epochs in which a cross-entropy ties each row to its target group; None: nine tenths, with
             `self_train_epochs` all.
@@ -95,7 +96,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         weights_: pi, share of each cluster, [K].
         means_: mu, mean of each component in the code, [K, latent].
         covariances_: sigma2, variances of each component in the code, [K, latent].
-        history_: a dict an epoch of each phase: loss, terms of the bound, learning rate, seconds.
+        history_: a dict an epoch of each phase: loss, terms of the bound, learning rate, seconds; `restored_epoch` in
+            place of loss and terms where the loss was not finite.
         health_: what is wrong with the result, a sentence each; empty if nothing was found. What is wrong with the
             clusters is also given as a `ConvergenceWarning`.
         likelihood_: the name of p(x|z), given or chosen: "bernoulli", "gaussian", "counts", "zinb", or "mixed" of a
@@ -262,7 +264,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
     def inverse_transform(self, X):
         """Mean of p(x|z) of codes, in the units of the rows that were fitted: X [n, latent] -> [n, D].
 
-        A DataFrame like the one that was fitted, without the columns that were left out, if it was one.
+        A DataFrame like the one that was fitted, without the columns that were left out, if it was one: times of a zone
+        come in UTC, without a zone, spans of time in days, and intervals as texts.
 
         Raises:
             ValueError: X holds no finite numbers, or has another width.
@@ -314,8 +317,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             random_state: of the draw; default: that of the estimator.
 
         Returns:
-            (X, cluster): rows [n_samples, D] in the units of the rows that were fitted, a DataFrame if these were one,
-            and the cluster of each.
+            (X, cluster): rows [n_samples, D] in the units of the rows that were fitted, a DataFrame if these were one
+            (see `inverse_transform`), and the cluster of each.
 
         Raises:
             ValueError: n_samples below 1, or no such cluster.

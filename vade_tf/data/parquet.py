@@ -39,6 +39,7 @@ def read(file: Path, columns: list[str] | None = None) -> pandas.DataFrame:
     with pyarrow.parquet.ParquetFile(file) as opened:
         columns = _of_cells(opened.schema_arrow, columns)
         texts, size = _texts(opened.schema_arrow), _size(opened.metadata, columns)
+        _check_packing(opened.metadata, set(texts).intersection(columns))
     check_memory(size, file.name)
     table = pyarrow.parquet.read_table(file, columns=columns, read_dictionary=texts, pre_buffer=False)
     return _frame(table, texts, _most(file, size))
@@ -76,6 +77,7 @@ class ParquetTable:
             self.left_out = _no_cells(opened.schema_arrow)
             self.columns = [name for name in names if columns is not None or name not in self.index]
             self.texts, self.most = _texts(opened.schema_arrow), _most(file, _size(opened.metadata, names))
+            _check_packing(opened.metadata, set(self.texts).intersection(names))
             holes = _columns_with_holes(opened.metadata)
         with pyarrow.parquet.ParquetFile(file, read_dictionary=self.texts) as opened:
             schema = opened.schema_arrow  # which is made anew each time
@@ -191,6 +193,18 @@ def _size(metadata: pyarrow.parquet.FileMetaData, columns: Collection[str] | Non
             parts = (metadata.row_group(i).column(place) for i in range(metadata.num_row_groups))
             size += sum(max(part.total_uncompressed_size, each * part.num_values) for part in parts)
     return size
+
+
+def _check_packing(metadata: pyarrow.parquet.FileMetaData, texts: Collection[str]) -> None:
+    """Raises ValueError where pyarrow cannot hold the texts of a column once each, see the top."""
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for column in map(group.column, range(group.num_columns)):
+            kind = next((each for each in column.encodings if each.startswith("DELTA")), None)
+            if kind is not None and column.path_in_schema in texts:
+                raise ValueError(
+                    f"texts of {column.path_in_schema!r} are packed as {kind}, which is not read; write the file again "
+                    "by pandas.read_parquet(file).to_parquet(file)"
+                )
 
 
 def _most(file: Path, unpacked: int) -> int:
