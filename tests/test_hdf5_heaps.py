@@ -70,7 +70,7 @@ def test_a_length_that_leads_nowhere_or_back_is_refused(file, number, length):
 def test_a_heap_longer_than_its_file_and_many_within_one_another_are_refused(file):
     content = file.read_bytes()
     at = content.index(b"GCOL")
-    for length in (2**40, len(content), len(content) - at + 1):
+    for length in (0, 15, 2**40, len(content), len(content) - at + 1):
         file.write_bytes(content[: at + 8] + length.to_bytes(8, "little") + content[at + 16 :])
         assert not opens(file)
     file.write_bytes(content + 20 * (b"GCOL\1\0\0\0" + (16).to_bytes(8, "little")))

@@ -59,12 +59,12 @@ def _check_heaps(content: IO[bytes], length: int) -> None:
 
     for at in _heaps(content, whole):
         content.seek(at)
-        begin = content.read(head)
-        size, place = long(begin, 0), head
+        size, place = long(content.read(head), 0), head
         left -= max(size, LEAST)
-        if at + size > whole or left < 0:
+        if not head <= size <= whole - at or left < 0:
             raise ValueError("a heap of texts in it is damaged")
-        heap = begin + content.read(size - head)
+        content.seek(at)
+        heap = content.read(size)
         while place + head <= size:
             text = long(heap, place)
             step = head + -(-text // 8) * 8 if heap[place : place + 2] != b"\0\0" else text
