@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import subprocess
 import sys
 import warnings
 
@@ -16,7 +17,6 @@ from vade_tf.cli import train
 from vade_tf.cli.command import answer, starting
 from vade_tf.cli.steps import Steps
 from vade_tf.cli.terminal import Terminal
-from vade_tf.errors import InputError
 from vade_tf.printing import Plain
 from vade_tf.runs import seeds
 from vade_tf.runs.config import TrainConfig
@@ -268,12 +268,26 @@ def test_what_keras_and_matplotlib_are_set_to_ends_no_command_in_a_traceback(mon
     monkeypatch.setenv("MPLBACKEND", "module://no_such_notebook")
     with starting():
         assert os.environ["MPLBACKEND"] == "agg"
-    monkeypatch.setitem(sys.modules, "keras", None)  # as where KERAS_BACKEND names what is not installed
-    with (
-        pytest.raises(InputError, match=r"^Keras cannot be loaded .*; look at its settings: KERAS_BACKEND"),
-        starting(),
-    ):
-        pass
+
+
+@pytest.mark.parametrize(
+    ("backend", "settings"),
+    [("foo", {}), ("jax", {}), ("", {"floatx": "float7"})],
+    ids=["unknown", "not installed", "keras.json"],
+)
+def test_settings_that_keras_does_not_know_are_one_line(tmp_path, backend, settings):
+    (tmp_path / "keras.json").write_text(json.dumps(settings))
+    code = "from vade_tf.cli.command import answer, starting\nwith_it = starting()\n"
+    code += "raise SystemExit(answer('vade-tf train', with_it.__enter__))"
+    more = {"KERAS_BACKEND": backend} if backend else {}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "KERAS_HOME": str(tmp_path), **more},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert re.fullmatch(r"vade-tf train: .*TensorFlow or Keras cannot be loaded .*KERAS_BACKEND.*\n", done.stderr)
 
 
 def test_the_last_step_about_one_thing_is_done_where_another_thing_begins(capsys):

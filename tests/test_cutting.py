@@ -274,3 +274,22 @@ def test_a_packed_table_that_fits_is_read(tmp_path, monkeypatch, name, takes):
     monkeypatch.setattr("vade_tf.machine.memory", lambda: needed - 1)
     with pytest.raises(InputError, match="does not fit in memory"):
         load_file(file)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "held"),
+    [
+        ([b"ab\n" * 9, "\U0001f600\n".encode(), b"ab\n" * 9], 54 + 25 + 54),
+        (
+            [b"ab\nxxx", b"yyy", "\U0001f600".encode(), b"zz\nab\n"],
+            2 * 3 + 5 * (3 + 3 + 4 + 6),
+        ),  # one line, but its end
+        ([b"xx", b"y\n", "\u0101\n".encode(), b"z"], 2 * 4 + 3 * 3 + 2),
+    ],
+)
+def test_a_wide_character_counts_in_its_own_line(pieces, held):
+    """The pieces are as a file is read; where a line ends in one, what follows it there counts as the piece does."""
+    found = cutting._Held()
+    for piece in pieces:
+        found.add(piece)
+    assert found.bytes == held

@@ -199,11 +199,11 @@ def test_one_weight_that_is_no_number_is_enough(record):
     assert callbacks.all_finite(one.model)
 
 
-def test_a_variance_that_is_infinite_is_as_bad_though_its_logarithm_is_a_number(record):
+def test_a_variance_that_is_infinite_or_0_is_as_bad_though_its_logarithm_is_a_number(record):
     """A file of such a model would not be read again, nor is its bound a number."""
     one = record()
     log_sigma2 = one.model.prior.log_sigma2
-    for logarithm, finite in ((80.0, True), (90.0, False)):
+    for logarithm, finite in ((80.0, True), (90.0, False), (-80.0, True), (-90.0, False)):
         log_sigma2.assign(np.where(np.arange(log_sigma2.numpy().size).reshape(log_sigma2.shape) == 1, logarithm, 0))
         assert callbacks.all_finite(one.model) is finite
 

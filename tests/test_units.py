@@ -65,12 +65,12 @@ def test_a_row_that_lies_far_out_is_taken_whatever_stands_beside_it(n, rng):
     far[0, 3] = 2.5
     with pytest.warns(UnitsWarning, match="x: expected values from 0 to 1, .* got .* to 2.5; they are taken as they"):
         choice.check_units(model, far)
-    far[0, 3] = 150
+    far[0, 3] = 12
     for wrong in (
         255 * rows,
         rng.normal(size=(n, 40)),
         np.where(rows < 0.1, 255 * rows, 0),
-        *((far,) if n < 20 else ()),
+        *((far, -far) if n < 20 else ()),
     ):
         with pytest.raises(InputError, match="x: expected values from 0 to 1"):
             choice.check_units(model, wrong)

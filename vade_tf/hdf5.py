@@ -16,7 +16,7 @@ from vade_tf.machine import check_memory, memory
 EXPANDED = 2000  # times what is stored of it that an array may take; zeros that gzip has packed take 1,000 times
 CHECKSUM = 4  # bytes that may follow each part
 LITTLE = 1 << 26  # bytes that any array may take
-HEAP, LEAST = b"GCOL\1\0\0\0", 4096  # how a heap of texts begins, and its least length in bytes
+HEAP, LEAST = b"GCOL\1", 4096  # how a heap of texts begins, and its least length in bytes
 BLOCK = 1 << 24  # bytes of a file that are searched together
 TEXTS = (8, 4096)  # texts that are read together: the longer the file, the fewer
 TOGETHER = 1 << 28  # bytes of those texts, if each is as long as its file; or a quarter of the memory
@@ -46,13 +46,14 @@ def _check_heaps(content: IO[bytes], length: int) -> None:
     """Raises ValueError where the texts of a heap do not lie one behind the other: HDF5 may then never end.
 
     A heap is its length and its texts, each behind a number and a length of its own; 0 is the number of what is free.
+    One that is too short, or longer than its file, HDF5 refuses itself.
 
     Args:
         content: the file.
         length: bytes of a length.
     """
     head, whole = 8 + -(-length // 8) * 8, content.seek(0, os.SEEK_END)  # of a heap, and of each text in it
-    left = whole
+    left = 2 * whole  # of which heaps are read: one may hold another file, with heaps of its own
 
     def long(of: bytes, place: int) -> int:
         return int.from_bytes(of[place + 8 : place + 8 + length], "little")
@@ -60,9 +61,11 @@ def _check_heaps(content: IO[bytes], length: int) -> None:
     for at in _heaps(content, whole):
         content.seek(at)
         size, place = long(content.read(head), 0), head
-        left -= max(size, LEAST)
-        if not head <= size <= whole - at or left < 0:
-            raise ValueError("a heap of texts in it is damaged")
+        if not LEAST <= size <= whole - at:
+            continue
+        left -= size
+        if left < 0:
+            raise ValueError("its heaps of texts lie in one another")
         content.seek(at)
         heap = content.read(size)
         while place + head <= size:

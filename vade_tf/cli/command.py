@@ -220,19 +220,20 @@ def starting() -> Iterator[None]:
     """For the imports of a command: TensorFlow and what it loads say nothing unless that fails.
 
     Raises:
-        InputError: Keras is set to what is not there.
+        InputError: Keras is set to what it does not know, or what is not there.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # a command takes what it needs of a GPU
     os.environ["MPLBACKEND"] = "agg"  # figures go into files, whatever a notebook has set
     with hushed() as screen, at_once(screen):
-        import tensorflow as tf
-
         try:
-            import keras  # noqa: F401
-        except (AssertionError, ModuleNotFoundError) as error:
+            import keras  # noqa: F401  which reads its settings then
+            import tensorflow as tf
+        except (AssertionError, ValueError, ModuleNotFoundError) as error:
             where = "KERAS_BACKEND, and keras.json in ~/.keras or KERAS_HOME"
-            raise InputError(f"Keras cannot be loaded ({cited(error)}); look at its settings: {where}") from error
+            raise InputError(
+                f"TensorFlow or Keras cannot be loaded ({cited(error)}); look at the settings of Keras: {where}"
+            ) from error
 
         yield
         tf.constant(0)  # the device speaks up when first used

@@ -26,7 +26,7 @@ LONGEST_CELL = 1 << 26  # characters
 LONGEST_LINES = 1 << 27  # characters of the first ones, which are looked at as a whole
 CHUNK = 1 << 20
 CELL = 40  # bytes that a cell takes while pandas reads it, beside ...
-WIDE = ((0xF0, 5), (0xC4, 3), (0, 2))  # ... so many for each of its text: the largest byte says how Python holds it
+WIDE = ((0xF0, 5), (0xC4, 3), (0, 2))  # ... so many for each of its text: its largest byte says how Python holds it
 ENOUGH = 100  # rows that say whether they have cells like this, ...
 SEVERAL = 3  # ... numbers with spaces between them, at least
 NUMBERED = re.compile(r"[0-9]+:[-+.0-9eE]+")  # a feature as svmlight writes it
@@ -222,39 +222,55 @@ def opened(file: Path) -> IO[str]:
     if file.suffix.lower() != ".gz":
         check_memory(file.stat().st_size, file.name)
         return file.open(encoding="utf-8-sig", newline="")
-    size, widest, cells = 0, 0, dict.fromkeys(SEPARATORS, 0)
+    held, cells = _Held(), dict.fromkeys(SEPARATORS, 0)
     with gzip.open(file) as stream:
         while piece := stream.read(CHUNK):
-            size, widest = size + len(piece), max(widest, _largest(piece))
+            held.add(piece)
             for separator in cells:
                 cells[separator] += piece.count(separator.encode()) + _ends(piece)
-            check_memory(_held(size, widest) + CELL * max(cells.values()), file.name)
+            check_memory(held.bytes + CELL * max(cells.values()), file.name)
     return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
 
 
 def check_cells(file: Path, separator: str) -> None:
     """Raises ValueError where cells of a file would not fit in memory, or have null bytes, at which pandas ends one."""
-    size = widest = cells = 0
+    held, cells = _Held(), 0
     with gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb") as stream:
         while piece := stream.read(CHUNK):
             if b"\0" in piece:
                 raise ValueError(NULLS)
-            size, widest = size + len(piece), max(widest, _largest(piece))
+            held.add(piece)
             if separator == " ":  # any run of spaces and tabs
                 blank = np.isin(np.frombuffer(piece, np.uint8), (9, 32))
                 cells += int(np.count_nonzero(blank[1:] & ~blank[:-1])) + _ends(piece)
             else:
                 cells += piece.count(separator.encode()) + _ends(piece)
-    check_memory(_held(size, widest) + CELL * cells, file.name)
+    check_memory(held.bytes + CELL * cells, file.name)
 
 
-def _largest(piece: bytes) -> int:
-    return int(np.frombuffer(piece, np.uint8).max())
+class _Held:
+    """Bytes that a text takes while it is read: each line in as many a character as its widest one needs.
+
+    Attributes:
+        bytes: of all pieces so far; of a line that goes over several, all of it counts with the widest of these.
+    """
+
+    def __init__(self) -> None:
+        self.bytes = self._line = 0  # the line that goes on, so far
+        self._factor = 0
+
+    def add(self, piece: bytes) -> None:
+        factor = max(_wide(piece), self._factor)
+        self.bytes += (factor - self._factor) * self._line + factor * len(piece)
+        end = max(piece.rfind(b"\n"), piece.rfind(b"\r"))
+        self._line = len(piece) - end - 1 if end >= 0 else self._line + len(piece)
+        self._factor = _wide(piece[end + 1 :]) if end >= 0 else factor
 
 
-def _held(size: int, widest: int) -> int:
-    """Bytes that so long a text takes while it is read, by the largest byte in it."""
-    return next(factor for least, factor in WIDE if widest >= least) * size
+def _wide(piece: bytes) -> int:
+    """How often a text of such bytes stands in memory, by `WIDE`."""
+    largest = int(np.frombuffer(piece, np.uint8).max(initial=0))
+    return next(factor for least, factor in WIDE if largest >= least)
 
 
 def _ends(piece: bytes) -> int:

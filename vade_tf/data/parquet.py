@@ -21,7 +21,7 @@ BATCH = 65_536  # rows that are read together, at most
 BYTES = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4}  # of a value in memory; of all others 8 at least
 OBJECTS = {"DECIMAL": 112, "DATE": 16, "TIME": 16}  # bytes of a cell for which pandas has an object of Python
 TEXTS = 1 / 8  # of the machine's memory, which the texts of all cells may take, ...
-LITTLE, EXPANDED = 1 << 26, 2000  # ... but no more than so many bytes, or times the length of the file
+LITTLE, EXPANDED = 1 << 28, 2000  # ... but no more than so many bytes, or times the length of the file
 
 
 def read(file: Path, columns: list[str] | None = None) -> pandas.DataFrame:
@@ -39,7 +39,7 @@ def read(file: Path, columns: list[str] | None = None) -> pandas.DataFrame:
     with pyarrow.parquet.ParquetFile(file) as opened:
         columns = _of_cells(opened.schema_arrow, columns)
         texts, size = _texts(opened.schema_arrow), _size(opened.metadata, columns)
-        _check_packing(opened.metadata, set(texts).intersection(columns))
+        _check_packing(opened, columns)
     check_memory(size, file.name)
     table = pyarrow.parquet.read_table(file, columns=columns, read_dictionary=texts, pre_buffer=False)
     return _frame(table, texts, _most(file, size))
@@ -77,7 +77,7 @@ class ParquetTable:
             self.left_out = _no_cells(opened.schema_arrow)
             self.columns = [name for name in names if columns is not None or name not in self.index]
             self.texts, self.most = _texts(opened.schema_arrow), _most(file, _size(opened.metadata, names))
-            _check_packing(opened.metadata, set(self.texts).intersection(names))
+            _check_packing(opened, names)
             holes = _columns_with_holes(opened.metadata)
         with pyarrow.parquet.ParquetFile(file, read_dictionary=self.texts) as opened:
             schema = opened.schema_arrow  # which is made anew each time
@@ -195,8 +195,11 @@ def _size(metadata: pyarrow.parquet.FileMetaData, columns: Collection[str] | Non
     return size
 
 
-def _check_packing(metadata: pyarrow.parquet.FileMetaData, texts: Collection[str]) -> None:
-    """Raises ValueError where pyarrow cannot hold the texts of a column once each, see the top."""
+def _check_packing(opened: pyarrow.parquet.ParquetFile, columns: Collection[str]) -> None:
+    """Raises ValueError where pyarrow cannot hold the texts of one of these columns once each, see the top."""
+    schema, metadata = opened.schema_arrow, opened.metadata
+    levels = [field.name for field in schema if pyarrow.types.is_dictionary(field.type)]
+    texts = {*_texts(schema), *levels}.intersection(columns)
     for group in map(metadata.row_group, range(metadata.num_row_groups)):
         for column in map(group.column, range(group.num_columns)):
             kind = next((each for each in column.encodings if each.startswith("DELTA")), None)
@@ -218,7 +221,10 @@ def _frame(table: pyarrow.Table, texts: Collection[str], most: int, **how) -> pa
     columns = [table.column(i) for i, name in enumerate(table.column_names) if name in texts]
     length = sum(_length(chunk) for column in columns for chunk in column.chunks)
     if length > most:
-        raise ValueError(f"the texts of its cells take {length:,} bytes, expected {most:,} at most by its length")
+        raise ValueError(
+            f"the texts of its cells take {length:,} bytes, expected {most:,} at most, by its "
+            "length and this machine's memory"
+        )
     frame = _with_texts(table).to_pandas(**how)
     for place, name in enumerate(frame.columns):
         if str(name) in texts:  # pandas had noted that names are whole numbers

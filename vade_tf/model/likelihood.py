@@ -26,7 +26,7 @@ FAR = 10.0  # standard deviations
 SEVERAL = 30  # images, at least, of which none is bright, that may be bytes
 BEYOND = 0.5  # either way, of values that are scaled to [0, 1] and not in it
 RARELY = 0.05  # of the rows, so few of which may hold values beyond that; ...
-NEAR = 100.0  # ... or, of fewer rows than several, of the columns, with no value so large, as bytes have
+NEAR = 10.0  # ... or, of fewer rows than several, of the columns, or one of more than one, with no value so far out
 
 
 class Likelihood(ABC):
@@ -160,8 +160,9 @@ class Bernoulli(Likelihood):
             return
         out = (rows <= -BEYOND) | (rows >= 1 + BEYOND)
         few = out.any(axis=1).mean() < RARELY  # outliers
-        if len(rows) < SEVERAL and high < NEAR:  # of which one is many
-            few = few or out.any(axis=0).sum() <= max(1, RARELY * rows.shape[1])
+        n, width = rows.shape
+        if n < SEVERAL and width > 1 and max(-low, high) < NEAR and not np.issubdtype(rows.dtype, np.integer):
+            few = few or out.any(axis=0).sum() <= max(1, RARELY * width)  # of so few rows one is many
         if known and end <= 1 and (few or (low > -BEYOND and high < 1 + BEYOND)):  # scaled by others' least and largest
             warnings.warn(
                 f"{argument}: expected values from 0 to 1, as the model was trained on, got {low:g} to {high:g}; they "

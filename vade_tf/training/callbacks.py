@@ -257,10 +257,10 @@ def _variables(model: keras.Model) -> list[keras.Variable]:
 
 
 def all_finite(model: keras.Model) -> bool:
-    """Whether every weight is a finite number, and every variance that a weight is the logarithm of."""
+    """Whether every weight is a finite number, and so is every variance that one is the logarithm of, and 1 by it."""
     weights = [(weight.path.rsplit("/", 1)[-1], np.asarray(weight)) for weight in model.weights]
     with np.errstate(over="ignore"):
-        variances = [np.exp(weight) for name, weight in weights if name.startswith("log_sigma2")]
+        variances = [np.exp([weight, -weight]) for name, weight in weights if name.startswith("log_sigma2")]
     return all(np.isfinite(values).all() for values in (*variances, *(weight for _, weight in weights)))
 
 
