@@ -7,7 +7,7 @@ import pandas
 import pytest
 import scipy.sparse
 import tensorflow as tf
-from test_likelihood import model_of
+from test_units import model_of
 
 from vade_tf import VaDEClusterer
 from vade_tf.data import checks, greys

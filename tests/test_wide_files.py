@@ -186,7 +186,7 @@ def test_cells_are_counted_before_memory_is_taken(tmp_path, monkeypatch):
         monkeypatch.setattr("vade_tf.machine.memory", lambda: 40 * 100_000 - 1)
         with pytest.raises(ValueError, match="needs"):
             cutting.check_cells(asked, separator)
-        monkeypatch.setattr("vade_tf.machine.memory", lambda: 41 * 100_010 + 600_000)
+        monkeypatch.setattr("vade_tf.machine.memory", lambda: 41 * 100_010 + 1_000_000)
         cutting.check_cells(asked, separator)
 
 
