@@ -1,6 +1,8 @@
 """The CSV files of results: rows, and above them lines that begin with # and say how they were made."""
 
 import csv
+import hashlib
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -31,3 +33,17 @@ def append(rows: Iterable[dict], file: Path, columns: Iterable[str], *comments: 
         write([], file, columns, *comments)
     with file.open("a", newline="") as lines:
         csv.DictWriter(lines, columns, restval="", lineterminator="\n").writerows(rows)
+
+
+def commit() -> str:
+    """The last commit that changed the package, in short; where files differ from it, + and a digest of all of them."""
+    root = Path(__file__).resolve().parent.parent
+
+    def git(*words: str) -> str:
+        return subprocess.check_output(["git", *words, "--", "vade_tf"], cwd=root, text=True).strip()
+
+    last = git("log", "-1", "--format=%h", "--abbrev=7")
+    if not git("status", "--porcelain"):
+        return last
+    files = sorted((root / "vade_tf").rglob("*.py"))
+    return f"{last}+{hashlib.sha256(b''.join(file.read_bytes() for file in files)).hexdigest()[:4]}"
