@@ -5,7 +5,24 @@ Noise of a training step is a pure function of (seed, step), see `model.vade`, a
 look at may share one.
 """
 
+import enum
+
 import numpy as np
+
+
+class Stream(enum.IntEnum):
+    """The first number of a path: what the random numbers are for."""
+
+    HELD_OUT = 1
+    VALIDATION = 2
+    START_ROWS = 4
+    SELF_TRAINING = 5
+    ENSEMBLE = 6
+    SPACES = 7
+    AUGMENTATION = 8
+    OWN_LAYERS = 9
+    LOOKED_AT = 10
+    N_CLUSTERS = 11
 
 
 def fold(seed: int, *path: int) -> int:

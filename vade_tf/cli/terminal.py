@@ -96,7 +96,7 @@ class Terminal(Silent):
             terms = [f"{name} {metrics[name]:.2f}" for name in TERMS if metrics.get(name) is not None]
             rows.append(("ELBO", f"{metrics['elbo']:.2f} nats a row ({', '.join(terms)})"))
         if metrics.get("choice") is not None:
-            rows.append(("clusters", "{n_clusters}, {sure}: {why}".format(**metrics["choice"])))
+            rows.append(("clusters", metrics["choice"]["why"]))
         if metrics["health"]:
             rows.append(("health", in_flags("; ".join(metrics["health"]))))
         rows.append(("seconds", ", ".join(f"{name} {value:.0f}" for name, value in metrics["seconds"].items())))
@@ -128,7 +128,7 @@ class Terminal(Silent):
         title = f"{summary['n']:,} rows, {summary['n_held_out']:,} held out (ELBO in nats a held-out row)"
         table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
         scored = summary["rows"][0]["acc"] is not None
-        names = ("K", "", "ELBO", "behind", "±", "BIC", "ARI", "strength", "used", "least")
+        names = ("K", "", "ELBO", "behind", "±", "BIC", "strength", "used", "least")
         for name in names + (("ACC",) if scored else ()):
             table.add_column(name, justify="right", no_wrap=True)
         for row in summary["rows"]:
@@ -139,7 +139,6 @@ class Terminal(Silent):
                 f"{row['behind']:.2f}",
                 f"{row['behind_se']:.2f}",
                 f"{row['bic']:.0f}",
-                f"{row['stability']:.3f}",
                 f"{row['strength']:.3f}",
                 str(row["components_used"]),
                 f"{row['shares'][-1]:.4f}",
@@ -147,5 +146,5 @@ class Terminal(Silent):
             )
         self._print(table)
         named = ", ".join(f"{name} {k}" for name, k in summary["named"].items())
-        self.say(f"* recommended, {summary['sure']}: {summary['n_clusters']} clusters, {summary['why']}")
+        self.say(f"* recommended: {summary['n_clusters']} clusters, {summary['why']}")
         self.say(f"named by {named}\nwritten to {out}: clusters.png, clusters.csv, summary.json")

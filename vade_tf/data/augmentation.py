@@ -1,4 +1,4 @@
-"""Rows as the encoder reads them in training: images moved a little, or with other colours; others with hidden columns.
+"""Images as the encoder reads them in training: moved a little, or with other colours.
 
 Every map is a pure function of a seed, and that of a row does not depend on how many devices share its batch.
 """
@@ -12,7 +12,6 @@ import tensorflow as tf
 ROTATION = 10.0  # degrees either way
 SHIFT = 1 / 14  # of height and width either way: two pixels of 28
 ZOOM = 0.1  # share either way
-HIDDEN = 0.3  # share of the columns; 0.5 helps more where columns have noise of their own, and costs groups elsewhere
 CROP = 0.2  # of a photo: share of the side that may be cut off, all in all
 LIGHT, CONTRAST, SATURATION = 0.2, 0.2, 0.4  # share either way
 
@@ -34,26 +33,12 @@ class Augmentation:
     ends: tuple[float, float] = (0.0, math.inf)
 
 
-@dataclass(frozen=True)
-class Hiding:
-    """How columns are hidden: each with the chance `HIDDEN`, behind what stands for it.
-
-    Networks of few rows of many columns else learn by heart what single columns have in single rows, and new rows get
-    other groups. What is left of a row says of what is hidden (masking noise: Vincent et al., JMLR 2010).
-
-    Attributes:
-        mean: what stands for each column, [D]: the mean of its known cells.
-    """
-
-    mean: np.ndarray
-
-
-def augment(x: tf.Tensor, how: Augmentation | Hiding, seed, number=0, of: int = 1) -> tf.Tensor:
-    """A random map of each row.
+def augment(x: tf.Tensor, how: Augmentation, seed, number=0, of: int = 1) -> tf.Tensor:
+    """A random map of each image.
 
     Args:
-        x: rows, [batch, D], uint8 or float32; images are [batch, height * width * channels].
-        how: they are moved, or what is hidden. A missing cell stays one.
+        x: images, [batch, height * width * channels], uint8 or float32.
+        how: they are moved.
         seed: two integers; same seed, same maps.
         number, of: where the rows are only a slice of a batch: its number, and that of all slices. Each row gets the
             map that it has in the whole batch.
@@ -61,15 +46,10 @@ def augment(x: tf.Tensor, how: Augmentation | Hiding, seed, number=0, of: int = 
     Returns:
         Rows of the same shape and type. Bytes are rounded: cut off, they would lose half a grey value on average.
     """
-    size, draws = tf.shape(x)[0], len(how.mean) if isinstance(how, Hiding) else DRAWS[how.kind]
-    u = tf.random.stateless_uniform((of * size, draws), seed, minval=-1.0, maxval=1.0)
+    size = tf.shape(x)[0]
+    u = tf.random.stateless_uniform((of * size, DRAWS[how.kind]), seed, minval=-1.0, maxval=1.0)
     if of > 1:
         u = u[tf.cast(number, tf.int32) * size :][:size]
-    if isinstance(how, Hiding):
-        hidden = u < 2 * HIDDEN - 1
-        if x.dtype == tf.uint8:
-            return tf.where(hidden, tf.cast(np.round(how.mean), x.dtype), x)
-        return tf.where(hidden & ~tf.math.is_nan(x), tf.cast(how.mean, x.dtype), x)
     height, width, channels = (*how.image_shape, 1)[:3]
     images = tf.reshape(tf.cast(x, tf.float32), (-1, height, width, channels))
     if how.kind == "digits":

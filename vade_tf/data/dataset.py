@@ -78,14 +78,15 @@ class Observations:
 
     @property
     def kind(self) -> str:
-        """What rows are taken for, which decides how they are read: what goes on with a fit must take them so, too."""
         if self.image_shape is not None:
-            return "images on white" if self.on_white else "images"
+            return "images"
         if self.texts:
             return "texts"
-        if self.components:
-            return "principal components"
-        return "columns" if self.length is None else "rows of one length"
+        few = self.x.shape[1] <= 200 and not self.is_sparse
+        return "table" if few or (self.schema is not None and self.schema.blocks) else "rows"
+
+    def describe_kind(self) -> str:
+        return f"rows are taken for {self.kind}"
 
     @property
     def of_one_length(self) -> bool:

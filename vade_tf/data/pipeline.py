@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from vade_tf.data.augmentation import Augmentation, Hiding, augment
+from vade_tf.data.augmentation import Augmentation, augment
 from vade_tf.data.shards import FileRows, Shuffle
 from vade_tf.data.sparse import Rows
 from vade_tf.machine import rows_together, spans
@@ -78,7 +78,7 @@ def training_batches(
     epochs: range,
     *,
     hints: np.ndarray | None = None,
-    augmentation: Augmentation | Hiding | None = None,
+    augmentation: Augmentation | None = None,
     passes: int = 1,
     numbers: np.ndarray | None = None,
     slices: Slices | None = None,
@@ -91,8 +91,8 @@ def training_batches(
         batch_size: rows a batch.
         seed: of the order and of the augmentation.
         epochs: numbers of the epochs to deliver; epoch e is the same whichever epoch the range starts with.
-        hints: known group of each row, -1 for none, int [n]; default no hints.
-        augmentation: how images are moved, or columns are hidden; None: rows are read as they are.
+        hints: group of each row, int [n], -1 for none, or probabilities [n, K]; default no hints.
+        augmentation: how images are moved; None: rows are read as they are.
         passes: how often an epoch reads all rows, each time in another order.
         numbers: of the rows that are read, int [m]; default all.
         slices: of each batch, where several devices share it. The first rows of a batch that cannot be shared evenly
@@ -145,7 +145,8 @@ def _from_file(x: FileRows, batch_size: int, seed: int, span: range, hints, slic
     n, hinted, each = len(x), hints is not None, len(slices.own)
     shuffle = Shuffle(n, x.shape[1] * x.dtype.itemsize, batch_size, seed)
     source = _Source(x, np.zeros(0, np.int32) if hints is None else hints)
-    kinds = ((None, x.shape[1]), x.dtype), ((None,), source.hints.dtype), ((None, each, None), tf.int64), ((), tf.int64)
+    groups = (None, *source.hints.shape[1:]), source.hints.dtype
+    kinds = ((None, x.shape[1]), x.dtype), groups, ((None, each, None), tf.int64), ((), tf.int64)
     found = weakref.ref(source)
 
     def read():
@@ -177,7 +178,7 @@ def _from_file(x: FileRows, batch_size: int, seed: int, span: range, hints, slic
 
 @dataclass
 class _Source:
-    """What batches of rows in a file are made of: the rows, and the known group of each, or none."""
+    """What batches of rows in a file are made of: the rows, and the hints of each, or none."""
 
     x: FileRows
     hints: np.ndarray

@@ -3,7 +3,8 @@
 Symbols are those of Jiang et al. (IJCAI 2017, arXiv 1611.05148). A row x of a batch has the posterior
 q(z|x) = N(m, diag s2) and one sample z of it; the mixture has weights pi_c and components N(mu_c, diag sigma2_c).
 
-    gamma_c    = p(c|z) = softmax_c( log pi_c + log N(z; mu_c, sigma2_c) )           eq. 16
+    gamma_c    = p(c|z) = softmax_c( log pi_c + log N(z; mu_c, sigma2_c) )           in the bound
+    p(c|x)     = E_q[ gamma_c ]                                                      eq. 16, what is given out
     distortion = -E_q log p(x|z)                      `likelihood.Likelihood.distortion`
     rate_z     = sum_c gamma_c KL( q(z|x) || N(mu_c, sigma2_c) )
     rate_c     = KL( gamma || pi )
@@ -43,8 +44,27 @@ def log_normal(z, mu, log_sigma2):
 
 
 def log_responsibilities(z, log_pi, mu, log_sigma2):
-    """log gamma_c = log p(c|z) (eq. 16). Shapes as in `log_normal`, `log_pi` [K]. Returns [batch, K]."""
+    """log gamma_c = log p(c|z). Shapes as in `log_normal`, `log_pi` [K]. Returns [batch, K]."""
     return tf.nn.log_softmax(log_pi + log_normal(z, mu, log_sigma2), axis=-1)
+
+
+def log_assignments(m, log_s2, log_pi, mu, log_sigma2):
+    """log p(c|x) = log E_{q(z|x)}[ p(c|z) ] (eq. 16), by the draws of `cubature`.
+
+    Args:
+        m, log_s2: mean and log variance of q(z|x), [batch, latent].
+        log_pi, mu, log_sigma2: the mixture, [K], [K, latent] and [K, latent].
+
+    Returns:
+        Log probabilities, [batch, K], in the dtype of m. A row's hang on that row alone.
+    """
+    draws = cubature(m.shape[-1])  # [draws, latent]
+    z = m[:, None, :] + tf.exp(0.5 * log_s2)[:, None, :] * tf.cast(draws, m.dtype)  # [batch, draws, latent]
+    flat = tf.reshape(z, (-1, m.shape[-1]))
+    log_pi = tf.repeat(log_pi[None, :], tf.shape(flat)[0], axis=0)  # OpenVINO errs in sum + [K], openvino#23616
+    log_gamma = log_responsibilities(flat, log_pi, mu, log_sigma2)  # [batch * draws, K]
+    log_gamma = tf.reshape(log_gamma, (-1, len(draws), mu.shape[0]))
+    return tf.reduce_logsumexp(log_gamma, axis=1) - math.log(len(draws))
 
 
 def rate_z(log_gamma, m, log_s2, mu, log_sigma2):
@@ -98,18 +118,17 @@ def bound(terms):
     return -(terms["distortion"] + terms["rate_z"] + terms["rate_c"])
 
 
-def guidance(log_gamma, hints):
-    """Cross-entropy of the responsibilities with known groups: -log gamma_hint, and 0 where there is no hint.
+def guidance(log_gamma, P):
+    """Cross-entropy of the responsibilities with a soft partition: -sum_c P_c log gamma_c; at its optimum gamma = P.
 
     Args:
         log_gamma: log responsibilities, [batch, K].
-        hints: group of each row, integers in [0, K), or -1 for "not known", [batch].
+        P: probability of each group, [batch, K]; a row of zeros adds nothing, one of 0 and 1 is a known group.
 
     Returns:
         Nats per row, [batch].
     """
-    picked = tf.one_hot(hints, log_gamma.shape[-1], dtype=log_gamma.dtype)  # a row of zeros where the hint is -1
-    return -tf.reduce_sum(picked * log_gamma, axis=-1)
+    return -tf.reduce_sum(P * log_gamma, axis=-1)
 
 
 def cubature(latent: int) -> np.ndarray:

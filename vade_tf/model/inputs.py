@@ -158,7 +158,18 @@ def given_hints(model, y, hints):
             "guide_weight: expected a weight above 0 for hints, got 0, with which they change nothing; call "
             "model.guide_weight.assign(20.0) first"
         )
-    return known_groups(y, model.prior.n_components)
+    return checked_hints(y, model.prior.n_components)
+
+
+def checked_hints(hints, n_clusters: int) -> np.ndarray:
+    """Hints given as groups, see `known_groups`, or as probabilities [n, K], whose rows sum to 1 or are all 0."""
+    found = np.asarray(hints)
+    if found.dtype.kind != "f" or found.ndim != 2 or found.shape[1] != n_clusters:
+        return known_groups(hints, n_clusters)
+    sums = found.sum(axis=1)
+    if found.size and (found.min() < 0 or not (np.isclose(sums, 1, atol=1e-2) | (sums == 0)).all()):
+        raise InputError("hints: expected probabilities whose rows sum to 1, or are all 0 where nothing is known")
+    return found
 
 
 def _are_hints(y: np.ndarray) -> bool:
@@ -185,8 +196,13 @@ def known_groups(hints, n_clusters: int) -> np.ndarray:
 
 
 def hints_of_batch(hints, n_clusters: int) -> tf.Tensor:
-    """Hints of a batch as int32 [batch], whatever integers [batch] or [batch, 1] they come as."""
+    """Hints of a batch as P float32 [batch, K]: probabilities, or integers [batch] or [batch, 1], -1 for none.
+
+    XLA drops the check of their range; a group beyond K makes NaN of its row.
+    """
     hints = tf.convert_to_tensor(hints)
+    if hints.dtype.is_floating and len(hints.shape) == 2 and hints.shape[1] == n_clusters:
+        return tf.cast(hints, tf.float32)
     if not (hints.dtype.is_integer and len(hints.shape) in (1, 2)):
         raise InputError(
             f"hints: expected whole numbers of shape (batch,), got {hints.dtype.name} of shape {hints.shape}"
@@ -194,4 +210,4 @@ def hints_of_batch(hints, n_clusters: int) -> tf.Tensor:
     hints = tf.reshape(tf.cast(hints, tf.int32), (-1,))
     expected = f"hints: expected groups from 0 to {n_clusters - 1}, or -1 for unknown"
     tf.debugging.assert_less(hints, n_clusters, f"{expected}; the model has {n_clusters} components")
-    return hints
+    return tf.one_hot(hints, n_clusters) + tf.where(hints < n_clusters, 0.0, math.nan)[:, None]

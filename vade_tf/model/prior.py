@@ -52,9 +52,19 @@ class GaussianMixturePrior(keras.layers.Layer):
         components = tfd.Independent(tfd.Normal(mu, tf.exp(0.5 * log_sigma2)), reinterpreted_batch_ndims=1)
         return tfd.MixtureSameFamily(tfd.Categorical(logits=log_pi), components)
 
-    def call(self, z):
-        """Log responsibilities of codes z [batch, latent] -> [batch, K] (eq. 16)."""
-        return elbo.log_responsibilities(tf.cast(z, tf.float32), *self.parameters)
+    def call(self, m, log_s2=None):
+        """Log responsibilities log p(c|z) of codes m; with log s2 log p(c|x) (eq. 16) of posteriors N(m, diag s2).
+
+        Args:
+            m, log_s2: [batch, latent] each.
+
+        Returns:
+            [batch, K], float32.
+        """
+        m = tf.cast(m, tf.float32)
+        if log_s2 is None:
+            return elbo.log_responsibilities(m, *self.parameters)
+        return elbo.log_assignments(m, tf.cast(log_s2, tf.float32), *self.parameters)
 
     def draw(self, clusters, noise):
         """Codes of chosen components: clusters int [n], standard normal noise [n, latent] -> [n, latent]."""

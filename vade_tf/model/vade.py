@@ -29,11 +29,11 @@ class VaDE(ObservationModel):
 
     * rows x [n, D], or images of the shape that the encoder reads, or a pair `(view, x)`: the encoder reads `view` (x,
       augmented) and the decoder explains `x`. The bound holds for any q(z), so it stays a bound on log p(x);
-    * optionally `hints`, int [n]: the group of a row where it is known, -1 where it is not. It adds
-      `guide_weight * -log gamma_hint` to the loss: a few labels make the model semi-supervised, the groups of a
-      clustering guide it through its first epochs.
+    * optionally `hints`: the group of each row, int [n], -1 where it is not known, or a soft partition P [n, K]. It
+      adds `guide_weight * -sum_c P_c log gamma_c` to the loss: a few labels make the model semi-supervised, the
+      partition of a start guides it through its first epochs.
 
-    `predict` gives gamma at z = m, the mean of q(z|x): p(c|z=m), [batch, K].
+    `predict` gives p(c|x) = E_q(z|x)[ p(c|z) ] (eq. 16), [batch, K].
 
     Args:
         encoder: model from x to (m, log s2), both [batch, latent] (`networks.build_encoder`). x is [batch, D], or has
@@ -129,8 +129,8 @@ class VaDE(ObservationModel):
                 first batch of a data set, which is read once more for it. Unseen go data sets that depend on Python
                 or on random numbers without a seed for each, distributed ones, and generators and other iterables.
             y: the same as hints, if it holds a -1 and not only 1 besides; other labels are refused.
-            hints: group of each row, int [n], -1 where it is not known. True: x gives batches of (x, hints), or y is
-                meant as hints. Default: none.
+            hints: group of each row, int [n], -1 where it is not known, or probabilities [n, K]. True: x gives
+                batches of (x, hints), or y is meant as hints. Default: none.
             arguments, settings: as for `keras.Model.fit`, without weights of rows.
 
         Raises:
@@ -166,11 +166,11 @@ class VaDE(ObservationModel):
         inputs.check_rows(self, x)
         given = inspect.signature(super().evaluate).bind(x, y, *arguments, **settings).arguments
         inputs.check_unweighted(given.get("sample_weight"), None)
-        y = None if y is None else inputs.known_groups(y, self.prior.n_components)
+        y = None if y is None else inputs.checked_hints(y, self.prior.n_components)
         return super().evaluate(x, y, *arguments, **settings)
 
     def predict(self, x, *arguments, **settings):
-        """Responsibilities at the posterior mean, gamma(z = m): raw x [n, D] -> [n, K]; as `keras.Model.predict`.
+        """p(c|x) = E_q(z|x)[ p(c|z) ] (eq. 16): raw x [n, D] -> [n, K]; as `keras.Model.predict`.
 
         Raises:
             ValueError: rows that are not finite or not in the units of the model, as far as `fit` sees them.
@@ -179,8 +179,13 @@ class VaDE(ObservationModel):
         return super().predict(x, *arguments, **settings)
 
     def call(self, x):
-        """Responsibilities at the posterior mean, gamma(z = m): raw x [batch, D] -> [batch, K]."""
-        return tf.exp(self.prior(self.encode(x)[0]))
+        """p(c|x) (eq. 16): raw x [batch, D] -> [batch, K]."""
+        return tf.exp(self.assignments(x)[1])
+
+    def assignments(self, x):
+        """Raw x [batch, D] -> (mean codes [batch, latent], log p(c|x) [batch, K])."""
+        m, log_s2 = self.encode(x)
+        return m, self.prior(m, log_s2)
 
     def sample(self, clusters, seed: int = 0):
         """Draw z ~ N(mu_c, sigma2_c) and decode it: new observations of chosen clusters.
@@ -212,7 +217,7 @@ class VaDE(ObservationModel):
             x: raw observations the decoder explains, [batch, D].
             noise: standard normal noise for z = m + s * noise, [batch, latent].
             view: what the encoder reads, raw, [batch, D]; default x.
-            hints: known groups, int [batch], -1 for none; default no hints.
+            hints: soft partition, float [batch, K], rows of zeros for none; default no hints.
             training: what layers such as dropout are told.
 
         Returns:
@@ -308,8 +313,6 @@ class VaDE(ObservationModel):
         if hints is not None:
             hints = inputs.hints_of_batch(hints, self.prior.n_components)
         terms = self.elbo_terms(x, noise, view, hints, training)
-        if hints is not None:  # XLA drops the check of their range
-            terms["guidance"] += 0.0 / tf.cast(hints < self.prior.n_components, tf.float32)  # NaN where it is not
         bound = elbo.bound(terms)
         loss = -bound + self.guide_weight * terms["guidance"]
         for penalty in self.losses:  # of the networks' own layers, such as weight decay

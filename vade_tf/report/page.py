@@ -88,7 +88,7 @@ def about(result: dict) -> str:
 
 def chosen(choice: dict) -> str:
     """One sentence: why there are so many clusters, where their number was not given."""
-    return "Number of clusters: chosen, {n_clusters}, {sure}: {why}".format(**choice)
+    return f"Number of clusters: chosen, {choice['why']}"
 
 
 def show(result: dict) -> None:
@@ -175,6 +175,7 @@ def page(
         _html_table(
             None,
             [
+                *([("rows", training["kind"]), ("start", training["start"])] if training.get("kind") else []),
                 *([("likelihood", name)] if (name := training.get("likelihood")) else []),  # older folders have none
                 ("epochs", ", ".join(f"{name} {n}" for name, n in training["epochs"].items() if n) or "none"),
                 ("seconds", ", ".join(f"{name} {value:,.0f}" for name, value in seconds.items())),
@@ -200,12 +201,11 @@ def _choice(choice: dict | None) -> list[str]:
     """The numbers of clusters that were compared, where one of them was chosen."""
     if choice is None:
         return []
-    rows = zip(choice["tried"], choice["stability"], choice["strength"], strict=True)
-    cells = [(str(k), f"{mean:.3f}", f"{worst:.3f}") for k, mean, worst in rows]
+    cells = [(str(k), f"{strength:.3f}") for k, strength in zip(choice["tried"], choice["strength"], strict=True)]
     return [
         f"<p>{escape(chosen(choice))}.</p>",
         "<details><summary>The numbers compared</summary>",
-        _html_table(["clusters", "agreement of starts on other rows (mean ARI)", "of the worst group"], cells, NUMBERS),
+        _html_table(["clusters", "prediction strength"], cells, NUMBERS),
         "</details>",
     ]
 

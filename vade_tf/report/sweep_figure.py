@@ -7,20 +7,20 @@ from matplotlib.figure import Figure
 
 from vade_tf.report.colours import COLOURS
 from vade_tf.report.drawing import WIDTH, plain, png, styled
-from vade_tf.runs.selection import STRONG
+from vade_tf.training.n_clusters import STRONG
 from vade_tf.writing import write_whole
 
 
 @styled()
 def draw(summary: dict) -> Figure:
-    """Four panels against K: held-out bound, BIC, stability, shares of the components.
+    """Four panels against K: held-out bound, BIC, prediction strength, shares of the components.
 
     Args:
         summary: what `sweep.train_sweep` returns.
     """
     rows, best = summary["rows"], summary["n_clusters"]
     k = np.array([row["n_clusters"] for row in rows])
-    column = {name: np.array([row[name] for row in rows]) for name in ("held_out_elbo", "bic", "stability", "strength")}
+    column = {name: np.array([row[name] for row in rows]) for name in ("held_out_elbo", "bic", "strength")}
     figure = Figure((WIDTH, 6.2), layout="constrained")
     (bound, information), (agreement, weights) = figure.subplots(2, 2, sharex=True)
     errors = [row["behind_se"] for row in rows]
@@ -29,11 +29,9 @@ def draw(summary: dict) -> Figure:
     bound.set(title="Bound on held-out rows", ylabel=bars)
     information.plot(k, column["bic"] / summary["n"], color=COLOURS[0], marker="o", markersize=4)
     information.set(title="BIC of the starting mixture", ylabel="BIC / n (nats; lower is better)")
-    agreement.plot(k, column["stability"], color=COLOURS[0], marker="o", markersize=4, label="mean ARI")
-    agreement.plot(k, column["strength"], color=COLOURS[1], marker="s", markersize=4, label="strength: worst group")
-    agreement.axhline(STRONG, color="0.5", linestyle="--", linewidth=1, label=f"found again ({STRONG})")
-    agreement.set(title="Groups found again on other rows", ylabel="agreement (1 is best)", ylim=(-0.02, 1.05))
-    agreement.legend(frameon=False, fontsize=7)
+    agreement.plot(k, column["strength"], color=COLOURS[0], marker="o", markersize=4)
+    agreement.axhline(STRONG, color="0.5", linestyle="--", linewidth=1)
+    agreement.set(title="Prediction strength", ylabel="pairs kept together\n(of the worst cluster)", ylim=(-0.02, 1.05))
     for row in rows:
         weights.plot(np.full(len(row["shares"]), row["n_clusters"]), row["shares"], "o", color=COLOURS[0], markersize=3)
     weights.plot(k, 1 / k, color="0.5", linestyle="--", linewidth=1, label="1 / K")
@@ -45,7 +43,7 @@ def draw(summary: dict) -> Figure:
         axis.set_xlabel("number of clusters K")
         axis.set_xticks(k if len(k) <= 16 else k[::2])
     data = f"{plain(summary['dataset'])}, {summary['n']:,} rows and {summary['n_held_out']:,} held out"
-    figure.suptitle(f"How many clusters? {data}; recommended: {best} ({plain(summary['sure'])})")
+    figure.suptitle(f"How many clusters? {data}; recommended: {best}")
     return figure
 
 

@@ -18,7 +18,6 @@ from vade_tf.runs.folder import Run
 from vade_tf.runs.rows import RunRows
 from vade_tf.systems import SYSTEMS, registry
 from vade_tf.training import device, given
-from vade_tf.training.choosing import numbers_tried
 from vade_tf.training.settings import AUTO, RECIPES
 from vade_tf.training.store import Pretrained, listed
 
@@ -62,10 +61,6 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
             hidden=theirs.hidden,
             network=theirs.network,
         )
-    if config.clusters == AUTO:
-        numbers_tried(len(rows.dataset.x))
-    if config.model == "vade" and config.augment == "digits" and given.hides(rows.dataset, likelihood):
-        config = replace(config, augment="columns")  # here, so that an older run goes on with what it has read
     network = given.network(rows.dataset, likelihood, config)
     told = {"sharpens": given.sharpens(rows.dataset, likelihood), "learns_variance": likelihood.learns_variance}
     settings = config.opening().resolve(*rows.dataset.x.shape, convolves=network == "conv", **told)

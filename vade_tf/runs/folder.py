@@ -46,13 +46,12 @@ MOST_EPOCHS = 10**6  # rows of a history, which are held as objects of Python an
 LARGEST = 1e30  # of a finite number in a history or a table; the span of larger ones is not to be drawn
 NUMBER, MAYBE = (int, float), (int, float, type(None))
 SCORES, BOUND = ("acc", "nmi", "ari"), ("elbo", "distortion", "rate_z", "rate_c")  # of each all are there, or none
-COMPARED = ("tried", "stability", "strength")  # a value each for every number of clusters
 CHOICE = record(
     {
         "n_clusters": int,
-        **dict.fromkeys(("sure", "why"), told),
+        "why": told,
         "tried": each(list, int),
-        **dict.fromkeys(("stability", "strength"), each(list, NUMBER)),
+        "strength": each(list, NUMBER),
     }
 )
 METRICS = {
@@ -60,7 +59,8 @@ METRICS = {
     **dict.fromkeys(("n", "n_features", "n_clusters", "seed"), int),
     **dict.fromkeys((*SCORES, *BOUND, "rate_w"), MAYBE),
     "likelihood": lambda value: value is None or told(value),
-    "choice": lambda value: value is None or (CHOICE(value) and len({len(value[name]) for name in COMPARED}) == 1),
+    "choice": lambda value: value is None or (CHOICE(value) and len(value["tried"]) == len(value["strength"])),
+    **dict.fromkeys(("kind", "start"), told),
     **dict.fromkeys(("health", "remedies"), list_told),
     "epochs": by_name(MAYBE),
     "seconds": by_name(NUMBER),

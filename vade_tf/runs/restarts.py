@@ -66,10 +66,8 @@ def _conclude(study: Study, reporter: Silent, export: bool) -> dict:
         diverged = study.diverged(runs)
         study.conclude(rows, {"restarts": rows, "selected": kept, "diverged": diverged})
         result = {**{name: value for name, value in runs[kept].items() if name != "agreement"}, "restarts": rows}
-        if first.get("choice") is not None:  # of K, for all, and so is what it says of itself
+        if first.get("choice") is not None:  # of K, for all
             result["choice"] = first["choice"]
-            if runs[kept] is not first and first["choice"]["sure"] == "not sure":
-                result["health"] = [first["health"][0], *result["health"]]
         write_whole(study.out / "metrics.json", (json.dumps(result, indent=2) + "\n").encode())
         return {**result, "diverged": diverged}
 

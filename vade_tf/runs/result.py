@@ -13,7 +13,7 @@ from vade_tf.data.dataset import Dataset
 from vade_tf.data.sparse import Rows, part
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import BOUND, SCORES
-from vade_tf.training import callbacks, cluster, device, distribute, extension
+from vade_tf.training import callbacks, cluster, device, distribute, partitions
 from vade_tf.training.autoencoder import AUTOENCODER
 from vade_tf.training.fitting import Fitted
 from vade_tf.training.loop import PLAIN_VAE
@@ -33,7 +33,7 @@ class Scores(keras.callbacks.Callback):
 
     def __init__(self, dataset: Dataset, epochs: int):
         super().__init__()
-        rows = extension.read_rows(len(dataset.x), seed=0)
+        rows = partitions.rows_read(len(dataset.x), seed=0)
         some = dataset if rows is None else dataset.part(rows)
         assert some.y is not None
         self.x, self.y = some.x, some.y
@@ -90,6 +90,8 @@ def summarise(
         **{name: found.get(name) for name in (*SCORES, *BOUND)},
         **{name: found[name] for name in ("rate_w",) if name in found},
         **({} if fitted.choice is None else {"choice": vars(fitted.choice)}),
+        "kind": fitted.kind,
+        "start": fitted.start,
         "health": fitted.health,
         "remedies": fitted.remedies,
         "epochs": {"pretrain": pretrained or None, "fit": trained},

@@ -4,20 +4,17 @@ Of several K, three criteria, which look at different things:
 
 * the bound on rows kept from training: does another component explain new rows better;
 * BIC of the starting mixtures on one code, which all K share: is it worth its parameters;
-* strength (`training.choosing`): are the groups found again on other rows.
+* prediction strength (`training.n_clusters`): are the groups found again on other rows.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import logsumexp
 from sklearn.metrics import adjusted_rand_score
 
-from vade_tf.training import start as starting
-from vade_tf.training.choosing import STRONG
+from vade_tf.training.initialization import Start
+from vade_tf.training.n_clusters import STRONG
 
 BLOCK = 16_384  # codes whose log densities are taken together
-ALIKE = 1  # criteria agree where the K they name lie no further apart than this, in steps of the K tried
 
 
 def n_parameters(n_clusters: int, latent_dim: int) -> int:
@@ -25,7 +22,7 @@ def n_parameters(n_clusters: int, latent_dim: int) -> int:
     return 2 * latent_dim * n_clusters + n_clusters - 1
 
 
-def bic(z: np.ndarray, start: starting.Start) -> float:
+def bic(z: np.ndarray, start: Start) -> float:
     """Bayesian information criterion (Schwarz 1978) of a mixture on codes: the lower, the better.
 
     BIC = -2 sum_i log sum_c pi_c N(z_i; mu_c, diag sigma2_c) + (2 latent K + K - 1) log n
@@ -79,51 +76,28 @@ def behind(elbo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return difference.mean(axis=1), difference.std(axis=1, ddof=1) / np.sqrt(elbo.shape[1])
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A recommended K, what each criterion names, how sure ("sure", "fairly sure", "not sure") and why, a sentence."""
+def recommend(rows: list[dict]) -> dict:
+    """One K of those tried: the largest with a prediction strength of at least `STRONG`, else the strongest.
 
-    n_clusters: int
-    named: dict[str, int]
-    sure: str
-    why: str
-
-
-def recommend(rows: list[dict]) -> Choice:
-    """One K of those tried.
-
-    The held-out bound names the smallest K within one standard error of the best, BIC the lowest, stability the largest
-    K with a strength of at least STRONG. Stability's K is recommended if there is one: the other two rise with every
-    component that a group's shape can use. Where there is none, no K gives groups that are found again on other rows:
-    then stability names the K of the highest mean ARI, and the middle one of the three is taken. K = 1, whose one group
-    is found again on any rows, is named by the other two alone.
+    The held-out bound names the smallest K within one standard error of the best, BIC the lowest; both rise with every
+    component that a group's shape can use, so they are told and do not decide.
 
     Args:
-        rows: for each K, ascending: n_clusters, behind, behind_se, bic, stability (mean ARI) and strength.
+        rows: for each K, ascending: n_clusters, behind, behind_se, bic and strength.
+
+    Returns:
+        n_clusters, named (K by criterion) and why, a sentence.
     """
-    tried = [row["n_clusters"] for row in rows]
-    split = [row for row in rows if row["n_clusters"] > 1] or rows  # a single group is found again on any rows
-    strong = [row["n_clusters"] for row in split if row["strength"] >= STRONG]
+    strong = [row["n_clusters"] for row in rows if row["strength"] >= STRONG]
+    best = strong[-1] if strong else max(rows, key=lambda row: row["strength"])["n_clusters"]
     named = {
         "held-out bound": next(row["n_clusters"] for row in rows if row["behind"] <= row["behind_se"]),
         "BIC": min(rows, key=lambda row: row["bic"])["n_clusters"],
-        "stability": strong[-1] if strong else max(split, key=lambda row: row["stability"])["n_clusters"],
+        "prediction strength": best,
     }
-    best = named["stability"] if strong else sorted(named.values())[1]
-    places = [tried.index(k) for k in named.values()]
-    agree = max(places) - min(places) <= ALIKE
-    if strong:
-        why = f"the largest K whose groups are all found again on other rows (strength >= {STRONG})"
-    else:
-        why = (
-            f"no K has groups that are all found again on other rows (strength >= {STRONG}); this is the middle choice"
-        )
-    if agree:
-        why += "; the criteria agree" + ("" if len(set(named.values())) == 1 else f" to within {ALIKE} step")
-    else:
-        others = [f"{name} names {k}" for name, k in named.items() if k != best]
-        why += "; the criteria disagree: " + ", ".join(others)
-    if best in (tried[0], tried[-1]):
+    why = f"the largest K with a prediction strength of at least {STRONG}"
+    if not strong:
+        why = f"no K has a prediction strength of {STRONG}; this one has the highest"
+    if len(rows) > 1 and best in (rows[0]["n_clusters"], rows[-1]["n_clusters"]):
         why += "; it is at the end of the range: try a wider one"
-    sure = "not sure" if not strong else "sure" if agree and best not in (tried[0], tried[-1]) else "fairly sure"
-    return Choice(best, named, sure, why)
+    return {"n_clusters": best, "named": named, "why": why}

@@ -19,7 +19,7 @@ from vade_tf.runs.places import by_name, told
 from vade_tf.runs.rows import load_rows, load_whole
 from vade_tf.runs.study import Study
 from vade_tf.training.autoencoder import trained_parts
-from vade_tf.training.choosing import stability
+from vade_tf.training.n_clusters import prediction_strength
 from vade_tf.training.posterior import codes, posterior
 from vade_tf.training.recipe import kept_start
 from vade_tf.training.reporter import Silent
@@ -37,13 +37,13 @@ def _numbers(least: float, whole: bool = False) -> Callable[[Any], bool]:
 ROW = {
     "n_clusters": _numbers(1, whole=True),
     "components_used": _numbers(0, whole=True),
-    **dict.fromkeys(("held_out_elbo", "behind", "bic", "stability", "strength"), _numbers(-LARGEST)),
+    **dict.fromkeys(("held_out_elbo", "behind", "bic", "strength"), _numbers(-LARGEST)),
     "behind_se": _numbers(0),
     **dict.fromkeys(("elbo", *SCORES), MAYBE),
     "shares": each(list, _numbers(0)),
 }
 SUMMARY = {
-    **dict.fromkeys(("dataset", "sure", "why"), told),
+    **dict.fromkeys(("dataset", "why"), told),
     **dict.fromkeys(("n", "n_held_out", "n_clusters"), _numbers(1, whole=True)),
     "named": by_name(int),
     "rows": each(list, record(ROW)),
@@ -67,8 +67,8 @@ def train_sweep(
         reporter, export: as for `train.train`.
 
     Returns:
-        What summary.json holds: rows (one dict a K: n_clusters, held_out_elbo, behind, behind_se, bic, stability,
-        strength, components_used, shares, elbo, acc, nmi, ari), dataset, n, n_held_out, `selection.Choice`, and
+        What summary.json holds: rows (one dict a K: n_clusters, held_out_elbo, behind, behind_se, bic, strength,
+        components_used, shares, elbo, acc, nmi, ari), dataset, n, n_held_out, what `selection.recommend` returns, and
         `diverged`, the K that are left out of all this.
 
     Raises:
@@ -143,12 +143,12 @@ def compare(study: Study, results: dict[int, dict]) -> dict:
     assert aside is not None
     z = pretrained_codes(next(iter(folders.values())), dataset.x)
     bounds, rows = [], []
+    strengths = dict(zip(folders, prediction_strength(z, list(folders), config.seed), strict=True))
     for k, folder in folders.items():
         model = load(folder)
         bounds.append(posterior(model, aside.x).elbo)
         gamma = sum(model.predict_on_batch(rows).sum(axis=0, dtype=np.float64) for rows in pipeline.blocks(dataset.x))
         shares = np.sort(gamma)[::-1] / len(dataset.x)
-        ari, strength = stability(z, k, config.init, config.seed)
         run = Run.open(folder)
         start = kept_start(run, len(z), k, z.shape[1])
         if start is None:
@@ -158,8 +158,7 @@ def compare(study: Study, results: dict[int, dict]) -> dict:
                 "n_clusters": k,
                 "held_out_elbo": float(bounds[-1].mean(dtype=np.float64)),
                 "bic": selection.bic(z, start),
-                "stability": ari,
-                "strength": strength,
+                "strength": float(strengths[k]),
                 "components_used": int(np.sum(shares >= USED / k)),
                 "shares": [round(float(share), 6) for share in shares],
                 **{name: results[k][name] for name in ("elbo", *SCORES)},
@@ -168,7 +167,7 @@ def compare(study: Study, results: dict[int, dict]) -> dict:
     for row, behind, error in zip(rows, *selection.behind(np.stack(bounds)), strict=True):
         row.update(behind=float(behind), behind_se=float(error))
     choice = selection.recommend(rows)
-    return {"dataset": dataset.name, "n": len(dataset.x), "n_held_out": len(aside.x), "rows": rows, **vars(choice)}
+    return {"dataset": dataset.name, "n": len(dataset.x), "n_held_out": len(aside.x), "rows": rows, **choice}
 
 
 def pretrained_codes(folder: Path, x: Rows) -> np.ndarray:

@@ -104,9 +104,8 @@ class Views(keras.callbacks.Callback):
         if -epoch % self.epochs % max(1, self.epochs // self.TIMES) != 0:
             return
         m, log_s2 = model.encode(self.x[: self.ROWS])
-        log_gamma = model.prior(m).numpy()
-        groups = log_gamma.argmax(axis=1)
-        share = np.bincount(groups, minlength=log_gamma.shape[1]) / len(groups)
+        groups = model.prior(m, log_s2).numpy().argmax(axis=1)
+        share = np.bincount(groups, minlength=model.prior.n_components) / len(groups)
         images = {} if self.image_shape is None else self._images(model, m, self.image_shape)
         with self.board.summaries("fit", epoch):
             for c, (weight, size) in enumerate(zip(np.exp(model.prior.parameters[0]), share, strict=True)):
@@ -119,8 +118,8 @@ class Views(keras.callbacks.Callback):
 
     def project(self, model: VaDE) -> None:
         """Write the projector's files of a fitted model, which may not be that of the last epoch."""
-        m, _ = model.encode(self.x)
-        groups = model.prior(m).numpy().argmax(axis=1)
+        m, log_gamma = model.assignments(self.x)
+        groups = log_gamma.numpy().argmax(axis=1)
         write_projector(self.board.folder("fit"), m.numpy(), groups, self.y, self._thumbnails(model))
 
     def _images(self, model, m, image_shape: tuple[int, ...]) -> dict[str, np.ndarray]:

@@ -61,7 +61,8 @@ def train(
         ari (None without labels), elbo, distortion, rate_z, rate_c, of GMVAE rate_w (nats a row, over all rows; None
         without a bound), health (what is wrong with the result, a sentence each), remedies (what was done during
         training, a sentence each), choice (where the number of clusters was chosen: the fields of
-        `training.choosing.Choice`), epochs by phase as trained, seconds by phase, device, precision, jit, versions.
+        `training.n_clusters.Choice`), kind and start (what the rows were taken for, and the start in words), epochs by
+        phase as trained, seconds by phase, device, precision, jit, versions.
         Nothing on a worker that is not the chief, which writes nothing, either.
 
     Raises:

@@ -50,11 +50,11 @@ def build_signatures(model: VaDE) -> tuple[tf.Module, dict]:
         return tf.reduce_all((tf.abs(x) <= MOST) | (fills & tf.math.is_nan(x)), axis=-1)
 
     def classify(x):
-        m, _ = model.encode(x)
+        m, log_s2 = model.encode(x)
         log_pi, mu, log_sigma2 = model.prior.parameters
         log_pi = tf.repeat(log_pi[None, :], tf.shape(m)[0], axis=0)  # OpenVINO errs in sum + [K], openvino#23616
         log_joint = log_pi + elbo.log_normal(m, mu, log_sigma2)  # log p(c, z = m), [n, K]
-        gamma = tf.nn.softmax(log_joint)
+        gamma = tf.exp(model.prior(m, log_s2))
         best, known = tf.argmax(gamma, axis=-1), whole(x) & tf.math.is_finite(tf.reduce_max(log_joint, axis=-1))
         return {
             "cluster": tf.where(known, best, -tf.ones_like(best)),
@@ -130,7 +130,7 @@ class Served:
         return self._rows("serving_default", x)
 
     def predict(self, x) -> np.ndarray:
-        """Responsibilities at the mean code, as `VaDE.predict`: x [n, D] -> [n, K]."""
+        """p(c|x), as `VaDE.predict`: x [n, D] -> [n, K]."""
         return self.classify(x)["probabilities"]
 
     def encode(self, x) -> tuple[np.ndarray, np.ndarray]:

@@ -24,9 +24,9 @@ def learning_rate(
     return lambda epoch: initial * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * (epoch + 0.5) / epochs)))
 
 
-def steps_back(rows: list[dict], phase: str, begun: int) -> int:
-    """How often a phase had to return to earlier weights after epoch `begun`; each time halves its learning rate."""
-    return sum(row["phase"] == phase and row["epoch"] > begun and "restored_epoch" in row for row in rows)
+def steps_back(rows: list[dict], phase: str) -> int:
+    """How often a phase had to return to earlier weights; each time halves its learning rate."""
+    return sum(row["phase"] == phase and "restored_epoch" in row for row in rows)
 
 
 STEPS_BACK = 3  # in a phase; an eighth of the learning rate that still diverges has another reason
@@ -74,7 +74,6 @@ class Record(keras.callbacks.Callback):
         rows: rows of the epochs before; extended in place.
         say: shows a sentence to a person.
         watch: signals, warnings and remedies of a VaDE, or None.
-        begun: epochs before those of this training, where the phase is trained anew.
 
     Raises:
         DivergedError: after `STEPS_BACK` of them, or if no epoch of the phase was good.
@@ -88,10 +87,8 @@ class Record(keras.callbacks.Callback):
         rows: list[dict],
         say: Callable[[str], None],
         watch: Watch | None,
-        begun: int,
     ):
         super().__init__()
-        self.before = begun
         self.store = store
         self.phase = phase
         self.epochs = epochs
@@ -105,8 +102,8 @@ class Record(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         build_optimizer(self.model)
         self.good = state_arrays(self.model)
-        done = [row for row in self.rows if row["phase"] == self.phase and row["epoch"] > self.before][-1:]
-        self.good_epoch = done[0].get("restored_epoch", done[0]["epoch"]) if done else self.before
+        done = [row for row in self.rows if row["phase"] == self.phase][-1:]
+        self.good_epoch = done[0].get("restored_epoch", done[0]["epoch"]) if done else 0
 
     def on_epoch_begin(self, epoch, logs=None):
         self.begun = time.perf_counter()
@@ -148,8 +145,8 @@ class Record(keras.callbacks.Callback):
     def _step_back(self, epoch: int, loss: float) -> int:
         """Restore the last good epoch that was kept; returns its number."""
         self._tell()
-        done = steps_back(self.rows, self.phase, self.before)
-        if done == STEPS_BACK or (epoch == self.epochs and self.good_epoch == self.before):
+        done = steps_back(self.rows, self.phase)
+        if done == STEPS_BACK or (epoch == self.epochs and self.good_epoch == 0):
             what = "a weight became NaN or infinite" if np.isfinite(loss) else f"the loss became {loss}"
             tried = f", after {done} steps back at half the learning rate each" if done else ""
             raise DivergedError(

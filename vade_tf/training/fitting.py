@@ -5,24 +5,24 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from vade_tf.data import checks, pipeline
-from vade_tf.data.augmentation import Augmentation, Hiding
+from vade_tf.data import pipeline
+from vade_tf.data.augmentation import Augmentation
 from vade_tf.data.dataset import Observations
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import Rows, part
 from vade_tf.errors import InputError
 from vade_tf.model import choice, own_networks
-from vade_tf.model.counts import Counts
 from vade_tf.model.observation import in_half
 from vade_tf.model.vade import VaDE
-from vade_tf.seeding import subset
-from vade_tf.training import arguments, aside, begun, cluster, device, distribute, given, health, remarks
-from vade_tf.training.choosing import Choice
+from vade_tf.seeding import Stream, subset
+from vade_tf.training import arguments, aside, begun, cluster, device, diagnostics, distribute, given, health
+from vade_tf.training.n_clusters import Choice
 from vade_tf.training.replicas import Replicas
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Resolved, Settings
@@ -30,7 +30,6 @@ from vade_tf.training.store import Memory, State, Store, kept
 from vade_tf.training.watch import Watch
 
 MEASURED = 10_000  # rows trained on that have a say in the variance of p(x|z), at most
-STREAM = 10  # of the seed: of these
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,7 @@ class Fitting:
         settings: all of them resolved.
         model: the VaDE whose networks are trained; other systems use its networks and its way to scale rows.
         hints: known group of each row, -1 for none, int [n]; None without hints.
+        init: a start of the caller's own, see `recipe.fit`, or None.
         own_networks: whether the networks are the caller's.
         store: what is kept, and found again after a pause.
         state: where an earlier process stopped, or None.
@@ -57,6 +57,7 @@ class Fitting:
     settings: Resolved
     model: VaDE
     hints: np.ndarray | None
+    init: Any
     own_networks: bool
     store: Store
     state: State | None
@@ -93,7 +94,7 @@ class Fitting:
         """The rows by which p(x|z) gets its variance: those set aside, and some that are trained on, drawn."""
         x, trained = self.data.rows, self.read("fit")
         n = len(x) if trained is None else len(trained)
-        drawn = subset(n, pipeline.together(x, MEASURED), self.settings.seed, STREAM)
+        drawn = subset(n, pipeline.together(x, MEASURED), self.settings.seed, Stream.LOOKED_AT)
         return part(x, self.aside), part(x, drawn if trained is None else trained[drawn])
 
     def passes(self, phase: str) -> int:
@@ -117,11 +118,9 @@ class Fitting:
         trained[self.aside] = False
         return np.flatnonzero(trained)
 
-    def seen(self, phase: str) -> Augmentation | Hiding | None:
-        """How the encoder reads rows in a phase, as `batches` takes it; None where it reads them as they are."""
+    def seen(self, phase: str) -> Augmentation | None:
+        """How the encoder reads images in a phase, as `batches` takes it; None where it reads rows as they are."""
         settings, shape = self.settings, self.data.image_shape
-        if settings.augment == "columns":
-            return Hiding(self.data.moments()[0])
         if settings.augment == "none" or shape is None or (phase == "pretrain" and settings.network != "conv"):
             return None
         return Augmentation(shape, settings.augment, self.data.paper, self.data.ends)
@@ -155,6 +154,8 @@ class Fitted:
         health: what is wrong with the result, a sentence each; empty for other systems, of which nothing is known.
         remedies: what was done about it during training, a sentence each.
         choice: why it has so many clusters, where it has chosen their number itself.
+        kind: what the rows were taken for: "images", "counts", "texts", "table" or "rows".
+        start: the start of the mixture, in words.
         schema: of rows that came as a DataFrame: `model.predict(schema.encode(frame)[0])` reads such rows; else None.
     """
 
@@ -165,6 +166,8 @@ class Fitted:
     health: list[str]
     remedies: list[str]
     choice: Choice | None = None
+    kind: str = ""
+    start: str = ""
     schema: Schema | None = None
 
 
@@ -176,6 +179,7 @@ def begin(
     reporter: Silent | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     *,
+    init: Any = None,
     networks: tuple[keras.Model, keras.Model] | None = None,
     system: str = "vade",
     epochs: int | None = None,
@@ -185,7 +189,7 @@ def begin(
     """A fit that can start, or go on where the store says that it stopped.
 
     Args:
-        x, settings, hints, store, reporter, callbacks, networks: see `recipe.fit`.
+        x, settings, hints, store, reporter, callbacks, init, networks: see `recipe.fit`.
         system, epochs, updates, pretrains: of a system that is not VaDE: its name, its epochs on many rows or its
             updates (see `Settings.resolve`), and whether it starts from the autoencoder.
 
@@ -198,16 +202,7 @@ def begin(
         raise InputError(f"distribute: expected 'none', several devices train VaDE alone, got {settings.distribute!r}")
     strategy = cluster.strategy(settings.distribute)
     data = given.as_observations(x, settings.likelihood)
-    if data.recognised and data.image_shape is not None and reporter is not None:
-        side = data.image_shape[0]
-        reporter.say(f"rows are taken for images of {side} x {side} pixels, which they look like")
-    if data.components and reporter is not None:
-        reporter.say(
-            "columns are taken for principal components, which share one unit; whiten them to weigh them alike"
-        )
     likelihood = choice.choose(data)
-    if data.likelihood == "auto" and data.origins is None and isinstance(likelihood, Counts) and reporter is not None:
-        reporter.say("rows are taken for counts; likelihood='gaussian' takes them for numbers")
     if data.origins is not None and system != "vade":
         raise InputError(f"batch: expected VaDE, which alone is told of batches, got {system}; leave it out")
     network = settings.network if networks is not None else given.network(data, likelihood, settings)
@@ -219,7 +214,6 @@ def begin(
         sharpens=system == "vade" and given.sharpens(data, likelihood),
         convolves=system == "vade" and networks is None and network == "conv",
         learns_variance=likelihood.learns_variance,
-        hides=system == "vade" and networks is None and given.hides(data, likelihood),
     )
     if networks is None:
         resolved = replace(resolved, network=network)
@@ -262,6 +256,7 @@ def begin(
         resolved,
         model,
         known,
+        init,
         networks is not None,
         store,
         state,
@@ -286,16 +281,13 @@ def fitted(fitting: Fitting, model: keras.Model, remedies: Sequence[str] = (), f
     seconds = {"pretrain": seconds["pretrain"], "init": fitting.seconds["init"], "fit": seconds["fit"]}
     seconds["total"] = sum(seconds.values())
     found = []
-    if len(fitting.data.x) > 1 and checks.all_alike(fitting.data.x):
-        found = ["the rows are all the same, and there are no groups to find; look at how they are read"]
-    elif isinstance(model, VaDE):
+    if isinstance(model, VaDE):
         look = Watch(fitting.data.x, fitting.settings.clusters, fitting.settings.seed)
         trained = any(row["phase"] == "fit" and "rate_z" in row for row in fitting.rows)
         silent = health.silent(look.rate_z(model)) if trained else []
         found = [
             *findings,
-            *remarks.of_rows(fitting.data, model.likelihood),
-            *remarks.unlike_sizes(fitting.data, model),
+            *diagnostics.of_rows(fitting.data),
             *health.lost(fitting.rows),
             *silent,
             *(finding.text for finding in health.findings(look.look(model))),

@@ -6,7 +6,6 @@ import reprlib
 import keras
 import numpy as np
 import tensorflow as tf
-from sklearn.utils.extmath import randomized_svd
 
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Observations
@@ -20,15 +19,13 @@ from vade_tf.model.inputs import known_groups
 from vade_tf.model.likelihood import Gaussian, Likelihood
 from vade_tf.model.observation import check_keras
 from vade_tf.model.vade import VaDE
-from vade_tf.seeding import subset
+from vade_tf.seeding import Stream, subset
 from vade_tf.training import cluster, distribute
-from vade_tf.training.settings import AUTO, MANY_ROWS, NARROW, OWN_FEATURES, RECIPES, Resolved, Settings
+from vade_tf.training.settings import AUTO, MANY_ROWS, RECIPES, Resolved, Settings
 
 A_WEIGHT = 48  # bytes: itself, a gradient, Adam's two moments, and copies to go back to and to write; measured 45 to 65
 SHARPENED_SIDE = 32  # pixels; the classifier's first layer has 1,200 weights for each number
 READ_ROWS = 1000  # on which the first layers of an encoder are looked at
-STREAM = 10  # of the seed: of these
-REPEATED = 0.75  # share of the variance in ten directions, from which on columns repeat one another: spectra, curves
 CONVOLVED_SIDES = range(12, 33)  # pixels: smaller images are fitted faster by dense networks, larger ones take long
 
 
@@ -75,32 +72,6 @@ def sharpens(data: Observations, likelihood: Likelihood) -> bool:
     return not isinstance(likelihood, Counts)
 
 
-def many_columns(data: Observations) -> bool:
-    """Whether rows have more columns than distances tell apart, or are of one length, and are no images."""
-    return data.image_shape is None and (data.x.shape[1] > OWN_FEATURES or data.of_one_length)
-
-
-def hides(data: Observations, likelihood: Likelihood) -> bool:
-    """Whether the encoder reads rows with hidden columns by default: few rows of many, that are no texts, no counts.
-
-    And whose columns do not repeat one another: of such rows networks know no more by heart than there is in them.
-    """
-    many = many_columns(data) and data.x.shape[1] >= NARROW and len(data.x) < MANY_ROWS
-    return many and not data.texts and likelihood.compares_columns and _in_ten_directions(data) <= REPEATED
-
-
-def _in_ten_directions(data: Observations) -> float:
-    """Share of the variance of some rows, each column of variance 1, that lies in ten directions."""
-    some = np.asarray(data.x[subset(len(data.x), pipeline.together(data.x, READ_ROWS), 0, STREAM)], np.float64)
-    mean, std = data.moments()
-    if data.components:
-        std = np.full_like(std, np.sqrt(np.mean(std**2)))
-    scaled = np.nan_to_num((some - mean) / np.where(std > 0, std, 1.0), posinf=0.0, neginf=0.0)
-    scaled -= scaled.mean(axis=0)
-    found = randomized_svd(scaled, min(10, *scaled.shape), random_state=0)[1]
-    return float((found**2).sum() / max((scaled**2).sum(), 1e-30))
-
-
 def check_widths(settings: Settings, own: bool = False) -> None:
     """Raises InputError where widths of dense layers are asked for beside convolutions, or networks of the caller's."""
     if settings.hidden in (None, RECIPES[settings.recipe].get("hidden")):
@@ -129,12 +100,6 @@ def check(data: Observations, likelihood: Likelihood, settings: Resolved, hints:
         raise InputError(
             f"augment: expected images for 'photos', got rows of {data.x.shape[1]} features; say image_shape, or use "
             "augment='none'"
-        )
-    if settings.augment == "columns" and isinstance(likelihood, Counts):
-        raise InputError("augment: expected rows that are no counts for 'columns', got counts; leave it out")
-    if settings.augment == "columns" and data.image_shape is not None:
-        raise InputError(
-            "augment: expected rows that are no images for 'columns', got images; use 'digits' or 'photos'"
         )
     if data.origins is not None and not isinstance(likelihood, Counts):
         raise InputError(
@@ -215,7 +180,7 @@ def build_model(data: Observations, likelihood: Likelihood, settings: Resolved, 
     model = VaDE(encoder, decoder, settings.clusters, likelihood, **more)
     own_networks.check(encoder, decoder, likelihood)
     if likelihood.compares_columns and own_networks.scales(encoder):  # counts are read as they are
-        some = subset(len(data.x), pipeline.together(data.x, READ_ROWS), settings.seed, STREAM)
+        some = subset(len(data.x), pipeline.together(data.x, READ_ROWS), settings.seed, Stream.LOOKED_AT)
         own_networks.check_reading(model, data.x[some])
     return model
 

@@ -1,36 +1,44 @@
-"""VaDE's training while it is held to groups, which are recomputed as the code gets better."""
+"""VaDE's training while gamma is held to a soft partition P, which is recomputed as the code gets better."""
 
 import itertools
 
+import keras
 import numpy as np
-import tensorflow as tf
 
-from vade_tf.training import aside, loop, selftraining
+from vade_tf.training import aside, loop, partitions, selftraining
 from vade_tf.training import callbacks as keras_callbacks
-from vade_tf.training import groups as finding
+from vade_tf.training.callbacks import all_finite
 from vade_tf.training.fitting import Fitting
-from vade_tf.training.keep import Held
-from vade_tf.training.store import kept_groups
+from vade_tf.training.store import Store, kept_partition, numbered
 from vade_tf.training.watch import Watch
 
 
-def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
-    """Train VaDE on its bound, at first held to groups: those of the start, recomputed as the code gets better.
+class KeepGuided(keras.callbacks.Callback):
+    """Keeps the weights after the epoch numbered `epochs`, the last that is held to P, as "guided" in the store."""
 
-    Those of a table and of counts are not recomputed: they do not come from the code. Nor are those of few wide rows,
-    whose code is that of rows known by heart by then.
+    def __init__(self, store: Store, epochs: int):
+        super().__init__()
+        self.store = store
+        self.epochs = epochs
 
-    The last that are recomputed may be sharpened by self-augmented training (`selftraining`).
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch + 1 == self.epochs and all_finite(self.model):
+            self.store.save("guided", numbered(self.model.get_weights()))
 
-    For `settings.guide_epochs` epochs the loss has guide_weight * -log gamma_group added (`elbo.guidance`), then the
-    bound is trained alone. Rows with a hint are held to it throughout.
+
+def guide(fitting: Fitting, P: np.ndarray) -> np.ndarray:
+    """Train VaDE on its bound, at first held to P: that of the start, recomputed as the code gets better.
+
+    For `settings.guide_epochs` epochs the loss has guide_weight * -sum_c P_c log gamma_c added (`elbo.guidance`), then
+    the bound is trained alone. Rows with a hint are held to it throughout. P is recomputed where it was found on the
+    code; the last one may be sharpened by self-augmented training (`selftraining`).
 
     Args:
         fitting: its model is changed in place.
-        start_groups: as `start` returned them, int [n].
+        P: as `start` returned it, [n, K].
 
     Returns:
-        The groups that it was held to last, int [n].
+        The P that it was held to last, [n, K].
 
     Raises:
         DivergedError: loss or weights became NaN or infinite, time and again.
@@ -39,32 +47,33 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
     done, epochs = loop.prepare(fitting, "fit", model), settings.epochs
     held = settings.guide_epochs if fitting.hints is None else epochs
     guided = min(settings.guide_epochs, epochs)
-    turns = regroup_epochs(guided, settings.regroups) if finding.kind(fitting) in ("code", "broad") else []
-    watch = Watch(x, settings.clusters, settings.seed)
+    turns = regroup_epochs(guided, settings.regroups) if partitions.found_on_code(fitting) else []
     hold = keras_callbacks.Guide(settings.guide_weight, held)
     own = [
         *([aside.Noise(*fitting.measured, settings.seed)] if len(fitting.aside) else []),
         hold,
-        Held(fitting.store, held if epochs <= 2 * held < 2 * epochs else 0),
-        *loop.phase_callbacks(fitting, "fit", range(done, epochs), epochs, watch=watch),
+        KeepGuided(fitting.store, held if held < epochs else 0),
+        *loop.phase_callbacks(
+            fitting, "fit", range(done, epochs), epochs, watch=Watch(x, settings.clusters, settings.seed)
+        ),
     ]
     cuts = {0, *turns, epochs} if fitting.hints is None else {0, *turns, guided, epochs}
-    groups = last = start_groups
+    last = P
     if turns and done > turns[-1]:  # by an earlier process, which may have trained all epochs
-        last, hold.sharp = _held_groups(fitting, turns[-1], True, last)
-        groups = last
+        last, hold.sharp = _recomputed(fitting, turns[-1], True)
+    P = last
     for first, end in itertools.pairwise(sorted(cuts)):
         if end <= done:
             continue
         if first in turns:
-            groups, hold.sharp = _held_groups(fitting, first, first == turns[-1], last)
-            last = groups
+            P, hold.sharp = _recomputed(fitting, first, first == turns[-1])
+            last = P
         elif first == guided and fitting.hints is not None:
-            groups = np.full_like(groups, -1)  # those of the start are let go, the hints are not
-            hold.sharp = False
-        target = groups if fitting.hints is None else np.where(fitting.hints >= 0, fitting.hints, groups)
+            P, hold.sharp = np.zeros_like(P), False  # the start is let go, the hints are not
         span = range(max(first, done), end)
-        batches = guided_batches(fitting, span, target)
+        batches = fitting.batches(
+            "fit", span, settings.start_seed, hints=with_hints(P, fitting.hints), augmentation=fitting.seen("fit")
+        )
         if not loop.train_epochs(fitting, "fit", model, span, batches, own, range(done, epochs)):
             break
     model.guide_weight.assign(settings.guide_weight)  # for hints in a later training of the model
@@ -72,34 +81,38 @@ def guide(fitting: Fitting, start_groups: np.ndarray) -> np.ndarray:
     return last
 
 
-def guided_batches(fitting: Fitting, span: range, groups: np.ndarray) -> tf.data.Dataset:
-    """The batches of VaDE in the epochs of a span: rows as the encoder reads them, and the group each is held to."""
-    return fitting.batches("fit", span, fitting.settings.start_seed, hints=groups, augmentation=fitting.seen("fit"))
+def with_hints(P: np.ndarray, hints: np.ndarray | None) -> np.ndarray:
+    """P [n, K] with a one in the group of each row that has a hint, int [n], -1 for none."""
+    if hints is None:
+        return P
+    P, known = P.copy(), np.flatnonzero(hints >= 0)
+    P[known] = 0
+    P[known, hints[known]] = 1
+    return P
 
 
 def regroup_epochs(guide_epochs: int, regroups: int) -> list[int]:
-    """Epochs done when the held groups are recomputed: at even distances while VaDE is guided, at most one an epoch."""
+    """Epochs done when P is recomputed: at even distances while VaDE is guided, at most one an epoch."""
     turns = {guide_epochs * i // (regroups + 1) for i in range(1, regroups + 1)}
     return sorted(turns - {0, guide_epochs})
 
 
-def _held_groups(fitting: Fitting, epoch: int, last: bool, before: np.ndarray) -> tuple[np.ndarray, bool]:
-    """The recomputed groups after so many epochs, the last time or not, and whether a classifier sharpened them.
+def _recomputed(fitting: Fitting, epoch: int, last: bool) -> tuple[np.ndarray, bool]:
+    """P recomputed after so many epochs, the last time or not, and whether a classifier sharpened it.
 
-    They are kept by the store, or found now; they may be those held before.
+    It is kept by the store, or found now.
     """
     more: dict = {"epoch": ("i", ()), "sharp": ("i", ())}
+    n, k = len(fitting.data.x), fitting.settings.clusters
     begun = fitting.state is not None  # by an earlier process; what is kept is else that of the turn before
-    kept = kept_groups(fitting.store, "groups", len(fitting.data.x), fitting.settings.clusters, more) if begun else None
+    kept = kept_partition(fitting.store, "partition", n, k, more) if begun else None
     if kept is not None and int(kept["epoch"]) == epoch:
-        return kept["groups"], bool(kept["sharp"])
-    if kept is not None and int(kept["epoch"]) < epoch:  # of the turn before, which this process has not seen
-        before = kept["groups"]
+        return kept["P"], bool(kept["sharp"])
     with fitting.timed():
-        groups, sharper = finding.accepted(fitting, finding.regrouped(fitting), before), None
+        P, sharper = partitions.regrouped(fitting), None
         if last and fitting.settings.self_train_epochs:
-            sharper = selftraining.sharpened(fitting, groups)
+            sharper = selftraining.sharpened(fitting, P)
     sharp = sharper is not None
-    groups = groups if sharper is None else sharper
-    fitting.store.save("groups", {"epoch": np.array(epoch), "sharp": np.array(int(sharp)), "groups": groups})
-    return groups, sharp
+    P = P if sharper is None else sharper
+    fitting.store.save("partition", {"epoch": np.array(epoch), "sharp": np.array(int(sharp)), "P": P})
+    return P, sharp

@@ -14,7 +14,6 @@ from vade_tf.model.vade import VaDE
 from vade_tf.training import callbacks, execution
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.replicas import Replicas
-from vade_tf.training.settings import RATES
 from vade_tf.training.store import damaged
 from vade_tf.training.watch import Watch
 
@@ -61,7 +60,7 @@ def prepare(fitting: Fitting, phase: str, model: keras.Model, loss=None, optimiz
     model.compile(optimizer, **more, jit_compile=fitting.jit)
     if fitting.state is None or fitting.state.phase != phase:
         return 0
-    most = settings.pretrain_epochs if phase == "pretrain" else (1 + len(RATES)) * settings.epochs
+    most = settings.pretrain_epochs if phase == "pretrain" else settings.epochs
     try:
         if fitting.state.epoch > most:
             raise ValueError(f"{fitting.state.epoch} epochs done of {most}")
@@ -81,26 +80,24 @@ def phase_callbacks(
     *,
     steady: float | None = None,
     watch: Watch | None = None,
-    begun: int = 0,
-    share: float = 1.0,
 ) -> list[keras.callbacks.Callback]:
     """Learning rate, record and progress of a phase of so many epochs, of which `span` are still to do.
 
-    The rate is `steady`, or a share of the schedule's, which begins with epoch `begun`. The caller's callbacks come
-    before the record: what they put into `logs` under the name of a column stands in the history.
+    The rate is `steady`, or the schedule's. The caller's callbacks come before the record: what they put into `logs`
+    under the name of a column stands in the history.
     """
     settings = fitting.settings
     rate = callbacks.learning_rate(
-        settings.schedule, share * settings.learning_rate, epochs - begun, settings.decay, settings.decay_epochs
+        settings.schedule, settings.learning_rate, epochs, settings.decay, settings.decay_epochs
     )
     steps = len(span) * fitting.steps(phase)
     shown = fitting.system if phase == "fit" else phase
     return [
         keras.callbacks.LearningRateScheduler(
-            lambda epoch: (steady or rate(epoch - begun)) * 0.5 ** callbacks.steps_back(fitting.rows, phase, begun)
+            lambda epoch: (steady or rate(epoch)) * 0.5 ** callbacks.steps_back(fitting.rows, phase)
         ),
         *fitting.extra,
-        callbacks.Record(fitting.store, phase, epochs, fitting.rows, fitting.reporter.say, watch, begun),
+        callbacks.Record(fitting.store, phase, epochs, fitting.rows, fitting.reporter.say, watch),
         callbacks.Advance(fitting.reporter.phase(shown, steps), epochs),
     ]
 

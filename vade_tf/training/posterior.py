@@ -19,7 +19,7 @@ class Assignments:
 
     Attributes:
         m: mean codes, [n, latent].
-        log_gamma: log responsibilities at z = m, [n, K].
+        log_gamma: log p(c|x) (eq. 16), [n, K].
     """
 
     m: np.ndarray
@@ -70,10 +70,10 @@ def posterior(model: VaDE, x: Rows) -> Posterior:
 
     @tf.function(reduce_retracing=True, autograph=False)
     def of_batch(rows):
-        m, _ = model.encode(rows)
+        m, log_gamma = model.assignments(rows)
         noise = tf.random.stateless_normal(tf.shape(m), seed=[model.seed, -1])  # that of VaDE.test_step
         terms = model.elbo_terms(rows, noise)
-        return m, model.prior(m), terms["distortion"], terms["rate_z"], terms["rate_c"], model.elbo(rows)
+        return m, log_gamma, terms["distortion"], terms["rate_z"], terms["rate_c"], model.elbo(rows)
 
     return Posterior(*over_rows(of_batch, x))
 
@@ -84,11 +84,11 @@ def assignments(model: keras.Model, x: Rows) -> Assignments:
 
 
 def encoded(model: VaDE, x: Rows) -> list[np.ndarray]:
-    """m, log s2 and log gamma(z = m) of raw rows x [n, D]: [n, latent], [n, latent] and [n, K]."""
+    """m, log s2 and log p(c|x) of raw rows x [n, D]: [n, latent], [n, latent] and [n, K]."""
 
     def of_batch(rows):
         m, log_s2 = model.encode(rows)
-        return m, log_s2, model.prior(m)
+        return m, log_s2, model.prior(m, log_s2)
 
     return over_rows(of_batch, x)
 

@@ -1,18 +1,18 @@
-"""VaDE's recipe: pretraining, the starting mixture, training that is at first held to groups, settling.
+"""VaDE's recipe: pretraining, the start, training that is at first held to its soft partition, settling.
 
 `fit` is the whole of it. The phases are public, for those who want to look between them:
 
     fitting = begin(x, Settings(clusters=10))
     pretrain(fitting)
-    groups = start(fitting)
-    held = guide(fitting, groups)
-    keep_groups(fitting, groups, held)
+    P = start(fitting)
+    P = guide(fitting, P)
+    keep_groups(fitting, P)
     settle(fitting.model, fitting.data.x)  # where images are augmented; `fit` looks at 100,000 of the rows at most
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,19 +21,19 @@ from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError
 from vade_tf.model.vade import VaDE
-from vade_tf.seeding import subset
-from vade_tf.training import aside, choosing, following, given, ladder, posterior
-from vade_tf.training import groups as finding
-from vade_tf.training import start as starts
-from vade_tf.training.autoencoder import kept_weights, pretrain, set_pretrained, trained_parts
+from vade_tf.seeding import Stream, subset
+from vade_tf.training import aside, given, initialization, n_clusters, partitions, posterior
+from vade_tf.training.autoencoder import pretrain
 from vade_tf.training.fitting import Fitted, Fitting, begin, fitted
 from vade_tf.training.guidance import guide
+from vade_tf.training.initialization import Start
+from vade_tf.training.n_clusters import Choice
 from vade_tf.training.reporter import Silent
+from vade_tf.training.rollback import keep_groups
 from vade_tf.training.settings import AUTO, Settings
-from vade_tf.training.store import Store, damaged, kept_groups
+from vade_tf.training.store import Store, damaged, kept_partition
 
 NOISE_ROWS = 1000  # whose mean variance of q(z|x) is the least that a component starts with
-STREAM = 10  # of the seed: of the rows that the start of a phase is measured on
 NOISY = 0.1  # share of the code's variance that q(z|x) of the caller's own networks may have at the start
 
 
@@ -45,6 +45,7 @@ def fit(
     reporter: Silent | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     *,
+    init: Any = None,
     networks: tuple[keras.Model, keras.Model] | None = None,
 ) -> Fitted:
     """Fit a VaDE to rows: pretraining, starting mixture, guided training and settling. No file, no label.
@@ -56,7 +57,7 @@ def fit(
             `data.dataset.Observations`. uint8 counts as grey values from 0 to 255 (of at most 32: to what they end at).
         settings: `Settings(clusters=K, ...)`; with clusters="auto", K is chosen before the training (`choose`).
         hints: known group of each row, int [n], -1 where it is not known: semi-supervised training. Rows without a
-            hint keep the groups of the start, which are renamed to fit the hints.
+            hint keep the partition of the start, whose groups are renamed to fit the hints.
         store: what is kept during the fit; with the store of an interrupted fit it goes on where that stopped, and ends
             with the weights that it would have had: on the same machine without a GPU bit for bit. A store is for one
             fit, perhaps of more epochs: other rows, seed, clusters, likelihood or hints are refused. That one of
@@ -64,9 +65,12 @@ def fit(
         reporter: hears of the progress; default nobody (`Silent`). `Lines()` prints.
         callbacks: Keras callbacks, for every phase. They see `logs` before the history does: what they add under the
             name of a column stands in it. The autoencoder's phase and VaDE's are two trainings, each with a begin, an
-            end and another model, and so is each time that VaDE begins anew (`ladder`): `ModelCheckpoint` finds the
-            best epoch of each, so let its file have {epoch} or be of the last, and `CSVLogger` needs append=True. The
+            end and another model: `ModelCheckpoint` finds the best epoch of each, so let its file have {epoch} or be
+            of the last, and `CSVLogger` needs append=True. The
             schedule sets the rate at each begin of an epoch, a `LearningRateScheduler` of yours after it.
+        init: a start of the caller's own in place of `settings.init`: a clusterer or mixture of scikit-learn, whose
+            number of clusters is set to K and which reads what the start of such rows reads (`initialization`); a
+            function of the raw rows; or an array. Both give groups, int [n], -1 for none, or probabilities [n, K].
         networks: the caller's own (encoder, decoder), functional Keras models: encoder from x [batch, D], or images of
             any shape of that size, to (m, log s2), [batch, latent] each; decoder from [batch, latent] to the parameters
             of p(x|z), of the size of x: logits, or means of standardised values, without a sigmoid. The encoder reads x
@@ -87,32 +91,22 @@ def fit(
     if auto and hints is not None:
         raise InputError("hints: name groups of a known number of clusters; use clusters=K instead of 'auto'")
     opening = settings.opening() if auto else settings
-    fitting = begin(x, opening, hints, store, reporter, callbacks, networks=networks)
+    fitting = begin(x, opening, hints, store, reporter, callbacks, init=init, networks=networks)
+    pretrain(fitting)
     choice = None
     if auto:
-        choosing.numbers_tried(len(fitting.data.x))  # says now, not after the autoencoder, that there are too few rows
-    pretrain(fitting)
-    if auto:
         fitting, choice = choose(fitting)
-    begun = start(fitting)
-    held = guide(fitting, begun)
-    remedies, found = keep_groups(fitting, begun, held)
+    kind, rule = partitions.kind(fitting), initialization.described(*partitions.rule(fitting))
+    fitting.reporter.say(f"{fitting.data.describe_kind()}; start: {rule}")
+    P = guide(fitting, start(fitting))
+    remedies, found = keep_groups(fitting, P)
     if fitting.settings.augment != "none" and fitting.data.image_shape is not None:
-        settle(fitting.model, finding.read_by_start(fitting)[0])
-    if choice is None and hints is None:
-        found = [*found, *finding.doubts(fitting, begun)]
-    elif choice is not None and choice.sure == "not sure":
-        found = [
-            f"{choice.n_clusters} clusters are a guess: {choice.why}; use clusters=K if you know the number",
-            *found,
-        ]
-    if hints is None:
-        found = [*found, *following.one_column(fitting)]
-    return replace(fitted(fitting, fitting.model, remedies, found), choice=choice)
+        settle(fitting.model, partitions.read_by_start(fitting)[0])
+    return replace(fitted(fitting, fitting.model, remedies, found), choice=choice, kind=kind, start=rule)
 
 
-def choose(fitting: Fitting) -> tuple[Fitting, choosing.Choice]:
-    """Choose the number of clusters: starts with each K are compared on the pretrained autoencoder.
+def choose(fitting: Fitting) -> tuple[Fitting, Choice]:
+    """Choose the number of clusters by prediction strength in the space that the start reads (`n_clusters`).
 
     Args:
         fitting: a fit that is pretrained, with any number of clusters.
@@ -121,36 +115,17 @@ def choose(fitting: Fitting) -> tuple[Fitting, choosing.Choice]:
         The fit with that K, around the same networks; and the choice.
 
     Raises:
-        InputError: so few rows have no groups.
         DivergedError: as for `start`.
     """
-    store, settings, n = fitting.store, fitting.settings, len(fitting.data.x)
-    choice = choosing.kept_choice(store, n)
+    store, settings = fitting.store, fitting.settings
+    choice = n_clusters.kept_choice(store, len(fitting.data.x))
     if choice is None:
         if fitting.state is not None and fitting.state.phase == "fit":
             raise damaged(store, "state", f"it goes on from {store.place('clusters')}, which is not there")
-        tried = choosing.numbers_tried(n)
-
-        def compare() -> dict[str, np.ndarray]:
-            advance = fitting.reporter.phase("clusters", choosing.STARTS)
-            rows, _ = finding.read_by_start(fitting)
-            views = finding.reader(fitting, "init", rows)(rows)
-            z = finding.code(fitting, "init", rows, views)
-            text, seed = f"{settings.init}, from 2 to {tried[-1]} groups", settings.start_seed
-            kind = finding.found_on(fitting, "init")
-            places = partial(finding.shown_by_halves, fitting, rows, tried) if finding.asks_halves(fitting) else None
-            ari, strong, where = choosing.compared(
-                z, tried, settings.init, seed, views, kind, lambda: advance(1, text), places
-            )
-            best = choosing.chosen(tried, ari, strong).n_clusters
-            parted = choosing.borders(z, best, settings.init, seed, views, kind, where[tried.index(best)])
-            return {"tried": np.array(tried), "stability": ari, "strength": strong, "borders": parted}
-
         with fitting.timed():
-            found = fitting.by_chief(compare)
-        store.save("clusters", found)
-        choice = choosing.doubted(choosing.chosen(tried, found["stability"], found["strength"]), found["borders"])
-    fitting.reporter.say(f"{choice.n_clusters} clusters, {choice.sure}: {choice.why}")
+            choice = n_clusters.chosen(**fitting.by_chief(lambda: partitions.strengths(fitting)))
+        store.save("clusters", {"tried": np.array(choice.tried), "strength": np.array(choice.strength)})
+    fitting.reporter.say(choice.why)
     settings = replace(settings, clusters=choice.n_clusters)
     before = fitting.model
     networks = before.encoder, before.decoder
@@ -161,13 +136,13 @@ def choose(fitting: Fitting) -> tuple[Fitting, choosing.Choice]:
 
 
 def start(fitting: Fitting) -> np.ndarray:
-    """Find the starting mixture on the pretrained code and give it to the model.
+    """Find the soft partition and the starting mixture, and give the latter to the model.
 
     Args:
         fitting: its model's prior is changed in place.
 
     Returns:
-        The group of each row, int [n], named as the hints where there are any.
+        P [n, K], its groups named as the hints where there are any.
 
     Raises:
         DivergedError: the code is not finite, or its distances are not.
@@ -178,12 +153,12 @@ def start(fitting: Fitting) -> np.ndarray:
         raise damaged(store, "state", f"it goes on from {store.place('start')}, which is not there")
     if found is None:
         with fitting.timed():
-            found = finding.found_groups(fitting, "init")
-        if fitting.hints is not None:
-            found = starts.renamed(found, fitting.hints)
+            found = partitions.found_start(fitting, "init")
+        if fitting.hints is not None and (fitting.hints >= 0).any():
+            found = found.named(fitting.hints)
         store.save("start", vars(found))
     x = fitting.data.x
-    some = x[subset(len(x), pipeline.together(x, NOISE_ROWS), fitting.settings.seed, STREAM)]
+    some = x[subset(len(x), pipeline.together(x, NOISE_ROWS), fitting.settings.seed, Stream.LOOKED_AT)]
     if fitting.state is None or fitting.state.phase != "fit":
         if fitting.own_networks:
             quieten(model, some)
@@ -192,22 +167,22 @@ def start(fitting: Fitting) -> np.ndarray:
     log_s2 = model.encode(some)[1].numpy()
     noise = np.exp(np.minimum(log_s2, 0.0)).mean(axis=0)  # [latent]; at the bound's optimum no component is narrower
     model.prior.assign(found.pi, found.mu, np.maximum(found.sigma2, noise))
-    return found.groups
+    return found.P
 
 
-def kept_start(store: Store, n: int, clusters: int, latent: int) -> starts.Start | None:
+def kept_start(store: Store, n: int, clusters: int, latent: int) -> Start | None:
     """The start of n rows that a store has, in so many clusters and latent dimensions, or None.
 
     Raises:
         InputError: it is another, or no mixture.
     """
     mixture = {"pi": ("f", (clusters,)), "mu": ("f", (clusters, latent)), "sigma2": ("f", (clusters, latent))}
-    kept = kept_groups(store, "start", n, clusters, mixture)
+    kept = kept_partition(store, "start", n, clusters, mixture)
     if kept is None:
         return None
     if kept["pi"].min() <= 0 or kept["sigma2"].min() < 0:
         raise damaged(store, "start", "expected pi above 0, and sigma2 not below")
-    return starts.Start(**kept)
+    return Start(**kept)
 
 
 def reconstruction_variance(fitting: Fitting) -> np.ndarray:
@@ -239,29 +214,6 @@ def quieten(model: VaDE, x: Rows) -> None:
     if wide and isinstance(head, keras.layers.Dense) and head.use_bias and head.trainable:
         head.kernel.assign(0.1 * head.kernel)
         head.bias.assign(np.full(head.bias.shape, np.log(0.5 * limit), np.float32))
-
-
-def keep_groups(fitting: Fitting, start_groups: np.ndarray, held: np.ndarray) -> tuple[list[str], list[str]]:
-    """Go back to the groups of the start, where training has lost them: see `ladder.climb`.
-
-    Args:
-        fitting: its model, trained, is changed in place.
-        start_groups: as `start` returned them, int [n].
-        held: as `guide` returned them, int [n].
-
-    Returns:
-        What was done about it, and what is wrong with the result, a sentence each or none.
-    """
-    return ladder.climb(fitting, start_groups, held, partial(return_to_start, fitting))
-
-
-def return_to_start(fitting: Fitting) -> None:
-    """Give the model the weights, mixture and variance with which VaDE began."""
-    weights = kept_weights(fitting.store, "pretrained", trained_parts(fitting.model))
-    if weights is None:
-        raise damaged(fitting.store, "pretrained", "the start was found on it, which is not there")
-    set_pretrained(trained_parts(fitting.model), weights)
-    start(replace(fitting, state=None))
 
 
 def settle(model: VaDE, x: Rows) -> None:

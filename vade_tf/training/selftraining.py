@@ -1,4 +1,4 @@
-"""Groups of images made sharper by a classifier that learns them and then follows its own answers. No labels.
+"""The partition of images made sharper by a classifier that learns it and then follows its own answers. No labels.
 
 Self-augmented training (IMSAT: Hu et al., ICML 2017). The answer about an image must not change where it is moved a
 little, nor where its pixels change in the direction that matters most (virtual adversarial training: Miyato et al.,
@@ -14,13 +14,13 @@ from sklearn.neighbors import NearestNeighbors
 
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import part
+from vade_tf.model import elbo
 from vade_tf.model.optimizer import Adam
-from vade_tf.seeding import fold, generator, subset
-from vade_tf.training import extension
+from vade_tf.seeding import Stream, fold, generator, subset
+from vade_tf.training import partitions
 from vade_tf.training.callbacks import all_finite, learning_rate
+from vade_tf.training.feature_spaces import SAMPLE_NUMBERS
 from vade_tf.training.fitting import Fitting
-from vade_tf.training.posterior import model_groups
-from vade_tf.training.views import SAMPLE_NUMBERS
 
 UNITS, LAYERS = 1200, 2  # of the classifier, as published; ...
 INFORMATION, MARGINAL = 0.1, 4.0  # ... weight of what the answers tell, and in it that of their shares
@@ -30,12 +30,12 @@ NEAR, SAMPLE = 10, 5000
 FIRST_GUESS = 6.4
 RATE = 2e-3
 ALIKE = 0.9  # adjusted Rand index with the groups before that those must have which the classifier has moved
-TAUGHT = 2  # epochs that learn the groups as they are
-STREAM = 5  # of the seed
+TAUGHT = 2  # epochs that learn the partition as it is
+STREAM = Stream.SELF_TRAINING
 
 
 class Classifier(keras.Model):
-    """p(c | image), [batch, K], that learns groups and, once `taught` is False, follows its own answers.
+    """p(c | image), [batch, K], that learns P and, once `taught` is False, follows its own answers.
 
     Args:
         scale: function of raw rows to float32 rows [batch, D].
@@ -74,19 +74,18 @@ class Classifier(keras.Model):
         return tf.nn.log_softmax(tf.cast(self.network(x, training=training), tf.float32))
 
     def train_step(self, data):
-        (view, x), groups = data
+        (view, x), P = data
         view, x = self.scale(view), self.scale(x)
         with tf.GradientTape() as tape:
-            loss = self._taught(view, groups) if self.taught else self._following(view, x)
+            loss = self._taught(view, P) if self.taught else self._following(view, x)
         variables = self.trainable_variables
         self.optimizer.apply(tape.gradient(loss, variables), variables)
         self.tracker.update_state(loss)
         return self.get_metrics_result()
 
-    def _taught(self, view, groups):
-        """Cross-entropy of the groups, in nats."""
-        chosen = tf.gather(self.log_answers(view), tf.cast(groups, tf.int32), axis=1, batch_dims=1)
-        return -tf.reduce_mean(chosen)
+    def _taught(self, view, P):
+        """Cross-entropy with P [batch, K], in nats."""
+        return tf.reduce_mean(elbo.guidance(self.log_answers(view), tf.cast(P, tf.float32)))
 
     def _following(self, view, x):
         """What the answers change under both changes of x, less 0.1 of what they tell, in nats."""
@@ -117,17 +116,17 @@ def _divergence(log_p, log_q):
     return tf.reduce_mean(tf.reduce_sum(tf.exp(log_p) * (log_p - log_q), axis=1))
 
 
-def sharpened(fitting: Fitting, groups: np.ndarray) -> np.ndarray | None:
-    """Groups of images that a classifier has learnt and then moved, int [n]; None where it found others instead.
+def sharpened(fitting: Fitting, P: np.ndarray) -> np.ndarray | None:
+    """The answers of a classifier that has learnt P, float16 [n, K]; None where it found other groups instead.
 
     It is to move borders. Where it moves more than that, the images have no clear ones, and what it finds is no better.
 
     Args:
         fitting: its `settings.self_train_epochs` are trained, on its images as VaDE's encoder reads them.
-        groups: as they are, int [n]; the numbers of the groups stay.
+        P: as it is, [n, K]; the numbers of the groups stay.
     """
     settings, model = fitting.settings, fitting.model
-    share = np.bincount(groups, minlength=settings.clusters) / len(groups)
+    share = P.mean(axis=0, dtype=np.float64)
     seed = fold(settings.seed, STREAM)
     precision = "float32" if fitting.precision == "mixed_float16" else fitting.precision  # it scales no loss
     classifier = Classifier(model.scale, share, radius_of(fitting), seed, precision)
@@ -144,13 +143,16 @@ def sharpened(fitting: Fitting, groups: np.ndarray) -> np.ndarray | None:
         own: list[keras.callbacks.Callback] = [keras.callbacks.LambdaCallback(on_epoch_end=tell)]
         if not taught:
             own.append(keras.callbacks.LearningRateScheduler(lambda epoch: rate(epoch - TAUGHT)))
-        batches = fitting.batches("fit", span, seed, hints=groups, augmentation=fitting.seen("fit"))
+        batches = fitting.batches("fit", span, seed, hints=P, augmentation=fitting.seen("fit"))
         ends: dict = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
         with pipeline.reading(fitting.data.x):
             classifier.fit(batches, **ends, shuffle=False, verbose=0, callbacks=own)
-    found = model_groups(classifier, fitting.data.rows).astype(groups.dtype)  # one byte a row, where rows are many
-    scored = subset(len(found), extension.READ, seed)
-    alike = adjusted_rand_score(groups[scored], found[scored]) if all_finite(classifier) else 0.0
+    if not all_finite(classifier):
+        return None
+    blocks = (np.exp(classifier.predict_on_batch(rows)) for rows in pipeline.blocks(fitting.data.rows))
+    found = np.concatenate([block.astype(np.float16) for block in blocks])
+    scored = subset(len(found), partitions.READ, seed)
+    alike = adjusted_rand_score(P[scored].argmax(axis=1), found[scored].argmax(axis=1))
     if alike < ALIKE:
         fitting.reporter.say(
             "self-training: the classifier found other groups (adjusted Rand index with those before: "

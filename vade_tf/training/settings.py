@@ -14,7 +14,7 @@ from vade_tf.seeding import fold
 from vade_tf.training.setting_values import checked
 
 AUTO = "auto"
-METHODS = ("landmark", "gmm", "kmeans")  # of a start
+METHODS = (AUTO, "gmm", "kmeans", "spectral")  # of a start
 PRECISIONS = (AUTO, "float32", "mixed_bfloat16", "mixed_float16")
 HIDDEN = (500, 500, 2000)  # the paper's widths, ...
 FULL_WIDTH_ROWS = 5000  # ... of which fewer rows get a share in proportion, but at least a tenth
@@ -30,11 +30,9 @@ PRETRAIN_UPDATES = 50
 UPDATES, NARROW_UPDATES = 250, 100  # the second of rows of few features, whose groups do not come from the code
 # Fewer rows than this are learned by heart: then a tenth of them, within these bounds, say when that begins
 MANY_ROWS, FEWEST_ASIDE, MOST_ASIDE = 50_000, 20, 2000
-OWN_FEATURES = 200  # of a table at most; more than that, and distances between its rows are all alike
 PATIENCE = 4  # epochs of the autoencoder
 BATCH, CONVOLVED_BATCH = 256, 128  # rows a step; a convolution takes twice as long for twice the rows
 GUIDED = 0.9  # share of VaDE's epochs that hold on to groups
-RATES = (1.0, 0.1)  # share of the learning rate each time that VaDE begins anew, where it has lost the groups
 
 RECIPES: dict[str, dict] = {
     "robust": {
@@ -43,7 +41,7 @@ RECIPES: dict[str, dict] = {
         "decay_epochs": 10,
         "adam_epsilon": 1e-7,
         "augment": "digits",
-        "init": "landmark",
+        "init": AUTO,
     },
     # Jiang et al., section 4.1 and the authors' code; the diagonal GMM on the pretrained code is their start.
     "paper": {
@@ -79,7 +77,7 @@ class Settings:
 
     recipe: str = option("robust", "preset of the settings below", choices=tuple(RECIPES))
     clusters: int | str | None = option(
-        None, "number of clusters K; auto: the one whose groups are found again on other rows", least=1, words=(AUTO,)
+        None, "number of clusters K; auto: the largest with a prediction strength of 0.8", least=1, words=(AUTO,)
     )
     latent_dim: int = option(10, "width of the code", least=1)
     hidden: tuple[int, ...] | None = option(
@@ -131,20 +129,23 @@ class Settings:
     augment: str = option(
         None,
         "augmentation of what the encoder reads; of images, in the VaDE phase and for a convolutional autoencoder, "
-        "digits: rotate, zoom and shift, or photos: mirror, crop and change colours; columns: hide three tenths of "
-        "each row's (taken for fewer than 50,000 rows of more than 200 columns, or of one length); none",
-        choices=("digits", "photos", "columns", "none"),
+        "digits: rotate, zoom and shift, or photos: mirror, crop and change colours; none",
+        choices=("digits", "photos", "none"),
     )
-    init: str = option(None, "starting mixture", choices=METHODS)
+    init: str = option(
+        None,
+        "start; auto: by the kind of the rows (docs/training.md); gmm, kmeans, spectral: of the code",
+        choices=METHODS,
+    )
     guide_epochs: int | None = option(
-        None, "epochs in which a cross-entropy ties each row to its target group (90 %; all with self_train_epochs)"
+        None, "epochs in which a cross-entropy holds each row to the start (90 %; all with self_train_epochs)"
     )
     regroups: int | None = option(
-        None, "how often the target groups are recomputed during these epochs (3; 1 with self_train_epochs)"
+        None, "how often a start on the code is recomputed during these epochs (3; 1 with self_train_epochs)"
     )
     self_train_epochs: int | None = option(
         None,
-        "epochs of a classifier of augmented images that sharpens the target groups (20 for 50,000 grey images and "
+        "epochs of a classifier of augmented images that sharpens the start (20 for 50,000 grey images and "
         "more, of at most 32 pixels a side, unless epochs, guide_epochs or regroups is given; 0: none)",
     )
     guide_weight: float = option(20.0, "weight of that cross-entropy, and of hints, in the loss", least=0.0)
@@ -197,7 +198,6 @@ class Settings:
         sharpens: bool = False,
         convolves: bool = False,
         learns_variance: bool = True,
-        hides: bool = False,
     ) -> "Resolved":
         """These settings with all that depends on the rows written out.
 
@@ -214,7 +214,6 @@ class Settings:
             convolves: whether VaDE has convolutional networks.
             learns_variance: whether the likelihood has a variance, for which rows are set aside where the settings do
                 not say how many.
-            hides: whether the encoder reads rows that are no images with hidden columns, unless augment is "none".
 
         Raises:
             InputError: no number of clusters, one that is still to be chosen, or more clusters than rows.
@@ -265,8 +264,6 @@ class Settings:
         lengths |= {"regroups": regroups, "self_train_epochs": sharpening}
         lengths |= {"pretrain_passes": pretrain_passes, "passes": passes}
         lengths |= {"validation_rows": aside, "patience": patience, "batch_size": batch_size}
-        if hides and self.augment == "digits":
-            values["augment"] = "columns"
         if self.network == "auto" and self.hidden is not None:
             values["network"] = "dense"  # which has these widths
         return Resolved(**{**values, **lengths, "hidden": self.hidden or widths(n, features)})
@@ -288,9 +285,9 @@ class Resolved(Settings):
     batch_size: int = option(BATCH, "rows a step", least=1)
     pretrain_epochs: int = option(0, "epochs of the autoencoder")
     epochs: int = option(0, "epochs of the phase after it", least=0)
-    guide_epochs: int = option(0, "epochs in which a cross-entropy ties each row to its target group")
-    regroups: int = option(0, "how often the target groups are recomputed during these epochs")
-    self_train_epochs: int = option(0, "epochs of a classifier that sharpens the last of these groups")
+    guide_epochs: int = option(0, "epochs in which a cross-entropy holds each row to the start")
+    regroups: int = option(0, "how often a start on the code is recomputed during these epochs")
+    self_train_epochs: int = option(0, "epochs of a classifier that sharpens the last of these")
     pretrain_passes: int = option(1, "passes over the rows in an epoch of the autoencoder", least=1)
     passes: int = option(1, "passes over the rows in an epoch of the phase after it", least=1)
     validation_rows: int = option(0, "rows without a gradient")

@@ -8,11 +8,10 @@ A fit keeps arrays under these names:
     best         those of the autoencoder after the epoch with the lowest loss of the rows set aside
     pretrained   the autoencoder's weights, and what it was trained for: see `Pretrained`
     clusters     what was found for each number of clusters, where the number is chosen
-    start        groups and mixture of the start
-    further      of texts and few images: the groups that further autoencoders found
-    groups       the groups as last recomputed during the VaDE phase
-    held         weights after the last epoch that was held to groups
-    rungs        where VaDE was trained anew: agreement with the groups after each training, and the best weights
+    start        soft partition P and mixture of the start
+    further      of texts: the groups that further autoencoders found
+    partition    P as last recomputed during the VaDE phase
+    guided       weights after the last epoch that was held to P
 
 and, once a second or when the state is kept, the rows of its history. The run folder (`runs.folder.Run`) is a store
 on disk.
@@ -216,11 +215,19 @@ def kept_weights(store: Store, name: str, arrays: dict[str, np.ndarray], model_w
     return found
 
 
-def kept_groups(store: Store, name: str, n: int, clusters: int, more: dict) -> dict[str, np.ndarray] | None:
-    """As `kept`, with the group of each of n rows, int [n] from 0 to K - 1, among the arrays."""
-    arrays = kept(store, name, {"groups": ("i", (n,)), **more})
-    if arrays is not None and not 0 <= arrays["groups"].min() <= arrays["groups"].max() < clusters:
-        raise damaged(store, name, f"groups beyond the {clusters} clusters")
+def kept_partition(store: Store, name: str, n: int, clusters: int, more: dict) -> dict[str, np.ndarray] | None:
+    """As `kept`, with the soft partition P of n rows, [n, K], among the arrays.
+
+    Raises:
+        InputError: it is damaged, or of an older version, whose starts were groups.
+    """
+    if "groups" in (store.load(name) or {}):
+        raise InputError(
+            f"{store.place(name)} is of an older version of vade_tf, which cannot be gone on from; fit anew"
+        )
+    arrays = kept(store, name, {"P": ("f", (n, clusters)), **more})
+    if arrays is not None and not 0 <= arrays["P"].min() <= arrays["P"].max() <= 1:
+        raise damaged(store, name, "expected probabilities")
     return arrays
 
 

@@ -40,7 +40,7 @@ class Watch:
 
         def of_batch(rows):  # block by block, for [n, K] is large for a K of thousands
             m, log_s2 = model.encode(rows)
-            weight, entropy = health.summed(model.prior(m))
+            weight, entropy = health.summed(model.prior(m, log_s2))
             return m, log_s2, weight[None], entropy
 
         m, log_s2, weight, entropy = posterior.over_rows(of_batch, self.x)

@@ -1,0 +1,175 @@
+"""The spaces in which a start compares rows: a table's columns, directions of counts, the code and the layer before it.
+
+Each function gives a reader: from raw rows [m, D] to their places, float32 [m, d] each.
+"""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import scipy.linalg
+from sklearn.utils.extmath import randomized_svd
+
+from vade_tf.data import pipeline
+from vade_tf.data.sparse import OriginRows, Rows, part
+from vade_tf.errors import DivergedError
+from vade_tf.model.counts import LogCounts
+from vade_tf.model.mixed import Mixed
+from vade_tf.model.vade import VaDE
+from vade_tf.seeding import Stream, subset
+from vade_tf.threads import one_thread
+from vade_tf.training import alignment
+
+Reader = Callable[[Rows], list[np.ndarray]]
+
+HIDDEN_DIRECTIONS = 40  # of the last hidden layer; on MNIST they hold nine tenths of its variance
+COUNT_DIRECTIONS = 50  # of log counts, as in the usual pipelines for cells (Luecken and Theis, 2019)
+CLIPPED = 10.0  # standard deviations beyond which a log count is cut off, as scanpy's tutorials do
+SAMPLE_NUMBERS = 2**25  # numbers that directions are found on, at most: 128 MB
+SAMPLE_ROWS = 10_000  # and rows
+CODE_LIMIT = 1e18  # beyond, squared distances are infinite in float32
+
+
+def columns(model: VaDE, x: Rows) -> Reader:
+    """A table's columns: numbers of variance 1, levels of a category 0 and 1, a missing cell at its column's mean.
+
+    Args:
+        model: scales the rows.
+        x: raw rows, [n, D], from which means and variances are taken.
+    """
+    rows = _scaled(model, x)
+    known = ~np.isnan(rows)
+    cells = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, rows, 0).sum(axis=0, dtype=np.float64) / cells
+    spread = np.sqrt((np.where(known, rows - mean, 0) ** 2).sum(axis=0) / cells)
+    spread[spread < 1e-6] = 1.0  # a constant column
+    if isinstance(model.likelihood, Mixed):
+        spread[model.likelihood.levels] = 1.0
+
+    def read(rows: Rows) -> list[np.ndarray]:
+        rows = _scaled(model, rows)
+        return [(np.where(np.isnan(rows), 0, rows - mean) / spread).astype(np.float32)]
+
+    return read
+
+
+def _scaled(model: VaDE, x: Rows) -> np.ndarray:
+    """Raw rows [n, D] as the model scales them."""
+    return np.concatenate([np.asarray(model.scale(block)) for block in pipeline.blocks(x)])
+
+
+def _sample(x: Rows, width: int, seed: int) -> Rows:
+    """Rows of so many numbers each that directions are found on."""
+    most = max(min(SAMPLE_ROWS, SAMPLE_NUMBERS // width), COUNT_DIRECTIONS)
+    return part(x, subset(len(x), most, seed, Stream.SPACES))
+
+
+def count_directions(model: VaDE, x: Rows) -> Reader:
+    """Counts: log(1 + count) of rows of one size, each feature divided by the root of its standard deviation, in PCs.
+
+    Rows of several origins are brought together (`alignment`).
+
+    Args:
+        model: its encoder begins with `LogCounts`.
+        x: raw rows, [n, D], or with their origins in one more column, from which the directions are taken.
+    """
+    first = next(layer for layer in model.encoder.layers if isinstance(layer, LogCounts))
+
+    def logs(rows) -> np.ndarray:  # of variance 1
+        return np.clip(np.asarray(first(model.scale(rows))), -CLIPPED, CLIPPED)
+
+    some = _sample(x, x.shape[1], model.seed)
+    sample = np.concatenate([logs(block) for block in pipeline.blocks(some)])
+    mean, weight = sample.mean(axis=0), np.sqrt(np.asarray(first.std, np.float32))  # std / sqrt(std)
+    width = min(COUNT_DIRECTIONS, *sample.shape)
+    axes = weight[:, None] * randomized_svd((sample - mean) * weight, width, random_state=0)[2].T  # [D, width]
+
+    def directions(rows: Rows) -> np.ndarray:
+        return np.concatenate([(logs(block) - mean) @ axes for block in pipeline.blocks(rows)])
+
+    if model.origins is None or not isinstance(some, OriginRows):
+        return lambda rows: [directions(rows)]
+    shift = alignment.shifts(directions(some), some.origins, model.origins.number)  # [origins, width]
+
+    def read(rows: Rows) -> list[np.ndarray]:
+        origins = np.concatenate([block[:, -1].astype(int) for block in pipeline.blocks(rows)])
+        return [directions(rows) - shift[origins]]
+
+    return read
+
+
+def code(model: VaDE, x: Rows) -> Reader:
+    """The mean code, and the last hidden layer in its principal directions: their neighbours are not quite the same.
+
+    The second is left out where the layer that makes the code cannot be told.
+
+    Args:
+        model: as it is now.
+        x: raw rows, [n, D], from which the directions of the hidden layer are taken.
+    """
+    encoder = model.encoder
+    m, before = encoder.outputs[0], _last_hidden(encoder)
+
+    def reader(output) -> Callable[[Rows], np.ndarray]:
+        network = keras.Model(encoder.inputs, output)
+
+        def read(rows: Rows) -> np.ndarray:  # one array, filled batch by batch: of many rows this is most of the memory
+            found, at = np.empty((len(rows), output.shape[1]), np.float32), 0
+            for batch in pipeline.blocks(rows):
+                found[at : at + len(batch)] = network(model.shaped(model.scale(batch)), training=False)
+                at += len(batch)
+            return within_reach(found)
+
+        return read
+
+    if before is None:
+        only = reader(m)
+        return lambda rows: [only(rows)]
+    h = keras.ops.cast(keras.layers.Flatten(dtype=before.dtype)(before) if len(before.shape) > 2 else before, "float32")
+    axes = _leading_directions(reader(h)(_sample(x, h.shape[1], model.seed)))
+    width, both = m.shape[1], reader(keras.ops.concatenate([m, h @ axes], axis=1))
+
+    def read(rows: Rows) -> list[np.ndarray]:
+        found = both(rows)
+        return [found[:, :width].copy(), found[:, width:].copy()]  # whole arrays, or each fit to them makes a copy
+
+    return read
+
+
+def _last_hidden(encoder: keras.Model):
+    """The input of the layer that makes the mean code, a symbolic tensor; None where no single layer makes it."""
+    for layer in encoder.layers:
+        if layer.output is encoder.outputs[0] and isinstance(layer.input, keras.KerasTensor):
+            return layer.input
+    return None
+
+
+def _leading_directions(sample: np.ndarray) -> np.ndarray:
+    """At most `HIDDEN_DIRECTIONS` principal directions of a sample [n, width], [width, directions]. Centres it."""
+    sample -= sample.mean(axis=0)
+    sample *= 2.0 ** -int(np.frexp(np.abs(sample).max())[1])  # exact; the squares of a diverging layer overflow
+    n, width = sample.shape
+    few = n < width  # rows: the directions are sums of rows, and the products between rows say which
+    products = sample @ sample.T if few else sample.T @ sample
+    leading = max(len(products) - HIDDEN_DIRECTIONS, 0), len(products) - 1
+    with one_thread():  # on several threads an eigendecomposition beside other work is far slower
+        axes = scipy.linalg.eigh(products, subset_by_index=leading)[1][:, ::-1]
+    if few:
+        axes = sample.T @ axes
+        axes /= np.maximum(np.linalg.norm(axes, axis=0), 1e-30)
+    return axes
+
+
+def within_reach(code: np.ndarray) -> np.ndarray:
+    """The code itself, if it is finite and its squared distances are.
+
+    Raises:
+        DivergedError: it is not.
+    """
+    furthest = max(code.max(), -code.min())
+    if not furthest < CODE_LIMIT:  # NaN is not either
+        raise DivergedError(
+            f"training diverged: the code reaches {furthest:.3g}, too far for a mixture; train anew with a lower "
+            "learning_rate, a run into another folder"
+        )
+    return code
