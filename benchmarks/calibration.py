@@ -14,7 +14,7 @@ than 0, which is the one that is reported.
 one to one with the classes. The mixtures are scikit-learn's (reg_covar 1e-2, 3 starts) on standardised columns and
 one-hot levels; of texts, on 100 components of a truncated SVD. VaDE gets the rows as they are, with its defaults.
 
-Made sets: `MADE` and `made`. Their overlap is set by the accuracy of Bayes' rule with the parameters that drew them.
+Made sets: `MADE` and `gaussians`. The accuracy of Bayes' rule sets their overlap.
 """
 
 import argparse
@@ -61,25 +61,24 @@ REAL = (*PLAIN, "r8", "digits", "mnist_5k")
 GROUPS = {"made": tuple(MADE), "noise": tuple(NOISE), "tables": PLAIN}  # names for several sets
 
 
-def made(name: str, draw: int) -> tables.Set:
-    """One of `MADE`: rows of Gaussian groups that overlap; the same for the same draw.
+def gaussians(kind: str, n: int, d: int, k: int, target: float, seed: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows [n, D] of K Gaussian groups that overlap, of a kind as in `MADE`, and their groups int [n].
 
     Of 100 draws of the centres, N(0, 1), the one whose closest two are farthest apart is moved away from or towards
-    its middle until Bayes' rule is right for the share of the rows that `MADE` has.
+    its middle until Bayes' rule is right for a share `target` of the rows.
     """
-    kind, n, d, k, target = MADE[name]
-    r = np.random.default_rng([draw, list(MADE).index(name)])
+    r = np.random.default_rng(seed)
     weights = np.geomspace(1, 4, k) if kind == "sizes" else np.ones(k)
     widths = r.permutation(np.geomspace(0.75, 1.33, k)) if kind == "widths" else np.ones(k)
     y = r.choice(k, n, p=weights / weights.sum())
     rows = r.normal(size=(n, d)) * widths[y, None]
     draws = r.normal(size=(100, k, d))
-    far = [min(np.linalg.norm(c[i] - c[j]) for i in range(k) for j in range(i)) for c in draws]
+    far = [min((np.linalg.norm(c[i] - c[j]) for i in range(k) for j in range(i)), default=0.0) for c in draws]
     centres = draws[np.argmax(far)] - draws[np.argmax(far)].mean(axis=0)
 
     def right(scale: float) -> float:
         x = rows + scale * centres[y]
-        squares = ((x[:, None] - scale * centres) ** 2).sum(axis=2)  # [n, K]
+        squares = np.stack([((x - scale * c) ** 2).sum(axis=1) for c in centres], axis=1)  # [n, K]
         return float(np.mean((np.log(weights) - d * np.log(widths) - squares / (2 * widths**2)).argmax(axis=1) == y))
 
     low, high = 0.0, 20.0
@@ -90,13 +89,14 @@ def made(name: str, draw: int) -> tables.Set:
     if kind == "stretched":
         turns = [np.linalg.qr(r.normal(size=(d, d)))[0] for _ in range(2)]
         x = x @ (turns[0] * np.geomspace(0.5, 2.0, d)) @ turns[1]
-    return tables.Set(x.astype(np.float32), StandardScaler().fit_transform(x), y, k)
+    return x, y
 
 
 def load(name: str, draw: int, folder: Path | None, r8: Path | None) -> tables.Set:
     """A set by its name; of noise all labels are 0."""
     if name in MADE:
-        return made(name, draw)
+        x, y = gaussians(*MADE[name], [draw, list(MADE).index(name)])
+        return tables.Set(x.astype(np.float32), StandardScaler().fit_transform(x), y, MADE[name][3])
     if name in NOISE:
         x = np.random.default_rng([draw, NOISE[name]]).normal(size=(NOISE_ROWS, NOISE[name])).astype(np.float32)
         return tables.Set(x, StandardScaler().fit_transform(x), np.zeros(NOISE_ROWS, int), NOISE_CLUSTERS)

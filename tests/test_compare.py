@@ -205,7 +205,7 @@ def test_runs_that_seeds_left_are_taken(tmp_path, monkeypatch):
 
 
 def test_a_run_of_other_flags_is_not_taken_for_ones_own(tmp_path, monkeypatch):
-    import begun
+    import run_folders
 
     asked = []
     monkeypatch.setattr("vade_tf.cli.train.main", lambda flags: asked.append(flags) or finish())
@@ -218,18 +218,18 @@ def test_a_run_of_other_flags_is_not_taken_for_ones_own(tmp_path, monkeypatch):
         return 0
 
     for _ in range(2):  # the second time it is there
-        assert begun.trained(run, ["--seed", "0"]) == run
+        assert run_folders.trained(run, ["--seed", "0"]) == run
     assert asked == [["--seed", "0", "--out", str(run), "--no-export"]]
     with pytest.raises(SystemExit, match=r"seed-0 is of other flags \(--seed 0\); remove it, or choose another --out"):
-        begun.trained(run, ["--seed", "0", "--epochs", "15"])
+        run_folders.trained(run, ["--seed", "0", "--epochs", "15"])
     (run / "metrics.json").unlink()
-    begun.trained(run, ["--seed", "0"])
+    run_folders.trained(run, ["--seed", "0"])
     assert asked[1] == ["--resume", str(run)]
 
 
 def test_a_system_of_images_is_not_asked_about_other_rows(tmp_path):
-    import begun
+    import run_folders
 
     for shape, found in (([8, 8], True), (None, False)):
         (tmp_path / "data.json").write_text(json.dumps({"image_shape": shape}))
-        assert begun.has_images(tmp_path) == found
+        assert run_folders.has_images(tmp_path) == found
