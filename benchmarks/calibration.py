@@ -62,7 +62,9 @@ GROUPS = {"made": tuple(MADE), "noise": tuple(NOISE), "tables": PLAIN}  # names 
 
 
 def gaussians(kind: str, n: int, d: int, k: int, target: float, seed: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Rows [n, D] of K Gaussian groups that overlap, of a kind as in `MADE`, and their groups int [n].
+    """Rows [n, D] of K groups that overlap, of a kind as in `MADE`, and their groups int [n].
+
+    "tails" and "skewed" are no Gaussian groups; their "Bayes' rule" is that of Gaussian ones.
 
     Of 100 draws of the centres, N(0, 1), the one whose closest two are farthest apart is moved away from or towards
     its middle until Bayes' rule is right for a share `target` of the rows.
@@ -72,6 +74,10 @@ def gaussians(kind: str, n: int, d: int, k: int, target: float, seed: list[int])
     widths = r.permutation(np.geomspace(0.75, 1.33, k)) if kind == "widths" else np.ones(k)
     y = r.choice(k, n, p=weights / weights.sum())
     rows = r.normal(size=(n, d)) * widths[y, None]
+    if kind == "tails":  # Student's t of 4 degrees of freedom
+        rows /= np.sqrt(r.chisquare(4, (n, 1)) / 4)
+    elif kind == "skewed":
+        rows = r.exponential(size=(n, d)) - 1
     draws = r.normal(size=(100, k, d))
     far = [min((np.linalg.norm(c[i] - c[j]) for i in range(k) for j in range(i)), default=0.0) for c in draws]
     centres = draws[np.argmax(far)] - draws[np.argmax(far)].mean(axis=0)

@@ -1,7 +1,7 @@
 """Which published criterion finds the number of clusters: made sets of which it is known, K from 1 to 12 tried.
 
-python benchmarks/n_clusters.py                     all sets, draws 0 and 1: about ten minutes of one thread
-python benchmarks/n_clusters.py --sets "cloud 2" --draws 1
+python benchmarks/n_clusters.py                     all made sets, draws 0 and 1: some three minutes of one thread
+python benchmarks/n_clusters.py --folder FOLDER     real tables as well, once each: classes, that need be no groups
 python benchmarks/n_clusters.py --table             the table of what was measured so far
 
 strength k-means, strength tied: prediction strength (Tibshirani & Walther 2005, "Cluster validation by prediction
@@ -14,11 +14,13 @@ measured again. `curve` is the criterion at K = 1, 2, ...
 import argparse
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import calibration
 import csv_rows
 import here
 import numpy as np
+import tables
 from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import StandardScaler
@@ -28,6 +30,7 @@ COMMAND = "python benchmarks/n_clusters.py"
 KEY = ("set", "draw", "criterion")
 COLUMNS = (*KEY, "n", "features", "clusters", "chosen", "seconds", "curve")
 NUMBERS = tuple(range(1, 13))
+REAL = [name for name in calibration.PLAIN if name != "LetterRecognition"]  # which has 26 classes
 STRONG = 0.8  # the least prediction strength of groups that are there (Tibshirani & Walther: 0.8 to 0.9)
 HALF_ROWS = 2000  # of each of the two halves at most
 SPLITS = 5  # into halves, over which the mean is taken
@@ -54,6 +57,10 @@ SETS = {
     "widths 2, K 3": ("widths", 600, 2, 3, 0.98),
     "widths 10, K 4": ("widths", 1000, 10, 4, 0.98),
     "widths 30, K 9": ("widths", 2500, 30, 9, 0.99),
+    "tails 2, K 3": ("tails", 800, 2, 3, 0.98),
+    "tails 10, K 6": ("tails", 2000, 10, 6, 0.98),
+    "skewed 4, K 4": ("skewed", 1000, 4, 4, 0.98),
+    "skewed 20, K 5": ("skewed", 1500, 20, 5, 0.98),
 }
 
 Grouping = Callable[[np.ndarray], np.ndarray]  # rows [n, D] -> their groups, int [n]
@@ -137,8 +144,11 @@ def information(rows: np.ndarray, numbers: Sequence[int], seed: int) -> tuple[np
     return np.array(bic), np.array(icl)
 
 
-def made(name: str, draw: int) -> np.ndarray:
-    """The rows of one of `SETS`, standardised."""
+def load(name: str, draw: int, folder: Path | None) -> tuple[np.ndarray, int]:
+    """The rows of one of `SETS`, standardised, or of a real table, at most 4,000 of them, and the number of groups."""
+    if name in REAL:
+        found = tables.load(name, folder, None)
+        return np.random.default_rng(0).permutation(found.x)[: 2 * HALF_ROWS], found.clusters
     kind, n, d, k, *target = SETS[name]
     seed = [draw, 1000 + list(SETS).index(name)]  # no draws of calibration.py
     r = np.random.default_rng(seed)
@@ -147,16 +157,24 @@ def made(name: str, draw: int) -> np.ndarray:
     else:
         x = r.random((n, d)) if kind == "uniform" else r.normal(size=(n, d))
         x = x @ r.normal(size=(d, d)) if kind == "stretched cloud" else x
-    return StandardScaler().fit_transform(x)
+    return StandardScaler().fit_transform(x), k
 
 
-def measured(name: str, draw: int) -> list[dict]:
+def measured(name: str, draw: int, folder: Path | None) -> list[dict]:
     """The rows of the CSV of a set."""
-    x, found = made(name, draw), []
+    (x, k), found = load(name, draw, folder), []
 
     def add(criterion: str, chosen: int, seconds: float, curve: np.ndarray) -> None:
-        _, n, d, k, *_ = SETS[name]
-        values = (name, draw, criterion, n, d, k, chosen, f"{seconds:.1f}", " ".join(f"{each:.5g}" for each in curve))
+        values = (
+            name,
+            draw,
+            criterion,
+            *x.shape,
+            k,
+            chosen,
+            f"{seconds:.1f}",
+            " ".join(f"{each:.5g}" for each in curve),
+        )
         found.append(dict(zip(COLUMNS, values, strict=True)))
 
     for title, cluster in {"k-means": kmeans, "tied": lambda *given: tied(*given).predict}.items():
@@ -178,31 +196,31 @@ def table(rows: list[dict]) -> str:
         own = [row for row in rows if row["set"] == name]
         cells = [", ".join(row["chosen"] for row in own if row["criterion"] == each) for each in criteria]
         lines.append(f"| {name} | {own[0]['clusters']} | " + " | ".join(cells) + " |")
-    off = {
-        each: np.array([abs(int(row["chosen"]) - int(row["clusters"])) for row in rows if row["criterion"] == each])
-        for each in criteria
-    }
-    seconds = {each: [float(row["seconds"]) for row in rows if row["criterion"] == each] for each in criteria}
-    cells = [f"{np.sum(off[each] == 0)} of {len(off[each])}" for each in criteria]
-    lines.append("| **found** | | " + " | ".join(cells) + " |")
-    lines.append("| **within one** | | " + " | ".join(str(np.sum(off[each] <= 1)) for each in criteria) + " |")
-    lines.append(
-        "| **median seconds** | | " + " | ".join(f"{np.median(seconds[each]):.1f}" for each in criteria) + " |"
-    )
+    for title, real in (("made", False), ("real", True)):
+        wanted = [row for row in rows if (row["set"] in REAL) == real]
+        cells = [_counts([row for row in wanted if row["criterion"] == each]) for each in criteria]
+        lines += [f"| **{title}: found, within one, median seconds** | | " + " | ".join(cells) + " |"] if wanted else []
     return "\n".join(lines)
+
+
+def _counts(rows: list[dict]) -> str:
+    off = np.array([abs(int(row["chosen"]) - int(row["clusters"])) for row in rows])
+    seconds = np.median([float(row["seconds"]) for row in rows])
+    return f"{np.sum(off == 0)} of {len(off)}, {np.sum(off <= 1)}, {seconds:.1f} s"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
-    parser.add_argument("--draws", type=int, default=2, help="draws 0, 1, ... of each set (default: 2)")
+    parser.add_argument("--folder", type=Path, help="of the tables, see tables.py (default: made sets alone)")
+    parser.add_argument("--draws", type=int, default=2, help="draws 0, 1, ... of each made set (default: 2)")
     parser.add_argument("--table", action="store_true", help="print the table and measure nothing")
     options = parser.parse_args()
+    wanted = [(name, draw) for draw in range(options.draws) for name in SETS]
+    wanted += [(name, 0) for name in REAL if options.folder]
     done = {(row["set"], row["draw"]) for row in csv_rows.read(RESULTS)}
-    for draw in range(0 if options.table else options.draws):
-        for name in options.sets:
-            if (name, str(draw)) not in done:
-                csv_rows.append(measured(name, draw), RESULTS, COLUMNS, COMMAND)
+    for name, draw in () if options.table else wanted:
+        if (name, str(draw)) not in done:
+            csv_rows.append(measured(name, draw, options.folder), RESULTS, COLUMNS, COMMAND)
     print(table(csv_rows.read(RESULTS)))
 
 
