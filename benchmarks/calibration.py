@@ -41,19 +41,13 @@ SYSTEMS = ("vade", *MIXTURES)
 # multiple of the identity; "sizes": the largest group has four times the rows of the smallest; "widths": groups have
 # standard deviations from 0.75 to 1.33, so that a shared covariance is a little wrong.
 MADE = {
-    "blobs 2": ("blobs", 1000, 2, 3, 0.93),
-    "blobs 6": ("blobs", 2000, 6, 4, 0.96),
-    "blobs 15": ("blobs", 1500, 15, 6, 0.90),
-    "blobs 30": ("blobs", 3000, 30, 8, 0.95),
-    "stretched 3": ("stretched", 1000, 3, 2, 0.95),
-    "stretched 6": ("stretched", 2100, 6, 3, 0.95),
-    "stretched 10": ("stretched", 2500, 10, 5, 0.97),
-    "stretched 20": ("stretched", 3000, 20, 6, 0.93),
-    "sizes 4": ("sizes", 1500, 4, 4, 0.95),
-    "sizes 12": ("sizes", 2500, 12, 5, 0.92),
-    "widths 5": ("widths", 1500, 5, 3, 0.92),
-    "widths 25": ("widths", 2000, 25, 4, 0.95),
-}
+    "blobs 2": ("blobs", 1000, 2, 3, 0.93), "blobs 6": ("blobs", 2000, 6, 4, 0.96),
+    "blobs 15": ("blobs", 1500, 15, 6, 0.9), "blobs 30": ("blobs", 3000, 30, 8, 0.95),
+    "stretched 3": ("stretched", 1000, 3, 2, 0.95), "stretched 6": ("stretched", 2100, 6, 3, 0.95),
+    "stretched 10": ("stretched", 2500, 10, 5, 0.97), "stretched 20": ("stretched", 3000, 20, 6, 0.93),
+    "sizes 4": ("sizes", 1500, 4, 4, 0.95), "sizes 12": ("sizes", 2500, 12, 5, 0.92),
+    "widths 5": ("widths", 1500, 5, 3, 0.92), "widths 25": ("widths", 2000, 25, 4, 0.95),
+}  # fmt: skip
 NOISE = {"noise 8": 8, "noise 60": 60}  # columns of 1,000 rows of one Gaussian, in which 5 clusters are asked for
 NOISE_ROWS, NOISE_CLUSTERS = 1000, 5
 PLAIN = ("wine", "breast_cancer", "iris", *tables.TABLES)
@@ -153,15 +147,14 @@ def scores(data: tables.Set, p: np.ndarray) -> dict:
 
 def measured(key: dict, data: tables.Set) -> dict:
     """A row of the CSV; the fit has a process of its own, and its scores are empty where it failed."""
-    p = None
-    begun = time.perf_counter()
+    p, begun = None, time.perf_counter()
     fork = multiprocessing.get_context("fork")  # this process never loads TensorFlow
     with ProcessPoolExecutor(1, mp_context=fork) as pool:
         try:
             wanted = pool.submit(probabilities, key["system"], data, int(key["seed"]), key["guided"], key["weight"])
             p, seconds = wanted.result()
         except Exception as error:
-            print(f"{type(error).__name__}: {error}", flush=True)
+            print(repr(error), flush=True)
             seconds = time.perf_counter() - begun
     n, d = data.raw.shape[0], int(np.prod(data.raw.shape[1:]))
     row = {**key, "n": n, "features": d, "clusters": data.clusters, "seconds": f"{seconds:.1f}"}

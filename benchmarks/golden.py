@@ -1,8 +1,8 @@
 """The golden table: what must be reached, what the CSVs of benchmarks/results hold of the present commit, OK or MISSED.
 
-python benchmarks/golden.py               rows of the last commit that changed vade_tf (`csv_rows.commit`)
+python benchmarks/golden.py               rows of the last commit that changed vade_tf, and mixtures' of any
 python benchmarks/golden.py --commit 2d826ee
-python benchmarks/golden.py --newest      of any commit, also of none: the last row of each set, system and seed
+python benchmarks/golden.py --newest      the last row of each set, system and seed, of any commit and of none
 
 The commands that fill its rows, all at one commit. DATA is a folder with mnist.npz, reuters_r8.tsv, and the folders
 tables, cells and adbench; Fashion-MNIST is in the folder FASHION, Keras' file or the four of its authors.
@@ -16,14 +16,11 @@ python benchmarks/tables.py --folder DATA/tables --r8 DATA/reuters_r8.tsv --syst
 python benchmarks/cells.py --folder DATA/cells --systems vade --seeds 3
 python benchmarks/anomaly.py --folder DATA/adbench --systems vade --protocols unsupervised normals_only --seeds 1
 python benchmarks/calibration.py --folder DATA/tables --r8 DATA/reuters_r8.tsv --seeds 3
-
-Mixtures have no commit: their rows count at every one.
 """
 
 import argparse
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import calibration
 import csv_rows
@@ -33,135 +30,76 @@ import tables
 
 NOT_PLAIN = ("digits", "r8", "moons", "circles")  # of tables.py: images, texts, and groups without centres
 PLAIN = [name for name in (*tables.BUNDLED, *tables.SYNTHETIC, *tables.TABLES) if name not in NOT_PLAIN]
-SEEDS = {  # data and rows of seeds.csv: title, least mean ACC in percent, of the worst seed, number of seeds
-    ("mnist", "70000"): ("MNIST 70,000", 98.5, 98.2, 3),
-    ("mnist", "5000"): ("MNIST 5,000", 96.5, 0.0, 3),
-    ("digits", "1797"): ("digits [1797, 8, 8]", 95.0, 0.0, 5),
-    ("fashion_mnist", "70000"): ("Fashion-MNIST", 66.0, 0.0, 3),
-    ("reuters_r8", "7674"): ("R8, loader", 66.0, 0.0, 3),
-}
+CELLS = ("10X_PBMC_top2000", "human_kidney_counts_top2000", "mouse_bladder_cell_top2000")
+ANOMALIES = tuple({row["set"]: 0 for row in csv_rows.read(here.RESULTS / "anomaly.csv")})
+DEFAULT = {"recipe": "robust", "flags": ""}
+OURS, TIED = ({"system": system} for system in ("vade", "tied"))
+OWN, OTHER = ({"draw": "0", "guided": "", "weight": "", **system} for system in (OURS, TIED))
+SEEDS = (  # data and rows of seeds.csv, title, least mean ACC in percent, that of the worst seed, number of seeds
+    ("mnist", "70000", "MNIST 70,000", 98.5, 98.2, 3),
+    ("mnist", "5000", "MNIST 5,000", 96.5, 0, 3),
+    ("digits", "1797", "digits [1797, 8, 8]", 95.0, 0, 5),
+    ("fashion_mnist", "70000", "Fashion-MNIST", 66.0, 0, 3),
+    ("reuters_r8", "7674", "R8, loader", 66.0, 0, 3),
+)
 
 
-class Line(NamedTuple):
-    """A line of the table; `reached` is None where it is not measured, or is only reported."""
+class Values:
+    """A column of a CSV in the rows of a commit (or "any") with the wanted values; of one set and seed the last counts.
 
-    row: str
-    must: str
-    measured: str = "not measured"
-    reached: bool | None = None
+    `lacks` says in words how many of the sets, and of their seeds, are not there.
+    """
 
-
-class Results:
-    """The rows of CSVs that count: of one commit, or of any with "any"; later rows win."""
-
-    def __init__(self, commit: str):
-        self.commit = commit
-
-    def read(self, name: str, key: Iterable[str], column: str, **wanted: str) -> dict[str, dict[str, float]]:
-        """Values of a column by set and seed, of the rows with the wanted values.
-
-        Args:
-            name: of the CSV, without ending.
-            key: columns that name the set.
-            column: its name.
-            wanted: column=value.
-        """
+    def __init__(self, commit: str, file: str, column: str, sets, seeds: int, **wanted: str):
         found: dict[str, dict[str, float]] = defaultdict(dict)
-        for row in csv_rows.read(here.RESULTS / f"{name}.csv"):
-            counts = self.commit == "any" or wanted.get("system") == "tied" or row.get("commit") == self.commit
-            if counts and row[column] and all(row[each] == value for each, value in wanted.items()):
-                found[", ".join(row[each] for each in key)][row["seed"]] = float(row[column])
-        return found
+        for row in csv_rows.read(here.RESULTS / f"{file}.csv"):
+            counts = commit == "any" or wanted.get("system") == "tied" or row.get("commit") == commit
+            name = row.get("set") or row["dataset"]
+            if counts and name in sets and row[column] and all(row[each] == value for each, value in wanted.items()):
+                found[name][row["seed"]] = float(row[column])
+        self.means = {name: float(np.mean(list(own.values()))) for name, own in found.items()}
+        self.all = [value for own in found.values() for value in own.values()]
+        self.mean = float(np.mean(list(self.means.values()))) if found else np.nan
+        least = min(map(len, found.values()), default=0)
+        lacks = [f"{len(found)} of {len(sets)} sets"] if len(found) < len(sets) else []
+        lacks += [f"{least} of {seeds} seeds"] if least < seeds else []
+        self.lacks = f" ({', '.join(lacks)})" if lacks else ""
 
 
-def mean(found: dict[str, dict[str, float]]) -> float:
-    """Mean over the sets of their means over the seeds."""
-    return float(np.mean([np.mean(list(seeds.values())) for seeds in found.values()]))
-
-
-def some(found: dict[str, dict[str, float]], sets: Iterable[str], seeds: int) -> tuple[dict, str]:
-    """Those of the sets that are there, and in words what lacks of them and of their seeds; "" if nothing does."""
-    sets = list(sets)
-    own = {name: found[name] for name in sets if name in found}
-    least = min((len(each) for each in own.values()), default=0)
-    lacks = [f"{len(own)} of {len(sets)} sets"] if len(own) < len(sets) else []
-    lacks += [f"{least} of {seeds} seeds"] if own and least < seeds else []
-    return own, ", ".join(lacks)
-
-
-def line(row: str, must: str, values: str, reached: bool | None, lacks: str) -> Line:
-    return Line(row, must, values + (f" ({lacks})" if lacks else ""), reached)
-
-
-def lines(results: Results) -> Iterable[Line]:
-    """The lines of the table."""
-    found = results.read("seeds", ("dataset", "rows"), "acc", recipe="robust", flags="")
-    for (name, rows), (title, least, worst, seeds) in SEEDS.items():
-        must = f"ACC {least}" + (f", worst {worst}" if worst else "") + f"; {seeds} seeds"
-        own, lacks = some(found, [f"{name}, {rows}"], seeds)
-        acc = [100 * value for each in own.values() for value in each.values()]
-        if not acc:
-            yield Line(title, must)
-            continue
-        shown = f"{np.mean(acc):.2f}, worst {min(acc):.2f}, {len(acc)} seeds"
-        yield line(title, must, shown, bool(np.mean(acc) >= least and min(acc) >= worst), lacks)
-    for title, name, sets, column, least, scale in (
-        ("R8, TfidfVectorizer", "tables", ["r8"], "acc", 65.0, 100),
-        ("17 plain tables", "tables", PLAIN, "ari", 0.52, 1),
-        ("cells, three sets", "cells", None, "ari", 0.65, 1),
-    ):
-        found = results.read(name, ("set",), column, system="vade")
-        names = sets or list(dict.fromkeys(row["set"] for row in csv_rows.read(here.RESULTS / f"{name}.csv")))
-        own, lacks = some(found, names, 3)
-        must = f"{column.upper()} {least}; 3 seeds"
-        value = scale * mean(own) if own else 0.0
-        yield line(title, must, f"{value:.3f}", value >= least, lacks) if own else Line(title, must)
-        if sets is PLAIN:
-            other = results.read(name, ("set",), column, system="tied")
-            both = [each for each in own if each in other]
-            title, must = "beside the tied mixture", "its ARI less 0.01"
-            if not both:
-                yield Line(title, must)
-                continue
-            ours, theirs = (mean({each: values[each] for each in both}) for values in (own, other))
-            yield line(title, must, f"{ours:.3f}, tied {theirs:.3f}", ours >= theirs - 0.01, some(other, PLAIN, 3)[1])
+def lines(commit: str) -> Iterator[tuple[str, str, Values, str, bool | None]]:
+    """Data, what must be had, what it is read from, what was measured, and whether it is had; None: only reported."""
+    for name, n, title, least, worst, seeds in SEEDS:
+        own = Values(commit, "seeds", "acc", [name], seeds, rows=n, **DEFAULT)
+        lowest, must = 100 * min(own.all, default=np.nan), f"ACC {least}" + (f", worst {worst}" if worst else "")
+        shown = f"{100 * own.mean:.2f}, worst {lowest:.2f}, {len(own.all)} seeds"
+        yield title, f"{must}; {seeds} seeds", own, shown, 100 * own.mean >= least and lowest >= worst
+    own = Values(commit, "tables", "acc", ["r8"], 3, **OURS)
+    yield "R8, TfidfVectorizer", "ACC 65; 3 seeds", own, f"{100 * own.mean:.2f}", own.mean >= 0.65
+    own = Values(commit, "tables", "ari", PLAIN, 3, **OURS)
+    yield "17 plain tables", "ARI 0.52; 3 seeds", own, f"{own.mean:.3f}", own.mean >= 0.52
+    tied = Values(commit, "tables", "ari", list(own.means), 3, **TIED)
+    shown = f"{own.mean:.3f}, tied {tied.mean:.3f}"
+    yield "beside the tied mixture", "its ARI less 0.01; 3 seeds", tied, shown, own.mean >= tied.mean - 0.01
+    own = Values(commit, "cells", "ari", CELLS, 3, **OURS)
+    yield "cells", "ARI 0.65; 3 seeds", own, f"{own.mean:.3f}", own.mean >= 0.65
     for protocol, least in (("normals_only", 83.0), ("unsupervised", 68.5)):
-        title, must = f"anomalies, {protocol.replace('_', ' ')}", f"AUROC {least} by the bound; 1 seed"
-        found = results.read("anomaly", ("set",), "auroc", system="vade", score="bound", protocol=protocol)
-        names = list(dict.fromkeys(row["set"] for row in csv_rows.read(here.RESULTS / "anomaly.csv")))
-        own, lacks = some({each: {"0": seeds["0"]} for each, seeds in found.items() if "0" in seeds}, names, 1)
-        yield line(title, must, f"{mean(own):.2f}", mean(own) >= least, lacks) if own else Line(title, must)
-    yield from calibrated(results)
-
-
-def calibrated(results: Results) -> Iterable[Line]:
-    """The lines of calibration.csv: defaults, draw 0."""
-
-    def read(column: str, sets: Iterable[str], system: str = "vade") -> tuple[dict, str]:
-        own = {"system": system, "draw": "0", "guided": "", "weight": ""}
-        return some(results.read("calibration", ("set",), column, **own), sets, 3)
-
-    own, lacks = read("ece", calibration.MADE)
-    title, must = "twelve made sets that overlap", "ECE 0.03 at most; 3 seeds"
-    yield line(title, must, f"{mean(own):.3f}", mean(own) <= 0.03, lacks) if own else Line(title, must)
-    (acc, lacks), (tied, _) = (read("acc", calibration.MADE, system) for system in ("vade", "tied"))
-    tied = {name: tied[name] for name in acc if name in tied}
-    title, must = "beside the tied mixture", "ACC within 0.01 of it"
-    shown = f"{mean(acc):.3f}, tied {mean(tied):.3f}" if tied else ""
-    yield line(title, must, shown, mean(acc) >= mean(tied) - 0.01, lacks) if tied else Line(title, must)
-    own, lacks = read("confidence", calibration.NOISE)
-    title, must = "noise, K = 5", "confidence 0.70 at most; 3 seeds"
-    each = ", ".join(f"{name} columns: {np.mean(list(seeds.values())):.3f}" for name, seeds in own.items())
-    yield line(title, must, f"{mean(own):.3f} ({each})", mean(own) <= 0.70, lacks) if own else Line(title, must)
-    for name, title in (("mnist_5k", "MNIST 5,000"), ("digits", "digits"), ("r8", "R8, TfidfVectorizer")):
-        (confidence, lacks), (acc, _) = (read(column, [name]) for column in ("confidence", "acc"))
-        title, must = f"confidence, {title}", "reported" if name == "r8" else "within 0.02 of ACC; 3 seeds"
-        if not acc:
-            yield Line(title, must)
-            continue
-        shown = f"{mean(confidence):.3f}, ACC {mean(acc):.3f}"
-        near = abs(mean(confidence) - mean(acc)) <= 0.02
-        yield line(title, must, shown, None if name == "r8" else near, lacks)
+        more = {"score": "bound", "protocol": protocol, "seed": "0", **OURS}
+        own = Values(commit, "anomaly", "auroc", ANOMALIES, 1, **more)
+        yield f"anomalies, {protocol}", f"AUROC {least} by the bound", own, f"{own.mean:.2f}", own.mean >= least
+    own = Values(commit, "calibration", "ece", calibration.MADE, 3, **OWN)
+    yield "made sets that overlap", "ECE 0.03 at most; 3 seeds", own, f"{own.mean:.3f}", own.mean <= 0.03
+    own = Values(commit, "calibration", "acc", calibration.MADE, 3, **OWN)
+    tied = Values(commit, "calibration", "acc", list(own.means), 3, **OTHER)
+    shown = f"{own.mean:.3f}, tied {tied.mean:.3f}"
+    yield "beside the tied mixture", "its ACC less 0.01; 3 seeds", own, shown, own.mean >= tied.mean - 0.01
+    own = Values(commit, "calibration", "confidence", calibration.NOISE, 3, **OWN)
+    shown = f"{own.mean:.3f}: " + ", ".join(f"{name} columns {value:.3f}" for name, value in own.means.items())
+    yield "noise, K = 5", "mean confidence 0.70 at most; 3 seeds", own, shown, own.mean <= 0.70
+    for name in ("mnist_5k", "digits", "r8"):
+        sure, acc = (Values(commit, "calibration", column, [name], 3, **OWN) for column in ("confidence", "acc"))
+        shown, near = f"{sure.mean:.3f}, ACC {acc.mean:.3f}", abs(sure.mean - acc.mean) <= 0.02
+        must, had = ("reported", None) if name == "r8" else ("within 0.02 of ACC; 3 seeds", near)
+        yield f"confidence, {name}", must, sure, shown, had
 
 
 def main() -> None:
@@ -173,8 +111,9 @@ def main() -> None:
     options = parser.parse_args()
     commit = "any" if options.newest else options.commit or csv_rows.commit()
     print(f"commit: {commit}\n\n| data | must have | measured | |\n|---|---|---|---|")
-    for row, must, measured, reached in lines(Results(commit)):
-        print(f"| {row} | {must} | {measured} | {'' if reached is None else 'OK' if reached else 'MISSED'} |")
+    for title, must, values, shown, had in lines(commit):
+        verdict = "" if had is None or not values.all else ("OK" if had else "MISSED") + " so far" * bool(values.lacks)
+        print(f"| {title} | {must} | {shown + values.lacks if values.all else 'not measured'} | {verdict} |")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import StandardScaler
 
 RESULTS = here.RESULTS / "n_clusters.csv"
-COMMAND = "python benchmarks/n_clusters.py"
+COMMAND = "python benchmarks/n_clusters.py --folder FOLDER"
 KEY = ("set", "draw", "criterion")
 COLUMNS = (*KEY, "n", "features", "clusters", "chosen", "seconds", "curve")
 NUMBERS = tuple(range(1, 13))
@@ -35,39 +35,22 @@ STRONG = 0.8  # the least prediction strength of groups that are there (Tibshira
 HALF_ROWS = 2000  # of each of the two halves at most
 SPLITS = 5  # into halves, over which the mean is taken
 # Kind, rows, columns, groups, accuracy of Bayes' rule, see `calibration.gaussians`; clouds have one group.
-SETS = {
-    "cloud 2": ("cloud", 1000, 2, 1),
-    "cloud 10": ("cloud", 300, 10, 1),
-    "cloud 50": ("cloud", 3000, 50, 1),
-    "stretched cloud 6": ("stretched cloud", 1000, 6, 1),
-    "uniform 2": ("uniform", 1000, 2, 1),
-    "uniform 10": ("uniform", 2000, 10, 1),
-    "blobs 2, K 2": ("blobs", 300, 2, 2, 0.99),
-    "blobs 2, K 5": ("blobs", 1000, 2, 5, 0.98),
-    "blobs 10, K 3": ("blobs", 600, 10, 3, 0.95),
-    "blobs 10, K 8": ("blobs", 2000, 10, 8, 0.99),
-    "blobs 50, K 10": ("blobs", 3000, 50, 10, 0.99),
-    "stretched 4, K 2": ("stretched", 500, 4, 2, 0.97),
-    "stretched 6, K 3": ("stretched", 1000, 6, 3, 0.99),
-    "stretched 10, K 6": ("stretched", 1500, 10, 6, 0.99),
-    "stretched 20, K 10": ("stretched", 3000, 20, 10, 0.99),
-    "sizes 3, K 4": ("sizes", 800, 3, 4, 0.98),
-    "sizes 8, K 5": ("sizes", 1500, 8, 5, 0.97),
-    "sizes 20, K 7": ("sizes", 2000, 20, 7, 0.99),
-    "widths 2, K 3": ("widths", 600, 2, 3, 0.98),
-    "widths 10, K 4": ("widths", 1000, 10, 4, 0.98),
-    "widths 30, K 9": ("widths", 2500, 30, 9, 0.99),
-    "tails 2, K 3": ("tails", 800, 2, 3, 0.98),
-    "tails 10, K 6": ("tails", 2000, 10, 6, 0.98),
-    "skewed 4, K 4": ("skewed", 1000, 4, 4, 0.98),
-    "skewed 20, K 5": ("skewed", 1500, 20, 5, 0.98),
-}
+KINDS = (
+    ("cloud", 1000, 2, 1), ("cloud", 300, 10, 1), ("cloud", 3000, 50, 1), ("stretched cloud", 1000, 6, 1),
+    ("uniform", 1000, 2, 1), ("uniform", 2000, 10, 1), ("blobs", 300, 2, 2, 0.99), ("blobs", 1000, 2, 5, 0.98),
+    ("blobs", 600, 10, 3, 0.95), ("blobs", 2000, 10, 8, 0.99), ("blobs", 3000, 50, 10, 0.99),
+    ("stretched", 500, 4, 2, 0.97), ("stretched", 1000, 6, 3, 0.99), ("stretched", 1500, 10, 6, 0.99),
+    ("stretched", 3000, 20, 10, 0.99), ("sizes", 800, 3, 4, 0.98), ("sizes", 1500, 8, 5, 0.97),
+    ("sizes", 2000, 20, 7, 0.99), ("widths", 600, 2, 3, 0.98), ("widths", 1000, 10, 4, 0.98),
+    ("widths", 2500, 30, 9, 0.99), ("tails", 800, 2, 3, 0.98), ("tails", 2000, 10, 6, 0.98),
+    ("skewed", 1000, 4, 4, 0.98), ("skewed", 1500, 20, 5, 0.98),
+)  # fmt: skip
+SETS = {f"{kind} {d}, K {k}": (kind, n, d, k, *target) for kind, n, d, k, *target in KINDS}
 
 Grouping = Callable[[np.ndarray], np.ndarray]  # rows [n, D] -> their groups, int [n]
-Cluster = Callable[[np.ndarray, int, int], Grouping]  # of rows [n, D], a number of groups and a seed
 
 
-def prediction_strength(rows: np.ndarray, numbers: Sequence[int], seed: int, cluster: Cluster) -> np.ndarray:
+def prediction_strength(rows: np.ndarray, numbers: Sequence[int], seed: int, cluster: Callable) -> np.ndarray:
     """Whether groups found in one half of the rows are groups of the other half, for each number of groups.
 
     The rows are cut into two random halves, of at most `HALF_ROWS` each, and both are clustered. The strength of one
@@ -78,7 +61,7 @@ def prediction_strength(rows: np.ndarray, numbers: Sequence[int], seed: int, clu
         rows: [n, D].
         numbers: K to try, each at most n / 2.
         seed: of the splits and of the clusterings.
-        cluster: function of (rows, K, seed) that gives a function of rows to groups, integers from 0.
+        cluster: function of (rows, K, seed) to a `Grouping`.
 
     Returns:
         Mean strength of each number in [0, 1], [len(numbers)].
@@ -104,10 +87,8 @@ def prediction_strength(rows: np.ndarray, numbers: Sequence[int], seed: int, clu
 def kept_pairs(groups: np.ndarray, others: np.ndarray) -> float:
     """Of the worst group: the share of its pairs of rows that share a group in `others`, in [0, 1].
 
-    A group of one row has no pairs and counts as lost: else every far row could be a group of its own.
-
-    Args:
-        groups, others: two groupings of the same rows, integers from 0, [n].
+    A group of one row has no pairs and counts as lost: else every far row could be a group of its own. Both groupings
+    are integers from 0, [n].
     """
     counts = np.zeros((groups.max() + 1, others.max() + 1))
     np.add.at(counts, (groups, others), 1)
@@ -133,7 +114,7 @@ def tied(rows: np.ndarray, k: int, seed: int, starts: int = 1) -> GaussianMixtur
 def information(rows: np.ndarray, numbers: Sequence[int], seed: int) -> tuple[np.ndarray, np.ndarray]:
     """BIC and ICL of the tied mixture for each number of groups; less is better: [len(numbers)] each.
 
-    ICL adds twice the entropy of the assignments to BIC: mixtures whose components overlap pay for it.
+    ICL adds twice the entropy of the assignments to BIC.
     """
     bic, icl = [], []
     for k in numbers:
@@ -164,28 +145,19 @@ def measured(name: str, draw: int, folder: Path | None) -> list[dict]:
     """The rows of the CSV of a set."""
     (x, k), found = load(name, draw, folder), []
 
-    def add(criterion: str, chosen: int, seconds: float, curve: np.ndarray) -> None:
-        values = (
-            name,
-            draw,
-            criterion,
-            *x.shape,
-            k,
-            chosen,
-            f"{seconds:.1f}",
-            " ".join(f"{each:.5g}" for each in curve),
-        )
-        found.append(dict(zip(COLUMNS, values, strict=True)))
-
     for title, cluster in {"k-means": kmeans, "tied": lambda *given: tied(*given).predict}.items():
         begun = time.perf_counter()
         curve = prediction_strength(x, NUMBERS, 0, cluster)
-        add(f"strength {title}", strongest(NUMBERS, curve), time.perf_counter() - begun, curve)
+        found.append((f"strength {title}", strongest(NUMBERS, curve), time.perf_counter() - begun, curve))
     begun = time.perf_counter()
-    curves = information(x, NUMBERS, 0)
-    for title, curve in zip(("bic tied", "icl tied"), curves, strict=True):
-        add(title, NUMBERS[int(np.argmin(curve))], time.perf_counter() - begun, curve)
-    return found
+    for title, curve in zip(("bic tied", "icl tied"), information(x, NUMBERS, 0), strict=True):
+        found.append((title, NUMBERS[int(np.argmin(curve))], time.perf_counter() - begun, curve))
+    rows = []
+    for criterion, chosen, seconds, curve in found:
+        text = " ".join(f"{each:.5g}" for each in curve)
+        values = (name, draw, criterion, *x.shape, k, chosen, f"{seconds:.1f}", text)
+        rows.append(dict(zip(COLUMNS, values, strict=True)))
+    return rows
 
 
 def table(rows: list[dict]) -> str:

@@ -160,7 +160,7 @@ def test_the_agreements_of_a_line_are_of_all_its_runs_or_there_are_none(tmp_path
     import seeds
 
     monkeypatch.setattr(seeds, "RESULTS", tmp_path / "seeds.csv")
-    monkeypatch.setattr(seeds, "trained", lambda run, flags: run)
+    monkeypatch.setattr(seeds, "trained", lambda run, flags, commit: run)
     monkeypatch.setattr("vade_tf.runs.study.agreement", lambda runs: [len(runs) / 10] * len(runs))
 
     def agreements(number, *more):
@@ -191,7 +191,7 @@ def test_runs_that_seeds_left_are_taken(tmp_path, monkeypatch):
     class Asked(Exception):
         pass
 
-    def trained(run, flags):
+    def trained(run, flags, commit=""):
         raise Asked(run.name, flags)
 
     monkeypatch.setattr(compare, "trained", trained)
