@@ -19,7 +19,7 @@ from pathlib import Path
 
 import csv_rows
 import here
-from begun import claim
+from run_folders import claim
 
 from vade_tf.cli.command import hushed
 from vade_tf.cli.terminal import Terminal

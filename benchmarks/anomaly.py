@@ -6,7 +6,8 @@ python benchmarks/anomaly.py --table [--folder FOLDER]             the tables of
 
 FOLDER holds .npz files with X [n, D] and y [n], 1 for an anomaly, and may hold published_unsupervised.csv and
 published_normals_only.csv, which are printed beside. Rows go to benchmarks/results/anomaly.csv as they come; what is
-there already is not measured again. Settings are the same for every set.
+there already is not measured again, of VaDE if its code has not changed since (`csv_rows.commit`). Settings are the
+same for every set.
 
 Protocols. `unsupervised` and `normals_only` are those of Livernoche et al. (ICLR 2024, github.com/vicliv/DTE): fewer
 than 1,000 rows are drawn with replacement up to 1,000, more than 50,000 are subsampled to 50,000. Unsupervised: train
@@ -30,7 +31,7 @@ from anomaly_scores import SYSTEMS
 RESULTS = here.RESULTS / "anomaly.csv"
 COMMAND = "python benchmarks/anomaly.py --folder FOLDER"
 KEY = ("protocol", "set", "system", "score", "seed")
-COLUMNS = (*KEY, "train", "test", "features", "auroc", "seconds")
+COLUMNS = (*KEY, "train", "test", "features", "auroc", "seconds", "commit")
 PROTOCOLS = ("unsupervised", "normals_only", "clean")
 FEWEST, MOST = 1000, 50_000  # rows of a set, as the published protocol has them
 # The score and the settings were decided on these alone, every third of the files in the order of their numbers.
@@ -91,14 +92,14 @@ def rows_of(file: Path, name: str, protocol: str, system: str, seed: int) -> Ite
     from sklearn.metrics import roc_auc_score
 
     train, test, labels = prepared(file, protocol, seed)
-    begun = time.perf_counter()
+    commit, begun = csv_rows.commit(), time.perf_counter()
     found = SYSTEMS[system](train, test, seed)
     seconds = f"{time.perf_counter() - begun:.1f}"
     for score, values in found.items():
         auroc = 100 * roc_auc_score(labels, np.nan_to_num(values.astype(np.float64)))
         counts = {"train": len(train), "test": len(test), "features": train.shape[1]}
         same = {"protocol": protocol, "set": name, "system": system, "score": score, "seed": seed}
-        yield {**same, **counts, "auroc": f"{auroc:.2f}", "seconds": seconds}
+        yield {**same, **counts, "auroc": f"{auroc:.2f}", "seconds": seconds, "commit": commit}
 
 
 def published(folder: Path | None, protocol: str) -> dict[str, dict[str, float]]:
@@ -110,7 +111,7 @@ def published(folder: Path | None, protocol: str) -> dict[str, dict[str, float]]
 def means(rows: list[dict]) -> dict[tuple[str, str], dict[str, float]]:
     """Mean over the seeds by (system, score) and set."""
     found = defaultdict(lambda: defaultdict(list))
-    for row in rows:
+    for row in {tuple(row[name] for name in KEY): row for row in rows}.values():  # the last of several
         found[row["system"], row["score"]][row["set"]].append(float(row["auroc"]))
     order = list(SYSTEMS)
     systems = sorted(found, key=lambda each: order.index(each[0]))
@@ -168,7 +169,9 @@ def main() -> None:
         wanted = DECIDE if options.sets == ["decide"] else options.sets or tuple(files)
         if unknown := [name for name in wanted if name not in files]:
             parser.error(f"--sets: {', '.join(unknown)}: not in {options.folder}; it has {', '.join(files)}")
-        done = {tuple(row[name] for name in ("protocol", "set", "system", "seed")) for row in csv_rows.read(RESULTS)}
+        commit = csv_rows.commit()
+        known = [row for row in csv_rows.read(RESULTS) if row["system"] != "vade" or row.get("commit") == commit]
+        done = {tuple(row[name] for name in ("protocol", "set", "system", "seed")) for row in known}
         for seed in range(options.seeds):
             for system in options.systems:
                 for protocol in options.protocols:

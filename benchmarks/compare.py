@@ -19,7 +19,7 @@ from pathlib import Path
 
 import csv_rows
 import here
-from begun import has_images, trained
+from run_folders import has_images, trained
 
 from vade_tf.runs.config import MODELS
 from vade_tf.systems import SYSTEMS

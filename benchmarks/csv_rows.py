@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import itertools
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,10 +28,14 @@ def write(rows: Iterable[dict], file: Path, columns: Iterable[str], *comments: s
 
 
 def append(rows: Iterable[dict], file: Path, columns: Iterable[str], *comments: str) -> None:
-    """Add rows to a file; one that is not there yet is made."""
+    """Add rows to a file; one that is not there yet is made, and one that lacks a column gets it, empty."""
     columns = list(columns)
     if not file.exists():
         write([], file, columns, *comments)
+    with file.open() as lines:
+        above = [line[2:-1] for line in itertools.takewhile(lambda line: line.startswith("#"), lines)]
+    if (older := read(file)) and not set(columns) <= set(older[0]):
+        write(older, file, columns, *above)
     with file.open("a", newline="") as lines:
         csv.DictWriter(lines, columns, restval="", lineterminator="\n").writerows(rows)
 

@@ -12,16 +12,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import csv_rows
 import numpy as np
 
 KEY = ("set", "system", "seed")
-COLUMNS = (*KEY, "n", "features", "clusters", "found", "acc", "ari", "nmi", "seconds")
+COLUMNS = (*KEY, "n", "features", "clusters", "found", "acc", "ari", "nmi", "seconds", "commit")
 LIMIT = 3600  # seconds of a fit; one that takes longer is ended, and its row has no scores
 
 
-def done(rows: list[dict]) -> set[tuple[str, ...]]:
-    """Keys of the rows that have scores: a fit that failed, or took too long, is made again."""
-    return {tuple(row[name] for name in KEY) for row in rows if row["ari"]}
+def done(rows: list[dict], commit: str = "") -> set[tuple[str, ...]]:
+    """Keys of the rows that have scores: a fit that failed, or took too long, is made again.
+
+    With a commit, so is a fit of VaDE whose row is of another one (`csv_rows.commit`).
+    """
+    own = [row for row in rows if not commit or row["system"] != "vade" or row.get("commit") == commit]
+    return {tuple(row[name] for name in KEY) for row in own if row["ari"]}
+
+
+def newest(rows: list[dict]) -> list[dict]:
+    """Of several rows of one set, system and seed the last."""
+    return list({tuple(row[name] for name in KEY): row for row in rows}.values())
 
 
 def clustered(system: Callable, names: tuple[str, ...], data, seed: int, options, limited: bool = True) -> list[dict]:
@@ -36,6 +46,7 @@ def clustered(system: Callable, names: tuple[str, ...], data, seed: int, options
     """
     from vade_tf import metrics
 
+    commit = csv_rows.commit()  # before the fit, which may take an hour
     fork = multiprocessing.get_context("fork")  # this process never loads TensorFlow
     receive, send = fork.Pipe(duplex=False)
     process = fork.Process(target=_fit, args=(system, data, seed, options, send))
@@ -55,7 +66,7 @@ def clustered(system: Callable, names: tuple[str, ...], data, seed: int, options
     rows = []
     for name in names:
         row: dict = {"system": name, "n": data.x.shape[0], "features": data.x.shape[1], "clusters": data.clusters}
-        row["seconds"] = f"{seconds:.1f}"
+        row |= {"seconds": f"{seconds:.1f}", "commit": commit}
         if found is not None:
             groups = np.unique(found[name] if isinstance(found, dict) else found, return_inverse=True)[1]
             scores = metrics.scores(data.y, groups)
@@ -106,7 +117,7 @@ def table(rows: list[dict], column: str, names: dict[str, str]) -> str:
     """
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     seeds: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for row in rows:
+    for row in newest(rows):
         seeds[row["set"], row["system"]].add(row["seed"])
         own = found[row["set"]]
         if row["ari"] and row[column]:

@@ -3,12 +3,12 @@
 python benchmarks/seeds.py --dataset mnist --recipe robust --seeds 3 --data-dir FOLDER
 python benchmarks/seeds.py --table                     the table of all that was measured so far
 
-Runs lie in --out/DATASET-RECIPE/seed-N; what is finished there is taken as it is, what was interrupted continues. Rows
-go to benchmarks/results/seeds.csv as they come, in place of older rows of the same data, recipe, lengths, flags and
-seed. At the end each gets its agreement (mean adjusted Rand index with the others), by which one is chosen without
-labels; where older rows of other seeds stand beside new ones none has it, for it would not be of the same runs. Flags
-of train.py that are not named here are given after "--", e.g. -- --epochs 20; rows without any may be of a time when
-the file did not say them.
+Runs lie in --out/DATASET-RECIPE/seed-N; what is finished there, at the same commit, is taken as it is, what was
+interrupted continues. Rows go to benchmarks/results/seeds.csv as they come, in place of older rows of the same data,
+recipe, lengths, flags and seed. At the end each gets its agreement (mean adjusted Rand index with the others), by which
+one is chosen without labels; where older rows of other seeds stand beside new ones none has it, for it would not be of
+the same runs. Flags of train.py that are not named here are given after "--", e.g. -- --epochs 20; rows without any may
+be of a time when the file did not say them.
 """
 
 import argparse
@@ -18,14 +18,14 @@ from pathlib import Path
 
 import csv_rows
 import here
-from begun import trained
+from run_folders import trained
 
 RESULTS = here.RESULTS / "seeds.csv"
 COMMAND = "python benchmarks/seeds.py --dataset DATASET --recipe RECIPE --seeds N --data-dir FOLDER"
 KEY = ("dataset", "rows", "recipe", "pretrain_epochs", "epochs", "flags")  # of a line of the table
 COLUMNS = (
     *KEY, "seed", "acc", "nmi", "ari", "elbo", "agreement", "seconds", "source", "device", "precision",
-    "tensorflow", "keras",
+    "tensorflow", "keras", "commit",
 )  # fmt: skip
 PUBLISHED = {
     ("mnist", "70000"): "94.46 (best run; Jiang et al. 2017)",
@@ -33,13 +33,14 @@ PUBLISHED = {
 }
 
 
-def row_of(run: Path, flags: str) -> dict:
-    """A row of the CSV from a finished run."""
+def row_of(run: Path, flags: str, commit: str) -> dict:
+    """A row of the CSV from a finished run, begun at a commit."""
     metrics = json.loads((run / "metrics.json").read_text())
     same = ("dataset", "recipe", "seed", "acc", "nmi", "ari", "elbo", "device", "precision")
     row = {
         **{name: metrics[name] for name in same},
         "flags": flags,
+        "commit": commit,
         "rows": metrics["n"],
         "agreement": "",
         "pretrain_epochs": metrics["epochs"]["pretrain"],
@@ -128,12 +129,12 @@ def main() -> None:
     rows = [dict.fromkeys(COLUMNS, "") | row for row in csv_rows.read(RESULTS)]
     if not options.table:
         folder = Path(options.out) / f"{options.dataset}-{options.recipe}"
-        runs = {}
+        runs, commit = {}, csv_rows.commit()
         for seed in range(options.seeds):
             run = folder / f"seed-{seed}"
             flags = ["--dataset", options.dataset, "--recipe", options.recipe, "--seed", str(seed)]
-            trained(run, flags + (["--data-dir", options.data_dir] if options.data_dir else []) + options.more)
-            new = row_of(run, shlex.join(options.more))
+            trained(run, flags + (["--data-dir", options.data_dir] if options.data_dir else []) + options.more, commit)
+            new = row_of(run, shlex.join(options.more), commit)
             runs[key(new, "seed")] = run
             rows = add(rows, new)
             csv_rows.write(rows, RESULTS, COLUMNS, COMMAND)

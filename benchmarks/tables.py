@@ -6,8 +6,9 @@ python benchmarks/tables.py --table                                    the table
 
 FOLDER holds the .csv files of `TABLES` (R package mlbench: raw, factors as text, missing cells as NA), FILE a line a
 text, its label and a tab before it. Rows go to benchmarks/results/tables.csv as they come; what is there already is not
-measured again. ClustPy's VaDE needs --clustpy, the Python of an environment that has it. All take as many threads as
-the environment lets them; our seconds include imports, ClustPy's do not.
+measured again, of VaDE if its code has not changed since (`csv_rows.commit`); later rows win. ClustPy's VaDE needs
+--clustpy, the Python of an environment that has it. All take as many threads as the environment lets them; our seconds
+include imports, ClustPy's do not.
 
 VaDE is given the rows as they are: a DataFrame with text and missing cells, an array, a sparse matrix. The others get
 numbers: the median for a missing number, the commonest for a missing text, then standardised and one-hot; digits over
@@ -48,6 +49,7 @@ NAMES = {
     "kmeans": "k-means",
     "gmm": "GMM, full",
     "diagonal": "GMM, diagonal",
+    "tied": "GMM, tied",
     "hdbscan": "HDBSCAN",
     "ae_gmm": "AE + GMM",  # this and the next were given numbers, by an older version; no seed is added to them
     "dec": "DEC",
@@ -159,6 +161,14 @@ def diagonal(data: Set, seed: int, options) -> np.ndarray:
     return gmm(data, seed, options, "diag")
 
 
+def tied(data: Set, seed: int, options) -> np.ndarray:
+    """One covariance for all components, with reg_covar 1e-2, 3 starts."""
+    from sklearn.mixture import GaussianMixture
+
+    more = {"covariance_type": "tied", "reg_covar": 1e-2, "n_init": 3, "random_state": seed}
+    return GaussianMixture(data.clusters, **more).fit_predict(np.asarray(dense(data.x), np.float64))
+
+
 def hdbscan(data: Set, seed: int, options) -> np.ndarray:
     """scikit-learn's defaults, no number of clusters given; noise counts as a cluster."""
     from sklearn.cluster import HDBSCAN
@@ -198,6 +208,7 @@ SYSTEMS: dict[str, Callable] = {
     "kmeans": kmeans,
     "gmm": gmm,
     "diagonal": diagonal,
+    "tied": tied,
     "hdbscan": hdbscan,
     "ae_gmm_table": of_package("ae_gmm"),
     "dec_table": of_package("dec"),
@@ -228,7 +239,7 @@ def main() -> None:
             parser.error("--r8: expected the file of the texts, got none")
         if options.clustpy is None and "clustpy" in systems:
             parser.error("--clustpy: expected the Python of an environment with ClustPy, got none")
-        done = rivals.done(csv_rows.read(RESULTS))
+        done = rivals.done(csv_rows.read(RESULTS), csv_rows.commit())
         for seed in range(options.seeds):
             for name in wanted:
                 todo = [each for each in systems if (name, each, str(seed)) not in done and not (seed and each in ONCE)]

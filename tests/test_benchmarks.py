@@ -1,6 +1,5 @@
 """Commands of benchmarks/ that have no file of tests of their own: what they take, keep apart, refuse and print."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import csv_rows
@@ -95,50 +94,6 @@ def test_an_autoencoder_is_not_taken_for_one_of_other_rows_or_epochs(tmp_path, m
     assert trained == [(4, 300), (3, 300), (3, 30)]
 
 
-def test_finished_runs_of_other_flags_are_not_taken_for_restarts(tmp_path, monkeypatch):
-    import criteria
-
-    asked, measured = [], []
-
-    def train(flags):
-        asked.append(flags)
-        out = Path(flags[flags.index("--out") + 1])
-        out.mkdir()
-        for name in ("restarts.json", "metrics.json"):
-            (out / name).write_text("{}")
-        return 0
-
-    def command(*words):
-        monkeypatch.setattr("sys.argv", ["criteria.py", "--dataset", "digits", "--out", str(tmp_path / "out"), *words])
-        criteria.main()
-
-    monkeypatch.setattr("vade_tf.cli.train.main", train)
-    monkeypatch.setattr(criteria, "RESULTS", tmp_path / "criteria.csv")
-    monkeypatch.setattr(criteria, "measure", lambda study, folders: measured.append(study) or [])
-    monkeypatch.setattr(criteria, "figure", lambda rows, path: None)
-    command("--restarts", "2")
-    command("--restarts", "2")
-    assert [flags[:4] for flags in asked] == [["--dataset", "digits", "--restarts", "2"]]
-    with pytest.raises(SystemExit, match="digits is of other flags"):
-        command("--restarts", "2", "--", "--epochs", "3")
-    assert measured == ["out/digits"] * 2
-
-
-def test_studies_of_one_name_in_two_folders_are_two(tmp_path, monkeypatch):
-    import criteria
-
-    older = dict.fromkeys(criteria.COLUMNS, "0.5") | {"study": "mnist-robust"}
-    monkeypatch.setattr(criteria, "RESULTS", tmp_path / "criteria.csv")
-    csv_rows.write([older], criteria.RESULTS, criteria.COLUMNS)
-    monkeypatch.setattr(criteria, "measure", lambda study, folders: [older | {"study": study}])
-    monkeypatch.setattr(criteria, "figure", lambda rows, path: None)
-    folders = [str(tmp_path / "seeds" / "mnist-robust"), str(tmp_path / "seeds-without" / "mnist-robust")]
-    monkeypatch.setattr("sys.argv", ["criteria.py", "--runs", *folders])
-    criteria.main()
-    names = [row["study"] for row in csv_rows.read(criteria.RESULTS)]
-    assert names == ["mnist-robust", "seeds/mnist-robust", "seeds-without/mnist-robust"]
-
-
 def test_an_ablation_does_not_take_a_finished_run_of_other_settings(tmp_path, monkeypatch):
     import ablations
 
@@ -205,3 +160,53 @@ def test_the_start_whose_memory_is_measured_is_that_of_a_fit(monkeypatch):
         "VaDE, 1 steps",
         "bound and groups, 1 batches",
     ]
+
+
+def test_a_column_that_an_older_file_lacks_is_added_empty(tmp_path):
+    file = tmp_path / "a.csv"
+    csv_rows.append([{"a": 1}], file, ("a",), "a command", "a remark")
+    csv_rows.append([{"a": 2, "b": 3}], file, ("a", "b"), "another command")
+    assert file.read_text() == "# a command\n# a remark\na,b\n1,\n2,3\n"
+
+
+def test_prediction_strength_is_that_of_the_worst_group_and_finds_the_groups_there_are():
+    import n_clusters
+
+    random = np.random.default_rng(0)
+    groups, others = random.integers(3, size=40), random.integers(4, size=40)
+    same = [
+        np.mean([others[i] == others[j] for i in own for j in own if i != j])
+        for own in (np.flatnonzero(groups == each) for each in range(3))
+    ]
+    np.testing.assert_allclose(n_clusters.kept_pairs(groups, others), min(same))
+    assert n_clusters.kept_pairs(np.array([0, 0, 1]), np.array([0, 0, 0])) == 0  # a row alone
+    numbers = (1, 2, 3, 4, 5)
+    for k in (1, 3):
+        rows = 8.0 * np.eye(4)[random.integers(k, size=300)] + random.normal(size=(300, 4))
+        strengths = n_clusters.prediction_strength(rows, numbers, 0, n_clusters.kmeans)
+        assert strengths[0] == 1
+        assert n_clusters.strongest(numbers, strengths) == k
+
+
+def test_made_sets_overlap_as_much_as_they_are_asked_to():
+    import calibration
+
+    data = calibration.load("blobs 6", 0, None, None)
+    assert data.raw.shape == (2000, 6)
+    p, _ = calibration.probabilities("tied", data, 0, "", "")
+    found = calibration.scores(data, p)
+    assert abs(float(found["acc"]) - calibration.MADE["blobs 6"][-1]) < 0.02
+    assert float(found["ece"]) < 0.03
+    noise = calibration.load("noise 8", 0, None, None)
+    assert calibration.scores(noise, np.full((1000, 5), 0.2)) == {"confidence": "0.2000"}
+
+
+def test_the_golden_table_counts_the_rows_of_one_commit_and_says_what_lacks(tmp_path, monkeypatch):
+    import golden
+
+    monkeypatch.setattr(golden.here, "RESULTS", tmp_path)
+    same = {"dataset": "mnist", "rows": "5000", "recipe": "robust", "flags": ""}
+    rows = [{**same, "seed": seed, "acc": acc, "commit": "new"} for seed, acc in ((0, 0.96), (1, 0.98), (1, 0.99))]
+    csv_rows.write([{**same, "seed": 2, "acc": 0.1, "commit": "old"}, *rows], tmp_path / "seeds.csv", rows[0])
+    found = {title: (shown + values.lacks, had) for title, _, values, shown, had in golden.lines("new") if values.all}
+    assert found == {"MNIST 5,000": ("97.50, worst 96.00, 2 seeds (2 of 3 seeds)", True)}

@@ -160,7 +160,7 @@ def test_the_agreements_of_a_line_are_of_all_its_runs_or_there_are_none(tmp_path
     import seeds
 
     monkeypatch.setattr(seeds, "RESULTS", tmp_path / "seeds.csv")
-    monkeypatch.setattr(seeds, "trained", lambda run, flags: run)
+    monkeypatch.setattr(seeds, "trained", lambda run, flags, commit: run)
     monkeypatch.setattr("vade_tf.runs.study.agreement", lambda runs: [len(runs) / 10] * len(runs))
 
     def agreements(number, *more):
@@ -191,7 +191,7 @@ def test_runs_that_seeds_left_are_taken(tmp_path, monkeypatch):
     class Asked(Exception):
         pass
 
-    def trained(run, flags):
+    def trained(run, flags, commit=""):
         raise Asked(run.name, flags)
 
     monkeypatch.setattr(compare, "trained", trained)
@@ -205,7 +205,7 @@ def test_runs_that_seeds_left_are_taken(tmp_path, monkeypatch):
 
 
 def test_a_run_of_other_flags_is_not_taken_for_ones_own(tmp_path, monkeypatch):
-    import begun
+    import run_folders
 
     asked = []
     monkeypatch.setattr("vade_tf.cli.train.main", lambda flags: asked.append(flags) or finish())
@@ -218,18 +218,18 @@ def test_a_run_of_other_flags_is_not_taken_for_ones_own(tmp_path, monkeypatch):
         return 0
 
     for _ in range(2):  # the second time it is there
-        assert begun.trained(run, ["--seed", "0"]) == run
+        assert run_folders.trained(run, ["--seed", "0"]) == run
     assert asked == [["--seed", "0", "--out", str(run), "--no-export"]]
     with pytest.raises(SystemExit, match=r"seed-0 is of other flags \(--seed 0\); remove it, or choose another --out"):
-        begun.trained(run, ["--seed", "0", "--epochs", "15"])
+        run_folders.trained(run, ["--seed", "0", "--epochs", "15"])
     (run / "metrics.json").unlink()
-    begun.trained(run, ["--seed", "0"])
+    run_folders.trained(run, ["--seed", "0"])
     assert asked[1] == ["--resume", str(run)]
 
 
 def test_a_system_of_images_is_not_asked_about_other_rows(tmp_path):
-    import begun
+    import run_folders
 
     for shape, found in (([8, 8], True), (None, False)):
         (tmp_path / "data.json").write_text(json.dumps({"image_shape": shape}))
-        assert begun.has_images(tmp_path) == found
+        assert run_folders.has_images(tmp_path) == found

@@ -22,11 +22,14 @@ def claim(run: Path, typed: str) -> bool:
     return begun
 
 
-def trained(run: Path, flags: list[str]) -> Path:
-    """A finished run folder: as it is there, continued, or trained with these flags of train.py, see `claim`."""
+def trained(run: Path, flags: list[str], commit: str = "") -> Path:
+    """A finished run folder: as it is there, continued, or trained with these flags of train.py, see `claim`.
+
+    One that was begun at another `commit` is as one of other flags.
+    """
     from vade_tf.cli import train
 
-    begun = claim(run, shlex.join(flags))
+    begun = claim(run, shlex.join(flags) + (f" at {commit}" if commit else ""))
     if not (run / "metrics.json").exists():
         code = train.main(["--resume", str(run)] if begun else [*flags, "--out", str(run), "--no-export"])
         if code != 0:
