@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "vade_tf"
 
 _BOTTOM = (
     "errors", "paths", "machine", "reading", "hdf5", "seeding", "writing", "locking", "mosaic", "printing", "threads",
-    "counting", "amounts",
+    "finite",
 )  # fmt: skip
 _BELOW_SYSTEMS = ("training", "model", "data", *_BOTTOM)
 _BELOW_RUNS = ("systems", *_BELOW_SYSTEMS, "metrics")
@@ -46,13 +46,12 @@ MAY_READ = {
     "hdf5": ("machine", "errors"),
     "reading": ("machine", "errors"),
     "machine": (),
-    "amounts": (),
+    "finite": ("machine", "errors"),
     "paths": ("errors",),
     "writing": ("errors",),
     "locking": (),
     "mosaic": (),
     "threads": (),
-    "counting": (),
     "printing": ("errors",),
     "errors": (),
 }

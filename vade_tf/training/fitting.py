@@ -198,13 +198,6 @@ def begin(
         raise InputError(f"distribute: expected 'none', several devices train VaDE alone, got {settings.distribute!r}")
     strategy = cluster.strategy(settings.distribute)
     data = given.as_observations(x, settings.likelihood)
-    if data.recognised and data.image_shape is not None and reporter is not None:
-        side = data.image_shape[0]
-        reporter.say(f"rows are taken for images of {side} x {side} pixels, which they look like")
-    if data.components and reporter is not None:
-        reporter.say(
-            "columns are taken for principal components, which share one unit; whiten them to weigh them alike"
-        )
     likelihood = choice.choose(data)
     if data.likelihood == "auto" and data.origins is None and isinstance(likelihood, Counts) and reporter is not None:
         reporter.say("rows are taken for counts; likelihood='gaussian' takes them for numbers")

@@ -51,7 +51,7 @@ def draws(fitting: Fitting) -> list[np.ndarray]:
     if found is not None and not 0 <= found["draws"].min() <= found["draws"].max() < clusters:
         raise damaged(fitting.store, "further", f"groups beyond the {clusters} clusters")
     if found is None:
-        data = _commonest(fitting.data) if fitting.data.texts else replace(fitting.data, recognised=False)  # it is said
+        data = _commonest(fitting.data) if fitting.data.texts else fitting.data
         found = {"draws": np.concatenate([_found_by(fitting, data, which) for which in range(1, AUTOENCODERS)])}
         fitting.store.save("further", found)
     return list(found["draws"])

@@ -93,8 +93,6 @@ def _in_ten_directions(data: Observations) -> float:
     """Share of the variance of some rows, each column of variance 1, that lies in ten directions."""
     some = np.asarray(data.x[subset(len(data.x), pipeline.together(data.x, READ_ROWS), 0, STREAM)], np.float64)
     mean, std = data.moments()
-    if data.components:
-        std = np.full_like(std, np.sqrt(np.mean(std**2)))
     scaled = np.nan_to_num((some - mean) / np.where(std > 0, std, 1.0), posinf=0.0, neginf=0.0)
     scaled -= scaled.mean(axis=0)
     found = randomized_svd(scaled, min(10, *scaled.shape), random_state=0)[1]

@@ -232,8 +232,8 @@ def shares_unit(fitting: Fitting, x: Rows) -> bool:
     molecules, whose rare bits are those of one or two of them.
     """
     model, clusters, seed = fitting.model, fitting.settings.clusters, fitting.settings.start_seed
-    if fitting.data.one_unit or regions.is_beyond(clusters, len(x)) or not answers_alone(model, x):
-        return fitting.data.one_unit
+    if fitting.data.of_one_length or regions.is_beyond(clusters, len(x)) or not answers_alone(model, x):
+        return fitting.data.of_one_length
     places = [direction_reader(model, x, shared)(x) for shared in (False, True)]
     seeds = several(seed, DRAWS)
     each, shared = (alike(regions.landmark_draws([place], clusters, seeds)) for place in places)
@@ -256,7 +256,7 @@ def reader(fitting: Fitting, phase: str, x: Rows) -> Callable[[Rows], list[np.nd
         return lambda rows: [within_reach(posterior.codes(model, rows))]
     of = found_on(fitting, phase)
     if of == "table":
-        own = feature_reader(model, x, fitting.data.components)
+        own = feature_reader(model, x)
         profiles = profile_reader(model, x, own)
         return lambda rows: [own(rows)] if profiles is None else [own(rows), profiles(rows)]
     if of == "counts":
