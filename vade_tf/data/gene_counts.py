@@ -15,8 +15,8 @@ THETA = 100.0  # of the negative binomial that genes are held against
 BLOCK = 2**22  # numbers looked at together
 
 
-def are_counts(numbers: Any) -> bool:
-    """Whether numbers [cells, genes], dense or sparse, are whole and from 0 up, some of them above 1."""
+def are_counts(numbers: Any, above: float = 1.0) -> bool:
+    """Whether numbers [cells, genes], dense or sparse, are whole and from 0 up, some of them above a number."""
     if numbers.dtype.kind not in "biuf":
         return False
     stored = numbers.data if scipy.sparse.issparse(numbers) else numbers
@@ -26,7 +26,7 @@ def are_counts(numbers: Any) -> bool:
         if not (np.isfinite(part) & (part >= 0) & (part == np.round(part))).all():
             return False
         high = max(high, float(part.max(initial=0)))
-    return high > 1
+    return high > above
 
 
 def describe_numbers(rows: Observations, layer: str, layers: Mapping[str, Any]) -> list[str]:
@@ -57,7 +57,8 @@ def check_alike(x: Any, known: bool | None, argument: str) -> None:
         known: whether those of the training were counts; None: it is not known.
         argument: what the warning names.
     """
-    if known is not None and are_counts(getattr(x, "matrix", x)) != known:
+    least = -1.0 if known else 1.0  # of counts a few may be 0 and 1 alone
+    if known is not None and are_counts(getattr(x, "matrix", x), least) != known:
         what = ("counts", "others") if known else ("other numbers", "counts")
         warnings.warn(
             f"{argument}: expected {what[0]}, as the model was trained on, got {what[1]}; give cells in the units of "

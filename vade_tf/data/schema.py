@@ -251,7 +251,7 @@ class Schema:
         if not record(kinds)(values) or not values["columns"]:
             raise ValueError("expected columns with name, kind and levels")
         if any(column.get("log") for column in values["columns"]):
-            raise ValueError("it has logarithms, which this version does not take; fit the table anew")
+            raise ValueError("expected no logarithms, which older versions took of amounts; fit the table anew")
         fields = [{name: column.get(name) for name in _COLUMN} for column in values["columns"]]
         for values_of in fields:
             values_of["levels"] = tuple(values_of["levels"])
