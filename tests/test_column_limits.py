@@ -4,7 +4,6 @@ import numpy as np
 import pandas
 import pytest
 from scipy import stats
-from vade_tf.amounts import scale_of
 
 from vade_tf.data.columns import Column
 from vade_tf.data.inferring import MOST_LEVELS
@@ -153,33 +152,3 @@ def test_a_fraction_that_single_precision_takes_for_two_levels_is_neither():
     column = Column("c", "category", (0.1, 0.1 + 1e-12, 7))
     assert column.places([0.1, 0.1 + 1e-12, np.float32(0.1)]) == [0, 1, -1]
     assert Column("c", "category", (0.1, 0.2, 7)).places([np.float32(0.1)]) == [0]
-
-
-def test_cells_of_nothing_do_not_make_amounts_that_spread_by_their_size():
-    """Whether amounts do is in those above 0: a column that is 0 in most rows, else normal, is left as it is."""
-    above = at_quantiles(stats.norm(50, 10), 120)
-    assert scale_of(above) is None
-    assert scale_of(np.concatenate([np.zeros(280), above])) is None
-    incomes = at_quantiles(stats.lognorm(0.6, scale=20), 240)
-    assert scale_of(incomes) is not None
-
-
-@pytest.mark.parametrize("unit", [0.01, 1, 5])
-def test_amounts_that_are_rounded_get_the_logarithm_that_they_had(unit):
-    """As prices in whole units: a value that comes often counts as often."""
-    amounts = np.random.default_rng(0).lognormal(4, 0.6, 400)
-    assert scale_of(np.round(amounts / unit) * unit) is not None
-
-
-def test_groups_of_a_thousandth_of_their_size_get_a_logarithm_as_wider_ones_do():
-    """Nothing is won by a part that is narrower than what a column is measured by."""
-    r = np.random.default_rng(0)
-    for width in (1e-4, 1e-3, 1e-2):
-        groups = np.concatenate([r.normal(10, 10 * width, 250), r.normal(100, 100 * width, 150)])
-        assert scale_of(groups) is not None, width
-
-
-def test_amounts_that_float32_takes_for_nothing_have_no_scale():
-    amounts = at_quantiles(stats.lognorm(0.6))
-    assert scale_of(1e-37 * amounts) == pytest.approx(1e-37 * np.median(amounts))
-    assert scale_of(1e-39 * amounts) is None

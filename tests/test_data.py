@@ -179,7 +179,7 @@ def test_bytes_of_zeros_and_ones_are_no_grey_values(form):
     data = build(form(np.eye(4, dtype="u1")), None, "rows", "rows")
     assert (units(data), data.x.dtype) == (("bernoulli", 1.0, 0.0), np.float32)
     np.testing.assert_array_equal(np.asarray(data.x), np.eye(4))
-    assert units(build(2 * np.eye(4, dtype="u1"), None, "rows", "rows"))[1] == 1 / 255
+    assert units(build(2 * np.eye(4, dtype="u1"), None, "rows", "rows"))[1] == 1 / 2
 
 
 def test_limit_is_a_seeded_subset_with_its_labels(rng):

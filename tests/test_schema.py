@@ -188,7 +188,7 @@ def test_prices_with_a_heavy_tail_are_read_as_they_are_written(rng):
     prices = np.exp(rng.normal(8, 1.5, 2000)).round(2)
     frame = pandas.DataFrame({"price": [f"${price:,.2f}" for price in prices]})
     schema = Schema.infer(frame)
-    assert (schema.columns[0].log, schema.columns[0].form) == (True, "$1,000.5")
+    assert schema.columns[0].form == "$1,000.5"
     np.testing.assert_allclose(schema.decode(schema.encode(frame)[0])["price"], prices, rtol=1e-5)
 
 
