@@ -179,8 +179,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         """Find the clusters of rows.
 
         Args:
-            X: [n, D], an array or a sparse matrix, of which no logarithm is taken (give amounts, such as prices, as a
-                DataFrame, or `np.log1p` of them); or images, [n, height, width] or with a last axis of channels, where
+            X: [n, D], an array or a sparse matrix; or images, [n, height, width] or with a last axis of channels, where
                 uint8 counts as grey values from 0 to 255 (of at most 32, to what they seem to end at); or a DataFrame,
                 whose columns may hold numbers, categories, truth values and dates, and empty cells: see
                 `data.schema.Schema`; or an AnnData.
