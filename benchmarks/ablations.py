@@ -33,6 +33,7 @@ with hushed():
     from matplotlib.patheffects import withStroke
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
+    from vade_tf.training.consensus import matched
 
     from vade_tf import metrics
     from vade_tf.data.dataset import Dataset
@@ -49,7 +50,6 @@ with hushed():
     from vade_tf.seeding import subset
     from vade_tf.training import posterior
     from vade_tf.training import start as starts
-    from vade_tf.training.consensus import matched
 
     tf.constant(0)  # the device speaks up when first used
 tf.get_logger().setLevel("ERROR")

@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "vade_tf"
 
 _BOTTOM = (
     "errors", "paths", "machine", "reading", "hdf5", "seeding", "writing", "locking", "mosaic", "printing", "threads",
-    "counting", "amounts",
+    "finite",
 )  # fmt: skip
 _BELOW_SYSTEMS = ("training", "model", "data", *_BOTTOM)
 _BELOW_RUNS = ("systems", *_BELOW_SYSTEMS, "metrics")
@@ -45,14 +45,13 @@ MAY_READ = {
     "seeding": ("errors",),
     "hdf5": ("machine", "errors"),
     "reading": ("machine", "errors"),
+    "finite": ("machine", "errors"),
     "machine": (),
-    "amounts": (),
     "paths": ("errors",),
     "writing": ("errors",),
     "locking": (),
     "mosaic": (),
     "threads": (),
-    "counting": (),
     "printing": ("errors",),
     "errors": (),
 }

@@ -5,7 +5,6 @@ import pandas
 import pytest
 from scipy import stats
 
-from vade_tf.amounts import scale_of
 from vade_tf.data.columns import Column
 from vade_tf.data.inferring import MOST_LEVELS
 from vade_tf.data.schema import Schema
@@ -19,47 +18,6 @@ def column_of(cells, name="c"):
 
 def at_quantiles(distribution, rows=300):
     return distribution.ppf((np.arange(rows) + 0.5) / rows)
-
-
-@pytest.mark.parametrize(("shape", "kurtosis", "heavy"), [(0.89, 10.4, False), (0.81, 13, True)])
-def test_a_tail_is_heavy_from_a_kurtosis_of_twelve_on(shape, kurtosis, heavy):
-    """Of whole numbers up to 19, by Weibull distributions: an exponential one has the shape 1 and a kurtosis of 9."""
-    amounts = at_quantiles(stats.weibull_min(shape), 2000)
-    whole = np.round(19 * amounts / amounts.max())
-    assert stats.kurtosis(whole, fisher=False) == pytest.approx(kurtosis, abs=0.2)
-    assert column_of(whole).log == heavy
-
-
-def groups(*parts):
-    """Values of groups of (percent, mean, standard deviation): three for each percent."""
-    return np.concatenate([at_quantiles(stats.norm(mean, std), 3 * share) for share, mean, std in parts])
-
-
-@pytest.mark.parametrize(
-    ("amounts", "logarithm"),
-    [
-        (at_quantiles(stats.lognorm(0.6)), True),
-        (np.exp(groups((60, 3, 0.3), (40, 4.5, 0.3))), True),
-        (at_quantiles(stats.halfnorm), False),
-        (groups((50, 100, 10), (50, 160, 10)), False),
-        (groups((60, 5, 1), (30, 20, 1), (10, 60, 1)), False),
-        (np.repeat(np.arange(1, 11), [150, 30, 25, 20, 15, 10, 10, 10, 10, 20]), False),
-    ],
-    ids=["laboratory", "two groups of it", "distances", "two groups", "groups far apart", "marks"],
-)
-def test_amounts_that_spread_by_their_size_get_a_logarithm_whatever_their_kurtosis(amounts, logarithm):
-    """One that depends on the few largest cells of a sample. Of groups far apart any column is skewed."""
-    assert stats.kurtosis(amounts, fisher=False) < 12
-    found = [column_of(factor * amounts) for factor in (1, 1e6)]
-    assert [column.log for column in found] == [logarithm] * 2
-
-
-def test_no_logarithm_is_taken_that_leaves_more_than_half_of_the_kurtosis():
-    """A hundredth of the amounts is far from all others, also in logarithms."""
-    amounts = np.concatenate([np.linspace(1, 1.1, 1000), np.linspace(2.9, 3, 10)])
-    before, after = (stats.kurtosis(v, fisher=False) for v in (amounts, np.log1p(amounts / np.median(amounts))))
-    assert before / 2 < after < before
-    assert not column_of(amounts).log
 
 
 @pytest.mark.parametrize(("spread", "counted"), [(1800, True), (2200, False)])
@@ -84,15 +42,6 @@ def test_a_slip_among_more_than_twenty_numbers_is_no_category():
         column_of([*cells, "220", "V45"])
 
 
-@pytest.mark.parametrize(("numbers", "most", "counts"), [(20, 12, True), (19, 12, False), (20, 9, False)], ids=repr)
-def test_twenty_columns_of_counts_with_a_long_tail_make_answers_counts(rng, numbers, most, counts):
-    """A tenth of the cells hold 1, or rarely 2; one holds the most."""
-    x = (rng.random((200, 70)) < 0.1).astype(int)
-    x[0, :numbers], x[1, 0] = 2, most
-    families = {family for family, _ in Schema.infer(pandas.DataFrame(x)).blocks}
-    assert families == ({"gaussian"} if counts else {"gaussian", "bernoulli"})
-
-
 def test_words_of_more_than_half_of_the_texts_do_not_count_and_others_by_the_logarithm_of_their_number():
     texts = [f"{'all ' * (i < 6)}{'half ' * (i < 5)}{'some ' * 3 * (i < 2)}" for i in range(10)]
     found = Texts.infer(texts)
@@ -101,14 +50,6 @@ def test_words_of_more_than_half_of_the_texts_do_not_count_and_others_by_the_log
         1 + np.log([11 / 6, 11 / 3])
     )  # scikit-learn's idf, as if one text had all
     np.testing.assert_allclose(found.encode(texts).toarray()[0], weights / np.linalg.norm(weights), rtol=1e-6)
-
-
-def test_amounts_of_which_some_are_missing_get_a_logarithm_as_well():
-    amounts = stats.lognorm(1.5).ppf((np.arange(700) + 0.5) / 700)
-    amounts[::7] = np.nan
-    found = column_of(amounts)
-    assert (found.log, found.missing) == (True, 100)
-    assert found.scale == pytest.approx(np.nanmedian(amounts))
 
 
 def test_an_identifier_may_be_missing_in_some_rows():
@@ -211,33 +152,3 @@ def test_a_fraction_that_single_precision_takes_for_two_levels_is_neither():
     column = Column("c", "category", (0.1, 0.1 + 1e-12, 7))
     assert column.places([0.1, 0.1 + 1e-12, np.float32(0.1)]) == [0, 1, -1]
     assert Column("c", "category", (0.1, 0.2, 7)).places([np.float32(0.1)]) == [0]
-
-
-def test_cells_of_nothing_do_not_make_amounts_that_spread_by_their_size():
-    """Whether amounts do is in those above 0: a column that is 0 in most rows, else normal, is left as it is."""
-    above = at_quantiles(stats.norm(50, 10), 120)
-    assert scale_of(above) is None
-    assert scale_of(np.concatenate([np.zeros(280), above])) is None
-    incomes = at_quantiles(stats.lognorm(0.6, scale=20), 240)
-    assert scale_of(incomes) is not None
-
-
-@pytest.mark.parametrize("unit", [0.01, 1, 5])
-def test_amounts_that_are_rounded_get_the_logarithm_that_they_had(unit):
-    """As prices in whole units: a value that comes often counts as often."""
-    amounts = np.random.default_rng(0).lognormal(4, 0.6, 400)
-    assert scale_of(np.round(amounts / unit) * unit) is not None
-
-
-def test_groups_of_a_thousandth_of_their_size_get_a_logarithm_as_wider_ones_do():
-    """Nothing is won by a part that is narrower than what a column is measured by."""
-    r = np.random.default_rng(0)
-    for width in (1e-4, 1e-3, 1e-2):
-        groups = np.concatenate([r.normal(10, 10 * width, 250), r.normal(100, 100 * width, 150)])
-        assert scale_of(groups) is not None, width
-
-
-def test_amounts_that_float32_takes_for_nothing_have_no_scale():
-    amounts = at_quantiles(stats.lognorm(0.6))
-    assert scale_of(1e-37 * amounts) == pytest.approx(1e-37 * np.median(amounts))
-    assert scale_of(1e-39 * amounts) is None

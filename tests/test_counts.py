@@ -124,7 +124,7 @@ OTHERS = {
 @pytest.mark.parametrize("form", NAMES.values(), ids=NAMES.keys())
 def test_what_are_counts(cells, form):
     x = form(cells[0])
-    found = choice.choose(observe(x))
+    found = choice.choose(observe(x, "auto" if scipy.sparse.issparse(x) else "counts"))
     assert found.name == "counts"
     assert found.size == np.median(np.asarray(x.sum(axis=1)))
 
@@ -166,7 +166,7 @@ def test_the_first_value_that_is_no_count_is_named(cells, likelihood, monkeypatc
         for rows, column in [*more, (named, "'gene 7'")]:
             with pytest.raises(InputError, match=f"from 0 up, got {said} at row 41, column {column}; give them as"):
                 choice.choose(observe(rows, likelihood))
-    with pytest.raises(InputError, match=r"got nan at row 41, column 7 .*; drop or impute these rows$"):
+    with pytest.raises(InputError, match=r"got nan at row 41, column 7 .*; drop or impute such rows$"):
         observe(wrong, likelihood)
 
 
@@ -185,7 +185,7 @@ def test_new_counts_below_0_are_refused_though_they_are_whole():
 def test_a_fit_finds_the_groups_and_gives_counts_back(cells):
     x, y = cells
     small = {"latent_dim": 3, "hidden": (24,), "pretrain_epochs": 30, "epochs": 30, "precision": "float32"}
-    model = VaDEClusterer(3, random_state=0, batch_size=64, **small).fit(x)
+    model = VaDEClusterer(3, likelihood="counts", random_state=0, batch_size=64, **small).fit(x)
     assert model.model_.likelihood.name == "counts"
     assert metrics.accuracy(y, model.labels_) > 0.95
     drawn, cluster = model.sample(90, random_state=0)

@@ -15,7 +15,7 @@ from vade_tf.cli.speech import in_flags
 from vade_tf.data import gene_counts
 from vade_tf.data.coding import coded
 from vade_tf.data.files import load_file
-from vade_tf.data.gene_counts import check_alike, tail_of
+from vade_tf.data.gene_counts import are_counts, check_alike
 from vade_tf.data.genes import Genes
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model.choice import choose
@@ -41,14 +41,13 @@ def logged(data):
 
 
 @pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_array, scipy.sparse.csc_array])
-def test_the_tail_is_the_largest_over_the_mean_of_what_is_not_0(form, monkeypatch):
+def test_counts_are_whole_and_some_are_above_1(form, monkeypatch):
     monkeypatch.setattr(gene_counts, "BLOCK", 7 * 30)  # a few cells at a time
     x = cells(50)[0].toarray()
     rows = form(x) if form is np.asarray else scipy.sparse.csr_array(form(x))
-    assert tail_of(rows) == pytest.approx(x.max() / x[x > 0].mean())
-    assert tail_of(0 * rows) == 1.0
-    for other in (0.5 * rows, -1 * rows, np.where(x == x.max(), np.inf, x)):
-        assert tail_of(other) == 0.0
+    assert are_counts(rows)
+    for other in (0.5 * rows, -1 * rows, np.where(x == x.max(), np.inf, x), 0 * rows, (x > 0).astype("f4")):
+        assert not are_counts(other)
 
 
 @pytest.mark.parametrize("kept", [None, 29, 20, 5, 1])
@@ -59,9 +58,6 @@ def test_cells_are_counts_however_few_are_0_and_however_many_genes_are_kept(tmp_
     found = load_file(str(tmp_path / "cells.h5ad"), most_genes=kept)
     assert choose(found).name == "counts"
     assert "no counts" not in found.notice
-    data.X = data.X.minimum(27.0)  # whole, and the largest is near the mean: marks, copies of genes
-    data.write_h5ad(tmp_path / "marks.h5ad")
-    assert choose(load_file(str(tmp_path / "marks.h5ad"), most_genes=kept)).name == "gaussian"
 
 
 def test_cells_of_an_estimator_are_counts_with_few_genes_too():
@@ -71,15 +67,15 @@ def test_cells_of_an_estimator_are_counts_with_few_genes_too():
 
 
 def test_of_an_older_run_nothing_is_known_of_the_numbers():
-    values = Genes(("a", "b"), "", 0.0).to_dict()
-    older = coded({name: value for name, value in values.items() if name != "tail"})
+    values = Genes(("a", "b"), "", False).to_dict()
+    older = coded({name: value for name, value in values.items() if name != "counted"})
     assert older == Genes(("a", "b"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_alike(np.array([[0.0, 90.0]] * 9), older.tail, "x")
-    for damage in (-1, "1", True):
+        check_alike(np.array([[0.0, 90.0]] * 9), older.counted, "x")
+    for damage in (-1, "1"):
         with pytest.raises(ValueError, match="names of genes and a layer"):
-            coded({**values, "tail": damage})
+            coded({**values, "counted": damage})
 
 
 def told(data, folder, **more):
@@ -113,17 +109,6 @@ def test_layers_with_counts_are_named_where_x_holds_none(tmp_path):
     assert told(data, tmp_path, layer="a") == ([said.replace("X", "layer 'a'")], "gaussian")
 
 
-def test_whole_numbers_without_a_long_tail_may_be_counts(tmp_path, rng):
-    data = annotated(60)
-    data.X = rng.poisson(0.3, (60, 30)).astype("f4")
-    data.layers["logs"] = np.log1p(data.X)
-    said = "X holds whole numbers without a long tail, so its values are taken for numbers; say likelihood='counts' if "
-    said += "they are counts, or likelihood='gaussian' if not"
-    assert told(data, tmp_path) == ([said], "gaussian")
-    assert told(data, tmp_path, likelihood="counts") == ([], "counts")
-    assert told(data, tmp_path, likelihood="gaussian") == ([], "gaussian")
-
-
 def test_cells_that_are_on_or_off_are_not_said_to_be_numbers(tmp_path):
     data = annotated(60)
     data.X = (data.X > 0).astype("f4")
@@ -141,8 +126,8 @@ def test_new_cells_in_other_units_are_told_and_the_same_are_not(tmp_path, counte
     run = ["--out", str(tmp_path / "run"), "--clusters", "3", "--likelihood", "gaussian", "--no-export", "--quiet"]
     more = ["--pretrain-epochs", "0", "--epochs", "1", "--hidden", "24", "--latent-dim", "3", "--init", "kmeans"]
     assert main(["train", "--data", str(tmp_path / "old.h5ad"), *run, *more]) == 0
-    assert json.loads((tmp_path / "run/schema.json").read_text())["tail"] == pytest.approx(tail_of(old.X))
-    expected = "whole numbers from 0 up" if counted else "other numbers"
+    assert json.loads((tmp_path / "run/schema.json").read_text())["counted"] is counted
+    expected = "counts" if counted else "other numbers"
     expected += f", as the model was trained on, got {'others' if counted else 'counts'}; give cells in the units"
     for other in (model, VaDEClusterer.load(tmp_path / "c.vade")):
         with pytest.warns(UnitsWarning, match=f"^X: expected {expected}"):
@@ -155,7 +140,7 @@ def test_new_cells_in_other_units_are_told_and_the_same_are_not(tmp_path, counte
     for cell in range(90):  # whichever it is, nothing is said of it
         with warnings.catch_warnings():
             warnings.simplefilter("error", UnitsWarning)
-            check_alike(old.X[[cell]], tail_of(old.X), "X")
+            check_alike(old.X[[cell]], counted, "X")
     predict = ["predict", str(tmp_path / "run"), "--quiet", "--data"]
     capsys.readouterr()
     for name, told in (("new", True), ("old", False)):
@@ -215,11 +200,11 @@ def test_a_gene_of_the_training_that_stands_twice_is_refused():
             model.predict(new)
 
 
-@pytest.mark.parametrize("known", [None, 0.0, 20.0], ids=["unknown", "others", "counts"])
+@pytest.mark.parametrize("known", [None, False, True], ids=["unknown", "others", "counts"])
 @pytest.mark.parametrize("given", ["counts", "ranks", "logarithms"])
 def test_new_cells_are_doubted_where_one_of_both_is_counts_and_the_other_is_none(known, given):
     x = {"counts": dense_counts(), "ranks": np.arange(60.0).reshape(10, 6), "logarithms": dense_counts().log1p()}[given]
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         check_alike(x, known, "data")
-    assert bool(told) == ((known, given) in ((0.0, "counts"), (20.0, "logarithms")))
+    assert bool(told) == ((known, given) in ((False, "counts"), (False, "ranks"), (True, "logarithms")))

@@ -147,6 +147,7 @@ def test_another_run_starts_from_an_autoencoder_of_rows_with_holes_or_of_counts(
     more = {**SMALL, "clusters": 3, "pretrain_epochs": 2, "epochs": 1}
     for data, kind in (("t.csv", "mixed"), ("counts.npy", "counts")):
         one, two = (tmp_path / f"{data}-{name}" for name in ("one", "two"))
+        more["likelihood"] = "counts" if kind == "counts" else "auto"
         training.train(TrainConfig.create(data=str(tmp_path / data), **more), one, export=False)
         assert load(one).likelihood.name == kind
         lent = TrainConfig.create(data=str(tmp_path / data), **more, pretrained=str(one), seed=1)

@@ -6,7 +6,6 @@ from decimal import Decimal
 import numpy as np
 import pandas
 import pytest
-from sklearn.datasets import load_digits
 
 from vade_tf.data.filling import filled
 from vade_tf.data.schema import Schema
@@ -27,19 +26,6 @@ def beside(cells, dtype=object):
 
 def coded(schema, cells, dtype=object):
     return schema.encode(beside(cells, dtype))[0][:, 0].tolist()
-
-
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_counts_and_pixels_among_objects_are_counts_and_pixels(rng, form):
-    counts = pandas.DataFrame(rng.negative_binomial(0.3, 0.05, (80, 30)))
-    digits = pandas.DataFrame(load_digits().data[:200].astype(int))
-    for frame in (counts, digits, counts.assign(amount=rng.lognormal(3, 2, 80), seen=counts[0] > 0)):
-        want, got = Schema.infer(frame), Schema.infer(form(frame))
-        assert [(c.kind, c.log) for c in got.columns] == [(c.kind, c.log) for c in want.columns]
-        np.testing.assert_array_equal(got.encode(form(frame))[0], want.encode(frame)[0])
-    for frame in (counts, counts.assign(seen=counts[0] > 0)):
-        assert not any(column.log for column in Schema.infer(form(frame)).columns)
-    assert len(Schema.infer(form(digits)).columns) == 64
 
 
 BIG = [10155208888888887, 10155208888888889, 12345678901234567890, 10**25]

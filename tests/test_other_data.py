@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.decomposition import PCA
 from sklearn.preprocessing import normalize
 
 from vade_tf.data import checks, observing
@@ -71,10 +70,9 @@ def test_a_run_goes_on_with_what_its_rows_were_taken_for(tmp_path):
 
 
 KINDS = {
-    "columns": lambda rng: rng.normal(size=(60, 4)),
+    "table": lambda rng: rng.normal(size=(60, 4)),
     "images": lambda rng: np.outer(np.arange(60), np.ones(36)).reshape(60, 6, 6),
-    "principal components": lambda rng: PCA(5).fit_transform(rng.normal(size=(60, 8)) * np.arange(1, 9)),
-    "rows of one length": lambda rng: normalize(rng.normal(size=(60, 4))),
+    "rows": lambda rng: normalize(rng.normal(size=(60, 201))),
     "texts": lambda rng: normalize(np.eye(4)[rng.integers(4, size=60)] + np.eye(4)[0]),
 }
 

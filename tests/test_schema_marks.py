@@ -57,16 +57,3 @@ def test_python_warns_of_columns_left_out_that_seem_to_hold_numbers(rng, eager):
     with pytest.warns(UserWarning, match=rf"^x: left out, {left}; .*'price 2'; and 2 more such columns$") as told:
         given.as_observations(frame.join(price), "auto")
     assert len(told) == 1
-
-
-def test_a_column_in_other_units_is_named_and_days_that_go_on_are_not(rng, eager):
-    frame = pandas.DataFrame(rng.normal(50, 5, (100, 4)), columns=["age", "height", "income", "size"])
-    frame["when"] = pandas.date_range("2020-01-01", periods=100, freq="h")
-    model = VaDEClusterer(2, random_state=0, **SHORT).fit(frame)
-    later = frame.assign(when=frame["when"] + pandas.Timedelta("900D"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        model.predict(later)
-        model.predict(frame.assign(height=1000 * frame["height"]).iloc[:5])  # a few rows may be rare
-    with pytest.warns(UserWarning, match="^X: nearly all numbers of column 'height' lie more than 10 standard"):
-        model.predict(later.assign(height=1000 * frame["height"]))

@@ -78,7 +78,7 @@ def test_very_wide_rows_are_made_dense_a_few_at_a_time():
     assert (max(sizes) * d <= 1 << 24, sum(sizes), looked_at.shape) == (True, n, (500, d))
     assert peak < 5 * 4 * (1 << 24)
     matrix.data[20 * 2000] = np.inf
-    with pytest.raises(InputError, match=rf"got inf at row 2000, column {matrix.indices[20 * 2000]};"):
+    with pytest.raises(InputError, match=rf"got inf at row 2000, column {matrix.indices[20 * 2000]} "):
         choice.check_units(model, SparseRows(matrix))
 
 
@@ -91,13 +91,3 @@ def test_a_cell_that_is_stored_in_parts_is_their_sum(rng):
     rows, dense = observe(matrix), observe(x)
     assert rows.high == dense.high
     np.testing.assert_allclose(rows.moments(), dense.moments(), rtol=1e-4)
-
-
-def test_rows_too_wide_for_sums_of_their_features_are_refused(monkeypatch):
-    """Few rows with few values may be wider than the sums of their columns fit in memory."""
-    wide = scipy.sparse.csr_array((np.ones(3, "f4"), np.zeros(3, "i4"), np.arange(4, dtype="i4")), (3, 10_000))
-    monkeypatch.setattr("vade_tf.data.observing.memory", lambda: 64 * 10_000)
-    assert observe(wide).x.shape == (3, 10_000)
-    monkeypatch.setattr("vade_tf.data.observing.memory", lambda: 64 * 10_000 - 1)
-    with pytest.raises(InputError, match="expected rows that fit in memory, got 10,000 features"):
-        observe(wide)

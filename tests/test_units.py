@@ -140,14 +140,6 @@ def test_directions_of_another_length_are_warned_of(rng):
         choice.check_units(model, 30 * rows)
 
 
-@pytest.mark.parametrize("far", [-34.0, 34.0, np.resize([-34.0, 34.0], 40)], ids=["below", "above", "both"])
-def test_a_column_far_below_is_named_as_one_far_above_and_one_in_a_smaller_unit(far):
-    scaled = np.zeros((40, 2))
-    scaled[:, 1] = far
-    with pytest.warns(UserWarning, match="^x: nearly all numbers of column 'height'"):
-        choice._check_columns(scaled, ["age", "height"], "x")
-
-
 @pytest.mark.parametrize("value", [3000, -3000])
 def test_a_value_in_other_units_is_seen_in_whatever_block_of_rows_it_stands(value):
     """They are looked at 8,192 together, and the last block has none."""
@@ -157,24 +149,11 @@ def test_a_value_in_other_units_is_seen_in_whatever_block_of_rows_it_stands(valu
         choice.check_units(model_of(BYTES), x)
 
 
-CELLS_FAR = [(40, 39, True), (40, 37, False), (30, 30, True), (29, 29, False)]
-
-
-@pytest.mark.parametrize(("known", "far", "strange"), CELLS_FAR)
-def test_a_column_is_strange_where_thirty_cells_are_known_and_all_but_a_twentieth_far(known, far, strange):
-    scaled = np.full((50, 1), np.nan)
-    scaled[:known], scaled[:far] = 0.0, 11.0
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
-        choice._check_columns(scaled, ["height"], "x")
-    assert len([each for each in told if each.category is UnitsWarning]) == strange
-
-
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_values_that_are_no_numbers_are_named(value):
     x = np.zeros((9000, 6), "f4")
     x[8500, 2] = value
-    with pytest.raises(InputError, match=f"x: expected finite .*, got {value} at row 8500, column 2; drop or"):
+    with pytest.raises(InputError, match=f"x: expected finite .*, got {value} at row 8500, column 2 .*; drop or"):
         choice.check_units(model_of(BYTES), x)
     with pytest.raises(InputError, match="x: expected numbers, got <U1"):
         choice.check_units(model_of(BYTES), np.full((2, 6), "a"))

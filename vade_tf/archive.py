@@ -17,7 +17,7 @@ from vade_tf.errors import InputError, cited
 from vade_tf.model import own_networks, stored
 from vade_tf.model.vade import VaDE
 from vade_tf.paths import usable
-from vade_tf.reading import LARGEST_JSON, archive_arrays, check_members, each, finite, record, size_of
+from vade_tf.reading import LARGEST_JSON, archive_arrays, check_members, each, record, size_of
 from vade_tf.training.settings import Settings
 from vade_tf.writing import check_clock, write_whole, writing
 
@@ -34,7 +34,7 @@ ABOUT = {
     "columns": lambda columns: columns is None or each(list, (str, int))(columns),
     "image_shape": lambda shape: shape is None or each(list, int)(shape),
     "schema": lambda schema: schema is None or isinstance(schema, dict),
-    "tail": lambda tail: tail is None or finite(tail),
+    "counted": lambda counted: counted in (None, False, True),
 }
 PARAMETERS = {  # those that new rows are read by
     "hidden": lambda hidden: hidden is None or each(list, int)(hidden),
@@ -62,7 +62,7 @@ def save(clusterer, path) -> None:
         "columns": clusterer._columns,
         "image_shape": clusterer._image_shape,
         "schema": None if clusterer.schema_ is None else clusterer.schema_.to_dict(),
-        "tail": clusterer._tail,
+        "counted": clusterer._counted,
     }
     arrays = {name: getattr(clusterer, name) for name in FITTED}
     if clusterer.genes_ is not None:
@@ -83,7 +83,7 @@ def load(kind: type, path):
     clusterer.remedies_ = about.get("remedies") or []
     clusterer.n_features_in_, clusterer._columns = about["n_features_in"], about.get("columns")
     clusterer._image_shape = tuple(about["image_shape"]) if about.get("image_shape") else None
-    clusterer.genes_, clusterer._tail = None, about.get("tail")
+    clusterer.genes_, clusterer._counted = None, about.get("counted")
     for name, value in arrays.items():
         setattr(clusterer, name, value.astype(object) if name == "feature_names_in_" else value)
     clusterer.n_clusters_ = len(clusterer.weights_)

@@ -49,16 +49,17 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             or less for fewer than 5,000 rows or 64 features.
         network: of images: "dense" or "conv", convolutional layers; default "auto": "conv" for fewer than 50,000 images
             of 12 to 32 pixels a side, unless `hidden` is given.
-        likelihood: of p(x|z): "auto" (default) takes "bernoulli" for uint8, for images in [0, 1] and what varies as
-            these do, "counts" for whole numbers with a long tail, mostly 0 or all of one kind (`counting.Tally`), else
-            "gaussian". A DataFrame gets one for each kind of its columns. Images of other ranges are brought to [0, 1].
+        likelihood: of p(x|z): "auto" (default) takes "bernoulli" for uint8, for images, which are brought to [0, 1],
+            and for other values in [0, 1] that vary as these do, "counts" for an AnnData or a sparse matrix of whole
+            numbers, else "gaussian". A DataFrame gets one for each kind of its columns.
         encoder, decoder: networks of your own instead, functional Keras models, see `vade_tf.fit`; each fit trains a
             copy of them. The encoder reads rows that are scaled already, from 0 to 1 or to variance 1, so it needs no
             `Rescaling` or `Normalization`; the decoder gives logits, or means of standardised values. Default: None.
         image_shape: (height, width) where rows are grey images, (height, width, 3) where they are in colour, so that
-            they are augmented. Default: None; X of three or four dimensions gives it itself, unless it holds a few
-            numbers at each of many times, or several units, and so do square grey images that stand in rows
-            (`data.greys.recognised`). () says that rows are no images.
+            they are augmented. Default: None; X of three or four dimensions gives it itself. () says that rows are no
+            images.
+        column_transform: "power": the numbers of a DataFrame are brought nearer to a normal distribution, by
+            scikit-learn's `PowerTransformer`; samples and filled cells come back in their own units. Default None.
         layer, genes: of an AnnData: the layer that holds the counts, default None, its X; and how many genes to keep,
             those that vary most (`data.gene_counts.variable`), default None, all.
         batch: of an AnnData that is fitted: column of its `obs` with the experiment, donor or lane of each cell, by
@@ -123,6 +124,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         encoder=None,
         decoder=None,
         image_shape=None,
+        column_transform=None,
         layer=None,
         genes=None,
         batch=None,
@@ -152,6 +154,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         self.encoder = encoder
         self.decoder = decoder
         self.image_shape = image_shape
+        self.column_transform = column_transform
         self.layer = layer
         self.genes = genes
         self.batch = batch
@@ -176,8 +179,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         """Find the clusters of rows.
 
         Args:
-            X: [n, D], an array or a sparse matrix, of which no logarithm is taken (give amounts, such as prices, as a
-                DataFrame, or `np.log1p` of them); or images, [n, height, width] or with a last axis of channels, where
+            X: [n, D], an array or a sparse matrix; or images, [n, height, width] or with a last axis of channels, where
                 uint8 counts as grey values from 0 to 255 (of at most 32, to what they seem to end at); or a DataFrame,
                 whose columns may hold numbers, categories, truth values and dates, and empty cells: see
                 `data.schema.Schema`; or an AnnData.
@@ -207,12 +209,12 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             settings = settings_of(self)
             if image_shape and self.image_shape is None:  # the form of X says so, and `observe` looks at what is in it
                 X, image_shape = X.reshape(len(X), *image_shape), None
-            data = observe(X, settings.likelihood, image_shape, argument="X")
+            data = observe(X, settings.likelihood, image_shape, argument="X", transform=self.column_transform)
             if self.batch is not None:
                 data = replace(data, origins=origins_of(annotated, self.batch, "X"))
             if self.genes_ is not None:
                 data = replace(data, schema=self._read())
-                tell(describe_numbers(data, self._tail, self.layer or "", annotated.layers), 3)
+                tell(describe_numbers(data, self.layer or "", annotated.layers), 3)
             self.schema_ = data.schema if isinstance(data.schema, Schema) else None
             for line in self.schema_.describe() if self.schema_ else ():
                 reporter.say(line)

@@ -15,7 +15,11 @@ from vade_tf.seeding import fold
 from vade_tf.training.settings import Settings
 
 STREAM = 9  # of the seed: of the random numbers of the caller's own layers
-NAMES = {"clusters": "n_clusters", "seed": "random_state"}  # of a setting -> of the parameter
+NAMES = {
+    "clusters": "n_clusters",
+    "seed": "random_state",
+    "transform": "column_transform",
+}  # of a setting -> of the parameter
 
 
 def settings_of(clusterer) -> Settings:

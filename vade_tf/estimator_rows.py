@@ -33,7 +33,7 @@ class RowReader:
     _columns: list[str | int] | None
     _image_shape: tuple[int, ...] | None
     genes_: np.ndarray | None
-    _tail: float | None
+    _counted: bool | None
     model_: Any
 
     def _rows(self, X, fitting: bool = False) -> tuple[Rows | pandas.DataFrame, tuple[int, ...] | None]:
@@ -45,7 +45,7 @@ class RowReader:
         X = as_frame(_dense(X, "X"))
         if fitting:
             self.genes_: np.ndarray | None = None
-            self._tail = None
+            self._counted = None
             self._columns: list[str | int] | None = None
         if is_annotated(X):
             X = self._counts(X, fitting)
@@ -109,7 +109,7 @@ class RowReader:
         if fitting:
             most = None if self.genes is None else whole_number(self.genes, "genes", 1, 2**31 - 1)
             found = Genes.infer(X, self.layer, most, "X")
-            self.genes_, self._tail = np.array(found.names), found.tail
+            self.genes_, self._counted = np.array(found.names), found.counted
         elif self.genes_ is not None:
             found = self._read()
         elif self._columns is not None and all(isinstance(name, str) for name in self._columns):
@@ -126,7 +126,7 @@ class RowReader:
     def _read(self) -> Genes:
         """The genes of the AnnData that was fitted."""
         assert self.genes_ is not None
-        return Genes(tuple(self.genes_.tolist()), self.layer or "", self._tail)
+        return Genes(tuple(self.genes_.tolist()), self.layer or "", self._counted)
 
     def _named(self, X: pandas.DataFrame) -> pandas.DataFrame:
         """The columns that are called as the genes of what was fitted; all, where columns have no names."""
@@ -180,7 +180,7 @@ class RowReader:
         rows, _ = self._rows(X)
         choice.check_units(self.model_, rows, "X", None if self.schema_ is None else self.schema_.measured)
         if self.genes_ is not None and not isinstance(self.model_.likelihood, Counts):
-            check_alike(rows, self._tail, "X")
+            check_alike(rows, self._counted, "X")
         return rows
 
     def _raw(self, x: np.ndarray) -> np.ndarray | pandas.DataFrame:

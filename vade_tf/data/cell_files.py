@@ -65,7 +65,7 @@ def load(
         notes = [*notes, f"{origins.max() + 1} batches, from obs column {str(batch)[:40]!r}"]
     dataset = build(x, y, file.stem, str(file), likelihood, schema=coding, ids=ids, origins=origins)
     if schema is None and isinstance(coding, Genes):
-        notes += describe_numbers(dataset, coding.tail, coding.layer, cells.layers)
+        notes += describe_numbers(dataset, coding.layer, cells.layers)
     return replace(dataset, notice="\n".join(notes))
 
 

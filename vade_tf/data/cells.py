@@ -6,7 +6,6 @@ Knows no column: what a cell is to be, the caller says.
 import re
 from collections.abc import Collection, Iterable
 from decimal import Decimal
-from numbers import Real
 
 import numpy as np
 import pandas
@@ -82,21 +81,6 @@ def as_frame(x):
         raise InputError(
             "X: a table of Polars needs pyarrow; pip install 'vade-tf[files]' brings it, or give X.to_numpy()"
         ) from error
-
-
-def numeric(frame: pandas.DataFrame) -> pandas.DataFrame:
-    """A table whose columns of objects are float64 where all of their cells are real numbers or truth values.
-
-    So they are after a transposition, and databases give decimals. What float64 cannot tell apart becomes the same.
-    """
-    found = frame.copy(deep=False)
-    for place, dtype in enumerate(frame.dtypes):
-        if not types.is_object_dtype(dtype):
-            continue
-        cells = frame.iloc[:, place]
-        if all(isinstance(cell, (Real, Decimal)) for cell in cells.dropna()):
-            found.isetitem(place, cells.map(float, na_action="ignore").astype(np.float64))
-    return found
 
 
 def factorized(values: pandas.Series, argument: str) -> tuple[np.ndarray, list]:

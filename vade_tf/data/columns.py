@@ -4,7 +4,7 @@ Knows no file and no table, nor by which rules a column is found: those are in `
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -26,7 +26,7 @@ from vade_tf.errors import InputError
 
 KINDS = ("number", "ordered", "category", "boolean", "date")
 MOST = 1e30  # value of a cell; float32 cannot square more
-FAR = 170.0  # more than any logarithm of a cell over its scale
+LEAST = 1e-12  # base of a power; what a model draws may lie beyond all that a power reaches
 SHOWN = 3  # values that a note cites
 
 
@@ -40,8 +40,8 @@ class Column:
             "category" one feature of 0 and 1 for each level.
         levels: of an ordered, category or boolean column, in the order of their codes; else ().
         missing: number of cells without a value when it was inferred.
-        log: an amount, see `amounts`, coded as sign(v) log(1 + |v| / scale).
-        scale: see `log`.
+        power: (lambda, mean, standard deviation) of the transform of Yeo and Johnson (2000), as scikit-learn's
+            `PowerTransformer` fits them to numbers; None: they are as they are.
         offset: of a date: what counts as 0, in days since 1970-01-01; of a number: what is taken away from it.
         form: of numbers or dates that came as text: how they are written, "" for the usual way; a sign comes first.
         rest: whether the last level of a category stands for all that are not listed.
@@ -51,8 +51,7 @@ class Column:
     kind: str
     levels: tuple[Level, ...] = ()
     missing: int = 0
-    log: bool = False
-    scale: float = 1.0
+    power: tuple[float, ...] | None = None
     offset: float = 0.0
     form: str = ""
     rest: bool = False
@@ -114,8 +113,7 @@ class Column:
         missing = np.isnan(x).any(axis=1)
         if self.kind == "number":
             v = x[:, 0]
-            amount = np.sign(v) * self.scale * np.expm1(np.minimum(np.abs(v), FAR))
-            return pandas.Series(amount if self.log else v + self.offset)
+            return pandas.Series((v if self.power is None else _without_power(v, *self.power)) + self.offset)
         if self.kind == "date":
             stamps = np.round(np.where(missing, 0.0, x[:, 0] + self.offset) * DAY).astype("int64").astype("M8[us]")
             return pandas.Series(np.where(missing, np.datetime64("NaT", "us"), stamps))
@@ -131,6 +129,19 @@ class Column:
             )
         cells = pandas.Series(list(self.levels)).take(codes).reset_index(drop=True)
         return cells.mask(missing) if missing.any() else cells
+
+    def with_power(self, values: pandas.Series) -> "Column":
+        """The column with the power that makes its numbers [n] most like a normal distribution; others as they are."""
+        if self.kind != "number":
+            return self
+        from sklearn.preprocessing import PowerTransformer
+
+        v = self._measured(values, str(self.name)).astype(np.float64)
+        with np.errstate(all="ignore"):  # numbers near one another and far from 0 have none
+            power = float(PowerTransformer(standardize=False).fit(v).lambdas_[0])
+            coded = _with_power(v, power)
+            mean, std = float(np.nanmean(coded)), float(np.nanstd(coded))
+        return replace(self, power=(power, mean, std)) if np.isfinite(power + mean + std) and std > 0 else self
 
     def _measured(self, values: pandas.Series, argument: str) -> np.ndarray:
         """The feature of a number or a date, [n, 1]."""
@@ -150,7 +161,7 @@ class Column:
                 f"{argument}: expected finite numbers below 1e30 in column {self.name!r}, got {v[row]} at row {row}; "
                 "drop the row, or leave the cell empty"
             )
-        v = np.sign(v) * np.log1p(np.abs(v) / self.scale) if self.log else v - self.offset
+        v = v - self.offset if self.power is None else _with_power(v - self.offset, *self.power)
         return v.astype(np.float32)[:, None]
 
     def _may_be_fractions(self, values: pandas.Series) -> str:
@@ -216,6 +227,23 @@ class Column:
                     for cell, code in zip(cells, codes, strict=True)
                 ]
         return codes
+
+
+def _with_power(v: np.ndarray, power: float, mean: float = 0.0, std: float = 1.0) -> np.ndarray:
+    """Yeo and Johnson's transform of numbers, NaN where they are."""
+    p = np.where(v < 0, 2.0 - power, power)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        raised = np.where(np.abs(p) < LEAST, np.log1p(np.abs(v)), np.expm1(p * np.log1p(np.abs(v))) / p)
+    return np.clip((np.sign(v) * raised - mean) / std, -MOST, MOST)
+
+
+def _without_power(x: np.ndarray, power: float, mean: float, std: float) -> np.ndarray:
+    """The numbers whose transform is x."""
+    x = x * std + mean
+    p = np.where(x < 0, 2.0 - power, power)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        logs = np.where(np.abs(p) < LEAST, np.abs(x), np.log(np.maximum(1 + p * np.abs(x), LEAST)) / p)
+    return np.sign(x) * np.minimum(np.expm1(logs), MOST)
 
 
 def _is_fraction(value) -> bool:

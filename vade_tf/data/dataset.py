@@ -13,6 +13,9 @@ from vade_tf.data.shards import FileRows
 from vade_tf.data.sparse import OriginRows, Rows, SparseRows, Stored, part
 from vade_tf.machine import rows_together
 
+COUNTS = ("counts", "zinb")  # likelihoods of numbers that are to be taken as they are
+MOST_COLUMNS = 200  # of dense rows that are taken for a table
+SQUARE = 64  # features, at least, that may be the pixels of square images
 EDGES = 10_000  # images, at even distances, whose edges are looked at
 MANY, MANY_NUMBERS = 100_000, 2**27  # rows and numbers that NumPy is given together: it makes a copy in float64
 
@@ -27,6 +30,10 @@ class Coded(Protocol):
     @property
     def blocks(self) -> tuple[tuple[str, int], ...]:
         """Families of the features in their order, ("gaussian" | "bernoulli" | "categorical", width); () of arrays."""
+
+    @property
+    def kind(self) -> str:
+        """What the rows are, one of those of `Observations.kind`; "": their values say it."""
 
     def describe(self) -> list[str]:
         """What was done with the rows, a sentence each."""
@@ -49,10 +56,9 @@ class Observations:
             it then adds; of images, also flattened ones, what makes black 0 and white 1 for a Bernoulli.
         length: Euclidean length that all rows share, which new ones should have (`networks.Directions`); texts are read
             by their square roots (`networks.Roots`). None of all others, and of texts of a schema, which keeps to it.
-        texts: whether rows are like those of texts: of one length, mostly 0, and never below.
+        texts: whether rows are weights of words in texts: sparse or mostly 0, never below, of one length, not whole.
+        counted: whether rows are a sparse matrix of whole numbers from 0 up, some of them above 1.
         schema: how a table became these features, or None. Only with one may x hold NaN: in missing cells.
-        recognised: whether they are images by the look of their pixels alone.
-        components: whether the columns are principal components, which share one unit: the first are the widest.
         origins: the experiment or donor that each row comes from, as a number from 0 up, int32 [n]; None: all alike.
     """
 
@@ -68,8 +74,7 @@ class Observations:
     texts: bool = False
     schema: Coded | None = None
     origins: np.ndarray | None = None
-    recognised: bool = False
-    components: bool = False
+    counted: bool = False
 
     @property
     def rows(self) -> Rows:
@@ -78,25 +83,41 @@ class Observations:
 
     @property
     def kind(self) -> str:
+        """What rows are taken for: "images", "counts", "texts", "table" or, of all others, "rows".
+
+        Counts are what `likelihood` asks for, cells whose numbers are whole, or a sparse matrix of whole numbers; a
+        table is a DataFrame, its file, or dense rows of at most 200 features.
+        """
+        found = "" if self.schema is None else self.schema.kind
+        if self.likelihood in COUNTS:
+            return "counts"
         if self.image_shape is not None:
             return "images"
-        if self.texts:
-            return "texts"
-        few = self.x.shape[1] <= 200 and not self.is_sparse
-        return "table" if few or (self.schema is not None and self.schema.blocks) else "rows"
+        if self.texts or found in ("texts", "table"):
+            return "texts" if self.texts else found
+        if (self.counted or found == "counts") and self.likelihood == "auto":
+            return "counts"
+        return "table" if not self.is_sparse and self.x.shape[1] <= MOST_COLUMNS else "rows"
 
     def describe_kind(self) -> str:
-        return f"rows are taken for {self.kind}"
+        """What rows are taken for, in one sentence; of as many features as square images have pixels, how to say so."""
+        columns = [*getattr(self.schema, "columns", ()), *getattr(self.schema, "dropped", ())]
+        width = len(columns) or self.x.shape[1]
+        what = {
+            "images": f"images of {' x '.join(map(str, self.image_shape or ()))} pixels",
+            "counts": f"counts of {width:,} features",
+            "texts": f"texts, by the weights of {width:,} words",
+            "table": f"a table of {width:,} columns",
+            "rows": f"rows of {width:,} numbers",
+        }[self.kind]
+        side = math.isqrt(width)
+        square = side**2 == width >= SQUARE and not self.is_sparse and self.kind in ("rows", "table")
+        return f"rows are taken for {what}" + (f"; if they are images, say image_shape=({side}, {side})" * square)
 
     @property
     def of_one_length(self) -> bool:
         """Whether rows are of one Euclidean length, by which they are scaled, and no texts."""
         return self.length is not None and not self.texts
-
-    @property
-    def one_unit(self) -> bool:
-        """Whether rows are compared in a unit that all columns share, as their likelihood has one variance for all."""
-        return self.components or self.of_one_length
 
     @property
     def is_sparse(self) -> bool:
@@ -138,12 +159,6 @@ class Observations:
         """Whether what lies outside of images is nearer to white than to black."""
         scale, offset = self.grey
         return bool(np.mean(self.paper) * scale + offset > 0.5)
-
-    def contrast(self) -> np.ndarray:
-        """Variance of values in [0, 1], or brought there, as a share of that of on and off, m (1 - m): [D]."""
-        (scale, offset), (mean, std) = self.grey, self.moments()
-        mean = scale * mean + offset
-        return (scale * std) ** 2 / np.maximum(mean * (1 - mean), 1e-30)
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of every feature without its missing cells, float64 [D] each; of none 0."""

@@ -38,6 +38,7 @@ def load_file(
     drop: str | None = None,
     id: str | None = None,
     text: str | None = None,
+    transform: str | None = None,
     layer: str | None = None,
     most_genes: int | None = None,
     batch: str | None = None,
@@ -61,6 +62,7 @@ def load_file(
         columns, drop: names of the columns of a table to use or to leave out, with commas between them. Default: all.
         id: the column that names the rows.
         text: the column that holds texts, which are then all that is used; "lines": each line of a `.txt` is one.
+        transform: of the numbers of a table, see `schema.Schema.infer`.
         layer: layer of an .h5ad that holds the numbers. Default: its X.
         most_genes: of an .h5ad, or an .h5 with the names of its genes, keep so many genes, those that vary most
             (`gene_counts.variable`). Default: all.
@@ -80,7 +82,7 @@ def load_file(
     Raises:
         InputError: the file is missing, truncated, of another kind, or does not hold what is asked for.
     """
-    asked = {"columns": columns, "drop": drop, "id": id, "text": text}
+    asked = {"columns": columns, "drop": drop, "id": id, "text": text, "transform": transform}
     with readable(path) as (file, kind):
         for argument, value in asked.items():
             if value is not None and (kind in (*ARRAYS, cell_files.ENDING) or kind == "folder"):

@@ -11,70 +11,55 @@ import scipy.sparse
 from vade_tf.data.dataset import Observations
 from vade_tf.errors import InputError, UnitsWarning
 
-LONG = 10.0  # the largest count, at least, over the mean of those that are not 0
 THETA = 100.0  # of the negative binomial that genes are held against
 BLOCK = 2**22  # numbers looked at together
 
 
-def tail_of(numbers: Any) -> float:
-    """The largest of whole numbers from 0 up over the mean of those not 0, 1.0 where all are 0; 0.0: not all are such.
-
-    Of counts it is large, of ranks, marks and copies of genes it is not.
-
-    Args:
-        numbers: [cells, genes], dense or sparse.
-    """
+def are_counts(numbers: Any, above: float = 1.0) -> bool:
+    """Whether numbers [cells, genes], dense or sparse, are whole and from 0 up, some of them above a number."""
     if numbers.dtype.kind not in "biuf":
-        return 0.0
+        return False
     stored = numbers.data if scipy.sparse.issparse(numbers) else numbers
-    largest, total, filled, rows = 0.0, 0.0, 0, max(1, BLOCK // max(math.prod(stored.shape[1:]), 1))
+    high, rows = 0.0, max(1, BLOCK // max(math.prod(stored.shape[1:]), 1))
     for start in range(0, stored.shape[0], rows):
         part = np.asarray(stored[start : start + rows])
         if not (np.isfinite(part) & (part >= 0) & (part == np.round(part))).all():
-            return 0.0
-        largest = max(largest, float(part.max(initial=0)))
-        total, filled = total + float(part.sum(dtype=np.float64)), filled + int(np.count_nonzero(part))
-    return largest * filled / total if total else 1.0
+            return False
+        high = max(high, float(part.max(initial=0)))
+    return high > above
 
 
-def describe_numbers(rows: Observations, tail: float | None, layer: str, layers: Mapping[str, Any]) -> list[str]:
+def describe_numbers(rows: Observations, layer: str, layers: Mapping[str, Any]) -> list[str]:
     """A sentence where cells are taken for numbers though nothing says that they are: what to do if there are counts.
 
     Args:
         rows: of the genes that are read.
-        tail: of all numbers in the layer that is read, see `tail_of`.
-        layer: its name; "": X.
+        layer: name of the layer that is read; "": X.
         layers: all of them, [cells, genes] each.
     """
     scale, offset = rows.grey
     on_and_off = 0 <= rows.low * scale + offset <= rows.high * scale + offset <= 1
-    if rows.likelihood != "auto" or tail is None or tail >= LONG or on_and_off:
+    if rows.likelihood != "auto" or rows.kind == "counts" or on_and_off:
         return []
-    counted = [name for name in layers if name != layer and tail_of(layers[name]) >= LONG]
+    counted = [name for name in layers if name != layer and are_counts(layers[name])]
     where = f"layer {layer[:40]!r}" if layer else "X"
-    holds = "whole numbers without a long tail" if tail else "no counts"
+    todo = "give counts if there are any, or say likelihood='gaussian'"
     if counted:
         todo = f"layer={max(counted, key='counts'.__eq__)!r} reads counts, or say likelihood='gaussian'"
-    elif tail:
-        todo = "say likelihood='counts' if they are counts, or likelihood='gaussian' if not"
-    else:
-        todo = "give counts if there are any, or say likelihood='gaussian'"
-    return [f"{where} holds {holds}, so its values are taken for numbers; {todo}"]
+    return [f"{where} holds no counts, so its values are taken for numbers; {todo}"]
 
 
-def check_alike(x: Any, known: float | None, argument: str) -> None:
+def check_alike(x: Any, known: bool | None, argument: str) -> None:
     """Warns where new numbers are counts and those of the training were none, or the other way round.
 
     Args:
         x: new numbers [cells, genes], as a model reads them.
-        known: `tail_of` the numbers of the training; None: it is not known.
+        known: whether those of the training were counts; None: it is not known.
         argument: what the warning names.
     """
-    if known is None:
-        return
-    tail = tail_of(getattr(x, "matrix", x))
-    if (tail >= LONG) if known == 0 else tail == 0:
-        what = ("other numbers", "counts") if known == 0 else ("whole numbers from 0 up", "others")
+    least = -1.0 if known else 1.0  # of counts a few may be 0 and 1 alone
+    if known is not None and are_counts(getattr(x, "matrix", x), least) != known:
+        what = ("counts", "others") if known else ("other numbers", "counts")
         warnings.warn(
             f"{argument}: expected {what[0]}, as the model was trained on, got {what[1]}; give cells in the units of "
             "the training",

@@ -16,10 +16,10 @@ import pandas
 import scipy.sparse
 from pandas.api.types import is_numeric_dtype
 
-from vade_tf.data.gene_counts import LONG, tail_of, variable
+from vade_tf.data.gene_counts import are_counts, variable
 from vade_tf.errors import InputError, cited
 from vade_tf.machine import check_memory, padded
-from vade_tf.reading import each, finite, record
+from vade_tf.reading import each, record
 
 MOST_ORIGINS = 1000  # batches of cells
 
@@ -40,13 +40,13 @@ class Genes:
     Attributes:
         names: of the D genes, all different.
         layer: the layer of an AnnData that holds the numbers; "": its X.
-        tail: how far the numbers that it was made of go, all genes together, see `gene_counts.tail_of`; None: it is
-            not known.
+        counted: whether the numbers that it was made of are counts, all genes together (`gene_counts.are_counts`);
+            None: it is not known.
     """
 
     names: tuple[str, ...]
     layer: str = ""
-    tail: float | None = None
+    counted: bool | None = None
 
     @classmethod
     def infer(cls, cells: Any, layer: str | None = None, most: int | None = None, argument: str = "data") -> "Genes":
@@ -70,7 +70,7 @@ class Genes:
             if not 1 <= most <= len(names):
                 raise InputError(f"genes: expected a number from 1 to that of the genes, {len(names):,}, got {most}")
             names = names[variable(numbers, most)]
-        return cls(tuple(names.tolist()), layer or "", tail_of(numbers))
+        return cls(tuple(names.tolist()), layer or "", are_counts(numbers))
 
     @property
     def features(self) -> list[str]:
@@ -82,9 +82,9 @@ class Genes:
         return ()
 
     @property
-    def are_counts(self) -> bool | None:
-        """Whether the numbers are counts, however many genes are kept: whole, from 0 up, with a long tail."""
-        return None if self.tail is None else self.tail >= LONG
+    def kind(self) -> str:
+        """Counts, however many genes are kept, or "": as the values say."""
+        return "counts" if self.counted else ""
 
     def encode(self, cells: Any, argument: str = "data") -> np.ndarray | scipy.sparse.csr_array:
         """The numbers of these genes, [cells, D], sparse where they are; other genes are ignored.
@@ -124,7 +124,7 @@ class Genes:
         return [f"{len(self.names):,} genes, from {where}"]
 
     def to_dict(self) -> dict:
-        return {"form": "genes", "names": list(self.names), "layer": self.layer, "tail": self.tail}
+        return {"form": "genes", "names": list(self.names), "layer": self.layer, "counted": self.counted}
 
     @classmethod
     def from_dict(cls, values: dict) -> "Genes":
@@ -134,13 +134,12 @@ class Genes:
             ValueError: no `Genes` has such values.
         """
         named = each(list, lambda name: isinstance(name, str) and name != "")
-        known = {"names": named, "layer": str, "tail": lambda tail: tail is None or (finite(tail) and tail >= 0)}
-        values = {"tail": None, **values}  # of which older runs have none
+        known = {"names": named, "layer": str, "counted": lambda counted: counted in (None, False, True)}
         if not record(known)(values) or not values["names"]:
             raise ValueError("expected names of genes and a layer")
         if len(set(values["names"])) < len(values["names"]):
             raise ValueError("a gene stands there twice")
-        return cls(tuple(values["names"]), values["layer"], values["tail"])
+        return cls(tuple(values["names"]), values["layer"], values.get("counted"))
 
 
 def check_different(names: np.ndarray, argument: str) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 import pandas
 from pandas.api import types
 
-from vade_tf.amounts import scale_of
 from vade_tf.data.cells import (
     COMPLEX,
     PLAIN,
@@ -108,8 +107,7 @@ def infer(
     if measured is not None and not named:
         number = Column(name, "number", missing=missing, form=measured[1])
         cells = measured[0][np.isfinite(measured[0]) & (np.abs(measured[0]) <= MOST)]
-        scale = scale_of(cells)
-        return _with_offset(number, cells) if scale is None else replace(number, log=True, scale=scale)
+        return _with_offset(number, cells)
     if not named and (dates := read_dates(values)) is not None:
         return Column(name, "date", missing=missing, offset=float(np.nanmedian(dates[0])), form=dates[1])
     if not named:

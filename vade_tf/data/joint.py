@@ -1,9 +1,8 @@
-"""What the columns of a table say of one another: whether all are counts, or pixels, and how numbers are written.
+"""What the columns of a table say of one another: how their numbers are written.
 
 Knows no file; every rule reads the values alone, never a label.
 """
 
-import math
 import re
 from collections.abc import Callable
 from typing import TypeVar
@@ -12,16 +11,9 @@ import numpy as np
 import pandas
 from pandas.api import types
 
-from vade_tf.counting import COUNTED, MOSTLY, Tally
 from vade_tf.data.cells import COMMA, THOUSANDS, read_numbers, sign_of, unsigned, without_blanks
-from vade_tf.data.checks import ALIKE, FEW_COLUMNS, SEEN_IMAGES, SIDES, common_length
-from vade_tf.data.columns import Column
-from vade_tf.data.components import are_components
-from vade_tf.data.dataset import Observations
 from vade_tf.data.dates import SPANS
-from vade_tf.data.greys import but_one, recognised, side_beside
 
-MOST_OF_ALL = 0.2  # of what was counted, in one column; see `are_counts`
 SMALL = re.compile("[+-]?[0-9]{1,3}")  # whole numbers below 1,000
 Read = TypeVar("Read")
 
@@ -98,79 +90,3 @@ def may_have_dots(frame: pandas.DataFrame) -> list[int]:
 def _holds_texts(values: pandas.Series) -> bool:
     texts = types.is_object_dtype(values.dtype) or types.is_string_dtype(values.dtype)
     return texts and any(isinstance(cell, str) for cell in values)
-
-
-def pixels(frame: pandas.DataFrame, names: list, found: dict) -> list:
-    """Names of the columns that are the pixels of square grey images, a row each; none where the table is no such one.
-
-    Args:
-        frame: the table.
-        names: of its columns.
-        found: what they were taken for, each by itself: a column, or why it is left out.
-    """
-    used = {name: column for name, column in found.items() if isinstance(column, Column)}
-    if any(column.missing for column in used.values()):
-        return []
-    numeric = [dtype.kind in "biuf" for dtype in frame.dtypes]
-    places = [i for i, name in enumerate(names) if name in used or (numeric[i] and frame.iloc[:, i].nunique() == 1)]
-    side = math.isqrt(len(places))
-    if side**2 != len(places) or side not in SIDES or not all(numeric[i] for i in places):
-        return []
-    some = frame.iloc[:: -(-len(frame) // SEEN_IMAGES), places].to_numpy(np.float32)
-    if not np.isfinite(some).all() or recognised(Observations(some, float(some.min()), float(some.max()))) is None:
-        return []
-    return [names[i] for i in places]
-
-
-def beside_pixels(frame: pandas.DataFrame) -> str | int | None:
-    """The name of the first or the last column of a table of numbers, where all others are pixels; else None."""
-    if side_beside(frame.shape[1]) is None or not all(dtype.kind in "biuf" for dtype in frame.dtypes.iloc[1:-1]):
-        return None
-    numbers = frame.iloc[:: -(-len(frame) // SEEN_IMAGES)].apply(pandas.to_numeric, errors="coerce")
-    column = but_one(numbers.to_numpy(np.float32))
-    return None if column is None else frame.columns.tolist()[column]
-
-
-def have_one_unit(frame: pandas.DataFrame, names: list, columns: tuple[Column, ...]) -> bool:
-    """Whether a table of numbers alone, of which some would have a logarithm, needs none of them.
-
-    It holds principal components, or an embedding, whose rows have one length.
-    """
-    if not any(c.log for c in columns) or any(c.kind != "number" or c.missing for c in columns):
-        return False
-    places = {name: i for i, name in enumerate(names)}
-    x = frame.iloc[:, [places[column.name] for column in columns]]
-    if not all(dtype.kind == "f" for dtype in x.dtypes):
-        return False
-    numbers = x.to_numpy(np.float64)
-    return are_components(numbers) or (len(columns) > FEW_COLUMNS and common_length(numbers, ALIKE) > 0)
-
-
-def are_counts(frame: pandas.DataFrame, names: list, columns: tuple[Column, ...]) -> bool | None:
-    """Whether a table holds counts or grey values: whole numbers from 0 up, mostly 0, many columns beyond 0 and 1.
-
-    These are half of all; or COUNTED that are mostly 0 themselves, with a long tail, and no column has much of what was
-    counted: most genes of few cells are seen once or never. With fewer zeros they have to be counts by what all columns
-    say together, see `counting.Tally`; None: they may be. Such columns belong together: none of them gets another
-    family or a logarithm of its own.
-    """
-    many = sum(column.kind == "number" for column in columns)
-    if many < min(len(columns) / 2, COUNTED) or len(columns) < 2:
-        return False
-    if any(column.kind not in ("number", "boolean") for column in columns):
-        return False
-    rare, tally = 0, Tally(len(frame), len(columns))
-    places = {name: i for i, name in enumerate(names)}
-    for number, column in enumerate(columns):
-        values = frame.iloc[:, places[column.name]]
-        if values.dtype.kind not in "biuf":
-            return False
-        v = values.to_numpy()
-        if column.missing or (v < 0).any() or (v.dtype.kind == "f" and (v % 1 != 0).any()):
-            return False
-        tally.add(v[:, None], slice(number, number + 1))
-        rare += column.kind == "number" and tally.zeros[number] > MOSTLY * len(frame)
-    spread = tally.has_tail and tally.sums.max() <= MOST_OF_ALL * tally.sums.sum()
-    if 2 * many < len(columns) and (rare < COUNTED or not spread):  # unless counted, most of these are answers
-        return False
-    return True if tally.empty > MOSTLY else tally.are_counts()

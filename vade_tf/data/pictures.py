@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -46,6 +46,7 @@ class Pictures:
         changes: what was done to bring the images of a folder there, or left out, a sentence each.
     """
 
+    kind: ClassVar[str] = "images"
     height: int
     width: int
     channels: int

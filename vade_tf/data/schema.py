@@ -3,19 +3,18 @@
 Knows no file and no model; every rule reads the values alone, never a label.
 """
 
-import shlex
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 import numpy as np
 import pandas
 
-from vade_tf.data.cells import COMMA, as_frame, key_of, numeric, read_numbers, short, without_blanks
+from vade_tf.data.cells import COMMA, as_frame, key_of, read_numbers, short, without_blanks
 from vade_tf.data.columns import KINDS, MOST, Column
-from vade_tf.data.greys import beside
 from vade_tf.data.inferring import infer
-from vade_tf.data.joint import alike, are_counts, beside_pixels, have_one_unit, pixels
+from vade_tf.data.joint import alike
 from vade_tf.data.schema_words import NAMED, described, how_many, listed, unknown_rows, unread
 from vade_tf.errors import InputError, tell
 from vade_tf.machine import TooLarge, check_memory
@@ -35,8 +34,7 @@ _COLUMN = {
     "kind": lambda kind: isinstance(kind, str) and kind in KINDS,
     "levels": each(list, lambda level: isinstance(level, (str, bool)) or finite(level)),
     "missing": lambda missing: isinstance(missing, int) and missing >= 0,
-    "log": bool,
-    "scale": lambda scale: finite(scale) and scale > 0,
+    "power": lambda power: power is None or (each(list, finite)(power) and len(power) == 3 and power[2] > 0),
     "offset": lambda offset: finite(offset) and abs(offset) <= MOST,
     "form": lambda form: isinstance(form, str) and len(form) < 40,
     "rest": bool,
@@ -50,23 +48,21 @@ class Schema:
     Attributes:
         columns: those that are used, at least one.
         dropped: name -> reason, of the others.
-        may_be_counts: whether the table that it was made of may hold counts, which is not kept.
     """
 
+    kind: ClassVar[str] = "table"
     columns: tuple[Column, ...]
     dropped: dict[str | int, str]
-    may_be_counts: bool = field(default=False, compare=False)
 
     @classmethod
     def infer(
-        cls, frame: pandas.DataFrame, argument: str = "x", semicolons: bool = False, images: bool = True
+        cls, frame: pandas.DataFrame, argument: str = "x", semicolons: bool = False, transform: str | None = None
     ) -> "Schema":
         """The schema of a table.
 
-        Numbers, also as text with decimal commas, are numbers, with a logarithm as `amounts` finds it; two values,
-        but for dates, are 0 and 1; texts are categories of at most 100 levels; ordered categories their rank; dates
-        days. Columns that are empty, constant, an index, an identifier or different texts are left out. Pixels of
-        images are numbers, all.
+        Numbers, also as text with decimal commas, are numbers; two values, but for dates, are 0 and 1; texts are
+        categories of at most 100 levels; ordered categories their rank; dates days. Columns that are empty, constant,
+        an index, an identifier or different texts are left out.
 
         Args:
             frame: the table, [n, any number of columns].
@@ -75,11 +71,13 @@ class Schema:
                 decimal points; otherwise it is 8090, unless another column has decimal commas. A text "8.090" is then
                 8090 in a column of such texts and whole numbers below 1,000; "8,090" always, if one has three digits,
                 unless semicolons and decimal commas of another column say otherwise.
-            images: whether its columns may be the pixels of images.
+            transform: "power": numbers are brought nearer to a normal distribution, see `Column.power`; None: not.
 
         Raises:
-            InputError: no rows, a name twice, a cell of no known type, or no column of use.
+            InputError: no rows, a name twice, a cell of no known type, no column of use, or an unknown transform.
         """
+        if transform not in (None, "power"):
+            raise InputError(f"transform: expected 'power' or None, got {transform!r}")
         names = named(frame, argument)
 
         def read(i: int, commas: bool) -> Column | str:
@@ -99,19 +97,9 @@ class Schema:
                 f"{argument}: expected a column of numbers or categories that differ from row to row, got none "
                 f"({reasons}){texts}"
             )
-        frame = numeric(frame)
-        if images and (seen := pixels(frame, names, found)):
-            rest = {name: why for name, why in dropped.items() if name not in seen}
-            return cls(tuple(Column(name, "number") for name in seen), rest)
-        if images and (column := beside_pixels(frame)) is not None:
-            name = shlex.quote(str(column))
-            flags = f"--labels {name}, or --drop {name}"
-            without = flags if argument == "data" else f"{argument}.drop(columns={column!r})"
-            tell([f"{argument}: {beside(repr(short(column)), frame.shape[1], without)}"], 5)
-        counted = are_counts(frame, names, columns)
-        if counted or have_one_unit(frame, names, columns):
-            columns = tuple(Column(c.name, "number", missing=c.missing, form=c.form) for c in columns)
-        return cls(columns, dropped, may_be_counts=counted is None)
+        if transform == "power":
+            columns = tuple(c.with_power(frame.iloc[:, names.index(c.name)]) for c in columns)
+        return cls(columns, dropped)
 
     @classmethod
     def numbers(cls, frame: pandas.DataFrame, argument: str = "x", semicolons: bool = False) -> "Schema":
@@ -262,8 +250,13 @@ class Schema:
         kinds = {"columns": each(list, record(_COLUMN)), "dropped": each(list, each(list, (str, int)))}
         if not record(kinds)(values) or not values["columns"]:
             raise ValueError("expected columns with name, kind and levels")
-        fields = [{name: column[name] for name in _COLUMN} for column in values["columns"]]
-        columns = tuple(Column(**{**column, "levels": tuple(column["levels"])}) for column in fields)
+        if any(column.get("log") for column in values["columns"]):
+            raise ValueError("expected no logarithms, which older versions took of amounts; fit the table anew")
+        fields = [{name: column.get(name) for name in _COLUMN} for column in values["columns"]]
+        for values_of in fields:
+            values_of["levels"] = tuple(values_of["levels"])
+            values_of["power"] = None if values_of["power"] is None else tuple(values_of["power"])
+        columns = tuple(Column(**values_of) for values_of in fields)
         for column in columns:
             # pandas, which orders levels, takes true for 1
             keys = set(column.levels) if column.kind == "ordered" else {key_of(level) for level in column.levels}
@@ -291,3 +284,22 @@ def named(frame: pandas.DataFrame, argument: str) -> list[str | int]:
     if twice is not None:
         raise InputError(f"{argument}: expected columns with different names, got {short(twice)!r} twice; rename one")
     return names
+
+
+def coded_frame(frame, argument: str, counts: bool, transform: str | None) -> tuple[np.ndarray, Schema]:
+    """A DataFrame of pandas, Polars or Arrow as features [n, D], and their schema; says what there is to say of it.
+
+    Args:
+        frame: the table.
+        argument: what an error names.
+        counts: whether every column is a number, as it is.
+        transform: see `Schema.infer`.
+    """
+    frame = as_frame(frame)
+    schema = Schema.counted(frame, argument) if counts else Schema.infer(frame, argument, transform=transform)
+    try:
+        x, notes = schema.encode(frame, argument)
+    except InputError as error:
+        raise InputError(f"{error}, or give {argument}.drop(columns=...)" if counts else str(error)) from error
+    tell([*(f"{argument}: {line}" for line in schema.unread), *notes], 5)
+    return x, schema

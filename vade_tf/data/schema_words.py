@@ -31,8 +31,8 @@ def described(columns: Sequence[Column], dropped: dict[str | int, str]) -> list[
         of_kind = [column for column in columns if column.kind == kind]
         if of_kind:
             lines.append(f"{how_many(of_kind)}: {SAID[kind]} ({listed([_shown(c) for c in of_kind], str)})")
-    if logs := [column.name for column in columns if column.log]:
-        lines.append(f"amounts that spread by their size, so the logarithm is taken: {listed(logs)}")
+    if powers := [column.name for column in columns if column.power is not None]:
+        lines.append(f"numbers whose power is taken (Yeo-Johnson): {listed(powers)}")
     if codes := [c.name for c in columns if are_codes(c.levels[: len(c.levels) - c.rest])]:
         lines.append(f"digits with a 0 in front are codes, no amounts: {listed(codes)}")
     numbers = [column for column in columns if column.kind == "number"]

@@ -13,12 +13,12 @@ import scipy.sparse
 
 from vade_tf.data import arrays, tables
 from vade_tf.data.cells import COMMA
-from vade_tf.data.dataset import Coded, Dataset
+from vade_tf.data.dataset import COUNTS, Coded, Dataset
 from vade_tf.data.genes import Genes
 from vade_tf.data.headers import are_numbered
 from vade_tf.data.inferring import infer
 from vade_tf.data.joint import may_have_dots
-from vade_tf.data.observing import COUNTS, build
+from vade_tf.data.observing import build
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows, stays_in_file
 from vade_tf.data.stream import NamedRows, check_columns, encoded
@@ -38,7 +38,7 @@ def load(
         file: of a kind of `tables.TEXTS`, or .parquet.
         kind: the ending of its name.
         labels, likelihood, declared, schema, plain, in_file: as for `files.load_file`.
-        asked: what else it is told of the columns: {"columns", "drop", "id", "text"}.
+        asked: what else it is told of the columns: {"columns", "drop", "id", "text", "transform"}.
 
     Raises:
         InputError: the table does not hold what is asked for, or its cells cannot be coded as `schema` says.
@@ -108,7 +108,7 @@ def load(
     else:
 
         def found(table: pandas.DataFrame) -> Schema:
-            return _inferred(table, likelihood, declared, several, separator == ";")
+            return _inferred(table, likelihood, declared, several, separator == ";", asked["transform"])
 
         schema = found(table)
         if codable and stays_in_file(len(table), len(schema.features), "float32"):
@@ -214,6 +214,7 @@ def _inferred(
     declared: tuple[int, ...] | None,
     several: list[str],
     semicolons: bool = False,
+    transform: str | None = None,
 ) -> Schema:
     """The schema of a table; of one that is said to hold counts or images, columns are numbers as they are.
 
@@ -228,7 +229,7 @@ def _inferred(
         return Schema.numbers(table, "data", semicolons)
     if likelihood in COUNTS:
         return Schema.counted(table, "data", semicolons)
-    return Schema.infer(table, "data", semicolons, images=declared is None)
+    return Schema.infer(table, "data", semicolons, transform)
 
 
 def _is_large(file: Path, schema: Schema | None) -> bool:
@@ -260,7 +261,7 @@ def _from_file(
     y, ids = (None if values is None else padded(values, each) for each, values in known.items())
     notes: list[str] = []
     if coding is None and not plain:
-        coding = schema = _inferred(table, likelihood, declared, several)
+        coding = schema = _inferred(table, likelihood, declared, several, transform=asked["transform"])
         schema = replace(schema, dropped={**schema.dropped, **reasons})
         notes = [*schema.describe(), f"what the columns are was seen on {len(table):,} of the rows"]
     rows, (told, *of_cells) = converted.converted(file, coding or Schema.numbers(table, "data"))

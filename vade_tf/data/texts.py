@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import IO
+from typing import IO, ClassVar
 
 import numpy as np
 import pandas
@@ -41,6 +41,7 @@ class Texts:
 
     column: str
     words: tuple[str, ...]
+    kind: ClassVar[str] = "texts"
     idf: tuple[float, ...]
     marks: bool = True
 

@@ -226,8 +226,7 @@ class Gaussian(Likelihood):
     def units(self, observations):
         """Every feature gets mean 0 and variance 1, see `divisors`; in float64, for scales of 1e6.
 
-        Principal components get one scale, and variance 1 on average. The pixels of images get one scale, of which
-        black is 0, and on average variance 1; white is at most 10.
+        The pixels of images get one scale, of which black is 0, and on average variance 1; white is at most 10.
         """
         if not observations.standardise and observations.image_shape is None:
             return observations.factor, observations.offset
@@ -235,8 +234,7 @@ class Gaussian(Likelihood):
         if not observations.standardise:
             shared = 1.0 / max(math.sqrt(float(np.mean(std**2))), 0.1 / observations.factor)
             return shared, shared * observations.offset / observations.factor
-        spread = np.full_like(std, math.sqrt(float(np.mean(std**2)))) if observations.components else std
-        scale = 1.0 / divisors(mean, spread)
+        scale = 1.0 / divisors(mean, std)
         return scale.astype(np.float32), (-mean * scale).astype(np.float32)
 
     def standardises(self, scale, width):

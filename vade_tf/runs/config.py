@@ -45,6 +45,9 @@ class TrainConfig(Settings):
     text: str | None = option(
         None, "with data=FILE: column of texts, which are clustered by their words; lines: each line of a .txt is one"
     )
+    transform: str | None = option(
+        None, "with data=FILE: power brings the numbers of a table nearer to a normal distribution", choices=("power",)
+    )
     layer: str | None = option(None, "with data=FILE.h5ad: layer that holds the counts (X)")
     genes: int | None = option(
         None,
@@ -57,7 +60,7 @@ class TrainConfig(Settings):
     image_shape: tuple[int, ...] | None = option(
         None,
         "with data=FILE: height,width of rows that are grey images, height,width,3 of colour ones, all columns being "
-        "pixels; of a folder: what its images are brought to; none: rows are no images (seen by the data)",
+        "pixels; of a folder: what its images are brought to; none: rows are no images (arrays say it)",
         example="28,28",
         empty="none",
     )
@@ -111,7 +114,7 @@ class TrainConfig(Settings):
                 f"batch: goes with data=FILE.h5ad, a column of which it names, got {self.batch!r}; the rows of a step "
                 "are batch_size=N"
             )
-        for name in ("columns", "drop", "id", "text", "layer", "genes"):
+        for name in ("columns", "drop", "id", "text", "transform", "layer", "genes"):
             if getattr(self, name) is not None and self.data is None:
                 raise InputError(f"{name}: goes with data=FILE; named data sets have no columns to choose from")
         if self.image_shape is not None and self.data is None:

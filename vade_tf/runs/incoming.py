@@ -126,7 +126,7 @@ def check_rows(run: Run, model: keras.Model, x, data: str) -> None:
         raise InputError(f"data: expected {width} features, as {run.path} has, got {x.shape[1]} in {data}")
     check_units(model, x, f"data: {data}", schema.measured if isinstance(schema, Schema) else None)
     if isinstance(schema, Genes) and not isinstance(model.likelihood, Counts):  # which tell it of every value
-        check_alike(x, schema.tail, f"data: {data}")
+        check_alike(x, schema.counted, f"data: {data}")
 
 
 def _of_array(schema: Coded | None, file: Path, image_shape: list[int] | None) -> Incoming:

@@ -63,6 +63,7 @@ def load_whole(config: TrainConfig, before: Run | None = None, in_file: bool | N
             drop=config.drop,
             id=config.id,
             text=config.text,
+            transform=config.transform,
             layer=config.layer,
             most_genes=config.genes,
             batch=config.batch,

@@ -20,8 +20,8 @@ import tensorflow as tf
 
 from vade_tf.data import coding
 from vade_tf.errors import InputError, cited
+from vade_tf.finite import MOST
 from vade_tf.model import elbo, networks
-from vade_tf.model.choice import MOST
 from vade_tf.model.prior import check_clusters
 from vade_tf.model.vade import VaDE
 from vade_tf.paths import usable

@@ -14,7 +14,7 @@ from vade_tf.data.genes import Genes, is_annotated
 from vade_tf.data.schema import Schema
 from vade_tf.data.texts import Texts, texts_of
 from vade_tf.errors import InputError, tell
-from vade_tf.model.choice import MOST
+from vade_tf.finite import MOST
 
 
 def features(x, schema: Coded | None, width: int) -> np.ndarray | scipy.sparse.csr_array:
