@@ -161,7 +161,8 @@ def test_the_last_line_counts_only_sets_that_every_system_has():
 def test_a_fit_without_scores_is_made_again_and_the_table_says_that_it_is_missing():
     cases = [("iris", "vade", 0, "0.8"), ("iris", "vade", 1, ""), ("iris", "kmeans", 0, "0.5"), ("wine", "vade", 0, "")]
     rows = [result(*case, rivals) for case in cases]
-    assert rivals.done(rows) == {("iris", "vade", "0"), ("iris", "kmeans", "0")}
+    assert rivals.done(rows) == rivals.done(rows, "1") == {("iris", "vade", "0"), ("iris", "kmeans", "0")}
+    assert rivals.done(rows, "another commit") == {("iris", "kmeans", "0")}
     for column, mean in (("ari", "0.800"), ("seconds", "1.0")):
         lines = rivals.table(rows, column, tables.NAMES).splitlines()
         assert lines[2].startswith(f"| iris | {mean} (1 of 2 seeds) | ")
@@ -187,7 +188,7 @@ def test_a_fit_that_fails_or_takes_too_long_has_a_row_without_scores(monkeypatch
         (found,) = rivals.clustered(system, ("known",), data, 0, None)
         return found
 
-    assert set(row(fails)) == {"system", "n", "features", "clusters", "seconds"}
+    assert set(row(fails)) == {"system", "n", "features", "clusters", "seconds", "commit"}
     assert "no such thing" in capfd.readouterr().err
     slow = row(endless)
     assert "acc" not in slow
