@@ -165,7 +165,7 @@ def neighbour_shares(spaces: Sequence[np.ndarray], groups: np.ndarray, n_cluster
     P = np.zeros((n, n_clusters))
     for space in spaces:
         space = np.ascontiguousarray(space, np.float32)
-        search = NearestNeighbors(n_neighbors=near).fit(space[known])
+        search = NearestNeighbors(n_neighbors=near, algorithm="brute").fit(space[known])
         for first in range(0, n, REFERENCE):
             block = slice(first, first + REFERENCE)
             P[block] += one_hot[search.kneighbors(space[block], return_distance=False)].mean(axis=1)
