@@ -21,6 +21,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 
 from vade_tf.data.dataset import Observations
+from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError
 from vade_tf.seeding import generator
 from vade_tf.training import spectral
@@ -90,7 +91,7 @@ def rule(kind: str, init: Any) -> tuple[str, Any]:
         init: "auto", "gmm", "kmeans" or "spectral", a clusterer or mixture of scikit-learn, or an array or a function
             of the rows, which are "given".
     """
-    if isinstance(init, np.ndarray) or (callable(init) and not hasattr(init, "fit")):
+    if not isinstance(init, str) and not hasattr(init, "fit"):
         return "given", init
     space, method = RULES.get(kind, OF_CODE)
     if isinstance(init, str):
@@ -218,5 +219,6 @@ def as_partition(found: Any, n: int, n_clusters: int) -> np.ndarray:
 
 def given_partition(init: Any, data: Observations, n_clusters: int) -> np.ndarray:
     """P [n, K] of an array, or of a function of the raw rows, as they are given."""
-    found = init(data.x[np.arange(len(data.x))]) if callable(init) else init
-    return as_partition(found, len(data.x), n_clusters)
+    if callable(init):
+        init = init(data.x.matrix if isinstance(data.x, SparseRows) else data.x[np.arange(len(data.x))])
+    return as_partition(init, len(data.x), n_clusters)
