@@ -94,7 +94,7 @@ def test_wrong_groups_of_a_few_images_are_put_right(bars, rng, monkeypatch):
 
 def test_the_same_seed_gives_the_same_groups(bars, monkeypatch, eager):
     """After so few steps that other random numbers give others."""
-    images, groups = bars[0][:60], (np.arange(60) % 5 % 3).astype("i4")
+    images, P = bars[0][:60], one_hot(np.arange(60) % 5 % 3)
     monkeypatch.setattr(selftraining, "ALIKE", -1.0)
     one, same, other = (
         sharpened(begin(images, **{**SETTINGS, "self_train_epochs": 1}, seed=seed), one_hot(groups))
