@@ -280,9 +280,9 @@ def test_each_start_reads_its_space(x, monkeypatch, init, widths):
 
 def test_a_start_of_the_caller_s_own_is_what_the_fit_is_held_to(x, asked):
     groups = np.arange(60) % 3
-    for init in (groups, lambda rows: np.eye(3)[groups], np.eye(3)[groups]):
+    for init in (groups, lambda rows: np.eye(3)[groups]):
         asked.clear()
-        fitted = recipe.fit(x, begin(x, init="auto").settings, init=init)
+        fitted = recipe.fit(x, begin(x, init="auto", epochs=1).settings, init=init)
         assert all(np.array_equal(P, np.eye(3)[groups]) for _, _, P, _ in asked)
         assert fitted.start
     with pytest.raises(InputError, match="^init: expected groups from 0 to 2"):
