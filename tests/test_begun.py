@@ -69,7 +69,7 @@ def test_another_likelihood_and_another_system_are_another_fit(rng, x, store):
 
 def test_rows_that_were_taken_for_something_else_are_another_fit(x, store):
     store.kept["begun"]["kind"] = np.array("principal components")
-    with pytest.raises(InputError, match="^store: .* with kind principal components instead of columns"):
+    with pytest.raises(InputError, match="^store: .* with kind principal components instead of table"):
         fit(x, SETTINGS, store=store)
 
 

@@ -7,6 +7,7 @@ import pandas
 import pytest
 
 from vade_tf.data.observing import observe
+from vade_tf.model.counts import Counts
 from vade_tf.training.diagnostics import of_rows
 
 
@@ -54,3 +55,9 @@ def test_missing_cells_are_no_finding(rng):
     frame = pandas.DataFrame(plain(rng), columns=list("abcd"))
     frame.loc[::5, "b"] = np.nan
     assert of_rows(observe(frame)) == []
+
+
+def test_the_long_tails_of_counts_are_no_finding(rng):
+    x = rng.poisson(3, (500, 40)).astype("f4")
+    x[:3, 5] = 900
+    assert of_rows(observe(x), Counts(100.0)) == []
