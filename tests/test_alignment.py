@@ -5,7 +5,7 @@ from scipy.spatial.distance import cdist
 from test_origins import SMALL, cells, observed
 
 from vade_tf import Settings
-from vade_tf.training import alignment, recipe, views
+from vade_tf.training import alignment, feature_spaces, recipe
 
 
 def test_a_third_origin_is_held_against_the_second_as_it_was_moved(rng):
@@ -64,15 +64,15 @@ def test_of_many_rows_those_asked_come_from_all_of_an_origin_and_from_all_origin
     assert 5 < np.sum(before < 100) < 35
 
 
-def test_in_each_view_of_counts_what_the_labs_add_is_taken_away():
+def test_of_directions_of_counts_what_the_labs_add_is_taken_away():
     _, y, lab = cells(600)
     fitting = recipe.begin(observed(600), Settings(clusters=3, **SMALL))
 
     def apart(rows):
-        """How far the means of the two labs are from one another, in each view and for each type: [3, 3]."""
-        found = views.count_reader(fitting.model, rows)(rows)
-        means = [[[view[(y == kind) & (lab == o)].mean(axis=0) for o in (0, 1)] for kind in range(3)] for view in found]
-        return np.linalg.norm(np.diff(np.array(means), axis=2)[:, :, 0], axis=-1)
+        """How far the means of the two labs are from one another, for each type: [3]."""
+        (found,) = feature_spaces.count_directions(fitting.model, rows)(rows)
+        means = [[found[(y == kind) & (lab == o)].mean(axis=0) for o in (0, 1)] for kind in range(3)]
+        return np.linalg.norm(np.diff(np.array(means), axis=1)[:, 0], axis=-1)
 
     assert (apart(fitting.data.rows) < 0.6 * apart(fitting.data.x)).all()
 

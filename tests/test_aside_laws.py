@@ -10,7 +10,7 @@ import tensorflow as tf
 from vade_tf.data.observing import observe
 from vade_tf.model.counts import Counts
 from vade_tf.model.observation import NOISE_RATE
-from vade_tf.training import aside, ladder
+from vade_tf.training import aside
 from vade_tf.training.guidance import guide
 from vade_tf.training.replicas import Replicas
 from vade_tf.training.store import Memory
@@ -132,7 +132,7 @@ def test_a_column_that_no_row_set_aside_knows_has_the_variance_of_the_others(rng
     table = pandas.DataFrame(rng.normal(size=(60, 4)), columns=list("abcd"))
     table.loc[:29, "c"] = np.nan
     data = observe(table, "auto")
-    model = small_fits.begin(data, init="landmark").model
+    model = small_fits.begin(data, init="kmeans").model
     apart, trained = data.x[:30], data.x[30:]
     alone, own = (aside.variance(model, rows, aside.noise(model, 30, 3)) for rows in (apart, trained))
     assert np.flatnonzero(np.isnan(alone)).tolist() == [2]
@@ -150,13 +150,12 @@ def test_weights_are_written_for_who_goes_back_to_them_alone(patience, kept):
     assert (logs, set(store.kept)) == ({"val_loss": 1.0}, kept)
 
 
-@pytest.mark.parametrize("train", [guide, lambda fitting, groups: ladder._train(fitting, 1, groups, lambda: None)])
-def test_a_later_training_is_traced_anew_and_learns_the_variance_by_its_batches(rng, train):
+def test_a_later_training_is_traced_anew_and_learns_the_variance_by_its_batches(rng):
     """The step that was traced beside rows set aside leaves it as it is."""
     x, groups = small_fits.sixty(rng), np.arange(60, dtype="i4") % 3
     fitting = small_fits.begin(x, validation_rows=20, epochs=2)
     assert len(fitting.aside)
-    train(fitting, groups)
+    guide(fitting, np.eye(3)[groups])
     before = fitting.model.log_sigma2_x.numpy()
     fitting.model.fit(x, groups, hints=True, batch_size=30, verbose=0)  # batches of the same form
     assert (fitting.model.log_sigma2_x.numpy() != before).all()

@@ -13,7 +13,7 @@ from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 from vade_tf.runs.result import Scores
-from vade_tf.training import callbacks, extension
+from vade_tf.training import callbacks, partitions
 
 SETTINGS = {
     "pretrain_epochs": 1,
@@ -165,7 +165,7 @@ def test_the_last_epoch_of_each_training_is_scored(small_model, rng, monkeypatch
 
 
 def test_of_many_rows_some_are_scored_with_their_labels(rng, monkeypatch):
-    monkeypatch.setattr(extension, "READ", 20)
+    monkeypatch.setattr(partitions, "READ", 20)
     x, y = rng.uniform(size=(100, 12)).astype("f4"), np.arange(100) % 3
     x[:, 0] = y / 2
     scores = Scores(build(x, y, "x", "memory"), epochs=1)

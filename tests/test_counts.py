@@ -17,10 +17,7 @@ from vade_tf.model import choice, networks
 from vade_tf.model.counts import Counts, LogCounts, ZeroInflatedCounts, log_counts
 from vade_tf.model.origins import Origins
 from vade_tf.model.vade import VaDE
-from vade_tf.training import given, guidance, recipe, views
-from vade_tf.training import groups as finding
-from vade_tf.training.fitting import begin
-from vade_tf.training.reporter import Silent
+from vade_tf.training import feature_spaces, given, partitions, recipe
 
 
 @pytest.fixture
@@ -276,68 +273,51 @@ def begun(x, **more):
     return recipe.begin(x, Settings(**{"clusters": 3, "hidden": (8,), "epochs": 2, "precision": "float32", **more}))
 
 
-def test_a_start_reads_principal_directions_of_logs_in_which_rare_genes_count_more_or_less(cells, monkeypatch):
+def test_a_start_reads_principal_directions_of_logs_in_which_rare_genes_count_less(cells):
+    """Log counts of variance 1, cut off, times the root of their standard deviation; 40 directions are all of 40."""
     x, _ = cells
     x[3] = np.where(np.arange(40) == 39, 10_000, 0)  # one cell that is all of one gene: far out
     logs = np.log1p(x / np.maximum(x.sum(axis=1, keepdims=True), 1) * np.median(x.sum(axis=1)))
     std = logs.std(axis=0)
     cut = np.clip((logs - logs.mean(axis=0)) / np.where(std < 1e-6, 1, std), -10, 10)
     assert (cut == 10).any()
-    cut -= cut.mean(axis=0)
-    seen = []
-
-    def start(z, k, method, seed, views, tell, kind, *more):
-        seen.append((views, kind))
-        return finding.starts.Start(np.zeros(200, "i4"), *(None,) * 3)
-
-    monkeypatch.setattr(finding.starts, "start", start)
+    scaled = (cut - cut.mean(axis=0)) * np.sqrt(std)
     for rows in (x, scipy.sparse.csr_array(x)):
         fitting = begun(rows)
-        finding.found_groups(fitting, "init")
-        found, kind = seen.pop()
-        assert kind == "counts"
-        for view, power in zip(found, (0.5, 0.75, 1), strict=True):  # 40 directions of 40 features keep all distances
-            scaled = cut * std ** (1 - power)
-            np.testing.assert_allclose(view @ view.T, scaled @ scaled.T, atol=0.02)
-            assert np.all(np.diff(view.var(axis=0)) < 1e-4)  # the leading ones first
-    finding.found_groups(fitting, "regroup")
-    (code, hidden), kind = seen.pop()  # the code and the layer before it
-    assert (code.shape[1], hidden.shape[1], kind) == (10, 8, "code")
-    finding.found_groups(begun(x, init="kmeans"), "init")
-    assert [view.shape for view in seen.pop()[0]] == [(200, 10)]
+        assert partitions.rule(fitting) == ("directions", "kmeans")
+        (found,) = feature_spaces.count_directions(fitting.model, fitting.data.x)(fitting.data.x)
+        np.testing.assert_allclose(found @ found.T, scaled @ scaled.T, atol=0.02)
+        assert np.all(np.diff(found.var(axis=0)) < 1e-4)  # the leading ones first
+        assert not partitions.found_on_code(fitting)  # nor is P found anew
+    assert partitions.rule(begun(x, init="kmeans")) == ("code", "kmeans")
 
 
-def test_a_leading_direction_is_found_on_some_of_the_rows(cells, monkeypatch):
+def test_leading_directions_are_found_on_some_of_the_rows(cells, monkeypatch):
     model, x = begun(cells[0]).model, cells[0]
-    whole = views.count_reader(model, x)(x)[2]
-    monkeypatch.setattr(views, "SAMPLE", 100)
-    monkeypatch.setattr(views, "COUNT_DIRECTIONS", 2)
-    found = views.count_reader(model, x)(x)[2]
+    (whole,) = feature_spaces.count_directions(model, x)(x)
+    monkeypatch.setattr(feature_spaces, "SAMPLE_ROWS", 100)
+    monkeypatch.setattr(feature_spaces, "COUNT_DIRECTIONS", 2)
+    (found,) = feature_spaces.count_directions(model, x)(x)
     assert found.shape == (200, 2)
     assert abs(np.corrcoef(found[:, 0], whole[:, 0])[0, 1]) > 0.9
 
 
 @pytest.mark.parametrize(
     ("reader", "solver", "width"),
-    [(views.count_reader, "randomized_svd", 40), (views.view_reader, "_leading_directions", 8)],
+    [(feature_spaces.count_directions, "randomized_svd", 40), (feature_spaces.code, "_leading_directions", 8)],
 )
 def test_directions_of_many_numbers_are_found_on_fewer_rows(cells, monkeypatch, reader, solver, width):
     """Of rows that are counts, and of a last hidden layer."""
-    seen, own = set(), getattr(views, solver)
+    seen, own = set(), getattr(feature_spaces, solver)
 
     def noted(sample, *more, **settings):
         seen.add(sample.shape)
         return own(sample, *more, **settings)
 
-    monkeypatch.setattr(views, solver, noted)
-    monkeypatch.setattr(views, "SAMPLE_NUMBERS", 80 * width)
+    monkeypatch.setattr(feature_spaces, solver, noted)
+    monkeypatch.setattr(feature_spaces, "SAMPLE_NUMBERS", 80 * width)
     reader(begun(cells[0]).model, cells[0])
     assert seen == {(80, width)}
-
-
-def test_groups_of_counts_are_not_found_anew(cells, monkeypatch):
-    monkeypatch.setattr(finding, "regrouped", lambda fitting: pytest.fail("they do not come from the code"))
-    guidance.guide(begun(cells[0], epochs=4, pretrain_epochs=0), np.arange(200, dtype="i4") % 3)
 
 
 def test_levels_beside_a_few_numbers_are_no_counts(rng):
@@ -356,18 +336,6 @@ def test_counts_of_any_size_are_read_as_they_are_in_half_precision():
     model = VaDE(encoder, networks.build_decoder(6, 2, (16,), "mixed_float16"), 2, Counts(100.0))
     x = np.array([[50_000, 900, 30, 4, 0, 1], [20, 3000, 0, 70_000, 5, 2]], "f4")
     np.testing.assert_allclose(model.encode(x)[0], encoder(x)[0], rtol=1e-5, atol=1e-6)
-
-
-def test_rows_that_are_taken_for_counts_are_told(cells):
-    said: list[str] = []
-
-    class Said(Silent):
-        def say(self, text):
-            said.append(text)
-
-    for likelihood in ("auto", "counts"):
-        begin(cells[0], Settings(clusters=3, likelihood=likelihood), reporter=Said())
-    assert said == ["rows are taken for counts; likelihood='gaussian' takes them for numbers"]
 
 
 def test_counts_are_read_in_float32_whatever_the_policy_of_all_layers_is():

@@ -6,6 +6,8 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
+from scipy.special import softmax
 from tensorflow_probability import distributions as tfd
 
 from vade_tf.model import elbo
@@ -24,6 +26,7 @@ def draw(seed, batch=5, k=4, latent=3, features=7, spread=2.0):
         "log_pi": np.log(pi),
         "x": r.uniform(0, 1, (batch, features)),
         "out": r.normal(0, 3, (batch, features)),
+        "P": r.dirichlet(np.ones(k), batch) * (np.arange(batch) > 0)[:, None],
     }
     values["z"] = values["m"] + np.exp(values["log_s2"] / 2) * r.normal(size=(batch, latent))
     return values
@@ -114,7 +117,7 @@ def test_gradients_equal_finite_differences():
         log_gamma = elbo.log_responsibilities(z, log_pi, values["mu"], values["log_sigma2"])
         terms = elbo.rate_z(log_gamma, values["m"], values["log_s2"], values["mu"], values["log_sigma2"])
         terms += elbo.rate_c(log_gamma, log_pi) + Bernoulli().distortion(v["x"], values["out"])
-        return tf.reduce_sum(terms + elbo.guidance(log_gamma, np.array([0, 1, 2, 3, -1])))
+        return tf.reduce_sum(terms + elbo.guidance(log_gamma, v["P"]))
 
     tensors = {name: tf.constant(v[name]) for name in names}
     with tf.GradientTape() as tape:
@@ -128,10 +131,58 @@ def test_gradients_equal_finite_differences():
         np.testing.assert_allclose(tf.reduce_sum(gradients[name] * direction[name]), slope, rtol=1e-6)
 
 
-def test_guidance_is_the_cross_entropy_of_known_rows_only():
-    gamma = np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.3, 0.3, 0.4]])
-    got = elbo.guidance(tf.math.log(gamma), np.array([0, 2, -1]))
-    np.testing.assert_allclose(got, [-np.log(0.7), -np.log(0.8), 0.0])
+def test_guidance_is_the_cross_entropy_of_p_and_lowest_where_gamma_is_p():
+    """Its first row has no P. Towards the logits of gamma the gradient is gamma - P."""
+    v = draw(6)
+    logits, entropy = tf.constant(log_gamma_of(v).numpy()), -np.sum(v["P"][1:] * np.log(v["P"][1:]), axis=1)
+    want = -np.sum(v["P"] * logits.numpy(), axis=1)
+    np.testing.assert_allclose(elbo.guidance(logits, v["P"]), want)
+    assert want[0] == 0
+    with tf.GradientTape() as tape:
+        tape.watch(at := tf.constant(np.log(v["P"][1:])))
+        lowest = elbo.guidance(tf.nn.log_softmax(at), v["P"][1:])
+    np.testing.assert_allclose(lowest, entropy)
+    np.testing.assert_allclose(tape.gradient(lowest, at), 0, atol=1e-12)
+    assert np.all(want[1:] > entropy)
+
+
+def posterior_and_mixture(seed, k, latent, batch=15):
+    """q(z|x) of rows drawn from a mixture whose components overlap: m, log s2, log pi, mu, log sigma2, float64."""
+    r = np.random.default_rng(seed)
+    mu, log_sigma2 = r.normal(0, 2.5 / latent**0.5, (k, latent)), r.normal(-0.2, 0.3, (k, latent))
+    m = mu[r.integers(0, k, batch)] + r.normal(size=(batch, latent))
+    return m, r.normal(-1.5, 1, (batch, latent)), np.log(r.dirichlet(np.full(k, 3.0))), mu, log_sigma2
+
+
+@pytest.mark.parametrize(("k", "latent"), [(2, 2), (3, 10), (5, 5), (10, 2), (10, 10)])
+def test_what_is_given_out_is_the_mean_of_gamma_over_draws_of_q(k, latent):
+    """Eq. 16 by 10^5 draws."""
+    m, log_s2, *mixture = posterior_and_mixture(k + latent, k, latent)
+    found, r = np.exp(elbo.log_assignments(m, log_s2, *mixture)), np.random.default_rng(0)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-12)
+    pi, mu, sigma2 = np.exp(mixture[0]), mixture[1], np.exp(mixture[2])
+    of_draws, at_mean = np.zeros((2, *found.shape))
+    for i, (mean, std) in enumerate(zip(m, np.exp(log_s2 / 2), strict=True)):
+        z = mean + std * r.normal(size=(100_000, latent))
+        components = zip(mu, sigma2, strict=True)
+        log = [stats.multivariate_normal(mean_c, np.diag(var)).logpdf(z) for mean_c, var in components]  # [K, draws]
+        of_draws[i] = softmax(np.log(pi)[:, None] + log, axis=0).mean(axis=1)
+        at_mean[i] = oracles.responsibilities(mean, pi, mu, sigma2)
+    assert np.abs(found - of_draws).mean() <= 0.02
+    assert np.abs(found - of_draws).mean() < 0.5 * np.abs(at_mean - of_draws).mean()
+
+
+def test_without_noise_what_is_given_out_is_gamma_at_the_mean():
+    m, log_s2, *mixture = posterior_and_mixture(3, 4, 3)
+    found = elbo.log_assignments(m, np.full_like(log_s2, -40.0), *mixture)
+    np.testing.assert_allclose(found, elbo.log_responsibilities(m, *mixture), rtol=1e-6, atol=1e-6)
+
+
+def test_what_is_given_out_of_a_row_hangs_on_that_row_alone():
+    m, log_s2, *mixture = posterior_and_mixture(4, 4, 3)
+    together = elbo.log_assignments(m, log_s2, *mixture)
+    alone = [elbo.log_assignments(m[i : i + 1], log_s2[i : i + 1], *mixture)[0] for i in range(len(m))]
+    np.testing.assert_allclose(together, alone, rtol=1e-12)
 
 
 def wide(kind, k=80, latent=64, batch=32):

@@ -1,4 +1,4 @@
-"""What happens between epochs: recomputed groups, and the mixture's last word."""
+"""What the phases of a fit do besides training: the spaces of a start, its mixture, and the mixture's last word."""
 
 import dataclasses
 from types import SimpleNamespace
@@ -6,19 +6,16 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import pdist
 
 from vade_tf.data import pipeline
 from vade_tf.errors import DivergedError, InputError
 from vade_tf.model.optimizer import FusedAdam
-from vade_tf.training import autoencoder, guidance, posterior, recipe, views
-from vade_tf.training import groups as finding
-from vade_tf.training import start as starts
+from vade_tf.training import autoencoder, feature_spaces, guidance, partitions, posterior, recipe
 from vade_tf.training.fitting import begin
-from vade_tf.training.settings import Settings
+from vade_tf.training.initialization import Start
+from vade_tf.training.settings import METHODS, Settings
 from vade_tf.training.store import Memory
 
 SMALL = {"clusters": 4, "latent_dim": 3, "hidden": (16, 8), "precision": "float32"}
@@ -73,8 +70,9 @@ def test_settle_raises_the_bound_and_a_second_time_hardly(trained):
 
 
 def test_settle_sets_weights_means_and_variances(trained):
-    """Against the formulas written out, with responsibilities by SciPy."""
+    """Against the formulas written out, with responsibilities by SciPy, where q(z|x) has next to no noise."""
     model, x = trained
+    model.encoder.get_layer("z_log_var").set_weights([np.zeros((8, 3)), np.full(3, -12.0)])
     r = np.random.default_rng(1)
     pi, mu, sigma2 = r.dirichlet(np.full(4, 5.0)), model.prior.mu.numpy() + r.normal(size=(4, 3)), np.full((4, 3), 2.0)
     model.prior.assign(pi, mu, sigma2)
@@ -101,86 +99,6 @@ def test_settle_leaves_a_component_without_rows_alone(trained):
     assert all(np.isfinite(w).all() for w in model.get_weights())
 
 
-def test_groups_found_anew_keep_the_names_of_the_components(trained, monkeypatch):
-    model, x = trained
-    by_model = posterior.model_groups(model, x)
-    by_regions = by_model.copy()
-    by_regions[:7] = (by_regions[:7] + 1) % 4
-    found = starts.Start(np.array([2, 0, 3, 1])[by_regions], *(None,) * 3)
-    monkeypatch.setattr(finding, "found_groups", lambda fitting, phase: found)
-    np.testing.assert_array_equal(finding.regrouped(fitting_of(model, x)), by_regions)
-
-
-class Weights(keras.callbacks.Callback):
-    """Keeps the weight of the target groups in each epoch of VaDE."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = []
-
-    def on_epoch_end(self, epoch, logs=None):
-        if hasattr(self.model, "guide_weight"):
-            self.seen.append(float(self.model.guide_weight.numpy()))
-
-
-@pytest.fixture
-def targets(monkeypatch):
-    """The target groups of each epoch of VaDE, as its batches are made from them."""
-    seen, made = [], recipe.pipeline.training_batches
-
-    def training_batches(x, batch_size, seed, epochs, *, hints=None, **more):
-        seen.extend([hints] * len(epochs))
-        return made(x, batch_size, seed, epochs, hints=hints, **more)
-
-    monkeypatch.setattr(recipe.pipeline, "training_batches", training_batches)
-    return seen
-
-
-LENGTHS = {"pretrain_epochs": 0, "epochs": 20, "regroups": 1, "guide_weight": 7.0, "init": "kmeans"}
-
-
-def test_hints_hold_throughout_and_groups_of_the_start_to_the_last_tenth(learned, targets, eager):
-    """Rows without a hint are held to a group for 18 of 20 epochs, those with one in all of them, to it."""
-    x, hints, weights = learned[1], np.full(200, -1), Weights()
-    hints[::10] = np.arange(20) % 4
-    fitted = recipe.fit(x, Settings(**SMALL, **LENGTHS), hints, callbacks=[weights])
-    known = hints >= 0
-    assert len(targets) == 20
-    for epoch, target in enumerate(targets):
-        np.testing.assert_array_equal(target[known], hints[known])
-        assert np.all(target[~known] >= 0) if epoch < 18 else np.all(target[~known] == -1)
-    assert weights.seen == [7.0] * 20
-    assert float(fitted.model.guide_weight.numpy()) == 7.0
-
-
-def test_without_hints_the_groups_are_held_to_until_the_last_tenth(learned, targets, eager):
-    weights = Weights()
-    fitted = recipe.fit(learned[1], Settings(**SMALL, **LENGTHS), callbacks=[weights])
-    assert len(targets) == 20
-    assert all(np.all(target >= 0) for target in targets)
-    assert weights.seen == [7.0] * 18 + [0.0] * 2
-    assert float(fitted.model.guide_weight.numpy()) == 7.0  # for hints in a later training
-
-
-def test_hints_alone_where_nothing_is_held_to_the_start(learned, targets, eager):
-    x, hints, weights = learned[1], np.full(200, -1), Weights()
-    hints[:8] = np.arange(8) % 4
-    recipe.fit(x, Settings(**SMALL, **{**LENGTHS, "epochs": 3, "guide_epochs": 0}), hints, callbacks=[weights])
-    assert len(targets) == 3
-    for target in targets:
-        np.testing.assert_array_equal(target, hints)
-    assert weights.seen == [7.0] * 3
-
-
-@given(st.integers(0, 200), st.integers(0, 12))
-def test_groups_are_found_anew_at_even_distances_while_guided(guide_epochs, regroups):
-    turns = guidance.regroup_epochs(guide_epochs, regroups)
-    assert len(turns) == min(regroups, max(guide_epochs - 1, 0))
-    gaps = np.diff([0, *turns, guide_epochs])
-    assert np.all(gaps > 0) or not turns
-    assert np.ptp(gaps) <= 1
-
-
 def test_the_autoencoder_is_made_of_the_models_own_networks(small_model, rng):
     model = small_model(scaling=keras.layers.Rescaling(1 / 255))
     raw = rng.integers(0, 256, (30, 12)).astype("u1")
@@ -193,7 +111,7 @@ def test_the_autoencoder_is_made_of_the_models_own_networks(small_model, rng):
     assert not np.allclose(model.encode(raw)[0], before)
 
 
-@pytest.mark.parametrize("method", starts.METHODS)
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("code", [1e19, np.nan, -np.inf])
 def test_a_code_that_ran_away_is_no_start(trained, code, method):
     model, x = trained
@@ -206,20 +124,19 @@ def test_a_code_that_ran_away_is_no_start(trained, code, method):
 def test_no_component_starts_narrower_than_the_noise_of_a_code(trained):
     """Rows that are all equal have a code without variance; the bound would begin at minus 1e11 nats."""
     model, x = trained
-    found = starts.Start(
-        np.zeros(200, "i4"), np.full(4, 0.25), np.zeros((4, 3)), np.geomspace(1e-12, 1e2, 12).reshape(4, 3)
-    )
+    sigma2 = np.geomspace(1e-12, 1e2, 12).reshape(4, 3)
+    found = Start(np.full((200, 4), 0.25, np.float16), np.full(4, 0.25), np.zeros((4, 3)), sigma2)
     store = Memory()
     store.save("start", vars(found))
-    np.testing.assert_array_equal(recipe.start(fitting_of(model, x, store)), found.groups)
+    np.testing.assert_array_equal(recipe.start(fitting_of(model, x, store)), found.P)
     noise = np.exp(np.minimum(model.encode(x)[1].numpy(), 0)).mean(axis=0)  # what is wider counts as one
     np.testing.assert_allclose(np.exp(model.prior.log_sigma2), np.maximum(found.sigma2, noise), rtol=0.02)
 
 
 def test_views_are_the_code_and_the_layer_before_it(trained):
-    """A layer narrower than DIRECTIONS is only turned: the distances between rows stay."""
+    """A layer narrower than HIDDEN_DIRECTIONS is only turned: the distances between rows stay."""
     model, x = trained
-    z, hidden = views.view_reader(model, x)(x)
+    z, hidden = feature_spaces.code(model, x)(x)
     np.testing.assert_allclose(z, model.encode(x)[0], rtol=1e-5, atol=1e-6)
     layer = keras.Model(model.encoder.inputs, model.encoder.get_layer("encoder_1").output).predict(x, verbose=0)
     assert hidden.shape == layer.shape
@@ -228,8 +145,8 @@ def test_views_are_the_code_and_the_layer_before_it(trained):
 
 def test_views_of_a_wide_layer_keep_most_of_its_variance(trained, monkeypatch):
     model, x = trained
-    monkeypatch.setattr(views, "DIRECTIONS", 3)
-    _, hidden = views.view_reader(model, x)(x)
+    monkeypatch.setattr(feature_spaces, "HIDDEN_DIRECTIONS", 3)
+    _, hidden = feature_spaces.code(model, x)(x)
     layer = keras.Model(model.encoder.inputs, model.encoder.get_layer("encoder_1").output).predict(x, verbose=0)
     leading = np.linalg.svd(layer - layer.mean(axis=0), compute_uv=False)[:3] ** 2 / len(layer)
     np.testing.assert_allclose(hidden.var(axis=0), leading, rtol=1e-3)
@@ -237,50 +154,36 @@ def test_views_of_a_wide_layer_keep_most_of_its_variance(trained, monkeypatch):
 
 def test_views_of_equal_rows_and_of_one(small_model):
     for rows in (np.full((5, 12), 0.5, "f4"), np.full((1, 12), 0.5, "f4")):
-        for view in views.view_reader(small_model(), rows)(rows):
+        for view in feature_spaces.code(small_model(), rows)(rows):
             assert np.all(np.isfinite(view))
             assert np.all(view == view[0])
 
 
 def test_directions_of_a_layer_near_the_limit_are_those_of_the_layer(rng):
     sample = (rng.normal(size=(1000, 60)) * np.geomspace(1, 30, 60)).astype("f4")
-    expected = views._leading_directions(sample.copy())
-    np.testing.assert_array_equal(views._leading_directions(sample * np.float32(2.0**58)), expected)
-    assert np.isfinite(views._leading_directions(np.zeros((3, 60), "f4"))).all()
+    expected = feature_spaces._leading_directions(sample.copy())
+    np.testing.assert_array_equal(feature_spaces._leading_directions(sample * np.float32(2.0**58)), expected)
+    assert np.isfinite(feature_spaces._leading_directions(np.zeros((3, 60), "f4"))).all()
 
 
 @pytest.mark.parametrize("hinted", [False, True])
-def test_a_fit_killed_after_its_last_epoch_knows_which_groups_it_was_held_to(trained, monkeypatch, hinted, eager):
+def test_a_fit_killed_after_its_last_epoch_knows_what_it_was_held_to(trained, monkeypatch, hinted, eager):
     model, x = trained
-    start, anew = np.arange(200, dtype="i4") % 4, np.repeat(np.arange(4, dtype="i4"), 50)
-    monkeypatch.setattr(finding, "kind", lambda fitting: "code")
-    monkeypatch.setattr(finding, "regrouped", lambda fitting: anew)
-    store, lengths = Memory(), {"pretrain_epochs": 0, "epochs": 6, "guide_epochs": 4, "regroups": 1}
-    hints = np.where(np.arange(200) < 3, start, -1) if hinted else None
+    start, anew = (np.eye(4, dtype=np.float16)[each] for each in (np.arange(200) % 4, np.repeat(np.arange(4), 50)))
+    monkeypatch.setattr(partitions, "regrouped", lambda fitting: anew)
+    store = Memory()
+    lengths = {"pretrain_epochs": 0, "epochs": 6, "guide_epochs": 4, "regroups": 1, "init": "kmeans"}
+    hints = np.where(np.arange(200) < 3, np.arange(200) % 4, -1) if hinted else None
 
     def fitting():
         begun = begin(x, Settings(**SMALL, **lengths), hints, store)
         return dataclasses.replace(begun, model=model)
 
     np.testing.assert_array_equal(guidance.guide(fitting(), start), anew)
-    monkeypatch.delattr(finding, "regrouped")
+    monkeypatch.delattr(partitions, "regrouped")
     again = fitting()
     assert again.state.epoch == 6
     np.testing.assert_array_equal(guidance.guide(again, start), anew)
-
-
-def test_rows_that_directions_are_found_on_are_no_every_second(monkeypatch):
-    """Of rows that come by turns from two donors, both are among them, and the same rows for the same seed."""
-    x = np.arange(3000, dtype="f4")[:, None]
-    found = views._sample(x, 1000, 5)[:, 0]
-    assert len(np.unique(found)) == 1000
-    assert np.all(np.diff(found) > 0)
-    for turns in (2, 3, 7):
-        counts = np.bincount(found.astype(int) % turns, minlength=turns)
-        assert stats.chisquare(counts).pvalue > 1e-6
-    np.testing.assert_array_equal(views._sample(x, 1000, 5)[:, 0], found)
-    assert not np.array_equal(views._sample(x, 1000, 6)[:, 0], found)
-    assert views._sample(x, 3000, 5) is x
 
 
 def test_settle_asks_for_few_rows_together(trained, monkeypatch):
@@ -288,9 +191,9 @@ def test_settle_asks_for_few_rows_together(trained, monkeypatch):
     model, x = trained
     most, own = [], type(model.prior).call
 
-    def spy(self, z):
-        most.append(len(z))
-        return own(self, z)
+    def spy(self, *posterior):
+        most.append(len(posterior[0]))
+        return own(self, *posterior)
 
     monkeypatch.setattr(type(model.prior), "call", spy)
     recipe.settle(model, np.concatenate([x] * (3000 // len(x) + 1)))
@@ -304,6 +207,7 @@ def test_the_groups_of_many_rows_are_those_of_their_nearest_components(small_mod
     model, x = small_model(), rng.random((40, 12)).astype("f4")
     z = posterior.codes(model, x)
     mu = z[[0, 11, 22, 33]]
+    model.encoder.get_layer("z_log_var").bias.assign(np.full(3, -30.0))  # q(z|x) has no noise
     model.prior.assign(np.ones(4), mu, np.full((4, 3), z.var()))
     nearest = ((z[:, None] - mu) ** 2).sum(axis=2).argmin(axis=1)
     assert set(nearest.tolist()) == {0, 1, 2, 3}

@@ -24,7 +24,7 @@ from vade_tf.runs.incoming import Incoming
 from vade_tf.runs.load import load
 from vade_tf.serving.export import export
 from vade_tf.serving.signatures import Served
-from vade_tf.training import views
+from vade_tf.training import feature_spaces
 from vade_tf.training.fitting import begin
 
 SMALL = {
@@ -263,7 +263,7 @@ def test_a_column_that_few_rows_know_weighs_little_in_the_start(rng):
     x = pd.DataFrame(rng.normal(50, 5, (2000, 2)), columns=["a", "b"])
     x.loc[rng.random(2000) > 0.02, "b"] = np.nan
     fitting = begin(x, Settings(clusters=2, hidden=(4,), latent_dim=1, precision="float32"))
-    rows = views.feature_reader(fitting.model, fitting.data.x)(fitting.data.x)
+    (rows,) = feature_spaces.columns(fitting.model, fitting.data.x)(fitting.data.x)
     known = x["b"].notna().to_numpy()
     assert rows[known, 1].std() == pytest.approx(1, rel=0.01)
     assert (rows[~known, 1] == 0).all()

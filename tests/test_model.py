@@ -6,7 +6,7 @@ import oracles
 import pytest
 import tensorflow as tf
 
-from vade_tf.model import networks
+from vade_tf.model import elbo, networks
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
 from vade_tf.training import device
@@ -96,15 +96,20 @@ def test_a_view_is_read_by_the_encoder_and_x_is_explained(small_model, rng, eage
     model.fit((view, x), hints=np.zeros(8, "i4"), verbose=0)
 
 
-def test_predict_is_gamma_at_the_mean_code(small_model, rng):
+def test_predict_is_the_mean_of_gamma_over_the_codes_of_a_row(small_model, rng):
+    """Eq. 16; with next to no noise in q(z|x) gamma at its mean, by Bayes' rule."""
     model = small_model()
     mixture = _mixture(rng)
     model.prior.assign(*mixture)
     x = rng.uniform(size=(9, 12)).astype("f4")
-    gamma = model.predict(x, verbose=0)
-    m = model.encode(x)[0].numpy()
-    np.testing.assert_allclose(gamma, [oracles.responsibilities(code, *mixture) for code in m], atol=1e-5)
-    np.testing.assert_allclose(gamma.sum(axis=1), 1, atol=1e-5)
+    m, log_s2 = model.encode(x)
+    want = np.exp(elbo.log_assignments(m, log_s2, *model.prior.parameters))
+    np.testing.assert_allclose(model.predict(x, verbose=0), want, atol=1e-5)
+    np.testing.assert_allclose(want.sum(axis=1), 1, atol=1e-5)
+    model.encoder.get_layer("z_log_var").bias.assign(np.full(3, -30.0))
+    at_mean = [oracles.responsibilities(code, *mixture) for code in m.numpy()]
+    assert np.abs(want - at_mean).max() > 1e-3
+    np.testing.assert_allclose(model.predict(x, verbose=0), at_mean, atol=1e-4)
 
 
 def test_same_seed_same_weights_and_other_seed_other_weights(small_model, rng, eager):
@@ -265,7 +270,7 @@ def test_the_global_policy_is_that_of_the_wide_layers_alone(half_precision, smal
     assert {kinds[name] for name in ("z_mean", "z_log_var")} == {"float32"}
     np.testing.assert_allclose(model.scale(x), x - 1e4, atol=1e-3)
     np.testing.assert_allclose(model(x), model.predict(x, verbose=0), atol=1e-5)
-    np.testing.assert_allclose(model(x), np.exp(model.prior(model.encode(x)[0])), rtol=1e-5)
+    np.testing.assert_allclose(model(x), np.exp(model.prior(*model.encode(x))), rtol=1e-5)
     terms = model.elbo_terms(x, np.zeros((32, 3), "f4"))
     assert {term.dtype for term in terms.values()} == {tf.float32}
     model.fit(x, verbose=0)

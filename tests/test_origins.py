@@ -25,7 +25,7 @@ from vade_tf.model.counts import Counts, LogCounts
 from vade_tf.model.observation import LEAST_NOISE
 from vade_tf.model.origins import Origins
 from vade_tf.model.vade import VaDE
-from vade_tf.training import alignment, aside, choosing, recipe
+from vade_tf.training import alignment, aside, n_clusters, recipe
 from vade_tf.training.autoencoder import build_autoencoder, reconstruction_loss
 from vade_tf.training.store import Memory
 
@@ -248,7 +248,7 @@ def test_two_devices_learn_the_offsets_of_one():
 
 
 def test_the_model_of_a_chosen_number_keeps_the_offsets_of_the_autoencoder(monkeypatch, eager):
-    monkeypatch.setattr(choosing, "MOST", 4)  # which number it is, is nothing to the offsets
+    monkeypatch.setattr(n_clusters, "MOST", 4)  # which number it is, is nothing to the offsets
     fitting = recipe.begin(observed(200), Settings(clusters="auto", pretrain_epochs=2, **SMALL).opening())
     recipe.pretrain(fitting)
     before = fitting.model.origins.get_weights()[0]

@@ -14,8 +14,8 @@ from vade_tf.model import networks
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
 from vade_tf.training import autoencoder, callbacks, given, guidance, health, loop, posterior, recipe
-from vade_tf.training import start as starts
 from vade_tf.training.fitting import fitted
+from vade_tf.training.initialization import Start
 from vade_tf.training.reporter import Silent
 from vade_tf.training.store import Memory, State
 from vade_tf.training.watch import Watch
@@ -275,7 +275,7 @@ def test_the_callers_networks_alone_are_made_quiet_once(x, own, phase, quiet):
     state = None if phase is None else State(phase, 1, [], [])
     before = head.kernel.numpy()
     mixture = np.ones(3, "f4"), np.zeros((3, 2), "f4"), np.ones((3, 2), "f4")
-    fitting.store.save("start", vars(starts.Start(np.zeros(60, "i4"), *mixture)))
+    fitting.store.save("start", vars(Start(np.full((60, 3), 1 / 3), *mixture)))
     recipe.start(dataclasses.replace(fitting, own_networks=own, state=state))
     assert np.array_equal(head.kernel, before) != quiet
 
@@ -283,7 +283,7 @@ def test_the_callers_networks_alone_are_made_quiet_once(x, own, phase, quiet):
 @pytest.mark.parametrize(("pi", "sigma2"), [(0, 1), (-1, 1), (1, -1)])
 def test_a_kept_start_that_is_no_mixture_is_damaged(x, pi, sigma2):
     store, shape = Memory(), np.ones((3, 2), "f4")
-    store.save("start", vars(starts.Start(np.zeros(60, "i4"), pi * shape[:, 0], shape, sigma2 * shape)))
+    store.save("start", vars(Start(np.full((60, 3), 1 / 3), pi * shape[:, 0], shape, sigma2 * shape)))
     with pytest.raises(InputError, match="^store: start is damaged .expected pi above 0, and sigma2 not"):
         recipe.start(begin(x, store=store))
 
@@ -291,13 +291,13 @@ def test_a_kept_start_that_is_no_mixture_is_damaged(x, pi, sigma2):
 def test_a_start_is_kept_and_taken_again(x):
     store, r = Memory(), np.random.default_rng(1)
     fitting = begin(x, store=store)
-    groups = recipe.start(fitting)
-    np.testing.assert_array_equal(store.load("start")["groups"], groups)
+    P = recipe.start(fitting)
+    np.testing.assert_array_equal(store.load("start")["P"], P)
     assert fitting.seconds["init"] > 0
     mixture = r.dirichlet(np.ones(3)), r.normal(size=(3, 2)), 5 + r.uniform(size=(3, 2))
-    store.save("start", vars(starts.Start(groups[::-1].copy(), *mixture)))
+    store.save("start", vars(Start(P[::-1].copy(), *mixture)))
     again = begin(x, store=store)
-    np.testing.assert_array_equal(recipe.start(again), groups[::-1])
+    np.testing.assert_array_equal(recipe.start(again), P[::-1])
     for mine, theirs in zip(
         again.model.prior.parameters, (np.log(mixture[0]), mixture[1], np.log(mixture[2])), strict=True
     ):
@@ -311,7 +311,7 @@ def test_components_start_at_least_as_wide_as_the_mean_noise_but_never_above_one
     head.kernel.assign(np.zeros((8, 2)))
     head.bias.assign([log_s2, log_s2 - 1])
     store = fitting.store
-    store.save("start", vars(starts.Start(np.zeros(60, "i4"), np.ones(3), np.zeros((3, 2)), np.full((3, 2), 1e-9))))
+    store.save("start", vars(Start(np.full((60, 3), 1 / 3), np.ones(3), np.zeros((3, 2)), np.full((3, 2), 1e-9))))
     recipe.start(fitting)
     want = np.minimum(np.exp([log_s2, log_s2 - 1]), 1)
     np.testing.assert_allclose(np.exp(fitting.model.prior.log_sigma2), np.tile(want, (3, 1)), rtol=1e-4)
@@ -328,7 +328,7 @@ def test_the_noise_that_components_start_with_is_that_of_rows_from_all_of_the_fi
     monkeypatch.setattr(recipe, "NOISE_ROWS", 20)
     monkeypatch.setattr(fitting.model, "encode", encode)
     mixture = np.ones(3), np.zeros((3, 2)), np.full((3, 2), 1e-9)
-    fitting.store.save("start", vars(starts.Start(np.zeros(60, "i4"), *mixture)))
+    fitting.store.save("start", vars(Start(np.full((60, 3), 1 / 3), *mixture)))
     recipe.start(fitting)
     assert np.exp(fitting.model.prior.log_sigma2).min() > 0.3
     assert np.exp(fitting.model.prior.log_sigma2).max() < 0.7
@@ -336,10 +336,10 @@ def test_the_noise_that_components_start_with_is_that_of_rows_from_all_of_the_fi
 
 def test_hints_name_the_groups_of_the_start(x):
     plain = recipe.start(begin(x))
-    names = np.array([2, 0, 1])[plain]
+    names = np.array([2, 0, 1])[plain.argmax(axis=1)]
     hints = np.where(np.arange(60) < 6, names, -1)
     fitting = begin(x, hints)
-    np.testing.assert_array_equal(recipe.start(fitting), names)
+    np.testing.assert_array_equal(recipe.start(fitting), plain[:, [1, 2, 0]])
     groups = fitting.model.prior(fitting.model.encode(x)[0]).numpy().argmax(axis=1)
     assert np.mean(groups == names) > 0.9  # the mixture has these names too
 

@@ -44,9 +44,9 @@ def record(small_model, monkeypatch):
     """Makes a `Record` of the phase "fit" of a small model, begun; every state that may be saved is."""
     monkeypatch.setattr(callbacks, "SAVE_SECONDS", 0.0)
 
-    def make(epochs=4, rows=None, watch=None, ends=None, begun=0):
+    def make(epochs=4, rows=None, watch=None, ends=None):
         said, before = [], [{"seconds": 0.0, **row} for row in rows or []]
-        one = callbacks.Record(Kept(), "fit", epochs, before, said.append, watch, begun)
+        one = callbacks.Record(Kept(), "fit", epochs, before, said.append, watch)
         one.said = said
         one.set_model(small_model())
         one.set_params({"epochs": ends or epochs})
@@ -238,10 +238,10 @@ def test_it_gives_up_in_the_last_epoch_if_none_was_good(record):
 
 def test_steps_back_of_another_phase_do_not_count(record):
     rows = [{"phase": "pretrain", "epoch": e, "restored_epoch": 0} for e in (1, 2, 3)]
-    assert callbacks.steps_back(rows, "pretrain", 0) == 3
+    assert callbacks.steps_back(rows, "pretrain") == 3
     one = record(rows=rows)
     assert epoch(one, 1, loss=math.nan)["restored_epoch"] == 0
-    assert (callbacks.steps_back(one.rows, "pretrain", 0), callbacks.steps_back(one.rows, "fit", 0)) == (3, 1)
+    assert (callbacks.steps_back(one.rows, "pretrain"), callbacks.steps_back(one.rows, "fit")) == (3, 1)
 
 
 @pytest.mark.parametrize(
@@ -253,15 +253,6 @@ def test_steps_back_of_another_phase_do_not_count(record):
 def test_a_resumed_phase_steps_back_to_the_epoch_it_went_on_from(record, before, good):
     one = record(epochs=8, rows=before)
     assert epoch(one, 5, loss=math.nan)["restored_epoch"] == good
-
-
-def test_a_training_anew_has_its_own_steps_back(record):
-    """Those of the first training, epochs 1 to 4, neither halve its rate nor count among its three."""
-    rows = [{"phase": "fit", "epoch": e, "restored_epoch": 0} for e in (1, 2, 3)] + [{"phase": "fit", "epoch": 4}]
-    one = record(epochs=8, rows=rows, begun=4)
-    assert callbacks.steps_back(one.rows, "fit", 4) == 0
-    assert epoch(one, 5, loss=math.nan)["restored_epoch"] == 4
-    assert callbacks.steps_back(one.rows, "fit", 4) == 1
 
 
 def test_the_state_of_an_optimizer_that_made_no_step_can_be_restored(small_model):
@@ -343,7 +334,3 @@ def test_a_phase_that_was_stopped_early_is_kept_with_all_its_rows(record):
         epoch(one, number)
     assert [state.epoch for state in one.store.states] == [3, 4]
     assert len(one.store.states[-1].rows) == 4
-
-
-def test_the_last_state_is_at_most_ten_seconds_older_than_the_last_epoch_kept():
-    assert callbacks.SAVE_SECONDS == 10

@@ -16,12 +16,16 @@ from vade_tf.cli.main import main
 from vade_tf.data.observing import observe
 from vade_tf.errors import InputError
 from vade_tf.model import choice
-from vade_tf.training import extension, given, guidance, selftraining
-from vade_tf.training import groups as finding
+from vade_tf.training import given, guidance, partitions, selftraining
 from vade_tf.training import settings as lengths
 from vade_tf.training.reporter import Silent
 from vade_tf.training.selftraining import Classifier, sharpened
 from vade_tf.training.store import State
+
+
+def one_hot(groups):
+    """P of groups that are known, float16 [n, 3]."""
+    return np.eye(3, dtype=np.float16)[groups]
 
 
 class Texts(Silent):
@@ -78,9 +82,10 @@ def test_wrong_groups_of_a_few_images_are_put_right(bars, rng, monkeypatch):
     monkeypatch.setattr(selftraining, "ALIKE", 0.5)
     told = []
     fitting = begin(images, **SETTINGS, reporter=Texts(told))
-    found = sharpened(fitting, groups)
-    assert (found.dtype, found.shape) == (np.int32, (300,))
-    assert np.mean(found == kind) > 0.97  # under the names that the groups have
+    found = sharpened(fitting, one_hot(groups))
+    assert (found.dtype, found.shape) == (np.float16, (300, 3))
+    np.testing.assert_allclose(found.sum(axis=1, dtype="f8"), 1, atol=2e-3)
+    assert np.mean(found.argmax(axis=1) == kind) > 0.97  # under the names that the groups have
     assert agreed[0] < usual  # as many would move, the groups would else stay though the move is right
     losses = [float(text.split("loss ")[1]) for text in told]
     assert told[-1].startswith("epoch 14/14, ")
@@ -89,10 +94,10 @@ def test_wrong_groups_of_a_few_images_are_put_right(bars, rng, monkeypatch):
 
 def test_the_same_seed_gives_the_same_groups(bars, monkeypatch, eager):
     """After so few steps that other random numbers give others."""
-    images, groups = bars[0][:60], (np.arange(60) % 5 % 3).astype("i4")
+    images, P = bars[0][:60], one_hot(np.arange(60) % 5 % 3)
     monkeypatch.setattr(selftraining, "ALIKE", -1.0)
     one, same, other = (
-        sharpened(begin(images, **{**SETTINGS, "self_train_epochs": 1}, seed=seed), groups) for seed in (0, 0, 1)
+        sharpened(begin(images, **{**SETTINGS, "self_train_epochs": 1}, seed=seed), P) for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(one, same)
     assert not np.array_equal(one, other)
@@ -140,7 +145,7 @@ def test_its_rate_falls_from_the_epoch_on_in_which_it_follows_its_own_answers(ba
             return {"loss": tf.constant(1.0)}
 
     monkeypatch.setattr(selftraining, "Classifier", Noted)
-    sharpened(begin(bars[0][:60], **{**SETTINGS, "self_train_epochs": 4}), bars[1][:60].astype("i4"))
+    sharpened(begin(bars[0][:60], **{**SETTINGS, "self_train_epochs": 4}), one_hot(bars[1][:60]))
     cosine = 0.5 * (1 + np.cos(np.pi * (np.arange(4) + 0.5) / 4))
     np.testing.assert_allclose(rates, [2e-3, 2e-3, *2e-3 * (0.05 + 0.95 * cosine)], rtol=1e-5)
 
@@ -149,30 +154,17 @@ def test_groups_of_unequal_size_stay(bars, monkeypatch):
     images, kind = bars
     monkeypatch.setattr(selftraining, "ALIKE", 0.5)  # what is asked is how many stay
     some = np.concatenate([np.flatnonzero(kind == 0), np.flatnonzero(kind == 1)[:30]])
-    groups = kind[some].astype("i4")
-    found = sharpened(begin(images[some], **{**SETTINGS, "clusters": 2}), groups)
-    assert np.mean(found == groups) > 0.97
+    P = one_hot(kind[some])[:, :2]
+    found = sharpened(begin(images[some], **{**SETTINGS, "clusters": 2}), P)
+    assert np.mean(found.argmax(axis=1) == kind[some]) > 0.97
 
 
-@pytest.mark.long
-def test_groups_of_one_byte_are_taught_like_others_and_are_compared_on_some_rows(bars, rng, monkeypatch):
-    """As more than 100,000 images have them."""
-    images, kind = bars
-    monkeypatch.setattr(extension, "READ", 200)
-    groups = np.where(rng.random(300) < 0.05, rng.integers(0, 3, 300), kind)
-    found = sharpened(begin(images, **SETTINGS), groups.astype("i1"))
-    assert found.dtype == "i1"
-    assert (found == kind).mean() > (groups == kind).mean()
-    np.testing.assert_array_equal(found, sharpened(begin(images, **SETTINGS), groups))
-
-
-@pytest.mark.parametrize("kind", ["i1", "i4"])
-def test_groups_of_any_number_of_bytes_are_taught_by_their_cross_entropy(rng, kind):
+def test_p_is_taught_by_its_cross_entropy(rng):
     classifier = Classifier(lambda x: x, np.full(3, 1 / 3), 0.5, 0, "float32")
     classifier.log_answers = lambda x, training=True: tf.nn.log_softmax(x)
-    view, groups = rng.normal(size=(20, 3)).astype("f4"), rng.integers(0, 3, 20)
-    expected = -np.log(softmax(view, axis=1)[np.arange(20), groups]).mean()
-    assert float(classifier._taught(view, groups.astype(kind))) == pytest.approx(expected, rel=1e-5)
+    view, P = rng.normal(size=(20, 3)).astype("f4"), rng.dirichlet(np.ones(3), 20).astype("f2")
+    expected = -np.sum(P.astype("f8") * np.log(softmax(view, axis=1)), axis=1).mean()
+    assert float(classifier._taught(view, P)) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("rate", [1e30, 30.0], ids=["not finite", "other groups"])
@@ -181,19 +173,16 @@ def test_groups_that_the_classifier_loses_stay_as_they_were(bars, monkeypatch, r
     fitting = begin(bars[0][:120], **{**SETTINGS, "self_train_epochs": 1}, reporter=Texts([]))
     monkeypatch.setattr(fitting.reporter, "say", said.append)
     monkeypatch.setattr(selftraining, "RATE", rate)
-    groups = (np.arange(120) // 40).astype("i4")  # which no image tells
-    assert sharpened(fitting, groups) is None
-    assert len(said) == 1
-    assert said[0].startswith("self-training: the classifier found other groups (adjusted Rand index ")
+    assert sharpened(fitting, one_hot(np.arange(120) // 40)) is None  # groups that no image tells
+    assert len(said) == (rate < 1e9)
 
 
 @pytest.mark.parametrize(("agreement", "taken"), [(0.89, False), (0.91, True)])
 def test_groups_are_taken_that_agree_with_those_before_by_nine_tenths(bars, monkeypatch, agreement, taken):
-    images, groups = bars[0][:60], bars[1][:60].astype("i4")
+    images, P = bars[0][:60], one_hot(bars[1][:60])
     monkeypatch.setattr(Classifier, "fit", lambda *given, **more: None)
-    monkeypatch.setattr(selftraining, "model_groups", lambda model, x: groups)
     monkeypatch.setattr(selftraining, "adjusted_rand_score", lambda *given: agreement)
-    assert (sharpened(begin(images, **SETTINGS), groups) is not None) == taken
+    assert (sharpened(begin(images, **SETTINGS), P) is not None) == taken
 
 
 def test_a_change_of_pixels_is_of_its_length_and_matters_more_than_another(rng):
@@ -271,20 +260,19 @@ def test_the_last_groups_found_anew_are_moved_and_weigh_more_or_stay_as_they_are
     hints = np.where(np.arange(60) < 9, kind, -1) if hinted else None
     fitting = begin(images, hints, **{**SETTINGS, "epochs": 4, "guide_epochs": 3}, callbacks=[seen])
 
-    def sharpen(fitting, groups):
-        moved.append(groups)
-        return None if lost else (groups + 1) % 3
+    def sharpen(fitting, P):
+        moved.append(P)
+        return None if lost else np.roll(P, 1, axis=1)
 
-    monkeypatch.setattr(finding, "regrouped", lambda fitting: np.zeros(60, "i4"))
+    monkeypatch.setattr(partitions, "regrouped", lambda fitting: one_hot(np.zeros(60, int)))
     monkeypatch.setattr(selftraining, "sharpened", sharpen)
-    held = guidance.guide(fitting, np.full(60, 2, "i4"))
-    assert (len(moved), np.unique(held).tolist()) == (1, [0 if lost else 1])
+    held = guidance.guide(fitting, one_hot(np.full(60, 2)))
+    assert (len(moved), np.unique(held.argmax(axis=1)).tolist()) == (1, [0 if lost else 1])
     assert seen.weights == [20.0, 20.0, 20.0 if lost else 100.0, 20.0 if hinted else 0.0]
-    assert int(fitting.store.load("groups")["epoch"]) == 2
+    assert int(fitting.store.load("partition")["epoch"]) == 2
     resumed = dataclasses.replace(fitting, state=State.load(fitting.store))
-    again, sharp = guidance._held_groups(resumed, 2, True, None)
-    np.testing.assert_array_equal(again, held)
-    assert (sharp, len(moved)) == (not lost, 1)
+    np.testing.assert_array_equal(guidance.guide(resumed, one_hot(np.zeros(60, int))), held)
+    assert len(moved) == 1
 
 
 @pytest.mark.parametrize(
@@ -315,7 +303,7 @@ def test_a_run_writes_down_that_it_sharpens_and_how_long(tmp_path, monkeypatch):
     monkeypatch.setattr(lengths, "SELF_TRAINED", 60)
     monkeypatch.setattr(lengths, "UPDATES", 1)
     monkeypatch.setattr(lengths, "PRETRAIN_UPDATES", 1)
-    monkeypatch.setattr(selftraining, "sharpened", lambda fitting, groups: moved.append(len(groups)) or groups)
+    monkeypatch.setattr(selftraining, "sharpened", lambda fitting, P: moved.append(len(P)) or P)
     np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 256, (60, 6, 6), dtype=np.uint8))
     words = ["--data", str(tmp_path / "x.npy"), "--out", str(tmp_path / "run"), "--clusters", "2", "--hidden", "8"]
     assert main(["train", *words, "--init", "kmeans", "--no-export", "--quiet"]) == 0
@@ -353,7 +341,7 @@ def test_a_classifier_whose_loss_nobody_scales_has_no_float16(bars, monkeypatch,
 
     monkeypatch.setattr(selftraining, "Classifier", classifier)
     with pytest.raises(Enough):
-        sharpened(begin(bars[0][:60], **{**SETTINGS, "precision": asked}), bars[1][:60].astype("i4"))
+        sharpened(begin(bars[0][:60], **{**SETTINGS, "precision": asked}), one_hot(bars[1][:60]))
 
 
 def test_a_group_without_images_leaves_the_loss_finite(rng):

@@ -17,7 +17,7 @@ from vade_tf.data.shards import FileRows, Shuffle
 from vade_tf.errors import InputError
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
-from vade_tf.training import extension, recipe
+from vade_tf.training import partitions, recipe
 from vade_tf.training.settings import Settings
 
 SMALL = {"hidden": (8,), "latent_dim": 2, "precision": "float32", "batch_size": 32, "pretrain_epochs": 2, "epochs": 2}
@@ -238,7 +238,7 @@ class Stop(tf.keras.callbacks.Callback):
 @pytest.mark.long
 def test_a_fit_that_was_stopped_ends_with_the_same_weights(small, blobs, tmp_path, monkeypatch):
     monkeypatch.setattr("vade_tf.training.callbacks.SAVE_SECONDS", 0.0)
-    monkeypatch.setattr(extension, "READ", 150)
+    monkeypatch.setattr(partitions, "READ", 150)
     settings = Settings(clusters=3, **SMALL, regroups=1)
     whole = recipe.fit(blobs[0], settings)
     for batches in (20, 52):  # in the second epoch of the autoencoder, and of VaDE

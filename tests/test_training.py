@@ -38,7 +38,7 @@ DRIVER = """
 import os, signal, sys
 import keras
 from vade_tf.training import callbacks
-from vade_tf.training import groups as finding
+from vade_tf.training import partitions
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 out, data, settings, phase, epoch, batch = sys.argv[1], sys.argv[2], eval(sys.argv[3]), *sys.argv[4:7]
@@ -53,10 +53,8 @@ class Killer(keras.callbacks.Callback):
         if here == phase and self.number == int(epoch) and number == int(batch):
             os.kill(os.getpid(), signal.SIGKILL)
 
-if phase == "init":
-    finding.starts.start = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
-if phase == "regroup":
-    finding.matched = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
+found = partitions.found_start
+partitions.found_start = lambda fitting, at: os.kill(os.getpid(), signal.SIGKILL) if at == phase else found(fitting, at)
 if phase == "save":
     training.summarise = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
 if os.path.exists(out):
@@ -136,8 +134,8 @@ def test_the_run_folder_holds_what_it_promises(data, whole):
         "checkpoints/pretrained.npz",
         "checkpoints/seconds.npz",
         "checkpoints/start.npz",
-        "checkpoints/groups.npz",
-        "checkpoints/held.npz",
+        "checkpoints/partition.npz",
+        "checkpoints/guided.npz",
     }
     rows = rows_of(whole)
     assert [(r["phase"], r["epoch"]) for r in rows] == [

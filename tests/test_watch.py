@@ -171,7 +171,10 @@ def test_the_signals_are_those_of_the_model_read_in_batches(emptied, monkeypatch
     model, x = emptied
     m, log_s2 = (part.numpy() for part in model.encode(x))
     _, mu, log_sigma2 = (part.numpy() for part in model.prior.parameters)
-    got, want = Watch(x, 4, 0).look(model), health.signals(*health.summed(model.prior(m)), m, log_s2, mu, log_sigma2)
+    got, want = (
+        Watch(x, 4, 0).look(model),
+        health.signals(*health.summed(model.prior(m, log_s2)), m, log_s2, mu, log_sigma2),
+    )
     for name in ("share", "entropy", "distance", "activity"):
         np.testing.assert_allclose(getattr(got, name), getattr(want, name), rtol=1e-4, atol=1e-6)
     columns = Watch(x, 4, 0).after_epoch(model, [], True, lambda text: None)

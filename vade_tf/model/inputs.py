@@ -198,7 +198,7 @@ def known_groups(hints, n_clusters: int) -> np.ndarray:
 def hints_of_batch(hints, n_clusters: int) -> tf.Tensor:
     """Hints of a batch as P float32 [batch, K]: probabilities, or integers [batch] or [batch, 1], -1 for none.
 
-    XLA drops the check of their range; a group beyond K makes NaN of its row.
+    XLA drops the check of their range: a group beyond K makes NaN of its row.
     """
     hints = tf.convert_to_tensor(hints)
     if hints.dtype.is_floating and len(hints.shape) == 2 and hints.shape[1] == n_clusters:
@@ -210,4 +210,4 @@ def hints_of_batch(hints, n_clusters: int) -> tf.Tensor:
     hints = tf.reshape(tf.cast(hints, tf.int32), (-1,))
     expected = f"hints: expected groups from 0 to {n_clusters - 1}, or -1 for unknown"
     tf.debugging.assert_less(hints, n_clusters, f"{expected}; the model has {n_clusters} components")
-    return tf.one_hot(hints, n_clusters) + tf.where(hints < n_clusters, 0.0, math.nan)[:, None]
+    return tf.one_hot(hints, n_clusters) + 0.0 / tf.cast(hints < n_clusters, tf.float32)[:, None]  # NaN where it is not

@@ -5,6 +5,8 @@ import numpy as np
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Observations
 from vade_tf.data.sparse import part
+from vade_tf.model.counts import Counts
+from vade_tf.model.likelihood import Likelihood
 from vade_tf.seeding import Stream, subset
 
 ROWS = 10_000  # that are looked at, at most
@@ -13,7 +15,7 @@ FAR = 20.0  # interquartile ranges from the median: a Gaussian has none beyond 5
 FEW = 0.01  # share of rows that lie so far out, at most
 
 
-def of_rows(data: Observations) -> list[str]:
+def of_rows(data: Observations, likelihood: Likelihood | None = None) -> list[str]:
     """Sentences about the rows, one a finding, or none."""
     x = part(data.x, subset(len(data.x), pipeline.together(data.x, ROWS), 0, Stream.LOOKED_AT))
     rows, found = np.concatenate(list(pipeline.blocks(x))), []
@@ -22,7 +24,7 @@ def of_rows(data: Observations) -> list[str]:
     copies = 1 - len(np.unique(rows, axis=0)) / len(rows)
     if copies > COPIES:
         found.append(f"{copies:.0%} of the rows are copies of others: clusters may be the values that are repeated")
-    if data.kind != "table":
+    if data.kind != "table" or isinstance(likelihood, Counts):  # whose tails are long
         return found
     constant = np.flatnonzero(np.nanmin(rows, axis=0) == np.nanmax(rows, axis=0))
     if len(constant):

@@ -287,7 +287,7 @@ def fitted(fitting: Fitting, model: keras.Model, remedies: Sequence[str] = (), f
         silent = health.silent(look.rate_z(model)) if trained else []
         found = [
             *findings,
-            *diagnostics.of_rows(fitting.data),
+            *diagnostics.of_rows(fitting.data, model.likelihood),
             *health.lost(fitting.rows),
             *silent,
             *(finding.text for finding in health.findings(look.look(model))),
