@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from vade_tf.errors import InputError
 from vade_tf.runs.config import TrainConfig, cluster_counts
-from vade_tf.training import keep
 from vade_tf.training.callbacks import learning_rate
 from vade_tf.training.settings import Settings
 
@@ -27,7 +26,7 @@ def test_the_recipe_is_filled_in_whichever_way_a_configuration_is_made():
     assert paper == TrainConfig.create(recipe="paper")
     assert (paper.pretrain_epochs, paper.epochs, paper.init, paper.adam_epsilon) == (50, 300, "gmm", 1e-4)
     assert TrainConfig() == TrainConfig.create(recipe="robust", dataset="mnist")
-    assert (TrainConfig().batch_size, TrainConfig().init, TrainConfig().augment) == (None, "landmark", "digits")
+    assert (TrainConfig().batch_size, TrainConfig().init, TrainConfig().augment) == (None, "auto", "digits")
 
 
 def test_json_round_trip():
@@ -50,7 +49,11 @@ def test_the_paper_recipe_knows_its_settings_for_a_data_set():
         ({"clusters": 0}, "^clusters: expected a whole number of at least 1, got 0"),
         ({"batch_size": -5}, "^batch_size: .* got -5"),
         ({"learning_rate": float("nan")}, "^learning_rate: expected a positive number, got nan"),
-        ({"init": "umap"}, "^init: expected one of landmark, gmm, kmeans, got 'umap'"),
+        ({"init": "umap"}, "^init: expected one of auto, gmm, kmeans, spectral, or a .npy file, got 'umap'"),
+        ({"init": "p.npy", "limit": 9}, "^init: a file cannot be combined with limit or held_out"),
+        ({"init": "p.npy", "held_out": 0.1}, "^init: a file cannot be combined with limit or held_out"),
+        ({"init": "p.npy", "clusters": "auto"}, "^init: a file has a known number of clusters"),
+        ({"init": "p.npy", "model": "dec"}, "^init: a file goes with model='vade'"),
         ({"recipe": "best"}, "^recipe: expected one of robust, paper, got 'best'"),
         ({"data": "a.npy", "dataset": "mnist"}, "^data and dataset: expected one of them"),
         ({"dataset": "data/my.csv"}, "^dataset: expected one of digits, .* got 'data/my.csv'; a file .* is data=FILE"),
@@ -237,7 +240,6 @@ def test_the_default_recipe_is_what_the_pages_say():
     assert (found.schedule, found.learning_rate, found.adam_epsilon) == ("cosine", 2e-3, 1e-7)
     assert (found.pretrain_epochs, found.epochs, found.guide_epochs, found.regroups) == (30, 10, 9, 3)
     assert Settings(clusters=2).resolve(1000, 100).patience == 4
-    assert keep.UPDATES == 300
 
 
 def test_the_papers_learning_rate_falls_by_a_tenth_every_ten_epochs():

@@ -97,10 +97,10 @@ def test_of_one_row_all_is_drawn_but_a_map(small_model, rng):
 def test_the_picture_of_a_sweep_shows_its_table_and_marks_the_number_recommended():
     rows = [
         {"n_clusters": k, "held_out_elbo": k - 9.0, "behind_se": k / 10, "bic": 100.0 * k, "shares": [1 - 0.1 * k, 0.1],
-         "stability": 0.9 - k / 100, "strength": 0.5 - k / 100}
+         "strength": 0.5 - k / 100}
         for k in (2, 3, 5)
     ]  # fmt: skip
-    summary = {"dataset": "x", "n": 50, "n_held_out": 10, "rows": rows, "n_clusters": 3, "sure": "sure"}
+    summary = {"dataset": "x", "n": 50, "n_held_out": 10, "rows": rows, "n_clusters": 3}
     figure = sweep_figure.draw(summary)
     assert inside(figure)
     bound, information, agreement, weights = axes = figure.axes
@@ -109,12 +109,21 @@ def test_the_picture_of_a_sweep_shows_its_table_and_marks_the_number_recommended
     np.testing.assert_allclose(line.get_xydata(), [[2, -7], [3, -6], [5, -4]])
     np.testing.assert_allclose(np.ptp(bars.get_segments(), axis=1)[:, 1] / 2, [0.2, 0.3, 0.5])
     np.testing.assert_allclose(information.lines[0].get_xydata(), [[2, 4], [3, 6], [5, 10]])  # for a row
-    np.testing.assert_allclose(agreement.lines[0].get_ydata(), [0.88, 0.87, 0.85])
-    np.testing.assert_allclose(agreement.lines[1].get_ydata(), [0.48, 0.47, 0.45])
-    assert [line.get_label() for line in agreement.lines[:2]] == ["mean ARI", "strength: worst group"]
+    np.testing.assert_allclose(agreement.lines[0].get_ydata(), [0.48, 0.47, 0.45])
+    assert list(agreement.lines[1].get_ydata()) == [0.8, 0.8]
     for line, row in zip(weights.lines[:3], rows, strict=True):
         np.testing.assert_allclose(line.get_xydata(), [[row["n_clusters"], share] for share in row["shares"]])
     assert [list(axis.lines[-1].get_xdata()) for axis in axes] == [[3, 3]] * 4
+
+
+def test_the_choice_of_a_number_of_clusters_has_a_picture(small_model, rng):
+    model, data, found, result = subject(small_model(), rng.uniform(size=(40, 12)).astype("f4"), None)
+    choice = {"n_clusters": 2, "why": "it is", "tried": [1, 2, 3], "strength": [1.0, 0.9, 0.3]}
+    drawn = {p.name: p.figure for p in figures.draw(model, data, found, {**result, "choice": choice}, HISTORY)}
+    curve, limit, chosen = drawn["choice"].axes[0].lines
+    np.testing.assert_allclose(curve.get_xydata(), [[1, 1.0], [2, 0.9], [3, 0.3]])
+    assert list(limit.get_ydata()) == [0.8, 0.8]
+    assert list(chosen.get_xdata()) == [2, 2]
 
 
 def test_pictures_on_cards_are_looked_up_by_what_the_rows_are_called(tmp_path, monkeypatch):

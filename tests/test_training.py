@@ -136,7 +136,7 @@ def test_the_run_folder_holds_what_it_promises(data, whole):
         "checkpoints/pretrained.npz",
         "checkpoints/seconds.npz",
         "checkpoints/start.npz",
-        "checkpoints/groups.npz",
+        "checkpoints/partition.npz",
         "checkpoints/held.npz",
     }
     rows = rows_of(whole)
