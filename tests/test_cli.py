@@ -156,12 +156,6 @@ def test_help_of_train_names_every_setting(capsys):
         assert words in shown
 
 
-def test_the_command_alone_prints_its_four_commands(capsys):
-    assert main([]) == 0
-    shown = capsys.readouterr().out
-    assert [name for name in COMMANDS if f"\nvade-tf {name} " in shown] == ["train", "evaluate", "predict", "export"]
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -111,11 +111,6 @@ def test_an_older_run_may_have_what_was_ignored():
     assert TrainConfig.of({**plain, "data_dir": "folder", "require_full": True}) == TrainConfig(data="x.npy")
 
 
-def test_an_older_run_may_have_a_decay_that_is_refused_now():
-    plain = json.loads(TrainConfig(data="x.npy").to_json())
-    assert TrainConfig.of({**plain, "decay": 1.2}).decay == 1.2
-
-
 @pytest.mark.parametrize(
     ("given", "shape"),
     [(None, None), ("none", ()), ((), ()), ([], ()), ("28,28", (28, 28)), ([32, 32, 3], (32, 32, 3))],
@@ -247,12 +242,6 @@ def test_the_papers_learning_rate_falls_by_a_tenth_every_ten_epochs():
     found = Settings(recipe="paper", clusters=10).resolve(70_000, 784)
     rate = learning_rate(found.schedule, found.learning_rate, found.epochs, found.decay, found.decay_epochs)
     assert [rate(e) for e in (0, 9, 10, 19, 20, 299)] == pytest.approx([2e-3, 2e-3, 1.8e-3, 1.8e-3, 1.62e-3, 2e-4])
-
-
-def test_images_of_eight_by_eight_pixels_make_the_updates_of_wide_rows():
-    """Steps of an epoch: five a pass."""
-    settings = Settings(clusters=10, batch_size=10_000)
-    assert [5 * settings.resolve(50_000, features).passes for features in (63, 64, 65)] == [100, 250, 250]
 
 
 @pytest.mark.parametrize("name", ["learning_rate", "decay", "adam_epsilon"])

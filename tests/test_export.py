@@ -246,12 +246,6 @@ def test_warm_up_asks_every_signature_once(folder, served, asked):
     assert sorted(seen) == sorted(asked)
 
 
-@pytest.mark.parametrize("length", [0, 1, 127, 128, 255, 300, 2**14, 2**21 + 5])
-def test_a_field_of_any_length_is_the_protobuf_of_tensorflow(length):
-    content = bytes(length)
-    assert exporting._field(1, content) == tf.train.BytesList(value=[content]).SerializeToString()
-
-
 def test_a_damaged_or_foreign_savedmodel_is_named(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "1")
     (tmp_path / "1" / "saved_model.pb").write_bytes((folder / "saved_model.pb").read_bytes()[:1000])

@@ -143,14 +143,6 @@ def test_a_history_of_more_epochs_than_any_run_makes_is_refused(run, monkeypatch
         one.load_rows()
 
 
-@pytest.mark.parametrize("row", ["fit,,-9.0", ",1,-9.0"])
-def test_a_history_whose_epochs_are_not_told_is_refused(run, row):
-    one = run()
-    (one.path / "metrics.csv").write_text(f"phase,epoch,elbo\nfit,1,-9.5\n{row}\n")
-    with pytest.raises(InputError, match=r"metrics.csv is .*damaged \(a row without a phase or an epoch\)"):
-        one.load_rows()
-
-
 def test_what_only_a_resume_needs_goes_and_what_others_may_ask_for_stays(run):
     one = run()
     for name in ("state", "pretrained", "start"):

@@ -1,7 +1,6 @@
 """The report: one page that stands alone, says what it should, and opens in a browser without a complaint."""
 
 import base64
-import importlib.metadata
 import re
 import shutil
 import struct
@@ -17,7 +16,7 @@ from matplotlib.figure import Figure
 from vade_tf.data.observing import build
 from vade_tf.errors import InputError
 from vade_tf.report import evaluation, figures, files
-from vade_tf.report.page import about, cluster_rows, score_rows, show_comparison, versions
+from vade_tf.report.page import about, cluster_rows, score_rows, show_comparison
 from vade_tf.report.page import page as page_of
 from vade_tf.runs.config import TrainConfig
 
@@ -223,14 +222,6 @@ def test_a_browser_opens_it_without_a_complaint(page, tmp_path):
     assert shot.stat().st_size > 10_000  # blank, it is 3 kB
     done = subprocess.run([*command, "--dump-dom", file.as_uri()], capture_output=True, text=True, timeout=120)
     assert "A caption with &lt;angle&gt; brackets &amp; more." in done.stdout
-
-
-def test_a_library_under_another_name_has_an_unknown_version(monkeypatch):
-    def absent(name):
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(importlib.metadata, "version", absent)
-    assert "tensorflow unknown" in versions()
 
 
 def test_the_page_says_what_is_wrong_and_what_was_done(result):

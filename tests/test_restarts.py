@@ -216,11 +216,6 @@ def test_mistakes_at_the_command_line(capsys):
     assert "--restarts: cannot be combined with hints, which a restart does not change" in capsys.readouterr().err
 
 
-def test_restarts_begin_at_the_first(config, tmp_path):
-    with pytest.raises(InputError, match="^restart: goes with one run, the restarts of several begin at 0, got 2"):
-        restarts.train_restarts(dataclasses.replace(config, restart=2), tmp_path / "run", 3)
-
-
 def test_a_chosen_number_of_clusters_is_said_of_any_restart_that_is_kept(config, tmp_path, monkeypatch):
     """The first run has chosen it; the others were given its number."""
     study = Study.begin("restarts", config, tmp_path / "run", range(2))
@@ -288,30 +283,3 @@ def test_a_copy_takes_the_place_of_an_older_one_and_finishes_nothing(tmp_path):
     restarts._copy(run, to)
     found = {file.relative_to(to).as_posix(): file.read_text() for file in to.rglob("*") if file.is_file()}
     assert found == {LOCK: "old", "checkpoints/start.npz": "new", "config.json": "new"}
-
-
-def test_how_well_the_kept_restart_agrees_is_told_and_how_little_the_least(config, tmp_path, monkeypatch):
-    study = Study.begin("restarts", config, tmp_path / "run", range(3))
-    runs = [
-        {"choice": None, "health": [], "agreement": agreement, "elbo": -1.0, "acc": None}
-        for agreement in (0.5, 0.9, 0.75)
-    ]
-    said, reporter = [], Silent()
-    monkeypatch.setattr(Study, "run", lambda *a: dict(enumerate(runs)))
-    monkeypatch.setattr(restarts, "_copy", lambda *a: None)
-    monkeypatch.setattr(reporter, "say", said.append)
-    restarts._conclude(study, reporter, False)
-    assert "kept restart 1 of 3: mean ARI with the others 0.900 (least 0.500), ELBO -1.00" in said
-
-
-def test_as_many_restarts_are_trained_as_are_asked_for(data, tmp_path, monkeypatch):
-    asked = []
-
-    def instead(config, out, n, *, reporter, export):
-        asked.append((config.clusters, out, n, export))
-        return {}
-
-    monkeypatch.setattr(restarts, "train_restarts", instead)
-    command = f"--data {data} --clusters 5 --restarts 3 --out {tmp_path / 'run'} --quiet"
-    assert train.main(command.split()) == 0
-    assert asked == [(5, tmp_path / "run", 3, True)]
