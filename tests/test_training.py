@@ -37,8 +37,7 @@ SMALL = {
 DRIVER = """
 import os, signal, sys
 import keras
-from vade_tf.training import callbacks
-from vade_tf.training import groups as finding
+from vade_tf.training import callbacks, partitions
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 out, data, settings, phase, epoch, batch = sys.argv[1], sys.argv[2], eval(sys.argv[3]), *sys.argv[4:7]
@@ -54,9 +53,9 @@ class Killer(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 if phase == "init":
-    finding.starts.start = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
+    partitions.found_start = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
 if phase == "regroup":
-    finding.matched = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
+    partitions.regrouped = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
 if phase == "save":
     training.summarise = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
 if os.path.exists(out):
@@ -137,7 +136,7 @@ def test_the_run_folder_holds_what_it_promises(data, whole):
         "checkpoints/seconds.npz",
         "checkpoints/start.npz",
         "checkpoints/partition.npz",
-        "checkpoints/held.npz",
+        "checkpoints/guided.npz",
     }
     rows = rows_of(whole)
     assert [(r["phase"], r["epoch"]) for r in rows] == [
@@ -288,19 +287,10 @@ def test_a_folder_with_other_things_in_it_is_left_alone(data, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["export"]
 
 
-def test_several_seeds_of_data_that_are_not_there_leave_nothing(tmp_path):
-    with pytest.raises(InputError, match="which is not there"):
-        seeds.train_seeds(TrainConfig.create(data=str(tmp_path / "x.npy"), clusters=3), tmp_path / "study", 2)
-    assert not (tmp_path / "study").exists()
-
-
 def test_a_folder_that_cannot_be_written(data, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match=r"^out: .*run cannot be written \(Not a directory\)"):
         training.train(TrainConfig.create(data=data, **SMALL), tmp_path / "file" / "run")
-
-
-OTHER_DATA = '{"source": "", "rows": 1, "features": 1, "crc32": 1}'
 
 
 def test_resume_refuses_other_data_and_damaged_folders(whole, data, tmp_path):
