@@ -80,7 +80,7 @@ def test_a_start_is_a_name_or_the_callers_own(rng, tmp_path, init, start):
 
 
 def test_a_number_of_clusters_that_was_chosen_says_why(rng):
-    fitted = VaDEClusterer("auto", **SHORT).fit(small_fits.sixty(rng))
+    fitted = VaDEClusterer("auto", **{**SHORT, "init": "auto"}).fit(small_fits.sixty(rng))
     assert fitted.n_clusters_ == fitted.choice_.n_clusters == 3
     assert len(fitted.choice_.strength) == len(fitted.choice_.tried) == 6
     with pytest.raises(InputError, match="^init: an array is of a known number of clusters; use n_clusters=K"):

@@ -155,6 +155,7 @@ def test_a_whole_evaluation(small_model, rng, with_labels):
     model = VaDE(networks.build_encoder(**shape), networks.build_decoder(**shape), 5, "gaussian")
     model.compile()
     model.encoder.get_layer("z_mean").set_weights([np.eye(D, LATENT), np.zeros(LATENT)])
+    model.encoder.get_layer("z_log_var").set_weights([np.zeros((D, LATENT)), np.full(LATENT, -8)])
     corners = np.array([[0, 0], [9, 0], [0, 9], [9, 9], [900, 900]], "f4")
     model.prior.assign(np.array([1, 2, 3, 4, 5]) / 15, corners, np.ones((5, 2)))
     place = np.repeat(np.arange(4), [10, 20, 30, 40])
