@@ -47,7 +47,7 @@ def check_shown(out):
         assert words in out
     assert "VaDE              epoch 2/2" in out  # no bars where stdout is no terminal
     assert "python evaluate.py runs/rows" in out
-    assert len(out.splitlines()) <= 12
+    assert len(out.splitlines()) <= 13
 
 
 SETTINGS = ("--clusters", "3", "--pretrain-epochs", "2", "--epochs", "2", "--hidden", "16,8")
