@@ -18,6 +18,7 @@ from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
 from vade_tf.model import networks, stored
 from vade_tf.model.vade import VaDE
+from vade_tf.training.n_clusters import Choice
 
 K, WIDTH, FEATURES = 4, 3, 12
 Members = dict[str, bytes]
@@ -32,6 +33,9 @@ def clusterer(model, **changes) -> VaDEClusterer:
         "history_": [{"phase": "fit", "epoch": 1, "loss": 2.5}],
         "health_": [],
         "remedies_": [],
+        "kind_": "rows",
+        "start_": "k-means on the code",
+        "choice_": Choice(K, "it is", [1, K], [1.0, 0.9]),
         "n_features_in_": FEATURES,
         "_columns": None,
         "_image_shape": None,
@@ -140,6 +144,8 @@ ALTERED = {
     "n_features_in of text": about(n_features_in="x"),
     "5 features": about(n_features_in=5),
     "a history of text": about(history="x"),
+    "a choice without numbers": about(choice={"n_clusters": K, "why": "it is"}),
+    "a start of a number": about(start=3),
     "columns of another number": about(columns=["a"]),
     "a schema in a list": about(schema=[1]),
     "a schema without columns": about(schema=TABLE),
@@ -197,12 +203,13 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 
 
 def test_files_of_older_versions_are_read(whole, tmp_path):
-    older = about(remedies=..., columns=..., schema=...)(whole)
+    older = about(remedies=..., columns=..., schema=..., kind=..., start=..., choice=...)(whole)
     values = json.loads(older["clusterer.json"])["parameters"]
     del values["hidden"], values["layer"]
     (tmp_path / "groups.vade").write_bytes(packed(about(parameters=values)(older)))
     found = VaDEClusterer.load(tmp_path / "groups.vade")
     assert (found.hidden, found.layer, found.remedies_, found.n_clusters_) == (None, None, [], K)
+    assert (found.kind_, found.start_, found.choice_) == ("", "", None)
 
 
 def test_tables_genes_and_names_come_back(model, tmp_path):
@@ -236,6 +243,7 @@ def test_a_loaded_clusterer_decodes_codes_of_its_width(whole, tmp_path):
     (tmp_path / "groups.vade").write_bytes(packed(whole))
     found = VaDEClusterer.load(tmp_path / "groups.vade")
     assert len(found.get_feature_names_out()) == WIDTH
+    assert (found.kind_, found.start_, found.choice_.strength) == ("rows", "k-means on the code", [1.0, 0.9])
     codes = np.random.default_rng(0).normal(size=(5, WIDTH)).astype("f4")
     np.testing.assert_allclose(found.inverse_transform(codes), found.model_.decode(codes), rtol=1e-5)
 

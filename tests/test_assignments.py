@@ -80,11 +80,6 @@ def test_the_ranks_order_the_rows_by_their_density(partial):
     assert far.empty or far.item() == 80
 
 
-def test_equal_rows_share_the_lower_rank():
-    density = np.array([-2.0, 1.0, -2.0, 1.0, -9.0])
-    np.testing.assert_array_equal(assignments.ranks(density, np.sort(density)), [3, 1, 3, 1, 5])
-
-
 def test_a_density_that_is_no_number_is_ranked_last(small_model, monkeypatch):
     model, x = small_model(), np.random.default_rng(0).random((9, 12), "f4")
     first = x[:1]
@@ -126,11 +121,6 @@ def test_columns_that_wait_in_a_file_are_those_that_wait_in_memory(small_model, 
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(FileNotFoundError, match="gone"):
         list(assignments.table(model, x, folder=str(tmp_path / "gone")))
-
-
-def test_a_name_that_is_taken_gives_way():
-    names = pandas.Series(["a", "b"], name="cluster")
-    assert list(assignments.beside(names, {"cluster": np.zeros(2)})) == ["id", "cluster"]
 
 
 def blocks():
@@ -188,15 +178,6 @@ def test_the_code_of_a_system_without_a_bound_is_what_its_head_reads(rng):
     found = assignments.codes(Clustering("dec", head, scaling=keras.layers.Rescaling(2.0, 1.0, dtype="float32")))(x)
     assert list(found) == ["z0", "z1", "z2", "z3"]
     np.testing.assert_allclose(np.stack(list(found.values()), axis=1), 2 * x + 1, rtol=1e-5, atol=1e-6)
-
-
-def test_another_seed_draws_other_rows_of_a_limit():
-    first, again, other = (
-        numbers_of(TrainConfig(data="x.npy", clusters=3, limit=50, seed=seed), 1000)[0] for seed in (4, 4, 5)
-    )
-    np.testing.assert_array_equal(first, again)
-    assert len(set(first)) == len(set(other)) == 50
-    assert set(first) != set(other)
 
 
 def test_a_share_that_leaves_no_row_to_train_on_is_refused(rows):

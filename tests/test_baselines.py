@@ -278,42 +278,12 @@ def test_dec_and_idec_have_the_updates_of_their_code_in_whole_epochs(rows, updat
         assert TrainConfig(model=name, clusters=10, epochs=3).resolve(rows).epochs == 3
 
 
-def test_a_length_in_updates_is_that_of_a_fit_in_memory_too(data, monkeypatch):
-    monkeypatch.setitem(systems.SYSTEMS, "dec", systems.System(pretrains=True, updates=9))
-    settings = {**SMALL, "epochs": None, "pretrain_epochs": 1, "passes": 1}
-    fitted = registry.fit("dec", np.load(data)["x"], Settings(**settings))
-    assert sum(row["phase"] == "fit" for row in fitted.history) == 3  # of four updates
-
-
-def test_epochs_are_those_that_were_trained(trained):
-    """k-means has none."""
-    for name in ("dec", "kmeans"):
-        kept = json.loads((trained / name / "metrics.json").read_text())["epochs"]["fit"]
-        lines = (trained / name / "metrics.csv").read_text().splitlines()
-        assert kept == (len(lines) - 1 or None)
-
-
-def test_epochs_of_a_model_that_has_no_groups_yet_are_not_scored(trained):
-    """The VAE of vae_gmm has one component: its groups come after its training."""
-    for name, scored in (("vae_gmm", False), ("dec", True), ("gmvae", True)):
-        with (trained / name / "metrics.csv").open(newline="") as lines:
-            assert {row["acc"] != "" for row in csv.DictReader(lines)} == {scored}
-
-
 @pytest.mark.parametrize("name", ["gmm", "vae_gmm"])
 def test_a_mixture_of_one_row_is_refused_before_anything_is_trained(name, tmp_path):
     np.save(tmp_path / "one.npy", np.ones((1, 12), "f4"))
     config = TrainConfig.create(data=str(tmp_path / "one.npy"), model=name, **{**SMALL, "clusters": 1})
     with pytest.raises(InputError, match=f"^x: {name} fits a Gaussian mixture to at least 2 rows, got 1"):
         training.train(config, tmp_path / "run")
-
-
-@pytest.mark.parametrize(("name", "rate"), [("dec", 0.01), ("idec", 0.001)])
-def test_dec_and_idec_keep_the_rate_of_their_own_optimizer(name, rate, trained):
-    """The run's own begins at SMALL's 0.01 and falls to a twentieth."""
-    with (trained / name / "metrics.csv").open(newline="") as lines:
-        rates = [float(row["learning_rate"]) for row in csv.DictReader(lines)]
-    assert rates == pytest.approx([rate] * 10)
 
 
 def test_dec_assigns_by_a_student_t_kernel(rng):

@@ -179,11 +179,6 @@ def test_a_gmvae_keeps_its_scaling_and_its_seed_in_its_config(small_gmvae, rng):
     np.testing.assert_array_equal(plain.scale(x), x)
 
 
-def test_what_a_gmvae_decodes_are_probabilities(model):
-    z = 3 * np.eye(2, dtype="f4")
-    np.testing.assert_allclose(model.decode(z), 1 / (1 + np.exp(-model.decoder(z).numpy())), rtol=1e-5)
-
-
 def test_a_gmvae_puts_a_row_where_bayes_rule_puts_the_means_of_its_codes(small_gmvae, rng):
     """p(c | z, w) with SciPy's densities and p(c) = 1/3."""
     x = rng.uniform(size=(5, 6)).astype("f4")
@@ -193,20 +188,3 @@ def test_a_gmvae_puts_a_row_where_bayes_rule_puts_the_means_of_its_codes(small_g
     z, log_gamma = small_gmvae.assignments(x)
     np.testing.assert_allclose(z, m[:, :2], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(np.exp(log_gamma), density / density.sum(axis=1, keepdims=True), rtol=1e-4)
-
-
-def test_a_gmvae_draws_w_and_z_from_noises_of_their_own(small_gmvae):
-    noise = tf.random.stateless_normal((4, 5), seed=[1, 7]).numpy()
-    mu, log_sigma2 = (part.numpy() for part in small_gmvae.prior(noise[:, :3]))
-    clusters, rows = np.array([2, 0, 1, 2]), np.arange(4)
-    z = mu[rows, clusters] + np.exp(0.5 * log_sigma2[rows, clusters]) * noise[:, 3:]
-    np.testing.assert_allclose(small_gmvae.sample(clusters, seed=7), small_gmvae.decode(z), rtol=1e-4, atol=1e-6)
-
-
-def test_a_far_row_leaves_a_gmvaes_bound_finite(rng):
-    encoder, decoder = networks.build_encoder(6, 2 * 2, (8,)), networks.build_decoder(6, 2, (8,))
-    model = gmvae.GMVAE(encoder, decoder, 3, "gaussian", seed=1)
-    model.compile(FusedAdam(1e-3))
-    x = rng.normal(size=(50, 6)).astype("f4")
-    x[0] *= 1e6
-    assert np.isfinite(list(model.evaluate(x, verbose=0, return_dict=True).values())).all()

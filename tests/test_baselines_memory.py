@@ -1,20 +1,16 @@
 """Each system on a few rows in memory, without a run folder: against SciPy and the laws of what it fits."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import stats
 from scipy.spatial.distance import cdist
 
-from vade_tf import systems
 from vade_tf.data import pipeline
 from vade_tf.errors import InputError
 from vade_tf.systems import dec, gmvae, models, registry, shallow
 from vade_tf.systems.models import Centres, StudentT
 from vade_tf.training import fitting, loop
-from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings
 
 SMALL = {
@@ -28,7 +24,6 @@ SMALL = {
     "precision": "float32",
     "seed": 1,
 }
-COMPARISON = Path(__file__).resolve().parent.parent / "docs" / "comparison.md"
 
 
 pytestmark = pytest.mark.usefixtures("eager")
@@ -120,21 +115,6 @@ def test_a_seed_is_all_the_chance_there_is(name, x):
     assert not np.allclose(np.sort(first, axis=0), np.sort(other, axis=0), atol=1e-3)
 
 
-@pytest.mark.parametrize(("system", "kind"), [("kmeans", "KMeans"), ("ae_gmm", "GaussianMixture")])
-def test_the_best_of_several_starts_is_kept(system, kind, x, monkeypatch):
-    """Of the starts that scikit-learn makes from one seed the first alone is worse: none of them is thrown away."""
-    asked = {}
-    own = getattr(shallow, kind)
-
-    def noted(*arguments, **settings):
-        asked.update(settings)
-        return own(*arguments, **settings)
-
-    monkeypatch.setattr(shallow, kind, noted)
-    registry.fit(system, x, Settings(**SMALL))
-    assert asked["n_init"] == shallow.STARTS == 3  # as the comment on its cost says
-
-
 def test_a_diagonal_mixture_of_x_is_at_rest_above_its_floor(x):
     model = shallow.gmm(fitting_of(x))
     log_pi, means, log_sigma2 = (part.numpy().astype("f8") for part in model.head.parameters)
@@ -143,14 +123,6 @@ def test_a_diagonal_mixture_of_x_is_at_rest_above_its_floor(x):
     assert sigma2.min() >= floor
     gamma = assert_mixture_at_rest(z, np.exp(log_pi), means, [np.diag(each) for each in sigma2], floor, diagonal=True)
     np.testing.assert_allclose(model.predict(x, verbose=0), gamma, atol=1e-3)
-
-
-def test_a_pixel_that_is_constant_in_a_cluster_has_the_floor_as_its_variance(rng):
-    """A twentieth of the mean variance over the features, whatever the scale."""
-    y = np.arange(60) % 2
-    x = np.stack([20 * y, 20 * y + rng.normal(size=60)], axis=1).astype("f4")
-    model = shallow.gmm(fitting_of(x, clusters=2, likelihood="gaussian"))
-    np.testing.assert_allclose(np.exp(model.head.log_sigma2)[:, 0], shallow.FLOOR, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["ae_kmeans", "ae_gmm"])
@@ -168,13 +140,6 @@ def test_on_the_code_is_on_that_of_the_pretrained_encoder(name, x):
         z = code.astype("f8")
         gamma = assert_mixture_at_rest(z, *full(model.head), 1e-4 * z.var(axis=0).mean(), diagonal=False)
         np.testing.assert_allclose(model.predict(x, verbose=0), gamma, atol=1e-2)
-
-
-def test_a_flat_direction_of_the_code_gets_a_ten_thousandth_of_the_mean_variance(x, monkeypatch):
-    flat = np.stack([np.linspace(0, 20, 60), np.zeros(60)], axis=1).astype("f4")
-    monkeypatch.setattr(shallow, "codes", lambda model, rows: flat)
-    _, _, covariances = full(shallow.ae_gmm(fitting_of(x, clusters=1)).head)
-    np.testing.assert_allclose(covariances[0], np.diag([flat[:, 0].var(), 1e-4 * flat[:, 0].var() / 2]), rtol=2e-3)
 
 
 def test_vae_gmm_is_a_mixture_on_the_code_of_the_networks_that_were_trained(x):
@@ -200,30 +165,6 @@ def test_a_mixture_takes_two_rows_and_refuses_one(name, rng):
     np.testing.assert_array_equal(model.predict(two, verbose=0), np.ones((2, 1)))
     with pytest.raises(InputError, match=f"^x: {name} fits a Gaussian mixture to at least 2 rows, got 1"):
         registry.FUNCTIONS[name](fitting_of(two[:1], system=name, clusters=1))
-
-
-class Noted(Silent):
-    def __init__(self):
-        self.phases, self.said = [], []
-
-    def phase(self, name, steps):
-        self.phases.append(name)
-        return super().phase(name, steps)
-
-    def say(self, text):
-        self.said.append(text)
-
-
-@pytest.mark.parametrize("name", ["kmeans", "dec", "idec", "gmvae"])
-def test_what_a_system_trains_and_says(name, x):
-    heard = Noted()
-    fitted = registry.fit(name, x, Settings(**{**SMALL, "pretrain_epochs": 1}), reporter=heard)
-    phases = ["pretrain"] * systems.SYSTEMS[name].pretrains + ["fit"] * 2 * (name != "kmeans")
-    assert [row["phase"] for row in fitted.history] == phases
-    assert set(heard.phases) == {phase if phase == "pretrain" else name for phase in phases}
-    np.testing.assert_allclose(fitted.model.predict(x, verbose=0).sum(axis=1), 1, rtol=1e-5)
-    assert fitted.model.scaling is not None  # rows in their own units
-    assert fitted.health == []
 
 
 def test_dec_and_idec_have_the_published_numbers():
@@ -271,36 +212,6 @@ def test_a_gmvae_has_the_networks_of_the_settings(x):
 # ------------------------------------------------------------------------------------------------- what a system needs
 
 
-def test_a_system_has_the_length_and_the_phases_that_its_entry_says(x, monkeypatch):
-    """Where the settings leave them open; GMVAE starts without an autoencoder."""
-    monkeypatch.setitem(systems.SYSTEMS, "gmvae", systems.System(pretrains=False, epochs=2))
-    fitted = registry.fit("gmvae", x, Settings(**{**SMALL, "epochs": None, "pretrain_epochs": None, "passes": 1}))
-    assert [row["phase"] for row in fitted.history] == ["fit", "fit"]
-    fitted = registry.fit("ae_kmeans", x, Settings(**{**SMALL, "pretrain_epochs": 1}))
-    assert [row["phase"] for row in fitted.history] == ["pretrain"]
-
-
-@pytest.fixture
-def mixtures(monkeypatch):
-    """What each mixture is asked for, in turn."""
-    seen, made = [], shallow.GaussianMixture
-
-    def mixture(*arguments, **settings):
-        seen.append(settings)
-        return made(*arguments, **settings)
-
-    monkeypatch.setattr(shallow, "GaussianMixture", mixture)
-    return seen
-
-
-def test_a_mixture_on_the_rows_gets_a_share_of_their_variance(x, mixtures):
-    registry.fit("gmm", x / 10, Settings(**SMALL, likelihood="gaussian"))
-    registry.fit("gmm", (x > 5).astype("f4"), Settings(**SMALL, likelihood="bernoulli"))
-    first, second = (settings["reg_covar"] for settings in mixtures)
-    assert first == pytest.approx(shallow.FLOOR)  # standardised: their variance is 1
-    assert second == pytest.approx(shallow.FLOOR * (x > 5).var(axis=0).mean(), rel=1e-4)
-
-
 @pytest.mark.parametrize("system", ["dec", "idec", "ae_kmeans", "kmeans"])
 def test_a_system_keeps_the_likelihood_of_its_rows(x, system):
     grey = np.clip(25 * x, 0, 255).astype("u1")
@@ -317,9 +228,3 @@ def test_the_plain_vae_reads_rows_in_the_units_of_their_likelihood(x, monkeypatc
     np.testing.assert_array_equal(vae.scale(x), begun.model.scale(x))
     assert np.abs(vae.scale(x).numpy() - x).max() > 1  # or the test would show nothing
     assert vae.likelihood is begun.model.likelihood
-
-
-def test_a_mixture_on_the_rows_starts_from_the_seed_of_the_fit(x, mixtures):
-    for seed in (1, 7):
-        shallow.gmm(fitting_of(x, seed=seed))
-    assert [settings["random_state"] for settings in mixtures] == [1, 7]

@@ -18,7 +18,7 @@ from scipy import stats
 from test_report import Outline
 
 from vade_tf.data.observing import build
-from vade_tf.report import card_page, cards, colours, contrast, figures, page
+from vade_tf.report import card_page, cards, colours, contrast, figures
 from vade_tf.report.image_figures import card_images
 from vade_tf.training.posterior import Assignments
 
@@ -237,20 +237,6 @@ def test_a_large_sparse_matrix_is_never_made_dense(rng):
     assert len(json.dumps(table)) < 60_000
 
 
-def test_cells_are_what_came_in(rng):
-    """Days and levels are features in float32: whole minutes come back, and so do whole numbers of seven digits."""
-    stamps = pandas.Timestamp("2024-03-05 10:30") + pandas.to_timedelta(np.arange(300) * 97, "min")
-    code = np.array([1_000_001, 1_000_002])[np.arange(300) % 2]
-    frame = pandas.DataFrame({"seen": stamps, "code": code, "size": rng.normal(size=300)})
-    data = build(frame, None, "x", "memory")
-    found = contrast.contrast(data, np.arange(300) % 3, 3)
-    places = {found.cell(j, data.x[0])[0]: j for j in range(data.x.shape[1])}
-    for i in range(300):
-        cells = {name: found.cell(j, data.x[i])[1] for name, j in places.items()}
-        assert cells["seen"] == str(stamps[i])[:16].removesuffix(" 00:00")
-        assert cells["code"] == code[i]
-
-
 def test_figures_of_a_large_sparse_matrix_make_no_dense_one(rng):
     n, width = 20_000, 6_000
     rows, columns = rng.integers(0, n, 200_000), rng.integers(0, width, 200_000)
@@ -265,12 +251,6 @@ def test_figures_of_a_large_sparse_matrix_make_no_dense_one(rng):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 150e6  # dense it has 480 MB, and in double precision with copies three times as much
-
-
-def test_the_page_says_that_rows_were_drawn():
-    facts = {"n_clusters": 3, "n": 1000, "n_features": 9, "dataset": "x", "source": "x.npy", "seen_in_training": None}
-    assert page.about(facts) == "3 clusters, 1,000 rows of 9 features (x from x.npy)"
-    assert page.about({**facts, "drawn_from": 10**7}).endswith("(x from x.npy; drawn from 10,000,000)")
 
 
 def outline(text):
@@ -311,16 +291,6 @@ def test_a_card_says_what_its_numbers_are(rng):
             edge = float(left) if feature["effect"] > 0 else float(left) + float(width)
             assert edge == pytest.approx(50, abs=0.11)  # to the right of the middle where it is higher here
     assert "row 9 0.600 here, 0.200 in 1" in re.sub(r"\s+", " ", " ".join(outline(parts[0]).text))
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0, "0"), (13.7449, "13.74"), (1115.7, "1,116"), (-0.27, "-0.27"), (123456.7, "123,457"), (3.0, "3"),
-     (2.5e-7, "2.5e-07"), (1e12, "1,000,000,000,000"), (1e15, "1e+15"), (None, "missing"),
-     ("a<b", "a&lt;b"), (0.00123, "0.00123"), (-1115.7, "-1,116")],
-)  # fmt: skip
-def test_numbers_are_written_for_people(value, text):
-    assert card_page.number(value) == text
 
 
 def test_health_is_said_whatever_it_is():
@@ -369,27 +339,3 @@ def test_images_show_the_mean_and_the_rows(rng):
     sources = [base64.b64decode(source.split(",")[1]) for source in outline(text).sources]
     assert sources == [png for sheet in drawn for png in sheet.values()]
     assert "sets it apart" not in text
-
-
-@pytest.mark.parametrize("kind", ["share", "word"])
-def test_here_stands_before_elsewhere_in_percent(kind):
-    feature = {"name": "a", "kind": kind, "effect": 1.0, "inside": 0.8, "outside": 0.25}
-    cells = '<td class="number">80.0 %</td><td class="number">25.0 %</td></tr>'
-    assert card_page._feature(feature, 0, 1.0).endswith(cells)
-
-
-def test_numbers_near_one_another_stay_apart_however_large_they_are():
-    """Times in seconds or milliseconds of one day."""
-    assert contrast.plain_value(1700003600.5) != contrast.plain_value(1700044000.2)
-    assert card_page.number(1700003600.5) == "1,700,003,600" or card_page.number(1700003600.5) == "1,700,003,601"
-    assert card_page.number(1.7000036e12) == "1,700,003,600,000"
-    assert contrast.plain_value(0.123456789) == 0.123457
-
-
-def test_a_mean_time_within_a_day_says_the_time(rng):
-    groups = np.arange(60) % 2
-    when = pandas.Timestamp("2024-03-05") + pandas.to_timedelta(8 + 11 * groups + rng.uniform(0, 1, 60), "h")
-    data = build(pandas.DataFrame({"when": when, "v": rng.normal(size=60)}), None, "x", "memory")
-    told = cards.cards(None, data, found_of(groups))
-    means = {feature["inside"] for card in told for feature in card["features"] if feature["name"] == "when"}
-    assert {str(mean)[:13] for mean in means} == {"2024-03-05 08", "2024-03-05 19"}

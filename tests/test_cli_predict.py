@@ -212,12 +212,6 @@ def test_a_table_is_read_by_the_names_of_its_columns(things, tabled, capsys):
     np.testing.assert_array_equal(by_size["cluster"], found["cluster"])
 
 
-def test_the_run_calls_its_own_rows_by_their_names(tabled):
-    found = pandas.read_csv(tabled / "assignments.csv")
-    assert list(found) == ["name", "cluster", "confidence", "log_density", "typicality_rank"]
-    assert found["name"].tolist() == [f"thing {i}" for i in range(100)]
-
-
 def test_an_index_of_pandas_is_no_column_of_a_table(things, tabled, data, trained, tmp_path, capsys):
     table = pandas.read_csv(things / "new.csv").drop(columns="more")
     some, file = table[table["size"] > 3], tmp_path / "some.parquet"
@@ -311,11 +305,6 @@ def test_samples_have_the_names_and_values_of_the_table(things, tabled, tmp_path
     assert not two["size"].isin(one["size"]).any()
     two.to_csv(tmp_path / "two.csv", index=False)  # a sample can be given back
     assert len(printed(capsys, tabled, "--data", tmp_path / "two.csv", notes=())) == 10
-
-
-def test_samples_of_rows_without_names(trained, capsys):
-    found = printed(capsys, trained, "--sample", 5, notes=())
-    assert list(found) == [f"x{i}" for i in range(6)]
 
 
 @pytest.mark.parametrize(

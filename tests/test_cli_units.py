@@ -66,12 +66,6 @@ def test_a_folder_that_lends_no_autoencoder_is_told_with_its_flag(study, told, t
     assert capsys.readouterr().err.startswith(f"vade-tf train: --pretrained: {folder}: {told}")
 
 
-def test_help_says_which_rows_need_a_number_of_clusters(capsys):
-    with pytest.raises(SystemExit):
-        main(["train", "--help"])
-    assert "--data needs one of these" in " ".join(capsys.readouterr().out.split())
-
-
 def test_no_table_is_read_by_columns_that_the_model_does_not_have(things, tabled, tmp_path, capsys):
     """Its numbers would be taken for answers, and each row would get a cluster nevertheless."""
     run = shutil.copytree(tabled, tmp_path / "run")

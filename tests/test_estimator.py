@@ -225,7 +225,7 @@ def test_a_file_that_holds_no_clusterer_is_named(tmp_path):
         ({"n_clusters": 300}, "^n_clusters: expected at most the number of rows, 240, got 300"),
         ({"epochs": 2.5}, "^epochs: expected a whole number of at least 1, got 2.5"),
         ({"epochs": "3"}, "^epochs: .* got '3'"),
-        ({"augment": "no"}, "^augment: expected one of digits, photos, columns, none, got 'no'"),
+        ({"augment": "no"}, "^augment: expected one of digits, photos, none, got 'no'"),
         ({"likelihood": "poisson"}, "^likelihood: expected one of"),
         ({"likelihood": "bernoulli"}, "^likelihood: bernoulli expects values in"),
         ({"hints": np.zeros(3, int)}, "^hints: expected 240 whole numbers"),

@@ -10,8 +10,6 @@ import pytest
 import scipy.sparse
 import tensorflow as tf
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from vade_tf import VaDEClusterer
 from vade_tf.data.observing import observe
@@ -62,11 +60,6 @@ def test_the_farther_a_row_the_lower_its_score_which_is_a_number(fitted, x, valu
     assert scores[0] < scores[1:].min() - 100
     assert np.isfinite(fitted.score(rows))
     np.testing.assert_allclose(fitted.predict_proba(rows).sum(axis=1), 1, rtol=1e-5)
-
-
-def test_rows_that_are_not_far_are_scored_as_ever(fitted, x):
-    far = np.concatenate([x[:3], [[1e25, 0, 0]]]).astype("f4")
-    np.testing.assert_array_equal(fitted.score_samples(far)[:3], fitted.score_samples(x[:3]))
 
 
 @pytest.mark.parametrize("kind", ["u1", "u2", "i8", "f4"])
@@ -136,54 +129,6 @@ def test_odd_arrays(x, fitted):
     np.testing.assert_array_equal(clusterer().fit(images).labels_, clusterer().fit(np.array(images)).labels_)
 
 
-@pytest.mark.parametrize("word", ["?", "NA", " n/a", "nan", "None", "<NA>", "-"])
-def test_texts_that_say_that_there_is_no_value_are_missing(word):
-    r = np.random.default_rng(0)
-    cells = r.normal(size=300).round(2).astype(str).astype(object)
-    cells[holes := r.random(300) < 0.15] = word
-    schema = Schema.infer(pandas.DataFrame({"v": cells}))
-    assert [(column.kind, column.missing) for column in schema.columns] == [("number", int(holes.sum()))]
-    np.testing.assert_array_equal(np.isnan(schema.encode(pandas.DataFrame({"v": cells}))[0][:, 0]), holes)
-
-
-def test_a_minus_beside_a_plus_is_a_level_also_in_rows_that_have_no_plus():
-    schema = Schema.infer(pandas.DataFrame({"v": ["+", "-"] * 5}))
-    np.testing.assert_array_equal(schema.encode(pandas.DataFrame({"v": ["-", "-", "?"]}))[0][:, 0], [1, 1, np.nan])
-
-
-@pytest.mark.parametrize("kind", ["f4", "Float32", "float[pyarrow]", object])
-def test_two_numbers_of_half_the_digits_are_found_again(kind):
-    if "pyarrow" in str(kind):
-        pytest.importorskip("pyarrow")
-    values = np.where(np.arange(20) % 2, np.float32(0.1), np.float32(0.9))
-    frame = pandas.DataFrame({"v": pandas.Series(list(values), dtype=kind)})
-    x, notes = Schema.infer(frame).encode(frame)
-    assert not notes
-    np.testing.assert_array_equal(x[:, 0], 1 - np.arange(20) % 2)
-
-
-def test_an_order_of_one_level_is_left_out_as_any_constant_is():
-    cells = pandas.Categorical(["a", None] * 10, categories=["a"], ordered=True)
-    schema = Schema.infer(pandas.DataFrame({"v": cells, "w": range(0, 40, 2)}))
-    assert schema.dropped["v"].startswith("its only value is 'a'")
-
-
-@pytest.mark.parametrize("far", ["9999-12-31", "1066-10-14"])
-def test_dates_of_any_year(far):
-    texts = [f"2020-01-{day:02d}" for day in range(1, 29)] + [far]
-    for cells in (texts, [pandas.Timestamp(day).to_pydatetime().date() for day in texts[:-1]]):
-        (column,) = Schema.infer(pandas.DataFrame({"v": cells})).columns
-        assert column.kind == "date"
-    days = Schema.infer(pandas.DataFrame({"v": texts})).encode(pandas.DataFrame({"v": texts}))[0][:, 0]
-    np.testing.assert_array_equal(days - days[0], (np.array(texts, "M8[D]") - np.datetime64(texts[0])).astype(int))
-
-
-@pytest.mark.parametrize("word", ["today", "now", "2020-13-01", "31.12.2020"])
-def test_a_word_among_dates_is_none(word):
-    (column,) = Schema.infer(pandas.DataFrame({"v": ["2020-01-01", "2020-01-02", "2020-01-03", word] * 3})).columns
-    assert column.kind == "category"
-
-
 def test_what_no_column_can_hold_is_named():
     for cells, said in (([1 + 2j, 3j, 4], "complex"), ([[1], [2, 3], [4]], "expected numbers, texts, truth values")):
         with pytest.raises(InputError, match=f"^x: .*{said}"):
@@ -192,15 +137,6 @@ def test_what_no_column_can_hold_is_named():
     cells = pandas.Series([[1], [2, 3]], dtype=pandas.ArrowDtype(arrow.list_(arrow.int64())))
     with pytest.raises(InputError, match="^x: column 'v': expected numbers, texts"):
         Schema.infer(pandas.DataFrame({"v": cells}))
-
-
-def test_spans_of_time_are_days_in_arrow_too():
-    hours = pandas.Series(pandas.to_timedelta(np.arange(20) ** 2, unit="h"))
-    expected = Schema.infer(pandas.DataFrame({"v": hours}))
-    assert expected.columns[0].kind == "number"
-    if arrow := pytest.importorskip("pyarrow"):
-        held = hours.astype(pandas.ArrowDtype(arrow.duration("us")))
-        assert Schema.infer(pandas.DataFrame({"v": held})) == expected
 
 
 def test_filled_cells_have_the_type_of_their_column(x):
@@ -321,13 +257,6 @@ def test_who_gives_no_array_is_told_what_to_give(x, fitted, tabled, form, said):
         fitted.predict(form(x))
     with pytest.raises(InputError, match=f"^X: expected a DataFrame, or an array of all its columns, got {said}"):
         tabled.predict(form(x))
-
-
-def test_a_fitted_clusterer_can_be_shown(fitted):
-    """`dir` and the form for notebooks ask for each attribute by its name."""
-    assert "genes_" in dir(fitted)
-    for each in (fitted, make_pipeline(StandardScaler(), fitted)):
-        assert "VaDEClusterer" in each._repr_html_()
 
 
 TEXTS = ["a good room", "bad food"]

@@ -8,7 +8,10 @@ import numpy as np
 import pandas
 import pyarrow
 import pytest
+import small_fits
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
 
 import vade_tf
 from vade_tf import VaDEClusterer, estimator
@@ -55,6 +58,33 @@ def test_what_a_subclass_fixes_is_a_setting_too(tmp_path, rng):
     x = rng.normal(size=(40, 4)).astype("f4")
     clusterer.fit(x).save(tmp_path / "short.vade")
     np.testing.assert_array_equal(Short.load(tmp_path / "short.vade").predict(x), clusterer.labels_)
+
+
+@pytest.mark.parametrize(
+    ("init", "start"),
+    [
+        (GaussianMixture(reg_covar=0.1), "GaussianMixture on the standardised columns"),
+        (lambda rows: (rows[:, 0] > 3).astype(int), "the function given"),
+        (np.arange(60) % 3, "the array given"),
+        ("spectral", "landmark spectral clustering on the code and the last hidden layer"),
+    ],
+)
+def test_a_start_is_a_name_or_the_callers_own(rng, tmp_path, init, start):
+    """What is no name is not in a saved clusterer."""
+    x = small_fits.sixty(rng)
+    fitted = clone(VaDEClusterer(3, **{**SHORT, "init": init})).fit(x)
+    assert (fitted.start_, fitted.kind_, fitted.choice_) == (start, "table", None)
+    fitted.save(tmp_path / "a.vade")
+    found = VaDEClusterer.load(tmp_path / "a.vade")
+    assert (found.start_, found.init) == (start, init if isinstance(init, str) else None)
+
+
+def test_a_number_of_clusters_that_was_chosen_says_why(rng):
+    fitted = VaDEClusterer("auto", **{**SHORT, "init": "auto"}).fit(small_fits.sixty(rng))
+    assert fitted.n_clusters_ == fitted.choice_.n_clusters == 3
+    assert len(fitted.choice_.strength) == len(fitted.choice_.tried) == 6
+    with pytest.raises(InputError, match="^init: an array is of a known number of clusters; use n_clusters=K"):
+        VaDEClusterer("auto", **{**SHORT, "init": np.arange(60) % 3}).fit(small_fits.sixty(rng))
 
 
 def test_callbacks_hear_both_phases_and_samples_are_of_the_estimators_seed(frame):

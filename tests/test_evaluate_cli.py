@@ -149,12 +149,6 @@ def test_several_runs_side_by_side(copy, trained, tmp_path, capsys, monkeypatch)
     assert first["run"] != second["run"]
 
 
-def test_a_run_that_is_named_twice_is_evaluated_once(trained, capsys):
-    code, out, _ = call(capsys, trained, f"{trained}/../{trained.name}", "--json", "--no-figures")
-    assert code == 0
-    assert json.loads(out)["n"] == 36
-
-
 def test_a_study_over_seeds_stands_for_its_runs(trained, tmp_path):
     for number in (10, 9):
         shutil.copytree(trained, tmp_path / f"seed-{number}")
@@ -323,16 +317,6 @@ def test_the_rows_that_are_named_are_passed_on(trained, capsys, monkeypatch):
     ]
 
 
-def test_nor_among_the_images_that_the_run_was_trained_on(copy, tmp_path, capsys):
-    photos = tmp_path / "photos"
-    photos.mkdir()
-    settings = json.loads((copy / "config.json").read_text())
-    (copy / "config.json").write_text(json.dumps({**settings, "data": str(photos)}))
-    code, _, told = call(capsys, copy, "--out", photos / "report")
-    assert (code, list(photos.iterdir())) == (2, [])
-    assert re.search(r"--out: .*report lies in .*photos, whose images", told)
-
-
 def test_json_is_all_that_is_printed_where_a_report_is_written_too(trained, tmp_path, capsys, monkeypatch):
     found, written = SimpleNamespace(result={"n": 36}, history=[]), []
     monkeypatch.setattr(evaluation, "evaluate_run", lambda folder, **more: found)
@@ -348,13 +332,3 @@ def test_figures_of_somebody_else_are_left_alone(trained, tmp_path, capsys):
     code, out, err = call(capsys, trained, "--out", tmp_path / "mine", "--quiet")
     assert (code, out, own.read_bytes()) == (2, "", b"mine")
     assert err.startswith(f"evaluate.py: --out: {own} is there, and of no report of vade_tf; choose another")
-
-
-@pytest.mark.parametrize("other", [{"source": "a.npy", "n_features": 4}, {"source": "b.npy", "n_features": 3}, None])
-def test_runs_of_different_data_are_said_to_be_such(trained, copy, capsys, monkeypatch, other):
-    results = [{"source": "a.npy", "n_features": 3}, other or {"source": "./a.npy", "n_features": 3}]
-    found = (SimpleNamespace(result=result, history=[]) for result in results)
-    monkeypatch.setattr(evaluation, "evaluate_run", lambda *_, **more: next(found))
-    code, _, err = call(capsys, trained, copy, "--json", "--no-figures", "--quiet")
-    told = "the runs are of different data; scores and bounds compare within the same data alone"
-    assert (code, err) == (0, f"evaluate.py: warning: {told}\n" if other else "")

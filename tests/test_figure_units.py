@@ -1,8 +1,6 @@
 """Figures, the pictures on cards, and what is written of an evaluation: a few numbers, looked at by hand."""
 
-import dataclasses
 import io
-import itertools
 import warnings
 from types import SimpleNamespace
 
@@ -10,7 +8,6 @@ import matplotlib.image
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from test_figures import HISTORY, render, sheet, subject
 
 from vade_tf.data.observing import build
@@ -19,7 +16,6 @@ from vade_tf.model import networks
 from vade_tf.model.counts import Counts
 from vade_tf.model.vade import VaDE
 from vade_tf.report import (
-    colours,
     course_figures,
     drawing,
     evaluation,
@@ -83,12 +79,6 @@ def test_of_many_features_those_that_differ_most_are_shown():
     assert [text.get_text() for text in axis.texts] == ["-4.0", "+1.0", "+1.0", "-2.0", "+3.0", "-0.5"]
 
 
-def test_a_code_of_one_dimension_has_a_map(small_model, rng):
-    _, data, found, _ = subject(small_model(), rng.uniform(size=(40, 12)).astype("f4"), None)
-    axis = figures.code(data, dataclasses.replace(found, m=found.m[:, :1])).axes[0]
-    assert sum(len(points.get_offsets()) for points in axis.collections) == 40
-
-
 def test_of_one_row_all_is_drawn_but_a_map(small_model, rng):
     parts = subject(small_model(), rng.uniform(size=(1, 12)).astype("f4"), None)
     assert [picture.name for picture in figures.draw(*parts, HISTORY)] == ["profiles", "features", "history"]
@@ -97,10 +87,10 @@ def test_of_one_row_all_is_drawn_but_a_map(small_model, rng):
 def test_the_picture_of_a_sweep_shows_its_table_and_marks_the_number_recommended():
     rows = [
         {"n_clusters": k, "held_out_elbo": k - 9.0, "behind_se": k / 10, "bic": 100.0 * k, "shares": [1 - 0.1 * k, 0.1],
-         "stability": 0.9 - k / 100, "strength": 0.5 - k / 100}
+         "strength": 0.5 - k / 100}
         for k in (2, 3, 5)
     ]  # fmt: skip
-    summary = {"dataset": "x", "n": 50, "n_held_out": 10, "rows": rows, "n_clusters": 3, "sure": "sure"}
+    summary = {"dataset": "x", "n": 50, "n_held_out": 10, "rows": rows, "n_clusters": 3}
     figure = sweep_figure.draw(summary)
     assert inside(figure)
     bound, information, agreement, weights = axes = figure.axes
@@ -109,12 +99,21 @@ def test_the_picture_of_a_sweep_shows_its_table_and_marks_the_number_recommended
     np.testing.assert_allclose(line.get_xydata(), [[2, -7], [3, -6], [5, -4]])
     np.testing.assert_allclose(np.ptp(bars.get_segments(), axis=1)[:, 1] / 2, [0.2, 0.3, 0.5])
     np.testing.assert_allclose(information.lines[0].get_xydata(), [[2, 4], [3, 6], [5, 10]])  # for a row
-    np.testing.assert_allclose(agreement.lines[0].get_ydata(), [0.88, 0.87, 0.85])
-    np.testing.assert_allclose(agreement.lines[1].get_ydata(), [0.48, 0.47, 0.45])
-    assert [line.get_label() for line in agreement.lines[:2]] == ["mean ARI", "strength: worst group"]
+    np.testing.assert_allclose(agreement.lines[0].get_ydata(), [0.48, 0.47, 0.45])
+    assert list(agreement.lines[1].get_ydata()) == [0.8, 0.8]
     for line, row in zip(weights.lines[:3], rows, strict=True):
         np.testing.assert_allclose(line.get_xydata(), [[row["n_clusters"], share] for share in row["shares"]])
     assert [list(axis.lines[-1].get_xdata()) for axis in axes] == [[3, 3]] * 4
+
+
+def test_the_choice_of_a_number_of_clusters_has_a_picture(small_model, rng):
+    model, data, found, result = subject(small_model(), rng.uniform(size=(40, 12)).astype("f4"), None)
+    choice = {"n_clusters": 2, "why": "it is", "tried": [1, 2, 3], "strength": [1.0, 0.9, 0.3]}
+    drawn = {p.name: p.figure for p in figures.draw(model, data, found, {**result, "choice": choice}, HISTORY)}
+    curve, limit, chosen = drawn["choice"].axes[0].lines
+    np.testing.assert_allclose(curve.get_xydata(), [[1, 1.0], [2, 0.9], [3, 0.3]])
+    assert list(limit.get_ydata()) == [0.8, 0.8]
+    assert list(chosen.get_xdata()) == [2, 2]
 
 
 def test_pictures_on_cards_are_looked_up_by_what_the_rows_are_called(tmp_path, monkeypatch):
@@ -162,94 +161,6 @@ def inside(figure):
     return min(left, low) > -0.01 and right < width + 0.01 and high < height + 0.01
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 5])
-def test_few_features_have_room_for_the_label_of_their_colours(number):
-    effect = np.linspace(-1, 1, 2 * number).reshape(2, number)
-    apart = Contrast([f"x{j}" for j in range(number)], ["number"] * number, np.arange(number), effect, effect, effect)
-    assert inside(figures.features(apart, np.arange(2)))
-
-
-@pytest.mark.parametrize("n_clusters", [1, 2, 3])
-def test_few_profiles_keep_their_label_off_the_edges(small_model, rng, n_clusters):
-    data = build(rng.uniform(size=(60, 12)).astype("f4"), None, "x", "memory")
-    figure = figures.profiles(small_model(n_clusters=n_clusters), data, np.arange(n_clusters))
-    assert inside(figure)
-    label = figure._supylabel.get_window_extent(render(figure).get_renderer())
-    assert 20 < label.y0 < label.y1 < figure.bbox.height - 20  # pixels
-
-
-@pytest.mark.parametrize("n_clusters", [1, 2, 3, 4])
-def test_named_profiles_stand_below_one_another_with_the_names_below_them(small_model, rng, n_clusters):
-    """A feature has one place across, so its name stands below it in each panel, and no panel is left empty."""
-    names = SimpleNamespace(features=[f"name {i}" for i in range(12)])
-    rows = dataclasses.replace(build(rng.uniform(size=(60, 12)).astype("f4"), None, "", ""), schema=names)
-    figure = figures.profiles(small_model(n_clusters=n_clusters), rows, np.arange(n_clusters))
-    render(figure)
-    boxes = [axis.get_position() for axis in figure.axes]
-    assert len(boxes) == n_clusters
-    assert len({round(box.x0, 6) for box in boxes}) == 1
-    for above, below in itertools.pairwise(boxes):
-        assert above.y0 > below.y1
-    shown = [any(tick.label1.get_visible() for tick in axis.xaxis.get_major_ticks()) for axis in figure.axes]
-    assert shown == [*[False] * (n_clusters - 1), True]
-
-
-@pytest.mark.parametrize("share", [0.5, 1.0])
-def test_the_axis_of_a_share_ends_at_one_and_marks_at_the_ends_are_whole(share):
-    """Of shares that are far below 1 the axis ends sooner."""
-    rows = [{"phase": "fit", "epoch": float(e), "elbo": 9.0 * e, "acc": share - 0.3 / e} for e in (1, 10**6)]
-    bound, acc = course_figures.epochs({"": rows}).axes
-    assert bound.get_ylim()[1] > 9e6
-    assert share - 1e-6 <= acc.get_ylim()[1] <= (1 if share == 1 else 0.6)
-    assert not acc.lines[0].get_clip_on()
-
-
-def test_marks_of_bins_that_are_all_wrong_or_all_right_are_whole():
-    names = ("low", "high", "count", "confidence", "accuracy")
-    bins = [dict(zip(names, (0.5, 0.6, 4, 0.55, right), strict=True)) for right in (0.0, 1.0)]
-    low, high = figures.reliability({"ece": 0.1, "bins": bins}).axes[0].get_ylim()
-    assert low < -0.01 < 1.01 < high
-
-
-def test_beyond_ten_runs_the_bars_differ_by_a_hatch_and_the_legend_has_bars_and_lines():
-    score = {"acc": 0.5, "nmi": 0.5, "ari": 0.4, "purity": 0.9, "silhouette": None, "elbo": -9.0}
-    results = {f"runs/{i}": score for i in range(23)}
-    figure = course_figures.comparison(results, dict.fromkeys(results, HISTORY))
-    bars = [container[0] for container in figure.axes[0].containers]
-    assert len({(bar.get_facecolor(), bar.get_hatch()) for bar in bars}) == 23
-    shown = [(patch.get_facecolor(), patch.get_hatch()) for patch in figure.legends[0].findobj(Rectangle)]
-    assert {(bar.get_facecolor(), bar.get_hatch()) for bar in bars} <= set(shown)
-    assert inside(figure)
-
-
-def test_where_no_run_has_a_bound_there_is_no_panel_for_it():
-    score = {"acc": 0.5, "nmi": 0.5, "ari": 0.4, "purity": 0.9, "silhouette": None}
-    titles = {
-        bound: [axis.get_title() for axis in course_figures.comparison({"a": {**score, "elbo": bound}}, {"a": []}).axes]
-        for bound in (None, -9.0)
-    }
-    assert titles == {None: ["Scores"], -9.0: ["Scores", "Bound"]}
-
-
-@pytest.mark.parametrize("number", [15, 16])
-def test_many_groups_of_a_map_have_small_numbers_in_their_colours(number):
-    m = np.repeat(np.arange(number), 3)[:, None] + np.zeros(4)
-    found = evaluation.Assignments(m, np.log(np.eye(number)[np.repeat(np.arange(number), 3)] + 1e-9))
-    shown = figures.code(build(m.astype("f4"), None, "x", "memory"), found).axes[0].texts
-    expected = {"black"} if number == 15 else {colours.colour(c) for c in range(number)}
-    assert {text.get_color() for text in shown} == expected
-    assert {text.get_fontsize() < 8 for text in shown} == {number > 15}
-    assert {text.get_position()[1] > 0 for text in shown} == {number > 15}  # a number would hide a small group
-
-
-@pytest.mark.parametrize("number", [24, 25])
-def test_the_title_tells_of_counts_where_they_are_written(number):
-    y = np.arange(number)
-    axis = figures.confusion(y, y, 1.0).axes[0]
-    told = "Clusters and labels (rows; ACC 1.0000)" if number == 24 else "Clusters and labels (ACC 1.0000)"
-    assert (axis.get_title(), len(axis.texts)) == (told, 576 if number == 24 else 0)
-
-
 def test_of_letters_that_the_font_lacks_one_warning_names_the_names():
     figure = Figure((2, 2))
     figure.text(0.1, 0.1, "\u6e29\u5ea6, \u4e2d")
@@ -264,22 +175,6 @@ def test_of_letters_that_the_font_lacks_one_warning_names_the_names():
     assert [str(each.message) for each in told] == ["another", last]
 
 
-def test_of_images_that_fill_no_last_line_the_least_likely_are_shown_in_whole_lines(rng):
-    density = rng.permutation(20.0 * np.arange(20))
-    found, x = SimpleNamespace(log_density=density), np.arange(1.0, 21)[:, None]
-    for columns, shown in ((12, 12), (8, 16), (30, 20)):
-        pixels = sheet(image_figures.outliers(x, (1, 1), found, columns=columns))
-        np.testing.assert_array_equal(pixels[~np.isnan(pixels)], 1 + density.argsort()[:shown])
-
-
-def test_the_profile_of_a_column_that_never_varies_is_a_number(small_model, rng):
-    x = rng.normal(size=(50, 12))
-    x[:, 3] = 5
-    figure = figures.profiles(small_model("gaussian"), build(x, None, "x", "memory"), np.array([0, 2]))
-    for axis in figure.axes:
-        assert np.isfinite(axis.lines[1].get_ydata()).all()
-
-
 def test_the_profiles_of_counts_are_of_rows_as_large_as_those_of_the_data(rng):
     """A component has shares alone; its counts together are those of a row of the data on average."""
     shape = {"n_features": 6, "latent_dim": 2, "hidden": (8,)}
@@ -290,48 +185,6 @@ def test_the_profiles_of_counts_are_of_rows_as_large_as_those_of_the_data(rng):
     for axis, share in zip(figure.axes, decoded / decoded.sum(axis=1, keepdims=True), strict=True):
         drawn = axis.lines[1].get_ydata() * x.std(axis=0) + x.mean(axis=0)
         np.testing.assert_allclose(drawn, share * x.sum() / 80, rtol=1e-3)
-
-
-@pytest.mark.parametrize("number", [5, 7])
-def test_a_warning_lists_five_names_and_counts_the_others(number):
-    figure = Figure((2, 2))
-    figure.text(0.1, 0.1, "\u6e29")
-    names = [f"\u6e29{i}" for i in range(number)]
-    listed = ", ".join(names[:5]) + (" and 2 more" if number == 7 else "")
-    with pytest.warns(UserWarning, match=f"letters of {listed}; elsewhere$"), drawing.unshown(names, "elsewhere"):
-        drawing.png(figure)
-
-
-@pytest.mark.parametrize("length", [23, 24, 25, 80])
-def test_a_name_is_as_long_as_there_is_room(length):
-    assert len(drawing.plain("a" * length)) == min(length, drawing.LONGEST)
-
-
-def test_labels_without_a_cluster_have_colours_of_their_own():
-    y, groups = np.arange(20) % 5, np.arange(20) % 5 % 2
-    of = colours.of_labels(y, groups, 2)
-    assert sorted(of) == sorted(of.values()) == list(range(5))
-
-
-def test_a_cluster_without_a_label_stands_below_those_on_the_diagonal():
-    y = np.repeat([0, 1, 0], [5, 5, 1])
-    axis = figures.confusion(y, np.repeat([1, 2, 0], [5, 5, 1]), 10 / 11).axes[0]
-    counts = np.array([int(text.get_text()) for text in axis.texts]).reshape(3, 2)
-    np.testing.assert_array_equal(counts, [[5, 0], [0, 5], [1, 0]])
-    assert [tick.get_text() for tick in axis.get_yticklabels()] == ["1", "2", "0"]
-
-
-def test_the_bar_of_a_bin_stands_in_its_middle():
-    one = {"low": 0.5, "high": 0.6, "count": 4, "confidence": 0.58, "accuracy": 0.25}
-    (bar,) = figures.reliability({"ece": 0.1, "bins": [one]}).axes[1].patches
-    assert bar.get_x() + bar.get_width() / 2 == pytest.approx(0.55)
-
-
-def test_a_group_of_a_map_has_its_first_name_alone(small_model, rng, monkeypatch):
-    monkeypatch.setattr(figures, "TSNE", lambda **how: SimpleNamespace(fit_transform=lambda z: z[:, :2]))
-    _, data, found, _ = subject(small_model(), rng.uniform(size=(20, 12)).astype("f4"), None)
-    shown = [text.get_text() for text in figures.code(data, found, ["a, b", "a, b", "a, b", "a, b"]).axes[0].texts]
-    assert shown.count("a") == len(shown) / 2 == len(np.unique(found.groups))
 
 
 def test_the_course_has_the_epochs_of_the_fit_alone():
@@ -347,23 +200,3 @@ def test_runs_are_compared_by_the_scores_that_all_of_them_have():
     results = {"a": {**scores, "acc": 0.9}, "b": {**scores, "acc": None}}
     axis = course_figures.comparison(results, {"a": [], "b": []}).axes[0]
     assert [tick.get_text() for tick in axis.get_yticklabels()] == ["nmi", "ari", "purity", "silhouette"]
-
-
-def test_heads_of_members_stand_in_the_middle_of_their_images():
-    log_gamma = np.log(np.tile([0.75, 0.25, 1e-9], (20, 1)))
-    log_gamma[0] = log_gamma[0, [1, 0, 2]]  # alone in its cluster; nobody is in the third
-    found = evaluation.Assignments(log_gamma, log_gamma)
-    figure = image_figures.members(np.ones((20, 4)), (2, 2), found, np.arange(3), n=4)
-    there = np.flatnonzero(~np.isnan(sheet(figure)[0]))  # columns of pixels of eight images
-    ticks = figure.axes[0].get_xticks()
-    np.testing.assert_allclose(ticks, [there[:8].mean(), there[8:].mean()])
-    names = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
-    assert names == ["cluster 0 (0.75)", "cluster 1 (0.75)", "cluster 2 (empty)"]
-
-
-def test_the_first_ten_runs_have_no_hatch_and_the_next_ten_have_one():
-    scores = dict.fromkeys(("acc", "nmi", "ari", "purity", "silhouette"), 0.5) | {"elbo": None}
-    results = {f"run {i}": scores for i in range(12)}
-    axis = course_figures.comparison(results, {name: [] for name in results}).axes[0]
-    hatches = [{bar.get_hatch() or "" for bar in bars} for bars in axis.containers]
-    assert hatches == [{""}] * 10 + [{"////"}] * 2

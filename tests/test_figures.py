@@ -1,17 +1,14 @@
 """Figures: which are drawn for which data, and that what they show is what the model and the data say."""
 
 import dataclasses
-import math
 import re
-import warnings
 from dataclasses import replace
-from types import SimpleNamespace
 
 import matplotlib
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_hex, to_rgb, to_rgba
+from matplotlib.colors import to_hex, to_rgba
 
 from vade_tf.data.observing import build
 from vade_tf.report import cards, colours, course_figures, drawing, evaluation, figures, image_figures
@@ -87,18 +84,6 @@ def test_nothing_is_cut_off(small_model, rng):
             assert box.y1 < height + 0.01, picture.name
 
 
-@pytest.mark.parametrize("n_clusters", [1, 2, 3])
-def test_profiles_have_room_for_long_names(small_model, rng, n_clusters):
-    names = SimpleNamespace(features=[f"a_name_of_20_letters{i:02}" for i in range(12)])
-    rows = replace(build(rng.uniform(size=(60, 12)).astype("f4"), None, "", ""), schema=names)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        figure = figures.profiles(small_model(n_clusters=n_clusters), rows, np.arange(n_clusters))
-        box = figure.get_tightbbox(render(figure).get_renderer())
-    assert box.y0 > -0.01
-    assert min(axis.get_position().height * figure.get_size_inches()[1] for axis in figure.axes) > 0.5
-
-
 def test_samples_show_the_mean_and_then_draws_of_their_component(small_model):
     model = small_model()
     model.prior.assign(np.ones(4) / 4, 3 * np.eye(4, 3), np.full((4, 3), 0.5))
@@ -112,15 +97,6 @@ def test_samples_show_the_mean_and_then_draws_of_their_component(small_model):
             np.testing.assert_allclose(pixels[top : top + 3, left : left + 4], drawn[row, column], rtol=1e-6)
     assert np.isnan(pixels[:, 4:7]).all()
     assert {"component 0", "component 2", "mean", "samples"} <= set(texts(figure))
-
-
-@pytest.mark.parametrize("shape", [(1, 5000), (40, 60), (5000, 1)])
-def test_sheets_of_long_images_have_a_size_that_can_be_drawn(shape):
-    names = [f"component {i}" for i in range(20)]
-    figure = image_figures._image_rows(np.zeros((20, 12, math.prod(shape))), shape, names, "long")
-    width, height = figure.get_size_inches()
-    assert (width, figure.axes[0].get_aspect()) == (drawing.WIDTH, 1 if shape == (40, 60) else "auto")
-    assert 2 < height < 31
 
 
 def test_interpolation_goes_from_each_mean_to_the_nearest_other(small_model):
@@ -249,22 +225,6 @@ def test_a_cluster_has_its_colour_in_every_figure(small_model, rng, image_shape)
         if name in ("history", "reliability"):
             lines = [to_hex(line.get_color()) for axis in figure.axes for line in axis.lines]
             assert not set(lines) & {colours.colour(c) for c in range(10)}
-
-
-def test_a_label_without_a_cluster_gets_a_colour_of_its_own():
-    y, groups = np.array([0, 0, 1, 1, 2]), np.array([1, 1, 0, 0, 0])
-    assert colours.of_labels(y, groups, 3) == {0: 1, 1: 0, 2: 3}
-
-
-def test_numbers_on_a_colour_can_be_read():
-    def luminance(c):
-        return np.dot(
-            [0.2126, 0.7152, 0.0722], [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in c]
-        )
-
-    for c in range(10):
-        a, b = sorted((luminance(to_rgb(colours.colour(c))), luminance(to_rgb(colours.ink(c)))))
-        assert (b + 0.05) / (a + 0.05) >= 4.5  # WCAG 2, level AA
 
 
 def test_history_and_comparison_show_every_run():

@@ -15,7 +15,7 @@ spec.loader.exec_module(hostile)
 
 USUAL = {
     "n": 60, "features": 9, "clusters": 4, "scale": "1", "traits": (), "likelihood": "auto", "recipe": "robust",
-    "init": "landmark", "precision": "float32", "batch_size": 100, "learning_rate": 2e-3, "squeezed": True,
+    "init": "auto", "precision": "float32", "batch_size": 100, "learning_rate": 2e-3, "squeezed": True,
 }  # fmt: skip
 FITS = {
     "an outlier of 1e6 deviations": {"traits": ("outlier",), "clusters": 30},

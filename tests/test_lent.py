@@ -171,19 +171,6 @@ def test_a_run_keeps_the_precision_it_began_with(config, lender):
     assert Run.open(lender).config.precision in ("float32", "mixed_bfloat16", "mixed_float16")
 
 
-def test_a_setting_that_comes_to_the_same_is_no_other(tmp_path, rng):
-    """Images have no patience; a study gives it to each of its runs all the same."""
-    np.save(tmp_path / "x.npy", rng.random((40, 4, 4)).astype("f4"))
-    more = {"data": str(tmp_path / "x.npy"), "clusters": 2, "hidden": (4,), "latent_dim": 2, "epochs": 1}
-    first = TrainConfig(**more, pretrain_epochs=2, patience=5)
-    training.train(first, tmp_path / "one", export=False)
-    lent = dataclasses.replace(first, pretrained=str(tmp_path / "one"), restart=1)
-    assert filled(lent, load_rows(lent)).pretrain_epochs == 2
-    other = dataclasses.replace(lent, pretrain_epochs=9)
-    with pytest.raises(InputError, match="pretrain_epochs: expected none, the autoencoder of .* with 2, got 9"):
-        filled(other, load_rows(other))
-
-
 def test_networks_of_another_kind_than_the_lender_s_are_refused(config, lender):
     """The lender's would be trained without a word instead of those that were asked for."""
     with pytest.raises(InputError, match="^pretrained: the networks of .* differ: expected conv; use network=dense$"):

@@ -43,11 +43,6 @@ def test_a_link_is_kept_and_a_pipe_is_written_to(tmp_path):
     os.close(reader)
 
 
-def test_a_kind_of_file_is_known_by_its_ending_in_any_case(tmp_path):
-    output.write(tmp_path / "x.PARQUET", [pandas.DataFrame({"a": [1]})])
-    assert pandas.read_parquet(tmp_path / "x.PARQUET")["a"].tolist() == [1]
-
-
 def test_a_name_of_another_kind_is_refused(tmp_path):
     for name in ("o.tsv", "o.zip", "o.csv.bz2", "o.csv.XZ", "o.csv.gz", "o.feather"):
         with pytest.raises(
@@ -96,12 +91,6 @@ def test_cells_that_a_file_cannot_hold_are_said(tmp_path, name, blocks, message)
     with pytest.raises(InputError, match=message):
         output.write(tmp_path / name, [pandas.DataFrame({"a": each}) for each in blocks], "out")
     assert not list(tmp_path.iterdir())
-
-
-def test_a_screen_that_is_closed_shows_no_table(monkeypatch):
-    monkeypatch.setattr(sys, "stdout", None)
-    with pytest.raises(InputError, match="^out: expected a file, for stdout is closed"):
-        output.show([])
 
 
 def test_a_table_on_the_screen_does_not_steer_it(monkeypatch):

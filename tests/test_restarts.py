@@ -18,7 +18,7 @@ from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 from vade_tf.runs.places import LOCK
 from vade_tf.runs.study import Study
-from vade_tf.training import choosing, recipe
+from vade_tf.training import n_clusters, recipe
 from vade_tf.training.reporter import Silent
 
 pytestmark = pytest.mark.usefixtures("eager_file", "loaded_once")
@@ -187,7 +187,7 @@ def test_where_the_first_run_diverges_after_its_autoencoder_the_others_go_on_fro
 
 def test_where_the_first_seed_diverges_the_next_one_chooses_k(config, data, tmp_path, diverges, monkeypatch):
     diverges.append("seed-0")
-    monkeypatch.setattr(choosing, "numbers_tried", lambda n: [3, 4])
+    monkeypatch.setattr(n_clusters, "numbers_tried", lambda n: [1, 2])
     config = dataclasses.replace(config, clusters="auto", epochs=1, pretrain_epochs=1)
     summary = seeds.train_seeds(config, tmp_path / "study", 3, export=False)
     assert len({run["n_clusters"] for run in summary["runs"]}) == 1
@@ -216,25 +216,19 @@ def test_mistakes_at_the_command_line(capsys):
     assert "--restarts: cannot be combined with hints, which a restart does not change" in capsys.readouterr().err
 
 
-def test_restarts_begin_at_the_first(config, tmp_path):
-    with pytest.raises(InputError, match="^restart: goes with one run, the restarts of several begin at 0, got 2"):
-        restarts.train_restarts(dataclasses.replace(config, restart=2), tmp_path / "run", 3)
-
-
-def test_a_guessed_number_of_clusters_is_said_of_any_restart_that_is_kept(config, tmp_path, monkeypatch):
-    """The first run has guessed it; the others were given its number."""
+def test_a_chosen_number_of_clusters_is_said_of_any_restart_that_is_kept(config, tmp_path, monkeypatch):
+    """The first run has chosen it; the others were given its number."""
     study = Study.begin("restarts", config, tmp_path / "run", range(2))
-    guess = {"n_clusters": 5, "sure": "not sure", "why": "it is unclear", "tried": [], "stability": [], "strength": []}
-    guessed = ["5 clusters are a guess: it is unclear"]
+    choice = {"n_clusters": 5, "why": "it is", "tried": [], "strength": []}
     runs = {
-        0: {"choice": guess, "health": guessed, "agreement": 0.5, "elbo": -2.0, "acc": None},
+        0: {"choice": choice, "health": ["component 3 is empty"], "agreement": 0.5, "elbo": -2.0, "acc": None},
         1: {"choice": None, "health": ["component 1 is empty"], "agreement": 0.5, "elbo": -1.0, "acc": None},
     }
     monkeypatch.setattr(Study, "run", lambda *a: runs)
     monkeypatch.setattr(restarts, "_copy", lambda *a: None)
     result = restarts._conclude(study, Silent(), False)
-    assert result["choice"] == guess
-    assert result["health"] == ["5 clusters are a guess: it is unclear", "component 1 is empty"]
+    assert result["choice"] == choice
+    assert result["health"] == ["component 1 is empty"]
 
 
 def test_a_full_disk_at_the_copy_is_one_line(tmp_path, monkeypatch):
@@ -289,52 +283,3 @@ def test_a_copy_takes_the_place_of_an_older_one_and_finishes_nothing(tmp_path):
     restarts._copy(run, to)
     found = {file.relative_to(to).as_posix(): file.read_text() for file in to.rglob("*") if file.is_file()}
     assert found == {LOCK: "old", "checkpoints/start.npz": "new", "config.json": "new"}
-
-
-@pytest.mark.parametrize(
-    ("sure", "first", "bounds", "expected"),
-    [
-        ("not sure", "5 clusters are a guess: it is unclear", (-1.0, -2.0), ["5 clusters are a guess: it is unclear"]),
-        ("sure", "component 3 is empty", (-2.0, -1.0), ["component 1 is empty"]),
-    ],
-)
-def test_of_the_faults_of_the_first_restart_the_guess_alone_is_said_of_another(
-    config, tmp_path, monkeypatch, sure, first, bounds, expected
-):
-    """And of the first itself it is said once."""
-    study = Study.begin("restarts", config, tmp_path / "run", range(2))
-    choice = {"n_clusters": 5, "sure": sure, "why": "it is", "tried": [], "stability": [], "strength": []}
-    runs = {
-        0: {"choice": choice, "health": [first], "agreement": 0.5, "elbo": bounds[0], "acc": None},
-        1: {"choice": None, "health": ["component 1 is empty"], "agreement": 0.5, "elbo": bounds[1], "acc": None},
-    }
-    monkeypatch.setattr(Study, "run", lambda *a: runs)
-    monkeypatch.setattr(restarts, "_copy", lambda *a: None)
-    assert restarts._conclude(study, Silent(), False)["health"] == expected
-
-
-def test_how_well_the_kept_restart_agrees_is_told_and_how_little_the_least(config, tmp_path, monkeypatch):
-    study = Study.begin("restarts", config, tmp_path / "run", range(3))
-    runs = [
-        {"choice": None, "health": [], "agreement": agreement, "elbo": -1.0, "acc": None}
-        for agreement in (0.5, 0.9, 0.75)
-    ]
-    said, reporter = [], Silent()
-    monkeypatch.setattr(Study, "run", lambda *a: dict(enumerate(runs)))
-    monkeypatch.setattr(restarts, "_copy", lambda *a: None)
-    monkeypatch.setattr(reporter, "say", said.append)
-    restarts._conclude(study, reporter, False)
-    assert "kept restart 1 of 3: mean ARI with the others 0.900 (least 0.500), ELBO -1.00" in said
-
-
-def test_as_many_restarts_are_trained_as_are_asked_for(data, tmp_path, monkeypatch):
-    asked = []
-
-    def instead(config, out, n, *, reporter, export):
-        asked.append((config.clusters, out, n, export))
-        return {}
-
-    monkeypatch.setattr(restarts, "train_restarts", instead)
-    command = f"--data {data} --clusters 5 --restarts 3 --out {tmp_path / 'run'} --quiet"
-    assert train.main(command.split()) == 0
-    assert asked == [(5, tmp_path / "run", 3, True)]

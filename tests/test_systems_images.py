@@ -149,13 +149,6 @@ def test_what_is_not_augmented_is_refused_before_anything_is_trained(more, got, 
         registry.fit("dec_da", x, Settings(**{**SMALL, "clusters": 3}, **more))
 
 
-def test_dec_da_has_the_updates_of_dec_and_the_plain_vae_thirty_epochs():
-    """20,000 at batches of 256, of which 70,000 rows make 274, in whole epochs; docs/comparison.md."""
-    for name, epochs in (("dec_da", 73), ("vae_gmm", 30)):
-        settings = TrainConfig(model=name, clusters=10).resolve(70_000)
-        assert settings.epochs * settings.passes == epochs
-
-
 @pytest.mark.parametrize("system", ["kmeans", "gmm"])
 def test_centres_of_images_on_white_are_white(system, images):
     """Networks read their negatives; these systems have none."""

@@ -13,11 +13,9 @@ from vade_tf.cli.main import main
 from vade_tf.data.observing import observe
 from vade_tf.errors import InputError
 from vade_tf.model import networks
-from vade_tf.runs import assignments
 from vade_tf.runs.config import TrainConfig
 from vade_tf.systems import registry
 from vade_tf.systems.gmvae import GMVAE
-from vade_tf.systems.models import Centres, Clustering
 from vade_tf.training.posterior import model_groups
 
 pytestmark = pytest.mark.usefixtures("eager_file")
@@ -49,11 +47,6 @@ def test_a_row_far_away_has_a_cluster(system, rng):
     assert np.isfinite(model.predict(np.full((2, 5), 1e20, "f4"), verbose=0)).all()
 
 
-def test_a_system_that_has_no_other_start_is_given_none():
-    with pytest.raises(InputError, match="restart: expected model='vade', which alone has another start, got 'dec'"):
-        TrainConfig(dataset="digits", clusters=10, model="dec", restart=1)
-
-
 def test_rows_are_no_code_of_themselves(tmp_path, rng, capsys):
     """A code of 20,000 genes a cell would be the whole matrix once more, dense."""
     cells = anndata.AnnData(scipy.sparse.csr_matrix(rng.poisson(1.0, (60, 8)).astype("f4")))
@@ -82,16 +75,6 @@ def test_a_run_without_an_autoencoder_lends_none(tmp_path, rng):
     with pytest.raises(InputError, match="is of kmeans, which trains no autoencoder; name another run"):
         filled(config, rows)
     keras.backend.clear_session()
-
-
-@pytest.mark.parametrize("system", ["dec", "dec_da", "idec", "ae_kmeans", "ae_gmm", "kmeans", "gmm"])
-def test_the_systems_on_a_code_have_one(system):
-    x = keras.Input((5,))
-    encoder = keras.Model(x, keras.layers.Dense(2)(x))
-    coded = system not in ("kmeans", "gmm")
-    model = Clustering(system, Centres(3, 2 if coded else 5), encoder=encoder if coded else None)
-    assert assignments.has_code(model) == coded
-    assert set(assignments.codes(model)(np.ones((4, 5), "f4"))) == {f"z{i}" for i in range(2 if coded else 5)}
 
 
 def test_settings_of_an_older_run_that_were_ignored_are_no_damage():

@@ -15,7 +15,7 @@ from vade_tf.data.files import load_file
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.report import rows as report_rows
-from vade_tf.runs import rows, seeds
+from vade_tf.runs import rows
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.filled import filled
@@ -83,14 +83,6 @@ def test_a_run_is_the_fit_that_python_gives(frame, tmp_path, given):
     for name in {each.name for each in dataclasses.fields(Settings)} - {"precision"}:
         assert getattr(of_a_run, name) == getattr(of_python, name), name
     assert of_a_run.precision == device.resolve_precision(of_python.precision)  # which it keeps on any machine
-
-
-def test_a_study_says_it_once(run, tmp_path):
-    config = Run.open(run[0]).config
-    heard = Heard()
-    seeds.train_seeds(config, tmp_path / "study", 2, reporter=heard, export=False)
-    assert sum("left out" in text for text in heard.said) == 1
-    assert all((tmp_path / "study" / f"seed-{seed}" / "schema.json").exists() for seed in (0, 1))
 
 
 def test_new_rows_are_coded_as_the_run_has_it(run, frame, tmp_path):
@@ -168,12 +160,6 @@ def test_a_likelihood_that_was_asked_for_has_columns_of_one_kind(run, tmp_path):
     config = dataclasses.replace(Run.open(run[0]).config, likelihood="gaussian")
     training.train(config, tmp_path / "run", export=False)
     check_model(Run.open(tmp_path / "run"), load(tmp_path / "run"))
-
-
-def test_a_schema_left_by_a_kill_is_no_obstacle(run, tmp_path):
-    (tmp_path / "schema.json").write_bytes((run[0] / "schema.json").read_bytes())
-    (tmp_path / "data.json").write_bytes((run[0] / "data.json").read_bytes())
-    training.train(Run.open(run[0]).config, tmp_path, export=False)
 
 
 def test_choices_of_columns_go_with_a_file():

@@ -286,19 +286,10 @@ def test_a_folder_with_other_things_in_it_is_left_alone(data, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["export"]
 
 
-def test_several_seeds_of_data_that_are_not_there_leave_nothing(tmp_path):
-    with pytest.raises(InputError, match="which is not there"):
-        seeds.train_seeds(TrainConfig.create(data=str(tmp_path / "x.npy"), clusters=3), tmp_path / "study", 2)
-    assert not (tmp_path / "study").exists()
-
-
 def test_a_folder_that_cannot_be_written(data, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match=r"^out: .*run cannot be written \(Not a directory\)"):
         training.train(TrainConfig.create(data=data, **SMALL), tmp_path / "file" / "run")
-
-
-OTHER_DATA = '{"source": "", "rows": 1, "features": 1, "crc32": 1}'
 
 
 def test_resume_refuses_other_data_and_damaged_folders(whole, data, tmp_path):

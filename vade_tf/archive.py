@@ -18,18 +18,22 @@ from vade_tf.model import own_networks, stored
 from vade_tf.model.vade import VaDE
 from vade_tf.paths import usable
 from vade_tf.reading import LARGEST_JSON, archive_arrays, check_members, each, record, size_of
+from vade_tf.training.n_clusters import Choice
 from vade_tf.training.settings import Settings
 from vade_tf.writing import check_clock, write_whole, writing
 
 FITTED = ("labels_", "weights_", "means_", "covariances_")
 UNSAVED = ("encoder", "decoder", "hints", "callbacks")  # parameters: the networks are those of the model
 NAMES = ("genes_", "feature_names_in_")  # arrays of texts that are there for some rows
+CHOICE = {"n_clusters": int, "why": str, "tried": each(list, int), "strength": each(list, (int, float))}
 ABOUT = {
     "parameters": dict,
     "own_networks": bool,
     "history": each(list, dict),
     "health": each(list, str),
     "remedies": lambda remedies: remedies is None or each(list, str)(remedies),
+    **dict.fromkeys(("kind", "start"), lambda text: text is None or isinstance(text, str)),
+    "choice": lambda choice: choice is None or (record(CHOICE)(choice) and set(choice) == set(CHOICE)),
     "n_features_in": int,
     "columns": lambda columns: columns is None or each(list, (str, int))(columns),
     "image_shape": lambda shape: shape is None or each(list, int)(shape),
@@ -50,6 +54,8 @@ def save(clusterer, path) -> None:
     given = {name: value for name, value in clusterer.get_params(deep=False).items() if name not in UNSAVED}
     if given.get("hidden") is not None:
         given["hidden"] = list(Settings(hidden=given["hidden"]).hidden or ())
+    if not isinstance(given.get("init"), str):  # a clusterer, a function or an array
+        given.pop("init", None)
     if "random_state" in given:  # a subclass may fix it
         given["random_state"] = int(clusterer.random_state) if isinstance(clusterer.random_state, Integral) else None
     about = {
@@ -57,6 +63,9 @@ def save(clusterer, path) -> None:
         "own_networks": clusterer.encoder is not None,
         "history": clusterer.history_,
         "health": clusterer.health_,
+        "kind": clusterer.kind_,
+        "start": clusterer.start_,
+        "choice": None if clusterer.choice_ is None else vars(clusterer.choice_),
         "remedies": clusterer.remedies_,
         "n_features_in": clusterer.n_features_in_,
         "columns": clusterer._columns,
@@ -81,6 +90,8 @@ def load(kind: type, path):
     clusterer.model_, clusterer.schema_ = model, schema
     clusterer.history_, clusterer.health_ = about["history"], about["health"]
     clusterer.remedies_ = about.get("remedies") or []
+    clusterer.kind_, clusterer.start_ = about.get("kind") or "", about.get("start") or ""
+    clusterer.choice_ = Choice(**about["choice"]) if about.get("choice") else None
     clusterer.n_features_in_, clusterer._columns = about["n_features_in"], about.get("columns")
     clusterer._image_shape = tuple(about["image_shape"]) if about.get("image_shape") else None
     clusterer.genes_, clusterer._counted = None, about.get("counted")

@@ -21,7 +21,7 @@ from vade_tf.data.observing import observe
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError, tell, whole_number
-from vade_tf.estimator_parameters import callbacks_of, networks_of, settings_of, translated
+from vade_tf.estimator_parameters import callbacks_of, networks_of, own_start, settings_of, translated
 from vade_tf.estimator_rows import RowReader
 from vade_tf.machine import memory, rows_together
 from vade_tf.model.prior import check_clusters
@@ -40,7 +40,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
     reads no label. `vade_tf.fit` is the same without scikit-learn.
 
     Args:
-        n_clusters: number of clusters K, default 8; "auto" chooses the one whose groups are found again on other rows.
+        n_clusters: number of clusters K, default 8; "auto" chooses one by prediction strength (`choice_`).
         recipe: "robust" (default) or "paper", presets of what is None below; what is said there of None is that of
             "robust". "paper": batches of 100, 50 and 300 epochs, no augmentation, "gmm", no groups that are held on to,
             no rows set aside.
@@ -69,16 +69,17 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         pretrain_epochs, epochs: of the autoencoder and of VaDE; None: 30 and 10 (of VaDE 20 with `self_train_epochs`),
             and an epoch of few rows is several passes over them.
         learning_rate: Adam's at the start of each phase, default 0.002.
-        augment: how the encoder reads rows in training: images as "digits", rotated, zoomed and shifted a little, or as
-            "photos", mirrored, cropped and with other colours; other rows with hidden "columns"; or as they are,
-            "none". None and "digits": "digits" for images, "columns" for fewer than 50,000 rows of more than 200 (see
-            docs/training.md), "none" for other rows.
-        init: starting mixture, "landmark", "gmm" or "kmeans"; None: "landmark".
-        guide_epochs: epochs in which a cross-entropy ties each row to its target group; None: nine tenths, with
-            `self_train_epochs` all.
+        augment: how the encoder reads images in training: as "digits", rotated, zoomed and shifted a little, as
+            "photos", mirrored, cropped and with other colours, or as they are, "none". None: "digits".
+        init: the start: "auto", by the kind of the rows (see docs/training.md); "gmm", "kmeans" or "spectral", of the
+            code; a clusterer or mixture of scikit-learn, a copy of which gets K clusters; a function of the rows; or an
+            array. The last two give groups, int [n], -1 for none, or probabilities [n, K]. None: "auto". What is no
+            name is not saved by `save`.
+        guide_epochs: epochs in which a cross-entropy holds each row to the start's probabilities; None: nine tenths,
+            with `self_train_epochs` all.
         guide_weight: weight of that cross-entropy, and of hints, in the loss, default 20.
-        regroups: how often the target groups are recomputed during these epochs; None: 3, with `self_train_epochs` 1.
-        self_train_epochs: of images: epochs of a classifier of augmented images that sharpens the target groups
+        regroups: how often a start on the code is recomputed during these epochs; None: 3, with `self_train_epochs` 1.
+        self_train_epochs: of images: epochs of a classifier of augmented images that sharpens the start
             (`training.selftraining`); 0: none. None: 20 for 50,000 grey images and more, of at most 32 pixels a side,
             where `epochs`, `guide_epochs` and `regroups` are None.
         validation_rows: rows set aside, without a gradient, to measure when the autoencoder stops and the variance of
@@ -93,6 +94,10 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
     Attributes:
         model_: the fitted `vade_tf.VaDE`, a `keras.Model`.
         n_clusters_: the number of clusters K, given or chosen.
+        choice_: why there are so many, where they were chosen: `training.n_clusters.Choice`, with the prediction
+            strength of each number tried; else None.
+        kind_: what the rows were taken for: "images", "counts", "texts", "table" or "rows".
+        start_: the start of the mixture, in words.
         labels_: cluster of each row of X, int [n].
         weights_: pi, share of each cluster, [K].
         means_: mu, mean of each component in the code, [K, latent].
@@ -224,12 +229,14 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
                 hints,
                 reporter=reporter,
                 callbacks=callbacks_of(self),
+                init=own_start(self),
                 networks=networks_of(self, settings.seed),
             )
         except InputError as error:
             raise InputError(translated(str(error))) from error
         self.model_ = fitted.model
         self.n_clusters_ = fitted.settings.clusters
+        self.choice_, self.kind_, self.start_ = fitted.choice, fitted.kind, fitted.start
         self.history_ = fitted.history
         self.health_ = [translated(each) for each in fitted.health]
         self.remedies_, self._image_shape = fitted.remedies, data.image_shape
@@ -256,7 +263,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         return self._groups(self._known(X))
 
     def predict_proba(self, X):
-        """gamma = p(c | z = mean code) of each row (eq. 16): X [n, D] -> [n, K]. Raises as `predict` does."""
+        """p(c|x) = E_q(z|x)[ p(c|z) ] of each row (eq. 16): X [n, D] -> [n, K]. Raises as `predict` does."""
         return self._probabilities(self._known(X))
 
     def transform(self, X):

@@ -30,7 +30,15 @@ def settings_of(clusterer) -> Settings:
     seed = int(random) if isinstance(random, Integral) else int(check_random_state(random).randint(2**31 - 1))
     if 2**31 <= seed < 2**32:  # which scikit-learn takes
         seed = fold(seed)
+    if own_start(clusterer) is not None:
+        named["init"] = None
     return Settings(clusters=clusterer.n_clusters, seed=seed, **named)
+
+
+def own_start(clusterer):
+    """The start that is the caller's own, a clusterer, a function or an array; None where `init` is a name."""
+    init = getattr(clusterer, "init", None)
+    return None if isinstance(init, str) else init
 
 
 def callbacks_of(clusterer) -> Sequence[keras.callbacks.Callback]:

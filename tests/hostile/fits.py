@@ -184,6 +184,7 @@ BAD_SETTINGS = {
     "a guide weight of -1": {"guide_weight": -1},
     "regroups of -1": {"regroups": -1},
     "an init of a class": {"init": str},
+    "an init of a file": {"init": "p.npy"},
     "an empty precision": {"precision": ""},
 }
 BAD_HINTS = {
@@ -276,6 +277,11 @@ def fits_of_networks() -> Iterator[Call]:
             ("x",),
         )
     yield Call("fit: settings of a dict", lambda bench: vade_tf.fit(X, {"clusters": 3}), ("settings",))
+    yield Call(
+        "fit: init of another shape",
+        lambda bench: vade_tf.fit(X, Settings(clusters=3, **SMALL), init=np.zeros((60, 4))),
+        ("init",),
+    )
     yield Call(
         "fit: callbacks of texts",
         lambda bench: vade_tf.fit(X, Settings(clusters=3, **SMALL), callbacks=["stop"]),

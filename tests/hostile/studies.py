@@ -179,7 +179,7 @@ def link_cases() -> Iterator[Case]:
         "unfinished-model.keras",
         "model.keras.tmp",
         "assignments.csv",
-        "checkpoints/groups.npz",
+        "checkpoints/partition.npz",
         "metrics.json.tmp",
         "checkpoints/state.npz.tmp",
         "checkpoints/pretrained.npz.tmp",

@@ -30,8 +30,8 @@ def health(findings: Sequence[str], remedies: Sequence[str], known: bool) -> str
     elif known:
         kind = "good"
         text = (
-            "<p><strong>No problem was found.</strong> Every component holds rows and is apart from the others, the "
-            "probabilities tell rows apart, and the code is in use.</p>"
+            "<p><strong>No problem was found.</strong> Every component holds rows and is apart from the others, "
+            "and the code is in use.</p>"
         )
     else:
         kind = "unknown"

@@ -25,6 +25,7 @@ from vade_tf.report.drawing import WIDTH, plain, styled
 from vade_tf.report.evaluation import Assignments, Posterior
 from vade_tf.report.expression import compared
 from vade_tf.report.image_figures import interpolation, members, outliers, reconstructions, samples
+from vade_tf.report.sweep_figure import strength
 from vade_tf.seeding import subset
 from vade_tf.threads import one_thread
 
@@ -51,6 +52,7 @@ CAPTIONS = {
     "diagonal is what ACC counts.",
     "reliability": "How often an assignment is right, by the probability the model gave it. Below the diagonal the "
     "model is too sure of itself.",
+    "choice": "Prediction strength of each number of clusters: the largest K at 0.8 or above was chosen.",
     "history": "The bound in each epoch of VaDE as training sees it, so with augmented rows where it augments, and ACC "
     "after it, where there are labels; of augmented images it is that before the mixture is, at the end, set to its "
     "optimum for images without augmentation. Training does not read the labels.",
@@ -105,6 +107,8 @@ def draw(
     if y is not None:
         makers["confusion"] = lambda: confusion(y, found.groups, result["acc"])
         makers["reliability"] = lambda: reliability(result["calibration"])
+    if result.get("choice") is not None:
+        makers["choice"] = lambda: strength(result["choice"])
     of_vade = isinstance(found, Posterior)
     course = {"": history if of_vade else without_bound(history)}
     if drawn_columns(course):

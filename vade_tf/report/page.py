@@ -34,7 +34,10 @@ TERMS = {
     "rate_z": ("rate_z", "code against the components"),
     "rate_c": ("rate_c", "gamma against pi"),
 }
-NUMBERS = ("number",) * 3  # classes of the cells
+CONFIDENCE = (  # what no labels can check
+    "What a confidence means: of the rows with a probability near 0.8, about 80 % belong where they are put if the "
+    "model is right. There are no labels here to check it by."
+)
 SYSTEMS = {
     "vade": "VaDE",
     "dec": "DEC",
@@ -158,6 +161,7 @@ def page(
         card_page.section(result["clusters"], cards),
         "<h2>Scores</h2>",
         _html_table(None, score_rows(result), ("", "number", "note")),
+        *([f'<p class="note">{CONFIDENCE}</p>'] if result["elbo"] is not None and result["acc"] is None else []),
         "<h2>Table of clusters</h2>",
         _html_table(head, rows, ("number",) * len(head)),
         '<p class="note">rows: how many are assigned; pi: weight of the component; confidence: mean probability of the '
@@ -205,7 +209,7 @@ def _choice(choice: dict | None) -> list[str]:
     return [
         f"<p>{escape(chosen(choice))}.</p>",
         "<details><summary>The numbers compared</summary>",
-        _html_table(["clusters", "prediction strength"], cells, NUMBERS),
+        _html_table(["clusters", "prediction strength"], cells, ("number", "number")),
         "</details>",
     ]
 

@@ -1,4 +1,4 @@
-"""The picture of a sweep over the number of clusters: each criterion against K, and how much each component holds."""
+"""The pictures of a choice of K: of a sweep each criterion against K, and how much each component holds."""
 
 from pathlib import Path
 
@@ -29,9 +29,7 @@ def draw(summary: dict) -> Figure:
     bound.set(title="Bound on held-out rows", ylabel=bars)
     information.plot(k, column["bic"] / summary["n"], color=COLOURS[0], marker="o", markersize=4)
     information.set(title="BIC of the starting mixture", ylabel="BIC / n (nats; lower is better)")
-    agreement.plot(k, column["strength"], color=COLOURS[0], marker="o", markersize=4)
-    agreement.axhline(STRONG, color="0.5", linestyle="--", linewidth=1)
-    agreement.set(title="Prediction strength", ylabel="pairs kept together\n(of the worst cluster)", ylim=(-0.02, 1.05))
+    _strength(agreement, k, column["strength"])
     for row in rows:
         weights.plot(np.full(len(row["shares"]), row["n_clusters"]), row["shares"], "o", color=COLOURS[0], markersize=3)
     weights.plot(k, 1 / k, color="0.5", linestyle="--", linewidth=1, label="1 / K")
@@ -40,11 +38,36 @@ def draw(summary: dict) -> Figure:
     for axis in (bound, information, agreement, weights):
         axis.axvline(best, color=COLOURS[2], linewidth=6, alpha=0.25, zorder=0)
     for axis in (agreement, weights):
-        axis.set_xlabel("number of clusters K")
-        axis.set_xticks(k if len(k) <= 16 else k[::2])
+        _numbers(axis, k)
     data = f"{plain(summary['dataset'])}, {summary['n']:,} rows and {summary['n_held_out']:,} held out"
     figure.suptitle(f"How many clusters? {data}; recommended: {best}")
     return figure
+
+
+def strength(choice: dict) -> Figure:
+    """Prediction strength against K, where `clusters="auto"` has chosen it.
+
+    Args:
+        choice: of metrics.json, the fields of `training.n_clusters.Choice`.
+    """
+    k = np.array(choice["tried"])
+    figure = Figure((0.7 * WIDTH, 3.2), layout="constrained")
+    axis = figure.subplots()
+    _strength(axis, k, choice["strength"])
+    axis.axvline(choice["n_clusters"], color=COLOURS[2], linewidth=6, alpha=0.25, zorder=0)
+    _numbers(axis, k)
+    return figure
+
+
+def _strength(axis, k: np.ndarray, strengths) -> None:
+    axis.plot(k, strengths, color=COLOURS[0], marker="o", markersize=4)
+    axis.axhline(STRONG, color="0.5", linestyle="--", linewidth=1)
+    axis.set(title="Prediction strength", ylabel="pairs kept together\n(of the worst cluster)", ylim=(-0.02, 1.05))
+
+
+def _numbers(axis, k: np.ndarray) -> None:
+    axis.set_xlabel("number of clusters K")
+    axis.set_xticks(k if len(k) <= 16 else k[::2])
 
 
 def write(summary: dict, path: Path) -> None:

@@ -4,12 +4,12 @@ The command line's flags are made from these fields, and the whole of it is writ
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 from vade_tf.data.named import DATASETS
 from vade_tf.errors import InputError
 from vade_tf.systems import SYSTEMS
-from vade_tf.training.settings import AUTO, HIDDEN, NARROW, RECIPES, Resolved, Settings, option
+from vade_tf.training.settings import AUTO, HIDDEN, METHODS, NARROW, RECIPES, Resolved, Settings, option
 
 MOST = 1000  # runs of a study
 MODELS = ("vade", *SYSTEMS)
@@ -64,6 +64,11 @@ class TrainConfig(Settings):
         example="28,28",
         empty="none",
     )
+    init: str = option(
+        None,
+        "start; auto: by the kind of the rows (docs/training.md); gmm, kmeans, spectral: of the code; or a .npy file "
+        "with a group of each row, -1 unknown, or probabilities [n, K]",
+    )
     hints: str | None = option(
         None, ".npy with known groups, one a row, -1 unknown: semi-supervised training", path=True
     )
@@ -99,6 +104,7 @@ class TrainConfig(Settings):
         if self.data is None and self.dataset is None:
             object.__setattr__(self, "dataset", "mnist")
         super().__post_init__()
+        self._check_init()
         if self.data is not None and self.dataset is not None:
             raise InputError(f"data and dataset: expected one of them, got {self.data!r} and {self.dataset!r}")
         if self.dataset is not None and self.dataset not in DATASETS:
@@ -147,6 +153,24 @@ class TrainConfig(Settings):
         if self.pretrained is not None and not (self.model == "vade" or SYSTEMS[self.model].pretrains):
             raise InputError(f"pretrained: {self.model} does not start from an autoencoder; leave it out")
 
+    @property
+    def init_file(self) -> str | None:
+        """The file of the start; None where `init` is a name."""
+        return None if self.init in METHODS else self.init
+
+    def _check_init(self) -> None:
+        """Raises InputError where `init` is no start, or a file that does not go with another setting."""
+        if self.init_file is None:
+            return
+        if not self.init.endswith(".npy"):
+            raise InputError(f"init: expected one of {', '.join(METHODS)}, or a .npy file, got {self.init!r}")
+        if self.limit is not None or self.held_out:
+            raise InputError("init: a file cannot be combined with limit or held_out: it needs one entry for each row")
+        if self.clusters == AUTO:
+            raise InputError("init: a file has a known number of clusters; use clusters=K, not 'auto'")
+        if self.model != "vade" or self.distribute == "multiworker":
+            raise InputError("init: a file goes with model='vade' on one machine; use one of the names")
+
     def resolve(
         self,
         n: int,
@@ -158,6 +182,10 @@ class TrainConfig(Settings):
         **more,
     ) -> Resolved:
         """The settings of the fit to n rows [n, features], with all that depends on the rows written out."""
+        if self.init_file is not None:
+            return replace(self, init=AUTO).resolve(
+                n, features, sharpens=sharpens, convolves=convolves, learns_variance=learns_variance, **more
+            )
         if self.model == "vade":
             told = {"sharpens": sharpens, "convolves": convolves, "learns_variance": learns_variance}
             return super().resolve(n, features, **told)
@@ -170,7 +198,8 @@ class TrainConfig(Settings):
 
     def plain(self) -> Settings:
         """The settings of the fit alone, whose rows, hints and autoencoder are given apart."""
-        return Settings(**{each.name: getattr(self, each.name) for each in fields(Settings)})
+        values = {each.name: getattr(self, each.name) for each in fields(Settings)}
+        return Settings(**{**values, "init": AUTO if self.init_file else self.init})
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2)

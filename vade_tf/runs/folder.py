@@ -13,10 +13,10 @@
     checkpoints/pretrained.npz  the autoencoder's weights, for other runs to start from
     checkpoints/clusters.npz what was found for each number of clusters, where the number is chosen
     checkpoints/begun.npz    of which rows and settings the fit is
-    checkpoints/start.npz    groups and mixture of the start
-    checkpoints/further.npz  of texts and few images: the groups that further autoencoders found
-    checkpoints/groups.npz   the groups as last recomputed during the VaDE phase
-    checkpoints/             best.npz, held.npz, rungs.npz, seconds.npz: see `training.store`
+    checkpoints/start.npz    soft partition and mixture of the start
+    checkpoints/further.npz  of texts: the groups that further autoencoders found
+    checkpoints/partition.npz  the partition as last recomputed during the VaDE phase
+    checkpoints/             best.npz, guided.npz, seconds.npz: see `training.store`
 
 Files are written under another name and then renamed, so each is whole or not there. What a folder holds is checked
 when it is read, for it may have been altered. Who trains holds `.lock`, see `places`.

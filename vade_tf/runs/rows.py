@@ -18,7 +18,7 @@ from vade_tf.reading import plain_array
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.seeding import generator, subset
-from vade_tf.training import given
+from vade_tf.training import given, initialization
 from vade_tf.training.settings import AUTO
 
 
@@ -116,7 +116,7 @@ def load_rows(config: TrainConfig, whole: Dataset | None = None, in_file: bool |
     hints = None
     if config.hints is not None:
         assert isinstance(clusters, int)  # `TrainConfig` refuses hints beside "auto"
-        hints = given.checked_hints(_load_hints(config.hints), len(dataset.x), clusters)
+        hints = given.checked_hints(_plain("hints", config.hints), len(dataset.x), clusters)
     # a run on the bundled digits stays with them, network or not
     where = BUNDLED if config.data is None and dataset.source == BUNDLED else config.data_dir
     config = replace(config, clusters=clusters, data_dir=where)
@@ -162,8 +162,20 @@ def numbers_of(config: TrainConfig, n: int) -> tuple[Sequence[int] | np.ndarray,
     return numbers[~aside], numbers[aside]
 
 
-def _load_hints(file: str) -> np.ndarray:
+def given_start(config: TrainConfig, n: int) -> np.ndarray | None:
+    """The partition P [n, K] that the file of `config.init` gives; None where `init` is a name.
+
+    Raises:
+        InputError: the file cannot be read, or is not of n rows and K clusters.
+    """
+    if config.init_file is None:
+        return None
+    assert isinstance(config.clusters, int)  # `TrainConfig` refuses a file beside "auto"
+    return initialization.as_partition(_plain("init", config.init_file), n, config.clusters)
+
+
+def _plain(argument: str, file: str) -> np.ndarray:
     try:
-        return plain_array(usable(file, "hints"))
+        return plain_array(usable(file, argument))
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"hints: {file} cannot be read as .npy ({cited(error)})") from error
+        raise InputError(f"{argument}: {file} cannot be read as .npy ({cited(error)})") from error

@@ -26,7 +26,7 @@ from vade_tf.runs.filled import filled, pretrained_by
 from vade_tf.runs.folder import Run
 from vade_tf.runs.places import check_outside, held
 from vade_tf.runs.result import Scores, means, summarise
-from vade_tf.runs.rows import RunRows, check_there, load_rows, load_whole
+from vade_tf.runs.rows import RunRows, check_there, given_start, load_rows, load_whole
 from vade_tf.runs.tensorboard import Board, Views
 from vade_tf.serving import export as exporting
 from vade_tf.systems import registry
@@ -78,10 +78,10 @@ def train(
         with distribute.telling(strategy):
             check_outside(out, config.data)
             rows = load_rows(config, whole)
-            config = filled(rows.config, rows)
+            config, init = filled(rows.config, rows), given_start(rows.config, len(rows.dataset.x))
             stack.enter_context(held(out, "out", new=True))
             run = Run.create(out, config, identity(rows), rows.dataset.schema)
-        return _fit(run, rows, reporter or Silent(), extra, export)
+        return _fit(run, rows, init, reporter or Silent(), extra, export)
 
 
 def resume(
@@ -120,7 +120,10 @@ def resume(
             in_file = run.data.get("in_file")
             rows = load_rows(run.config, load_whole(run.config, run, in_file) if whole is None else whole, in_file)
             run.check_data(identity(rows), "resume")
-        return _fit(run, rows, reporter or Silent(), extra, export)
+            begun = run.load("start")  # then its file is not needed any more
+            kept = None if begun is None or run.config.init_file is None else begun.get("P")
+            init = given_start(run.config, len(rows.dataset.x)) if kept is None else kept
+        return _fit(run, rows, init, reporter or Silent(), extra, export)
 
 
 def check_unfinished(run: Run) -> None:
@@ -176,7 +179,7 @@ def follow(strategy: tf.distribute.Strategy, reporter: Silent, extra: Sequence[k
     return {}
 
 
-def _fit(run: Run, rows: RunRows, reporter: Silent, extra, export: bool) -> dict:
+def _fit(run: Run, rows: RunRows, init: np.ndarray | None, reporter: Silent, extra, export: bool) -> dict:
     """Pretraining, start and VaDE, whatever of them the run folder does not hold yet; then the folder's files."""
     config, dataset = run.config, rows.dataset
     if dataset.notice:
@@ -196,7 +199,7 @@ def _fit(run: Run, rows: RunRows, reporter: Silent, extra, export: bool) -> dict
     if config.model == "vade":
         views = Views(board, dataset, config.seed, epochs)
         shown += [views, *extra]
-        fitted = recipe.fit(dataset.observations(), config.plain(), rows.hints, board, reporter, shown)
+        fitted = recipe.fit(dataset.observations(), config.plain(), rows.hints, board, reporter, shown, init=init)
         with distribute.telling(strategy):
             views.project(fitted.model)
     else:

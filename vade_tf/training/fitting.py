@@ -21,7 +21,18 @@ from vade_tf.model import choice, own_networks
 from vade_tf.model.observation import in_half
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, subset
-from vade_tf.training import arguments, aside, begun, cluster, device, diagnostics, distribute, given, health
+from vade_tf.training import (
+    arguments,
+    aside,
+    begun,
+    cluster,
+    device,
+    diagnostics,
+    distribute,
+    given,
+    health,
+    initialization,
+)
 from vade_tf.training.n_clusters import Choice
 from vade_tf.training.replicas import Replicas
 from vade_tf.training.reporter import Silent
@@ -256,7 +267,7 @@ def begin(
         resolved,
         model,
         known,
-        init,
+        initialization.checked(init, len(data.x), resolved.clusters),
         networks is not None,
         store,
         state,

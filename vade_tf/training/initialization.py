@@ -10,6 +10,7 @@ Groups become P by their neighbours: the share of a row's nearest rows that each
 (`model.elbo.guidance`), so what the start is unsure of stays unsure.
 """
 
+import reprlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -215,6 +216,22 @@ def as_partition(found: Any, n: int, n_clusters: int) -> np.ndarray:
             f"({n}, {n_clusters}) whose rows sum to 1, got {found.dtype} of shape {found.shape}"
         )
     return found.astype(np.float64)
+
+
+def checked(init: Any, n: int, n_clusters: int) -> Any:
+    """A start of the caller's own for n rows, an array as P [n, K].
+
+    Raises:
+        InputError: it is nothing that `rule` takes, or an array of something else.
+    """
+    if init is None or callable(init) or hasattr(init, "fit"):
+        return init
+    if not hasattr(init, "__array__") and not isinstance(init, (list, tuple)):
+        raise InputError(
+            "init: expected a name, a clusterer of scikit-learn, a function of the rows, or an array, got "
+            f"{reprlib.repr(init)}"
+        )
+    return as_partition(init, n, n_clusters)
 
 
 def given_partition(init: Any, data: Observations, n_clusters: int) -> np.ndarray:

@@ -70,7 +70,10 @@ def chosen(tried: np.ndarray, strength: np.ndarray) -> Choice:
     """The largest K of `tried` with a strength of at least `STRONG`."""
     best = int(np.flatnonzero(strength >= STRONG)[-1])
     k, numbers = int(tried[best]), [int(each) for each in tried]
-    why = f"{k} clusters: the largest number up to {numbers[-1]} with a prediction strength of at least {STRONG}"
+    why = (
+        f"{k} cluster{'' if k == 1 else 's'}: the largest number up to {numbers[-1]} with a prediction strength of at "
+    )
+    why += f"least {STRONG}"
     return Choice(k, f"{why} ({strength[best]:.2f})", numbers, [round(float(each), 4) for each in strength])
 
 

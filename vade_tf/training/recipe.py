@@ -90,6 +90,8 @@ def fit(
     auto = isinstance(settings, Settings) and settings.clusters == AUTO
     if auto and hints is not None:
         raise InputError("hints: name groups of a known number of clusters; use clusters=K instead of 'auto'")
+    if auto and not (init is None or callable(init) or hasattr(init, "fit")):
+        raise InputError("init: an array is of a known number of clusters; use clusters=K instead of 'auto'")
     opening = settings.opening() if auto else settings
     fitting = begin(x, opening, hints, store, reporter, callbacks, init=init, networks=networks)
     pretrain(fitting)
