@@ -70,15 +70,8 @@ def chosen(tried: np.ndarray, strength: np.ndarray) -> Choice:
     """The largest K of `tried` with a strength of at least `STRONG`."""
     best = int(np.flatnonzero(strength >= STRONG)[-1])
     k, numbers = int(tried[best]), [int(each) for each in tried]
-<<<<<<< HEAD
-    why = (
-        f"{k} cluster{'' if k == 1 else 's'}: the largest number up to {numbers[-1]} with a prediction strength of at "
-    )
-    why += f"least {STRONG}"
-=======
     named = "1 cluster" if k == 1 else f"{k} clusters"
     why = f"{named}: the largest number up to {numbers[-1]} with a prediction strength of at least {STRONG}"
->>>>>>> tests2
     return Choice(k, f"{why} ({strength[best]:.2f})", numbers, [round(float(each), 4) for each in strength])
 
 
