@@ -31,12 +31,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vade_tf.data import pipeline
+from vade_tf.data import observing, pipeline
 from vade_tf.data.augmentation import Augmentation
-from vade_tf.data.observing import build
-from vade_tf.model import choice, networks
+from vade_tf.model import build, choice, networks
 from vade_tf.model.optimizer import FusedAdam
-from vade_tf.training import autoencoder, device, execution, given
+from vade_tf.training import autoencoder, device, execution
 from vade_tf.training.settings import Settings
 
 UNMOVED = "fit without augmentation"
@@ -59,9 +58,9 @@ def keras_fit(rows: int, batch_size: int):
 def our_phase(phase: str, rows: int, batch_size: int, precision: str, jit: bool = False):
     """A phase of train.py: returns a function that trains one epoch."""
     raw = np.random.default_rng(0).integers(0, 256, (rows, 28, 28)).astype(np.uint8)
-    dataset = build(raw, None, "random", "random")
+    dataset = observing.build(raw, None, "random", "random")
     settings = Settings(clusters=10, batch_size=batch_size, hidden=networks.HIDDEN).resolve(rows)
-    model = given.build_model(dataset, choice.choose(dataset), settings, precision)
+    model = build.build_model(dataset, choice.choose(dataset), settings, precision)
     hints = None
     if phase == "pretrain":
         trained = autoencoder.build_autoencoder(model)

@@ -13,11 +13,11 @@ from vade_tf import Settings, VaDEClusterer, metrics
 from vade_tf.data.observing import observe
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
-from vade_tf.model import choice, networks
+from vade_tf.model import build, choice, networks
 from vade_tf.model.counts import Counts, LogCounts, ZeroInflatedCounts, log_counts
 from vade_tf.model.origins import Origins
 from vade_tf.model.vade import VaDE
-from vade_tf.training import feature_spaces, given, partitions, recipe
+from vade_tf.training import feature_spaces, partitions, recipe
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_the_encoder_reads_logarithms_of_rows_of_one_size(cells):
 def test_what_is_the_same_in_all_rows_is_read_as_0(rng):
     """Sums round: the variance of what does not vary may come out below 0, and its root as no number."""
     x = np.repeat(rng.integers(1, 90, (1, 60)), 211, axis=0).astype("f4")
-    layer = given.first_layer(observe(x, "counts"), Counts(float(x[0].sum())))
+    layer = build.first_layer(observe(x, "counts"), Counts(float(x[0].sum())))
     assert layer.std == [1.0] * 60
     np.testing.assert_allclose(layer(x), np.zeros((211, 60)), atol=1e-5)
 

@@ -10,7 +10,8 @@ from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.data.observing import observe
 from vade_tf.errors import InputError
-from vade_tf.training import device, execution, given, recipe
+from vade_tf.model import build
+from vade_tf.training import device, execution, recipe
 from vade_tf.training.settings import Settings
 
 
@@ -101,7 +102,7 @@ def test_what_a_gpu_of_before_2020_is_given_runs_on_this_cpu(rng):
     assert adjusted_rand_score(model.predict(x, verbose=0).argmax(axis=1), groups) == 1.0
     assert rows[3]["loss"] < 0.9 * rows[0]["loss"]
     assert rows[7]["distortion"] < 0.9 * rows[4]["distortion"]
-    single = given.build_model(observe(x), model.likelihood, found.settings, "float32")
+    single = build.build_model(observe(x), model.likelihood, found.settings, "float32")
     single.set_weights(model.get_weights())
     np.testing.assert_allclose(model.elbo(x), single.elbo(x), rtol=0.02)
 

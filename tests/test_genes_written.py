@@ -13,13 +13,12 @@ from vade_tf.cli.main import main
 from vade_tf.data.files import load_file
 from vade_tf.data.observing import observe
 from vade_tf.errors import InputError, UnitsWarning
-from vade_tf.model import choice
+from vade_tf.model import build, choice
 from vade_tf.runs import assignments
 from vade_tf.runs.annotated import write
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows
-from vade_tf.training import given
 from vade_tf.training.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("eager_file", "loaded_once")
@@ -99,7 +98,7 @@ def test_a_value_that_the_table_of_a_run_did_not_have_is_said_to_count_as_missin
     table["gene0"] = np.arange(60, dtype="f4") % 2 + 3
     rows = observe(table)
     settings = Settings(clusters=2, hidden=(4,)).resolve(*rows.x.shape)
-    model = given.build_model(rows, choice.choose(rows), settings, "float32")
+    model = build.build_model(rows, choice.choose(rows), settings, "float32")
     trained = {"schema": rows.schema, "data": {"features": rows.x.shape[1]}, "metrics": {"n_clusters": 2}}
     run, told = SimpleNamespace(config=TrainConfig(clusters=2), **trained), []
     for value in (4, 5):

@@ -6,8 +6,7 @@ import pytest
 from vade_tf.data import dataset
 from vade_tf.data.observing import observe
 from vade_tf.errors import InputError
-from vade_tf.model import choice
-from vade_tf.training import given
+from vade_tf.model import build, choice
 from vade_tf.training.fitting import begin
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings
@@ -52,7 +51,7 @@ def test_images_of_any_range_are_grey_values(rng, form, black, white):
     grey[0, 0, :2] = 0, 1
     data = observe(form(grey))
     found = choice.choose(data)
-    model = given.build_model(data, choice.choose(data), Settings(clusters=2).resolve(40, 20), "float32")
+    model = build.build_model(data, choice.choose(data), Settings(clusters=2).resolve(40, 20), "float32")
     ends = np.outer([black, white], np.ones(20)).astype("f4")
     np.testing.assert_allclose(model.scale(ends), [[0] * 20, [1] * 20], atol=1e-6)
     np.testing.assert_allclose(model.unscale(model.scale(ends)), ends, rtol=1e-5, atol=1e-5 * (white - black))
@@ -107,7 +106,7 @@ def test_new_images_may_be_a_little_brighter_where_white_is_not_known(rng, train
     grey = rng.random((40, 4, 5))
     grey[0, 0, :2] = 0, 1
     data = observe(low + (high - low) * grey)
-    model = given.build_model(data, choice.choose(data), Settings(clusters=2).resolve(40, 20), "float32")
+    model = build.build_model(data, choice.choose(data), Settings(clusters=2).resolve(40, 20), "float32")
     rows = (new[0] + (new[1] - new[0]) * grey).reshape(40, 20).astype("f4")
     if fits:
         choice.check_units(model, rows)
@@ -121,7 +120,7 @@ def test_bytes_are_no_images_of_sixteen_bits(rng):
     images = rng.integers(0, 4096, (40, 4, 5), dtype="u2")
     images[0, 0, :2] = 0, 4095
     data = observe(images)
-    model = given.build_model(data, choice.choose(data), Settings(clusters=2).resolve(40, 20), "float32")
+    model = build.build_model(data, choice.choose(data), Settings(clusters=2).resolve(40, 20), "float32")
     choice.check_units(model, images.reshape(40, 20))
     with pytest.raises(InputError, match="^x: expected values from 0 to 4095, as the model was trained on, got uint8"):
         choice.check_units(model, (images // 16).astype("u1").reshape(40, 20))

@@ -9,8 +9,7 @@ from scipy import stats
 
 from vade_tf.data.observing import observe
 from vade_tf.errors import InputError
-from vade_tf.model import convolutional, networks
-from vade_tf.training import given
+from vade_tf.model import build, convolutional, networks
 from vade_tf.training.fitting import begin
 from vade_tf.training.settings import Settings
 
@@ -130,11 +129,11 @@ def test_networks_are_refused_whose_weights_gradients_and_moments_take_the_memor
     of, more = (networks, {"hidden": settings.hidden}) if network == "dense" else (convolutional, {})
     form = 144 if network == "dense" else (12, 12)
     numbers = sum(build(form, 10, **more).count_params() for build in (of.build_encoder, of.build_decoder))
-    monkeypatch.setattr(given, "memory", lambda: 1.2 * 48 * numbers)
-    given.check_room(144, settings, (12, 12))
-    monkeypatch.setattr(given, "memory", lambda: 0.8 * 48 * numbers)
+    monkeypatch.setattr(build, "memory", lambda: 1.2 * 48 * numbers)
+    build.check_room(144, settings, (12, 12))
+    monkeypatch.setattr(build, "memory", lambda: 0.8 * 48 * numbers)
     with pytest.raises(InputError, match="^hidden, latent_dim and clusters: expected a model that fits in"):
-        given.check_room(144, settings, (12, 12))
+        build.check_room(144, settings, (12, 12))
 
 
 def test_networks_may_share_a_layer_that_has_no_weights_and_no_other():
@@ -153,10 +152,10 @@ def test_networks_may_share_a_layer_that_has_no_weights_and_no_other():
 
 def test_very_many_components_are_refused_that_take_the_memory_by_themselves(monkeypatch):
     """pi, mean and variance of a million: 48 bytes of a number, with its gradient and moments, are over a gigabyte."""
-    monkeypatch.setattr(given, "memory", lambda: 2**30)
+    monkeypatch.setattr(build, "memory", lambda: 2**30)
     settings = Settings(clusters=1_000_000, hidden=(4,)).resolve(2_000_000, 6)
     with pytest.raises(InputError, match="^hidden, latent_dim and clusters: expected a model that fits in"):
-        given.check_room(6, settings, None)
+        build.check_room(6, settings, None)
 
 
 @pytest.mark.parametrize("colours", [(), (3,)])

@@ -13,11 +13,10 @@ from vade_tf.data import checks, greys
 from vade_tf.data.observing import observe
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import UnitsWarning
-from vade_tf.model import choice
+from vade_tf.model import build, choice
 from vade_tf.model.likelihood import Gaussian
 from vade_tf.model.networks import Directions, Roots
 from vade_tf.serving.export import export
-from vade_tf.training import given
 from vade_tf.training.fitting import begin
 from vade_tf.training.settings import Settings
 
@@ -240,7 +239,7 @@ def test_dark_images_of_the_same_camera_are_taken_as_they_are(rng, white, kind, 
     x = rng.uniform(0, white, (40, 4, 5)).astype(kind)
     x[0, 0, :2] = 0, white
     data = observe(x)
-    model = given.build_model(data, choice.choose(data), Settings(clusters=2).resolve(40, 20), "float32")
+    model = build.build_model(data, choice.choose(data), Settings(clusters=2).resolve(40, 20), "float32")
     dark = (x[:number] * (brightest / white)).astype(kind).reshape(number, 20)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -12,7 +12,7 @@ import numpy as np
 from vade_tf.data import coding
 from vade_tf.data.dataset import Dataset
 from vade_tf.errors import InputError
-from vade_tf.model import choice, convolutional, networks
+from vade_tf.model import build, choice, convolutional, networks
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.rows import RunRows
@@ -65,7 +65,7 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
     told = {"sharpens": given.sharpens(rows.dataset, likelihood), "learns_variance": likelihood.learns_variance}
     settings = config.opening().resolve(*rows.dataset.x.shape, convolves=network == "conv", **told)
     settings = replace(settings, network=network)
-    given.check_room(rows.dataset.x.shape[1], settings, rows.dataset.image_shape)
+    build.check_room(rows.dataset.x.shape[1], settings, rows.dataset.image_shape)
     given.check(rows.dataset, likelihood, settings, rows.hints)
     registry.check(config.model, rows.dataset, settings)
     return replace(
@@ -130,7 +130,7 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray
             f"pretrained: the autoencoder of {run.path} was trained for another likelihood: expected "
             f"{reprlib.repr(mine)}, got {reprlib.repr(told.likelihood)}; use the same likelihood; {OLDER}"
         )
-    first, outputs = given.filled(dataset.observations(), likelihood), likelihood.outputs
+    first, outputs = build.filled(dataset.observations(), likelihood), likelihood.outputs
     flags = 0 if first is None else len(first.flagged)
     expected = networks.shapes(dataset.x.shape[1], run.config.latent_dim, widths, flags, outputs)
     if run.config.network == "conv":

@@ -19,13 +19,13 @@ VaDE.
 import keras
 import tensorflow as tf
 
-from vade_tf.model import elbo
+from vade_tf.model import build, elbo
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.networks import dense, deserialized, serialized
 from vade_tf.model.observation import bounded, scaled, within_reach
 from vade_tf.model.prior import check_clusters
 from vade_tf.systems.models import check_parts, of_rows, to_rows
-from vade_tf.training import given, loop
+from vade_tf.training import loop
 from vade_tf.training.fitting import Fitting
 
 CUT = 0.5  # nats a row, over a batch; the authors' code has the same default
@@ -38,7 +38,7 @@ def fit(fitting: Fitting) -> "GMVAE":
     """Train a GMVAE from random weights: it starts without an autoencoder, as published."""
     settings, vade = fitting.settings, fitting.model
     width = 2 * settings.latent_dim  # z and w
-    encoder = given.build_encoder(fitting.data, settings, vade.likelihood, fitting.precision, width)
+    encoder = build.build_encoder(fitting.data, settings, vade.likelihood, fitting.precision, width)
     more: dict = {"scaling": vade.scaling, "seed": settings.seed}
     model = GMVAE(of_rows(encoder), to_rows(vade.decoder), settings.clusters, vade.likelihood, **more)
     loop.fit_keras(fitting, model, lambda span: fitting.batches("fit", span))

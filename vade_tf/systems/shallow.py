@@ -10,12 +10,12 @@ from sklearn.mixture import GaussianMixture
 
 from vade_tf.data import pipeline
 from vade_tf.errors import InputError
-from vade_tf.model import networks
+from vade_tf.model import build, networks
 from vade_tf.model.prior import GaussianMixturePrior
 from vade_tf.model.vade import VaDE
 from vade_tf.systems.models import Centres, Clustering, FullGaussians, of_rows, to_rows
 from vade_tf.threads import one_openmp_thread
-from vade_tf.training import autoencoder, given, loop
+from vade_tf.training import autoencoder, loop
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.posterior import codes
 
@@ -96,7 +96,7 @@ def _scaled(fitting: Fitting) -> np.ndarray:
 
 def _known(fitting: Fitting) -> keras.Model | None:
     """What fills the missing cells of x [n, D], or takes logarithms of counts; None where there is nothing to do."""
-    found = given.first_layer(fitting.data, fitting.model.likelihood)
+    found = build.first_layer(fitting.data, fitting.model.likelihood)
     if found is None:
         return None
     x = keras.Input((fitting.model.n_features,))

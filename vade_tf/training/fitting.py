@@ -17,7 +17,7 @@ from vade_tf.data.dataset import Observations
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import Rows, part
 from vade_tf.errors import InputError
-from vade_tf.model import choice, own_networks
+from vade_tf.model import build, choice, own_networks
 from vade_tf.model.observation import in_half
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, subset
@@ -237,7 +237,7 @@ def begin(
     known = None if hints is None else given.checked_hints(hints, len(data.x), resolved.clusters)
     given.check(data, likelihood, resolved, known)
     precision = device.shared_precision(resolved.precision, strategy)
-    model = given.build_model(data, likelihood, resolved, precision, networks)
+    model = build.build_model(data, likelihood, resolved, precision, networks)
     if networks is not None:
         arguments.check_beside_networks(settings, model)
     if strategy is not None and in_half(model):

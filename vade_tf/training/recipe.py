@@ -20,9 +20,10 @@ import numpy as np
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError
+from vade_tf.model import build
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, subset
-from vade_tf.training import aside, given, initialization, n_clusters, partitions, posterior
+from vade_tf.training import aside, initialization, n_clusters, partitions, posterior
 from vade_tf.training.autoencoder import pretrain
 from vade_tf.training.fitting import Fitted, Fitting, begin, fitted
 from vade_tf.training.guidance import guide
@@ -131,7 +132,7 @@ def choose(fitting: Fitting) -> tuple[Fitting, Choice]:
     settings = replace(settings, clusters=choice.n_clusters)
     before = fitting.model
     networks = before.encoder, before.decoder
-    model = given.build_model(fitting.data, before.likelihood, settings, fitting.precision, networks)
+    model = build.build_model(fitting.data, before.likelihood, settings, fitting.precision, networks)
     if model.origins is not None and before.origins is not None:
         model.origins.set_weights(before.origins.get_weights())
     return replace(fitting, settings=settings, model=model), choice
