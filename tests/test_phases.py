@@ -325,7 +325,7 @@ def test_the_noise_that_components_start_with_is_that_of_rows_from_all_of_the_fi
         noise = np.where(np.asarray(rows)[:, :2] < 30, 0.2, 0.8).astype("f4")
         return tf.zeros_like(noise), tf.math.log(noise)
 
-    monkeypatch.setattr(recipe, "NOISE_ROWS", 20)
+    monkeypatch.setattr(recipe, "SAMPLE_ROWS", 20)
     monkeypatch.setattr(fitting.model, "encode", encode)
     mixture = np.ones(3), np.zeros((3, 2)), np.full((3, 2), 1e-9)
     fitting.store.save("start", vars(Start(np.full((60, 3), 1 / 3), *mixture)))

@@ -14,7 +14,7 @@ from vade_tf.data import augmentation, pipeline
 from vade_tf.data.augmentation import Augmentation
 from vade_tf.data.shards import FileRows
 from vade_tf.data.sparse import SparseRows
-from vade_tf.seeding import fold
+from vade_tf.seeding import Stream, fold
 
 
 def epochs_of(x, batch_size, seed, epochs, **more):
@@ -161,7 +161,7 @@ def test_images_are_moved_in_the_way_that_is_asked_for(kind, rng):
     how = Augmentation((6, 6, 3), kind)
     batches = pipeline.training_batches(x, 4, 3, range(1), augmentation=how)
     for step, (view, rows) in enumerate(batches.as_numpy_iterator()):
-        seed = tf.constant([fold(3, pipeline.STREAM), step], tf.int64)
+        seed = tf.constant([fold(3, Stream.AUGMENTATION), step], tf.int64)
         expected = augmentation.augment(rows, how, seed)
         np.testing.assert_allclose(view.astype(int), np.asarray(expected, int), atol=1)
 

@@ -11,10 +11,9 @@ from sklearn.utils import check_random_state
 
 from vade_tf.errors import InputError, cited
 from vade_tf.model.networks import check_apart, set_all
-from vade_tf.seeding import fold
+from vade_tf.seeding import Stream, fold
 from vade_tf.training.settings import Settings
 
-STREAM = 9  # of the seed: of the random numbers of the caller's own layers
 NAMES = {
     "clusters": "n_clusters",
     "seed": "random_state",
@@ -66,7 +65,7 @@ def networks_of(clusterer, seed: int) -> tuple[keras.Model, keras.Model] | None:
         copies.append(copied(network, name))
         states = [each for each in copies[-1].variables if each.path.endswith("seed_generator_state")]
         for number, state in enumerate(states):
-            state.assign([fold(seed, STREAM, len(copies), number), 0])
+            state.assign([fold(seed, Stream.OWN_LAYERS, len(copies), number), 0])
     return copies[0], copies[1]
 
 

@@ -20,10 +20,9 @@ from vade_tf.data.augmentation import Augmentation, augment
 from vade_tf.data.shards import FileRows, Shuffle
 from vade_tf.data.sparse import Rows
 from vade_tf.machine import rows_together, spans
-from vade_tf.seeding import fold
+from vade_tf.seeding import Stream, fold
 
 WORKERS = min(8, os.cpu_count() or 2)  # batches that are gathered at the same time
-STREAM = 8  # of the seed
 BATCH = 1024  # rows of which a model is asked at a time
 AHEAD = 2  # batches that wait for the model
 
@@ -103,7 +102,7 @@ def training_batches(
         Batches of x, or (x, hints); with augmentation the pair (augmented x, x) stands for x.
     """
     span, slices = range(epochs.start * passes, epochs.stop * passes), slices or Slices()
-    moved = fold(seed, STREAM)  # the noise of a step is drawn by (seed, step), and is to know nothing of the maps
+    moved = fold(seed, Stream.AUGMENTATION)  # apart from the noise of a step, which is drawn by (seed, step)
 
     def seen(batch, number, step):  # a slice of this number
         if augmentation is None:

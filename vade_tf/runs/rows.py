@@ -17,7 +17,7 @@ from vade_tf.paths import usable
 from vade_tf.reading import plain_array
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
-from vade_tf.seeding import generator, subset
+from vade_tf.seeding import Stream, generator, subset
 from vade_tf.training import given, initialization
 from vade_tf.training.settings import AUTO
 
@@ -156,7 +156,7 @@ def numbers_of(config: TrainConfig, n: int) -> tuple[Sequence[int] | np.ndarray,
         return numbers, numbers[:0]
     aside = np.zeros(len(numbers), bool)
     size = round(config.held_out * len(numbers))
-    aside[generator(config.seed, 1).choice(len(numbers), size, replace=False)] = True
+    aside[generator(config.seed, Stream.HELD_OUT).choice(len(numbers), size, replace=False)] = True
     if aside.all() or not aside.any():
         raise InputError(f"held_out: {config.held_out} of {len(numbers)} rows leaves one side empty")
     return numbers[~aside], numbers[aside]

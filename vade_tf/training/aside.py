@@ -17,11 +17,9 @@ from vade_tf.model import elbo
 from vade_tf.model.counts import Counts
 from vade_tf.model.observation import NOISE_RATE
 from vade_tf.model.vade import VaDE
-from vade_tf.seeding import generator
+from vade_tf.seeding import Stream, generator
 from vade_tf.training.settings import FEWEST_ASIDE
 from vade_tf.training.store import Pretrained, Store, numbered
-
-STREAM = 2  # of the seed
 
 
 def set_aside(n: int, size: int, seed: int, hints: np.ndarray | None) -> np.ndarray:
@@ -31,7 +29,7 @@ def set_aside(n: int, size: int, seed: int, hints: np.ndarray | None) -> np.ndar
     """
     if size == 0:
         return np.zeros(0, int)
-    order = generator(seed, STREAM).permutation(np.arange(n, dtype=np.min_scalar_type(n)))
+    order = generator(seed, Stream.VALIDATION).permutation(np.arange(n, dtype=np.min_scalar_type(n)))
     if hints is not None and (hints >= 0).any():
         order = order[hints[order] < 0]
         order = order[: len(order) // 2]
@@ -133,7 +131,7 @@ class Noise(keras.callbacks.Callback):
 
 def noise(model: VaDE, n: int, seed: int) -> np.ndarray:
     """Standard normal noise of one draw of z for each of n rows: [n, latent]."""
-    return generator(seed, STREAM).standard_normal((n, model.prior.latent_dim)).astype(np.float32)
+    return generator(seed, Stream.VALIDATION).standard_normal((n, model.prior.latent_dim)).astype(np.float32)
 
 
 def of_both(model: VaDE, x: Rows, trained: Rows, seed: int) -> np.ndarray:

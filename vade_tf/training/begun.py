@@ -7,13 +7,12 @@ import numpy as np
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError
-from vade_tf.seeding import subset
+from vade_tf.seeding import Stream, subset
 from vade_tf.training.settings import Resolved
 from vade_tf.training.store import Memory, Store, damaged
 
 NAME = "begun"
 ROWS = 256  # that are looked at: of rows in a file each is a read
-STREAM = 10  # of the seed: of these
 SAID = ("seed", "restart", "clusters")
 # What a store has of one fit; a pretrained autoencoder alone may be lent to another
 FOUND = ("clusters", "further", "start")
@@ -35,7 +34,7 @@ def check(store: Store, rows: Rows, settings: Resolved, about: dict[str, str], g
     Raises:
         InputError: it is that of a fit to other rows or settings.
     """
-    some = rows[subset(len(rows), pipeline.together(rows, ROWS), 0, STREAM)]
+    some = rows[subset(len(rows), pipeline.together(rows, ROWS), 0, Stream.LOOKED_AT)]
     said = {name: str(getattr(settings, name)) for name in SAID}
     said |= {"rows": f"{tuple(rows.shape)}, {zlib.crc32(np.ascontiguousarray(some).data):08x}", **about}
     before = store.load(NAME)

@@ -8,8 +8,8 @@ from vade_tf.data.sparse import part
 from vade_tf.model.counts import Counts
 from vade_tf.model.likelihood import Likelihood
 from vade_tf.seeding import Stream, subset
+from vade_tf.training.settings import SAMPLE_ROWS
 
-ROWS = 10_000  # that are looked at, at most
 COPIES = 0.5  # share of rows that are copies of others, from which on it is said
 FAR = 20.0  # interquartile ranges from the median: a Gaussian has none beyond 5 in a million rows
 FEW = 0.01  # share of rows that lie so far out, at most
@@ -17,7 +17,7 @@ FEW = 0.01  # share of rows that lie so far out, at most
 
 def of_rows(data: Observations, likelihood: Likelihood | None = None) -> list[str]:
     """Sentences about the rows, one a finding, or none."""
-    x = part(data.x, subset(len(data.x), pipeline.together(data.x, ROWS), 0, Stream.LOOKED_AT))
+    x = part(data.x, subset(len(data.x), pipeline.together(data.x, SAMPLE_ROWS), 0, Stream.LOOKED_AT))
     rows, found = np.concatenate(list(pipeline.blocks(x))), []
     if len(rows) > 1 and (rows == rows[0]).all():
         return ["the rows are all the same, and there are no groups to find; look at how they are read"]

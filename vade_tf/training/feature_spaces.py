@@ -19,6 +19,7 @@ from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, subset
 from vade_tf.threads import one_thread
 from vade_tf.training import alignment
+from vade_tf.training.settings import SAMPLE_ROWS
 
 Reader = Callable[[Rows], list[np.ndarray]]
 
@@ -26,7 +27,6 @@ HIDDEN_DIRECTIONS = 40  # of the last hidden layer; on MNIST they hold nine tent
 COUNT_DIRECTIONS = 50  # of log counts, as in the usual pipelines for cells (Luecken and Theis, 2019)
 CLIPPED = 10.0  # standard deviations beyond which a log count is cut off, as scanpy's tutorials do
 SAMPLE_NUMBERS = 2**25  # numbers that directions are found on, at most: 128 MB
-SAMPLE_ROWS = 10_000  # and rows
 CODE_LIMIT = 1e18  # beyond, squared distances are infinite in float32
 
 

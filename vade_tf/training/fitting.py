@@ -36,11 +36,9 @@ from vade_tf.training import (
 from vade_tf.training.n_clusters import Choice
 from vade_tf.training.replicas import Replicas
 from vade_tf.training.reporter import Silent
-from vade_tf.training.settings import Resolved, Settings
+from vade_tf.training.settings import SAMPLE_ROWS, Resolved, Settings
 from vade_tf.training.store import Memory, State, Store, kept
 from vade_tf.training.watch import Watch
-
-MEASURED = 10_000  # rows trained on that have a say in the variance of p(x|z), at most
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ class Fitting:
         """The rows by which p(x|z) gets its variance: those set aside, and some that are trained on, drawn."""
         x, trained = self.data.rows, self.read("fit")
         n = len(x) if trained is None else len(trained)
-        drawn = subset(n, pipeline.together(x, MEASURED), self.settings.seed, Stream.LOOKED_AT)
+        drawn = subset(n, pipeline.together(x, SAMPLE_ROWS), self.settings.seed, Stream.LOOKED_AT)
         return part(x, self.aside), part(x, drawn if trained is None else trained[drawn])
 
     def passes(self, phase: str) -> int:

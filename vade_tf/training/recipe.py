@@ -31,10 +31,9 @@ from vade_tf.training.initialization import Start
 from vade_tf.training.n_clusters import Choice
 from vade_tf.training.reporter import Silent
 from vade_tf.training.rollback import keep_groups
-from vade_tf.training.settings import AUTO, Settings
+from vade_tf.training.settings import AUTO, SAMPLE_ROWS, Settings
 from vade_tf.training.store import Store, damaged, kept_partition
 
-NOISE_ROWS = 1000  # whose mean variance of q(z|x) is the least that a component starts with
 NOISY = 0.1  # share of the code's variance that q(z|x) of the caller's own networks may have at the start
 
 
@@ -161,13 +160,13 @@ def start(fitting: Fitting) -> np.ndarray:
             found = found.named(fitting.hints)
         store.save("start", vars(found))
     x = fitting.data.x
-    some = x[subset(len(x), pipeline.together(x, NOISE_ROWS), fitting.settings.seed, Stream.LOOKED_AT)]
+    some = x[subset(len(x), pipeline.together(x, SAMPLE_ROWS), fitting.settings.seed, Stream.LOOKED_AT)]
     if fitting.state is None or fitting.state.phase != "fit":
         if fitting.own_networks:
             quieten(model, some)
         if model.log_sigma2_x is not None:
             model.set_variance(reconstruction_variance(fitting))
-    log_s2 = model.encode(some)[1].numpy()
+    log_s2 = posterior.over_rows(model.encode, some)[1]
     noise = np.exp(np.minimum(log_s2, 0.0)).mean(axis=0)  # [latent]; at the bound's optimum no component is narrower
     model.prior.assign(found.pi, found.mu, np.maximum(found.sigma2, noise))
     return found.P
@@ -210,7 +209,7 @@ def quieten(model: VaDE, x: Rows) -> None:
         model: its encoder is changed in place.
         x: raw rows, [n, D].
     """
-    m, log_s2 = (each.numpy() for each in model.encode(x))
+    m, log_s2 = posterior.over_rows(model.encode, x)
     limit = NOISY * float(m.var(axis=0).mean())
     head = next((layer for layer in model.encoder.layers if layer.output is model.encoder.outputs[1]), None)
     wide = float(np.exp(log_s2).mean()) > limit > 0

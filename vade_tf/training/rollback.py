@@ -7,9 +7,9 @@ from vade_tf.data.sparse import part
 from vade_tf.seeding import subset
 from vade_tf.training import posterior
 from vade_tf.training.fitting import Fitting
+from vade_tf.training.settings import SAMPLE_ROWS
 from vade_tf.training.store import kept_weights
 
-ROWS = 5000  # that are asked, at most
 KEPT = 0.9  # adjusted Rand index with the groups of P from which on the clusters are these
 
 
@@ -20,7 +20,7 @@ def agreement(fitting: Fitting, P: np.ndarray) -> float:
     """
 
     def by_chief() -> dict[str, np.ndarray]:
-        rows = subset(len(P), ROWS, fitting.settings.seed)
+        rows = subset(len(P), SAMPLE_ROWS, fitting.settings.seed)
         found = posterior.model_groups(fitting.model, part(fitting.data.x, rows))
         return {"agreement": np.array(adjusted_rand_score(found, P[rows].argmax(axis=1)))}
 

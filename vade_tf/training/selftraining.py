@@ -16,22 +16,22 @@ from vade_tf.data import pipeline
 from vade_tf.data.sparse import part
 from vade_tf.model import elbo
 from vade_tf.model.optimizer import Adam
-from vade_tf.seeding import Stream, fold, generator, subset
+from vade_tf.seeding import Stream, fold, subset
 from vade_tf.training import partitions
 from vade_tf.training.callbacks import all_finite, learning_rate
 from vade_tf.training.feature_spaces import SAMPLE_NUMBERS
 from vade_tf.training.fitting import Fitting
+from vade_tf.training.settings import SAMPLE_ROWS
 
 UNITS, LAYERS = 1200, 2  # of the classifier, as published; ...
 INFORMATION, MARGINAL = 0.1, 4.0  # ... weight of what the answers tell, and in it that of their shares
 RADIUS = 0.25  # of a change of pixels, in distances to the `NEAR`th neighbour (of 5,000 images)
-NEAR, SAMPLE = 10, 5000
+NEAR = 10
 # The direction that matters most is found from a change of so many of these lengths (in all 10 on MNIST, as published)
 FIRST_GUESS = 6.4
 RATE = 2e-3
 ALIKE = 0.9  # adjusted Rand index with the groups before that those must have which the classifier has moved
 TAUGHT = 2  # epochs that learn the partition as it is
-STREAM = Stream.SELF_TRAINING
 
 
 class Classifier(keras.Model):
@@ -52,13 +52,13 @@ class Classifier(keras.Model):
         self.log_share = np.log(np.maximum(share, 1e-6)).astype(np.float32)
         layers: list[keras.layers.Layer] = []
         for number in range(LAYERS):
-            start = keras.initializers.HeNormal(fold(seed, STREAM, number))
+            start = keras.initializers.HeNormal(fold(seed, Stream.SELF_TRAINING, number))
             layers += [
                 keras.layers.Dense(UNITS, use_bias=False, kernel_initializer=start, dtype=precision),
                 keras.layers.BatchNormalization(dtype="float32"),
                 keras.layers.ReLU(dtype="float32"),
             ]
-        last = keras.initializers.GlorotUniform(fold(seed, STREAM, LAYERS))
+        last = keras.initializers.GlorotUniform(fold(seed, Stream.SELF_TRAINING, LAYERS))
         self.network = keras.Sequential([*layers, keras.layers.Dense(len(share), kernel_initializer=last)])
 
     @property
@@ -127,7 +127,7 @@ def sharpened(fitting: Fitting, P: np.ndarray) -> np.ndarray | None:
     """
     settings, model = fitting.settings, fitting.model
     share = P.mean(axis=0, dtype=np.float64)
-    seed = fold(settings.seed, STREAM)
+    seed = fold(settings.seed, Stream.SELF_TRAINING)
     precision = "float32" if fitting.precision == "mixed_float16" else fitting.precision  # it scales no loss
     classifier = Classifier(model.scale, share, radius_of(fitting), seed, precision)
     epochs, steps = settings.self_train_epochs, fitting.steps("fit")
@@ -165,9 +165,8 @@ def sharpened(fitting: Fitting, P: np.ndarray) -> np.ndarray | None:
 def radius_of(fitting: Fitting) -> float:
     """A quarter of the median distance of images, scaled, to their tenth neighbour, of 5,000 at most."""
     n, features = fitting.data.x.shape
-    most = max(min(SAMPLE, SAMPLE_NUMBERS // features), NEAR + 1)
-    order = generator(fitting.settings.seed, STREAM).permutation(np.arange(n, dtype=np.min_scalar_type(n)))
-    some = np.sort(order[:most].astype(int))
+    most = max(min(SAMPLE_ROWS, SAMPLE_NUMBERS // features), NEAR + 1)
+    some = subset(n, most, fitting.settings.seed, Stream.SELF_TRAINING)
     rows = np.concatenate([fitting.model.scale(each) for each in pipeline.blocks(part(fitting.data.x, some))])
     near = min(NEAR, len(rows) - 1)
     return RADIUS * float(np.median(NearestNeighbors(n_neighbors=near + 1).fit(rows).kneighbors(rows)[0][:, near]))

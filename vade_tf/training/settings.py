@@ -31,6 +31,7 @@ UPDATES, NARROW_UPDATES = 250, 100  # the second of rows of few features, whose 
 # Fewer rows than this are learned by heart: then a tenth of them, within these bounds, say when that begins
 MANY_ROWS, FEWEST_ASIDE, MOST_ASIDE = 50_000, 20, 2000
 PATIENCE = 4  # epochs of the autoencoder
+SAMPLE_ROWS = 5000  # that are looked at where a look at all would cost more than it tells
 BATCH, CONVOLVED_BATCH = 256, 128  # rows a step; a convolution takes twice as long for twice the rows
 GUIDED = 0.9  # share of VaDE's epochs that hold on to groups
 

@@ -10,30 +10,22 @@ from vade_tf.model import elbo
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import subset
 from vade_tf.training import health, posterior
+from vade_tf.training.settings import SAMPLE_ROWS
 
 
 class Watch:
     """What `callbacks.Record` asks after an epoch of VaDE.
 
     Args:
-        x: raw rows, [n, D]; a random subset of them is looked at: a twentieth, so that it costs an epoch little, but at
-            least 500 and 50 a component, so that none is thought unused for lack of rows; of more than 400 components
-            fewer, and of more than 2,000 ten.
+        x: raw rows, [n, D]; a random subset of at most `SAMPLE_ROWS` is looked at, of many components ten for each.
         n_clusters: K.
         seed: of the subset.
     """
 
-    MOST_ROWS, MANY_ROWS = 4000, 20_000  # the second where so many components need them
-
     def __init__(self, x: Rows, n_clusters: int, seed: int):
-        n = min(max(500, 50 * n_clusters, len(x) // 20), self._most(n_clusters))
-        rows = subset(len(x), n, seed)
+        rows = subset(len(x), max(SAMPLE_ROWS, 10 * n_clusters), seed)
         self.x = part(x, rows) if isinstance(x, SparseRows) else x[rows]
         self.said: set[str] = set()
-
-    def _most(self, n_clusters: int) -> int:
-        """50 rows a component; of very many components 10."""
-        return max(self.MOST_ROWS, min(50 * n_clusters, self.MANY_ROWS), 10 * n_clusters)
 
     def look(self, model: VaDE) -> health.Signals:
         """The signals of the model as it is."""
