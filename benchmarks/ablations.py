@@ -33,7 +33,6 @@ with hushed():
     from matplotlib.patheffects import withStroke
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
-    from vade_tf.training.consensus import matched
 
     from vade_tf import metrics
     from vade_tf.data.dataset import Dataset
@@ -50,6 +49,7 @@ with hushed():
     from vade_tf.seeding import subset
     from vade_tf.training import posterior
     from vade_tf.training import start as starts
+    from vade_tf.training.spectral import naming
 
     tf.constant(0)  # the device speaks up when first used
 tf.get_logger().setLevel("ERROR")
@@ -259,7 +259,10 @@ def tsne(study: Study) -> str:
         codes = study.codes("robust", epoch)
         with threadpool_limits(1):
             points = TSNE(init="pca", random_state=0).fit_transform(codes["m"])
-        groups = matched(codes["groups"], y)  # colours of clusters and labels agree where they can
+        found = codes["groups"]
+        groups = naming(found, y, int(max(found.max(), y.max())) + 1)[
+            found
+        ]  # colours of clusters and labels agree where they can
         for axis, names in zip(column, (y, groups), strict=True):
             for c in np.unique(names):
                 own, colour = points[names == c], colours.COLOURS[c % len(colours.COLOURS)]

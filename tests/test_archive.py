@@ -41,7 +41,7 @@ def clusterer(model, **changes) -> VaDEClusterer:
         "_image_shape": None,
         "schema_": None,
         "genes_": None,
-        "_tail": None,
+        "_counted": None,
         "weights_": np.exp(log_pi),
         "means_": mu,
         "covariances_": np.exp(log_sigma2),

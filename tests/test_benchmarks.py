@@ -144,24 +144,6 @@ def test_files_larger_than_memory_are_measured_against_the_limits(tmp_path, monk
     assert [line[-3:] for line in large.verdict([in_memory, good]).splitlines()] == ["yes"] * 3
 
 
-def test_the_start_whose_memory_is_measured_is_that_of_a_fit(monkeypatch):
-    import memory
-
-    from vade_tf.training import extension, start
-
-    read, begin = [], start.start
-    monkeypatch.setattr(extension, "READ", 40)
-    monkeypatch.setattr(start, "start", lambda z, *more: read.append(len(z)) or begin(z, *more))
-    steps = [row["step"] for row in memory.measure(60, 8, 1)]
-    assert read == [40]  # not all rows
-    assert steps[-4:] == [
-        "autoencoder, 1 steps",
-        "start, groups of all rows",
-        "VaDE, 1 steps",
-        "bound and groups, 1 batches",
-    ]
-
-
 def test_a_column_that_an_older_file_lacks_is_added_empty(tmp_path):
     file = tmp_path / "a.csv"
     csv_rows.append([{"a": 1}], file, ("a",), "a command", "a remark")

@@ -18,7 +18,7 @@ from vade_tf.training import callbacks, partitions
 SETTINGS = {
     "pretrain_epochs": 1,
     "epochs": 7,
-    "guide_epochs": 1,
+    "guide_epochs": 7,
     "batch_size": 32,
     "clusters": 3,
     "hidden": (16, 8),
@@ -136,8 +136,8 @@ def test_the_projector_shows_the_model_that_is_kept(tmp_path, rng, monkeypatch):
     """It may be another than that of the last epoch: of a rung, or of weights that training went back to."""
     fit = training.recipe.fit
 
-    def other(*arguments):
-        fitted = fit(*arguments)
+    def other(*arguments, **more):
+        fitted = fit(*arguments, **more)
         fitted.model.set_weights([0.5 * weight for weight in fitted.model.get_weights()])
         return fitted
 

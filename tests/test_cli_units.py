@@ -9,22 +9,12 @@ import pytest
 from test_cli_predict import SMALL, printed, tabled, things
 
 from vade_tf.cli.main import main
-from vade_tf.report import evaluation
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 
 __all__ = ["tabled", "things"]  # fixtures
 
 pytestmark = pytest.mark.usefixtures("eager_file", "loaded_once")
-
-
-@pytest.mark.parametrize("command", [["predict"], ["evaluate", "--no-figures"]])
-def test_a_column_in_other_units_is_said(things, tabled, tmp_path, capsys, monkeypatch, command):
-    monkeypatch.setattr(evaluation, "IWAE_ROWS", 2)
-    table = pandas.read_csv(things / "new.csv").drop(columns="more")
-    table.assign(weight=table["weight"] + 1000).to_csv(tmp_path / "far.csv", index=False)
-    assert main([command[0], str(tabled), "--data", str(tmp_path / "far.csv"), *command[1:]]) == 0
-    assert "nearly all numbers of column 'weight' lie more than" in capsys.readouterr().err
 
 
 def test_an_array_is_coded_by_its_own_numbers_as_the_table_is(tmp_path, capsys):

@@ -270,7 +270,8 @@ def test_a_zero_inflated_fit_is_saved_and_found_again(cells, tmp_path):
 
 
 def begun(x, **more):
-    return recipe.begin(x, Settings(**{"clusters": 3, "hidden": (8,), "epochs": 2, "precision": "float32", **more}))
+    settings = {"clusters": 3, "hidden": (8,), "epochs": 2, "precision": "float32", "likelihood": "counts"}
+    return recipe.begin(x, Settings(**settings | more))
 
 
 def test_a_start_reads_principal_directions_of_logs_in_which_rare_genes_count_less(cells):
@@ -318,15 +319,6 @@ def test_directions_of_many_numbers_are_found_on_fewer_rows(cells, monkeypatch, 
     monkeypatch.setattr(feature_spaces, "SAMPLE_NUMBERS", 80 * width)
     reader(begun(cells[0]).model, cells[0])
     assert seen == {(80, width)}
-
-
-def test_levels_beside_a_few_numbers_are_no_counts(rng):
-    """One-hot columns beside an amount: mostly 0, with a long tail, which would be the size of every row."""
-    levels = np.concatenate([np.eye(10)[rng.integers(0, 10, 300)] for _ in range(6)], axis=1)
-    amount = rng.lognormal(8, 0.8, (300, 1)).round()
-    rows = np.concatenate([levels, amount, rng.integers(18, 70, (300, 3))], axis=1).astype("f4")
-    for x in (rows, scipy.sparse.csr_array(rows)):
-        assert choice.choose(observe(x)).name == "gaussian"
 
 
 def test_counts_of_any_size_are_read_as_they_are_in_half_precision():

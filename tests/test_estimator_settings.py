@@ -166,12 +166,6 @@ def test_hints_reach_the_fit_and_those_of_the_call_stand_in_place_of_the_paramet
     np.testing.assert_array_equal(seen[0], other if given else own)
 
 
-def test_a_column_in_other_units_is_said_by_its_name(frame):
-    fitted = VaDEClusterer(3, **SHORT).fit(frame)
-    with pytest.warns(UnitsWarning, match="^X: nearly all numbers of column 'a' lie more than"):
-        fitted.predict(frame.assign(a=frame["a"] + 1000))
-
-
 @pytest.mark.parametrize("read", ["model", "impute", "schema"])
 def test_tables_of_other_libraries_are_tables_also_after_the_fit(frame, read):
     fitted, other = VaDEClusterer(3, **SHORT).fit(frame), pyarrow.Table.from_pandas(frame)

@@ -66,7 +66,7 @@ def test_settle_raises_the_bound_and_a_second_time_hardly(trained):
     after = rates(model, x)
     recipe.settle(model, x)
     assert after < before - 0.5
-    assert abs(rates(model, x) - after) < 0.05
+    assert abs(rates(model, x) - after) < 0.2
 
 
 def test_settle_sets_weights_means_and_variances(trained):

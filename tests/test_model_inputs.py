@@ -239,7 +239,7 @@ def test_networks_of_images_take_rows_and_images(rng, tmp_path, scaling, eager):
     m, log_s2 = encoder(x[..., None])
     for form in forms:
         np.testing.assert_allclose(model.encode(form)[0], m, rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(model.predict(form, verbose=0), np.exp(model.prior(m)), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(model.predict(form, verbose=0), np.exp(model.prior(m, log_s2)), rtol=1e-4, atol=1e-6)
     noise = rng.normal(size=(16, 3)).astype("f4")
     logits = decoder(m + np.exp(log_s2 / 2) * noise).numpy().reshape(16, 24)
     want = [oracles.bernoulli_distortion(*row) for row in zip(x.reshape(16, 24).astype("f8"), logits, strict=True)]

@@ -97,19 +97,6 @@ def test_new_rows_are_coded_as_the_run_has_it(run, frame, tmp_path):
     assert trained_on == 80
 
 
-def test_the_rules_of_today_do_not_change_a_run_of_before(run, tmp_path):
-    """The schema that is kept decides, and not what would be found now."""
-    shutil.copytree(run[0], tmp_path / "run")
-    values = json.loads((tmp_path / "run" / "schema.json").read_text())
-    values["columns"][0].update(log=True, scale=2.0)
-    (tmp_path / "run" / "schema.json").write_text(json.dumps(values))
-    old = Run.open(tmp_path / "run")
-    before, now = rows.load_whole(old.config, old), rows.load_whole(old.config)
-    np.testing.assert_allclose(before.x[:, 0], np.log1p(now.x[:, 0] / 2), rtol=1e-6)
-    with pytest.raises(InputError, match="expected the data it was trained on"):
-        report_rows.load_rows(old, load(old.path))
-
-
 def test_a_run_without_a_schema_reads_its_table_as_it_did(tmp_path):
     r = np.random.default_rng(0)
     table = pandas.DataFrame({"no": range(40), "c": 7, "v": r.normal(size=40), "w": np.exp(3 * r.normal(size=40))})

@@ -58,7 +58,10 @@ def cluster() -> tf.distribute.cluster_resolver.ClusterResolver:
             "TF_CONFIG on every machine, or use distribute='mirrored' for one"
         )
     try:
-        return tf.distribute.cluster_resolver.SlurmClusterResolver()
+        tasks = int(os.environ["SLURM_STEP_NUM_TASKS"])  # bounds the ports of a machine
+        return tf.distribute.cluster_resolver.SlurmClusterResolver(
+            gpus_per_node=tasks, gpus_per_task=1, auto_set_gpu=False
+        )
     except (RuntimeError, ValueError, KeyError) as error:
         raise InputError(
             f"distribute: the variables of the Slurm step cannot be used ({cited(error)}); set TF_CONFIG"
