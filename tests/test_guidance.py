@@ -289,18 +289,6 @@ def test_a_start_of_the_caller_s_own_is_what_the_fit_is_held_to(x, asked):
         recipe.fit(x, begin(x).settings, init=groups + 1)
 
 
-@pytest.mark.parametrize(
-    ("shape", "augment", "settled"), [((3, 3), "digits", True), ((3, 3), "none", False), ((9,), "digits", False)]
-)
-def test_the_mixture_is_settled_where_training_read_other_images_alone(x, monkeypatch, shape, augment, settled):
-    """On the rows that a start reads; elsewhere it is the one that was trained."""
-    rows, asked = x.reshape(60, *shape), []
-    monkeypatch.setattr(partitions, "READ", 40)
-    monkeypatch.setattr(recipe, "settle", lambda model, some: asked.append(len(some)))
-    recipe.fit(rows, begin(rows, augment=augment, epochs=1).settings)
-    assert asked == ([40] if settled else [])
-
-
 @pytest.mark.parametrize("network", ["conv", "dense"])
 def test_networks_of_ones_own_and_a_kind_of_networks_are_too_many(x, network):
     own = networks.build_encoder(9, 2, (8,)), networks.build_decoder(9, 2, (8,))

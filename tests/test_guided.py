@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from scipy import stats
 from scipy.spatial.distance import pdist
 
 from vade_tf.data import pipeline
@@ -55,48 +54,6 @@ def rates(model, x):
     """rate_z + rate_c a row at z = m, with gamma fixed by the caller's model at its present mixture."""
     terms = model.elbo_terms(x, np.zeros((len(x), 3), "f4"))
     return float(np.mean(terms["rate_z"] + terms["rate_c"]))
-
-
-def test_settle_raises_the_bound_and_a_second_time_hardly(trained):
-    model, x = trained
-    model.prior.log_sigma2.assign_add(np.full((4, 3), 0.7))  # as after training on augmented rows: too wide
-    model.prior.mu.assign_add(np.full((4, 3), 0.1))
-    before = rates(model, x)
-    recipe.settle(model, x)
-    after = rates(model, x)
-    recipe.settle(model, x)
-    assert after < before - 0.5
-    assert abs(rates(model, x) - after) < 0.2
-
-
-def test_settle_sets_weights_means_and_variances(trained):
-    """Against the formulas written out, with responsibilities by SciPy, where q(z|x) has next to no noise."""
-    model, x = trained
-    model.encoder.get_layer("z_log_var").set_weights([np.zeros((8, 3)), np.full(3, -12.0)])
-    r = np.random.default_rng(1)
-    pi, mu, sigma2 = r.dirichlet(np.full(4, 5.0)), model.prior.mu.numpy() + r.normal(size=(4, 3)), np.full((4, 3), 2.0)
-    model.prior.assign(pi, mu, sigma2)
-    m, log_s2 = (part.numpy().astype("f8") for part in model.encode(x))
-    joint = np.stack([pi[c] * stats.multivariate_normal(mu[c], np.diag(sigma2[c])).pdf(m) for c in range(4)], axis=1)
-    gamma = joint / joint.sum(axis=1, keepdims=True)
-    recipe.settle(model, x)
-    log_pi, new_mu, log_sigma2 = (part.numpy() for part in model.prior.parameters)
-    np.testing.assert_allclose(np.exp(log_pi), gamma.mean(axis=0), rtol=1e-3)
-    for c in range(4):
-        mean = np.average(m, axis=0, weights=gamma[:, c])
-        variance = np.average(np.exp(log_s2) + (m - mean) ** 2, axis=0, weights=gamma[:, c])
-        np.testing.assert_allclose(new_mu[c], mean, rtol=1e-3, atol=1e-4)
-        np.testing.assert_allclose(np.exp(log_sigma2[c]), variance, rtol=1e-3)
-
-
-def test_settle_leaves_a_component_without_rows_alone(trained):
-    model, x = trained
-    model.prior.mu.assign(np.concatenate([model.prior.mu.numpy()[:3], np.full((1, 3), 1e3)]))
-    model.prior.log_sigma2.assign(np.concatenate([model.prior.log_sigma2.numpy()[:3], np.zeros((1, 3))]))
-    recipe.settle(model, x)
-    np.testing.assert_allclose(model.prior.mu[3], 1e3)
-    np.testing.assert_allclose(model.prior.log_sigma2[3], 0, atol=1e-6)
-    assert all(np.isfinite(w).all() for w in model.get_weights())
 
 
 def test_the_autoencoder_is_made_of_the_models_own_networks(small_model, rng):
@@ -184,20 +141,6 @@ def test_a_fit_killed_after_its_last_epoch_knows_what_it_was_held_to(trained, mo
     again = fitting()
     assert again.state.epoch == 6
     np.testing.assert_array_equal(guidance.guide(again, start), anew)
-
-
-def test_settle_asks_for_few_rows_together(trained, monkeypatch):
-    """[n, K, latent] of all rows would be the largest tensor of a fit."""
-    model, x = trained
-    most, own = [], type(model.prior).call
-
-    def spy(self, *posterior):
-        most.append(len(posterior[0]))
-        return own(self, *posterior)
-
-    monkeypatch.setattr(type(model.prior), "call", spy)
-    recipe.settle(model, np.concatenate([x] * (3000 // len(x) + 1)))
-    assert max(most) <= 1024 < sum(most)
 
 
 def test_the_groups_of_many_rows_are_those_of_their_nearest_components(small_model, rng, eager, monkeypatch):

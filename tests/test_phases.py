@@ -8,7 +8,6 @@ import pytest
 import tensorflow as tf
 from small_fits import Steps, begin, sixty
 
-from vade_tf.data import pipeline
 from vade_tf.errors import InputError
 from vade_tf.model import networks
 from vade_tf.model.optimizer import FusedAdam
@@ -349,31 +348,6 @@ def test_another_restart_is_another_seed_and_the_first_is_the_fits_own(x):
     assert seeds[0] == 4
     assert len(set(seeds)) == 3
     assert begin(x, seed=5, restart=1).settings.start_seed not in seeds
-
-
-def test_a_component_of_a_single_row_is_settled_and_an_empty_one_weighs_a_millionth(x, monkeypatch):
-    """Blocks of 7: every row counts. Component 0 holds row 0 alone, component 2 none."""
-    blocks = pipeline.blocks
-    monkeypatch.setattr(pipeline, "blocks", lambda rows, size=None: blocks(rows, 7))
-    fitting = begin(x)
-    model = fitting.model
-    m, log_s2 = np.zeros((60, 2), "f4"), np.full((60, 2), -2.0, "f4")
-    m[0], m[1:, 1] = [50.0, 7.0], np.linspace(-1, 1, 59)
-    place = {row.tobytes(): i for i, row in enumerate(x)}
-
-    def encode(rows, training=False):
-        at = [place[np.asarray(row).tobytes()] for row in rows]
-        return tf.constant(m[at]), tf.constant(log_s2[at])
-
-    monkeypatch.setattr(model, "encode", encode)
-    model.prior.assign(np.ones(3), [[49.0, 7.0], [0.0, 0.0], [-900.0, 0.0]], np.full((3, 2), [[2.0], [1.0], [3.0]]))
-    recipe.settle(model, x)
-    log_pi, mu, log_sigma2 = (part.numpy() for part in model.prior.parameters)
-    np.testing.assert_allclose(np.exp(log_pi), [1 / 60, 59 / 60, 1e-6], rtol=1e-3)
-    np.testing.assert_allclose(mu, [[50, 7], [0, 0], [-900, 0]], atol=1e-4)
-    noise = np.exp(-2)
-    spread = [noise, noise + np.linspace(-1, 1, 59).var()]
-    np.testing.assert_allclose(np.exp(log_sigma2), [[noise, noise], spread, [3, 3]], rtol=1e-4)
 
 
 def test_what_is_said_of_the_code_is_of_the_model_that_is_returned(x):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from vade_tf.training.autoencoder import pretrain
     from vade_tf.training.fitting import Fitted, Fitting, begin
     from vade_tf.training.guidance import guide
-    from vade_tf.training.recipe import fit, settle, start
+    from vade_tf.training.recipe import fit, start
     from vade_tf.training.reporter import Lines
     from vade_tf.training.settings import Settings
     from vade_tf.training.store import Memory, Store
@@ -57,14 +57,13 @@ _HOMES = {
     "load_schema": "runs.load",
     "pretrain": "training.autoencoder",
     "resume": "runs.train",
-    "settle": "training.recipe",
     "start": "training.recipe",
     "train": "runs.train",
 }
 __all__ = [
     "DivergedError", "Fitted", "Fitting", "FusedAdam", "GaussianMixturePrior", "InputError", "Likelihood", "Lines",
     "Memory", "Served", "Settings", "Store", "TrainConfig", "VaDE", "VaDEClusterer", "begin", "build_decoder",
-    "build_encoder", "export", "fit", "guide", "load", "load_schema", "pretrain", "resume", "settle", "start", "train",
+    "build_encoder", "export", "fit", "guide", "load", "load_schema", "pretrain", "resume", "start", "train",
 ]  # fmt: skip
 
 keras_names.announce()

@@ -75,8 +75,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             code; a clusterer or mixture of scikit-learn, a copy of which gets K clusters; a function of the rows; or an
             array. The last two give groups, int [n], -1 for none, or probabilities [n, K]. None: "auto". What is no
             name is not saved by `save`.
-        guide_epochs: epochs in which a cross-entropy holds each row to the start's probabilities; None: nine tenths,
-            with `self_train_epochs` all.
+        guide_epochs: epochs in which a cross-entropy holds each row to the start's probabilities; None: all.
         guide_weight: weight of that cross-entropy, and of hints, in the loss, default 20.
         regroups: how often a start on the code is recomputed during these epochs; None: 3, with `self_train_epochs` 1.
         self_train_epochs: of images: epochs of a classifier of augmented images that sharpens the start

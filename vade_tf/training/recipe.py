@@ -1,4 +1,4 @@
-"""VaDE's recipe: pretraining, the start, training that is at first held to its soft partition, settling.
+"""VaDE's recipe: pretraining, the start, training that is held to its soft partition.
 
 `fit` is the whole of it. The phases are public, for those who want to look between them:
 
@@ -7,7 +7,6 @@
     P = start(fitting)
     P = guide(fitting, P)
     keep_groups(fitting, P)
-    settle(fitting.model, fitting.data.x)  # where images are augmented; `fit` looks at 100,000 of the rows at most
 """
 
 from collections.abc import Sequence
@@ -102,8 +101,6 @@ def fit(
     fitting.reporter.say(f"{fitting.data.describe_kind()}; start: {rule}")
     P = guide(fitting, start(fitting))
     remedies, found = keep_groups(fitting, P)
-    if fitting.settings.augment != "none" and fitting.data.image_shape is not None:
-        settle(fitting.model, partitions.read_by_start(fitting)[0])
     return replace(fitted(fitting, fitting.model, remedies, found), choice=choice, kind=kind, start=rule)
 
 
@@ -216,25 +213,3 @@ def quieten(model: VaDE, x: Rows) -> None:
     if wide and isinstance(head, keras.layers.Dense) and head.use_bias and head.trainable:
         head.kernel.assign(0.1 * head.kernel)
         head.bias.assign(np.full(head.bias.shape, np.log(0.5 * limit), np.float32))
-
-
-def settle(model: VaDE, x: Rows) -> None:
-    """Set the mixture to the optimum of the bound for the rows as they are; training read them augmented.
-
-    With gamma and q(z|x) held, the bound is highest (setting its derivatives to zero) at pi_c = mean gamma_c,
-    mu_c = mean of m and sigma2_c = mean of s2 + (m - mu_c)^2, the last two weighted by gamma_c. A component without
-    rows stays as it is.
-
-    Args:
-        model: its prior is changed in place.
-        x: raw rows, [n, D].
-    """
-    m, log_s2, log_gamma = (each.astype(np.float64) for each in posterior.encoded(model, x))
-    gamma = np.exp(log_gamma)  # [n, K]; m and log_s2 are [n, latent]
-    weight = gamma.sum(axis=0)  # [K]
-    _, mu, log_sigma2 = (each.numpy().astype(np.float64) for each in model.prior.parameters)
-    pi, sigma2 = np.maximum(weight, 1e-6 * len(m)), np.exp(log_sigma2)
-    for c in np.flatnonzero(weight >= 1.0):
-        mu[c] = gamma[:, c] @ m / weight[c]
-        sigma2[c] = gamma[:, c] @ (np.exp(log_s2) + (m - mu[c]) ** 2) / weight[c]
-    model.prior.assign(pi, mu, sigma2)

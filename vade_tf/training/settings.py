@@ -33,7 +33,6 @@ MANY_ROWS, FEWEST_ASIDE, MOST_ASIDE = 50_000, 20, 2000
 PATIENCE = 4  # epochs of the autoencoder
 SAMPLE_ROWS = 5000  # that are looked at where a look at all would cost more than it tells
 BATCH, CONVOLVED_BATCH = 256, 128  # rows a step; a convolution takes twice as long for twice the rows
-GUIDED = 0.9  # share of VaDE's epochs that hold on to groups
 
 RECIPES: dict[str, dict] = {
     "robust": {
@@ -138,9 +137,7 @@ class Settings:
         "start; auto: by the kind of the rows (docs/training.md); gmm, kmeans, spectral: of the code",
         choices=METHODS,
     )
-    guide_epochs: int | None = option(
-        None, "epochs in which a cross-entropy holds each row to the start (90 %; all with self_train_epochs)"
-    )
+    guide_epochs: int | None = option(None, "epochs in which a cross-entropy holds each row to the start (all)")
     regroups: int | None = option(
         None, "how often a start on the code is recomputed during these epochs (3; 1 with self_train_epochs)"
     )
@@ -254,7 +251,7 @@ class Settings:
             epochs = math.ceil(updates / (steps * passes))
         guided = self.guide_epochs
         if guided is None:
-            guided = epochs if sharpening else round(GUIDED * epochs)
+            guided = epochs
         if self.guide_weight == 0:  # nothing is held on to
             guided = 0
         regroups = self.regroups
