@@ -54,16 +54,13 @@ def test_a_file_is_written_whole(finished, new, clusters, tmp_path, kind):
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_codes(finished, new):
-    found = predict(finished, "--data", new / "new.csv", "--encode")
-    assert list(found) == ["name", *(f"z{i}" for i in range(10))]
-    assert np.isfinite(found.iloc[:, 1:]).all(axis=None)
-
-
-def test_densities_rank_unusual_rows(finished, new, tmp_path):
+def test_codes_and_densities_which_rank_unusual_rows(finished, new, tmp_path):
     rows = pandas.read_csv(new / "new.csv")
     rows.loc[40, ["length", "width", "weight"]] = [40.0, -40.0, 40.0]
     rows.to_csv(tmp_path / "one.csv", index=False)
+    codes = predict(finished, "--data", tmp_path / "one.csv", "--encode")
+    assert list(codes) == ["name", *(f"z{i}" for i in range(10))]
+    assert np.isfinite(codes.iloc[:, 1:]).all(axis=None)
     found = predict(finished, "--data", tmp_path / "one.csv", "--score")
     assert list(found) == ["name", "log_density"]
     assert found["log_density"].idxmin() == 40
@@ -92,7 +89,3 @@ def test_samples_are_rows_of_the_table(finished, tmp_path):
     pandas.testing.assert_frame_equal(predict(finished, "--sample", 50, "--cluster", 1, "--seed", 4), found)
     found.to_csv(tmp_path / "sample.csv", index=False)
     assert (predict(finished, "--data", tmp_path / "sample.csv")["cluster"] == 1).mean() > 0.9
-
-
-def test_samples_are_of_all_clusters(finished):
-    assert predict(finished, "--sample", 60)["colour"].nunique() == 3

@@ -31,8 +31,3 @@ def test_every_system_trains_and_predicts(system, rows, tmp_path):
             "evaluate.py", run, "--data", file, "--labels", rows / "y.npy", "--json", "--no-figures", "--quiet"
         )
         assert json.loads(scored)["ari"] > 0.9
-
-
-def test_help_names_every_system():
-    told = promised.done("train.py", "--help")
-    assert all(system in told for system in ["vade", *SYSTEMS])
