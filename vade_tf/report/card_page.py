@@ -64,8 +64,7 @@ def section(cards: Sequence[dict], pictures: Sequence[dict[str, bytes]] | None) 
         notes.append(
             "What sets a cluster apart: the mean of its rows (here) and that of all other rows (elsewhere). The bar is "
             "their difference in standard deviations over all rows, to the right where it is higher here. In percent: "
-            "the share of rows that have it. Missing cells are left out. Where a column's logarithm is taken, so is "
-            "the mean."
+            "the share of rows that have it. Missing cells are left out."
         )
     notes.append(
         "Typical rows lie nearest the middle of the cluster in the code, doubtful ones are those that the model is "

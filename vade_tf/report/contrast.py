@@ -73,7 +73,7 @@ class Contrast:
     def in_units(self, j: int, mean: float) -> float | str | None:
         """A mean of feature j in the unit that came in: a date as text, a rank as its level, a share as it is.
 
-        Where the model reads a logarithm, the mean is taken of it: so it lies where most of the rows do.
+        Where columns are transformed (`transform="power"`), the mean is taken of what the model reads.
         """
         if not self.table or self.kinds[j] == "share":
             return plain_value(mean)
