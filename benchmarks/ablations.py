@@ -47,8 +47,7 @@ with hushed():
     from vade_tf.runs.study import finished
     from vade_tf.runs.sweep import pretrained_codes
     from vade_tf.seeding import subset
-    from vade_tf.training import posterior
-    from vade_tf.training import start as starts
+    from vade_tf.training import initialization, posterior
     from vade_tf.training.spectral import naming
 
     tf.constant(0)  # the device speaks up when first used
@@ -133,7 +132,10 @@ class Study:
             return dict(np.load(folder / "codes" / f"epoch-{epoch}.npz"))
         start = Run.open(folder).load("start")
         assert start is not None
-        return {"m": pretrained_codes(folder, self.dataset.x[self.rows]), "groups": start["groups"][self.rows]}
+        return {
+            "m": pretrained_codes(folder, self.dataset.x[self.rows]),
+            "groups": start["P"][self.rows].argmax(axis=1),
+        }
 
 
 def terms(study: Study) -> str:
@@ -167,11 +169,15 @@ def prior(study: Study) -> str:
     rows = []
     first = pretrained_codes(study.run("robust"), x)
     clusters = load(study.run("robust")).prior.n_components
-    groups = starts.start(first, clusters, "gmm", study.config.seed).groups
+
+    def mixture(code: np.ndarray) -> np.ndarray:
+        return initialization.partition("gmm", [code], clusters, study.config.seed).argmax(axis=1)
+
+    groups = mixture(first)
     rows.append({"model": "AE + GMM", "acc": metrics.accuracy(y, groups), "elbo": None, **dict.fromkeys(TERMS)})
     for name, title in (("single", "VAE + GMM"), ("paper", "VaDE, paper's recipe"), ("robust", "VaDE, robust recipe")):
         found = evaluation.posterior(load(study.run(name)), x)
-        by = starts.start(found.m, clusters, "gmm", study.config.seed).groups if name == "single" else found.groups
+        by = mixture(found.m) if name == "single" else found.groups
         bound = {term: float(getattr(found, term).mean(dtype=np.float64)) for term in ("elbo", *TERMS)}
         rows.append({"model": title, "acc": metrics.accuracy(y, by), **bound})
     write("prior", rows)

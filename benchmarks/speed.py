@@ -33,9 +33,9 @@ import tensorflow as tf
 
 from vade_tf.data import observing, pipeline
 from vade_tf.data.augmentation import Augmentation
-from vade_tf.model import build, choice, networks
+from vade_tf.model import choice, networks
 from vade_tf.model.optimizer import FusedAdam
-from vade_tf.training import autoencoder, device, execution
+from vade_tf.training import autoencoder, build, device, execution
 from vade_tf.training.settings import Settings
 
 UNMOVED = "fit without augmentation"

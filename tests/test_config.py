@@ -182,7 +182,7 @@ def lengths(n=50_000, sharpens=True, **settings):
 
 def test_groups_of_many_images_are_sharpened_where_nothing_else_is_said():
     assert lengths() == (20, 20, 1, 20)
-    assert lengths(49_999) == lengths(sharpens=False) == lengths(self_train_epochs=0) == (10, 9, 3, 0)
+    assert lengths(49_999) == lengths(sharpens=False) == lengths(self_train_epochs=0) == (10, 10, 3, 0)
     assert lengths(100, self_train_epochs=5) == (20, 20, 1, 5)
     assert lengths(self_train_epochs=5, epochs=8, guide_epochs=7, regroups=2) == (8, 7, 2, 5)
     for said in ({"epochs": 20}, {"guide_epochs": 9}, {"regroups": 3}, {"augment": "photos"}, {"recipe": "paper"}):
@@ -233,7 +233,7 @@ def test_a_run_of_before_keeps_its_augmentation_and_its_dense_networks(before, n
 def test_the_default_recipe_is_what_the_pages_say():
     found = Settings(clusters=10).resolve(70_000, 784)
     assert (found.schedule, found.learning_rate, found.adam_epsilon) == ("cosine", 2e-3, 1e-7)
-    assert (found.pretrain_epochs, found.epochs, found.guide_epochs, found.regroups) == (30, 10, 9, 3)
+    assert (found.pretrain_epochs, found.epochs, found.guide_epochs, found.regroups) == (30, 10, 10, 3)
     assert Settings(clusters=2).resolve(1000, 100).patience == 4
 
 

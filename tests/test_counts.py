@@ -13,11 +13,11 @@ from vade_tf import Settings, VaDEClusterer, metrics
 from vade_tf.data.observing import observe
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
-from vade_tf.model import build, choice, networks
+from vade_tf.model import choice, networks
 from vade_tf.model.counts import Counts, LogCounts, ZeroInflatedCounts, log_counts
 from vade_tf.model.origins import Origins
 from vade_tf.model.vade import VaDE
-from vade_tf.training import feature_spaces, partitions, recipe
+from vade_tf.training import build, feature_spaces, partitions, recipe
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.data.observing import observe
 from vade_tf.errors import InputError
-from vade_tf.model import build
-from vade_tf.training import device, execution, recipe
+from vade_tf.training import build, device, execution, recipe
 from vade_tf.training.settings import Settings
 
 

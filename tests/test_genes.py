@@ -106,7 +106,7 @@ def test_a_matrix_with_an_index_beyond_its_end_is_refused(form, part, number):
 
 
 def test_genes_come_back_from_json_and_damaged_ones_are_refused():
-    found = Genes(("a", "b"), "counts", 12.5)
+    found = Genes(("a", "b"), "counts", True)
     values = json.loads(json.dumps(found.to_dict()))
     assert coded(values) == found
     for damage in ({"names": []}, {"names": ["a", "a"]}, {"names": ["a", 1]}, {"layer": 3}, {"names": ["a", ""]}):

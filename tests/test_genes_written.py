@@ -13,12 +13,13 @@ from vade_tf.cli.main import main
 from vade_tf.data.files import load_file
 from vade_tf.data.observing import observe
 from vade_tf.errors import InputError, UnitsWarning
-from vade_tf.model import build, choice
+from vade_tf.model import choice
 from vade_tf.runs import assignments
 from vade_tf.runs.annotated import write
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows
+from vade_tf.training import build
 from vade_tf.training.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("eager_file", "loaded_once")

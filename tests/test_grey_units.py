@@ -6,7 +6,8 @@ import pytest
 from vade_tf.data import dataset
 from vade_tf.data.observing import observe
 from vade_tf.errors import InputError
-from vade_tf.model import build, choice
+from vade_tf.model import choice
+from vade_tf.training import build
 from vade_tf.training.fitting import begin
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings

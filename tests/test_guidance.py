@@ -218,9 +218,15 @@ class Weights(keras.callbacks.Callback):
 
 @pytest.mark.parametrize(
     ("hinted", "guided", "weights"),
-    [(False, None, [7.0] * 9 + [0.0]), (True, None, [7.0] * 10), (True, 0, [7.0] * 10), (False, 0, [0.0] * 10)],
+    [
+        (False, None, [7.0] * 10),
+        (False, 9, [7.0] * 9 + [0.0]),
+        (True, None, [7.0] * 10),
+        (True, 0, [7.0] * 10),
+        (False, 0, [0.0] * 10),
+    ],
 )
-def test_p_holds_for_nine_tenths_of_the_epochs_and_hints_in_all(x, hinted, guided, weights, asked):
+def test_p_holds_for_the_guided_epochs_and_hints_in_all(x, hinted, guided, weights, asked):
     hints, look = np.where(np.arange(60) < 6, np.arange(60) % 3, -1), Weights()
     more = {"epochs": 10, "guide_weight": 7.0, "guide_epochs": guided}
     fitted = recipe.fit(x, begin(x, **more).settings, hints if hinted else None, callbacks=[look])
@@ -229,7 +235,7 @@ def test_p_holds_for_nine_tenths_of_the_epochs_and_hints_in_all(x, hinted, guide
     for (first, _), _, P, _ in asked:
         if hinted:
             np.testing.assert_array_equal(P[:6], np.eye(3)[hints[:6]])
-            assert P[6:].any() == (first < (9 if guided is None else 0))
+            assert P[6:].any() == (first < (10 if guided is None else 0))
 
 
 def test_int_hints_are_one_hot_rows_of_p(small_model, rng):

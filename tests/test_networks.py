@@ -9,7 +9,8 @@ from scipy import stats
 
 from vade_tf.data.observing import observe
 from vade_tf.errors import InputError
-from vade_tf.model import build, convolutional, networks
+from vade_tf.model import convolutional, networks
+from vade_tf.training import build
 from vade_tf.training.fitting import begin
 from vade_tf.training.settings import Settings
 

@@ -4,10 +4,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy.special import softmax
 
 from vade_tf.data import pipeline
-from vade_tf.model import elbo, networks
+from vade_tf.model import networks
 from vade_tf.model.vade import VaDE
 from vade_tf.systems import gmvae
 from vade_tf.training import recipe
@@ -96,26 +95,6 @@ def test_the_encoder_reads_the_view_and_the_decoder_explains_x(images):
     model.fit((view, x), batch_size=60, verbose=0)
     np.testing.assert_array_equal(model.encoder.get_layer("z_mean").kernel, before)
     np.testing.assert_allclose(last.bias, 0.1 * (x.mean(axis=0) - 0.5), atol=1e-6)
-
-
-def test_at_the_end_the_mixture_is_set_to_the_rows_as_they_are(blackened, images):
-    """pi, mu and sigma2 of the fit from its last epoch's, by the formulas of an EM step written out."""
-    model, look = blackened
-    before = {path.split("/")[-1]: weight for path, weight in look.last["fit"].items() if "prior" in path}
-    m, log_s2 = (part.numpy().astype("f8") for part in model.encode(images.reshape(60, 36)))
-    z = m[:, None] + np.exp(log_s2 / 2)[:, None] * elbo.cubature(2)  # [60, draws, 2]
-    sigma2 = np.exp(before["log_sigma2"])
-    squares = (z[:, :, None] - before["mu"]) ** 2 / sigma2 + np.log(sigma2)
-    gamma = softmax(before["pi_logits"] - 0.5 * squares.sum(axis=3), axis=2).mean(axis=1)  # [60, 2]
-    log_pi, mu, log_sigma2 = (part.numpy() for part in model.prior.parameters)
-    np.testing.assert_allclose(np.exp(log_pi), gamma.mean(axis=0), rtol=1e-3)
-    for c in range(2):
-        mean = np.average(m, axis=0, weights=gamma[:, c])
-        variance = np.average(np.exp(log_s2) + (m - mean) ** 2, axis=0, weights=gamma[:, c])
-        np.testing.assert_allclose(mu[c], mean, rtol=1e-3, atol=1e-4)
-        np.testing.assert_allclose(np.exp(log_sigma2[c]), variance, rtol=1e-3)
-    for name, value in (("pi_logits", log_pi), ("mu", mu), ("log_sigma2", log_sigma2)):
-        assert np.abs(before[name] - value).max() > 1e-3, name  # training left them elsewhere
 
 
 def test_adams_epsilon_of_the_papers_recipe_is_that_of_both_phases(images):

@@ -74,6 +74,6 @@ def test_damaged_weights_are_refused(trained):
 def test_agreement_is_the_index_of_some_rows(trained, monkeypatch):
     fitting, *_ = trained(Y, None)
     assert agreement(fitting, P) == 1
-    monkeypatch.setattr(rollback, "ROWS", 20)
+    monkeypatch.setattr(rollback, "SAMPLE_ROWS", 20)
     monkeypatch.setattr(posterior, "model_groups", lambda model, x: np.zeros(len(x), int) + (len(x) != 20))
     assert agreement(fitting, P) == 0

@@ -13,10 +13,11 @@ from vade_tf.data import checks, greys
 from vade_tf.data.observing import observe
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import UnitsWarning
-from vade_tf.model import build, choice
+from vade_tf.model import choice
 from vade_tf.model.likelihood import Gaussian
 from vade_tf.model.networks import Directions, Roots
 from vade_tf.serving.export import export
+from vade_tf.training import build
 from vade_tf.training.fitting import begin
 from vade_tf.training.settings import Settings
 

@@ -142,12 +142,10 @@ class Rows:
 
 
 @pytest.mark.parametrize(
-    ("n", "k", "looked_at"),
-    [(300, 3, 300), (800, 3, 500), (9000, 10, 500), (9000, 11, 550), (9000, 60, 3000), (9000, 90, 4500),
-     (20_000, 3, 1000), (80_000, 3, 4000), (200_000, 3, 4000)],
-)  # fmt: skip
-def test_a_twentieth_of_the_rows_is_looked_at_or_as_many_as_are_needed(n, k, looked_at):
-    """At least 500 and 50 a component, at most 4000 or these: in their order, each once, others for another seed."""
+    ("n", "k", "looked_at"), [(300, 3, 300), (9000, 3, 5000), (9000, 150, 7500), (9000, 300, 9000)]
+)
+def test_a_subset_of_the_rows_is_looked_at(n, k, looked_at):
+    """In their order, each once, others for another seed."""
     rows = Watch(Rows(n), k, 1).x
     assert len(rows) == looked_at
     assert np.all(np.diff(rows) > 0)
@@ -227,12 +225,6 @@ def test_remedies_are_told_by_phase_and_epoch():
         "fit, epoch 3: components 0, 2 held almost no rows; re-initialised at the rows with the lowest likelihood",
         "fit, epoch 4: component 1 held almost no rows; re-initialised at the rows with the lowest likelihood",
     ]
-
-
-@pytest.mark.parametrize(("k", "looked_at"), [(80, 4000), (81, 4050), (399, 19_950), (600, 20_000), (2500, 25_000)])
-def test_of_many_components_fifty_rows_each_are_looked_at(k, looked_at):
-    """With fewer, one that holds its share of all rows may have none of these, and would be started anew."""
-    assert len(Watch(Rows(60_000), k, 1).x) == looked_at
 
 
 def test_a_component_of_a_tenth_of_its_share_is_seen_among_many():

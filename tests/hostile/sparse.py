@@ -54,7 +54,6 @@ CHANGES = {
     "a shape of three": {"shape": (60, 3, 3)},
     "a shape of floats": {"shape": (60.5, 9.0)},
     "a shape of text": {"shape": "60"},
-    "2^40 columns": {"shape": (60, 2**40)},
     "2^62 columns": {"shape": (60, 2**62)},
     "2^40 rows": {"shape": (2**40, 9)},
     "no indices": {"indices": None},

@@ -15,7 +15,7 @@ def test_a_study_trains_several_runs(rows, tmp_path, several):
     runs = [file.parent for file in out.glob("*/assignments.csv")]
     assert len(runs) == 2
     for run in runs:
-        assert len(promised.assignments(run)) == 300
+        assert len(promised.assignments(run)) in (270, 300)  # of several K a tenth is held out
         assert json.loads((run / "metrics.json").read_text())["n_clusters"] in (2, 3)
     assert [*out.glob("*.csv")]
     ended = promised.command("train.py", *promised.SHORT, *flags)  # never overwritten
@@ -34,5 +34,5 @@ def test_a_run_begins_with_the_autoencoder_of_another(finished, tmp_path):
     """Without pretraining of its own."""
     promised.train(*finished.flags, "--pretrained", finished.run, "--seed", 1, "--no-export", "--out", tmp_path / "run")
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    assert not metrics["epochs"].get("pretrain")
+    assert metrics["seconds"]["pretrain"] == 0
     assert metrics["ari"] > 0.9

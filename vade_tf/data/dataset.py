@@ -86,7 +86,7 @@ class Observations:
         """What rows are taken for: "images", "counts", "texts", "table" or, of all others, "rows".
 
         Counts are what `likelihood` asks for, cells whose numbers are whole, or a sparse matrix of whole numbers; a
-        table is a DataFrame, its file, or dense rows of at most 200 features.
+        table is a DataFrame, its file, or rows of at most 200 features.
         """
         found = "" if self.schema is None else self.schema.kind
         if self.likelihood in COUNTS:
@@ -97,7 +97,7 @@ class Observations:
             return "texts" if self.texts else found
         if (self.counted or found == "counts") and self.likelihood == "auto":
             return "counts"
-        return "table" if not self.is_sparse and self.x.shape[1] <= MOST_COLUMNS else "rows"
+        return "table" if self.x.shape[1] <= MOST_COLUMNS else "rows"
 
     def describe_kind(self) -> str:
         """What rows are taken for, in one sentence; of as many features as square images have pixels, how to say so."""

@@ -12,12 +12,12 @@ import numpy as np
 from vade_tf.data import coding
 from vade_tf.data.dataset import Dataset
 from vade_tf.errors import InputError
-from vade_tf.model import build, choice, convolutional, networks
+from vade_tf.model import choice, convolutional, networks
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.rows import RunRows
 from vade_tf.systems import SYSTEMS, registry
-from vade_tf.training import device, given
+from vade_tf.training import build, device, given
 from vade_tf.training.settings import AUTO, RECIPES
 from vade_tf.training.store import Pretrained, listed
 

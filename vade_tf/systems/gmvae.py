@@ -19,13 +19,13 @@ VaDE.
 import keras
 import tensorflow as tf
 
-from vade_tf.model import build, elbo
+from vade_tf.model import elbo
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.networks import dense, deserialized, serialized
 from vade_tf.model.observation import bounded, scaled, within_reach
 from vade_tf.model.prior import check_clusters
 from vade_tf.systems.models import check_parts, of_rows, to_rows
-from vade_tf.training import loop
+from vade_tf.training import build, loop
 from vade_tf.training.fitting import Fitting
 
 CUT = 0.5  # nats a row, over a batch; the authors' code has the same default

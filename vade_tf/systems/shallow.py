@@ -10,12 +10,12 @@ from sklearn.mixture import GaussianMixture
 
 from vade_tf.data import pipeline
 from vade_tf.errors import InputError
-from vade_tf.model import build, networks
+from vade_tf.model import networks
 from vade_tf.model.prior import GaussianMixturePrior
 from vade_tf.model.vade import VaDE
 from vade_tf.systems.models import Centres, Clustering, FullGaussians, of_rows, to_rows
 from vade_tf.threads import one_openmp_thread
-from vade_tf.training import autoencoder, loop
+from vade_tf.training import autoencoder, build, loop
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.posterior import codes
 

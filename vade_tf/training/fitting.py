@@ -17,7 +17,7 @@ from vade_tf.data.dataset import Observations
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import Rows, part
 from vade_tf.errors import InputError
-from vade_tf.model import build, choice, own_networks
+from vade_tf.model import choice, own_networks
 from vade_tf.model.observation import in_half
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, subset
@@ -25,6 +25,7 @@ from vade_tf.training import (
     arguments,
     aside,
     begun,
+    build,
     cluster,
     device,
     diagnostics,

@@ -19,10 +19,9 @@ import numpy as np
 from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError
-from vade_tf.model import build
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, subset
-from vade_tf.training import aside, initialization, n_clusters, partitions, posterior
+from vade_tf.training import aside, build, initialization, n_clusters, partitions, posterior
 from vade_tf.training.autoencoder import pretrain
 from vade_tf.training.fitting import Fitted, Fitting, begin, fitted
 from vade_tf.training.guidance import guide

@@ -17,13 +17,13 @@ class Watch:
     """What `callbacks.Record` asks after an epoch of VaDE.
 
     Args:
-        x: raw rows, [n, D]; a random subset of at most `SAMPLE_ROWS` is looked at, of many components ten for each.
+        x: raw rows, [n, D]; a random subset of `SAMPLE_ROWS` is looked at, of many components 50 for each.
         n_clusters: K.
         seed: of the subset.
     """
 
     def __init__(self, x: Rows, n_clusters: int, seed: int):
-        rows = subset(len(x), max(SAMPLE_ROWS, 10 * n_clusters), seed)
+        rows = subset(len(x), max(SAMPLE_ROWS, 50 * n_clusters), seed)
         self.x = part(x, rows) if isinstance(x, SparseRows) else x[rows]
         self.said: set[str] = set()
 
