@@ -58,7 +58,7 @@ def answers(models, rows, tmp_path_factory):
 def test_answers_are_those_of_predict_proba(models, answers, rows):
     x, (estimator, *_) = np.load(rows / "x.npy"), models
     found = answers[0]["serving_default"]
-    np.testing.assert_allclose(found["probabilities"], estimator.predict_proba(x), atol=5e-3)  # bfloat16 networks
+    np.testing.assert_allclose(found["probabilities"], estimator.predict_proba(x), atol=5e-3)
     np.testing.assert_allclose(np.sum(found["probabilities"], axis=1), 1, atol=1e-5)
     np.testing.assert_array_equal(found["cluster"], np.argmax(found["probabilities"], axis=1))
     np.testing.assert_allclose(found["confidence"], np.max(found["probabilities"], axis=1), atol=1e-6)
