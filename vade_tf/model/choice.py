@@ -43,7 +43,7 @@ def choose(observations) -> Likelihood:
     asked = None if observations.likelihood == "auto" else get(observations.likelihood)
     if asked is not None:
         asked.check(low, high, observations.x.dtype)
-    if observations.kind == "table" and observations.schema is not None:
+    if observations.kind == "table" == getattr(observations.schema, "kind", None):
         return Mixed(observations.schema.blocks if asked is None else [(asked.name, observations.x.shape[1])])
     if asked is None:
         pixels = observations.x.dtype == np.uint8 or observations.image_shape is not None
