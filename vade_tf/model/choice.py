@@ -17,16 +17,15 @@ from vade_tf.model.networks import Directions, fills
 CONTRAST = 0.4  # MNIST has 0.78, digits 0.51; TF-IDF of texts 0.18, tables scaled to [0, 1] about 0.1 to 0.3
 ROUNDING = 1e-5  # of the range of all values, which a pixel may lie below 0 or above 1
 COUNTED_BY = {"auto": Counts, Counts.name: Counts, ZeroInflatedCounts.name: ZeroInflatedCounts}
-LOOKED_AT = 10_000  # rows, at most, whose values are compared with those of the training
-SUMS = 100_000  # rows, at even distances, of whose sums the median is taken
+LOOKED_AT = 10_000  # rows, at even distances, whose sums and units are looked at
 ALIKE = 0.01  # of its length, which a row may be longer or shorter than those trained on
 
 
 def choose(observations) -> Likelihood:
     """The likelihood that rows ask for; for "auto" that of their kind.
 
-    Counts get a negative binomial, the columns of a table a family each, bytes and images in [0, 1] a Bernoulli, all
-    else a Gaussian. So do other values in [0, 1], but for those that vary as on and off do.
+    Counts get a negative binomial, the columns of a table a family each, bytes, images in [0, 1] and what varies as on
+    and off do a Bernoulli, all else a Gaussian.
 
     Args:
         observations: `data.dataset.Observations`.
@@ -58,7 +57,7 @@ def _size(observations) -> float:
     Raises:
         InputError: one is no whole number from 0 up.
     """
-    x, sums, step = observations.x, [], -(-len(observations.x) // SUMS)
+    x, sums, step = observations.x, [], -(-len(observations.x) // LOOKED_AT)
     for some in spans(len(x), x.shape[1], BLOCK):
         rows = x.matrix[some] if observations.is_sparse else np.asarray(x[some])
         stored = x.stored(some) if observations.is_sparse else rows
