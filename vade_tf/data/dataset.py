@@ -101,8 +101,7 @@ class Observations:
 
     def describe_kind(self) -> str:
         """What rows are taken for, in one sentence; of as many features as square images have pixels, how to say so."""
-        columns = [*getattr(self.schema, "columns", ()), *getattr(self.schema, "dropped", ())]
-        width = len(columns) or self.x.shape[1]
+        width = len(getattr(self.schema, "columns", ())) or self.x.shape[1]
         what = {
             "images": f"images of {' x '.join(map(str, self.image_shape or ()))} pixels",
             "counts": f"counts of {width:,} features",
