@@ -106,7 +106,7 @@ def test_an_annotated_matrix_is_of_counts_where_its_numbers_are_whole():
         (NORMAL[:, :64], "a table of 64 columns; if they are images, say image_shape=(8, 8)"),
         (NORMAL[:, :49], "a table of 49 columns"),
         (pandas.DataFrame(np.where(np.arange(784) % 7, FLAT, 0)),
-         "a table of 784 columns; if they are images, say image_shape=(28, 28)"),
+         "a table of 672 columns; if they are images, say image_shape=(28, 28)"),
         (MIXED, "a table of 3 columns"),
         (scipy.sparse.csr_array(COUNTS), "counts of 300 features"),
         (TFIDF[:, :256], "rows of 256 numbers"),

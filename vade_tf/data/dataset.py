@@ -109,8 +109,9 @@ class Observations:
             "table": f"a table of {width:,} columns",
             "rows": f"rows of {width:,} numbers",
         }[self.kind]
-        side = math.isqrt(width)
-        square = side**2 == width >= SQUARE and not self.is_sparse and self.kind in ("rows", "table")
+        pixels = width + len(getattr(self.schema, "dropped", ()))  # those that are the same in every row are left out
+        side = math.isqrt(pixels)
+        square = side**2 == pixels >= SQUARE and not self.is_sparse and self.kind in ("rows", "table")
         return f"rows are taken for {what}" + (f"; if they are images, say image_shape=({side}, {side})" * square)
 
     @property
