@@ -44,7 +44,10 @@ EQUIVALENT = RESULTS.with_name("mutants_equivalent.csv")
 SURVIVORS = RESULTS.with_name("mutants_survivors.csv")
 COLUMNS = ("file", "line", "function", "original", "mutated", "outcome", "test", "seconds")
 MODEL = ("elbo", "prior", "likelihood", "vade", "optimizer", "networks")
-TRAINING = ("recipe", "start", "choosing", "views", "posterior", "loop", "health", "watch", "callbacks")
+TRAINING = (
+    "recipe", "initialization", "spectral", "partitions", "feature_spaces", "n_clusters", "posterior", "loop", "health",
+    "watch", "callbacks",
+)  # fmt: skip
 SYSTEMS = ("__init__", "dec", "gmvae", "models", "registry", "shallow")
 MODULES = [
     *(f"vade_tf/model/{name}.py" for name in MODEL),
