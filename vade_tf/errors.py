@@ -11,7 +11,26 @@ JOINERS = "\u200c\u200d"  # of letters and of emoji, in names of files, too
 
 
 class InputError(ValueError):
-    """Something the user gave cannot be used: which argument, what was expected, what came, what to do; one line."""
+    """Something the user gave cannot be used: which argument, what was expected, what came, what to do; one line.
+
+    Args:
+        argument: name of the argument as in Python; the command line shows it as a flag.
+        expected: what it has to be.
+        got: what came, in words or as `repr` of the value; "" where the rest says it.
+        hint: what to do about it, in words that hold in Python and at the command line.
+    """
+
+    def __init__(self, argument: str, expected: str = "", got: str = "", hint: str = ""):
+        self.argument, self.expected, self.got, self.hint = argument, expected, got, hint
+        super().__init__(argument, expected, got, hint)
+
+    def __str__(self) -> str:
+        return self.worded(self.argument) if self.expected else self.argument
+
+    def worded(self, name: str) -> str:
+        """The error in one line, of an argument that is called by this name."""
+        text = f"{name}: expected {self.expected}" + (f", got {self.got}" if self.got else "")
+        return f"{text}; {self.hint}" if self.hint else text
 
 
 class KindError(InputError, TypeError):
