@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -122,6 +122,30 @@ class Progress(keras.callbacks.Callback):
         self.shown = 0
 
 
+class SpanCallbacks(keras.callbacks.CallbackList):
+    """The callbacks of a span of epochs. The caller's hear of the begin of the first span and the end of the last.
+
+    So `EarlyStopping` counts over all spans between which P is recomputed.
+    """
+
+    def __init__(self, own: list, callers: Sequence[keras.callbacks.Callback], first: bool, last: bool, **settings):
+        super().__init__(own, add_history=True, **settings)
+        self.callers, self.first, self.last = callers, first, last
+
+    def on_train_begin(self, logs=None):
+        every, self.callbacks = self.callbacks, self._hearing(self.first)
+        super().on_train_begin(logs)
+        self.callbacks = every
+
+    def on_train_end(self, logs=None):
+        every, self.callbacks = self.callbacks, self._hearing(self.last or self.model.stop_training)
+        super().on_train_end(logs)
+        self.callbacks = every
+
+    def _hearing(self, callers: bool) -> list[keras.callbacks.Callback]:
+        return [each for each in self.callbacks if callers or each not in self.callers]
+
+
 def state_arrays(model: keras.Model) -> list[np.ndarray]:
     """All weights of a model and of its optimizer, and where the random numbers of its layers have come to."""
     return [v.numpy() for v in _variables(model)]
@@ -143,11 +167,7 @@ def all_finite(model: keras.Model) -> bool:
 
 
 def restore_arrays(model: keras.Model, arrays: list[np.ndarray]) -> None:
-    """The inverse of `state_arrays`, for a compiled model of the same configuration.
-
-    Raises:
-        ValueError: they are of another one.
-    """
+    """The inverse of `state_arrays`, for a compiled model; a ValueError where they are of another configuration."""
     build_optimizer(model)
     found = [(array.shape, array.dtype.name) for array in arrays]
     if found != [(tuple(variable.shape), variable.dtype) for variable in _variables(model)]:

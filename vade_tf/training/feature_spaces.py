@@ -1,6 +1,7 @@
 """The spaces in which a start compares rows: a table's columns, directions of counts, the code and the layer before it.
 
-Each function gives a reader: from raw rows [m, D] to their places, float32 [m, d] each.
+Each function gives a reader: from raw rows [m, D] to their places, float32 [m, d] each. What the reader needs to know
+of the data, such as means or directions, is found on raw rows x [n, D] and the model as it is now.
 """
 
 from collections.abc import Callable
@@ -29,12 +30,7 @@ MAX_NUMBERS_SAMPLED = 2**25  # that directions are found on: 128 MB
 
 
 def columns(model: VaDE, x: Rows) -> Reader:
-    """A table's columns: numbers of variance 1, levels of a category 0 and 1, a missing cell at its column's mean.
-
-    Args:
-        model: scales the rows.
-        x: raw rows, [n, D], from which means and variances are taken.
-    """
+    """A table's columns: numbers of variance 1, levels of a category 0 and 1, a missing cell at its column's mean."""
     rows = _scaled(model, x)
     known = ~np.isnan(rows)
     cells = np.maximum(known.sum(axis=0), 1)
@@ -65,11 +61,8 @@ def _sample(x: Rows, width: int, seed: int) -> Rows:
 def count_directions(model: VaDE, x: Rows) -> Reader:
     """Counts: log(1 + count) of rows of one size, each feature divided by the root of its standard deviation, in PCs.
 
-    What batches add to their rows is taken away (`alignment`).
-
-    Args:
-        model: its encoder begins with `LogCounts`.
-        x: raw rows, [n, D], or with their batches in one more column, from which the directions are taken.
+    The encoder of the model begins with `LogCounts`. What batches, told in one more column, add to their rows is taken
+    away (`alignment`).
     """
     first = next(layer for layer in model.encoder.layers if isinstance(layer, LogCounts))
 
@@ -100,10 +93,6 @@ def code(model: VaDE, x: Rows) -> Reader:
     """The mean code, and the last hidden layer in its principal directions: their neighbours are not quite the same.
 
     The second is left out where no single layer makes the code.
-
-    Args:
-        model: as it is now.
-        x: raw rows, [n, D], from which the directions of the hidden layer are taken.
     """
     m, hidden = model.encoder.outputs[0], _last_hidden(model.encoder)
     if hidden is None:
@@ -154,11 +143,7 @@ def _leading_directions(sample: np.ndarray) -> np.ndarray:
 
 
 def check_code(code: np.ndarray) -> np.ndarray:
-    """The code itself, if it and its squared distances are finite in float32.
-
-    Raises:
-        DivergedError: it is not.
-    """
+    """The code itself; a DivergedError unless it and its squared distances are finite in float32."""
     furthest = max(code.max(), -code.min())
     if not furthest < 1e18:  # NaN is not either
         raise DivergedError(
@@ -166,3 +151,10 @@ def check_code(code: np.ndarray) -> np.ndarray:
             "learning_rate, a run into another folder"
         )
     return code
+
+
+READERS: dict[str, Callable[[VaDE, Rows], Reader]] = {
+    "columns": columns,
+    "directions": count_directions,
+    "code": code,
+}

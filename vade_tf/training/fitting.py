@@ -17,8 +17,7 @@ from vade_tf.data.dataset import Observations
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import Rows, part
 from vade_tf.errors import InputError
-from vade_tf.model import choice, own_networks
-from vade_tf.model.observation import in_half
+from vade_tf.model import choice
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, subset
 from vade_tf.training import arguments, aside, begun, build, cluster, device, diagnostics, distribute, given, health
@@ -32,48 +31,27 @@ from vade_tf.training.store import Memory, State, Store, kept
 
 @dataclass(frozen=True)
 class Fitting:
-    """A fit under way: what every phase works with. `begin` makes one.
+    """A fit under way: what every phase works with. `begin` makes one."""
 
-    Attributes:
-        data: the rows, without labels.
-        settings: all of them resolved.
-        model: the VaDE whose networks are trained; other systems use its networks and its way to scale rows.
-        hints: known group of each row, -1 for none, int [n]; None without hints.
-        init: a start of the caller's own (see `recipe.fit`), an array as P [n, K]; or None.
-        own_networks: whether the networks are the caller's.
-        store: what is kept, and found again after a pause.
-        state: where an earlier process stopped, or None.
-        rows: the history, a dict an epoch.
-        aside: numbers of the validation rows, which get no gradient, int [m].
-        reporter: hears of the progress.
-        callbacks: the caller's.
-        jit, precision: whether XLA compiles the steps, and the dtype policy of the hidden layers.
-        system: name of what is trained, for the reporter.
-        strategy: of the devices that share every batch; None: one device.
-        replicas: copies of the models on these devices, by phase.
-        seconds: of what has no epochs, by name.
-        copies: `held`, once it was asked for.
-    """
-
-    data: Observations
+    data: Observations  # the rows, without labels
     settings: Resolved
-    model: VaDE
-    hints: np.ndarray | None
-    init: Any
-    own_networks: bool
-    store: Store
-    state: State | None
-    rows: list[dict]
-    aside: np.ndarray
+    model: VaDE  # whose networks are trained; other systems use its networks and its way to scale rows
+    hints: np.ndarray | None  # known group of each row, -1 for none, int [n]
+    init: Any  # a start of the caller's own (see `recipe.fit`), an array as P [n, K]; or None
+    own_networks: bool  # whether the networks are the caller's
+    store: Store  # what is kept, and found again after a pause
+    state: State | None  # where an earlier process stopped
+    rows: list[dict]  # the history, a dict an epoch
+    aside: np.ndarray  # numbers of the validation rows, which get no gradient, int [m]
     reporter: Silent
-    callbacks: Sequence[keras.callbacks.Callback]
+    callbacks: Sequence[keras.callbacks.Callback]  # the caller's
     jit: bool
-    precision: str
+    precision: str  # dtype policy of the hidden layers
     system: str = "vade"
-    strategy: tf.distribute.Strategy | None = None
-    replicas: dict[str, Replicas] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=lambda: {"init": 0.0})
-    copies: list[tf.Tensor | None] = field(default_factory=list)
+    strategy: tf.distribute.Strategy | None = None  # of the devices that share every batch; None: one device
+    replicas: dict[str, Replicas] = field(default_factory=dict)  # copies of the models on these devices, by phase
+    seconds: dict[str, float] = field(default_factory=lambda: {"init": 0.0})  # of what has no epochs
+    copies: list[tf.Tensor | None] = field(default_factory=list)  # `held`, once it was asked for
 
     @contextmanager
     def timed(self) -> Iterator[None]:
@@ -142,31 +120,18 @@ class Fitting:
 
 @dataclass(frozen=True)
 class Fitted:
-    """The result of a fit.
+    """The result of a fit."""
 
-    Attributes:
-        model: the fitted `keras.Model`: a `VaDE`, or what another system fitted; `predict` gives probabilities [n, K].
-        history: a dict an epoch of each phase: see `store.COLUMNS`.
-        settings: the settings, with all that followed from the rows.
-        seconds: by phase: pretrain, init (all that has no epochs), fit, and their total.
-        health: what is wrong with the result, a sentence each; empty for other systems, of which nothing is known.
-        remedies: what was done about it during training, a sentence each.
-        choice: why it has so many clusters, where it has chosen their number itself.
-        kind: what the rows were taken for: "images", "counts", "texts", "table" or "rows".
-        start: the start of the mixture, in words.
-        schema: of rows that came as a DataFrame: `model.predict(schema.encode(frame)[0])` reads such rows; else None.
-    """
-
-    model: keras.Model
-    history: list[dict]
-    settings: Resolved
-    seconds: dict[str, float]
-    health: list[str]
-    remedies: list[str]
-    choice: Choice | None = None
-    kind: str = ""
-    start: str = ""
-    schema: Schema | None = None
+    model: keras.Model  # a `VaDE`, or what another system fitted; `predict` gives probabilities [n, K]
+    history: list[dict]  # a dict an epoch of each phase: see `store.COLUMNS`
+    settings: Resolved  # with all that followed from the rows
+    seconds: dict[str, float]  # of pretrain, init (all that has no epochs), fit, and total
+    health: list[str]  # what is wrong with the result, a sentence each; of VaDE alone
+    remedies: list[str]  # what was done about it during training, a sentence each
+    choice: Choice | None = None  # why it has so many clusters, where it has chosen their number itself
+    kind: str = ""  # what the rows were taken for: "images", "counts", "texts", "table" or "rows"
+    start: str = ""  # the start of the mixture, in words
+    schema: Schema | None = None  # of a DataFrame: `model.predict(schema.encode(frame)[0])` reads such rows
 
 
 def begin(
@@ -223,7 +188,6 @@ def begin(
     model = build.build_model(data, likelihood, resolved, precision, networks)
     if own:
         arguments.check_beside_networks(settings, model)
-        _check_shared(model, strategy)
     reporter, own_store = reporter or Silent(), Memory() if store is None else store
     store = own_store if distribute.workers(strategy) == 1 else distribute.Shared(strategy, own_store)
     state = State.load(store)
@@ -263,15 +227,6 @@ def _check_system(system: str, settings: Settings, data: Observations, own_netwo
         raise InputError("batch", "VaDE, which alone is told of batches", system, "leave it out")
     if own_networks and settings.network != "auto":
         raise InputError("network", "'auto' beside networks of your own", repr(settings.network), "give one of the two")
-
-
-def _check_shared(model: VaDE, strategy: tf.distribute.Strategy | None) -> None:
-    """Raises InputError where several devices cannot train the caller's own networks."""
-    if strategy is None:
-        return
-    if in_half(model):  # its gradients are not scaled there
-        raise InputError("networks", "float32 or mixed_bfloat16 with distribute", "float16")
-    own_networks.check_layers(model, "devices cannot have copies of")
 
 
 def fitted(fitting: Fitting, model: keras.Model, remedies: Sequence[str] = (), findings: Sequence[str] = ()) -> Fitted:

@@ -82,7 +82,7 @@ def guide(fitting: Fitting, P: np.ndarray) -> np.ndarray:
         batches = fitting.batches(
             "fit", span, settings.start_seed, hints=with_hints(P, hints), augmentation=augmentation
         )
-        if not loop.train_epochs(fitting, "fit", model, span, batches, own):
+        if not loop.train_epochs(fitting, "fit", model, span, batches, own, range(done, epochs)):
             break
     model.guide_weight.assign(settings.guide_weight)  # for hints in a later training of the model
     model.train_function = None  # for that, too: its steps are made one at a time

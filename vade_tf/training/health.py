@@ -22,21 +22,13 @@ CLUSTER_ALONE = "the code says next to nothing of a row beyond its cluster"  # n
 
 @dataclass(frozen=True)
 class Signals:
-    """What a mixture and its code look like on some rows.
+    """What a mixture and its code look like on some rows."""
 
-    Attributes:
-        share: mean responsibility of each component, [K].
-        entropy: mean entropy of the responsibilities of a row, nats.
-        distance: Bhattacharyya distance of each pair of components, [K, K].
-        activity: share of each code dimension's variance that tells rows apart, [latent].
-        rate_z: mean of this term of the bound, nats.
-    """
-
-    share: np.ndarray
-    entropy: float
-    distance: np.ndarray
-    activity: np.ndarray
-    rate_z: float = np.inf
+    share: np.ndarray  # mean responsibility of each component, [K]
+    entropy: float  # mean entropy of the responsibilities of a row, nats
+    distance: np.ndarray  # Bhattacharyya distance of each pair of components, [K, K]
+    activity: np.ndarray  # share of each code dimension's variance that tells rows apart, [latent]
+    rate_z: float = np.inf  # mean of this term of the bound, nats
 
     @property
     def used(self) -> np.ndarray:
@@ -49,13 +41,7 @@ class Signals:
 
 
 class Watch:
-    """Looks at a VaDE by some of its rows: `SAMPLE_ROWS`, of many components 50 for each.
-
-    Args:
-        x: raw rows, [n, D].
-        n_clusters: K.
-        seed: of the rows that are drawn.
-    """
+    """Looks at a VaDE by some of its raw rows [n, D]: `SAMPLE_ROWS`, of many components 50 for each."""
 
     def __init__(self, x: Rows, n_clusters: int, seed: int):
         rows = subset(len(x), max(SAMPLE_ROWS, 50 * n_clusters), seed)

@@ -41,17 +41,12 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Start:
-    """A soft partition of the rows and the mixture that describes it.
+    """A soft partition of the rows and the mixture that describes it."""
 
-    Attributes:
-        P: probability of each group for each row, float16 [n, K]; a row of zeros is held to nothing.
-        pi: weights [K]. mu: means [K, latent]. sigma2: variances [K, latent]. All float32.
-    """
-
-    P: np.ndarray
-    pi: np.ndarray
-    mu: np.ndarray
-    sigma2: np.ndarray
+    P: np.ndarray  # probability of each group for each row, float16 [n, K]; a row of zeros is held to nothing
+    pi: np.ndarray  # weights, float32 [K]
+    mu: np.ndarray  # means, float32 [K, latent]
+    sigma2: np.ndarray  # variances, float32 [K, latent]
 
     @classmethod
     def of(cls, P: np.ndarray, z: np.ndarray) -> "Start":
@@ -163,10 +158,7 @@ def fit_clusterer(method: Any, rows: np.ndarray, n_clusters: int, seed: int) -> 
     """P [n, K] that a scikit-learn mixture, or groups [n] that a clusterer, finds in rows [n, d].
 
     Its `n_clusters` or `n_components` is K, and its `random_state` the seed where it has none. Where it leaves rows
-    out, as DBSCAN does, P has zeros.
-
-    Raises:
-        InputError: it finds more groups than K.
+    out, as DBSCAN does, P has zeros. More groups than K are an InputError.
     """
     method = clone(method)
     parameters = method.get_params()
@@ -181,11 +173,7 @@ def fit_clusterer(method: Any, rows: np.ndarray, n_clusters: int, seed: int) -> 
 
 
 def as_partition(found: Any, n: int, n_clusters: int) -> np.ndarray:
-    """Groups int [n], -1 for none, or probabilities [n, K], as P float64 [n, K].
-
-    Raises:
-        InputError: they are something else.
-    """
+    """Groups int [n], -1 for none, or probabilities [n, K], as P float64 [n, K]; an InputError of anything else."""
     found = np.asarray(found)
     if found.shape == (n,) and found.dtype.kind in "iu" and -1 <= found.min() <= found.max() < n_clusters:
         return np.eye(n_clusters)[found] * (found >= 0)[:, None]

@@ -34,10 +34,9 @@ def fit_keras(
     Args:
         fitting: its `epochs` are trained.
         model: any model that `keras.Model.fit` trains.
-        batches: function from the epochs that are left (a range) to their batches. It is called when the model is as
-            an earlier process left it; None: there is nothing left to train.
-        loss: as for `keras.Model.compile`.
-        optimizer: the system's own, at a rate that stays; default the fit's.
+        batches: function from the epochs that are left (a range) to their batches, called when the model is as an
+            earlier process left it; it gives None where nothing is left to train.
+        loss, optimizer: as for `keras.Model.compile`; default the fit's optimizer. The rate of another stays.
         more: the system's own callbacks.
     """
     steady = None if optimizer is None else float(optimizer.learning_rate)
@@ -96,21 +95,18 @@ def phase_callbacks(
     ]
 
 
-def train_epochs(fitting: Fitting, phase: str, model: keras.Model, span: range, batches, own: list) -> bool:
-    """Train the epochs of a span; returns whether all were trained, or a callback stopped the training.
-
-    Args:
-        fitting, phase, model: whose.
-        span: the epochs.
-        batches: of them, a `tf.data.Dataset`.
-        own: callbacks, as `phase_callbacks` gives them and others.
-    """
-    steps = fitting.steps(phase)
+def train_epochs(
+    fitting: Fitting, phase: str, model: keras.Model, span: range, batches, own: list, whole: range | None = None
+) -> bool:
+    """Train a span of the epochs of a phase, `whole` or all; returns whether no callback stopped the training."""
+    steps, whole = fitting.steps(phase), whole or span
+    first, last = span.start == whole.start, span.stop == whole.stop
+    form = {"model": model, "epochs": span.stop, "steps": steps, "verbose": 0}
+    calls = callbacks.SpanCallbacks(own, fitting.callbacks, first, last, **form)
     with pipeline.reading(fitting.data.x):
         if fitting.strategy is not None:
             if phase not in fitting.replicas:
                 fitting.replicas[phase] = Replicas(fitting.strategy, model)
-            calls = keras.callbacks.CallbackList(own, add_history=True, model=model, epochs=span.stop, steps=steps)
             fitting.replicas[phase].train(span, steps, batches, calls)
         else:
             train = model.fit
@@ -118,5 +114,5 @@ def train_epochs(fitting: Fitting, phase: str, model: keras.Model, span: range, 
                 train = partial(model.fit_unseen, hints=isinstance(batches.element_spec, tuple))
             epochs = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
             with execution.several_at_once(fitting.settings, model, steps, own):
-                train(batches, **epochs, shuffle=False, verbose=0, callbacks=own)
+                train(batches, **epochs, shuffle=False, verbose=0, callbacks=calls)
     return not model.stop_training

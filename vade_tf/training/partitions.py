@@ -59,7 +59,7 @@ def found_start(fitting: Fitting, phase: str) -> Start:
         P = _given_partition(fitting, method)
         found = Start.of(P if numbers is None else P[numbers], _codes(fitting, some))
         return replace(found, P=P.astype(np.float16))
-    reader = _reader(fitting, space, some)
+    reader = feature_spaces.READERS[space](fitting.model, some)
     spaces = reader(some)
 
     def find() -> dict[str, np.ndarray]:
@@ -90,15 +90,6 @@ def _codes(fitting: Fitting, x: Rows) -> np.ndarray:
     return feature_spaces.check_code(posterior.codes(fitting.model, x))
 
 
-def _reader(fitting: Fitting, space: str, x: Rows) -> feature_spaces.Reader:
-    readers = {
-        "columns": feature_spaces.columns,
-        "directions": feature_spaces.count_directions,
-        "code": feature_spaces.code,
-    }
-    return readers[space](fitting.model, x)
-
-
 def _extended(fitting: Fitting, reader, spaces: list[np.ndarray], numbers: np.ndarray, P: np.ndarray) -> np.ndarray:
     """P [n, K] of all rows from that of the rows that were read, by their numbers."""
     n, k = len(fitting.data.x), fitting.settings.clusters
@@ -115,17 +106,13 @@ def _extended(fitting: Fitting, reader, spaces: list[np.ndarray], numbers: np.nd
 
 
 def extension(spaces: Sequence[np.ndarray], P: np.ndarray, seed: int):
-    """A function from other rows to their P: labels spread over an anchor graph (Liu et al., ICML 2010).
+    """A function from other rows to their P, by rows [n, d] in one or more spaces that have P [n, K].
+
+    Labels spread over an anchor graph (Liu et al., ICML 2010), with four landmarks for each group at least:
 
         P_i = mean_spaces sum_l tie_il share_l,      share_l = sum_j tie_jl P_j / sum_j tie_jl
-
-    Args:
-        spaces: the rows that have P, in one or more spaces: [n, d] each.
-        P: theirs, [n, K].
-        seed: of the landmarks, of which there are four for each group at least.
     """
-    n, k = P.shape
-    n_landmarks = min(max(spectral.N_LANDMARKS, 4 * k), n // 5)
+    n_landmarks = min(max(spectral.N_LANDMARKS, 4 * P.shape[1]), len(P) // 5)
     searches, shares = [], []
     for space in spaces:
         rows = np.ascontiguousarray(space, np.float32)
@@ -159,7 +146,7 @@ def strengths(fitting: Fitting) -> dict[str, np.ndarray]:
     tried = n_clusters.numbers_tried(len(fitting.data.x))
     advance = fitting.reporter.phase("clusters", 1)
     with one_openmp_thread():
-        rows = _reader(fitting, "code" if space == "given" else space, some)(some)[0]
-        found = n_clusters.prediction_strength(rows, tried, fitting.settings.start_seed)
+        reader = feature_spaces.READERS["code" if space == "given" else space](fitting.model, some)
+        found = n_clusters.prediction_strength(reader(some)[0], tried, fitting.settings.start_seed)
     advance(1, f"1 to {tried[-1]} groups")
     return {"tried": np.array(tried), "strength": found}

@@ -24,6 +24,7 @@ from vade_tf.training.fitting import Fitting
 from vade_tf.training.rollback import MIN_AGREEMENT
 from vade_tf.training.settings import SAMPLE_ROWS
 
+UNITS = 1200  # of each of the two layers of the classifier, as published
 RADIUS = 0.25  # of a change of pixels, in distances to the tenth neighbour, as published
 FIRST_GUESS = 6.4  # lengths of a change that the direction is found from; in all 10 on MNIST, as published
 EPOCHS_TAUGHT = 2  # that learn the partition as it is; two epochs are enough for MNIST (docs/recipe.md)
@@ -36,8 +37,7 @@ class Classifier(keras.Model):
         scale: function of raw rows to float32 rows [batch, D].
         share: of each group, [K].
         radius: Euclidean length of a change of pixels that must not change the answer.
-        seed: of its weights and of the directions that are tried.
-        precision: dtype policy of the hidden layers.
+        seed, precision: of its weights and of the directions that are tried; dtype policy of the hidden layers.
     """
 
     def __init__(self, scale, share: np.ndarray, radius: float, seed: int, precision: str):
@@ -46,10 +46,10 @@ class Classifier(keras.Model):
         self.tracker = keras.metrics.Mean(name="loss")
         self.log_share = np.log(np.maximum(share, 1e-6)).astype(np.float32)
         layers: list[keras.layers.Layer] = []
-        for number in range(2):  # layers of 1,200 units, as published
+        for number in range(2):
             start = keras.initializers.HeNormal(fold(seed, Stream.SELF_TRAINING, number))
             layers += [
-                keras.layers.Dense(1200, use_bias=False, kernel_initializer=start, dtype=precision),
+                keras.layers.Dense(UNITS, use_bias=False, kernel_initializer=start, dtype=precision),
                 keras.layers.BatchNormalization(dtype="float32"),
                 keras.layers.ReLU(dtype="float32"),
             ]

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from small_fits import begin, sixty
 
-from vade_tf.errors import InputError
-from vade_tf.training import posterior, rollback
-from vade_tf.training.rollback import agreement, keep_groups
+from vade_tf.training import posterior
+from vade_tf.training.rollback import keep_groups
 from vade_tf.training.store import numbered
 
 Y = np.arange(60) % 3
+
+
 P = 0.7 * np.eye(3)[Y] + 0.1
 
 
@@ -55,25 +56,3 @@ def test_the_weights_at_the_end_of_guidance_are_taken_where_the_bound_alone_lost
     kept = fitting.model.get_weights()
     for mine, theirs in zip(kept[1:], (before if back else after)[1:], strict=True):
         np.testing.assert_array_equal(mine, theirs)
-
-
-@pytest.mark.parametrize("more", [{"guide_epochs": 0}, {"clusters": 1}])
-def test_without_guidance_or_groups_there_is_nothing_to_lose(trained, more):
-    fitting, after, _ = trained(LOST, Y, **more)
-    assert keep_groups(fitting, P[:, : fitting.settings.clusters]) == ([], [])
-    np.testing.assert_array_equal(fitting.model.get_weights()[1], after[1])
-
-
-def test_damaged_weights_are_refused(trained):
-    fitting, after, _ = trained(LOST, Y)
-    fitting.store.save("guided", numbered(after[1:]))
-    with pytest.raises(InputError, match="^store: guided is damaged"):
-        keep_groups(fitting, P)
-
-
-def test_agreement_is_the_index_of_some_rows(trained, monkeypatch):
-    fitting, *_ = trained(Y, None)
-    assert agreement(fitting, P) == 1
-    monkeypatch.setattr(rollback, "SAMPLE_ROWS", 20)
-    monkeypatch.setattr(posterior, "model_groups", lambda model, x: np.zeros(len(x), int) + (len(x) != 20))
-    assert agreement(fitting, P) == 0

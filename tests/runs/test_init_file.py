@@ -1,4 +1,4 @@
-"""`init` as a file: P of all rows from outside, which a run that goes on has kept."""
+"""The start as a file: P of all rows from outside, which a run that goes on has kept."""
 
 import keras
 import numpy as np

@@ -1,11 +1,7 @@
-"""No label reaches a system, or a choice between runs: labels, shuffled labels and none end with the same weights.
-
-The labels of the studies are the groups of a run that was not chosen, so that whoever looks at labels chooses that one.
-"""
+"""No label reaches a system, or a choice between runs: labels, shuffled labels and none end with the same weights."""
 
 import csv
 import io
-import itertools
 import json
 import zipfile
 from pathlib import Path
@@ -17,7 +13,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.observing import build
-from vade_tf.runs import restarts, seeds, selection, sweep, tensorboard
+from vade_tf.runs import restarts, seeds, sweep, tensorboard
 from vade_tf.runs import train as training
 from vade_tf.runs.config import MODELS, TrainConfig
 from vade_tf.runs.folder import SCORES
@@ -137,17 +133,3 @@ def test_no_study_chooses_by_labels(kind, tmp_path):
     assert (choice, same) == (chosen, table)
     ari = [json.loads((run / "metrics.json").read_text())["ari"] for run in again]
     assert ari[other] == 1 > ari[chosen] + 0.1
-
-
-@pytest.mark.parametrize("scores", list(itertools.permutations([None, 0.2, 0.9])))
-def test_scores_do_not_break_a_tie(scores):
-    """Runs that the others agree with alike, and K that are found again alike: the same is chosen as without scores."""
-    scored = [dict.fromkeys(SCORES, score) for score in scores]
-    runs = [{"agreement": 0.5, "elbo": elbo, **more} for elbo, more in zip((-2.0, -1.0, -2.0), scored, strict=True)]
-    assert selection.most_agreed(runs) == 1
-    criteria = {"behind": 0.1, "behind_se": 0.1, "bic": -1.0}
-    for strength, chosen in ((0.9, 4), (0.1, 2)):  # of equals the first
-        plain = [{**criteria, "strength": strength, "n_clusters": k} for k in (2, 3, 4)]
-        choice = selection.recommend([{**row, **more} for row, more in zip(plain, scored, strict=True)])
-        assert choice == selection.recommend(plain)
-        assert choice["n_clusters"] == chosen

@@ -15,6 +15,8 @@ SMALL = {
     "batch_size": 64,
     "precision": "float32",
 }
+
+
 TOPICS = np.arange(240) % 3
 
 
