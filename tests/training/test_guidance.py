@@ -60,15 +60,6 @@ def test_spans_without_hints_are_those_between_new_partitions(x, asked, regroupe
     assert float(fitting.model.guide_weight.numpy()) == fitting.settings.guide_weight
 
 
-def test_hints_are_rows_of_p_and_stay_when_the_start_is_let_go(x, asked, regrouped):
-    hints = np.where(np.arange(60) < 10, np.arange(60) % 2, -1)
-    guidance.guide(begin(x, hints), all_in(1))
-    assert [span for span, *_ in asked] == [(0, 1), (1, 2), (2, 4)]
-    for (_, _, P, _), others in zip(asked, (all_in(1), all_in(2), np.zeros((60, 3))), strict=True):
-        np.testing.assert_array_equal(P[:10], np.eye(3)[hints[:10]])
-        np.testing.assert_array_equal(P[10:], others[10:])
-
-
 class Stop(keras.callbacks.Callback):
     """Ends a fit, as Ctrl-C does, before the epoch of this number, counted over both phases."""
 

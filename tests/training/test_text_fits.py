@@ -35,7 +35,6 @@ def texts():
     "vectorizer",
     [
         TfidfVectorizer(),
-        pytest.param(TfidfVectorizer(sublinear_tf=True, use_idf=False), marks=pytest.mark.long),
         pytest.param(TfidfVectorizer(norm=None), marks=pytest.mark.long),
         pytest.param(CountVectorizer(), marks=pytest.mark.long),
     ],

@@ -62,7 +62,7 @@ def guide(fitting: Fitting, P: np.ndarray) -> np.ndarray:
     hold = Guide(settings.guide_weight, held, fitting.store if held < epochs else None)
     watch = Watch(fitting.data.x, settings.clusters, settings.seed)
     own = [
-        *([aside.Noise(*fitting.measured, settings.seed)] if len(fitting.aside) else []),
+        *([aside.Noise(*fitting.measured, settings.seed)] if len(fitting.validation) else []),
         hold,
         *loop.phase_callbacks(fitting, "fit", range(done, epochs), epochs, watch=watch),
     ]
@@ -78,7 +78,7 @@ def guide(fitting: Fitting, P: np.ndarray) -> np.ndarray:
             last = P
         elif first == guided and hints is not None:
             P, hold.sharp = np.zeros_like(P), False  # the start is let go, the hints are not
-        span, augmentation = range(max(first, done), end), fitting.seen("fit")
+        span, augmentation = range(max(first, done), end), fitting.augmentation("fit")
         batches = fitting.batches(
             "fit", span, settings.start_seed, hints=with_hints(P, hints), augmentation=augmentation
         )
