@@ -83,16 +83,6 @@ def assignments(model: keras.Model, x: Rows) -> Assignments:
     return Assignments(*over_rows(tf.function(model.assignments, reduce_retracing=True, autograph=False), x))
 
 
-def encoded(model: VaDE, x: Rows) -> list[np.ndarray]:
-    """m, log s2 and log p(c|x) of raw rows x [n, D]: [n, latent], [n, latent] and [n, K]."""
-
-    def of_batch(rows):
-        m, log_s2 = model.encode(rows)
-        return m, log_s2, model.prior(m, log_s2)
-
-    return over_rows(of_batch, x)
-
-
 def codes(model: VaDE, x: Rows) -> np.ndarray:
     """The mean code of every raw row of x [n, D] as the networks are now, [n, latent]."""
     return over_rows(lambda rows: model.encode(rows)[:1], x)[0]

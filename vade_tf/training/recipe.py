@@ -116,12 +116,12 @@ def choose(fitting: Fitting) -> tuple[Fitting, Choice]:
         DivergedError: as for `start`.
     """
     store, settings = fitting.store, fitting.settings
-    choice = n_clusters.kept_choice(store, len(fitting.data.x))
+    choice = n_clusters.load_choice(store, len(fitting.data.x))
     if choice is None:
         if fitting.state is not None and fitting.state.phase == "fit":
             raise damaged(store, "state", f"it goes on from {store.place('clusters')}, which is not there")
         with fitting.timed():
-            choice = n_clusters.chosen(**fitting.by_chief(lambda: partitions.strengths(fitting)))
+            choice = n_clusters.choose_number(**fitting.by_chief(lambda: partitions.strengths(fitting)))
         store.save("clusters", {"tried": np.array(choice.tried), "strength": np.array(choice.strength)})
     fitting.reporter.say(choice.why)
     settings = replace(settings, clusters=choice.n_clusters)
