@@ -42,7 +42,6 @@ DECIDE = (
 )  # fmt: skip
 NAMES = {"iforest": "IsolationForest", "knn": "kNN", "pca": "PCA", "gmm": "GMM, 8 full", "vade": "VaDE"}
 PUBLISHED = {"iforest": "IForest", "knn": "KNN", "pca": "PCA"}  # columns of the published tables
-BEST = {"unsupervised": "IForest", "normals_only": "DTE-NP"}  # of the published methods, by their mean over the 30 sets
 
 
 def sets(folder: Path) -> dict[str, Path]:
@@ -208,21 +207,6 @@ def summary(rows: list[dict], known: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def details(rows: list[dict], known: dict[str, dict[str, float]], protocol: str) -> str:
-    """A line a set in Markdown: every system, and the best published method by its mean."""
-    found = means(rows)
-    titles = [NAMES[system] + (f", {score}" if system == "vade" else "") for system, score in found]
-    best = BEST.get(protocol) if known else None
-    titles += [f"{best}, published"] if best else []
-    lines = ["| set | " + " | ".join(titles) + " |", "|---" * (1 + len(titles)) + "|"]
-    for name in dict.fromkeys(row["set"] for row in rows):
-        cells = [f"{own[name]:.1f}" if name in own else "" for own in found.values()]
-        if best:
-            cells.append(f"{known[name.lower()][best]:.1f}" if name.lower() in known else "")
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 def jobs(options, files: dict[str, Path]) -> Iterator[tuple[Callable, set]]:
     """Each fit, and the identity of its rows."""
     for seed, system, protocol in itertools.product(range(options.seeds), options.systems, options.protocols):
@@ -253,8 +237,7 @@ def main() -> None:
     for protocol in options.protocols:
         rows = [row for row in frame.read(RESULTS) if row["protocol"] == protocol]
         if rows:
-            known = published(options.folder, protocol)
-            print(f"\n{protocol}\n\n{summary(rows, known)}\n\n{details(rows, known, protocol)}")
+            print(f"\n{protocol}\n\n{summary(rows, published(options.folder, protocol))}")
 
 
 if __name__ == "__main__":

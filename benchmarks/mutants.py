@@ -25,7 +25,64 @@ RESULTS = frame.RESULTS / "mutants.csv"
 KEY = ("original", "mutated")
 COLUMNS = ("file", *KEY, "outcome", "test", "seconds", "commit")
 LIMIT_SECONDS = 900  # of the tests of one fault
-EDITS: tuple[tuple[str, str], ...] = ()
+EDITS: tuple[tuple[str, str], ...] = (
+    ("LOG_2PI = math.log(2.0 * math.pi)", "LOG_2PI = math.log(3.0 * math.pi)"),
+    (
+        "tf.nn.log_softmax(log_pi + log_normal(z, mu, log_sigma2), axis=-1)",
+        "tf.nn.log_softmax(log_normal(z, mu, log_sigma2), axis=-1)",
+    ),
+    ("tf.reduce_logsumexp(log_gamma, axis=1) - math.log(len(draws))", "tf.reduce_logsumexp(log_gamma, axis=1)"),
+    ("tf.exp(log_gamma) * (log_gamma - log_pi)", "tf.exp(log_gamma) * (log_gamma + log_pi)"),
+    ("log_sigma2 - log_s2 + ratio - 1.0", "log_sigma2 - log_s2 + ratio"),
+    ("return -tf.reduce_sum(P * log_gamma, axis=-1)", "return -tf.reduce_mean(P * log_gamma, axis=-1)"),
+    ("half = math.sqrt(latent) * np.linalg.qr", "half = math.sqrt(latent + 1) * np.linalg.qr"),
+    ("2 * tf.matmul(m, mu * precision", "tf.matmul(m, mu * precision"),
+    (
+        "log_pi = tf.nn.log_softmax(tf.convert_to_tensor(self.pi_logits))",
+        "log_pi = tf.convert_to_tensor(self.pi_logits)",
+    ),
+    ("tf.exp(0.5 * tf.gather(log_sigma2, clusters)) * noise", "tf.exp(tf.gather(log_sigma2, clusters)) * noise"),
+    ("self.log_sigma2.assign(np.log(sigma2))", "self.log_sigma2.assign(sigma2)"),
+    (
+        "0.5 * tf.reduce_sum((x - parameters) ** 2 * tf.exp(-log_sigma2) + log_sigma2 + LOG_2PI",
+        "0.5 * tf.reduce_sum((x - parameters) ** 2 * tf.exp(-log_sigma2) + LOG_2PI",
+    ),
+    ("tf.reduce_mean(error) * tf.ones_like(error) if self.shared else error", "error"),
+    (
+        "return excess / (tf.reduce_mean(mean**2, axis=0) + SMALL)",
+        "return excess / (tf.reduce_mean(mean, axis=0) + SMALL)",
+    ),
+    ("lost = tfp.math.log_add_exp(tf.math.log_sigmoid(phi), log_nb)", "lost = tf.math.log_sigmoid(phi)"),
+    ("keras.ops.log1p(x * size", "keras.ops.log1p(x"),
+    ("step = tf.cast(self.iterations + 1, tf.float32)", "step = tf.cast(self.iterations + 2, tf.float32)"),
+    ('covariance_type="tied", reg_covar=RIDGE', 'covariance_type="full", reg_covar=RIDGE'),
+    (
+        "sigma2 = (P.T @ z**2) / np.maximum(weight, 1e-12)[:, None] - mu**2",
+        "sigma2 = (P.T @ z**2) / np.maximum(weight, 1e-12)[:, None]",
+    ),
+    ("return P / len(spaces)", "return P"),
+    ("N_NEIGHBOURS = 20", "N_NEIGHBOURS = 1"),
+    ("order = np.argsort(spectral.naming(", "order = np.asarray(spectral.naming("),
+    ("weight = np.exp(-2 * (distance[:, :-1] / width) ** 2)", "weight = np.exp(2 * (distance[:, :-1] / width) ** 2)"),
+    ("embedding = ties @ (vectors * np.maximum(values, 0) ** 4)", "embedding = ties @ vectors[:, :1]"),
+    ("return vote([*draws, *more], n_clusters)", "return draws[0]"),
+    ("counts[linear_sum_assignment(counts, maximize=True)].sum()", "counts.max(axis=1).sum()"),
+    ("np.ceil(confidence * n_bins).astype(int) - 1", "np.floor(confidence * n_bins).astype(int)"),
+    ("np.flatnonzero(strength >= MIN_STRENGTH)[-1]", "np.flatnonzero(strength >= MIN_STRENGTH)[0]"),
+    ("return 2 * latent_dim * n_clusters + n_clusters - 1", "return latent_dim * n_clusters + n_clusters - 1"),
+    ("(ari.sum(axis=1) - 1) / (len(ari) - 1)", "ari.sum(axis=1) / (len(ari) - 1)"),
+    (
+        "np.sort(generator(seed, *path).choice(n, size, replace=False))",
+        "np.sort(generator(seed).choice(n, size, replace=False))",
+    ),
+    ("weight = q.astype(np.float64) ** 2 / q.sum(axis=0", "weight = q.astype(np.float64) / q.sum(axis=0"),
+    ("GAMMA * keras.losses.kl_divergence(p, q)", "keras.losses.kl_divergence(p, q)"),
+    ("u = u[tf.cast(number, tf.int32) * size :][:size]", "u = u[:size]"),
+    (
+        "moved = tf.cast(tf.clip_by_value(tf.round(moved), 0, 255), tf.uint8)",
+        "moved = tf.cast(tf.clip_by_value(moved, 0, 255), tf.uint8)",
+    ),
+)
 
 
 def module_of(original: str) -> Path:
@@ -41,8 +98,9 @@ def tests_of(module: Path) -> list[str]:
     """The test file of a module, or all of its room."""
     room = Path("tests", *module.parts[1:-1])
     mirrored = room / f"test_{module.name}"
-    files = [mirrored] if (frame.ROOT / mirrored).exists() else sorted((frame.ROOT / room).glob("test_*.py"))
-    return [str(file.relative_to(frame.ROOT)) if file.is_absolute() else str(file) for file in files]
+    if (frame.ROOT / mirrored).exists():
+        return [str(mirrored)]
+    return [str(file.relative_to(frame.ROOT)) for file in sorted((frame.ROOT / room).glob("test_*.py"))] or ["tests"]
 
 
 def tested(copy: Path, original: str, mutated: str) -> list[dict]:

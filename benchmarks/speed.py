@@ -114,8 +114,8 @@ def rounds(options) -> dict[tuple, list[dict]]:
     found: dict[tuple, list[dict]] = {job: [] for job in jobs}
     for _ in range(options.rounds):
         if options.clustpy:
-            script = Path(__file__).with_name("clustpy_speed.py")
-            for phase, result in last_line(options.clustpy, script, options.rows, 256).items():
+            script = Path(__file__).with_name("clustpy_elsewhere.py")
+            for phase, result in last_line(options.clustpy, script, "speed", options.rows, 256).items():
                 found.setdefault((f"ClustPy {phase}", 256, "float32"), []).append(result)
         for job in jobs:
             found[job].append(last_line(sys.executable, __file__, "--rows", options.rows, "--one", *job))

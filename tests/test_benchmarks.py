@@ -256,8 +256,7 @@ def test_the_golden_table_counts_the_rows_of_one_commit_and_says_what_lacks(tmp_
     assert found == {"MNIST 5,000": ("97.50, worst 96.00, 2 seeds (2 of 3 seeds)", True)}
 
 
-def test_every_fault_of_mutants_has_one_place_and_tests_that_meet_it():
+def test_every_fault_of_mutants_has_one_place_in_the_package():
     for original, mutated in mutants.EDITS:
         module = mutants.module_of(original)
-        assert mutants.tests_of(module), module
         ast.parse((frame.ROOT / module).read_text().replace(original, mutated))
