@@ -38,7 +38,7 @@ def texts():
         pytest.param(TfidfVectorizer(norm=None), marks=pytest.mark.long),
         pytest.param(CountVectorizer(), marks=pytest.mark.long),
     ],
-    ids=["defaults", "sublinear, no idf", "no common length", "counts"],
+    ids=["defaults", "no common length", "counts"],
 )
 def test_the_topics_are_found_and_the_code_speaks(texts, vectorizer):
     x = vectorizer.fit_transform(texts)

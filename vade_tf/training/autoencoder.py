@@ -87,7 +87,7 @@ def set_pretrained(networks: Sequence[keras.layers.Layer], weights: list[np.ndar
 def build_autoencoder(model: VaDE) -> keras.Model:
     """The deterministic autoencoder made of a VaDE's own networks: raw x -> decoder(m(x)), shifted as its origin is."""
     rows = keras.Input((model.n_features + (model.origins is not None),))
-    x = rows if model.origins is None else told[:, :-1]
+    x = rows if model.origins is None else rows[:, :-1]
     scaled = x if model.scaling is None else model.scaling(x)
     out = model.decoder(mean_encoder(model)(model.shaped(scaled)))
     flat = out if len(out.shape) == 2 else keras.layers.Flatten(dtype="float32")(out)
