@@ -25,17 +25,6 @@ class Kept(Memory):
         self.histories.append([dict(row) for row in rows])
 
 
-class Looks:
-    """A watch that keeps what it is asked and finds a number."""
-
-    def __init__(self):
-        self.asked = []
-
-    def after_epoch(self, model, rows, late):
-        self.asked.append((len(rows), late))
-        return {"components_used": 7}
-
-
 @pytest.fixture
 def record(small_model, monkeypatch):
     """Makes a `Record` of the phase "fit" of a small model, begun; every state that may be saved is."""
@@ -79,24 +68,6 @@ def test_a_row_has_the_columns_of_the_history_and_nothing_else(record):
     assert row == {"phase": "fit", "epoch": 1, "learning_rate": 0.25, "loss": 2.0, "elbo": -3.0}
     epoch(one, 2)
     assert [len(history) for history in one.store.histories] == [1, 2]
-
-
-@pytest.mark.parametrize(
-    ("epochs", "looked_at"),
-    [(49, list(range(1, 50))), (50, list(range(2, 51, 2))), (77, [*range(3, 76, 3), 77])],
-)  # fmt: skip
-def test_of_many_epochs_one_in_so_many_is_looked_at_and_the_last(record, epochs, looked_at):
-    """At least 25 of them."""
-    watch = Looks()
-    one = record(epochs=epochs, watch=watch)
-    for number in range(1, epochs + 1):
-        epoch(one, number)
-    assert [row["epoch"] for row in one.rows if row.get("components_used") == 7] == looked_at
-    assert [rows + 1 for rows, _ in watch.asked] == looked_at
-    assert [number for number, (_, late) in zip(looked_at, watch.asked, strict=True) if late] == [
-        number for number in looked_at if number >= epochs / 2
-    ]
-    assert [state.epoch for state in one.store.states] == looked_at
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from small_fits import begin, sixty
 
 from vade_tf.data import pipeline
-from vade_tf.errors import InputError
 from vade_tf.training import guidance, partitions, recipe, selftraining
 from vade_tf.training.store import Memory, State
 
@@ -127,17 +126,6 @@ def test_p_holds_for_the_guided_epochs_and_hints_in_all(x, hinted, guided, weigh
         if hinted:
             np.testing.assert_array_equal(P[:6], np.eye(3)[hints[:6]])
             assert P[6:].any() == (first < (10 if guided is None else 0))
-
-
-def test_a_start_of_the_caller_s_own_is_what_the_fit_is_held_to(x, asked):
-    groups = np.arange(60) % 3
-    for init in (groups, lambda rows: np.eye(3)[groups]):
-        asked.clear()
-        fitted = recipe.fit(x, begin(x, init="auto", epochs=1).settings, init=init)
-        assert all(np.array_equal(P, np.eye(3)[groups]) for _, _, P, _ in asked)
-        assert fitted.start
-    with pytest.raises(InputError, match="^init: expected groups from 0 to 2"):
-        recipe.fit(x, begin(x).settings, init=groups + 1)
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["moved", "lost"])
