@@ -20,19 +20,12 @@ MAX_CLUSTERS_TRIED = 20  # as in benchmarks/n_clusters.py, which chose the crite
 
 @dataclass(frozen=True)
 class Choice:
-    """How many clusters, and why.
-
-    Attributes:
-        n_clusters: K.
-        why: a sentence.
-        tried: the K that were compared, ascending.
-        strength: of each, 0 to 1.
-    """
+    """How many clusters, and why."""
 
     n_clusters: int
-    why: str
-    tried: list[int]
-    strength: list[float]
+    why: str  # a sentence
+    tried: list[int]  # the K that were compared, ascending
+    strength: list[float]  # of each, 0 to 1
 
 
 def numbers_tried(n: int) -> list[int]:
