@@ -119,3 +119,11 @@ def test_a_start_is_the_weighted_moments_of_the_codes(rng):
     assert (found.P.dtype, np.abs(found.P - P).max() < 1e-3) == (np.float16, True)
     alone = Start.of(np.eye(200), z)  # a group of one row has no variance of its own
     assert alone.sigma2.min() > 0
+
+
+def test_groups_are_named_as_hints_say(rng):
+    P, name = rng.dirichlet([0.2] * 4, 300), np.array([2, 0, 3, 1])
+    start = Start.of(P, rng.normal(size=(300, 3)))
+    found = start.named(np.where(np.arange(300) < 60, name[P.argmax(axis=1)], -1))
+    for before, after in ((start.P.T, found.P.T), (start.pi, found.pi), (start.mu, found.mu)):
+        np.testing.assert_array_equal(after[name], before)
