@@ -2,7 +2,6 @@
 
 import collections
 import json
-import reprlib
 import shutil
 import zlib
 from collections.abc import Sequence
@@ -24,9 +23,9 @@ from vade_tf.runs import assignments, output
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.filled import filled, pretrained_by
 from vade_tf.runs.folder import Run
-from vade_tf.runs.places import check_outside, held
+from vade_tf.runs.location import check_unfinished, check_unused, held
 from vade_tf.runs.result import Scores, means, summarise
-from vade_tf.runs.rows import RunRows, check_there, given_start, load_rows, load_whole
+from vade_tf.runs.rows import RunRows, given_start, load_rows, load_whole
 from vade_tf.runs.tensorboard import Board, Views
 from vade_tf.serving import export as exporting
 from vade_tf.systems import registry
@@ -69,17 +68,18 @@ def train(
         InputError: data or settings that cannot be used, or a folder that cannot be written; nothing is written then.
         DivergedError: the loss became NaN or infinite, time and again.
     """
-    if not isinstance(config, TrainConfig):
-        raise InputError(f"config: expected TrainConfig(...), got {reprlib.repr(config)}")
     arguments.checked_callbacks(extra)
     if not distribute.chief(strategy := cluster.strategy(config.distribute)):
         return follow(strategy, reporter or Silent(), extra)
     with ExitStack() as stack:
         with distribute.telling(strategy):
-            check_outside(out, config.data)
+            check_unused(out := Path(out))
+            if config.data is not None and Path(config.data) in (out, *out.parents):
+                raise InputError("out", "a folder outside of the images of data", str(out))
             rows = load_rows(config, whole)
             config, init = filled(rows.config, rows), given_start(rows.config, len(rows.dataset.x))
-            stack.enter_context(held(out, "out", new=True))
+            out.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(held(out, "out"))
             run = Run.create(out, config, identity(rows), rows.dataset.schema)
         return _fit(run, rows, init, reporter or Silent(), extra, export)
 
@@ -102,21 +102,15 @@ def resume(
         InputError: no run there, a finished one, a damaged file, or data or hints that are not those it began with.
     """
     arguments.checked_callbacks(extra)
+    check_unfinished(out := Path(out))  # on every worker, and before it waits for others, which have ended
     run = Run.open(out, "resume")
-    check_unfinished(run)  # on every worker, and before it waits for others, which have ended
     strategy = cluster.strategy(run.config.distribute)
     if not distribute.chief(strategy):
         return follow(strategy, reporter or Silent(), extra)
     with ExitStack() as stack:
         with distribute.telling(strategy):
             stack.enter_context(held(out, "resume"))
-            check_unfinished(run)  # before it was held, another process may have ended it
-            if not (run.path / "checkpoints").is_dir():
-                raise InputError(
-                    f"resume: {run.path / 'checkpoints'} is not there, nor what the run goes on from; copy it again"
-                )
-            if whole is None:
-                check_there(run.config, run.path)
+            check_unfinished(out)  # before it was held, another process may have ended it
             in_file = run.data.get("in_file")
             rows = load_rows(run.config, load_whole(run.config, run, in_file) if whole is None else whole, in_file)
             run.check_data(identity(rows), "resume")
@@ -124,12 +118,6 @@ def resume(
             kept = None if begun is None or run.config.init_file is None else begun.get("P")
             init = given_start(run.config, len(rows.dataset.x)) if kept is None else kept
         return _fit(run, rows, init, reporter or Silent(), extra, export)
-
-
-def check_unfinished(run: Run) -> None:
-    """Raises InputError where a run is finished."""
-    if run.finished:
-        raise InputError(f"resume: {run.path} holds a finished run; nothing is left to do")
 
 
 def identity(rows: RunRows) -> dict:
@@ -168,7 +156,7 @@ def follow(strategy: tf.distribute.Strategy, reporter: Silent, extra: Sequence[k
         rows = load_rows(config, in_file=expected["in_file"])
         mine = identity(rows)
         if {**mine, "source": ""} != {**expected, "source": ""}:
-            raise InputError(f"data: this worker has other rows than the chief: expected {expected}, got {mine}")
+            raise InputError("data", f"the rows of the chief ({expected})", str(mine))
         return config, rows
 
     config, rows = distribute.all_can(strategy, own_rows)
@@ -206,7 +194,8 @@ def _fit(run: Run, rows: RunRows, init: np.ndarray | None, reporter: Silent, ext
         fitted = registry.fit(config.model, dataset.observations(), config.plain(), board, reporter, [*shown, *extra])
     with distribute.telling(strategy):
         run.choose(fitted.settings.clusters)
-        save_model(fitted.model, run.path / "model.keras")
+        with whole_path(run.path / "model.keras") as file:
+            fitted.model.save(file)
         if export and isinstance(fitted.model, VaDE):
             shutil.rmtree(run.path / "export", ignore_errors=True)  # what a kill after the export left
             exporting.export(fitted.model, run.path / "export", schema=dataset.schema)
@@ -252,23 +241,14 @@ def scored(
     else:
         names = assignments.numbered(rows.numbers) if ids is None else pandas.Series(ids, name=rows.config.id or "id")
         advance = (reporter or Silent()).phase("predict", assignments.blocks(x))
-        # the folder is on the disk that an error speaks of
-        table = assignments.table(model, x, names, advance, str(path.parent), strategy)
-        groups: list[np.ndarray] = []  # int32 of each block, where there are labels
+        groups: list[np.ndarray] = []  # int32 of each block
 
         def noted():
-            for block in table:
-                if y is not None:
-                    groups.append(block["cluster"].to_numpy(np.int32))
+            for block in assignments.table(model, x, names, advance, strategy):
+                groups.append(block["cluster"].to_numpy(np.int32))
                 yield block
 
         output.write(path, noted())
         if y is not None:
             scores = metrics.scores(y, np.concatenate(groups))
     return {**scores, **(means(model, x, strategy) if hasattr(model, "elbo_terms") else {})}
-
-
-def save_model(model: keras.Model, path: Path) -> None:
-    """Write a .keras file so that it is whole or not there."""
-    with whole_path(path) as temporary:
-        model.save(temporary)

@@ -12,7 +12,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vade_tf.errors import StorageError
 from vade_tf.model.vade import VaDE
 from vade_tf.training import callbacks, distribute
 from vade_tf.training.store import listed, numbered
@@ -87,7 +86,7 @@ class Replicas:
         """As Keras does it; where the chief cannot write what it is to keep, the others hear it in its next state."""
         try:
             calls.on_epoch_end(epoch, logs)
-        except StorageError:
+        except OSError:
             if distribute.chief(self.strategy):
                 with distribute.telling(self.strategy):
                     raise
