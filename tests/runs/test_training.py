@@ -126,7 +126,7 @@ def test_the_run_folder_holds_what_it_promises(data, whole):
         "metrics.csv",
         "metrics.json",
         "model.keras",
-        "checkpoints/begun.npz",
+        "checkpoints/fingerprint.npz",
         "checkpoints/pretrained.npz",
         "checkpoints/seconds.npz",
         "checkpoints/start.npz",

@@ -14,7 +14,6 @@ from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows
 from vade_tf.model.vade import VaDE
 from vade_tf.systems.models import Clustering
-from vade_tf.training import distribute
 
 MAX_ROWS_TOGETHER = 4096  # the widest layer of the paper's network then takes 33 MB
 Advance = Callable[[int, str], None]
@@ -78,20 +77,11 @@ def compiled(
     return lambda block: {name: values.numpy() for name, values in graph(block).items()}
 
 
-def found(
-    model: keras.Model, x: Rows, strategy: tf.distribute.Strategy | None = None
-) -> Iterator[dict[str, np.ndarray]]:
-    """What a model says of each block of rows [n, D]: the columns of `table` that a row has by itself.
-
-    Several workers call this in the same way, with the same model; each finds the columns of some blocks.
-    """
+def found(model: keras.Model, x: Rows) -> Iterator[dict[str, np.ndarray]]:
+    """What a model says of each block of rows [n, D]: the columns of `table` that a row has by itself."""
     parts = [clusters(model), density(model)] if isinstance(model, VaDE) else [clusters(model)]
     ask, size = compiled(parts, model.n_features, x.dtype), block_size(x)
-
-    def of_block(number: int) -> dict[str, np.ndarray]:
-        return ask(np.asarray(x[number * size : (number + 1) * size]))
-
-    return distribute.by_turns(strategy, blocks(x), size, of_block)
+    return (ask(np.asarray(x[start : start + size])) for start in range(0, len(x), size))
 
 
 def table(
@@ -99,7 +89,6 @@ def table(
     x: Rows,
     names: pandas.Series | pandas.Index | None = None,
     advance: Advance = lambda done, text: None,
-    strategy: tf.distribute.Strategy | None = None,
 ) -> Iterator[pandas.DataFrame]:
     """The table that a run leaves of its rows, in blocks.
 
@@ -108,7 +97,6 @@ def table(
         x: raw rows, [n, D].
         names: the first column, [n], with its name; default `row`: 0, 1, ...
         advance: hears of each block, as `phase` of a reporter returns it.
-        strategy: of workers that find the columns together, each by `found`; default: this process alone.
 
     Yields:
         DataFrames of names, cluster, confidence; of a VaDE also log_density and typicality_rank: 1 is the row with the
@@ -116,7 +104,7 @@ def table(
     """
     names, size = numbered(range(len(x))) if names is None else names, block_size(x)
     parts = []
-    for columns in found(model, x, strategy):
+    for columns in found(model, x):
         parts.append({**columns, "cluster": columns["cluster"].astype(np.int32)})
         advance(1, "")
     ascending = np.sort(np.concatenate([part["log_density"] for part in parts])) if isinstance(model, VaDE) else None

@@ -84,6 +84,7 @@ class TrainConfig(Settings):
     pretrained: str | None = option(
         None, "run folder whose autoencoder to start from, instead of pretraining one", path=True, expert=True
     )
+    restart: int = option(0, "number of the start on the seed's autoencoder, another order of the rows", expert=True)
 
     @classmethod
     def create(cls, /, **given) -> "TrainConfig":
@@ -131,7 +132,7 @@ class TrainConfig(Settings):
     def _check_system(self) -> None:
         """Raises InputError where a setting goes with VaDE alone."""
         alone = ("hints", "batch", "restart", "self_train_epochs")
-        names = [name for name in alone if getattr(self, name, None)]
+        names = [name for name in alone if getattr(self, name)]
         names += ["clusters"] if self.clusters == AUTO else []
         names += ["distribute"] if self.distribute != "none" else []
         names += ["pretrained"] if self.pretrained is not None and not SYSTEMS[self.model].pretrains else []
@@ -162,17 +163,7 @@ class TrainConfig(Settings):
             return replace(self, init=AUTO).resolve(n, features, **more)
         if self.model != "vade":
             more = {"learns_variance": more.get("learns_variance", True), **vars(SYSTEMS[self.model])}
-        return super().resolve(n, features, **more)
-
-    def of_runs(self) -> str:
-        found = {name: getattr(self, name) for name in ("hints", "pretrained", "limit", "held_out")}
-        found = {"model": self.model, **found} if self.model != "vade" else found
-        return ", ".join(f"{name}={value!r}" for name, value in found.items() if value)
-
-    def plain(self) -> Settings:
-        """The settings of the fit alone, whose rows, hints and autoencoder are given apart."""
-        values = {each.name: getattr(self, each.name) for each in fields(Settings)}
-        return Settings(**{**values, "init": AUTO if self.init_file else self.init})
+        return replace(super().resolve(n, features, **more), restart=self.restart)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2)

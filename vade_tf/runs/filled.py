@@ -15,11 +15,11 @@ from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.rows import RunRows
 from vade_tf.systems import registry
-from vade_tf.training import build, device, given
+from vade_tf.training import arguments, build, device
 from vade_tf.training.settings import AUTO, RECIPES
 from vade_tf.training.store import Pretrained
 
-LENT = ("pretrain_epochs", "pretrain_passes", "patience", "hidden", "network")  # settings of the autoencoder
+LENT = ("pretrain_epochs", "hidden", "network")  # settings of the autoencoder
 
 
 def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
@@ -29,7 +29,7 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
         InputError: the likelihood or other settings do not fit the rows and their hints, or the run named by
             `config.pretrained` cannot lend its autoencoder.
     """
-    given.check_widths(config)
+    arguments.validate_widths(config)
     likelihood = choice.choose(rows.dataset)
     if config.pretrained is not None:
         pretrained_by(config, rows.dataset)
@@ -38,27 +38,22 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
         if config.validation_rows is None:
             lent["validation_rows"] = theirs.validation_rows
         config = replace(config, **lent)
-    network = given.network(rows.dataset, likelihood, config)
-    about = {"sharpens": given.sharpens(rows.dataset, likelihood), "learns_variance": likelihood.learns_variance}
+    network = arguments.choose_network(rows.dataset, likelihood, config)
+    about = {"sharpens": arguments.sharpens(rows.dataset, likelihood), "learns_variance": likelihood.learns_variance}
     settings = config.opening().resolve(*rows.dataset.x.shape, convolves=network == "conv", **about)
     settings = replace(settings, network=network)
-    build.check_room(rows.dataset.x.shape[1], settings, rows.dataset.image_shape)
-    given.check(rows.dataset, likelihood, settings, rows.hints)
+    build.check_memory(rows.dataset.x.shape[1], settings, rows.dataset.image_shape)
+    arguments.validate_together(rows.dataset, likelihood, settings, rows.hints)
     registry.check(config.model, rows.dataset, settings)
     return replace(
         config,
         hidden=None if settings.network == "conv" else settings.hidden,
         network=settings.network,
         precision=device.pinned(settings.precision),
-        pretrain_epochs=settings.pretrain_epochs,
-        patience=settings.patience,
-        epochs=settings.epochs or None,
         guide_epochs=settings.guide_epochs,
         regroups=settings.regroups,
         self_train_epochs=settings.self_train_epochs,
         batch_size=settings.batch_size,
-        pretrain_passes=settings.pretrain_passes,
-        passes=settings.passes,
     )
 
 

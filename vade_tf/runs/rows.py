@@ -17,7 +17,7 @@ from vade_tf.reading import plain_array
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.seeding import Stream, generator, subset
-from vade_tf.training import given, initialization
+from vade_tf.training import arguments, initialization
 from vade_tf.training.settings import AUTO
 
 
@@ -110,7 +110,7 @@ def load_rows(config: TrainConfig, whole: Dataset | None = None, in_file: bool |
     hints = None
     if config.hints is not None:
         assert isinstance(clusters, int)  # `TrainConfig` refuses hints beside "auto"
-        hints = given.checked_hints(plain_array(Path(config.hints)), len(dataset.x), clusters)
+        hints = arguments.validate_hints(plain_array(Path(config.hints)), len(dataset.x), clusters)
     # a run on the bundled digits stays with them, network or not
     where = BUNDLED if config.data is None and dataset.source == BUNDLED else config.data_dir
     config = replace(config, clusters=clusters, data_dir=where)
