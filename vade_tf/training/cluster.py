@@ -51,6 +51,8 @@ def find_cluster() -> tf.distribute.cluster_resolver.ClusterResolver:
     try:
         if os.environ.get("TF_CONFIG"):
             found = resolvers.TFConfigClusterResolver()
+            if found.task_type not in ("chief", "worker"):
+                raise ValueError(f"a task {found.task_type}, which trains nothing")
             found.cluster_spec().task_address(found.task_type, found.task_id)
             return found
         if "SLURM_STEP_NODELIST" in os.environ:
