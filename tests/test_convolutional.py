@@ -15,11 +15,11 @@ from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.filled import filled
 from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows
-from vade_tf.training import given
+from vade_tf.training import arguments
 from vade_tf.training.fitting import begin
 from vade_tf.training.store import Memory
 
-SHORT = {"pretrain_epochs": 2, "epochs": 2, "batch_size": 16, "passes": 1}
+SHORT = {"pretrain_epochs": 2, "epochs": 2, "batch_size": 16}
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (8, 8), (32, 32, 3), (9, 5), (30, 17, 3), (4, 4), (1, 7), (96, 40)])
@@ -141,7 +141,7 @@ def test_a_fit_of_colour_images_takes_convolutions_where_it_is_asked_to(images, 
     ],
 )
 def test_few_images_of_middle_size_get_convolutions(side, asked, many, taken, monkeypatch, rng):
-    monkeypatch.setattr(given, "MANY_ROWS", many)
+    monkeypatch.setattr(arguments, "MANY_ROWS", many)
     fitting = begin(rng.integers(0, 256, (60, side, 30, 3)).astype("u1"), Settings(clusters=2, **asked))
     assert fitting.settings.network == taken
     assert len(fitting.model.encoder.input_shape) == (4 if taken == "conv" else 2)

@@ -20,7 +20,7 @@ from vade_tf.model import choice
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.rows import load_rows as rows_of
 from vade_tf.runs.rows import numbers_of
-from vade_tf.training import given
+from vade_tf.training import arguments
 
 
 def units(data):
@@ -258,7 +258,7 @@ def test_k_against_the_rows_and_unknown_names(tmp_path):
 
 def test_a_likelihood_that_is_asked_for_goes_before_that_of_checked_rows(rng):
     rows = observe(rng.random((60, 9)))
-    names = [given.as_observations(rows, name).likelihood for name in ("gaussian", "auto")]
+    names = [arguments.as_observations(rows, name).likelihood for name in ("gaussian", "auto")]
     assert names == ["gaussian", rows.likelihood]
 
 

@@ -20,7 +20,6 @@ import vade_tf
 from vade_tf.data import pipeline
 from vade_tf.data.augmentation import Augmentation
 from vade_tf.data.shards import FileRows
-from vade_tf.errors import InputError
 from vade_tf.runs import assignments
 from vade_tf.runs import result as results
 from vade_tf.runs.folder import Run
@@ -81,7 +80,7 @@ def wire(monkeypatch):
         assert numbers.shape == sent[0].shape
         return sent.pop(0)
 
-    monkeypatch.setattr(distribute, "_summed", summed)
+    monkeypatch.setattr(distribute, "_sum", summed)
     monkeypatch.setattr(distribute, "CHUNK", 64)
     monkeypatch.setattr(distribute, "workers", lambda strategy: 2)
     monkeypatch.setattr(distribute, "chief", lambda strategy: strategy == "chief")
@@ -104,13 +103,6 @@ def test_what_the_chief_finds_arrives_bit_for_bit(wire, found):
         }
 
 
-def test_a_chief_that_fails_tells_so(wire):
-    with pytest.raises(ZeroDivisionError):
-        distribute.from_chief("chief", lambda: 1 / 0)
-    with pytest.raises(InputError, match="the chief cannot go on; its own message says why"):
-        distribute.from_chief("worker", dict)
-
-
 def test_only_the_chief_keeps_and_all_find_it(wire):
     kept, other = Memory(), Memory()
     chief, worker = distribute.Shared("chief", kept), distribute.Shared("worker", other)
@@ -122,95 +114,6 @@ def test_only_the_chief_keeps_and_all_find_it(wire):
     np.testing.assert_array_equal(worker.load("state")["a"], np.arange(3))
     chief.load("groups")
     assert worker.load("groups") is None
-
-
-@pytest.mark.parametrize(("n", "machines", "devices"), [(7, 3, 1), (150, 2, 4), (128, 2, 1), (1, 2, 2)])
-def test_what_each_finds_for_its_share_of_the_rows_is_joined(monkeypatch, rng, n, machines, devices):
-    of, sent = machines * devices, []
-    monkeypatch.setattr(distribute, "CHUNK", 64)
-    monkeypatch.setattr(distribute, "workers", lambda strategy: machines)
-    monkeypatch.setattr(
-        distribute, "slices", lambda number: pipeline.Slices(range(devices * number, devices * (number + 1)), of)
-    )
-    groups, shares = rng.integers(0, 2**24, n), [distribute.share(number, n) for number in range(machines)]
-    np.testing.assert_array_equal(np.concatenate(shares), np.arange(n))
-    assert max(map(len, shares)) - min(map(len, shares)) <= 1
-
-    def joined(number):
-        return distribute.joined(number, groups[list(shares[number])], shares[number], n)
-
-    monkeypatch.setattr(distribute, "_summed", lambda strategy, numbers: sent.append(numbers) or numbers)
-    for number in range(machines):
-        joined(number)
-    totals = np.sum(np.reshape(sent, (machines, -1, 64)), axis=0, dtype="f4")
-    for number in range(machines):
-        left = iter(totals)
-        monkeypatch.setattr(distribute, "_summed", lambda strategy, numbers, left=left: next(left))
-        np.testing.assert_array_equal(joined(number), groups)
-
-
-@pytest.mark.parametrize(("n", "machines", "devices"), [(1, 1, 1), (1, 3, 1), (6, 3, 2), (7, 3, 1), (8, 2, 4)])
-def test_what_each_finds_of_the_blocks_of_its_turn_is_known_to_all(monkeypatch, rng, n, machines, devices):
-    """Infinity and what is no number too."""
-    rows = [int(m) for m in [*rng.integers(1, 5, n - 1), 4]]
-    values = [rng.choice([0.5, -np.inf, np.nan, 7.25], m).astype("f4") for m in rows]
-    groups, asked = [rng.integers(0, 2**24, m) for m in rows], []
-    monkeypatch.setattr(distribute, "workers", lambda strategy: machines)
-    monkeypatch.setattr(
-        distribute,
-        "slices",
-        lambda number: pipeline.Slices(range(devices * number, devices * (number + 1)), machines * devices),
-    )
-
-    def found(number):
-        def find(block):
-            asked.append((number, block))
-            return {"cluster": groups[block], "log_density": values[block]}
-
-        return list(distribute.by_turns(number, n, 4, find))
-
-    sent = []
-    monkeypatch.setattr(distribute, "_summed", lambda strategy, numbers: sent.append(numbers) or numbers)
-    alone = [found(number) for number in range(machines)]
-    rounds = -(-n // machines)
-    assert len(asked) == machines * rounds
-    assert {block for _, block in asked} == set(range(n))
-    totals = [sum(sent[r::rounds]) for r in range(rounds)] if machines > 1 else []
-    for number in range(machines):
-        left = iter(totals)
-        monkeypatch.setattr(distribute, "_summed", lambda strategy, numbers, left=left: next(left))
-        heard = found(number) if machines > 1 else alone[number]
-        assert len(heard) == n
-        for block, columns in enumerate(heard):
-            assert list(columns) == ["cluster", "log_density"]
-            np.testing.assert_array_equal(columns["cluster"], groups[block])
-            np.testing.assert_array_equal(columns["log_density"], values[block])
-            assert (columns["cluster"].dtype, columns["log_density"].dtype) == (np.int64, np.float32)
-
-
-def test_means_of_shares_are_that_of_all(monkeypatch):
-    monkeypatch.setattr(distribute, "workers", lambda strategy: 2)
-    told = {"elbo": (-8.0, 0.25), "rate_c": (0.5, 0.25)}, {"elbo": (-16.0, 0.75), "rate_c": (0.0, 0.75)}
-    sent = []
-    monkeypatch.setattr(distribute, "_summed", lambda strategy, numbers: sent.append(numbers) or numbers)
-    for each in told:
-        distribute.mean_of_shares("all", {name: mean for name, (mean, _) in each.items()}, each["elbo"][1])
-    monkeypatch.setattr(distribute, "_summed", lambda strategy, numbers: sum(sent))
-    assert distribute.mean_of_shares("all", {"elbo": -8.0, "rate_c": 0.5}, 0.25) == {"elbo": -14.0, "rate_c": 0.125}
-
-
-@pytest.mark.parametrize("machines", [2, 3, 7])
-def test_the_bound_of_all_rows_is_the_same_on_any_number_of_machines(monkeypatch, small_model, rng, machines):
-    """Noise hangs on the place in a batch; of 4 batches some of 7 machines have none."""
-    model, x = small_model(), rng.uniform(size=(3500, 12)).astype("f4")
-    alone = results.means(model, x)
-    monkeypatch.setattr(distribute, "workers", lambda strategy: machines)
-    monkeypatch.setattr(distribute, "slices", lambda number: pipeline.Slices(range(number, number + 1), machines))
-    sent = []
-    monkeypatch.setattr(distribute, "_summed", lambda strategy, numbers: sent.append(numbers) or numbers)
-    names = [list(results.means(model, x, number)) for number in range(machines)]
-    assert names == [list(alone)] * machines
-    np.testing.assert_allclose(sum(sent), list(alone.values()), rtol=1e-5)
 
 
 # ----------------------------------------------------------------------------------------- two devices, two machines
@@ -366,11 +269,3 @@ def test_a_fit_is_the_same_on_one_device_on_two_and_on_two_machines_one_of_which
     for one, on_two, on_machines in zip(none, two, machines, strict=True):
         np.testing.assert_allclose(on_two, one, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(on_machines, on_two, rtol=1e-6, atol=1e-6)
-
-
-def test_a_chief_that_cannot_use_what_it_was_given_tells_so(wire):
-    """Then no worker asks to be started again."""
-    with pytest.raises(InputError, match="clusters"), distribute.telling("chief"):
-        raise InputError("clusters: expected fewer")
-    with pytest.raises(InputError, match="the chief cannot go on; its own message says why"):
-        distribute.from_chief("worker", dict)

@@ -131,10 +131,10 @@ def test_networks_are_refused_whose_weights_gradients_and_moments_take_the_memor
     form = 144 if network == "dense" else (12, 12)
     numbers = sum(build(form, 10, **more).count_params() for build in (of.build_encoder, of.build_decoder))
     monkeypatch.setattr(build, "memory", lambda: 1.2 * 48 * numbers)
-    build.check_room(144, settings, (12, 12))
+    build.check_memory(144, settings, (12, 12))
     monkeypatch.setattr(build, "memory", lambda: 0.8 * 48 * numbers)
-    with pytest.raises(InputError, match="^hidden, latent_dim and clusters: expected a model that fits in"):
-        build.check_room(144, settings, (12, 12))
+    with pytest.raises(InputError, match="^hidden: expected a model that fits in"):
+        build.check_memory(144, settings, (12, 12))
 
 
 def test_networks_may_share_a_layer_that_has_no_weights_and_no_other():
@@ -155,8 +155,8 @@ def test_very_many_components_are_refused_that_take_the_memory_by_themselves(mon
     """pi, mean and variance of a million: 48 bytes of a number, with its gradient and moments, are over a gigabyte."""
     monkeypatch.setattr(build, "memory", lambda: 2**30)
     settings = Settings(clusters=1_000_000, hidden=(4,)).resolve(2_000_000, 6)
-    with pytest.raises(InputError, match="^hidden, latent_dim and clusters: expected a model that fits in"):
-        build.check_room(6, settings, None)
+    with pytest.raises(InputError, match="^hidden: expected a model that fits in"):
+        build.check_memory(6, settings, None)
 
 
 @pytest.mark.parametrize("colours", [(), (3,)])

@@ -57,7 +57,7 @@ def test_a_normalization_goes_on_in_the_fit_the_file_and_the_export(rows, adapte
 
 def test_whole_numbers_among_the_weights_are_kept_with_the_best(rows, adapted):
     """`Normalization` counts its batches."""
-    settings = Settings(clusters=3, **{**SMALL, "validation_rows": 10, "patience": 1})
+    settings = Settings(clusters=3, **{**SMALL, "validation_rows": 10})
     assert fit(rows, settings, networks=pair(first=[adapted])).history[0]["val_loss"] > 0
 
 

@@ -10,7 +10,7 @@ from vade_tf import VaDEClusterer
 from vade_tf.data.observing import observe
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
-from vade_tf.training import given
+from vade_tf.training import arguments
 
 SHORT = {"pretrain_epochs": 1, "epochs": 1, "hidden": (8,), "latent_dim": 2, "init": "kmeans"}
 
@@ -55,5 +55,5 @@ def test_python_warns_of_columns_left_out_that_seem_to_hold_numbers(rng, eager):
         VaDEClusterer(2, **SHORT).fit(frame.join(price[["price 0"]]))
     assert len([each for each in told if "left out" in str(each.message)]) == 1
     with pytest.warns(UserWarning, match=rf"^x: left out, {left}; .*'price 2'; and 2 more such columns$") as told:
-        given.as_observations(frame.join(price), "auto")
+        arguments.as_observations(frame.join(price), "auto")
     assert len(told) == 1

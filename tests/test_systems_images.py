@@ -16,7 +16,7 @@ from vade_tf.systems import dec, models, registry
 from vade_tf.training.settings import Settings
 from vade_tf.training.store import Memory
 
-SMALL = {"clusters": 10, "latent_dim": 4, "hidden": (32, 16), "precision": "float32", "passes": 1}
+SMALL = {"clusters": 10, "latent_dim": 4, "hidden": (32, 16), "precision": "float32"}
 
 
 def moved(images):

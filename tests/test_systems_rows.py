@@ -75,9 +75,3 @@ def test_a_run_without_an_autoencoder_lends_none(tmp_path, rng):
     with pytest.raises(InputError, match="is of kmeans, which trains no autoencoder; name another run"):
         filled(config, rows)
     keras.backend.clear_session()
-
-
-def test_settings_of_an_older_run_that_were_ignored_are_no_damage():
-    kept = json.loads(TrainConfig(dataset="digits", clusters=10, model="dec").to_json())
-    assert TrainConfig.of({**kept, "restart": 1}).restart == 0
-    assert TrainConfig.of({**kept, "model": "vade", "restart": 1}).restart == 1

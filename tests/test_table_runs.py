@@ -72,7 +72,7 @@ def test_a_run_keeps_its_schema_and_says_it_once(run, frame):
     assert json.loads((folder / "schema.json").read_text())["form"] == "table"
 
 
-@pytest.mark.parametrize("given", [{}, {"pretrain_epochs": 3}, {"epochs": 4, "validation_rows": 0}, {"patience": 9}])
+@pytest.mark.parametrize("given", [{}, {"pretrain_epochs": 3}, {"epochs": 4, "validation_rows": 0}])
 def test_a_run_is_the_fit_that_python_gives(frame, tmp_path, given):
     frame.to_csv(tmp_path / "t.csv", index=False)
     config = TrainConfig.create(data=str(tmp_path / "t.csv"), labels="group", clusters=2, **given)

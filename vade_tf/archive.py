@@ -20,7 +20,7 @@ from vade_tf.paths import usable
 from vade_tf.reading import LARGEST_JSON, archive_arrays, check_members, each, record, size_of
 from vade_tf.training.n_clusters import Choice
 from vade_tf.training.settings import Settings
-from vade_tf.writing import check_clock, write_whole, writing
+from vade_tf.writing import write_whole, writing
 
 FITTED = ("labels_", "weights_", "means_", "covariances_")
 UNSAVED = ("encoder", "decoder", "hints", "callbacks")  # parameters: the networks are those of the model
@@ -117,7 +117,6 @@ def write(path, about: dict, arrays: dict[str, np.ndarray], model: VaDE) -> None
     """
     own_networks.check_layers(model, "no file gives back")
     content = io.BytesIO()
-    check_clock()
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("clusterer.json", json.dumps(about, default=lambda value: value.tolist()))
         with archive.open("arrays.npz", "w", force_zip64=True) as file:

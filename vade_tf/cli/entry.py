@@ -1,24 +1,32 @@
-"""Where the programs begin: what is large is imported only where a stop of it ends in one line."""
+"""Where the programs begin: `vade-tf`, `train.py` and `evaluate.py`."""
 
-from vade_tf.cli.signals import at_once, left
+import importlib
+import signal
+
+from vade_tf.cli.signals import leave
 
 
-def main(prog: str = "vade-tf") -> int:
-    """The program `vade-tf`, as typed; returns the exit code."""
-    with at_once():
-        from vade_tf.cli.main import main as command
-    return left(command(prog=prog))
+def main(prog: str = "vade-tf", command: str = "main") -> int:
+    """Run a program.
+
+    Args:
+        prog: as typed.
+        command: the module of `vade_tf.cli` that has it.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        return leave(importlib.import_module(f"vade_tf.cli.{command}").main(prog=prog))
+    except KeyboardInterrupt:  # before the command listens for signals
+        return leave(128 + signal.SIGINT)
 
 
 def train() -> int:
     """The program `train.py`."""
-    with at_once():
-        from vade_tf.cli.train import main as command
-    return left(command(prog="train.py"))
+    return main("train.py", "train")
 
 
 def evaluate() -> int:
     """The program `evaluate.py`."""
-    with at_once():
-        from vade_tf.cli.evaluate import main as command
-    return left(command(prog="evaluate.py"))
+    return main("evaluate.py", "evaluate")

@@ -6,15 +6,15 @@ writes models/vade/3, the layout TensorFlow Serving watches; docs/serving.md say
 version appears whole or not at all, and none is ever overwritten.
 """
 
-from vade_tf.cli.command import Parser, answer, check_single, path, starting
+from vade_tf.cli.command import Parser, execute, starting
 from vade_tf.errors import InputError
 
 
 def main(argv: list[str] | None = None, prog: str = "vade-tf export") -> int:
     """The command; returns the exit code."""
     parser = Parser(prog, __doc__)
-    parser.add_argument("run", type=path, metavar="RUN", help="run folder or .keras file")
-    parser.add_argument("--to", type=path, metavar="FOLDER", required=True, help="folder of all versions of this model")
+    parser.add_argument("run", metavar="RUN", help="run folder or .keras file")
+    parser.add_argument("--to", metavar="FOLDER", required=True, help="folder of all versions of this model")
     parser.add_argument("--version", type=int, default=1, help="whole number from 1 (default: 1)")
     options = parser.parse_args(argv)
 
@@ -24,10 +24,9 @@ def main(argv: list[str] | None = None, prog: str = "vade-tf export") -> int:
             from vade_tf.runs.load import load, load_schema
             from vade_tf.serving.export import export
 
-        check_single(options.run)
         model = load(options.run)
         if not isinstance(model, VaDE):
-            raise InputError(f"{options.run}: expected a run of VaDE, which alone can be served, got another system")
+            raise InputError("run", "a run of VaDE, which alone can be served", f"{options.run}, of another system")
         print(export(model, options.to, options.version, load_schema(options.run)))
 
-    return answer(prog, work, paths=(options.run,))
+    return execute(parser, work)

@@ -1,13 +1,14 @@
-"""What a person sees of a run: a bar a phase, or plain lines where stdout is no terminal; notices; a last table."""
+"""What a person sees of a command: a bar for each phase, or lines where the output is no terminal; the last table."""
 
 import shlex
+import time
 from collections.abc import Callable
+from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from vade_tf.cli.speech import in_flags
 from vade_tf.printing import Plain
 from vade_tf.training.reporter import PHASES, PhaseLines, Silent
 
@@ -15,11 +16,11 @@ TERMS = ("distortion", "rate_z", "rate_w", "rate_c")
 
 
 class Terminal(Silent):
-    """A reporter: shows what it is told of a run. Use it as a context manager.
+    """A reporter that shows what it hears of a run on stdout. Use it as a context manager.
 
     Args:
         evaluate: what a person types to evaluate a run, for the table at the end.
-        console: where to write; default stdout. Paths may hold square brackets.
+        console: where to write; default stdout.
     """
 
     def __init__(self, evaluate: str = "vade-tf evaluate", console: Console | None = None):
@@ -38,9 +39,6 @@ class Terminal(Silent):
             console=self.console,
         )
 
-    def __enter__(self) -> "Terminal":
-        return self  # the bars start with the first phase: what is refused before it leaves no empty line
-
     def __exit__(self, *exception) -> None:
         self._flush()
         if exception[0] is None:  # a phase may end before its last epoch: nothing is left of it
@@ -50,38 +48,36 @@ class Terminal(Silent):
             self.progress.stop()
 
     def say(self, text: str) -> None:
-        """Print a sentence of the library, its settings as flags."""
         self._flush()
-        self._let_go()
-        self._print(in_flags(text))
+        self._release()
+        self._print(text)
 
     def phase(self, name: str, batches: int) -> Callable[[int, str], None]:
-        """A phase of so many batches begins: returns what hears of (batches done since, a text)."""
         title = PHASES.get(name, name)
         self._flush()
         if not self.draws:
             self.lines.append(PhaseLines(title, batches, self._print))
             return self.lines[-1].advance
-        self._let_go(title)
+        self._release(title)
         self.progress.start()
         bar = self.progress.add_task("", total=batches, title=title, text="")
 
         def advance(done: int, text: str) -> None:
-            if bar in self.progress.task_ids:  # a notice after the last batch has let it go
+            if bar in self.progress.task_ids:  # a notice after the last batch has released it
                 self.progress.update(bar, advance=done, text=text)
 
         return advance
 
-    def _let_go(self, title: str | None = None) -> None:
+    def _release(self, title: str | None = None) -> None:
         """Bars that are done, or of a phase that begins anew, become text above the others: or they fill the screen."""
-        for task in self.progress.tasks if self.progress.live.is_started else ():  # once stopped they stand as text
+        for task in self.progress.tasks if self.progress.live.is_started else ():
             if task.finished or task.fields["title"] == title:
                 self.progress.update(task.id, total=task.completed)
                 self.console.print(self.progress.make_tasks_table([task]))
                 self.progress.remove_task(task.id)
 
     def _print(self, text: str | Table) -> None:
-        self.console.print(text, highlight=False, soft_wrap=True)  # flushes
+        self.console.print(text, highlight=False, soft_wrap=True)
 
     def _flush(self) -> None:
         for lines in self.lines:
@@ -98,24 +94,15 @@ class Terminal(Silent):
         if metrics.get("choice") is not None:
             rows.append(("clusters", metrics["choice"]["why"]))
         if metrics["health"]:
-            rows.append(("health", in_flags("; ".join(metrics["health"]))))
+            rows.append(("health", "; ".join(metrics["health"])))
         rows.append(("seconds", ", ".join(f"{name} {value:.0f}" for name, value in metrics["seconds"].items())))
         rows += [("written to", out), ("next", f"{self.evaluate} {shlex.quote(out)}")]
-        if not self.draws:  # plain lines, each whole
-            for name, text in rows:
-                self._print(f"{name:<17} {text}")
-            return
-        table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-        for row in rows:
-            table.add_row(*row)
-        self.console.print(table, soft_wrap=True, highlight=False)
+        for name, text in rows:
+            self._print(f"{name:<17} {text}")
 
     def seeds(self, summary: dict, out: str) -> None:
         """The table of a run over several seeds."""
-        title = f"{len(summary['runs'])} seeds"
-        table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
-        for column in ("", "mean", "std", "min", "max"):
-            table.add_column(column, justify="left" if not column else "right")
+        table = _table(f"{len(summary['runs'])} seeds", ("", "mean", "std", "min", "max"))
         for name in ("acc", "nmi", "ari", "elbo"):
             if name in summary:
                 table.add_row(name.upper(), *(f"{summary[name][k]:.4f}" for k in ("mean", "std", "min", "max")))
@@ -125,12 +112,10 @@ class Terminal(Silent):
 
     def sweep(self, summary: dict, out: str) -> None:
         """The table of a run over several numbers of clusters, and the K recommended."""
-        title = f"{summary['n']:,} rows, {summary['n_held_out']:,} held out (ELBO in nats a held-out row)"
-        table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
         scored = summary["rows"][0]["acc"] is not None
-        names = ("K", "", "ELBO", "behind", "±", "BIC", "strength", "used", "least")
-        for name in names + (("ACC",) if scored else ()):
-            table.add_column(name, justify="right", no_wrap=True)
+        title = f"{summary['n']:,} rows, {summary['n_held_out']:,} held out (ELBO in nats a held-out row)"
+        names = ("K", "", "ELBO", "behind", "±", "BIC", "strength", "used", "least", *(["ACC"] if scored else []))
+        table = _table(title, names)
         for row in summary["rows"]:
             table.add_row(
                 str(row["n_clusters"]),
@@ -148,3 +133,54 @@ class Terminal(Silent):
         named = ", ".join(f"{name} {k}" for name, k in summary["named"].items())
         self.say(f"* recommended: {summary['n_clusters']} clusters, {summary['why']}")
         self.say(f"named by {named}\nwritten to {out}: clusters.png, clusters.csv, summary.json")
+
+
+def _table(title: str, columns: tuple[str, ...]) -> Table:
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    return table
+
+
+class Steps:
+    """What a command that only computes is doing, on stderr: stdout stays clean for what it finds.
+
+    Call it with the name of each step as it begins; use it as a context manager. On a terminal a line shows the present
+    step. Elsewhere each step leaves a line when it is done, with its seconds.
+
+    Args:
+        quiet: show nothing.
+    """
+
+    def __init__(self, quiet: bool = False):
+        self.quiet = quiet
+        self.console = Plain(stderr=True)
+        self.draws = not quiet and self.console.is_terminal and not self.console.is_dumb_terminal
+        self.name = ""
+        self.begun = 0.0
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+        self.progress = Progress(*columns, console=self.console, transient=True)
+
+    def __enter__(self) -> "Steps":
+        if self.draws:
+            self.progress.start()
+            self.task = self.progress.add_task("", total=None)
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.draws:
+            self.progress.stop()
+        if kind is None:
+            self._end()
+
+    def __call__(self, name: str) -> None:
+        self._end()
+        self.name, self.begun = name, time.monotonic()
+        if self.draws:
+            self.progress.update(self.task, description=name)
+
+    def _end(self) -> None:
+        if self.name and not (self.draws or self.quiet):
+            line = f"{self.name}  {time.monotonic() - self.begun:.0f} s"
+            self.console.print(line, highlight=False, soft_wrap=True)
+        self.name = ""

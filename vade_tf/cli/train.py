@@ -1,16 +1,11 @@
 """Train a VaDE, or a system it is compared with, from the command line.
 
-vade-tf train --dataset mnist                          the default recipe, into runs/mnist
-vade-tf train --dataset mnist --recipe paper           the paper's own setting
-vade-tf train --dataset mnist --limit 5000             a quick look
-vade-tf train --data my.npy --clusters 12              your own rows
-vade-tf train --dataset mnist --seeds 5                five runs: mean, spread, and one chosen without labels
-vade-tf train --dataset mnist --restarts 5             five starts on one autoencoder; one is kept, without labels
-vade-tf train --dataset mnist --clusters 5:20          one model per K, and a recommended K
-vade-tf train --data my.npy --clusters auto            K is chosen first, then one model is trained
-vade-tf train --dataset mnist --model dec              a system that VaDE is compared with
-vade-tf train --dataset mnist --distribute mirrored    on all GPUs of this machine
-vade-tf train --resume runs/mnist                      continue after a kill
+vade-tf train --dataset mnist                    the default recipe, into runs/mnist
+vade-tf train --data my.csv --clusters 12        your own rows
+vade-tf train --dataset mnist --seeds 5          five runs: mean, spread, and one chosen without labels
+vade-tf train --dataset mnist --clusters 5:20    one model per K, and a recommended K
+vade-tf train --data my.npy --clusters auto      K is chosen first, then one model is trained
+vade-tf train --resume runs/mnist                continue after a kill
 """
 
 import argparse
@@ -18,53 +13,60 @@ import contextlib
 import dataclasses
 import os
 import shlex
+import sys
 import typing
 from collections.abc import Callable
 from pathlib import Path
 
-from vade_tf.cli.command import Parser, answer, check_single, path, starting, typed
-from vade_tf.cli.speech import flag, in_flags
+from vade_tf.cli.command import Parser, execute, starting, typed
 from vade_tf.errors import DivergedError, InputError, whole_number
-from vade_tf.runs.config import MOST, TrainConfig, cluster_counts
+from vade_tf.runs.config import MAX_RUNS, TrainConfig, cluster_counts
+from vade_tf.runs.location import PREFIXES, check_single, check_unfinished, check_unused, kind_of, reserved
 from vade_tf.training.settings import AUTO, RECIPES, Settings
 
+PLACE = ("out", "resume", "seeds", "restarts", "no_export", "quiet")  # flags that are no setting
 TRAINING = {field.name for field in dataclasses.fields(Settings)} | {"model", "pretrained"}  # the others are of rows
 
 
-def parse(argv: list[str] | None, prog: str = "vade-tf train") -> argparse.Namespace:
-    """The flags: one for each field of TrainConfig, and those that say where and how to run."""
+def build_parser(prog: str, everything: bool = False) -> Parser:
+    """The flags: one for each field of TrainConfig, and those that say where and how to run.
+
+    Args:
+        prog: the program as typed.
+        everything: whether the help shows the settings for experts, too.
+    """
     parser = Parser(prog, __doc__)
     parser.usage = "%(prog)s [--dataset NAME | --data FILE --clusters K] [option ...]"
     rows, training = parser.add_argument_group("rows"), parser.add_argument_group("model and training")
     kinds = typing.get_type_hints(TrainConfig)
     for field in dataclasses.fields(TrainConfig):
-        options: dict = {"default": argparse.SUPPRESS, "help": described(field)}
+        options: dict = {"default": argparse.SUPPRESS, "help": describe(field)}
+        if field.metadata.get("expert") and not everything:
+            options["help"] = argparse.SUPPRESS
         if kinds[field.name] is bool:
             options["action"] = "store_true"
         else:
-            options["type"], options["metavar"] = typed_as(kinds[field.name])
-            if field.metadata.get("path"):
-                options["type"], options["metavar"] = path, "PATH"
-            options["metavar"] = "|".join(field.metadata.get("choices", ())) or options["metavar"]
+            options["type"], options["metavar"] = value_type(kinds[field.name])
+            choices = "|".join(field.metadata.get("choices", ()))
+            options["metavar"] = choices if 0 < len(choices) < 32 else options["metavar"]
         if field.name == "clusters":
             options |= {"type": str, "metavar": "K|LOW:HIGH[:STEP]|auto"}
-            options["help"] += "; a range trains one model per K and recommends one; --data needs one of these"
-        (training if field.name in TRAINING else rows).add_argument(flag(field.name), **options)
+        group = training if field.name in TRAINING else rows
+        group.add_argument(f"--{field.name.replace('_', '-')}", **options)
     where = parser.add_argument_group("where and how to run")
-    where.add_argument("--out", type=path, help="run folder (default: runs/NAME, or the next free runs/NAME-2, ...)")
-    where.add_argument(
-        "--resume", type=path, metavar="RUN", help="continue an unfinished run; takes its settings from the folder"
-    )
-    where.add_argument("--seeds", type=int, default=1, help="number of seeds, from --seed up (default: 1)")
-    where.add_argument("--restarts", type=int, default=1, help="number of starts to choose from (default: 1)")
+    where.add_argument("--out", help="run folder (default: runs/NAME, or the next free runs/NAME-2, ...)")
+    where.add_argument("--resume", metavar="RUN", help="continue an unfinished run with its own settings")
+    where.add_argument("--seeds", type=int, default=1, metavar="N", help="number of seeds, from --seed up (default: 1)")
+    where.add_argument("--restarts", type=int, default=1, metavar="N", help="starts to choose from (default: 1)")
     where.add_argument("--no-export", action="store_true", help="no SavedModel in the run folder's export/1")
     where.add_argument("--quiet", action="store_true", help="no progress, no table")
-    return parser.parse_args(argv)
+    where.add_argument("--help-all", action="store_true", help="every setting")
+    return parser
 
 
-def described(field: dataclasses.Field) -> str:
+def describe(field: dataclasses.Field) -> str:
     """The help of a flag: what the setting is, and its default in each recipe where these differ."""
-    text = in_flags(field.metadata["help"]).replace("%", "%%")
+    text = field.metadata["help"].replace("%", "%%")
     presets = {recipe: preset[field.name] for recipe, preset in RECIPES.items() if field.name in preset}
     if "robust" in presets:
         other = f"; recipe paper: {presets['paper']}" if presets["paper"] != presets["robust"] else ""
@@ -74,7 +76,7 @@ def described(field: dataclasses.Field) -> str:
     return text
 
 
-def typed_as(kind) -> tuple[type, str]:
+def value_type(kind) -> tuple[type, str]:
     """What argparse makes of a flag's value, and how its help shows it, from the type of the setting."""
     found = next(t for t in (typing.get_args(kind) or (kind,)) if t is not type(None))
     if typing.get_origin(found) is tuple:
@@ -84,143 +86,135 @@ def typed_as(kind) -> tuple[type, str]:
 
 def main(argv: list[str] | None = None, prog: str = "vade-tf train") -> int:
     """The command; returns the exit code."""
-    settings = vars(parse(argv, prog))
-    place = {name: settings.pop(name) for name in ("out", "resume", "seeds", "restarts", "no_export", "quiet")}
+    argv = sys.argv[1:] if argv is None else argv
+    if "--help-all" in argv:
+        build_parser(prog, everything=True).print_help()
+        return 0
+    parser = build_parser(prog)
+    settings = vars(parser.parse_args(argv))
+    options = argparse.Namespace(**{name: settings.pop(name) for name in PLACE})
+    settings.pop("help_all")
     begun: list[Path] = []
-    return answer(
-        prog,
-        lambda: run(settings, **place, prog=prog, begun=begun),
-        stopped=lambda: going_on(begun, prog),
-        paths=(place["resume"], settings.get("pretrained")),
-    )
+    return execute(parser, lambda: run(settings, options, prog, begun), lambda: resumable(begun, prog))
 
 
-def going_on(begun: list[Path], prog: str) -> str:
-    """How to go on after the work was cut short.
+def resumable(begun: list[Path], prog: str) -> str:
+    """How to go on after the work was cut short; "" where there is nothing to continue.
 
     Args:
         begun: the run folder, once it is known.
         prog: the program as typed.
     """
-    from vade_tf.runs.places import KINDS, kind_of
-
-    plans = ("config.json", *(f"{kind}.json" for kind in KINDS))
-    folders = [folder for folder in begun if any((folder / plan).exists() for plan in plans)]
-    if not folders:
-        return "nothing was written"
-    if finished(folders[0], kind_of(folders[0])):
-        return f"{folders[0]} is finished"
-    return f"{typed(prog)} --resume {shlex.quote(str(folders[0]))} continues it"
+    for folder in begun:
+        if (folder / ("summary.json" if kind_of(folder) else "metrics.json")).exists():
+            return f"{folder} is finished"
+        if kind_of(folder) or (folder / "config.json").exists():
+            return f"{typed(prog)} --resume {shlex.quote(str(folder))} continues it"
+    return ""
 
 
-def run(
-    settings: dict,
-    out: str | None,
-    resume: str | None,
-    seeds: int,
-    restarts: int,
-    no_export: bool,
-    quiet: bool,
+def run(settings: dict, options: argparse.Namespace, prog: str, begun: list[Path]) -> None:
+    """Train, or continue; `begun` gets the folder as soon as it is known."""
+    whole_number(options.seeds, "seeds", 1, MAX_RUNS)
+    whole_number(options.restarts, "restarts", 1, MAX_RUNS)
+    if options.resume is not None:
+        if settings or options.out or options.seeds > 1 or options.restarts > 1:
+            raise InputError("resume", "no other settings than those of the run folder", "some", "leave them out")
+        kind = kind_of(options.resume)
+        if kind is None:
+            check_unfinished(Path(options.resume))
+        begun.append(Path(options.resume))
+        _work(prog, options, kind, begun[0], lambda **common: _resume(begun[0], kind, **common))
+        return
+    config, kind, values = plan(settings, options)
+    _check_paths(config, options.out)
+    with contextlib.ExitStack() as stack:
+        if options.out is None and config.distribute == "multiworker":
+            raise InputError("out", "one folder for all workers", "none", "name it")
+        name = folder_name(config, kind == "clusters")
+        begun.append(Path(options.out) if options.out else stack.enter_context(reserved(Path("runs"), name)))
+        _work(prog, options, kind, begun[0], lambda **common: _train(config, kind, values, begun[0], **common), config)
+
+
+def plan(settings: dict, options: argparse.Namespace) -> tuple[TrainConfig, str | None, list[int]]:
+    """What to train: the configuration, the kind of study if it is several runs, and the values of what varies."""
+    text = settings.get("clusters", AUTO)
+    counts = range(0) if text == AUTO else cluster_counts(text)
+    config = TrainConfig.create(**settings | ({"clusters": counts[0]} if counts else {}))
+    seeds = range(config.seed, config.seed + options.seeds)
+    several = {"clusters": counts, "seeds": seeds, "restarts": range(options.restarts)}
+    kinds = [kind for kind, values in several.items() if len(values) > 1]
+    if len(kinds) > 1:
+        raise InputError(kinds[0], "several of one of clusters, seeds and restarts", f"several {' and '.join(kinds)}")
+    return (config, kinds[0], list(several[kinds[0]])) if kinds else (config, None, [])
+
+
+def _check_paths(config: TrainConfig, out: str | None) -> None:
+    """Raises InputError where a path cannot be used: before TensorFlow is loaded."""
+    if out is not None:
+        check_unused(Path(out))
+    for name in ("data", "hints", "pretrained"):
+        value = getattr(config, name)
+        if value is not None and not Path(value).exists():
+            raise InputError(name, "an existing file or folder", f"{value}, which is not there")
+    if config.pretrained is not None:
+        check_single(config.pretrained, "pretrained")
+
+
+def _work(
     prog: str,
-    begun: list[Path],
+    options: argparse.Namespace,
+    kind: str | None,
+    folder: Path,
+    work: Callable[..., dict],
+    config: TrainConfig | None = None,
 ) -> None:
-    """Train; `begun` gets the folder as soon as it is known."""
-    for name, number in (("--seeds", seeds), ("--restarts", restarts)):
-        whole_number(number, name, 1, MOST)
-    if resume is not None and (settings or out or seeds > 1 or restarts > 1):
-        raise InputError("--resume: takes every setting from the run folder; only --no-export and --quiet go with it")
-    given = settings.get("clusters", AUTO)
-    several = range(0) if given == AUTO else cluster_counts(given)
-    if sum((len(several) > 1, seeds > 1, restarts > 1)) > 1:
-        raise InputError(
-            f"--clusters, --seeds and --restarts: expected several of one of them, got {max(len(several), 1)}, {seeds} "
-            f"and {restarts}"
-        )
-    if several:
-        settings |= {"clusters": several[0]}
-    config = None if resume is not None else TrainConfig.create(**settings)
-
+    """Load TensorFlow, do the work, and show what came of it."""
     from vade_tf.cli.terminal import Terminal
 
     with starting():
-        from vade_tf.runs import restarts as choice
-        from vade_tf.runs import seeds as studies
-        from vade_tf.runs import sweep
-        from vade_tf.runs import train as training
+        from vade_tf.runs import study  # noqa: F401  all that the work needs
         from vade_tf.runs.folder import Run
-        from vade_tf.runs.places import KINDS, free_folder, kind_of, reserved
         from vade_tf.training import cluster
 
-        if resume is not None:
-            kind = kind_of(resume)
-            single = None
-            if kind is None:
-                run = Run.open(resume, "resume")
-                training.check_unfinished(run)  # before a worker waits for others, which have ended
-                single = run.config
-        else:
-            if config is not None and config.pretrained is not None:
-                check_single(config.pretrained, "pretrained")
-            kind = "clusters" if len(several) > 1 else "seeds" if seeds > 1 else "restarts" if restarts > 1 else None
-            single = None if kind else config
         if kind == "clusters":
             from vade_tf.report import sweep_figure  # matplotlib, which the other runs do without
-        if single is not None:
-            cluster.strategy(single.distribute)  # TensorFlow joins a cluster now or not at all
+        if kind is None:  # TensorFlow joins a cluster now or not at all
+            cluster.strategy((config or Run.open(folder, "resume").config).distribute)
 
     terminal = Terminal(evaluate=typed(prog, "evaluate"))
-    with contextlib.ExitStack() as stack:
-        if named := resume or out:
-            folder = Path(named)
-        elif config is not None and config.distribute == "multiworker":  # of which each worker has to name the same
-            folder = free_folder(Path("runs"), folder_name(config, False))
-        else:
-            folder = stack.enter_context(reserved(Path("runs"), folder_name(config, len(several) > 1)))
-        begun.append(folder)
-        reporter = stack.enter_context(contextlib.nullcontext() if quiet else terminal)
-        common: dict = {"reporter": reporter, "export": not no_export}
-        if config is None and kind == "clusters" and undrawn(folder):
-            result = sweep.finished_sweep(folder)
-        elif config is None:
-            ways = {"clusters": sweep.resume_sweep, "seeds": studies.resume_seeds, "restarts": choice.resume_restarts}
-            result = ways.get(kind or "", training.resume)(folder, **common)
-        elif kind == "clusters":
-            result = sweep.train_sweep(config, folder, several, **common)
-        elif kind == "seeds":
-            result = studies.train_seeds(config, folder, seeds, **common)
-        elif kind == "restarts":
-            result = choice.train_restarts(config, folder, restarts, **common)
-        else:
-            result = training.train(config, folder, **common)
+    with contextlib.nullcontext() if options.quiet else terminal as reporter:
+        result = work(reporter=reporter, export=not options.no_export)
         if kind == "clusters":
             sweep_figure.write(result, folder / "clusters.png")
-    if result and not quiet:
+    if result and not options.quiet:
         show: dict[str | None, Callable] = {"clusters": terminal.sweep, "seeds": terminal.seeds}
         show.get(kind, terminal.result)(result, str(folder))
     if result.get("diverged"):
-        runs = ", ".join(str(folder / f"{KINDS[str(kind)].prefix}{value}") for value in result["diverged"])
-        raise DivergedError(f"{runs}: training diverged, the others are finished; lower learning_rate")
+        runs = ", ".join(str(folder / f"{PREFIXES[str(kind)]}{value}") for value in result["diverged"])
+        raise DivergedError(f"{runs}: training diverged, the others are finished; lower the learning rate")
 
 
-def finished(path: Path, kind: str | None) -> bool:
-    """Whether nothing is left for --resume in the folder of a run, or of several of a kind of `places.KINDS`."""
+def _train(config: TrainConfig, kind: str | None, values: list[int], folder: Path, **common) -> dict:
+    from vade_tf.runs import study, train
+
     if kind is None:
-        return (path / "metrics.json").exists()
-    from vade_tf.runs.study import Study
-
-    try:
-        return Study.open(path, kind).finished and not (kind == "clusters" and undrawn(path))
-    except InputError:  # its plan is damaged: --resume says so
-        return False
+        return train.train(config, folder, **common)
+    return study.train_study(kind, config, folder, values, **common)
 
 
-def undrawn(path: Path) -> bool:
-    """Whether a sweep is finished but for its picture, which is drawn here and no part of the run."""
-    return (path / "summary.json").exists() and not (path / "clusters.png").exists()
+def _resume(folder: Path, kind: str | None, **common) -> dict:
+    from vade_tf.runs import study, train
+    from vade_tf.runs.folder import read_json
+
+    if kind is None:
+        return train.resume(folder, **common)
+    if kind == "clusters" and (folder / "summary.json").exists() and not (folder / "clusters.png").exists():
+        return read_json(folder / "summary.json")  # whose picture alone is missing
+    return study.resume_study(folder, **common)
 
 
-def folder_name(config: TrainConfig | None, sweep: bool) -> str:
+def folder_name(config: TrainConfig, sweep: bool) -> str:
     """What a run's folder is called where no --out says it: the data, another system than VaDE, several K."""
-    assert config is not None
     name = config.dataset or Path(os.path.normpath(Path(config.data or "").absolute())).stem or "data"
     return "-".join([name, *([config.model] if config.model != "vade" else []), *(["sweep"] if sweep else [])])

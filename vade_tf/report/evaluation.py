@@ -24,7 +24,7 @@ from vade_tf.model.vade import VaDE
 from vade_tf.report import cards
 from vade_tf.report.rows import load_rows
 from vade_tf.runs.folder import BOUND, Run
-from vade_tf.runs.load import check_clusters, check_model, load
+from vade_tf.runs.load import load_run
 from vade_tf.seeding import subset
 from vade_tf.training.posterior import Assignments, Posterior, assignments, posterior
 
@@ -66,13 +66,9 @@ def evaluate_run(path: str | Path, *, step: Callable[[str], None] = lambda name:
     Raises:
         InputError: the run is not finished, a file of it is missing or damaged, or its data cannot be had.
     """
-    run = Run.open(path)
-    training = run.metrics
     step("loading data")
-    history = run.load_rows()
-    model = load(path)
-    check_model(run, model)
-    check_clusters(run, model)
+    run, model = load_run(path)
+    training, history = run.metrics, run.load_rows()
     dataset, seen, numbers = load_rows(run, model, **where)
     n = len(dataset.x)
     code = dataset.x.shape[1] if run.config.model in ("kmeans", "gmm") else run.config.latent_dim

@@ -1,6 +1,5 @@
 """What a finished run says of the cells of an .h5ad file, written back beside what the file has: AnnData in and out."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -12,36 +11,33 @@ from vade_tf.data.files import readable
 from vade_tf.data.genes import Genes
 from vade_tf.data.observing import observe
 from vade_tf.data.schema import Schema
-from vade_tf.errors import InputError, cited, tell
-from vade_tf.runs.assignments import Advance, asked, block, blocks, clusters, codes, has_code
+from vade_tf.errors import InputError, tell
+from vade_tf.runs import assignments
+from vade_tf.runs.answers import Answer
+from vade_tf.runs.assignments import block_size, clusters, codes, compiled, has_code
 from vade_tf.runs.folder import Run
 from vade_tf.runs.incoming import check_rows
 from vade_tf.writing import whole_path
 
 
-def write(run: Run, model: keras.Model, data: str, out: Path, phase: Callable[[int], Advance]) -> int:
-    """Write the AnnData of a file with obs["vade_cluster"], obs["vade_confidence"] and obsm["X_vade"] added.
+def open_cells(run: Run, model: keras.Model, data: str, out: Path) -> Answer:
+    """The clusters of the cells of a file, which are written as its AnnData with three things added.
 
-    The cluster is a category of texts, as scanpy colours by; X_vade is the mean code, float32 [cells, latent], of a
-    system that has one. All else stays as it is in the file; what had these names is replaced.
+    obs["vade_cluster"] is a category of texts, as scanpy colours by; obs["vade_confidence"] is its probability;
+    obsm["X_vade"] is the mean code, float32 [cells, latent], of a system that has one. All else stays as it is in the
+    file; what had these names is replaced.
 
     Args:
-        run: finished.
-        model: that of the run.
+        run, model: finished, and its model.
         data: an .h5ad file; its genes are found by their names.
-        out: the file to write.
-        phase: given the number of blocks, what hears of each.
-
-    Returns:
-        The number of cells.
+        out: the file that it is to be written into.
 
     Raises:
         InputError: the file cannot be read, or does not fit the model.
-        StorageError: it cannot be written.
     """
     with readable(data) as (file, kind):
         if kind != cell_files.ENDING:
-            raise InputError(f"data: expected an .h5ad file to go with out={str(out)!r}, got {data}")
+            raise InputError("data", f"an .h5ad file beside {out}", data)
         cell_files.check_kind(run.schema, file)
         cells, schema = genes.read(file, renamed=False), run.schema
         named = cells.var_names
@@ -53,27 +49,24 @@ def write(run: Run, model: keras.Model, data: str, out: Path, phase: Callable[[i
             rows = (schema if isinstance(schema, Genes) else Genes.infer(cells, run.config.layer)).encode(cells)
         x = observe(rows, argument=f"data: {data}", schema=schema if isinstance(schema, Schema) else None).x
         check_rows(run, model, x, data)
-    coded = has_code(model)
-    ask = asked([clusters(model), *([codes(model)] if coded else [])], model.n_features, x.dtype)
-    advance, said, size = phase(blocks(x)), [], block(x)
-    for start in range(0, len(x), size):
-        said.append(ask(np.asarray(x[start : start + size])))
-        advance(1, "")
-    columns = {name: np.concatenate([each[name] for each in said]) for name in said[0]}
-    groups, confidence = columns.pop("cluster"), columns.pop("confidence")
     names = [str(c) for c in range(run.metrics["n_clusters"])]
-    cells.obs["vade_cluster"] = pandas.Categorical.from_codes(groups, names)
-    cells.obs["vade_confidence"] = confidence
-    if coded:
-        cells.obsm["X_vade"] = np.stack(list(columns.values()), axis=1)
-    if cells.obs.index.name in cells.obs:
-        cells.obs.index.name = None
-    cells.var_names = named
-    with whole_path(out) as temporary:
-        try:
+
+    def blocks(advance):
+        ask = compiled([clusters(model), *([codes(model)] if has_code(model) else [])], model.n_features, x.dtype)
+        for start in range(0, len(x), block_size(x)):
+            yield pandas.DataFrame(ask(np.asarray(x[start : start + block_size(x)])))
+            advance(1, "")
+
+    def write(path: Path, found) -> None:
+        table = pandas.concat(found)
+        cells.obs["vade_cluster"] = pandas.Categorical.from_codes(table.pop("cluster"), names)
+        cells.obs["vade_confidence"] = table.pop("confidence").to_numpy()
+        if has_code(model):
+            cells.obsm["X_vade"] = table.to_numpy()
+        if cells.obs.index.name in cells.obs:
+            cells.obs.index.name = None
+        cells.var_names = named
+        with whole_path(path) as temporary:
             cells.write_h5ad(temporary)
-        except OSError:
-            raise
-        except Exception as error:  # what anndata raises has no common base
-            raise InputError(f"data: {data} cannot be written again ({cited(error)}); mend it with anndata") from error
-    return len(x)
+
+    return Answer(len(x), assignments.blocks(x), blocks, write)

@@ -1,86 +1,115 @@
 """The tables that `predict` gives, block by block: what a model says of new rows, these rows without holes, samples."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
 import pandas
-import tensorflow as tf
 
-from vade_tf.data.dataset import Coded
-from vade_tf.data.filling import as_written, filled
+from vade_tf.data.filling import filled
 from vade_tf.data.schema import Schema
-from vade_tf.errors import whole_number
+from vade_tf.errors import InputError, whole_number
 from vade_tf.model.vade import VaDE
-from vade_tf.runs.assignments import BLOCK, Advance, asked, beside, block
-from vade_tf.runs.incoming import Incoming
+from vade_tf.runs import assignments, incoming, output
+from vade_tf.runs.assignments import MAX_ROWS_TOGETHER, Advance, beside, block_size, compiled
+from vade_tf.runs.folder import Run
 from vade_tf.seeding import generator
 
 
+@dataclass(frozen=True)
+class Answer:
+    """A table that is made as it is read.
+
+    Attributes:
+        n: number of its rows.
+        parts: number of its blocks.
+        blocks: given what hears of each block, the blocks.
+        write: writes the blocks into a file.
+    """
+
+    n: int
+    parts: int
+    blocks: Callable[[Advance], Iterator[pandas.DataFrame]]
+    write: Callable[[Path, Iterable[pandas.DataFrame]], None] = output.write
+
+
 def predicted(
-    part: Callable[[tf.Tensor], dict], model: keras.Model, rows: Incoming, advance: Advance
-) -> Iterator[pandas.DataFrame]:
-    """What a function of rows says of each, after what the row is called.
+    run: Run, model: keras.Model, data: str, labels: str | None, id: str | None, mode: str = "", *, typed: bool = False
+) -> Answer:
+    """What a model says of each row of a file, after what the row is called; or the table with its holes filled.
 
     Args:
-        part: `assignments.clusters`, `density` or `codes` of the model.
-        model: that of the run.
-        rows: as `incoming.opened` gives them.
-        advance: hears of each block.
+        run, model: finished, and its model.
+        data, labels, id, typed: see `incoming.opened`.
+        mode: "": cluster and confidence; "encode": the mean code; "score": the log density; "impute": the table that
+            came in, each missing cell filled with the mean of p(x | z = mean code), in its column's units.
+
+    Raises:
+        InputError: the system cannot do this, or the rows cannot be read, or do not fit the model.
     """
-    ask = asked([part], model.n_features, rows.x.dtype)
-    for names, x, _ in rows.blocks(block(rows.x)):
-        yield beside(names, ask(x))
-        advance(1, "")
+    if mode in ("score", "impute") and not isinstance(model, VaDE):
+        raise InputError(mode, "a run of VaDE, which has a density", f"one of {run.config.model}")
+    if mode == "encode" and not assignments.has_code(model):
+        raise InputError(mode, "a run with a code", f"one of {run.config.model}")
+    if mode == "impute" and not isinstance(run.schema, Schema):
+        raise InputError(mode, "a run on a table", f"{run.path}, whose rows have no missing cells")
+    rows = incoming.opened(run, model, data, labels, id, mode == "impute", typed)
+    if mode == "impute":
+        if rows.table is None:
+            raise InputError(mode, "a table, or a .npy file of its columns", data)
+        return Answer(
+            len(rows.x), assignments.blocks(rows.x), lambda advance: _imputed(run.schema, model, rows, advance)
+        )
+    part = {"encode": assignments.codes, "score": assignments.density}.get(mode, assignments.clusters)(model)
+
+    def blocks(advance: Advance) -> Iterator[pandas.DataFrame]:
+        ask = compiled([part], model.n_features, rows.x.dtype)
+        for names, x, _ in rows.blocks(block_size(rows.x)):
+            yield beside(names, ask(x))
+            advance(1, "")
+
+    return Answer(len(rows.x), assignments.blocks(rows.x), blocks)
 
 
-def imputed(model: VaDE, schema: Schema, rows: Incoming, advance: Advance) -> Iterator[pandas.DataFrame]:
-    """The tables that came in, each missing cell filled with the mean of p(x | z = mean code), in its column's units.
-
-    Args:
-        model: that of the run.
-        schema: of its columns; others stay as they are.
-        rows: as `incoming.opened` gives them, of a table.
-        advance: hears of each block.
-    """
-    ask = asked([lambda x: {"mean": model.decode(model.encode(x)[0])}], model.n_features, rows.x.dtype)
+def _imputed(schema, model: VaDE, rows: incoming.Incoming, advance: Advance) -> Iterator[pandas.DataFrame]:
+    ask = compiled([lambda x: {"mean": model.decode(model.encode(x)[0])}], model.n_features, rows.x.dtype)
     start = 0
-    for _, x, table in rows.blocks(block(rows.x)):
-        assert table is not None
+    for _, x, table in rows.blocks(block_size(rows.x)):
         means = model.unscale(ask(x)["mean"])
         yield filled(table, schema, means) if rows.written is None else rows.written.filled(start, means)
         start += len(x)
         advance(1, "")
 
 
-def check_sample(model: VaDE, n: int, cluster: int | None, seed: int) -> None:
-    """Raises InputError where `sampled` cannot draw these rows."""
+def sampled(run: Run, model: keras.Model, n: int, cluster: int | None = None, seed: int = 0) -> Answer:
+    """New rows in the units and names of those trained on: a cluster by its weight, a code of it, the mean of p(x|z).
+
+    Args:
+        run, model: finished, and its model.
+        n: how many rows.
+        cluster: of this one only; default any.
+        seed: same seed, same rows.
+
+    Raises:
+        InputError: the system has no density, there is no such cluster, or a number is out of range.
+    """
+    if not isinstance(model, VaDE):
+        raise InputError("sample", "a run of VaDE, which has a density", f"one of {run.config.model}")
     whole_number(n, "sample", 1, 2**31 - 1)
     whole_number(seed, "seed", 0, 2**31 - 1)
     if cluster is not None:
         whole_number(cluster, "cluster", 0, model.prior.n_components - 1)
+    schema, pi = run.schema, np.exp(model.prior.parameters[0].numpy().astype(np.float64))
 
+    def blocks(advance: Advance) -> Iterator[pandas.DataFrame]:
+        for number, start in enumerate(range(0, n, MAX_ROWS_TOGETHER)):
+            random, size = generator(seed, number), min(MAX_ROWS_TOGETHER, n - start)
+            chosen = random.choice(len(pi), size, p=pi / pi.sum()) if cluster is None else np.full(size, cluster)
+            x = model.unscale(model.sample(chosen, seed=int(random.integers(2**31 - 1))))
+            names = [f"x{i}" for i in range(x.shape[1])] if schema is None else schema.features
+            yield schema.decode(x) if isinstance(schema, Schema) else pandas.DataFrame(x, columns=names)
+            advance(1, "")
 
-def sampled(
-    model: VaDE, schema: Coded | None, n: int, cluster: int | None, seed: int, advance: Advance, texts: bool = False
-) -> Iterator[pandas.DataFrame]:
-    """New rows in the units and names of those trained on: a cluster by its weight, a code of it, the mean of p(x|z).
-
-    Args:
-        model: that of the run.
-        schema: of its rows; None: the columns are called x0, x1, ...
-        n: how many rows.
-        cluster: of this one only; default any.
-        seed: same seed, same rows.
-        advance: hears of each block.
-        texts: numbers have the decimal commas of those trained on, to be written into a file of texts.
-    """
-    share = np.exp(model.prior.parameters[0].numpy().astype(np.float64))
-    for number, start in enumerate(range(0, n, BLOCK)):
-        random, size = generator(seed, number), min(BLOCK, n - start)
-        chosen = random.choice(len(share), size, p=share / share.sum()) if cluster is None else np.full(size, cluster)
-        x = model.unscale(model.sample(chosen, seed=int(random.integers(2**31 - 1))))
-        names = [f"x{i}" for i in range(x.shape[1])] if schema is None else schema.features
-        table = schema.decode(x) if isinstance(schema, Schema) else pandas.DataFrame(x, columns=names)
-        yield as_written(table, schema) if texts and isinstance(schema, Schema) else table
-        advance(1, "")
+    return Answer(n, -(-n // MAX_ROWS_TOGETHER), blocks)

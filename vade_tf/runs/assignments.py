@@ -3,7 +3,6 @@
 A function of a block is compiled once and rows are read block by block: a file of any length takes the memory of one.
 """
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 
 import keras
@@ -15,21 +14,19 @@ from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows
 from vade_tf.model.vade import VaDE
 from vade_tf.systems.models import Clustering
-from vade_tf.training import distribute
 
-BLOCK = 4096  # rows, at most; the widest layer of the paper's network then takes 33 MB
-IN_MEMORY = 1 << 26  # bytes of columns that wait for their ranks; more of them wait in a file
+MAX_ROWS_TOGETHER = 4096  # the widest layer of the paper's network then takes 33 MB
 Advance = Callable[[int, str], None]
 
 
-def block(x) -> int:
-    """How many of these rows [n, D] are asked about at a time."""
-    return pipeline.together(x, BLOCK)
+def block_size(x) -> int:
+    """How many of these rows [n, D] the model reads at a time."""
+    return pipeline.together(x, MAX_ROWS_TOGETHER)
 
 
 def blocks(x) -> int:
     """How many times that is."""
-    return pipeline.steps_per_epoch(len(x), block(x))
+    return pipeline.steps_per_epoch(len(x), block_size(x))
 
 
 def clusters(model: keras.Model) -> Callable[[tf.Tensor], dict]:
@@ -62,89 +59,7 @@ def codes(model: keras.Model) -> Callable[[tf.Tensor], dict]:
     return of_block
 
 
-def table(
-    model: keras.Model,
-    x: Rows,
-    names: pandas.Series | pandas.Index | None = None,
-    advance: Advance = lambda done, text: None,
-    folder: str | None = None,
-    strategy: tf.distribute.Strategy | None = None,
-) -> Iterator[pandas.DataFrame]:
-    """The table that a run leaves of its rows, in blocks.
-
-    Args:
-        model: a fitted system.
-        x: raw rows, [n, D].
-        names: the first column, [n], with its name; default `row`: 0, 1, ...
-        advance: hears of each block, as `phase` of a reporter returns it.
-        folder: where columns of many rows wait, in a file without a name; default: that of temporary files.
-        strategy: of workers that find the columns together, each by `found`; default: this process alone.
-
-    Yields:
-        DataFrames of names, cluster, confidence; of a VaDE also log_density and typicality_rank: 1 is the row with the
-        highest log density, n the most unusual one, and rows of equal density share the lower rank.
-    """
-    dense, size = isinstance(model, VaDE), block(x)
-    names = numbered(range(len(x))) if names is None else names
-    densities = np.empty(len(x) if dense else 0, "f4")  # all that memory holds of every row
-    with tempfile.SpooledTemporaryFile(IN_MEMORY, dir=folder) as waiting:
-        for start, columns in zip(range(0, len(x), size), found(model, x, strategy), strict=True):
-            if dense:
-                densities[start : start + size] = _ordered(columns["log_density"])
-            for values in columns.values():
-                np.save(waiting, values)
-            advance(1, "")
-        densities.sort()
-        waiting.seek(0)
-        known = list(columns)
-        for start in range(0, len(x), size):
-            columns = {name: np.load(waiting) for name in known}
-            if dense:
-                columns["typicality_rank"] = ranks(columns["log_density"], densities)
-            yield beside(names[start : start + size], columns)
-
-
-def found(
-    model: keras.Model, x: Rows, strategy: tf.distribute.Strategy | None = None
-) -> Iterator[dict[str, np.ndarray]]:
-    """What a model says of each block of rows [n, D]: the columns of `table` that a row has by itself.
-
-    Several workers call this in the same way, with the same model; each finds the columns of some blocks.
-    """
-    parts = [clusters(model), density(model)] if isinstance(model, VaDE) else [clusters(model)]
-    ask, size = asked(parts, model.n_features, x.dtype), block(x)
-
-    def of_block(number: int) -> dict[str, np.ndarray]:
-        return ask(np.asarray(x[number * size : (number + 1) * size]))
-
-    return distribute.by_turns(strategy, blocks(x), size, of_block)
-
-
-def numbered(rows: Sequence[int] | np.ndarray) -> pandas.Index:
-    """Row numbers as the first column of a table; a range stays one."""
-    return pandas.Index(rows, name="row")
-
-
-def beside(names: pandas.Series | pandas.Index, columns: dict[str, np.ndarray]) -> pandas.DataFrame:
-    """A block of a table: what its rows are called, then what was found; a name that is taken becomes id."""
-    first = names.name if names.name not in columns else "id"
-    return pandas.DataFrame({first: names.array, **columns})  # NumPy has no whole number for a missing one
-
-
-def ranks(log_density: np.ndarray, ascending: np.ndarray) -> np.ndarray:
-    """1 + the number of rows of higher log density, int, among all rows, whose log densities are given in order."""
-    keys, lower = _ordered(log_density), np.empty(len(log_density), np.intp)
-    order = np.argsort(keys)  # neighbours are found in the same part of memory: half the time among 10^8
-    lower[order] = np.searchsorted(ascending, keys[order], side="right")
-    return 1 + len(ascending) - lower
-
-
-def _ordered(log_density: np.ndarray) -> np.ndarray:
-    """With what is no number below all numbers."""
-    return np.where(np.isnan(log_density), -np.inf, log_density)
-
-
-def asked(
+def compiled(
     parts: list[Callable[[tf.Tensor], dict]], width: int, dtype: np.dtype
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """A function of blocks of raw rows [any number, D], compiled once, that gives the columns of all parts.
@@ -158,5 +73,54 @@ def asked(
     def together(rows):
         return {name: values for part in parts for name, values in part(rows).items()}
 
-    compiled = tf.function(together, input_signature=[tf.TensorSpec((None, width), dtype)], autograph=False)
-    return lambda block: {name: values.numpy() for name, values in compiled(block).items()}
+    graph = tf.function(together, input_signature=[tf.TensorSpec((None, width), dtype)], autograph=False)
+    return lambda block: {name: values.numpy() for name, values in graph(block).items()}
+
+
+def found(model: keras.Model, x: Rows) -> Iterator[dict[str, np.ndarray]]:
+    """What a model says of each block of rows [n, D]: the columns of `table` that a row has by itself."""
+    parts = [clusters(model), density(model)] if isinstance(model, VaDE) else [clusters(model)]
+    ask, size = compiled(parts, model.n_features, x.dtype), block_size(x)
+    return (ask(np.asarray(x[start : start + size])) for start in range(0, len(x), size))
+
+
+def table(
+    model: keras.Model,
+    x: Rows,
+    names: pandas.Series | pandas.Index | None = None,
+    advance: Advance = lambda done, text: None,
+) -> Iterator[pandas.DataFrame]:
+    """The table that a run leaves of its rows, in blocks.
+
+    Args:
+        model: a fitted system.
+        x: raw rows, [n, D].
+        names: the first column, [n], with its name; default `row`: 0, 1, ...
+        advance: hears of each block, as `phase` of a reporter returns it.
+
+    Yields:
+        DataFrames of names, cluster, confidence; of a VaDE also log_density and typicality_rank: 1 is the row with the
+        highest log density, n the most unusual one, and rows of equal density share the lower rank.
+    """
+    names, size = numbered(range(len(x))) if names is None else names, block_size(x)
+    parts = []
+    for columns in found(model, x):
+        parts.append({**columns, "cluster": columns["cluster"].astype(np.int32)})
+        advance(1, "")
+    ascending = np.sort(np.concatenate([part["log_density"] for part in parts])) if isinstance(model, VaDE) else None
+    for number, columns in enumerate(parts):
+        if ascending is not None:
+            lower = np.searchsorted(ascending, columns["log_density"], side="right")
+            columns["typicality_rank"] = 1 + len(ascending) - lower
+        yield beside(names[number * size : (number + 1) * size], columns)
+
+
+def numbered(rows: Sequence[int] | np.ndarray) -> pandas.Index:
+    """Row numbers as the first column of a table; a range stays one."""
+    return pandas.Index(rows, name="row")
+
+
+def beside(names: pandas.Series | pandas.Index, columns: dict[str, np.ndarray]) -> pandas.DataFrame:
+    """A block of a table: what its rows are called, then what was found; a name that is taken becomes id."""
+    first = names.name if names.name not in columns else "id"
+    return pandas.DataFrame({first: names.array, **columns})  # NumPy has no whole number for a missing one

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from vade_tf.data.named import DATASETS
 from vade_tf.errors import InputError
 from vade_tf.systems import SYSTEMS
-from vade_tf.training.settings import AUTO, HIDDEN, METHODS, NARROW, RECIPES, Resolved, Settings, option
+from vade_tf.training.settings import AUTO, METHODS, NARROW, RECIPES, Resolved, Settings, option
 
-MOST = 1000  # runs of a study
+MAX_RUNS = 1000  # of a study
 MODELS = ("vade", *SYSTEMS)
 
 
@@ -28,61 +28,63 @@ class TrainConfig(Settings):
 
     dataset: str | None = option(None, f"named data set: {', '.join(DATASETS)} (default: mnist)")
     data: str | None = option(
-        None,
-        "own file instead: a table (.csv, .tsv, .txt, .data, .dat, .parquet), .npy, .npz, .h5, .h5ad, or a folder of "
-        "images",
-        path=True,
+        None, "own rows instead: a table, an array, texts, cells or a folder of images", path=True
     )
     data_dir: str | None = option(
-        None, "folder that holds the named data set's files; else caches and download", path=True
+        None, "folder that holds the named data set's files; else caches and download", path=True, expert=True
     )
     labels: str | None = option(
-        None, "with data=FILE: labels for scoring; a column, an .npz array, a .npy file; folders: those images lie in"
+        None, "labels for scoring: a column, an .npz array, a .npy file, or folders (of images)", of_files=True
     )
-    columns: str | None = option(None, "with data=FILE: columns of a table to use, as in age,height (all)")
-    drop: str | None = option(None, "with data=FILE: columns of a table to leave out; in quotes, if with a comma")
-    id: str | None = option(None, "with data=FILE: column of a table that names the rows")
+    columns: str | None = option(None, "columns of a table to use, as in age,height (all)", of_files=True)
+    drop: str | None = option(None, "columns of a table to leave out", of_files=True)
+    id: str | None = option(None, "column of a table that names the rows", of_files=True)
     text: str | None = option(
-        None, "with data=FILE: column of texts, which are clustered by their words; lines: each line of a .txt is one"
+        None, "column of texts to cluster by their words; lines: each line of a .txt is one", of_files=True
     )
     transform: str | None = option(
-        None, "with data=FILE: power brings the numbers of a table nearer to a normal distribution", choices=("power",)
-    )
-    layer: str | None = option(None, "with data=FILE.h5ad: layer that holds the counts (X)")
-    genes: int | None = option(
         None,
-        "with data=FILE.h5ad, or an .h5 with names of genes: keep so many genes, those that vary most (all)",
-        least=1,
+        "power brings the numbers of a table nearer to a normal distribution",
+        choices=("power",),
+        of_files=True,
+        expert=True,
+    )
+    layer: str | None = option(None, "layer of an .h5ad that holds the counts (X)", of_files=True, expert=True)
+    genes: int | None = option(
+        None, "of cells keep so many genes, those that vary most (all)", least=1, of_files=True, expert=True
     )
     batch: str | None = option(
-        None, "with data=FILE.h5ad: column of obs with the experiment or donor of each cell, which the decoder is told"
+        None,
+        "column of an .h5ad with the experiment or donor of each cell, which the decoder reads",
+        of_files=True,
+        expert=True,
     )
     image_shape: tuple[int, ...] | None = option(
         None,
-        "with data=FILE: height,width of rows that are grey images, height,width,3 of colour ones, all columns being "
-        "pixels; of a folder: what its images are brought to; none: rows are no images (arrays say it)",
+        "height,width of rows that are grey images, or height,width,3; of a folder: what its images are resized to; "
+        "none: rows are no images (arrays have a shape)",
         example="28,28",
         empty="none",
+        of_files=True,
+        expert=True,
     )
     init: str = option(
         None,
         "start; auto: by the kind of the rows (docs/training.md); gmm, kmeans, spectral: of the code; or a .npy file "
         "with a group of each row, -1 unknown, or probabilities [n, K]",
+        expert=True,
     )
-    hints: str | None = option(
-        None, ".npy with known groups, one a row, -1 unknown: semi-supervised training", path=True
-    )
-    require_full: bool = option(False, "fail rather than train on the bundled 5,000 MNIST digits when offline")
+    hints: str | None = option(None, ".npy with the known group of each row, -1: unknown; semi-supervised", path=True)
+    require_full: bool = option(False, "fail rather than train on the bundled 5,000 MNIST digits offline", expert=True)
     limit: int | None = option(None, "use a random subset of this many rows", least=1)
     held_out: float = option(
-        0.0,
-        "share of the rows, drawn by the seed, that training leaves aside (0.1 with a range of clusters)",
-        least=0.0,
+        0.0, "share of the rows that training leaves aside (0.1 with a range of clusters)", least=0.0, expert=True
     )
-    model: str = option("vade", "system to train: VaDE, or one it is compared with", choices=MODELS)
+    model: str = option("vade", f"system to train: vade, or {', '.join(SYSTEMS)}", choices=MODELS)
     pretrained: str | None = option(
-        None, "run folder whose autoencoder to start from, instead of pretraining one", path=True
+        None, "run folder whose autoencoder to start from, instead of pretraining one", path=True, expert=True
     )
+    restart: int = option(0, "number of the start on the seed's autoencoder, another order of the rows", expert=True)
 
     @classmethod
     def create(cls, /, **given) -> "TrainConfig":
@@ -91,9 +93,8 @@ class TrainConfig(Settings):
         Raises:
             InputError: an unknown setting, or one that cannot be used.
         """
-        unknown = set(given) - {each.name for each in fields(cls)}
-        if unknown:
-            raise InputError(f"TrainConfig: unknown setting {', '.join(sorted(unknown))}")
+        if unknown := sorted(set(given) - {each.name for each in fields(cls)}):
+            raise InputError("config", "settings of TrainConfig", ", ".join(unknown))
         return cls(**given)
 
     def _preset(self) -> dict:
@@ -104,54 +105,41 @@ class TrainConfig(Settings):
         if self.data is None and self.dataset is None:
             object.__setattr__(self, "dataset", "mnist")
         super().__post_init__()
+        self._check_rows()
         self._check_init()
+        if self.model != "vade":
+            self._check_system()
+        if self.clusters == AUTO and self.hints is not None:
+            raise InputError("hints", "a number of clusters, whose groups they name", "auto", "set clusters to it")
+        if self.hints is not None and (self.limit is not None or self.held_out):
+            raise InputError("hints", "no limit and no held_out: they need one entry for each row", "one of them")
+        if self.held_out >= 1:
+            raise InputError("held_out", "a share from 0 to below 1", repr(self.held_out))
+
+    def _check_rows(self) -> None:
+        """Raises InputError where settings of the rows do not go together."""
         if self.data is not None and self.dataset is not None:
-            raise InputError(f"data and dataset: expected one of them, got {self.data!r} and {self.dataset!r}")
+            raise InputError("data", "either a file or a named data set", f"{self.data!r} and {self.dataset!r}")
         if self.dataset is not None and self.dataset not in DATASETS:
             names = ", ".join(sorted(DATASETS))
-            raise InputError(f"dataset: expected one of {names}, got {self.dataset!r}; a file of your own is data=FILE")
-        if self.labels is not None and self.data is None:
-            raise InputError("labels: goes with data=FILE; named data sets bring their own labels")
-        for name in ("data_dir", "require_full"):
-            if getattr(self, name) and self.data is not None:
-                raise InputError(f"{name}: goes with a named data set, got data={self.data!r}, too; leave it out")
-        if self.batch is not None and self.data is None:
+            raise InputError("dataset", f"one of {names}", repr(self.dataset), "name a file of your own with data")
+        of_files = {each.name for each in fields(self) if each.metadata.get("of_files")}
+        for name in of_files if self.data is None else ("data_dir", "require_full"):
+            if getattr(self, name) not in (None, False):
+                rows = "a file of your own (data)" if self.data is None else "a named data set"
+                raise InputError(name, f"it beside {rows}", repr(getattr(self, name)), "leave it out")
+
+    def _check_system(self) -> None:
+        """Raises InputError where a setting goes with VaDE alone."""
+        alone = ("hints", "batch", "restart", "self_train_epochs")
+        names = [name for name in alone if getattr(self, name)]
+        names += ["clusters"] if self.clusters == AUTO else []
+        names += ["distribute"] if self.distribute != "none" else []
+        names += ["pretrained"] if self.pretrained is not None and not SYSTEMS[self.model].pretrains else []
+        if names:
             raise InputError(
-                f"batch: goes with data=FILE.h5ad, a column of which it names, got {self.batch!r}; the rows of a step "
-                "are batch_size=N"
+                names[0], f"no such value with {self.model}", repr(getattr(self, names[0])), "leave it out"
             )
-        for name in ("columns", "drop", "id", "text", "transform", "layer", "genes"):
-            if getattr(self, name) is not None and self.data is None:
-                raise InputError(f"{name}: goes with data=FILE; named data sets have no columns to choose from")
-        if self.image_shape is not None and self.data is None:
-            raise InputError("image_shape: goes with data=FILE; named data sets have a shape of their own")
-        if self.image_shape is not None and self.text is not None:
-            raise InputError(f"image_shape: goes with numbers, got text={self.text!r}, too; leave out one")
-        if self.clusters == AUTO and self.model != "vade":
-            raise InputError(f"clusters: expected a number, which model={self.model!r} needs, got 'auto'")
-        if self.distribute != "none" and self.model != "vade":
-            raise InputError(f"distribute: expected model='vade', which alone shares batches, got {self.model!r}")
-        if self.batch is not None and self.model != "vade":
-            raise InputError(f"batch: expected model='vade', which alone is told of batches, got {self.model!r}")
-        if self.clusters == AUTO and self.hints is not None:
-            raise InputError("hints: name groups of a known number of clusters; use clusters=K, not 'auto'")
-        if self.restart and self.model != "vade":
-            raise InputError(
-                f"restart: expected model='vade', which alone has another start, got {self.model!r}; take another seed"
-            )
-        if self.hints is not None and self.model != "vade":
-            raise InputError(f"hints: expected model='vade', which alone takes known groups, got {self.model!r}")
-        if self.self_train_epochs and self.model != "vade":
-            raise InputError(
-                f"self_train_epochs: expected 0 or none with model={self.model!r}, VaDE's groups alone are sharpened, "
-                f"got {self.self_train_epochs}"
-            )
-        if self.hints is not None and (self.limit is not None or self.held_out):
-            raise InputError("hints: cannot be combined with limit or held_out: it needs one entry for each row")
-        if self.held_out >= 1:
-            raise InputError(f"held_out: expected a share from 0 to below 1, got {self.held_out}")
-        if self.pretrained is not None and not (self.model == "vade" or SYSTEMS[self.model].pretrains):
-            raise InputError(f"pretrained: {self.model} does not start from an autoencoder; leave it out")
 
     @property
     def init_file(self) -> str | None:
@@ -163,64 +151,32 @@ class TrainConfig(Settings):
         if self.init_file is None:
             return
         if not self.init.endswith(".npy"):
-            raise InputError(f"init: expected one of {', '.join(METHODS)}, or a .npy file, got {self.init!r}")
-        if self.limit is not None or self.held_out:
-            raise InputError("init: a file cannot be combined with limit or held_out: it needs one entry for each row")
-        if self.clusters == AUTO:
-            raise InputError("init: a file has a known number of clusters; use clusters=K, not 'auto'")
-        if self.model != "vade" or self.distribute == "multiworker":
-            raise InputError("init: a file goes with model='vade' on one machine; use one of the names")
+            raise InputError("init", f"one of {', '.join(METHODS)}, or a .npy file", repr(self.init))
+        drawn = self.limit is not None or self.held_out
+        if drawn or self.clusters == AUTO or self.model != "vade" or self.distribute == "multiworker":
+            expected = "a name beside limit, held_out, clusters auto, other systems and several machines"
+            raise InputError("init", expected, repr(self.init), "a file has one entry for each row")
 
-    def resolve(
-        self,
-        n: int,
-        features: int = NARROW,
-        *,
-        sharpens: bool = False,
-        convolves: bool = False,
-        learns_variance: bool = True,
-        **more,
-    ) -> Resolved:
+    def resolve(self, n: int, features: int = NARROW, **more) -> Resolved:
         """The settings of the fit to n rows [n, features], with all that depends on the rows written out."""
         if self.init_file is not None:
-            return replace(self, init=AUTO).resolve(
-                n, features, sharpens=sharpens, convolves=convolves, learns_variance=learns_variance, **more
-            )
-        if self.model == "vade":
-            told = {"sharpens": sharpens, "convolves": convolves, "learns_variance": learns_variance}
-            return super().resolve(n, features, **told)
-        return super().resolve(n, features, learns_variance=learns_variance, **vars(SYSTEMS[self.model]))
-
-    def of_runs(self) -> str:
-        found = {name: getattr(self, name) for name in ("hints", "pretrained", "limit", "held_out")}
-        found = {"model": self.model, **found} if self.model != "vade" else found
-        return ", ".join(f"{name}={value!r}" for name, value in found.items() if value)
-
-    def plain(self) -> Settings:
-        """The settings of the fit alone, whose rows, hints and autoencoder are given apart."""
-        values = {each.name: getattr(self, each.name) for each in fields(Settings)}
-        return Settings(**{**values, "init": AUTO if self.init_file else self.init})
+            return replace(self, init=AUTO).resolve(n, features, **more)
+        if self.model != "vade":
+            more = {"learns_variance": more.get("learns_variance", True), **vars(SYSTEMS[self.model])}
+        return replace(super().resolve(n, features, **more), restart=self.restart)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2)
 
     @classmethod
     def of(cls, values: dict) -> "TrainConfig":
-        """The configuration whose `to_json` held these values.
+        """The configuration whose `to_json` held these values; settings that a version does not have are left out.
 
         Raises:
-            InputError: it has unknown or unusable settings.
+            InputError: it has unusable settings.
         """
-        if isinstance(values.get("augment"), bool):  # as it was before there were two kinds
-            values = {**values, "augment": "digits" if values["augment"] else "none"}
-        values = {"hidden": HIDDEN, "network": "dense", **values}  # what every run had before a setting
-        if values.get("data") is not None:  # what was ignored is refused now
-            values |= {"data_dir": None, "require_full": False}
-        if values.get("model", "vade") != "vade":  # older versions took it, and did nothing with it
-            values |= {"restart": 0}
-        if values["network"] == "conv":  # whose widths were written down, which are none of its networks
-            values["hidden"] = None
-        return cls.create(**values)
+        known = {each.name for each in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})
 
 
 def cluster_counts(text: str) -> range:
@@ -230,16 +186,13 @@ def cluster_counts(text: str) -> range:
         InputError: neither a number nor a range.
     """
     try:
-        numbers = [int(part) for part in text.split(":")]
-    except ValueError:
-        numbers = []
-    if len(numbers) == 1:
-        return range(numbers[0], numbers[0] + 1)
-    if len(numbers) not in (2, 3) or not 1 <= numbers[0] < numbers[1] or min(numbers) < 1:
-        raise InputError(f"clusters: expected a number, or a range such as 5:20 or 5:20:5, or auto, got {text!r}")
-    low, high, step = [*numbers, 1][:3]
-    if low + step > high:
-        raise InputError(f"clusters: expected a range of several numbers, got {text!r}, which is {low} alone")
-    if (high - low) // step >= MOST:
-        raise InputError(f"clusters: expected a range of at most {MOST:,} numbers, got {text!r}; take larger steps")
-    return range(low, high + 1, step)
+        low, high, step = [*map(int, text.split(":")), None, None][:3]
+        counts = range(low, (low if high is None else high) + 1, step or 1)
+    except (ValueError, TypeError):
+        counts = range(0)
+    several = ":" in text
+    if not several and len(counts) == 1:
+        return counts
+    if not 1 < len(counts) <= MAX_RUNS or counts[0] < 1:
+        raise InputError("clusters", "a number, a range such as 5:20 or 5:20:5, or auto", repr(text))
+    return counts

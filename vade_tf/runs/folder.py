@@ -9,24 +9,15 @@
     model.keras              the trained VaDE, or what another system fitted
     export/1/                a VaDE as a SavedModel in float32, for servers (see `export`)
     tensorboard/             the columns of metrics.csv as scalars, and views of the clusters
-    checkpoints/state.npz    weights, optimizer and history after an epoch
-    checkpoints/pretrained.npz  the autoencoder's weights, for other runs to start from
-    checkpoints/clusters.npz what was found for each number of clusters, where the number is chosen
-    checkpoints/begun.npz    of which rows and settings the fit is
-    checkpoints/start.npz    soft partition and mixture of the start
-    checkpoints/further.npz  of texts: the groups that further autoencoders found
-    checkpoints/partition.npz  the partition as last recomputed during the VaDE phase
-    checkpoints/             best.npz, guided.npz, seconds.npz: see `training.store`
+    checkpoints/NAME.npz     what a resume goes on from, see `training.store`; state.npz: weights, optimizer and history
 
-Files are written under another name and then renamed, so each is whole or not there. What a folder holds is checked
-when it is read, for it may have been altered. Who trains holds `.lock`, see `places`.
+Files are written under another name and then renamed, so each is whole or not there. Who trains holds `.lock`.
 """
 
 import csv
 import io
-import itertools
 import json
-import math
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,40 +26,35 @@ import numpy as np
 from vade_tf.data import coding
 from vade_tf.data.dataset import Coded
 from vade_tf.errors import InputError, cited
-from vade_tf.paths import usable
-from vade_tf.reading import COPY_AGAIN, each, json_object, record, stored_arrays, text_of
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.places import CONFIG, DATA, by_name, check_empty, list_told, told
+from vade_tf.runs.location import check_unused
 from vade_tf.training.store import COLUMNS, TEXT_COLUMNS
-from vade_tf.writing import whole, write_whole, writing
+from vade_tf.writing import whole, write_whole
 
-MOST_EPOCHS = 10**6  # rows of a history, which are held as objects of Python and drawn
-LARGEST = 1e30  # of a finite number in a history or a table; the span of larger ones is not to be drawn
-NUMBER, MAYBE = (int, float), (int, float, type(None))
-SCORES, BOUND = ("acc", "nmi", "ari"), ("elbo", "distortion", "rate_z", "rate_c")  # of each all are there, or none
-CHOICE = record(
-    {
-        "n_clusters": int,
-        "why": told,
-        "tried": each(list, int),
-        "strength": each(list, NUMBER),
-    }
-)
-METRICS = {
-    **dict.fromkeys(("dataset", "source", "device", "precision"), told),
-    **dict.fromkeys(("n", "n_features", "n_clusters", "seed"), int),
-    **dict.fromkeys((*SCORES, *BOUND, "rate_w"), MAYBE),
-    "likelihood": lambda value: value is None or told(value),
-    "choice": lambda value: value is None or (CHOICE(value) and len(value["tried"]) == len(value["strength"])),
-    **dict.fromkeys(("kind", "start"), told),
-    **dict.fromkeys(("health", "remedies"), list_told),
-    "epochs": by_name(MAYBE),
-    "seconds": by_name(NUMBER),
-    "versions": by_name(told),
-}
+COPY_AGAIN = "copy the run folder again"
+SCORES, BOUND = ("acc", "nmi", "ari"), ("elbo", "distortion", "rate_z", "rate_c")
+METRICS = ("dataset", "source", "n", "n_features", "n_clusters", "seed", "health", "remedies", "epochs", "seconds")
+DATA = ("source", "rows", "features", "crc32")
 
 
-def schema_of(folder: Path) -> Coded | None:
+def read_json(file: Path, keys: tuple[str, ...] = ()) -> dict:
+    """The object that a JSON file of a run holds, with these keys among others.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        values = json.loads(file.read_text("utf-8"))
+        if absent := [key for key in keys if key not in values]:
+            raise ValueError(f"{absent[0]} is missing")
+        return values
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputError(
+            "run", "a whole run folder", f"{file}, which is damaged ({cited(error)})", COPY_AGAIN
+        ) from error
+
+
+def read_schema(folder: Path) -> Coded | None:
     """How the rows of a run were coded, as schema.json of its folder says; None where there is none.
 
     Raises:
@@ -79,10 +65,10 @@ def schema_of(folder: Path) -> Coded | None:
         return None
     try:
         return coding.read(file)
-    except InputError:
-        raise
-    except ValueError as error:
-        raise InputError(f"{file} is missing or damaged ({cited(error)}); {COPY_AGAIN}") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(
+            "run", "a whole run folder", f"{file}, which is damaged ({cited(error)})", COPY_AGAIN
+        ) from error
 
 
 class Run:
@@ -97,40 +83,40 @@ class Run:
         """A new run folder, for data with this fingerprint, coded by this schema.
 
         Raises:
-            InputError: the folder is not empty, or cannot be written.
+            InputError: the folder is not empty.
         """
-        path = usable(path, "out")
-        check_empty(path)
-        with writing(path):
-            (path / "checkpoints").mkdir(parents=True, exist_ok=True)
+        path = Path(path)
+        check_unused(path)
+        (path / "checkpoints").mkdir(parents=True, exist_ok=True)
         write_whole(path / "data.json", json.dumps(data).encode())
-        if schema is None:  # a run of other data, which a kill ended here, may have left one
-            (path / "schema.json").unlink(missing_ok=True)
-        else:
+        (path / "schema.json").unlink(missing_ok=True)  # of a run of other data, which a kill ended here
+        if schema is not None:
             write_whole(path / "schema.json", json.dumps(schema.to_dict()).encode())
         write_whole(path / "config.json", config.to_json().encode())
         return cls(path, config)
 
     @classmethod
-    def open(cls, path: str | Path, argument: str = "") -> "Run":
+    def open(cls, path: str | Path, argument: str = "run") -> "Run":
         """The run in an existing folder.
 
         Args:
             path: the folder.
-            argument: that gave its name, if one did.
+            argument: that gave its name.
 
         Raises:
             InputError: there is no run in it, or its config.json is damaged.
         """
-        path = usable(path, "run")
-        file = path / "config.json"
+        file = Path(path) / "config.json"
         if not file.is_file():
-            named = f"{argument}: " if argument else ""
-            raise InputError(f"{named}{path}: expected a run folder, found no config.json in it")
+            raise InputError(
+                argument, "a run folder", f"{path}, which has no config.json", "give a folder that train made"
+            )
         try:
-            return cls(path, TrainConfig.of(json_object(file, CONFIG)))
-        except InputError as error:  # no JSON, or a setting out of range
-            raise InputError(f"{file} is damaged or of another version ({error})") from error
+            return cls(Path(path), TrainConfig.of(read_json(file)))
+        except (InputError, TypeError) as error:
+            raise InputError(
+                argument, "a run folder of this version", f"{file}, which is damaged or of another ({error})"
+            ) from error
 
     @property
     def finished(self) -> bool:
@@ -141,18 +127,14 @@ class Run:
         """data.json: what the run began with.
 
         Source, rows, features and crc32 of the rows, a checksum of the hints, whether the rows stayed in their file,
-        and the shape of the images that they are (None, or not there, in older folders).
+        the shape of the images that they are, and their kind.
         """
-        return json_object(self.path / "data.json", DATA)
+        return read_json(self.path / "data.json", DATA)
 
     @property
     def schema(self) -> Coded | None:
-        """schema.json: how the rows were coded; None for rows of an array, and for runs that are older than schemas.
-
-        Raises:
-            InputError: the file is damaged.
-        """
-        return schema_of(self.path)
+        """schema.json: how the rows were coded; None for rows of an array."""
+        return read_schema(self.path)
 
     @property
     def metrics(self) -> dict:
@@ -162,43 +144,16 @@ class Run:
             InputError: the run is not finished, or the file is damaged.
         """
         if not self.finished:
-            raise InputError(f"{self.path}: expected a finished run; continue it with resume={str(self.path)!r}")
-        file = self.path / "metrics.json"
-        found = {**dict.fromkeys((*SCORES, *BOUND)), **json_object(file, METRICS)}
-        for names in (SCORES, BOUND):
-            absent = [name for name in names if found[name] is None]
-            if 0 < len(absent) < len(names) or (absent and names == BOUND and self.config.model == "vade"):
-                raise InputError(f"{file} is damaged ({absent[0]}: expected a number, got none); {COPY_AGAIN}")
-        return found
+            raise InputError("run", "a finished run", str(self.path), "resume it")
+        return {**dict.fromkeys((*SCORES, *BOUND)), **read_json(self.path / "metrics.json", METRICS)}
 
-    def check_data(self, data: dict, argument: str, todo: str = "restore that file") -> None:
-        """Raises InputError that blames `argument` unless the run began with these data.
-
-        Args:
-            data: as data.json has it. Hints and kinds are compared where both have them: older folders have none.
-            argument: what the error names.
-            todo: what the error advises.
-        """
+    def check_data(self, data: dict, argument: str, hint: str = "restore that file") -> None:
+        """Raises InputError that blames `argument` unless the run began with these data, as data.json has them."""
         before = self.data
-        if any(data[name] != before[name] for name in ("rows", "features", "crc32")):
-            expected, got = (f"{each['rows']:,} rows of {each['features']:,} features" for each in (before, data))
-            got = got if got != expected else f"other {got}"
-            got += "" if data["source"] == before["source"] else f" from {data['source']}"
-            raise InputError(
-                f"{argument}: {self.path} began with other data: expected {expected} from {before['source']}, got {got}"
-                f"; {todo}"
-            )
-        for name, of in (("image_shape", "images of shape "), ("kind", "")):
-            if name in before and name in data and before[name] != data[name]:
-                raise InputError(
-                    f"{argument}: {self.path} began with a version of vade_tf that took its rows for "
-                    f"{of}{before[name]}, not {data[name]}; train it anew"
-                )
-        theirs, mine = before.get("hints"), data.get("hints")
-        if None not in (theirs, mine) and theirs != mine:
-            raise InputError(
-                f"{argument}: {self.path} began with other hints than {self.config.hints} holds now; restore that file"
-            )
+        for name in ("rows", "features", "crc32", "image_shape", "kind", "hints"):
+            if before.get(name) != data.get(name):
+                expected, got = (f"{each['source']}, {name} {each.get(name)}" for each in (before, data))
+                raise InputError(argument, f"the data that {self.path} began with ({expected})", got, hint)
 
     def choose(self, clusters: int) -> None:
         """Write the number of clusters that a fit has chosen into config.json."""
@@ -218,7 +173,15 @@ class Run:
             InputError: the file is damaged.
         """
         file = self._checkpoint(name)
-        return stored_arrays(file, "remove it to start its phase anew") if file.exists() else None
+        if not file.exists():
+            return None
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                return dict(arrays)
+        except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
+            raise InputError(
+                "resume", "whole checkpoints", f"{file} ({cited(error)})", "remove it to start its phase anew"
+            ) from error
 
     def place(self, name: str) -> str:
         """Where the arrays of a name are, for an error that is about them."""
@@ -239,27 +202,19 @@ class Run:
         """metrics.csv: a dict an epoch, numbers as floats, columns without a value left out.
 
         Raises:
-            InputError: it is missing or damaged.
+            InputError: it is damaged.
         """
         file = self.path / "metrics.csv"
         try:
-            reader = csv.DictReader(io.StringIO(text_of(file), newline=""))
-            if not {"phase", "epoch"} <= set(reader.fieldnames or ()) <= set(COLUMNS):
-                raise ValueError(f"its columns are {reader.fieldnames}")
-            rows = [
-                {name: text if name in TEXT_COLUMNS else float(text) for name, text in row.items() if text != ""}
-                for row in itertools.islice(reader, MOST_EPOCHS)
-            ]
-            if next(reader, None) is not None:
-                raise ValueError(f"it has more than {MOST_EPOCHS:,} rows")
-            if any(not {"phase", "epoch"} <= set(row) for row in rows):
-                raise ValueError("a row without a phase or an epoch")
-            numbers = [cell for row in rows for cell in row.values() if isinstance(cell, float)]
-            if far := [number for number in numbers if LARGEST < abs(number) < math.inf]:
-                raise ValueError(f"expected numbers up to {LARGEST:g}, got {far[0]:g}")
-            return rows
-        except (OSError, ValueError, TypeError, csv.Error) as error:
-            raise InputError(f"{file} is missing or damaged ({cited(error)}); {COPY_AGAIN}") from error
+            with file.open(newline="", encoding="utf-8") as stream:
+                return [
+                    {name: text if name in TEXT_COLUMNS else float(text) for name, text in row.items() if text != ""}
+                    for row in csv.DictReader(stream)
+                ]
+        except (ValueError, TypeError, csv.Error) as error:
+            raise InputError(
+                "run", "a whole run folder", f"{file}, which is damaged ({cited(error)})", COPY_AGAIN
+            ) from error
 
     def finish(self, metrics: dict) -> None:
         """Write metrics.json, which marks the run as finished, and drop the state that only a resume needs."""

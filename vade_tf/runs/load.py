@@ -7,21 +7,15 @@ from pathlib import Path
 
 import keras
 
-from vade_tf.data.checks import checked_shape
 from vade_tf.data.dataset import Coded
 from vade_tf.errors import InputError, cited
 from vade_tf.model import stored
-from vade_tf.model.mixed import Mixed
 from vade_tf.model.vade import VaDE
-from vade_tf.paths import usable
-from vade_tf.reading import COPY_AGAIN
-from vade_tf.runs.folder import Run, schema_of
+from vade_tf.runs.folder import COPY_AGAIN, Run, read_schema
+from vade_tf.runs.location import check_single
 from vade_tf.systems import registry  # noqa: F401  layers of systems that were added are known to Keras
 from vade_tf.systems.gmvae import GMVAE
 from vade_tf.systems.models import Clustering
-from vade_tf.training.settings import AUTO
-
-SYSTEMS = (VaDE, Clustering, GMVAE)
 
 
 def load(path: str | Path) -> keras.Model:
@@ -37,17 +31,24 @@ def load(path: str | Path) -> keras.Model:
     Raises:
         InputError: there is none, or it cannot be read, or it is no model of this package.
     """
-    path = usable(path, "path")
+    path = Path(path)
+    check_single(path)
     file = path if path.name.endswith(".keras") else path / "model.keras"
     if not file.is_file():
-        served = "; an exported version is loaded by vade_tf.Served" if (path / "saved_model.pb").exists() else ""
-        raise InputError(f"{path}: expected a finished run folder or a .keras file, found no {file.name} there{served}")
+        raise InputError(
+            "path",
+            "a finished run folder or a .keras file",
+            f"{path}, which has no {file.name}",
+            "vade_tf.Served loads an export",
+        )
     try:
         model = stored.load(file)
     except Exception as error:  # whatever Keras, h5py and TensorFlow raise for what is damaged
-        raise InputError(f"{file} is damaged or of another version ({cited(error)})") from error
-    if not isinstance(model, SYSTEMS):
-        raise InputError(f"{file}: expected a model of vade_tf, got {type(model).__name__}")
+        raise InputError(
+            "path", "a model of this version", f"{file}, which is damaged or of another ({cited(error)})"
+        ) from error
+    if not isinstance(model, (VaDE, Clustering, GMVAE)):
+        raise InputError("path", "a model of vade_tf", f"{file}, which holds {type(model).__name__}")
     return model
 
 
@@ -64,46 +65,34 @@ def load_schema(path: str | Path) -> Coded | None:
     Raises:
         InputError: schema.json is damaged, or there is no run.
     """
-    path = usable(path, "path")
-    folder = path.parent if path.name.endswith(".keras") else path
-    if folder == path and not any((folder / name).is_file() for name in ("config.json", "model.keras")):
-        raise InputError(f"{path}: expected a run folder, found no model.keras there")
-    return schema_of(folder)
+    folder = Path(path).parent if Path(path).name.endswith(".keras") else Path(path)
+    if not (folder / "model.keras").is_file() and not Path(path).is_file():
+        raise InputError("path", "a run folder", f"{path}, which has no model.keras")
+    return read_schema(folder)
 
 
-def check_model(run: Run, model: keras.Model) -> None:
-    """Raises InputError unless the model in a run folder reads rows as the run has them: their width and kinds."""
-    width, schema = run.data["features"], run.schema
-    if model.n_features != width:
-        raise InputError(
-            f"{run.path / 'model.keras'}: expected a model of {width} features, as data.json has, got one of "
-            f"{model.n_features}; copy the run folder again"
-        )
-    if (shape := run.data.get("image_shape")) is not None:
-        try:
-            checked_shape(shape, (0, width))
-        except InputError as error:
-            raise InputError(f"{run.path / 'data.json'}: {error}; {COPY_AGAIN}") from error
-    if schema is None:
-        return
-    blocks = schema.blocks or (("gaussian", len(schema.features)),)
-    if (found := sum(size for _, size in blocks)) != width:
-        raise InputError(
-            f"{run.path / 'schema.json'}: expected {width} features, as data.json has, got {found:,}; {COPY_AGAIN}"
-        )
-    mixed = isinstance(model.likelihood, Mixed) and run.config.likelihood == AUTO
-    if mixed and model.likelihood.blocks != blocks:
-        raise InputError(
-            f"{run.path / 'schema.json'}: expected columns of the kinds that model.keras has, in its order, got "
-            f"others; {COPY_AGAIN}"
-        )
+def load_run(path: str | Path) -> tuple[Run, keras.Model]:
+    """A finished run and its model, which reads rows of the width and has the clusters that the run has.
 
-
-def check_clusters(run: Run, model: keras.Model) -> None:
-    """Raises InputError unless the model in a run folder has as many clusters as the run says."""
+    Raises:
+        InputError: the run is not finished, or the files of the folder do not belong together.
+    """
+    check_single(path)
+    run = Run.open(path)
+    said = run.metrics["n_clusters"]
+    model = load(path)
     mixture = model.prior if isinstance(model, VaDE) else getattr(model, "head", None)
-    said, found = run.metrics["n_clusters"], model.n_clusters if mixture is None else mixture.n_components
-    if said != found:
-        raise InputError(
-            f"{run.path / 'metrics.json'}: expected n_clusters of {found}, as model.keras has, got {said}; {COPY_AGAIN}"
-        )
+    found = {
+        "data.json": (run.data["features"], model.n_features),
+        "schema.json": (model.n_features if run.schema is None else len(run.schema.features), model.n_features),
+        "metrics.json": (said, model.n_clusters if mixture is None else mixture.n_components),
+    }
+    for name, (expected, got) in found.items():
+        if expected != got:
+            raise InputError(
+                "run",
+                f"a model.keras that fits {name} ({expected} features or clusters)",
+                f"{path} ({got})",
+                COPY_AGAIN,
+            )
+    return run, model

@@ -5,7 +5,6 @@ import platform
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from vade_tf import metrics
 from vade_tf.data import pipeline
@@ -13,7 +12,7 @@ from vade_tf.data.dataset import Dataset
 from vade_tf.data.sparse import Rows, part
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import BOUND, SCORES
-from vade_tf.training import callbacks, cluster, device, distribute, partitions
+from vade_tf.training import callbacks, cluster, device, partitions
 from vade_tf.training.autoencoder import AUTOENCODER
 from vade_tf.training.fitting import Fitted
 from vade_tf.training.loop import PLAIN_VAE
@@ -46,24 +45,20 @@ class Scores(keras.callbacks.Callback):
             logs.update(metrics.scores(self.y, model_groups(self.model, self.x)))
 
 
-def means(model: keras.Model, x: Rows, strategy: tf.distribute.Strategy | None = None) -> dict[str, float]:
-    """The metrics of a compiled model over all rows [n, D], by name; each of several workers evaluates its batches.
+def means(model: keras.Model, x: Rows) -> dict[str, float]:
+    """The metrics of a compiled model over all rows [n, D], by name.
 
-    They are batches of all rows, for a row's noise hangs on its place in one. Keras adds up in float32, which loses
-    sight of a batch after 10^5 others or so: parts of the rows are evaluated.
+    Keras adds up in float32, which loses sight of a batch after 10^5 others or so: parts of the rows are evaluated.
     """
     size = pipeline.together(x)
-    shared = distribute.share(strategy, pipeline.steps_per_epoch(len(x), size))
-    share = range(shared.start * size, min(shared.stop * size, len(x)))
-    own = share or range(1)  # who has none hears of the names at least
     total: dict[str, float] = {}
     with pipeline.reading(x):
-        for start in range(own.start, own.stop, BATCHES * size):
-            rows = part(x, slice(start, min(start + BATCHES * size, own.stop)))
+        for start in range(0, len(x), BATCHES * size):
+            rows = part(x, slice(start, min(start + BATCHES * size, len(x))))
             found = model.evaluate(pipeline.ordered_batches(rows), verbose=0, return_dict=True)
             for name, mean in found.items():
-                total[name] = total.get(name, 0.0) + mean * (len(rows) / len(own))
-    return distribute.mean_of_shares(strategy, total, len(share) / len(x))
+                total[name] = total.get(name, 0.0) + mean * (len(rows) / len(x))
+    return total
 
 
 def summarise(

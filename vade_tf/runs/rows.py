@@ -11,14 +11,13 @@ from vade_tf.data.files import load_file
 from vade_tf.data.greys import asked
 from vade_tf.data.images import BUNDLED, load_mnist
 from vade_tf.data.named import DATASETS
-from vade_tf.data.shards import SHARE, FileRows, stays_in_file
-from vade_tf.errors import InputError, cited
-from vade_tf.paths import usable
+from vade_tf.data.shards import FileRows, stays_in_file
+from vade_tf.errors import InputError
 from vade_tf.reading import plain_array
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.seeding import Stream, generator, subset
-from vade_tf.training import given, initialization
+from vade_tf.training import arguments, initialization
 from vade_tf.training.settings import AUTO
 
 
@@ -80,12 +79,6 @@ def load_whole(config: TrainConfig, before: Run | None = None, in_file: bool | N
     return dataset if config.likelihood == AUTO else asked(dataset, config.likelihood)
 
 
-def check_there(config: TrainConfig, folder: Path) -> None:
-    """Raises InputError where the file that the runs in a folder began with is not at its place any more."""
-    if config.data is not None and not Path(config.data).exists():
-        raise InputError(f"resume: {folder} began with {config.data}, which is not there now; put it back at that path")
-
-
 def load_rows(config: TrainConfig, whole: Dataset | None = None, in_file: bool | None = None) -> RunRows:
     """The rows that a run with this configuration trains on, and its K.
 
@@ -103,20 +96,21 @@ def load_rows(config: TrainConfig, whole: Dataset | None = None, in_file: bool |
     if clusters is None and config.dataset is not None:
         clusters = DATASETS[config.dataset].clusters
     if clusters is None:
-        raise InputError("clusters: expected the number of clusters, which data from a file need, got none")
+        raise InputError("clusters", "the number of clusters, which rows of your own need", "none")
     numbers, others = numbers_of(config, len(dataset.x))
     aside = dataset.part(others) if len(others) else None
     if len(numbers) < len(dataset.x):
         dataset = dataset.part(np.asarray(numbers))
         dataset = dataset if in_file else held_in_memory(dataset)
     if in_file not in (None, isinstance(dataset.x, FileRows)):
-        raise InputError(_other_form(dataset, bool(in_file)))
+        was, now = ("in memory", "in their file") if not in_file else ("in their file", "in memory")
+        raise InputError("data", f"rows {was}, as when the run began, which decides their order", now)
     if isinstance(clusters, int) and clusters > len(dataset.x):
-        raise InputError(f"clusters: expected at most the number of rows, {len(dataset.x)}, got {clusters}")
+        raise InputError("clusters", f"at most the number of rows, {len(dataset.x)}", str(clusters))
     hints = None
     if config.hints is not None:
         assert isinstance(clusters, int)  # `TrainConfig` refuses hints beside "auto"
-        hints = given.checked_hints(_plain("hints", config.hints), len(dataset.x), clusters)
+        hints = arguments.validate_hints(plain_array(Path(config.hints)), len(dataset.x), clusters)
     # a run on the bundled digits stays with them, network or not
     where = BUNDLED if config.data is None and dataset.source == BUNDLED else config.data_dir
     config = replace(config, clusters=clusters, data_dir=where)
@@ -129,17 +123,6 @@ def held_in_memory(dataset: Dataset) -> Dataset:
     if not isinstance(x, FileRows) or stays_in_file(*x.shape, x.dtype):
         return dataset
     return replace(dataset, x=x[:])
-
-
-def _other_form(dataset: Dataset, in_file: bool) -> str:
-    """Why rows are not in the form in which a run began, and what to do."""
-    if in_file:
-        return "data: the run read its rows from their file; expected whole=load_whole(..., in_file=True), got an array"
-    size = dataset.x.shape[0] * dataset.x.shape[1] * dataset.x.dtype.itemsize / SHARE / 2**30
-    return (
-        f"data: the run held its rows in memory, which decides their order in every pass; continue it on a machine of "
-        f"at least {size:.1f} GiB"
-    )
 
 
 def numbers_of(config: TrainConfig, n: int) -> tuple[Sequence[int] | np.ndarray, np.ndarray]:
@@ -158,7 +141,9 @@ def numbers_of(config: TrainConfig, n: int) -> tuple[Sequence[int] | np.ndarray,
     size = round(config.held_out * len(numbers))
     aside[generator(config.seed, Stream.HELD_OUT).choice(len(numbers), size, replace=False)] = True
     if aside.all() or not aside.any():
-        raise InputError(f"held_out: {config.held_out} of {len(numbers)} rows leaves one side empty")
+        raise InputError(
+            "held_out", f"a share that leaves some of {len(numbers)} rows on both sides", str(config.held_out)
+        )
     return numbers[~aside], numbers[aside]
 
 
@@ -171,11 +156,4 @@ def given_start(config: TrainConfig, n: int) -> np.ndarray | None:
     if config.init_file is None:
         return None
     assert isinstance(config.clusters, int)  # `TrainConfig` refuses a file beside "auto"
-    return initialization.as_partition(_plain("init", config.init_file), n, config.clusters)
-
-
-def _plain(argument: str, file: str) -> np.ndarray:
-    try:
-        return plain_array(usable(file, argument))
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{argument}: {file} cannot be read as .npy ({cited(error)})") from error
+    return initialization.as_partition(plain_array(Path(config.init_file)), n, config.clusters)

@@ -1,11 +1,4 @@
-"""How many clusters, and which of several runs: what speaks for each, from numbers alone. No labels, no model, no file.
-
-Of several K, three criteria, which look at different things:
-
-* the bound on rows kept from training: does another component explain new rows better;
-* BIC of the starting mixtures on one code, which all K share: is it worth its parameters;
-* prediction strength (`training.n_clusters`): are the groups found again on other rows.
-"""
+"""How many clusters, and which of several runs: criteria from numbers alone. No labels, no model, no file."""
 
 import numpy as np
 from scipy.special import logsumexp
@@ -13,13 +6,6 @@ from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.training.initialization import Start
 from vade_tf.training.n_clusters import MIN_STRENGTH
-
-BLOCK = 16_384  # codes whose log densities are taken together
-
-
-def n_parameters(n_clusters: int, latent_dim: int) -> int:
-    """Free parameters of the mixture: K means and K variances of each dimension, K - 1 weights."""
-    return 2 * latent_dim * n_clusters + n_clusters - 1
 
 
 def bic(z: np.ndarray, start: Start) -> float:
@@ -31,14 +17,13 @@ def bic(z: np.ndarray, start: Start) -> float:
         z: codes, [n, latent].
         start: the mixture.
     """
-    total = 0.0
-    for first in range(0, len(z), BLOCK):
-        rows = z[first : first + BLOCK]
-        log_joint = np.empty((len(start.pi), len(rows)))  # [K, rows]
-        for c, (pi, mu, sigma2) in enumerate(zip(start.pi, start.mu, start.sigma2, strict=True)):
-            log_joint[c] = np.log(pi) - 0.5 * np.sum((rows - mu) ** 2 / sigma2 + np.log(2 * np.pi * sigma2), axis=1)
-        total += logsumexp(log_joint, axis=0).sum()
-    return float(-2 * total + n_parameters(*start.mu.shape) * np.log(len(z)))
+    components = zip(start.pi, start.mu, start.sigma2, strict=True)
+    log_joint = [
+        np.log(pi) - 0.5 * np.sum((z - mu) ** 2 / sigma2 + np.log(2 * np.pi * sigma2), axis=1)
+        for pi, mu, sigma2 in components
+    ]  # [K, n]
+    parameters = 2 * start.mu.size + len(start.pi) - 1
+    return float(-2 * logsumexp(log_joint, axis=0).sum() + parameters * np.log(len(z)))
 
 
 def agreement(partitions: list[np.ndarray]) -> np.ndarray:
@@ -80,7 +65,7 @@ def recommend(rows: list[dict]) -> dict:
     """One K of those tried: the largest with a prediction strength of at least `MIN_STRENGTH`, else the strongest.
 
     The held-out bound names the smallest K within one standard error of the best, BIC the lowest; both rise with every
-    component that a group's shape can use, so they are told and do not decide.
+    component that a group's shape can use, so they are reported and do not decide.
 
     Args:
         rows: for each K, ascending: n_clusters, behind, behind_se, bic and strength.

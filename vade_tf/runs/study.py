@@ -1,39 +1,40 @@
-"""Several runs of one configuration in one folder: what studies of seeds, of restarts and of K have in common.
+"""Several runs of one configuration in one folder: over seeds, over restarts, or over numbers of clusters.
 
     KIND.json        the plan: the values, and the configuration they vary; its presence marks the folder
     seed-0/, ...     a run each; restart-0/, ... and k-5/, ... in the other kinds
     KIND.csv         a row a run
-    summary.json     the runs side by side, and which of them was chosen without labels
+    summary.json     the runs side by side, and which of them was chosen without labels; marks the study as finished
 
-The rows are loaded once. Restarts and sweeps share the autoencoder that their first run trains.
+The rows are loaded once. Restarts and numbers of clusters share the autoencoder that their first run trains. Of
+restarts the chosen run is copied to the top of the folder, which is a run folder like any other then.
 """
 
 import csv
 import io
 import json
-import reprlib
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from vade_tf.data.dataset import Dataset
 from vade_tf.errors import DivergedError, InputError
-from vade_tf.paths import usable
-from vade_tf.reading import json_object
-from vade_tf.runs import selection, train
-from vade_tf.runs.config import MOST, TrainConfig
+from vade_tf.runs import selection, sweep, train
+from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.filled import filled
-from vade_tf.runs.folder import Run
+from vade_tf.runs.folder import Run, read_json
 from vade_tf.runs.load import load
-from vade_tf.runs.places import KINDS, PLAN, check_outside, held, refuse_links
-from vade_tf.runs.rows import check_there, load_rows, load_whole
+from vade_tf.runs.location import LOCK, PREFIXES, check_unused, held, kind_of
+from vade_tf.runs.rows import load_rows, load_whole
 from vade_tf.training.posterior import model_groups
 from vade_tf.training.reporter import Silent
-from vade_tf.training.setting_values import LARGEST
 from vade_tf.training.settings import AUTO
-from vade_tf.writing import write_whole
+from vade_tf.writing import whole_path, write_whole
+
+SETTINGS = {"seeds": "seed", "restarts": "restart", "clusters": "clusters"}  # what varies in each kind of study
+FIGURES = ("acc", "nmi", "ari", "elbo")
 
 
 @dataclass
@@ -41,185 +42,218 @@ class Study:
     """A folder of several runs.
 
     Attributes:
-        kind: one of `places.KINDS`.
+        kind: "seeds", "restarts" or "clusters".
         out: the folder.
         config: what the runs have in common.
-        values: of the setting that varies.
-        whole: all rows, where they are loaded already.
+        values: of the setting that varies, ascending.
+        whole: all rows.
     """
 
     kind: str
     out: Path
     config: TrainConfig
     values: list[int]
-    _whole: Dataset | None = field(default=None, repr=False)
-
-    @classmethod
-    def begin(cls, kind: str, config: TrainConfig, out: str | Path, values, whole: Dataset | None = None) -> "Study":
-        """A new folder; what is wrong with rows, settings or folder is said before anything is written.
-
-        Raises:
-            InputError: rows or settings that cannot be used, or a folder that is not empty or cannot be written.
-        """
-        if config.distribute == "multiworker":
-            raise InputError("distribute: multiworker trains one run; expected one of clusters, seeds and restarts")
-        drawn = config.limit is not None or config.held_out > 0
-        if kind == "seeds" and config.pretrained is not None and drawn:
-            raise InputError(
-                "pretrained: cannot be combined with seeds where limit or held_out is set, for each seed draws other "
-                "rows than the autoencoder was trained on"
-            )
-        check_outside(out, config.data)
-        out, whole = usable(out, "out"), load_whole(config) if whole is None else whole
-        rows = load_rows(config, whole)
-        filled(rows.config, rows)
-        study = cls(kind, out, rows.config, [int(value) for value in values], whole)
-        plan = {"values": study.values, "config": json.loads(study.config.to_json())}
-        with held(out, "out", new=True):
-            write_whole(out / f"{kind}.json", json.dumps(plan).encode())
-        return study
-
-    @classmethod
-    def open(cls, out: str | Path, kind: str) -> "Study":
-        """The study of a kind in an existing folder.
-
-        Raises:
-            InputError: there is none of this kind, or its plan is damaged.
-        """
-        out = usable(out, "resume")
-        file = out / f"{kind}.json"
-        if not file.exists():
-            raise InputError(f"resume: expected a folder of several runs, with {file.name} in it, got {out}")
-        plan = json_object(file, PLAN)
-        try:
-            config, values = TrainConfig.of(plan["config"]), plan["values"]
-            ascending = values == sorted(set(values)) and 0 < len(values) <= MOST
-            if not ascending or values[0] < KINDS[kind].least or values[-1] > LARGEST:
-                raise InputError(f"values: expected different whole numbers, ascending, got {reprlib.repr(values)}")
-        except InputError as error:
-            raise InputError(f"{file} is damaged or of another version ({error})") from error
-        return cls(kind, out, config, values)
-
-    @classmethod
-    def resume(cls, out: str | Path, kind: str) -> "Study":
-        """As `open`, to go on with it: one whose runs are not all finished, and with them the study.
-
-        Raises:
-            InputError: as `open`, or nothing is left to do; a run that diverged may be tried again.
-        """
-        study = cls.open(out, kind)
-        if study.finished:
-            raise InputError(f"resume: {out} holds finished runs; nothing is left to do")
-        return study
+    whole: Dataset
 
     @property
     def folders(self) -> dict[int, Path]:
         """The run folder of each value."""
-        return {value: self.out / f"{KINDS[self.kind].prefix}{value}" for value in self.values}
+        return {value: self.out / f"{PREFIXES[self.kind]}{value}" for value in self.values}
 
-    @property
-    def done(self) -> list[Path]:
-        """The folders of the runs that are finished."""
-        return [folder for folder in self.folders.values() if (folder / "metrics.json").exists()]
-
-    @property
-    def finished(self) -> bool:
-        """Whether all runs are, and what is made of them."""
-        last = ("summary.json", "metrics.json") if self.kind == "restarts" else ("summary.json",)
-        return all((self.out / name).exists() for name in last) and len(self.done) == len(self.values)
-
-    @cached_property
-    def whole(self) -> Dataset:
-        """All rows: loaded and looked at once."""
-        if self._whole is not None:
-            return self._whole
-        check_there(self.config, self.out)
-        begun = next((folder for folder in self.folders.values() if (folder / "config.json").exists()), None)
-        if begun is None:
-            return load_whole(self.config)
-        run = Run.open(begun)
-        whole = load_whole(self.config, run, run.data.get("in_file"))
-        run.check_data(train.identity(load_rows(run.config, whole)), "resume")  # or runs on several data are compared
-        return whole
-
-    @cached_property
-    def _told(self) -> Dataset:
-        """The same rows without the notice, which the first run has given."""
-        return replace(self.whole, notice="")
-
-    def of(self, value: int) -> TrainConfig:
+    def config_of(self, value: int) -> TrainConfig:
         """The configuration of one run."""
-        kind, first = KINDS[self.kind], self.folders[self.values[0]]
-        pretrained = self.config.pretrained
-        if kind.shared and pretrained is None and value != self.values[0]:
-            pretrained = str(first)
-        config = self.config
-        if config.clusters == AUTO and value != self.values[0] and (done := self.done):  # the first has chosen, for all
-            config = replace(config, clusters=Run.open(done[0]).metrics["n_clusters"])
-        varied: dict = {kind.setting: value, "pretrained": pretrained}
+        config, first = self.config, self.folders[self.values[0]]
+        if value != self.values[0]:
+            if self.kind != "seeds" and config.pretrained is None:
+                config = replace(config, pretrained=str(first))
+            if config.clusters == AUTO and (first / "metrics.json").exists():  # it has chosen K, for all
+                config = replace(config, clusters=Run.open(first).metrics["n_clusters"])
+        varied: dict = {SETTINGS[self.kind]: value}
         return replace(config, **varied)
-
-    def held(self):
-        """Keeps the folder for this process while its runs are trained, none of which may be a link."""
-        refuse_links(self.folders.values(), "resume")
-        return held(self.out, "resume" if self._whole is None else "out")  # a new one has its rows
 
     def run(self, reporter: Silent, export: bool) -> dict[int, dict]:
         """metrics.json of every run, by its value, each trained or continued where it is not finished.
 
-        Where all have as many clusters also its agreement: the mean adjusted Rand index of its groups with those of
-        the other runs on the same rows.
+        Of seeds and restarts also its agreement: the mean adjusted Rand index of its groups with those of the others.
 
         Raises:
-            DivergedError: every run, or the autoencoder that they share; one of several is said and left out.
+            DivergedError: every run, or the autoencoder that they share; one of several is reported and left out.
         """
-        results, last, varied = {}, None, KINDS[self.kind].setting
+        results, last, whole = {}, None, self.whole
         for value, folder in self.folders.items():
-            whole = self.whole if value == self.values[0] else self._told
+            name = f"{SETTINGS[self.kind]} {value}"
             try:
-                results[value] = finished(
-                    self.of(value), folder, f"{varied} {value}", whole=whole, reporter=reporter, export=export
+                results[value] = finish(
+                    self.config_of(value), folder, name, whole=whole, reporter=reporter, export=export
                 )
             except DivergedError as error:
-                if KINDS[self.kind].shared and self.config.pretrained is None and not self._lent():
+                first = self.folders[self.values[0]]
+                lent = (first / "checkpoints" / "pretrained.npz").exists() or self.config.pretrained is not None
+                if self.kind != "seeds" and not lent:
                     raise
                 reporter.say(str(error))
                 last = error
+            whole = replace(self.whole, notice="")  # which the first run has shown
         if last is not None and not results:
             raise last
-        if varied != "clusters":  # other K have other groups
-            for result, ari in zip(results.values(), agreement(self.done, self.whole), strict=True):
+        if self.kind != "clusters":  # other K have other groups
+            for result, ari in zip(results.values(), agreement([self.folders[v] for v in results], whole), strict=True):
                 result["agreement"] = float(ari)
         return results
 
-    def _lent(self) -> bool:
-        """Whether the first run has the autoencoder that all share."""
-        first = self.folders[self.values[0]]
-        return (first / "config.json").exists() and Run.open(first).load("pretrained") is not None
 
-    def diverged(self, results: dict[int, dict]) -> list[int]:
-        """The values whose runs `run` has left out."""
-        return [value for value in self.values if value not in results]
+def train_study(
+    kind: str,
+    config: TrainConfig,
+    out: str | Path,
+    values: Sequence[int],
+    *,
+    reporter: Silent | None = None,
+    export: bool = True,
+) -> dict:
+    """Train one run for each value of a setting into a new folder, and choose one without labels.
 
-    def conclude(self, rows: list[dict], summary: dict) -> dict:
-        """Write KIND.csv and summary.json, which marks the study as finished; returns the summary."""
-        text = io.StringIO()
-        columns = [name for name in rows[0] if name != "shares"]
-        writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_whole(self.out / f"{self.kind}.csv", text.getvalue().encode())
-        write_whole(self.out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
-        return summary
+    Args:
+        kind: "seeds", "restarts", or "clusters" (a sweep; a tenth of the rows is held out unless `config` says it).
+        config: what the runs have in common.
+        out: folder, not there yet or empty.
+        values: seeds, numbers of restarts from 0, or numbers of clusters.
+        reporter, export: as for `train.train`.
+
+    Returns:
+        What summary.json holds, with `diverged`, the values that are left out. Of seeds: `runs` (for each its
+        metrics.json and agreement), mean, std (n - 1), min and max of acc, nmi, ari and elbo (labels permitting), and
+        `selected`, the seed that the others agree with most. Of clusters: what `sweep.compare` returns. Of restarts:
+        metrics.json of the chosen run, with `restarts`, one dict each.
+
+    Raises:
+        InputError: data or settings that cannot be used, or a folder in use; nothing is written then.
+        DivergedError: as for `train.train`, of every run.
+    """
+    out, values = Path(out), sorted(set(values))
+    check_unused(out)
+    _check(kind, config)
+    if kind == "clusters":
+        config = replace(config, clusters=values[-1], held_out=config.held_out or sweep.HELD_OUT)
+    whole = load_whole(config)
+    rows = load_rows(config, whole)
+    filled(rows.config, rows)
+    study = Study(kind, out, rows.config, values, whole)
+    study.config_of(values[-1])  # raises where it cannot be so large
+    out.mkdir(parents=True, exist_ok=True)
+    with held(out, "out"):
+        plan = {"values": values, "config": json.loads(rows.config.to_json())}
+        write_whole(out / f"{kind}.json", json.dumps(plan).encode())
+        return _conclude(study, reporter or Silent(), export)
 
 
-def finished(config: TrainConfig, folder: Path, name: str, *, reporter, whole=None, extra=(), export=True) -> dict:
+def resume_study(out: str | Path, *, reporter: Silent | None = None, export: bool = True) -> dict:
+    """What a folder of `train_study` still lacks; Returns as there.
+
+    Raises:
+        InputError: there is no study, its plan is damaged, or nothing is left to do.
+    """
+    kind, out = kind_of(out), Path(out)
+    if kind is None:
+        raise InputError("resume", "a folder of several runs", str(out))
+    if (out / "summary.json").exists():
+        raise InputError("resume", "an unfinished study", f"{out}, in which nothing is left to do")
+    plan = read_json(out / f"{kind}.json", ("config", "values"))
+    config, values = TrainConfig.of(plan["config"]), [int(value) for value in plan["values"]]
+    begun = sorted(out.glob(f"{PREFIXES[kind]}*/config.json"))
+    before = Run.open(begun[0].parent) if begun else None
+    with held(out, "resume"):
+        whole = load_whole(config, before, None if before is None else before.data.get("in_file"))
+        if before is not None:  # or runs on several data are compared
+            before.check_data(train.identity(load_rows(before.config, whole)), "resume")
+        return _conclude(Study(kind, out, config, values, whole), reporter or Silent(), export)
+
+
+def _check(kind: str, config: TrainConfig) -> None:
+    """Raises InputError where several runs cannot have these settings."""
+    if config.distribute == "multiworker":
+        raise InputError("distribute", "none or mirrored for several runs", "multiworker", "train one run")
+    if kind != "seeds" and config.model != "vade":
+        raise InputError(kind, "one of them for other systems than VaDE", f"several for {config.model}")
+    if kind == "clusters" and config.hints is not None:
+        raise InputError("hints", "one number of clusters, whose groups they name", "several")
+    if kind == "seeds" and config.pretrained is not None and (config.limit is not None or config.held_out > 0):
+        raise InputError(
+            "pretrained", "all rows for several seeds", "limit or held_out, by which each seed draws others"
+        )
+
+
+def _conclude(study: Study, reporter: Silent, export: bool) -> dict:
+    """Train what is left, and write KIND.csv, summary.json and, of restarts, the chosen run."""
+    results = study.run(reporter, export)
+    diverged = [value for value in study.values if value not in results]
+    found = summary = {"seeds": _of_seeds, "restarts": _of_restarts, "clusters": _of_clusters}[study.kind](
+        study, results, reporter
+    )
+    summary["diverged"] = diverged
+    rows = summary["runs"] if study.kind == "seeds" else summary.get("restarts") or summary["rows"]
+    if study.kind == "restarts":
+        kept = {name: value for name, value in results[summary["selected"]].items() if name != "agreement"}
+        choice = results[min(results)].get("choice")  # of K, for all
+        found = {**kept, **({} if choice is None else {"choice": choice}), "restarts": rows}
+        write_whole(study.out / "metrics.json", (json.dumps(found, indent=2) + "\n").encode())
+    write_whole(study.out / f"{study.kind}.csv", _table(rows).encode())
+    write_whole(study.out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
+    return {**found, "diverged": diverged}
+
+
+def _of_seeds(study: Study, results: dict[int, dict], reporter: Silent) -> dict:
+    runs = list(results.values())
+    spread = {}
+    for name in FIGURES:
+        values = [run[name] for run in runs]
+        if None not in values:
+            std = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+            spread[name] = {"mean": float(np.mean(values)), "std": std, "min": min(values), "max": max(values)}
+    return {"runs": runs, **spread, "selected": runs[selection.most_agreed(runs)]["seed"]}
+
+
+def _of_restarts(study: Study, results: dict[int, dict], reporter: Silent) -> dict:
+    names = ("agreement", "elbo", "acc")
+    rows = [{"restart": value, **{name: run[name] for name in names}} for value, run in results.items()]
+    best = rows[selection.most_agreed(rows)]
+    reporter.say(
+        f"kept restart {best['restart']} of {len(rows)}: mean ARI with the others {best['agreement']:.3f}, ELBO "
+        f"{best['elbo']:.2f}"
+    )
+    for file in study.folders[best["restart"]].iterdir():
+        if file.name in ("metrics.json", LOCK) or file.is_symlink():
+            continue
+        shutil.rmtree(study.out / file.name, ignore_errors=True)  # what a kill after the copy left
+        with whole_path(study.out / file.name) as copy:
+            shutil.copytree(file, copy, symlinks=True) if file.is_dir() else shutil.copyfile(file, copy)
+    return {"restarts": rows, "selected": best["restart"]}
+
+
+def _of_clusters(study: Study, results: dict[int, dict], reporter: Silent) -> dict:
+    reporter.say("comparing them")
+    return sweep.compare(load_rows(study.config, study.whole), {k: study.folders[k] for k in results}, results)
+
+
+def _table(rows: list[dict]) -> str:
+    """The runs as .csv."""
+    columns = [name for name in rows[0] if name not in ("shares", "named")]
+    if "seed" in columns:
+        columns = ["seed", "agreement", "elbo", "acc", "nmi", "ari"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def finish(config: TrainConfig, folder: Path, name: str, *, reporter, whole=None, extra=(), export=True) -> dict:
     """metrics.json of the run in a folder, which is trained, or continued, unless it is finished.
 
     Args:
         config: its settings, if it is not there yet.
         folder: the run folder.
-        name: what is said when there is something to do.
+        name: what is reported when there is something to do.
         whole, reporter, extra, export: as for `train.train`.
 
     Raises:

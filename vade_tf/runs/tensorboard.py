@@ -10,13 +10,12 @@ import tensorflow as tf
 
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.pipeline import together
-from vade_tf.errors import StorageError, cited
 from vade_tf.model.vade import VaDE
 from vade_tf.mosaic import mosaic
 from vade_tf.runs.folder import Run
 from vade_tf.seeding import generator, subset
 from vade_tf.training.store import TEXT_COLUMNS
-from vade_tf.writing import write_whole, writing
+from vade_tf.writing import write_whole
 
 
 class Board:
@@ -36,27 +35,16 @@ class Board:
     def folder(self, phase: str) -> Path:
         """That of the event file of a phase, which is made if it is not there."""
         folder = self.run.path / "tensorboard" / phase
-        with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     @contextmanager
     def summaries(self, phase: str, step: int) -> Iterator[None]:
-        """Summaries made inside go to the event file of a phase, at a step, and are in it in the end.
-
-        Raises:
-            StorageError: they cannot be written.
-        """
-        try:
-            with self.writer(phase).as_default(step=step):
-                yield
-        except tf.errors.OpError as error:
-            raise StorageError(f"{self.run.path / 'tensorboard'} cannot be written ({cited(error)})") from error
-
-    def writer(self, phase: str) -> tf.summary.SummaryWriter:
+        """Summaries made inside go to the event file of a phase, at a step."""
         if phase not in self._writers:
             self._writers[phase] = tf.summary.create_file_writer(str(self.folder(phase)))
-        return self._writers[phase]
+        with self._writers[phase].as_default(step=step):
+            yield
 
     def save_rows(self, rows: list[dict], new: int) -> None:
         """Write metrics.csv, and the new rows as scalars."""

@@ -1,8 +1,6 @@
 """A run: rows, then a fit whose store is the run folder, then what the folder is to hold; can be resumed."""
 
-import collections
 import json
-import reprlib
 import shutil
 import zlib
 from collections.abc import Sequence
@@ -24,16 +22,16 @@ from vade_tf.runs import assignments, output
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.filled import filled, pretrained_by
 from vade_tf.runs.folder import Run
-from vade_tf.runs.places import check_outside, held
+from vade_tf.runs.location import check_unfinished, check_unused, held
 from vade_tf.runs.result import Scores, means, summarise
-from vade_tf.runs.rows import RunRows, check_there, given_start, load_rows, load_whole
+from vade_tf.runs.rows import RunRows, given_start, load_rows, load_whole
 from vade_tf.runs.tensorboard import Board, Views
 from vade_tf.serving import export as exporting
 from vade_tf.systems import registry
 from vade_tf.training import arguments, cluster, distribute, recipe
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
-from vade_tf.training.store import Pretrained, listed, numbered
+from vade_tf.training.store import Pretrained
 from vade_tf.writing import whole_path
 
 
@@ -69,18 +67,18 @@ def train(
         InputError: data or settings that cannot be used, or a folder that cannot be written; nothing is written then.
         DivergedError: the loss became NaN or infinite, time and again.
     """
-    if not isinstance(config, TrainConfig):
-        raise InputError(f"config: expected TrainConfig(...), got {reprlib.repr(config)}")
-    arguments.checked_callbacks(extra)
+    arguments.validate_callbacks(extra)
     if not distribute.chief(strategy := cluster.strategy(config.distribute)):
         return follow(strategy, reporter or Silent(), extra)
     with ExitStack() as stack:
-        with distribute.telling(strategy):
-            check_outside(out, config.data)
-            rows = load_rows(config, whole)
-            config, init = filled(rows.config, rows), given_start(rows.config, len(rows.dataset.x))
-            stack.enter_context(held(out, "out", new=True))
-            run = Run.create(out, config, identity(rows), rows.dataset.schema)
+        check_unused(out := Path(out))
+        if config.data is not None and Path(config.data) in (out, *out.parents):
+            raise InputError("out", "a folder outside of the images of data", str(out))
+        rows = load_rows(config, whole)
+        config, init = filled(rows.config, rows), given_start(rows.config, len(rows.dataset.x))
+        out.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(held(out, "out"))
+        run = Run.create(out, config, identity(rows), rows.dataset.schema)
         return _fit(run, rows, init, reporter or Silent(), extra, export)
 
 
@@ -101,35 +99,22 @@ def resume(
     Raises:
         InputError: no run there, a finished one, a damaged file, or data or hints that are not those it began with.
     """
-    arguments.checked_callbacks(extra)
+    arguments.validate_callbacks(extra)
+    check_unfinished(out := Path(out))  # on every worker, and before it waits for others, which have ended
     run = Run.open(out, "resume")
-    check_unfinished(run)  # on every worker, and before it waits for others, which have ended
     strategy = cluster.strategy(run.config.distribute)
     if not distribute.chief(strategy):
         return follow(strategy, reporter or Silent(), extra)
     with ExitStack() as stack:
-        with distribute.telling(strategy):
-            stack.enter_context(held(out, "resume"))
-            check_unfinished(run)  # before it was held, another process may have ended it
-            if not (run.path / "checkpoints").is_dir():
-                raise InputError(
-                    f"resume: {run.path / 'checkpoints'} is not there, nor what the run goes on from; copy it again"
-                )
-            if whole is None:
-                check_there(run.config, run.path)
-            in_file = run.data.get("in_file")
-            rows = load_rows(run.config, load_whole(run.config, run, in_file) if whole is None else whole, in_file)
-            run.check_data(identity(rows), "resume")
-            begun = run.load("start")  # then its file is not needed any more
-            kept = None if begun is None or run.config.init_file is None else begun.get("P")
-            init = given_start(run.config, len(rows.dataset.x)) if kept is None else kept
+        stack.enter_context(held(out, "resume"))
+        check_unfinished(out)  # before it was held, another process may have ended it
+        in_file = run.data.get("in_file")
+        rows = load_rows(run.config, load_whole(run.config, run, in_file) if whole is None else whole, in_file)
+        run.check_data(identity(rows), "resume")
+        begun = run.load("start")  # then its file is not needed any more
+        kept = None if begun is None or run.config.init_file is None else begun.get("P")
+        init = given_start(run.config, len(rows.dataset.x)) if kept is None else kept
         return _fit(run, rows, init, reporter or Silent(), extra, export)
-
-
-def check_unfinished(run: Run) -> None:
-    """Raises InputError where a run is finished."""
-    if run.finished:
-        raise InputError(f"resume: {run.path} holds a finished run; nothing is left to do")
 
 
 def identity(rows: RunRows) -> dict:
@@ -161,20 +146,14 @@ def follow(strategy: tf.distribute.Strategy, reporter: Silent, extra: Sequence[k
     """
     told = distribute.from_chief(strategy, dict)
     assert told is not None
-
-    def own_rows() -> tuple[TrainConfig, RunRows]:
-        config = TrainConfig.of(json.loads(str(told["config"])))
-        expected = json.loads(str(told["data"]))
-        rows = load_rows(config, in_file=expected["in_file"])
-        mine = identity(rows)
-        if {**mine, "source": ""} != {**expected, "source": ""}:
-            raise InputError(f"data: this worker has other rows than the chief: expected {expected}, got {mine}")
-        return config, rows
-
-    config, rows = distribute.all_can(strategy, own_rows)
+    config = TrainConfig.of(json.loads(str(told["config"])))
+    expected = json.loads(str(told["data"]))
+    rows = load_rows(config, in_file=expected["in_file"])
+    mine = identity(rows)
+    if {**mine, "source": ""} != {**expected, "source": ""}:
+        raise InputError("data", f"the rows of the chief ({expected})", str(mine))
     reporter.say(f"one of {distribute.workers(strategy)} workers; the chief tells of the training and writes the run")
-    model = recipe.fit(rows.dataset.observations(), config.plain(), rows.hints, callbacks=extra).model
-    scored(model, rows, strategy)
+    recipe.fit(rows.dataset.observations(), config, rows.hints, callbacks=extra)
     distribute.from_chief(strategy, dict)  # until the chief has written everything: who leaves early stops the others
     return {}
 
@@ -185,35 +164,32 @@ def _fit(run: Run, rows: RunRows, init: np.ndarray | None, reporter: Silent, ext
     if dataset.notice:
         reporter.say(dataset.notice)
     strategy = cluster.strategy(config.distribute)
-    with distribute.telling(strategy):
-        if config.pretrained is not None and run.load("pretrained") is None:
-            run.save("pretrained", pretrained_by(config, dataset))
-        if run.load("clusters") is not None:  # it was chosen, and config.json may have it already
-            config = replace(config, clusters=AUTO)
-        epochs = config.opening().resolve(*dataset.x.shape).epochs
-        told = {"config": config.to_json(), "data": json.dumps(identity(rows))}
+    if config.pretrained is not None and run.load("pretrained") is None:
+        run.save("pretrained", pretrained_by(config, dataset))
+    if run.load("clusters") is not None:  # it was chosen, and config.json may have it already
+        config = replace(config, clusters=AUTO)
+    epochs = config.opening().resolve(*dataset.x.shape).epochs
+    told = {"config": config.to_json(), "data": json.dumps(identity(rows))}
     distribute.from_chief(strategy, lambda: {name: np.array(text) for name, text in told.items()})
-    distribute.all_can(strategy, lambda: None)
     board = Board(run)
     shown: list[keras.callbacks.Callback] = [] if dataset.y is None else [Scores(dataset, epochs)]
     if config.model == "vade":
         views = Views(board, dataset, config.seed, epochs)
         shown += [views, *extra]
-        fitted = recipe.fit(dataset.observations(), config.plain(), rows.hints, board, reporter, shown, init=init)
-        with distribute.telling(strategy):
-            views.project(fitted.model)
+        fitted = recipe.fit(dataset.observations(), config, rows.hints, board, reporter, shown, init=init)
+        views.project(fitted.model)
     else:
-        fitted = registry.fit(config.model, dataset.observations(), config.plain(), board, reporter, [*shown, *extra])
-    with distribute.telling(strategy):
-        run.choose(fitted.settings.clusters)
-        save_model(fitted.model, run.path / "model.keras")
-        if export and isinstance(fitted.model, VaDE):
-            shutil.rmtree(run.path / "export", ignore_errors=True)  # what a kill after the export left
-            exporting.export(fitted.model, run.path / "export", schema=dataset.schema)
-    found = scored(fitted.model, rows, strategy, run.path / "assignments.csv", reporter)
+        fitted = registry.fit(config.model, dataset.observations(), config, board, reporter, [*shown, *extra])
+    run.choose(fitted.settings.clusters)
+    with whole_path(run.path / "model.keras") as file:
+        fitted.model.save(file)
+    if export and isinstance(fitted.model, VaDE):
+        shutil.rmtree(run.path / "export", ignore_errors=True)  # what a kill after the export left
+        exporting.export(fitted.model, run.path / "export", schema=dataset.schema)
+    found = scored(fitted.model, rows, run.path / "assignments.csv", reporter)
     begun = Pretrained.load(run, len(dataset.x))
     result = summarise(
-        run.config, dataset, fitted, found, run.config.pretrain_epochs if begun is None else begun.epochs
+        run.config, dataset, fitted, found, fitted.settings.pretrain_epochs if begun is None else begun.epochs
     )
     run.save_rows(fitted.history)  # also where a system has no epochs
     run.finish(result)
@@ -222,53 +198,29 @@ def _fit(run: Run, rows: RunRows, init: np.ndarray | None, reporter: Silent, ext
     return result
 
 
-def scored(
-    model: keras.Model,
-    rows: RunRows,
-    strategy: tf.distribute.Strategy | None,
-    path: Path | None = None,
-    reporter: Silent | None = None,
-) -> dict[str, float]:
-    """What the model says of each row trained on, and of all together; all workers call this in the same way.
+def scored(model: keras.Model, rows: RunRows, path: Path, reporter: Silent) -> dict[str, float]:
+    """What the model says of each row trained on, and of all together.
 
     Args:
-        model: as fitted; where workers share the rows, it is made that of the chief.
+        model: as fitted.
         rows: those of the run.
-        strategy: of the workers.
-        path: where the chief writes the table of rows, under their ids, or their places among all that were loaded;
-            None: this is another worker.
-        reporter: of the chief.
+        path: of the table of rows, under their ids, or their places among all that were loaded.
+        reporter: shows progress.
 
     Returns:
-        Mean terms of the bound, of a model that has one; on the chief also ACC, NMI and ARI, where there are labels.
+        Mean terms of the bound, of a model that has one; ACC, NMI and ARI, where there are labels.
     """
     x, ids, y, scores = rows.dataset.x, rows.dataset.ids, rows.dataset.y, {}
-    if distribute.workers(strategy) > 1:
-        told = distribute.from_chief(strategy, lambda: numbered(model.get_weights()))
-        assert told is not None
-        model.set_weights(listed(told))
-    if path is None:
-        collections.deque(assignments.found(model, x, strategy), maxlen=0)  # the chief keeps it
-    else:
-        names = assignments.numbered(rows.numbers) if ids is None else pandas.Series(ids, name=rows.config.id or "id")
-        advance = (reporter or Silent()).phase("predict", assignments.blocks(x))
-        # the folder is on the disk that an error speaks of
-        table = assignments.table(model, x, names, advance, str(path.parent), strategy)
-        groups: list[np.ndarray] = []  # int32 of each block, where there are labels
+    names = assignments.numbered(rows.numbers) if ids is None else pandas.Series(ids, name=rows.config.id or "id")
+    advance = reporter.phase("predict", assignments.blocks(x))
+    groups: list[np.ndarray] = []  # int32 of each block
 
-        def noted():
-            for block in table:
-                if y is not None:
-                    groups.append(block["cluster"].to_numpy(np.int32))
-                yield block
+    def noted():
+        for block in assignments.table(model, x, names, advance):
+            groups.append(block["cluster"].to_numpy(np.int32))
+            yield block
 
-        output.write(path, noted())
-        if y is not None:
-            scores = metrics.scores(y, np.concatenate(groups))
-    return {**scores, **(means(model, x, strategy) if hasattr(model, "elbo_terms") else {})}
-
-
-def save_model(model: keras.Model, path: Path) -> None:
-    """Write a .keras file so that it is whole or not there."""
-    with whole_path(path) as temporary:
-        model.save(temporary)
+    output.write(path, noted())
+    if y is not None:
+        scores = metrics.scores(y, np.concatenate(groups))
+    return {**scores, **(means(model, x) if hasattr(model, "elbo_terms") else {})}

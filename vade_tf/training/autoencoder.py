@@ -10,7 +10,7 @@ from vade_tf.data.sparse import part
 from vade_tf.errors import InputError
 from vade_tf.model.reconstruction import Reconstruction
 from vade_tf.model.vade import VaDE
-from vade_tf.training import aside
+from vade_tf.training import validation
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.loop import phase_callbacks, prepare, train_epochs
 from vade_tf.training.store import Pretrained, listed
@@ -53,15 +53,15 @@ def _train(fitting: Fitting, autoencoder: keras.Model, loss, networks: Sequence[
     own = phase_callbacks(fitting, "pretrain", span, span.stop)
     if len(fitting.validation):
         rows = part(fitting.data.rows, fitting.validation)
-        own.insert(0, aside.Stop(rows, loss, networks, fitting.store, fitting.rows, patience))
+        own.insert(0, validation.Stop(rows, loss, networks, fitting.store, fitting.rows, patience))
     augmentation = fitting.augmentation("pretrain")
     batches = fitting.batches("pretrain", span, augmentation=augmentation)
     targets = batches.map(lambda x: (x, x)) if augmentation is None else batches  # the rows as they are
-    if not aside.worn(aside.losses(fitting.rows), patience):
+    if not validation.worn(validation.losses(fitting.rows), patience):
         with warnings.catch_warnings():  # of a model inside of the encoder, log s2 is in the autoencoder, too
             warnings.filterwarnings("ignore", "Gradients do not exist for variables")
             train_epochs(fitting, "pretrain", autoencoder, span, targets, own)
-    if patience and aside.losses(fitting.rows) and (best := fitting.store.load("best")) is not None:
+    if patience and validation.losses(fitting.rows) and (best := fitting.store.load("best")) is not None:
         set_pretrained(networks, listed(best))
 
 

@@ -18,8 +18,7 @@ from vade_tf.model.observation import check_keras
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, subset
 
-A_WEIGHT = 48  # bytes: itself, a gradient, Adam's two moments, and copies to go back to and to write; measured 45 to 65
-READ_ROWS = 1000  # on which the first layers of an encoder are looked at
+BYTES_A_WEIGHT = 48  # itself, a gradient, Adam's two moments and copies of these; measured 45 to 65
 
 
 class Architecture(Protocol):
@@ -42,14 +41,16 @@ def build_model(data: Observations, likelihood: Likelihood, settings: Architectu
 
     Args:
         data, likelihood: its rows, and theirs.
-        settings: `network` is "dense" or "conv", as `network` says.
+        settings: `network` is "dense" or "conv".
         precision: of the hidden layers.
         own: the caller's networks instead.
+
+    Raises:
+        InputError: the caller's networks do not fit the rows, or there is too little memory.
     """
     check_keras()
-    n_features = data.x.shape[1]
     if own is None:
-        check_room(n_features, settings, data.image_shape)
+        check_memory(data.x.shape[1], settings, data.image_shape)
         own = (
             build_encoder(data, settings, likelihood, precision, settings.latent_dim),
             build_decoder(data, settings, likelihood, precision),
@@ -58,21 +59,15 @@ def build_model(data: Observations, likelihood: Likelihood, settings: Architectu
     if data.length is not None and isinstance(likelihood, Gaussian):
         scaling = (networks.Roots if data.texts else networks.Directions)(data.length)
     if not isinstance(own, (tuple, list)) or len(own) != 2:
-        raise InputError(f"networks: expected a pair (encoder, decoder), got {reprlib.repr(own)}")
+        raise InputError("networks", "a pair (encoder, decoder)", reprlib.repr(own))
     encoder, decoder = own
-    _check_width(encoder, n_features)
-    _check_sides(encoder, data.image_shape)
-    if likelihood.takes_missing and data.has_holes and not networks.fills(encoder):
-        raise InputError(
-            "encoder: expected rows without missing cells, of which networks of your own are not told, got some; fill "
-            "them first, or leave encoder and decoder out"
-        )
+    _check_inputs(encoder, data, likelihood)
     origins = 0 if data.origins is None else int(data.origins.max()) + 1
     more: dict = {"scaling": scaling, "origins": origins, "seed": settings.seed}
     model = VaDE(encoder, decoder, settings.clusters, likelihood, **more)
     own_networks.check(encoder, decoder, likelihood)
     if likelihood.compares_columns and own_networks.scales(encoder):  # counts are read as they are
-        some = subset(len(data.x), pipeline.together(data.x, READ_ROWS), settings.seed, Stream.LOOKED_AT)
+        some = subset(len(data.x), pipeline.together(data.x, 1000), settings.seed, Stream.LOOKED_AT)
         own_networks.check_reading(model, data.x[some])
     return model
 
@@ -84,7 +79,9 @@ def build_encoder(
     more: dict = {"latent_dim": latent_dim, "precision": precision, "seed": settings.seed}
     if settings.network == "conv" and data.image_shape is not None:
         return convolutional.build_encoder(data.image_shape, **more)
-    first = negative(data, likelihood)
+    # images on white are read as their negatives: where nearly all of what it reads is 1, it has found fewer groups
+    negative = data.image_shape is not None and likelihood.name == "bernoulli" and data.on_white
+    first = keras.layers.Rescaling(-1.0, 1.0, name="negative", dtype="float32") if negative else None
     first = first_layer(data, likelihood) if first is None else first
     return networks.build_encoder(data.x.shape[1], hidden=settings.hidden, first=first, **more)
 
@@ -98,26 +95,16 @@ def build_decoder(data: Observations, settings: Architecture, likelihood: Likeli
 
 
 def first_layer(data: Observations, likelihood: Likelihood) -> keras.layers.Layer | None:
-    """What rows are read with that are no images, where they are not taken as the likelihood does."""
-    if isinstance(likelihood, Counts):
-        total, squares = np.zeros((2, data.x.shape[1]))
-        for rows in pipeline.blocks(data.x):
-            logs = np.asarray(log_counts(rows.astype(np.float32), likelihood.size), np.float64)
-            total, squares = total + logs.sum(axis=0), squares + (logs**2).sum(axis=0)
-        mean = total / len(data.x)
-        std = np.sqrt(np.maximum(squares / len(data.x) - mean**2, 0))
-        return LogCounts(likelihood.size, mean, np.where(std < 1e-6, 1.0, std))
-    return filled(data, likelihood)
-
-
-def negative(data: Observations, likelihood: Likelihood) -> keras.layers.Layer | None:
-    """What a dense encoder reads images on white with: their negatives; of others None.
-
-    It has found fewer of their groups where nearly all of what it reads is 1. Convolutions have not.
-    """
-    if data.image_shape is None or likelihood.name != "bernoulli" or not data.on_white:
-        return None
-    return keras.layers.Rescaling(-1.0, 1.0, name="negative", dtype="float32")
+    """What rows that are no images are read with, where they are not read as the likelihood does."""
+    if not isinstance(likelihood, Counts):
+        return filled(data, likelihood)
+    total, squares = np.zeros((2, data.x.shape[1]))
+    for rows in pipeline.blocks(data.x):
+        logs = np.asarray(log_counts(rows.astype(np.float32), likelihood.size), np.float64)
+        total, squares = total + logs.sum(axis=0), squares + (logs**2).sum(axis=0)
+    mean = total / len(data.x)
+    std = np.sqrt(np.maximum(squares / len(data.x) - mean**2, 0))
+    return LogCounts(likelihood.size, mean, np.where(std < 1e-6, 1.0, std))
 
 
 def filled(data: Observations, likelihood: Likelihood) -> networks.Filled | None:
@@ -130,32 +117,26 @@ def filled(data: Observations, likelihood: Likelihood) -> networks.Filled | None
     return networks.Filled(mean.tolist(), np.flatnonzero(np.any(missing, axis=0)).tolist())
 
 
-def _check_width(encoder: keras.Model, n_features: int) -> None:
-    """Raises InputError where an encoder is one of rows of another width."""
-    shape = getattr(encoder, "input_shape", None)
-    if isinstance(shape, tuple) and None not in shape[1:] and math.prod(shape[1:]) != n_features:
-        raise InputError(f"encoder: expected one of {n_features} values a row, as x has, got one of {shape[1:]}")
+def _check_inputs(encoder: keras.Model, data: Observations, likelihood: Likelihood) -> None:
+    """Raises InputError where an encoder reads rows of another width or form, or cannot read missing cells."""
+    shape, own = getattr(encoder, "input_shape", None), data.image_shape
+    if isinstance(shape, tuple) and None not in shape[1:]:
+        sides, others = ([side for side in form if side != 1] for form in (own or (), shape[1:]))
+        turned = sides != others and sorted(sides) == sorted(others)
+        if math.prod(shape[1:]) != data.x.shape[1] or turned:
+            expected = f"input of shape {tuple(own) if turned and own else (data.x.shape[1],)}, as x has"
+            raise InputError("encoder", expected, str(shape[1:]))
+    if likelihood.takes_missing and data.has_holes and not networks.fills(encoder):
+        raise InputError("x", "no missing cells beside networks of your own", "some", "fill them first")
 
 
-def _check_sides(encoder: keras.Model, image_shape: tuple[int, ...] | None) -> None:
-    """Raises InputError where an encoder reads images whose sides stand in another order: it would read others."""
-    shape = getattr(encoder, "input_shape", None)
-    if image_shape is None or not isinstance(shape, tuple):
-        return
-    ours, theirs = ([side for side in form if side != 1] for form in (image_shape, shape[1:]))
-    if None not in theirs and ours != theirs and sorted(ours) == sorted(theirs):
-        raise InputError(f"encoder: expected one of images of {tuple(image_shape)}, as x has, got one of {shape[1:]}")
-
-
-def check_room(n_features: int, settings: Architecture, image_shape: tuple[int, ...] | None) -> None:
-    """Raises InputError where networks of such widths take all the memory: `A_WEIGHT` bytes each."""
+def check_memory(n_features: int, settings: Architecture, image_shape: tuple[int, ...] | None) -> None:
+    """Raises InputError where networks of such widths take more than the machine's memory."""
     if settings.network == "conv" and image_shape is not None:
         weights = sum(math.prod(shape) for shape in convolutional.shapes(image_shape, settings.latent_dim))
     else:
         weights = sum(map(math.prod, networks.shapes(n_features, settings.latent_dim, settings.hidden)))
     weights += 3 * settings.clusters * settings.latent_dim
-    if A_WEIGHT * weights > memory():
-        raise InputError(
-            f"hidden, latent_dim and clusters: expected a model that fits in {memory() / 2**30:,.1f} GiB, got one of "
-            f"{weights:,} weights; narrow its layers, make images smaller, or give fewer columns"
-        )
+    if BYTES_A_WEIGHT * weights > memory():
+        expected = f"a model that fits in {memory() / 2**30:,.1f} GiB"
+        raise InputError("hidden", expected, f"one of {weights:,} weights", "make layers, images or clusters fewer")

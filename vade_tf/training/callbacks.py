@@ -21,6 +21,8 @@ def learning_rate(
     schedule: str, initial: float, epochs: int, decay: float = 0.9, decay_epochs: int = 10
 ) -> Callable[[int], float]:
     """Learning rate of each epoch: "cosine" falls to 5 %, "step" is the paper's decay every few epochs to a tenth."""
+    if schedule == "constant":
+        return lambda epoch: initial
     if schedule == "step":
         return lambda epoch: max(initial * decay ** (epoch // decay_epochs), initial / 10)
     return lambda epoch: initial * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * (epoch + 0.5) / epochs)))

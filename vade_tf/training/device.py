@@ -24,13 +24,12 @@ def resolve_precision(choice: str) -> str:
     """
     if choice != "auto":
         return choice
-    if keras.config.dtype_policy().variable_dtype == "bfloat16":
-        raise InputError(
-            "precision: expected Keras' global policy to keep weights in float32, got bfloat16, which no file of a "
-            "run gives back; call keras.config.set_dtype_policy('mixed_bfloat16')"
-        )
-    if (policy := keras.config.dtype_policy().name) != "float32":
-        return policy
+    policy = keras.config.dtype_policy()
+    if policy.variable_dtype == "bfloat16":
+        hint = "call keras.config.set_dtype_policy('mixed_bfloat16')"
+        raise InputError("precision", "a global policy of Keras that keeps weights in float32", policy.name, hint)
+    if policy.name != "float32":
+        return policy.name
     gpus = tf.config.get_visible_devices("GPU")
     if gpus:
         details = map(tf.config.experimental.get_device_details, gpus)
@@ -42,8 +41,7 @@ def shared_precision(choice: str, strategy: tf.distribute.Strategy | None) -> st
     """`resolve_precision` of a fit that a strategy shares among devices: float32 in place of float16.
 
     Keras 3 skips a step whose gradients have overflowed by what the first device of each process finds, before they are
-    summed: the others would add theirs to the weights, or wait for it for ever. On one device of a strategy, too: a
-    fit may go on there that has begun on several.
+    summed: the others would add theirs to the weights, or wait for it for ever.
     """
     found = resolve_precision(choice)
     return "float32" if strategy is not None and found == "mixed_float16" else found
@@ -65,14 +63,6 @@ def gpu_precision(compute_capability: tuple[int, int]) -> str:
 def resolve_jit(choice: str) -> bool:
     """Whether XLA compiles the training step: "on", "off", or "auto": on a GPU (on a CPU its matmuls are slower)."""
     return choice == "on" or (choice == "auto" and bool(tf.config.get_visible_devices("GPU")))
-
-
-def small_step() -> float:
-    """Weights times rows of a batch up to which a training step takes about as long as the call that makes it.
-
-    On a core measured, about a millisecond; a GPU is taken to compute as much as a hundred cores.
-    """
-    return 5e9 if tf.config.get_visible_devices("GPU") else 5e7
 
 
 @functools.cache

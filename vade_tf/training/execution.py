@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import keras
+import tensorflow as tf
 
-from vade_tf.training import device
 from vade_tf.training.callbacks import Progress
 from vade_tf.training.settings import Resolved
 
-AT_ONCE = 32  # steps in one call, at most
+MAX_STEPS_A_CALL = 32  # steps in one call; by a script, on small tables
+SMALL_STEP = 5e7  # weights times rows that take a core as long as the call itself, about a millisecond; measured
 
 
 @contextmanager
@@ -26,10 +27,11 @@ def several_at_once(
         steps: of an epoch. The number of those made at once divides it: Keras would go on into the next epoch.
         callbacks: of `model.fit`.
     """
-    small = settings.network == "dense" and model.count_params() * settings.batch_size <= device.small_step()
+    limit = SMALL_STEP * (100 if tf.config.get_visible_devices("GPU") else 1)  # a GPU counts as a hundred cores
+    small = settings.network == "dense" and model.count_params() * settings.batch_size <= limit
     asked = model.test_function, model.predict_function  # read a batch at a time
     if small and not model.run_eagerly and not any(map(hears_batches, callbacks)):
-        model.steps_per_execution = max(number for number in range(1, AT_ONCE + 1) if steps % number == 0)
+        model.steps_per_execution = max(number for number in range(1, MAX_STEPS_A_CALL + 1) if steps % number == 0)
         model.test_function = model.predict_function = None  # a callback has some of its own made, for so many
     try:
         yield

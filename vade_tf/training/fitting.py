@@ -20,7 +20,7 @@ from vade_tf.errors import InputError
 from vade_tf.model import choice
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, subset
-from vade_tf.training import arguments, aside, begun, build, cluster, device, diagnostics, distribute, given, health
+from vade_tf.training import arguments, build, cluster, device, diagnostics, distribute, fingerprint, health, validation
 from vade_tf.training.initialization import as_partition
 from vade_tf.training.n_clusters import Choice
 from vade_tf.training.replicas import Replicas
@@ -159,45 +159,43 @@ def begin(
     Raises:
         InputError: rows, settings, hints or networks that cannot be used; it names the argument.
     """
-    arguments.check(settings, store, reporter)
-    callbacks = arguments.checked_callbacks(callbacks)
-    data = given.as_observations(x, settings.likelihood)
+    arguments.validate_settings(settings)
+    callbacks = arguments.validate_callbacks(callbacks)
+    data = arguments.as_observations(x, settings.likelihood)
     likelihood = choice.choose(data)
     own = networks is not None
     _check_system(system, settings, data, own)
-    network = settings.network if own else given.network(data, likelihood, settings)
+    network = settings.network if own else arguments.choose_network(data, likelihood, settings)
     resolved = settings.resolve(
         *data.x.shape,
         epochs=epochs,
         updates=updates,
         pretrains=pretrains,
-        sharpens=system == "vade" and given.sharpens(data, likelihood),
+        sharpens=system == "vade" and arguments.sharpens(data, likelihood),
         convolves=system == "vade" and network == "conv",
         learns_variance=likelihood.learns_variance,
     )
     resolved = resolved if own else replace(resolved, network=network)
     if not isinstance(settings, Resolved):
-        given.check_widths(settings, own=own)
+        arguments.validate_widths(settings, own=own)
     n, clusters = len(data.x), resolved.clusters
-    known = None if hints is None else given.checked_hints(hints, n, clusters)
-    given.check(data, likelihood, resolved, known)
+    known = None if hints is None else arguments.validate_hints(hints, n, clusters)
+    arguments.validate_together(data, likelihood, resolved, known)
     if not (init is None or callable(init) or hasattr(init, "fit")):
         init = as_partition(init, n, clusters)
     strategy = cluster.strategy(settings.distribute)
     precision = device.shared_precision(resolved.precision, strategy)
     model = build.build_model(data, likelihood, resolved, precision, networks)
     if own:
-        arguments.check_beside_networks(settings, model)
+        arguments.validate_beside_networks(settings, model)
     reporter, own_store = reporter or Silent(), Memory() if store is None else store
     store = own_store if distribute.workers(strategy) == 1 else distribute.Shared(strategy, own_store)
     state = State.load(store)
     hinted = "none" if known is None else f"{zlib.crc32(known.data):08x}"
     about = {"system": system, "likelihood": likelihood.name, "hints": hinted, "kind": data.kind}
-    distribute.from_chief(strategy, lambda: begun.check(own_store, data.rows, resolved, about, state is not None))
+    distribute.from_chief(strategy, lambda: fingerprint.check(own_store, data.rows, resolved, about))
     spent = kept(store, "seconds", {"init": ("f", ())})
-    out = aside.lent(store, n, known) if resolved.validation_rows else None
-    if out is None:
-        out = aside.set_aside(n, resolved.validation_rows, resolved.seed, known)
+    validated = validation.choose_rows(store, n, resolved.validation_rows, resolved.seed, known)
     return Fitting(
         data,
         resolved,
@@ -208,7 +206,7 @@ def begin(
         store,
         state,
         [] if state is None else state.rows,
-        out,
+        validated,
         reporter,
         callbacks,
         device.resolve_jit(resolved.jit) and strategy is None,

@@ -5,7 +5,7 @@ import itertools
 import keras
 import numpy as np
 
-from vade_tf.training import aside, loop, partitions, selftraining
+from vade_tf.training import loop, partitions, selftraining, validation
 from vade_tf.training.callbacks import all_finite
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.health import Watch
@@ -62,7 +62,7 @@ def guide(fitting: Fitting, P: np.ndarray) -> np.ndarray:
     weight = Guide(settings.guide_weight, weighted, fitting.store if weighted < epochs else None)
     watch = Watch(fitting.data.x, settings.clusters, settings.seed)
     own = [
-        *([aside.Noise(*fitting.measured, settings.seed)] if len(fitting.validation) else []),
+        *([validation.Noise(*fitting.measured, settings.seed)] if len(fitting.validation) else []),
         weight,
         *loop.phase_callbacks(fitting, "fit", range(done, epochs), epochs, watch=watch),
     ]

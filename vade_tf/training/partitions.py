@@ -13,7 +13,7 @@ from vade_tf.data.sparse import Rows, SparseRows, part
 from vade_tf.model.counts import Counts
 from vade_tf.seeding import Stream, subset
 from vade_tf.threads import one_openmp_thread
-from vade_tf.training import distribute, ensemble, feature_spaces, initialization, n_clusters, posterior, spectral
+from vade_tf.training import ensemble, feature_spaces, initialization, n_clusters, posterior, spectral
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.initialization import Start
 
@@ -92,15 +92,11 @@ def _codes(fitting: Fitting, x: Rows) -> np.ndarray:
 
 def _extended(fitting: Fitting, reader, spaces: list[np.ndarray], numbers: np.ndarray, P: np.ndarray) -> np.ndarray:
     """P [n, K] of all rows from that of the rows that were read, by their numbers."""
-    n, k = len(fitting.data.x), fitting.settings.clusters
-    share = distribute.share(fitting.strategy, n)
+    n = len(fitting.data.x)
     with one_openmp_thread():
         extend = extension(spaces, P, fitting.settings.start_seed)
-    blocks = [slice(first, min(first + 16_384, share.stop)) for first in range(share.start, share.stop, 16_384)]
-    own = [extend(reader(part(fitting.data.rows, block))).astype(np.float16) for block in blocks]
-    flat = np.concatenate([np.empty((0, k), np.float16), *own]).ravel()
-    places = range(share.start * k, share.stop * k)
-    whole = distribute.joined(fitting.strategy, flat, places, n * k).reshape(n, k)
+    blocks = [slice(first, min(first + 16_384, n)) for first in range(0, n, 16_384)]
+    whole = np.concatenate([extend(reader(part(fitting.data.rows, block))).astype(np.float16) for block in blocks])
     whole[numbers] = P
     return whole
 

@@ -21,7 +21,7 @@ from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, subset
-from vade_tf.training import aside, build, initialization, n_clusters, partitions, posterior
+from vade_tf.training import build, initialization, n_clusters, partitions, posterior, validation
 from vade_tf.training.autoencoder import pretrain
 from vade_tf.training.fitting import Fitted, Fitting, begin, fitted
 from vade_tf.training.guidance import guide
@@ -32,7 +32,7 @@ from vade_tf.training.rollback import keep_groups
 from vade_tf.training.settings import AUTO, SAMPLE_ROWS, Settings
 from vade_tf.training.store import Store, damaged, kept_partition
 
-NOISY = 0.1  # share of the code's variance that q(z|x) of the caller's own networks may have at the start
+MAX_NOISE_SHARE = 0.1  # of the code's variance, at the start of networks of the caller's own; a rule of this package
 
 
 def fit(
@@ -86,9 +86,9 @@ def fit(
     """
     auto = isinstance(settings, Settings) and settings.clusters == AUTO
     if auto and hints is not None:
-        raise InputError("hints: name groups of a known number of clusters; use clusters=K instead of 'auto'")
+        raise InputError("hints", "a number of clusters, whose groups they name", "auto", "set clusters to it")
     if auto and not (init is None or callable(init) or hasattr(init, "fit")):
-        raise InputError("init: an array is of a known number of clusters; use clusters=K instead of 'auto'")
+        raise InputError("init", "no array beside clusters auto", "one", "set clusters to its number of groups")
     opening = settings.opening() if auto else settings
     fitting = begin(x, opening, hints, store, reporter, callbacks, init=init, networks=networks)
     pretrain(fitting)
@@ -118,7 +118,7 @@ def choose(fitting: Fitting) -> tuple[Fitting, Choice]:
     choice = n_clusters.load_choice(store, len(fitting.data.x))
     if choice is None:
         if fitting.state is not None and fitting.state.phase == "fit":
-            raise damaged(store, "state", f"it goes on from {store.place('clusters')}, which is not there")
+            raise damaged(store, "clusters", "the choice that the state goes on from")
         with fitting.timed():
             choice = n_clusters.choose_number(**fitting.by_chief(lambda: partitions.strengths(fitting)))
         store.save("clusters", {"tried": np.array(choice.tried), "strength": np.array(choice.strength)})
@@ -147,7 +147,7 @@ def start(fitting: Fitting) -> np.ndarray:
     store, model = fitting.store, fitting.model
     found = kept_start(store, len(fitting.data.x), fitting.settings.clusters, model.prior.latent_dim)
     if found is None and fitting.state is not None and fitting.state.phase == "fit":
-        raise damaged(store, "state", f"it goes on from {store.place('start')}, which is not there")
+        raise damaged(store, "start", "the start that the state goes on from")
     if found is None:
         with fitting.timed():
             found = partitions.found_start(fitting, "init")
@@ -168,44 +168,33 @@ def start(fitting: Fitting) -> np.ndarray:
 
 
 def kept_start(store: Store, n: int, clusters: int, latent: int) -> Start | None:
-    """The start of n rows that a store has, in so many clusters and latent dimensions, or None.
-
-    Raises:
-        InputError: it is another, or no mixture.
-    """
+    """The start of n rows that a store has, in so many clusters and latent dimensions, or None."""
     mixture = {"pi": ("f", (clusters,)), "mu": ("f", (clusters, latent)), "sigma2": ("f", (clusters, latent))}
-    kept = kept_partition(store, "start", n, clusters, mixture)
-    if kept is None:
-        return None
-    if kept["pi"].min() <= 0 or kept["sigma2"].min() < 0:
-        raise damaged(store, "start", "expected pi above 0, and sigma2 not below")
-    return Start(**kept)
+    arrays = kept_partition(store, "start", n, clusters, mixture)
+    return None if arrays is None else Start(**arrays)
 
 
 def reconstruction_variance(fitting: Fitting) -> np.ndarray:
-    """The variance of p(x|z) at which the autoencoder's reconstruction of rows is most probable, [D].
-
-    The rows are those set aside and some of the others, see `aside.of_both`, or some of all.
-    """
-    apart, trained = fitting.measured
+    """The variance of p(x|z) at which the autoencoder's reconstruction of rows is most probable, [D]."""
+    validated, trained = fitting.measured
     if len(fitting.validation):
-        return aside.of_both(fitting.model, apart, trained, fitting.settings.seed)
-    return aside.variance(fitting.model, trained)
+        return validation.variance_of_both(fitting.model, validated, trained, fitting.settings.seed)
+    return validation.variance(fitting.model, trained)
 
 
 def quieten(model: VaDE, x: Rows) -> None:
     """Make the noise of q(z|x) small against the code, where the networks' log-variance head starts too wide.
 
     The head was not trained with the autoencoder, and the noise of a usual initialisation, s2 around 1, wrecks the
-    pretrained code in the first epoch. Where the mean s2 is more than `NOISY` of the code's variance, a dense head is
-    shrunk to a tenth with its bias at the log of half of that share. A frozen one stays as the caller made it.
+    pretrained code in the first epoch. Where the mean s2 is more than `MAX_NOISE_SHARE` of the variance of the code, a
+    dense head is shrunk to a tenth with its bias at the log of half of that share. A frozen one stays as it is.
 
     Args:
         model: its encoder is changed in place.
         x: raw rows, [n, D].
     """
     m, log_s2 = posterior.over_rows(model.encode, x)
-    limit = NOISY * float(m.var(axis=0).mean())
+    limit = MAX_NOISE_SHARE * float(m.var(axis=0).mean())
     head = next((layer for layer in model.encoder.layers if layer.output is model.encoder.outputs[1]), None)
     wide = float(np.exp(log_s2).mean()) > limit > 0
     if wide and isinstance(head, keras.layers.Dense) and head.use_bias and head.trainable:

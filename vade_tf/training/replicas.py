@@ -1,9 +1,8 @@
 """The steps of a training on several devices and machines: a copy of the model on each.
 
-Every process has a plain model, with which all that is no training step is done as in a fit on one device: the start,
-the look after an epoch, the files. A copy of it under the strategy makes the steps. The chief's weights, optimizer and
-rate go into the copy of every worker at the beginning of an epoch and come out of it at the end, so what a worker
-computes by itself cannot lead it astray.
+Every process has a plain model, with which all that is no training step is done as in a fit on one device. A copy of it
+under the strategy makes the steps. The chief's weights, optimizer and rate go into the copy of every worker at the
+beginning of an epoch and come out of it at the end.
 
 A batch is the same as on one device, in rows, augmentation and noise; each replica takes its slice of it.
 """
@@ -12,7 +11,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vade_tf.errors import StorageError
 from vade_tf.model.vade import VaDE
 from vade_tf.training import callbacks, distribute
 from vade_tf.training.store import listed, numbered
@@ -67,40 +65,24 @@ class Replicas:
         for epoch in span:
             calls.on_epoch_begin(epoch)
             callbacks.assign(self.copy, self._state_of_chief())
-            with distribute.together():
+            with distribute.collective():
                 self.copy.reset_metrics()
             for step in range(steps):
                 calls.on_train_batch_begin(step)
-                with distribute.together():
+                with distribute.collective():
                     logs = self._step(next(slices))
                 calls.on_train_batch_end(step, logs)
-            with distribute.together():
+            with distribute.collective():
                 logs = {name: float(value) for name, value in self.copy.get_metrics_result().items()}
             callbacks.assign(model, callbacks.state_arrays(self.copy))
-            self._end_epoch(calls, epoch, logs)
+            calls.on_epoch_end(epoch, logs)
             callbacks.assign(model, self._state_of_chief())
-            if self._stopped():
+            stop = distribute.from_chief(self.strategy, lambda: {"stop": np.array(bool(self.model.stop_training))})
+            model.stop_training = bool((stop or {})["stop"])
+            if model.stop_training:
                 break
         calls.on_train_end(logs)
 
-    def _end_epoch(self, calls: keras.callbacks.CallbackList, epoch: int, logs: dict) -> None:
-        """As Keras does it; where the chief cannot write what it is to keep, the others hear it in its next state."""
-        try:
-            calls.on_epoch_end(epoch, logs)
-        except StorageError:
-            if distribute.chief(self.strategy):
-                with distribute.telling(self.strategy):
-                    raise
-            raise
-
     def _state_of_chief(self) -> list[np.ndarray]:
         found = distribute.from_chief(self.strategy, lambda: numbered(callbacks.state_arrays(self.model)))
-        assert found is not None
-        return listed(found)
-
-    def _stopped(self) -> bool:
-        """Whether a callback of the chief has stopped the training."""
-        found = distribute.from_chief(self.strategy, lambda: {"stop": np.array(bool(self.model.stop_training))})
-        assert found is not None
-        self.model.stop_training = bool(found["stop"])
-        return self.model.stop_training
+        return listed(found or {})

@@ -1,76 +1,89 @@
 """The value of a setting in the type of its field, or an error that names the setting. No TensorFlow here."""
 
 import math
+import operator
 import os
 import reprlib
 import typing
 
-from vade_tf.errors import InputError, whole_number
-from vade_tf.paths import usable
+import numpy as np
 
-LARGEST = 2**31 - 1  # whole number that a setting may be
+from vade_tf.errors import InputError
+
+MAX_WHOLE_NUMBER = 2**31 - 1  # TensorFlow's int32, in which seeds and counts are stored
 
 
 def checked(name: str, value, hint, metadata):
-    """A value in the type of its field; an error that names the field."""
-    kinds = typing.get_args(hint)
+    """A value of text, a number or a sequence in the type of its field.
+
+    Raises:
+        InputError: it cannot be one.
+    """
+    kinds = [hint] if typing.get_origin(hint) is tuple else typing.get_args(hint) or [hint]
     if value is None and type(None) in kinds:
         return None
-    if isinstance(value, str) and (words := metadata.get("words")):
-        if value in words:
-            return value
-        least, choice = metadata["least"], " or ".join(words)
-        raise InputError(f"{name}: expected a whole number of at least {least}, or {choice}, got {reprlib.repr(value)}")
-    kind = hint if typing.get_origin(hint) is tuple else next((k for k in kinds if k is not type(None)), hint)
-    if kind is int:
-        return whole_number(value, name, metadata.get("least", 0), LARGEST)
-    if kind is float:
-        return _number(name, value, metadata.get("least"))
-    if typing.get_origin(kind) is tuple:
-        return _numbers(name, value, metadata.get("example", ""), metadata.get("empty"))
-    if kind is bool:
-        if type(value).__name__ not in ("bool", "bool_"):
-            raise InputError(f"{name}: expected True or False, got {reprlib.repr(value)}")
-        return bool(value)
-    if isinstance(value, os.PathLike):
-        value = os.fspath(value)
-    if not isinstance(value, str):
-        raise InputError(f"{name}: expected text, got {reprlib.repr(value)}")
-    if value == "" or "\0" in value:
-        raise InputError(f"{name}: expected text that is not empty and has no null byte, got {reprlib.repr(value)}")
-    if metadata.get("path"):
-        usable(value, name)
-    choices = metadata.get("choices")
-    if choices and value not in choices:
-        raise InputError(f"{name}: expected one of {', '.join(choices)}, got {reprlib.repr(value)}")
-    return value
-
-
-def _number(name: str, value, least: float | None) -> float:
-    """A finite number above 0, or from `least` where that is given."""
-    text = "a positive number" if least is None else f"a number of at least {least:g}"
-    usable = type(value).__name__ not in ("bool", "bool_", "str")
+    if isinstance(value, str) and value in metadata.get("words", ()):
+        return value
+    kind = kinds[0]
     try:
-        number = float(value) if usable else math.nan
-    except (TypeError, ValueError):
-        number = math.nan
-    if not (number > 0 if least is None else number >= least) or number == math.inf:
-        raise InputError(f"{name}: expected {text}, got {reprlib.repr(value)}")
+        if typing.get_origin(kind) is tuple:
+            return _whole_numbers(value, metadata)
+        if kind in (int, float) and isinstance(value, str):
+            raise TypeError(value)
+        return {int: _whole_number, float: _number, bool: _truth, str: _text}[kind](value, metadata)
+    except (TypeError, ValueError) as error:
+        raise InputError(name, _expected(kind, metadata), reprlib.repr(value)) from error
+
+
+def _expected(kind, metadata) -> str:
+    """What a field of a kind may hold, in words."""
+    least, words = metadata.get("least"), [f" or {word}" for word in metadata.get("words", ())]
+    if typing.get_origin(kind) is tuple:
+        empty = f", or {metadata['empty']}" if "empty" in metadata else ""
+        return f"whole numbers of at least 1, as in {metadata.get('example')}{empty}"
+    if kind is int:
+        return f"a whole number of at least {least or 0}{''.join(words)}"
+    if kind is float:
+        return "a positive number" if least is None else f"a number of at least {least:g}"
+    if kind is bool:
+        return "True or False"
+    return f"one of {', '.join(metadata['choices'])}" if metadata.get("choices") else "text that is not empty"
+
+
+def _whole_number(value, metadata) -> int:
+    number = operator.index(value)
+    if isinstance(value, bool | np.bool_) or not metadata.get("least", 0) <= number <= MAX_WHOLE_NUMBER:
+        raise ValueError(value)
     return number
 
 
-def _numbers(name: str, value, example: str, empty: str | None) -> tuple[int, ...]:
+def _number(value, metadata) -> float:
+    number, least = float(value), metadata.get("least")
+    large_enough = number > 0 if least is None else number >= least
+    if isinstance(value, bool | np.bool_) or not large_enough or number == math.inf:
+        raise ValueError(value)
+    return number
+
+
+def _truth(value, metadata) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(value)
+    return bool(value)
+
+
+def _text(value, metadata) -> str:
+    text = os.fspath(value)
+    choices = metadata.get("choices")
+    if not isinstance(text, str) or not text or "\0" in text or (choices and text not in choices):
+        raise ValueError(value)
+    return text
+
+
+def _whole_numbers(value, metadata) -> tuple[int, ...]:
     """A sequence of whole numbers, or their text as in the example; none only where a word says so."""
-    parts = value.split(",") if isinstance(value, str) else value
-    try:
-        if isinstance(value, str) and value == empty:
-            return ()
-        found = tuple(whole_number(int(part) if isinstance(part, str) else part, name, 1, LARGEST) for part in parts)
-        if not found and empty is None:
-            raise ValueError("no number")
-        return found
-    except (TypeError, ValueError) as error:
-        example += "" if empty is None else f", or {empty}"
-        raise InputError(
-            f"{name}: expected whole numbers of at least 1, as in {example}, got {reprlib.repr(value)}"
-        ) from error
+    if isinstance(value, str):
+        value = [] if value == metadata.get("empty") else [int(part) for part in value.split(",")]
+    found = tuple(_whole_number(part, {"least": 1}) for part in value)
+    if not found and "empty" not in metadata:
+        raise ValueError("no number")
+    return found

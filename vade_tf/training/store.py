@@ -2,12 +2,12 @@
 
 A fit keeps arrays under these names:
 
-    begun        what the fit is one of: rows and settings, see `begun`
+    fingerprint  which rows and settings the fit has, see `fingerprint`
     seconds      of what has no epochs
     state        weights, optimizer and history after a whole epoch
-    best         those of the autoencoder after the epoch with the lowest loss of the rows set aside
+    best         weights of the autoencoder after the epoch with the lowest validation loss
     pretrained   the autoencoder's weights, and what it was trained for: see `Pretrained`
-    clusters     what was found for each number of clusters, where the number is chosen
+    clusters     prediction strength of each number of clusters, where the number is chosen
     start        soft partition P and mixture of the start
     further      of texts: the groups that further autoencoders found
     partition    P as last recomputed during the VaDE phase
@@ -23,8 +23,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from vade_tf.errors import InputError, cited
-from vade_tf.reading import each, finite, parsed, record
+from vade_tf.errors import InputError
 
 COLUMNS = (
     "phase", "epoch", "learning_rate", "loss", "elbo", "distortion", "rate_z", "rate_w", "rate_c", "guidance",
@@ -92,14 +91,8 @@ class State:
         arrays = store.load("state")
         if arrays is None:
             return None
-        try:
-            meta = parsed(str(arrays["meta"]))
-            if not record({"phase": _is_phase, "epoch": _is_epoch, "rows": each(list, _is_row)})(meta):
-                raise ValueError(f"expected a phase, an epoch and rows of the history, got {str(meta)[:40]!r}")
-        except (KeyError, ValueError, RecursionError) as error:
-            raise damaged(store, "state", cited(error)) from error
-        phase, epoch, rows = meta["phase"], meta["epoch"], meta["rows"]
-        return cls(phase, epoch, listed(arrays), rows)
+        meta = _meta(store, "state", arrays, ("phase", "epoch", "rows"))
+        return cls(meta["phase"], meta["epoch"], listed(arrays), meta["rows"])
 
 
 @dataclass(frozen=True)
@@ -108,71 +101,50 @@ class Pretrained:
 
     Attributes:
         weights: of its networks.
-        aside: numbers of the rows that gave it no gradient, ascending.
+        validation: numbers of the rows that gave it no gradient, ascending.
         likelihood: `config` of the likelihood that it was trained for.
         epochs: of its training.
     """
 
     weights: list[np.ndarray]
-    aside: np.ndarray
+    validation: np.ndarray
     likelihood: str | dict
     epochs: int
 
     def save(self, store: Store) -> None:
         meta = json.dumps({"likelihood": self.likelihood, "epochs": self.epochs})
-        store.save("pretrained", {"meta": np.array(meta), "aside": self.aside, **numbered(self.weights)})
+        store.save("pretrained", {"meta": np.array(meta), "validation": self.validation, **numbered(self.weights)})
 
     @classmethod
     def load(cls, store: Store, n: int) -> "Pretrained | None":
-        """That of a store, of n rows; None where there is none, or that of an older folder, which has weights alone."""
+        """The autoencoder of n rows that a store has, or None."""
         arrays = store.load("pretrained")
-        if arrays is None or not {"meta", "aside"} & set(arrays):
+        if arrays is None:
             return None
-        try:
-            meta, aside = parsed(str(arrays["meta"])), arrays["aside"]
-            if not record({"likelihood": (str, dict), "epochs": int})(meta):
-                raise ValueError(f"expected a likelihood and a number of epochs, got {str(meta)[:40]!r}")
-            if aside.dtype.kind != "i" or aside.ndim != 1 or np.any(np.diff(aside, prepend=-1, append=n) <= 0):
-                raise ValueError(f"aside: expected different numbers of rows from 0 to {n - 1}, ascending")
-        except (KeyError, ValueError, RecursionError) as error:
-            raise damaged(store, "pretrained", cited(error)) from error
-        return cls(listed(arrays), aside, meta["likelihood"], meta["epochs"])
+        meta = _meta(store, "pretrained", arrays, ("likelihood", "epochs"))
+        validation = arrays.get("validation", np.zeros(1))
+        if validation.dtype.kind != "i" or np.any(np.diff(validation, prepend=-1, append=n) <= 0):
+            raise damaged(store, "pretrained", f"numbers of validation rows, ascending and below {n}")
+        return cls(listed(arrays), validation, meta["likelihood"], meta["epochs"])
 
 
-def _is_phase(value) -> bool:
-    return value in ("pretrain", "fit")
+def _meta(store: Store, name: str, arrays: dict[str, np.ndarray], keys: tuple[str, ...]) -> dict:
+    """What is kept as JSON beside the arrays of a name.
+
+    Raises:
+        InputError: it is damaged, or of an older version.
+    """
+    try:
+        meta = json.loads(str(arrays["meta"]))
+        return {key: meta[key] for key in keys}
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(store, name, f"{', '.join(keys)} in its meta") from error
 
 
-def _is_epoch(value) -> bool:
-    return type(value) is int and value >= 1
-
-
-def _is_number(value) -> bool:
-    return type(value) in (int, float)
-
-
-_ROW = {  # what a column may hold; a number may be infinite or none, as it was found
-    **dict.fromkeys(COLUMNS, _is_number),
-    "phase": _is_phase,
-    "epoch": _is_epoch,
-    "seconds": finite,
-    "restored_epoch": lambda epoch: type(epoch) is int and epoch >= 0,
-    "reseeded": lambda text: isinstance(text, str) and all(c.isdecimal() and len(c) < 10 for c in text.split()),
-}
-
-
-def _is_row(row) -> bool:
-    """Whether a value is a row of a history."""
-    return (
-        isinstance(row, dict)
-        and {"phase", "epoch", "seconds"} <= set(row) <= set(COLUMNS)
-        and all(_ROW[name](value) for name, value in row.items())
-    )
-
-
-def damaged(store: Store, name: str, why: str) -> InputError:
-    """The error for kept arrays that no fit has kept."""
-    return InputError(f"{store.place(name)} is damaged ({why}); remove it to start its phase anew")
+def damaged(store: Store, name: str, expected: str) -> InputError:
+    """The error for arrays that this version has not kept."""
+    found = f"others in {store.place(name)}"
+    return InputError("store", expected, found, "it is damaged or of an older version; fit anew in another place")
 
 
 def kept(store: Store, name: str, expected: dict[str, tuple[str, tuple[int, ...]]]) -> dict[str, np.ndarray] | None:
@@ -192,8 +164,7 @@ def kept(store: Store, name: str, expected: dict[str, tuple[str, tuple[int, ...]
     for part, (kind, shape) in expected.items():
         array = arrays.get(part)
         if array is None or array.dtype.kind != kind or array.shape != shape or not np.isfinite(array).all():
-            found = "none" if array is None else f"{array.dtype} of shape {array.shape}"
-            raise damaged(store, name, f"{part}: expected {kind} of shape {shape}, all finite, got {found}")
+            raise damaged(store, name, f"finite numbers of shape {shape} as {part}")
     return {part: arrays[part] for part in expected}
 
 
@@ -211,23 +182,15 @@ def kept_weights(store: Store, name: str, arrays: dict[str, np.ndarray], model_w
     found = listed(arrays)
     forms = [[(weight.shape, weight.dtype.kind) for weight in weights] for weights in (found, model_weights)]
     if forms[0] != forms[1] or not all(np.isfinite(weight).all() for weight in found):
-        raise damaged(store, name, "expected the weights of this model, all finite")
+        raise damaged(store, name, "the finite weights of this model")
     return found
 
 
 def kept_partition(store: Store, name: str, n: int, clusters: int, more: dict) -> dict[str, np.ndarray] | None:
-    """As `kept`, with the soft partition P of n rows, [n, K], among the arrays.
-
-    Raises:
-        InputError: it is damaged, or of an older version, whose starts were groups.
-    """
-    if "groups" in (store.load(name) or {}):
-        raise InputError(
-            f"{store.place(name)} is of an older version of vade_tf, which cannot be gone on from; fit anew"
-        )
+    """As `kept`, with the soft partition P of n rows, [n, K], among the arrays."""
     arrays = kept(store, name, {"P": ("f", (n, clusters)), **more})
     if arrays is not None and not 0 <= arrays["P"].min() <= arrays["P"].max() <= 1:
-        raise damaged(store, name, "expected probabilities")
+        raise damaged(store, name, "probabilities")
     return arrays
 
 

@@ -1,9 +1,8 @@
-"""Rows set aside, which get no gradient: they say when an autoencoder begins to learn the others by heart.
+"""Validation rows, which get no gradient: they say when an autoencoder begins to learn the others by heart.
 
-Few rows are reconstructed ever better by networks that see them often enough, and new ones ever worse. So the
-autoencoder stops where the loss of the rows set aside does, and the variance of p(x|z) is their mean squared error:
-that of the rows trained on would promise a precision that no new row has. No less than that, though: a value that few
-rows have may be in none of those set aside. No labels.
+Networks that see few rows often enough reconstruct these ever better, and new rows ever worse. So the autoencoder stops
+where the loss of the validation rows does, and the variance of p(x|z) is their mean squared error. It is no less than
+that of the other rows, as no validation row may have a rare value. No labels.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,42 +17,34 @@ from vade_tf.model.counts import Counts
 from vade_tf.model.observation import NOISE_RATE
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, generator
-from vade_tf.training.settings import FEWEST_ASIDE
+from vade_tf.training.settings import MIN_VALIDATION_ROWS
 from vade_tf.training.store import Pretrained, Store, numbered
 
 
-def set_aside(n: int, size: int, seed: int, hints: np.ndarray | None) -> np.ndarray:
-    """Numbers of the rows that are set aside, ascending, int [at most size]: drawn by the seed, none with a hint.
+def choose_rows(store: Store, n: int, size: int, seed: int, hints: np.ndarray | None) -> np.ndarray:
+    """Numbers of the validation rows, ascending, int [at most size]; none of them has a hint.
 
-    Where some have hints, at most half of the others; none where these are too few to measure anything.
+    They are those of the autoencoder in the store, where another run lends it: it has learnt the other rows. Else the
+    seed draws them; where some rows have hints, at most half of the others; none where these are too few to measure
+    anything.
     """
     if size == 0:
         return np.zeros(0, int)
-    order = generator(seed, Stream.VALIDATION).permutation(np.arange(n, dtype=np.min_scalar_type(n)))
-    if hints is not None and (hints >= 0).any():
-        order = order[hints[order] < 0]
-        order = order[: len(order) // 2]
-    return _enough(np.sort(order[:size].astype(int)), size)
-
-
-def _enough(found: np.ndarray, size: int) -> np.ndarray:
-    """The rows set aside of so many that were asked for; none where they are under half of these and `FEWEST_ASIDE`."""
-    return found if 2 * len(found) >= min(size, 2 * FEWEST_ASIDE) else found[:0]
-
-
-def lent(store: Store, n: int, hints: np.ndarray | None) -> np.ndarray | None:
-    """Numbers of the rows that gave the autoencoder in a store no gradient, without those with a hint; None: not known.
-
-    An autoencoder that another run has trained, perhaps with another seed, has learnt the other rows.
-    """
-    kept = Pretrained.load(store, n)
-    if kept is None or hints is None:
-        return None if kept is None else kept.aside
-    return _enough(kept.aside[hints[kept.aside] < 0], len(kept.aside))
+    lent = Pretrained.load(store, n)
+    if lent is not None:
+        found, size = lent.validation, len(lent.validation)
+        found = found if hints is None else found[hints[found] < 0]
+    else:
+        order = generator(seed, Stream.VALIDATION).permutation(np.arange(n, dtype=np.min_scalar_type(n)))
+        if hints is not None and (hints >= 0).any():
+            order = order[hints[order] < 0]
+            order = order[: len(order) // 2]
+        found = np.sort(order[:size].astype(int))
+    return found if 2 * len(found) >= min(size, 2 * MIN_VALIDATION_ROWS) else found[:0]
 
 
 def losses(rows: list[dict]) -> list[float]:
-    """The loss of the rows set aside after each epoch of the autoencoder that has one."""
+    """The loss of the validation rows after each epoch of the autoencoder that has one."""
     return [row["val_loss"] for row in rows if row["phase"] == "pretrain" and "val_loss" in row]
 
 
@@ -63,15 +54,14 @@ def worn(found: list[float], patience: int) -> bool:
 
 
 class Stop(keras.callbacks.Callback):
-    """Ends an autoencoder's training when it wears on rows set aside, and keeps its weights as they were best.
+    """Ends an autoencoder's training when the loss of validation rows rises, and keeps its best weights.
 
     The history decides, so a resumed fit stops at the same epoch.
 
     Args:
-        x: the rows set aside, [m, D].
+        x: the validation rows, [m, D].
         loss: function from targets and outputs to nats, [m].
-        networks: encoder, decoder and what else is trained, whose weights the store gets after the best epoch, under
-            the name "best".
+        networks: encoder, decoder and what else is trained; the store gets their weights after the best epoch.
         rows: the history.
         patience: epochs without a lower loss.
     """
@@ -80,11 +70,8 @@ class Stop(keras.callbacks.Callback):
         self, x: Rows, loss, networks: Sequence[keras.layers.Layer], store: Store, rows: list[dict], patience: int
     ):
         super().__init__()
-        self.x, self.loss = x, loss
-        self.networks = networks
-        self.store = store
-        self.rows = rows
-        self.patience = patience
+        self.x, self.loss, self.networks = x, loss, networks
+        self.store, self.rows, self.patience = store, rows, patience
 
     def on_epoch_end(self, epoch, logs=None):
         found = [self.loss(rows, self.model(rows, training=False)) for rows in pipeline.blocks(self.x)]
@@ -100,29 +87,26 @@ class Stop(keras.callbacks.Callback):
 
 
 class Noise(keras.callbacks.Callback):
-    """After each epoch of a VaDE: the variance of p(x|z) by rows set aside, and their loss.
+    """After each epoch of a VaDE: the variance of p(x|z) by validation rows, and their loss.
 
     Args:
-        x: the rows set aside, [m, D].
-        trained: some of the rows that are trained on, see `of_both`.
+        x: the validation rows, [m, D].
+        trained: some of the rows that are trained on, see `variance_of_both`.
         seed: of the one draw of z for each row.
     """
 
     def __init__(self, x: Rows, trained: Rows, seed: int):
         super().__init__()
-        self.x = x
-        self.trained = trained
-        self.seed = seed
+        self.x, self.trained, self.seed = x, trained, seed
 
     def on_train_begin(self, logs=None):
         self.model.noise_rate = 0.0
 
     def on_epoch_end(self, epoch, logs=None):
         if self.model.log_sigma2_x is not None:
-            self.model.set_variance(of_both(self.model, self.x, self.trained, self.seed))
-        found = []
-        for rows, part in _beside(self.x, noise(self.model, len(self.x), self.seed)):
-            found.append(-elbo.bound(self.model.elbo_terms(rows, part)))
+            self.model.set_variance(variance_of_both(self.model, self.x, self.trained, self.seed))
+        draw = noise(self.model, len(self.x), self.seed)
+        found = [-elbo.bound(self.model.elbo_terms(rows, part)) for rows, part in _blocks(self.x, draw)]
         logs["val_loss"] = float(np.mean(np.concatenate(found)))
 
     def on_train_end(self, logs=None):
@@ -134,15 +118,15 @@ def noise(model: VaDE, n: int, seed: int) -> np.ndarray:
     return generator(seed, Stream.VALIDATION).standard_normal((n, model.prior.latent_dim)).astype(np.float32)
 
 
-def of_both(model: VaDE, x: Rows, trained: Rows, seed: int) -> np.ndarray:
-    """The variance of p(x|z) by rows set aside, but of no feature less than by rows that are trained on: [D].
+def variance_of_both(model: VaDE, x: Rows, trained: Rows, seed: int) -> np.ndarray:
+    """The variance of p(x|z) by validation rows, but of no feature less than by rows that are trained on: [D].
 
-    The dispersion of counts, which is no error, is by rows set aside alone.
+    The dispersion of counts, which is no error, is by validation rows alone.
     """
-    apart = variance(model, x, noise(model, len(x), seed))
+    found = variance(model, x, noise(model, len(x), seed))
     if isinstance(model.likelihood, Counts):
-        return apart
-    return np.fmax(apart, variance(model, trained, noise(model, len(trained), seed)))
+        return found
+    return np.fmax(found, variance(model, trained, noise(model, len(trained), seed)))
 
 
 def variance(model: VaDE, x: Rows, draw: np.ndarray | None = None) -> np.ndarray:
@@ -154,7 +138,7 @@ def variance(model: VaDE, x: Rows, draw: np.ndarray | None = None) -> np.ndarray
         draw: noise of z, [m, latent]; default: z is the mean code.
     """
     total, known = np.zeros(model.n_features), np.zeros(model.n_features)
-    for rows, part in _beside(x, draw):
+    for rows, part in _blocks(x, draw):
         m, log_s2 = model.encode(rows)
         out = model.x_parameters(m if part is None else m + np.exp(0.5 * log_s2) * part, x=rows)
         scaled = model.scale(rows)
@@ -165,7 +149,7 @@ def variance(model: VaDE, x: Rows, draw: np.ndarray | None = None) -> np.ndarray
         return total / known
 
 
-def _beside(x: Rows, draw: np.ndarray | None) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+def _blocks(x: Rows, draw: np.ndarray | None) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
     """Blocks of rows with their noise."""
     start = 0
     for rows in pipeline.blocks(x):

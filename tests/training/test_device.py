@@ -28,7 +28,6 @@ def test_a_gpu_decides_by_its_compute_capability(monkeypatch, capability, precis
     assert device.resolve_jit("auto") is True
     assert device.resolve_jit("off") is False
     assert device.describe() == "Card"
-    assert device.small_step() > 3.4e6 * 256  # the paper's networks, in the default batches
 
 
 def test_unlike_gpus_get_what_the_least_able_of_them_can(monkeypatch):
@@ -57,7 +56,6 @@ def test_a_cpu_decides_by_its_instructions(monkeypatch, flags, precision):
     assert device.resolve_precision("mixed_float16") == "mixed_float16"
     assert device.resolve_jit("auto") is False
     assert device.resolve_jit("on") is True
-    assert device.small_step() < 3.4e6 * 256
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float64"])
@@ -90,7 +88,7 @@ def test_what_a_gpu_of_before_2020_is_given_runs_on_this_cpu(rng):
     groups = np.arange(90) % 3
     x = (6 * np.repeat(np.eye(3), 3, axis=1)[groups] + rng.normal(size=(90, 9))).astype("f4")
     shape = {"clusters": 3, "hidden": (16, 8), "latent_dim": 2, "batch_size": 45, "init": "kmeans", "regroups": 0}
-    lengths = {"pretrain_epochs": 4, "pretrain_passes": 5, "epochs": 4, "passes": 5, "learning_rate": 1e-2}
+    lengths = {"pretrain_epochs": 4, "epochs": 4, "learning_rate": 1e-2}
     compiled = set()
     noted = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: compiled.add(noted.model.jit_compile))
     settings = Settings(**shape, **lengths, precision="mixed_float16", jit="on")
