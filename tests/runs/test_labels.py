@@ -13,7 +13,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.observing import build
-from vade_tf.runs import restarts, seeds, sweep, tensorboard
+from vade_tf.runs import study, tensorboard
 from vade_tf.runs import train as training
 from vade_tf.runs.config import MODELS, TrainConfig
 from vade_tf.runs.folder import SCORES
@@ -101,9 +101,21 @@ def test_no_system_looks_at_the_labels_of_a_data_set(system):
 
 
 STUDIES = {
-    "seeds": (lambda config, out: seeds.train_seeds(config, out, 3, export=False), "seed-*", "selected"),
-    "restarts": (lambda config, out: restarts.train_restarts(config, out, 3, export=False), "restart-*", "selected"),
-    "clusters": (lambda config, out: sweep.train_sweep(config, out, (2, 3), export=False), "k-*", "n_clusters"),
+    "seeds": (
+        lambda config, out: study.train_study("seeds", config, out, range(3), export=False),
+        "seed-*",
+        "selected",
+    ),
+    "restarts": (
+        lambda config, out: study.train_study("restarts", config, out, range(3), export=False),
+        "restart-*",
+        "selected",
+    ),
+    "clusters": (
+        lambda config, out: study.train_study("clusters", config, out, (2, 3), export=False),
+        "k-*",
+        "n_clusters",
+    ),
 }
 
 
