@@ -17,7 +17,7 @@ from vade_tf.data import images
 from vade_tf.data.fetch import Remote, cache_folder, provide
 from vade_tf.data.web import Patience
 from vade_tf.errors import InputError
-from vade_tf.writing import whole
+from vade_tf.storage import whole
 
 BODY = bytes(range(256)) * 40
 

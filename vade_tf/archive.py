@@ -18,9 +18,9 @@ from vade_tf.model import own_networks, stored
 from vade_tf.model.vade import VaDE
 from vade_tf.paths import usable
 from vade_tf.reading import LARGEST_JSON, archive_arrays, check_members, each, record, size_of
+from vade_tf.storage import write_whole, writing
 from vade_tf.training.n_clusters import Choice
 from vade_tf.training.settings import Settings
-from vade_tf.writing import write_whole, writing
 
 FITTED = ("labels_", "weights_", "means_", "covariances_")
 UNSAVED = ("encoder", "decoder", "hints", "callbacks")  # parameters: the networks are those of the model

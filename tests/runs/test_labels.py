@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from vade_tf.runs import restarts, seeds, sweep, tensorboard
+from vade_tf.runs import study, tensorboard
 from vade_tf.runs import train as training
 from vade_tf.runs.config import MODELS, TrainConfig
 from vade_tf.runs.folder import SCORES
@@ -80,9 +80,21 @@ def test_labels_change_nothing_in_any_system(system, tmp_path):
 
 
 STUDIES = {
-    "seeds": (lambda config, out: seeds.train_seeds(config, out, 3, export=False), "seed-*", "selected"),
-    "restarts": (lambda config, out: restarts.train_restarts(config, out, 3, export=False), "restart-*", "selected"),
-    "clusters": (lambda config, out: sweep.train_sweep(config, out, (2, 3), export=False), "k-*", "n_clusters"),
+    "seeds": (
+        lambda config, out: study.train_study("seeds", config, out, range(3), export=False),
+        "seed-*",
+        "selected",
+    ),
+    "restarts": (
+        lambda config, out: study.train_study("restarts", config, out, range(3), export=False),
+        "restart-*",
+        "selected",
+    ),
+    "clusters": (
+        lambda config, out: study.train_study("clusters", config, out, (2, 3), export=False),
+        "k-*",
+        "n_clusters",
+    ),
 }
 
 

@@ -20,9 +20,8 @@ from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
 from vade_tf.data.stream import encoded
 from vade_tf.errors import InputError, StorageError
-from vade_tf.locking import locked
 from vade_tf.machine import rows_together, spans
-from vade_tf.writing import whole, write_whole, writing
+from vade_tf.storage import locked, whole, write_whole, writing
 
 SAMPLE = 100_000  # rows that say what the columns are
 BLOCK = 65_536  # rows coded together, at most

@@ -13,7 +13,7 @@ from vade_tf.data.fetch import Remote, cache_folder, provide
 from vade_tf.data.observing import build
 from vade_tf.errors import InputError
 from vade_tf.reading import bounded, plain_array, size_of
-from vade_tf.writing import whole
+from vade_tf.storage import whole
 
 STL10_FILES = (
     Remote(  # the checksum is that of TensorFlow Datasets

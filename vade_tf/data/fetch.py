@@ -14,11 +14,11 @@ from pathlib import Path
 from vade_tf.data import web
 from vade_tf.data.web import DownloadError, PassingError, Patience
 from vade_tf.errors import InputError, StorageError
-from vade_tf.writing import whole
+from vade_tf.storage import whole
 
 PAUSES = (1.0, 3.0, 9.0)  # seconds before the second, third and fourth attempt
 PROGRESS_SECONDS = 2.0
-LEFTOVERS = (".*.unfinished", "unfinished-*")  # files being written: vade_tf.writing's, and older versions'
+LEFTOVERS = (".*.unfinished", "unfinished-*")  # files being written: vade_tf.storage's, and older versions'
 LEFTOVER_SECONDS = 86_400.0  # age of the last write after which nobody is writing any more
 _NO_HOME = "VADE_TF_HOME: this user has no home folder"
 _NAME_ONE = "set VADE_TF_HOME to a folder for downloads"

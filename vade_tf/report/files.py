@@ -11,7 +11,7 @@ from pathlib import Path
 from vade_tf.errors import InputError, StorageError
 from vade_tf.report import page
 from vade_tf.report.evaluation import Evaluation
-from vade_tf.writing import write_whole, writing
+from vade_tf.storage import write_whole, writing
 
 
 def prepare(out: Path, runs: Sequence[Path], argument: str = "") -> None:

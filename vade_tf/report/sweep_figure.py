@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 
 from vade_tf.report.colours import COLOURS
 from vade_tf.report.drawing import WIDTH, plain, png, styled
+from vade_tf.storage import write_whole
 from vade_tf.training.n_clusters import MIN_STRENGTH
-from vade_tf.writing import write_whole
 
 
 @styled()

@@ -17,7 +17,7 @@ from vade_tf.runs.answers import Answer
 from vade_tf.runs.assignments import block_size, clusters, codes, compiled, has_code
 from vade_tf.runs.folder import Run
 from vade_tf.runs.incoming import check_rows
-from vade_tf.writing import whole_path
+from vade_tf.storage import whole_path
 
 
 def open_cells(run: Run, model: keras.Model, data: str, out: Path) -> Answer:

@@ -28,8 +28,8 @@ from vade_tf.data.dataset import Coded
 from vade_tf.errors import InputError, cited
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.location import check_unused
+from vade_tf.storage import whole, write_whole
 from vade_tf.training.store import COLUMNS, TEXT_COLUMNS
-from vade_tf.writing import whole, write_whole
 
 COPY_AGAIN = "copy the run folder again"
 SCORES, BOUND = ("acc", "nmi", "ari"), ("elbo", "distortion", "rate_z", "rate_c")

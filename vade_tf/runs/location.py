@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vade_tf.errors import InputError
-from vade_tf.locking import Busy, locked
-from vade_tf.writing import sweep
+from vade_tf.storage import Busy, locked, remove_unfinished
 
 LOCK = ".lock"
 FOLDERS = ("checkpoints", "export", "tensorboard", "figures")  # in that of a run
@@ -119,7 +118,7 @@ def held(folder: Path, argument: str) -> Iterator[None]:
     try:
         with locked(folder / LOCK):
             for place in (folder, folder / "checkpoints", folder / "export", *folder.glob("tensorboard/*")):
-                sweep(place)
+                remove_unfinished(place)
             yield
     except Busy as error:
         raise InputError(

@@ -9,7 +9,7 @@ from typing import IO
 import pandas
 
 from vade_tf.errors import InputError
-from vade_tf.writing import whole
+from vade_tf.storage import whole
 
 ENDINGS = (".csv", ".parquet", ".h5ad")  # of files that are written; `annotated` writes the last
 

@@ -28,10 +28,10 @@ from vade_tf.runs.folder import Run, read_json
 from vade_tf.runs.load import load
 from vade_tf.runs.location import LOCK, PREFIXES, check_unused, held, kind_of
 from vade_tf.runs.rows import load_rows, load_whole
+from vade_tf.storage import whole_path, write_whole
 from vade_tf.training.posterior import model_groups
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
-from vade_tf.writing import whole_path, write_whole
 
 SETTINGS = {"seeds": "seed", "restarts": "restart", "clusters": "clusters"}  # what varies in each kind of study
 FIGURES = ("acc", "nmi", "ari", "elbo")

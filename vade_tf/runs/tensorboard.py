@@ -14,8 +14,8 @@ from vade_tf.model.vade import VaDE
 from vade_tf.mosaic import mosaic
 from vade_tf.runs.folder import Run
 from vade_tf.seeding import generator, subset
+from vade_tf.storage import write_whole
 from vade_tf.training.store import TEXT_COLUMNS
-from vade_tf.writing import write_whole
 
 
 class Board:

@@ -27,12 +27,12 @@ from vade_tf.runs.result import Scores, means, summarise
 from vade_tf.runs.rows import RunRows, given_start, load_rows, load_whole
 from vade_tf.runs.tensorboard import Board, Views
 from vade_tf.serving import export as exporting
+from vade_tf.storage import whole_path
 from vade_tf.systems import registry
 from vade_tf.training import arguments, cluster, distribute, recipe
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
-from vade_tf.training.store import Pretrained
-from vade_tf.writing import whole_path
+from vade_tf.training.store import Pretrained, listed, numbered
 
 
 def train(

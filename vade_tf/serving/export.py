@@ -19,7 +19,7 @@ from vade_tf.model.networks import set_all
 from vade_tf.model.vade import VaDE
 from vade_tf.paths import usable
 from vade_tf.serving.signatures import SCHEMA, build_signatures
-from vade_tf.writing import whole_path, writing
+from vade_tf.storage import whole_path, writing
 
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"  # where TensorFlow Serving looks
 

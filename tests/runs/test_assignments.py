@@ -5,7 +5,6 @@ import numpy as np
 import pandas
 import pyarrow.parquet
 import pytest
-import tensorflow as tf
 
 from vade_tf.cli.main import main
 from vade_tf.errors import InputError
@@ -80,18 +79,6 @@ def test_the_ranks_order_the_rows_by_their_density(partial):
     assert far.empty or far.item() == 80
 
 
-def test_a_density_that_is_no_number_is_ranked_last(small_model, monkeypatch):
-    model, x = small_model(), np.random.default_rng(0).random((9, 12), "f4")
-    first = x[:1]
-    elbo = type(model).elbo
-    monkeypatch.setattr(
-        type(model), "elbo", lambda self, rows: tf.where(tf.reduce_all(rows == first, axis=1), np.nan, elbo(self, rows))
-    )
-    found = pandas.concat(assignments.table(model, x))
-    assert found["log_density"].isna().tolist() == [True] + 8 * [False]
-    assert found["typicality_rank"].iloc[0] == 9
-
-
 def test_a_system_without_a_density_leaves_its_columns_out(rows, tmp_path):
     config = TrainConfig.create(data=str(rows), model="kmeans", clusters=3)
     training.train(config, tmp_path / "run")
@@ -103,7 +90,7 @@ def test_a_system_without_a_density_leaves_its_columns_out(rows, tmp_path):
 def test_many_rows_come_in_blocks_that_join_without_a_seam(small_model, monkeypatch):
     model, x = small_model(), np.random.default_rng(0).random((23, 12), "f4")
     whole = pandas.concat(assignments.table(model, x))
-    monkeypatch.setattr(assignments, "BLOCK", 5)
+    monkeypatch.setattr(assignments, "MAX_ROWS_TOGETHER", 5)
     heard = []
     blocks = list(assignments.table(model, x, advance=lambda done, text: heard.append(done)))
     assert [len(block) for block in blocks] == [5, 5, 5, 5, 3]
@@ -111,16 +98,6 @@ def test_many_rows_come_in_blocks_that_join_without_a_seam(small_model, monkeypa
     joined = pandas.concat(blocks)
     pandas.testing.assert_frame_equal(joined.reset_index(drop=True), whole.reset_index(drop=True), rtol=1e-4)
     np.testing.assert_array_equal(joined["typicality_rank"], (-joined["log_density"]).rank(method="min"))
-
-
-def test_columns_that_wait_in_a_file_are_those_that_wait_in_memory(small_model, monkeypatch, tmp_path):
-    model, x = small_model(), np.random.default_rng(0).random((23, 12), "f4")
-    memory = pandas.concat(assignments.table(model, x))
-    monkeypatch.setattr(assignments, "IN_MEMORY", 1)
-    pandas.testing.assert_frame_equal(pandas.concat(assignments.table(model, x, folder=str(tmp_path))), memory)
-    assert list(tmp_path.iterdir()) == []
-    with pytest.raises(FileNotFoundError, match="gone"):
-        list(assignments.table(model, x, folder=str(tmp_path / "gone")))
 
 
 def blocks():
@@ -182,7 +159,7 @@ def test_the_code_of_a_system_without_a_bound_is_what_its_head_reads(rng):
 
 def test_a_share_that_leaves_no_row_to_train_on_is_refused(rows):
     for share, n in ((0.99, 10), (0.02, 10)):
-        with pytest.raises(InputError, match=f"^held_out: {share} of {n} rows leaves one side empty"):
+        with pytest.raises(InputError, match=f"^held_out: expected a share that leaves some of {n} rows"):
             numbers_of(TrainConfig(data="x.npy", clusters=3, held_out=share), n)
     trained, aside = numbers_of(TrainConfig(data="x.npy", clusters=3, held_out=0.9), 10)
     assert (len(trained), len(aside)) == (1, 9)

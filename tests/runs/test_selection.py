@@ -8,8 +8,7 @@ from vade_tf.runs import selection
 from vade_tf.training.initialization import Start
 
 
-def test_bic_against_scipy(rng, monkeypatch):
-    monkeypatch.setattr(selection, "BLOCK", 7)  # of which the last is smaller
+def test_bic_against_scipy(rng):
     z = rng.normal(size=(50, 3))
     start = Start(np.zeros((50, 2)), np.array([0.3, 0.7]), rng.normal(size=(2, 3)), rng.uniform(0.5, 2, (2, 3)))
     density = sum(

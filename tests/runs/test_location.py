@@ -6,6 +6,9 @@ import struct
 
 import numpy as np
 import pytest
+from vade_tf.runs.places import KINDS, check_report, free_folder, held, owned, reserved
+from vade_tf.runs.restarts import resume_restarts
+from vade_tf.runs.seeds import resume_seeds
 
 from vade_tf import archive
 from vade_tf.data.observing import build
@@ -13,12 +16,9 @@ from vade_tf.data.pictures import Pictures
 from vade_tf.errors import InputError
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
-from vade_tf.runs.places import KINDS, check_report, free_folder, held, owned, reserved
-from vade_tf.runs.restarts import resume_restarts
-from vade_tf.runs.seeds import resume_seeds
 from vade_tf.runs.sweep import resume_sweep
 from vade_tf.runs.train import train
-from vade_tf.writing import UNFINISHED, write_whole
+from vade_tf.storage import UNFINISHED, write_whole
 
 DATA = {"source": "x.npy", "rows": 60, "features": 5, "crc32": 1}
 SCHEMA = Pictures(1, 5, 1).to_dict()

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import normalize
+from vade_tf.runs.places import held
 
 from vade_tf.data import checks, observing
 from vade_tf.errors import InputError
@@ -14,7 +15,6 @@ from vade_tf.report import rows as report
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
-from vade_tf.runs.places import held
 from vade_tf.runs.rows import load_rows
 from vade_tf.runs.study import Study
 

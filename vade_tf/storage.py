@@ -1,7 +1,8 @@
 """Files that are whole or not there, also after a kill, a full disk or a power cut.
 
 Each is written under a new name beside it and then renamed; where something goes wrong nothing of it is left. What a
-kill leaves is called as `LEFT` has it, see `sweep`.
+kill leaves is called as `UNFINISHED` has it, see `remove_unfinished`. Locks are those of the operating system, which
+lets go of them when a process ends, however it does.
 """
 
 import os
@@ -13,7 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-LEFT = re.compile(r"\.[0-9a-f]{16}\.unfinished")  # the names that `_unfinished` gives
+import filelock
+
+UNFINISHED = re.compile(r"\.[0-9a-f]{16}\.unfinished")  # the names that `_unfinished` gives
 
 
 @contextmanager
@@ -74,8 +77,31 @@ def _unfinished(path: Path) -> Path:
     return path.with_name(f".{secrets.token_hex(8)}.unfinished")
 
 
-def sweep(folder: Path) -> None:
+def remove_unfinished(folder: Path) -> None:
     """Remove what writers that were killed left in a folder; only for who knows that no other is at work there."""
     for file in folder.glob(".*.unfinished"):
-        if LEFT.fullmatch(file.name):
+        if UNFINISHED.fullmatch(file.name):
             shutil.rmtree(file, ignore_errors=True) if file.is_dir() and not file.is_symlink() else file.unlink()
+
+
+class Busy(Exception):
+    """Another process holds the lock."""
+
+
+@contextmanager
+def locked(file: Path, wait: bool = False) -> Iterator[None]:
+    """Keeps a file locked for this process.
+
+    Args:
+        file: made where it is not there.
+        wait: for a process that holds it.
+
+    Raises:
+        Busy: another process holds it.
+    """
+    try:
+        lock = filelock.FileLock(file, timeout=-1 if wait else 0).acquire()
+    except filelock.Timeout as error:
+        raise Busy(str(file)) from error
+    with lock:
+        yield
