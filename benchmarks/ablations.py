@@ -37,7 +37,8 @@ with hushed():
     from vade_tf import metrics
     from vade_tf.data.dataset import Dataset
     from vade_tf.errors import InputError
-    from vade_tf.report import colours, evaluation, figures
+    from vade_tf.report import drawing as colours
+    from vade_tf.report import evaluation, figures
     from vade_tf.report.drawing import STYLE, WIDTH
     from vade_tf.report.image_figures import samples
     from vade_tf.runs.config import TrainConfig
@@ -233,11 +234,11 @@ def clusters(study: Study) -> str:
         groups = posterior.model_groups(model, study.dataset.x)
         k = model.prior.n_components
         with matplotlib.rc_context(STYLE):
-            confusion = figures.confusion(y, groups, metrics.accuracy(y, groups))
+            confusion = figures.confusion(y, groups).figure
             confusion.suptitle(f"{study.dataset.name}: K = {k}")
             save(confusion, name)
             if study.dataset.image_shape is not None:
-                save(samples(model, np.arange(k), study.dataset.image_shape), f"{name}-samples", colours=16)
+                save(samples(model, np.arange(k), study.dataset.image_shape).figure, f"{name}-samples", colours=16)
         counts = np.zeros((k, y.max() + 1), int)
         np.add.at(counts, (groups, y), 1)
         table += [

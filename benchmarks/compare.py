@@ -87,7 +87,7 @@ def row_of(path: Path, data_dir: str | None, pretrain_seconds: float) -> dict:
     """A row of the CSV from a finished run; the time of a shared autoencoder counts for each that starts from it."""
     from vade_tf import metrics
     from vade_tf.report import evaluation
-    from vade_tf.report.rows import load_rows
+    from vade_tf.report.evaluation import load_rows
     from vade_tf.runs.folder import Run
     from vade_tf.runs.load import load
 
@@ -205,7 +205,7 @@ def chart(rows: list[dict], dataset: str):
     import numpy as np
     from matplotlib.figure import Figure
 
-    from vade_tf.report.colours import COLOURS
+    from vade_tf.report.drawing import COLOURS
     from vade_tf.report.drawing import STYLE
 
     lines = by_line(rows, dataset)

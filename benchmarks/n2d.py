@@ -22,7 +22,7 @@ from sklearn.mixture import GaussianMixture
 
 from vade_tf import metrics
 from vade_tf.report import evaluation
-from vade_tf.report.rows import load_rows
+from vade_tf.report.evaluation import load_rows
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 from vade_tf.training.posterior import Assignments

@@ -42,7 +42,7 @@ def shortened(cell) -> str:
 
 def draw(rows: list[dict]) -> Figure:
     """ACC on the left, the bound on the right."""
-    from vade_tf.report.colours import COLOURS
+    from vade_tf.report.drawing import COLOURS
     from vade_tf.report.drawing import STYLE
 
     fit = [row for row in rows if row["phase"] == "fit" and row["acc"]]

@@ -60,7 +60,7 @@ def run(options: argparse.Namespace, command: str) -> None:
     from vade_tf.cli.steps import Steps
 
     with starting():
-        from vade_tf.report import evaluation, files, page
+        from vade_tf.report import evaluation, page
         from vade_tf.runs import seeds
         from vade_tf.runs.folder import Run
         from vade_tf.runs.places import check_outside, check_report
@@ -77,7 +77,9 @@ def run(options: argparse.Namespace, command: str) -> None:
     if not options.no_figures:
         check_outside(out, options.data)
         check_report(out, paths)
-        files.prepare(out, paths, "out" if options.out else "")  # what cannot be written is found out before the work
+        from vade_tf.report import figures  # noqa: F401  matplotlib, an extra
+
+        out.mkdir(parents=True, exist_ok=True)
     where = {name: getattr(options, name) for name in ("data_dir", "data", "labels", "test")}
     evaluated = {}
     with Steps(options.quiet) as steps:
@@ -101,8 +103,8 @@ def run(options: argparse.Namespace, command: str) -> None:
     with Steps(options.quiet) as steps:
         steps("drawing figures")
         if several:
-            written = files.write_comparison(results, {name: each.history for name, each in evaluated.items()}, out)
+            written = page.write_comparison(results, out)
         else:
-            written = files.write(evaluated[str(paths[0])], out, command)
+            written = page.write(evaluated[str(paths[0])], out, command)
     if not options.json:
         print(f"written: {written}")

@@ -164,7 +164,7 @@ def run(
             kind = "clusters" if len(several) > 1 else "seeds" if seeds > 1 else "restarts" if restarts > 1 else None
             single = None if kind else config
         if kind == "clusters":
-            from vade_tf.report import sweep_figure  # matplotlib, which the other runs do without
+            from vade_tf.report import figures  # matplotlib, which the other runs do without
         if single is not None:
             cluster.strategy(single.distribute)  # TensorFlow joins a cluster now or not at all
 
@@ -193,7 +193,7 @@ def run(
         else:
             result = training.train(config, folder, **common)
         if kind == "clusters":
-            sweep_figure.write(result, folder / "clusters.png")
+            figures.write_sweep(result, folder / "clusters.png")
     if result and not quiet:
         show: dict[str | None, Callable] = {"clusters": terminal.sweep, "seeds": terminal.seeds}
         show.get(kind, terminal.result)(result, str(folder))
