@@ -10,7 +10,7 @@ from sklearn.preprocessing import normalize
 
 from vade_tf.data import checks, observing
 from vade_tf.errors import InputError
-from vade_tf.report import rows as report
+from vade_tf.report import evaluation as report
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run

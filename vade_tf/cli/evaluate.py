@@ -102,9 +102,7 @@ def run(options: argparse.Namespace, command: str) -> None:
         return
     with Steps(options.quiet) as steps:
         steps("drawing figures")
-        if several:
-            written = page.write_comparison(results, out)
-        else:
-            written = page.write(evaluated[str(paths[0])], out, command)
+        first = evaluated[str(paths[0])]
+        written = page.write_comparison(results, out) if several else page.write(first, out, command)
     if not options.json:
         print(f"written: {written}")

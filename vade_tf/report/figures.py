@@ -21,7 +21,7 @@ from vade_tf.report.contrast import Contrast, compared
 from vade_tf.report.drawing import COLOURS, NEUTRAL, WIDTH, colour, mark, marker, plain, png, styled
 from vade_tf.seeding import subset
 from vade_tf.threads import one_thread
-from vade_tf.training.n_clusters import STRONG
+from vade_tf.training.n_clusters import MIN_STRENGTH
 from vade_tf.training.posterior import Assignments, Posterior
 from vade_tf.writing import write_whole
 
@@ -225,7 +225,7 @@ def strength(k: Sequence[int], values: Sequence[float], chosen: int, ax: Axes | 
     """Prediction strength of each number of clusters, and the number chosen."""
     ax = ax or _axes(3.2, 0.7 * WIDTH)
     ax.plot(k, values, color=COLOURS[0], marker="o", markersize=4)
-    ax.axhline(STRONG, color="0.5", linestyle="--", linewidth=1)
+    ax.axhline(MIN_STRENGTH, color="0.5", linestyle="--", linewidth=1)
     ax.set(title="Prediction strength", ylabel="pairs kept together\n(of the worst cluster)", ylim=(-0.02, 1.05))
     _mark_number(ax, k, chosen)
     return ax
