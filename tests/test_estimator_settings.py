@@ -16,7 +16,6 @@ from sklearn.mixture import GaussianMixture
 import vade_tf
 from vade_tf import VaDEClusterer, estimator
 from vade_tf.errors import InputError, UnitsWarning
-from vade_tf.estimator_parameters import settings_of
 
 SHORT = {
     "pretrain_epochs": 0, "epochs": 1, "hidden": (8,), "latent_dim": 2, "precision": "float32", "init": "kmeans",
@@ -39,12 +38,12 @@ def test_every_parameter_is_the_setting_of_its_name():
         "init": "kmeans", "guide_epochs": 6, "guide_weight": 3.0, "regroups": 2, "self_train_epochs": 5,
         "validation_rows": 11, "precision": "float32",
     }  # fmt: skip
-    found = settings_of(VaDEClusterer(4, random_state=7, **given))
+    found = VaDEClusterer(4, random_state=7, **given)._settings()
     assert found == vade_tf.Settings(clusters=4, seed=7, **given)
 
 
 def test_what_is_not_given_is_as_in_the_settings():
-    assert settings_of(VaDEClusterer(3, random_state=0)) == vade_tf.Settings(clusters=3, seed=0)
+    assert VaDEClusterer(3, random_state=0)._settings() == vade_tf.Settings(clusters=3, seed=0)
 
 
 def test_what_a_subclass_fixes_is_a_setting_too(tmp_path, rng):
@@ -53,7 +52,7 @@ def test_what_a_subclass_fixes_is_a_setting_too(tmp_path, rng):
             super().__init__(n_clusters, epochs=2, hidden=(4, 4), pretrain_epochs=1, random_state=random_state)
 
     clusterer = Short(random_state=5)
-    settings = settings_of(clusterer)
+    settings = clusterer._settings()
     assert (settings.clusters, settings.epochs, settings.hidden, settings.seed) == (3, 2, (4, 4), 5)
     x = rng.normal(size=(40, 4)).astype("f4")
     clusterer.fit(x).save(tmp_path / "short.vade")

@@ -15,7 +15,7 @@ from vade_tf.data.files import load_file
 from vade_tf.data.observing import observe
 from vade_tf.errors import InputError
 from vade_tf.model import networks
-from vade_tf.report import rows as report_rows
+from vade_tf.report import evaluation as report_rows
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.incoming import opened

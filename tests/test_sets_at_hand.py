@@ -16,7 +16,7 @@ from vade_tf.data.observing import build
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError, StorageError
 from vade_tf.model import choice
-from vade_tf.report.rows import load_rows
+from vade_tf.report.evaluation import load_rows
 from vade_tf.runs import study
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig

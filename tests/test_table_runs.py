@@ -14,7 +14,7 @@ from vade_tf.cli.main import main
 from vade_tf.data.files import load_file
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, UnitsWarning
-from vade_tf.report import rows as report_rows
+from vade_tf.report import evaluation as report_rows
 from vade_tf.runs import rows
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig

@@ -1,12 +1,12 @@
 """The errors that a user is meant to read, and checks of what several rooms are given."""
 
-import operator
 import reprlib
 import unicodedata
 import warnings
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 
-LONGEST = 300  # characters of another library's message that are cited
+MAX_CITED = 300  # characters of another library's message that are cited
 JOINERS = "\u200c\u200d"  # of letters and of emoji, in names of files, too
 
 
@@ -33,10 +33,6 @@ class InputError(ValueError):
         return f"{text}; {self.hint}" if self.hint else text
 
 
-class KindError(InputError, TypeError):
-    """Cells are of a kind that no number is made of; scikit-learn has a TypeError there."""
-
-
 class StorageError(InputError):
     """A file cannot be written: the disk is full, the folder gone or not to be written to."""
 
@@ -53,35 +49,30 @@ class UnitsWarning(UserWarning):
     """Rows are in other units than those a model was trained on, or hold what it has not seen."""
 
 
-def tell(notes: Iterable[str], stacklevel: int) -> None:
-    """Warns of what a person has to know of rows, at a level as of `warnings.warn`; 1 is the function that calls."""
+def warn_units(notes: Iterable[str], stacklevel: int) -> None:
+    """Warn of each note on new rows, at a level as of `warnings.warn`: 1 is the function that calls."""
     for note in notes:
         warnings.warn(note, UnitsWarning, stacklevel=stacklevel + 1)
 
 
-def whole_number(value, argument: str, least: int, most: int) -> int:
-    """A whole number that was given.
+tell = warn_units  # until all rooms call it by its name
 
-    Args:
-        value: of Python or NumPy; True and False are none.
-        argument: what an error names.
-        least, most: what it may be.
+
+def whole_number(value, argument: str, least: int, most: int) -> int:
+    """A whole number of Python or NumPy within bounds; True and False are none.
 
     Raises:
-        InputError: it is another.
+        InputError: it is none, or out of bounds.
     """
-    try:
-        number = None if type(value).__name__ in ("bool", "bool_") else operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or not least <= number <= most:
-        bounds = f"of at least {least}" if number is None or number < least else f"of at most {most:,}"
-        raise InputError(f"{argument}: expected a whole number {bounds}, got {reprlib.repr(value)}")
-    return number
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or not least <= value <= most:
+        bounds = f"of at most {most:,}" if whole and value > most else f"of at least {least}"
+        raise InputError(argument, f"a whole number {bounds}", reprlib.repr(value))
+    return int(value)
 
 
 def check_form(found: Sequence[int], expected: Sequence[int] | None, argument: str) -> None:
-    """Raises InputError where new images have another form than those that a model was trained on.
+    """Raise InputError where new images have another shape than those that a model was trained on.
 
     Args:
         found: shape of a row; one number says nothing of images.
@@ -91,18 +82,16 @@ def check_form(found: Sequence[int], expected: Sequence[int] | None, argument: s
     if expected is None or len(found) < 2:
         return
     if [side for side in found if side != 1] != [side for side in expected if side != 1]:
-        raise InputError(
-            f"{argument}: expected images of {tuple(expected)}, as in training, got {tuple(found)} in each row"
-        )
+        raise InputError(argument, f"images of {tuple(expected)}, as in training", f"{tuple(found)} in each row")
 
 
 def cited(error: BaseException) -> str:
-    """What an error of another library says, in one line of a length that a person reads."""
+    """The message of another library's error, in one line of at most MAX_CITED characters."""
     text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= LONGEST else text[:LONGEST] + " ..."
+    return text if len(text) <= MAX_CITED else text[:MAX_CITED] + " ..."
 
 
 def visible(text: str) -> str:
-    """A text of which nothing steers the terminal: what cannot be printed, but for spaces, is shown as an escape."""
+    """A text that cannot steer the terminal: what is not printable, but for spaces, is shown as an escape."""
     kept = (c if c.isprintable() or c in JOINERS or unicodedata.category(c) == "Zs" else ascii(c)[1:-1] for c in text)
     return "".join(kept)

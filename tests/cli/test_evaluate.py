@@ -16,7 +16,7 @@ import pytest
 from vade_tf.cli import evaluate
 from vade_tf.errors import InputError
 from vade_tf.report import evaluation, files
-from vade_tf.report.rows import load_rows
+from vade_tf.report.evaluation import load_rows
 from vade_tf.runs import seeds
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
@@ -252,7 +252,7 @@ def test_data_that_moved_or_changed(copy, data, tmp_path):
 
 def test_the_test_half_of_a_named_data_set(copy, tmp_path, monkeypatch):
     """60 + 20 rows in MNIST's form; the run saw 30 of the 80, and says how many of the test half are among them."""
-    from vade_tf.report import rows
+    from vade_tf.report import evaluation as rows
 
     r = np.random.default_rng(0)
     halves = {}

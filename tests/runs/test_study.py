@@ -13,8 +13,8 @@ from scipy import stats
 from vade_tf.cli import train
 from vade_tf.cli.terminal import Terminal
 from vade_tf.errors import InputError
-from vade_tf.report import rows as report_rows
-from vade_tf.report import sweep_figure
+from vade_tf.report import evaluation as report_rows
+from vade_tf.report import figures as sweep_figure
 from vade_tf.runs import sweep
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
@@ -232,7 +232,7 @@ def test_a_summary_of_what_was_not_tried_or_nobody_reads_is_refused(whole, value
 
 def test_a_file_may_have_any_name(whole, tmp_path):
     for name in ("$US_$EU", "$a^$"):
-        sweep_figure.write({**whole[1], "dataset": name}, tmp_path / "clusters.png")
+        sweep_figure.write_sweep({**whole[1], "dataset": name}, tmp_path / "clusters.png")
         assert (tmp_path / "clusters.png").read_bytes()[:4] == b"\x89PNG"
 
 

@@ -11,7 +11,7 @@ from vade_tf.runs.places import held
 
 from vade_tf.data import checks, observing
 from vade_tf.errors import InputError
-from vade_tf.report import rows as report
+from vade_tf.report import evaluation as report
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run

@@ -63,10 +63,12 @@ def run(options: argparse.Namespace, command: str) -> None:
     from vade_tf.cli.terminal import Steps
 
     with starting():
-        from vade_tf.report import evaluation, files, page
+        from vade_tf.report import evaluation, page
 
     if not options.no_figures:
-        files.prepare(out, paths, "out" if options.out else "")  # what cannot be written is found out before the work
+        from vade_tf.report import figures  # noqa: F401  matplotlib, an extra
+
+        out.mkdir(parents=True, exist_ok=True)
     where = {name: getattr(options, name) for name in ("data_dir", "data", "labels", "test")}
     evaluated = {}
     with Steps(options.quiet) as steps:
@@ -87,9 +89,7 @@ def run(options: argparse.Namespace, command: str) -> None:
         return
     with Steps(options.quiet) as steps:
         steps("drawing figures")
-        if several:
-            written = files.write_comparison(results, {name: each.history for name, each in evaluated.items()}, out)
-        else:
-            written = files.write(evaluated[str(paths[0])], out, command)
+        first = evaluated[str(paths[0])]
+        written = page.write_comparison(results, out) if several else page.write(first, out, command)
     if not options.json:
         print(f"written: {written}")

@@ -178,7 +178,7 @@ def _work(
         from vade_tf.training import cluster
 
         if kind == "clusters":
-            from vade_tf.report import sweep_figure  # matplotlib, which the other runs do without
+            from vade_tf.report import figures  # matplotlib, which the other runs do without
         if kind is None:  # TensorFlow joins a cluster now or not at all
             cluster.strategy((config or Run.open(folder, "resume").config).distribute)
 
@@ -186,7 +186,7 @@ def _work(
     with contextlib.nullcontext() if options.quiet else terminal as reporter:
         result = work(reporter=reporter, export=not options.no_export)
         if kind == "clusters":
-            sweep_figure.write(result, folder / "clusters.png")
+            figures.write_sweep(result, folder / "clusters.png")
     if result and not options.quiet:
         show: dict[str | None, Callable] = {"clusters": terminal.sweep, "seeds": terminal.seeds}
         show.get(kind, terminal.result)(result, str(folder))

@@ -1,6 +1,11 @@
-"""What sets each cluster apart, feature by feature: its mean against that of all other rows. Knows no model.
+"""What sets each cluster apart, feature by feature: its mean against that of all other rows.
 
-One pass over the rows, a few at a time; a sparse matrix is never made dense.
+Rows are read in blocks, and a sparse matrix is never made dense. Counts are compared by the means of the decoder:
+
+    log2 fold change of cluster c, feature d  =  log2( (10,000 rho_cd + 1) / (10,000 rho_rest,d + 1) )
+
+rho_cd is the mean over the rows of the cluster of the decoder's share of the feature at the mean code of the row, and
+rho_rest,d that over all other rows. One count in 10,000 is added so that rare features do not come first.
 """
 
 from dataclasses import dataclass
@@ -8,18 +13,23 @@ from dataclasses import dataclass
 import numpy as np
 import pandas
 import scipy.sparse
+import tensorflow as tf
 
+from vade_tf.data import pipeline
 from vade_tf.data.columns import Column
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import SparseRows
 from vade_tf.data.texts import Texts
+from vade_tf.model.counts import Counts
+from vade_tf.model.vade import VaDE
 
-BLOCK = 2**20  # numbers looked at together: 8 MB of them
 KINDS = {"number": "number", "date": "date", "ordered": "rank"}  # of a column -> of its mean; else a share
-LEAST = 0.1  # standard deviations: what differs less sets nothing apart
-FOLD = "fold"  # kind of a feature that is counted: its effect is a log2 fold change, see `report.expression`
-NAMING, NAMES = 1.0, 3  # least log2 fold change, twice as much, of a feature that a cluster is called by; how many
+MIN_EFFECT = 0.1  # standard deviations
+MAX_FEATURES = 5  # above and below, of a cluster
+FOLD = "fold"  # kind of a counted feature, whose effect is a log2 fold change
+FOLD_UNIT = 10_000  # counts of a row
+MIN_NAMING_FOLD, MAX_NAMING_FEATURES = 1.0, 3  # a cluster is called by features that are at least twice as frequent
 
 
 @dataclass(frozen=True)
@@ -28,14 +38,11 @@ class Contrast:
 
     Attributes:
         names: of the features, [D]: "age", "colour = red", a word; x0, x1, ... where they have none.
-        kinds: "number", "date", "rank" of an ordered level, "share" of what is 0 or 1, "word", which is there or not,
-            or `FOLD`, [D]. Means of shares and words are shares of rows, those of `FOLD` are of 10,000 counts.
+        kinds: "number", "date", "rank" (an ordered level), "share" (a level or truth value), "word" or "fold", [D].
         column: the column of the table that each feature is of, int [D].
-        inside: mean over the rows of each cluster, [K, D]; NaN where it has none. Missing cells count nowhere.
-        outside: mean over all other rows, [K, D].
-        effect: (inside - outside) / standard deviation over all rows, or log2 of a fold change, [K, D]; 0 where one of
-            them is not defined.
-        table: the columns where the rows are of a table, else ().
+        inside, outside: mean over the rows of each cluster and over all other rows, without missing cells, [K, D].
+        effect: (inside - outside) / standard deviation over all rows, or the log2 fold change, [K, D]; 0: undefined.
+        table: the columns, where the rows are of a table.
     """
 
     names: list[str]
@@ -46,45 +53,37 @@ class Contrast:
     effect: np.ndarray
     table: tuple[Column, ...] = ()
 
-    def telling(self, c: int, most: int = 5) -> np.ndarray:
-        """The features that set cluster c apart: up to `most` above and `most` below, the largest difference first.
+    @property
+    def folds(self) -> bool:
+        """Whether the effects are log2 fold changes of counts."""
+        return FOLD in self.kinds
+
+    def leading(self, c: int, limit: int = MAX_FEATURES) -> np.ndarray:
+        """The features that set cluster c apart: up to `limit` above and below, the largest difference first.
 
         Of the levels of a category only the one that differs most.
         """
         effect = self.effect[c]
         order = np.argsort(-np.abs(effect), kind="stable")
-        order = order[np.abs(effect[order]) >= LEAST]
+        order = order[np.abs(effect[order]) >= MIN_EFFECT]
         order = order[np.sort(np.unique(self.column[order], return_index=True)[1])]
-        above, below = order[effect[order] > 0][:most], order[effect[order] < 0][:most]
-        return np.concatenate([above, below])
-
-    @property
-    def folds(self) -> bool:
-        """Whether the features are counted, and the effects log2 fold changes."""
-        return FOLD in self.kinds
+        return np.concatenate([order[effect[order] > 0][:limit], order[effect[order] < 0][:limit]])
 
     def name(self, c: int) -> str:
-        """What cluster c is called: the features that are counted at least twice as often in it; "" for none."""
+        """The counted features that are at least twice as frequent in cluster c as elsewhere, or ""."""
         if not self.folds:
             return ""
-        order = np.argsort(-self.effect[c], kind="stable")[:NAMES]
-        return ", ".join(self.names[j] for j in order if self.effect[c, j] >= NAMING)
+        order = np.argsort(-self.effect[c], kind="stable")[:MAX_NAMING_FEATURES]
+        return ", ".join(self.names[j] for j in order if self.effect[c, j] >= MIN_NAMING_FOLD)
 
     def in_units(self, j: int, mean: float) -> float | str | None:
-        """A mean of feature j in the unit that came in: a date as text, a rank as its level, a share as it is.
-
-        Where columns are transformed (`transform="power"`), the mean is taken of what the model reads.
-        """
+        """A mean of feature j in the unit of the data: a date as text, a rank as its level, a share as it is."""
         if not self.table or self.kinds[j] == "share":
             return plain_value(mean)
-        value = self.table[self.column[j]].decode(np.array([[mean]])).iloc[0]
-        if isinstance(value, pandas.Timestamp):  # within a few days, the time of day is what sets clusters apart
-            days = np.nanmax(self.inside[:, j]) - np.nanmin(self.inside[:, j])
-            value = value.round("min").floor("D") if days >= 2 else value
-        return plain_value(value)
+        return plain_value(self.table[self.column[j]].decode(np.array([[mean]])).iloc[0])
 
     def cell(self, j: int, row: np.ndarray) -> tuple[str, float | str | None]:
-        """What a row [D] has where feature j belongs: the name of the column, and the value that came in."""
+        """What a row [D] has in the column of feature j: the name of the column, and the cell."""
         if not self.table:
             return self.names[j], plain_value(row[j])
         column = self.table[self.column[j]]
@@ -92,43 +91,76 @@ class Contrast:
 
 
 def plain_value(value) -> float | str | None:
-    """A cell as JSON holds it: six digits, or three behind the point; a date as ISO text; None where missing."""
+    """A cell as JSON holds it: the digits of float32, a date as ISO text, None where it is missing."""
     if pandas.isna(value):
         return None
     if isinstance(value, pandas.Timestamp):
-        return value.round("min").isoformat(sep=" ", timespec="minutes").removesuffix(" 00:00")  # from float32 days
+        return value.round("min").isoformat(sep=" ", timespec="minutes").removesuffix(" 00:00")
     if isinstance(value, (bool, np.bool_, str)):
         return str(value)
-    if float(value).is_integer():
-        return float(value)
-    return float(f"{value:.6g}") if abs(value) < 1e6 else round(float(value), 3)  # large ones may be near one another
+    return float(f"{value:.7g}")
 
 
-def contrast(dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Contrast:
-    """Compare the clusters of a data set.
+def compared(model, dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Contrast:
+    """The clusters of a data set compared as its rows ask for: counts by the decoder of a VaDE, others by `contrast`.
 
     Args:
+        model: a trained VaDE, or another system.
         dataset: rows, [n, D].
         groups: the cluster of each row, int [n].
         n_clusters: K.
     """
-    share, count, total, about, square = _sums(dataset, groups, n_clusters)
-    all_count, all_total = count.sum(axis=0), total.sum(axis=0)
+    if isinstance(model, VaDE) and isinstance(model.likelihood, Counts):
+        return expression(model, dataset, groups, n_clusters)
+    return contrast(dataset, groups, n_clusters)
+
+
+def contrast(dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Contrast:
+    """The standardised difference of each feature in each cluster; arguments as `compared`."""
+    x, words = dataset.x, are_words(dataset)
+    if isinstance(x, SparseRows):
+        matrix = (x.matrix > 0 if words else x.matrix).astype(np.float64)
+        total = (members(groups, n_clusters) @ matrix).toarray()
+        count = np.repeat(np.bincount(groups, minlength=n_clusters)[:, None], x.shape[1], axis=1)
+    else:
+        total, count, start = np.zeros((n_clusters, x.shape[1])), np.zeros((n_clusters, x.shape[1])), 0
+        for rows in pipeline.blocks(x):
+            own = members(groups[start : start + len(rows)], n_clusters)
+            known = ~np.isnan(rows)
+            total += own @ np.where(known, rows > 0 if words else rows, 0).astype(np.float64)
+            count += own @ known.astype(np.float64)
+            start += len(rows)
+    all_total, all_count = total.sum(axis=0), count.sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         inside, outside = total / count, (all_total - total) / (all_count - count)
-        variance = square / all_count - (all_total / all_count) ** 2
-        middle = about + all_total / all_count  # float32 hardly tells 1e-7 of it from a constant, as in `divisors`
-        constant = ~(variance > 1e-14 * middle**2)
-        effect = (inside - outside) / np.sqrt(np.where(constant, 1.0, variance))
+        mean = all_total / all_count
+        std = np.sqrt(mean * (1 - mean)) if words else dataset.moments()[1]
+        effect = (inside - outside) / std
+    constant = std <= 1e-7 * np.abs(mean)  # float32 does not tell its values apart
     effect = np.where(constant | ~np.isfinite(effect), 0.0, effect)
-    names, means = feature_names(dataset), (inside + about, outside + about, effect)
+    names = feature_names(dataset)
     if isinstance(dataset.schema, Schema):
         table = dataset.schema.columns
         kinds = [KINDS.get(column.kind, "share") for column in table for _ in column.features]
-        column = np.repeat(np.arange(len(table)), [each.width for each in table])
-        return Contrast(names, kinds, column, *means, table)
-    kinds = ["word" if are_words(dataset) else "share" if each else "number" for each in share]
-    return Contrast(names, kinds, np.arange(len(names)), *means)
+        column = np.repeat(np.arange(len(table)), [len(each.features) for each in table])
+        return Contrast(names, kinds, column, inside, outside, effect, table)
+    return Contrast(names, ["word" if words else "number"] * len(names), np.arange(len(names)), inside, outside, effect)
+
+
+def expression(model: VaDE, dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Contrast:
+    """The log2 fold change of each feature in each cluster, with means in counts of 10,000; arguments as `compared`."""
+    total, start = np.zeros((n_clusters, dataset.x.shape[1])), 0
+    for rows in pipeline.blocks(dataset.x):
+        shares = model.x_parameters(model.encode(rows)[0])[:, : model.n_features]  # of zinb not those of dropout
+        own = members(groups[start : start + len(rows)], n_clusters)
+        total += own @ (FOLD_UNIT * tf.nn.softmax(shares).numpy())
+        start += len(rows)
+    sizes = np.bincount(groups, minlength=n_clusters)[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inside, outside = total / sizes, (total.sum(axis=0) - total) / (len(groups) - sizes)
+    effect = np.nan_to_num(np.log2(inside + 1) - np.log2(outside + 1))
+    names = feature_names(dataset)
+    return Contrast(names, [FOLD] * len(names), np.arange(len(names)), inside, outside, effect)
 
 
 def feature_names(dataset: Dataset) -> list[str]:
@@ -150,7 +182,7 @@ def _names_of(column: Column) -> list[str]:
 
 
 def are_words(dataset: Dataset) -> bool:
-    """Whether rows are texts, and each feature the weight of a word."""
+    """Whether each feature is the weight of a word in a text."""
     return dataset.words is not None or isinstance(dataset.schema, Texts)
 
 
@@ -158,48 +190,3 @@ def members(groups: np.ndarray, n_clusters: int) -> scipy.sparse.csr_array:
     """Which rows are in which cluster: 1 or 0, [K, n]."""
     n = len(groups)
     return scipy.sparse.csr_array((np.ones(n), (groups, np.arange(n))), shape=(n_clusters, n))
-
-
-def _sums(dataset: Dataset, groups: np.ndarray, n_clusters: int) -> tuple[np.ndarray, ...]:
-    """Share or not [D]; count and sum of each feature by cluster [K, D]; what it is summed about [D]; squares [D]."""
-    words = are_words(dataset)
-    if isinstance(dataset.x, SparseRows):
-        return _sums_of_sparse(dataset.x.matrix, members(groups, n_clusters), words)
-    x, width = dataset.x, dataset.x.shape[1]
-    rows = max(1, BLOCK // width)
-    share, square = np.ones(width, bool), np.zeros(width)
-    count, total = np.zeros((n_clusters, width)), np.zeros((n_clusters, width))
-    about = np.zeros(width)
-    for start in range(0, len(x), rows):
-        part = x[start : start + rows].astype(np.float64)
-        there = ~np.isnan(part)
-        if words:
-            part = np.where(there, part > 0, np.nan)
-        share &= ((part == 0) | (part == 1) | ~there).all(axis=0)
-        if start == 0:  # squares about a value nearby lose no digits, and counts are whole numbers
-            middle = np.where(there, part, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
-            about = np.where(share, 0.0, middle)
-        part = np.where(there, part - about, 0.0)
-        own = members(groups[start : start + rows], n_clusters)
-        count += own @ there.astype(np.float64)
-        total += own @ part
-        square += np.einsum("nd,nd->d", part, part)
-    return share, count, total, about, square
-
-
-def _sums_of_sparse(matrix, own: scipy.sparse.csr_array, words: bool) -> tuple[np.ndarray, ...]:
-    """`_sums` of stored numbers alone: a number that is not stored is 0."""
-    width = matrix.shape[1]
-    data = (matrix.data > 0 if words else matrix.data).astype(np.float64)
-    missing = np.isnan(matrix.data)
-    other = np.bincount(matrix.indices[(data != 0) & (data != 1) & ~missing], minlength=width)
-
-    def of(values):
-        return scipy.sparse.csr_array((values, matrix.indices, matrix.indptr), shape=matrix.shape)
-
-    values = of(np.where(missing, 0.0, data))
-    count = np.repeat(own.sum(axis=1)[:, None], width, axis=1)
-    if missing.any():
-        count = count - (own @ of(missing.astype(np.float64))).toarray()
-    square = np.bincount(matrix.indices, values.data**2, minlength=width)
-    return other == 0, count, (own @ values).toarray(), np.zeros(width), square

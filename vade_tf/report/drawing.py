@@ -1,60 +1,67 @@
-"""How every figure is drawn, whatever it shows: its width and look, names as plain text, its PNG. Knows no run."""
+"""How every figure is drawn: one colour a cluster in the whole report, the look, and the PNG. Loads no matplotlib.
+
+The colours are the ten of Petroff (2021), which colour-blind people tell apart. Clusters that share a colour have
+different markers, and the number of a cluster stands beside its colour.
+"""
 
 import io
-import re
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
-import matplotlib
-import matplotlib.style
-from matplotlib.figure import Figure
-
+COLOURS = (
+    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
+)  # fmt: skip
+MARKERS = "o^sDvPX<>p"
+NEUTRAL = "0.3"  # of lines that belong to no cluster
 WIDTH = 7.2  # inches; text of 9 points stays legible on a phone
-LONGEST = 24  # letters of a name in a picture
-GLYPH = re.compile(r"Glyph (\d+) .*missing from ")  # of matplotlib's warning of a letter
-MOST = 5  # names that a warning lists
-STYLE: Any = {
+MAX_LETTERS = 24  # of a name in a figure
+STYLE: dict[str, Any] = {
     "font.size": 9.0,
     "axes.titlesize": 10.0,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "figure.dpi": 150.0,
 }
-styled = partial(matplotlib.style.context, ["default", STYLE])  # whatever the reader's own matplotlibrc says
 
 
-def png(figure: Figure) -> bytes:
+def colour(c: int) -> str:
+    """The colour of cluster c, "#rrggbb"."""
+    return COLOURS[c % len(COLOURS)]
+
+
+def marker(c: int) -> str:
+    """The marker of cluster c; with its colour no other of a hundred clusters has it."""
+    return MARKERS[(c + c // len(COLOURS)) % len(MARKERS)]
+
+
+def ink(c: int) -> str:
+    """Black or white, whichever reads better on the colour of cluster c."""
+    return "#ffffff" if c % len(COLOURS) in (2, 4, 5, 8) else "#000000"
+
+
+def mark(text, c: int) -> None:
+    """Give a matplotlib text that names cluster c the colour of c as its background."""
+    text.set_color(ink(c))
+    text.set_bbox({"facecolor": colour(c), "edgecolor": "none", "boxstyle": "round,pad=0.2"})
+
+
+def plain(name: str, length: int = MAX_LETTERS) -> str:
+    """A name as matplotlib writes it, without mathematics; shortened where it is longer than this."""
+    name = name if len(name) <= length else name[: length - 1] + "\u2026"
+    return name.replace("$", r"\$").replace("\n", " ")
+
+
+def styled():
+    """A context in which figures have the look of the report, whatever the reader's own matplotlibrc says."""
+    import matplotlib.style
+
+    return matplotlib.style.context(["default", STYLE])
+
+
+def png(figure) -> bytes:
     """A figure as the content of a PNG file."""
-    buffer = io.BytesIO()
-    with styled():
-        figure.savefig(buffer, format="png")
-    return buffer.getvalue()
-
-
-@contextmanager
-def unshown(names: Sequence[str], where: str) -> Iterator[None]:
-    """One warning of the names that figures cannot show, instead of matplotlib's of each letter their font lacks.
-
-    Args:
-        names: of which the figures show some.
-        where: what else has these names, as the warning says.
-    """
-    with warnings.catch_warnings(record=True) as caught:
-        yield
-    missing = set()
-    for each in caught:
-        if glyph := GLYPH.match(str(each.message)):
-            missing.add(chr(int(glyph[1])))
-        else:
-            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
-    if lost := [name for name in names if not missing.isdisjoint(name)]:
-        shown = ", ".join(lost[:MOST]) + (f" and {len(lost) - MOST} more" if len(lost) > MOST else "")
-        warnings.warn(f"the font of the figures has not all letters of {shown}; {where}", UserWarning, stacklevel=3)
-
-
-def plain(name: str, most: int = LONGEST) -> str:
-    """The name of a feature, a file or a run as matplotlib shall write it: no mathematics, as long as there is room."""
-    return (name if len(name) <= most else name[: most - 1] + "\u2026").replace("$", r"\$").replace("\n", " ")
+    content = io.BytesIO()
+    with styled(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a letter that the font lacks; the page has the name
+        figure.savefig(content, format="png")
+    return content.getvalue()

@@ -1,12 +1,11 @@
-"""What a fitted model is worth, as plain numbers: scores, clusters, calibration, speed, and a VaDE's bound and gap.
+"""What a fitted model is worth, in plain numbers: scores, clusters, calibration, speed, a VaDE's bound and its gap.
 
-Knows no figure, no page and no phase of training.
+Knows no figure, no page and no phase of training, and never writes into a run folder.
 """
 
 import math
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -18,24 +17,27 @@ from sklearn.metrics import silhouette_score
 from vade_tf import metrics
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
-from vade_tf.data.sparse import Rows, part
+from vade_tf.data.named import TEST_ROWS
+from vade_tf.data.sparse import Rows
+from vade_tf.errors import InputError, warn_units
 from vade_tf.model import elbo
 from vade_tf.model.vade import VaDE
 from vade_tf.report import cards
-from vade_tf.report.rows import load_rows
 from vade_tf.runs.folder import BOUND, Run
+from vade_tf.runs.incoming import as_in_training, check_rows, with_names
 from vade_tf.runs.load import load_run
+from vade_tf.runs.rows import load_whole, numbers_of
 from vade_tf.seeding import subset
 from vade_tf.training.posterior import Assignments, Posterior, assignments, posterior
 
-MOST, LEAST_ROWS = 1 << 24, 1000  # numbers that are kept of all rows, codes and responsibilities; rows at least
+MAX_NUMBERS, MIN_ROWS = 1 << 24, 1000  # codes and responsibilities that are kept of all rows; rows at least
 IWAE_SAMPLES = (1, 50, 5000)
-IWAE_ROWS = 64  # at most: 5,000 decodings a row, 0.13 s for MNIST and the paper's network on two cores
-DECODED = 1 << 31  # numbers that the decoder's layers make of all draws: 9 to 17 s a thousand million on one core
+MAX_IWAE_ROWS = 64  # 5,000 decodings a row: 0.13 s for MNIST and the paper's network on two cores
+MAX_DECODED = 1 << 31  # numbers that the decoder's layers make of all draws: 20 to 40 s on one core
 SILHOUETTE_ROWS = 2000  # its cost is quadratic
-PREDICT_ROWS = 20_000
-EXAMPLES = 5  # rows named as outliers
+LOWEST_ROWS = 5  # rows named as outliers
 SEED = 0  # of the subsets and the draws
+SCORES = ("acc", "nmi", "ari", "purity", "most_confident_acc", "homogeneity", "completeness", "calibration")
 
 
 @dataclass(frozen=True)
@@ -59,25 +61,25 @@ def evaluate_run(path: str | Path, *, step: Callable[[str], None] = lambda name:
     """Load a finished run and evaluate it.
 
     Args:
-        path: the run folder; it is only read.
-        step: is told the name of each step as it begins; default nothing is said.
+        path: the run folder.
+        step: hears the name of each step as it begins; default: nobody does.
         where: which rows, see `load_rows`; default: those it was trained on.
 
     Raises:
-        InputError: the run is not finished, a file of it is missing or damaged, or its data cannot be had.
+        InputError: the run is not finished or damaged, or its data cannot be had.
     """
     step("loading data")
     run, model = load_run(path)
     training, history = run.metrics, run.load_rows()
     dataset, seen, numbers = load_rows(run, model, **where)
     n = len(dataset.x)
-    code = dataset.x.shape[1] if run.config.model in ("kmeans", "gmm") else run.config.latent_dim
-    dataset, drawn = some_of(dataset, code + training["n_clusters"])
-    if drawn is not None:  # of rows that were trained on in part it is not counted which of them are drawn
-        seen = len(dataset.x) if seen == n else None
-        numbers = numbers[drawn] if isinstance(numbers, np.ndarray) else drawn  # else they are all
-    step(f"encoding {len(dataset.x):,} rows")
+    width = dataset.x.shape[1] if run.config.model in ("kmeans", "gmm") else run.config.latent_dim
+    rows = subset(n, max(MAX_NUMBERS // (width + training["n_clusters"]), MIN_ROWS), SEED)
+    if len(rows) < n:  # of rows that were trained on in part it is not counted which of them are drawn
+        dataset, numbers, seen = dataset.part(rows), np.asarray(numbers)[rows], len(rows) if seen == n else None
+    step(f"encoding {len(rows):,} rows")
     found = findings(model, dataset.x)
+    step("bounds, clusters and scores")
     facts = {
         "run": str(path),
         "dataset": dataset.name,
@@ -89,25 +91,59 @@ def evaluate_run(path: str | Path, *, step: Callable[[str], None] = lambda name:
         "health": training["health"],
         "remedies": training["remedies"],
         "choice": training.get("choice"),
-        **({} if drawn is None else {"drawn_from": n}),
+        **({} if len(rows) == n else {"drawn_from": n}),
     }
-    result = {**facts, **evaluate(model, dataset, found, numbers=numbers, step=step)}
+    result = {**facts, **evaluate(model, dataset, found, numbers=numbers)}
     return Evaluation(run, model, dataset, numbers, found, training, history, result)
 
 
-def some_of(dataset: Dataset, width: int) -> tuple[Dataset, np.ndarray | None]:
-    """The rows to evaluate: all, or as many, drawn, as keep what is said of them in memory.
+def load_rows(
+    run: Run,
+    model: keras.Model,
+    *,
+    data_dir: str | None = None,
+    data: str | None = None,
+    labels: str | None = None,
+    test: bool = False,
+) -> tuple[Dataset, int | None, Sequence[int] | np.ndarray]:
+    """The rows to evaluate a run on.
 
     Args:
-        dataset: all rows.
-        width: numbers that are kept of each row.
+        run: the run folder.
+        model: its model.
+        data_dir: where the named data set lies now; default: as in training.
+        data: own file instead of the run's data; takes the run's likelihood and scaling.
+        labels: labels of that file, see `data.files.load_file`.
+        test: the test half of the run's named data set.
 
     Returns:
-        The rows, and their numbers where they are not all of them.
+        The rows, how many of them the run was trained on (None: not known), and their places, ascending, among all
+        rows of the file or data set, as assignments.csv numbers them.
+
+    Raises:
+        InputError: the data cannot be found, do not fit the model, or are not those of the run.
     """
-    n = len(dataset.x)
-    rows = subset(n, max(MOST // width, LEAST_ROWS), SEED)
-    return (dataset, None) if len(rows) == n else (dataset.part(rows), rows)
+    if data is not None:
+        dataset = with_names(data, run, labels, model.likelihood.name, **as_in_training(run))
+        warn_units(dataset.notice.splitlines(), 2)
+        check_rows(run, model, dataset.x, data)
+        shape = run.data.get("image_shape")
+        return replace(dataset, image_shape=None if shape is None else tuple(shape)), None, range(len(dataset.x))
+    config = replace(run.config, limit=None, held_out=0.0, data_dir=data_dir or run.config.data_dir)
+    whole = load_whole(config, run, run.data.get("in_file"))
+    numbers = numbers_of(run.config, len(whole.x))[0]
+    trained = whole if len(numbers) == len(whole.x) else whole.part(np.asarray(numbers))
+    if any(trained.fingerprint[name] != run.data[name] for name in ("rows", "features", "crc32")):
+        expected = f"the {run.data['rows']} rows that {run.path} was trained on"
+        raise InputError("data", expected, f"{len(trained.x)} other rows from {trained.source}", "name their file")
+    if not test:
+        return trained, len(trained.x), numbers
+    size = TEST_ROWS.get(config.dataset or "", 0)
+    if not 0 < size < len(whole.x):
+        expected = f"a run on the whole of {' or '.join(TEST_ROWS)}, which have a test half"
+        raise InputError("test", expected, f"{len(whole.x)} rows of {whole.name}")
+    half = np.arange(len(whole.x) - size, len(whole.x))
+    return whole.part(half), int(np.sum(np.asarray(numbers) >= half[0])), half
 
 
 def findings(model: keras.Model, x: Rows) -> Assignments:
@@ -121,40 +157,32 @@ def evaluate(
     found: Assignments,
     *,
     numbers: Sequence[int] | np.ndarray | None = None,
-    step: Callable[[str], None] = lambda name: None,
 ) -> dict:
-    """All figures of a model on a data set.
+    """All numbers of a model on a data set.
 
     Args:
         model: a trained VaDE, or another system.
         dataset: rows, with labels or without.
         found: `findings(model, dataset.x)`.
         numbers: what the result calls each row, ascending, [n]; default 0, 1, ...
-        step: as for `evaluate_run`.
 
     Returns:
-        Numbers, lists and dicts that json can write: n, n_features, n_clusters; acc, nmi, ari, purity,
-        most_confident_acc, homogeneity, completeness and calibration (each None without labels); silhouette (None for
-        one cluster), confidence and gamma_entropy (means); elbo, distortion, rate_z, rate_c (nats a row);
-        importance_weighted; clusters (see `cards.cards`); lowest_density_rows; predict_rows_per_second. From elbo to
-        importance_weighted, and lowest_density_rows, None for a system that is no VaDE. docs/evaluation.md
-        says what each means.
+        Numbers, lists and dicts that JSON can hold, under the names of docs/evaluation.md. Scores against labels are
+        None without labels; what needs VaDE's bound is None for another system.
     """
     groups, y = found.groups, dataset.y
     numbers = range(len(dataset.x)) if numbers is None else numbers
-    names = ("acc", "nmi", "ari", "purity", "most_confident_acc", "homogeneity", "completeness")
-    scores: dict = dict.fromkeys((*names, "calibration"))
+    scores: dict = dict.fromkeys(SCORES)
     if y is not None:
         scores |= metrics.all_scores(y, groups, found.log_odds)
         correct = metrics.matching(y, groups)[groups] == y
         scores["calibration"] = metrics.calibration(correct, found.confidence)
     bound: dict = dict.fromkeys((*BOUND, "importance_weighted", "lowest_density_rows"))
     if isinstance(found, Posterior):
-        step("importance-weighted bounds")
         bound = {name: _mean(getattr(found, name)) for name in BOUND}
         bound["importance_weighted"] = importance_weighted(model, dataset.x, found.elbo)
-        bound["lowest_density_rows"] = [int(numbers[i]) for i in found.log_density.argsort(kind="stable")[:EXAMPLES]]
-    step("silhouette, clusters and speed")
+        lowest = found.log_density.argsort(kind="stable")[:LOWEST_ROWS]
+        bound["lowest_density_rows"] = [int(numbers[i]) for i in lowest]
     return {
         "n": len(dataset.x),
         "n_features": dataset.x.shape[1],
@@ -165,7 +193,6 @@ def evaluate(
         "gamma_entropy": _mean(np.sum(entr(np.exp(found.log_gamma)), axis=1)),
         **bound,
         "clusters": cards.cards(model, dataset, found, numbers),
-        "predict_rows_per_second": throughput(model, dataset.x),
     }
 
 
@@ -174,7 +201,7 @@ def importance_weighted(model: VaDE, x: Rows, bound: np.ndarray) -> dict:
 
     Args:
         model: a trained VaDE.
-        x: raw rows, [n, D]; a random subset of IWAE_ROWS is used, or fewer where a draw costs more (`decoded`).
+        x: raw rows, [n, D]; a random subset is used, smaller where a draw costs more (`decoded`).
         bound: ELBO of each row, [n].
 
     Returns:
@@ -182,16 +209,16 @@ def importance_weighted(model: VaDE, x: Rows, bound: np.ndarray) -> dict:
         of the same draws, in groups of k, so a larger k never gives less.
     """
     samples = max(IWAE_SAMPLES)
-    rows = subset(len(x), min(IWAE_ROWS, max(DECODED // (samples * decoded(model)), 1)), SEED)
+    rows = subset(len(x), min(MAX_IWAE_ROWS, max(MAX_DECODED // (samples * decoded(model)), 1)), SEED)
     log_w = log_weights(model, x[rows], samples, SEED, pipeline.together(x, 1000))
     bounds = {str(k): _mean(importance_weighted_bound(log_w, k)) for k in IWAE_SAMPLES}
     return {"rows": len(rows), "elbo": _mean(bound[rows]), "bounds": bounds}
 
 
 def decoded(model: VaDE) -> int:
-    """Numbers that the decoder's layers make of a code, a model inside as one layer; a draw's time goes with these."""
+    """Numbers that the decoder's layers make of a code; the time of a draw goes with these."""
     outputs = keras.tree.flatten([layer.output for layer in model.decoder.layers])
-    return sum(math.prod(side or 1 for side in output.shape[1:]) for output in outputs)  # None: not known beforehand
+    return sum(math.prod(side or 1 for side in output.shape[1:]) for output in outputs)
 
 
 def importance_weighted_bound(log_w: np.ndarray, k: int) -> np.ndarray:
@@ -201,7 +228,7 @@ def importance_weighted_bound(log_w: np.ndarray, k: int) -> np.ndarray:
 
 
 def log_weights(model: VaDE, x: np.ndarray, samples: int, seed: int, chunk: int) -> np.ndarray:
-    """log p(x|z) + log p(z) - log q(z|x) of draws z from q(z|x), p(z) the whole mixture.
+    """log p(x|z) + log p(z) - log q(z|x) of draws z from q(z|x), with p(z) the whole mixture.
 
     Args:
         model: a VaDE.
@@ -227,8 +254,8 @@ def log_weights(model: VaDE, x: np.ndarray, samples: int, seed: int, chunk: int)
     for i, scaled in enumerate(model.scale(x)):
         noise = tf.random.stateless_normal((samples, model.prior.latent_dim), seed=[seed, i])
         for begin in range(0, samples, chunk):
-            part = noise[begin : begin + chunk]
-            result[i, begin : begin + chunk] = of_row(scaled, m[i], log_s2[i], part)
+            draws = noise[begin : begin + chunk]
+            result[i, begin : begin + chunk] = of_row(scaled, m[i], log_s2[i], draws)
     return result
 
 
@@ -238,17 +265,6 @@ def silhouette(m: np.ndarray, groups: np.ndarray) -> float | None:
     if not 2 <= len(np.unique(groups[rows])) < len(rows):
         return None
     return float(silhouette_score(m[rows], groups[rows]))
-
-
-def throughput(model: keras.Model, x: Rows) -> float:
-    """Rows a second of `model.predict` in batches of 1,024, once compiled."""
-    n = min(len(x), PREDICT_ROWS)
-    n -= n % pipeline.BATCH if n > pipeline.BATCH else 0  # a last batch of another size is compiled anew by XLA
-    batches = pipeline.ordered_batches(part(x, slice(0, n)))
-    model.predict(batches.take(1), verbose=0)
-    begun = time.perf_counter()
-    model.predict(batches, verbose=0)
-    return round(n / (time.perf_counter() - begun), 1)
 
 
 def _mean(values: np.ndarray) -> float:

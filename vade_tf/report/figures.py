@@ -1,51 +1,40 @@
-"""Pictures of a fitted model and of its evaluation: matplotlib figures, drawn without a display; knows no training.
+"""Figures of a fitted model and of its evaluation, drawn by matplotlib without a display; knows no training.
 
-Every function returns a `matplotlib.figure.Figure`; `draw` gives those that suit the data, those of images from
-`image_figures`. A cluster has its colour from `colours` in all of them.
+A function draws on the axes `ax` and returns them; without `ax` it makes a figure of its own. `draw` gives the figures
+that suit a data set. A cluster has its colour from `drawing` in all of them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache, partial
+from collections.abc import Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from sklearn.manifold import TSNE
 
 from vade_tf import metrics
 from vade_tf.data.dataset import Dataset
-from vade_tf.model.counts import Counts
-from vade_tf.model.vade import VaDE
-from vade_tf.report.colours import NEUTRAL, chip, colour, marker, of_labels
-from vade_tf.report.contrast import Contrast, feature_names
-from vade_tf.report.course_figures import drawn_columns, epochs, without_bound
-from vade_tf.report.drawing import WIDTH, plain, styled
-from vade_tf.report.evaluation import Assignments, Posterior
-from vade_tf.report.expression import compared
-from vade_tf.report.image_figures import interpolation, members, outliers, reconstructions, samples
-from vade_tf.report.sweep_figure import strength
+from vade_tf.report import image_figures
+from vade_tf.report.contrast import Contrast, compared
+from vade_tf.report.drawing import COLOURS, NEUTRAL, WIDTH, colour, mark, marker, plain, png, styled
 from vade_tf.seeding import subset
 from vade_tf.threads import one_thread
+from vade_tf.training.n_clusters import MIN_STRENGTH
+from vade_tf.training.posterior import Assignments, Posterior
+from vade_tf.writing import write_whole
 
-MAX_ROWS = 20  # clusters in one picture: the largest
-MAP_ROWS = 3000  # rows in the map of the code
-CROWDED = 15  # groups in a map whose numbers are smaller, and in their colours, if there are more
-LABELLED = 3.6  # inches of height in which the longest label along an axis has room
-NAMED = 24  # features that a profile names, at most
-LETTER = 0.06  # inches that a letter of the names below a profile takes
+MAX_CLUSTERS = 20  # in one picture: the largest
+MAP_ROWS = 3000  # in the map of the code
 CAPTIONS = {
     "samples": "New samples of each component of the mixture: p(x|z) with z from N(mu_c, sigma2_c). First column: the "
-    "component's mean.",
+    "component's mean. At most the 20 largest clusters are shown.",
     "reconstructions": "Rows of the data, and what the decoder makes of their mean code.",
-    "interpolation": "Straight lines in the code from the mean of each component to the nearest other mean, decoded.",
-    "members": "The members of each cluster that the model is least and most sure of.",
     "outliers": "The rows that the model finds least likely: those with the lowest bound on their log density.",
-    "profiles": "The decoded mean of each component, feature by feature.",
     "features": "What sets each cluster apart: the mean of its rows minus the mean of all other rows, in standard "
     "deviations over all rows, or for counts the log2 fold change of the decoder's mean, for the features that differ "
-    "most. The cards have the same numbers.",
+    "most. The cards have the same numbers. At most the 20 largest clusters are shown.",
     "code": "A t-SNE map of the mean codes. A number stands in the middle of its cluster. Distances between groups "
     "that lie far apart mean little in such a map. A label has the colour of the cluster that it is matched with.",
     "confusion": "Rows of each cluster by label. The clusters are in the order of the best one-to-one matching, so the "
@@ -54,27 +43,15 @@ CAPTIONS = {
     "model is too sure of itself.",
     "choice": "Prediction strength of each number of clusters: the largest K at 0.8 or above was chosen.",
     "history": "The bound in each epoch of VaDE as training sees it, so with augmented rows where it augments, and ACC "
-    "after it, where there are labels; of augmented images it is that before the mixture is, at the end, set to its "
-    "optimum for images without augmentation. Training does not read the labels.",
+    "after each epoch, where there are labels. Training does not read the labels.",
 }
-HISTORY_OF_OTHERS = "ACC after each epoch of the system's own phase. Training does not read the labels."
-
-OF_CLUSTERS = ("samples", "interpolation", "members", "profiles", "features")  # a row or a column a cluster
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A figure, the name of its file, and the sentences below it."""
-
-    name: str
-    caption: str
-    figure: Figure
-
-
+@styled()
 def draw(
     model: keras.Model, dataset: Dataset, found: Assignments, result: dict, history: list[dict]
-) -> Iterator[Picture]:
-    """The figures that suit a data set, one after the other.
+) -> dict[str, Figure]:
+    """The figures that suit a data set, by name.
 
     Args:
         model: a trained VaDE, or another system: what takes a bound or a decoder is left out.
@@ -83,178 +60,241 @@ def draw(
         result: `evaluation.evaluate` of them.
         history: rows of the run's metrics.csv, see `Run.load_rows`.
     """
-    n_clusters = found.log_gamma.shape[1]
-    shown = largest(found.groups, n_clusters)
-    x, y, shape = dataset.x, dataset.y, dataset.image_shape
-    apart = cache(lambda: compared(model, dataset, found.groups, n_clusters))
-    names = range(n_clusters) if shape is None else ()
-    makers: dict[str, Callable[[], Figure]] = {}
-    if shape is not None and isinstance(found, Posterior):
-        makers["samples"] = lambda: samples(model, shown, shape)
-        makers["reconstructions"] = lambda: reconstructions(model, x, shape)
-        if n_clusters > 1:
-            makers["interpolation"] = lambda: interpolation(model, shown, shape)
-        makers["members"] = lambda: members(x, shape, found, shown)
-        makers["outliers"] = partial(outliers, x, shape, found)
-    elif shape is not None:
-        makers["members"] = lambda: members(x, shape, found, shown)
-    else:
-        if isinstance(found, Posterior):
-            makers["profiles"] = lambda: profiles(model, dataset, shown)
-        makers["features"] = lambda: features(apart(), shown)
-    if len(found.m) > 1:  # a map of one row shows nothing
-        makers["code"] = lambda: code(dataset, found, names=[apart().name(c) for c in names])
-    if y is not None:
-        makers["confusion"] = lambda: confusion(y, found.groups, result["acc"])
-        makers["reliability"] = lambda: reliability(result["calibration"])
-    if result.get("choice") is not None:
-        makers["choice"] = lambda: strength(result["choice"])
-    of_vade = isinstance(found, Posterior)
-    course = {"": history if of_vade else without_bound(history)}
-    if drawn_columns(course):
-        makers["history"] = lambda: epochs(course)
-    captions = CAPTIONS if of_vade else CAPTIONS | {"history": HISTORY_OF_OTHERS}
-    part = "" if len(shown) == n_clusters else f" The {len(shown)} largest clusters are shown."
-    for name, make in makers.items():
-        with styled():
-            figure = make()
-        yield Picture(name, captions[name] + (part if name in OF_CLUSTERS else ""), figure)
+    n_clusters, shape, choice = found.log_gamma.shape[1], dataset.image_shape, result.get("choice")
+    shown, drawn = largest(found.groups, n_clusters), dict[str, Axes]()
+    if shape is None:
+        drawn["features"] = features(compared(model, dataset, found.groups, n_clusters), shown)
+    elif isinstance(found, Posterior):
+        drawn["samples"] = image_figures.samples(model, shown, shape)
+        drawn["reconstructions"] = image_figures.reconstructions(model, dataset.x, shape)
+        drawn["outliers"] = image_figures.outliers(dataset.x, shape, found)
+    if len(found.m) > 1:
+        drawn["code"] = code(found, dataset.y)
+    if dataset.y is not None:
+        drawn["confusion"] = confusion(dataset.y, found.groups)
+        drawn["reliability"] = reliability(result["calibration"])
+    if choice is not None:
+        drawn["choice"] = strength(choice["tried"], choice["strength"], choice["n_clusters"])
+    columns = ["elbo", "acc"] if isinstance(found, Posterior) else ["acc"]
+    if columns := [column for column in columns if any(column in row for row in history)]:
+        drawn["history"] = epochs(history, columns)
+    return {name: ax.figure for name, ax in drawn.items()}
 
 
 def largest(groups: np.ndarray, n_clusters: int) -> np.ndarray:
-    """The clusters to show, ascending: all, or the MAX_ROWS largest."""
+    """The clusters to show, ascending: all, or the MAX_CLUSTERS largest."""
     sizes = np.bincount(groups, minlength=n_clusters)
-    return np.sort(sizes.argsort(kind="stable")[::-1][:MAX_ROWS])
+    return np.sort(sizes.argsort(kind="stable")[::-1][:MAX_CLUSTERS])
 
 
-def profiles(model: VaDE, dataset: Dataset, shown: np.ndarray) -> Figure:
-    """A panel a component: its decoded mean in standard deviations from the mean of all rows."""
-    mean, std = dataset.moments()
-    std = np.where(std > 0, std, 1.0)
-    raw = np.asarray(model.unscale(model.decode(model.prior.parameters[1].numpy()[shown])))
-    if isinstance(model.likelihood, Counts):  # decoded for a row of the median size
-        raw = raw * (mean.sum() / np.maximum(raw.sum(axis=1, keepdims=True), 1e-30))
-    decoded = (raw - mean) / std
-    names = [plain(name) for name in feature_names(dataset)] if decoded.shape[1] <= NAMED else []
-    columns = 1 if names or len(shown) == 1 else 2  # names stand below the last panel, for all above it
-    lines = -(-len(shown) // columns)
-    room = LETTER * max(map(len, names), default=0)
-    figure = Figure((WIDTH, max(1.0 + 1.25 * lines, LABELLED) + room), layout="constrained")
-    axes = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for axis, c, profile in zip(axes, shown, decoded, strict=False):
-        axis.axhline(0, color="0.75", linewidth=0.8)
-        axis.plot(profile, color=colour(c), marker="o" if len(profile) <= 40 else "", markersize=3, linewidth=1.2)
-        chip(axis.set_title(f"component {c}", loc="left"), c)
-    for axis in axes[max(len(shown) - columns, 0) : len(shown)]:
-        axis.tick_params(labelbottom=True)
-    for axis in axes[len(shown) :]:
-        axis.set_axis_off()
-    if names:
-        for axis in axes:
-            axis.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
-            axis.grid(axis="x", color="0.92")
-    figure.suptitle("Component means")
-    figure.supxlabel("feature" if names else "feature (column number from 0)", fontsize=9)
-    figure.supylabel("standard deviations from the mean", fontsize=9)
-    return figure
+def features(apart: Contrast, shown: np.ndarray, each: int = 4, limit: int = 24, ax: Axes | None = None) -> Axes:
+    """Heat map, features by clusters: how far the mean of a cluster is from that of all other rows, see `Contrast`.
 
-
-def features(apart: Contrast, shown: np.ndarray, each: int = 4, most: int = 24) -> Figure:
-    """Heat map, features by clusters: how far a cluster's mean is from that of all other rows, see `Contrast`."""
+    Args:
+        apart: the clusters compared.
+        shown: numbers of the clusters.
+        each: features of each cluster, those that differ most.
+        limit: features in all.
+        ax: where to draw.
+    """
     effect = apart.effect[shown]
     leading = np.unique(np.abs(effect).argsort(axis=1)[:, ::-1][:, :each])
-    leading = np.sort(leading[np.abs(effect[:, leading]).max(axis=0).argsort()[::-1][:most]])
-    table = effect[:, leading].round(1) + 0.0  # no "-0.0"
-    figure = Figure((WIDTH, max(1.6 + 0.3 * len(leading), LABELLED)), layout="constrained")
-    axis = figure.subplots()
+    leading = np.sort(leading[np.abs(effect[:, leading]).max(axis=0).argsort()[::-1][:limit]])
+    table = effect[:, leading].T.round(1) + 0.0  # no "-0.0"
     reach = max(np.abs(table).max(), 1e-9)
-    image = axis.imshow(table.T, cmap="PuOr_r", vmin=-reach, vmax=reach, aspect="auto")
-    _numbers(axis, table.T, "{:+.1f}", np.abs(table.T) > 0.55 * reach, fontsize=8 if len(shown) <= 12 else 6)
-    for text, c in zip(axis.set_xticks(range(len(shown)), [str(c) for c in shown]), shown, strict=True):
-        chip(text.label1, c)
-    axis.set_yticks(range(len(leading)), [plain(apart.names[j]) for j in leading])
-    axis.set(xlabel="cluster", ylabel="feature", title="What sets each cluster apart")
-    figure.colorbar(image, label="log2 fold change" if apart.folds else "standard deviations from the other rows")
-    return figure
+    ax = ax or _axes(max(1.6 + 0.3 * len(leading), 3.6))
+    image = ax.imshow(table, cmap="PuOr_r", vmin=-reach, vmax=reach, aspect="auto")
+    _write_numbers(ax, table, "{:+.1f}", np.abs(table) > 0.55 * reach)
+    for text, c in zip(ax.set_xticks(range(len(shown)), [str(c) for c in shown]), shown, strict=True):
+        mark(text.label1, c)
+    ax.set_yticks(range(len(leading)), [plain(apart.names[j]) for j in leading])
+    ax.set(xlabel="cluster", ylabel="feature", title="What sets each cluster apart")
+    label = "log2 fold change" if apart.folds else "standard deviations from the other rows"
+    ax.figure.colorbar(image, ax=ax, label=label)
+    return ax
 
 
-def code(dataset: Dataset, found: Assignments, names: Sequence[str] = ()) -> Figure:
-    """t-SNE of the codes of a random subset, coloured by cluster, with its name, and, beside it, by label."""
+def code(found: Assignments, y: np.ndarray | None = None) -> Axes:
+    """t-SNE of the codes of a random subset, by cluster and, beside it, by label.
+
+    Args:
+        found: codes and clusters.
+        y: labels, int [n].
+    """
     rows = subset(len(found.m), MAP_ROWS, seed=0)
-    perplexity = min(30.0, max(1.0, (len(rows) - 1) / 3))
     z = found.m[rows] if found.m.shape[1] > 1 else np.repeat(found.m[rows], 2, axis=1)
-    spread = float(np.abs(z - z.mean(axis=0)).max())
-    init = "pca" if spread > 1e-6 * float(np.abs(z).max()) else "random"  # t-SNE divides by the spread along the first
-    with one_thread():  # 3,000 points: more threads save little, and wait for each other on a busy machine
-        points = TSNE(perplexity=perplexity, init=init, random_state=0).fit_transform(z)
-    n_clusters = found.log_gamma.shape[1]
-    views = {"coloured by cluster": (found.groups[rows], {c: c for c in range(n_clusters)})}
-    if dataset.y is not None:  # a label has the colour of the cluster it is matched with
-        views["coloured by label"] = (dataset.y[rows], of_labels(dataset.y, found.groups, n_clusters))
-    figure = Figure((WIDTH, 4.2 if len(views) == 2 else 6), layout="constrained")
-    axes = figure.subplots(1, len(views), squeeze=False)[0]
-    for axis, (title, (parts, looks)) in zip(axes, views.items(), strict=True):
-        called = names if title == "coloured by cluster" else ()
-        for c in np.unique(parts):
-            own, look = points[parts == c], looks[int(c)]
-            axis.scatter(*own.T, s=10, linewidth=0, alpha=0.8, color=colour(look), marker=marker(look))
-            middle = own[np.linalg.norm(own - np.median(own, axis=0), axis=1).argmin()]
-            outline = [withStroke(linewidth=2.5, foreground="white")]
-            many = {"fontsize": 7, "color": colour(look)} if len(looks) > CROWDED else {}
-            place = {"xy": middle, "xytext": (0, 7 if many else 0), "textcoords": "offset points"}  # beside small ones
-            axis.annotate(str(c), **place, weight="bold", ha="center", va="center", path_effects=outline, **many)
-            if called and called[c]:
-                text = plain(called[c].split(", ")[0])
-                axis.annotate(
-                    text, **place | {"xytext": (0, -6)}, ha="center", va="top", fontsize=7, path_effects=outline
-                )
-        axis.set(title=title, xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)", xticks=[], yticks=[])
-    figure.suptitle(f"The code in two dimensions, {len(rows):,} rows")
-    return figure
+    spread = np.abs(z - z.mean(axis=0)).max()
+    init = "pca" if spread > 1e-6 * np.abs(z).max() else "random"  # t-SNE divides by the spread along the first
+    with one_thread():  # of 3,000 points: more threads save little
+        points = TSNE(perplexity=min(30, max(1, (len(rows) - 1) / 3)), init=init, random_state=0).fit_transform(z)
+    axes = Figure((WIDTH, 6 if y is None else 4.2), layout="constrained").subplots(1, 1 if y is None else 2)
+    by_cluster, *by_label = np.ravel(axes)
+    clusters = np.arange(found.log_gamma.shape[1])
+    scatter(points, found.groups[rows], clusters, by_cluster)
+    by_cluster.set(title=f"coloured by cluster, {len(rows):,} rows")
+    for ax in by_label:
+        scatter(points, y[rows], colours_of_labels(y, found.groups, len(clusters)), ax)
+        ax.set(title="coloured by label")
+    return by_cluster
 
 
-def confusion(y: np.ndarray, groups: np.ndarray, acc: float) -> Figure:
-    """Counts of rows by cluster and label, clusters in the order of their matched labels."""
-    counts = metrics.contingency(y, groups)
-    partner = metrics.matching(y, groups)
+def scatter(points: np.ndarray, groups: np.ndarray, looks: np.ndarray, ax: Axes) -> Axes:
+    """Points [n, 2] with the number of each group in its middle; group g looks like cluster looks[g]."""
+    outline = [withStroke(linewidth=2.5, foreground="white")]
+    for g in np.unique(groups):
+        own, look = points[groups == g], int(looks[g])
+        ax.scatter(*own.T, s=10, linewidth=0, alpha=0.8, color=colour(look), marker=marker(look))
+        middle = own[np.linalg.norm(own - np.median(own, axis=0), axis=1).argmin()]
+        ax.annotate(str(g), middle, weight="bold", ha="center", va="center", path_effects=outline)
+    ax.set(xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)", xticks=[], yticks=[])
+    return ax
+
+
+def colours_of_labels(y: np.ndarray, groups: np.ndarray, n_clusters: int) -> np.ndarray:
+    """The cluster whose colour each label takes, [labels]: the one it is matched with, else a number of no cluster."""
+    looks = n_clusters + np.arange(int(y.max()) + 1)
+    for c, label in enumerate(metrics.matching(y, groups)):
+        if label >= 0:
+            looks[label] = c
+    return looks
+
+
+def confusion(y: np.ndarray, groups: np.ndarray, ax: Axes | None = None) -> Axes:
+    """Counts of rows by cluster and label, clusters in the order of their matched labels.
+
+    Args:
+        y: labels from 0, [n].
+        groups: clusters from 0, [n].
+        ax: where to draw.
+    """
+    counts, partner = metrics.contingency(y, groups), metrics.matching(y, groups)
     order = np.lexsort((np.arange(len(partner)), np.where(partner < 0, counts.shape[1], partner)))
     order = order[counts[order].sum(axis=1) > 0]
     matched = partner[order][partner[order] >= 0]
     labels = [*matched, *np.setdiff1d(np.arange(counts.shape[1]), matched)]  # so that matches are on the diagonal
     table = counts[order][:, labels]
     share = table / table.sum(axis=1, keepdims=True)
-    figure = Figure((WIDTH, max(2.5, 1.3 + 0.42 * min(len(order), 24))), layout="constrained")
-    axis = figure.subplots()
-    image = axis.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    if counted := table.size <= 600:
-        _numbers(axis, table, "{:d}", share > 0.5, fontsize=8 if table.shape[1] <= 12 else 6)
-    axis.set_xticks(range(len(labels)), [str(label) for label in labels])
-    for tick, c in zip(axis.set_yticks(range(len(order)), [str(c) for c in order]), order, strict=True):
-        chip(tick.label1, c)
-    axis.set(xlabel="label", ylabel="cluster", title=f"Clusters and labels ({'rows; ' * counted}ACC {acc:.4f})")
-    figure.colorbar(image, label="share of the cluster")
-    return figure
+    ax = ax or _axes(max(2.5, 1.3 + 0.42 * min(len(order), 24)))
+    image = ax.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    if table.size <= 600:
+        _write_numbers(ax, table, "{:d}", share > 0.5)
+    ax.set_xticks(range(len(labels)), [str(label) for label in labels])
+    for tick, c in zip(ax.set_yticks(range(len(order)), [str(c) for c in order]), order, strict=True):
+        mark(tick.label1, c)
+    accuracy = f"ACC {metrics.accuracy(y, groups):.4f}"
+    ax.set(xlabel="label", ylabel="cluster", title=f"Rows by cluster and label ({accuracy})")
+    ax.figure.colorbar(image, ax=ax, label="share of the cluster")
+    return ax
 
 
-def reliability(calibration: dict) -> Figure:
-    """Share of right assignments against their probability, and how many rows there are of each."""
+def reliability(calibration: dict, ax: Axes | None = None) -> Axes:
+    """Share of right assignments against their probability; the area of a point grows with its rows.
+
+    Args:
+        calibration: of `metrics.calibration`.
+        ax: where to draw.
+    """
     bins = calibration["bins"]
-    figure = Figure((0.7 * WIDTH, 5), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    above.plot([0, 1], [0, 1], color="0.5", linestyle="--", label="perfectly calibrated")
-    where = [b["confidence"] for b in bins]
-    above.plot(where, [b["accuracy"] for b in bins], "o-", color=NEUTRAL, label="this model")
-    above.set(ylabel="share right after matching", xlim=(0, 1.02), ylim=(-0.02, 1.02))
-    above.set_title(f"Calibration (expected error {calibration['ece']:.4f})")
-    above.legend(frameon=False, loc="upper left")
-    middles = [(b["low"] + b["high"]) / 2 for b in bins]
-    below.bar(middles, [b["count"] for b in bins], width=0.09, color=NEUTRAL)
-    below.set(xlabel="probability of the assigned cluster", ylabel="rows (log)", yscale="log", ylim=(0.8, None))
+    ax = ax or _axes(4.2, 0.7 * WIDTH)
+    confidence, accuracy = ([each[name] for each in bins] for name in ("confidence", "accuracy"))
+    count = np.array([each["count"] for each in bins])
+    ax.plot([0, 1], [0, 1], color="0.5", linestyle="--", label="perfectly calibrated")
+    ax.plot(confidence, accuracy, color=NEUTRAL, label="this model")
+    ax.scatter(confidence, accuracy, s=12 + 150 * count / count.sum(), color=NEUTRAL)
+    for x, y, n in zip(confidence, accuracy, count, strict=True):
+        ax.annotate(f"{n:,}", (x, y), (0, -9), textcoords="offset points", ha="center", va="top", fontsize=7)
+    ax.set(xlabel="probability of the assigned cluster", ylabel="share right after matching (numbers: rows)")
+    ax.set(xlim=(0, 1.05), ylim=(-0.1, 1.05), title=f"Calibration (expected error {calibration['ece']:.4f})")
+    ax.legend(frameon=False, loc="upper left")
+    return ax
+
+
+def epochs(history: list[dict], columns: Sequence[str]) -> Axes:
+    """Columns of metrics.csv over the epochs of the fit, a panel each."""
+    labels = {"elbo": "ELBO (nats a row)", "acc": "ACC (share of rows)"}
+    axes = Figure((WIDTH, 3.2), layout="constrained").subplots(1, len(columns), squeeze=False)[0]
+    for ax, column in zip(axes, columns, strict=True):
+        points = [(row["epoch"], row[column]) for row in history if row["phase"] == "fit" and column in row]
+        ax.plot(*np.array(points).reshape(-1, 2).T, color=NEUTRAL, marker="o", markersize=4, clip_on=False)
+        ax.set(xlabel="epoch", ylabel=labels[column], title=f"{column.upper()} by epoch")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    return axes[0]
+
+
+def strength(k: Sequence[int], values: Sequence[float], chosen: int, ax: Axes | None = None) -> Axes:
+    """Prediction strength of each number of clusters, and the number chosen."""
+    ax = ax or _axes(3.2, 0.7 * WIDTH)
+    ax.plot(k, values, color=COLOURS[0], marker="o", markersize=4)
+    ax.axhline(MIN_STRENGTH, color="0.5", linestyle="--", linewidth=1)
+    ax.set(title="Prediction strength", ylabel="pairs kept together\n(of the worst cluster)", ylim=(-0.02, 1.05))
+    _mark_number(ax, k, chosen)
+    return ax
+
+
+@styled()
+def comparison(results: dict[str, dict]) -> Figure:
+    """Scores and bound of several runs, by name."""
+    scores = [s for s in ("acc", "nmi", "ari", "purity", "silhouette") if None not in [r[s] for r in results.values()]]
+    bounds = {name: result["elbo"] for name, result in results.items() if result["elbo"] is not None}
+    panels = {score: {name: result[score] for name, result in results.items()} for score in scores}
+    panels |= {"ELBO (nats a row)": bounds} if bounds else {}
+    names = [plain(name, 60) for name in results]
+    figure = Figure((WIDTH, 0.5 + len(panels) * (0.8 + 0.22 * len(results))), layout="constrained")
+    for i, (title, values) in enumerate(panels.items(), start=1):
+        ax = figure.add_subplot(len(panels), 1, i)
+        places = [list(results).index(name) for name in values]
+        bars = ax.barh(places, list(values.values()), color=[colour(place) for place in places])
+        ax.bar_label(bars, fmt="%.3f" if title in scores else "%.2f", padding=2, fontsize=8)
+        ax.set_yticks(range(len(names)), names)
+        ax.margins(x=0.15)
+        ax.invert_yaxis()
+        ax.set(title=title)
     return figure
 
 
-def _numbers(axis, table: np.ndarray, form: str, light: np.ndarray, fontsize: float) -> None:
+@styled()
+def sweep(summary: dict) -> Figure:
+    """Three panels against K: bound on rows left out, BIC of the starting mixture, prediction strength.
+
+    Args:
+        summary: what `sweep.train_sweep` returns.
+    """
+    rows, best = summary["rows"], summary["n_clusters"]
+    k, elbo, error, bic = (
+        np.array([row[name] for row in rows]) for name in ("n_clusters", "held_out_elbo", "behind_se", "bic")
+    )
+    figure = Figure((WIDTH, 7.2), layout="constrained")
+    bound, information, agreement = figure.subplots(3, 1)
+    bound.errorbar(k, elbo, error, color=COLOURS[0], marker="o", markersize=4, capsize=3)
+    bound.set(title="Held-out rows (bars: standard error of the distance to the best)", ylabel="ELBO (nats a row)")
+    information.plot(k, bic / summary["n"], color=COLOURS[0], marker="o", markersize=4)
+    information.set(title="BIC of the starting mixture (lower is better)", ylabel="BIC / n (nats)")
+    strength(k, [row["strength"] for row in rows], best, agreement)
+    for ax in (bound, information):
+        _mark_number(ax, k, best)
+    data = f"{plain(summary['dataset'])}, {summary['n']:,} rows and {summary['n_held_out']:,} held out"
+    figure.suptitle(f"How many clusters? {data}; recommended: {best}")
+    return figure
+
+
+def write_sweep(summary: dict, path: Path) -> None:
+    """Draw the figure of a sweep into a PNG file."""
+    write_whole(path, png(sweep(summary)))
+
+
+def _axes(height: float, width: float = WIDTH) -> Axes:
+    """The axes of a new figure, in inches."""
+    return Figure((width, height), layout="constrained").subplots()
+
+
+def _mark_number(ax: Axes, k: Sequence[int], chosen: int) -> None:
+    """A band at the number of clusters that was chosen, of these."""
+    ax.axvline(chosen, color=COLOURS[2], linewidth=6, alpha=0.25, zorder=0)
+    ax.set(xlabel="number of clusters K", xticks=k if len(k) <= 16 else k[::2])
+
+
+def _write_numbers(ax: Axes, table: np.ndarray, form: str, light: np.ndarray) -> None:
     """Write each value of a table into its cell of a heat map, white where `light`."""
     for (row, column), value in np.ndenumerate(table):
-        colour = "white" if light[row, column] else "black"
-        axis.text(column, row, form.format(value), ha="center", va="center", color=colour, fontsize=fontsize)
+        look = {"color": "white" if light[row, column] else "black", "fontsize": 8 if table.shape[1] <= 12 else 6}
+        ax.text(column, row, form.format(value), ha="center", va="center", **look)

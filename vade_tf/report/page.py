@@ -1,21 +1,26 @@
-"""What a person reads of an evaluation: tables on the terminal, and one HTML page that holds everything.
+"""What a person reads of an evaluation: tables on the terminal, one HTML page, and the files that hold them.
 
-The page needs no network and no second file: pictures are inside it as base64 PNG, and there is no script.
+The page, report.html filled in by Jinja, stands alone: figures are inside it as base64 PNG, and there is no script.
 """
 
 import base64
 import platform
 from collections.abc import Sequence
-from html import escape
+from dataclasses import asdict
+from pathlib import Path
 
-from rich.table import Table
+import pandas
 
 from vade_tf import __version__
 from vade_tf.printing import Plain
-from vade_tf.report.style import STYLE
+from vade_tf.report.contrast import FOLD
+from vade_tf.report.drawing import colour, ink
+from vade_tf.report.evaluation import Evaluation
 from vade_tf.runs.result import version
+from vade_tf.writing import write_whole
 
 PACKAGES = ("tensorflow", "tensorflow-probability", "keras", "numpy", "scikit-learn", "matplotlib")
+SYSTEMS = {"vade": "VaDE", "gmvae": "GMVAE", "dec": "DEC", "dec_da": "DEC-DA", "idec": "IDEC"}
 SCORES = {
     "acc": ("ACC", "best one-to-one match of clusters and labels"),
     "nmi": ("NMI", "normalised mutual information"),
@@ -24,109 +29,116 @@ SCORES = {
     "most_confident_acc": ("ACC, GMVAE's rule", "label of each cluster's surest member"),
     "homogeneity": ("Homogeneity", "1 where every cluster has one label"),
     "completeness": ("Completeness", "1 where every label has one cluster"),
+    "ece": ("Calibration error", "mean gap of confidence and share right"),
     "silhouette": ("Silhouette of the code", "from -1 to 1; needs no labels"),
     "confidence": ("Mean confidence", "probability of the assigned cluster"),
     "gamma_entropy": ("Entropy of gamma", "nats a row; 0 where every row is certain"),
-}
-TERMS = {
     "elbo": ("ELBO", "nats a row: minus the sum of the next three"),
     "distortion": ("distortion", "reconstruction, -log p(x|z)"),
     "rate_z": ("rate_z", "code against the components"),
     "rate_c": ("rate_c", "gamma against pi"),
 }
-CONFIDENCE = (  # what no labels can check
-    "What a confidence means: of the rows with a probability near 0.8, about 80 % belong where they are put if the "
-    "model is right. There are no labels here to check it by."
-)
-SYSTEMS = {
-    "vade": "VaDE",
-    "dec": "DEC",
-    "dec_da": "DEC-DA",
-    "idec": "IDEC",
-    "gmvae": "GMVAE",
-}  # where the name is not the flag's
+NATS = ("elbo", "distortion", "rate_z", "rate_c", "iwae")
+COMPARED = ("acc", "nmi", "ari", "purity", "silhouette", "elbo", "iwae")
+MAX_CARDS = 24  # on a page: those of the largest clusters
+MAX_LETTERS = 60  # of a name on a card
 
 
 def score_rows(result: dict) -> list[tuple[str, str, str]]:
-    """(name, value, what it means) of each figure that the result of `evaluation.evaluate` has."""
-    rows = [(name, f"{result[key]:.4f}", note) for key, (name, note) in SCORES.items() if result[key] is not None]
-    if result["calibration"] is not None:
-        note = "mean gap of confidence and share right"
-        rows.append(("Calibration error", f"{result['calibration']['ece']:.4f}", note))
-    rows += [(name, f"{result[key]:.2f}", note) for key, (name, note) in TERMS.items() if result[key] is not None]
-    weighted = result["importance_weighted"]
-    for k, bound in ({} if weighted is None else weighted["bounds"]).items():
-        note = f"nats a row on {weighted['rows']} rows (ELBO {weighted['elbo']:.2f})"
-        rows.append((f"IWAE bound, k = {int(k):,}", f"{bound:.2f}", note))
-    rows.append(("Predict", f"{result['predict_rows_per_second']:,.0f}", "rows a second"))
+    """Name, value and meaning of each number that a result of `evaluation.evaluate` has."""
+    values = {**result, "ece": (result["calibration"] or {}).get("ece")}
+    rows = [
+        (name, f"{values[key]:.{2 if key in NATS else 4}f}", meaning)
+        for key, (name, meaning) in SCORES.items()
+        if values[key] is not None
+    ]
+    weighted = result["importance_weighted"] or {"bounds": {}}
+    for k, bound in weighted["bounds"].items():
+        meaning = f"nats a row on {weighted['rows']} rows (ELBO {weighted['elbo']:.2f})"
+        rows.append((f"IWAE bound, k = {int(k):,}", f"{bound:.2f}", meaning))
     return rows
 
 
-def cluster_rows(result: dict) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the table of clusters."""
-    names = {"cluster": "d", "rows": ",d", "pi": ".4f", "confidence": ".4f", "label": "d", "purity": ".4f"}
-    if result["acc"] is None:
-        del names["label"], names["purity"]
-    if result["clusters"][0]["pi"] is None:
-        del names["pi"]
-    rows = [
-        ["-" if row[name] is None else format(row[name], form) for name, form in names.items()]
-        for row in result["clusters"]
-    ]
-    return list(names), rows
+def cluster_table(result: dict) -> pandas.DataFrame:
+    """A line a cluster, without what is not known of any."""
+    columns = ["cluster", "rows", "pi", "confidence", "label", "purity"]
+    found = pandas.DataFrame(result["clusters"], columns=columns, dtype=object).dropna(axis=1, how="all")
+    return found.map(lambda value: "-" if value is None else f"{value:.4f}" if isinstance(value, float) else value)
 
 
 def about(result: dict) -> str:
     """One sentence: what was evaluated on what."""
-    seen = result["seen_in_training"]
-    trained = (
-        "" if seen is None else f"; {'all' if seen == result['n'] else format(seen, ',')} of them seen in training"
-    )
-    trained += f"; drawn from {result['drawn_from']:,}" if "drawn_from" in result else ""
+    seen, drawn = result["seen_in_training"], result.get("drawn_from")
+    trained = "" if seen is None else f"; {'all' if seen == result['n'] else f'{seen:,}'} of them seen in training"
     return (
         f"{result['n_clusters']} clusters, {result['n']:,} rows of {result['n_features']:,} features "
-        f"({result['dataset']} from {result['source']}{trained})"
+        f"({result['dataset']} from {result['source']}{trained}{f'; drawn from {drawn:,}' if drawn else ''})"
     )
-
-
-def chosen(choice: dict) -> str:
-    """One sentence: why there are so many clusters, where their number was not given."""
-    return f"Number of clusters: chosen, {choice['why']}"
 
 
 def show(result: dict) -> None:
     """The tables of one run, on the terminal."""
-    console = Plain()
-    console.print(f"{result['run']}: {about(result)}", highlight=False, soft_wrap=True)
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_column(style="dim")
-    for row in score_rows(result):
-        table.add_row(*row)
-    console.print(table, highlight=False)
-    head, rows = cluster_rows(result)
-    console.print(_table(head, rows), highlight=False)
-    if result["choice"] is not None:
-        console.print(chosen(result["choice"]), highlight=False, soft_wrap=True)
-    for sentence in result["health"]:
-        console.print(f"health: {sentence}", highlight=False, soft_wrap=True)
+    choice = result["choice"]
+    told = [f"number of clusters: chosen, {choice['why']}"] if choice else []
+    told += [f"health: {sentence}" for sentence in result["health"]]
+    scores = "\n".join(f"{name:<24}{value:>10}  {meaning}" for name, value, meaning in score_rows(result))
+    _print(f"{result['run']}: {about(result)}", scores, cluster_table(result), *told)
 
 
 def show_comparison(results: dict[str, dict]) -> None:
     """One table of several runs by name, on the terminal."""
-    columns = ("acc", "nmi", "ari", "purity", "silhouette", "elbo")
     rows = []
     for name, result in results.items():
-        values = [
-            "-" if result[c] is None else f"{result[c]:.2f}" if c == "elbo" else f"{result[c]:.4f}" for c in columns
-        ]
-        weighted = result["importance_weighted"]
-        rows.append([name, *values, "-" if weighted is None else f"{weighted['bounds']['5000']:.2f}"])
-    Plain().print(_table(["run", *columns, "iwae"], rows), highlight=False)
-    for name, result in results.items():
-        if "drawn_from" in result:  # others may have been evaluated on all
-            Plain().print(f"{name}: {about(result)}", highlight=False, soft_wrap=True)
+        values = {**result, "iwae": (result["importance_weighted"] or {"bounds": {"5000": None}})["bounds"]["5000"]}
+        cells = {c: "-" if values[c] is None else f"{values[c]:.{2 if c in NATS else 4}f}" for c in COMPARED}
+        rows.append({"run": name, **cells})
+    drawn = [f"{name}: {about(result)}" for name, result in results.items() if "drawn_from" in result]
+    _print(pandas.DataFrame(rows), *drawn)
+
+
+def _print(*parts: str | pandas.DataFrame) -> None:
+    for part in parts:
+        text = part if isinstance(part, str) else part.to_string(index=False)
+        Plain().print(text, highlight=False, soft_wrap=True)
+
+
+def write(evaluated: Evaluation, out: Path, command: str) -> Path:
+    """Write report.html and figures of one run into a folder, in place of those of an earlier report.
+
+    Args:
+        evaluated: the run.
+        out: the folder, which is there.
+        command: the command line that asked for it, which the page shows.
+
+    Returns:
+        The path of the page.
+    """
+    from vade_tf.report import figures, image_figures
+    from vade_tf.report.drawing import png
+
+    result = evaluated.result
+    drawn = figures.draw(evaluated.model, evaluated.dataset, evaluated.found, result, evaluated.history)
+    pictures = {name: png(figure) for name, figure in drawn.items()}
+    groups = evaluated.found.groups
+    images = image_figures.card_images(evaluated.dataset, groups, result["clusters"], evaluated.numbers)
+    captioned = [(name, figures.CAPTIONS[name], content) for name, content in pictures.items()]
+    text = page(result, asdict(evaluated.run.config), evaluated.training, captioned, command, images)
+    write_whole(out / "report.html", text.encode())
+    (out / "figures").mkdir(exist_ok=True)
+    for name in figures.CAPTIONS:  # those of other rows, not all of which are drawn now
+        (out / "figures" / f"{name}.png").unlink(missing_ok=True)
+    for name, content in pictures.items():
+        write_whole(out / "figures" / f"{name}.png", content)
+    return out / "report.html"
+
+
+def write_comparison(results: dict[str, dict], out: Path) -> Path:
+    """Write the figure of several runs, by name, into a folder; returns its path."""
+    from vade_tf.report.drawing import png
+    from vade_tf.report.figures import comparison
+
+    write_whole(out / "comparison.png", png(comparison(results)))
+    return out / "comparison.png"
 
 
 def page(
@@ -135,110 +147,66 @@ def page(
     training: dict,
     pictures: Sequence[tuple[str, str, bytes]],
     command: str,
-    cards: Sequence[dict[str, bytes]] | None = None,
+    images: Sequence[dict[str, bytes]] | None = None,
 ) -> str:
     """The report as one self-contained HTML page.
 
     Args:
-        result: `evaluation.evaluate` of the run with run, dataset, source and seen_in_training.
-        settings: its config.json.
-        training: its metrics.json.
+        result: of `evaluation.evaluate_run`.
+        settings: the run's config.json.
+        training: the run's metrics.json.
         pictures: (name, caption, PNG) of the figures, in their order.
-        command: the command line that made it.
-        cards: PNGs for the cards, see `image_figures.card_images`; default: the rows are no images.
+        command: the command line that asked for it.
+        images: PNGs for the cards, see `image_figures.card_images`.
     """
-    from vade_tf.report import card_page  # which loads matplotlib, as all that draws
-
-    title = f"{SYSTEMS.get(result['model'], result['model'])} on {result['dataset']}"
-    head, rows = cluster_rows(result)
-    seconds = training["seconds"]
-    parts = [
-        f"<h1>{escape(title)}</h1>",
-        f'<p class="note">{escape(about(result))}.</p>',
-        card_page.health(training["health"], training["remedies"], result["model"] == "vade"),
-        "<h2>Clusters</h2>",
-        *_choice(result["choice"]),
-        card_page.section(result["clusters"], cards),
-        "<h2>Scores</h2>",
-        _html_table(None, score_rows(result), ("", "number", "note")),
-        *([f'<p class="note">{CONFIDENCE}</p>'] if result["elbo"] is not None and result["acc"] is None else []),
-        "<h2>Table of clusters</h2>",
-        _html_table(head, rows, ("number",) * len(head)),
-        '<p class="note">rows: how many are assigned; pi: weight of the component; confidence: mean probability of the '
-        "assigned cluster; label and purity: the commonest label and its share. Labels are numbered from 0 in their "
-        "sorted order.</p>",
-        "<h2>Figures</h2>",
-        *(
-            f'<figure><img alt="{escape(name)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
-            f"<figcaption>{escape(caption)}</figcaption></figure>"
-            for name, caption, png in pictures
-        ),
-        "<h2>Settings</h2>",
-        _html_table(None, [(name, str(value)) for name, value in settings.items() if value is not None], ("", "")),
-        "<h2>Training</h2>",
-        _html_table(
-            None,
-            [
-                *([("rows", training["kind"]), ("start", training["start"])] if training.get("kind") else []),
-                *([("likelihood", name)] if (name := training.get("likelihood")) else []),  # older folders have none
-                ("epochs", ", ".join(f"{name} {n}" for name, n in training["epochs"].items() if n) or "none"),
-                ("seconds", ", ".join(f"{name} {value:,.0f}" for name, value in seconds.items())),
-                ("device", training["device"]),
-                ("precision", training["precision"]),
-                ("versions", ", ".join(f"{name} {version}" for name, version in training["versions"].items())),
-            ],
-            ("", ""),
-        ),
-        "<h2>This page</h2>",
-        f"<pre>{escape(command)}</pre>",
-        f'<p class="note">Made with {escape(versions())}.</p>',
-    ]
-    body = "\n".join(parts)
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+    cards = sorted(result["clusters"], key=lambda card: -card["rows"])[:MAX_CARDS]
+    facts = {
+        "number of clusters": f"chosen, {result['choice']['why']}" if result["choice"] else "given",
+        "rows": training.get("kind"),
+        **{name: training.get(name) for name in ("start", "likelihood", "device", "precision")},
+        "epochs": ", ".join(f"{name} {n}" for name, n in training["epochs"].items() if n) or "none",
+        "seconds": ", ".join(f"{name} {value:,.0f}" for name, value in training["seconds"].items()),
+        "versions": ", ".join(f"{name} {number}" for name, number in training["versions"].items()),
+    }
+    clusters, libraries = cluster_table(result), ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return _template().render(
+        title=f"{SYSTEMS.get(result['model'], result['model'])} on {result['dataset']}",
+        about=about(result),
+        result=result,
+        training=training,
+        checked=result["model"] == "vade",
+        cards=sorted(cards, key=lambda card: card["cluster"]),
+        folds=any(feature["kind"] == FOLD for card in cards for feature in card["features"]),
+        images=images,
+        scores=score_rows(result),
+        head=list(clusters),
+        clusters=clusters.itertuples(index=False),
+        pictures=pictures,
+        settings=[(name, value) for name, value in settings.items() if value is not None],
+        facts=[(name, value) for name, value in facts.items() if value],
+        command=command,
+        versions=f"vade_tf {__version__}, Python {platform.python_version()}, {libraries}",
     )
 
 
-def _choice(choice: dict | None) -> list[str]:
-    """The numbers of clusters that were compared, where one of them was chosen."""
-    if choice is None:
-        return []
-    cells = [(str(k), f"{strength:.3f}") for k, strength in zip(choice["tried"], choice["strength"], strict=True)]
-    return [
-        f"<p>{escape(chosen(choice))}.</p>",
-        "<details><summary>The numbers compared</summary>",
-        _html_table(["clusters", "prediction strength"], cells, ("number", "number")),
-        "</details>",
-    ]
+def _template():
+    """The template report.html, in which every word is escaped."""
+    import jinja2  # an extra that the tables on the terminal do without
+
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("vade_tf", "report"), autoescape=True)
+    environment.filters |= {
+        "base64": lambda png: base64.b64encode(png).decode(),
+        "colour": colour,
+        "ink": ink,
+        "share": lambda share: f"{100 * share:.1f}\xa0%",
+        "short": lambda name: name if len(name) <= MAX_LETTERS else name[: MAX_LETTERS - 1] + "\u2026",
+        "value": _written,
+    }
+    return environment.get_template("report.html")
 
 
-def versions() -> str:
-    """This package, Python and the libraries whose versions can change a figure."""
-    libraries = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    return f"vade_tf {__version__}, Python {platform.python_version()}, {libraries}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """A table whose first column is kept whole: two runs may differ in the last letter of their names."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for i, name in enumerate(head):
-        table.add_column(name, justify="left" if i == 0 else "right", overflow="fold" if i == 0 else "ellipsis")
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
-def _html_table(head: Sequence[str] | None, rows: Sequence[Sequence[str]], classes: Sequence[str]) -> str:
-    """A table in a box of its own, so that on a narrow screen it scrolls and the page does not."""
-
-    def line(cells, tag: str) -> str:
-        inside = "".join(
-            f'<{tag} class="{c}">{escape(cell)}</{tag}>' if c else f"<{tag}>{escape(cell)}</{tag}>"
-            for cell, c in zip(cells, classes, strict=True)
-        )
-        return f"<tr>{inside}</tr>"
-
-    lines = ([] if head is None else [line(head, "th")]) + [line(row, "td") for row in rows]
-    return '<div class="scroll"><table>' + "\n".join(lines) + "</table></div>"
+def _written(value: float | str | None) -> str:
+    """Four digits of a number, thousands apart; "missing" for none."""
+    if value is None or isinstance(value, str):
+        return value or "missing"
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e12 else f"{value:.4g}"
