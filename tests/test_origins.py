@@ -22,8 +22,8 @@ from vade_tf.data.sparse import OriginRows, SparseRows
 from vade_tf.errors import InputError
 from vade_tf.model import networks
 from vade_tf.model.counts import Counts, LogCounts
-from vade_tf.model.observation import LEAST_NOISE
-from vade_tf.model.origins import Origins
+from vade_tf.model.observation import MIN_NOISE
+from vade_tf.model.observation import Origins
 from vade_tf.model.vade import VaDE
 from vade_tf.training import alignment, aside, n_clusters, recipe
 from vade_tf.training.autoencoder import build_autoencoder, reconstruction_loss
@@ -276,7 +276,7 @@ def test_the_variance_that_a_fit_ends_with_is_that_of_rows_set_aside_beside_thei
     model, rows = fitted.model, dataset.rows[numbers]
     expected = aside.variance(model, rows, aside.noise(model, len(rows), 0))
     assert np.abs(expected - aside.variance(model, rows[:, :-1], aside.noise(model, len(rows), 0))).max() > 1e-3
-    np.testing.assert_allclose(np.exp(model.log_sigma2_x.numpy()), np.maximum(expected, LEAST_NOISE), rtol=1e-4)
+    np.testing.assert_allclose(np.exp(model.log_sigma2_x.numpy()), np.maximum(expected, MIN_NOISE), rtol=1e-4)
 
 
 def test_batches_of_rows_that_are_no_counts_are_refused(rng):

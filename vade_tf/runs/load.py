@@ -10,7 +10,7 @@ import keras
 from vade_tf.data.checks import checked_shape
 from vade_tf.data.dataset import Coded
 from vade_tf.errors import InputError, cited
-from vade_tf.model import stored
+from vade_tf.model import saving
 from vade_tf.model.mixed import Mixed
 from vade_tf.model.vade import VaDE
 from vade_tf.paths import usable
@@ -43,7 +43,7 @@ def load(path: str | Path) -> keras.Model:
         served = "; an exported version is loaded by vade_tf.Served" if (path / "saved_model.pb").exists() else ""
         raise InputError(f"{path}: expected a finished run folder or a .keras file, found no {file.name} there{served}")
     try:
-        model = stored.load(file)
+        model = saving.load(file)
     except Exception as error:  # whatever Keras, h5py and TensorFlow raise for what is damaged
         raise InputError(f"{file} is damaged or of another version ({cited(error)})") from error
     if not isinstance(model, SYSTEMS):
