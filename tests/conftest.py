@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import settings
 
-from vade_tf.model import networks, stored
+from vade_tf.model import networks, saving
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
 from vade_tf.report import drawing
@@ -71,7 +71,7 @@ eager_file = pytest.fixture(untraced, name="eager_file", scope="module")
 @pytest.fixture(scope="module")
 def loaded_once():
     """The same file of a model is loaded for its first reader alone: for tests of what comes after."""
-    found, load = {}, stored.load
+    found, load = {}, saving.load
 
     def once(file):
         content = hashlib.sha256(file.read_bytes()).digest()
@@ -83,7 +83,7 @@ def loaded_once():
         return model
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stored, "load", once)
+        patch.setattr(saving, "load", once)
         yield
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from vade_tf.runs.config import TrainConfig
     from vade_tf.runs.load import load, load_schema
     from vade_tf.runs.train import resume, train
+    from vade_tf.serving.client import Served
     from vade_tf.serving.export import export
-    from vade_tf.serving.signatures import Served
     from vade_tf.training.autoencoder import pretrain
     from vade_tf.training.fitting import Fitted, Fitting, begin
     from vade_tf.training.guidance import guide
@@ -41,7 +41,7 @@ _HOMES = {
     "Likelihood": "model.likelihood",
     "Lines": "training.reporter",
     "Memory": "training.store",
-    "Served": "serving.signatures",
+    "Served": "serving.client",
     "Settings": "training.settings",
     "Store": "training.store",
     "TrainConfig": "runs.config",

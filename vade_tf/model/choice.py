@@ -1,24 +1,22 @@
 """Which likelihood rows get, and whether new rows are in the units of those that a model was trained on."""
 
 import math
-import warnings
 from collections.abc import Mapping
 
 import numpy as np
 
-from vade_tf.errors import InputError, UnitsWarning
+from vade_tf.errors import InputError
 from vade_tf.finite import BLOCK, finite_range
 from vade_tf.machine import rows_together, spans
 from vade_tf.model.counts import Counts, ZeroInflatedCounts
 from vade_tf.model.likelihood import Gaussian, Likelihood, get
 from vade_tf.model.mixed import Mixed
-from vade_tf.model.networks import Directions, fills
+from vade_tf.model.networks import fills
 
-CONTRAST = 0.4  # MNIST has 0.78, digits 0.51; TF-IDF of texts 0.18, tables scaled to [0, 1] about 0.1 to 0.3
+GREY_CONTRAST = 0.4  # MNIST has 0.78, digits 0.51; TF-IDF of texts 0.18, tables scaled to [0, 1] about 0.1 to 0.3
 ROUNDING = 1e-5  # of the range of all values, which a pixel may lie below 0 or above 1
 COUNTED_BY = {"auto": Counts, Counts.name: Counts, ZeroInflatedCounts.name: ZeroInflatedCounts}
-LOOKED_AT = 10_000  # rows, at even distances, whose sums and units are looked at
-ALIKE = 0.01  # of its length, which a row may be longer or shorter than those trained on
+MAX_ROWS_SAMPLED = 10_000  # rows, at even distances, whose sums and units are looked at
 
 
 def choose(observations) -> Likelihood:
@@ -34,7 +32,7 @@ def choose(observations) -> Likelihood:
         InputError: the likelihood is unknown, or cannot be that of these rows.
     """
     if observations.kind == "counts":
-        return COUNTED_BY[observations.likelihood](_size(observations))
+        return COUNTED_BY[observations.likelihood](_median_size(observations))
     scale, offset = observations.grey
     low, high = (value * scale + offset for value in (observations.low, observations.high))
     slack = ROUNDING * (high - low)
@@ -51,24 +49,24 @@ def choose(observations) -> Likelihood:
     return Gaussian(shared=not observations.standardise) if asked.name == "gaussian" else asked
 
 
-def _size(observations) -> float:
+def _median_size(observations) -> float:
     """The median sum of rows that are counts.
 
     Raises:
         InputError: one is no whole number from 0 up.
     """
-    x, sums, step = observations.x, [], -(-len(observations.x) // LOOKED_AT)
+    x, sums, step = observations.x, [], -(-len(observations.x) // MAX_ROWS_SAMPLED)
     for some in spans(len(x), x.shape[1], BLOCK):
         rows = x.matrix[some] if observations.is_sparse else np.asarray(x[some])
         stored = x.stored(some) if observations.is_sparse else rows
         if not ((stored >= 0) & (stored == np.round(stored))).all():  # NaN is not either
             block = np.asarray(x[some])
             row, column = np.argwhere(~((block >= 0) & (block == np.round(block))))[0]
-            value = "a missing value" if np.isnan(block[row, column]) else f"{block[row, column]:g}"
             name = column if observations.schema is None else repr(observations.schema.features[column])
+            got = f"{block[row, column]:g} at row {some.start + row}, column {name}"
+            likelihood = COUNTED_BY[observations.likelihood].name
             raise InputError(
-                f"likelihood: {COUNTED_BY[observations.likelihood].name} expects whole numbers from 0 up, got {value} "
-                f"at row {some.start + row}, column {name}; give them as they were counted"
+                "likelihood", f"whole numbers from 0 up for {likelihood}", got, "give them as they were counted"
             )
         sums.append(np.ravel(rows.sum(axis=1, dtype=np.float64))[-some.start % step :: step].copy())  # no view of all
     return max(float(np.median(np.concatenate(sums))), 1.0)
@@ -81,7 +79,7 @@ def _contrasts(observations) -> bool:
     collapses.
     """
     mean, std = observations.moments()
-    return float((std**2).sum()) >= CONTRAST * float((mean * (1 - mean)).sum())
+    return float((std**2).sum()) >= GREY_CONTRAST * float((mean * (1 - mean)).sum())
 
 
 def check_units(model, x, argument: str = "x", names: Mapping[int, str] | None = None) -> None:
@@ -97,19 +95,10 @@ def check_units(model, x, argument: str = "x", names: Mapping[int, str] | None =
         InputError: a value is not finite, or the rows are in other units.
     """
     encoder = getattr(model, "encoder", None)
-    holes = model.likelihood.takes_missing and (encoder is None or fills(encoder))
-    low, high = finite_range(x, argument, holes, ", or fit a DataFrame that has some (NaN) as well")
-    if len(x):
-        some = np.asarray(x[:: math.ceil(len(x) / rows_together(x.shape[1], LOOKED_AT))])
-        if isinstance(scaling := getattr(model, "scaling", None), Directions):
-            length = float(np.median(np.linalg.norm(some.astype(np.float64), axis=1)))
-            if length and abs(length / scaling.length - 1) > ALIKE:
-                warnings.warn(
-                    f"{argument}: expected rows of the length {scaling.length:.4g}, as those trained on, got "
-                    f"{length:.4g}; give the values that their vectorizer makes, or divide each row by its length",
-                    UnitsWarning,
-                    stacklevel=3,
-                )
-        if names is not None and model.likelihood.takes_missing:
-            some = np.where(np.isin(np.arange(x.shape[1]), list(names)), some, np.nan)
-        model.likelihood.check_units(some, low, high, model.scale, argument)
+    finite_range(x, argument, model.likelihood.takes_missing and (encoder is None or fills(encoder)))
+    if not len(x):
+        return
+    raw = np.asarray(x[:: math.ceil(len(x) / rows_together(x.shape[1], MAX_ROWS_SAMPLED))])
+    if names is not None and model.likelihood.takes_missing:
+        raw = np.where(np.isin(np.arange(x.shape[1]), list(names)), raw, np.nan)
+    model.likelihood.check_units(raw, np.asarray(model.scale(raw)), argument)

@@ -16,7 +16,7 @@ from tensorflow_probability import distributions as tfd
 from vade_tf.errors import InputError
 from vade_tf.model.likelihood import Likelihood, register
 
-SMALL = 1e-8  # of a mean, so that its logarithm is finite
+MIN_MEAN = 1e-8  # of a mean, so that its logarithm is finite
 
 
 @register
@@ -35,7 +35,7 @@ class Counts(Likelihood):
     def __init__(self, size: float = 1.0):
         self.size = float(size)
         if not 0 < self.size < np.inf:
-            raise ValueError(f"a size of {size}")
+            raise InputError("size", "a number above 0", repr(size))
 
     def config(self):
         return {"name": self.name, "size": self.size}
@@ -57,20 +57,16 @@ class Counts(Likelihood):
         """
         mean = _means(x, parameters)
         excess = tf.reduce_mean((x - mean) ** 2 - mean, axis=0)
-        return excess / (tf.reduce_mean(mean**2, axis=0) + SMALL)
+        return excess / (tf.reduce_mean(mean**2, axis=0) + MIN_MEAN)
 
     def check(self, low, high, dtype):
         if low < 0:
-            raise InputError(
-                f"likelihood: {self.name} expects whole numbers from 0 up, got values from {low:g} to {high:g}"
-            )
+            raise InputError("likelihood", f"whole numbers from 0 up for {self.name}", f"{low:g} to {high:g}")
 
-    def check_units(self, rows, low, high, scale, argument):
-        if low < 0 or not np.array_equal(rows, np.round(rows)):
-            raise InputError(
-                f"{argument}: expected counts, whole numbers from 0 up, as the model was trained on, got {rows.dtype} "
-                f"from {low:g} to {high:g}; give them as they were counted"
-            )
+    def check_units(self, raw, x, argument):
+        if raw.min() < 0 or not np.array_equal(raw, np.round(raw)):
+            got = f"{raw.dtype} from {raw.min():g} to {raw.max():g}"
+            raise InputError(argument, "counts, whole numbers from 0 up", got, "give them as they were counted")
 
 
 @register
@@ -106,12 +102,12 @@ class ZeroInflatedCounts(Counts):
         m, phi = _means(x, shares), tf.sigmoid(phi)
         mean = (1 - phi) * m
         excess = tf.reduce_mean((x - mean) ** 2 - mean * (1 + phi * m), axis=0)
-        return excess / (tf.reduce_mean(mean * m, axis=0) + SMALL)
+        return excess / (tf.reduce_mean(mean * m, axis=0) + MIN_MEAN)
 
 
 def _means(x, parameters):
     """l rho of each row and feature, [batch, D]."""
-    return tf.reduce_sum(x, axis=-1, keepdims=True) * tf.nn.softmax(parameters) + SMALL
+    return tf.reduce_sum(x, axis=-1, keepdims=True) * tf.nn.softmax(parameters) + MIN_MEAN
 
 
 def _negative_binomial(mean, log_dispersion) -> tfd.NegativeBinomial:

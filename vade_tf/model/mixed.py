@@ -14,16 +14,15 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vade_tf.errors import InputError, whole_number
+from vade_tf.errors import InputError
 from vade_tf.model.elbo import LOG_2PI
-from vade_tf.model.likelihood import Likelihood, divisors, family, far_from
+from vade_tf.model.likelihood import Likelihood, divisors, register, warn_far
 
-NEVER = -1e9  # logit of a level that a category has not
-MOST = 10**7  # features
+NO_LEVEL = -1e9  # logit of a level that a category has not
 KINDS = ("gaussian", "bernoulli", "categorical")
 
 
-@family
+@register
 class Mixed(Likelihood):
     """Numbers, answers of yes and no, and categories side by side; NaN in x is a cell that is not known.
 
@@ -43,16 +42,11 @@ class Mixed(Likelihood):
     takes_missing = True
 
     def __init__(self, blocks: Sequence[tuple[str, int]]):
-        found = [(kind, whole_number(width, "blocks", 1, 2**31 - 1)) for kind, width in blocks]
-        if not found or any(kind not in KINDS for kind, _ in found):
-            raise InputError(
-                f"blocks: expected pairs (kind, features) with kinds of {', '.join(KINDS)}, got {blocks!r}"
-            )
-        if (width := sum(width for _, width in found)) > MOST:
-            raise InputError(f"blocks: expected at most {MOST:,} features, got {width:,}")
-        self.blocks = tuple(found)
-        ends = list(itertools.accumulate(width for _, width in found))
-        self.spans = [slice(end - width, end) for end, (_, width) in zip(ends, found, strict=True)]
+        self.blocks = tuple((kind, int(width)) for kind, width in blocks)
+        if not self.blocks or any(kind not in KINDS or width < 1 for kind, width in self.blocks):
+            raise InputError("blocks", f"pairs (kind, features) with kinds of {', '.join(KINDS)}", repr(blocks))
+        ends = list(itertools.accumulate(width for _, width in self.blocks))
+        self.spans = [slice(end - width, end) for end, (_, width) in zip(ends, self.blocks, strict=True)]
         self._categories = self._by_width()
         self._of_kind = {kind: np.flatnonzero(self._of(kind)) for kind in ("gaussian", "bernoulli")}
         self._level = np.arange(self.width)  # where `mean` finds each feature: behind all of them its shares as a level
@@ -121,7 +115,7 @@ class Mixed(Likelihood):
     def mean(self, parameters):
         parts = [tf.where(self.answers, tf.sigmoid(parameters), parameters)]  # of numbers as they are
         for features, there in self._categories:
-            out = tf.where(there, tf.gather(parameters, features, axis=-1), NEVER)  # [..., categories, levels]
+            out = tf.where(there, tf.gather(parameters, features, axis=-1), NO_LEVEL)  # [..., categories, levels]
             parts.append(tf.reshape(tf.nn.softmax(out), tf.concat([tf.shape(parameters)[:-1], [features.size]], 0)))
         return parts[0] if len(parts) == 1 else tf.gather(tf.concat(parts, -1), self._level, axis=-1)
 
@@ -142,7 +136,7 @@ class Mixed(Likelihood):
             total += tf.reduce_sum(there * nats, axis=-1)
         for features, levels in self._categories:
             value = tf.where(levels, tf.gather(x, features, axis=1), 0.0)  # [batch, categories, levels]; 0 if not known
-            out = tf.where(levels, tf.gather(parameters, features, axis=1), NEVER)
+            out = tf.where(levels, tf.gather(parameters, features, axis=1), NO_LEVEL)
             total -= tf.reduce_sum(value * tf.nn.log_softmax(out), axis=(1, 2))
         return total
 
@@ -165,7 +159,6 @@ class Mixed(Likelihood):
         offset[numbers] = -mean * scale[numbers].astype(np.float64)
         return scale, offset
 
-    def check_units(self, rows, low, high, scale, argument):
-        numbers = self.numbers
-        if numbers.any():
-            far_from(np.asarray(scale(rows))[:, numbers], low, high, argument)
+    def check_units(self, raw, x, argument):
+        if self.numbers.any():
+            warn_far(x[:, self.numbers], argument)

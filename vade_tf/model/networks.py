@@ -6,6 +6,7 @@ is float32. Networks of one's own: `check` says what they have to be.
 
 import itertools
 import math
+import reprlib
 from collections.abc import Sequence
 
 import keras
@@ -209,7 +210,7 @@ class Roots(Directions):
 
 
 def check(encoder: keras.Model, decoder: keras.Model, each: int = 1) -> None:
-    """Whether two networks of one's own are those of a VaDE: x -> (m, log s2) and z -> parameters of p(x|z).
+    """Whether two networks of one's own are those of a VaDE: x -> [m, log s2] and z -> parameters of p(x|z).
 
     x is [batch, D], or of any shape with D values, such as [batch, height, width, 1]; m, log s2 and z are
     [batch, latent]; the parameters are of any shape with D * `each` values.
@@ -217,31 +218,24 @@ def check(encoder: keras.Model, decoder: keras.Model, each: int = 1) -> None:
     Raises:
         InputError: they are not, and which of the two is wrong.
     """
-    inputs, outputs = _shapes(encoder, "encoder")
-    if len(inputs) != 1 or len(outputs) != 2 or outputs[0] != outputs[1] or len(outputs[0]) != 1:
+    for argument, network in (("encoder", encoder), ("decoder", decoder)):
+        if not isinstance(network, keras.Model) or not getattr(network, "outputs", None):
+            raise InputError(argument, "a functional keras.Model", reprlib.repr(network), "use keras 3, not tf_keras")
+        if None in itertools.chain(*_shapes(network.inputs), *_shapes(network.outputs)):
+            raise InputError(argument, "a fixed number of values a row", f"inputs of {_shapes(network.inputs)}")
+        if tf.executing_eagerly() and not all(np.isfinite(weight).all() for weight in network.get_weights()):
+            raise InputError(argument, "finite weights", "some that are NaN or infinite", "make the network anew")
+    rows, codes = _shapes(encoder.inputs), _shapes(encoder.outputs)
+    flat = isinstance(_returned(encoder), (list, tuple)) and len(_returned(encoder)) == 2
+    if len(rows) != 1 or not flat or len(codes) != 2 or codes[0] != codes[1] or len(codes[0]) != 1:
         raise InputError(
-            f"encoder: expected one input and two outputs (m, log s2), both (batch, latent), got inputs of shape "
-            f"{inputs} and outputs of shape {outputs} a row"
+            "encoder", "one input and a list [m, log s2] of two outputs (batch, latent)", f"{rows} and {codes} a row"
         )
-    form = _form(encoder)
-    if not isinstance(form, (list, tuple)) or any(isinstance(part, (list, tuple, dict)) for part in form):
-        got = "one inside of another" if isinstance(form, (list, tuple)) else f"a {type(form).__name__}"
-        raise InputError(f"encoder: expected a list [m, log s2] of two outputs, got {got}; write it as this list")
-    (row,), code = inputs, outputs[0]
-    inputs, outputs = _shapes(decoder, "decoder")
-    if inputs != [code]:
-        raise InputError(f"decoder: expected one input of shape {code} a row, as the encoder's outputs, got {inputs}")
-    if isinstance(form := _form(decoder), (list, tuple, dict)):
-        kind = type(form).__name__
-        raise InputError(
-            f"decoder: expected one output by itself, got a {kind} of {len(form)}; give the model its tensor"
-        )
-    values = each * math.prod(row)
-    if len(outputs) != 1 or math.prod(outputs[0]) != values:
-        times = "" if each == 1 else f"{each} times "
-        raise InputError(
-            f"decoder: expected one output of {values} values a row, {times}as the encoder's input {row}, got {outputs}"
-        )
+    values, into, out = each * math.prod(rows[0]), _shapes(decoder.inputs), _shapes(decoder.outputs)
+    if into != codes[:1]:
+        raise InputError("decoder", f"one input of {codes[0]} a row, as the encoder gives", str(into))
+    if isinstance(_returned(decoder), (list, tuple, dict)) or math.prod(out[0]) != values:
+        raise InputError("decoder", f"one output of {values} values a row, by itself and in no list", str(out))
     check_apart(encoder, decoder)
 
 
@@ -250,26 +244,17 @@ def check_apart(encoder: keras.Model, decoder: keras.Model) -> None:
     theirs = {id(layer) for layer in encoder._flatten_layers()}
     shared = [layer.name for layer in decoder._flatten_layers() if id(layer) in theirs and layer.weights]
     if shared:
-        raise InputError(f"encoder and decoder: expected no layer in both, got {shared[0]!r}; give each one of its own")
+        raise InputError("decoder", "no layer of the encoder", repr(shared[0]), "give each network layers of its own")
 
 
-def _form(network: keras.Model):
+def _returned(network: keras.Model):
     """The outputs of a functional model as it returns them: a tensor, or a list, tuple or dict of them."""
     return (getattr(network, "_functional", None) or network)._outputs_struct
 
 
-def _shapes(network: keras.Model, argument: str) -> tuple[list[tuple], list[tuple]]:
-    """Shapes of inputs and outputs without the batch."""
-    ends = [getattr(network, name, None) or [] for name in ("inputs", "outputs")]
-    if not all(ends) or not isinstance(network, keras.Model):  # tf_keras has models of its own
-        old = "; make it with keras 3, not tf_keras" if type(network).__module__.startswith("tf_keras") else ""
-        raise InputError(f"{argument}: expected a functional keras.Model, whose shapes are known, got {network!r}{old}")
-    shapes = [[tuple(tensor.shape[1:]) for tensor in end] for end in ends]
-    if any(size is None for end in shapes for shape in end for size in shape):
-        raise InputError(f"{argument}: expected a fixed number of values a row, got shapes {shapes}")
-    if tf.executing_eagerly() and not all(np.isfinite(weight).all() for weight in network.get_weights()):
-        raise InputError(f"{argument}: expected finite weights, got some that are NaN or infinite; make it anew")
-    return shapes[0], shapes[1]
+def _shapes(tensors) -> list[tuple]:
+    """Shapes without the batch."""
+    return [tuple(tensor.shape[1:]) for tensor in tensors]
 
 
 def dense(width: int, name: str, seed: tuple[int, ...], gain: float = 1.0, dtype: str | None = "float32", **more):

@@ -9,14 +9,45 @@ import tensorflow as tf
 
 from vade_tf.errors import InputError, whole_number
 from vade_tf.model import likelihood as likelihoods
-from vade_tf.model import networks, tracing
-from vade_tf.model.origins import Origins
+from vade_tf.model import networks
 
 NOISE_RATE = 0.02  # share that a batch has in the variance that a likelihood learns
-LEAST_NOISE = 0.01  # of it, where features have variance 1: a column explained to the last digit would drown the others
-FARTHEST = 1e9  # from 0, of x as `scale` gives it: what is farther counts as this far, and its square is finite
-REACH = 1e3  # of float16, which ends at 65,504
-NARROWEST, WIDEST = -40.0, 10.0  # log variance of q(z|x): far from what it was trained on, an encoder says anything
+MIN_NOISE = 0.01  # of a feature of variance 1: a column explained to the last digit would outweigh all others
+MAX_SCALED = 1e9  # size of x as `scale` gives it: its square is finite in float32
+MAX_FLOAT16 = 1e3  # size of what a float16 network reads; float16 ends at 65,504
+MIN_LOG_S2, MAX_LOG_S2 = -40.0, 10.0  # of q(z|x): far from what it was trained on, an encoder says anything
+
+
+@keras.saving.register_keras_serializable("vade_tf")
+class Origins(keras.layers.Layer):
+    """Batch effects of p(x|z): what the experiment or donor of a row, a known covariate, adds to the parameters.
+
+        parameters of p(x | z, o) = decoder(z) + b_o - mean_o b_o        of counts: the log shares of the features
+
+    A row may have the number of its experiment, from 0 up, in one more column after its D features; a row without it
+    gets the mean of all offsets, which is 0. The encoder does not read it, so that rows of an experiment that training
+    has not seen get their cluster and code too. b is learned from 0.
+
+    Args:
+        number: of the experiments, at least 1.
+        width: of the decoder's parameters, D * outputs.
+    """
+
+    def __init__(self, number: int, width: int, **kwargs):
+        super().__init__(**{"name": "origins", **kwargs, "dtype": "float32"})
+        self.number = number
+        self.width = width
+        self.offsets = self.add_weight(name="offsets", shape=(number, width), initializer="zeros")
+        self.built = True
+
+    def call(self, parameters, origin):
+        """Parameters [batch, width] of rows with these numbers, float [batch]."""
+        centred = self.offsets - keras.ops.mean(self.offsets, axis=0)
+        own = tf.one_hot(tf.cast(origin, tf.int32), self.number)
+        return parameters + own @ centred
+
+    def get_config(self):
+        return {**super().get_config(), "number": self.number, "width": self.width}
 
 
 class ObservationModel(keras.Model):
@@ -26,7 +57,7 @@ class ObservationModel(keras.Model):
         encoder, decoder, likelihood, scaling, origins: as for `vade.VaDE`.
 
     Raises:
-        ValueError: unknown likelihood, networks that do not fit, a scaling that is no layer, or origins below 0.
+        InputError: unknown likelihood, networks that do not fit, a scaling that is no layer, or origins below 0.
     """
 
     def __init__(self, encoder, decoder, likelihood, scaling, origins, **kwargs):
@@ -34,15 +65,11 @@ class ObservationModel(keras.Model):
         super().__init__(**{**kwargs, "dtype": "float32"})  # raw x and the bound, whatever the global policy
         self.likelihood = likelihoods.get(likelihood)
         networks.check(encoder, decoder, self.likelihood.outputs)
-        tracing.check(encoder, "encoder")
-        tracing.check(decoder, "decoder")
         self.encoder = encoder
         self.decoder = decoder
         if scaling is not None and not isinstance(scaling, keras.layers.Layer):
-            raise InputError(f"scaling: expected a layer of Keras, or None, got {reprlib.repr(scaling)}")
+            raise InputError("scaling", "a layer of Keras, or None", reprlib.repr(scaling))
         self.scaling = scaling
-        if scaling is not None:
-            tracing.check(scaling, "scaling", (None, self.n_features))
         width = self.n_features * self.likelihood.outputs
         self.origins = Origins(origins, width) if whole_number(origins, "origins", 0, 2**31 - 1) else None
         self.log_sigma2_x = None  # of p(x|z), [D]
@@ -121,7 +148,7 @@ class ObservationModel(keras.Model):
         It stays as it is where NaN is given: nothing is known of these features.
         """
         assert self.log_sigma2_x is not None
-        found = tf.math.log(tf.maximum(tf.cast(sigma2, tf.float32), LEAST_NOISE))
+        found = tf.math.log(tf.maximum(tf.cast(sigma2, tf.float32), MIN_NOISE))
         self.log_sigma2_x.assign(tf.where(tf.math.is_nan(found), tf.convert_to_tensor(self.log_sigma2_x), found))
 
     def _learn_variance(self, x, parameters):
@@ -147,31 +174,31 @@ class ObservationModel(keras.Model):
         if isinstance(self.scaling, networks.Directions):
             return self.scaling.inverse(x)
         if not isinstance(self.scaling, keras.layers.Rescaling):
-            raise InputError(f"scaling: expected keras.layers.Rescaling, whose inverse is known, got {self.scaling}")
+            raise InputError("scaling", "keras.layers.Rescaling, whose inverse is known", repr(self.scaling))
         return (np.asarray(x) - np.asarray(self.scaling.offset)) / np.asarray(self.scaling.scale)
 
 
 def scaled(x, scaling, likelihood):
     """Raw features, any number type, [batch, D] -> the x of the likelihood, float32 [batch, D].
 
-    x of a likelihood that learns a variance has no end, and is cut off at `FARTHEST`.
+    x of a likelihood that learns a variance has no end, and is cut off at `MAX_SCALED`.
     """
     x = tf.cast(x if scaling is None else scaling(x), tf.float32)
-    return tf.clip_by_value(x, -FARTHEST, FARTHEST) if likelihood.learns_variance else x
+    return tf.clip_by_value(x, -MAX_SCALED, MAX_SCALED) if likelihood.learns_variance else x
 
 
 def bounded(log_s2):
-    """log s2 of q(z|x) from `NARROWEST` to `WIDEST`; the gradient goes on, or a row beyond would stay there.
+    """log s2 of q(z|x) from `MIN_LOG_S2` to `MAX_LOG_S2`; the gradient goes on, or a row beyond would stay there.
 
     By a difference of 0 that has it: TensorFlow keeps the graph of every `tf.grad_pass_through` for ever.
     """
     finite = tf.clip_by_value(log_s2, log_s2.dtype.min, log_s2.dtype.max)
-    return tf.clip_by_value(tf.stop_gradient(log_s2), NARROWEST, WIDEST) + (finite - tf.stop_gradient(finite))
+    return tf.clip_by_value(tf.stop_gradient(log_s2), MIN_LOG_S2, MAX_LOG_S2) + (finite - tf.stop_gradient(finite))
 
 
 def within_reach(network, x):
     """What a network reads: where layers of it compute in float16, not so far from 0 that sums become infinite."""
-    return tf.clip_by_value(x, -REACH, REACH) if in_half(network) else x
+    return tf.clip_by_value(x, -MAX_FLOAT16, MAX_FLOAT16) if in_half(network) else x
 
 
 def in_half(network) -> bool:
@@ -182,11 +209,34 @@ def in_half(network) -> bool:
 def check_keras() -> None:
     """Raises InputError where Keras is set to what this model is not written for."""
     if (backend := keras.config.backend()) != "tensorflow":
-        raise InputError(
-            f"KERAS_BACKEND: expected tensorflow, got {backend}; set it to tensorflow before Keras is imported"
-        )
+        raise InputError("KERAS_BACKEND", "tensorflow", backend, "set it before Keras is imported")
     if (order := keras.config.image_data_format()) != "channels_last":
-        raise InputError(
-            f"image_data_format of Keras: expected channels_last, got {order}; call "
-            "keras.config.set_image_data_format('channels_last')"
-        )
+        raise InputError("image_data_format", "channels_last in Keras' settings", order)
+
+
+@keras.saving.register_keras_serializable("vade_tf")
+class Reconstruction:
+    """The loss of an autoencoder made of a VaDE's networks: raw target, decoder output [batch, D] -> nats [batch].
+
+    Args:
+        likelihood: of the VaDE, or its `config`.
+        scaling: of the VaDE, a layer or None.
+        n_features: D; a target may have one more column, see `Origins`.
+    """
+
+    def __init__(self, likelihood, scaling: keras.layers.Layer | None, n_features: int):
+        self.likelihood = likelihoods.get(likelihood)
+        self.scaling = scaling
+        self.n_features = n_features
+
+    def __call__(self, x, out):
+        x = scaled(x[:, : self.n_features], self.scaling, self.likelihood)
+        return self.likelihood.distortion(x, tf.cast(out, tf.float32))
+
+    def get_config(self):
+        scaling = keras.saving.serialize_keras_object(self.scaling)
+        return {"likelihood": self.likelihood.config(), "scaling": scaling, "n_features": self.n_features}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**networks.deserialized(config, None, "scaling"))

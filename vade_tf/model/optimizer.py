@@ -7,6 +7,8 @@ third of the time of `keras.optimizers.Adam`, with the same result (Kingma & Ba 
 import keras
 import tensorflow as tf
 
+from vade_tf.errors import InputError
+
 
 class Adam(keras.optimizers.Adam):
     """`keras.optimizers.Adam` that leaves no graph in memory when a model is gone."""
@@ -24,13 +26,13 @@ class FusedAdam(Adam):
     """`keras.optimizers.Adam` whose update is TensorFlow's `ResourceApplyAdam`. Same arguments, but no `amsgrad`.
 
     Raises:
-        ValueError: `amsgrad=True`, which the kernel does not know.
+        InputError: `amsgrad=True`, which the kernel does not know.
     """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         if self.amsgrad:
-            raise ValueError("FusedAdam does not support amsgrad; use keras.optimizers.Adam. Received: amsgrad=True")
+            raise InputError("amsgrad", "False", "True", "use keras.optimizers.Adam")
 
     def update_step(self, gradient, variable, learning_rate):
         if variable.dtype != "float32":  # the kernel would end the process; mixed precision has float32 variables

@@ -5,10 +5,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vade_tf.errors import InputError, cited, whole_number
+from vade_tf.errors import InputError, whole_number
 from vade_tf.model import elbo
 
-LARGEST = 2**31 - 1  # numbers of a weight
+MAX_INT32 = 2**31 - 1  # the most numbers of a weight
 
 
 @keras.saving.register_keras_serializable("vade_tf")
@@ -26,11 +26,11 @@ class GaussianMixturePrior(keras.layers.Layer):
 
     def __init__(self, n_components: int, latent_dim: int, seed: int = 0, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
-        n_components = whole_number(n_components, "n_clusters", 1, LARGEST)
-        latent_dim = whole_number(latent_dim, "latent_dim", 1, LARGEST // n_components)
+        n_components = whole_number(n_components, "n_clusters", 1, MAX_INT32)
+        latent_dim = whole_number(latent_dim, "latent_dim", 1, MAX_INT32 // n_components)
         self.n_components = n_components
         self.latent_dim = latent_dim
-        self.seed = seed = whole_number(seed, "seed", 0, LARGEST)
+        self.seed = seed = whole_number(seed, "seed", 0, MAX_INT32)
 
         def weight(name, shape, initializer="zeros"):
             return self.add_weight(name=name, shape=shape, initializer=initializer, dtype="float32", autocast=False)
@@ -106,14 +106,9 @@ def check_clusters(clusters, n_components: int):
     """
     if tf.is_symbolic_tensor(clusters):
         return clusters
-    try:
-        found = np.atleast_1d(np.asarray(clusters))
-    except ValueError as error:
-        raise InputError(f"clusters: expected whole numbers in a list ({cited(error)})") from error
+    found = np.atleast_1d(np.asarray(clusters))
     whole = found.dtype.kind in "iu" or (found.dtype.kind == "f" and np.all(found % 1 == 0))
     if found.ndim != 1 or not whole or (found.size and not 0 <= found.min() <= found.max() < n_components):
-        raise InputError(
-            f"clusters: expected whole numbers from 0 to {n_components - 1} in a list, one for each sample, got "
-            f"{np.array2string(found, threshold=10)}"
-        )
+        expected = f"whole numbers from 0 to {n_components - 1} in a list, one for each sample"
+        raise InputError("clusters", expected, np.array2string(found, threshold=10))
     return found.astype(np.int32)

@@ -3,7 +3,6 @@
 How networks and likelihood read and write raw rows is in `observation`; here are the prior, the bound and the step.
 """
 
-import inspect
 import math
 import reprlib
 from typing import Any
@@ -52,7 +51,7 @@ class VaDE(ObservationModel):
             one seed are equal, on one device or many.
 
     Raises:
-        ValueError: unknown likelihood, networks that do not fit, or K below 1.
+        InputError: unknown likelihood, networks that do not fit, or K below 1.
     """
 
     def __init__(
@@ -71,7 +70,7 @@ class VaDE(ObservationModel):
         super().__init__(encoder, decoder, likelihood, scaling, origins, **kwargs)
         self.seed = whole_number(seed, "seed", 0, 2**31 - 1)
         if not isinstance(guide_weight, (int, float, np.number)) or not 0 <= guide_weight < math.inf:
-            raise InputError(f"guide_weight: expected a number of at least 0, got {reprlib.repr(guide_weight)}")
+            raise InputError("guide_weight", "a number of at least 0", reprlib.repr(guide_weight))
         self.prior = GaussianMixturePrior(n_clusters, decoder.input_shape[-1], self.seed, name="prior")
         self.guide_weight = self.add_weight(
             name="guide_weight",
@@ -91,21 +90,18 @@ class VaDE(ObservationModel):
     def metrics(self):
         return list(self._trackers.values())
 
-    def compile(
-        self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, **settings
-    ) -> None:
+    def compile(self, optimizer="rmsprop", **settings) -> None:
         """As `keras.Model.compile`, but the loss is -ELBO and the metrics are its terms: there are no others.
 
         Networks in float16 have their loss scaled, unless auto_scale_loss=False says otherwise; a train_step of one's
         own is to call `optimizer.scale_loss` then.
 
         Raises:
-            ValueError: a loss or a metric is given.
+            InputError: a loss or a metric is given.
         """
-        given = {"loss": loss, "loss_weights": loss_weights, "metrics": metrics, "weighted_metrics": weighted_metrics}
-        for name, value in given.items():
-            if value is not None:
-                raise InputError(f"{name}: VaDE trains on -ELBO and reports its terms, got {value!r}; leave {name} out")
+        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+            if settings.get(name) is not None:
+                raise InputError(name, "none: VaDE trains on -ELBO and reports its terms", repr(settings[name]))
         optimizer = optimizer and keras.optimizers.get(optimizer)
         scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         if optimizer and not scaled and settings.get("auto_scale_loss", True) and in_half(self):
@@ -121,59 +117,49 @@ class VaDE(ObservationModel):
         if self.built:
             self.optimizer.build(self.trainable_variables)
 
-    def fit(self, x=None, y=None, *arguments, hints=None, **settings):
+    def fit(self, x=None, y=None, *, hints=None, validation_data=None, **settings):
         """As `keras.Model.fit`, on x alone or with hints. Labels for scoring have no place here.
 
         Args:
-            x: rows, as arrays or as what gives batches of them (see above). All rows of arrays are looked at, and the
-                first batch of a data set, which is read once more for it. Unseen go data sets that depend on Python
-                or on random numbers without a seed for each, distributed ones, and generators and other iterables.
+            x: rows, as arrays or as what gives batches of them (see above). Arrays are checked, data sets are not.
             y: the same as hints, if it holds a -1 and not only 1 besides; other labels are refused.
             hints: group of each row, int [n], -1 where it is not known, or probabilities [n, K]. True: x gives
                 batches of (x, hints), or y is meant as hints. Default: none.
-            arguments, settings: as for `keras.Model.fit`, without weights of rows.
+            validation_data, settings: as for `keras.Model.fit`, without weights of rows.
 
         Raises:
-            ValueError: labels without a hint that they are to be trained on, or in validation_data; hints while
-                guide_weight is 0, or that name no component; weights of rows; rows that are not finite or not in the
-                units of the model.
+            InputError: labels without a hint that they are to be trained on, or in validation_data; hints while
+                guide_weight is 0, or that name no component; rows that are not finite or not in the units of the model.
         """
         inputs.check_rows(self, x)
-        given = inspect.signature(super().fit).bind(x, y, *arguments, **settings).arguments
-        validation = given.get("validation_data")
-        inputs.check_unweighted(given.get("sample_weight"), validation, given.get("class_weight"))
         y = inputs.given_hints(self, y, hints)
+        for name in ("sample_weight", "class_weight"):  # which Keras leaves out in silence where there is no y
+            if settings.get(name) is not None:
+                raise InputError(name, "none, every row counts alike", "some", "leave it out")
         if y is None and not hints:
-            inputs.check_validation(validation)
-        return self.fit_unseen(x, y, *arguments, hints=hints is True or y is not None, **settings)
+            inputs.check_validation(validation_data)
+        return self.fit_unseen(x, y, hints=hints is True or y is not None, validation_data=validation_data, **settings)
 
-    def fit_unseen(self, x, y=None, *arguments, hints: bool, **settings):
-        """As `fit`, of rows and hints that need no look, as they had one; `hints`: whether there are any."""
+    def fit_unseen(self, x, y=None, *, hints: bool, **settings):
+        """As `fit`, of rows and hints that were checked before; `hints`: whether there are any."""
         self._expect(hints)
         built = all(layer.built for layer in self._flatten_layers(include_self=False))  # of a subclass some may not be
         if self.compiled and built and not self.optimizer.built:
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)  # a step that made them would be traced a second time
-        return super().fit(x, y, *arguments, **settings)
+        return super().fit(x, y, **settings)
 
-    def evaluate(self, x=None, y=None, *arguments, **settings):
-        """As `keras.Model.evaluate`: the mean bound and its terms, with fixed noise; y are hints.
-
-        Raises:
-            ValueError: rows that are not finite or not in the units of the model, as far as `fit` sees them; hints that
-                name no component; weights of rows.
-        """
+    def evaluate(self, x=None, y=None, **settings):
+        """As `keras.Model.evaluate`: the mean bound and its terms, with fixed noise; y are hints."""
         inputs.check_rows(self, x)
-        given = inspect.signature(super().evaluate).bind(x, y, *arguments, **settings).arguments
-        inputs.check_unweighted(given.get("sample_weight"), None)
         y = None if y is None else inputs.checked_hints(y, self.prior.n_components)
-        return super().evaluate(x, y, *arguments, **settings)
+        return super().evaluate(x, y, **settings)
 
     def predict(self, x, *arguments, **settings):
         """p(c|x) = E_q(z|x)[ p(c|z) ] (eq. 16): raw x [n, D] -> [n, K]; as `keras.Model.predict`.
 
         Raises:
-            ValueError: rows that are not finite or not in the units of the model, as far as `fit` sees them.
+            InputError: rows in an array that are not finite or not in the units of the model.
         """
         inputs.check_rows(self, x)
         return super().predict(x, *arguments, **settings)
@@ -198,7 +184,7 @@ class VaDE(ObservationModel):
             Means of p(x|z), [n, D].
 
         Raises:
-            ValueError: a cluster that is no whole number from 0 to K - 1.
+            InputError: a cluster that is no whole number from 0 to K - 1.
         """
         clusters = check_clusters(clusters, self.prior.n_components)
         if not tf.is_symbolic_tensor(seed):
@@ -273,18 +259,16 @@ class VaDE(ObservationModel):
         optimizer: Any = self.optimizer
         return getattr(optimizer, "inner_optimizer", optimizer)._iterations
 
-    def train_on_batch(self, x, y=None, *arguments, hints=None, **settings):
+    def train_on_batch(self, x, y=None, *, hints=None, **settings):
         """As `keras.Model.train_on_batch`, on rows alone or with hints: those of this batch, as y or hints of `fit`."""
-        given = inspect.signature(super().train_on_batch).bind(x, y, *arguments, **settings).arguments
-        inputs.check_unweighted(given.get("sample_weight"), None, given.get("class_weight"))
         y = inputs.given_hints(self, y, hints)
         self._expect(y is not None)
-        return super().train_on_batch(x, y, *arguments, **settings)
+        return super().train_on_batch(x, y, **settings)
 
     def _expect(self, hints: bool) -> None:
         """Batches of (x, hints) come now, or batches of x alone; InputError where nothing can be trained on them."""
         if self.compiled and self.optimizer is None:
-            raise InputError("optimizer: expected one, as training needs it, got None; compile(optimizer='adam') first")
+            raise InputError("optimizer", "one, as training needs it", "None", "call compile(optimizer='adam') first")
         if hints != self._takes_hints:
             self.train_function = None  # compiled for batches of another form
         self._takes_hints = hints
@@ -298,12 +282,10 @@ class VaDE(ObservationModel):
         """Mean loss of one batch in nats; updates the metrics. `step` numbers the noise, an int32 tensor."""
         x, hints, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if sample_weight is not None:
-            raise InputError("sample_weight: expected none, and batches of x or (x, hints), got three elements")
+            raise InputError("sample_weight", "batches of x or (x, hints)", "three elements", "leave the third out")
         if training and hints is not None and self._takes_hints is False:
-            raise InputError(
-                "x: expected batches of x alone, got pairs (x, y), whose labels would make the clustering supervised; "
-                "leave them out, or pass hints=True to train on them"
-            )
+            hint = "leave the labels y out, or pass hints=True to train on them"
+            raise InputError("x", "batches of x alone, for labels make it supervised", "pairs (x, y)", hint)
         view, x = x if isinstance(x, (tuple, list)) else (x, x)
         context = tf.distribute.get_replica_context()
         rows, replicas = tf.shape(x)[0], context.num_replicas_in_sync
@@ -322,14 +304,13 @@ class VaDE(ObservationModel):
         return tf.reduce_mean(loss)
 
     def save(self, filepath, overwrite=True, zipped=None, **settings):
-        """As `keras.Model.save`, in the format .keras alone: of a VaDE its older one, HDF5, is a part and no more.
+        """As `keras.Model.save`, in the format .keras alone: its older one, HDF5, does not hold all of a VaDE.
 
         Raises:
-            ValueError: the name of the file does not end in .keras.
+            InputError: the name of the file does not end in .keras.
         """
-        folder = zipped is False or str(filepath).startswith("hf://")
-        if not folder and not str(filepath).endswith(".keras"):
-            raise InputError(f"filepath: expected a name that ends in .keras, got {str(filepath)!r}; save it as .keras")
+        if zipped is not False and not str(filepath).endswith(".keras"):
+            raise InputError("filepath", "a name that ends in .keras", repr(str(filepath)))
         return super().save(filepath, overwrite, zipped, **settings)
 
     def get_config(self):

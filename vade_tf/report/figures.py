@@ -23,7 +23,7 @@ from vade_tf.seeding import subset
 from vade_tf.threads import one_thread
 from vade_tf.training.n_clusters import MIN_STRENGTH
 from vade_tf.training.posterior import Assignments, Posterior
-from vade_tf.writing import write_whole
+from vade_tf.storage import write_whole
 
 MAX_CLUSTERS = 20  # in one picture: the largest
 MAP_ROWS = 3000  # in the map of the code

@@ -12,14 +12,12 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from vade_tf.data import coding
 from vade_tf.data.dataset import Coded
-from vade_tf.errors import InputError, StorageError, cited, whole_number
+from vade_tf.errors import InputError, whole_number
 from vade_tf.model.networks import set_all
 from vade_tf.model.vade import VaDE
-from vade_tf.paths import usable
 from vade_tf.serving.signatures import SCHEMA, build_signatures
-from vade_tf.storage import whole_path, writing
+from vade_tf.storage import whole_path
 
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"  # where TensorFlow Serving looks
 
@@ -38,31 +36,26 @@ def export(model: VaDE, to: str | Path, version: int = 1, schema: Coded | None =
         The folder written, `to`/`version`.
 
     Raises:
-        InputError: no VaDE, a version that is there already, or a folder that cannot be written (StorageError).
+        InputError: no VaDE, or a version that is there already.
+        OSError, tf.errors.OpError: the folder cannot be written.
     """
-    to = usable(to, "to")
+    to = Path(to)
     if not isinstance(model, VaDE):
-        raise InputError(f"model: expected a VaDE, such as vade_tf.load of its run folder returns, got {model!r}")
+        raise InputError("model", "a VaDE, such as vade_tf.load of its run folder returns", repr(model))
     name = str(whole_number(version, "version", 1, 2**63 - 1))
     if (to / name).exists():
         free = 1 + max(int(path.name) for path in to.iterdir() if path.name.isdecimal())
-        raise InputError(f"version: {to / name} is there already and may be in use; take version={free}")
-    if schema is not None:
-        coding.check(schema, "schema")
+        raise InputError("version", "a new one", f"{to / name}, which may be in use", f"give {free}")
     module, signatures = build_signatures(in_float32(model))
-    try:
-        with writing(to, "to"):
-            to.mkdir(parents=True, exist_ok=True)
-        with whole_path(to / name) as folder:  # a server reads folders named by a number only
-            tf.saved_model.save(module, str(folder), signatures)
-            (folder / WARMUP).parent.mkdir()
-            if schema is not None:
-                (folder / SCHEMA).write_text(json.dumps(schema.to_dict()), encoding="utf-8")
-            with tf.io.TFRecordWriter(str(folder / WARMUP)) as writer:
-                for signature, function in signatures.items():
-                    writer.write(warmup_request(signature, function.structured_input_signature[0]))
-    except tf.errors.OpError as error:
-        raise StorageError(f"{to / name} cannot be written ({cited(error)})") from error
+    to.mkdir(parents=True, exist_ok=True)
+    with whole_path(to / name) as folder:  # a server reads folders named by a number only
+        tf.saved_model.save(module, str(folder), signatures)
+        (folder / WARMUP).parent.mkdir()
+        if schema is not None:
+            (folder / SCHEMA).write_text(json.dumps(schema.to_dict()), encoding="utf-8")
+        with tf.io.TFRecordWriter(str(folder / WARMUP)) as writer:
+            for signature, function in signatures.items():
+                writer.write(warmup_request(signature, function.structured_input_signature[0]))
     return to / name
 
 

@@ -64,8 +64,8 @@ def dec_da(fitting: Fitting) -> Clustering:
 def check_images(data: Observations, settings: Settings) -> None:
     """Raises InputError unless the rows are images, which are augmented."""
     if data.image_shape is None or settings.augment == "none":
-        kind = "rows that are no images" if data.image_shape is None else "augment='none'"
-        raise InputError(f"model: dec_da reads augmented images, got {kind}; use dec")
+        kind = "rows that are no images" if data.image_shape is None else "augment none"
+        raise InputError("model", "augmented images for dec_da", kind, "set model to dec")
 
 
 def _dec(fitting: Fitting, optimizer: keras.optimizers.Optimizer, seen: Augmentation | None) -> Clustering:

@@ -20,11 +20,10 @@ import keras
 import tensorflow as tf
 
 from vade_tf.model import elbo
-from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.networks import dense, deserialized, serialized
-from vade_tf.model.observation import bounded, scaled, within_reach
+from vade_tf.model.observation import bounded
 from vade_tf.model.prior import check_clusters
-from vade_tf.systems.models import check_parts, of_rows, to_rows
+from vade_tf.systems.models import RowsModel, of_rows, to_rows
 from vade_tf.training import build, loop
 from vade_tf.training.fitting import Fitting
 
@@ -85,7 +84,7 @@ def uniform(mu):
 
 
 @keras.saving.register_keras_serializable("vade_tf")
-class GMVAE(keras.Model):
+class GMVAE(RowsModel):
     """The model above, trained on batches of raw x; `predict` gives p(c | z, w) at the means of q, [n, K].
 
     Args:
@@ -97,37 +96,22 @@ class GMVAE(keras.Model):
     """
 
     def __init__(self, encoder, decoder, n_clusters, likelihood, *, scaling=None, seed=0, prior=None, **kwargs):
-        super().__init__(**{**kwargs, "dtype": "float32"})  # raw x, whatever the global policy
-        self.encoder = encoder
-        self.decoder = decoder
+        super().__init__(encoder, decoder, likelihood, scaling, **kwargs)
         self.n_clusters = n_clusters
-        self.likelihood = likelihoods.get(likelihood)
-        self.scaling = scaling
         self.seed = seed
         self.latent_dim = decoder.input_shape[-1]
         self.w_dim = encoder.output_shape[0][-1] - self.latent_dim
         self.prior = prior or build_prior(self.w_dim, n_clusters, self.latent_dim, seed)
         self._trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", "elbo", *TERMS)}
-        check_parts(self, "encoder", "decoder", "prior")
         self(keras.Input((self.n_features,)))
-
-    @property
-    def n_features(self) -> int:
-        """D, the number of values a row."""
-        return self.encoder.input_shape[-1]
 
     @property
     def metrics(self):
         return list(self._trackers.values())
 
-    def scale(self, x):
-        """Raw features [n, D], any number type -> x, float32 [n, D]."""
-        return scaled(x, self.scaling, self.likelihood)
-
     def encode(self, x):
         """Raw x [n, D] -> (mean, log variance) of q(z|x) and those of q(w|x)."""
-        x = self.scale(x)
-        m, log_s2 = self.encoder(within_reach(self.encoder, x) if self.likelihood.compares_columns else x)
+        m, log_s2 = self.encoded(self.scale(x))
         (z_m, w_m), (z_log_s2, w_log_s2) = (tf.split(part, [self.latent_dim, self.w_dim], -1) for part in (m, log_s2))
         return (z_m, bounded(z_log_s2)), (w_m, bounded(w_log_s2))
 
@@ -136,15 +120,6 @@ class GMVAE(keras.Model):
         (z, _), (w, _) = self.encode(x)
         components = self.prior(w)
         return z, elbo.log_responsibilities(z, uniform(components[0]), *components)
-
-    def call(self, x):
-        """Raw x [n, D] -> probabilities [n, K]."""
-        return tf.exp(self.assignments(x)[1])
-
-    def decode(self, z):
-        """Mean of p(x|z): z [n, latent] -> [n, D]."""
-        out = self.decoder(z)
-        return self.likelihood.mean(out)
 
     def sample(self, clusters, seed: int = 0):
         """Draw w ~ N(0, I) and z ~ p(z|w,c), and decode z: clusters int [n] -> [n, D]."""

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.errors import InputError
-from vade_tf.model import elbo, tracing
+from vade_tf.model import elbo
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.counts import Counts
 from vade_tf.model.networks import deserialized, serialized
@@ -38,28 +38,48 @@ def to_rows(decoder: keras.Model) -> keras.Model:
     return keras.Model(decoder.inputs[0], keras.layers.Flatten()(decoder.outputs[0]))
 
 
-def check_parts(model: keras.Model, *networks: str) -> None:
-    """Whether a system's networks read rows, and can be traced, before it is.
+class RowsModel(keras.Model):
+    """A system that reads raw rows [n, D]: `assignments`, which a subclass has, gives codes and log probabilities.
 
     Args:
-        model: has the networks, or None, under their names; `scaling`, and `n_features`.
-        networks: the names, the one that reads rows first.
+        encoder, decoder: networks of rows, or None.
+        likelihood: "bernoulli", "gaussian" or a `likelihood.Likelihood`: what the decoder's output means.
+        scaling: layer from raw features to x, as for `VaDE`.
 
     Raises:
-        InputError: they do not, or cannot.
+        InputError: the encoder reads something else than rows.
     """
-    for name in networks:
-        network = getattr(model, name)
-        if network is not None:
-            tracing.check(network, name)
-    encoder = getattr(model, networks[0])
-    if encoder is not None and len(encoder.input_shape) != 2:
-        raise InputError(
-            f"{networks[0]}: expected rows [n, D] as its input, got {encoder.input_shape}; systems.models.of_rows "
-            "makes such an encoder of one of images"
-        )
-    if model.scaling is not None:
-        tracing.check(model.scaling, "scaling", (None, model.n_features))
+
+    def __init__(self, encoder, decoder, likelihood, scaling, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})  # raw x, whatever the global policy
+        if encoder is not None and len(encoder.input_shape) != 2:
+            hint = "make one of an encoder of images by systems.models.of_rows"
+            raise InputError("encoder", "rows [n, D] as its input", str(encoder.input_shape), hint)
+        self.encoder = encoder
+        self.decoder = decoder
+        self.likelihood = likelihoods.get(likelihood)
+        self.scaling = scaling
+
+    @property
+    def n_features(self) -> int:
+        """D, the number of values a row."""
+        return self.encoder.input_shape[-1]
+
+    def scale(self, x):
+        """Raw features [n, D], any number type -> x, float32 [n, D]."""
+        return scaled(x, self.scaling, self.likelihood)
+
+    def encoded(self, x):
+        """What the encoder gives for x as `scale` gives it."""
+        return self.encoder(within_reach(self.encoder, x) if self.likelihood.compares_columns else x)
+
+    def call(self, x):
+        """Raw x [n, D] -> probabilities [n, K]."""
+        return tf.exp(self.assignments(x)[1])
+
+    def decode(self, z):
+        """Mean of p(x|z): codes [n, width] -> [n, D]."""
+        return self.likelihood.mean(self.decoder(z))
 
 
 class _Head(keras.layers.Layer):
@@ -137,7 +157,7 @@ class FullGaussians(_Head):
 
 
 @keras.saving.register_keras_serializable("vade_tf")
-class Clustering(keras.Model):
+class Clustering(RowsModel):
     """A fitted system without a bound: scaling, encoder, head; `predict` gives probabilities [n, K] of raw rows.
 
     Args:
@@ -145,49 +165,33 @@ class Clustering(keras.Model):
         head: layer from codes [n, width] to log probabilities [n, K].
         encoder: model from x [n, D] to codes; default none, the code is x.
         decoder: model from codes to Bernoulli logits or Gaussian means [n, D]; default none, x is the code.
-        likelihood: "bernoulli", "gaussian" or a `likelihood.Likelihood`: what the decoder's output means.
-        scaling: layer from raw features to x, as for `VaDE`.
+        likelihood, scaling: as for `RowsModel`.
     """
 
     def __init__(self, system, head, *, encoder=None, decoder=None, likelihood="gaussian", scaling=None, **kwargs):
-        super().__init__(**{**kwargs, "dtype": "float32"})  # raw x, whatever the global policy
+        super().__init__(encoder, decoder, likelihood, scaling, **kwargs)
         self.system = system
         self.head = head
-        self.encoder = encoder
-        self.decoder = decoder
-        self.likelihood = likelihoods.get(likelihood)
-        self.scaling = scaling
-        check_parts(self, "encoder", "decoder")
         self(keras.Input((self.n_features,)))
 
     @property
     def n_features(self) -> int:
         """D, the number of values a row."""
-        return self.head.latent_dim if self.encoder is None else self.encoder.input_shape[-1]
-
-    def scale(self, x):
-        """Raw features [n, D], any number type -> x, float32 [n, D]."""
-        return scaled(x, self.scaling, self.likelihood)
+        return self.head.latent_dim if self.encoder is None else super().n_features
 
     def assignments(self, x):
         """Raw x [n, D] -> (codes [n, width], log probabilities [n, K])."""
-        code = self.scale(x)
-        if self.encoder is not None:
-            code = self.encoder(within_reach(self.encoder, code) if self.likelihood.compares_columns else code)
+        x = self.scale(x)
+        code = x if self.encoder is None else self.encoded(x)
         return code, self.head(code)
 
-    def call(self, x):
-        """Raw x [n, D] -> probabilities [n, K]."""
-        return tf.exp(self.assignments(x)[1])
-
-    def decode(self, code):
+    def decode(self, z):
         """Codes [n, width] -> mean of p(x|code), [n, D]; without a decoder the codes, InputError if these are no x."""
-        if self.decoder is None:
-            if code.shape[-1] != self.n_features or isinstance(self.likelihood, Counts):
-                raise InputError(f"{self.system} has no decoder: no rows are made of its codes")
-            return code
-        out = self.decoder(code)
-        return self.likelihood.mean(out)
+        if self.decoder is not None:
+            return super().decode(z)
+        if z.shape[-1] != self.n_features or isinstance(self.likelihood, Counts):
+            raise InputError("model", "a system with a decoder, that makes rows of codes", self.system)
+        return z
 
     def sample(self, clusters, seed: int = 0):
         """New observations of chosen clusters, as `VaDE.sample`: clusters int [n] -> [n, D].
@@ -196,7 +200,7 @@ class Clustering(keras.Model):
             InputError: the system has no generative model, or a cluster is no whole number from 0 to K - 1.
         """
         if not hasattr(self.head, "draw") or (isinstance(self.likelihood, Counts) and self.decoder is None):
-            raise InputError(f"{self.system} has no generative model: it cannot sample; use model='vade'")
+            raise InputError("model", "a generative model, that can sample", self.system, "set model to vade")
         clusters = check_clusters(clusters, self.head.n_components)
         noise = tf.random.stateless_normal((len(clusters), self.head.latent_dim), seed=[0, seed])
         return self.decode(self.head.draw(clusters, noise))

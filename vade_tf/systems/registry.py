@@ -50,6 +50,6 @@ def fit(
         DivergedError: loss or weights became NaN or infinite, time and again.
     """
     if system not in FUNCTIONS:
-        raise InputError(f"system: expected one of {', '.join(FUNCTIONS)}, got {system!r}")
+        raise InputError("system", f"one of {', '.join(FUNCTIONS)}", repr(system))
     fitting = begin(x, settings, None, store, reporter, callbacks, system=system, **vars(SYSTEMS[system]))
     return fitted(fitting, FUNCTIONS[system](fitting))

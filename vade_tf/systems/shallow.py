@@ -74,7 +74,7 @@ def vae_gmm(fitting: Fitting) -> Clustering:
 
 def _several_rows(fitting: Fitting) -> None:
     if len(fitting.data.x) < 2:
-        raise InputError(f"x: {fitting.system} fits a Gaussian mixture to at least 2 rows, got 1")
+        raise InputError("x", f"at least 2 rows, to which {fitting.system} fits a Gaussian mixture", "1")
 
 
 @contextmanager

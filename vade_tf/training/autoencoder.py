@@ -8,7 +8,7 @@ import numpy as np
 
 from vade_tf.data.sparse import part
 from vade_tf.errors import InputError
-from vade_tf.model.reconstruction import Reconstruction
+from vade_tf.model.observation import Reconstruction
 from vade_tf.model.vade import VaDE
 from vade_tf.training import validation
 from vade_tf.training.fitting import Fitting

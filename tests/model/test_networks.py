@@ -7,25 +7,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vade_tf.data.observing import observe
 from vade_tf.errors import InputError
-from vade_tf.model import convolutional, networks
-from vade_tf.training import build
-from vade_tf.training.fitting import begin
-from vade_tf.training.settings import Settings
+from vade_tf.model import networks
 
 SQUARE = {"n_features": 8, "latent_dim": 8, "hidden": (8, 8)}  # every kernel is 8 x 8, so that they can be compared
 
 
 def dense(network):
     return {layer.name: layer for layer in network.layers if isinstance(layer, keras.layers.Dense)}
-
-
-@pytest.fixture
-def half_precision():
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    yield
-    keras.config.set_dtype_policy("float32")
 
 
 def test_the_defaults_are_the_papers_widths():
@@ -46,11 +35,6 @@ def assert_wide_layers_alone_are_narrow(encoder, decoder):
 def test_a_given_precision_is_that_of_the_wide_layers_alone():
     shape = {**SQUARE, "precision": "mixed_bfloat16"}
     assert_wide_layers_alone_are_narrow(networks.build_encoder(**shape), networks.build_decoder(**shape))
-
-
-def test_without_one_it_is_the_global_policys(half_precision):
-    assert_wide_layers_alone_are_narrow(networks.build_encoder(**SQUARE), networks.build_decoder(**SQUARE))
-    assert networks.build_scaling(2.0, 1.0).compute_dtype == "float32"
 
 
 def test_every_layer_has_its_own_draw_and_a_seed_repeats_it():
@@ -90,27 +74,9 @@ def test_scaling_is_a_layer_unless_x_is_raw(scale, offset):
         np.testing.assert_allclose(layer(raw), want)
 
 
-@pytest.mark.parametrize("size", [(None, 3), (4, None)])
-def test_networks_of_rows_of_any_length_are_refused(size):
-    x = keras.Input(size)
-    h = (
-        keras.layers.GlobalAveragePooling1D()(x)
-        if size[1]
-        else keras.layers.GlobalMaxPooling1D(data_format="channels_first")(x)
-    )
-    encoder = keras.Model(x, [h, h])
-    with pytest.raises(InputError, match="^encoder: expected a fixed number of values a row"):
-        networks.check(encoder, networks.build_decoder(12, 3, ()))
-
-
 def heads(*widths):
     x = keras.Input((12,))
     return keras.Model(x, [keras.layers.Dense(width)(x) for width in widths])
-
-
-def test_a_code_of_one_dimension_and_one_feature_are_enough():
-    networks.check(networks.build_encoder(1, 1, ()), networks.build_decoder(1, 1, ()))
-    networks.check(heads(1, 1), networks.build_decoder(12, 1, ()))
 
 
 def test_an_encoder_of_two_inputs_or_of_a_code_in_two_axes_is_refused():
@@ -120,21 +86,8 @@ def test_an_encoder_of_two_inputs_or_of_a_code_in_two_axes_is_refused():
     z = keras.layers.Reshape((3, 1))(keras.layers.Dense(3)(x))
     plane = keras.Model(x, [z, z])
     for encoder in (two, plane, heads(3, 3, 3), heads(3, 4)):
-        with pytest.raises(InputError, match=r"^encoder: expected one input and two outputs \(m, log s2\)"):
+        with pytest.raises(InputError, match="^encoder: expected one input and a list"):
             networks.check(encoder, networks.build_decoder(12, 3, ()))
-
-
-@pytest.mark.parametrize("network", ["dense", "conv"])
-def test_networks_are_refused_whose_weights_gradients_and_moments_take_the_memory(network, monkeypatch):
-    settings = Settings(clusters=1, network=network).resolve(100, 144)
-    of, more = (networks, {"hidden": settings.hidden}) if network == "dense" else (convolutional, {})
-    form = 144 if network == "dense" else (12, 12)
-    numbers = sum(build(form, 10, **more).count_params() for build in (of.build_encoder, of.build_decoder))
-    monkeypatch.setattr(build, "memory", lambda: 1.2 * 48 * numbers)
-    build.check_memory(144, settings, (12, 12))
-    monkeypatch.setattr(build, "memory", lambda: 0.8 * 48 * numbers)
-    with pytest.raises(InputError, match="^hidden: expected a model that fits in"):
-        build.check_memory(144, settings, (12, 12))
 
 
 def test_networks_may_share_a_layer_that_has_no_weights_and_no_other():
@@ -147,30 +100,5 @@ def test_networks_may_share_a_layer_that_has_no_weights_and_no_other():
         if allowed:
             networks.check(encoder, decoder)
         else:
-            with pytest.raises(InputError, match="^encoder and decoder: expected no layer in both"):
+            with pytest.raises(InputError, match="^decoder: expected no layer of the encoder"):
                 networks.check(encoder, decoder)
-
-
-def test_very_many_components_are_refused_that_take_the_memory_by_themselves(monkeypatch):
-    """pi, mean and variance of a million: 48 bytes of a number, with its gradient and moments, are over a gigabyte."""
-    monkeypatch.setattr(build, "memory", lambda: 2**30)
-    settings = Settings(clusters=1_000_000, hidden=(4,)).resolve(2_000_000, 6)
-    with pytest.raises(InputError, match="^hidden: expected a model that fits in"):
-        build.check_memory(6, settings, None)
-
-
-@pytest.mark.parametrize("colours", [(), (3,)])
-def test_dense_networks_read_images_on_white_as_negatives(rng, colours):
-    """With the weights of a seed, those of x as the negatives of x: and so only images on white."""
-    x = np.zeros((40, 8, 8, *colours), "u1")
-    x[:, 2:6, 2:6] = rng.integers(0, 256, (40, 4, 4, *colours))
-    seen = rng.random((5, x[0].size)).astype("f4")
-
-    def code(images, read, likelihood="auto"):
-        model = begin(images, Settings(clusters=2, network="dense", likelihood=likelihood)).model
-        return model.encoder(read)[0].numpy()
-
-    np.testing.assert_allclose(code(255 - x, 1 - seen), code(x, seen), rtol=1e-4, atol=1e-5)
-    assert np.abs(code(255 - x, seen) - code(x, seen)).max() > 0.01
-    np.testing.assert_array_equal(code(255 - x, seen, "gaussian"), code(x, seen, "gaussian"))
-    assert (observe(255 - x).on_white, observe(x).on_white) == (True, False)

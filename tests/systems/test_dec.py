@@ -1,25 +1,19 @@
-"""DEC and IDEC step by step against their papers' formulas, and the plain VAE's prior.
-
-One group is four times as wide as the others: k-means cuts it, so that soft assignments and their target differ and
-training has something to do.
-"""
+"""DEC, IDEC and DEC-DA step by step against their papers' formulas."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from vade_tf import metrics
 from vade_tf.model.optimizer import FusedAdam
-from vade_tf.model.vade import VaDE
 from vade_tf.systems import dec, registry
-from vade_tf.training.fitting import begin
 from vade_tf.training.settings import Settings
-from vade_tf.training.store import Memory
 
 SMALL = {
     "clusters": 3, "hidden": (8,), "latent_dim": 2, "pretrain_epochs": 0, "precision": "float32", "schedule": "step",
 }  # fmt: skip
+
+
 STEPS = 4  # of all rows together, so that their order does not matter
 
 
@@ -45,6 +39,8 @@ class First(keras.callbacks.Callback):
 
 
 NETWORK = ("encoder_0/kernel", "encoder_0/bias", "z_mean/kernel", "z_mean/bias")
+
+
 DECODER = ("decoder_0/kernel", "decoder_0/bias", "x_parameters/kernel", "x_parameters/bias")
 
 
@@ -143,61 +139,28 @@ def test_idec_weighs_a_tenth_of_the_kl_against_the_reconstruction_of_a_feature(r
     assert_moved_alike(fitted.model, first, names, variables)
 
 
-LONGER = {
-    **SMALL, "hidden": (32, 16), "latent_dim": 3, "pretrain_epochs": 30, "batch_size": 50, "learning_rate": 5e-3,
-}  # fmt: skip
+def test_dec_sharpens_towards_small_clusters(rng):
+    """Xie et al., eq. 3, element by element."""
+    q = rng.dirichlet(np.ones(4), 6)
+    expected = np.empty((6, 4))
+    for i in range(6):
+        weights = [q[i, c] ** 2 / sum(q[j, c] for j in range(6)) for c in range(4)]
+        expected[i] = [w / sum(weights) for w in weights]
+    np.testing.assert_allclose(dec.target(q.astype("f4")), expected, rtol=1e-5)
+    even = np.full((3, 2), 0.5, "f4")
+    np.testing.assert_allclose(dec.target(even), even)
 
 
-@pytest.fixture(scope="module")
-def pretrained():
-    """The autoencoder of 150 rows, as a store keeps it."""
-    store = Memory()
-    registry.fit("ae_kmeans", rows(150)[0], Settings(**LONGER), store=store)
-    return store.load("pretrained")
-
-
-def known(y, q):
-    """Accuracy of soft assignments q [n, K], and the mean probability they give to a row's own group."""
-    groups = q.argmax(axis=1)
-    by_label = q[:, np.argsort(metrics.matching(y, groups))]
-    return metrics.accuracy(y, groups), by_label[np.arange(len(y)), y].mean()
-
-
-@pytest.mark.parametrize("system", ["dec", "idec"])
-def test_training_mends_groups_that_k_means_cut(system, pretrained):
-    """Thirty epochs towards one target, made of the assignments of the start."""
-    (x, y), store = rows(150), Memory()
-    store.save("pretrained", pretrained)
-    fitted = registry.fit(system, x, Settings(epochs=30, **LONGER), store=store)
-    again = Memory()
-    again.save("pretrained", pretrained)
-    start = dec._start(begin(x, Settings(epochs=30, **LONGER), store=again), "dec")
-    before, after = known(y, start.predict(x, verbose=0)), known(y, fitted.model.predict(x, verbose=0))
-    assert before[0] < 0.95
-    assert after[0] >= before[0]
-    assert after[1] > before[1] + 0.01
-
-
-class Prior(keras.callbacks.Callback):
-    """Keeps the mixture of a VaDE after each epoch."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = []
-
-    def on_epoch_end(self, epoch, logs=None):
-        if isinstance(self.model, VaDE):
-            self.seen.append([part.numpy() for part in self.model.prior.parameters])
-
-
-@pytest.mark.usefixtures("eager")
-def test_the_prior_of_the_plain_vae_stays_standard_normal():
-    """Rows of three far groups would pull any mean or variance that could move."""
-    prior = Prior()
-    settings = Settings(epochs=3, batch_size=20, learning_rate=0.05, **SMALL)
-    registry.fit("vae_gmm", 10 + 5 * rows(60)[0], settings, callbacks=[prior])
-    assert len(prior.seen) == 3
-    for log_pi, mu, log_sigma2 in prior.seen:
-        np.testing.assert_array_equal(log_pi, np.zeros(1))
-        np.testing.assert_array_equal(mu, np.zeros((1, 2)))
-        np.testing.assert_array_equal(log_sigma2, np.zeros((1, 2)))
+def test_a_row_is_drawn_to_its_own_target(rng):
+    """The loss of rows 4, 0 and 2 is their mean KL(p || q), in whatever order they come."""
+    q, x = rng.dirichlet(np.ones(3), 5).astype("f4"), keras.Input((3,))
+    model = dec.SelfTraining(x, keras.layers.Softmax()(x), n=5, form=lambda x, p: p)
+    model.compile(loss="kl_divergence")
+    assert model.aim(q) == np.mean(q.argmax(axis=1) != 0)
+    assert model.aim(q) == 0
+    assert model.aim(np.full_like(q, np.nan)) == 1  # which is no rest
+    assert model.aim(q) == 0
+    rows, now = np.array([4, 0, 2]), rng.dirichlet(np.ones(3), 3).astype("f4")
+    p = dec.target(q)[rows]
+    expected = np.mean(np.sum(p * np.log(p / now), axis=1))
+    np.testing.assert_allclose(model.compute_loss(None, tf.constant(rows), tf.constant(now)), expected, rtol=1e-4)

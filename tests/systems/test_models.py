@@ -8,12 +8,13 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 from scipy.spatial.distance import cdist
+from sklearn.mixture import GaussianMixture
 
 from vade_tf.errors import InputError
-from vade_tf.model import networks, tracing
+from vade_tf.model import networks
 from vade_tf.model.vade import VaDE
 from vade_tf.systems import models
-from vade_tf.systems.gmvae import GMVAE
+from vade_tf.systems.models import Centres, StudentT
 from vade_tf.training import autoencoder
 
 
@@ -63,7 +64,7 @@ def test_a_clustering_is_scaling_encoder_and_head_and_its_config_has_them_all(sc
         want = 1 / (1 + np.exp(-parts["decoder"](code).numpy())) if coded else code
         np.testing.assert_allclose(decoded, want, rtol=1e-5, atol=1e-6)
         assert (one.system, one.likelihood.name) == ("dec", "bernoulli")
-        with pytest.raises(InputError, match="^dec has no generative model: it cannot sample; use model='vade'"):
+        with pytest.raises(InputError, match="^model: expected a generative model"):
             one.sample([0])
 
 
@@ -91,20 +92,43 @@ def test_samples_of_full_gaussians_are_mean_and_coloured_noise(rng):
     )
 
 
-def test_encoders_that_read_no_rows_and_loops_are_refused_before_they_are_traced(monkeypatch):
-    x, z, head = keras.Input((3, 3)), keras.Input((2,)), models.StudentT(3, 2)
-    squares = keras.Model(x, keras.layers.Dense(2)(keras.layers.Flatten()(x)))
-    both = keras.Model(x, [squares.output, squares.output])
-    decoder = keras.Model(z, keras.layers.Dense(9)(z))
-    for make in (
-        lambda: models.Clustering("dec", head, encoder=squares),
-        lambda: GMVAE(both, decoder, 3, "gaussian"),
-    ):
-        with pytest.raises(InputError, match=r"encoder: expected rows \[n, D\] as its input, got \(None, 3, 3\); "):
-            make()
-    models.Clustering("dec", head, encoder=models.of_rows(squares))
-    monkeypatch.setattr(tracing, "CALLS", 8)
-    steps = keras.layers.Reshape((9, 1))(row := keras.Input((9,)))
-    looped = keras.Model(row, keras.layers.LSTM(2, unroll=True)(steps))
-    with pytest.raises(InputError, match="encoder: expected layers that Python calls at most 8 times"):
-        models.Clustering("dec", head, encoder=looped)
+def test_dec_assigns_by_a_student_t_kernel(rng):
+    """Xie et al., eq. 1, written out; far away too, where a Gaussian kernel is 0/0."""
+    z, mu = rng.normal(size=(5, 3)), rng.normal(size=(4, 3))
+    z[0] += 1e4
+    head = models.StudentT(4, 3)
+    head.mu.assign(mu)
+    expected = np.array([[1 / (1 + np.sum((a - b) ** 2)) for b in mu] for a in z])
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(np.exp(head(z)), expected, rtol=1e-4)
+
+
+def test_full_gaussians_are_scikit_learns(rng):
+    z = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 3)) + np.repeat(np.eye(4, 3) * 6, 50, axis=0)
+    mixture = GaussianMixture(4, random_state=0).fit(z)
+    head = models.FullGaussians.of(mixture)
+    np.testing.assert_allclose(np.exp(head(z)), mixture.predict_proba(z), atol=1e-4)
+    drawn = np.asarray(head.draw(np.full(20_000, 2), rng.normal(size=(20_000, 3)).astype("f4")))
+    np.testing.assert_allclose(drawn.mean(axis=0), mixture.means_[2], atol=0.1)
+    np.testing.assert_allclose(np.cov(drawn.T), mixture.covariances_[2], rtol=0.1, atol=0.1)
+
+
+@pytest.mark.parametrize("head", [Centres, StudentT])
+def test_many_wide_centres_take_no_tensor_of_all_differences(head, rng):
+    z, mu = rng.normal(size=(40, 50)) + 100, rng.normal(size=(90, 50)) + 100
+    layer = head(90, 50)
+    layer.mu.assign(mu)
+    expected = cdist(z, mu, "sqeuclidean")
+    shapes = {
+        tuple(op.outputs[0].shape)
+        for op in tf.function(layer.call)
+        .get_concrete_function(tf.TensorSpec((40, 50), "float32"))
+        .graph.get_operations()
+        if op.outputs and op.outputs[0].shape.rank is not None
+    }
+    assert max(np.prod(shape) for shape in shapes) <= 90 * 50
+    found = layer(tf.constant(z, "float32")).numpy()
+    np.testing.assert_array_equal(found.argmax(axis=1), expected.argmin(axis=1))
+    if head is StudentT:
+        q = 1 / (1 + expected)
+        np.testing.assert_allclose(np.exp(found), q / q.sum(axis=1, keepdims=True), rtol=1e-4)

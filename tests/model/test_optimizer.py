@@ -9,7 +9,6 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
 
-from vade_tf.model.observation import NARROWEST, WIDEST, bounded
 from vade_tf.model.optimizer import FusedAdam
 
 
@@ -60,11 +59,6 @@ def test_follows_a_schedule_and_survives_its_config(rng):
     np.testing.assert_allclose(steps, [0.1, 0.05, 0.025], rtol=1e-3)
 
 
-def test_refuses_amsgrad():
-    with pytest.raises(ValueError, match="does not support amsgrad"):
-        FusedAdam(amsgrad=True)
-
-
 def graphs() -> int:
     """Graphs that are held by somebody."""
     gc.collect()
@@ -80,12 +74,3 @@ def test_a_model_that_is_gone_leaves_no_graph_of_its_steps(small_model, rng):
     assert graphs() > before
     del model
     assert graphs() <= before
-
-
-def test_the_log_variance_of_a_code_is_bounded_and_its_gradient_is_not():
-    log_s2 = tf.constant([-1e30, NARROWEST - 1, -3.0, 0.0, 5.0, WIDEST + 1, 1e30, np.inf])
-    with tf.GradientTape() as tape:
-        tape.watch(log_s2)
-        found = bounded(log_s2)
-    np.testing.assert_array_equal(found, np.clip(log_s2, NARROWEST, WIDEST))
-    np.testing.assert_array_equal(tape.gradient(found, log_s2)[:-1], np.ones(7))

@@ -1,4 +1,4 @@
-"""The exported SavedModel read by programs that share no code with this package: all answer alike."""
+"""How a version is written, and read by programs that share no code with this package."""
 
 import contextlib
 import json
@@ -19,15 +19,36 @@ from exported import assert_same
 from tensorflow.core.protobuf import saved_model_pb2
 
 from vade_tf import VaDE, build_decoder
-from vade_tf.serving import export as exporting
-
-HERE = Path(__file__).resolve().parent
+from vade_tf.errors import InputError
+from vade_tf.serving.export import WARMUP, export, in_float32
 
 model = pytest.fixture(exported.model, scope="module")
+
+
 folder = pytest.fixture(exported.folder, scope="module")
+
+
 served = pytest.fixture(exported.served, scope="module")
+
+
 asked = pytest.fixture(exported.asked, scope="module")
+
+
 answers = pytest.fixture(exported.answers, scope="module")
+
+
+def test_warm_up_asks_every_signature_once(folder, served, asked):
+    prediction_log_pb2 = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
+    seen = []
+    for record in tf.data.TFRecordDataset(str(folder / WARMUP)):
+        request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
+        inputs = {name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()}
+        served.signatures[request.model_spec.signature_name](**inputs)
+        seen.append(request.model_spec.signature_name)
+    assert sorted(seen) == sorted(asked)
+
+
+TESTS = Path(__file__).resolve().parents[1]
 
 
 def tensor_names(folder):
@@ -45,7 +66,7 @@ def test_saved_model_cli_and_the_command_in_fresh_processes(model, asked, answer
     model.save(tmp_path / "m.keras")
     program = "import sys; from vade_tf.cli.main import main; sys.exit(main())"
     command = [sys.executable, "-c", program, "export", str(tmp_path / "m.keras"), "--to", str(tmp_path / "v")]
-    done = subprocess.run([*command, "--version", "3"], capture_output=True, text=True, cwd=HERE.parent, timeout=120)
+    done = subprocess.run([*command, "--version", "3"], capture_output=True, text=True, cwd=TESTS.parent, timeout=120)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, str(tmp_path / "v" / "3"), "")
     np.save(tmp_path / "x.npy", asked["serving_default"]["x"])
     cli = [str(Path(sys.executable).with_name("saved_model_cli")), "run", "--dir", str(tmp_path / "v" / "3")]
@@ -86,7 +107,7 @@ def test_a_c_program_against_the_libraries_in_the_wheel(folder, asked, answers, 
     library, program = tf.sysconfig.get_lib(), str(tmp_path / "answer")
     flags = [f"-I{tf.sysconfig.get_include()}", f"-L{library}", f"-Wl,-rpath,{library}", "-Wl,--no-as-needed"]
     libraries = ["-l:libtensorflow_cc.so.2", "-l:libtensorflow_framework.so.2"]
-    source = str(HERE / "native" / "answer.c")
+    source = str(TESTS / "native" / "answer.c")
     subprocess.run([compiler, "-Wall", "-Werror", *flags, source, "-o", program, *libraries], check=True, timeout=120)
     command, read = [program, str(folder)], {}
     for signature, (inputs, outputs) in tensor_names(folder).items():
@@ -151,48 +172,32 @@ def test_tensorflow_serving_by_rest(server, asked, answers):
         assert_same(got if len(answers[signature]) > 1 else dict.fromkeys(answers[signature], got), answers[signature])
 
 
-def test_tensorflow_serving_by_grpc(server, asked, answers):
-    grpc = pytest.importorskip("grpc")
-    predict_pb2 = pytest.importorskip("tensorflow_serving.apis.predict_pb2")
-    from tensorflow_serving.apis import prediction_service_pb2_grpc
+def test_a_version_is_whole_or_not_there_and_never_overwritten(model, folder, tmp_path, monkeypatch):
+    with pytest.raises(InputError, match=r"^version: expected a new one, got .*vade/2, which may be in use; give 3"):
+        export(model, folder.parent, version=2)
+    with pytest.raises(InputError, match="^version: expected a whole number of at least 1"):
+        export(model, tmp_path, version=0)
+    with pytest.raises(InputError, match="^model: expected a VaDE"):
+        export(keras.Sequential(), tmp_path)
 
-    with grpc.insecure_channel(f"127.0.0.1:{server[0]}") as channel:
-        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        for signature, inputs in asked.items():
-            request = predict_pb2.PredictRequest()
-            request.model_spec.name, request.model_spec.signature_name = "vade", signature
-            for name, value in inputs.items():
-                request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
-            response = stub.Predict(request, 30)
-            assert_same({name: tf.make_ndarray(value) for name, value in response.outputs.items()}, answers[signature])
+    def fails(*arguments):
+        save(*arguments)
+        assert not (tmp_path / "1").exists()  # nothing under the final name before everything is written
+        raise OSError("No space left on device")
+
+    save = tf.saved_model.save
+    monkeypatch.setattr(tf.saved_model, "save", fails)
+    with pytest.raises((OSError, InputError), match="No space left on device"):
+        export(model, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_layers_whose_settings_name_no_precision_are_exported(tmp_path):
-    """As Keras' own guide writes them; and what a wrapper holds is served in float32 as well."""
-
-    @keras.saving.register_keras_serializable("tests")
-    class Linear(keras.layers.Layer):
-        def __init__(self, units):
-            super().__init__()
-            self.units = units
-
-        def build(self, shape):
-            self.kernel = self.add_weight(shape=(shape[-1], self.units), initializer="ones", name="kernel")
-
-        def call(self, x):
-            return x @ self.kernel
-
-        def get_config(self):
-            return {"units": self.units}
-
+def test_what_a_wrapper_holds_is_served_in_float32_too():
     x = keras.Input((6,))
     h = keras.layers.Reshape((2, 3))(x)
     h = keras.layers.TimeDistributed(keras.layers.Dense(4, dtype="mixed_bfloat16"))(h)
-    h = Linear(5)(keras.layers.Flatten(dtype="float32")(h))
+    h = keras.layers.Flatten(dtype="float32")(h)
     encoder = keras.Model(x, [keras.layers.Dense(2, dtype="float32", name=name)(h) for name in ("m", "s")])
-    model = VaDE(encoder, build_decoder(6, 2, (4,)), 3)
-    copy = exporting.in_float32(model)
-    inner = next(layer for layer in copy.encoder.layers if isinstance(layer, keras.layers.TimeDistributed))
-    assert inner.layer.compute_dtype == "float32"
-    rows = np.random.default_rng(0).uniform(size=(4, 6)).astype("f4")
-    np.testing.assert_allclose(copy.encode(rows)[0], model.encode(rows)[0], rtol=0.02, atol=0.02)
+    copy = in_float32(VaDE(encoder, build_decoder(6, 2, (4,)), 3))
+    (wrapper,) = [layer for layer in copy.encoder.layers if isinstance(layer, keras.layers.TimeDistributed)]
+    assert wrapper.layer.compute_dtype == "float32"

@@ -104,31 +104,6 @@ def test_training_raises_the_bound_and_a_file_gives_the_model_back(model, rng, t
     assert again.sample([0, 2, 1], seed=3).shape == (3, 6)
 
 
-def test_the_network_of_a_gmvaes_components_is_the_authors(rng):
-    """500 tanh units, Glorot-uniform; float32 whatever the policy."""
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        prior = gmvae.build_prior(4, 3, 2, seed=7)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    w = rng.normal(size=(6, 4)).astype("f4")
-    mu, log_sigma2 = prior(w)
-    assert mu.shape == log_sigma2.shape == (6, 3, 2)
-    assert mu.dtype == log_sigma2.dtype == tf.float32
-    layers = [layer for layer in prior.layers if isinstance(layer, keras.layers.Dense)]
-    kernels = [layer.kernel.numpy() for layer in layers]
-    assert [kernel.shape for kernel in kernels] == [(4, gmvae.PRIOR_HIDDEN), (500, 6), (500, 6)]
-    h = np.tanh(w @ kernels[0])
-    np.testing.assert_allclose(mu, (h @ kernels[1]).reshape(6, 3, 2), rtol=1e-3, atol=1e-5)
-    np.testing.assert_allclose(log_sigma2, (h @ kernels[2]).reshape(6, 3, 2), rtol=1e-3, atol=1e-5)
-    assert not np.array_equal(kernels[1], kernels[2])
-    for kernel in kernels:
-        limit = np.sqrt(6 / sum(kernel.shape))
-        assert stats.kstest(kernel.ravel(), stats.uniform(-limit, 2 * limit).cdf).pvalue > 0.01
-    np.testing.assert_array_equal(kernels[0], gmvae.build_prior(4, 3, 2, seed=7).layers[1].kernel)
-    assert not np.array_equal(kernels[0], gmvae.build_prior(4, 3, 2, seed=8).layers[1].kernel)
-
-
 @pytest.fixture
 def small_gmvae():
     """z of two dimensions, w of three."""
@@ -151,40 +126,3 @@ def test_a_gmvae_evaluates_on_fixed_noise_and_draws_other_noise_in_each_step(sma
     assert evaluated[0]["elbo"] == pytest.approx(-sum(terms.values()), rel=1e-5)
     others = terms["distortion"] + terms["rate_z"] + terms["rate_w"]
     assert evaluated[0]["loss"] == pytest.approx(others + max(0.5, terms["rate_c"]), rel=1e-5)
-
-
-def test_a_gmvaes_terms_are_of_the_reparameterised_codes(small_gmvae, rng):
-    """z and w of unequal widths and of noises of their own, written out from the encoder's outputs."""
-    x, noise = rng.uniform(size=(4, 6)).astype("f4"), rng.normal(size=(4, 5)).astype("f4")
-    m, log_s2 = (part.numpy() for part in small_gmvae.encoder(x))
-    code = m + np.exp(log_s2) ** 0.5 * noise
-    q = (m[:, :2], log_s2[:, :2]), (m[:, 2:], log_s2[:, 2:])
-    components = small_gmvae.prior(code[:, 2:])
-    z = code[:, :2]
-    want = gmvae.terms(x, small_gmvae.decoder(z), z, *q, components, small_gmvae.likelihood.distortion)
-    for name, term in small_gmvae.elbo_terms(x, noise).items():
-        np.testing.assert_allclose(term, want[name], rtol=1e-4, atol=1e-5)
-
-
-def test_a_gmvae_keeps_its_scaling_and_its_seed_in_its_config(small_gmvae, rng):
-    scaling = keras.layers.Rescaling(0.5, -1.0, dtype="float32")
-    networks_of = networks.build_encoder(6, 5, (8,)), networks.build_decoder(6, 2, (8,))
-    model = gmvae.GMVAE(*networks_of, 3, "gaussian", scaling=scaling, seed=9)
-    x = rng.normal(size=(4, 6)).astype("f4")
-    np.testing.assert_allclose(model.scale(x), 0.5 * x - 1, rtol=1e-5, atol=1e-6)
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model))
-    assert (again.seed, again.n_clusters, again.likelihood.name) == (9, 3, "gaussian")
-    np.testing.assert_allclose(again.scale(x), model.scale(x))
-    plain = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(small_gmvae))
-    np.testing.assert_array_equal(plain.scale(x), x)
-
-
-def test_a_gmvae_puts_a_row_where_bayes_rule_puts_the_means_of_its_codes(small_gmvae, rng):
-    """p(c | z, w) with SciPy's densities and p(c) = 1/3."""
-    x = rng.uniform(size=(5, 6)).astype("f4")
-    m = small_gmvae.encoder(x)[0].numpy()
-    mu, log_sigma2 = (part.numpy().astype("f8") for part in small_gmvae.prior(m[:, 2:]))
-    density = stats.norm(mu, np.exp(0.5 * log_sigma2)).pdf(m[:, None, :2]).prod(axis=2)
-    z, log_gamma = small_gmvae.assignments(x)
-    np.testing.assert_allclose(z, m[:, :2], rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(np.exp(log_gamma), density / density.sum(axis=1, keepdims=True), rtol=1e-4)

@@ -1,0 +1,154 @@
+"""`Served` asks an exported VaDE from Python. It codes rows, and checks what the graph does not."""
+
+import reprlib
+from pathlib import Path
+
+import numpy as np
+import pandas
+import scipy.sparse
+import tensorflow as tf
+
+from vade_tf.data import coding
+from vade_tf.data.cells import as_frame
+from vade_tf.data.dataset import Coded
+from vade_tf.data.genes import Genes, is_annotated
+from vade_tf.data.schema import Schema
+from vade_tf.data.texts import Texts, texts_of
+from vade_tf.errors import InputError, tell
+from vade_tf.finite import MOST
+from vade_tf.model.prior import check_clusters
+from vade_tf.serving.signatures import SCHEMA
+
+ROWS_A_CALL = 1024  # the widest layer of the paper's network then holds 8 MB
+
+
+class Served:
+    """An exported VaDE in Python: `VaDE`'s verbs over the served functions, NumPy in and out.
+
+    Args:
+        path: folder of one version, e.g. runs/mnist/export/1. A SavedModel holds a program: give one that you trust.
+
+    Attributes:
+        signatures: the served functions themselves, by name: TensorFlow tensors in and out.
+        schema: of a table that was trained on, or how else its rows were coded; None where they were numbers. By it a
+            DataFrame, an AnnData or texts are coded, which are refused without one.
+
+    Raises:
+        InputError: the folder holds no SavedModel of a VaDE.
+        OSError: there is no readable SavedModel.
+    """
+
+    def __init__(self, path: str | Path):
+        path = Path(path)
+        if not (path / "saved_model.pb").is_file():
+            hint = "give one version of it, such as runs/mnist/export/1"
+            raise InputError("path", "the folder of an exported version", f"{path}, which has no saved_model.pb", hint)
+        self._module = tf.saved_model.load(str(path))  # owns the weights
+        self.signatures = self._module.signatures
+        self.schema = coding.read(path / SCHEMA) if (path / SCHEMA).exists() else None
+        if not {"serving_default", "encode", "reconstruct", "score", "generate"} <= set(self.signatures):
+            raise InputError("path", "an export of a VaDE", f"{path} with the signatures {sorted(self.signatures)}")
+
+    def classify(self, x) -> dict[str, np.ndarray]:
+        """x [n, D] -> cluster [n], probabilities [n, K], confidence (the highest of them) [n], density log p(z) [n]."""
+        return self._rows("serving_default", x)
+
+    def predict(self, x) -> np.ndarray:
+        """p(c|x), as `VaDE.predict`: x [n, D] -> [n, K]."""
+        return self.classify(x)["probabilities"]
+
+    def encode(self, x) -> tuple[np.ndarray, np.ndarray]:
+        """(m, log s2) of q(z|x): x [n, D] -> two arrays [n, latent]."""
+        answer = self._rows("encode", x)
+        return answer["mean"], answer["log_variance"]
+
+    def reconstruct(self, x) -> np.ndarray:
+        """Mean of p(x|z = m): x [n, D] -> [n, D], on the scale of the likelihood."""
+        return self._rows("reconstruct", x)["x"]
+
+    def score(self, x) -> np.ndarray:
+        """Evidence lower bound in nats, the same at every call: x [n, D] -> [n]."""
+        return self._rows("score", x)["elbo"]
+
+    def sample(self, clusters, seed=0) -> np.ndarray:
+        """New observations of chosen clusters.
+
+        Args:
+            clusters: component of each, int [n].
+            seed: one number for the call, or one for each row, int [n].
+
+        Returns:
+            Means of p(x|z), [n, D]. Other draws than `VaDE.sample` makes from the same seed.
+        """
+        k = self.signatures["serving_default"].structured_outputs["probabilities"].shape[1]
+        cluster = check_clusters(clusters, k).astype(np.int64)
+        seeds = np.asarray(seed)
+        if seeds.dtype.kind not in "iu" or seeds.shape not in ((), cluster.shape):
+            raise InputError("seed", "a whole number, or one for each row", reprlib.repr(seed))
+        answer = self.signatures["generate"](cluster=tf.constant(cluster), seed=tf.constant(seeds.astype(np.int64)))
+        return answer["x"].numpy()
+
+    def _rows(self, name: str, x) -> dict[str, np.ndarray]:
+        width = self.signatures[name].structured_input_signature[1]["x"].shape[1]
+        x = features(x, self.schema, width)
+        missing = np.isnan(x.sum(axis=1, dtype=np.float64))
+        if missing.any():
+            row = int(missing.argmax())
+            if self._block("serving_default", x[row : row + 1])["cluster"][0] < 0:
+                expected = "finite numbers, as the model was trained without missing cells"
+                raise InputError("x", expected, f"NaN in row {row}", "drop or impute such rows")
+        parts = [self._block(name, x[i : i + ROWS_A_CALL]) for i in range(0, max(x.shape[0], 1), ROWS_A_CALL)]
+        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+    def _block(self, name: str, x) -> dict[str, np.ndarray]:
+        rows = x if isinstance(x, np.ndarray) else x.toarray()
+        return {key: value.numpy() for key, value in self.signatures[name](x=tf.constant(rows, tf.float32)).items()}
+
+
+def features(x, schema: Coded | None, width: int) -> np.ndarray | scipy.sparse.csr_array:
+    """Rows -> features that an exported graph can be given, NaN where cells are missing.
+
+    Args:
+        x: an array, also of images, or a sparse matrix, [n, D]; or what the rows of the training came from: the table,
+            the AnnData or the texts.
+        schema: how these were coded.
+        width: D.
+
+    Returns:
+        [n, D], sparse where x is or texts are.
+
+    Raises:
+        InputError: other rows, or values that are infinite or beyond 1e30.
+    """
+    x = _encoded(as_frame(x), schema)
+    x = scipy.sparse.csr_array(x) if scipy.sparse.issparse(x) else np.asarray(x)
+    if isinstance(x, np.ndarray) and x.ndim > 2 and x.size:  # images, as `VaDE.predict` takes them
+        x = x.reshape(len(x), -1)
+    if x.dtype.kind not in "biuf" or x.ndim != 2 or x.shape[1] != width:
+        raise InputError("x", f"numbers of shape (n, {width})", f"{x.dtype} of shape {x.shape}")
+    x = x.astype(np.float32) if x.dtype == np.float16 else x  # in which 1e30 is a number
+    numbers = x if isinstance(x, np.ndarray) else x.data
+    if not ((np.abs(numbers) <= MOST) | np.isnan(numbers)).all():
+        raise InputError("x", "finite numbers below 1e30", "others", "drop or impute such rows")
+    return x
+
+
+def _encoded(x, schema: Coded | None):
+    """A table, an AnnData or texts as features; an array of numbers as it is."""
+    if isinstance(schema, Texts) and not scipy.sparse.issparse(x) and np.asarray(x).dtype.kind not in "biuf":
+        texts = x[schema.column] if isinstance(x, pandas.DataFrame) else pandas.Series(x, dtype=object)
+        encoded = schema.encode(texts_of(texts))
+        tell(schema.unknown(encoded), 5)
+        return encoded
+    if isinstance(schema, Schema) and isinstance(x, pandas.DataFrame):
+        encoded, notes = schema.encode(x)
+        tell(notes, 5)
+        return encoded
+    if isinstance(schema, Genes) and isinstance(x, pandas.DataFrame):
+        return schema.of_table(x, "x")
+    if isinstance(schema, Genes) and is_annotated(x):
+        return schema.encode(x, "x")
+    if isinstance(x, pandas.DataFrame) or is_annotated(x):
+        hint = "export with schema=load_schema(run), or give x.to_numpy() where an array was trained on"
+        raise InputError("x", "an array, as the export has no schema of such rows", f"a {type(x).__name__}", hint)
+    return x
