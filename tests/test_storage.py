@@ -21,7 +21,7 @@ def test_what_is_interrupted_leaves_the_old_file_and_nothing_else(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    with pytest.raises(KeyboardInterrupt), whole_path(tmp_path / "b") as place:
+    with pytest.raises(KeyboardInterrupt), whole_path(tmp_path / "b") as place:  # noqa: PT012
         place.write_bytes(b"ne")
         raise KeyboardInterrupt
     assert (tmp_path / "a").read_bytes() == b"old"

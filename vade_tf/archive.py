@@ -6,6 +6,7 @@ import tempfile
 import zipfile
 from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +14,8 @@ from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, cited
 from vade_tf.model import own_networks, saving
 from vade_tf.model.vade import VaDE
-from vade_tf.training.n_clusters import Choice
 from vade_tf.storage import write_whole
+from vade_tf.training.n_clusters import Choice
 
 UNSAVED = ("encoder", "decoder", "hints", "callbacks")  # parameters: the networks are those of the model
 ARRAYS = ("labels_", "weights_", "means_", "covariances_", "genes_", "feature_names_in_")
@@ -53,7 +54,8 @@ def save(clusterer, path) -> None:
     }
     found = {name: getattr(clusterer, name, None) for name in ARRAYS}
     arrays, content = io.BytesIO(), io.BytesIO()
-    np.savez(arrays, **{name: _plain(value) for name, value in found.items() if value is not None})
+    known: dict = {name: _plain(value) for name, value in found.items() if value is not None}
+    np.savez(arrays, **known)
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(content, "w") as archive:
         clusterer.model_.save(file := Path(folder) / "model.keras")  # Keras writes its files by name
         archive.writestr("clusterer.json", json.dumps(about, default=lambda value: value.tolist()))
@@ -62,7 +64,7 @@ def save(clusterer, path) -> None:
     write_whole(Path(path), content.getbuffer())
 
 
-def load(kind: type, path):
+def load(kind: Any, path):
     """The clusterer of this class that `save` wrote, see `VaDEClusterer.load`.
 
     Raises:
@@ -77,7 +79,7 @@ def load(kind: type, path):
             raise InputError("path", expected, f"{path}, which is damaged or none ({cited(error)})") from error
 
 
-def _made(kind: type, file):
+def _made(kind: Any, file):
     with zipfile.ZipFile(file) as archive, tempfile.TemporaryDirectory() as folder:
         about = json.loads(archive.read("clusterer.json"))
         with np.load(io.BytesIO(archive.read("arrays.npz")), allow_pickle=False) as stored:

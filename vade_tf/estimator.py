@@ -343,5 +343,5 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
 def translated(message: str) -> str:
     """A message about settings with the names of the clusterer's parameters."""
     for setting, parameter in PARAMETERS.items():
-        message = re.sub(rf"^{setting}:|\b{setting}=", lambda found, name=parameter: name + found[0][-1], message)
+        message = re.sub(rf"^{setting}(?=:)|\b{setting}(?==)", parameter, message)
     return message

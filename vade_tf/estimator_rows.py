@@ -21,6 +21,10 @@ from vade_tf.model.counts import Counts
 class RowReader:
     """The part of `VaDEClusterer` that reads X; the attributes are what `fit` has found."""
 
+    image_shape: Any
+    layer: str | None
+    genes: int | None
+    batch: Any
     n_features_in_: int
     schema_: Schema | None
     genes_: np.ndarray | None

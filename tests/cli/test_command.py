@@ -80,7 +80,7 @@ def test_a_letter_that_the_terminal_lacks_is_escaped(monkeypatch):
 
 def test_what_libraries_print_while_they_load_is_shown_where_they_fail_alone(capfd):
     for error in (InputError("x", "y"), ImportError("theirs")):
-        with pytest.raises(type(error)), hushed():
+        with pytest.raises(type(error)), hushed():  # noqa: PT012
             os.write(2, b"noise")
             raise error
     assert capfd.readouterr().err == "noise"

@@ -9,6 +9,7 @@ vade-tf evaluate runs/a runs/b                         side by side: one table, 
 """
 
 import argparse
+import functools
 import json
 import os
 import shlex
@@ -73,9 +74,9 @@ def run(options: argparse.Namespace, command: str) -> None:
     evaluated = {}
     with Steps(options.quiet) as steps:
         for folder in paths:
-            evaluated[str(folder)] = evaluation.evaluate_run(
-                folder, step=lambda name, subject=f"{folder}: " if several else "": steps(subject + name), **where
-            )
+            subject = f"{folder}: " if several else ""
+            step = functools.partial(lambda subject, name: steps(subject + name), subject)
+            evaluated[str(folder)] = evaluation.evaluate_run(folder, step=step, **where)
     results = {name: each.result for name, each in evaluated.items()}
     if len({(os.path.realpath(one["source"]), one["n_features"]) for one in results.values()}) > 1:
         warnings.warn("the runs are of different data; compare scores within the same data alone", stacklevel=1)

@@ -121,7 +121,8 @@ def contrast(dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Contrast:
     if isinstance(x, SparseRows):
         matrix = (x.matrix > 0 if words else x.matrix).astype(np.float64)
         total = (members(groups, n_clusters) @ matrix).toarray()
-        count = np.repeat(np.bincount(groups, minlength=n_clusters)[:, None], x.shape[1], axis=1)
+        sizes = np.bincount(groups, minlength=n_clusters).astype(np.float64)
+        count = np.repeat(sizes[:, None], x.shape[1], axis=1)
     else:
         total, count, start = np.zeros((n_clusters, x.shape[1])), np.zeros((n_clusters, x.shape[1])), 0
         for rows in pipeline.blocks(x):

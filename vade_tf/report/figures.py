@@ -6,6 +6,7 @@ that suit a data set. A cluster has its colour from `drawing` in all of them.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,10 +21,10 @@ from vade_tf.report import image_figures
 from vade_tf.report.contrast import Contrast, compared
 from vade_tf.report.drawing import COLOURS, NEUTRAL, WIDTH, colour, mark, marker, plain, png, styled
 from vade_tf.seeding import subset
+from vade_tf.storage import write_whole
 from vade_tf.threads import one_thread
 from vade_tf.training.n_clusters import MIN_STRENGTH
 from vade_tf.training.posterior import Assignments, Posterior
-from vade_tf.storage import write_whole
 
 MAX_CLUSTERS = 20  # in one picture: the largest
 MAP_ROWS = 3000  # in the map of the code
@@ -78,7 +79,8 @@ def draw(
     columns = ["elbo", "acc"] if isinstance(found, Posterior) else ["acc"]
     if columns := [column for column in columns if any(column in row for row in history)]:
         drawn["history"] = epochs(history, columns)
-    return {name: ax.figure for name, ax in drawn.items()}
+    figures: dict[str, Any] = {name: ax.figure for name, ax in drawn.items()}
+    return figures
 
 
 def largest(groups: np.ndarray, n_clusters: int) -> np.ndarray:
@@ -127,12 +129,13 @@ def code(found: Assignments, y: np.ndarray | None = None) -> Axes:
     init = "pca" if spread > 1e-6 * np.abs(z).max() else "random"  # t-SNE divides by the spread along the first
     with one_thread():  # of 3,000 points: more threads save little
         points = TSNE(perplexity=min(30, max(1, (len(rows) - 1) / 3)), init=init, random_state=0).fit_transform(z)
-    axes = Figure((WIDTH, 6 if y is None else 4.2), layout="constrained").subplots(1, 1 if y is None else 2)
-    by_cluster, *by_label = np.ravel(axes)
+    figure = Figure((WIDTH, 6 if y is None else 4.2), layout="constrained")
+    by_cluster, *by_label = figure.subplots(1, 1 if y is None else 2, squeeze=False)[0]
     clusters = np.arange(found.log_gamma.shape[1])
     scatter(points, found.groups[rows], clusters, by_cluster)
     by_cluster.set(title=f"coloured by cluster, {len(rows):,} rows")
     for ax in by_label:
+        assert y is not None
         scatter(points, y[rows], colours_of_labels(y, found.groups, len(clusters)), ax)
         ax.set(title="coloured by label")
     return by_cluster
@@ -143,7 +146,7 @@ def scatter(points: np.ndarray, groups: np.ndarray, looks: np.ndarray, ax: Axes)
     outline = [withStroke(linewidth=2.5, foreground="white")]
     for g in np.unique(groups):
         own, look = points[groups == g], int(looks[g])
-        ax.scatter(*own.T, s=10, linewidth=0, alpha=0.8, color=colour(look), marker=marker(look))
+        ax.scatter(own[:, 0], own[:, 1], s=10, linewidth=0, alpha=0.8, color=colour(look), marker=marker(look))
         middle = own[np.linalg.norm(own - np.median(own, axis=0), axis=1).argmin()]
         ax.annotate(str(g), middle, weight="bold", ha="center", va="center", path_effects=outline)
     ax.set(xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)", xticks=[], yticks=[])
@@ -221,7 +224,7 @@ def epochs(history: list[dict], columns: Sequence[str]) -> Axes:
     return axes[0]
 
 
-def strength(k: Sequence[int], values: Sequence[float], chosen: int, ax: Axes | None = None) -> Axes:
+def strength(k: Sequence[int] | np.ndarray, values: Sequence[float], chosen: int, ax: Axes | None = None) -> Axes:
     """Prediction strength of each number of clusters, and the number chosen."""
     ax = ax or _axes(3.2, 0.7 * WIDTH)
     ax.plot(k, values, color=COLOURS[0], marker="o", markersize=4)
@@ -287,7 +290,7 @@ def _axes(height: float, width: float = WIDTH) -> Axes:
     return Figure((width, height), layout="constrained").subplots()
 
 
-def _mark_number(ax: Axes, k: Sequence[int], chosen: int) -> None:
+def _mark_number(ax: Axes, k: Sequence[int] | np.ndarray, chosen: int) -> None:
     """A band at the number of clusters that was chosen, of these."""
     ax.axvline(chosen, color=COLOURS[2], linewidth=6, alpha=0.25, zorder=0)
     ax.set(xlabel="number of clusters K", xticks=k if len(k) <= 16 else k[::2])
@@ -296,5 +299,8 @@ def _mark_number(ax: Axes, k: Sequence[int], chosen: int) -> None:
 def _write_numbers(ax: Axes, table: np.ndarray, form: str, light: np.ndarray) -> None:
     """Write each value of a table into its cell of a heat map, white where `light`."""
     for (row, column), value in np.ndenumerate(table):
-        look = {"color": "white" if light[row, column] else "black", "fontsize": 8 if table.shape[1] <= 12 else 6}
+        look: dict[str, Any] = {
+            "color": "white" if light[row, column] else "black",
+            "fontsize": 8 if table.shape[1] <= 12 else 6,
+        }
         ax.text(column, row, form.format(value), ha="center", va="center", **look)

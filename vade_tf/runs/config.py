@@ -186,9 +186,10 @@ def cluster_counts(text: str) -> range:
         InputError: neither a number nor a range.
     """
     try:
-        low, high, step = [*map(int, text.split(":")), None, None][:3]
-        counts = range(low, (low if high is None else high) + 1, step or 1)
-    except (ValueError, TypeError):
+        low, *more = map(int, text.split(":"))
+        high, step = {0: (low, 1), 1: (*more, 1), 2: tuple(more)}[len(more)]
+        counts = range(low, high + 1, step)
+    except (KeyError, ValueError):
         counts = range(0)
     several = ":" in text
     if not several and len(counts) == 1:

@@ -32,7 +32,7 @@ from vade_tf.systems import registry
 from vade_tf.training import arguments, cluster, distribute, recipe
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
-from vade_tf.training.store import Pretrained, listed, numbered
+from vade_tf.training.store import Pretrained
 
 
 def train(

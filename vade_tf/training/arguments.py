@@ -96,7 +96,7 @@ def choose_network(data: Observations, likelihood: Likelihood, settings: Setting
     unsuited = shape is None or isinstance(likelihood, Counts)
     if settings.network == AUTO:
         widths = settings.hidden is not None and not isinstance(settings, Resolved)  # which dense networks alone have
-        if unsuited or widths or len(data.x) >= MANY_ROWS:
+        if shape is None or unsuited or widths or len(data.x) >= MANY_ROWS:
             return "dense"
         return "conv" if all(side in IMAGE_SIDES for side in shape[:2]) else "dense"
     if settings.network == "conv" and unsuited:
