@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from vade_tf.data import coding
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, cited
 from vade_tf.model import own_networks, stored
@@ -49,8 +48,6 @@ PARAMETERS = {  # those that new rows are read by
 
 def save(clusterer, path) -> None:
     """Write a fitted `VaDEClusterer`, see its `save`."""
-    if clusterer.schema_ is not None:
-        coding.check(clusterer.schema_, "X")
     given = {name: value for name, value in clusterer.get_params(deep=False).items() if name not in UNSAVED}
     if given.get("hidden") is not None:
         given["hidden"] = list(Settings(hidden=given["hidden"]).hidden or ())

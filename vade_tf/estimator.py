@@ -13,12 +13,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from vade_tf import archive
 from vade_tf.data import pipeline
-from vade_tf.data.cells import as_frame
 from vade_tf.data.filling import filled, left_empty
 from vade_tf.data.gene_counts import describe_numbers
 from vade_tf.data.genes import origins_of
 from vade_tf.data.observing import observe
-from vade_tf.data.schema import Schema
+from vade_tf.data.schema import Schema, as_frame
 from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError, tell, whole_number
 from vade_tf.estimator_parameters import callbacks_of, networks_of, own_start, settings_of, translated

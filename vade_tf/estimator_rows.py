@@ -9,11 +9,10 @@ import pandas
 import scipy.sparse
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from vade_tf.data.cells import as_frame
 from vade_tf.data.checks import check_apart, shape_of_images, unmasked
 from vade_tf.data.gene_counts import check_alike
 from vade_tf.data.genes import Genes, check_different, is_annotated
-from vade_tf.data.schema import Schema, named
+from vade_tf.data.schema import Schema, as_frame, named
 from vade_tf.data.sparse import Rows, SparseRows
 from vade_tf.errors import LONGEST, InputError, KindError, cited, tell, whole_number
 from vade_tf.model import choice

@@ -176,7 +176,7 @@ def _table(options: argparse.Namespace) -> "tuple[int, int, Callable[[Callable],
         n, seed = options.sample, options.seed or 0
         answers.check_sample(model, n, options.cluster, seed)
         parts = math.ceil(n / assignments.BLOCK)
-        return n, parts, lambda advance: answers.sampled(model, schema, n, options.cluster, seed, advance, not typed)
+        return n, parts, lambda advance: answers.sampled(model, schema, n, options.cluster, seed, advance)
     if mode == "impute" and not isinstance(schema, Schema):
         raise InputError(f"--impute: expected a run on a table, got {options.run}, whose rows have no missing cells")
     rows = incoming.opened(folder, model, options.data, options.labels, options.id, mode == "impute", typed)

@@ -8,7 +8,7 @@ import pandas
 import tensorflow as tf
 
 from vade_tf.data.dataset import Coded
-from vade_tf.data.filling import as_written, filled
+from vade_tf.data.filling import filled
 from vade_tf.data.schema import Schema
 from vade_tf.errors import whole_number
 from vade_tf.model.vade import VaDE
@@ -48,7 +48,7 @@ def imputed(model: VaDE, schema: Schema, rows: Incoming, advance: Advance) -> It
     for _, x, table in rows.blocks(block(rows.x)):
         assert table is not None
         means = model.unscale(ask(x)["mean"])
-        yield filled(table, schema, means) if rows.written is None else rows.written.filled(start, means)
+        yield filled(table, schema, means, None if rows.written is None else rows.written[start : start + len(x)])
         start += len(x)
         advance(1, "")
 
@@ -62,7 +62,7 @@ def check_sample(model: VaDE, n: int, cluster: int | None, seed: int) -> None:
 
 
 def sampled(
-    model: VaDE, schema: Coded | None, n: int, cluster: int | None, seed: int, advance: Advance, texts: bool = False
+    model: VaDE, schema: Coded | None, n: int, cluster: int | None, seed: int, advance: Advance
 ) -> Iterator[pandas.DataFrame]:
     """New rows in the units and names of those trained on: a cluster by its weight, a code of it, the mean of p(x|z).
 
@@ -73,7 +73,6 @@ def sampled(
         cluster: of this one only; default any.
         seed: same seed, same rows.
         advance: hears of each block.
-        texts: numbers have the decimal commas of those trained on, to be written into a file of texts.
     """
     share = np.exp(model.prior.parameters[0].numpy().astype(np.float64))
     for number, start in enumerate(range(0, n, BLOCK)):
@@ -82,5 +81,5 @@ def sampled(
         x = model.unscale(model.sample(chosen, seed=int(random.integers(2**31 - 1))))
         names = [f"x{i}" for i in range(x.shape[1])] if schema is None else schema.features
         table = schema.decode(x) if isinstance(schema, Schema) else pandas.DataFrame(x, columns=names)
-        yield as_written(table, schema) if texts and isinstance(schema, Schema) else table
+        yield table
         advance(1, "")

@@ -48,6 +48,16 @@ class TrainConfig(Settings):
     transform: str | None = option(
         None, "with data=FILE: power brings the numbers of a table nearer to a normal distribution", choices=("power",)
     )
+    sep: str | None = option(None, "with data=FILE: what separates the cells of a text file (found by csv.Sniffer)")
+    decimal: str = option(".", "with data=FILE: decimal point of a text file")
+    header: str = option(
+        "0", "with data=FILE: line of a text file that names the columns, counted from 0; none: there is none"
+    )
+    na_values: str | None = option(
+        None,
+        "with data=FILE: texts that mean a missing cell, besides NA, NaN, ? and the like, as in -9999,unknown",
+    )
+    dtype: str | None = option(None, "with data=FILE: types of columns, as in zip=str,year=category")
     layer: str | None = option(None, "with data=FILE.h5ad: layer that holds the counts (X)")
     genes: int | None = option(
         None,
@@ -120,7 +130,7 @@ class TrainConfig(Settings):
                 f"batch: goes with data=FILE.h5ad, a column of which it names, got {self.batch!r}; the rows of a step "
                 "are batch_size=N"
             )
-        for name in ("columns", "drop", "id", "text", "transform", "layer", "genes"):
+        for name in ("columns", "drop", "id", "text", "transform", "sep", "na_values", "dtype", "layer", "genes"):
             if getattr(self, name) is not None and self.data is None:
                 raise InputError(f"{name}: goes with data=FILE; named data sets have no columns to choose from")
         if self.image_shape is not None and self.data is None:

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from vade_tf.data import coding
 from vade_tf.data.dataset import Dataset
 from vade_tf.errors import InputError
 from vade_tf.model import choice, convolutional, networks
@@ -32,8 +31,6 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
             `config.pretrained` cannot lend its autoencoder, or the rows have a schema that no run could read again.
     """
     given.check_widths(config)
-    if rows.dataset.schema is not None:
-        coding.check(rows.dataset.schema, "data")
     likelihood = choice.choose(rows.dataset)
     if config.pretrained is not None:
         pretrained_by(config, rows.dataset)

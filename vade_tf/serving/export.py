@@ -12,7 +12,6 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from vade_tf.data import coding
 from vade_tf.data.dataset import Coded
 from vade_tf.errors import InputError, StorageError, cited, whole_number
 from vade_tf.model.networks import set_all
@@ -47,8 +46,6 @@ def export(model: VaDE, to: str | Path, version: int = 1, schema: Coded | None =
     if (to / name).exists():
         free = 1 + max(int(path.name) for path in to.iterdir() if path.name.isdecimal())
         raise InputError(f"version: {to / name} is there already and may be in use; take version={free}")
-    if schema is not None:
-        coding.check(schema, "schema")
     module, signatures = build_signatures(in_float32(model))
     try:
         with writing(to, "to"):

@@ -8,10 +8,9 @@ import pandas
 import scipy.sparse
 from pandas.api.types import is_list_like
 
-from vade_tf.data.cells import as_frame
 from vade_tf.data.dataset import Coded
 from vade_tf.data.genes import Genes, is_annotated
-from vade_tf.data.schema import Schema
+from vade_tf.data.schema import Schema, as_frame
 from vade_tf.data.texts import Texts, texts_of
 from vade_tf.errors import InputError, tell
 from vade_tf.finite import MOST
