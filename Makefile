@@ -6,7 +6,7 @@ TEST_REQUIREMENTS = $(addprefix requirements/,test.txt files.txt serving.txt doc
 
 .PHONY: train test test-all lint docs clean
 
-train: .venv/train.stamp  ## train on MNIST; more flags by ARGS="--seed 1"
+train: .venv/train.stamp  ## install the package into .venv and train on MNIST; more flags by ARGS="--seed 1"
 	.venv/bin/python train.py --dataset mnist $(ARGS)
 
 # On three processes of one thread each: one often waits for a process it started
@@ -31,8 +31,8 @@ docs: .venv/test.stamp  ## the documentation site, into site/
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Python 3.11 to 3.13 is needed, this is {v.major}.{v.minor}; name another with make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 
-.venv/train.stamp: requirements.txt $(addprefix requirements/,core.txt reports.txt digits.txt files.txt) | .venv/bin/python
-	$(INSTALL) -r requirements.txt
+.venv/train.stamp: requirements.txt pyproject.toml $(addprefix requirements/,core.txt reports.txt digits.txt files.txt) | .venv/bin/python
+	$(INSTALL) -r requirements.txt -e .
 	touch $@
 
 .venv/test.stamp: $(TEST_REQUIREMENTS) .venv/train.stamp

@@ -316,7 +316,7 @@ def test_directions_of_many_numbers_are_found_on_fewer_rows(cells, monkeypatch, 
         return own(sample, *more, **settings)
 
     monkeypatch.setattr(feature_spaces, solver, noted)
-    monkeypatch.setattr(feature_spaces, "SAMPLE_NUMBERS", 80 * width)
+    monkeypatch.setattr(feature_spaces, "MAX_NUMBERS_SAMPLED", 80 * width)
     reader(begun(cells[0]).model, cells[0])
     assert seen == {(80, width)}
 
