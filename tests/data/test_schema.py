@@ -68,7 +68,7 @@ def test_what_is_said_names_every_column(mixed):
         "2 columns: two values each, as 0 and 1 ('sick', 'old')",
         "2 columns: dates, as days from their median ('born', 'us')",
         "dates are read with months first, as 12/31/2020: 'us'",
-        "16 empty cells are taken as missing, in 'height', 'colour'",
+        "16 empty cells are taken as missing: 'height', 'colour'",
         "left out, it counts the rows from 0: 'no'",
     ]
 

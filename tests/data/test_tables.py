@@ -53,6 +53,11 @@ def test_what_separates_cells(tmp_path, content, name, sep):
         ("made by,us\na,b\n1,x\n2,y\n", {"header": "1"}, {"a": [1, 2], "b": ["x", "y"]}),
         ("a,b\n-9,x\n2,gone\n", {"na_values": "-9,gone"}, {"a": [None, 2], "b": ["x", None]}),
         ("a,b\n01067,x\n00002,y\n", {"dtype": "a=str"}, {"a": ["01067", "00002"], "b": ["x", "y"]}),
+        (
+            "01,x\n02,y\n",
+            {"header": "none", "dtype": "column_0=str"},
+            {"column_0": ["01", "02"], "column_1": ["x", "y"]},
+        ),
         ("a,b\n1,x\n2,y\n", {"dtype": "a=float"}, {"a": [1.0, 2.0], "b": ["x", "y"]}),
         ("a,b\n1,?\n#N/A,y\n", {}, {"a": [1, None], "b": [None, "y"]}),
         ("a, b\n 1, x\n 2, y\n", {}, {"a": [1, 2], "b": ["x", "y"]}),

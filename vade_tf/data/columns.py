@@ -91,17 +91,10 @@ class Column:
         return any(isinstance(level, str) for level in self.levels[: len(self.levels) - self.rest])
 
     def encode(self, values: pandas.Series, argument: str) -> tuple[np.ndarray, str]:
-        """Cells -> features.
-
-        Args:
-            values: the column of any table, [n].
-            argument: what an error names.
-
-        Returns:
-            float32 [n, width], NaN in all of a missing cell; and a note about unseen levels, or "".
+        """Cells [n] -> features, float32 [n, width], NaN in all of a missing cell; and a note of unseen levels, or "".
 
         Raises:
-            InputError: a cell that is no number where there should be one, or too large a number.
+            InputError: a cell is no number or date where there should be one; it names column, row and value.
         """
         values = without_missing(values)
         if self.kind in ("number", "date"):
@@ -129,14 +122,10 @@ class Column:
             stamps = np.round(np.where(missing, 0.0, x[:, 0] + self.offset) * MICROSECONDS_PER_DAY)
             return pandas.Series(stamps.astype("int64").astype("M8[us]")).mask(missing)
         known = np.where(missing[:, None], 0.0, x)
-        if self.kind == "category":
-            codes = known.argmax(axis=1)
-        else:
-            last = len(self.levels) - 1
-            codes = np.clip(np.rint(known[:, 0]) if self.kind == "ordered" else known[:, 0] >= 0.5, 0, last).astype(int)
         if self.kind == "ordered":
-            codes = np.where(missing, -1, codes)
+            codes = np.where(missing, -1, np.clip(np.rint(known[:, 0]), 0, len(self.levels) - 1)).astype(int)
             return pandas.Series(pandas.Categorical.from_codes(codes, list(self.levels), ordered=True))
+        codes = known.argmax(axis=1) if self.kind == "category" else (known[:, 0] >= 0.5).astype(int)
         cells = pandas.Series(list(self.levels)).take(codes).reset_index(drop=True)
         return cells.mask(missing) if missing.any() else cells
 
@@ -159,14 +148,10 @@ class Column:
         unusable = (np.isnan(v) & values.notna().to_numpy()) | (np.abs(v) > MAX_VALUE)
         if unusable.any():
             place = int(unusable.argmax())
-            what = "a date" if self.kind == "date" else "a finite number below 1e30"
-            form = f" (as {self.form})" if self.form else ""
-            raise InputError(
-                argument,
-                f"{what}{form} or an empty cell in every row of column {self.name!r}",
-                f"{short(values.iloc[place])!r} at row {row_of(values, place)}",
-                "correct it, or leave it empty",
-            )
+            row = values.index[place] if isinstance(values.index, pandas.RangeIndex) else place  # in its whole table
+            what = f"a date {self.form}".strip() if self.kind == "date" else "a finite number below 1e30"
+            expected = f"{what} or an empty cell in every row of column {self.name!r}"
+            raise InputError(argument, expected, f"{short(values.iloc[place])!r} at row {row}")
         return v - self.offset if self.power is None else _with_power(v - self.offset, *self.power)
 
     def _codes(self, cells: Iterable) -> list[int]:
@@ -226,16 +211,11 @@ def date_form(texts: list[str]) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that days come first in 13/1/2020
         for text in texts[:10]:
-            days_first = "." in text
-            for first in (days_first, not days_first):
-                morning = text.replace("PM", "AM").replace("pm", "am")  # of an afternoon pandas guesses none
-                forms[guess_datetime_format(morning, dayfirst=first) or ""] = None
-    for form in forms:
-        if form.startswith("%Y-%m-%d"):
-            form = ISO
-        if (form == ISO or all(part in form for part in ("%Y", "%d"))) and not np.isnan(read_dates(cells, form)).any():
-            return form
-    return ""
+            morning = text.replace("PM", "AM").replace("pm", "am")  # of an afternoon pandas guesses none
+            for days_first in ("." in text, "." not in text):
+                forms[guess_datetime_format(morning, dayfirst=days_first) or ""] = None
+    found = (ISO if form.startswith("%Y-%m-%d") else form for form in forms if "%Y" in form and "%d" in form)
+    return next((form for form in found if not np.isnan(read_dates(cells, form)).any()), "")
 
 
 def key_of(value, as_text: bool) -> str:
@@ -274,11 +254,6 @@ def examples(values) -> str:
     """The first of these values, as a note cites them."""
     found = list(values)
     return ", ".join(repr(short(value)) for value in found[:EXAMPLES]) + (", ..." if len(found) > EXAMPLES else "")
-
-
-def row_of(values: pandas.Series, place: int) -> int:
-    """The number of a cell's row in its table, which the index says of some rows of it."""
-    return int(values.index[place]) if isinstance(values.index, pandas.RangeIndex) else place
 
 
 def _days(micros: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ _IDENTIFIER = re.compile(r"([iI][dD]|(?i:index|row_?id)|.*([_. -][iI][dD]|[a-z](
 
 
 def infer(name: str | int, values: pandas.Series, argument: str, first: bool = False) -> Column | str:
-    """The column that these values make.
+    """The column that these values [n] make, or why it is left out.
 
     Args:
         name: of the column.
@@ -43,11 +43,8 @@ def infer(name: str | int, values: pandas.Series, argument: str, first: bool = F
         argument: what an error names.
         first: whether it is the first of its table, where an index without a name stands.
 
-    Returns:
-        The column, or why it is left out.
-
     Raises:
-        InputError: cells that are neither numbers, texts, truth values nor dates, or too large a number.
+        InputError: a number that is not finite.
     """
     values = without_missing(values)
     missing = int(values.isna().sum())

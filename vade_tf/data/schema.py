@@ -16,7 +16,6 @@ from vade_tf.data.inference import infer
 from vade_tf.errors import InputError, tell
 
 MAX_NAMES = 8  # columns that a line names
-AMBIGUOUS_DATES = {"%m/%d/%Y": "months first, as 12/31/2020", "%d/%m/%Y": "days first, as 31/12/2020"}
 
 
 @dataclass(frozen=True)
@@ -98,18 +97,13 @@ class Schema:
         return {int(at): str(c.name) for at, c in zip(ends, self.columns, strict=False) if c.kind == "number"}
 
     def encode(self, frame: pandas.DataFrame, argument: str = "x") -> tuple[np.ndarray, list[str]]:
-        """Rows of a table -> features.
-
-        Args:
-            frame: columns of the same names in any order, [n, any number]; further ones are ignored.
-            argument: what an error names.
+        """Rows of a table, its columns in any order -> features; and notes of what is ignored, missing or unknown.
 
         Returns:
-            x, float32 [n, D], NaN in all features of a missing cell; and notes: what was ignored or taken as missing,
-            and of how many rows nothing is known.
+            x, float32 [n, D], NaN in all features of a missing cell; and sentences.
 
         Raises:
-            InputError: a column is not there, or a cell cannot be that column's; it names column, row and value.
+            InputError: a column is not there, or a cell cannot be that column's.
         """
         frame = as_frame(frame)
         names = named(frame, argument)
@@ -148,27 +142,22 @@ class Schema:
 
     def describe(self) -> list[str]:
         """What is done with the columns, a line a kind, and why others are left out."""
-        lines = []
+        columns, lines = self.columns, list[str]()
         for kind, meaning in KINDS.items():
-            names = [_shown(column) for column in self.columns if column.kind == kind]
-            lines += (
-                [f"{len(names):,} column{'s' * (len(names) > 1)}: {meaning} ({listed(names, str)})"] if names else []
-            )
-        dates = {
-            f"dates are read with {how}": [c.name for c in self.columns if c.form == form]
-            for form, how in AMBIGUOUS_DATES.items()
-        }
-        powers = [column.name for column in self.columns if column.power is not None]
-        far = [column.name for column in self.columns if column.kind == "number" and column.offset]
+            if names := [_shown(column) for column in columns if column.kind == kind]:
+                lines.append(f"{len(names):,} column{'s' * (len(names) > 1)}: {meaning} ({listed(names, str)})")
         said = {
-            "numbers whose power is taken (Yeo-Johnson)": powers,
-            **dates,
-            "far from 0 and near one another, so counted from their median": far,
+            "numbers whose power is taken (Yeo-Johnson)": [c.name for c in columns if c.power is not None],
+            "dates are read with months first, as 12/31/2020": [c.name for c in columns if c.form == "%m/%d/%Y"],
+            "dates are read with days first, as 31/12/2020": [c.name for c in columns if c.form == "%d/%m/%Y"],
+            "far from 0 and near one another, so counted from their median": [
+                c.name for c in columns if c.kind == "number" and c.offset
+            ],
+            f"{sum(c.missing for c in columns):,} empty cells are taken as missing": [
+                c.name for c in columns if c.missing
+            ],
         }
         lines += [f"{what}: {listed(names)}" for what, names in said.items() if names]
-        if holes := [column for column in self.columns if column.missing]:
-            cells = sum(column.missing for column in holes)
-            lines.append(f"{cells:,} empty cells are taken as missing, in {listed([c.name for c in holes])}")
         reasons: dict[str, list] = {}
         for name, reason in self.dropped.items():
             reasons.setdefault(reason, []).append(name)
@@ -176,11 +165,8 @@ class Schema:
 
     def to_dict(self) -> dict:
         """The schema as JSON can hold it; `from_dict` reads it."""
-        return {
-            "form": "table",
-            "columns": [asdict(column) for column in self.columns],
-            "dropped": list(self.dropped.items()),
-        }
+        columns = [asdict(column) for column in self.columns]
+        return {"form": "table", "columns": columns, "dropped": list(self.dropped.items())}
 
     @classmethod
     def from_dict(cls, values: dict) -> "Schema":
@@ -223,11 +209,7 @@ def as_frame(x):
 def coded_frame(frame, argument: str, counts: bool, transform: str | None) -> tuple[np.ndarray, Schema]:
     """A DataFrame of pandas, Polars or Arrow as features [n, D], and their schema; warns of what there is to say of it.
 
-    Args:
-        frame: the table.
-        argument: what an error names.
-        counts: whether every column is a number, as it is.
-        transform: see `Schema.infer`.
+    counts: whether every column is a number, as it is.
     """
     frame = as_frame(frame)
     schema = Schema.counted(frame, argument) if counts else Schema.infer(frame, argument, transform)

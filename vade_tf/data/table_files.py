@@ -95,7 +95,7 @@ def read_like(file: Path, dialect: Dialect | None, schema: Coded | None, as_writ
     """A text file's table, in which columns that held texts in the training hold texts. Args: as `tables.read_text`."""
     columns = schema.columns if isinstance(schema, Schema) else ()
     levels = [str(column.name) for column in columns if column.has_texts]
-    return tables.read_text(file, dialect or Dialect(), levels=levels, as_written=as_written)
+    return tables.read_text(file, dialect or Dialect(), levels, as_written)
 
 
 def load_lines(file: Path, labels, likelihood: str, schema) -> Dataset:

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import reprlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,9 +50,8 @@ def ending(file: Path) -> str:
 def read_text(
     file: Path,
     dialect: Dialect,
-    *,
-    levels: list[str] | None = None,
-    as_written: list[str] | None = None,
+    levels: Collection[str] = (),
+    as_written: Collection[str] = (),
     rows: int | None = None,
 ) -> pandas.DataFrame:
     """The table of a text file in UTF-8.
@@ -60,7 +60,7 @@ def read_text(
         file: the file.
         dialect: how it is written.
         levels: names of columns that hold texts, even if all look like numbers.
-        as_written: names of columns whose cells stay the texts they are, whatever they say; None: of none.
+        as_written: names of columns whose cells stay the texts they are, whatever they say.
         rows: how many to read; None: all.
 
     Raises:
@@ -68,29 +68,27 @@ def read_text(
         ValueError, OSError: as pandas raises them for what is damaged.
     """
     sep = separator(file, dialect.decimal) if dialect.sep is None else dialect.sep
-    header = None if dialect.header == "none" else dialect.header
-    if header is not None and not header.isdecimal():
-        raise InputError("header", "the number of the line with the names, counted from 0, or none", repr(header))
+    how: dict = {"sep": r"\s+" if sep == " " else sep, "encoding": "utf-8-sig", "skipinitialspace": True, "nrows": rows}
+    if dialect.header == "none":
+        width = pandas.read_csv(file, **{**how, "header": None, "nrows": 1}).shape[1]
+        how |= {"header": None, "names": [f"column_{number}" for number in range(width)]}
+    elif dialect.header.isdecimal():
+        how["header"] = int(dialect.header)
+    else:
+        raise InputError("header", "the number of the line with the names, counted from 0, or none", dialect.header)
     pairs = [pair.partition("=") for pair in names_in(dialect.dtype, "dtype")]
     if any(not kind for _, _, kind in pairs):
         raise InputError("dtype", "columns and their types, as in zip=str,year=category", repr(dialect.dtype))
-    kinds = {name: {"str": "category"}.get(kind, kind) for name, _, kind in pairs}
-    whole = dict.fromkeys(as_written or (), str)
+    kinds = dict.fromkeys(levels, str) | {name: {"str": "category"}.get(kind, kind) for name, _, kind in pairs}
     table = pandas.read_csv(
         file,
-        sep=r"\s+" if sep == " " else sep,
         decimal=dialect.decimal,
-        header=None if header is None else int(header),
         na_values=[*MISSING, *names_in(dialect.na_values, "na_values")],
-        dtype={name: kind for name, kind in {**dict.fromkeys(levels or (), str), **kinds}.items() if name not in whole},
-        converters=whole,
-        encoding="utf-8-sig",
-        skipinitialspace=True,
+        dtype={name: kind for name, kind in kinds.items() if name not in as_written},
+        converters=dict.fromkeys(as_written, str),
         low_memory=False,
-        nrows=rows,
+        **how,
     )
-    if header is None:
-        table.columns = [f"column_{number}" for number in range(table.shape[1])]
     if isinstance(table.index, pandas.RangeIndex):
         return table
     return table.reset_index(names="Unnamed: 0")  # rows of one more cell than the header, which names them

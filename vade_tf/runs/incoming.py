@@ -181,9 +181,9 @@ def _of_table(
     if not whole:
         return Incoming(x, table, id)
     _tell(left_empty([table], schema))
-    if typed:
-        return Incoming(x, table, id)
     cells = tables.read_text(file, dialect, as_written=list(table)).rename(columns=str)
+    if typed:
+        return Incoming(x, cells.assign(**{name: table[name] for name in own}), id)
     return Incoming(x, table, id, cells)
 
 
