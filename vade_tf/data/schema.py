@@ -176,7 +176,10 @@ class Schema:
             ValueError: no schema has such values.
         """
         try:
-            tuples = [{key: tuple(v) if isinstance(v, list) else v for key, v in c.items()} for c in values["columns"]]
+            tuples = [
+                {key: tuple(v) if isinstance(v, list) else v for key, v in each.items() if (key, v) != ("log", False)}
+                for each in values["columns"]  # older versions say that they took no logarithm
+            ]
             columns = tuple(Column(**each) for each in tuples)
             dropped = {name: str(reason) for name, reason in values["dropped"]}
         except (KeyError, TypeError, AttributeError) as error:
