@@ -2,20 +2,13 @@
 
 import json
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from vade_tf import VaDEClusterer, archive, export
-from vade_tf.data import coding
-from vade_tf.data.columns import Column
-from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
-from vade_tf.runs import train
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
-from vade_tf.runs.study import Study
 
 CHOICE = {"n_clusters": 3, "why": "it is", "tried": [2, 3], "strength": [0.5, 0.9]}
 BOUND = {"elbo": -9.0, "distortion": 8.0, "rate_z": 0.5, "rate_c": 0.5}
@@ -82,40 +75,6 @@ def test_what_was_not_measured_is_none(run):
 def test_figures_that_no_run_writes_are_refused(run, model, values, message):
     with pytest.raises(InputError, match=rf"metrics.json is (missing or )?damaged \({message}.*\); copy the run"):
         _ = run({**METRICS, **values}, model).metrics
-
-
-@pytest.mark.parametrize(
-    ("name", "levels"), [("n" * 700_000, ["a", "b"] * 50), ("n", ["a" * 2_000_000, "b" * 2_000_000] * 20)]
-)
-def test_what_a_run_could_not_read_again_is_refused_before_it_is_written(tmp_path, name, levels):
-    """A name that each of many levels has, and long levels; `schema` reads up to 64 MiB."""
-    column = Column(name, "category", tuple(f"{i}{level}" for i, level in enumerate(levels)))
-    with pytest.raises(InputError, match=r"data: expected names and levels .*leave out the column"):
-        coding.check(Schema((column,), {}), "data")
-    short = Schema((replace(column, name="n" * 1000, levels=("a" * 20_000, "b")),), {})
-    coding.check(short, "data")
-    about = {"source": "x.csv", "rows": 3, "features": 3, "crc32": 1}
-    assert Run.create(tmp_path / "run", TrainConfig(data="x.csv", clusters=3), about, short).schema == short
-
-
-def test_no_export_and_no_saved_clusterer_has_what_could_not_be_read_again(tmp_path, small_model):
-    schema = Schema((Column("n" * 700_000, "category", tuple(f"{i}" for i in range(100))),), {})
-    with pytest.raises(InputError, match=r"schema: expected names and levels .*leave out the column"):
-        export(small_model(), tmp_path / "served", schema=schema)
-    clusterer = VaDEClusterer(2)
-    clusterer.schema_ = schema
-    with pytest.raises(InputError, match=r"X: expected names and levels .*leave out the column"):
-        archive.save(clusterer, tmp_path / "c.keras")
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("begin", [train.train, lambda config, out: Study.begin("seeds", config, out, [0, 1])])
-def test_nothing_is_written_of_what_could_not_be_read_again(tmp_path, begin):
-    rows = "".join(f"l{i % 100},{i % 7}.5\n" for i in range(300))
-    (tmp_path / "x.csv").write_text(f"{'n' * 700_000},b\n{rows}")
-    with pytest.raises(InputError, match=r"data: expected names and levels .*leave out the column"):
-        begin(TrainConfig(data=str(tmp_path / "x.csv"), clusters=2), tmp_path / "out")
-    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("value", [1e308, -1e308, 1.1e30])

@@ -1,9 +1,5 @@
-"""How rows were coded, as JSON holds it -> the schema that codes others alike: of tables, texts, pictures or genes.
+"""How rows were coded, as JSON holds it -> the schema that codes others alike: of tables, texts, pictures or genes."""
 
-Reads no rows.
-"""
-
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +8,7 @@ from vade_tf.data.genes import Genes
 from vade_tf.data.pictures import Pictures
 from vade_tf.data.schema import Schema
 from vade_tf.data.texts import Texts
-from vade_tf.errors import InputError, cited
-from vade_tf.reading import LARGEST_JSON, json_object, parsed
+from vade_tf.reading import json_object
 
 FORMS: dict[str, Callable[[dict], Coded]] = {
     "table": Schema.from_dict,
@@ -30,25 +25,6 @@ def read(file: Path) -> Coded:
         ValueError: it holds none; an InputError where it is no object.
     """
     return coded(json_object(file, {"form": str}))
-
-
-def check(schema: Coded, argument: str) -> None:
-    """Raises InputError where a file would hold a schema that `coded` refuses.
-
-    Args:
-        schema: which is to be written.
-        argument: what the error names.
-    """
-    text = json.dumps(schema.to_dict())
-    try:
-        if len(text) > LARGEST_JSON:
-            raise ValueError(f"more than {LARGEST_JSON:,} bytes")
-        coded(parsed(text))
-    except ValueError as error:
-        raise InputError(
-            f"{argument}: expected names and levels of columns that a file can hold, got {cited(error)}; leave out the "
-            "column where they are longest"
-        ) from error
 
 
 def coded(values: dict) -> Coded:

@@ -1,33 +1,36 @@
-"""`Column`: one column of a table: what its values are, and how they become float32 features and come back.
+"""`Column`: what one column of a table holds, and how its cells become float32 features and features its cells.
 
-Knows no file and no table, nor by which rules a column is found: those are in `inferring`.
+Knows no file and no table; `inference` finds what a column is.
 """
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 import numpy as np
 import pandas
+from pandas.api import types
 
-from vade_tf.data.cells import (
-    Level,
-    are_codes,
-    factorized,
-    key_of,
-    number_key,
-    read_numbers,
-    short,
-    sign_of,
-    without_blanks,
-)
-from vade_tf.data.dates import DAY, ISO, read_dates
 from vade_tf.errors import InputError
 
-KINDS = ("number", "ordered", "category", "boolean", "date")
-MOST = 1e30  # value of a cell; float32 cannot square more
-LEAST = 1e-12  # base of a power; what a model draws may lie beyond all that a power reaches
-SHOWN = 3  # values that a note cites
+KINDS = {
+    "number": "a number each",
+    "ordered": "ordered levels, the rank as a number",
+    "category": "a category each, one feature a level",
+    "boolean": "two values each, as 0 and 1",
+    "date": "dates, as days from their median",
+}
+BLOCKS = {"boolean": "bernoulli", "category": "categorical"}  # all other kinds are gaussian
+MISSING = {  # those of pandas, and "?"
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA"),
+    *("NULL", "NaN", "None", "n/a", "nan", "null", "?"),
+}
+MAX_VALUE = 1e30  # float32 cannot square more
+MIN_POWER_BASE = 1e-12  # what a model draws may lie beyond all that a power reaches
+MICROSECONDS_PER_DAY = 86_400_000_000
+EXAMPLES = 3  # values that a note cites
+ISO = "ISO8601"  # as pandas calls it
+Level = str | int | float | bool
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,8 @@ class Column:
         missing: number of cells without a value when it was inferred.
         power: (lambda, mean, standard deviation) of the transform of Yeo and Johnson (2000), as scikit-learn's
             `PowerTransformer` fits them to numbers; None: they are as they are.
-        offset: of a date: what counts as 0, in days since 1970-01-01; of a number: what is taken away from it.
-        form: of numbers or dates that came as text: how they are written, "" for the usual way; a sign comes first.
+        offset: what is taken away from a number, or from a date in days since 1970-01-01.
+        form: the format of dates that came as texts, as `pandas.to_datetime` takes it; else "".
         rest: whether the last level of a category stands for all that are not listed.
     """
 
@@ -56,6 +59,17 @@ class Column:
     form: str = ""
     rest: bool = False
 
+    def __post_init__(self):
+        """Raises ValueError where no column is like this, for it may come from a file."""
+        scalars = (self.name, *self.levels)
+        numbers = [self.offset, *(self.power or ()), *(each for each in scalars if isinstance(each, float))]
+        if not all(isinstance(each, str | int | float) for each in scalars) or not np.isfinite(numbers).all():
+            raise ValueError(f"expected names and levels that are texts or numbers, got {scalars}")
+        if self.kind not in KINDS or (self.kind in ("number", "date")) != (len(self.levels) < 2):
+            raise ValueError(f"expected no column {self.name!r} of the kind {self.kind!r} and these levels")
+        if self.form and self.kind != "date":
+            raise ValueError(f"numbers of {self.name!r} are written as {self.form}, which is no longer read")
+
     @property
     def width(self) -> int:
         """Number of its features."""
@@ -64,69 +78,54 @@ class Column:
     @property
     def features(self) -> list[str]:
         """Names of its features."""
-        if self.kind == "category":
-            return [f"{self.name}={level}" for level in self.levels]
-        return [str(self.name)]
+        return [f"{self.name}={level}" for level in self.levels] if self.kind == "category" else [str(self.name)]
 
     @property
     def block(self) -> str:
         """The family of its features: "gaussian", "bernoulli" or "categorical"."""
-        return {"boolean": "bernoulli", "category": "categorical"}.get(self.kind, "gaussian")
+        return BLOCKS.get(self.kind, "gaussian")
 
-    def encode(self, values: pandas.Series, argument: str) -> tuple[np.ndarray, str, int]:
-        """Cells -> features.
+    @property
+    def has_texts(self) -> bool:
+        """Whether its levels are texts, though some may look like numbers."""
+        return any(isinstance(level, str) for level in self.levels[: len(self.levels) - self.rest])
 
-        Args:
-            values: the column of any table, [n].
-            argument: what an error names.
-
-        Returns:
-            float32 [n, width], NaN in all of a missing cell; a note about cells that were taken as missing, or that may
-            be in another unit, or ""; and how many were taken as missing.
+    def encode(self, values: pandas.Series, argument: str) -> tuple[np.ndarray, str]:
+        """Cells [n] -> features, float32 [n, width], NaN in all of a missing cell; and a note of unseen levels, or "".
 
         Raises:
-            InputError: a cell that is no number where there should be one, or too large a number.
+            InputError: a cell is no number or date where there should be one; it names column, row and value.
         """
-        values = without_blanks(values, self.levels)
+        values = without_missing(values)
         if self.kind in ("number", "date"):
-            note = self._may_be_fractions(values) if self.kind == "number" else ""
-            return self._measured(values, argument), note, 0
-        codes, unknown = self._codes(values, argument)
-        note, cells = "", 0 if self.rest else int(unknown.sum())
-        if cells:
-            note = (
-                f"{_cells(cells)} of {self.name!r} hold{'s' if cells == 1 else ''} "
-                f"{'a value' if unknown.size == 1 else 'values'} that training did not see: {examples(unknown.index)}: "
-                "taken as missing"
-            )
+            return self._measured(values, argument).astype(np.float32)[:, None], ""
+        numbers, found = pandas.factorize(values)
+        of_found = self._codes(found)
+        codes = np.array([*of_found, -1])[numbers]
+        unseen = [value for value, code in zip(found, of_found, strict=True) if code < 0]
+        note = f"values of {self.name!r} that training did not see are taken as missing: {examples(unseen)}"
         if self.kind != "category":
             coded = np.where(codes < 0, np.nan, codes)[:, None]
         else:
-            coded = np.zeros((len(values), self.width), np.float32)
-            coded[np.arange(len(values)), codes] = 1.0
+            coded = np.eye(self.width + 1, self.width, dtype=np.float32)[codes]
             coded[codes < 0] = np.nan
-        return coded.astype(np.float32), note, cells
+        return coded.astype(np.float32), note if unseen else ""
 
     def decode(self, x: np.ndarray) -> pandas.Series:
-        """Features -> cells in the units and categories that came in: [n, width] -> [n]; NaN gives a missing cell."""
+        """Features [n, width] -> cells [n] in the units and categories that came in; NaN gives a missing cell."""
         x = np.asarray(x, np.float64)
         missing = np.isnan(x).any(axis=1)
         if self.kind == "number":
-            v = x[:, 0]
-            return pandas.Series((v if self.power is None else _without_power(v, *self.power)) + self.offset)
+            v = x[:, 0] if self.power is None else _without_power(x[:, 0], *self.power)
+            return pandas.Series(v + self.offset)
         if self.kind == "date":
-            stamps = np.round(np.where(missing, 0.0, x[:, 0] + self.offset) * DAY).astype("int64").astype("M8[us]")
-            return pandas.Series(np.where(missing, np.datetime64("NaT", "us"), stamps))
-        if self.kind == "boolean":
-            codes = (x[:, 0] >= 0.5).astype(int)
-        elif self.kind == "ordered":
-            codes = np.clip(np.rint(np.where(missing, 0.0, x[:, 0])), 0, len(self.levels) - 1).astype(int)
-        else:
-            codes = np.where(missing[:, None], 0.0, x).argmax(axis=1)
+            stamps = np.round(np.where(missing, 0.0, x[:, 0] + self.offset) * MICROSECONDS_PER_DAY)
+            return pandas.Series(stamps.astype("int64").astype("M8[us]")).mask(missing)
+        known = np.where(missing[:, None], 0.0, x)
         if self.kind == "ordered":
-            return pandas.Series(
-                pandas.Categorical.from_codes(np.where(missing, -1, codes), list(self.levels), ordered=True)
-            )
+            codes = np.where(missing, -1, np.clip(np.rint(known[:, 0]), 0, len(self.levels) - 1)).astype(int)
+            return pandas.Series(pandas.Categorical.from_codes(codes, list(self.levels), ordered=True))
+        codes = known.argmax(axis=1) if self.kind == "category" else (known[:, 0] >= 0.5).astype(int)
         cells = pandas.Series(list(self.levels)).take(codes).reset_index(drop=True)
         return cells.mask(missing) if missing.any() else cells
 
@@ -136,7 +135,7 @@ class Column:
             return self
         from sklearn.preprocessing import PowerTransformer
 
-        v = self._measured(values, str(self.name)).astype(np.float64)
+        v = self._measured(without_missing(values), str(self.name)).astype(np.float32)[:, None].astype(np.float64)
         with np.errstate(all="ignore"):  # numbers near one another and far from 0 have none
             power = float(PowerTransformer(standardize=False).fit(v).lambdas_[0])
             coded = _with_power(v, power)
@@ -144,97 +143,130 @@ class Column:
         return replace(self, power=(power, mean, std)) if np.isfinite(power + mean + std) and std > 0 else self
 
     def _measured(self, values: pandas.Series, argument: str) -> np.ndarray:
-        """The feature of a number or a date, [n, 1]."""
-        found = read_dates(values, self.form) if self.kind == "date" else read_numbers(values, self.form)
-        if found is None:
-            row, cell = self._stranger(values)
-            what, form = ("a date", day_as(self.form)) if self.kind == "date" else ("a number", self.form)
-            what += f" (as {form})" if form else ""
-            raise InputError(
-                f"{argument}: expected {what} or an empty cell in every row of column {self.name!r}, got {cell!r} at "
-                f"row {row}; correct it, or leave it empty"
-            )
-        v = found[0]
-        if (unusable := np.abs(v) > MOST).any():
-            row = int(unusable.argmax())
-            raise InputError(
-                f"{argument}: expected finite numbers below 1e30 in column {self.name!r}, got {v[row]} at row {row}; "
-                "drop the row, or leave the cell empty"
-            )
-        v = v - self.offset if self.power is None else _with_power(v - self.offset, *self.power)
-        return v.astype(np.float32)[:, None]
+        """Numbers or days, float64 [n]."""
+        v = read_dates(values, self.form or ISO) if self.kind == "date" else read_numbers(values)
+        unusable = (np.isnan(v) & values.notna().to_numpy()) | (np.abs(v) > MAX_VALUE)
+        if unusable.any():
+            place = int(unusable.argmax())
+            row = values.index[place] if isinstance(values.index, pandas.RangeIndex) else place  # in its whole table
+            what = f"a date {self.form}".strip() if self.kind == "date" else "a finite number below 1e30"
+            expected = f"{what} or an empty cell in every row of column {self.name!r}"
+            raise InputError(argument, expected, f"{short(values.iloc[place])!r} at row {row}")
+        return v - self.offset if self.power is None else _with_power(v - self.offset, *self.power)
 
-    def _may_be_fractions(self, values: pandas.Series) -> str:
-        """A note where numbers are percent, and these have no sign of it and lie between -1 and 1; else ""."""
-        if sign_of(self.form) != "%" or any(isinstance(cell, str) and "%" in cell for cell in values):
-            return ""
-        numbers = read_numbers(values, self.form)
-        v = np.nan_to_num(numbers[0]) if numbers is not None else np.zeros(1)
-        if not v.any() or np.abs(v).max() > 1:
-            return ""
-        return f"numbers of {self.name!r} lie between -1 and 1 and have no %, as those of training had: read as percent"
+    def _codes(self, cells: Iterable) -> list[int]:
+        """The number of each cell's level; of an unknown one -1, or that of the rest."""
+        known = {key_of(level, self.has_texts): code for code, level in enumerate(self.levels)}
+        return [known.get(key_of(cell, self.has_texts), len(self.levels) - 1 if self.rest else -1) for cell in cells]
 
-    def _stranger(self, values: pandas.Series) -> tuple[int, object]:
-        """The first cell that is of no use, and its row."""
-        read = read_dates if self.kind == "date" else read_numbers
-        first, end = 0, len(values)
-        while end - first > 1:  # by halves: the first of them that cannot be read
-            middle = (first + end) // 2
-            if read(values.iloc[:middle], self.form) is None:  # from the top: one form beside another may be of no use
-                end = middle
-            else:
-                first = middle
-        return first, short(values.iloc[first])
 
-    def _codes(self, values: pandas.Series, argument: str) -> tuple[np.ndarray, pandas.Series]:
-        """The number of each cell's level, -1 where it is missing; and how many cells hold each unknown value."""
-        numbers, found = factorized(values, f"{argument}: column {self.name!r}")
-        places = self.places(found)
-        last = len(self.levels) - 1 if self.rest else -1
-        codes = np.array([*(last if place < 0 else place for place in places), -1])
-        counts = np.bincount(numbers[numbers >= 0], minlength=len(found))
-        unknown = {key_of(v): int(c) for v, c, place in zip(found, counts, places, strict=True) if place < 0 and c}
-        return codes[numbers], pandas.Series(unknown, dtype=int)
+def without_missing(values: pandas.Series) -> pandas.Series:
+    """A column in which texts of `MISSING` are missing cells; a sparse one is dense."""
+    if isinstance(values.dtype, pandas.SparseDtype):
+        return values.sparse.to_dense()
+    if not is_texts(values):
+        return values
+    return values.mask(values.map(lambda cell: isinstance(cell, str) and cell.strip() in MISSING).astype(bool))
 
-    def places(self, cells: Sequence) -> list[int]:
-        """The number of each cell's level, -1 where it is none; of two levels 0 and 1 the first is false, too.
 
-        A number is a code that is one without its 0s in front, as pandas reads 01067 where nobody tells it otherwise.
-        """
-        known = {key_of(level): code for code, level in enumerate(self.levels)}
-        listed = self.levels[: len(self.levels) - self.rest]
-        numbers = not any(isinstance(level, str) for level in listed)
-        if len(known) == 2 and known.keys() & {"false", "0"} and known.keys() & {"true", "1"}:  # also True beside 0
-            numbers = True
-            for word, digit in (("false", "0"), ("true", "1")):
-                known[word] = known[digit] = known[word] if word in known else known[digit]
-        codes = [known.get(key_of(cell), -1) for cell in cells]
-        short_codes = {number_key(level): code for code, level in enumerate(listed)} if are_codes(listed) else {}
-        if len(short_codes) == len(listed):
-            codes = [
-                short_codes.get(key_of(cell), -1) if code < 0 and not isinstance(cell, str) else code
-                for cell, code in zip(cells, codes, strict=True)
-            ]
-        if numbers:  # "1.0" is 1 then
-            codes = [
-                known.get(number_key(cell), -1) if code < 0 else code for cell, code in zip(cells, codes, strict=True)
-            ]
-            fractions = [(code, np.float32(level)) for code, level in enumerate(self.levels) if _is_fraction(level)]
-            single = {level: code for code, level in fractions}
-            if len(single) == len(fractions):  # 0.1 in single precision is 0.1
-                codes = [
-                    single.get(np.float32(cell), -1) if code < 0 and _is_fraction(cell) else code
-                    for cell, code in zip(cells, codes, strict=True)
-                ]
-        return codes
+def is_texts(values: pandas.Series) -> bool:
+    """Whether cells may be texts."""
+    return types.is_object_dtype(values.dtype) or types.is_string_dtype(values.dtype)
+
+
+def read_numbers(values: pandas.Series) -> np.ndarray:
+    """Cells as numbers, float64 [n]; NaN where they are missing or none. Spans of time are days."""
+    if types.is_timedelta64_dtype(values.dtype):
+        return _days(values.to_numpy("m8[us]"))
+    if not types.is_numeric_dtype(values.dtype):
+        values = pandas.to_numeric(values.astype(object), errors="coerce")
+    if types.is_complex_dtype(values.dtype):
+        return np.full(len(values), np.nan)
+    return values.to_numpy(np.float64, na_value=np.nan)
+
+
+def read_dates(values: pandas.Series, form: str) -> np.ndarray:
+    """Cells as days since 1970-01-01, float64 [n]; NaN where they are missing, or no dates of this form."""
+    if isinstance(values.dtype, pandas.CategoricalDtype):
+        values = values.astype(values.dtype.categories.dtype)
+    if isinstance(values.dtype, pandas.PeriodDtype):
+        values = values.dt.to_timestamp()
+    if types.is_numeric_dtype(values.dtype):
+        return np.full(len(values), np.nan)
+    if is_texts(values):
+        values = values.mask(values.isin(["now", "today"]).astype(bool))  # pandas would ask the clock
+    if values.dtype.kind != "M" or getattr(values.dtype, "tz", None) or not isinstance(values.dtype, np.dtype):
+        values = pandas.to_datetime(values, format=form, errors="coerce", utc=True).dt.tz_localize(None)
+    return _days(values.to_numpy("M8[us]").astype("m8[us]"))
+
+
+def date_form(texts: list[str]) -> str:
+    """The format in which all texts are dates with day, month and year; "" where there is none.
+
+    Months come first in 1/2/2020, days in 1.2.2020, unless other texts say otherwise.
+    """
+    from pandas.tseries.api import guess_datetime_format
+
+    cells, forms = pandas.Series(texts, dtype=object), dict[str, None]()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that days come first in 13/1/2020
+        for text in texts[:10]:
+            morning = text.replace("PM", "AM").replace("pm", "am")  # of an afternoon pandas guesses none
+            for days_first in ("." in text, "." not in text):
+                forms[guess_datetime_format(morning, dayfirst=days_first) or ""] = None
+    found = (ISO if form.startswith("%Y-%m-%d") else form for form in forms if "%Y" in form and "%d" in form)
+    return next((form for form in found if not np.isnan(read_dates(cells, form)).any()), "")
+
+
+def key_of(value, as_text: bool) -> str:
+    """What two cells have in common that hold the same level: "1" for 1 and 1.0.
+
+    as_text: whether levels are texts, of which "1.0" and "01" are others; else these are 1, too, and True is.
+    """
+    if isinstance(value, str):
+        value = value.strip()
+        if as_text:
+            return value
+        try:
+            value = float({"true": "1", "false": "0"}.get(value.lower(), value))
+        except ValueError:
+            return value
+    if isinstance(value, bool | np.bool_):
+        value = str(value) if as_text else int(value)
+    if isinstance(value, float | np.floating):
+        return str(int(value)) if float(value).is_integer() else str(np.float32(value))
+    return str(value).strip()
+
+
+def plain(value) -> Level:
+    """A level as JSON can hold it."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if isinstance(value, bool | int | float) and np.isfinite(value) else str(value).strip()
+
+
+def short(value):
+    """A cell as a message shows it."""
+    value = plain(value)
+    return value if not isinstance(value, str) or len(value) <= 40 else value[:40] + "..."
+
+
+def examples(values) -> str:
+    """The first of these values, as a note cites them."""
+    found = list(values)
+    return ", ".join(repr(short(value)) for value in found[:EXAMPLES]) + (", ..." if len(found) > EXAMPLES else "")
+
+
+def _days(micros: np.ndarray) -> np.ndarray:
+    """Spans of time, m8[us], as days, float64; NaN where they are missing."""
+    return np.where(np.isnat(micros), np.nan, micros.astype("int64") / MICROSECONDS_PER_DAY)
 
 
 def _with_power(v: np.ndarray, power: float, mean: float = 0.0, std: float = 1.0) -> np.ndarray:
     """Yeo and Johnson's transform of numbers, NaN where they are."""
     p = np.where(v < 0, 2.0 - power, power)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        raised = np.where(np.abs(p) < LEAST, np.log1p(np.abs(v)), np.expm1(p * np.log1p(np.abs(v))) / p)
-    return np.clip((np.sign(v) * raised - mean) / std, -MOST, MOST)
+        raised = np.where(np.abs(p) < MIN_POWER_BASE, np.log1p(np.abs(v)), np.expm1(p * np.log1p(np.abs(v))) / p)
+    return np.clip((np.sign(v) * raised - mean) / std, -MAX_VALUE, MAX_VALUE)
 
 
 def _without_power(x: np.ndarray, power: float, mean: float, std: float) -> np.ndarray:
@@ -242,24 +274,6 @@ def _without_power(x: np.ndarray, power: float, mean: float, std: float) -> np.n
     x = x * std + mean
     p = np.where(x < 0, 2.0 - power, power)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        logs = np.where(np.abs(p) < LEAST, np.abs(x), np.log(np.maximum(1 + p * np.abs(x), LEAST)) / p)
-    return np.sign(x) * np.minimum(np.expm1(logs), MOST)
-
-
-def _is_fraction(value) -> bool:
-    return isinstance(value, (float, np.floating)) and abs(float(value)) < MOST and float(value) % 1 != 0
-
-
-def day_as(form: str) -> str:
-    """A day as dates of this form are written."""
-    return datetime(2020, 12, 31, 23, 59).strftime("%Y-%m-%d" if form == ISO else form)
-
-
-def _cells(number: int) -> str:
-    return "1 cell" if number == 1 else f"{number:,} cells"
-
-
-def examples(values) -> str:
-    """The first of these values, as a note cites them."""
-    found = list(values)
-    return ", ".join(repr(short(value)) for value in found[:SHOWN]) + (", ..." if len(found) > SHOWN else "")
+        base = np.log(np.maximum(1 + p * np.abs(x), MIN_POWER_BASE)) / p
+        logs = np.where(np.abs(p) < MIN_POWER_BASE, np.abs(x), base)
+    return np.sign(x) * np.minimum(np.expm1(logs), MAX_VALUE)

@@ -1,9 +1,7 @@
 """Colour photographs as the features that a trained network sees in them."""
 
-import gzip
 import hashlib
 import tarfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +9,8 @@ import numpy as np
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.fetch import Remote, cache_folder, provide
 from vade_tf.data.observing import build
-from vade_tf.errors import InputError
-from vade_tf.reading import bounded, plain_array, size_of
+from vade_tf.errors import InputError, cited
+from vade_tf.reading import plain_array
 from vade_tf.storage import whole
 
 STL10_FILES = (
@@ -26,7 +24,7 @@ STL10_FILES = (
 STL10_FOLDER = "stl10_binary"
 STL10_SHAPE = (3, 96, 96)  # of an image in the binary files; each colour is stored column by column
 FEATURE_FILES = ("resnet50.npy", "y.npy")
-STL10_MOST = 4_000_000_000  # bytes of the archive, unpacked; it has 3.2 GB, most of them images without labels
+STL10_MAX_BYTES = 1_000_000_000  # of a file in the archive that is read; they have 221 MB and less
 STL10_PARTS = ("train_X.bin", "train_y.bin", "test_X.bin", "test_y.bin")
 
 
@@ -44,13 +42,11 @@ def load_stl10(data_dir: str | None) -> Dataset:
         if not _has_features(folder):
             folder = _make_features(folder, data_dir)
         x, y = (plain_array(folder / name) for name in FEATURE_FILES)
-    except InputError:
-        raise
-    except (OSError, EOFError, ValueError) as error:
-        raise InputError(
-            f"dataset=stl10: {folder} cannot be used ({error}); delete it and try again, or name another cache in the "
-            "environment variable VADE_TF_HOME"
-        ) from error
+    except (OSError, EOFError, ValueError, KeyError, tarfile.TarError) as error:
+        if isinstance(error, InputError):
+            raise
+        hint = "delete it and try again, or name another cache in the environment variable VADE_TF_HOME"
+        raise InputError("dataset", f"the photographs of stl10 in {folder}", cited(error), hint) from error
     return build(x, y, "stl10", data_dir or "stanford", "gaussian", standardise=False)
 
 
@@ -82,10 +78,8 @@ def extract(images: np.ndarray, weights: str | None = "imagenet", batch_size: in
     try:
         network = keras.applications.ResNet50(include_top=False, weights=weights, pooling="avg")
     except Exception as error:  # Keras raises a bare Exception for "URL fetch failure"
-        raise InputError(
-            f"dataset=stl10: ResNet-50's weights could not be downloaded ({str(error).splitlines()[0]}); put the "
-            "file of that address into ~/.keras/models"
-        ) from error
+        hint = "put the file of that address into ~/.keras/models"
+        raise InputError("dataset", "the weights of ResNet-50, which stl10 needs", cited(error), hint) from error
     scaled = keras.applications.resnet50.preprocess_input
     parts = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
     return np.concatenate([network.predict(scaled(part.astype(np.float32)), verbose=0) for part in parts])
@@ -93,37 +87,24 @@ def extract(images: np.ndarray, weights: str | None = "imagenet", batch_size: in
 
 def _read_stl10(folder: Path, data_dir: str | None) -> tuple[np.ndarray, np.ndarray]:
     """Images [n, 96, 96, 3] and labels [n] of both halves."""
-    source = folder / STL10_FOLDER
-    unpacked = source.is_dir()
-    if not unpacked:
-        source = provide("stl10", STL10_FILES, data_dir) / STL10_FILES[0].name
-    try:
-        if unpacked and sum(size_of(source / name) for name in STL10_PARTS) > STL10_MOST:
-            raise ValueError("it holds far more than the data set has")
-        parts = {name: (source / name).read_bytes() for name in STL10_PARTS} if unpacked else _unpack(source)
-        x = [np.frombuffer(parts[f"{half}_X.bin"], np.uint8).reshape(-1, *STL10_SHAPE) for half in ("train", "test")]
-        y = [np.frombuffer(parts[f"{half}_y.bin"], np.uint8) for half in ("train", "test")]
-    except (OSError, EOFError, ValueError, KeyError, tarfile.TarError, zlib.error) as error:
-        raise InputError(
-            f"dataset=stl10: {source} cannot be read ({error}); expected {', '.join(STL10_PARTS)}; delete it and try "
-            "again"
-        ) from error
+    unpacked = next((each for each in (folder, folder / STL10_FOLDER) if (each / STL10_PARTS[0]).is_file()), None)
+    if unpacked is None:
+        parts = _unpack(provide("stl10", STL10_FILES, data_dir) / STL10_FILES[0].name)
+    else:
+        parts = {name: (unpacked / name).read_bytes() for name in STL10_PARTS}
+    x = [np.frombuffer(parts[f"{half}_X.bin"], np.uint8).reshape(-1, *STL10_SHAPE) for half in ("train", "test")]
+    y = [np.frombuffer(parts[f"{half}_y.bin"], np.uint8) for half in ("train", "test")]
     return np.concatenate(x).transpose(0, 3, 2, 1), np.concatenate(y)
 
 
 def _unpack(archive: Path) -> dict[str, bytes]:
-    """The four files of the labelled halves; the archive is read once and not to its end where it has them sooner."""
+    """The four files of the labelled halves; the archive is not read to its end where it has them sooner."""
     parts: dict[str, bytes] = {}
-    with (
-        gzip.open(archive) as unpacked,
-        tarfile.open(fileobj=bounded(unpacked, STL10_MOST), mode="r|") as members,
-    ):
+    with tarfile.open(archive, "r|gz") as members:
         for member in members:
             name = Path(member.name).name
-            if name not in STL10_PARTS or member.issparse():  # holes of any size take no bytes
-                continue
-            if (content := members.extractfile(member)) is not None:
-                parts[name] = content.read()
+            if name in STL10_PARTS and (content := members.extractfile(member)) is not None:
+                parts[name] = content.read(STL10_MAX_BYTES)
             if len(parts) == len(STL10_PARTS):
                 break
     return parts

@@ -48,6 +48,7 @@ def load_file(
     image_shape: Sequence[int] | None = None,
     scored: bool = True,
     declared: tuple[int, ...] | None = None,
+    dialect: tables.Dialect | None = None,
 ) -> Dataset:
     """Rows of a file.
 
@@ -74,6 +75,7 @@ def load_file(
         scored: False leaves out labels that are not asked for.
         declared: the shape of images that the rows of an array, or all columns of a table, are said to be, and to which
             those of a folder are brought; () says that rows are none. Default: it is seen by their values.
+        dialect: how a table's text file is written.
 
     Returns:
         The rows; they have no schema where the file is an array and none of a table was given. The notice says what was
@@ -127,7 +129,7 @@ def load_file(
                 if asked[argument] is not None:
                     raise InputError(f"{argument}: goes with a table that has columns, got lines of text; leave it out")
             return table_files.load_lines(file, labels, likelihood, schema)
-        how = asked | {"text": text}
+        how = asked | {"text": text, "dialect": dialect}
         return table_files.load(file, kind, labels, likelihood, how, declared, schema, plain, in_file)
 
 

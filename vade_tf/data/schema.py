@@ -11,34 +11,11 @@ from typing import ClassVar
 import numpy as np
 import pandas
 
-from vade_tf.data.cells import COMMA, as_frame, key_of, read_numbers, short, without_blanks
-from vade_tf.data.columns import KINDS, MOST, Column
-from vade_tf.data.inferring import infer
-from vade_tf.data.joint import alike
-from vade_tf.data.schema_words import NAMED, described, how_many, listed, unknown_rows, unread
+from vade_tf.data.columns import KINDS, Column, short
+from vade_tf.data.inference import infer
 from vade_tf.errors import InputError, tell
-from vade_tf.machine import TooLarge, check_memory
-from vade_tf.reading import LARGEST_JSON, each, finite, record
 
-LAST_DAY = 1e8  # microseconds since 1970 still are a 64-bit number
-
-_LEVELS: dict[str, Callable[[tuple], bool]] = {
-    "number": lambda levels: not levels,
-    "date": lambda levels: not levels,
-    "ordered": lambda levels: len(levels) > 1,
-    "category": lambda levels: len(levels) > 1,
-    "boolean": lambda levels: len(levels) == 2,
-}
-_COLUMN = {
-    "name": (str, int),
-    "kind": lambda kind: isinstance(kind, str) and kind in KINDS,
-    "levels": each(list, lambda level: isinstance(level, (str, bool)) or finite(level)),
-    "missing": lambda missing: isinstance(missing, int) and missing >= 0,
-    "power": lambda power: power is None or (each(list, finite)(power) and len(power) == 3 and power[2] > 0),
-    "offset": lambda offset: finite(offset) and abs(offset) <= MOST,
-    "form": lambda form: isinstance(form, str) and len(form) < 40,
-    "rest": bool,
-}
+MAX_NAMES = 8  # columns that a line names
 
 
 @dataclass(frozen=True)
@@ -55,83 +32,44 @@ class Schema:
     dropped: dict[str | int, str]
 
     @classmethod
-    def infer(
-        cls, frame: pandas.DataFrame, argument: str = "x", semicolons: bool = False, transform: str | None = None
-    ) -> "Schema":
+    def infer(cls, frame: pandas.DataFrame, argument: str = "x", transform: str | None = None) -> "Schema":
         """The schema of a table.
 
-        Numbers, also as text with decimal commas, are numbers; two values, but for dates, are 0 and 1; texts are
-        categories of at most 100 levels; ordered categories their rank; dates days. Columns that are empty, constant,
-        an index, an identifier or different texts are left out.
+        Two values, but for dates, are 0 and 1; texts are categories of at most 100 levels; ordered categories their
+        rank; dates days. Columns that are empty, constant, an index, an identifier or different texts are left out.
 
         Args:
             frame: the table, [n, any number of columns].
             argument: what an error names.
-            semicolons: whether its file is cut by semicolons. A text "8,090" is then 8.09, unless other columns have
-                decimal points; otherwise it is 8090, unless another column has decimal commas. A text "8.090" is then
-                8090 in a column of such texts and whole numbers below 1,000; "8,090" always, if one has three digits,
-                unless semicolons and decimal commas of another column say otherwise.
             transform: "power": numbers are brought nearer to a normal distribution, see `Column.power`; None: not.
 
         Raises:
             InputError: no rows, a name twice, a cell of no known type, no column of use, or an unknown transform.
         """
         if transform not in (None, "power"):
-            raise InputError(f"transform: expected 'power' or None, got {transform!r}")
+            raise InputError("transform", "'power' or None", repr(transform))
         names = named(frame, argument)
-
-        def read(i: int, commas: bool) -> Column | str:
-            return infer(names[i], frame.iloc[:, i], argument, i == 0, commas)
-
-        def form_of(column: Column | str) -> str | None:
-            return column.form if isinstance(column, Column) and column.kind == "number" else None
-
-        found = dict(zip(names, alike(frame, read, form_of, semicolons), strict=True))
+        found = {name: infer(name, frame.iloc[:, i], argument, i == 0) for i, name in enumerate(names)}
         columns = tuple(column for column in found.values() if isinstance(column, Column))
-        dropped = {name: column for name, column in found.items() if isinstance(column, str)}
+        dropped = {name: reason for name, reason in found.items() if isinstance(reason, str)}
         if not columns:
             reasons = "; ".join(f"{short(name)!r}: {reason}" for name, reason in list(dropped.items())[:3])
-            several = argument == "data" and " different texts in " in reasons
-            texts = "; text=COLUMN clusters texts, text=lines those of a .txt, one a line" if several else ""
-            raise InputError(
-                f"{argument}: expected a column of numbers or categories that differ from row to row, got none "
-                f"({reasons}){texts}"
-            )
+            expected = "a column of numbers or categories that differ from row to row"
+            raise InputError(argument, expected, f"none ({reasons})", "texts are clustered by text")
         if transform == "power":
-            columns = tuple(c.with_power(frame.iloc[:, names.index(c.name)]) for c in columns)
+            columns = tuple(column.with_power(frame.iloc[:, names.index(column.name)]) for column in columns)
         return cls(columns, dropped)
 
     @classmethod
-    def numbers(cls, frame: pandas.DataFrame, argument: str = "x", semicolons: bool = False) -> "Schema":
-        """A schema that takes every column as a number, as it is, written as in this table; for `infer`'s arguments."""
-
-        def read(i: int, commas: bool) -> str | None:
-            numbers = read_numbers(without_blanks(frame.iloc[:, i]), commas=commas)
-            return None if numbers is None else numbers[1]
-
-        names, forms = named(frame, argument), alike(frame, read, lambda form: form, semicolons)
-        return cls(tuple(Column(n, "number", form=form or "") for n, form in zip(names, forms, strict=True)), {})
+    def numbers(cls, frame: pandas.DataFrame, argument: str = "x") -> "Schema":
+        """A schema that takes every column as a number, as it is."""
+        return cls(tuple(Column(name, "number") for name in named(frame, argument)), {})
 
     @classmethod
-    def counted(cls, frame: pandas.DataFrame, argument: str = "x", semicolons: bool = False) -> "Schema":
-        """`numbers`, but for the columns that only say which row it is."""
-        found = cls.infer(frame, argument, semicolons)
-        kept = {column.name for column in found.columns}
-        numbers = cls.numbers(frame, argument, semicolons).columns
-        return cls(tuple(column for column in numbers if column.name in kept), found.dropped)
-
-    @property
-    def written(self) -> list[str]:
-        """Names of the columns whose cells are to be taken as they are written, though they may look like numbers."""
-        texts = [any(isinstance(level, str) for level in column.levels) for column in self.columns]
-        return [str(column.name) for column, text in zip(self.columns, texts, strict=True) if text or column.form]
-
-    @property
-    def plain_beside_commas(self) -> list[str | int]:
-        """Names of numbers without a form in a table where others have decimal commas: "2.683" may be 2683 there."""
-        numbers = [column for column in self.columns if column.kind == "number"]
-        commas = any(column.form.endswith(COMMA) for column in numbers)
-        return [column.name for column in numbers if commas and not column.form]
+    def counted(cls, frame: pandas.DataFrame, argument: str = "x") -> "Schema":
+        """`numbers`, but for the columns that `infer` leaves out."""
+        found = cls.infer(frame, argument)
+        return cls(tuple(Column(column.name, "number") for column in found.columns), found.dropped)
 
     @property
     def features(self) -> list[str]:
@@ -159,58 +97,36 @@ class Schema:
         return {int(at): str(c.name) for at, c in zip(ends, self.columns, strict=False) if c.kind == "number"}
 
     def encode(self, frame: pandas.DataFrame, argument: str = "x") -> tuple[np.ndarray, list[str]]:
-        """Rows of a table -> features.
-
-        Args:
-            frame: columns of the same names in any order, [n, any number]; further ones are ignored.
-            argument: what an error names.
+        """Rows of a table, its columns in any order -> features; and notes of what is ignored, missing or unknown.
 
         Returns:
-            x, float32 [n, D], NaN in all features of a missing cell; and notes: what was ignored or taken as missing,
-            and of how many rows nothing is known.
+            x, float32 [n, D], NaN in all features of a missing cell; and sentences.
 
         Raises:
-            InputError: a column is not there, or a cell cannot be that column's; it names column, row and value.
+            InputError: a column is not there, or a cell cannot be that column's.
         """
         frame = as_frame(frame)
-        x, notes, unknown, _ = self.coded(frame, argument)
-        return x, [*self.ignored(named(frame, argument)), *notes, *unknown_rows(unknown)]
-
-    def ignored(self, names: list[str | int]) -> list[str]:
-        """What there is to say of a table whose columns have these names, all different: at most a sentence."""
-        used = {column.name for column in self.columns} | set(self.dropped)
-        extra = [name for name in names if name not in used]
-        return [f"columns that training did not have are ignored: {listed(extra)}"] if extra else []
-
-    def coded(self, frame: pandas.DataFrame, argument: str = "x") -> tuple[np.ndarray, list[str], int, Counter]:
-        """`encode` of some rows of a table: notes of their cells alone; how many rows have no known cell; and how many
-        cells of each column hold what training did not see.
-        """
         names = named(frame, argument)
         places = {name: i for i, name in enumerate(names)}
-        absent = [column.name for column in self.columns if column.name not in places]
-        if absent:
-            raise InputError(
-                f"{argument}: expected the columns that training had, got a table without {listed(absent)}; its "
-                f"columns are {listed(names)}"
-            )
-        notes, unseen, width = list[str](), list[str](), sum(column.width for column in self.columns)
-        try:
-            check_memory(4 * len(frame) * width, f"{len(frame):,} rows of {width:,} features")
-        except TooLarge as error:
-            raise InputError(f"{argument}: expected what fits in memory, got more ({error}); choose columns") from error
-        x, at, unknown = np.empty((len(frame), width), np.float32), 0, np.ones(len(frame), bool)
-        strange = Counter[str | int]()
+        if absent := [column.name for column in self.columns if column.name not in places]:
+            raise InputError(argument, f"the columns of the training, among them {listed(absent)}", listed(names))
+        notes = self.ignored(names)
+        x, at = np.empty((len(frame), len(self.features)), np.float32), 0
+        unknown = np.ones(len(frame), bool)
         for column in self.columns:
-            coded, note, cells = column.encode(frame.iloc[:, places[column.name]], argument)
-            strange[column.name] += cells
+            coded, note = column.encode(frame.iloc[:, places[column.name]], argument)
             x[:, at : at + column.width] = coded
             at += column.width
             unknown &= np.isnan(coded[:, 0])
-            told = notes if column.kind in ("number", "date") else unseen
-            told += [note] if note else []
-        more = [f"there are such cells in {how_many(unseen[NAMED:])} more"] if len(unseen) > NAMED else []
-        return x, [*notes, *unseen[:NAMED], *more], int(unknown.sum()), strange
+            notes += [note] if note else []
+        if unknown.any():
+            notes.append(f"rows without one known cell: {unknown.sum():,}; their cluster and density say nothing")
+        return x, notes
+
+    def ignored(self, names: list[str | int]) -> list[str]:
+        """A sentence where a table has columns of other names than the training had; else none."""
+        extra = [name for name in names if name not in {column.name for column in self.columns} | set(self.dropped)]
+        return [f"columns that training did not have are ignored: {listed(extra)}"] if extra else []
 
     def decode(self, x: np.ndarray) -> pandas.DataFrame:
         """Features -> rows in the names, units and categories that came in: [n, D] -> a table of n rows.
@@ -219,26 +135,38 @@ class Schema:
         rank is rounded. NaN gives a missing cell.
         """
         if np.ndim(x) != 2 or np.shape(x)[1] != len(self.features):
-            raise InputError(f"x: expected rows of {len(self.features)} features, got shape {np.shape(x)}")
-        found, at = {}, 0
-        for column in self.columns:
-            found[column.name] = column.decode(x[:, at : at + column.width])
-            at += column.width
-        return pandas.DataFrame(found)
+            raise InputError("x", f"rows of {len(self.features)} features", f"shape {np.shape(x)}")
+        ends = np.cumsum([column.width for column in self.columns])
+        parts = zip(self.columns, ends, strict=True)
+        return pandas.DataFrame({column.name: column.decode(x[:, end - column.width : end]) for column, end in parts})
 
     def describe(self) -> list[str]:
-        """What is done with the columns, a line a kind."""
-        return described(self.columns, self.dropped)
-
-    @property
-    def unread(self) -> list[str]:
-        """What there is to say of columns that are left out, of texts like numbers or of one value: a sentence."""
-        return unread(self.dropped)
+        """What is done with the columns, a line a kind, and why others are left out."""
+        columns, lines = self.columns, list[str]()
+        for kind, meaning in KINDS.items():
+            if names := [_shown(column) for column in columns if column.kind == kind]:
+                lines.append(f"{len(names):,} column{'s' * (len(names) > 1)}: {meaning} ({listed(names, str)})")
+        said = {
+            "numbers whose power is taken (Yeo-Johnson)": [c.name for c in columns if c.power is not None],
+            "dates are read with months first, as 12/31/2020": [c.name for c in columns if c.form == "%m/%d/%Y"],
+            "dates are read with days first, as 31/12/2020": [c.name for c in columns if c.form == "%d/%m/%Y"],
+            "far from 0 and near one another, so counted from their median": [
+                c.name for c in columns if c.kind == "number" and c.offset
+            ],
+            f"{sum(c.missing for c in columns):,} empty cells are taken as missing": [
+                c.name for c in columns if c.missing
+            ],
+        }
+        lines += [f"{what}: {listed(names)}" for what, names in said.items() if names]
+        reasons: dict[str, list] = {}
+        for name, reason in self.dropped.items():
+            reasons.setdefault(reason, []).append(name)
+        return [*lines, *(f"left out, {reason}: {listed(names)}" for reason, names in reasons.items())]
 
     def to_dict(self) -> dict:
         """The schema as JSON can hold it; `from_dict` reads it."""
-        columns = [{**asdict(column), "levels": list(column.levels)} for column in self.columns]
-        return {"form": "table", "columns": columns, "dropped": [list(pair) for pair in self.dropped.items()]}
+        columns = [asdict(column) for column in self.columns]
+        return {"form": "table", "columns": columns, "dropped": list(self.dropped.items())}
 
     @classmethod
     def from_dict(cls, values: dict) -> "Schema":
@@ -247,28 +175,18 @@ class Schema:
         Raises:
             ValueError: no schema has such values.
         """
-        kinds = {"columns": each(list, record(_COLUMN)), "dropped": each(list, each(list, (str, int)))}
-        if not record(kinds)(values) or not values["columns"]:
-            raise ValueError("expected columns with name, kind and levels")
-        if any(column.get("log") for column in values["columns"]):
-            raise ValueError("expected no logarithms, which older versions took of amounts; fit the table anew")
-        fields = [{name: column.get(name) for name in _COLUMN} for column in values["columns"]]
-        for values_of in fields:
-            values_of["levels"] = tuple(values_of["levels"])
-            values_of["power"] = None if values_of["power"] is None else tuple(values_of["power"])
-        columns = tuple(Column(**values_of) for values_of in fields)
-        for column in columns:
-            # pandas, which orders levels, takes true for 1
-            keys = set(column.levels) if column.kind == "ordered" else {key_of(level) for level in column.levels}
-            if not _LEVELS[column.kind](column.levels) or len(keys) < len(column.levels):
-                raise ValueError(f"levels of {column.name!r}: {str(column.levels)[:40]}")
-            if column.kind == "date" and abs(column.offset) >= LAST_DAY:
-                raise ValueError(f"expected a day as the offset of {column.name!r}, got {column.offset}")
-        if sum(len(str(column.name)) * column.width for column in columns) > LARGEST_JSON:
-            raise ValueError("names that are too long, for each level has one")
-        if len({column.name for column in columns}) < len(columns) or any(len(pair) != 2 for pair in values["dropped"]):
-            raise ValueError("a column stands there twice, or one that is dropped has no reason")
-        return cls(columns, {name: str(reason) for name, reason in values["dropped"]})
+        try:
+            tuples = [
+                {key: tuple(v) if isinstance(v, list) else v for key, v in each.items() if (key, v) != ("log", False)}
+                for each in values["columns"]  # older versions say that they took no logarithm
+            ]
+            columns = tuple(Column(**each) for each in tuples)
+            dropped = {name: str(reason) for name, reason in values["dropped"]}
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"expected columns with name, kind and levels ({error!r})") from error
+        if not columns or len({column.name for column in columns}) < len(columns):
+            raise ValueError("expected columns with different names")
+        return cls(columns, dropped)
 
 
 def named(frame: pandas.DataFrame, argument: str) -> list[str | int]:
@@ -278,28 +196,38 @@ def named(frame: pandas.DataFrame, argument: str) -> list[str | int]:
         InputError: it has no rows or columns, or a name twice.
     """
     if 0 in frame.shape:
-        raise InputError(f"{argument}: expected a table with rows and columns, got shape {frame.shape}")
+        raise InputError(argument, "a table with rows and columns", f"shape {frame.shape}")
     names = [int(n) if isinstance(n, (int, np.integer)) and not isinstance(n, bool) else str(n) for n in frame.columns]
-    twice = next((name for name, number in Counter(names).items() if number > 1), None)
-    if twice is not None:
-        raise InputError(f"{argument}: expected columns with different names, got {short(twice)!r} twice; rename one")
+    if twice := [name for name, number in Counter(names).items() if number > 1]:
+        raise InputError(argument, "columns with different names", f"{short(twice[0])!r} twice", "rename one")
     return names
 
 
-def coded_frame(frame, argument: str, counts: bool, transform: str | None) -> tuple[np.ndarray, Schema]:
-    """A DataFrame of pandas, Polars or Arrow as features [n, D], and their schema; says what there is to say of it.
+def as_frame(x):
+    """A table of pyarrow or Polars as one of pandas, by its names; all else as it is."""
+    table = hasattr(x, "to_pandas") and (hasattr(x, "columns") or hasattr(x, "column_names"))
+    return x.to_pandas() if table and not isinstance(x, pandas.DataFrame) else x
 
-    Args:
-        frame: the table.
-        argument: what an error names.
-        counts: whether every column is a number, as it is.
-        transform: see `Schema.infer`.
+
+def coded_frame(frame, argument: str, counts: bool, transform: str | None) -> tuple[np.ndarray, Schema]:
+    """A DataFrame of pandas, Polars or Arrow as features [n, D], and their schema; warns of what there is to say of it.
+
+    counts: whether every column is a number, as it is.
     """
     frame = as_frame(frame)
-    schema = Schema.counted(frame, argument) if counts else Schema.infer(frame, argument, transform=transform)
-    try:
-        x, notes = schema.encode(frame, argument)
-    except InputError as error:
-        raise InputError(f"{error}, or give {argument}.drop(columns=...)" if counts else str(error)) from error
-    tell([*(f"{argument}: {line}" for line in schema.unread), *notes], 5)
+    schema = Schema.counted(frame, argument) if counts else Schema.infer(frame, argument, transform)
+    x, notes = schema.encode(frame, argument)
+    tell(notes, 5)
     return x, schema
+
+
+def listed(names: list, form: Callable = repr) -> str:
+    """The first names, and how many more there are."""
+    shown = ", ".join(form(short(name)) for name in names[:MAX_NAMES])
+    return shown if len(names) <= MAX_NAMES else f"{shown} and {len(names) - MAX_NAMES:,} more"
+
+
+def _shown(column: Column) -> str:
+    name = repr(short(column.name))  # in quotes it is no setting, whatever it is called
+    levels = f", {column.width} levels{', the last for rarer ones' if column.rest else ''}"
+    return name + levels * (column.kind == "category")

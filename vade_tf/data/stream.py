@@ -1,7 +1,6 @@
 """Rows of a table that stay in their file: read and coded in order, a block at a time, as often as asked."""
 
 import math
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,13 +8,12 @@ import numpy as np
 import pandas
 
 from vade_tf.data.schema import Schema
-from vade_tf.data.schema_words import unknown_rows, unseen_cells
 from vade_tf.data.shards import FileRows
 from vade_tf.errors import InputError
 from vade_tf.machine import check_memory, rows_together, spans
 
 STRIDE = 65_536  # rows that are read together where only some of them are wanted, or one after the other all
-NOTES = 5  # said of the cells of a table
+MAX_NOTES = 5  # said of the cells of a table
 
 
 class NamedRows:
@@ -82,27 +80,15 @@ def encoded(table, schema: Schema, tell: Callable[[list[str]], object]) -> Table
     Args:
         table: as for `TableRows`.
         schema: how it is coded.
-        tell: is given what there is to say of the cells of a block when this is first read, until NOTES are said; and
-            when the last one is, how many cells were taken as missing, if more was to be said, and of how many rows
-            nothing is known.
+        tell: is given what there is to say of the cells of a block, each sentence once, until MAX_NOTES are said.
     """
-    reached = said = unknown = 0
-    unsaid, strange = False, Counter[str | int]()
+    said: list[str] = []
 
     def encode(rows: pandas.DataFrame, start: int) -> np.ndarray:
-        nonlocal reached, said, unsaid, unknown
-        x, notes, without, unseen = schema.coded(rows, f"data: counting from row {start:,}" if start else "data")
-        if start < reached:
-            return x
-        reached, unknown = start + len(rows), unknown + without
-        strange.update(unseen)
-        if said < NOTES:
-            tell([f"from row {start:,} on: {note}" if start else note for note in notes])
-            said += len(notes)
-        else:
-            unsaid = unsaid or any(unseen.values())
-        if reached == len(table):
-            tell([*(unseen_cells(strange) if unsaid else []), *unknown_rows(unknown)])
+        x, notes = schema.encode(rows.set_axis(pandas.RangeIndex(start, start + len(rows))), "data")
+        new = [note for note in dict.fromkeys(notes) if note not in said][: MAX_NOTES - len(said)]
+        said.extend(new)
+        tell(new)
         return x
 
     return TableRows(table, encode, len(schema.features))

@@ -1,27 +1,44 @@
-"""A table's file -> a DataFrame: .csv and its kin with any separator, .parquet; which columns of it are the rows.
-
-pandas and pyarrow read; here is what they cannot know: whether there is a header, and what is cut off.
-"""
+"""Files of tables -> DataFrames, by pandas and pyarrow; which of their columns are the rows."""
 
 import csv
-import itertools
+import gzip
 import reprlib
-import warnings
-from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas
 
-from vade_tf.data.cells import MISSING, are_codes, row_of
-from vade_tf.data.cutting import check_cells, check_lengths, check_quotes, cut, empty_at_end, opened
-from vade_tf.data.headers import are_numbered, has_no_header, numbered, repeated
+from vade_tf.data.columns import MISSING
 from vade_tf.errors import InputError
 
-_PLAIN = (".csv", ".tsv", ".txt", ".data", ".dat")  # the last two as UCI has them
-TEXTS = (*_PLAIN, *(f"{name}.gz" for name in _PLAIN))
-MANY_CODES = 10  # columns; of more than so many most are no codes
+PLAIN_ENDINGS = (".csv", ".tsv", ".txt", ".data", ".dat")  # the last two as UCI has them
+TEXTS = (*PLAIN_ENDINGS, *(f"{name}.gz" for name in PLAIN_ENDINGS))
+SNIFFED_CHARACTERS = 1 << 16  # that say what separates cells
+SEPARATORS = "\t;|, "  # the first of several that might do is taken
+
+
+class Dialect(NamedTuple):
+    """How a text file is written, as `pandas.read_csv` takes it; fields are those of `TrainConfig`.
+
+    Attributes:
+        sep: what separates cells; None: `csv.Sniffer` finds it.
+        decimal: the decimal point.
+        header: number of the line with the names of the columns, counted from 0, or "none": there is none.
+        na_values: texts that mean a missing cell besides the usual ones, with commas between them.
+        dtype: types of columns, as in "zip=str,year=category".
+    """
+
+    sep: str | None = None
+    decimal: str = "."
+    header: str = "0"
+    na_values: str | None = None
+    dtype: str | None = None
+
+    @classmethod
+    def of(cls, config) -> "Dialect":
+        """The fields of this name of a configuration."""
+        return cls(*(getattr(config, name) for name in cls._fields))
 
 
 def ending(file: Path) -> str:
@@ -30,227 +47,138 @@ def ending(file: Path) -> str:
     return Path(file.stem).suffix.lower() + last if last == ".gz" else last
 
 
-class TextTable(NamedTuple):
-    """The table of a text file.
-
-    Attributes:
-        table: its rows, in columns that have different names.
-        separator: what is between its cells.
-        notice: what a person has to know of how it was read, or "".
-        header: the names that its first line gives, some of which may be alike; none where it has no header.
-    """
-
-    table: pandas.DataFrame
-    separator: str
-    notice: str
-    header: list[str]
-
-
 def read_text(
-    file: Path, texts: list[str] | None, coded: Collection[str] = (), known: Collection[str] = ()
-) -> TextTable:
-    """The table of a text file.
+    file: Path,
+    dialect: Dialect,
+    levels: Collection[str] = (),
+    as_written: Collection[str] = (),
+    rows: int | None = None,
+) -> pandas.DataFrame:
+    """The table of a text file in UTF-8.
 
     Args:
-        file: UTF-8; cells are separated by tabs, semicolons, bars, commas or spaces.
-        texts: names of columns whose cells stay as they are written, and are missing only where they are empty; None:
-            all do, and none of them is missing.
-        coded: names of further such columns, of which a file may have none or several.
-        known: names of the columns that the file is to have; a first line with all of them is a header, and where they
-            are column_0, column_1, ..., no other line is. Default: the lines say whether there is one.
+        file: the file.
+        dialect: how it is written.
+        levels: names of columns that hold texts, even if all look like numbers.
+        as_written: names of columns whose cells stay the texts they are, whatever they say.
+        rows: how many to read; None: all.
 
     Raises:
-        InputError: one of `texts`, or any column of a header that leaves out the names of the rows, is there twice; or
-            the header is.
-        ValueError, OSError: as pandas raises them for what is damaged; a row of another length than the first.
+        InputError: `dialect` cannot be understood.
+        ValueError, OSError: as pandas raises them for what is damaged.
     """
-    cells = cut(file)
-    separator, lines, skipped, named, quoting = cells
-    if not lines:
-        raise ValueError("it is empty")
-    check_cells(file, separator)
-    bare = not named and has_no_header(lines, known)
-    check_once(() if bare else lines[0] if named else texts or (), lines[0], file)
-    names = numbered(len(lines[0])) if bare else lines[0] if named else None
-    alone, before, after, begun = len(lines[0]) == 1, skipped, 0, bare
-    with opened(file) as stream:  # an empty line is an empty cell of an only column, unless it comes before its name
-        for line in itertools.islice(stream, skipped, None) if alone else ():
-            begun = begun or line.strip() != ""
-            before += not begun
-            after = 0 if line.strip() else after + 1
-    how: dict = {"sep": r"\s+" if separator == " " else separator, "quoting": quoting}
-    how |= {"encoding": "utf-8-sig", "index_col": False, "skipinitialspace": True, "low_memory": False}
-    how |= {"header": None if bare else 0, "names": names, "skip_blank_lines": not alone, "skiprows": before}
-    as_written = {*coded, *(texts or ())}
-    if texts is None:
-        first = {"dtype": str, "na_filter": False}
+    sep = separator(file, dialect.decimal) if dialect.sep is None else dialect.sep
+    how: dict = {"sep": r"\s+" if sep == " " else sep, "encoding": "utf-8-sig", "skipinitialspace": True, "nrows": rows}
+    if dialect.header == "none":
+        width = pandas.read_csv(file, **{**how, "header": None, "nrows": 1}).shape[1]
+        how |= {"header": None, "names": [f"column_{number}" for number in range(width)]}
+    elif dialect.header.isdecimal():
+        how["header"] = int(dialect.header)
     else:
-        first = {"dtype": dict.fromkeys(as_written, str), "keep_default_na": False, "na_values": sorted(MISSING)}
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pandas.errors.ParserWarning)  # rows longer than the header
-        try:
-            table = pandas.read_csv(file, **how, **first)
-        except pandas.errors.ParserWarning:
-            check_lengths(file, cells, len(lines[0]), bare)
-            raise
-    if quoting == csv.QUOTE_MINIMAL and separator != " " and not alone and _have_lines(table):
-        check_quotes(file, cells)
-    if texts is not None:
-        as_written |= _codes(lines if bare else lines[1:], table)
-    if own := [name for name in table.columns if name in as_written]:  # a row may be called NA, a class None
-        again = pandas.read_csv(file, **how, usecols=own, dtype=str, keep_default_na=False, na_values=[""])
-        table[own] = again[own]
-    told = [f"{file.name} has no header: its columns are called column_0 to column_{len(lines[0]) - 1}"] if bare else []
-    if len(table) and all(pandas.isna(cell) or str(cell).strip() == "" for cell in table.iloc[-1]) and not alone:
-        after = empty_at_end(file, cells)
-        told += [f"empty rows at the end of {file.name} are left out: {after:,}"] if after else []
-    table = table.iloc[: len(table) - after]  # empty lines that end the file are no rows
-    if table.iloc[:, -1].isna().any():  # pandas fills up short rows
-        check_lengths(file, cells, len(table.columns), bare)
-    if not bare and (row := repeated(lines[0], table)) is not None:
-        raise InputError(f"data: expected one header in {file}, got it again as row {row}; remove that line")
-    return TextTable(table, separator, "\n".join(told), [] if bare else lines[0])
+        raise InputError("header", "the number of the line with the names, counted from 0, or none", dialect.header)
+    pairs = [pair.partition("=") for pair in names_in(dialect.dtype, "dtype")]
+    if any(not kind for _, _, kind in pairs):
+        raise InputError("dtype", "columns and their types, as in zip=str,year=category", repr(dialect.dtype))
+    kinds = dict.fromkeys(levels, str) | {name: {"str": "category"}.get(kind, kind) for name, _, kind in pairs}
+    table = pandas.read_csv(
+        file,
+        decimal=dialect.decimal,
+        na_values=[*MISSING, *names_in(dialect.na_values, "na_values")],
+        dtype={name: kind for name, kind in kinds.items() if name not in as_written},
+        converters=dict.fromkeys(as_written, str),
+        low_memory=False,
+        **how,
+    )
+    if isinstance(table.index, pandas.RangeIndex):
+        return table
+    return table.reset_index(names="Unnamed: 0")  # rows of one more cell than the header, which names them
 
 
-def _have_lines(table: pandas.DataFrame) -> bool:
-    """Whether a cell of a table has several lines."""
-    texts = table.select_dtypes(exclude=["number", "bool"])
-    cells = (cell for place in range(texts.shape[1]) for cell in texts.iloc[:, place] if isinstance(cell, str))
-    return any("\n" in cell or "\r" in cell for cell in cells)
-
-
-def _codes(lines: list[list[str]], table: pandas.DataFrame) -> set[str]:
-    """Names of a table's columns of whole numbers that its first lines write as codes.
-
-    None where all columns are, or most of many: padded numbers, such as grey values.
-    """
-    found = set()
-    for place, (name, dtype) in enumerate(table.dtypes.items()):
-        cells = {line[place].strip() for line in lines if place < len(line)} - MISSING
-        if dtype.kind in "iuf" and are_codes(cells):
-            found.add(name)
-    padded = len(found) == len(table.columns) or len(found) > max(MANY_CODES, len(table.columns) / 2)
-    return set() if padded else found
-
-
-def header(file: Path, known: Collection[str]) -> list[str]:
-    """Names of the columns of a text file's table; without a header those it gets where such are known, else none."""
-    _, lines, _, named, _ = cut(file)
-    if named or (lines and not has_no_header(lines, known)):
-        return lines[0]
-    return numbered(len(lines[0])) if lines and are_numbered(known) else []
-
-
-def check_once(names: Collection[str], columns: list[str], file: Path) -> None:
-    """Raises InputError where one of these names is that of several columns of a file."""
-    number = Counter(columns)
-    if (twice := next((name for name in names if number[name] > 1), None)) is not None:
-        raise InputError(f"data: expected one column {reprlib.repr(twice)} in {file}, got several; rename them")
-
-
-def read_parquet(file: Path, asked: Collection[str]) -> tuple[pandas.DataFrame, list[str], list[str]]:
-    """The table of a .parquet file, and the names of what is left out: columns of lists or records, and an index.
-
-    asked: names of columns that are used even where pandas has written its index in them.
-
-    Raises:
-        InputError: pyarrow is not installed.
-        Exception: whatever pyarrow raises for what is damaged.
-    """
-    parquet = parquet_reader()
-    table, several = parquet.read(file), parquet.ParquetTable(file).left_out
-    columns = set(map(str, table.columns))
-    index = [name for name in table.index.names if name is not None and str(name) not in columns]
-    table = table.reset_index([name for name in index if str(name) in asked])
-    return table, several, [str(name) for name in index if str(name) not in asked]
-
-
-def parquet_reader():
-    """The module that reads .parquet files.
-
-    Raises:
-        InputError: pyarrow is not installed.
-    """
+def separator(file: Path, decimal: str = ".") -> str:
+    """What separates the cells of a text file, which is not its decimal point."""
+    if file.name.lower().endswith((".tsv", ".tsv.gz")):
+        return "\t"
+    opened = gzip.open if ending(file).endswith(".gz") else open
+    with opened(file, "rt", encoding="utf-8-sig") as stream:
+        text = stream.read(SNIFFED_CHARACTERS)
+    sniffer = csv.Sniffer()
+    sniffer.preferred = list(SEPARATORS)
     try:
-        from vade_tf.data import parquet
-    except ImportError as error:
-        raise InputError("data: .parquet needs pyarrow; pip install 'vade-tf[files]' brings it") from error
-    return parquet
+        return sniffer.sniff(text[: text.rfind("\n") + 1] or text, SEPARATORS.replace(decimal, "")).delimiter
+    except csv.Error:  # of one column
+        return ","
 
 
 def names_in(text: str | None, argument: str) -> list[str]:
     """Names of columns as a person lists them: "age,height", and in quotes where a name has a comma in it."""
+    names = [] if text is None else next(csv.reader([text or ","], skipinitialspace=True))
+    if not all(names):
+        raise InputError(argument, "names with commas between them", repr(text))
+    return [name.strip() for name in names]
+
+
+def parquet_table(file: Path, columns: list[str] | None = None):
+    """The `parquet.ParquetTable` of a file.
+
+    Raises:
+        InputError: pyarrow is not installed.
+    """
     try:
-        names = [] if text is None else [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
-    except csv.Error:  # lines
-        names = [""]
-    if text is not None and not all(names):
-        raise InputError(f"{argument}: expected names of columns with commas between them, got {text!r}")
-    return names
+        from vade_tf.data.parquet import ParquetTable
+    except ImportError as error:
+        raise InputError("data", "pyarrow for a .parquet", "none", "pip install 'vade-tf[files]' brings it") from error
+    return ParquetTable(file, columns)
+
+
+def column_names(file: Path, dialect: Dialect) -> list[str]:
+    """The names of the columns of a table's file."""
+    if ending(file) == ".parquet":
+        return parquet_table(file).columns
+    return list(map(str, read_text(file, dialect, rows=0)))
+
+
+def check_columns(table: pandas.DataFrame, asked: dict[str, list[str]], file: Path) -> None:
+    """Raises InputError where a column of a file that an argument asks for is not there: {argument: names}."""
+    for argument, names in asked.items():
+        for name in names:
+            if name not in table:
+                expected = f"one of the columns {reprlib.repr(list(map(str, table)))} of {file}"
+                raise InputError(argument, expected, repr(name))
 
 
 def pick(
-    table: pandas.DataFrame,
-    columns: list[str],
-    drop: list[str],
-    others: dict[str, str | None],
-    file: Path,
-    several: Collection[str],
-):
-    """The columns to cluster by, the columns that are something else, and why columns are left out.
+    table: pandas.DataFrame, columns: list[str], drop: list[str], others: dict[str, str | None], file: Path
+) -> tuple[pandas.DataFrame, dict[str | int, str]]:
+    """The columns to cluster by, and why others are left out: {name: reason}.
 
     Args:
-        table: all columns.
+        table: all columns, called by texts.
         columns: those to use; none: all.
         drop: those to leave out.
         others: what else a column is, by argument: {"labels": name or None, "id": name or None}.
         file: what errors name.
-        several: names of columns that were not read, as they hold lists or records.
-
-    Returns:
-        (table, {argument: column or None}, {name: reason}).
 
     Raises:
         InputError: there is no such column, or one is to be two things.
     """
-    names = table.iloc[:0].rename(columns=str).columns  # of the whole table it would copy every cell
-    table = table.copy(deep=False)
-    table.columns = names
-    columns, drop = ([_called(name, list(table)) for name in names] for names in (columns, drop))
-    asked = [("columns", columns), ("drop", drop), *((name, [one]) for name, one in others.items() if one is not None)]
-    for argument, names in asked:
-        for name in names:
-            if name in several and argument != "drop":
-                raise InputError(f"{argument}: {name!r} of {file} holds lists or records, which are no cells")
-            if name not in table.columns and name not in several:
-                raise InputError(
-                    f"{argument}: expected one of the columns {reprlib.repr(list(table))} of {file}, got {name!r}"
-                )
-    found = {name: None if one is None else table[one] for name, one in others.items()}
-    for name, values in found.items():
-        if values is not None:
-            check_complete(values, name, file)
-    reasons = {
-        one: {"labels": "labels for scoring", "id": "names of the rows"}[name] for name, one in others.items() if one
-    }
-    for name in columns:
-        if name in reasons or name in drop:
-            raise InputError(f"columns: {name!r} is named as something else, too; leave it out")
-    left = [name for name in table.columns if name in drop or (columns and name not in columns)]
-    unread = {name: "as asked" if name in drop or columns else "it holds lists or records" for name in several}
-    reasons = {**dict.fromkeys(left, "as asked"), **unread, **reasons}
-    kept = [name for name in table.columns if name not in reasons]
-    return table if len(kept) == len(table.columns) else table[kept], found, reasons
+    known = {argument: name for argument, name in others.items() if name is not None}
+    check_columns(table, {"columns": columns, "drop": drop, **{key: [name] for key, name in known.items()}}, file)
+    meaning = {"labels": "labels for scoring", "id": "names of the rows"}
+    reasons = {name: meaning[argument] for argument, name in known.items()}
+    if twice := [name for name in columns if name in reasons or name in drop]:
+        raise InputError("columns", "other columns than those named elsewhere", repr(twice[0]))
+    left = [name for name in table if name in drop or (columns and name not in columns)]
+    reasons = {**dict.fromkeys(left, "as asked"), **reasons}
+    return table[[name for name in table if name not in reasons]], reasons
 
 
-def _called(name: str, columns: list[str]) -> str:
-    """The only column of a name but for spaces around it, which nobody sees; else the name as it was typed."""
-    found = [column for column in columns if column.strip() == name.strip()]
-    return found[0] if name not in columns and len(found) == 1 else name
+def complete(values: pandas.Series, argument: str, file: Path) -> pandas.Series:
+    """A column that has a value for every row.
 
-
-def check_complete(values: pandas.Series, argument: str, file: Path) -> None:
-    """Raises InputError where a column that has a value for every row has none for one."""
-    if values.isna().any():
-        row = row_of(values, values.isna().to_numpy().argmax())
-        raise InputError(f"{argument}: expected one a row, got none in row {row} of {file}")
+    Raises:
+        InputError: it has none for one.
+    """
+    empty = (values.isna() | (values.astype(str) == "")).to_numpy(bool)
+    if empty.any():
+        raise InputError(argument, f"a value in every row of {file}", f"none in row {int(empty.argmax())}")
+    return values

@@ -78,7 +78,7 @@ def _imputed(schema, model: VaDE, rows: incoming.Incoming, advance: Advance) -> 
     start = 0
     for _, x, table in rows.blocks(block_size(rows.x)):
         means = model.unscale(ask(x)["mean"])
-        yield filled(table, schema, means) if rows.written is None else rows.written.filled(start, means)
+        yield filled(table, schema, means, None if rows.written is None else rows.written[start : start + len(x)])
         start += len(x)
         advance(1, "")
 

@@ -49,6 +49,17 @@ class TrainConfig(Settings):
         of_files=True,
         expert=True,
     )
+    sep: str | None = option(
+        None, "what separates the cells of a text file (found by csv.Sniffer)", of_files=True, expert=True
+    )
+    decimal: str = option(".", "decimal point of a text file", expert=True)
+    header: str = option(
+        "0", "line of a text file that names the columns, counted from 0; none: there is none", expert=True
+    )
+    na_values: str | None = option(
+        None, "texts that mean a missing cell, besides NA, NaN, ? and the like, as in -9999,none", of_files=True, expert=True
+    )
+    dtype: str | None = option(None, "types of columns, as in zip=str,year=category", of_files=True, expert=True)
     layer: str | None = option(None, "layer of an .h5ad that holds the counts (X)", of_files=True, expert=True)
     genes: int | None = option(
         None, "of cells keep so many genes, those that vary most (all)", least=1, of_files=True, expert=True

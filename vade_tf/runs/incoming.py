@@ -3,8 +3,6 @@
 A .npy or a .parquet file is never in memory as a whole; what other files hold is.
 """
 
-import re
-import reprlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -15,18 +13,18 @@ import numpy as np
 import pandas
 
 from vade_tf.data import tables
-from vade_tf.data.cells import read_numbers, without_blanks
 from vade_tf.data.checks import check_images
 from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.files import load_file, readable
-from vade_tf.data.filling import Written, left_empty
+from vade_tf.data.filling import left_empty
 from vade_tf.data.gene_counts import check_alike
 from vade_tf.data.genes import Genes
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
 from vade_tf.data.sparse import SparseRows
 from vade_tf.data.stream import STRIDE, NamedRows, TableRows, check_columns, encoded
-from vade_tf.data.table_files import as_coded, as_numbers
+from vade_tf.data.table_files import read_like
+from vade_tf.data.tables import Dialect
 from vade_tf.data.texts import Texts
 from vade_tf.errors import InputError, tell
 from vade_tf.model.choice import check_units
@@ -58,7 +56,7 @@ class Incoming(NamedTuple):
     x: np.ndarray | SparseRows | FileRows | TableRows
     table: Any = None
     names: pandas.Series | str | None = None
-    written: Written | None = None
+    written: pandas.DataFrame | None = None
 
     def blocks(self, size: int) -> Iterator[Block]:
         """All rows once, in their order."""
@@ -105,7 +103,8 @@ def opened(
         if kind == ".npy" and labels is None and id is None:
             found = _of_array(schema, file, run.data.get("image_shape"))
         elif kind in (*tables.TEXTS, ".parquet") and (schema is None or isinstance(schema, Schema)):
-            found = _of_table(schema, file, kind, labels, id, run.config.id, whole, typed)
+            dialect = Dialect.of(run.config)
+            found = _of_table(dialect, schema, file, kind, labels, id, run.config.id, whole, typed)
         else:
             likelihood, more = model.likelihood.name, as_in_training(run) | {"scored": False}
             if id is None and isinstance(schema, Texts) and schema.column:
@@ -140,6 +139,7 @@ def _of_array(schema: Coded | None, file: Path, image_shape: list[int] | None) -
 
 
 def _of_table(
+    dialect: Dialect,
     schema: Schema | None,
     file: Path,
     kind: str,
@@ -150,80 +150,48 @@ def _of_table(
     typed: bool,
 ) -> Incoming:
     own = [str(column.name) for column in schema.columns] if schema else []
+    columns: list[str] = []
     if kind == ".parquet":
-        read = tables.parquet_reader().ParquetTable
-        stored = read(file)
-        kept = [name for name in stored.index if name in (labels, id, usual_id, *own) or (whole and not _made_up(name))]
-        columns = stored.columns + kept
-        if whole and stored.left_out:
-            _tell([f"left out, as they hold lists or records: {reprlib.repr(stored.left_out)}"])
-        stored = read(file, columns) if kept else stored
-        table, separator = stored[: min(len(stored), 1)], ""  # what there is to say of its columns
+        stored = tables.parquet_table(file)
+        asked = (labels, id, usual_id, *own)
+        index = [name for name in stored.index if name in asked or (whole and not name.startswith("__index_level_"))]
+        columns = [*stored.columns, *index]
+        table = tables.parquet_table(file, columns)[:1]  # what there is to say of its columns
+        if whole and (nested := [name for name in stored.dropped if name not in stored.index]):
+            _tell([f"left out, as they hold lists or records: {nested}"])
     else:
-        texts = [name for name in (labels, id, usual_id) if name is not None]
-        table, separator, notice, _ = as_coded(file, texts, schema)
-        _tell(notice.splitlines())
+        as_written = [name for name in (labels, id, usual_id) if name is not None and name not in own]
+        table = read_like(file, dialect, schema, as_written)
     table = table.rename(columns=str)
-    for argument, name in (("labels", labels), ("id", id)):
-        if name is not None and name not in table:
-            names = reprlib.repr(list(table))
-            raise InputError(f"{argument}: expected one of the columns {names} of {file}, got {name!r}")
+    tables.check_columns(table, {"labels": [labels] if labels else [], "id": [id] if id else []}, file)
     id = usual_id if id is None and usual_id in table else id
-    others = {labels, id} - {None} - set(own)
-    features = table.drop(columns=others)
+    features = table.drop(columns={labels, id} - {None} - set(own))
     if schema is None:
-        features, schema = as_numbers(file, features, separator)
-        x, notes = _numbers(features, schema)
-    else:
-        x, notes = schema.encode(features, "data")
-    _tell(schema.ignored(list(features)) if kind == ".parquet" else notes)  # of its cells, when they are read
-    if kind != ".parquet" and whole:
-        _tell(left_empty([table], schema))
-        cells = as_coded(file, None, schema).table.rename(columns=str)
-        if typed:
-            return Incoming(x, _with_types(cells, table, own), id)
-        return Incoming(x, cells, id, Written(cells, table, schema))
-    if kind != ".parquet":
+        schema = Schema.numbers(features, "data")
+    if kind == ".parquet":
+        _tell(schema.ignored(list(features)))  # of its cells, when they are read
+        if whole and (out := [name for name in columns if name in map(str, schema.dropped)]):
+            unused = tables.parquet_table(file, out)
+            _tell(left_empty((unused[i : i + STRIDE] for i in range(0, len(unused), STRIDE)), schema))
+        needed = columns if whole else [str(column.name) for column in schema.columns] + ([id] if id else [])
+        stored = tables.parquet_table(file, needed)
+        return Incoming(encoded(stored, schema, _tell), stored, id)
+    x, notes = schema.encode(features, "data")
+    _tell(notes)
+    if not whole:
         return Incoming(x, table, id)
-    if whole and (out := [name for name in columns if name in {str(each) for each in schema.dropped}]):
-        unused = read(file, out)
-        _tell(left_empty((unused[i : i + STRIDE] for i in range(0, len(unused), STRIDE)), schema))
-    needed = columns if whole else [str(column.name) for column in schema.columns] + ([id] if id else [])
-    exact = tuple(name for name in needed if name not in own) if whole else () if id is None else (id,)
-    stored = tables.parquet_reader().ParquetTable(file, needed, exact)
-    return Incoming(encoded(stored, schema, _tell), stored, id)
-
-
-def _numbers(table: pandas.DataFrame, schema: Schema) -> tuple[np.ndarray, list[str]]:
-    """`Schema.encode` of a table that is all numbers; what an error tells to do where a column of it holds texts."""
-    try:
-        return schema.encode(table, "data")
-    except InputError as error:
-        if all(read_numbers(without_blanks(cells)) is not None for _, cells in table.items()):
-            raise
-        todo = "if the column names the rows or holds labels, say id=COLUMN or labels=COLUMN"
-        raise InputError(f"{error}; {todo}") from error
-
-
-def _with_types(cells: pandas.DataFrame, table: pandas.DataFrame, own: list[str]) -> pandas.DataFrame:
-    """The texts of a table with what pandas read in place of those that lose nothing by it, and of the model's own."""
-    found = table.copy(deep=False)
-    for place, name in enumerate(table.columns):
-        as_read = table.iloc[:, place].astype(object).map(str, na_action="ignore").astype(object).fillna("")
-        if name not in own and not as_read.equals(cells.iloc[:, place].astype(object)):
-            found.isetitem(place, cells.iloc[:, place])
-    return found
-
-
-def _made_up(name: str) -> bool:
-    """Whether pandas has given this name to an index that had none."""
-    return re.fullmatch(r"__index_level_\d+__", name) is not None
+    _tell(left_empty([table], schema))
+    cells = tables.read_text(file, dialect, as_written=list(table)).rename(columns=str)
+    if typed:
+        return Incoming(x, cells.assign(**{name: table[name] for name in own}), id)
+    return Incoming(x, table, id, cells)
 
 
 def as_in_training(run: Run) -> dict[str, Any]:
     """What `load_file` is told, so that new rows are read as those of a run."""
     declared = () if run.config.image_shape == () else None
-    return {"schema": run.schema, "plain": True, "image_shape": run.data.get("image_shape"), "declared": declared}
+    shape, dialect = run.data.get("image_shape"), Dialect.of(run.config)
+    return {"schema": run.schema, "plain": True, "image_shape": shape, "declared": declared, "dialect": dialect}
 
 
 def with_names(data: str, run: Run, labels: str | None, likelihood: str, **more) -> Dataset:
@@ -231,10 +199,8 @@ def with_names(data: str, run: Run, labels: str | None, likelihood: str, **more)
     usual, columns = run.config.id, list[str]()
     if usual is not None:
         with readable(data) as (file, kind):
-            if kind == ".parquet":
-                columns = tables.parquet_reader().ParquetTable(file).columns
-            elif kind in tables.TEXTS:
-                columns = tables.header(file, [usual])
+            if kind in (*tables.TEXTS, ".parquet"):
+                columns = tables.column_names(file, more["dialect"])
     if usual in columns:
         try:
             return load_file(data, labels, likelihood, id=usual, **more)

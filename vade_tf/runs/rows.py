@@ -12,6 +12,7 @@ from vade_tf.data.greys import asked
 from vade_tf.data.images import BUNDLED, load_mnist
 from vade_tf.data.named import DATASETS
 from vade_tf.data.shards import FileRows, stays_in_file
+from vade_tf.data.tables import Dialect
 from vade_tf.errors import InputError
 from vade_tf.reading import plain_array
 from vade_tf.runs.config import TrainConfig
@@ -70,6 +71,7 @@ def load_whole(config: TrainConfig, before: Run | None = None, in_file: bool | N
             plain=before is not None,
             in_file=bool(in_file),
             declared=config.image_shape,
+            dialect=Dialect.of(config),
         )
     assert config.dataset is not None
     if config.dataset == "mnist" and config.require_full:

@@ -9,7 +9,7 @@ import scipy.sparse
 import tensorflow as tf
 
 from vade_tf.data import coding
-from vade_tf.data.cells import as_frame
+from vade_tf.data.schema import as_frame
 from vade_tf.data.dataset import Coded
 from vade_tf.data.genes import Genes, is_annotated
 from vade_tf.data.schema import Schema

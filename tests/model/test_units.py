@@ -76,21 +76,6 @@ def test_a_row_that_lies_far_out_is_taken_whatever_stands_beside_it(n, rng):
             choice.check_units(model, wrong)
 
 
-@pytest.mark.parametrize(
-    ("n", "columns", "out", "taken"),
-    [(5, 40, 2, True), (5, 40, 3, False), (5, 6, 1, True), (5, 6, 2, False), (60, 40, 1, False)],
-)
-def test_of_few_rows_a_twentieth_of_the_columns_may_lie_far_out_and_one_always(n, columns, out, taken, rng):
-    model, rows = model_of(rng.random((200, columns)), "bernoulli"), rng.random((n, columns))
-    rows[:, :out] = 3.0
-    with (
-        pytest.warns(UnitsWarning, match="taken as they are")
-        if taken
-        else pytest.raises(InputError, match="expected v")
-    ):
-        choice.check_units(model, rows)
-
-
 @pytest.mark.parametrize("given", [BYTES.astype("f4"), np.zeros((3, 6)), np.zeros((3, 6), "u1"), BYTES[:0]])
 def test_bytes_may_come_as_floats_and_images_may_be_black(given):
     choice.check_units(model_of(BYTES), given)
