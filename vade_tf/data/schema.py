@@ -6,7 +6,7 @@ Knows no file and no model; every rule reads the values alone, never a label.
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas
@@ -176,7 +176,7 @@ class Schema:
             ValueError: no schema has such values.
         """
         try:
-            tuples = [
+            tuples: list[dict[str, Any]] = [
                 {key: tuple(v) if isinstance(v, list) else v for key, v in each.items() if (key, v) != ("log", False)}
                 for each in values["columns"]  # older versions say that they took no logarithm
             ]

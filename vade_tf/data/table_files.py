@@ -69,8 +69,10 @@ def load(
         return build(schema.of_table(x), y, schema=schema, **about)
     if not isinstance(schema, Schema | None):
         raise InputError("data", f"rows as in training ({schema.describe()[0]})", f"the table {file}")
-    coding, notes = schema, list[str]()
-    if schema is None:
+    notes: list[str] = []
+    if schema is not None:
+        coding = schema
+    else:
         if declared or plain:
             coding = Schema.numbers(x, "data")
         elif likelihood in COUNTS:
@@ -137,7 +139,7 @@ def in_a_file(rows: TableRows) -> FileRows:
         found[some] = rows[some]
     found.flush()
     stored = FileRows.open(file)
-    stored.folder = folder  # which lives as long as they do
+    vars(stored)["folder"] = folder  # which lives as long as they do
     return stored
 
 

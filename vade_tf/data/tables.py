@@ -164,7 +164,7 @@ def pick(
     known = {argument: name for argument, name in others.items() if name is not None}
     check_columns(table, {"columns": columns, "drop": drop, **{key: [name] for key, name in known.items()}}, file)
     meaning = {"labels": "labels for scoring", "id": "names of the rows"}
-    reasons = {name: meaning[argument] for argument, name in known.items()}
+    reasons: dict[str | int, str] = {name: meaning[argument] for argument, name in known.items()}
     if twice := [name for name in columns if name in reasons or name in drop]:
         raise InputError("columns", "other columns than those named elsewhere", repr(twice[0]))
     left = [name for name in table if name in drop or (columns and name not in columns)]

@@ -57,7 +57,10 @@ class TrainConfig(Settings):
         "0", "line of a text file that names the columns, counted from 0; none: there is none", expert=True
     )
     na_values: str | None = option(
-        None, "texts that mean a missing cell, besides NA, NaN, ? and the like, as in -9999,none", of_files=True, expert=True
+        None,
+        "texts that mean a missing cell, besides NA, ? and the like, as in -9999",
+        of_files=True,
+        expert=True,
     )
     dtype: str | None = option(None, "types of columns, as in zip=str,year=category", of_files=True, expert=True)
     layer: str | None = option(None, "layer of an .h5ad that holds the counts (X)", of_files=True, expert=True)

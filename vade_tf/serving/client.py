@@ -9,10 +9,9 @@ import scipy.sparse
 import tensorflow as tf
 
 from vade_tf.data import coding
-from vade_tf.data.schema import as_frame
 from vade_tf.data.dataset import Coded
 from vade_tf.data.genes import Genes, is_annotated
-from vade_tf.data.schema import Schema
+from vade_tf.data.schema import Schema, as_frame
 from vade_tf.data.texts import Texts, texts_of
 from vade_tf.errors import InputError, tell
 from vade_tf.finite import MOST
