@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import IO
 
@@ -54,15 +54,14 @@ def _write_parquet(file: IO[bytes], blocks: Iterable[pandas.DataFrame]) -> None:
     import pyarrow.parquet
 
     writer = None
-    for block in blocks:
-        block = block.copy(deep=False)
-        for name, cells in block.select_dtypes("object").items():
-            kinds = set(map(type, cells.dropna()))
-            if len(kinds) != 1 or (writer is not None and pyarrow.types.is_string(writer.schema.field(name).type)):
-                block[name] = cells.map(str, na_action="ignore").astype("string")
-        found = pyarrow.Table.from_pandas(block, writer and writer.schema, preserve_index=False)
-        if writer is None:
-            writer = pyarrow.parquet.ParquetWriter(file, found.schema)
-        writer.write_table(found)
-    if writer is not None:
-        writer.close()
+    with ExitStack() as stack:
+        for block in blocks:
+            block = block.copy(deep=False)
+            for name, cells in block.select_dtypes("object").items():
+                kinds = set(map(type, cells.dropna()))
+                if len(kinds) != 1 or (writer is not None and pyarrow.types.is_string(writer.schema.field(name).type)):
+                    block[name] = cells.map(str, na_action="ignore").astype("string")
+            found = pyarrow.Table.from_pandas(block, writer and writer.schema, preserve_index=False)
+            if writer is None:
+                writer = stack.enter_context(pyarrow.parquet.ParquetWriter(file, found.schema))
+            writer.write_table(found)
