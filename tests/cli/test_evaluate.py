@@ -8,16 +8,14 @@ import subprocess
 import sys
 import zlib
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from vade_tf.cli import evaluate
 from vade_tf.errors import InputError
-from vade_tf.report import evaluation, files
+from vade_tf.report import evaluation
 from vade_tf.report.evaluation import load_rows
-from vade_tf.runs import seeds
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
@@ -41,7 +39,7 @@ FIGURES = {"samples", "reconstructions", "interpolation", "members", "outliers",
 
 @pytest.fixture(autouse=True)
 def few_draws(monkeypatch):
-    monkeypatch.setattr(evaluation, "IWAE_ROWS", 2)
+    monkeypatch.setattr(evaluation, "MAX_IWAE_ROWS", 2)
 
 
 @pytest.fixture(scope="module")
@@ -147,24 +145,6 @@ def test_several_runs_side_by_side(copy, trained, tmp_path, capsys, monkeypatch)
     first, second = json.loads(out)
     assert first["elbo"] == second["elbo"]
     assert first["run"] != second["run"]
-
-
-def test_a_study_over_seeds_stands_for_its_runs(trained, tmp_path):
-    for number in (10, 9):
-        shutil.copytree(trained, tmp_path / f"seed-{number}")
-    assert seeds.run_folders(tmp_path) == [tmp_path]  # not a study yet
-    plan, config = tmp_path / "seeds.json", json.loads((trained / "config.json").read_text())
-    plan.write_text("{}")  # of another version
-    assert seeds.run_folders(tmp_path) == [tmp_path / "seed-9", tmp_path / "seed-10"]
-    plan.write_text(json.dumps({"values": [9, 10], "config": config}))
-    assert seeds.run_folders(tmp_path) == [tmp_path / "seed-9", tmp_path / "seed-10"]
-    (tmp_path / "seed-10" / "metrics.json").unlink()
-    told = re.escape(f"{tmp_path}: seed 10 is not finished and left out; resume={str(tmp_path)!r} continues the study")
-    with pytest.warns(UserWarning, match=f"^{told}$"):
-        assert seeds.run_folders(tmp_path) == [tmp_path / "seed-9"]
-    (tmp_path / "seed-9" / "metrics.json").unlink()
-    with pytest.raises(InputError, match="no seed of it is finished"):
-        seeds.run_folders(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["config.json", "data.json", "metrics.json", "metrics.csv", "model.keras"])
@@ -315,20 +295,3 @@ def test_the_rows_that_are_named_are_passed_on(trained, capsys, monkeypatch):
         {"data_dir": None, "data": "new.npz", "labels": "y", "test": False},
         {"data_dir": "here", "data": None, "labels": None, "test": True},
     ]
-
-
-def test_json_is_all_that_is_printed_where_a_report_is_written_too(trained, tmp_path, capsys, monkeypatch):
-    found, written = SimpleNamespace(result={"n": 36}, history=[]), []
-    monkeypatch.setattr(evaluation, "evaluate_run", lambda folder, **more: found)
-    monkeypatch.setattr(files, "write", lambda evaluated, out, command: written.append(out) or out / "report.html")
-    code, out, err = call(capsys, trained, "--json", "--out", tmp_path / "look", "--quiet")
-    assert (code, json.loads(out), err, written) == (0, {"n": 36}, "", [tmp_path / "look"])
-
-
-def test_figures_of_somebody_else_are_left_alone(trained, tmp_path, capsys):
-    own = tmp_path / "mine" / "figures" / "code.png"
-    own.parent.mkdir(parents=True)
-    own.write_bytes(b"mine")
-    code, out, err = call(capsys, trained, "--out", tmp_path / "mine", "--quiet")
-    assert (code, out, own.read_bytes()) == (2, "", b"mine")
-    assert err.startswith(f"evaluate.py: --out: {own} is there, and of no report of vade_tf; choose another")

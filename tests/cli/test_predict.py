@@ -21,7 +21,7 @@ from vade_tf.runs import output
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
-from vade_tf.runs.load import check_clusters, load
+from vade_tf.runs.load import load
 from vade_tf.systems import SYSTEMS
 
 pytestmark = pytest.mark.usefixtures("eager_file", "loaded_once")
@@ -127,7 +127,6 @@ def test_every_system(system, data, tmp_path, capsys):
     capsys.readouterr()
     assert main(["predict", str(run), "--data", str(data / "new.npy")]) == 0
     check(capsys.readouterr().out, load(run).predict(np.load(data / "new.npy"), verbose=0))
-    check_clusters(Run.open(run), load(run))
 
 
 def test_a_mistake_is_one_line_and_no_file(data, trained, tmp_path, capsys):
