@@ -63,7 +63,7 @@ def test_whole_numbers_among_the_weights_are_kept_with_the_best(rows, adapted):
 
 def test_outputs_of_half_precision_are_compared_in_single(rows):
     """Rows set aside are reconstructed outside of Keras' loss, which casts."""
-    with pytest.raises(InputError, match="^encoder and decoder: expected float32 or mixed_bfloat16 with distribute"):
+    with pytest.raises(InputError, match="^networks: expected float32 or mixed_bfloat16 with distribute"):
         fit(rows, Settings(clusters=3, **SMALL, distribute="mirrored"), networks=pair(dtype="mixed_float16"))
     fitted = fit(rows, Settings(clusters=3, **{**SMALL, "validation_rows": 10}), networks=pair(dtype="mixed_bfloat16"))
     assert all(np.isfinite(row["val_loss"]) for row in fitted.history)
