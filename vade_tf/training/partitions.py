@@ -96,11 +96,12 @@ def _extended(fitting: Fitting, reader, spaces: list[np.ndarray], numbers: np.nd
     share = distribute.share(fitting.strategy, n)
     with one_openmp_thread():
         extend = extension(spaces, P, fitting.settings.start_seed)
-    blocks = [slice(first, min(first + 16_384, share.stop)) for first in range(share.start, share.stop, 16_384)]
-    own = [extend(reader(part(fitting.data.rows, block))).astype(np.float16) for block in blocks]
-    flat = np.concatenate([np.empty((0, k), np.float16), *own]).ravel()
+    own = np.empty((len(share), k), np.float16)  # filled in place: of many rows this is most of the memory
+    for first in range(share.start, share.stop, 16_384):
+        block = slice(first, min(first + 16_384, share.stop))
+        own[block.start - share.start : block.stop - share.start] = extend(reader(part(fitting.data.rows, block)))
     places = range(share.start * k, share.stop * k)
-    whole = distribute.joined(fitting.strategy, flat, places, n * k).reshape(n, k)
+    whole = distribute.joined(fitting.strategy, own.ravel(), places, n * k).reshape(n, k)
     whole[numbers] = P
     return whole
 
