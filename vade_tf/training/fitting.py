@@ -17,7 +17,8 @@ from vade_tf.data.dataset import Observations
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import Rows, part
 from vade_tf.errors import InputError
-from vade_tf.model import choice
+from vade_tf.model import choice, own_networks
+from vade_tf.model.observation import in_half
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, subset
 from vade_tf.training import arguments, build, cluster, device, diagnostics, distribute, fingerprint, health, validation
@@ -188,6 +189,7 @@ def begin(
     model = build.build_model(data, likelihood, resolved, precision, networks)
     if own:
         arguments.validate_beside_networks(settings, model)
+        _check_shared(model, strategy)
     reporter, own_store = reporter or Silent(), Memory() if store is None else store
     store = own_store if distribute.workers(strategy) == 1 else distribute.Shared(strategy, own_store)
     state = State.load(store)
@@ -215,6 +217,15 @@ def begin(
         strategy,
         seconds={"init": 0.0 if spent is None else float(spent["init"])},
     )
+
+
+def _check_shared(model: VaDE, strategy: tf.distribute.Strategy | None) -> None:
+    """Raises InputError where networks of the caller's own cannot be trained on several devices."""
+    if strategy is None:
+        return
+    if in_half(model):  # whose gradients are scaled on one device alone
+        raise InputError("networks", "float32 or mixed_bfloat16 with distribute", "float16")
+    own_networks.check_layers(model, "devices cannot have copies of")
 
 
 def _check_system(system: str, settings: Settings, data: Observations, own_networks: bool) -> None:

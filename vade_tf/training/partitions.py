@@ -95,8 +95,10 @@ def _extended(fitting: Fitting, reader, spaces: list[np.ndarray], numbers: np.nd
     n = len(fitting.data.x)
     with one_openmp_thread():
         extend = extension(spaces, P, fitting.settings.start_seed)
-    blocks = [slice(first, min(first + 16_384, n)) for first in range(0, n, 16_384)]
-    whole = np.concatenate([extend(reader(part(fitting.data.rows, block))).astype(np.float16) for block in blocks])
+    whole = np.empty((n, P.shape[1]), np.float16)  # filled in place: of many rows this is most of the memory
+    for first in range(0, n, 16_384):
+        block = slice(first, min(first + 16_384, n))
+        whole[block] = extend(reader(part(fitting.data.rows, block)))
     whole[numbers] = P
     return whole
 

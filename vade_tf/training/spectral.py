@@ -63,7 +63,8 @@ def landmark_draw(spaces: Sequence[np.ndarray], n_clusters: int, seed: int) -> n
     values, vectors = largest_eigenvectors(between, round(EIGENVECTORS_PER_GROUP * n_clusters), seed, len(spaces))
     embedding = ties @ (vectors * np.maximum(values, 0) ** 4)  # [n, m]; a diffusion map's (Coifman and Lafon, 2006)
     embedding /= np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-12)
-    return KMeans(n_clusters, n_init=5, random_state=seed).fit(embedding.astype(np.float32)).labels_
+    runs = 5 if n_clusters < 100 else 1  # of k-means on the eigenvectors
+    return KMeans(n_clusters, n_init=runs, random_state=seed).fit(embedding.astype(np.float32)).labels_
 
 
 def largest_eigenvectors(
