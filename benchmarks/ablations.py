@@ -2,8 +2,8 @@
 
 python benchmarks/ablations.py --dataset mnist --data-dir FOLDER   all parts
 python benchmarks/ablations.py --dataset mnist --pretrained RUN    the autoencoder of a run that is there already
-python benchmarks/ablations.py --dataset digits                       a quick look
-python benchmarks/ablations.py --part tsne                            one part; the runs it needs, and no more
+python benchmarks/ablations.py --dataset digits                    a quick look
+python benchmarks/ablations.py --part tsne                         one part; the runs it needs, and no more
 
 Runs lie in --out/DATASET/NAME and share one autoencoder; what is finished is taken as it is, what was interrupted
 continues. Figures and CSV go to benchmarks/results/ablations. Labels score and colour, nothing else.
@@ -15,47 +15,28 @@ import argparse
 import shlex
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-import csv_rows
-import here
-from run_folders import claim
+import frame
+import keras
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.manifold import TSNE
+from sklearn.mixture import GaussianMixture
 
-from vade_tf.cli.command import hushed
-from vade_tf.cli.terminal import Terminal
+from vade_tf import TrainConfig, metrics, resume, train
+from vade_tf.runs.folder import Run
+from vade_tf.runs.load import load
+from vade_tf.runs.rows import load_rows
+from vade_tf.runs.sweep import pretrained_codes
+from vade_tf.seeding import subset
+from vade_tf.training.posterior import model_groups, posterior
 
-with hushed():
-    import keras
-    import matplotlib
-    import numpy as np
-    import tensorflow as tf
-    from matplotlib.figure import Figure
-    from matplotlib.patheffects import withStroke
-    from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits
-
-    from vade_tf import metrics
-    from vade_tf.data.dataset import Dataset
-    from vade_tf.errors import InputError
-    from vade_tf.report import colours, evaluation, figures
-    from vade_tf.report.drawing import STYLE, WIDTH
-    from vade_tf.report.image_figures import samples
-    from vade_tf.runs.config import TrainConfig
-    from vade_tf.runs.folder import Run
-    from vade_tf.runs.load import load
-    from vade_tf.runs.rows import load_rows
-    from vade_tf.runs.study import finished
-    from vade_tf.runs.sweep import pretrained_codes
-    from vade_tf.seeding import subset
-    from vade_tf.training import initialization, posterior
-    from vade_tf.training.spectral import naming
-
-    tf.constant(0)  # the device speaks up when first used
-tf.get_logger().setLevel("ERROR")
-
-RESULTS = here.RESULTS / "ablations"
-ROWS = 2000  # rows whose code is kept after every epoch
+RESULTS = frame.RESULTS / "ablations"
+CODED_ROWS = 2000  # whose code is kept after every epoch
 TERMS = {"distortion": "distortion", "rate_z": "rate_z (code)", "rate_c": "rate_c (cluster)"}
+CURVE = ("epoch", "elbo", *TERMS, "acc")
 # Settings of each run over those of the command line. All but "unpretrained" take the autoencoder of "robust".
 RUNS: dict[str, dict] = {
     "robust": {},
@@ -65,12 +46,7 @@ RUNS: dict[str, dict] = {
     "k7": {"clusters": 7},
     "k14": {"clusters": 14},
 }
-TITLES = {
-    "robust": "robust recipe",
-    "paper": "paper's recipe",
-    "unpretrained": "paper's recipe, not pretrained",
-    "single": "one Gaussian (VAE)",
-}
+TITLES = {"robust": "robust recipe", "paper": "paper's recipe", "unpretrained": "paper's recipe, not pretrained"}
 
 
 class KeepCodes(keras.callbacks.Callback):
@@ -90,36 +66,35 @@ class KeepCodes(keras.callbacks.Callback):
         np.savez(self.folder / f"epoch-{epoch + 1}.npz", m=m.numpy(), log_s2=log_s2.numpy(), groups=groups)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Study:
     """The runs of one data set: trained when a part asks for them."""
 
-    config: TrainConfig
+    settings: dict
     folder: Path
-    dataset: Dataset
-    rows: np.ndarray
+
+    @cached_property
+    def dataset(self):
+        return load_rows(TrainConfig.create(**self.settings)).dataset
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        return subset(len(self.dataset.x), CODED_ROWS, self.settings["seed"])
 
     def run(self, name: str) -> Path:
         """The folder of a finished run; the program ends where it was begun with other settings."""
-        folder = self.folder / name
-        given = {**self.given, "self_train_epochs": 0, **RUNS[name]}  # what its classifier does is no part of these
+        folder = self.folder / self.settings["dataset"] / name
+        given = {**self.settings, "self_train_epochs": 0, **RUNS[name]}  # what its classifier does is no part of these
         if name != "robust":
             first = Run.open(self.run("robust")).config
-            for setting in ("epochs", "passes", "hidden", "network"):  # the paper's 300 epochs would take hours
+            for setting in ("epochs", "hidden", "network"):  # the paper's 300 epochs would take hours
                 given[setting] = getattr(first, setting)
             given["pretrained"] = None if name == "unpretrained" else str(self.run("robust"))
-        claim(folder, " ".join(f"{setting}={value}" for setting, value in given.items()))
-        if (folder / "metrics.json").exists():
-            return folder
-        keep = KeepCodes(folder, self.dataset.x[self.rows])
-        with Terminal() as reporter:
-            finished(TrainConfig.create(**given), folder, name, reporter=reporter, extra=[keep], export=False)
+        begun = frame.claim(folder, " ".join(f"{setting}={value}" for setting, value in given.items()))
+        if not (folder / "metrics.json").exists():
+            more = {"extra": [KeepCodes(folder, self.dataset.x[self.rows])], "export": False}
+            resume(folder, **more) if begun else train(TrainConfig.create(**given), folder, **more)
         return folder
-
-    @property
-    def given(self) -> dict:
-        same = ("dataset", "data_dir", "limit", "seed", "pretrained", "pretrain_epochs", "epochs")
-        return {name: getattr(self.config, name) for name in same}
 
     def history(self, name: str) -> list[dict]:
         """The epochs of VaDE of a run."""
@@ -132,182 +107,125 @@ class Study:
             return dict(np.load(folder / "codes" / f"epoch-{epoch}.npz"))
         start = Run.open(folder).load("start")
         assert start is not None
-        return {
-            "m": pretrained_codes(folder, self.dataset.x[self.rows]),
-            "groups": start["P"][self.rows].argmax(axis=1),
-        }
+        code = pretrained_codes(folder, self.dataset.x[self.rows])
+        return {"m": code, "groups": start["P"][self.rows].argmax(axis=1)}
 
 
-def terms(study: Study) -> str:
+def terms(study: Study) -> None:
     """ACC and each term of the bound over the epochs of the robust run."""
     history = study.history("robust")
-    write("terms", [{name: row.get(name) for name in ("epoch", "elbo", *TERMS, "acc")} for row in history])
-    figure = Figure((WIDTH, 5.2), layout="constrained")
-    axes = figure.subplots(2, 3).ravel()
+    write("terms", [{name: row.get(name) for name in CURVE} for row in history])
+    figure = Figure((9, 5.2), layout="constrained")
     labels = {"acc": "ACC (share of rows)", "elbo": "ELBO (nats a row)"}
     labels |= {name: f"{title}, nats" for name, title in TERMS.items()}
+    axes = figure.subplots(2, 3).ravel()
+    axes[-1].set_axis_off()
     for axis, (name, label) in zip(axes, labels.items(), strict=False):
         lines(axis, {"robust": history}, name)
-        axis.set(title=name.upper() if name in ("acc", "elbo") else name, ylabel=label)
-    held = Run.open(study.run("robust")).config.guide_epochs
-    for axis in axes[:5]:
-        axis.axvline(held + 0.5, color="0.5", linestyle="--", linewidth=1)
-    axes[5].set_axis_off()
-    axes[5].text(0, 0.5, "dashed: from here on\nthe bound alone,\nno group is held to", va="center")
-    figure.suptitle(f"{study.dataset.name}: the terms of the bound, robust recipe")
-    save(figure, "terms")
-    last = history[-1]
-    return f"after epoch {last['epoch']:.0f}: " + ", ".join(
-        f"{name} {last[name]:.3f}" for name in ("acc", "elbo", *TERMS)
-    )
+        axis.set(title=name, ylabel=label)
+    save(figure, "terms", f"{study.settings['dataset']}: the terms of the bound, robust recipe")
 
 
-def prior(study: Study) -> str:
+def prior(study: Study) -> None:
     """The bound with and without the mixture, and what a mixture fitted afterwards finds in each code."""
-    y = study.dataset.y
-    x = study.dataset.x
-    rows = []
-    first = pretrained_codes(study.run("robust"), x)
-    clusters = load(study.run("robust")).prior.n_components
+    x, y, rows = study.dataset.x, study.dataset.y, []
 
-    def mixture(code: np.ndarray) -> np.ndarray:
-        return initialization.partition("gmm", [code], clusters, study.config.seed).argmax(axis=1)
+    def mixture(code: np.ndarray) -> float:
+        clusters = load(study.run("robust")).prior.n_components
+        mixture = GaussianMixture(clusters, covariance_type="diag", n_init=3, random_state=study.settings["seed"])
+        return metrics.accuracy(y, mixture.fit_predict(code))
 
-    groups = mixture(first)
-    rows.append({"model": "AE + GMM", "acc": metrics.accuracy(y, groups), "elbo": None, **dict.fromkeys(TERMS)})
+    rows.append({"model": "AE + GMM", "acc": mixture(pretrained_codes(study.run("robust"), x))})
     for name, title in (("single", "VAE + GMM"), ("paper", "VaDE, paper's recipe"), ("robust", "VaDE, robust recipe")):
-        found = evaluation.posterior(load(study.run(name)), x)
-        by = mixture(found.m) if name == "single" else found.groups
+        found = posterior(load(study.run(name)), x)
+        acc = mixture(found.m) if name == "single" else metrics.accuracy(y, found.groups)
         bound = {term: float(getattr(found, term).mean(dtype=np.float64)) for term in ("elbo", *TERMS)}
-        rows.append({"model": title, "acc": metrics.accuracy(y, by), **bound})
-    write("prior", rows)
-    figure = Figure((WIDTH, 3.4), layout="constrained")
-    score, bound = figure.subplots(1, 2, width_ratios=(1, 1.2))
+        rows.append({"model": title, "acc": acc, **bound})
+    write("prior", [dict.fromkeys(("model", "acc", "elbo", *TERMS)) | row for row in rows])
+    figure = Figure((9, 3.4), layout="constrained")
+    score, bound = figure.subplots(1, 2)
     names = [row["model"].replace(", ", ",\n") for row in rows]
-    drawn = score.barh(names, [row["acc"] for row in rows], color=colours.COLOURS[0])
-    score.bar_label(drawn, fmt="%.3f", padding=2)
-    score.invert_yaxis()
-    score.set(xlabel="ACC (share of rows)", title="Clustering", xlim=(0, 1.25), xticks=[0, 0.5, 1])
+    score.bar_label(score.barh(names, [row["acc"] for row in rows]), fmt="%.3f", padding=2)
+    score.set(xlabel="ACC (share of rows)", xlim=(0, 1.25), xticks=[0, 0.5, 1])
     left = np.zeros(3)
-    for i, (term, label) in enumerate(TERMS.items()):
+    for term, label in TERMS.items():
         values = np.array([row[term] for row in rows[1:]])
-        bound.barh(names[1:], values, left=left, color=colours.COLOURS[i], label=label)
+        bound.barh(names[1:], values, left=left, label=label)
         left += values
     bound.bar_label(bound.containers[-1], labels=[f"{-row['elbo']:.1f}" for row in rows[1:]], padding=2)
-    bound.invert_yaxis()
-    bound.margins(x=0.15)
-    bound.set(xlabel="-ELBO (nats a row)", title="The bound by its terms")
-    figure.legend(*bound.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    figure.suptitle(f"{study.dataset.name}: the prior, one Gaussian or a mixture")
-    save(figure, "prior")
-    return "; ".join(f"{row['model']}: ACC {row['acc']:.3f}" + elbo_text(row) for row in rows)
+    bound.set(xlabel="-ELBO (nats a row)")
+    figure.legend(*bound.get_legend_handles_labels(), loc="outside lower right", ncols=3, frameon=False)
+    for axis in (score, bound):
+        axis.invert_yaxis()
+    save(figure, "prior", f"{study.settings['dataset']}: the prior, one Gaussian or a mixture")
 
 
-def pretraining(study: Study) -> str:
+def pretraining(study: Study) -> None:
     """The paper's recipe with and without pretraining: over-regularisation, in ACC, rate_z and active units."""
-    names = ("paper", "unpretrained")
-    histories = {name: study.history(name) for name in names}
+    histories = {name: study.history(name) for name in ("paper", "unpretrained")}
     for name, history in histories.items():
         for row in history:
             row["active"] = active_units(study.codes(name, int(row["epoch"])))
     columns = {"acc": "ACC (share of rows)", "rate_z": "rate_z (nats a row)", "active": "active units of the code"}
-    keep = ("epoch", "elbo", *TERMS, "acc", "active")
-    write("pretraining", [{"run": name, **{k: r.get(k) for k in keep}} for name in names for r in histories[name]])
-    figure = Figure((WIDTH, 3.2), layout="constrained")
-    axes = figure.subplots(1, 3)
-    for axis, (name, label) in zip(axes, columns.items(), strict=True):
-        lines(axis, histories, name)
-        axis.set(ylabel=label, ylim=(0, None))
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
-    figure.suptitle(f"{study.dataset.name}: pretraining against none (over-regularisation)")
-    save(figure, "pretraining")
-    text = "{acc:.3f}, rate_z {rate_z:.2f}, rate_c {rate_c:.2f}, {active:.0f} active units, ELBO {elbo:.2f}"
-    return "; ".join(f"{TITLES[name]}: ACC " + text.format(**histories[name][-1]) for name in names)
+    compared("pretraining", histories, columns, (*CURVE, "active"))
 
 
-def clusters(study: Study) -> str:
+def recipes(study: Study) -> None:
+    """The paper's recipe beside the robust one, from the same autoencoder."""
+    histories = {name: study.history(name) for name in ("robust", "paper")}
+    columns = {"acc": "ACC (share of rows)", "elbo": "ELBO (nats a row; robust: of augmented rows)"}
+    compared("recipes", histories, columns, (*CURVE, "nmi"))
+
+
+def clusters(study: Study) -> None:
     """K = 7 and K = 14 (the paper's section 4.5): which labels share a component, which are split."""
-    said, table = [], []
+    table, y, shape = [], study.dataset.y, study.dataset.image_shape
     for name in ("k7", "k14"):
-        model, y = load(study.run(name)), study.dataset.y
-        groups = posterior.model_groups(model, study.dataset.x)
-        k = model.prior.n_components
-        with matplotlib.rc_context(STYLE):
-            confusion = figures.confusion(y, groups, metrics.accuracy(y, groups))
-            confusion.suptitle(f"{study.dataset.name}: K = {k}")
-            save(confusion, name)
-            if study.dataset.image_shape is not None:
-                save(samples(model, np.arange(k), study.dataset.image_shape), f"{name}-samples", colours=16)
+        model = load(study.run(name))
+        groups, k = model_groups(model, study.dataset.x), model.prior.n_components
         counts = np.zeros((k, y.max() + 1), int)
         np.add.at(counts, (groups, y), 1)
         table += [
             {"K": k, "component": c, **{f"label_{i}": n for i, n in enumerate(row)}} for c, row in enumerate(counts)
         ]
-        shared = [np.flatnonzero(row > 0.2 * row.sum()).tolist() for row in counts if row.any()]
-        held = [np.flatnonzero(column > 0.2 * column.sum()).tolist() for column in counts.T]
-        merged = [str(labels) for labels in shared if len(labels) > 1]
-        split = [f"{i} in {components}" for i, components in enumerate(held) if len(components) > 1]
-        said.append(
-            f"K = {k}: labels sharing a component {', '.join(merged) or 'none'}; split {', '.join(split) or 'none'}"
-        )
+        figure = Figure((6, 0.4 * k + 1), layout="constrained")
+        axis = figure.subplots()
+        axis.imshow(counts, cmap="Blues", aspect="auto")
+        for (c, label), n in np.ndenumerate(counts):
+            axis.text(label, c, str(n), ha="center", va="center", size=7)
+        axis.set(xlabel="label", ylabel="component", xticks=range(counts.shape[1]), yticks=range(k))
+        save(figure, name, f"{study.settings['dataset']}: K = {k}, rows by component and label")
+        if shape is not None:
+            drawn = np.asarray(model.sample(np.repeat(np.arange(k), 10), seed=0)).reshape(k, 10, *shape)
+            figure = Figure((5, 0.5 * k), layout="constrained")
+            image = drawn.swapaxes(1, 2).reshape(k * shape[0], 10 * shape[1], *shape[2:])
+            figure.subplots().imshow(image.squeeze(), cmap="gray")
+            figure.axes[0].set_axis_off()
+            save(figure, f"{name}-samples", f"K = {k}: a row a component")
     write("clusters", table)
-    return "; ".join(said)
 
 
-def tsne(study: Study) -> str:
+def tsne(study: Study) -> None:
     """t-SNE of the code of 2,000 rows at four moments, coloured by label and by cluster."""
-    last = int(study.history("robust")[-1]["epoch"])
+    last, y, table = int(study.history("robust")[-1]["epoch"]), study.dataset.y[study.rows], []
     moments = sorted({0, 1, last // 2, last})
-    figure = Figure((WIDTH, 4.2), layout="constrained")
-    axes = figure.subplots(2, len(moments), squeeze=False)
-    table, y = [], study.dataset.y[study.rows]
-    for column, epoch in zip(axes.T, moments, strict=True):
+    figure = Figure((9, 4.6), layout="constrained")
+    for column, epoch in zip(figure.subplots(2, len(moments), squeeze=False).T, moments, strict=True):
         codes = study.codes("robust", epoch)
-        with threadpool_limits(1):
-            points = TSNE(init="pca", random_state=0).fit_transform(codes["m"])
-        found = codes["groups"]
-        groups = naming(found, y, int(max(found.max(), y.max())) + 1)[
-            found
-        ]  # colours of clusters and labels agree where they can
+        points = TSNE(init="pca", random_state=0).fit_transform(codes["m"])
+        groups = metrics.matching(y, codes["groups"])[codes["groups"]]  # colours agree where they can
         for axis, names in zip(column, (y, groups), strict=True):
+            axis.scatter(*points.T, s=3, linewidth=0, c=names, cmap="tab20")
             for c in np.unique(names):
-                own, colour = points[names == c], colours.COLOURS[c % len(colours.COLOURS)]
-                axis.scatter(*own.T, s=3, linewidth=0, color=colour)
-                outline = [withStroke(linewidth=2, foreground="white")]
-                middle = np.median(own, axis=0)
-                axis.text(*middle, str(c), weight="bold", ha="center", va="center", size=8, path_effects=outline)
+                axis.text(*np.median(points[names == c], axis=0), str(c), weight="bold", ha="center", va="center")
             axis.set(xticks=[], yticks=[])
         column[0].set_title("autoencoder" if epoch == 0 else f"epoch {epoch}")
-        same = zip(study.rows, points, y, groups, strict=True)
-        table += [
-            {"epoch": epoch, "row": row, "x": f"{p[0]:.2f}", "y": f"{p[1]:.2f}", "label": label, "cluster": g}
-            for row, p, label, g in same
-        ]
-    axes[0, 0].set_ylabel("t-SNE 2 (no unit)\ncoloured by label")
-    axes[1, 0].set_ylabel("t-SNE 2 (no unit)\ncoloured by cluster")
-    figure.supxlabel("t-SNE 1 (no unit)", fontsize=9)
-    figure.suptitle(f"{study.dataset.name}: the code over the epochs of VaDE, {len(study.rows):,} rows")
+        for row, (a, b), label, group in zip(study.rows, points, y, groups, strict=True):
+            table.append(
+                {"epoch": epoch, "row": row, "x": f"{a:.2f}", "y": f"{b:.2f}", "label": label, "cluster": group}
+            )
     write("tsne", table)
-    save(figure, "tsne", colours=128)
-    return f"epochs {', '.join(map(str, moments))}, {len(study.rows):,} rows"
-
-
-def recipes(study: Study) -> str:
-    """The paper's recipe beside the robust one, from the same autoencoder."""
-    histories = {name: study.history(name) for name in ("robust", "paper")}
-    keep = ("epoch", "elbo", *TERMS, "acc", "nmi")
-    write("recipes", [{"run": name, **{k: r.get(k) for k in keep}} for name, rows in histories.items() for r in rows])
-    figure = Figure((WIDTH, 3.2), layout="constrained")
-    score, bound = figure.subplots(1, 2)
-    lines(score, histories, "acc")
-    lines(bound, histories, "elbo")
-    score.set(ylabel="ACC (share of rows)", ylim=(0, 1), title="ACC")
-    bound.set(ylabel="ELBO (nats a row)", title="Bound (robust: of augmented rows)")
-    score.legend(frameon=False)
-    figure.suptitle(f"{study.dataset.name}: two recipes, one autoencoder")
-    save(figure, "recipes")
-    last = {name: rows[-1] for name, rows in histories.items()}
-    return "; ".join(f"{TITLES[name]}: ACC {row['acc']:.3f}, ELBO {row['elbo']:.2f}" for name, row in last.items())
+    save(figure, "tsne", f"{study.settings['dataset']}: t-SNE of the code; above by label, below by cluster")
 
 
 PARTS = {part.__name__: part for part in (terms, prior, pretraining, clusters, tsne, recipes)}
@@ -319,40 +237,41 @@ def active_units(codes: dict) -> int:
     return int(np.sum(varies > 0.01 * (varies + np.exp(codes["log_s2"]).mean(axis=0))))
 
 
-def elbo_text(row: dict) -> str:
-    return "" if row["elbo"] is None else f", ELBO {row['elbo']:.2f}"
+def compared(part: str, histories: dict[str, list[dict]], columns: dict[str, str], kept: tuple[str, ...]) -> None:
+    """CSV and figure of two runs over the epochs of VaDE."""
+    rows = [{"run": name, **{k: row.get(k) for k in kept}} for name, history in histories.items() for row in history]
+    write(part, rows)
+    figure = Figure((9, 3.2), layout="constrained")
+    for axis, (name, label) in zip(figure.subplots(1, len(columns)), columns.items(), strict=True):
+        lines(axis, histories, name)
+        axis.set(ylabel=label)
+    figure.axes[0].legend(frameon=False)
+    save(figure, part, " and ".join(TITLES[name] for name in histories))
 
 
 def lines(axis, histories: dict[str, list[dict]], column: str) -> None:
     """One line a run over the epochs of VaDE."""
-    for i, (name, rows) in enumerate(histories.items()):
-        colour, marker = colours.COLOURS[i], colours.MARKERS[i]
+    for name, rows in histories.items():
         points = [(row["epoch"], row[column]) for row in rows if column in row]  # not every short epoch has a score
-        axis.plot(*zip(*points, strict=True), color=colour, marker=marker, markersize=4, label=TITLES[name])
+        axis.plot(*zip(*points, strict=True), marker="o", markersize=4, label=TITLES[name])
     axis.set_xlabel("epoch of VaDE")
     axis.xaxis.get_major_locator().set_params(integer=True)
 
 
 def write(name: str, rows: list[dict]) -> None:
-    """A CSV of the results folder, numbers with six digits."""
+    """A CSV of the results folder, numbers with six digits; the last row is printed."""
     shown = [{k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows]
     command = shlex.join(["python", "benchmarks/ablations.py", *sys.argv[1:]])
-    csv_rows.write(shown, RESULTS / f"{name}.csv", rows[0], command)
+    frame.write(shown, RESULTS / f"{name}.csv", rows[0], command)
+    print(name, shown[-1], flush=True)
 
 
-def save(figure: Figure, name: str, colours: int | None = None) -> None:
-    """A PNG of the results folder; with so many colours only, where a picture of many points would be large."""
-    file = RESULTS / f"{name}.png"
-    figure.savefig(file, dpi=130)
-    if colours is not None:
-        from PIL import Image
-
-        with Image.open(file) as picture:
-            small = picture.convert("RGB").quantize(colours, dither=Image.Dither.NONE)
-        small.save(file, optimize=True)
+def save(figure: Figure, name: str, title: str) -> None:
+    figure.suptitle(title)
+    figure.savefig(RESULTS / f"{name}.png", dpi=110)
 
 
-def main(argv: list[str] | None = None) -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="mnist", help="a named data set with labels")
     parser.add_argument("--data-dir")
@@ -362,29 +281,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--pretrain-epochs", type=int)
     parser.add_argument("--epochs", type=int, help="epochs of VaDE of every run (default: those of the robust recipe)")
     parser.add_argument("--out", default="runs/ablations", help="folder of the runs")
-    parser.add_argument(
-        "--part", action="append", choices=sorted(PARTS), help="default: all; may be given several times"
-    )
-    options = vars(parser.parse_args(argv))
-    out, parts = Path(options.pop("out")), options.pop("part") or list(PARTS)
-    try:
-        study = prepare(TrainConfig.create(**options), out)
-        for name in parts:
-            with matplotlib.rc_context(STYLE):
-                print(f"{name}: {PARTS[name](study)}", flush=True)
-    except InputError as error:
-        print(f"ablations.py: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-def prepare(config: TrainConfig, out: Path) -> Study:
-    """The study of one data set; the lengths of the phases are the robust recipe's unless they are given."""
-    dataset = load_rows(config).dataset
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    rows = subset(len(dataset.x), ROWS, config.seed)
-    return Study(config, out / dataset.name, dataset, rows)
+    parser.add_argument("--part", nargs="+", choices=sorted(PARTS), default=list(PARTS), help="default: all")
+    options = vars(parser.parse_args())
+    study = Study(folder=Path(options.pop("out")), settings=options)
+    for name in options.pop("part"):
+        PARTS[name](study)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -6,7 +6,7 @@ python benchmarks/calibration.py --sets made --systems vade --draw 1 --guided 0.
 python benchmarks/calibration.py --table                               the tables of all that was measured so far
 
 FOLDER and FILE are those of tables.py. Rows go to benchmarks/results/calibration.csv as they come; what is there is not
-measured again, of VaDE if its code has not changed since (`csv_rows.commit`). --guided is the share of VaDE's epochs
+measured again, of VaDE if its code has not changed since (`frame.commit`). --guided is the share of VaDE's epochs
 that are guided, --weight that of the guidance; empty: the defaults. They are chosen on draws of the made sets other
 than 0, which is the one that is reported.
 
@@ -18,20 +18,20 @@ Made sets: `MADE` and `gaussians`. The accuracy of Bayes' rule sets their overla
 """
 
 import argparse
-import multiprocessing
+import functools
+import itertools
 import time
 from collections import defaultdict
-from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import csv_rows
-import here
+import frame
 import numpy as np
+import rivals
 import tables
 from sklearn.preprocessing import StandardScaler
 
-RESULTS = here.RESULTS / "calibration.csv"
+RESULTS = frame.RESULTS / "calibration.csv"
 COMMAND = "python benchmarks/calibration.py --folder FOLDER --r8 FILE"
 KEY = ("set", "system", "draw", "guided", "weight", "commit", "seed")
 COLUMNS = (*KEY, "n", "features", "clusters", "acc", "ari", "confidence", "ece", "seconds")
@@ -145,20 +145,13 @@ def scores(data: tables.Set, p: np.ndarray) -> dict:
     return found
 
 
-def measured(key: dict, data: tables.Set) -> dict:
-    """A row of the CSV; the fit has a process of its own, and its scores are empty where it failed."""
-    p, begun = None, time.perf_counter()
-    fork = multiprocessing.get_context("fork")  # this process never loads TensorFlow
-    with ProcessPoolExecutor(1, mp_context=fork) as pool:
-        try:
-            wanted = pool.submit(probabilities, key["system"], data, int(key["seed"]), key["guided"], key["weight"])
-            p, seconds = wanted.result()
-        except Exception as error:
-            print(repr(error), flush=True)
-            seconds = time.perf_counter() - begun
+def measured(key: dict, options) -> list[dict]:
+    """A row of the CSV; its scores are empty where the fit failed."""
+    data = load(key["set"], int(key["draw"]), options.folder, options.r8)
+    p, seconds = rivals.in_process(probabilities, key["system"], data, int(key["seed"]), key["guided"], key["weight"])
     n, d = data.raw.shape[0], int(np.prod(data.raw.shape[1:]))
     row = {**key, "n": n, "features": d, "clusters": data.clusters, "seconds": f"{seconds:.1f}"}
-    return row if p is None else row | scores(data, p)
+    return [row if p is None else row | scores(data, p)]
 
 
 def table(rows: Iterable[dict]) -> str:
@@ -191,6 +184,17 @@ def _cell(sets: list[list[dict]]) -> str:
     return ", ".join(f"{value:.3f}" for value in values) + count
 
 
+def jobs(options, sets: list[str]) -> Iterable[tuple[Callable, set]]:
+    """Each fit, and the identity of its row."""
+    commit = frame.commit()
+    for seed, name, system in itertools.product(range(options.seeds), sets, options.systems):
+        own = (options.guided or "", options.weight or "", commit) if system == "vade" else ("", "", "")
+        draw = options.draw if name in MADE or name in NOISE else 0
+        identity = (name, system, str(draw), *own, str(seed))
+        key = dict(zip(KEY, identity, strict=True))
+        yield functools.partial(measured, key, options), {identity}
+
+
 def main() -> None:
     names = [*MADE, *NOISE, *REAL]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -211,19 +215,9 @@ def main() -> None:
     if not options.table:
         if missing := [name for name in wanted if files.get(name, True) is None]:
             parser.error(f"--folder and --r8: expected the files of {', '.join(missing)}")
-        done = {tuple(row[name] for name in KEY) for row in csv_rows.read(RESULTS) if row["confidence"]}
-        commit = csv_rows.commit()
-        for seed in range(options.seeds):
-            for name in wanted:
-                for system in options.systems:
-                    own = (options.guided or "", options.weight or "", commit) if system == "vade" else ("", "", "")
-                    draw = options.draw if name in MADE or name in NOISE else 0
-                    key = dict(zip(KEY, (name, system, str(draw), *own, str(seed)), strict=True))
-                    if tuple(key.values()) not in done:
-                        row = measured(key, load(name, draw, options.folder, options.r8))
-                        csv_rows.append([row], RESULTS, COLUMNS, COMMAND)
-                        print(*(row.get(column, "") for column in COLUMNS), flush=True)
-    print(table(csv_rows.read(RESULTS)))
+        done = frame.measured(RESULTS, KEY, "confidence")
+        frame.measure(jobs(options, wanted), done, RESULTS, COLUMNS, COMMAND)
+    print(table(frame.read(RESULTS)))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,7 @@ The VaDE of a seed is the run --vade/DATASET-robust/seed-N, as benchmarks/seeds.
 is not there; the others start from its autoencoder and lie in --out/DATASET/SYSTEM/seed-N. What is finished is taken as
 it is, what was interrupted continues. Rows go to benchmarks/results/compare.csv as they come, in place of older rows of
 the same data, system, lengths, flags and seed. Rows of other lengths or flags make another line of the table. Flags of
-train.py that are not named here are given after "--", e.g. -- --limit 5000; rows without any may be of a time when the
-file did not say them.
+train.py that are not named here are given after "--", e.g. -- --limit 5000.
 """
 
 import argparse
@@ -17,21 +16,18 @@ import shlex
 import sys
 from pathlib import Path
 
-import csv_rows
-import here
-from run_folders import has_images, trained
+import frame
+import numpy as np
 
 from vade_tf.runs.config import MODELS
 from vade_tf.systems import SYSTEMS
 
-RESULTS = here.RESULTS
 COMMAND = "python benchmarks/compare.py --dataset DATASET --seeds N --data-dir FOLDER"
 KEY = ("dataset", "rows", "system")
 COLUMNS = (
     *KEY, "seed", "acc", "gmvae_acc", "nmi", "ari", "seconds", "pretrain_epochs", "epochs", "source", "device",
     "precision", "tensorflow", "keras", "flags",
 )  # fmt: skip
-
 SCORES = {"acc": "acc", "gmvae_acc": "most_confident_acc", "nmi": "nmi", "ari": "ari"}
 NAMES = {
     "kmeans": "k-means",
@@ -42,15 +38,13 @@ NAMES = {
     "dec": "DEC",
     "dec_da": "DEC-DA",
     "idec": "IDEC",
-    "n2d": "N2D",  # of benchmarks/n2d.py
     "gmvae": "GMVAE",
     "vade": "VaDE (robust)",
 }
 JIANG = "Jiang et al. 2017, table 2"
-GUO = "Guo et al. 2017"
+DEC_KERAS = "README of github.com/XifengGuo/DEC-keras, 10 trials"
 DEC_DA = "README of github.com/XifengGuo/DEC-DA"
 N2D = "McConville et al. 2019"
-DEC_KERAS = "README of github.com/XifengGuo/DEC-keras, 10 trials"
 PUBLISHED = {
     "mnist": {
         "kmeans": ("53", DEC_KERAS),
@@ -60,8 +54,7 @@ PUBLISHED = {
         "vae_gmm": ("72.94", JIANG),
         "dec": ("84.30", "Xie et al. 2016; " + JIANG),
         "dec_da": ("98.5", DEC_DA),
-        "idec": ("88.06", GUO),
-        "n2d": ("97.9", N2D),
+        "idec": ("88.06", "Guo et al. 2017"),
         "gmvae": ("77.78 ± 5.75", "Dilokthanakul et al. 2016, K = 10, its own rule"),
         "vade": ("94.46", JIANG + ", best run"),
     },
@@ -70,17 +63,14 @@ PUBLISHED = {
         "ae_kmeans": ("61", DEC_KERAS),
         "dec": ("62", DEC_KERAS),
         "dec_da": ("58.6", DEC_DA),
-        "n2d": ("67.2", N2D),
     },
-    "usps": {"dec_da": ("98.7", DEC_DA), "idec": ("76.05", GUO)},
-    "reuters10k": {"idec": ("75.64", GUO)},
+}
+NOT_HERE = {  # published, and no system of this package
+    "mnist": [("LDMGI", "84.09", JIANG), ("AAE", "83.48", JIANG), ("N2D", "97.9", N2D)],
+    "fashion_mnist": [("N2D", "67.2", N2D)],
 }
 # Batches and rate of the authors' code for MNIST (github.com/Nat-D/GMVAE, main.lua); the other systems take the run's.
 FLAGS = {"gmvae": ["--batch-size", "50", "--learning-rate", "0.0001", "--schedule", "step", "--decay", "1"]}
-NOT_HERE = {  # published, and no system of this package
-    "mnist": [("LDMGI", "84.09", JIANG), ("AAE", "83.48", JIANG)],
-    "fashion_mnist": [("N2D", "67.2", N2D)],
-}
 
 
 def row_of(path: Path, data_dir: str | None, pretrain_seconds: float) -> dict:
@@ -125,46 +115,37 @@ def line_of(row: dict) -> tuple[str, ...]:
 def add(file: Path, new: dict) -> list[dict]:
     """Write `new` into the file in place of an older row of the same run; returns all rows."""
     new = {name: "" if new[name] is None else str(new[name]) for name in COLUMNS}
-    rows = [dict.fromkeys(COLUMNS, "") | row for row in csv_rows.read(file)]
+    rows = [dict.fromkeys(COLUMNS, "") | row for row in frame.read(file)]
     rows = [row for row in rows if (line_of(row), row["seed"]) != (line_of(new), new["seed"])]
-    rows.append(new)
-    order = {name: place for place, name in enumerate(MODELS)}  # last what is no longer registered
+    order = {name: place for place, name in enumerate(MODELS)}
 
     def place(row: dict) -> tuple:
         return row["dataset"], int(row["rows"]), order.get(row["system"], len(order)), line_of(row), int(row["seed"])
 
-    rows.sort(key=place)
-    csv_rows.write(rows, file, COLUMNS, COMMAND)
+    rows = sorted([*rows, new], key=place)
+    frame.write(rows, file, COLUMNS, COMMAND)
     return rows
-
-
-def in_order() -> list[str]:
-    """Every system, those of NAMES first."""
-    return [*NAMES, *(name for name in MODELS if name not in NAMES)]
 
 
 def by_line(rows: list[dict], dataset: str) -> dict[str, list[dict]]:
     """Rows of the data set at its largest size, by system and, of several lengths or flags, by these; in order."""
     rows = [row for row in rows if row["dataset"] == dataset]
     largest = max((int(row["rows"]) for row in rows), default=0)
-    rows = [row for row in rows if int(row["rows"]) == largest]
     found = {}
-    for system in in_order():
+    for system in NAMES:
         lines: dict[tuple[str, ...], list[dict]] = {}
         for row in rows:
-            if row["system"] == system:
+            if row["system"] == system and int(row["rows"]) == largest:
                 lines.setdefault(line_of(row), []).append(row)
         for own in lines.values():
             flags = own[0].get("flags")
             kind = " ".join(filter(None, (" + ".join(lengths(own[0])), flags and f"`{flags}`")))
-            found[NAMES.get(system, system) + (f", {kind}" if len(lines) > 1 else "")] = own
+            found[NAMES[system] + (f", {kind}" if len(lines) > 1 else "")] = own
     return found
 
 
 def percent(own: list[dict], column: str) -> str:
     """Mean and, of several, standard deviation (n - 1) of a column, in percent; empty where it was not measured."""
-    import numpy as np
-
     if any(row[column] == "" for row in own):
         return ""
     values = 100 * np.array([float(row[column]) for row in own])
@@ -191,46 +172,59 @@ def overview(rows: list[dict]) -> str:
     found = {name: by_line(rows, name) for name in dict.fromkeys(row["dataset"] for row in rows)}
     sizes = [f"{name}, {int(next(iter(own.values()))[0]['rows']):,} rows" for name, own in found.items()]
     lines = ["| ACC, % | " + " | ".join(sizes) + " |", "|---" * (1 + len(sizes)) + "|"]
-    for system in in_order():
+    for system, title in NAMES.items():
         own = [[line for line in each.values() if line[0]["system"] == system] for each in found.values()]
         cells = ["; ".join(f"{percent(line, 'acc')} ({len(line)})" for line in each) for each in own]
-        if any(cells):
-            lines.append(f"| {NAMES.get(system, system)} | " + " | ".join(cells) + " |")
+        lines += [f"| {title} | " + " | ".join(cells) + " |"] if any(cells) else []
     return "\n".join(lines)
 
 
 def chart(rows: list[dict], dataset: str):
     """A bar a system: mean ACC, a dot a seed, and the published figure where there is one."""
-    import matplotlib
-    import numpy as np
     from matplotlib.figure import Figure
 
-    from vade_tf.report.colours import COLOURS
-    from vade_tf.report.drawing import STYLE
-
     lines = by_line(rows, dataset)
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((7.2, 1.6 + 0.42 * len(lines)), layout="constrained")
-        axis = figure.subplots()
-        for place, own in enumerate(lines.values()):
-            name = own[0]["system"]
-            acc = 100 * np.array([float(row["acc"]) for row in own])
-            axis.barh(place, acc.mean(), height=0.62, color=COLOURS[1 if name == "vade" else 0])
-            axis.plot(acc, np.full(len(acc), place), "o", color="black", markersize=3.5, label="one seed", zorder=3)
-            axis.text(101.5, place, percent(own, "acc"), va="center", fontsize=8)
-            if name in PUBLISHED.get(dataset, {}):
-                figure_of = float(PUBLISHED[dataset][name][0].split()[0])
-                axis.plot(figure_of, place, "D", color="white", markeredgecolor="black", label="published")
-        axis.set_yticks(range(len(lines)), list(lines))
-        axis.invert_yaxis()
-        n = int(next(iter(lines.values()))[0]["rows"])
-        axis.set(xlim=(0, 100), xlabel="ACC, % of rows (best one-to-one match)", title=f"{dataset}, {n:,} rows")
-        handles = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
-        figure.legend(handles.values(), handles.keys(), loc="outside lower right", ncols=2, frameon=False)
+    figure = Figure((7.2, 1.6 + 0.42 * len(lines)), layout="constrained", dpi=120)
+    axis = figure.subplots()
+    for place, own in enumerate(lines.values()):
+        name = own[0]["system"]
+        acc = 100 * np.array([float(row["acc"]) for row in own])
+        axis.barh(place, acc.mean(), height=0.62, color="tab:orange" if name == "vade" else "tab:blue")
+        axis.plot(acc, np.full(len(acc), place), "o", color="black", markersize=3.5, label="one seed", zorder=3)
+        axis.text(101.5, place, percent(own, "acc"), va="center", fontsize=8)
+        if name in PUBLISHED.get(dataset, {}):
+            published = float(PUBLISHED[dataset][name][0].split()[0])
+            axis.plot(published, place, "D", color="white", markeredgecolor="black", label="published")
+    axis.set_yticks(range(len(lines)), list(lines))
+    axis.invert_yaxis()
+    n = int(next(iter(lines.values()))[0]["rows"])
+    axis.set(xlim=(0, 100), xlabel="ACC, % of rows (best one-to-one match)", title=f"{dataset}, {n:,} rows")
+    handles = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
+    figure.legend(handles.values(), handles.keys(), loc="outside lower right", ncols=2, frameon=False)
     return figure
 
 
-def main(argv: list[str] | None = None, results: Path = RESULTS) -> None:
+def train_all(dataset: str, options, file: Path) -> None:
+    """Train what is missing, seed by seed, and write its rows."""
+    data = ["--data-dir", options.data_dir] if options.data_dir else []
+    for seed in range(options.seeds):
+        settings = ["--dataset", dataset, "--recipe", "robust", "--seed", str(seed), *data]  # as seeds.py has them
+        vade = Path(options.vade) / f"{dataset}-robust" / f"seed-{seed}"
+        frame.trained(vade, [*settings, *options.more])
+        source = json.loads((vade / "config.json").read_text())["pretrained"]  # of its autoencoder, if not itself
+        pretrain_seconds = json.loads((Path(source or vade) / "metrics.json").read_text())["seconds"]["pretrain"]
+        images = json.loads((vade / "data.json").read_text()).get("image_shape") is not None
+        for name in options.systems or [name for name in MODELS if name != "dec_da" or images]:
+            run, shared = vade, pretrain_seconds if source else 0.0
+            if name != "vade":
+                flags, shared = [*settings, "--model", name, *FLAGS.get(name, [])], 0.0
+                if SYSTEMS[name].pretrains:
+                    flags, shared = [*flags, "--pretrained", str(vade)], pretrain_seconds
+                run = frame.trained(Path(options.out) / dataset / name / f"seed-{seed}", [*flags, *options.more])
+            add(file, row_of(run, options.data_dir, shared) | {"flags": shlex.join(options.more)})
+
+
+def main(argv: list[str] | None = None, results: Path = frame.RESULTS) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", help="named data set (default: mnist; with --table: all that were measured)")
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0 up")
@@ -241,28 +235,14 @@ def main(argv: list[str] | None = None, results: Path = RESULTS) -> None:
     parser.add_argument("--table", action="store_true", help="train nothing")
     parser.add_argument("more", nargs="*", help="further flags of train.py, after --")
     options = parser.parse_args(argv)
-    rows, dataset = csv_rows.read(results / "compare.csv"), options.dataset or "mnist"
-    data = ["--data-dir", options.data_dir] if options.data_dir else []
-    for seed in [] if options.table else range(options.seeds):
-        settings = ["--dataset", dataset, "--recipe", "robust", "--seed", str(seed), *data]  # as seeds.py has them
-        vade = Path(options.vade) / f"{dataset}-robust" / f"seed-{seed}"
-        trained(vade, [*settings, *options.more])
-        source = json.loads((vade / "config.json").read_text())["pretrained"]  # of its autoencoder, if not itself
-        pretrain_seconds = json.loads((Path(source or vade) / "metrics.json").read_text())["seconds"]["pretrain"]
-        for name in options.systems or [name for name in MODELS if name != "dec_da" or has_images(vade)]:
-            run, shared = vade, pretrain_seconds if source else 0.0
-            if name != "vade":
-                flags, shared = [*settings, "--model", name, *FLAGS.get(name, [])], 0.0
-                if SYSTEMS[name].pretrains:
-                    flags, shared = [*flags, "--pretrained", str(vade)], pretrain_seconds
-                run = trained(Path(options.out) / dataset / name / f"seed-{seed}", [*flags, *options.more])
-            new = row_of(run, options.data_dir, shared) | {"flags": shlex.join(options.more)}
-            rows = add(results / "compare.csv", new)
-    shown = [dataset]
-    if options.table and options.dataset is None:
-        shown = list(dict.fromkeys(row["dataset"] for row in rows))
+    file = results / "compare.csv"
+    if not options.table:
+        train_all(options.dataset or "mnist", options, file)
+    rows = frame.read(file)
+    every = options.table and options.dataset is None
+    shown = list(dict.fromkeys(row["dataset"] for row in rows)) if every else [options.dataset or "mnist"]
     if not any(by_line(rows, each) for each in shown):
-        sys.exit(f"compare.py: nothing was measured on {dataset if shown else 'any data set'} yet")
+        sys.exit(f"compare.py: nothing was measured on {options.dataset or 'any data set'} yet")
     if len(shown) > 1:
         print(overview(rows))
     for each in shown:

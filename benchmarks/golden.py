@@ -23,15 +23,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 import calibration
-import csv_rows
-import here
+import frame
 import numpy as np
 import tables
 
 NOT_PLAIN = ("digits", "r8", "moons", "circles")  # of tables.py: images, texts, and groups without centres
 PLAIN = [name for name in (*tables.BUNDLED, *tables.SYNTHETIC, *tables.TABLES) if name not in NOT_PLAIN]
 CELLS = ("10X_PBMC_top2000", "human_kidney_counts_top2000", "mouse_bladder_cell_top2000")
-ANOMALIES = tuple({row["set"]: 0 for row in csv_rows.read(here.RESULTS / "anomaly.csv")})
+ANOMALIES = tuple({row["set"]: 0 for row in frame.read(frame.RESULTS / "anomaly.csv")})
 DEFAULT = {"recipe": "robust", "flags": ""}
 OURS, TIED = ({"system": system} for system in ("vade", "tied"))
 OWN, OTHER = ({"draw": "0", "guided": "", "weight": "", **system} for system in (OURS, TIED))
@@ -52,7 +51,7 @@ class Values:
 
     def __init__(self, commit: str, file: str, column: str, sets, seeds: int, **wanted: str):
         found: dict[str, dict[str, float]] = defaultdict(dict)
-        for row in csv_rows.read(here.RESULTS / f"{file}.csv"):
+        for row in frame.read(frame.RESULTS / f"{file}.csv"):
             counts = commit == "any" or wanted.get("system") == "tied" or row.get("commit") == commit
             name = row.get("set") or row["dataset"]
             if counts and name in sets and row[column] and all(row[each] == value for each, value in wanted.items()):
@@ -109,7 +108,7 @@ def main() -> None:
         "--newest", action="store_true", help="the last row of each set, system and seed, of any commit"
     )
     options = parser.parse_args()
-    commit = "any" if options.newest else options.commit or csv_rows.commit()
+    commit = "any" if options.newest else options.commit or frame.commit()
     print(f"commit: {commit}\n\n| data | must have | measured | |\n|---|---|---|---|")
     for title, must, values, shown, had in lines(commit):
         verdict = "" if had is None or not values.all else ("OK" if had else "MISSED") + " so far" * bool(values.lacks)

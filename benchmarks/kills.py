@@ -24,14 +24,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import csv_rows
-import here
+import frame
 import numpy as np
 
-RESULTS = here.RESULTS / "kills.csv"
-COLUMNS = ("test", "case", "number", "moment", "outcome")
+RESULTS = frame.RESULTS / "kills.csv"
+KEY = ("test", "case", "number")
+COLUMNS = (*KEY, "moment", "outcome")
 SMALL = ["--clusters", "3", "--hidden", "16,8", "--pretrain-epochs", "3", "--epochs", "4", "--batch-size", "64"]
 SYSTEMS = ("vade", "kmeans", "gmm", "ae_kmeans", "ae_gmm", "vae_gmm", "dec", "idec", "gmvae")
 CASES = {
@@ -42,14 +43,15 @@ CASES = {
     "sweep": [*SMALL, "--clusters", "2:3"],
 }
 MEGABYTES = [0.02 * i for i in range(1, 17)]
+Jobs = Iterator[tuple[Callable[[], list[dict]], set]]
 
 
 def command(*flags: str) -> list[str]:
-    return [sys.executable, str(here.ROOT / "train.py"), *flags, "--quiet"]
+    return [sys.executable, str(frame.ROOT / "train.py"), *flags, "--quiet"]
 
 
 def run(*flags: str) -> subprocess.CompletedProcess:
-    return subprocess.run(command(*flags), cwd=here.ROOT, capture_output=True, text=True)
+    return subprocess.run(command(*flags), cwd=frame.ROOT, capture_output=True, text=True)
 
 
 def weights(out: Path) -> dict[str, list[np.ndarray]]:
@@ -78,87 +80,79 @@ def finished(flags: list[str], out: Path) -> str:
     return ended.stderr if ended.returncode and not over else f"left {left}" if left else ""
 
 
-def kill(flags: list[str], out: Path, seconds: float) -> None:
-    with subprocess.Popen(command(*flags, "--out", str(out)), cwd=here.ROOT, stderr=subprocess.DEVNULL) as running:
-        try:
-            running.wait(seconds)
-        except subprocess.TimeoutExpired:
-            running.send_signal(signal.SIGKILL)
+def row(test: str, case: str, number: int, moment: str, outcome: str) -> list[dict]:
+    return [dict(zip(COLUMNS, (test, case, str(number), moment, outcome), strict=True))]
 
 
-class Table:
-    """The results so far; a row that is there is not done again."""
-
-    def __init__(self):
-        self.rows = csv_rows.read(RESULTS)
-
-    def has(self, test: str, case: str, number: int) -> bool:
-        return any((r["test"], r["case"], r["number"]) == (test, case, str(number)) for r in self.rows)
-
-    def add(self, *row) -> None:
-        self.rows.append(dict(zip(COLUMNS, map(str, row), strict=True)))
-        print(*row, flush=True)
-        csv_rows.write(self.rows, RESULTS, COLUMNS, "python benchmarks/kills.py")
+def undisturbed(case: str, data: list[str], folder: Path, known: dict) -> tuple[float, dict]:
+    """Seconds and weights of a run of this case that nobody kills."""
+    if case not in known:
+        begun = time.monotonic()
+        ended = run(*data, *CASES[case], "--out", str(folder / case))
+        assert ended.returncode == 0, ended.stderr
+        known[case] = time.monotonic() - begun, weights(folder / case)
+    return known[case]
 
 
-def kills(table: Table, data: list[str], folder: Path, number: int) -> None:
-    undisturbed: dict[str, tuple[float, dict]] = {}
+def kills(data: list[str], folder: Path, number: int) -> Jobs:
+    known: dict = {}
     for i in range(number):
         case = list(CASES)[i % len(CASES)]
-        if table.has("kill", case, i):
-            continue
-        flags = [*data, *CASES[case]]
-        if case not in undisturbed:
-            begun = time.monotonic()
-            ended = run(*flags, "--out", str(folder / case))
-            assert ended.returncode == 0, ended.stderr
-            undisturbed[case] = time.monotonic() - begun, weights(folder / case)
-        seconds, expected = undisturbed[case]
-        out, moment = folder / f"{case}-{i}", random.Random(i).uniform(0.3, 1.0)
-        kill(flags, out, moment * seconds)
-        table.add("kill", case, i, f"{moment:.0%}", finished(flags, out) or difference(weights(out), expected))
+
+        def job(i=i, case=case) -> list[dict]:
+            flags = [*data, *CASES[case]]
+            seconds, expected = undisturbed(case, data, folder, known)
+            out, moment = folder / f"{case}-{i}", random.Random(i).uniform(0.3, 1.0)
+            with subprocess.Popen(
+                command(*flags, "--out", str(out)), cwd=frame.ROOT, stderr=subprocess.DEVNULL
+            ) as running:
+                try:
+                    running.wait(moment * seconds)
+                except subprocess.TimeoutExpired:
+                    running.send_signal(signal.SIGKILL)
+            return row("kill", case, i, f"{moment:.0%}", finished(flags, out) or difference(weights(out), expected))
+
+        yield job, {("kill", case, str(i))}
 
 
-def disks(table: Table, data: list[str], folder: Path) -> None:
-    flags = [*data, *SMALL]
-    assert run(*flags, "--out", str(folder / "whole")).returncode == 0
-    expected, disk = weights(folder / "whole"), folder / "disk"
-    disk.mkdir()
+def disks(data: list[str], folder: Path) -> Jobs:
+    flags, disk, known = [*data, *SMALL], folder / "disk", {}
     for i, size in enumerate(MEGABYTES):
-        if table.has("disk", "vade", i):
-            continue
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={int(size * 2**20)}", "tmpfs", str(disk)], check=True)
-        try:
-            ended = run(*flags, "--out", str(disk / "run"))
-            lines = ended.stderr.splitlines()
-            if ended.returncode == 0:
-                outcome = "had room"
-            elif ended.returncode != 2 or len(lines) != 1 or list(disk.rglob("*.unfinished")):
-                outcome = f"exit {ended.returncode}: {ended.stderr}"
-            else:
-                subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
-                outcome = finished(flags, disk / "run") or difference(weights(disk / "run"), expected)
-            full = lines[-1].partition(" cannot")[0].rpartition("/run/")[2] if lines else ""
-            table.add("disk", "vade", i, f"{size:.2f} MB {full}".strip(), outcome)
-        finally:
-            subprocess.run(["umount", str(disk)], check=True)
+
+        def job(i=i, size=size) -> list[dict]:
+            expected = undisturbed("vade", data, folder, known)[1]
+            disk.mkdir(exist_ok=True)
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={int(size * 2**20)}", "tmpfs", str(disk)], check=True)
+            try:
+                ended = run(*flags, "--out", str(disk / "run"))
+                lines = ended.stderr.splitlines()
+                if ended.returncode == 0:
+                    outcome = "had room"
+                elif ended.returncode != 2 or len(lines) != 1 or list(disk.rglob("*.unfinished")):
+                    outcome = f"exit {ended.returncode}: {ended.stderr}"
+                else:
+                    subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
+                    outcome = finished(flags, disk / "run") or difference(weights(disk / "run"), expected)
+                return row("disk", "vade", i, f"{size:.2f} MB", outcome)
+            finally:
+                subprocess.run(["umount", str(disk)], check=True)
+
+        yield job, {("disk", "vade", str(i))}
 
 
-def writers(table: Table, data: list[str], folder: Path, number: int = 5) -> None:
+def writers(data: list[str], folder: Path, number: int = 5) -> Jobs:
     for i in range(number):
-        if table.has("writers", "vade", i):
-            continue
-        out = folder / f"both-{i}"
-        both = [
-            subprocess.Popen(
-                command(*data, *SMALL, "--out", str(out)), cwd=here.ROOT, stderr=subprocess.PIPE, text=True
-            )
-            for _ in range(2)
-        ]
-        said = [process.communicate()[1] for process in both]
-        codes = sorted(process.returncode for process in both)
-        one = codes == [0, 2] and (out / "metrics.json").exists() and sum(len(s.splitlines()) for s in said) == 1
-        table.add("writers", "vade", i, "at once", "one trained, one was told" if one else f"{codes}: {said}")
+
+        def job(i=i) -> list[dict]:
+            out = folder / f"both-{i}"
+            begin = command(*data, *SMALL, "--out", str(out))
+            both = [subprocess.Popen(begin, cwd=frame.ROOT, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+            said = [process.communicate()[1] for process in both]
+            codes = sorted(process.returncode for process in both)
+            one = codes == [0, 2] and (out / "metrics.json").exists() and sum(len(s.splitlines()) for s in said) == 1
+            return row("writers", "vade", i, "at once", "one trained, one was told" if one else f"{codes}: {said}")
+
+        yield job, {("writers", "vade", str(i))}
 
 
 def main() -> None:
@@ -166,16 +160,18 @@ def main() -> None:
     parser.add_argument("--only", choices=("kills", "disks", "writers"))
     parser.add_argument("--kills", type=int, default=26)
     options = parser.parse_args()
-    table, folder = Table(), Path(tempfile.mkdtemp())
+    folder = Path(tempfile.mkdtemp())
     np.save(folder / "x.npy", np.random.default_rng(0).normal(size=(300, 6)).astype("f4"))
     data = ["--data", str(folder / "x.npy")]
+    tests = {"writers": writers(data, folder), "kills": kills(data, folder, options.kills)}
+    if os.geteuid() == 0:
+        tests["disks"] = disks(data, folder)
     try:
-        if options.only in (None, "writers"):
-            writers(table, data, folder)
-        if options.only in (None, "disks") and os.geteuid() == 0:
-            disks(table, data, folder)
-        if options.only in (None, "kills"):
-            kills(table, data, folder, options.kills)
+        for name, jobs in tests.items():
+            if options.only in (None, name):
+                frame.measure(
+                    jobs, frame.measured(RESULTS, KEY, "outcome"), RESULTS, COLUMNS, "python benchmarks/kills.py"
+                )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

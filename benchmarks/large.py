@@ -11,7 +11,7 @@ evaluate. Before a file is used, the system is asked to forget what it has read 
 Prints for each the peak of its resident memory (ru_maxrss, Python and TensorFlow included) and the rows a second of the
 phases, by the clock and by processor time: the fastest epoch counts, for the first one compiles. The clock tells
 nothing while others use the machine; processor time does not see a wait for the disk. Writes
-benchmarks/results/large.csv, or large_ROWS.csv where a flag is given.
+benchmarks/results/large.csv, or large_ROWS.csv where --rows is given.
 """
 
 import argparse
@@ -22,16 +22,15 @@ import sys
 import time
 from pathlib import Path
 
-import csv_rows
-import here
+import frame
 import numpy as np
-from peak_memory import peak
 
-RESULTS = here.RESULTS / "large.csv"  # by default; else with the number of rows
-FEATURES, GROUPS, PART, BATCH = 100, 10, 100_000, 1024
-LIMIT = 2560  # MiB
-SHARE = 0.7  # of the rate in memory
+FEATURES, GROUPS, ROWS_PER_PART = 100, 10, 100_000
 COLUMNS = ("command", "file", "rows", "peak_mib", "pretrain_rows_s", "fit_rows_s", "fit_rows_cpu_s", "seconds")
+DEFAULT_ROWS = 10_000_000
+SUBSET_ROWS = 500_000
+SETTINGS = {"hidden": (32, 32), "batch_size": 1024, "precision": "float32"}  # a small network reads the most
+LENGTHS = {"pretrain_epochs": 1, "epochs": 2, "regroups": 1}
 
 
 def rows_of(number: int, n: int) -> np.ndarray:
@@ -41,41 +40,37 @@ def rows_of(number: int, n: int) -> np.ndarray:
     return centres[r.integers(0, GROUPS, n)] + r.standard_normal((n, FEATURES), np.float32)
 
 
-def make(folder: Path, n: int, subset: int) -> dict[str, Path]:
+def make(folder: Path, n: int) -> dict[str, Path]:
     """The files, a part after the other; returns them by kind. The subset is the first rows of the others."""
     import pyarrow
     import pyarrow.parquet
 
-    names = {"rows.npy": n, "rows.parquet": n, "subset.npy": subset}
+    names = {"rows.npy": n, "rows.parquet": n, "subset.npy": SUBSET_ROWS}
     files = {name: folder / f"{rows}-{name}" for name, rows in names.items()}
     if all(file.exists() for file in files.values()):
         return files
+    array = np.lib.format.open_memmap(files["rows.npy"], "w+", "f4", (n, FEATURES))
     schema = pyarrow.schema([(f"f{i}", pyarrow.float32()) for i in range(FEATURES)])
-    header = {"descr": "<f4", "fortran_order": False, "shape": (n, FEATURES)}
-    with (
-        files["rows.npy"].open("wb") as array,
-        pyarrow.parquet.ParquetWriter(files["rows.parquet"], schema, compression="none", use_dictionary=False) as table,
-    ):
-        np.lib.format.write_array_header_1_0(array, header)
-        for number, start in enumerate(range(0, n, PART)):
-            x = rows_of(number, min(PART, n - start))
-            array.write(x.data)
+    more = {"compression": "none", "use_dictionary": False}
+    with pyarrow.parquet.ParquetWriter(files["rows.parquet"], schema, **more) as table:
+        for number, start in enumerate(range(0, n, ROWS_PER_PART)):
+            x = rows_of(number, min(ROWS_PER_PART, n - start))
+            array[start : start + len(x)] = x
             table.write_table(pyarrow.Table.from_arrays(list(x.T), schema=schema))
-    np.save(files["subset.npy"], np.load(files["rows.npy"], mmap_mode="r")[:subset])
+    array.flush()
+    np.save(files["subset.npy"], array[:SUBSET_ROWS])
     return files
 
 
-def child(command: str, data: str, out: str, hidden: str, epochs: int, memory: int) -> None:
+def child(command: str, data: str, out: str, memory: int) -> None:
     """One command in this process; prints what it took as JSON."""
     from vade_tf import machine
 
     machine.memory = lambda: memory  # before others import it
     import keras
 
+    from vade_tf import TrainConfig, train
     from vade_tf.cli import main
-    from vade_tf.runs.config import TrainConfig
-    from vade_tf.runs.train import train
-    from vade_tf.training.reporter import Lines
 
     class Times(keras.callbacks.Callback):
         """Seconds of each epoch by the clock and of the processors."""
@@ -91,19 +86,15 @@ def child(command: str, data: str, out: str, hidden: str, epochs: int, memory: i
             phase = "pretrain" if self.model.name == "autoencoder" else "fit"
             spent = time.perf_counter() - self.begun[0], time.process_time() - self.begun[1]
             self.found.setdefault(phase, []).append(spent)
-            print(f"{phase} epoch {epoch + 1}: {spent[0]:.0f} s, peak {peak():,.0f} MiB", file=sys.stderr, flush=True)
 
     times, begun = Times(), time.perf_counter()
     if command == "train":
-        lengths = {"pretrain_epochs": epochs, "epochs": epochs + 1, "regroups": 1}
-        more = {"precision": "float32", "hidden": hidden, "batch_size": BATCH}
-        config = TrainConfig(data=data, clusters=GROUPS, **lengths, **more)
-        train(config, out, extra=[times], reporter=Lines(), export=False)
+        train(TrainConfig(data=data, clusters=GROUPS, **LENGTHS, **SETTINGS), out, extra=[times], export=False)
     elif command == "predict":
         main.main(["predict", out, "--data", data, "--out", f"{out}.csv"])
     else:
         main.main(["evaluate", out, "--no-figures", "--quiet"])
-    took = {"seconds": time.perf_counter() - begun, "times": times.found, "peak": peak()}
+    took = {"seconds": time.perf_counter() - begun, "times": times.found, "peak": frame.peak_mib()}
     print("\n" + json.dumps(took))
 
 
@@ -112,19 +103,9 @@ def measured(command: str, file: Path, n: int, out: Path, options) -> dict:
     if hasattr(os, "posix_fadvise"):
         with file.open("rb") as stream:
             os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    words = [
-        "--child",
-        command,
-        str(file),
-        str(out),
-        options.hidden,
-        str(options.epochs),
-        str(4 * FEATURES * options.rows),
-    ]
+    words = [sys.executable, __file__, "--child", command, file, out, 4 * FEATURES * options.rows]
     environment = {**os.environ, "VADE_TF_HOME": str(options.folder / "cache")}
-    done = subprocess.run(
-        [sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True, check=True, env=environment
-    )
+    done = subprocess.run(list(map(str, words)), stdout=subprocess.PIPE, text=True, check=True, env=environment)
     found = json.loads(done.stdout.splitlines()[-1])
     best = {phase: np.array(spent).min(axis=0) for phase, spent in found["times"].items()}
     row = {"command": command, "file": file.suffix[1:] if n == options.rows else "in memory", "rows": n}
@@ -138,45 +119,25 @@ def measured(command: str, file: Path, n: int, out: Path, options) -> dict:
 
 def main() -> None:
     if sys.argv[1:2] == ["--child"]:
-        *words, epochs, memory = sys.argv[2:]
-        return child(*words, int(epochs), int(memory))
+        *words, memory = sys.argv[2:]
+        return child(*words, int(memory))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where the files go, and stay")
-    parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--subset", type=int, default=500_000, help="rows of the subset (default: 500000)")
-    parser.add_argument("--hidden", default="32,32", help="a small network reads the most (default: 32,32)")
-    parser.add_argument("--epochs", type=int, default=1, help="of the autoencoder; of VaDE one more (default: 1)")
+    parser.add_argument("--rows", type=int, default=DEFAULT_ROWS)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    files, runs = make(options.folder, options.rows, options.subset), Path(options.folder / f"runs-{os.getpid()}")
+    files, runs = make(options.folder, options.rows), options.folder / f"runs-{os.getpid()}"
     runs.mkdir()
-    names = [
-        name for name in ("rows", "subset", "hidden", "epochs") if options.__dict__[name] != parser.get_default(name)
-    ]
-    typed = "".join(f" --{name} {options.__dict__[name]}" for name in names)
-    results = RESULTS.with_stem(f"{RESULTS.stem}_{options.rows}") if typed else RESULTS
+    name, typed = "large.csv", "python benchmarks/large.py FOLDER"
+    if options.rows != DEFAULT_ROWS:
+        name, typed = f"large_{options.rows}.csv", f"{typed} --rows {options.rows}"
+    commands = [("train", each) for each in ("subset.npy", "rows.npy", "subset.npy", "rows.parquet", "subset.npy")]
     table: list[dict] = []
-    for name in ("subset.npy", "rows.npy", "subset.npy", "rows.parquet", "subset.npy"):
-        n = options.subset if name == "subset.npy" else options.rows
-        table.append(measured("train", files[name], n, runs / str(len(table)), options))
-        csv_rows.write(table, results, COLUMNS, f"python benchmarks/large.py FOLDER{typed}")
-    for command in ("predict", "evaluate"):
-        table.append(measured(command, files["rows.npy"], options.rows, runs / "1", options))
-        csv_rows.write(table, results, COLUMNS, f"python benchmarks/large.py FOLDER{typed}")
-    print(verdict(table))
-
-
-def verdict(table: list[dict]) -> str:
-    """The rates as shares of those in memory, and the peak, each beside its limit."""
-    within, lines = [row for row in table if row["file"] != "in memory"], []
-    for measure in ("fit_rows_s", "fit_rows_cpu_s"):
-        memory = np.median([row[measure] for row in table if row["file"] == "in memory"])
-        shares = {row["file"]: row[measure] / memory for row in within if measure in row}
-        said = ", ".join(f"{share:.2f} for .{file}" for file, share in shares.items())
-        met = "yes" if min(shares.values()) >= SHARE else "no"
-        lines.append(f"{measure}: {said} of the rate in memory, at least {SHARE}: {met}")
-    most = max(row["peak_mib"] for row in within)
-    return "\n".join([*lines, f"peak {most:,} MiB, below {LIMIT:,}: {'yes' if most < LIMIT else 'no'}"])
+    for command, each in (*commands, ("predict", "rows.npy"), ("evaluate", "rows.npy")):
+        n = SUBSET_ROWS if each == "subset.npy" else options.rows
+        out = runs / (str(len(table)) if command == "train" else "1")
+        table.append(measured(command, files[each], n, out, options))
+        frame.write(table, frame.RESULTS / name, COLUMNS, typed)
 
 
 if __name__ == "__main__":

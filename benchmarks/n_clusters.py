@@ -12,20 +12,20 @@ measured again. `curve` is the criterion at K = 1, 2, ...
 """
 
 import argparse
+import functools
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import calibration
-import csv_rows
-import here
+import frame
 import numpy as np
 import tables
 from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import StandardScaler
 
-RESULTS = here.RESULTS / "n_clusters.csv"
+RESULTS = frame.RESULTS / "n_clusters.csv"
 COMMAND = "python benchmarks/n_clusters.py --folder FOLDER"
 KEY = ("set", "draw", "criterion")
 COLUMNS = (*KEY, "n", "features", "clusters", "chosen", "seconds", "curve")
@@ -189,11 +189,11 @@ def main() -> None:
     options = parser.parse_args()
     wanted = [(name, draw) for draw in range(options.draws) for name in SETS]
     wanted += [(name, 0) for name in REAL if options.folder]
-    done = {(row["set"], row["draw"]) for row in csv_rows.read(RESULTS)}
-    for name, draw in () if options.table else wanted:
-        if (name, str(draw)) not in done:
-            csv_rows.append(measured(name, draw, options.folder), RESULTS, COLUMNS, COMMAND)
-    print(table(csv_rows.read(RESULTS)))
+    if not options.table:
+        jobs = [(functools.partial(measured, *each, options.folder), {(each[0], str(each[1]))}) for each in wanted]
+        done = frame.measured(RESULTS, ("set", "draw"), "chosen")
+        frame.measure(jobs, done, RESULTS, COLUMNS, COMMAND)
+    print(table(frame.read(RESULTS)))
 
 
 if __name__ == "__main__":

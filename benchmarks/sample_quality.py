@@ -10,11 +10,9 @@ Results go to benchmarks/results/sample_quality.csv.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
-import csv_rows
-import here
+import frame
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.decomposition import PCA
@@ -23,12 +21,11 @@ from sklearn.svm import SVC
 
 from vade_tf import metrics
 from vade_tf.data import pipeline
-from vade_tf.errors import InputError
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows
 
-RESULTS = here.RESULTS / "sample_quality.csv"
+RESULTS = frame.RESULTS / "sample_quality.csv"
 JUDGE_ROWS = 30_000  # 98 % on MNIST in 12 seconds; all rows would take minutes for half a percent
 NEEDED = 0.97  # accuracy a judge must have on real rows
 
@@ -42,22 +39,13 @@ def judge(x: np.ndarray, y: np.ndarray, seed: int):
     return classifier, classifier.score(x[held_back], y[held_back])
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", help="finished run folder of a data set with labels")
     parser.add_argument("--samples", type=int, default=1000, help="samples of each component (default: 1000)")
     parser.add_argument("--seed", type=int, default=0, help="of the samples and of the judge (default: 0)")
     arguments = parser.parse_args()
-    try:
-        dataset = load_rows(Run.open(arguments.run).config).dataset
-        model = load(arguments.run)
-    except InputError as error:
-        print(f"sample_quality.py: {error}", file=sys.stderr)
-        return 2
-    if dataset.y is None:
-        print(f"sample_quality.py: {arguments.run}: expected a run on data with labels, it has none", file=sys.stderr)
-        return 2
-
+    dataset, model = load_rows(Run.open(arguments.run).config).dataset, load(arguments.run)
     groups = model.predict(pipeline.ordered_batches(dataset.x), verbose=0).argmax(axis=1)
     components, labels = linear_sum_assignment(metrics.contingency(dataset.y, groups), maximize=True)
     x = np.concatenate([model.scale(rows) for rows in pipeline.ordered_batches(dataset.x)])
@@ -80,9 +68,8 @@ def main() -> int:
     about = f"{dataset.name}, {len(x)} rows from {Path(dataset.source).name}; ACC of the run "
     about += f"{metrics.accuracy(dataset.y, groups):.4f}; judge right on {accuracy:.4f}"
     typed = f"{arguments.run} --samples {arguments.samples} --seed {arguments.seed}"
-    csv_rows.write(rows, RESULTS, rows[0], f"python benchmarks/sample_quality.py {typed}", about)
-    return 0
+    frame.write(rows, RESULTS, rows[0], f"python benchmarks/sample_quality.py {typed}", about)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -16,11 +16,9 @@ import json
 import shlex
 from pathlib import Path
 
-import csv_rows
-import here
-from run_folders import trained
+import frame
 
-RESULTS = here.RESULTS / "seeds.csv"
+RESULTS = frame.RESULTS / "seeds.csv"
 COMMAND = "python benchmarks/seeds.py --dataset DATASET --recipe RECIPE --seeds N --data-dir FOLDER"
 KEY = ("dataset", "rows", "recipe", "pretrain_epochs", "epochs", "flags")  # of a line of the table
 COLUMNS = (
@@ -126,20 +124,22 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="train nothing, print the table")
     parser.add_argument("more", nargs="*", help="further flags of train.py, after --")
     options = parser.parse_args()
-    rows = [dict.fromkeys(COLUMNS, "") | row for row in csv_rows.read(RESULTS)]
+    rows = [dict.fromkeys(COLUMNS, "") | row for row in frame.read(RESULTS)]
     if not options.table:
         folder = Path(options.out) / f"{options.dataset}-{options.recipe}"
-        runs, commit = {}, csv_rows.commit()
+        runs, commit = {}, frame.commit()
         for seed in range(options.seeds):
             run = folder / f"seed-{seed}"
             flags = ["--dataset", options.dataset, "--recipe", options.recipe, "--seed", str(seed)]
-            trained(run, flags + (["--data-dir", options.data_dir] if options.data_dir else []) + options.more, commit)
+            frame.trained(
+                run, flags + (["--data-dir", options.data_dir] if options.data_dir else []) + options.more, commit
+            )
             new = row_of(run, shlex.join(options.more), commit)
             runs[key(new, "seed")] = run
             rows = add(rows, new)
-            csv_rows.write(rows, RESULTS, COLUMNS, COMMAND)
+            frame.write(rows, RESULTS, COLUMNS, COMMAND)
         rows = with_agreement(rows, runs)
-        csv_rows.write(rows, RESULTS, COLUMNS, COMMAND)
+        frame.write(rows, RESULTS, COLUMNS, COMMAND)
     print(table(rows))
 
 

@@ -25,8 +25,7 @@ import sys
 import time
 from pathlib import Path
 
-import csv_rows
-import here
+import frame
 import keras
 import numpy as np
 import tensorflow as tf
@@ -39,9 +38,13 @@ from vade_tf.training import autoencoder, build, device, execution
 from vade_tf.training.settings import Settings
 
 UNMOVED = "fit without augmentation"
-RESULTS = here.RESULTS / "speed.csv"
+RESULTS = frame.RESULTS / "speed.csv"
 MNIST_ROWS = 70_000
 SIDE = 2048  # of the matrices whose product gives the peak
+COLUMNS = (
+    "what", "batch", "precision", "epoch_seconds", "rows_per_second", "times_plain_keras", "share_of_peak",
+    "cpu_seconds", "times_plain_keras_cpu",
+)  # fmt: skip
 
 
 def keras_fit(rows: int, batch_size: int):
@@ -55,7 +58,7 @@ def keras_fit(rows: int, batch_size: int):
     return lambda: model.fit(x, x, batch_size=batch_size, epochs=1, verbose=0)
 
 
-def our_phase(phase: str, rows: int, batch_size: int, precision: str, jit: bool = False):
+def our_phase(phase: str, rows: int, batch_size: int, precision: str):
     """A phase of train.py: returns a function that trains one epoch."""
     raw = np.random.default_rng(0).integers(0, 256, (rows, 28, 28)).astype(np.uint8)
     dataset = observing.build(raw, None, "random", "random")
@@ -64,10 +67,10 @@ def our_phase(phase: str, rows: int, batch_size: int, precision: str, jit: bool 
     hints = None
     if phase == "pretrain":
         trained = autoencoder.build_autoencoder(model)
-        trained.compile(FusedAdam(1e-4), loss=autoencoder.reconstruction_loss(model), jit_compile=jit)
+        trained.compile(FusedAdam(1e-4), loss=autoencoder.reconstruction_loss(model))
     else:
         trained, hints = model, np.arange(rows, dtype=np.int32) % 10
-        trained.compile(FusedAdam(1e-4), jit_compile=jit)
+        trained.compile(FusedAdam(1e-4))
     moved = Augmentation((28, 28)) if phase == "fit" else None
     batches = pipeline.training_batches(dataset.x, batch_size, 0, range(1), hints=hints, augmentation=moved)
     if phase == "pretrain":
@@ -103,6 +106,28 @@ def measure(what: str, batch_size: int, precision: str, rows: int) -> dict:
     return {"seconds": seconds, "cpu": cpu, "peak": peak(tf.float32 if precision == "float32" else tf.bfloat16)}
 
 
+def rounds(options) -> dict[tuple, list[dict]]:
+    """Seconds, processor seconds and peak of every configuration, once a round."""
+    jobs: list[tuple] = [("plain Keras", batch, "float32") for batch in (256, 1024)]
+    jobs += itertools.product(("pretrain", "fit"), (256, 1024, 4096), ("float32", "mixed_bfloat16"))
+    jobs += itertools.product((UNMOVED,), (256, 4096), ("float32", "mixed_bfloat16"))
+    found: dict[tuple, list[dict]] = {job: [] for job in jobs}
+    for _ in range(options.rounds):
+        if options.clustpy:
+            script = Path(__file__).with_name("clustpy_elsewhere.py")
+            for phase, result in last_line(options.clustpy, script, "speed", options.rows, 256).items():
+                found.setdefault((f"ClustPy {phase}", 256, "float32"), []).append(result)
+        for job in jobs:
+            found[job].append(last_line(sys.executable, __file__, "--rows", options.rows, "--one", *job))
+    return found
+
+
+def last_line(*command) -> dict:
+    """The JSON that a command prints at the end."""
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=21_000, help="rows of the timed epoch (default: 21000)")
@@ -114,65 +139,38 @@ def main() -> None:
         what, batch_size, precision = options.one
         print(json.dumps(measure(what, int(batch_size), precision, options.rows)))
         return
-
-    jobs = [("plain Keras", batch, "float32") for batch in (256, 1024)]
-    jobs += itertools.product(("pretrain", "fit"), (256, 1024, 4096), ("float32", "mixed_bfloat16"))
-    jobs += itertools.product((UNMOVED,), (256, 4096), ("float32", "mixed_bfloat16"))
-    theirs = [(f"ClustPy {phase}", 256, "float32") for phase in ("pretrain", "fit")] if options.clustpy else []
-    found: dict = {job: [] for job in jobs + theirs}
-    version = ""
-    for _ in range(options.rounds):
-        if options.clustpy:
-            script = Path(__file__).with_name("clustpy_speed.py")
-            one = [options.clustpy, str(script), str(options.rows), "256"]
-            result = json.loads(subprocess.run(one, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
-            version = f"; ClustPy {result['version']}"
-            for job in theirs:
-                found[job].append(result[job[0].removeprefix("ClustPy ")])
-        for job in jobs:
-            one = [sys.executable, __file__, "--rows", str(options.rows), "--one", *map(str, job)]
-            done = subprocess.run(one, capture_output=True, text=True, check=True)
-            found[job].append(json.loads(done.stdout.splitlines()[-1]))
-
-    def median(name: str, of: list) -> float:
-        return statistics.median(each[name] for each in of)
-
+    found = rounds(options)
+    scale = MNIST_ROWS / options.rows
+    seconds = {job: scale * statistics.median(each["seconds"] for each in found[job]) for job in found}
+    cpu = {job: scale * statistics.median(each["cpu"] for each in found[job]) for job in found}
     peaks = {
-        precision: median("peak", [each for job in jobs if job[2] == precision for each in found[job]])
+        precision: statistics.median(
+            each["peak"] for job in found for each in found[job] if job[2] == precision and "peak" in each
+        )
         for precision in ("float32", "mixed_bfloat16")
     }
     weights = sum(a * b for a, b in zip((784, 500, 500, 2000), (500, 500, 2000, 10), strict=True))
-    flop = MNIST_ROWS * 2 * 3 * 2 * weights  # encoder and decoder; forward, and twice that for the gradients
-    epochs = {job: median("seconds", found[job]) * MNIST_ROWS / options.rows for job in found}
-    cpu = {job: median("cpu", found[job]) * MNIST_ROWS / options.rows for job in found}
+    tflop = MNIST_ROWS * 2 * 3 * 2 * weights / 1e12  # encoder and decoder; forward, and twice that for the gradients
     plain = ("plain Keras", 256, "float32")
-    header = (
-        "what", "batch", "precision", "epoch_seconds", "rows_per_second", "times_plain_keras", "share_of_peak",
-        "cpu_seconds", "times_plain_keras_cpu",
-    )  # fmt: skip
-    table = [
-        (
-            *job,
-            round(seconds, 2),
-            round(MNIST_ROWS / seconds),
-            round(epochs[plain] / seconds, 2),
-            round(flop / seconds / 1e12 / peaks[job[2]], 2),
+    table = []
+    for job in found:
+        figures = (
+            round(seconds[job], 2),
+            round(MNIST_ROWS / seconds[job]),
+            round(seconds[plain] / seconds[job], 2),
+            round(tflop / seconds[job] / peaks[job[2]], 2),
             round(cpu[job], 2),
             round(cpu[plain] / cpu[job], 2),
         )
-        for job, seconds in epochs.items()
-    ]
+        table.append(dict(zip(COLUMNS, (*job, *figures), strict=True)))
+        print(*table[-1].values(), sep="\t")
     about = (
         f"{device.describe()}, {os.cpu_count()} cores, TensorFlow {tf.__version__}; matrix product peak "
-        f"{peaks['float32']:.2f} TFLOP/s float32, {peaks['mixed_bfloat16']:.2f} bfloat16; --precision auto is "
-        f"{device.resolve_precision('auto')}{version}"
+        f"{peaks['float32']:.2f} TFLOP/s float32, {peaks['mixed_bfloat16']:.2f} bfloat16"
     )
-    print(about + "\n")
-    for row in (header, *table):
-        print("{:<25} {:>6} {:<15} {:>14} {:>16} {:>18} {:>14} {:>12} {:>22}".format(*map(str, row)))
     more = "" if options.clustpy is None else " --clustpy PYTHON"
     command = f"python benchmarks/speed.py --rows {options.rows} --rounds {options.rounds}{more}"
-    csv_rows.write([dict(zip(header, row, strict=True)) for row in table], RESULTS, header, command, about)
+    frame.write(table, RESULTS, COLUMNS, command, about)
 
 
 if __name__ == "__main__":

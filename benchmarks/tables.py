@@ -6,27 +6,27 @@ python benchmarks/tables.py --table                                    the table
 
 FOLDER holds the .csv files of `TABLES` (R package mlbench: raw, factors as text, missing cells as NA), FILE a line a
 text, its label and a tab before it. Rows go to benchmarks/results/tables.csv as they come; what is there already is not
-measured again, of VaDE if its code has not changed since (`csv_rows.commit`); later rows win. ClustPy's VaDE needs
+measured again, of VaDE if its code has not changed since (`frame.commit`); later rows win. ClustPy's VaDE needs
 --clustpy, the Python of an environment that has it. All take as many threads as the environment lets them; our seconds
 include imports, ClustPy's do not.
 
 VaDE is given the rows as they are: a DataFrame with text and missing cells, an array, a sparse matrix. The others get
 numbers: the median for a missing number, the commonest for a missing text, then standardised and one-hot; digits over
-16; of the texts, where a system takes no sparse matrix, 100 components of a truncated SVD. The package's other systems,
-ae_gmm_table and dec_table, get a DataFrame as it is, too; the rows of ae_gmm and dec are of the time when they did not.
+16; of the texts, where a system takes no sparse matrix, 100 components of a truncated SVD. Of the package's other
+systems, ae_gmm_table and dec_table get a DataFrame as it is, too; ae_gmm and dec are older and got numbers.
 """
 
 import argparse
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import csv_rows
-import here
+import frame
 import numpy as np
 import rivals
 
-RESULTS = here.RESULTS / "tables.csv"
+RESULTS = frame.RESULTS / "tables.csv"
 COMMAND = "python benchmarks/tables.py --folder FOLDER --r8 FILE --clustpy PYTHON"
 TABLES = {  # of the folder: column of the label, clusters
     "BreastCancer": ("Class", 2),
@@ -51,7 +51,7 @@ NAMES = {
     "diagonal": "GMM, diagonal",
     "tied": "GMM, tied",
     "hdbscan": "HDBSCAN",
-    "ae_gmm": "AE + GMM",  # this and the next were given numbers, by an older version; no seed is added to them
+    "ae_gmm": "AE + GMM",  # no command adds a seed to this and the next
     "dec": "DEC",
     "ae_gmm_table": "AE + GMM of the table",
     "dec_table": "DEC of the table",
@@ -102,6 +102,7 @@ def numbers(frame) -> np.ndarray:
     return coded.fit_transform(frame)
 
 
+@functools.cache
 def load(name: str, folder: Path | None, r8: Path | None) -> Set:
     """A set by its name."""
     import pandas as pd
@@ -162,7 +163,7 @@ def diagonal(data: Set, seed: int, options) -> np.ndarray:
 
 
 def tied(data: Set, seed: int, options) -> np.ndarray:
-    """One covariance for all components, with reg_covar 1e-2, 3 starts."""
+    """One covariance for all components, 1e-2 added to its variances, 3 starts."""
     from sklearn.mixture import GaussianMixture
 
     more = {"covariance_type": "tied", "reg_covar": 1e-2, "n_init": 3, "random_state": seed}
@@ -199,8 +200,7 @@ def clustpy(data: Set, seed: int, options) -> tuple[np.ndarray, float]:
 
     x = data.x.toarray() if scipy.sparse.issparse(data.x) else data.x
     scaled = np.clip(minmax_scale(x), 0, 1).astype(np.float32)
-    groups, _, seconds = rivals.clustpy(options.clustpy, "VaDE", scaled, data.clusters, seed)
-    return groups, seconds
+    return rivals.clustpy(options.clustpy, scaled, data.clusters, seed)
 
 
 SYSTEMS: dict[str, Callable] = {
@@ -217,6 +217,21 @@ SYSTEMS: dict[str, Callable] = {
 ONCE = ("hdbscan",)  # draws nothing
 
 
+def jobs(options, systems: list[str], sets: list[str]) -> Iterable[tuple[Callable, set]]:
+    """Each fit, and the identity of its row."""
+    for seed in range(options.seeds):
+        for name in sets:
+            for system in systems:
+                if seed == 0 or system not in ONCE:
+
+                    def job(name=name, system=system, seed=seed) -> list[dict]:
+                        data = load(name, options.folder, options.r8)
+                        rows = rivals.clustered(SYSTEMS[system], (system,), data, seed, options)
+                        return [{"set": name, **row} for row in rows]
+
+                    yield job, {(name, system, str(seed))}
+
+
 def main() -> None:
     sets = [*BUNDLED, *SYNTHETIC, *TABLES, "r8"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -228,29 +243,17 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="seeds 0, 1, ... (default: 5)")
     parser.add_argument("--table", action="store_true", help="print the tables and measure nothing")
     options = parser.parse_args()
+    files = {**dict.fromkeys(TABLES, options.folder), "r8": options.r8}
     systems = options.systems or [name for name in SYSTEMS if name != "clustpy" or options.clustpy]
-    wanted = options.sets or [
-        name for name in sets if (options.folder or name not in TABLES) and (options.r8 or name != "r8")
-    ]
+    wanted = options.sets or [name for name in sets if files.get(name, True)]
     if not options.table:
-        if options.folder is None and any(name in TABLES for name in wanted):
-            parser.error("--folder: expected the folder of the tables, got none")
-        if options.r8 is None and "r8" in wanted:
-            parser.error("--r8: expected the file of the texts, got none")
+        if missing := [name for name in wanted if files.get(name, True) is None]:
+            parser.error(f"--folder and --r8: expected the files of {', '.join(missing)}")
         if options.clustpy is None and "clustpy" in systems:
             parser.error("--clustpy: expected the Python of an environment with ClustPy, got none")
-        done = rivals.done(csv_rows.read(RESULTS), csv_rows.commit())
-        for seed in range(options.seeds):
-            for name in wanted:
-                todo = [each for each in systems if (name, each, str(seed)) not in done and not (seed and each in ONCE)]
-                data = load(name, options.folder, options.r8) if todo else None
-                for system in todo:
-                    found = rivals.clustered(SYSTEMS[system], (system,), data, seed, options)
-                    rows = [{"set": name, "seed": seed, **row} for row in found]
-                    csv_rows.append(rows, RESULTS, rivals.COLUMNS, COMMAND)
-                    print(*rows[0].values(), flush=True)
-    if rows := csv_rows.read(RESULTS):
-        print(rivals.tables(rows, NAMES))
+        done = frame.measured(RESULTS, rivals.KEY, "ari", frame.commit())
+        frame.measure(jobs(options, systems, wanted), done, RESULTS, rivals.COLUMNS, COMMAND)
+    print(rivals.tables(frame.read(RESULTS), NAMES))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import gc
 import hashlib
 import os
-from collections import Counter
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -117,17 +116,3 @@ LONGEST = (
 def pytest_collection_modifyitems(items):
     """The longest files first: processes that take whole files then end at about the same time."""
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
-
-
-def pytest_terminal_summary(terminalreporter):
-    """How many hostile cases of each kind there were, and how they ended; here, where several processes report."""
-    counts: dict[str, Counter] = {}
-    for outcome in ("passed", "failed"):
-        for report in terminalreporter.stats.get(outcome, []):
-            for name, value in getattr(report, "user_properties", []):
-                if name == "hostile":
-                    kind, end = value
-                    counts.setdefault(kind, Counter())[end if outcome == "passed" else "FAILED"] += 1
-    for kind, ends in sorted(counts.items()):
-        told = ", ".join(f"{number} {end}" for end, number in sorted(ends.items()))
-        terminalreporter.write_line(f"hostile {kind}: {sum(ends.values())} ({told})")

@@ -5,8 +5,8 @@ import numpy as np
 
 from vade_tf.model import networks
 from vade_tf.model.vade import VaDE
-from vade_tf.serving.export import export
 from vade_tf.serving.client import Served
+from vade_tf.serving.export import export
 
 
 def build(n_features=12, latent_dim=3, n_clusters=4, hidden=(16, 8), precision="float32"):

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vade_tf import VaDEClusterer, archive, export
 from vade_tf.data import coding
 from vade_tf.data.columns import Column
 from vade_tf.data.schema import Schema
@@ -96,17 +95,6 @@ def test_what_a_run_could_not_read_again_is_refused_before_it_is_written(tmp_pat
     coding.check(short, "data")
     about = {"source": "x.csv", "rows": 3, "features": 3, "crc32": 1}
     assert Run.create(tmp_path / "run", TrainConfig(data="x.csv", clusters=3), about, short).schema == short
-
-
-def test_no_export_and_no_saved_clusterer_has_what_could_not_be_read_again(tmp_path, small_model):
-    schema = Schema((Column("n" * 700_000, "category", tuple(f"{i}" for i in range(100))),), {})
-    with pytest.raises(InputError, match=r"schema: expected names and levels .*leave out the column"):
-        export(small_model(), tmp_path / "served", schema=schema)
-    clusterer = VaDEClusterer(2)
-    clusterer.schema_ = schema
-    with pytest.raises(InputError, match=r"X: expected names and levels .*leave out the column"):
-        archive.save(clusterer, tmp_path / "c.keras")
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("begin", [train.train, lambda config, out: Study.begin("seeds", config, out, [0, 1])])

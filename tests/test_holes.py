@@ -22,8 +22,8 @@ from vade_tf.runs import train as training
 from vade_tf.runs.config import MODELS, TrainConfig
 from vade_tf.runs.incoming import Incoming
 from vade_tf.runs.load import load
-from vade_tf.serving.export import export
 from vade_tf.serving.client import Served
+from vade_tf.serving.export import export
 from vade_tf.training import feature_spaces
 from vade_tf.training.fitting import begin
 

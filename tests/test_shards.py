@@ -238,7 +238,7 @@ class Stop(tf.keras.callbacks.Callback):
 @pytest.mark.long
 def test_a_fit_that_was_stopped_ends_with_the_same_weights(small, blobs, tmp_path, monkeypatch):
     monkeypatch.setattr("vade_tf.training.callbacks.SAVE_SECONDS", 0.0)
-    monkeypatch.setattr(partitions, "READ", 150)
+    monkeypatch.setattr(partitions, "MAX_ROWS_READ", 150)
     settings = Settings(clusters=3, **SMALL, regroups=1)
     whole = recipe.fit(blobs[0], settings)
     for batches in (20, 52):  # in the second epoch of the autoencoder, and of VaDE

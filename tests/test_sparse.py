@@ -14,7 +14,7 @@ from vade_tf.errors import InputError
 from vade_tf.model import choice
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
-from vade_tf.training import watch
+from vade_tf.training import health
 
 
 @pytest.mark.long
@@ -69,7 +69,7 @@ def test_very_wide_rows_are_made_dense_a_few_at_a_time():
         model = SimpleNamespace(likelihood=counts, scale=lambda rows: rows)
         choice.check_units(model, data.x)
         sizes = [len(rows) for rows in pipeline.blocks(data.x)]
-        looked_at = watch.Watch(data.x, 5, seed=0).x
+        looked_at = health.Watch(data.x, 5, seed=0).x
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

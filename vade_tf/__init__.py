@@ -72,5 +72,5 @@ keras_names.announce()
 def __getattr__(name: str):
     if name not in _HOMES:
         raise AttributeError(f"module 'vade_tf' has no attribute {name!r}")
-    # by name: these modules load TensorFlow, for which `import vade_tf` does not wait; tests/imports.py counts _HOMES
+    # by name: these modules load TensorFlow, for which `import vade_tf` does not wait
     return getattr(importlib.import_module(f"vade_tf.{_HOMES[name]}"), name)

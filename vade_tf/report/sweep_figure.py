@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from vade_tf.report.colours import COLOURS
 from vade_tf.report.drawing import WIDTH, plain, png, styled
-from vade_tf.training.n_clusters import STRONG
+from vade_tf.training.n_clusters import MIN_STRENGTH
 from vade_tf.writing import write_whole
 
 
@@ -61,7 +61,7 @@ def strength(choice: dict) -> Figure:
 
 def _strength(axis, k: np.ndarray, strengths) -> None:
     axis.plot(k, strengths, color=COLOURS[0], marker="o", markersize=4)
-    axis.axhline(STRONG, color="0.5", linestyle="--", linewidth=1)
+    axis.axhline(MIN_STRENGTH, color="0.5", linestyle="--", linewidth=1)
     axis.set(title="Prediction strength", ylabel="pairs kept together\n(of the worst cluster)", ylim=(-0.02, 1.05))
 
 

@@ -38,7 +38,7 @@ class Scores(keras.callbacks.Callback):
         assert some.y is not None
         self.x, self.y = some.x, some.y
         self.epochs = epochs
-        self.every = max(1, epochs // callbacks.KEPT)
+        self.every = max(1, epochs // callbacks.STATES_KEPT)
 
     def on_epoch_end(self, epoch, logs=None):
         due = (epoch + 1) % self.every == 0 or (epoch + 1) % self.epochs == 0

@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.training.initialization import Start
-from vade_tf.training.n_clusters import STRONG
+from vade_tf.training.n_clusters import MIN_STRENGTH
 
 BLOCK = 16_384  # codes whose log densities are taken together
 
@@ -77,7 +77,7 @@ def behind(elbo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def recommend(rows: list[dict]) -> dict:
-    """One K of those tried: the largest with a prediction strength of at least `STRONG`, else the strongest.
+    """One K of those tried: the largest with a prediction strength of at least `MIN_STRENGTH`, else the strongest.
 
     The held-out bound names the smallest K within one standard error of the best, BIC the lowest; both rise with every
     component that a group's shape can use, so they are told and do not decide.
@@ -88,16 +88,16 @@ def recommend(rows: list[dict]) -> dict:
     Returns:
         n_clusters, named (K by criterion) and why, a sentence.
     """
-    strong = [row["n_clusters"] for row in rows if row["strength"] >= STRONG]
+    strong = [row["n_clusters"] for row in rows if row["strength"] >= MIN_STRENGTH]
     best = strong[-1] if strong else max(rows, key=lambda row: row["strength"])["n_clusters"]
     named = {
         "held-out bound": next(row["n_clusters"] for row in rows if row["behind"] <= row["behind_se"]),
         "BIC": min(rows, key=lambda row: row["bic"])["n_clusters"],
         "prediction strength": best,
     }
-    why = f"the largest K with a prediction strength of at least {STRONG}"
+    why = f"the largest K with a prediction strength of at least {MIN_STRENGTH}"
     if not strong:
-        why = f"no K has a prediction strength of {STRONG}; this one has the highest"
+        why = f"no K has a prediction strength of {MIN_STRENGTH}; this one has the highest"
     if len(rows) > 1 and best in (rows[0]["n_clusters"], rows[-1]["n_clusters"]):
         why += "; it is at the end of the range: try a wider one"
     return {"n_clusters": best, "named": named, "why": why}

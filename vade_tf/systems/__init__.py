@@ -1,7 +1,7 @@
 """The systems that VaDE is compared with, on the same networks, data and metrics.
 
 Knows the loop of training and the model; knows no file, no data set name, no label. What each needs stands here,
-without TensorFlow, so that `--help` does not wait for it; `registry` has their functions. docs/adding-a-system.md shows
+without TensorFlow, so that `--help` does not wait for it; `registry` has their functions. docs/architecture.md shows
 how to add one.
 """
 

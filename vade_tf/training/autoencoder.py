@@ -13,7 +13,7 @@ from vade_tf.model.vade import VaDE
 from vade_tf.training import aside
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.loop import phase_callbacks, prepare, train_epochs
-from vade_tf.training.store import Pretrained, Store, damaged, listed
+from vade_tf.training.store import Pretrained, listed
 
 AUTOENCODER = "autoencoder"  # name of the model of the phase "pretrain"
 
@@ -21,7 +21,7 @@ AUTOENCODER = "autoencoder"  # name of the model of the phase "pretrain"
 def pretrain(fitting: Fitting) -> None:
     """Train the deterministic autoencoder made of the model's own networks, x -> decoder(m(x)).
 
-    It ends with the weights of the epoch at which rows set aside were reconstructed best, where there are such rows
+    It ends with the weights of the epoch at which validation rows were reconstructed best, where there are such rows
     and `settings.patience`. Where the store has the weights of an autoencoder already, they are taken instead.
 
     Args:
@@ -33,48 +33,36 @@ def pretrain(fitting: Fitting) -> None:
     """
     if fitting.state is not None and fitting.state.phase != "pretrain":
         return
-    settings, networks = fitting.settings, trained_parts(fitting.model)
-    autoencoder, loss = build_autoencoder(fitting.model), reconstruction_loss(fitting.model)
-    if (weights := kept_weights(fitting.store, "pretrained", networks)) is not None:
+    networks, loss = trained_parts(fitting.model), reconstruction_loss(fitting.model)
+    autoencoder = build_autoencoder(fitting.model)
+    if (arrays := fitting.store.load("pretrained")) is not None:
         if fitting.state is not None:
             prepare(fitting, "pretrain", autoencoder, loss)  # the random numbers of dropout go on, which are no weights
-        set_pretrained(networks, weights)
+        set_pretrained(networks, listed(arrays))
         return
-    if settings.pretrain_epochs != 0:
-        done = prepare(fitting, "pretrain", autoencoder, loss)
-        span = range(done, settings.pretrain_epochs)
-        own = phase_callbacks(fitting, "pretrain", span, span.stop)
-        if len(fitting.aside):
-            kept = part(fitting.data.rows, fitting.aside)
-            own.insert(0, aside.Stop(kept, loss, networks, fitting.store, fitting.rows, settings.patience))
-        augmentation = fitting.seen("pretrain")
-        batches = fitting.batches("pretrain", span, augmentation=augmentation)
-        # the rows as they are are the target
-        targets = batches.map(lambda x: (x, x)) if augmentation is None else batches
-        if not aside.worn(aside.losses(fitting.rows), settings.patience):
-            with warnings.catch_warnings():  # of a model inside of the encoder, log s2 is in the autoencoder, too
-                warnings.filterwarnings("ignore", "Gradients do not exist for variables")
-                train_epochs(fitting, "pretrain", autoencoder, span, targets, own)
-        best = kept_weights(fitting.store, "best", networks) if aside.losses(fitting.rows) else None
-        if settings.patience and best is not None:
-            set_pretrained(networks, best)
+    if fitting.settings.pretrain_epochs != 0:
+        _train(fitting, autoencoder, loss, networks)
     weights = [weight for network in networks for weight in network.get_weights()]
     epochs = sum(row["phase"] == "pretrain" for row in fitting.rows)
     Pretrained(weights, fitting.aside, fitting.model.likelihood.config(), epochs).save(fitting.store)
 
 
-def kept_weights(store: Store, name: str, networks: Sequence[keras.layers.Layer]) -> list[np.ndarray] | None:
-    """The weights of an autoencoder of these networks that a store has under a name, or None.
-
-    Raises:
-        InputError: they are no finite numbers of the types that the networks have.
-    """
-    kept = store.load(name)
-    weights = None if kept is None else listed(kept)
-    types = {weight.dtype for network in networks for weight in network.get_weights()}
-    if weights is not None and not all(each.dtype in types and np.isfinite(each).all() for each in weights):
-        raise damaged(store, name, f"expected finite numbers in {' or '.join(sorted(map(str, types)))}")
-    return weights
+def _train(fitting: Fitting, autoencoder: keras.Model, loss, networks: Sequence[keras.layers.Layer]) -> None:
+    patience = fitting.settings.patience
+    span = range(prepare(fitting, "pretrain", autoencoder, loss), fitting.settings.pretrain_epochs)
+    own = phase_callbacks(fitting, "pretrain", span, span.stop)
+    if len(fitting.aside):
+        rows = part(fitting.data.rows, fitting.aside)
+        own.insert(0, aside.Stop(rows, loss, networks, fitting.store, fitting.rows, patience))
+    augmentation = fitting.seen("pretrain")
+    batches = fitting.batches("pretrain", span, augmentation=augmentation)
+    targets = batches.map(lambda x: (x, x)) if augmentation is None else batches  # the rows as they are
+    if not aside.worn(aside.losses(fitting.rows), patience):
+        with warnings.catch_warnings():  # of a model inside of the encoder, log s2 is in the autoencoder, too
+            warnings.filterwarnings("ignore", "Gradients do not exist for variables")
+            train_epochs(fitting, "pretrain", autoencoder, span, targets, own)
+    if patience and aside.losses(fitting.rows) and (best := fitting.store.load("best")) is not None:
+        set_pretrained(networks, listed(best))
 
 
 def trained_parts(model: VaDE) -> list[keras.layers.Layer]:
@@ -90,7 +78,7 @@ def set_pretrained(networks: Sequence[keras.layers.Layer], weights: list[np.ndar
     """
     have = [weight.shape for network in networks for weight in network.weights]
     if have != [weight.shape for weight in weights]:
-        raise InputError("pretrained: the autoencoder kept there has layers of other shapes; give the same networks")
+        raise InputError("pretrained", "an autoencoder of these networks", "layers of other shapes")
     remaining = iter(weights)
     for network in networks:
         network.set_weights([next(remaining) for _ in network.weights])

@@ -1,4 +1,4 @@
-"""What is noteworthy about the rows of a fit themselves: copies, constant columns, values far out. No labels."""
+"""What is noteworthy about the rows of a fit themselves: copies, constant columns, outliers. No labels."""
 
 import numpy as np
 
@@ -10,9 +10,7 @@ from vade_tf.model.likelihood import Likelihood
 from vade_tf.seeding import Stream, subset
 from vade_tf.training.settings import SAMPLE_ROWS
 
-COPIES = 0.5  # share of rows that are copies of others, from which on it is said
-FAR = 20.0  # interquartile ranges from the median: a Gaussian has none beyond 5 in a million rows
-FEW = 0.01  # share of rows that lie so far out, at most
+OUTLIER_RANGES = 20.0  # interquartile ranges from the median: a Gaussian has none beyond 5 in a million rows
 
 
 def of_rows(data: Observations, likelihood: Likelihood | None = None) -> list[str]:
@@ -22,26 +20,26 @@ def of_rows(data: Observations, likelihood: Likelihood | None = None) -> list[st
     if len(rows) > 1 and (rows == rows[0]).all():
         return ["the rows are all the same, and there are no groups to find; look at how they are read"]
     copies = 1 - len(np.unique(rows, axis=0)) / len(rows)
-    if copies > COPIES:
+    if copies > 0.5:
         found.append(f"{copies:.0%} of the rows are copies of others: clusters may be the values that are repeated")
     if data.kind != "table" or isinstance(likelihood, Counts):  # whose tails are long
         return found
     constant = np.flatnonzero(np.nanmin(rows, axis=0) == np.nanmax(rows, axis=0))
     if len(constant):
-        found.append(f"{_columns(data, constant)} the same value in every row, and tell nothing; leave them out")
+        found.append(f"the same value in every row: {_names(data, constant)}; leave them out")
     low, middle, high = np.nanquantile(rows, (0.25, 0.5, 0.75), axis=0)
-    far = np.abs(rows - middle) > FAR * np.where(high > low, high - low, np.inf)
-    columns, share = np.flatnonzero(far.any(axis=0)), far.any(axis=1).mean()
-    if 0 < share <= FEW:
+    outlying = np.abs(rows - middle) > OUTLIER_RANGES * np.where(high > low, high - low, np.inf)
+    number = outlying.any(axis=1).sum()
+    if 0 < number <= 0.01 * len(rows):
         found.append(
-            f"{far.any(axis=1).sum():,} rows lie more than {FAR:g} interquartile ranges from the median; "
-            f"{_columns(data, columns)} such values: correct them, or leave these rows out"
+            f"{number:,} rows lie more than {OUTLIER_RANGES:g} interquartile ranges from the median, in "
+            f"{_names(data, np.flatnonzero(outlying.any(axis=0)))}: correct them, or leave these rows out"
         )
     return found
 
 
-def _columns(data: Observations, numbers: np.ndarray) -> str:
-    """The first five columns by name, and the verb."""
+def _names(data: Observations, numbers: np.ndarray) -> str:
+    """The first five columns by name."""
     names = [str(i) if data.schema is None else repr(data.schema.features[i]) for i in numbers[:5]]
     more = f" and {len(numbers) - 5} more" if len(numbers) > 5 else ""
-    return f"column{'s' if len(numbers) > 1 else ''} {', '.join(names)}{more} {'have' if len(numbers) > 1 else 'has'}"
+    return f"column{'s' if len(numbers) > 1 else ''} {', '.join(names)}{more}"

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import keras
 
 from vade_tf.training import device
-from vade_tf.training.callbacks import Advance
+from vade_tf.training.callbacks import Progress
 from vade_tf.training.settings import Resolved
 
 AT_ONCE = 32  # steps in one call, at most
@@ -43,4 +43,4 @@ def hears_batches(callback: keras.callbacks.Callback) -> bool:
     names = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
     plain = [getattr(keras.callbacks.Callback, name) for name in names]
     own = [getattr(getattr(callback, name), "__func__", None) for name in names]
-    return own != plain and not isinstance(callback, Advance)
+    return own != plain and not isinstance(callback, Progress)

@@ -1,6 +1,7 @@
 """The spaces in which a start compares rows: a table's columns, directions of counts, the code and the layer before it.
 
-Each function gives a reader: from raw rows [m, D] to their places, float32 [m, d] each.
+Each function gives a reader: from raw rows [m, D] to their places, float32 [m, d] each. What the reader needs to know
+of the data, such as means or directions, is found on raw rows x [n, D] and the model as it is now.
 """
 
 from collections.abc import Callable
@@ -25,18 +26,11 @@ Reader = Callable[[Rows], list[np.ndarray]]
 
 HIDDEN_DIRECTIONS = 40  # of the last hidden layer; on MNIST they hold nine tenths of its variance
 COUNT_DIRECTIONS = 50  # of log counts, as in the usual pipelines for cells (Luecken and Theis, 2019)
-CLIPPED = 10.0  # standard deviations beyond which a log count is cut off, as scanpy's tutorials do
-SAMPLE_NUMBERS = 2**25  # numbers that directions are found on, at most: 128 MB
-CODE_LIMIT = 1e18  # beyond, squared distances are infinite in float32
+MAX_NUMBERS_SAMPLED = 2**25  # that directions are found on: 128 MB
 
 
 def columns(model: VaDE, x: Rows) -> Reader:
-    """A table's columns: numbers of variance 1, levels of a category 0 and 1, a missing cell at its column's mean.
-
-    Args:
-        model: scales the rows.
-        x: raw rows, [n, D], from which means and variances are taken.
-    """
+    """A table's columns: numbers of variance 1, levels of a category 0 and 1, a missing cell at its column's mean."""
     rows = _scaled(model, x)
     known = ~np.isnan(rows)
     cells = np.maximum(known.sum(axis=0), 1)
@@ -60,23 +54,20 @@ def _scaled(model: VaDE, x: Rows) -> np.ndarray:
 
 def _sample(x: Rows, width: int, seed: int) -> Rows:
     """Rows of so many numbers each that directions are found on."""
-    most = max(min(SAMPLE_ROWS, SAMPLE_NUMBERS // width), COUNT_DIRECTIONS)
-    return part(x, subset(len(x), most, seed, Stream.SPACES))
+    size = max(min(SAMPLE_ROWS, MAX_NUMBERS_SAMPLED // width), COUNT_DIRECTIONS)
+    return part(x, subset(len(x), size, seed, Stream.SPACES))
 
 
 def count_directions(model: VaDE, x: Rows) -> Reader:
     """Counts: log(1 + count) of rows of one size, each feature divided by the root of its standard deviation, in PCs.
 
-    Rows of several origins are brought together (`alignment`).
-
-    Args:
-        model: its encoder begins with `LogCounts`.
-        x: raw rows, [n, D], or with their origins in one more column, from which the directions are taken.
+    The encoder of the model begins with `LogCounts`. What batches, told in one more column, add to their rows is taken
+    away (`alignment`).
     """
     first = next(layer for layer in model.encoder.layers if isinstance(layer, LogCounts))
 
-    def logs(rows) -> np.ndarray:  # of variance 1
-        return np.clip(np.asarray(first(model.scale(rows))), -CLIPPED, CLIPPED)
+    def logs(rows) -> np.ndarray:  # of variance 1, cut off at ten standard deviations as scanpy's tutorials do
+        return np.clip(np.asarray(first(model.scale(rows))), -10.0, 10.0)
 
     some = _sample(x, x.shape[1], model.seed)
     sample = np.concatenate([logs(block) for block in pipeline.blocks(some)])
@@ -89,7 +80,7 @@ def count_directions(model: VaDE, x: Rows) -> Reader:
 
     if model.origins is None or not isinstance(some, OriginRows):
         return lambda rows: [directions(rows)]
-    shift = alignment.shifts(directions(some), some.origins, model.origins.number)  # [origins, width]
+    shift = alignment.shifts(directions(some), some.origins, model.origins.number)  # [batches, width]
 
     def read(rows: Rows) -> list[np.ndarray]:
         origins = np.concatenate([block[:, -1].astype(int) for block in pipeline.blocks(rows)])
@@ -101,39 +92,31 @@ def count_directions(model: VaDE, x: Rows) -> Reader:
 def code(model: VaDE, x: Rows) -> Reader:
     """The mean code, and the last hidden layer in its principal directions: their neighbours are not quite the same.
 
-    The second is left out where the layer that makes the code cannot be told.
-
-    Args:
-        model: as it is now.
-        x: raw rows, [n, D], from which the directions of the hidden layer are taken.
+    The second is left out where no single layer makes the code.
     """
-    encoder = model.encoder
-    m, before = encoder.outputs[0], _last_hidden(encoder)
-
-    def reader(output) -> Callable[[Rows], np.ndarray]:
-        network = keras.Model(encoder.inputs, output)
-
-        def read(rows: Rows) -> np.ndarray:  # one array, filled batch by batch: of many rows this is most of the memory
-            found, at = np.empty((len(rows), output.shape[1]), np.float32), 0
-            for batch in pipeline.blocks(rows):
-                found[at : at + len(batch)] = network(model.shaped(model.scale(batch)), training=False)
-                at += len(batch)
-            return within_reach(found)
-
-        return read
-
-    if before is None:
-        only = reader(m)
-        return lambda rows: [only(rows)]
-    h = keras.ops.cast(keras.layers.Flatten(dtype=before.dtype)(before) if len(before.shape) > 2 else before, "float32")
-    axes = _leading_directions(reader(h)(_sample(x, h.shape[1], model.seed)))
-    width, both = m.shape[1], reader(keras.ops.concatenate([m, h @ axes], axis=1))
+    m, hidden = model.encoder.outputs[0], _last_hidden(model.encoder)
+    if hidden is None:
+        return lambda rows: [_outputs(model, m, rows)]
+    flat = keras.layers.Flatten(dtype=hidden.dtype)(hidden) if len(hidden.shape) > 2 else hidden
+    h = keras.ops.cast(flat, "float32")
+    axes = _leading_directions(_outputs(model, h, _sample(x, h.shape[1], model.seed)))
+    width, both = m.shape[1], keras.ops.concatenate([m, h @ axes], axis=1)
 
     def read(rows: Rows) -> list[np.ndarray]:
-        found = both(rows)
+        found = _outputs(model, both, rows)
         return [found[:, :width].copy(), found[:, width:].copy()]  # whole arrays, or each fit to them makes a copy
 
     return read
+
+
+def _outputs(model: VaDE, output, rows: Rows) -> np.ndarray:
+    """What a tensor of the encoder is for raw rows, [n, d]; one array, since of many rows it is most of the memory."""
+    network = keras.Model(model.encoder.inputs, output)
+    found, at = np.empty((len(rows), output.shape[1]), np.float32), 0
+    for batch in pipeline.blocks(rows):
+        found[at : at + len(batch)] = network(model.shaped(model.scale(batch)), training=False)
+        at += len(batch)
+    return check_code(found)
 
 
 def _last_hidden(encoder: keras.Model):
@@ -148,8 +131,7 @@ def _leading_directions(sample: np.ndarray) -> np.ndarray:
     """At most `HIDDEN_DIRECTIONS` principal directions of a sample [n, width], [width, directions]. Centres it."""
     sample -= sample.mean(axis=0)
     sample *= 2.0 ** -int(np.frexp(np.abs(sample).max())[1])  # exact; the squares of a diverging layer overflow
-    n, width = sample.shape
-    few = n < width  # rows: the directions are sums of rows, and the products between rows say which
+    few = len(sample) < sample.shape[1]  # then the directions are sums of rows, and products between rows say which
     products = sample @ sample.T if few else sample.T @ sample
     leading = max(len(products) - HIDDEN_DIRECTIONS, 0), len(products) - 1
     with one_thread():  # on several threads an eigendecomposition beside other work is far slower
@@ -160,16 +142,19 @@ def _leading_directions(sample: np.ndarray) -> np.ndarray:
     return axes
 
 
-def within_reach(code: np.ndarray) -> np.ndarray:
-    """The code itself, if it is finite and its squared distances are.
-
-    Raises:
-        DivergedError: it is not.
-    """
+def check_code(code: np.ndarray) -> np.ndarray:
+    """The code itself; a DivergedError unless it and its squared distances are finite in float32."""
     furthest = max(code.max(), -code.min())
-    if not furthest < CODE_LIMIT:  # NaN is not either
+    if not furthest < 1e18:  # NaN is not either
         raise DivergedError(
             f"training diverged: the code reaches {furthest:.3g}, too far for a mixture; train anew with a lower "
             "learning_rate, a run into another folder"
         )
     return code
+
+
+READERS: dict[str, Callable[[VaDE, Rows], Reader]] = {
+    "columns": columns,
+    "directions": count_directions,
+    "code": code,
+}

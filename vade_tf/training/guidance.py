@@ -6,23 +6,34 @@ import keras
 import numpy as np
 
 from vade_tf.training import aside, loop, partitions, selftraining
-from vade_tf.training import callbacks as keras_callbacks
 from vade_tf.training.callbacks import all_finite
 from vade_tf.training.fitting import Fitting
+from vade_tf.training.health import Watch
 from vade_tf.training.store import Store, kept_partition, numbered
-from vade_tf.training.watch import Watch
 
 
-class KeepGuided(keras.callbacks.Callback):
-    """Keeps the weights after the epoch numbered `epochs`, the last that is held to P, as "guided" in the store."""
+class Guide(keras.callbacks.Callback):
+    """Holds a VaDE to P for the first epochs, then lets go and keeps the weights as "guided" in the store.
 
-    def __init__(self, store: Store, epochs: int):
+    Args:
+        weight: of P in the loss.
+        epochs: that it is held.
+        store: gets the weights, unless these are all epochs of the fit.
+
+    Attributes:
+        sharp: whether a classifier sharpened P, which then weighs five times as much, so that VaDE loses less of it.
+    """
+
+    def __init__(self, weight: float, epochs: int, store: Store | None):
         super().__init__()
-        self.store = store
-        self.epochs = epochs
+        self.weight, self.epochs, self.store, self.sharp = weight, epochs, store, False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        weight = self.weight * (5.0 if self.sharp else 1)
+        self.model.guide_weight.assign(weight if epoch < self.epochs else 0.0)
 
     def on_epoch_end(self, epoch, logs=None):
-        if epoch + 1 == self.epochs and all_finite(self.model):
+        if self.store is not None and epoch + 1 == self.epochs and all_finite(self.model):
             self.store.save("guided", numbered(self.model.get_weights()))
 
 
@@ -43,36 +54,33 @@ def guide(fitting: Fitting, P: np.ndarray) -> np.ndarray:
     Raises:
         DivergedError: loss or weights became NaN or infinite, time and again.
     """
-    settings, model, x = fitting.settings, fitting.model, fitting.data.x
+    settings, model, hints = fitting.settings, fitting.model, fitting.hints
     done, epochs = loop.prepare(fitting, "fit", model), settings.epochs
-    held = settings.guide_epochs if fitting.hints is None else epochs
     guided = min(settings.guide_epochs, epochs)
     turns = regroup_epochs(guided, settings.regroups) if partitions.found_on_code(fitting) else []
-    hold = keras_callbacks.Guide(settings.guide_weight, held)
+    held = settings.guide_epochs if hints is None else epochs
+    hold = Guide(settings.guide_weight, held, fitting.store if held < epochs else None)
+    watch = Watch(fitting.data.x, settings.clusters, settings.seed)
     own = [
         *([aside.Noise(*fitting.measured, settings.seed)] if len(fitting.aside) else []),
         hold,
-        KeepGuided(fitting.store, held if held < epochs else 0),
-        *loop.phase_callbacks(
-            fitting, "fit", range(done, epochs), epochs, watch=Watch(x, settings.clusters, settings.seed)
-        ),
+        *loop.phase_callbacks(fitting, "fit", range(done, epochs), epochs, watch=watch),
     ]
-    cuts = {0, *turns, epochs} if fitting.hints is None else {0, *turns, guided, epochs}
     last = P
     if turns and done > turns[-1]:  # by an earlier process, which may have trained all epochs
         last, hold.sharp = _recomputed(fitting, turns[-1], True)
     P = last
-    for first, end in itertools.pairwise(sorted(cuts)):
+    for first, end in itertools.pairwise(sorted({0, *turns, epochs} | (set() if hints is None else {guided}))):
         if end <= done:
             continue
         if first in turns:
             P, hold.sharp = _recomputed(fitting, first, first == turns[-1])
             last = P
-        elif first == guided and fitting.hints is not None:
+        elif first == guided and hints is not None:
             P, hold.sharp = np.zeros_like(P), False  # the start is let go, the hints are not
-        span = range(max(first, done), end)
+        span, augmentation = range(max(first, done), end), fitting.seen("fit")
         batches = fitting.batches(
-            "fit", span, settings.start_seed, hints=with_hints(P, fitting.hints), augmentation=fitting.seen("fit")
+            "fit", span, settings.start_seed, hints=with_hints(P, hints), augmentation=augmentation
         )
         if not loop.train_epochs(fitting, "fit", model, span, batches, own, range(done, epochs)):
             break
@@ -103,9 +111,9 @@ def _recomputed(fitting: Fitting, epoch: int, last: bool) -> tuple[np.ndarray, b
     It is kept by the store, or found now.
     """
     more: dict = {"epoch": ("i", ()), "sharp": ("i", ())}
+    resumed = fitting.state is not None  # else what is kept is that of the turn before
     n, k = len(fitting.data.x), fitting.settings.clusters
-    begun = fitting.state is not None  # by an earlier process; what is kept is else that of the turn before
-    kept = kept_partition(fitting.store, "partition", n, k, more) if begun else None
+    kept = kept_partition(fitting.store, "partition", n, k, more) if resumed else None
     if kept is not None and int(kept["epoch"]) == epoch:
         return kept["P"], bool(kept["sharp"])
     with fitting.timed():

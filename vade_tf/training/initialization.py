@@ -10,7 +10,6 @@ Groups become P by their neighbours: the share of a row's nearest rows that each
 (`model.elbo.guidance`), so what the start is unsure of stays unsure.
 """
 
-import reprlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,26 +20,17 @@ from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 
-from vade_tf.data.dataset import Observations
-from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError
 from vade_tf.seeding import generator
 from vade_tf.training import spectral
 
 # 20 neighbours on starts of digits and MNIST's 5,000: expected calibration error 0.02 (10: 0.04, 50: 0.007 to 0.04)
-NEIGHBOURS = 20
-REFERENCE = 20_000  # rows that neighbours are looked for among, at most: more change P by chance alone
-RIDGE = 1e-2  # added to the variances of standardised columns; 0.001 to 0.3 give 17 tables the same ARI within 0.02
-MIXTURES, KMEANS_RUNS = 3, 10  # restarts: of EM as scikit-learn's guide advises, of k-means as its default was
-VARIANCE_FLOOR = 1e-4  # share of the code's overall variance that every component keeps at least
+N_NEIGHBOURS = 20
+MAX_ROWS_SEARCHED = 20_000  # for neighbours, and a block of rows: more change P by chance alone
+RIDGE = 1e-2  # added to variances of standardised columns; 0.001 to 0.3 give 17 tables the same ARI within 0.02
 RULES = {"table": ("columns", "tied"), "counts": ("directions", "kmeans")}  # kind -> space and method; else ...
 OF_CODE = ("code", "spectral")
-SPACES = {
-    "columns": "the standardised columns",
-    "directions": "principal directions of log counts",
-    "code": "the code",
-    "given": "the rows",
-}
+SPACES = {"columns": "the standardised columns", "directions": "principal directions of log counts", "code": "the code"}
 METHODS = {
     "tied": "posterior of a Gaussian mixture with one covariance",
     "kmeans": "k-means",
@@ -51,17 +41,12 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Start:
-    """A soft partition of the rows and the mixture that describes it.
+    """A soft partition of the rows and the mixture that describes it."""
 
-    Attributes:
-        P: probability of each group for each row, float16 [n, K]; a row of zeros is held to nothing.
-        pi: weights [K]. mu: means [K, latent]. sigma2: variances [K, latent]. All float32.
-    """
-
-    P: np.ndarray
-    pi: np.ndarray
-    mu: np.ndarray
-    sigma2: np.ndarray
+    P: np.ndarray  # probability of each group for each row, float16 [n, K]; a row of zeros is held to nothing
+    pi: np.ndarray  # weights, float32 [K]
+    mu: np.ndarray  # means, float32 [K, latent]
+    sigma2: np.ndarray  # variances, float32 [K, latent]
 
     @classmethod
     def of(cls, P: np.ndarray, z: np.ndarray) -> "Start":
@@ -70,7 +55,7 @@ class Start:
         weight = P.sum(axis=0)  # [K]
         mu = (P.T @ z) / np.maximum(weight, 1e-12)[:, None]
         sigma2 = (P.T @ z**2) / np.maximum(weight, 1e-12)[:, None] - mu**2
-        floor = VARIANCE_FLOOR * z.var(axis=0).mean() + 1e-12
+        floor = 1e-4 * z.var(axis=0).mean() + 1e-12
         few = weight < 1e-3
         mu[few], sigma2[few], weight[few] = z.mean(axis=0), z.var(axis=0), 1.0
         mixture = weight / weight.sum(), mu, np.maximum(sigma2, floor)
@@ -79,18 +64,17 @@ class Start:
     def named(self, hints: np.ndarray) -> "Start":
         """The same with its groups named as hints say (int [n], -1: none), as far as a one-to-one naming can."""
         known = hints >= 0
-        name = spectral.naming(self.P[known].argmax(axis=1), hints[known], len(self.pi))
-        place = np.argsort(name)
-        return Start(self.P[:, place], self.pi[place], self.mu[place], self.sigma2[place])
+        order = np.argsort(spectral.naming(self.P[known].argmax(axis=1), hints[known], len(self.pi)))
+        return Start(self.P[:, order], self.pi[order], self.mu[order], self.sigma2[order])
 
 
 def rule(kind: str, init: Any) -> tuple[str, Any]:
-    """The space that a start reads, one of `SPACES`, and its method there: a name or a scikit-learn clusterer.
+    """The space that a start reads and its method there: a name of `METHODS` or a scikit-learn clusterer.
 
     Args:
         kind: of the rows, see `Observations.kind`.
         init: "auto", "gmm", "kmeans" or "spectral", a clusterer or mixture of scikit-learn, or an array or a function
-            of the rows, which are "given".
+            of the rows, whose space is called "given".
     """
     if not isinstance(init, str) and not hasattr(init, "fit"):
         return "given", init
@@ -105,8 +89,7 @@ def described(space: str, method: Any) -> str:
     if space == "given":
         return "the function given" if callable(method) else "the array given"
     name = METHODS[method] if isinstance(method, str) else type(method).__name__
-    beside = " and the last hidden layer" if method == "spectral" else ""
-    return f"{name} on {SPACES[space]}{beside}"
+    return f"{name} on {SPACES[space]}" + (" and the last hidden layer" if method == "spectral" else "")
 
 
 def partition(
@@ -114,7 +97,7 @@ def partition(
     spaces: Sequence[np.ndarray],
     n_clusters: int,
     seed: int,
-    tell: Callable[[], None] = lambda: None,
+    advance: Callable[[], None] = lambda: None,
     more: Callable[[], Sequence[np.ndarray]] = tuple,
 ) -> np.ndarray:
     """P of rows by a method.
@@ -124,7 +107,7 @@ def partition(
         spaces: the rows in one or more spaces, [n, d] each; "spectral" reads all of them, the others the first.
         n_clusters: K, at most n.
         seed: same rows and seed, same P.
-        tell: called `spectral.DRAWS` times by "spectral".
+        advance: called after each draw of "spectral".
         more: gives the groups of further draws, which vote in "spectral".
 
     Returns:
@@ -134,25 +117,22 @@ def partition(
     if n_clusters == 1:
         return np.ones((len(first), 1))
     if method == "tied":
-        return _mixture("tied", first, n_clusters, seed, reg_covar=RIDGE)
+        return _mixture(first, n_clusters, seed, covariance_type="tied", reg_covar=RIDGE)
     if method == "gmm":
-        return _mixture("diag", first, n_clusters, seed)
+        return _mixture(first, n_clusters, seed, covariance_type="diag")
     if method == "kmeans":
-        groups = KMeans(n_clusters, n_init=KMEANS_RUNS, random_state=seed).fit(spaces[0]).labels_
-    elif method == "spectral":
-        groups = spectral.spectral_groups(spaces, n_clusters, seed, tell, more())
-    else:
-        found = of_clusterer(method, first, n_clusters, seed)
-        if found.ndim == 2:
-            return found
-        groups = found
-    return neighbour_shares(spaces if method == "spectral" else spaces[:1], groups, n_clusters, seed)
+        groups = KMeans(n_clusters, n_init=10, random_state=seed).fit(spaces[0]).labels_
+        return neighbour_shares(spaces[:1], groups, n_clusters, seed)
+    if method == "spectral":
+        groups = spectral.spectral_groups(spaces, n_clusters, seed, advance, more())
+        return neighbour_shares(spaces, groups, n_clusters, seed)
+    found = fit_clusterer(method, first, n_clusters, seed)
+    return neighbour_shares(spaces[:1], found, n_clusters, seed) if found.ndim == 1 else found
 
 
-def _mixture(covariance: str, rows: np.ndarray, n_clusters: int, seed: int, **more) -> np.ndarray:
-    """The posterior of a Gaussian mixture fitted to rows [n, d], [n, K]."""
-    mixture = GaussianMixture(n_clusters, covariance_type=covariance, n_init=MIXTURES, random_state=seed, **more)
-    return mixture.fit(rows).predict_proba(rows)
+def _mixture(rows: np.ndarray, n_clusters: int, seed: int, **settings) -> np.ndarray:
+    """The posterior of a Gaussian mixture, the best of three, of rows [n, d]: [n, K]."""
+    return GaussianMixture(n_clusters, n_init=3, random_state=seed, **settings).fit(rows).predict_proba(rows)
 
 
 def neighbour_shares(spaces: Sequence[np.ndarray], groups: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
@@ -161,81 +141,49 @@ def neighbour_shares(spaces: Sequence[np.ndarray], groups: np.ndarray, n_cluster
     Of few rows a group has fewer neighbours of its own: a fifth of an even share is asked at most.
     """
     n = len(groups)
-    near = min(NEIGHBOURS, max(n // (5 * n_clusters), 1))
-    known = generator(seed).permutation(n)[:REFERENCE]
-    one_hot = np.eye(n_clusters, dtype=np.float32)[groups[known]]  # [reference, K]
+    n_nearest = min(N_NEIGHBOURS, max(n // (5 * n_clusters), 1))
+    known = generator(seed).permutation(n)[:MAX_ROWS_SEARCHED]
+    one_hot = np.eye(n_clusters, dtype=np.float32)[groups[known]]  # [searched, K]
     P = np.zeros((n, n_clusters))
     for space in spaces:
         space = np.ascontiguousarray(space, np.float32)
-        search = NearestNeighbors(n_neighbors=near, algorithm="brute").fit(space[known])
-        for first in range(0, n, REFERENCE):
-            block = slice(first, first + REFERENCE)
+        search = NearestNeighbors(n_neighbors=n_nearest, algorithm="brute").fit(space[known])
+        for first in range(0, n, MAX_ROWS_SEARCHED):
+            block = slice(first, first + MAX_ROWS_SEARCHED)
             P[block] += one_hot[search.kneighbors(space[block], return_distance=False)].mean(axis=1)
     return P / len(spaces)
 
 
-def of_clusterer(method: Any, rows: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
-    """What a scikit-learn clusterer or mixture finds in rows [n, d]: P [n, K] where it has probabilities, else groups.
+def fit_clusterer(method: Any, rows: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
+    """P [n, K] that a scikit-learn mixture, or groups [n] that a clusterer, finds in rows [n, d].
 
-    Its `n_clusters` or `n_components` is K, and its `random_state` the seed where it has none.
-
-    Raises:
-        InputError: it finds more groups than K.
+    Its `n_clusters` or `n_components` is K, and its `random_state` the seed where it has none. Where it leaves rows
+    out, as DBSCAN does, P has zeros. More groups than K are an InputError.
     """
     method = clone(method)
-    known = method.get_params()
-    settings: dict = {name: n_clusters for name in ("n_clusters", "n_components") if name in known}
-    settings |= {"random_state": seed} if known.get("random_state", 0) is None else {}
+    parameters = method.get_params()
+    settings: dict = {name: n_clusters for name in ("n_clusters", "n_components") if name in parameters}
+    settings |= {"random_state": seed} if parameters.get("random_state", 0) is None else {}
     method.set_params(**settings)
     if hasattr(method, "predict_proba"):
         return as_partition(method.fit(rows).predict_proba(rows), len(rows), n_clusters)
     groups = np.asarray(method.fit_predict(rows))
-    if groups.max() >= n_clusters:
-        raise InputError(
-            f"init: expected a clusterer of at most {n_clusters} clusters, got {groups.max() + 1} from "
-            f"{type(method).__name__}; use clusters={groups.max() + 1}"
-        )
-    if groups.min() < 0:  # noise of DBSCAN and the like
-        return as_partition(groups, len(rows), n_clusters)
-    return groups
+    P = as_partition(groups, len(rows), n_clusters)
+    return P if groups.min() < 0 else groups
 
 
 def as_partition(found: Any, n: int, n_clusters: int) -> np.ndarray:
-    """Groups int [n], -1 for none, or probabilities [n, K], as P float64 [n, K].
-
-    Raises:
-        InputError: they are something else.
-    """
+    """Groups int [n], -1 for none, or probabilities [n, K], as P float64 [n, K]; an InputError of anything else."""
     found = np.asarray(found)
     if found.shape == (n,) and found.dtype.kind in "iu" and -1 <= found.min() <= found.max() < n_clusters:
         return np.eye(n_clusters)[found] * (found >= 0)[:, None]
     sums = found.sum(axis=1) if found.shape == (n, n_clusters) and found.dtype.kind == "f" else np.array([np.nan])
     if not (np.isclose(sums, 1, atol=1e-3) | (sums == 0)).all() or found.min() < 0:
+        largest = f", up to {found.max()}" if found.dtype.kind in "iu" and found.size else ""
         raise InputError(
-            f"init: expected groups from 0 to {n_clusters - 1} (or -1) of shape ({n},), or probabilities of shape "
-            f"({n}, {n_clusters}) whose rows sum to 1, got {found.dtype} of shape {found.shape}"
+            "init",
+            f"groups from 0 to {n_clusters - 1} (or -1) of shape ({n},), or probabilities of shape "
+            f"({n}, {n_clusters}) whose rows sum to 1",
+            f"{found.dtype} of shape {found.shape}{largest}",
         )
     return found.astype(np.float64)
-
-
-def checked(init: Any, n: int, n_clusters: int) -> Any:
-    """A start of the caller's own for n rows, an array as P [n, K].
-
-    Raises:
-        InputError: it is nothing that `rule` takes, or an array of something else.
-    """
-    if init is None or callable(init) or hasattr(init, "fit"):
-        return init
-    if not hasattr(init, "__array__") and not isinstance(init, (list, tuple)):
-        raise InputError(
-            "init: expected a name, a clusterer of scikit-learn, a function of the rows, or an array, got "
-            f"{reprlib.repr(init)}"
-        )
-    return as_partition(init, n, n_clusters)
-
-
-def given_partition(init: Any, data: Observations, n_clusters: int) -> np.ndarray:
-    """P [n, K] of an array, or of a function of the raw rows, as they are given."""
-    if callable(init):
-        init = init(data.x.matrix if isinstance(data.x, SparseRows) else data.x[np.arange(len(data.x))])
-    return as_partition(init, len(data.x), n_clusters)

@@ -13,9 +13,9 @@ from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
 from vade_tf.training import callbacks, execution
 from vade_tf.training.fitting import Fitting
+from vade_tf.training.health import Watch
 from vade_tf.training.replicas import Replicas
 from vade_tf.training.store import damaged
-from vade_tf.training.watch import Watch
 
 PLAIN_VAE = "vae"  # name of a VaDE whose one component is N(0, I): it has no groups to look at yet
 
@@ -34,10 +34,9 @@ def fit_keras(
     Args:
         fitting: its `epochs` are trained.
         model: any model that `keras.Model.fit` trains.
-        batches: function from the epochs that are left (a range) to their batches. It is called when the model is as
-            an earlier process left it; None: there is nothing left to train.
-        loss: as for `keras.Model.compile`.
-        optimizer: the system's own, at a rate that stays; default the fit's.
+        batches: function from the epochs that are left (a range) to their batches, called when the model is as an
+            earlier process left it; it gives None where nothing is left to train.
+        loss, optimizer: as for `keras.Model.compile`; default the fit's optimizer. The rate of another stays.
         more: the system's own callbacks.
     """
     steady = None if optimizer is None else float(optimizer.learning_rate)
@@ -52,24 +51,19 @@ def fit_keras(
 
 def prepare(fitting: Fitting, phase: str, model: keras.Model, loss=None, optimizer=None) -> int:
     """Compile a model and, if an earlier process began its phase, restore it; returns the epochs done."""
-    settings = fitting.settings
+    settings, state = fitting.settings, fitting.state
     optimizer = optimizer or FusedAdam(settings.learning_rate, epsilon=settings.adam_epsilon)
     if fitting.strategy is None and in_half(model):  # small gradients are 0 there unless scaled
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     more = {"auto_scale_loss": False} | ({} if loss is None else {"loss": loss})
     model.compile(optimizer, **more, jit_compile=fitting.jit)
-    if fitting.state is None or fitting.state.phase != phase:
+    if state is None or state.phase != phase:
         return 0
-    most = settings.pretrain_epochs if phase == "pretrain" else settings.epochs
     try:
-        if fitting.state.epoch > most:
-            raise ValueError(f"{fitting.state.epoch} epochs done of {most}")
-        callbacks.restore_arrays(model, fitting.state.arrays)
+        callbacks.restore_arrays(model, state.arrays)
     except ValueError as error:
-        raise damaged(
-            fitting.store, "state", f"{cited(error)}, or of another version of Keras or TensorFlow"
-        ) from error
-    return fitting.state.epoch
+        raise damaged(fitting.store, "state", cited(error)) from error
+    return state.epoch
 
 
 def phase_callbacks(
@@ -90,43 +84,35 @@ def phase_callbacks(
     rate = callbacks.learning_rate(
         settings.schedule, settings.learning_rate, epochs, settings.decay, settings.decay_epochs
     )
-    steps = len(span) * fitting.steps(phase)
-    shown = fitting.system if phase == "fit" else phase
+    advance = fitting.reporter.phase(fitting.system if phase == "fit" else phase, len(span) * fitting.steps(phase))
     return [
         keras.callbacks.LearningRateScheduler(
-            lambda epoch: (steady or rate(epoch)) * 0.5 ** callbacks.steps_back(fitting.rows, phase)
+            lambda epoch: (steady or rate(epoch)) * 0.5 ** callbacks.retries(fitting.rows, phase)
         ),
-        *fitting.extra,
+        *fitting.callbacks,
         callbacks.Record(fitting.store, phase, epochs, fitting.rows, fitting.reporter.say, watch),
-        callbacks.Advance(fitting.reporter.phase(shown, steps), epochs),
+        callbacks.Progress(advance, epochs),
     ]
 
 
 def train_epochs(
     fitting: Fitting, phase: str, model: keras.Model, span: range, batches, own: list, whole: range | None = None
 ) -> bool:
-    """Train the epochs of a span; returns whether all were trained, or a callback stopped the training.
-
-    Args:
-        fitting, phase, model: whose.
-        span: the epochs.
-        batches: of them, a `tf.data.Dataset`.
-        own: callbacks, as `phase_callbacks` gives them and others.
-        whole: the epochs of the training that the span is a part of; default: it is all of it.
-    """
+    """Train a span of the epochs of a phase, `whole` or all; returns whether no callback stopped the training."""
     steps, whole = fitting.steps(phase), whole or span
-    ends: dict = {"first": span.start == whole.start, "last": span.stop == whole.stop}
-    calls = callbacks.Calls(own, fitting.extra, fitting.bests, **ends, model=model, ends=span.stop, steps=steps)
-    if fitting.strategy is not None:
-        if phase not in fitting.replicas:
-            fitting.replicas[phase] = Replicas(fitting.strategy, model)
-        with pipeline.reading(fitting.data.x):
+    first, last = span.start == whole.start, span.stop == whole.stop
+    form = {"model": model, "epochs": span.stop, "steps": steps, "verbose": 0}
+    calls = callbacks.SpanCallbacks(own, fitting.callbacks, first, last, **form)
+    with pipeline.reading(fitting.data.x):
+        if fitting.strategy is not None:
+            if phase not in fitting.replicas:
+                fitting.replicas[phase] = Replicas(fitting.strategy, model)
             fitting.replicas[phase].train(span, steps, batches, calls)
-        return not model.stop_training
-    train = model.fit
-    if isinstance(model, VaDE):
-        train = partial(model.fit_unseen, hints=isinstance(batches.element_spec, tuple))
-    epochs = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
-    with pipeline.reading(fitting.data.x), execution.several_at_once(fitting.settings, model, steps, own):
-        train(batches, **epochs, shuffle=False, verbose=0, callbacks=calls)
+        else:
+            train = model.fit
+            if isinstance(model, VaDE):
+                train = partial(model.fit_unseen, hints=isinstance(batches.element_spec, tuple))
+            epochs = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
+            with execution.several_at_once(fitting.settings, model, steps, own):
+                train(batches, **epochs, shuffle=False, verbose=0, callbacks=calls)
     return not model.stop_training

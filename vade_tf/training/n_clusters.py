@@ -2,7 +2,7 @@
 
 The rows are halved. Each half is clustered by k-means, and the rows of one half are also assigned to the nearest centre
 of the other. The strength of K is, for the cluster where it is least, the share of its pairs of rows that stay together
-in the other half's clusters. K is the largest number with a strength of at least `STRONG`.
+in the other half's clusters. K is the largest number with a strength of at least `MIN_STRENGTH`.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,11 @@ import numpy as np
 from sklearn.cluster import KMeans
 
 from vade_tf.seeding import Stream, generator, several
-from vade_tf.training.store import Store, damaged, kept
+from vade_tf.training.store import Store, kept
 
-STRONG = 0.8  # the paper: "0.8 - 0.9 works well"
-MOST, ROWS_EACH = 20, 10  # K that are tried, at most; and rows for each cluster, at least
-SPLITS = 5  # into halves, whose mean is taken; the paper: 2-fold cross-validation, repeated
-ROWS = 4000  # that are halved, at most, as in benchmarks/n_clusters.py, which chose the criterion
-RUNS = 5  # of k-means
+MIN_STRENGTH = 0.8  # the paper: "0.8 - 0.9 works well"
+MAX_CLUSTERS_TRIED = 20  # benchmarks/n_clusters.py, which chose the criterion, tried as many
+MAX_ROWS_HALVED = 4000  # as there
 
 
 @dataclass(frozen=True)
@@ -39,25 +37,30 @@ class Choice:
 
 
 def numbers_tried(n: int) -> list[int]:
-    """The numbers of clusters that are compared for n rows."""
-    return list(range(1, max(1, min(MOST, n // ROWS_EACH)) + 1))
+    """The numbers of clusters that are compared for n rows, of which each has ten on average."""
+    return list(range(1, max(1, min(MAX_CLUSTERS_TRIED, n // 10)) + 1))
 
 
 def prediction_strength(rows: np.ndarray, tried: Sequence[int], seed: int) -> np.ndarray:
-    """The prediction strength of each K of `tried` for rows [n, d], [len(tried)]; that of 1 is 1."""
+    """The prediction strength of each K of `tried` for rows [n, d], mean of five splits, [len(tried)]; that of 1 is 1.
+
+    The paper repeats 2-fold cross-validation in the same way.
+    """
     rows = np.ascontiguousarray(rows, np.float32)
-    found = np.zeros((SPLITS, len(tried)))
-    for split, own in enumerate(several(seed, SPLITS, Stream.N_CLUSTERS)):
-        order = generator(own).permutation(len(rows))[:ROWS]
-        halves = rows[order[::2]], rows[order[1::2]]
-        for i, k in enumerate(tried):
-            fits = [KMeans(k, n_init=RUNS, random_state=own).fit(half) for half in halves]
-            ways = ((fits[0], fits[1], halves[1]), (fits[1], fits[0], halves[0]))
-            found[split, i] = np.mean([_kept_together(fit.labels_, other.predict(x)) for other, fit, x in ways])
-    return found.mean(axis=0)
+    found = []
+    for own in several(seed, 5, Stream.N_CLUSTERS):
+        order = generator(own).permutation(len(rows))[:MAX_ROWS_HALVED]
+        found.append([_strength(rows[order[::2]], rows[order[1::2]], k, own) for k in tried])
+    return np.mean(found, axis=0)
 
 
-def _kept_together(groups: np.ndarray, others: np.ndarray) -> float:
+def _strength(half: np.ndarray, other: np.ndarray, k: int, seed: int) -> float:
+    """The prediction strength of K for two halves of the rows, each clustered and predicted by the other."""
+    one, two = (KMeans(k, n_init=5, random_state=seed).fit(rows) for rows in (half, other))
+    return float(np.mean([_kept(two.labels_, one.predict(other)), _kept(one.labels_, two.predict(half))]))
+
+
+def _kept(groups: np.ndarray, others: np.ndarray) -> float:
     """Of the pairs of rows in one of `groups` [n] the share that `others` [n] keeps together, least over the groups."""
     counts = np.zeros((groups.max() + 1, others.max() + 1))
     np.add.at(counts, (groups, others), 1)
@@ -66,25 +69,17 @@ def _kept_together(groups: np.ndarray, others: np.ndarray) -> float:
     return float(kept[size > 0].min())
 
 
-def chosen(tried: np.ndarray, strength: np.ndarray) -> Choice:
-    """The largest K of `tried` with a strength of at least `STRONG`."""
-    best = int(np.flatnonzero(strength >= STRONG)[-1])
+def choose_number(tried: np.ndarray, strength: np.ndarray) -> Choice:
+    """The largest K of `tried` with a strength of at least `MIN_STRENGTH`."""
+    best = int(np.flatnonzero(strength >= MIN_STRENGTH)[-1])
     k, numbers = int(tried[best]), [int(each) for each in tried]
     named = "1 cluster" if k == 1 else f"{k} clusters"
-    why = f"{named}: the largest number up to {numbers[-1]} with a prediction strength of at least {STRONG}"
+    why = f"{named}: the largest number up to {numbers[-1]} with a prediction strength of at least {MIN_STRENGTH}"
     return Choice(k, f"{why} ({strength[best]:.2f})", numbers, [round(float(each), 4) for each in strength])
 
 
-def kept_choice(store: Store, n: int) -> Choice | None:
-    """The choice for n rows that a store has, or None.
-
-    Raises:
-        InputError: what it has is no choice.
-    """
-    tried = numbers_tried(n)
-    arrays = kept(store, "clusters", {"tried": ("i", (len(tried),)), "strength": ("f", (len(tried),))})
-    if arrays is None:
-        return None
-    if arrays["tried"].tolist() != tried or arrays["strength"].max() < STRONG:
-        raise damaged(store, "clusters", f"expected the numbers from {tried[0]} to {tried[-1]}, and a strength of each")
-    return chosen(**arrays)
+def load_choice(store: Store, n: int) -> Choice | None:
+    """The choice for n rows that a store has, or None."""
+    length = (len(numbers_tried(n)),)
+    arrays = kept(store, "clusters", {"tried": ("i", length), "strength": ("f", length)})
+    return None if arrays is None else choose_number(**arrays)

@@ -1,6 +1,6 @@
 """The soft partition of a fit's rows: found by its start, recomputed on the code as that gets better.
 
-Of more than `READ` rows a start reads so many; the others get P through landmarks of these.
+Of more than `MAX_ROWS_READ` rows a start reads so many; the others get P through landmarks of these.
 """
 
 from collections.abc import Sequence
@@ -8,21 +8,16 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import scipy.sparse
-from sklearn.neighbors import NearestNeighbors
 
-from vade_tf.data.sparse import Rows, part
+from vade_tf.data.sparse import Rows, SparseRows, part
 from vade_tf.model.counts import Counts
 from vade_tf.seeding import Stream, subset
 from vade_tf.threads import one_openmp_thread
 from vade_tf.training import distribute, ensemble, feature_spaces, initialization, n_clusters, posterior, spectral
-from vade_tf.training.feature_spaces import within_reach
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.initialization import Start
 
-READ = 100_000  # rows that a start reads, at most: more take minutes and change no border
-BLOCK = 16_384  # rows that get their P together
-LANDMARKS_EACH = 4  # for each group at least
+MAX_ROWS_READ = 100_000  # by a start: more take minutes and change no border
 
 
 def kind(fitting: Fitting) -> str:
@@ -43,10 +38,10 @@ def found_on_code(fitting: Fitting) -> bool:
 
 def rows_read(n: int, seed: int) -> np.ndarray | None:
     """The numbers of the rows, ascending, that a start of n rows reads; None: all of them."""
-    return None if n <= READ else subset(n, READ, seed, Stream.START_ROWS)
+    return None if n <= MAX_ROWS_READ else subset(n, MAX_ROWS_READ, seed, Stream.START_ROWS)
 
 
-def read_by_start(fitting: Fitting) -> tuple[Rows, np.ndarray | None]:
+def _rows_of_start(fitting: Fitting) -> tuple[Rows, np.ndarray | None]:
     """The rows that a start reads, and their numbers; of few rows all of them and None."""
     x = fitting.data.rows
     numbers = rows_read(len(x), fitting.settings.start_seed)
@@ -58,94 +53,88 @@ def found_start(fitting: Fitting, phase: str) -> Start:
 
     The chief of several workers finds P of the rows that are read; each worker extends it to its share of the others.
     """
-    (space, method), (some, numbers) = rule(fitting), read_by_start(fitting)
+    (space, method), (some, numbers) = rule(fitting), _rows_of_start(fitting)
+    k, seed = fitting.settings.clusters, fitting.settings.start_seed
     if space == "given":
-        P = initialization.given_partition(method, fitting.data, fitting.settings.clusters)
-        read = P if numbers is None else P[numbers]
-        found = Start.of(read, within_reach(posterior.codes(fitting.model, some)))
-        return found if numbers is None else replace(found, P=P.astype(np.float16))
-    reader = _reader(fitting, space, some)
-    places = reader(some)
+        P = _given_partition(fitting, method)
+        found = Start.of(P if numbers is None else P[numbers], _codes(fitting, some))
+        return replace(found, P=P.astype(np.float16))
+    reader = feature_spaces.READERS[space](fitting.model, some)
+    spaces = reader(some)
 
     def find() -> dict[str, np.ndarray]:
-        z = places[0] if space == "code" else within_reach(posterior.codes(fitting.model, some))
-        advance = fitting.reporter.phase(phase, spectral.DRAWS if method == "spectral" else 1)
-        text = f"{initialization.described(space, method)}, {fitting.settings.clusters} groups"
+        z = spaces[0] if space == "code" else _codes(fitting, some)
+        steps = spectral.N_DRAWS if method == "spectral" else 1
+        text = f"{initialization.described(space, method)}, {k} groups"
+        advance = partial(fitting.reporter.phase(phase, steps), 1, text)
         more = partial(ensemble.draws, fitting) if ensemble.wanted(fitting) else tuple
-        tell = partial(advance, 1, text)
         with one_openmp_thread():  # sums over threads come in any order; a resumed run must be equal
-            P = initialization.partition(
-                method, places, fitting.settings.clusters, fitting.settings.start_seed, tell, more
-            )
+            P = initialization.partition(method, spaces, k, seed, advance, more)
         if method != "spectral":
-            tell()
+            advance()
         return vars(Start.of(P, z))
 
     found = Start(**fitting.by_chief(find))
-    return found if numbers is None else replace(found, P=_extended(fitting, reader, places, numbers, found.P))
+    return found if numbers is None else replace(found, P=_extended(fitting, reader, spaces, numbers, found.P))
 
 
-def _reader(fitting: Fitting, space: str, x: Rows) -> feature_spaces.Reader:
-    readers = {
-        "columns": feature_spaces.columns,
-        "directions": feature_spaces.count_directions,
-        "code": feature_spaces.code,
-    }
-    return readers[space](fitting.model, x)
+def _given_partition(fitting: Fitting, init) -> np.ndarray:
+    """P [n, K] of an array, or of a function of the raw rows, as they are given."""
+    x = fitting.data.x
+    if callable(init):
+        init = init(x.matrix if isinstance(x, SparseRows) else x[np.arange(len(x))])
+    return initialization.as_partition(init, len(x), fitting.settings.clusters)
 
 
-def _extended(fitting: Fitting, reader, places: list[np.ndarray], numbers: np.ndarray, P: np.ndarray) -> np.ndarray:
+def _codes(fitting: Fitting, x: Rows) -> np.ndarray:
+    return feature_spaces.check_code(posterior.codes(fitting.model, x))
+
+
+def _extended(fitting: Fitting, reader, spaces: list[np.ndarray], numbers: np.ndarray, P: np.ndarray) -> np.ndarray:
     """P [n, K] of all rows from that of the rows that were read, by their numbers."""
-    settings, n = fitting.settings, len(fitting.data.x)
-    k, own = settings.clusters, distribute.share(fitting.strategy, n)
-    found = np.empty((len(own), k), np.float16)
+    n, k = len(fitting.data.x), fitting.settings.clusters
+    share = distribute.share(fitting.strategy, n)
     with one_openmp_thread():
-        spread = Extension(places, P, settings.start_seed)
-    for first in range(own.start, own.stop, BLOCK):
-        end = min(first + BLOCK, own.stop)
-        found[first - own.start : end - own.start] = spread.partition(
-            reader(part(fitting.data.rows, slice(first, end)))
-        )
-    flat = range(own.start * k, own.stop * k)
-    whole = distribute.joined(fitting.strategy, found.ravel(), flat, n * k).reshape(n, k)
+        extend = extension(spaces, P, fitting.settings.start_seed)
+    blocks = [slice(first, min(first + 16_384, share.stop)) for first in range(share.start, share.stop, 16_384)]
+    own = [extend(reader(part(fitting.data.rows, block))).astype(np.float16) for block in blocks]
+    flat = np.concatenate([np.empty((0, k), np.float16), *own]).ravel()
+    places = range(share.start * k, share.stop * k)
+    whole = distribute.joined(fitting.strategy, flat, places, n * k).reshape(n, k)
     whole[numbers] = P
     return whole
 
 
-class Extension:
-    """P of some rows, for others: labels spread over an anchor graph (Liu et al., ICML 2010).
+def extension(spaces: Sequence[np.ndarray], P: np.ndarray, seed: int):
+    """A function from other rows to their P, by rows [n, d] in one or more spaces that have P [n, K].
+
+    Labels spread over an anchor graph (Liu et al., ICML 2010), with four landmarks for each group at least:
 
         P_i = mean_spaces sum_l tie_il share_l,      share_l = sum_j tie_jl P_j / sum_j tie_jl
-
-    Args:
-        spaces: the rows that have P, in one or more spaces: [n, d] each.
-        P: theirs, [n, K].
-        seed: of the landmarks.
     """
+    n_landmarks = min(max(spectral.N_LANDMARKS, 4 * P.shape[1]), len(P) // 5)
+    searches, shares = [], []
+    for space in spaces:
+        rows = np.ascontiguousarray(space, np.float32)
+        n_nearest = min(spectral.N_TIES + 1, n_landmarks)
+        searches.append(spectral.nearest_landmarks(rows, seed, n_landmarks, n_neighbors=n_nearest, algorithm="brute"))
+        ties = spectral.landmark_ties(rows, searches[-1])
+        mass = np.asarray(ties.sum(axis=0)).reshape(-1, 1)
+        shares.append(np.asarray(ties.T @ P.astype(np.float64)) / np.maximum(mass, 1e-12))  # [M, K]
 
-    def __init__(self, spaces: Sequence[np.ndarray], P: np.ndarray, seed: int):
-        n, k = P.shape
-        most = min(max(spectral.LANDMARKS, LANDMARKS_EACH * k), n // 5)
-        self.nearest, self.share = [], []
-        for space in spaces:
-            rows = np.ascontiguousarray(space, np.float32)
-            search = NearestNeighbors(n_neighbors=min(spectral.TIES + 1, most), algorithm="brute")
-            self.nearest.append(search.fit(spectral.landmarks(rows, seed, most)))
-            ties = scipy.sparse.csr_matrix(spectral.tied(rows, self.nearest[-1]))
-            self.share.append((ties.T @ P.astype(np.float64)) / np.maximum(ties.sum(axis=0).T, 1e-12))  # [M, K]
-
-    def partition(self, spaces: Sequence[np.ndarray]) -> np.ndarray:
-        """P of other rows, in the same spaces: [n, K]."""
+    def extend(spaces: Sequence[np.ndarray]) -> np.ndarray:
         found = [
-            spectral.tied(np.ascontiguousarray(space, np.float32), nearest) @ np.asarray(share)
-            for space, nearest, share in zip(spaces, self.nearest, self.share, strict=True)
+            spectral.landmark_ties(np.ascontiguousarray(space, np.float32), search) @ share
+            for space, search, share in zip(spaces, searches, shares, strict=True)
         ]
         return np.asarray(sum(found)) / len(found)
+
+    return extend
 
 
 def regrouped(fitting: Fitting) -> np.ndarray:
     """P on the present code, its groups named as the model's components: float16 [n, K]."""
-    P, (some, numbers) = found_start(fitting, "regroup").P, read_by_start(fitting)
+    P, (some, numbers) = found_start(fitting, "regroup").P, _rows_of_start(fitting)
     present = fitting.by_chief(lambda: {"groups": posterior.model_groups(fitting.model, some)})["groups"]
     groups = P.argmax(axis=1) if numbers is None else P[numbers].argmax(axis=1)
     return P[:, np.argsort(spectral.naming(groups, present, fitting.settings.clusters))]
@@ -153,12 +142,11 @@ def regrouped(fitting: Fitting) -> np.ndarray:
 
 def strengths(fitting: Fitting) -> dict[str, np.ndarray]:
     """The prediction strength of each number of clusters, in the space that the start reads: what a choice needs."""
-    space, (some, _) = rule(fitting)[0], read_by_start(fitting)
-    space = "code" if space == "given" else space
+    space, (some, _) = rule(fitting)[0], _rows_of_start(fitting)
     tried = n_clusters.numbers_tried(len(fitting.data.x))
     advance = fitting.reporter.phase("clusters", 1)
     with one_openmp_thread():
-        rows = _reader(fitting, space, some)(some)[0]
-        found = n_clusters.prediction_strength(rows, tried, fitting.settings.start_seed)
+        reader = feature_spaces.READERS["code" if space == "given" else space](fitting.model, some)
+        found = n_clusters.prediction_strength(reader(some)[0], tried, fitting.settings.start_seed)
     advance(1, f"1 to {tried[-1]} groups")
     return {"tried": np.array(tried), "strength": found}

@@ -15,15 +15,10 @@ from vade_tf.model.vade import VaDE
 
 @dataclass(frozen=True)
 class Assignments:
-    """The cluster of each row.
+    """The cluster of each row."""
 
-    Attributes:
-        m: mean codes, [n, latent].
-        log_gamma: log p(c|x) (eq. 16), [n, K].
-    """
-
-    m: np.ndarray
-    log_gamma: np.ndarray
+    m: np.ndarray  # mean codes, [n, latent]
+    log_gamma: np.ndarray  # log p(c|x) (eq. 16), [n, K]
 
     @property
     def groups(self) -> np.ndarray:
@@ -46,18 +41,15 @@ class Assignments:
 
 @dataclass(frozen=True)
 class Posterior(Assignments):
-    """What a VaDE says of each row.
+    """What a VaDE says of each row, besides its cluster: nats, each [n].
 
-    Attributes:
-        distortion, rate_z, rate_c: terms of the bound with one draw of z, nats, each [n]. The draw depends on the place
-            of a row, so they are for means; rows are compared by `log_density`.
-        log_density: `VaDE.elbo` of each row, nats, [n]: the draws are the same for every row, as in assignments.csv.
+    The terms of the bound are of one draw of z, which depends on the place of a row, so they are for means.
     """
 
     distortion: np.ndarray
     rate_z: np.ndarray
     rate_c: np.ndarray
-    log_density: np.ndarray
+    log_density: np.ndarray  # `VaDE.elbo`, whose draws are the same for every row: it compares rows
 
     @property
     def elbo(self) -> np.ndarray:
@@ -81,16 +73,6 @@ def posterior(model: VaDE, x: Rows) -> Posterior:
 def assignments(model: keras.Model, x: Rows) -> Assignments:
     """What a fitted system of `systems` says about raw rows x [n, D]; it has no bound that compares with VaDE's."""
     return Assignments(*over_rows(tf.function(model.assignments, reduce_retracing=True, autograph=False), x))
-
-
-def encoded(model: VaDE, x: Rows) -> list[np.ndarray]:
-    """m, log s2 and log p(c|x) of raw rows x [n, D]: [n, latent], [n, latent] and [n, K]."""
-
-    def of_batch(rows):
-        m, log_s2 = model.encode(rows)
-        return m, log_s2, model.prior(m, log_s2)
-
-    return over_rows(of_batch, x)
 
 
 def codes(model: VaDE, x: Rows) -> np.ndarray:

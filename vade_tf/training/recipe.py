@@ -63,9 +63,8 @@ def fit(
         reporter: hears of the progress; default nobody (`Silent`). `Lines()` prints.
         callbacks: Keras callbacks, for every phase. They see `logs` before the history does: what they add under the
             name of a column stands in it. The autoencoder's phase and VaDE's are two trainings, each with a begin, an
-            end and another model: `ModelCheckpoint` finds the best epoch of each, so let its file have {epoch} or be
-            of the last, and `CSVLogger` needs append=True. The
-            schedule sets the rate at each begin of an epoch, a `LearningRateScheduler` of yours after it.
+            end and another model: `CSVLogger` needs append=True, and the file of `ModelCheckpoint` {epoch}.
+            The schedule sets the rate at each begin of an epoch, a `LearningRateScheduler` of yours after it.
         init: a start of the caller's own in place of `settings.init`: a clusterer or mixture of scikit-learn, whose
             number of clusters is set to K and which reads what the start of such rows reads (`initialization`); a
             function of the raw rows; or an array. Both give groups, int [n], -1 for none, or probabilities [n, K].
@@ -116,12 +115,12 @@ def choose(fitting: Fitting) -> tuple[Fitting, Choice]:
         DivergedError: as for `start`.
     """
     store, settings = fitting.store, fitting.settings
-    choice = n_clusters.kept_choice(store, len(fitting.data.x))
+    choice = n_clusters.load_choice(store, len(fitting.data.x))
     if choice is None:
         if fitting.state is not None and fitting.state.phase == "fit":
             raise damaged(store, "state", f"it goes on from {store.place('clusters')}, which is not there")
         with fitting.timed():
-            choice = n_clusters.chosen(**fitting.by_chief(lambda: partitions.strengths(fitting)))
+            choice = n_clusters.choose_number(**fitting.by_chief(lambda: partitions.strengths(fitting)))
         store.save("clusters", {"tried": np.array(choice.tried), "strength": np.array(choice.strength)})
     fitting.reporter.say(choice.why)
     settings = replace(settings, clusters=choice.n_clusters)

@@ -3,6 +3,16 @@
 import time
 from collections.abc import Callable
 
+PHASES = {
+    "pretrain": "Autoencoder",
+    "clusters": "Choosing K",
+    "init": "Starting mixture",
+    "regroup": "Regrouping",
+    "self-training": "Self-training",
+    "vade": "VaDE",
+    "predict": "Predicting",
+}
+
 
 class Silent:
     """The reporter that shows nothing; also the form of every reporter."""
@@ -25,18 +35,6 @@ class Silent:
         return lambda done, text: None
 
 
-PHASES = {
-    "pretrain": "Autoencoder",
-    "clusters": "Choosing K",
-    "init": "Starting mixture",
-    "regroup": "Regrouping",
-    "self-training": "Self-training",
-    "vade": "VaDE",
-    "predict": "Predicting",
-}
-EVERY = 2.0  # seconds between two lines of a phase
-
-
 class Lines(Silent):
     """A reporter that prints plain lines as things happen.
 
@@ -55,7 +53,7 @@ class Lines(Silent):
 
 
 class PhaseLines:
-    """A phase as plain lines: one an epoch, as it happens, at most one every two seconds, and always the last.
+    """A phase as plain lines, at most one every two seconds, and always the last.
 
     Args:
         title: of the phase.
@@ -67,27 +65,20 @@ class PhaseLines:
     def __init__(
         self, title: str, total: int, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic
     ):
-        self.title = title
-        self.total = total
-        self.write = write
-        self.clock = clock
-        self.begun = self.now = self.written = clock()
-        self.done = 0
-        self.text = self.last = ""
-        self.ended = False  # whether the end was told
+        self.title, self.total, self.write, self.clock = title, total, write, clock
+        self.started = self.now = self.written = clock()
+        self.done, self.text, self.last = 0, "", ""
 
     def advance(self, done: int, text: str) -> None:
         """So many more batches are done; the text says of what, and without one their share is shown."""
         self.done += done
         self.now = self.clock()
         self.text = text or f"{100 * self.done / max(self.total, 1):.0f} %"
-        if self.done >= self.total or self.now - self.written >= EVERY:
+        if self.done >= self.total or self.now - self.written >= 2:
             self.flush()
 
     def flush(self) -> None:
         """Print what was heard last, unless it was printed."""
-        ends = self.done >= self.total and not self.ended
-        if self.text and (self.text != self.last or ends):
-            self.ended = self.done >= self.total
-            self.write(f"{self.title:<17} {self.text}  {self.now - self.begun:.0f} s")
+        if self.text != self.last:
             self.written, self.last = self.now, self.text
+            self.write(f"{self.title:<17} {self.text}  {self.written - self.started:.0f} s")

@@ -10,7 +10,7 @@ from vade_tf.training.fitting import Fitting
 from vade_tf.training.settings import SAMPLE_ROWS
 from vade_tf.training.store import kept_weights
 
-KEPT = 0.9  # adjusted Rand index with the groups of P from which on the clusters are these
+MIN_AGREEMENT = 0.9  # adjusted Rand index above which two groupings count as the same; docs/recipe.md
 
 
 def agreement(fitting: Fitting, P: np.ndarray) -> float:
@@ -36,20 +36,17 @@ def keep_groups(fitting: Fitting, P: np.ndarray) -> tuple[list[str], list[str]]:
 
     Returns:
         What was done about it, and what is wrong with the result, a sentence each or none.
-
-    Raises:
-        InputError: what the store has of these weights is damaged.
     """
     settings, model = fitting.settings, fitting.model
     if settings.guide_epochs == 0 or settings.clusters == 1:
         return [], []
     found, guided, remedies = agreement(fitting, P), fitting.store.load("guided"), []
-    if found < KEPT and guided is not None:
+    if found < MIN_AGREEMENT and guided is not None:
         after = model.get_weights()
         model.set_weights(kept_weights(fitting.store, "guided", guided, after))
         model.guide_weight.assign(settings.guide_weight)  # which a classifier's answers had raised
         before = agreement(fitting, P)
-        if before - found <= 1 - KEPT:
+        if before - found <= 1 - MIN_AGREEMENT:
             model.set_weights(after)
         else:
             remedies = [
@@ -57,7 +54,7 @@ def keep_groups(fitting: Fitting, P: np.ndarray) -> tuple[list[str], list[str]]:
                 f"the start (adjusted Rand index {before:.2f}, at the end {found:.2f})"
             ]
             found = before
-    if found >= KEPT:
+    if found >= MIN_AGREEMENT:
         return remedies, []
     return remedies, [
         f"the clusters are not the groups of the start (adjusted Rand index {found:.2f}): these overlap, are fewer, or "

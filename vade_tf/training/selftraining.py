@@ -19,19 +19,15 @@ from vade_tf.model.optimizer import Adam
 from vade_tf.seeding import Stream, fold, subset
 from vade_tf.training import partitions
 from vade_tf.training.callbacks import all_finite, learning_rate
-from vade_tf.training.feature_spaces import SAMPLE_NUMBERS
+from vade_tf.training.feature_spaces import MAX_NUMBERS_SAMPLED
 from vade_tf.training.fitting import Fitting
+from vade_tf.training.rollback import MIN_AGREEMENT
 from vade_tf.training.settings import SAMPLE_ROWS
 
-UNITS, LAYERS = 1200, 2  # of the classifier, as published; ...
-INFORMATION, MARGINAL = 0.1, 4.0  # ... weight of what the answers tell, and in it that of their shares
-RADIUS = 0.25  # of a change of pixels, in distances to the `NEAR`th neighbour (of 5,000 images)
-NEAR = 10
-# The direction that matters most is found from a change of so many of these lengths (in all 10 on MNIST, as published)
-FIRST_GUESS = 6.4
-RATE = 2e-3
-ALIKE = 0.9  # adjusted Rand index with the groups before that those must have which the classifier has moved
-TAUGHT = 2  # epochs that learn the partition as it is
+UNITS = 1200  # of each of the two layers of the classifier, as published
+RADIUS = 0.25  # of a change of pixels, in distances to the tenth neighbour, as published
+FIRST_GUESS = 6.4  # lengths of a change that the direction is found from; in all 10 on MNIST, as published
+EPOCHS_TAUGHT = 2  # that learn the partition as it is; two epochs are enough for MNIST (docs/recipe.md)
 
 
 class Classifier(keras.Model):
@@ -41,8 +37,7 @@ class Classifier(keras.Model):
         scale: function of raw rows to float32 rows [batch, D].
         share: of each group, [K].
         radius: Euclidean length of a change of pixels that must not change the answer.
-        seed: of its weights and of the directions that are tried.
-        precision: dtype policy of the hidden layers.
+        seed, precision: of its weights and of the directions that are tried; dtype policy of the hidden layers.
     """
 
     def __init__(self, scale, share: np.ndarray, radius: float, seed: int, precision: str):
@@ -51,14 +46,14 @@ class Classifier(keras.Model):
         self.tracker = keras.metrics.Mean(name="loss")
         self.log_share = np.log(np.maximum(share, 1e-6)).astype(np.float32)
         layers: list[keras.layers.Layer] = []
-        for number in range(LAYERS):
+        for number in range(2):
             start = keras.initializers.HeNormal(fold(seed, Stream.SELF_TRAINING, number))
             layers += [
                 keras.layers.Dense(UNITS, use_bias=False, kernel_initializer=start, dtype=precision),
                 keras.layers.BatchNormalization(dtype="float32"),
                 keras.layers.ReLU(dtype="float32"),
             ]
-        last = keras.initializers.GlorotUniform(fold(seed, Stream.SELF_TRAINING, LAYERS))
+        last = keras.initializers.GlorotUniform(fold(seed, Stream.SELF_TRAINING, 2))
         self.network = keras.Sequential([*layers, keras.layers.Dense(len(share), kernel_initializer=last)])
 
     @property
@@ -96,7 +91,7 @@ class Classifier(keras.Model):
         mean = tf.reduce_mean(p, axis=0)
         uneven = tf.reduce_sum(mean * (tf.math.log(mean + 1e-8) - self.log_share))
         unsure = -tf.reduce_mean(tf.reduce_sum(p * log_p, axis=1))
-        return changed + INFORMATION * (MARGINAL * uneven + unsure)
+        return changed + 0.1 * (4.0 * uneven + unsure)  # weights as published
 
     def _adversarial(self, x):
         """The change of each row, of length `radius`, that changes its answer most, [batch, D]."""
@@ -125,35 +120,14 @@ def sharpened(fitting: Fitting, P: np.ndarray) -> np.ndarray | None:
         fitting: its `settings.self_train_epochs` are trained, on its images as VaDE's encoder reads them.
         P: as it is, [n, K]; the numbers of the groups stay.
     """
-    settings, model = fitting.settings, fitting.model
-    share = P.mean(axis=0, dtype=np.float64)
-    seed = fold(settings.seed, Stream.SELF_TRAINING)
-    precision = "float32" if fitting.precision == "mixed_float16" else fitting.precision  # it scales no loss
-    classifier = Classifier(model.scale, share, radius_of(fitting), seed, precision)
-    epochs, steps = settings.self_train_epochs, fitting.steps("fit")
-    advance = fitting.reporter.phase("self-training", TAUGHT + epochs)
-
-    def tell(epoch: int, logs: dict) -> None:
-        advance(1, f"epoch {epoch + 1}/{TAUGHT + epochs}, loss {logs['loss']:.3f}")
-
-    rate = learning_rate("cosine", RATE, epochs)
-    for taught, span in ((True, range(TAUGHT)), (False, range(TAUGHT, TAUGHT + epochs))):
-        classifier.taught = taught
-        classifier.compile(Adam(RATE), jit_compile=fitting.jit)
-        own: list[keras.callbacks.Callback] = [keras.callbacks.LambdaCallback(on_epoch_end=tell)]
-        if not taught:
-            own.append(keras.callbacks.LearningRateScheduler(lambda epoch: rate(epoch - TAUGHT)))
-        batches = fitting.batches("fit", span, seed, hints=P, augmentation=fitting.seen("fit"))
-        ends: dict = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
-        with pipeline.reading(fitting.data.x):
-            classifier.fit(batches, **ends, shuffle=False, verbose=0, callbacks=own)
+    classifier = _trained(fitting, P)
     if not all_finite(classifier):
         return None
     blocks = (np.exp(classifier.predict_on_batch(rows)) for rows in pipeline.blocks(fitting.data.rows))
     found = np.concatenate([block.astype(np.float16) for block in blocks])
-    scored = subset(len(found), partitions.READ, seed)
+    scored = subset(len(found), partitions.MAX_ROWS_READ, classifier.seed)
     alike = adjusted_rand_score(P[scored].argmax(axis=1), found[scored].argmax(axis=1))
-    if alike < ALIKE:
+    if alike < MIN_AGREEMENT:
         fitting.reporter.say(
             "self-training: the classifier found other groups (adjusted Rand index with those before: "
             f"{alike:.2f}), which are not taken"
@@ -162,11 +136,37 @@ def sharpened(fitting: Fitting, P: np.ndarray) -> np.ndarray | None:
     return found
 
 
+def _trained(fitting: Fitting, P: np.ndarray) -> Classifier:
+    """A classifier that learns P [n, K] and then follows its own answers."""
+    seed = fold(fitting.settings.seed, Stream.SELF_TRAINING)
+    precision = "float32" if fitting.precision == "mixed_float16" else fitting.precision  # it scales no loss
+    share = P.mean(axis=0, dtype=np.float64)
+    classifier = Classifier(fitting.model.scale, share, radius_of(fitting), seed, precision)
+    epochs, steps = EPOCHS_TAUGHT + fitting.settings.self_train_epochs, fitting.steps("fit")
+    advance = fitting.reporter.phase("self-training", epochs)
+    rate = learning_rate("cosine", 2e-3, epochs - EPOCHS_TAUGHT)
+
+    def show(epoch: int, logs: dict) -> None:
+        advance(1, f"epoch {epoch + 1}/{epochs}, loss {logs['loss']:.3f}")
+
+    for taught, span in ((True, range(EPOCHS_TAUGHT)), (False, range(EPOCHS_TAUGHT, epochs))):
+        classifier.taught = taught
+        classifier.compile(Adam(2e-3), jit_compile=fitting.jit)
+        own: list[keras.callbacks.Callback] = [keras.callbacks.LambdaCallback(on_epoch_end=show)]
+        if not taught:
+            own.append(keras.callbacks.LearningRateScheduler(lambda epoch: rate(epoch - EPOCHS_TAUGHT)))
+        batches = fitting.batches("fit", span, seed, hints=P, augmentation=fitting.seen("fit"))
+        ends: dict = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
+        with pipeline.reading(fitting.data.x):
+            classifier.fit(batches, **ends, shuffle=False, verbose=0, callbacks=own)
+    return classifier
+
+
 def radius_of(fitting: Fitting) -> float:
     """A quarter of the median distance of images, scaled, to their tenth neighbour, of 5,000 at most."""
     n, features = fitting.data.x.shape
-    most = max(min(SAMPLE_ROWS, SAMPLE_NUMBERS // features), NEAR + 1)
-    some = subset(n, most, fitting.settings.seed, Stream.SELF_TRAINING)
+    size = max(min(SAMPLE_ROWS, MAX_NUMBERS_SAMPLED // features), 11)
+    some = subset(n, size, fitting.settings.seed, Stream.SELF_TRAINING)
     rows = np.concatenate([fitting.model.scale(each) for each in pipeline.blocks(part(fitting.data.x, some))])
-    near = min(NEAR, len(rows) - 1)
-    return RADIUS * float(np.median(NearestNeighbors(n_neighbors=near + 1).fit(rows).kneighbors(rows)[0][:, near]))
+    tenth = min(10, len(rows) - 1)
+    return RADIUS * float(np.median(NearestNeighbors(n_neighbors=tenth + 1).fit(rows).kneighbors(rows)[0][:, tenth]))

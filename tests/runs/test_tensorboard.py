@@ -1,0 +1,114 @@
+"""What TensorBoard shows of a run: scalars, clusters, pictures, the projector; training is the same without it."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.projector import ProjectorConfig
+
+from vade_tf.runs import tensorboard
+from vade_tf.runs import train as training
+from vade_tf.runs.config import TrainConfig
+from vade_tf.runs.load import load
+
+SETTINGS = {
+    "pretrain_epochs": 1,
+    "epochs": 7,
+    "guide_epochs": 7,
+    "batch_size": 32,
+    "clusters": 3,
+    "hidden": (16, 8),
+    "init": "kmeans",
+    "augment": "none",
+    "precision": "float32",  # in half precision a row depends a little on its batch
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run on images with labels: (its folder, the file of its data)."""
+    folder = tmp_path_factory.mktemp("views")
+    x = np.random.default_rng(0).integers(0, 256, (40, 6, 8)).astype("u1")
+    np.savez(folder / "x.npz", x=x, y=np.arange(40) % 3)
+    training.train(TrainConfig.create(data=str(folder / "x.npz"), **SETTINGS), folder / "run", export=False)
+    return folder / "run", folder / "x.npz"
+
+
+@pytest.fixture(scope="module")
+def events(trained):
+    return EventAccumulator(str(trained[0] / "tensorboard" / "fit")).Reload()
+
+
+SHOWN = np.random.default_rng(0).permutation(40)  # the rows, in the order they are shown
+
+
+def values(events, tag):
+    return {event.step: tf.make_ndarray(event.tensor_proto) for event in events.Tensors(tag)}
+
+
+def png_of(events, tag, step):
+    """(height, width, pixels) of an image summary."""
+    width, height, content = values(events, tag)[step]
+    return int(height), int(width), tf.io.decode_png(content).numpy()[:, :, 0]
+
+
+@pytest.mark.long
+def test_training_is_the_same_to_the_bit_without_it(trained, tmp_path, monkeypatch):
+    folder, data = trained
+    for name in ("write", "project"):
+        monkeypatch.setattr(tensorboard.Views, name, lambda *a: None)
+    training.train(TrainConfig.create(data=str(data), **SETTINGS), tmp_path / "run", export=False)
+    mine, theirs = load(folder), load(tmp_path / "run")
+    for a, b in zip(mine.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not (tmp_path / "run" / "tensorboard" / "fit" / "tensors.tsv").exists()
+
+
+def test_the_clusters_are_those_of_the_model(trained, events):
+    model = load(trained[0])
+    with np.load(trained[1]) as arrays:
+        x = arrays["x"].reshape(40, 48)
+    gamma = model.predict(x, verbose=0)
+    assert set(values(events, "gamma_entropy")) == {1, 2, 3, 4, 5, 6, 7}  # seven epochs: each is shown
+    entropy = -np.sum(gamma * np.log(np.maximum(gamma, 1e-38)), axis=1).mean()
+    assert values(events, "gamma_entropy")[7] == pytest.approx(entropy, rel=1e-3, abs=1e-6)
+    for c in range(3):
+        assert values(events, f"component_share/{c}")[7] == pytest.approx(np.mean(gamma.argmax(axis=1) == c))
+        assert values(events, f"component_pi/{c}")[7] == pytest.approx(np.exp(model.prior.parameters[0][c]), rel=1e-5)
+    histogram = values(events, "code/mean")[7]
+    assert histogram[:, 2].sum() == 40 * 10
+
+
+def test_pictures_are_samples_and_reconstructions(trained, events):
+    model = load(trained[0])
+    height, width, pixels = png_of(events, "components", 7)
+    assert (height, width) == (3 * 7 - 1, 10 * 9 - 1)
+    drawn = model.sample(np.repeat(np.arange(3), 10), 0).numpy().reshape(30, 6, 8)
+    np.testing.assert_allclose(pixels[7:13, 9:17], 255 * drawn[11], atol=1)
+    height, width, pixels = png_of(events, "reconstructions", 7)
+    assert (height, width) == (8 * 7 - 1, 10 * 9 - 1)
+    with np.load(trained[1]) as arrays:
+        np.testing.assert_array_equal(pixels[:6, :8], arrays["x"][SHOWN[0]])
+        want = model.decode(model.encode(arrays["x"][SHOWN[:1]].reshape(1, 48))[0]).numpy().reshape(6, 8)
+    np.testing.assert_allclose(pixels[:6, 9:17], 255 * want, atol=1)
+
+
+def test_the_projector_reads_its_files(trained):
+    """Codes, names and thumbnails belong together, row by row; the config is one that TensorBoard parses."""
+    from google.protobuf import text_format
+
+    folder = trained[0] / "tensorboard" / "fit"
+    config = text_format.Parse((folder / "projector_config.pbtxt").read_text(), ProjectorConfig())
+    (embedding,) = config.embeddings
+    codes = np.loadtxt(folder / embedding.tensor_path, delimiter="\t")
+    lines = (folder / embedding.metadata_path).read_text().splitlines()
+    model = load(trained[0])
+    with np.load(trained[1]) as arrays:
+        x, y = arrays["x"][SHOWN], arrays["y"][SHOWN]
+    np.testing.assert_allclose(codes, model.encode(x.reshape(40, 48))[0], rtol=1e-3, atol=1e-4)
+    groups = model.predict(x.reshape(40, 48), verbose=0).argmax(axis=1)
+    assert lines == ["cluster\tlabel", *(f"{c}\t{label}" for c, label in zip(groups, y, strict=True))]
+    sprite = tf.io.decode_png((folder / embedding.sprite.image_path).read_bytes()).numpy()[:, :, 0]
+    width, height = embedding.sprite.single_image_dim
+    assert sprite.shape == (6 * height, 7 * width)  # TensorBoard wants as many columns as make it square
+    np.testing.assert_array_equal(sprite[height : 2 * height, width : 2 * width], x[8])

@@ -1,0 +1,138 @@
+"""The soft partition that a fit starts from: which rule reads what, what it finds, and what its probabilities mean."""
+
+import numpy as np
+import pytest
+from scipy.optimize import linear_sum_assignment
+from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
+from sklearn.metrics import adjusted_rand_score
+from sklearn.mixture import GaussianMixture
+
+from vade_tf.errors import InputError
+from vade_tf.training import initialization
+from vade_tf.training.initialization import Start, as_partition, partition, rule
+
+
+@pytest.fixture
+def groups(rng):
+    """Four far groups of unequal size: rows [300, 5] and the group of each."""
+    y = np.repeat(np.arange(4), (120, 90, 60, 30))
+    return 12 * np.eye(4, 5)[y] + rng.normal(size=(300, 5)), y
+
+
+def calibration(P, y):
+    """Mean confidence and accuracy of P with its groups matched one to one."""
+    found, k = P.argmax(axis=1), P.shape[1]
+    counts = np.array([[np.sum((found == i) & (y == j)) for j in range(k)] for i in range(k)])
+    return P.max(axis=1).mean(), counts[linear_sum_assignment(-counts)].sum() / len(y)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("table", ("columns", "tied")),
+        ("counts", ("directions", "kmeans")),
+        *((kind, ("code", "spectral")) for kind in ("images", "texts", "rows")),
+    ],
+)
+def test_each_kind_of_rows_has_one_rule(kind, expected):
+    assert rule(kind, "auto") == expected
+    for name in ("gmm", "kmeans", "spectral"):
+        assert rule(kind, name) == ("code", name)
+    method, given = KMeans(), np.zeros(9, int)
+    assert rule(kind, method) == (expected[0], method)
+    assert rule(kind, given) == ("given", given)
+    assert rule(kind, len) == ("given", len)
+
+
+METHODS = ["tied", "kmeans", "spectral", "gmm", KMeans(), GaussianMixture(2), AgglomerativeClustering(9)]
+
+
+@pytest.mark.parametrize("method", METHODS, ids=str)
+def test_every_method_finds_far_groups_and_the_same_again(groups, method):
+    x, y = groups
+    P = partition(method, [x.astype("f4")], 4, 0)
+    assert P.shape == (300, 4)
+    np.testing.assert_allclose(P.sum(axis=1), 1, rtol=1e-6)
+    assert adjusted_rand_score(y, P.argmax(axis=1)) > 0.98
+    assert P.max(axis=1).mean() > 0.98
+    np.testing.assert_array_equal(partition(method, [x.astype("f4")], 4, 0), P)
+    np.testing.assert_array_equal(partition(method, [x], 1, 0), np.ones((300, 1)))
+
+
+def test_a_clusterer_s_noise_is_held_to_nothing_and_too_many_clusters_are_refused(groups):
+    x, y = groups
+    P = partition(DBSCAN(4.0, min_samples=5), [np.concatenate([x, np.full((1, 5), 99.0)])], 4, 0)
+    assert P[-1].sum() == 0
+    assert adjusted_rand_score(y, P[:-1].argmax(axis=1)) > 0.98
+    with pytest.raises(InputError, match="^init: expected groups from 0 to 2"):
+        partition(DBSCAN(4.0, min_samples=5), [x], 3, 0)
+
+
+@pytest.mark.parametrize("width", [2, 10])
+def test_the_tied_mixture_is_as_sure_as_it_is_right(rng, width):
+    y = rng.integers(0, 3, 3000)
+    x = 2.2 * np.eye(3, width)[y] + rng.normal(size=(3000, width))
+    confidence, accuracy = calibration(partition("tied", [x / x.std(axis=0)], 3, 0), y)
+    assert 0.6 < accuracy < 0.95
+    assert abs(confidence - accuracy) <= 0.03
+
+
+def test_the_share_of_a_row_s_nearest_rows_is_p(rng):
+    """A line of two groups: far from their border P is 0 or 1, at it the naive share of the 20 nearest."""
+    x = np.sort(rng.random(400))[:, None]
+    groups = (x[:, 0] > 0.5).astype(int)
+    near = np.abs(x - x[:, 0]).argsort(axis=1)[:, :20]
+    want = np.stack([(groups[near] == c).mean(axis=1) for c in (0, 1)], axis=1)
+    np.testing.assert_allclose(initialization.neighbour_shares([x], groups, 2, 0), want, atol=1e-6)
+    both = initialization.neighbour_shares([x, np.zeros((400, 1))], groups, 2, 0)
+    np.testing.assert_allclose(both.sum(axis=1), 1)
+    assert np.abs(both - want).max() > 0.2
+
+
+@pytest.mark.parametrize(
+    "init",
+    [
+        np.zeros(299, int),
+        np.full(300, 4),
+        np.full(300, -2),
+        np.zeros(300),
+        np.ones((300, 4)),
+        np.full((300, 4), 0.25, int),
+        np.full((300, 5), 0.2),
+        np.tile([1.5, -0.5, 0, 0], (300, 1)),
+        np.full((300, 4), np.nan),
+        np.array(["a"] * 300),
+    ],
+)
+def test_what_is_no_partition_is_refused(groups, init):
+    with pytest.raises(InputError, match="^init: expected groups from 0 to 3") as error:
+        as_partition(init, 300, 4)
+    assert "\n" not in str(error.value)
+
+
+def test_a_start_is_the_weighted_moments_of_the_codes(rng):
+    """As `np.average` and `np.cov` have them; a group without rows gets those of all rows."""
+    z, P = rng.normal(3, 2, (200, 3)), rng.dirichlet([1, 2, 3], 200)
+    P = np.concatenate([P, np.zeros((200, 1))], axis=1)
+    P[:9] = 0  # rows that are held to nothing have no weight
+    found = Start.of(P, z)
+    for c in range(3):
+        np.testing.assert_allclose(found.mu[c], np.average(z, axis=0, weights=P[:, c]), rtol=1e-4)
+        np.testing.assert_allclose(found.sigma2[c], np.cov(z.T, aweights=P[:, c], ddof=0).diagonal(), rtol=1e-4)
+    np.testing.assert_allclose(found.pi[:3] / found.pi[:3].sum(), P.sum(axis=0)[:3] / P.sum(), rtol=1e-5)
+    np.testing.assert_allclose([found.mu[3], found.sigma2[3]], [z.mean(axis=0), z.var(axis=0)], rtol=1e-5)
+    assert 0 < found.pi[3] < 0.01
+    assert found.pi.sum() == pytest.approx(1)
+    assert (found.P.dtype, np.abs(found.P - P).max() < 1e-3) == (np.float16, True)
+    alone = Start.of(np.eye(200), z)  # a group of one row has no variance of its own
+    assert alone.sigma2.min() > 0
+
+
+def test_groups_are_named_as_hints_say(rng):
+    P, name = rng.dirichlet([0.2] * 4, 300), np.array([2, 0, 3, 1])
+    start = Start.of(P, rng.normal(size=(300, 3)))
+    hints = np.where(np.arange(300) < 60, name[P.argmax(axis=1)], -1)
+    found = start.named(hints)
+    for before, after in ((start.P.T, found.P.T), (start.pi, found.pi), (start.mu, found.mu)):
+        np.testing.assert_array_equal(after[name], before)
+    np.testing.assert_array_equal(found.sigma2[name], start.sigma2)

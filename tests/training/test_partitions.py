@@ -1,0 +1,82 @@
+"""P of many rows from some of them, P on the code as training goes on, and K on the rows that a start reads."""
+
+import numpy as np
+import pytest
+from small_fits import Steps, begin, sixty
+
+from vade_tf.training import n_clusters, partitions, recipe, spectral
+
+
+@pytest.fixture
+def far(rng):
+    """Three far groups of 400 rows each in two spaces: spaces, and the group of each row."""
+    y = np.arange(1200) % 3
+    return [10 * np.eye(3, d)[y] + rng.normal(size=(1200, d)) for d in (3, 5)], y
+
+
+def test_rows_that_were_not_read_get_the_p_of_their_neighbours(far, rng):
+    spaces, y = far
+    read, others = np.arange(1200) < 400, np.arange(1200) >= 400
+    P = 0.85 * np.eye(3)[y] + 0.05  # no group is sure of its rows
+    others = [space[others] for space in spaces]
+    for known, expected in ((P[read], P[400:]), (rng.dirichlet([1, 1, 1], 400), None)):
+        found = partitions.extension([space[read] for space in spaces], known, 0)(others)
+        np.testing.assert_allclose(found.sum(axis=1), 1)
+        if expected is not None:
+            np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("init", ["auto", "kmeans", "spectral"])
+def test_a_start_of_many_rows_reads_some_and_has_p_of_all(rng, monkeypatch, init):
+    monkeypatch.setattr(partitions, "MAX_ROWS_READ", 150)
+    y = np.arange(400) % 3
+    x = (12 * np.eye(3, 9)[y] + rng.normal(size=(400, 9))).astype("f4")
+    fitting = begin(x, init=init)
+    found = partitions.found_start(fitting, "init")
+    assert (found.P.shape, found.P.dtype) == ((400, 3), np.float16)
+    np.testing.assert_allclose(found.P.sum(axis=1, dtype="f8"), 1, atol=2e-3)
+    groups = found.P.argmax(axis=1)
+    assert init != "auto" or all(len(np.unique(groups[y == c])) == 1 for c in range(3))
+    np.testing.assert_array_equal(partitions.found_start(fitting, "init").P, found.P)
+
+
+def test_numbers_of_clusters_are_compared_on_the_rows_that_a_start_reads(rng, monkeypatch):
+    """Of all rows, where there are very many, they would not fit in memory."""
+    seen = []
+
+    def strength(rows, tried, seed):
+        seen.append((len(rows), list(tried)))
+        return np.ones(len(tried))
+
+    monkeypatch.setattr(partitions, "MAX_ROWS_READ", 40)
+    monkeypatch.setattr(n_clusters, "prediction_strength", strength)
+    chosen, choice = recipe.choose(begin(sixty(rng), clusters=1))
+    assert seen == [(40, [1, 2, 3, 4, 5, 6])]
+    assert choice.n_clusters == chosen.settings.clusters == chosen.model.prior.n_components == 6
+
+
+@pytest.mark.parametrize(
+    ("init", "widths"), [("auto", [9]), ("gmm", [2]), ("kmeans", [2]), ("spectral", [2, 8])], ids=str
+)
+def test_each_start_reads_its_space(rng, monkeypatch, init, widths):
+    """A table's its standardised columns; else the code, and the layer before it."""
+    x, seen, own = sixty(rng), [], partitions.initialization.partition
+    monkeypatch.setattr(
+        partitions.initialization,
+        "partition",
+        lambda method, spaces, *more: seen.append(spaces) or own(method, spaces, *more),
+    )
+    reporter = Steps()
+    fitting = begin(x, init=init, seed=6, reporter=reporter, likelihood="gaussian")
+    found = partitions.found_start(fitting, "init")
+    (spaces,) = seen
+    assert [space.shape[1] for space in spaces[: len(widths)]] == widths
+    first = (x - x.mean(axis=0)) / x.std(axis=0) if init == "auto" else fitting.model.encode(x)[0]
+    np.testing.assert_allclose(spaces[0], first, atol=1e-4)
+    assert (found.P.shape, found.P.dtype) == ((60, 3), np.float16)
+    z = fitting.model.encode(x)[0].numpy()  # the mixture is of the code, whatever the start reads
+    np.testing.assert_allclose(
+        found.mu, found.P.T.astype("f8") @ z / found.P.sum(axis=0, dtype="f8")[:, None], atol=0.01
+    )
+    assert reporter.phases == [("init", spectral.N_DRAWS if init == "spectral" else 1)]
+    assert partitions.found_on_code(fitting) == (init != "auto")
