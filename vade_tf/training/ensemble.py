@@ -41,9 +41,7 @@ def draws(fitting: Fitting) -> list[np.ndarray]:
 
 def _draws_on(fitting: Fitting, data: Observations, number: int) -> np.ndarray:
     """The groups that draws on one further autoencoder, which reads `data`, find: int32 [N_DRAWS, n]."""
-    fitting.reporter.say(
-        f"autoencoder {number + 1} of {N_AUTOENCODERS}, of the commonest words: all vote"
-    )
+    fitting.reporter.say(f"autoencoder {number + 1} of {N_AUTOENCODERS}, of the commonest words: all vote")
     settings = replace(fitting.settings, seed=fold(fitting.settings.seed, Stream.ENSEMBLE, number))
     further = begin(data, settings, reporter=fitting.reporter)
     autoencoder.pretrain(further)
