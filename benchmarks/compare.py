@@ -73,16 +73,16 @@ NOT_HERE = {  # published, and no system of this package
 FLAGS = {"gmvae": ["--batch-size", "50", "--learning-rate", "0.0001", "--schedule", "step", "--decay", "1"]}
 
 
-def row_of(path: Path, data_dir: str | None, pretrain_seconds: float) -> dict:
+def row_of(path: Path, pretrain_seconds: float) -> dict:
     """A row of the CSV from a finished run; the time of a shared autoencoder counts for each that starts from it."""
     from vade_tf import metrics
     from vade_tf.report import evaluation
-    from vade_tf.report.rows import load_rows
     from vade_tf.runs.folder import Run
     from vade_tf.runs.load import load
+    from vade_tf.runs.rows import load_rows
 
     run, model = Run.open(path), load(path)
-    dataset, _, _ = load_rows(run, model, data_dir=data_dir)
+    dataset = load_rows(run.config).dataset
     found = evaluation.findings(model, dataset.x)
     scores = metrics.all_scores(dataset.y, found.groups, found.log_odds)
     kept = json.loads((path / "metrics.json").read_text())
@@ -221,7 +221,7 @@ def train_all(dataset: str, options, file: Path) -> None:
                 if SYSTEMS[name].pretrains:
                     flags, shared = [*flags, "--pretrained", str(vade)], pretrain_seconds
                 run = frame.trained(Path(options.out) / dataset / name / f"seed-{seed}", [*flags, *options.more])
-            add(file, row_of(run, options.data_dir, shared) | {"flags": shlex.join(options.more)})
+            add(file, row_of(run, shared) | {"flags": shlex.join(options.more)})
 
 
 def main(argv: list[str] | None = None, results: Path = frame.RESULTS) -> None:

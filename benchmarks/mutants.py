@@ -49,8 +49,8 @@ EDITS: tuple[tuple[str, str], ...] = (
     ),
     ("tf.reduce_mean(error) * tf.ones_like(error) if self.shared else error", "error"),
     (
-        "return excess / (tf.reduce_mean(mean**2, axis=0) + SMALL)",
-        "return excess / (tf.reduce_mean(mean, axis=0) + SMALL)",
+        "tf.reduce_mean(mean**2, axis=0)",
+        "tf.reduce_mean(mean, axis=0)",
     ),
     ("lost = tfp.math.log_add_exp(tf.math.log_sigmoid(phi), log_nb)", "lost = tf.math.log_sigmoid(phi)"),
     ("keras.ops.log1p(x * size", "keras.ops.log1p(x"),
@@ -69,7 +69,6 @@ EDITS: tuple[tuple[str, str], ...] = (
     ("counts[linear_sum_assignment(counts, maximize=True)].sum()", "counts.max(axis=1).sum()"),
     ("np.ceil(confidence * n_bins).astype(int) - 1", "np.floor(confidence * n_bins).astype(int)"),
     ("np.flatnonzero(strength >= MIN_STRENGTH)[-1]", "np.flatnonzero(strength >= MIN_STRENGTH)[0]"),
-    ("return 2 * latent_dim * n_clusters + n_clusters - 1", "return latent_dim * n_clusters + n_clusters - 1"),
     ("(ari.sum(axis=1) - 1) / (len(ari) - 1)", "ari.sum(axis=1) / (len(ari) - 1)"),
     (
         "np.sort(generator(seed, *path).choice(n, size, replace=False))",

@@ -57,7 +57,7 @@ def test_settings_decide(rows):
 
     def begun(x=rows[:300], **settings):
         fitting = begin(x, Settings(**{**SMALL, **settings}))
-        return len(fitting.aside), fitting.settings.validation_rows, fitting.settings.patience
+        return len(fitting.validation), fitting.settings.validation_rows, fitting.settings.patience
 
     assert begun() == (30, 30, PATIENCE)
     assert begun(pretrain_epochs=5) == (30, 30, 0)
@@ -74,7 +74,7 @@ def test_the_variance_is_measured_on_the_rows_set_aside_and_on_others():
     x[:, 0] = np.arange(300)
     fitting = begin(x, Settings(**SMALL))
     apart, trained = (rows[:, 0].astype(int) for rows in fitting.measured)
-    np.testing.assert_array_equal(apart, fitting.aside)
+    np.testing.assert_array_equal(apart, fitting.validation)
     np.testing.assert_array_equal(np.sort([*apart, *trained]), np.arange(300))
 
 
@@ -127,7 +127,7 @@ def test_the_autoencoder_stops_and_has_the_weights_of_its_best_epoch(stopped, ro
     found = aside.losses(fitting.rows)
     best = int(np.argmin(found))
     assert len(found) == best + 1 + 3 < 40
-    kept = fitting.data.x[fitting.aside]
+    kept = fitting.data.x[fitting.validation]
     out = autoencoder.build_autoencoder(fitting.model)(kept)
     assert np.mean(autoencoder.reconstruction_loss(fitting.model)(kept, out)) == pytest.approx(found[best], rel=1e-5)
 

@@ -154,7 +154,7 @@ def test_a_later_training_is_traced_anew_and_learns_the_variance_by_its_batches(
     """The step that was traced beside rows set aside leaves it as it is."""
     x, groups = small_fits.sixty(rng), np.arange(60, dtype="i4") % 3
     fitting = small_fits.begin(x, validation_rows=20, epochs=2)
-    assert len(fitting.aside)
+    assert len(fitting.validation)
     guide(fitting, np.eye(3)[groups])
     before = fitting.model.log_sigma2_x.numpy()
     fitting.model.fit(x, groups, hints=True, batch_size=30, verbose=0)  # batches of the same form

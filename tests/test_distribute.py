@@ -228,11 +228,11 @@ FLAGS = [
 LARGE = """
 import sys
 from vade_tf.cli.command import hushed
-from vade_tf.data import shards
-from vade_tf.training import extension
 with hushed():
+    from vade_tf.data import shards
     from vade_tf.runs import assignments
-shards.SHARE, extension.READ, assignments.BLOCK = 0, 90, 25
+    from vade_tf.training import partitions
+shards.SHARE, partitions.MAX_ROWS_READ, assignments.BLOCK = 0, 90, 25
 """
 TRAIN = f"""{LARGE}
 import runpy

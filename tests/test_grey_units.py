@@ -69,7 +69,9 @@ def test_outside_of_images_is_what_most_have_at_their_edges(rng, ink, paper, kin
     data = observe(x)
     assert data.paper == paper
     fitting = begin(data, Settings(clusters=2, augment="digits"), reporter=Silent())
-    views = np.concatenate([view for view, _ in fitting.batches("fit", range(1), augmentation=fitting.seen("fit"))])
+    views = np.concatenate(
+        [view for view, _ in fitting.batches("fit", range(1), augmentation=fitting.augmentation("fit"))]
+    )
     corners = views.reshape(-1, 8, 9)[:, -1, [0, -1]]
     np.testing.assert_allclose(corners.astype(float), paper, atol=1e-4)
 
@@ -79,7 +81,9 @@ def test_outside_of_images_in_colour_is_the_colour_at_their_edges(rng):
     x = np.tile(np.array([250, 20, 20], "u1"), (60, 8, 8, 1))
     x[:, 3:5, 3:5] = rng.integers(0, 256, (60, 2, 2, 3))
     fitting = begin(observe(x), Settings(clusters=2, augment="digits"), reporter=Silent())
-    views = np.concatenate([view for view, _ in fitting.batches("fit", range(1), augmentation=fitting.seen("fit"))])
+    views = np.concatenate(
+        [view for view, _ in fitting.batches("fit", range(1), augmentation=fitting.augmentation("fit"))]
+    )
     corners = views.reshape(-1, 8, 8, 3)[:, [0, 0, -1, -1], [0, -1, 0, -1]].reshape(-1, 3)
     np.testing.assert_array_equal(np.unique(corners, axis=0), [[250, 20, 20]])
 

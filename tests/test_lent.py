@@ -45,14 +45,14 @@ def borrowed(config, lender, **more) -> np.ndarray:
     whole = filled(rows.config, rows)
     store = Memory()
     store.save("pretrained", pretrained_by(whole, rows.dataset))
-    return begin(rows.dataset.observations(), whole.plain(), rows.hints, store).aside
+    return begin(rows.dataset.observations(), whole.plain(), rows.hints, store).validation
 
 
 def test_rows_set_aside_stay_those_that_gave_the_autoencoder_no_gradient(config, lender):
     """Another seed draws other rows, nine tenths of which the lender has learnt."""
-    first = begin(load_rows(config).dataset.observations(), config).aside
+    first = begin(load_rows(config).dataset.observations(), config).validation
     assert len(first) == 12
-    other = begin(load_rows(config).dataset.observations(), dataclasses.replace(config, seed=5)).aside
+    other = begin(load_rows(config).dataset.observations(), dataclasses.replace(config, seed=5)).validation
     assert set(other) != set(first)
     np.testing.assert_array_equal(borrowed(config, lender, seed=5), first)
 
@@ -68,7 +68,7 @@ def test_weights_that_are_no_numbers_are_lent_to_nobody(config, lender, value, t
 
 
 def test_none_of_them_has_a_hint(config, lender, tmp_path):
-    first = begin(load_rows(config).dataset.observations(), config).aside
+    first = begin(load_rows(config).dataset.observations(), config).validation
     hints = np.full(60, -1)
     hints[first[:4]] = 1
     np.save(tmp_path / "hints.npy", hints)
@@ -104,8 +104,8 @@ def test_what_an_older_folder_tells_is_weights_alone(config):
     store = Memory()
     store.save("pretrained", numbered([np.zeros(3)]))
     assert Pretrained.load(store, 60) is None
-    expected = begin(load_rows(config).dataset.observations(), config).aside
-    found = begin(load_rows(config).dataset.observations(), config, store=store).aside
+    expected = begin(load_rows(config).dataset.observations(), config).validation
+    found = begin(load_rows(config).dataset.observations(), config, store=store).validation
     np.testing.assert_array_equal(found, expected)
 
 

@@ -10,8 +10,6 @@ import scipy.stats
 from sklearn.metrics import adjusted_rand_score
 
 from vade_tf import VaDEClusterer
-from vade_tf.data.genes import origins_of
-from vade_tf.errors import InputError
 from vade_tf.model import networks
 from vade_tf.model.counts import Counts, LogCounts
 from vade_tf.model.vade import VaDE
@@ -106,20 +104,3 @@ def test_cells_are_grouped_by_type_and_not_by_lab():
     new, kinds, _ = annotated(300, seed=1)
     del new.obs["lab"]
     assert adjusted_rand_score(kinds, told.predict(new)) > 0.85
-
-
-@pytest.mark.parametrize(
-    ("column", "message"),
-    [
-        ("donor", "batch: expected one of the columns .*'lab'.*, got 'donor'"),
-        ("one", "batch: expected a column of few values, as of donors or lanes, got 1 different ones for 40 cells"),
-        ("all", "batch: expected a column of few values, as of donors or lanes, got 40 different ones for 40 cells"),
-        ("holes", "batch: expected a value for every cell in 'holes', got 1 without; give them one, or leave"),
-    ],
-)
-def test_a_column_that_names_no_batches_is_refused(column, message):
-    adata, _, _ = annotated(40)
-    adata.obs["one"], adata.obs["all"] = "a", [f"c{i}" for i in range(40)]
-    adata.obs["holes"] = [None, *["a", "b"] * 19, "a"]
-    with pytest.raises(InputError, match=message):
-        origins_of(adata, column)

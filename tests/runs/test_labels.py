@@ -11,15 +11,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from vade_tf.data.dataset import Dataset
-from vade_tf.data.observing import build
 from vade_tf.runs import restarts, seeds, sweep, tensorboard
 from vade_tf.runs import train as training
 from vade_tf.runs.config import MODELS, TrainConfig
 from vade_tf.runs.folder import SCORES
-from vade_tf.systems import registry
-from vade_tf.training import recipe
-from vade_tf.training.settings import Settings
 
 SMALL = {
     "clusters": 3, "hidden": (8,), "latent_dim": 2, "batch_size": 64, "precision": "float32", "pretrain_epochs": 0,
@@ -82,22 +77,6 @@ def test_labels_change_nothing_in_any_system(system, tmp_path):
     assert [result["acc"] is None for result in results.values()] == [name == "none" for name in results]
     if system == "vade":
         assert results["labels"]["ari"] != results["shuffled"]["ari"]  # the labels did come as far as the scores
-
-
-class Sealed(Dataset):
-    """A data set whose labels nobody may look at."""
-
-    def __getattribute__(self, name):
-        assert name != "y", "a label was read"
-        return super().__getattribute__(name)
-
-
-@pytest.mark.parametrize("system", MODELS)
-def test_no_system_looks_at_the_labels_of_a_data_set(system):
-    data = Sealed(**vars(build(rows(system), np.arange(60) % 3, "named", "somewhere")))
-    settings = Settings(**{**SMALL, "epochs": 1})
-    fitted = recipe.fit(data, settings) if system == "vade" else registry.fit(system, data, settings)
-    assert fitted.model.predict(rows(), verbose=0).shape == (60, 3)
 
 
 STUDIES = {

@@ -6,7 +6,6 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.projector import ProjectorConfig
 
-from vade_tf.runs import tensorboard
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.load import load
@@ -46,24 +45,6 @@ def values(events, tag):
     return {event.step: tf.make_ndarray(event.tensor_proto) for event in events.Tensors(tag)}
 
 
-def png_of(events, tag, step):
-    """(height, width, pixels) of an image summary."""
-    width, height, content = values(events, tag)[step]
-    return int(height), int(width), tf.io.decode_png(content).numpy()[:, :, 0]
-
-
-@pytest.mark.long
-def test_training_is_the_same_to_the_bit_without_it(trained, tmp_path, monkeypatch):
-    folder, data = trained
-    for name in ("write", "project"):
-        monkeypatch.setattr(tensorboard.Views, name, lambda *a: None)
-    training.train(TrainConfig.create(data=str(data), **SETTINGS), tmp_path / "run", export=False)
-    mine, theirs = load(folder), load(tmp_path / "run")
-    for a, b in zip(mine.get_weights(), theirs.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert not (tmp_path / "run" / "tensorboard" / "fit" / "tensors.tsv").exists()
-
-
 def test_the_clusters_are_those_of_the_model(trained, events):
     model = load(trained[0])
     with np.load(trained[1]) as arrays:
@@ -77,20 +58,6 @@ def test_the_clusters_are_those_of_the_model(trained, events):
         assert values(events, f"component_pi/{c}")[7] == pytest.approx(np.exp(model.prior.parameters[0][c]), rel=1e-5)
     histogram = values(events, "code/mean")[7]
     assert histogram[:, 2].sum() == 40 * 10
-
-
-def test_pictures_are_samples_and_reconstructions(trained, events):
-    model = load(trained[0])
-    height, width, pixels = png_of(events, "components", 7)
-    assert (height, width) == (3 * 7 - 1, 10 * 9 - 1)
-    drawn = model.sample(np.repeat(np.arange(3), 10), 0).numpy().reshape(30, 6, 8)
-    np.testing.assert_allclose(pixels[7:13, 9:17], 255 * drawn[11], atol=1)
-    height, width, pixels = png_of(events, "reconstructions", 7)
-    assert (height, width) == (8 * 7 - 1, 10 * 9 - 1)
-    with np.load(trained[1]) as arrays:
-        np.testing.assert_array_equal(pixels[:6, :8], arrays["x"][SHOWN[0]])
-        want = model.decode(model.encode(arrays["x"][SHOWN[:1]].reshape(1, 48))[0]).numpy().reshape(6, 8)
-    np.testing.assert_allclose(pixels[:6, 9:17], 255 * want, atol=1)
 
 
 def test_the_projector_reads_its_files(trained):

@@ -9,9 +9,8 @@ from small_fits import begin, sixty
 
 from vade_tf.errors import InputError
 from vade_tf.model.vade import VaDE
-from vade_tf.training import autoencoder, posterior, recipe
+from vade_tf.training import autoencoder, posterior
 from vade_tf.training.autoencoder import build_autoencoder, reconstruction_loss
-from vade_tf.training.initialization import Start
 from vade_tf.training.store import Memory, State
 
 pytestmark = pytest.mark.usefixtures("eager")
@@ -69,14 +68,6 @@ def test_the_autoencoder_gives_rows_whatever_form_its_decoder_has(rng, form):
     np.testing.assert_allclose(autoencoder.reconstruction_loss(model)(raw, out), want, rtol=1e-5)
     np.testing.assert_allclose(posterior.codes(model, raw), m, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(posterior.model_groups(model, raw), model.predict(raw, verbose=0).argmax(axis=1))
-
-
-@pytest.mark.parametrize(("pi", "sigma2"), [(0, 1), (-1, 1), (1, -1)])
-def test_a_kept_start_that_is_no_mixture_is_damaged(x, pi, sigma2):
-    store, shape = Memory(), np.ones((3, 2), "f4")
-    store.save("start", vars(Start(np.full((60, 3), 1 / 3), pi * shape[:, 0], shape, sigma2 * shape)))
-    with pytest.raises(InputError, match="^store: start is damaged .expected pi above 0, and sigma2 not"):
-        recipe.start(begin(x, store=store))
 
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "counts", "bernoulli"])

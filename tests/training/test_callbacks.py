@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from vade_tf.errors import DivergedError
 from vade_tf.training import callbacks
 from vade_tf.training.store import Memory, State
 
@@ -24,17 +23,6 @@ class Kept(Memory):
 
     def save_rows(self, rows, new):
         self.histories.append([dict(row) for row in rows])
-
-
-class Looks:
-    """A watch that keeps what it is asked and finds a number."""
-
-    def __init__(self):
-        self.asked = []
-
-    def after_epoch(self, model, rows, late):
-        self.asked.append((len(rows), late))
-        return {"components_used": 7}
 
 
 @pytest.fixture
@@ -82,24 +70,6 @@ def test_a_row_has_the_columns_of_the_history_and_nothing_else(record):
     assert [len(history) for history in one.store.histories] == [1, 2]
 
 
-@pytest.mark.parametrize(
-    ("epochs", "looked_at"),
-    [(49, list(range(1, 50))), (50, list(range(2, 51, 2))), (77, [*range(3, 76, 3), 77])],
-)  # fmt: skip
-def test_of_many_epochs_one_in_so_many_is_looked_at_and_the_last(record, epochs, looked_at):
-    """At least 25 of them."""
-    watch = Looks()
-    one = record(epochs=epochs, watch=watch)
-    for number in range(1, epochs + 1):
-        epoch(one, number)
-    assert [row["epoch"] for row in one.rows if row.get("components_used") == 7] == looked_at
-    assert [rows + 1 for rows, _ in watch.asked] == looked_at
-    assert [number for number, (_, late) in zip(looked_at, watch.asked, strict=True) if late] == [
-        number for number in looked_at if number >= epochs / 2
-    ]
-    assert [state.epoch for state in one.store.states] == looked_at
-
-
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
 def test_a_loss_that_is_no_number_brings_back_the_last_epoch_kept(record, loss):
     one = record(epochs=75)
@@ -117,15 +87,6 @@ def test_a_loss_that_is_no_number_brings_back_the_last_epoch_kept(record, loss):
     assert one.said == [
         "fit, epoch 5: the loss was not finite; back to the weights of epoch 3, at half the learning rate"
     ]
-
-
-def test_it_gives_up_at_the_fourth_step_back(record):
-    one = record(epochs=9)
-    epoch(one, 1)
-    for number in (2, 3, 5):
-        assert epoch(one, number, loss=math.nan)["restored_epoch"] == 1
-    with pytest.raises(DivergedError, match="^fit: the loss became inf in epoch 6, after 3 steps back at half the"):
-        epoch(one, 6, loss=math.inf)
 
 
 @pytest.mark.parametrize(
@@ -150,19 +111,3 @@ def test_progress_is_told_every_twenty_batches_and_at_the_end_of_an_epoch():
         one.on_epoch_end(number, {"loss": 2.25})
     first, second = "epoch 1/3, loss 2.25", "epoch 2/3, loss 2.25"
     assert told == [(20, ""), (20, ""), (5, first), (20, first), (20, first), (5, second)]
-    told.clear()
-    one.on_epoch_begin(2)
-    for last in (8, 17, 26, 35, 44):  # nine batches at once
-        one.on_train_batch_end(last)
-    one.on_epoch_end(2, {"loss": 2.25})
-    assert told == [(27, second), (18, "epoch 3/3, loss 2.25")]
-
-
-def test_rates_of_both_schedules():
-    """Cosine from 1 to 1/20, read in the middle of each epoch; the step of the paper's recipe by default."""
-    cosine = callbacks.learning_rate("cosine", 2.0, 4)
-    middle = [0.05 + 0.95 * math.cos(math.pi * (e + 0.5) / 8) ** 2 for e in range(4)]  # half-angle formula
-    assert [cosine(e) for e in range(4)] == pytest.approx([2 * share for share in middle])
-    step = callbacks.learning_rate("step", 1.0, 1000)
-    assert [step(e) for e in (0, 9, 10, 19, 20, 500)] == pytest.approx([1, 1, 0.9, 0.9, 0.81, 0.1])
-    assert callbacks.learning_rate("step", 1.0, 9, 0.5, 2)(2) == pytest.approx(0.5)

@@ -92,19 +92,6 @@ def test_with_the_same_store_an_interrupted_fit_ends_as_if_it_was_not(vade, epoc
     assert plain[0] == plain[1]
 
 
-def test_what_a_callback_adds_under_the_name_of_a_column_stands_in_the_history(rows):
-    class Score(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            logs["acc"], logs["nothing"] = 0.5, 1.0
-
-    history = fit(rows[0], QUICK, callbacks=[Score()]).history
-    assert all(row["acc"] == 0.5 and "nothing" not in row for row in history)
-    assert [(row["phase"], row["epoch"]) for row in history] == [
-        *(("pretrain", e) for e in range(1, 3)),
-        *(("fit", e) for e in range(1, 4)),
-    ]
-
-
 def test_a_callback_can_end_a_phase(rows):
     class Enough(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):

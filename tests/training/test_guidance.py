@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from small_fits import begin, sixty
 
 from vade_tf.data import pipeline
-from vade_tf.errors import InputError
 from vade_tf.training import guidance, partitions, recipe, selftraining
 from vade_tf.training.store import Memory, State
 
@@ -58,15 +57,6 @@ def test_spans_without_hints_are_those_between_new_partitions(x, asked, regroupe
     assert (int(kept["epoch"]), kept["P"].dtype, fitting.seconds["init"] > 0) == (1, np.float16, True)
     assert [row["epoch"] for row in fitting.rows] == [1, 2, 3, 4]
     assert float(fitting.model.guide_weight.numpy()) == fitting.settings.guide_weight
-
-
-def test_hints_are_rows_of_p_and_stay_when_the_start_is_let_go(x, asked, regrouped):
-    hints = np.where(np.arange(60) < 10, np.arange(60) % 2, -1)
-    guidance.guide(begin(x, hints), all_in(1))
-    assert [span for span, *_ in asked] == [(0, 1), (1, 2), (2, 4)]
-    for (_, _, P, _), others in zip(asked, (all_in(1), all_in(2), np.zeros((60, 3))), strict=True):
-        np.testing.assert_array_equal(P[:10], np.eye(3)[hints[:10]])
-        np.testing.assert_array_equal(P[10:], others[10:])
 
 
 class Stop(keras.callbacks.Callback):
@@ -136,17 +126,6 @@ def test_p_holds_for_the_guided_epochs_and_hints_in_all(x, hinted, guided, weigh
         if hinted:
             np.testing.assert_array_equal(P[:6], np.eye(3)[hints[:6]])
             assert P[6:].any() == (first < (10 if guided is None else 0))
-
-
-def test_a_start_of_the_caller_s_own_is_what_the_fit_is_held_to(x, asked):
-    groups = np.arange(60) % 3
-    for init in (groups, lambda rows: np.eye(3)[groups]):
-        asked.clear()
-        fitted = recipe.fit(x, begin(x, init="auto", epochs=1).settings, init=init)
-        assert all(np.array_equal(P, np.eye(3)[groups]) for _, _, P, _ in asked)
-        assert fitted.start
-    with pytest.raises(InputError, match="^init: expected groups from 0 to 2"):
-        recipe.fit(x, begin(x).settings, init=groups + 1)
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["moved", "lost"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from small_fits import Steps, begin, sixty
 
-from vade_tf.training import n_clusters, partitions, recipe, spectral
+from vade_tf.training import partitions, spectral
 
 
 @pytest.fixture
@@ -38,21 +38,6 @@ def test_a_start_of_many_rows_reads_some_and_has_p_of_all(rng, monkeypatch, init
     groups = found.P.argmax(axis=1)
     assert init != "auto" or all(len(np.unique(groups[y == c])) == 1 for c in range(3))
     np.testing.assert_array_equal(partitions.found_start(fitting, "init").P, found.P)
-
-
-def test_numbers_of_clusters_are_compared_on_the_rows_that_a_start_reads(rng, monkeypatch):
-    """Of all rows, where there are very many, they would not fit in memory."""
-    seen = []
-
-    def strength(rows, tried, seed):
-        seen.append((len(rows), list(tried)))
-        return np.ones(len(tried))
-
-    monkeypatch.setattr(partitions, "MAX_ROWS_READ", 40)
-    monkeypatch.setattr(n_clusters, "prediction_strength", strength)
-    chosen, choice = recipe.choose(begin(sixty(rng), clusters=1))
-    assert seen == [(40, [1, 2, 3, 4, 5, 6])]
-    assert choice.n_clusters == chosen.settings.clusters == chosen.model.prior.n_components == 6
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def dec_da(fitting: Fitting) -> Clustering:
         InputError: the rows are no images, or are not to be augmented.
     """
     check_images(fitting.data, fitting.settings)
-    seen = fitting.seen("fit")
+    seen = fitting.augmentation("fit")
     conv = fitting.settings.network == "conv"
     return _dec(fitting, keras.optimizers.Adam(ADAM_RATE) if conv else _descent(), seen)
 

@@ -11,27 +11,20 @@ from sklearn.neighbors import NearestNeighbors
 
 from vade_tf.seeding import generator
 
-MAX_ROWS_COMPARED = 3000  # of a batch, and of those that it is compared with: the cost is quadratic
-
 
 def shifts(rows: np.ndarray, origins: np.ndarray, number: int) -> np.ndarray:
-    """What to take away from the rows of each batch.
+    """What to take away from the rows [n, d] of each of so many batches (origins, int [n]): [number, d].
 
-    Args:
-        rows: in directions that are compared by Euclidean distance, [n, d].
-        origins: batch of each row, from 0 up, int [n].
-        number: of the batches.
-
-    Returns:
-        [number, d]; the mean of all rows is not moved. Batches without rows have 0.
+    The mean of all rows is not moved. Batches without rows have 0.
     """
     found, rng = np.zeros((number, rows.shape[1])), generator(0)
-    parts = {o: rows[rng.permutation(np.flatnonzero(origins == o))[:MAX_ROWS_COMPARED]] for o in np.unique(origins)}
+    most = 3000  # rows of a batch, and of those that it is compared with: the cost is quadratic
+    parts = {o: rows[rng.permutation(np.flatnonzero(origins == o))[:most]] for o in np.unique(origins)}
     first, *others = sorted(parts, key=lambda o: (-len(parts[o]), o))
     together, limit = [parts[first]], 0.001 * np.sqrt(np.mean(rows.var(axis=0)) * rows.shape[1])
     for o in others:
         known = np.concatenate(together)
-        known = known[rng.permutation(len(known))[:MAX_ROWS_COMPARED]]
+        known = known[rng.permutation(len(known))[:most]]
         for _ in range(40):  # at most; it has arrived where a step is a thousandth of the rows' spread
             step = _difference(parts[o] - found[o], known)
             found[o] += step

@@ -44,17 +44,17 @@ def pretrain(fitting: Fitting) -> None:
         _train(fitting, autoencoder, loss, networks)
     weights = [weight for network in networks for weight in network.get_weights()]
     epochs = sum(row["phase"] == "pretrain" for row in fitting.rows)
-    Pretrained(weights, fitting.aside, fitting.model.likelihood.config(), epochs).save(fitting.store)
+    Pretrained(weights, fitting.validation, fitting.model.likelihood.config(), epochs).save(fitting.store)
 
 
 def _train(fitting: Fitting, autoencoder: keras.Model, loss, networks: Sequence[keras.layers.Layer]) -> None:
     patience = fitting.settings.patience
     span = range(prepare(fitting, "pretrain", autoencoder, loss), fitting.settings.pretrain_epochs)
     own = phase_callbacks(fitting, "pretrain", span, span.stop)
-    if len(fitting.aside):
-        rows = part(fitting.data.rows, fitting.aside)
+    if len(fitting.validation):
+        rows = part(fitting.data.rows, fitting.validation)
         own.insert(0, aside.Stop(rows, loss, networks, fitting.store, fitting.rows, patience))
-    augmentation = fitting.seen("pretrain")
+    augmentation = fitting.augmentation("pretrain")
     batches = fitting.batches("pretrain", span, augmentation=augmentation)
     targets = batches.map(lambda x: (x, x)) if augmentation is None else batches  # the rows as they are
     if not aside.worn(aside.losses(fitting.rows), patience):
@@ -86,14 +86,14 @@ def set_pretrained(networks: Sequence[keras.layers.Layer], weights: list[np.ndar
 
 def build_autoencoder(model: VaDE) -> keras.Model:
     """The deterministic autoencoder made of a VaDE's own networks: raw x -> decoder(m(x)), shifted as its origin is."""
-    told = keras.Input((model.n_features + (model.origins is not None),))
-    x = told if model.origins is None else told[:, :-1]
+    rows = keras.Input((model.n_features + (model.origins is not None),))
+    x = rows if model.origins is None else rows[:, :-1]
     scaled = x if model.scaling is None else model.scaling(x)
     out = model.decoder(mean_encoder(model)(model.shaped(scaled)))
     flat = out if len(out.shape) == 2 else keras.layers.Flatten(dtype="float32")(out)
     if model.origins is not None:
-        flat = model.origins(flat, told[:, -1])
-    return keras.Model(told, flat, name=AUTOENCODER)
+        flat = model.origins(flat, rows[:, -1])
+    return keras.Model(rows, flat, name=AUTOENCODER)
 
 
 def reconstruction_loss(model: VaDE) -> Reconstruction:

@@ -128,6 +128,8 @@ class SpanCallbacks(keras.callbacks.CallbackList):
     So `EarlyStopping` counts over all spans between which P is recomputed.
     """
 
+    callbacks: list[keras.callbacks.Callback]
+
     def __init__(self, own: list, callers: Sequence[keras.callbacks.Callback], first: bool, last: bool, **settings):
         super().__init__(own, add_history=True, **settings)
         self.callers, self.first, self.last = callers, first, last

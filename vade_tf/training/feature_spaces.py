@@ -110,13 +110,10 @@ def code(model: VaDE, x: Rows) -> Reader:
 
 
 def _outputs(model: VaDE, output, rows: Rows) -> np.ndarray:
-    """What a tensor of the encoder is for raw rows, [n, d]; one array, since of many rows it is most of the memory."""
+    """What a tensor of the encoder is for raw rows, float32 [n, d]."""
     network = keras.Model(model.encoder.inputs, output)
-    found, at = np.empty((len(rows), output.shape[1]), np.float32), 0
-    for batch in pipeline.blocks(rows):
-        found[at : at + len(batch)] = network(model.shaped(model.scale(batch)), training=False)
-        at += len(batch)
-    return check_code(found)
+    blocks = (network(model.shaped(model.scale(batch)), training=False) for batch in pipeline.blocks(rows))
+    return check_code(np.concatenate([np.asarray(block, np.float32) for block in blocks]))
 
 
 def _last_hidden(encoder: keras.Model):

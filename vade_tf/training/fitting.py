@@ -17,7 +17,8 @@ from vade_tf.data.dataset import Observations
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import Rows, part
 from vade_tf.errors import InputError
-from vade_tf.model import choice
+from vade_tf.model import choice, own_networks
+from vade_tf.model.observation import in_half
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, subset
 from vade_tf.training import arguments, aside, begun, build, cluster, device, diagnostics, distribute, given, health
@@ -42,7 +43,7 @@ class Fitting:
     store: Store  # what is kept, and found again after a pause
     state: State | None  # where an earlier process stopped
     rows: list[dict]  # the history, a dict an epoch
-    aside: np.ndarray  # numbers of the validation rows, which get no gradient, int [m]
+    validation: np.ndarray  # numbers of the validation rows, which get no gradient, int [m]
     reporter: Silent
     callbacks: Sequence[keras.callbacks.Callback]  # the caller's
     jit: bool
@@ -73,12 +74,12 @@ class Fitting:
         """The rows by which p(x|z) gets its variance: those of the validation, and some of those trained on."""
         x, trained = self.data.rows, self.trained("fit")
         drawn = trained[subset(len(trained), pipeline.together(x, SAMPLE_ROWS), self.settings.seed, Stream.LOOKED_AT)]
-        return part(x, self.aside), part(x, drawn)
+        return part(x, self.validation), part(x, drawn)
 
     def trained(self, phase: str) -> np.ndarray:
         """Numbers of the rows that a phase is trained on. Another system than VaDE assigns what it reads: all."""
         validated = phase == "pretrain" or self.system == "vade"
-        return np.setdiff1d(np.arange(len(self.data.x)), self.aside if validated else [], assume_unique=True)
+        return np.setdiff1d(np.arange(len(self.data.x)), self.validation if validated else [], assume_unique=True)
 
     def passes(self, phase: str) -> int:
         """How often an epoch of a phase reads all rows."""
@@ -88,7 +89,7 @@ class Fitting:
         """Updates of an epoch of a phase."""
         return self.passes(phase) * pipeline.steps_per_epoch(len(self.trained(phase)), self.settings.batch_size)
 
-    def seen(self, phase: str) -> Augmentation | None:
+    def augmentation(self, phase: str) -> Augmentation | None:
         """How the encoder reads images in a phase, as `batches` takes it; None where it reads rows as they are."""
         settings, shape = self.settings, self.data.image_shape
         if settings.augment == "none" or shape is None or (phase == "pretrain" and settings.network != "conv"):
@@ -188,6 +189,7 @@ def begin(
     model = build.build_model(data, likelihood, resolved, precision, networks)
     if own:
         arguments.check_beside_networks(settings, model)
+        _check_shared(model, strategy)
     reporter, own_store = reporter or Silent(), Memory() if store is None else store
     store = own_store if distribute.workers(strategy) == 1 else distribute.Shared(strategy, own_store)
     state = State.load(store)
@@ -219,12 +221,21 @@ def begin(
     )
 
 
+def _check_shared(model: VaDE, strategy: tf.distribute.Strategy | None) -> None:
+    """Raises InputError where networks of the caller's own cannot be trained on several devices."""
+    if strategy is None:
+        return
+    if in_half(model):  # whose gradients are scaled on one device alone
+        raise InputError("networks", "float32 or mixed_bfloat16 with distribute", "float16")
+    own_networks.check_layers(model, "devices cannot have copies of")
+
+
 def _check_system(system: str, settings: Settings, data: Observations, own_networks: bool) -> None:
     """Raises InputError where a system or networks of the caller's own cannot have what the settings ask for."""
     if system != "vade" and settings.distribute != "none":
         raise InputError("distribute", "'none': several devices train VaDE alone", repr(settings.distribute))
     if system != "vade" and data.origins is not None:
-        raise InputError("batch", "VaDE, which alone is told of batches", system, "leave it out")
+        raise InputError("batch", "VaDE, which alone knows batches", system, "leave it out")
     if own_networks and settings.network != "auto":
         raise InputError("network", "'auto' beside networks of your own", repr(settings.network), "give one of the two")
 

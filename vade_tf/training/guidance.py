@@ -58,27 +58,27 @@ def guide(fitting: Fitting, P: np.ndarray) -> np.ndarray:
     done, epochs = loop.prepare(fitting, "fit", model), settings.epochs
     guided = min(settings.guide_epochs, epochs)
     turns = regroup_epochs(guided, settings.regroups) if partitions.found_on_code(fitting) else []
-    held = settings.guide_epochs if hints is None else epochs
-    hold = Guide(settings.guide_weight, held, fitting.store if held < epochs else None)
+    weighted = settings.guide_epochs if hints is None else epochs
+    weight = Guide(settings.guide_weight, weighted, fitting.store if weighted < epochs else None)
     watch = Watch(fitting.data.x, settings.clusters, settings.seed)
     own = [
-        *([aside.Noise(*fitting.measured, settings.seed)] if len(fitting.aside) else []),
-        hold,
+        *([aside.Noise(*fitting.measured, settings.seed)] if len(fitting.validation) else []),
+        weight,
         *loop.phase_callbacks(fitting, "fit", range(done, epochs), epochs, watch=watch),
     ]
     last = P
     if turns and done > turns[-1]:  # by an earlier process, which may have trained all epochs
-        last, hold.sharp = _recomputed(fitting, turns[-1], True)
+        last, weight.sharp = _recomputed(fitting, turns[-1], True)
     P = last
     for first, end in itertools.pairwise(sorted({0, *turns, epochs} | (set() if hints is None else {guided}))):
         if end <= done:
             continue
         if first in turns:
-            P, hold.sharp = _recomputed(fitting, first, first == turns[-1])
+            P, weight.sharp = _recomputed(fitting, first, first == turns[-1])
             last = P
         elif first == guided and hints is not None:
-            P, hold.sharp = np.zeros_like(P), False  # the start is let go, the hints are not
-        span, augmentation = range(max(first, done), end), fitting.seen("fit")
+            P, weight.sharp = np.zeros_like(P), False  # the start is let go, the hints are not
+        span, augmentation = range(max(first, done), end), fitting.augmentation("fit")
         batches = fitting.batches(
             "fit", span, settings.start_seed, hints=with_hints(P, hints), augmentation=augmentation
         )

@@ -150,7 +150,7 @@ def _remedy(k: int) -> str:
     return f"{enough}pretrain longer (pretrain_epochs) or try another seed"
 
 
-def _names(components: Sequence) -> str:
+def _names(components) -> str:
     """The first five of some components."""
     return ", ".join(map(str, components[:5])) + (f" and {len(components) - 5} more" if len(components) > 5 else "")
 

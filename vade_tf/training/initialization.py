@@ -100,18 +100,13 @@ def partition(
     advance: Callable[[], None] = lambda: None,
     more: Callable[[], Sequence[np.ndarray]] = tuple,
 ) -> np.ndarray:
-    """P of rows by a method.
+    """P [n, K] of rows by a method that `rule` gave; its rows sum to 1.
 
     Args:
-        method: as `rule` gives it.
-        spaces: the rows in one or more spaces, [n, d] each; "spectral" reads all of them, the others the first.
-        n_clusters: K, at most n.
-        seed: same rows and seed, same P.
-        advance: called after each draw of "spectral".
-        more: gives the groups of further draws, which vote in "spectral".
-
-    Returns:
-        P [n, K], rows sum to 1.
+        method: reads the first space; "spectral" reads all.
+        spaces: the rows in one or more spaces, [n, d] each.
+        n_clusters, seed: K, at most n; same rows and seed, same P.
+        advance, more: called after each draw of "spectral"; gives the groups of further draws, which vote there.
     """
     first = np.asarray(spaces[0], np.float64)
     if n_clusters == 1:

@@ -75,10 +75,9 @@ def phase_callbacks(
     steady: float | None = None,
     watch: Watch | None = None,
 ) -> list[keras.callbacks.Callback]:
-    """Learning rate, record and progress of a phase of so many epochs, of which `span` are still to do.
+    """Learning rate (`steady`, or the schedule's), record and progress of a phase, of whose epochs `span` are left.
 
-    The rate is `steady`, or the schedule's. The caller's callbacks come before the record: what they put into `logs`
-    under the name of a column stands in the history.
+    The caller's callbacks come before the record: what they put into `logs` under a column's name is in the history.
     """
     settings = fitting.settings
     rate = callbacks.learning_rate(

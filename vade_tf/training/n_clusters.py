@@ -15,25 +15,17 @@ from vade_tf.seeding import Stream, generator, several
 from vade_tf.training.store import Store, kept
 
 MIN_STRENGTH = 0.8  # the paper: "0.8 - 0.9 works well"
-MAX_CLUSTERS_TRIED = 20  # benchmarks/n_clusters.py, which chose the criterion, tried as many
-MAX_ROWS_HALVED = 4000  # as there
+MAX_CLUSTERS_TRIED = 20  # as in benchmarks/n_clusters.py, which chose the criterion
 
 
 @dataclass(frozen=True)
 class Choice:
-    """How many clusters, and why.
-
-    Attributes:
-        n_clusters: K.
-        why: a sentence.
-        tried: the K that were compared, ascending.
-        strength: of each, 0 to 1.
-    """
+    """How many clusters, and why."""
 
     n_clusters: int
-    why: str
-    tried: list[int]
-    strength: list[float]
+    why: str  # a sentence
+    tried: list[int]  # the K that were compared, ascending
+    strength: list[float]  # of each, 0 to 1
 
 
 def numbers_tried(n: int) -> list[int]:
@@ -49,7 +41,7 @@ def prediction_strength(rows: np.ndarray, tried: Sequence[int], seed: int) -> np
     rows = np.ascontiguousarray(rows, np.float32)
     found = []
     for own in several(seed, 5, Stream.N_CLUSTERS):
-        order = generator(own).permutation(len(rows))[:MAX_ROWS_HALVED]
+        order = generator(own).permutation(len(rows))[:4000]  # as in the same script
         found.append([_strength(rows[order[::2]], rows[order[1::2]], k, own) for k in tried])
     return np.mean(found, axis=0)
 

@@ -82,13 +82,13 @@ def codes(model: VaDE, x: Rows) -> np.ndarray:
 
 def model_groups(model: keras.Model, x: Rows) -> np.ndarray:
     """The most probable cluster of every raw row of x [n, D], int32 [n]; of several outputs the first is asked."""
-    groups, done = np.empty(len(x), np.int32), 0
-    for rows in pipeline.blocks(x):
+
+    def of_batch(rows):
         found = model.predict_on_batch(rows)
         gamma = found[0] if isinstance(found, list) else found  # [block, K]
-        groups[done : done + len(rows)] = gamma.argmax(axis=1)
-        done += len(rows)
-    return groups
+        return (gamma.argmax(axis=1).astype(np.int32),)
+
+    return over_rows(of_batch, x)[0]
 
 
 def over_rows(function, x: Rows, size: int = pipeline.BATCH) -> list[np.ndarray]:

@@ -188,7 +188,7 @@ def reconstruction_variance(fitting: Fitting) -> np.ndarray:
     The rows are those set aside and some of the others, see `aside.of_both`, or some of all.
     """
     apart, trained = fitting.measured
-    if len(fitting.aside):
+    if len(fitting.validation):
         return aside.of_both(fitting.model, apart, trained, fitting.settings.seed)
     return aside.variance(fitting.model, trained)
 

@@ -10,7 +10,7 @@ from vade_tf.training.fitting import Fitting
 from vade_tf.training.settings import SAMPLE_ROWS
 from vade_tf.training.store import kept_weights
 
-MIN_AGREEMENT = 0.9  # adjusted Rand index above which two groupings count as the same; docs/recipe.md
+MIN_AGREEMENT = 0.9  # adjusted Rand index from which on two groupings count as the same (set in docs/recipe.md)
 
 
 def agreement(fitting: Fitting, P: np.ndarray) -> float:
@@ -28,11 +28,7 @@ def agreement(fitting: Fitting, P: np.ndarray) -> float:
 
 
 def keep_groups(fitting: Fitting, P: np.ndarray) -> tuple[list[str], list[str]]:
-    """Go back to the weights at the end of guidance where the epochs after it lost the groups.
-
-    Args:
-        fitting: its model, trained, is changed in place.
-        P: that it was held to last, [n, K].
+    """Go back to the weights at the end of guidance where the epochs after it lost the groups of P [n, K].
 
     Returns:
         What was done about it, and what is wrong with the result, a sentence each or none.

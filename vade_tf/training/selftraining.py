@@ -26,8 +26,7 @@ from vade_tf.training.settings import SAMPLE_ROWS
 
 UNITS = 1200  # of each of the two layers of the classifier, as published
 RADIUS = 0.25  # of a change of pixels, in distances to the tenth neighbour, as published
-FIRST_GUESS = 6.4  # lengths of a change that the direction is found from; in all 10 on MNIST, as published
-EPOCHS_TAUGHT = 2  # that learn the partition as it is; two epochs are enough for MNIST (docs/recipe.md)
+EPOCHS_TAUGHT = 2  # that learn the partition as it is, before the classifier follows its own answers
 
 
 class Classifier(keras.Model):
@@ -98,7 +97,8 @@ class Classifier(keras.Model):
         number = tf.cast(self.optimizer.iterations, tf.int32)
         log_p = tf.stop_gradient(self.log_answers(x))
         guess = tf.random.stateless_normal(tf.shape(x), tf.stack([self.seed, number]))
-        guess = FIRST_GUESS * self.radius * guess / tf.norm(guess, axis=1, keepdims=True)
+        # 6.4 lengths: 10 on MNIST, as published
+        guess = 6.4 * self.radius * guess / tf.norm(guess, axis=1, keepdims=True)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(guess)
             changed = _divergence(log_p, self.log_answers(x + guess))
@@ -155,7 +155,7 @@ def _trained(fitting: Fitting, P: np.ndarray) -> Classifier:
         own: list[keras.callbacks.Callback] = [keras.callbacks.LambdaCallback(on_epoch_end=show)]
         if not taught:
             own.append(keras.callbacks.LearningRateScheduler(lambda epoch: rate(epoch - EPOCHS_TAUGHT)))
-        batches = fitting.batches("fit", span, seed, hints=P, augmentation=fitting.seen("fit"))
+        batches = fitting.batches("fit", span, seed, hints=P, augmentation=fitting.augmentation("fit"))
         ends: dict = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
         with pipeline.reading(fitting.data.x):
             classifier.fit(batches, **ends, shuffle=False, verbose=0, callbacks=own)

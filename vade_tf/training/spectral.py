@@ -22,7 +22,7 @@ from vade_tf.seeding import generator, several
 from vade_tf.threads import in_threads
 
 N_DRAWS = 8  # that vote; more changed no start of digits or R8 by 0.01 (docs/recipe.md)
-N_LANDMARKS = 1000  # of a space, as in Chen and Cai's largest experiments
+N_LANDMARKS = 1000  # of a space; the eigenvectors of so many take a second
 N_TIES = 3  # landmarks that a row is tied to: Chen and Cai's r
 EIGENVECTORS_PER_GROUP = 1.3  # with one for each, two classes can share a direction (docs/recipe.md)
 
@@ -34,7 +34,7 @@ def spectral_groups(
     advance: Callable[[], None] = lambda: None,
     more: Sequence[np.ndarray] = (),
 ) -> np.ndarray:
-    """Groups that `N_DRAWS` draws of landmark spectral clustering agree on: each row goes where most draws put it.
+    """Groups [n] that `N_DRAWS` draws of landmark spectral clustering agree on: each row goes where most put it.
 
     Args:
         spaces: the same rows in one or more spaces, [n, d] each; neighbours count in all of them alike.
@@ -42,9 +42,6 @@ def spectral_groups(
         seed: of the landmarks and of k-means.
         advance: called after each draw.
         more: groups [n] of draws made elsewhere, which vote as well.
-
-    Returns:
-        Groups, [n].
     """
     spaces = [np.ascontiguousarray(space, np.float32) for space in spaces]
     if 3 * n_clusters > min(N_LANDMARKS, len(spaces[0]) // 5):
