@@ -18,7 +18,7 @@ def test_blocks_of_rows_are_counts_together_and_their_size_is_of_rows_at_even_di
     x[0, 1], x[:, 0] = 400, 5
     x[::3] *= 2
     x[185:, 1:] = np.minimum(x[185:, 1:], 1)
-    monkeypatch.setattr(choice, "LOOKED_AT", 70)
+    monkeypatch.setattr(choice, "MAX_ROWS_SAMPLED", 70)
     monkeypatch.setattr(choice, "BLOCK", 37)
     found = choice.choose(observe(form(x), "counts"))
     assert (found.name, found.size) == ("counts", np.median(x[::3].sum(axis=1)))

@@ -5,7 +5,6 @@ import pytest
 
 from vade_tf.data import dataset
 from vade_tf.data.observing import observe
-from vade_tf.errors import InputError
 from vade_tf.model import choice
 from vade_tf.training import build
 from vade_tf.training.fitting import begin
@@ -87,48 +86,6 @@ def test_outside_of_images_in_colour_is_the_colour_at_their_edges(rng):
     )
     corners = views.reshape(-1, 8, 8, 3)[:, [0, 0, -1, -1], [0, -1, 0, -1]].reshape(-1, 3)
     np.testing.assert_array_equal(np.unique(corners, axis=0), [[250, 20, 20]])
-
-
-@pytest.mark.parametrize(
-    ("trained", "new", "fits"),
-    [
-        ((-1, 1), (-1.3, 1.2), True),
-        ((-1, 1), (0, 1), True),
-        ((-1, 1), (0, 255), False),
-        ((0, 3000), (0, 4500), True),
-        ((0, 3000), (0, 65535), False),
-        ((0, 1), (0, 1.6), False),
-        ((0, 255), (0, 300), False),
-        ((0, 255), (0, 1), False),
-        ((0, 1000), (0, 1), False),
-        ((0, 16), (0, 22), True),
-        ((0, 16), (0, 48), False),
-        ((0, 16), (0, 1), False),
-    ],
-)
-def test_new_images_may_be_a_little_brighter_where_white_is_not_known(rng, trained, new, fits):
-    low, high = trained
-    grey = rng.random((40, 4, 5))
-    grey[0, 0, :2] = 0, 1
-    data = observe(low + (high - low) * grey)
-    model = build.build_model(data, choice.choose(data), Settings(clusters=2).resolve(40, 20), "float32")
-    rows = (new[0] + (new[1] - new[0]) * grey).reshape(40, 20).astype("f4")
-    if fits:
-        choice.check_units(model, rows)
-    else:
-        with pytest.raises(InputError, match="expected values from"):
-            choice.check_units(model, rows)
-
-
-def test_bytes_are_no_images_of_sixteen_bits(rng):
-    """Their white is a sixteenth of what is white there."""
-    images = rng.integers(0, 4096, (40, 4, 5), dtype="u2")
-    images[0, 0, :2] = 0, 4095
-    data = observe(images)
-    model = build.build_model(data, choice.choose(data), Settings(clusters=2).resolve(40, 20), "float32")
-    choice.check_units(model, images.reshape(40, 20))
-    with pytest.raises(InputError, match="^x: expected values from 0 to 4095, as the model was trained on, got uint8"):
-        choice.check_units(model, (images // 16).astype("u1").reshape(40, 20))
 
 
 # What is seen of images is seen on some of all of them, whatever stands first.

@@ -119,39 +119,6 @@ def test_rows_have_one_length_where_all_blocks_have_the_same(monkeypatch, form):
     assert checks.common_length(form(x)) == 0
 
 
-@pytest.mark.parametrize("form", [np.asarray, lambda x: SparseRows(scipy.sparse.csr_array(x))], ids=["dense", "sparse"])
-def test_new_texts_have_the_length_of_those_trained_on(small_model, rng, form):
-    """Others would be brought to it: counts are no weights of words."""
-    weights = rng.random((60, 12)) * (rng.random((60, 12)) < 0.4)
-    weights[:3] = 0  # no known word
-    weights[3:] /= np.linalg.norm(weights[3:], axis=1, keepdims=True)
-    model = small_model("gaussian", scaling=Roots(1.0))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for rows in (weights, weights[:3], np.where(np.arange(60)[:, None] % 3, weights, 2 * weights)):
-            choice.check_units(model, form(rows.astype("f4")))
-    with pytest.warns(UnitsWarning, match=r"^x: expected rows of the length 1, as those trained on, got "):
-        choice.check_units(model, form(np.round(9 * weights).astype("f4")))
-
-
-@pytest.mark.parametrize("form", [np.asarray, lambda x: SparseRows(scipy.sparse.csr_array(x))], ids=["dense", "sparse"])
-def test_new_rows_of_another_length_than_embeddings_had_are_told_so(small_model, rng, form):
-    """At eight times the length every row looks like those at the edge, and its cluster is as sure as it is wrong."""
-    x = rng.normal(size=(60, 12))
-    x *= 3 / np.linalg.norm(x, axis=1, keepdims=True)
-    x[:5] = 0  # without a direction
-    model = small_model("gaussian", scaling=Directions(3.0))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for rows in (x, np.where(np.arange(60)[:, None] % 3, x, 2 * x), x[:5]):
-            choice.check_units(model, form(rows.astype("f4")))
-    for factor in (0.5, 1.02, 8):
-        rows = np.where(np.arange(60)[:, None] < 9, x, factor * x)  # the first are right
-        said = rf"^x: expected rows of the length 3, .* got {3 * factor:.4g}; .* or divide each row by its length"
-        with pytest.warns(UnitsWarning, match=said):
-            choice.check_units(model, form(rows.astype("f4")))
-
-
 def test_a_model_of_embeddings_is_exported_kept_and_samples_rows_of_their_length(rng, tmp_path):
     """And takes its own samples for such rows."""
     x = rng.normal(size=(3, 20))[np.arange(120) % 3] + 0.3 * rng.normal(size=(120, 20))
@@ -196,16 +163,16 @@ def test_images_far_brighter_than_white_was_are_warned_of_though_most_of_them_is
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         choice.check_units(model, 2 * rows)
-    with pytest.warns(UnitsWarning, match="^x: expected values in the units of the training, .* far beyond those"):
+    with pytest.warns(UnitsWarning, match="^x: expected values in the units of the training"):
         choice.check_units(model, 40 * rows)
 
 
 def test_units_are_compared_on_rows_from_all_of_the_file(rng, monkeypatch):
     x = rng.normal(5, 2, (1000, 4)).astype("f4")
     model = model_of(x)
-    monkeypatch.setattr(choice, "LOOKED_AT", 100)
+    monkeypatch.setattr(choice, "MAX_ROWS_SAMPLED", 100)
     x[250:] *= 1000
-    with pytest.warns(UnitsWarning, match="^x: 7[0-9]% of the values lie more than 10 standard deviations"):
+    with pytest.warns(UnitsWarning, match="^x: expected values in the units of the training"):
         choice.check_units(model, x)
 
 

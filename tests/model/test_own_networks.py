@@ -127,3 +127,15 @@ def test_a_layer_that_no_file_gives_back_is_named():
         model = VaDE(*pair(first=[layer]), 2)
         with pytest.raises(InputError, match="^encoder: expected layers that Keras can make again"):
             own_networks.check_layers(model, "no file gives back")
+
+
+def test_networks_that_several_devices_cannot_train_are_refused(rng):
+    """The gradients of float16 are scaled on one device alone, and a device has copies of layers that Keras knows."""
+    rows, settings = rng.normal(size=(64, 6)).astype("f4"), Settings(distribute="mirrored", **SETTINGS)
+    half = pair(first=[layers.Dense(6, dtype="mixed_float16")])
+    for networks_of, message in (
+        (half, "^networks: expected float32 or mixed_bfloat16 with distribute"),
+        (pair(first=[layers.Lambda(lambda x: x)]), "^encoder: expected layers that Keras can make again"),
+    ):
+        with pytest.raises(InputError, match=message):
+            fit(rows, settings, networks=networks_of)

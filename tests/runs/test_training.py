@@ -11,7 +11,7 @@ from vade_tf.errors import InputError
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.load import load
-from vade_tf.serving.signatures import Served
+from vade_tf.serving.client import Served
 
 SMALL = {
     "pretrain_epochs": 3,

@@ -142,9 +142,8 @@ def test_a_resumed_run_keeps_its_pretraining_and_ends_with_the_same_weights(
     ],
 )
 def test_every_system_takes_convolutional_networks(system, images, tmp_path):
-    settings = {name: value for name, value in SMALL.items() if name != "hidden"}
-    more = {"network": "conv", "pretrain_epochs": 1, "epochs": 1, "batch_size": 60}
-    model = registry.fit(system, images[:120], Settings(**settings, **more)).model
+    more = {"network": "conv", "latent_dim": 4, "pretrain_epochs": 1, "epochs": 1, "batch_size": 60}
+    model = registry.fit(system, images[:120], Settings(clusters=10, precision="float32", **more)).model
     rows = images[:120].reshape(120, 64)
     q = model.predict(rows, verbose=0)
     np.testing.assert_allclose(q.sum(axis=1), 1, rtol=1e-5)
